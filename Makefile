@@ -1,0 +1,149 @@
+# chillbox. `make help` lists the targets.
+#
+# On a fresh machine (Debian 12 or 13, Alpine; as root, or with sudo or doas) `make demo` and `make test` install what they need.
+
+SHELL := /bin/sh
+BUILD ?= build
+VERSION := 0.1.0
+DESTDIR ?=
+PREFIX ?= /usr
+
+CXX ?= g++
+CCACHE := $(shell command -v ccache 2>/dev/null)
+SANITIZE ?=
+OPT ?= -O2 -g
+# The tests themselves need not be fast, they need to compile fast.
+OPT_TESTS := -O0 -g1 -U_FORTIFY_SOURCE
+PKGS := libsodium libcrypto sqlite3 spdlog cpp-httplib libcurl
+# -Wno-restrict: g++ 12 sees overlaps in std::string that cannot be (its bug 105329).
+CPPFLAGS += -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION='"$(VERSION)"'
+CXXFLAGS += -std=c++23 $(OPT) -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Wno-restrict -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -U_FORTIFY_SOURCE)
+LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+COMPILE = $(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP
+
+# Rooms by rank: a library may use only those after it.
+ROOMS_DAEMON := daemon rollout edge openrc nginx secrets artifact store control config crypto os base
+ROOMS_CLI := cli artifact control config crypto os base
+ROOMS := base os crypto config control store secrets artifact nginx openrc rollout edge daemon cli
+
+# One library, one room: only these rooms see these headers.
+FLAGS_edge := $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
+FLAGS_base := $(shell pkg-config --cflags spdlog 2>/dev/null)
+
+# The daemon reads tar and nothing else: from the static libarchive only that is linked, not the XML and ICU libraries that other
+# formats drag in and that would cost the idle host megabytes. The laptop's program writes too, and takes the shared one.
+ARCHIVE_LIBS := -l:libarchive.a -lzstd -lz
+LIBS_DAEMON := -lsodium -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog cpp-httplib 2>/dev/null) $(ARCHIVE_LIBS) -lpthread
+LIBS_CLI := -lsodium -lcrypto -lcurl $(shell pkg-config --libs spdlog 2>/dev/null) -larchive -lzstd -lz -lpthread
+
+# The host in a box needs root; nothing else does.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))
+
+DEPS_SENTINEL := $(BUILD)/.deps
+
+.PHONY: help all deps build test unit demo lint bench install clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+-include tests/make/*.mk
+
+deps: ## install what building and testing needs (apt or apk; says what it does)
+	@sh .ci/deps build test box
+
+all build: $(BUILD)/chillboxd $(BUILD)/chillboxctl ## build the two programs
+
+define room_rules
+SRC_$(1) := $$(wildcard agent/$(1)/*.cpp)
+MAIN_$(1) := agent/$(1)/main.cpp
+OBJ_$(1) := $$(patsubst agent/%.cpp,$(BUILD)/agent/%.o,$$(filter-out $$(MAIN_$(1)),$$(SRC_$(1))))
+TEST_OBJ_$(1) := $$(patsubst tests/%.cpp,$(BUILD)/tests/%.o,$$(wildcard tests/$(1)/*_test.cpp))
+$(BUILD)/lib$(1).a: $$(OBJ_$(1))
+	@rm -f $$@.new && $(AR) rcs $$@.new $$^ && mv -f $$@.new $$@
+$(BUILD)/agent/$(1)/%.o: agent/$(1)/%.cpp | $(DEPS_SENTINEL)
+	@mkdir -p $$(@D)
+	@printf '  CXX   %s\n' $$<
+	@$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
+$(BUILD)/tests/$(1)/%.o: tests/$(1)/%.cpp | $(DEPS_SENTINEL)
+	@mkdir -p $$(@D)
+	@printf '  CXX   %s\n' $$<
+	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_TESTS) -Itests -c -o $$@ $$<
+endef
+$(foreach room,$(ROOMS),$(eval $(call room_rules,$(room))))
+
+libs = $(foreach room,$(1),$(BUILD)/lib$(room).a)
+# The room itself and all that it may use: those listed after it.
+below_base := base
+below_os := os base
+below_crypto := crypto base
+below_config := config base
+below_control := control base
+below_store := store control config crypto os base
+below_secrets := secrets artifact control config crypto os base
+below_artifact := artifact control config crypto os base
+below_nginx := nginx control config crypto os base
+below_openrc := openrc control config crypto os base
+below_rollout := rollout openrc nginx secrets artifact store control config crypto os base
+below_edge := edge control config crypto os base
+below_daemon := $(ROOMS_DAEMON)
+below_cli := cli store artifact control config crypto os base
+
+$(BUILD)/tests/catch_main.o: tests/catch_main.cpp | $(DEPS_SENTINEL)
+	@mkdir -p $(@D)
+	@printf '  CXX   %s\n' $<
+	@$(COMPILE) $(OPT_TESTS) -Itests -c -o $@ $<
+
+# Debian 12 has Catch2 2 (header only), the others Catch2 3 (a library without our main).
+CATCH_LIBS := $(shell pkg-config --exists catch2-with-main 2>/dev/null && echo -lCatch2)
+define test_rules
+$(BUILD)/test-$(1): $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o $$(call libs,$$(below_$(1)))
+	@printf '  LINK  %s\n' $$@
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $$@ $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o \
+	  $$(call libs,$$(below_$(1))) $(filter-out $(ARCHIVE_LIBS),$(LIBS_DAEMON)) -larchive -lzstd -lz -lcurl $(CATCH_LIBS)
+endef
+$(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
+ROOMS_TESTED ?= $(ROOMS)
+TESTS := $(foreach room,$(ROOMS_TESTED),$(if $(wildcard tests/$(room)/*_test.cpp),$(BUILD)/test-$(room)))
+
+$(BUILD)/chillboxd: $(BUILD)/agent/daemon/main.o $(call libs,$(ROOMS_DAEMON))
+	@printf '  LINK  %s\n' $@
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)
+
+$(BUILD)/chillboxctl: $(BUILD)/agent/cli/main.o $(call libs,$(ROOMS_CLI))
+	@printf '  LINK  %s\n' $@
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CLI)
+
+$(DEPS_SENTINEL): .ci/deps
+	@sh .ci/deps build
+	@mkdir -p $(@D) && touch $@
+
+SUITES ?= lint unit shell host
+test: deps build $(TESTS) $(BUILD)/crypto-tool ## run every test (SUITES="lint unit shell host" chooses)
+	@BUILD=$(BUILD) UNIT_TESTS="$(TESTS)" sh tests/run-all $(SUITES)
+
+demo: build ## the whole story in a host in a box, with real output (KEEP=1 leaves the host running)
+	@sh .ci/deps box test
+	@[ "$$(id -u)" -eq 0 ] || echo 'demo: a host in a box needs root: it is asked for now'
+	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) KEEP=$(KEEP) sh tests/host/demo
+
+lint: ## layers and shellcheck
+	@BUILD=$(BUILD) sh tests/run-all lint
+
+# Rooms that read what strangers wrote. Those that end in seccomp are left out: a sanitizer's own system calls are forbidden there.
+SANITIZED := base crypto config control store artifact
+sanitize: ## the parsing rooms' unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize SANITIZE=address,undefined \
+	  OPT='-O1 -g1 -Wno-error=maybe-uninitialized' ROOMS_TESTED='$(SANITIZED)' unit
+
+unit: $(TESTS) ## run the Catch2 tests
+	@sh tests/run-unit $(TESTS)
+
+install: build ## copy the files of apk/files below DESTDIR
+	@sh apk/install "$(DESTDIR)" "$(BUILD)"
+
+clean: ## remove what was built
+	rm -rf $(BUILD) dist
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

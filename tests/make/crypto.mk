@@ -1,0 +1,11 @@
+# What the tests of agent/crypto need beside test-crypto: a tool for the interop tests (bats/formats.bats), the age vectors.
+$(BUILD)/crypto-tool: $(BUILD)/tests/crypto/tool.o $(BUILD)/libcrypto.a $(BUILD)/libbase.a
+	@printf '  LINK  %s\n' $@
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)
+
+.PHONY: vectors
+vectors: ## get the C2SP age test vectors (npm package cctv-age) into build/vectors
+	@BUILD=$(BUILD) sh tests/crypto/fetch-vectors
+
+# Once they are there, the unit tests use them.
+export CCTV_AGE ?= $(wildcard $(abspath $(BUILD))/vectors/cctv-age)

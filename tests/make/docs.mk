@@ -1,0 +1,13 @@
+# Man pages, from scdoc's text.
+MAN_PAGES := $(patsubst agent/man/%.scd,$(BUILD)/man/%,$(wildcard agent/man/*.scd))
+
+.PHONY: man
+man: $(MAN_PAGES) ## build the man pages
+
+# They take milliseconds, so that whoever builds has them and `make install` finds them.
+all build: man
+
+$(BUILD)/man/%: agent/man/%.scd | $(DEPS_SENTINEL)
+	@mkdir -p $(@D)
+	@printf '  MAN   %s\n' $(@F)
+	@scdoc <$< >$@.new && mv -f $@.new $@
