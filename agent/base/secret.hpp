@@ -1,0 +1,51 @@
+// Bytes that must not be seen: in guarded, locked memory of libsodium, wiped when they go, move-only, not printable.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace chillbox {
+
+using ByteView = std::span<const uint8_t>;
+
+class SecretBytes {
+public:
+  SecretBytes() = default;
+  explicit SecretBytes(size_t size); // zeroed
+  explicit SecretBytes(ByteView bytes);
+  SecretBytes(SecretBytes&& other) noexcept;
+  SecretBytes& operator=(SecretBytes&& other) noexcept;
+  SecretBytes(const SecretBytes&) = delete;
+  SecretBytes& operator=(const SecretBytes&) = delete;
+  ~SecretBytes();
+
+  uint8_t* data() { return m_data; }
+  const uint8_t* data() const { return m_data; }
+  size_t size() const { return m_size; }
+  bool empty() const { return m_size == 0; }
+  ByteView view() const { return {m_data, m_size}; }
+  std::span<uint8_t> span() { return {m_data, m_size}; }
+  // For the parsers that take text; the view must not outlive this.
+  std::string_view text() const { return {reinterpret_cast<const char*>(m_data), m_size}; }
+  void truncate(size_t size); // wipes the rest
+  SecretBytes copy() const { return SecretBytes(view()); }
+
+private:
+  void wipe();
+  uint8_t* m_data = nullptr;
+  size_t m_size = 0;
+};
+
+// Wipes what a stack buffer or a std::string held. Not optimised away.
+void wipe(void* data, size_t size);
+// Constant-time for equal sizes; the sizes themselves are public.
+bool same(ByteView a, ByteView b);
+// Once in main, before anything else of crypto. Ends the process if libsodium cannot start.
+void init_crypto();
+
+inline ByteView bytes_of(std::string_view s) { return {reinterpret_cast<const uint8_t*>(s.data()), s.size()}; }
+inline std::string_view text_of(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
+
+} // namespace chillbox

@@ -1,0 +1,252 @@
+#include "os/disk.hpp"
+
+#include "base/text.hpp"
+#include "os/atomic_file.hpp"
+#include "os/disk_tree.hpp"
+#include "os/files.hpp"
+#include "os/tree_walk.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+namespace chillbox::os {
+namespace {
+
+struct CloseDir {
+  void operator()(DIR* dir) const { ::closedir(dir); }
+};
+
+Result<OpenFile> open_regular(const std::string& path) {
+  // Not blocking, because opening a fifo would wait for its writer.
+  OpenFile file{Fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)), {}};
+  if (!file.fd || ::fstat(file.fd.get(), &file.st) != 0)
+    return fail_io("read", path, errno);
+  if (!S_ISREG(file.st.st_mode))
+    return fail(Code::invalid, cat("read ", printable(path, 1024), ": not a regular file"));
+  return file;
+}
+
+Result<std::string> read_file(const std::string& path, size_t limit) {
+  const OpenFile file = TRY(open_regular(path));
+  std::string out;
+  std::array<char, 16384> buffer;
+  for (;;) {
+    const ssize_t n = ::read(file.fd.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return fail_io("read", path, errno);
+    if (n == 0)
+      return out;
+    if (static_cast<size_t>(n) > limit - out.size())
+      return fail(Code::too_large, cat("read ", printable(path, 1024), ": more than the limit of ", limit, " bytes"));
+    out.append(buffer.data(), static_cast<size_t>(n));
+  }
+}
+
+Result<std::string> read_tail(const std::string& path, uint64_t from, size_t limit) {
+  const OpenFile file = TRY(open_regular(path));
+  const auto size = static_cast<uint64_t>(file.st.st_size);
+  // Shorter than where we were: it was rotated, and all of it is new.
+  uint64_t at = from > size ? 0 : from;
+  at = std::max(at, size > limit ? size - limit : 0);
+  std::string out(static_cast<size_t>(size - at), '\0');
+  size_t got = 0;
+  while (got < out.size()) {
+    const ssize_t n = ::pread(file.fd.get(), out.data() + got, out.size() - got, static_cast<off_t>(at + got));
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return fail_io("read", path, errno);
+    if (n == 0)
+      break;
+    got += static_cast<size_t>(n);
+  }
+  out.resize(got);
+  return out;
+}
+
+// mkdir with its missing parents, each made durable in its own parent.
+Result<void> make_missing(const std::string& path, mode_t mode) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (::mkdir(path.c_str(), mode) == 0)
+      return sync_directory(parent_of(path));
+    if (errno == EEXIST)
+      return {};
+    if (errno != ENOENT || parent_of(path) == path)
+      break;
+    TRY(make_missing(parent_of(path), 0755));
+  }
+  return fail_io("make directory", path, errno);
+}
+
+Result<void> make_directory(const std::string& path, mode_t mode, Owner owner) {
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) != 0)
+    TRY(make_missing(path, 0700)); // closed until owner and mode are right
+  const Fd fd = TRY(open_directory(path));
+  if (::fstat(fd.get(), &st) != 0)
+    return fail_io("make directory", path, errno);
+  const bool owned = ::geteuid() != 0 || (st.st_uid == owner.uid && st.st_gid == owner.gid);
+  if (owned && (st.st_mode & 07777) == mode)
+    return {};
+  TRY(set_owner_and_mode(fd.get(), owner, mode, path));
+  return sync_file(fd.get(), path);
+}
+
+Result<void> switch_link(const std::string& target, const std::string& path) {
+  const std::string dir = parent_of(path);
+  const Fd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd)
+    return fail_io("open directory", dir, errno);
+  const std::string temporary = temporary_name(base_of(path));
+  if (::symlinkat(target.c_str(), fd.get(), temporary.c_str()) != 0)
+    return fail_io("link", path, errno);
+  // A rename over the old link: a reader finds one or the other, never none.
+  if (::renameat(fd.get(), temporary.c_str(), fd.get(), base_of(path).c_str()) != 0) {
+    const int err = errno;
+    ::unlinkat(fd.get(), temporary.c_str(), 0);
+    return fail_io("link", path, err);
+  }
+  return sync_file(fd.get(), dir);
+}
+
+Result<std::vector<std::string>> list_names(const std::string& dir) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, CloseDir> stream(::opendir(dir.c_str())); // close-on-exec by its contract
+  if (!stream && errno == ENOENT)
+    return names;
+  if (!stream)
+    return fail_io("list", dir, errno);
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..")
+      names.emplace_back(name);
+    errno = 0;
+  }
+  if (errno != 0)
+    return fail_io("list", dir, errno);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class RealDisk final : public Disk {
+public:
+  Result<std::string> read(const std::string& path, size_t limit) override { return read_file(path, limit); }
+
+  Result<std::optional<std::string>> read_link(const std::string& path) override {
+    std::array<char, 4096> target;
+    const ssize_t n = ::readlink(path.c_str(), target.data(), target.size());
+    if (n >= 0)
+      return std::optional(std::string(target.data(), static_cast<size_t>(n)));
+    if (errno == ENOENT)
+      return std::optional<std::string>();
+    if (errno == EINVAL)
+      return fail(Code::invalid, cat("read link ", printable(path, 1024), ": it is not a symbolic link"));
+    return fail_io("read link", path, errno);
+  }
+
+  Result<std::vector<std::string>> list(const std::string& dir) override { return list_names(dir); }
+
+  bool exists(const std::string& path) override {
+    struct stat st{};
+    return ::lstat(path.c_str(), &st) == 0;
+  }
+
+  uint64_t size(const std::string& file) override {
+    struct stat st{};
+    return ::stat(file.c_str(), &st) == 0 ? static_cast<uint64_t>(st.st_size) : 0;
+  }
+
+  Result<std::string> tail(const std::string& file, uint64_t from, size_t limit) override {
+    return read_tail(file, from, limit);
+  }
+
+  Result<Space> space(const std::string& path) override {
+    struct statvfs fs{};
+    if (::statvfs(path.c_str(), &fs) != 0)
+      return fail_io("measure space of", path, errno);
+    const uint64_t block = fs.f_frsize;
+    return Space{fs.f_bavail * block, fs.f_blocks * block, fs.f_favail, fs.f_files};
+  }
+
+  Result<TreeSize> measure(const std::string& dir) override { return measure_tree(dir); }
+
+  Result<void> make_dir(const std::string& path, mode_t mode, Owner owner) override {
+    return make_directory(path, mode, owner);
+  }
+
+  Result<void> write(const std::string& path, std::string_view bytes, mode_t mode, Owner owner) override {
+    AtomicFile file = TRY(AtomicFile::create(path, mode, owner));
+    TRY(file.write(bytes));
+    return file.commit();
+  }
+
+  Result<void> set_link(const std::string& target, const std::string& path) override {
+    return switch_link(target, path);
+  }
+
+  Result<void> rename(const std::string& from, const std::string& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0)
+      return fail_io(cat("rename ", printable(from, 1024), " to"), to, errno);
+    // The new name first: a crash between the two then leaves both names, not neither.
+    TRY(sync_directory(parent_of(to)));
+    if (parent_of(from) != parent_of(to))
+      TRY(sync_directory(parent_of(from)));
+    return {};
+  }
+
+  Result<void> remove(const std::string& path) override {
+    if (::unlink(path.c_str()) == 0)
+      return sync_directory(parent_of(path));
+    if (errno == ENOENT)
+      return {};
+    return fail_io("remove", path, errno);
+  }
+
+  Result<void> remove_tree(const std::string& path) override { return remove_whole_tree(path); }
+
+  Result<void> copy_tree(const std::string& from, const std::string& to, Owner owner) override {
+    return copy_whole_tree(from, to, owner);
+  }
+
+  Result<std::string> seal_tree(const std::string& dir, Owner owner) override { return digest_tree(dir, &owner); }
+  Result<void> publish_tree(const std::string& dir) override { return publish_whole_tree(dir); }
+  Result<std::string> tree_digest(const std::string& dir) override { return digest_tree(dir, nullptr); }
+
+  Result<void> append(const std::string& path, std::string_view bytes, mode_t mode) override {
+    const Fd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode));
+    if (!fd)
+      return fail_io("append to", path, errno);
+    return write_fully(fd.get(), bytes, path);
+  }
+};
+
+} // namespace
+
+Disk& real_disk() {
+  static RealDisk disk;
+  return disk;
+}
+
+Result<size_t> sweep_temporaries(const std::string& dir) {
+  size_t swept = 0;
+  for (const std::string& name : TRY(list_names(dir)))
+    if (is_temporary_name(name)) {
+      TRY(remove_whole_tree(cat(dir, "/", name)));
+      ++swept;
+    }
+  return swept;
+}
+
+} // namespace chillbox::os

@@ -1,0 +1,19 @@
+// Whole trees, walked by descriptor: every step is *at() below a directory that is already open, with O_NOFOLLOW, so that nobody who can
+// write in the tree can lead the walk out of it. Never into another file system. For this room only; Disk has the contracts.
+#pragma once
+
+#include "base/error.hpp"
+#include "os/disk.hpp"
+
+#include <string>
+
+namespace chillbox::os {
+
+Result<TreeSize> measure_tree(const std::string& dir);
+Result<void> remove_whole_tree(const std::string& path); // a file or a link too
+Result<void> copy_whole_tree(const std::string& from, const std::string& to, Owner owner);
+Result<void> publish_whole_tree(const std::string& dir);
+// Seals when there is an owner; else it only reads.
+Result<std::string> digest_tree(const std::string& dir, const Owner* seal_for);
+
+} // namespace chillbox::os

@@ -1,0 +1,13 @@
+// Landlock (Linux 5.13) by raw system calls: no libc has them. What the kernel is too old for is left out. For this room only.
+#pragma once
+
+#include "base/error.hpp"
+
+namespace chillbox::os {
+
+// Afterwards nothing can be opened, made, removed or executed anywhere but, with `beneath`, files, directories and links below that
+// directory (never executed); no TCP port bound or connected, no abstract socket or signal to anybody outside. Needs no_new_privs.
+// beneath: nullptr for no file at all. Open descriptors stay as they are. A kernel without Landlock is not an error.
+Result<void> restrict_with_landlock(const char* beneath);
+
+} // namespace chillbox::os

@@ -1,0 +1,23 @@
+// One at a time, across processes: flock on a file. The lock goes with the process that holds it, so a file that a killed one left
+// behind is no lock (faults 103). The file stays: removing it would let two hold "it" at once.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace chillbox::os {
+
+class LockFile {
+public:
+  // busy, naming the holder: "PATH is held by PID 4711 (what)" (faults 102).
+  static Result<LockFile> take(const std::string& path, std::string_view what);
+
+private:
+  explicit LockFile(Fd fd) : m_fd(std::move(fd)) {}
+  Fd m_fd;
+};
+
+} // namespace chillbox::os

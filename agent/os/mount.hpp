@@ -1,0 +1,24 @@
+// Our own tmpfs: nosuid, nodev, a size, and noswap where the kernel has it (Linux 6.4 and newer).
+#pragma once
+
+#include "base/error.hpp"
+
+#include <sys/types.h>
+
+#include <string>
+
+namespace chillbox::os {
+
+struct TmpfsOptions {
+  uint64_t size_bytes = 0;
+  mode_t mode = 0755;
+  bool allow_swap = false; // else: without `noswap` and with swap on, denied (faults 81)
+};
+
+bool is_mount_point(const std::string& path);
+// Mounts once: a mount point of ours that is there already stays as it is. Returns true when noswap holds.
+Result<bool> mount_tmpfs(const std::string& path, const TmpfsOptions& options);
+Result<void> unmount(const std::string& path); // lazily; not mounted is fine
+bool swap_is_on();
+
+} // namespace chillbox::os

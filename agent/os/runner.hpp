@@ -1,0 +1,63 @@
+// Seam: running a program to its end. argv vectors only, never a shell line. The child inherits standard streams and nothing else; its
+// process group (and whatever it left behind in it) is killed when the deadline passes or the caller stops waiting.
+#pragma once
+
+#include "base/error.hpp"
+#include "os/clock.hpp"
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace chillbox::os {
+
+struct User {
+  std::string name;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::string home = "/";
+};
+// not_found when there is no such user (or group).
+Result<User> find_user(const std::string& name);
+Result<gid_t> find_group(const std::string& name);
+
+struct Command {
+  std::vector<std::string> argv;                            // argv[0] is a path, or looked up in /usr/sbin:/usr/bin:/sbin:/bin
+  std::vector<std::pair<std::string, std::string>> env;     // the whole environment, besides a PATH when none is given
+  std::string cwd = "/";
+  std::optional<User> user;                                 // with setgroups to the user's own group only; nullopt: as we are
+  std::string input;                                        // standard input
+  Millis timeout{60'000};
+  size_t output_limit = 256 * 1024;                         // of stdout and of stderr; the rest is read and dropped
+  bool no_network = false;                                  // an empty network namespace of its own
+  bool no_new_privs = true;
+  bool leaves_daemon = false;                               // it ends well and leaves a daemon in its group (supervise-daemon): that one lives on
+  std::vector<std::pair<std::string, std::string>> binds;   // (from, to): bind mounts in a mount namespace of its own
+  std::vector<int> inherit;                                 // descriptors that stay open, under the same numbers
+  std::function<void(std::string_view line)> on_line;       // each line of stdout and stderr as it comes
+  std::function<bool()> cancelled;                          // looked at at least every 200 ms
+};
+
+struct Exit {
+  int code = -1;  // 128 + signal when killed by one, as a shell says
+  int signal = 0;
+  std::string out;
+  std::string err;
+  bool ok() const { return code == 0; }
+};
+
+class Runner {
+public:
+  virtual ~Runner() = default;
+  // timed_out, interrupted (cancelled), not_found (no such program), failure (could not start). A program that ran has an Exit, whatever its code.
+  virtual Result<Exit> run(const Command& command) = 0;
+};
+
+Runner& real_runner();
+
+} // namespace chillbox::os

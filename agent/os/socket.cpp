@@ -1,0 +1,194 @@
+#include "os/socket.hpp"
+
+#include "base/text.hpp"
+#include "os/deadline.hpp"
+#include "os/files.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace chillbox::os {
+namespace {
+
+Result<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path)
+    return fail(Code::invalid, cat("socket ", printable(path), ": a path of 1 to ", sizeof address.sun_path - 1, " bytes is needed"));
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+const sockaddr* generic(const sockaddr_un& address) { return reinterpret_cast<const sockaddr*>(&address); }
+sockaddr* generic(sockaddr_in& address) { return reinterpret_cast<sockaddr*>(&address); }
+
+// Nothing may be at `path` when we bind. What is there and listens is left alone; what is there and is no socket too.
+Result<void> clear_stale(const std::string& path, const sockaddr_un& address) {
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) != 0) {
+    if (errno == ENOENT)
+      return {};
+    return fail_errno(cat("listen on ", path), errno);
+  }
+  if (!S_ISSOCK(st.st_mode))
+    return fail(Code::conflict, cat("listen on ", path, ": something is there that is not a socket"));
+  // Not blocking: one with a full queue answers EAGAIN, and is alive.
+  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe)
+    return fail_errno("socket", errno);
+  if (::connect(probe.get(), generic(address), sizeof address) == 0 || errno == EAGAIN)
+    return fail(Code::busy, cat("listen on ", path, ": another process listens there"));
+  if (errno != ECONNREFUSED)
+    return fail_errno(cat("listen on ", path), errno);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return fail_errno(cat("remove stale socket ", path), errno);
+  return {};
+}
+
+Result<bool> readable(int fd, const Deadline& deadline) {
+  for (;;) {
+    pollfd p{fd, POLLIN, 0};
+    const int n = ::poll(&p, 1, deadline.poll_ms());
+    if (n > 0)
+      return true;
+    if (n < 0 && errno != EINTR)
+      return fail_errno("poll", errno);
+    if (n == 0 && deadline.passed())
+      return false;
+  }
+}
+
+} // namespace
+
+Result<Fd> listen_unix(const std::string& path, mode_t mode, Owner owner, int backlog) {
+  const sockaddr_un address = TRY(address_of(path));
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd)
+    return fail_errno("socket", errno);
+  // Two that start at once must not remove each other's: one at a time between the look and the bind.
+  const Fd dir(::open(parent_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir || ::flock(dir.get(), LOCK_EX) != 0)
+    return fail_errno(cat("listen on ", path), errno);
+  TRY(clear_stale(path, address));
+  // Before bind, because bind makes the file with this mode: nobody connects before owner and mode are as asked.
+  ::fchmod(fd.get(), 0600);
+  if (::bind(fd.get(), generic(address), sizeof address) != 0 || ::listen(fd.get(), backlog) != 0)
+    return fail_errno(cat("listen on ", path), errno);
+  if (::geteuid() == 0 && ::lchown(path.c_str(), owner.uid, owner.gid) != 0)
+    return fail_errno(cat("change owner of ", path), errno);
+  if (::chmod(path.c_str(), mode) != 0)
+    return fail_errno(cat("change mode of ", path), errno);
+  return fd;
+}
+
+Result<Fd> listen_tcp_loopback(uint16_t port, int backlog) {
+  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = ::htons(port);
+  address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      ::bind(fd.get(), generic(address), sizeof address) != 0 || ::listen(fd.get(), backlog) != 0)
+    return fail_errno(cat("listen on 127.0.0.1:", port), errno);
+  return fd;
+}
+
+Result<Fd> connect_unix(const std::string& path, Millis timeout) {
+  const sockaddr_un address = TRY(address_of(path));
+  const std::string what = cat("connect to ", path);
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd)
+    return fail_errno("socket", errno);
+  // connect on a unix socket waits only for room in the listener's queue, and for no longer than the send timeout. 0 is for ever.
+  const int64_t ms = timeout < Millis::zero() ? 0 : std::max<int64_t>(timeout.count(), 1);
+  timeval limit{static_cast<time_t>(ms / 1000), static_cast<suseconds_t>(ms % 1000 * 1000)};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  int result;
+  while ((result = ::connect(fd.get(), generic(address), sizeof address)) != 0 && errno == EINTR) {
+  }
+  if (result != 0 && errno == EAGAIN)
+    return fail(Code::unreachable, cat(what, ": no answer within ", ms, " ms"));
+  if (result != 0) {
+    Error error = fail_errno(what, errno).error();
+    if (error.code != Code::denied)
+      error.code = Code::unreachable;
+    return std::unexpected(std::move(error));
+  }
+  limit = {};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  return fd;
+}
+
+Result<Fd> accept(int listener) {
+  for (;;) {
+    Fd fd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    if (fd)
+      return fd;
+    if (errno == EINTR || errno == ECONNABORTED)
+      continue;
+    Error error = fail_errno("accept", errno).error();
+    // It is still in the queue: whoever polls would come back at once, so they must know to wait.
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+      error.code = Code::throttled;
+    return std::unexpected(std::move(error));
+  }
+}
+
+Result<bool> wait_readable(int fd, Millis timeout) { return readable(fd, Deadline(timeout)); }
+
+Result<void> write_all(int fd, ByteView bytes, Millis timeout) {
+  constexpr size_t k_pipe_piece = 4096; // poll promises that a pipe takes this much at once
+  const Deadline deadline(timeout);
+  bool is_socket = true;
+  while (!bytes.empty()) {
+    pollfd p{fd, POLLOUT, 0};
+    if (::poll(&p, 1, deadline.poll_ms()) == 0 && deadline.passed())
+      return fail(Code::timed_out, cat("write: ", bytes.size(), " bytes were not taken within ", timeout.count(), " ms"));
+    if (p.revents == 0)
+      continue;
+    const ssize_t n = is_socket ? ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT)
+                                : ::write(fd, bytes.data(), std::min(bytes.size(), k_pipe_piece));
+    if (n < 0 && errno == ENOTSOCK && is_socket)
+      is_socket = false;
+    else if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+      return fail(Code::unreachable, "write: the other side closed");
+    else if (n < 0 && errno != EINTR && errno != EAGAIN)
+      return fail_errno("write", errno);
+    else if (n > 0)
+      bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return {};
+}
+
+Result<bool> read_exact(int fd, std::span<uint8_t> out, Millis timeout) {
+  const Deadline deadline(timeout);
+  for (size_t got = 0; got < out.size();) {
+    if (!TRY(readable(fd, deadline)))
+      return fail(Code::timed_out, cat("read: ", got, " of ", out.size(), " bytes came within ", timeout.count(), " ms"));
+    const ssize_t n = ::read(fd, out.data() + got, out.size() - got);
+    if (n > 0)
+      got += static_cast<size_t>(n);
+    else if (n < 0 && (errno == EINTR || errno == EAGAIN))
+      continue;
+    else if (n < 0 && errno != ECONNRESET)
+      return fail_errno("read", errno);
+    else if (got > 0)
+      return fail(Code::corrupt, cat("read: the other side closed after ", got, " of ", out.size(), " bytes"));
+    else
+      return false;
+  }
+  return true;
+}
+
+} // namespace chillbox::os

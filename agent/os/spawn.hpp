@@ -1,0 +1,50 @@
+// From fork to exec, in one place. Everything is prepared before the fork; between fork and exec the child only makes system calls,
+// because another thread may have held any lock of the process when it was copied. For this room only: Runner and Child are its users.
+//
+// The child gets: a session and process group of its own, all signals unblocked and at their defaults, umask 022, the descriptors in
+// `fds` and no other. Needs Linux 5.11 (close_range with CLOEXEC).
+#pragma once
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "os/runner.hpp"
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace chillbox::os {
+
+struct Spawn {
+  std::string program;                                    // a path
+  std::vector<std::string> argv;
+  std::vector<std::pair<std::string, std::string>> env;
+  std::string cwd = "/";
+  std::optional<User> user;
+  bool no_network = false;
+  bool no_new_privs = false;
+  bool ends_with_thread = false;                          // SIGKILL when the thread that starts it ends (PR_SET_PDEATHSIG)
+  std::vector<std::pair<std::string, std::string>> binds; // (from, to)
+  std::vector<std::pair<int, int>> fds;                   // (ours, number in the child)
+};
+
+struct Spawned {
+  pid_t pid = -1;
+  Fd pidfd;
+  Fd status; // for start_error; at its end of file the program runs
+};
+
+// An argument or a variable that exec cannot pass on is `invalid`.
+Result<Spawned> spawn(const Spawn& plan);
+// Why the program did not start, once `status` is readable or the child has ended; nothing when it did.
+std::optional<Error> start_error(const Spawn& plan, const Fd& status);
+
+int pidfd_signal(int pidfd, int number); // 0, or -1 and errno
+// Reaps; the code as a shell says it. Call when the pidfd is readable, or to wait.
+Exit reap(int pidfd);
+Result<Fd> open_null(int flags);
+
+} // namespace chillbox::os

@@ -1,0 +1,146 @@
+#include "os/disk_tree.hpp"
+
+#include "base/encoding.hpp"
+#include "base/text.hpp"
+#include "os/files.hpp"
+#include "os/tree_walk.hpp"
+
+#include <fcntl.h>
+#include <sodium/crypto_generichash.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+
+namespace chillbox::os {
+namespace {
+
+constexpr size_t k_buffer = 128 * 1024;
+
+// BLAKE2b-256 over one record an entry, depth first, names sorted by bytes: kind, mode, path, then size and bytes or the link's target.
+// Every number is 8 bytes little-endian and every text has its length before it, so that no two trees give the same stream.
+// (libsodium's, called here directly: crypto/ has this room's rank.)
+class TreeDigest {
+public:
+  TreeDigest() { ::crypto_generichash_init(&m_state, nullptr, 0, 32); }
+  void bytes(const void* data, size_t size) {
+    ::crypto_generichash_update(&m_state, static_cast<const unsigned char*>(data), size);
+  }
+  void number(uint64_t n) {
+    std::array<uint8_t, 8> le;
+    for (size_t i = 0; i < le.size(); ++i)
+      le[i] = static_cast<uint8_t>(n >> (8 * i));
+    bytes(le.data(), le.size());
+  }
+  void text(std::string_view s) {
+    number(s.size());
+    bytes(s.data(), s.size());
+  }
+  void entry(char kind, mode_t mode, std::string_view path) {
+    bytes(&kind, 1);
+    number(mode & 07777);
+    text(path);
+  }
+  std::string done() {
+    std::array<uint8_t, 32> out;
+    ::crypto_generichash_final(&m_state, out.data(), out.size());
+    return hex(out);
+  }
+
+private:
+  crypto_generichash_state m_state;
+};
+
+class Sealer {
+public:
+  explicit Sealer(const Owner* owner) : m_owner(owner), m_buffer(std::make_unique<char[]>(k_buffer)) {}
+  std::string digest() { return m_digest.done(); }
+
+  // The directory first: once it is the new owner's, nobody else adds to it or renames in it, and what is read below stays as it was read.
+  Result<void> directory(const At& at, const std::string& relative) {
+    struct stat st{};
+    if (::fstat(at.fd, &st) != 0)
+      return fail_io("look at", at.path, errno);
+    TRY(seal(at.fd, st, 0700, at.path));
+    m_digest.entry('d', st.st_mode, relative);
+    for (const std::string& name : TRY(names_in(at)))
+      TRY(entry(at, name, relative.empty() ? name : cat(relative, "/", name)));
+    return {};
+  }
+
+private:
+  Result<void> entry(const At& at, const std::string& name, const std::string& relative) {
+    const struct stat st = TRY(stat_at(at, name));
+    if (S_ISDIR(st.st_mode)) {
+      const Fd fd = TRY(enter(at, name));
+      return directory(At{fd.get(), at.below(name), at.depth + 1}, relative);
+    }
+    if (S_ISLNK(st.st_mode))
+      return link(at, name, relative);
+    if (S_ISREG(st.st_mode))
+      return file(at, name, relative, st);
+    return fail_kind(at, name, st.st_mode);
+  }
+
+  Result<void> link(const At& at, const std::string& name, const std::string& relative) {
+    if (m_owner != nullptr && ::geteuid() == 0 &&
+        ::fchownat(at.fd, name.c_str(), m_owner->uid, m_owner->gid, AT_SYMLINK_NOFOLLOW) != 0)
+      return fail_io("change owner of", at.below(name), errno);
+    m_digest.entry('l', 0, relative);
+    m_digest.text(TRY(link_target(at, name)));
+    return {};
+  }
+
+  Result<void> file(const At& at, const std::string& name, const std::string& relative, const struct stat& seen) {
+    OpenFile in = TRY(open_file(at, name, seen));
+    // Before it gets another owner: its other name may be somebody else's file, /etc/shadow for one.
+    if (m_owner != nullptr && in.st.st_nlink > 1)
+      return fail(Code::denied, cat(at.below(name), ": it has ", in.st.st_nlink, " names; hard links are not allowed"));
+    TRY(seal(in.fd.get(), in.st, 0400, at.below(name)));
+    m_digest.entry('f', in.st.st_mode, relative);
+    m_digest.number(static_cast<uint64_t>(in.st.st_size));
+    for (uint64_t left = static_cast<uint64_t>(in.st.st_size);;) {
+      const ssize_t n = ::read(in.fd.get(), m_buffer.get(), k_buffer);
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0)
+        return fail_io("read", at.below(name), errno);
+      if (static_cast<uint64_t>(n) > left || (n == 0 && left > 0))
+        return fail(Code::corrupt, cat("read ", at.below(name), ": it changed while it was read"));
+      if (n == 0)
+        return {};
+      m_digest.bytes(m_buffer.get(), static_cast<size_t>(n));
+      left -= static_cast<uint64_t>(n);
+    }
+  }
+
+  // Nothing for others to write, no setuid; the group reads what the owner reads, because the site's user is in the group only.
+  Result<void> seal(int fd, struct stat& st, mode_t at_least, const std::string& path) {
+    if (m_owner == nullptr)
+      return {};
+    const mode_t old = st.st_mode & 07777;
+    const mode_t mode = (old & 0755) | at_least | ((old & 0500) >> 3);
+    if (mode != old || (::geteuid() == 0 && (st.st_uid != m_owner->uid || st.st_gid != m_owner->gid)))
+      TRY(set_owner_and_mode(fd, *m_owner, mode, path));
+    st.st_mode = (st.st_mode & S_IFMT) | mode;
+    return {};
+  }
+
+  const Owner* m_owner;
+  std::unique_ptr<char[]> m_buffer;
+  TreeDigest m_digest;
+};
+
+} // namespace
+
+Result<std::string> digest_tree(const std::string& dir, const Owner* seal_for) {
+  const Fd fd = TRY(open_directory(dir));
+  Sealer sealer(seal_for);
+  TRY(sealer.directory(At{fd.get(), dir}, ""));
+  if (seal_for != nullptr)
+    TRY(sync_filesystem(fd.get(), dir));
+  return sealer.digest();
+}
+
+} // namespace chillbox::os

@@ -1,0 +1,45 @@
+// Who holds a port.
+#include "catch.hpp"
+#include "os/port.hpp"
+#include "os/socket.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+using namespace chillbox;
+
+namespace {
+
+uint16_t port_of(const Fd& listener) {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  return ::ntohs(address.sin_port);
+}
+
+} // namespace
+
+TEST_CASE("[fault-108] who listens on a port is told by process and name, and nobody once it is closed") {
+  auto listener = os::listen_tcp_loopback(0, 1);
+  REQUIRE(listener);
+  const uint16_t port = port_of(*listener);
+  const auto holder = os::port_holder(port);
+  REQUIRE(holder);
+  CHECK(holder->pid == ::getpid());
+  CHECK(os::describe(*holder).find("process " + std::to_string(::getpid())) != std::string::npos);
+  listener->reset();
+  CHECK_FALSE(os::port_holder(port));
+}
+
+TEST_CASE("[fault-108] a connection from a port is no listener on it") {
+  auto listener = os::listen_tcp_loopback(0, 1);
+  REQUIRE(listener);
+  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = ::htons(port_of(*listener));
+  address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  CHECK_FALSE(os::port_holder(port_of(client)));
+}
