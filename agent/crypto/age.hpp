@@ -1,0 +1,123 @@
+// age v1 (C2SP age.md): reading and writing, X25519 and scrypt recipients. Pure: bytes come and go through the
+// callbacks.
+//
+// Reading is in three parts, because three processes do them: parse_header() (monitor, vault, stager), unwrap (vault
+// only: it alone has the identity) and PayloadReader (stager: it has the file key and nothing else).
+//
+// Refused: non-canonical base64, a scrypt stanza beside others (before any KDF work), a work factor over the cap,
+// low-order points, a wrong header MAC, an empty last chunk that is not chunk 0, anything after the last chunk.
+//
+// Codes: invalid, the header (or the nonce behind it) is malformed; too_large, over a limit of ours; not_found, "no
+// identity matches"; denied, a wrong passphrase; corrupt, a wrong MAC or a damaged payload; no_space, not the memory
+// for scrypt. Keys are wiped on every path. A process in a sandbox calls warm_libcrypto() (warm.hpp) first.
+#pragma once
+
+#include "base/encoding.hpp"
+#include "base/error.hpp"
+#include "base/secret.hpp"
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chillbox::crypto {
+
+inline constexpr size_t k_max_age_header = 64 * 1024; // ours; age itself has no limit
+inline constexpr size_t k_age_chunk = 64 * 1024;
+inline constexpr size_t k_age_tag = 16;
+inline constexpr size_t k_age_nonce = 16;
+inline constexpr int k_default_scrypt_cap = 18; // 2^18: 256 MiB
+
+struct AgeStanza {
+  std::vector<std::string> args; // args[0] is the type
+  Bytes body;
+};
+
+struct AgeHeader {
+  std::vector<AgeStanza> stanzas;
+  std::string text;            // the header as it came, through the "---" that the MAC covers
+  std::array<uint8_t, 32> mac; // as it came
+  size_t size = 0;             // bytes of the file up to the payload nonce
+};
+
+// From the beginning of a file (more bytes may follow). too_large when no header ends within k_max_age_header.
+Result<AgeHeader> parse_age_header(ByteView file_start);
+
+// An X25519 identity, "AGE-SECRET-KEY-1..." (bech32, upper case).
+class AgeIdentity {
+public:
+  static AgeIdentity generate();
+  static Result<AgeIdentity> parse(std::string_view text);
+  SecretBytes to_text() const;
+  std::string recipient() const; // "age1..."
+  // The file key, header MAC verified. not_found: no stanza of this header is for us.
+  Result<SecretBytes> file_key(const AgeHeader& header) const;
+
+private:
+  explicit AgeIdentity(SecretBytes scalar) : m_scalar(std::move(scalar)) {}
+  SecretBytes m_scalar;
+};
+
+// The first identity in the text of an age-keygen file: comments and empty lines are skipped.
+Result<AgeIdentity> parse_identity_file(std::string_view text);
+// "age1..." checked: its 32 bytes.
+Result<std::array<uint8_t, 32>> parse_age_recipient(std::string_view text);
+
+// The file key under a passphrase. cap: greatest accepted log2 of the work factor. Takes 128 * 8 * 2^N bytes of memory
+// while it runs.
+Result<SecretBytes> scrypt_file_key(const AgeHeader& header, const SecretBytes& passphrase,
+                                    int cap = k_default_scrypt_cap);
+
+// True when the MAC of the header is right under this file key (what a stager checks before it reads on).
+bool header_mac_ok(const AgeHeader& header, const SecretBytes& file_key);
+
+// Pull: fills the buffer, returns how many bytes came, 0 at the end.
+using ReadBytes = std::function<Result<size_t>(std::span<uint8_t>)>;
+// Push: takes all of the bytes or fails.
+using WriteBytes = std::function<Result<void>(ByteView)>;
+
+// Decrypts the payload chunk by chunk (STREAM, ChaCha20-Poly1305 by libcrypto). `source` stands at the nonce, behind
+// the header.
+class PayloadReader {
+public:
+  PayloadReader(const SecretBytes& file_key, ReadBytes source);
+  ~PayloadReader();
+  PayloadReader(PayloadReader&&) noexcept;
+  // The next plaintext, at most 64 KiB, valid until the next call; empty exactly once the last chunk was verified and
+  // nothing follows.
+  Result<ByteView> next();
+
+private:
+  struct State;
+  std::unique_ptr<State> m_state;
+};
+
+// Encrypts to X25519 recipients ("age1...") or to one passphrase. The result is a file any age implementation reads.
+class AgeWriter {
+public:
+  static Result<AgeWriter> to_recipients(const std::vector<std::string>& recipients, WriteBytes sink);
+  static Result<AgeWriter> to_passphrase(const SecretBytes& passphrase, int log2_work_factor, WriteBytes sink);
+  AgeWriter(AgeWriter&&) noexcept;
+  ~AgeWriter(); // abandons: without finish() the file has no last chunk and no reader accepts it
+  Result<void> write(ByteView plaintext);
+  Result<void> finish();
+
+private:
+  struct State;
+  explicit AgeWriter(std::unique_ptr<State> state);
+  std::unique_ptr<State> m_state;
+};
+
+// Whole small files in memory (identity.age, tests). Armored input (RFC 7468 "AGE ENCRYPTED FILE") is accepted by
+// decrypt_*.
+Result<SecretBytes> decrypt_with_passphrase(ByteView file, const SecretBytes& passphrase,
+                                            int cap = k_default_scrypt_cap);
+Result<SecretBytes> decrypt_with_identity(ByteView file, const AgeIdentity& identity);
+Result<Bytes> encrypt_with_passphrase(ByteView plaintext, const SecretBytes& passphrase, int log2_work_factor);
+// Armor to binary; input that is not armored comes back as it is.
+Result<Bytes> unarmor(ByteView file);
+
+} // namespace chillbox::crypto

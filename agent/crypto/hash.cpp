@@ -1,0 +1,63 @@
+#include "crypto/hash.hpp"
+
+#include "crypto/libcrypto.hpp"
+
+namespace chillbox::crypto {
+
+namespace {
+
+using Context = std::unique_ptr<EVP_MD_CTX, FreeDigestContext>;
+
+Context begin(const EVP_MD* digest) {
+  Context context(EVP_MD_CTX_new());
+  must(context != nullptr && EVP_DigestInit_ex2(context.get(), digest, nullptr) == 1);
+  return context;
+}
+
+void add(const Context& context, ByteView bytes) {
+  if (!bytes.empty())
+    must(EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1);
+}
+
+template <size_t N> std::array<uint8_t, N> end(const Context& context) {
+  std::array<uint8_t, N> out{};
+  unsigned size = 0;
+  must(EVP_DigestFinal_ex(context.get(), out.data(), &size) == 1 && size == N);
+  return out;
+}
+
+} // namespace
+
+struct Sha256::State {
+  Context context = begin(sha256());
+};
+
+Sha256::Sha256() : m_state(std::make_unique<State>()) {}
+Sha256::~Sha256() = default;
+void Sha256::update(ByteView bytes) {
+  add(m_state->context, bytes);
+}
+std::array<uint8_t, 32> Sha256::finish() {
+  return end<32>(m_state->context);
+}
+
+struct Blake2b512::State {
+  Context context = begin(blake2b512());
+};
+
+Blake2b512::Blake2b512() : m_state(std::make_unique<State>()) {}
+Blake2b512::~Blake2b512() = default;
+void Blake2b512::update(ByteView bytes) {
+  add(m_state->context, bytes);
+}
+std::array<uint8_t, 64> Blake2b512::finish() {
+  return end<64>(m_state->context);
+}
+
+Digest sha256_of(ByteView bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return Digest::of(hash.finish());
+}
+
+} // namespace chillbox::crypto

@@ -1,0 +1,54 @@
+#include "crypto/libcrypto.hpp"
+
+#include "crypto/warm.hpp"
+
+#include "base/secret.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace chillbox::crypto {
+
+void must(bool ok) {
+  if (ok)
+    return;
+  std::fputs("chillbox: libcrypto fails: out of memory, or its default provider is disabled in openssl.cnf\n", stderr);
+  std::abort();
+}
+
+const EVP_CIPHER* chacha20_poly1305() {
+  static EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr);
+  must(cipher != nullptr);
+  return cipher;
+}
+
+const EVP_MD* sha256() {
+  static EVP_MD* const digest = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  must(digest != nullptr);
+  return digest;
+}
+
+const EVP_MD* blake2b512() {
+  static EVP_MD* const digest = EVP_MD_fetch(nullptr, "BLAKE2B-512", nullptr);
+  must(digest != nullptr);
+  return digest;
+}
+
+EVP_MAC* hmac() {
+  static EVP_MAC* const mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  must(mac != nullptr);
+  return mac;
+}
+
+void warm_libcrypto() {
+  chacha20_poly1305();
+  sha256();
+  blake2b512();
+  hmac();
+  // The smallest scrypt there is, so that its own look-ups (KDF, PBKDF2, HMAC, digest) are done too.
+  unsigned char out[16];
+  must(EVP_PBE_scrypt("", 0, out, 0, 2, 8, 1, 1 << 20, out, sizeof out) == 1);
+  wipe(out, sizeof out);
+}
+
+} // namespace chillbox::crypto

@@ -1,0 +1,29 @@
+// Inside agent/crypto: what comes from OpenSSL's libcrypto, the bulk ChaCha20-Poly1305, the digests and HMAC, each
+// looked up once (a look-up by name costs more than the HMAC of a small body). scrypt has its own look-ups, see
+// warm.hpp.
+#pragma once
+
+#include <openssl/evp.h>
+
+namespace chillbox::crypto {
+
+const EVP_CIPHER* chacha20_poly1305();
+const EVP_MD* sha256();
+const EVP_MD* blake2b512();
+EVP_MAC* hmac();
+
+// libcrypto fails here only without memory, and no caller can go on without its digest: ends the process, as
+// SecretBytes does.
+void must(bool ok);
+
+struct FreeCipherContext {
+  void operator()(EVP_CIPHER_CTX* p) const { EVP_CIPHER_CTX_free(p); } // wipes the key
+};
+struct FreeDigestContext {
+  void operator()(EVP_MD_CTX* p) const { EVP_MD_CTX_free(p); }
+};
+struct FreeMacContext {
+  void operator()(EVP_MAC_CTX* p) const { EVP_MAC_CTX_free(p); } // wipes the key
+};
+
+} // namespace chillbox::crypto
