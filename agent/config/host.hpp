@@ -1,0 +1,66 @@
+// /etc/chillbox/chillbox.toml: all keys optional, each documented in the shipped file and in chillbox.toml(5). Unknown keys are
+// refused with the nearest known name; every problem of the file is told at once, with its line.
+#pragma once
+
+#include "base/error.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chillbox::config {
+
+struct HostConfig {
+  // [host]
+  std::string server_name = "_";            // the host-level server: /healthcheck/, /SITE/version.txt, /v1/
+  std::string log_level = "info";
+  std::string tech_email;
+  // [stage] sizes of the two tmpfs
+  uint64_t stage_size = 512ULL << 20;
+  uint64_t secrets_size = 16ULL << 20;
+  bool allow_swap = false;
+  // [limits]
+  uint64_t artifact_max = 1ULL << 30;       // encrypted bytes
+  uint64_t unpacked_max = 2ULL << 30;
+  uint64_t entries_max = 50'000;
+  uint64_t ratio_max = 200;                 // unpacked bytes for each compressed byte
+  uint32_t jobs_max = 4;                    // side by side, of different sites
+  uint32_t queue_max = 1000;
+  std::chrono::seconds upload_wait{600};
+  std::chrono::seconds build_timeout{300};
+  uint64_t serial_jump_max = 1'000'000;
+  uint32_t reserve_percent = 5;             // of the disk that a deploy leaves free
+  int scrypt_cap = 18;                      // greatest log2 of the work factor that an unlock accepts
+  // [nginx]
+  std::string nginx_dir;                    // "" : the one of /etc/nginx/{http.d,conf.d,sites-enabled} that nginx includes
+  std::string nginx_group;                  // "" : nginx, else www-data
+  uint16_t http_port = 80;                  // of every server it writes
+  uint16_t https_port = 443;
+  std::string tls_certificate;              // for the host-level server; "" : none
+  std::string tls_certificate_key;
+  // [defaults] for sites that say nothing
+  std::chrono::milliseconds watch{10'000};
+  uint32_t keep_releases = 3;
+  // [variables] for templates and services
+  std::string s3_endpoint_url, artifact_bucket, immutable_bucket, immutable_bucket_domain, subnet;
+  // [edge], only under CHILLBOX_ROOT: a loopback TCP port beside the socket, for benchmarks
+  uint16_t edge_test_port = 0;
+};
+
+// invalid with every problem, one a line: "chillbox.toml:12: limits.artifact_max: ...".
+Result<HostConfig> parse_host_config(std::string_view toml, std::string_view file_name);
+
+// A webhook sender's file: whsec_ keys, one a line, newest first, '#' comments; and settings as "key = value" comments are not a thing:
+// sites and types are limited by lines "sites: blog,shop" and "types: site.deploy", github by the line "format: github".
+struct Sender {
+  std::string name;
+  std::string format = "standard";          // or "github"
+  std::vector<std::string> keys;            // whsec_..., or the raw secret for github
+  std::vector<std::string> sites;           // empty: all
+  std::vector<std::string> types;           // empty: all
+};
+Result<Sender> parse_sender(std::string_view text, std::string_view name);
+
+} // namespace chillbox::config

@@ -1,0 +1,223 @@
+#include "config/service.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace chillbox::config {
+namespace {
+
+constexpr size_t k_max_variables = 1000;
+
+std::optional<std::string> read_variable_name(const At& at, const Json& json) {
+  if (!json.is_string())
+    return at.refuse(json, "a string: the name of a variable");
+  auto name = json.get<std::string>();
+  if (const auto problem = variable_name_problem(name)) {
+    at.problem(cat("'", printable(name, 70), "' ", *problem));
+    return std::nullopt;
+  }
+  return name;
+}
+
+// A variable is kept only whole, so that half of one causes no second problem further on.
+std::optional<Variable> read_variable(const At& at, const Json& json, bool with_cmd) {
+  static const Table<Variable> k_with_cmd{{"name", into(&Variable::name, read_variable_name), true},
+                                          {"value", into(&Variable::value, Text{k_value})},
+                                          {"cmd", into(&Variable::cmd, Text{k_command})}};
+  static const Table<Variable> k_plain{{"name", into(&Variable::name, read_variable_name), true},
+                                       {"value", into(&Variable::value, Text{k_value}), true}};
+  Variable variable;
+  read_object(at, json, with_cmd ? k_with_cmd : k_plain, variable);
+  if (with_cmd && json.is_object() && !json.contains("value") && !json.contains("cmd"))
+    at.problem("must have a value, or a cmd that makes one on the laptop");
+  return variable.name.empty() ? std::nullopt : std::optional(std::move(variable));
+}
+
+void read_environment(const At& at, const Json& json, Service& service) { read_variables(at, json, false, service.environment); }
+
+// The name is the folder in the artifact too, where these stand for something else.
+std::optional<ServiceName> read_name(const At& at, const Json& json) {
+  if (!json.is_string())
+    return at.refuse(json, "a string: the service's name");
+  const auto& text = json.get_ref<const std::string&>();
+  auto name = ServiceName::parse(text);
+  if (!name) {
+    at.problem(name.error().message);
+    return std::nullopt;
+  }
+  if (text == "nginx" || text == "redis" || text == "immutable") {
+    at.problem(cat("'", text, "' is a folder of the artifact with a meaning of its own: choose another name"));
+    return std::nullopt;
+  }
+  return *std::move(name);
+}
+
+// One of the kinds that we ship, or x-NAME: a handler that the administrator added.
+auto lang_kind(std::vector<std::string> shipped) {
+  return [shipped = std::move(shipped)](const At& at, const Json& json) -> std::optional<std::string> {
+    if (json.is_string()) {
+      const auto& text = json.get_ref<const std::string&>();
+      const bool own = text.size() > 2 && text.size() <= 32 && text.starts_with("x-") && std::ranges::all_of(text, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+      });
+      if (own || std::ranges::find(shipped, text) != shipped.end())
+        return text;
+    }
+    return at.refuse(json, cat("one of ", join(shipped, ", "), ", or x-NAME for a handler of the host's administrator"), shipped);
+  };
+}
+
+void read_strategy(const At& at, const Json& json, Service& service) {
+  if (const auto text = Choice{{"overlap", "stop-first"}}(at, json))
+    service.strategy = *text == "overlap" ? Strategy::overlap : Strategy::stop_first;
+}
+
+void read_health(const At& at, const Json& json, Service& service) {
+  static const Table<Health> k_health{{"path", into(&Health::path, Text{k_health_path})},
+                                      {"interval", into(&Health::interval, Duration{})},
+                                      {"timeout", into(&Health::timeout, Duration{})},
+                                      {"deadline", into(&Health::deadline, Duration{})},
+                                      {"count", into(&Health::count, Whole{1, 100})}};
+  read_object(at, json, k_health, service.health);
+  service.health.declared = json.is_object() && json.contains("path");
+}
+
+// Percent of one processor: 50, or "50%".
+std::optional<int64_t> read_percent(const At& at, const Json& json) {
+  constexpr Whole k_percent{1, 9999};
+  if (!json.is_string())
+    return k_percent(at, json);
+  std::string_view text = json.get_ref<const std::string&>();
+  if (text.ends_with('%'))
+    text.remove_suffix(1);
+  const auto number = parse_u64(text);
+  if (!number || *number < 1 || *number > 9999)
+    return at.refuse(json, "percent of one processor: \"50%\" or a whole number from 1 to 9999");
+  return static_cast<int64_t>(*number);
+}
+
+const Table<Resources>& resources_table() {
+  static const Table<Resources> k_resources{{"memory_max", into(&Resources::memory_max, Size{1'000'000, 1ULL << 40})},
+                                            {"cpu_max", into(&Resources::cpu_max, read_percent)},
+                                            {"cpus", into(&Resources::cpus, Text{k_cpu_list})},
+                                            {"tasks_max", into(&Resources::tasks_max, Whole{1, 100'000})}};
+  return k_resources;
+}
+
+Table<Service> common_fields() {
+  return {{"name", into(&Service::name, read_name), true},
+          {"handler", into(&Service::handler, Text{k_folder})},
+          {"environment", read_environment},
+          {"secrets_config", into(&Service::secrets_config, Text{k_file_name})},
+          {"secrets_export_dockerfile", checked<Service>(Text{k_folder})},
+          {"manifest", into(&Service::manifest, Text{k_folder})},
+          {"niceness", into(&Service::niceness, Whole{-20, 19})},
+          {"strategy", read_strategy},
+          {"release_command", into(&Service::release_command, Words{})},
+          {"resources", into(&Service::resources, resources_table())}};
+}
+
+const Table<Service>& service_table() {
+  static const Table<Service> k_table = [] {
+    Table<Service> table = common_fields();
+    const Whole workers{1, 64};
+    const Whole requests{0, 1'000'000'000};
+    const Table<Service> own{
+        {"lang", into(&Service::lang, lang_kind({"immutable", "chill", "python", "static", "binary"})), true},
+        {"app", into(&Service::app, Text{k_app})},
+        {"health", read_health},
+        {"workers", into(&Service::workers, workers)},
+        {"workers_minimum", into(&Service::workers_minimum, workers)},
+        {"workers_maximum", into(&Service::workers_maximum, workers)},
+        {"worker_class", into(&Service::worker_class, Choice{{"sync", "gevent", "uvicorn.workers.UvicornWorker"}})},
+        {"max_requests", into(&Service::max_requests, requests)},
+        {"max_requests_jitter", into(&Service::max_requests_jitter, requests)},
+        {"log_level", into(&Service::log_level, Choice{{"debug", "info", "warning", "error", "critical"}})}};
+    table.insert(table.end(), own.begin(), own.end());
+    return table;
+  }();
+  return k_table;
+}
+
+const Table<Service>& worker_table() {
+  static const Table<Service> k_table = [] {
+    Table<Service> table = common_fields();
+    const Table<Service> own{{"lang", into(&Service::lang, lang_kind({"python-worker", "binary-worker"})), true},
+                             {"run-cmd", into(&Service::run_cmd, Words{}), true},
+                             {"count", into(&Service::count, Whole{1, 64})}};
+    table.insert(table.end(), own.begin(), own.end());
+    return table;
+  }();
+  return k_table;
+}
+
+// Two names that differ in case only would be one folder on a laptop that does not see the difference.
+bool same_name(std::string_view a, std::string_view b) {
+  auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  return std::ranges::equal(a, b, [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+void check_worker_counts(const At& at, const Service& s) {
+  const bool above = s.workers_minimum && s.workers && *s.workers < *s.workers_minimum;
+  const bool below = s.workers_maximum && s.workers && *s.workers > *s.workers_maximum;
+  if (above || below)
+    (at / "workers").problem("must lie between workers_minimum and workers_maximum");
+  if (s.workers_minimum && s.workers_maximum && *s.workers_minimum > *s.workers_maximum)
+    (at / "workers_minimum").problem("is greater than workers_maximum");
+}
+
+void check_references(const At& at, const Site& site, const Service& service) {
+  Variables variables = known_variables(site);
+  for (const auto name : {"HOST", "PORT"}) // which the agent gives to every service
+    variables.try_emplace(name);
+  std::vector<std::string> own;
+  for (const auto& variable : service.environment) {
+    set_variable(variables, variable.name, variable.value);
+    own.push_back(variable.name);
+  }
+  for (const auto& [name, error] : broken_variables(variables, own))
+    (at / "environment").problem(cat("'", name, "': ", error.message));
+}
+
+} // namespace
+
+void read_variables(const At& at, const Json& json, bool with_cmd, std::vector<Variable>& out) {
+  if (!detail::check_list(at, json, k_max_variables))
+    return;
+  for (size_t i = 0; i < json.size(); ++i) {
+    auto variable = read_variable(at[i], json[i], with_cmd);
+    if (!variable)
+      continue;
+    if (std::ranges::find(out, variable->name, &Variable::name) != out.end())
+      (at[i] / "name").problem(cat("'", variable->name, "' stands twice in this list"));
+    else
+      out.push_back(*std::move(variable));
+  }
+}
+
+Variables known_variables(const Site& site) {
+  Variables variables;
+  for (const auto name : k_host_variables)
+    variables.emplace(name, "");
+  for (const auto& variable : site.env) // what a cmd will make is not known here
+    set_variable(variables, variable.name, variable.cmd.empty() ? variable.value : "");
+  return variables;
+}
+
+void read_service(const At& at, const Json& json, bool worker, Site& site) {
+  static const ServiceName k_nameless = ServiceName::parse("nameless-until-it-is-read").value();
+  Service service{.name = k_nameless};
+  service.worker = worker;
+  read_object(at, json, worker ? worker_table() : service_table(), service);
+  if (service.handler.empty())
+    service.handler = service.name.str();
+  if (service.name != k_nameless)
+    for (const auto& other : site.services)
+      if (same_name(other.name.str(), service.name.str()))
+        (at / "name").problem(cat("'", service.name.str(), "' is the name of another service or worker"));
+  check_worker_counts(at, service);
+  check_references(at, site, service);
+  site.services.push_back(std::move(service));
+}
+
+} // namespace chillbox::config

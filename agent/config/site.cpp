@@ -1,0 +1,156 @@
+#include "config/site.hpp"
+
+#include "base/json.hpp"
+#include "config/service.hpp"
+
+#include <algorithm>
+
+namespace chillbox::config {
+namespace {
+
+std::optional<Version> read_version(const At& at, const Json& json) {
+  if (!json.is_string())
+    return at.refuse(json, "a string: a semantic version");
+  auto version = Version::parse(json.get_ref<const std::string&>());
+  if (!version) {
+    at.problem(version.error().message);
+    return std::nullopt;
+  }
+  return *std::move(version);
+}
+
+void read_domains(const At& at, const Json& json, Site& site) {
+  std::vector<std::string> seen;
+  if (!detail::check_list(at, json, 100))
+    return;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const auto name = Text{k_host_name}(at[i], json[i]);
+    if (!name)
+      continue;
+    if (std::ranges::find(seen, *name) != seen.end())
+      at[i].problem(cat("'", *name, "' stands twice"));
+    seen.push_back(*name);
+    if (std::ranges::find(site.domains, *name) == site.domains.end())
+      site.domains.push_back(*name);
+  }
+}
+
+void read_server_name(const At& at, const Json& json, Site& site) {
+  if (const auto name = Text{k_host_name}(at, json)) {
+    site.server_name = *name;
+    site.domains.push_back(*name);
+  }
+}
+
+void read_contact(const At& at, const Json& json, Site& site) {
+  static const Table<Site> k_contact{{"owner", into(&Site::contact_owner, Text{k_line})},
+                                     {"technical", into(&Site::contact_technical, Text{k_line})}};
+  read_object(at, json, k_contact, site);
+}
+
+void read_env(const At& at, const Json& json, Site& site) {
+  read_variables(at, json, true, site.env);
+  std::vector<std::string> names;
+  for (const auto& variable : site.env)
+    names.push_back(variable.name);
+  for (const auto& [name, error] : broken_variables(known_variables(site), names))
+    at.problem(cat("'", name, "': ", error.message));
+}
+
+void read_crontab(const At& at, const Json& json, Site& site) {
+  if (!detail::check_list(at, json, 100))
+    return;
+  const Variables variables = known_variables(site);
+  for (size_t i = 0; i < json.size(); ++i) {
+    if (!json[i].is_string()) {
+      at[i].refuse(json[i], "a string: five fields and a command");
+      continue;
+    }
+    const auto& line = json[i].get_ref<const std::string&>();
+    if (const auto problem = crontab_problem(line))
+      at[i].problem(*problem);
+    else if (const auto words = split_words(line); !words)
+      at[i].problem(words.error().message);
+    else if (const auto expanded = expand(line, variables); !expanded)
+      at[i].problem(expanded.error().message);
+    else
+      site.crontab.push_back(line);
+  }
+}
+
+void read_redis(const At& at, const Json& json, Site& site) {
+  site.has_redis = true;
+  if (!json.is_object()) {
+    at.refuse(json, "an object: options of redis.conf and their values");
+    return;
+  }
+  if (json.size() > 200)
+    at.problem(cat("holds ", json.size(), " options, the limit is 200"));
+  for (const auto& [name, value] : json.items()) {
+    const At here = at / name;
+    if (const auto problem = redis_option_problem(name))
+      here.problem(cat("'", printable(name, 70), "' ", *problem));
+    else if (!value.is_number())
+      site.redis[name] = Text{k_line}(here, value).value_or("");
+    else if (const auto number = Whole{0, 1'000'000'000'000'000}(here, value))
+      site.redis[name] = std::to_string(*number);
+  }
+}
+
+Read<Site> service_list(bool worker) {
+  return [worker](const At& at, const Json& json, Site& site) {
+    if (!detail::check_list(at, json, 64))
+      return;
+    for (size_t i = 0; i < json.size(); ++i)
+      read_service(at[i], json[i], worker, site);
+  };
+}
+
+void read_store(const At& at, const Json& json, Site& site) {
+  if (const auto store = Choice{{"disk", "tmpfs"}}(at, json))
+    site.confidential = *store == "tmpfs";
+}
+
+// Read in this order, whatever the file's: domains come after server_name, and what uses variables after env.
+const Table<Site>& site_table() {
+  static const Table<Site> k_site{{"name", into(&Site::title, Text{k_title}), true},
+                                  {"server_name", read_server_name, true},
+                                  {"domain_list", read_domains},
+                                  {"version", into(&Site::version, read_version)},
+                                  {"contact", read_contact},
+                                  {"release", into(&Site::release, Text{k_line})},
+                                  {"env", read_env},
+                                  {"crontab", read_crontab},
+                                  {"redis", read_redis},
+                                  {"services", service_list(false)},
+                                  {"workers", service_list(true)},
+                                  {"watch", into(&Site::watch, Duration{.zero = true})},
+                                  {"keep_releases", into(&Site::keep_releases, Whole{1, 100})},
+                                  {"store", read_store},
+                                  {"$schema", checked<Site>(Text{k_line})}};
+  return k_site;
+}
+
+} // namespace
+
+Result<Site> parse_site(std::string_view text, const SiteName& slug) {
+  const Json json = TRY(parse_json(text, k_max_site_json));
+  Problems problems;
+  Site site{.slug = slug};
+  read_object({problems, "$"}, json, site_table(), site);
+  if (!problems.empty())
+    return problems.error();
+  return site;
+}
+
+Result<void> require_resolved(const Site& site) {
+  Problems problems;
+  for (const auto& variable : site.env)
+    if (!variable.cmd.empty() && variable.value.empty())
+      problems.add("$.env", cat("'", variable.name, "' has a cmd but no value: pack the site with chillboxctl pack, which runs it"));
+  if (!problems.empty())
+    return problems.error();
+  return {};
+}
+
+} // namespace chillbox::config

@@ -1,0 +1,225 @@
+#include "control/control.hpp"
+
+#include "base/text.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+
+namespace chillbox::control {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Millis = std::chrono::milliseconds;
+
+constexpr size_t k_head = 4;
+
+class Deadline {
+public:
+  explicit Deadline(Millis timeout) {
+    if (timeout.count() >= 0)
+      m_end = Clock::now() + timeout;
+  }
+  // Milliseconds for poll(2): rounded up, so that it does not spin through the last one; -1 for ever.
+  int left() const {
+    if (!m_end)
+      return -1;
+    const auto left = std::chrono::ceil<Millis>(*m_end - Clock::now()).count();
+    return static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000'000));
+  }
+
+private:
+  std::optional<Clock::time_point> m_end;
+};
+
+Result<void> wait_for(int fd, short events, const Deadline& deadline, std::string_view what) {
+  for (;;) {
+    pollfd p{fd, events, 0};
+    const int left = deadline.left();
+    const int n = ::poll(&p, 1, left);
+    if (n > 0)
+      return {};
+    if (n < 0 && errno != EINTR)
+      return fail_errno(what, errno);
+    if (left == 0)
+      return fail(Code::timed_out, cat(what, ": the other side did not answer in time"));
+  }
+}
+
+// A pipe (ssh) has no send(2); a socket must not raise SIGPIPE.
+ssize_t write_some(int fd, ByteView bytes) {
+  const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return n < 0 && errno == ENOTSOCK ? ::write(fd, bytes.data(), bytes.size()) : n;
+}
+
+Result<void> write_all(int fd, ByteView bytes, const Deadline& deadline) {
+  while (!bytes.empty()) {
+    const ssize_t n = write_some(fd, bytes);
+    if (n >= 0) {
+      bytes = bytes.subspan(static_cast<size_t>(n));
+    } else if (errno == EAGAIN) {
+      TRY(wait_for(fd, POLLOUT, deadline, "write frame"));
+    } else if (errno == EPIPE || errno == ECONNRESET) {
+      return fail(Code::unreachable, "write frame: the other side closed the connection");
+    } else if (errno != EINTR) {
+      return fail_errno("write frame", errno);
+    }
+  }
+  return {};
+}
+
+// How much came before the end of the stream.
+Result<size_t> read_up_to(int fd, std::span<uint8_t> out, const Deadline& deadline) {
+  size_t have = 0;
+  while (have < out.size()) {
+    TRY(wait_for(fd, POLLIN, deadline, "read frame"));
+    const ssize_t n = ::read(fd, out.data() + have, out.size() - have);
+    if (n == 0 || (n < 0 && errno == ECONNRESET))
+      break;
+    if (n > 0)
+      have += static_cast<size_t>(n);
+    else if (errno != EINTR && errno != EAGAIN)
+      return fail_errno("read frame", errno);
+  }
+  return have;
+}
+
+Result<void> write_bytes(int fd, ByteView bytes, size_t limit, Millis timeout) {
+  if (bytes.size() > limit)
+    return fail(Code::too_large, cat("frame of ", bytes.size(), " bytes: the limit is ", limit));
+  const Deadline deadline(timeout);
+  const auto n = static_cast<uint32_t>(bytes.size());
+  const std::array<uint8_t, k_head> head{static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8), static_cast<uint8_t>(n >> 16),
+                                         static_cast<uint8_t>(n >> 24)};
+  TRY(write_all(fd, head, deadline));
+  return write_all(fd, bytes, deadline);
+}
+
+Result<size_t> read_head(int fd, size_t limit, const Deadline& deadline) {
+  std::array<uint8_t, k_head> head{};
+  const size_t have = TRY(read_up_to(fd, head, deadline));
+  if (have == 0)
+    return fail(Code::not_found, "the other side closed the connection");
+  if (have < head.size())
+    return fail(Code::corrupt, "frame is cut off in its length");
+  const size_t n = head[0] | static_cast<size_t>(head[1]) << 8 | static_cast<size_t>(head[2]) << 16 | static_cast<size_t>(head[3]) << 24;
+  if (n > limit)
+    return fail(Code::too_large, cat("frame of ", n, " bytes: the limit is ", limit));
+  return n;
+}
+
+Result<void> read_body(int fd, std::span<uint8_t> out, const Deadline& deadline) {
+  const size_t have = TRY(read_up_to(fd, out, deadline));
+  if (have < out.size())
+    return fail(Code::corrupt, cat("frame is cut off: ", have, " of ", out.size(), " bytes came"));
+  return {};
+}
+
+// The last word of the daemon, when this frame is one.
+std::optional<Result<std::string>> verdict(const Json& frame, std::string* error_data) {
+  if (const auto result = frame.find("result"); result != frame.end())
+    return Result<std::string>(dump(*result));
+  if (const auto error = frame.find("error"); error != frame.end()) {
+    if (const auto data = error->is_object() ? error->find("data") : error->end(); error_data && data != error->end())
+      *error_data = dump(*data);
+    return Result<std::string>(fail(code_from_name(string_or(*error, "code", "failure")),
+                                    string_or(*error, "message", "the daemon gave no reason")));
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+Result<void> write_frame(int fd, std::string_view bytes, Millis timeout) {
+  return write_bytes(fd, bytes_of(bytes), k_max_control_frame, timeout);
+}
+
+Result<std::string> read_frame(int fd, Millis timeout) {
+  const Deadline deadline(timeout);
+  std::string text(TRY(read_head(fd, k_max_control_frame, deadline)), '\0');
+  TRY(read_body(fd, {reinterpret_cast<uint8_t*>(text.data()), text.size()}, deadline));
+  return text;
+}
+
+Result<void> write_secret_frame(int fd, const SecretBytes& secret) {
+  return write_bytes(fd, secret.view(), k_max_control_frame, k_write_timeout);
+}
+
+Result<SecretBytes> read_secret_frame(int fd, Millis timeout, size_t limit) {
+  const Deadline deadline(timeout);
+  SecretBytes secret(TRY(read_head(fd, limit, deadline)));
+  TRY(read_body(fd, secret.span(), deadline)); // straight into guarded memory
+  return secret;
+}
+
+Result<Request> parse_request(std::string_view text, Json& storage) {
+  storage = TRY_IN("request", parse_json(text, k_max_control_frame));
+  const uint64_t version = TRY_IN("request", u64_at(storage, "v"));
+  if (version != k_control_version) // before the rest: another version may well look different
+    return fail(Code::invalid, cat("request: version ", version, " of the control protocol, this chillboxd speaks ", k_control_version,
+                                   ": use a chillboxctl of the same release"));
+  Request request{TRY_IN("request", string_at(storage, "verb")), nullptr};
+  for (const auto& [key, value] : storage.items())
+    if (key != "v" && key != "verb" && key != "args")
+      return fail(Code::invalid, cat("request: unknown member '", printable(key, 60), "'"));
+  Json& args = storage["args"];
+  if (args.is_null())
+    args = Json::object();
+  if (!args.is_object())
+    return fail(Code::invalid, "request: args: must be an object");
+  request.args = &args;
+  return request;
+}
+
+std::string request_text(std::string_view verb, const Json& args) {
+  return dump({{"v", k_control_version}, {"verb", verb}, {"args", args.is_null() ? Json::object() : args}});
+}
+
+std::string event_text(const Json& event) { return dump({{"event", event}}); }
+
+std::string result_text(std::string_view verb, const Json& result) {
+  Json body = result.is_object() ? result : Json::object();
+  body["schema"] = cat("chillbox.", verb, ".v", 1);
+  return dump({{"result", body}});
+}
+
+std::string error_text(const Error& error) {
+  return dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}}}});
+}
+
+std::string error_text(const Error& error, const Json& data) {
+  return dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}, {"data", data}}}});
+}
+
+Result<std::string> call(int fd, std::string_view verb, const Json& args, const SecretBytes* secret,
+                         const std::function<void(const Json&)>& on_event, Millis timeout, std::string* error_data) {
+  // A daemon that refuses the caller answers and closes without reading on: its answer says more than our broken pipe.
+  Result<void> sent = write_frame(fd, request_text(verb, args));
+  if (sent && secret)
+    sent = write_secret_frame(fd, *secret);
+  if (!sent && sent.error().code != Code::unreachable)
+    return std::unexpected(sent.error());
+  for (;;) {
+    auto text = read_frame(fd, timeout);
+    if (!text && (text.error().code == Code::not_found || text.error().code == Code::corrupt))
+      return fail(Code::unreachable, "chillboxd closed the connection without an answer: see its log");
+    if (!text)
+      return std::unexpected(std::move(text).error());
+    const Json frame = TRY_IN("answer of chillboxd", parse_json(*text, k_max_control_frame));
+    if (!frame.is_object())
+      return fail(Code::corrupt, "answer of chillboxd: not an object");
+    if (auto last = verdict(frame, error_data))
+      return std::move(*last);
+    if (const auto event = frame.find("event"); event != frame.end() && on_event)
+      on_event(*event);
+  }
+}
+
+} // namespace chillbox::control

@@ -1,0 +1,181 @@
+#include "catch.hpp"
+
+#include "base/secret.hpp"
+#include "base/text.hpp"
+#include "config/host.hpp"
+
+using namespace chillbox;
+using namespace chillbox::config;
+using namespace std::chrono_literals;
+
+namespace {
+
+bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+std::string problems(std::string_view toml) {
+  const auto host = parse_host_config(toml, "chillbox.toml");
+  return host ? "" : host.error().message;
+}
+
+constexpr const char* k_key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+std::string sender_problem(std::string_view text, std::string_view name = "laptop") {
+  init_crypto();
+  const auto sender = parse_sender(text, name);
+  return sender ? "" : sender.error().message;
+}
+
+} // namespace
+
+TEST_CASE("an empty host configuration is the defaults") {
+  const auto host = parse_host_config("", "chillbox.toml").value();
+  CHECK(host.server_name == "_");
+  CHECK(host.stage_size == 512ULL << 20);
+  CHECK(host.http_port == 80);
+  CHECK(host.keep_releases == 3);
+  CHECK(parse_host_config("# nothing\n[limits]\n", "chillbox.toml"));
+}
+
+TEST_CASE("every key of the host configuration arrives with its unit") {
+  const auto host = parse_host_config(R"(
+[host]
+server_name = "box.example.test"
+log_level = "debug"
+tech_email = "tech@example.test"
+[stage]
+size = "2G"
+secrets_size = 1048576
+allow_swap = true
+[limits]
+artifact_max = "100M"
+unpacked_max = "1G"
+entries_max = 1000
+ratio_max = 50
+jobs_max = 2
+queue_max = 10
+upload_wait = "2m"
+build_timeout = 90
+serial_jump_max = 5
+reserve_percent = 10
+scrypt_cap = 16
+[nginx]
+dir = "/etc/nginx/http.d"
+group = "www-data"
+http_port = 8080
+https_port = 8443
+tls_certificate = "/etc/ssl/box.pem"
+tls_certificate_key = "/etc/ssl/box.key"
+[defaults]
+watch = "500ms"
+keep_releases = 7
+[variables]
+s3_endpoint_url = "https://s3.example.test"
+artifact_bucket = "a"
+immutable_bucket = "b"
+immutable_bucket_domain = "b.example.test"
+subnet = "10.0.0.0/24"
+[edge]
+test_port = 9000
+)",
+                                      "chillbox.toml")
+                        .value();
+  CHECK(host.server_name == "box.example.test");
+  CHECK(host.log_level == "debug");
+  CHECK(host.tech_email == "tech@example.test");
+  CHECK(host.stage_size == 2ULL << 30);
+  CHECK(host.secrets_size == 1ULL << 20);
+  CHECK(host.allow_swap);
+  CHECK(host.artifact_max == 100ULL << 20);
+  CHECK(host.unpacked_max == 1ULL << 30);
+  CHECK(host.entries_max == 1000);
+  CHECK(host.ratio_max == 50);
+  CHECK(host.jobs_max == 2);
+  CHECK(host.queue_max == 10);
+  CHECK(host.upload_wait == 120s);
+  CHECK(host.build_timeout == 90s);
+  CHECK(host.serial_jump_max == 5);
+  CHECK(host.reserve_percent == 10);
+  CHECK(host.scrypt_cap == 16);
+  CHECK(host.nginx_dir == "/etc/nginx/http.d");
+  CHECK(host.nginx_group == "www-data");
+  CHECK(host.http_port == 8080);
+  CHECK(host.https_port == 8443);
+  CHECK(host.tls_certificate == "/etc/ssl/box.pem");
+  CHECK(host.tls_certificate_key == "/etc/ssl/box.key");
+  CHECK(host.watch == 500ms);
+  CHECK(host.keep_releases == 7);
+  CHECK(host.s3_endpoint_url == "https://s3.example.test");
+  CHECK(host.artifact_bucket == "a");
+  CHECK(host.immutable_bucket == "b");
+  CHECK(host.immutable_bucket_domain == "b.example.test");
+  CHECK(host.subnet == "10.0.0.0/24");
+  CHECK(host.edge_test_port == 9000);
+}
+
+TEST_CASE("every problem of the host configuration is told at once, with its line") {
+  CHECK(problems("[limits]\nartifact_max = \"1TB\"\njobs_max = 0\n\n[limts]\na = 1\n[host]\nlog_levl = \"info\"\n") ==
+        "chillbox.toml:5: limts: unknown field, allowed are host, stage, limits, nginx, defaults, variables, edge; did you mean 'limits'?\n"
+        "chillbox.toml:8: host.log_levl: unknown field, allowed are server_name, log_level, tech_email; did you mean 'log_level'?\n"
+        "chillbox.toml:2: limits.artifact_max: found '1TB', must be a size such as \"256M\" or \"2G\", or a number of bytes, from 1.0 MB to 1.1 TB\n"
+        "chillbox.toml:3: limits.jobs_max: found 0, must be a whole number from 1 to 64");
+}
+
+TEST_CASE("values of the wrong type or out of range are refused") {
+  for (const char* bad : {"host = 1", "[host]\nserver_name = \"A b\"", "[host]\nserver_name = \"a;b\"", "[host]\nlog_level = \"loud\"", "[host]\ntech_email = \"a b\"",
+                          "[stage]\nsize = \"lots\"", "[stage]\nsize = -1", "[stage]\nallow_swap = 1", "[limits]\nreserve_percent = 51", "[limits]\nscrypt_cap = 23",
+                          "[limits]\nupload_wait = 0", "[limits]\nratio_max = 1.5", "[nginx]\nhttp_port = 65536", "[nginx]\ndir = \"http.d\"", "[nginx]\ndir = \"/a/../b\"",
+                          "[nginx]\ndir = \"/a b\"", "[nginx]\nhttp_port = 443", "[nginx]\ntls_certificate = \"/a\"", "[defaults]\nkeep_releases = 0",
+                          "[variables]\nsubnet = \"a;b\"", "[edge]\ntest_port = -1", "[host]\nserver_name = 1979-05-27", "[limits]\nratio_max = inf"}) {
+    INFO(bad);
+    CHECK(problems(bad).starts_with("chillbox.toml:"));
+  }
+}
+
+TEST_CASE("a text that is not TOML is refused with its line") {
+  CHECK(problems("[host]\nserver_name = \n").starts_with("chillbox.toml:2: "));
+  CHECK(problems("[host]\na = 1\na = 2\n").starts_with("chillbox.toml:3: "));
+  CHECK(problems("a = \"\xff\"\n").starts_with("chillbox.toml:1: "));
+  CHECK(problems(std::string(256 * 1024 + 1, '\n')) == "chillbox.toml: 262145 bytes, the limit is 262144");
+  CHECK_FALSE(problems("[host]\nserver_name = " + std::string(200, '[') + std::string(200, ']')).empty());
+}
+
+TEST_CASE("a sender's file has keys, newest first, and what it is limited to") {
+  init_crypto();
+  const auto sender = parse_sender(cat("# rotated\n\n", k_key, "\r\nwhsec_", std::string(32, 'A'), "\nsites: blog, shop\ntypes: site.deploy,host.ping\n"), "laptop").value();
+  CHECK(sender.name == "laptop");
+  CHECK(sender.format == "standard");
+  CHECK(sender.keys == std::vector<std::string>{k_key, "whsec_" + std::string(32, 'A')});
+  CHECK(sender.sites == std::vector<std::string>{"blog", "shop"});
+  CHECK(sender.types == std::vector<std::string>{"site.deploy", "host.ping"});
+  const auto github = parse_sender("It's a Secret to Everybody\nformat: github\n", "gh").value();
+  CHECK(github.format == "github");
+  CHECK(github.keys == std::vector<std::string>{"It's a Secret to Everybody"});
+}
+
+TEST_CASE("[fault-9] an empty, short or malformed webhook key is refused, by its line and never by its text") {
+  CHECK(sender_problem("") == "webhook sender 'laptop': has no key: chillboxctl webhook add laptop makes one");
+  CHECK(holds(sender_problem("# only\n"), "has no key"));
+  CHECK(holds(sender_problem("whsec_\n"), "line 1: key: must be whsec_"));
+  for (const std::string bad : {"whsec_c2hvcnQ=", "secretsecretsecretsecretsecretsecret", "whsec_not*base64*at*all*not*base64*at*all", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx=",
+                                "format: github\nhunter2"}) {
+    const auto text = sender_problem(cat(k_key, "\n", bad, "\n"));
+    INFO(text);
+    CHECK(text.starts_with("webhook sender 'laptop': line "));
+    CHECK_FALSE(holds(text, split(bad, '\n').back()));
+  }
+  CHECK(holds(sender_problem(cat("whsec_", std::string(88, 'A'), "\n")), "24 to 64 bytes")); // 66 bytes
+}
+
+TEST_CASE("a sender's settings are checked too") {
+  auto with = [](std::string_view line) { return sender_problem(cat(k_key, "\n", line, "\n")); };
+  CHECK(with("types: site.deplo") == "webhook sender 'laptop': line 2: type 'site.deplo': must be one of site.deploy, site.rollback, site.restart, "
+                                     "secrets.update, host.ping; did you mean 'site.deploy'?");
+  CHECK(with("sites: Root").starts_with("webhook sender 'laptop': line 2: site name 'Root'"));
+  CHECK(with("sites:").starts_with("webhook sender 'laptop': line 2: site name ''"));
+  CHECK(with("format: gitlab").ends_with("must be standard or github"));
+  CHECK_FALSE(sender_problem(k_key, "../x").empty());
+  std::string nine;
+  for (int i = 0; i < 9; ++i)
+    nine += cat(k_key, "\n");
+  CHECK(holds(sender_problem(nine), "line 9: more than 8 keys"));
+}
