@@ -1,0 +1,52 @@
+// The laptop's half: a deterministic tar (pax only where needed; sorted by bytes, owner 0:0 without names, mtime
+// SOURCE_DATE_EPOCH or 0, modes 0755/0644), zstd, age to the recipients; minisign over the result is the caller's. Same
+// input, same tar bytes. What the stager would refuse is refused here already, with the same words.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/names.hpp"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace chillbox::artifact {
+
+struct PackEntry {
+  std::string name;   // in the archive, with '/' between components
+  std::string source; // file on disk; "" : `content`
+  std::string content;
+  bool executable = false;
+  std::string link_target; // a symlink when not empty
+  bool directory = false;  // needed only for empty ones
+};
+
+struct PackRequest {
+  std::vector<PackEntry> entries; // any order
+  std::vector<std::string> recipients;
+  int64_t mtime = 0;
+  std::string output;                                          // path of the .age file
+  std::function<void(uint64_t done, uint64_t total)> progress; // may be empty
+};
+
+struct Packed {
+  Digest sha256;
+  Digest tar_sha256; // of the tar before compression: what "same input, same bytes" is checked with
+  std::array<uint8_t, 64> blake2b;
+  uint64_t size = 0;
+  uint64_t unpacked = 0;
+  uint64_t files = 0;
+};
+
+// The files below a directory as entries under `prefix/` ("": none), sorted; empty folders and links kept, anything
+// else refused. `skip` (may be empty) says what stays out, by the path relative to dir; a folder that it names is not
+// looked into.
+Result<std::vector<PackEntry>> collect(const std::string& dir, const std::string& prefix,
+                                       const std::function<bool(const std::string&)>& skip);
+// Writes the encrypted archive (temporary file, rename). No signature yet. A file that changes its size meanwhile:
+// conflict.
+Result<Packed> pack(const PackRequest& request);
+
+} // namespace chillbox::artifact

@@ -1,0 +1,158 @@
+#include "artifact/plain.hpp"
+
+#include "base/text.hpp"
+
+#include <zlib.h>
+#include <zstd.h>
+
+#include <algorithm>
+
+namespace chillbox::artifact {
+namespace {
+
+constexpr size_t k_buffer = 256 * 1024;
+constexpr int k_max_window_log = 27;       // 128 MiB, what `zstd --ultra -22` writes and zstd itself accepts unasked
+constexpr uint64_t k_ratio_from = 1 << 20; // below, a ratio says nothing: a tar of one small file is mostly zeros
+constexpr size_t k_magic_size = 4;
+
+} // namespace
+
+// Turns input into output; says when its one frame or member is over.
+class PlainStream::Codec {
+public:
+  struct Step {
+    size_t used = 0, made = 0;
+    bool over = false;
+  };
+  virtual ~Codec() = default;
+  virtual Result<Step> run(ByteView in, std::span<uint8_t> out) = 0;
+  virtual std::string_view name() const = 0;
+};
+
+class PlainStream::Zstd : public Codec {
+public:
+  Zstd() : m_stream(ZSTD_createDCtx()) {
+    if (m_stream)
+      ZSTD_DCtx_setParameter(m_stream.get(), ZSTD_d_windowLogMax, k_max_window_log);
+  }
+  Result<Step> run(ByteView in, std::span<uint8_t> out) override {
+    if (!m_stream)
+      return fail(Code::no_space, "zstd: out of memory");
+    ZSTD_inBuffer from{in.data(), in.size(), 0};
+    ZSTD_outBuffer to{out.data(), out.size(), 0};
+    const size_t left = ZSTD_decompressStream(m_stream.get(), &to, &from);
+    if (ZSTD_isError(left))
+      return fail(Code::corrupt, cat("zstd: ", ZSTD_getErrorName(left)));
+    return Step{from.pos, to.pos, left == 0};
+  }
+  std::string_view name() const override { return "zstd frame"; }
+
+private:
+  struct Free {
+    void operator()(ZSTD_DCtx* p) const { ZSTD_freeDCtx(p); }
+  };
+  std::unique_ptr<ZSTD_DCtx, Free> m_stream;
+};
+
+class PlainStream::Gzip : public Codec {
+public:
+  Gzip() { m_ready = inflateInit2(&m_stream, 16 + MAX_WBITS) == Z_OK; }
+  ~Gzip() override {
+    if (m_ready)
+      inflateEnd(&m_stream);
+  }
+  Result<Step> run(ByteView in, std::span<uint8_t> out) override {
+    if (!m_ready)
+      return fail(Code::no_space, "gzip: out of memory");
+    m_stream.next_in = const_cast<uint8_t*>(in.data()); // zlib does not write there
+    m_stream.avail_in = static_cast<uInt>(in.size());
+    m_stream.next_out = out.data();
+    m_stream.avail_out = static_cast<uInt>(out.size());
+    const int code = inflate(&m_stream, Z_NO_FLUSH);
+    if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
+      return fail(Code::corrupt, cat("gzip: ", m_stream.msg != nullptr ? m_stream.msg : "damaged"));
+    return Step{in.size() - m_stream.avail_in, out.size() - m_stream.avail_out, code == Z_STREAM_END};
+  }
+  std::string_view name() const override { return "gzip member"; }
+
+private:
+  z_stream m_stream{};
+  bool m_ready = false;
+};
+
+class PlainStream::None : public Codec {
+public:
+  Result<Step> run(ByteView in, std::span<uint8_t> out) override {
+    const size_t n = std::min(in.size(), out.size());
+    std::copy_n(in.begin(), n, out.begin());
+    return Step{n, n, false};
+  }
+  std::string_view name() const override { return ""; }
+};
+
+PlainStream::PlainStream(crypto::PayloadReader payload, const StageLimits& limits)
+    : m_payload(std::move(payload)), m_limits(limits), m_output(k_buffer) {
+  m_limits.ratio = std::max<uint64_t>(1, limits.ratio);
+}
+PlainStream::~PlainStream() = default;
+
+Result<void> PlainStream::refill() {
+  if (!m_input.empty() || m_ended)
+    return {};
+  m_input = TRY(m_payload.next());
+  m_ended = m_input.empty();
+  return {};
+}
+
+// The first chunk of a payload is as long as it can be, so a short one is the whole payload.
+Result<void> PlainStream::start() {
+  TRY(refill());
+  if (m_input.size() < k_magic_size)
+    return fail(Code::corrupt, cat("payload of ", m_input.size(), " bytes: not an archive"));
+  static constexpr std::array<uint8_t, k_magic_size> k_zstd{0x28, 0xB5, 0x2F, 0xFD};
+  if (std::ranges::equal(m_input.first(k_magic_size), k_zstd))
+    m_codec = std::make_unique<Zstd>();
+  else if (m_input[0] == 0x1F && m_input[1] == 0x8B)
+    m_codec = std::make_unique<Gzip>();
+  else
+    m_codec = std::make_unique<None>(); // a tar, or the guard says that it is none
+  return {};
+}
+
+Result<void> PlainStream::check_limits() const {
+  if (m_out > m_limits.bytes)
+    return fail(Code::too_large, cat("unpacks to more than the limit of ", m_limits.bytes, " bytes"));
+  if (m_out > k_ratio_from && m_out / m_limits.ratio > m_in)
+    return fail(Code::too_large,
+                cat("unpacks to more than ", m_limits.ratio, " times its size: ", m_out, " bytes out of ", m_in));
+  return {};
+}
+
+Result<ByteView> PlainStream::next() {
+  if (!m_codec)
+    TRY(start());
+  for (;;) {
+    TRY(refill());
+    const bool raw = m_codec->name().empty();
+    if (m_ended && raw)
+      return ByteView{};
+    const auto step = TRY(m_codec->run(m_input, m_output));
+    m_input = m_input.subspan(step.used);
+    m_in += step.used;
+    m_out += step.made;
+    TRY(check_limits());
+    if (step.over) {
+      TRY(refill());
+      if (!m_ended)
+        return fail(Code::corrupt, cat("data behind the ", m_codec->name(),
+                                       ": exactly one is allowed (pzstd, bgzip and cat make several)"));
+      m_codec = std::make_unique<None>();
+    } else if (m_ended && step.made == 0) {
+      return fail(Code::corrupt, cat("cut off: the ", m_codec->name(), " does not end"));
+    }
+    if (step.made > 0)
+      return ByteView(m_output).first(step.made);
+  }
+}
+
+} // namespace chillbox::artifact

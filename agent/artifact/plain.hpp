@@ -1,0 +1,41 @@
+// From an encrypted artifact to the plain bytes of its tar: age payload, then exactly one zstd frame, one gzip member,
+// or nothing, told apart by their first bytes. Refused within one buffer: more than the limits allow (faults 60), a
+// second frame or member, anything behind the last one, a wrong checksum, a cut (faults 59, 61). What comes out before
+// the end is not yet proven whole: the caller throws it away when next() fails.
+#pragma once
+
+#include "artifact/stager.hpp"
+#include "crypto/age.hpp"
+
+#include <memory>
+
+namespace chillbox::artifact {
+
+class PlainStream {
+public:
+  PlainStream(crypto::PayloadReader payload, const StageLimits& limits);
+  ~PlainStream();
+  PlainStream(const PlainStream&) = delete;
+  PlainStream& operator=(const PlainStream&) = delete;
+  // Valid until the next call; empty once the payload's last chunk was verified and the compression ended with it.
+  Result<ByteView> next();
+
+private:
+  class Codec; // zstd, gzip or none
+  class Zstd;
+  class Gzip;
+  class None;
+  Result<void> refill();
+  Result<void> start();
+  Result<void> check_limits() const;
+
+  crypto::PayloadReader m_payload;
+  StageLimits m_limits;
+  std::unique_ptr<Codec> m_codec;
+  ByteView m_input; // compressed, not yet used
+  Bytes m_output;
+  uint64_t m_in = 0, m_out = 0;
+  bool m_ended = false; // the payload
+};
+
+} // namespace chillbox::artifact

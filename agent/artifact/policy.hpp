@@ -1,0 +1,49 @@
+// What a name, a link and a tree of them may be (faults 48, 49, 55, 56, 62). The packer, the stager and the walk
+// afterwards ask the same functions, so that what one makes the others take. Refused, never made good.
+//
+// A symlink is relative and stays inside its own top folder: "NAME/../../x" style detours are refused because ".." may
+// only stand in front, where it climbs real directories (no entry lies behind a link); by that a chain of links cannot
+// leave either.
+#pragma once
+
+#include "base/error.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace chillbox::artifact {
+
+inline constexpr size_t k_max_component = 255;
+inline constexpr size_t k_max_path = 1024;
+inline constexpr size_t k_max_depth = 32;
+
+enum class Kind { directory, file, link };
+
+// A path as it stands in the archive, without the slash that ends a directory's. denied with the reason and the path.
+Result<void> check_path(std::string_view path);
+Result<void> check_link(std::string_view path, std::string_view target);
+
+// All names of one tree. Directories that were never named themselves exist as soon as something lies in them, and
+// count.
+class TreeNames {
+public:
+  explicit TreeNames(uint64_t max) : m_max(max) {}
+  // A checked path. denied: named twice, differs from another only in case (ASCII), or lies in something that is no
+  // directory; too_large.
+  Result<void> add(std::string_view path, Kind kind);
+
+private:
+  struct Node {
+    std::string name; // as written
+    Kind kind;
+    bool named; // by an entry of its own
+  };
+  Result<void> add_parents(std::string_view path);
+  uint64_t m_max;
+  std::unordered_map<std::string, Node> m_nodes; // by the name in lower case
+  std::string m_last_parent;
+};
+
+} // namespace chillbox::artifact

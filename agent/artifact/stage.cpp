@@ -1,0 +1,132 @@
+#include "artifact/stager.hpp"
+
+#include "artifact/secret_packet.hpp"
+#include "base/text.hpp"
+#include "os/disk.hpp"
+#include "os/process.hpp"
+#include "os/socket.hpp"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+namespace chillbox::artifact {
+namespace {
+
+constexpr os::Millis k_look{200};   // at `cancelled`
+constexpr os::Millis k_end{10'000}; // from the answer to the end of the process
+constexpr size_t k_max_answer = 8192;
+
+// The directory of one attempt: gone with it unless kept.
+class Attempt {
+public:
+  explicit Attempt(std::string path) : m_path(std::move(path)) {}
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+  ~Attempt() {
+    if (!m_kept)
+      (void)os::real_disk().remove_tree(m_path); // the error that brought us here matters more
+  }
+  void keep() { m_kept = true; }
+
+private:
+  std::string m_path;
+  bool m_kept = false;
+};
+
+Result<Fd> fresh_tree(const StageJob& job) {
+  TRY(os::real_disk().remove_tree(job.tree)); // of an attempt that a crash ended
+  const os::Owner owner = job.user ? os::Owner{job.user->uid, job.user->gid} : os::Owner{geteuid(), getegid()};
+  TRY(os::real_disk().make_dir(job.tree, 0700, owner));
+  Fd fd(open(job.tree.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd)
+    return fail_errno(cat("open ", job.tree), errno);
+  return fd;
+}
+
+std::unexpected<Error> died(os::Child& child) {
+  const auto code = child.wait(k_end);
+  return fail(Code::failure, code ? cat("the stager ended without an answer, exit code ", *code,
+                                        *code == 128 + SIGSYS ? " (forbidden system call)" : "")
+                                  : "the stager closed its socket and goes on");
+}
+
+Result<StageStats> parse_answer(const Bytes& bytes) {
+  const auto view = TRY_IN("answer of the stager", control::parse_packet(bytes));
+  if (view.verb == control::PacketVerb::stage_error && view.fields.size() == 2)
+    return fail(code_from_name(view.fields[0]), printable(view.fields[1], 1000));
+  std::array<uint64_t, 5> n{};
+  if (view.verb != control::PacketVerb::stage_done || view.fields.size() != n.size())
+    return fail(Code::corrupt, "answer of the stager: not one");
+  for (size_t i = 0; i < n.size(); ++i) {
+    const auto value = parse_u64(view.fields[i]);
+    if (!value)
+      return fail(Code::corrupt, "answer of the stager: not a number");
+    n[i] = *value;
+  }
+  return StageStats{.files = n[0], .directories = n[1], .links = n[2], .bytes = n[3], .masked = n[4]};
+}
+
+Result<StageStats> await(const StageJob& job, int socket, os::Child& child) {
+  const auto deadline = os::real_clock().mono() + job.timeout;
+  while (!TRY(os::wait_readable(socket, k_look))) {
+    if (job.cancelled && job.cancelled())
+      return fail(Code::interrupted, "staging was cancelled");
+    if (os::real_clock().mono() > deadline)
+      return fail(Code::timed_out, cat("the stager was not done after ", job.timeout.count() / 1000, " s"));
+  }
+  const auto packet = TRY(os::receive_packet(socket, k_max_answer, k_look));
+  if (!packet)
+    return died(child);
+  const auto stats = TRY(parse_answer(packet->bytes));
+  if (TRY_IN("the stager", child.wait(k_end)) != 0)
+    return fail(Code::failure, "the stager answered and then failed");
+  return stats;
+}
+
+Result<StageStats> run_stager(const StageJob& job, int tree_fd) {
+  auto [ours, theirs] = TRY(os::packet_pair());
+  auto child = TRY(os::Child::start({.argv = {"chillboxd: stager", k_stager_role},
+                                     .env = {},
+                                     .fds = {{theirs.get(), 3}, {job.artifact_fd, 4}, {tree_fd, 5}},
+                                     .ends_with_thread = true}));
+  theirs.reset(); // so that its death is seen
+  const auto order = make_secret_packet(control::PacketVerb::file_key, 0,
+                                        {job.file_key->text(), std::to_string(job.limits.bytes),
+                                         std::to_string(job.limits.entries), std::to_string(job.limits.ratio)});
+  if (auto sent = os::send_packet(ours.get(), order.view()); !sent)
+    return sent.error().code == Code::unreachable ? died(child) : std::unexpected(std::move(sent.error()));
+  return await(job, ours.get(), child);
+}
+
+Error with_size(Error error, int tree_fd) {
+  struct statvfs fs{};
+  if (error.code == Code::no_space && fstatvfs(tree_fd, &fs) == 0)
+    error.message += cat(": the staging file system has ", human_size(uint64_t{fs.f_blocks} * fs.f_frsize), ", ",
+                         human_size(uint64_t{fs.f_bavail} * fs.f_frsize), " free");
+  return error;
+}
+
+} // namespace
+
+Result<StageStats> stage(const StageJob& job) {
+  Attempt attempt(job.tree);
+  const Fd tree_fd = TRY_IN("stage", fresh_tree(job));
+  auto said = run_stager(job, tree_fd.get());
+  if (!said)
+    return within("stage", with_size(std::move(said.error()), tree_fd.get()));
+  // Its word is not enough: it read what a stranger wrote.
+  const auto seen = TRY(walk_again(job.tree, job.user ? job.user->uid : geteuid(), job.limits));
+  if (seen.files != said->files || seen.directories != said->directories || seen.links != said->links ||
+      seen.bytes != said->bytes)
+    return fail(Code::corrupt,
+                cat("stage: the stager told of ", said->files, " files, ", said->directories, " folders, ", said->links,
+                    " links, there are ", seen.files, ", ", seen.directories, ", ", seen.links));
+  attempt.keep();
+  return *said;
+}
+
+} // namespace chillbox::artifact

@@ -1,0 +1,92 @@
+#include "artifact/stager.hpp"
+
+#include "artifact/locale.hpp"
+#include "artifact/secret_packet.hpp"
+#include "base/text.hpp"
+#include "crypto/warm.hpp"
+#include "os/sandbox.hpp"
+#include "os/socket.hpp"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+
+namespace chillbox::artifact {
+namespace {
+
+constexpr int k_socket = 3, k_artifact = 4, k_tree = 5;
+constexpr os::Millis k_first_packet{10'000};
+// The widest zstd window (128 MiB), the names of 50,000 entries at their longest, libraries. An address sanitizer wants
+// terabytes.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint64_t k_memory = 0;
+#else
+constexpr uint64_t k_memory = 512ULL << 20;
+#endif
+constexpr uint64_t k_open_files = 64; // three of ours, three standard ones, one for each level
+
+struct Order {
+  SecretBytes file_key;
+  StageLimits limits;
+};
+
+Result<Order> receive_order() {
+  const auto packet = TRY(receive_secret_packet(k_socket, 4096, k_first_packet));
+  const auto view = TRY(control::parse_packet(packet.view()));
+  if (view.verb != control::PacketVerb::file_key || view.fields.size() != 4)
+    return fail(Code::invalid, "stager: the first packet is not a file key with limits");
+  const auto bytes = parse_u64(view.fields[1]), entries = parse_u64(view.fields[2]), ratio = parse_u64(view.fields[3]);
+  if (!bytes || !entries || !ratio)
+    return fail(Code::invalid, "stager: limits that are no numbers");
+  return Order{SecretBytes(bytes_of(view.fields[0])), {*bytes, *entries, *ratio}};
+}
+
+// Nobody but the owner of the tree from here on, and nothing but the tree.
+Result<void> give_up_rights(const StageLimits& limits) {
+  os::Confinement c{.profile = os::Profile::stager,
+                    .user = {},
+                    .chroot_to = {},
+                    .memory_limit = k_memory,
+                    .file_limit = limits.bytes,
+                    .open_files = k_open_files};
+  struct stat tree{};
+  if (fstat(k_tree, &tree) != 0 || fchdir(k_tree) != 0)
+    return fail_errno("stager: tree", errno);
+  if (geteuid() == 0) {
+    c.chroot_to.emplace(1, '.');
+    if (tree.st_uid != 0)
+      c.user = os::User{cat("uid ", tree.st_uid), tree.st_uid, tree.st_gid, "/"};
+  }
+  return os::confine(c);
+}
+
+Result<StageStats> run() {
+  TRY(os::hide_memory());
+  const auto order = TRY(receive_order());
+  // What opens files comes before what forbids it.
+  crypto::warm_libcrypto();
+  const auto locale = TRY(Utf8Locale::enter());
+  umask(022);
+  TRY(give_up_rights(order.limits));
+  return unpack(k_artifact, order.file_key, k_tree, order.limits);
+}
+
+Bytes answer(const Result<StageStats>& result) {
+  using control::PacketVerb;
+  if (!result)
+    return control::make_packet(PacketVerb::stage_error, 0, {code_name(result.error().code), result.error().message});
+  const auto text = [](uint64_t n) { return std::to_string(n); };
+  return control::make_packet(
+      PacketVerb::stage_done, 0,
+      {text(result->files), text(result->directories), text(result->links), text(result->bytes), text(result->masked)});
+}
+
+} // namespace
+
+int stager_main() {
+  const auto result = run();
+  const auto sent = os::send_packet(k_socket, answer(result));
+  return result && sent ? 0 : 1;
+}
+
+} // namespace chillbox::artifact

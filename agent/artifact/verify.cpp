@@ -1,0 +1,176 @@
+#include "artifact/verify.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+
+namespace chillbox::artifact {
+namespace {
+
+constexpr size_t k_max_comment = 1024;
+constexpr uint64_t k_max_serial = INT64_MAX; // what the store can hold
+
+struct Words {
+  std::optional<std::string_view> site, version, serial, sha256, expires;
+  bool chillbox = false, secrets = false;
+};
+
+Result<void> take_flag(bool& flag, std::string_view word) {
+  if (flag)
+    return fail(Code::denied, cat("trusted comment: '", word, "' twice"));
+  flag = true;
+  return {};
+}
+
+Result<void> take_word(Words& words, std::string_view word) {
+  if (word == "chillbox")
+    return take_flag(words.chillbox, word);
+  if (word == "secrets")
+    return take_flag(words.secrets, word);
+  const auto equals = word.find('=');
+  const auto key = word.substr(0, equals);
+  std::optional<std::string_view>* slot = key == "site"      ? &words.site
+                                          : key == "version" ? &words.version
+                                          : key == "serial"  ? &words.serial
+                                          : key == "sha256"  ? &words.sha256
+                                          : key == "expires" ? &words.expires
+                                                             : nullptr;
+  if (slot == nullptr || equals == std::string_view::npos)
+    return fail(Code::denied, cat("trusted comment: '", printable(word, 40),
+                                  "' is not one of chillbox, secrets, site=, version=, serial=, ",
+                                  "sha256=, expires= (one space between)"));
+  if (*slot)
+    return fail(Code::denied, cat("trusted comment: '", key, "=' twice"));
+  *slot = word.substr(equals + 1);
+  return {};
+}
+
+Result<std::string_view> needed(const std::optional<std::string_view>& word, std::string_view key) {
+  if (!word)
+    return fail(Code::denied, cat("trusted comment: no '", key, "='"));
+  return *word;
+}
+
+Result<uint64_t> number(std::string_view key, std::string_view text) {
+  const auto n = parse_u64(text);
+  if (!n || *n == 0 || *n > k_max_serial)
+    return fail(Code::denied,
+                cat("trusted comment: ", key, " '", printable(text, 40), "' is not a number from 1 to ", k_max_serial));
+  return *n;
+}
+
+Result<void> check_what(const Statement& s, const Wanted& wanted) {
+  if (s.site != wanted.site)
+    return fail(Code::denied, cat("signed for site '", s.site.str(), "', wanted '", wanted.site.str(), "'"));
+  if (s.secrets != wanted.secrets)
+    return fail(Code::denied, cat("signed as ", s.secrets ? "a secret set" : "a release", ", wanted ",
+                                  wanted.secrets ? "a secret set" : "a release"));
+  if (!wanted.version.empty() && s.version != wanted.version)
+    return fail(Code::denied, cat("signed for version ", s.version, ", wanted ", wanted.version));
+  return {};
+}
+
+Result<void> check_digest(const Statement& s, const Digest& actual, const Wanted& wanted) {
+  if (actual != wanted.sha256)
+    return fail(Code::denied, cat("sha256 is ", actual.str(), ", announced was ", wanted.sha256.str()));
+  if (s.sha256 != actual)
+    return fail(Code::denied, cat("signed for sha256 ", s.sha256.str(), ", the file has ", actual.str()));
+  return {};
+}
+
+Result<void> check_fresh(const Statement& s, const Wanted& wanted) {
+  if (s.expires && wanted.now_unix >= *s.expires)
+    return fail(Code::denied, cat("expired ", rfc3339(*s.expires), ": sign it again"));
+  const uint64_t installed = wanted.installed_serial;
+  if (installed == 0)
+    return {};
+  if (s.serial <= installed && !wanted.allow_downgrade)
+    return fail(Code::denied,
+                s.serial == installed
+                    ? cat("serial ", s.serial, " is not newer than installed ", installed, ": sign with a higher one")
+                    : cat("serial ", s.serial, " is older than installed ", installed,
+                          ": chillboxctl rollback, or on the host chillboxctl retry JOB --allow-downgrade"));
+  if (s.serial > installed && s.serial - installed > wanted.serial_jump_max && !wanted.allow_jump)
+    return fail(Code::busy,
+                cat("held: serial ", s.serial, " is ", s.serial - installed, " above installed ", installed,
+                    ", the limit is ", wanted.serial_jump_max,
+                    ": no later release could be older than this one; chillboxctl retry JOB --allow-jump takes it"));
+  return {};
+}
+
+// The trusted comment under one of the keys that the signature names. Several keys can share an id by chance or by
+// malice: any may hold.
+Result<std::pair<const TrustedKey*, std::string>> signed_by(const std::vector<TrustedKey>& trusted,
+                                                            const crypto::MinisignSignature& signature,
+                                                            const std::array<uint8_t, 64>& blake2b) {
+  std::optional<Error> last;
+  for (const TrustedKey& key : trusted) {
+    if (key.key.id != signature.id)
+      continue;
+    auto comment = signature.verify(key.key, blake2b);
+    if (comment)
+      return std::pair{&key, std::move(*comment)};
+    last = within(cat("key '", key.name, "'"), std::move(comment.error())).error();
+  }
+  if (last)
+    return std::unexpected(std::move(*last));
+  return fail(Code::denied, cat("no trusted key ", crypto::key_id_text(signature.id),
+                                ": chillboxctl trust add, if you know whose it is"));
+}
+
+} // namespace
+
+Result<Statement> parse_statement(std::string_view trusted_comment) {
+  if (trusted_comment.size() > k_max_comment)
+    return fail(Code::denied, cat("trusted comment: ", trusted_comment.size(), " bytes, the limit is ", k_max_comment));
+  Words words;
+  for (auto word : split(trusted_comment, ' '))
+    TRY(take_word(words, word));
+  if (!words.chillbox)
+    return fail(Code::denied, "trusted comment: does not say 'chillbox': signed for another purpose");
+  auto site = TRY_IN("trusted comment", SiteName::parse(TRY(needed(words.site, "site"))));
+  const auto serial = TRY(number("serial", TRY(needed(words.serial, "serial"))));
+  auto sha256 = TRY_IN("trusted comment", Digest::parse(TRY(needed(words.sha256, "sha256"))));
+  Statement statement{.site = std::move(site),
+                      .secrets = words.secrets,
+                      .version = {},
+                      .serial = serial,
+                      .sha256 = std::move(sha256),
+                      .expires = {}};
+  if (words.secrets && words.version)
+    return fail(Code::denied, "trusted comment: a secret set has no version=");
+  if (!words.secrets)
+    statement.version = TRY_IN("trusted comment", Version::parse(TRY(needed(words.version, "version")))).str();
+  if (words.expires)
+    statement.expires = static_cast<int64_t>(TRY(number("expires", *words.expires)));
+  return statement;
+}
+
+std::string statement_text(const Statement& statement) {
+  std::string text = cat("chillbox site=", statement.site.str());
+  text += statement.secrets ? " secrets" : cat(" version=", statement.version);
+  text += cat(" serial=", statement.serial, " sha256=", statement.sha256.str());
+  if (statement.expires)
+    text += cat(" expires=", *statement.expires);
+  return text;
+}
+
+Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view minisig,
+                        const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Wanted& wanted) {
+  const auto signature = crypto::MinisignSignature::parse(minisig);
+  if (!signature)
+    return fail(Code::denied,
+                signature.error().message); // to the deployer it is one thing: this signature is not taken
+  auto [key, comment] = TRY(signed_by(trusted, *signature, blake2b));
+  // Only now is the comment the signer's word and may be read.
+  auto statement = TRY(parse_statement(comment));
+  if (!key->sites.empty() && std::ranges::find(key->sites, statement.site.str()) == key->sites.end())
+    return fail(Code::denied, cat("key '", key->name, "' may sign for ", join(key->sites, ", "), ", not for '",
+                                  statement.site.str(), "'"));
+  TRY(check_what(statement, wanted));
+  TRY(check_digest(statement, actual_sha256, wanted));
+  TRY(check_fresh(statement, wanted));
+  return Verified{std::move(statement), key->name};
+}
+
+} // namespace chillbox::artifact

@@ -1,0 +1,123 @@
+#include "artifact/secret_packet.hpp"
+#include "base/text.hpp"
+#include "crypto/age.hpp"
+#include "crypto/warm.hpp"
+#include "os/memory.hpp"
+#include "os/sandbox.hpp"
+#include "os/socket.hpp"
+#include "secrets/vault.hpp"
+
+#include <unistd.h>
+
+namespace chillbox::secrets {
+namespace {
+
+using control::PacketVerb;
+
+constexpr int k_socket = 3;
+constexpr os::Millis k_first_packet{10'000};
+
+// What is wrong with a stored or sent file is `corrupt` to who asked, whichever part of it was malformed.
+Error damaged(std::string_view what, Error error) {
+  if (error.code == Code::invalid)
+    error.code = Code::corrupt;
+  return within(what, std::move(error)).error();
+}
+
+Result<crypto::AgeIdentity> open_identity(const control::PacketView& order) {
+  const auto cap = order.fields.size() == 3 ? parse_u64(order.fields[2]) : std::nullopt;
+  if (order.verb != PacketVerb::unlock || !cap || *cap > 30)
+    return fail(Code::failure, "vault: the first packet is not an unlock");
+  const SecretBytes passphrase(bytes_of(order.fields[1]));
+  auto text = crypto::decrypt_with_passphrase(bytes_of(order.fields[0]), passphrase, static_cast<int>(*cap));
+  if (!text && text.error().code == Code::denied)
+    return std::unexpected(std::move(text.error()));
+  if (!text)
+    return std::unexpected(damaged("identity.age", std::move(text.error())));
+  auto identity = crypto::parse_identity_file(text->text());
+  if (!identity)
+    return std::unexpected(damaged("identity.age", std::move(identity.error())));
+  return identity;
+}
+
+// After scrypt, because its 256 MiB need not be locked; while still root, because nobody else may lock so much.
+Result<void> give_up_rights(const std::string& user) {
+  os::Confinement c{.profile = os::Profile::vault, .user = {}, .chroot_to = {}};
+  if (user != "-")
+    c.user = TRY_IN("vault", os::find_user(user));
+  os::give_back_memory(); // what is not there is not locked
+  if (auto locked = os::lock_memory(); !locked && geteuid() == 0) // tests of others go on without
+    return within("vault", std::move(locked.error()));
+  return os::confine(c);
+}
+
+// The packet with the passphrase is wiped when this returns.
+Result<crypto::AgeIdentity> receive_identity() {
+  const auto packet = TRY(artifact::receive_secret_packet(k_socket, control::k_max_packet, k_first_packet));
+  return open_identity(TRY(control::parse_packet(packet.view())));
+}
+
+Result<crypto::AgeIdentity> unlock(const std::string& user) {
+  TRY(os::hide_memory());
+  crypto::warm_libcrypto();
+  auto identity = TRY(receive_identity());
+  // Only a wrong passphrase is `denied` to who asked: it counts against the operator.
+  if (auto given_up = give_up_rights(user); !given_up)
+    return fail(Code::failure, given_up.error().message);
+  return identity;
+}
+
+Result<void> send_error(uint64_t sequence, const Error& error) {
+  return os::send_packet(
+      k_socket, control::make_packet(PacketVerb::vault_error, sequence, {code_name(error.code), error.message}));
+}
+
+Result<SecretBytes> file_key(const crypto::AgeIdentity& identity, std::string_view header_text) {
+  const auto header = crypto::parse_age_header(bytes_of(header_text));
+  if (!header)
+    return std::unexpected(damaged("artifact", header.error()));
+  auto key = identity.file_key(*header);
+  if (!key)
+    return std::unexpected(damaged("artifact", std::move(key.error())));
+  return key;
+}
+
+// One question, one answer. false: it is over.
+Result<bool> serve(const crypto::AgeIdentity& identity) {
+  const auto packet = TRY(os::receive_packet(k_socket, control::k_max_packet));
+  if (!packet)
+    return false;
+  const auto question = TRY(control::parse_packet(packet->bytes));
+  if (question.verb == PacketVerb::lock)
+    return false;
+  if (question.verb != PacketVerb::file_key || question.fields.size() != 1)
+    return fail(Code::invalid, "vault: not a question");
+  const auto key = file_key(identity, question.fields[0]);
+  if (!key)
+    TRY(send_error(question.sequence, key.error()));
+  else
+    TRY(os::send_packet(k_socket,
+                        artifact::make_secret_packet(PacketVerb::vault_ok, question.sequence, {key->text()}).view()));
+  return true;
+}
+
+} // namespace
+
+int vault_main(const std::string& user) {
+  const auto identity = unlock(user);
+  if (!identity) {
+    (void)send_error(0, identity.error()); // nobody there to hear it: nothing else to do either
+    return 1;
+  }
+  if (!os::send_packet(k_socket, control::make_packet(PacketVerb::vault_ok, 0, {identity->recipient()})))
+    return 1;
+  for (;;) {
+    const auto more = serve(*identity);
+    if (!more)
+      return 1;
+    if (!*more)
+      return 0;
+  }
+}
+
+} // namespace chillbox::secrets

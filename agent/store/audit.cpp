@@ -1,0 +1,105 @@
+// The audit trail: each entry's hash covers the one before it, so that none can be changed, taken out or put in between unseen.
+#include "base/text.hpp"
+#include "crypto/hash.hpp"
+#include "store/rows.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace chillbox::store {
+namespace {
+
+using ChainHash = std::array<uint8_t, 32>; // BLAKE2b-512, its first half
+
+void update(crypto::Blake2b512& hash, int64_t number) {
+  std::array<uint8_t, 8> little{};
+  for (size_t i = 0; i < little.size(); ++i)
+    little[i] = static_cast<uint8_t>(static_cast<uint64_t>(number) >> (8 * i));
+  hash.update(little);
+}
+
+// Each text after its length, so that no two entries are the same bytes.
+ChainHash link(ByteView previous, const AuditEntry& entry) {
+  crypto::Blake2b512 hash;
+  hash.update(previous);
+  update(hash, static_cast<int64_t>(entry.number));
+  update(hash, entry.time_ms);
+  for (const std::string* text : {&entry.actor, &entry.verb, &entry.site, &entry.text, &entry.outcome}) {
+    update(hash, static_cast<int64_t>(text->size()));
+    hash.update(bytes_of(*text));
+  }
+  ChainHash result{};
+  std::copy_n(hash.finish().begin(), result.size(), result.begin());
+  return result;
+}
+
+Result<AuditEntry> read_entry(Stmt& row) {
+  return AuditEntry{row.u64(0), row.i64(1), row.text(2), row.text(3), row.text(4), row.text(5), row.text(6)};
+}
+
+// Number and hash of the newest entry; a new file starts from 0 and no hash.
+struct Head {
+  uint64_t number = 0;
+  std::string hash;
+};
+Result<Head> head(Db& db) {
+  auto found = TRY(db.one<Head>("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1",
+                                [](Stmt& row) -> Result<Head> { return Head{row.u64(0), row.text(1)}; }));
+  return found.value_or(Head{});
+}
+
+Result<void> forget_oldest(Db& db, uint64_t newest) {
+  if (TRY(db.number("SELECT coalesce(min(number), 0) FROM audit")) + k_audit_kept + k_lot > static_cast<int64_t>(newest))
+    return {};
+  const int64_t first = static_cast<int64_t>(newest) - k_audit_kept + 1;
+  TRY(db.run("INSERT OR REPLACE INTO meta VALUES('audit_first', ?1)", std::to_string(first)));
+  return db.run("DELETE FROM audit WHERE number < ?1", first);
+}
+
+} // namespace
+
+Result<void> Store::audit(const AuditEntry& given) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  const Head last = TRY(head(db));
+  AuditEntry entry = given;
+  entry.number = last.number + 1;
+  const ChainHash hash = link(bytes_of(last.hash), entry);
+  TRY(db.run("INSERT INTO audit VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", entry.number, entry.time_ms, entry.actor, entry.verb,
+             entry.site, entry.text, entry.outcome, ByteView(hash)));
+  TRY(forget_oldest(db, entry.number));
+  return txn.commit();
+}
+
+Result<std::vector<AuditEntry>> Store::audit_entries(size_t limit) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.all<AuditEntry>(
+      "SELECT number, time_ms, actor, verb, site, text, outcome FROM audit ORDER BY number DESC LIMIT ?1", read_entry, limit);
+}
+
+Result<void> Store::verify_audit() {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  const auto first = static_cast<uint64_t>(
+      TRY(db.number("SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audit_first'), 1)")));
+  Stmt row = TRY(db.query("SELECT number, time_ms, actor, verb, site, text, outcome, hash FROM audit ORDER BY number"));
+  uint64_t last = 0;
+  std::string previous;
+  while (TRY(row.row())) {
+    const AuditEntry entry = TRY(read_entry(row));
+    // Those before the first were forgotten by age: its own hash is taken as it is, unless it is the very first of all.
+    const bool anchor = last == 0 && entry.number > 1;
+    const bool in_order = entry.number == (last == 0 ? first : last + 1);
+    if (!in_order || (!anchor && row.bytes(7) != text_of(link(bytes_of(previous), entry))))
+      return db.corrupt(cat("audit entry ", entry.number, " does not follow from the one before it: the trail was changed"));
+    last = entry.number;
+    previous = row.text(7);
+  }
+  const int64_t given = TRY(db.number("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0)"));
+  if (static_cast<uint64_t>(given) != last)
+    return db.corrupt(cat("audit entry ", last + 1, " is missing: the trail was cut off at its end"));
+  return {};
+}
+
+} // namespace chillbox::store

@@ -1,0 +1,185 @@
+#include "base/text.hpp"
+#include "store/rows.hpp"
+
+namespace chillbox::store {
+namespace {
+
+#define JOB_COLUMNS                                                                                                    \
+  "id, kind, site, version, sha256, size, service, actor, options, state, step, release, previous, created_ms, "       \
+  "started_ms, finished_ms, code, message"
+
+Result<Job> read_job(const Db& db, Stmt& row) {
+  const auto kind = job_kind(row.bytes(1));
+  const auto state = job_state(row.bytes(9));
+  if (!kind || !state)
+    return db.corrupt(cat("job ", printable(row.bytes(0)), ": unknown kind or state"));
+  Job job{.id = row.text(0), .kind = *kind, .site = TRY(site_in(db, row, 2)), .version = row.text(3), .sha256 = row.text(4),
+          .size = row.u64(5), .service = row.text(6), .actor = row.text(7), .options = row.text(8), .state = *state,
+          .step = row.text(10), .release = row.text(11), .previous = row.text(12), .created_ms = row.i64(13),
+          .started_ms = row.i64(14), .finished_ms = row.i64(15), .code = std::nullopt, .message = row.text(17)};
+  if (!row.null(16))
+    job.code = code_from_name(row.bytes(16));
+  return job;
+}
+
+std::optional<std::string_view> code_text(const std::optional<Code>& code) {
+  return code ? std::optional(code_name(*code)) : std::nullopt;
+}
+
+// An ended job stays as it ended: a rollout that did not yet see that it was superseded must not bring it back.
+Result<void> write_job(Db& db, const Job& job) {
+  TRY(db.run("UPDATE jobs SET state = ?2, step = ?3, release = ?4, previous = ?5, started_ms = ?6, finished_ms = ?7, code = ?8,"
+             " message = ?9, version = ?10, open = ?11 WHERE id = ?1 AND open = 1",
+             job.id, name(job.state), job.step, job.release, job.previous, job.started_ms, job.finished_ms, code_text(job.code),
+             job.message, job.version, is_open(job.state)));
+  if (db.changes() == 1)
+    return {};
+  const auto state = TRY(db.one<std::string>("SELECT state FROM jobs WHERE id = ?1",
+                                             [](Stmt& row) -> Result<std::string> { return row.text(0); }, job.id));
+  if (!state)
+    return fail(Code::not_found, cat("no job ", printable(job.id)));
+  return fail(Code::conflict, cat("job ", job.id, " has already ended: ", *state));
+}
+
+Result<uint64_t> write_event(Db& db, const std::string& job, const JobEvent& event) {
+  const auto number = TRY(db.one<uint64_t>(
+      "INSERT INTO events SELECT seq, coalesce((SELECT max(number) FROM events WHERE job = seq), 0) + 1, ?2, ?3, ?4, ?5"
+      " FROM jobs WHERE id = ?1 RETURNING number",
+      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, job, event.time_ms, event.step, event.kind, event.text));
+  if (!number)
+    return fail(Code::not_found, cat("no job ", printable(job)));
+  return *number;
+}
+
+struct OpenJob {
+  int64_t seq = 0;
+  std::string id;
+};
+
+} // namespace
+
+Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column) {
+  auto site = SiteName::parse(stmt.bytes(column));
+  if (!site)
+    return db.corrupt(site.error().message);
+  return site;
+}
+
+Result<void> insert_job(Db& db, const Job& job) {
+  return db.run("INSERT INTO jobs VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+                job.id, is_open(job.state), name(job.kind), job.site.str(), job.version, job.sha256, job.size, job.service,
+                job.actor, job.options, name(job.state), job.step, job.release, job.previous, job.created_ms, job.started_ms,
+                job.finished_ms, code_text(job.code), job.message);
+}
+
+Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std::string>& ids) {
+  if (newer.kind != JobKind::deploy && newer.kind != JobKind::rollback)
+    return {};
+  const bool deploy = newer.kind == JobKind::deploy;
+  const std::string message = cat(deploy ? "superseded by the newer deploy " : "cancelled by the rollback ", newer.id);
+  const auto state = name(deploy ? JobState::superseded : JobState::cancelled);
+  const auto older = TRY(db.all<OpenJob>(
+      "SELECT seq, id FROM jobs WHERE open = 1 AND site = ?1 AND kind = 'deploy' AND state <> 'running'",
+      [](Stmt& row) -> Result<OpenJob> { return OpenJob{row.i64(0), row.text(1)}; }, newer.site.str()));
+  for (const OpenJob& job : older) {
+    TRY(db.run("UPDATE jobs SET open = 0, state = ?2, finished_ms = ?3, code = ?4, message = ?5 WHERE seq = ?1", job.seq, state,
+               now_ms, code_name(Code::busy), message));
+    // Who follows its events learns it there.
+    TRY(db.run("INSERT INTO events SELECT ?1, coalesce(max(number), 0) + 1, ?2, '', 'end', ?3 FROM events WHERE job = ?1", job.seq,
+               now_ms, message));
+    ids.push_back(job.id);
+  }
+  return {};
+}
+
+Result<void> forget_old_jobs(Db& db) {
+  const int64_t newest = TRY(db.number("SELECT coalesce(max(seq), 0) FROM jobs"));
+  if (newest - TRY(db.number("SELECT coalesce(min(seq), 0) FROM jobs")) < k_jobs_kept + k_lot)
+    return {};
+  return db.run("DELETE FROM jobs WHERE seq <= ?1 AND open = 0", newest - k_jobs_kept);
+}
+
+Result<void> Store::add_job(const Job& job, std::vector<std::string>* superseded) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  std::vector<std::string> ids;
+  TRY(supersede(db, job, job.created_ms, ids));
+  TRY(insert_job(db, job));
+  TRY(forget_old_jobs(db));
+  TRY(txn.commit());
+  if (superseded != nullptr)
+    *superseded = std::move(ids);
+  return {};
+}
+
+Result<std::optional<Job>> Store::job(const std::string& id) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.one<Job>("SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?1", [&](Stmt& row) { return read_job(db, row); }, id);
+}
+
+Result<std::vector<Job>> Store::jobs(const std::string& site, size_t limit) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs WHERE ?1 IN ('', site) ORDER BY seq DESC LIMIT ?2",
+                     [&](Stmt& row) { return read_job(db, row); }, site, limit);
+}
+
+Result<std::vector<Job>> Store::unfinished() {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs INDEXED BY jobs_open WHERE open = 1 ORDER BY seq",
+                     [&](Stmt& row) { return read_job(db, row); });
+}
+
+Result<void> Store::update_job(const Job& job) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  TRY(write_job(db, job));
+  return txn.commit();
+}
+
+Result<void> Store::record(const Job& job, const std::vector<JobEvent>& events) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  TRY(write_job(db, job));
+  for (const JobEvent& event : events)
+    TRY(write_event(db, job.id, event));
+  return txn.commit();
+}
+
+Result<void> Store::finish_job(const Job& job, const std::string& event_text) {
+  if (is_open(job.state))
+    return fail(Code::invalid, cat("job ", job.id, ": ", name(job.state), " is no end"));
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  TRY(write_job(db, job));
+  TRY(write_event(db, job.id, {.number = 0, .time_ms = job.finished_ms, .step = job.step, .kind = "end", .text = event_text}));
+  return txn.commit();
+}
+
+Result<uint64_t> Store::add_event(const std::string& job, JobEvent event) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  const uint64_t number = TRY(write_event(db, job, event));
+  TRY(txn.commit());
+  return number;
+}
+
+Result<std::vector<JobEvent>> Store::events(const std::string& job, uint64_t after, size_t limit) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.all<JobEvent>(
+      "SELECT number, time_ms, step, kind, text FROM events WHERE job = (SELECT seq FROM jobs WHERE id = ?1) AND number > ?2"
+      " ORDER BY number LIMIT ?3",
+      [](Stmt& row) -> Result<JobEvent> {
+        return JobEvent{.number = row.u64(0), .time_ms = row.i64(1), .step = row.text(2), .kind = row.text(3), .text = row.text(4)};
+      },
+      job, after, limit);
+}
+
+} // namespace chillbox::store

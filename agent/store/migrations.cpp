@@ -1,0 +1,138 @@
+#include "store/schema.hpp"
+
+#include <array>
+
+namespace chillbox::store {
+namespace {
+
+// Times are milliseconds since 1970, UTC. What says "" in a value of types.hpp is '' here; NULL is only for "no code yet".
+constexpr std::string_view k_v1 = R"sql(
+CREATE TABLE meta(
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- seq is the order of arrival; open is 1 until the job has ended
+CREATE TABLE jobs(
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  open INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  site TEXT NOT NULL,
+  version TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  service TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  options TEXT NOT NULL,
+  state TEXT NOT NULL,
+  step TEXT NOT NULL,
+  release TEXT NOT NULL,
+  previous TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  started_ms INTEGER NOT NULL,
+  finished_ms INTEGER NOT NULL,
+  code TEXT,
+  message TEXT NOT NULL
+) STRICT;
+CREATE INDEX jobs_open ON jobs(site) WHERE open = 1;
+
+CREATE TABLE events(
+  job INTEGER NOT NULL REFERENCES jobs(seq) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  time_ms INTEGER NOT NULL,
+  step TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY(job, number)
+) STRICT, WITHOUT ROWID;
+
+-- the replay memory; it may outlive the job that it names
+CREATE TABLE deliveries(
+  seq INTEGER PRIMARY KEY,
+  sender TEXT NOT NULL,
+  id TEXT NOT NULL,
+  body TEXT NOT NULL,
+  by_body INTEGER NOT NULL,
+  job TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  UNIQUE(sender, id)
+) STRICT;
+CREATE INDEX deliveries_body ON deliveries(sender, body) WHERE by_body = 1;
+
+CREATE TABLE releases(
+  seq INTEGER PRIMARY KEY,
+  site TEXT NOT NULL,
+  id TEXT NOT NULL,
+  version TEXT NOT NULL,
+  serial INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  secrets TEXT NOT NULL,
+  state TEXT NOT NULL,
+  slot TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  nginx TEXT NOT NULL,
+  last_log TEXT NOT NULL,
+  signer TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  live_ms INTEGER NOT NULL,
+  message TEXT NOT NULL,
+  UNIQUE(site, id)
+) STRICT;
+
+CREATE TABLE sites(
+  site TEXT PRIMARY KEY,
+  live TEXT NOT NULL,
+  previous_good TEXT NOT NULL,
+  stopped INTEGER NOT NULL,
+  user_ours INTEGER NOT NULL,
+  ports TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE hosts(
+  host TEXT PRIMARY KEY,
+  site TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- greatest serial ever installed ('site', 'secrets') and number given to a release ('release'); they outlive the site
+CREATE TABLE counters(
+  site TEXT NOT NULL,
+  what TEXT NOT NULL,
+  value INTEGER NOT NULL,
+  PRIMARY KEY(site, what)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE secret_sets(
+  site TEXT PRIMARY KEY,
+  sha256 TEXT NOT NULL,
+  serial INTEGER NOT NULL,
+  received_ms INTEGER NOT NULL,
+  signer TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE unlock_attempts(
+  only INTEGER PRIMARY KEY CHECK(only = 1),
+  failures INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL
+) STRICT;
+
+-- hash = BLAKE2b over the previous entry's hash and this entry's fields
+CREATE TABLE audit(
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  time_ms INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  verb TEXT NOT NULL,
+  site TEXT NOT NULL,
+  text TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
+)sql";
+
+constexpr std::array<std::string_view, 1> k_steps{k_v1};
+
+} // namespace
+
+std::span<const std::string_view> migrations() { return k_steps; }
+
+} // namespace chillbox::store

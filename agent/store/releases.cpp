@@ -1,0 +1,194 @@
+#include "base/text.hpp"
+#include "store/rows.hpp"
+
+namespace chillbox::store {
+namespace {
+
+#define RELEASE_COLUMNS                                                                                                \
+  "site, id, version, serial, sha256, secrets, state, slot, digest, nginx, last_log, signer, created_ms, live_ms, message"
+
+Result<Release> read_release(const Db& db, Stmt& row) {
+  const auto state = release_state(row.bytes(6));
+  if (!state)
+    return db.corrupt(cat("release ", printable(row.bytes(1)), ": unknown state"));
+  return Release{.id = row.text(1), .site = TRY(site_in(db, row, 0)), .version = row.text(2), .serial = row.u64(3),
+                 .sha256 = row.text(4), .secrets = row.text(5), .state = *state, .slot = row.text(7), .digest = row.text(8),
+                 .nginx = row.text(9), .last_log = row.text(10), .signer = row.text(11), .created_ms = row.i64(12),
+                 .live_ms = row.i64(13), .message = row.text(14)};
+}
+
+Result<void> write_release(Db& db, const Release& r) {
+  return db.run("INSERT INTO releases(" RELEASE_COLUMNS ")"
+                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+                " ON CONFLICT(site, id) DO UPDATE SET version = ?3, serial = ?4, sha256 = ?5, secrets = ?6, state = ?7, slot = ?8,"
+                " digest = ?9, nginx = ?10, last_log = ?11, signer = ?12, created_ms = ?13, live_ms = ?14, message = ?15",
+                r.site.str(), r.id, r.version, r.serial, r.sha256, r.secrets, name(r.state), r.slot, r.digest, r.nginx, r.last_log,
+                r.signer, r.created_ms, r.live_ms, r.message);
+}
+
+Result<SiteRow> read_site(const Db& db, Stmt& row) {
+  return SiteRow{.site = TRY(site_in(db, row, 0)), .live = row.text(1), .previous_good = row.text(2), .stopped = row.i64(3) != 0,
+                 .user_ours = row.i64(4) != 0, .ports = row.text(5)};
+}
+
+Result<std::optional<SiteRow>> find_site(Db& db, const SiteName& site) {
+  return db.one<SiteRow>("SELECT site, live, previous_good, stopped, user_ours, ports FROM sites WHERE site = ?1",
+                         [&](Stmt& row) { return read_site(db, row); }, site.str());
+}
+
+Result<void> write_site(Db& db, const SiteRow& row) {
+  return db.run("INSERT OR REPLACE INTO sites VALUES(?1, ?2, ?3, ?4, ?5, ?6)", row.site.str(), row.live, row.previous_good,
+                row.stopped, row.user_ours, row.ports);
+}
+
+Result<std::string> text_of_row(Stmt& row) { return row.text(0); }
+
+// Where a rollback goes when `now_live` has replaced `old`.
+Result<std::string> choose_previous(Db& db, const SiteRow& before, const std::string& now_live, bool old_failed) {
+  if (before.live == now_live)
+    return before.previous_good;
+  if (!old_failed && !before.live.empty())
+    return before.live;
+  const auto other = TRY(db.one<std::string>("SELECT id FROM releases WHERE site = ?1 AND state = 'good' AND id <> ?2"
+                                             " ORDER BY live_ms DESC, seq DESC LIMIT 1",
+                                             text_of_row, before.site.str(), now_live));
+  return other.value_or("");
+}
+
+Result<void> raise(Db& db, const SiteName& site, std::string_view what, uint64_t serial) {
+  return db.run("INSERT INTO counters VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = max(value, ?3)", site.str(), what, serial);
+}
+
+} // namespace
+
+Result<uint64_t> Store::next_release_number(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  const auto number = TRY(m_state->db.one<uint64_t>(
+      "INSERT INTO counters VALUES(?1, 'release', 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
+      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str()));
+  return number.value_or(1);
+}
+
+Result<void> Store::put_release(const Release& release) {
+  const std::scoped_lock lock(m_state->mutex);
+  return write_release(m_state->db, release);
+}
+
+Result<std::optional<Release>> Store::release(const SiteName& site, const std::string& id) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.one<Release>("SELECT " RELEASE_COLUMNS " FROM releases WHERE site = ?1 AND id = ?2",
+                         [&](Stmt& row) { return read_release(db, row); }, site.str(), id);
+}
+
+Result<std::vector<Release>> Store::releases(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.all<Release>("SELECT " RELEASE_COLUMNS " FROM releases WHERE site = ?1 ORDER BY seq DESC",
+                         [&](Stmt& row) { return read_release(db, row); }, site.str());
+}
+
+Result<void> Store::delete_release(const SiteName& site, const std::string& id) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.run("DELETE FROM releases WHERE site = ?1 AND id = ?2", site.str(), id);
+}
+
+Result<void> Store::put_site(const SiteRow& row) {
+  const std::scoped_lock lock(m_state->mutex);
+  return write_site(m_state->db, row);
+}
+
+Result<std::optional<SiteRow>> Store::site(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  return find_site(m_state->db, site);
+}
+
+Result<std::vector<SiteRow>> Store::sites() {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.all<SiteRow>("SELECT site, live, previous_good, stopped, user_ours, ports FROM sites ORDER BY site",
+                         [&](Stmt& row) { return read_site(db, row); });
+}
+
+Result<void> Store::delete_site(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  TRY(db.run("DELETE FROM releases WHERE site = ?1", site.str()));
+  TRY(db.run("DELETE FROM hosts WHERE site = ?1", site.str()));
+  TRY(db.run("DELETE FROM secret_sets WHERE site = ?1", site.str()));
+  TRY(db.run("DELETE FROM sites WHERE site = ?1", site.str()));
+  return txn.commit();
+}
+
+Result<void> Store::commit_live(const SiteName& site, const Release& release, bool old_failed, int64_t now_ms) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  SiteRow row = TRY(find_site(db, site))
+                    .value_or(SiteRow{.site = site, .live = {}, .previous_good = {}, .stopped = false, .user_ours = false, .ports = {}});
+  Release live = release;
+  live.state = ReleaseState::good;
+  live.live_ms = now_ms;
+  TRY(write_release(db, live));
+  if (old_failed && row.live != live.id)
+    TRY(db.run("UPDATE releases SET state = 'failed' WHERE site = ?1 AND id = ?2", site.str(), row.live));
+  row.previous_good = TRY(choose_previous(db, row, live.id, old_failed));
+  row.live = live.id;
+  TRY(write_site(db, row));
+  return txn.commit();
+}
+
+Result<void> Store::claim_hosts(const SiteName& site, const std::vector<std::string>& hosts) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  TRY(db.run("DELETE FROM hosts WHERE site = ?1", site.str()));
+  for (const std::string& host : hosts) {
+    const auto owner = TRY(db.one<std::string>("SELECT site FROM hosts WHERE host = ?1", text_of_row, host));
+    if (owner && *owner != site.str())
+      return fail(Code::conflict, cat("host '", printable(host), "' belongs to site '", *owner, "'"));
+    TRY(db.run("INSERT OR REPLACE INTO hosts VALUES(?1, ?2)", host, site.str()));
+  }
+  return txn.commit();
+}
+
+Result<std::optional<std::string>> Store::host_owner(const std::string& host, const SiteName& but) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.one<std::string>("SELECT site FROM hosts WHERE host = ?1 AND site <> ?2", text_of_row, host, but.str());
+}
+
+Result<uint64_t> Store::serial(const SiteName& site, const std::string& what) {
+  const std::scoped_lock lock(m_state->mutex);
+  const auto value = TRY(m_state->db.one<uint64_t>("SELECT value FROM counters WHERE site = ?1 AND what = ?2",
+                                                   [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str(), what));
+  return value.value_or(0);
+}
+
+Result<void> Store::raise_serial(const SiteName& site, const std::string& what, uint64_t serial) {
+  const std::scoped_lock lock(m_state->mutex);
+  return raise(m_state->db, site, what, serial);
+}
+
+Result<std::optional<SecretSet>> Store::secret_set(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  return db.one<SecretSet>("SELECT site, sha256, serial, received_ms, signer FROM secret_sets WHERE site = ?1",
+                           [&](Stmt& row) -> Result<SecretSet> {
+                             return SecretSet{.site = TRY(site_in(db, row, 0)), .sha256 = row.text(1), .serial = row.u64(2),
+                                              .received_ms = row.i64(3), .signer = row.text(4)};
+                           },
+                           site.str());
+}
+
+Result<void> Store::put_secret_set(const SecretSet& set) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  TRY(db.run("INSERT OR REPLACE INTO secret_sets VALUES(?1, ?2, ?3, ?4, ?5)", set.site.str(), set.sha256, set.serial, set.received_ms,
+             set.signer));
+  TRY(raise(db, set.site, "secrets", set.serial));
+  return txn.commit();
+}
+
+} // namespace chillbox::store

@@ -1,0 +1,36 @@
+// Inside the store: what a Store holds, and rows as they are read. Not for other rooms.
+#pragma once
+
+#include "store/sql.hpp"
+#include "store/store.hpp"
+
+#include <mutex>
+
+namespace chillbox::store {
+
+struct Store::State {
+  explicit State(Db&& opened) : db(std::move(opened)) {}
+  std::mutex mutex; // around every use of db
+  Db db;
+};
+
+// What is kept of the past; older rows go as new ones come.
+inline constexpr int64_t k_jobs_kept = 10'000; // finished ones, with their events
+inline constexpr int64_t k_deliveries_kept = 200'000;
+inline constexpr int64_t k_audit_kept = 100'000;
+// They go in lots of this size: one lot touches fewer pages than so many single rows.
+inline constexpr int64_t k_lot = 1'000;
+
+std::optional<JobKind> job_kind(std::string_view text);
+std::optional<JobState> job_state(std::string_view text);
+std::optional<ReleaseState> release_state(std::string_view text);
+
+Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column); // corrupt when it is none
+
+// Within a transaction of the caller.
+Result<void> insert_job(Db& db, const Job& job);
+// What a new deploy or rollback puts out of the way, before it is inserted; their ids are added to `ids`.
+Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std::string>& ids);
+Result<void> forget_old_jobs(Db& db);
+
+} // namespace chillbox::store

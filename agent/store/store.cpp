@@ -1,0 +1,55 @@
+#include "store/store.hpp"
+
+#include "base/encoding.hpp"
+#include "store/rows.hpp"
+#include "store/schema.hpp"
+
+namespace chillbox::store {
+
+Store::Store(std::unique_ptr<State> state) : m_state(std::move(state)) {}
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(Store&&) noexcept = default;
+Store::~Store() = default;
+
+Result<Store> Store::open(const std::string& path, int64_t now_ms) {
+  auto state = std::make_unique<State>(TRY(open_database(path)));
+  TRY(state->db.run("INSERT INTO meta VALUES('created_ms', ?1) ON CONFLICT DO NOTHING", std::to_string(now_ms)));
+  return Store(std::move(state));
+}
+
+Result<std::string> Store::host_secret() {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  TRY(db.run("INSERT INTO meta VALUES('host_secret', ?1) ON CONFLICT DO NOTHING", random_token(32)));
+  auto secret = TRY(db.one<std::string>("SELECT value FROM meta WHERE key = 'host_secret'",
+                                        [](Stmt& row) -> Result<std::string> { return row.text(0); }));
+  TRY(txn.commit());
+  return *secret;
+}
+
+Result<Store::Attempts> Store::attempts() {
+  const std::scoped_lock lock(m_state->mutex);
+  auto found = TRY(m_state->db.one<Attempts>("SELECT failures, last_ms FROM unlock_attempts", [](Stmt& row) -> Result<Attempts> {
+    return Attempts{static_cast<uint32_t>(row.u64(0)), row.i64(1)};
+  }));
+  return found.value_or(Attempts{});
+}
+
+Result<void> Store::set_attempts(const Attempts& attempts) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.run("INSERT OR REPLACE INTO unlock_attempts VALUES(1, ?1, ?2)", attempts.failures, attempts.last_ms);
+}
+
+Result<std::optional<std::string>> Store::meta(const std::string& key) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.one<std::string>(
+      "SELECT value FROM meta WHERE key = ?1", [](Stmt& row) -> Result<std::string> { return row.text(0); }, key);
+}
+
+Result<void> Store::set_meta(const std::string& key, const std::string& value) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.run("INSERT OR REPLACE INTO meta VALUES(?1, ?2)", key, value);
+}
+
+} // namespace chillbox::store

@@ -1,0 +1,109 @@
+// The state of the host in SQLite (WAL, synchronous=FULL): jobs, releases, what is live, secrets, freshness, replay memory, audit.
+// One connection, one writer, guarded by a mutex in here: any thread may call. What a call returned as written is on disk.
+// Nothing is ever half: each call is one transaction. The file is opened after every fork, never before one that keeps it (O_CLOEXEC).
+//
+// Refuses at open: a schema newer than this program (conflict), a file that is not ours or not writable (denied), a file that fails
+// quick_check (corrupt; the caller moves it aside and rebuilds).
+#pragma once
+
+#include "base/error.hpp"
+#include "store/types.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace chillbox::store {
+
+// One webhook, checked and about to be accepted.
+struct Intake {
+  std::string sender;
+  std::string id;          // webhook-id or X-GitHub-Delivery
+  std::string body_hash;   // sha256 of the signed body, hex
+  bool by_body = false;    // github: also a new id with a body that was seen is the same delivery
+  Job job;                 // state queued
+};
+enum class IntakeVerdict { accepted, repeated, conflict, full };
+struct IntakeAnswer {
+  IntakeVerdict verdict{};
+  std::string job; // accepted or repeated: the job
+  std::vector<std::string> superseded; // accepted: deploys of the site that were queued or waiting and have ended by this one
+};
+
+class Store {
+public:
+  // Creates the file and its schema when absent; migrates forward with a copy beside it ("state.db.vN").
+  static Result<Store> open(const std::string& path, int64_t now_ms);
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+  ~Store();
+
+  // --- intake: all of them in ONE transaction (group commit), answers in the same order.
+  Result<std::vector<IntakeAnswer>> accept(const std::vector<Intake>& batch, uint32_t queue_max, int64_t now_ms);
+  Result<void> forget_deliveries(int64_t older_than_ms, size_t keep_at_most); // the newest 200,000 are the most that is ever kept
+  Result<std::string> host_secret(); // 64 hex digits, made once: capabilities are derived from it
+
+  // --- jobs. A new deploy ends the queued and waiting deploys of its site as `superseded`, a new rollback as `cancelled`, in the same
+  // transaction, code busy, with an "end" event; running ones are the rollout's. The newest 10,000 ended jobs are kept.
+  Result<void> add_job(const Job& job, std::vector<std::string>* superseded = nullptr);
+  Result<std::optional<Job>> job(const std::string& id);
+  Result<std::vector<Job>> jobs(const std::string& site, size_t limit); // newest first; "" all sites
+  Result<std::vector<Job>> unfinished();                                // oldest first: queued, running, waiting
+  Result<void> update_job(const Job& job);                              // state, step, release, previous, times, code, message, version
+  // update and finish: conflict for a job that has ended already (a newer one may have superseded it), not_found for no job.
+  // The same together with events, in one transaction; finished_ms set and a last event of kind "end": the job is over.
+  Result<void> record(const Job& job, const std::vector<JobEvent>& events);
+  // The job's end in one transaction with its last event.
+  Result<void> finish_job(const Job& job, const std::string& event_text);
+  Result<uint64_t> add_event(const std::string& job, JobEvent event);   // its number
+  Result<std::vector<JobEvent>> events(const std::string& job, uint64_t after, size_t limit = 1000);
+
+  // --- releases and what is live
+  Result<uint64_t> next_release_number(const SiteName& site);
+  Result<void> put_release(const Release& release); // insert or replace
+  Result<std::optional<Release>> release(const SiteName& site, const std::string& id);
+  Result<std::vector<Release>> releases(const SiteName& site); // newest first
+  Result<void> delete_release(const SiteName& site, const std::string& id);
+  Result<void> put_site(const SiteRow& row);
+  Result<std::optional<SiteRow>> site(const SiteName& site);
+  Result<std::vector<SiteRow>> sites();
+  Result<void> delete_site(const SiteName& site); // its rows: releases, host names, secret set. Jobs, audit and serials stay
+  // The switch, in one transaction: `release` is live, good; the old one is previous_good. With `old_failed` the old one is failed, and
+  // previous_good the newest other release that is good.
+  Result<void> commit_live(const SiteName& site, const Release& release, bool old_failed, int64_t now_ms);
+  // Host names by site: conflict "host 'x' belongs to site 'y'".
+  Result<void> claim_hosts(const SiteName& site, const std::vector<std::string>& hosts);
+  Result<std::optional<std::string>> host_owner(const std::string& host, const SiteName& but); // another site's claim
+
+  // --- freshness: the greatest serial that was ever installed. what: "site" or "secrets"
+  Result<uint64_t> serial(const SiteName& site, const std::string& what);
+  Result<void> raise_serial(const SiteName& site, const std::string& what, uint64_t serial);
+
+  // --- secrets
+  Result<std::optional<SecretSet>> secret_set(const SiteName& site);
+  Result<void> put_secret_set(const SecretSet& set); // and its serial
+
+  // --- unlock attempts (faults 75)
+  struct Attempts {
+    uint32_t failures = 0;
+    int64_t last_ms = 0;
+  };
+  Result<Attempts> attempts();
+  Result<void> set_attempts(const Attempts& attempts);
+
+  // --- meta and audit (entries chained by hash)
+  Result<std::optional<std::string>> meta(const std::string& key);
+  Result<void> set_meta(const std::string& key, const std::string& value);
+  Result<void> audit(const AuditEntry& entry);
+  Result<std::vector<AuditEntry>> audit_entries(size_t limit); // newest first
+  Result<void> verify_audit();                                 // corrupt: names the first entry that does not fit
+  // The newest 100,000 entries are kept; the chain then begins with the oldest of them.
+
+private:
+  struct State;
+  explicit Store(std::unique_ptr<State> state);
+  std::unique_ptr<State> m_state;
+};
+
+} // namespace chillbox::store

@@ -1,0 +1,97 @@
+// The rows of the store as values.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/names.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace chillbox::store {
+
+enum class JobKind { deploy, rollback, restart, start, stop, secrets, remove, ping };
+// waiting_upload and waiting_unlock are jobs that were begun and gave their place up until something comes.
+enum class JobState { queued, running, waiting_upload, waiting_unlock, done, failed, superseded, cancelled };
+
+// Eleven digits of the time, five of a counter that begins anywhere: ids grow, so that the jobs of one transaction lie side by side in the index,
+// and a commit writes a few pages of it instead of one for each job. They need not be secret: who may see a job holds its capability.
+std::string new_job_id(int64_t now_ms);
+
+struct Job {
+  std::string id;            // 16 hex digits, of new_job_id()
+  JobKind kind{};
+  SiteName site;
+  std::string version;       // deploy: wanted; rollback: asked for, "" : the last good one
+  std::string sha256;        // deploy, secrets: of the encrypted file
+  uint64_t size = 0;
+  std::string service;       // restart, start, stop: "" all
+  std::string actor;         // "webhook:NAME", "uid:0 root", ...
+  std::string options;       // JSON object: allow_downgrade, allow_jump, purge, ...
+  JobState state = JobState::queued;
+  std::string step;          // the journal: last step begun
+  std::string release;       // the release it makes or goes to, once known
+  std::string previous;      // the one that was live when it began
+  int64_t created_ms = 0, started_ms = 0, finished_ms = 0;
+  std::optional<Code> code;  // nullopt: no error (so far)
+  std::string message;       // the verdict, one line
+};
+
+struct JobEvent {
+  uint64_t number = 0;       // 1.. within the job
+  int64_t time_ms = 0;
+  std::string step;
+  std::string kind;          // begin, done, undo, info, log, end
+  std::string text;
+};
+
+// staged: being made; good: was live and held (or is); failed: never went live or was rolled back; removed: its directory is gone
+enum class ReleaseState { staged, good, failed, removed };
+
+struct Release {
+  std::string id;            // VERSION-N, unique in its site: the directory's name
+  SiteName site;
+  std::string version;
+  uint64_t serial = 0;
+  std::string sha256;        // of the artifact
+  std::string secrets;       // sha256 of the secret set that it was started with, "" : none
+  ReleaseState state = ReleaseState::staged;
+  std::string slot;          // "a" or "b": the one it has or last had
+  std::string digest;        // of the release directory, once sealed
+  std::string nginx;         // the text of its NGINX file
+  std::string last_log;      // of a failed one: the last lines of the service that failed
+  std::string signer;        // key name
+  int64_t created_ms = 0, live_ms = 0;
+  std::string message;       // why it failed
+};
+
+struct SiteRow {
+  SiteName site;
+  std::string live;          // release id, "" : none
+  std::string previous_good; // where a rollback without a version goes
+  bool stopped = false;      // an operator stopped it
+  bool user_ours = false;    // we made the user
+  std::string ports;         // JSON: ports by service and slot
+};
+
+struct SecretSet {
+  SiteName site;
+  std::string sha256;
+  uint64_t serial = 0;
+  int64_t received_ms = 0;
+  std::string signer;
+};
+
+struct AuditEntry {
+  uint64_t number = 0;
+  int64_t time_ms = 0;
+  std::string actor, verb, site, text, outcome; // outcome: "ok" or a code name
+};
+
+std::string_view name(JobKind kind);
+std::string_view name(JobState state);
+std::string_view name(ReleaseState state);
+bool is_open(JobState state); // not ended: queued, running, waiting
+
+} // namespace chillbox::store

@@ -1,0 +1,179 @@
+// The stager as a process of its own: this program again, in that role (tests/catch_main.cpp).
+#include "catch.hpp"
+
+#include "artifact/raw_tar.hpp"
+#include "artifact/sealed.hpp"
+#include "artifact/secret_packet.hpp"
+#include "os/socket.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace chillbox;
+using namespace chillbox::test;
+using namespace chillbox::artifact;
+
+int run_role(const std::string& role, const std::string&);
+
+static Bytes bytes(std::string_view text) {
+  return {text.begin(), text.end()};
+}
+
+// An artifact that begins with one of these words gets a stager that somebody broke.
+int run_role(const std::string& role, const std::string&) {
+  char word[5] = {};
+  if (role != "--stager" || pread(4, word, 4, 0) != 4)
+    return 99;
+  const std::string broken = word;
+  if (broken == "dies")
+    return 3;
+  if (broken == "hang")
+    pause();
+  if (broken == "lies" || broken == "junk") {
+    (void)os::receive_packet(3, 4096);
+    (void)os::send_packet(3, broken == "junk"
+                                 ? bytes("junk")
+                                 : control::make_packet(control::PacketVerb::stage_done, 0, {"1", "0", "0", "1", "0"}));
+    return 0;
+  }
+  if (broken == "evil") { // leaves what the policy forbids, and tells the truth about the rest
+    (void)os::receive_packet(3, 4096);
+    struct stat st{};
+    if (fstat(5, &st) != 0 || symlinkat("/etc/passwd", 5, "link") != 0 ||
+        fchownat(5, "link", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+      return 98;
+    (void)os::send_packet(3, control::make_packet(control::PacketVerb::stage_done, 0, {"0", "0", "1", "0", "0"}));
+    return 0;
+  }
+  return stager_main();
+}
+
+namespace {
+
+struct Staging {
+  Scratch scratch;
+  std::string tree = scratch / "stage";
+  std::optional<os::User> user;
+  Result<StageStats> result = StageStats{};
+
+  Staging() {
+    if (geteuid() == 0)
+      user = os::find_user("nobody").value();
+  }
+  Staging& run(const Sealed& sealed, const StageLimits& limits = {}) {
+    result =
+        stage({.artifact_fd = sealed.fd.get(), .file_key = &sealed.key, .tree = tree, .limits = limits, .user = user});
+    return *this;
+  }
+  std::string says() const { return result ? "" : cat(code_name(result.error().code), ": ", result.error().message); }
+  bool gone() const { return !os::real_disk().exists(tree); }
+};
+
+const std::string& good() {
+  static const std::string tar = dir("blog") + file("blog/a", "hello") + file("blog/größe", std::string(100'000, 'g')) +
+                                 alias("blog/l", "a") + end();
+  return tar;
+}
+
+} // namespace
+
+TEST_CASE("a stager unpacks into a tree that is its user's alone") {
+  NEEDS_CONFINEMENT();
+  for (const std::string& plain : {zstd(good()), gzip(good()), good()}) {
+    Staging s;
+    s.run(Sealed(plain));
+    REQUIRE(s.says() == "");
+    CHECK(s.result->files == 2);
+    CHECK(read_file(s.tree + "/blog/l") == "hello");
+    struct stat st{};
+    REQUIRE(lstat(s.tree.c_str(), &st) == 0);
+    CHECK((st.st_mode & 07777) == 0700);
+    REQUIRE(lstat((s.tree + "/blog/a").c_str(), &st) == 0);
+    CHECK(st.st_uid == (s.user ? s.user->uid : geteuid()));
+  }
+}
+
+TEST_CASE("what a crash left in the tree is gone before the next attempt") {
+  NEEDS_CONFINEMENT();
+  Staging s;
+  ::mkdir(s.tree.c_str(), 0700);
+  write_file(s.tree + "/old", "left behind");
+  s.run(Sealed(good()));
+  CHECK(s.says() == "");
+  CHECK_FALSE(os::real_disk().exists(s.tree + "/old"));
+}
+
+TEST_CASE(
+    "[fault-45] [fault-48] [fault-60] a refused archive leaves no tree, and the reason comes back with its code") {
+  NEEDS_CONFINEMENT();
+  Sealed cut(good());
+  cut.store(cut.bytes.substr(0, cut.bytes.size() - 1));
+  Sealed bad(file("blog/a") + file("../x") + end());
+  Sealed bomb(zstd(file("b", std::string(8 << 20, '\0')) + end()));
+  Staging s;
+  CHECK_SAYS(s.run(cut).says(), "corrupt: stage: age payload");
+  CHECK(s.gone());
+  CHECK_SAYS(s.run(bad).says(), "denied: stage: '../x': '..' component");
+  CHECK(s.gone());
+  CHECK_SAYS(s.run(bomb).says(), "too_large: stage: unpacks to more than 200 times");
+  CHECK(s.gone());
+}
+
+TEST_CASE("the wrong file key is refused") {
+  NEEDS_CONFINEMENT();
+  Sealed sealed(good());
+  sealed.key = SecretBytes(16);
+  Staging s;
+  CHECK_SAYS(s.run(sealed).says(), "corrupt: stage: artifact: the age header was changed");
+  CHECK(s.gone());
+}
+
+TEST_CASE("staging can be cancelled, and ends at its deadline, without leaving anything") {
+  Sealed hangs(good());
+  hangs.store("hang");
+  Staging s;
+  StageJob job{.artifact_fd = hangs.fd.get(), .file_key = &hangs.key, .tree = s.tree, .limits = {}, .user = s.user};
+  job.timeout = os::Millis{300};
+  s.result = stage(job);
+  CHECK_SAYS(s.says(), "timed_out: stage: the stager was not done after");
+  CHECK(s.gone());
+  job.timeout = os::Millis{60'000};
+  job.cancelled = [] { return true; };
+  s.result = stage(job);
+  CHECK_SAYS(s.says(), "interrupted: stage: staging was cancelled");
+  CHECK(s.gone());
+}
+
+TEST_CASE("a stager that dies, lies or leaves what is forbidden is not believed, and its tree is removed") {
+  NEEDS_CONFINEMENT();
+  Sealed sealed(good());
+  Staging s;
+  const auto with = [&](const std::string& word) {
+    sealed.store(word);
+    return s.run(sealed).says();
+  };
+  CHECK_SAYS(with("dies"), "failure: stage: the stager ended without an answer, exit code 3");
+  CHECK(s.gone());
+  CHECK_SAYS(with("lies"), "corrupt: stage: the stager told of 1 files, 0 folders, 0 links, there are 0, 0, 0");
+  CHECK(s.gone());
+  CHECK_SAYS(with("junk"), "answer of the stager");
+  CHECK(s.gone());
+  CHECK_SAYS(with("evil"), "denied: staged tree: 'link': absolute link target");
+  CHECK(s.gone());
+}
+
+TEST_CASE("secret packets are what every packet is") {
+  const auto packet = make_secret_packet(control::PacketVerb::unlock, 7, {"identity", "", "18"});
+  CHECK(text_of(packet.view()) ==
+        text_of(control::make_packet(control::PacketVerb::unlock, 7, {"identity", "", "18"})));
+  CHECK(make_secret_packet(control::PacketVerb::unlock, 7, {std::string(control::k_max_packet, 'x')}).empty());
+
+  auto [a, b] = os::packet_pair().value();
+  REQUIRE(os::send_packet(a.get(), packet.view()));
+  CHECK(text_of(receive_secret_packet(b.get(), 1000, os::Millis{1000})->view()) == packet.text());
+  REQUIRE(os::send_packet(a.get(), packet.view()));
+  CHECK(receive_secret_packet(b.get(), packet.size() - 1, os::Millis{1000}).error().code == Code::too_large);
+  CHECK(receive_secret_packet(b.get(), 1000, os::Millis{1}).error().code == Code::timed_out);
+  a.reset();
+  CHECK(receive_secret_packet(b.get(), 1000, os::Millis{1000}).error().code == Code::not_found);
+}

@@ -1,0 +1,119 @@
+#include "scratch.hpp"
+
+#include "store/sql.hpp"
+
+#include <map>
+
+using namespace chillbox;
+using namespace chillbox::store;
+
+namespace {
+
+AuditEntry entry(const std::string& text) {
+  return {.number = 0, .time_ms = 77, .actor = "uid:0 root", .verb = "rollback", .site = "blog", .text = text, .outcome = "ok"};
+}
+
+void change(const Scratch& scratch, std::string_view sql) {
+  Db db = must(Db::open(scratch.file()));
+  must(db.script(sql));
+}
+
+} // namespace
+
+TEST_CASE("audit entries are numbered, newest first, and fit together over a restart") {
+  const Scratch scratch;
+  must(scratch.open().audit(entry("one")));
+  Store store = scratch.open();
+  must(store.audit(entry("two")));
+  const auto entries = must(store.audit_entries(10));
+  REQUIRE(entries.size() == 2);
+  CHECK(entries[0].number == 2);
+  CHECK(entries[0].text == "two");
+  CHECK(entries[1].actor == "uid:0 root");
+  CHECK(entries[1].outcome == "ok");
+  CHECK(must(store.audit_entries(1)).size() == 1);
+  must(store.verify_audit());
+}
+
+TEST_CASE("an audit trail that was changed, cut or added to is corrupt, and the first entry that does not fit is named") {
+  const std::map<std::string, std::string> changes{
+      {"UPDATE audit SET outcome = 'denied' WHERE number = 2", "entry 2 "},
+      {"UPDATE audit SET text = 'tw', outcome = 'ook' WHERE number = 2", "entry 2 "},
+      {"DELETE FROM audit WHERE number = 1", "entry 2 "},
+      {"DELETE FROM audit WHERE number = 2", "entry 3 "},
+      {"DELETE FROM audit WHERE number = 3", "entry 3 is missing"},
+      {"DELETE FROM audit", "entry 1 is missing"},
+      {"INSERT INTO audit SELECT 4, time_ms, actor, verb, site, text, outcome, hash FROM audit WHERE number = 3", "entry 4 "},
+  };
+  for (const auto& [sql, named] : changes) {
+    const Scratch scratch;
+    {
+      Store store = scratch.open();
+      for (const char* text : {"one", "two", "three"})
+        must(store.audit(entry(text)));
+      must(store.verify_audit());
+    }
+    change(scratch, sql);
+    const auto verdict = scratch.open().verify_audit();
+    INFO(sql);
+    REQUIRE_FALSE(verdict);
+    CHECK(verdict.error().code == Code::corrupt);
+    INFO(verdict.error().message);
+    CHECK(verdict.error().message.find(named) != std::string::npos);
+  }
+}
+
+TEST_CASE("an audit trail whose oldest entries were forgotten fits together from where it says that it begins, and from nowhere else") {
+  const Scratch scratch;
+  {
+    Store store = scratch.open();
+    for (const char* text : {"one", "two", "three"})
+      must(store.audit(entry(text)));
+  }
+  change(scratch, "DELETE FROM audit WHERE number = 1; INSERT INTO meta VALUES('audit_first', '2')");
+  must(scratch.open().verify_audit());
+  change(scratch, "DELETE FROM audit WHERE number = 2");
+  CHECK_FALSE(scratch.open().verify_audit());
+}
+
+TEST_CASE("audit entries over the bound are forgotten, oldest first") {
+  const Scratch scratch;
+  must(scratch.open().audit(entry("first")));
+  change(scratch, "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 101500)"
+                  " INSERT INTO audit SELECT i, 1, 'a', 'v', 's', 't', 'ok', zeroblob(32) FROM n");
+  Store store = scratch.open();
+  must(store.audit(entry("newest")));
+  const auto kept = must(store.audit_entries(200'000));
+  REQUIRE(kept.size() == 100'000);
+  CHECK(kept.front().text == "newest");
+  CHECK(kept.back().number == 1'502);
+}
+
+TEST_CASE("the host's secret is made once and stays") {
+  const Scratch scratch;
+  const std::string secret = must(scratch.open().host_secret());
+  CHECK(secret.size() == 64);
+  CHECK(must(scratch.open().host_secret()) == secret);
+  const Scratch other;
+  CHECK(must(other.open().host_secret()) != secret);
+}
+
+TEST_CASE("[fault-75] failed unlock attempts are counted over a restart") {
+  const Scratch scratch;
+  CHECK(must(scratch.open().attempts()).failures == 0);
+  must(scratch.open().set_attempts({3, 123'456}));
+  const auto read = must(scratch.open().attempts());
+  CHECK(read.failures == 3);
+  CHECK(read.last_ms == 123'456);
+  must(scratch.open().set_attempts({}));
+  CHECK(must(scratch.open().attempts()).failures == 0);
+}
+
+TEST_CASE("meta values are absent, set and set anew") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  CHECK_FALSE(must(store.meta("boot")));
+  must(store.set_meta("boot", "1"));
+  must(store.set_meta("boot", "2"));
+  CHECK(must(store.meta("boot")) == "2");
+}

@@ -1,0 +1,210 @@
+#include "scratch.hpp"
+
+#include <thread>
+
+using namespace chillbox;
+using namespace chillbox::store;
+
+TEST_CASE("an accepted webhook is a queued job, and still there after the file is opened again") {
+  const Scratch scratch;
+  {
+    Store store = scratch.open();
+    const auto answer = accept_one(store, delivery("msg_1", "body1", "j1"));
+    CHECK(answer.verdict == IntakeVerdict::accepted);
+    CHECK(answer.job == "j1");
+  }
+  Store store = scratch.open();
+  const auto job = must(store.job("j1"));
+  REQUIRE(job);
+  CHECK(job->state == JobState::queued);
+  CHECK(job->kind == JobKind::deploy);
+  CHECK(job->site == site());
+  CHECK(job->size == 4096);
+  CHECK(job->actor == "webhook:ci");
+  CHECK(job->created_ms == 5'000);
+  CHECK_FALSE(job->code);
+}
+
+TEST_CASE("[fault-11] the same delivery again is answered with the first job, also after a restart, and nothing new is queued") {
+  const Scratch scratch;
+  {
+    Store store = scratch.open();
+    accept_one(store, delivery("msg_1", "body1", "j1"));
+    const auto again = accept_one(store, delivery("msg_1", "body1", "j2"));
+    CHECK(again.verdict == IntakeVerdict::repeated);
+    CHECK(again.job == "j1");
+  }
+  Store store = scratch.open();
+  const auto again = accept_one(store, delivery("msg_1", "body1", "j3"));
+  CHECK(again.verdict == IntakeVerdict::repeated);
+  CHECK(again.job == "j1");
+  CHECK(must(store.unfinished()).size() == 1);
+}
+
+TEST_CASE("[fault-11] a delivery repeated within one batch is one job") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  const auto answers = must(store.accept({delivery("msg_1", "body1", "j1"), delivery("msg_1", "body1", "j2")}, 1'000, 6'000));
+  REQUIRE(answers.size() == 2);
+  CHECK(answers[0].verdict == IntakeVerdict::accepted);
+  CHECK(answers[1].verdict == IntakeVerdict::repeated);
+  CHECK(answers[1].job == "j1");
+}
+
+TEST_CASE("[fault-12] the same id with another body is a conflict") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  accept_one(store, delivery("msg_1", "body1", "j1"));
+  CHECK(accept_one(store, delivery("msg_1", "body2", "j2")).verdict == IntakeVerdict::conflict);
+  CHECK_FALSE(must(store.job("j2")));
+}
+
+TEST_CASE("ids of different senders have nothing to do with each other") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  accept_one(store, delivery("msg_1", "body1", "j1"));
+  Intake other = delivery("msg_1", "body2", "j2");
+  other.sender = "laptop";
+  CHECK(accept_one(store, other).verdict == IntakeVerdict::accepted);
+}
+
+TEST_CASE("[fault-13] where the id is not signed, a new id with a body that was seen is the same delivery") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  Intake first = delivery("guid-1", "body1", "j1");
+  first.by_body = true;
+  accept_one(store, first);
+  Intake replay = delivery("guid-2", "body1", "j2");
+  replay.by_body = true;
+  const auto answer = accept_one(store, replay);
+  CHECK(answer.verdict == IntakeVerdict::repeated);
+  CHECK(answer.job == "j1");
+  replay.by_body = false;
+  replay.job = new_job("j3");
+  CHECK(accept_one(store, replay).verdict == IntakeVerdict::accepted); // a signed id counts for itself
+}
+
+TEST_CASE("[fault-19] a full queue takes no more, remembers nothing of what it refused, and goes on when a job has ended") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  const auto answers = must(store.accept({delivery("m1", "b", "j1", "one"), delivery("m2", "b", "j2", "two"), delivery("m3", "b", "j3", "three")},
+                                         2, 6'000));
+  CHECK(answers[0].verdict == IntakeVerdict::accepted);
+  CHECK(answers[1].verdict == IntakeVerdict::accepted);
+  CHECK(answers[2].verdict == IntakeVerdict::full);
+  CHECK(accept_one(store, delivery("m1", "b", "j1"), 2).verdict == IntakeVerdict::repeated); // full or not
+  Job done = *must(store.job("j1"));
+  done.state = JobState::done;
+  must(store.finish_job(done, "live"));
+  CHECK(accept_one(store, delivery("m3", "b", "j3", "three"), 2).verdict == IntakeVerdict::accepted);
+}
+
+TEST_CASE("[fault-101] a newer deploy ends the queued and waiting ones of its site, saying so, and leaves other sites and running ones alone") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  must(store.add_job(new_job("other", JobKind::deploy, "shop")));
+  must(store.add_job(new_job("restart", JobKind::restart)));
+  must(store.add_job(new_job("running")));
+  Job running = *must(store.job("running"));
+  running.state = JobState::running;
+  must(store.update_job(running));
+  for (const auto state : {JobState::queued, JobState::waiting_upload, JobState::waiting_unlock}) {
+    const std::string id(name(state));
+    must(store.add_job(new_job(id)));
+    Job old = *must(store.job(id));
+    old.state = state;
+    must(store.update_job(old));
+    const auto answer = accept_one(store, delivery("m" + id, "b", "after-" + id));
+    CHECK(answer.superseded == std::vector<std::string>{id});
+    const Job ended = *must(store.job(id));
+    CHECK(ended.state == JobState::superseded);
+    CHECK(ended.code == Code::busy);
+    CHECK(ended.finished_ms == 6'000);
+    CHECK(ended.message == "superseded by the newer deploy after-" + id);
+    const auto events = must(store.events(id, 0));
+    REQUIRE(events.size() == 1);
+    CHECK(events.back().kind == "end");
+    CHECK(events.back().text == ended.message);
+  }
+  for (const char* id : {"other", "restart"})
+    CHECK(must(store.job(id))->state == JobState::queued);
+  CHECK(must(store.job("running"))->state == JobState::running);
+}
+
+TEST_CASE("[fault-101] of several deploys of one site in one batch the last one stays") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  const auto answers = must(store.accept({delivery("m1", "b1", "j1"), delivery("m2", "b2", "j2"), delivery("m3", "b3", "j3")}, 2, 6'000));
+  CHECK(answers[2].verdict == IntakeVerdict::accepted); // what is superseded takes no room in the queue
+  const auto open = must(store.unfinished());
+  REQUIRE(open.size() == 1);
+  CHECK(open.front().id == "j3");
+}
+
+TEST_CASE("a rollback cancels what is queued for its site; a restart does not") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  must(store.add_job(new_job("deploy")));
+  must(store.add_job(new_job("restart", JobKind::restart)));
+  CHECK(must(store.job("deploy"))->state == JobState::queued);
+  std::vector<std::string> superseded;
+  must(store.add_job(new_job("rollback", JobKind::rollback), &superseded));
+  CHECK(superseded == std::vector<std::string>{"deploy"});
+  CHECK(must(store.job("deploy"))->state == JobState::cancelled);
+  CHECK(must(store.job("deploy"))->message == "cancelled by the rollback rollback");
+}
+
+TEST_CASE("deliveries are forgotten by age and by number, the newest last") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  for (int i = 0; i < 10; ++i)
+    must(store.accept({delivery(cat("m", i), "b", cat("j", i))}, 1'000, 1'000 + i));
+  must(store.forget_deliveries(1'005, 100));
+  CHECK(accept_one(store, delivery("m5", "b", "x")).verdict == IntakeVerdict::repeated);
+  CHECK(accept_one(store, delivery("m4", "b", "new4")).verdict == IntakeVerdict::accepted);
+  must(store.forget_deliveries(0, 1));
+  CHECK(accept_one(store, delivery("m4", "b", "x")).verdict == IntakeVerdict::repeated);
+  CHECK(accept_one(store, delivery("m9", "b", "new9")).verdict == IntakeVerdict::accepted);
+  must(store.forget_deliveries(1'000'000, 100));
+  CHECK(accept_one(store, delivery("m9", "b", "newer9")).verdict == IntakeVerdict::accepted);
+}
+
+TEST_CASE("a batch is all or nothing") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  must(store.add_job(new_job("taken")));
+  const auto answers = store.accept({delivery("m1", "b", "j1"), delivery("m2", "b", "taken")}, 1'000, 6'000);
+  REQUIRE_FALSE(answers);
+  CHECK(answers.error().code == Code::conflict);
+  CHECK_FALSE(must(store.job("j1")));
+  CHECK(accept_one(store, delivery("m1", "b", "j1")).verdict == IntakeVerdict::accepted);
+}
+
+TEST_CASE("many threads may accept at once: each delivery becomes one job") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 25; ++i)
+        (void)store.accept({delivery(cat("m", i), "b", cat("j", t, "-", i), cat("site", i))}, 1'000, 6'000);
+    });
+  for (auto& thread : threads)
+    thread.join();
+  CHECK(must(store.unfinished()).size() == 25);
+}
+
+TEST_CASE("ended jobs over the bound go, oldest first, with their events; open ones and the newest stay") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  must(store.add_job(new_job("open", JobKind::restart, "shop")));
+  std::vector<Intake> batch;
+  for (int i = 0; i < 11'500; ++i) // each supersedes the one before
+    batch.push_back(delivery(cat("m", i), "b", cat("j", i)));
+  must(store.accept(batch, 1'000, 6'000));
+  CHECK(must(store.job("open")));
+  CHECK_FALSE(must(store.job("j0")));
+  CHECK(must(store.events("j0", 0)).empty());
+  CHECK(must(store.job("j11499")));
+  CHECK(must(store.jobs("blog", 100'000)).size() == 10'000);
+}
