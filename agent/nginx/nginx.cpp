@@ -1,0 +1,258 @@
+#include "nginx/nginx.hpp"
+
+#include "base/encoding.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "nginx/scan.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace chillbox::nginx {
+namespace {
+
+constexpr size_t k_max_file = 4 * 1024 * 1024;
+constexpr os::Millis k_reload_deadline{5'000};
+// The master waits 100 ms between the start of the new workers and the end of the old ones; only then nobody serves the old text any more.
+constexpr os::Millis k_settled{150};
+constexpr os::Millis k_poll{10};
+constexpr std::string_view k_error_log = "/var/log/nginx/error.log";
+constexpr std::string_view k_host_file = "chillbox.conf";
+constexpr std::string_view k_generation_before = "location = /generation {\n    return 200 '";
+
+std::string file_of(const SiteName& site) { return cat("chillbox.", site.str(), ".conf"); }
+
+bool is_error(std::string_view line) {
+  return std::ranges::any_of(std::array<std::string_view, 4>{"[emerg]", "[alert]", "[crit]", "[error]"},
+                             [&](auto level) { return line.find(level) != std::string_view::npos; });
+}
+
+// NGINX's own line: the first that is an error, without "nginx: ".
+std::string nginx_line(const os::Exit& exit) {
+  std::string_view found;
+  for (const auto line : split(exit.err, '\n')) {
+    if (is_error(line)) {
+      found = line;
+      break;
+    }
+    if (!trim(line).empty())
+      found = line;
+  }
+  if (found.starts_with("nginx: "))
+    found.remove_prefix(7);
+  return found.empty() ? cat("exit ", exit.code) : printable(trim(found), 400);
+}
+
+std::string generation_of(std::string_view text) {
+  const auto at = text.find(k_generation_before);
+  if (at == std::string_view::npos)
+    return {};
+  const auto value = text.substr(at + k_generation_before.size());
+  return std::string(value.substr(0, value.find('\'')));
+}
+
+// What a browser or a tool on this machine would call it.
+std::vector<std::string> own_names() {
+  std::array<char, 256> name{};
+  std::vector<std::string> out{"localhost", "127.0.0.1", "[::1]"};
+  if (::gethostname(name.data(), name.size() - 1) == 0 && config::is_host_name(name.data()) && name.data() != out[0])
+    out.emplace_back(name.data());
+  return out;
+}
+
+} // namespace
+
+Nginx::Nginx(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths, config::HostConfig host)
+    : m_disk(disk), m_runner(runner), m_clock(clock), m_paths(std::move(paths)), m_host(std::move(host)) {}
+
+Result<std::vector<Directive>> Nginx::loaded() {
+  os::Command c;
+  c.argv = {"nginx", "-T"};
+  c.timeout = os::Millis{20'000};
+  c.output_limit = k_max_file;
+  const auto exit = TRY(m_runner.run(c));
+  if (!exit.ok())
+    return fail(Code::invalid, cat("nginx -T: ", nginx_line(exit)));
+  return scan(exit.out);
+}
+
+Result<std::string> Nginx::directory() {
+  const std::scoped_lock lock(m_directory_mutex);
+  if (!m_directory.empty())
+    return m_directory;
+  if (m_host.nginx_dir.empty()) {
+    m_directory = include_directory(TRY(loaded()));
+    if (m_directory.empty())
+      return fail(Code::not_found, "nginx.conf includes none of http.d/*.conf, conf.d/*.conf, sites-enabled/* in its http block: set "
+                                   "nginx.dir in chillbox.toml to the one that it does include");
+    return m_directory;
+  }
+  if (!m_disk.exists(m_host.nginx_dir))
+    return fail(Code::not_found, cat("nginx.dir: ", m_host.nginx_dir, " is not there"));
+  return m_directory = m_host.nginx_dir;
+}
+
+Result<gid_t> Nginx::group() {
+  if (!m_host.nginx_group.empty())
+    return os::find_group(m_host.nginx_group);
+  if (auto group = os::find_group("nginx"))
+    return group;
+  return os::find_group("www-data");
+}
+
+Result<std::string> Nginx::installed(const SiteName& site) {
+  const std::string path = cat(TRY(directory()), "/", file_of(site));
+  if (!m_disk.exists(path))
+    return std::string();
+  return m_disk.read(path, k_max_file);
+}
+
+// The whole include directory with the one file changed. Links are copied as they are: under the bind mount they have the same parent.
+Result<void> Nginx::fill_candidate(const std::string& candidate, const std::string& dir, const std::string& file, const std::string& text) {
+  TRY(m_disk.remove_tree(candidate));
+  TRY(m_disk.make_dir(candidate, 0700));
+  for (const auto& name : TRY(m_disk.list(dir))) {
+    if (name == file)
+      continue;
+    const std::string from = cat(dir, "/", name), to = cat(candidate, "/", name);
+    if (const auto link = m_disk.read_link(from); link && *link)
+      TRY(m_disk.set_link(**link, to));
+    else if (const auto bytes = m_disk.read(from, k_max_file))
+      TRY(m_disk.write(to, *bytes, 0644));
+    else if (bytes.error().code != Code::invalid) // a directory: no include means it
+      return std::unexpected(bytes.error());
+  }
+  return text.empty() ? Result<void>() : m_disk.write(cat(candidate, "/", file), text, 0644);
+}
+
+Result<void> Nginx::test(const SiteName& site, const std::string& text) {
+  const std::scoped_lock lock(m_test_mutex);
+  const std::string dir = TRY(directory());
+  const std::string candidate = m_paths.run() + "/nginx-candidate"; // on tmpfs: nothing of it has to be synced
+  // NGINX opens the log files that a configuration names even for a test.
+  TRY(m_disk.make_dir(cat(m_paths.root, "/var/log/nginx/", site.str()), 0755));
+  TRY_IN("nginx test", fill_candidate(candidate, dir, file_of(site), text));
+  os::Command c;
+  c.argv = {"nginx", "-t"};
+  c.timeout = os::Millis{20'000};
+  c.binds = {{candidate, dir}};
+  const auto exit = TRY(m_runner.run(c));
+  TRY(m_disk.remove_tree(candidate));
+  const std::string failed = cat(m_paths.state(), "/nginx/", site.str(), ".failed");
+  if (exit.ok())
+    return m_disk.remove(failed);
+  TRY(m_disk.make_dir(m_paths.state() + "/nginx", 0755));
+  TRY(m_disk.write(failed, text, 0600));
+  return fail(Code::invalid, cat("nginx -t: ", nginx_line(exit), " (what was tried: ", failed, ")"));
+}
+
+Result<void> Nginx::install(const SiteName& site, const std::string& text) {
+  const std::string path = cat(TRY(directory()), "/", file_of(site));
+  if (text.empty())
+    return m_disk.remove(path);
+  TRY(m_disk.make_dir(cat(m_paths.root, "/var/log/nginx/", site.str()), 0755));
+  return m_disk.write(path, text, 0644);
+}
+
+Result<bool> Nginx::install_host() {
+  const std::string path = cat(TRY(directory()), "/", k_host_file);
+  TRY(m_disk.make_dir(m_paths.state() + "/acme/.well-known/acme-challenge", 0755));
+  const auto directives = TRY(loaded());
+  const auto other = default_server_file(directives, m_host.http_port);
+  HostFacts facts;
+  facts.default_server = other.empty();
+  facts.tls_default_server = default_server_file(directives, m_host.https_port).empty();
+  facts.names_hash = !sets(directives, "server_names_hash_bucket_size");
+  facts.other_names = own_names();
+  if (!other.empty())
+    log::warn(cat("nginx: ", other, " is the default server of port ", m_host.http_port, ": /v1/ answers only as ",
+                  m_host.server_name == "_" ? std::string() : m_host.server_name + ", ", join(facts.other_names, ", "),
+                  "; set host.server_name in chillbox.toml, or remove that file"));
+  const auto now = m_disk.exists(path) ? TRY(m_disk.read(path, k_max_file)) : std::string();
+  const std::string generation = generation_of(now).empty() ? random_token(8) : generation_of(now);
+  const std::string text = render_host(m_host, m_paths, generation, facts);
+  if (text == now)
+    return false;
+  TRY(m_disk.write(path, text, 0644));
+  return true;
+}
+
+// Each caller takes a ticket; the reload that begins after it covers it. Who waited for a running one does the next, for all who wait.
+Result<void> Nginx::reload() {
+  uint64_t mine;
+  {
+    const std::scoped_lock lock(m_ticket_mutex);
+    mine = ++m_wanted;
+  }
+  const std::scoped_lock one(m_reload_mutex);
+  uint64_t covers;
+  {
+    const std::scoped_lock lock(m_ticket_mutex);
+    if (m_done >= mine)
+      return m_outcome;
+    covers = m_wanted;
+  }
+  auto outcome = reload_now();
+  const std::scoped_lock lock(m_ticket_mutex);
+  m_done = covers;
+  m_outcome = outcome;
+  return outcome;
+}
+
+Result<void> Nginx::reload_now() {
+  const std::string path = cat(TRY(directory()), "/", k_host_file);
+  if (!m_disk.exists(path))
+    TRY(install_host());
+  auto text = TRY(m_disk.read(path, k_max_file));
+  const std::string before = generation_of(text), generation = random_token(8);
+  if (before.empty())
+    return fail(Code::corrupt, cat(path, ": not as chillboxd wrote it: remove it and restart chillboxd"));
+  text.replace(text.find(k_generation_before) + k_generation_before.size(), before.size(), generation);
+  TRY(m_disk.write(path, text, 0644));
+  const uint64_t log_start = m_disk.size(cat(m_paths.root, k_error_log));
+  os::Command c;
+  c.argv = {"nginx", "-s", "reload"};
+  c.timeout = os::Millis{20'000};
+  const auto exit = TRY(m_runner.run(c));
+  if (!exit.ok()) {
+    const std::string line = nginx_line(exit);
+    const bool down = line.find(".pid") != std::string::npos || line.find("invalid PID") != std::string::npos || line.find("kill(") != std::string::npos;
+    return fail(down ? Code::unreachable : Code::unhealthy, cat("nginx -s reload: ", line, down ? ": is it running? rc-service nginx start" : ""));
+  }
+  return wait_for_generation(generation, log_start);
+}
+
+// The first error that NGINX logged behind this offset: the later ones ("still could not bind()") are its consequences.
+std::string Nginx::logged_error(uint64_t from) {
+  const std::string log = cat(m_paths.root, k_error_log);
+  const auto text = m_disk.tail(log, from, 16 * 1024).value_or(std::string());
+  for (const auto line : split(text, '\n'))
+    if (is_error(line))
+      return cat("; ", log, ": ", printable(trim(line), 400));
+  return cat("; nothing in ", log);
+}
+
+Result<void> Nginx::wait_for_generation(const std::string& generation, uint64_t log_start) {
+  const Probe ask{.port = m_host.http_port, .path = "/generation", .host = std::string(k_generation_host), .timeout = os::Millis{500}};
+  const auto begun = m_clock.mono();
+  auto old = begun; // when it last was not there yet
+  std::string last = "no answer";
+  while (m_clock.mono() - begun < k_reload_deadline) {
+    const auto answer = probe(ask);
+    if (answer && answer->status == 200 && answer->body == generation) {
+      if (m_clock.mono() - old >= k_settled)
+        return {};
+    } else {
+      old = m_clock.mono();
+      last = answer ? cat("it still serves generation '", printable(answer->body, 40), "'") : answer.error().message;
+    }
+    m_clock.sleep(k_poll);
+  }
+  return fail(Code::unhealthy, cat("NGINX did not take the new configuration in ", k_reload_deadline.count(), " ms (", last, ")",
+                                   logged_error(log_start)));
+}
+
+} // namespace chillbox::nginx

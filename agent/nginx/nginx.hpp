@@ -1,0 +1,119 @@
+// The NGINX configuration of a site: rendered (pure), tested in a private copy of the whole configuration (a bind mount in a mount namespace of
+// its own, so that no path is rewritten and nothing live is touched), put in place, reloaded, and proven to serve.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/names.hpp"
+#include "config/host.hpp"
+#include "config/site.hpp"
+#include "os/clock.hpp"
+#include "os/disk.hpp"
+#include "os/paths.hpp"
+#include "os/runner.hpp"
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chillbox::nginx {
+
+struct Directive; // scan.hpp
+
+// Does this kernel have IPv6? NGINX refuses a whole configuration that listens where it cannot.
+bool has_ipv6();
+
+// One service as NGINX sees it.
+struct Upstream {
+  ServiceName service;
+  std::string lang;
+  std::string socket;   // "/run/chillbox/live/SITE/SERVICE.sock"; "" when it listens on TCP or not at all
+  uint16_t port = 0;    // TCP, of the live slot
+};
+
+struct SiteInput {
+  const config::Site* site;
+  const config::HostConfig* host;
+  std::vector<Upstream> upstreams;
+  std::string release_dir;                     // absolute, of this release (templates, static files) through `current`
+  std::map<std::string, std::string> templates; // file name to text, from nginx/templates/; empty: the default configuration
+  std::map<std::string, std::string> variables; // not yet expanded
+  bool certificate = false;                    // state()/certs/SITE/{fullchain,privkey}.pem: serve TLS, and redirect to it
+  os::Paths paths;
+  bool ipv6 = has_ipv6();
+};
+
+// The text of chillbox.SITE.conf. Default (no template): canonical redirect, gzip, security headers, error, maintenance and sealed pages, ACME
+// challenge location, one upstream "SITE-SERVICE" a service; `/` goes to the first service of lang python, chill or binary (else static files),
+// `/NAME/` to the others by name. A site whose service does not answer because it is sealed gets the 503 page "sealed" (flag file
+// run()/sealed/SITE); while site()/maintenance exists everybody gets the maintenance page. Files are read through `current`, so
+// that the text of a site stays the same from one release to the next and needs no reload.
+Result<std::string> render_site(const SiteInput& input);
+// chillbox.conf: the host-level server with /healthcheck/, /SITE/version.txt (site()/current/version.txt), /v1/ to the edge, and the
+// generation under a host name of its own, for this machine only. Not on a unix socket: NGINX would not start again after a kill -9 that left
+// the socket's file behind, nor at boot, before anybody made its directory.
+struct HostFacts {
+  bool default_server = true;           // false: another file is that of this port already
+  bool tls_default_server = true;
+  bool names_hash = true;               // false: another file sets server_names_hash_bucket_size
+  bool ipv6 = has_ipv6();
+  std::vector<std::string> other_names; // the host-level server answers to as well when it is not the default
+};
+inline constexpr std::string_view k_generation_host = "generation.chillbox.invalid";
+std::string render_host(const config::HostConfig& host, const os::Paths& paths, const std::string& generation, const HostFacts& facts = {});
+
+class Nginx {
+public:
+  Nginx(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths, config::HostConfig host);
+  // The directory NGINX includes sites from: configured, or found in `nginx -T`. not_found says what to set.
+  Result<std::string> directory();
+  Result<gid_t> group();                                             // of NGINX: configured, else nginx, else www-data
+  Result<std::string> installed(const SiteName& site);              // "" : none
+  // `nginx -t` with `text` in place of the site's file ("" : without it). invalid with NGINX's own line; the candidate is kept as
+  // /var/lib/chillbox/nginx/SITE.failed for inspection.
+  Result<void> test(const SiteName& site, const std::string& text);
+  Result<void> install(const SiteName& site, const std::string& text); // "" removes
+  // The host-level server, and the directories that NGINX looks into. Says (in the log) which other file is the default server of the port,
+  // as the packages of Debian and Alpine bring one. Changes nothing when all is so already; a change needs a reload().
+  Result<bool> install_host();                                      // pages, host-level server; true: changed, a reload is due
+  // silently (faults 114). Two at once are one after the other, coalesced (115).
+  Result<void> reload();
+
+private:
+  Result<std::vector<Directive>> loaded(); // what `nginx -T` shows
+  Result<void> reload_now();
+  Result<void> wait_for_generation(const std::string& generation, uint64_t log_start);
+  std::string logged_error(uint64_t from);
+  Result<void> fill_candidate(const std::string& candidate, const std::string& dir, const std::string& file, const std::string& text);
+
+  os::Disk& m_disk;
+  os::Runner& m_runner;
+  os::Clock& m_clock;
+  os::Paths m_paths;
+  config::HostConfig m_host;
+  std::mutex m_directory_mutex, m_test_mutex, m_ticket_mutex, m_reload_mutex;
+  std::string m_directory;                // once found
+  uint64_t m_wanted = 0, m_done = 0;      // reloads: tickets given, the newest that a finished reload covers
+  Result<void> m_outcome;                 // of that one
+};
+
+// One GET over a unix socket or a loopback port, HTTP/1.0, at most 64 KiB read, whole deadline (faults 105). For health checks and the
+// generation. host: the Host header.
+struct Probe {
+  std::string socket; // or
+  uint16_t port = 0;
+  std::string path = "/";
+  std::string host = "localhost";
+  os::Millis timeout{5'000};
+};
+struct ProbeAnswer {
+  int status = 0;
+  std::string body;
+};
+Result<ProbeAnswer> probe(const Probe& request);
+
+} // namespace chillbox::nginx

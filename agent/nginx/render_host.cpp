@@ -1,0 +1,133 @@
+// chillbox.conf. Text from top to bottom as NGINX reads it; the reasons stand in the text itself, for who reads it on the host.
+#include "base/text.hpp"
+#include "nginx/nginx.hpp"
+#include "nginx/text.hpp"
+
+#include <unistd.h>
+
+namespace chillbox::nginx {
+namespace {
+
+constexpr std::string_view k_shared = R"(# Written by chillboxd; changes are overwritten.
+
+# Defaults of all sites; what a site's own service says goes before them.
+map $upstream_http_x_content_type_options $chillbox_nosniff { "" nosniff; default ""; }
+map $upstream_http_x_frame_options $chillbox_frame { "" SAMEORIGIN; default ""; }
+map $upstream_http_referrer_policy $chillbox_referrer { "" strict-origin-when-cross-origin; default ""; }
+map $upstream_http_strict_transport_security $chillbox_hsts { "" max-age=31536000; default ""; }
+# A hash in a file's name (app.3f2a9c1d.css) says that its content never changes.
+map "$upstream_http_cache_control|$uri" $chillbox_cache {
+  default "";
+  "~^\|.*[.-][0-9a-f]{8,64}\.(?:css|js|mjs|map|json|wasm|woff2?|ttf|svg|png|jpe?g|gif|webp|avif|ico|mp4|webm)$" "public, max-age=31536000, immutable";
+}
+# One request, one connection to a service: a kept one would go on to the old release after a switch.
+map $http_upgrade $chillbox_connection { "" close; default upgrade; }
+
+limit_req_zone $binary_remote_addr zone=chillbox_requests:1m rate=20r/s;
+limit_conn_zone $binary_remote_addr zone=chillbox_connections:1m;
+)";
+
+// The edge sees only what NGINX has read whole and understood: HTTP/1.0, no chunks, no second request on a connection.
+constexpr std::string_view k_to_edge = R"(    if ($http_content_encoding) { return 415; }
+    limit_req zone=chillbox_requests burst=60 nodelay;
+    limit_req_status 429;
+    limit_conn chillbox_connections 64;
+    limit_conn_status 429;
+    error_log /dev/null emerg;
+    proxy_pass http://chillbox_edge;
+    proxy_http_version 1.0;
+    proxy_set_header Connection close;
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header Accept-Encoding "";
+    proxy_next_upstream off;
+    proxy_redirect off;
+    gzip off;
+)";
+
+struct EdgeLocation {
+  std::string_view match, methods, more;
+};
+
+constexpr EdgeLocation k_edge_locations[] = {
+    {"= /v1/hooks", "POST", "    client_max_body_size 64k;\n    client_body_buffer_size 64k;\n    client_body_timeout 3s;\n    proxy_read_timeout 30s;\n"},
+    {"~ \"^/v1/artifacts/[0-9a-f]{64}(?:\\.minisig)?$\"", "PUT", "    client_body_timeout 15s;\n    proxy_read_timeout 120s;\n    proxy_send_timeout 120s;\n"},
+    {"~ ^/v1/jobs/[0-9A-Za-z_.-]+/events$", "GET", "    client_max_body_size 1k;\n    proxy_buffering off;\n    proxy_cache off;\n    proxy_read_timeout 1h;\n"},
+    {"~ ^/v1/jobs/[0-9A-Za-z_.-]+$", "GET", "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n"},
+    {"= /v1/health", "GET", "    client_max_body_size 1k;\n    proxy_read_timeout 10s;\n"},
+};
+
+std::string edge_location(const EdgeLocation& l, uint64_t artifact_max) {
+  const bool upload = l.methods == "PUT";
+  std::string out = cat("  location ", l.match, " {\n    if ($request_method != ", l.methods, ") { return 405; }\n", l.more);
+  if (upload)
+    out += cat("    client_max_body_size ", artifact_max, ";\n");
+  out += cat("    proxy_request_buffering on;\n", k_to_edge, "    error_page 502 504 = @chillbox_edge_down;\n  }\n");
+  return out;
+}
+
+std::string edge_server_part(const config::HostConfig& host) {
+  std::string out;
+  for (const auto& location : k_edge_locations)
+    out += edge_location(location, host.artifact_max);
+  out += "  location /v1/ { error_log /dev/null emerg; return 404; }\n"
+         "  location @chillbox_edge_down {\n"
+         "    default_type application/json;\n"
+         "    add_header Retry-After 5 always;\n"
+         "    return 503 '{\"error\":{\"code\":\"unreachable\",\"message\":\"chillboxd does not answer\"}}\\n';\n"
+         "  }\n";
+  return out;
+}
+
+std::string names_of(const config::HostConfig& host, const HostFacts& facts) {
+  if (facts.default_server)
+    return host.server_name;
+  std::vector<std::string> names = facts.other_names;
+  if (host.server_name != "_") // as a rule the other default server's name, and NGINX warns of two
+    names.insert(names.begin(), host.server_name);
+  return join(names, " ");
+}
+
+std::string generation_server(uint16_t port, const std::string& generation, bool ipv6) {
+  return cat("# chillboxd asks for this after a reload: NGINX keeps its old configuration without a word when the new one fails.\n"
+             "server {\n",
+             listen(port, ipv6), "  server_name ", k_generation_host,
+             ";\n  allow 127.0.0.1;\n  deny all;\n  access_log off;\n  default_type text/plain;\n  location / { return 404; }\n"
+             "  location = /generation {\n    return 200 '",
+             generation, "';\n  }\n}\n");
+}
+
+} // namespace
+
+bool has_ipv6() { return ::access("/proc/net/if_inet6", F_OK) == 0; }
+
+std::string render_host(const config::HostConfig& host, const os::Paths& paths, const std::string& generation, const HostFacts& facts) {
+  std::string out(k_shared);
+  if (facts.names_hash)
+    out += "# A host name may have 253 bytes; NGINX is prepared for about 50.\nserver_names_hash_bucket_size 512;\n";
+  out += cat("\nupstream chillbox_edge { server unix:", paths.hook_socket(), " max_fails=0; }\n\nserver {\n");
+  out += listen(host.http_port, facts.ipv6, facts.default_server ? "default_server" : "");
+  if (!host.tls_certificate.empty()) {
+    out += listen(host.https_port, facts.ipv6, facts.tls_default_server ? "ssl default_server" : "ssl");
+    out += tls_settings(host.tls_certificate, host.tls_certificate_key);
+  }
+  out += cat("  server_name ", names_of(host, facts), ";\n");
+  out += "  server_tokens off;\n"
+         "  # Paths and queries carry capabilities: no log may have them.\n"
+         "  access_log off;\n"
+         "  # The slow ones: at most so long between two reads of a header or a body.\n"
+         "  client_header_timeout 3s;\n  client_body_timeout 3s;\n  send_timeout 30s;\n"
+         "  large_client_header_buffers 4 8k;\n"
+         "  client_max_body_size 1k;\n\n"
+         "  location = /healthcheck/ {\n    default_type text/plain;\n    return 200 'ok\\n';\n  }\n";
+  out += cat("  location ~ \"^/(?<chillbox_site>[a-z][a-z0-9-]{0,30})/version\\.txt$\" {\n    default_type text/plain;\n"
+             "    add_header Cache-Control no-store;\n    alias ",
+             paths.sites(), "/$chillbox_site/current/version.txt;\n  }\n");
+  out += cat("  location ^~ /.well-known/acme-challenge/ {\n    default_type text/plain;\n    root ", paths.state(), "/acme;\n  }\n");
+  out += edge_server_part(host);
+  out += "  location / { return 404; }\n}\n\n";
+  return out + generation_server(host.http_port, generation, facts.ipv6);
+}
+
+} // namespace chillbox::nginx

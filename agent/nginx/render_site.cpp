@@ -1,0 +1,189 @@
+#include "base/text.hpp"
+#include "config/expand.hpp"
+#include "nginx/nginx.hpp"
+#include "nginx/text.hpp"
+
+#include <algorithm>
+
+namespace chillbox::nginx {
+namespace {
+
+constexpr std::string_view k_proxy = R"(    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host $http_host;
+    proxy_set_header X-Forwarded-Port $server_port;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $chillbox_connection;
+    proxy_set_header Proxy "";
+    proxy_next_upstream off;
+    proxy_redirect off;
+    proxy_connect_timeout 5s;
+    proxy_send_timeout 60s;
+    proxy_read_timeout 120s;
+)";
+
+constexpr std::string_view k_gzip = R"(  gzip on;
+  gzip_vary on;
+  gzip_proxied any;
+  gzip_comp_level 5;
+  gzip_min_length 1024;
+  gzip_types text/plain text/css text/javascript application/javascript application/json application/manifest+json
+    application/xml application/rss+xml application/atom+xml application/wasm image/svg+xml font/ttf;
+)";
+
+bool serves_requests(const Upstream& u) { return !u.socket.empty() || u.port != 0; }
+
+class SiteText {
+public:
+  explicit SiteText(const SiteInput& input)
+      : m_in(input), m_site(*input.site), m_host(*input.host), m_slug(input.site->slug.str()), m_current(input.paths.current(input.site->slug)) {}
+
+  std::string whole() const {
+    std::string out = cat("# Site '", m_slug, "', the default of chillboxd; changes are overwritten. A site brings its own in nginx/templates/.\n",
+                          upstreams());
+    if (m_site.domains.size() > 1)
+      out += redirect(join({m_site.domains.begin() + 1, m_site.domains.end()}, " "), m_in.certificate);
+    if (m_in.certificate)
+      out += redirect(m_site.server_name, false);
+    return out + site_server();
+  }
+
+  std::string upstreams() const {
+    std::string out;
+    for (const auto& u : m_in.upstreams)
+      if (serves_requests(u))
+        out += cat("upstream ", m_slug, "-", u.service.str(), " { server ",
+                   u.socket.empty() ? cat("127.0.0.1:", u.port) : cat("unix:", u.socket), " max_fails=0; }\n");
+    return out;
+  }
+
+private:
+  std::string logs() const {
+    const std::string dir = cat(m_in.paths.root, "/var/log/nginx/", m_slug);
+    return cat("  access_log ", dir, "/access.log combined;\n  error_log ", dir, "/error.log warn;\n");
+  }
+
+  // Certificates come and go without the site, and before there is any of them this is how the first one is got.
+  std::string acme() const {
+    return cat("  location ^~ /.well-known/acme-challenge/ {\n    default_type text/plain;\n    root ", m_in.paths.state(), "/acme;\n  }\n");
+  }
+
+  std::string canonical() const {
+    const uint16_t port = m_in.certificate ? m_host.https_port : m_host.http_port;
+    const uint16_t usual = m_in.certificate ? 443 : 80;
+    return cat(m_in.certificate ? "https://" : "http://", m_site.server_name, port == usual ? std::string() : cat(":", port));
+  }
+
+  std::string certificate() const {
+    const std::string dir = cat(m_in.paths.state(), "/certs/", m_slug);
+    return tls_settings(dir + "/fullchain.pem", dir + "/privkey.pem");
+  }
+
+  // To the canonical name and scheme, with path and query as they came. 308 keeps the method.
+  std::string redirect(const std::string& names, bool with_tls) const {
+    std::string out = cat("\nserver {\n", listen(m_host.http_port, m_in.ipv6));
+    if (with_tls)
+      out += listen(m_host.https_port, m_in.ipv6, "ssl") + certificate();
+    return cat(out, "  server_name ", names, ";\n  server_tokens off;\n", logs(), acme(), "  location / { return 308 ", canonical(),
+               "$request_uri; }\n}\n");
+  }
+
+  std::string site_server() const {
+    std::string out = "\nserver {\n";
+    out += m_in.certificate ? listen(m_host.https_port, m_in.ipv6, "ssl") + certificate() : listen(m_host.http_port, m_in.ipv6);
+    out += cat("  server_name ", m_site.server_name, ";\n  server_tokens off;\n", logs(), "  client_max_body_size 32m;\n  client_body_timeout 30s;\n",
+               k_gzip, security_headers("  ", m_in.certificate), "  add_header Cache-Control $chillbox_cache;\n\n", acme());
+    out += "  location ~ /\\.(?!well-known/) { return 404; }\n";
+    const Upstream* first = front();
+    for (const auto& u : m_in.upstreams)
+      if (&u != first)
+        out += location_of(u);
+    out += immutable();
+    out += first != nullptr ? front_location(*first) : static_location("/", root_of_static());
+    return cat(out, failures(), "}\n");
+  }
+
+  const Upstream* front() const {
+    const auto found = std::ranges::find_if(m_in.upstreams, [](const Upstream& u) {
+      return (u.lang == "python" || u.lang == "chill" || u.lang == "binary") && serves_requests(u);
+    });
+    if (found != m_in.upstreams.end())
+      return &*found;
+    const auto files = std::ranges::find(m_in.upstreams, "static", &Upstream::lang);
+    return files == m_in.upstreams.end() ? nullptr : &*files;
+  }
+
+  std::string root_of_static() const { return m_current + "/nginx/root"; }
+
+  std::string front_location(const Upstream& u) const {
+    return serves_requests(u) ? proxy_location("/", u) : static_location("/", cat(m_current, "/", u.service.str()));
+  }
+
+  std::string location_of(const Upstream& u) const {
+    const std::string at = cat("/", u.service.str(), "/");
+    if (serves_requests(u))
+      return proxy_location(at, u);
+    if (u.lang != "static")
+      return {};
+    return cat("  location ", at, " {\n", maintenance(), "    root ", m_current, ";\n    index index.html;\n    try_files $uri $uri/ =404;\n  }\n");
+  }
+
+  std::string proxy_location(std::string_view at, const Upstream& u) const {
+    return cat("  location ", at, " {\n", maintenance(), "    proxy_pass http://", m_slug, "-", u.service.str(), ";\n", k_proxy, "  }\n");
+  }
+
+  std::string static_location(std::string_view at, const std::string& root) const {
+    return cat("  location ", at, " {\n", maintenance(), "    root ", root, ";\n    index index.html;\n    try_files $uri $uri/ =404;\n  }\n");
+  }
+
+  std::string immutable() const {
+    if (std::ranges::none_of(m_in.upstreams, [](const Upstream& u) { return u.lang == "immutable"; }))
+      return {};
+    return cat("  location ^~ /immutable/ {\n    root ", m_current, ";\n    try_files $uri =404;\n", security_headers("    ", m_in.certificate),
+               "    add_header Cache-Control \"public, max-age=31536000, immutable\";\n  }\n");
+  }
+
+  std::string maintenance() const { return cat("    if (-f ", m_in.paths.site(m_site.slug), "/maintenance) { return 503; }\n"); }
+
+  // A service that cannot be reached: because the host is sealed, or because it is down. What a service answers itself is passed on.
+  std::string failures() const {
+    const std::string sealed = cat(m_in.paths.run(), "/sealed/", m_slug);
+    return cat("  error_page 503 @maintenance;\n  error_page 502 504 = @unavailable;\n"
+               "  location @maintenance {\n    default_type text/html;\n    add_header Retry-After 120 always;\n"
+               "    add_header Cache-Control no-store always;\n    return 503 ",
+               page("Back soon", "This site is being worked on. Please try again in a few minutes."),
+               ";\n  }\n  location @unavailable {\n    default_type text/html;\n    add_header Cache-Control no-store always;\n    if (-f ", sealed,
+               ") {\n      add_header Retry-After 300 always;\n      add_header Cache-Control no-store always;\n      return 503 ",
+               page("Sealed", "This host was restarted and waits for its owner to unlock it. Please try again later."),
+               ";\n    }\n    return 502 ", page("Not available", "This site does not answer at the moment. Please try again later."), ";\n  }\n");
+  }
+
+  const SiteInput& m_in;
+  const config::Site& m_site;
+  const config::HostConfig& m_host;
+  std::string m_slug, m_current;
+};
+
+Result<std::string> from_templates(const SiteInput& in) {
+  std::string out = cat("# Site '", in.site->slug.str(), "', from its own nginx/templates/; changes are overwritten.\n", SiteText(in).upstreams());
+  for (const auto& [name, text] : in.templates) {
+    const auto expanded = TRY_IN(cat("nginx/templates/", printable(name, 100)), config::expand_template(text, in.variables));
+    out += cat("\n# ", name, "\n", expanded, expanded.ends_with('\n') ? "" : "\n");
+  }
+  return out;
+}
+
+} // namespace
+
+Result<std::string> render_site(const SiteInput& input) {
+  if (!input.templates.empty())
+    return from_templates(input);
+  if (input.site->server_name.empty())
+    return fail(Code::invalid, "server_name: needed, because the site brings no NGINX template");
+  return SiteText(input).whole();
+}
+
+} // namespace chillbox::nginx

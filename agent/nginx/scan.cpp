@@ -1,0 +1,137 @@
+#include "nginx/scan.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace chillbox::nginx {
+namespace {
+
+constexpr std::string_view k_file_mark = "# configuration file ";
+
+class Scanner {
+public:
+  explicit Scanner(std::string_view text) : m_text(text) {}
+
+  std::vector<Directive> all() {
+    while (m_at < m_text.size())
+      step();
+    return std::move(m_out);
+  }
+
+private:
+  void step() {
+    const char c = m_text[m_at];
+    if (c == '#')
+      return comment();
+    if (c == '"' || c == '\'')
+      return quoted(c);
+    ++m_at;
+    if (c == ';' || c == '{')
+      end_directive(c == '{');
+    else if (c == '}')
+      close();
+    else if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
+      end_word();
+    else
+      m_word += c;
+  }
+
+  // Up to the end of the line; one of them, at its start, is what nginx says itself: the name of the next file.
+  void comment() {
+    if (!m_word.empty()) { // as in a#b
+      m_word += m_text[m_at++];
+      return;
+    }
+    const auto line = m_text.substr(m_at, m_text.find('\n', m_at) - m_at);
+    if (line.starts_with(k_file_mark) && line.ends_with(':') && (m_at == 0 || m_text[m_at - 1] == '\n')) {
+      m_file = line.substr(k_file_mark.size(), line.size() - k_file_mark.size() - 1);
+      m_blocks.clear();
+    }
+    m_at += line.size();
+  }
+
+  void quoted(char quote) {
+    for (++m_at; m_at < m_text.size() && m_text[m_at] != quote; ++m_at) {
+      if (m_text[m_at] == '\\' && m_at + 1 < m_text.size())
+        ++m_at;
+      m_word += m_text[m_at];
+    }
+    ++m_at;
+    end_word();
+  }
+
+  void end_word() {
+    if (!m_word.empty())
+      m_words.push_back(std::exchange(m_word, {}));
+  }
+
+  void end_directive(bool opens) {
+    end_word();
+    const std::string name = m_words.empty() ? std::string() : m_words[0];
+    if (!m_words.empty())
+      m_out.push_back({m_file, join(m_blocks, " "), std::exchange(m_words, {})});
+    if (opens)
+      m_blocks.push_back(name);
+  }
+
+  void close() {
+    end_word();
+    m_words.clear();
+    if (!m_blocks.empty())
+      m_blocks.pop_back();
+  }
+
+  std::string_view m_text;
+  size_t m_at = 0;
+  std::string m_file, m_word;
+  std::vector<std::string> m_words, m_blocks;
+  std::vector<Directive> m_out;
+};
+
+// "80", "[::]:80", "127.0.0.1:8080", "*:80", "example.org" (that is port 80), "unix:..." (none).
+unsigned port_of(std::string_view address) {
+  if (address.starts_with("unix:"))
+    return 0;
+  const auto colon = address.ends_with(']') ? std::string_view::npos : address.rfind(':');
+  const auto number = parse_u64(colon == std::string_view::npos ? address : address.substr(colon + 1));
+  return number ? static_cast<unsigned>(*number) : 80;
+}
+
+bool is_ours(const Directive& d) { return d.file.ends_with("/chillbox.conf"); }
+
+} // namespace
+
+std::vector<Directive> scan(std::string_view printed) { return Scanner(printed).all(); }
+
+std::string include_directory(const std::vector<Directive>& directives) {
+  const std::string main = directives.empty() ? std::string() : directives[0].file;
+  const std::string home = main.substr(0, main.rfind('/') == std::string::npos ? 0 : main.rfind('/'));
+  for (const std::string_view known : {"http.d", "conf.d", "sites-enabled"})
+    for (const auto& d : directives) {
+      if (d.file != main || d.block != "http" || d.words.size() != 2 || d.words[0] != "include")
+        continue;
+      const std::string pattern = d.words[1].starts_with('/') ? d.words[1] : cat(home, "/", d.words[1]);
+      for (const std::string_view ending : {"/*", "/*.conf"})
+        if (pattern.ends_with(cat("/", known, ending)))
+          return pattern.substr(0, pattern.size() - ending.size());
+    }
+  return {};
+}
+
+bool sets(const std::vector<Directive>& directives, std::string_view directive) {
+  return std::ranges::any_of(directives, [&](const auto& d) { return d.words[0] == directive && !is_ours(d); });
+}
+
+std::string default_server_file(const std::vector<Directive>& directives, unsigned port) {
+  for (const auto& d : directives) {
+    if (d.words.size() < 3 || d.words[0] != "listen" || port_of(d.words[1]) != port || is_ours(d))
+      continue;
+    if (std::ranges::any_of(d.words, [](const auto& w) { return w == "default_server" || w == "default"; }))
+      return d.file;
+  }
+  return {};
+}
+
+} // namespace chillbox::nginx

@@ -1,0 +1,73 @@
+#include "openrc/cgroup.hpp"
+
+#include "base/fd.hpp"
+#include "base/text.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <initializer_list>
+
+namespace chillbox::openrc {
+namespace {
+
+// One process, unless its number went to somebody else meanwhile: the descriptor pins the process, the second look proves the group.
+void kill_member(os::Disk& disk, const std::string& cgroup, pid_t pid) {
+  const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd)
+    return;
+  const auto still = members(disk, cgroup);
+  if (std::ranges::find(still, pid) != still.end())
+    ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
+}
+
+// cgroup.kill (Linux 5.14) gets every process at once, also one that forks meanwhile; without it, one by one until nobody is left.
+void kill_all(os::Disk& disk, const std::string& cgroup) {
+  const Fd kill(::open(cat(cgroup, "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
+  if (kill && ::write(kill.get(), "1", 1) == 1)
+    return;
+  for (const pid_t pid : members(disk, cgroup))
+    kill_member(disk, cgroup, pid);
+}
+
+} // namespace
+
+std::vector<std::string> cgroups_of(os::Disk& disk, const os::Paths& paths, const std::string& service) {
+  const std::string base = paths.root + "/sys/fs/cgroup/";
+  std::vector<std::string> out;
+  for (const char* prefix : {"openrc.", "", "unified/openrc.", "unified/", "openrc/"})
+    if (std::string path = cat(base, prefix, service); disk.exists(path + "/cgroup.procs"))
+      out.push_back(std::move(path));
+  return out;
+}
+
+std::vector<pid_t> members(os::Disk& disk, const std::string& cgroup) {
+  std::vector<pid_t> out;
+  const auto text = disk.read(cgroup + "/cgroup.procs", 1024 * 1024);
+  if (!text)
+    return out;
+  for (const auto line : split(*text, '\n'))
+    if (const auto pid = parse_u64(line); pid && *pid > 1)
+      out.push_back(static_cast<pid_t>(*pid));
+  return out;
+}
+
+Result<void> kill_leftovers(os::Disk& disk, os::Clock& clock, const os::Paths& paths, const std::string& service, os::Millis timeout) {
+  const auto deadline = clock.mono() + timeout;
+  for (const auto& cgroup : cgroups_of(disk, paths, service)) {
+    for (auto left = members(disk, cgroup); !left.empty(); left = members(disk, cgroup)) {
+      kill_all(disk, cgroup);
+      if (clock.mono() >= deadline)
+        return fail(Code::timed_out, cat(service, ": process ", left[0], " cannot be killed (", cgroup, ")"));
+      clock.sleep(os::Millis{2});
+    }
+    // Not by Disk, which would try to empty it first; a group of version 1 goes by its release agent.
+    ::rmdir(cgroup.c_str());
+  }
+  return {};
+}
+
+} // namespace chillbox::openrc

@@ -1,0 +1,23 @@
+// The control group that OpenRC makes for each service: who is still in it, and the end of all of them. Found under every name that OpenRC
+// 0.45 to 0.63 use: [unified/]NAME, [unified/]openrc.NAME, openrc/NAME (version 1). For this room only.
+#pragma once
+
+#include "base/error.hpp"
+#include "os/clock.hpp"
+#include "os/disk.hpp"
+#include "os/paths.hpp"
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace chillbox::openrc {
+
+// Empty where there is no control group, or none mounted.
+std::vector<std::string> cgroups_of(os::Disk& disk, const os::Paths& paths, const std::string& service);
+std::vector<pid_t> members(os::Disk& disk, const std::string& cgroup);
+// KILL to everything in the service's groups until they are empty, then the empty groups go. timed_out: something cannot be killed.
+Result<void> kill_leftovers(os::Disk& disk, os::Clock& clock, const os::Paths& paths, const std::string& service, os::Millis timeout);
+
+} // namespace chillbox::openrc

@@ -1,0 +1,203 @@
+#include "openrc/slots.hpp"
+
+#include "base/text.hpp"
+#include "openrc/cgroup.hpp"
+#include "openrc/spec.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace chillbox::openrc {
+namespace {
+
+// What openrc-run itself keeps, so that nothing has to be started to ask.
+std::string openrc_dir(const os::Paths& paths, std::string_view what, const std::string& name) {
+  return cat(paths.root, "/run/openrc/", what, "/", name);
+}
+
+std::string pid_file(const os::Paths& paths, const std::string& name) { return cat(paths.root, "/run/supervise-", name, ".pid"); }
+
+std::string init_script(const os::Paths& paths, const std::string& name) { return cat(paths.init_d(), "/", name); }
+
+// A command line in /proc, its words separated by NUL. The service's own name in it is what tells a supervisor from another process that
+// got its number meanwhile (faults 110).
+bool supervisor_lives(os::Disk& disk, const os::Paths& paths, const std::string& name) {
+  const auto pid = disk.read(pid_file(paths, name), 64);
+  const auto number = pid ? parse_u64(trim(*pid)) : std::nullopt;
+  if (!number)
+    return false;
+  const auto line = disk.read(cat(paths.root, "/proc/", *number, "/cmdline"), 64 * 1024);
+  if (!line)
+    return false;
+  const auto words = split(*line, '\0');
+  return words[0].ends_with("supervise-daemon") && std::ranges::find(words, name) != words.end();
+}
+
+// The last line that OpenRC said, without its " * ".
+std::string reason_of(const os::Exit& exit) {
+  std::string_view said = trim(exit.err.empty() ? exit.out : exit.err);
+  said = said.substr(said.rfind('\n') + 1);
+  said.remove_prefix(std::min(said.find_first_not_of(" *"), said.size()));
+  return said.empty() ? cat("exit ", exit.code) : printable(said);
+}
+
+// Absolute, and nothing in it that a shell would read: conf.d is the one file here that one does.
+bool is_plain_path(std::string_view path) {
+  return path.starts_with('/') && std::ranges::all_of(path, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '.' || c == '-' || c == '_';
+         });
+}
+
+Result<std::string> conf_text(const SlotSpec& spec) {
+  if (!is_plain_path(spec.log))
+    return fail(Code::invalid, cat("log file '", printable(spec.log), "': must be an absolute path of plain characters"));
+  const auto& r = spec.resources;
+  if (r.cpus.find_first_not_of("0123456789,-") != std::string::npos)
+    return fail(Code::invalid, cat("resources.cpus '", printable(r.cpus), "': must be numbers like 0-1,3"));
+  std::string limits;
+  if (r.memory_max != 0)
+    limits += cat("memory.max ", r.memory_max, "\n");
+  if (r.cpu_max != 0)
+    limits += cat("cpu.max ", static_cast<uint64_t>(r.cpu_max) * 1000, " 100000\n"); // percent of one core, of 100 ms
+  if (!r.cpus.empty())
+    limits += cat("cpuset.cpus ", r.cpus, "\n");
+  if (r.tasks_max != 0)
+    limits += cat("pids.max ", r.tasks_max, "\n");
+  return cat("# Written by chillboxd at every start.\noutput_log=\"", spec.log, "\"\nerror_log=\"", spec.log, "\"\n",
+             limits.empty() ? std::string() : cat("rc_cgroup_settings=\"", limits, "\"\n"));
+}
+
+// Only when it differs: after a crash it is there already, and each write is a sync of the disk.
+Result<void> write_if_new(os::Disk& disk, const std::string& path, const std::string& text) {
+  const auto now = disk.read(path, 64 * 1024);
+  if (now && *now == text)
+    return {};
+  if (!disk.exists(path.substr(0, path.rfind('/'))))
+    TRY(disk.make_dir(path.substr(0, path.rfind('/')), 0755));
+  return disk.write(path, text, 0644);
+}
+
+Result<os::Exit> run_script(os::Runner& runner, const os::Paths& paths, const std::string& name, const char* verb, os::Millis timeout,
+                            std::function<bool()> meanwhile = {}) {
+  os::Command c;
+  // The script itself instead of rc-service, and without dependencies: there are none, and OpenRC does not read its whole tree for it.
+  c.argv = {init_script(paths, name), "--quiet", "--nodeps", verb};
+  c.timeout = timeout;
+  c.no_new_privs = false; // would be inherited by every service
+  c.leaves_daemon = true; // supervise-daemon stays in the group of the script that started it
+  c.cancelled = std::move(meanwhile);
+  return runner.run(c);
+}
+
+} // namespace
+
+Slots::Slots(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths)
+    : m_disk(disk), m_runner(runner), m_clock(clock), m_paths(std::move(paths)) {}
+
+Result<void> Slots::start(const SlotSpec& spec) {
+  const std::string name = spec.name.str();
+  const auto now = TRY(state(spec.name));
+  if (now == SlotState::started && release_in(spec.name) == spec.release)
+    return {};
+  if (now != SlotState::stopped)
+    TRY_IN(cat("start ", name), stop(spec.name, os::Millis{5'000}));
+
+  const auto text = TRY_IN(cat("start ", name), spec_text(spec));
+  const auto conf = TRY_IN(cat("start ", name), conf_text(spec));
+  const std::string logs = spec.log.substr(0, spec.log.rfind('/'));
+  if (!m_disk.exists(logs))
+    TRY(m_disk.make_dir(logs, 0750));
+  if (!m_disk.exists(m_paths.slots()))
+    TRY(m_disk.make_dir(m_paths.slots(), 0755));
+  TRY(m_disk.write(spec_path(m_paths, name), text, 0600));
+  TRY(write_if_new(m_disk, cat(m_paths.conf_d(), "/", name), conf));
+  const auto link = TRY(m_disk.read_link(init_script(m_paths, name)));
+  if (link.value_or("") != "chillbox-service")
+    TRY(m_disk.set_link("chillbox-service", init_script(m_paths, name)));
+
+  const auto exit = TRY_IN(cat("start ", name), run_script(m_runner, m_paths, name, "start", os::Millis{30'000}));
+  if (!exit.ok())
+    return fail(Code::failure, cat("start ", name, ": ", reason_of(exit)));
+  return {};
+}
+
+Result<void> Slots::stop(const SlotName& slot, os::Millis grace) {
+  const std::string name = slot.str();
+  auto link = TRY(m_disk.read_link(init_script(m_paths, name)));
+  if (!link && TRY(state(slot)) != SlotState::stopped) { // somebody removed it; OpenRC needs it to forget the service
+    TRY(m_disk.set_link("chillbox-service", init_script(m_paths, name)));
+    link = "chillbox-service";
+  }
+  if (link) {
+    // supervise-daemon keeps the schedule that it was started with; a shorter grace is ours to enforce, in the middle of its waiting.
+    const auto deadline = m_clock.mono() + grace;
+    const auto kill_when_over = [&] {
+      if (m_clock.mono() >= deadline)
+        static_cast<void>(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{1'000}));
+      return false;
+    };
+    const auto exit = run_script(m_runner, m_paths, name, "stop", grace + os::Millis{15'000}, kill_when_over);
+    TRY_IN(cat("stop ", name), kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
+    // Whatever it said: nothing of it runs any more, so OpenRC shall think so too.
+    if (!exit || !exit->ok() || TRY(state(slot)) != SlotState::stopped)
+      TRY_IN(cat("stop ", name), run_script(m_runner, m_paths, name, "zap", os::Millis{10'000}));
+  } else {
+    TRY_IN(cat("stop ", name), kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
+  }
+  TRY(m_disk.remove(pid_file(m_paths, name)));
+  TRY(m_disk.remove(spec_path(m_paths, name)));
+  if (link)
+    TRY(m_disk.remove(init_script(m_paths, name)));
+  return m_disk.remove(cat(m_paths.conf_d(), "/", name));
+}
+
+Result<SlotState> Slots::state(const SlotName& slot) {
+  const std::string name = slot.str();
+  if (m_disk.exists(openrc_dir(m_paths, "started", name)) || m_disk.exists(openrc_dir(m_paths, "stopping", name)))
+    return supervisor_lives(m_disk, m_paths, name) ? SlotState::started : SlotState::crashed;
+  if (m_disk.exists(openrc_dir(m_paths, "starting", name)))
+    return SlotState::starting;
+  if (m_disk.exists(openrc_dir(m_paths, "failed", name)))
+    return SlotState::crashed;
+  return SlotState::stopped;
+}
+
+uint32_t Slots::respawns(const SlotName& slot) {
+  const std::string name = slot.str();
+  if (!supervisor_lives(m_disk, m_paths, name))
+    return 0;
+  const auto text = m_disk.read(openrc_dir(m_paths, "options", name) + "/start_count", 64);
+  return static_cast<uint32_t>(text ? parse_u64(trim(*text)).value_or(0) : 0);
+}
+
+std::string Slots::release_in(const SlotName& slot) {
+  const auto now = state(slot);
+  if (!now || (*now != SlotState::started && *now != SlotState::starting))
+    return {};
+  const auto text = m_disk.read(spec_path(m_paths, slot.str()), k_max_spec);
+  const auto spec = text ? parse_spec(*text) : Result<SlotSpec>(fail(Code::not_found, ""));
+  return spec ? spec->release : std::string();
+}
+
+std::vector<SlotName> Slots::all() {
+  std::set<std::string> names;
+  const auto look = [&](const std::string& dir, std::string_view ending) {
+    for (std::string entry : m_disk.list(dir).value_or(std::vector<std::string>{})) {
+      if (!entry.ends_with(ending))
+        continue;
+      entry.resize(entry.size() - ending.size());
+      if (SlotName::parse(entry))
+        names.insert(entry);
+    }
+  };
+  look(m_paths.slots(), ".json");
+  look(m_paths.init_d(), "");
+  for (const char* state : {"started", "starting", "stopping"})
+    look(openrc_dir(m_paths, state, ""), "");
+  std::vector<SlotName> out;
+  for (const auto& name : names)
+    out.push_back(*SlotName::parse(name));
+  return out;
+}
+
+} // namespace chillbox::openrc

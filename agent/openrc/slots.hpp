@@ -1,0 +1,78 @@
+// A slot is one running copy of a service: chillbox.SITE.SERVICE.a or .b (workers: .a1, .a2, ...), an OpenRC service under supervise-daemon,
+// made from one generic init script by a symlink, settings in conf.d (only what OpenRC itself reads), and a spec for the launcher:
+// `chillboxd --slot NAME` (run by supervise-daemon as root) reads /run/chillbox/slots/NAME.json, becomes the site's user and execs the argv.
+// No value of a site is ever read by a shell.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/names.hpp"
+#include "config/site.hpp"
+#include "os/clock.hpp"
+#include "os/disk.hpp"
+#include "os/paths.hpp"
+#include "os/runner.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace chillbox::openrc {
+
+struct SlotName {
+  SiteName site;
+  ServiceName service;
+  std::string slot;  // "a" or "b"
+  uint32_t index = 0; // workers: 1..count; 0 otherwise
+  std::string str() const; // "chillbox.SITE.SERVICE.a" or "....a1"
+  static Result<SlotName> parse(std::string_view text);
+};
+
+// What the launcher execs.
+struct SlotSpec {
+  SlotName name;
+  std::string release;                                   // release id, to recognise whose slot it is
+  std::vector<std::string> argv;                         // argv[0] absolute
+  std::vector<std::pair<std::string, std::string>> env;  // whole environment
+  std::string cwd;
+  std::string user;
+  std::string umask = "007";
+  std::string log;                                       // output file of supervise-daemon
+  std::optional<int> niceness;
+  config::Resources resources;
+};
+
+enum class SlotState { stopped, starting, started, crashed };
+
+class Slots {
+public:
+  Slots(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths);
+  // Writes spec, conf.d, init.d link and starts it through OpenRC. Running already with the same release: nothing. Each of this is safe to repeat.
+  Result<void> start(const SlotSpec& spec);
+  // TERM, then KILL after `grace`; whatever is left in its cgroup is killed. Removes spec, link and conf.d. Not there: fine.
+  Result<void> stop(const SlotName& name, os::Millis grace);
+  Result<SlotState> state(const SlotName& name);
+  // How often supervise-daemon has started it again since start(), 0 when it is not running. A new copy that crashes shows here long before
+  // `crashed`, which is when supervise-daemon has given up.
+  uint32_t respawns(const SlotName& name);
+  // The release whose copy runs in this slot, "" when none.
+  std::string release_in(const SlotName& name);
+  // Every slot that has a spec, an init.d link or a running daemon: what a crash may have left.
+  std::vector<SlotName> all();
+
+private:
+  os::Disk& m_disk;
+  os::Runner& m_runner;
+  os::Clock& m_clock;
+  os::Paths m_paths;
+};
+
+// The launcher's main: never returns but on error.
+int slot_main(const std::string& slot_name);
+
+// Connections waiting to be accepted at a listening unix socket (sock_diag, UDIAG_SHOW_RQLEN); nullopt: nobody listens there.
+std::optional<uint32_t> accept_queue(const std::string& socket_path);
+
+} // namespace chillbox::openrc

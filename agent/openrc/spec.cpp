@@ -1,0 +1,121 @@
+#include "openrc/spec.hpp"
+
+#include "base/text.hpp"
+#include "control/json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace chillbox::openrc {
+namespace {
+
+constexpr std::array<std::string_view, 8> k_members{"name", "release", "argv", "env", "cwd", "user", "umask", "niceness"};
+
+bool has_nul(std::string_view s) { return s.find('\0') != std::string_view::npos; }
+
+Result<void> check(const SlotSpec& s) {
+  if (s.argv.empty() || !s.argv[0].starts_with('/'))
+    return fail(Code::denied, "argv: the program must be an absolute path");
+  if (!s.cwd.starts_with('/') || has_nul(s.cwd))
+    return fail(Code::denied, "cwd: must be an absolute path");
+  if (s.user.empty() || s.user == "root" || has_nul(s.user))
+    return fail(Code::denied, "user: must be the site's user");
+  if (s.umask.size() != 3 || s.umask.find_first_not_of("01234567") != std::string::npos)
+    return fail(Code::denied, "umask: must be three octal digits");
+  if (s.niceness && (*s.niceness < -20 || *s.niceness > 19))
+    return fail(Code::denied, "niceness: must be -20 to 19");
+  if (std::ranges::any_of(s.argv, has_nul))
+    return fail(Code::denied, "argv: a NUL byte");
+  for (const auto& [name, value] : s.env)
+    if (name.empty() || name.find('=') != std::string::npos || has_nul(name) || has_nul(value))
+      return fail(Code::denied, cat("env: '", printable(name, 64), "' cannot be passed on"));
+  return {};
+}
+
+// "a" or "b" with an optional number that has no leading zero.
+bool read_slot(std::string_view text, SlotName& name) {
+  if (text.empty() || (text[0] != 'a' && text[0] != 'b'))
+    return false;
+  name.slot = text[0];
+  if (text.size() == 1)
+    return true;
+  const auto index = parse_u64(text.substr(1));
+  if (!index || *index == 0 || *index > 9999)
+    return false;
+  name.index = static_cast<uint32_t>(*index);
+  return true;
+}
+
+Result<SlotSpec> read_members(const Json& json) {
+  SlotSpec s{TRY(SlotName::parse(TRY(control::string_at(json, "name"))))};
+  s.release = TRY(control::string_at(json, "release"));
+  s.cwd = TRY(control::string_at(json, "cwd"));
+  s.user = TRY(control::string_at(json, "user"));
+  s.umask = TRY(control::string_at(json, "umask"));
+  for (const char* list : {"argv", "env"})
+    if (!json.contains(list) || !json[list].is_array())
+      return fail(Code::invalid, cat(list, ": must be a list"));
+  for (const auto& word : json["argv"]) {
+    if (!word.is_string())
+      return fail(Code::invalid, "argv: must be strings");
+    s.argv.push_back(word.get<std::string>());
+  }
+  for (const auto& pair : json["env"]) {
+    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_string())
+      return fail(Code::invalid, "env: must be pairs of strings");
+    s.env.emplace_back(pair[0].get<std::string>(), pair[1].get<std::string>());
+  }
+  if (json.contains("niceness")) {
+    if (!json["niceness"].is_number_integer())
+      return fail(Code::invalid, "niceness: must be a whole number");
+    s.niceness = json["niceness"].get<int>();
+  }
+  return s;
+}
+
+} // namespace
+
+std::string SlotName::str() const {
+  return cat("chillbox.", site.str(), ".", service.str(), ".", slot, index == 0 ? std::string() : std::to_string(index));
+}
+
+Result<SlotName> SlotName::parse(std::string_view text) {
+  const auto parts = split(text, '.');
+  if (parts.size() == 4 && parts[0] == "chillbox") {
+    SlotName name{TRY(SiteName::parse(parts[1])), TRY(ServiceName::parse(parts[2])), {}, 0};
+    if (read_slot(parts[3], name))
+      return name;
+  }
+  return fail(Code::invalid, cat("'", printable(text, 100), "' is no slot: they are called chillbox.SITE.SERVICE.a, ....b1"));
+}
+
+std::string spec_path(const os::Paths& paths, const std::string& slot_name) {
+  return cat(paths.slots(), "/", slot_name, ".json");
+}
+
+Result<std::string> spec_text(const SlotSpec& s) {
+  TRY(check(s));
+  Json json{{"name", s.name.str()}, {"release", s.release}, {"argv", s.argv},  {"env", Json::array()},
+            {"cwd", s.cwd},         {"user", s.user},       {"umask", s.umask}};
+  for (const auto& [name, value] : s.env)
+    json["env"].push_back({name, value});
+  if (s.niceness)
+    json["niceness"] = *s.niceness;
+  return dump(json);
+}
+
+Result<SlotSpec> parse_spec(std::string_view text) {
+  const Json json = TRY(parse_json(text, k_max_spec));
+  if (!json.is_object())
+    return fail(Code::invalid, "must be an object");
+  for (const auto& item : json.items())
+    if (std::ranges::find(k_members, item.key()) == k_members.end())
+      return fail(Code::invalid, cat("unknown member '", printable(item.key(), 64), "'"));
+  SlotSpec s = TRY(read_members(json));
+  TRY(check(s));
+  return s;
+}
+
+} // namespace chillbox::openrc

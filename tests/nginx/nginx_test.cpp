@@ -1,0 +1,227 @@
+// The steps around NGINX, with NGINX played. With the real one: box_test.cpp.
+#include "sample.hpp"
+
+#include "base/fd.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <thread>
+
+using namespace chillbox;
+using namespace chillbox::nginx;
+
+namespace {
+
+struct Host {
+  Root root;
+  FakeNginx fake;
+  config::HostConfig config;
+  os::Paths paths{root.path};
+  std::string dir = root.at("/etc/nginx/http.d");
+  Host() {
+    config.nginx_dir = dir;
+    fs::create_directories(dir);
+  }
+  Nginx nginx() { return {os::real_disk(), fake, os::real_clock(), paths, config}; }
+};
+
+// Time that passes only when somebody sleeps: a deadline of seconds is over at once.
+class FakeClock final : public os::Clock {
+public:
+  int64_t wall() const override { return m_now.count() / 1000; }
+  int64_t wall_ms() const override { return m_now.count(); }
+  os::Millis mono() const override { return m_now; }
+  void sleep(os::Millis time) override { m_now += time; }
+
+private:
+  os::Millis m_now{1'000};
+};
+
+// What reload() asks over TCP: serves the generation that stands in the file, or an old one.
+class Generation {
+public:
+  Generation(std::string file, bool stuck) : m_file(std::move(file)), m_stuck(stuck), m_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in a{};
+    a.sin_family = AF_INET;
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::bind(m_fd.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0);
+    socklen_t size = sizeof a;
+    REQUIRE(::getsockname(m_fd.get(), reinterpret_cast<sockaddr*>(&a), &size) == 0);
+    REQUIRE(::listen(m_fd.get(), 16) == 0);
+    port = ntohs(a.sin_port);
+    m_thread = std::thread([this] { serve(); });
+  }
+  ~Generation() {
+    ::shutdown(m_fd.get(), SHUT_RDWR);
+    m_thread.join();
+  }
+  uint16_t port;
+
+private:
+  void serve() {
+    for (;;) {
+      const Fd client(::accept(m_fd.get(), nullptr, nullptr));
+      if (!client)
+        return;
+      char buffer[2048];
+      static_cast<void>(::recv(client.get(), buffer, sizeof buffer, 0));
+      const auto text = get(m_file);
+      const auto at = text.find("location = /generation {\n    return 200 '");
+      const auto value = m_stuck || at == std::string::npos ? "old" : text.substr(at + 41, text.find('\'', at + 41) - at - 41);
+      const auto answer = "HTTP/1.1 200 OK\r\n\r\n" + value;
+      static_cast<void>(::send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL));
+    }
+  }
+  std::string m_file;
+  bool m_stuck;
+  Fd m_fd;
+  std::thread m_thread;
+};
+
+} // namespace
+
+TEST_CASE("the directory is the configured one, or found once in nginx -T, or an error that says what to set") {
+  Host host;
+  CHECK(host.nginx().directory().value() == host.dir);
+  host.config.nginx_dir = "/no/such";
+  CHECK(host.nginx().directory().error().code == Code::not_found);
+  host.config.nginx_dir.clear();
+  host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "# configuration file /etc/nginx/nginx.conf:\nhttp { include http.d/*.conf; }\n", ""}; };
+  Nginx found(os::real_disk(), host.fake, os::real_clock(), host.paths, host.config);
+  CHECK(found.directory().value() == "/etc/nginx/http.d");
+  CHECK(found.directory().value() == "/etc/nginx/http.d");
+  CHECK(host.fake.did == std::vector<std::string>{"nginx -T"});
+  host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "# configuration file /n.conf:\nhttp { }\n", ""}; };
+  CHECK(has(host.nginx().directory().error().message, "nginx.dir"));
+}
+
+TEST_CASE("a test sees every other file of the directory and the new text, and the live directory stays as it is") {
+  Host host;
+  put(host.dir + "/other.conf", "other");
+  put(host.dir + "/chillbox.blog.conf", "old");
+  fs::create_symlink("../sites-available/default", host.dir + "/default");
+  fs::create_directories(host.dir + "/subdir");
+  std::string seen;
+  host.fake.answer = [&](const os::Command& c) {
+    REQUIRE(c.binds.size() == 1);
+    CHECK(c.binds[0].second == host.dir);
+    seen = get(c.binds[0].first + "/chillbox.blog.conf") + " " + get(c.binds[0].first + "/other.conf") + " " +
+           fs::read_symlink(c.binds[0].first + "/default").string();
+    return os::Exit{0, 0, "", ""};
+  };
+  REQUIRE(host.nginx().test(name(), "new"));
+  CHECK(host.fake.did == std::vector<std::string>{"nginx -t"});
+  CHECK(seen == "new other ../sites-available/default");
+  CHECK(get(host.dir + "/chillbox.blog.conf") == "old");
+  REQUIRE(host.nginx().test(name(), ""));
+  CHECK(seen == " other ../sites-available/default");
+}
+
+TEST_CASE("[fault-113] a failing test says NGINX's own line and keeps what was tried") {
+  Host host;
+  host.fake.answer = [](const os::Command&) {
+    return os::Exit{1, 0, "",
+                    "nginx: [warn] something\nnginx: [emerg] unknown directive \"foo\" in /etc/nginx/http.d/chillbox.blog.conf:3\n"
+                    "nginx: configuration file /etc/nginx/nginx.conf test failed\n"};
+  };
+  const auto error = host.nginx().test(name(), "foo;").error();
+  CHECK(error.code == Code::invalid);
+  CHECK(error.message.starts_with("nginx -t: [emerg] unknown directive \"foo\" in /etc/nginx/http.d/chillbox.blog.conf:3"));
+  const std::string failed = host.root.at("/var/lib/chillbox/nginx/blog.failed");
+  CHECK(get(failed) == "foo;");
+  host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "", ""}; };
+  REQUIRE(host.nginx().test(name(), "good;"));
+  CHECK_FALSE(fs::exists(failed));
+}
+
+TEST_CASE("install writes, replaces and removes one file, and makes the directory of its logs") {
+  Host host;
+  auto nginx = [&] { return host.nginx(); };
+  CHECK(nginx().installed(name()).value().empty());
+  REQUIRE(nginx().install(name(), "text"));
+  CHECK(nginx().installed(name()).value() == "text");
+  CHECK(fs::is_directory(host.root.at("/var/log/nginx/blog")));
+  REQUIRE(nginx().install(name(), ""));
+  CHECK_FALSE(fs::exists(host.dir + "/chillbox.blog.conf"));
+  REQUIRE(nginx().install(name(), ""));
+}
+
+TEST_CASE("the host-level server gives way to another default server, and is written only when it changes") {
+  Host host;
+  host.fake.answer = [](const os::Command&) {
+    return os::Exit{0, 0, "# configuration file /etc/nginx/sites-enabled/default:\nserver { listen 80 default_server; }\n", ""};
+  };
+  REQUIRE(host.nginx().install_host());
+  const auto first = get(host.dir + "/chillbox.conf");
+  CHECK_FALSE(has(first, "default_server"));
+  CHECK(has(first, "server_name localhost "));
+  struct stat before{}, after{};
+  REQUIRE(::stat((host.dir + "/chillbox.conf").c_str(), &before) == 0);
+  REQUIRE(host.nginx().install_host());
+  REQUIRE(::stat((host.dir + "/chillbox.conf").c_str(), &after) == 0);
+  CHECK(before.st_ino == after.st_ino);
+  host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "", ""}; };
+  REQUIRE(host.nginx().install_host());
+  CHECK(has(get(host.dir + "/chillbox.conf"), "listen 80 default_server;"));
+}
+
+TEST_CASE("a reload writes a new generation and returns when it is served") {
+  Host host;
+  REQUIRE(host.nginx().install_host());
+  const auto before = get(host.dir + "/chillbox.conf");
+  const Generation served(host.dir + "/chillbox.conf", false);
+  host.config.http_port = served.port;
+  host.fake.did.clear();
+  REQUIRE(host.nginx().reload());
+  CHECK(host.fake.did == std::vector<std::string>{"nginx -s reload"});
+  const auto after = get(host.dir + "/chillbox.conf");
+  CHECK(after != before);
+  CHECK(after.size() == before.size());
+}
+
+TEST_CASE("[fault-114] a reload that NGINX silently did not do is unhealthy, with the last line of its log") {
+  Host host;
+  REQUIRE(host.nginx().install_host());
+  const std::string log = host.root.at("/var/log/nginx/error.log");
+  put(log, "[emerg] of yesterday\n");
+  host.fake.answer = [&](const os::Command&) {
+    std::ofstream(log, std::ios::app) << "[notice] reconfiguring\n[emerg] bind() to 0.0.0.0:443 failed (98: Address already in use)\n[emerg] still could not bind()\n";
+    return os::Exit{0, 0, "", ""};
+  };
+  const Generation served(host.dir + "/chillbox.conf", true);
+  host.config.http_port = served.port;
+  FakeClock clock;
+  const auto error = Nginx(os::real_disk(), host.fake, clock, host.paths, host.config).reload().error();
+  CHECK(error.code == Code::unhealthy);
+  CHECK(has(error.message, "it still serves generation 'old'"));
+  CHECK(has(error.message, "bind() to 0.0.0.0:443 failed"));
+}
+
+TEST_CASE("a reload of an NGINX that does not run says so") {
+  Host host;
+  REQUIRE(host.nginx().install_host());
+  host.fake.answer = [](const os::Command&) { return os::Exit{1, 0, "", "nginx: [error] open() \"/run/nginx.pid\" failed (2: No such file or directory)\n"}; };
+  const auto error = host.nginx().reload().error();
+  CHECK(error.code == Code::unreachable);
+  CHECK(has(error.message, "is it running?"));
+}
+
+TEST_CASE("[fault-115] reloads asked for during one are done as one, after it") {
+  Host host;
+  REQUIRE(host.nginx().install_host());
+  const Generation served(host.dir + "/chillbox.conf", false);
+  host.config.http_port = served.port;
+  Nginx nginx(os::real_disk(), host.fake, os::real_clock(), host.paths, host.config);
+  host.fake.did.clear();
+  std::atomic<int> good{0};
+  std::vector<std::thread> all;
+  for (int i = 0; i < 8; ++i)
+    all.emplace_back([&] { good += nginx.reload().has_value() ? 1 : 0; });
+  for (auto& thread : all)
+    thread.join();
+  CHECK(good == 8);
+  CHECK(host.fake.did.size() >= 1);
+  CHECK(host.fake.did.size() <= 3);
+}

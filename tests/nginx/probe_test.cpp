@@ -1,0 +1,125 @@
+// Against a server of the worst kind, one connection at a time.
+#include "sample.hpp"
+
+#include "base/fd.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+using namespace chillbox;
+using namespace chillbox::nginx;
+
+namespace {
+
+class Server {
+public:
+  explicit Server(std::function<void(int)> serve) : m_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), m_serve(std::move(serve)) {
+    sockaddr_un a{};
+    a.sun_family = AF_UNIX;
+    path = m_root.at("/s.sock");
+    std::memcpy(a.sun_path, path.c_str(), path.size() + 1);
+    REQUIRE(::bind(m_fd.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0);
+    REQUIRE(::listen(m_fd.get(), 4) == 0);
+    m_thread = std::thread([this] {
+      const Fd client(::accept(m_fd.get(), nullptr, nullptr));
+      char buffer[4096];
+      const ssize_t n = ::recv(client.get(), buffer, sizeof buffer, 0);
+      request.assign(buffer, n > 0 ? static_cast<size_t>(n) : 0);
+      m_serve(client.get());
+    });
+  }
+  ~Server() {
+    ::shutdown(m_fd.get(), SHUT_RDWR);
+    m_thread.join();
+  }
+  Result<ProbeAnswer> ask(int timeout_ms = 2000) {
+    return probe({.socket = path, .path = "/up", .host = "example.org", .timeout = os::Millis{timeout_ms}});
+  }
+  std::string path, request;
+
+private:
+  Root m_root;
+  Fd m_fd;
+  std::function<void(int)> m_serve;
+  std::thread m_thread;
+};
+
+void say(int fd, std::string_view text) { static_cast<void>(::send(fd, text.data(), text.size(), MSG_NOSIGNAL)); }
+
+} // namespace
+
+TEST_CASE("a probe asks with HTTP/1.0 and gives back status and body") {
+  Server server([](int fd) { say(fd, "HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\nbody"); });
+  const auto answer = server.ask();
+  REQUIRE(answer);
+  CHECK(answer->status == 302); // and it did not follow
+  CHECK(answer->body == "body");
+  CHECK(server.request.starts_with("GET /up HTTP/1.0\r\nHost: example.org\r\n"));
+}
+
+TEST_CASE("a probe ends at the announced length, although the server keeps the connection") {
+  Server server([](int fd) {
+    say(fd, "HTTP/1.1 200 OK\r\nCONTENT-LENGTH: 2\r\n\r\nok");
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  });
+  const auto begun = std::chrono::steady_clock::now();
+  CHECK(server.ask()->body == "ok");
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(300));
+}
+
+TEST_CASE("[fault-105] a slow drip, silence and an endless body are bounded") {
+  SECTION("drip") {
+    Server server([](int fd) {
+      say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+      for (int i = 0; i < 20; ++i) {
+        say(fd, "x");
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+    });
+    CHECK(server.ask(150).error().code == Code::timed_out);
+  }
+  SECTION("silence") {
+    Server server([](int) { std::this_thread::sleep_for(std::chrono::milliseconds(300)); });
+    const auto error = server.ask(100).error();
+    CHECK(error.code == Code::timed_out);
+    CHECK(error.message == server.path + ": no answer");
+  }
+  SECTION("endless") {
+    Server server([](int fd) {
+      say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+      const std::string block(65536, 'x');
+      while (::send(fd, block.data(), block.size(), MSG_NOSIGNAL) > 0) {
+      }
+    });
+    const auto answer = server.ask();
+    REQUIRE(answer);
+    CHECK(answer->status == 200);
+    CHECK(answer->body.size() <= 64 * 1024);
+  }
+}
+
+TEST_CASE("what is not HTTP is an error that shows it") {
+  Server server([](int fd) { say(fd, "220 mail\x1b[31m ready\r\n"); });
+  const auto error = server.ask().error();
+  CHECK(error.code == Code::invalid);
+  CHECK(has(error.message, "'220 mail\\x1b[31m ready"));
+}
+
+TEST_CASE("nobody there is unreachable, over a socket and over TCP") {
+  CHECK_FALSE(probe({.socket = "/no/such.sock"}));
+  const auto tcp = probe({.port = 1, .timeout = os::Millis{1000}});
+  REQUIRE_FALSE(tcp);
+  CHECK(tcp.error().code == Code::unreachable);
+  CHECK(tcp.error().message == "127.0.0.1:1: connect: connection refused");
+}
+
+TEST_CASE("a path or host with a line break is never sent") {
+  CHECK(probe({.port = 1, .path = "/a\r\nX: y"}).error().code == Code::invalid);
+  CHECK(probe({.port = 1, .path = "/", .host = "a b"}).error().code == Code::invalid);
+  CHECK(probe({.port = 1, .path = "no-slash"}).error().code == Code::invalid);
+}

@@ -1,0 +1,133 @@
+#include "sample.hpp"
+
+using namespace chillbox;
+using namespace chillbox::nginx;
+
+TEST_CASE("the default gives / to the first service that answers requests, and /NAME/ to the others") {
+  const Sample s;
+  const auto text = render_site(s.input({Sample::service("docs", "static"), Sample::service("api", "python"), Sample::service("go", "binary", 9001)})).value();
+  CHECK(has(text, "upstream blog-api { server unix:/run/chillbox/live/blog/api.sock max_fails=0; }"));
+  CHECK(has(text, "upstream blog-go { server 127.0.0.1:9001 max_fails=0; }"));
+  CHECK(has(text, "location / {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    proxy_pass http://blog-api;"));
+  CHECK(has(text, "location /go/ {"));
+  CHECK(has(text, "location /docs/ {"));
+  CHECK_FALSE(has(text, "upstream blog-docs"));
+  CHECK_FALSE(has(text, "location /api/ {"));
+  CHECK_FALSE(has(text, "keepalive"));
+}
+
+TEST_CASE("a site of files only is served through `current`, so that its text is the same in every release") {
+  const Sample s;
+  auto in = s.input({Sample::service("docs", "static"), Sample::service("assets", "immutable")});
+  in.release_dir = "/srv/chillbox/blog/releases/1.0.0-1";
+  const auto first = render_site(in).value();
+  in.release_dir = "/srv/chillbox/blog/releases/1.0.1-2";
+  CHECK(render_site(in).value() == first);
+  CHECK(has(first, "root /srv/chillbox/blog/current/docs;"));
+  CHECK(has(first, "location ^~ /immutable/ {"));
+  CHECK(has(first, "\"public, max-age=31536000, immutable\""));
+  CHECK(has(render_site(s.input({})).value(), "root /srv/chillbox/blog/current/nginx/root;"));
+}
+
+TEST_CASE("other domains go to the canonical name, the challenge of ACME does not") {
+  Sample s;
+  s.site.domains = {"example.org", "www.example.org", "example.net"};
+  s.host.http_port = 8080;
+  const auto text = render_site(s.input()).value();
+  CHECK(has(text, "server_name www.example.org example.net;"));
+  CHECK(has(text, "location / { return 308 http://example.org:8080$request_uri; }"));
+  CHECK(count(text, "location ^~ /.well-known/acme-challenge/") == 2);
+  CHECK(count(text, "listen [::]:8080;") == 2);
+}
+
+TEST_CASE("with a certificate everything goes to https, and only there is the promise of HSTS") {
+  Sample s;
+  s.site.domains = {"example.org", "www.example.org"};
+  auto in = s.input();
+  CHECK_FALSE(has(render_site(in).value(), "Strict-Transport-Security"));
+  in.certificate = true;
+  in.ipv6 = false;
+  const auto text = render_site(in).value();
+  CHECK(has(text, "listen 443 ssl;"));
+  CHECK(has(text, "ssl_certificate /var/lib/chillbox/certs/blog/fullchain.pem;"));
+  CHECK(count(text, "return 308 https://example.org$request_uri;") == 2);
+  CHECK(has(text, "Strict-Transport-Security"));
+  CHECK_FALSE(has(text, "[::]"));
+}
+
+TEST_CASE("a service that cannot be reached shows the sealed page only while its flag is there") {
+  const auto text = render_site(Sample().input()).value();
+  CHECK(has(text, "error_page 502 504 = @unavailable;"));
+  CHECK(has(text, "if (-f /run/chillbox/sealed/blog) {\n      add_header Retry-After 300 always;"));
+  CHECK(has(text, "proxy_next_upstream off;"));
+}
+
+TEST_CASE("a site with templates is those, with upstreams that they can name and variables expanded") {
+  const Sample s;
+  auto in = s.input();
+  in.templates = {{"blog.nginx.conf.template", "server { listen $SERVER_PORT; server_name ${SERVER_NAME}; location / { proxy_pass http://blog-web; set $x $host; } }"}};
+  in.variables = {{"SERVER_PORT", "80"}, {"SERVER_NAME", "example.org"}};
+  const auto text = render_site(in).value();
+  CHECK(has(text, "upstream blog-web {"));
+  CHECK(has(text, "server { listen 80; server_name example.org; location / { proxy_pass http://blog-web; set $x $host; } }\n"));
+  CHECK_FALSE(has(text, "error_page"));
+}
+
+TEST_CASE("[fault-68] a variable that would end a directive is refused, and the template and line are named") {
+  const Sample s;
+  auto in = s.input();
+  in.templates = {{"a.nginx.conf.template", "server {\n  server_name $SERVER_NAME;\n}"}};
+  in.variables = {{"SERVER_NAME", "a; include /etc/shadow"}};
+  const auto error = render_site(in).error();
+  CHECK(error.code == Code::denied);
+  CHECK(has(error.message, "nginx/templates/a.nginx.conf.template: line 2: "));
+}
+
+TEST_CASE("a site without a template needs a name to be served under") {
+  Sample s;
+  s.site.server_name.clear();
+  CHECK(render_site(s.input()).error().code == Code::invalid);
+}
+
+TEST_CASE("the host-level server lets exactly the known requests through to the edge, and logs none of them") {
+  config::HostConfig host;
+  host.artifact_max = 5000;
+  const auto text = render_host(host, os::Paths{}, "g1", {.ipv6 = true});
+  CHECK(has(text, "upstream chillbox_edge { server unix:/run/chillbox/hook.sock max_fails=0; }"));
+  CHECK(has(text, "location = /v1/hooks {\n    if ($request_method != POST) { return 405; }\n    client_max_body_size 64k;"));
+  CHECK(has(text, "client_max_body_size 5000;"));
+  CHECK(count(text, "proxy_pass http://chillbox_edge;") == 5);
+  CHECK(count(text, "if ($http_content_encoding) { return 415; }") == 5);
+  CHECK(count(text, "proxy_http_version 1.0;") == 5);
+  CHECK(count(text, "proxy_request_buffering on;") == 5);
+  CHECK(count(text, "limit_req zone=") == 5);
+  CHECK(count(text, "error_log /dev/null emerg;") == 6);
+  CHECK(count(text, "access_log off;") == 2);
+  CHECK_FALSE(has(text, "access_log /"));
+  CHECK(count(text, "proxy_buffering off;") == 1);
+  CHECK(has(text, "client_header_timeout 3s;"));
+  CHECK(has(text, "listen [::]:80 default_server;"));
+  CHECK(has(text, "return 200 'g1';"));
+  CHECK(has(text, "server_names_hash_bucket_size 512;"));
+  CHECK_FALSE(has(render_host(host, os::Paths{}, "g1", {.names_hash = false}), "server_names_hash_bucket_size"));
+}
+
+TEST_CASE("where another file is the default server, ours says none and answers to more names") {
+  config::HostConfig host;
+  const auto text = render_host(host, os::Paths{}, "g1", {.default_server = false, .ipv6 = false, .other_names = {"localhost", "127.0.0.1"}});
+  CHECK_FALSE(has(text, "default_server"));
+  CHECK(has(text, "server_name localhost 127.0.0.1;"));
+  host.server_name = "box.example.org";
+  CHECK(has(render_host(host, os::Paths{}, "g1", {.default_server = false, .ipv6 = false, .other_names = {"localhost"}}), "server_name box.example.org localhost;"));
+  CHECK(has(render_host(host, os::Paths{}, "g1", {.ipv6 = false}), "server_name box.example.org;"));
+}
+
+TEST_CASE("the host-level server speaks TLS when it has a certificate") {
+  config::HostConfig host;
+  CHECK_FALSE(has(render_host(host, os::Paths{}, "g", {}), "ssl"));
+  host.tls_certificate = "/etc/c.pem";
+  host.tls_certificate_key = "/etc/k.pem";
+  const auto text = render_host(host, os::Paths{}, "g", {.tls_default_server = false, .ipv6 = false});
+  CHECK(has(text, "listen 443 ssl;"));
+  CHECK(has(text, "ssl_certificate_key /etc/k.pem;"));
+}
