@@ -1,0 +1,78 @@
+#include "rollout/bring_up.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "rollout/steps.hpp"
+
+#include <algorithm>
+
+namespace chillbox::rollout {
+namespace {
+
+Result<void> stage_current_set(World& world, const SiteName& site) {
+  if (!world.vault.unsealed() || secrets::secrets_staged(world.paths, site))
+    return {};
+  const auto set = TRY(world.store.secret_set(site));
+  return set ? stage_set(world, site, set->sha256) : Result<void>{};
+}
+
+// The links as the store has them, written only where they differ: a restart of the daemon costs no sync.
+Result<void> mend_links(Rollout& r) {
+  const auto current = TRY(r.world.disk.read_link(r.world.paths.current(r.job.site)));
+  bool right = current == "releases/" + r.release.id;
+  if (current && !right) // faults 121: never silently
+    log::warn(cat("site '", r.job.site.str(), "': current pointed to '", printable(*current), "', the store says ", r.release.id, ": it is put right"));
+  for (const auto& p : r.services)
+    if (p.kind.listens == Kind::Listens::on_socket) {
+      const auto link = TRY(r.world.disk.read_link(r.world.paths.live_socket(r.job.site, p.service.name.str())));
+      right = right && link == slot_socket(r.world, r.site, p, r.release.slot);
+    }
+  return right ? Result<void>{} : point_links(r.world, r.site, r.services, r.release);
+}
+
+Result<void> mend_nginx(Rollout& r) {
+  if (r.release.nginx.empty() || TRY(r.world.nginx.installed(r.job.site)) == r.release.nginx)
+    return {};
+  TRY(r.world.nginx.install(r.job.site, r.release.nginx));
+  return r.world.nginx.reload();
+}
+
+} // namespace
+
+Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_slot) {
+  const auto row = TRY(world.store.site(site));
+  if (!row || row->live.empty() || row->stopped) {
+    if (!keep_other_slot)
+      TRY(stop_slots(world, site, ""));
+    return BroughtUp{};
+  }
+  Signals signals;
+  Rollout r(world, store::Job{.kind = store::JobKind::start, .site = site}, signals);
+  r.row = *row;
+  const auto release = TRY(world.store.release(site, row->live));
+  if (!release)
+    return fail(Code::corrupt, cat("site '", site.str(), "': live release ", row->live, " is not in the store"));
+  r.release = *release;
+  TRY(load_release(r));
+  TRY(stage_current_set(world, site));
+  BroughtUp result{.release = release->id, .waiting = missing_secrets(world, r.site)};
+  std::vector<std::string> skip;
+  for (const auto& file : result.waiting)
+    skip.emplace_back(split(file, '/')[0]);
+  TRY(assign_ports(world, r.row, r.services, r.release.slot));
+  TRY(mend_links(r));
+  if (!result.waiting.empty())
+    TRY(set_sealed_flag(world, site, true));
+  TRY(start_slots(world, r.site, r.services, r.release, r.user, skip));
+  TRY(mend_nginx(r));
+  if (!keep_other_slot)
+    TRY(stop_slots(world, site, other_slot(r.release.slot)));
+  if (!result.waiting.empty())
+    return result;
+  for (const auto& p : r.services)
+    TRY_IN(cat("service '", p.service.name.str(), "'"), wait_for_probe(world, r.site, p, r.release.slot));
+  TRY(set_sealed_flag(world, site, false));
+  return result;
+}
+
+} // namespace chillbox::rollout

@@ -1,0 +1,198 @@
+#include "rollout/engine.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "os/memory.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace chillbox::rollout {
+
+using store::JobKind;
+using store::JobState;
+
+void Engine::recover() {
+  const auto unfinished = m_world.store.unfinished();
+  if (!unfinished)
+    return log::error(cat("recover: ", unfinished.error().message));
+  const auto sites = m_world.store.sites();
+  const std::lock_guard lock(m_mutex);
+  for (const auto& row : sites.value_or(std::vector<store::SiteRow>{}))
+    enqueue(row.site, {});
+  for (const auto& job : *unfinished) {
+    if (job.state == JobState::queued || job.state == JobState::running || wait_is_over(job))
+      enqueue(job.site, {job.id, job.kind, {}});
+    note_deadline(job);
+  }
+  schedule();
+}
+
+void Engine::submit(const std::string& id) {
+  const auto job = m_world.store.job(id);
+  if (!job || !*job || (*job)->finished_ms != 0)
+    return;
+  const std::lock_guard lock(m_mutex);
+  if (const auto it = m_running.find((*job)->site); it != m_running.end() && it->second->is_job) {
+    if ((*job)->kind == JobKind::rollback && !it->second->signals.switched)
+      it->second->signals.cancel();
+    it->second->signals.cut_watch();
+  }
+  enqueue((*job)->site, {id, (*job)->kind, {}});
+  schedule();
+}
+
+// Whether what a job waited for is there: looked at once more after it said that it waits, because it may have come meanwhile.
+bool Engine::wait_is_over(const store::Job& job) {
+  if (job.state == JobState::waiting_unlock)
+    return m_world.vault.unsealed();
+  if (job.state != JobState::waiting_upload)
+    return false;
+  const auto digest = Digest::parse(job.sha256);
+  const bool expired = m_world.clock.wall_ms() - job.created_ms > std::chrono::milliseconds(m_world.config.upload_wait).count();
+  return expired || (digest && m_world.disk.exists(m_world.paths.artifact(*digest)) &&
+                     m_world.disk.exists(m_world.paths.artifact_signature(*digest)));
+}
+
+void Engine::requeue(const std::function<bool(const store::Job&)>& which) {
+  const auto unfinished = m_world.store.unfinished();
+  const std::lock_guard lock(m_mutex);
+  for (const auto& job : unfinished.value_or(std::vector<store::Job>{}))
+    if (which(job) && wait_is_over(job))
+      enqueue(job.site, {job.id, job.kind, {}});
+  schedule();
+}
+
+void Engine::uploaded(const std::string& sha256) {
+  requeue([&](const store::Job& job) { return job.state == JobState::waiting_upload && job.sha256 == sha256; });
+}
+
+void Engine::expire() {
+  const auto unfinished = m_world.store.unfinished();
+  {
+    const std::lock_guard lock(m_mutex);
+    m_deadline.reset();
+    for (const auto& job : unfinished.value_or(std::vector<store::Job>{}))
+      if (!wait_is_over(job))
+        note_deadline(job);
+  }
+  requeue([](const store::Job& job) { return job.state == JobState::waiting_upload; });
+}
+
+std::optional<int64_t> Engine::next_deadline() {
+  const std::lock_guard lock(m_mutex);
+  return m_deadline;
+}
+
+void Engine::note_deadline(const store::Job& job) {
+  if (job.state == JobState::waiting_upload)
+    m_deadline = std::min(m_deadline.value_or(INT64_MAX),
+                          job.created_ms + std::chrono::milliseconds(m_world.config.upload_wait).count() + 1);
+}
+
+std::vector<std::string> Engine::unlocked(os::Millis limit) {
+  struct Tally {
+    std::mutex mutex;
+    std::condition_variable changed;
+    size_t open = 0;
+    std::vector<std::string> up;
+  };
+  const auto tally = std::make_shared<Tally>();
+  {
+    const std::lock_guard lock(m_mutex);
+    for (const auto& row : m_world.store.sites().value_or(std::vector<store::SiteRow>{})) {
+      if (row.live.empty() || row.stopped)
+        continue;
+      {
+        const std::lock_guard count(tally->mutex);
+        ++tally->open;
+      }
+      enqueue(row.site, {"", JobKind::start, [tally, site = row.site](const Result<BroughtUp>& result) {
+                           const std::lock_guard count(tally->mutex);
+                           --tally->open;
+                           if (result && result->waiting.empty())
+                             tally->up.push_back(site.str());
+                           tally->changed.notify_all();
+                         }});
+    }
+    schedule();
+  }
+  requeue([](const store::Job& job) { return job.state == JobState::waiting_unlock; });
+  std::unique_lock lock(tally->mutex);
+  tally->changed.wait_for(lock, limit, [&] { return tally->open == 0; });
+  return tally->up;
+}
+
+size_t Engine::running() {
+  const std::lock_guard lock(m_mutex);
+  return m_running.size();
+}
+
+void Engine::stop() {
+  std::unique_lock lock(m_mutex);
+  m_stopping = true;
+  for (auto& [site, running] : m_running)
+    running->signals.stop();
+  m_idle.wait(lock, [this] { return m_running.empty(); });
+}
+
+void Engine::enqueue(const SiteName& site, Task task) {
+  auto& queue = m_queues[site];
+  if (!task.job.empty() && std::ranges::any_of(queue, [&](const Task& t) { return t.job == task.job; }))
+    return;
+  if (queue.empty())
+    m_turns.push_back(site);
+  queue.push_back(std::move(task));
+}
+
+void Engine::schedule() {
+  for (auto turn = m_turns.begin(); turn != m_turns.end() && !m_stopping && m_running.size() < m_world.config.jobs_max;) {
+    const SiteName site = *turn;
+    if (m_running.contains(site)) {
+      ++turn;
+      continue;
+    }
+    auto queue = m_queues.find(site);
+    Task task = std::move(queue->second.front());
+    queue->second.pop_front();
+    turn = m_turns.erase(turn);
+    if (queue->second.empty())
+      m_queues.erase(queue);
+    else
+      turn = m_turns.insert(m_turns.end(), site);
+    auto running = std::make_shared<Running>();
+    running->kind = task.kind;
+    running->is_job = !task.job.empty();
+    m_running.emplace(site, running);
+    std::thread(&Engine::work, this, site, std::move(task), std::move(running)).detach();
+    turn = m_turns.begin();
+  }
+}
+
+void Engine::work(SiteName site, Task task, std::shared_ptr<Running> running) {
+  if (running->is_job) {
+    run_job(m_world, task.job, running->signals);
+  } else {
+    const auto unfinished = m_world.store.unfinished().value_or(std::vector<store::Job>{});
+    const bool keep = std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site; });
+    const auto result = bring_up(m_world, site, keep);
+    if (!result)
+      log::error(cat("site '", site.str(), "': ", result.error().message));
+    if (task.done)
+      task.done(result);
+  }
+  if (this->running() == 1)
+    os::give_back_memory();
+  const std::lock_guard lock(m_mutex);
+  m_running.erase(site);
+  if (running->is_job && !m_stopping)
+    if (const auto job = m_world.store.job(task.job); job && *job) {
+      note_deadline(**job);
+      if (wait_is_over(**job))
+        enqueue(site, {task.job, task.kind, {}});
+    }
+  schedule();
+  m_idle.notify_all();
+}
+
+} // namespace chillbox::rollout

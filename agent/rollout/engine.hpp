@@ -1,0 +1,69 @@
+// Runs the jobs: those of one site one after the other, those of different sites side by side, at most `jobs_max`, each on a thread that exists
+// only while it has work. A rollback cancels a deploy of its site that has not switched, and whatever is queued for a site ends its watch.
+#pragma once
+
+#include "rollout/bring_up.hpp"
+#include "rollout/rollout.hpp"
+#include "rollout/world.hpp"
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace chillbox::rollout {
+
+class Engine {
+public:
+  explicit Engine(World& world) : m_world(world) {}
+  ~Engine() { stop(); }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // At start: sites are brought up, then their jobs go on; those that were under way are recovered first. Returns at once.
+  void recover();
+  void submit(const std::string& job);       // it is in the store, queued
+  void uploaded(const std::string& sha256);  // waiting_upload jobs of this digest go on
+  // Every site is brought up, waiting_unlock jobs go on. Waits at most `limit`; the sites that came up whole.
+  std::vector<std::string> unlocked(os::Millis limit);
+  // The time (wall, ms) when the oldest wait for an upload is over; nullopt: nothing waits, no timer is needed.
+  std::optional<int64_t> next_deadline();
+  void expire();                             // jobs whose wait is over go on, and fail
+  size_t running();
+  void stop();                               // running jobs stop where they are (the journal knows), threads end
+
+private:
+  struct Task {
+    std::string job;                         // "" : bring the site up
+    store::JobKind kind = store::JobKind::start;
+    std::function<void(const Result<BroughtUp>&)> done;
+  };
+  struct Running {
+    Signals signals;
+    store::JobKind kind{};
+    bool is_job = false;
+  };
+  void enqueue(const SiteName& site, Task task); // with m_mutex held
+  void schedule();                               // with m_mutex held
+  void work(SiteName site, Task task, std::shared_ptr<Running> running);
+  void requeue(const std::function<bool(const store::Job&)>& which);
+  bool wait_is_over(const store::Job& job);
+  void note_deadline(const store::Job& job);     // with m_mutex held
+
+  World& m_world;
+  std::mutex m_mutex;
+  std::condition_variable m_idle;
+  std::map<SiteName, std::deque<Task>> m_queues;
+  std::deque<SiteName> m_turns; // sites in the order in which their first task came
+  std::map<SiteName, std::shared_ptr<Running>> m_running;
+  std::optional<int64_t> m_deadline; // the earliest that is known; may be of a job whose upload came meanwhile
+  bool m_stopping = false;
+};
+
+} // namespace chillbox::rollout

@@ -1,0 +1,207 @@
+#include "rollout/handlers.hpp"
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace chillbox::rollout {
+namespace {
+
+constexpr int k_missing_inputs = 3; // of a build: what the artifact should have brought is not there (chillbox-hooks(7))
+
+std::string digits(const std::optional<uint32_t>& n) { return n ? std::to_string(*n) : std::string(); }
+
+std::string last_line(std::string_view text) {
+  std::string_view rest = trim(text);
+  const auto at = rest.rfind('\n');
+  return printable(at == std::string_view::npos ? rest : rest.substr(at + 1), 300);
+}
+
+Result<void> must_succeed(const os::Exit& exit, std::string_view what) {
+  if (exit.ok())
+    return {};
+  const std::string said = last_line(exit.err.empty() ? exit.out : exit.err);
+  return fail(Code::failure, cat(what, " ended with code ", exit.code, said.empty() ? "" : ": ", said));
+}
+
+os::Command as_site(const Place& place, std::string program, Environment environment) {
+  os::Command c;
+  c.argv = {std::move(program)};
+  c.env = std::move(environment);
+  c.user = place.user;
+  c.cwd = place.release_dir + "/" + place.service->name.str();
+  return c;
+}
+
+} // namespace
+
+std::vector<std::string> known_kinds(World& world) {
+  std::set<std::string> names;
+  for (const auto& base : {world.paths.admin_hooks(), world.paths.shipped_hooks()})
+    for (const auto& name : world.disk.list(base + "/handlers").value_or(std::vector<std::string>{}))
+      names.insert(name);
+  return {names.begin(), names.end()};
+}
+
+Result<Kind> find_kind(World& world, const std::string& lang) {
+  Kind kind;
+  for (const auto& base : {world.paths.admin_hooks(), world.paths.shipped_hooks()})
+    if (kind.directory.empty() && world.disk.exists(cat(base, "/handlers/", lang, "/describe")))
+      kind.directory = cat(base, "/handlers/", lang);
+  if (kind.directory.empty())
+    return fail(Code::preflight,
+                cat("no handler for lang '", lang, "' on this host: there are ", join(known_kinds(world), ", ")));
+  os::Command c;
+  c.argv = {kind.directory + "/describe"};
+  c.timeout = os::Millis{10'000};
+  const auto exit = TRY_IN(cat("handler '", lang, "': describe"), world.runner.run(c));
+  TRY_IN(cat("handler '", lang, "'"), must_succeed(exit, "describe"));
+  const auto json = TRY_IN(cat("handler '", lang, "': describe"), parse_json(exit.out, 16 * 1024));
+  const std::string listens = json.value("listens", "no");
+  kind.listens = listens == "unix"  ? Kind::Listens::on_socket
+                 : listens == "tcp" ? Kind::Listens::on_port
+                                    : Kind::Listens::no;
+  kind.builds = json.value("build", false);
+  if (json.contains("public") && json["public"].is_array())
+    for (const auto& dir : json["public"])
+      if (dir.is_string())
+        kind.published.push_back(dir.get<std::string>());
+  return kind;
+}
+
+Environment hook_environment(World& world, const Place& place) {
+  const auto& s = *place.service;
+  const auto& site = *place.site;
+  const std::string service_dir = place.release_dir + "/" + s.name.str();
+  Environment env{
+      {"PATH", "/usr/local/bin:/usr/bin:/bin"},
+      {"LANG", "C.UTF-8"},
+      {"HOME", world.paths.data(site.slug)},
+      {"TMPDIR", "/tmp"},
+      {"CHILLBOX_SITE", site.slug.str()},
+      {"CHILLBOX_SERVICE", s.name.str()},
+      {"CHILLBOX_VERSION", place.version},
+      {"CHILLBOX_RELEASE_DIR", place.release_dir},
+      {"CHILLBOX_SERVICE_DIR", service_dir},
+      {"CHILLBOX_BUILD_DIR", cat(place.release_dir, "/.chillbox/", s.name.str())},
+      {"CHILLBOX_CACHE_DIR", world.paths.cache(site.slug)},
+      {"CHILLBOX_WHEELHOUSE", world.paths.wheelhouse()},
+      {"CHILLBOX_DATA_DIR", cat(world.paths.data(site.slug), "/", s.name.str())},
+      {"CHILLBOX_APP", s.app},
+      {"CHILLBOX_WORKERS", digits(s.workers)},
+      {"CHILLBOX_WORKER_CLASS", s.worker_class},
+      {"CHILLBOX_MAX_REQUESTS", digits(s.max_requests)},
+      {"CHILLBOX_MAX_REQUESTS_JITTER", digits(s.max_requests_jitter)},
+      {"CHILLBOX_LOG_LEVEL", s.log_level},
+      {"CHILLBOX_RUN_CMD", join(s.run_cmd, "\n")},
+  };
+  if (!place.slot.empty()) {
+    env.emplace_back("CHILLBOX_SLOT", place.slot);
+    env.emplace_back("CHILLBOX_SOCKET", cat(world.paths.slots_of(site.slug), "/", s.name.str(), ".", place.slot, ".sock"));
+    if (place.port != 0)
+      env.emplace_back("CHILLBOX_PORT", std::to_string(place.port));
+  }
+  return env;
+}
+
+Result<void> build(World& world, const Kind& kind, const Place& place, const std::function<void(std::string_view)>& on_line,
+                   const std::function<bool()>& cancelled) {
+  auto c = as_site(place, kind.directory + "/build", hook_environment(world, place));
+  c.no_network = true;
+  c.timeout = world.config.build_timeout;
+  c.on_line = on_line;
+  c.cancelled = cancelled;
+  const auto exit = TRY(world.runner.run(c));
+  auto built = must_succeed(exit, "build");
+  if (!built && exit.code == k_missing_inputs)
+    return fail(Code::preflight, built.error().message);
+  return built;
+}
+
+Result<std::vector<std::string>> command(World& world, const Kind& kind, const Place& place) {
+  auto c = as_site(place, kind.directory + "/command", hook_environment(world, place));
+  c.timeout = os::Millis{10'000};
+  const auto exit = TRY(world.runner.run(c));
+  TRY(must_succeed(exit, "command"));
+  std::vector<std::string> argv;
+  for (auto line : split(trim(exit.out), '\n'))
+    argv.emplace_back(line);
+  if (argv[0].empty() || argv[0][0] != '/')
+    return fail(Code::failure, cat("command: must print the program's absolute path first, not '", printable(argv[0]), "'"));
+  return argv;
+}
+
+Result<void> release_command(World& world, const Place& place, const Environment& environment,
+                             const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled) {
+  auto c = as_site(place, "", environment);
+  c.argv = place.service->release_command;
+  c.timeout = world.config.build_timeout;
+  c.on_line = on_line;
+  c.cancelled = cancelled;
+  const auto exit = TRY(world.runner.run(c));
+  return must_succeed(exit, cat("release_command '", printable(c.argv[0]), "'"));
+}
+
+config::Variables site_variables(World& world, const config::Site& site, const std::string& version) {
+  const auto& host = world.config;
+  config::Variables v{
+      {"SLUGNAME", site.slug.str()},
+      {"VERSION", version},
+      {"SERVER_NAME", site.server_name},
+      {"SERVER_PORT", std::to_string(host.http_port)},
+      {"CHILLBOX_SERVER_NAME", host.server_name},
+      {"CHILLBOX_SERVER_PORT", std::to_string(host.http_port)},
+      {"CHILLBOX_SUBNET", host.subnet},
+      {"TECH_EMAIL", host.tech_email},
+      {"S3_ENDPOINT_URL", host.s3_endpoint_url},
+      {"ARTIFACT_BUCKET_NAME", host.artifact_bucket},
+      {"IMMUTABLE_BUCKET_NAME", host.immutable_bucket},
+      {"IMMUTABLE_BUCKET_DOMAIN_NAME", host.immutable_bucket_domain},
+  };
+  for (const auto& variable : site.env)
+    config::set_variable(v, variable.name, variable.value);
+  return v;
+}
+
+Result<Environment> service_environment(World& world, const Place& place) {
+  const auto& s = *place.service;
+  auto variables = site_variables(world, *place.site, place.version);
+  for (const auto& variable : s.environment)
+    config::set_variable(variables, variable.name, variable.value);
+  variables.try_emplace("HOST", "127.0.0.1");
+  if (place.port != 0)
+    variables["PORT"] = std::to_string(place.port);
+  const auto expanded = TRY(config::expand_all(variables));
+  Environment env = hook_environment(world, place);
+  std::erase_if(env, [](const auto& pair) { return pair.first == "CHILLBOX_RUN_CMD" || pair.first == "CHILLBOX_CACHE_DIR"; });
+  if (s.secrets_config)
+    env.emplace_back("SECRETS_CONFIG", cat(world.paths.secrets_of(place.site->slug), "/", s.name.str(), "/", *s.secrets_config));
+  env.emplace_back("VIRTUAL_ENV_BIN", cat(place.release_dir, "/.chillbox/", s.name.str(), "/venv/bin"));
+  for (const auto& [name, value] : expanded)
+    if (std::ranges::none_of(env, [&](const auto& pair) { return pair.first == name; }))
+      env.emplace_back(name, value);
+  return env;
+}
+
+Result<void> run_event(World& world, const std::string& name, const Environment& environment,
+                       const std::function<void(std::string_view)>& on_line) {
+  for (const auto& base : {world.paths.admin_hooks(), world.paths.shipped_hooks()}) {
+    const std::string program = cat(base, "/events/", name);
+    if (!world.disk.exists(program))
+      continue;
+    os::Command c;
+    c.argv = {program};
+    c.env = environment;
+    c.timeout = world.config.build_timeout;
+    c.on_line = on_line;
+    const auto exit = TRY_IN(cat("event ", name), world.runner.run(c));
+    return must_succeed(exit, cat("event ", name));
+  }
+  return {};
+}
+
+} // namespace chillbox::rollout

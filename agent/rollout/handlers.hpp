@@ -1,0 +1,58 @@
+// The hooks of a kind of service (design, section 6): `describe`, `build`, `command` under handlers/LANG/, the administrator's directory before
+// the shipped one. They run as the site's user in a fixed environment with a time limit; builds in an empty network namespace.
+#pragma once
+
+#include "base/error.hpp"
+#include "config/expand.hpp"
+#include "config/site.hpp"
+#include "rollout/world.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace chillbox::rollout {
+
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
+struct Kind {
+  enum class Listens { no, on_socket, on_port };
+  std::string directory;              // of its hooks
+  Listens listens = Listens::no;
+  bool builds = false;
+  std::vector<std::string> published; // directories of the service, relative, that NGINX reads by itself
+};
+
+// preflight "no handler for lang 'x'" with the names that there are.
+Result<Kind> find_kind(World& world, const std::string& lang);
+std::vector<std::string> known_kinds(World& world);
+
+// Where a service is being built or run.
+struct Place {
+  const config::Site* site;
+  const config::Service* service;
+  std::string version;
+  std::string release_dir;
+  std::string slot;   // "" while building
+  uint16_t port = 0;  // of the slot, when it listens on TCP
+  os::User user;
+};
+Environment hook_environment(World& world, const Place& place);
+
+// on_line: each line of output, for the job's log. failure carries the exit code and the last line.
+Result<void> build(World& world, const Kind& kind, const Place& place, const std::function<void(std::string_view)>& on_line,
+                   const std::function<bool()>& cancelled);
+Result<std::vector<std::string>> command(World& world, const Kind& kind, const Place& place);
+Result<void> release_command(World& world, const Place& place, const Environment& environment,
+                             const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled);
+
+// The environment of a running service: the site's and the service's variables expanded, HOST, PORT, SECRETS_CONFIG, VIRTUAL_ENV_BIN, CHILLBOX_*.
+Result<Environment> service_environment(World& world, const Place& place);
+// The variables of NGINX templates and services of this site (site contract, "Variables"), not yet expanded.
+config::Variables site_variables(World& world, const config::Site& site, const std::string& version);
+
+// A lifecycle event of the administrator's own, events/NAME, as root; a missing one is fine.
+Result<void> run_event(World& world, const std::string& name, const Environment& environment,
+                       const std::function<void(std::string_view)>& on_line);
+
+} // namespace chillbox::rollout

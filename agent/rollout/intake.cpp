@@ -1,0 +1,132 @@
+#include "rollout/steps.hpp"
+
+#include "artifact/inbox.hpp"
+#include "artifact/stager.hpp"
+#include "base/text.hpp"
+#include "crypto/age.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace chillbox::rollout {
+namespace {
+
+Result<Fd> open_artifact(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd)
+    return fail_errno(cat("open ", path), errno);
+  return fd;
+}
+
+// The text of the age header at the beginning of the file, as it came.
+Result<std::string> read_header(int fd) {
+  Bytes start(crypto::k_max_age_header);
+  const ssize_t n = ::pread(fd, start.data(), start.size(), 0);
+  if (n < 0)
+    return fail_errno("read the artifact", errno);
+  start.resize(static_cast<size_t>(n));
+  const auto header = TRY(crypto::parse_age_header(start));
+  return std::string(text_of(ByteView(start).first(header.size)));
+}
+
+// Where a signature goes that did not hold: the same artifact signed anew is then asked for again, and a retry finds this one here.
+std::string refused(const std::string& signature) { return signature + ".refused"; }
+
+bool is_live_already(Rollout& r) {
+  if (r.allows("restore"))
+    return false;
+  if (r.job.kind == store::JobKind::deploy)
+    return r.old && r.old->sha256 == r.job.sha256;
+  const auto set = r.world.store.secret_set(r.job.site);
+  return set && *set && (*set)->sha256 == r.job.sha256 && (!r.old || r.old->secrets == r.job.sha256);
+}
+
+} // namespace
+
+Result<Next> run_obtain(Rollout& r) {
+  const Digest digest = TRY(Digest::parse(r.job.sha256));
+  if (is_live_already(r)) {
+    r.job.release = r.old ? r.old->id : "";
+    r.job.message = r.job.kind == store::JobKind::deploy ? cat("already live: ", r.old->version, " (release ", r.old->id, ")")
+                                                         : "these secrets are already in use";
+    return Next::finished;
+  }
+  const std::string signature = r.world.paths.artifact_signature(digest);
+  if (r.allows("retry") && !r.world.disk.exists(signature) && r.world.disk.exists(refused(signature)))
+    TRY(r.world.disk.rename(refused(signature), signature));
+  if (r.world.disk.exists(r.world.paths.artifact(digest)) && r.world.disk.exists(signature)) {
+    r.artifact = TRY(open_artifact(r.world.paths.artifact(digest)));
+    return Next::go_on;
+  }
+  const int64_t waited = r.world.clock.wall_ms() - r.job.created_ms;
+  const int64_t limit = std::chrono::milliseconds(r.world.config.upload_wait).count();
+  if (waited > limit)
+    return fail(Code::timed_out, cat("no upload of ", digest.str(), " and its signature within ", limit / 1000, " s: send it again"));
+  return Next::wait_upload;
+}
+
+Result<Next> run_verify(Rollout& r) {
+  const Digest announced = TRY(Digest::parse(r.job.sha256));
+  const auto stored = TRY(artifact::digest_file(r.artifact.get()));
+  const auto signature = TRY(r.world.disk.read(r.world.paths.artifact_signature(announced), 4096));
+  const auto trusted = TRY(artifact::load_trusted(r.world.paths.trusted()));
+  const bool secrets = r.job.kind == store::JobKind::secrets;
+  artifact::Wanted wanted{.site = r.job.site, .secrets = secrets, .version = secrets ? "" : r.job.version, .sha256 = announced};
+  const auto set = TRY(r.world.store.secret_set(r.job.site));
+  const bool again = r.allows("restore") || (secrets && set && set->sha256 == r.job.sha256); // after a crash: it is the installed one
+  wanted.installed_serial = again ? 0 : TRY(r.world.store.serial(r.job.site, secrets ? "secrets" : "site"));
+  wanted.serial_jump_max = r.world.config.serial_jump_max;
+  wanted.allow_downgrade = r.allows("allow_downgrade");
+  wanted.allow_jump = r.allows("allow_jump") || wanted.installed_serial == 0;
+  wanted.now_unix = r.world.clock.wall();
+  auto verified = artifact::verify(trusted, signature, stored.blake2b, stored.sha256, wanted);
+  if (!verified) {
+    const std::string path = r.world.paths.artifact_signature(announced);
+    if (auto moved = r.world.disk.rename(path, refused(path)); !moved)
+      r.output(cat("the refused signature stays: ", moved.error().message));
+    return std::unexpected(std::move(verified).error());
+  }
+  r.verified = std::move(*verified);
+  r.info(cat("signed by '", r.verified->signer, "', serial ", r.verified->statement.serial, ", ", human_size(stored.size)));
+  return Next::go_on;
+}
+
+Result<Next> run_unseal(Rollout& r) {
+  const auto header = TRY_IN("artifact", read_header(r.artifact.get()));
+  auto key = r.world.vault.file_key(header);
+  if (!key && key.error().code == Code::sealed)
+    return Next::wait_unlock;
+  if (!key)
+    return within("artifact", std::move(key).error());
+  r.file_key = std::move(*key);
+  return Next::go_on;
+}
+
+Result<Next> run_stage(Rollout& r) {
+  const auto& limits = r.world.config;
+  artifact::StageJob job{.artifact_fd = r.artifact.get(),
+                         .file_key = &r.file_key,
+                         .tree = r.stage_dir(),
+                         .limits = {limits.unpacked_max, limits.entries_max, limits.ratio_max},
+                         .user = r.world.stager,
+                         .cancelled = [&r] { return r.signals.cancelled(); }};
+  const auto stats = TRY(artifact::stage(job));
+  r.info(cat(stats.files, " files, ", human_size(stats.bytes)));
+  r.file_key = SecretBytes();
+
+  const std::string slug = r.job.site.str();
+  const auto top = TRY(r.world.disk.list(r.stage_dir()));
+  if (top != std::vector<std::string>{slug})
+    return fail(Code::invalid, cat("artifact: must have one top folder '", slug, "', has: ", printable(join(top, ", "))));
+  const auto text = TRY(r.world.disk.read(cat(r.stage_dir(), "/", slug, "/", slug, ".site.json"), config::k_max_site_json));
+  r.site = TRY_IN(cat(slug, ".site.json"), config::parse_site(text, r.job.site));
+  TRY_IN(cat(slug, ".site.json"), config::require_resolved(r.site));
+  if (!r.site.version || r.site.version->str() != r.verified->statement.version)
+    return fail(Code::denied, cat(slug, ".site.json says version ", r.site.version ? r.site.version->str() : "(none)",
+                                  ", the signature says ", r.verified->statement.version));
+  return Next::go_on;
+}
+
+void undo_stage(Rollout& r) { (void)r.world.disk.remove_tree(r.stage_dir()); }
+
+} // namespace chillbox::rollout

@@ -1,0 +1,313 @@
+#include "rollout/steps.hpp"
+
+#include "base/json.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace chillbox::rollout {
+
+// The job's row and the events that wait for it go to the store together: one transaction, one sync, for the end of a step and the
+// beginning of the next.
+class Journal {
+public:
+  explicit Journal(Rollout& r) : m_r(r) {}
+  void event(std::string_view kind, std::string_view text) {
+    m_pending.push_back({0, m_r.world.clock.wall_ms(), m_r.job.step, std::string(kind), printable(text, 2000)});
+    if (m_pending.size() >= 100)
+      (void)write();
+  }
+  Result<void> write() {
+    TRY(m_r.world.store.record(m_r.job, m_pending));
+    m_pending.clear();
+    m_r.world.changed(m_r.job.id);
+    return {};
+  }
+
+private:
+  Rollout& m_r;
+  std::vector<store::JobEvent> m_pending;
+};
+
+namespace {
+
+using store::JobKind;
+using store::JobState;
+
+constexpr Step k_obtain{"obtain", run_obtain, nullptr};
+constexpr Step k_verify{"verify", run_verify, nullptr};
+constexpr Step k_unseal{"unseal", run_unseal, nullptr};
+constexpr Step k_start{"start", run_start, undo_start};
+constexpr Step k_check{"check", run_check, nullptr};
+constexpr Step k_configure{"configure", run_configure, nullptr};
+constexpr Step k_switch{"switch", run_switch, undo_switch};
+constexpr Step k_reload{"reload", run_reload, undo_reload};
+constexpr Step k_watch{"watch", run_watch, nullptr};
+constexpr Step k_retire{"retire", run_retire, nullptr};
+constexpr Step k_same{"same", run_same, nullptr};
+
+constexpr Step k_deploy[] = {k_obtain,
+                             k_verify,
+                             k_unseal,
+                             {"stage", run_stage, undo_stage},
+                             {"preflight", run_preflight, nullptr},
+                             {"install", run_install, undo_install},
+                             {"build", run_build, nullptr},
+                             k_start,
+                             k_check,
+                             k_configure,
+                             k_switch,
+                             k_reload,
+                             k_watch,
+                             k_retire};
+constexpr Step k_rollback[] = {{"target", run_target, nullptr}, {"restage", run_restage, undo_restage}, k_start, k_check, k_configure,
+                               k_switch, k_reload, k_retire};
+constexpr Step k_restart[] = {k_same, k_start, k_check, k_configure, k_switch, k_reload, k_watch, k_retire};
+constexpr Step k_secrets[] = {k_obtain, k_verify,    k_unseal, {"exchange", run_exchange, undo_exchange},
+                              k_same,   k_start,     k_check,  k_configure,
+                              k_switch, k_reload,    k_watch,  k_retire};
+constexpr Step k_bring_up[] = {k_same, k_start, k_check, k_switch};
+constexpr Step k_stop[] = {{"stop", run_stop, nullptr}};
+constexpr Step k_remove[] = {{"remove", run_remove, nullptr}};
+
+Result<void> load_row(Rollout& r) {
+  if (auto row = TRY(r.world.store.site(r.job.site)))
+    r.row = std::move(*row);
+  if (!r.row.live.empty())
+    r.old = TRY(r.world.store.release(r.job.site, r.row.live));
+  return {};
+}
+
+void undo_from(Rollout& r, std::span<const Step> steps, size_t last) {
+  for (size_t i = last + 1; i-- > 0;)
+    if (steps[i].undo != nullptr)
+      steps[i].undo(r);
+}
+
+void finish(Rollout& r, JobState state, std::optional<Code> code, std::string message) {
+  if (r.world.disk.exists(r.stage_dir())) // its removal failed: once more, plaintext shall not lie about
+    (void)r.world.disk.remove_tree(r.stage_dir());
+  r.job.state = state;
+  r.job.code = code;
+  r.job.message = std::move(message);
+  r.job.finished_ms = r.world.clock.wall_ms();
+  // The trail first: who is told of the end finds it there.
+  (void)r.world.store.audit({0, r.job.finished_ms, r.job.actor, std::string(store::name(r.job.kind)), r.job.site.str(), r.job.message,
+                             std::string(code ? code_name(*code) : "ok")});
+  r.journal->event("end", r.job.message);
+  if (auto written = r.journal->write(); !written)
+    log::error(cat("job ", r.job.id, ": ", written.error().message));
+  log::info(cat("job ", r.job.id, " ", store::name(r.job.kind), " ", r.job.site.str(), ": ", store::name(state), ": ", r.job.message));
+}
+
+// The verdict of a step that failed: what its code means for the whole job.
+void give_up(Rollout& r, std::span<const Step> steps, size_t at, Error error) {
+  const std::string step(steps[at].name);
+  r.journal->event("undo", error.message);
+  // A first release that does not hold has nothing to roll back to.
+  if (error.code == Code::rolled_back && !r.old)
+    error.code = Code::unhealthy;
+  r.release.message = error.message;
+  undo_from(r, steps, at);
+  if (r.old && r.old->id == r.release.id)
+    (void)r.world.store.put_release(*r.old);
+  const bool cancelled = error.code == Code::interrupted;
+  std::string message = cat(step, ": ", error.message);
+  if (r.old && r.job.kind != JobKind::remove)
+    message += error.code == Code::rolled_back ? cat("; ", r.old->version, " is live again") : cat("; ", r.old->version, " stays live");
+  finish(r, cancelled ? JobState::cancelled : JobState::failed, error.code, std::move(message));
+  if (auto pruned = prune_artifacts(r.world); !pruned)
+    log::warn(cat("old artifacts stay: ", pruned.error().message));
+  Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.job.version}, {"CHILLBOX_RESULT", std::string(code_name(error.code))}};
+  (void)run_event(r.world, "deploy-failed", env, [](std::string_view) {});
+}
+
+std::string verdict(const Rollout& r) {
+  if (!r.job.message.empty())
+    return r.job.message;
+  return cat(r.release.version, " is live (release ", r.release.id, ", slot ", r.release.slot, ")");
+}
+
+// What a job needs to go on behind its switch.
+Result<void> load_behind_switch(Rollout& r) {
+  auto release = TRY(r.world.store.release(r.job.site, r.job.release));
+  if (!release)
+    return fail(Code::corrupt, cat("release ", r.job.release, " is not in the store"));
+  r.release = std::move(*release);
+  r.old = r.job.previous.empty() ? std::nullopt : TRY(r.world.store.release(r.job.site, r.job.previous));
+  TRY(load_release(r));
+  r.journal->event("info", "the daemon was restarted behind the switch: goes on");
+  r.signals.switched = true;
+  return assign_ports(r.world, r.row, r.services, r.release.slot);
+}
+
+// One step with its record before and after. nullopt: the job ended or waits.
+bool take_step(Rollout& r, std::span<const Step> steps, size_t i, bool quiet) {
+  r.job.step = std::string(steps[i].name);
+  if (!quiet)
+    r.journal->event("begin", "");
+  if (auto written = r.journal->write(); !written) {
+    give_up(r, steps, i, std::move(written).error());
+    return false;
+  }
+  const os::Millis begun = r.world.clock.mono();
+  auto next = steps[i].run(r);
+  if (r.signals.stopping())
+    return false; // the journal says where we were; the next start goes on
+  if (!next) {
+    give_up(r, steps, i, std::move(next).error());
+    return false;
+  }
+  switch (*next) {
+  case Next::go_on:
+    if (!quiet)
+      r.journal->event("done", cat((r.world.clock.mono() - begun).count(), " ms"));
+    return true;
+  case Next::finished:
+    r.journal->event("done", "");
+    finish(r, JobState::done, std::nullopt, r.job.message);
+    return false;
+  case Next::wait_upload:
+    r.job.state = JobState::waiting_upload;
+    r.journal->event("info", "waits for the upload");
+    break;
+  case Next::wait_unlock:
+    r.job.state = JobState::waiting_unlock;
+    r.journal->event("info", "the host is sealed: waits for `chillboxctl unlock`");
+    break;
+  }
+  (void)r.journal->write();
+  return false;
+}
+
+void run_steps(Rollout& r, size_t from) {
+  const auto steps = steps_of(r.job.kind);
+  // A job that waited begins again, quietly until where it stood.
+  const Step* stood = find_step(r.job.kind, r.job.step);
+  const size_t stood_at = stood == nullptr ? 0 : static_cast<size_t>(stood - steps.data());
+  for (size_t i = from; i < steps.size(); ++i)
+    if (!take_step(r, steps, i, i < stood_at))
+      return;
+  finish(r, JobState::done, std::nullopt, verdict(r));
+  Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.release.version}, {"CHILLBOX_RESULT", "ok"}};
+  (void)run_event(r.world, "post-deploy", env, [](std::string_view) {});
+}
+
+} // namespace
+
+void Signals::set(std::atomic<bool>& flag) {
+  {
+    const std::lock_guard lock(m_mutex);
+    flag = true;
+  }
+  m_changed.notify_all();
+}
+
+void Signals::wait(os::Millis time) {
+  std::unique_lock lock(m_mutex);
+  m_changed.wait_for(lock, time, [this] { return m_cancel || m_stop || (m_cut_watch && watching); });
+}
+
+bool Rollout::allows(std::string_view option) const {
+  const auto options = parse_json(job.options.empty() ? "{}" : job.options, 4096);
+  return options && options->is_object() && options->value(option, false);
+}
+
+void Rollout::info(std::string_view text) { journal->event("info", text); }
+void Rollout::output(std::string_view text) { journal->event("log", text); }
+
+std::span<const Step> steps_of(JobKind kind) {
+  switch (kind) {
+  case JobKind::deploy:
+    return k_deploy;
+  case JobKind::rollback:
+    return k_rollback;
+  case JobKind::restart:
+    return k_restart;
+  case JobKind::secrets:
+    return k_secrets;
+  case JobKind::start:
+    return k_bring_up;
+  case JobKind::stop:
+    return k_stop;
+  case JobKind::remove:
+    return k_remove;
+  case JobKind::ping:
+    return {}; // ended when it was accepted
+  }
+  return {};
+}
+
+const Step* find_step(JobKind kind, std::string_view name) {
+  const auto steps = steps_of(kind);
+  const auto it = std::ranges::find(steps, name, &Step::name);
+  return it == steps.end() ? nullptr : &*it;
+}
+
+void run_job(World& world, const std::string& job_id, Signals& signals) {
+  auto job = world.store.job(job_id);
+  if (!job || !*job || (*job)->finished_ms != 0)
+    return; // superseded or cancelled meanwhile
+  bool resume = false;
+  if ((*job)->state == JobState::running) { // by a daemon that is gone
+    resume = recover_job(world, **job);
+    job = world.store.job(job_id);
+    if (!job || !*job)
+      return;
+  }
+  Rollout r(world, **job, signals);
+  Journal journal(r);
+  r.journal = &journal;
+  if (auto loaded = load_row(r); !loaded)
+    return finish(r, JobState::failed, loaded.error().code, loaded.error().message);
+  if (r.job.started_ms == 0)
+    r.job.started_ms = world.clock.wall_ms();
+  r.job.state = JobState::running;
+  if (r.job.previous.empty() && r.old)
+    r.job.previous = r.old->id;
+  if (!resume)
+    return run_steps(r, 0);
+  if (auto loaded = load_behind_switch(r); !loaded)
+    return finish(r, JobState::failed, loaded.error().code, loaded.error().message);
+  const auto steps = steps_of(r.job.kind);
+  run_steps(r, static_cast<size_t>(find_step(r.job.kind, "reload") - steps.data()));
+}
+
+bool recover_job(World& world, const store::Job& job) {
+  Signals signals;
+  Rollout r(world, job, signals);
+  Journal journal(r);
+  r.journal = &journal;
+  if (auto loaded = load_row(r); !loaded) {
+    log::error(cat("job ", job.id, ": ", loaded.error().message));
+    return false;
+  }
+  const auto steps = steps_of(r.job.kind);
+  const Step* stood = find_step(r.job.kind, r.job.step);
+  const Step* change = find_step(r.job.kind, "switch");
+  const bool live = !r.job.release.empty() && r.row.live == r.job.release && r.job.previous != r.job.release;
+  if (stood != nullptr && change != nullptr && live && stood >= change)
+    return true;
+  if (stood != nullptr) {
+    if (auto release = world.store.release(r.job.site, r.job.release); release && *release)
+      r.release = std::move(**release);
+    if (r.old && r.old->id == r.release.id && r.job.kind != JobKind::start)
+      r.release.slot = other_slot(r.old->slot); // a second copy of the live release
+    if (const auto set = world.store.secret_set(r.job.site);
+        r.job.kind == JobKind::rollback && r.old && set && *set && (*set)->sha256 != r.old->secrets)
+      r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job takes them up again
+    r.journal->event("undo", "the daemon was restarted in this step: begins again");
+    undo_from(r, steps, static_cast<size_t>(stood - steps.data()));
+    r.job.release.clear();
+    r.job.step.clear();
+  }
+  r.job.state = JobState::queued;
+  if (auto written = r.journal->write(); !written)
+    log::error(cat("job ", r.job.id, ": ", written.error().message));
+  return false;
+}
+
+} // namespace chillbox::rollout

@@ -1,0 +1,103 @@
+// One job of one site: a list of steps from a table, driven by one loop (job_run.cpp). Each step is recorded before it begins; each can
+// be repeated; each has an undo that also copes with a step that was never begun. A failing step is undone together with all before it, in reverse
+// order. After a crash the same undo brings the site back to what the store says is live, and the job starts over, unless the store
+// already says that its release is live: then it goes on behind the switch.
+//
+//   deploy    obtain verify unseal stage preflight install build start check configure switch reload watch retire
+//   rollback  target restage start check configure switch reload retire         (to what was good before: nothing to watch for)
+//   restart   same start check configure switch reload watch retire
+//   secrets   obtain verify unseal exchange same start check configure switch reload watch retire
+//   start     same start check switch            stop    stop            remove    remove
+#pragma once
+
+#include "artifact/verify.hpp"
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "base/secret.hpp"
+#include "config/site.hpp"
+#include "rollout/handlers.hpp"
+#include "rollout/world.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace chillbox::rollout {
+
+// What others may ask of a running job.
+class Signals {
+public:
+  void cancel() { set(m_cancel); }        // give up unless it has switched
+  void cut_watch() { set(m_cut_watch); }  // stop watching, the verdict so far holds
+  void stop() { set(m_stop); }            // the daemon ends: leave everything as it is, the journal knows
+  bool cancelled() const { return m_cancel || m_stop; }
+  bool stopping() const { return m_stop; }
+  bool watch_is_cut() const { return m_cut_watch || m_stop; }
+  // Sleeps; returns early when something was asked.
+  void wait(os::Millis time);
+  std::atomic<bool> watching{false};
+  std::atomic<bool> switched{false};
+
+private:
+  void set(std::atomic<bool>& flag);
+  std::atomic<bool> m_cancel{false}, m_cut_watch{false}, m_stop{false};
+  std::mutex m_mutex;
+  std::condition_variable m_changed;
+};
+
+struct PlannedService {
+  config::Service service;
+  Kind kind;
+  uint16_t port = 0; // in the new slot, when it listens on TCP
+};
+
+// How a step ended well.
+enum class Next { go_on, finished, wait_upload, wait_unlock };
+
+class Journal;
+
+struct Rollout {
+  Rollout(World& w, store::Job j, Signals& s) : world(w), job(std::move(j)), signals(s) {}
+
+  World& world;
+  store::Job job;
+  Signals& signals;
+  Journal* journal = nullptr; // where info() and output() go; set before a step runs
+
+  store::SiteRow row{job.site};
+  std::optional<store::Release> old;     // live when the job began
+  store::Release release{"", job.site};  // the one it makes or goes to
+  config::Site site{job.site};
+  std::vector<PlannedService> services;
+  os::User user;
+  Fd artifact;
+  SecretBytes file_key;
+  std::optional<artifact::Verified> verified;
+  std::string old_secrets;               // set that was current before this job exchanged it
+  std::string old_nginx;
+  std::vector<std::pair<std::string, uint64_t>> log_start; // service log file, its size when the slot started
+
+  std::string stage_dir() const { return world.paths.stage() + "/" + job.id; }
+  std::string release_dir() const { return world.paths.releases(job.site) + "/" + release.id; }
+  bool allows(std::string_view option) const;
+  void info(std::string_view text);      // an event of kind info in the current step
+  void output(std::string_view text);    // ... of kind log
+};
+
+struct Step {
+  std::string_view name;
+  Result<Next> (*run)(Rollout&);
+  void (*undo)(Rollout&); // null: nothing to undo
+};
+std::span<const Step> steps_of(store::JobKind kind);
+const Step* find_step(store::JobKind kind, std::string_view name);
+
+// Runs the job from where it is to its end, or until it waits. The job's row says which. A job that was under way when the daemon ended is
+// first recovered: what it left behind is undone and it begins again, or it goes on behind the switch.
+void run_job(World& world, const std::string& job_id, Signals& signals);
+
+} // namespace chillbox::rollout

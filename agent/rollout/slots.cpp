@@ -1,0 +1,272 @@
+#include "rollout/steps.hpp"
+
+#include "base/text.hpp"
+#include "os/port.hpp"
+
+#include <algorithm>
+
+namespace chillbox::rollout {
+namespace {
+
+constexpr os::Millis k_stop_grace{30'000};
+constexpr os::Millis k_drain_least{300}; // NGINX may have looked the old link up and not connected yet
+constexpr os::Millis k_drain_most{10'000};
+constexpr os::Millis k_drain_pause{20};
+constexpr os::Millis k_first_pause{5};
+constexpr size_t k_last_lines = 20;
+
+std::string log_file(World& world, const SiteName& site, const config::Service& s) {
+  return cat(world.paths.logs_of(site), "/", s.name.str(), ".log");
+}
+
+// Each service's processes: one, or `count` of a worker.
+std::vector<uint32_t> indexes(const config::Service& s) {
+  if (!s.worker)
+    return {0};
+  std::vector<uint32_t> all;
+  for (uint32_t i = 1; i <= s.count; ++i)
+    all.push_back(i);
+  return all;
+}
+
+Result<openrc::SlotSpec> spec_of(World& world, const config::Site& site, const PlannedService& p, const store::Release& release,
+                                 const os::User& user) {
+  const Place place{&site, &p.service, release.version, world.paths.releases(site.slug) + "/" + release.id, release.slot, p.port, user};
+  openrc::SlotSpec spec{.name = slot_name(site, p, release.slot, 0)};
+  spec.release = release.id;
+  spec.argv = TRY(command(world, p.kind, place));
+  spec.env = TRY(service_environment(world, place));
+  spec.cwd = place.release_dir + "/" + p.service.name.str();
+  spec.user = user.name;
+  spec.log = log_file(world, site.slug, p.service);
+  spec.niceness = p.service.niceness;
+  spec.resources = p.service.resources;
+  return spec;
+}
+
+// Else whoever is there would answer the health check, and then the site's requests (faults 73, 108).
+Result<void> check_port(World& world, const openrc::SlotName& name, const PlannedService& p, const std::string& release) {
+  if (p.port == 0 || world.slots.release_in(name) == release)
+    return {};
+  if (const auto holder = os::port_holder(p.port))
+    return fail(Code::busy, cat("port ", p.port, " is taken by ", os::describe(*holder)));
+  return {};
+}
+
+// Remembers where the log of each service ends before its new slot writes: what comes after is this release's own.
+void mark_logs(Rollout& r) {
+  r.log_start.clear();
+  for (const auto& p : r.services) {
+    const std::string file = log_file(r.world, r.job.site, p.service);
+    r.log_start.emplace_back(file, r.world.disk.size(file));
+  }
+}
+
+// The last lines that the new slots wrote, into the job's log and the release's row.
+void keep_last_lines(Rollout& r) {
+  for (const auto& [file, start] : r.log_start) {
+    const auto text = r.world.disk.tail(file, start, 16 * 1024);
+    if (!text || trim(*text).empty())
+      continue;
+    auto lines = split(trim(*text), '\n');
+    if (lines.size() > k_last_lines)
+      lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(k_last_lines));
+    for (auto line : lines) {
+      r.output(line);
+      r.release.last_log += printable(line, 500) + "\n";
+    }
+  }
+}
+
+// A copy that ended once may have been unlucky; one that ends again and again will not become healthy.
+bool crashed(World& world, const openrc::SlotName& name) {
+  constexpr uint32_t k_enough = 2;
+  const auto state = world.slots.state(name);
+  return (state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped)) || world.slots.respawns(name) >= k_enough;
+}
+
+Result<void> wait_healthy(Rollout& r, const PlannedService& p) {
+  const auto& health = p.service.health;
+  const os::Millis begun = r.world.clock.mono();
+  os::Millis pause = k_first_pause;
+  uint32_t good = 0;
+  std::string last = "no answer yet";
+  for (;;) {
+    if (r.signals.cancelled())
+      return fail(Code::interrupted, "cancelled");
+    if (auto answer = probe_service(r.world, r.site, p, r.release.slot)) {
+      if (++good >= health.count)
+        return {};
+    } else {
+      good = 0;
+      last = answer.error().message;
+    }
+    if (crashed(r.world, slot_name(r.site, p, r.release.slot, 0)))
+      return fail(Code::unhealthy, cat("service '", p.service.name.str(), "' crashes while starting: its last lines tell why"));
+    const os::Millis passed = r.world.clock.mono() - begun;
+    if (passed >= health.deadline)
+      return fail(Code::unhealthy, cat("service '", p.service.name.str(), "' is not healthy after ", passed.count(), " ms (health.deadline): ", last));
+    r.signals.wait(good > 0 ? health.interval : pause);
+    pause = std::min(pause + pause / 2, health.interval);
+  }
+}
+
+} // namespace
+
+std::string other_slot(const std::string& slot) { return slot == "a" ? "b" : "a"; }
+
+openrc::SlotName slot_name(const config::Site& site, const PlannedService& p, const std::string& slot, uint32_t index) {
+  return {site.slug, p.service.name, slot, p.service.worker && index == 0 ? 1 : index};
+}
+
+std::string slot_socket(World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
+  return cat(world.paths.slots_of(site.slug), "/", p.service.name.str(), ".", slot, ".sock");
+}
+
+Result<void> probe_service(World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
+  if (p.kind.listens == Kind::Listens::no)
+    return {};
+  nginx::Probe probe{.path = p.service.health.path, .host = site.server_name, .timeout = p.service.health.timeout};
+  if (p.kind.listens == Kind::Listens::on_socket)
+    probe.socket = slot_socket(world, site, p, slot);
+  else
+    probe.port = p.port;
+  const auto answer = TRY(nginx::probe(probe));
+  const int limit = p.service.health.declared ? 400 : 500;
+  if (answer.status < 200 || answer.status >= limit)
+    return fail(Code::unhealthy, cat("GET ", printable(probe.path, 80), " answered ", answer.status));
+  return {};
+}
+
+Result<void> wait_for_probe(World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
+  const os::Millis end = world.clock.mono() + p.service.health.deadline;
+  for (;;) {
+    auto answer = probe_service(world, site, p, slot);
+    if (answer || world.clock.mono() >= end || crashed(world, slot_name(site, p, slot, 0)))
+      return answer;
+    world.clock.sleep(p.service.health.interval);
+  }
+}
+
+Result<void> start_slots(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release,
+                         const os::User& user, const std::vector<std::string>& skip) {
+  const gid_t web = world.stager ? TRY(world.nginx.group()) : user.gid;
+  TRY(world.disk.make_dir(world.paths.slots_of(site.slug), 02750, {user.uid, web}));
+  for (const auto& p : services) {
+    if (p.kind.listens == Kind::Listens::no && !p.service.worker)
+      continue; // files only
+    if (std::ranges::find(skip, p.service.name.str()) != skip.end())
+      continue;
+    const std::string what = cat("service '", p.service.name.str(), "'");
+    auto spec = TRY_IN(what, spec_of(world, site, p, release, user));
+    for (const uint32_t index : indexes(p.service)) {
+      spec.name = slot_name(site, p, release.slot, index);
+      auto numbered = spec;
+      if (p.service.worker)
+        numbered.env.emplace_back("CHILLBOX_WORKER", std::to_string(index));
+      TRY_IN(what, check_port(world, spec.name, p, release.id));
+      TRY_IN(what, world.slots.start(numbered));
+    }
+  }
+  return {};
+}
+
+Result<void> stop_slots(World& world, const SiteName& site, const std::string& slot) {
+  for (const auto& name : world.slots.all())
+    if (name.site == site && (slot.empty() || name.slot == slot))
+      TRY(world.slots.stop(name, k_stop_grace));
+  return {};
+}
+
+// Until nobody waits to be accepted by this slot any more. What it accepted it finishes by itself after TERM.
+void drain(Rollout& r, const std::string& slot) {
+  const os::Millis begun = r.world.clock.mono();
+  const auto names = r.world.slots.all();
+  for (;;) {
+    uint32_t waiting = 0;
+    for (const auto& name : names)
+      if (name.site == r.job.site && name.slot == slot && name.index == 0)
+        waiting += openrc::accept_queue(cat(r.world.paths.slots_of(name.site), "/", name.service.str(), ".", slot, ".sock")).value_or(0);
+    const os::Millis passed = r.world.clock.mono() - begun;
+    if (passed >= k_drain_most || (waiting == 0 && passed >= k_drain_least))
+      return;
+    r.signals.wait(k_drain_pause);
+  }
+}
+
+// What an earlier release left in the slot, perhaps only a moment ago behind a switch whose watch this job cut short.
+Result<void> clear_slot(Rollout& r) {
+  std::vector<openrc::SlotName> left;
+  for (const auto& name : r.world.slots.all())
+    if (name.site == r.job.site && name.slot == r.release.slot && r.world.slots.release_in(name) != r.release.id)
+      left.push_back(name);
+  if (!left.empty())
+    drain(r, r.release.slot);
+  for (const auto& name : left)
+    TRY(r.world.slots.stop(name, k_stop_grace));
+  return {};
+}
+
+Result<Next> run_start(Rollout& r) {
+  if (r.release.slot.empty())
+    r.release.slot = other_slot(r.old ? r.old->slot : "");
+  if (!r.old || r.release.slot != r.old->slot)
+    TRY(clear_slot(r));
+  TRY(assign_ports(r.world, r.row, r.services, r.release.slot));
+  if (!r.old || r.old->id != r.release.id) // of the live one the store says where it runs until the switch
+    TRY(r.world.store.put_release(r.release));
+  mark_logs(r);
+  const auto missing = missing_secrets(r.world, r.site);
+  if (!missing.empty() && r.job.kind != store::JobKind::start)
+    return fail(Code::sealed, cat("secret '", missing[0], "' is not staged: `chillboxctl unlock` first"));
+  if (!missing.empty())
+    r.job.message = cat("started, but for what waits for ", join(missing, ", "), ": `chillboxctl unlock`");
+  std::vector<std::string> skip;
+  for (const auto& file : missing)
+    skip.emplace_back(split(file, '/')[0]);
+  TRY(start_slots(r.world, r.site, r.services, r.release, r.user, skip));
+  return Next::go_on;
+}
+
+void undo_start(Rollout& r) {
+  if (r.release.slot.empty() || (r.old && r.old->slot == r.release.slot))
+    return;
+  keep_last_lines(r);
+  if (r.signals.switched)
+    drain(r, r.release.slot); // it had the traffic
+  (void)stop_slots(r.world, r.job.site, r.release.slot);
+}
+
+Result<Next> run_check(Rollout& r) {
+  const auto missing = missing_secrets(r.world, r.site); // a start on a sealed host left these out
+  for (const auto& p : r.services) {
+    const bool waits = std::ranges::any_of(missing, [&](const auto& file) { return file.starts_with(p.service.name.str() + "/"); });
+    if (p.kind.listens != Kind::Listens::no && !waits)
+      TRY(wait_healthy(r, p));
+  }
+  return Next::go_on;
+}
+
+Result<Next> run_stop(Rollout& r) {
+  if (!r.old)
+    return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
+  r.job.release = r.old->id;
+  size_t stopped = 0;
+  for (const auto& name : r.world.slots.all())
+    if (name.site == r.job.site && (r.job.service.empty() || name.service.str() == r.job.service)) {
+      TRY(r.world.slots.stop(name, k_stop_grace));
+      ++stopped;
+    }
+  if (!r.job.service.empty()) {
+    if (stopped == 0)
+      return fail(Code::not_found, cat("no service '", printable(r.job.service, 40), "' of '", r.job.site.str(), "' runs"));
+    r.job.message = "stopped until the next start, restart, deploy or boot";
+    return Next::finished;
+  }
+  r.row.stopped = true;
+  TRY(r.world.store.put_site(r.row));
+  r.job.message = "stopped; `chillboxctl start` brings it back";
+  return Next::finished;
+}
+
+} // namespace chillbox::rollout

@@ -1,0 +1,79 @@
+// The steps (rollout.hpp has the table). Each run_ is safe to repeat; each undo_ copes with a step that never began.
+#pragma once
+
+#include "rollout/rollout.hpp"
+#include "secrets/stage.hpp"
+
+namespace chillbox::rollout {
+
+// intake.cpp: from a digest to checked plaintext in tmpfs
+Result<Next> run_obtain(Rollout& r);
+Result<Next> run_verify(Rollout& r);
+Result<Next> run_unseal(Rollout& r);
+Result<Next> run_stage(Rollout& r);
+void undo_stage(Rollout& r);
+// preflight.cpp
+Result<Next> run_preflight(Rollout& r);
+// install.cpp: from tmpfs to a sealed release directory
+Result<Next> run_install(Rollout& r);
+void undo_install(Rollout& r);
+Result<Next> run_build(Rollout& r);
+// target.cpp: releases that are there already
+Result<Next> run_target(Rollout& r);
+Result<Next> run_restage(Rollout& r);
+void undo_restage(Rollout& r);
+Result<Next> run_same(Rollout& r);
+Result<Next> run_exchange(Rollout& r);
+void undo_exchange(Rollout& r);
+// slots.cpp
+Result<Next> run_start(Rollout& r);
+void undo_start(Rollout& r);
+Result<Next> run_check(Rollout& r);
+Result<Next> run_stop(Rollout& r);
+// traffic.cpp
+Result<Next> run_configure(Rollout& r);
+Result<Next> run_switch(Rollout& r);
+void undo_switch(Rollout& r);
+Result<Next> run_reload(Rollout& r);
+void undo_reload(Rollout& r);
+// watch.cpp
+Result<Next> run_watch(Rollout& r);
+// retire.cpp
+Result<Next> run_retire(Rollout& r);
+Result<Next> run_remove(Rollout& r);
+
+// What several of them need.
+// Of a daemon that is gone. True: its release is live, it goes on behind the switch. False: all is as before the job, which is queued again.
+bool recover_job(World& world, const store::Job& job);
+// The site's own user, made when it is not there.
+Result<os::User> site_user(World& world, const SiteName& site);
+// Puts the secret set of this digest into tmpfs ("" wipes). sealed when the vault is closed.
+Result<void> stage_set(World& world, const SiteName& site, const std::string& sha256);
+// Reads SITE.site.json of an installed release and finds the handler of each of its services.
+Result<void> load_release(Rollout& r);
+Result<std::vector<PlannedService>> plan_services(World& world, const config::Site& site);
+std::string other_slot(const std::string& slot); // of a and b; "" has a
+openrc::SlotName slot_name(const config::Site& site, const PlannedService& p, const std::string& slot, uint32_t index);
+std::string slot_socket(World& world, const config::Site& site, const PlannedService& p, const std::string& slot);
+// The services' live links point to `slot`, `current` to `release`. Links of services that the site does not have any more go.
+Result<void> point_links(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release);
+Result<std::string> render(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release);
+// Starts every service (and worker) of the release in its slot; those in `skip` not (they wait for secrets).
+Result<void> start_slots(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release,
+                         const os::User& user, const std::vector<std::string>& skip);
+void drain(Rollout& r, const std::string& slot);
+Result<void> stop_slots(World& world, const SiteName& site, const std::string& slot);
+// Gives each service that listens on TCP its port in this slot (kept in the row).
+Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot);
+// Artifacts that no release and no open job needs go, of refused ones the newest few stay.
+Result<void> prune_artifacts(World& world);
+// Services that declare a secret file which is not staged: "SERVICE/FILE".
+std::vector<std::string> missing_secrets(World& world, const config::Site& site);
+// Is this good? One probe of one service.
+Result<void> probe_service(World& world, const config::Site& site, const PlannedService& p, const std::string& slot);
+// Until it is good, at most health.deadline.
+Result<void> wait_for_probe(World& world, const config::Site& site, const PlannedService& p, const std::string& slot);
+// The sealed flag that NGINX looks at.
+Result<void> set_sealed_flag(World& world, const SiteName& site, bool sealed);
+
+} // namespace chillbox::rollout

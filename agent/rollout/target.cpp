@@ -1,0 +1,181 @@
+#include "rollout/steps.hpp"
+
+#include "base/text.hpp"
+#include "crypto/age.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace chillbox::rollout {
+namespace {
+
+std::string idle_slot(const Rollout& r) { return other_slot(r.old ? r.old->slot : ""); }
+
+// The release that the job names by id or by version; the newest of several.
+const store::Release* choose(const std::vector<store::Release>& releases, const std::string& wanted) {
+  for (const auto& release : releases)
+    if (release.state == store::ReleaseState::good && (release.id == wanted || release.version == wanted))
+      return &release;
+  return nullptr;
+}
+
+std::string targets(const std::vector<store::Release>& releases, const std::string& live) {
+  std::vector<std::string> names;
+  for (const auto& release : releases)
+    if (release.state == store::ReleaseState::good && release.id != live)
+      names.push_back(cat(release.version, " (", release.id, ")"));
+  return names.empty() ? "there is no other good release" : cat("there are ", join(names, ", "));
+}
+
+// Its processes still run in the slot that it had. Files alone are never warm: what keeps them unchanged is nothing but their digest.
+bool is_warm(Rollout& r, const std::string& slot) {
+  bool any = false;
+  for (const auto& p : r.services) {
+    if (p.kind.listens == Kind::Listens::no && !p.service.worker)
+      continue;
+    if (r.world.slots.release_in(slot_name(r.site, p, slot, 0)) != r.release.id)
+      return false;
+    any = true;
+  }
+  return any;
+}
+
+std::string set_path(const World& world, const SiteName& site, const std::string& sha256) {
+  return cat(world.paths.secret_sets(), "/", site.str(), "-", sha256, ".age");
+}
+
+} // namespace
+
+// Puts the secret set of this digest into tmpfs. sealed when it is not there and the vault is closed.
+Result<void> stage_set(World& world, const SiteName& site, const std::string& sha256) {
+  if (sha256.empty())
+    return secrets::wipe_secrets(world.paths, site);
+  Fd fd(::open(set_path(world, site, sha256).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd)
+    return fail_errno(cat("open ", set_path(world, site, sha256)), errno);
+  Bytes start(crypto::k_max_age_header);
+  const ssize_t n = ::pread(fd.get(), start.data(), start.size(), 0);
+  if (n < 0)
+    return fail_errno("read the secret set", errno);
+  start.resize(static_cast<size_t>(n));
+  const auto header = TRY_IN("secret set", crypto::parse_age_header(start));
+  const auto key = TRY_IN("secret set", world.vault.file_key(text_of(ByteView(start).first(header.size))));
+  const gid_t group = TRY(site_user(world, site)).gid; // secrets may come before the first release
+  return secrets::stage_secrets(world.paths, site, fd.get(), key, world.stager, group, world.config.secrets_size);
+}
+
+Result<void> load_release(Rollout& r) {
+  const std::string slug = r.job.site.str();
+  const auto text = r.world.disk.read(cat(r.release_dir(), "/", slug, ".site.json"), config::k_max_site_json);
+  if (!text)
+    return fail(Code::corrupt, cat("release ", r.release.id, ": ", text.error().message));
+  r.site = TRY_IN(cat("release ", r.release.id), config::parse_site(*text, r.job.site));
+  r.services = TRY(plan_services(r.world, r.site));
+  r.user = TRY(site_user(r.world, r.job.site));
+  return {};
+}
+
+Result<Next> run_target(Rollout& r) {
+  if (!r.old)
+    return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
+  const auto releases = TRY(r.world.store.releases(r.job.site));
+  const std::string wanted = r.job.version.empty() ? r.row.previous_good : r.job.version;
+  if (wanted.empty())
+    return fail(Code::not_found, cat("no earlier good release of '", r.job.site.str(), "' to go back to: ", targets(releases, r.row.live)));
+  const auto* target = choose(releases, wanted);
+  if (target == nullptr)
+    return fail(Code::not_found, cat("no good release '", printable(wanted), "' of '", r.job.site.str(), "': ", targets(releases, r.row.live)));
+  if (target->id == r.old->id) {
+    r.job.release = r.old->id;
+    r.job.message = cat("already live: ", r.old->version, " (release ", r.old->id, ")");
+    return Next::finished;
+  }
+  r.release = *target;
+  r.job.release = r.release.id;
+  r.job.version = r.release.version;
+  TRY(load_release(r));
+  if (target->slot != r.old->slot && is_warm(r, target->slot)) {
+    r.info("its slot is still warm");
+  } else {
+    if (TRY(r.world.disk.tree_digest(r.release_dir())) != r.release.digest)
+      return fail(Code::corrupt, cat("release ", r.release.id, " was changed on disk since it was built: deploy it again"));
+    r.release.slot = idle_slot(r);
+  }
+  return Next::go_on;
+}
+
+Result<Next> run_restage(Rollout& r) {
+  const auto set = TRY(r.world.store.secret_set(r.job.site));
+  const std::string current = set ? set->sha256 : "";
+  const bool needed = std::ranges::any_of(r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
+  if (!needed || r.release.secrets == current || r.release.secrets.empty())
+    return Next::go_on;
+  r.old_secrets = current;
+  auto staged = stage_set(r.world, r.job.site, r.release.secrets);
+  if (!staged && staged.error().code == Code::sealed)
+    return fail(Code::sealed, cat("release ", r.release.id, " was live with another secret set: `chillboxctl unlock` first"));
+  TRY(std::move(staged));
+  TRY(r.world.store.put_secret_set({r.job.site, r.release.secrets, 0, r.world.clock.wall_ms(), ""}));
+  r.info("its own secret set is back");
+  return Next::go_on;
+}
+
+void undo_restage(Rollout& r) {
+  if (r.old_secrets.empty())
+    return;
+  if (auto staged = stage_set(r.world, r.job.site, r.old_secrets); !staged)
+    return r.output(cat("the secret set before this job is not back: ", staged.error().message));
+  (void)r.world.store.put_secret_set({r.job.site, r.old_secrets, 0, r.world.clock.wall_ms(), ""});
+}
+
+Result<Next> run_same(Rollout& r) {
+  if (!r.old) {
+    if (r.job.kind != store::JobKind::secrets)
+      return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
+    r.job.message = "stored; the site has no release yet";
+    return Next::finished;
+  }
+  r.release = *r.old;
+  r.job.release = r.release.id;
+  r.job.version = r.release.version;
+  TRY(load_release(r));
+  if (const auto set = TRY(r.world.store.secret_set(r.job.site)))
+    r.release.secrets = set->sha256;
+  if (r.job.kind == store::JobKind::start) {
+    r.row.stopped = false;
+    TRY(r.world.store.put_site(r.row));
+    return Next::go_on; // in the slot that it had
+  }
+  const bool uses = std::ranges::any_of(r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
+  if (r.job.kind == store::JobKind::secrets && (!uses || r.row.stopped)) {
+    TRY(r.world.store.put_release(r.release));
+    r.job.message = uses ? "staged; the site is stopped" : "staged; no service of the live release uses secrets";
+    return Next::finished;
+  }
+  r.release.slot = idle_slot(r);
+  return Next::go_on;
+}
+
+// The new set is in tmpfs and is the site's current one; the old one is kept for the way back.
+Result<Next> run_exchange(Rollout& r) {
+  const auto before = TRY(r.world.store.secret_set(r.job.site));
+  // Not the current one if the live release was started with another: a crash may have come between.
+  r.old_secrets = r.old && !r.old->secrets.empty() ? r.old->secrets : before ? before->sha256 : "";
+  const Digest digest = TRY(Digest::parse(r.job.sha256));
+  const auto bytes = TRY(r.world.disk.read(r.world.paths.artifact(digest), r.world.config.artifact_max));
+  TRY(r.world.disk.write(set_path(r.world, r.job.site, r.job.sha256), bytes, 0600));
+  r.file_key = SecretBytes();
+  TRY(stage_set(r.world, r.job.site, r.job.sha256));
+  TRY(r.world.store.put_secret_set(
+      {r.job.site, r.job.sha256, r.verified->statement.serial, r.world.clock.wall_ms(), r.verified->signer}));
+  TRY(r.world.store.raise_serial(r.job.site, "secrets", r.verified->statement.serial));
+  const auto files = secrets::staged_files(r.world.paths, r.job.site);
+  r.info(cat(files.size(), files.size() == 1 ? " file" : " files", " in tmpfs"));
+  return Next::go_on;
+}
+
+void undo_exchange(Rollout& r) { undo_restage(r); }
+
+} // namespace chillbox::rollout

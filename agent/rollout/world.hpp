@@ -1,0 +1,35 @@
+// What a rollout acts on: the seams, the store and the parts of the host, each guarded by itself, so that jobs of several sites run side by side.
+#pragma once
+
+#include "base/error.hpp"
+#include "config/host.hpp"
+#include "nginx/nginx.hpp"
+#include "openrc/slots.hpp"
+#include "os/clock.hpp"
+#include "os/disk.hpp"
+#include "os/paths.hpp"
+#include "os/runner.hpp"
+#include "secrets/vault.hpp"
+#include "store/store.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace chillbox::rollout {
+
+struct World {
+  os::Disk& disk;
+  os::Runner& runner;
+  os::Clock& clock;
+  os::Paths paths;
+  config::HostConfig config;
+  store::Store& store;
+  secrets::Vault& vault;
+  nginx::Nginx& nginx;
+  openrc::Slots& slots;
+  std::optional<os::User> stager;                      // chillbox-stage; nullopt in tests that are not root
+  std::function<void(const std::string& job)> changed; // something of this job is new: whoever follows it may look
+};
+
+} // namespace chillbox::rollout

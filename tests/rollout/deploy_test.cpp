@@ -1,0 +1,142 @@
+// A deploy from beginning to end, and what it leaves.
+#include "rollout/host.hpp"
+
+using namespace chillbox;
+using namespace chillbox::test;
+using store::JobState;
+using store::ReleaseState;
+
+TEST_CASE("a deploy goes live whole: link, current, row and NGINX text") {
+  Host host;
+  host.unlock();
+  const auto job = host.deploy("1.0.0");
+  INFO(job.message);
+  REQUIRE(job.state == JobState::done);
+  CHECK(job.code == std::nullopt);
+  CHECK(job.message == "1.0.0 is live (release 1.0.0-1, slot a)");
+  CHECK(disagreement(host, "1.0.0") == "");
+  CHECK(host.nginx_text().find("server_name blog.example;") != std::string::npos);
+  CHECK(host.live().serial == 1);
+  CHECK(host.live().signer == "anna");
+  CHECK(host.live().digest == must(host.disk.tree_digest(host.paths.releases(site()) + "/1.0.0-1")));
+}
+
+TEST_CASE("the steps of a deploy are told in order, each with its end") {
+  Host host;
+  host.unlock();
+  const auto job = host.deploy("1.0.0");
+  std::vector<std::string> begun, done;
+  for (const auto& e : must(host.store().events(job.id, 0))) {
+    if (e.kind == "begin")
+      begun.push_back(e.step);
+    if (e.kind == "done")
+      done.push_back(e.step);
+  }
+  CHECK(join(begun, " ") == "obtain verify unseal stage preflight install build start check configure switch reload watch retire");
+  CHECK(done == begun);
+  CHECK(host.told(job.id, "signed by 'anna', serial 1"));
+  CHECK(host.told(job.id, "retire end 1.0.0 is live"));
+}
+
+TEST_CASE("the next deploy goes to the other slot and the old one is stopped behind it") {
+  LiveHost host;
+  const auto job = host.deploy("2.0.0");
+  INFO(job.message);
+  REQUIRE(job.state == JobState::done);
+  CHECK(disagreement(host, "2.0.0") == "");
+  CHECK(host.live().slot == "b");
+  CHECK(host.row().previous_good == "1.0.0-1");
+  CHECK(job.previous == "1.0.0-1");
+  CHECK(host.runner.ran("stop chillbox.blog.app.a"));
+  CHECK(host.runner.count("nginx") == 0); // its text is the same: no reload, no lost connection
+}
+
+TEST_CASE("the old slot runs until the new one has answered") {
+  LiveHost host;
+  std::vector<std::string> asked;
+  host.runner.before = [&](const std::string& command) { asked.push_back(cat(command, " while ", host.ask(), " answers")); };
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  CHECK(std::ranges::find(asked, "start chillbox.blog.app.b while 1.0.0 answers") != asked.end());
+  CHECK(std::ranges::find(asked, "stop chillbox.blog.app.a while 2.0.0 answers") != asked.end());
+}
+
+TEST_CASE("the same version again is already live: no command is run and nothing on disk changes") {
+  Host host;
+  host.unlock();
+  const Sent sent = host.laptop.pack({});
+  host.upload(sent);
+  REQUIRE(host.run(host.queue(store::JobKind::deploy, "blog", "1.0.0", sent)).state == JobState::done);
+  host.disk.forget();
+  host.runner.forget();
+  const auto again = host.run(host.queue(store::JobKind::deploy, "blog", "1.0.0", sent));
+  CHECK(again.state == JobState::done);
+  CHECK(again.code == std::nullopt);
+  CHECK(again.message == "already live: 1.0.0 (release 1.0.0-1)");
+  CHECK(again.release == "1.0.0-1");
+  CHECK(join(host.runner.commands(), ", ") == "");
+  CHECK(join(host.disk.changes(), ", ") == "");
+}
+
+TEST_CASE("an ended job is not run again") {
+  LiveHost host;
+  const auto job = host.deploy("2.0.0");
+  host.runner.forget();
+  CHECK(host.run(job).finished_ms == job.finished_ms);
+  CHECK(host.runner.commands().empty());
+}
+
+TEST_CASE("a site without a process is deployed too: files only") {
+  Host host;
+  host.unlock();
+  const auto job = host.deploy(Order{.slug = "docs", .services = R"([{"name":"pages","lang":"static"}])", .files = {{"pages/index.html", "hello"}}});
+  INFO(job.message);
+  REQUIRE(job.state == JobState::done);
+  CHECK(host.runner.count("start") == 0);
+  CHECK(host.text(host.paths.current(site("docs")) + "/pages/index.html") == "hello");
+  CHECK((std::filesystem::status(host.paths.current(site("docs")) + "/pages/index.html").permissions() & std::filesystem::perms::others_read) !=
+        std::filesystem::perms::none);
+}
+
+TEST_CASE("a release_command runs once, in the new release, before it starts") {
+  LiveHost host;
+  const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate up"}])"});
+  INFO(job.message);
+  REQUIRE(job.state == JobState::done);
+  const auto commands = host.runner.commands();
+  const auto at = [&](const std::string& c) { return std::ranges::find(commands, c) - commands.begin(); };
+  CHECK(std::ranges::count(commands, "migrate") == 1);
+  CHECK(at("build app 2.0.0") < at("migrate"));
+  CHECK(at("migrate") < at("start chillbox.blog.app.b"));
+  CHECK(host.told(job.id, "release_command of 'app' runs: /usr/bin/migrate up"));
+}
+
+TEST_CASE("old releases go, as many as the site keeps stay, and the live one and the one before always") {
+  LiveHost host;
+  for (const char* version : {"2.0.0", "3.0.0", "4.0.0", "5.0.0"})
+    REQUIRE(host.deploy(Order{.version = version, .members = R"("keep_releases":2,)"}).state == JobState::done);
+  CHECK(join(host.releases_on_disk(), " ") == "4.0.0-4 5.0.0-5");
+  CHECK(host.release("1.0.0-1").state == ReleaseState::removed);
+  CHECK(must(host.disk.list(host.paths.artifacts())).size() == 4); // two artifacts with their signatures
+}
+
+TEST_CASE("[fault-122] a release directory deleted by hand does not stop the next deploy") {
+  LiveHost host;
+  std::filesystem::remove_all(host.paths.releases(site()) + "/1.0.0-1");
+  const auto job = host.deploy("2.0.0");
+  INFO(job.message);
+  CHECK(job.state == JobState::done);
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
+TEST_CASE("workers start one process each, numbered, beside the service") {
+  Host host;
+  host.unlock();
+  host.handler("python-worker", R"({"listens":"no","build":true})");
+  const auto job = host.deploy(Order{.members = R"("workers":[{"name":"mail","lang":"python-worker","run-cmd":"send --all","count":2}],)",
+                                     .files = {{"app/app.py", ""}, {"mail/send.py", ""}}});
+  INFO(job.message);
+  REQUIRE(job.state == JobState::done);
+  CHECK(host.runner.ran("start chillbox.blog.mail.a1"));
+  CHECK(host.runner.ran("start chillbox.blog.mail.a2"));
+  CHECK(host.text(host.paths.slots() + "/chillbox.blog.mail.a2.json").find("\"CHILLBOX_WORKER\",\"2\"") != std::string::npos);
+}

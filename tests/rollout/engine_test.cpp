@@ -1,0 +1,192 @@
+// Several jobs: one site's one after the other, those of different sites side by side.
+#include "rollout/engine_host.hpp"
+
+using namespace chillbox;
+using namespace chillbox::test;
+using store::JobState;
+
+namespace {
+
+struct BusyHost : EngineHost {
+  BusyHost() {
+    unlock();
+    REQUIRE(deploy("1.0.0").state == JobState::done);
+    disk.forget();
+    runner.forget();
+  }
+  // The build of this version stands at the door; it leaves it when its job is cancelled, as a process does.
+  void hold_build(const std::string& version) {
+    runner.app(version).building = [this](const os::Command& c) {
+      std::thread([this, c] {
+        while (!door.is_open() && !c.cancelled())
+          std::this_thread::sleep_for(os::Millis{1});
+        door.open();
+      }).detach();
+      door.stand();
+    };
+  }
+  Door door;
+};
+
+} // namespace
+
+TEST_CASE("two sites are deployed side by side") {
+  BusyHost host;
+  host.hold_build("2.0.0");
+  const auto slow = host.submit(host.queue_deploy({.version = "2.0.0"}));
+  REQUIRE(host.door.wait_for_somebody());
+  const auto other = host.submit(host.queue_deploy({.slug = "shop"}));
+  CHECK(host.becomes(other, JobState::done)); // while the first one still builds
+  CHECK(host.look(slow.id).state == JobState::running);
+  host.door.open();
+  CHECK(host.becomes(slow, JobState::done));
+  CHECK(disagreement(host, "2.0.0") == "");
+  CHECK(disagreement(host, "1.0.0", "shop") == "");
+}
+
+TEST_CASE("no more jobs than allowed run at once") {
+  BusyHost host;
+  host.engine.reset();
+  host.config.jobs_max = 1;
+  host.restart();
+  host.unlock();
+  host.start_engine();
+  host.hold_build("2.0.0");
+  const auto first = host.submit(host.queue_deploy({.version = "2.0.0"}));
+  REQUIRE(host.door.wait_for_somebody());
+  const auto second = host.submit(host.queue_deploy({.slug = "shop"}));
+  CHECK(host.engine->running() == 1);
+  CHECK(host.look(second.id).state == JobState::queued);
+  host.door.open();
+  CHECK(host.becomes(first, JobState::done));
+  CHECK(host.becomes(second, JobState::done));
+}
+
+TEST_CASE("[fault-101] jobs of one site run one after the other, in their order") {
+  BusyHost host;
+  host.hold_build("2.0.0");
+  const auto first = host.submit(host.queue_deploy({.version = "2.0.0"}));
+  REQUIRE(host.door.wait_for_somebody());
+  const auto second = host.submit(host.queue(store::JobKind::restart));
+  const auto third = host.submit(host.queue(store::JobKind::stop));
+  CHECK(host.look(second.id).state == JobState::queued);
+  host.door.open();
+  REQUIRE(host.becomes(third, JobState::done));
+  CHECK(host.look(first.id).state == JobState::done);
+  CHECK(host.look(second.id).state == JobState::done);
+  CHECK(host.look(second.id).release == "2.0.0-2");
+  CHECK(host.row().stopped);
+}
+
+TEST_CASE("[fault-101] the newest of several waiting deploys wins, the others are recorded as superseded") {
+  BusyHost host;
+  host.hold_build("2.0.0");
+  const auto running = host.submit(host.queue_deploy({.version = "2.0.0"}));
+  REQUIRE(host.door.wait_for_somebody());
+  const auto older = host.submit(host.queue_deploy({.version = "3.0.0"}));
+  const auto newest = host.submit(host.queue_deploy({.version = "4.0.0"}));
+  host.door.open();
+  REQUIRE(host.becomes(newest, JobState::done));
+  CHECK(host.look(running.id).state == JobState::done);
+  CHECK(host.look(older.id).state == JobState::superseded);
+  CHECK(host.look(older.id).message == "superseded by the newer deploy " + newest.id);
+  CHECK(host.runner.count("build app 3.0.0") == 0);
+  CHECK(disagreement(host, "4.0.0") == "");
+}
+
+TEST_CASE("a rollback cancels a queued deploy of its site") {
+  BusyHost host;
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  host.hold_build("3.0.0");
+  const auto running = host.submit(host.queue_deploy({.version = "3.0.0"}));
+  REQUIRE(host.door.wait_for_somebody());
+  const auto queued = host.submit(host.queue_deploy({.version = "4.0.0"}));
+  const auto back = host.submit(host.queue(store::JobKind::rollback));
+  REQUIRE(host.becomes(back, JobState::done));
+  CHECK(host.look(queued.id).state == JobState::cancelled);
+  CHECK(host.look(running.id).state == JobState::cancelled);
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("a rollback cancels a running deploy that has not switched, which leaves nothing") {
+  BusyHost host;
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  host.hold_build("3.0.0");
+  const auto running = host.submit(host.queue_deploy({.version = "3.0.0"}));
+  REQUIRE(host.door.wait_for_somebody());
+  const auto back = host.submit(host.queue(store::JobKind::rollback));
+  REQUIRE(host.becomes(back, JobState::done));
+  const auto cancelled = host.look(running.id);
+  CHECK(cancelled.state == JobState::cancelled);
+  CHECK(cancelled.code == Code::interrupted);
+  CHECK(cancelled.message.ends_with("; 2.0.0 stays live"));
+  CHECK(host.runner.count("start chillbox.blog.app.a") == 1); // 1.0.0 again, never 3.0.0
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("a rollback cancels a deploy whose health check takes its time") {
+  BusyHost host;
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  host.runner.app("3.0.0").status = 500;
+  const auto running =
+      host.submit(host.queue_deploy({.version = "3.0.0", .services = R"([{"name":"app","lang":"python","health":{"deadline":"60m"}}])"}));
+  REQUIRE(eventually([&] { return host.look(running.id).step == "check"; }));
+  const auto back = host.submit(host.queue(store::JobKind::rollback));
+  REQUIRE(host.becomes(back, JobState::done));
+  CHECK(host.look(running.id).state == JobState::cancelled);
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("a rollback in the watch cuts it short and finds the old slot warm") {
+  BusyHost host;
+  const auto running = host.submit(host.queue_deploy({.version = "2.0.0", .members = R"("watch":"60m",)"}));
+  REQUIRE(eventually([&] { return host.look(running.id).step == "watch"; }));
+  host.runner.forget();
+  const auto back = host.submit(host.queue(store::JobKind::rollback));
+  REQUIRE(host.becomes(back, JobState::done));
+  CHECK(host.look(running.id).state == JobState::done);
+  CHECK(host.told(running.id, "watch cut short by another job"));
+  CHECK(host.told(back.id, "its slot is still warm"));
+  CHECK(host.runner.count("start ") == 0);
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("[fault-120] the engine stops in the middle and the next start ends the job") {
+  BusyHost host;
+  host.runner.app("2.0.0").status = 500;
+  const auto job =
+      host.submit(host.queue_deploy({.version = "2.0.0", .services = R"([{"name":"app","lang":"python","health":{"deadline":"60m"}}])"}));
+  REQUIRE(eventually([&] { return host.look(job.id).step == "check"; }));
+  host.engine->stop();
+  CHECK(host.look(job.id).state == JobState::running); // the journal knows where
+  CHECK(host.ask() == "1.0.0");
+  host.runner.app("2.0.0").status = 200;
+  host.restart_daemon();
+  REQUIRE(host.becomes(job, JobState::waiting_unlock)); // it begins again, and the vault is gone
+  CHECK(disagreement(host, "1.0.0") == "");
+  host.unlock();
+  host.engine->unlocked(os::Millis{5'000});
+  REQUIRE(host.becomes(job, JobState::done));
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
+TEST_CASE("[fault-120] a start brings every site up, also one whose slots died with the machine") {
+  BusyHost host;
+  REQUIRE(host.deploy(Order{.slug = "shop"}).state == JobState::done);
+  host.engine.reset();
+  host.reboot();
+  host.start_engine();
+  host.engine->recover();
+  REQUIRE(host.idle());
+  CHECK(disagreement(host, "1.0.0") == "");
+  CHECK(disagreement(host, "1.0.0", "shop") == "");
+}
+
+TEST_CASE("[fault-121] links changed by hand are as the store says after a start") {
+  BusyHost host;
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  must(os::real_disk().set_link("releases/1.0.0-1", host.paths.current(site())));
+  host.restart_daemon();
+  REQUIRE(host.idle());
+  CHECK(disagreement(host, "2.0.0") == "");
+}

@@ -1,0 +1,141 @@
+// A new release that fails on its way: each time the old one is live, the new one's directory is gone and its row says why.
+#include "rollout/host.hpp"
+
+using namespace chillbox;
+using namespace chillbox::test;
+using store::JobState;
+using store::ReleaseState;
+
+namespace {
+
+void kept_the_old(LiveHost& host, const store::Job& job, Code code, const std::string& part) {
+  INFO(job.message);
+  CHECK(job.state == JobState::failed);
+  CHECK(job.code == code);
+  CHECK(job.message.find(part) != std::string::npos);
+  CHECK(job.message.ends_with("; 1.0.0 stays live"));
+  CHECK(disagreement(host, "1.0.0") == "");
+  CHECK(join(host.releases_on_disk(), " ") == "1.0.0-1");
+  const auto release = host.release(job.release);
+  CHECK(release.state == ReleaseState::failed);
+  CHECK(release.message.find(part) != std::string::npos);
+  for (const auto& slot : host.world().slots.all())
+    CHECK(slot.slot == "a");
+}
+
+} // namespace
+
+TEST_CASE("a build that fails leaves the old release live and its last line in the verdict") {
+  LiveHost host;
+  host.runner.app("2.0.0").build_error = "no wheel for flask 3.1 on cp311";
+  const auto job = host.deploy("2.0.0");
+  kept_the_old(host, job, Code::failure, "service 'app': build ended with code 1: no wheel for flask 3.1 on cp311");
+  CHECK(host.told(job.id, "build log building"));
+  CHECK(host.runner.count("start") == 0);
+}
+
+TEST_CASE("a release_command that fails leaves the old release live and is named") {
+  LiveHost host;
+  host.runner.app("2.0.0").release_command_error = "column exists";
+  const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate"}])"});
+  kept_the_old(host, job, Code::failure, "release_command '/usr/bin/migrate' ended with code 3: column exists");
+  CHECK(host.told(job.id, "release_command of 'app' runs"));
+}
+
+TEST_CASE("[fault-104] a new release that answers 500 forever is unhealthy, its own last lines are kept") {
+  LiveHost host;
+  host.runner.app("2.0.0").status = 500;
+  for (int i = 1; i <= 25; ++i)
+    host.runner.app("2.0.0").says += cat("line ", i, "\n");
+  const auto job = host.deploy("2.0.0");
+  kept_the_old(host, job, Code::unhealthy, "service 'app' is not healthy after");
+  CHECK(job.message.find("GET / answered 500") != std::string::npos);
+  CHECK(exit_code(*job.code) == 9);
+  const auto log = host.release(job.release).last_log;
+  CHECK(log.starts_with("line 6\n"));
+  CHECK(log.ends_with("line 25\n"));
+  CHECK(host.told(job.id, "log line 25"));
+}
+
+TEST_CASE("[fault-104] a new release that exits at once is found out before its deadline") {
+  LiveHost host;
+  host.runner.app("2.0.0").exits = true;
+  host.runner.app("2.0.0").says = "ModuleNotFoundError: No module named 'flask'\n";
+  const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
+  kept_the_old(host, job, Code::unhealthy, "service 'app' crashes while starting");
+  CHECK(host.release(job.release).last_log == "ModuleNotFoundError: No module named 'flask'\n");
+}
+
+TEST_CASE("[fault-104] a new release that crashes again and again is not waited for") {
+  LiveHost host;
+  host.runner.app("2.0.0").respawns = 2;
+  host.runner.app("2.0.0").status = 500;
+  const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
+  kept_the_old(host, job, Code::unhealthy, "crashes while starting");
+}
+
+TEST_CASE("the last lines are the new release's own, not what the old one wrote before") {
+  LiveHost host;
+  host.write(host.paths.logs_of(site()) + "/app.log", "an old line\n");
+  host.runner.app("2.0.0").exits = true;
+  host.runner.app("2.0.0").says = "a new line\n";
+  CHECK(host.release(host.deploy("2.0.0").release).last_log == "a new line\n");
+}
+
+TEST_CASE("a health path of its own must answer with 2xx or 3xx, else anything below 500 will do") {
+  LiveHost host;
+  host.runner.app("2.0.0").status = 404;
+  host.runner.app("3.0.0").status = 404;
+  CHECK(host.deploy("2.0.0").state == JobState::done);
+  const auto strict = host.deploy(Order{.version = "3.0.0", .services = R"([{"name":"app","lang":"python","health":{"path":"/up","deadline":"1s"}}])"});
+  CHECK(strict.code == Code::unhealthy);
+  CHECK(strict.message.find("GET /up answered 404") != std::string::npos);
+}
+
+TEST_CASE("[fault-113] what `nginx -t` refuses is not installed, its line is told") {
+  LiveHost host;
+  host.runner.nginx_error = "unknown directive \"prxy_pass\" in /etc/nginx/http.d/chillbox.blog.conf:3";
+  const auto job = host.deploy(Order{.version = "2.0.0", .domain = "www.example"});
+  kept_the_old(host, job, Code::invalid, "nginx -t: [emerg] unknown directive \"prxy_pass\"");
+  CHECK(host.runner.count("nginx -s reload") == 0);
+}
+
+TEST_CASE("[fault-114] NGINX that keeps the old configuration silently is found out, and all goes back") {
+  LiveHost host;
+  const std::string before = host.nginx_text();
+  host.runner.before = [&](const std::string& command) { host.runner.nginx_is_deaf = command == "nginx -s reload" && host.runner.count("nginx -s") == 1; };
+  const auto job = host.deploy(Order{.version = "2.0.0", .domain = "www.example"});
+  kept_the_old(host, job, Code::unhealthy, "NGINX did not take the new configuration");
+  CHECK(host.nginx_text() == before);
+  CHECK(host.runner.count("nginx -s reload") == 2); // there and back
+}
+
+TEST_CASE("a first release that fails leaves no site behind") {
+  Host host;
+  host.unlock();
+  host.runner.app("1.0.0").status = 500;
+  const auto job = host.deploy("1.0.0");
+  INFO(job.message);
+  CHECK(job.code == Code::unhealthy);
+  CHECK(host.row().live.empty());
+  CHECK(host.releases_on_disk().empty());
+  CHECK(host.world().slots.all().empty());
+  CHECK(host.nginx_text().empty());
+  CHECK(host.link(host.paths.current(site())).empty());
+  host.runner.app("1.0.0").status = 200;
+  CHECK(host.deploy("1.0.0").state == JobState::done);
+}
+
+TEST_CASE("[fault-119] the administrator's event hears of a failed and of a good deploy") {
+  LiveHost host;
+  for (const char* event : {"deploy-failed", "post-deploy"}) {
+    std::filesystem::create_directories(host.paths.admin_hooks() + "/events");
+    host.write(cat(host.paths.admin_hooks(), "/events/", event), "");
+  }
+  host.runner.app("2.0.0").build_error = "no";
+  host.deploy("2.0.0");
+  CHECK(host.runner.ran("deploy-failed"));
+  CHECK_FALSE(host.runner.ran("post-deploy"));
+  host.deploy("2.0.1");
+  CHECK(host.runner.ran("post-deploy"));
+}

@@ -1,0 +1,139 @@
+// Two of the four seams: a clock that runs ahead and a disk that remembers, fails or loses the power at the change that a test names.
+#pragma once
+
+#include "base/text.hpp"
+#include "os/clock.hpp"
+#include "os/disk.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace chillbox::test {
+
+// Ten times as fast as real time, because threads do wait for each other in real time; sleep() costs nothing. The wall clock stands
+// still until something sleeps or the test moves it.
+class FakeClock : public os::Clock {
+public:
+  int64_t wall() const override { return wall_ms() / 1000; }
+  int64_t wall_ms() const override { return k_begin_ms + m_slept.load() + m_moved.load(); }
+  os::Millis mono() const override { return (os::real_clock().mono() - m_begin) * 10 + os::Millis{m_slept.load()}; }
+  void sleep(os::Millis time) override { m_slept += time.count(); }
+  void move(os::Millis time) { m_moved += time.count(); } // the wall clock alone
+
+private:
+  static constexpr int64_t k_begin_ms = 1'800'000'000'000;
+  os::Millis m_begin = os::real_clock().mono();
+  std::atomic<int64_t> m_slept{0}, m_moved{0};
+};
+
+// Unwinds like a kill -9: nothing after the change happens, nothing is undone.
+struct PowerCut {};
+
+class TestDisk : public os::Disk {
+public:
+  explicit TestDisk(std::string root) : m_root(std::move(root)) {}
+
+  // The n-th change from now fails with this errno, or the power goes before it. 0: none.
+  void fail_at(uint64_t n, int error = ENOSPC) { arm(n, error); }
+  void cut_power_at(uint64_t n) { arm(n, 0); }
+  bool struck() const { return m_struck; } // the armed change came
+  std::vector<std::string> changes() {     // since forget()
+    const std::lock_guard lock(m_mutex);
+    return m_changes;
+  }
+  void forget() {
+    const std::lock_guard lock(m_mutex);
+    m_changes.clear();
+  }
+
+  Result<std::string> read(const std::string& path, size_t limit) override { return real().read(path, limit); }
+  Result<std::optional<std::string>> read_link(const std::string& path) override { return real().read_link(path); }
+  Result<std::vector<std::string>> list(const std::string& dir) override { return real().list(dir); }
+  bool exists(const std::string& path) override { return real().exists(path); }
+  uint64_t size(const std::string& file) override {
+    const uint64_t size = real().size(file);
+    if (after_size)
+      after_size(file);
+    return size;
+  }
+  Result<std::string> tail(const std::string& file, uint64_t from, size_t limit) override { return real().tail(file, from, limit); }
+  Result<os::Space> space(const std::string& path) override { return free_space ? *free_space : real().space(path); }
+  Result<os::TreeSize> measure(const std::string& dir) override { return real().measure(dir); }
+  Result<std::string> tree_digest(const std::string& dir) override { return real().tree_digest(dir); }
+
+  Result<void> make_dir(const std::string& path, mode_t mode, os::Owner owner) override {
+    TRY(change("make_dir", path));
+    return real().make_dir(path, mode, owner);
+  }
+  Result<void> write(const std::string& path, std::string_view bytes, mode_t mode, os::Owner owner) override {
+    TRY(change("write", path));
+    return real().write(path, bytes, mode, owner);
+  }
+  Result<void> set_link(const std::string& target, const std::string& path) override {
+    TRY(change("set_link", path));
+    return real().set_link(target, path);
+  }
+  Result<void> rename(const std::string& from, const std::string& to) override {
+    TRY(change("rename", from));
+    return real().rename(from, to);
+  }
+  Result<void> remove(const std::string& path) override {
+    TRY(change("remove", path));
+    return real().remove(path);
+  }
+  Result<void> remove_tree(const std::string& path) override {
+    TRY(change("remove_tree", path));
+    return real().remove_tree(path);
+  }
+  Result<void> copy_tree(const std::string& from, const std::string& to, os::Owner owner) override {
+    TRY(change("copy_tree", to));
+    return real().copy_tree(from, to, owner);
+  }
+  Result<std::string> seal_tree(const std::string& dir, os::Owner owner) override {
+    TRY(change("seal_tree", dir));
+    return real().seal_tree(dir, owner);
+  }
+  Result<void> publish_tree(const std::string& dir) override {
+    TRY(change("publish_tree", dir));
+    return real().publish_tree(dir);
+  }
+  Result<void> append(const std::string& path, std::string_view bytes, mode_t mode) override {
+    TRY(change("append", path));
+    return real().append(path, bytes, mode);
+  }
+
+  std::function<void(const std::string& file)> after_size; // what somebody writes once its size was read
+  std::optional<os::Space> free_space; // what space() says, when set
+
+private:
+  static os::Disk& real() { return os::real_disk(); }
+  void arm(uint64_t n, int error) {
+    const std::lock_guard lock(m_mutex);
+    m_left = n;
+    m_error = error;
+    m_struck = false;
+  }
+  Result<void> change(std::string_view operation, const std::string& path) {
+    const std::lock_guard lock(m_mutex);
+    m_changes.push_back(cat(operation, " ", path.starts_with(m_root) ? path.substr(m_root.size()) : path));
+    if (m_left == 0 || --m_left != 0)
+      return {};
+    m_struck = true;
+    if (m_error == 0)
+      throw PowerCut();
+    return fail_errno(cat(operation, " ", path), m_error);
+  }
+
+  std::string m_root;
+  std::mutex m_mutex;
+  std::vector<std::string> m_changes;
+  uint64_t m_left = 0;
+  int m_error = 0;
+  std::atomic<bool> m_struck{false};
+};
+
+} // namespace chillbox::test

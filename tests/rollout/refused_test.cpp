@@ -1,0 +1,209 @@
+// What is refused before anything live is touched: signatures, freshness, site files, preflight.
+#include "crypto/hash.hpp"
+#include "rollout/host.hpp"
+
+#include <set>
+
+using namespace chillbox;
+using namespace chillbox::test;
+using store::JobState;
+
+namespace {
+
+// The new version was refused with this code, the old one serves on, and nothing was run for the new one.
+void refused(LiveHost& host, const store::Job& job, Code code, const std::string& part) {
+  INFO(job.message);
+  CHECK(job.state == JobState::failed);
+  CHECK(job.code == code);
+  CHECK(job.message.find(part) != std::string::npos);
+  CHECK(job.message.find('\n') == std::string::npos);
+  CHECK(job.message.ends_with("; 1.0.0 stays live"));
+  CHECK(host.runner.count("build") + host.runner.count("start") + host.runner.count("stop") + host.runner.count("nginx") == 0);
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+} // namespace
+
+TEST_CASE("[fault-36] an artifact signed by a key that nobody trusts is refused") {
+  LiveHost host;
+  Deployer stranger(host.ground.path + "/etc", host.identity.recipient());
+  const Sent sent = stranger.pack({.version = "2.0.0", .serial = 9});
+  host.upload(sent);
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied, "no trusted key");
+}
+
+TEST_CASE("a refused signature is not taken again: the same artifact waits for a new one, and only a retry goes back to the old") {
+  LiveHost host;
+  Deployer stranger(host.ground.path + "/etc", host.identity.recipient());
+  const Sent sent = stranger.pack({.version = "2.0.0", .serial = 9});
+  host.upload(sent);
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied, "no trusted key");
+  CHECK(host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)).state == JobState::waiting_upload);
+  host.options = R"({"retry":true})";
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied, "no trusted key");
+}
+
+TEST_CASE("[fault-37] an artifact signed for another site is refused, and both are named") {
+  LiveHost host;
+  refused(host, host.deploy(Order{.version = "2.0.0", .signed_site = "shop"}), Code::denied, "signed for site 'shop', wanted 'blog'");
+}
+
+TEST_CASE("an artifact signed for another version than its site file says is refused") {
+  LiveHost host;
+  const Sent sent = host.laptop.pack({.version = "2.0.0", .signed_version = "2.1.0"});
+  host.upload(sent);
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.1.0", sent)), Code::denied, "says version 2.0.0, the signature says 2.1.0");
+}
+
+TEST_CASE("[fault-38] a lower or equal serial is older than what is installed") {
+  LiveHost host;
+  REQUIRE(host.deploy(Order{.version = "1.5.0", .serial = 41}).state == JobState::done);
+  for (const uint64_t serial : {40U, 41U}) {
+    const auto job = host.deploy(Order{.version = "2.0.0", .serial = serial});
+    INFO(job.message);
+    CHECK(job.code == Code::denied);
+    CHECK(job.message.find("installed 41") != std::string::npos);
+    CHECK(disagreement(host, "1.5.0") == "");
+  }
+}
+
+TEST_CASE("[fault-38] the operator may allow a downgrade, and only with the option of the job") {
+  LiveHost host;
+  REQUIRE(host.deploy(Order{.version = "1.5.0", .serial = 41}).state == JobState::done);
+  host.options = R"({"allow_downgrade":true})";
+  CHECK(host.deploy(Order{.version = "1.4.0", .serial = 7}).state == JobState::done);
+  CHECK(disagreement(host, "1.4.0") == "");
+  CHECK(must(host.store().serial(site(), "site")) == 41); // what came after stays the mark
+}
+
+TEST_CASE("[fault-38] a release that never went live does not raise the serial") {
+  LiveHost host;
+  host.runner.app("2.0.0").build_error = "no";
+  REQUIRE(host.deploy(Order{.version = "2.0.0", .serial = 50}).state == JobState::failed);
+  CHECK(must(host.store().serial(site(), "site")) == 1);
+  CHECK(host.deploy(Order{.version = "2.0.1", .serial = 2}).state == JobState::done);
+}
+
+TEST_CASE("[fault-39] a serial that jumps too far is held") {
+  LiveHost host;
+  refused(host, host.deploy(Order{.version = "2.0.0", .serial = 1'000'002}), Code::busy, "held: serial 1000002");
+}
+
+TEST_CASE("[fault-40] an expired signature is refused") {
+  LiveHost host;
+  refused(host, host.deploy(Order{.version = "2.0.0", .expires = host.clock.wall() - 1}), Code::denied, "expired 2027-01-15");
+}
+
+TEST_CASE("[fault-41] a stored file that is not what was announced is refused") {
+  LiveHost host;
+  const auto job = host.queue_deploy({.version = "2.0.0"});
+  const std::string path = host.paths.artifact(Digest::parse(job.sha256).value());
+  std::string bytes = must(host.disk.read(path, 1 << 20));
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  host.write(path, bytes);
+  const auto ended = host.run(job);
+  INFO(ended.message);
+  CHECK(ended.code == Code::denied);
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("an artifact that is encrypted to another host is refused, and says so") {
+  LiveHost host;
+  Deployer elsewhere(host.ground.path + "/srv", crypto::AgeIdentity::generate().recipient());
+  host.write(host.paths.trusted() + "/bert.pub", elsewhere.public_key());
+  const Sent sent = elsewhere.pack({.version = "2.0.0", .serial = 5});
+  host.upload(sent);
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::not_found, "artifact: ");
+}
+
+TEST_CASE("[fault-74] a site file with an unknown field is refused with its path") {
+  LiveHost host;
+  refused(host, host.deploy(Order{.version = "2.0.0", .members = R"("servics":[],)"}), Code::invalid, "blog.site.json: $.servics");
+}
+
+TEST_CASE("an artifact with more than its one folder is refused") {
+  LiveHost host;
+  refused(host, host.deploy(Order{.version = "2.0.0", .beside = {{"etc/passwd", "x"}}}), Code::invalid, "must have one top folder 'blog', has: blog, etc");
+}
+
+TEST_CASE("a service without its folder in the artifact is refused") {
+  LiveHost host;
+  refused(host, host.deploy(Order{.version = "2.0.0", .files = {}}), Code::preflight, "service 'app': no folder 'app' in the artifact");
+}
+
+TEST_CASE("an artifact whose signature was refused can be signed anew") {
+  LiveHost host;
+  const Sent sent = host.laptop.pack({.version = "2.0.0", .signed_version = "2.0.1"});
+  host.upload(sent);
+  REQUIRE(host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)).code == Code::denied);
+  auto again = host.queue(store::JobKind::deploy, "blog", "2.0.0", sent);
+  CHECK(host.run(again).state == JobState::waiting_upload); // of a signature
+  const auto stored = must(os::real_disk().read(sent.file, 1 << 24));
+  const Digest digest = Digest::parse(sent.sha256).value();
+  crypto::Blake2b512 hash;
+  hash.update(bytes_of(stored));
+  host.write(host.paths.artifact_signature(digest),
+             host.laptop.key().sign(hash.finish(), cat("chillbox site=blog version=2.0.0 serial=9 sha256=", sent.sha256)));
+  CHECK(host.run(again).state == JobState::done);
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
+TEST_CASE("of refused artifacts the newest three stay, what an open job needs stays however old it is") {
+  LiveHost host;
+  const Sent waiting = host.laptop.pack({.slug = "shop"});
+  host.upload(waiting);
+  const auto open = host.queue(store::JobKind::deploy, "shop", "1.0.0", waiting);
+  for (int i = 0; i < 250; ++i)
+    must(host.store().add_job({.id = cat("ping", i), .kind = store::JobKind::ping, .site = site("host"), .state = JobState::done, .finished_ms = 1}));
+  for (int i = 0; i < 5; ++i)
+    REQUIRE(host.deploy(Order{.version = cat("2.0.", i), .signed_site = "other"}).state == JobState::failed);
+  std::set<std::string> digests;
+  for (const auto& name : must(host.disk.list(host.paths.artifacts())))
+    digests.insert(name.substr(0, 64));
+  CHECK(digests.size() == 1 + 1 + 3);
+  CHECK(digests.contains(host.live().sha256));
+  CHECK(host.run(open).state == JobState::done);
+}
+
+TEST_CASE("[fault-70] a host name of another site is refused, and its owner named") {
+  LiveHost host;
+  const auto job = host.deploy(Order{.slug = "shop", .domain = "blog.example"});
+  INFO(job.message);
+  CHECK(job.code == Code::preflight);
+  CHECK(job.message == "preflight: host name 'blog.example' belongs to site 'blog'");
+  CHECK(host.row("shop").live.empty());
+  CHECK(host.releases_on_disk("shop").empty());
+  CHECK(host.ask() == "1.0.0");
+}
+
+TEST_CASE("preflight tells everything at once: handlers, folders, secrets, host names") {
+  LiveHost host;
+  const auto job = host.deploy(Order{.slug = "shop",
+                                     .domain = "blog.example",
+                                     .services = R"([{"name":"app","lang":"x-cobol"},
+                                                     {"name":"api","lang":"python","secrets_config":"api.cfg"},
+                                                     {"name":"web","lang":"python","secrets_config":"web.cfg"}])"});
+  INFO(job.message);
+  CHECK(job.code == Code::preflight);
+  CHECK(job.message.ends_with("(and 5 more)"));
+  for (const char* part : {"no handler for lang 'x-cobol' on this host: there are python, static, x-port", "no folder 'api'", "no folder 'web'",
+                           "secret 'api/api.cfg' is not in the site's secret set", "secret 'web/web.cfg'", "host name 'blog.example' belongs to site 'blog'"}) {
+    INFO(part);
+    CHECK((job.message.find(part) != std::string::npos || host.told(job.id, part)));
+  }
+}
+
+TEST_CASE("[fault-88] a disk without room for two copies is refused with both numbers") {
+  LiveHost host;
+  host.config.reserve_percent = 5;
+  host.restart();
+  host.unlock();
+  host.disk.free_space = os::Space{.free_bytes = 40'000'000, .total_bytes = 1'000'000'000, .free_inodes = 1000, .total_inodes = 2000};
+  refused(host, host.deploy("2.0.0"), Code::preflight, "need 50.0 MB (twice the release and 5 % reserve), have 40.0 MB");
+}
+
+TEST_CASE("[fault-90] a disk without inodes is refused, and says inodes") {
+  LiveHost host;
+  host.disk.free_space = os::Space{.free_bytes = 40'000'000, .total_bytes = 50'000'000, .free_inodes = 2, .total_inodes = 2000};
+  refused(host, host.deploy("2.0.0"), Code::preflight, "no inodes on the disk");
+}

@@ -1,0 +1,175 @@
+// Jobs that wait for an upload or for the unlock, and what ends their waiting.
+#include "rollout/engine_host.hpp"
+
+#include <csignal>
+
+using namespace chillbox;
+using namespace chillbox::test;
+using store::JobState;
+
+TEST_CASE("a deploy without its upload waits for it, and goes on when it is there") {
+  EngineHost host;
+  host.unlock();
+  const Sent sent = host.laptop.pack({});
+  const auto job = host.submit(host.queue(store::JobKind::deploy, "blog", "1.0.0", sent));
+  REQUIRE(host.becomes(job, JobState::waiting_upload));
+  CHECK(host.told(job.id, "waits for the upload"));
+  host.upload(sent);
+  host.engine->uploaded(sent.sha256);
+  REQUIRE(host.becomes(job, JobState::done));
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("half an upload is none: without the signature the deploy still waits") {
+  EngineHost host;
+  host.unlock();
+  const Sent sent = host.laptop.pack({});
+  const auto job = host.submit(host.queue(store::JobKind::deploy, "blog", "1.0.0", sent));
+  REQUIRE(host.becomes(job, JobState::waiting_upload));
+  std::filesystem::copy_file(sent.file, host.paths.artifact(Digest::parse(sent.sha256).value()));
+  host.engine->uploaded(sent.sha256);
+  REQUIRE(host.idle());
+  CHECK(host.look(job.id).state == JobState::waiting_upload);
+}
+
+TEST_CASE("the upload of another artifact wakes nobody") {
+  EngineHost host;
+  host.unlock();
+  const Sent sent = host.laptop.pack({}), other = host.laptop.pack({.slug = "shop"});
+  const auto job = host.submit(host.queue(store::JobKind::deploy, "blog", "1.0.0", sent));
+  REQUIRE(host.becomes(job, JobState::waiting_upload));
+  host.upload(other);
+  host.engine->uploaded(other.sha256);
+  REQUIRE(host.idle());
+  CHECK(host.look(job.id).state == JobState::waiting_upload);
+}
+
+TEST_CASE("a deploy whose upload never comes ends as timed out, and the engine knows when to look") {
+  EngineHost host;
+  const auto job = host.submit(host.queue(store::JobKind::deploy, "blog", "1.0.0", host.laptop.pack({})));
+  REQUIRE(host.becomes(job, JobState::waiting_upload));
+  REQUIRE(host.idle());
+  REQUIRE(host.engine->next_deadline() == job.created_ms + 600'001);
+  host.clock.move(std::chrono::seconds{599});
+  host.engine->expire();
+  REQUIRE(host.idle());
+  CHECK(host.look(job.id).state == JobState::waiting_upload);
+  CHECK(host.engine->next_deadline() == job.created_ms + 600'001);
+  host.clock.move(std::chrono::seconds{2});
+  host.engine->expire();
+  REQUIRE(host.becomes(job, JobState::failed));
+  CHECK(host.look(job.id).code == Code::timed_out);
+  CHECK(exit_code(*host.look(job.id).code) == 124);
+  CHECK(host.look(job.id).message.find("no upload of " + job.sha256) != std::string::npos);
+  CHECK(host.engine->next_deadline() == std::nullopt);
+}
+
+TEST_CASE("[fault-47] a deploy to a sealed host waits for the unlock and goes on after it") {
+  EngineHost host;
+  const auto job = host.submit(host.queue_deploy({}));
+  REQUIRE(host.becomes(job, JobState::waiting_unlock));
+  CHECK(host.told(job.id, "unseal info the host is sealed: waits for `chillboxctl unlock`"));
+  CHECK(host.runner.commands().empty());
+  host.unlock();
+  host.engine->unlocked(os::Millis{5'000});
+  REQUIRE(host.becomes(job, JobState::done));
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("[fault-47] waiting survives a restart of the daemon") {
+  EngineHost host;
+  const auto job = host.submit(host.queue_deploy({}));
+  REQUIRE(host.becomes(job, JobState::waiting_unlock));
+  host.restart_daemon();
+  REQUIRE(host.idle());
+  CHECK(host.look(job.id).state == JobState::waiting_unlock);
+  host.unlock();
+  host.engine->unlocked(os::Millis{5'000});
+  CHECK(host.becomes(job, JobState::done));
+}
+
+TEST_CASE("a job that waited tells its steps once") {
+  EngineHost host;
+  const auto job = host.submit(host.queue_deploy({}));
+  REQUIRE(host.becomes(job, JobState::waiting_unlock));
+  host.unlock();
+  host.engine->unlocked(os::Millis{5'000});
+  REQUIRE(host.becomes(job, JobState::done));
+  const auto lines = host.events(job.id);
+  CHECK(std::ranges::count(lines, "obtain begin ") == 1);
+  CHECK(std::ranges::count(lines, "verify begin ") == 1);
+}
+
+TEST_CASE("[fault-87] a lock in the middle of a deploy lets it end whole") {
+  LiveHost host;
+  host.runner.app("2.0.0").building = [&](const os::Command&) { host.world().vault.lock(); };
+  CHECK(host.deploy("2.0.0").state == JobState::done);
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
+TEST_CASE("[fault-87] a vault that dies makes the next deploy wait, not fail") {
+  LiveHost host;
+  ::kill(host.world().vault.pid(), SIGKILL);
+  REQUIRE(eventually([&] { return !host.world().vault.unsealed(); }));
+  CHECK(host.deploy("2.0.0").state == JobState::waiting_unlock);
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("the unlock starts what waited for secrets and names the sites that are up") {
+  EngineHost host;
+  host.unlock();
+  const Order order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"};
+  REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
+  REQUIRE(host.deploy(order).state == JobState::done);
+  REQUIRE(host.deploy(Order{.slug = "open"}).state == JobState::done);
+  host.engine.reset();
+  host.reboot();
+  host.start_engine();
+  host.engine->recover();
+  REQUIRE(host.idle());
+  CHECK(host.ask() == "nobody");
+  CHECK(host.ask("open") == "1.0.0");
+  host.unlock();
+  auto up = host.engine->unlocked(os::Millis{10'000});
+  std::ranges::sort(up);
+  CHECK(join(up, " ") == "blog open");
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("what is asked for behind a removal, or for another site, goes on after the unlock") {
+  EngineHost host;
+  host.unlock();
+  REQUIRE(host.deploy("1.0.0").state == JobState::done);
+  host.world().vault.lock();
+  const auto waiting = host.submit(host.queue_deploy({.version = "2.0.0"}));
+  REQUIRE(host.becomes(waiting, JobState::waiting_unlock));
+  const auto other = host.submit(host.queue_deploy({.slug = "shop"}));
+  REQUIRE(host.becomes(other, JobState::waiting_unlock));
+  const auto removal = host.submit(host.queue(store::JobKind::remove));
+  const auto later = host.submit(host.queue_deploy({.version = "3.0.0"}));
+  REQUIRE(host.becomes(removal, JobState::done));
+  REQUIRE(host.becomes(later, JobState::waiting_unlock)); // asked for behind the removal
+  CHECK(host.look(waiting.id).state != JobState::waiting_unlock);
+  host.unlock();
+  host.engine->unlocked(os::Millis{5'000});
+  REQUIRE(host.becomes(later, JobState::done));
+  REQUIRE(host.becomes(other, JobState::done));
+  CHECK(host.runner.count("build app 2.0.0") == 0);
+}
+
+TEST_CASE("a removal cancels a deploy that waits, and says so to who follows it") {
+  EngineHost host;
+  host.unlock();
+  REQUIRE(host.deploy("1.0.0").state == JobState::done);
+  host.world().vault.lock();
+  const auto waiting = host.submit(host.queue_deploy({.version = "2.0.0"}));
+  REQUIRE(host.becomes(waiting, JobState::waiting_unlock));
+  const auto removal = host.submit(host.queue(store::JobKind::remove));
+  REQUIRE(host.becomes(removal, JobState::done));
+  CHECK(host.look(waiting.id).state == JobState::cancelled);
+  CHECK(host.told(waiting.id, "end the site was removed by " + removal.id));
+  host.unlock();
+  host.engine->unlocked(os::Millis{5'000});
+  REQUIRE(host.idle());
+  CHECK(must(host.store().site(site())) == std::nullopt);
+}
