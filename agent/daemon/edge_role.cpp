@@ -1,0 +1,33 @@
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "daemon/monitor.hpp"
+#include "edge/edge.hpp"
+#include "os/memory.hpp"
+#include "os/sandbox.hpp"
+
+namespace chillbox::daemon {
+
+int edge_role(const std::string& user, uint64_t artifact_max) {
+  constexpr uint64_t k_address_space = 1ULL << 30; // of which it uses a few MB: stacks and libraries are only reserved
+  os::Confinement c{.profile = os::Profile::edge, .memory_limit = k_address_space, .file_limit = artifact_max, .open_files = 1024};
+  if (user != "-") {
+    auto found = os::find_user(user);
+    if (!found) {
+      log::error(found.error().message);
+      return 1;
+    }
+    c.user = std::move(*found);
+    c.chroot_to = os::Paths::from_environment().run() + "/empty";
+  }
+  auto confined = os::hide_memory();
+  if (confined)
+    confined = os::confine(c);
+  if (!confined) {
+    log::error(cat("cannot give up what it must not have: ", confined.error().message));
+    return 1;
+  }
+  os::give_back_memory();
+  return edge::edge_main({.listener_fd = 4, .monitor_fd = 3, .artifact_max = artifact_max});
+}
+
+} // namespace chillbox::daemon

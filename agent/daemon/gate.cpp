@@ -1,0 +1,230 @@
+#include "daemon/gate.hpp"
+
+#include "base/encoding.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "crypto/hash.hpp"
+#include "daemon/capability.hpp"
+#include "daemon/views.hpp"
+#include "os/socket.hpp"
+
+#include <algorithm>
+
+namespace chillbox::daemon {
+
+using control::Json;
+using control::PacketVerb;
+
+namespace {
+
+constexpr size_t k_batch = 256;
+constexpr size_t k_max_body = 64 * 1024;
+
+struct Type {
+  std::string_view name;
+  store::JobKind kind;
+  bool new_sites; // a site that is not there yet may be meant
+};
+constexpr Type k_types[] = {{"site.deploy", store::JobKind::deploy, true},
+                            {"secrets.update", store::JobKind::secrets, true},
+                            {"site.rollback", store::JobKind::rollback, false},
+                            {"site.restart", store::JobKind::restart, false},
+                            {"host.ping", store::JobKind::ping, true}};
+
+bool allowed(const std::vector<std::string>& list, std::string_view name) {
+  return list.empty() || std::ranges::find(list, name) != list.end();
+}
+
+std::string error_body(const Error& error) {
+  return control::dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}}}});
+}
+
+// What the body of a signed webhook asks for. A site that the sender may not name looks like a wrong signature (faults 16).
+Result<store::Job> read_order(std::string_view body, const LoadedSender& sender, rollout::World& world, int64_t now_ms) {
+  const auto json = TRY_IN("body", control::parse_json(body, k_max_body));
+  const std::string name = TRY_IN("body", control::string_at(json, "type"));
+  const auto type = std::ranges::find(k_types, name, &Type::name);
+  if (type == std::end(k_types))
+    return fail(Code::invalid, cat("body: type '", printable(name, 60), "' is not one of site.deploy, site.rollback, site.restart, secrets.update, host.ping"));
+  if (!allowed(sender.types, name))
+    return fail(Code::denied, "type");
+  const Json data = json.contains("data") && json["data"].is_object() ? json["data"] : Json::object();
+  // A ping is of no site, but the row of a job names one.
+  const bool ping = type->kind == store::JobKind::ping;
+  const std::string site = ping ? "host" : TRY_IN("body: data", control::string_at(data, "site"));
+  store::Job job{.id = store::new_job_id(now_ms), .kind = type->kind, .site = TRY_IN("body: data.site", SiteName::parse(site))};
+  if (!ping && (!allowed(sender.sites, site) || (!type->new_sites && !TRY(world.store.site(job.site)))))
+    return fail(Code::denied, "site");
+  job.created_ms = now_ms;
+  job.actor = "webhook:" + sender.name;
+  job.version = control::string_or(data, "version", "");
+  if (!job.version.empty())
+    (void)TRY_IN("body: data.version", Version::parse(job.version));
+  if (job.kind == store::JobKind::deploy || job.kind == store::JobKind::secrets) {
+    job.sha256 = TRY_IN("body: data.sha256", Digest::parse(TRY_IN("body: data", control::string_at(data, "sha256")))).str();
+    job.size = TRY_IN("body: data", control::u64_at(data, "size"));
+    if (job.size > world.config.artifact_max)
+      return fail(Code::invalid, cat("body: data.size: ", job.size, " bytes, the limit is ", world.config.artifact_max, " (limits.artifact_max)"));
+  }
+  if (job.kind == store::JobKind::deploy && job.version.empty())
+    return fail(Code::invalid, "body: data.version: must be a string");
+  if (ping) {
+    job.state = store::JobState::done;
+    job.started_ms = job.finished_ms = now_ms;
+    job.message = "pong";
+  }
+  return job;
+}
+
+} // namespace
+
+Gate::Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret, std::vector<LoadedSender> senders)
+    : m_world(world), m_engine(engine), m_host_secret(std::move(host_secret)), m_senders(std::move(senders)) {}
+
+Gate::~Gate() {
+  std::unique_lock lock(m_mutex);
+  m_copied.wait(lock, [this] { return m_copying == 0; });
+}
+
+void Gate::set_senders(std::vector<LoadedSender> senders) { m_senders = std::move(senders); }
+
+void Gate::attach(Fd edge) {
+  const std::lock_guard lock(m_mutex);
+  m_edge = std::move(edge);
+  m_waiting.clear();
+  for (const auto& [id, ticket] : m_tickets)
+    (void)m_world.disk.remove(ticket.path);
+  m_tickets.clear();
+}
+
+bool Gate::serve() {
+  std::vector<Pending> hooks;
+  bool open = true;
+  for (size_t i = 0; i < k_batch; ++i) {
+    auto packet = os::receive_packet(m_edge.get(), control::k_max_packet, os::Millis{0});
+    if (!packet) {
+      if (packet.error().code != Code::timed_out)
+        log::warn(cat("edge: rejected a packet: ", packet.error().message));
+      if (packet.error().code == Code::too_large)
+        continue;
+      break;
+    }
+    if (!*packet) {
+      open = false;
+      break;
+    }
+    if (const auto view = control::parse_packet((*packet)->bytes))
+      take(*view, hooks);
+    else
+      log::warn(cat("edge: rejected a packet: ", view.error().message));
+  }
+  if (!hooks.empty())
+    commit(hooks);
+  return open;
+}
+
+void Gate::take(const control::PacketView& packet, std::vector<Pending>& hooks) {
+  switch (packet.verb) {
+  case PacketVerb::hook:
+    if (auto intake = check_hook(packet))
+      hooks.push_back({packet.sequence, std::move(*intake)});
+    else
+      refuse(packet.sequence, intake.error());
+    return;
+  case PacketVerb::upload_begin:
+    return begin_upload(packet);
+  case PacketVerb::upload_done:
+    return end_upload(packet);
+  case PacketVerb::job_get:
+    return show_job(packet);
+  case PacketVerb::job_events:
+    return show_events(packet);
+  case PacketVerb::health:
+    return answer(packet.sequence, 200, control::dump({{"status", "ok"}, {"sealed", !m_world.vault.unsealed()}}));
+  default:
+    log::warn(cat("edge: rejected a packet: verb ", static_cast<int>(packet.verb), " is not the edge's to say"));
+  }
+}
+
+Result<store::Intake> Gate::check_hook(const control::PacketView& packet) {
+  if (packet.fields.size() < 6)
+    return fail(Code::invalid, "packet: a hook has six fields");
+  const crypto::Delivery delivery{packet.fields[0], packet.fields[1], packet.fields[2], packet.fields[5]};
+  const std::string_view github = packet.fields[3];
+  const std::string_view github_delivery = packet.fields[4];
+  if (github.empty())
+    (void)TRY(crypto::check_delivery_shape(delivery));
+  const auto* sender = TRY(find_sender(m_senders, delivery, github, m_world.clock.wall()));
+  const int64_t now_ms = m_world.clock.wall_ms();
+  store::Intake intake{.sender = sender->name, .job = TRY(read_order(delivery.body, *sender, m_world, now_ms))};
+  intake.by_body = sender->github;
+  intake.body_hash = crypto::sha256_of(bytes_of(delivery.body)).str();
+  intake.id = std::string(sender->github ? github_delivery : delivery.id);
+  if (intake.id.empty())
+    intake.id = intake.body_hash; // GitHub's delivery header is not signed and may be left out
+  return intake;
+}
+
+void Gate::commit(std::vector<Pending>& hooks) {
+  std::vector<store::Intake> batch;
+  for (auto& hook : hooks)
+    batch.push_back(std::move(hook.intake));
+  const auto answers = m_world.store.accept(batch, m_world.config.queue_max, m_world.clock.wall_ms());
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    const uint64_t sequence = hooks[i].sequence;
+    if (!answers) {
+      if (i == 0)
+        log::error(cat("webhook not accepted: ", answers.error().message));
+      refuse(sequence, {Code::throttled, "the host cannot store the job now: try again"});
+      continue;
+    }
+    const auto& verdict = (*answers)[i];
+    switch (verdict.verdict) {
+    case store::IntakeVerdict::full:
+      refuse(sequence, {Code::throttled, cat("the queue is full (", m_world.config.queue_max, " jobs): try again later")});
+      break;
+    case store::IntakeVerdict::conflict:
+      refuse(sequence, {Code::conflict, "this webhook-id was used with another body"});
+      break;
+    case store::IntakeVerdict::accepted:
+      answer(sequence, 202, job_answer(batch[i].job));
+      if (batch[i].job.kind != store::JobKind::ping)
+        m_engine.submit(verdict.job);
+      for (const auto& id : verdict.superseded)
+        m_world.changed(id);
+      break;
+    case store::IntakeVerdict::repeated:
+      if (const auto job = m_world.store.job(verdict.job); job && *job)
+        answer(sequence, 200, job_answer(**job));
+      else
+        refuse(sequence, {Code::conflict, "the job of this webhook-id is gone"});
+      break;
+    }
+  }
+}
+
+std::string Gate::job_answer(const store::Job& job) {
+  const std::string cap = "?cap=" + capability(m_host_secret, job.id);
+  Json links{{"status", cat("/v1/jobs/", job.id, cap)}, {"events", cat("/v1/jobs/", job.id, "/events", cap)}};
+  if (!job.sha256.empty()) {
+    links["artifact"] = cat("/v1/artifacts/", job.sha256, cap);
+    links["signature"] = cat("/v1/artifacts/", job.sha256, ".minisig", cap);
+  }
+  return control::dump({{"job", job.id}, {"links", std::move(links)}});
+}
+
+void Gate::answer(uint64_t sequence, int status, std::string_view body, std::string_view ticket, int fd) {
+  const auto packet = control::make_packet(PacketVerb::answer, sequence, {std::to_string(status), body, ticket});
+  const std::lock_guard lock(m_mutex);
+  if (auto sent = os::send_packet(m_edge.get(), packet, fd); !sent)
+    log::warn(cat("edge: answer not sent: ", sent.error().message));
+}
+
+void Gate::refuse(uint64_t sequence, const Error& error) {
+  // To whoever is not known, one text for all reasons (faults 1, 16).
+  if (error.code == Code::denied)
+    return answer(sequence, 401, error_body({Code::denied, "not authorized"}));
+  answer(sequence, http_status(error.code), error_body(error));
+}
+
+} // namespace chillbox::daemon

@@ -1,0 +1,80 @@
+// The monitor's side of the edge: what strangers may ask, and nothing else. Signatures are checked over the raw bytes before any JSON is
+// parsed; webhooks that came together are accepted in one transaction (group commit), and answered only after it is on disk.
+#pragma once
+
+#include "base/fd.hpp"
+#include "control/packet.hpp"
+#include "daemon/bell.hpp"
+#include "daemon/senders.hpp"
+#include "rollout/engine.hpp"
+#include "rollout/world.hpp"
+#include "store/store.hpp"
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace chillbox::daemon {
+
+class Gate {
+public:
+  Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret, std::vector<LoadedSender> senders);
+  ~Gate(); // waits for copies that are under way
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+  void set_senders(std::vector<LoadedSender> senders);
+  void attach(Fd edge); // a new edge; what the old one had open is forgotten
+  int fd() const { return m_edge.get(); }
+  // Takes all packets that are there. False: the edge is gone.
+  bool serve();
+  // Long polls whose job has something new, or whose time is over, are answered. The time until the next is over; negative: none waits.
+  os::Millis answer_waiting();
+
+private:
+  struct Pending { // a webhook between its signature and its transaction
+    uint64_t sequence;
+    store::Intake intake;
+  };
+  struct Waiting { // a long poll
+    uint64_t sequence;
+    std::string job;
+    uint64_t after;
+    os::Millis until;
+  };
+  struct Ticket { // an upload in flight
+    std::string job;
+    std::string digest;
+    bool signature;
+    std::string path;
+    uint64_t size;
+    Fd file;
+  };
+  Result<store::Intake> check_hook(const control::PacketView& packet);
+  void take(const control::PacketView& packet, std::vector<Pending>& hooks);
+  void commit(std::vector<Pending>& hooks);
+  void begin_upload(const control::PacketView& packet);
+  void end_upload(const control::PacketView& packet);
+  void keep_upload(uint64_t sequence, Ticket ticket);
+  void show_job(const control::PacketView& packet);
+  void show_events(const control::PacketView& packet);
+  bool answer_events(const Waiting& waiting, bool at_last);
+  std::string job_answer(const store::Job& job);
+  void answer(uint64_t sequence, int status, std::string_view body, std::string_view ticket = "", int fd = -1);
+  void refuse(uint64_t sequence, const Error& error);
+
+  rollout::World& m_world;
+  rollout::Engine& m_engine;
+  std::string m_host_secret;
+  std::vector<LoadedSender> m_senders;
+  Fd m_edge;
+  std::mutex m_mutex; // of m_edge against the threads that copy uploads, and of their count
+  std::condition_variable m_copied;
+  size_t m_copying = 0;
+  std::vector<Waiting> m_waiting;
+  std::map<std::string, Ticket> m_tickets;
+};
+
+} // namespace chillbox::daemon

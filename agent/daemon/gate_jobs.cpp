@@ -1,0 +1,155 @@
+// The gate's other half: uploads and what a capability lets its holder see.
+#include "daemon/gate.hpp"
+
+#include "artifact/inbox.hpp"
+#include "base/encoding.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "daemon/capability.hpp"
+#include "daemon/views.hpp"
+#include "os/socket.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <thread>
+
+namespace chillbox::daemon {
+
+using control::Json;
+
+namespace {
+
+constexpr uint64_t k_max_signature = 4096;
+constexpr size_t k_max_tickets = 32;
+constexpr size_t k_max_waiting = 64;
+constexpr os::Millis k_long_poll{15'000};
+
+bool ended(const store::Job& job) { return job.finished_ms != 0; }
+
+} // namespace
+
+// The monitor makes the file and lends the edge its descriptor: the edge itself can open nothing.
+void Gate::begin_upload(const control::PacketView& packet) {
+  if (packet.fields.size() != 4)
+    return refuse(packet.sequence, {Code::invalid, "packet: upload_begin has four fields"});
+  const auto id = job_of_capability(m_host_secret, packet.fields[2]);
+  const auto digest = Digest::parse(packet.fields[0]);
+  const auto size = parse_u64(packet.fields[3]);
+  const auto job = id ? m_world.store.job(*id) : Result<std::optional<store::Job>>(std::nullopt);
+  if (!digest || !job || !*job || (*job)->sha256 != digest->str())
+    return refuse(packet.sequence, {Code::denied, "capability"});
+  const bool signature = packet.fields[1] == "minisig";
+  const uint64_t limit = signature ? k_max_signature : std::min((*job)->size, m_world.config.artifact_max);
+  if (!size || *size > limit)
+    return refuse(packet.sequence, {Code::too_large, cat("more than the ", limit, " bytes that were announced or are allowed")});
+  if (ended(**job))
+    return refuse(packet.sequence, {Code::conflict, cat("the job has ended: ", (*job)->message)});
+  const std::string final_path = signature ? m_world.paths.artifact_signature(*digest) : m_world.paths.artifact(*digest);
+  if (!signature && m_world.disk.exists(final_path))
+    return answer(packet.sequence, 200, R"({"stored":true})");
+  if (m_tickets.size() >= k_max_tickets)
+    return refuse(packet.sequence, {Code::throttled, cat("more than ", k_max_tickets, " uploads at once: try again later")});
+  Ticket ticket{.job = *id, .digest = digest->str(), .signature = signature, .size = *size};
+  const std::string name = random_token(8);
+  ticket.path = m_world.paths.inbox() + "/" + name;
+  ticket.file = Fd(::open(ticket.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!ticket.file) {
+    log::error(fail_errno(cat("create ", ticket.path), errno).error().message);
+    return refuse(packet.sequence, {Code::throttled, "the host cannot take uploads now: try again later"});
+  }
+  answer(packet.sequence, 200, "{}", name, ticket.file.get());
+  m_tickets.emplace(name, std::move(ticket));
+}
+
+void Gate::end_upload(const control::PacketView& packet) {
+  const auto it = packet.fields.size() == 2 ? m_tickets.find(std::string(packet.fields[0])) : m_tickets.end();
+  if (it == m_tickets.end())
+    return refuse(packet.sequence, {Code::invalid, "packet: no such upload"});
+  Ticket ticket = std::move(it->second);
+  m_tickets.erase(it);
+  if (packet.fields[1] != "ok") {
+    (void)m_world.disk.remove(ticket.path);
+    return refuse(packet.sequence, {Code::invalid, printable(packet.fields[1])});
+  }
+  {
+    const std::lock_guard lock(m_mutex);
+    ++m_copying;
+  }
+  std::thread([this, sequence = packet.sequence, t = std::move(ticket)]() mutable { keep_upload(sequence, std::move(t)); }).detach();
+}
+
+// On a thread of its own, because digesting a large artifact takes seconds. The edge may still hold a descriptor of the inbox file: from
+// here on only the private copy counts.
+void Gate::keep_upload(uint64_t sequence, Ticket ticket) {
+  const auto digest = Digest::parse(ticket.digest);
+  Result<void> kept{};
+  if (ticket.signature) {
+    auto text = m_world.disk.read(ticket.path, k_max_signature);
+    kept = text ? m_world.disk.write(m_world.paths.artifact_signature(*digest), *text, 0600) : Result<void>(std::unexpected(text.error()));
+  } else if (auto stored = artifact::store_copy(ticket.file.get(), m_world.paths.artifact(*digest), *digest, ticket.size); !stored) {
+    kept = std::unexpected(stored.error());
+  }
+  (void)m_world.disk.remove(ticket.path);
+  if (!kept) {
+    log::warn(cat("upload for job ", ticket.job, ": ", kept.error().message));
+    if (kept.error().code == Code::denied) // the bytes are not what was announced: the sender may know
+      answer(sequence, 422, control::dump({{"error", {{"code", "corrupt"}, {"message", kept.error().message}}}}));
+    else
+      refuse(sequence, kept.error());
+  } else {
+    m_engine.uploaded(ticket.digest);
+    answer(sequence, 201, R"({"stored":true})");
+  }
+  const std::lock_guard lock(m_mutex);
+  --m_copying;
+  m_copied.notify_all();
+}
+
+void Gate::show_job(const control::PacketView& packet) {
+  const auto id = packet.fields.size() == 2 ? job_of_capability(m_host_secret, packet.fields[1]) : std::nullopt;
+  const auto job = id && *id == packet.fields[0] ? m_world.store.job(*id) : Result<std::optional<store::Job>>(std::nullopt);
+  if (!job || !*job)
+    return refuse(packet.sequence, {Code::denied, "capability"});
+  answer(packet.sequence, 200, control::dump({{"job", view(**job)}}));
+}
+
+void Gate::show_events(const control::PacketView& packet) {
+  const auto id = packet.fields.size() == 4 ? job_of_capability(m_host_secret, packet.fields[1]) : std::nullopt;
+  const auto after = packet.fields.size() == 4 ? parse_u64(packet.fields[2]) : std::nullopt;
+  if (!id || *id != packet.fields[0] || !after)
+    return refuse(packet.sequence, {Code::denied, "capability"});
+  const bool wait = packet.fields[3] == "wait" && m_waiting.size() < k_max_waiting;
+  const Waiting waiting{packet.sequence, *id, *after, m_world.clock.mono() + k_long_poll};
+  if (!answer_events(waiting, !wait))
+    m_waiting.push_back(waiting);
+}
+
+bool Gate::answer_events(const Waiting& waiting, bool at_last) {
+  constexpr size_t k_at_once = 25; // of at most 2,000 bytes each, twice that in JSON: below the packet's limit
+  const auto job = m_world.store.job(waiting.job);
+  const auto events = m_world.store.events(waiting.job, waiting.after, k_at_once);
+  if (!job || !*job || !events) {
+    refuse(waiting.sequence, {Code::not_found, "no such job"});
+    return true;
+  }
+  const bool is_over = ended(**job) && events->size() < k_at_once;
+  if (events->empty() && !is_over && !at_last)
+    return false;
+  Json list = Json::array();
+  for (const auto& event : *events)
+    list.push_back(view(event));
+  answer(waiting.sequence, 200, control::dump({{"events", std::move(list)}, {"ended", is_over}}));
+  return true;
+}
+
+os::Millis Gate::answer_waiting() {
+  const os::Millis now = m_world.clock.mono();
+  std::erase_if(m_waiting, [&](const Waiting& waiting) { return answer_events(waiting, now >= waiting.until); });
+  os::Millis next{-1};
+  for (const auto& waiting : m_waiting)
+    next = next.count() < 0 ? waiting.until - now : std::min(next, waiting.until - now);
+  return next;
+}
+
+} // namespace chillbox::daemon

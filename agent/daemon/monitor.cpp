@@ -1,0 +1,232 @@
+#include "daemon/monitor.hpp"
+
+#include "artifact/verify.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "daemon/bell.hpp"
+#include "daemon/gate.hpp"
+#include "daemon/operator.hpp"
+#include "daemon/ground.hpp"
+#include "os/memory.hpp"
+#include "os/process.hpp"
+#include "os/sandbox.hpp"
+#include "os/socket.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+namespace chillbox::daemon {
+namespace {
+
+constexpr int k_ex_config = 78;
+constexpr os::Millis k_restart_pause{1'000}; // of an edge that keeps dying
+
+class Monitor {
+public:
+  Monitor(os::Paths paths, config::HostConfig config, store::Store store)
+      : m_store(std::move(store)), m_vault(ground_user("chillbox-vault")),
+        m_nginx(os::real_disk(), os::real_runner(), os::real_clock(), paths, config),
+        m_slots(os::real_disk(), os::real_runner(), os::real_clock(), paths),
+        m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config), m_store, m_vault, m_nginx, m_slots,
+                ground_stager(), [this](const std::string&) { m_bell.ring(); }},
+        m_engine(m_world), m_operator(m_world, m_engine, m_bell, [this] { return reload(); }) {}
+
+  Result<void> start();
+  void loop();
+
+private:
+  Result<void> start_edge();
+  Result<void> serve_host(); // NGINX passes /v1/ to the edge
+  Result<void> reload();
+  void edge_ended();
+  void vault_ended();
+  int timeout(os::Millis poll_wait);
+  bool signalled(); // false: stop
+
+  store::Store m_store;
+  secrets::Vault m_vault;
+  nginx::Nginx m_nginx;
+  openrc::Slots m_slots;
+  Bell m_bell;
+  rollout::World m_world;
+  rollout::Engine m_engine;
+  Operator m_operator;
+  std::unique_ptr<Gate> m_gate;
+  std::mutex m_reload_mutex;
+  std::optional<std::vector<LoadedSender>> m_new_senders; // read by the control thread, taken by the loop
+  Fd m_signals, m_control, m_hook;
+  os::Child m_edge;
+  os::Millis m_edge_started{0};
+  bool m_was_unsealed = false;
+};
+
+Result<void> Monitor::start() {
+  const auto& paths = m_world.paths;
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP})
+    sigaddset(&set, number);
+  m_signals = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  const auto group = os::find_group("chillbox-admin");
+  m_control = TRY(os::listen_unix(paths.control_socket(), 0660, {::geteuid(), group.value_or(::getegid())}, 64));
+  m_hook = TRY(listen_for_edge(m_world.config, paths, m_nginx));
+  m_gate = std::make_unique<Gate>(m_world, m_engine, TRY(m_store.host_secret()), TRY(load_senders(paths.webhooks())));
+  TRY(start_edge());
+  if (auto host = serve_host(); !host) {
+    log::warn(cat("nginx: ", host.error().message));
+    m_operator.warn(cat("nginx: ", host.error().message));
+  }
+  m_engine.recover();
+  return {};
+}
+
+Result<void> Monitor::serve_host() {
+  if (m_world.paths.testing() && m_world.config.nginx_dir.empty())
+    return {}; // a test that names no directory of its own must not find this machine's
+  return TRY(m_nginx.install_host()) ? m_nginx.reload() : Result<void>{};
+}
+
+Result<void> Monitor::start_edge() {
+  auto [ours, theirs] = TRY(os::packet_pair());
+  os::RoleCommand command{.argv = {"chillboxd: edge", "--edge", ground_user("chillbox"), std::to_string(m_world.config.artifact_max)}};
+  command.fds = {{theirs.get(), 3}, {m_hook.get(), 4}};
+  m_edge = TRY(os::Child::start(command));
+  m_edge_started = m_world.clock.mono();
+  m_gate->attach(std::move(ours));
+  return {};
+}
+
+void Monitor::edge_ended() {
+  const auto code = m_edge.wait(os::Millis{1'000});
+  log::error(cat("the edge ended with code ", code.value_or(-1), ": it is started again"));
+  if (m_world.clock.mono() - m_edge_started < k_restart_pause)
+    m_world.clock.sleep(k_restart_pause);
+  if (auto started = start_edge(); !started)
+    log::error(cat("the edge does not start: ", started.error().message));
+}
+
+void Monitor::vault_ended() {
+  if (m_vault.unsealed() || m_operator.locked())
+    return;
+  log::error("the vault ended by itself: the host is sealed, `chillboxctl unlock` opens it again");
+  m_operator.warn("the vault ended by itself: the host is sealed");
+}
+
+Result<void> Monitor::reload() {
+  (void)TRY(check_configuration(m_world.paths));
+  auto senders = TRY(load_senders(m_world.paths.webhooks()));
+  {
+    const std::lock_guard lock(m_reload_mutex);
+    m_new_senders = std::move(senders);
+  }
+  m_bell.ring();
+  return {};
+}
+
+bool Monitor::signalled() {
+  signalfd_siginfo info{};
+  while (::read(m_signals.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo != SIGHUP)
+      return false;
+    if (auto reloaded = reload(); !reloaded)
+      log::error(cat("reload: the old settings stay: ", reloaded.error().message));
+  }
+  return true;
+}
+
+int Monitor::timeout(os::Millis poll_wait) {
+  int64_t wait = poll_wait.count();
+  if (const auto deadline = m_engine.next_deadline()) {
+    const int64_t left = std::max<int64_t>(0, *deadline - m_world.clock.wall_ms());
+    wait = wait < 0 ? left : std::min(wait, left);
+  }
+  return static_cast<int>(std::min<int64_t>(wait, 3'600'000));
+}
+
+void Monitor::loop() {
+  log::info(cat("chillboxd ", CHILLBOX_VERSION, " is ready, the host is sealed"));
+  os::Millis poll_wait{-1};
+  for (;;) {
+    const int vault = m_vault.pidfd();
+    std::array<pollfd, 6> fds{pollfd{m_signals.get(), POLLIN, 0}, pollfd{m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
+                              pollfd{m_edge.pidfd(), POLLIN, 0},  pollfd{m_bell.fd(), POLLIN, 0},     pollfd{vault, POLLIN, 0}};
+    const int ready = ::poll(fds.data(), fds.size(), timeout(poll_wait));
+    if (ready == 0)
+      m_engine.expire();
+    if (fds[0].revents != 0 && !signalled())
+      return;
+    if (fds[4].revents != 0) {
+      m_bell.silence();
+      const std::lock_guard lock(m_reload_mutex);
+      if (m_new_senders)
+        m_gate->set_senders(std::move(*std::exchange(m_new_senders, std::nullopt)));
+    }
+    if (fds[1].revents != 0)
+      if (auto connection = os::accept(m_control.get()))
+        m_operator.take(std::move(*connection));
+    const bool edge_open = fds[2].revents == 0 || m_gate->serve();
+    if (!edge_open || fds[3].revents != 0)
+      edge_ended();
+    if (fds[5].revents != 0)
+      vault_ended();
+    poll_wait = m_gate->answer_waiting();
+  }
+}
+
+log::Level level_of(std::string_view name) {
+  return name == "debug" ? log::Level::debug : name == "warn" ? log::Level::warn : name == "error" ? log::Level::error : log::Level::info;
+}
+
+int complain(std::string_view what, const Error& error, int code) {
+  log::error(cat(what, ": ", error.message));
+  return code;
+}
+
+} // namespace
+
+Result<config::HostConfig> check_configuration(const os::Paths& paths) {
+  constexpr size_t k_max_config = 256 * 1024;
+  auto& disk = os::real_disk();
+  const auto text = disk.exists(paths.config_file()) ? TRY(disk.read(paths.config_file(), k_max_config)) : std::string();
+  auto config = TRY(config::parse_host_config(text, paths.config_file()));
+  (void)TRY(load_senders(paths.webhooks()));
+  (void)TRY(artifact::load_trusted(paths.trusted()));
+  if (config.edge_test_port != 0 && !paths.testing())
+    return fail(Code::invalid, cat(paths.config_file(), ": edge.test_port: for tests under CHILLBOX_ROOT only"));
+  return config;
+}
+
+int monitor_main(const os::Paths& paths) {
+  auto config = check_configuration(paths);
+  if (!config)
+    return complain("configuration", config.error(), k_ex_config);
+  log::init("monitor", level_of(config->log_level));
+  if (auto hidden = os::hide_memory(); !hidden)
+    return complain("start", hidden.error(), 1);
+  // Blocked in every thread: only the signal descriptor sees them. SIGXFSZ and SIGPIPE are errors of a call, not the end (faults 100).
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGXFSZ, SIGPIPE})
+    sigaddset(&set, number);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  if (auto ground = prepare_ground(paths, *config); !ground)
+    return complain("start", ground.error(), 1);
+  auto store = open_store(paths);
+  if (!store)
+    return complain("start", store.error(), 1);
+  Monitor monitor(paths, std::move(*config), std::move(*store));
+  if (auto started = monitor.start(); !started)
+    return complain("start", started.error(), 1);
+  os::give_back_memory();
+  monitor.loop();
+  log::info("asked to stop: services go on");
+  return 0;
+}
+
+} // namespace chillbox::daemon

@@ -1,0 +1,113 @@
+#include "daemon/operator.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "os/memory.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace chillbox::daemon {
+
+using control::Json;
+
+namespace {
+
+constexpr size_t k_max_connections = 32;
+constexpr std::chrono::milliseconds k_first_frame{10'000};
+
+} // namespace
+
+constexpr Operator::Verb Operator::k_verbs[] = {
+    {"ping", &Operator::ping, false},
+    {"status", &Operator::status, false},
+    {"sites", &Operator::sites, false},
+    {"releases", &Operator::releases, false},
+    {"jobs", &Operator::jobs, false},
+    {"job", &Operator::job, false},
+    {"logs", &Operator::logs, false},
+    {"audit", &Operator::audit, false},
+    {"audit_verify", &Operator::audit_verify, false},
+    {"rollback", &Operator::rollback, false}, // jobs write their own entry when they end
+    {"restart", &Operator::restart, false},
+    {"start", &Operator::start, false},
+    {"stop", &Operator::stop_site, false},
+    {"remove", &Operator::remove, false},
+    {"retry", &Operator::retry, true},
+    {"unlock", &Operator::unlock, true},
+    {"lock", &Operator::lock, true},
+    {"reload", &Operator::reload, true},
+};
+
+Operator::Operator(rollout::World& world, rollout::Engine& engine, Bell& bell, std::function<Result<void>()> reload)
+    : m_world(world), m_engine(engine), m_bell(bell), m_reload(std::move(reload)), m_started(world.clock.mono()) {}
+
+Operator::~Operator() {
+  stop();
+  std::unique_lock lock(m_mutex);
+  m_ended.wait(lock, [this] { return m_open == 0; });
+}
+
+void Operator::stop() {
+  m_stopping = true;
+  m_bell.ring();
+}
+
+void Operator::warn(std::string text) {
+  const std::lock_guard lock(m_mutex);
+  m_warnings.push_back(std::move(text));
+}
+
+void Operator::take(Fd connection) {
+  {
+    const std::lock_guard lock(m_mutex);
+    if (m_open >= k_max_connections) {
+      (void)control::write_frame(connection.get(),
+                                 control::error_text({Code::busy, cat("more than ", k_max_connections, " control connections: try again")}));
+      return;
+    }
+    ++m_open;
+  }
+  std::thread([this, fd = std::move(connection)] {
+    converse(fd.get());
+    if (m_engine.running() == 0)
+      os::give_back_memory();
+    const std::lock_guard lock(m_mutex);
+    --m_open;
+    m_ended.notify_all();
+  }).detach();
+}
+
+void Operator::converse(int fd) {
+  const auto text = control::read_frame(fd, k_first_frame);
+  if (!text)
+    return;
+  std::string verb = "?";
+  const auto result = dispatch(fd, *text, verb);
+  (void)control::write_frame(fd, result ? control::result_text(verb, *result) : control::error_text(result.error()));
+}
+
+Result<Json> Operator::dispatch(int fd, const std::string& text, std::string& verb) {
+  const auto peer = TRY(os::peer_of(fd));
+  if (!m_world.paths.testing() && !os::peer_in_group(peer, "chillbox-admin")) {
+    log::warn(cat("control: refused ", peer.name(), ": not root and not in group chillbox-admin"));
+    return fail(Code::denied, cat(peer.name(), " may not control chillbox: root or a member of group chillbox-admin may"));
+  }
+  const auto request = TRY_IN("request", control::parse_json(text, control::k_max_control_frame));
+  if (control::u64_or(request, "v", 0) != control::k_control_version)
+    return fail(Code::invalid, cat("request: protocol version ", control::u64_or(request, "v", 0), ", this daemon speaks ",
+                                   control::k_control_version, ": use the chillboxctl of the same release"));
+  verb = TRY_IN("request", control::string_at(request, "verb"));
+  const auto row = std::ranges::find(k_verbs, verb, &Verb::name);
+  if (row == std::end(k_verbs))
+    return fail(Code::invalid, cat("request: no verb '", printable(verb, 60), "'"));
+  Call call{.fd = fd, .actor = cat("uid:", peer.uid, " ", peer.name())};
+  call.args = request.contains("args") && request["args"].is_object() ? request["args"] : Json::object();
+  auto result = (this->*row->run)(call);
+  if (row->audited)
+    (void)m_world.store.audit({0, m_world.clock.wall_ms(), call.actor, verb, control::string_or(call.args, "site", ""),
+                               result ? "" : result.error().message, std::string(result ? "ok" : code_name(result.error().code))});
+  return result;
+}
+
+} // namespace chillbox::daemon

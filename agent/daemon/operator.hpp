@@ -1,0 +1,86 @@
+// The control socket: one connection, one verb, on a thread of its own (bounded). The caller is known by SO_PEERCRED, must be root or in
+// group chillbox-admin, and stands in the audit trail. A closed table of verbs.
+#pragma once
+
+#include "base/fd.hpp"
+#include "control/control.hpp"
+#include "daemon/bell.hpp"
+#include "os/socket.hpp"
+#include "rollout/engine.hpp"
+#include "rollout/world.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+
+namespace chillbox::daemon {
+
+class Operator {
+public:
+  Operator(rollout::World& world, rollout::Engine& engine, Bell& bell, std::function<Result<void>()> reload);
+  ~Operator(); // waits until every connection has ended
+  Operator(const Operator&) = delete;
+  Operator& operator=(const Operator&) = delete;
+  void take(Fd connection); // returns at once
+  void warn(std::string text); // shown by status, until the next start
+  void stop(); // followers end
+  bool locked() { return m_locked.exchange(false); } // an operator sealed the host since this was last asked
+
+private:
+  struct Call {
+    int fd;
+    std::string actor;
+    control::Json args;
+  };
+  struct Verb {
+    std::string_view name;
+    Result<control::Json> (Operator::*run)(const Call&);
+    bool audited;
+  };
+  static const Verb k_verbs[];
+
+  void converse(int fd);
+  Result<control::Json> dispatch(int fd, const std::string& text, std::string& verb);
+
+  Result<control::Json> ping(const Call&);
+  Result<control::Json> status(const Call&);
+  Result<control::Json> sites(const Call&);
+  Result<control::Json> releases(const Call&);
+  Result<control::Json> jobs(const Call&);
+  Result<control::Json> job(const Call&);
+  Result<control::Json> logs(const Call&);
+  Result<control::Json> audit(const Call&);
+  Result<control::Json> audit_verify(const Call&);
+  Result<control::Json> rollback(const Call&);
+  Result<control::Json> restart(const Call&);
+  Result<control::Json> start(const Call&);
+  Result<control::Json> stop_site(const Call&);
+  Result<control::Json> remove(const Call&);
+  Result<control::Json> retry(const Call&);
+  Result<control::Json> unlock(const Call&);
+  Result<control::Json> lock(const Call&);
+  Result<control::Json> reload(const Call&);
+
+  Result<control::Json> site_view(const store::SiteRow& row);
+  Result<control::Json> run_job(const Call& call, store::JobKind kind, const control::Json& options);
+  Result<control::Json> follow(const Call& call, const std::string& id, bool to_the_end, bool as_error);
+
+  rollout::World& m_world;
+  rollout::Engine& m_engine;
+  Bell& m_bell;
+  std::function<Result<void>()> m_reload;
+  os::Millis m_started;
+  std::mutex m_mutex;
+  std::condition_variable m_ended;
+  size_t m_open = 0;
+  std::mutex m_unlocking;
+  std::vector<std::string> m_warnings;
+  std::atomic<bool> m_stopping{false};
+  std::atomic<bool> m_locked{false};
+};
+
+} // namespace chillbox::daemon

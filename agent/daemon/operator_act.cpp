@@ -1,0 +1,118 @@
+// Verbs that act.
+#include "base/encoding.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "daemon/operator.hpp"
+#include "daemon/views.hpp"
+#include "rollout/steps.hpp"
+
+namespace chillbox::daemon {
+
+using control::Json;
+
+namespace {
+
+constexpr size_t k_max_identity = 64 * 1024;
+constexpr std::chrono::milliseconds k_passphrase_wait{120'000};
+constexpr os::Millis k_bring_up_wait{120'000};
+
+} // namespace
+
+Result<Json> Operator::run_job(const Call& call, store::JobKind kind, const Json& options) {
+  store::Job job{.id = store::new_job_id(m_world.clock.wall_ms()), .kind = kind, .site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))))};
+  if (!TRY(m_world.store.site(job.site)))
+    return fail(Code::not_found, cat("no site '", job.site.str(), "' on this host"));
+  job.version = control::string_or(call.args, "version", "");
+  job.service = control::string_or(call.args, "service", "");
+  job.actor = call.actor;
+  job.options = control::dump(options);
+  job.created_ms = m_world.clock.wall_ms();
+  TRY(m_world.store.add_job(job));
+  m_engine.submit(job.id);
+  if (control::bool_or(call.args, "wait", true))
+    return follow(call, job.id, true, true);
+  return Json{{"job", view(*TRY(m_world.store.job(job.id)))}};
+}
+
+Result<Json> Operator::rollback(const Call& call) { return run_job(call, store::JobKind::rollback, Json::object()); }
+Result<Json> Operator::restart(const Call& call) { return run_job(call, store::JobKind::restart, Json::object()); }
+Result<Json> Operator::start(const Call& call) { return run_job(call, store::JobKind::start, Json::object()); }
+Result<Json> Operator::stop_site(const Call& call) { return run_job(call, store::JobKind::stop, Json::object()); }
+
+Result<Json> Operator::remove(const Call& call) {
+  return run_job(call, store::JobKind::remove, {{"purge", control::bool_or(call.args, "purge", false)}});
+}
+
+// The same order once more, with what the operator allows. Only from here can a downgrade or a jump of the serial be allowed (faults 38, 39).
+Result<Json> Operator::retry(const Call& call) {
+  const std::string id = TRY(control::string_at(call.args, "job"));
+  const auto old = TRY(m_world.store.job(id));
+  if (!old)
+    return fail(Code::not_found, cat("no job '", printable(id, 40), "'"));
+  if (old->finished_ms == 0)
+    return fail(Code::busy, cat("job ", id, " has not ended: it is ", store::name(old->state)));
+  store::Job job{.id = store::new_job_id(m_world.clock.wall_ms()), .kind = old->kind, .site = old->site};
+  job.version = old->version;
+  job.sha256 = old->sha256;
+  job.size = old->size;
+  job.service = old->service;
+  job.actor = call.actor;
+  job.options = control::dump({{"retry", true},
+                               {"allow_downgrade", control::bool_or(call.args, "allow_downgrade", false)},
+                               {"allow_jump", control::bool_or(call.args, "allow_jump", false)}});
+  job.created_ms = m_world.clock.wall_ms();
+  TRY(m_world.store.add_job(job));
+  m_engine.submit(job.id);
+  if (control::bool_or(call.args, "wait", true))
+    return follow(call, job.id, true, true);
+  return Json{{"job", view(*TRY(m_world.store.job(job.id)))}};
+}
+
+// One try at a time; after each wrong one the next has to wait, also over a restart (faults 75).
+Result<Json> Operator::unlock(const Call& call) {
+  const auto passphrase = TRY_IN("passphrase", control::read_secret_frame(call.fd, k_passphrase_wait));
+  const std::unique_lock one(m_unlocking, std::try_to_lock);
+  if (!one)
+    return fail(Code::busy, "somebody else is unlocking right now");
+  auto attempts = TRY(m_world.store.attempts());
+  const int64_t now = m_world.clock.wall_ms();
+  // A clock that was set back must not lock the operator out for longer than the longest wait.
+  const int64_t wait = secrets::unlock_delay_seconds(attempts.failures) * 1000;
+  const int64_t left = std::min(wait, attempts.last_ms + wait - now);
+  if (attempts.failures > 0 && left > 0)
+    return fail(Code::throttled, cat(attempts.failures, " wrong passphrases so far: wait ", (left + 999) / 1000, " s, then try again"));
+  const auto identity = m_world.disk.read(m_world.paths.identity(), k_max_identity);
+  if (!identity)
+    return fail(identity.error().code, cat(identity.error().message, ": `chillboxctl init` makes it"));
+  auto recipient = m_world.vault.unlock(*identity, passphrase, m_world.config.scrypt_cap);
+  if (!recipient && recipient.error().code == Code::denied) {
+    ++attempts.failures;
+    TRY(m_world.store.set_attempts({attempts.failures, m_world.clock.wall_ms()}));
+    log::warn(cat("unlock: wrong passphrase from ", call.actor, ", the ", attempts.failures, ". in a row"));
+    return fail(Code::denied, cat("wrong passphrase (", attempts.failures, " in a row): the next try is possible in ",
+                                  secrets::unlock_delay_seconds(attempts.failures), " s"));
+  }
+  if (!recipient)
+    return std::unexpected(recipient.error());
+  TRY(m_world.store.set_attempts({0, 0}));
+  log::info(cat("unsealed by ", call.actor));
+  Json started = Json::array();
+  for (const auto& site : m_engine.unlocked(k_bring_up_wait))
+    started.push_back(site);
+  return Json{{"recipient", *recipient}, {"sites", std::move(started)}};
+}
+
+Result<Json> Operator::lock(const Call& call) {
+  const bool was = m_world.vault.unsealed();
+  m_locked = was;
+  m_world.vault.lock();
+  log::info(cat("sealed by ", call.actor));
+  return Json{{"was_unsealed", was}};
+}
+
+Result<Json> Operator::reload(const Call&) {
+  TRY(m_reload());
+  return Json::object();
+}
+
+} // namespace chillbox::daemon

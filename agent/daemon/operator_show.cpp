@@ -1,0 +1,217 @@
+// Verbs that show.
+#include "artifact/stager.hpp"
+#include "base/text.hpp"
+#include "daemon/operator.hpp"
+#include "daemon/views.hpp"
+#include "rollout/steps.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace chillbox::daemon {
+
+using control::Json;
+
+namespace {
+
+constexpr size_t k_most_rows = 1000;
+
+std::string_view slot_text(openrc::SlotState state) {
+  switch (state) {
+  case openrc::SlotState::starting:
+    return "starting";
+  case openrc::SlotState::started:
+    return "started";
+  case openrc::SlotState::crashed:
+    return "crashed";
+  case openrc::SlotState::stopped:
+    break;
+  }
+  return "stopped";
+}
+
+size_t limit_of(const Json& args, size_t fallback) {
+  return std::clamp<size_t>(control::u64_or(args, "limit", fallback), 1, k_most_rows);
+}
+
+// A follower says nothing behind its request. Without this look one that went away would hold its place for as long as nothing happens.
+bool has_gone(int fd) {
+  char byte = 0;
+  return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+Result<SiteName> site_of(const Json& args) { return SiteName::parse(TRY(control::string_at(args, "site"))); }
+
+} // namespace
+
+Result<Json> Operator::ping(const Call&) {
+  return Json{{"version", CHILLBOX_VERSION}, {"sealed", !m_world.vault.unsealed()}, {"pid", ::getpid()}};
+}
+
+Result<Json> Operator::site_view(const store::SiteRow& row) {
+  Json json{{"site", row.site.str()}, {"state", "none"},  {"version", ""},        {"release", row.live},
+            {"live_ms", 0},           {"waiting", ""},    {"previous_good", row.previous_good}, {"services", Json::array()}};
+  if (row.live.empty())
+    return json;
+  json["state"] = row.stopped ? "stopped" : "live";
+  const auto release = TRY(m_world.store.release(row.site, row.live));
+  if (!release)
+    return json;
+  json["version"] = release->version;
+  json["live_ms"] = release->live_ms;
+  rollout::Signals signals;
+  rollout::Rollout r(m_world, store::Job{.site = row.site}, signals);
+  r.release = *release;
+  if (auto loaded = rollout::load_release(r); !loaded) {
+    json["state"] = "degraded";
+    json["waiting"] = loaded.error().message;
+    return json;
+  }
+  const auto missing = row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(m_world, r.site);
+  for (const auto& p : r.services) {
+    std::string state = "files";
+    if (p.kind.listens != rollout::Kind::Listens::no || p.service.worker) {
+      state = slot_text(m_world.slots.state(rollout::slot_name(r.site, p, release->slot, 0)).value_or(openrc::SlotState::stopped));
+      if (state != "started" && missing.empty() && !row.stopped)
+        json["state"] = "degraded";
+    }
+    json["services"].push_back({{"name", p.service.name.str()}, {"lang", p.service.lang}, {"slot", release->slot}, {"state", state}});
+  }
+  if (!missing.empty()) {
+    json["state"] = "sealed";
+    json["waiting"] = cat("waits for ", join(missing, ", "), ": `chillboxctl unlock`");
+  }
+  return json;
+}
+
+Result<Json> Operator::sites(const Call&) {
+  Json list = Json::array();
+  for (const auto& row : TRY(m_world.store.sites()))
+    list.push_back(TRY(site_view(row)));
+  return Json{{"sites", std::move(list)}};
+}
+
+Result<Json> Operator::status(const Call& call) {
+  Json result = TRY(sites(call));
+  size_t waiting = 0;
+  for (const auto& job : TRY(m_world.store.unfinished()))
+    waiting += job.state == store::JobState::waiting_unlock ? 1 : 0;
+  Json warnings = Json::array();
+  {
+    const std::lock_guard lock(m_mutex);
+    for (const auto& text : m_warnings)
+      warnings.push_back(text);
+  }
+  result["host"] = {{"version", CHILLBOX_VERSION},
+                    {"sealed", !m_world.vault.unsealed()},
+                    {"recipient", std::string(trim(m_world.disk.read(m_world.paths.recipient(), 256).value_or("")))},
+                    {"server_name", m_world.config.server_name},
+                    {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(m_world.clock.mono() - m_started).count()},
+                    {"running", m_engine.running()},
+                    {"waiting_unlock", waiting},
+                    {"warnings", std::move(warnings)}};
+  return result;
+}
+
+Result<Json> Operator::releases(const Call& call) {
+  const auto site = TRY(site_of(call.args));
+  const auto row = TRY(m_world.store.site(site));
+  const auto releases = TRY(m_world.store.releases(site));
+  if (!row && releases.empty())
+    return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
+  Json list = Json::array();
+  for (const auto& release : releases)
+    list.push_back(view(release, row ? row->live : ""));
+  return Json{{"site", site.str()}, {"live", row ? row->live : ""}, {"releases", std::move(list)}};
+}
+
+Result<Json> Operator::jobs(const Call& call) {
+  Json list = Json::array();
+  for (const auto& job : TRY(m_world.store.jobs(control::string_or(call.args, "site", ""), limit_of(call.args, 20))))
+    list.push_back(view(job));
+  return Json{{"jobs", std::move(list)}};
+}
+
+Result<Json> Operator::job(const Call& call) {
+  return follow(call, TRY(control::string_at(call.args, "job")), control::bool_or(call.args, "follow", false), false);
+}
+
+// Sends the job's events, and waits for more of them until it has ended when asked to.
+Result<Json> Operator::follow(const Call& call, const std::string& id, bool to_the_end, bool as_error) {
+  constexpr os::Millis k_look_again{2'000};
+  uint64_t after = control::u64_or(call.args, "after", 0);
+  for (;;) {
+    const uint64_t seen = m_bell.count();
+    const auto job = TRY(m_world.store.job(id));
+    if (!job)
+      return fail(Code::not_found, cat("no job '", printable(id, 40), "'"));
+    const auto events = TRY(m_world.store.events(id, after));
+    for (const auto& event : events) {
+      TRY(control::write_frame(call.fd, control::event_text(view(event))));
+      after = event.number;
+    }
+    if (!events.empty())
+      continue;
+    if (job->finished_ms != 0 && as_error && job->code)
+      return fail(*job->code, job->message);
+    if (job->finished_ms != 0 || !to_the_end)
+      return Json{{"job", view(*job)}};
+    if (m_stopping)
+      return fail(Code::unreachable, cat("the daemon stops; job ", id, " goes on when it is back"));
+    if (has_gone(call.fd))
+      return fail(Code::unreachable, "nobody listens any more");
+    m_bell.wait(seen, k_look_again);
+  }
+}
+
+Result<Json> Operator::logs(const Call& call) {
+  constexpr size_t k_tail = 256 * 1024;
+  constexpr os::Millis k_pause{300};
+  const auto site = TRY(site_of(call.args));
+  const std::string only = control::string_or(call.args, "service", "");
+  const size_t lines = std::clamp<size_t>(control::u64_or(call.args, "lines", 20), 0, 10'000);
+  const std::string dir = m_world.paths.logs_of(site);
+  std::vector<std::pair<std::string, uint64_t>> files; // service, offset that was shown
+  for (const auto& file : TRY(m_world.disk.list(dir)))
+    if (file.ends_with(".log") && (only.empty() || file == only + ".log"))
+      files.emplace_back(file.substr(0, file.size() - 4), 0);
+  if (files.empty())
+    return fail(Code::not_found, cat("no log of '", site.str(), only.empty() ? "" : "/", printable(only, 40), "'"));
+  for (bool first = true;; first = false) {
+    for (auto& [service, offset] : files) {
+      const std::string path = cat(dir, "/", service, ".log");
+      const uint64_t size = m_world.disk.size(path);
+      if (size < offset)
+        offset = 0; // rotated
+      const auto text = TRY(m_world.disk.tail(path, offset, k_tail));
+      const auto end = text.rfind('\n');
+      if (end == std::string::npos)
+        continue;
+      auto rows = split(std::string_view(text).substr(0, end), '\n');
+      if (first && rows.size() > lines)
+        rows.erase(rows.begin(), rows.end() - static_cast<std::ptrdiff_t>(lines));
+      for (auto row : rows)
+        TRY(control::write_frame(call.fd, control::event_text({{"service", service}, {"line", printable(row, 4000)}})));
+      offset = (text.size() < k_tail ? offset : size - text.size()) + end + 1;
+    }
+    if (!control::bool_or(call.args, "follow", false) || m_stopping || has_gone(call.fd))
+      return Json::object();
+    m_world.clock.sleep(k_pause);
+  }
+}
+
+Result<Json> Operator::audit(const Call& call) {
+  Json list = Json::array();
+  for (const auto& entry : TRY(m_world.store.audit_entries(limit_of(call.args, 20))))
+    list.push_back(view(entry));
+  return Json{{"entries", std::move(list)}};
+}
+
+Result<Json> Operator::audit_verify(const Call&) {
+  TRY(m_world.store.verify_audit());
+  return Json{{"entries", TRY(m_world.store.audit_entries(SIZE_MAX / 2)).size()}};
+}
+
+} // namespace chillbox::daemon

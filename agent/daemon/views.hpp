@@ -1,0 +1,16 @@
+// Rows of the store as the JSON that chillboxctl and the edge show.
+#pragma once
+
+#include "control/json.hpp"
+#include "store/types.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace chillbox::daemon {
+
+control::Json view(const store::Job& job);
+control::Json view(const store::JobEvent& event);
+control::Json view(const store::Release& release, const std::string& live);
+control::Json view(const store::AuditEntry& entry);
+
+} // namespace chillbox::daemon

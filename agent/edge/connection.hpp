@@ -1,0 +1,62 @@
+// One request on one connection: reads with a deadline, hands out no byte beyond the request's own, gathers the answer and sends it at
+// once. It uses the worker's buffers and closes nothing.
+#pragma once
+
+#include "base/error.hpp"
+#include "edge/head.hpp"
+#include "os/clock.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace chillbox::edge {
+
+// Of a connection. What is in `in` already was read before, and is the beginning of the request.
+struct Buffers {
+  std::string in;
+  std::string out;
+  void reset(); // for the next request; what only a large one needs is given back
+};
+
+class Connection {
+public:
+  Connection(int fd, Buffers& buffers, os::Millis deadline);
+
+  void set_deadline(os::Millis at) { m_deadline = at; }
+  // The head's bytes. not_found: the client closed or went silent before it was whole. A refusal for what can be no head.
+  struct ReadHead {
+    std::string_view bytes;
+    std::optional<Refusal> refusal;
+  };
+  Result<ReadHead> read_head();
+  // Takes what is there, without waiting. False: the client is gone.
+  bool read_on();
+  void expect_body(uint64_t length) { m_body_left = length; }
+  // Up to `size` bytes of the body; 0: it is all read. Errors: timed_out, unreachable.
+  Result<size_t> read_body(char* data, size_t size);
+  uint64_t body_left() const { return m_body_left; }
+  // The body, when all of it was read; it is taken then.
+  std::optional<std::string_view> whole_body();
+
+  void write(std::string_view bytes) { m_buffers.out += bytes; }
+  Result<void> flush();
+  // As much as goes without waiting. False: there is more.
+  Result<bool> flush_on();
+  // The client has sent more than this request, or closed its side: no further request is taken here.
+  bool more_is_there() const;
+  // After an answer that came before the body was read: takes a little of it, so that closing does not destroy the answer on its way.
+  void linger();
+
+private:
+  Result<size_t> receive(char* data, size_t size); // 0: the client closed
+  Result<void> wait(short events, os::Millis deadline) const;
+
+  int m_fd;
+  Buffers& m_buffers;
+  os::Millis m_deadline; // monotonic
+  size_t m_taken = 0;    // of m_buffers.in
+  uint64_t m_body_left = 0;
+};
+
+} // namespace chillbox::edge

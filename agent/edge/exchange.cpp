@@ -1,0 +1,44 @@
+#include "edge/exchange.hpp"
+
+namespace chillbox::edge {
+namespace {
+
+// A webhook that nobody signed is told from a wrongly signed one by nothing (faults 1).
+std::optional<Refusal> check_signed(const Head& head) {
+  const bool standard = !head.value("webhook-id").empty() && !head.value("webhook-timestamp").empty() && !head.value("webhook-signature").empty();
+  if (standard || !head.value("x-hub-signature-256").empty())
+    return std::nullopt;
+  return Refusal{.status = 401, .code = "denied", .message = "not authorized"};
+}
+
+std::optional<Refusal> check(Exchange& x, std::string_view bytes, uint64_t artifact_max) {
+  if (auto refusal = parse_head(bytes, x.head))
+    return refusal;
+  if (auto refusal = find_route(x.head, x.route))
+    return refusal;
+  const Action action = x.route.action;
+  if (auto refusal = check_body_headers(x.head, takes_body(action), body_limit(action, artifact_max)))
+    return refusal;
+  if (action == Action::hook)
+    return check_signed(x.head);
+  if (action != Action::health && x.route.capability.empty())
+    return Refusal{.status = 401, .code = "denied", .message = "not authorized"};
+  return std::nullopt;
+}
+
+} // namespace
+
+bool read_request(Exchange& x, uint64_t artifact_max) {
+  auto read = x.connection.read_head();
+  if (!read) {
+    if (read.error().code != Code::timed_out)
+      return false;
+    x.refusal = Refusal{.status = 408, .code = "timed_out", .message = "the request took too long"};
+    return true;
+  }
+  x.refusal = read->refusal ? std::move(read->refusal) : check(x, read->bytes, artifact_max);
+  x.connection.expect_body(x.head.content_length.value_or(0));
+  return true;
+}
+
+} // namespace chillbox::edge

@@ -1,0 +1,214 @@
+#include "edge/pool.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "os/socket.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace chillbox::edge {
+namespace {
+
+constexpr size_t k_stack = 256 * 1024;
+constexpr int k_tick_ms = 2'000; // how late an idle connection may be closed; only while there is any
+
+os::Millis now() { return os::real_clock().mono(); }
+
+} // namespace
+
+Result<void> start_thread(void (*work)(void*), void* argument) {
+  struct Start {
+    void (*work)(void*);
+    void* argument;
+  };
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, k_stack);
+  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  auto start = std::make_unique<Start>(work, argument);
+  pthread_t thread;
+  const int err = ::pthread_create(
+      &thread, &attributes,
+      [](void* p) -> void* {
+        const std::unique_ptr<Start> s(static_cast<Start*>(p));
+        s->work(s->argument);
+        return nullptr;
+      },
+      start.get());
+  ::pthread_attr_destroy(&attributes);
+  if (err != 0)
+    return fail_errno("start a thread", err);
+  (void)start.release(); // the thread's
+  return {};
+}
+
+Result<void> Pool::watch(int fd, int operation, uint32_t events) const {
+  epoll_event event{.events = events, .data = {.fd = fd}};
+  if (::epoll_ctl(m_epoll.get(), operation, fd, &event) != 0)
+    return fail_errno("epoll_ctl", errno);
+  return {};
+}
+
+Result<void> Pool::run() {
+  m_epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!m_epoll)
+    return fail_errno("epoll_create1", errno);
+  for (const int listener : {m_options.listener_fd, m_options.second_listener_fd}) {
+    if (listener < 0)
+      continue;
+    // A client that is gone again before accept must not hold up the others.
+    if (::fcntl(listener, F_SETFL, ::fcntl(listener, F_GETFL) | O_NONBLOCK) < 0)
+      return fail_errno("listener", errno);
+    TRY(watch(listener, EPOLL_CTL_ADD, EPOLLIN));
+  }
+  std::array<epoll_event, 64> events;
+  for (;;) {
+    const int n = ::epoll_wait(m_epoll.get(), events.data(), static_cast<int>(events.size()), timeout());
+    if (n < 0 && errno != EINTR)
+      return fail_errno("epoll_wait", errno);
+    for (int i = 0; i < n; ++i) {
+      const int fd = events[static_cast<size_t>(i)].data.fd;
+      if (fd == m_options.listener_fd || fd == m_options.second_listener_fd)
+        accept_from(fd);
+      else
+        begin(fd);
+    }
+    if (n == 0)
+      close_idle();
+  }
+}
+
+// Only while there is a connection does it wake up by itself.
+int Pool::timeout() {
+  const auto next = m_monitor.expire();
+  const std::scoped_lock lock(m_mutex);
+  if (m_seats.empty())
+    return -1;
+  return static_cast<int>(std::min<int64_t>(k_tick_ms, next ? next->count() + 1 : k_tick_ms));
+}
+
+void Pool::accept_from(int listener) {
+  auto accepted = os::accept(listener);
+  if (!accepted) {
+    if (accepted.error().code == Code::throttled)
+      os::real_clock().sleep(os::Millis{100}); // it is still in the queue
+    return;
+  }
+  const int fd = accepted->get();
+  const std::scoped_lock lock(m_mutex);
+  m_seats.insert_or_assign(fd, Seat{.fd = std::move(*accepted), .idle_until = now() + m_options.idle});
+  if (!watch(fd, EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
+    m_seats.erase(fd);
+  if (m_seats.size() >= m_options.connections)
+    open_door(false);
+}
+
+// Closed while all seats are taken: who comes then waits in the listener's backlog, and the kernel refuses who does not fit in there.
+void Pool::open_door(bool open) {
+  if (m_door_open == open)
+    return;
+  m_door_open = open;
+  for (const int listener : {m_options.listener_fd, m_options.second_listener_fd})
+    if (listener >= 0)
+      (void)watch(listener, EPOLL_CTL_MOD, open ? uint32_t{EPOLLIN} : 0U);
+}
+
+void Pool::begin(int fd) {
+  Seat* seat = nullptr;
+  {
+    const std::scoped_lock lock(m_mutex);
+    const auto found = m_seats.find(fd);
+    if (found == m_seats.end() || found->second.busy)
+      return;
+    seat = &found->second; // nobody takes it away while it is busy
+    seat->busy = true;
+  }
+  std::optional<Server::Next> next;
+  try {
+    next = m_server.begin(fd, seat->buffers, seat->served, [this, fd](std::shared_ptr<Asked> asked) { answered(fd, std::move(asked)); });
+  } catch (const std::exception& e) { // no memory, mostly: this connection ends, the others go on
+    log::error(cat("a request ended: ", printable(e.what())));
+    next = Server::Next::close;
+  }
+  if (!next)
+    hand_over({fd, nullptr});
+  else if (*next != Server::Next::asked)
+    give_back(fd, *next);
+}
+
+void Pool::answered(int fd, std::shared_ptr<Asked> asked) {
+  if (const auto next = m_server.send(*asked))
+    give_back(fd, *next);
+  else
+    hand_over({fd, std::move(asked)});
+}
+
+void Pool::hand_over(Task task) {
+  const std::scoped_lock lock(m_mutex);
+  m_queue.push_back(std::move(task));
+  if (m_waiting < m_queue.size() && m_workers < m_options.workers) {
+    if (auto started = start_thread([](void* self) { static_cast<Pool*>(self)->work(); }, this))
+      ++m_workers;
+    else
+      log::error(started.error().message);
+  }
+  m_ready.notify_one();
+}
+
+void Pool::close_idle() {
+  const std::scoped_lock lock(m_mutex);
+  std::erase_if(m_seats, [at = now()](const auto& entry) { return !entry.second.busy && entry.second.idle_until <= at; });
+  if (m_seats.size() < m_options.connections)
+    open_door(true);
+}
+
+void Pool::work() {
+  for (;;) {
+    std::unique_lock lock(m_mutex);
+    ++m_waiting;
+    m_ready.wait(lock, [this] { return !m_queue.empty(); });
+    --m_waiting;
+    const Task task = std::move(m_queue.front());
+    m_queue.pop_front();
+    lock.unlock();
+    auto next = Server::Next::close;
+    try {
+      next = run_task(task);
+    } catch (const std::exception& e) {
+      log::error(cat("a request ended: ", printable(e.what())));
+    }
+    if (next != Server::Next::asked)
+      give_back(task.fd, next);
+  }
+}
+
+Server::Next Pool::run_task(const Task& task) {
+  if (task.asked)
+    return m_server.finish(*task.asked);
+  std::unique_lock lock(m_mutex);
+  Seat& seat = m_seats.at(task.fd);
+  lock.unlock();
+  return m_server.serve(task.fd, seat.buffers, seat.served, [this, fd = task.fd](std::shared_ptr<Asked> asked) { answered(fd, std::move(asked)); });
+}
+
+void Pool::give_back(int fd, Server::Next next) {
+  const std::scoped_lock lock(m_mutex);
+  Seat& seat = m_seats.at(fd);
+  seat.buffers.reset();
+  seat.busy = false;
+  ++seat.served;
+  seat.idle_until = now() + m_options.idle;
+  if (next == Server::Next::another && watch(fd, EPOLL_CTL_MOD, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
+    return;
+  m_seats.erase(fd);
+  if (m_seats.size() < m_options.connections)
+    open_door(true);
+}
+
+} // namespace chillbox::edge

@@ -1,0 +1,31 @@
+// Which request is meant: a closed table of paths and their one method each. Found from the bytes as they came, nothing is decoded: what
+// needs decoding is no path of ours.
+#pragma once
+
+#include "edge/head.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace chillbox::edge {
+
+inline constexpr uint64_t k_max_hook = 64 * 1024;
+inline constexpr uint64_t k_max_minisig = 8 * 1024;
+
+enum class Action { hook, upload_artifact, upload_minisig, job, job_events, health };
+
+struct Route {
+  Action action{};
+  std::string_view id;         // job or digest
+  std::string_view capability; // "Authorization: Bearer" or ?cap=; "" : none, or none that could be ours
+  uint64_t after = 0;          // events: the last that the reader has; Last-Event-ID or ?after=
+};
+
+// 404 for an unknown path, 405 with `allow` for another method, 400 for a capability given twice.
+std::optional<Refusal> find_route(const Head& head, Route& route);
+bool takes_body(Action action);
+uint64_t body_limit(Action action, uint64_t artifact_max);
+
+} // namespace chillbox::edge

@@ -1,0 +1,87 @@
+// A host whose operator is called as chillboxctl calls it: frames over a stream socket.
+#pragma once
+
+#include "control/control.hpp"
+#include "daemon/bell.hpp"
+#include "daemon/operator.hpp"
+#include "rollout/engine_host.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <sys/socket.h>
+
+namespace chillbox::test {
+
+using control::Json;
+
+// What came back for one call.
+struct Called {
+  Result<std::string> result = std::string();
+  std::vector<Json> events;
+  std::string code() const { return result ? "ok" : std::string(code_name(result.error().code)); }
+  std::string message() const { return result ? "" : result.error().message; }
+  Json json() const { return must(control::parse_json(result.value_or("null"), control::k_max_control_frame)); }
+};
+
+struct OperatorHost : EngineHost {
+  OperatorHost() {
+    changed = [this](const std::string&) { bell.ring(); };
+    open();
+  }
+  ~OperatorHost() {
+    if (engine)
+      engine->stop();
+    op.reset();
+  }
+  void open() {
+    op = std::make_unique<daemon::Operator>(world(), *engine, bell, [this]() -> Result<void> {
+      ++reloads;
+      return {};
+    });
+  }
+  void restart_all(bool machine = false) {
+    engine.reset();
+    op.reset();
+    machine ? reboot() : restart();
+    start_engine();
+    open();
+    engine->recover();
+    REQUIRE(idle());
+  }
+
+  Fd connect() {
+    int pair[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    op->take(Fd(pair[0]));
+    return Fd(pair[1]);
+  }
+  Called call(std::string_view verb, const Json& args = Json::object(), std::string_view secret = "") {
+    const Fd fd = connect();
+    Called called;
+    const SecretBytes bytes(bytes_of(secret));
+    called.result = control::call(fd.get(), verb, args, secret.empty() ? nullptr : &bytes, [&](const Json& event) { called.events.push_back(event); },
+                                  os::Millis{20'000});
+    return called;
+  }
+  // One raw first frame, one answer.
+  Json raw(std::string_view frame) {
+    const Fd fd = connect();
+    must(control::write_frame(fd.get(), frame));
+    return must(control::parse_json(must(control::read_frame(fd.get(), os::Millis{10'000})), control::k_max_control_frame));
+  }
+  Called try_unlock(std::string_view passphrase = k_passphrase) { return call("unlock", Json::object(), passphrase); }
+
+  daemon::Bell bell;
+  int reloads = 0;
+  std::unique_ptr<daemon::Operator> op;
+};
+
+struct ServingHost : OperatorHost { // 1.0.0 and 2.0.0 were good, 2.0.0 is live
+  ServingHost() {
+    unlock();
+    REQUIRE(deploy("1.0.0").state == store::JobState::done);
+    REQUIRE(deploy("2.0.0").state == store::JobState::done);
+  }
+};
+
+} // namespace chillbox::test

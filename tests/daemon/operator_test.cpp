@@ -1,0 +1,252 @@
+// The control socket: frames, and the verbs that show and act.
+#include "daemon/operator_host.hpp"
+
+using namespace chillbox;
+using namespace chillbox::test;
+using store::JobState;
+
+TEST_CASE("another protocol version is refused, and both are named") {
+  OperatorHost host;
+  const auto answer = host.raw(R"({"v":2,"verb":"ping","args":{}})");
+  CHECK(answer["error"]["code"] == "invalid");
+  const std::string message = answer["error"]["message"];
+  CHECK(message.find("protocol version 2") != std::string::npos);
+  CHECK(message.find("speaks 1") != std::string::npos);
+}
+
+TEST_CASE("an unknown verb, no verb and no JSON are refused") {
+  OperatorHost host;
+  CHECK(host.call("destroy").message().find("no verb 'destroy'") != std::string::npos);
+  for (const char* frame : {R"({"v":1})", "not json", "", "[]", R"({"v":"1","verb":"ping"})", R"({"v":1,"verb":["ping"]})", R"({"v":1,"verb":"ping","v":1})"}) {
+    INFO(frame);
+    CHECK(host.raw(frame)["error"]["code"] == "invalid");
+  }
+  CHECK(host.call("ping").code() == "ok");
+}
+
+TEST_CASE("a frame over the maximum ends its connection, and the others go on") {
+  OperatorHost host;
+  const Fd fd = host.connect();
+  const uint8_t huge[] = {0, 0, 0, 0x7f};
+  must(os::write_all(fd.get(), huge));
+  CHECK_FALSE(control::read_frame(fd.get(), os::Millis{10'000}));
+  CHECK(host.call("ping").code() == "ok");
+}
+
+TEST_CASE("ping says which daemon this is, and each result its schema") {
+  OperatorHost host;
+  const auto json = host.call("ping").json();
+  CHECK(json["schema"] == "chillbox.ping.v1");
+  CHECK(json["version"] == CHILLBOX_VERSION);
+  CHECK(json["sealed"] == true);
+  CHECK(json["pid"] == ::getpid());
+}
+
+TEST_CASE("status shows the host and its sites") {
+  ServingHost host;
+  host.op->warn("the vault ended by itself");
+  const auto json = host.call("status").json();
+  CHECK(json["host"]["sealed"] == false);
+  CHECK(json["host"]["recipient"] == host.identity.recipient());
+  CHECK(json["host"]["warnings"] == Json({"the vault ended by itself"}));
+  REQUIRE(json["sites"].size() == 1);
+  const auto& one = json["sites"][0];
+  CHECK(one["site"] == "blog");
+  CHECK(one["state"] == "live");
+  CHECK(one["version"] == "2.0.0");
+  CHECK(one["previous_good"] == "1.0.0-1");
+  CHECK(one["services"] == Json::array({{{"name", "app"}, {"lang", "python"}, {"slot", "b"}, {"state", "started"}}}));
+}
+
+TEST_CASE("[fault-109] status shows a service that OpenRC gave up as crashed, and the site degraded") {
+  ServingHost host;
+  std::filesystem::remove(host.paths.root + "/run/supervise-chillbox.blog.app.b.pid");
+  const auto one = host.call("status").json()["sites"][0];
+  CHECK(one["state"] == "degraded");
+  CHECK(one["services"][0]["state"] == "crashed");
+}
+
+TEST_CASE("status says sealed, what waits for what, and how many jobs wait") {
+  OperatorHost host;
+  host.unlock();
+  REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
+  REQUIRE(host.deploy(Order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"}).state == JobState::done);
+  host.restart_all(true);
+  host.submit(host.queue_deploy({.version = "2.0.0"}));
+  REQUIRE(host.idle());
+  const auto json = host.call("status").json();
+  CHECK(json["host"]["sealed"] == true);
+  CHECK(json["host"]["waiting_unlock"] == 1);
+  CHECK(json["sites"][0]["state"] == "sealed");
+  CHECK(json["sites"][0]["waiting"] == "waits for app/app.cfg: `chillboxctl unlock`");
+}
+
+TEST_CASE("releases of a site, newest first, with the live one marked; of an unknown site not found") {
+  ServingHost host;
+  const auto json = host.call("releases", {{"site", "blog"}}).json();
+  CHECK(json["live"] == "2.0.0-2");
+  REQUIRE(json["releases"].size() == 2);
+  CHECK(json["releases"][0]["id"] == "2.0.0-2");
+  CHECK(json["releases"][0]["live"] == true);
+  CHECK(json["releases"][1]["live"] == false);
+  CHECK(host.call("releases", {{"site", "nosite"}}).code() == "not_found");
+  CHECK(host.call("releases", {{"site", "../etc"}}).code() == "invalid");
+  CHECK(host.call("releases").code() == "invalid");
+}
+
+TEST_CASE("jobs and one job with its events") {
+  ServingHost host;
+  const auto json = host.call("jobs", {{"site", "blog"}, {"limit", 1}}).json();
+  REQUIRE(json["jobs"].size() == 1);
+  const std::string id = json["jobs"][0]["id"];
+  const auto one = host.call("job", {{"job", id}});
+  CHECK(one.json()["job"]["version"] == "2.0.0");
+  REQUIRE_FALSE(one.events.empty());
+  CHECK(one.events.front()["step"] == "obtain");
+  CHECK(one.events.back()["kind"] == "end");
+  CHECK(host.call("job", {{"job", id}, {"after", one.events.size() - 1}}).events.size() == 1);
+  CHECK(host.call("job", {{"job", "nojob"}}).code() == "not_found");
+}
+
+TEST_CASE("a rollback is followed to its end, its events come on the way") {
+  ServingHost host;
+  const auto called = host.call("rollback", {{"site", "blog"}});
+  REQUIRE(called.code() == "ok");
+  CHECK(called.json()["job"]["state"] == "done");
+  CHECK(called.json()["job"]["actor"].get<std::string>().starts_with(cat("uid:", ::geteuid(), " ")));
+  CHECK(called.events.front()["step"] == "target");
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("a rollback to an unknown version ends with not_found and the list") {
+  ServingHost host;
+  const auto called = host.call("rollback", {{"site", "blog"}, {"version", "9.9.9"}});
+  CHECK(called.code() == "not_found");
+  CHECK(called.message().find("there are 1.0.0 (1.0.0-1)") != std::string::npos);
+  CHECK(host.call("rollback", {{"site", "nosite"}}).code() == "not_found");
+}
+
+TEST_CASE("an order that is not waited for answers with its job at once") {
+  ServingHost host;
+  const auto called = host.call("restart", {{"site", "blog"}, {"wait", false}});
+  REQUIRE(called.code() == "ok");
+  CHECK(called.events.empty());
+  CHECK(host.becomes(host.look(called.json()["job"]["id"]), JobState::done));
+}
+
+TEST_CASE("stop, start and remove do what they say") {
+  ServingHost host;
+  CHECK(host.call("stop", {{"site", "blog"}}).code() == "ok");
+  CHECK(host.call("status").json()["sites"][0]["state"] == "stopped");
+  CHECK(host.ask() == "nobody");
+  CHECK(host.call("start", {{"site", "blog"}}).code() == "ok");
+  CHECK(host.ask() == "2.0.0");
+  CHECK(host.call("remove", {{"site", "blog"}}).json()["job"]["message"].get<std::string>().starts_with("removed; its data stays"));
+  CHECK(host.call("sites").json()["sites"].empty());
+  CHECK(host.call("remove", {{"site", "blog"}}).code() == "not_found");
+}
+
+TEST_CASE("[fault-38] only the operator's retry lets an older artifact in") {
+  ServingHost host;
+  const auto refused = host.deploy(Order{.version = "1.5.0", .serial = 1});
+  REQUIRE(refused.code == Code::denied);
+  CHECK(host.call("retry", {{"job", refused.id}}).code() == "denied");
+  const auto allowed = host.call("retry", {{"job", refused.id}, {"allow_downgrade", true}});
+  INFO(allowed.message());
+  CHECK(allowed.code() == "ok");
+  CHECK(disagreement(host, "1.5.0") == "");
+}
+
+TEST_CASE("[fault-39] a held jump goes on by the operator's word") {
+  ServingHost host;
+  const auto held = host.deploy(Order{.version = "3.0.0", .serial = 5'000'000});
+  REQUIRE(held.code == Code::busy);
+  CHECK(host.call("retry", {{"job", held.id}, {"allow_jump", true}}).code() == "ok");
+  CHECK(disagreement(host, "3.0.0") == "");
+}
+
+TEST_CASE("a retry of a job that has not ended is busy, of none not found") {
+  OperatorHost host;
+  const auto job = host.submit(host.queue_deploy({}));
+  REQUIRE(host.becomes(job, JobState::waiting_unlock));
+  CHECK(host.call("retry", {{"job", job.id}}).code() == "busy");
+  CHECK(host.call("retry", {{"job", "nojob"}}).code() == "not_found");
+}
+
+TEST_CASE("logs show the last lines of a service, cleaned of what a terminal would obey") {
+  ServingHost host;
+  host.write(host.paths.logs_of(site()) + "/app.log", "one\ntwo\n\x1b[31mthree\nhalf a li");
+  const auto called = host.call("logs", {{"site", "blog"}, {"service", "app"}, {"lines", 2}});
+  REQUIRE(called.code() == "ok");
+  REQUIRE(called.events.size() == 2);
+  CHECK(called.events[0]["line"] == "two");
+  CHECK(called.events[1]["line"] == "\\x1b[31mthree");
+  CHECK(called.events[1]["service"] == "app");
+  CHECK(host.call("logs", {{"site", "blog"}, {"service", "../../etc/passwd"}}).code() == "not_found");
+}
+
+TEST_CASE("followers that go away give their places back, of a job that waits or of a log that is silent") {
+  ServingHost host;
+  const auto waiting = host.submit(host.queue(store::JobKind::deploy, "blog", "3.0.0", {.sha256 = std::string(64, 'a'), .size = 1}));
+  REQUIRE(host.becomes(waiting, JobState::waiting_upload));
+  host.write(host.paths.logs_of(site()) + "/app.log", "one\n");
+  const std::string request = GENERATE(true, false) ? control::request_text("job", {{"job", waiting.id}, {"follow", true}})
+                                                    : control::request_text("logs", {{"site", "blog"}, {"follow", true}});
+  {
+    std::vector<Fd> places;
+    for (int i = 0; i < 32; ++i) {
+      places.push_back(host.connect());
+      must(control::write_frame(places.back().get(), request));
+      REQUIRE(control::read_frame(places.back().get(), os::Millis{10'000}));
+    }
+    const Fd one_more = host.connect();
+    REQUIRE(must(control::read_frame(one_more.get(), os::Millis{10'000})).find("try again") != std::string::npos);
+  }
+  CHECK(eventually([&] {
+    const Fd again = host.connect();
+    return control::write_frame(again.get(), control::request_text("ping", Json::object())) &&
+           control::read_frame(again.get(), os::Millis{1'000}).value_or("").find("chillbox.ping.v1") != std::string::npos;
+  }));
+}
+
+TEST_CASE("more connections than there are places are told to try again") {
+  OperatorHost host;
+  std::vector<Fd> open;
+  for (int i = 0; i < 32; ++i)
+    open.push_back(host.connect());
+  const Fd one_more = host.connect();
+  const auto answer = control::read_frame(one_more.get(), os::Millis{10'000});
+  REQUIRE(answer);
+  CHECK(answer->find("more than 32 control connections: try again") != std::string::npos);
+}
+
+TEST_CASE("followers hear of it when the daemon stops") {
+  OperatorHost host;
+  const auto job = host.submit(host.queue_deploy({}));
+  REQUIRE(host.becomes(job, JobState::waiting_unlock));
+  const Fd fd = host.connect();
+  must(control::write_frame(fd.get(), control::request_text("job", {{"job", job.id}, {"follow", true}})));
+  REQUIRE(control::read_frame(fd.get(), os::Millis{10'000}));
+  host.op->stop();
+  std::string last;
+  while (const auto frame = control::read_frame(fd.get(), os::Millis{10'000}))
+    last = *frame;
+  CHECK(last.find("the daemon stops; job " + job.id + " goes on when it is back") != std::string::npos);
+}
+
+TEST_CASE("the audit trail shows what was done, newest first, and verifies") {
+  ServingHost host;
+  REQUIRE(host.call("rollback", {{"site", "blog"}}).code() == "ok");
+  const auto json = host.call("audit", {{"limit", 2}}).json();
+  REQUIRE(json["entries"].size() == 2);
+  CHECK(json["entries"][0]["verb"] == "rollback");
+  CHECK(json["entries"][0]["site"] == "blog");
+  CHECK(json["entries"][0]["outcome"] == "ok");
+  CHECK(host.call("audit_verify").json()["entries"] == 3);
+}
+
+TEST_CASE("reload reads the settings again") {
+  OperatorHost host;
+  CHECK(host.call("reload").code() == "ok");
+  CHECK(host.reloads == 1);
+}

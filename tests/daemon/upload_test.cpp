@@ -1,0 +1,222 @@
+// Uploads and what a capability lets its holder see.
+#include "daemon/gate_host.hpp"
+
+using namespace chillbox;
+using namespace chillbox::test;
+using store::JobState;
+
+namespace {
+
+// An accepted deploy that waits for its upload.
+struct UploadHost : GateHost {
+  UploadHost() {
+    const auto reply = hook({.body = deploy_body(sent)});
+    REQUIRE(reply.status == 202);
+    job = reply.body["job"];
+    REQUIRE(becomes(look(job), JobState::waiting_upload));
+  }
+  std::vector<std::string> inbox() { return must(disk.list(paths.inbox())); }
+  std::vector<std::string> stored() { return must(disk.list(paths.artifacts())); }
+  Sent sent = laptop.pack({});
+  std::string job;
+};
+
+} // namespace
+
+TEST_CASE("artifact and signature arrive, and the deploy goes on by itself") {
+  UploadHost host;
+  host.unlock();
+  CHECK(host.put(host.sent.sha256, "artifact", host.cap(host.job), host.sent.file).status == 201);
+  CHECK(host.look(host.job).state == JobState::waiting_upload);
+  CHECK(host.put(host.sent.sha256, "minisig", host.cap(host.job), host.sent.signature).status == 201);
+  REQUIRE(host.becomes(host.look(host.job), JobState::done));
+  CHECK(disagreement(host, "1.0.0") == "");
+  CHECK(host.inbox().empty());
+}
+
+TEST_CASE("an artifact that is there already need not be sent again") {
+  UploadHost host;
+  REQUIRE(host.put(host.sent.sha256, "artifact", host.cap(host.job), host.sent.file).status == 201);
+  const auto again = host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size);
+  CHECK(again.status == 200);
+  CHECK(again.body["stored"] == true);
+  CHECK(again.ticket.empty());
+}
+
+TEST_CASE("[fault-41] bytes that are not what was announced are refused, nothing of them stays, and it can be sent again") {
+  UploadHost host;
+  const std::string bytes = must(host.disk.read(host.sent.file, 1 << 24));
+  host.write(host.ground.path + "/desk/bad", bytes.substr(0, bytes.size() - 1) + static_cast<char>(bytes.back() ^ 1));
+  const auto reply = host.put(host.sent.sha256, "artifact", host.cap(host.job), host.ground.path + "/desk/bad");
+  CHECK(reply.status == 422);
+  CHECK(reply.body["error"]["code"] == "corrupt");
+  CHECK(host.stored().empty());
+  CHECK(host.inbox().empty());
+  CHECK(host.put(host.sent.sha256, "artifact", host.cap(host.job), host.sent.file).status == 201);
+}
+
+TEST_CASE("[fault-42] more than was announced, or than is allowed, is refused before a byte is sent") {
+  UploadHost host;
+  const auto more = host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size + 1);
+  CHECK(more.status == 413);
+  CHECK(more.body["error"]["message"] == cat("more than the ", host.sent.size, " bytes that were announced or are allowed"));
+  CHECK(host.begin(host.sent.sha256, "minisig", host.cap(host.job), 4097).status == 413);
+  CHECK(host.inbox().empty());
+}
+
+TEST_CASE("[fault-42] an edge that writes more than it announced is cut at the cap") {
+  UploadHost host;
+  auto begun = host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size);
+  REQUIRE(begun.status == 200);
+  must(os::write_all(begun.fd.get(), bytes_of(must(host.disk.read(host.sent.file, 1 << 24)) + "and more")));
+  CHECK(host.ask(PacketVerb::upload_done, {begun.ticket, "ok"}, os::Millis{10'000}).status == 413);
+  CHECK(host.stored().empty());
+  CHECK(host.inbox().empty());
+}
+
+TEST_CASE("[fault-43] what the edge changes behind the copy changes nothing") {
+  UploadHost host;
+  auto begun = host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size);
+  must(os::write_all(begun.fd.get(), bytes_of(must(host.disk.read(host.sent.file, 1 << 24)))));
+  REQUIRE(host.ask(PacketVerb::upload_done, {begun.ticket, "ok"}, os::Millis{10'000}).status == 201);
+  REQUIRE(::pwrite(begun.fd.get(), "evil", 4, 0) == 4); // it still holds the descriptor
+  CHECK(must(host.disk.read(host.paths.artifact(Digest::parse(host.sent.sha256).value()), 1 << 24)) == must(host.disk.read(host.sent.file, 1 << 24)));
+}
+
+TEST_CASE("the capability of another job, none, or one that was changed opens nothing") {
+  UploadHost host;
+  const Sent other = host.laptop.pack({.slug = "shop"});
+  const auto second = host.hook({.body = host.deploy_body(other, "shop"), .id = "msg_2"});
+  REQUIRE(second.status == 202);
+  std::string changed = host.cap(host.job);
+  changed.back() = changed.back() == '0' ? '1' : '0';
+  for (const std::string& capability : {host.cap(second.body["job"]), std::string(), changed, host.job, host.job + ".", host.cap("0000000000000000")}) {
+    INFO(capability);
+    const auto reply = host.begin(host.sent.sha256, "artifact", capability, host.sent.size);
+    CHECK(reply.status == 401);
+    CHECK(reply.text == R"({"error":{"code":"denied","message":"not authorized"}})");
+    CHECK(host.ask(PacketVerb::job_get, {host.job, capability}).status == 401);
+    CHECK(host.ask(PacketVerb::job_events, {host.job, capability, "0", ""}).status == 401);
+  }
+  CHECK(host.begin(other.sha256, "artifact", host.cap(host.job), 1).status == 401); // right capability, another digest
+  CHECK(host.inbox().empty());
+}
+
+TEST_CASE("an interrupted upload leaves nothing and can be repeated") {
+  UploadHost host;
+  auto begun = host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size);
+  REQUIRE(begun.status == 200);
+  CHECK(host.inbox().size() == 1);
+  const auto reply = host.ask(PacketVerb::upload_done, {begun.ticket, "the client went away"});
+  CHECK(reply.status == 422);
+  CHECK(host.inbox().empty());
+  CHECK(host.ask(PacketVerb::upload_done, {begun.ticket, "ok"}).status == 422); // its ticket is used up
+  CHECK(host.put(host.sent.sha256, "artifact", host.cap(host.job), host.sent.file).status == 201);
+}
+
+TEST_CASE("an edge that dies with uploads in flight leaves none of them") {
+  UploadHost host;
+  REQUIRE(host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size).status == 200);
+  auto [ours, theirs] = must(os::packet_pair());
+  host.gate->attach(std::move(ours));
+  CHECK(host.inbox().empty());
+}
+
+TEST_CASE("an upload for a job that has ended is 409 and says how it ended") {
+  UploadHost host;
+  host.clock.move(std::chrono::hours{1});
+  host.engine->expire();
+  REQUIRE(host.becomes(host.look(host.job), JobState::failed));
+  const auto reply = host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size);
+  CHECK(reply.status == 409);
+  CHECK(reply.body["error"]["message"].get<std::string>().find("no upload of") != std::string::npos);
+}
+
+TEST_CASE("no more than 32 uploads are open at once") {
+  UploadHost host;
+  for (int i = 0; i < 32; ++i)
+    REQUIRE(host.begin(host.sent.sha256, "artifact", host.cap(host.job), 1).status == 200);
+  CHECK(host.begin(host.sent.sha256, "artifact", host.cap(host.job), 1).status == 503);
+}
+
+TEST_CASE("a job shows itself to its capability") {
+  UploadHost host;
+  const auto reply = host.ask(PacketVerb::job_get, {host.job, host.cap(host.job)});
+  REQUIRE(reply.status == 200);
+  CHECK(reply.body["job"]["id"] == host.job);
+  CHECK(reply.body["job"]["state"] == store::name(JobState::waiting_upload));
+  CHECK(reply.body["job"]["step"] == "obtain");
+}
+
+TEST_CASE("events that are there are answered at once, with or without waiting") {
+  UploadHost host;
+  const std::string wait = GENERATE(as<std::string>{}, "", "wait");
+  const auto reply = host.ask(PacketVerb::job_events, {host.job, host.cap(host.job), "0", wait});
+  REQUIRE(reply.status == 200);
+  CHECK(reply.body["ended"] == false);
+  REQUIRE(reply.body["events"].size() == 2);
+  CHECK(reply.body["events"][0]["kind"] == "begin");
+  CHECK(reply.body["events"][1]["text"] == "waits for the upload");
+  CHECK(host.ask(PacketVerb::job_events, {host.job, host.cap(host.job), "2", ""}).body["events"].empty());
+}
+
+TEST_CASE("a long poll is answered when something happens, and only then") {
+  UploadHost host;
+  const auto sequence = host.send(PacketVerb::job_events, {host.job, host.cap(host.job), "2", "wait"});
+  host.gate->serve();
+  CHECK(host.receive().status == 0);
+  CHECK(host.gate->answer_waiting().count() > 0);
+  CHECK(host.receive().status == 0);
+  host.clock.move(std::chrono::hours{1});
+  host.engine->expire();
+  REQUIRE(host.becomes(host.look(host.job), JobState::failed));
+  CHECK(host.gate->answer_waiting().count() < 0); // nobody waits any more
+  const auto reply = host.receive();
+  REQUIRE(reply.sequence == sequence);
+  CHECK(reply.body["ended"] == true);
+  CHECK(reply.body["events"].back()["kind"] == "end");
+}
+
+TEST_CASE("a long poll without news is answered empty after its time") {
+  UploadHost host;
+  host.send(PacketVerb::job_events, {host.job, host.cap(host.job), "2", "wait"});
+  host.gate->serve();
+  host.clock.sleep(os::Millis{15'001});
+  host.gate->answer_waiting();
+  const auto reply = host.receive();
+  REQUIRE(reply.status == 200);
+  CHECK(reply.body["events"].empty());
+  CHECK(reply.body["ended"] == false);
+}
+
+TEST_CASE("many events come in parts, and the end only with the last part") {
+  UploadHost host;
+  for (int i = 0; i < 60; ++i)
+    must(host.store().add_event(host.job, {.number = 0, .time_ms = 1, .step = "build", .kind = "log", .text = std::string(2000, '"')}));
+  host.clock.move(std::chrono::hours{1});
+  host.engine->expire();
+  REQUIRE(host.becomes(host.look(host.job), JobState::failed));
+  uint64_t after = 0;
+  size_t seen = 0;
+  bool ended = false;
+  for (int i = 0; i < 10 && !ended; ++i) {
+    const auto reply = host.ask(PacketVerb::job_events, {host.job, host.cap(host.job), std::to_string(after), "wait"});
+    REQUIRE(reply.status == 200);
+    seen += reply.body["events"].size();
+    if (!reply.body["events"].empty())
+      after = reply.body["events"].back()["number"];
+    ended = reply.body["ended"];
+  }
+  CHECK(ended);
+  CHECK(seen == must(host.store().events(host.job, 0)).size());
+}
+
+TEST_CASE("a capability opens its job with the same host's secret and no other's") {
+  const std::string cap = daemon::capability("secret", "0123456789abcdef");
+  CHECK(daemon::job_of_capability("secret", cap) == "0123456789abcdef");
+  CHECK(daemon::job_of_capability("another", cap) == std::nullopt);
+  CHECK(daemon::job_of_capability("secret", cap.substr(0, cap.size() - 1)) == std::nullopt);
+  CHECK(daemon::job_of_capability("secret", cap + "0") == std::nullopt);
+  CHECK(daemon::job_of_capability("secret", "") == std::nullopt);
+  CHECK(daemon::job_of_capability("secret", ".") == std::nullopt);
+}

@@ -1,0 +1,183 @@
+#include "box.hpp"
+
+#include <fcntl.h>
+
+#include <fstream>
+#include <sstream>
+
+using namespace chillbox;
+using namespace chillbox::edge;
+
+namespace {
+
+constexpr const char* k_cap = "0123456789abcdef.00ff";
+
+std::string put(const std::string& name, std::string_view body, std::string_view more = "") {
+  return cat("PUT /v1/artifacts/", name, " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n", more, "Content-Length: ", body.size(), "\r\n\r\n", body);
+}
+
+// Lends the edge a file for upload_begin, says `stored` to upload_done.
+struct Inbox {
+  explicit Inbox(const std::string& name = "inbox") : path((std::filesystem::temp_directory_path() / cat("chillbox-", name, "-", ::getpid())).string()) {
+    file = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  }
+  Inbox(const Inbox&) = delete;
+  Inbox& operator=(const Inbox&) = delete;
+  ~Inbox() { ::unlink(path.c_str()); }
+  Monitor monitor() const {
+    return [this](const Said& said) -> std::optional<Reply> {
+      if (said.verb == PacketVerb::upload_begin)
+        return Reply{"200", "{}", "t1", file.get()};
+      return Reply{"201", R"({"stored":true})"};
+    };
+  }
+  std::string content() const {
+    std::ostringstream out;
+    out << std::ifstream(path, std::ios::binary).rdbuf();
+    return out.str();
+  }
+  std::string path;
+  Fd file;
+};
+
+std::string noise(size_t size) {
+  std::string out(size, '\0');
+  uint32_t n = 1;
+  for (char& c : out)
+    c = static_cast<char>((n = n * 1664525U + 1013904223U) >> 24);
+  return out;
+}
+
+} // namespace
+
+TEST_CASE("an upload goes into the file that the monitor lent, byte by byte as it came, and is then told") {
+  const Inbox inbox;
+  EdgeBox box(inbox.monitor());
+  const std::string bytes = noise(3 * 1024 * 1024 + 17);
+  const std::string answer = box.exchange(put(k_digest + "?cap=" + k_cap, bytes));
+  CHECK(status_of(answer) == 201);
+  CHECK(body_of(answer) == R"({"stored":true})");
+  CHECK((inbox.content() == bytes));
+  const auto said = box.said();
+  REQUIRE(said.size() == 2);
+  CHECK(said[0].verb == PacketVerb::upload_begin);
+  CHECK(said[0].fields == std::vector<std::string>{k_digest, "artifact", k_cap, std::to_string(bytes.size())});
+  CHECK(said[1].verb == PacketVerb::upload_done);
+  CHECK(said[1].fields == std::vector<std::string>{"t1", "ok"});
+}
+
+TEST_CASE("an upload works confined, where nothing can be opened") {
+  const Inbox inbox;
+  EdgeBox box(inbox.monitor(), {}, true);
+  const std::string bytes = noise(200'000);
+  CHECK(status_of(box.exchange(put(k_digest + "?cap=" + k_cap, bytes))) == 201);
+  CHECK((inbox.content() == bytes));
+}
+
+TEST_CASE("a signature is its own kind of upload, and small") {
+  const Inbox inbox;
+  EdgeBox box(inbox.monitor());
+  CHECK(status_of(box.exchange(put(k_digest + ".minisig", "untrusted comment: x\n", cat("Authorization: Bearer ", k_cap, "\r\n")))) == 201);
+  CHECK(box.said(1)[0].fields == std::vector<std::string>{k_digest, "minisig", k_cap, "21"});
+  CHECK(status_of(box.exchange(put(k_digest + ".minisig?cap=" + k_cap, std::string(8'193, 'x')))) == 413);
+}
+
+TEST_CASE("an upload without a capability, or with one that cannot be ours, is 401 and the monitor is not asked") {
+  EdgeBox box(accepting);
+  for (const std::string& name : {k_digest, k_digest + "?cap=", k_digest + "?cap=a%2eb", k_digest + "?cap=" + std::string(129, 'a'), k_digest + "?xcap=a.b"})
+    CHECK(status_of(box.exchange(put(name, "x"))) == 401);
+  CHECK(status_of(box.exchange(put(k_digest, "x", "Authorization: Basic YTpi\r\n"))) == 401);
+  CHECK(status_of(box.exchange(put(k_digest + "?cap=a.b&cap=c.d", "x"))) == 400);
+  CHECK(status_of(box.exchange(put(k_digest + "?cap=a.b", "x", "Authorization: Bearer a.b\r\n"))) == 400);
+  CHECK(box.said().empty());
+}
+
+TEST_CASE("what the monitor says against an upload is passed on before the body was read") {
+  EdgeBox box([](const Said&) { return Reply{"401", R"({"error":{"code":"denied","message":"not authorized"}})"}; });
+  const Fd fd = box.connect();
+  say(fd.get(), cat("PUT /v1/artifacts/", k_digest, "?cap=a.b HTTP/1.1\r\nHost: h\r\nContent-Length: 900000\r\n\r\n", std::string(5'000, 'x')));
+  CHECK(status_of(read_all(fd.get(), "authorized\"}}")) == 401);
+}
+
+TEST_CASE("[fault-42] an upload over the host's limit is 413 before anything is written") {
+  EdgeBox box(accepting, {.artifact_max = 1'000});
+  CHECK(status_of(box.exchange(put(k_digest + "?cap=a.b", std::string(1'001, 'x')))) == 413);
+  CHECK(box.said().empty());
+}
+
+TEST_CASE("[fault-42] bytes after the announced size are not written") {
+  const Inbox inbox;
+  EdgeBox box(inbox.monitor());
+  const std::string answer = box.exchange(put(k_digest + "?cap=a.b", "12345") + "6789");
+  CHECK(status_of(answer) == 201);
+  CHECK(inbox.content() == "12345");
+}
+
+TEST_CASE("[fault-31] an upload that is cut off is told to the monitor as such") {
+  const Inbox inbox;
+  EdgeBox box(inbox.monitor());
+  {
+    const Fd fd = box.connect();
+    say(fd.get(), cat("PUT /v1/artifacts/", k_digest, "?cap=a.b HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n12345"));
+    box.said(1);
+  }
+  const auto said = box.said(2);
+  CHECK(said[1].verb == PacketVerb::upload_done);
+  CHECK(said[1].fields == std::vector<std::string>{"t1", "cut off after 5 of 100 bytes"});
+}
+
+TEST_CASE("[fault-88] a full disk under an upload is 503, told to the monitor, and the edge lives on") {
+  const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  REQUIRE(full);
+  EdgeBox box([&](const Said& said) -> std::optional<Reply> {
+    return said.verb == PacketVerb::upload_begin ? Reply{"200", "{}", "t1", full.get()} : accepting(said);
+  });
+  const std::string answer = box.exchange(put(k_digest + "?cap=a.b", std::string(100'000, 'x')));
+  CHECK(status_of(answer) == 503);
+  CHECK(has(answer, R"("code":"no_space")"));
+  const auto said = box.said(2);
+  CHECK(said[1].fields[0] == "t1");
+  CHECK(has(said[1].fields[1], "no space left"));
+  CHECK(status_of(box.exchange(post("{}"))) == 202);
+}
+
+TEST_CASE("[fault-100] a file size limit under an upload is an error, not the edge's death") {
+  const Inbox inbox;
+  // The file is long already, which the edge cannot know.
+  ::lseek(inbox.file.get(), 90'000, SEEK_SET);
+  EdgeBox box(inbox.monitor(), {.artifact_max = 100'000}, true);
+  CHECK(status_of(box.exchange(put(k_digest + "?cap=a.b", std::string(50'000, 'x')))) == 503);
+  CHECK(box.said(2)[1].fields[1] != "ok");
+  CHECK(status_of(box.exchange(get("/elsewhere"))) == 404);
+}
+
+TEST_CASE("uploads over their number are sent away, and webhooks still pass") {
+  const Inbox inbox;
+  EdgeBox box(inbox.monitor(), {.uploads = 1});
+  const Fd slow = box.connect();
+  say(slow.get(), cat("PUT /v1/artifacts/", k_digest, "?cap=a.b HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n12345"));
+  box.said(1);
+  const std::string second = box.exchange(put(k_digest + "?cap=a.b", "x"));
+  CHECK(status_of(second) == 503);
+  CHECK(has(second, "Retry-After: "));
+  CHECK(status_of(box.exchange(post("{}"))) == 201);
+  say(slow.get(), std::string(95, 'x'));
+  CHECK(status_of(read_all(slow.get(), "true}")) == 201);
+  CHECK(status_of(box.exchange(put(k_digest + "?cap=a.b", "x"))) == 201);
+}
+
+TEST_CASE("what the host has already wants no file: its answer is passed on, and the bytes that come all the same are dropped") {
+  EdgeBox box([](const Said&) { return Reply{"200", R"({"stored":true})"}; });
+  const std::string answer = box.exchange(put(k_digest + "?cap=a.b", noise(50'000)));
+  CHECK(status_of(answer) == 200);
+  CHECK(body_of(answer) == R"({"stored":true})");
+  CHECK(box.said().size() == 1);
+}
+
+TEST_CASE("[fault-35] an answer without a file, which cannot be, is 500 with a request id and no more") {
+  EdgeBox box([](const Said&) { return Reply{"200", "{}", "t1"}; });
+  const std::string answer = box.exchange(put(k_digest + "?cap=a.b", "x"));
+  CHECK(status_of(answer) == 500);
+  CHECK(has(answer, R"({"error":{"code":"failure","message":"internal error","request":")"));
+  CHECK_FALSE(has(answer, "upload_begin"));
+}
