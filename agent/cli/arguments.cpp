@@ -1,0 +1,283 @@
+#include "cli/arguments.hpp"
+
+#include "base/text.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <optional>
+
+namespace chillbox::cli {
+namespace {
+
+using Parsed = std::expected<CommandLine, UsageError>;
+
+constexpr std::string_view k_hint = "chillboxctl help lists the commands";
+
+std::unexpected<UsageError> usage(std::string message, std::string hint = std::string(k_hint)) {
+  return std::unexpected(UsageError{std::move(message), std::move(hint)});
+}
+
+struct Common {
+  bool json = false, quiet = false, no_color = false;
+  std::vector<std::string> hosts;
+};
+
+void add_common(CLI::App& app, Common& common, bool remote) {
+  app.add_flag("--json", common.json, "print the result as JSON, with its schema");
+  app.add_flag("-q,--quiet", common.quiet, "only results and errors");
+  app.add_flag("--no-color", common.no_color, "no colours (as NO_COLOR)");
+  app.add_option("-H,--host", common.hosts, "run it there through ssh (or CHILLBOX_HOST)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->option_text("USER@HOST[,..]")
+      ->group(remote ? "Options" : ""); // "" hides it
+}
+
+void parse_words(CLI::App& app, const std::vector<std::string>& words) {
+  std::vector<const char*> argv{"chillboxctl"};
+  for (const std::string& word : words)
+    argv.push_back(word.c_str());
+  app.parse(static_cast<int>(argv.size()), argv.data());
+}
+
+std::string one_line(std::string text) {
+  auto upper = [&](size_t i) { return i < text.size() && text[i] >= 'A' && text[i] <= 'Z'; };
+  if (upper(0) && !upper(1)) // "SITE is required" stays
+    text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  return printable(trim(text), 300);
+}
+
+// Only the name of what was not expected: its value may be a passphrase that somebody tried to pass (faults 76).
+std::unexpected<UsageError> unexpected_word(const std::vector<std::string>& extra, const std::string& verb_hint) {
+  const std::string word = extra.empty() ? "" : extra.front();
+  if (!word.starts_with('-'))
+    return usage(cat("'", printable(word, 80), "' is one argument too many"), verb_hint);
+  const std::string name = word.substr(0, word.find('='));
+  if (name.find("pass") != std::string::npos)
+    return usage(cat("there is no option ", printable(name, 40), ": a passphrase is never an argument, everybody could see it"),
+                 "type it when asked, or use --passphrase-fd N");
+  return usage(cat("there is no option ", printable(name, 40)), verb_hint);
+}
+
+std::vector<std::string> extra_words(const CLI::App& app) {
+  std::vector<std::string> extra = app.remaining();
+  std::erase(extra, "--"); // which CLI11 hands back too
+  return extra;
+}
+
+// What a verb's arguments are read into, by their key.
+struct Slots {
+  std::map<std::string, std::vector<std::string>> values;
+  std::map<std::string, bool> flags;
+};
+
+void add_option(CLI::App& app, const Option& option, Slots& slots) {
+  const std::string key(key_of(option));
+  const std::string names = is_position(option) ? key : std::string(option.names);
+  if (option.kind == Kind::flag) {
+    app.add_flag(names, slots.flags[key], std::string(option.help));
+    return;
+  }
+  CLI::Option* added = app.add_option(names, slots.values[key], std::string(option.help));
+  if (is_position(option))
+    added->type_name("");
+  else
+    added->option_text(cat(option.value, option.required ? " REQUIRED" : ""));
+  added->required(option.required || (is_position(option) && !option.names.starts_with('[')));
+  if (option.kind == Kind::list)
+    added->delimiter(',')->allow_extra_args(is_position(option));
+  else
+    added->expected(1)->allow_extra_args(false);
+  added->check(CLI::Validator(
+      [kind = option.kind](std::string& text) {
+        const auto fine = check(kind, text);
+        return fine ? std::string() : fine.error().message;
+      },
+      "", ""));
+}
+
+// The verb that the words begin with: two words before one; "trust:add" is "trust add".
+std::string take_verb(std::vector<std::string>& words) {
+  if (const auto colon = words[0].find(':'); colon != std::string::npos)
+    words[0][colon] = ' ';
+  if (words.size() > 1)
+    if (const std::string two = words[0] + " " + words[1]; find_verb(two)) {
+      words.erase(words.begin(), words.begin() + 2);
+      return two;
+    }
+  std::string one = words[0];
+  words.erase(words.begin());
+  return one;
+}
+
+std::unexpected<UsageError> unknown_verb(const std::string& name, const std::vector<std::string>& rest) {
+  std::vector<std::string> names, below;
+  for (const Verb& verb : verbs()) {
+    names.emplace_back(verb.name);
+    if (verb.name.starts_with(name + " "))
+      below.emplace_back(verb.name.substr(name.size() + 1));
+  }
+  if (!below.empty())
+    return usage(cat(name, rest.empty() ? " needs" : " knows only", ": ", join(below, ", ")));
+  if (name.starts_with('-'))
+    return unexpected_word({name}, std::string(k_hint));
+  const auto near = nearest(name, names);
+  return usage(cat("there is no command '", printable(name, 40), "'"), near ? cat("did you mean ", *near, "?") : std::string(k_hint));
+}
+
+void merge(CommandLine& line, const Common& a, const Common& b) {
+  line.terminal = {a.json || b.json, a.quiet || b.quiet, a.no_color || b.no_color};
+  line.hosts = b.hosts.empty() ? a.hosts : b.hosts;
+}
+
+Parsed finish(CommandLine line, const Environment& env) {
+  if (line.verb->where != Where::host) {
+    if (!line.hosts.empty())
+      return usage(cat(line.verb->name, " runs here: -H is not for it"));
+    return line;
+  }
+  if (const std::string host = env("CHILLBOX_HOST"); line.hosts.empty() && !host.empty())
+    for (const auto name : split(host, ','))
+      line.hosts.emplace_back(trim(name));
+  for (const std::string& host : line.hosts)
+    if (host.empty() || host.starts_with('-') || host != printable(host, 256) || host.find_first_of(" \t'\"") != std::string::npos)
+      return usage(cat("'", printable(host, 80), "' is not a host for ssh: write USER@HOST"));
+  return line;
+}
+
+Parsed parse_verb(const Verb& verb, const std::vector<std::string>& words, const Common& before, const Environment& env) {
+  const std::string hint = cat("chillboxctl help ", verb.name);
+  CLI::App app(std::string(verb.help), cat("chillboxctl ", verb.name));
+  CommandLine line;
+  line.verb = &verb;
+  Slots slots;
+  Common common;
+  app.set_help_flag("-h,--help", "print this help");
+  for (const Option& option : verb.options)
+    add_option(app, option, slots);
+  add_common(app, common, verb.where == Where::host);
+  app.allow_extras();
+  try {
+    parse_words(app, words);
+  } catch (const CLI::CallForHelp&) {
+    line.verb = nullptr;
+    line.text = app.help();
+    return line;
+  } catch (const CLI::ParseError& e) {
+    // A misspelt option makes others missing: it is what is wrong.
+    const auto extra = extra_words(app);
+    if (std::ranges::any_of(extra, [](const std::string& word) { return word.starts_with('-'); }))
+      return unexpected_word(extra, hint);
+    return usage(one_line(e.what()), hint);
+  }
+  if (const auto extra = extra_words(app); !extra.empty())
+    return unexpected_word(extra, hint);
+  for (const auto& [key, values] : slots.values)
+    for (const std::string& value : values)
+      line.args.add(key, value);
+  for (const auto& [key, set] : slots.flags)
+    if (set)
+      line.args.add(key, "");
+  merge(line, before, common);
+  return finish(std::move(line), env);
+}
+
+Parsed help_for(std::vector<std::string> words) {
+  CommandLine line;
+  if (words.empty()) {
+    line.text = help_text();
+    return line;
+  }
+  const std::string name = take_verb(words);
+  const Verb* verb = find_verb(name);
+  if (!verb)
+    return unknown_verb(name, words);
+  return parse_verb(*verb, {"--help"}, {}, [](const char*) { return std::string(); });
+}
+
+} // namespace
+
+Parsed parse_command_line(const std::vector<std::string>& words, const Environment& env) {
+  CLI::App app("chillboxctl", "chillboxctl");
+  Common common;
+  bool help = false, version = false;
+  app.set_help_flag();
+  app.add_flag("-h,--help", help);
+  app.add_flag("--version", version);
+  add_common(app, common, true);
+  app.prefix_command();
+  try {
+    parse_words(app, words);
+  } catch (const CLI::ParseError& e) {
+    return usage(one_line(e.what()));
+  }
+  CommandLine line;
+  if (version) {
+    line.text = cat("chillboxctl ", CHILLBOX_VERSION, "\n");
+    return line;
+  }
+  std::vector<std::string> rest = app.remaining();
+  if (help && rest.empty())
+    return help_for({});
+  if (rest.empty())
+    return usage("no command was given");
+  if (rest[0] == "help")
+    return help_for({rest.begin() + 1, rest.end()});
+  if (help)
+    return help_for(rest);
+  const std::string name = take_verb(rest);
+  const Verb* verb = find_verb(name);
+  return verb ? parse_verb(*verb, rest, common, env) : unknown_verb(name, rest);
+}
+
+std::string help_text() {
+  std::string out = "usage: chillboxctl COMMAND [ARGUMENTS], `chillboxctl help COMMAND` for one of them\n";
+  std::string_view group;
+  for (const Verb& verb : verbs()) {
+    if (verb.group != group)
+      out += cat("\n", verb.group, "\n");
+    group = verb.group;
+    std::string name = cat("  ", verb.name);
+    for (const Option& option : verb.options)
+      if (is_position(option))
+        name += cat(" ", option.names);
+    name.append(name.size() < 34 ? 34 - name.size() : 1, ' ');
+    out += cat(name, verb.help, "\n");
+  }
+  out += "\nFor all: --json, -q/--quiet, --no-color, -h/--help, --version; for those on the host also -H/--host USER@HOST[,..]\n"
+         "The manual: chillboxctl(1), with the exit codes\n";
+  return out;
+}
+
+std::vector<std::string> words_of(const CommandLine& line) {
+  std::vector<std::string> words;
+  for (const auto word : split(line.verb->name, ' '))
+    words.emplace_back(word);
+  std::vector<std::string> positions;
+  for (const Option& option : line.verb->options) {
+    const std::string key(key_of(option));
+    if (is_position(option)) {
+      for (const std::string& value : line.args.list(key))
+        positions.push_back(value);
+    } else if (option.kind == Kind::flag) {
+      if (line.args.has(key))
+        words.push_back(cat("--", key));
+    } else {
+      for (const std::string& value : line.args.list(key))
+        words.push_back(cat("--", key, "=", value));
+    }
+  }
+  if (line.terminal.json)
+    words.emplace_back("--json");
+  if (line.terminal.quiet)
+    words.emplace_back("--quiet");
+  if (line.terminal.no_color)
+    words.emplace_back("--no-color");
+  if (!positions.empty())
+    words.emplace_back("--");
+  words.insert(words.end(), positions.begin(), positions.end());
+  return words;
+}
+
+} // namespace chillbox::cli

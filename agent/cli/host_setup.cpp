@@ -1,0 +1,40 @@
+#include "cli/host_setup.hpp"
+
+#include "base/text.hpp"
+
+#include <unistd.h>
+
+namespace chillbox::cli {
+
+Result<void> require_root(const os::Paths& paths, std::string_view verb) {
+  if (paths.testing() || ::geteuid() == 0)
+    return {};
+  return fail(Code::denied, cat(verb, " changes ", paths.etc(), " and must be run as root"));
+}
+
+os::Owner root_owner(const os::Paths& paths) {
+  return paths.testing() ? os::Owner{::geteuid(), ::getegid()} : os::Owner{};
+}
+
+Result<std::vector<std::string>> sites_of(const Args& args) {
+  auto sites = args.list("sites");
+  for (const std::string& site : sites)
+    if (const auto name = SiteName::parse(site); !name)
+      return fail(Code::usage, cat("--sites: ", name.error().message));
+  return sites;
+}
+
+std::unexpected<Error> no_such(std::string_view what, const std::string& name, const std::vector<std::string>& known) {
+  return fail(Code::not_found, cat("no ", what, " '", printable(name, 80), "': ",
+                                   known.empty() ? "there are none" : cat("there is ", join(known, ", "))));
+}
+
+Result<std::vector<std::string>> names_in(const std::string& dir, std::string_view suffix) {
+  std::vector<std::string> names;
+  for (const std::string& name : TRY(os::real_disk().list(dir)))
+    if (name.ends_with(suffix) && !name.starts_with('.'))
+      names.push_back(name.substr(0, name.size() - suffix.size()));
+  return names;
+}
+
+} // namespace chillbox::cli

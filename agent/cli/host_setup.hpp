@@ -1,0 +1,24 @@
+// What init, trust and webhook share: they change /etc/chillbox and /var/lib/chillbox themselves, as root, with or without a daemon.
+#pragma once
+
+#include "base/error.hpp"
+#include "cli/verb.hpp"
+#include "os/disk.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace chillbox::cli {
+
+// denied unless root (or under CHILLBOX_ROOT).
+Result<void> require_root(const os::Paths& paths, std::string_view verb);
+// root, or, under CHILLBOX_ROOT, whoever runs the test.
+os::Owner root_owner(const os::Paths& paths);
+// usage unless each is a site's name.
+Result<std::vector<std::string>> sites_of(const Args& args);
+// not_found with the names that there are.
+std::unexpected<Error> no_such(std::string_view what, const std::string& name, const std::vector<std::string>& known);
+// Every file NAME + suffix of a directory, without the suffix.
+Result<std::vector<std::string>> names_in(const std::string& dir, std::string_view suffix);
+
+} // namespace chillbox::cli

@@ -1,0 +1,47 @@
+// rollback, restart, stop, start, remove, retry: verbs that make a job.
+#include "cli/job_stream.hpp"
+#include "cli/prompt.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verbs.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+Result<void> run_on_target(Call& call, std::string_view verb) {
+  const std::string target = call.args.text("SITE[/SERVICE]");
+  const auto slash = target.find('/');
+  return run_job_verb(call, verb, {{"site", target.substr(0, slash)},
+                                   {"service", slash == std::string::npos ? "" : target.substr(slash + 1)}});
+}
+
+} // namespace
+
+Result<void> run_rollback(Call& call) {
+  return run_job_verb(call, "rollback", {{"site", call.args.text("SITE")}, {"version", call.args.text("VERSION")}});
+}
+
+Result<void> run_restart(Call& call) { return run_on_target(call, "restart"); }
+Result<void> run_stop(Call& call) { return run_on_target(call, "stop"); }
+Result<void> run_start(Call& call) { return run_on_target(call, "start"); }
+
+Result<void> run_remove(Call& call) {
+  const std::string site = call.args.text("SITE");
+  const bool purge = call.args.has("purge");
+  if (!call.args.has("yes")) {
+    const std::string loss = purge ? "its releases, data, secrets and logs are deleted" : "its releases are deleted, its data stays";
+    const std::string answer = TRY(ask_line(cat("remove '", site, "': ", loss, ". Type the site's name to go on"),
+                                            "asking before a site is removed", "use --yes"));
+    if (trim(answer) != site)
+      return fail(Code::failure, cat("'", printable(answer, 40), "' is not '", site, "': nothing was removed"));
+  }
+  return run_job_verb(call, "remove", {{"site", site}, {"purge", purge}});
+}
+
+Result<void> run_retry(Call& call) {
+  return run_job_verb(call, "retry", {{"job", call.args.text("ID")}, {"allow_downgrade", call.args.has("allow-downgrade")},
+                                      {"allow_jump", call.args.has("allow-jump")}});
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,54 @@
+// What people and programs see: results on standard output, everything else on standard error. Colours only where they help: NO_COLOR,
+// --no-color, CLICOLOR=0 and TERM=dumb turn them off, CLICOLOR_FORCE on. What came from elsewhere is printed without control characters.
+// A reader that went away ends the program quietly, a full disk ends it with an error: output is never lost in silence.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace chillbox::cli {
+
+enum class Style { plain, bold, dim, good, bad, warn };
+
+struct TerminalOptions {
+  bool json = false;
+  bool quiet = false;
+  bool no_color = false;
+};
+
+// The value of an environment variable, "" when it is not set.
+using Environment = std::function<std::string(const char*)>;
+std::string environment(const char* name);
+
+// colour: for a stream that is a terminal or not. live: may lines be written over (a terminal that can, and no CI).
+bool wants_color(const Environment& env, bool no_color_flag, bool is_terminal);
+bool wants_live(const Environment& env, bool is_terminal);
+
+class Terminal {
+public:
+  explicit Terminal(const TerminalOptions& options);
+
+  bool json() const { return m_options.json; }
+  bool quiet() const { return m_options.quiet; }
+  bool live() const { return m_live; } // of standard error
+  bool out_is_terminal() const { return m_out_terminal; }
+  size_t width() const;                // columns of standard error, 80 when unknown
+
+  void print(std::string_view line);   // to standard output, with a line end
+  void print_line_of(std::string_view line); // one line of somebody else's: on a terminal without its control characters
+  void note(std::string_view line);    // to standard error, unless quiet
+  void raw_note(std::string_view text); // the same, no line end: for lines that are written over
+  void complain(std::string_view line); // to standard error, always
+  std::string out(Style style, std::string_view text) const; // for standard output
+  std::string err(Style style, std::string_view text) const; // for standard error
+
+private:
+  TerminalOptions m_options;
+  bool m_out_terminal;
+  bool m_out_color;
+  bool m_err_color;
+  bool m_live;
+};
+
+} // namespace chillbox::cli

@@ -1,0 +1,148 @@
+#include "cli/verbs.hpp"
+
+#include "cli/prompt.hpp"
+
+#include <array>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::string_view k_laptop = "On the laptop: keys, artifacts, deploys";
+constexpr std::string_view k_setup = "On the host, as root: set-up";
+constexpr std::string_view k_seal = "On the host: sealed and unsealed";
+constexpr std::string_view k_show = "On the host: what is there, what happened";
+constexpr std::string_view k_act = "On the host: change what runs";
+
+constexpr Option k_recipients{"-r,--recipient", Kind::list, "AGE1..[,..]", "encrypt to this host (its recipient.txt); may be repeated"};
+constexpr Option k_recipients_file{"-R,--recipients-file", Kind::text, "FILE", "encrypt to all hosts in FILE, one a line"};
+constexpr Option k_key{"-k,--key", Kind::text, "KEY", "sign with this minisign secret key", true};
+constexpr Option k_outdir{"-o,--output", Kind::text, "OUTDIR", "where the artifact and its .minisig go", true};
+constexpr Option k_serial{"--serial", Kind::number, "N", "serial of the artifact (default: minutes since 1970, and newer than any in OUTDIR)"};
+constexpr Option k_expires{"--expires", Kind::text, "TIME", "hosts refuse it after this: 30d, 2026-11-20, 2026-11-20T17:33:34Z"};
+constexpr Option k_no_wait{"--no-wait", Kind::flag, "", "do not wait for the job's end"};
+constexpr Option k_site{"SITE", Kind::site, "", "name of the site"};
+constexpr Option k_site_or_all{"[SITE]", Kind::site, "", "only of this site"};
+constexpr Option k_target{"SITE[/SERVICE]", Kind::target, "", "the site, or one of its services"};
+constexpr Option k_name{"NAME", Kind::text, "", "its name"};
+constexpr Option k_limit{"-n,--lines", Kind::number, "N", "how many, the newest"};
+constexpr Option k_follow{"-f,--follow", Kind::flag, "", "go on as more comes"};
+constexpr Option k_limit_sites{"--sites", Kind::list, "SITE[,..]", "only for these sites"};
+
+constexpr std::array k_keygen{
+    Option{"-o,--output", Kind::text, "NAME", "write NAME.key and NAME.pub (default: chillbox)"},
+    Option{"--no-password", Kind::flag, "", "do not encrypt the secret key"},
+    k_passphrase_fd,
+};
+constexpr std::array k_pack{
+    Option{"DIR", Kind::text, "", "folder with SITE.site.json and the services' folders"},
+    k_recipients, k_recipients_file, k_key, k_outdir, k_serial, k_expires, k_passphrase_fd,
+};
+constexpr std::array k_secrets_pack{
+    Option{"DIR", Kind::text, "", "folder with SERVICE/FILE"},
+    Option{"-s,--site", Kind::site, "SITE", "the site that they are for", true},
+    k_recipients, k_recipients_file, k_key, k_outdir, k_serial, k_expires, k_passphrase_fd,
+};
+constexpr std::array k_validate{Option{"PATH", Kind::text, "", "a SITE.site.json, or a folder that `pack` takes"}};
+constexpr std::array k_deploy{
+    Option{"ARTIFACT", Kind::text, "", "an artifact or a secret set of `pack`, its .minisig beside it"},
+    Option{"--to", Kind::text, "URL", "https://HOST of the chillbox host", true},
+    Option{"--webhook-key", Kind::text, "FILE", "file with the sender's whsec_ key; - reads standard input", true},
+    Option{"-w,--wait", Kind::flag, "", "follow the job to its end; the exit code says how it went"},
+    Option{"--timeout", Kind::duration, "TIME", "give up waiting after this (default: 120s); the job goes on"},
+    Option{"--cacert", Kind::text, "FILE", "trust these certificate authorities (PEM) instead of the system's"},
+};
+constexpr std::array k_init{
+    k_passphrase_fd,
+    Option{"--work-factor", Kind::number, "N", "log2 of the scrypt work factor (default: what the memory allows, at most 18)"},
+};
+constexpr std::array k_trust_add{
+    Option{"KEY", Kind::text, "", "a minisign .pub file, or the key itself (RW...)"},
+    Option{"--name", Kind::text, "NAME", "name of the deployer (default: the file's name)"},
+    k_limit_sites,
+};
+constexpr std::array k_webhook_add{
+    k_name, k_limit_sites,
+    Option{"--types", Kind::list, "TYPE[,..]", "only these types, such as site.deploy"},
+    Option{"--format", Kind::text, "FORMAT", "standard (the default) or github"},
+};
+constexpr std::array k_webhook_rotate{
+    k_name,
+    Option{"--finish", Kind::flag, "", "make no new key: end the time in which the old one is still good"},
+};
+constexpr std::array k_by_name{k_name};
+constexpr std::array k_ping{Option{"--wait", Kind::duration, "TIME", "try for so long"}};
+constexpr std::array k_unlock{k_passphrase_fd};
+constexpr std::array k_by_site{k_site};
+constexpr std::array k_jobs{k_site_or_all, k_limit};
+constexpr std::array k_job{Option{"ID", Kind::text, "", "id of the job"}, k_follow};
+constexpr std::array k_logs{k_target, k_follow, k_limit};
+constexpr std::array k_audit{k_limit};
+constexpr std::array k_rollback{
+    k_site,
+    Option{"[VERSION]", Kind::text, "", "version or release to go to (default: the last good one)"},
+    k_no_wait,
+};
+constexpr std::array k_by_target{k_target, k_no_wait};
+constexpr std::array k_remove{
+    k_site,
+    Option{"--purge", Kind::flag, "", "its data, secrets, logs and user too"},
+    Option{"-y,--yes", Kind::flag, "", "do not ask"},
+    k_no_wait,
+};
+constexpr std::array k_retry{
+    Option{"ID", Kind::text, "", "id of the failed or held job"},
+    Option{"--allow-downgrade", Kind::flag, "", "take an artifact that is older than the installed one"},
+    Option{"--allow-jump", Kind::flag, "", "take a serial that is held because it jumped far"},
+    k_no_wait,
+};
+
+constexpr std::array k_verbs{
+    Verb{"keygen", k_laptop, Where::laptop, "make a minisign key pair for signing artifacts", k_keygen, run_keygen},
+    Verb{"validate", k_laptop, Where::both, "check a site file, or a folder as `pack` would", k_validate, run_validate},
+    Verb{"pack", k_laptop, Where::laptop, "make an encrypted, signed artifact of a site", k_pack, run_pack},
+    Verb{"secrets pack", k_laptop, Where::laptop, "make an encrypted, signed set of a site's secrets", k_secrets_pack, run_secrets_pack},
+    Verb{"deploy", k_laptop, Where::laptop, "send an artifact to a host and follow what becomes of it", k_deploy, run_deploy},
+
+    Verb{"init", k_setup, Where::host, "make directories, users and the host's identity", k_init, run_init},
+    Verb{"trust add", k_setup, Where::host, "trust the signatures of a deployer", k_trust_add, run_trust_add},
+    Verb{"trust list", k_setup, Where::host, "whose signatures are trusted", {}, run_trust_list},
+    Verb{"trust remove", k_setup, Where::host, "trust a deployer no more", k_by_name, run_trust_remove},
+    Verb{"webhook add", k_setup, Where::host, "make the key of a webhook sender, and print it once", k_webhook_add, run_webhook_add},
+    Verb{"webhook list", k_setup, Where::host, "which senders there are", {}, run_webhook_list},
+    Verb{"webhook rotate", k_setup, Where::host, "make a new key; the old one stays good until --finish", k_webhook_rotate, run_webhook_rotate},
+    Verb{"webhook remove", k_setup, Where::host, "refuse a sender from now on", k_by_name, run_webhook_remove},
+
+    Verb{"unlock", k_seal, Where::host, "unseal the host with its passphrase", k_unlock, run_unlock},
+    Verb{"lock", k_seal, Where::host, "wipe the identity from memory", {}, run_lock},
+
+    Verb{"status", k_show, Where::host, "the host and its sites", {}, run_status},
+    Verb{"sites", k_show, Where::host, "the sites and their services", {}, run_sites},
+    Verb{"releases", k_show, Where::host, "the releases of a site", k_by_site, run_releases},
+    Verb{"jobs", k_show, Where::host, "what was asked for, the newest first", k_jobs, run_jobs},
+    Verb{"job", k_show, Where::host, "one job, step by step", k_job, run_job},
+    Verb{"logs", k_show, Where::host, "what the services wrote", k_logs, run_logs},
+    Verb{"audit", k_show, Where::host, "who did what", k_audit, run_audit},
+    Verb{"audit verify", k_show, Where::host, "prove that the audit trail was not changed", {}, run_audit_verify},
+    Verb{"ping", k_show, Where::host, "does chillboxd answer", k_ping, run_ping},
+
+    Verb{"rollback", k_act, Where::host, "go back to a release that was good", k_rollback, run_rollback},
+    Verb{"restart", k_act, Where::host, "start anew, without a gap", k_by_target, run_restart},
+    Verb{"stop", k_act, Where::host, "stop serving", k_by_target, run_stop},
+    Verb{"start", k_act, Where::host, "serve again", k_by_target, run_start},
+    Verb{"remove", k_act, Where::host, "take a site off the host", k_remove, run_remove},
+    Verb{"retry", k_act, Where::host, "run a failed or held job again", k_retry, run_retry},
+    Verb{"reload", k_act, Where::host, "let chillboxd read the webhook keys again", {}, run_reload},
+};
+
+} // namespace
+
+std::span<const Verb> verbs() { return k_verbs; }
+
+const Verb* find_verb(std::string_view name) {
+  for (const Verb& verb : k_verbs)
+    if (verb.name == name)
+      return &verb;
+  return nullptr;
+}
+
+} // namespace chillbox::cli

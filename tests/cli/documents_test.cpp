@@ -1,0 +1,111 @@
+// What is written twice must say the same: the manual, the exit codes, the table of verbs, the shipped configuration.
+#include "catch.hpp"
+
+#include "base/text.hpp"
+#include "cli/arguments.hpp"
+#include "cli/host_toml.hpp"
+#include "cli/verb.hpp"
+#include "config/host.hpp"
+
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+using namespace chillbox;
+using namespace chillbox::cli;
+
+namespace {
+
+std::string manual() {
+  std::string here = __FILE__;
+  here.erase(here.rfind("tests/cli/"));
+  std::ifstream file(here + "agent/man/chillboxctl.1.scd");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// The rows of the table of exit codes: the names in JSON by their number.
+std::map<int, std::set<std::string>> documented() {
+  std::map<int, std::set<std::string>> rows;
+  const std::string text = manual();
+  const auto begin = text.find("# EXIT STATUS");
+  REQUIRE(begin != std::string::npos);
+  const auto lines = split(std::string_view(text).substr(begin), '\n');
+  for (size_t i = 0; i + 1 < lines.size(); ++i) {
+    const auto number = lines[i].starts_with("|[ ") ? parse_u64(lines[i].substr(3)) : std::nullopt;
+    if (!number || !lines[i + 1].starts_with(":["))
+      continue;
+    auto& names = rows[static_cast<int>(*number)];
+    for (const auto name : split(lines[i + 1].substr(2), ','))
+      if (!trim(name).empty())
+        names.insert(std::string(trim(name)));
+  }
+  return rows;
+}
+
+} // namespace
+
+TEST_CASE("the exit codes in chillboxctl(1) are those of the program, all and no others") {
+  std::map<int, std::set<std::string>> ours{{0, {}}};
+  for (int i = 0; i <= static_cast<int>(Code::throttled); ++i) {
+    const auto code = static_cast<Code>(i);
+    ours[exit_code(code)].insert(std::string(code_name(code)));
+  }
+  CHECK(documented() == ours);
+}
+
+TEST_CASE("chillboxctl(1) names every verb with its options") {
+  const std::string text = manual();
+  for (const Verb& verb : verbs()) {
+    INFO(verb.name);
+    CHECK((text.find(cat("*", verb.name, "*")) != std::string::npos));
+    for (const Option& option : verb.options)
+      if (!is_position(option)) {
+        INFO(option.names);
+        const auto names = split(option.names, ',');
+        CHECK((text.find(cat("*", names.front(), "*")) != std::string::npos || text.find(cat("*", names.back(), "*")) != std::string::npos));
+      }
+  }
+}
+
+TEST_CASE("the shipped configuration changes nothing, and every key in it is a real one at its default") {
+  const auto as_shipped = config::parse_host_config(default_host_toml(), "chillbox.toml");
+  REQUIRE(as_shipped);
+  // "# key = value" becomes "key = value"; prose stays a comment.
+  std::string active;
+  size_t keys = 0;
+  for (const auto line : split(default_host_toml(), '\n')) {
+    const bool is_key = line.starts_with("# ") && line.find(" = ") != std::string_view::npos &&
+                        line.substr(2, line.find(" = ") - 2).find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789") == std::string_view::npos;
+    keys += is_key ? 1 : 0;
+    active += cat(is_key ? line.substr(2) : line, "\n");
+  }
+  CHECK(keys == 30);
+  const auto parsed = config::parse_host_config(active, "chillbox.toml");
+  REQUIRE(parsed);
+  const config::HostConfig standard;
+  CHECK(parsed->server_name == standard.server_name);
+  CHECK(parsed->log_level == standard.log_level);
+  CHECK(parsed->stage_size == standard.stage_size);
+  CHECK(parsed->secrets_size == standard.secrets_size);
+  CHECK(parsed->allow_swap == standard.allow_swap);
+  CHECK(parsed->artifact_max == standard.artifact_max);
+  CHECK(parsed->unpacked_max == standard.unpacked_max);
+  CHECK(parsed->entries_max == standard.entries_max);
+  CHECK(parsed->ratio_max == standard.ratio_max);
+  CHECK(parsed->jobs_max == standard.jobs_max);
+  CHECK(parsed->queue_max == standard.queue_max);
+  CHECK(parsed->upload_wait == standard.upload_wait);
+  CHECK(parsed->build_timeout == standard.build_timeout);
+  CHECK(parsed->serial_jump_max == standard.serial_jump_max);
+  CHECK(parsed->reserve_percent == standard.reserve_percent);
+  CHECK(parsed->scrypt_cap == standard.scrypt_cap);
+  CHECK(parsed->nginx_dir == standard.nginx_dir);
+  CHECK(parsed->nginx_group == standard.nginx_group);
+  CHECK(parsed->http_port == standard.http_port);
+  CHECK(parsed->https_port == standard.https_port);
+  CHECK(parsed->watch == standard.watch);
+  CHECK(parsed->keep_releases == standard.keep_releases);
+}
