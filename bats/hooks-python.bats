@@ -1,0 +1,247 @@
+#!/usr/bin/env bats
+# The python handler with real wheels: layers, environments, the argv, and what it says when wheels are missing.
+
+# shellcheck disable=SC2154,SC2030,SC2031 # $stderr comes from run --separate-stderr, $HOOKS from hook_setup
+
+load helpers/hooks
+
+setup_file() {
+    cd "$BATS_TEST_DIRNAME/.." || return
+    WHEELS=$(cd "$(sh tests/hooks/get-wheels)" && pwd)
+    export WHEELS
+    # Shared by the tests: the same inputs make the same layer, which takes seconds to install.
+    export LAYERS=$BATS_FILE_TMPDIR/layers
+    mkdir "$LAYERS"
+}
+
+setup() {
+    bats_require_minimum_version 1.5.0
+    hook_setup
+    python=$HOOKS/handlers/python
+    own_cache=$CHILLBOX_CACHE_DIR
+    export CHILLBOX_CACHE_DIR=$LAYERS
+}
+
+teardown() { [ -z "${open-}" ] || rm -rf -- "$open"; }
+
+# A site whose wheels are all in the artifact, but for gunicorn and what it needs: those are the host's.
+flask_site() {
+    cp "$WHEELS"/*.whl dep/
+    rm dep/setuptools-* dep/wheel-*
+    mv dep/gunicorn-* dep/packaging-* "$CHILLBOX_WHEELHOUSE/"
+    printf 'flask\n' >requirements.txt
+    mkdir my_blog_web
+    printf 'from flask import Flask\ndef create_app():\n    app = Flask(__name__)\n    app.get("/")(lambda: "hello from " + __file__)\n    return app\n' \
+        >my_blog_web/app.py
+}
+
+layers() { ls "$CHILLBOX_CACHE_DIR"; }
+fresh_cache() { export CHILLBOX_CACHE_DIR=$own_cache; }
+inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
+
+@test "describe is JSON, for every handler" {
+    for describe in "$HOOKS"/handlers/*/describe; do
+        for shell in with_dash with_ash; do
+            "$shell" "$describe" | jq -e '(.listens == "unix" or .listens == "tcp" or .listens == "no") and (.build | type == "boolean") and (.public | type == "array")'
+        done
+    done
+}
+
+@test "a build under each shell, twice, makes one layer and an environment that starts" {
+    flask_site
+    fresh_cache
+    twice "$python/build"
+    [ "$(layers | wc -l)" -eq 1 ]
+    [ "$(readlink "$CHILLBOX_BUILD_DIR/layer")" = "$CHILLBOX_CACHE_DIR/$(layers)" ]
+    inside 'import flask, gunicorn, my_blog_web.app; assert flask.__file__.startswith("'"$CHILLBOX_CACHE_DIR"'"), flask.__file__'
+    [ "$(head -n 1 "$CHILLBOX_BUILD_DIR/venv/bin/flask")" = "#!$CHILLBOX_BUILD_DIR/venv/bin/python3" ]
+    "$CHILLBOX_BUILD_DIR/venv/bin/flask" --version | grep -q Flask
+    # Compiled, so that the first start need not.
+    ls "$CHILLBOX_CACHE_DIR"/*/lib/python3*/site-packages/flask/__pycache__/app.*.pyc
+    run ! grep -rq "$(layers).tmp" "$CHILLBOX_BUILD_DIR"
+}
+
+@test "a build needs no more than its two directories: it runs as a user who owns nothing else" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root: it becomes another user"
+    flask_site
+    open=$(mktemp -d)
+    chmod 0755 "$open"
+    cp -R "$top/." "$open/"
+    cp -R "$HOOKS" "$open/hooks"
+    rm -f "$open/releases/1/web/requirements.txt"
+    mkdir "$open/home"
+    chown -R nobody "$open/releases/1/.chillbox" "$open/cache"
+    export CHILLBOX_RELEASE_DIR=$open/releases/1 CHILLBOX_CACHE_DIR=$open/cache CHILLBOX_WHEELHOUSE=$open/wheelhouse HOME=$open/home
+    export CHILLBOX_SERVICE_DIR=$CHILLBOX_RELEASE_DIR/web CHILLBOX_BUILD_DIR=$CHILLBOX_RELEASE_DIR/.chillbox/web
+    cd "$open"
+    PATH=/usr/bin:/bin setpriv --reuid=nobody --regid=nogroup --clear-groups -- "$open/hooks/handlers/python/build"
+    PATH=/usr/bin:/bin setpriv --reuid=nobody --regid=nogroup --clear-groups -- "$CHILLBOX_BUILD_DIR/venv/bin/gunicorn" --version
+    cd /
+}
+
+@test "the built service answers on its socket, with the argv of the command hook" {
+    flask_site
+    with_dash "$python/build"
+    export CHILLBOX_SLOT=a CHILLBOX_SOCKET=$BATS_TEST_TMPDIR/web.sock
+    mapfile -t argv < <(with_dash "$python/command")
+    env -i "HOME=$HOME" "${argv[@]}" 2>"$BATS_TEST_TMPDIR/log" 3>&- &
+    server=$!
+    for _ in $(seq 100); do [ ! -S "$CHILLBOX_SOCKET" ] || break; sleep 0.05; done
+    answer=$(curl -s -m 5 --unix-socket "$CHILLBOX_SOCKET" http://x/ || :)
+    kill "$server"
+    wait "$server" || :
+    [ "$answer" = "hello from $CHILLBOX_SERVICE_DIR/my_blog_web/app.py" ] || { cat "$BATS_TEST_TMPDIR/log"; false; }
+}
+
+@test "an unchanged set of requirements is not installed again, whatever else of the release changed" {
+    flask_site
+    with_dash "$python/build"
+    layer=$(basename "$(readlink "$CHILLBOX_BUILD_DIR/layer")")
+    before=$(layers)
+    touch -d '2001-01-01' "$CHILLBOX_CACHE_DIR/$layer/pyvenv.cfg"
+    export CHILLBOX_RELEASE_DIR=$top/releases/2
+    cp -R "$top/releases/1" "$CHILLBOX_RELEASE_DIR"
+    export CHILLBOX_SERVICE_DIR=$CHILLBOX_RELEASE_DIR/web CHILLBOX_BUILD_DIR=$CHILLBOX_RELEASE_DIR/.chillbox/web
+    cd "$CHILLBOX_SERVICE_DIR"
+    printf '\n# new\n' >>my_blog_web/app.py
+    begun=$(date +%s%N)
+    with_dash "$python/build"
+    took=$((($(date +%s%N) - begun) / 1000000))
+    echo "# a build with unchanged requirements: $took ms" >&3
+    [ "$took" -lt 2000 ] # installing takes longer than that
+    [ "$(layers)" = "$before" ]
+    [ "$(stat -c %Y "$CHILLBOX_CACHE_DIR/$layer/pyvenv.cfg")" = "$(date -d '2001-01-01' +%s)" ]
+    inside 'import my_blog_web.app as a; assert a.__file__.startswith("'"$CHILLBOX_SERVICE_DIR"'"), a.__file__'
+}
+
+@test "another requirement, wheel, worker class or wheelhouse makes another layer" {
+    flask_site
+    fresh_cache
+    # Only the name counts here: an installation that does nothing, and quickly.
+    cp -R "$HOOKS/handlers/python" "$BATS_TEST_TMPDIR/handler"
+    sed -i 's/^install_layer() {/&\n  return 0/' "$BATS_TEST_TMPDIR/handler/layer"
+    name() { with_dash "$BATS_TEST_TMPDIR/handler/build" && readlink "$CHILLBOX_BUILD_DIR/layer"; }
+    first=$(name)
+    [ "$(name)" = "$first" ]
+    printf 'click\n' >>requirements.txt
+    second=$(name)
+    printf 'x' >>dep/click-*.whl
+    third=$(name)
+    touch "$CHILLBOX_WHEELHOUSE/more-1.0-py3-none-any.whl"
+    fourth=$(name)
+    fifth=$(CHILLBOX_WORKER_CLASS=gevent name)
+    printf -- '-r more.txt\n' >>requirements.txt
+    printf 'jinja2\n' >more.txt
+    sixth=$(name)
+    printf 'werkzeug\n' >>more.txt
+    seventh=$(name)
+    [ "$(printf '%s\n' "$first" "$second" "$third" "$fourth" "$fifth" "$sixth" "$seventh" | sort -u | wc -l)" -eq 7 ]
+}
+
+@test "hashes in requirements.txt are kept to: right ones install, a wrong one is refused" {
+    flask_site
+    fresh_cache
+    for wheel in dep/*.whl; do
+        name=$(basename "$wheel" | cut -d - -f 1)
+        version=$(basename "$wheel" | cut -d - -f 2)
+        printf '%s==%s --hash=sha256:%s\n' "$name" "$version" "$(sha256sum "$wheel" | cut -d ' ' -f 1)"
+    done >requirements.txt
+    with_dash "$python/build"
+    inside 'import flask, gunicorn'
+    sed -i 's/\(^click.*sha256:\)..../\10000/' requirements.txt
+    run --separate-stderr with_dash "$python/build"
+    [ "$status" -eq 3 ]
+    [[ "$stderr" == *"DO NOT MATCH"* ]]
+    [ "$(layers | wc -l)" -eq 1 ]
+}
+
+@test "missing, too old and foreign wheels are all named, with the tags that this host takes; nothing is left behind" {
+    flask_site
+    fresh_cache
+    rm dep/click-*
+    touch dep/fast-1.0-cp27-cp27m-win32.whl
+    printf 'flask>=99\nclick\nfast\nnot-there==1.0 ; python_version > "2"\nother ; sys_platform == "win32"\n' >requirements.txt
+    for shell in with_dash with_ash; do
+        run --separate-stderr "$shell" "$python/build"
+        [ "$status" -eq 3 ]
+        [[ "$stderr" == *"missing: flask>=99: there is only 3."* ]]
+        [[ "$stderr" == *"missing: click: no wheel of it"* ]]
+        [[ "$stderr" == *"missing: fast: does not fit this host: dep/fast-1.0-cp27-cp27m-win32.whl"* ]]
+        [[ "$stderr" == *"missing: not-there==1.0"* ]]
+        [[ "$stderr" != *"missing: other"* ]]
+        [[ "$stderr" =~ this\ host\ takes\ wheels\ for\ cp3[0-9]+-cp3 ]]
+        [ -z "$(layers)" ]
+    done
+}
+
+@test "no source distribution is ever built or run for a dependency" {
+    flask_site
+    mkdir -p sd/evil-1.0
+    printf 'import os\nopen("%s/ran", "w")\nfrom setuptools import setup\nsetup(name="evil", version="1.0")\n' "$BATS_TEST_TMPDIR" >sd/evil-1.0/setup.py
+    printf 'Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n' >sd/evil-1.0/PKG-INFO
+    tar -czf dep/evil-1.0.tar.gz -C sd evil-1.0
+    printf 'evil\n' >>requirements.txt
+    run --separate-stderr with_dash "$python/build"
+    [ "$status" -eq 3 ]
+    [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+}
+
+@test "a service without requirements gets gunicorn from the host" {
+    flask_site
+    rm requirements.txt dep/*
+    twice "$python/build"
+    inside 'import gunicorn'
+    run ! inside 'import flask'
+}
+
+@test "a package: its own wheel in dep goes first, then what its build system makes, else its folder" {
+    flask_site
+    mkdir -p src/thing
+    printf 'where = __file__\n' >src/thing/__init__.py
+    printf '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n[project]\nname = "Thing.Web"\nversion = "1.0"\n' >pyproject.toml
+    with_dash "$python/build"
+    [ "$(inside 'import thing; print(thing.where)')" = "$CHILLBOX_SERVICE_DIR/src/thing/__init__.py" ]
+    cp "$WHEELS"/setuptools-* "$WHEELS"/wheel-* dep/
+    with_dash "$python/build"
+    with_ash "$python/build"
+    [[ "$(inside 'import thing; print(thing.where)')" == "$CHILLBOX_BUILD_DIR/venv/"* ]]
+    [ ! -e "$CHILLBOX_BUILD_DIR/source" ]
+    [ ! -e build ]
+    env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" - "$CHILLBOX_SERVICE_DIR/dep" <<'END'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1] + "/thing_web-2.0-py3-none-any.whl", "w") as z:
+    z.writestr("thing/__init__.py", "where = 'wheel'\n")
+    z.writestr("thing_web-2.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: thing-web\nVersion: 2.0\n")
+    z.writestr("thing_web-2.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    z.writestr("thing_web-2.0.dist-info/RECORD", "")
+END
+    with_dash "$python/build"
+    [ "$(inside 'import thing; print(thing.where)')" = wheel ]
+}
+
+@test "command: the site file goes before gunicorn.conf.py, and that before the defaults" {
+    flask_site
+    with_dash "$python/build"
+    export CHILLBOX_SLOT=b CHILLBOX_SOCKET=/run/x/web.b.sock
+    plain=$(with_dash "$python/command")
+    [ "$(with_ash "$python/command")" = "$plain" ]
+    [ "$(head -n 2 <<<"$plain")" = "$CHILLBOX_BUILD_DIR/venv/bin/python3
+$CHILLBOX_BUILD_DIR/venv/bin/gunicorn" ]
+    [ "$(tail -n 1 <<<"$plain")" = 'my_blog_web.app:create_app()' ]
+    [[ "$plain" == *$'--bind\nunix:/run/x/web.b.sock\n'* && "$plain" == *$'--graceful-timeout\n30\n'* ]]
+    [[ "$plain" != *--workers* && "$plain" != *--access-logfile* ]]
+    printf 'graceful_timeout = 5\nworkers = 7\n' >gunicorn.conf.py
+    set_up=$(CHILLBOX_APP='a:b("x y")' CHILLBOX_WORKERS=3 CHILLBOX_WORKER_CLASS=gthread CHILLBOX_MAX_REQUESTS=9 CHILLBOX_MAX_REQUESTS_JITTER=2 \
+        CHILLBOX_LOG_LEVEL=debug with_dash "$python/command")
+    [[ "$set_up" != *--graceful-timeout* ]]
+    [[ "$set_up" == *$'--workers\n3\n--worker-class\ngthread\n--max-requests\n9\n--max-requests-jitter\n2\n--log-level\ndebug\n'* ]]
+    [ "$(tail -n 1 <<<"$set_up")" = 'a:b("x y")' ]
+}
+
+@test "command without a build says so" {
+    export CHILLBOX_SLOT=a CHILLBOX_SOCKET=/x
+    run --separate-stderr with_dash "$python/command"
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == "command: web: no gunicorn"* ]]
+    [ -z "$output" ]
+}

@@ -1,0 +1,113 @@
+#!/usr/bin/env bats
+# The init scripts and the slots under a real OpenRC, in the host in a box. test-openrc stands in for chillboxd: it has the launcher.
+
+# shellcheck disable=SC2154,SC2016 # box_up sets it; sh -c expands in the box
+
+load helpers/box
+
+setup_file() {
+    needs_root
+    ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+    [ -x "$ROOT/${BUILD:-build}/test-openrc" ] || make -s -C "$ROOT" "${BUILD:-build}/test-openrc" >&2
+    box_up OPENRC_HOST
+    box push "$OPENRC_HOST" "$ROOT/${BUILD:-build}/test-openrc" /usr/local/bin/test-openrc
+    box run "$OPENRC_HOST" -- sh -c 'cat >/usr/sbin/chillboxd && chmod 0755 /usr/sbin/chillboxd' <<'END'
+#!/bin/sh
+case ${1-} in
+  --slot) exec /usr/local/bin/test-openrc "$@" ;;
+  --check) [ ! -e /etc/chillbox/broken ] || { echo "chillbox.toml:1: broken" >&2; exit 78; } ;;
+  *)
+    [ ! -e /etc/chillbox/crash ] || exit 1
+    trap 'echo reloaded' HUP
+    trap 'rm -f /run/chillbox/up; exit 0' TERM
+    echo $$ >/run/chillbox/up
+    while :; do sleep 0.1; done ;;
+esac
+END
+    box run "$OPENRC_HOST" -- sh -c 'cat >/usr/bin/chillboxctl && chmod 0755 /usr/bin/chillboxctl' <<'END'
+#!/bin/sh
+i=0
+while [ ! -e /run/chillbox/up ]; do i=$((i + 1)); [ $i -lt $(($3 * 20)) ] || exit 124; sleep 0.05; done
+END
+    box push "$OPENRC_HOST" "$ROOT/openrc/chillboxd" "$ROOT/openrc/chillbox-service" /etc/init.d/
+    box push "$OPENRC_HOST" "$ROOT/openrc/conf.d/chillboxd" "$ROOT/openrc/conf.d/chillbox" /etc/conf.d/
+    box push "$OPENRC_HOST" "$ROOT/hooks/host/user-add" /usr/lib/chillbox/hooks/host/
+    box run "$OPENRC_HOST" -- sh -c 'mkdir -p /etc/chillbox && : >/etc/chillbox/chillbox.toml && /usr/lib/chillbox/hooks/host/user-add blog /var/lib/blog'
+}
+
+teardown_file() { [ -z "${OPENRC_HOST-}" ] || box down "$OPENRC_HOST"; }
+
+setup() { bats_require_minimum_version 1.5.0; }
+
+in_box() { box run "$OPENRC_HOST" -- "$@"; }
+
+@test "slots: start, stop, crash and leftovers, each as a test of its own in the box" {
+    in_box /usr/local/bin/test-openrc '[.box]' -r compact >&3
+}
+
+@test "chillboxd starts, is ready when the start returns, and its log is its own" {
+    in_box rc-service chillboxd start
+    in_box test -e /run/chillbox/up
+    in_box rc-service chillboxd status
+    [ "$(in_box stat -c %a /run/chillbox)" = 755 ]
+}
+
+@test "chillboxd: reload sends HUP and nothing else; a broken configuration is not reloaded" {
+    in_box rc-service chillboxd restart
+    before=$(in_box cat /run/chillbox/up)
+    in_box rc-service chillboxd reload
+    in_box sh -c 'i=0; until grep -q reloaded /var/log/chillbox/chillboxd.log; do i=$((i+1)); [ $i -lt 50 ] || exit 1; sleep 0.1; done'
+    [ "$(in_box cat /run/chillbox/up)" = "$before" ]
+    in_box sh -c ': >/var/log/chillbox/chillboxd.log; touch /etc/chillbox/broken'
+    run in_box rc-service chillboxd reload
+    in_box rm /etc/chillbox/broken
+    [ "$status" -ne 0 ]
+    [[ "$output" == *"chillbox.toml:1: broken"* ]]
+    run in_box grep reloaded /var/log/chillbox/chillboxd.log
+    [ "$status" -ne 0 ]
+}
+
+@test "chillboxd: with a broken configuration it is not even started, and a restart keeps the running one" {
+    in_box rc-service chillboxd restart
+    before=$(in_box cat /run/chillbox/up)
+    in_box touch /etc/chillbox/broken
+    run in_box rc-service chillboxd restart
+    in_box rm /etc/chillbox/broken
+    [ "$status" -ne 0 ]
+    [ "$(in_box cat /run/chillbox/up)" = "$before" ]
+    in_box rc-service chillboxd status
+}
+
+@test "chillboxd: one that ends again and again is a failed start, and nothing of it is left" {
+    in_box rc-service chillboxd stop
+    in_box sh -c 'touch /etc/chillbox/crash; echo ready_timeout=2 >>/etc/conf.d/chillboxd'
+    run in_box rc-service chillboxd start
+    in_box sh -c 'rm /etc/chillbox/crash; sed -i "\$d" /etc/conf.d/chillboxd'
+    [ "$status" -ne 0 ]
+    run in_box sh -c 'cat /proc/[0-9]*/cmdline | tr "\0" " " | grep "[s]upervise-daemon chillboxd"'
+    [ "$status" -ne 0 ]
+    in_box rc-service chillboxd start
+}
+
+@test "a restart, a kill -9 and a stop of chillboxd leave the slots of sites untouched" {
+    in_box rc-service chillboxd restart
+    in_box /usr/local/bin/test-openrc '[.leave]'
+    slot=$(in_box cat /run/openrc/options/chillbox.blog.web.a/child_pid)
+    in_box rc-service chillboxd restart
+    in_box sh -c 'kill -9 $(cat /run/openrc/options/chillboxd/child_pid)'
+    in_box chillboxctl ping --wait 5
+    in_box rc-service chillboxd stop
+    in_box kill -0 "$slot"
+    [ "$(in_box cat /run/openrc/options/chillbox.blog.web.a/child_pid)" = "$slot" ]
+    in_box rc-service chillbox.blog.web.a stop
+    run in_box kill -0 "$slot"
+    [ "$status" -ne 0 ]
+}
+
+@test "a slot started by hand without its spec says so and ends" {
+    in_box ln -sf chillbox-service /etc/init.d/chillbox.blog.hand.a
+    in_box sh -c 'mkdir -p /var/log/chillbox; echo "error_log=/var/log/chillbox/hand.log respawn_max=1" >/etc/conf.d/chillbox.blog.hand.a'
+    in_box rc-service chillbox.blog.hand.a start
+    in_box sh -c 'i=0; until grep -q "no such file" /var/log/chillbox/hand.log; do i=$((i+1)); [ $i -lt 50 ] || exit 1; sleep 0.1; done'
+    in_box sh -c 'rc-service chillbox.blog.hand.a stop; rm /etc/init.d/chillbox.blog.hand.a /etc/conf.d/chillbox.blog.hand.a'
+}

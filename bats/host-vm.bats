@@ -1,0 +1,95 @@
+#!/usr/bin/env bats
+# bats file_tags=vm
+# The reboot story with a kernel of its own (BOX=vm): what a namespace cannot show, a real boot and a real power cut. Not run by default:
+# BATS_TAGS=vm sh tests/run-all host. A site of files and one whose service needs a secret.
+
+# shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" expands in the host
+
+load helpers/box
+load helpers/host
+
+setup_file() {
+    has_qemu && host_possible || return 0
+    export BOX=vm
+    host_up
+    host_set_up
+    secrets_for_clock
+    pages_and_clock 1.0.0
+    send "$(pack)" --timeout 300s
+}
+
+teardown_file() { host_down; }
+setup() {
+    has_qemu || skip "needs qemu-system-x86_64: tests/host/box deps vm lists the packages"
+    host_or_skip
+}
+
+has_qemu() { command -v qemu-system-x86_64 >/dev/null; }
+
+secrets_for_clock() {
+    mkdir -p "$LAPTOP/secrets/clock"
+    printf 'the secret hour\n' >"$LAPTOP/secrets/clock/hour"
+    send "$(pack_secrets "$LAPTOP/secrets")"
+}
+
+# Light, because this host has no KVM as a rule: Python's own HTTP server, no environment to build.
+pages_and_clock() { # VERSION
+    rm -rf "$LAPTOP/hello"
+    mkdir -p "$LAPTOP/hello/pages" "$LAPTOP/hello/clock"
+    printf 'a page of %s\n' "$1" >"$LAPTOP/hello/pages/index.html"
+    cat >"$LAPTOP/hello/clock/clock" <<'END'
+#!/usr/bin/python3
+import http.server, os
+SECRET = open(os.environ["SECRETS_CONFIG"]).read()
+class Clock(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"%d letters, %s\n" % (len(SECRET), os.environ["VERSION"].encode()))
+http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Clock).serve_forever()
+END
+    chmod 0755 "$LAPTOP/hello/clock/clock"
+    jq -n --arg version "$1" '{name: "Hello", server_name: "hello.example", version: $version, watch: "1s", services: [
+        {name: "clock", lang: "binary", handler: "clock", secrets_config: "hour"}, {name: "pages", lang: "static", handler: "pages"}]}' \
+        >"$LAPTOP/hello/hello.site.json"
+}
+
+state() { json status '.sites[0].state'; }
+
+@test "a reboot: sealed, the files are served, the secret is waited for, and unlock over ssh brings it back" {
+    [ "$(get /)" = "16 letters, 1.0.0" ]
+    kernel=$(in_box cat /proc/sys/kernel/random/boot_id)
+    box reboot "$HOST"
+    [ "$(in_box cat /proc/sys/kernel/random/boot_id)" != "$kernel" ]
+    ctl ping --wait 60s
+    [ "$(state)" = sealed ]
+    [ "$(get /pages/)" = "a page of 1.0.0" ]
+    run -0 get / -D -
+    [[ "$output" == "HTTP/1.1 503 "*"<h1>Sealed</h1>"* ]]
+    run -0 "$TERMINAL" expect:'passphrase of the host: ' echo:off type:"$PASSPHRASE" expect:'unsealed' \
+        -- "$ROOT/tests/host/box" ssh "$HOST" -t chillboxctl unlock
+    [ "$(get /)" = "16 letters, 1.0.0" ]
+}
+
+@test "tmpfs is not swapped: noswap, or there is no swap" {
+    run -0 in_box grep ' /run/chillbox/secrets tmpfs ' /proc/mounts
+    [[ "$output" == *noswap* ]] || [ "$(in_box grep -c . /proc/swaps)" -eq 1 ]
+}
+
+@test "[fault-92] a power cut in the middle of a deploy: the old or the new release is live after it, and the history says which" {
+    pages_and_clock 1.1.0
+    box net "$HOST" -- "$CTL" deploy "$(pack)" --to "$URL" --webhook-key "$LAPTOP/hook.key" --json -q >/dev/null
+    sleep 1
+    box cut "$HOST"
+    box start "$HOST"
+    ctl ping --wait 60s
+    unlock
+    job=$(json jobs hello '[.jobs[] | select(.kind == "deploy")][0].id')
+    ctl job "$job" -f || :
+    version=$(json status '.sites[0].version')
+    [[ "$version" == 1.[01].0 ]]
+    [ "$(get /)" = "16 letters, $version" ]
+    [ "$(get /pages/)" = "a page of $version" ]
+    [[ "$(json job "$job" .job.state)" == "done" || "$version" == 1.0.0 ]]
+    ctl audit verify
+}
