@@ -87,7 +87,8 @@ Result<std::vector<std::string>> words_of_cmd(const std::string& cmd) {
 }
 
 Result<std::string> value_of(const config::Variable& variable, const std::string& dir, os::Runner& runner) {
-  os::Command command{.argv = TRY(words_of_cmd(variable.cmd))};
+  auto words = TRY(words_of_cmd(variable.cmd));
+  os::Command command{.argv = std::move(words)};
   for (char** entry = environ; *entry != nullptr; ++entry)
     if (const std::string_view text = *entry; text.find('=') != std::string_view::npos)
       command.env.emplace_back(text.substr(0, text.find('=')), text.substr(text.find('=') + 1));

@@ -52,7 +52,8 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
   // A ping is of no site, but the row of a job names one.
   const bool ping = type->kind == store::JobKind::ping;
   const std::string site = ping ? "host" : TRY_IN("body: data", control::string_at(data, "site"));
-  store::Job job{.id = store::new_job_id(now_ms), .kind = type->kind, .site = TRY_IN("body: data.site", SiteName::parse(site))};
+  SiteName site_name = TRY_IN("body: data.site", SiteName::parse(site));
+  store::Job job{.id = store::new_job_id(now_ms), .kind = type->kind, .site = std::move(site_name)};
   if (!ping && (!allowed(sender.sites, site) || (!type->new_sites && !TRY(world.store.site(job.site)))))
     return fail(Code::denied, "site");
   job.created_ms = now_ms;
@@ -156,7 +157,8 @@ Result<store::Intake> Gate::check_hook(const control::PacketView& packet) {
     (void)TRY(crypto::check_delivery_shape(delivery));
   const auto* sender = TRY(find_sender(m_senders, delivery, github, m_world.clock.wall()));
   const int64_t now_ms = m_world.clock.wall_ms();
-  store::Intake intake{.sender = sender->name, .job = TRY(read_order(delivery.body, *sender, m_world, now_ms))};
+  store::Job job = TRY(read_order(delivery.body, *sender, m_world, now_ms));
+  store::Intake intake{.sender = sender->name, .job = std::move(job)};
   intake.by_body = sender->github;
   intake.body_hash = crypto::sha256_of(bytes_of(delivery.body)).str();
   intake.id = std::string(sender->github ? github_delivery : delivery.id);

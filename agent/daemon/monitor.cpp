@@ -76,7 +76,9 @@ Result<void> Monitor::start() {
   const auto group = os::find_group("chillbox-admin");
   m_control = TRY(os::listen_unix(paths.control_socket(), 0660, {::geteuid(), group.value_or(::getegid())}, 64));
   m_hook = TRY(listen_for_edge(m_world.config, paths, m_nginx));
-  m_gate = std::make_unique<Gate>(m_world, m_engine, TRY(m_store.host_secret()), TRY(load_senders(paths.webhooks())));
+  auto secret = TRY(m_store.host_secret());
+  auto senders = TRY(load_senders(paths.webhooks()));
+  m_gate = std::make_unique<Gate>(m_world, m_engine, std::move(secret), std::move(senders));
   TRY(start_edge());
   if (auto host = serve_host(); !host) {
     log::warn(cat("nginx: ", host.error().message));

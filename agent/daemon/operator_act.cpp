@@ -19,7 +19,8 @@ constexpr os::Millis k_bring_up_wait{120'000};
 } // namespace
 
 Result<Json> Operator::run_job(const Call& call, store::JobKind kind, const Json& options) {
-  store::Job job{.id = store::new_job_id(m_world.clock.wall_ms()), .kind = kind, .site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))))};
+  SiteName site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))));
+  store::Job job{.id = store::new_job_id(m_world.clock.wall_ms()), .kind = kind, .site = std::move(site)};
   if (!TRY(m_world.store.site(job.site)))
     return fail(Code::not_found, cat("no site '", job.site.str(), "' on this host"));
   job.version = control::string_or(call.args, "version", "");

@@ -49,7 +49,8 @@ bool read_slot(std::string_view text, SlotName& name) {
 }
 
 Result<SlotSpec> read_members(const Json& json) {
-  SlotSpec s{TRY(SlotName::parse(TRY(control::string_at(json, "name"))))};
+  SlotName name = TRY(SlotName::parse(TRY(control::string_at(json, "name"))));
+  SlotSpec s{std::move(name)};
   s.release = TRY(control::string_at(json, "release"));
   s.cwd = TRY(control::string_at(json, "cwd"));
   s.user = TRY(control::string_at(json, "user"));
@@ -84,7 +85,9 @@ std::string SlotName::str() const {
 Result<SlotName> SlotName::parse(std::string_view text) {
   const auto parts = split(text, '.');
   if (parts.size() == 4 && parts[0] == "chillbox") {
-    SlotName name{TRY(SiteName::parse(parts[1])), TRY(ServiceName::parse(parts[2])), {}, 0};
+    SiteName site = TRY(SiteName::parse(parts[1]));
+    ServiceName service = TRY(ServiceName::parse(parts[2]));
+    SlotName name{std::move(site), std::move(service), {}, 0};
     if (read_slot(parts[3], name))
       return name;
   }

@@ -93,8 +93,10 @@ void plan(Rollout& r, Problems& problems) {
 
 Result<std::vector<PlannedService>> plan_services(World& world, const config::Site& site) {
   std::vector<PlannedService> planned;
-  for (const auto& service : site.services)
-    planned.push_back({service, TRY_IN(cat("service '", service.name.str(), "'"), find_kind(world, service.lang))});
+  for (const auto& service : site.services) {
+    Kind kind = TRY_IN(cat("service '", service.name.str(), "'"), find_kind(world, service.lang));
+    planned.push_back({service, std::move(kind)});
+  }
   return planned;
 }
 

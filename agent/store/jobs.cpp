@@ -13,7 +13,8 @@ Result<Job> read_job(const Db& db, Stmt& row) {
   const auto state = job_state(row.bytes(9));
   if (!kind || !state)
     return db.corrupt(cat("job ", printable(row.bytes(0)), ": unknown kind or state"));
-  Job job{.id = row.text(0), .kind = *kind, .site = TRY(site_in(db, row, 2)), .version = row.text(3), .sha256 = row.text(4),
+  SiteName site = TRY(site_in(db, row, 2));
+  Job job{.id = row.text(0), .kind = *kind, .site = std::move(site), .version = row.text(3), .sha256 = row.text(4),
           .size = row.u64(5), .service = row.text(6), .actor = row.text(7), .options = row.text(8), .state = *state,
           .step = row.text(10), .release = row.text(11), .previous = row.text(12), .created_ms = row.i64(13),
           .started_ms = row.i64(14), .finished_ms = row.i64(15), .code = std::nullopt, .message = row.text(17)};

@@ -11,7 +11,8 @@ Result<Release> read_release(const Db& db, Stmt& row) {
   const auto state = release_state(row.bytes(6));
   if (!state)
     return db.corrupt(cat("release ", printable(row.bytes(1)), ": unknown state"));
-  return Release{.id = row.text(1), .site = TRY(site_in(db, row, 0)), .version = row.text(2), .serial = row.u64(3),
+  SiteName site = TRY(site_in(db, row, 0));
+  return Release{.id = row.text(1), .site = std::move(site), .version = row.text(2), .serial = row.u64(3),
                  .sha256 = row.text(4), .secrets = row.text(5), .state = *state, .slot = row.text(7), .digest = row.text(8),
                  .nginx = row.text(9), .last_log = row.text(10), .signer = row.text(11), .created_ms = row.i64(12),
                  .live_ms = row.i64(13), .message = row.text(14)};
@@ -27,7 +28,8 @@ Result<void> write_release(Db& db, const Release& r) {
 }
 
 Result<SiteRow> read_site(const Db& db, Stmt& row) {
-  return SiteRow{.site = TRY(site_in(db, row, 0)), .live = row.text(1), .previous_good = row.text(2), .stopped = row.i64(3) != 0,
+  SiteName site = TRY(site_in(db, row, 0));
+  return SiteRow{.site = std::move(site), .live = row.text(1), .previous_good = row.text(2), .stopped = row.i64(3) != 0,
                  .user_ours = row.i64(4) != 0, .ports = row.text(5)};
 }
 
@@ -175,7 +177,8 @@ Result<std::optional<SecretSet>> Store::secret_set(const SiteName& site) {
   Db& db = m_state->db;
   return db.one<SecretSet>("SELECT site, sha256, serial, received_ms, signer FROM secret_sets WHERE site = ?1",
                            [&](Stmt& row) -> Result<SecretSet> {
-                             return SecretSet{.site = TRY(site_in(db, row, 0)), .sha256 = row.text(1), .serial = row.u64(2),
+                             SiteName owner = TRY(site_in(db, row, 0));
+                             return SecretSet{.site = std::move(owner), .sha256 = row.text(1), .serial = row.u64(2),
                                               .received_ms = row.i64(3), .signer = row.text(4)};
                            },
                            site.str());
