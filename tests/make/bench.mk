@@ -1,0 +1,9 @@
+# What things cost, beside what others need for the same: `make bench`, BENCH="intake" for some of it.
+$(BUILD)/bench-%: tests/bench/%.cpp | $(DEPS_SENTINEL)
+	@printf '  CXX   %s\n' $<
+	@$(COMPILE) -O2 -o $@ $< $(LDFLAGS) -lcrypto -lpthread
+
+.PHONY: bench
+bench: build $(BUILD)/bench-load $(BUILD)/bench-first ## figures side by side, as ratios (BENCH="intake rollout" chooses)
+	@sh .ci/deps bench box test
+	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) sh tests/bench/run $(BENCH)
