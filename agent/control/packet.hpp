@@ -26,7 +26,7 @@ enum class PacketVerb : uint16_t {
   job_events,     // job, capability, after (decimal event number), "wait" or ""
   health,         // -
   // monitor to edge
-  answer = 32,    // http status (decimal), JSON body; for upload_begin also the ticket, and the inbox file's descriptor rides along
+  answer = 32,    // http status (decimal), JSON body; for a hook also the Location, for upload_begin the ticket, and the inbox file's descriptor rides along
   // monitor to vault
   unlock = 64,    // identity.age, passphrase, scrypt cap (decimal)
   file_key,       // the age header, as it came

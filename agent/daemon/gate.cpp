@@ -189,7 +189,7 @@ void Gate::commit(std::vector<Pending>& hooks) {
       refuse(sequence, {Code::conflict, "this webhook-id was used with another body"});
       break;
     case store::IntakeVerdict::accepted:
-      answer(sequence, 202, job_answer(batch[i].job));
+      answer_job(sequence, 202, batch[i].job);
       if (batch[i].job.kind != store::JobKind::ping)
         m_engine.submit(verdict.job);
       for (const auto& id : verdict.superseded)
@@ -197,7 +197,7 @@ void Gate::commit(std::vector<Pending>& hooks) {
       break;
     case store::IntakeVerdict::repeated:
       if (const auto job = m_world.store.job(verdict.job); job && *job)
-        answer(sequence, 200, job_answer(**job));
+        answer_job(sequence, 200, **job);
       else
         refuse(sequence, {Code::conflict, "the job of this webhook-id is gone"});
       break;
@@ -205,14 +205,15 @@ void Gate::commit(std::vector<Pending>& hooks) {
   }
 }
 
-std::string Gate::job_answer(const store::Job& job) {
+void Gate::answer_job(uint64_t sequence, int status, const store::Job& job) {
   const std::string cap = "?cap=" + capability(m_host_secret, job.id);
-  Json links{{"status", cat("/v1/jobs/", job.id, cap)}, {"events", cat("/v1/jobs/", job.id, "/events", cap)}};
+  const std::string place = cat("/v1/jobs/", job.id, cap);
+  Json links{{"status", place}, {"events", cat("/v1/jobs/", job.id, "/events", cap)}};
   if (!job.sha256.empty()) {
     links["artifact"] = cat("/v1/artifacts/", job.sha256, cap);
     links["signature"] = cat("/v1/artifacts/", job.sha256, ".minisig", cap);
   }
-  return control::dump({{"job", job.id}, {"links", std::move(links)}});
+  answer(sequence, status, control::dump({{"job", job.id}, {"links", std::move(links)}}), place);
 }
 
 void Gate::answer(uint64_t sequence, int status, std::string_view body, std::string_view ticket, int fd) {

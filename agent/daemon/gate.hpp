@@ -61,7 +61,7 @@ private:
   void show_job(const control::PacketView& packet);
   void show_events(const control::PacketView& packet);
   bool answer_events(const Waiting& waiting, bool at_last);
-  std::string job_answer(const store::Job& job);
+  void answer_job(uint64_t sequence, int status, const store::Job& job);
   void answer(uint64_t sequence, int status, std::string_view body, std::string_view ticket = "", int fd = -1);
   void refuse(uint64_t sequence, const Error& error);
 

@@ -24,7 +24,7 @@ namespace chillbox::edge {
 struct Answer {
   int status = 500;
   std::string body;        // JSON
-  std::string ticket;      // upload_begin: what upload_done says again
+  std::string ticket;      // upload_begin: what upload_done says again; hook: the Location of its job
   std::string retry_after; // seconds, of a 503; "" : the edge's own default
   Fd fd;                   // upload_begin: the file
 };

@@ -91,20 +91,10 @@ void set_answer(httplib::Response& response, const Result<Answer>& answer) {
     response.set_header("Retry-After", answer->retry_after.empty() ? k_retry_after : answer->retry_after);
 }
 
-// Where the job is told of, from the links in the answer.
-std::string location_of(const std::string& body) {
-  const Json json = Json::parse(body, nullptr, false);
-  if (!json.is_object() || !json.contains("links") || !json["links"].is_object())
-    return {};
-  const auto status = json["links"].find("status");
-  return status != json["links"].end() && status->is_string() ? status->get<std::string>() : std::string();
-}
-
 void set_hook_answer(httplib::Response& response, const Result<Answer>& answer) {
   set_answer(response, answer);
-  if (answer && answer->status < 300)
-    if (const std::string location = location_of(answer->body); !location.empty())
-      response.set_header("Location", location);
+  if (answer && answer->status < 300 && !answer->ticket.empty())
+    response.set_header("Location", answer->ticket);
 }
 
 Result<void> write_file(int fd, const char* data, size_t size) {

@@ -167,7 +167,7 @@ private:
 
 // Answers 202 to everything, as if it were a webhook.
 inline std::optional<Reply> accepting(const Said&) {
-  return Reply{"202", R"({"job":"0123456789abcdef","links":{"status":"/v1/jobs/0123456789abcdef?cap=x.y"}})"};
+  return Reply{"202", R"({"job":"0123456789abcdef","links":{"status":"/v1/jobs/0123456789abcdef?cap=x.y"}})", "/v1/jobs/0123456789abcdef?cap=x.y"};
 }
 
 inline std::string post(std::string_view body, std::string_view more = "", std::string_view last = "Connection: close\r\n") {
