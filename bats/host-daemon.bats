@@ -99,6 +99,37 @@ on_the_net() {
     on_the_net "$(in_box cat /run/nginx.pid)"
 }
 
+# The process that unpacks, held still in the middle of its work: prints its pid.
+catch_stager() {
+    in_box timeout 60 sh -c 'until pid=$(pgrep -u chillbox-stage) && grep -qs "^Seccomp:.*2" "/proc/$pid/status"; do :; done; kill -STOP "$pid"; echo "$pid"'
+}
+
+@test "stager, caught in the act: its own user, no capability, no new privileges, filtered calls, nothing open but the archive and the stage" {
+    make_site "$(next_version)"
+    head -c 100000000 /dev/urandom >"$LAPTOP/hello/api/big" # long enough to be caught
+    artifact=$(pack)
+    catch_stager >"$BATS_TEST_TMPDIR/pid" 3>&- &
+    send "$artifact" >"$BATS_TEST_TMPDIR/deploy" 2>&1 3>&- &
+    wait_for 60 test -s "$BATS_TEST_TMPDIR/pid"
+    pid=$(cat "$BATS_TEST_TMPDIR/pid")
+    stager_id=$(in_box id -u chillbox-stage)
+    [ "$(status_of "$pid" Uid)" = "$stager_id $stager_id $stager_id $stager_id" ]
+    [ "$(status_of "$pid" PPid)" = "$(monitor)" ]
+    for set in CapInh CapPrm CapEff CapBnd CapAmb; do [ "$(status_of "$pid" $set)" = 0000000000000000 ]; done
+    [ "$(status_of "$pid" NoNewPrivs)" = 1 ]
+    [ "$(status_of "$pid" Seccomp)" = 2 ]
+    [ "$(in_box stat -c %U "/proc/$pid/environ")" = root ] # not dumpable
+    open_files "$pid" >"$BATS_TEST_TMPDIR/open"
+    grep -q '^/run/chillbox/stage/' "$BATS_TEST_TMPDIR/open"
+    run ! grep -v '^/run/chillbox/stage/\|^/var/lib/chillbox/artifacts/[0-9a-f]*.age$' "$BATS_TEST_TMPDIR/open"
+    run ! on_the_net "$pid"
+    in_box kill -CONT "$pid"
+    wait
+    grep -q 'is live' "$BATS_TEST_TMPDIR/deploy"
+    run ! in_box pgrep -u chillbox-stage
+    ctl rollback hello 1.0.0
+}
+
 @test "[fault-81] the two directories for plaintext are tmpfs of their own: no suid, no devices, not swapped" {
     for dir in stage secrets; do
         run -0 in_box grep " /run/chillbox/$dir tmpfs " /proc/mounts
