@@ -1,4 +1,4 @@
-// What makes an artifact acceptable (design, section 1: a trigger is not authority): a minisign signature of a trusted
+// What makes an artifact acceptable (a webhook only announces it: a trigger is not authority): a minisign signature of a trusted
 // deployer over the encrypted file, whose trusted comment names this site, this version, this digest and a serial that
 // is newer than what is installed.
 //

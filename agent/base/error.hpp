@@ -65,7 +65,9 @@ T take(Result<T>&& r) {
 } // namespace detail
 } // namespace chillbox
 
-// The value of a Result, or return its error from this function. The name is numbered so that one may stand within another.
+// The value of a Result, or return its error from this function. Never inside a braced initialiser or beside another argument: when it
+// returns from there, g++ 12 does not destroy what was built before it.
+// The name is numbered so that one may stand within another.
 #define CHILLBOX_PASTE_(a, b) a##b
 #define CHILLBOX_PASTE(a, b) CHILLBOX_PASTE_(a, b)
 #define CHILLBOX_TRY(name, expr, on_error)                                                                             \

@@ -1,4 +1,4 @@
-// $NAME and ${NAME} in values, as in shared site contract: values may use other variables; a cycle or an unknown name is an error that
+// $NAME and ${NAME} in values, as site.json(5) says: values may use other variables; a cycle or an unknown name is an error that
 // names it (the whole cycle); depth and size bounded. Nothing is ever evaluated by a shell. "$$" is a literal "$".
 #pragma once
 

@@ -1,5 +1,6 @@
-// The hooks of a kind of service (design, section 6): `describe`, `build`, `command` under handlers/LANG/, the administrator's directory before
-// the shipped one. They run as the site's user in a fixed environment with a time limit; builds in an empty network namespace.
+// The hooks of a kind of service (chillbox-hooks(7)): `describe`, `build`, `command` under handlers/LANG/, the administrator's directory before
+// the shipped one. `describe` says what the kind is and runs as root; the others run as the site's user in a fixed environment with a time limit,
+// builds in an empty network namespace.
 #pragma once
 
 #include "base/error.hpp"

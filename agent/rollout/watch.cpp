@@ -58,6 +58,8 @@ Result<void> judge_slots(Rollout& r) {
 // Bad answers, crashes, too many 5xx: the error makes the loop undo the switch, and the old slot, still warm, has the traffic back.
 Result<Next> run_watch(Rollout& r) {
   const auto window = r.site.watch.value_or(r.world.config.watch);
+  if (window <= os::Millis::zero())
+    return Next::go_on;
   const std::string access = cat(r.world.paths.root, "/var/log/nginx/", r.job.site.str(), "/access.log");
   const uint64_t from = r.world.disk.size(access);
   const os::Millis end = r.world.clock.mono() + window;
@@ -81,8 +83,8 @@ Result<Next> run_watch(Rollout& r) {
   }
   r.signals.watching = false;
   const auto count = count_answers(r.world, access, from);
-  r.info(cat(r.signals.watch_is_cut() ? "watch cut short by another job: " : "watched: ", probes, " health checks, ", count.bad, " of ",
-             count.all, " answers 5xx"));
+  r.info(cat(r.signals.watch_is_cut() ? "watch cut short by another job: " : "watched: ", probes, probes == 1 ? " health check" : " health checks",
+             count.all == 0 ? ", no visitor" : cat(", ", count.bad, " of ", count.all, " answers 5xx")));
   return Next::go_on;
 }
 
