@@ -9,6 +9,7 @@
 #include "base/names.hpp"
 
 #include <array>
+#include <cstdint>
 #include <string>
 
 namespace chillbox::artifact {

@@ -7,6 +7,7 @@
 #include "artifact/stager.hpp"
 #include "crypto/age.hpp"
 
+#include <cstdint>
 #include <memory>
 
 namespace chillbox::artifact {

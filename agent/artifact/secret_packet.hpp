@@ -7,6 +7,7 @@
 #include "control/packet.hpp"
 #include "os/clock.hpp"
 
+#include <cstdint>
 #include <initializer_list>
 #include <string_view>
 

@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>

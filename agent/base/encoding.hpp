@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "base/secret.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -10,6 +10,7 @@
 #include "cli/sse.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>

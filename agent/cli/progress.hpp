@@ -5,6 +5,7 @@
 #include "cli/reply.hpp"
 #include "cli/terminal.hpp"
 
+#include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>

@@ -17,6 +17,7 @@
 #include "base/secret.hpp"
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>

@@ -5,6 +5,8 @@
 #include "crypto/age.hpp"
 #include "crypto/libcrypto.hpp"
 
+#include <cstdint>
+
 namespace chillbox::crypto {
 
 enum class Direction { open, seal };

@@ -4,6 +4,7 @@
 
 #include "crypto/age.hpp"
 
+#include <cstdint>
 #include <optional>
 
 namespace chillbox::crypto {

@@ -6,6 +6,7 @@
 #include "base/names.hpp"
 
 #include <array>
+#include <cstdint>
 #include <memory>
 
 namespace chillbox::crypto {

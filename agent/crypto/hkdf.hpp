@@ -5,6 +5,7 @@
 #include "base/secret.hpp"
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 namespace chillbox::crypto {

@@ -9,6 +9,7 @@
 #include "base/secret.hpp"
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 

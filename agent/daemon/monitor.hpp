@@ -5,6 +5,8 @@
 #include "config/host.hpp"
 #include "os/paths.hpp"
 
+#include <cstdint>
+
 namespace chillbox::daemon {
 
 // Reads and checks everything that a start needs: the configuration, the senders' keys, the trusted keys. `chillboxd --check` prints it.

@@ -6,6 +6,7 @@
 #include "base/secret.hpp"
 #include "crypto/webhook.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

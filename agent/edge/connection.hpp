@@ -6,6 +6,7 @@
 #include "edge/head.hpp"
 #include "os/clock.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -6,6 +6,7 @@
 #include "edge/route.hpp"
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 

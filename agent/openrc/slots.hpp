@@ -12,6 +12,7 @@
 #include "os/paths.hpp"
 #include "os/runner.hpp"
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "os/runner.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 

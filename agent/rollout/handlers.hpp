@@ -8,6 +8,7 @@
 #include "config/site.hpp"
 #include "rollout/world.hpp"
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>

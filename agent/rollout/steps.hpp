@@ -4,6 +4,8 @@
 #include "rollout/rollout.hpp"
 #include "secrets/stage.hpp"
 
+#include <cstdint>
+
 namespace chillbox::rollout {
 
 // intake.cpp: from a digest to checked plaintext in tmpfs

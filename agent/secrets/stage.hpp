@@ -10,6 +10,7 @@
 #include "os/paths.hpp"
 #include "os/runner.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

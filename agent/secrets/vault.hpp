@@ -9,6 +9,7 @@
 #include "os/process.hpp"
 #include "os/runner.hpp"
 
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>

@@ -4,6 +4,7 @@
 #include "store/sql.hpp"
 #include "store/store.hpp"
 
+#include <cstdint>
 #include <mutex>
 
 namespace chillbox::store {

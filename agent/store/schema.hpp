@@ -6,6 +6,7 @@
 
 #include "store/sql.hpp"
 
+#include <cstdint>
 #include <span>
 
 namespace chillbox::store {

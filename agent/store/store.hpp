@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "store/types.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
