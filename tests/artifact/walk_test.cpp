@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 using namespace chillbox;
 using namespace chillbox::test;

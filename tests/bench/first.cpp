@@ -3,7 +3,7 @@
 //   first --to 127.0.0.1:PORT|unix:PATH --want TEXT [--host NAME] [--path PATH] [--pause MICROSECONDS] -- COMMAND...
 //
 // The clock starts just before the command does. A connection each time, HTTP/1.0; wanted is an answer 200 whose body begins with TEXT.
-// Prints one JSON object: first (ms until that answer), command (ms until the command ended, -1: not before the answer and killed then unless
+// Prints one JSON object: at (when that answer came, ms since 1970), first (ms until then), command (ms until the command ended, -1: not before the answer and killed then unless
 // it ends by itself), code, asked (how many times), other (answers between that were neither the wanted one nor the first one's text).
 #include <netinet/in.h>
 #include <spawn.h>
@@ -119,7 +119,7 @@ int main(int argc, char** argv) {
   pid_t child = -1;
   if (::posix_spawnp(&child, o.command[0], nullptr, nullptr, o.command.data(), environ) != 0)
     give_up(std::string("start ") + o.command[0] + ": " + std::strerror(errno));
-  double first = -1, ended = -1;
+  double first = -1, ended = -1, at = 0;
   int status = 0;
   size_t asked = 0, other = 0;
   while (first < 0 || ended < 0) {
@@ -128,6 +128,7 @@ int main(int argc, char** argv) {
       ++asked;
       if (now.starts_with(wanted)) {
         first = passed();
+        at = std::chrono::duration<double, std::milli>(std::chrono::system_clock::now().time_since_epoch()).count();
         if (o.kill)
           ::kill(child, SIGTERM);
       } else {
@@ -141,6 +142,6 @@ int main(int argc, char** argv) {
     ::usleep(o.pause);
   }
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  std::printf("{\"first\":%.1f,\"command\":%.1f,\"code\":%d,\"asked\":%zu,\"other\":%zu}\n", first, ended, code, asked, other);
+  std::printf("{\"at\":%.0f,\"first\":%.1f,\"command\":%.1f,\"code\":%d,\"asked\":%zu,\"other\":%zu}\n", at, first, ended, code, asked, other);
   return first < 0 ? 1 : 0;
 }
