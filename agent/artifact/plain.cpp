@@ -10,7 +10,6 @@
 namespace chillbox::artifact {
 namespace {
 
-constexpr size_t k_buffer = 256 * 1024;
 constexpr int k_max_window_log = 27;       // 128 MiB, what `zstd --ultra -22` writes and zstd itself accepts unasked
 constexpr uint64_t k_ratio_from = 1 << 20; // below, a ratio says nothing: a tar of one small file is mostly zeros
 constexpr size_t k_magic_size = 4;
@@ -91,7 +90,7 @@ public:
 };
 
 PlainStream::PlainStream(crypto::PayloadReader payload, const StageLimits& limits)
-    : m_payload(std::move(payload)), m_limits(limits), m_output(k_buffer) {
+    : m_payload(std::move(payload)), m_limits(limits) {
   m_limits.ratio = std::max<uint64_t>(1, limits.ratio);
 }
 PlainStream::~PlainStream() = default;
@@ -128,15 +127,15 @@ Result<void> PlainStream::check_limits() const {
   return {};
 }
 
-Result<ByteView> PlainStream::next() {
+Result<size_t> PlainStream::next(std::span<uint8_t> out) {
   if (!m_codec)
     TRY(start());
   for (;;) {
     TRY(refill());
     const bool raw = m_codec->name().empty();
     if (m_ended && raw)
-      return ByteView{};
-    const auto step = TRY(m_codec->run(m_input, m_output));
+      return 0;
+    const auto step = TRY(m_codec->run(m_input, out));
     m_input = m_input.subspan(step.used);
     m_in += step.used;
     m_out += step.made;
@@ -151,7 +150,7 @@ Result<ByteView> PlainStream::next() {
       return fail(Code::corrupt, cat("cut off: the ", m_codec->name(), " does not end"));
     }
     if (step.made > 0)
-      return ByteView(m_output).first(step.made);
+      return step.made;
   }
 }
 

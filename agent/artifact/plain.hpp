@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 namespace chillbox::artifact {
 
@@ -18,8 +19,8 @@ public:
   ~PlainStream();
   PlainStream(const PlainStream&) = delete;
   PlainStream& operator=(const PlainStream&) = delete;
-  // Valid until the next call; empty once the payload's last chunk was verified and the compression ended with it.
-  Result<ByteView> next();
+  // Fills the front of `out`, says how much of it; 0 once the payload's last chunk was verified and the compression ended with it.
+  Result<size_t> next(std::span<uint8_t> out);
 
 private:
   class Codec; // zstd, gzip or none
@@ -34,7 +35,6 @@ private:
   StageLimits m_limits;
   std::unique_ptr<Codec> m_codec;
   ByteView m_input; // compressed, not yet used
-  Bytes m_output;
   uint64_t m_in = 0, m_out = 0;
   bool m_ended = false; // the payload
 };

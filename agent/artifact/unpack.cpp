@@ -1,6 +1,6 @@
 #include "artifact/stager.hpp"
 
-#include "artifact/plain.hpp"
+#include "artifact/ahead.hpp"
 #include "artifact/policy.hpp"
 #include "artifact/tar_guard.hpp"
 #include "artifact/tree_writer.hpp"
@@ -57,7 +57,7 @@ Result<crypto::PayloadReader> open_payload(int fd, const SecretBytes& file_key) 
 class Unpacker {
 public:
   Unpacker(crypto::PayloadReader payload, int tree_fd, const StageLimits& limits)
-      : m_plain(std::move(payload), limits), m_guard(limits.bytes, limits.entries), m_names(limits.entries),
+      : m_plain(std::move(payload), limits), m_ahead(m_plain), m_guard(limits.bytes, limits.entries), m_names(limits.entries),
         m_writer(tree_fd) {}
 
   Result<StageStats> run();
@@ -75,6 +75,7 @@ private:
 
   std::unique_ptr<archive, FreeArchive> m_archive;
   PlainStream m_plain;
+  Ahead m_ahead; // gone before what it reads from
   TarGuard m_guard;
   TreeNames m_names;
   TreeWriter m_writer;
@@ -84,7 +85,7 @@ private:
 };
 
 Result<ByteView> Unpacker::pull() {
-  const auto bytes = TRY(m_plain.next());
+  const auto bytes = TRY(m_ahead.next());
   if (bytes.empty())
     TRY(m_guard.finish());
   else

@@ -159,6 +159,7 @@ void add_rules(Program& program, Profile profile, pid_t self) {
     break;
   case Profile::stager:
     program.allow(k_stager);
+    program.allow_bits(SYS_clone, 0, ~k_thread_may, k_thread_must);
     return;
   }
   // fstat by its newer name: on a descriptor, without a path.

@@ -7,3 +7,7 @@ $(BUILD)/bench-%: tests/bench/%.cpp | $(DEPS_SENTINEL)
 bench: build $(BUILD)/bench-load $(BUILD)/bench-first ## figures side by side, as ratios (BENCH="intake rollout" chooses)
 	@sh .ci/deps bench box test
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) sh tests/bench/run $(BENCH)
+
+$(BUILD)/bench-stage: tests/bench/stage.cpp $(call libs,$(below_artifact))
+	@printf '  CXX   %s\n' $<
+	@$(COMPILE) -O2 -o $@ $< $(LDFLAGS) $(call libs,$(below_artifact)) $(LIBS_DAEMON)

@@ -1,0 +1,42 @@
+// Decrypting and decompressing in a thread of its own, a few buffers ahead of whoever unpacks: on two processors the artifact takes as
+// long as the slower of the two, not as both. The order of the bytes and the first error are those of the stream itself.
+#pragma once
+
+#include "artifact/plain.hpp"
+
+#include <array>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace chillbox::artifact {
+
+class Ahead {
+public:
+  explicit Ahead(PlainStream& stream) : m_stream(stream) {}
+  ~Ahead(); // waits for the buffer that is being filled
+  Ahead(const Ahead&) = delete;
+  Ahead& operator=(const Ahead&) = delete;
+
+  // As PlainStream::next(): valid until the next call; empty at the end.
+  Result<ByteView> next();
+
+private:
+  static constexpr size_t k_buffer = 256 * 1024;
+  static constexpr size_t k_buffers = 4;
+
+  void work();
+
+  PlainStream& m_stream;
+  std::array<Bytes, k_buffers> m_buffers;
+  std::mutex m_mutex;
+  std::condition_variable m_changed;
+  size_t m_filled = 0; // buffers that the thread has filled so far; the number of one, modulo k_buffers, is its place
+  size_t m_taken = 0;  // that the caller has taken; the last of them is in its hands
+  bool m_ended = false, m_stop = false;
+  std::optional<Error> m_failed;
+  std::thread m_thread; // began with the first next()
+};
+
+} // namespace chillbox::artifact
