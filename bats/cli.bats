@@ -359,6 +359,33 @@ teardown() { cli_teardown; }
     [ "$(chillboxctl webhook add json --json 2>/dev/null | jq -r '.schema + " " + .key[0:6]')" = "chillbox.webhook-add.v1 whsec_" ]
 }
 
+@test "[fault-17] webhook rotate --grace ends the old key by itself, and list says when" {
+    export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
+    first=$(chillboxctl webhook add ci 2>/dev/null)
+    run -2 chillboxctl webhook rotate ci --grace 0s
+    run -2 chillboxctl webhook rotate ci --grace 1h --finish
+    run -2 chillboxctl webhook rotate ci --grace tomorrow
+    file=root/etc/chillbox/webhooks/ci.key
+    [ "$(grep whsec_ $file)" = "$first" ]
+
+    now=$(date +%s)
+    run -0 --separate-stderr chillboxctl webhook rotate ci --grace 24h
+    second=$output
+    [[ "$stderr" == *"the key before is good until 2"*"or \`chillboxctl webhook rotate ci --finish\`"* ]]
+    until=$(sed -n "s|^$first until=||p" $file)
+    [ "$until" -ge $((now + 86400)) ]
+    [ "$until" -le $((now + 86460)) ]
+    [ "$(grep -m 1 whsec_ $file)" = "$second" ]
+    [ "$(chillboxctl webhook list --json | jq -c '.senders[0] | [.keys, (.until | fromdate)]')" = "[2,$until]" ]
+    run -0 chillboxctl webhook list
+    [[ "$output" == *"2, one until "* ]]
+
+    sed -i "s/until=.*/until=$((now - 1))/" $file # a day later
+    [ "$(chillboxctl webhook list --json | jq -c '.senders[0] | [.keys, .until]')" = '[1,""]' ]
+    run -0 chillboxctl webhook rotate ci --finish
+    [ "$(grep whsec_ $file)" = "$second" ]
+}
+
 @test "a running daemon is asked to reload after a change; when it does not, that is told" {
     export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
     start_daemon '{"reload": {"result": {}}}'

@@ -67,6 +67,7 @@ constexpr std::array k_webhook_add{
 };
 constexpr std::array k_webhook_rotate{
     k_name,
+    Option{"--grace", Kind::duration, "TIME", "the old key ends by itself after this time (24h)"},
     Option{"--finish", Kind::flag, "", "make no new key: end the time in which the old one is still good"},
 };
 constexpr std::array k_by_name{k_name};

@@ -6,9 +6,11 @@
 #include "cli/reply.hpp"
 #include "cli/table.hpp"
 #include "cli/terminal.hpp"
+#include "cli/times.hpp"
 #include "cli/verbs.hpp"
 #include "config/host.hpp"
 #include "crypto/webhook.hpp"
+#include "os/clock.hpp"
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"
@@ -36,8 +38,8 @@ std::string sender_text(const config::Sender& sender) {
     text += cat("types: ", join(sender.types, ","), "\n");
   if (sender.format != "standard")
     text += cat("format: ", sender.format, "\n");
-  for (const std::string& key : sender.keys)
-    text += cat(key, "\n");
+  for (const config::SenderKey& key : sender.keys)
+    text += cat(config::key_line(key), "\n");
   return text;
 }
 
@@ -49,15 +51,43 @@ Result<void> write_sender(const os::Paths& paths, const config::Sender& sender) 
   return disk.write(path_of(paths, sender.name), text, 0600, root_owner(paths));
 }
 
-std::string new_key(const config::Sender& sender) { return sender.format == "github" ? random_token(32) : crypto::new_webhook_key(); }
+config::SenderKey new_key(const config::Sender& sender) {
+  return {.text = sender.format == "github" ? random_token(32) : crypto::new_webhook_key(), .until = {}};
+}
+
+// How many keys are good now, and when the next of them ends by itself.
+struct Validity {
+  uint64_t keys = 0;
+  std::optional<int64_t> until;
+};
+
+Validity validity_of(const config::Sender& sender, int64_t now) {
+  Validity v;
+  for (const config::SenderKey& key : sender.keys) {
+    if (key.ended(now))
+      continue;
+    ++v.keys;
+    if (key.until && (!v.until || *key.until < *v.until))
+      v.until = key.until;
+  }
+  return v;
+}
 
 Result<void> tell_key(Call& call, std::string_view verb, const config::Sender& sender) {
   if (call.terminal.json())
-    call.terminal.print(result_text(verb, {{"name", sender.name}, {"format", sender.format}, {"key", sender.keys.front()}}));
+    call.terminal.print(result_text(verb, {{"name", sender.name}, {"format", sender.format}, {"key", sender.keys.front().text}}));
   else
-    call.terminal.print(sender.keys.front());
+    call.terminal.print(sender.keys.front().text);
   call.terminal.note(cat("sender ", sender.name, ": this is its key, shown only now: give it to the sender and keep it secret"));
   return ask_reload(call.paths);
+}
+
+// When the old key ends, in seconds since 1970.
+Result<int64_t> end_of_grace(const Args& args) {
+  const auto grace = std::chrono::duration_cast<std::chrono::seconds>(args.duration("grace", {}));
+  if (grace.count() < 1)
+    return fail(Code::usage, "--grace: must be 1s or more; without a grace the old key ends by `--finish`");
+  return os::real_clock().wall() + grace.count();
 }
 
 // With a new key, and checked as the daemon will.
@@ -96,8 +126,9 @@ Result<void> run_webhook_list(Call& call) {
   Table table{{"NAME", "FORMAT", "KEYS", "SITES", "TYPES"}, {}};
   for (const std::string& name : TRY(names_in(call.paths.webhooks(), k_suffix))) {
     const config::Sender s = TRY(read_sender(call.paths, name));
-    rows.push_back(json_text({{"name", s.name}, {"format", s.format}, {"keys", uint64_t{s.keys.size()}}, {"sites", s.sites}, {"types", s.types}}));
-    table.rows.push_back({s.name, s.format, std::to_string(s.keys.size()), s.sites.empty() ? "all" : join(s.sites, ","),
+    const Validity v = validity_of(s, os::real_clock().wall());
+    rows.push_back(json_text({{"name", s.name}, {"format", s.format}, {"keys", v.keys}, {"until", v.until ? rfc3339(*v.until) : ""}, {"sites", s.sites}, {"types", s.types}}));
+    table.rows.push_back({s.name, s.format, v.until ? cat(v.keys, ", one until ", show_time(*v.until * 1000)) : std::to_string(v.keys), s.sites.empty() ? "all" : join(s.sites, ","),
                           s.types.empty() ? "all" : join(s.types, ",")});
   }
   if (call.terminal.json())
@@ -111,6 +142,8 @@ Result<void> run_webhook_rotate(Call& call) {
   TRY(require_root(call.paths, "webhook rotate"));
   config::Sender sender = TRY(read_sender(call.paths, TRY(parse_key_name(call.args.text("NAME")))));
   if (call.args.has("finish")) {
+    if (call.args.has("grace"))
+      return fail(Code::usage, "--finish ends the old key now, --grace later: one of them");
     if (sender.keys.size() == 1) {
       call.terminal.print(cat("already so: sender ", sender.name, " has one key"));
       return {};
@@ -120,10 +153,14 @@ Result<void> run_webhook_rotate(Call& call) {
     call.terminal.print(cat("finished: only the newest key of sender ", sender.name, " is good now"));
     return ask_reload(call.paths);
   }
-  // The newest of the old ones stays good until the sender has the new one.
-  sender.keys = {new_key(sender), sender.keys.front()};
+  // The newest of the old ones stays good until the sender has the new one, or until its time is over.
+  config::SenderKey old = sender.keys.front();
+  if (call.args.has("grace"))
+    old.until = TRY(end_of_grace(call.args));
+  sender.keys = {new_key(sender), old};
   TRY(write_sender(call.paths, sender));
-  call.terminal.note(cat("the key before is good until `chillboxctl webhook rotate ", sender.name, " --finish`"));
+  call.terminal.note(cat("the key before is good until ", old.until ? cat(show_time(*old.until * 1000), ", or ") : "", "`chillboxctl webhook rotate ",
+                         sender.name, " --finish`"));
   return tell_key(call, "webhook-rotate", sender);
 }
 

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,11 +54,19 @@ struct HostConfig {
 Result<HostConfig> parse_host_config(std::string_view toml, std::string_view file_name);
 
 // A webhook sender's file: whsec_ keys, one a line, newest first, '#' comments; and settings as "key = value" comments are not a thing:
-// sites and types are limited by lines "sites: blog,shop" and "types: site.deploy", github by the line "format: github".
+// sites and types are limited by lines "sites: blog,shop" and "types: site.deploy", github by the line "format: github". A key that ends by
+// itself has " until=SECONDS" (since 1970) behind it: from that second on it opens nothing, also where nobody reads the file again.
+struct SenderKey {
+  std::string text;                         // whsec_..., or the raw secret for github
+  std::optional<int64_t> until;
+  bool ended(int64_t now_unix) const { return until && now_unix >= *until; }
+};
+std::string key_line(const SenderKey& key); // as it stands in the file
+
 struct Sender {
   std::string name;
   std::string format = "standard";          // or "github"
-  std::vector<std::string> keys;            // whsec_..., or the raw secret for github
+  std::vector<SenderKey> keys;
   std::vector<std::string> sites;           // empty: all
   std::vector<std::string> types;           // empty: all
 };

@@ -14,6 +14,8 @@ namespace {
 constexpr size_t k_max_file = 64 * 1024;
 constexpr size_t k_max_keys = 8;
 constexpr size_t k_min_github_key = 16;
+constexpr std::string_view k_until = " until=";
+constexpr uint64_t k_last_second = 253'402'300'799; // of the year 9999
 const std::vector<std::string> k_types{"site.deploy", "site.rollback", "site.restart", "secrets.update", "host.ping"};
 
 // "sites: blog,shop": the value when the line begins with this word.
@@ -42,6 +44,16 @@ Result<void> add_types(Sender& sender, std::string_view value) {
   return {};
 }
 
+Result<SenderKey> parse_key_line(std::string_view line) {
+  const auto at = line.rfind(k_until);
+  if (at == std::string_view::npos)
+    return SenderKey{.text = std::string(line), .until = {}};
+  const auto seconds = parse_u64(line.substr(at + k_until.size()));
+  if (!seconds || *seconds > k_last_second)
+    return fail(Code::invalid, "until= behind the key: must be whole seconds since 1970");
+  return SenderKey{.text = std::string(trim(line.substr(0, at))), .until = static_cast<int64_t>(*seconds)};
+}
+
 Result<void> add_line(Sender& sender, std::string_view line) {
   if (const auto value = setting(line, "sites"))
     return add_sites(sender, *value);
@@ -55,7 +67,7 @@ Result<void> add_line(Sender& sender, std::string_view line) {
   }
   if (sender.keys.size() == k_max_keys)
     return fail(Code::invalid, cat("more than ", k_max_keys, " keys: remove the old ones"));
-  sender.keys.emplace_back(line);
+  sender.keys.push_back(TRY(parse_key_line(line)));
   return {};
 }
 
@@ -74,6 +86,8 @@ Result<void> check_key(const Sender& sender, const std::string& key) {
 }
 
 } // namespace
+
+std::string key_line(const SenderKey& key) { return key.until ? cat(key.text, k_until, *key.until) : key.text; }
 
 Result<Sender> parse_sender(std::string_view text, std::string_view name) {
   const std::string place = cat("webhook sender '", printable(name, 70), "'");
@@ -95,7 +109,7 @@ Result<Sender> parse_sender(std::string_view text, std::string_view name) {
   if (sender.keys.empty())
     return fail(Code::invalid, cat(place, ": has no key: chillboxctl webhook add ", printable(name, 70), " makes one"));
   for (size_t i = 0; i < sender.keys.size(); ++i) // after all lines: the format may come last
-    TRY_IN(cat(place, ": line ", key_lines[i], ": key"), check_key(sender, sender.keys[i]));
+    TRY_IN(cat(place, ": line ", key_lines[i], ": key"), check_key(sender, sender.keys[i].text));
   return sender;
 }
 

@@ -43,7 +43,7 @@ std::vector<Mac> v1_signatures(std::string_view header) {
 // Every signature against every key, always all of them: how long it takes tells nothing but how many there were.
 // An empty key is never right: anybody could sign with it.
 template <class MacUnder>
-bool any_right(const std::vector<SecretBytes>& keys, const std::vector<Mac>& signatures, MacUnder mac_under) {
+bool any_right(std::span<const SecretBytes> keys, const std::vector<Mac>& signatures, MacUnder mac_under) {
   unsigned right = 0;
   for (const SecretBytes& key : keys) {
     Mac mac = mac_under(key);
@@ -98,7 +98,7 @@ Result<int64_t> check_delivery_shape(const Delivery& delivery) {
   return static_cast<int64_t>(*parse_u64(delivery.timestamp));
 }
 
-Result<void> verify_webhook(const std::vector<SecretBytes>& keys, const Delivery& delivery, int64_t now_unix) {
+Result<void> verify_webhook(std::span<const SecretBytes> keys, const Delivery& delivery, int64_t now_unix) {
   const int64_t timestamp = TRY(check_delivery_shape(delivery));
   const bool right = any_right(keys, v1_signatures(delivery.signature), [&](const SecretBytes& key) {
     return mac_of(key, delivery.id, delivery.timestamp, delivery.body);
@@ -120,7 +120,7 @@ std::string sign_webhook(const SecretBytes& key, std::string_view id, std::strin
   return cat(k_version_prefix, base64(mac_of(key, id, timestamp, body)));
 }
 
-Result<void> verify_github(const std::vector<SecretBytes>& keys, std::string_view header, std::string_view body) {
+Result<void> verify_github(std::span<const SecretBytes> keys, std::string_view header, std::string_view body) {
   if (header.empty())
     return fail(Code::denied, "no X-Hub-Signature-256 header");
   std::vector<Mac> signatures;

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,13 +41,13 @@ Result<int64_t> check_delivery_shape(const Delivery& delivery);
 
 // denied when no v1 signature is valid under any key, or |now - timestamp| > 300 s. Unknown versions and malformed
 // items are skipped.
-Result<void> verify_webhook(const std::vector<SecretBytes>& keys, const Delivery& delivery, int64_t now_unix);
+Result<void> verify_webhook(std::span<const SecretBytes> keys, const Delivery& delivery, int64_t now_unix);
 // "v1,BASE64" for one key.
 std::string sign_webhook(const SecretBytes& key, std::string_view id, std::string_view timestamp,
                          std::string_view body);
 
 // header: "sha256=" + 64 lower-case hex digits. Anything else, sha1 and upper case too: denied.
-Result<void> verify_github(const std::vector<SecretBytes>& keys, std::string_view header, std::string_view body);
+Result<void> verify_github(std::span<const SecretBytes> keys, std::string_view header, std::string_view body);
 
 // HMAC-SHA256 with libcrypto (5 times faster than libsodium 1.0.18 on long bodies).
 std::array<uint8_t, 32> hmac_sha256(ByteView key, std::initializer_list<std::string_view> parts);

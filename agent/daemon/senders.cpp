@@ -19,10 +19,15 @@ Result<std::vector<LoadedSender>> load_senders(const std::string& dir) {
     wipe(text.data(), text.size());
     LoadedSender loaded{.name = sender.name, .github = sender.format == "github", .sites = sender.sites, .types = sender.types};
     for (auto& key : sender.keys) {
-      if (loaded.github && key.size() < k_min_github_secret)
+      if (loaded.github && key.text.size() < k_min_github_secret)
         return fail(Code::invalid, cat(path, ": a github secret must have at least ", k_min_github_secret, " bytes"));
-      loaded.keys.push_back(loaded.github ? SecretBytes(bytes_of(key)) : TRY_IN(path, crypto::parse_webhook_key(key)));
-      wipe(key.data(), key.size());
+      SecretBytes secret;
+      if (loaded.github)
+        secret = SecretBytes(bytes_of(key.text));
+      else
+        secret = TRY_IN(path, crypto::parse_webhook_key(key.text));
+      loaded.keys.push_back({std::move(secret), key.until});
+      wipe(key.text.data(), key.text.size());
     }
     if (loaded.keys.empty())
       return fail(Code::invalid, cat(path, ": no key in it: `chillboxctl webhook rotate ", loaded.name, "` makes one"));
@@ -31,15 +36,26 @@ Result<std::vector<LoadedSender>> load_senders(const std::string& dir) {
   return senders;
 }
 
+namespace {
+
+bool fits(const LoadedSender& sender, const LoadedKey& key, const crypto::Delivery& delivery, std::string_view github_signature, int64_t now_unix) {
+  const std::span<const SecretBytes> one(&key.secret, 1);
+  return sender.github ? !github_signature.empty() && crypto::verify_github(one, github_signature, delivery.body).has_value()
+                       : !delivery.signature.empty() && crypto::verify_webhook(one, delivery, now_unix).has_value();
+}
+
+} // namespace
+
 Result<const LoadedSender*> find_sender(const std::vector<LoadedSender>& senders, const crypto::Delivery& delivery,
                                         std::string_view github_signature, int64_t now_unix) {
   const LoadedSender* found = nullptr;
-  for (const auto& sender : senders) {
-    const bool good = sender.github ? !github_signature.empty() && crypto::verify_github(sender.keys, github_signature, delivery.body).has_value()
-                                    : !delivery.signature.empty() && crypto::verify_webhook(sender.keys, delivery, now_unix).has_value();
-    if (good && found == nullptr)
-      found = &sender;
-  }
+  for (const auto& sender : senders)
+    for (const auto& key : sender.keys) {
+      const bool good = fits(sender, key, delivery, github_signature, now_unix);
+      const bool ended = key.until && now_unix >= *key.until;
+      if (good && !ended && found == nullptr)
+        found = &sender;
+    }
   if (found == nullptr)
     return fail(Code::denied, "signature");
   return found;

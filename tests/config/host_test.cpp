@@ -144,12 +144,15 @@ TEST_CASE("a sender's file has keys, newest first, and what it is limited to") {
   const auto sender = parse_sender(cat("# rotated\n\n", k_key, "\r\nwhsec_", std::string(32, 'A'), "\nsites: blog, shop\ntypes: site.deploy,host.ping\n"), "laptop").value();
   CHECK(sender.name == "laptop");
   CHECK(sender.format == "standard");
-  CHECK(sender.keys == std::vector<std::string>{k_key, "whsec_" + std::string(32, 'A')});
+  REQUIRE(sender.keys.size() == 2);
+  CHECK(sender.keys[0].text == k_key);
+  CHECK(sender.keys[1].text == "whsec_" + std::string(32, 'A'));
   CHECK(sender.sites == std::vector<std::string>{"blog", "shop"});
   CHECK(sender.types == std::vector<std::string>{"site.deploy", "host.ping"});
   const auto github = parse_sender("It's a Secret to Everybody\nformat: github\n", "gh").value();
   CHECK(github.format == "github");
-  CHECK(github.keys == std::vector<std::string>{"It's a Secret to Everybody"});
+  REQUIRE(github.keys.size() == 1);
+  CHECK(github.keys[0].text == "It's a Secret to Everybody");
 }
 
 TEST_CASE("[fault-9] an empty, short or malformed webhook key is refused, by its line and never by its text") {
@@ -164,6 +167,23 @@ TEST_CASE("[fault-9] an empty, short or malformed webhook key is refused, by its
     CHECK_FALSE(holds(text, split(bad, '\n').back()));
   }
   CHECK(holds(sender_problem(cat("whsec_", std::string(88, 'A'), "\n")), "24 to 64 bytes")); // 66 bytes
+}
+
+TEST_CASE("a key with an end is good until that second, and is written as it is read") {
+  const std::string line = cat(k_key, " until=1800000000");
+  const auto sender = parse_sender(cat(k_key, "\n", line, "\n"), "laptop").value();
+  REQUIRE(sender.keys.size() == 2);
+  CHECK_FALSE(sender.keys[0].ended(INT64_MAX));
+  CHECK(sender.keys[1].text == k_key);
+  CHECK_FALSE(sender.keys[1].ended(1'799'999'999));
+  CHECK(sender.keys[1].ended(1'800'000'000));
+  CHECK(key_line(sender.keys[1]) == line);
+  for (const char* bad : {"", "soon", "-1", "1800000000.5", "253402300800", "99999999999999999999"}) {
+    const auto text = sender_problem(cat(k_key, " until=", bad, "\n"));
+    CHECK(holds(text, "line 1: "));
+    CHECK_FALSE(holds(text, "whsec_Mf"));
+  }
+  CHECK(parse_sender("It's a Secret to Everybody until=7\nformat: github\n", "gh").value().keys[0].until == 7);
 }
 
 TEST_CASE("a sender's settings are checked too") {

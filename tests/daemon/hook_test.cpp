@@ -215,6 +215,28 @@ TEST_CASE("[fault-17] old and new key are both valid until the old one is taken 
   unauthorized(host.hook({.body = host.any_deploy(), .id = "late"}));
 }
 
+TEST_CASE("[fault-17] an old key with a grace ends at its second by the host's clock, without a reload") {
+  GateHost host;
+  const std::string newer = crypto::new_webhook_key();
+  host.write(host.paths.webhooks() + "/ci.key", cat(newer, "\n", host.key_text, " until=", host.clock.wall() + 86'400, "\n"));
+  host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
+  const auto by_newer = [&](const std::string& id) {
+    const auto now = std::to_string(host.clock.wall());
+    return host.hook({.body = host.any_deploy(), .id = id, .timestamp = now,
+                      .signature = crypto::sign_webhook(crypto::parse_webhook_key(newer).value(), id, now, host.any_deploy())});
+  };
+  CHECK(host.hook({.body = host.any_deploy(), .id = "old"}).status == 202);
+  CHECK(by_newer("new").status == 202);
+  host.clock.move(std::chrono::seconds{86'399});
+  CHECK(host.hook({.body = host.any_deploy(), .id = "last"}).status == 202);
+  host.clock.move(std::chrono::seconds{1});
+  unauthorized(host.hook({.body = host.any_deploy(), .id = "late"}));
+  CHECK(by_newer("still").status == 202);
+  host.restart_all(); // a key that has ended does not stop the start
+  unauthorized(host.hook({.body = host.any_deploy(), .id = "later"}));
+  CHECK(by_newer("ever").status == 202);
+}
+
 TEST_CASE("[fault-19] a full queue answers 503 and takes nothing") {
   GateHost host;
   host.engine.reset();
