@@ -48,6 +48,17 @@ TEST_CASE("[fault-37] an artifact signed for another site is refused, and both a
   refused(host, host.deploy(Order{.version = "2.0.0", .signed_site = "shop"}), Code::denied, "signed for site 'shop', wanted 'blog'");
 }
 
+TEST_CASE("[fault-36] a deployer's key that is limited to other sites is refused as a strange one is, and its signature put aside") {
+  LiveHost host;
+  host.write(host.paths.trusted() + "/anna.pub", host.laptop.public_key() + "sites: shop,news\n");
+  const Sent sent = host.laptop.pack({.version = "2.0.0"});
+  host.upload(sent);
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied, "key 'anna' may sign for shop, news, not for 'blog'");
+  CHECK_FALSE(host.disk.exists(host.paths.artifact_signature(Digest::parse(sent.sha256).value())));
+  host.write(host.paths.trusted() + "/anna.pub", host.laptop.public_key() + "sites: shop,blog\n");
+  CHECK(host.deploy("2.1.0").state == JobState::done);
+}
+
 TEST_CASE("an artifact signed for another version than its site file says is refused") {
   LiveHost host;
   const Sent sent = host.laptop.pack({.version = "2.0.0", .signed_version = "2.1.0"});
