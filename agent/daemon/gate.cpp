@@ -185,6 +185,9 @@ void Gate::commit(std::vector<Pending>& hooks) {
     case store::IntakeVerdict::full:
       refuse(sequence, {Code::throttled, cat("the queue is full (", m_world.config.queue_max, " jobs): try again later")});
       break;
+    case store::IntakeVerdict::flooded:
+      refuse(sequence, {Code::throttled, "more webhooks came than can be remembered: try again in some minutes"});
+      break;
     case store::IntakeVerdict::conflict:
       refuse(sequence, {Code::conflict, "this webhook-id was used with another body"});
       break;

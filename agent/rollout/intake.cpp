@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace chillbox::rollout {
 namespace {
 
@@ -39,6 +41,14 @@ bool is_live_already(Rollout& r) {
     return r.old && r.old->sha256 == r.job.sha256;
   const auto set = r.world.store.secret_set(r.job.site);
   return set && *set && (*set)->sha256 == r.job.sha256 && (!r.old || r.old->secrets == r.job.sha256);
+}
+
+// A clock that was set back does not make fresh what had expired when the site's newest release came (faults 98).
+Result<int64_t> latest_time(Rollout& r) {
+  int64_t latest = r.world.clock.wall();
+  for (const auto& release : TRY(r.world.store.releases(r.job.site)))
+    latest = std::max({latest, release.created_ms / 1000, release.live_ms / 1000});
+  return latest;
 }
 
 } // namespace
@@ -78,7 +88,7 @@ Result<Next> run_verify(Rollout& r) {
   wanted.serial_jump_max = r.world.config.serial_jump_max;
   wanted.allow_downgrade = r.allows("allow_downgrade");
   wanted.allow_jump = r.allows("allow_jump") || wanted.installed_serial == 0;
-  wanted.now_unix = r.world.clock.wall();
+  wanted.now_unix = TRY(latest_time(r));
   auto verified = artifact::verify(trusted, signature, stored.blake2b, stored.sha256, wanted);
   if (!verified) {
     const std::string path = r.world.paths.artifact_signature(announced);

@@ -12,8 +12,8 @@ struct Known {
 };
 Result<Known> read_known(Stmt& row) { return Known{row.text(0), row.text(1)}; }
 
-// `room`: how many more jobs the queue takes.
-Result<IntakeAnswer> accept_one(Db& db, const Intake& intake, int64_t& room, int64_t now_ms) {
+// `room`: how many more jobs the queue takes. `flooded`: no new delivery can be remembered.
+Result<IntakeAnswer> accept_one(Db& db, const Intake& intake, int64_t& room, bool flooded, int64_t now_ms) {
   const auto by_id = TRY(db.one<Known>("SELECT body, job FROM deliveries WHERE sender = ?1 AND id = ?2", read_known, intake.sender,
                                        intake.id));
   if (by_id && by_id->body != intake.body_hash)
@@ -26,6 +26,8 @@ Result<IntakeAnswer> accept_one(Db& db, const Intake& intake, int64_t& room, int
     if (by_body)
       return IntakeAnswer{.verdict = IntakeVerdict::repeated, .job = by_body->job, .superseded = {}};
   }
+  if (flooded)
+    return IntakeAnswer{.verdict = IntakeVerdict::flooded, .job = {}, .superseded = {}};
   if (room <= 0)
     return IntakeAnswer{.verdict = IntakeVerdict::full, .job = {}, .superseded = {}};
   IntakeAnswer answer{.verdict = IntakeVerdict::accepted, .job = intake.job.id, .superseded = {}};
@@ -37,11 +39,18 @@ Result<IntakeAnswer> accept_one(Db& db, const Intake& intake, int64_t& room, int
   return answer;
 }
 
-Result<void> forget_over(Db& db, int64_t keep, int64_t slack) {
-  const int64_t newest = TRY(db.number("SELECT coalesce(max(seq), 0) FROM deliveries"));
-  if (newest - TRY(db.number("SELECT coalesce(min(seq), 0) FROM deliveries")) < keep + slack)
+// How many are remembered, at most.
+Result<int64_t> remembered(Db& db) { return db.number("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM deliveries"); }
+
+// Those over the number that is kept go, oldest first, unless they could come again. A time in the future is that of a clock that was wrong.
+Result<void> forget_old_deliveries(Db& db, int64_t now_ms) {
+  const int64_t over = TRY(remembered(db)) - k_deliveries_kept;
+  if (over < k_lot)
     return {};
-  return db.run("DELETE FROM deliveries WHERE seq <= ?1", newest - keep);
+  // One lot at a time: what is looked at for one batch of webhooks is bounded too.
+  const int64_t oldest = TRY(db.number("SELECT min(seq) FROM deliveries"));
+  return db.run("DELETE FROM deliveries WHERE seq < ?1 AND time_ms NOT BETWEEN ?2 AND ?3", oldest + std::min(over, k_lot),
+                now_ms - k_replay_window_ms, now_ms + k_replay_window_ms);
 }
 
 } // namespace
@@ -51,26 +60,15 @@ Result<std::vector<IntakeAnswer>> Store::accept(const std::vector<Intake>& batch
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
   int64_t room = queue_max - TRY(db.number("SELECT count(*) FROM jobs WHERE open = 1"));
+  const bool flooded = TRY(remembered(db)) >= k_deliveries_most;
   std::vector<IntakeAnswer> answers;
   answers.reserve(batch.size());
   for (const Intake& intake : batch)
-    answers.push_back(TRY_IN("accept", accept_one(db, intake, room, now_ms)));
+    answers.push_back(TRY_IN("accept", accept_one(db, intake, room, flooded, now_ms)));
   TRY(forget_old_jobs(db));
-  TRY(forget_over(db, k_deliveries_kept, k_lot));
+  TRY(forget_old_deliveries(db, now_ms));
   TRY_IN("accept", txn.commit());
   return answers;
-}
-
-Result<void> Store::forget_deliveries(int64_t older_than_ms, size_t keep_at_most) {
-  const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
-  Txn txn = TRY(Txn::begin(db));
-  TRY(forget_over(db, static_cast<int64_t>(std::min<size_t>(keep_at_most, k_deliveries_kept)), 0));
-  // They lie in the order in which they came, so only the old ones are looked at.
-  TRY(db.run("DELETE FROM deliveries WHERE seq < coalesce((SELECT seq FROM deliveries WHERE time_ms >= ?1 ORDER BY seq LIMIT 1),"
-             " (SELECT max(seq) + 1 FROM deliveries))",
-             older_than_ms));
-  return txn.commit();
 }
 
 } // namespace chillbox::store

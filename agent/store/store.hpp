@@ -25,7 +25,7 @@ struct Intake {
   bool by_body = false;    // github: also a new id with a body that was seen is the same delivery
   Job job;                 // state queued
 };
-enum class IntakeVerdict { accepted, repeated, conflict, full };
+enum class IntakeVerdict { accepted, repeated, conflict, full, flooded };
 struct IntakeAnswer {
   IntakeVerdict verdict{};
   std::string job; // accepted or repeated: the job
@@ -40,9 +40,9 @@ public:
   Store& operator=(Store&&) noexcept;
   ~Store();
 
-  // --- intake: all of them in ONE transaction (group commit), answers in the same order.
+  // --- intake: all of them in ONE transaction (group commit), answers in the same order. The newest 200,000 deliveries are remembered, and every one
+  // that could still come again, because its timestamp is within the tolerance; over a million of those no new one is taken (flooded).
   Result<std::vector<IntakeAnswer>> accept(const std::vector<Intake>& batch, uint32_t queue_max, int64_t now_ms);
-  Result<void> forget_deliveries(int64_t older_than_ms, size_t keep_at_most); // the newest 200,000 are the most that is ever kept
   Result<std::string> host_secret(); // 64 hex digits, made once: capabilities are derived from it
 
   // --- jobs. A new deploy ends the queued and waiting deploys of its site as `superseded`, a new rollback as `cancelled`, in the same

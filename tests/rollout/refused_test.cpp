@@ -50,10 +50,10 @@ TEST_CASE("[fault-37] an artifact signed for another site is refused, and both a
 
 TEST_CASE("[fault-36] a deployer's key that is limited to other sites is refused as a strange one is, and its signature put aside") {
   LiveHost host;
-  host.write(host.paths.trusted() + "/anna.pub", host.laptop.public_key() + "sites: shop,news\n");
+  host.write(host.paths.trusted() + "/anna.pub", host.laptop.public_key() + "sites: shop,docs\n");
   const Sent sent = host.laptop.pack({.version = "2.0.0"});
   host.upload(sent);
-  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied, "key 'anna' may sign for shop, news, not for 'blog'");
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied, "key 'anna' may sign for shop, docs, not for 'blog'");
   CHECK_FALSE(host.disk.exists(host.paths.artifact_signature(Digest::parse(sent.sha256).value())));
   host.write(host.paths.trusted() + "/anna.pub", host.laptop.public_key() + "sites: shop,blog\n");
   CHECK(host.deploy("2.1.0").state == JobState::done);
@@ -103,6 +103,15 @@ TEST_CASE("[fault-39] a serial that jumps too far is held") {
 TEST_CASE("[fault-40] an expired signature is refused") {
   LiveHost host;
   refused(host, host.deploy(Order{.version = "2.0.0", .expires = host.clock.wall() - 1}), Code::denied, "expired 2027-01-15");
+}
+
+TEST_CASE("[fault-40] [fault-98] what has expired stays so when the clock is set back") {
+  LiveHost host;
+  const int64_t expires = host.clock.wall() - 10;
+  host.clock.move(-std::chrono::hours{24});
+  REQUIRE(host.clock.wall() < expires);
+  refused(host, host.deploy(Order{.version = "2.0.0", .expires = expires}), Code::denied, "expired 2027-01-15");
+  CHECK(host.deploy(Order{.version = "2.1.0", .expires = expires + 3600}).state == JobState::done);
 }
 
 TEST_CASE("[fault-41] a stored file that is not what was announced is refused") {

@@ -1,5 +1,7 @@
 #include "scratch.hpp"
 
+#include <sqlite3.h>
+
 #include <thread>
 
 using namespace chillbox;
@@ -154,19 +156,65 @@ TEST_CASE("a rollback cancels what is queued for its site; a restart does not") 
   CHECK(must(store.job("deploy"))->message == "cancelled by the rollback rollback");
 }
 
-TEST_CASE("deliveries are forgotten by age and by number, the newest last") {
+namespace {
+
+// Deliveries "old1", "old2", ... of the jobs "job1", ... that came at this time, as many as accept() would have stored.
+void fill_memory(const Scratch& scratch, int64_t count, int64_t time_ms) {
+  sqlite3* db = nullptr;
+  REQUIRE(sqlite3_open(scratch.file().c_str(), &db) == SQLITE_OK);
+  const std::string sql = cat("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ", count,
+                              ") INSERT INTO deliveries SELECT NULL, 'ci', 'old' || i, '", std::string(64, 'b'), "', 0, 'job' || i, ", time_ms, " FROM n");
+  CHECK(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(db);
+}
+
+IntakeVerdict repeat(Store& store, int64_t which, int64_t now_ms) {
+  return must(store.accept({delivery(cat("old", which), std::string(64, 'b'), cat("again", which))}, 1'000'000, now_ms)).front().verdict;
+}
+
+constexpr int64_t k_came = 1'800'000'000'000;
+constexpr int64_t k_window = 660'000; // twice the tolerance of 300 s, and a minute
+
+} // namespace
+
+TEST_CASE("[fault-11] the newest 200,000 deliveries are remembered, and more are no more: those that cannot come again go, oldest first") {
   const Scratch scratch;
   Store store = scratch.open();
+  fill_memory(scratch, 203'000, k_came);
+  const int64_t later = k_came + k_window + 1;
   for (int i = 0; i < 10; ++i)
-    must(store.accept({delivery(cat("m", i), "b", cat("j", i))}, 1'000, 1'000 + i));
-  must(store.forget_deliveries(1'005, 100));
-  CHECK(accept_one(store, delivery("m5", "b", "x")).verdict == IntakeVerdict::repeated);
-  CHECK(accept_one(store, delivery("m4", "b", "new4")).verdict == IntakeVerdict::accepted);
-  must(store.forget_deliveries(0, 1));
-  CHECK(accept_one(store, delivery("m4", "b", "x")).verdict == IntakeVerdict::repeated);
-  CHECK(accept_one(store, delivery("m9", "b", "new9")).verdict == IntakeVerdict::accepted);
-  must(store.forget_deliveries(1'000'000, 100));
-  CHECK(accept_one(store, delivery("m9", "b", "newer9")).verdict == IntakeVerdict::accepted);
+    must(store.accept({delivery(cat("new", i), "b", cat("n", i))}, 1'000, later));
+  CHECK(repeat(store, 203'000, later) == IntakeVerdict::repeated);
+  CHECK(repeat(store, 4'500, later) == IntakeVerdict::repeated);
+  CHECK(repeat(store, 1, later) == IntakeVerdict::accepted); // forgotten
+  CHECK(repeat(store, 2'000, later) == IntakeVerdict::accepted);
+}
+
+TEST_CASE("[fault-11] what could still be replayed is never forgotten, however many came; a clock that was wrong keeps nothing") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  fill_memory(scratch, 250'000, k_came);
+  for (int i = 0; i < 10; ++i)
+    must(store.accept({delivery(cat("new", i), "b", cat("n", i))}, 1'000, k_came + k_window));
+  CHECK(repeat(store, 1, k_came + k_window) == IntakeVerdict::repeated);
+  CHECK(repeat(store, 1, k_came - k_window - 1) == IntakeVerdict::repeated); // the clock was set back: their time is no time
+  CHECK(repeat(store, 1, k_came - k_window - 1) == IntakeVerdict::accepted);
+}
+
+TEST_CASE("[fault-11] with a million deliveries that could be replayed no new one is taken, known ones are answered, and it goes on by itself") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  fill_memory(scratch, 1'000'000, k_came);
+  const auto verdict = [&](const std::string& id, int64_t now_ms) { return must(store.accept({delivery(id, "b", id)}, 1'000, now_ms)).front().verdict; };
+  CHECK(verdict("n1", k_came + 1'000) == IntakeVerdict::flooded);
+  CHECK(repeat(store, 1, k_came + 1'000) == IntakeVerdict::repeated);
+  CHECK(repeat(store, 1'000'000, k_came + 1'000) == IntakeVerdict::repeated);
+  CHECK(verdict("n1", k_came + k_window) == IntakeVerdict::flooded);
+  CHECK(verdict("n1", k_came + k_window + 1) == IntakeVerdict::flooded); // and room was made
+  CHECK(verdict("n1", k_came + k_window + 1) == IntakeVerdict::accepted);
+  const auto megabytes = std::filesystem::file_size(scratch.file()) >> 20;
+  INFO(megabytes << " MB");
+  CHECK(megabytes < 256); // the most that it costs
 }
 
 TEST_CASE("a batch is all or nothing") {
