@@ -39,8 +39,11 @@ Result<IntakeAnswer> accept_one(Db& db, const Intake& intake, int64_t& room, boo
   return answer;
 }
 
-// How many are remembered, at most.
-Result<int64_t> remembered(Db& db) { return db.number("SELECT coalesce(max(seq) - min(seq) + 1, 0) FROM deliveries"); }
+// How many are remembered, at most. Two questions: SQLite answers each from one end of the table, both in one from the whole of it.
+Result<int64_t> remembered(Db& db) {
+  const int64_t oldest = TRY(db.number("SELECT coalesce(min(seq), 1) FROM deliveries"));
+  return TRY(db.number("SELECT coalesce(max(seq), 0) FROM deliveries")) - oldest + 1;
+}
 
 // Those over the number that is kept go, oldest first, unless they could come again. A time in the future is that of a clock that was wrong.
 Result<void> forget_old_deliveries(Db& db, int64_t now_ms) {
