@@ -1,0 +1,24 @@
+# libFuzzer targets under ASan and UBSan: `make fuzz T=60` runs each for so many seconds, FUZZ="head tar" only those.
+# A build of its own with clang, because gcc has no libFuzzer; only the rooms that read what strangers wrote.
+T ?= 60
+FUZZ ?= $(sort $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/*.cpp)))
+FUZZ_CXX := $(firstword $(shell command -v clang++-19 clang++-20 clang++-21 clang++ 2>/dev/null) clang++-19)
+FUZZ_LIBS := $(patsubst %,$(BUILD)/lib%.a,edge artifact control config crypto os base)
+
+.PHONY: fuzz fuzzers
+fuzz: ## fuzz what strangers can reach: T=60 seconds each (FUZZ="head tar" chooses)
+	@sh .ci/deps build fuzz
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CXX=$(FUZZ_CXX) SANITIZE=address,undefined,fuzzer-no-link \
+	  OPT='-O1 -g1 -w -fno-sanitize-recover=all' FUZZ='$(FUZZ)' fuzzers
+	@BUILD=$(BUILD)/fuzz sh tests/fuzz/run $(T) $(FUZZ)
+
+fuzzers: $(FUZZ:%=$(BUILD)/fuzz-%)
+
+$(FUZZ:%=$(BUILD)/tests/fuzz/%.o): $(BUILD)/tests/fuzz/%.o: tests/fuzz/%.cpp | $(DEPS_SENTINEL)
+	@mkdir -p $(@D)
+	@printf '  CXX   %s\n' $<
+	@$(COMPILE) $(FLAGS_edge) -Itests -c -o $@ $<
+
+$(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/%.o $(FUZZ_LIBS)
+	@printf '  LINK  %s\n' $@
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_LIBS) $(LIBS_DAEMON)
