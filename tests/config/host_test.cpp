@@ -139,6 +139,20 @@ TEST_CASE("a text that is not TOML is refused with its line") {
   CHECK_FALSE(problems("[host]\nserver_name = " + std::string(200, '[') + std::string(200, ']')).empty());
 }
 
+TEST_CASE("what toml++ itself does not survive is refused with its line") {
+  CHECK(holds(problems("[host]\n[*a.b]\n"), "chillbox.toml:2: "));
+  CHECK(holds(problems("[[*]]\n"), "chillbox.toml:1: "));
+  for (const char* stray : {"h\u00e9 = 1", "a = 1 \ufef9", "[h\ufffd]", R"(a = """x""" é)", "a = 'x'\u00e9", "a = '''x''''' \u00e9", R"(a = "\"#" é)"})
+    CHECK(holds(problems(std::string("[host]\n") + stray + "\n"), "chillbox.toml:2: a character outside of ASCII"));
+}
+
+TEST_CASE("characters outside of ASCII may stand in comments, and in strings of each kind") {
+  for (const char* good : {"# \u00e9\n", "\xEF\xBB\xBF[host]\n", "[host] # '\u00e9\n"})
+    CHECK(problems(good) == "");
+  for (const char* text : {"'\u00e9'", R"("\"é")", "'''\n\u00e9'''", "\"\"\"\\\"\"\u00e9\"\"\"\"\"\n"})
+    CHECK(holds(problems(std::string("[host]\nlog_level = ") + text), "log_level: found")); // read, and not a level
+}
+
 TEST_CASE("a sender's file has keys, newest first, and what it is limited to") {
   init_crypto();
   const auto sender = parse_sender(cat("# rotated\n\n", k_key, "\r\nwhsec_", std::string(32, 'A'), "\nsites: blog, shop\ntypes: site.deploy,host.ping\n"), "laptop").value();
