@@ -77,19 +77,25 @@ size_t string_end(std::string_view text, size_t at) {
   return text.size();
 }
 
-// Where a character outside of ASCII stands that is in no string or comment. TOML has no place for it, and what toml++ 3.3 does with some of
-// them is undefined (the unreachable ends of its unicode tables).
+// Where a character outside of ASCII stands that is in no string or comment, or a quote that can begin or end none. TOML has no place for
+// either; toml++ 3.3 looks at them all the same, and what it does with some is undefined (the unreachable ends of its unicode tables).
 std::optional<size_t> stray_character(std::string_view text) {
   constexpr std::string_view k_byte_order_mark = "\xEF\xBB\xBF";
+  constexpr std::string_view k_before = " \t\r\n=,[{.", k_behind = " \t\r\n=,]}.#";
   for (size_t i = text.starts_with(k_byte_order_mark) ? k_byte_order_mark.size() : 0; i < text.size();) {
-    if (text[i] == '#')
+    if (text[i] == '#') {
       i = std::min(text.find('\n', i), text.size());
-    else if (text[i] == '"' || text[i] == '\'')
+    } else if (text[i] == '"' || text[i] == '\'') {
+      if (i > 0 && k_before.find(text[i - 1]) == std::string_view::npos)
+        return i;
       i = string_end(text, i);
-    else if (static_cast<unsigned char>(text[i]) >= 0x80)
+      if (i < text.size() && k_behind.find(text[i]) == std::string_view::npos)
+        return i;
+    } else if (static_cast<unsigned char>(text[i]) >= 0x80) {
       return i;
-    else
+    } else {
       ++i;
+    }
   }
   return std::nullopt;
 }
@@ -100,7 +106,7 @@ Result<Json> parse_toml(std::string_view text, std::string_view file, Lines& lin
   if (text.size() > k_max_toml)
     return fail(Code::too_large, cat(file, ": ", text.size(), " bytes, the limit is ", k_max_toml));
   if (const auto stray = stray_character(text))
-    return fail(Code::invalid, cat(file, ":", 1 + std::ranges::count(text.substr(0, *stray), '\n'), ": a character outside of ASCII that is in no string"));
+    return fail(Code::invalid, cat(file, ":", 1 + std::ranges::count(text.substr(0, *stray), '\n'), ": a quote or a character outside of ASCII that is out of place"));
   const toml::parse_result result = toml::parse(text);
   if (!result)
     return fail(Code::invalid, cat(file, ":", result.error().source().begin.line, ": ", printable(result.error().description())));

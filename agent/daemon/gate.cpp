@@ -9,6 +9,7 @@
 #include "os/socket.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace chillbox::daemon {
 
@@ -92,6 +93,8 @@ void Gate::set_senders(std::vector<LoadedSender> senders) { m_senders = std::mov
 void Gate::attach(Fd edge) {
   const std::lock_guard lock(m_mutex);
   m_edge = std::move(edge);
+  m_stuck = false;
+  m_rejected = 0;
   m_waiting.clear();
   for (const auto& [id, ticket] : m_tickets)
     (void)m_world.disk.remove(ticket.path);
@@ -105,7 +108,7 @@ bool Gate::serve() {
     auto packet = os::receive_packet(m_edge.get(), control::k_max_packet, os::Millis{0});
     if (!packet) {
       if (packet.error().code != Code::timed_out)
-        log::warn(cat("edge: rejected a packet: ", packet.error().message));
+        reject(packet.error().message);
       if (packet.error().code == Code::too_large)
         continue;
       break;
@@ -117,11 +120,18 @@ bool Gate::serve() {
     if (const auto view = control::parse_packet((*packet)->bytes))
       take(*view, hooks);
     else
-      log::warn(cat("edge: rejected a packet: ", view.error().message));
+      reject(view.error().message);
   }
   if (!hooks.empty())
     commit(hooks);
-  return open;
+  const std::lock_guard lock(m_mutex);
+  return open && !m_stuck;
+}
+
+// The 1st, 2nd, 4th, 8th ... only: an edge that was taken over must not fill the log.
+void Gate::reject(std::string_view why) {
+  if (std::has_single_bit(++m_rejected))
+    log::warn(cat("edge: rejected a packet, ", m_rejected, " so far: ", why));
 }
 
 void Gate::take(const control::PacketView& packet, std::vector<Pending>& hooks) {
@@ -143,7 +153,7 @@ void Gate::take(const control::PacketView& packet, std::vector<Pending>& hooks) 
   case PacketVerb::health:
     return answer(packet.sequence, 200, control::dump({{"status", "ok"}, {"sealed", !m_world.vault.unsealed()}}));
   default:
-    log::warn(cat("edge: rejected a packet: verb ", static_cast<int>(packet.verb), " is not the edge's to say"));
+    reject(cat("verb ", static_cast<int>(packet.verb), " is not the edge's to say"));
   }
 }
 
@@ -222,8 +232,13 @@ void Gate::answer_job(uint64_t sequence, int status, const store::Job& job) {
 void Gate::answer(uint64_t sequence, int status, std::string_view body, std::string_view ticket, int fd) {
   const auto packet = control::make_packet(PacketVerb::answer, sequence, {std::to_string(status), body, ticket});
   const std::lock_guard lock(m_mutex);
-  if (auto sent = os::send_packet(m_edge.get(), packet, fd); !sent)
+  if (m_stuck)
+    return;
+  // Each try waits for seconds, in which the monitor does nothing else: there is one only.
+  if (auto sent = os::send_packet(m_edge.get(), packet, fd); !sent) {
     log::warn(cat("edge: answer not sent: ", sent.error().message));
+    m_stuck = sent.error().code == Code::timed_out;
+  }
 }
 
 void Gate::refuse(uint64_t sequence, const Error& error) {

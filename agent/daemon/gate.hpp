@@ -28,7 +28,7 @@ public:
   void set_senders(std::vector<LoadedSender> senders);
   void attach(Fd edge); // a new edge; what the old one had open is forgotten
   int fd() const { return m_edge.get(); }
-  // Takes all packets that are there. False: the edge is gone.
+  // Takes all packets that are there. False: the edge is gone, or takes no answers, and must be replaced.
   bool serve();
   // Long polls whose job has something new, or whose time is over, are answered. The time until the next is over; negative: none waits.
   os::Millis answer_waiting();
@@ -64,13 +64,16 @@ private:
   void answer_job(uint64_t sequence, int status, const store::Job& job);
   void answer(uint64_t sequence, int status, std::string_view body, std::string_view ticket = "", int fd = -1);
   void refuse(uint64_t sequence, const Error& error);
+  void reject(std::string_view why);
 
   rollout::World& m_world;
   rollout::Engine& m_engine;
   std::string m_host_secret;
   std::vector<LoadedSender> m_senders;
   Fd m_edge;
-  std::mutex m_mutex; // of m_edge against the threads that copy uploads, and of their count
+  std::mutex m_mutex; // of m_edge and m_stuck against the threads that copy uploads, and of their count
+  bool m_stuck = false; // an answer could not be sent: no other is tried
+  uint64_t m_rejected = 0; // packets of this edge
   std::condition_variable m_copied;
   size_t m_copying = 0;
   std::vector<Waiting> m_waiting;

@@ -3,6 +3,8 @@
 #include "crypto/mutant.hpp"
 #include "gate_host.hpp"
 
+#include <sys/socket.h>
+
 #include <cstdlib>
 
 using namespace chillbox;
@@ -121,6 +123,28 @@ TEST_CASE("an edge that was taken over and says well-formed packets of all verbs
   std::printf("hostile: %zu well-formed packets, %zu answered, all of them refusals or health\n", scaled(100'000), answered);
   CHECK(traces(host) == before);
   CHECK(host.look(job).state == store::JobState::waiting_upload);
+  CHECK(host.ask(PacketVerb::health, {}).status == 200);
+}
+
+TEST_CASE("an edge that takes no answers holds the monitor up once, and is then to be replaced") {
+  GateHost host;
+  auto [ours, theirs] = must(os::packet_pair());
+  const timeval limit{0, 100'000}; // on a host it is ten seconds
+  REQUIRE(::setsockopt(ours.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0);
+  host.gate->attach(std::move(ours));
+  host.edge = std::move(theirs);
+  bool good = true;
+  const auto begun = os::real_clock().mono();
+  for (int round = 0; round < 100 && good; ++round) {
+    for (int i = 0; i < 100; ++i)
+      host.send(PacketVerb::health, {});
+    good = host.gate->serve();
+  }
+  CHECK_FALSE(good);
+  CHECK(os::real_clock().mono() - begun < os::Millis{1'000});
+  auto [next_ours, next_theirs] = must(os::packet_pair());
+  host.gate->attach(std::move(next_ours));
+  host.edge = std::move(next_theirs);
   CHECK(host.ask(PacketVerb::health, {}).status == 200);
 }
 
