@@ -136,6 +136,16 @@ Result<void> age_decrypt(const Args& args) {
   return decrypt([&](const AgeHeader& header) { return identity.file_key(header); });
 }
 
+// In hex: what a test then looks for where it must not be.
+Result<void> age_file_key(const Args& args) {
+  const AgeIdentity identity = TRY(parse_identity_file(TRY(file_text(args.at(0)))));
+  Bytes start(k_max_age_header);
+  start.resize(TRY(read_full(start)));
+  const AgeHeader header = TRY(parse_age_header(start));
+  const SecretBytes key = TRY(identity.file_key(header));
+  return write_all(bytes_of(hex(key.view()) + "\n"));
+}
+
 Result<void> age_decrypt_passphrase(const Args& args) {
   const SecretBytes secret = TRY(passphrase(args.at(0)));
   return decrypt([&](const AgeHeader& header) { return scrypt_file_key(header, secret); });
@@ -183,6 +193,7 @@ const std::map<std::string, Result<void> (*)(const Args&)> k_verbs{
     {"encrypt", age_encrypt},
     {"encrypt-passphrase", age_encrypt_passphrase},
     {"decrypt", age_decrypt},
+    {"file-key", age_file_key},
     {"decrypt-passphrase", age_decrypt_passphrase},
     {"unarmor", unarmor_input},
     {"minisign-keygen", minisign_keygen},
