@@ -77,8 +77,11 @@ size_t string_end(std::string_view text, size_t at) {
   return text.size();
 }
 
-// Where a character outside of ASCII stands that is in no string or comment, or a quote that can begin or end none. TOML has no place for
-// either; toml++ 3.3 looks at them all the same, and what it does with some is undefined (the unreachable ends of its unicode tables).
+bool ascii(std::string_view text) { return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }); }
+
+// Where a character outside of ASCII stands that is in no comment and no string of one line, or a quote that can begin or end none. What
+// toml++ 3.3 does with some of them is undefined (the unreachable ends of its unicode tables), even behind what it then tells as an error.
+// TOML takes them in strings of many lines, too: there is nothing here that needs those.
 std::optional<size_t> stray_character(std::string_view text) {
   constexpr std::string_view k_byte_order_mark = "\xEF\xBB\xBF";
   constexpr std::string_view k_before = " \t\r\n=,[{.", k_behind = " \t\r\n=,]}.#";
@@ -88,10 +91,13 @@ std::optional<size_t> stray_character(std::string_view text) {
     } else if (text[i] == '"' || text[i] == '\'') {
       if (i > 0 && k_before.find(text[i - 1]) == std::string_view::npos)
         return i;
-      i = string_end(text, i);
+      const size_t begin = i;
+      i = string_end(text, begin);
+      if (text.substr(begin, 3) == std::string(3, text[begin]) && !ascii(text.substr(begin, i - begin)))
+        return begin;
       if (i < text.size() && k_behind.find(text[i]) == std::string_view::npos)
         return i;
-    } else if (static_cast<unsigned char>(text[i]) >= 0x80) {
+    } else if (!ascii(text.substr(i, 1))) {
       return i;
     } else {
       ++i;
