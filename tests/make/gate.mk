@@ -1,0 +1,10 @@
+# Programs that attack a running host's gate: bats/host-gate.bats uses them.
+GATE := $(patsubst tests/gate/%.cpp,$(BUILD)/gate-%,$(wildcard tests/gate/*.cpp))
+GATE_LIBS := $(BUILD)/libcrypto.a $(BUILD)/libbase.a
+
+.PHONY: gate
+gate: $(GATE)
+
+$(GATE): $(BUILD)/gate-%: tests/gate/%.cpp $(GATE_LIBS) | $(DEPS_SENTINEL)
+	@printf '  CXX   %s\n' $<
+	@$(COMPILE) -Itests -o $@ $< $(GATE_LIBS) $(LDFLAGS) -lsodium -lcrypto $(shell pkg-config --libs spdlog 2>/dev/null) -lpthread
