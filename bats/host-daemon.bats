@@ -168,6 +168,23 @@ catch_stager() {
     in_box grep -q 'the edge ended' /var/log/chillbox/chillboxd.log
 }
 
+@test "an edge that makes a forbidden system call is started again and reported, a vault that does means a sealed host" {
+    pid=$(edge)
+    in_box kill -SYS "$pid"
+    wait_for 10 is_another edge "$pid"
+    wait_for 10 pings
+    in_box grep -q "the edge ended with code $((128 + 31))" /var/log/chillbox/chillboxd.log
+    [ "$(json ping .sealed)" = false ]
+    in_box kill -SYS "$(vault)"
+    sealed() { [ "$(json ping .sealed)" = true ]; }
+    wait_for 10 sealed
+    run ! vault
+    in_box grep -q 'the vault ended by itself' /var/log/chillbox/chillboxd.log
+    [[ "$(ctl status)" == *'the vault ended by itself'* ]]
+    [ "$(get /)" = "hello from 1.0.0" ]
+    unlock
+}
+
 @test "a monitor that dies is started again, with nothing of the old one left, sealed; the site goes on" {
     pid=$(monitor) old_edge=$(edge) old_vault=$(vault)
     services=$(in_box pgrep -u hello)
