@@ -40,8 +40,8 @@ struct OperatorHost : EngineHost {
     });
   }
   void restart_all(bool machine = false) {
+    op.reset(); // first, as in the monitor: its connections ask the engine
     engine.reset();
-    op.reset();
     machine ? reboot() : restart();
     start_engine();
     open();
