@@ -79,9 +79,9 @@ size_t string_end(std::string_view text, size_t at) {
 
 bool ascii(std::string_view text) { return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }); }
 
-// Where a character outside of ASCII stands that is in no comment and no string of one line, or a quote that can begin or end none. What
-// toml++ 3.3 does with some of them is undefined (the unreachable ends of its unicode tables), even behind what it then tells as an error.
-// TOML takes them in strings of many lines, too: there is nothing here that needs those.
+// Where a character outside of ASCII stands that is in no comment, or a quote that can begin or end no string. What toml++ 3.3 does with some
+// of them is undefined (the unreachable ends of its unicode tables), because it looks ahead behind what it then tells as an error. TOML takes
+// them in strings too: no value here needs any.
 std::optional<size_t> stray_character(std::string_view text) {
   constexpr std::string_view k_byte_order_mark = "\xEF\xBB\xBF";
   constexpr std::string_view k_before = " \t\r\n=,[{.", k_behind = " \t\r\n=,]}.#";
@@ -93,7 +93,7 @@ std::optional<size_t> stray_character(std::string_view text) {
         return i;
       const size_t begin = i;
       i = string_end(text, begin);
-      if (text.substr(begin, 3) == std::string(3, text[begin]) && !ascii(text.substr(begin, i - begin)))
+      if (!ascii(text.substr(begin, i - begin)))
         return begin;
       if (i < text.size() && k_behind.find(text[i]) == std::string_view::npos)
         return i;
@@ -112,7 +112,7 @@ Result<Json> parse_toml(std::string_view text, std::string_view file, Lines& lin
   if (text.size() > k_max_toml)
     return fail(Code::too_large, cat(file, ": ", text.size(), " bytes, the limit is ", k_max_toml));
   if (const auto stray = stray_character(text))
-    return fail(Code::invalid, cat(file, ":", 1 + std::ranges::count(text.substr(0, *stray), '\n'), ": a quote or a character outside of ASCII that is out of place"));
+    return fail(Code::invalid, cat(file, ":", 1 + std::ranges::count(text.substr(0, *stray), '\n'), ": a quote that is out of place, or a character outside of ASCII, which only comments may have"));
   const toml::parse_result result = toml::parse(text);
   if (!result)
     return fail(Code::invalid, cat(file, ":", result.error().source().begin.line, ": ", printable(result.error().description())));
