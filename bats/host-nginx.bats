@@ -158,6 +158,12 @@ headers() { get "$@" -o /dev/null -D - | tr -d '\r'; }
     [ "$(get localhost '/v1/jobs/j1?capability=a%0d%0aX:y' | jq -r .line)" = 'GET /v1/jobs/j1?capability=a%0d%0aX:y HTTP/1.0' ]
 }
 
+@test "[fault-33] [fault-35] the edge hears NGINX's own word on who asks, and its 500 comes through as it is" {
+    answer=$(get localhost /v1/jobs/j1 -H 'X-Forwarded-For: 6.6.6.6' -H 'Remote-Addr: 6.6.6.6')
+    [ "$(jq -c '[.headers[] | select(.[0] == "X-Forwarded-For")]' <<<"$answer")" = '[["X-Forwarded-For","127.0.0.1"]]' ]
+    [[ "$(get localhost /v1/jobs/j1 -H 'X-Want-Status: 500' -w '%{http_code}')" == '{"name": "edge"'*500 ]]
+}
+
 @test "[fault-21] [fault-23] a slow body is dropped after three seconds, large headers are refused" {
     begun=$SECONDS
     in_box bash -c 'exec 3<>/dev/tcp/127.0.0.1/80; printf "POST /v1/hooks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab" >&3; cat <&3' || :
