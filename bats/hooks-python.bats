@@ -7,7 +7,7 @@ load helpers/hooks
 
 setup_file() {
     cd "$BATS_TEST_DIRNAME/.." || return
-    WHEELS=$(cd "$(sh tests/hooks/get-wheels)" && pwd)
+    WHEELS=$(cd "$(sh tests/hooks/get-wheels flask gunicorn setuptools wheel)" && pwd)
     export WHEELS
     # Shared by the tests: the same inputs make the same layer, which takes seconds to install.
     export LAYERS=$BATS_FILE_TMPDIR/layers
@@ -118,9 +118,9 @@ inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
     flask_site
     fresh_cache
     # Only the name counts here: an installation that does nothing, and quickly.
-    cp -R "$HOOKS/handlers/python" "$BATS_TEST_TMPDIR/handler"
-    sed -i 's/^install_layer() {/&\n  return 0/' "$BATS_TEST_TMPDIR/handler/layer"
-    name() { with_dash "$BATS_TEST_TMPDIR/handler/build" && readlink "$CHILLBOX_BUILD_DIR/layer"; }
+    cp -R "$HOOKS" "$BATS_TEST_TMPDIR/hooks"
+    sed -i 's/^install_layer() {/&\n  return 0/' "$BATS_TEST_TMPDIR/hooks/lib/python/layer"
+    name() { with_dash "$BATS_TEST_TMPDIR/hooks/handlers/python/build" && readlink "$CHILLBOX_BUILD_DIR/layer"; }
     first=$(name)
     [ "$(name)" = "$first" ]
     printf 'click\n' >>requirements.txt

@@ -190,6 +190,15 @@ void set_variable(Variables& variables, const std::string& name, std::string_vie
 
 Result<std::string> expand(std::string_view text, const Variables& variables) { return Expander(variables).text(text); }
 
+std::optional<std::string> sole_reference(std::string_view value) {
+  if (!value.starts_with('$'))
+    return std::nullopt;
+  const auto reference = reference_at(value, 0);
+  if (reference.kind != Reference::Kind::variable || reference.text.size() != value.size())
+    return std::nullopt;
+  return std::string(reference.name);
+}
+
 Result<Variables> expand_all(const Variables& variables) {
   Expander expander(variables, true);
   Variables out;

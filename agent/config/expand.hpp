@@ -6,6 +6,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +29,8 @@ inline constexpr std::array<std::string_view, 12> k_host_variables{
 // value that it covers ("API_PATH": "$API_PATH" hands a site's variable on to one service).
 void set_variable(Variables& variables, const std::string& name, std::string_view value);
 Result<std::string> expand(std::string_view text, const Variables& variables);
+// The name, when `value` is nothing but one reference: "$NAME" or "${NAME}".
+std::optional<std::string> sole_reference(std::string_view value);
 // Every value expanded.
 Result<Variables> expand_all(const Variables& variables);
 // Those of `names` that do not expand, with the reason, each reason once: for a reader who wants to hear everything.

@@ -33,6 +33,7 @@ struct Upstream {
   std::string lang;
   std::string socket;   // "/run/chillbox/live/SITE/SERVICE.sock"; "" when it listens on TCP or not at all
   uint16_t port = 0;    // TCP, of the live slot
+  std::string files = {}; // relative to the release: what NGINX serves of it by itself; "" nothing
 };
 
 struct SiteInput {

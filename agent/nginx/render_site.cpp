@@ -108,27 +108,28 @@ private:
 
   const Upstream* front() const {
     const auto found = std::ranges::find_if(m_in.upstreams, [](const Upstream& u) {
-      return (u.lang == "python" || u.lang == "chill" || u.lang == "binary") && serves_requests(u);
+      return (u.lang == "python" || u.lang == "chill" || u.lang == "binary") && (serves_requests(u) || !u.files.empty());
     });
     if (found != m_in.upstreams.end())
       return &*found;
-    const auto files = std::ranges::find(m_in.upstreams, "static", &Upstream::lang);
+    const auto files = std::ranges::find_if(m_in.upstreams, [](const Upstream& u) { return !u.files.empty(); });
     return files == m_in.upstreams.end() ? nullptr : &*files;
   }
 
   std::string root_of_static() const { return m_current + "/nginx/root"; }
 
   std::string front_location(const Upstream& u) const {
-    return serves_requests(u) ? proxy_location("/", u) : static_location("/", cat(m_current, "/", u.service.str()));
+    return serves_requests(u) ? proxy_location("/", u) : static_location("/", cat(m_current, "/", u.files));
   }
 
   std::string location_of(const Upstream& u) const {
     const std::string at = cat("/", u.service.str(), "/");
     if (serves_requests(u))
       return proxy_location(at, u);
-    if (u.lang != "static")
+    if (u.files.empty())
       return {};
-    return cat("  location ", at, " {\n", maintenance(), "    root ", m_current, ";\n    index index.html;\n    try_files $uri $uri/ =404;\n  }\n");
+    // Folders other than the service's own are laid out by the paths of their pages, as a service that runs is asked for them.
+    return static_location(at, u.files == u.service.str() ? m_current : cat(m_current, "/", u.files));
   }
 
   std::string proxy_location(std::string_view at, const Upstream& u) const {

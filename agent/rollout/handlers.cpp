@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "control/json.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -28,6 +29,45 @@ Result<void> must_succeed(const os::Exit& exit, std::string_view what) {
   return fail(Code::failure, cat(what, " ended with code ", exit.code, said.empty() ? "" : ": ", said));
 }
 
+std::vector<std::string> strings(const Json& json) {
+  std::vector<std::string> out;
+  for (const auto& item : json)
+    if (item.is_string())
+      out.push_back(item.get<std::string>());
+  return out;
+}
+
+// What an object of `describe` says; of what it does not say, the kind stays as it is.
+void read_kind(const Json& json, Kind& kind) {
+  if (json.contains("listens")) {
+    const std::string listens = control::string_or(json, "listens", "no");
+    kind.listens = listens == "unix"  ? Kind::Listens::on_socket
+                   : listens == "tcp" ? Kind::Listens::on_port
+                                      : Kind::Listens::no;
+  }
+  kind.builds = control::bool_or(json, "build", kind.builds);
+  if (json.contains("public") && json["public"].is_array())
+    kind.published = strings(json["public"]);
+  if (json.contains("built") && json["built"].is_array())
+    kind.built = strings(json["built"]);
+}
+
+config::Variables variables_of(World& world, const config::Site& site, const config::Service& service, const std::string& version,
+                               const PortVariables& ports) {
+  auto variables = site_variables(world, site, version, ports);
+  for (const auto& variable : service.environment)
+    config::set_variable(variables, variable.name, variable.value);
+  variables.try_emplace("HOST", "127.0.0.1");
+  return variables;
+}
+
+// What the agent itself says goes first.
+void add_missing(Environment& environment, const config::Variables& expanded) {
+  for (const auto& [name, value] : expanded)
+    if (std::ranges::none_of(environment, [&](const auto& pair) { return pair.first == name; }))
+      environment.emplace_back(name, value);
+}
+
 os::Command as_site(const Place& place, std::string program, Environment environment) {
   os::Command c;
   c.argv = {std::move(program)};
@@ -47,7 +87,8 @@ std::vector<std::string> known_kinds(World& world) {
   return {names.begin(), names.end()};
 }
 
-Result<Kind> find_kind(World& world, const std::string& lang) {
+Result<Kind> find_kind(World& world, const config::Site& site, const config::Service& service) {
+  const std::string& lang = service.lang;
   Kind kind;
   for (const auto& base : {world.paths.admin_hooks(), world.paths.shipped_hooks()})
     if (kind.directory.empty() && world.disk.exists(cat(base, "/handlers/", lang, "/describe")))
@@ -61,15 +102,20 @@ Result<Kind> find_kind(World& world, const std::string& lang) {
   const auto exit = TRY_IN(cat("handler '", lang, "': describe"), world.runner.run(c));
   TRY_IN(cat("handler '", lang, "'"), must_succeed(exit, "describe"));
   const auto json = TRY_IN(cat("handler '", lang, "': describe"), parse_json(exit.out, 16 * 1024));
-  const std::string listens = json.value("listens", "no");
-  kind.listens = listens == "unix"  ? Kind::Listens::on_socket
-                 : listens == "tcp" ? Kind::Listens::on_port
-                                    : Kind::Listens::no;
-  kind.builds = json.value("build", false);
-  if (json.contains("public") && json["public"].is_array())
-    for (const auto& dir : json["public"])
-      if (dir.is_string())
-        kind.published.push_back(dir.get<std::string>());
+  if (!json.is_object())
+    return fail(Code::failure, cat("handler '", lang, "': describe: must print one JSON object"));
+  read_kind(json, kind);
+  if (!json.contains("when") || !json["when"].is_array())
+    return kind;
+  const auto variables = variables_of(world, site, service, site.version ? site.version->str() : "", {});
+  for (const auto& one : json["when"]) {
+    const auto found = one.is_object() ? variables.find(control::string_or(one, "variable", "")) : variables.end();
+    if (found == variables.end())
+      continue;
+    const auto value = TRY_IN(cat("variable '", found->first, "'"), config::expand(found->second, variables));
+    if (value == control::string_or(one, "value", ""))
+      read_kind(one, kind);
+  }
   return kind;
 }
 
@@ -110,7 +156,10 @@ Environment hook_environment(World& world, const Place& place) {
 
 Result<void> build(World& world, const Kind& kind, const Place& place, const std::function<void(std::string_view)>& on_line,
                    const std::function<bool()>& cancelled) {
-  auto c = as_site(place, kind.directory + "/build", hook_environment(world, place));
+  Environment environment = hook_environment(world, place);
+  const auto variables = TRY(config::expand_all(variables_of(world, *place.site, *place.service, place.version, {})));
+  add_missing(environment, variables);
+  auto c = as_site(place, kind.directory + "/build", std::move(environment));
   c.no_network = true;
   c.timeout = world.config.build_timeout;
   c.on_line = on_line;
@@ -146,7 +195,7 @@ Result<void> release_command(World& world, const Place& place, const Environment
   return must_succeed(exit, cat("release_command '", printable(c.argv[0]), "'"));
 }
 
-config::Variables site_variables(World& world, const config::Site& site, const std::string& version) {
+config::Variables site_variables(World& world, const config::Site& site, const std::string& version, const PortVariables& ports) {
   const auto& host = world.config;
   config::Variables v{
       {"SLUGNAME", site.slug.str()},
@@ -164,26 +213,26 @@ config::Variables site_variables(World& world, const config::Site& site, const s
   };
   for (const auto& variable : site.env)
     config::set_variable(v, variable.name, variable.value);
+  for (const auto& [name, port] : ports)
+    v[name] = std::to_string(port);
   return v;
 }
 
 Result<Environment> service_environment(World& world, const Place& place) {
   const auto& s = *place.service;
-  auto variables = site_variables(world, *place.site, place.version);
-  for (const auto& variable : s.environment)
-    config::set_variable(variables, variable.name, variable.value);
-  variables.try_emplace("HOST", "127.0.0.1");
-  if (place.port != 0)
+  auto variables = variables_of(world, *place.site, s, place.version, place.ports);
+  if (place.port != 0) {
     variables["PORT"] = std::to_string(place.port);
+    for (const auto& name : own_port_variables(s))
+      variables[name] = std::to_string(place.port);
+  }
   const auto expanded = TRY(config::expand_all(variables));
   Environment env = hook_environment(world, place);
   std::erase_if(env, [](const auto& pair) { return pair.first == "CHILLBOX_RUN_CMD" || pair.first == "CHILLBOX_CACHE_DIR"; });
   if (s.secrets_config)
     env.emplace_back("SECRETS_CONFIG", cat(world.paths.secrets_of(place.site->slug), "/", s.name.str(), "/", *s.secrets_config));
   env.emplace_back("VIRTUAL_ENV_BIN", cat(place.release_dir, "/.chillbox/", s.name.str(), "/venv/bin"));
-  for (const auto& [name, value] : expanded)
-    if (std::ranges::none_of(env, [&](const auto& pair) { return pair.first == name; }))
-      env.emplace_back(name, value);
+  add_missing(env, expanded);
   return env;
 }
 

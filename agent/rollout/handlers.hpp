@@ -9,6 +9,7 @@
 #include "rollout/world.hpp"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,8 @@
 namespace chillbox::rollout {
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
+// The site's variables that stand for a port which moves with the slot (ports.cpp), and the port.
+using PortVariables = std::map<std::string, uint16_t>;
 
 struct Kind {
   enum class Listens { no, on_socket, on_port };
@@ -23,10 +26,11 @@ struct Kind {
   Listens listens = Listens::no;
   bool builds = false;
   std::vector<std::string> published; // directories of the service, relative, that NGINX reads by itself
+  std::vector<std::string> built;     // the same of what was built
 };
 
-// preflight "no handler for lang 'x'" with the names that there are.
-Result<Kind> find_kind(World& world, const std::string& lang);
+// What its handler says of this service, whose variables may decide. preflight "no handler for lang 'x'" with the names that there are.
+Result<Kind> find_kind(World& world, const config::Site& site, const config::Service& service);
 std::vector<std::string> known_kinds(World& world);
 
 // Where a service is being built or run.
@@ -38,6 +42,7 @@ struct Place {
   std::string slot;   // "" while building
   uint16_t port = 0;  // of the slot, when it listens on TCP
   os::User user;
+  PortVariables ports = {}; // of all services in this slot
 };
 Environment hook_environment(World& world, const Place& place);
 
@@ -51,7 +56,10 @@ Result<void> release_command(World& world, const Place& place, const Environment
 // The environment of a running service: the site's and the service's variables expanded, HOST, PORT, SECRETS_CONFIG, VIRTUAL_ENV_BIN, CHILLBOX_*.
 Result<Environment> service_environment(World& world, const Place& place);
 // The variables of NGINX templates and services of this site (site contract, "Variables"), not yet expanded.
-config::Variables site_variables(World& world, const config::Site& site, const std::string& version);
+config::Variables site_variables(World& world, const config::Site& site, const std::string& version, const PortVariables& ports = {});
+
+// Which of PORT and CHILL_PORT the service's environment has: they are given the port of its slot.
+std::vector<std::string> own_port_variables(const config::Service& service);
 
 // A lifecycle event of the administrator's own, events/NAME, as root; a missing one is fine.
 Result<void> run_event(World& world, const std::string& name, const Environment& environment,

@@ -43,6 +43,13 @@ Result<void> publish(Rollout& r) {
       TRY(r.world.disk.make_dir(dir, k_traverse, root_and(r.user)));
       TRY(r.world.disk.publish_tree(name == "." ? dir : dir + "/" + name));
     }
+    const std::string build_dir = cat(r.release_dir(), "/.chillbox/", p.service.name.str());
+    if (!p.kind.built.empty()) // sealed first: it is the site's user's until then, who could put something else in its place
+      (void)TRY(r.world.disk.seal_tree(build_dir, root_and(r.user)));
+    for (const auto& name : p.kind.built) {
+      TRY(r.world.disk.make_dir(build_dir, k_traverse, root_and(r.user)));
+      TRY(r.world.disk.publish_tree(build_dir + "/" + name));
+    }
   }
   const std::string nginx_root = r.release_dir() + "/nginx/root";
   if (r.world.disk.exists(nginx_root)) {

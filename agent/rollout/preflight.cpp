@@ -1,20 +1,11 @@
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
-#include "base/json.hpp"
-#include "os/port.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <mutex>
-#include <set>
 
 namespace chillbox::rollout {
 namespace {
-
-constexpr uint16_t k_first_port = 20'000;
-constexpr uint16_t k_last_port = 29'999;
 
 using Problems = std::vector<std::string>;
 
@@ -72,13 +63,9 @@ void check_secrets(Rollout& r, Problems& problems) {
     problems.push_back(cat("secret '", file, "' is not in the site's secret set: send it with `chillboxctl secrets pack` and `deploy`"));
 }
 
-Json ports_of(const store::SiteRow& row) {
-  return parse_json(row.ports.empty() ? "{}" : row.ports, 64 * 1024).value_or(Json::object());
-}
-
 void plan(Rollout& r, Problems& problems) {
   for (const auto& service : r.site.services) {
-    auto kind = find_kind(r.world, service.lang);
+    auto kind = find_kind(r.world, r.site, service);
     if (!kind)
       problems.push_back(cat("service '", service.name.str(), "': ", kind.error().message));
     const std::string dir = cat(r.stage_dir(), "/", r.job.site.str(), "/", service.name.str());
@@ -87,6 +74,8 @@ void plan(Rollout& r, Problems& problems) {
     if (kind)
       r.services.push_back({service, std::move(*kind)});
   }
+  if (const auto ports = port_variables(r.site, r.services); !ports)
+    problems.push_back(ports.error().message);
 }
 
 } // namespace
@@ -94,7 +83,7 @@ void plan(Rollout& r, Problems& problems) {
 Result<std::vector<PlannedService>> plan_services(World& world, const config::Site& site) {
   std::vector<PlannedService> planned;
   for (const auto& service : site.services) {
-    Kind kind = TRY_IN(cat("service '", service.name.str(), "'"), find_kind(world, service.lang));
+    Kind kind = TRY_IN(cat("service '", service.name.str(), "'"), find_kind(world, site, service));
     planned.push_back({service, std::move(kind)});
   }
   return planned;
@@ -110,37 +99,6 @@ std::vector<std::string> missing_secrets(World& world, const config::Site& site)
         missing.push_back(file);
     }
   return missing;
-}
-
-// Ports of services that cannot listen on a socket: one a slot, kept with the site so that they stay the same, unique on the host.
-Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot) {
-  static std::mutex one; // sites side by side must not find the same port free
-  const std::scoped_lock lock(one);
-  Json ports = ports_of(row);
-  std::set<uint64_t> taken;
-  for (const auto& other : TRY(world.store.sites())) {
-    const Json theirs = ports_of(other);
-    for (const auto& [key, value] : theirs.items())
-      taken.insert(value.get<uint64_t>());
-  }
-  for (auto& p : services) {
-    if (p.kind.listens != Kind::Listens::on_port)
-      continue;
-    const std::string key = p.service.name.str() + "." + slot;
-    if (!ports.contains(key)) {
-      uint16_t port = k_first_port;
-      while ((taken.contains(port) || os::port_holder(port)) && port < k_last_port)
-        ++port;
-      taken.insert(port);
-      ports[key] = port;
-    }
-    p.port = ports[key].get<uint16_t>();
-  }
-  if (const std::string text = dump(ports); text != row.ports && ports.size() > 0) {
-    row.ports = text;
-    TRY(world.store.put_site(row));
-  }
-  return {};
 }
 
 Result<Next> run_preflight(Rollout& r) {

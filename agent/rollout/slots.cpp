@@ -30,8 +30,8 @@ std::vector<uint32_t> indexes(const config::Service& s) {
 }
 
 Result<openrc::SlotSpec> spec_of(World& world, const config::Site& site, const PlannedService& p, const store::Release& release,
-                                 const os::User& user) {
-  const Place place{&site, &p.service, release.version, world.paths.releases(site.slug) + "/" + release.id, release.slot, p.port, user};
+                                 const os::User& user, const PortVariables& ports) {
+  const Place place{&site, &p.service, release.version, world.paths.releases(site.slug) + "/" + release.id, release.slot, p.port, user, ports};
   openrc::SlotSpec spec{.name = slot_name(site, p, release.slot, 0)};
   spec.release = release.id;
   spec.argv = TRY(command(world, p.kind, place));
@@ -151,13 +151,14 @@ Result<void> start_slots(World& world, const config::Site& site, const std::vect
                          const os::User& user, const std::vector<std::string>& skip) {
   const gid_t web = world.stager ? TRY(world.nginx.group()) : user.gid;
   TRY(world.disk.make_dir(world.paths.slots_of(site.slug), 02750, {user.uid, web}));
+  const auto ports = TRY(port_variables(site, services));
   for (const auto& p : services) {
     if (p.kind.listens == Kind::Listens::no && !p.service.worker)
       continue; // files only
     if (std::ranges::find(skip, p.service.name.str()) != skip.end())
       continue;
     const std::string what = cat("service '", p.service.name.str(), "'");
-    auto spec = TRY_IN(what, spec_of(world, site, p, release, user));
+    auto spec = TRY_IN(what, spec_of(world, site, p, release, user, ports));
     for (const uint32_t index : indexes(p.service)) {
       spec.name = slot_name(site, p, release.slot, index);
       auto numbered = spec;

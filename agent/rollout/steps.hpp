@@ -65,7 +65,11 @@ Result<void> start_slots(World& world, const config::Site& site, const std::vect
                          const os::User& user, const std::vector<std::string>& skip);
 void drain(Rollout& r, const std::string& slot);
 Result<void> stop_slots(World& world, const SiteName& site, const std::string& slot);
-// Gives each service that listens on TCP its port in this slot (kept in the row).
+// ports.cpp
+// The variables of the site that its services' own PORT or CHILL_PORT refer to, with the ports of the planned slot. preflight: two services
+// share one.
+Result<PortVariables> port_variables(const config::Site& site, const std::vector<PlannedService>& services);
+// Gives each service that listens on TCP, or has a variable for it, its port in this slot (kept in the row).
 Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot);
 // Artifacts that no release and no open job needs go, of refused ones the newest few stay.
 Result<void> prune_artifacts(World& world);

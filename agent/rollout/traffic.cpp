@@ -17,6 +17,16 @@ Result<std::map<std::string, std::string>> templates_of(World& world, const std:
   return texts;
 }
 
+// What NGINX serves of it by itself.
+std::string files_of(const PlannedService& p) {
+  const std::string& name = p.service.name.str();
+  if (!p.kind.built.empty())
+    return cat(".chillbox/", name, "/", p.kind.built[0]);
+  if (p.kind.published.empty())
+    return {};
+  return p.kind.published[0] == "." ? name : cat(name, "/", p.kind.published[0]);
+}
+
 void put_back(Rollout& r, const store::SiteRow& row, const store::Release& old) {
   Rollout back(r.world, r.job, r.signals);
   back.row = row; // its ports
@@ -42,15 +52,16 @@ Result<std::string> render(World& world, const config::Site& site, const std::ve
   nginx::SiteInput input{.site = &site, .host = &world.config, .paths = world.paths};
   input.release_dir = world.paths.releases(site.slug) + "/" + release.id;
   input.templates = TRY(templates_of(world, input.release_dir));
-  auto variables = site_variables(world, site, release.version);
+  const auto ports = TRY(port_variables(site, services));
   for (const auto& p : services) {
     nginx::Upstream upstream{.service = p.service.name, .lang = p.service.lang};
     if (p.kind.listens == Kind::Listens::on_socket)
       upstream.socket = world.paths.live_socket(site.slug, p.service.name.str());
     upstream.port = p.port;
+    upstream.files = files_of(p);
     input.upstreams.push_back(std::move(upstream));
   }
-  input.variables = std::move(variables);
+  input.variables = site_variables(world, site, release.version, ports);
   return nginx::render_site(input);
 }
 

@@ -5,6 +5,7 @@
 # host_down             in teardown_file
 # in_box CMD...         in the host;  ctl ARG... chillboxctl there;  unlock [PASSPHRASE]
 # make_site VERSION [PYTHON]   the example 'hello' with its wheels in $LAPTOP/hello; PYTHON is added to its module
+# wheels FILE DIR       what a requirements file needs, for the host's Python
 # next_version          one that was not used before in this file
 # pack [OPTION...]      $LAPTOP/hello to an artifact in ${OUT:-$LAPTOP/out}, prints its path;  pack_secrets DIR [OPTION...]
 # send ARTIFACT [OPTION...]    chillboxctl deploy --wait from the laptop
@@ -62,13 +63,14 @@ make_site() {
     rm -rf "$LAPTOP/hello"
     cp -r "$ROOT/docs/examples/hello" "$LAPTOP/hello"
     rm -f "$LAPTOP/hello/README.md"
-    if [ ! -d "$LAPTOP/wheels" ]; then # fetched once, for all files that run side by side
-        (cd "$ROOT" && flock "${BUILD:-build}/.wheels.lock" sh tests/host/wheels "$HOST" docs/examples/hello/api/requirements.txt "$LAPTOP/wheels")
-    fi
+    [ -d "$LAPTOP/wheels" ] || wheels "$ROOT/docs/examples/hello/api/requirements.txt" "$LAPTOP/wheels"
     cp -r "$LAPTOP/wheels" "$LAPTOP/hello/api/dep"
     edit_site '.version = "'"$1"'" | .watch = "1s" | .services[0].health.deadline = "20s"'
     [ -z "${2-}" ] || printf '\n%s\n' "$2" >>"$LAPTOP/hello/api/hello_api/app.py"
 }
+
+# Fetched once, for all files that run side by side.
+wheels() { (cd "$ROOT" && flock "${BUILD:-build}/.wheels.lock" sh tests/host/wheels "$HOST" "$@"); }
 
 edit_site() { # JQ_FILTER
     jq "$1" "$LAPTOP/hello/hello.site.json" >"$LAPTOP/site.new"

@@ -29,6 +29,19 @@ TEST_CASE("a site of files only is served through `current`, so that its text is
   CHECK(has(render_site(s.input({})).value(), "root /srv/chillbox/blog/current/nginx/root;"));
 }
 
+TEST_CASE("what was frozen is files below its build, at / when it is the first, else under its own name") {
+  const Sample s;
+  auto pages = Sample::service("pages", "static");
+  pages.lang = "chill";
+  pages.files = ".chillbox/pages/frozen";
+  const auto first = render_site(s.input({pages, Sample::service("api", "python")})).value();
+  CHECK(has(first, "location / {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    root /srv/chillbox/blog/current/.chillbox/pages/frozen;"));
+  CHECK(has(first, "location /api/ {"));
+  const auto second = render_site(s.input({Sample::service("api", "python"), pages})).value();
+  CHECK(has(second, "location /pages/ {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    root /srv/chillbox/blog/current/.chillbox/pages/frozen;"));
+  CHECK_FALSE(has(second, "upstream blog-pages"));
+}
+
 TEST_CASE("other domains go to the canonical name, the challenge of ACME does not") {
   Sample s;
   s.site.domains = {"example.org", "www.example.org", "example.net"};

@@ -73,6 +73,8 @@ struct Sample {
     Upstream u{ServiceName::parse(called).value(), lang, {}, port};
     if (port == 0 && std::string_view(lang) != "static" && std::string_view(lang) != "immutable")
       u.socket = std::string("/run/chillbox/live/blog/") + called + ".sock";
+    if (std::string_view(lang) == "static")
+      u.files = called;
     return u;
   }
   static Upstream web() { return service("web", "python"); }

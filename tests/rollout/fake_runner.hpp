@@ -59,6 +59,7 @@ public:
   void end_services() { // a reboot
     const std::lock_guard lock(m_mutex);
     m_servers.clear();
+    m_ports.clear();
   }
 
   std::function<void(const std::string& command)> before; // each one; may throw
@@ -149,6 +150,7 @@ private:
   Result<os::Exit> slot(const std::string& name, const std::string& verb) {
     const std::lock_guard lock(m_mutex);
     m_servers.erase(name);
+    m_ports.erase(name);
     if (verb != "start") {
       std::filesystem::remove(openrc("started", name));
       std::filesystem::remove(m_paths.root + "/run/supervise-" + name + ".pid");
@@ -173,16 +175,16 @@ private:
     put(openrc("options", name) + "/start_count", std::to_string(one.respawns.load()));
     const auto answers = [&one, version = env["CHILLBOX_VERSION"]](std::string_view) { return Answer{one.status, version}; };
     if (env.contains("CHILLBOX_PORT"))
-      m_servers[name] = std::make_unique<FakeServer>(static_cast<uint16_t>(parse_u64(env["CHILLBOX_PORT"]).value_or(0)), answers);
-    else
-      m_servers[name] = std::make_unique<FakeServer>(env["CHILLBOX_SOCKET"], answers, &one.busy);
-    return os::Exit{.code = m_servers[name]->open() ? 0 : 1, .out = {}, .err = "cannot listen"};
+      m_ports[name] = std::make_unique<FakeServer>(static_cast<uint16_t>(parse_u64(env["CHILLBOX_PORT"]).value_or(0)), answers);
+    m_servers[name] = std::make_unique<FakeServer>(env["CHILLBOX_SOCKET"], answers, &one.busy);
+    const bool open = m_servers[name]->open() && (!m_ports.contains(name) || m_ports[name]->open());
+    return os::Exit{.code = open ? 0 : 1, .out = {}, .err = "cannot listen"};
   }
 
   os::Paths m_paths;
   std::mutex m_mutex;
   std::map<std::string, App> m_apps;
-  std::map<std::string, std::unique_ptr<FakeServer>> m_servers;
+  std::map<std::string, std::unique_ptr<FakeServer>> m_servers, m_ports;
   std::vector<std::string> m_commands;
   std::string m_host_text; // chillbox.conf as the workers have it
   int m_last_pid = 1000;

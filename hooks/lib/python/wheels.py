@@ -1,4 +1,5 @@
-"""Told when an installation failed: which requirements no wheel of ./dep or the host's wheelhouse meets, and what this host takes.
+"""Told when an installation failed: which requirements no wheel of ./dep or the host's wheelhouse meets, and what this host takes. The
+arguments are requirements beside those of requirements.txt.
 
 Uses the parsers that pip carries, so that it reads requirements and tags as pip does. Only looks; the dependencies of dependencies
 are in pip's own message.
@@ -12,7 +13,7 @@ from pip._vendor.packaging import requirements, tags, utils  # noqa: E402
 
 
 def wanted():
-    yield requirements.Requirement("gunicorn")
+    yield from map(requirements.Requirement, sys.argv[1:])
     if not os.path.exists("requirements.txt"):
         return
     for line in open("requirements.txt", encoding="utf-8").read().replace("\\\n", " ").splitlines():

@@ -1,0 +1,99 @@
+#include "rollout/steps.hpp"
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "os/port.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <set>
+
+namespace chillbox::rollout {
+namespace {
+
+constexpr uint16_t k_first_port = 20'000;
+constexpr uint16_t k_last_port = 29'999;
+constexpr std::array<std::string_view, 2> k_names{"PORT", "CHILL_PORT"};
+
+Json ports_of(const store::SiteRow& row) {
+  return parse_json(row.ports.empty() ? "{}" : row.ports, 64 * 1024).value_or(Json::object());
+}
+
+// Those that know nothing else, and those whose author gave them one: a template may send requests there.
+bool has_port(const PlannedService& p) {
+  return p.kind.listens == Kind::Listens::on_port ||
+         (p.kind.listens == Kind::Listens::on_socket && !own_port_variables(p.service).empty());
+}
+
+} // namespace
+
+std::vector<std::string> own_port_variables(const config::Service& service) {
+  std::vector<std::string> names;
+  for (const auto& variable : service.environment)
+    if (std::ranges::find(k_names, variable.name) != k_names.end())
+      names.push_back(variable.name);
+  return names;
+}
+
+// "PORT": "$API_PORT", and API_PORT may be another name for a third one. What is more than a name stays as it is.
+Result<PortVariables> port_variables(const config::Site& site, const std::vector<PlannedService>& services) {
+  PortVariables ports;
+  std::map<std::string, std::string> whose;
+  for (const auto& p : services) {
+    if (!has_port(p))
+      continue;
+    for (const auto& variable : p.service.environment) {
+      if (std::ranges::find(k_names, variable.name) == k_names.end())
+        continue;
+      auto name = config::sole_reference(variable.value);
+      for (size_t steps = 0; name && steps < site.env.size(); ++steps) {
+        const auto found = std::ranges::find(site.env, *name, &config::Variable::name);
+        if (found == site.env.end())
+          break;
+        const auto [owner, is_new] = whose.emplace(*name, p.service.name.str());
+        if (!is_new && owner->second != p.service.name.str())
+          return fail(Code::preflight, cat("variable '", *name, "' is the port of service '", owner->second, "' and of service '",
+                                           p.service.name.str(), "': give each its own"));
+        ports[*name] = p.port;
+        name = config::sole_reference(found->value);
+      }
+    }
+  }
+  return ports;
+}
+
+// One a slot, kept with the site so that they stay the same, unique on the host.
+Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot) {
+  static std::mutex one; // sites side by side must not find the same port free
+  const std::scoped_lock lock(one);
+  Json ports = ports_of(row);
+  std::set<uint64_t> taken;
+  for (const auto& other : TRY(world.store.sites())) {
+    const Json theirs = ports_of(other);
+    for (const auto& [key, value] : theirs.items())
+      taken.insert(value.get<uint64_t>());
+  }
+  for (auto& p : services) {
+    if (!has_port(p))
+      continue;
+    const std::string key = p.service.name.str() + "." + slot;
+    if (!ports.contains(key)) {
+      uint16_t port = k_first_port;
+      while ((taken.contains(port) || os::port_holder(port)) && port < k_last_port)
+        ++port;
+      taken.insert(port);
+      ports[key] = port;
+    }
+    p.port = ports[key].get<uint16_t>();
+  }
+  if (const std::string text = dump(ports); text != row.ports && ports.size() > 0) {
+    row.ports = text;
+    TRY(world.store.put_site(row));
+  }
+  return {};
+}
+
+} // namespace chillbox::rollout
