@@ -143,7 +143,7 @@ private:
   std::string immutable() const {
     if (std::ranges::none_of(m_in.upstreams, [](const Upstream& u) { return u.lang == "immutable"; }))
       return {};
-    return cat("  location ^~ /immutable/ {\n    root ", m_current, ";\n    try_files $uri =404;\n", security_headers("    ", m_in.certificate),
+    return cat("  location ^~ /immutable/ {\n    root ", m_in.paths.site(m_site.slug), ";\n    try_files $uri =404;\n", security_headers("    ", m_in.certificate),
                "    add_header Cache-Control \"public, max-age=31536000, immutable\";\n  }\n");
   }
 

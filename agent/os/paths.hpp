@@ -47,6 +47,7 @@ struct Paths {
   std::string releases(const SiteName& s) const { return site(s) + "/releases"; }
   std::string current(const SiteName& s) const { return site(s) + "/current"; }
   std::string cache(const SiteName& s) const { return site(s) + "/cache"; } // build layers that releases share
+  std::string immutable(const SiteName& s) const { return site(s) + "/immutable"; } // links NAME/HASH into the releases
   std::string data(const SiteName& s) const { return root + "/var/lib/" + s.str(); }
   std::string logs() const { return root + "/var/log/chillbox"; }
   std::string logs_of(const SiteName& s) const { return logs() + "/" + s.str(); }

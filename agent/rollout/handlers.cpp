@@ -37,6 +37,12 @@ std::vector<std::string> strings(const Json& json) {
   return out;
 }
 
+// As in the name of a variable.
+std::string upper_name(std::string name) {
+  std::ranges::transform(name, name.begin(), [](char c) { return c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  return name;
+}
+
 // What an object of `describe` says; of what it does not say, the kind stays as it is.
 void read_kind(const Json& json, Kind& kind) {
   if (json.contains("listens")) {
@@ -145,6 +151,10 @@ Environment hook_environment(World& world, const Place& place) {
       {"CHILLBOX_LOG_LEVEL", s.log_level},
       {"CHILLBOX_RUN_CMD", join(s.run_cmd, "\n")},
   };
+  for (const auto& other : site.services)
+    if (other.lang == "immutable")
+      if (const auto path = immutable_path(world, place.release_dir, other.name.str()))
+        env.emplace_back("CHILLBOX_IMMUTABLE_" + upper_name(other.name.str()), *path);
   if (!place.slot.empty()) {
     env.emplace_back("CHILLBOX_SLOT", place.slot);
     env.emplace_back("CHILLBOX_SOCKET", cat(world.paths.slots_of(site.slug), "/", s.name.str(), ".", place.slot, ".sock"));

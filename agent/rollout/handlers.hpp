@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,6 +45,8 @@ struct Place {
   os::User user;
   PortVariables ports = {}; // of all services in this slot
 };
+// "/immutable/NAME/HASH/" when this release has one HASH of that immutable service (immutable.cpp).
+std::optional<std::string> immutable_path(World& world, const std::string& release_dir, const std::string& service);
 Environment hook_environment(World& world, const Place& place);
 
 // on_line: each line of output, for the job's log. failure carries the exit code and the last line.

@@ -44,6 +44,8 @@ Result<void> publish(Rollout& r) {
       TRY(r.world.disk.publish_tree(name == "." ? dir : dir + "/" + name));
     }
     const std::string build_dir = cat(r.release_dir(), "/.chillbox/", p.service.name.str());
+    if (!r.world.disk.exists(build_dir))
+      continue; // all of it came in immutable/
     if (!p.kind.built.empty()) // sealed first: it is the site's user's until then, who could put something else in its place
       (void)TRY(r.world.disk.seal_tree(build_dir, root_and(r.user)));
     for (const auto& name : p.kind.built) {
@@ -51,6 +53,9 @@ Result<void> publish(Rollout& r) {
       TRY(r.world.disk.publish_tree(build_dir + "/" + name));
     }
   }
+  const std::string immutable = r.release_dir() + "/immutable";
+  if (r.world.disk.exists(immutable))
+    TRY(r.world.disk.publish_tree(immutable));
   const std::string nginx_root = r.release_dir() + "/nginx/root";
   if (r.world.disk.exists(nginx_root)) {
     TRY(r.world.disk.make_dir(r.release_dir() + "/nginx", k_traverse, root_and(r.user)));
@@ -63,8 +68,10 @@ Result<void> build_all(Rollout& r) {
   auto& disk = r.world.disk;
   const std::string cache = r.world.paths.cache(r.job.site);
   TRY(disk.make_dir(cache, 0750, of(r.user)));
-  for (const auto& p : r.services) {
-    if (!p.kind.builds)
+  auto services = r.services; // those first whose paths the others may want to know
+  std::ranges::stable_partition(services, [](const PlannedService& p) { return p.service.lang == "immutable"; });
+  for (const auto& p : services) {
+    if (!p.kind.builds || !disk.exists(r.release_dir() + "/" + p.service.name.str()))
       continue;
     TRY(disk.make_dir(cat(r.release_dir(), "/.chillbox/", p.service.name.str()), 0750, of(r.user)));
     const Place place{&r.site, &p.service, r.release.version, r.release_dir(), "", 0, r.user};
@@ -134,6 +141,7 @@ void undo_install(Rollout& r) {
   if (r.release.id.empty() || (r.old && r.old->id == r.release.id))
     return;
   (void)r.world.disk.remove_tree(r.release_dir());
+  (void)link_immutable(r.world, r.job.site);
   r.release.state = store::ReleaseState::failed;
   (void)r.world.store.put_release(r.release);
 }
@@ -147,6 +155,7 @@ Result<Next> run_build(Rollout& r) {
   TRY(publish(r));
   r.release.digest = TRY(r.world.disk.seal_tree(r.release_dir(), root_and(r.user)));
   TRY(r.world.store.put_release(r.release));
+  TRY(link_immutable(r.world, r.job.site)); // before the first page that names them is answered
   TRY(migrate(r));
   return Next::go_on;
 }

@@ -69,7 +69,8 @@ void plan(Rollout& r, Problems& problems) {
     if (!kind)
       problems.push_back(cat("service '", service.name.str(), "': ", kind.error().message));
     const std::string dir = cat(r.stage_dir(), "/", r.job.site.str(), "/", service.name.str());
-    if (!r.world.disk.exists(dir))
+    const bool elsewhere = service.lang == "immutable" && r.world.disk.exists(cat(r.stage_dir(), "/", r.job.site.str(), "/immutable/", service.name.str()));
+    if (!r.world.disk.exists(dir) && !elsewhere)
       problems.push_back(cat("service '", service.name.str(), "': no folder '", service.name.str(), "' in the artifact"));
     if (kind)
       r.services.push_back({service, std::move(*kind)});

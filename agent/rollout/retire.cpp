@@ -27,6 +27,23 @@ Result<void> prune_secret_sets(World& world, const SiteName& site, const std::se
   return {};
 }
 
+Result<void> remove_releases(Rollout& r, std::vector<store::Release> leaving) {
+  std::set<std::string> ids;
+  for (const auto& release : leaving)
+    ids.insert(release.id);
+  TRY(link_immutable(r.world, r.job.site, ids)); // first, because what stays may share files with what goes
+  for (auto& release : leaving) {
+    const std::string dir = r.world.paths.releases(r.job.site) + "/" + release.id;
+    if (r.world.disk.exists(dir))
+      TRY(r.world.disk.remove_tree(dir));
+    if (release.state == store::ReleaseState::good) {
+      release.state = store::ReleaseState::removed;
+      TRY(r.world.store.put_release(release));
+    }
+  }
+  return {};
+}
+
 // Releases that were good, newest first: the live one, the one before and as many as the site keeps stay; rows of failed ones stay as history.
 Result<void> prune_releases(Rollout& r) {
   const auto row = TRY(r.world.store.site(r.job.site));
@@ -34,6 +51,7 @@ Result<void> prune_releases(Rollout& r) {
   uint32_t kept = 0;
   std::set<std::string> layers;
   std::set<std::string> sets;
+  std::vector<store::Release> leaving;
   for (auto& release : TRY(r.world.store.releases(r.job.site))) {
     const std::string dir = r.world.paths.releases(r.job.site) + "/" + release.id;
     const bool needed = row && (release.id == row->live || release.id == row->previous_good);
@@ -45,13 +63,9 @@ Result<void> prune_releases(Rollout& r) {
           layers.insert((*layer)->substr((*layer)->rfind('/') + 1));
       continue;
     }
-    if (r.world.disk.exists(dir))
-      TRY(r.world.disk.remove_tree(dir));
-    if (release.state == store::ReleaseState::good) {
-      release.state = store::ReleaseState::removed;
-      TRY(r.world.store.put_release(release));
-    }
+    leaving.push_back(std::move(release));
   }
+  TRY(remove_releases(r, std::move(leaving)));
   if (const auto set = TRY(r.world.store.secret_set(r.job.site)))
     sets.insert(set->sha256);
   for (const auto& layer : TRY(r.world.disk.list(r.world.paths.cache(r.job.site))))

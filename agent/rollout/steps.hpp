@@ -5,6 +5,7 @@
 #include "secrets/stage.hpp"
 
 #include <cstdint>
+#include <set>
 
 namespace chillbox::rollout {
 
@@ -38,6 +39,11 @@ Result<Next> run_switch(Rollout& r);
 void undo_switch(Rollout& r);
 Result<Next> run_reload(Rollout& r);
 void undo_reload(Rollout& r);
+// immutable.cpp
+// SITE/immutable/NAME/HASH links to the files of a release that is on the disk, for all that any of them has: pages of an earlier release keep
+// what they name for as long as it is kept.
+// Those in `leaving` do not count: they are about to be removed.
+Result<void> link_immutable(World& world, const SiteName& site, const std::set<std::string>& leaving = {});
 // watch.cpp
 Result<Next> run_watch(Rollout& r);
 // retire.cpp

@@ -17,9 +17,11 @@ Result<std::map<std::string, std::string>> templates_of(World& world, const std:
   return texts;
 }
 
-// What NGINX serves of it by itself.
+// What NGINX serves of it by itself under its name.
 std::string files_of(const PlannedService& p) {
   const std::string& name = p.service.name.str();
+  if (p.service.lang == "immutable")
+    return {}; // under its hash only
   if (!p.kind.built.empty())
     return cat(".chillbox/", name, "/", p.kind.built[0]);
   if (p.kind.published.empty())

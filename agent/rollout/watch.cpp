@@ -44,11 +44,13 @@ Result<void> judge_slots(Rollout& r) {
   for (const auto& p : r.services) {
     if (p.kind.listens == Kind::Listens::no && !p.service.worker)
       continue;
-    const auto name = slot_name(r.site, p, r.release.slot, 0);
-    const auto state = r.world.slots.state(name);
-    const bool gone = state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped);
-    if (gone || r.world.slots.respawns(name) > 0)
-      return fail(Code::rolled_back, cat("service '", p.service.name.str(), "' crashed"));
+    for (uint32_t index = p.service.worker ? 1 : 0; index <= (p.service.worker ? p.service.count : 0); ++index) {
+      const auto name = slot_name(r.site, p, r.release.slot, index);
+      const auto state = r.world.slots.state(name);
+      const bool gone = state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped);
+      if (gone || r.world.slots.respawns(name) > 0)
+        return fail(Code::rolled_back, cat(p.service.worker ? "worker '" : "service '", p.service.name.str(), "' crashed"));
+    }
   }
   return {};
 }

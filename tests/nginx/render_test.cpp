@@ -24,7 +24,7 @@ TEST_CASE("a site of files only is served through `current`, so that its text is
   in.release_dir = "/srv/chillbox/blog/releases/1.0.1-2";
   CHECK(render_site(in).value() == first);
   CHECK(has(first, "root /srv/chillbox/blog/current/docs;"));
-  CHECK(has(first, "location ^~ /immutable/ {"));
+  CHECK(has(first, "location ^~ /immutable/ {\n    root /srv/chillbox/blog;\n    try_files $uri =404;"));
   CHECK(has(first, "\"public, max-age=31536000, immutable\""));
   CHECK(has(render_site(s.input({})).value(), "root /srv/chillbox/blog/current/nginx/root;"));
 }
