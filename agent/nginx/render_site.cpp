@@ -60,6 +60,11 @@ public:
     return out;
   }
 
+  // What the original wrote into SLUG.ssl_cert.include: where to listen, and the certificate when there is one.
+  std::string ssl_cert() const {
+    return m_in.certificate ? cat(listen(m_host.https_port, m_in.ipv6, "ssl"), certificate()) : listen(m_host.http_port, m_in.ipv6);
+  }
+
 private:
   std::string logs() const {
     const std::string dir = cat(m_in.paths.root, "/var/log/nginx/", m_slug);
@@ -168,11 +173,26 @@ private:
   std::string m_slug, m_current;
 };
 
+// In place of "include ANYWHERE/SLUG.ssl_cert.include;", so that the whole of a site's text is in its one file.
+std::string with_ssl_cert(const std::string& text, const std::string& slug, const std::string& in_place) {
+  const std::string file = slug + ".ssl_cert.include";
+  std::string out;
+  for (const auto line : split(text, '\n')) {
+    std::string_view rest = trim(line);
+    const bool include = rest.starts_with("include ") && rest.ends_with(';');
+    rest = include ? trim(rest.substr(8, rest.size() - 9)) : std::string_view();
+    const bool ours = rest == file || (rest.ends_with(file) && rest[rest.size() - file.size() - 1] == '/');
+    out += ours ? in_place : cat(line, "\n");
+  }
+  return out;
+}
+
 Result<std::string> from_templates(const SiteInput& in) {
   std::string out = cat("# Site '", in.site->slug.str(), "', from its own nginx/templates/; changes are overwritten.\n", SiteText(in).upstreams());
   for (const auto& [name, text] : in.templates) {
     const auto expanded = TRY_IN(cat("nginx/templates/", printable(name, 100)), config::expand_template(text, in.variables));
-    out += cat("\n# ", name, "\n", expanded, expanded.ends_with('\n') ? "" : "\n");
+    const std::string_view whole = std::string_view(expanded).substr(0, expanded.find_last_not_of('\n') + 1);
+    out += cat("\n# ", name, "\n", with_ssl_cert(std::string(whole), in.site->slug.str(), SiteText(in).ssl_cert()));
   }
   return out;
 }

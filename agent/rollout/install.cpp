@@ -155,6 +155,8 @@ Result<Next> run_build(Rollout& r) {
   TRY(publish(r));
   r.release.digest = TRY(r.world.disk.seal_tree(r.release_dir(), root_and(r.user)));
   TRY(r.world.store.put_release(r.release));
+  if (r.world.disk.exists(r.release_dir() + "/nginx/templates"))
+    TRY(link_compatible(r.world, r.site, r.services));
   TRY(link_immutable(r.world, r.job.site)); // before the first page that names them is answered
   TRY(migrate(r));
   return Next::go_on;

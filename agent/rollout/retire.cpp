@@ -151,6 +151,7 @@ Result<Next> run_remove(Rollout& r) {
   TRY(stop_slots(r.world, r.job.site, ""));
   TRY(secrets::wipe_secrets(paths, r.job.site));
   TRY(set_sealed_flag(r.world, r.job.site, false));
+  TRY(unlink_compatible(r.world, r.job.site));
   for (const auto& release : TRY(r.world.store.releases(r.job.site)))
     if (const auto digest = Digest::parse(release.sha256)) {
       TRY(disk.remove(paths.artifact(*digest)));

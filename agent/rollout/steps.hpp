@@ -44,6 +44,10 @@ void undo_reload(Rollout& r);
 // what they name for as long as it is kept.
 // Those in `leaving` do not count: they are about to be removed.
 Result<void> link_immutable(World& world, const SiteName& site, const std::set<std::string>& leaving = {});
+// compat.cpp
+// Where templates written for the original look for files: /srv/SITE/root and /usr/local/src/SITE/NAME/frozen, links into the live release.
+Result<void> link_compatible(World& world, const config::Site& site, const std::vector<PlannedService>& services);
+Result<void> unlink_compatible(World& world, const SiteName& site);
 // watch.cpp
 Result<Next> run_watch(Rollout& r);
 // retire.cpp

@@ -86,6 +86,20 @@ TEST_CASE("a site with templates is those, with upstreams that they can name and
   CHECK_FALSE(has(text, "error_page"));
 }
 
+TEST_CASE("the include of the original's certificate file becomes what it held, wherever it was said to be") {
+  const Sample s;
+  auto in = s.input();
+  in.templates = {{"a.nginx.conf.template", "server {\n  include /etc/nginx/conf.d/$SLUGNAME.ssl_cert.include;\n  include /etc/nginx/other.ssl_cert.include;\n}\n"}};
+  in.variables = {{"SLUGNAME", "blog"}};
+  in.ipv6 = false;
+  const auto plain = render_site(in).value();
+  CHECK(has(plain, "server {\n  listen 80;\n  include /etc/nginx/other.ssl_cert.include;\n}\n"));
+  CHECK_FALSE(has(plain, "blog.ssl_cert"));
+  in.certificate = true;
+  const auto secure = render_site(in).value();
+  CHECK(has(secure, "  listen 443 ssl;\n  ssl_certificate /var/lib/chillbox/certs/blog/fullchain.pem;"));
+}
+
 TEST_CASE("[fault-68] a variable that would end a directive is refused, and the template and line are named") {
   const Sample s;
   auto in = s.input();

@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# docs/examples/garden, a site as the original had them: fixed ports in its template, which move from release to release without a gap.
+
+# shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" expands in the box
+
+load helpers/box
+load helpers/host
+
+setup_file() {
+    host_possible || return 0
+    host_up
+    host_set_up
+    cp -r "$ROOT/docs/examples/garden" "$LAPTOP/garden"
+    for folder in api feed chill-static-example; do
+        wheels "$LAPTOP/garden/$folder/requirements.txt" "$LAPTOP/garden/$folder/dep"
+    done
+    cp -r "$LAPTOP/garden/chill-static-example/dep" "$LAPTOP/garden/chill-dynamic-example/dep"
+}
+
+teardown_file() { host_down; }
+setup() { host_or_skip; }
+
+garden() { # VERSION
+    rm -rf "$LAPTOP/hello"
+    cp -r "$LAPTOP/garden" "$LAPTOP/hello"
+    jq '.version = "'"$1"'" | .watch = "1s"' "$LAPTOP/garden/garden.site.json" >"$LAPTOP/hello/garden.site.json"
+    send "$(pack)"
+}
+
+page() { host_curl -f -H 'Host: garden.example' "${@:2}" "$URL$1"; }
+
+workers_of() { in_box pgrep -u garden -P "$(in_box cat "/run/openrc/options/chillbox.garden.$1/child_pid")"; }
+gunicorn_of() { in_box sh -c 'tr "\0" " " <"/proc/$(cat "/run/openrc/options/chillbox.garden.$1/child_pid")/cmdline"' sh "$1"; }
+
+@test "every service of it answers where its template says" {
+    mkdir -p "$LAPTOP/secrets/api"
+    printf 'SECRET = "nobody knows"\n' >"$LAPTOP/secrets/api/api.secrets.cfg"
+    run -0 send "$("$CTL" secrets pack -q "$LAPTOP/secrets" -s garden -r "$RECIPIENT" -k "$LAPTOP/deployer.key" -o "$LAPTOP/out")"
+    run -0 garden 1.0.0
+    [[ "$(page /api/)" == "api 1.0.0 on 2"* ]]
+    [ "$(page /api/secret/)" = 'a secret of 12 characters' ]
+    [[ "$(page /feed/)" == "feed 1.0.0 by ASGI 3"* ]]
+    [[ "$(page /)" == *'<p>frozen 1.0.0: Garden</p>'* ]]
+    [[ "$(page /beds/)" == *'<p>frozen 1.0.0: Beds</p>'* ]]
+    [[ "$(page /dynamic/)" == '<p>served 1.0.0 at '* ]]
+    [ "$(page /robots.txt)" = 'User-agent: *' ]
+    css=$(page / | sed -n 's/.*href="\([^"]*\)".*/\1/p')
+    [[ "$css" == /immutable/immutable-example/*/css/garden.css ]]
+    [ "$(page "$css")" = 'p { color: green }' ]
+    [[ "$(in_box cat /var/lib/garden/worker/worker.2)" == '1.0.0 '* ]]
+    [ "$(in_box readlink /srv/garden/root)" = /srv/chillbox/garden/current/nginx/root ]
+    in_box sh -c 'cat /etc/nginx/*/chillbox.garden.conf' >"$LAPTOP/text"
+    grep -q 'listen 80;' "$LAPTOP/text"
+    run ! grep -q 'ssl_cert\|3801[123]' "$LAPTOP/text"
+}
+
+@test "worker class, number of workers, niceness and max_requests are those of the site file, seen at the processes" {
+    [[ "$(gunicorn_of api.a)" == *" --workers 2 --worker-class gevent --max-requests 50 --max-requests-jitter 11 --log-level info "* ]]
+    [ "$(workers_of api.a | wc -l)" -eq 2 ]
+    for pid in $(workers_of api.a); do
+        [ "$(in_box ps -o nice= -p "$pid" | xargs)" = 10 ]
+        in_box grep -q 'gevent.*\.so' "/proc/$pid/maps"
+    done
+    [[ "$(gunicorn_of feed.a)" == *" --worker-class uvicorn.workers.UvicornWorker "* ]]
+    [ "$(workers_of feed.a | wc -l)" -eq 1 ]
+    # After 61 requests at most each of the two was replaced.
+    before=$(workers_of api.a | sort | xargs)
+    for _ in $(seq 130); do page /api/ >/dev/null; done
+    replaced() { for pid in $before; do run ! in_box kill -0 "$pid" 2>/dev/null || return 1; done; }
+    wait_for 10 replaced
+    [ "$(workers_of api.a | wc -l)" -eq 2 ]
+}
+
+@test "two more releases are deployed with other ports in service and template, and no request is lost" {
+    ports() { page /api/ | sed -n 's/.* on \([0-9]*\),.*/\1/p'; }
+    first=$(ports)
+    : >"$LAPTOP/codes"
+    for path in /api/ /dynamic/ /feed/ / /beds/; do
+        (while [ ! -e "$LAPTOP/enough" ]; do host_curl -o /dev/null -w '%{http_code}\n' -H 'Host: garden.example' "$URL$path"; done >>"$LAPTOP/codes" 2>&1) 3>&- &
+    done
+    run -0 garden 1.1.0
+    second=$(ports)
+    run -0 garden 1.2.0
+    third=$(ports)
+    touch "$LAPTOP/enough"
+    wait
+    echo "# $(wc -l <"$LAPTOP/codes") requests during two deploys: $(sort "$LAPTOP/codes" | uniq -c | xargs)" >&3
+    [ "$(sort -u "$LAPTOP/codes")" = 200 ]
+    [ "$(wc -l <"$LAPTOP/codes")" -gt 100 ]
+    [ "$first" != "$second" ]
+    [ "$first" = "$third" ] # two slots, two ports
+    [[ "$(page /)" == *'<p>frozen 1.2.0: Garden</p>'* ]]
+    [[ "$(page /dynamic/)" == '<p>served 1.2.0 at '* ]]
+    in_box grep -rq "proxy_pass http://localhost:$third;" /etc/nginx/
+}
+
+@test "rolled back it has the old ports again; removed it leaves no link of its own behind" {
+    run -0 ctl rollback garden
+    [[ "$(page /api/)" == "api 1.1.0 on 2"* ]]
+    [[ "$(page /)" == *'<p>frozen 1.1.0: Garden</p>'* ]]
+    ctl remove garden --yes
+    run ! in_box ls /srv/garden /usr/local/src/garden
+}

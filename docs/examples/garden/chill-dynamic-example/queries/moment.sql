@@ -1,0 +1,1 @@
+select strftime('%f', 'now') as moment;
