@@ -14,6 +14,7 @@ setup_file() {
     in_box sh -c 'mkdir -p /run/chillbox/live/blog /run/chillbox/sealed /run/chillbox/slots &&
         mkdir -p /srv/chillbox/blog/releases/1/docs /srv/chillbox/blog/releases/1/immutable/assets/abc &&
         cd /srv/chillbox/blog && ln -s releases/1 current && echo 1.0.0 >current/version.txt && echo docs >current/docs/index.html &&
+        mkdir -p immutable/assets && ln -s ../../releases/1/immutable/assets/abc immutable/assets/abc &&
         echo asset >current/immutable/assets/abc/a.css && echo hashed >current/docs/app.3f2a9c1d.css'
     serve /run/chillbox/slots/web.a.sock a
     in_box ln -s ../../slots/web.a.sock /run/chillbox/live/blog/web.sock
