@@ -62,7 +62,8 @@ routes() { python3 -c 'import sqlite3, sys; print(*sorted(r[0] for r in sqlite3.
     "${argv[@]}" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
     server=$!
     for _ in $(seq 100); do answer=$(curl -s -m 5 http://127.0.0.1:20999/about/) && break || sleep 0.1; done
-    workers=$(pgrep -c -P "$server" || :)
+    # The first may answer before the second is there.
+    for _ in $(seq 100); do workers=$(pgrep -c -P "$server" || :) && [ "$workers" -ge 2 ] && break || sleep 0.1; done
     kill "$server"
     wait "$server" || :
     [ "$answer" = '<p>the other page</p>' ] || { cat "$BATS_TEST_TMPDIR/log"; false; }

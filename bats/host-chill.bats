@@ -56,6 +56,7 @@ END
 }
 
 serve_processes() { in_box pgrep -u llama -f 'chill serve' || :; }
+serves_with() { [ "$(serve_processes | wc -l)" -eq "$1" ]; } # PROCESSES
 database() { in_box sh -c 'sha256sum <"/srv/chillbox/llama/releases/$1/.chillbox/live/database"' sh "$1"; }
 
 @test "a frozen and a served Chill site answer through NGINX; only the served one has processes" {
@@ -70,7 +71,7 @@ database() { in_box sh -c 'sha256sum <"/srv/chillbox/llama/releases/$1/.chillbox
     [[ "$(get /live/about/)" == "live 1.0.0 /about/ at "* ]]
     [ "$(code /live/nothing/)" = 404 ]
     [ "$(code /nothing/)" = 404 ]
-    [ "$(serve_processes | wc -l)" -eq 3 ] # gunicorn's master and its two workers
+    wait_for 10 serves_with 3 # gunicorn's master and its two workers
     [ "$(in_box sh -c 'ls /etc/init.d | grep -c "^chillbox.llama.still" || :')" -eq 0 ]
 }
 

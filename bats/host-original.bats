@@ -29,6 +29,7 @@ garden() { # VERSION
 
 page() { host_curl -f -H 'Host: garden.example' "${@:2}" "$URL$1"; }
 
+has_workers() { [ "$(workers_of "$1" | wc -l)" -eq "$2" ]; } # SLOT NUMBER: the first may answer before the last is there
 workers_of() { in_box pgrep -u garden -P "$(in_box cat "/run/openrc/options/chillbox.garden.$1/child_pid")"; }
 gunicorn_of() { in_box sh -c 'tr "\0" " " <"/proc/$(cat "/run/openrc/options/chillbox.garden.$1/child_pid")/cmdline"' sh "$1"; }
 
@@ -56,19 +57,19 @@ gunicorn_of() { in_box sh -c 'tr "\0" " " <"/proc/$(cat "/run/openrc/options/chi
 
 @test "worker class, number of workers, niceness and max_requests are those of the site file, seen at the processes" {
     [[ "$(gunicorn_of api.a)" == *" --workers 2 --worker-class gevent --max-requests 50 --max-requests-jitter 11 --log-level info "* ]]
-    [ "$(workers_of api.a | wc -l)" -eq 2 ]
+    wait_for 10 has_workers api.a 2
     for pid in $(workers_of api.a); do
         [ "$(in_box ps -o nice= -p "$pid" | xargs)" = 10 ]
         in_box grep -q 'gevent.*\.so' "/proc/$pid/maps"
     done
     [[ "$(gunicorn_of feed.a)" == *" --worker-class uvicorn.workers.UvicornWorker "* ]]
-    [ "$(workers_of feed.a | wc -l)" -eq 1 ]
+    wait_for 10 has_workers feed.a 1
     # After 61 requests at most each of the two was replaced.
     before=$(workers_of api.a | sort | xargs)
     for _ in $(seq 130); do page /api/ >/dev/null; done
     replaced() { for pid in $before; do run ! in_box kill -0 "$pid" 2>/dev/null || return 1; done; }
     wait_for 10 replaced
-    [ "$(workers_of api.a | wc -l)" -eq 2 ]
+    wait_for 10 has_workers api.a 2
 }
 
 @test "two more releases are deployed with other ports in service and template, and no request is lost" {

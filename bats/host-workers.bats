@@ -87,11 +87,13 @@ said() { in_box cat "/var/lib/mill/$1"; }
     in_box rm /var/lib/mill/mill/ends.2
 }
 
+runs() { [ "$(in_box pgrep -u mill | wc -l)" -eq "$1" ]; } # PROCESSES
+
 @test "a new release replaces all of them, and those that it has no more are gone" {
     run -0 mill 1.1.0 1
     [ "$(supervised | cut -d ' ' -f 1 | xargs)" = "chillbox.mill.mail.b1 chillbox.mill.mail.b2 chillbox.mill.mill.b1" ]
     [[ "$(said mail/mail.1)" == "1.1.0 letters --all 1st $(pid_of mail.b1) "* ]]
-    [ "$(in_box pgrep -u mill | wc -l)" -eq 3 ]
+    wait_for 10 runs 3
 }
 
 @test "a release of which one copy ends is rolled back, and the workers before it run on" {
@@ -103,8 +105,7 @@ said() { in_box cat "/var/lib/mill/$1"; }
 
 @test "after a reboot they are back, and with the site they go" {
     box reboot "$HOST"
-    up() { [ "$(in_box pgrep -u mill | wc -l)" -eq 3 ]; }
-    wait_for 30 up
+    wait_for 30 runs 3
     ctl remove mill --yes
-    [ "$(in_box pgrep -u mill | wc -l)" -eq 0 ]
+    runs 0
 }
