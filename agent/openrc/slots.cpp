@@ -10,6 +10,8 @@
 namespace chillbox::openrc {
 namespace {
 
+constexpr os::Millis k_supervisor_wait{2'000};
+
 // What openrc-run itself keeps, so that nothing has to be started to ask.
 std::string openrc_dir(const os::Paths& paths, std::string_view what, const std::string& name) {
   return cat(paths.root, "/run/openrc/", what, "/", name);
@@ -118,6 +120,10 @@ Result<void> Slots::start(const SlotSpec& spec) {
   const auto exit = TRY_IN(cat("start ", name), run_script(m_runner, m_paths, name, "start", os::Millis{30'000}));
   if (!exit.ok())
     return fail(Code::failure, cat("start ", name, ": ", reason_of(exit)));
+  // The first process of supervise-daemon ends before the one that stays has written its pid file: until then it looks as if it had crashed.
+  const auto deadline = m_clock.mono() + k_supervisor_wait;
+  while (!supervisor_lives(m_disk, m_paths, name) && m_clock.mono() < deadline)
+    m_clock.sleep(os::Millis{1});
   return {};
 }
 

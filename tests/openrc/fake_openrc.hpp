@@ -35,8 +35,13 @@ public:
   int64_t wall() const override { return m_now.count() / 1000; }
   int64_t wall_ms() const override { return m_now.count(); }
   os::Millis mono() const override { return m_now; }
-  void sleep(os::Millis time) override { m_now += time; }
+  void sleep(os::Millis time) override {
+    m_now += time;
+    if (meanwhile)
+      meanwhile();
+  }
   mutable os::Millis m_now{1'000};
+  std::function<void()> meanwhile;
 };
 
 struct FakeOpenrc final : os::Runner {
@@ -64,6 +69,10 @@ struct FakeOpenrc final : os::Runner {
 
   void started(const std::string& name) {
     put(root + "/run/openrc/started/" + name, "");
+    if (!late)
+      supervised(name);
+  }
+  void supervised(const std::string& name) {
     put(root + "/run/supervise-" + name + ".pid", "77\n");
     std::string line = "supervise-daemon" + std::string(1, '\0') + name + std::string(1, '\0') + "--start" + std::string(1, '\0');
     put(root + "/proc/77/cmdline", line);
@@ -79,6 +88,7 @@ struct FakeOpenrc final : os::Runner {
   os::Command last;
   os::Exit exit{0, 0, "", ""};
   std::function<void()> during;
+  bool late = false; // a start returns before the supervisor is there
 };
 
 struct Host {

@@ -10,6 +10,27 @@ const std::string k_name = "chillbox.blog.web.a";
 using Did = std::vector<std::string>;
 } // namespace
 
+TEST_CASE("a start that returns before its supervisor has written its pid file does not look like a crash") {
+  Host host;
+  host.openrc.late = true;
+  const auto begun = host.clock.mono();
+  host.clock.meanwhile = [&] {
+    if (host.clock.mono() - begun >= os::Millis{40})
+      host.openrc.supervised("chillbox.blog.web.a");
+  };
+  REQUIRE(host.slots.start(spec(host)));
+  CHECK(host.slots.state(slot()).value() == SlotState::started);
+  CHECK(host.clock.mono() - begun < os::Millis{100});
+}
+
+TEST_CASE("a supervisor that never comes is a crash, after a bounded wait") {
+  Host host;
+  host.openrc.late = true;
+  REQUIRE(host.slots.start(spec(host)));
+  CHECK(host.slots.state(slot()).value() == SlotState::crashed);
+  CHECK(host.clock.mono() <= os::Millis{4'000});
+}
+
 TEST_CASE("a slot's name is read back as it was written, and nothing else is a slot") {
   for (const char* name : {"chillbox.blog.web.a", "chillbox.my-blog.Api_2.b", "chillbox.blog.mail.a1", "chillbox.blog.mail.b12"})
     CHECK(slot(name).str() == name);
