@@ -31,6 +31,9 @@ tty() {
     python3 "$ROOT/tests/crypto/answer-tty" "$@"
 }
 
+# Of a public key. The comment above it has the key's number, which minisign writes without leading zeros.
+key_line() { tail -n 1; }
+
 @test "age-keygen and we name the same recipient for either's identity" {
     for key in theirs.key ours.key; do
         [ "$("$TOOL" recipient "$key")" = "$(age-keygen -y "$key")" ]
@@ -123,7 +126,7 @@ tty() {
     minisign -S -s ours.sk -m plain.1 -x again.minisig
     "$TOOL" verify ours.pub again.minisig <plain.1
     minisign -R -f -s ours.sk -p recreated.pub
-    cmp ours.pub recreated.pub
+    [ "$(key_line <ours.pub)" = "$(key_line <recreated.pub)" ]
 }
 
 @test "we verify what minisign signs, with its key in our hands" {
@@ -132,7 +135,7 @@ tty() {
         minisign -S -s theirs.sk -m "plain.$size" -x theirs.minisig -t "size $size"
         [ "$("$TOOL" verify theirs.pub theirs.minisig <"plain.$size")" = "size $size" ]
     done
-    "$TOOL" minisign-public theirs.sk - | cmp - theirs.pub
+    [ "$("$TOOL" minisign-public theirs.sk - | key_line)" = "$(key_line <theirs.pub)" ]
     "$TOOL" sign theirs.sk - hello <plain.1 >ours.minisig
     [ "$(minisign -V -Q -p theirs.pub -x ours.minisig -m plain.1)" = hello ]
 }
@@ -145,13 +148,13 @@ tty() {
     run ! minisign -S -s ours-locked.sk -m plain.1 -x wrong.minisig </dev/null
     # This leaves the checksum in the key, unlike -G -W.
     minisign -C -W -s ours-locked.sk <passphrase
-    "$TOOL" minisign-public ours-locked.sk - | cmp - ours-locked.pub
+    [ "$("$TOOL" minisign-public ours-locked.sk - | key_line)" = "$(key_line <ours-locked.pub)" ]
 }
 
 # Takes the 1 GiB and the seconds that minisign's own limits want.
 @test "we open a key that minisign encrypted" {
     cat passphrase passphrase | minisign -G -f -s theirs-locked.sk -p theirs-locked.pub
-    "$TOOL" minisign-public theirs-locked.sk passphrase | cmp - theirs-locked.pub
+    [ "$("$TOOL" minisign-public theirs-locked.sk passphrase | key_line)" = "$(key_line <theirs-locked.pub)" ]
     run --separate-stderr "$TOOL" minisign-public theirs-locked.sk -
     [ "$status" -eq 4 ]
     [[ "$stderr" == *"needs its passphrase"* ]]
