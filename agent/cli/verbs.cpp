@@ -110,7 +110,7 @@ constexpr std::array k_verbs{
     Verb{"trust remove", k_setup, Where::host, "trust a deployer no more", k_by_name, run_trust_remove},
     Verb{"webhook add", k_setup, Where::host, "make the key of a webhook sender, and print it once", k_webhook_add, run_webhook_add},
     Verb{"webhook list", k_setup, Where::host, "which senders there are", {}, run_webhook_list},
-    Verb{"webhook rotate", k_setup, Where::host, "make a new key; the old one stays good until --finish", k_webhook_rotate, run_webhook_rotate},
+    Verb{"webhook rotate", k_setup, Where::host, "make a new key; the old one stays good for --grace, or until --finish", k_webhook_rotate, run_webhook_rotate},
     Verb{"webhook remove", k_setup, Where::host, "refuse a sender from now on", k_by_name, run_webhook_remove},
 
     Verb{"unlock", k_seal, Where::host, "unseal the host with its passphrase", k_unlock, run_unlock},
