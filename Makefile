@@ -27,15 +27,16 @@ ROOMS_DAEMON := daemon rollout edge openrc nginx secrets artifact store control 
 ROOMS_CLI := cli artifact control config crypto os base
 ROOMS := base os crypto config control store secrets artifact nginx openrc rollout edge daemon cli
 
-# One library, one room: only these rooms see these headers.
-FLAGS_edge := $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
-FLAGS_base := $(shell pkg-config --cflags spdlog 2>/dev/null)
+# One library, one room: only these rooms see these headers. Asked for when they are used, not when make begins: on a fresh machine pkg-config and
+# the libraries come only with the first target.
+FLAGS_edge = $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
+FLAGS_base = $(shell pkg-config --cflags spdlog 2>/dev/null)
 
 # The daemon reads tar and nothing else: from the static libarchive only that is linked, not the XML and ICU libraries that other
 # formats drag in and that would cost the idle host megabytes. The laptop's program writes too, and takes the shared one.
 ARCHIVE_LIBS := -l:libarchive.a -lzstd -lz
-LIBS_DAEMON := -lsodium -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog cpp-httplib 2>/dev/null) $(ARCHIVE_LIBS) -lpthread
-LIBS_CLI := -lsodium -lcrypto -lcurl $(shell pkg-config --libs spdlog 2>/dev/null) -larchive -lzstd -lz -lpthread
+LIBS_DAEMON = -lsodium -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog cpp-httplib 2>/dev/null) $(ARCHIVE_LIBS) -lpthread
+LIBS_CLI = -lsodium -lcrypto -lcurl $(shell pkg-config --libs spdlog 2>/dev/null) -larchive -lzstd -lz -lpthread
 
 # The host in a box needs root; nothing else does.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))
@@ -50,7 +51,7 @@ help: ## list the targets
 
 -include tests/make/*.mk
 
-deps: ## install what building and testing needs (apt or apk; says what it does)
+deps: $(DEPS_SENTINEL) ## install what building and testing needs (apt or apk; says what it does)
 	@sh .ci/deps build test box
 
 all build: $(BUILD)/chillboxd $(BUILD)/chillboxctl ## build the two programs
@@ -96,12 +97,12 @@ $(BUILD)/tests/catch_main.o: tests/catch_main.cpp | $(DEPS_SENTINEL)
 	@$(COMPILE) $(OPT_TESTS) -Itests -c -o $@ $<
 
 # Debian 12 has Catch2 2 (header only), the others Catch2 3 (a library without our main).
-CATCH_LIBS := $(shell pkg-config --exists catch2-with-main 2>/dev/null && echo -lCatch2)
+CATCH_LIBS = $(shell pkg-config --exists catch2-with-main 2>/dev/null && echo -lCatch2)
 define test_rules
 $(BUILD)/test-$(1): $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o $$(call libs,$$(below_$(1)))
 	@printf '  LINK  %s\n' $$@
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $$@ $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o \
-	  $$(call libs,$$(below_$(1))) $(filter-out $(ARCHIVE_LIBS),$(LIBS_DAEMON)) -larchive -lzstd -lz -lcurl $(CATCH_LIBS)
+	  $$(call libs,$$(below_$(1))) $$(filter-out $(ARCHIVE_LIBS),$$(LIBS_DAEMON)) -larchive -lzstd -lz -lcurl $$(CATCH_LIBS)
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
 ROOMS_TESTED ?= $(ROOMS)

@@ -10,7 +10,8 @@ cli_setup() {
     FAKE=$ROOT/tests/cli
     PATH=$(dirname "$CTL"):$PATH
     export CHILLBOX_SOCKET="$BATS_TEST_TMPDIR/control.sock"
-    unset CHILLBOX_HOST NO_COLOR CLICOLOR CLICOLOR_FORCE SOURCE_DATE_EPOCH http_proxy https_proxy HTTPS_PROXY ALL_PROXY
+    export TERM=xterm # whatever the tests themselves run in
+    unset CI CHILLBOX_HOST NO_COLOR CLICOLOR CLICOLOR_FORCE SOURCE_DATE_EPOCH http_proxy https_proxy HTTPS_PROXY ALL_PROXY
     cd "$BATS_TEST_TMPDIR" || return
 }
 
