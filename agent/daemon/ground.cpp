@@ -31,6 +31,21 @@ Result<void> mount_or_make(const os::Paths& paths, const std::string& path, uint
   return {};
 }
 
+// What a power cut left half written: copies of artifacts and of releases can be large. What cannot be swept is no reason not to start.
+void sweep(const os::Paths& paths) {
+  std::vector<std::string> dirs{paths.artifacts(), paths.secret_sets()};
+  for (const auto& site : os::real_disk().list(paths.sites()).value_or(std::vector<std::string>{}))
+    for (const char* below : {"", "/releases"})
+      dirs.push_back(cat(paths.sites(), "/", site, below));
+  for (const auto& dir : dirs) {
+    const auto swept = os::sweep_temporaries(dir);
+    if (!swept)
+      log::warn(swept.error().message);
+    else if (*swept > 0)
+      log::info(cat(dir, ": removed ", *swept, " that were not written to their end"));
+  }
+}
+
 } // namespace
 
 std::string ground_user(const std::string& name) { return ::geteuid() == 0 && os::find_user(name) ? name : "-"; }
@@ -68,6 +83,7 @@ Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& co
     TRY(disk.make_dir(row.path, row.mode, row.owner));
   for (const auto& name : TRY(disk.list(paths.inbox()))) // uploads that a restart cut off
     TRY(disk.remove(paths.inbox() + "/" + name));
+  sweep(paths);
   TRY(mount_or_make(paths, paths.stage(), config.stage_size, config));
   return mount_or_make(paths, paths.secrets(), config.secrets_size, config);
 }

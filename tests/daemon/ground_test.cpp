@@ -47,6 +47,19 @@ TEST_CASE("uploads that a restart cut off are swept away, stored artifacts are n
   CHECK(must(os::real_disk().list(ground.paths.artifacts())).size() == 1);
 }
 
+TEST_CASE("copies that a power cut left half written are swept away, whole ones are not") {
+  Ground ground;
+  must(daemon::prepare_ground(ground.paths, {}));
+  const std::string releases = ground.paths.sites() + "/blog/releases";
+  ground.put(ground.paths.artifacts() + "/.whole.age.tmp.0123abcd", "half");
+  ground.put(releases + "/.1.0.0-2.tmp.0123abcd/api/app.py", "half");
+  ground.put(releases + "/1.0.0-1/api/app.py", "whole");
+  ground.put(ground.paths.sites() + "/a-file", "of somebody else: no reason not to start");
+  must(daemon::prepare_ground(ground.paths, {}));
+  CHECK(must(os::real_disk().list(ground.paths.artifacts())).empty());
+  CHECK(must(os::real_disk().list(releases)) == std::vector<std::string>{"1.0.0-1"});
+}
+
 TEST_CASE("[fault-94] a damaged state file is moved aside, and an empty one is begun") {
   Ground ground;
   must(daemon::prepare_ground(ground.paths, {}));
