@@ -18,22 +18,6 @@ std::unexpected<UsageError> usage(std::string message, std::string hint = std::s
   return std::unexpected(UsageError{std::move(message), std::move(hint)});
 }
 
-struct Common {
-  bool json = false, quiet = false, no_color = false;
-  std::vector<std::string> hosts;
-};
-
-void add_common(CLI::App& app, Common& common, bool remote) {
-  app.add_flag("--json", common.json, "print the result as JSON, with its schema");
-  app.add_flag("-q,--quiet", common.quiet, "only results and errors");
-  app.add_flag("--no-color", common.no_color, "no colours (as NO_COLOR)");
-  app.add_option("-H,--host", common.hosts, "run it there through ssh (or CHILLBOX_HOST)")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->option_text("USER@HOST[,..]")
-      ->group(remote ? "Options" : ""); // "" hides it
-}
-
 void parse_words(CLI::App& app, const std::vector<std::string>& words) {
   std::vector<const char*> argv{"chillboxctl"};
   for (const std::string& word : words)
@@ -72,16 +56,16 @@ struct Slots {
   std::map<std::string, bool> flags;
 };
 
-void add_option(CLI::App& app, const Option& option, Slots& slots) {
+void add_option(CLI::App& app, const Option& option, Slots& slots, const std::string& group = "Options") {
   const std::string key(key_of(option));
   const std::string names = is_position(option) ? key : std::string(option.names);
   if (option.kind == Kind::flag) {
-    app.add_flag(names, slots.flags[key], std::string(option.help));
+    app.add_flag(names, slots.flags[key], std::string(option.help))->group(group);
     return;
   }
-  CLI::Option* added = app.add_option(names, slots.values[key], std::string(option.help));
+  CLI::Option* added = app.add_option(names, slots.values[key], std::string(option.help))->group(group);
   if (is_position(option))
-    added->type_name("");
+    added->type_name(option.kind == Kind::choice ? std::string(option.value) : "");
   else
     added->option_text(cat(option.value, option.required ? " REQUIRED" : ""));
   added->required(option.required || (is_position(option) && !option.names.starts_with('[')));
@@ -90,11 +74,23 @@ void add_option(CLI::App& app, const Option& option, Slots& slots) {
   else
     added->expected(1)->allow_extra_args(false);
   added->check(CLI::Validator(
-      [kind = option.kind](std::string& text) {
-        const auto fine = check(kind, text);
+      [&option](std::string& text) {
+        const auto fine = check(option, text);
         return fine ? std::string() : fine.error().message;
       },
       "", ""));
+}
+
+// remote: are the options of host verbs shown. They are always read, so that a verb can say that they are not for it.
+void add_common(CLI::App& app, Slots& slots, bool remote) {
+  app.set_help_flag();
+  for (const Option& option : common_options())
+    if (key_of(option) == "help")
+      app.set_help_flag(std::string(option.names), std::string(option.help));
+    else
+      add_option(app, option, slots);
+  for (const Option& option : remote_options())
+    add_option(app, option, slots, remote ? "Options" : ""); // "" hides it
 }
 
 // The verb that the words begin with: two words before one; "trust:add" is "trust add".
@@ -126,9 +122,10 @@ std::unexpected<UsageError> unknown_verb(const std::string& name, const std::vec
   return usage(cat("there is no command '", printable(name, 40), "'"), near ? cat("did you mean ", *near, "?") : std::string(k_hint));
 }
 
-void merge(CommandLine& line, const Common& a, const Common& b) {
-  line.terminal = {a.json || b.json, a.quiet || b.quiet, a.no_color || b.no_color};
-  line.hosts = b.hosts.empty() ? a.hosts : b.hosts;
+void take_common(CommandLine& line, const Slots& before, const Slots& behind) {
+  auto set = [&](const char* key) { return before.flags.at(key) || behind.flags.at(key); };
+  line.terminal = {set("json"), set("quiet"), set("no-color")};
+  line.hosts = (behind.values.at("host").empty() ? before : behind).values.at("host");
 }
 
 Parsed finish(CommandLine line, const Environment& env) {
@@ -146,14 +143,12 @@ Parsed finish(CommandLine line, const Environment& env) {
   return line;
 }
 
-Parsed parse_verb(const Verb& verb, const std::vector<std::string>& words, const Common& before, const Environment& env) {
+Parsed parse_verb(const Verb& verb, const std::vector<std::string>& words, const Slots& before, const Environment& env) {
   const std::string hint = cat("chillboxctl help ", verb.name);
   CLI::App app(std::string(verb.help), cat("chillboxctl ", verb.name));
   CommandLine line;
   line.verb = &verb;
-  Slots slots;
-  Common common;
-  app.set_help_flag("-h,--help", "print this help");
+  Slots slots, common;
   for (const Option& option : verb.options)
     add_option(app, option, slots);
   add_common(app, common, verb.where == Where::host);
@@ -179,7 +174,7 @@ Parsed parse_verb(const Verb& verb, const std::vector<std::string>& words, const
   for (const auto& [key, set] : slots.flags)
     if (set)
       line.args.add(key, "");
-  merge(line, before, common);
+  take_common(line, before, common);
   return finish(std::move(line), env);
 }
 
@@ -200,12 +195,12 @@ Parsed help_for(std::vector<std::string> words) {
 
 Parsed parse_command_line(const std::vector<std::string>& words, const Environment& env) {
   CLI::App app("chillboxctl", "chillboxctl");
-  Common common;
+  Slots common;
   bool help = false, version = false;
-  app.set_help_flag();
+  add_common(app, common, true);
+  app.set_help_flag(); // it may be for a verb
   app.add_flag("-h,--help", help);
   app.add_flag("--version", version);
-  add_common(app, common, true);
   app.prefix_command();
   try {
     parse_words(app, words);

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "cli/arguments.hpp"
+#include "cli/complete.hpp"
 #include "cli/remote.hpp"
 #include "cli/reply.hpp"
 #include "cli/terminal.hpp"
@@ -81,6 +82,8 @@ std::string hint_for(Code code) {
 }
 
 int run_program(const std::vector<std::string>& words) {
+  if (!words.empty() && words[0] == "__complete")
+    return run_complete({words.begin() + 1, words.end()});
   const auto line = parse_command_line(words, environment);
   if (!line)
     return fail_usage({}, line.error());

@@ -1,6 +1,8 @@
 #include "cli/remote.hpp"
 
 #include "base/text.hpp"
+#include "cli/terminal.hpp"
+#include "os/runner.hpp"
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -79,6 +81,23 @@ Result<int> run_one(const std::string& host, const RemoteCommand& command) {
   return code == k_ssh_failed ? exit_code(Code::unreachable) : code;
 }
 
+// Along PATH, as a shell would.
+Result<std::string> find_program(const std::string& name) {
+  const std::string path = environment("PATH");
+  for (const auto dir : split(path, ':'))
+    if (const std::string file = cat(dir, "/", name); !dir.empty() && ::access(file.c_str(), X_OK) == 0)
+      return file;
+  return fail(Code::not_found, cat("there is no program ", name, " on the PATH"));
+}
+
+std::vector<std::pair<std::string, std::string>> whole_environment() {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (char** entry = environ; *entry != nullptr; ++entry)
+    if (const std::string_view text(*entry); text.find('=') != std::string_view::npos)
+      all.emplace_back(text.substr(0, text.find('=')), text.substr(text.find('=') + 1));
+  return all;
+}
+
 } // namespace
 
 std::string shell_words(const std::vector<std::string>& words) {
@@ -110,6 +129,13 @@ Result<int> run_remote(const RemoteCommand& command) {
     codes.push_back(code);
   }
   return joined_exit(codes);
+}
+
+Result<std::string> ask_quietly(const std::string& host, const std::vector<std::string>& words, std::chrono::milliseconds timeout) {
+  os::Command command{.argv = {TRY(find_program("ssh")), "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "--", host, shell_words(words)},
+                      .env = whole_environment(), .timeout = timeout, .no_new_privs = false};
+  os::Exit exit = TRY(os::real_runner().run(command));
+  return exit.ok() ? Result<std::string>(std::move(exit.out)) : fail(Code::unreachable, "ssh failed");
 }
 
 } // namespace chillbox::cli

@@ -3,6 +3,7 @@
 
 #include "base/error.hpp"
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -24,5 +25,8 @@ int joined_exit(const std::vector<int>& codes);
 
 // Runs it everywhere, also when one fails, and returns joined_exit(). ssh's own 255 is exit 5.
 Result<int> run_remote(const RemoteCommand& command);
+
+// What `chillboxctl WORDS` prints there, without a question (BatchMode) and without a word when it does not work: for completion.
+Result<std::string> ask_quietly(const std::string& host, const std::vector<std::string>& words, std::chrono::milliseconds timeout);
 
 } // namespace chillbox::cli

@@ -49,12 +49,21 @@ std::string_view key_of(const Option& option) {
   return key;
 }
 
-Result<void> check(Kind kind, std::string_view text) {
-  switch (kind) {
+Result<void> check(const Option& option, std::string_view text) {
+  switch (option.kind) {
   case Kind::flag:
     return {};
+  case Kind::choice:
+    for (const auto word : split(option.value, '|'))
+      if (word == text)
+        return {};
+    return as_usage(cat("'", printable(text, 40), "' is none of ", option.value));
   case Kind::text:
   case Kind::list:
+  case Kind::release:
+  case Kind::job:
+  case Kind::deployer:
+  case Kind::sender:
     return text.empty() ? as_usage("is empty") : Result<void>{};
   case Kind::number:
     return parse_u64(text) ? Result<void>{} : as_usage(cat("'", printable(text, 40), "' is not a whole number"));

@@ -1,5 +1,5 @@
 // The shape of the command line: one table of verbs (verbs.cpp), each with its arguments as data, where it may run, and its function.
-// Parsing, help, the command that -H sends to another machine and the check against the man page are all made from this table.
+// Parsing, help, completion, the command that -H sends to another machine and the check against the man page are all made from this table.
 // There is no argument that takes a passphrase, and none is read from the environment (faults 76).
 #pragma once
 
@@ -25,12 +25,13 @@ enum class Where {
 };
 
 // What an argument must look like. What does not is a usage error, before anything is done.
-enum class Kind { flag, text, list, number, duration, site, target, fd };
+// From `site` on the values are on the host, and completion asks there for them.
+enum class Kind { flag, text, list, number, duration, fd, choice, site, target, release, job, deployer, sender };
 
 struct Option {
   std::string_view names; // "-n,--lines"; "SITE" is a position that must be filled, "[SITE]" one that may be
   Kind kind = Kind::text;
-  std::string_view value; // how help shows its value: "N"
+  std::string_view value; // how help shows its value: "N"; of a choice what there is: "bash|zsh|fish"
   std::string_view help;
   bool required = false;
 };
@@ -68,12 +69,14 @@ struct Verb {
 };
 
 std::span<const Verb> verbs();
+std::span<const Option> common_options(); // that every verb has
+std::span<const Option> remote_options(); // that every verb of the host has besides
 const Verb* find_verb(std::string_view name);
 
 // "-n,--lines" is "lines", "[SITE]" is "SITE".
 std::string_view key_of(const Option& option);
 bool is_position(const Option& option);
-// usage with what the kind allows.
-Result<void> check(Kind kind, std::string_view text);
+// usage with what the kind of the option allows.
+Result<void> check(const Option& option, std::string_view text);
 
 } // namespace chillbox::cli

@@ -24,10 +24,21 @@ constexpr Option k_site{"SITE", Kind::site, "", "name of the site"};
 constexpr Option k_site_or_all{"[SITE]", Kind::site, "", "only of this site"};
 constexpr Option k_target{"SITE[/SERVICE]", Kind::target, "", "the site, or one of its services"};
 constexpr Option k_name{"NAME", Kind::text, "", "its name"};
+constexpr Option k_sender{"NAME", Kind::sender, "", "its name"};
 constexpr Option k_limit{"-n,--lines", Kind::number, "N", "how many, the newest"};
 constexpr Option k_follow{"-f,--follow", Kind::flag, "", "go on as more comes"};
 constexpr Option k_limit_sites{"--sites", Kind::list, "SITE[,..]", "only for these sites"};
 
+constexpr std::array k_common{
+    Option{"--json", Kind::flag, "", "print the result as JSON, with its schema"},
+    Option{"-q,--quiet", Kind::flag, "", "only results and errors"},
+    Option{"--no-color", Kind::flag, "", "no colours (as NO_COLOR)"},
+    Option{"-h,--help", Kind::flag, "", "print this help"},
+};
+constexpr std::array k_remote{
+    Option{"-H,--host", Kind::list, "USER@HOST[,..]", "run it there through ssh (or CHILLBOX_HOST)"},
+};
+constexpr std::array k_completion{Option{"SHELL", Kind::choice, "bash|zsh|fish", "for which shell"}};
 constexpr std::array k_keygen{
     Option{"-o,--output", Kind::text, "NAME", "write NAME.key and NAME.pub (default: chillbox)"},
     Option{"--no-password", Kind::flag, "", "do not encrypt the secret key"},
@@ -63,24 +74,25 @@ constexpr std::array k_trust_add{
 constexpr std::array k_webhook_add{
     k_name, k_limit_sites,
     Option{"--types", Kind::list, "TYPE[,..]", "only these types, such as site.deploy"},
-    Option{"--format", Kind::text, "FORMAT", "standard (the default) or github"},
+    Option{"--format", Kind::choice, "standard|github", "how its deliveries are signed (default: standard)"},
 };
 constexpr std::array k_webhook_rotate{
-    k_name,
+    k_sender,
     Option{"--grace", Kind::duration, "TIME", "the old key ends by itself after this time (24h)"},
     Option{"--finish", Kind::flag, "", "make no new key: end the time in which the old one is still good"},
 };
-constexpr std::array k_by_name{k_name};
+constexpr std::array k_by_deployer{Option{"NAME", Kind::deployer, "", "its name"}};
+constexpr std::array k_by_sender{k_sender};
 constexpr std::array k_ping{Option{"--wait", Kind::duration, "TIME", "try for so long"}};
 constexpr std::array k_unlock{k_passphrase_fd};
 constexpr std::array k_by_site{k_site};
 constexpr std::array k_jobs{k_site_or_all, k_limit};
-constexpr std::array k_job{Option{"ID", Kind::text, "", "id of the job"}, k_follow};
+constexpr std::array k_job{Option{"ID", Kind::job, "", "id of the job"}, k_follow};
 constexpr std::array k_logs{k_target, k_follow, k_limit};
 constexpr std::array k_audit{k_limit};
 constexpr std::array k_rollback{
     k_site,
-    Option{"[VERSION]", Kind::text, "", "version or release to go to (default: the last good one)"},
+    Option{"[VERSION]", Kind::release, "", "version or release to go to (default: the last good one)"},
     k_no_wait,
 };
 constexpr std::array k_by_target{k_target, k_no_wait};
@@ -91,7 +103,7 @@ constexpr std::array k_remove{
     k_no_wait,
 };
 constexpr std::array k_retry{
-    Option{"ID", Kind::text, "", "id of the failed or held job"},
+    Option{"ID", Kind::job, "", "id of the failed or held job"},
     Option{"--allow-downgrade", Kind::flag, "", "take an artifact that is older than the installed one"},
     Option{"--allow-jump", Kind::flag, "", "take a serial that is held because it jumped far"},
     k_no_wait,
@@ -103,15 +115,16 @@ constexpr std::array k_verbs{
     Verb{"pack", k_laptop, Where::laptop, "make an encrypted, signed artifact of a site", k_pack, run_pack},
     Verb{"secrets pack", k_laptop, Where::laptop, "make an encrypted, signed set of a site's secrets", k_secrets_pack, run_secrets_pack},
     Verb{"deploy", k_laptop, Where::laptop, "send an artifact to a host and follow what becomes of it", k_deploy, run_deploy},
+    Verb{"completion", k_laptop, Where::both, "print the completion script for a shell", k_completion, run_completion},
 
     Verb{"init", k_setup, Where::host, "make directories, users and the host's identity", k_init, run_init},
     Verb{"trust add", k_setup, Where::host, "trust the signatures of a deployer", k_trust_add, run_trust_add},
     Verb{"trust list", k_setup, Where::host, "whose signatures are trusted", {}, run_trust_list},
-    Verb{"trust remove", k_setup, Where::host, "trust a deployer no more", k_by_name, run_trust_remove},
+    Verb{"trust remove", k_setup, Where::host, "trust a deployer no more", k_by_deployer, run_trust_remove},
     Verb{"webhook add", k_setup, Where::host, "make the key of a webhook sender, and print it once", k_webhook_add, run_webhook_add},
     Verb{"webhook list", k_setup, Where::host, "which senders there are", {}, run_webhook_list},
     Verb{"webhook rotate", k_setup, Where::host, "make a new key; the old one stays good for --grace, or until --finish", k_webhook_rotate, run_webhook_rotate},
-    Verb{"webhook remove", k_setup, Where::host, "refuse a sender from now on", k_by_name, run_webhook_remove},
+    Verb{"webhook remove", k_setup, Where::host, "refuse a sender from now on", k_by_sender, run_webhook_remove},
 
     Verb{"unlock", k_seal, Where::host, "unseal the host with its passphrase", k_unlock, run_unlock},
     Verb{"lock", k_seal, Where::host, "wipe the identity from memory", {}, run_lock},
@@ -138,6 +151,8 @@ constexpr std::array k_verbs{
 } // namespace
 
 std::span<const Verb> verbs() { return k_verbs; }
+std::span<const Option> common_options() { return k_common; }
+std::span<const Option> remote_options() { return k_remote; }
 
 const Verb* find_verb(std::string_view name) {
   for (const Verb& verb : k_verbs)

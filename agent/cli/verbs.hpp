@@ -11,6 +11,8 @@ Result<void> run_pack(Call& call);
 Result<void> run_secrets_pack(Call& call);
 Result<void> run_validate(Call& call);
 Result<void> run_deploy(Call& call);
+// completion.cpp
+Result<void> run_completion(Call& call);
 // init.cpp, trust.cpp, webhook.cpp: root on the host, also without a daemon
 Result<void> run_init(Call& call);
 Result<void> run_trust_add(Call& call);

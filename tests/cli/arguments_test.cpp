@@ -155,8 +155,9 @@ TEST_CASE("the table has no verb twice, and no option twice in a verb") {
   for (const Verb& verb : verbs()) {
     CHECK(names.insert(verb.name).second);
     CHECK(verb.run != nullptr);
-    std::set<std::string_view> keys{"json", "quiet", "no-color", "host", "help"};
-    for (const Option& option : verb.options)
-      CHECK(keys.insert(key_of(option)).second);
+    std::set<std::string_view> keys;
+    for (const auto options : {common_options(), remote_options(), verb.options})
+      for (const Option& option : options)
+        CHECK(keys.insert(key_of(option)).second);
   }
 }

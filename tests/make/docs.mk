@@ -1,4 +1,4 @@
-# Man pages, from scdoc's text.
+# What users read: man pages, from scdoc's text.
 MAN_PAGES := $(patsubst agent/man/%.scd,$(BUILD)/man/%,$(wildcard agent/man/*.scd))
 
 .PHONY: man
@@ -11,3 +11,12 @@ $(BUILD)/man/%: agent/man/%.scd | $(DEPS_SENTINEL)
 	@mkdir -p $(@D)
 	@printf '  MAN   %s\n' $(@F)
 	@scdoc <$< >$@.new && mv -f $@.new $@
+
+# Completions for the shells: the same text on every machine, so that a build for another one may take them from here.
+COMPLETIONS := $(BUILD)/completion/chillboxctl.bash $(BUILD)/completion/chillboxctl.zsh $(BUILD)/completion/chillboxctl.fish
+
+all build: $(COMPLETIONS)
+
+$(COMPLETIONS): $(BUILD)/completion/chillboxctl.%: $(BUILD)/chillboxctl
+	@mkdir -p $(@D)
+	@$(BUILD)/chillboxctl completion $* >$@.new && mv -f $@.new $@
