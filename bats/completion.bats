@@ -44,9 +44,9 @@ in_fish() { fish --no-config -c 'source $FISH_SCRIPT; complete -C "chillboxctl $
 @test "bash at a terminal completes with a tab, and leaves files to the shell" {
     start_daemon "$STATUS"
     touch some-artifact.tar.zst.age
-    export PS1='ready> '
+    printf '. %s\nPS1="ready> "\n' "$BASH_SCRIPT" >bashrc
     run -0 "$FAKE/at-terminal" expect:'ready> ' keys:"chillboxctl releases sh" tab expect:'op ' type:'--help' expect:'ready> ' \
-        keys:'chillboxctl validate some-' tab expect:'artifact.tar.zst.age' type:'--help' expect:'ready> ' type:'exit 0' -- bash --rcfile "$BASH_SCRIPT" -i
+        keys:'chillboxctl validate some-' tab expect:'artifact.tar.zst.age' type:'--help' expect:'ready> ' type:'exit 0' -- bash --rcfile bashrc -i
 }
 
 @test "zsh at a terminal: verbs, sites and files" {
