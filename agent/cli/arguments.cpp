@@ -178,6 +178,25 @@ Parsed parse_verb(const Verb& verb, const std::vector<std::string>& words, const
   return finish(std::move(line), env);
 }
 
+// "  trust add KEY          trust the signatures of a deployer"
+std::string line_of(const Verb& verb) {
+  std::string line = cat("  ", verb.name);
+  for (const Option& option : verb.options)
+    if (is_position(option))
+      line += cat(" ", option.names);
+  line.append(line.size() < 34 ? 34 - line.size() : 1, ' ');
+  return cat(line, verb.help, "\n");
+}
+
+// The verbs that begin with a word that is none by itself: `help trust`. "" when there are none.
+std::string help_of_family(const std::string& name) {
+  std::string out;
+  for (const Verb& verb : verbs())
+    if (verb.name.starts_with(name + " "))
+      out += line_of(verb);
+  return out;
+}
+
 Parsed help_for(std::vector<std::string> words) {
   CommandLine line;
   if (words.empty()) {
@@ -186,6 +205,10 @@ Parsed help_for(std::vector<std::string> words) {
   }
   const std::string name = take_verb(words);
   const Verb* verb = find_verb(name);
+  if (!verb && words.empty())
+    line.text = help_of_family(name);
+  if (!line.text.empty())
+    return line;
   if (!verb)
     return unknown_verb(name, words);
   return parse_verb(*verb, {"--help"}, {}, [](const char*) { return std::string(); });
@@ -233,12 +256,7 @@ std::string help_text() {
     if (verb.group != group)
       out += cat("\n", verb.group, "\n");
     group = verb.group;
-    std::string name = cat("  ", verb.name);
-    for (const Option& option : verb.options)
-      if (is_position(option))
-        name += cat(" ", option.names);
-    name.append(name.size() < 34 ? 34 - name.size() : 1, ' ');
-    out += cat(name, verb.help, "\n");
+    out += line_of(verb);
   }
   out += "\nFor all: --json, -q/--quiet, --no-color, -h/--help, --version; for those on the host also -H/--host USER@HOST[,..]\n"
          "The manual: chillboxctl(1), with the exit codes\n";

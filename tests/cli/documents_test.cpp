@@ -7,7 +7,9 @@
 #include "cli/verb.hpp"
 #include "config/host.hpp"
 
+#include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <set>
 #include <sstream>
@@ -56,17 +58,83 @@ TEST_CASE("the exit codes in chillboxctl(1) are those of the program, all and no
   CHECK(documented() == ours);
 }
 
-TEST_CASE("chillboxctl(1) names every verb with its options") {
+namespace {
+
+// A paragraph of chillboxctl(1): the lines that name verbs, what is said below them, and what its section says before the first of them.
+struct Paragraph {
+  std::string heads, text, section;
+  bool names(std::string_view verb) const {
+    return heads.find(cat("*", verb, "*")) != std::string::npos || heads.find(cat("*", verb, " ")) != std::string::npos;
+  }
+};
+
+std::vector<Paragraph> paragraphs() {
+  std::vector<Paragraph> out;
+  std::string section;
+  const std::string text = manual();
+  for (const auto line : split(text, '\n')) {
+    if (line.starts_with("# ") || (!line.starts_with('*') && !line.starts_with('\t') && !line.empty())) {
+      section = line.starts_with("# ") ? "" : cat(section, line, "\n");
+      out.emplace_back().section = section;
+    } else if (line.starts_with('*')) {
+      if (out.empty() || !out.back().text.empty() || out.back().heads.empty())
+        out.emplace_back().section = section;
+      out.back().heads += cat(line, "\n");
+    } else if (!out.empty()) {
+      out.back().text += line;
+    }
+  }
+  return out;
+}
+
+bool stands_in(const Paragraph& p, std::string_view name) {
+  const std::string bold = cat("*", name, "*");
+  return cat(p.heads, p.text, p.section).find(bold) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("chillboxctl(1) tells of every option where it tells of the verb, and has its short and its long name") {
+  const auto all = paragraphs();
   const std::string text = manual();
   for (const Verb& verb : verbs()) {
+    std::vector<Paragraph> of_verb;
+    std::ranges::copy_if(all, std::back_inserter(of_verb), [&](const Paragraph& p) { return p.names(verb.name); });
     INFO(verb.name);
-    CHECK((text.find(cat("*", verb.name, "*")) != std::string::npos));
-    for (const Option& option : verb.options)
-      if (!is_position(option)) {
-        INFO(option.names);
-        const auto names = split(option.names, ',');
-        CHECK((text.find(cat("*", names.front(), "*")) != std::string::npos || text.find(cat("*", names.back(), "*")) != std::string::npos));
-      }
+    CHECK_FALSE(of_verb.empty());
+    for (const Option& option : verb.options) {
+      if (is_position(option))
+        continue;
+      INFO(option.names);
+      const auto names = split(option.names, ',');
+      CHECK(std::ranges::any_of(of_verb, [&](const Paragraph& p) {
+        return std::ranges::any_of(names, [&](std::string_view name) { return stands_in(p, name); });
+      }));
+      for (const auto name : names)
+        CHECK((text.find(cat("*", name, "*")) != std::string::npos));
+    }
+  }
+}
+
+TEST_CASE("chillboxctl(1) tells of no option that is not there") {
+  std::set<std::string> known{"--version", "--help"};
+  auto add = [&](std::span<const Option> options) {
+    for (const Option& option : options)
+      for (const auto name : split(option.names, ','))
+        known.emplace(name);
+  };
+  add(common_options());
+  add(remote_options());
+  for (const Verb& verb : verbs())
+    add(verb.options);
+  const std::string text = manual();
+  for (auto at = text.find("*-"); at != std::string::npos; at = text.find("*-", at + 1)) {
+    const auto end = text.find_first_of("* \n=", at + 1);
+    const std::string name = text.substr(at + 1, end - at - 1);
+    if (name == "-") // standard input
+      continue;
+    INFO(name);
+    CHECK(known.contains(name));
   }
 }
 
