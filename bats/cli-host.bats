@@ -178,32 +178,6 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     [ "$(jq -r '.schema + " " + .lines[0].service' <<<"$output")" = "chillbox.logs.v1 api" ]
 }
 
-@test "-H runs the same command through ssh, every word quoted, and ends with its exit code" {
-    mkdir bin
-    cat >bin/ssh <<'SH'
-#!/bin/sh
-printf '%s\n' "$@" >>"$SSH_LOG"
-[ "$2" != "b@two" ] || exit 255
-for last in "$@"; do :; done
-eval "$last"
-SH
-    chmod +x bin/ssh
-    export PATH="$PWD/bin:$PATH" SSH_LOG="$PWD/ssh.log"
-    start_daemon '{"rollback": {"result": '"$JOB"'}, "ping": {"result": {"sealed": true}}, "unlock": {"result": {}},
-      "releases": {"error": {"code": "not_found", "message": "no site"}}}'
-    run -0 chillboxctl -H a@one rollback blog 1.0.0
-    [[ "$output" == *"1.0.0 (1.0.0-3) is live"* ]]
-    [ "$(cat ssh.log)" = $'--\na@one\nCHILLBOX_HOST= chillboxctl \'rollback\' \'--\' \'blog\' \'1.0.0\'' ]
-    CHILLBOX_HOST=a@one run -3 chillboxctl releases 'blog' --json
-    [ "$(tail -n 1 ssh.log)" = "CHILLBOX_HOST= chillboxctl 'releases' '--json' '--' 'blog'" ]
-    run -5 chillboxctl rollback blog -H b@two
-    run -11 chillboxctl rollback blog -H a@one,b@two
-    [[ "$output" == *"== a@one"*"== b@two"* ]]
-    run -0 chillboxctl unlock -H a@one --passphrase-fd 3 3<<<"through ssh"
-    [ "$(tail -n 1 daemon.log | jq -r .secret)" = "through ssh" ]
-    run -2 chillboxctl unlock -H a@one,c@three --passphrase-fd 3 3<<<"x"
-}
-
 @test "-H without an ssh client is exit 5 and says so" {
     run -5 env PATH=/nowhere "$CTL" status -H a@one
     [[ "$output" == *"OpenSSH"* ]]

@@ -1,6 +1,7 @@
 #include "cli/arguments.hpp"
 
 #include "base/text.hpp"
+#include "cli/hosts.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -82,7 +83,7 @@ void add_option(CLI::App& app, const Option& option, Slots& slots, const std::st
 }
 
 // remote: are the options of host verbs shown. They are always read, so that a verb can say that they are not for it.
-void add_common(CLI::App& app, Slots& slots, bool remote) {
+void add_common(CLI::App& app, Slots& slots, bool remote, const std::map<std::string, std::vector<std::string>>& own = {}) {
   app.set_help_flag();
   for (const Option& option : common_options())
     if (key_of(option) == "help")
@@ -90,7 +91,8 @@ void add_common(CLI::App& app, Slots& slots, bool remote) {
     else
       add_option(app, option, slots);
   for (const Option& option : remote_options())
-    add_option(app, option, slots, remote ? "Options" : ""); // "" hides it
+    if (!own.contains(std::string(key_of(option))))
+      add_option(app, option, slots, remote ? "Options" : ""); // "" hides it
 }
 
 // The verb that the words begin with: two words before one; "trust:add" is "trust add".
@@ -125,21 +127,32 @@ std::unexpected<UsageError> unknown_verb(const std::string& name, const std::vec
 void take_common(CommandLine& line, const Slots& before, const Slots& behind) {
   auto set = [&](const char* key) { return before.flags.at(key) || behind.flags.at(key); };
   line.terminal = {set("json"), set("quiet"), set("no-color")};
-  line.hosts = (behind.values.at("host").empty() ? before : behind).values.at("host");
+  auto last = [&](const std::string& key) { // behind the verb before the one in front of it; a verb may have one of its own
+    const auto there = behind.values.find(key);
+    return there == behind.values.end() || there->second.empty() ? before.values.at(key) : there->second;
+  };
+  line.hosts = last("host");
+  line.limit = last("limit");
+  if (const auto inventory = last("hosts"); !inventory.empty())
+    line.inventory = inventory.front();
 }
 
 Parsed finish(CommandLine line, const Environment& env) {
   if (line.verb->where != Where::host) {
-    if (!line.hosts.empty())
-      return usage(cat(line.verb->name, " runs here: -H is not for it"));
+    if (!line.hosts.empty() || !line.inventory.empty() || !line.limit.empty())
+      return usage(cat(line.verb->name, " runs here: ", line.hosts.empty() ? "--hosts and --limit are" : "-H is", " not for it"));
     return line;
   }
-  if (const std::string host = env("CHILLBOX_HOST"); line.hosts.empty() && !host.empty())
+  if (const std::string host = env("CHILLBOX_HOST"); line.hosts.empty() && line.inventory.empty() && !host.empty())
     for (const auto name : split(host, ','))
       line.hosts.emplace_back(trim(name));
   for (const std::string& host : line.hosts)
-    if (host.empty() || host.starts_with('-') || host != printable(host, 256) || host.find_first_of(" \t'\"") != std::string::npos)
-      return usage(cat("'", printable(host, 80), "' is not a host for ssh: write USER@HOST"));
+    if (const auto fine = host_from(host); !fine)
+      return usage(fine.error().message);
+  if (!line.hosts.empty() && !line.inventory.empty())
+    return usage("-H and --hosts both say where: give one of them");
+  if (!line.limit.empty() && line.hosts.empty() && line.inventory.empty())
+    return usage("--limit chooses among the hosts of --hosts or -H: give one of them");
   return line;
 }
 
@@ -151,7 +164,7 @@ Parsed parse_verb(const Verb& verb, const std::vector<std::string>& words, const
   Slots slots, common;
   for (const Option& option : verb.options)
     add_option(app, option, slots);
-  add_common(app, common, verb.where == Where::host);
+  add_common(app, common, verb.where == Where::host, slots.values);
   app.allow_extras();
   try {
     parse_words(app, words);
@@ -194,7 +207,7 @@ std::string help_of_family(const std::string& name) {
   for (const Verb& verb : verbs())
     if (verb.name.starts_with(name + " "))
       out += line_of(verb);
-  return out;
+  return out.empty() ? "" : cat("usage: chillboxctl ", name, " COMMAND [ARGUMENTS]\n\n", out);
 }
 
 Parsed help_for(std::vector<std::string> words) {

@@ -16,6 +16,8 @@ struct CommandLine {
   Args args;
   TerminalOptions terminal;
   std::vector<std::string> hosts; // -H or CHILLBOX_HOST, for verbs of the host
+  std::string inventory;          // --hosts
+  std::vector<std::string> limit;
   std::string text;               // help or version
 };
 

@@ -3,11 +3,9 @@
 #include "base/text.hpp"
 #include "cli/arguments.hpp"
 #include "cli/complete.hpp"
-#include "cli/remote.hpp"
 #include "cli/reply.hpp"
 #include "cli/terminal.hpp"
-
-#include <unistd.h>
+#include "cli/there.hpp"
 
 namespace chillbox::cli {
 namespace {
@@ -27,29 +25,12 @@ int fail_usage(const TerminalOptions& options, const UsageError& error) {
   return exit_code(Code::usage);
 }
 
-int run_there(const CommandLine& line) {
+int tell_end(const CommandLine& line, const Error& error, std::string_view hint, std::string_view data) {
   Terminal terminal(line.terminal);
-  RemoteCommand command{line.hosts, {}, ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1};
-  CommandLine there = line;
-  there.terminal.no_color |= !environment("NO_COLOR").empty();
-  if (line.args.has("passphrase-fd")) {
-    if (line.hosts.size() > 1)
-      return fail_usage(line.terminal, {"--passphrase-fd is for one host at a time", "run it once for each host"});
-    command.input = static_cast<int>(line.args.number("passphrase-fd", 0));
-    command.terminal = false; // it would show what goes through it
-    there.args = Args();
-    for (const Option& option : line.verb->options)
-      for (const std::string& value : line.args.list(key_of(option)))
-        there.args.add(key_of(option), key_of(option) == "passphrase-fd" ? "0" : value);
-  }
-  command.words = words_of(there);
-  if (line.hosts.size() > 1)
-    command.before = [&](const std::string& host) { terminal.note(terminal.err(Style::bold, cat("== ", host))); };
-  const auto code = run_remote(command);
-  if (code)
-    return *code;
-  tell_error(terminal, code.error().message, "");
-  return exit_code(code.error().code);
+  tell_error(terminal, error.message, hint);
+  if (terminal.json())
+    terminal.print(error_json(error, data));
+  return exit_code(error.code);
 }
 
 int run_here(const CommandLine& line) {
@@ -62,10 +43,7 @@ int run_here(const CommandLine& line) {
   std::string hint = call.hint;
   if (hint.empty() && line.verb->where == Where::host)
     hint = hint_for(error.code);
-  tell_error(terminal, error.message, hint);
-  if (terminal.json())
-    terminal.print(error_json(error, call.error_data));
-  return exit_code(error.code);
+  return tell_end(line, error, hint, call.error_data);
 }
 
 } // namespace
@@ -91,7 +69,10 @@ int run_program(const std::vector<std::string>& words) {
     Terminal(line->terminal).print(trim(line->text));
     return 0;
   }
-  return line->hosts.empty() ? run_here(*line) : run_there(*line);
+  if (line->hosts.empty() && line->inventory.empty())
+    return run_here(*line);
+  const auto code = run_there(*line);
+  return code ? *code : tell_end(*line, code.error(), "", "");
 }
 
 } // namespace chillbox::cli

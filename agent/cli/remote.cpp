@@ -18,30 +18,28 @@ namespace {
 
 constexpr int k_ssh_failed = 255;
 
-// While ssh runs, Ctrl-C is for it and for the command there; we wait for what it says.
-class LeaveSignalsToChild {
-public:
-  LeaveSignalsToChild() {
-    struct sigaction ignore {};
-    ignore.sa_handler = SIG_IGN;
-    ::sigaction(SIGINT, &ignore, &m_int);
-    ::sigaction(SIGQUIT, &ignore, &m_quit);
-  }
-  ~LeaveSignalsToChild() {
-    ::sigaction(SIGINT, &m_int, nullptr);
-    ::sigaction(SIGQUIT, &m_quit, nullptr);
-  }
-  LeaveSignalsToChild(const LeaveSignalsToChild&) = delete;
-  LeaveSignalsToChild& operator=(const LeaveSignalsToChild&) = delete;
+} // namespace
 
-private:
-  struct sigaction m_int {}, m_quit {};
-};
+SignalsForChild::SignalsForChild() {
+  struct sigaction ignore {};
+  ignore.sa_handler = SIG_IGN;
+  ::sigaction(SIGINT, &ignore, &m_int);
+  ::sigaction(SIGQUIT, &ignore, &m_quit);
+}
 
-Result<pid_t> spawn_ssh(const std::vector<std::string>& words, int input) {
+SignalsForChild::~SignalsForChild() {
+  ::sigaction(SIGINT, &m_int, nullptr);
+  ::sigaction(SIGQUIT, &m_quit, nullptr);
+}
+
+Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& options, const std::vector<std::string>& words, const int (&streams)[3]) {
+  std::vector<std::string> line{"ssh"};
+  line.insert(line.end(), options.begin(), options.end());
+  line.insert(line.end(), host.ssh.begin(), host.ssh.end());
+  line.insert(line.end(), {"--", host.target, shell_words(words)});
   std::vector<char*> argv;
-  for (const std::string& word : words)
-    argv.push_back(const_cast<char*>(word.c_str()));
+  for (std::string& word : line)
+    argv.push_back(word.data());
   argv.push_back(nullptr);
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_t files;
@@ -53,8 +51,9 @@ Result<pid_t> spawn_ssh(const std::vector<std::string>& words, int input) {
     sigaddset(&as_usual, number);
   ::posix_spawnattr_setsigdefault(&attributes, &as_usual);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-  if (input > 0)
-    ::posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
+  for (int number = 0; number < 3; ++number)
+    if (streams[number] > 0)
+      ::posix_spawn_file_actions_adddup2(&files, streams[number], number);
   pid_t pid = -1;
   const int err = ::posix_spawnp(&pid, argv[0], &files, &attributes, argv.data(), environ);
   ::posix_spawnattr_destroy(&attributes);
@@ -64,24 +63,25 @@ Result<pid_t> spawn_ssh(const std::vector<std::string>& words, int input) {
   return pid;
 }
 
-Result<int> run_one(const std::string& host, const RemoteCommand& command) {
-  std::vector<std::string> words{"ssh"};
+int exit_of_ssh(int status) {
+  if (WIFSIGNALED(status))
+    return 128 + WTERMSIG(status);
+  return WEXITSTATUS(status) == k_ssh_failed ? exit_code(Code::unreachable) : WEXITSTATUS(status);
+}
+
+Result<int> run_on(const Host& host, const RemoteCommand& command) {
+  std::vector<std::string> options;
   if (command.terminal)
-    words.emplace_back("-t");
-  words.insert(words.end(), {"--", host, shell_words(command.words)});
-  const LeaveSignalsToChild guard;
-  const pid_t pid = TRY(spawn_ssh(words, command.input));
+    options.emplace_back("-t");
+  const SignalsForChild guard;
+  const pid_t pid = TRY(spawn_ssh(host, options, command.words, {command.input, -1, -1}));
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0)
     if (errno != EINTR)
       return fail_errno("wait for ssh", errno);
-  if (WIFSIGNALED(status))
-    return 128 + WTERMSIG(status);
-  const int code = WEXITSTATUS(status);
-  return code == k_ssh_failed ? exit_code(Code::unreachable) : code;
+  return exit_of_ssh(status);
 }
 
-// Along PATH, as a shell would.
 Result<std::string> find_program(const std::string& name) {
   const std::string path = environment("PATH");
   for (const auto dir : split(path, ':'))
@@ -97,8 +97,6 @@ std::vector<std::pair<std::string, std::string>> whole_environment() {
       all.emplace_back(text.substr(0, text.find('=')), text.substr(text.find('=') + 1));
   return all;
 }
-
-} // namespace
 
 std::string shell_words(const std::vector<std::string>& words) {
   std::string out = "CHILLBOX_HOST= chillboxctl"; // there is here: a default of that machine must not lead further
@@ -116,19 +114,6 @@ int joined_exit(const std::vector<int>& codes) {
     if (code != codes.front())
       return exit_code(Code::partial);
   return codes.empty() ? 0 : codes.front();
-}
-
-Result<int> run_remote(const RemoteCommand& command) {
-  std::vector<int> codes;
-  for (const std::string& host : command.hosts) {
-    if (command.before)
-      command.before(host);
-    const int code = TRY(run_one(host, command));
-    if (code == 128 + SIGINT)
-      return code;
-    codes.push_back(code);
-  }
-  return joined_exit(codes);
 }
 
 Result<std::string> ask_quietly(const std::string& host, const std::vector<std::string>& words, std::chrono::milliseconds timeout) {

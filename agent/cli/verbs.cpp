@@ -37,6 +37,8 @@ constexpr std::array k_common{
 };
 constexpr std::array k_remote{
     Option{"-H,--host", Kind::list, "USER@HOST[,..]", "run it there through ssh (or CHILLBOX_HOST)"},
+    Option{"--hosts", Kind::text, "INVENTORY", "run it on the hosts of an Ansible inventory"},
+    Option{"--limit", Kind::list, "PATTERN[,..]", "only on these hosts or groups of --hosts or -H"},
 };
 constexpr std::array k_completion{Option{"SHELL", Kind::choice, "bash|zsh|fish", "for which shell"}};
 constexpr std::array k_keygen{

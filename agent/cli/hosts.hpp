@@ -1,0 +1,36 @@
+// Which machines a command is for: -H and CHILLBOX_HOST name them for ssh, --hosts is an Ansible inventory, --limit chooses among them.
+#pragma once
+
+#include "base/error.hpp"
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chillbox::cli {
+
+struct Host {
+  std::string name;             // how it is called in what is told
+  std::string target;           // USER@HOST, for ssh
+  std::vector<std::string> ssh; // ssh's options before it: port, key, what ansible_ssh_common_args says
+  std::string url;              // chillbox_url, for deploys: https://HOST when the inventory does not say
+  std::string webhook_key;      // chillbox_webhook_key, a file here; "" when the inventory does not say
+};
+
+struct Inventory {
+  std::vector<Host> hosts; // in its order
+  std::map<std::string, std::vector<std::string>> groups; // the hosts of each, those of its children too
+};
+
+// USER@HOST as it stands. usage: ssh would take it for an option, or a shell for more than a word.
+Result<Host> host_from(const std::string& text);
+// What `ansible-inventory --list` prints; invalid when it is something else.
+Result<Inventory> parse_inventory(std::string_view json);
+// A file with such JSON, "-" for standard input, or anything that `ansible-inventory -i` reads.
+Result<Inventory> read_inventory(const std::string& path);
+// As Ansible's --limit, parts by commas: a host or group, with * ? [..], "!" leaves out, "&" keeps only; none: all.
+// not_found: a part that names nothing, or nothing is left.
+Result<std::vector<Host>> choose(const Inventory& inventory, const std::vector<std::string>& limit);
+
+} // namespace chillbox::cli

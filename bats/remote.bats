@@ -1,0 +1,173 @@
+#!/usr/bin/env bats
+# chillboxctl on other machines: -H, --hosts and --limit, against an ssh that runs the command here with the daemon of that name
+# (bats/host-ansible.bats has real ssh).
+
+# shellcheck disable=SC2154 # $stderr comes from run --separate-stderr
+
+load helpers/cli
+
+JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0", "state": "done", "message": "1.0.0 (1.0.0-3) is live", "code": ""}}'
+
+# Host c does not answer; what ssh was called with is in ssh.log.
+setup() {
+    cli_setup
+    mkdir bin
+    cat >bin/ssh <<'SH'
+#!/bin/sh
+printf '%s\n' "$*" >>"$WORK/ssh.log"
+while [ "$1" != -- ]; do shift; done
+name=${2#*@}
+[ "$name" != c ] || { echo "ssh: connect to host c port 22: Connection refused" >&2; exit 255; }
+CHILLBOX_SOCKET=$WORK/$name.sock; export CHILLBOX_SOCKET
+[ ! -e "$WORK/linger" ] || sleep 60 >/dev/null & # as ControlPersist: holds standard error open
+sh -c "$3"
+SH
+    chmod +x bin/ssh
+    export PATH="$PWD/bin:$PATH" WORK=$PWD
+}
+teardown() { cli_teardown; }
+
+# host NAME ANSWERS
+host() {
+    printf '%s' "$2" >"$1.json"
+    "$FAKE/fake-daemon" "$WORK/$1.sock" "$1.json" "$1.log" 3>&- &
+    FAKE_PIDS="${FAKE_PIDS-} $!"
+    for _ in $(seq 100); do [ ! -S "$WORK/$1.sock" ] || return 0; sleep 0.05; done
+    return 1
+}
+
+status_of() { # SEALED STATE
+    printf '{"status": {"result": {"host": {"version": "0.1.0", "sealed": %s, "uptime_s": 90, "waiting_unlock": 0, "warnings": []},
+      "sites": [{"site": "blog", "state": "%s", "version": "1.0.0"}]}}, "rollback": {"result": %s}}' "$1" "$2" "$JOB"
+}
+
+@test "-H runs the same command through ssh, every word quoted, and ends with its exit code" {
+    host one '{"rollback": {"result": '"$JOB"'}, "ping": {"result": {"sealed": true}}, "unlock": {"result": {}},
+      "releases": {"error": {"code": "not_found", "message": "no site"}}}'
+    run -0 chillboxctl -H a@one rollback blog 1.0.0
+    [ "$output" = "blog: 1.0.0 (1.0.0-3) is live" ]
+    [ "$(cat ssh.log)" = "-- a@one CHILLBOX_HOST= chillboxctl 'rollback' '--' 'blog' '1.0.0'" ]
+    CHILLBOX_HOST=a@one run -3 chillboxctl releases 'blog' --json
+    [ "$(tail -n 1 ssh.log)" = "-- a@one CHILLBOX_HOST= chillboxctl 'releases' '--json' '--' 'blog'" ]
+    run -5 chillboxctl rollback blog -H b@c
+    run -0 chillboxctl unlock -H a@one --passphrase-fd 3 3<<<"through ssh"
+    [ "$(tail -n 1 one.log | jq -r .secret)" = "through ssh" ]
+    run -2 chillboxctl unlock -H a@one,c@three --passphrase-fd 3 3<<<"x"
+}
+
+@test "several hosts run side by side, each line under its host, and exit 11 when they differ" {
+    host one "$(status_of false live)"
+    host two '{"rollback": {"error": {"code": "sealed", "message": "the host is sealed"}}}'
+    run -11 --separate-stderr chillboxctl rollback blog -H one,root@two,c
+    [ "$output" = "one       blog: 1.0.0 (1.0.0-3) is live" ]
+    [[ "$stderr" == *"root@two  chillboxctl: the host is sealed"* ]]
+    [[ "$stderr" == *"c         ssh: connect to host c"* ]]
+    [[ "${stderr_lines[-1]}" == "chillboxctl: 2 of 3 hosts failed: root@two (exit 6), c (exit 5)" ]]
+    grep -q -- '-o BatchMode=yes -- root@two ' ssh.log
+    run -5 chillboxctl rollback blog -H c,x@c
+    run -0 chillboxctl rollback blog -H one,me@one
+}
+
+@test "side by side takes as long as the slowest, and does not wait for a connection that ssh keeps" {
+    host one '{"ping": {"wait": 1, "result": {"version": "1"}}}'
+    touch linger
+    SECONDS=0
+    run -0 timeout 20 "$CTL" ping -H one,a@one,b@one,d@one
+    [ "$SECONDS" -lt 8 ]
+    [ "${#lines[@]}" -eq 4 ]
+}
+
+@test "--json gives one object a host, with its result or its error" {
+    host one "$(status_of false live)"
+    host two '{"status": {"error": {"code": "denied", "message": "not you"}}}'
+    run -11 --separate-stderr chillboxctl status --json -H one,two,c
+    [ "${#lines[@]}" -eq 3 ]
+    [ "$(jq -sc 'sort_by(.host) | map([.schema, .host, .exit, .result.schema, .error.code])' <<<"$output")" = \
+        '[["chillbox.host.v1","c",5,null,"unreachable"],["chillbox.host.v1","one",0,"chillbox.status.v1",null],["chillbox.host.v1","two",4,null,"denied"]]' ]
+    [ "$(jq -sr '.[] | select(.host == "c").error.message' <<<"$output")" = "ssh: connect to host c port 22: Connection refused" ]
+    host logs '{"logs": {"events": [{"service": "api", "line": "hello"}], "result": {}}}'
+    run -0 chillboxctl logs blog -f --json -H logs,me@logs
+    [ "$(jq -sc 'map(select(.event)) | map([.schema, .event.line])' <<<"$output")" = '[["chillbox.host.v1","hello"],["chillbox.host.v1","hello"]]' ]
+}
+
+@test "status of several hosts is a line for each" {
+    host one "$(status_of false live)"
+    host two "$(status_of true sealed)"
+    run -11 chillboxctl status -H one,two,c
+    [ "${#lines[@]}" -eq 4 ]
+    [[ "${lines[1]}" == "one "*unsealed*" 1 "*"1 min 30 s"*"0.1.0"* ]]
+    [[ "${lines[2]}" == "two "*sealed*"blog: sealed" ]]
+    [[ "${lines[3]}" == "c "*"exit 5"*"Connection refused" ]]
+}
+
+@test "a command that asks goes to one host after the other, with the terminal" {
+    host one '{"ping": {"result": {"sealed": true}}, "unlock": {"result": {}}}'
+    host two '{"ping": {"result": {"sealed": true}}, "unlock": {"error": {"code": "denied", "message": "wrong passphrase"}}}'
+    run -11 "$FAKE/at-terminal" expect:'== one' expect:'of the host: ' echo:off type:first expect:'== two' expect:'of the host: ' echo:off type:second \
+        -- "$CTL" unlock -H one,two
+    [ "$(tail -n 1 one.log | jq -r .secret) $(tail -n 1 two.log | jq -r .secret)" = "first second" ]
+    [[ "$output" == *"1 of 2 hosts failed: two (exit 4)"* ]]
+    grep -q '^-t -- one ' ssh.log
+}
+
+inventory() {
+    cat >"${1-hosts.json}" <<'JSON'
+{"_meta": {"hostvars": {
+   "web1": {"ansible_host": "one", "ansible_user": "root", "ansible_port": 2222, "ansible_ssh_common_args": "-o 'User Known' -F none"},
+   "web2": {"ansible_host": "two"}, "db1": {"ansible_host": "c", "secret": {"__ansible_vault": "x"}}}},
+ "all": {"children": ["ungrouped", "web", "db"]}, "web": {"hosts": ["web1", "web2"]}, "db": {"hosts": ["db1"]}}
+JSON
+}
+
+@test "--hosts takes the hosts of an inventory with how to reach them, --limit chooses" {
+    inventory
+    host one "$(status_of false live)"
+    host two "$(status_of false live)"
+    run -11 chillboxctl ping --hosts hosts.json
+    run -0 chillboxctl rollback blog --hosts hosts.json --limit web
+    [[ "$output" == *"web1  blog: 1.0.0"* && "$output" == *"web2  blog: 1.0.0"* && "$output" != *db1* ]]
+    grep -q -- "-o BatchMode=yes -p 2222 -o User Known -F none -- root@one " ssh.log
+    for limit in 'web*,!web1' 'all,&web,!web1' 'two' '!db,!web1'; do
+        run -0 chillboxctl rollback blog --hosts - --limit "$limit" --json <hosts.json
+        [ "$(jq -sr 'map(.host) | join(" ")' <<<"$output")" = web2 ]
+    done
+    run -3 chillboxctl ping --hosts hosts.json --limit nobody
+    [[ "$output" == *"no host or group 'nobody': there is web1, web2, db1"* ]]
+    run -3 chillboxctl ping --hosts hosts.json --limit 'web,!web*'
+    run -2 chillboxctl ping --limit web
+    run -2 chillboxctl ping --hosts hosts.json -H one
+    run -2 chillboxctl validate x --hosts hosts.json
+    run -3 chillboxctl ping --hosts nowhere.ini
+}
+
+@test "an inventory in another form is read by ansible-inventory" {
+    inventory list.json
+    printf '[web]\nweb1 ansible_host=one\n' >hosts.ini
+    host one "$(status_of false live)"
+    run -3 env PATH="$WORK/bin:/usr/bin-none" "$CTL" ping --hosts hosts.ini
+    [[ "$output" == *"ansible-inventory"* ]]
+    printf '#!/bin/sh\n[ "$*" = "-i hosts.ini --list" ] || exit 2\ncat "$WORK/list.json"\n' >bin/ansible-inventory
+    chmod +x bin/ansible-inventory
+    run -0 chillboxctl rollback blog --hosts hosts.ini --limit web1
+    printf '#!/bin/sh\necho "cannot parse it" >&2; exit 4\n' >bin/ansible-inventory
+    run -1 chillboxctl ping --hosts hosts.ini
+    [[ "$output" == *"cannot parse it"* ]]
+}
+
+@test "[fault-76] an inventory cannot pass an option or a shell word to ssh as its host" {
+    inventory
+    for bad in '-oProxyCommand=x' 'a b' "a'b"; do
+        jq --arg bad "$bad" '._meta.hostvars.web1.ansible_host = $bad | del(._meta.hostvars.web1.ansible_user)' hosts.json >bad.json
+        run -2 chillboxctl ping --hosts bad.json
+        [[ "$output" == *"host web1: "*"is not a host for ssh"* ]]
+    done
+    [ ! -e ssh.log ]
+}
+
+@test "trust add -H sends the key that is in a file here" {
+    make_site
+    export CHILLBOX_ROOT=$WORK/root
+    run -0 chillboxctl trust add deploy.pub -H one
+    [[ "$(cat ssh.log)" == *"'trust' 'add' '--name=deploy' '--' 'RW"* ]]
+    [ -s root/etc/chillbox/trusted/deploy.pub ]
+}
