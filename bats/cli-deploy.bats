@@ -206,3 +206,55 @@ deploy() { chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key "$@
     minisign -V -p deploy.pub -x host/minisig -m host/artifact
     [ "$(age -d -i identity host/artifact | zstd -dq | tar -xOf - blog/backend/src/app.py)" = 'print("hello")' ]
 }
+
+# another_host DIR [ACCIDENT]: a second host at $URL2.
+another_host() {
+    mkdir -p "$1"
+    cp host/key "$1/key"
+    printf '%s' "${2-}" >"$1/accident"
+    "$FAKE/fake-host" "$1" 3>&- &
+    FAKE_PIDS="${FAKE_PIDS-} $!"
+    for _ in $(seq 100); do [ ! -e "$1/port" ] || break; sleep 0.05; done
+    URL2=http://127.0.0.1:$(cat "$1/port")
+}
+
+@test "several hosts are taken one after the other, each to its end" {
+    start_host
+    another_host second
+    run -0 --separate-stderr chillboxctl deploy "$ARTIFACT" --to "$URL,$URL2" --webhook-key host/key
+    [ "${#lines[@]}" -eq 2 ]
+    [[ "$stderr" == *"== $URL"*"== $URL2"* ]]
+    cmp "$ARTIFACT" second/artifact
+    run -2 chillboxctl deploy "$ARTIFACT" --to "$URL,$URL2" --webhook-key host/key,second/key,third
+    run -2 chillboxctl deploy "$ARTIFACT" --webhook-key host/key
+    run -2 chillboxctl deploy "$ARTIFACT" --to "$URL"
+    [[ "$output" == *"no webhook key for $URL"* ]]
+}
+
+@test "a host that fails ends the roll-out: the next one is not touched, exit 11; --keep-going goes on" {
+    start_host unhealthy
+    another_host second
+    run -11 --separate-stderr chillboxctl deploy "$ARTIFACT" --to "$URL,$URL2" --webhook-key host/key,second/key --json
+    [[ "$stderr" == *"0 of 2 hosts took it; failed: $URL; not tried: $URL2"* ]]
+    [ "$(head -n 1 <<<"$output" | jq -rc '[.schema, .host, .code]')" = "[\"chillbox.deploy.v1\",\"$URL\",\"unhealthy\"]" ]
+    [ "$(tail -n 1 <<<"$output" | jq -r .error.code)" = partial ]
+    [ ! -e second/artifact ]
+    run -11 chillboxctl deploy "$ARTIFACT" --to "$URL,$URL2" --webhook-key host/key --keep-going
+    [ -e second/artifact ]
+    printf unhealthy >second/accident
+    run -9 chillboxctl deploy "$ARTIFACT" --to "$URL,$URL2" --webhook-key host/key --keep-going
+}
+
+@test "--hosts of an inventory says where and with which key, --limit chooses" {
+    start_host
+    another_host second
+    jq -n --arg one "$URL" --arg two "$URL2" '{_meta: {hostvars: {web1: {chillbox_url: $one, chillbox_webhook_key: "host/key"}, web2: {chillbox_url: $two}}},
+      all: {hosts: ["web1", "web2"]}}' >hosts.json
+    run -2 chillboxctl deploy "$ARTIFACT" --hosts hosts.json
+    [[ "$output" == *"no webhook key for web2"*chillbox_webhook_key* ]]
+    run -0 chillboxctl deploy "$ARTIFACT" --hosts hosts.json --limit web1
+    [ ! -e second/artifact ]
+    run -0 chillboxctl deploy "$ARTIFACT" --hosts hosts.json --webhook-key second/key
+    [ -e second/artifact ]
+    run -2 chillboxctl deploy "$ARTIFACT" --hosts hosts.json --to "$URL"
+}

@@ -58,8 +58,11 @@ constexpr std::array k_secrets_pack{
 constexpr std::array k_validate{Option{"PATH", Kind::text, "", "a SITE.site.json, or a folder that `pack` takes"}};
 constexpr std::array k_deploy{
     Option{"ARTIFACT", Kind::text, "", "an artifact or a secret set of `pack`, its .minisig beside it"},
-    Option{"--to", Kind::text, "URL", "https://HOST of the chillbox host", true},
-    Option{"--webhook-key", Kind::text, "FILE", "file with the sender's whsec_ key; - reads standard input", true},
+    Option{"--to", Kind::list, "URL[,..]", "https://HOST of the chillbox host; several are taken one after the other"},
+    Option{"--webhook-key", Kind::list, "FILE[,..]", "file with the sender's whsec_ key, one for all hosts or one for each; - reads standard input"},
+    Option{"--hosts", Kind::text, "INVENTORY", "the hosts of an Ansible inventory, its chillbox_url and chillbox_webhook_key"},
+    Option{"--limit", Kind::list, "PATTERN[,..]", "only these hosts or groups of --hosts"},
+    Option{"--keep-going", Kind::flag, "", "a host that fails does not keep the others from it"},
     Option{"-w,--wait", Kind::flag, "", "follow the job to its end; the exit code says how it went"},
     Option{"--timeout", Kind::duration, "TIME", "give up waiting after this (default: 120s); the job goes on"},
     Option{"--cacert", Kind::text, "FILE", "trust these certificate authorities (PEM) instead of the system's"},
