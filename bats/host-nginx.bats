@@ -173,6 +173,40 @@ headers() { get "$@" -o /dev/null -D - | tr -d '\r'; }
     [ "$(code localhost /v1/health -H "X: $(printf 'a%.0s' {1..40000})")" = 400 ]
 }
 
+@test "[fault-21] a slow head is dropped after five seconds, though the default server is another's, byte by byte too" {
+    in_box test -e /etc/nginx/sites-enabled/default
+    in_box python3 - <<'END'
+import socket, time
+for drip in (False, True):
+    s = socket.create_connection(("127.0.0.1", 80))
+    s.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ")
+    s.settimeout(0.5)
+    begun = time.monotonic()
+    while time.monotonic() - begun < 20:
+        try:
+            s.recv(1000)
+            break
+        except TimeoutError:
+            if drip:
+                s.send(b"x")
+        except OSError:
+            break
+    took = time.monotonic() - begun
+    assert 4 <= took <= 9, f"drip {drip}: {took} s"
+END
+}
+
+@test "[fault-21] who sets a time for heads in nginx.conf keeps it" {
+    in_box sed -i 's/^http {/http {\n client_header_timeout 20s;/' /etc/nginx/nginx.conf
+    in_box sed -i '/^client_header_timeout/d' /etc/nginx/conf.d/chillbox.conf # else NGINX would not start
+    in_box nginx -t
+    in_box test-nginx '[.host]'
+    run ! in_box grep -q '^client_header_timeout' /etc/nginx/conf.d/chillbox.conf
+    in_box sed -i '/client_header_timeout 20s/d' /etc/nginx/nginx.conf
+    in_box test-nginx '[.host]'
+    in_box grep -q '^client_header_timeout 5s;' /etc/nginx/conf.d/chillbox.conf
+}
+
 @test "capabilities are in no log of NGINX" {
     code localhost '/v1/jobs/j1?capability=SECRET1' >/dev/null
     code localhost '/v1/none?capability=SECRET2' >/dev/null

@@ -61,6 +61,7 @@ struct HostFacts {
   bool default_server = true;           // false: another file is that of this port already
   bool tls_default_server = true;
   bool names_hash = true;               // false: another file sets server_names_hash_bucket_size
+  bool header_timeout = true;           // false: another file sets client_header_timeout for all servers
   bool ipv6 = has_ipv6();
   std::vector<std::string> other_names; // the host-level server answers to as well when it is not the default
 };

@@ -106,6 +106,8 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths, 
   std::string out(k_shared);
   if (facts.names_hash)
     out += "# A host name may have 253 bytes; NGINX is prepared for about 50.\nserver_names_hash_bucket_size 512;\n";
+  if (facts.header_timeout)
+    out += "# A head is read before NGINX knows whose it is, by the default server's time, whoever brought that one.\nclient_header_timeout 5s;\n";
   out += cat("\nupstream chillbox_edge { server unix:", paths.hook_socket(), " max_fails=0; }\n\nserver {\n");
   out += listen(host.http_port, facts.ipv6, facts.default_server ? "default_server" : "");
   if (!host.tls_certificate.empty()) {

@@ -121,7 +121,8 @@ std::string include_directory(const std::vector<Directive>& directives) {
 }
 
 bool sets(const std::vector<Directive>& directives, std::string_view directive) {
-  return std::ranges::any_of(directives, [&](const auto& d) { return d.words[0] == directive && !is_ours(d); });
+  const auto in_http = [](const Directive& d) { return d.block == "http" || d.block.empty(); }; // the latter in a file that http includes
+  return std::ranges::any_of(directives, [&](const auto& d) { return d.words[0] == directive && in_http(d) && !is_ours(d); });
 }
 
 std::string default_server_file(const std::vector<Directive>& directives, unsigned port) {

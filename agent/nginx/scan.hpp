@@ -22,7 +22,8 @@ std::string include_directory(const std::vector<Directive>& directives);
 // The file that makes itself the default server of this port, besides our own chillbox.conf; "" when none.
 std::string default_server_file(const std::vector<Directive>& directives, unsigned port);
 
-// Does another file than our own chillbox.conf set this anywhere in http?
+// Does another file than our own chillbox.conf set this for the whole of http? Then ours must not: NGINX refuses a second one. Says yes also where
+// a file sets it that only a server includes.
 bool sets(const std::vector<Directive>& directives, std::string_view directive);
 
 } // namespace chillbox::nginx

@@ -167,6 +167,15 @@ TEST_CASE("the host-level server gives way to another default server, and is wri
   CHECK(has(get(host.dir + "/chillbox.conf"), "listen 80 default_server;"));
 }
 
+TEST_CASE("[fault-21] the time for a head is set for all servers, unless the administrator did") {
+  Host host;
+  REQUIRE(host.nginx().install_host());
+  CHECK(has(get(host.dir + "/chillbox.conf"), "\nclient_header_timeout 5s;"));
+  host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "# configuration file /etc/nginx/nginx.conf:\nhttp { client_header_timeout 20s; }\n", ""}; };
+  REQUIRE(host.nginx().install_host());
+  CHECK_FALSE(has(get(host.dir + "/chillbox.conf"), "\nclient_header_timeout"));
+}
+
 TEST_CASE("a reload writes a new generation and returns when it is served") {
   Host host;
   REQUIRE(host.nginx().install_host());

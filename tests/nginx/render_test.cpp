@@ -132,7 +132,9 @@ TEST_CASE("the host-level server lets exactly the known requests through to the 
   CHECK(count(text, "access_log off;") == 2);
   CHECK_FALSE(has(text, "access_log /"));
   CHECK(count(text, "proxy_buffering off;") == 1);
-  CHECK(has(text, "client_header_timeout 3s;"));
+  CHECK(has(text, "\nclient_header_timeout 5s;"));
+  CHECK(has(text, "  client_header_timeout 3s;"));
+  CHECK_FALSE(has(render_host(host, os::Paths{}, "g1", {.header_timeout = false}), "\nclient_header_timeout"));
   CHECK(has(text, "listen [::]:80 default_server;"));
   CHECK(has(text, "return 200 'g1';"));
   CHECK(has(text, "server_names_hash_bucket_size 512;"));

@@ -43,6 +43,8 @@ TEST_CASE("a setting is found in any file but ours") {
   CHECK(sets(scan("# configuration file /etc/nginx/nginx.conf:\nhttp { server_names_hash_bucket_size 64; }"), "server_names_hash_bucket_size"));
   CHECK_FALSE(sets(scan("# configuration file /etc/nginx/nginx.conf:\nhttp { # server_names_hash_bucket_size 64;\n }"), "server_names_hash_bucket_size"));
   CHECK_FALSE(sets(scan("# configuration file /etc/nginx/conf.d/chillbox.conf:\nserver_names_hash_bucket_size 512;"), "server_names_hash_bucket_size"));
+  CHECK(sets(scan("# configuration file /etc/nginx/conf.d/timeouts.conf:\nclient_header_timeout 20s;"), "client_header_timeout"));
+  CHECK_FALSE(sets(scan("# configuration file /etc/nginx/conf.d/app.conf:\nserver { client_header_timeout 20s; }"), "client_header_timeout"));
 }
 
 TEST_CASE("quotes, braces in quotes and escapes do not confuse the scanner") {
