@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (const auto sender = parse_sender(text, "ci")) {
     claim(!sender->keys.empty(), "a sender has a key");
     claim(sender->format == "standard" || sender->format == "github", "a format is one of two");
-    claim(std::ranges::none_of(sender->keys, [](const auto& k) { return k.empty(); }), "no key is empty");
+    claim(std::ranges::none_of(sender->keys, [](const auto& k) { return k.text.empty(); }), "no key is empty");
   } else {
     fuzz::claim_printable(sender.error());
   }
