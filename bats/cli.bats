@@ -149,6 +149,15 @@ teardown() { cli_teardown; }
     [ "$(find there -type f | wc -l)" -eq 3 ]
 }
 
+@test "what pack --armor makes is text, signed as such, and age reads it" {
+    make_site
+    run -0 chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o out --armor -q
+    artifact=out/blog-1.0.0.tar.zst.age
+    run ! env LC_ALL=C grep -q '[^ -~]' $artifact
+    minisign -V -q -p deploy.pub -m $artifact
+    age -d -i identity $artifact | zstd -dq | tar -tf - | grep -q '^blog/blog.site.json$'
+}
+
 @test "the same folder is the same archive, whoever packs it and whenever" {
     make_site
     first=$(chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o a --json | jq -r .tar_sha256)

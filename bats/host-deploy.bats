@@ -174,6 +174,24 @@ END
     [[ "$output" == *"already in use"* ]]
 }
 
+@test "an armored secret set and an armored release go live; one whose armor is damaged is refused" {
+    run -0 send "$(pack_secrets "$LAPTOP/secrets" --armor)" # the same content, another file
+    make_site "$(next_version)"
+    artifact=$(pack --armor)
+    [ "$(head -n 1 "$artifact")" = '-----BEGIN AGE ENCRYPTED FILE-----' ]
+    run -0 send "$artifact"
+    note_live
+    [ "$(get /)" = "hello from ${LIVE%-*}" ]
+    [ "$(get /whisper)" = "a secret of 7 characters" ]
+    make_site "$(next_version)"
+    artifact=$(pack --armor)
+    sed -i '5s/^./*/' "$artifact"
+    minisign -S -q -s "$LAPTOP/deployer.key" -m "$artifact" -t \
+        "$(sed -n 's/^trusted comment: //p' "$artifact.minisig" | sed "s/sha256=[0-9a-f]*/sha256=$(sha256sum <"$artifact" | cut -d ' ' -f 1)/")"
+    run send "$artifact"
+    refused 1 'age armor line 5: not canonical base64'
+}
+
 @test "[fault-104] a release that cannot be imported: exit 9, its own last lines, the old one answers" {
     note_live
     run deploy "$(next_version)" 'import a_module_that_is_not_there'

@@ -50,6 +50,7 @@ private:
   os::AtomicFile m_file;
   Bytes m_buffer;
   std::unique_ptr<ZSTD_CCtx, FreeZstd> m_zstd{ZSTD_createCCtx()};
+  std::optional<crypto::ArmorWriter> m_armor;
   std::optional<crypto::AgeWriter> m_age;
   crypto::Sha256 m_tar_sha256, m_sha256;
   crypto::Blake2b512 m_blake2b;
@@ -63,8 +64,11 @@ Result<std::unique_ptr<Pipeline>> Pipeline::open(const PackRequest& request) {
     return fail(Code::no_space, "zstd: out of memory");
   ZSTD_CCtx_setParameter(p->m_zstd.get(), ZSTD_c_compressionLevel, k_level);
   ZSTD_CCtx_setParameter(p->m_zstd.get(), ZSTD_c_checksumFlag, 1);
-  p->m_age.emplace(TRY(crypto::AgeWriter::to_recipients(
-      request.recipients, [self = p.get()](ByteView bytes) { return self->store(bytes); })));
+  if (request.armor)
+    p->m_armor.emplace([self = p.get()](ByteView text) { return self->store(text); });
+  p->m_age.emplace(TRY(crypto::AgeWriter::to_recipients(request.recipients, [self = p.get()](ByteView bytes) {
+    return self->m_armor ? self->m_armor->write(bytes) : self->store(bytes);
+  })));
   return p;
 }
 
@@ -97,6 +101,8 @@ Result<void> Pipeline::write(ByteView tar) {
 Result<void> Pipeline::finish(Packed& packed) {
   TRY(compress({}, ZSTD_e_end));
   TRY(m_age->finish());
+  if (m_armor)
+    TRY(m_armor->finish());
   TRY(m_file.commit());
   packed.sha256 = Digest::of(m_sha256.finish());
   packed.tar_sha256 = Digest::of(m_tar_sha256.finish());

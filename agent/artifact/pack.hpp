@@ -28,6 +28,7 @@ struct PackRequest {
   std::vector<std::string> recipients;
   int64_t mtime = 0;
   std::string output;                                          // path of the .age file
+  bool armor = false;                                          // text, a third larger
   std::function<void(uint64_t done, uint64_t total)> progress; // may be empty
 };
 

@@ -1,5 +1,6 @@
 #include "artifact/stager.hpp"
 
+#include "artifact/age_input.hpp"
 #include "artifact/ahead.hpp"
 #include "artifact/policy.hpp"
 #include "artifact/tar_guard.hpp"
@@ -18,40 +19,11 @@ struct FreeArchive {
   void operator()(archive* a) const { archive_read_free(a); }
 };
 
-Result<size_t> read_at(int fd, uint64_t offset, std::span<uint8_t> out) {
-  for (;;) {
-    const ssize_t n = pread(fd, out.data(), out.size(), static_cast<off_t>(offset));
-    if (n >= 0)
-      return static_cast<size_t>(n);
-    if (errno != EINTR)
-      return fail_errno("read the artifact", errno);
-  }
-}
-
-Result<size_t> fill_at(int fd, uint64_t offset, std::span<uint8_t> out) {
-  size_t have = 0;
-  while (have < out.size()) {
-    const size_t n = TRY(read_at(fd, offset + have, out.subspan(have)));
-    if (n == 0)
-      break;
-    have += n;
-  }
-  return have;
-}
-
 Result<crypto::PayloadReader> open_payload(int fd, const SecretBytes& file_key) {
-  Bytes start(crypto::k_max_age_header);
-  start.resize(TRY(fill_at(fd, 0, start)));
-  const auto header = TRY_IN("artifact", crypto::parse_age_header(start));
-  if (!crypto::header_mac_ok(header, file_key))
+  auto input = TRY_IN("artifact", open_age(fd));
+  if (!crypto::header_mac_ok(input.header, file_key))
     return fail(Code::corrupt, "artifact: the age header was changed after it was made");
-  // By offset, not by the descriptor's position, which we share with whoever passed it to us.
-  return crypto::PayloadReader(file_key,
-                               [fd, at = uint64_t{header.size}](std::span<uint8_t> out) mutable -> Result<size_t> {
-                                 const size_t n = TRY(read_at(fd, at, out));
-                                 at += n;
-                                 return n;
-                               });
+  return crypto::PayloadReader(file_key, std::move(input.payload));
 }
 
 class Unpacker {

@@ -123,7 +123,7 @@ Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::Pack
   Progress progress(call.terminal);
   const DeferInterrupt defer;
   TRY(disk.remove(path + ".minisig")); // first: a signature beside a file that it is not for helps nobody
-  artifact::PackRequest request{std::move(entries), sealer.recipients, sealer.mtime, path, {}};
+  artifact::PackRequest request{std::move(entries), sealer.recipients, sealer.mtime, path, call.args.has("armor"), {}};
   request.progress = [&](uint64_t done, uint64_t total) {
     progress.percent("pack", done, total);
     if (interrupted()) {

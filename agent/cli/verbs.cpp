@@ -19,6 +19,7 @@ constexpr Option k_key{"-k,--key", Kind::text, "KEY", "sign with this minisign s
 constexpr Option k_outdir{"-o,--output", Kind::text, "OUTDIR", "where the artifact and its .minisig go", true};
 constexpr Option k_serial{"--serial", Kind::number, "N", "serial of the artifact (default: minutes since 1970, and newer than any in OUTDIR)"};
 constexpr Option k_expires{"--expires", Kind::text, "TIME", "hosts refuse it after this: 30d, 2026-11-20, 2026-11-20T17:33:34Z"};
+constexpr Option k_armor{"-a,--armor", Kind::flag, "", "write text, a third larger, instead of bytes"};
 constexpr Option k_no_wait{"--no-wait", Kind::flag, "", "do not wait for the job's end"};
 constexpr Option k_site{"SITE", Kind::site, "", "name of the site"};
 constexpr Option k_site_or_all{"[SITE]", Kind::site, "", "only of this site"};
@@ -48,12 +49,12 @@ constexpr std::array k_keygen{
 };
 constexpr std::array k_pack{
     Option{"DIR", Kind::text, "", "folder with SITE.site.json and the services' folders"},
-    k_recipients, k_recipients_file, k_key, k_outdir, k_serial, k_expires, k_passphrase_fd,
+    k_recipients, k_recipients_file, k_key, k_outdir, k_serial, k_expires, k_armor, k_passphrase_fd,
 };
 constexpr std::array k_secrets_pack{
     Option{"DIR", Kind::text, "", "folder with SERVICE/FILE"},
     Option{"-s,--site", Kind::site, "SITE", "the site that they are for", true},
-    k_recipients, k_recipients_file, k_key, k_outdir, k_serial, k_expires, k_passphrase_fd,
+    k_recipients, k_recipients_file, k_key, k_outdir, k_serial, k_expires, k_armor, k_passphrase_fd,
 };
 constexpr std::array k_validate{Option{"PATH", Kind::text, "", "a SITE.site.json, or a folder that `pack` takes"}};
 constexpr std::array k_deploy{

@@ -112,13 +112,31 @@ private:
   std::unique_ptr<State> m_state;
 };
 
+// Armor (C2SP age.md, "ASCII armor"): text around an age file, which makes it a third longer.
+//
+// What `source` gives without its armor, or, when it has none, as it is. invalid, with the line: malformed armor.
+ReadBytes unarmored(ReadBytes source);
+// Puts it on: the same bytes as `age -a` makes of the same file.
+class ArmorWriter {
+public:
+  explicit ArmorWriter(WriteBytes sink) : m_sink(std::move(sink)) {}
+  Result<void> write(ByteView binary);
+  Result<void> finish(); // without it the text has no end line, and no reader accepts it
+
+private:
+  Result<void> put(size_t size, std::string_view more);
+  WriteBytes m_sink;
+  Bytes m_held; // not a whole line yet
+  bool m_begun = false;
+};
+
 // Whole small files in memory (identity.age, tests). Armored input (RFC 7468 "AGE ENCRYPTED FILE") is accepted by
 // decrypt_*.
 Result<SecretBytes> decrypt_with_passphrase(ByteView file, const SecretBytes& passphrase,
                                             int cap = k_default_scrypt_cap);
 Result<SecretBytes> decrypt_with_identity(ByteView file, const AgeIdentity& identity);
 Result<Bytes> encrypt_with_passphrase(ByteView plaintext, const SecretBytes& passphrase, int log2_work_factor);
-// Armor to binary; input that is not armored comes back as it is.
+// The same as unarmored().
 Result<Bytes> unarmor(ByteView file);
 
 } // namespace chillbox::crypto

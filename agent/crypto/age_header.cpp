@@ -45,9 +45,7 @@ private:
 };
 
 Result<void> check_version(Lines& lines, std::string_view text) {
-  // Told apart here because they are what people really hand in: an armored file, a plain file, nothing.
-  if (text.starts_with("-----BEGIN AGE"))
-    return malformed(1, "the file is armored: encrypt without -a");
+  // Told apart here because they are what people really hand in: a plain file, nothing.
   if (text.empty())
     return malformed(1, "the file is empty");
   if (!text.starts_with(k_version_start.substr(0, text.size())))

@@ -1,9 +1,9 @@
 #include "rollout/steps.hpp"
 
+#include "artifact/age_input.hpp"
 #include "artifact/inbox.hpp"
 #include "artifact/stager.hpp"
 #include "base/text.hpp"
-#include "crypto/age.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -18,17 +18,6 @@ Result<Fd> open_artifact(const std::string& path) {
   if (!fd)
     return fail_errno(cat("open ", path), errno);
   return fd;
-}
-
-// The text of the age header at the beginning of the file, as it came.
-Result<std::string> read_header(int fd) {
-  Bytes start(crypto::k_max_age_header);
-  const ssize_t n = ::pread(fd, start.data(), start.size(), 0);
-  if (n < 0)
-    return fail_errno("read the artifact", errno);
-  start.resize(static_cast<size_t>(n));
-  const auto header = TRY(crypto::parse_age_header(start));
-  return std::string(text_of(ByteView(start).first(header.size)));
 }
 
 // Where a signature goes that did not hold: the same artifact signed anew is then asked for again, and a retry finds this one here.
@@ -102,8 +91,8 @@ Result<Next> run_verify(Rollout& r) {
 }
 
 Result<Next> run_unseal(Rollout& r) {
-  const auto header = TRY_IN("artifact", read_header(r.artifact.get()));
-  auto key = r.world.vault.file_key(header);
+  const auto input = TRY_IN("artifact", artifact::open_age(r.artifact.get()));
+  auto key = r.world.vault.file_key(input.header_text);
   if (!key && key.error().code == Code::sealed)
     return Next::wait_unlock;
   if (!key)

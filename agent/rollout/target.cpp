@@ -1,7 +1,7 @@
 #include "rollout/steps.hpp"
 
+#include "artifact/age_input.hpp"
 #include "base/text.hpp"
-#include "crypto/age.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -55,13 +55,8 @@ Result<void> stage_set(World& world, const SiteName& site, const std::string& sh
   Fd fd(::open(set_path(world, site, sha256).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd)
     return fail_errno(cat("open ", set_path(world, site, sha256)), errno);
-  Bytes start(crypto::k_max_age_header);
-  const ssize_t n = ::pread(fd.get(), start.data(), start.size(), 0);
-  if (n < 0)
-    return fail_errno("read the secret set", errno);
-  start.resize(static_cast<size_t>(n));
-  const auto header = TRY_IN("secret set", crypto::parse_age_header(start));
-  const auto key = TRY_IN("secret set", world.vault.file_key(text_of(ByteView(start).first(header.size))));
+  const auto input = TRY_IN("secret set", artifact::open_age(fd.get()));
+  const auto key = TRY_IN("secret set", world.vault.file_key(input.header_text));
   const gid_t group = TRY(site_user(world, site)).gid; // secrets may come before the first release
   return secrets::stage_secrets(world.paths, site, fd.get(), key, world.stager, group, world.config.secrets_size);
 }

@@ -107,6 +107,20 @@ TEST_CASE("the digests and the size are those of the file") {
   CHECK(packed.blake2b == blake.finish());
 }
 
+TEST_CASE("an armored artifact is text, its digests are those of the text, and what is in it is the same") {
+  const Source source;
+  auto request = source.request();
+  const auto binary = must(pack(request));
+  request.armor = true;
+  const auto packed = must(pack(request));
+  const std::string text = read_file(source.scratch / "out.age");
+  CHECK(text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----\n"));
+  CHECK(packed.sha256 == crypto::sha256_of(bytes_of(text)));
+  CHECK(packed.size == text.size());
+  CHECK(packed.tar_sha256 == binary.tar_sha256);
+  CHECK(must(crypto::decrypt_with_identity(bytes_of(text), source.identity)).size() > 0);
+}
+
 TEST_CASE("other tools read it: the payload is one zstd frame with one tar") {
   const Source source;
   const auto packed = must(pack(source.request()));

@@ -118,6 +118,23 @@ TEST_CASE("[fault-45] a file cut at a chunk boundary of age is a payload failure
   CHECK(Unpacked(sealed).error() == "");
 }
 
+TEST_CASE("armored artifacts are unpacked, and damaged armor is refused") {
+  Sealed sealed(good());
+  std::string text;
+  crypto::ArmorWriter writer([&](ByteView piece) -> Result<void> {
+    text += text_of(piece);
+    return {};
+  });
+  must(writer.write(bytes_of(sealed.bytes)));
+  must(writer.finish());
+  sealed.store(text);
+  CHECK(Unpacked(sealed).error() == "");
+  sealed.store(text.substr(0, text.size() - 20));
+  CHECK_SAYS(Unpacked(sealed).error(), "invalid: artifact: age armor line");
+  sealed.store(text + "x");
+  CHECK_SAYS(Unpacked(sealed).error(), "after the end line");
+}
+
 TEST_CASE("a header that another key belongs to is refused before anything is read") {
   Sealed sealed(good());
   sealed.key = SecretBytes(16);

@@ -34,6 +34,39 @@ TEST_CASE("what is not armored comes back as it is") {
     CHECK(text_of(unarmor(bytes_of(text)).value()) == text);
 }
 
+TEST_CASE("what is written in any pieces is the armor of the whole, and comes off in any pieces") {
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{47}, size_t{48}, size_t{49}, size_t{100'000}}) {
+    const Bytes binary = pattern(size);
+    for (const size_t step : {size_t{1}, size_t{47}, size_t{48}, size_t{50}, size_t{100'000}}) {
+      Bytes text;
+      ArmorWriter writer(appending(text));
+      for (size_t at = 0; at < size; at += step)
+        REQUIRE(writer.write(ByteView(binary).subspan(at, std::min(step, size - at))));
+      REQUIRE(writer.finish());
+      REQUIRE(text_of(text) == armored(binary));
+      const ReadBytes source = unarmored(reading(text, step));
+      Bytes out, piece(step);
+      for (size_t n = source(piece).value(); n > 0; n = source(piece).value())
+        out.insert(out.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(n));
+      REQUIRE(out == binary);
+    }
+  }
+}
+
+TEST_CASE("without finish() there is no end line, and no reader takes it") {
+  Bytes text;
+  ArmorWriter writer(appending(text));
+  REQUIRE(writer.write(pattern(96)));
+  CHECK(contains(why(text_of(text)), "cut short"));
+}
+
+TEST_CASE("a line without an end, and white space without an end, are not held in memory") {
+  const std::string begin = "-----BEGIN AGE ENCRYPTED FILE-----\n";
+  CHECK(contains(why(begin + std::string(1 << 20, 'A')), "64 columns"));
+  CHECK(why(cat(begin, "-----END AGE ENCRYPTED FILE-----\n", std::string(1 << 20, '\n'))) == "ok");
+  CHECK(contains(why(cat(begin, "-----END AGE ENCRYPTED FILE-----\n", std::string(1 << 20, '\n'), "x")), "after the end line"));
+}
+
 TEST_CASE("malformed armor is refused with its line") {
   const std::string good = armored(pattern(100));
   CHECK(contains(why("-----BEGIN AGE ENCRYPTED FILE-----"), "cut short"));

@@ -75,21 +75,38 @@ Result<void> copy_in(AgeWriter& writer) {
   }
 }
 
+struct Input {
+  AgeHeader header;
+  ReadBytes payload;
+};
+
+// Of standard input, armored or not.
+Result<Input> age_input() {
+  const ReadBytes source = unarmored(read_some);
+  Bytes start(k_max_age_header);
+  size_t have = 0;
+  while (have < start.size()) {
+    const size_t n = TRY(source(std::span(start).subspan(have)));
+    if (n == 0)
+      break;
+    have += n;
+  }
+  start.resize(have);
+  AgeHeader header = TRY(parse_age_header(start));
+  return Input{header, [source, start, at = header.size](std::span<uint8_t> into) mutable -> Result<size_t> {
+                 if (at == start.size())
+                   return source(into);
+                 const size_t n = std::min(into.size(), start.size() - at);
+                 std::copy_n(start.begin() + static_cast<ptrdiff_t>(at), n, into.begin());
+                 at += n;
+                 return n;
+               }};
+}
+
 // unwrap: the file key of this header.
 template <class Unwrap> Result<void> decrypt(Unwrap unwrap) {
-  Bytes start(k_max_age_header);
-  start.resize(TRY(read_full(start)));
-  const AgeHeader header = TRY(parse_age_header(start));
-  const SecretBytes file_key = TRY(unwrap(header));
-  ByteView rest = ByteView(start).subspan(header.size);
-  PayloadReader reader(file_key, [&rest](std::span<uint8_t> into) -> Result<size_t> {
-    if (rest.empty())
-      return read_some(into);
-    const size_t n = std::min(into.size(), rest.size());
-    std::copy_n(rest.data(), n, into.data());
-    rest = rest.subspan(n);
-    return n;
-  });
+  const Input input = TRY(age_input());
+  PayloadReader reader(TRY(unwrap(input.header)), input.payload);
   for (;;) {
     const ByteView plain = TRY(reader.next());
     if (plain.empty())
@@ -139,10 +156,7 @@ Result<void> age_decrypt(const Args& args) {
 // In hex: what a test then looks for where it must not be.
 Result<void> age_file_key(const Args& args) {
   const AgeIdentity identity = TRY(parse_identity_file(TRY(file_text(args.at(0)))));
-  Bytes start(k_max_age_header);
-  start.resize(TRY(read_full(start)));
-  const AgeHeader header = TRY(parse_age_header(start));
-  const SecretBytes key = TRY(identity.file_key(header));
+  const SecretBytes key = TRY(identity.file_key(TRY(age_input()).header));
   return write_all(bytes_of(hex(key.view()) + "\n"));
 }
 
@@ -151,10 +165,26 @@ Result<void> age_decrypt_passphrase(const Args& args) {
   return decrypt([&](const AgeHeader& header) { return scrypt_file_key(header, secret); });
 }
 
+Result<void> armor_input(const Args&) {
+  ArmorWriter writer(write_all);
+  Bytes buffer(10'000); // no multiple of a line
+  for (;;) {
+    const size_t n = TRY(read_some(buffer));
+    if (n == 0)
+      return writer.finish();
+    TRY(writer.write(ByteView(buffer).first(n)));
+  }
+}
+
 Result<void> unarmor_input(const Args&) {
-  Bytes whole(1 << 24);
-  whole.resize(TRY(read_full(whole)));
-  return write_all(TRY(unarmor(whole)));
+  const ReadBytes source = unarmored(read_some);
+  Bytes buffer(10'000);
+  for (;;) {
+    const size_t n = TRY(source(buffer));
+    if (n == 0)
+      return {};
+    TRY(write_all(ByteView(buffer).first(n)));
+  }
 }
 
 // PASSPHRASE-FILE|- [OPERATIONS MEMORY]: a new secret key; the public one is made from it by minisign_public.
@@ -195,6 +225,7 @@ const std::map<std::string, Result<void> (*)(const Args&)> k_verbs{
     {"decrypt", age_decrypt},
     {"file-key", age_file_key},
     {"decrypt-passphrase", age_decrypt_passphrase},
+    {"armor", armor_input},
     {"unarmor", unarmor_input},
     {"minisign-keygen", minisign_keygen},
     {"minisign-public", minisign_public},

@@ -1,0 +1,21 @@
+// An age file on disk, armored or not: its header, and the bytes behind that.
+#pragma once
+
+#include "base/error.hpp"
+#include "crypto/age.hpp"
+
+#include <string>
+
+namespace chillbox::artifact {
+
+struct AgeInput {
+  crypto::AgeHeader header;
+  std::string header_text;   // as it came, without armor: what a vault is asked with
+  crypto::ReadBytes payload; // from the nonce on; valid while the descriptor is open
+};
+
+// Reads from offset 0, not from the descriptor's position, which is shared with whoever passed it. invalid: not an age
+// file, or malformed.
+Result<AgeInput> open_age(int fd);
+
+} // namespace chillbox::artifact
