@@ -1,4 +1,4 @@
-// ping, unlock, lock, reload.
+// ping, unlock, lock, reload, upgrade.
 #include "cli/daemon.hpp"
 #include "cli/prompt.hpp"
 #include "cli/reply.hpp"
@@ -17,6 +17,7 @@ using std::chrono::steady_clock;
 
 // The key derivation alone takes seconds on a small host, and starting what waited takes more.
 constexpr milliseconds k_unlock_timeout{10 * 60'000};
+constexpr milliseconds k_upgrade_timeout{5 * 60'000}; // an unlock that is under way is waited for
 constexpr milliseconds k_ping_again{200};
 
 Result<std::string> ping(const os::Paths& paths) { return ask(paths, {.verb = "ping", .timeout = milliseconds(5'000)}); }
@@ -80,6 +81,21 @@ Result<void> run_lock(Call& call) {
 Result<void> run_reload(Call& call) {
   const std::string answer = TRY(ask(call.paths, {.verb = "reload", .timeout = milliseconds(60'000)}));
   call.terminal.print(call.terminal.json() ? answer : "reloaded");
+  return {};
+}
+
+// The first to answer after the old program agreed is the new one, or the old one once more, which then says why.
+Result<void> run_upgrade(Call& call) {
+  const std::string before = TRY(ask(call.paths, {.verb = "upgrade", .timeout = k_upgrade_timeout}));
+  const std::string after = TRY_IN("the new program", ask(call.paths, {.verb = "ping", .timeout = k_upgrade_timeout}));
+  if (const std::string why = member(after, "not_upgraded"); !why.empty())
+    return fail(Code::failure, cat("the old program goes on: ", printable(why, 500)));
+  const bool sealed = member_flag(after, "sealed");
+  if (call.terminal.json())
+    call.terminal.print(result_text("upgrade", {{"from", member(before, "version")}, {"version", member(after, "version")}, {"sealed", sealed}}));
+  else
+    call.terminal.print(cat("chillboxd ", printable(member(before, "version"), 40), " handed over to ", printable(member(after, "version"), 40),
+                            ", the host is ", sealed ? "sealed" : "unsealed"));
   return {};
 }
 

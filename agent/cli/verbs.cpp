@@ -152,6 +152,7 @@ constexpr std::array k_verbs{
     Verb{"remove", k_act, Where::host, "take a site off the host", k_remove, run_remove},
     Verb{"retry", k_act, Where::host, "run a failed or held job again", k_retry, run_retry},
     Verb{"reload", k_act, Where::host, "let chillboxd read the webhook keys again", {}, run_reload},
+    Verb{"upgrade", k_act, Where::host, "let the chillboxd that is installed now take over, without sealing the host", {}, run_upgrade},
 };
 
 } // namespace

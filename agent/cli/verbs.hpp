@@ -27,6 +27,7 @@ Result<void> run_ping(Call& call);
 Result<void> run_unlock(Call& call);
 Result<void> run_lock(Call& call);
 Result<void> run_reload(Call& call);
+Result<void> run_upgrade(Call& call);
 // show.cpp, history.cpp
 Result<void> run_status(Call& call);
 Result<void> run_sites(Call& call);

@@ -12,7 +12,7 @@ constexpr std::array k_verbs{
     PacketVerb::hook,         PacketVerb::upload_begin, PacketVerb::upload_done, PacketVerb::job_get,
     PacketVerb::job_events,   PacketVerb::health,       PacketVerb::answer,      PacketVerb::unlock,
     PacketVerb::file_key,     PacketVerb::lock,         PacketVerb::vault_ok,    PacketVerb::vault_error,
-    PacketVerb::stage_done,   PacketVerb::stage_error,
+    PacketVerb::stage_done,   PacketVerb::stage_error,  PacketVerb::drain,
 };
 
 template <class T>

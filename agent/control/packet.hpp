@@ -27,6 +27,7 @@ enum class PacketVerb : uint16_t {
   health,         // -
   // monitor to edge
   answer = 32,    // http status (decimal), JSON body; for a hook also the Location, for upload_begin the ticket, and the inbox file's descriptor rides along
+  drain,          // -: take nobody new, answer who is there, end
   // monitor to vault
   unlock = 64,    // identity.age, passphrase, scrypt cap (decimal)
   file_key,       // the age header, as it came

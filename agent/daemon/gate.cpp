@@ -101,6 +101,11 @@ void Gate::attach(Fd edge) {
   m_tickets.clear();
 }
 
+void Gate::drain() {
+  const std::lock_guard lock(m_mutex);
+  (void)os::send_packet(m_edge.get(), control::make_packet(PacketVerb::drain, 0, {}));
+}
+
 bool Gate::serve() {
   std::vector<Pending> hooks;
   bool open = true;

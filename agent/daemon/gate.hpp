@@ -27,6 +27,7 @@ public:
   Gate& operator=(const Gate&) = delete;
   void set_senders(std::vector<LoadedSender> senders);
   void attach(Fd edge); // a new edge; what the old one had open is forgotten
+  void drain(); // the edge takes nobody new, and ends when it has answered who is there
   int fd() const { return m_edge.get(); }
   // Takes all packets that are there. False: the edge is gone, or takes no answers, and must be replaced.
   bool serve();

@@ -7,6 +7,8 @@
 #include "openrc/slots.hpp"
 #include "secrets/vault.hpp"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -23,14 +25,27 @@ constexpr std::string_view k_help = "usage: chillboxd [--check | --version | --h
                                     "  --version  print the version\n"
                                     "See chillboxd(8).\n";
 
+// What an upgrade executes: the path that we were started by, whatever file is there now.
+std::string own_path(const std::string& name) {
+  constexpr std::string_view k_gone = " (deleted)";
+  if (name.find('/') != std::string::npos)
+    return name;
+  char buffer[4096];
+  const auto size = ::readlink("/proc/self/exe", buffer, sizeof buffer);
+  std::string path(buffer, size < 0 ? 0 : static_cast<size_t>(size));
+  if (path.ends_with(k_gone))
+    path.resize(path.size() - k_gone.size());
+  return path;
+}
+
 int check() {
   const auto paths = os::Paths::from_environment();
-  const auto config = daemon::check_configuration(paths);
-  if (config) {
+  const auto found = daemon::check_start(paths);
+  if (found) {
     std::printf("chillboxd: the configuration %s is fine\n", paths.config_file().c_str());
     return 0;
   }
-  std::fprintf(stderr, "chillboxd: %s\n", config.error().message.c_str());
+  std::fprintf(stderr, "chillboxd: %s\n", found.error().message.c_str());
   return 78;
 }
 
@@ -48,7 +63,7 @@ int main(int argc, char** argv) {
     return openrc::slot_main(args[1]);
   log::init(role.empty() || role == "--check" ? "monitor" : role.substr(2), log::Level::info);
   if (role.empty())
-    return daemon::monitor_main(os::Paths::from_environment());
+    return daemon::monitor_main(os::Paths::from_environment(), own_path(argv[0]));
   if (role == "--check" && args.size() == 1)
     return check();
   if (role == "--edge" && args.size() == 3)

@@ -7,6 +7,7 @@
 #include "daemon/gate.hpp"
 #include "daemon/operator.hpp"
 #include "daemon/ground.hpp"
+#include "daemon/handover.hpp"
 #include "os/memory.hpp"
 #include "os/process.hpp"
 #include "os/sandbox.hpp"
@@ -19,6 +20,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <memory>
 
 namespace chillbox::daemon {
@@ -26,19 +28,23 @@ namespace {
 
 constexpr int k_ex_config = 78;
 constexpr os::Millis k_restart_pause{1'000}; // of an edge that keeps dying
+constexpr os::Millis k_drain_limit{5'000};   // for the requests that are under way at an upgrade; an upload that is cut off can be repeated
 
 class Monitor {
 public:
-  Monitor(os::Paths paths, config::HostConfig config, store::Store store)
-      : m_store(std::move(store)), m_vault(ground_user("chillbox-vault")),
+  Monitor(os::Paths paths, config::HostConfig config, store::Store store, std::string program)
+      : m_program(std::move(program)), m_store(std::move(store)), m_vault(ground_user("chillbox-vault")),
         m_nginx(os::real_disk(), os::real_runner(), os::real_clock(), paths, config),
         m_slots(os::real_disk(), os::real_runner(), os::real_clock(), paths),
         m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config), m_store, m_vault, m_nginx, m_slots,
                 ground_stager(), [this](const std::string&) { m_bell.ring(); }},
-        m_engine(m_world), m_operator(m_world, m_engine, m_bell, [this] { return reload(); }) {}
+        m_engine(m_world), m_operator(m_world, m_engine, m_bell, {.reload = [this] { return reload(); }, .upgrade = [this] { return upgrade(); }}) {}
 
-  Result<void> start();
-  void loop();
+  Result<void> start(Handover handover);
+  enum class End { stop, upgrade };
+  End loop();
+  void not_upgraded(const std::string& why) { m_operator.not_upgraded(why); }
+  Handover hand_over() { return {std::move(m_control), std::move(m_hook), m_vault.hand_over()}; }
 
 private:
   Result<void> start_edge();
@@ -48,7 +54,11 @@ private:
   void vault_ended();
   int timeout(os::Millis poll_wait);
   bool signalled(); // false: stop
+  Result<void> upgrade(); // by a control thread: the loop leaves soon, or the new program is refused
+  void leave();
+  bool may_leave(); // nothing is under way any more
 
+  std::string m_program;
   store::Store m_store;
   secrets::Vault m_vault;
   nginx::Nginx m_nginx;
@@ -63,19 +73,28 @@ private:
   Fd m_signals, m_control, m_hook;
   os::Child m_edge;
   os::Millis m_edge_started{0};
-  bool m_was_unsealed = false;
+  std::atomic<bool> m_upgrading{false};
+  bool m_leaving = false;
+  std::optional<os::Millis> m_drain_until;
 };
 
-Result<void> Monitor::start() {
+Result<void> Monitor::start(Handover handover) {
   const auto& paths = m_world.paths;
   sigset_t set;
   sigemptyset(&set);
   for (const int number : {SIGTERM, SIGINT, SIGHUP})
     sigaddset(&set, number);
   m_signals = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (handover.vault.socket)
+    if (auto taken = m_vault.take(std::move(handover.vault)); !taken)
+      m_operator.warn(cat("the vault did not come through the upgrade: the host is sealed (", taken.error().message, ")"));
   const auto group = os::find_group("chillbox-admin");
-  m_control = TRY(os::listen_unix(paths.control_socket(), 0660, {::geteuid(), group.value_or(::getegid())}, 64));
-  m_hook = TRY(listen_for_edge(m_world.config, paths, m_nginx));
+  m_control = std::move(handover.control);
+  if (!m_control)
+    m_control = TRY(os::listen_unix(paths.control_socket(), 0660, {::geteuid(), group.value_or(::getegid())}, 64));
+  m_hook = std::move(handover.hook);
+  if (!m_hook)
+    m_hook = TRY(listen_for_edge(m_world.config, paths, m_nginx));
   auto secret = TRY(m_store.host_secret());
   auto senders = TRY(load_senders(paths.webhooks()));
   m_gate = std::make_unique<Gate>(m_world, m_engine, std::move(secret), std::move(senders));
@@ -142,8 +161,38 @@ bool Monitor::signalled() {
   return true;
 }
 
+// What can be known to fail is found before anything is given up.
+Result<void> Monitor::upgrade() {
+  TRY_IN("this program goes on", try_program(m_world.paths, m_program));
+  m_upgrading = true;
+  m_bell.ring(); // before the answer: who connects after it waits for the new program
+  return {};
+}
+
+void Monitor::leave() {
+  log::info(cat("upgrade: ", m_program, " takes over"));
+  m_leaving = true;
+  m_operator.stop();
+}
+
+// In this order: an unlock that is under way still needs the jobs, and a request that the edge has still needs its answer from here.
+bool Monitor::may_leave() {
+  if (!m_drain_until) {
+    if (!m_operator.idle())
+      return false;
+    m_engine.stop();
+    m_gate->drain();
+    m_drain_until = m_world.clock.mono() + k_drain_limit;
+  }
+  return m_world.clock.mono() >= *m_drain_until;
+}
+
 int Monitor::timeout(os::Millis poll_wait) {
   int64_t wait = poll_wait.count();
+  if (m_drain_until) {
+    const int64_t left = std::max<int64_t>(0, (*m_drain_until - m_world.clock.mono()).count());
+    wait = wait < 0 ? left : std::min(wait, left);
+  }
   if (const auto deadline = m_engine.next_deadline()) {
     const int64_t left = std::max<int64_t>(0, *deadline - m_world.clock.wall_ms());
     wait = wait < 0 ? left : std::min(wait, left);
@@ -151,29 +200,34 @@ int Monitor::timeout(os::Millis poll_wait) {
   return static_cast<int>(std::min<int64_t>(wait, 3'600'000));
 }
 
-void Monitor::loop() {
-  log::info(cat("chillboxd ", CHILLBOX_VERSION, " is ready, the host is sealed"));
+Monitor::End Monitor::loop() {
+  log::info(cat("chillboxd ", CHILLBOX_VERSION, " is ready, the host is ", m_vault.unsealed() ? "unsealed" : "sealed"));
   os::Millis poll_wait{-1};
   for (;;) {
     const int vault = m_vault.pidfd();
-    std::array<pollfd, 6> fds{pollfd{m_signals.get(), POLLIN, 0}, pollfd{m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
+    std::array<pollfd, 6> fds{pollfd{m_signals.get(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
                               pollfd{m_edge.pidfd(), POLLIN, 0},  pollfd{m_bell.fd(), POLLIN, 0},     pollfd{vault, POLLIN, 0}};
     const int ready = ::poll(fds.data(), fds.size(), timeout(poll_wait));
     if (ready == 0)
       m_engine.expire();
     if (fds[0].revents != 0 && !signalled())
-      return;
+      return End::stop;
     if (fds[4].revents != 0) {
       m_bell.silence();
       const std::lock_guard lock(m_reload_mutex);
       if (m_new_senders)
         m_gate->set_senders(std::move(*std::exchange(m_new_senders, std::nullopt)));
     }
-    if (fds[1].revents != 0)
+    if (m_upgrading && !m_leaving)
+      leave();
+    if (fds[1].revents != 0 && !m_leaving)
       if (auto connection = os::accept(m_control.get()))
         m_operator.take(std::move(*connection));
     const bool edge_open = fds[2].revents == 0 || m_gate->serve();
-    if (!edge_open || fds[3].revents != 0)
+    const bool edge_gone = !edge_open || fds[3].revents != 0;
+    if (m_leaving && (may_leave() || (m_drain_until && edge_gone)))
+      return End::upgrade;
+    if (edge_gone)
       edge_ended();
     if (fds[5].revents != 0)
       vault_ended();
@@ -204,7 +258,16 @@ Result<config::HostConfig> check_configuration(const os::Paths& paths) {
   return config;
 }
 
-int monitor_main(const os::Paths& paths) {
+Result<void> check_start(const os::Paths& paths) {
+  (void)TRY(check_configuration(paths));
+  (void)TRY(take_handover());
+  return store::Store::check(paths.database());
+}
+
+namespace {
+
+// From a start to the end, or to the program that comes next. That one is not there: the same once more, with what was to be handed over.
+std::optional<int> run_monitor(const os::Paths& paths, const std::string& program, Handover& handover, const std::string& refusal) {
   auto config = check_configuration(paths);
   if (!config)
     return complain("configuration", config.error(), k_ex_config);
@@ -221,14 +284,33 @@ int monitor_main(const os::Paths& paths) {
     return complain("start", ground.error(), 1);
   auto store = open_store(paths);
   if (!store)
-    return complain("start", store.error(), 1);
-  Monitor monitor(paths, std::move(*config), std::move(*store));
-  if (auto started = monitor.start(); !started)
+    return complain("start", store.error(), store.error().code == Code::conflict ? k_ex_config : 1);
+  Monitor monitor(paths, std::move(*config), std::move(*store), program);
+  if (auto started = monitor.start(std::move(handover)); !started)
     return complain("start", started.error(), 1);
+  if (!refusal.empty())
+    monitor.not_upgraded(refusal);
   os::give_back_memory();
-  monitor.loop();
+  if (monitor.loop() == Monitor::End::upgrade) {
+    handover = monitor.hand_over();
+    return std::nullopt;
+  }
   log::info("asked to stop: services go on");
   return 0;
+}
+
+} // namespace
+
+int monitor_main(const os::Paths& paths, const std::string& program) {
+  auto handover = take_handover();
+  if (!handover)
+    return complain("start", handover.error(), k_ex_config);
+  for (std::string refusal;;) {
+    if (const auto code = run_monitor(paths, program, *handover, refusal))
+      return *code;
+    refusal = execute(program, *handover).message;
+    log::error(cat("upgrade: this program goes on: ", refusal));
+  }
 }
 
 } // namespace chillbox::daemon

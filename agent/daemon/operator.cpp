@@ -37,10 +37,11 @@ constexpr Operator::Verb Operator::k_verbs[] = {
     {"unlock", &Operator::unlock, true},
     {"lock", &Operator::lock, true},
     {"reload", &Operator::reload, true},
+    {"upgrade", &Operator::upgrade, true},
 };
 
-Operator::Operator(rollout::World& world, rollout::Engine& engine, Bell& bell, std::function<Result<void>()> reload)
-    : m_world(world), m_engine(engine), m_bell(bell), m_reload(std::move(reload)), m_started(world.clock.mono()) {}
+Operator::Operator(rollout::World& world, rollout::Engine& engine, Bell& bell, Ask ask)
+    : m_world(world), m_engine(engine), m_bell(bell), m_ask(std::move(ask)), m_started(world.clock.mono()) {}
 
 Operator::~Operator() {
   stop();
@@ -51,6 +52,17 @@ Operator::~Operator() {
 void Operator::stop() {
   m_stopping = true;
   m_bell.ring();
+}
+
+void Operator::not_upgraded(std::string why) {
+  warn(cat("the upgrade failed: ", why));
+  const std::lock_guard lock(m_mutex);
+  m_not_upgraded = std::move(why);
+}
+
+bool Operator::idle() {
+  const std::lock_guard lock(m_mutex);
+  return m_open == 0;
 }
 
 void Operator::warn(std::string text) {
@@ -74,6 +86,7 @@ void Operator::take(Fd connection) {
       os::give_back_memory();
     const std::lock_guard lock(m_mutex);
     --m_open;
+    m_bell.ring(); // within the lock: once it is let go both may be gone
     m_ended.notify_all();
   }).detach();
 }
@@ -94,7 +107,8 @@ Result<Json> Operator::dispatch(int fd, const std::string& text, std::string& ve
     return fail(Code::denied, cat(peer.name(), " may not control chillbox: root or a member of group chillbox-admin may"));
   }
   const auto request = TRY_IN("request", control::parse_json(text, control::k_max_control_frame));
-  if (control::u64_or(request, "v", 0) != control::k_control_version)
+  // A newer chillboxctl must be able to bring its own daemon up, so this verb and its answer never change.
+  if (control::u64_or(request, "v", 0) != control::k_control_version && control::string_or(request, "verb", "") != "upgrade")
     return fail(Code::invalid, cat("request: protocol version ", control::u64_or(request, "v", 0), ", this daemon speaks ",
                                    control::k_control_version, ": use the chillboxctl of the same release"));
   verb = TRY_IN("request", control::string_at(request, "verb"));

@@ -21,13 +21,18 @@ namespace chillbox::daemon {
 
 class Operator {
 public:
-  Operator(rollout::World& world, rollout::Engine& engine, Bell& bell, std::function<Result<void>()> reload);
+  struct Ask { // the monitor
+    std::function<Result<void>()> reload, upgrade;
+  };
+  Operator(rollout::World& world, rollout::Engine& engine, Bell& bell, Ask ask);
   ~Operator(); // waits until every connection has ended
   Operator(const Operator&) = delete;
   Operator& operator=(const Operator&) = delete;
   void take(Fd connection); // returns at once
   void warn(std::string text); // shown by status, until the next start
   void stop(); // followers end
+  void not_upgraded(std::string why); // ping says so
+  bool idle(); // no connection is open; the bell rings when one ends
   bool locked() { return m_locked.exchange(false); } // an operator sealed the host since this was last asked
 
 private:
@@ -64,6 +69,7 @@ private:
   Result<control::Json> unlock(const Call&);
   Result<control::Json> lock(const Call&);
   Result<control::Json> reload(const Call&);
+  Result<control::Json> upgrade(const Call&);
 
   Result<control::Json> site_view(const store::SiteRow& row);
   Result<control::Json> run_job(const Call& call, store::JobKind kind, const control::Json& options);
@@ -72,13 +78,14 @@ private:
   rollout::World& m_world;
   rollout::Engine& m_engine;
   Bell& m_bell;
-  std::function<Result<void>()> m_reload;
+  Ask m_ask;
   os::Millis m_started;
   std::mutex m_mutex;
   std::condition_variable m_ended;
   size_t m_open = 0;
   std::mutex m_unlocking;
   std::vector<std::string> m_warnings;
+  std::string m_not_upgraded;
   std::atomic<bool> m_stopping{false};
   std::atomic<bool> m_locked{false};
 };

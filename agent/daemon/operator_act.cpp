@@ -112,8 +112,14 @@ Result<Json> Operator::lock(const Call& call) {
 }
 
 Result<Json> Operator::reload(const Call&) {
-  TRY(m_reload());
+  TRY(m_ask.reload());
   return Json::object();
+}
+
+Result<Json> Operator::upgrade(const Call& call) {
+  TRY(m_ask.upgrade());
+  log::info(cat("upgrade asked by ", call.actor));
+  return Json{{"version", CHILLBOX_VERSION}};
 }
 
 } // namespace chillbox::daemon

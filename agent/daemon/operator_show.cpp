@@ -47,7 +47,11 @@ Result<SiteName> site_of(const Json& args) { return SiteName::parse(TRY(control:
 } // namespace
 
 Result<Json> Operator::ping(const Call&) {
-  return Json{{"version", CHILLBOX_VERSION}, {"sealed", !m_world.vault.unsealed()}, {"pid", ::getpid()}};
+  Json json{{"version", CHILLBOX_VERSION}, {"sealed", !m_world.vault.unsealed()}, {"pid", ::getpid()}};
+  const std::lock_guard lock(m_mutex);
+  if (!m_not_upgraded.empty())
+    json["not_upgraded"] = m_not_upgraded;
+  return json;
 }
 
 Result<Json> Operator::site_view(const store::SiteRow& row) {

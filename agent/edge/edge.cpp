@@ -23,6 +23,7 @@ int edge_main(const EdgeOptions& options) {
   MonitorLink monitor(options.monitor_fd);
   Server server(options, monitor);
   Pool pool(options, server, monitor);
+  monitor.on_drain = [&pool] { pool.drain(); };
   auto reader = start_thread(
       [](void* link) {
         static_cast<MonitorLink*>(link)->serve();

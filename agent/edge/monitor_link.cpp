@@ -102,6 +102,10 @@ void MonitorLink::serve() {
       return;
     }
     const auto view = control::parse_packet((*packet)->bytes);
+    if (view && view->verb == control::PacketVerb::drain && on_drain) {
+      on_drain();
+      continue;
+    }
     auto answer = view ? read_answer(*view, std::move((*packet)->fd)) : std::nullopt;
     if (!answer) {
       log::error("monitor: a packet that is no answer");

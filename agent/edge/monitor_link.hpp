@@ -32,6 +32,7 @@ struct Answer {
 class MonitorLink {
 public:
   explicit MonitorLink(int fd) : m_fd(fd) {}
+  std::function<void()> on_drain; // in the thread of serve(); set before it begins
 
   // timed_out: no answer in time. unreachable: the monitor is gone.
   Result<Answer> ask(control::PacketVerb verb, std::initializer_list<std::string_view> fields, os::Millis timeout);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -111,6 +112,7 @@ void Pool::accept_from(int listener) {
 
 // Closed while all seats are taken: who comes then waits in the listener's backlog, and the kernel refuses who does not fit in there.
 void Pool::open_door(bool open) {
+  open = open && !m_draining;
   if (m_door_open == open)
     return;
   m_door_open = open;
@@ -204,11 +206,26 @@ void Pool::give_back(int fd, Server::Next next) {
   seat.busy = false;
   ++seat.served;
   seat.idle_until = now() + m_options.idle;
-  if (next == Server::Next::another && watch(fd, EPOLL_CTL_MOD, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
+  if (next == Server::Next::another && !m_draining && watch(fd, EPOLL_CTL_MOD, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
     return;
   m_seats.erase(fd);
   if (m_seats.size() < m_options.connections)
     open_door(true);
+  end_when_drained();
+}
+
+void Pool::drain() {
+  const std::scoped_lock lock(m_mutex);
+  m_draining = true;
+  open_door(false);
+  // One that has had no answer yet is about to ask, or has asked already.
+  std::erase_if(m_seats, [](const auto& entry) { return !entry.second.busy && entry.second.served > 0; });
+  end_when_drained();
+}
+
+void Pool::end_when_drained() {
+  if (m_draining && m_seats.empty())
+    ::_exit(0);
 }
 
 } // namespace chillbox::edge

@@ -20,6 +20,8 @@ class Pool {
 public:
   Pool(const EdgeOptions& options, Server& server, MonitorLink& monitor) : m_options(options), m_server(server), m_monitor(monitor) {}
   Result<void> run(); // returns only with an error
+  // Nobody new is taken; with the last one that is served the process ends. Who has connected since waits for whoever listens next.
+  void drain();
 
 private:
   struct Seat {
@@ -44,6 +46,7 @@ private:
   void work();
   Server::Next run_task(const Task& task);
   void give_back(int fd, Server::Next next);
+  void end_when_drained(); // with m_mutex held
   int timeout();
 
   const EdgeOptions& m_options;
@@ -57,6 +60,7 @@ private:
   size_t m_workers = 0;
   size_t m_waiting = 0; // workers with nothing to do
   bool m_door_open = true;
+  bool m_draining = false;
 };
 
 // Runs `work` in a thread of its own with a small stack, for good.

@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 
 namespace chillbox::os {
@@ -47,6 +49,24 @@ Result<Child> Child::start(const RoleCommand& command) {
   if (std::optional<Error> error = start_error(plan, spawned.status))
     return std::unexpected(std::move(*error));
   return child;
+}
+
+Result<Child> Child::adopt(pid_t pid) {
+  Child child;
+  // Ours and not reaped yet: until then nobody else can have its number.
+  siginfo_t info{};
+  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0)
+    return fail(Code::not_found, cat("process ", pid, ": not a child of ours that runs"));
+  child.m_pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!child.m_pidfd)
+    return fail_errno(cat("process ", pid, ": pidfd_open"), errno);
+  child.m_pid = pid;
+  return child;
+}
+
+pid_t Child::release() {
+  m_pidfd.reset();
+  return std::exchange(m_pid, -1);
 }
 
 Child::Child(Child&& other) noexcept : m_pid(std::exchange(other.m_pid, -1)), m_pidfd(std::move(other.m_pidfd)) {}

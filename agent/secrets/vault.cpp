@@ -101,6 +101,20 @@ bool Vault::unsealed() {
   return alive();
 }
 
+Vault::Handed Vault::hand_over() {
+  const std::scoped_lock guard(m_mutex);
+  if (!alive())
+    return {};
+  return {m_child.release(), std::move(m_socket)};
+}
+
+Result<void> Vault::take(Handed handed) {
+  const std::scoped_lock guard(m_mutex);
+  m_child = TRY(os::Child::adopt(handed.pid));
+  m_socket = std::move(handed.socket);
+  return {};
+}
+
 int Vault::pidfd() {
   const std::scoped_lock guard(m_mutex);
   return m_child.running() ? m_child.pidfd() : -1;

@@ -33,6 +33,13 @@ public:
   Result<std::string> unlock(std::string_view identity_file, const SecretBytes& passphrase, int scrypt_cap);
   void lock(); // asks it to wipe and end, then makes sure
   bool unsealed();
+  // For the program that this process executes next. Whoever has these two has the vault: nothing happens to it here any more.
+  struct Handed {
+    pid_t pid = -1; // -1: sealed
+    Fd socket;
+  };
+  Handed hand_over();
+  Result<void> take(Handed handed); // not_found: it died on the way
   // For poll: readable when the vault died; -1 when sealed. Another one after every unlock: ask again before each poll.
   int pidfd();
   pid_t pid();

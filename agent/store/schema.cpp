@@ -53,7 +53,7 @@ Result<void> own_file(const std::string& path) {
   return {};
 }
 
-// Ours, from no newer program, and whole; returns its schema (0: empty).
+// Ours and from no newer program; returns its schema (0: empty).
 Result<int64_t> examine(Db& db, int64_t newest) {
   const int64_t schema = TRY(db.number("PRAGMA user_version"));
   const int64_t application = TRY(db.number("PRAGMA application_id"));
@@ -63,10 +63,14 @@ Result<int64_t> examine(Db& db, int64_t newest) {
   if (schema > newest)
     return fail(Code::conflict, cat(db.path(), ": has schema ", schema, ", this program knows up to ", newest,
                                     "; install the newer chillbox again, or restore ", db.path(), ".v", newest));
+  return schema;
+}
+
+Result<void> check_whole(Db& db) {
   Stmt check = TRY(db.query("PRAGMA quick_check(1)"));
   if (!TRY(check.row()) || check.bytes(0) != "ok")
     return db.corrupt(cat("quick_check: ", printable(check.bytes(0))));
-  return schema;
+  return {};
 }
 
 Result<void> settle(Db& db) {
@@ -110,11 +114,23 @@ Result<void> migrate(Db& db, int64_t schema, std::span<const std::string_view> s
 
 } // namespace
 
+Result<void> check_database(const std::string& path) {
+  if (::access(path.c_str(), R_OK | W_OK) != 0)
+    return {}; // absent, or the question of somebody who is not its owner
+  Db db = TRY(Db::open(path));
+  TRY(db.script("PRAGMA busy_timeout = 2000"));
+  const auto schema = examine(db, static_cast<int64_t>(migrations().size()));
+  if (!schema && schema.error().code != Code::corrupt) // a damaged one is moved aside at the start
+    return std::unexpected(schema.error());
+  return {};
+}
+
 Result<Db> open_database(const std::string& path, std::span<const std::string_view> steps) {
   TRY(own_file(path));
   Db db = TRY(Db::open(path));
   TRY(db.script("PRAGMA busy_timeout = 2000; PRAGMA cell_size_check = ON"));
   const int64_t schema = TRY(examine(db, static_cast<int64_t>(steps.size())));
+  TRY(check_whole(db));
   TRY(settle(db));
   TRY(migrate(db, schema, steps));
   return db;

@@ -17,6 +17,8 @@ std::span<const std::string_view> migrations();
 
 // Creates an absent or empty file (0600, its directory synced). denied: not a regular file, of another user, not writable, of another
 // program. conflict: a newer schema. corrupt: not a database, or quick_check fails.
+// Whether open_database would take the file as far as that can be seen without a change to it or a long read. An absent one is fine.
+Result<void> check_database(const std::string& path);
 Result<Db> open_database(const std::string& path, std::span<const std::string_view> steps = migrations());
 
 } // namespace chillbox::store

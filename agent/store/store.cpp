@@ -11,6 +11,8 @@ Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 Store::~Store() = default;
 
+Result<void> Store::check(const std::string& path) { return check_database(path); }
+
 Result<Store> Store::open(const std::string& path, int64_t now_ms) {
   auto state = std::make_unique<State>(TRY(open_database(path)));
   TRY(state->db.run("INSERT INTO meta VALUES('created_ms', ?1) ON CONFLICT DO NOTHING", std::to_string(now_ms)));

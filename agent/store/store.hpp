@@ -36,6 +36,8 @@ class Store {
 public:
   // Creates the file and its schema when absent; migrates forward with a copy beside it ("state.db.vN").
   static Result<Store> open(const std::string& path, int64_t now_ms);
+  // Whether open() would refuse the file: conflict (a newer schema), denied. Changes nothing.
+  static Result<void> check(const std::string& path);
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
   ~Store();

@@ -34,10 +34,9 @@ struct OperatorHost : EngineHost {
     op.reset();
   }
   void open() {
-    op = std::make_unique<daemon::Operator>(world(), *engine, bell, [this]() -> Result<void> {
-      ++reloads;
-      return {};
-    });
+    daemon::Operator::Ask ask{.reload = [this]() -> Result<void> { ++reloads; return {}; },
+                              .upgrade = [this]() -> Result<void> { ++upgrades; return {}; }};
+    op = std::make_unique<daemon::Operator>(world(), *engine, bell, std::move(ask));
   }
   void restart_all(bool machine = false) {
     op.reset(); // first, as in the monitor: its connections ask the engine
@@ -73,6 +72,7 @@ struct OperatorHost : EngineHost {
 
   daemon::Bell bell;
   int reloads = 0;
+  int upgrades = 0;
   std::unique_ptr<daemon::Operator> op;
 };
 

@@ -216,6 +216,32 @@ TEST_CASE("[fault-83] a vault ends by itself when its monitor is gone") {
   CHECK(child.wait(os::Millis{5000}).value() == 0);
 }
 
+TEST_CASE("a vault that is handed over is the same process, open, and ends with whoever took it") {
+  NEEDS_CONFINEMENT();
+  const Host host;
+  Vault before(host.user);
+  CHECK(before.hand_over().pid == -1); // sealed: there is nothing to hand over
+  REQUIRE(host.unlock(before));
+  const pid_t pid = before.pid();
+  auto handed = before.hand_over();
+  CHECK(handed.pid == pid);
+  CHECK_FALSE(before.unsealed());
+  {
+    Vault after(host.user);
+    REQUIRE(after.take(std::move(handed)));
+    CHECK(after.unsealed());
+    CHECK(after.pid() == pid);
+    CHECK(says(after.file_key(header_of(Sealed("for another host")))).starts_with("not_found: "));
+  }
+  CHECK(::kill(pid, 0) != 0);
+}
+
+TEST_CASE("a vault that died on the way is not taken") {
+  Vault vault("-");
+  CHECK(says(vault.take({.pid = ::getppid(), .socket = Fd()})).starts_with("not_found: "));
+  CHECK_FALSE(vault.unsealed());
+}
+
 TEST_CASE("several threads may ask at once") {
   NEEDS_CONFINEMENT();
   const Host host;

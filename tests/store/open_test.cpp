@@ -220,6 +220,21 @@ TEST_CASE("[fault-97] a newer schema is a conflict that names both numbers, and 
   CHECK(number_in(scratch.file(), "PRAGMA user_version") == 99);
 }
 
+TEST_CASE("[fault-97] a look before the start tells a newer schema, and neither makes nor changes a file") {
+  const Scratch scratch;
+  CHECK(Store::check(scratch.file()));
+  CHECK_FALSE(std::filesystem::exists(scratch.file()));
+  fill(scratch, 1);
+  CHECK(Store::check(scratch.file()));
+  const Store running = scratch.open();
+  CHECK(Store::check(scratch.file()));
+  change(scratch.file(), "PRAGMA user_version = 4096");
+  const auto refused = Store::check(scratch.file());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::conflict);
+  CHECK(number_in(scratch.file(), "PRAGMA user_version") == 4096);
+}
+
 TEST_CASE("a migration leaves a copy of the old file beside the new one") {
   const Scratch scratch;
   fill(scratch, 3);

@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# An upgrade in place: the new chillboxd takes over from the one that runs. The host stays unsealed, no service is touched, no webhook refused;
+# what would not start is refused before anything is given up.
+
+# shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" expands in the box
+
+load helpers/box
+load helpers/host
+
+setup_file() {
+    host_possible || return 0
+    host_up
+    host_set_up
+    secrets "kept over an upgrade"
+    deploy 1.0.0
+}
+
+teardown_file() { host_down; }
+setup() { host_or_skip; }
+
+monitor() { in_box cat /run/openrc/options/chillboxd/child_pid; }
+edge() { in_box pgrep -u chillbox; }
+vault() { in_box pgrep -u chillbox-vault; }
+services() { in_box pgrep -u hello; }
+program() { in_box readlink "/proc/$(monitor)/exe"; }
+schema() { in_box python3 -c 'import sqlite3; print(sqlite3.connect("/var/lib/chillbox/state.db").execute("PRAGMA user_version").fetchone()[0])'; }
+set_schema() { in_box python3 -c 'import sqlite3, sys
+db = sqlite3.connect("/var/lib/chillbox/state.db"); db.execute("PRAGMA user_version = " + sys.argv[1]); db.commit()' "$1"; }
+
+# As a package manager does: the new file beside the old one, then renamed over it.
+new_program() { in_box sh -c 'cat >/usr/sbin/chillboxd.new && chmod 0755 /usr/sbin/chillboxd.new && mv /usr/sbin/chillboxd.new /usr/sbin/chillboxd'; }
+the_same_again() { in_box cp /usr/sbin/chillboxd /usr/sbin/chillboxd.new; in_box mv /usr/sbin/chillboxd.new /usr/sbin/chillboxd; }
+
+@test "upgrade: another program in the same process, with the same vault; unsealed, and no service was touched" {
+    before="$(monitor) $(vault) $(services)" old_edge=$(edge)
+    the_same_again
+    [[ "$(program)" == *deleted* ]]
+    run -0 in_box rc-service chillboxd upgrade
+    [[ "$output" == *"the host is unsealed"* ]]
+    [ "$(program)" = /usr/sbin/chillboxd ]
+    [ "$(monitor) $(vault) $(services)" = "$before" ]
+    [ "$(edge)" != "$old_edge" ]
+    in_box rc-service chillboxd status
+    [ "$(get /)" = "hello from 1.0.0" ]
+    next=$(next_version)
+    deploy "$next" # the vault still opens what comes
+    [ "$(get /)" = "hello from $next" ]
+    [ "$(json audit '[.entries[] | select(.verb == "upgrade")] | length')" -ge 1 ]
+}
+
+@test "upgrade under load: every webhook has its 202, and every page" {
+    announce host.ping '{}' | grep -q '"job"'
+    : >"$LAPTOP/answers"
+    (for _ in $(seq 60); do announce host.ping '{}' | grep -c '"job"'; code / -w '%{http_code}\n'; done >"$LAPTOP/answers" 2>&1) 3>&- &
+    load=$!
+    for _ in 1 2 3; do ctl upgrade; done
+    wait "$load"
+    [ "$(sort "$LAPTOP/answers" | uniq -c | sed 's/^ *//' | tr '\n' ' ')" = "60 1 60 200 " ]
+}
+
+@test "a job that runs is taken up by the new program" {
+    next=$(next_version)
+    make_site "$next"
+    edit_site '.watch = "20s"'
+    artifact=$(pack)
+    send "$artifact" >"$LAPTOP/deploy" 2>&1 3>&- &
+    wait_for 30 serves "hello from $next"
+    ctl upgrade
+    wait_for 60 is_live "$next"
+    [ "$(get /)" = "hello from $next" ]
+}
+serves() { [ "$(get /)" = "$1" ]; }
+is_live() { ctl jobs hello --json | jq -e --arg v "$1" '[.jobs[] | select(.version == $v)][0].state == "done"'; }
+
+@test "chillbox.toml as it is now holds after an upgrade; one with a mistake is refused, and the old program goes on" {
+    before="$(monitor) $(edge) $(vault)"
+    in_box sh -c 'cp /etc/chillbox/chillbox.toml /root/; echo "no_such_table = 1" >>/etc/chillbox/chillbox.toml'
+    run -1 ctl upgrade
+    in_box cp /root/chillbox.toml /etc/chillbox/chillbox.toml
+    [[ "$output" == *no_such_table* ]]
+    [ "$(monitor) $(edge) $(vault)" = "$before" ]
+    [ "$(json ping .sealed)" = false ]
+}
+
+@test "a program that is none, or that ends at once, is refused, and the old one goes on" {
+    in_box cp /usr/sbin/chillboxd /root/
+    before="$(monitor) $(edge) $(vault)"
+    for bad in 'not a program' '#!/bin/false' '#!/nonexistent/sh'; do
+        printf '%s\n' "$bad" | new_program
+        run -1 ctl upgrade
+        [[ "$output" == *"this program goes on"* ]]
+        [ "$(monitor) $(edge) $(vault)" = "$before" ]
+    done
+    in_box rm /usr/sbin/chillboxd
+    run -1 ctl upgrade
+    [ "$(json ping .sealed)" = false ]
+    in_box cat /root/chillboxd | new_program
+    ctl upgrade
+    [ "$(json ping .sealed)" = false ]
+}
+
+@test "a program whose check is good and that then cannot be executed: the old one goes on, unsealed, and says so" {
+    printf '#!/bin/sh\n[ "$1" = --check ] || exit 1\nrm -- "$0"\n' | new_program
+    run -1 ctl upgrade
+    [[ "$output" == *"the old program goes on"* ]]
+    [ "$(json ping .sealed)" = false ]
+    [[ "$(ctl status)" == *"the upgrade failed"* ]]
+    [ "$(code /)" = 200 ]
+    in_box cat /root/chillboxd | new_program
+    ctl upgrade
+}
+
+@test "[fault-97] a program that is older than the database is refused before anything is given up, by upgrade and by restart" {
+    newest=$(schema)
+    set_schema $((newest + 1))
+    run -1 ctl upgrade
+    [[ "$output" == *"this program knows up to $newest"* ]]
+    run ! in_box rc-service chillboxd restart
+    [[ "$output" == *"this program knows up to $newest"* ]]
+    [ "$(json ping .sealed)" = false ]
+    set_schema "$newest"
+    ctl upgrade
+}
+
+@test "restart seals the host, says so before, and leaves services alone" {
+    before=$(services)
+    run -0 in_box rc-service chillboxd restart
+    [[ "$output" == *"The host is sealed by this"* ]]
+    [ "$(json ping .sealed)" = true ]
+    [ "$(services)" = "$before" ]
+    run -0 in_box rc-service chillboxd restart # sealed already: nothing to tell
+    [[ "$output" != *"is sealed by this"* ]]
+    unlock
+}
+
+@test "a sealed host is handed over sealed" {
+    ctl lock
+    run -0 ctl upgrade --json
+    [ "$(jq -r '.sealed, .version' <<<"$output" | tr '\n' ' ')" = "true $(json ping .version) " ]
+    unlock
+    deploy "$(next_version)"
+}
