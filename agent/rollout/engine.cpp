@@ -86,7 +86,7 @@ std::optional<int64_t> Engine::next_deadline() {
 
 void Engine::note_deadline(const store::Job& job) {
   if (job.state == JobState::waiting_upload)
-    m_deadline = std::min(m_deadline.value_or(INT64_MAX),
+    m_deadline = std::min<int64_t>(m_deadline.value_or(INT64_MAX),
                           job.created_ms + std::chrono::milliseconds(m_world.config.upload_wait).count() + 1);
 }
 
