@@ -8,6 +8,9 @@
 #include "daemon/views.hpp"
 #include "os/socket.hpp"
 
+#include <sys/timerfd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 
@@ -80,8 +83,9 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
 
 } // namespace
 
-Gate::Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret, std::vector<LoadedSender> senders)
-    : m_world(world), m_engine(engine), m_host_secret(std::move(host_secret)), m_senders(std::move(senders)) {}
+Gate::Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret, std::vector<LoadedSender> senders, std::chrono::microseconds hold)
+    : m_world(world), m_engine(engine), m_host_secret(std::move(host_secret)), m_senders(std::move(senders)), m_hold(hold),
+      m_refusal_timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {}
 
 Gate::~Gate() {
   std::unique_lock lock(m_mutex);
@@ -96,6 +100,7 @@ void Gate::attach(Fd edge) {
   m_stuck = false;
   m_rejected = 0;
   m_waiting.clear();
+  m_refusals.clear();
   for (const auto& [id, ticket] : m_tickets)
     (void)m_world.disk.remove(ticket.path);
   m_tickets.clear();
@@ -109,6 +114,7 @@ void Gate::drain() {
 bool Gate::serve() {
   std::vector<Pending> hooks;
   bool open = true;
+  m_came = Steady::now();
   for (size_t i = 0; i < k_batch; ++i) {
     auto packet = os::receive_packet(m_edge.get(), control::k_max_packet, os::Millis{0});
     if (!packet) {
@@ -145,7 +151,7 @@ void Gate::take(const control::PacketView& packet, std::vector<Pending>& hooks) 
     if (auto intake = check_hook(packet))
       hooks.push_back({packet.sequence, std::move(*intake)});
     else
-      refuse(packet.sequence, intake.error());
+      refuse_later(packet.sequence, intake.error());
     return;
   case PacketVerb::upload_begin:
     return begin_upload(packet);
@@ -251,6 +257,31 @@ void Gate::refuse(uint64_t sequence, const Error& error) {
   if (error.code == Code::denied)
     return answer(sequence, 401, error_body({Code::denied, "not authorized"}));
   answer(sequence, http_status(error.code), error_body(error));
+}
+
+// By an absolute time: a wait that began when the work was done would be as uneven as the work.
+void Gate::arm(Steady::time_point at) const {
+  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+  const itimerspec when{.it_interval = {}, .it_value = {since / 1'000'000'000, since % 1'000'000'000}};
+  ::timerfd_settime(m_refusal_timer.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+}
+
+void Gate::refuse_later(uint64_t sequence, const Error& error) {
+  if (error.code != Code::denied || m_hold.count() == 0 || !m_refusal_timer)
+    return refuse(sequence, error);
+  m_refusals.push_back({sequence, m_came + m_hold});
+  if (m_refusals.size() == 1)
+    arm(m_refusals.front().at);
+}
+
+void Gate::refuse_due() {
+  uint64_t fired = 0;
+  (void)!::read(m_refusal_timer.get(), &fired, sizeof fired);
+  const auto now = Steady::now();
+  for (; !m_refusals.empty() && m_refusals.front().at <= now; m_refusals.pop_front())
+    refuse(m_refusals.front().sequence, {Code::denied, "webhook"});
+  if (!m_refusals.empty())
+    arm(m_refusals.front().at);
 }
 
 } // namespace chillbox::daemon

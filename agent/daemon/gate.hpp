@@ -10,8 +10,10 @@
 #include "rollout/world.hpp"
 #include "store/store.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <string>
@@ -21,7 +23,9 @@ namespace chillbox::daemon {
 
 class Gate {
 public:
-  Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret, std::vector<LoadedSender> senders);
+  // hold: a webhook from nobody we know is answered so long after it came, so that the time does not tell what was found wrong with it
+  // (faults 16); 0: at once.
+  Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret, std::vector<LoadedSender> senders, std::chrono::microseconds hold);
   ~Gate(); // waits for copies that are under way
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
@@ -31,6 +35,8 @@ public:
   int fd() const { return m_edge.get(); }
   // Takes all packets that are there. False: the edge is gone, or takes no answers, and must be replaced.
   bool serve();
+  int refusal_timer() const { return m_refusal_timer.get(); } // readable: refuse_due()
+  void refuse_due();
   // Long polls whose job has something new, or whose time is over, are answered. The time until the next is over; negative: none waits.
   os::Millis answer_waiting();
 
@@ -38,6 +44,11 @@ private:
   struct Pending { // a webhook between its signature and its transaction
     uint64_t sequence;
     store::Intake intake;
+  };
+  using Steady = std::chrono::steady_clock;
+  struct Refusal { // a webhook that waits for its 401
+    uint64_t sequence;
+    Steady::time_point at;
   };
   struct Waiting { // a long poll
     uint64_t sequence;
@@ -65,6 +76,8 @@ private:
   void answer_job(uint64_t sequence, int status, const store::Job& job);
   void answer(uint64_t sequence, int status, std::string_view body, std::string_view ticket = "", int fd = -1);
   void refuse(uint64_t sequence, const Error& error);
+  void refuse_later(uint64_t sequence, const Error& error);
+  void arm(Steady::time_point at) const;
   void reject(std::string_view why);
 
   rollout::World& m_world;
@@ -78,6 +91,10 @@ private:
   std::condition_variable m_copied;
   size_t m_copying = 0;
   std::vector<Waiting> m_waiting;
+  std::chrono::microseconds m_hold;
+  Fd m_refusal_timer;
+  Steady::time_point m_came; // the packets that are being served
+  std::deque<Refusal> m_refusals;
   std::map<std::string, Ticket> m_tickets;
 };
 

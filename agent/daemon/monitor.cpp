@@ -29,6 +29,7 @@ namespace {
 constexpr int k_ex_config = 78;
 constexpr os::Millis k_restart_pause{1'000}; // of an edge that keeps dying
 constexpr os::Millis k_drain_limit{5'000};   // for the requests that are under way at an upgrade; an upload that is cut off can be repeated
+constexpr std::chrono::milliseconds k_refusal_hold{3}; // longer than any webhook is looked at
 
 class Monitor {
 public:
@@ -97,7 +98,7 @@ Result<void> Monitor::start(Handover handover) {
     m_hook = TRY(listen_for_edge(m_world.config, paths, m_nginx));
   auto secret = TRY(m_store.host_secret());
   auto senders = TRY(load_senders(paths.webhooks()));
-  m_gate = std::make_unique<Gate>(m_world, m_engine, std::move(secret), std::move(senders));
+  m_gate = std::make_unique<Gate>(m_world, m_engine, std::move(secret), std::move(senders), k_refusal_hold);
   TRY(start_edge());
   if (auto host = serve_host(); !host) {
     log::warn(cat("nginx: ", host.error().message));
@@ -205,8 +206,9 @@ Monitor::End Monitor::loop() {
   os::Millis poll_wait{-1};
   for (;;) {
     const int vault = m_vault.pidfd();
-    std::array<pollfd, 6> fds{pollfd{m_signals.get(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
-                              pollfd{m_edge.pidfd(), POLLIN, 0},  pollfd{m_bell.fd(), POLLIN, 0},     pollfd{vault, POLLIN, 0}};
+    std::array<pollfd, 7> fds{pollfd{m_signals.get(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
+                              pollfd{m_edge.pidfd(), POLLIN, 0},  pollfd{m_bell.fd(), POLLIN, 0},     pollfd{vault, POLLIN, 0},
+                              pollfd{m_gate->refusal_timer(), POLLIN, 0}};
     const int ready = ::poll(fds.data(), fds.size(), timeout(poll_wait));
     if (ready == 0)
       m_engine.expire();
@@ -224,6 +226,8 @@ Monitor::End Monitor::loop() {
       if (auto connection = os::accept(m_control.get()))
         m_operator.take(std::move(*connection));
     const bool edge_open = fds[2].revents == 0 || m_gate->serve();
+    if (fds[6].revents != 0)
+      m_gate->refuse_due();
     const bool edge_gone = !edge_open || fds[3].revents != 0;
     if (m_leaving && (may_leave() || (m_drain_until && edge_gone)))
       return End::upgrade;

@@ -33,7 +33,7 @@ struct GateHost : EngineHost {
   ~GateHost() { gate.reset(); }
 
   void open_gate() {
-    gate = std::make_unique<daemon::Gate>(world(), *engine, must(store().host_secret()), must(daemon::load_senders(paths.webhooks())));
+    gate = std::make_unique<daemon::Gate>(world(), *engine, must(store().host_secret()), must(daemon::load_senders(paths.webhooks())), hold);
     auto [ours, theirs] = must(os::packet_pair());
     gate->attach(std::move(ours));
     edge = std::move(theirs);
@@ -121,6 +121,7 @@ struct GateHost : EngineHost {
   std::string key_text = crypto::new_webhook_key();
   SecretBytes key = crypto::parse_webhook_key(key_text).value();
   std::unique_ptr<daemon::Gate> gate;
+  std::chrono::microseconds hold{0};
   Fd edge;
 
 private:

@@ -1,6 +1,7 @@
 // Webhooks at the gate, faults 1 to 20 as far as the monitor decides them.
 #include "daemon/gate_host.hpp"
 
+#include <poll.h>
 #include <sqlite3.h>
 
 using namespace chillbox;
@@ -190,6 +191,32 @@ TEST_CASE("[fault-16] an unknown site looks exactly like a wrong signature") {
     CHECK(unknown.text == wrong.text);
   }
   CHECK(host.jobs() == 0);
+}
+
+TEST_CASE("[fault-16] what nobody signed and what names no site of ours wait for the same moment, what is accepted does not wait") {
+  GateHost host;
+  host.hold = std::chrono::milliseconds{50};
+  host.open_gate();
+  const auto begun = std::chrono::steady_clock::now();
+  const auto wrong = host.send_hook({.body = host.any_deploy(), .id = "a", .signature = "v1,AAAA"});
+  const auto unknown = host.send_hook({.body = host.order("site.restart", R"("site":"nosite")"), .id = "b"});
+  const auto right = host.send_hook({.body = host.any_deploy(), .id = "c"});
+  host.gate->serve();
+  const auto accepted = host.receive();
+  CHECK(accepted.sequence == right);
+  CHECK(accepted.status == 202);
+  host.gate->refuse_due();
+  CHECK(host.receive().status == 0);
+  pollfd timer{host.gate->refusal_timer(), POLLIN, 0};
+  REQUIRE(::poll(&timer, 1, 5'000) == 1);
+  CHECK(std::chrono::steady_clock::now() - begun >= host.hold);
+  host.gate->refuse_due();
+  const auto first = host.receive(), second = host.receive();
+  CHECK(first.sequence == wrong);
+  CHECK(second.sequence == unknown);
+  unauthorized(first);
+  CHECK(first.text == second.text);
+  CHECK(::poll(&timer, 1, 0) == 0);
 }
 
 TEST_CASE("[fault-16] a sender that may not name this site or this type looks like a wrong signature") {
