@@ -130,15 +130,17 @@ Result<void> PlainStream::check_limits() const {
 Result<size_t> PlainStream::next(std::span<uint8_t> out) {
   if (!m_codec)
     TRY(start());
-  for (;;) {
+  size_t made = 0;
+  while (made < out.size()) {
     TRY(refill());
     const bool raw = m_codec->name().empty();
     if (m_ended && raw)
-      return 0;
-    const auto step = TRY(m_codec->run(m_input, out));
+      break;
+    const auto step = TRY(m_codec->run(m_input, out.subspan(made)));
     m_input = m_input.subspan(step.used);
     m_in += step.used;
     m_out += step.made;
+    made += step.made;
     TRY(check_limits());
     if (step.over) {
       TRY(refill());
@@ -149,9 +151,8 @@ Result<size_t> PlainStream::next(std::span<uint8_t> out) {
     } else if (m_ended && step.made == 0) {
       return fail(Code::corrupt, cat("cut off: the ", m_codec->name(), " does not end"));
     }
-    if (step.made > 0)
-      return step.made;
   }
+  return made;
 }
 
 } // namespace chillbox::artifact

@@ -19,7 +19,7 @@ public:
   ~PlainStream();
   PlainStream(const PlainStream&) = delete;
   PlainStream& operator=(const PlainStream&) = delete;
-  // Fills the front of `out`, says how much of it; 0 once the payload's last chunk was verified and the compression ended with it.
+  // Fills `out` as far as there is something, says how much of it; 0 once the payload's last chunk was verified and the compression ended with it.
   Result<size_t> next(std::span<uint8_t> out);
 
 private:

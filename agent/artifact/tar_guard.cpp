@@ -154,9 +154,11 @@ Result<void> TarGuard::check_fields(char type) const {
   if (!posix() && field(k_magic, 8) != k_gnu_magic)
     return at(Code::corrupt,
               m_entries == 0 ? "not a tar archive (ustar, pax or GNU)" : "not a header where one must be");
-  uint64_t sum = 0;
-  for (size_t i = 0; i < k_block; ++i)
-    sum += i >= k_checksum && i < k_type ? uint8_t{' '} : m_block[i];
+  uint32_t sum = 0;
+  for (const uint8_t byte : m_block)
+    sum += byte;
+  for (size_t i = k_checksum; i < k_type; ++i) // counted as spaces
+    sum += uint8_t{' '} - m_block[i];
   if (TRY(octal(k_checksum, 8, "checksum")) != sum)
     return at(Code::corrupt, "wrong header checksum");
   if (const auto what = refused_type(type); !what.empty()) {
