@@ -252,6 +252,32 @@ def create_app():
     run -0 send "$artifact"
 }
 
+@test "[fault-36] signed by a deployer who is trusted for another site only: exit 4, and it says for which" {
+    note_live
+    (cd "$LAPTOP" && "$CTL" keygen -q -o shopper --no-password)
+    box push "$HOST" "$LAPTOP/shopper.pub" /root/
+    ctl trust add /root/shopper.pub --name shopper --sites shop,docs
+    make_site "$(next_version)"
+    run send "$("$CTL" pack -q "$LAPTOP/hello" -r "$RECIPIENT" -k "$LAPTOP/shopper.key" -o "$LAPTOP/out")"
+    refused 4 "key 'shopper' may sign for shop, docs, not for 'hello'"
+    ctl trust remove shopper
+}
+
+@test "[fault-16] a sender's key is good for its sites and its types, and looks like no key for all else" {
+    mkdir "$LAPTOP/limited"
+    ctl webhook add limited --sites hello,docs --types site.deploy 2>/dev/null >"$LAPTOP/limited/hook.key"
+    rest="\"version\":\"9.9.9\",\"sha256\":\"$(printf 'a%.0s' {1..64})\",\"size\":1"
+    limited() { LAPTOP=$LAPTOP/limited announce "$@"; }
+    for site in hello docs; do
+        jq -e .job <<<"$(limited site.deploy "{\"site\":\"$site\",$rest}")"
+    done
+    for order in "site.deploy {\"site\":\"shop\",$rest}" "secrets.update {\"site\":\"hello\",$rest}" 'site.restart {"site":"hello"}' 'site.rollback {"site":"hello"}' 'host.ping {}'; do
+        [ "$(limited "${order%% *}" "${order#* }" | jq -r .error.message)" = 'not authorized' ]
+    done
+    ctl webhook remove limited
+    [ "$(limited site.deploy "{\"site\":\"hello\",$rest}" | jq -r .error.message)" = 'not authorized' ]
+}
+
 @test "[fault-36] a trusted comment that was edited, and a signature with one bit flipped: exit 4, each with its own words" {
     note_live
     make_site "$(next_version)"
