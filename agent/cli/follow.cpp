@@ -29,6 +29,7 @@ void print_job(Terminal& terminal, const JobView& job) {
   row("by", job.actor);
   row("created", show_time(job.created_ms));
   row("finished", show_time(job.finished_ms));
+  row("gap", job.gap_ms > 0 ? cat(job.gap_ms, " ms (stop-first)") : "");
   row("state", job.step.empty() || job.ended() ? job.state : cat(job.state, ", step ", job.step));
   row("code", job.code);
   row("verdict", job.message);

@@ -45,7 +45,7 @@ std::vector<std::string> texts_at(const Json& object, std::string_view key) {
 JobView job_from(const Json& j) {
   return {text_at(j, "id"),     text_at(j, "kind"),     text_at(j, "site"),       text_at(j, "version"),    text_at(j, "state"),
           text_at(j, "step"),   text_at(j, "actor"),    text_at(j, "release"),    text_at(j, "previous"),   text_at(j, "code"),
-          text_at(j, "message"), time_at(j, "created_ms"), time_at(j, "started_ms"), time_at(j, "finished_ms")};
+          text_at(j, "message"), time_at(j, "created_ms"), time_at(j, "started_ms"), time_at(j, "finished_ms"), time_at(j, "gap_ms")};
 }
 
 SiteView site_from(const Json& s) {

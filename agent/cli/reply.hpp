@@ -23,6 +23,7 @@ struct JobEvent {
 struct JobView {
   std::string id, kind, site, version, state, step, actor, release, previous, code, message;
   int64_t created_ms = 0, started_ms = 0, finished_ms = 0;
+  int64_t gap_ms = 0; // for how long a service that must not run twice was away
   bool ended() const; // in one of the states that last
 };
 

@@ -15,6 +15,7 @@ control::Json view(const store::Job& job) {
           {"created_ms", job.created_ms},
           {"started_ms", job.started_ms},
           {"finished_ms", job.finished_ms},
+          {"gap_ms", job.gap_ms},
           {"code", job.code ? std::string(code_name(*job.code)) : ""},
           {"message", job.message}};
 }

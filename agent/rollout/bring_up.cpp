@@ -63,6 +63,7 @@ Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_s
   TRY(mend_links(r));
   if (!result.waiting.empty())
     TRY(set_sealed_flag(world, site, true));
+  TRY(stop_second_copies(world, r.site, r.release));
   TRY(start_slots(world, r.site, r.services, r.release, r.user, skip));
   TRY(mend_nginx(r));
   if (!keep_other_slot)

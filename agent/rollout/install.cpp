@@ -81,21 +81,18 @@ Result<void> build_all(Rollout& r) {
   return {};
 }
 
-Result<void> migrate(Rollout& r) {
-  for (const auto& p : r.services) {
-    if (p.service.release_command.empty())
-      continue;
-    const Place place{&r.site, &p.service, r.release.version, r.release_dir(), "", 0, r.user};
-    const auto environment = TRY(service_environment(r.world, place));
-    r.info(cat("release_command of '", p.service.name.str(), "' runs: ", printable(join(p.service.release_command, " "))));
-    TRY_IN(cat("service '", p.service.name.str(), "'"),
-           release_command(r.world, place, environment, [&](std::string_view line) { r.output(line); },
-                           [&] { return r.signals.cancelled(); }));
-  }
+} // namespace
+
+Result<void> migrate(Rollout& r, const PlannedService& p) {
+  if (p.service.release_command.empty())
+    return {};
+  const Place place{&r.site, &p.service, r.release.version, r.release_dir(), "", 0, r.user};
+  const auto environment = TRY(service_environment(r.world, place));
+  r.info(cat("release_command of '", p.service.name.str(), "' runs: ", printable(join(p.service.release_command, " "))));
+  TRY_IN(cat("service '", p.service.name.str(), "'"),
+         release_command(r.world, place, environment, [&](std::string_view line) { r.output(line); }, [&] { return r.signals.cancelled(); }));
   return {};
 }
-
-} // namespace
 
 Result<os::User> site_user(World& world, const SiteName& site) {
   if (!world.stager) // tests make no users: there we stand in, under the name that it would have
@@ -158,7 +155,9 @@ Result<Next> run_build(Rollout& r) {
   if (r.world.disk.exists(r.release_dir() + "/nginx/templates"))
     TRY(link_compatible(r.world, r.site, r.services));
   TRY(link_immutable(r.world, r.job.site)); // before the first page that names them is answered
-  TRY(migrate(r));
+  for (const auto& p : r.services)
+    if (!takes_over(r, p)) // else once nobody uses its data any more
+      TRY(migrate(r, p));
   return Next::go_on;
 }
 

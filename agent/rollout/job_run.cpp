@@ -43,6 +43,7 @@ constexpr Step k_unseal{"unseal", run_unseal, nullptr};
 constexpr Step k_start{"start", run_start, undo_start};
 constexpr Step k_check{"check", run_check, nullptr};
 constexpr Step k_configure{"configure", run_configure, nullptr};
+constexpr Step k_handover{"handover", run_handover, undo_handover};
 constexpr Step k_switch{"switch", run_switch, undo_switch};
 constexpr Step k_reload{"reload", run_reload, undo_reload};
 constexpr Step k_watch{"watch", run_watch, nullptr};
@@ -59,15 +60,16 @@ constexpr Step k_deploy[] = {k_obtain,
                              k_start,
                              k_check,
                              k_configure,
+                             k_handover,
                              k_switch,
                              k_reload,
                              k_watch,
                              k_retire};
 constexpr Step k_rollback[] = {{"target", run_target, nullptr}, {"restage", run_restage, undo_restage}, k_start, k_check, k_configure,
-                               k_switch, k_reload, k_retire};
-constexpr Step k_restart[] = {k_same, k_start, k_check, k_configure, k_switch, k_reload, k_watch, k_retire};
+                               k_handover, k_switch, k_reload, k_retire};
+constexpr Step k_restart[] = {k_same, k_start, k_check, k_configure, k_handover, k_switch, k_reload, k_watch, k_retire};
 constexpr Step k_secrets[] = {k_obtain, k_verify,    k_unseal, {"exchange", run_exchange, undo_exchange},
-                              k_same,   k_start,     k_check,  k_configure,
+                              k_same,   k_start,     k_check,  k_configure, k_handover,
                               k_switch, k_reload,    k_watch,  k_retire};
 constexpr Step k_bring_up[] = {k_same, k_start, k_check, k_switch};
 constexpr Step k_stop[] = {{"stop", run_stop, nullptr}};

@@ -8,8 +8,6 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr os::Millis k_stop_grace{30'000};
-
 // Encrypted as they came, and of no use to anybody any more: all of the site's but these.
 Result<void> prune_secret_sets(World& world, const SiteName& site, const std::set<std::string>& keep) {
   constexpr std::string_view k_ending = ".age";

@@ -3,10 +3,10 @@
 // order. After a crash the same undo brings the site back to what the store says is live, and the job starts over, unless the store
 // already says that its release is live: then it goes on behind the switch.
 //
-//   deploy    obtain verify unseal stage preflight install build start check configure switch reload watch retire
-//   rollback  target restage start check configure switch reload retire         (to what was good before: nothing to watch for)
-//   restart   same start check configure switch reload watch retire
-//   secrets   obtain verify unseal exchange same start check configure switch reload watch retire
+//   deploy    obtain verify unseal stage preflight install build start check configure handover switch reload watch retire
+//   rollback  target restage start check configure handover switch reload retire   (to what was good before: nothing to watch for)
+//   restart   same start check configure handover switch reload watch retire
+//   secrets   obtain verify unseal exchange same start check configure handover switch reload watch retire
 //   start     same start check switch            stop    stop            remove    remove
 #pragma once
 
@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -81,6 +82,8 @@ struct Rollout {
   std::string old_secrets;               // set that was current before this job exchanged it
   std::string old_nginx;
   std::vector<std::pair<std::string, uint64_t>> log_start; // service log file, its size when the slot started
+  std::set<std::string> handover;        // services whose old copy stops before the new one starts
+  std::optional<os::Millis> gap_begun;   // when the first of them stopped
 
   std::string stage_dir() const { return world.paths.stage() + "/" + job.id; }
   std::string release_dir() const { return world.paths.releases(job.site) + "/" + release.id; }

@@ -4,11 +4,11 @@
 #include "os/port.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace chillbox::rollout {
 namespace {
 
-constexpr os::Millis k_stop_grace{30'000};
 constexpr os::Millis k_drain_least{300}; // NGINX may have looked the old link up and not connected yet
 constexpr os::Millis k_drain_most{10'000};
 constexpr os::Millis k_drain_pause{20};
@@ -62,9 +62,17 @@ void mark_logs(Rollout& r) {
   }
 }
 
-// The last lines that the new slots wrote, into the job's log and the release's row.
+// A copy that ended once may have been unlucky; one that ends again and again will not become healthy.
+bool crashed(World& world, const openrc::SlotName& name) {
+  constexpr uint32_t k_enough = 2;
+  const auto state = world.slots.state(name);
+  return (state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped)) || world.slots.respawns(name) >= k_enough;
+}
+
+} // namespace
+
 void keep_last_lines(Rollout& r) {
-  for (const auto& [file, start] : r.log_start) {
+  for (const auto& [file, start] : std::exchange(r.log_start, {})) {
     const auto text = r.world.disk.tail(file, start, 16 * 1024);
     if (!text || trim(*text).empty())
       continue;
@@ -76,13 +84,6 @@ void keep_last_lines(Rollout& r) {
       r.release.last_log += printable(line, 500) + "\n";
     }
   }
-}
-
-// A copy that ended once may have been unlucky; one that ends again and again will not become healthy.
-bool crashed(World& world, const openrc::SlotName& name) {
-  constexpr uint32_t k_enough = 2;
-  const auto state = world.slots.state(name);
-  return (state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped)) || world.slots.respawns(name) >= k_enough;
 }
 
 Result<void> wait_healthy(Rollout& r, const PlannedService& p) {
@@ -109,8 +110,6 @@ Result<void> wait_healthy(Rollout& r, const PlannedService& p) {
     r.signals.wait(good > 0 ? health.interval : std::min(std::max(passed / 8, k_first_pause), health.interval));
   }
 }
-
-} // namespace
 
 std::string other_slot(const std::string& slot) { return slot == "a" ? "b" : "a"; }
 
@@ -224,6 +223,10 @@ Result<Next> run_start(Rollout& r) {
   std::vector<std::string> skip;
   for (const auto& file : missing)
     skip.emplace_back(split(file, '/')[0]);
+  for (const auto& p : r.services)
+    if (takes_over(r, p))
+      r.handover.insert(p.service.name.str());
+  skip.insert(skip.end(), r.handover.begin(), r.handover.end());
   TRY(start_slots(r.world, r.site, r.services, r.release, r.user, skip));
   return Next::go_on;
 }
@@ -241,7 +244,7 @@ Result<Next> run_check(Rollout& r) {
   const auto missing = missing_secrets(r.world, r.site); // a start on a sealed host left these out
   for (const auto& p : r.services) {
     const bool waits = std::ranges::any_of(missing, [&](const auto& file) { return file.starts_with(p.service.name.str() + "/"); });
-    if (p.kind.listens != Kind::Listens::no && !waits)
+    if (p.kind.listens != Kind::Listens::no && !waits && !r.handover.contains(p.service.name.str()))
       TRY(wait_healthy(r, p));
   }
   return Next::go_on;

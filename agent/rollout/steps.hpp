@@ -21,6 +21,7 @@ Result<Next> run_preflight(Rollout& r);
 Result<Next> run_install(Rollout& r);
 void undo_install(Rollout& r);
 Result<Next> run_build(Rollout& r);
+Result<void> migrate(Rollout& r, const PlannedService& p); // its release_command, if it has one
 // target.cpp: releases that are there already
 Result<Next> run_target(Rollout& r);
 Result<Next> run_restage(Rollout& r);
@@ -33,6 +34,17 @@ Result<Next> run_start(Rollout& r);
 void undo_start(Rollout& r);
 Result<Next> run_check(Rollout& r);
 Result<Next> run_stop(Rollout& r);
+// handover.cpp
+Result<Next> run_handover(Rollout& r);
+void undo_handover(Rollout& r);
+// Is this a service that must not run twice, and does its old copy run?
+bool takes_over(const Rollout& r, const PlannedService& p);
+// What is away since the handover is back: the job remembers for how long it was.
+void end_gap(Rollout& r);
+// The services of an installed release that must not run twice; none when it cannot be read.
+std::set<std::string> stop_first_services(World& world, const SiteName& site, const std::string& release);
+// Before the live release is brought up: what a crash in a handover left in the other slot.
+Result<void> stop_second_copies(World& world, const config::Site& site, const store::Release& release);
 // traffic.cpp
 Result<Next> run_configure(Rollout& r);
 Result<Next> run_switch(Rollout& r);
@@ -74,6 +86,11 @@ Result<std::string> render(World& world, const config::Site& site, const std::ve
 Result<void> start_slots(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release,
                          const os::User& user, const std::vector<std::string>& skip);
 void drain(Rollout& r, const std::string& slot);
+inline constexpr os::Millis k_stop_grace{30'000};
+// Until the new copy answers health.count times in a row. unhealthy: it crashes, or health.deadline is over.
+Result<void> wait_healthy(Rollout& r, const PlannedService& p);
+// What the new slots wrote since they were started, once, into the job's log and the release's row.
+void keep_last_lines(Rollout& r);
 Result<void> stop_slots(World& world, const SiteName& site, const std::string& slot);
 // ports.cpp
 // The variables of the site that its services' own PORT or CHILL_PORT refer to, with the ports of the planned slot. preflight: two services

@@ -36,6 +36,7 @@ void put_back(Rollout& r, const store::SiteRow& row, const store::Release& old) 
   if (auto loaded = load_release(back); !loaded)
     return r.output(cat("cannot read the release to go back to: ", loaded.error().message));
   (void)assign_ports(r.world, back.row, back.services, old.slot);
+  undo_handover(r);
   // Warm as a rule, then this does nothing; after a restart in the watch it may be down.
   if (auto up = start_slots(r.world, back.site, back.services, old, back.user, {}); !up)
     r.output(cat("cannot start the release to go back to: ", up.error().message));
@@ -114,6 +115,8 @@ Result<Next> run_switch(Rollout& r) {
   if (r.verified && !r.verified->statement.secrets)
     TRY(r.world.store.raise_serial(r.job.site, "site", r.verified->statement.serial));
   r.signals.switched = true;
+  if (std::ranges::none_of(r.services, [](const auto& p) { return p.kind.listens == Kind::Listens::on_port; }))
+    end_gap(r); // else with the reload
   return Next::go_on;
 }
 
@@ -147,11 +150,14 @@ void undo_switch(Rollout& r) {
 
 Result<Next> run_reload(Rollout& r) {
   r.old_nginx = TRY(r.world.nginx.installed(r.job.site));
-  if (r.old_nginx == r.release.nginx)
+  if (r.old_nginx == r.release.nginx) {
+    end_gap(r);
     return Next::go_on;
+  }
   TRY(r.world.nginx.install(r.job.site, r.release.nginx));
   TRY(r.world.nginx.reload());
   r.info("NGINX serves the new configuration");
+  end_gap(r);
   return Next::go_on;
 }
 

@@ -6,7 +6,7 @@ namespace {
 
 #define JOB_COLUMNS                                                                                                    \
   "id, kind, site, version, sha256, size, service, actor, options, state, step, release, previous, created_ms, "       \
-  "started_ms, finished_ms, code, message"
+  "started_ms, finished_ms, code, message, gap_ms"
 
 Result<Job> read_job(const Db& db, Stmt& row) {
   const auto kind = job_kind(row.bytes(1));
@@ -17,7 +17,7 @@ Result<Job> read_job(const Db& db, Stmt& row) {
   Job job{.id = row.text(0), .kind = *kind, .site = std::move(site), .version = row.text(3), .sha256 = row.text(4),
           .size = row.u64(5), .service = row.text(6), .actor = row.text(7), .options = row.text(8), .state = *state,
           .step = row.text(10), .release = row.text(11), .previous = row.text(12), .created_ms = row.i64(13),
-          .started_ms = row.i64(14), .finished_ms = row.i64(15), .code = std::nullopt, .message = row.text(17)};
+          .started_ms = row.i64(14), .finished_ms = row.i64(15), .gap_ms = row.i64(18), .code = std::nullopt, .message = row.text(17)};
   if (!row.null(16))
     job.code = code_from_name(row.bytes(16));
   return job;
@@ -30,9 +30,9 @@ std::optional<std::string_view> code_text(const std::optional<Code>& code) {
 // An ended job stays as it ended: a rollout that did not yet see that it was superseded must not bring it back.
 Result<void> write_job(Db& db, const Job& job) {
   TRY(db.run("UPDATE jobs SET state = ?2, step = ?3, release = ?4, previous = ?5, started_ms = ?6, finished_ms = ?7, code = ?8,"
-             " message = ?9, version = ?10, open = ?11 WHERE id = ?1 AND open = 1",
+             " message = ?9, version = ?10, open = ?11, gap_ms = ?12 WHERE id = ?1 AND open = 1",
              job.id, name(job.state), job.step, job.release, job.previous, job.started_ms, job.finished_ms, code_text(job.code),
-             job.message, job.version, is_open(job.state)));
+             job.message, job.version, is_open(job.state), job.gap_ms));
   if (db.changes() == 1)
     return {};
   const auto state = TRY(db.one<std::string>("SELECT state FROM jobs WHERE id = ?1",
@@ -67,10 +67,10 @@ Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column) {
 }
 
 Result<void> insert_job(Db& db, const Job& job) {
-  return db.run("INSERT INTO jobs VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+  return db.run("INSERT INTO jobs VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
                 job.id, is_open(job.state), name(job.kind), job.site.str(), job.version, job.sha256, job.size, job.service,
                 job.actor, job.options, name(job.state), job.step, job.release, job.previous, job.created_ms, job.started_ms,
-                job.finished_ms, code_text(job.code), job.message);
+                job.finished_ms, code_text(job.code), job.message, job.gap_ms);
 }
 
 Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std::string>& ids) {

@@ -129,7 +129,9 @@ CREATE TABLE audit(
 ) STRICT;
 )sql";
 
-constexpr std::array<std::string_view, 1> k_steps{k_v1};
+constexpr std::string_view k_gap = "ALTER TABLE jobs ADD COLUMN gap_ms INTEGER NOT NULL DEFAULT 0";
+
+constexpr std::array k_steps{k_v1, k_gap};
 
 } // namespace
 

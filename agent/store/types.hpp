@@ -34,6 +34,7 @@ struct Job {
   std::string release;       // the release it makes or goes to, once known
   std::string previous;      // the one that was live when it began
   int64_t created_ms = 0, started_ms = 0, finished_ms = 0;
+  int64_t gap_ms = 0;        // for how long a service that must not run twice was away, 0: none was
   std::optional<Code> code;  // nullopt: no error (so far)
   std::string message;       // the verdict, one line
 };
