@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
+#include "os/files.hpp"
 #include "os/mount.hpp"
 #include "os/socket.hpp"
 
@@ -31,22 +32,47 @@ Result<void> mount_or_make(const os::Paths& paths, const std::string& path, uint
   return {};
 }
 
-// What a power cut left half written: copies of artifacts and of releases can be large. What cannot be swept is no reason not to start.
-void sweep(const os::Paths& paths) {
-  std::vector<std::string> dirs{paths.artifacts(), paths.secret_sets()};
-  for (const auto& site : os::real_disk().list(paths.sites()).value_or(std::vector<std::string>{}))
-    for (const char* below : {"", "/releases"})
-      dirs.push_back(cat(paths.sites(), "/", site, below));
-  for (const auto& dir : dirs) {
-    const auto swept = os::sweep_temporaries(dir);
-    if (!swept)
-      log::warn(swept.error().message);
-    else if (*swept > 0)
-      log::info(cat(dir, ": removed ", *swept, " that were not written to their end"));
+std::vector<std::string> below(const std::string& dir) {
+  std::vector<std::string> paths;
+  for (const auto& name : os::real_disk().list(dir).value_or(std::vector<std::string>{}))
+    paths.push_back(cat(dir, "/", name));
+  return paths;
+}
+
+// Every directory that is ours alone and has files or links in it that are written by a rename.
+void sweep_all(const os::Paths& paths) {
+  for (const auto& dir : {paths.artifacts(), paths.secret_sets(), paths.state() + "/nginx", paths.run() + "/sealed", paths.slots()})
+    sweep(dir);
+  for (const auto& dir : below(paths.run() + "/live"))
+    sweep(dir);
+  for (const auto& site : below(paths.sites())) {
+    sweep(site);
+    sweep(site + "/releases");
+    for (const auto& immutable : below(site + "/immutable"))
+      sweep(immutable);
+    const std::string slug = site.substr(site.rfind('/'));
+    sweep(cat(paths.root, "/srv", slug), "root");
+    for (const auto& service : below(cat(paths.root, "/usr/local/src", slug)))
+      sweep(service);
   }
+  // OpenRC's are everybody's.
+  for (const auto& dir : {paths.init_d(), paths.conf_d()})
+    sweep(dir, "chillbox.");
 }
 
 } // namespace
+
+void sweep(const std::string& dir, std::string_view beginning) {
+  for (const auto& path : below(dir)) {
+    const std::string name = path.substr(path.rfind('/') + 1);
+    if (!os::is_temporary_name(name) || !std::string_view(name).substr(1).starts_with(beginning))
+      continue;
+    if (auto removed = os::real_disk().remove_tree(path); !removed)
+      log::warn(removed.error().message);
+    else
+      log::info(cat(path, ": removed, it was not written to the end"));
+  }
+}
 
 std::string ground_user(const std::string& name) { return ::geteuid() == 0 && os::find_user(name) ? name : "-"; }
 
@@ -83,7 +109,8 @@ Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& co
     TRY(disk.make_dir(row.path, row.mode, row.owner));
   for (const auto& name : TRY(disk.list(paths.inbox()))) // uploads that a restart cut off
     TRY(disk.remove(paths.inbox() + "/" + name));
-  sweep(paths);
+  sweep_all(paths);
+  TRY(disk.remove_tree(paths.run() + "/nginx-candidate"));
   TRY(mount_or_make(paths, paths.stage(), config.stage_size, config));
   return mount_or_make(paths, paths.secrets(), config.secrets_size, config);
 }

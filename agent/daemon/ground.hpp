@@ -11,10 +11,14 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace chillbox::daemon {
 
 Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& config);
+// What a power cut or a kill left half written: copies of artifacts and of releases can be large. What cannot be swept is no reason not to start.
+// Of everybody's directories only names with our beginning.
+void sweep(const std::string& dir, std::string_view beginning = "");
 // A damaged file is moved aside, loudly, and an empty store is begun.
 Result<store::Store> open_store(const os::Paths& paths);
 // hook.sock for NGINX; under CHILLBOX_ROOT a loopback port instead, when one is configured.

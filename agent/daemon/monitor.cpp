@@ -8,6 +8,7 @@
 #include "daemon/operator.hpp"
 #include "daemon/ground.hpp"
 #include "daemon/handover.hpp"
+#include "openrc/cgroup.hpp"
 #include "os/memory.hpp"
 #include "os/process.hpp"
 #include "os/sandbox.hpp"
@@ -111,6 +112,7 @@ Result<void> Monitor::start(Handover handover) {
 Result<void> Monitor::serve_host() {
   if (m_world.paths.testing() && m_world.config.nginx_dir.empty())
     return {}; // a test that names no directory of its own must not find this machine's
+  sweep(TRY(m_nginx.directory()), "chillbox.");
   return TRY(m_nginx.install_host()) ? m_nginx.reload() : Result<void>{};
 }
 
@@ -286,6 +288,8 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   if (auto ground = prepare_ground(paths, *config); !ground)
     return complain("start", ground.error(), 1);
+  if (const size_t killed = openrc::kill_orphans(os::real_disk(), os::real_clock(), paths, "chillboxd"); killed > 0)
+    log::warn(cat("ended what an earlier daemon left running: ", killed, killed == 1 ? " process" : " processes"));
   auto store = open_store(paths);
   if (!store)
     return complain("start", store.error(), store.error().code == Code::conflict ? k_ex_config : 1);

@@ -54,6 +54,22 @@ std::string generation_of(std::string_view text) {
   return std::string(value.substr(0, value.find('\'')));
 }
 
+Probe generation_probe(uint16_t port) {
+  return {.port = port, .path = "/generation", .host = std::string(k_generation_host), .timeout = os::Millis{500}};
+}
+
+// A new generation goes to the disk before what it stands for: whoever dies before the reload leaves NGINX with another one than the file has,
+// and the next start sees it. Returns it.
+Result<std::string> mark(os::Disk& disk, const std::string& path) {
+  auto text = TRY(disk.read(path, k_max_file));
+  const std::string before = generation_of(text), generation = random_token(8);
+  if (before.empty())
+    return fail(Code::corrupt, cat(path, ": not as chillboxd wrote it: remove it and restart chillboxd"));
+  text.replace(text.find(k_generation_before) + k_generation_before.size(), before.size(), generation);
+  TRY(disk.write(path, text, 0644));
+  return generation;
+}
+
 // What a browser or a tool on this machine would call it.
 std::vector<std::string> own_names() {
   std::array<char, 256> name{};
@@ -151,6 +167,10 @@ Result<void> Nginx::test(const SiteName& site, const std::string& text) {
 
 Result<void> Nginx::install(const SiteName& site, const std::string& text) {
   const std::string path = cat(TRY(directory()), "/", file_of(site));
+  const std::scoped_lock one(m_reload_mutex); // a reload between mark and text would pass for the one that loads the text
+  if (const std::string host = cat(TRY(directory()), "/", k_host_file); m_disk.exists(host))
+    if (auto marked = mark(m_disk, host); !marked && marked.error().code != Code::corrupt) // that one the reload tells of
+      return std::unexpected(std::move(marked).error());
   if (text.empty())
     return m_disk.remove(path);
   TRY(m_disk.make_dir(cat(m_paths.root, "/var/log/nginx/", site.str()), 0755));
@@ -173,11 +193,12 @@ Result<bool> Nginx::install_host() {
                   m_host.server_name == "_" ? std::string() : m_host.server_name + ", ", join(facts.other_names, ", "),
                   "; set host.server_name in chillbox.toml, or remove that file"));
   const auto now = m_disk.exists(path) ? TRY(m_disk.read(path, k_max_file)) : std::string();
-  const std::string generation = generation_of(now).empty() ? random_token(8) : generation_of(now);
-  const std::string text = render_host(m_host, m_paths, generation, facts);
-  if (text == now)
-    return false;
-  TRY(m_disk.write(path, text, 0644));
+  const std::string generation = generation_of(now);
+  if (!generation.empty() && now == render_host(m_host, m_paths, generation, facts)) {
+    const auto answer = probe(generation_probe(m_host.http_port));
+    return answer && answer->body != generation; // nobody there: it will load all of it when it starts
+  }
+  TRY(m_disk.write(path, render_host(m_host, m_paths, random_token(8), facts), 0644));
   return true;
 }
 
@@ -207,12 +228,7 @@ Result<void> Nginx::reload_now() {
   const std::string path = cat(TRY(directory()), "/", k_host_file);
   if (!m_disk.exists(path))
     TRY(install_host());
-  auto text = TRY(m_disk.read(path, k_max_file));
-  const std::string before = generation_of(text), generation = random_token(8);
-  if (before.empty())
-    return fail(Code::corrupt, cat(path, ": not as chillboxd wrote it: remove it and restart chillboxd"));
-  text.replace(text.find(k_generation_before) + k_generation_before.size(), before.size(), generation);
-  TRY(m_disk.write(path, text, 0644));
+  const std::string generation = TRY(mark(m_disk, path));
   const uint64_t log_start = m_disk.size(cat(m_paths.root, k_error_log));
   os::Command c;
   c.argv = {"nginx", "-s", "reload"};
@@ -237,7 +253,7 @@ std::string Nginx::logged_error(uint64_t from) {
 }
 
 Result<void> Nginx::wait_for_generation(const std::string& generation, uint64_t log_start) {
-  const Probe ask{.port = m_host.http_port, .path = "/generation", .host = std::string(k_generation_host), .timeout = os::Millis{500}};
+  const Probe ask = generation_probe(m_host.http_port);
   const auto begun = m_clock.mono();
   auto old = begun; // when it last was not there yet
   std::string last = "no answer";

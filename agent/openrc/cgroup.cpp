@@ -33,6 +33,13 @@ void kill_all(os::Disk& disk, const std::string& cgroup) {
     kill_member(disk, cgroup, pid);
 }
 
+// proc_pid_stat(5): the parent is the second field behind the name, which is in brackets and may have any character. 0: no such process.
+uint64_t parent_of(os::Disk& disk, const os::Paths& paths, pid_t pid) {
+  const auto stat = disk.read(cat(paths.root, "/proc/", pid, "/stat"), 4096);
+  const auto fields = split(std::string_view(stat ? *stat : std::string()).substr(stat ? stat->rfind(')') + 1 : 0), ' ');
+  return fields.size() > 2 ? parse_u64(fields[2]).value_or(0) : 0;
+}
+
 } // namespace
 
 std::vector<std::string> cgroups_of(os::Disk& disk, const os::Paths& paths, const std::string& service) {
@@ -68,6 +75,27 @@ Result<void> kill_leftovers(os::Disk& disk, os::Clock& clock, const os::Paths& p
     ::rmdir(cgroup.c_str());
   }
   return {};
+}
+
+size_t kill_orphans(os::Disk& disk, os::Clock& clock, const os::Paths& paths, const std::string& service) {
+  constexpr int k_generations = 50; // the children of one that ended are init's then
+  size_t killed = 0;
+  for (const auto& cgroup : cgroups_of(disk, paths, service))
+    for (int i = 0; i < k_generations; ++i) {
+      const auto all = members(disk, cgroup);
+      bool any = false;
+      if (std::ranges::find(all, ::getpid()) != all.end())
+        for (const pid_t pid : all)
+          if (pid != ::getpid() && pid != ::getppid() && parent_of(disk, paths, pid) == 1) {
+            kill_member(disk, cgroup, pid);
+            any = true;
+            ++killed;
+          }
+      if (!any)
+        break;
+      clock.sleep(os::Millis{2});
+    }
+  return killed;
 }
 
 } // namespace chillbox::openrc

@@ -23,13 +23,19 @@ Result<Fd> open_artifact(const std::string& path) {
 // Where a signature goes that did not hold: the same artifact signed anew is then asked for again, and a retry finds this one here.
 std::string refused(const std::string& signature) { return signature + ".refused"; }
 
+// Behind a crash of the daemon: what is in use may be this job's own work, which it has not watched yet.
+bool begun_again(Rollout& r) {
+  const auto events = r.world.store.events(r.job.id, 0);
+  return events && std::ranges::any_of(*events, [](const auto& event) { return event.kind == "undo"; });
+}
+
 bool is_live_already(Rollout& r) {
   if (r.allows("restore"))
     return false;
   if (r.job.kind == store::JobKind::deploy)
     return r.old && r.old->sha256 == r.job.sha256;
   const auto set = r.world.store.secret_set(r.job.site);
-  return set && *set && (*set)->sha256 == r.job.sha256 && (!r.old || r.old->secrets == r.job.sha256);
+  return set && *set && (*set)->sha256 == r.job.sha256 && (!r.old || r.old->secrets == r.job.sha256) && !begun_again(r);
 }
 
 // A clock that was set back does not make fresh what had expired when the site's newest release came (faults 98).

@@ -58,17 +58,20 @@ Result<void> forget_oldest(Db& db, uint64_t newest) {
 
 } // namespace
 
-Result<void> Store::audit(const AuditEntry& given) {
-  const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
-  Txn txn = TRY(Txn::begin(db));
+Result<void> write_audit(Db& db, const AuditEntry& given) {
   const Head last = TRY(head(db));
   AuditEntry entry = given;
   entry.number = last.number + 1;
   const ChainHash hash = link(bytes_of(last.hash), entry);
   TRY(db.run("INSERT INTO audit VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", entry.number, entry.time_ms, entry.actor, entry.verb,
              entry.site, entry.text, entry.outcome, ByteView(hash)));
-  TRY(forget_oldest(db, entry.number));
+  return forget_oldest(db, entry.number);
+}
+
+Result<void> Store::audit(const AuditEntry& entry) {
+  const std::scoped_lock lock(m_state->mutex);
+  Txn txn = TRY(Txn::begin(m_state->db));
+  TRY(write_audit(m_state->db, entry));
   return txn.commit();
 }
 

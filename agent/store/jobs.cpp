@@ -149,6 +149,9 @@ Result<void> Store::record(const Job& job, const std::vector<JobEvent>& events) 
   TRY(write_job(db, job));
   for (const JobEvent& event : events)
     TRY(write_event(db, job.id, event));
+  if (!is_open(job.state)) // with it, since a job that ends once more after a crash would be in the trail twice
+    TRY(write_audit(db, {.number = 0, .time_ms = job.finished_ms, .actor = job.actor, .verb = std::string(name(job.kind)), .site = job.site.str(),
+                         .text = job.message, .outcome = std::string(job.code ? code_name(*job.code) : "ok")}));
   return txn.commit();
 }
 

@@ -37,5 +37,6 @@ Result<void> insert_job(Db& db, const Job& job);
 // What a new deploy or rollback puts out of the way, before it is inserted; their ids are added to `ids`.
 Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std::string>& ids);
 Result<void> forget_old_jobs(Db& db);
+Result<void> write_audit(Db& db, const AuditEntry& entry);
 
 } // namespace chillbox::store

@@ -208,6 +208,23 @@ TEST_CASE("[fault-114] a reload that NGINX silently did not do is unhealthy, wit
   CHECK(has(error.message, "bind() to 0.0.0.0:443 failed"));
 }
 
+TEST_CASE("[fault-120] a daemon that died between a text and its reload: the next one sees that a reload is due, and only then") {
+  Host host;
+  host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "", ""}; };
+  const std::string loaded = host.root.at("/loaded.conf");
+  const Generation served(loaded, false); // what NGINX has loaded
+  host.config.http_port = served.port;
+  REQUIRE(host.nginx().install_host().value());
+  fs::copy_file(host.dir + "/chillbox.conf", loaded);
+  CHECK_FALSE(host.nginx().install_host().value());
+  REQUIRE(host.nginx().install(name(), "new")); // and then it dies
+  CHECK(host.nginx().install_host().value());
+  fs::copy_file(host.dir + "/chillbox.conf", loaded, fs::copy_options::overwrite_existing);
+  CHECK_FALSE(host.nginx().install_host().value());
+  REQUIRE(host.nginx().install(name(), "")); // also when a text went
+  CHECK(host.nginx().install_host().value());
+}
+
 TEST_CASE("a reload of an NGINX that does not run says so") {
   Host host;
   REQUIRE(host.nginx().install_host());

@@ -173,6 +173,20 @@ TEST_CASE("[fault-120] secrets that died behind their exchange and then do not h
   CHECK(host.live().secrets == before);
 }
 
+TEST_CASE("[fault-120] secrets that died in their watch do not pass for good because they are in use already") {
+  CrashHost host;
+  const Sent sent = host.laptop.pack_secrets("blog", {{"app/app.cfg", "broken"}});
+  host.upload(sent);
+  const auto job = host.queue(JobKind::secrets, "blog", "", sent);
+  REQUIRE(host.die_in(job, "watch", false));
+  host.runner.app("2.0.0").status = 500;
+  host.restart();
+  host.unlock();
+  const auto ended = host.run(job);
+  INFO(ended.message);
+  CHECK(ended.code == Code::unhealthy);
+}
+
 TEST_CASE("[fault-120] a daemon that dies while it removes a site ends it after its restart") {
   CrashHost host;
   for (uint64_t n = 1;; ++n) {

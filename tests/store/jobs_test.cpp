@@ -77,6 +77,25 @@ TEST_CASE("ids of jobs are 16 hex digits, never twice the same, and grow with th
   CHECK(new_job_id(1'699'999'999'999) < *ids.begin());
 }
 
+TEST_CASE("[fault-120] the end of a job is in the audit trail with it, once: what comes too late is not") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  must(store.add_job(new_job("j1")));
+  Job job = *must(store.job("j1"));
+  job.state = JobState::running;
+  must(store.record(job, {}));
+  CHECK(must(store.audit_entries(10)).empty());
+  job.state = JobState::failed;
+  job.code = Code::unhealthy;
+  job.message = "it crashes";
+  job.finished_ms = 9;
+  must(store.record(job, {{0, 9, "check", "end", "it crashes"}}));
+  CHECK(store.record(job, {}).error().code == Code::conflict);
+  const auto trail = must(store.audit_entries(10));
+  REQUIRE(trail.size() == 1);
+  CHECK((trail[0].text == "it crashes" && trail[0].outcome == "unhealthy" && trail[0].actor == job.actor && trail[0].time_ms == 9));
+}
+
 TEST_CASE("a job's end and its last event are there together, and it is not unfinished any more") {
   const Scratch scratch;
   {
