@@ -1,0 +1,36 @@
+"""Makes the box a chillbox host for the crash tests: set up, one sender, one deployer, unlocked, with two good releases of the site 'crash', of which
+1.0.1 is live. chillboxd gets the failpoints preloaded and is started again after a second when it dies."""
+import os
+
+import host
+
+
+def settings():
+    os.makedirs('/etc/chillbox/hooks.d/handlers', exist_ok=True)
+    host.must('cp', '-r', f'{host.HOME}/handler', '/etc/chillbox/hooks.d/handlers/x-crash')
+    with open('/etc/conf.d/chillboxd', 'w', encoding='utf-8') as file:
+        file.write(f'export LD_PRELOAD={host.HOME}/failpoint.so CHILLBOX_FAILPOINTS={host.Failpoints.PATH}\n'
+                   'respawn_delay=1 respawn_max=0\n')
+    host.Failpoints()
+
+
+def main():
+    reading, writing = os.pipe()
+    os.write(writing, host.PASSPHRASE.encode() + b'\n')
+    os.close(writing)
+    host.must('chillboxctl', 'init', '-q', '--work-factor', '10', '--passphrase-fd', str(reading), pass_fds=[reading])
+    host.must('chillboxctl', 'keygen', '-q', '-o', f'{host.HOME}/deployer', '--no-password')
+    host.must('chillboxctl', 'trust', 'add', f'{host.HOME}/deployer.pub', '--name', 'laptop')
+    with open(f'{host.HOME}/hook.key', 'w', encoding='utf-8') as file:
+        file.write(host.must('chillboxctl', 'webhook', 'add', 'laptop'))
+    settings()
+    host.must('rc-update', '-q', 'add', 'chillboxd', 'default')
+    host.must('rc-service', '-q', 'chillboxd', 'start', stdin=-3)
+    host.unlock()
+    laptop = host.Laptop()
+    for artifact in laptop.pack_secrets('word0'), laptop.pack('1.0.0'), laptop.pack('1.0.1', ['two.example']):
+        artifact.send(f'prepare-{artifact.sha256[:8]}')
+        host.wait_until(host.idle, 60)
+
+
+main()
