@@ -161,6 +161,9 @@ JSON
         run -2 chillboxctl ping --hosts bad.json
         [[ "$output" == *"host web1: "*"is not a host for ssh"* ]]
     done
+    jq '._meta.hostvars.web2.ansible_host = "{{ box }}.example"' hosts.json >bad.json
+    run -2 chillboxctl ping --hosts bad.json
+    [[ "$output" == *"host web2: ansible_host is a template"* ]]
     [ ! -e ssh.log ]
 }
 

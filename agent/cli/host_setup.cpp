@@ -1,6 +1,8 @@
 #include "cli/host_setup.hpp"
 
 #include "base/text.hpp"
+#include "cli/json_fields.hpp"
+#include "cli/terminal.hpp"
 
 #include <unistd.h>
 
@@ -22,6 +24,10 @@ Result<std::vector<std::string>> sites_of(const Args& args) {
     if (const auto name = SiteName::parse(site); !name)
       return fail(Code::usage, cat("--sites: ", name.error().message));
   return sites;
+}
+
+void tell_change(Call& call, std::string_view schema, const std::string& name, bool changed, std::string_view text) {
+  call.terminal.print(call.terminal.json() ? result_text(schema, {{"name", name}, {"changed", changed}}) : std::string(text));
 }
 
 std::unexpected<Error> no_such(std::string_view what, const std::string& name, const std::vector<std::string>& known) {

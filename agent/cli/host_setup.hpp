@@ -16,6 +16,9 @@ Result<void> require_root(const os::Paths& paths, std::string_view verb);
 os::Owner root_owner(const os::Paths& paths);
 // usage unless each is a site's name.
 Result<std::vector<std::string>> sites_of(const Args& args);
+// What was done to the one that is called `name`: the text, or with --json "chillbox.SCHEMA.v1" with "name" and "changed", so that a script knows
+// whether it was so already.
+void tell_change(Call& call, std::string_view schema, const std::string& name, bool changed, std::string_view text);
 // not_found with the names that there are.
 std::unexpected<Error> no_such(std::string_view what, const std::string& name, const std::vector<std::string>& known);
 // Every file NAME + suffix of a directory, without the suffix.

@@ -55,7 +55,17 @@ std::vector<std::string> shell_split(std::string_view text) {
   return words;
 }
 
+// What we read must be written out: ansible-inventory does not expand templates.
+Result<void> refuse_templates(const std::string& name, const Json& vars) {
+  for (const std::string_view key : {"ansible_host", "ansible_user", "ansible_port", "ansible_ssh_private_key_file", "ansible_ssh_common_args",
+                                     "ansible_ssh_extra_args", "chillbox_url", "chillbox_webhook_key"})
+    if (text_of(vars, key).find("{{") != std::string::npos)
+      return fail(Code::usage, cat("host ", printable(name), ": ", key, " is a template, and ansible-inventory does not expand it: write it out"));
+  return {};
+}
+
 Result<Host> host_of_vars(const std::string& name, const Json& vars) {
+  TRY(refuse_templates(name, vars));
   auto either = [&](std::string_view key, std::string_view older) {
     const std::string value = text_of(vars, key);
     return value.empty() ? text_of(vars, older) : value;

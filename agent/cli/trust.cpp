@@ -64,14 +64,14 @@ Result<void> run_trust_add(Call& call) {
   const std::string id = crypto::key_id_text(wanted.key.id);
   for (const auto& key : there)
     if (key.key.to_line() == wanted.key.to_line() && key.sites == wanted.sites && (key.name == name || !call.args.has("name"))) {
-      call.terminal.print(cat("already so: ", key.name, "  ", id, "  sites: ", limits_of(key)));
+      tell_change(call, "trust-add", key.name, false, cat("already so: ", key.name, "  ", id, "  sites: ", limits_of(key)));
       return {};
     }
   TRY(check_change(there, wanted));
   os::Disk& disk = os::real_disk();
   TRY(disk.make_dir(call.paths.trusted(), 0755, root_owner(call.paths)));
   TRY(disk.write(cat(call.paths.trusted(), "/", name, k_suffix), artifact::trusted_text(wanted), 0644, root_owner(call.paths)));
-  call.terminal.print(cat("trusted: ", name, "  ", id, "  sites: ", limits_of(wanted)));
+  tell_change(call, "trust-add", name, true, cat("trusted: ", name, "  ", id, "  sites: ", limits_of(wanted)));
   return ask_reload(call.paths);
 }
 
@@ -99,7 +99,7 @@ Result<void> run_trust_remove(Call& call) {
   if (!disk.exists(path))
     return no_such("trusted key", name, TRY(names_in(call.paths.trusted(), k_suffix)));
   TRY(disk.remove(path));
-  call.terminal.print(cat("removed: ", name, " is trusted no more"));
+  tell_change(call, "trust-remove", name, true, cat("removed: ", name, " is trusted no more"));
   return ask_reload(call.paths);
 }
 

@@ -49,7 +49,7 @@ Result<void> run_unlock(Call& call) {
   const std::string state = TRY(ping(call.paths));
   if (!member_flag(state, "sealed")) {
     if (call.terminal.json())
-      call.terminal.print(result_text("unlock", {{"already", true}}));
+      call.terminal.print(result_text("unlock", {{"changed", false}}));
     else
       call.terminal.print("already so: the host is unsealed");
     return {};

@@ -75,7 +75,7 @@ Validity validity_of(const config::Sender& sender, int64_t now) {
 
 Result<void> tell_key(Call& call, std::string_view verb, const config::Sender& sender) {
   if (call.terminal.json())
-    call.terminal.print(result_text(verb, {{"name", sender.name}, {"format", sender.format}, {"key", sender.keys.front().text}}));
+    call.terminal.print(result_text(verb, {{"name", sender.name}, {"format", sender.format}, {"key", sender.keys.front().text}, {"changed", true}}));
   else
     call.terminal.print(sender.keys.front().text);
   call.terminal.note(cat("sender ", sender.name, ": this is its key, shown only now: give it to the sender and keep it secret"));
@@ -113,6 +113,8 @@ Result<void> run_webhook_add(Call& call) {
     if (there.sites != sender.sites || there.types != sender.types || there.format != sender.format)
       return fail(Code::conflict, cat("there is a sender '", sender.name, "' with other limits: remove it first, or edit ",
                                       path_of(call.paths, sender.name)));
+    if (call.terminal.json())
+      call.terminal.print(result_text("webhook-add", {{"name", sender.name}, {"format", sender.format}, {"changed", false}}));
     call.terminal.note(cat("already so: sender ", sender.name, " (its key is not shown again; `webhook rotate ", sender.name, "` makes a new one)"));
     return {};
   }
@@ -145,12 +147,12 @@ Result<void> run_webhook_rotate(Call& call) {
     if (call.args.has("grace"))
       return fail(Code::usage, "--finish ends the old key now, --grace later: one of them");
     if (sender.keys.size() == 1) {
-      call.terminal.print(cat("already so: sender ", sender.name, " has one key"));
+      tell_change(call, "webhook-rotate", sender.name, false, cat("already so: sender ", sender.name, " has one key"));
       return {};
     }
     sender.keys.resize(1);
     TRY(write_sender(call.paths, sender));
-    call.terminal.print(cat("finished: only the newest key of sender ", sender.name, " is good now"));
+    tell_change(call, "webhook-rotate", sender.name, true, cat("finished: only the newest key of sender ", sender.name, " is good now"));
     return ask_reload(call.paths);
   }
   // The newest of the old ones stays good until the sender has the new one, or until its time is over.
@@ -170,7 +172,7 @@ Result<void> run_webhook_remove(Call& call) {
   if (!os::real_disk().exists(path_of(call.paths, name)))
     return no_such("webhook sender", name, TRY(names_in(call.paths.webhooks(), k_suffix)));
   TRY(os::real_disk().remove(path_of(call.paths, name)));
-  call.terminal.print(cat("removed: sender ", name, " is refused from now on"));
+  tell_change(call, "webhook-remove", name, true, cat("removed: sender ", name, " is refused from now on"));
   return ask_reload(call.paths);
 }
 
