@@ -69,6 +69,7 @@ private:
   void commit(std::vector<Pending>& hooks);
   void begin_upload(const control::PacketView& packet);
   void end_upload(const control::PacketView& packet);
+  size_t uploads();
   void keep_upload(uint64_t sequence, Ticket ticket);
   void show_job(const control::PacketView& packet);
   void show_events(const control::PacketView& packet);

@@ -29,6 +29,12 @@ bool ended(const store::Job& job) { return job.finished_ms != 0; }
 
 } // namespace
 
+// Those that are copied too: each is a thread.
+size_t Gate::uploads() {
+  const std::lock_guard lock(m_mutex);
+  return m_tickets.size() + m_copying;
+}
+
 // The monitor makes the file and lends the edge its descriptor: the edge itself can open nothing.
 void Gate::begin_upload(const control::PacketView& packet) {
   if (packet.fields.size() != 4)
@@ -48,7 +54,7 @@ void Gate::begin_upload(const control::PacketView& packet) {
   const std::string final_path = signature ? m_world.paths.artifact_signature(*digest) : m_world.paths.artifact(*digest);
   if (!signature && m_world.disk.exists(final_path))
     return answer(packet.sequence, 200, R"({"stored":true})");
-  if (m_tickets.size() >= k_max_tickets)
+  if (uploads() >= k_max_tickets)
     return refuse(packet.sequence, {Code::throttled, cat("more than ", k_max_tickets, " uploads at once: try again later")});
   Ticket ticket{.job = *id, .digest = digest->str(), .signature = signature, .size = *size};
   const std::string name = random_token(8);

@@ -50,13 +50,14 @@ Result<Answer> MonitorLink::ask(control::PacketVerb verb, std::initializer_list<
 }
 
 void MonitorLink::ask_later(control::PacketVerb verb, std::initializer_list<std::string_view> fields, os::Millis timeout, Then then) {
-  uint64_t sequence = 0;
+  const uint64_t sequence = enter(nullptr);
+  // First: without the memory for it the connection ends, and nobody may be left who would answer to it.
+  const auto packet = control::make_packet(verb, sequence, fields);
   {
     const std::scoped_lock lock(m_mutex);
-    sequence = ++m_sequence;
     m_later.emplace(sequence, Later{std::move(then), os::real_clock().mono() + timeout});
   }
-  const auto sent = os::send_packet(m_fd, control::make_packet(verb, sequence, fields));
+  const auto sent = os::send_packet(m_fd, packet);
   if (sent)
     return;
   std::unique_lock lock(m_mutex);

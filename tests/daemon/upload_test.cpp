@@ -1,6 +1,8 @@
 // Uploads and what a capability lets its holder see.
 #include "daemon/gate_host.hpp"
 
+#include <future>
+
 using namespace chillbox;
 using namespace chillbox::test;
 using store::JobState;
@@ -112,6 +114,29 @@ TEST_CASE("an interrupted upload leaves nothing and can be repeated") {
   CHECK(host.inbox().empty());
   CHECK(host.ask(PacketVerb::upload_done, {begun.ticket, "ok"}).status == 422); // its ticket is used up
   CHECK(host.put(host.sent.sha256, "artifact", host.cap(host.job), host.sent.file).status == 201);
+}
+
+TEST_CASE("an edge that was taken over cannot make the monitor copy more uploads at once than may be under way") {
+  UploadHost host;
+  std::promise<void> go;
+  host.disk.before_write = [ready = go.get_future().share()] { ready.wait(); };
+  const auto begin = [&] { return host.begin(host.sent.sha256, "minisig", host.cap(host.job), 10); };
+  for (int i = 0; i < 32; ++i) {
+    const auto begun = begin();
+    CHECK(begun.status == 200);
+    host.send(PacketVerb::upload_done, {begun.ticket, "ok"});
+    host.gate->serve();
+  }
+  CHECK(begin().status == 503);
+  go.set_value();
+  for (int i = 0; i < 32; ++i)
+    CHECK(host.receive(os::Millis{10'000}).status == 201);
+  auto again = begin();
+  for (int i = 0; i < 500 && again.status == 503; ++i) { // the last thread counts until it is gone
+    os::real_clock().sleep(os::Millis{10});
+    again = begin();
+  }
+  CHECK(again.status == 200);
 }
 
 TEST_CASE("an edge that dies with uploads in flight leaves none of them") {

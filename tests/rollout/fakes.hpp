@@ -70,6 +70,8 @@ public:
     return real().make_dir(path, mode, owner);
   }
   Result<void> write(const std::string& path, std::string_view bytes, mode_t mode, os::Owner owner) override {
+    if (before_write)
+      before_write();
     TRY(change("write", path));
     return real().write(path, bytes, mode, owner);
   }
@@ -106,6 +108,7 @@ public:
     return real().append(path, bytes, mode);
   }
 
+  std::function<void()> before_write; // how long a disk takes
   std::function<void(const std::string& file)> after_size; // what somebody writes once its size was read
   std::optional<os::Space> free_space; // what space() says, when set
 
