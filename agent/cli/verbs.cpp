@@ -41,6 +41,10 @@ constexpr std::array k_remote{
     Option{"--hosts", Kind::text, "INVENTORY", "run it on the hosts of an Ansible inventory"},
     Option{"--limit", Kind::list, "PATTERN[,..]", "only on these hosts or groups of --hosts or -H"},
 };
+constexpr std::array k_bootstrap{
+    Option{"--trust", Kind::list, "KEY.pub[,..]", "deployers that the host trusts from the start"},
+    Option{"--package", Kind::text, "PACKAGE", "what is installed: a name, URL or path for apk, or a .tar of `make install` (default: chillbox)"},
+};
 constexpr std::array k_completion{Option{"SHELL", Kind::choice, "bash|zsh|fish", "for which shell"}};
 constexpr std::array k_keygen{
     Option{"-o,--output", Kind::text, "NAME", "write NAME.key and NAME.pub (default: chillbox)"},
@@ -121,6 +125,7 @@ constexpr std::array k_verbs{
     Verb{"pack", k_laptop, Where::laptop, "make an encrypted, signed artifact of a site", k_pack, run_pack},
     Verb{"secrets pack", k_laptop, Where::laptop, "make an encrypted, signed set of a site's secrets", k_secrets_pack, run_secrets_pack},
     Verb{"deploy", k_laptop, Where::laptop, "send an artifact to a host and follow what becomes of it", k_deploy, run_deploy},
+    Verb{"bootstrap", k_laptop, Where::both, "print user-data that makes a fresh image a host", k_bootstrap, run_bootstrap},
     Verb{"completion", k_laptop, Where::both, "print the completion script for a shell", k_completion, run_completion},
 
     Verb{"init", k_setup, Where::host, "make directories, users and the host's identity", k_init, run_init},

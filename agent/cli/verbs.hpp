@@ -11,7 +11,8 @@ Result<void> run_pack(Call& call);
 Result<void> run_secrets_pack(Call& call);
 Result<void> run_validate(Call& call);
 Result<void> run_deploy(Call& call);
-// completion.cpp
+// bootstrap.cpp, completion.cpp
+Result<void> run_bootstrap(Call& call);
 Result<void> run_completion(Call& call);
 // init.cpp, trust.cpp, webhook.cpp: root on the host, also without a daemon
 Result<void> run_init(Call& call);
