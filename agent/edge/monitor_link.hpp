@@ -38,7 +38,7 @@ public:
   Result<Answer> ask(control::PacketVerb verb, std::initializer_list<std::string_view> fields, os::Millis timeout);
   // Does not wait: `then` has the answer, or timed_out or unreachable, once, in the thread that learns it. It may be this one. `timeout` is
   // the same for all.
-  using Then = std::move_only_function<void(Result<Answer>)>;
+  using Then = std::function<void(Result<Answer>)>;
   void ask_later(control::PacketVerb verb, std::initializer_list<std::string_view> fields, os::Millis timeout, Then then);
   // Tells those that asked later and have no answer in time. How long until the next must be told; nullopt: nobody waits.
   std::optional<os::Millis> expire();

@@ -53,8 +53,8 @@ ssh_access() {
     printf '%s\n' "$key" >/root/.ssh/authorized_keys
     chmod 0700 /root/.ssh
     chmod 0600 /root/.ssh/authorized_keys
-    # One kind of host key: making the others costs seconds.
-    [ -e /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+    # One kind of host key: making the others costs seconds. A given root may have no sshd.
+    [ -e /etc/ssh/ssh_host_ed25519_key ] || ! command -v ssh-keygen >/dev/null || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
     [ ! -e /etc/init.d/sshd ] || printf 'sshd_disable_keygen="yes"\n' >/etc/conf.d/sshd
 }
 

@@ -1,0 +1,92 @@
+#!/usr/bin/env bats
+# apk/: the package's own scripts, under dash and under busybox ash, each twice; and that there is one list of files and one version.
+
+# shellcheck disable=SC2016 # the fakes expand
+
+load helpers/hooks
+
+# Fakes of what a package's script calls: each notes its words, and ends as the variable of its name says.
+setup() {
+    bats_require_minimum_version 1.5.0
+    ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+    fakes=$BATS_TEST_TMPDIR/fakes calls=$BATS_TEST_TMPDIR/calls
+    mkdir "$fakes"
+    for name in addgroup adduser rc-service rc-update chillboxctl; do
+        printf '#!/bin/sh\nprintf "%%s %%s\\n" %s "$*" >>"%s"\ncase " ${FAILS-} " in *" %s "*) exit 1 ;; esac\n' "$name" "$calls" "$name" >"$fakes/$name"
+        chmod 0755 "$fakes/$name"
+    done
+    export fakes
+}
+
+# busybox's own addgroup must not be the one that is found.
+in_shells() { # SCRIPT: dash, then ash
+    PATH=$fakes:$PATH dash "$ROOT/apk/$1" && PATH=$fakes:$(busybox_tools):$PATH busybox ash "$ROOT/apk/$1"
+}
+
+@test "pre-install and pre-upgrade make the same users and groups, also when they are there" {
+    for script in chillbox.pre-install chillbox.pre-upgrade; do
+        : >"$calls"
+        in_shells $script
+        cp "$calls" "$calls.$script"
+        FAILS='addgroup adduser' in_shells $script
+    done
+    diff "$calls.chillbox.pre-install" "$calls.chillbox.pre-upgrade"
+    grep -qx 'addgroup -S chillbox-admin' "$calls"
+    for user in 'chillbox:/var/lib/chillbox' 'chillbox-vault:/dev/null' 'chillbox-stage:/dev/null'; do
+        grep -qx "adduser -S -D -H -h ${user#*:} -s /sbin/nologin -g  -G ${user%%:*} ${user%%:*}" "$calls"
+    done
+}
+
+@test "the users are those that init would make" {
+    grep -o 'Person{"[a-z-]*", [^}]*}' "$ROOT/agent/cli/init.cpp" | sed 's/Person{"\([a-z-]*\)".*/\1/' | sort >"$BATS_TEST_TMPDIR/init"
+    grep -o 'chillbox[a-z-]*:/' "$ROOT/apk/chillbox.pre-install" | tr -d ':/' | sort >"$BATS_TEST_TMPDIR/package"
+    [ -s "$BATS_TEST_TMPDIR/init" ]
+    diff "$BATS_TEST_TMPDIR/init" "$BATS_TEST_TMPDIR/package"
+}
+
+@test "post-install starts nothing and says what comes next" {
+    run -0 in_shells chillbox.post-install
+    [[ "$output" == *"chillboxctl init"* ]]
+    [ ! -e "$calls" ]
+}
+
+@test "post-upgrade hands over when the daemon runs, and leaves a stopped one alone" {
+    FAILS=rc-service in_shells chillbox.post-upgrade
+    run ! grep chillboxctl "$calls"
+    : >"$calls"
+    in_shells chillbox.post-upgrade
+    [ "$(grep -cx 'chillboxctl upgrade' "$calls")" -eq 2 ]
+}
+
+@test "post-upgrade: a new program that is refused is told, and is no failure of the package" {
+    FAILS=chillboxctl run -0 in_shells chillbox.post-upgrade
+    [[ "$output" == *"previous version goes on"*"rc-service chillboxd upgrade"* ]]
+}
+
+@test "pre-deinstall stops the daemon and takes it out of the runlevels" {
+    in_shells chillbox.pre-deinstall
+    [ "$(grep -cx 'rc-service chillboxd stop' "$calls")" -eq 2 ]
+    grep -qx 'rc-update -q -a del chillboxd' "$calls"
+}
+
+@test "one version: APKBUILD has that of the Makefile; and each of its scripts is there" {
+    (cd "$ROOT/apk" && startdir=$PWD && . ./APKBUILD && printf '%s\n' "$pkgver" "$builddir" $install) >"$BATS_TEST_TMPDIR/apkbuild"
+    [ "$(sed -n 1p "$BATS_TEST_TMPDIR/apkbuild")" = "$(sed -n 's/^VERSION := //p' "$ROOT/Makefile")" ]
+    [ "$(sed -n 2p "$BATS_TEST_TMPDIR/apkbuild")" = "$ROOT/apk/.." ]
+    for script in $(sed 1,2d "$BATS_TEST_TMPDIR/apkbuild"); do [ -x "$ROOT/apk/$script" ]; done
+    [ "$(sed 1,2d "$BATS_TEST_TMPDIR/apkbuild" | sort)" = "$(cd "$ROOT/apk" && printf '%s\n' chillbox.* | sort)" ]
+}
+
+@test "install: every file of the list, with its mode, under dash and ash alike" {
+    build=$BATS_TEST_TMPDIR/build
+    for source in $(sed -n 's,^0.* build/,,p' "$ROOT/apk/files"); do mkdir -p "$build/$(dirname "$source")" && printf x >"$build/$source"; done
+    cd "$ROOT"
+    dash apk/install "$BATS_TEST_TMPDIR/dash" "$build"
+    PATH=$(busybox_tools):$PATH busybox ash apk/install "$BATS_TEST_TMPDIR/ash" "$build"
+    PATH=$(busybox_tools):$PATH busybox ash apk/install "$BATS_TEST_TMPDIR/ash" "$build"
+    diff -r "$BATS_TEST_TMPDIR/dash" "$BATS_TEST_TMPDIR/ash"
+    while read -r mode destination _; do
+        case $mode in 0*) [ "$(stat -c 0%a "$BATS_TEST_TMPDIR/ash$destination")" = "$mode" ] ;; esac
+    done <apk/files
+    [ -x "$BATS_TEST_TMPDIR/ash/usr/lib/chillbox/hooks/host/user-add" ]
+}

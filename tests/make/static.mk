@@ -1,0 +1,52 @@
+# Static programs with musl and all libraries inside, for any Linux of the architecture: `make static`, ARCHS="x86_64 aarch64" for which. Compiler and
+# libraries are made once for each state of their recipes and kept in STATIC_CACHE; the sources need Debian (apt) and cargo. On Alpine an ordinary
+# `make build` is linked with musl anyway.
+ARCHS ?= x86_64 aarch64
+STATIC_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chillbox-static
+STATIC_ID := $(shell cd apk/static && cat zig zig.txt sources Cargo.lock libs | sha256sum | cut -c 1-16)
+STATIC := $(STATIC_CACHE)/$(STATIC_ID)
+STATIC_BUILD = $(BUILD)/static/$(1)
+# Header-only C++ libraries come from the machine; everything else of its /usr/include is another libc's.
+STATIC_HEADERS := nlohmann CLI toml++ spdlog fmt catch2
+# musl gives a thread 128 KiB unless the program says otherwise.
+STATIC_STACK := 1048576
+# FLAGS_edge, FLAGS_base: what cpp-httplib 0.11 and spdlog take for granted and libc++ and musl do not give by themselves.
+
+static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) CCACHE=$(CCACHE) CXX='$(STATIC)/zig/bin/$(1)-linux-musl-c++' \
+  AR='$(STATIC)/zig/bin/ar' OPT='-Os -w -ffunction-sections -fdata-sections -fno-sanitize=undefined' \
+  CPPFLAGS='-isystem $(STATIC)/headers -isystem $(STATIC)/$(1)/include -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION="\"$(VERSION)\"" -DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY' \
+  FLAGS_edge='-include exception' FLAGS_base=-D_LARGEFILE64_SOURCE CATCH_LIBS='-lssl -lcrypto' \
+  LDFLAGS='-static -pie -L$(STATIC)/$(1)/lib -Wl,-z,relro,-z,now -Wl,-z,stack-size=$(STATIC_STACK) -Wl,--gc-sections -Wl,-s' \
+  ARCHIVE_LIBS='-larchive -lzstd -lz' LIBS_DAEMON='-lsodium -lcrypto -lsqlite3 -larchive -lzstd -lz' \
+  LIBS_CLI='-lsodium -lcurl -lssl -lcrypto -larchive -lzstd -lz'
+
+.PHONY: static static-test
+static: $(ARCHS:%=static-%) ## the two programs with everything inside, for ARCHS="x86_64 aarch64", and their sizes
+	@sh apk/static/report $(foreach arch,$(ARCHS),$(call STATIC_BUILD,$(arch)))
+
+static-test: $(ARCHS:%=static-test-%) ## the unit tests as such programs (another architecture's where qemu-user runs them)
+
+static-%: $(STATIC)/%
+	$(call static_make,$*) static-programs
+
+static-test-%: $(STATIC)/%
+	$(call static_make,$*) ARCH=$* static-unit
+
+# Below static_make: the variables are those of one architecture.
+.PHONY: static-programs static-unit
+static-programs: $(BUILD)/chillboxd $(BUILD)/chillboxctl
+static-unit: $(TESTS)
+	@sh apk/static/try $(ARCH) $(TESTS)
+
+.PRECIOUS: $(STATIC)/%
+$(STATIC)/%: | $(STATIC)/.ready
+	@CC='$(STATIC)/zig/bin/$*-linux-musl-cc' AR='$(STATIC)/zig/bin/ar' RANLIB='$(STATIC)/zig/bin/ranlib' \
+	  sh apk/static/libs $*-linux-musl $(STATIC)/src $@
+
+$(STATIC)/.ready:
+	@sh .ci/deps build static
+	@sh apk/static/zig $(STATIC)/zig
+	@sh apk/static/sources $(STATIC)/src
+	@mkdir -p $(STATIC)/headers
+	@for name in $(STATIC_HEADERS); do ln -sfn /usr/include/$$name $(STATIC)/headers/$$name; done
+	@touch $@
