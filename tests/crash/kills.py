@@ -167,6 +167,8 @@ def main():
     visitors, unlocker = Visitors(stream), Unlocker()
     for thread in (stream, visitors, unlocker):
         thread.start()
+    host.wait_until(lambda: stream.jobs, 60)
+    print('at work', flush=True)
     killed, end = collections.Counter(), time.monotonic() + (options.seconds or 1e9)
     while time.monotonic() < end and (options.count == 0 or killed.total() < options.count):
         time.sleep(rng.uniform(0.02, 1.5))

@@ -3,4 +3,5 @@ import sys
 
 import host
 
-host.Laptop().pack(sys.argv[1], ['d0.example']).send(f'send-{sys.argv[1]}')
+artifact = host.Laptop().pack(sys.argv[1], ['d0.example'])
+artifact.send(f'send-{artifact.sha256[:16]}')
