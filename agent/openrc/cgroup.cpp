@@ -35,8 +35,9 @@ void kill_all(os::Disk& disk, const std::string& cgroup) {
 
 // proc_pid_stat(5): the parent is the second field behind the name, which is in brackets and may have any character. 0: no such process.
 uint64_t parent_of(os::Disk& disk, const os::Paths& paths, pid_t pid) {
-  const auto stat = disk.read(cat(paths.root, "/proc/", pid, "/stat"), 4096);
-  const auto fields = split(std::string_view(stat ? *stat : std::string()).substr(stat ? stat->rfind(')') + 1 : 0), ' ');
+  const std::string text = disk.read(cat(paths.root, "/proc/", pid, "/stat"), 4096).value_or("");
+  const size_t name_end = text.rfind(')');
+  const auto fields = split(std::string_view(text).substr(name_end == std::string::npos ? 0 : name_end + 1), ' ');
   return fields.size() > 2 ? parse_u64(fields[2]).value_or(0) : 0;
 }
 

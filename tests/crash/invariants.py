@@ -111,7 +111,7 @@ def check_processes(wrong, names):
     wrong.expect(len(supervisors) == len(names) + 1, f'supervisors: {supervisors}')
     daemons = [(pid, c) for pid, (_, _, _, c) in all_of_them.items() if c.endswith('/chillboxd')]
     wrong.expect(len(daemons) == 1, f'monitors: {daemons}')
-    group = '/sys/fs/cgroup/openrc.chillboxd/cgroup.procs'
+    group = next((f'/sys/fs/cgroup/{name}/cgroup.procs' for name in ('openrc.chillboxd', 'chillboxd') if os.path.isdir(f'/sys/fs/cgroup/{name}')), '')
     if os.path.exists(group):
         expected = ('supervise-daemon', 'chillboxd')
         left = [all_of_them[int(pid)] for pid in read(group).split() if int(pid) in all_of_them]
