@@ -63,7 +63,7 @@ apk_add='apk add -q --no-network --no-progress'
     [ "$(in_bare chillboxctl --version | wc -l)" -eq 1 ]
     run -0 in_bare chillboxd --check
     [ ! -e "$bare/var/lib/chillbox/state.db" ]
-    run ! in_bare find /etc/runlevels -name 'chillbox*' -print -quit 2>/dev/null | grep -q .
+    [ -z "$(in_bare find /etc -path '*runlevels*' -name 'chillbox*')" ]
     in_bare test -e /usr/share/man/man1/chillboxctl.1.gz
 }
 
@@ -145,7 +145,7 @@ later() { needs_services && . "$LAPTOP/host"; }
     NFPM=${NFPM:-nfpm} sh -c 'cd "$1" && sh apk/pack "$2" "$3" "$4" "$5" "$6" 1' sh "$ROOT" "$ARCH" "${BUILD:-build}/static/$ARCH" \
         "$(in_box chillboxctl --version | awk '{print $2}')" "$APK_KEY" "$LAPTOP/newer" >/dev/null
     in_box sh -c 'rm -f /root/chillbox*.apk; echo "# mine" >>/etc/conf.d/chillboxd'
-    for package in "$LAPTOP/newer/$ARCH"/chillbox-[0-9]*.apk "$LAPTOP/newer/$ARCH"/chillbox-openrc-*.apk; do box push "$HOST" "$package" /root/; done
+    for package in "$LAPTOP/newer/$ARCH"/chillbox-[0-9]*.apk "$LAPTOP/newer/$ARCH"/chillbox-openrc-*.apk "$LAPTOP/newer/$ARCH"/chillbox-doc-*.apk; do box push "$HOST" "$package" /root/; done
     run -0 in_box sh -c "$apk_add -u /root/chillbox*.apk"
     [[ "$output" == *"handed over"*"unsealed"* ]]
     [ "$(json ping .sealed)" = false ]
