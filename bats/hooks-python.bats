@@ -155,6 +155,44 @@ inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
     [ "$(layers | wc -l)" -eq 1 ]
 }
 
+@test "preflight says nothing when all is there, also what wheels require themselves, and changes nothing" {
+    flask_site
+    before=$(find "$top" | sort)
+    for shell in with_dash with_ash; do
+        run -0 --separate-stderr "$shell" "$python/preflight"
+        [ -z "$output$stderr" ]
+    done
+    [ "$(find "$top" | sort)" = "$before" ]
+}
+
+@test "preflight names each wheel that is missing, too old, foreign, of another hash, only a source, or required by another, at once" {
+    flask_site
+    rm dep/click-* dep/jinja2-*
+    touch dep/fast-1.0-cp27-cp27m-win32.whl dep/slow-2.0.tar.gz
+    mkdir more
+    printf 'deep==1.0\n' >more/base.txt
+    printf -- '-r more/base.txt\nflask\nitsdangerous==0.1\nfast\nslow\nfar @ https://example.org/far.zip\nother ; sys_platform == "win32"\n' >requirements.txt
+    for shell in with_dash with_ash; do
+        run -0 "$shell" "$python/preflight"
+        [[ "$output" == *"missing: click"*" (for flask): no wheel of it"* ]]
+        [[ "$output" =~ missing:\ [jJ]inja2.*\(for\ flask\):\ no\ wheel ]]
+        [[ "$output" == *"missing: itsdangerous==0.1: there is only "* ]]
+        [[ "$output" == *"missing: fast: does not fit this host: dep/fast-1.0-cp27-cp27m-win32.whl"* ]]
+        [[ "$output" == *"missing: slow: no wheel of it, only its source dep/slow-2.0.tar.gz"* ]]
+        [[ "$output" == *"missing: far@ https://example.org/far.zip: there is no network here"* || "$output" == *"missing: far @ https://example.org/far.zip: there is no network here"* ]]
+        [[ "$output" == *"missing: deep==1.0: no wheel of it"* ]]
+        [[ "$output" != *other* ]]
+        [[ "$output" =~ this\ host\ takes\ wheels\ for\ cp3[0-9]+-cp3 ]]
+    done
+    rm -r more dep/fast-* dep/slow-*
+    printf 'itsdangerous --hash=sha256:%064d\n' 0 >requirements.txt
+    run -0 with_dash "$python/preflight"
+    [[ "$output" == *"missing: itsdangerous: no hash in requirements.txt is that of dep/itsdangerous-"* ]]
+    printf 'itsdangerous \\\n  --hash=sha256:%s\n' "$(sha256sum dep/itsdangerous-*.whl | cut -c 1-64)" >requirements.txt
+    run -0 with_dash "$python/preflight"
+    [ -z "$output" ]
+}
+
 @test "missing, too old and foreign wheels are all named, with the tags that this host takes; nothing is left behind" {
     flask_site
     fresh_cache

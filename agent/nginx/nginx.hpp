@@ -68,6 +68,9 @@ struct HostFacts {
 inline constexpr std::string_view k_generation_host = "generation.chillbox.invalid";
 std::string render_host(const config::HostConfig& host, const os::Paths& paths, const std::string& generation, const HostFacts& facts = {});
 
+// The TCP ports that a site's text listens on, each once.
+std::vector<uint16_t> listen_ports(std::string_view text);
+
 class Nginx {
 public:
   Nginx(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths, config::HostConfig host);

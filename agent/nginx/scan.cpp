@@ -1,6 +1,7 @@
 #include "nginx/scan.hpp"
 
 #include "base/text.hpp"
+#include "nginx/nginx.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -133,6 +134,22 @@ std::string default_server_file(const std::vector<Directive>& directives, unsign
       return d.file;
   }
   return {};
+}
+
+std::vector<uint16_t> listen_ports(std::string_view text) {
+  std::vector<uint16_t> ports;
+  for (const auto& directive : scan(text)) {
+    if (directive.words.size() < 2 || directive.words[0] != "listen" || directive.words[1].starts_with("unix:"))
+      continue;
+    const std::string_view where = directive.words[1];
+    const auto colon = where.rfind(':');
+    const bool bare = colon == std::string_view::npos || where.ends_with(']'); // an address without a port is port 80
+    const auto number = parse_u64(bare ? where : where.substr(colon + 1));
+    const auto port = static_cast<uint16_t>(number && *number <= UINT16_MAX ? *number : 80);
+    if (std::ranges::find(ports, port) == ports.end())
+      ports.push_back(port);
+  }
+  return ports;
 }
 
 } // namespace chillbox::nginx

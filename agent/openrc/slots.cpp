@@ -176,6 +176,18 @@ uint32_t Slots::respawns(const SlotName& slot) {
   return static_cast<uint32_t>(text ? parse_u64(trim(*text)).value_or(0) : 0);
 }
 
+uint64_t Slots::memory(const SlotName& slot) {
+  uint64_t kib = 0;
+  for (const auto& cgroup : cgroups_of(m_disk, m_paths, slot.str()))
+    for (const pid_t pid : members(m_disk, cgroup)) {
+      const auto text = m_disk.read(cat(m_paths.root, "/proc/", pid, "/smaps_rollup"), 16 * 1024);
+      const auto at = text ? text->find("\nPss:") : std::string::npos;
+      if (at != std::string::npos)
+        kib += parse_u64(split(trim(std::string_view(*text).substr(at + 5)), ' ')[0]).value_or(0);
+    }
+  return kib * 1024;
+}
+
 std::string Slots::release_in(const SlotName& slot) {
   const auto now = state(slot);
   if (!now || (*now != SlotState::started && *now != SlotState::starting))

@@ -58,6 +58,8 @@ public:
   // How often supervise-daemon has started it again since start(), 0 when it is not running. A new copy that crashes shows here long before
   // `crashed`, which is when supervise-daemon has given up.
   uint32_t respawns(const SlotName& name);
+  // Bytes of memory that its processes take, what they share counted once (Pss); 0: none, or not to be seen.
+  uint64_t memory(const SlotName& name);
   // The release whose copy runs in this slot, "" when none.
   std::string release_in(const SlotName& name);
   // Every slot that has a spec, an init.d link or a running daemon: what a crash may have left.

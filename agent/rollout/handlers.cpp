@@ -54,6 +54,8 @@ void read_kind(const Json& json, Kind& kind) {
   kind.builds = control::bool_or(json, "build", kind.builds);
   if (json.contains("public") && json["public"].is_array())
     kind.published = strings(json["public"]);
+  if (json.contains("needs") && json["needs"].is_array())
+    kind.needs = strings(json["needs"]);
   if (json.contains("built") && json["built"].is_array())
     kind.built = strings(json["built"]);
 }
@@ -164,6 +166,24 @@ Environment hook_environment(World& world, const Place& place) {
   return env;
 }
 
+std::vector<std::string> preflight(World& world, const Kind& kind, const Place& place) {
+  if (!world.disk.exists(kind.directory + "/preflight"))
+    return {};
+  auto c = as_site(place, kind.directory + "/preflight", hook_environment(world, place));
+  c.no_network = true;
+  c.timeout = os::Millis{60'000};
+  const auto exit = world.runner.run(c);
+  if (!exit)
+    return {cat("preflight: ", exit.error().message)};
+  std::vector<std::string> problems;
+  for (const auto line : split(trim(exit->out), '\n'))
+    if (!trim(line).empty())
+      problems.push_back(printable(trim(line), 500));
+  if (const auto fine = must_succeed(*exit, "preflight"); !fine && problems.empty())
+    problems.push_back(fine.error().message);
+  return problems;
+}
+
 Result<void> build(World& world, const Kind& kind, const Place& place, const std::function<void(std::string_view)>& on_line,
                    const std::function<bool()>& cancelled) {
   Environment environment = hook_environment(world, place);
@@ -226,6 +246,10 @@ config::Variables site_variables(World& world, const config::Site& site, const s
   for (const auto& [name, port] : ports)
     v[name] = std::to_string(port);
   return v;
+}
+
+config::Variables service_variables(World& world, const config::Site& site, const config::Service& service) {
+  return variables_of(world, site, service, site.version ? site.version->str() : "", {});
 }
 
 Result<Environment> service_environment(World& world, const Place& place) {

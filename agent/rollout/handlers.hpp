@@ -28,6 +28,7 @@ struct Kind {
   bool builds = false;
   std::vector<std::string> published; // directories of the service, relative, that NGINX reads by itself
   std::vector<std::string> built;     // the same of what was built
+  std::vector<std::string> needs = {}; // programs that the host must have
 };
 
 // What its handler says of this service, whose variables may decide. preflight "no handler for lang 'x'" with the names that there are.
@@ -49,6 +50,9 @@ struct Place {
 std::optional<std::string> immutable_path(World& world, const std::string& release_dir, const std::string& service);
 Environment hook_environment(World& world, const Place& place);
 
+// What its optional hook `preflight` has to say against the unpacked artifact at place.release_dir, one a line; empty when it is content. Runs as
+// place.user, without a network, and changes nothing.
+std::vector<std::string> preflight(World& world, const Kind& kind, const Place& place);
 // on_line: each line of output, for the job's log. failure carries the exit code and the last line.
 Result<void> build(World& world, const Kind& kind, const Place& place, const std::function<void(std::string_view)>& on_line,
                    const std::function<bool()>& cancelled);
@@ -60,6 +64,9 @@ Result<void> release_command(World& world, const Place& place, const Environment
 Result<Environment> service_environment(World& world, const Place& place);
 // The variables of NGINX templates and services of this site (site contract, "Variables"), not yet expanded.
 config::Variables site_variables(World& world, const config::Site& site, const std::string& version, const PortVariables& ports = {});
+
+// The same with those of one service on top.
+config::Variables service_variables(World& world, const config::Site& site, const config::Service& service);
 
 // Which of PORT and CHILL_PORT the service's environment has: they are given the port of its slot.
 std::vector<std::string> own_port_variables(const config::Service& service);

@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint16_t k_first_port = 20'000;
 constexpr uint16_t k_last_port = 29'999;
+constexpr uint16_t k_least_port = 1024; // below they are root's
 constexpr std::array<std::string_view, 2> k_names{"PORT", "CHILL_PORT"};
 
 Json ports_of(const store::SiteRow& row) {
@@ -66,9 +67,7 @@ Result<PortVariables> port_variables(const config::Site& site, const std::vector
 }
 
 // One a slot, kept with the site so that they stay the same, unique on the host.
-Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot) {
-  static std::mutex one; // sites side by side must not find the same port free
-  const std::scoped_lock lock(one);
+Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot) {
   Json ports = ports_of(row);
   std::set<uint64_t> taken;
   for (const auto& other : TRY(world.store.sites())) {
@@ -89,11 +88,45 @@ Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<Planned
     }
     p.port = ports[key].get<uint16_t>();
   }
-  if (const std::string text = dump(ports); text != row.ports && ports.size() > 0) {
-    row.ports = text;
-    TRY(world.store.put_site(row));
-  }
+  if (ports.size() > 0)
+    row.ports = dump(ports);
   return {};
+}
+
+Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot) {
+  static std::mutex one; // sites side by side must not find the same port free
+  const std::scoped_lock lock(one);
+  const std::string before = row.ports;
+  TRY(choose_ports(world, row, services, slot));
+  return row.ports == before ? Result<void>() : world.store.put_site(row);
+}
+
+std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteName& but) {
+  for (const auto& other : world.store.sites().value_or(std::vector<store::SiteRow>{})) {
+    const Json theirs = ports_of(other);
+    for (const auto& [key, value] : theirs.items())
+      if (other.site != but && value == port)
+        return other.site.str();
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> port_problems(World& world, const config::Site& site, const std::vector<PlannedService>& services, const std::string& slot) {
+  std::vector<std::string> problems;
+  for (const auto& p : services) {
+    const std::string who = cat("service '", p.service.name.str(), "': ");
+    const auto variables = config::expand_all(service_variables(world, site, p.service));
+    for (const auto& name : own_port_variables(p.service)) {
+      const auto number = variables ? parse_u64(variables->at(name)) : std::optional<uint64_t>(k_first_port); // else told already
+      if (!number || *number < k_least_port || *number > UINT16_MAX)
+        problems.push_back(cat(who, name, " is '", printable(variables->at(name), 20), "': must be a port from ", k_least_port, " to ", UINT16_MAX));
+    }
+    const auto holder = p.port == 0 ? std::nullopt : os::port_holder(p.port);
+    // What an earlier release of the site left in the slot is stopped before.
+    if (holder && world.slots.release_in(slot_name(site, p, slot, 0)).empty())
+      problems.push_back(cat(who, "port ", p.port, " is taken by ", os::describe(*holder)));
+  }
+  return problems;
 }
 
 } // namespace chillbox::rollout

@@ -1,45 +1,17 @@
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
+#include "os/port.hpp"
+
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 namespace chillbox::rollout {
 namespace {
 
 using Problems = std::vector<std::string>;
-
-void check_space(Rollout& r, Problems& problems) {
-  const auto tree = r.world.disk.measure(r.stage_dir());
-  const auto space = r.world.disk.space(r.world.paths.sites());
-  if (!tree || !space)
-    return; // told by the step that needs it
-  const uint64_t reserve = space->total_bytes / 100 * r.world.config.reserve_percent;
-  const uint64_t need = tree->bytes * 2 + reserve;
-  if (space->free_bytes < need)
-    problems.push_back(cat("no space on the disk of ", r.world.paths.sites(), ": need ", human_size(need), " (twice the release and ",
-                           r.world.config.reserve_percent, " % reserve), have ", human_size(space->free_bytes)));
-  if (space->total_inodes != 0 && space->free_inodes < tree->entries * 2)
-    problems.push_back(cat("no inodes on the disk of ", r.world.paths.sites(), ": need ", tree->entries * 2, ", have ",
-                           space->free_inodes));
-}
-
-void check_memory(Rollout& r, Problems& problems) {
-  uint64_t wanted = 0;
-  for (const auto& service : r.site.services)
-    wanted += service.resources.memory_max * service.count;
-  const auto text = r.world.disk.read("/proc/meminfo", 16 * 1024);
-  if (wanted == 0 || !text)
-    return;
-  const auto at = text->find("MemAvailable:");
-  if (at == std::string::npos)
-    return;
-  const auto line = split(std::string_view(*text).substr(at + 13), '\n')[0];
-  const auto number = parse_u64(split(trim(line), ' ')[0]);
-  if (number && *number * 1024 < wanted)
-    problems.push_back(cat("no memory for a second copy: the services may use ", human_size(wanted), " (resources.memory_max), available are ",
-                           human_size(*number * 1024)));
-}
 
 void check_hosts(Rollout& r, Problems& problems) {
   for (const auto& host : r.site.domains) {
@@ -63,20 +35,88 @@ void check_secrets(Rollout& r, Problems& problems) {
     problems.push_back(cat("secret '", file, "' is not in the site's secret set: send it with `chillboxctl secrets pack` and `deploy`"));
 }
 
-void plan(Rollout& r, Problems& problems) {
+std::string staged(const Rollout& r) { return cat(r.stage_dir(), "/", r.job.site.str()); }
+
+void check_folder(Rollout& r, const config::Service& service, Problems& problems) {
+  const std::string& name = service.name.str();
+  const bool elsewhere = service.lang == "immutable" && r.world.disk.exists(cat(staged(r), "/immutable/", name));
+  if (!r.world.disk.exists(cat(staged(r), "/", name)) && !elsewhere)
+    problems.push_back(cat("service '", name, "': no folder '", name, "' in the artifact"));
+}
+
+bool on_this_host(World& world, const std::string& program) {
+  return std::ranges::any_of(std::array{"/usr/local/bin/", "/usr/bin/", "/bin/"}, [&](const char* dir) { return world.disk.exists(dir + program); });
+}
+
+// Programs that the handler needs, then what the handler itself finds in the unpacked artifact: wheels, programs for another libc.
+void check_handler(Rollout& r, const PlannedService& p, Problems& problems) {
+  const std::string who = cat("service '", p.service.name.str(), "': ");
+  bool complete = true;
+  for (const auto& program : p.kind.needs)
+    if (!on_this_host(r.world, program)) {
+      problems.push_back(cat(who, "lang '", p.service.lang, "' needs ", printable(program, 60), ", which this host does not have"));
+      complete = false;
+    }
+  if (!complete || !r.world.disk.exists(cat(staged(r), "/", p.service.name.str())))
+    return;
+  const os::User reader = r.world.stager.value_or(os::User{"", ::geteuid(), ::getegid(), "/"}); // whose the unpacked tree is
+  const Place place{&r.site, &p.service, r.site.version ? r.site.version->str() : "", staged(r), "", 0, reader};
+  for (const auto& problem : preflight(r.world, p.kind, place))
+    problems.push_back(who + problem);
+}
+
+void check_services(Rollout& r, Problems& problems) {
   for (const auto& service : r.site.services) {
     auto kind = find_kind(r.world, r.site, service);
-    if (!kind)
+    check_folder(r, service, problems);
+    if (!kind) {
       problems.push_back(cat("service '", service.name.str(), "': ", kind.error().message));
-    const std::string dir = cat(r.stage_dir(), "/", r.job.site.str(), "/", service.name.str());
-    const bool elsewhere = service.lang == "immutable" && r.world.disk.exists(cat(r.stage_dir(), "/", r.job.site.str(), "/immutable/", service.name.str()));
-    if (!r.world.disk.exists(dir) && !elsewhere)
-      problems.push_back(cat("service '", service.name.str(), "': no folder '", service.name.str(), "' in the artifact"));
-    if (kind)
-      r.services.push_back({service, std::move(*kind)});
+      continue;
+    }
+    r.services.push_back({service, std::move(*kind)});
+    check_handler(r, r.services.back(), problems);
+    if (const auto values = config::expand_all(service_variables(r.world, r.site, service)); !values)
+      problems.push_back(cat("service '", service.name.str(), "': ", values.error().message));
   }
+}
+
+void check_ports(Rollout& r, const std::string& slot, Problems& problems) {
   if (const auto ports = port_variables(r.site, r.services); !ports)
     problems.push_back(ports.error().message);
+  auto row = r.row;
+  if (const auto chosen = choose_ports(r.world, row, r.services, slot); !chosen)
+    problems.push_back(chosen.error().message);
+  std::ranges::move(port_problems(r.world, r.site, r.services, slot), std::back_inserter(problems));
+}
+
+// NGINX itself holds the ports of its sites; on another one it would fail at the reload, silently (faults 114).
+void check_listen(Rollout& r, const std::string& text, Problems& problems) {
+  for (const uint16_t port : nginx::listen_ports(text)) {
+    if (port == r.world.config.http_port || port == r.world.config.https_port)
+      continue;
+    if (port < 1024)
+      problems.push_back(cat("nginx: listens on port ", port, ": below 1024 only ", r.world.config.http_port, " and ", r.world.config.https_port, " are for sites"));
+    else if (const auto owner = site_of_port(r.world, port, r.job.site))
+      problems.push_back(cat("nginx: listens on port ", port, ", which belongs to site '", *owner, "'"));
+    else if (const auto holder = os::port_holder(port); holder && holder->name != "nginx")
+      problems.push_back(cat("nginx: listens on port ", port, ", which is taken by ", os::describe(*holder)));
+  }
+}
+
+void check_nginx(Rollout& r, Problems& problems) {
+  if (r.services.size() != r.site.services.size())
+    return; // a handler is missing: the text would be another
+  const auto text = render_from(r.world, r.site, r.services, r.site.version ? r.site.version->str() : "", staged(r));
+  if (!text) {
+    problems.push_back(cat("nginx: ", text.error().message));
+    return;
+  }
+  r.release.nginx = *text;
+  check_listen(r, *text, problems);
+  if (const auto now = r.world.nginx.installed(r.job.site); now && *now == *text)
+    return;
+  if (const auto fine = r.world.nginx.test(r.job.site, *text); !fine)
+    problems.push_back(fine.error().message);
 }
 
 } // namespace
@@ -102,21 +142,28 @@ std::vector<std::string> missing_secrets(World& world, const config::Site& site)
   return missing;
 }
 
-Result<Next> run_preflight(Rollout& r) {
+std::vector<std::string> preflight_problems(Rollout& r) {
   Problems problems;
   r.services.clear();
-  plan(r, problems);
+  check_services(r, problems);
   check_hosts(r, problems);
   check_user(r, problems);
   check_secrets(r, problems);
-  check_space(r, problems);
-  check_memory(r, problems);
+  check_ports(r, other_slot(r.old ? r.old->slot : ""), problems);
+  check_nginx(r, problems);
+  std::ranges::move(capacity_problems(capacity_of(r, staged(r)), r.world.paths, r.world.config.reserve_percent), std::back_inserter(problems));
+  return problems;
+}
+
+Result<Next> run_preflight(Rollout& r) {
+  const auto problems = preflight_problems(r);
   if (problems.empty())
     return Next::go_on;
-  for (size_t i = 1; i < problems.size(); ++i)
-    r.output(problems[i]);
-  const std::string rest = problems.size() > 1 ? cat(" (and ", problems.size() - 1, " more)") : "";
-  return fail(Code::preflight, problems[0] + rest);
+  if (problems.size() == 1)
+    return fail(Code::preflight, problems[0]);
+  for (const auto& problem : problems)
+    r.output(problem);
+  return fail(Code::preflight, cat(problems[0], " (and ", problems.size() - 1, " more)"));
 }
 
 } // namespace chillbox::rollout

@@ -17,6 +17,20 @@ Result<Next> run_stage(Rollout& r);
 void undo_stage(Rollout& r);
 // preflight.cpp
 Result<Next> run_preflight(Rollout& r);
+// All that speaks against the release that is staged; changes nothing but r.services and r.row.
+std::vector<std::string> preflight_problems(Rollout& r);
+// capacity.cpp
+struct Capacity {
+  uint64_t bytes = 0, entries = 0;         // of the release
+  uint64_t reserve = 0;                    // bytes of the disk that stay free
+  os::Space space;
+  uint64_t memory = 0;                     // of the second copies: their limits, else what the first ones take; 0: not known
+  std::optional<uint64_t> memory_available;
+  uint64_t bytes_needed() const { return bytes * 2 + reserve; }
+  uint64_t entries_needed(uint32_t reserve_percent) const;
+};
+Capacity capacity_of(Rollout& r, const std::string& tree);
+std::vector<std::string> capacity_problems(const Capacity& capacity, const os::Paths& paths, uint32_t reserve_percent);
 // install.cpp: from tmpfs to a sealed release directory
 Result<Next> run_install(Rollout& r);
 void undo_install(Rollout& r);
@@ -82,6 +96,9 @@ std::string slot_socket(World& world, const config::Site& site, const PlannedSer
 // The services' live links point to `slot`, `current` to `release`. Links of services that the site does not have any more go.
 Result<void> point_links(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release);
 Result<std::string> render(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release);
+// The same of a tree that is not installed yet, its templates are read there.
+Result<std::string> render_from(World& world, const config::Site& site, const std::vector<PlannedService>& services, const std::string& version,
+                                const std::string& tree);
 // Starts every service (and worker) of the release in its slot; those in `skip` not (they wait for secrets).
 Result<void> start_slots(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release,
                          const os::User& user, const std::vector<std::string>& skip);
@@ -98,6 +115,12 @@ Result<void> stop_slots(World& world, const SiteName& site, const std::string& s
 Result<PortVariables> port_variables(const config::Site& site, const std::vector<PlannedService>& services);
 // Gives each service that listens on TCP, or has a variable for it, its port in this slot (kept in the row).
 Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot);
+// The same without a word to the store, for a look ahead.
+Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot);
+// Another site that has this port for one of its slots.
+std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteName& but);
+// Of services whose ports were chosen: PORT or CHILL_PORT that is none or root's, a port that somebody else has (faults 73, 108).
+std::vector<std::string> port_problems(World& world, const config::Site& site, const std::vector<PlannedService>& services, const std::string& slot);
 // Artifacts that no release and no open job needs go, of refused ones the newest few stay.
 Result<void> prune_artifacts(World& world);
 // Services that declare a secret file which is not staged: "SERVICE/FILE".

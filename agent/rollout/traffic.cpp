@@ -52,9 +52,14 @@ void put_back(Rollout& r, const store::SiteRow& row, const store::Release& old) 
 } // namespace
 
 Result<std::string> render(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release) {
+  return render_from(world, site, services, release.version, world.paths.releases(site.slug) + "/" + release.id);
+}
+
+Result<std::string> render_from(World& world, const config::Site& site, const std::vector<PlannedService>& services, const std::string& version,
+                                const std::string& tree) {
   nginx::SiteInput input{.site = &site, .host = &world.config, .paths = world.paths};
-  input.release_dir = world.paths.releases(site.slug) + "/" + release.id;
-  input.templates = TRY(templates_of(world, input.release_dir));
+  input.release_dir = tree;
+  input.templates = TRY(templates_of(world, tree));
   const auto ports = TRY(port_variables(site, services));
   for (const auto& p : services) {
     nginx::Upstream upstream{.service = p.service.name, .lang = p.service.lang};
@@ -64,7 +69,7 @@ Result<std::string> render(World& world, const config::Site& site, const std::ve
     upstream.files = files_of(p);
     input.upstreams.push_back(std::move(upstream));
   }
-  input.variables = site_variables(world, site, release.version, ports);
+  input.variables = site_variables(world, site, version, ports);
   return nginx::render_site(input);
 }
 

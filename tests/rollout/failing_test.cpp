@@ -92,12 +92,21 @@ TEST_CASE("a health path of its own must answer with 2xx or 3xx, else anything b
   CHECK(strict.message.find("GET /up answered 404") != std::string::npos);
 }
 
-TEST_CASE("[fault-113] what `nginx -t` refuses is not installed, its line is told") {
+TEST_CASE("[fault-113] what `nginx -t` refuses is refused before anything is touched, its line is told, and what was tried is kept") {
   LiveHost host;
   host.runner.nginx_error = "unknown directive \"prxy_pass\" in /etc/nginx/http.d/chillbox.blog.conf:3";
+  const std::string before = host.nginx_text();
   const auto job = host.deploy(Order{.version = "2.0.0", .domain = "www.example"});
-  kept_the_old(host, job, Code::invalid, "nginx -t: [emerg] unknown directive \"prxy_pass\"");
+  INFO(job.message);
+  CHECK(job.code == Code::preflight);
+  CHECK(job.message.find("nginx -t: [emerg] unknown directive \"prxy_pass\"") != std::string::npos);
+  const std::string kept = host.paths.state() + "/nginx/blog.failed";
+  CHECK(job.message.find(cat("(what was tried: ", kept, ")")) != std::string::npos);
+  CHECK(host.text(kept).find("server_name www.example;") != std::string::npos);
+  CHECK(host.nginx_text() == before);
+  CHECK(host.runner.count("build") + host.runner.count("start") == 0);
   CHECK(host.runner.count("nginx -s reload") == 0);
+  CHECK(disagreement(host, "1.0.0") == "");
 }
 
 TEST_CASE("[fault-114] NGINX that keeps the old configuration silently is found out, and all goes back") {

@@ -1,6 +1,9 @@
 // What is refused before anything live is touched: signatures, freshness, site files, preflight.
+#include "base/json.hpp"
 #include "crypto/hash.hpp"
 #include "rollout/host.hpp"
+
+#include <nlohmann/json.hpp>
 
 #include <set>
 
@@ -226,4 +229,112 @@ TEST_CASE("[fault-90] a disk without inodes is refused, and says inodes") {
   LiveHost host;
   host.disk.free_space = os::Space{.free_bytes = 40'000'000, .total_bytes = 50'000'000, .free_inodes = 2, .total_inodes = 2000};
   refused(host, host.deploy("2.0.0"), Code::preflight, "no inodes on the disk");
+}
+
+TEST_CASE("preflight tells what a handler finds in the unpacked artifact, and which programs it misses, before anything is touched") {
+  LiveHost host;
+  host.write(host.paths.shipped_hooks() + "/handlers/python/preflight", "missing: flask>=3: no wheel of it\nthis host takes wheels for cp311-cp311\n");
+  host.handler("x-port", R"({"listens":"tcp","needs":["a-program-that-no-host-has"]})");
+  const auto job = host.deploy(Order{.version = "2.0.0",
+                                     .services = R"([{"name":"app","lang":"python"},{"name":"two","lang":"x-port"}])",
+                                     .files = {{"app/app.py", ""}, {"two/two", ""}}});
+  INFO(job.message);
+  CHECK(job.code == Code::preflight);
+  CHECK(exit_code(*job.code) == 8);
+  CHECK(job.message == "preflight: service 'app': missing: flask>=3: no wheel of it (and 2 more); 1.0.0 stays live");
+  CHECK(host.told(job.id, "log service 'app': this host takes wheels for cp311-cp311"));
+  CHECK(host.told(job.id, "log service 'two': lang 'x-port' needs a-program-that-no-host-has, which this host does not have"));
+  CHECK(host.releases_on_disk() == std::vector<std::string>{"1.0.0-1"});
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("[fault-73] a port below 1024, or none, is refused before anything starts") {
+  LiveHost host;
+  for (const char* port : {"80", "1023", "65536", "http"}) {
+    const auto job = host.deploy(Order{.version = "2.0.0",
+                                       .services = cat(R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"$P"}]}])"),
+                                       .members = cat(R"("env":[{"name":"P","value":")", port, R"("}],)")});
+    refused(host, job, Code::preflight, cat("service 'app': PORT is '", port, "': must be a port from 1024 to 65535"));
+  }
+}
+
+TEST_CASE("[fault-73] [fault-108] a port of its slot that somebody else has is refused, and the holder named") {
+  LiveHost host;
+  const Order order{.version = "1.5.0", .services = R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"$P"}]}])", .members = R"("env":[{"name":"P","value":"38011"}],)"};
+  REQUIRE(host.deploy(order).state == JobState::done);
+  auto next = order;
+  next.version = "1.6.0";
+  REQUIRE(host.deploy(next).state == JobState::done);
+  const auto ports = parse_json(host.row().ports, 1000).value();
+  const auto idle = ports.at(cat("app.", host.live().slot == "a" ? "b" : "a")).get<uint16_t>();
+  const FakeServer stranger(idle, [](std::string_view) { return Answer{}; });
+  REQUIRE(stranger.open());
+  next.version = "1.7.0";
+  const auto job = host.deploy(next);
+  INFO(job.message);
+  CHECK(job.code == Code::preflight);
+  CHECK(job.message.find(cat("service 'app': port ", idle, " is taken by 'test-rollout' (process ")) != std::string::npos);
+  CHECK(disagreement(host, "1.6.0") == "");
+}
+
+TEST_CASE("[fault-73] [fault-114] ports that a template listens on: root's, another site's slot, somebody else's") {
+  LiveHost host;
+  REQUIRE(host.deploy(Order{.slug = "shop", .services = R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"38011"}]}])"}).state == JobState::done);
+  const auto theirs = parse_json(host.row("shop").ports, 1000).value().at("app.a").get<uint16_t>();
+  FakeServer stranger(0, [](std::string_view) { return Answer{}; });
+  const auto with = [&](int port) {
+    Order order{.version = "2.0.0"};
+    order.files["nginx/templates/blog.nginx.conf.template"] = cat("server { listen 127.0.0.1:", port, "; }\n");
+    const auto job = host.deploy(order);
+    CHECK(job.code == Code::preflight);
+    CHECK(disagreement(host, "1.0.0") == "");
+    return job.message;
+  };
+  CHECK(with(22).find("nginx: listens on port 22: below 1024 only ") != std::string::npos);
+  CHECK(with(theirs).find(cat("nginx: listens on port ", theirs, ", which belongs to site 'shop'")) != std::string::npos);
+  CHECK(with(stranger.port()).find(cat("nginx: listens on port ", stranger.port(), ", which is taken by 'test-rollout'")) != std::string::npos);
+}
+
+TEST_CASE("[fault-65] [fault-68] values that would end or open a directive of a template are refused before anything is touched") {
+  LiveHost host;
+  for (const char* value : {"a; include /etc/shadow", "a } server {", "a # b", "$host", "a\\\"b", "`id`", "$(id)"}) {
+    Order order{.version = "2.0.0", .members = cat(R"("env":[{"name":"WHERE","value":")", value[0] == '$' && value[1] == 'h' ? "$$host" : value, R"("}],)")};
+    order.files["nginx/templates/blog.nginx.conf.template"] = "server {\n  location /x { return 200 $WHERE; }\n}\n";
+    const auto job = host.deploy(order);
+    INFO(value);
+    refused(host, job, Code::preflight, "nginx: nginx/templates/blog.nginx.conf.template: line 2: variable 'WHERE': its value");
+  }
+}
+
+TEST_CASE("[fault-66] a variable of a service that is not defined, or goes in a circle, is refused with its name") {
+  LiveHost host;
+  const auto with = [&](const char* value) {
+    return host.deploy(Order{.version = "2.0.0", .services = cat(R"([{"name":"app","lang":"python","environment":[{"name":"A","value":")", value, R"("},{"name":"B","value":"$A"}]}])")});
+  };
+  for (const char* value : {"$NOWHERE", "$B"}) {
+    const auto job = with(value);
+    INFO(job.message);
+    CHECK(job.state == JobState::failed);
+    CHECK(job.message.find(value + 1) != std::string::npos);
+    CHECK(host.runner.count("build") == 0);
+    CHECK(disagreement(host, "1.0.0") == "");
+  }
+}
+
+TEST_CASE("[fault-90] inodes keep a reserve too") {
+  LiveHost host;
+  host.config.reserve_percent = 5;
+  host.restart();
+  host.unlock();
+  host.disk.free_space = os::Space{.free_bytes = 900'000'000, .total_bytes = 1'000'000'000, .free_inodes = 40, .total_inodes = 1000};
+  refused(host, host.deploy("2.0.0"), Code::preflight, "no inodes on the disk of");
+}
+
+TEST_CASE("memory for a second copy: what the services may use is counted, but for those that stop first") {
+  LiveHost host;
+  const auto with = [](const char* strategy) {
+    return Order{.version = "2.0.0", .services = cat(R"([{"name":"app","lang":"python","strategy":")", strategy, R"(","resources":{"memory_max":"1000G"}}])")};
+  };
+  refused(host, host.deploy(with("overlap")), Code::preflight, "no memory for a second copy: the services may use ");
+  CHECK(host.deploy(with("stop-first")).state == JobState::done);
 }
