@@ -26,7 +26,7 @@ constexpr std::array k_codes{
     Row{Code::partial, "partial", 11, 500},        Row{Code::timed_out, "timed_out", 124, 504},
     Row{Code::interrupted, "interrupted", 130, 500}, Row{Code::corrupt, "corrupt", 1, 500},
     Row{Code::no_space, "no_space", 1, 503},       Row{Code::too_large, "too_large", 1, 413},
-    Row{Code::throttled, "throttled", 7, 503},
+    Row{Code::throttled, "throttled", 7, 503},     Row{Code::changed, "changed", 20, 200},
 };
 
 const Row& row(Code code) {

@@ -30,6 +30,7 @@ enum class Code {
   no_space,  // disk, inodes or memory
   too_large, // over a stated limit
   throttled, // try again later
+  changed,   // no error: a plan with --exit-code, and something would change
 };
 
 struct Error {

@@ -34,7 +34,7 @@ Result<std::string> ask(const os::Paths& paths, const Question& question, std::s
   Json args = Json::object();
   for (const auto& [key, value] : question.args)
     std::visit([&](const auto& v) { args[key] = v; }, value);
-  return control::call(fd.get(), question.verb, args, question.secret, question.on_event, question.timeout, error_data);
+  return control::call(fd.get(), question.verb, args, question.secret, question.on_event, question.timeout, error_data, question.body);
 }
 
 Result<void> ask_reload(const os::Paths& paths) {

@@ -20,6 +20,7 @@ struct Question {
   const SecretBytes* secret = nullptr;
   std::function<void(const Json&)> on_event = {};
   std::chrono::milliseconds timeout{30'000}; // for each frame; negative for ever
+  int body = -1; // a descriptor whose bytes go behind the request
 };
 
 // The text of the result object. unreachable: nobody answers; denied: this user may not ask. error_data: what the error carries, as JSON.

@@ -38,7 +38,7 @@ int run_here(const CommandLine& line) {
   Call call{line.args, terminal, os::Paths::from_environment()};
   const auto done = line.verb->run(call);
   if (done)
-    return 0;
+    return call.exit;
   const Error& error = done.error();
   std::string hint = call.hint;
   if (hint.empty() && line.verb->where == Where::host)

@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "cli/hosts.hpp"
 #include "cli/input.hpp"
+#include "cli/plan_source.hpp"
 #include "cli/remote.hpp"
 #include "cli/reply.hpp"
 #include "cli/table.hpp"
@@ -44,8 +45,9 @@ bool asks(const CommandLine& line) {
   return line.verb->where == Where::host && (open("passphrase-fd") || open("yes"));
 }
 
-// The arguments as that machine can use them: a descriptor becomes its standard input, a key file that is here becomes the key.
-Result<Args> args_for_there(const CommandLine& line) {
+// The arguments as that machine can use them: a descriptor becomes its standard input, an artifact that is here too (input), a key file that is
+// here becomes the key.
+Result<Args> args_for_there(const CommandLine& line, Fd& input) {
   Args there;
   for (const Option& option : line.verb->options) {
     const std::string_view key = key_of(option);
@@ -56,6 +58,10 @@ Result<Args> args_for_there(const CommandLine& line) {
         there.add(key, TRY_IN(printable(value, 1024), crypto::MinisignPublicKey::parse(TRY(read_input(value, k_max_key_file)))).to_line());
         if (!line.args.has("name"))
           there.add("name", std::filesystem::path(value).stem());
+      } else if (key == "ARTIFACT|SITE" || (line.verb->name == "nginx diff" && key == "ARTIFACT")) {
+        auto stream = TRY(plan_stream(value));
+        there.add(key, stream ? "-" : value);
+        input = stream ? std::move(*stream) : Fd();
       } else {
         there.add(key, value);
       }
@@ -192,11 +198,16 @@ Result<int> Fleet::overview() {
 Result<int> run_there(const CommandLine& line) {
   const auto hosts = TRY(hosts_of(line));
   CommandLine there = line;
-  there.args = TRY(args_for_there(line));
+  Fd input;
+  there.args = TRY(args_for_there(line, input));
   there.terminal.no_color |= !environment("NO_COLOR").empty();
   const bool many = hosts.size() > 1 || !line.inventory.empty();
   if (line.args.has("passphrase-fd") && hosts.size() > 1)
     return fail(Code::usage, "--passphrase-fd is for one host at a time: run it once for each host");
+  if (input && hosts.size() > 1)
+    return fail(Code::usage, "a file goes to one host at a time: run it once for each host");
+  if (input)
+    return run_on(hosts.front(), {words_of(there), false, input.get()});
   if (line.args.has("passphrase-fd")) // no terminal: it would show what goes through it
     return run_on(hosts.front(), {words_of(there), false, static_cast<int>(line.args.number("passphrase-fd", 0))});
   if (!many)

@@ -57,6 +57,7 @@ struct Call {
   os::Paths paths;
   std::string hint = {};       // one line below the error, when the verb knows better than the table of hints
   std::string error_data = {}; // JSON that goes with the error, for --json
+  int exit = 0;                // of a run that went well
 };
 
 struct Verb {

@@ -98,6 +98,12 @@ constexpr std::array k_unlock{k_passphrase_fd};
 constexpr std::array k_by_site{k_site};
 constexpr std::array k_jobs{k_site_or_all, k_limit};
 constexpr std::array k_job{Option{"ID", Kind::job, "", "id of the job"}, k_follow};
+constexpr Option k_exit_code{"--exit-code", Kind::flag, "", "exit with 20 when something would change"};
+constexpr std::array k_plan{
+    Option{"ARTIFACT|SITE", Kind::text, "", "a file of `pack`, its .minisig beside it; its digest; - ; or the name of a site"},
+    k_exit_code,
+};
+constexpr std::array k_nginx_diff{k_site, Option{"ARTIFACT", Kind::text, "", "as for plan"}, k_exit_code};
 constexpr std::array k_logs{k_target, k_follow, k_limit};
 constexpr std::array k_audit{k_limit};
 constexpr std::array k_rollback{
@@ -145,6 +151,9 @@ constexpr std::array k_verbs{
     Verb{"releases", k_show, Where::host, "the releases of a site", k_by_site, run_releases},
     Verb{"jobs", k_show, Where::host, "what was asked for, the newest first", k_jobs, run_jobs},
     Verb{"job", k_show, Where::host, "one job, step by step", k_job, run_job},
+    Verb{"plan", k_show, Where::host, "what a deploy or a restart would change", k_plan, run_plan},
+    Verb{"nginx show", k_show, Where::host, "the NGINX text of a site that is in force", k_by_site, run_nginx_show},
+    Verb{"nginx diff", k_show, Where::host, "what an artifact would change in it", k_nginx_diff, run_nginx_diff},
     Verb{"logs", k_show, Where::host, "what the services wrote", k_logs, run_logs},
     Verb{"audit", k_show, Where::host, "who did what", k_audit, run_audit},
     Verb{"audit verify", k_show, Where::host, "prove that the audit trail was not changed", {}, run_audit_verify},

@@ -36,6 +36,10 @@ Result<void> run_releases(Call& call);
 Result<void> run_jobs(Call& call);
 Result<void> run_audit(Call& call);
 Result<void> run_audit_verify(Call& call);
+// plan.cpp
+Result<void> run_plan(Call& call);
+Result<void> run_nginx_show(Call& call);
+Result<void> run_nginx_diff(Call& call);
 // follow.cpp
 Result<void> run_job(Call& call);
 Result<void> run_logs(Call& call);

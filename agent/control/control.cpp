@@ -198,12 +198,28 @@ std::string error_text(const Error& error, const Json& data) {
   return dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}, {"data", data}}}});
 }
 
+Result<void> write_body(int fd, int from) {
+  std::string chunk(k_max_control_frame / 2, '\0');
+  for (;;) {
+    const ssize_t n = ::read(from, chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return fail_errno("read what is to be sent", errno);
+    TRY(write_frame(fd, std::string_view(chunk).substr(0, static_cast<size_t>(n))));
+    if (n == 0)
+      return {};
+  }
+}
+
 Result<std::string> call(int fd, std::string_view verb, const Json& args, const SecretBytes* secret,
-                         const std::function<void(const Json&)>& on_event, Millis timeout, std::string* error_data) {
+                         const std::function<void(const Json&)>& on_event, Millis timeout, std::string* error_data, int body) {
   // A daemon that refuses the caller answers and closes without reading on: its answer says more than our broken pipe.
   Result<void> sent = write_frame(fd, request_text(verb, args));
   if (sent && secret)
     sent = write_secret_frame(fd, *secret);
+  if (sent && body >= 0)
+    sent = write_body(fd, body);
   if (!sent && sent.error().code != Code::unreachable)
     return std::unexpected(sent.error());
   for (;;) {

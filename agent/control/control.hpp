@@ -1,6 +1,7 @@
 // The control socket: length-prefixed JSON frames (32 bits, little endian, at most 1 MiB) over a stream socket.
 //
-//   client: {"v":1,"verb":"rollback","args":{...}}     then, for verbs that take a secret, one raw frame with its bytes
+//   client: {"v":1,"verb":"rollback","args":{...}}     then, for verbs that take a secret, one raw frame with its bytes; for a
+//           plan of an artifact, raw frames with its bytes and an empty one
 //   daemon: {"event":{...}} any number of times, then exactly one of
 //           {"result":{"schema":"chillbox.VERB.v1",...}}  or  {"error":{"code":"not_found","message":"...","data":{...}}}
 //
@@ -42,9 +43,12 @@ std::string error_text(const Error& error);
 std::string error_text(const Error& error, const Json& data); // data: an object with more, such as the failed job
 
 // The client's side of one exchange: sends, calls on_event for each event, returns the result object or the daemon's error.
-// timeout: for each frame; negative waits for ever. error_data: the JSON text of what an error carries besides code and message, if any.
+// body: a descriptor that is read to its end and sent as write_body() does. timeout: for each frame; negative waits for ever. error_data: the JSON text of what an error carries besides code and message, if any.
 Result<std::string> call(int fd, std::string_view verb, const Json& args, const SecretBytes* secret,
                          const std::function<void(const Json&)>& on_event, std::chrono::milliseconds timeout,
-                         std::string* error_data = nullptr);
+                         std::string* error_data = nullptr, int body = -1);
+
+// What comes behind a request with a body: raw frames, then an empty one. The daemon's side stops at its own limit.
+Result<void> write_body(int fd, int from);
 
 } // namespace chillbox::control

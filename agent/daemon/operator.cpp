@@ -28,6 +28,8 @@ constexpr Operator::Verb Operator::k_verbs[] = {
     {"logs", &Operator::logs, false},
     {"audit", &Operator::audit, false},
     {"audit_verify", &Operator::audit_verify, false},
+    {"plan", &Operator::plan, false},
+    {"nginx_show", &Operator::nginx_show, false},
     {"rollback", &Operator::rollback, false}, // jobs write their own entry when they end
     {"restart", &Operator::restart, false},
     {"start", &Operator::start, false},

@@ -60,6 +60,8 @@ private:
   Result<control::Json> logs(const Call&);
   Result<control::Json> audit(const Call&);
   Result<control::Json> audit_verify(const Call&);
+  Result<control::Json> plan(const Call&);
+  Result<control::Json> nginx_show(const Call&);
   Result<control::Json> rollback(const Call&);
   Result<control::Json> restart(const Call&);
   Result<control::Json> start(const Call&);
@@ -83,7 +85,7 @@ private:
   std::mutex m_mutex;
   std::condition_variable m_ended;
   size_t m_open = 0;
-  std::mutex m_unlocking;
+  std::mutex m_unlocking, m_planning;
   std::vector<std::string> m_warnings;
   std::string m_not_upgraded;
   std::atomic<bool> m_stopping{false};

@@ -215,8 +215,15 @@ bool Rollout::allows(std::string_view option) const {
   return options && options->is_object() && options->value(option, false);
 }
 
-void Rollout::info(std::string_view text) { journal->event("info", text); }
-void Rollout::output(std::string_view text) { journal->event("log", text); }
+void Rollout::info(std::string_view text) {
+  if (journal != nullptr)
+    journal->event("info", text);
+}
+
+void Rollout::output(std::string_view text) {
+  if (journal != nullptr)
+    journal->event("log", text);
+}
 
 std::span<const Step> steps_of(JobKind kind) {
   switch (kind) {

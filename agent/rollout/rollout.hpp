@@ -68,7 +68,7 @@ struct Rollout {
   World& world;
   store::Job job;
   Signals& signals;
-  Journal* journal = nullptr; // where info() and output() go; set before a step runs
+  Journal* journal = nullptr; // where info() and output() go; none: a plan, which tells nobody
 
   store::SiteRow row{job.site};
   std::optional<store::Release> old;     // live when the job began

@@ -1,0 +1,87 @@
+// Verbs that look ahead.
+#include "base/text.hpp"
+#include "daemon/operator.hpp"
+#include "rollout/plan.hpp"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace chillbox::daemon {
+
+using control::Json;
+
+namespace {
+
+constexpr std::chrono::milliseconds k_frame_wait{60'000};
+constexpr size_t k_max_signature = 10 * 1024;
+
+Result<SiteName> site_of(const Json& args) { return SiteName::parse(TRY(control::string_at(args, "site"))); }
+
+// Without a name from the first moment: nobody can change it between the check and the use, and nothing is left of it whatever happens.
+Result<Fd> nameless_file(const std::string& dir) {
+  std::string path = dir + "/.plan.tmp.XXXXXX";
+  Fd fd(::mkostemp(path.data(), O_CLOEXEC));
+  if (!fd || ::unlink(path.c_str()) != 0)
+    return fail_errno(cat("make a temporary file in ", dir), errno);
+  return fd;
+}
+
+Result<void> append(int fd, std::string_view bytes, uint32_t reserve_percent) {
+  struct statvfs fs {};
+  if (::fstatvfs(fd, &fs) == 0 && uint64_t{fs.f_bavail} < uint64_t{fs.f_blocks} / 100 * reserve_percent)
+    return fail(Code::no_space, cat("no space to look at the artifact: ", reserve_percent, " % of the disk stay free"));
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno != EINTR)
+      return fail_errno("write the artifact", errno);
+    bytes.remove_prefix(n > 0 ? static_cast<size_t>(n) : 0);
+  }
+  return {};
+}
+
+Result<Fd> receive_artifact(int from, const rollout::World& world) {
+  Fd file = TRY(nameless_file(world.paths.artifacts()));
+  for (uint64_t size = 0;;) {
+    const auto frame = TRY_IN("artifact", control::read_frame(from, k_frame_wait));
+    if (frame.empty())
+      return file;
+    size += frame.size();
+    if (size > world.config.artifact_max)
+      return fail(Code::too_large, cat("the artifact has more than ", human_size(world.config.artifact_max), " (limits.artifact_max)"));
+    TRY(append(file.get(), frame, world.config.reserve_percent));
+  }
+}
+
+} // namespace
+
+// Of a site, of an artifact that is in the store, or of one that comes behind the request.
+Result<Json> Operator::plan(const Call& call) {
+  if (call.args.contains("site"))
+    return rollout::plan_site(m_world, TRY(site_of(call.args)));
+  Fd file;
+  std::string signature;
+  if (call.args.contains("sha256")) {
+    const Digest digest = TRY(Digest::parse(TRY(control::string_at(call.args, "sha256"))));
+    file = Fd(::open(m_world.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!file)
+      return fail(Code::not_found, cat("no artifact ", digest.str(), " on this host"));
+    signature = TRY(m_world.disk.read(m_world.paths.artifact_signature(digest), k_max_signature));
+  } else {
+    signature = TRY(control::string_at(call.args, "signature"));
+    file = TRY(receive_artifact(call.fd, m_world));
+  }
+  const std::unique_lock one(m_planning, std::try_to_lock); // they share the staging memory with deploys
+  if (!one)
+    return fail(Code::busy, "another plan is being made: try again");
+  return rollout::plan_artifact(m_world, file.get(), signature);
+}
+
+Result<Json> Operator::nginx_show(const Call& call) {
+  const auto site = TRY(site_of(call.args));
+  return Json{{"site", site.str()}, {"text", TRY(rollout::nginx_in_force(m_world, site))}};
+}
+
+} // namespace chillbox::daemon
