@@ -24,7 +24,7 @@ COMPILE = $(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP
 
 # Rooms by rank: a library may use only those after it.
 ROOMS_DAEMON := daemon rollout edge openrc nginx secrets artifact store control config crypto os base
-ROOMS_CLI := cli artifact control config crypto os base
+ROOMS_CLI := cli artifact nginx control config crypto os base
 ROOMS := base os crypto config control store secrets artifact nginx openrc rollout edge daemon cli
 
 # One library, one room: only these rooms see these headers. Asked for when they are used, not when make begins: on a fresh machine pkg-config and
@@ -89,7 +89,7 @@ below_openrc := openrc control config crypto os base
 below_rollout := rollout openrc nginx secrets artifact store control config crypto os base
 below_edge := edge control config crypto os base
 below_daemon := $(ROOMS_DAEMON)
-below_cli := cli store artifact control config crypto os base
+below_cli := cli store artifact nginx control config crypto os base
 
 $(BUILD)/tests/catch_main.o: tests/catch_main.cpp | $(DEPS_SENTINEL)
 	@mkdir -p $(@D)

@@ -93,3 +93,53 @@ state() { json status '.sites[0].state'; }
     [[ "$(json job "$job" .job.state)" == "done" || "$version" == 1.0.0 ]]
     ctl audit verify
 }
+
+# A service that takes what it is asked to: /eat memory, /fork processes.
+greedy() { # VERSION
+    pages_and_clock "$1"
+    cat >"$LAPTOP/hello/clock/clock" <<'END'
+#!/usr/bin/python3
+import http.server, os, subprocess
+class Greedy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        text = os.environ["VERSION"]
+        if self.path == "/eat":
+            self.server.eaten = [bytes([1]) * (1 << 20) for _ in range(256)]
+        if self.path == "/fork":
+            made = []
+            try:
+                for _ in range(64):
+                    made.append(subprocess.Popen(["sleep", "60"]))
+            except OSError:
+                text = "stopped at %d" % len(made)
+            for one in made:
+                one.kill()
+                one.wait()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode() + b"\n")
+http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Greedy).serve_forever()
+END
+    edit_site '.services[0].resources = {memory_max: "64M", cpu_max: 20, tasks_max: 20} | .services[0].health = {path: "/", deadline: "60s"}'
+}
+
+group() { in_box sh -c 'cat /sys/fs/cgroup/*chillbox.hello.clock.[ab]/"$1" /sys/fs/cgroup/*/*chillbox.hello.clock.[ab]/"$1" 2>/dev/null | head -n 1' sh "$1"; }
+
+@test "limits of resources take effect: memory, processors, processes" {
+    greedy 1.2.0
+    send "$(pack)" --timeout 300s
+    [ "$(group memory.max)" = 67108864 ]
+    [ "$(group cpu.max)" = '20000 100000' ]
+    [ "$(group pids.max)" = 20 ]
+    [[ "$(get /fork)" =~ ^stopped\ at\ 1[0-9]$ ]]
+}
+
+@test "[fault-124] what the kernel ends for want of memory is a crash that is counted, comes back, and takes nobody else along" {
+    get /eat -o /dev/null || :
+    restarted() { [ "$(json status '.sites[0].services[] | select(.name == "clock") | .restarts')" -ge 1 ]; }
+    wait_for 30 restarted
+    [ "$(group memory.events | sed -n 's/^oom_kill //p')" -ge 1 ]
+    answers() { [ "$(get /)" = 1.2.0 ]; }
+    wait_for 30 answers
+    [ "$(get /pages/)" = "a page of 1.2.0" ]
+}

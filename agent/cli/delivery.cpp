@@ -30,11 +30,13 @@ constexpr int k_tries = 3;
 constexpr int k_looks_while_queued = 5;
 
 // The one job-body of a delivery as JSON: {"type","timestamp","data":{...}}.
-std::string body_of(const Parcel& parcel, int64_t now) {
+std::string body_of(const Parcel& parcel, int64_t now, bool watch) {
   const artifact::Statement& s = parcel.statement;
   Fields data{{"site", s.site.str()}, {"sha256", s.sha256.str()}, {"size", parcel.size}};
   if (!s.secrets)
     data.emplace_back("version", s.version);
+  if (!watch)
+    data.emplace_back("watch", false);
   return cat(R"({"type":")", s.secrets ? "secrets.update" : "site.deploy", R"(","timestamp":")", rfc3339(now), R"(","data":)", json_text(data),
              "}");
 }
@@ -54,8 +56,8 @@ Result<Parcel> open_parcel(const std::string& path) {
   return Parcel{path, signature, std::move(statement), file.size};
 }
 
-Delivery sign_delivery(const SecretBytes& key, const Parcel& parcel, const std::string& id, int64_t now) {
-  Delivery delivery{body_of(parcel, now), {}};
+Delivery sign_delivery(const SecretBytes& key, const Parcel& parcel, const std::string& id, int64_t now, bool watch) {
+  Delivery delivery{body_of(parcel, now, watch), {}};
   const std::string timestamp = std::to_string(now);
   delivery.headers = {"Content-Type: application/json", cat("webhook-id: ", id), cat("webhook-timestamp: ", timestamp),
                       cat("webhook-signature: ", crypto::sign_webhook(key, id, timestamp, delivery.body))};

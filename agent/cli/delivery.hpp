@@ -34,7 +34,7 @@ struct Delivery {
   std::string body;
   std::vector<std::string> headers;
 };
-Delivery sign_delivery(const SecretBytes& key, const Parcel& parcel, const std::string& id, int64_t now);
+Delivery sign_delivery(const SecretBytes& key, const Parcel& parcel, const std::string& id, int64_t now, bool watch = true);
 // The first whsec_ key in the text of a key file, or of a sender's file.
 Result<SecretBytes> parse_key_file(std::string_view text);
 

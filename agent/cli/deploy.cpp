@@ -79,7 +79,8 @@ Result<void> deploy_to(Call& call, const Target& target, const SecretBytes& key,
   const auto timeout = call.args.duration("timeout", k_default_timeout);
   Http http = TRY(Http::create(call.args.text("cacert")));
   Shipment shipment(std::move(http), target.url, std::chrono::steady_clock::now() + timeout, progress);
-  const Delivery delivery = sign_delivery(key, parcel, cat("msg_", random_token(16)), os::real_clock().wall());
+  const Delivery delivery = sign_delivery(key, parcel, cat("msg_", random_token(16)), os::real_clock().wall(),
+                                          !call.args.has("no-watch"));
   const Accepted accepted = TRY(shipment.announce(delivery));
   const std::string id = printable(accepted.job, 40);
   call.terminal.note(cat(call.terminal.err(Style::bold, cat(parcel.statement.site.str(), " ", parcel.statement.version)), "  job ", id));

@@ -27,6 +27,11 @@ std::string_view default_host_toml() {
 # unpacked_max = "2G"
 # entries_max = 50000
 # ratio_max = 200
+# All uploads together that no release was made of yet.
+# uploads_max = "4G"
+# A log file over this size is rotated; so many rotated ones are kept beside it.
+# log_size = "10M"
+# log_files = 3
 # Jobs of different sites that run side by side; jobs that may wait.
 # jobs_max = 4
 # queue_max = 1000

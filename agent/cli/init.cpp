@@ -42,7 +42,6 @@ private:
   void tell(bool made, const std::string& what);
   Result<void> run_hook(const std::string& hook, std::vector<std::string> args);
   Result<void> directory(const std::string& path, mode_t mode, os::Owner owner);
-  os::Owner owner_of(const std::string& user, const std::string& group) const;
   Result<void> new_identity();
   Result<void> recipient_again();
   Result<int> work_factor() const;
@@ -94,16 +93,6 @@ Result<void> Setup::people() {
   return {};
 }
 
-// A user or group that is not there (tests) is root's.
-os::Owner Setup::owner_of(const std::string& user, const std::string& group) const {
-  os::Owner owner = m_root;
-  if (const auto found = user.empty() ? Result<os::User>(fail(Code::not_found, "")) : os::find_user(user))
-    owner.uid = found->uid;
-  if (const auto found = group.empty() ? Result<gid_t>(fail(Code::not_found, "")) : os::find_group(group))
-    owner.gid = *found;
-  return owner;
-}
-
 Result<void> Setup::directory(const std::string& path, mode_t mode, os::Owner owner) {
   struct stat st {};
   const bool there = ::lstat(path.c_str(), &st) == 0;
@@ -117,20 +106,7 @@ Result<void> Setup::directory(const std::string& path, mode_t mode, os::Owner ow
 }
 
 Result<void> Setup::directories() {
-  const os::Paths& paths = m_call.paths;
-  const os::Owner edge = owner_of("chillbox", "chillbox");
-  struct Row {
-    std::string path;
-    mode_t mode;
-    os::Owner owner;
-  };
-  const std::array rows{
-      Row{paths.etc(), 0755, m_root},         Row{paths.trusted(), 0755, m_root},     Row{paths.webhooks(), 0700, m_root},
-      Row{paths.admin_hooks(), 0755, m_root}, Row{paths.state(), 0755, m_root},       Row{paths.artifacts(), 0700, m_root},
-      Row{paths.secret_sets(), 0700, m_root}, Row{paths.inbox(), 0700, edge},         Row{paths.wheelhouse(), 0755, m_root},
-      Row{paths.sites(), 0755, m_root},       Row{paths.logs(), 0755, m_root},
-  };
-  for (const Row& row : rows)
+  for (const HostDirectory& row : host_directories(m_call.paths))
     TRY(directory(row.path, row.mode, row.owner));
   return {};
 }
@@ -139,7 +115,7 @@ Result<void> Setup::config() {
   const std::string path = m_call.paths.config_file();
   const bool is_new = !m_disk.exists(path);
   if (is_new)
-    TRY(m_disk.write(path, default_host_toml(), 0640, owner_of("", "chillbox")));
+    TRY(m_disk.write(path, default_host_toml(), 0640, owner_of(m_call.paths, "", "chillbox")));
   tell(is_new, cat("configuration ", path));
   return {};
 }

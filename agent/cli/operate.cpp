@@ -9,11 +9,12 @@
 namespace chillbox::cli {
 namespace {
 
-Result<void> run_on_target(Call& call, std::string_view verb) {
+Result<void> run_on_target(Call& call, std::string_view verb, Fields more = {}) {
   const std::string target = call.args.text("SITE[/SERVICE]");
   const auto slash = target.find('/');
-  return run_job_verb(call, verb, {{"site", target.substr(0, slash)},
-                                   {"service", slash == std::string::npos ? "" : target.substr(slash + 1)}});
+  more.emplace_back("site", target.substr(0, slash));
+  more.emplace_back("service", slash == std::string::npos ? "" : target.substr(slash + 1));
+  return run_job_verb(call, verb, std::move(more));
 }
 
 } // namespace
@@ -22,7 +23,7 @@ Result<void> run_rollback(Call& call) {
   return run_job_verb(call, "rollback", {{"site", call.args.text("SITE")}, {"version", call.args.text("VERSION")}});
 }
 
-Result<void> run_restart(Call& call) { return run_on_target(call, "restart"); }
+Result<void> run_restart(Call& call) { return run_on_target(call, "restart", {{"no_watch", call.args.has("no-watch")}}); }
 Result<void> run_stop(Call& call) { return run_on_target(call, "stop"); }
 Result<void> run_start(Call& call) { return run_on_target(call, "start"); }
 
@@ -41,7 +42,7 @@ Result<void> run_remove(Call& call) {
 
 Result<void> run_retry(Call& call) {
   return run_job_verb(call, "retry", {{"job", call.args.text("ID")}, {"allow_downgrade", call.args.has("allow-downgrade")},
-                                      {"allow_jump", call.args.has("allow-jump")}});
+                                      {"allow_jump", call.args.has("allow-jump")}, {"no_watch", call.args.has("no-watch")}});
 }
 
 } // namespace chillbox::cli

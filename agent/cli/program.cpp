@@ -40,6 +40,8 @@ int run_here(const CommandLine& line) {
   if (done)
     return call.exit;
   const Error& error = done.error();
+  if (call.told)
+    return exit_code(error.code);
   std::string hint = call.hint;
   if (hint.empty() && line.verb->where == Where::host)
     hint = hint_for(error.code);

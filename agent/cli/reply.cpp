@@ -50,8 +50,11 @@ JobView job_from(const Json& j) {
 
 SiteView site_from(const Json& s) {
   auto service = [](const Json& e) { return ServiceView{text_at(e, "name"), text_at(e, "lang"), text_at(e, "slot"), text_at(e, "state")}; };
+  std::string held;
+  if (const auto hold = s.find("hold"); hold != s.end() && hold->is_object())
+    held = cat("held by ", text_at(*hold, "actor"), " since ", rfc3339(time_at(*hold, "time_ms") / 1000), ": ", text_at(*hold, "why"));
   return {text_at(s, "site"),    text_at(s, "state"),   text_at(s, "version"),        text_at(s, "release"), text_at(s, "previous_good"),
-          text_at(s, "waiting"), time_at(s, "live_ms"), each(s, "services", service)};
+          text_at(s, "waiting"), held,              time_at(s, "live_ms"), each(s, "services", service)};
 }
 
 ReleaseView release_from(const Json& r) {
@@ -143,6 +146,7 @@ Result<HostView> parse_status(std::string_view text) {
   const Json host = answer.value("host", Json::object());
   return HostView{text_at(host, "version"),     text_at(host, "recipient"),        text_at(host, "server_name"), bool_or(host, "sealed", false),
                   u64_or(host, "uptime_s", 0),  u64_or(host, "running", 0),        u64_or(host, "waiting_unlock", 0),
+                  u64_or(host, "unlock_failures", 0), u64_or(host, "unlock_wait_s", 0), time_at(host, "newest_ms"),
                   texts_at(host, "warnings"),   each(answer, "sites", site_from)};
 }
 

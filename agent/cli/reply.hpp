@@ -32,7 +32,7 @@ struct ServiceView {
 };
 
 struct SiteView {
-  std::string site, state, version, release, previous_good, waiting;
+  std::string site, state, version, release, previous_good, waiting, held; // held: "by WHO since ...: WHY"
   int64_t live_ms = 0;
   std::vector<ServiceView> services;
 };
@@ -40,7 +40,8 @@ struct SiteView {
 struct HostView {
   std::string version, recipient, server_name;
   bool sealed = false;
-  uint64_t uptime_s = 0, running = 0, waiting_unlock = 0;
+  uint64_t uptime_s = 0, running = 0, waiting_unlock = 0, unlock_failures = 0, unlock_wait_s = 0;
+  int64_t newest_ms = 0; // of the audit trail
   std::vector<std::string> warnings;
   std::vector<SiteView> sites;
 };

@@ -34,8 +34,9 @@ void print_host(Terminal& terminal, const HostView& host) {
 
 void print_waiting(Terminal& terminal, const HostView& host) {
   for (const SiteView& site : host.sites)
-    if (!site.waiting.empty())
-      terminal.print(cat(terminal.out(style_of(site.state), site.site), ": ", printable(site.waiting, 500)));
+    for (const std::string* text : {&site.waiting, &site.held})
+      if (!text->empty())
+        terminal.print(cat(terminal.out(text == &site.held ? Style::warn : style_of(site.state), site.site), ": ", printable(*text, 700)));
 }
 
 std::string services_of(const SiteView& site) {

@@ -58,6 +58,7 @@ struct Call {
   std::string hint = {};       // one line below the error, when the verb knows better than the table of hints
   std::string error_data = {}; // JSON that goes with the error, for --json
   int exit = 0;                // of a run that went well
+  bool told = false;           // the verb has printed what the error says: only its exit code is left
 };
 
 struct Verb {

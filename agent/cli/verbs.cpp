@@ -21,6 +21,7 @@ constexpr Option k_serial{"--serial", Kind::number, "N", "serial of the artifact
 constexpr Option k_expires{"--expires", Kind::text, "TIME", "hosts refuse it after this: 30d, 2026-11-20, 2026-11-20T17:33:34Z"};
 constexpr Option k_armor{"-a,--armor", Kind::flag, "", "write text, a third larger, instead of bytes"};
 constexpr Option k_no_wait{"--no-wait", Kind::flag, "", "do not wait for the job's end"};
+constexpr Option k_no_watch{"--no-watch", Kind::flag, "", "do not watch the release behind the switch, and not roll it back by itself"};
 constexpr Option k_site{"SITE", Kind::site, "", "name of the site"};
 constexpr Option k_site_or_all{"[SITE]", Kind::site, "", "only of this site"};
 constexpr Option k_target{"SITE[/SERVICE]", Kind::target, "", "the site, or one of its services"};
@@ -71,6 +72,7 @@ constexpr std::array k_deploy{
     Option{"-w,--wait", Kind::flag, "", "follow the job to its end; the exit code says how it went"},
     Option{"--timeout", Kind::duration, "TIME", "give up waiting after this (default: 120s); the job goes on"},
     Option{"--cacert", Kind::text, "FILE", "trust these certificate authorities (PEM) instead of the system's"},
+    k_no_watch,
 };
 constexpr std::array k_init{
     k_passphrase_fd,
@@ -112,6 +114,10 @@ constexpr std::array k_rollback{
     k_no_wait,
 };
 constexpr std::array k_by_target{k_target, k_no_wait};
+constexpr std::array k_restart{k_target, k_no_watch, k_no_wait};
+constexpr std::array k_hold{k_site, Option{"-m,--message", Kind::text, "WHY", "for whoever is refused", true}};
+constexpr std::array k_prune{k_site_or_all, Option{"--dry-run", Kind::flag, "", "only say what would go"}};
+constexpr std::array k_doctor{Option{"--clock", Kind::number, "SECONDS", "compare the host's clock with this one: \"$(date +%s)\""}};
 constexpr std::array k_remove{
     k_site,
     Option{"--purge", Kind::flag, "", "its data, secrets, logs and user too"},
@@ -122,6 +128,7 @@ constexpr std::array k_retry{
     Option{"ID", Kind::job, "", "id of the failed or held job"},
     Option{"--allow-downgrade", Kind::flag, "", "take an artifact that is older than the installed one"},
     Option{"--allow-jump", Kind::flag, "", "take a serial that is held because it jumped far"},
+    k_no_watch,
     k_no_wait,
 };
 
@@ -157,14 +164,18 @@ constexpr std::array k_verbs{
     Verb{"logs", k_show, Where::host, "what the services wrote", k_logs, run_logs},
     Verb{"audit", k_show, Where::host, "who did what", k_audit, run_audit},
     Verb{"audit verify", k_show, Where::host, "prove that the audit trail was not changed", {}, run_audit_verify},
+    Verb{"doctor", k_show, Where::host, "all that this host needs, each with what to do", k_doctor, run_doctor},
     Verb{"ping", k_show, Where::host, "does chillboxd answer", k_ping, run_ping},
 
     Verb{"rollback", k_act, Where::host, "go back to a release that was good", k_rollback, run_rollback},
-    Verb{"restart", k_act, Where::host, "start anew, without a gap", k_by_target, run_restart},
+    Verb{"restart", k_act, Where::host, "start anew, without a gap", k_restart, run_restart},
     Verb{"stop", k_act, Where::host, "stop serving", k_by_target, run_stop},
     Verb{"start", k_act, Where::host, "serve again", k_by_target, run_start},
     Verb{"remove", k_act, Where::host, "take a site off the host", k_remove, run_remove},
     Verb{"retry", k_act, Where::host, "run a failed or held job again", k_retry, run_retry},
+    Verb{"hold", k_act, Where::host, "refuse deploys of a site for a while", k_hold, run_hold},
+    Verb{"release-hold", k_act, Where::host, "take them again", k_by_site, run_release_hold},
+    Verb{"prune", k_act, Where::host, "remove now what is old", k_prune, run_prune},
     Verb{"reload", k_act, Where::host, "let chillboxd read the webhook keys again", {}, run_reload},
     Verb{"upgrade", k_act, Where::host, "let the chillboxd that is installed now take over, without sealing the host", {}, run_upgrade},
 };

@@ -40,6 +40,12 @@ Result<void> run_audit_verify(Call& call);
 Result<void> run_plan(Call& call);
 Result<void> run_nginx_show(Call& call);
 Result<void> run_nginx_diff(Call& call);
+// keep.cpp
+Result<void> run_hold(Call& call);
+Result<void> run_release_hold(Call& call);
+Result<void> run_prune(Call& call);
+// doctor.cpp
+Result<void> run_doctor(Call& call);
 // follow.cpp
 Result<void> run_job(Call& call);
 Result<void> run_logs(Call& call);

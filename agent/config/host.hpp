@@ -24,6 +24,9 @@ struct HostConfig {
   bool allow_swap = false;
   // [limits]
   uint64_t artifact_max = 1ULL << 30;       // encrypted bytes
+  uint64_t uploads_max = 4ULL << 30;        // of all uploads together that no release was made of
+  uint64_t log_size = 10ULL << 20;          // a log file over this is rotated
+  uint32_t log_files = 3;                   // rotated ones that are kept beside it
   uint64_t unpacked_max = 2ULL << 30;
   uint64_t entries_max = 50'000;
   uint64_t ratio_max = 200;                 // unpacked bytes for each compressed byte

@@ -7,6 +7,7 @@
 #include "daemon/capability.hpp"
 #include "daemon/views.hpp"
 #include "os/socket.hpp"
+#include "rollout/steps.hpp"
 
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -71,6 +72,10 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
     if (job.size > world.config.artifact_max)
       return fail(Code::invalid, cat("body: data.size: ", job.size, " bytes, the limit is ", world.config.artifact_max, " (limits.artifact_max)"));
   }
+  if (job.kind == store::JobKind::deploy || job.kind == store::JobKind::secrets)
+    TRY(rollout::check_hold(world, job.site));
+  if (!control::bool_or(data, "watch", true))
+    job.options = control::dump({{"no_watch", true}});
   if (job.kind == store::JobKind::deploy && job.version.empty())
     return fail(Code::invalid, "body: data.version: must be a string");
   if (ping) {

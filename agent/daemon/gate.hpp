@@ -67,6 +67,7 @@ private:
   Result<store::Intake> check_hook(const control::PacketView& packet);
   void take(const control::PacketView& packet, std::vector<Pending>& hooks);
   void commit(std::vector<Pending>& hooks);
+  Result<void> check_room(uint64_t size); // throttled, no_space
   void begin_upload(const control::PacketView& packet);
   void end_upload(const control::PacketView& packet);
   size_t uploads();
@@ -91,6 +92,7 @@ private:
   uint64_t m_rejected = 0; // packets of this edge
   std::condition_variable m_copied;
   size_t m_copying = 0;
+  uint64_t m_copying_bytes = 0;
   std::vector<Waiting> m_waiting;
   std::chrono::microseconds m_hold;
   Fd m_refusal_timer;

@@ -8,6 +8,7 @@
 #include "daemon/capability.hpp"
 #include "daemon/views.hpp"
 #include "os/socket.hpp"
+#include "rollout/prune.hpp"
 
 #include <fcntl.h>
 
@@ -35,6 +36,32 @@ size_t Gate::uploads() {
   return m_tickets.size() + m_copying;
 }
 
+// Who has nothing but a webhook key can have files taken that no deployer signed: they have a quota, and never come into the reserve of the disk.
+Result<void> Gate::check_room(uint64_t size) {
+  uint64_t flying = size;
+  for (const auto& [name, ticket] : m_tickets)
+    flying += ticket.size;
+  {
+    const std::lock_guard lock(m_mutex);
+    flying += m_copying_bytes;
+  }
+  const uint64_t most = m_world.config.uploads_max;
+  uint64_t there = TRY(rollout::unproven_bytes(m_world));
+  if (there + flying > most) {
+    (void)TRY(rollout::prune_artifacts(m_world));
+    there = TRY(rollout::unproven_bytes(m_world));
+  }
+  if (there + flying > most)
+    return fail(Code::throttled, cat("uploads that no release was made of may take ", human_size(most), " (limits.uploads_max), ",
+                                     human_size(there + flying - size), " are there: try again later"));
+  const auto space = TRY(m_world.disk.space(m_world.paths.state()));
+  const uint64_t need = 2 * flying + space.total_bytes / 100 * m_world.config.reserve_percent; // each is copied once
+  if (space.free_bytes < need)
+    return fail(Code::no_space, cat("no space on the disk of ", m_world.paths.state(), ": need ", human_size(need), " (twice the upload and ",
+                                    m_world.config.reserve_percent, " % reserve), have ", human_size(space.free_bytes)));
+  return {};
+}
+
 // The monitor makes the file and lends the edge its descriptor: the edge itself can open nothing.
 void Gate::begin_upload(const control::PacketView& packet) {
   if (packet.fields.size() != 4)
@@ -56,6 +83,10 @@ void Gate::begin_upload(const control::PacketView& packet) {
     return answer(packet.sequence, 200, R"({"stored":true})");
   if (uploads() >= k_max_tickets)
     return refuse(packet.sequence, {Code::throttled, cat("more than ", k_max_tickets, " uploads at once: try again later")});
+  if (auto room = check_room(*size); !room) {
+    log::warn(cat("upload for job ", *id, ": ", room.error().message));
+    return refuse(packet.sequence, room.error());
+  }
   Ticket ticket{.job = *id, .digest = digest->str(), .signature = signature, .size = *size};
   const std::string name = random_token(8);
   ticket.path = m_world.paths.inbox() + "/" + name;
@@ -81,6 +112,7 @@ void Gate::end_upload(const control::PacketView& packet) {
   {
     const std::lock_guard lock(m_mutex);
     ++m_copying;
+    m_copying_bytes += ticket.size;
   }
   std::thread([this, sequence = packet.sequence, t = std::move(ticket)]() mutable { keep_upload(sequence, std::move(t)); }).detach();
 }
@@ -109,6 +141,7 @@ void Gate::keep_upload(uint64_t sequence, Ticket ticket) {
   }
   const std::lock_guard lock(m_mutex);
   --m_copying;
+  m_copying_bytes -= ticket.size;
   m_copied.notify_all();
 }
 

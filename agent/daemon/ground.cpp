@@ -7,6 +7,7 @@
 #include "os/files.hpp"
 #include "os/mount.hpp"
 #include "os/socket.hpp"
+#include "rollout/manifest.hpp"
 
 #include <unistd.h>
 
@@ -115,17 +116,29 @@ Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& co
   return mount_or_make(paths, paths.secrets(), config.secrets_size, config);
 }
 
-Result<store::Store> open_store(const os::Paths& paths) {
+Result<store::Store> open_store(const os::Paths& paths, std::vector<std::string>* told) {
   const int64_t now = os::real_clock().wall_ms();
+  std::vector<std::string> notes;
   auto store = store::Store::open(paths.database(), now);
-  if (store || store.error().code != Code::corrupt)
+  if (!store && store.error().code == Code::corrupt) {
+    const std::string aside = cat(paths.database(), ".damaged-", now);
+    notes.push_back(cat(store.error().message, ": moved to ", aside, "; history, audit trail and replay memory begin anew"));
+    for (const char* suffix : {"", "-wal", "-shm"})
+      if (os::real_disk().exists(paths.database() + suffix))
+        TRY(os::real_disk().rename(paths.database() + suffix, aside + suffix));
+    store = store::Store::open(paths.database(), now);
+  }
+  if (!store)
     return store;
-  const std::string aside = cat(paths.database(), ".damaged-", now);
-  log::error(cat(store.error().message, ": moved to ", aside, ", an empty store is begun; sites must be deployed again"));
-  for (const char* suffix : {"", "-wal", "-shm"})
-    if (os::real_disk().exists(paths.database() + suffix))
-      TRY(os::real_disk().rename(paths.database() + suffix, aside + suffix));
-  return store::Store::open(paths.database(), now);
+  for (auto& line : rollout::restore_from_manifests(os::real_disk(), paths, *store, now))
+    notes.push_back(std::move(line));
+  for (const auto& note : notes) {
+    log::error(note);
+    TRY(store->audit({0, now, "chillboxd", "restore", "", note, "ok"}));
+  }
+  if (told != nullptr)
+    *told = std::move(notes);
+  return store;
 }
 
 Result<Fd> listen_for_edge(const config::HostConfig& config, const os::Paths& paths, nginx::Nginx& nginx) {

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "daemon/bell.hpp"
 #include "daemon/gate.hpp"
+#include "daemon/log_keeper.hpp"
 #include "daemon/operator.hpp"
 #include "daemon/ground.hpp"
 #include "daemon/handover.hpp"
@@ -32,6 +33,9 @@ constexpr os::Millis k_restart_pause{1'000}; // of an edge that keeps dying
 constexpr os::Millis k_drain_limit{5'000};   // for the requests that are under way at an upgrade; an upload that is cut off can be repeated
 constexpr std::chrono::milliseconds k_refusal_hold{3}; // longer than any webhook is looked at
 
+// Negative: not at all.
+os::Millis sooner(os::Millis a, os::Millis b) { return a.count() < 0 ? b : b.count() < 0 ? a : std::min(a, b); }
+
 class Monitor {
 public:
   Monitor(os::Paths paths, config::HostConfig config, store::Store store, std::string program)
@@ -40,9 +44,10 @@ public:
         m_slots(os::real_disk(), os::real_runner(), os::real_clock(), paths),
         m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config), m_store, m_vault, m_nginx, m_slots,
                 ground_stager(), [this](const std::string&) { m_bell.ring(); }},
-        m_engine(m_world), m_operator(m_world, m_engine, m_bell, {.reload = [this] { return reload(); }, .upgrade = [this] { return upgrade(); }}) {}
+        m_engine(m_world), m_operator(m_world, m_engine, m_bell, {.reload = [this] { return reload(); }, .upgrade = [this] { return upgrade(); }}), m_logs(m_world) {}
 
   Result<void> start(Handover handover);
+  void warn(std::string text) { m_operator.warn(std::move(text)); }
   enum class End { stop, upgrade };
   End loop();
   void not_upgraded(const std::string& why) { m_operator.not_upgraded(why); }
@@ -69,6 +74,7 @@ private:
   rollout::World m_world;
   rollout::Engine m_engine;
   Operator m_operator;
+  LogKeeper m_logs;
   std::unique_ptr<Gate> m_gate;
   std::mutex m_reload_mutex;
   std::optional<std::vector<LoadedSender>> m_new_senders; // read by the control thread, taken by the loop
@@ -197,7 +203,7 @@ int Monitor::timeout(os::Millis poll_wait) {
     wait = wait < 0 ? left : std::min(wait, left);
   }
   if (const auto deadline = m_engine.next_deadline()) {
-    const int64_t left = std::max<int64_t>(0, *deadline - m_world.clock.wall_ms());
+    const int64_t left = std::max<int64_t>(0, (*deadline - m_world.clock.mono()).count());
     wait = wait < 0 ? left : std::min(wait, left);
   }
   return static_cast<int>(std::min<int64_t>(wait, 3'600'000));
@@ -205,12 +211,12 @@ int Monitor::timeout(os::Millis poll_wait) {
 
 Monitor::End Monitor::loop() {
   log::info(cat("chillboxd ", CHILLBOX_VERSION, " is ready, the host is ", m_vault.unsealed() ? "unsealed" : "sealed"));
-  os::Millis poll_wait{-1};
+  os::Millis poll_wait{0}; // at once: logs may have grown meanwhile
   for (;;) {
     const int vault = m_vault.pidfd();
-    std::array<pollfd, 7> fds{pollfd{m_signals.get(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
+    std::array<pollfd, 8> fds{pollfd{m_signals.get(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
                               pollfd{m_edge.pidfd(), POLLIN, 0},  pollfd{m_bell.fd(), POLLIN, 0},     pollfd{vault, POLLIN, 0},
-                              pollfd{m_gate->refusal_timer(), POLLIN, 0}};
+                              pollfd{m_gate->refusal_timer(), POLLIN, 0}, pollfd{m_logs.fd(), POLLIN, 0}};
     const int ready = ::poll(fds.data(), fds.size(), timeout(poll_wait));
     if (ready == 0)
       m_engine.expire();
@@ -237,7 +243,9 @@ Monitor::End Monitor::loop() {
       edge_ended();
     if (fds[5].revents != 0)
       vault_ended();
-    poll_wait = m_gate->answer_waiting();
+    if (fds[7].revents != 0)
+      m_logs.written();
+    poll_wait = sooner(m_gate->answer_waiting(), m_logs.look_if_due());
   }
 }
 
@@ -290,10 +298,13 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
     return complain("start", ground.error(), 1);
   if (const size_t killed = openrc::kill_orphans(os::real_disk(), os::real_clock(), paths, "chillboxd"); killed > 0)
     log::warn(cat("ended what an earlier daemon left running: ", killed, killed == 1 ? " process" : " processes"));
-  auto store = open_store(paths);
+  std::vector<std::string> told;
+  auto store = open_store(paths, &told);
   if (!store)
     return complain("start", store.error(), store.error().code == Code::conflict ? k_ex_config : 1);
   Monitor monitor(paths, std::move(*config), std::move(*store), program);
+  for (auto& text : told)
+    monitor.warn(std::move(text));
   if (auto started = monitor.start(std::move(handover)); !started)
     return complain("start", started.error(), 1);
   if (!refusal.empty())

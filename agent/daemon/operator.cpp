@@ -40,6 +40,9 @@ constexpr Operator::Verb Operator::k_verbs[] = {
     {"lock", &Operator::lock, true},
     {"reload", &Operator::reload, true},
     {"upgrade", &Operator::upgrade, true},
+    {"hold", &Operator::hold, true},
+    {"release_hold", &Operator::release_hold, true},
+    {"prune", &Operator::prune, true},
 };
 
 Operator::Operator(rollout::World& world, rollout::Engine& engine, Bell& bell, Ask ask)
@@ -122,7 +125,7 @@ Result<Json> Operator::dispatch(int fd, const std::string& text, std::string& ve
   auto result = (this->*row->run)(call);
   if (row->audited)
     (void)m_world.store.audit({0, m_world.clock.wall_ms(), call.actor, verb, control::string_or(call.args, "site", ""),
-                               result ? "" : result.error().message, std::string(result ? "ok" : code_name(result.error().code))});
+                               result ? control::string_or(call.args, "why", "") : result.error().message, std::string(result ? "ok" : code_name(result.error().code))});
   return result;
 }
 

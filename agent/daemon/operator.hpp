@@ -7,6 +7,7 @@
 #include "daemon/bell.hpp"
 #include "os/socket.hpp"
 #include "rollout/engine.hpp"
+#include "rollout/prune.hpp"
 #include "rollout/world.hpp"
 
 #include <nlohmann/json.hpp>
@@ -72,7 +73,12 @@ private:
   Result<control::Json> lock(const Call&);
   Result<control::Json> reload(const Call&);
   Result<control::Json> upgrade(const Call&);
+  Result<control::Json> hold(const Call&);
+  Result<control::Json> release_hold(const Call&);
+  Result<control::Json> prune(const Call&);
 
+  int64_t unlock_wait_ms(const store::Store::Attempts& attempts) const;
+  Result<rollout::Pruned> prune_in_turn(const SiteName& site);
   Result<control::Json> site_view(const store::SiteRow& row);
   Result<control::Json> run_job(const Call& call, store::JobKind kind, const control::Json& options);
   Result<control::Json> follow(const Call& call, const std::string& id, bool to_the_end, bool as_error);

@@ -6,6 +6,8 @@
 #include "daemon/views.hpp"
 #include "rollout/steps.hpp"
 
+#include <algorithm>
+
 namespace chillbox::daemon {
 
 using control::Json;
@@ -15,6 +17,8 @@ namespace {
 constexpr size_t k_max_identity = 64 * 1024;
 constexpr std::chrono::milliseconds k_passphrase_wait{120'000};
 constexpr os::Millis k_bring_up_wait{120'000};
+
+Json watch_of(const Json& args) { return {{"no_watch", control::bool_or(args, "no_watch", false)}}; }
 
 } // namespace
 
@@ -36,7 +40,7 @@ Result<Json> Operator::run_job(const Call& call, store::JobKind kind, const Json
 }
 
 Result<Json> Operator::rollback(const Call& call) { return run_job(call, store::JobKind::rollback, Json::object()); }
-Result<Json> Operator::restart(const Call& call) { return run_job(call, store::JobKind::restart, Json::object()); }
+Result<Json> Operator::restart(const Call& call) { return run_job(call, store::JobKind::restart, watch_of(call.args)); }
 Result<Json> Operator::start(const Call& call) { return run_job(call, store::JobKind::start, Json::object()); }
 Result<Json> Operator::stop_site(const Call& call) { return run_job(call, store::JobKind::stop, Json::object()); }
 
@@ -52,6 +56,8 @@ Result<Json> Operator::retry(const Call& call) {
     return fail(Code::not_found, cat("no job '", printable(id, 40), "'"));
   if (old->finished_ms == 0)
     return fail(Code::busy, cat("job ", id, " has not ended: it is ", store::name(old->state)));
+  if (old->kind == store::JobKind::deploy || old->kind == store::JobKind::secrets)
+    TRY(rollout::check_hold(m_world, old->site));
   store::Job job{.id = store::new_job_id(m_world.clock.wall_ms()), .kind = old->kind, .site = old->site};
   job.version = old->version;
   job.sha256 = old->sha256;
@@ -60,13 +66,20 @@ Result<Json> Operator::retry(const Call& call) {
   job.actor = call.actor;
   job.options = control::dump({{"retry", true},
                                {"allow_downgrade", control::bool_or(call.args, "allow_downgrade", false)},
-                               {"allow_jump", control::bool_or(call.args, "allow_jump", false)}});
+                               {"allow_jump", control::bool_or(call.args, "allow_jump", false)},
+                               {"no_watch", control::bool_or(call.args, "no_watch", false)}});
   job.created_ms = m_world.clock.wall_ms();
   TRY(m_world.store.add_job(job));
   m_engine.submit(job.id);
   if (control::bool_or(call.args, "wait", true))
     return follow(call, job.id, true, true);
   return Json{{"job", view(*TRY(m_world.store.job(job.id)))}};
+}
+
+// A clock that was set back must not lock the operator out for longer than the longest wait.
+int64_t Operator::unlock_wait_ms(const store::Store::Attempts& attempts) const {
+  const int64_t wait = secrets::unlock_delay_seconds(attempts.failures) * 1000;
+  return attempts.failures == 0 ? 0 : std::clamp<int64_t>(attempts.last_ms + wait - m_world.clock.wall_ms(), 0, wait);
 }
 
 // One try at a time; after each wrong one the next has to wait, also over a restart (faults 75).
@@ -76,11 +89,8 @@ Result<Json> Operator::unlock(const Call& call) {
   if (!one)
     return fail(Code::busy, "somebody else is unlocking right now");
   auto attempts = TRY(m_world.store.attempts());
-  const int64_t now = m_world.clock.wall_ms();
-  // A clock that was set back must not lock the operator out for longer than the longest wait.
-  const int64_t wait = secrets::unlock_delay_seconds(attempts.failures) * 1000;
-  const int64_t left = std::min(wait, attempts.last_ms + wait - now);
-  if (attempts.failures > 0 && left > 0)
+  const int64_t left = unlock_wait_ms(attempts);
+  if (left > 0)
     return fail(Code::throttled, cat(attempts.failures, " wrong passphrases so far: wait ", (left + 999) / 1000, " s, then try again"));
   const auto identity = m_world.disk.read(m_world.paths.identity(), k_max_identity);
   if (!identity)

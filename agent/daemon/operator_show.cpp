@@ -57,6 +57,8 @@ Result<Json> Operator::ping(const Call&) {
 Result<Json> Operator::site_view(const store::SiteRow& row) {
   Json json{{"site", row.site.str()}, {"state", "none"},  {"version", ""},        {"release", row.live},
             {"live_ms", 0},           {"waiting", ""},    {"previous_good", row.previous_good}, {"services", Json::array()}};
+  if (const auto hold = TRY(m_world.store.hold(row.site)))
+    json["hold"] = {{"actor", hold->actor}, {"why", hold->why}, {"time_ms", hold->time_ms}};
   if (row.live.empty())
     return json;
   json["state"] = row.stopped ? "stopped" : "live";
@@ -65,6 +67,12 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
     return json;
   json["version"] = release->version;
   json["live_ms"] = release->live_ms;
+  // Somebody moved the link by hand: shown, and put right by the next job, never in silence (faults 121).
+  if (const auto link = m_world.disk.read_link(m_world.paths.current(row.site)); !link || *link != "releases/" + row.live) {
+    json["state"] = "degraded";
+    json["waiting"] = cat("`current` points to '", link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
+                          ": `chillboxctl restart ", row.site.str(), "` puts it right");
+  }
   rollout::Signals signals;
   rollout::Rollout r(m_world, store::Job{.site = row.site}, signals);
   r.release = *release;
@@ -76,12 +84,15 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
   const auto missing = row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(m_world, r.site);
   for (const auto& p : r.services) {
     std::string state = "files";
+    uint32_t restarts = 0; // since it was started: after a crash, or when the kernel ended it for want of memory
     if (p.kind.listens != rollout::Kind::Listens::no || p.service.worker) {
       state = slot_text(m_world.slots.state(rollout::slot_name(r.site, p, release->slot, 0)).value_or(openrc::SlotState::stopped));
+      for (uint32_t i = 1; i <= p.service.count; ++i)
+        restarts += m_world.slots.respawns(rollout::slot_name(r.site, p, release->slot, p.service.worker ? i : 0));
       if (state != "started" && missing.empty() && !row.stopped)
         json["state"] = "degraded";
     }
-    json["services"].push_back({{"name", p.service.name.str()}, {"lang", p.service.lang}, {"slot", release->slot}, {"state", state}});
+    json["services"].push_back({{"name", p.service.name.str()}, {"lang", p.service.lang}, {"slot", release->slot}, {"state", state}, {"restarts", restarts}});
   }
   if (!missing.empty()) {
     json["state"] = "sealed";
@@ -102,6 +113,9 @@ Result<Json> Operator::status(const Call& call) {
   size_t waiting = 0;
   for (const auto& job : TRY(m_world.store.unfinished()))
     waiting += job.state == store::JobState::waiting_unlock ? 1 : 0;
+  const auto attempts = TRY(m_world.store.attempts());
+  const auto entries = TRY(m_world.store.audit_entries(1));
+  const int64_t newest = entries.empty() ? 0 : entries[0].time_ms; // a clock that is behind it was set back
   Json warnings = Json::array();
   {
     const std::lock_guard lock(m_mutex);
@@ -115,6 +129,9 @@ Result<Json> Operator::status(const Call& call) {
                     {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(m_world.clock.mono() - m_started).count()},
                     {"running", m_engine.running()},
                     {"waiting_unlock", waiting},
+                    {"unlock_failures", attempts.failures},
+                    {"unlock_wait_s", (unlock_wait_ms(attempts) + 999) / 1000},
+                    {"newest_ms", newest},
                     {"warnings", std::move(warnings)}};
   return result;
 }

@@ -242,6 +242,14 @@ Result<void> Nginx::reload_now() {
   return wait_for_generation(generation, log_start);
 }
 
+Result<void> Nginx::reopen_logs() {
+  os::Command c;
+  c.argv = {"nginx", "-s", "reopen"};
+  c.timeout = os::Millis{20'000};
+  const auto exit = TRY(m_runner.run(c));
+  return exit.ok() ? Result<void>{} : fail(Code::failure, cat("nginx -s reopen: ", nginx_line(exit)));
+}
+
 // The first error that NGINX logged behind this offset: the later ones ("still could not bind()") are its consequences.
 std::string Nginx::logged_error(uint64_t from) {
   const std::string log = cat(m_paths.root, k_error_log);

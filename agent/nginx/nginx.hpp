@@ -87,6 +87,7 @@ public:
   Result<bool> install_host();                                      // pages, host-level server; true: changed, a reload is due
   // silently (faults 114). Two at once are one after the other, coalesced (115).
   Result<void> reload();
+  Result<void> reopen_logs(); // after they were renamed
 
 private:
   Result<std::vector<Directive>> loaded(); // what `nginx -T` shows

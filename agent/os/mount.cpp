@@ -6,9 +6,11 @@
 
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -124,6 +126,35 @@ Result<void> unmount(const std::string& path) {
   if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL || errno == ENOENT)
     return {};
   return fail_errno(cat("unmount ", path), errno);
+}
+
+Result<bool> keeps_out_of_swap(const std::string& path) {
+  const auto mount = find_mount(path);
+  if (!mount)
+    return fail(Code::not_found, "nothing is mounted there");
+  if (mount->type != "tmpfs")
+    return fail(Code::conflict, cat("another file system (", mount->type, ") is mounted there"));
+  return has_option(mount->options, "noswap");
+}
+
+std::string_view network_kind(int64_t magic) {
+  struct Row {
+    int64_t magic;
+    std::string_view name;
+  };
+  constexpr std::array k_kinds{Row{0x6969, "nfs"},         Row{0x517B, "smb"},         Row{0xFF534D42, "cifs"}, Row{0xFE534D42, "smb2"},
+                               Row{0x01021997, "9p"},      Row{0x65735546, "fuse"},    Row{0x5346414F, "afs"},  Row{0x6B414653, "afs"},
+                               Row{0x00C36400, "ceph"},    Row{0x73757245, "coda"},    Row{0x7461636F, "ocfs2"}, Row{0x01161970, "gfs2"},
+                               Row{0x0BD00BD0, "lustre"},  Row{0x19830326, "fhgfs"},   Row{0x564C, "ncp"}};
+  for (const auto& row : k_kinds)
+    if (row.magic == (magic & 0xFFFFFFFF)) // signed on some machines
+      return row.name;
+  return "";
+}
+
+std::string network_file_system(const std::string& path) {
+  struct statfs fs{};
+  return ::statfs(path.c_str(), &fs) == 0 ? std::string(network_kind(static_cast<int64_t>(fs.f_type))) : std::string();
 }
 
 bool swap_is_on() {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace chillbox::os {
 
@@ -21,5 +22,10 @@ bool is_mount_point(const std::string& path);
 Result<bool> mount_tmpfs(const std::string& path, const TmpfsOptions& options);
 Result<void> unmount(const std::string& path); // lazily; not mounted is fine
 bool swap_is_on();
+// Whether the tmpfs that is mounted there has noswap. not_found: nothing is mounted there; conflict: something else is.
+Result<bool> keeps_out_of_swap(const std::string& path);
+// "nfs", "cifs", ...: the kind of a file system that is on another machine; "" : it is on this one.
+std::string network_file_system(const std::string& path);
+std::string_view network_kind(int64_t magic); // statfs(2), f_type
 
 } // namespace chillbox::os

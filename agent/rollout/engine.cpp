@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "os/memory.hpp"
+#include "rollout/prune.hpp"
 
 #include <algorithm>
 #include <thread>
@@ -22,7 +23,7 @@ void Engine::recover() {
     enqueue(row.site, {});
   for (const auto& job : *unfinished) {
     if (job.state == JobState::queued || job.state == JobState::running || wait_is_over(job))
-      enqueue(job.site, {job.id, job.kind, {}});
+      enqueue(job.site, {.job = job.id, .kind = job.kind});
     note_deadline(job);
   }
   schedule();
@@ -38,8 +39,17 @@ void Engine::submit(const std::string& id) {
       it->second->signals.cancel();
     it->second->signals.cut_watch();
   }
-  enqueue((*job)->site, {id, (*job)->kind, {}});
+  enqueue((*job)->site, {.job = id, .kind = (*job)->kind});
   schedule();
+}
+
+os::Millis Engine::waited(const store::Job& job) {
+  const os::Millis limit = m_world.config.upload_wait;
+  const os::Millis now = m_world.clock.mono();
+  if (m_since.size() > 2 * m_world.config.queue_max)
+    m_since.clear(); // of jobs that were superseded, nearly all of them
+  const auto age = std::clamp(os::Millis{m_world.clock.wall_ms() - job.created_ms}, os::Millis{0}, limit + os::Millis{1});
+  return now - m_since.try_emplace(job.id, now - age).first->second;
 }
 
 // Whether what a job waited for is there: looked at once more after it said that it waits, because it may have come meanwhile.
@@ -49,7 +59,7 @@ bool Engine::wait_is_over(const store::Job& job) {
   if (job.state != JobState::waiting_upload)
     return false;
   const auto digest = Digest::parse(job.sha256);
-  const bool expired = m_world.clock.wall_ms() - job.created_ms > std::chrono::milliseconds(m_world.config.upload_wait).count();
+  const bool expired = waited(job) > m_world.config.upload_wait;
   return expired || (digest && m_world.disk.exists(m_world.paths.artifact(*digest)) &&
                      m_world.disk.exists(m_world.paths.artifact_signature(*digest)));
 }
@@ -59,7 +69,7 @@ void Engine::requeue(const std::function<bool(const store::Job&)>& which) {
   const std::lock_guard lock(m_mutex);
   for (const auto& job : unfinished.value_or(std::vector<store::Job>{}))
     if (which(job) && wait_is_over(job))
-      enqueue(job.site, {job.id, job.kind, {}});
+      enqueue(job.site, {.job = job.id, .kind = job.kind});
   schedule();
 }
 
@@ -79,15 +89,15 @@ void Engine::expire() {
   requeue([](const store::Job& job) { return job.state == JobState::waiting_upload; });
 }
 
-std::optional<int64_t> Engine::next_deadline() {
+std::optional<os::Millis> Engine::next_deadline() {
   const std::lock_guard lock(m_mutex);
   return m_deadline;
 }
 
 void Engine::note_deadline(const store::Job& job) {
   if (job.state == JobState::waiting_upload)
-    m_deadline = std::min<int64_t>(m_deadline.value_or(INT64_MAX),
-                          job.created_ms + std::chrono::milliseconds(m_world.config.upload_wait).count() + 1);
+    m_deadline = std::min(m_deadline.value_or(os::Millis::max()),
+                          m_world.clock.mono() + m_world.config.upload_wait - waited(job) + os::Millis{1});
 }
 
 std::vector<std::string> Engine::unlocked(os::Millis limit) {
@@ -107,7 +117,7 @@ std::vector<std::string> Engine::unlocked(os::Millis limit) {
         const std::lock_guard count(tally->mutex);
         ++tally->open;
       }
-      enqueue(row.site, {"", JobKind::start, [tally, site = row.site](const Result<BroughtUp>& result) {
+      enqueue(row.site, {.done = [tally, site = row.site](const Result<BroughtUp>& result) {
                            const std::lock_guard count(tally->mutex);
                            --tally->open;
                            if (result && result->waiting.empty())
@@ -121,6 +131,12 @@ std::vector<std::string> Engine::unlocked(os::Millis limit) {
   std::unique_lock lock(tally->mutex);
   tally->changed.wait_for(lock, limit, [&] { return tally->open == 0; });
   return tally->up;
+}
+
+void Engine::alone(const SiteName& site, std::function<void()> work) {
+  const std::lock_guard lock(m_mutex);
+  enqueue(site, {.other = std::move(work)});
+  schedule();
 }
 
 size_t Engine::running() {
@@ -171,7 +187,15 @@ void Engine::schedule() {
 
 void Engine::work(SiteName site, Task task, std::shared_ptr<Running> running) {
   if (running->is_job) {
+    if (const auto job = m_world.store.job(task.job); job && *job) {
+      const std::lock_guard lock(m_mutex);
+      running->signals.waited = waited(**job);
+    }
     run_job(m_world, task.job, running->signals);
+    if (const auto job = m_world.store.job(task.job); !running->signals.stopping() && job && *job && (*job)->finished_ms != 0)
+      tidy(m_world, site); // behind its end: nobody who follows it waits for this
+  } else if (task.other) {
+    task.other();
   } else {
     const auto unfinished = m_world.store.unfinished().value_or(std::vector<store::Job>{});
     const bool keep = std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site; });
@@ -188,8 +212,10 @@ void Engine::work(SiteName site, Task task, std::shared_ptr<Running> running) {
   if (running->is_job && !m_stopping)
     if (const auto job = m_world.store.job(task.job); job && *job) {
       note_deadline(**job);
-      if (wait_is_over(**job))
-        enqueue(site, {task.job, task.kind, {}});
+      if ((*job)->finished_ms != 0)
+        m_since.erase(task.job);
+      else if (wait_is_over(**job))
+        enqueue(site, {.job = task.job, .kind = task.kind});
     }
   schedule();
   m_idle.notify_all();

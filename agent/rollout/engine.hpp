@@ -33,17 +33,20 @@ public:
   void uploaded(const std::string& sha256);  // waiting_upload jobs of this digest go on
   // Every site is brought up, waiting_unlock jobs go on. Waits at most `limit`; the sites that came up whole.
   std::vector<std::string> unlocked(os::Millis limit);
-  // The time (wall, ms) when the oldest wait for an upload is over; nullopt: nothing waits, no timer is needed.
-  std::optional<int64_t> next_deadline();
+  // The time (monotonic) when the oldest wait for an upload is over; nullopt: nothing waits, no timer is needed.
+  std::optional<os::Millis> next_deadline();
   void expire();                             // jobs whose wait is over go on, and fail
+  // In the site's turn, so that no job of it runs meanwhile, on a thread of its own.
+  void alone(const SiteName& site, std::function<void()> work);
   size_t running();
   void stop();                               // running jobs stop where they are (the journal knows), threads end
 
 private:
   struct Task {
-    std::string job;                         // "" : bring the site up
+    std::string job;                         // "" : bring the site up, or
+    std::function<void()> other = {};        // something else
     store::JobKind kind = store::JobKind::start;
-    std::function<void(const Result<BroughtUp>&)> done;
+    std::function<void(const Result<BroughtUp>&)> done = {};
   };
   struct Running {
     Signals signals;
@@ -54,6 +57,9 @@ private:
   void schedule();                               // with m_mutex held
   void work(SiteName site, Task task, std::shared_ptr<Running> running);
   void requeue(const std::function<bool(const store::Job&)>& which);
+  // With m_mutex held. How long a job has waited: by the wall clock when it is first seen, which may be by a new daemon, from then on by the
+  // monotonic one, so that a clock that is set ends no wait and prolongs none (faults 98).
+  os::Millis waited(const store::Job& job);
   bool wait_is_over(const store::Job& job);
   void note_deadline(const store::Job& job);     // with m_mutex held
 
@@ -63,7 +69,8 @@ private:
   std::map<SiteName, std::deque<Task>> m_queues;
   std::deque<SiteName> m_turns; // sites in the order in which their first task came
   std::map<SiteName, std::shared_ptr<Running>> m_running;
-  std::optional<int64_t> m_deadline; // the earliest that is known; may be of a job whose upload came meanwhile
+  std::map<std::string, os::Millis> m_since; // when the jobs that wait began to
+  std::optional<os::Millis> m_deadline; // the earliest that is known; may be of a job whose upload came meanwhile
   bool m_stopping = false;
 };
 

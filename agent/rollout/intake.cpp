@@ -48,7 +48,16 @@ Result<int64_t> latest_time(Rollout& r) {
 
 } // namespace
 
+Result<void> check_hold(World& world, const SiteName& site) {
+  const auto hold = TRY(world.store.hold(site));
+  if (!hold)
+    return {};
+  return fail(Code::busy, cat("deploys of '", site.str(), "' are held by ", hold->actor, " since ", rfc3339(hold->time_ms / 1000), ": ",
+                              printable(hold->why), "; `chillboxctl release-hold ", site.str(), "` lets them go on"));
+}
+
 Result<Next> run_obtain(Rollout& r) {
+  TRY(check_hold(r.world, r.job.site)); // also what waited since before the hold
   const Digest digest = TRY(Digest::parse(r.job.sha256));
   if (is_live_already(r)) {
     r.job.release = r.old ? r.old->id : "";
@@ -63,7 +72,7 @@ Result<Next> run_obtain(Rollout& r) {
     r.artifact = TRY(open_artifact(r.world.paths.artifact(digest)));
     return Next::go_on;
   }
-  const int64_t waited = r.world.clock.wall_ms() - r.job.created_ms;
+  const int64_t waited = r.signals.waited ? r.signals.waited->count() : r.world.clock.wall_ms() - r.job.created_ms;
   const int64_t limit = std::chrono::milliseconds(r.world.config.upload_wait).count();
   if (waited > limit)
     return fail(Code::timed_out, cat("no upload of ", digest.str(), " and its signature within ", limit / 1000, " s: send it again"));

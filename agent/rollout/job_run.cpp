@@ -16,6 +16,8 @@ class Journal {
 public:
   explicit Journal(Rollout& r) : m_r(r) {}
   void event(std::string_view kind, std::string_view text) {
+    if (kind == "log" && !has_room(text.size()))
+      return;
     m_pending.push_back({0, m_r.world.clock.wall_ms(), m_r.job.step, std::string(kind), printable(text, 2000)});
     if (m_pending.size() >= 100)
       (void)write();
@@ -28,8 +30,19 @@ public:
   }
 
 private:
+  // A build that never stops talking must not fill the disk: the first 256 KiB of what the programs of a job say are kept.
+  bool has_room(size_t size) {
+    constexpr size_t k_output_kept = 256 * 1024;
+    if (m_output > k_output_kept)
+      return false;
+    m_output += size + 1;
+    if (m_output > k_output_kept)
+      event("info", "more output follows and is not kept");
+    return m_output <= k_output_kept;
+  }
   Rollout& m_r;
   std::vector<store::JobEvent> m_pending;
+  size_t m_output = 0;
 };
 
 namespace {
@@ -118,8 +131,6 @@ void give_up(Rollout& r, std::span<const Step> steps, size_t at, Error error) {
   if (r.old && r.job.kind != JobKind::remove)
     message += error.code == Code::rolled_back ? cat("; ", r.old->version, " is live again") : cat("; ", r.old->version, " stays live");
   finish(r, cancelled ? JobState::cancelled : JobState::failed, error.code, std::move(message));
-  if (auto pruned = prune_artifacts(r.world); !pruned)
-    log::warn(cat("old artifacts stay: ", pruned.error().message));
   Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.job.version}, {"CHILLBOX_RESULT", std::string(code_name(error.code))}};
   (void)run_event(r.world, "deploy-failed", env, [](std::string_view) {});
 }

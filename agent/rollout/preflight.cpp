@@ -1,3 +1,4 @@
+#include "rollout/prune.hpp"
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
@@ -89,6 +90,16 @@ void check_ports(Rollout& r, const std::string& slot, Problems& problems) {
   std::ranges::move(port_problems(r.world, r.site, r.services, slot), std::back_inserter(problems));
 }
 
+// What is old may still be there: it goes before anybody is refused for it.
+Problems room_for(Rollout& r) {
+  const auto look = [&r] { return capacity_problems(capacity_of(r, staged(r)), r.world.paths, r.world.config.reserve_percent); };
+  Problems problems = look();
+  if (problems.empty())
+    return problems;
+  tidy(r.world, r.job.site);
+  return look();
+}
+
 // NGINX itself holds the ports of its sites; on another one it would fail at the reload, silently (faults 114).
 void check_listen(Rollout& r, const std::string& text, Problems& problems) {
   for (const uint16_t port : nginx::listen_ports(text)) {
@@ -151,7 +162,7 @@ std::vector<std::string> preflight_problems(Rollout& r) {
   check_secrets(r, problems);
   check_ports(r, other_slot(r.old ? r.old->slot : ""), problems);
   check_nginx(r, problems);
-  std::ranges::move(capacity_problems(capacity_of(r, staged(r)), r.world.paths, r.world.config.reserve_percent), std::back_inserter(problems));
+  std::ranges::move(room_for(r), std::back_inserter(problems));
   return problems;
 }
 

@@ -41,6 +41,7 @@ public:
   bool watch_is_cut() const { return m_cut_watch || m_stop; }
   // Sleeps; returns early when something was asked.
   void wait(os::Millis time);
+  std::optional<os::Millis> waited; // since it was accepted, by a clock that nobody sets; without it the wall clock says
   std::atomic<bool> watching{false};
   std::atomic<bool> switched{false};
 

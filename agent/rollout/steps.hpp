@@ -81,6 +81,8 @@ Result<Next> run_retire(Rollout& r);
 Result<Next> run_remove(Rollout& r);
 
 // What several of them need.
+// busy, with who, when and why, while the site is held against deploys.
+Result<void> check_hold(World& world, const SiteName& site);
 // Of a daemon that is gone. True: its release is live, it goes on behind the switch. False: all is as before the job, which is queued again.
 bool recover_job(World& world, const store::Job& job);
 // The site's own user, made when it is not there.
@@ -121,8 +123,6 @@ Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<Planned
 std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteName& but);
 // Of services whose ports were chosen: PORT or CHILL_PORT that is none or root's, a port that somebody else has (faults 73, 108).
 std::vector<std::string> port_problems(World& world, const config::Site& site, const std::vector<PlannedService>& services, const std::string& slot);
-// Artifacts that no release and no open job needs go, of refused ones the newest few stay.
-Result<void> prune_artifacts(World& world);
 // Services that declare a secret file which is not staged: "SERVICE/FILE".
 std::vector<std::string> missing_secrets(World& world, const config::Site& site);
 // Is this good? One probe of one service.

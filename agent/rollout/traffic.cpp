@@ -1,3 +1,4 @@
+#include "rollout/manifest.hpp"
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
@@ -113,6 +114,8 @@ Result<Next> run_switch(Rollout& r) {
     r.row.stopped = false;
     TRY(r.world.store.put_site(r.row));
   }
+  if (r.job.kind == store::JobKind::deploy)
+    TRY(write_manifest(r.world, r.job.site, &r.release)); // so that a store that is lost after this can be made again
   TRY(point_links(r.world, r.site, r.services, r.release));
   r.release.state = store::ReleaseState::good;
   r.release.live_ms = r.world.clock.wall_ms();

@@ -100,6 +100,13 @@ Result<void> forget_old_jobs(Db& db) {
   return db.run("DELETE FROM jobs WHERE seq <= ?1 AND open = 0", newest - k_jobs_kept);
 }
 
+Result<void> Store::forget_old_output() {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  const int64_t newest = TRY(db.number("SELECT coalesce(max(seq), 0) FROM jobs"));
+  return db.run("DELETE FROM events INDEXED BY events_output WHERE kind = 'log' AND job <= ?1", newest - k_output_kept);
+}
+
 Result<void> Store::add_job(const Job& job, std::vector<std::string>* superseded) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;

@@ -131,7 +131,19 @@ CREATE TABLE audit(
 
 constexpr std::string_view k_gap = "ALTER TABLE jobs ADD COLUMN gap_ms INTEGER NOT NULL DEFAULT 0";
 
-constexpr std::array k_steps{k_v1, k_gap};
+constexpr std::string_view k_keep = R"sql(
+CREATE TABLE holds(
+  site TEXT PRIMARY KEY,
+  actor TEXT NOT NULL,
+  why TEXT NOT NULL,
+  time_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- what programs said, which goes before the rest of a job's events
+CREATE INDEX events_output ON events(job) WHERE kind = 'log';
+)sql";
+
+constexpr std::array k_steps{k_v1, k_gap, k_keep};
 
 } // namespace
 

@@ -63,11 +63,11 @@ Result<void> raise(Db& db, const SiteName& site, std::string_view what, uint64_t
 
 } // namespace
 
-Result<uint64_t> Store::next_release_number(const SiteName& site) {
+Result<uint64_t> Store::next_number(const SiteName& site, const std::string& what) {
   const std::scoped_lock lock(m_state->mutex);
   const auto number = TRY(m_state->db.one<uint64_t>(
-      "INSERT INTO counters VALUES(?1, 'release', 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
-      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str()));
+      "INSERT INTO counters VALUES(?1, ?2, 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
+      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str(), what));
   return number.value_or(1);
 }
 
@@ -95,6 +95,13 @@ Result<void> Store::delete_release(const SiteName& site, const std::string& id) 
   return m_state->db.run("DELETE FROM releases WHERE site = ?1 AND id = ?2", site.str(), id);
 }
 
+Result<void> Store::forget_old_releases(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.run("DELETE FROM releases WHERE site = ?1 AND state IN ('failed', 'removed') AND seq NOT IN"
+                         " (SELECT seq FROM releases WHERE site = ?1 AND state IN ('failed', 'removed') ORDER BY seq DESC LIMIT ?2)",
+                         site.str(), k_releases_kept);
+}
+
 Result<void> Store::put_site(const SiteRow& row) {
   const std::scoped_lock lock(m_state->mutex);
   return write_site(m_state->db, row);
@@ -119,6 +126,7 @@ Result<void> Store::delete_site(const SiteName& site) {
   TRY(db.run("DELETE FROM releases WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM hosts WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM secret_sets WHERE site = ?1", site.str()));
+  TRY(db.run("DELETE FROM holds WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM sites WHERE site = ?1", site.str()));
   return txn.commit();
 }

@@ -18,10 +18,12 @@ struct Store::State {
 
 // What is kept of the past; older rows go as new ones come.
 inline constexpr int64_t k_jobs_kept = 10'000; // finished ones, with their events
+inline constexpr int64_t k_output_kept = 500;   // jobs of which what their programs said is kept too
 inline constexpr int64_t k_deliveries_kept = 200'000;
 inline constexpr int64_t k_deliveries_most = 1'000'000; // while they are younger than the window below
 // A webhook can be replayed from one tolerance before its timestamp to one behind it; a minute more for a clock that is set meanwhile.
 inline constexpr int64_t k_replay_window_ms = 2 * std::chrono::milliseconds(crypto::k_webhook_tolerance).count() + 60'000;
+inline constexpr int64_t k_releases_kept = 50; // of a site, that failed or were removed
 inline constexpr int64_t k_audit_kept = 100'000;
 // They go in lots of this size: one lot touches fewer pages than so many single rows.
 inline constexpr int64_t k_lot = 1'000;

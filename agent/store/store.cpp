@@ -30,6 +30,24 @@ Result<std::string> Store::host_secret() {
   return *secret;
 }
 
+Result<std::optional<Hold>> Store::hold(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.one<Hold>(
+      "SELECT actor, why, time_ms FROM holds WHERE site = ?1",
+      [&](Stmt& row) -> Result<Hold> { return Hold{site, row.text(0), row.text(1), row.i64(2)}; }, site.str());
+}
+
+Result<void> Store::put_hold(const Hold& hold) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.run("INSERT OR REPLACE INTO holds VALUES(?1, ?2, ?3, ?4)", hold.site.str(), hold.actor, hold.why, hold.time_ms);
+}
+
+Result<bool> Store::delete_hold(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  TRY(m_state->db.run("DELETE FROM holds WHERE site = ?1", site.str()));
+  return m_state->db.changes() > 0;
+}
+
 Result<Store::Attempts> Store::attempts() {
   const std::scoped_lock lock(m_state->mutex);
   auto found = TRY(m_state->db.one<Attempts>("SELECT failures, last_ms FROM unlock_attempts", [](Stmt& row) -> Result<Attempts> {

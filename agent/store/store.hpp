@@ -62,16 +62,20 @@ public:
   Result<uint64_t> add_event(const std::string& job, JobEvent event);   // its number
   Result<std::vector<JobEvent>> events(const std::string& job, uint64_t after, size_t limit = 1000);
 
+  Result<void> forget_old_output(); // what programs said (kind "log") is kept of the newest 500 jobs
+
   // --- releases and what is live
-  Result<uint64_t> next_release_number(const SiteName& site);
+  Result<uint64_t> next_release_number(const SiteName& site) { return next_number(site, "release"); }
+  Result<uint64_t> next_number(const SiteName& site, const std::string& what); // 1, 2, ...; serial() reads the last one
   Result<void> put_release(const Release& release); // insert or replace
   Result<std::optional<Release>> release(const SiteName& site, const std::string& id);
   Result<std::vector<Release>> releases(const SiteName& site); // newest first
   Result<void> delete_release(const SiteName& site, const std::string& id);
+  Result<void> forget_old_releases(const SiteName& site); // of those that failed or were removed the newest 50 rows stay
   Result<void> put_site(const SiteRow& row);
   Result<std::optional<SiteRow>> site(const SiteName& site);
   Result<std::vector<SiteRow>> sites();
-  Result<void> delete_site(const SiteName& site); // its rows: releases, host names, secret set. Jobs, audit and serials stay
+  Result<void> delete_site(const SiteName& site); // its rows: releases, host names, secret set, hold. Jobs, audit and serials stay
   // The switch, in one transaction: `release` is live, good; the old one is previous_good. With `old_failed` the old one is failed, and
   // previous_good the newest other release that is good.
   Result<void> commit_live(const SiteName& site, const Release& release, bool old_failed, int64_t now_ms);
@@ -86,6 +90,11 @@ public:
   // --- secrets
   Result<std::optional<SecretSet>> secret_set(const SiteName& site);
   Result<void> put_secret_set(const SecretSet& set); // and its serial
+
+  // --- holds
+  Result<std::optional<Hold>> hold(const SiteName& site);
+  Result<void> put_hold(const Hold& hold);
+  Result<bool> delete_hold(const SiteName& site); // false: there was none
 
   // --- unlock attempts (faults 75)
   struct Attempts {

@@ -84,6 +84,13 @@ struct SecretSet {
   std::string signer;
 };
 
+// Deploys of the site are refused until somebody releases it.
+struct Hold {
+  SiteName site;
+  std::string actor, why;
+  int64_t time_ms = 0;
+};
+
 struct AuditEntry {
   uint64_t number = 0;
   int64_t time_ms = 0;

@@ -250,3 +250,49 @@ TEST_CASE("reload reads the settings again") {
   CHECK(host.call("reload").code() == "ok");
   CHECK(host.reloads == 1);
 }
+
+TEST_CASE("hold and release-hold stand in status and in the audit trail, with who and why") {
+  ServingHost host;
+  CHECK(host.call("hold", {{"site", "blog"}, {"why", " "}}).code() == "invalid");
+  CHECK(host.call("hold", {{"site", "shop"}, {"why", "x"}}).code() == "not_found");
+  REQUIRE(host.call("hold", {{"site", "blog"}, {"why", "the database moves"}}).code() == "ok");
+  const auto shown = host.call("status").json()["sites"][0]["hold"];
+  CHECK(shown["why"] == "the database moves");
+  CHECK(shown["actor"].get<std::string>().starts_with("uid:"));
+  const auto entry = must(host.store().audit_entries(1))[0];
+  CHECK(entry.verb == "hold");
+  CHECK(entry.text == "the database moves");
+  const auto job = host.deploy("3.0.0");
+  CHECK(job.code == Code::busy);
+  const auto retried = host.call("retry", {{"job", job.id}});
+  CHECK(retried.code() == "busy");
+  CHECK(retried.message().find("the database moves") != std::string::npos);
+  CHECK(host.call("release_hold", {{"site", "blog"}}).json()["was_held"] == true);
+  CHECK(host.call("release_hold", {{"site", "blog"}}).json()["was_held"] == false);
+  CHECK_FALSE(host.call("status").json()["sites"][0].contains("hold"));
+}
+
+TEST_CASE("prune waits for the site's turn, tells what went, and with dry_run only what would go") {
+  ServingHost host;
+  host.config.keep_releases = 1;
+  host.restart_all();
+  host.unlock();
+  REQUIRE(host.deploy("3.0.0").state == store::JobState::done);
+  std::filesystem::create_directories(host.paths.cache(site()) + "/old-layer");
+  const auto dry = host.call("prune", {{"dry_run", true}});
+  CHECK(dry.json()["paths"] == Json::array({host.paths.cache(site()) + "/old-layer"}));
+  CHECK(host.disk.exists(host.paths.cache(site()) + "/old-layer"));
+  CHECK(host.call("prune", {{"site", "nosuch"}}).code() == "not_found");
+  CHECK(host.call("prune", {{"site", "blog"}}).json()["paths"] == dry.json()["paths"]);
+  CHECK_FALSE(host.disk.exists(host.paths.cache(site()) + "/old-layer"));
+}
+
+TEST_CASE("[fault-121] a link `current` that was moved by hand is shown, and a restart puts it right") {
+  ServingHost host;
+  must(host.disk.set_link("releases/1.0.0-1", host.paths.current(site())));
+  const auto shown = host.call("status").json()["sites"][0];
+  CHECK(shown["state"] == "degraded");
+  CHECK(shown["waiting"].get<std::string>().find("`current` points to 'releases/1.0.0-1', the live release is 2.0.0-2") == 0);
+  CHECK(host.call("restart", {{"site", "blog"}}).code() == "ok");
+  CHECK(host.call("status").json()["sites"][0]["state"] == "live");
+}

@@ -245,3 +245,52 @@ TEST_CASE("a capability opens its job with the same host's secret and no other's
   CHECK(daemon::job_of_capability("secret", "") == std::nullopt);
   CHECK(daemon::job_of_capability("secret", ".") == std::nullopt);
 }
+
+TEST_CASE("what no release was made of has a quota, so that a webhook key alone cannot fill the disk") {
+  UploadHost host;
+  host.gate.reset();
+  host.config.uploads_max = host.sent.size + 100;
+  host.restart_all();
+  const auto take = [&](const std::string& slug, char digit, uint64_t size, const std::string& id) {
+    const std::string digest(64, digit);
+    const auto job = host.hook({.body = host.deploy_body({.sha256 = digest, .size = size}, slug), .id = id});
+    REQUIRE(job.status == 202);
+    return host.begin(digest, "artifact", host.cap(job.body["job"]), size);
+  };
+  const auto flying = take("shop", 'a', 150, "msg_2");
+  CHECK(flying.status == 200);
+  const auto over = host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size); // 150 in flight and this
+  CHECK(over.status == 503);
+  CHECK(over.body["error"]["code"] == "throttled");
+  CHECK(over.body["error"]["message"].get<std::string>().find("(limits.uploads_max), 150 B are there: try again later") != std::string::npos);
+  CHECK(host.ask(PacketVerb::upload_done, {flying.ticket, "gone"}, os::Millis{10'000}).status == 422);
+  REQUIRE(host.put(host.sent.sha256, "artifact", host.cap(host.job), host.sent.file).status == 201);
+  CHECK(take("mill", 'b', 201, "msg_3").status == 503); // it is stored, and no release yet
+  // Superseded, it is of no use to anybody: it makes room.
+  REQUIRE(host.hook({.body = host.deploy_body({.sha256 = std::string(64, 'c'), .size = 10}), .id = "msg_4"}).status == 202);
+  CHECK(take("mill", 'd', 201, "msg_5").status == 200);
+}
+
+TEST_CASE("no upload comes into the reserve of the disk") {
+  UploadHost host;
+  host.disk.free_space = os::Space{.free_bytes = 2 * host.sent.size - 1, .total_bytes = 1 << 30};
+  const auto refused = host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size);
+  CHECK(refused.status == 503);
+  CHECK(refused.body["error"]["code"] == "no_space");
+  CHECK(refused.body["error"]["message"].get<std::string>().find(": need ") != std::string::npos);
+  host.disk.free_space->free_bytes = 2 * host.sent.size;
+  CHECK(host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size).status == 200);
+}
+
+TEST_CASE("a site that is held: its webhooks are told who, when and why, before anything is sent") {
+  UploadHost host;
+  host.unlock();
+  REQUIRE(host.deploy("0.9.0").state == JobState::done);
+  must(host.store().put_hold({site(), "uid:0 root", "the database moves", host.clock.wall_ms()}));
+  const auto held = host.hook({.body = host.any_deploy(), .id = "msg_9"});
+  CHECK(held.status == 503);
+  CHECK(held.body["error"]["code"] == "busy");
+  CHECK(held.body["error"]["message"].get<std::string>().find("held by uid:0 root since ") != std::string::npos);
+  CHECK(host.hook({.body = host.any_deploy("shop"), .id = "msg_10"}).status == 202);
+  CHECK(host.hook({.body = host.order("site.restart", R"("site":"blog")"), .id = "msg_11"}).status == 202);
+}

@@ -126,3 +126,12 @@ TEST_CASE("another file system at the place of ours is not taken for it; who may
           r.expect_error(unmount("/proc"), Code::denied, "unmount /proc");
         }) == "");
 }
+
+TEST_CASE("[fault-125] file systems of other machines are known by their magic number, those of this one are not meant") {
+  CHECK(network_kind(0x6969) == "nfs");
+  CHECK(network_kind(static_cast<int32_t>(0xFF534D42)) == "cifs"); // as a 32-bit f_type says it
+  CHECK(network_kind(0x65735546) == "fuse");
+  for (const int64_t here : {0xEF53, 0x01021994, 0x794C7630, 0x58465342}) // ext4, tmpfs, overlay, xfs
+    CHECK(network_kind(here).empty());
+  CHECK(network_file_system("/proc").empty());
+}

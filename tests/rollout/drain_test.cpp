@@ -72,3 +72,16 @@ TEST_CASE("who waits at a release that is rolled back by itself is answered too"
   REQUIRE(visitor);
   CHECK(visitor->heard() == "2.0.0");
 }
+
+TEST_CASE("[fault-123] an old process that dies while its slot is drained is no error") {
+  LiveHost host;
+  host.changed = [&](const std::string& job) {
+    if (host.look(job).step == "retire" && host.look(job).state == JobState::running)
+      host.runner.end_service("chillbox.blog.app.a");
+  };
+  const auto job = host.deploy("2.0.0");
+  INFO(job.message);
+  CHECK(job.state == JobState::done);
+  CHECK(disagreement(host, "2.0.0") == "");
+  CHECK(host.world().slots.all().size() == 1);
+}

@@ -56,6 +56,11 @@ public:
     const auto all = commands();
     return static_cast<size_t>(std::ranges::count_if(all, [&](const auto& c) { return c.starts_with(prefix); }));
   }
+  void end_service(const std::string& slot) { // its processes only: OpenRC does not know
+    const std::lock_guard lock(m_mutex);
+    m_servers.erase(slot);
+    m_ports.erase(slot);
+  }
   void end_services() { // a reboot
     const std::lock_guard lock(m_mutex);
     m_servers.clear();

@@ -8,6 +8,7 @@
 #include "rollout/deployer.hpp"
 #include "rollout/fake_runner.hpp"
 #include "rollout/fakes.hpp"
+#include "rollout/prune.hpp"
 #include "rollout/rollout.hpp"
 
 #include <filesystem>
@@ -109,6 +110,8 @@ public:
   store::Job run(const store::Job& job) {
     rollout::Signals signals;
     rollout::run_job(world(), job.id, signals);
+    if (look(job.id).finished_ms != 0)
+      rollout::tidy(world(), job.site); // as the engine does
     return look(job.id);
   }
   store::Job look(const std::string& id) { return must(store().job(id)).value(); }

@@ -72,6 +72,27 @@ TEST_CASE("a few bad answers among many, or among very few, are no reason to go 
   CHECK(host.told(job.id, cat(bad, " of ", good + bad, " answers 5xx")));
 }
 
+TEST_CASE("the verdict of a watch stands in the history with its numbers, also when it was bad") {
+  LiveHost host;
+  auto job = host.deploy("2.0.0");
+  CHECK(host.told(job.id, "watch info watched "));
+  CHECK(host.told(job.id, " 0 bad; no visitor; no crash"));
+  host.runner.app("3.0.0").respawns = 2;
+  job = host.deploy("3.0.0");
+  CHECK(host.told(job.id, "; no visitor; 2 crashes"));
+}
+
+TEST_CASE("a release that nobody watches, as was asked for, stays live whatever it does") {
+  LiveHost host;
+  host.options = R"({"no_watch":true})";
+  host.runner.app("2.0.0").respawns = 1;
+  const auto job = host.deploy("2.0.0");
+  INFO(job.message);
+  CHECK(job.state == JobState::done);
+  CHECK(host.told(job.id, "watch info not watched, as was asked for"));
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
 TEST_CASE("a rollback by itself brings the NGINX text back too") {
   LiveHost host;
   const std::string before = host.nginx_text();

@@ -1,0 +1,43 @@
+// hold, release-hold, prune: verbs that keep the host in order.
+#include "cli/daemon.hpp"
+#include "cli/reply.hpp"
+#include "cli/terminal.hpp"
+#include "cli/verbs.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+
+Result<void> run_hold(Call& call) {
+  const std::string site = call.args.text("SITE");
+  const std::string answer = TRY(ask(call.paths, {.verb = "hold", .args = {{"site", site}, {"why", call.args.text("message")}}}, &call.error_data));
+  call.terminal.print(call.terminal.json() ? answer : cat("held: deploys of '", site, "' are refused until `chillboxctl release-hold ", site, "`"));
+  return {};
+}
+
+Result<void> run_release_hold(Call& call) {
+  const std::string site = call.args.text("SITE");
+  const std::string answer = TRY(ask(call.paths, {.verb = "release_hold", .args = {{"site", site}}}, &call.error_data));
+  const bool was = member_flag(answer, "was_held");
+  call.terminal.print(call.terminal.json() ? answer : cat(was ? "released: deploys of '" : "already so: deploys of '", site, "' are taken"));
+  return {};
+}
+
+Result<void> run_prune(Call& call) {
+  const bool dry_run = call.args.has("dry-run");
+  const Question question{.verb = "prune",
+                          .args = {{"site", call.args.text("SITE")}, {"dry_run", dry_run}},
+                          .timeout = std::chrono::milliseconds(300'000)};
+  const std::string answer = TRY(ask(call.paths, question, &call.error_data));
+  if (call.terminal.json()) {
+    call.terminal.print(answer);
+    return {};
+  }
+  const auto paths = member_list(answer, "paths");
+  for (const auto& path : paths)
+    call.terminal.print(printable(path, 1024));
+  call.terminal.note(cat(dry_run ? "would remove " : "removed ", paths.size(), ", ", human_size(member_number(answer, "bytes"))));
+  return {};
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,84 @@
+#include "daemon/log_keeper.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "os/log_file.hpp"
+
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+namespace chillbox::daemon {
+namespace {
+
+constexpr os::Millis k_pause{10'000}; // between the first word of the kernel and the look
+
+} // namespace
+
+LogKeeper::LogKeeper(rollout::World& world) : m_world(world), m_events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+  m_due = world.clock.mono(); // what grew while nobody looked
+}
+
+void LogKeeper::written() {
+  std::array<char, 4096> events;
+  while (::read(m_events.get(), events.data(), events.size()) > 0) {
+  }
+  if (!m_due)
+    m_due = m_world.clock.mono() + k_pause;
+}
+
+os::Millis LogKeeper::look_if_due() {
+  if (!m_due)
+    return os::Millis{-1};
+  if (const os::Millis left = *m_due - m_world.clock.mono(); left > os::Millis{0})
+    return left;
+  m_due.reset();
+  look();
+  return os::Millis{-1};
+}
+
+// One event, then the kernel forgets the directory until the next look.
+void LogKeeper::listen(const std::string& dir) {
+  (void)::inotify_add_watch(m_events.get(), dir.c_str(), IN_MODIFY | IN_CREATE | IN_ONESHOT | IN_ONLYDIR);
+}
+
+bool LogKeeper::rotate(const std::string& file, bool of_nginx) {
+  const auto& limits = m_world.config;
+  if (m_world.disk.size(file) <= limits.log_size)
+    return false;
+  if (of_nginx) {
+    if (auto done = os::rotate_by_name(file, limits.log_files); !done)
+      log::warn(cat("rotate: ", done.error().message));
+    return true;
+  }
+  const auto dropped = os::rotate_by_copy(file, limits.log_files, limits.log_size * 2);
+  if (!dropped)
+    log::warn(cat("rotate: ", dropped.error().message));
+  else if (*dropped > 0)
+    log::warn(cat("rotate ", file, ": ", human_size(*dropped), " were dropped: it grew too fast, or there was no room for the copy"));
+  return false;
+}
+
+void LogKeeper::look() {
+  auto& disk = m_world.disk;
+  bool reopen = false;
+  const std::string of_nginx = m_world.paths.root + "/var/log/nginx";
+  std::vector<std::pair<std::string, bool>> dirs{{m_world.paths.logs(), false}};
+  for (const auto& name : disk.list(m_world.paths.logs()).value_or(std::vector<std::string>{}))
+    dirs.emplace_back(cat(m_world.paths.logs(), "/", name), false);
+  for (const auto& row : m_world.store.sites().value_or(std::vector<store::SiteRow>{}))
+    dirs.emplace_back(cat(of_nginx, "/", row.site.str()), true);
+  for (const auto& [dir, nginx] : dirs) {
+    listen(dir); // first: what comes while it is looked at is told again
+    for (const auto& name : disk.list(dir).value_or(std::vector<std::string>{}))
+      if (name.ends_with(".log"))
+        reopen = rotate(cat(dir, "/", name), nginx) || reopen;
+  }
+  if (reopen)
+    if (auto done = m_world.nginx.reopen_logs(); !done)
+      log::warn(cat("rotate: ", done.error().message));
+}
+
+} // namespace chillbox::daemon

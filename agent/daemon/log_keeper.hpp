@@ -1,0 +1,31 @@
+// Rotates what grows: /var/log/chillbox/** and NGINX's logs of each site, by size (limits.log_size, limits.log_files). Without a daemon of its own
+// and without waking up for nothing: the kernel says once that something was written to a directory, then there is one look some seconds later,
+// and only then the next word of the kernel is asked for. A host whose sites say nothing sleeps.
+#pragma once
+
+#include "base/fd.hpp"
+#include "rollout/world.hpp"
+
+#include <optional>
+#include <string>
+
+namespace chillbox::daemon {
+
+class LogKeeper {
+public:
+  explicit LogKeeper(rollout::World& world);
+  int fd() const { return m_events.get(); } // readable: something was written
+  void written();                           // a look is due soon
+  os::Millis look_if_due();                 // the time until the next one; negative: none is due
+
+private:
+  void look();
+  bool rotate(const std::string& file, bool of_nginx); // true: NGINX must open its logs again
+  void listen(const std::string& dir);
+
+  rollout::World& m_world;
+  Fd m_events;
+  std::optional<os::Millis> m_due;
+};
+
+} // namespace chillbox::daemon

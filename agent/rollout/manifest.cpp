@@ -1,0 +1,172 @@
+#include "rollout/manifest.hpp"
+
+#include "base/text.hpp"
+#include "config/site.hpp"
+#include "control/json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace chillbox::rollout {
+namespace {
+
+using control::Json;
+
+constexpr std::string_view k_schema = "chillbox.site-state.v1";
+constexpr size_t k_most = 16 * 1024 * 1024; // the NGINX texts of 100 releases
+constexpr std::string_view k_revision = "manifest";
+constexpr std::array<const char*, 3> k_serials{"site", "secrets", "release"};
+
+std::string path_of(const os::Paths& paths, const SiteName& site) { return paths.site(site) + "/state.json"; }
+
+struct TextMember {
+  const char* name;
+  std::string store::Release::*member;
+};
+constexpr TextMember k_texts[] = {{"id", &store::Release::id},         {"version", &store::Release::version}, {"sha256", &store::Release::sha256},
+                                  {"secrets", &store::Release::secrets}, {"slot", &store::Release::slot},     {"digest", &store::Release::digest},
+                                  {"nginx", &store::Release::nginx},   {"signer", &store::Release::signer}};
+
+Json json_of(const store::Release& release) {
+  Json json{{"serial", release.serial}, {"created_ms", release.created_ms}, {"live_ms", release.live_ms}};
+  for (const auto& text : k_texts)
+    json[text.name] = release.*text.member;
+  return json;
+}
+
+store::Release release_of(const Json& json, const SiteName& site) {
+  store::Release release{"", site};
+  for (const auto& text : k_texts)
+    release.*text.member = control::string_or(json, text.name, "");
+  release.serial = control::u64_or(json, "serial", 0);
+  release.created_ms = static_cast<int64_t>(control::u64_or(json, "created_ms", 0));
+  release.live_ms = static_cast<int64_t>(control::u64_or(json, "live_ms", 0));
+  release.state = store::ReleaseState::good;
+  return release;
+}
+
+Result<Json> state_of(store::Store& store, const store::SiteRow& row, const store::Release* made) {
+  Json json{{"schema", k_schema},       {"live", row.live},           {"previous_good", row.previous_good}, {"stopped", row.stopped},
+            {"user_ours", row.user_ours}, {"ports", row.ports}, {"releases", Json::array()},            {"serials", Json::object()}};
+  for (const char* what : k_serials)
+    json["serials"][what] = TRY(store.serial(row.site, what));
+  if (made != nullptr)
+    json["releases"].push_back(json_of(*made));
+  for (const auto& release : TRY(store.releases(row.site))) // newest first
+    if (release.state == store::ReleaseState::good && (made == nullptr || made->id != release.id))
+      json["releases"].push_back(json_of(release));
+  if (const auto set = TRY(store.secret_set(row.site)))
+    json["secret_set"] = {{"sha256", set->sha256}, {"serial", set->serial}, {"received_ms", set->received_ms}, {"signer", set->signer}};
+  if (const auto hold = TRY(store.hold(row.site)))
+    json["hold"] = {{"actor", hold->actor}, {"why", hold->why}, {"time_ms", hold->time_ms}};
+  return json;
+}
+
+Result<Json> read_manifest(os::Disk& disk, const os::Paths& paths, const SiteName& site) {
+  auto json = TRY(control::parse_json(TRY(disk.read(path_of(paths, site), k_most)), k_most));
+  if (!json.is_object() || control::string_or(json, "schema", "") != k_schema)
+    return fail(Code::corrupt, cat(path_of(paths, site), ": not a ", k_schema));
+  return json;
+}
+
+const Json& member(const Json& json, const char* name) {
+  static const Json k_none = Json::object();
+  const auto it = json.find(name);
+  return it == json.end() ? k_none : *it;
+}
+
+Result<void> restore_rest(store::Store& store, const SiteName& site, const Json& json) {
+  for (const char* what : k_serials)
+    TRY(store.raise_serial(site, what, control::u64_or(member(json, "serials"), what, 0)));
+  if (const Json& set = member(json, "secret_set"); !set.empty())
+    TRY(store.put_secret_set({site, control::string_or(set, "sha256", ""), control::u64_or(set, "serial", 0),
+                              static_cast<int64_t>(control::u64_or(set, "received_ms", 0)), control::string_or(set, "signer", "")}));
+  if (const Json& hold = member(json, "hold"); !hold.empty())
+    TRY(store.put_hold({site, control::string_or(hold, "actor", ""), control::string_or(hold, "why", ""),
+                        static_cast<int64_t>(control::u64_or(hold, "time_ms", 0))}));
+  return {};
+}
+
+// Where the link points is what visitors get; what the file says is what was so a moment before.
+Result<std::string> live_release(os::Disk& disk, const os::Paths& paths, const SiteName& site, const std::vector<store::Release>& releases,
+                                 const std::string& said) {
+  const auto link = TRY(disk.read_link(paths.current(site)));
+  const std::string id = link ? link->substr(link->rfind('/') + 1) : std::string();
+  return std::ranges::any_of(releases, [&](const auto& release) { return release.id == id; }) ? id : said;
+}
+
+Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::Store& store, const SiteName& site, const Json& json, int64_t now_ms) {
+  std::vector<store::Release> releases;
+  for (const Json& one : member(json, "releases"))
+    if (auto release = release_of(one, site); !release.id.empty() && disk.exists(paths.releases(site) + "/" + release.id))
+      releases.push_back(std::move(release));
+  const auto has = [&](const std::string& id) { return std::ranges::any_of(releases, [&](const auto& release) { return release.id == id; }); };
+  const std::string said = control::string_or(json, "live", "");
+  store::SiteRow row{.site = site};
+  row.live = TRY(live_release(disk, paths, site, releases, has(said) ? said : ""));
+  const std::string before = row.live == said ? control::string_or(json, "previous_good", "") : said;
+  row.previous_good = has(before) ? before : "";
+  row.stopped = control::bool_or(json, "stopped", false);
+  row.user_ours = control::bool_or(json, "user_ours", false);
+  row.ports = control::string_or(json, "ports", "");
+  std::ranges::reverse(releases); // the store takes the last as the newest
+  std::string version = "nothing";
+  for (auto& release : releases) {
+    if (release.id == row.live) {
+      version = release.version;
+      release.live_ms = release.live_ms == 0 ? now_ms : release.live_ms;
+    }
+    TRY(store.put_release(release));
+  }
+  TRY(store.put_site(row));
+  TRY(restore_rest(store, site, json));
+  const auto text = disk.read(cat(paths.releases(site), "/", row.live, "/", site.str(), ".site.json"), config::k_max_site_json);
+  if (const auto parsed = text ? config::parse_site(*text, site) : Result<config::Site>(std::unexpected(text.error())))
+    TRY(store.claim_hosts(site, parsed->domains));
+  TRY(store.raise_serial(site, std::string(k_revision), control::u64_or(json, "revision", 0)));
+  return cat("site '", site.str(), "' was put back as ", path_of(paths, site), " says: ", version, " is live, ", releases.size(),
+             releases.size() == 1 ? " release" : " releases");
+}
+
+} // namespace
+
+Result<void> write_manifest(World& world, const SiteName& site, const store::Release* made) {
+  const auto row = TRY(world.store.site(site));
+  if (!row && made == nullptr)
+    return {};
+  Json json = TRY(state_of(world.store, row ? *row : store::SiteRow{.site = site}, made));
+  if (auto now = read_manifest(world.disk, world.paths, site)) {
+    now->erase("revision");
+    if (*now == json)
+      return {};
+  }
+  json["revision"] = TRY(world.store.next_number(site, std::string(k_revision)));
+  return world.disk.write(path_of(world.paths, site), control::dump(json) + "\n", 0600);
+}
+
+std::vector<std::string> restore_from_manifests(os::Disk& disk, const os::Paths& paths, store::Store& store, int64_t now_ms) {
+  std::vector<std::string> told;
+  for (const auto& name : disk.list(paths.sites()).value_or(std::vector<std::string>{})) {
+    const auto site = SiteName::parse(name);
+    if (!site || !disk.exists(paths.current(*site)))
+      continue;
+    const auto json = read_manifest(disk, paths, *site);
+    const auto known = store.site(*site);
+    if (!json) {
+      if (known && !*known)
+        told.push_back(cat("site '", name, "' is on the disk and not in the store: ", json.error().message, ": deploy it again"));
+      continue;
+    }
+    const auto revision = store.serial(*site, std::string(k_revision));
+    if (!revision || control::u64_or(*json, "revision", 0) <= *revision)
+      continue;
+    const auto done = restore_site(disk, paths, store, *site, *json, now_ms);
+    told.push_back(done ? *done : cat("site '", name, "' cannot be put back: ", done.error().message));
+  }
+  return told;
+}
+
+} // namespace chillbox::rollout

@@ -1,0 +1,186 @@
+#include "rollout/prune.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "rollout/manifest.hpp"
+#include "rollout/steps.hpp"
+
+#include <algorithm>
+
+namespace chillbox::rollout {
+namespace {
+
+// Removes, or only says what it would remove.
+class Broom {
+public:
+  Broom(os::Disk& disk, bool dry_run) : m_disk(disk), m_dry_run(dry_run) {}
+
+  Result<void> file(const std::string& path) {
+    if (!m_disk.exists(path))
+      return {};
+    note(path, m_disk.size(path));
+    return m_dry_run ? Result<void>{} : m_disk.remove(path);
+  }
+  Result<void> tree(const std::string& path) {
+    if (!m_disk.exists(path))
+      return {};
+    note(path, m_disk.measure(path).value_or(os::TreeSize{}).bytes);
+    return m_dry_run ? Result<void>{} : m_disk.remove_tree(path);
+  }
+  Pruned done() { return std::move(m_pruned); }
+
+private:
+  void note(const std::string& path, uint64_t bytes) {
+    m_pruned.paths.push_back(path);
+    m_pruned.bytes += bytes;
+  }
+  os::Disk& m_disk;
+  bool m_dry_run;
+  Pruned m_pruned;
+};
+
+void add(Pruned& to, Pruned more) {
+  to.paths.insert(to.paths.end(), std::make_move_iterator(more.paths.begin()), std::make_move_iterator(more.paths.end()));
+  to.bytes += more.bytes;
+}
+
+// As the live release says, else the host.
+uint32_t releases_to_keep(World& world, const SiteName& site, const std::string& live) {
+  const auto text = world.disk.read(cat(world.paths.releases(site), "/", live, "/", site.str(), ".site.json"), config::k_max_site_json);
+  const auto parsed = text ? config::parse_site(*text, site) : Result<config::Site>(std::unexpected(text.error()));
+  return (parsed ? parsed->keep_releases : std::nullopt).value_or(world.config.keep_releases);
+}
+
+void note_layers(World& world, const std::string& release_dir, std::set<std::string>& layers) {
+  for (const auto& service : world.disk.list(release_dir + "/.chillbox").value_or(std::vector<std::string>{}))
+    if (const auto layer = world.disk.read_link(cat(release_dir, "/.chillbox/", service, "/layer")); layer && *layer)
+      layers.insert((*layer)->substr((*layer)->rfind('/') + 1));
+}
+
+Result<void> remove_releases(World& world, const SiteName& site, std::vector<store::Release> leaving, Broom& broom, bool dry_run) {
+  std::set<std::string> ids;
+  for (const auto& release : leaving)
+    ids.insert(release.id);
+  if (!dry_run)
+    TRY(link_immutable(world, site, ids)); // first, because what stays may share files with what goes
+  for (auto& release : leaving) {
+    TRY(broom.tree(world.paths.releases(site) + "/" + release.id));
+    if (release.state == store::ReleaseState::good && !dry_run) {
+      release.state = store::ReleaseState::removed;
+      TRY(world.store.put_release(release));
+    }
+  }
+  return {};
+}
+
+// Digests of what a release was made of, or of what a job is about to take.
+Result<std::set<std::string>> needed_artifacts(World& world, bool of_jobs) {
+  std::set<std::string> needed;
+  for (const auto& row : TRY(world.store.sites()))
+    for (const auto& release : TRY(world.store.releases(row.site)))
+      if (release.state == store::ReleaseState::good || release.state == store::ReleaseState::staged)
+        needed.insert(release.sha256);
+  if (of_jobs)
+    for (const auto& job : TRY(world.store.unfinished()))
+      needed.insert(job.sha256);
+  return needed;
+}
+
+std::string digest_of(std::string_view file_name) { return std::string(file_name.substr(0, file_name.find('.'))); }
+
+} // namespace
+
+// Releases that were good, newest first: the live one, the one before and as many as the site keeps stay; the newest rows of the others stay as
+// history.
+Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
+  const auto row = TRY(world.store.site(site));
+  if (!row)
+    return Pruned{}; // removed, or never there
+  Broom broom(world.disk, dry_run);
+  const uint32_t keep = releases_to_keep(world, site, row->live);
+  uint32_t kept = 0;
+  std::set<std::string> layers;
+  std::set<std::string> sets;
+  std::vector<store::Release> leaving;
+  for (auto& release : TRY(world.store.releases(site))) {
+    const bool needed = release.id == row->live || release.id == row->previous_good;
+    const bool made = release.state == store::ReleaseState::staged && dry_run; // by a job that may be running
+    if (made || (release.state == store::ReleaseState::good && (needed || kept < keep))) {
+      ++kept;
+      sets.insert(release.secrets);
+      note_layers(world, world.paths.releases(site) + "/" + release.id, layers);
+      continue;
+    }
+    leaving.push_back(std::move(release));
+  }
+  TRY(remove_releases(world, site, std::move(leaving), broom, dry_run));
+  for (const auto& layer : TRY(world.disk.list(world.paths.cache(site))))
+    if (!layers.contains(layer))
+      TRY(broom.tree(world.paths.cache(site) + "/" + layer));
+  if (const auto set = TRY(world.store.secret_set(site)))
+    sets.insert(set->sha256);
+  Pruned pruned = broom.done();
+  add(pruned, TRY(prune_secret_sets(world, site, sets, dry_run)));
+  if (dry_run)
+    return pruned;
+  TRY(world.store.forget_old_releases(site));
+  TRY(world.store.forget_old_output());
+  return pruned;
+}
+
+Result<Pruned> prune_secret_sets(World& world, const SiteName& site, const std::set<std::string>& keep, bool dry_run) {
+  constexpr std::string_view k_ending = ".age";
+  const std::string beginning = site.str() + "-";
+  Broom broom(world.disk, dry_run);
+  for (const auto& name : TRY(world.disk.list(world.paths.secret_sets()))) {
+    if (!name.starts_with(beginning) || !name.ends_with(k_ending))
+      continue;
+    const auto digest = Digest::parse(std::string_view(name).substr(beginning.size(), name.size() - beginning.size() - k_ending.size()));
+    if (!digest || keep.contains(digest->str()))
+      continue; // of a site whose name begins alike, or in use
+    TRY(broom.file(world.paths.secret_sets() + "/" + name));
+    TRY(broom.file(world.paths.artifact(*digest)));
+    TRY(broom.file(world.paths.artifact_signature(*digest)));
+  }
+  return broom.done();
+}
+
+// Of artifacts that were refused the newest few stay for inspection: who can only send webhooks must not be able to fill the disk.
+Result<Pruned> prune_artifacts(World& world, bool dry_run) {
+  constexpr size_t k_refused_kept = 3;
+  constexpr size_t k_jobs_looked_at = 200;
+  const auto there = TRY(world.disk.list(world.paths.artifacts())); // first: what comes meanwhile has a job that is not looked at any more
+  auto needed = TRY(needed_artifacts(world, true));
+  size_t refused = 0;
+  for (const auto& job : TRY(world.store.jobs("", k_jobs_looked_at)))
+    if (job.state == store::JobState::failed && !needed.contains(job.sha256) && refused++ < k_refused_kept)
+      needed.insert(job.sha256);
+  Broom broom(world.disk, dry_run);
+  for (const auto& name : there)
+    if (!name.starts_with('.') && !needed.contains(digest_of(name))) // a dot first: a copy under way
+      TRY(broom.file(world.paths.artifacts() + "/" + name));
+  return broom.done();
+}
+
+void tidy(World& world, const SiteName& site) {
+  if (auto written = write_manifest(world, site); !written)
+    log::warn(cat("site '", site.str(), "': ", written.error().message));
+  const auto site_done = prune_site(world, site);
+  const auto host_done = prune_artifacts(world);
+  for (const auto* done : {&site_done, &host_done})
+    if (!*done)
+      log::warn(cat("site '", site.str(), "': what is old stays until the next job: ", done->error().message));
+    else if (!(*done)->paths.empty())
+      log::info(cat("site '", site.str(), "': pruned ", (*done)->paths.size(), ", ", human_size((*done)->bytes)));
+}
+
+Result<uint64_t> unproven_bytes(World& world) {
+  const auto proven = TRY(needed_artifacts(world, false));
+  uint64_t bytes = 0;
+  for (const auto& name : TRY(world.disk.list(world.paths.artifacts())))
+    if (!proven.contains(digest_of(name)))
+      bytes += world.disk.size(world.paths.artifacts() + "/" + name);
+  return bytes;
+}
+
+} // namespace chillbox::rollout

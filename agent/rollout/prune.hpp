@@ -1,0 +1,31 @@
+// What nobody needs any more: releases over the number that their site keeps, the layers and secret sets that only those had, artifacts that no
+// release was made of, old rows of the history. It happens behind the end of a job, never in its way, and when an operator asks. Each removal is
+// whole by itself, so that it may be cut off anywhere and goes on the next time.
+#pragma once
+
+#include "rollout/world.hpp"
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace chillbox::rollout {
+
+struct Pruned {
+  std::vector<std::string> paths; // that are gone, or would be
+  uint64_t bytes = 0;             // what they took; hard links are counted once each
+};
+
+// Of one site; none of its jobs may run meanwhile, unless nothing is changed (dry_run).
+Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run = false);
+// Of all sites: artifacts that no release and no open job needs; of those whose job failed the newest three stay for inspection.
+Result<Pruned> prune_artifacts(World& world, bool dry_run = false);
+// Both, and the site's manifest (manifest.hpp), behind a job of this site. What could not be removed is logged, and tried again behind the next job.
+void tidy(World& world, const SiteName& site);
+// The secret sets of a site but these (sha256), and what came with them.
+Result<Pruned> prune_secret_sets(World& world, const SiteName& site, const std::set<std::string>& keep, bool dry_run = false);
+// Bytes of artifacts that came in and that no release was made of: what a sender alone can fill the disk with.
+Result<uint64_t> unproven_bytes(World& world);
+
+} // namespace chillbox::rollout

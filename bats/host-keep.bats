@@ -1,0 +1,198 @@
+#!/usr/bin/env bats
+# A host that keeps itself in order: doctor, holds, pruning, logs that are rotated, a store that is made again.
+
+# shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" expands in the box
+
+load helpers/box
+load helpers/host
+
+setup_file() {
+    host_possible || return 0
+    host_up
+    host_set_up
+    secrets "what nobody else may read"
+    deploy "$(next_version)"
+    deploy "$(next_version)"
+}
+
+teardown_file() { host_down; }
+setup() { host_or_skip; }
+
+checks() { ctl doctor --json | jq -r ".checks[] | select(.what == \"$1\") | .health"; }
+restart_sealed() { in_box rc-service -q chillboxd restart; }
+
+@test "doctor: a host that is well, a line for each thing that it needs, exit 0" {
+    run -0 ctl doctor
+    for what in config deployers senders identity signatures chillboxd seal sites audit users directories hooks tmpfs openrc nginx disk python; do
+        grep -qE "^ok +$what " <<<"$output" || { printf 'no ok line for %s in:\n%s\n' "$what" "$output"; false; }
+    done
+    [ "$(grep -cE '^fail' <<<"$output" || :)" = 0 ]
+    [ "$(ctl doctor --json | jq -r '.schema, .ok' | paste -sd ' ')" = "chillbox.doctor.v1 true" ]
+}
+
+@test "doctor: what is wrong is named with what to do, exit 1, also in --json" {
+    in_box chmod 0755 /var/lib/chillbox/artifacts
+    in_box rc-update -q del nginx default
+    run -1 ctl doctor
+    [[ "$output" == *"fail  directories   /var/lib/chillbox/artifacts has another owner or mode"* ]]
+    [[ "$output" == *"-> chillboxctl init puts them right"* ]]
+    [[ "$output" == *"fail  openrc        nginx is in no runlevel: it does not start at boot"* ]]
+    [[ "$output" == *"-> rc-update add nginx default"* ]]
+    [[ "$output" == *"2 checks fail"* ]]
+    run -1 --separate-stderr ctl doctor --json
+    [ "$(jq -r '.ok' <<<"$output")" = false ]
+    [ "$(jq -r '.checks[] | select(.health == "fail") | .what' <<<"$output" | paste -sd ' ')" = "directories openrc" ]
+    in_box rc-update -q add nginx default
+    in_box chmod 0700 /var/lib/chillbox/artifacts
+    run -0 ctl doctor
+}
+
+@test "doctor: without a running daemon it still looks at the rest" {
+    in_box rc-service -q chillboxd stop
+    run -1 ctl doctor
+    [[ "$output" == *"fail  chillboxd "*"-> rc-service chillboxd start"* ]]
+    [[ "$output" == *"ok    identity"* ]]
+    in_box rc-service -q chillboxd start
+    run -0 ctl doctor
+    [[ "$output" == *"warn  seal          the host is sealed"*"-> chillboxctl unlock"* ]]
+    run with_passphrase wrong unlock
+    [[ "$(ctl doctor)" == *"warn  unlock        1 wrong passphrases in a row"* ]]
+    wait_for 10 unlock
+}
+
+@test "[fault-98] doctor: the clock of the laptop beside the host's, and a clock that was set back" {
+    now=$(date +%s)
+    run -0 ctl doctor --clock "$now"
+    run -1 ctl doctor --clock "$((now + 86400))"
+    [[ "$output" =~ fail\ \ clock\ +this\ host\ is\ 8(6399|6400|640[0-9])\ s\ behind:\ webhooks\ are\ refused ]]
+    run -0 ctl doctor --clock "$((now - 60))"
+    [[ "$output" == *"warn  clock         this host is 6"*" s ahead"* ]]
+}
+
+@test "[fault-121] doctor and status: a link that was moved by hand is shown" {
+    in_box ln -sfn releases/1.1.0-1 /srv/chillbox/hello/current
+    run -1 ctl doctor
+    [[ "$output" == *"fail  site          hello: degraded: \`current\` points to 'releases/1.1.0-1', the live release is 1.2.0-2"* ]]
+    [ "$(json status '.sites[0].state')" = degraded ]
+    ctl restart hello
+    run -0 ctl doctor
+}
+
+@test "a hold refuses deploys with who, when and why, exit 7; status shows it; it outlives a reboot" {
+    run -2 ctl hold hello
+    run -0 ctl hold -m 'the database moves' hello
+    make_site "$(next_version)"
+    artifact=$(pack)
+    run -7 send "$artifact"
+    [[ "$output" == *"deploys of 'hello' are held by uid:0 root since 20"*": the database moves; \`chillboxctl release-hold hello\` lets them go on"* ]]
+    [[ "$(ctl status)" == *"hello: held by uid:0 root since "*": the database moves"* ]]
+    [[ "$(ctl audit -n 3)" == *"hold"*"the database moves"* ]]
+    run -0 ctl restart hello
+    box reboot "$HOST"
+    ctl ping --wait 20s
+    unlock
+    run -7 send "$artifact"
+    run -0 ctl release-hold hello
+    run -0 send "$artifact"
+    run -0 ctl release-hold hello
+    [[ "$output" == *"already so"* ]]
+}
+
+@test "--no-watch: live at once, and the history says that nobody watched" {
+    make_site "$(next_version)"
+    edit_site '.watch = "10m"'
+    run -0 send "$(pack)" --no-watch
+    [[ "$(ctl job "$(json jobs hello '.jobs[0].id')")" == *"not watched, as was asked for"* ]]
+}
+
+@test "the verdict of the watch has its numbers" {
+    deploy "$(next_version)"
+    run -0 ctl job "$(json jobs hello '.jobs[0].id')"
+    [[ "$output" =~ watched\ 1\.[0-9]\ s:\ [0-9]+\ health\ checks?,\ 0\ bad\;\ (no\ visitor|0\ of\ [0-9]+\ answers?\ 5xx)\;\ no\ crash ]]
+}
+
+@test "prune: first what would go, then it goes" {
+    in_box sh -c 'mkdir -p /srv/chillbox/hello/cache/old && printf 0123456789 >/srv/chillbox/hello/cache/old/file'
+    run -0 ctl prune hello --dry-run
+    [[ "$output" == *"/srv/chillbox/hello/cache/old"*"would remove 1, "* ]]
+    in_box test -d /srv/chillbox/hello/cache/old
+    run -0 ctl prune
+    [[ "$output" == *"removed 1, "* ]]
+    run ! in_box test -d /srv/chillbox/hello/cache/old
+    run -3 ctl prune nosuch
+}
+
+log_of() { in_box sh -c 'cat "$@" 2>/dev/null || :' sh "$@"; }
+
+@test "[fault-99] logs are rotated by size: the services' under who writes, NGINX's by name; nobody wakes up for it when nothing is written" {
+    in_box sed -i 's/^# log_size = .*/log_size = "64K"/' /etc/chillbox/chillbox.toml
+    restart_sealed
+    unlock
+    in_box sh -c 'yes 0123456789 | head -n 10000 >>/var/log/chillbox/hello/api.log'
+    in_box sh -c 'yes 0123456789 | head -n 10000 >>/var/log/nginx/hello/access.log'
+    wait_for 20 in_box test -e /var/log/chillbox/hello/api.log.1 -a -e /var/log/nginx/hello/access.log.1
+    [ "$(in_box stat -c %s /var/log/chillbox/hello/api.log.1)" -ge 110000 ]
+    get / >/dev/null
+    wait_for 5 in_box grep -q 'GET /' /var/log/nginx/hello/access.log # NGINX has opened it again
+    ctl restart hello                                                 # and the service goes on writing behind the cut
+    in_box sh -c '[ -s /var/log/chillbox/hello/api.log ] && ! grep -q 0123456789 /var/log/chillbox/hello/api.log'
+    sleep 11
+    pid=$(json ping .pid)
+    ticks=$(in_box sh -c 'cat /proc/"$1"/task/*/status | awk "/^voluntary/ {n += \$2} END {print n}"' sh "$pid")
+    sleep 3
+    [ "$(in_box sh -c 'cat /proc/"$1"/task/*/status | awk "/^voluntary/ {n += \$2} END {print n}"' sh "$pid")" = "$ticks" ]
+}
+
+@test "[fault-99] a full log disk: the site answers, and a deploy goes on" {
+    in_box mount -t tmpfs -o size=64k full /var/log/chillbox/hello
+    in_box sh -c 'cat /dev/zero >/var/log/chillbox/hello/api.log 2>/dev/null || :'
+    version=$(next_version)
+    run -0 deploy "$version"
+    [ "$(get /)" = "hello from $version" ]
+    in_box umount -l /var/log/chillbox/hello
+    ctl restart hello
+}
+
+# The answers of the site while something happens to the host.
+visit_while() {
+    (while [ ! -e "$BATS_TEST_TMPDIR/enough" ]; do code / || :; printf '\n'; done >"$BATS_TEST_TMPDIR/codes") &
+    "$@"
+    touch "$BATS_TEST_TMPDIR/enough"
+    wait
+    [ "$(sort -u "$BATS_TEST_TMPDIR/codes")" = 200 ]
+}
+
+damage() {
+    in_box rc-service -q chillboxd stop
+    in_box sh -c 'dd if=/dev/zero of=/var/lib/chillbox/state.db bs=4096 seek=1 count=3 conv=notrunc 2>/dev/null'
+    in_box rc-service -q chillboxd start
+    ctl ping --wait 20s
+}
+
+@test "[fault-94] a damaged store is moved aside and made again from the releases, loudly; the site answers all the time" {
+    live=$(json status '.sites[0].release')
+    previous=$(json status '.sites[0].previous_good')
+    visit_while damage
+    [[ "$(ctl status)" == *"moved to /var/lib/chillbox/state.db.damaged-"*"site 'hello' was put back as /srv/chillbox/hello/state.json says"* ]]
+    [ "$(json status '.sites[0] | [.release, .state] | join(" ")')" = "$live live" ]
+    [[ "$(ctl doctor)" == *"warn  store "*"the store was damaged and made again"* ]]
+    [[ "$(ctl audit)" == *"chillboxd"*"restore"* ]]
+    unlock
+    run -0 ctl rollback hello
+    [ "$(json status '.sites[0].release')" = "$previous" ]
+    deploy "$(next_version)"
+    in_box sh -c 'rm -f /var/lib/chillbox/state.db.damaged-*'
+}
+
+@test "[fault-94] a write-ahead log that is gone: the store is older than the disk, which is believed" {
+    in_box sh -c 'rc-service -q chillboxd stop; cp /var/lib/chillbox/state.db /root/old.db; rc-service -q chillboxd start'
+    ctl ping --wait 20s
+    unlock
+    version=$(next_version)
+    deploy "$version"
+    in_box rc-service -q chillboxd stop
+    in_box sh -c 'cp /root/old.db /var/lib/chillbox/state.db; rm -f /var/lib/chillbox/state.db-wal /var/lib/chillbox/state.db-shm; rc-service -q chillboxd start'
+    ctl ping --wait 20s
+    [ "$(json status '.sites[0] | [.version, .state] | join(" ")')" = "$version live" ]
+    [ "$(get /)" = "hello from $version" ]
+}
