@@ -18,19 +18,19 @@ namespace {
 
 class Collector {
 public:
-  Collector(const std::string& dir, const std::string& prefix, const std::function<bool(const std::string&)>& skip)
+  Collector(const std::string& dir, const std::string& prefix, const Skip& skip)
       : m_dir(dir), m_prefix(prefix), m_skip(skip) {}
   // `below`: path relative to the directory, "" for itself. Returns whether anything in it was taken.
   Result<bool> folder(Fd fd, const std::string& below);
   std::vector<PackEntry> entries;
 
 private:
-  Result<void> entry(int dir, const std::string& name, const std::string& below);
+  Result<bool> entry(int dir, const std::string& name, const std::string& below);
   std::string on_disk(const std::string& below) const { return below.empty() ? m_dir : cat(m_dir, "/", below); }
 
   const std::string& m_dir;
   const std::string& m_prefix;
-  const std::function<bool(const std::string&)>& m_skip;
+  const Skip& m_skip;
 };
 
 Result<std::vector<std::string>> names_in(Fd fd) {
@@ -59,17 +59,20 @@ Result<std::string> link_target(int dir, const std::string& name) {
   return std::string(target.data(), static_cast<size_t>(n));
 }
 
-Result<void> Collector::entry(int dir, const std::string& name, const std::string& below) {
-  const std::string path = m_prefix.empty() ? below : cat(m_prefix, "/", below);
-  TRY(check_path(path));
+// Whether it was taken.
+Result<bool> Collector::entry(int dir, const std::string& name, const std::string& below) {
   struct stat st{};
   if (fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
     return fail_errno(on_disk(below), errno);
+  if (m_skip && m_skip(below, S_ISDIR(st.st_mode)))
+    return false;
+  const std::string path = m_prefix.empty() ? below : cat(m_prefix, "/", below);
+  TRY(check_path(path));
   if (S_ISLNK(st.st_mode)) {
     const auto target = TRY_IN(on_disk(below), link_target(dir, name));
     TRY(check_link(path, target));
     entries.push_back({.name = path, .source = {}, .content = {}, .link_target = target});
-    return {};
+    return true;
   }
   if (S_ISREG(st.st_mode)) {
     entries.push_back({.name = path,
@@ -77,7 +80,7 @@ Result<void> Collector::entry(int dir, const std::string& name, const std::strin
                        .content = {},
                        .executable = (st.st_mode & S_IXUSR) != 0,
                        .link_target = {}});
-    return {};
+    return true;
   }
   if (!S_ISDIR(st.st_mode))
     return fail(Code::denied, cat(on_disk(below), ": is neither file, folder nor symlink"));
@@ -86,7 +89,7 @@ Result<void> Collector::entry(int dir, const std::string& name, const std::strin
     return fail_errno(on_disk(below), errno);
   if (!TRY(folder(std::move(fd), below)))
     entries.push_back({.name = path, .source = {}, .content = {}, .link_target = {}, .directory = true});
-  return {};
+  return true;
 }
 
 Result<bool> Collector::folder(Fd fd, const std::string& below) {
@@ -95,19 +98,15 @@ Result<bool> Collector::folder(Fd fd, const std::string& below) {
     return fail_errno(on_disk(below), errno);
   bool any = false;
   for (const auto& name : TRY_IN(on_disk(below), names_in(std::move(listing)))) {
-    const std::string path = below.empty() ? name : cat(below, "/", name);
-    if (m_skip && m_skip(path))
-      continue;
-    any = true;
-    TRY(entry(fd.get(), name, path));
+    const bool taken = TRY(entry(fd.get(), name, below.empty() ? name : cat(below, "/", name)));
+    any = any || taken;
   }
   return any;
 }
 
 } // namespace
 
-Result<std::vector<PackEntry>> collect(const std::string& dir, const std::string& prefix,
-                                       const std::function<bool(const std::string&)>& skip) {
+Result<std::vector<PackEntry>> collect(const std::string& dir, const std::string& prefix, const Skip& skip) {
   Fd fd(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd)
     return fail_errno(dir, errno);

@@ -41,11 +41,12 @@ struct Packed {
   uint64_t files = 0;
 };
 
+// What stays out, by the path relative to the directory that is collected; a folder that it names is not looked into.
+using Skip = std::function<bool(const std::string& path, bool directory)>;
+
 // The files below a directory as entries under `prefix/` ("": none), sorted; empty folders and links kept, anything
-// else refused. `skip` (may be empty) says what stays out, by the path relative to dir; a folder that it names is not
-// looked into.
-Result<std::vector<PackEntry>> collect(const std::string& dir, const std::string& prefix,
-                                       const std::function<bool(const std::string&)>& skip);
+// else refused. `skip` may be empty.
+Result<std::vector<PackEntry>> collect(const std::string& dir, const std::string& prefix, const Skip& skip);
 // Writes the encrypted archive (temporary file, rename). No signature yet. A file that changes its size meanwhile:
 // conflict.
 Result<Packed> pack(const PackRequest& request);

@@ -1,25 +1,33 @@
 // pack: a site's folder to an artifact.
+#include "cli/contents.hpp"
 #include "cli/sealing.hpp"
-#include "cli/site_folder.hpp"
+#include "cli/site_commands.hpp"
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
+#include "cli/wheels.hpp"
 
 #include "base/text.hpp"
 
 namespace chillbox::cli {
 
 Result<void> run_pack(Call& call) {
-  const SiteFolder folder = TRY(read_site_folder(call.args.text("DIR")));
-  const config::Site& site = folder.site;
-  if (!site.version)
-    return fail(Code::invalid, cat(folder.file, ": has no \"version\": an artifact needs one"));
+  const auto target = TRY(wheel_target(call.args));
+  const SiteFolder folder = TRY(read_site_folder(call.args.text("DIR"), call.args.text("source")));
+  const SiteName& slug = folder.site.slug;
   const Sealer sealer = TRY(prepare_sealer(call.args));
-  const auto values = TRY(env_values(folder, os::real_runner(), [&](std::string_view line) { call.terminal.note(line); }));
-  const std::string json = TRY(with_env_values(folder.json, values));
-  TRY_IN(cat(folder.file, ", with the values of its commands"), config::parse_site(json, site.slug));
-  auto entries = TRY_IN(site.slug.str(), lay_out(folder, json));
-  const Sealed sealed = TRY(seal(call, sealer, std::move(entries), site.slug, site.version));
-  tell_sealed(call, "pack", site.slug, site.version->str(), sealed);
+  const Laptop laptop{os::real_runner(), !call.args.has("no-commands"), [&](std::string_view line) { call.terminal.note(line); }};
+  const Version version = TRY(version_of(folder, laptop));
+  const auto values = TRY(env_values(folder, version, laptop));
+  const std::string json = TRY(packed_json(folder, version, values));
+  TRY_IN(cat(folder.file, ", as it is packed"), config::parse_site(json, slug));
+  Progress progress(call.terminal);
+  if (target)
+    TRY(fetch_wheels(folder, *target, os::real_runner(), progress));
+  const LayOut how{TRY(make_immutable(folder, laptop)), target.has_value()};
+  auto entries = TRY_IN(slug.str(), lay_out(folder, json, how));
+  const Contents contents = contents_of(folder.site, entries);
+  const Sealed sealed = TRY(seal(call, sealer, std::move(entries), slug, version));
+  tell_sealed(call, "pack", slug, version.str(), sealed, &contents);
   return {};
 }
 

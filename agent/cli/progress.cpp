@@ -18,6 +18,12 @@ std::string padded(std::string_view step) {
   return out;
 }
 
+std::string bar(int percent) {
+  constexpr int k_cells = 20;
+  const auto full = static_cast<size_t>(percent * k_cells / 100);
+  return cat("[", std::string(full, '#'), std::string(k_cells - full, '.'), "]");
+}
+
 } // namespace
 
 void Progress::line(std::string_view text) {
@@ -59,12 +65,23 @@ void Progress::event(const JobEvent& e) {
   }
 }
 
+void Progress::begin(std::string_view what, std::string_view text) {
+  if (m_terminal.live())
+    line(cat(padded(what), printable(text, 300), m_terminal.err(Style::dim, " ...")));
+}
+
+void Progress::done(std::string_view what, std::string_view text) {
+  line(cat(padded(what), printable(text, 300)));
+  end_line();
+}
+
 void Progress::percent(std::string_view what, uint64_t done, uint64_t total) {
   const int percent = total == 0 ? 100 : static_cast<int>(done * 100 / total);
   if (!m_terminal.live() || percent == m_percent)
     return;
   m_percent = percent;
-  line(cat(padded(what), m_terminal.err(Style::dim, cat(percent, " % of ", human_size(total)))));
+  const bool wide = m_terminal.width() >= 60;
+  line(cat(padded(what), wide ? bar(percent) + "  " : std::string(), m_terminal.err(Style::dim, cat(percent, " % of ", human_size(total)))));
 }
 
 void Progress::percent_done(std::string_view what, uint64_t total) {

@@ -17,7 +17,10 @@ public:
   explicit Progress(Terminal& terminal) : m_terminal(terminal) {}
 
   void event(const JobEvent& event);
-  // What goes in percent, on a terminal only: "upload", "pack".
+  // What the laptop does itself, and cannot say how far it is.
+  void begin(std::string_view what, std::string_view text);
+  void done(std::string_view what, std::string_view text);
+  // What goes in percent, with a bar, on a terminal only: "upload", "pack".
   void percent(std::string_view what, uint64_t done, uint64_t total);
   void percent_done(std::string_view what, uint64_t total);
   void end_line();                            // before anything else is printed

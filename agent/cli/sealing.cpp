@@ -141,22 +141,31 @@ Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::Pack
   return Sealed{path, packed, serial};
 }
 
-void tell_sealed(Call& call, std::string_view schema, const SiteName& site, const std::string& version, const Sealed& sealed) {
+void tell_sealed(Call& call, std::string_view schema, const SiteName& site, const std::string& version, const Sealed& sealed,
+                 const Contents* contents) {
+  const artifact::Packed& packed = sealed.packed;
   const std::string name = fs::path(sealed.path).filename();
-  const std::string digest = sealed.packed.sha256.str();
+  const std::string digest = packed.sha256.str();
   if (call.terminal.json()) {
-    call.terminal.print(result_text(schema, {{"name", name}, {"path", sealed.path}, {"site", site.str()}, {"version", version},
-                                             {"size", sealed.packed.size}, {"sha256", digest}, {"serial", sealed.serial},
-                                             {"files", sealed.packed.files}, {"unpacked", sealed.packed.unpacked},
-                                             {"tar_sha256", sealed.packed.tar_sha256.str()}}));
+    const std::string object = result_text(schema, {{"name", name}, {"path", sealed.path}, {"site", site.str()}, {"version", version},
+                                                    {"size", packed.size}, {"sha256", digest}, {"serial", sealed.serial},
+                                                    {"files", packed.files}, {"unpacked", packed.unpacked}, {"tar_sha256", packed.tar_sha256.str()}});
+    call.terminal.print(contents != nullptr ? with_contents(object, *contents) : object);
     return;
   }
   call.terminal.print(sealed.path);
   if (call.terminal.quiet())
     return;
-  call.terminal.print(cat("size    ", sealed.packed.size, " (", human_size(sealed.packed.size), ", ", sealed.packed.files, " files)"));
+  call.terminal.print(cat("size    ", packed.size, " (", human_size(packed.size), ", ", packed.files, " files of ", human_size(packed.unpacked), ")"));
   call.terminal.print(cat("sha256  ", digest));
   call.terminal.print(cat("serial  ", sealed.serial));
+  if (contents == nullptr)
+    return;
+  call.terminal.print("");
+  print_table(call.terminal, table_of(*contents), "");
+  call.terminal.print("");
+  for (const auto& file : contents->largest)
+    call.terminal.print(cat(file.path == contents->largest.front().path ? "largest  " : "         ", printable(file.path, 1024), "  ", human_size(file.size)));
 }
 
 } // namespace chillbox::cli

@@ -6,6 +6,7 @@
 #include "artifact/verify.hpp"
 #include "base/error.hpp"
 #include "base/names.hpp"
+#include "cli/contents.hpp"
 #include "cli/verb.hpp"
 
 #include <cstdint>
@@ -34,8 +35,9 @@ Result<Sealer> prepare_sealer(const Args& args);
 // version: nullopt for a secret set. Writes OUTDIR/SITE-VERSION.tar.zst.age or OUTDIR/SITE.secrets.tar.zst.age, and .minisig beside.
 Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::PackEntry> entries, const SiteName& site,
                     const std::optional<Version>& version);
-// Name, size, digest, serial.
-void tell_sealed(Call& call, std::string_view schema, const SiteName& site, const std::string& version, const Sealed& sealed);
+// Name, size, digest, serial, and what is in it when that is given.
+void tell_sealed(Call& call, std::string_view schema, const SiteName& site, const std::string& version, const Sealed& sealed,
+                 const Contents* contents = nullptr);
 
 // The statement in a .minisig file, not verified: what the file says it is. not_found: no such file.
 Result<artifact::Statement> read_statement(const std::string& minisig_path);

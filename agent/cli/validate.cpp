@@ -19,7 +19,7 @@ Result<void> run_validate(Call& call) {
     call.terminal.print(result_text("validate", {{"file", folder.file}, {"site", site.slug.str()}, {"version", version},
                                                  {"services", uint64_t{site.services.size()}}}));
   else
-    call.terminal.print(cat(folder.file, ": ok: ", site.slug.str(), version.empty() ? ", no version (pack needs one)" : cat(" ", version), ", ",
+    call.terminal.print(cat(folder.file, ": ok: ", site.slug.str(), version.empty() ? ", no version in it" : cat(" ", version), ", ",
                             site.services.size(), site.services.size() == 1 ? " service" : " services"));
   return {};
 }

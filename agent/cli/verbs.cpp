@@ -53,7 +53,12 @@ constexpr std::array k_keygen{
     k_passphrase_fd,
 };
 constexpr std::array k_pack{
-    Option{"DIR", Kind::text, "", "folder with SITE.site.json and the services' folders"},
+    Option{"DIR", Kind::text, "", "folder with SITE.site.json (or .toml) and the services' folders, or that file"},
+    Option{"--source", Kind::text, "DIR", "where the services' folders are, when not beside the site file"},
+    Option{"--wheels", Kind::flag, "", "collect what the Python services need into their dep/, with pip"},
+    Option{"--python", Kind::text, "VERSION", "wheels for this Python, such as 3.12 (default: this machine's)"},
+    Option{"--platform", Kind::list, "TAG[,..]", "wheels for this platform (default with --python: musllinux_1_2_x86_64, which is Alpine)"},
+    Option{"--no-commands", Kind::flag, "", "run no command that the site names: env[].cmd, make"},
     k_recipients, k_recipients_file, k_key, k_outdir, k_serial, k_expires, k_armor, k_passphrase_fd,
 };
 constexpr std::array k_secrets_pack{
@@ -61,7 +66,7 @@ constexpr std::array k_secrets_pack{
     Option{"-s,--site", Kind::site, "SITE", "the site that they are for", true},
     k_recipients, k_recipients_file, k_key, k_outdir, k_serial, k_expires, k_armor, k_passphrase_fd,
 };
-constexpr std::array k_validate{Option{"PATH", Kind::text, "", "a SITE.site.json, or a folder that `pack` takes"}};
+constexpr std::array k_validate{Option{"PATH", Kind::text, "", "a SITE.site.json or SITE.site.toml, or a folder that `pack` takes"}};
 constexpr std::array k_deploy{
     Option{"ARTIFACT", Kind::text, "", "an artifact or a secret set of `pack`, its .minisig beside it"},
     Option{"--to", Kind::list, "URL[,..]", "https://HOST of the chillbox host; several are taken one after the other"},

@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "config/service.hpp"
+#include "config/toml.hpp"
 
 #include <algorithm>
 
@@ -141,6 +142,17 @@ Result<Site> parse_site(std::string_view text, const SiteName& slug) {
   if (!problems.empty())
     return problems.error();
   return site;
+}
+
+Result<TomlSite> parse_site_toml(std::string_view text, std::string_view file, const SiteName& slug) {
+  Lines lines;
+  const Json json = TRY(parse_toml(text, file, lines));
+  Problems problems(file, &lines);
+  TomlSite out{.site = Site{.slug = slug}, .json = dump(json) + "\n"};
+  read_object({problems, ""}, json, site_table(), out.site);
+  if (!problems.empty())
+    return problems.error();
+  return out;
 }
 
 Result<void> require_resolved(const Site& site) {

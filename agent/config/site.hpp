@@ -81,6 +81,12 @@ struct Site {
 
 // slug: from the file's name. invalid: every problem, one a line.
 Result<Site> parse_site(std::string_view json, const SiteName& slug);
+// The same site written as TOML, and as the JSON that the host takes. Problems begin with "FILE:LINE: ".
+struct TomlSite {
+  Site site;
+  std::string json;
+};
+Result<TomlSite> parse_site_toml(std::string_view toml, std::string_view file, const SiteName& slug);
 // For the host: packing has put a value in place of every `cmd`. invalid names each variable that still waits for one.
 Result<void> require_resolved(const Site& site);
 

@@ -9,7 +9,9 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <optional>
 
 namespace chillbox::config {
@@ -77,11 +79,44 @@ size_t string_end(std::string_view text, size_t at) {
   return text.size();
 }
 
+// The character of UTF-8 that begins at `at` and ends before the next one, as TOML's escape.
+std::string escape(std::string_view text, size_t& at) {
+  const auto first = static_cast<unsigned char>(text[at++]);
+  uint32_t point = first >= 0xF0 ? first & 0x07U : first >= 0xE0 ? first & 0x0FU : first & 0x1FU;
+  for (; at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U; ++at)
+    point = point << 6U | (static_cast<unsigned char>(text[at]) & 0x3FU);
+  std::array<char, 11> out{};
+  std::snprintf(out.data(), out.size(), "\\U%08X", point);
+  return out.data();
+}
+
+// Basic strings ("...") in ASCII alone: what is not gets TOML's own escape for it.
+std::string with_escapes(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    size_t end = i + 1;
+    if (text[i] == '#')
+      end = std::min(text.find('\n', i), text.size());
+    else if (text[i] == '"' || text[i] == '\'')
+      end = string_end(text, i);
+    const bool basic = text[i] == '"';
+    bool behind_backslash = false; // where no escape may stand
+    while (i < end)
+      if (basic && !behind_backslash && static_cast<unsigned char>(text[i]) >= 0x80) {
+        out += escape(text, i);
+      } else {
+        behind_backslash = !behind_backslash && text[i] == '\\';
+        out += text[i++];
+      }
+  }
+  return out;
+}
+
 bool ascii(std::string_view text) { return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }); }
 
 // Where a character outside of ASCII stands that is in no comment, or a quote that can begin or end no string. What toml++ 3.3 does with some
-// of them is undefined (the unreachable ends of its unicode tables), because it looks ahead behind what it then tells as an error. TOML takes
-// them in strings too: no value here needs any.
+// of them is undefined (the unreachable ends of its unicode tables), because it looks ahead behind what it then tells as an error. In basic
+// strings they are escaped before.
 std::optional<size_t> stray_character(std::string_view text) {
   constexpr std::string_view k_byte_order_mark = "\xEF\xBB\xBF";
   constexpr std::string_view k_before = " \t\r\n=,[{.", k_behind = " \t\r\n=,]}.#";
@@ -108,11 +143,16 @@ std::optional<size_t> stray_character(std::string_view text) {
 
 } // namespace
 
-Result<Json> parse_toml(std::string_view text, std::string_view file, Lines& lines) {
-  if (text.size() > k_max_toml)
-    return fail(Code::too_large, cat(file, ": ", text.size(), " bytes, the limit is ", k_max_toml));
+Result<Json> parse_toml(std::string_view written, std::string_view file, Lines& lines) {
+  if (written.size() > k_max_toml)
+    return fail(Code::too_large, cat(file, ": ", written.size(), " bytes, the limit is ", k_max_toml));
+  size_t line = 0;
+  for (const auto text : split(written, '\n'))
+    if (++line; !is_utf8(text))
+      return fail(Code::invalid, cat(file, ":", line, ": is not UTF-8"));
+  const std::string text = with_escapes(written);
   if (const auto stray = stray_character(text))
-    return fail(Code::invalid, cat(file, ":", 1 + std::ranges::count(text.substr(0, *stray), '\n'), ": a quote that is out of place, or a character outside of ASCII, which only comments may have"));
+    return fail(Code::invalid, cat(file, ":", 1 + std::ranges::count(std::string_view(text).substr(0, *stray), '\n'), ": a quote that is out of place, or a character outside of ASCII, which only comments and \"...\" may have"));
   const toml::parse_result result = toml::parse(text);
   if (!result)
     return fail(Code::invalid, cat(file, ":", result.error().source().begin.line, ": ", printable(result.error().description())));

@@ -30,7 +30,7 @@ struct Source {
     REQUIRE(::symlink("../run", (dir + "/api/start").c_str()) == 0);
   }
   std::vector<PackEntry> entries() const {
-    return must(collect(dir, "blog", [](const std::string& path) { return path == ".git"; }));
+    return must(collect(dir, "blog", [](const std::string& path, bool) { return path == ".git"; }));
   }
   PackRequest request(const std::string& name = "out.age") const {
     return {.entries = entries(),

@@ -1,7 +1,10 @@
 #include "catch.hpp"
 
+#include "cli/contents.hpp"
 #include "cli/sealing.hpp"
+#include "cli/site_commands.hpp"
 #include "cli/site_folder.hpp"
+#include "cli/wheels.hpp"
 
 #include "base/text.hpp"
 
@@ -133,20 +136,58 @@ TEST_CASE("the site file is found, named when there are several, and each of its
   CHECK(named->dir == dir.path());
 }
 
+TEST_CASE("a site may be TOML: the archive has the JSON that it means, and problems have their line") {
+  const Folder dir;
+  dir.write("blog.site.toml", "name = \"Gärten ✓\" # größer\nserver_name = \"blog.example\"\nversion = \"1.0.0\"\n\n[[services]]\nname = \"api\"\nlang = \"python\"\n"
+                              "health.path = \"/up\"\n\n[[workers]]\nname = \"w\"\nlang = \"python-worker\"\nrun-cmd = [\"python\", \"w.py\"]\n");
+  dir.write("api/app.py", "x");
+  dir.write("w/w.py", "x");
+  const auto folder = read_site_folder(dir.path());
+  REQUIRE(folder);
+  CHECK(folder->site.title == "Gärten ✓");
+  CHECK(folder->site.services.size() == 2);
+  const auto entries = lay_out(*folder, folder->json);
+  REQUIRE(entries);
+  CHECK(names(*entries) == std::vector<std::string>{"blog/api/app.py", "blog/blog.site.json", "blog/w/w.py"});
+  const auto again = config::parse_site(entries->front().content, folder->site.slug);
+  REQUIRE(again);
+  CHECK(again->title == "Gärten ✓");
+  CHECK(again->services[1].run_cmd == std::vector<std::string>{"python", "w.py"});
+
+  dir.write("blog.site.toml", "name = \"B\"\nserver_name = \"blog.example\"\n[[services]]\nname = \"api\"\nlang = \"pyton\"\ncolour = 1\n");
+  const auto bad = read_site_folder(dir.path());
+  REQUIRE_FALSE(bad);
+  CHECK(bad.error().message.find("blog.site.toml:5: services[0].lang: found 'pyton'") != std::string::npos);
+  CHECK(bad.error().message.find("blog.site.toml:6: services[0].colour: unknown field") != std::string::npos);
+}
+
+namespace {
+
+const Version k_version = *Version::parse("1.0.0");
+
+struct Told {
+  std::vector<std::string> lines;
+  Laptop laptop(bool may_run = true) {
+    return {os::real_runner(), may_run, [this](std::string_view line) { lines.emplace_back(line); }};
+  }
+};
+
+} // namespace
+
 TEST_CASE("the value of a command is what it printed, and the host gets no command") {
   const Folder dir;
-  dir.write("blog.site.json", site_json("", R"(,"env":[{"name":"HASH","cmd":"sh -c 'cat hash; echo'"},{"name":"PLAIN","value":"$HASH"}])"));
+  dir.write("blog.site.json", site_json("", R"(,"env":[{"name":"HASH","cmd":"cat hash; echo"},{"name":"PLAIN","value":"$HASH"}])"));
   dir.write("hash", "810cdbf\n");
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
-  std::vector<std::string> said;
-  const auto values = env_values(*folder, os::real_runner(), [&](std::string_view line) { said.emplace_back(line); });
+  Told told;
+  const auto values = env_values(*folder, k_version, told.laptop());
   REQUIRE(values);
   CHECK(values->at("HASH") == "810cdbf");
   CHECK(values->size() == 1);
-  REQUIRE(said.size() == 1);
-  CHECK(said[0].find("cat hash") != std::string::npos);
-  const auto json = with_env_values(folder->json, *values);
+  REQUIRE(told.lines.size() == 1);
+  CHECK(told.lines[0] == "running cat hash; echo");
+  const auto json = packed_json(*folder, k_version, *values);
   REQUIRE(json);
   CHECK(json->find("cmd") == std::string::npos);
   const auto again = config::parse_site(*json, folder->site.slug);
@@ -155,30 +196,131 @@ TEST_CASE("the value of a command is what it printed, and the host gets no comma
   CHECK(again->env[1].value == "$HASH");
 }
 
-TEST_CASE("a site file without commands is packed byte for byte") {
-  const std::string json = site_json();
-  CHECK(*with_env_values(json, {}) == json);
+TEST_CASE("a site file with a version and without commands is packed byte for byte") {
+  const Folder dir;
+  dir.write("blog.site.json", site_json());
+  const auto folder = read_site_folder(dir.path());
+  REQUIRE(folder);
+  CHECK(*packed_json(*folder, k_version, {}) == site_json());
 }
 
-TEST_CASE("[fault-65] no shell looks at a command: what only a shell would understand is refused, the rest is literal") {
+TEST_CASE("a command is a line for sh, as with the original, and sees the variables before it") {
   const Folder dir;
-  const auto run = [&](std::string_view cmd) {
-    dir.write("blog.site.json", site_json("", cat(R"(,"env":[{"name":"X","cmd":")", cmd, R"("}])")));
+  const auto run = [&](std::string_view cmd, bool may_run = true, std::string_view value = "") {
+    dir.write("blog.site.json", site_json("", cat(R"(,"env":[{"name":"A","value":"$SLUGNAME-a"},{"name":"X","value":")", value, R"(","cmd":")", cmd, R"("}])")));
     const auto folder = read_site_folder(dir.path());
     REQUIRE(folder);
-    return env_values(*folder, os::real_runner(), [](std::string_view) {});
+    return env_values(*folder, k_version, Told().laptop(may_run));
   };
-  CHECK(run("printf %s $HOME`id`$(id)")->at("X") == "$HOME`id`$(id)");
-  for (const char* bad : {"echo a | tr a b", "echo a ; id", "echo a && id", "echo a > file"}) {
-    const auto refused = run(bad);
-    REQUIRE_FALSE(refused);
-    CHECK(refused.error().message.find("no shell runs it") != std::string::npos);
-  }
-  CHECK_FALSE(fs::exists(dir.path("file")));
-  const auto failed = run("sh -c 'echo why >&2; exit 3'");
+  CHECK(run("printf '%s' \\\"$A-$SERVER_NAME-$VERSION\\\" | cut -c 1-12")->at("X") == "blog-a-blog.");
+  CHECK(run("printf '%s' '$A'")->at("X") == "$A"); // the host expands it
+  const auto failed = run("echo why >&2; echo more >&2; exit 3");
   REQUIRE_FALSE(failed);
-  CHECK(failed.error().message.find("ended with 3: why") != std::string::npos);
+  CHECK(failed.error().message == "env X: 'echo why >&2; echo more >&2; exit 3' ended with 3: why; more");
   CHECK_FALSE(run("no-such-program-here"));
+  CHECK(run("touch ran", false).error().code == Code::denied);
+  CHECK(run("touch ran", false, "instead")->empty());
+  CHECK_FALSE(fs::exists(dir.path("ran")));
+}
+
+TEST_CASE("the version is the site file's, else what make or the file VERSION says") {
+  const Folder dir;
+  dir.write("blog.site.json", R"({"name":"Blog","server_name":"blog.example"})");
+  const auto folder = read_site_folder(dir.path());
+  REQUIRE(folder);
+  Told told;
+  CHECK(version_of(*folder, told.laptop()).error().message.find("neither a file VERSION nor a Makefile") != std::string::npos);
+  dir.write("VERSION", "1.2.3\n");
+  CHECK(version_of(*folder, told.laptop())->str() == "1.2.3");
+  CHECK(told.lines.empty());
+  dir.write("Makefile", "inspect.%:\n\t@printf '%s' '$(shell cat VERSION)+build.7'\n");
+  CHECK(version_of(*folder, told.laptop())->str() == "1.2.3+build.7");
+  CHECK(version_of(*folder, told.laptop(false)).error().code == Code::denied);
+  const auto json = packed_json(*folder, *version_of(*folder, told.laptop()), {});
+  REQUIRE(json);
+  CHECK(config::parse_site(*json, folder->site.slug)->version->str() == "1.2.3+build.7");
+}
+
+TEST_CASE("an immutable folder with the original's Makefile: its dist below its own hash, made when it is empty") {
+  const Folder dir;
+  dir.write("blog.site.json", R"({"name":"B","server_name":"blog.example","version":"1.0.0","services":[{"name":"web","lang":"immutable","handler":"assets"}]})");
+  dir.write("assets/src/a.css", "a{}");
+  dir.write("assets/dist/.gitkeep", "");
+  dir.write("assets/Makefile", "all:\n\t@cp src/a.css dist/\ninspect.HASH:\n\t@printf h4sh\n");
+  const auto folder = read_site_folder(dir.path());
+  REQUIRE(folder);
+  Told told;
+  const auto hashes = make_immutable(*folder, told.laptop());
+  REQUIRE(hashes);
+  CHECK(told.lines.back() == "running make --silent");
+  CHECK(names(*lay_out(*folder, folder->json, {*hashes, false})) ==
+        std::vector<std::string>{"blog/blog.site.json", "blog/immutable/web/h4sh/.gitkeep", "blog/immutable/web/h4sh/a.css"});
+  CHECK(make_immutable(*folder, told.laptop()));
+  CHECK(told.lines.back().find("dist/ as it is") != std::string::npos);
+  dir.write("assets/Makefile", "inspect.HASH:\n\t@printf ../x\n");
+  CHECK_FALSE(make_immutable(*folder, told.laptop()));
+}
+
+TEST_CASE("what .chillboxignore names stays on the laptop, and a manifest cannot want it too") {
+  const Folder dir;
+  dir.write("blog.site.json", site_json());
+  dir.write("backend/app.py", "x");
+  dir.write("backend/notes.md", "x");
+  dir.write("backend/README.md", "x");
+  dir.write("backend/tests/test_app.py", "x");
+  dir.write("nginx/root/index.html", "x");
+  dir.write("nginx/Dockerfile", "x");
+  dir.write(".chillboxignore", "*.md\n!README.md\ntests/\n/nginx/Dockerfile\n");
+  const auto folder = read_site_folder(dir.path());
+  REQUIRE(folder);
+  CHECK(names(*lay_out(*folder, folder->json)) ==
+        std::vector<std::string>{"blog/api/README.md", "blog/api/app.py", "blog/blog.site.json", "blog/nginx/root/index.html"});
+  dir.write("blog.site.json", site_json(R"(,"manifest":"MANIFEST")"));
+  dir.write("backend/MANIFEST", "app.py\ntests/test_app.py\n");
+  const auto both = lay_out(*read_site_folder(dir.path()), "{}");
+  REQUIRE_FALSE(both);
+  CHECK(both.error().message.find("'backend/tests/test_app.py' is to be taken, but .chillboxignore leaves it out") != std::string::npos);
+  dir.write(".chillboxignore", "a//b\n");
+  CHECK(read_site_folder(dir.path()).error().message.find(".chillboxignore: line 1 'a//b'") == 0);
+}
+
+TEST_CASE("a local.site.json beside the site file is not meant; the sources may lie elsewhere") {
+  const Folder dir;
+  dir.write("local.site.json", "{}");
+  dir.write("blog.site.json", site_json());
+  REQUIRE(read_site_folder(dir.path()));
+  dir.write("elsewhere/backend/app.py", "x");
+  const auto folder = read_site_folder(dir.path(), dir.path("elsewhere"));
+  REQUIRE(folder);
+  CHECK(names(*lay_out(*folder, folder->json)) == std::vector<std::string>{"blog/api/app.py", "blog/blog.site.json"});
+  dir.write("site.json", "{}");
+  CHECK(read_site_folder(dir.path("site.json")).error().code == Code::usage);
+}
+
+TEST_CASE("the contents are counted by part, with the largest files") {
+  const Folder dir;
+  dir.write("blog.site.json", R"({"name":"B","server_name":"blog.example","services":[{"name":"api","lang":"python"},{"name":"web","lang":"immutable"}]})");
+  dir.write("api/app.py", "12345");
+  dir.write("api/dep/a.whl", std::string(3000, 'x'));
+  dir.write("immutable/web/h4sh/a.css", "123");
+  dir.write("nginx/root/index.html", "1");
+  const auto folder = read_site_folder(dir.path());
+  REQUIRE(folder);
+  const auto contents = contents_of(folder->site, *lay_out(*folder, folder->json));
+  const auto rows = table_of(contents).rows;
+  CHECK(rows[0] == std::vector<std::string>{"api", "python", "2", "3.0 kB"});
+  CHECK(rows[1] == std::vector<std::string>{"web", "immutable", "1", "3 B"});
+  CHECK(rows.size() == 5);
+  CHECK(contents.largest.front().path == "blog/api/dep/a.whl");
+}
+
+TEST_CASE("a platform stands for the older ones that its machines take too") {
+  CHECK(older_platforms("musllinux_1_2_x86_64") == std::vector<std::string>{"musllinux_1_2_x86_64", "musllinux_1_1_x86_64"});
+  const auto many = older_platforms("manylinux_2_28_aarch64");
+  CHECK(many.size() == 27); // 28 to 5 and three old names
+  CHECK(std::ranges::find(many, "manylinux2014_aarch64") != many.end());
+  CHECK(older_platforms("macosx_11_0_arm64").size() == 1);
+  CHECK(older_platforms("any").size() == 1);
 }
 
 TEST_CASE("a serial is the minute, and greater than any of its kind in the folder") {

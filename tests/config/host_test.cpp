@@ -3,6 +3,7 @@
 #include "base/secret.hpp"
 #include "base/text.hpp"
 #include "config/host.hpp"
+#include "config/toml.hpp"
 
 using namespace chillbox;
 using namespace chillbox::config;
@@ -142,11 +143,16 @@ TEST_CASE("a text that is not TOML is refused with its line") {
 TEST_CASE("what toml++ itself does not survive is refused with its line") {
   CHECK(holds(problems("[host]\n[*a.b]\n"), "chillbox.toml:2: "));
   CHECK(holds(problems("[[*]]\n"), "chillbox.toml:1: "));
-  for (const char* stray : {"h\u00e9 = 1", "a = '\u00e9'", "a = 2=\"\u00e9\"", "a = 1 \ufef9", "[h\ufffd]", R"(a = """x""" é)", "a = 'x'\u00e9", "a = '''x''''' \u00e9", R"(a = "\"#" é)", "a = -\"\u00e9\"", "a = 'b'c", "a = \"\"\"\\\n\ufefe\"\"\"", "a = '''\u00e9'''"})
+  for (const char* stray : {"h\u00e9 = 1", "a = '\u00e9'", "a = 1 \ufef9", "[h\ufffd]", R"(a = """x""" é)", "a = 'x'\u00e9", "a = '''x''''' \u00e9", R"(a = "\"#" é)", "a = -\"\u00e9\"", "a = 'b'c", "a = \"\\\u00e9\"", "a = '''\u00e9'''"})
     CHECK(holds(problems(std::string("[host]\n") + stray + "\n"), "chillbox.toml:2: a quote that is out of place, or a character"));
 }
 
-TEST_CASE("characters outside of ASCII may stand in comments, and quotes in strings of each kind") {
+TEST_CASE("characters outside of ASCII may stand in comments and in basic strings, and quotes in strings of each kind") {
+  Lines lines;
+  const auto json = parse_toml("a = \"Gärten ✓ 😀 \\\\é\" # ü\nb = \"\"\"\\\n\ufefe é\"\"\"\n", "x", lines);
+  REQUIRE(json);
+  CHECK((*json)["a"] == "Gärten ✓ 😀 \\é");
+  CHECK((*json)["b"] == "\ufefe é");
   for (const char* good : {"# \u00e9\n", "\xEF\xBB\xBF[host]\n", "[host] # '\u00e9\n"})
     CHECK(problems(good) == "");
   for (const char* text : {"'x'", R"("\"#")", "'''\nx'''''", "\"\"\"\\\"\"x\"\"\"\"\"\n", "['a',\"b\"]"})

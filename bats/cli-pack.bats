@@ -1,0 +1,163 @@
+#!/usr/bin/env bats
+# What pack takes of a site's folder, and what it says about it: commands, versions, .chillboxignore, TOML, wheels, the summary.
+
+# shellcheck disable=SC2154,SC2016 # $stderr comes from run --separate-stderr; site files have $NAME
+
+load helpers/cli
+
+setup() {
+    cli_setup
+    make_site
+}
+teardown() { cli_teardown; }
+
+pack() { chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o out "$@"; }
+newest() { ls -t out/*.age | head -n 1; }
+unpacked() { age -d -i identity "$(newest)" | zstd -dq; } # the tar
+listed() { unpacked | tar -tf -; }
+site_json() { unpacked | tar -xOf - blog/blog.site.json; }
+edit() { jq "$1" blog/blog.site.json >new.json && mv new.json blog/blog.site.json; }
+
+# Pip for this machine's python3, which as a rule has none of its own.
+use_pip() {
+    pip=$(dirname "$CTL")/pip
+    [ -x "$pip/bin/pip" ] || flock "$(dirname "$CTL")/.wheels.lock" sh -c '[ -x "$1/bin/pip" ] || python3 -m venv "$1"' sh "$pip"
+    PATH=$pip/bin:$PATH
+}
+
+@test "the summary says what went in by service and kind, and the largest files; --json says the same" {
+    head -c 5000 /dev/zero >blog/backend/big
+    mkdir -p blog/nginx/root && echo hello >blog/nginx/root/index.html
+    run -0 --separate-stderr pack
+    [[ "$output" == *$'\n'"api "*"python "*" 3 "*" 5.0 kB"* ]]
+    [[ "$output" == *$'\n'"nginx "*"files "*" 1 "*" 6 B"* ]]
+    [[ "$output" == *$'\n'"total "*" 5 "* ]]
+    [[ "$output" == *"largest  blog/api/big  5.0 kB"* ]]
+    [ -z "$stderr" ] # no bar where nobody looks
+    run -0 pack --json
+    [ "$(jq -c '.contents[0]' <<<"$output")" = '{"files":3,"kind":"python","name":"api","size":5025}' ]
+    [ "$(jq -r '.largest[0].path' <<<"$output")" = blog/api/big ]
+    [ "$(jq '[.contents[].size] | add' <<<"$output")" = "$(jq .unpacked <<<"$output")" ]
+    [ "$(pack -q)" = out/blog-1.0.0.tar.zst.age ]
+}
+
+@test "on a terminal there is a bar" {
+    head -c 30000000 /dev/zero >blog/backend/big
+    run -0 env COLUMNS=100 "$FAKE/at-terminal" -- chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o out
+    [[ "$output" == *"[##"*"..]"*" % of 30.0 MB"* ]]
+}
+
+@test "env[].cmd is a line for sh, told before it runs; the host gets its output and no command" {
+    edit '.env = [{name: "WHO", value: "$SLUGNAME"}, {name: "HASH", value: "old", cmd: "printf %s \"$WHO-$VERSION\" | tr a-z A-Z"}]'
+    run -0 --separate-stderr pack
+    [[ "$stderr" == *'running printf %s "$WHO-$VERSION" | tr a-z A-Z'* ]]
+    [ "$(site_json | jq -c '.env[1]')" = '{"name":"HASH","value":"BLOG-1.0.0"}' ]
+    run -0 pack --no-commands
+    [ "$(site_json | jq -c '.env[1]')" = '{"name":"HASH","value":"old"}' ]
+    edit '.env[1].value = ""'
+    run -4 pack --no-commands
+    [[ "$output" == *"env HASH: "*"--no-commands"* ]]
+    edit '.env[1].cmd = "echo no luck >&2; exit 3"'
+    run -1 pack
+    [[ "$output" == *"env HASH: "*"ended with 3: no luck"* ]]
+    run -0 chillboxctl validate blog # runs nothing
+}
+
+@test "without a version in the site file the Makefile is asked, or the file VERSION" {
+    edit 'del(.version)'
+    run -1 pack
+    [[ "$output" == *"neither a file VERSION nor a Makefile with inspect.VERSION"* ]]
+    echo 2.0.0 >blog/VERSION
+    run -0 pack
+    [ "$(site_json | jq -r .version)" = 2.0.0 ]
+    printf 'inspect.VERSION:\n\t@printf 2.0.0+made\n' >blog/Makefile
+    run -0 pack -q
+    [ "$output" = out/blog-2.0.0+made.tar.zst.age ] || [[ "$output" == *$'\n'out/blog-2.0.0+made.tar.zst.age ]]
+}
+
+@test ".chillboxignore keeps files on the laptop, and what a manifest wants must not be among them" {
+    mkdir -p blog/backend/tests blog/backend/node_modules/x
+    touch blog/backend/tests/t.py blog/backend/node_modules/x/a.js blog/backend/notes.md blog/backend/README.md
+    printf '# ours\nnode_modules/\n/backend/tests\n*.md\n!README.md\n' >blog/.chillboxignore
+    run -0 pack
+    [ "$(listed | sort | xargs)" = "blog/api/README.md blog/api/run blog/api/src/app.py blog/blog.site.json" ]
+    edit '.services[0].manifest = "MANIFEST"'
+    printf 'src\ntests\n' >blog/backend/MANIFEST
+    run -7 pack
+    [[ "$output" == *"service api: manifest: 'backend/tests' is to be taken, but .chillboxignore leaves it out"* ]]
+    run -7 chillboxctl validate blog
+}
+
+@test "a site written as TOML is the same archive as the one written as JSON" {
+    edit '.name = "Gärten" | .env = [{name: "A", value: "1"}] | .services[0].health = {path: "/up", count: 2}'
+    jq -cS . blog/blog.site.json >new.json && mv new.json blog/blog.site.json
+    json=$(pack --json | jq -r .tar_sha256)
+    rm blog/blog.site.json
+    cat >blog/blog.site.toml <<'TOML'
+name = "Gärten"
+server_name = "blog.example"
+version = "1.0.0"
+env = [{ name = "A", value = "1" }]
+
+[[services]]
+name = "api"
+lang = "python"
+handler = "backend"
+
+[services.health]
+path = "/up"
+count = 2
+TOML
+    run -0 chillboxctl validate blog
+    [ "$output" = "blog/blog.site.toml: ok: blog 1.0.0, 1 service" ]
+    [ "$(pack --json | jq -r .tar_sha256)" = "$json" ]
+    printf 'naem = "x"\n' >>blog/blog.site.toml
+    run -1 chillboxctl validate blog
+    [[ "$output" == *"blog.site.toml:14: services[0].health.naem: unknown field, allowed are path, "* ]]
+    echo '{}' >blog/blog.site.json
+    run -2 chillboxctl validate blog
+    [[ "$output" == *"several site files (blog.site.json, blog.site.toml)"* ]]
+}
+
+@test "an immutable folder with the original's Makefile lies below the hash that its make says" {
+    edit '.services += [{name: "web", lang: "immutable", handler: "assets"}]'
+    mkdir -p blog/assets/src && echo 'a {}' >blog/assets/src/a.css
+    printf 'all:\n\t@mkdir -p dist && cp src/a.css dist/\ninspect.%%:\n\t@printf 810cdbfd\n' >blog/assets/Makefile
+    run -0 pack
+    [[ "$(listed)" == *"blog/immutable/web/810cdbfd/a.css"* ]]
+    [[ "$(listed)" != *Makefile* ]]
+}
+
+@test "--wheels collects what the services need for another Python, once, beside what lies there" {
+    use_pip
+    printf 'markupsafe\ndocopt\n' >blog/backend/requirements.txt # docopt is published as source only
+    printf 'src\nrequirements.txt\n' >blog/backend/MANIFEST
+    edit '.services[0].manifest = "MANIFEST" | .workers = [{name: "w", lang: "python-worker", "run-cmd": "python w.py"}]'
+    mkdir blog/w && echo 'pass' >blog/w/w.py
+    run -0 pack --python 3.12 --platform musllinux_1_2_x86_64
+    [[ "$output" == *"wheels     api: "*" wheels, "* ]]
+    listed >list
+    grep -q '^blog/api/dep/markupsafe-.*-cp312-cp312-musllinux_1_2_x86_64.whl$' list
+    grep -q '^blog/api/dep/docopt-.*-none-any.whl$' list
+    grep -q '^blog/api/dep/gunicorn-.*.whl$' list # the handler's own
+    run ! grep '^blog/w/dep' list
+    first=$(unpacked | sha256sum)
+    # What is there is kept, without asking anybody.
+    PIP_INDEX_URL=http://127.0.0.1:1/ run -0 pack --wheels --python 3.12
+    [[ "$output" == *"all in dep/ already"* ]]
+    [ "$(unpacked | sha256sum)" = "$first" ]
+    echo 'no-such-package-of-that-name-9' >>blog/backend/requirements.txt
+    run -1 pack --python 3.12
+    [[ "$output" == *"service api: wheels for Python 3.12 on musllinux_1_2_"*"no-such-package-of-that-name-9"* ]]
+    run -2 pack --platform musllinux_1_2_x86_64
+    [[ "$output" == *"for which Python?"* ]]
+    run -2 pack --python three
+}
+
+@test "--wheels alone is for this machine" {
+    use_pip
+    echo docopt >blog/backend/requirements.txt
+    edit '.services = [] | .workers = [{name: "w", lang: "python-worker", handler: "backend", "run-cmd": "python w.py"}]'
+    run -0 pack --wheels
+    listed | grep -q '^blog/w/dep/docopt-.*-none-any.whl$'
+}
