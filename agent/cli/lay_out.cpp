@@ -98,9 +98,11 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
 Result<void> Layer::made(const config::Service& service) {
   const std::string dist = service.handler + "/dist";
   const auto hash = m_how.hashes.find(service.name.str());
+  if (hash == m_how.hashes.end())
+    return {}; // nothing was run: whoever only validates has no dist/
   if (!is_directory(on_disk(dist)))
     return fail(Code::not_found, cat(printable(on_disk(dist)), " is not there: its Makefile makes it"));
-  return add(dist, cat(m_slug, "/immutable/", service.name.str(), "/", hash == m_how.hashes.end() ? "HASH" : hash->second));
+  return add(dist, cat(m_slug, "/immutable/", service.name.str(), "/", hash->second));
 }
 
 Result<void> Layer::service(const config::Service& service) {

@@ -52,6 +52,12 @@ constexpr std::array k_keygen{
     Option{"--no-password", Kind::flag, "", "do not encrypt the secret key"},
     k_passphrase_fd,
 };
+constexpr std::array k_new{
+    k_site,
+    Option{"--kind", Kind::text, "KIND", "python (the default), static or chill"},
+    Option{"--server-name", Kind::text, "NAME", "its host name (default: SITE.example)"},
+    Option{"-o,--output", Kind::text, "DIR", "the folder to make (default: SITE)"},
+};
 constexpr std::array k_pack{
     Option{"DIR", Kind::text, "", "folder with SITE.site.json (or .toml) and the services' folders, or that file"},
     Option{"--source", Kind::text, "DIR", "where the services' folders are, when not beside the site file"},
@@ -139,6 +145,7 @@ constexpr std::array k_retry{
 
 constexpr std::array k_verbs{
     Verb{"keygen", k_laptop, Where::laptop, "make a minisign key pair for signing artifacts", k_keygen, run_keygen},
+    Verb{"new", k_laptop, Where::laptop, "make the folder of a small site that deploys", k_new, run_new},
     Verb{"validate", k_laptop, Where::both, "check a site file, or a folder as `pack` would", k_validate, run_validate},
     Verb{"pack", k_laptop, Where::laptop, "make an encrypted, signed artifact of a site", k_pack, run_pack},
     Verb{"secrets pack", k_laptop, Where::laptop, "make an encrypted, signed set of a site's secrets", k_secrets_pack, run_secrets_pack},

@@ -7,6 +7,7 @@ namespace chillbox::cli {
 
 // keygen.cpp, pack.cpp, secrets_pack.cpp, validate.cpp, deploy.cpp: on the laptop
 Result<void> run_keygen(Call& call);
+Result<void> run_new(Call& call);
 Result<void> run_pack(Call& call);
 Result<void> run_secrets_pack(Call& call);
 Result<void> run_validate(Call& call);

@@ -54,8 +54,8 @@ struct SiteInput {
 // run()/sealed/SITE); while site()/maintenance exists everybody gets the maintenance page. Files are read through `current`, so
 // that the text of a site stays the same from one release to the next and needs no reload.
 Result<std::string> render_site(const SiteInput& input);
-// chillbox.conf: the host-level server with /healthcheck/, /SITE/version.txt (site()/current/version.txt), /v1/ to the edge, and the
-// generation under a host name of its own, for this machine only. Not on a unix socket: NGINX would not start again after a kill -9 that left
+// chillbox.conf: the host-level server with /healthcheck/, /SITE/version.txt (site()/current/version.txt), /v1/ to the edge, and under host names of
+// their own, for this machine only, the generation and /SITE/immutable/ as a bucket has it. Not on a unix socket: NGINX would not start again after a kill -9 that left
 // the socket's file behind, nor at boot, before anybody made its directory.
 struct HostFacts {
   bool default_server = true;           // false: another file is that of this port already
@@ -65,6 +65,8 @@ struct HostFacts {
   bool ipv6 = has_ipv6();
   std::vector<std::string> other_names; // the host-level server answers to as well when it is not the default
 };
+// What IMMUTABLE_BUCKET_DOMAIN_NAME is when no bucket is set: "https://THIS/SITE/immutable/NAME/HASH/" in a template is served by this host.
+inline constexpr std::string_view k_immutable_host = "immutable.chillbox.invalid";
 inline constexpr std::string_view k_generation_host = "generation.chillbox.invalid";
 std::string render_host(const config::HostConfig& host, const os::Paths& paths, const std::string& generation, const HostFacts& facts = {});
 

@@ -98,6 +98,17 @@ std::string generation_server(uint16_t port, const std::string& generation, bool
              generation, "';\n  }\n}\n");
 }
 
+// Templates of the original send visitors of immutable files on to a bucket: what they would find there, from the kept releases.
+std::string immutable_server(uint16_t port, const os::Paths& paths, bool ipv6) {
+  return cat("# Stands in for the bucket that sites of the original have their immutable files in.\n"
+             "upstream ",
+             k_immutable_host, " { server 127.0.0.1:", port, " max_fails=0; }\nserver {\n", listen(port, ipv6), "  server_name ", k_immutable_host,
+             ";\n  allow 127.0.0.1;\n  deny all;\n  access_log off;\n  location / { return 404; }\n"
+             "  location ~ \"^/(?<chillbox_site>[a-z][a-z0-9-]{0,30})/immutable/(?<chillbox_file>.+)$\" {\n    alias ",
+             paths.sites(), "/$chillbox_site/immutable/$chillbox_file;\n"
+             "    add_header Cache-Control \"public, max-age=31536000, immutable\";\n  }\n}\n");
+}
+
 } // namespace
 
 bool has_ipv6() { return ::access("/proc/net/if_inet6", F_OK) == 0; }
@@ -129,6 +140,7 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths, 
   out += cat("  location ^~ /.well-known/acme-challenge/ {\n    default_type text/plain;\n    root ", paths.state(), "/acme;\n  }\n");
   out += edge_server_part(host);
   out += "  location / { return 404; }\n}\n\n";
+  out += cat(immutable_server(host.http_port, paths, facts.ipv6), "\n");
   return out + generation_server(host.http_port, generation, facts.ipv6);
 }
 

@@ -187,12 +187,20 @@ std::string with_ssl_cert(const std::string& text, const std::string& slug, cons
   return out;
 }
 
+// This host, where a template says the bucket that is not set: among processes of one machine without TLS.
+std::string with_own_bucket(std::string text) {
+  const std::string bucket = cat("https://", k_immutable_host, "/");
+  for (size_t at = text.find(bucket); at != std::string::npos; at = text.find(bucket, at))
+    text.replace(at, 8, "http://");
+  return text;
+}
+
 Result<std::string> from_templates(const SiteInput& in) {
   std::string out = cat("# Site '", in.site->slug.str(), "', from its own nginx/templates/; changes are overwritten.\n", SiteText(in).upstreams());
   for (const auto& [name, text] : in.templates) {
     const auto expanded = TRY_IN(cat("nginx/templates/", printable(name, 100)), config::expand_template(text, in.variables));
     const std::string_view whole = std::string_view(expanded).substr(0, expanded.find_last_not_of('\n') + 1);
-    out += cat("\n# ", name, "\n", with_ssl_cert(std::string(whole), in.site->slug.str(), SiteText(in).ssl_cert()));
+    out += cat("\n# ", name, "\n", with_own_bucket(with_ssl_cert(std::string(whole), in.site->slug.str(), SiteText(in).ssl_cert())));
   }
   return out;
 }

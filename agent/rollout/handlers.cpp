@@ -239,7 +239,7 @@ config::Variables site_variables(World& world, const config::Site& site, const s
       {"S3_ENDPOINT_URL", host.s3_endpoint_url},
       {"ARTIFACT_BUCKET_NAME", host.artifact_bucket},
       {"IMMUTABLE_BUCKET_NAME", host.immutable_bucket},
-      {"IMMUTABLE_BUCKET_DOMAIN_NAME", host.immutable_bucket_domain},
+      {"IMMUTABLE_BUCKET_DOMAIN_NAME", host.immutable_bucket_domain.empty() ? std::string(nginx::k_immutable_host) : host.immutable_bucket_domain},
   };
   for (const auto& variable : site.env)
     config::set_variable(v, variable.name, variable.value);
