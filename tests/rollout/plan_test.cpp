@@ -174,11 +174,11 @@ TEST_CASE("a service that does not run, and values that a restart would change, 
   const auto down = must(rollout::plan_site(host.world(), site()));
   CHECK(service(down, "app")["why"] == Json({"chillbox.blog.app.a is crashed"}));
   CHECK(down["change"] == true);
-  CHECK(outcome(rollout::plan_site(host.world(), site("nobody"))) == "not_found: no release of 'nobody' is live on this host");
+  CHECK(outcome(rollout::plan_site(host.world(), site("nowhere"))) == "not_found: no release of 'nowhere' is live on this host");
 }
 
 TEST_CASE("the NGINX text in force is shown as it is") {
   LiveHost host;
   CHECK(must(rollout::nginx_in_force(host.world(), site())) == host.nginx_text());
-  CHECK(outcome(rollout::nginx_in_force(host.world(), site("nobody"))) == "not_found: no NGINX text of 'nobody' is in force");
+  CHECK(outcome(rollout::nginx_in_force(host.world(), site("nowhere"))) == "not_found: no NGINX text of 'nowhere' is in force");
 }

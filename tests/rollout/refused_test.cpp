@@ -333,7 +333,7 @@ TEST_CASE("[fault-90] inodes keep a reserve too") {
 TEST_CASE("memory for a second copy: what the services may use is counted, but for those that stop first") {
   LiveHost host;
   const auto with = [](const char* strategy) {
-    return Order{.version = "2.0.0", .services = cat(R"([{"name":"app","lang":"python","strategy":")", strategy, R"(","resources":{"memory_max":"1000G"}}])")};
+    return Order{.version = "2.0.0", .services = cat(R"([{"name":"app","lang":"python","strategy":")", strategy, R"(","resources":{"memory_max":"999G"}}])")};
   };
   refused(host, host.deploy(with("overlap")), Code::preflight, "no memory for a second copy: the services may use ");
   CHECK(host.deploy(with("stop-first")).state == JobState::done);
