@@ -55,7 +55,7 @@ TEST_CASE("status shows the host and its sites") {
   CHECK(one["state"] == "live");
   CHECK(one["version"] == "2.0.0");
   CHECK(one["previous_good"] == "1.0.0-1");
-  CHECK(one["services"] == Json::array({{{"name", "app"}, {"lang", "python"}, {"slot", "b"}, {"state", "started"}}}));
+  CHECK(one["services"] == Json::array({{{"name", "app"}, {"lang", "python"}, {"restarts", 0}, {"slot", "b"}, {"state", "started"}}}));
 }
 
 TEST_CASE("[fault-109] status shows a service that OpenRC gave up as crashed, and the site degraded") {

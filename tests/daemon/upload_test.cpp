@@ -149,7 +149,7 @@ TEST_CASE("an edge that dies with uploads in flight leaves none of them") {
 
 TEST_CASE("an upload for a job that has ended is 409 and says how it ended") {
   UploadHost host;
-  host.clock.move(std::chrono::hours{1});
+  host.clock.sleep(std::chrono::hours{1});
   host.engine->expire();
   REQUIRE(host.becomes(host.look(host.job), JobState::failed));
   const auto reply = host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size);
@@ -192,7 +192,7 @@ TEST_CASE("a long poll is answered when something happens, and only then") {
   CHECK(host.receive().status == 0);
   CHECK(host.gate->answer_waiting().count() > 0);
   CHECK(host.receive().status == 0);
-  host.clock.move(std::chrono::hours{1});
+  host.clock.sleep(std::chrono::hours{1});
   host.engine->expire();
   REQUIRE(host.becomes(host.look(host.job), JobState::failed));
   CHECK(host.gate->answer_waiting().count() < 0); // nobody waits any more
@@ -218,7 +218,7 @@ TEST_CASE("many events come in parts, and the end only with the last part") {
   UploadHost host;
   for (int i = 0; i < 60; ++i)
     must(host.store().add_event(host.job, {.number = 0, .time_ms = 1, .step = "build", .kind = "log", .text = std::string(2000, '"')}));
-  host.clock.move(std::chrono::hours{1});
+  host.clock.sleep(std::chrono::hours{1});
   host.engine->expire();
   REQUIRE(host.becomes(host.look(host.job), JobState::failed));
   uint64_t after = 0;

@@ -129,7 +129,7 @@ TEST_CASE("the host-level server lets exactly the known requests through to the 
   CHECK(count(text, "proxy_request_buffering on;") == 5);
   CHECK(count(text, "limit_req zone=") == 5);
   CHECK(count(text, "error_log /dev/null emerg;") == 6);
-  CHECK(count(text, "access_log off;") == 2);
+  CHECK(count(text, "access_log off;") == 3);
   CHECK_FALSE(has(text, "access_log /"));
   CHECK(count(text, "proxy_buffering off;") == 1);
   CHECK(has(text, "\nclient_header_timeout 5s;"));
