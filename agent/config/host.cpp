@@ -36,7 +36,7 @@ const Section& sections() {
                          {"allow_swap", into(&H::allow_swap, Truth{})}})},
       {"limits", section({{"artifact_max", into(&H::artifact_max, Size{k_mib, k_tib})},
                           {"uploads_max", into(&H::uploads_max, Size{k_mib, k_tib})},
-                          {"log_size", into(&H::log_size, Size{64 * 1024, k_tib})},
+                          {"log_size", into(&H::log_size, Size{64'000, k_tib})},
                           {"log_files", into(&H::log_files, Whole{0, 100})},
                           {"unpacked_max", into(&H::unpacked_max, Size{k_mib, k_tib})},
                           {"entries_max", into(&H::entries_max, Whole{1, 10'000'000})},
