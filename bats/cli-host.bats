@@ -91,7 +91,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
       "error": {"code": "unhealthy", "message": "blog: api does not answer"}}}'
     run -9 --separate-stderr chillboxctl restart blog/api
     [[ "$stderr" == *"  | ImportError"*"api does not answer"* ]]
-    [ "$(asked)" = '["restart",{"service":"api","site":"blog","wait":true}]' ]
+    [ "$(asked)" = '["restart",{"no_watch":false,"service":"api","site":"blog","wait":true}]' ]
 }
 
 @test "Ctrl-C leaves the job running and says so" {
@@ -140,7 +140,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     [[ "$output" == sealed* ]]
     run -0 chillboxctl reload
     run -0 chillboxctl retry j1 --allow-downgrade
-    [ "$(asked)" = '["retry",{"allow_downgrade":true,"allow_jump":false,"job":"j1","wait":true}]' ]
+    [ "$(asked)" = '["retry",{"allow_downgrade":true,"allow_jump":false,"job":"j1","no_watch":false,"wait":true}]' ]
     run -0 chillboxctl ping
     [ "$output" = "chillboxd 0.1.0, pid 42, unsealed" ]
 }

@@ -129,6 +129,10 @@ void Gate::keep_upload(uint64_t sequence, Ticket ticket) {
     kept = std::unexpected(stored.error());
   }
   (void)m_world.disk.remove(ticket.path);
+  { // before the answer: who has it may send the next at once
+    const std::lock_guard lock(m_mutex);
+    m_copying_bytes -= ticket.size;
+  }
   if (!kept) {
     log::warn(cat("upload for job ", ticket.job, ": ", kept.error().message));
     if (kept.error().code == Code::denied) // the bytes are not what was announced: the sender may know
@@ -141,7 +145,6 @@ void Gate::keep_upload(uint64_t sequence, Ticket ticket) {
   }
   const std::lock_guard lock(m_mutex);
   --m_copying;
-  m_copying_bytes -= ticket.size;
   m_copied.notify_all();
 }
 
