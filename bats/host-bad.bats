@@ -146,8 +146,9 @@ try_bad() {
     rm -f "$LAPTOP/open"
     wait "$VISITORS" || :
     sort -n "$LAPTOP/times" | awk -v bad="$(grep -vc 200 "$LAPTOP/answers" || :)" -v all="$(answers_so_far)" '{t[NR] = $1; k[NR] = $2}
-        END {printf "# %d of %d bad releases refused or rolled back; seconds: median %.1f, p95 %.1f, most %.1f (%s); visitors: %d, of which %d met a release in its watch that went bad\n",
-             NR, NR, t[int((NR + 1) / 2)] / 1000, t[int(NR * 0.95 + 0.5) > 0 ? int(NR * 0.95 + 0.5) : 1] / 1000, t[NR] / 1000, k[NR], all, bad}' >&3
+        END {p = int(NR * 0.95 + 0.5); if (p < 1) p = 1
+             printf "# %d of %d bad releases refused or rolled back; seconds: median %.1f, p95 %.1f, most %.1f (%s); visitors: %d, of which %d met a release in its watch that went bad\n",
+             NR, NR, t[int((NR + 1) / 2)] / 1000, t[p] / 1000, t[NR] / 1000, k[NR], all, bad}' >&3
 }
 
 @test "after all of them a good one goes live as ever, and what they left is what is kept" {

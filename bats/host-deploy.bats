@@ -17,7 +17,7 @@ setup_file() {
 teardown_file() { host_down; }
 setup() { host_or_skip; }
 
-STEPS='obtain verify unseal stage preflight install build start check configure switch reload watch retire'
+STEPS='obtain verify unseal stage preflight install build start check configure handover switch reload watch retire'
 
 slot_pids() { in_box sh -c 'for f in /run/openrc/options/chillbox.hello.api.*/child_pid; do echo "$f $(cat "$f")"; done'; }
 
@@ -441,7 +441,7 @@ stranger() {
     run -0 clock 1.1.0
     # Its two slots have 20001 and 20002 from now on.
     other=$(stranger 20001)
-    run -7 clock 1.2.0
+    run -8 clock 1.2.0
     [[ "$output" == *"service 'clock': port 20001 is taken by 'python3' (process $other)"*"1.1.0 stays live"* ]]
     [ "$(host_curl -H 'Host: clock.example' "$URL/")" = "tick 1.1.0" ]
     in_box kill "$other"
