@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# docs/examples/garden, a site as the original had them: fixed ports in its template, which move from release to release without a gap.
+# docs/examples/garden, a site as the original had them, deployed unchanged: fixed ports in its template, which move from release to release without
+# a gap; immutable files of its own Makefile at the address of a bucket.
 
 # shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" expands in the box
 
@@ -46,13 +47,18 @@ gunicorn_of() { in_box sh -c 'tr "\0" " " <"/proc/$(cat "/run/openrc/options/chi
     [[ "$(page /dynamic/)" == '<p>served 1.0.0 at '* ]]
     [ "$(page /robots.txt)" = 'User-agent: *' ]
     css=$(page / | sed -n 's/.*href="\([^"]*\)".*/\1/p')
-    [[ "$css" == /immutable/immutable-example/*/css/garden.css ]]
+    # The path of its own, with the hash of its own; behind it a bucket's address, which is this host as long as no bucket is set.
+    [ "$css" = "/immutable-example/v1/$(make -s -C "$LAPTOP/garden/immutable-example" inspect.HASH)/css/garden.css" ]
     [ "$(page "$css")" = 'p { color: green }' ]
+    [[ "$(page "$css" -D - -o /dev/null)" == *'Cache-Control: public, max-age=31536000, immutable'* ]]
+    [ "$(page "${css%garden.css}other.css" -o /dev/null -w '%{http_code}' || :)" = 404 ]
+    [[ "$(host_curl -H 'Host: garden.example' "$URL/nothing/")" == *'<h1>Not found</h1>'* ]]
+    [ "$(host_curl -H 'Host: garden.example' -X POST -o /dev/null -w '%{http_code}' "$URL/")" = 403 ]
     [[ "$(in_box cat /var/lib/garden/worker/worker.2)" == '1.0.0 '* ]]
     [ "$(in_box readlink /srv/garden/root)" = /srv/chillbox/garden/current/nginx/root ]
     in_box sh -c 'cat /etc/nginx/*/chillbox.garden.conf' >"$LAPTOP/text"
     grep -q 'listen 80;' "$LAPTOP/text"
-    run ! grep -q 'ssl_cert\|3801[123]' "$LAPTOP/text"
+    run ! grep -q 'ssl_cert\|3801[23]' "$LAPTOP/text"
 }
 
 @test "worker class, number of workers, niceness and max_requests are those of the site file, seen at the processes" {
