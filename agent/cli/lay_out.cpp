@@ -88,6 +88,8 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
       path.erase(0, 2);
     if (!stays_below(path))
       return fail(Code::invalid, cat("manifest: '", printable(line), "' is not a path in the service's folder"));
+    if (path == "dep" && runs_python(service) && !is_directory(on_disk(service.handler + "/dep")))
+      return fail(Code::not_found, cat("manifest: there are no wheels in ", printable(on_disk(service.handler + "/dep"), 1024), ": pack --wheels collects them"));
     if (std::ranges::find(taken, path) == taken.end())
       TRY_IN("manifest", add(cat(service.handler, "/", path), cat(prefix, "/", path)));
     taken.push_back(std::move(path));

@@ -1,0 +1,44 @@
+#!/usr/bin/env bats
+# Every block of the pages in docs/ is run, in its order, on a fresh host and a laptop; what a page shows is what comes.
+
+# shellcheck disable=SC2154 # box_up sets HOST
+
+load helpers/box
+load helpers/host
+
+setup() {
+    host_or_skip
+    host_up
+    DESK=$BATS_TEST_TMPDIR/desk
+    mkdir -p "$DESK/.test/bin"
+    cp -r "$ROOT/docs/examples/garden" "$DESK"
+    cp "$CTL" "$DESK/.test/bin/chillboxctl"
+    pip=$ROOT/${BUILD:-build}/pip
+    [ -x "$pip/bin/pip" ] || flock "$ROOT/${BUILD:-build}/.wheels.lock" sh -c '[ -x "$1/bin/pip" ] || python3 -m venv "$1"' sh "$pip"
+    PATH=$pip/bin:$PATH
+    if [[ "$(in_box python3 -c 'import sysconfig; print(sysconfig.get_config_var("SOABI"))')" != *musl* ]]; then
+        export BOX_PLATFORM=manylinux_2_28_$(uname -m)
+    fi
+}
+teardown() { host_down; }
+
+page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
+
+@test "docs/tutorial.md: from nothing to a live site" {
+    page_runs tutorial.md
+}
+
+@test "docs/howto-move-a-chillbox-site.md: a site of the original is deployed unchanged" {
+    page_runs howto-move-a-chillbox-site.md
+}
+
+@test "docs/site.json.md: the reference is what the schema says, and its examples are so" {
+    "$ROOT/tests/docs/reference" "$ROOT/docs/site.schema.json" | diff - "$ROOT/docs/site.json.md"
+    page_runs site.json.md
+}
+
+@test "every page of docs/ is run here" {
+    for page in "$ROOT"/docs/*.md; do
+        grep -q "page_runs ${page##*/}" "$BATS_TEST_FILENAME" || { echo "$page is not run"; false; }
+    done
+}
