@@ -1,8 +1,7 @@
-// The grammar of one crontab line (faults 71).
-#include "config/rules.hpp"
+#include "config/crontab.hpp"
 
 #include "base/text.hpp"
-#include "config/site.hpp"
+#include "config/rules.hpp"
 
 #include <algorithm>
 #include <array>
@@ -29,32 +28,48 @@ bool same_name(std::string_view name, std::string_view text) {
   return std::ranges::equal(name, text, [](char a, char b) { return a == b || (b >= 'A' && b <= 'Z' && a == b + 0x20); });
 }
 
-bool is_value(const Field& field, std::string_view text) {
-  if (std::ranges::any_of(field.names, [&](auto name) { return same_name(name, text); }))
-    return true;
+std::optional<uint64_t> value_of(const Field& field, std::string_view text) {
+  for (size_t i = 0; i < field.names.size(); ++i)
+    if (same_name(field.names[i], text))
+      return i + (field.high == 12 ? 1 : 0); // months begin with 1
   if (text.size() > 2)
-    return false;
+    return std::nullopt;
   const auto number = parse_u64(text.size() == 2 && text[0] == '0' ? text.substr(1) : text); // 05 is 5
-  return number && *number >= field.low && *number <= field.high;
+  return number && *number >= field.low && *number <= field.high ? number : std::nullopt;
 }
 
-bool is_step(std::string_view text) {
-  const auto number = parse_u64(text);
-  return number && *number >= 1 && *number <= 99;
+// From one value to the other, also round the end. Sunday is 0 and 7.
+template <size_t N>
+void set_range(const Field& field, uint64_t from, uint64_t to, uint64_t step, std::bitset<N>& bits) {
+  const bool week = field.high == 7;
+  const uint64_t size = week ? 7 : field.high - field.low + 1;
+  if (week && from == 7 && to < 7)
+    from = 0;
+  const uint64_t length = to >= from ? to - from : size - from + to;
+  for (uint64_t i = 0; i <= length; i += step)
+    bits.set(field.low + (from - field.low + i) % size);
 }
 
 // *  */S  N  N-M  N-M/S
-bool is_item(const Field& field, std::string_view item) {
+template <size_t N>
+bool read_item(const Field& field, std::string_view item, std::bitset<N>& bits) {
   const auto slash = item.find('/');
   const auto range = item.substr(0, slash);
-  if (slash != std::string_view::npos && !is_step(item.substr(slash + 1)))
+  const auto step = slash == std::string_view::npos ? std::optional<uint64_t>(1) : parse_u64(item.substr(slash + 1));
+  if (!step || *step < 1 || *step > 99)
     return false;
-  if (range == "*")
+  if (range == "*") {
+    set_range(field, field.low, field.high == 7 ? 6 : field.high, *step, bits);
     return true;
+  }
   const auto dash = range.find('-');
-  if (dash == std::string_view::npos)
-    return slash == std::string_view::npos && is_value(field, range);
-  return is_value(field, range.substr(0, dash)) && is_value(field, range.substr(dash + 1));
+  if (dash == std::string_view::npos && slash != std::string_view::npos)
+    return false;
+  const auto from = value_of(field, range.substr(0, dash));
+  const auto to = dash == std::string_view::npos ? from : value_of(field, range.substr(dash + 1));
+  if (from && to)
+    set_range(field, *from, *to, *step, bits);
+  return from && to;
 }
 
 std::string_view take_word(std::string_view& rest) {
@@ -80,32 +95,55 @@ bool is_user_field(std::string_view command) {
   return first.size() < command.size() && std::ranges::find(k_users, first) != k_users.end();
 }
 
+// Takes the next word of `rest`.
+template <size_t N>
+Result<bool> read_field(const Field& field, std::string_view& rest, std::bitset<N>& bits) {
+  const auto text = take_word(rest);
+  for (const auto item : split(text, ','))
+    if (!read_item(field, item, bits))
+      return fail(Code::invalid, cat(field.name, " '", printable(text, 40), "': must be *, a number from ", field.low, " to ", field.high,
+                                     field.names.empty() ? "" : ", a name", ", a range, or a list of these, with /STEP after * or a range"));
+  return text.starts_with('*');
+}
+
+Result<void> check_text(std::string_view line) {
+  if (characters(line) > 1000)
+    return fail(Code::invalid, "longer than 1000 characters");
+  if (std::ranges::any_of(line, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }))
+    return fail(Code::invalid, "a line break or control character");
+  if (line.find('%') != std::string_view::npos)
+    return fail(Code::invalid, "a '%', which cron reads as a line break: put the command into a script of the site");
+  return {};
+}
+
+Result<void> check_command(std::string_view command) {
+  if (command.empty())
+    return fail(Code::invalid, "no command after the five fields");
+  if (is_assignment(command))
+    return fail(Code::invalid, "an assignment before the command: put the variable into the site's env");
+  if (is_user_field(command))
+    return fail(Code::invalid, "a user before the command: it runs as the site's own user");
+  return {};
+}
+
 } // namespace
 
-std::optional<std::string> crontab_problem(std::string_view line) {
-  if (characters(line) > 1000)
-    return "longer than 1000 characters";
-  if (std::ranges::any_of(line, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }))
-    return "a line break or control character";
-  if (line.find('%') != std::string_view::npos)
-    return "a '%', which cron reads as a line break: put the command into a script of the site";
+Result<CronLine> parse_cron_line(std::string_view line) {
+  TRY(check_text(line));
   auto rest = line;
   rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
   if (rest.starts_with('@'))
-    return cat("'", printable(take_word(rest), 20), "': write five fields (minute, hour, day, month, weekday) and a command");
-  for (const auto& field : k_fields) {
-    const auto text = take_word(rest);
-    if (!std::ranges::all_of(split(text, ','), [&](auto item) { return is_item(field, item); }))
-      return cat(field.name, " '", printable(text, 40), "': must be *, a number from ", field.low, " to ", field.high,
-                 field.names.empty() ? "" : ", a name", ", a range, or a list of these, with /STEP after * or a range");
-  }
-  if (rest.empty())
-    return "no command after the five fields";
-  if (is_assignment(rest))
-    return "an assignment before the command: put the variable into the site's env";
-  if (is_user_field(rest))
-    return "a user before the command: it runs as the site's own user";
-  return std::nullopt;
+    return fail(Code::invalid, cat("'", printable(take_word(rest), 20), "': write five fields (minute, hour, day, month, weekday) and a command"));
+  CronLine read;
+  Schedule& when = read.when;
+  TRY(read_field(k_fields[0], rest, when.minutes));
+  TRY(read_field(k_fields[1], rest, when.hours));
+  when.any_day = TRY(read_field(k_fields[2], rest, when.days));
+  TRY(read_field(k_fields[3], rest, when.months));
+  when.any_weekday = TRY(read_field(k_fields[4], rest, when.weekdays));
+  TRY(check_command(rest));
+  read.command = trim(rest);
+  return read;
 }
 
 } // namespace chillbox::config

@@ -137,6 +137,19 @@ std::optional<char> unsafe_in_nginx(std::string_view value) {
   return std::nullopt;
 }
 
+// The first character that a shell would read as more than a part of one word, in the quotes that are open ('\0': none).
+std::optional<char> unsafe_in_shell(std::string_view value, char quote) {
+  const auto unsafe = [quote](char c) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      return true;
+    if (quote != '\0')
+      return c == quote || (quote == '"' && std::string_view("$`\\").find(c) != std::string_view::npos);
+    return static_cast<unsigned char>(c) < 0x80 && !name_char(c) && std::string_view("@%+=:,./-").find(c) == std::string_view::npos;
+  };
+  const auto found = std::ranges::find_if(value, unsafe);
+  return found == value.end() ? std::nullopt : std::optional(*found);
+}
+
 // A name that NGINX itself cannot have: its variables are in lower case.
 bool upper_case(std::string_view name) {
   return std::ranges::none_of(name, [](char c) { return c >= 'a' && c <= 'z'; }) &&
@@ -225,6 +238,38 @@ std::vector<std::pair<std::string, Error>> broken_variables(const Variables& var
       broken.emplace_back(name, std::move(value).error());
   }
   return broken;
+}
+
+Result<std::string> expand_command(std::string_view line, const Variables& variables) {
+  Expander expander(variables);
+  std::string out;
+  char quote = '\0';
+  for (size_t at = 0; at < line.size();) {
+    const char c = line[at];
+    if (c == '\\' && quote != '\'') {
+      out += line.substr(at, 2);
+      at += 2;
+      continue;
+    }
+    if (c == quote)
+      quote = '\0';
+    else if (quote == '\0' && (c == '\'' || c == '"'))
+      quote = c;
+    const auto reference = c == '$' ? reference_at(line, at) : Reference{Reference::Kind::literal, line.substr(at, 1), {}};
+    if (reference.kind == Reference::Kind::variable) {
+      const auto value = TRY(expander.variable(reference.name));
+      if (const auto bad = unsafe_in_shell(value, quote))
+        return fail(Code::denied, cat("variable '", reference.name, "': its value '", printable(value, 60), "' holds '",
+                                      printable(std::string_view(&*bad, 1)), "', which means something to a shell there"));
+      out += value;
+    } else {
+      out += reference.kind == Reference::Kind::dollar ? "$" : TRY(expander.text(reference.text)); // the latter says what is malformed
+    }
+    if (out.size() > k_max_expanded)
+      return fail(Code::too_large, cat("expands to more than ", k_max_expanded, " bytes"));
+    at += reference.text.size();
+  }
+  return out;
 }
 
 Result<std::string> expand_template(std::string_view text, const Variables& variables) {

@@ -35,6 +35,9 @@ std::optional<std::string> sole_reference(std::string_view value);
 Result<Variables> expand_all(const Variables& variables);
 // Those of `names` that do not expand, with the reason, each reason once: for a reader who wants to hear everything.
 std::vector<std::pair<std::string, Error>> broken_variables(const Variables& variables, const std::vector<std::string>& names);
+// For a command line that a shell of the site's user will read: replaced in every kind of quotes, as envsubst(1) does. denied: a value that would
+// be more there than a part of one word (faults 65).
+Result<std::string> expand_command(std::string_view line, const Variables& variables);
 // For NGINX templates: only names that are in `variables` or written in upper case are ours; lower-case $host and the like stay, "$$"
 // too, and comment lines as they are. Errors begin with "line N".
 // denied: a value with characters that end or open a directive (; { } # quotes, line breaks, \ or $) where the template uses it.

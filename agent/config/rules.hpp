@@ -28,9 +28,6 @@ std::optional<uint64_t> parse_size(std::string_view text);
 
 // Why this name cannot be a variable's; nullopt: it can (faults 64, 67).
 std::optional<std::string> variable_name_problem(std::string_view name);
-// Five fields and a command (faults 71): lists of *, N, N-M with /STEP; months and days also by their English names. A range may go
-// round the end (FRI-MON). No @reboot, no %, no assignment or user before the command.
-std::optional<std::string> crontab_problem(std::string_view line);
 // Options of the site's own Redis that the agent sets itself, or that would let it read code or other users' files.
 std::optional<std::string> redis_option_problem(std::string_view name);
 

@@ -1,6 +1,7 @@
 #include "config/site.hpp"
 
 #include "base/json.hpp"
+#include "config/crontab.hpp"
 #include "config/service.hpp"
 #include "config/toml.hpp"
 
@@ -68,11 +69,11 @@ void read_crontab(const At& at, const Json& json, Site& site) {
       continue;
     }
     const auto& line = json[i].get_ref<const std::string&>();
-    if (const auto problem = crontab_problem(line))
-      at[i].problem(*problem);
+    if (const auto read = parse_cron_line(line); !read)
+      at[i].problem(read.error().message);
     else if (const auto words = split_words(line); !words)
       at[i].problem(words.error().message);
-    else if (const auto expanded = expand(line, variables); !expanded)
+    else if (const auto expanded = expand_command(read->command, variables); !expanded)
       at[i].problem(expanded.error().message);
     else
       site.crontab.push_back(line);

@@ -143,7 +143,26 @@ CREATE TABLE holds(
 CREATE INDEX events_output ON events(job) WHERE kind = 'log';
 )sql";
 
-constexpr std::array k_steps{k_v1, k_gap, k_keep};
+// Runs of the crontab's entries. state: running, done, failed, lost, skipped; ended_ms is 0 while it runs, code NULL when there is none.
+constexpr std::string_view k_cron_runs = R"sql(
+CREATE TABLE cron_runs(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  site TEXT NOT NULL,
+  release TEXT NOT NULL,
+  line TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  state TEXT NOT NULL,
+  started_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL,
+  code INTEGER,
+  count INTEGER NOT NULL,
+  text TEXT NOT NULL
+) STRICT;
+CREATE INDEX cron_runs_line ON cron_runs(site, line);
+CREATE INDEX cron_runs_open ON cron_runs(id) WHERE ended_ms = 0;
+)sql";
+
+constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs};
 
 } // namespace
 

@@ -102,8 +102,11 @@ Result<void> Store::forget_old_releases(const SiteName& site) {
                          site.str(), k_releases_kept);
 }
 
+uint64_t Store::sites_changed() const { return m_state->sites_changed; }
+
 Result<void> Store::put_site(const SiteRow& row) {
   const std::scoped_lock lock(m_state->mutex);
+  ++m_state->sites_changed;
   return write_site(m_state->db, row);
 }
 
@@ -121,18 +124,21 @@ Result<std::vector<SiteRow>> Store::sites() {
 
 Result<void> Store::delete_site(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
+  ++m_state->sites_changed;
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
   TRY(db.run("DELETE FROM releases WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM hosts WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM secret_sets WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM holds WHERE site = ?1", site.str()));
+  TRY(db.run("DELETE FROM cron_runs WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM sites WHERE site = ?1", site.str()));
   return txn.commit();
 }
 
 Result<void> Store::commit_live(const SiteName& site, const Release& release, bool old_failed, int64_t now_ms) {
   const std::scoped_lock lock(m_state->mutex);
+  ++m_state->sites_changed;
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
   SiteRow row = TRY(find_site(db, site))

@@ -5,6 +5,7 @@
 #include "store/sql.hpp"
 #include "store/store.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 
@@ -14,6 +15,7 @@ struct Store::State {
   explicit State(Db&& opened) : db(std::move(opened)) {}
   std::mutex mutex; // around every use of db
   Db db;
+  std::atomic<uint64_t> sites_changed{1};
 };
 
 // What is kept of the past; older rows go as new ones come.
@@ -24,6 +26,8 @@ inline constexpr int64_t k_deliveries_most = 1'000'000; // while they are younge
 // A webhook can be replayed from one tolerance before its timestamp to one behind it; a minute more for a clock that is set meanwhile.
 inline constexpr int64_t k_replay_window_ms = 2 * std::chrono::milliseconds(crypto::k_webhook_tolerance).count() + 60'000;
 inline constexpr int64_t k_releases_kept = 50; // of a site, that failed or were removed
+inline constexpr int64_t k_cron_runs_kept = 100;         // of one entry
+inline constexpr int64_t k_cron_runs_of_site = 2'000;
 inline constexpr int64_t k_audit_kept = 100'000;
 // They go in lots of this size: one lot touches fewer pages than so many single rows.
 inline constexpr int64_t k_lot = 1'000;

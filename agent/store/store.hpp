@@ -75,7 +75,8 @@ public:
   Result<void> put_site(const SiteRow& row);
   Result<std::optional<SiteRow>> site(const SiteName& site);
   Result<std::vector<SiteRow>> sites();
-  Result<void> delete_site(const SiteName& site); // its rows: releases, host names, secret set, hold. Jobs, audit and serials stay
+  uint64_t sites_changed() const; // grows with each change of a site's row: nothing is asked of the disk
+  Result<void> delete_site(const SiteName& site); // its rows: releases, host names, secret set, hold, runs of its crontab. Jobs, audit and serials stay
   // The switch, in one transaction: `release` is live, good; the old one is previous_good. With `old_failed` the old one is failed, and
   // previous_good the newest other release that is good.
   Result<void> commit_live(const SiteName& site, const Release& release, bool old_failed, int64_t now_ms);
@@ -95,6 +96,16 @@ public:
   Result<std::optional<Hold>> hold(const SiteName& site);
   Result<void> put_hold(const Hold& hold);
   Result<bool> delete_hold(const SiteName& site); // false: there was none
+
+  // --- runs of crontab entries: the newest 100 of each entry are kept, and of each site 2,000
+  Result<uint64_t> begin_cron_run(const CronRun& run); // its id
+  Result<void> end_cron_run(const CronRun& run);       // state, ended_ms, code, text
+  // One that did not run. The same entry for the same reason as the last time is counted, not repeated.
+  Result<void> skip_cron_run(const CronRun& run);
+  Result<std::optional<CronRun>> cron_run(uint64_t id);
+  Result<std::vector<CronRun>> cron_runs(const SiteName& site, size_t limit); // newest first
+  Result<std::optional<CronRun>> last_cron_run(const SiteName& site, const std::string& line);
+  Result<std::vector<CronRun>> open_cron_runs();       // state running, oldest first
 
   // --- unlock attempts (faults 75)
   struct Attempts {

@@ -91,6 +91,19 @@ struct Hold {
   int64_t time_ms = 0;
 };
 
+struct CronRun {
+  uint64_t id = 0;           // given by the store
+  SiteName site;
+  std::string release;       // whose entry it is
+  std::string line;          // the entry as the site file has it
+  std::string actor;         // "" : its time had come; else who asked
+  std::string state = "running"; // done: code 0; failed; lost: nobody knows its end; skipped: it did not run
+  int64_t started_ms = 0, ended_ms = 0;
+  std::optional<int> code;   // as a shell says it
+  uint64_t count = 1;        // skipped: so many times in a row for the same reason, the last at ended_ms
+  std::string text;          // its last lines; skipped, lost: why
+};
+
 struct AuditEntry {
   uint64_t number = 0;
   int64_t time_ms = 0;

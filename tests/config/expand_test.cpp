@@ -137,3 +137,28 @@ TEST_CASE("a template cannot expand without limit") {
     text += "$BIG\n";
   CHECK(expand_template(text, {{"BIG", std::string(k_max_expanded, 'x')}}).error().code == Code::too_large);
 }
+
+TEST_CASE("a command line has our variables replaced in every kind of quotes, and $$ is left for the shell") {
+  const Variables v{{"HOST", "a.test"}, {"PORT", "80"}, {"BIN", "/opt/venv/bin"}, {"TWO", "two words"}};
+  CHECK(expand_command("wget -q --header 'Host: $HOST:${PORT}' -O - http://$HOST/", v).value() == "wget -q --header 'Host: a.test:80' -O - http://a.test/");
+  CHECK(expand_command("$BIN/python x.py >\"$TWO\" && echo $$HOME \\$HOST '\\' $(id) $1", v).value() ==
+        "/opt/venv/bin/python x.py >\"two words\" && echo $HOME \\$HOST '\\' $(id) $1");
+  CHECK(expand_command("x $NOWHERE", v).error().message == "variable 'NOWHERE' is not defined");
+  CHECK(expand_command("x ${HOST", v).error().code == Code::invalid);
+  CHECK(expand_command("$BIG$BIG", {{"BIG", std::string(k_max_expanded, 'x')}}).error().code == Code::too_large);
+}
+
+TEST_CASE("[fault-65] a value that a shell would read as more than a part of one word is denied where a command uses it") {
+  for (const char* bad : {"a; touch p", "$$(id)", "`id`", "a b", "a|b", "a&b", "a>b", "(a)", "*", "?", "[a]", "~", "#", "!", "{a,b}", "\\", "'", "\"", "a\nb"}) {
+    INFO(bad);
+    CHECK(expand_command("x $V", {{"V", bad}}).error().code == Code::denied);
+  }
+  for (const char* bad : {"\"", "$$(id)", "`id`", "\\", "a\nb"})
+    CHECK(expand_command("x \"$V\"", {{"V", bad}}).error().code == Code::denied);
+  for (const char* bad : {"'", "a\nb"})
+    CHECK(expand_command("x '$V'", {{"V", bad}}).error().code == Code::denied);
+  CHECK(expand_command("x '$V'", {{"V", "$$(id); a b \"c\" `d`"}}).value() == "x '$(id); a b \"c\" `d`'");
+  CHECK(expand_command("x \"$V\"", {{"V", "it's; a|b"}}).value() == "x \"it's; a|b\"");
+  CHECK(expand_command("x '\\'$V", {{"V", "a b"}}).error().message ==
+        "variable 'V': its value 'a b' holds ' ', which means something to a shell there"); // a \\ quotes nothing in single quotes
+}

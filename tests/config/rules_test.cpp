@@ -1,5 +1,6 @@
 #include "catch.hpp"
 
+#include "config/crontab.hpp"
 #include "config/rules.hpp"
 #include "config/site.hpp"
 
@@ -60,15 +61,15 @@ TEST_CASE("sizes have a unit, of 1024, and a limited number of digits") {
 TEST_CASE("[fault-71] a schedule is five fields and a command") {
   for (const char* good : {"* * * * * x", "*/5 0-23/2 1,15 jan-DEC Mon,wed x y", "0 22-4 * * 7 a@b", "00 00 01 01 00 x", "\t1 2\t3  4 5 x ", "59 23 31 12 6 x", "* * * * * root",
                            "* * * * * roots x", "* * * * * a b=c", "* * * * * 1a=b"})
-    CHECK_FALSE(crontab_problem(good));
+    CHECK(parse_cron_line(good));
   for (const char* bad : {"", " ", "*", "* * * * *", "* * * * * ", "@daily x", "@reboot x", "60 * * * * x", "* 24 * * * x", "* * 0 * * x", "* * 32 * * x", "* * * 0 * x",
                           "* * * 13 * x", "* * * * 8 x", "-1 * * * * x", "1- * * * * x", "1-2-3 * * * * x", "1/2 * * * * x", "*/0 * * * * x", "*/100 * * * * x",
                           "*/05 * * * * x", "100 * * * * x", "a * * * * x", "* * mon * * x", "* * * monday * x", ", * * * * x", "1, * * * * x", "** * * * * x",
                           "* * * * * root /bin/x", "* * * * * nobody x", "A=b", "* * * * * A=b x", "* * * * * x %", "* * * * * x\ny", "* * * * * x\ry", "* * * * * x\x7f"})
-    CHECK(crontab_problem(bad));
-  CHECK(crontab_problem(std::string_view("* * * * * x\0y", 13)));
-  CHECK_FALSE(crontab_problem("* * * * * " + std::string(990, 'x')));
-  CHECK(crontab_problem("* * * * * " + std::string(991, 'x')));
+    CHECK_FALSE(parse_cron_line(bad));
+  CHECK_FALSE(parse_cron_line(std::string_view("* * * * * x\0y", 13)));
+  CHECK(parse_cron_line("* * * * * " + std::string(990, 'x')));
+  CHECK_FALSE(parse_cron_line("* * * * * " + std::string(991, 'x')));
 }
 
 TEST_CASE("a site's Redis cannot be told to listen, to load or to read elsewhere") {
