@@ -21,27 +21,6 @@
 namespace chillbox::openrc {
 namespace {
 
-// Through one descriptor, so that what was checked is what is read: a regular file of root's own that nobody else can read or write.
-Result<std::string> read_spec(const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  struct stat st{};
-  if (!fd || ::fstat(fd.get(), &st) != 0)
-    return fail_errno(path, errno);
-  if (!S_ISREG(st.st_mode) || st.st_uid != ::geteuid() || (st.st_mode & 077) != 0)
-    return fail(Code::denied, cat(path, ": must be a regular file of root with mode 0600"));
-  if (static_cast<uint64_t>(st.st_size) > k_max_spec)
-    return fail(Code::too_large, cat(path, ": over ", k_max_spec, " bytes"));
-  std::string text(static_cast<size_t>(st.st_size), '\0');
-  size_t got = 0;
-  while (got < text.size()) {
-    const ssize_t n = ::pread(fd.get(), text.data() + got, text.size() - got, static_cast<off_t>(got));
-    if (n <= 0 && errno != EINTR)
-      return fail(Code::failure, cat(path, ": changed while it was read"));
-    got += n > 0 ? static_cast<size_t>(n) : 0;
-  }
-  return text;
-}
-
 Result<void> set_limits(const SlotSpec& spec) {
   ::umask(static_cast<mode_t>(std::strtoul(spec.umask.c_str(), nullptr, 8)));
   const rlimit none{0, 0};
@@ -89,7 +68,7 @@ void default_signals() {
 Result<void> launch(const std::string& slot_name) {
   const auto name = TRY(SlotName::parse(slot_name));
   const auto path = spec_path(os::Paths::from_environment(), name.str());
-  auto spec = TRY_IN(path, parse_spec(TRY(read_spec(path))));
+  auto spec = TRY(read_spec(path));
   if (spec.name.str() != name.str())
     return fail(Code::denied, cat(path, ": is for ", spec.name.str()));
   const auto user = TRY(os::find_user(spec.user));

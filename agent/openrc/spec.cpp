@@ -1,12 +1,18 @@
 #include "openrc/spec.hpp"
 
+#include "base/fd.hpp"
 #include "base/text.hpp"
 #include "control/json.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 namespace chillbox::openrc {
 namespace {
@@ -76,6 +82,26 @@ Result<SlotSpec> read_members(const Json& json) {
   return s;
 }
 
+Result<std::string> read_private(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat st{};
+  if (!fd || ::fstat(fd.get(), &st) != 0)
+    return fail_errno(path, errno);
+  if (!S_ISREG(st.st_mode) || st.st_uid != ::geteuid() || (st.st_mode & 077) != 0)
+    return fail(Code::denied, cat(path, ": must be a regular file of root with mode 0600"));
+  if (static_cast<uint64_t>(st.st_size) > k_max_spec)
+    return fail(Code::too_large, cat(path, ": over ", k_max_spec, " bytes"));
+  std::string text(static_cast<size_t>(st.st_size), '\0');
+  size_t got = 0;
+  while (got < text.size()) {
+    const ssize_t n = ::pread(fd.get(), text.data() + got, text.size() - got, static_cast<off_t>(got));
+    if (n <= 0 && errno != EINTR)
+      return fail(Code::failure, cat(path, ": changed while it was read"));
+    got += n > 0 ? static_cast<size_t>(n) : 0;
+  }
+  return text;
+}
+
 } // namespace
 
 std::string SlotName::str() const {
@@ -107,6 +133,11 @@ Result<std::string> spec_text(const SlotSpec& s) {
   if (s.niceness)
     json["niceness"] = *s.niceness;
   return dump(json);
+}
+
+Result<SlotSpec> read_spec(const std::string& path) {
+  const auto text = TRY(read_private(path));
+  return TRY_IN(path, parse_spec(text));
 }
 
 Result<SlotSpec> parse_spec(std::string_view text) {

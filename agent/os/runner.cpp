@@ -24,6 +24,7 @@ constexpr Millis k_look{200};      // how often `cancelled` is asked
 constexpr Millis k_grace{2'000};   // from SIGTERM to SIGKILL
 constexpr Millis k_giving_up{10'000}; // from SIGKILL to leaving it: it waits in the kernel, for a dead disk perhaps
 constexpr size_t k_drain = 1 << 20; // what a pipe can hold at most
+constexpr size_t k_longest_line = 64 * 1024; // of output that is not kept; a longer one is split
 
 Result<std::string> find_program(const std::string& name) {
   if (name.find('/') != std::string::npos)
@@ -57,7 +58,7 @@ Result<Fd> input_file(const std::string& input) {
 // One of stdout and stderr.
 class Stream {
 public:
-  Stream(size_t limit, const std::function<void(std::string_view)>& on_line) : m_limit(limit), m_on_line(on_line) {}
+  explicit Stream(const Command& command) : m_limit(command.output_limit), m_on_line(command.on_line) {}
 
   Result<Fd> open() { // the child's end
     std::array<int, 2> ends;
@@ -96,6 +97,12 @@ public:
 
 private:
   void take(std::string_view bytes) {
+    if (m_limit == 0) {
+      split_lines(bytes);
+      if (m_line.size() > k_longest_line)
+        emit();
+      return;
+    }
     const size_t room = m_limit - m_kept.size();
     const bool over = bytes.size() > room;
     bytes = bytes.substr(0, room);
@@ -140,8 +147,7 @@ private:
 class Run {
 public:
   explicit Run(const Command& command)
-      : m_command(command), m_out(command.output_limit, command.on_line), m_err(command.output_limit, command.on_line),
-        m_until(command.timeout) {}
+      : m_command(command), m_out(command), m_err(command), m_until(command.timeout) {}
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
   ~Run() { end(); }
@@ -164,6 +170,8 @@ private:
   Result<void> start() {
     if (m_command.argv.empty())
       return fail(Code::invalid, "run: no program named");
+    if (m_command.output_limit == 0 && !m_command.on_line)
+      return fail(Code::invalid, "run: nobody takes the output");
     m_plan.program = TRY(find_program(m_command.argv[0]));
     m_plan.argv = m_command.argv;
     m_plan.env = m_command.env;

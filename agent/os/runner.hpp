@@ -33,7 +33,7 @@ struct Command {
   std::optional<User> user;                                 // with setgroups to the user's own group only; nullopt: as we are
   std::string input;                                        // standard input
   Millis timeout{60'000};
-  size_t output_limit = 256 * 1024;                         // of stdout and of stderr; the rest is read and dropped
+  size_t output_limit = 256 * 1024;                         // of stdout and of stderr; the rest is read and dropped. 0: none is kept, on_line gets all
   bool no_network = false;                                  // an empty network namespace of its own
   bool no_new_privs = true;
   bool leaves_daemon = false;                               // it ends well and leaves a daemon in its group (supervise-daemon): that one lives on

@@ -1,0 +1,224 @@
+#include "openrc/task.hpp"
+
+#include "base/text.hpp"
+#include "control/json.hpp"
+#include "openrc/cgroup.hpp"
+#include "openrc/spec.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <deque>
+
+namespace chillbox::openrc {
+namespace {
+
+constexpr os::Millis k_kill_wait{5'000};
+constexpr size_t k_last_lines = 20;
+constexpr size_t k_line = 500;
+constexpr size_t k_max_end = 64 * 1024;
+
+std::string group_name(std::string_view id) { return cat("chillbox.task.", id); }
+
+std::string tasks_dir(const os::Paths& paths) { return paths.run() + "/tasks"; }
+std::string task_file(const os::Paths& paths, std::string_view id, std::string_view ending) { return cat(tasks_dir(paths), "/", id, ending); }
+
+struct flock whole_file(short type) {
+  struct flock lock{};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+// The process that holds the task's lock; 0: nobody.
+pid_t holder(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  auto lock = whole_file(F_WRLCK);
+  if (!fd || ::fcntl(fd.get(), F_GETLK, &lock) != 0)
+    return 0;
+  return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+}
+
+// Root of the tree of control groups of version 2, "" where there is none.
+std::string groups_root(const os::Paths& paths) {
+  for (const char* dir : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"})
+    if (::access(cat(paths.root, dir, "/cgroup.procs").c_str(), W_OK) == 0)
+      return paths.root + dir;
+  return {};
+}
+
+// "0" is who writes it.
+bool enter(const std::string& group) {
+  const Fd fd(::open((group + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+  return fd && ::write(fd.get(), "0", 1) == 1;
+}
+
+// The process that watches one task. What it does not get to, Tasks::finish does.
+class Watch {
+public:
+  Watch(std::string id, os::Paths paths) : m_id(std::move(id)), m_paths(std::move(paths)) {}
+
+  Result<void> run() {
+    const std::string path = task_file(m_paths, m_id, ".json");
+    const auto spec = TRY(read_spec(path));
+    // Out of the daemon's group before anybody can see the task by its lock: a new daemon ends what is left in that one.
+    const std::string root = groups_root(m_paths);
+    const std::string group = cat(root, "/", group_name(m_id));
+    const bool grouped = !root.empty() && (::mkdir(group.c_str(), 0755) == 0 || errno == EEXIST) && enter(group);
+    // Behind it no other descriptor of this file may be closed here: that would take the lock away.
+    const Fd lock(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    auto whole = whole_file(F_RDLCK);
+    struct stat st{};
+    if (!lock || ::fcntl(lock.get(), F_SETLK, &whole) != 0 || ::fstat(lock.get(), &st) != 0 || st.st_nlink == 0)
+      return fail(Code::conflict, cat("task ", m_id, ": somebody else has it"));
+    const auto end = command(spec);
+    if (grouped && enter(root))
+      (void)kill_leftovers(os::real_disk(), os::real_clock(), m_paths, group_name(m_id), k_kill_wait);
+    return os::real_disk().write(task_file(m_paths, m_id, ".end"),
+                                 dump(Json{{"code", end.code}, {"ended_ms", end.ended_ms}, {"text", end.text}}), 0600);
+  }
+
+private:
+  TaskEnd command(const SlotSpec& spec) {
+    const std::string path = cat(m_paths.logs_of(spec.name.site), "/cron.log");
+    const Fd log(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640));
+    os::Command c;
+    c.argv = spec.argv;
+    c.env = spec.env;
+    c.cwd = spec.cwd;
+    c.timeout = os::Millis{-1};
+    c.output_limit = 0;
+    c.on_line = [&](std::string_view line) {
+      m_last.push_back(printable(line, k_line));
+      if (m_last.size() > k_last_lines)
+        m_last.pop_front();
+      const std::string row = cat(line, "\n");
+      (void)!::write(log.get(), row.data(), row.size()); // a full disk does not end the command
+    };
+    const auto exit = as_user(spec, c);
+    TaskEnd end{.ended_ms = os::real_clock().wall_ms()};
+    end.code = exit ? exit->code : exit.error().code == Code::not_found ? 127 : 126;
+    end.text = exit ? join({m_last.begin(), m_last.end()}, "\n") : exit.error().message;
+    return end;
+  }
+
+  Result<os::Exit> as_user(const SlotSpec& spec, os::Command& c) {
+    if (!m_paths.testing()) // tests make no users
+      c.user = TRY(os::find_user(spec.user));
+    return os::real_runner().run(c);
+  }
+
+  std::string m_id;
+  os::Paths m_paths;
+  std::deque<std::string> m_last;
+};
+
+Result<TaskEnd> parse_end(const std::string& text) {
+  const Json json = TRY(parse_json(text, k_max_end));
+  TaskEnd end;
+  end.code = static_cast<int>(TRY(control::u64_at(json, "code")));
+  end.ended_ms = static_cast<int64_t>(TRY(control::u64_at(json, "ended_ms")));
+  end.text = TRY(control::string_at(json, "text"));
+  return end;
+}
+
+} // namespace
+
+Tasks::Tasks(os::Disk& disk, os::Clock& clock, os::Paths paths) : m_disk(disk), m_clock(clock), m_paths(std::move(paths)) {}
+
+std::string Tasks::file(uint64_t id, std::string_view ending) const { return task_file(m_paths, std::to_string(id), ending); }
+
+Result<os::Child> Tasks::start(uint64_t id, const SlotSpec& spec) {
+  const std::string logs = m_paths.logs_of(spec.name.site);
+  if (!m_disk.exists(logs))
+    TRY(m_disk.make_dir(logs, 0750));
+  if (!m_disk.exists(tasks_dir(m_paths)))
+    TRY(m_disk.make_dir(tasks_dir(m_paths), 0700, {::geteuid(), ::getegid()}));
+  TRY(m_disk.write(file(id, ".json"), TRY(spec_text(spec)), 0600, {::geteuid(), ::getegid()}));
+  os::RoleCommand role{.argv = {"chillboxd: task", "--task", std::to_string(id)}};
+  if (m_paths.testing())
+    role.env = {{"CHILLBOX_ROOT", m_paths.root}};
+  auto child = TRY(os::Child::start(role));
+  // Until it can be seen by its lock, so that a daemon that comes right behind finds it.
+  constexpr int k_most_waits = 2'000; // of a millisecond
+  pollfd ended{child.pidfd(), POLLIN, 0};
+  for (int i = 0; i < k_most_waits && holder(file(id, ".json")) == 0 && ::poll(&ended, 1, 1) == 0; ++i) {
+  }
+  return child;
+}
+
+std::optional<Fd> Tasks::running(uint64_t id) {
+  const pid_t pid = holder(file(id, ".json"));
+  if (pid <= 0)
+    return std::nullopt;
+  Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd || holder(file(id, ".json")) != pid) // the number may have gone to somebody else meanwhile
+    return std::nullopt;
+  return pidfd;
+}
+
+Result<std::optional<TaskEnd>> Tasks::finish(uint64_t id) {
+  // Locked first: a process that was started and did not get that far finds no task any more.
+  const Fd lock(::open(file(id, ".json").c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  auto whole = whole_file(F_WRLCK);
+  if (lock && ::fcntl(lock.get(), F_SETLK, &whole) != 0)
+    return fail(Code::busy, cat("task ", id, " runs"));
+  std::optional<TaskEnd> end;
+  if (m_disk.exists(file(id, ".end")))
+    end = TRY(parse_end(TRY(m_disk.read(file(id, ".end"), k_max_end))));
+  TRY(kill_leftovers(m_disk, m_clock, m_paths, group_name(std::to_string(id)), k_kill_wait));
+  TRY(m_disk.remove(file(id, ".json")));
+  TRY(m_disk.remove(file(id, ".end")));
+  return end;
+}
+
+Result<void> Tasks::end(uint64_t id) {
+  if (const auto pidfd = running(id))
+    ::syscall(SYS_pidfd_send_signal, pidfd->get(), SIGTERM, nullptr, 0); // and with it its command
+  const auto deadline = m_clock.mono() + k_kill_wait;
+  while (holder(file(id, ".json")) != 0 && m_clock.mono() < deadline)
+    m_clock.sleep(os::Millis{5});
+  return kill_leftovers(m_disk, m_clock, m_paths, group_name(std::to_string(id)), k_kill_wait);
+}
+
+Result<void> Tasks::end_all(const SiteName& site) {
+  for (const uint64_t id : all())
+    if (const auto spec = read_spec(file(id, ".json")); spec && spec->name.site == site)
+      TRY(end(id));
+  return {};
+}
+
+std::vector<uint64_t> Tasks::all() {
+  std::vector<uint64_t> ids;
+  for (const auto& name : m_disk.list(tasks_dir(m_paths)).value_or(std::vector<std::string>{}))
+    if (const auto id = parse_u64(name.substr(0, name.find('.'))); id && std::ranges::find(ids, *id) == ids.end())
+      ids.push_back(*id);
+  return ids;
+}
+
+void reap_task(const Fd& pidfd) {
+  constexpr auto k_by_pidfd = static_cast<idtype_t>(3); // P_PIDFD, which not every libc names
+  siginfo_t info{};
+  (void)::waitid(k_by_pidfd, static_cast<id_t>(pidfd.get()), &info, WEXITED | WNOHANG);
+}
+
+int task_main(const std::string& id) {
+  if (!parse_u64(id))
+    return exit_code(Code::usage);
+  const auto done = Watch(id, os::Paths::from_environment()).run();
+  if (!done)
+    std::fprintf(stderr, "%s\n", done.error().message.c_str());
+  return done ? 0 : exit_code(done.error().code);
+}
+
+} // namespace chillbox::openrc
