@@ -51,9 +51,15 @@ struct SiteInput {
 // The text of chillbox.SITE.conf. Default (no template): canonical redirect, gzip, security headers, error, maintenance and sealed pages, ACME
 // challenge location, one upstream "SITE-SERVICE" a service; `/` goes to the first service of lang python, chill or binary (else static files),
 // `/NAME/` to the others by name. A site whose service does not answer because it is sealed gets the 503 page "sealed" (flag file
-// run()/sealed/SITE); while site()/maintenance exists everybody gets the maintenance page. Files are read through `current`, so
+// run()/sealed/SITE); while maintenance_flag() exists everybody gets the maintenance page. Files are read through `current`, so
 // that the text of a site stays the same from one release to the next and needs no reload.
 Result<std::string> render_site(const SiteInput& input);
+// site()/maintenance; the page is beside it, with .html
+std::string maintenance_flag(const os::Paths& paths, const SiteName& site);
+// The page that everybody gets while the flag is there; "" has words of its own. The message is text: what HTML would read otherwise is escaped.
+std::string maintenance_page(std::string_view message);
+// Whether a site shows that page: a template of its own does when it includes SITE.ssl_cert.include.
+bool has_maintenance(std::string_view site_text, const os::Paths& paths, const SiteName& site);
 // chillbox.conf: the host-level server with /healthcheck/, /SITE/version.txt (site()/current/version.txt), /v1/ to the edge, and under host names of
 // their own, for this machine only, the generation and /SITE/immutable/ as a bucket has it. Not on a unix socket: NGINX would not start again after a kill -9 that left
 // the socket's file behind, nor at boot, before anybody made its directory.

@@ -34,12 +34,16 @@ constexpr std::string_view k_gzip = R"(  gzip on;
     application/xml application/rss+xml application/atom+xml application/wasm image/svg+xml font/ttf;
 )";
 
+constexpr std::string_view k_maintenance_title = "Back soon";
+constexpr std::string_view k_maintenance_text = "This site is being worked on. Please try again in a few minutes.";
+
 bool serves_requests(const Upstream& u) { return !u.socket.empty() || u.port != 0; }
 
 class SiteText {
 public:
   explicit SiteText(const SiteInput& input)
-      : m_in(input), m_site(*input.site), m_host(*input.host), m_slug(input.site->slug.str()), m_current(input.paths.current(input.site->slug)) {}
+      : m_in(input), m_site(*input.site), m_host(*input.host), m_slug(input.site->slug.str()), m_current(input.paths.current(input.site->slug)),
+        m_flag(maintenance_flag(input.paths, input.site->slug)) {}
 
   std::string whole() const {
     std::string out = cat("# Site '", m_slug, "', the default of chillboxd; changes are overwritten. A site brings its own in nginx/templates/.\n",
@@ -60,9 +64,13 @@ public:
     return out;
   }
 
-  // What the original wrote into SLUG.ssl_cert.include: where to listen, and the certificate when there is one.
+  // What the original wrote into SLUG.ssl_cert.include: where to listen, and the certificate when there is one. And the maintenance page, for
+  // the whole server: the page's own location must not be turned away, so the flag alone does not decide.
   std::string ssl_cert() const {
-    return m_in.certificate ? cat(listen(m_host.https_port, m_in.ipv6, "ssl"), certificate()) : listen(m_host.http_port, m_in.ipv6);
+    return cat(m_in.certificate ? cat(listen(m_host.https_port, m_in.ipv6, "ssl"), certificate()) : listen(m_host.http_port, m_in.ipv6),
+               "  set $chillbox_maintenance 0;\n  if (-f ", m_flag, ") { set $chillbox_maintenance 1; }\n"
+               "  if ($uri ~ ^/\\.(?:chillbox|well-known)/) { set $chillbox_maintenance 0; }\n"
+               "  if ($chillbox_maintenance) { return 503; }\n", maintenance_location());
   }
 
 private:
@@ -152,16 +160,27 @@ private:
                "    add_header Cache-Control \"public, max-age=31536000, immutable\";\n  }\n");
   }
 
-  std::string maintenance() const { return cat("    if (-f ", m_in.paths.site(m_site.slug), "/maintenance) { return 503; }\n"); }
+  std::string maintenance() const { return cat("    if (-f ", m_flag, ") { return 503; }\n"); }
+
+  // From the file that `chillboxctl maintenance on` wrote; whoever made the flag by hand gets a page with words of ours. As a page by its path, not
+  // by a name, because what a POST asked for is then got as a file.
+  std::string maintenance_location() const {
+    return cat("  error_page 503 /.chillbox/maintenance;\n"
+               "  location = /.chillbox/maintenance {\n    internal;\n    root ", m_in.paths.site(m_site.slug), ";\n"
+               "    try_files /maintenance.html @chillbox_maintenance;\n", maintenance_headers(),
+               "  }\n  location @chillbox_maintenance {\n", maintenance_headers(), "    return 503 ", page(k_maintenance_title, k_maintenance_text), ";\n  }\n");
+  }
+
+  static std::string maintenance_headers() {
+    return "    default_type text/html;\n    charset utf-8;\n    add_header Retry-After 120 always;\n    add_header Cache-Control no-store always;\n"
+           "    add_header X-Content-Type-Options nosniff always;\n    etag off;\n    if_modified_since off;\n    max_ranges 0;\n";
+  }
 
   // A service that cannot be reached: because the host is sealed, or because it is down. What a service answers itself is passed on.
   std::string failures() const {
     const std::string sealed = cat(m_in.paths.run(), "/sealed/", m_slug);
-    return cat("  error_page 503 @maintenance;\n  error_page 502 504 = @unavailable;\n"
-               "  location @maintenance {\n    default_type text/html;\n    add_header Retry-After 120 always;\n"
-               "    add_header Cache-Control no-store always;\n    return 503 ",
-               page("Back soon", "This site is being worked on. Please try again in a few minutes."),
-               ";\n  }\n  location @unavailable {\n    default_type text/html;\n    add_header Cache-Control no-store always;\n    if (-f ", sealed,
+    return cat(maintenance_location(), "  error_page 502 504 = @unavailable;\n"
+               "  location @unavailable {\n    default_type text/html;\n    add_header Cache-Control no-store always;\n    if (-f ", sealed,
                ") {\n      add_header Retry-After 300 always;\n      add_header Cache-Control no-store always;\n      return 503 ",
                page("Sealed", "This host was restarted and waits for its owner to unlock it. Please try again later."),
                ";\n    }\n    return 502 ", page("Not available", "This site does not answer at the moment. Please try again later."), ";\n  }\n");
@@ -170,7 +189,7 @@ private:
   const SiteInput& m_in;
   const config::Site& m_site;
   const config::HostConfig& m_host;
-  std::string m_slug, m_current;
+  std::string m_slug, m_current, m_flag;
 };
 
 // In place of "include ANYWHERE/SLUG.ssl_cert.include;", so that the whole of a site's text is in its one file.
@@ -206,6 +225,42 @@ Result<std::string> from_templates(const SiteInput& in) {
 }
 
 } // namespace
+
+std::string maintenance_flag(const os::Paths& paths, const SiteName& site) { return paths.site(site) + "/maintenance"; }
+
+std::string maintenance_page(std::string_view message) {
+  if (message.empty())
+    return html_page(k_maintenance_title, k_maintenance_text);
+  std::string text;
+  for (const char c : message)
+    switch (c) {
+    case '&':
+      text += "&amp;";
+      break;
+    case '<':
+      text += "&lt;";
+      break;
+    case '>':
+      text += "&gt;";
+      break;
+    case '"':
+      text += "&quot;";
+      break;
+    case '\'':
+      text += "&#39;";
+      break;
+    case '\n':
+      text += "<br>";
+      break;
+    default:
+      text += c;
+    }
+  return html_page(k_maintenance_title, text);
+}
+
+bool has_maintenance(std::string_view site_text, const os::Paths& paths, const SiteName& site) {
+  return site_text.find(maintenance_flag(paths, site) + ")") != std::string_view::npos;
+}
 
 Result<std::string> render_site(const SiteInput& input) {
   if (!input.templates.empty())

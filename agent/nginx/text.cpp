@@ -4,6 +4,13 @@
 
 namespace chillbox::nginx {
 
+std::string html_page(std::string_view title, std::string_view text) {
+  return cat("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>", title,
+             "</title><style>body{font:1.1em/1.5 sans-serif;max-width:32em;margin:20vh auto;padding:0 1em;color:#333;background:#fafafa}"
+             "@media(prefers-color-scheme:dark){body{color:#ddd;background:#222}}</style></head><body><h1>",
+             title, "</h1><p>", text, "</p></body></html>\n");
+}
+
 std::string listen(uint16_t port, bool ipv6, std::string_view more) {
   const std::string rest = more.empty() ? ";\n" : cat(" ", more, ";\n");
   std::string out = cat("  listen ", port, rest);
@@ -12,12 +19,7 @@ std::string listen(uint16_t port, bool ipv6, std::string_view more) {
   return out;
 }
 
-std::string page(std::string_view title, std::string_view text) {
-  return cat("'<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>", title,
-             "</title><style>body{font:1.1em/1.5 sans-serif;max-width:32em;margin:20vh auto;padding:0 1em;color:#333;background:#fafafa}"
-             "@media(prefers-color-scheme:dark){body{color:#ddd;background:#222}}</style></head><body><h1>",
-             title, "</h1><p>", text, "</p></body></html>\n'");
-}
+std::string page(std::string_view title, std::string_view text) { return cat("'", html_page(title, text), "'"); }
 
 std::string security_headers(std::string_view indent, bool tls) {
   std::string out;

@@ -9,6 +9,7 @@ namespace chillbox::nginx {
 
 // "  listen 80;" for every address family; `more` is "ssl", "default_server", ...
 std::string listen(uint16_t port, bool ipv6, std::string_view more = {});
+std::string html_page(std::string_view title, std::string_view text);
 // A whole page as one quoted argument: in the configuration itself, so that it can be shown whatever became of the disk.
 std::string page(std::string_view title, std::string_view text);
 // Security headers with `always`, each giving way to the service's own (the variables are in chillbox.conf). To be repeated in every

@@ -84,6 +84,20 @@ TEST_CASE("a site with templates is those, with upstreams that they can name and
   CHECK(has(text, "upstream blog-web {"));
   CHECK(has(text, "server { listen 80; server_name example.org; location / { proxy_pass http://blog-web; set $x $host; } }\n"));
   CHECK_FALSE(has(text, "error_page"));
+  CHECK_FALSE(has_maintenance(text, in.paths, s.site.slug));
+}
+
+TEST_CASE("maintenance: the default and what includes the certificate's file have the page, and its message is text") {
+  const Sample s;
+  auto in = s.input();
+  CHECK(has_maintenance(render_site(in).value(), in.paths, s.site.slug));
+  in.templates = {{"a.nginx.conf.template", "server {\n  include blog.ssl_cert.include;\n}\n"}};
+  const auto text = render_site(in).value();
+  CHECK(has_maintenance(text, in.paths, s.site.slug));
+  CHECK(has(text, "if (-f /srv/chillbox/blog/maintenance) { set $chillbox_maintenance 1; }"));
+  CHECK(has(text, "error_page 503 /.chillbox/maintenance;"));
+  CHECK(has(maintenance_page(""), "<h1>Back soon</h1>"));
+  CHECK(has(maintenance_page("<script>\n'a' & \"b\""), "<p>&lt;script&gt;<br>&#39;a&#39; &amp; &quot;b&quot;</p>"));
 }
 
 TEST_CASE("the include of the original's certificate file becomes what it held, wherever it was said to be") {
@@ -93,7 +107,8 @@ TEST_CASE("the include of the original's certificate file becomes what it held, 
   in.variables = {{"SLUGNAME", "blog"}};
   in.ipv6 = false;
   const auto plain = render_site(in).value();
-  CHECK(has(plain, "server {\n  listen 80;\n  include /etc/nginx/other.ssl_cert.include;\n}\n"));
+  CHECK(has(plain, "server {\n  listen 80;\n  set $chillbox_maintenance 0;\n"));
+  CHECK(has(plain, "  }\n  include /etc/nginx/other.ssl_cert.include;\n}\n"));
   CHECK_FALSE(has(plain, "blog.ssl_cert"));
   in.certificate = true;
   const auto secure = render_site(in).value();
