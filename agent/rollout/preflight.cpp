@@ -162,6 +162,8 @@ std::vector<std::string> preflight_problems(Rollout& r) {
   check_secrets(r, problems);
   check_ports(r, other_slot(r.old ? r.old->slot : ""), problems);
   check_nginx(r, problems);
+  if (r.site.has_redis && !redis_program(r.world))
+    problems.emplace_back(k_no_redis);
   std::ranges::move(room_for(r), std::back_inserter(problems));
   return problems;
 }

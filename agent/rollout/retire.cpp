@@ -2,6 +2,7 @@
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
+#include "openrc/task.hpp"
 
 namespace chillbox::rollout {
 namespace {
@@ -33,12 +34,15 @@ Result<Next> run_retire(Rollout& r) {
   const std::string idle = other_slot(r.release.slot);
   bool any = false;
   for (const auto& name : r.world.slots.all())
-    any = any || (name.site == r.job.site && name.slot == idle);
+    any = any || (name.site == r.job.site && name.slot == idle && !is_redis(name));
   if (any) {
     drain(r, idle);
     if (auto stopped = stop_slots(r.world, r.job.site, idle); !stopped)
       r.output(cat("the old slot did not stop, the next deploy tries again: ", stopped.error().message));
   }
+  if (!r.site.has_redis)
+    if (auto stopped = stop_redis(r.world, r.job.site); !stopped)
+      r.output(cat("the site's Redis did not stop, the next deploy tries again: ", stopped.error().message));
   return Next::go_on;
 }
 
@@ -56,6 +60,8 @@ Result<Next> run_remove(Rollout& r) {
     TRY(r.world.nginx.reload());
   }
   TRY(stop_slots(r.world, r.job.site, ""));
+  TRY(stop_redis(r.world, r.job.site)); // its link
+  TRY(openrc::Tasks(disk, r.world.clock, paths).end_all(r.job.site));
   TRY(secrets::wipe_secrets(paths, r.job.site));
   TRY(set_sealed_flag(r.world, r.job.site, false));
   TRY(unlink_compatible(r.world, r.job.site));

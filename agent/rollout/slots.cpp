@@ -150,6 +150,7 @@ Result<void> start_slots(World& world, const config::Site& site, const std::vect
                          const os::User& user, const std::vector<std::string>& skip) {
   const gid_t web = world.stager ? TRY(world.nginx.group()) : user.gid;
   TRY(world.disk.make_dir(world.paths.slots_of(site.slug), 02750, {user.uid, web}));
+  TRY(start_redis(world, site, release, user)); // before those who use it
   const auto ports = TRY(port_variables(site, services));
   for (const auto& p : services) {
     if (p.kind.listens == Kind::Listens::no && !p.service.worker)
@@ -172,7 +173,7 @@ Result<void> start_slots(World& world, const config::Site& site, const std::vect
 
 Result<void> stop_slots(World& world, const SiteName& site, const std::string& slot) {
   for (const auto& name : world.slots.all())
-    if (name.site == site && (slot.empty() || name.slot == slot))
+    if (name.site == site && (slot.empty() || (name.slot == slot && !is_redis(name))))
       TRY(world.slots.stop(name, k_stop_grace));
   return {};
 }
@@ -197,7 +198,7 @@ void drain(Rollout& r, const std::string& slot) {
 Result<void> clear_slot(Rollout& r) {
   std::vector<openrc::SlotName> left;
   for (const auto& name : r.world.slots.all())
-    if (name.site == r.job.site && name.slot == r.release.slot && r.world.slots.release_in(name) != r.release.id)
+    if (name.site == r.job.site && name.slot == r.release.slot && !is_redis(name) && r.world.slots.release_in(name) != r.release.id)
       left.push_back(name);
   if (!left.empty())
     drain(r, r.release.slot);
@@ -231,6 +232,21 @@ Result<Next> run_start(Rollout& r) {
   return Next::go_on;
 }
 
+// The settings of its Redis as the live release has them; a release that did not hold may have brought others.
+void redis_of_old(Rollout& r) {
+  if (!r.site.has_redis)
+    return;
+  if (!r.old || r.row.stopped)
+    return void(stop_redis(r.world, r.job.site));
+  Rollout back(r.world, r.job, r.signals);
+  back.release = *r.old;
+  auto done = load_release(back);
+  if (done)
+    done = back.site.has_redis ? start_redis(r.world, back.site, back.release, back.user) : stop_redis(r.world, r.job.site);
+  if (!done)
+    r.output(cat("its Redis is not as it was before: ", done.error().message));
+}
+
 void undo_start(Rollout& r) {
   if (r.release.slot.empty() || (r.old && r.old->slot == r.release.slot))
     return;
@@ -238,6 +254,7 @@ void undo_start(Rollout& r) {
   if (r.signals.switched)
     drain(r, r.release.slot); // it had the traffic
   (void)stop_slots(r.world, r.job.site, r.release.slot);
+  redis_of_old(r);
 }
 
 Result<Next> run_check(Rollout& r) {

@@ -111,6 +111,19 @@ Result<void> wait_healthy(Rollout& r, const PlannedService& p);
 // What the new slots wrote since they were started, once, into the job's log and the release's row.
 void keep_last_lines(Rollout& r);
 Result<void> stop_slots(World& world, const SiteName& site, const std::string& slot);
+// command.cpp
+// A command line of the site's own, for a shell that runs as its user in the live release, in the environment of its first service that runs (else
+// its first worker). not_found: no live release; conflict: the site is stopped; sealed: a secret of any service is missing.
+Result<openrc::SlotSpec> site_command(World& world, const SiteName& site, const std::string& line);
+// redis.cpp
+inline constexpr std::string_view k_no_redis = "redis: no redis-server and no valkey-server on this host: install the package redis (Alpine: apk add "
+                                               "redis; Debian: apt-get install redis-server)";
+std::optional<std::string> redis_program(World& world);
+openrc::SlotName redis_slot(const SiteName& site);
+bool is_redis(const openrc::SlotName& name);
+// When the site file has `redis`: it runs with these settings when this returns. Running so already: nothing is touched.
+Result<void> start_redis(World& world, const config::Site& site, const store::Release& release, const os::User& user);
+Result<void> stop_redis(World& world, const SiteName& site); // its data stay
 // ports.cpp
 // The variables of the site that its services' own PORT or CHILL_PORT refer to, with the ports of the planned slot. preflight: two services
 // share one.

@@ -19,6 +19,7 @@ struct Count {
 
 // What the verdict rests on.
 struct Seen {
+  bool maintained = false; // at any time: then the 503s are the operator's
   uint32_t probes = 0, bad_probes = 0;
   Count answers;
   uint32_t crashes = 0;
@@ -85,7 +86,8 @@ Result<void> look(Rollout& r, Seen& seen, std::map<std::string, uint32_t>& bad) 
     if (misses >= k_bad_probes)
       return fail(Code::rolled_back, cat("service '", p.service.name.str(), "': ", misses, " bad health checks in a row: ", answer.error().message));
   }
-  return judge_answers(seen.answers);
+  seen.maintained = seen.maintained || r.world.disk.exists(nginx::maintenance_flag(r.world.paths, r.job.site));
+  return seen.maintained ? Result<void>{} : judge_answers(seen.answers);
 }
 
 } // namespace

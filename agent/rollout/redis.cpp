@@ -1,0 +1,119 @@
+// A site's own Redis: one supervised service of the site's user, beside the slots of its releases and outliving them. Its socket is in the site's
+// directory of sockets, where that user may make it; /run/redis/SITE.sock is a link to it. No TCP. It is started anew only when its
+// configuration or its ACL is another.
+#include "rollout/steps.hpp"
+
+#include "base/secret.hpp"
+#include "base/text.hpp"
+#include "crypto/hash.hpp"
+
+
+namespace chillbox::rollout {
+namespace {
+
+constexpr os::Millis k_come_up{10'000};    // it reads its data
+constexpr size_t k_max_acl = 256 * 1024;
+constexpr std::string_view k_service = "redis"; // no service of a site can have this name
+
+std::string settings_dir(const World& world, const SiteName& site) { return world.paths.site(site) + "/redis"; }
+std::string data_dir(const World& world, const SiteName& site) { return world.paths.data(site) + "/redis"; }
+std::string real_socket(const World& world, const SiteName& site) { return world.paths.slots_of(site) + "/redis.sock"; }
+std::string known_socket(const World& world, const SiteName& site) { return cat(world.paths.root, "/run/redis/", site.str(), ".sock"); }
+
+// Redis's own quoting: \ and " are escaped; control characters are in no value.
+std::string quoted(std::string_view word) {
+  std::string out = "\"";
+  for (const char c : word)
+    out += c == '"' || c == '\\' ? cat("\\", c) : std::string(1, c);
+  return out + "\"";
+}
+
+Result<std::string> option_line(const std::string& name, const std::string& value) {
+  std::string line = name;
+  const auto words = TRY_IN(cat("redis.", name), config::split_words(value));
+  for (const auto& word : words.empty() ? std::vector<std::string>{""} : words)
+    line += " " + quoted(word);
+  return line + "\n";
+}
+
+// Defaults, what the site says, and last what it may not say.
+Result<std::string> settings_text(const World& world, const config::Site& site, bool acl) {
+  std::string text = "# Written by chillboxd from the site file; changes are overwritten.\nmaxclients 100\nmaxmemory 64mb\n";
+  for (const auto& [name, value] : site.redis)
+    text += TRY(option_line(name, value));
+  const auto& slug = site.slug;
+  text += cat("port 0\nprotected-mode yes\nunixsocket ", quoted(real_socket(world, slug)), "\nunixsocketperm 700\ndir ", quoted(data_dir(world, slug)),
+              "\ndbfilename dump.rdb\ndaemonize no\nsupervised no\npidfile \"\"\nlogfile \"\"\n");
+  return acl ? cat(text, "aclfile ", quoted(settings_dir(world, slug) + "/users.acl"), "\n") : text;
+}
+
+Result<void> write_if_new(World& world, const std::string& path, const std::string& text, os::Owner owner) {
+  const auto now = world.disk.read(path, k_max_acl);
+  return now && *now == text ? Result<void>{} : world.disk.write(path, text, 0640, owner);
+}
+
+Result<void> wait_until_up(World& world, const SiteName& site) {
+  const auto name = redis_slot(site);
+  const os::Millis end = world.clock.mono() + k_come_up;
+  while (!openrc::accept_queue(real_socket(world, site))) {
+    const auto state = world.slots.state(name);
+    if (world.clock.mono() >= end || world.slots.respawns(name) > 0 || !state || *state == openrc::SlotState::crashed)
+      return fail(Code::unhealthy, cat("redis does not come up: ", world.paths.logs_of(site), "/redis.log tells why"));
+    world.clock.sleep(os::Millis{10});
+  }
+  return {};
+}
+
+} // namespace
+
+std::optional<std::string> redis_program(World& world) {
+  for (const char* path : {"/usr/bin/redis-server", "/usr/bin/valkey-server", "/usr/local/bin/redis-server", "/usr/local/bin/valkey-server"})
+    if (world.disk.exists(world.paths.root + path))
+      return path;
+  return std::nullopt;
+}
+
+openrc::SlotName redis_slot(const SiteName& site) { return {site, ServiceName::parse(k_service).value(), "a"}; }
+bool is_redis(const openrc::SlotName& name) { return name.service.str() == k_service; }
+
+Result<void> start_redis(World& world, const config::Site& site, const store::Release& release, const os::User& user) {
+  if (!site.has_redis)
+    return {};
+  const auto program = redis_program(world);
+  if (!program)
+    return fail(Code::preflight, std::string(k_no_redis));
+  const std::string brought = cat(world.paths.releases(site.slug), "/", release.id, "/redis/users.acl");
+  const bool acl = world.disk.exists(brought);
+  const auto rules = acl ? TRY(world.disk.read(brought, k_max_acl)) : std::string();
+  const auto settings = TRY(settings_text(world, site, acl));
+  const os::Owner readable{::geteuid(), user.gid};
+  const std::string dir = settings_dir(world, site.slug);
+  TRY(world.disk.make_dir(dir, 0750, readable));
+  TRY(world.disk.make_dir(data_dir(world, site.slug), 0700, {user.uid, user.gid}));
+  TRY(write_if_new(world, dir + "/users.acl", rules, readable));
+  TRY(write_if_new(world, dir + "/redis.conf", settings, readable));
+  const std::string run = world.paths.root + "/run/redis";
+  if (!world.disk.exists(run)) // the host's own Redis may have made it
+    TRY(world.disk.make_dir(run, 0755, {::geteuid(), ::getegid()}));
+  TRY(world.disk.set_link(real_socket(world, site.slug), known_socket(world, site.slug)));
+  openrc::SlotSpec spec{.name = redis_slot(site.slug)};
+  spec.release = crypto::sha256_of(bytes_of(cat(settings, rules))).str(); // whose slot it is: of these settings
+  spec.argv = {*program, dir + "/redis.conf"};
+  spec.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", data_dir(world, site.slug)}};
+  spec.cwd = data_dir(world, site.slug);
+  spec.user = user.name;
+  spec.log = world.paths.logs_of(site.slug) + "/redis.log";
+  TRY_IN("redis", world.slots.start(spec));
+  return wait_until_up(world, site.slug);
+}
+
+Result<void> stop_redis(World& world, const SiteName& site) {
+  if (!world.disk.exists(settings_dir(world, site)))
+    return {}; // it has none
+  TRY_IN("redis", world.slots.stop(redis_slot(site), k_stop_grace));
+  TRY(world.disk.remove_tree(settings_dir(world, site)));
+  const auto link = TRY(world.disk.read_link(known_socket(world, site)));
+  return link == real_socket(world, site) ? world.disk.remove(known_socket(world, site)) : Result<void>{};
+}
+
+} // namespace chillbox::rollout
