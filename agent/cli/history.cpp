@@ -1,39 +1,17 @@
 // releases, jobs, audit, audit verify: what happened.
-#include "cli/daemon.hpp"
+#include "cli/answer_table.hpp"
 #include "cli/reply.hpp"
-#include "cli/table.hpp"
-#include "cli/terminal.hpp"
 #include "cli/times.hpp"
 #include "cli/verbs.hpp"
 
 #include "base/text.hpp"
 
 namespace chillbox::cli {
-namespace {
-
-constexpr uint64_t k_default_lines = 20;
-
-// One answer, shown as it is with --json, else as the table that `rows` makes of it.
-template <class Rows>
-Result<void> show(Call& call, const Question& question, Table table, std::string_view when_empty, Rows rows) {
-  const auto answer = ask(call.paths, question, &call.error_data);
-  if (!answer)
-    return std::unexpected(answer.error());
-  if (call.terminal.json()) {
-    call.terminal.print(*answer);
-    return {};
-  }
-  TRY(rows(*answer, table));
-  print_table(call.terminal, table, when_empty);
-  return {};
-}
-
-} // namespace
 
 Result<void> run_releases(Call& call) {
   const Question question{.verb = "releases", .args = {{"site", call.args.text("SITE")}}};
-  return show(call, question, {{"", "RELEASE", "VERSION", "STATE", "SLOT", "SERIAL", "LIVE SINCE", "SIGNED BY", "WHY"}, {}}, "no release yet",
-              [](const std::string& answer, Table& table) -> Result<void> {
+  return show_table(call, question, {{"", "RELEASE", "VERSION", "STATE", "SLOT", "SERIAL", "LIVE SINCE", "SIGNED BY", "WHY"}, {}}, "no release yet",
+                    [](const std::string& answer, Table& table) -> Result<void> {
                 for (const ReleaseView& r : TRY(parse_releases(answer)))
                   table.rows.push_back({r.live ? "*" : " ", r.id, r.version, r.state, r.slot, std::to_string(r.serial), show_time(r.live_ms),
                                         r.signer, r.message});
@@ -43,8 +21,8 @@ Result<void> run_releases(Call& call) {
 
 Result<void> run_jobs(Call& call) {
   const Question question{.verb = "jobs", .args = {{"site", call.args.text("SITE")}, {"limit", call.args.number("lines", k_default_lines)}}};
-  return show(call, question, {{"JOB", "KIND", "SITE", "VERSION", "STATE", "STEP", "BY", "CREATED", "VERDICT"}, {}}, "no job yet",
-              [](const std::string& answer, Table& table) -> Result<void> {
+  return show_table(call, question, {{"JOB", "KIND", "SITE", "VERSION", "STATE", "STEP", "BY", "CREATED", "VERDICT"}, {}}, "no job yet",
+                    [](const std::string& answer, Table& table) -> Result<void> {
                 for (const JobView& j : TRY(parse_jobs(answer)))
                   table.rows.push_back({j.id, j.kind, j.site, j.version, j.state, j.step, j.actor, show_time(j.created_ms), j.message});
                 return {};
@@ -53,8 +31,8 @@ Result<void> run_jobs(Call& call) {
 
 Result<void> run_audit(Call& call) {
   const Question question{.verb = "audit", .args = {{"limit", call.args.number("lines", k_default_lines)}}};
-  return show(call, question, {{"NUMBER", "TIME", "WHO", "DID", "SITE", "WHAT", "OUTCOME"}, {}}, "nothing yet",
-              [](const std::string& answer, Table& table) -> Result<void> {
+  return show_table(call, question, {{"NUMBER", "TIME", "WHO", "DID", "SITE", "WHAT", "OUTCOME"}, {}}, "nothing yet",
+                    [](const std::string& answer, Table& table) -> Result<void> {
                 for (const AuditView& a : TRY(parse_audit(answer)))
                   table.rows.push_back({std::to_string(a.number), show_time(a.time_ms), a.actor, a.verb, a.site, a.text, a.outcome});
                 return {};

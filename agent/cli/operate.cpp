@@ -1,4 +1,5 @@
-// rollback, restart, stop, start, remove, retry: verbs that make a job.
+// rollback, restart, stop, start, remove, retry: verbs that make a job. maintenance makes none.
+#include "cli/daemon.hpp"
 #include "cli/job_stream.hpp"
 #include "cli/prompt.hpp"
 #include "cli/terminal.hpp"
@@ -15,6 +16,14 @@ Result<void> run_on_target(Call& call, std::string_view verb, Fields more = {}) 
   more.emplace_back("site", target.substr(0, slash));
   more.emplace_back("service", slash == std::string::npos ? "" : target.substr(slash + 1));
   return run_job_verb(call, verb, std::move(more));
+}
+
+Result<void> set_maintenance(Call& call, const Question& question, std::string_view said) {
+  const auto answer = ask(call.paths, question, &call.error_data);
+  if (!answer)
+    return std::unexpected(answer.error());
+  call.terminal.print(call.terminal.json() ? *answer : cat(call.args.text("SITE"), ": ", said));
+  return {};
 }
 
 } // namespace
@@ -43,6 +52,15 @@ Result<void> run_remove(Call& call) {
 Result<void> run_retry(Call& call) {
   return run_job_verb(call, "retry", {{"job", call.args.text("ID")}, {"allow_downgrade", call.args.has("allow-downgrade")},
                                       {"allow_jump", call.args.has("allow-jump")}, {"no_watch", call.args.has("no-watch")}});
+}
+
+Result<void> run_maintenance_on(Call& call) {
+  return set_maintenance(call, {.verb = "maintenance_on", .args = {{"site", call.args.text("SITE")}, {"message", call.args.text("message")}}},
+                         "visitors get the maintenance page");
+}
+
+Result<void> run_maintenance_off(Call& call) {
+  return set_maintenance(call, {.verb = "maintenance_off", .args = {{"site", call.args.text("SITE")}}}, "visitors are let in");
 }
 
 } // namespace chillbox::cli

@@ -67,6 +67,19 @@ AuditView audit_from(const Json& a) {
           text_at(a, "site"),     text_at(a, "text"),    text_at(a, "outcome")};
 }
 
+CronRunView cron_run_from(const Json& r) {
+  CronRunView run{.id = u64_or(r, "id", 0), .count = u64_or(r, "count", 0), .site = text_at(r, "site"), .release = text_at(r, "release"),
+                  .line = text_at(r, "line"), .actor = text_at(r, "actor"), .state = text_at(r, "state"), .text = text_at(r, "text"),
+                  .code = std::nullopt, .started_ms = time_at(r, "started_ms"), .ended_ms = time_at(r, "ended_ms")};
+  if (r.is_object() && r.contains("code") && r["code"].is_number_integer())
+    run.code = r["code"].get<int>();
+  return run;
+}
+
+CronEntryView cron_entry_from(const Json& e) {
+  return {u64_or(e, "number", 0), text_at(e, "line"), time_at(e, "next_ms"), cron_run_from(e.is_object() ? e.value("last", Json()) : Json())};
+}
+
 // For an answer of nginx or of something between: what its status means.
 Code code_of_status(long status) {
   switch (status) {
@@ -155,6 +168,17 @@ Result<std::vector<ReleaseView>> parse_releases(std::string_view text) {
 }
 
 Result<std::vector<AuditView>> parse_audit(std::string_view text) { return each(TRY(parse_object(text)), "entries", audit_from); }
+
+Result<CronRunView> parse_cron_run(std::string_view text) {
+  const Json answer = TRY(parse_object(text));
+  return cron_run_from(answer.value("run", Json()));
+}
+
+Result<std::vector<CronRunView>> parse_cron_runs(std::string_view text) { return each(TRY(parse_object(text)), "runs", cron_run_from); }
+
+Result<std::vector<CronEntryView>> parse_cron_entries(std::string_view text) {
+  return each(TRY(parse_object(text)), "entries", cron_entry_from);
+}
 
 Result<Accepted> parse_accepted(std::string_view text) {
   const Json answer = TRY(parse_object(text));

@@ -6,6 +6,7 @@
 #include "control/json.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,20 @@ struct AuditView {
   std::string actor, verb, site, text, outcome;
 };
 
+struct CronRunView {
+  uint64_t id = 0, count = 0;
+  std::string site, release, line, actor, state, text; // state: running, done, failed, lost, skipped; "" : no run
+  std::optional<int> code;
+  int64_t started_ms = 0, ended_ms = 0;
+};
+
+struct CronEntryView {
+  uint64_t number = 0;
+  std::string line;
+  int64_t next_ms = 0; // 0: never
+  CronRunView last;
+};
+
 JobEvent event_from(const Json& event);
 Result<JobEvent> parse_event(std::string_view text);
 // {"job":{...}}
@@ -67,6 +82,9 @@ Result<std::vector<JobView>> parse_jobs(std::string_view text);
 Result<HostView> parse_status(std::string_view text); // of `status` and of `sites`
 Result<std::vector<ReleaseView>> parse_releases(std::string_view text);
 Result<std::vector<AuditView>> parse_audit(std::string_view text);
+Result<CronRunView> parse_cron_run(std::string_view text);                  // {"run":{...}}
+Result<std::vector<CronRunView>> parse_cron_runs(std::string_view text);
+Result<std::vector<CronEntryView>> parse_cron_entries(std::string_view text);
 
 // What the edge answers to a delivery: {"job":"ID","links":{...}}.
 struct Accepted {

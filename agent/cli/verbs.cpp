@@ -119,10 +119,20 @@ constexpr std::array k_plan{
 constexpr std::array k_nginx_diff{k_site, Option{"ARTIFACT", Kind::text, "", "as for plan"}, k_exit_code};
 constexpr std::array k_logs{k_target, k_follow, k_limit};
 constexpr std::array k_audit{k_limit};
+constexpr std::array k_cron_history{k_site, k_limit};
+constexpr std::array k_cron_run{
+    k_site,
+    Option{"N", Kind::number, "", "number of the entry, as `cron list` shows it"},
+    Option{"--no-wait", Kind::flag, "", "do not wait for its end"},
+};
 constexpr std::array k_rollback{
     k_site,
     Option{"[VERSION]", Kind::release, "", "version or release to go to (default: the last good one)"},
     k_no_wait,
+};
+constexpr std::array k_maintenance_on{
+    k_site,
+    Option{"-m,--message", Kind::text, "TEXT", "what visitors are told (default: that the site is back soon)"},
 };
 constexpr std::array k_by_target{k_target, k_no_wait};
 constexpr std::array k_restart{k_target, k_no_watch, k_no_wait};
@@ -174,6 +184,8 @@ constexpr std::array k_verbs{
     Verb{"nginx show", k_show, Where::host, "the NGINX text of a site that is in force", k_by_site, run_nginx_show},
     Verb{"nginx diff", k_show, Where::host, "what an artifact would change in it", k_nginx_diff, run_nginx_diff},
     Verb{"logs", k_show, Where::host, "what the services wrote", k_logs, run_logs},
+    Verb{"cron list", k_show, Where::host, "the crontab of a site, and when its entries are due", k_by_site, run_cron_list},
+    Verb{"cron history", k_show, Where::host, "the runs of a site's crontab, the newest first", k_cron_history, run_cron_history},
     Verb{"audit", k_show, Where::host, "who did what", k_audit, run_audit},
     Verb{"audit verify", k_show, Where::host, "prove that the audit trail was not changed", {}, run_audit_verify},
     Verb{"doctor", k_show, Where::host, "all that this host needs, each with what to do", k_doctor, run_doctor},
@@ -183,6 +195,9 @@ constexpr std::array k_verbs{
     Verb{"restart", k_act, Where::host, "start anew, without a gap", k_restart, run_restart},
     Verb{"stop", k_act, Where::host, "stop serving", k_by_target, run_stop},
     Verb{"start", k_act, Where::host, "serve again", k_by_target, run_start},
+    Verb{"maintenance on", k_act, Where::host, "answer every visitor of a site with 503 and a page", k_maintenance_on, run_maintenance_on},
+    Verb{"maintenance off", k_act, Where::host, "let visitors in again", k_by_site, run_maintenance_off},
+    Verb{"cron run", k_act, Where::host, "run an entry of a site's crontab now", k_cron_run, run_cron_run},
     Verb{"remove", k_act, Where::host, "take a site off the host", k_remove, run_remove},
     Verb{"retry", k_act, Where::host, "run a failed or held job again", k_retry, run_retry},
     Verb{"hold", k_act, Where::host, "refuse deploys of a site for a while", k_hold, run_hold},

@@ -47,6 +47,10 @@ Result<void> run_release_hold(Call& call);
 Result<void> run_prune(Call& call);
 // doctor.cpp
 Result<void> run_doctor(Call& call);
+// cron.cpp
+Result<void> run_cron_list(Call& call);
+Result<void> run_cron_history(Call& call);
+Result<void> run_cron_run(Call& call);
 // follow.cpp
 Result<void> run_job(Call& call);
 Result<void> run_logs(Call& call);
@@ -57,5 +61,7 @@ Result<void> run_stop(Call& call);
 Result<void> run_start(Call& call);
 Result<void> run_remove(Call& call);
 Result<void> run_retry(Call& call);
+Result<void> run_maintenance_on(Call& call);
+Result<void> run_maintenance_off(Call& call);
 
 } // namespace chillbox::cli

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "daemon/monitor.hpp"
 #include "openrc/slots.hpp"
+#include "openrc/task.hpp"
 #include "secrets/vault.hpp"
 
 #include <unistd.h>
@@ -59,6 +60,8 @@ int main(int argc, char** argv) {
   if (role == "--help" || role == "-h")
     return std::fwrite(k_help.data(), 1, k_help.size(), stdout) == k_help.size() ? 0 : 1;
   init_crypto();
+  if (role == "--task" && args.size() == 2)
+    return openrc::task_main(args[1]);
   if (role == "--slot" && args.size() == 2)
     return openrc::slot_main(args[1]);
   log::init(role.empty() || role == "--check" ? "monitor" : role.substr(2), log::Level::info);

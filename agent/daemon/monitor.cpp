@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "daemon/bell.hpp"
+#include "daemon/crontab.hpp"
 #include "daemon/gate.hpp"
 #include "daemon/log_keeper.hpp"
 #include "daemon/operator.hpp"
@@ -43,8 +44,9 @@ public:
         m_nginx(os::real_disk(), os::real_runner(), os::real_clock(), paths, config),
         m_slots(os::real_disk(), os::real_runner(), os::real_clock(), paths),
         m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config), m_store, m_vault, m_nginx, m_slots,
-                ground_stager(), [this](const std::string&) { m_bell.ring(); }},
-        m_engine(m_world), m_operator(m_world, m_engine, m_bell, {.reload = [this] { return reload(); }, .upgrade = [this] { return upgrade(); }}), m_logs(m_world) {}
+                ground_stager(), [this](const std::string&) { changed(); }},
+        m_crontab(m_world, m_bell), m_engine(m_world),
+        m_operator(m_world, m_engine, m_crontab, m_bell, {.reload = [this] { return reload(); }, .upgrade = [this] { return upgrade(); }}), m_logs(m_world) {}
 
   Result<void> start(Handover handover);
   void warn(std::string text) { m_operator.warn(std::move(text)); }
@@ -57,6 +59,7 @@ private:
   Result<void> start_edge();
   Result<void> serve_host(); // NGINX passes /v1/ to the edge
   Result<void> reload();
+  void changed(); // by a job
   void edge_ended();
   void vault_ended();
   int timeout(os::Millis poll_wait);
@@ -72,7 +75,8 @@ private:
   openrc::Slots m_slots;
   Bell m_bell;
   rollout::World m_world;
-  rollout::Engine m_engine;
+  Crontab m_crontab;
+  rollout::Engine m_engine; // behind it, because its jobs tell the crontab
   Operator m_operator;
   LogKeeper m_logs;
   std::unique_ptr<Gate> m_gate;
@@ -112,7 +116,13 @@ Result<void> Monitor::start(Handover handover) {
     m_operator.warn(cat("nginx: ", host.error().message));
   }
   m_engine.recover();
+  m_crontab.begin();
   return {};
+}
+
+void Monitor::changed() {
+  m_bell.ring();
+  m_crontab.refresh();
 }
 
 Result<void> Monitor::serve_host() {

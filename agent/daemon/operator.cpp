@@ -43,10 +43,15 @@ constexpr Operator::Verb Operator::k_verbs[] = {
     {"hold", &Operator::hold, true},
     {"release_hold", &Operator::release_hold, true},
     {"prune", &Operator::prune, true},
+    {"maintenance_on", &Operator::maintenance_on, true},
+    {"maintenance_off", &Operator::maintenance_off, true},
+    {"cron_list", &Operator::cron_list, false},
+    {"cron_history", &Operator::cron_history, false},
+    {"cron_run", &Operator::cron_run, true},
 };
 
-Operator::Operator(rollout::World& world, rollout::Engine& engine, Bell& bell, Ask ask)
-    : m_world(world), m_engine(engine), m_bell(bell), m_ask(std::move(ask)), m_started(world.clock.mono()) {}
+Operator::Operator(rollout::World& world, rollout::Engine& engine, Crontab& crontab, Bell& bell, Ask ask)
+    : m_world(world), m_engine(engine), m_crontab(crontab), m_bell(bell), m_ask(std::move(ask)), m_started(world.clock.mono()) {}
 
 Operator::~Operator() {
   stop();

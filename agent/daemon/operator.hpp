@@ -5,6 +5,7 @@
 #include "base/fd.hpp"
 #include "control/control.hpp"
 #include "daemon/bell.hpp"
+#include "daemon/crontab.hpp"
 #include "os/socket.hpp"
 #include "rollout/engine.hpp"
 #include "rollout/prune.hpp"
@@ -25,7 +26,7 @@ public:
   struct Ask { // the monitor
     std::function<Result<void>()> reload, upgrade;
   };
-  Operator(rollout::World& world, rollout::Engine& engine, Bell& bell, Ask ask);
+  Operator(rollout::World& world, rollout::Engine& engine, Crontab& crontab, Bell& bell, Ask ask);
   ~Operator(); // waits until every connection has ended
   Operator(const Operator&) = delete;
   Operator& operator=(const Operator&) = delete;
@@ -48,6 +49,10 @@ private:
     bool audited;
   };
   static const Verb k_verbs[];
+
+  static Result<SiteName> site_of(const control::Json& args);
+  static size_t limit_of(const control::Json& args, size_t fallback);
+  static bool has_gone(int fd);
 
   void converse(int fd);
   Result<control::Json> dispatch(int fd, const std::string& text, std::string& verb);
@@ -76,6 +81,11 @@ private:
   Result<control::Json> hold(const Call&);
   Result<control::Json> release_hold(const Call&);
   Result<control::Json> prune(const Call&);
+  Result<control::Json> maintenance_on(const Call&);
+  Result<control::Json> maintenance_off(const Call&);
+  Result<control::Json> cron_list(const Call&);
+  Result<control::Json> cron_history(const Call&);
+  Result<control::Json> cron_run(const Call&);
 
   int64_t unlock_wait_ms(const store::Store::Attempts& attempts) const;
   Result<rollout::Pruned> prune_in_turn(const SiteName& site);
@@ -85,6 +95,7 @@ private:
 
   rollout::World& m_world;
   rollout::Engine& m_engine;
+  Crontab& m_crontab;
   Bell& m_bell;
   Ask m_ask;
   os::Millis m_started;

@@ -121,6 +121,37 @@ Result<Json> Operator::lock(const Call& call) {
   return Json{{"was_unsealed", was}};
 }
 
+// A flag that NGINX looks at: no job, no reload. The page first, so that the flag never shows an older one.
+Result<Json> Operator::maintenance_on(const Call& call) {
+  constexpr size_t k_longest = 2'000;
+  const auto site = TRY(site_of(call.args));
+  const std::string message = control::string_or(call.args, "message", "");
+  if (message.size() > k_longest)
+    return fail(Code::too_large, cat("message: ", message.size(), " bytes, the limit is ", k_longest));
+  const auto row = TRY(m_world.store.site(site));
+  if (!row || row->live.empty())
+    return fail(Code::not_found, cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
+  const auto release = TRY(m_world.store.release(site, row->live));
+  if (!release || !nginx::has_maintenance(release->nginx, m_world.paths, site))
+    return fail(Code::conflict, cat("the NGINX template of '", site.str(), "' does not include ", site.str(),
+                                    ".ssl_cert.include, which brings the maintenance page: add it and deploy"));
+  const std::string flag = nginx::maintenance_flag(m_world.paths, site);
+  TRY(m_world.disk.write(flag + ".html", nginx::maintenance_page(message), 0644));
+  TRY(m_world.disk.write(flag, "", 0644));
+  return Json{{"site", site.str()}, {"maintenance", true}};
+}
+
+Result<Json> Operator::maintenance_off(const Call& call) {
+  const auto site = TRY(site_of(call.args));
+  if (!TRY(m_world.store.site(site)))
+    return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
+  const std::string flag = nginx::maintenance_flag(m_world.paths, site);
+  const bool was = m_world.disk.exists(flag);
+  TRY(m_world.disk.remove(flag));
+  TRY(m_world.disk.remove(flag + ".html"));
+  return Json{{"site", site.str()}, {"maintenance", false}, {"was", was}};
+}
+
 Result<Json> Operator::reload(const Call&) {
   TRY(m_ask.reload());
   return Json::object();

@@ -18,8 +18,6 @@ namespace {
 constexpr std::chrono::milliseconds k_frame_wait{60'000};
 constexpr size_t k_max_signature = 10 * 1024;
 
-Result<SiteName> site_of(const Json& args) { return SiteName::parse(TRY(control::string_at(args, "site"))); }
-
 // Without a name from the first moment: nobody can change it between the check and the use, and nothing is left of it whatever happens.
 Result<Fd> nameless_file(const std::string& dir) {
   std::string path = dir + "/.plan.tmp.XXXXXX";

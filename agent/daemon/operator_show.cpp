@@ -32,19 +32,19 @@ std::string_view slot_text(openrc::SlotState state) {
   return "stopped";
 }
 
-size_t limit_of(const Json& args, size_t fallback) {
+} // namespace
+
+size_t Operator::limit_of(const Json& args, size_t fallback) {
   return std::clamp<size_t>(control::u64_or(args, "limit", fallback), 1, k_most_rows);
 }
 
 // A follower says nothing behind its request. Without this look one that went away would hold its place for as long as nothing happens.
-bool has_gone(int fd) {
+bool Operator::has_gone(int fd) {
   char byte = 0;
   return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-Result<SiteName> site_of(const Json& args) { return SiteName::parse(TRY(control::string_at(args, "site"))); }
-
-} // namespace
+Result<SiteName> Operator::site_of(const Json& args) { return SiteName::parse(TRY(control::string_at(args, "site"))); }
 
 Result<Json> Operator::ping(const Call&) {
   Json json{{"version", CHILLBOX_VERSION}, {"sealed", !m_world.vault.unsealed()}, {"pid", ::getpid()}};
@@ -59,6 +59,8 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
             {"live_ms", 0},           {"waiting", ""},    {"previous_good", row.previous_good}, {"services", Json::array()}};
   if (const auto hold = TRY(m_world.store.hold(row.site)))
     json["hold"] = {{"actor", hold->actor}, {"why", hold->why}, {"time_ms", hold->time_ms}};
+  const bool maintained = m_world.disk.exists(nginx::maintenance_flag(m_world.paths, row.site));
+  json["maintenance"] = maintained;
   if (row.live.empty())
     return json;
   json["state"] = row.stopped ? "stopped" : "live";
@@ -94,6 +96,14 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
     }
     json["services"].push_back({{"name", p.service.name.str()}, {"lang", p.service.lang}, {"slot", release->slot}, {"state", state}, {"restarts", restarts}});
   }
+  if (r.site.has_redis) {
+    const auto state = m_world.slots.state(rollout::redis_slot(row.site)).value_or(openrc::SlotState::stopped);
+    if (state != openrc::SlotState::started && !row.stopped)
+      json["state"] = "degraded";
+    json["services"].push_back({{"name", "redis"}, {"lang", "redis"}, {"slot", ""}, {"state", slot_text(state)}});
+  }
+  if (maintained)
+    json["waiting"] = cat("visitors get the maintenance page: `chillboxctl maintenance off ", row.site.str(), "` ends that");
   if (!missing.empty()) {
     json["state"] = "sealed";
     json["waiting"] = cat("waits for ", join(missing, ", "), ": `chillboxctl unlock`");

@@ -38,6 +38,20 @@ control::Json view(const store::Release& release, const std::string& live) {
           {"last_log", release.last_log}};
 }
 
+control::Json view(const store::CronRun& run) {
+  return {{"id", run.id},
+          {"site", run.site.str()},
+          {"release", run.release},
+          {"line", run.line},
+          {"actor", run.actor},
+          {"state", run.state},
+          {"started_ms", run.started_ms},
+          {"ended_ms", run.ended_ms},
+          {"code", run.code ? control::Json(*run.code) : control::Json()},
+          {"count", run.count},
+          {"text", run.text}};
+}
+
 control::Json view(const store::AuditEntry& entry) {
   return {{"number", entry.number}, {"time_ms", entry.time_ms}, {"actor", entry.actor}, {"verb", entry.verb},
           {"site", entry.site},     {"text", entry.text},       {"outcome", entry.outcome}};

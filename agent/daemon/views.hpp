@@ -12,5 +12,6 @@ control::Json view(const store::Job& job);
 control::Json view(const store::JobEvent& event);
 control::Json view(const store::Release& release, const std::string& live);
 control::Json view(const store::AuditEntry& entry);
+control::Json view(const store::CronRun& run);
 
 } // namespace chillbox::daemon

@@ -32,14 +32,17 @@ struct OperatorHost : EngineHost {
     if (engine)
       engine->stop();
     op.reset();
+    crontab.reset();
   }
   void open() {
     daemon::Operator::Ask ask{.reload = [this]() -> Result<void> { ++reloads; return {}; },
                               .upgrade = [this]() -> Result<void> { ++upgrades; return {}; }};
-    op = std::make_unique<daemon::Operator>(world(), *engine, bell, std::move(ask));
+    crontab = std::make_unique<daemon::Crontab>(world(), bell);
+    op = std::make_unique<daemon::Operator>(world(), *engine, *crontab, bell, std::move(ask));
   }
   void restart_all(bool machine = false) {
     op.reset(); // first, as in the monitor: its connections ask the engine
+    crontab.reset();
     engine.reset();
     machine ? reboot() : restart();
     start_engine();
@@ -73,6 +76,7 @@ struct OperatorHost : EngineHost {
   daemon::Bell bell;
   int reloads = 0;
   int upgrades = 0;
+  std::unique_ptr<daemon::Crontab> crontab;
   std::unique_ptr<daemon::Operator> op;
 };
 

@@ -1,0 +1,85 @@
+// The crontabs of the sites, as the store has their live releases: a switch or a rollback takes the entries over by itself, a stopped site has none.
+// One thread, which sleeps until an entry is due, the clock is set, a run ends or a site changes. Runs are tasks (openrc/task.hpp): they outlive the
+// daemon, and the next one takes them over. Each has its row in the store before it begins.
+//
+// An entry does not run beside another of its site with the same command, nor while the site waits for a secret: it is skipped, and the history
+// says why. What was due while the daemon was down is left out, but for an orderly restart or reboot of less than three hours, behind which it is
+// run once.
+#pragma once
+
+#include "config/crontab.hpp"
+#include "daemon/bell.hpp"
+#include "openrc/task.hpp"
+#include "rollout/world.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace chillbox::daemon {
+
+struct CronEntry {
+  uint64_t number = 0; // in the site file, from 1
+  std::string line, command;
+  config::Appointment next;
+};
+
+class Crontab {
+public:
+  Crontab(rollout::World& world, Bell& bell);
+  ~Crontab(); // the thread ends, runs go on
+  Crontab(const Crontab&) = delete;
+  Crontab& operator=(const Crontab&) = delete;
+
+  void begin();   // takes over what an earlier daemon left, then the thread goes
+  void refresh(); // something was written to the store: cheap, returns at once
+  // Of the live release, with the next moment of each; none when it is stopped. not_found: no such site.
+  Result<std::vector<CronEntry>> entries(const SiteName& site);
+  // Now, whatever its schedule. The id of the run. busy: it runs already; sealed; not_found: no such entry; conflict: the site is stopped.
+  Result<uint64_t> run_now(const SiteName& site, uint64_t number, const std::string& actor);
+
+  // What the thread does between two sleeps; for tests, which have a clock of their own.
+  void tick();
+
+private:
+  struct Site {
+    std::string release;
+    std::vector<CronEntry> entries;
+  };
+  struct Running {
+    SiteName site;
+    std::string command;
+    os::Child child; // or, of an earlier daemon:
+    Fd pidfd;
+    int fd() const { return child.running() ? child.pidfd() : pidfd.get(); }
+  };
+  void take_over();
+  void read_sites();
+  void run_due();
+  void collect();
+  void finish(uint64_t id);
+  void loop();
+  void arm(int timer);
+  void due(const SiteName& site, const CronEntry& entry);
+  Result<uint64_t> start(const SiteName& site, const CronEntry& entry, const std::string& actor);
+
+  rollout::World& m_world;
+  Bell& m_bell;
+  openrc::Tasks m_tasks;
+  std::mutex m_mutex;                     // of m_running
+  std::map<uint64_t, Running> m_running;
+  std::map<SiteName, Site> m_sites;       // the thread's own
+  std::optional<int64_t> m_resumed;       // where an orderly stop left off, seconds; for the first look at each site
+  int64_t m_offset_ms = 0;                // wall clock less monotonic clock, at the last tick
+  std::atomic<uint64_t> m_seen{0};        // of the store's sites
+  std::atomic<bool> m_stop{false};
+  Fd m_wake;
+  std::thread m_thread;
+};
+
+} // namespace chillbox::daemon
