@@ -20,7 +20,7 @@ wrong-port        9  no   not.healthy.after                                 no
 eats-memory       9  no   crashes.while.starting|not.healthy                yes
 leaves-children   9  no   crashes.while.starting|not.healthy                yes
 ignores-TERM      9  no   answered.500                                      no
-template-fails    1  no   nginx.-t:.unknown.directive                       no
+template-fails    8  no   nginx.-t:.unknown.directive                       no
 hook-fails        1  no   release_command.*exit.3                           no
 hook-hangs        1  no   release_command                                   no
 dies-in-watch    10  yes  service..api..crashed                             no
@@ -130,6 +130,10 @@ try_bad() {
     [ "$4" = yes ] || [ "$(answers_from "$before" | sort -u)" = 200 ]
     [ "$(get /)" = "hello from $OLD" ]
     json releases hello ".releases[] | select(.version == \"$version\")" >"$LAPTOP/release"
+    if [ "$3" = 8 ]; then # refused before it was installed: there is no release
+        [ ! -s "$LAPTOP/release" ]
+        return
+    fi
     [ "$(jq -r .state "$LAPTOP/release")" = failed ]
     [ -n "$(jq -r .message "$LAPTOP/release")" ]
     [ "$6" = no ] || [ -n "$(jq -r .last_log "$LAPTOP/release")" ]
