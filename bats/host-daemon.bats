@@ -12,6 +12,7 @@ setup_file() {
     host_set_up
     secrets "what nobody else may read"
     deploy 1.0.0
+    box push "$HOST" "$ROOT/tests/host/inject" /usr/local/bin/
 }
 
 teardown_file() { host_down; }
@@ -168,21 +169,63 @@ catch_stager() {
     in_box grep -q 'the edge ended' /var/log/chillbox/chillboxd.log
 }
 
-@test "an edge that makes a forbidden system call is started again and reported, a vault that does means a sealed host" {
-    pid=$(edge)
-    in_box kill -SYS "$pid"
-    wait_for 10 is_another edge "$pid"
-    wait_for 10 pings
-    in_box grep -q "the edge ended with code $((128 + 31))" /var/log/chillbox/chillboxd.log
+# forbidden PID CALL: the process makes this system call by itself, in the middle of its work
+forbidden() { in_box inject "$1" "$2"; }
+log_has() { in_box grep -q "$1" /var/log/chillbox/chillboxd.log; }
+killed='code 159 (a forbidden system call)' # 128 + SIGSYS
+needs_injection() { [ "$(uname -m)" = x86_64 ] || skip 'tests/host/inject is for x86_64'; }
+
+@test "an edge that calls open, socket, execve or ptrace ends by SIGSYS each time, is started again, and status tells it" {
+    needs_injection
+    for call in open socket execve ptrace; do
+        in_box truncate -s 0 /var/log/chillbox/chillboxd.log
+        pid=$(edge)
+        forbidden "$pid" "$call"
+        wait_for 10 is_another edge "$pid"
+        wait_for 10 pings
+        log_has "the edge ended with $killed: it is started again"
+    done
     [ "$(json ping .sealed)" = false ]
-    in_box kill -SYS "$(vault)"
+    [ "$(json status '[.host.warnings[] | select(startswith("the edge made a forbidden system call"))] | length')" = 1 ]
+}
+
+@test "a vault that calls open, socket, execve or ptrace ends by SIGSYS: the host is sealed, loudly, until the next unlock" {
+    needs_injection
     sealed() { [ "$(json ping .sealed)" = true ]; }
-    wait_for 10 sealed
-    run ! vault
-    in_box grep -q 'the vault ended by itself' /var/log/chillbox/chillboxd.log
-    [[ "$(ctl status)" == *'the vault ended by itself'* ]]
+    for call in open socket execve ptrace; do
+        in_box truncate -s 0 /var/log/chillbox/chillboxd.log
+        forbidden "$(vault)" "$call"
+        wait_for 10 sealed
+        run ! vault
+        log_has "the vault ended by itself with $killed: the host is sealed"
+        unlock
+        [ "$(json ping .sealed)" = false ]
+    done
+    [[ "$(ctl status)" == *"the vault ended by itself with $killed"* ]]
     [ "$(get /)" = "hello from 1.0.0" ]
-    unlock
+}
+
+@test "a stager that starts a program (CHILLBOX_CALLS: what else) ends by SIGSYS: the job says so, nothing of it is left, the next one has a new stager" {
+    needs_injection
+    make_site "$(next_version)"
+    head -c 100000000 /dev/urandom >"$LAPTOP/hello/api/big"
+    artifact=$(pack)
+    for call in ${CHILLBOX_CALLS:-execve}; do
+        rm -f "$BATS_TEST_TMPDIR/pid"
+        catch_stager >"$BATS_TEST_TMPDIR/pid" 3>&- &
+        send "$artifact" >"$BATS_TEST_TMPDIR/deploy" 2>&1 3>&- &
+        deploy=$!
+        wait_for 60 test -s "$BATS_TEST_TMPDIR/pid"
+        forbidden "$(cat "$BATS_TEST_TMPDIR/pid")" "$call"
+        ended=0
+        wait "$deploy" || ended=$?
+        [ "$ended" -eq 1 ]
+        grep -qF "the stager ended without an answer, exit $killed" "$BATS_TEST_TMPDIR/deploy"
+        [ "$(in_box ls /run/chillbox/stage)" = '' ]
+        [ "$(get /)" = "hello from 1.0.0" ]
+    done
+    run -0 send "$artifact"
+    ctl rollback hello 1.0.0
 }
 
 @test "a monitor that dies is started again, with nothing of the old one left, sealed; the site goes on" {

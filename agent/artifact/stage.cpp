@@ -49,8 +49,7 @@ Result<Fd> fresh_tree(const StageJob& job) {
 
 std::unexpected<Error> died(os::Child& child) {
   const auto code = child.wait(k_end);
-  return fail(Code::failure, code ? cat("the stager ended without an answer, exit code ", *code,
-                                        *code == 128 + SIGSYS ? " (forbidden system call)" : "")
+  return fail(Code::failure, code ? cat("the stager ended without an answer, exit ", os::end_text(*code))
                                   : "the stager closed its socket and goes on");
 }
 

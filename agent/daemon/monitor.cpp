@@ -144,7 +144,9 @@ Result<void> Monitor::start_edge() {
 
 void Monitor::edge_ended() {
   const auto code = m_edge.wait(os::Millis{1'000});
-  log::error(cat("the edge ended with code ", code.value_or(-1), ": it is started again"));
+  log::error(cat("the edge ended with ", os::end_text(code.value_or(-1)), ": it is started again"));
+  if (code.value_or(-1) == 128 + SIGSYS) // somebody got in
+    m_operator.warn("the edge made a forbidden system call and was started again: see the log, and look for who sends what");
   if (m_world.clock.mono() - m_edge_started < k_restart_pause)
     m_world.clock.sleep(k_restart_pause);
   if (auto started = start_edge(); !started)
@@ -154,8 +156,10 @@ void Monitor::edge_ended() {
 void Monitor::vault_ended() {
   if (m_vault.unsealed() || m_operator.locked())
     return;
-  log::error("the vault ended by itself: the host is sealed, `chillboxctl unlock` opens it again");
-  m_operator.warn("the vault ended by itself: the host is sealed");
+  const std::string end = m_vault.last_end();
+  const std::string what = cat("the vault ended by itself", end.empty() ? "" : " with ", end, ": the host is sealed");
+  log::error(cat(what, ", `chillboxctl unlock` opens it again"));
+  m_operator.warn(what);
 }
 
 Result<void> Monitor::reload() {

@@ -77,7 +77,8 @@ bool Operator::idle() {
 
 void Operator::warn(std::string text) {
   const std::lock_guard lock(m_mutex);
-  m_warnings.push_back(std::move(text));
+  if (std::find(m_warnings.begin(), m_warnings.end(), text) == m_warnings.end())
+    m_warnings.push_back(std::move(text));
 }
 
 void Operator::take(Fd connection) {

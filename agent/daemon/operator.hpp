@@ -31,7 +31,7 @@ public:
   Operator(const Operator&) = delete;
   Operator& operator=(const Operator&) = delete;
   void take(Fd connection); // returns at once
-  void warn(std::string text); // shown by status, until the next start
+  void warn(std::string text); // shown by status, once, until the next start
   void stop(); // followers end
   void not_upgraded(std::string why); // ping says so
   bool idle(); // no connection is open; the bell rings when one ends

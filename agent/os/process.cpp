@@ -64,6 +64,11 @@ Result<Child> Child::adopt(pid_t pid) {
   return child;
 }
 
+std::string end_text(int code) {
+  const char* why = code == 128 + SIGSYS ? " (a forbidden system call)" : code == 128 + SIGKILL ? " (killed)" : "";
+  return cat("code ", code, why);
+}
+
 pid_t Child::release() {
   m_pidfd.reset();
   return std::exchange(m_pid, -1);

@@ -46,4 +46,7 @@ private:
   Fd m_pidfd;
 };
 
+// How a role ended, for messages: "code 3", "code 137 (killed)", "code 159 (a forbidden system call)".
+std::string end_text(int code);
+
 } // namespace chillbox::os

@@ -54,8 +54,8 @@ Result<Vault::Started> Vault::start(std::string_view identity_file, const Secret
   const auto packet = artifact::receive_secret_packet(started.socket.get(), k_max_answer, k_unlock_limit);
   if (!packet && packet.error().code == Code::not_found) {
     const auto code = started.child.wait(k_end_limit);
-    return fail(Code::failure, cat("the vault ended without an answer", code ? cat(", exit code ", *code) : "",
-                                   code && *code == 137 ? " (killed: out of memory?)" : ""));
+    return fail(Code::failure, cat("the vault ended without an answer", code ? cat(", exit ", os::end_text(*code)) : "",
+                                   code && *code == 137 ? ": out of memory?" : ""));
   }
   if (!packet)
     return packet.error().code == Code::timed_out
@@ -71,6 +71,7 @@ Result<std::string> Vault::unlock(std::string_view identity_file, const SecretBy
   const std::scoped_lock guard(m_mutex);
   end(std::move(m_child), m_socket.get());
   m_child = std::move(started.child);
+  m_last_end.clear();
   m_socket = std::move(started.socket);
   return std::move(started.recipient);
 }
@@ -86,6 +87,8 @@ bool Vault::alive() {
   const auto ended = os::wait_readable(m_child.pidfd(), os::Millis{0});
   if (ended && !*ended)
     return true;
+  if (const auto code = m_child.wait(os::Millis{0}))
+    m_last_end = os::end_text(*code);
   forget();
   return false;
 }
@@ -118,6 +121,11 @@ Result<void> Vault::take(Handed handed) {
 int Vault::pidfd() {
   const std::scoped_lock guard(m_mutex);
   return m_child.running() ? m_child.pidfd() : -1;
+}
+
+std::string Vault::last_end() {
+  const std::scoped_lock guard(m_mutex);
+  return m_last_end;
 }
 
 pid_t Vault::pid() {

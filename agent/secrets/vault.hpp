@@ -43,6 +43,8 @@ public:
   // For poll: readable when the vault died; -1 when sealed. Another one after every unlock: ask again before each poll.
   int pidfd();
   pid_t pid();
+  // How the one that died last ended: "code 137 (killed)"; empty when nobody saw it.
+  std::string last_end();
   // sealed: no vault; not_found: the artifact is not encrypted to this host; corrupt.
   Result<SecretBytes> file_key(std::string_view age_header);
 
@@ -62,6 +64,7 @@ private:
   uint64_t m_sequence = 0;
   os::Child m_child;
   Fd m_socket;
+  std::string m_last_end;
 };
 
 // Waiting time before the next try after so many failures: 1, 2, 4 ... 60 seconds (faults 75).

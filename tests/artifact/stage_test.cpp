@@ -6,8 +6,13 @@
 #include "artifact/secret_packet.hpp"
 #include "os/socket.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -18,6 +23,30 @@ int run_role(const std::string& role, const std::string&);
 static Bytes bytes(std::string_view text) {
   return {text.begin(), text.end()};
 }
+
+static bool leave_file(int tree) {
+  return Fd(openat(tree, "x", O_CREAT | O_WRONLY | O_CLOEXEC, 0644)).get() >= 0;
+}
+
+// A stager that was taken over: leaves "x" in the tree, which the policy forbids, and tells the truth about the rest.
+struct Evil {
+  const char* word;
+  bool (*leave)(int tree);
+  mode_t mode; // set at the end, since a change of the owner takes setuid away
+  const char *files, *links; // that it tells of
+  const char* refusal;
+};
+static const Evil k_evils[] = {
+    {"link", [](int tree) { return symlinkat("/etc/passwd", tree, "x") == 0; }, 0, "0", "1", "'x': absolute link target"},
+    {"hard", [](int tree) { return leave_file(tree) && linkat(tree, "x", tree, "y", 0) == 0; }, 0, "2", "0", "has 2 hard links"},
+    {"char", [](int tree) { return mknodat(tree, "x", S_IFCHR | 0644, makedev(1, 3)) == 0; }, 0, "1", "0",
+     "'x' is neither file, folder nor symlink"},
+    {"bloc", [](int tree) { return mknodat(tree, "x", S_IFBLK | 0644, makedev(7, 0)) == 0; }, 0, "1", "0",
+     "'x' is neither file, folder nor symlink"},
+    {"fifo", [](int tree) { return mknodat(tree, "x", S_IFIFO | 0644, 0) == 0; }, 0, "1", "0",
+     "'x' is neither file, folder nor symlink"},
+    {"suid", leave_file, 04755, "1", "0", "'x' has mode 4755"},
+};
 
 // An artifact that begins with one of these words gets a stager that somebody broke.
 int run_role(const std::string& role, const std::string&) {
@@ -36,13 +65,14 @@ int run_role(const std::string& role, const std::string&) {
                                  : control::make_packet(control::PacketVerb::stage_done, 0, {"1", "0", "0", "1", "0"}));
     return 0;
   }
-  if (broken == "evil") { // leaves what the policy forbids, and tells the truth about the rest
+  if (const auto evil = std::find_if(std::begin(k_evils), std::end(k_evils), [&](const Evil& e) { return broken == e.word; });
+      evil != std::end(k_evils)) {
     (void)os::receive_packet(3, 4096);
     struct stat st{};
-    if (fstat(5, &st) != 0 || symlinkat("/etc/passwd", 5, "link") != 0 ||
-        fchownat(5, "link", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstat(5, &st) != 0 || !evil->leave(5) || fchownat(5, "x", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+        (evil->mode != 0 && fchmodat(5, "x", evil->mode, 0) != 0))
       return 98;
-    (void)os::send_packet(3, control::make_packet(control::PacketVerb::stage_done, 0, {"0", "0", "1", "0", "0"}));
+    (void)os::send_packet(3, control::make_packet(control::PacketVerb::stage_done, 0, {evil->files, "0", evil->links, "0", "0"}));
     return 0;
   }
   return stager_main();
@@ -158,8 +188,22 @@ TEST_CASE("a stager that dies, lies or leaves what is forbidden is not believed,
   CHECK(s.gone());
   CHECK_SAYS(with("junk"), "answer of the stager");
   CHECK(s.gone());
-  CHECK_SAYS(with("evil"), "denied: staged tree: 'link': absolute link target");
-  CHECK(s.gone());
+}
+
+TEST_CASE("[fault-49] [fault-50] [fault-51] [fault-52] what a stager that was taken over leaves behind is found by the walk afterwards, and is gone") {
+  NEEDS_CONFINEMENT();
+  Sealed sealed(good());
+  Staging s;
+  for (const Evil& evil : k_evils) {
+    CAPTURE(evil.word);
+    if (geteuid() != 0 && (evil.word == std::string_view("char") || evil.word == std::string_view("bloc")))
+      continue;
+    sealed.store(evil.word);
+    const std::string says = s.run(sealed).says();
+    CHECK_SAYS(says, "denied: staged tree: ");
+    CHECK_SAYS(says, evil.refusal);
+    CHECK(s.gone());
+  }
 }
 
 TEST_CASE("secret packets are what every packet is") {

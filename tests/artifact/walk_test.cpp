@@ -60,6 +60,22 @@ TEST_CASE("[fault-50] [fault-51] [fault-52] the walk afterwards finds what no st
     REQUIRE(::mkfifo(tree.at("b/pipe").c_str(), 0644) == 0);
     CHECK_SAYS(tree.says(), "denied: staged tree: 'b/pipe' is neither file, folder nor symlink");
   }
+  SECTION("devices and a socket") {
+    REQUIRE(::mknod(tree.at("b/sock").c_str(), S_IFSOCK | 0644, 0) == 0);
+    CHECK_SAYS(tree.says(), "denied: staged tree: 'b/sock' is neither file, folder nor symlink");
+    for (const mode_t kind : {S_IFCHR, S_IFBLK}) {
+      REQUIRE(::unlink(tree.at("b/sock").c_str()) == 0);
+      if (::mknod(tree.at("b/sock").c_str(), kind | 0644, makedev(1, 3)) != 0)
+        return; // not root
+      CHECK_SAYS(tree.says(), "denied: staged tree: 'b/sock' is neither file, folder nor symlink");
+    }
+  }
+  SECTION("setgid and sticky") {
+    tree.add("b/su", 02755);
+    CHECK_SAYS(tree.says(), "'b/su' has mode 2755");
+    ::chmod(tree.at("b/su").c_str(), 01755);
+    CHECK_SAYS(tree.says(), "'b/su' has mode 1755");
+  }
   SECTION("setuid") {
     tree.add("b/su", 04755);
     CHECK_SAYS(tree.says(), "'b/su' has mode 4755");
