@@ -135,7 +135,7 @@ def unlock():
             return control('unlock', PASSPHRASE)
         except (OSError, Refused):
             return None
-    return wait_until(try_once, 60, 0.05)
+    return wait_until(try_once, 300, 0.05)
 
 
 def sql(query, *values):
@@ -152,7 +152,19 @@ def open_jobs():
 
 
 def idle():
-    return not open_jobs() and control('status')  # its answer comes after what was written
+    try:
+        return not open_jobs() and control('status')  # its answer comes after what was written
+    except OSError:
+        return None  # it died behind the job's end
+
+
+def wait_until_idle(seconds):
+    """Until each job has ended; else what is open and what it said last."""
+    try:
+        wait_until(idle, seconds)
+    except TimeoutError as error:
+        said = [{**job, 'said': sql('SELECT step, kind, text FROM events WHERE job = ? ORDER BY number DESC LIMIT 5', job['seq'])} for job in open_jobs()]
+        raise TimeoutError(f'{error}: open jobs: {json.dumps(said, indent=1)}') from None
 
 
 def newest_job():
@@ -219,7 +231,7 @@ class Artifact:
                 return status
         return 200
 
-    def send(self, identifier, seconds=60):
+    def send(self, identifier, seconds=300):
         """As a careful sender does: again until it was taken. The job's id."""
         end = time.monotonic() + seconds
         while True:
@@ -240,9 +252,13 @@ def site_json(version, domains, more=''):
             % (DOMAIN, version, json.dumps([DOMAIN, *domains]), more))
 
 
+def next_serial():
+    """Grows with each pack, in whatever process: hundredths of a second, and a pack takes longer than one."""
+    return str(int(time.time() * 100))
+
+
 class Laptop:
     def __init__(self):
-        self.serial = int(time.time())
         self.recipient = read(f'{STATE}/recipient.txt').strip()
         self.sign = ['-r', self.recipient, '-k', f'{HOME}/deployer.key', '-o', f'{HOME}/out']
 
@@ -255,8 +271,7 @@ class Laptop:
         for path, text in ((f'{folder}/page/version', version), (f'{folder}/{SITE}.site.json', site_json(version, domains, more))):
             with open(path, 'w', encoding='utf-8') as file:
                 file.write(text + '\n')
-        self.serial += 1
-        path = must('chillboxctl', 'pack', '-q', folder, *self.sign, '--serial', str(self.serial)).split()[-1]
+        path = must('chillboxctl', 'pack', '-q', folder, *self.sign, '--serial', next_serial()).split()[-1]
         return Artifact('site.deploy', path, version)
 
     def pack_secrets(self, word):
@@ -264,9 +279,8 @@ class Laptop:
         os.makedirs(f'{folder}/app', exist_ok=True)
         with open(f'{folder}/app/word', 'w', encoding='utf-8') as file:
             file.write(word + '\n')
-        self.serial += 1
         return Artifact('secrets.update', must('chillboxctl', 'secrets', 'pack', '-q', folder, '-s', SITE, *self.sign, '--serial',
-                                               str(self.serial)).split()[-1])
+                                               next_serial()).split()[-1])
 
 
 def visit():

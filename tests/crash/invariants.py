@@ -1,6 +1,7 @@
 """What must hold on the crash tests' host when nothing is under way: store, links, OpenRC, NGINX, processes, mounts and directories tell the same.
 `disagreements` looks from outside and returns what is wrong, one line each."""
 import os
+import time
 
 from host import DOMAIN, RUN, SITE, SITES, STATE, TEMPORARY, link, listing, must, read, request, run, sql, visit
 
@@ -139,8 +140,16 @@ def check_files(wrong, mounts):
     wrong.expect(run('nginx', '-t').returncode == 0, '`nginx -t` is not content')
 
 
-def disagreements(live, mounts):
-    """live: (version, secret) that a visitor must get; None: the site was removed. mounts: /proc/mounts as it was, sorted; None: not known."""
+def disagreements(live, mounts, seconds=10.0):
+    """live: (version, secret) that a visitor must get; None: the site was removed. mounts: /proc/mounts as it was, sorted; None: not known.
+    What is old goes behind a job's end, so that what is wrong has some seconds to be put right."""
+    end = time.monotonic() + seconds
+    while (wrong := look(live, mounts)) and time.monotonic() < end:
+        time.sleep(0.2)
+    return wrong
+
+
+def look(live, mounts):
     wrong = Findings()
     check_jobs(wrong)
     check_site(wrong, live) if live else check_gone(wrong)

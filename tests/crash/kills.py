@@ -66,7 +66,7 @@ class Stream(threading.Thread):
         while not self.stopping:
             number += 1
             what, identifier = self.one(number), f'{self.run_id}-{number}'
-            while not self.stopping or identifier in self.jobs:  # what was begun and answered is brought to its end
+            while True:  # what was begun is brought to its end: it may have been taken, and only the answer was lost
                 try:
                     if self.deliver(what, identifier):
                         break
@@ -178,9 +178,11 @@ def main():
             killed[kind] += 1
     stream.stopping = True
     stream.join(120)
+    if stream.is_alive():
+        raise TimeoutError('the last delivery was not taken within 120 s')
     host.wait_until(host.answers, 60)
     host.unlock()
-    host.wait_until(host.idle, 300)
+    host.wait_until_idle(300)
     visitors.stopping = unlocker.stopping = True
     visitors.join(30)
     unlocker.join(30)

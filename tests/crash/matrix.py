@@ -60,7 +60,7 @@ class Matrix:
         """Behind a remove: the site once more."""
         for artifact in self.laptop.pack_secrets('word0'), self.laptop.pack(f'1.{self.number}.0'), self.laptop.pack(f'1.{self.number}.1'):
             artifact.send(f'restore-{artifact.sha256[:12]}')
-            host.wait_until(host.idle, 60)
+            host.wait_until_idle(60)
         self.live = (f'1.{self.number}.1', 'word0')
 
     def ask(self, order, job):
@@ -98,7 +98,7 @@ class Matrix:
             self.wait_for_restart(old)
             host.unlock()
         asking.join(90)
-        host.wait_until(host.idle, 90)
+        host.wait_until_idle(90)
         self.judge(f'{kind} {left} {name}' if struck else f'{kind}, undisturbed', after)
         if struck:
             self.names[name.split()[0]] += 1
@@ -123,7 +123,7 @@ class Matrix:
         order, after = self.job(kind)
         self.points.arm(1 << 40)
         self.ask(order, host.newest_job())
-        host.wait_until(host.idle, 90)
+        host.wait_until_idle(90)
         hits = self.points.disarm()
         self.judge(f'{kind}, counted', after)
         if after is None:

@@ -7,9 +7,9 @@ from kills import disagreements_now
 
 
 def main():
-    host.wait_until(host.answers, 60)
+    host.wait_until(host.answers, 300)
     host.unlock()
-    host.wait_until(host.idle, 300)
+    host.wait_until_idle(300)
     wrong = disagreements_now(None)
     known = {row['id'] for row in host.sql('SELECT id FROM jobs')}
     answered = host.read(f'{host.HOME}/answered').split() if os.path.exists(f'{host.HOME}/answered') else []

@@ -92,7 +92,7 @@ vm_power() {
     note_pid "$dir/init" $$
     exec qemu-system-x86_64 -M q35 -accel "$accel" -cpu max -smp "${BOX_CPUS:-1}" -m "${memory:-512M}" \
         -nodefaults -no-user-config -display none -serial "file:$dir/serial.log" \
-        -kernel "$dir/vmlinuz" -initrd "$dir/initrd" -append 'console=ttyS0 quiet panic=-1' \
+        -kernel "$dir/vmlinuz" -initrd "$dir/initrd" -append 'console=ttyS0 quiet panic=-1 no_timer_check' \
         -drive "file=$dir/disk,format=raw,if=virtio,cache=writeback" -device virtio-rng-pci \
         -netdev "user,id=net$forward" -device virtio-net-pci,netdev=net,romfile=
 }
