@@ -19,7 +19,9 @@ PKGS := libsodium libcrypto sqlite3 spdlog cpp-httplib libcurl
 CPPFLAGS += -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION='"$(VERSION)"'
 CXXFLAGS += -std=c++23 $(OPT) -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Wno-restrict -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -U_FORTIFY_SOURCE)
-LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+# musl gives a thread 128 KiB unless the program says otherwise; glibc does not look at it.
+STACK := 1048576
+LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,stack-size=$(STACK) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 COMPILE = $(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP
 
 # Rooms by rank: a library may use only those after it.

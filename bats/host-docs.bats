@@ -16,6 +16,8 @@ setup() {
     pip=$ROOT/${BUILD:-build}/pip
     [ -x "$pip/bin/pip" ] || flock "$ROOT/${BUILD:-build}/.wheels.lock" sh -c '[ -x "$1/bin/pip" ] || python3 -m venv "$1"' sh "$pip"
     PATH=$pip/bin:$PATH
+    BOX_PYTHON=$(in_box python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    export BOX_PYTHON
     if [[ "$(in_box python3 -c 'import sysconfig; print(sysconfig.get_config_var("SOABI"))')" != *musl* ]]; then
         export BOX_PLATFORM=manylinux_2_28_$(uname -m)
     fi
@@ -23,6 +25,11 @@ setup() {
 teardown() { host_down; }
 
 page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
+
+@test "README.md: from nothing to a live site, the next version, back; and its transcript is what comes" {
+    in_box sh -c 'mkdir -p /etc/chillbox && printf "[host]\n# server_name = \"_\"\n[defaults]\nwatch = \"1s\"\n" >/etc/chillbox/chillbox.toml' # not ten seconds each time
+    page_runs ../README.md
+}
 
 @test "docs/tutorial.md: from nothing to a live site" {
     page_runs tutorial.md

@@ -154,7 +154,7 @@ nobody_asks() { ! somebody_asks; }
     [[ "$output" == *"(3 in a row)"*"in 4 s"* ]]
     in_box rc-service chillboxd restart
     run -7 unlock "$PASSPHRASE"
-    [[ "$output" == *"3 wrong passphrases so far: wait "[1-4]" s"* ]]
+    [[ "$output" == *"wrong passphrase (3 in a row): wait "[1-4]" s"* ]]
     [ "$(json audit -n 100 '[.entries[] | select(.verb == "unlock" and .outcome == "denied")] | length')" = 3 ]
     [ "$(state)" = sealed ]
     run ! vault

@@ -117,7 +117,7 @@ std::unexpected<UsageError> unknown_verb(const std::string& name, const std::vec
       below.emplace_back(verb.name.substr(name.size() + 1));
   }
   if (!below.empty())
-    return usage(cat(name, rest.empty() ? " needs" : " knows only", ": ", join(below, ", ")));
+    return usage(cat(name, rest.empty() ? " needs" : " knows only", ": ", join(below, ", ")), cat("chillboxctl help ", name));
   if (name.starts_with('-'))
     return unexpected_word({name}, std::string(k_hint));
   const auto near = nearest(name, names);
@@ -259,6 +259,8 @@ Parsed parse_command_line(const std::vector<std::string>& words, const Environme
     return help_for(rest);
   const std::string name = take_verb(rest);
   const Verb* verb = find_verb(name);
+  if (!verb && rest.size() == 1 && (rest[0] == "--help" || rest[0] == "-h"))
+    return help_for({name});
   return verb ? parse_verb(*verb, rest, common, env) : unknown_verb(name, rest);
 }
 

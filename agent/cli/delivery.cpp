@@ -9,6 +9,7 @@
 #include "crypto/webhook.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -45,10 +46,12 @@ std::string body_of(const Parcel& parcel, int64_t now, bool watch) {
 
 Result<Parcel> open_parcel(const std::string& path) {
   const std::string minisig = path + ".minisig";
-  auto statement = TRY_IN(printable(minisig, 1024), read_statement(minisig));
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd)
     return fail_errno(cat("read ", printable(path, 1024)), errno);
+  if (::access(minisig.c_str(), F_OK) != 0)
+    return fail(Code::not_found, cat(printable(path, 1024), " has no signature beside it: ", printable(minisig, 1024), " is not there"));
+  auto statement = TRY_IN(printable(minisig, 1024), read_statement(minisig));
   const artifact::StoredFile file = TRY_IN(printable(path, 1024), artifact::digest_file(fd.get()));
   if (file.sha256 != statement.sha256)
     return fail(Code::invalid, cat(printable(minisig, 1024), " is the signature of another file: pack again"));

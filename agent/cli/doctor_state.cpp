@@ -23,7 +23,8 @@ void look_at_config(Doctor& d) {
   const auto text = d.disk.read(file, k_max_file);
   const auto parsed = text ? config::parse_host_config(*text, file) : Result<config::HostConfig>(std::unexpected(text.error()));
   if (!parsed)
-    return d.fail("config", parsed.error().message, cat("edit ", file, "; chillboxd --check"));
+    return d.fail("config", parsed.error().message,
+                  parsed.error().code == Code::denied ? "run doctor as root" : cat("edit ", file, "; chillboxd --check"));
   d.config = *parsed;
   d.ok("config", file);
 }

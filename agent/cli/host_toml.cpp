@@ -4,10 +4,11 @@ namespace chillbox::cli {
 
 std::string_view default_host_toml() {
   return R"(# Configuration of chillboxd. Every key is optional; what stands here behind '#' is its default. `chillboxd --check` tells what is
-# wrong; changes here hold from the next `rc-service chillboxd restart` (services go on). chillbox.toml(5) says more.
+# wrong; changes here hold from the next `chillboxctl upgrade`, which keeps the host unsealed. chillbox.toml(5) says more.
 
 [host]
-# Host name of the server that answers /healthcheck/, /SITE/version.txt and /v1/; "_" answers to any name that no site has.
+# Host name of the server that answers /healthcheck/, /SITE/version.txt and /v1/; "_": the host's own, and any that no site has
+# unless NGINX has a default server elsewhere. Write the name here that deployers send to.
 # server_name = "_"
 # How much goes into the log: debug, info, warn, error.
 # log_level = "info"

@@ -36,7 +36,8 @@ Result<void> run_prune(Call& call) {
   const auto paths = member_list(answer, "paths");
   for (const auto& path : paths)
     call.terminal.print(printable(path, 1024));
-  call.terminal.note(cat(dry_run ? "would remove " : "removed ", paths.size(), ", ", human_size(member_number(answer, "bytes"))));
+  call.terminal.note(paths.empty() ? "nothing to remove" :
+                     cat(dry_run ? "would remove " : "removed ", paths.size(), ", ", human_size(member_number(answer, "bytes"))));
   return {};
 }
 

@@ -81,7 +81,7 @@ void print_facts(Terminal& terminal, const Json& plan) {
   const auto size = [](const Json& json, const char* key) { return human_size(control::u64_or(json, key, 0)); };
   const auto fact = [&](std::string_view name, const std::string& text) { terminal.print(cat(terminal.out(Style::bold, name), std::string(9 - name.size(), ' '), text)); };
   fact("nginx", control::bool_or(nginx, "reload", false) ? "its text changes, NGINX is reloaded" : "the same text, no reload");
-  fact("disk", cat(size(disk, "needed"), " needed, ", size(disk, "free"), " free"));
+  fact("disk", cat(size(disk, "needed"), " needed with what must stay free, ", size(disk, "free"), " free"));
   fact("memory", cat(size(memory, "needed"), " for second copies, ", size(memory, "available"), " available"));
   const auto last = control::u64_or(gap, "last_ms", 0);
   fact("gap", cat(control::bool_or(gap, "expected", false) ? (last > 0 ? cat("about ", last, " ms: ") : "yes: ") : "none: ", word(gap, "reason", 500)));

@@ -196,7 +196,9 @@ Error parse_http_error(long status, std::string_view body) {
   if (const auto answer = parse_json(body, k_most); answer && answer->is_object())
     if (const auto error = answer->find("error"); error != answer->end() && error->is_object())
       return {code_from_name(string_or(*error, "code", "failure")), printable(string_or(*error, "message", "no reason was given"), 500)};
-  return {code_of_status(status), cat("the host answered ", status)};
+  // NGINX's own: another server of it than the one that chillboxd wrote.
+  const std::string_view why = status == 404 ? ": no chillbox answers to this name there: see server_name in its chillbox.toml" : "";
+  return {code_of_status(status), cat("the host answered ", status, why)};
 }
 
 std::string member(std::string_view text, std::string_view key) {

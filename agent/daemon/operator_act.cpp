@@ -18,6 +18,25 @@ constexpr size_t k_max_identity = 64 * 1024;
 constexpr std::chrono::milliseconds k_passphrase_wait{120'000};
 constexpr os::Millis k_bring_up_wait{120'000};
 
+// A service that the live release has not is refused here: restart and start would take its name for the whole site's.
+Result<void> check_service(rollout::World& world, const store::SiteRow& row, const std::string& service) {
+  const auto live = TRY(world.store.release(row.site, row.live));
+  if (service.empty() || !live)
+    return {};
+  rollout::Signals signals;
+  rollout::Rollout r(world, store::Job{.site = row.site}, signals);
+  r.release = *live;
+  TRY(rollout::load_release(r));
+  std::vector<std::string> names;
+  for (const auto& p : r.services)
+    names.push_back(p.service.name.str());
+  if (r.site.has_redis)
+    names.emplace_back("redis");
+  if (std::ranges::find(names, service) != names.end())
+    return {};
+  return fail(Code::not_found, cat("no service '", printable(service, 40), "' of '", row.site.str(), "': there is ", join(names, ", ")));
+}
+
 Json watch_of(const Json& args) { return {{"no_watch", control::bool_or(args, "no_watch", false)}}; }
 
 } // namespace
@@ -25,10 +44,12 @@ Json watch_of(const Json& args) { return {{"no_watch", control::bool_or(args, "n
 Result<Json> Operator::run_job(const Call& call, store::JobKind kind, const Json& options) {
   SiteName site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))));
   store::Job job{.id = store::new_job_id(m_world.clock.wall_ms()), .kind = kind, .site = std::move(site)};
-  if (!TRY(m_world.store.site(job.site)))
+  const auto row = TRY(m_world.store.site(job.site));
+  if (!row)
     return fail(Code::not_found, cat("no site '", job.site.str(), "' on this host"));
   job.version = control::string_or(call.args, "version", "");
   job.service = control::string_or(call.args, "service", "");
+  TRY(check_service(m_world, *row, job.service));
   job.actor = call.actor;
   job.options = control::dump(options);
   job.created_ms = m_world.clock.wall_ms();
@@ -91,7 +112,7 @@ Result<Json> Operator::unlock(const Call& call) {
   auto attempts = TRY(m_world.store.attempts());
   const int64_t left = unlock_wait_ms(attempts);
   if (left > 0)
-    return fail(Code::throttled, cat(attempts.failures, " wrong passphrases so far: wait ", (left + 999) / 1000, " s, then try again"));
+    return fail(Code::throttled, cat("wrong passphrase (", attempts.failures, " in a row): wait ", (left + 999) / 1000, " s, then try again"));
   const auto identity = m_world.disk.read(m_world.paths.identity(), k_max_identity);
   if (!identity)
     return fail(identity.error().code, cat(identity.error().message, ": `chillboxctl init` makes it"));

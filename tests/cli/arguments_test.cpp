@@ -147,7 +147,9 @@ TEST_CASE("help is text for every verb, and asks for nothing else") {
       CHECK(mentions(line->text, option.help.substr(0, 12)));
     CHECK(mentions(help_text(), verb.name));
   }
-  CHECK(mentions(parse({"help", "trust"})->text, "trust add KEY"));
+  for (const auto& words : std::vector<std::vector<std::string>>{{"help", "trust"}, {"trust", "--help"}, {"trust", "-h"}, {"--help", "trust"}})
+    CHECK(mentions(parse(words)->text, "trust add KEY"));
+  CHECK_FALSE(parse({"nonsense", "--help"}));
   CHECK_FALSE(parse({"help", "nonsense"}));
   CHECK_FALSE(parse({"help", "trust", "nonsense"}));
 }

@@ -36,6 +36,7 @@ TEST_CASE("an error of the edge keeps its code, one of something between has its
   CHECK(parse_http_error(502, "<html>Bad Gateway").code == Code::unreachable);
   CHECK(parse_http_error(401, "").code == Code::denied);
   CHECK(parse_http_error(404, "{}").code == Code::not_found);
+  CHECK(parse_http_error(404, "<html>").message == "the host answered 404: no chillbox answers to this name there: see server_name in its chillbox.toml");
   CHECK(parse_http_error(413, "[]").code == Code::too_large);
   CHECK(parse_http_error(500, "").code == Code::failure);
   CHECK(parse_http_error(400, R"({"error":{"code":"x","message":"a\u001b[2J"}})").message == "a\\x1b[2J");

@@ -287,6 +287,17 @@ TEST_CASE("prune waits for the site's turn, tells what went, and with dry_run on
   CHECK_FALSE(host.disk.exists(host.paths.cache(site()) + "/old-layer"));
 }
 
+TEST_CASE("a service that the live release has not is refused, and the site is left alone") {
+  ServingHost host;
+  for (const auto verb : {"restart", "stop", "start"}) {
+    const auto called = host.call(verb, {{"site", "blog"}, {"service", "nope"}});
+    CHECK(called.code() == "not_found");
+    CHECK(called.message() == "no service 'nope' of 'blog': there is app");
+  }
+  CHECK(host.call("jobs").json()["jobs"].size() == 2);
+  CHECK(host.call("restart", {{"site", "blog"}, {"service", "app"}}).code() == "ok");
+}
+
 TEST_CASE("[fault-121] a link `current` that was moved by hand is shown, and a restart puts it right") {
   ServingHost host;
   must(host.disk.set_link("releases/1.0.0-1", host.paths.current(site())));

@@ -23,7 +23,7 @@ TEST_CASE("[fault-75] wrong passphrases wait 1, 2, 4 ... 60 seconds, and the rig
     CHECK(wrong.message() == cat("wrong passphrase (", ++failures, " in a row): the next try is possible in ", seconds, " s"));
     const auto early = host.try_unlock(); // the right one, too early
     CHECK(early.code() == "throttled");
-    CHECK(early.message() == cat(failures, " wrong passphrases so far: wait ", seconds, " s, then try again"));
+    CHECK(early.message() == cat("wrong passphrase (", failures, " in a row): wait ", seconds, " s, then try again"));
     host.clock.move(std::chrono::seconds{seconds});
   }
   CHECK(host.try_unlock().code() == "ok");
@@ -47,7 +47,7 @@ TEST_CASE("[fault-98] a clock that was set back does not lock the operator out")
   OperatorHost host;
   REQUIRE(host.try_unlock("wrong").code() == "denied");
   host.clock.move(-std::chrono::hours{24 * 365});
-  CHECK(host.try_unlock().message() == "1 wrong passphrases so far: wait 1 s, then try again");
+  CHECK(host.try_unlock().message() == "wrong passphrase (1 in a row): wait 1 s, then try again");
 }
 
 TEST_CASE("[fault-75] a wrong passphrase on an open host leaves it open") {
