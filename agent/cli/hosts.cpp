@@ -180,7 +180,8 @@ Result<Inventory> read_inventory(const std::string& path) {
   } else if (path.find(',') == std::string::npos && !std::filesystem::exists(path, error)) { // Ansible takes "a,b" too
     return fail(Code::not_found, cat("--hosts: no inventory ", printable(path, 1024)));
   }
-  const os::Command command{.argv = {TRY_IN(cat("--hosts ", printable(path, 1024)), find_program("ansible-inventory")), "-i", path, "--list"},
+  const std::string program = TRY_IN(cat("--hosts ", printable(path, 1024)), find_program("ansible-inventory"));
+  const os::Command command{.argv = {program, "-i", path, "--list"},
                             .env = whole_environment(), .cwd = std::filesystem::current_path(error), .output_limit = k_max_inventory,
                             .no_new_privs = false};
   const os::Exit exit = TRY_IN("ansible-inventory", os::real_runner().run(command));

@@ -23,7 +23,8 @@ Result<void> run_pack(Call& call) {
   Progress progress(call.terminal);
   if (target)
     TRY(fetch_wheels(folder, *target, os::real_runner(), progress));
-  const LayOut how{TRY(make_immutable(folder, laptop)), target.has_value()};
+  auto immutable = TRY(make_immutable(folder, laptop));
+  const LayOut how{std::move(immutable), target.has_value()};
   auto entries = TRY_IN(slug.str(), lay_out(folder, json, how));
   const Contents contents = contents_of(folder.site, entries);
   const Sealed sealed = TRY(seal(call, sealer, std::move(entries), slug, version));

@@ -63,12 +63,14 @@ Result<void> copy_all(int from, int to) {
 Result<PlanSource> plan_source(const std::string& text) {
   PlanSource source;
   if (text == "-") {
-    source.args = {{"signature", TRY(read_signature(STDIN_FILENO))}};
+    const std::string signature = TRY(read_signature(STDIN_FILENO));
+    source.args = {{"signature", signature}};
     source.body = Fd(::dup(STDIN_FILENO));
   } else if (Digest::parse(text)) {
     source.args = {{"sha256", text}};
   } else if (is_file(text)) {
-    source.args = {{"signature", TRY(read_input(text + ".minisig", k_max_signature))}};
+    const std::string signature = TRY(read_input(text + ".minisig", k_max_signature));
+    source.args = {{"signature", signature}};
     source.body = TRY(open_file(text));
   } else {
     const auto site = SiteName::parse(text);

@@ -117,7 +117,8 @@ int joined_exit(const std::vector<int>& codes) {
 }
 
 Result<std::string> ask_quietly(const std::string& host, const std::vector<std::string>& words, std::chrono::milliseconds timeout) {
-  os::Command command{.argv = {TRY(find_program("ssh")), "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "--", host, shell_words(words)},
+  const std::string ssh = TRY(find_program("ssh"));
+  os::Command command{.argv = {ssh, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "--", host, shell_words(words)},
                       .env = whole_environment(), .timeout = timeout, .no_new_privs = false};
   os::Exit exit = TRY(os::real_runner().run(command));
   return exit.ok() ? Result<std::string>(std::move(exit.out)) : fail(Code::unreachable, "ssh failed");

@@ -28,7 +28,8 @@ Result<Candidate> candidate_of(const std::string& text) {
   const std::filesystem::path path(text);
   if (os::real_disk().exists(text)) {
     const std::string content = TRY(read_input(text, k_max_key_file));
-    return Candidate{TRY_IN(printable(text, 1024), crypto::MinisignPublicKey::parse(content)), path.stem()};
+    const auto key = TRY_IN(printable(text, 1024), crypto::MinisignPublicKey::parse(content));
+    return Candidate{key, path.stem()};
   }
   auto key = crypto::MinisignPublicKey::parse(text);
   if (!key)

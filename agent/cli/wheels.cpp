@@ -76,7 +76,8 @@ std::string last_error(std::string_view text) {
 }
 
 Result<os::Exit> Collector::pip(const Words& words) const {
-  os::Command command{.argv = {TRY(find_program("python3")), "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"}};
+  const std::string python = TRY(find_program("python3"));
+  os::Command command{.argv = {python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"}};
   command.argv.insert(command.argv.end(), words.begin(), words.end());
   command.env = environment_with({});
   command.cwd = m_dir; // requirements.txt says "--find-links ./dep"

@@ -165,7 +165,8 @@ Result<Request> parse_request(std::string_view text, Json& storage) {
   if (version != k_control_version) // before the rest: another version may well look different
     return fail(Code::invalid, cat("request: version ", version, " of the control protocol, this chillboxd speaks ", k_control_version,
                                    ": use a chillboxctl of the same release"));
-  Request request{TRY_IN("request", string_at(storage, "verb")), nullptr};
+  auto verb = TRY_IN("request", string_at(storage, "verb"));
+  Request request{std::move(verb), nullptr};
   for (const auto& [key, value] : storage.items())
     if (key != "v" && key != "verb" && key != "args")
       return fail(Code::invalid, cat("request: unknown member '", printable(key, 60), "'"));

@@ -57,7 +57,8 @@ Result<Json> Operator::run_job(const Call& call, store::JobKind kind, const Json
   m_engine.submit(job.id);
   if (control::bool_or(call.args, "wait", true))
     return follow(call, job.id, true, true);
-  return Json{{"job", view(*TRY(m_world.store.job(job.id)))}};
+  const auto stored = TRY(m_world.store.job(job.id));
+  return Json{{"job", view(*stored)}};
 }
 
 Result<Json> Operator::rollback(const Call& call) { return run_job(call, store::JobKind::rollback, Json::object()); }
@@ -94,7 +95,8 @@ Result<Json> Operator::retry(const Call& call) {
   m_engine.submit(job.id);
   if (control::bool_or(call.args, "wait", true))
     return follow(call, job.id, true, true);
-  return Json{{"job", view(*TRY(m_world.store.job(job.id)))}};
+  const auto stored = TRY(m_world.store.job(job.id));
+  return Json{{"job", view(*stored)}};
 }
 
 // A clock that was set back must not lock the operator out for longer than the longest wait.

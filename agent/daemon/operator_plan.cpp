@@ -79,7 +79,8 @@ Result<Json> Operator::plan(const Call& call) {
 
 Result<Json> Operator::nginx_show(const Call& call) {
   const auto site = TRY(site_of(call.args));
-  return Json{{"site", site.str()}, {"text", TRY(rollout::nginx_in_force(m_world, site))}};
+  auto text = TRY(rollout::nginx_in_force(m_world, site));
+  return Json{{"site", site.str()}, {"text", std::move(text)}};
 }
 
 } // namespace chillbox::daemon

@@ -242,7 +242,8 @@ Result<Json> Operator::audit(const Call& call) {
 
 Result<Json> Operator::audit_verify(const Call&) {
   TRY(m_world.store.verify_audit());
-  return Json{{"entries", TRY(m_world.store.audit_entries(SIZE_MAX / 2)).size()}};
+  const auto entries = TRY(m_world.store.audit_entries(SIZE_MAX / 2));
+  return Json{{"entries", entries.size()}};
 }
 
 } // namespace chillbox::daemon

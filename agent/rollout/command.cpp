@@ -43,7 +43,8 @@ Result<openrc::SlotSpec> site_command(World& world, const SiteName& site, const 
   const Place place{&r.site, &p.service, release->version, r.release_dir(), release->slot, p.port, r.user, ports};
   openrc::SlotSpec spec{.name = slot_name(r.site, p, release->slot, 0)};
   spec.release = release->id;
-  spec.argv = {"/bin/sh", "-c", TRY(config::expand_command(line, site_variables(world, r.site, release->version, ports)))};
+  std::string text = TRY(config::expand_command(line, site_variables(world, r.site, release->version, ports)));
+  spec.argv = {"/bin/sh", "-c", std::move(text)};
   spec.env = TRY(service_environment(world, place));
   for (const auto& [name, value] : {std::pair{"SHELL", std::string("/bin/sh")}, std::pair{"USER", r.user.name}, std::pair{"LOGNAME", r.user.name}})
     if (std::ranges::none_of(spec.env, [&](const auto& pair) { return pair.first == name; }))

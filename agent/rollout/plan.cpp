@@ -157,12 +157,13 @@ Result<Json> plan_artifact(World& world, int fd, const std::string& signature) {
   const std::string tree = cat(r.stage_dir(), "/", r.job.site.str());
   Live live(r);
   const auto& old = live.rollout;
+  const auto installed = TRY(world.store.serial(r.job.site, "site"));
   Json json{{"site", r.job.site.str()},
             {"from", r.old ? r.old->version : ""},
             {"to", said.version},
             {"sha256", r.job.sha256},
             {"serial", said.serial},
-            {"installed_serial", TRY(world.store.serial(r.job.site, "site"))},
+            {"installed_serial", installed},
             {"signer", r.verified->signer},
             {"services", compare_services(world, old, old.release_dir(), r, tree)},
             {"hosts", sets(old.site.domains, r.site.domains)},
