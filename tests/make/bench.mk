@@ -4,10 +4,10 @@ $(BUILD)/bench-%: tests/bench/%.cpp | $(DEPS_SENTINEL)
 	@$(COMPILE) -O2 -o $@ $< $(LDFLAGS) -lcrypto -lpthread
 
 .PHONY: bench
-bench: build $(BUILD)/bench-load $(BUILD)/bench-first $(BUILD)/bench-stage ## figures side by side, as ratios (BENCH="intake rollout stage" chooses)
+bench: build $(BUILD)/bench-load $(BUILD)/bench-first $(BUILD)/bench-stage $(BUILD)/bench-hmac ## figures side by side, as ratios (BENCH="intake rollout stage" chooses)
 	@sh .ci/deps bench box test
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) sh tests/bench/run $(BENCH)
 
-$(BUILD)/bench-stage: tests/bench/stage.cpp $(call libs,$(below_artifact))
+$(BUILD)/bench-stage $(BUILD)/bench-hmac: $(BUILD)/bench-%: tests/bench/%.cpp $(call libs,$(below_artifact))
 	@printf '  CXX   %s\n' $<
 	@$(COMPILE) -O2 -o $@ $< $(LDFLAGS) $(call libs,$(below_artifact)) $(LIBS_DAEMON)
