@@ -39,6 +39,11 @@ in_fish() { fish --no-config -c 'source $FISH_SCRIPT; complete -C "chillboxctl $
     [ "$(LINE='trust add k --sites blog,s' in_bash trust add k --sites blog,s)" = blog,shop ]
     [ "$(LINE='-H root@host sta' in_bash -H root @ host sta)" = $'status\nstart' ]
     [ "$(LINE='rollback blog --no-w' in_bash rollback blog --no-w)" = --no-wait ]
+    [ "$(LINE='cron ' in_bash cron '')" = $'list\nhistory\nrun' ]
+    [ "$(LINE='cron run s' in_bash cron run s)" = shop ]
+    [ "$(LINE='maintenance o' in_bash maintenance o)" = $'on\noff' ]
+    [ "$(LINE='nginx d' in_bash nginx d)" = diff ]
+    [ "$(LINE='plan b' in_bash plan b)" = blog ]
 }
 
 @test "bash at a terminal completes with a tab, and leaves files to the shell" {
@@ -56,6 +61,7 @@ in_fish() { fish --no-config -c 'source $FISH_SCRIPT; complete -C "chillboxctl $
     export ZDOTDIR=$BATS_TEST_TMPDIR
     printf 'fpath=(%s $fpath)\nautoload -Uz compinit; compinit -D -u\nPS1="ready> "\n' "$(dirname "$ZSH_SCRIPT")" >.zshrc
     run -0 "$FAKE/at-terminal" expect:'ready> ' keys:"chillboxctl rollb" tab expect:rollback keys:"sh" tab expect:shop type:'--help' \
+        expect:'ready> ' keys:'chillboxctl maint' tab expect:maintenance keys:'of' tab keys:'sh' tab expect:shop type:'--help' \
         expect:'ready> ' keys:'chillboxctl validate some-a' tab expect:artifact type:'--help' expect:'ready> ' type:'exit 0' -- zsh -d -i
 }
 
@@ -68,6 +74,10 @@ in_fish() { fish --no-config -c 'source $FISH_SCRIPT; complete -C "chillboxctl $
     [ "$(in_fish 'rollback blog 1.0')" = $'1.0.0\n1.0.0-3' ]
     [ "$(in_fish 'rollback blog --no-w')" = --no-wait ]
     [ "$(in_fish 'trust add k --sites=bl')" = --sites=blog ]
+    [ "$(in_fish 'cron ')" = $'history\nlist\nrun' ]
+    [ "$(in_fish 'maintenance on b')" = blog ]
+    [ "$(in_fish 'nginx s')" = show ]
+    [[ $'\n'"$(in_fish 'plan ')"$'\n' == *$'\nblog\n'* ]]
     [ "$(in_fish 'validate some-')" = some-artifact.tar.zst.age ]
 }
 

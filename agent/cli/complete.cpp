@@ -145,13 +145,13 @@ void Finder::value(const Option& option, const Typed& line, const std::string& b
   if (kind == Kind::list) {
     if (const auto comma = m_typed.rfind(','); comma != std::string::npos && comma >= before.size())
       head = m_typed.substr(0, comma + 1);
-    if (option.value.starts_with("SITE"))
-      kind = Kind::site;
   }
+  m_found.files = kind == Kind::text || (kind == Kind::list && !option.value.starts_with("SITE"));
+  if (option.value.starts_with("SITE") || option.names.ends_with("|SITE"))
+    kind = Kind::site;
   if (kind == Kind::choice)
     for (const auto word : split(option.value, '|'))
       add(cat(head, word), "");
-  m_found.files = kind == Kind::text || kind == Kind::list;
   if (kind >= Kind::site)
     for (const Candidate& candidate : m_source({kind, line.positions.empty() ? "" : line.positions.front(), line.hosts}))
       add(cat(head, candidate.text), candidate.help);

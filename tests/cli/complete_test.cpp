@@ -91,6 +91,8 @@ TEST_CASE("a list goes on behind its last comma, a choice offers what there is")
 TEST_CASE("files are for what may be a file, and for nothing else") {
   CHECK(complete({"deploy", ""}, host_values).files);
   CHECK(complete({"deploy", "--webhook-key", ""}, host_values).files);
+  CHECK(complete({"plan", ""}, host_values).files);
+  CHECK_FALSE(complete({"plan", ""}, host_values).candidates.empty()); // or a site
   CHECK_FALSE(complete({"releases", ""}, host_values).files);
   CHECK_FALSE(complete({""}, host_values).files);
   CHECK_FALSE(complete({"logs", "blog", "-n", ""}, host_values).files);
