@@ -328,3 +328,14 @@ END
     done
     [ ! -e "$STATE/$OTHER" ]
 }
+
+@test "a power cut copes with a host that ends by itself in the same moment" {
+    printf '1 1\n' >"$BATS_TEST_TMPDIR/init"
+    run -0 sh -euc '. "$1/common.sh"; . "$1/space.sh"
+        dir=$2 name=x
+        pid_of() { if [ -e "$dir/asked" ]; then return 1; fi; : >"$dir/asked"; echo 999999999; } # there when asked for, gone when killed
+        kill_group() { :; }
+        space_cut
+        echo done' sh "$BATS_TEST_DIRNAME/../tests/host/lib" "$BATS_TEST_TMPDIR"
+    [ "$output" = done ]
+}
