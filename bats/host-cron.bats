@@ -95,13 +95,17 @@ nobody_sleeps() { ! in_box pgrep -u farm -f "sleep $1"; }
     [ "$status" -eq 3 ]
 }
 
-@test "a run outlives a restart of the daemon, also by kill -9, and its end is recorded" {
-    farm "$(next_version)" '0 3 * * * sleep 4; echo still here; exit 5'
+@test "a run outlives an upgrade and a restart of the daemon, also by kill -9, and its end is recorded" {
+    farm "$(next_version)" '0 3 * * * until [ -e /tmp/go ]; do sleep 0.1; done; echo still here; exit 5'
     ctl cron run farm 1 --no-wait
+    ctl upgrade
+    [ "$(last state)" = running ]
     in_box rc-service -q chillboxd restart
     [ "$(last state)" = running ]
     in_box sh -c 'kill -9 "$(pgrep -o -x chillboxd)"'
     wait_for 20 ctl ping
+    [ "$(last state)" = running ]
+    in_box touch /tmp/go
     wait_for 20 has_ended
     [ "$(last state) $(last code) $(last text)" = 'failed 5 still here' ]
     unlock

@@ -76,13 +76,14 @@ packed() { in_box grep -qx "$1" /var/lib/shop/worker/packed; }
     in_box grep -qi 'ready to accept connections' /var/log/chillbox/shop/redis.log
 }
 
-@test "it outlives releases, restarts and rollbacks, and is started anew only for other options or rules, with its data" {
+@test "it outlives releases, restarts, upgrades and rollbacks, and is started anew only for other options or rules, with its data" {
     as_worker set kept yes
     before=$(pid)
     run -0 shop 1.1.0 '{"maxmemory": "3mb", "maxmemory-policy": "allkeys-lfu", "save": "3600 1 60 1000", "databases": 4}'
     ctl restart shop
     in_box rc-service -q chillboxd restart
     unlock
+    ctl upgrade
     ctl rollback shop
     [ "$(pid)" = "$before" ]
     run -0 shop 1.2.0 '{"maxmemory": "4mb"}'
