@@ -21,8 +21,9 @@ void Ahead::work() {
     size_t at = 0;
     {
       std::unique_lock lock(m_mutex);
-      // One buffer is always the caller's.
-      m_changed.wait(lock, [this] { return m_stop || m_filled - m_taken < k_buffers - 1; });
+      // One buffer is always the caller's. Once all are filled, only when nearly all are empty: to be woken up for each costs more.
+      if (m_filled - m_taken == k_buffers - 1)
+        m_changed.wait(lock, [this] { return m_stop || m_filled - m_taken <= k_low; });
       if (m_stop)
         return;
       at = m_filled % k_buffers;
@@ -57,7 +58,8 @@ Result<ByteView> Ahead::next() {
   m_changed.wait(lock, [this] { return m_ended || m_filled > m_taken; });
   if (m_filled > m_taken) {
     const Bytes& buffer = m_buffers[m_taken++ % k_buffers];
-    m_changed.notify_all();
+    if (m_filled - m_taken <= k_low)
+      m_changed.notify_all();
     return ByteView(buffer);
   }
   if (m_failed)

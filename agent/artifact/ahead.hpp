@@ -25,6 +25,7 @@ public:
 private:
   static constexpr size_t k_buffer = 256 * 1024;
   static constexpr size_t k_buffers = 4;
+  static constexpr size_t k_low = 1; // so many left to take: time to fill others
 
   void work();
 

@@ -90,6 +90,8 @@ public:
   // The next plaintext, at most 64 KiB, valid until the next call; empty exactly once the last chunk was verified and
   // nothing follows.
   Result<ByteView> next();
+  // The same into `out`, which has room for k_age_chunk bytes; 0 at the end. What did not verify is wiped there.
+  Result<size_t> next_into(std::span<uint8_t> out);
 
 private:
   struct State;

@@ -60,7 +60,7 @@ struct PayloadReader::State {
   ReadBytes source;
   std::unique_ptr<ChunkCipher> cipher;
   Bytes chunk = Bytes(k_age_chunk + k_age_tag);
-  SecretBytes plain{k_age_chunk}; // locked, and wiped with the reader
+  SecretBytes plain; // of next(): locked, and wiped with the reader
   uint64_t number = 0;            // of the chunk, for messages
   bool last_seen = false;
   bool ended = false;
@@ -68,7 +68,7 @@ struct PayloadReader::State {
 
   Result<size_t> fill(std::span<uint8_t> into);
   Result<void> start();
-  Result<ByteView> next_chunk();
+  Result<size_t> next_chunk(uint8_t* out);
   Result<void> nothing_follows();
   std::unexpected<Error> damaged(std::string_view what) const {
     return fail(Code::corrupt, cat("age payload chunk ", number, ": ", what));
@@ -105,12 +105,12 @@ Result<void> PayloadReader::State::nothing_follows() {
   return {};
 }
 
-Result<ByteView> PayloadReader::State::next_chunk() {
+Result<size_t> PayloadReader::State::next_chunk(uint8_t* out) {
   if (!cipher)
     TRY(start());
   if (last_seen) {
     TRY(nothing_follows());
-    return ByteView{};
+    return 0;
   }
   const size_t size = TRY(fill(chunk));
   if (size < k_age_tag)
@@ -118,18 +118,18 @@ Result<ByteView> PayloadReader::State::next_chunk() {
   const ByteView sealed(chunk.data(), size);
   // A full chunk is usually not the last one, a shorter one must be.
   const bool full = size == chunk.size();
-  last_seen = !full || !cipher->open(sealed, false, plain.data());
-  if (last_seen && !cipher->open(sealed, true, plain.data()))
+  last_seen = !full || !cipher->open(sealed, false, out);
+  if (last_seen && !cipher->open(sealed, true, out))
     return damaged(full ? "wrong tag: damaged" : "wrong tag: damaged or cut short");
   if (size == k_age_tag) {
     if (!cipher->at_first())
       return damaged("empty last chunk");
     TRY(nothing_follows());
-    return ByteView{};
+    return 0;
   }
   cipher->advance();
   ++number;
-  return plain.view().first(size - k_age_tag);
+  return size - k_age_tag;
 }
 
 PayloadReader::PayloadReader(const SecretBytes& file_key, ReadBytes source)
@@ -138,14 +138,23 @@ PayloadReader::~PayloadReader() = default;
 PayloadReader::PayloadReader(PayloadReader&&) noexcept = default;
 
 Result<ByteView> PayloadReader::next() {
+  if (m_state->plain.size() == 0)
+    m_state->plain = SecretBytes(k_age_chunk);
+  const size_t size = TRY(next_into({m_state->plain.data(), k_age_chunk}));
+  return m_state->plain.view().first(size);
+}
+
+Result<size_t> PayloadReader::next_into(std::span<uint8_t> out) {
   if (m_state->failed)
     return std::unexpected(*m_state->failed);
   if (m_state->ended)
-    return ByteView{};
-  auto plain = m_state->next_chunk();
-  if (!plain)
-    m_state->failed = plain.error();
-  return plain;
+    return 0;
+  if (out.size() < k_age_chunk)
+    return fail(Code::invalid, "age payload: no room for a chunk");
+  auto size = m_state->next_chunk(out.data());
+  if (!size)
+    m_state->failed = size.error();
+  return size;
 }
 
 } // namespace chillbox::crypto

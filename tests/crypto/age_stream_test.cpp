@@ -126,6 +126,25 @@ TEST_CASE("plaintext that did not verify is wiped before anybody can look at it"
   CHECK(out == plain);
 }
 
+TEST_CASE("a chunk decrypted into a buffer of the caller's is the same, and what did not verify is wiped there") {
+  const Bytes plain = pattern(2 * k_age_chunk + 9);
+  Payload payload(plain);
+  Bytes out, buffer(k_age_chunk + 1, 0xff);
+  PayloadReader reader(payload.key, reading(payload.sealed, SIZE_MAX));
+  CHECK(failed_with(Code::invalid, reader.next_into(std::span(buffer).first(k_age_chunk - 1))));
+  for (size_t n = reader.next_into(buffer).value(); n > 0; n = reader.next_into(buffer).value())
+    out.insert(out.end(), buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(n));
+  CHECK(out == plain);
+  CHECK(reader.next_into(buffer).value() == 0);
+  CHECK(buffer.back() == 0xff);
+
+  payload.sealed[k_age_nonce + k_sealed + 5] ^= 1;
+  PayloadReader spoilt(payload.key, reading(payload.sealed, SIZE_MAX));
+  CHECK(spoilt.next_into(buffer).value() == k_age_chunk);
+  CHECK(failed_with(Code::corrupt, spoilt.next_into(buffer)));
+  CHECK(Bytes(buffer.begin(), buffer.end() - 1) == Bytes(k_age_chunk, 0));
+}
+
 TEST_CASE("data after the last chunk is an error, also after a full one and after an empty payload") {
   for (const size_t size : {size_t{0}, size_t{5}, k_age_chunk})
     for (const size_t more : {size_t{1}, size_t{16}, k_sealed}) {
