@@ -30,7 +30,20 @@ bool is_error(std::string_view line) {
                              [&](auto level) { return line.find(level) != std::string_view::npos; });
 }
 
-// NGINX's own line: the first that is an error, without "nginx: ".
+// "2026/11/24 11:24:33 [emerg] 1562#1562: unknown directive" -> "[emerg] unknown directive": a log's date and process say nothing here.
+std::string without_stamp(std::string_view line) {
+  const auto level = line.find('[');
+  const auto end = line.find("] ", level);
+  if (end == std::string_view::npos)
+    return std::string(line);
+  auto words = line.substr(end + 2);
+  const auto stamp = words.find_first_not_of("0123456789#");
+  if (stamp != 0 && stamp != std::string_view::npos && words.substr(stamp).starts_with(": "))
+    words.remove_prefix(stamp + 2);
+  return cat(line.substr(level, end + 2 - level), words);
+}
+
+// NGINX's own line: the first that is an error, without what it puts before the level.
 std::string nginx_line(const os::Exit& exit) {
   std::string_view found;
   for (const auto line : split(exit.err, '\n')) {
@@ -43,7 +56,9 @@ std::string nginx_line(const os::Exit& exit) {
   }
   if (found.starts_with("nginx: "))
     found.remove_prefix(7);
-  return found.empty() ? cat("exit ", exit.code) : printable(trim(found), 400);
+  if (found.empty())
+    return cat("exit ", exit.code);
+  return printable(trim(is_error(found) ? without_stamp(found) : std::string(found)), 400);
 }
 
 std::string generation_of(std::string_view text) {

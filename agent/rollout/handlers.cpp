@@ -85,6 +85,18 @@ os::Command as_site(const Place& place, std::string program, Environment environ
   return c;
 }
 
+// Whatever a site runs while it is deployed: the message of what took too long names the limit that was in its way, and its code says that it is
+// over (timed_out would say that the job goes on).
+Result<os::Exit> run_within_limit(World& world, os::Command& c, std::string_view what) {
+  c.timeout = world.config.build_timeout;
+  auto exit = world.runner.run(c);
+  if (exit)
+    return exit;
+  if (exit.error().code == Code::timed_out)
+    return fail(Code::failure, cat(what, ": ", exit.error().message, " (limits.build_timeout)"));
+  return fail(exit.error().code, cat(what, ": ", exit.error().message));
+}
+
 } // namespace
 
 std::vector<std::string> known_kinds(World& world) {
@@ -191,10 +203,9 @@ Result<void> build(World& world, const Kind& kind, const Place& place, const std
   add_missing(environment, variables);
   auto c = as_site(place, kind.directory + "/build", std::move(environment));
   c.no_network = true;
-  c.timeout = world.config.build_timeout;
   c.on_line = on_line;
   c.cancelled = cancelled;
-  const auto exit = TRY(world.runner.run(c));
+  const auto exit = TRY(run_within_limit(world, c, "build"));
   auto built = must_succeed(exit, "build");
   if (!built && exit.code == k_missing_inputs)
     return fail(Code::preflight, built.error().message);
@@ -218,11 +229,10 @@ Result<void> release_command(World& world, const Place& place, const Environment
                              const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled) {
   auto c = as_site(place, "", environment);
   c.argv = place.service->release_command;
-  c.timeout = world.config.build_timeout;
   c.on_line = on_line;
   c.cancelled = cancelled;
-  const auto exit = TRY(world.runner.run(c));
-  return must_succeed(exit, cat("release_command '", printable(c.argv[0]), "'"));
+  const std::string what = cat("release_command '", printable(c.argv[0]), "'");
+  return must_succeed(TRY(run_within_limit(world, c, what)), what);
 }
 
 config::Variables site_variables(World& world, const config::Site& site, const std::string& version, const PortVariables& ports) {
@@ -279,9 +289,8 @@ Result<void> run_event(World& world, const std::string& name, const Environment&
     os::Command c;
     c.argv = {program};
     c.env = environment;
-    c.timeout = world.config.build_timeout;
     c.on_line = on_line;
-    const auto exit = TRY_IN(cat("event ", name), world.runner.run(c));
+    const auto exit = TRY(run_within_limit(world, c, cat("event ", name)));
     return must_succeed(exit, cat("event ", name));
   }
   return {};

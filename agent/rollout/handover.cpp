@@ -85,7 +85,7 @@ void undo_handover(Rollout& r) {
   keep_last_lines(r); // before the old copies write to the same logs
   for (const auto& service : names)
     for (const auto& name : copies(r.world, r.job.site, service, r.release.slot))
-      if (auto stopped = r.world.slots.stop(name, k_stop_grace); !stopped)
+      if (auto stopped = r.world.slots.stop(name, grace_of_undone(r, name)); !stopped)
         return r.output(cat("the new copy of '", service, "' does not stop, its old one must not run beside it: ", stopped.error().message));
   Rollout back(r.world, r.job, r.signals);
   back.row = r.row;

@@ -313,6 +313,7 @@ bool recover_job(World& world, const store::Job& job) {
       r.release = std::move(**release);
     if (r.old && r.old->id == r.release.id && r.job.kind != JobKind::start)
       r.release.slot = other_slot(r.old->slot); // a second copy of the live release
+    r.signals.switched = change != nullptr && stood >= change; // perhaps: then it may have visitors
     if (const auto set = world.store.secret_set(r.job.site);
         r.job.kind == JobKind::rollback && r.old && set && *set && (*set)->sha256 != r.old->secrets)
       r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job takes them up again

@@ -13,6 +13,7 @@ constexpr os::Millis k_drain_least{300}; // NGINX may have looked the old link u
 constexpr os::Millis k_drain_most{10'000};
 constexpr os::Millis k_drain_pause{20};
 constexpr os::Millis k_first_pause{5};
+constexpr os::Millis k_grace_without_visitors{3'000};
 constexpr size_t k_last_lines = 20;
 
 std::string log_file(World& world, const SiteName& site, const config::Service& s) {
@@ -171,6 +172,10 @@ Result<void> start_slots(World& world, const config::Site& site, const std::vect
   return {};
 }
 
+os::Millis grace_of_undone(const Rollout& r, const openrc::SlotName& name) {
+  return r.signals.switched || name.index > 0 ? k_stop_grace : k_grace_without_visitors;
+}
+
 Result<void> stop_slots(World& world, const SiteName& site, const std::string& slot) {
   for (const auto& name : world.slots.all())
     if (name.site == site && (slot.empty() || (name.slot == slot && !is_redis(name))))
@@ -253,7 +258,9 @@ void undo_start(Rollout& r) {
   keep_last_lines(r);
   if (r.signals.switched)
     drain(r, r.release.slot); // it had the traffic
-  (void)stop_slots(r.world, r.job.site, r.release.slot);
+  for (const auto& name : r.world.slots.all())
+    if (name.site == r.job.site && name.slot == r.release.slot && !is_redis(name))
+      (void)r.world.slots.stop(name, grace_of_undone(r, name));
   redis_of_old(r);
 }
 

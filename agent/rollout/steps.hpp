@@ -106,6 +106,9 @@ Result<void> start_slots(World& world, const config::Site& site, const std::vect
                          const os::User& user, const std::vector<std::string>& skip);
 void drain(Rollout& r, const std::string& slot);
 inline constexpr os::Millis k_stop_grace{30'000};
+// How long a copy of a release that is given up may take to end. It had no visitors before the switch, so it has nothing to finish, and with
+// stop-first the site is away until it is gone; a worker may have taken something from a queue.
+os::Millis grace_of_undone(const Rollout& r, const openrc::SlotName& name);
 // Until the new copy answers health.count times in a row. unhealthy: it crashes, or health.deadline is over.
 Result<void> wait_healthy(Rollout& r, const PlannedService& p);
 // What the new slots wrote since they were started, once, into the job's log and the release's row.

@@ -1,6 +1,6 @@
 # What a host goes through in months, in one go: bad releases with visitors, and deploys in a row on a small disk.
 .PHONY: bad-releases small-disk
-bad-releases: build ## bad releases of every kind, N of them (17), with visitors: all refused or rolled back, p95 seconds
+bad-releases: build ## bad releases of every kind, N of them (12; there are 17 kinds), with visitors: all refused or rolled back, p95 seconds
 	@sh .ci/deps box test
 	@$(AS_ROOT) env BUILD=$(BUILD) BAD_RELEASES=$(N) bats bats/host-bad.bats
 

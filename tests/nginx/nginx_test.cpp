@@ -129,6 +129,8 @@ TEST_CASE("[fault-113] a failing test says NGINX's own line and keeps what was t
   const auto error = host.nginx().test(name(), "foo;").error();
   CHECK(error.code == Code::invalid);
   CHECK(error.message.starts_with("nginx -t: [emerg] unknown directive \"foo\" in /etc/nginx/http.d/chillbox.blog.conf:3"));
+  host.fake.answer = [](const os::Command&) { return os::Exit{1, 0, "", "2026/11/24 11:24:33 [emerg] 1562#1562: unknown directive \"foo\" in x:3\n"}; };
+  CHECK(host.nginx().test(name(), "foo;").error().message.starts_with("nginx -t: [emerg] unknown directive \"foo\" in x:3"));
   const std::string failed = host.root.at("/var/lib/chillbox/nginx/blog.failed");
   CHECK(get(failed) == "foo;");
   host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "", ""}; };

@@ -42,6 +42,22 @@ TEST_CASE("a release_command that fails leaves the old release live and is named
   CHECK(host.told(job.id, "release_command of 'app' runs"));
 }
 
+TEST_CASE("a release_command that hangs is ended, and the message names it and the limit; the job does not go on, so neither does its code say so") {
+  LiveHost host;
+  host.runner.app("2.0.0").release_command_hangs = true;
+  const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate"}])"});
+  kept_the_old(host, job, Code::failure, "release_command '/usr/bin/migrate': run /usr/bin/migrate: not finished, stopped (limits.build_timeout)");
+}
+
+TEST_CASE("a copy that never had visitors is not waited for as long as one that had, however long it hangs") {
+  LiveHost host;
+  host.runner.app("2.0.0").status = 500;
+  host.deploy("2.0.0");
+  const auto without = host.runner.time_given("stop chillbox.blog.app.b");
+  host.deploy("3.0.0");
+  CHECK(without + os::Millis{20'000} < host.runner.time_given("stop chillbox.blog.app.a"));
+}
+
 TEST_CASE("[fault-104] a new release that answers 500 forever is unhealthy, its own last lines are kept") {
   LiveHost host;
   host.runner.app("2.0.0").status = 500;

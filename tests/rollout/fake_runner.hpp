@@ -28,6 +28,7 @@ struct App {
   std::string says;                     // to its log when it starts
   std::string build_error;              // its build ends with 1 and this line
   std::string release_command_error;
+  bool release_command_hangs = false; // until its time is over
   std::function<void(const os::Command&)> building; // in the middle of its build
 };
 
@@ -51,6 +52,10 @@ public:
   bool ran(const std::string& command) {
     const auto all = commands();
     return std::ranges::find(all, command) != all.end();
+  }
+  os::Millis time_given(const std::string& command) { // the last time that it was run
+    const std::lock_guard lock(m_mutex);
+    return m_times[command];
   }
   size_t count(std::string_view prefix) {
     const auto all = commands();
@@ -76,6 +81,7 @@ public:
     {
       const std::lock_guard lock(m_mutex);
       m_commands.push_back(command);
+      m_times[command] = c.timeout;
     }
     if (before)
       before(command);
@@ -92,7 +98,10 @@ public:
       return os::Exit{.code = 0, .out = cat(variable(c, "CHILLBOX_RELEASE_DIR"), "/bin/serve\n--plain\n"), .err = {}};
     if (c.argv[0].starts_with(m_paths.init_d()))
       return slot(program, c.argv.back());
-    if (auto& one = app(variable(c, "CHILLBOX_VERSION")); !one.release_command_error.empty())
+    auto& one = app(variable(c, "CHILLBOX_VERSION"));
+    if (one.release_command_hangs)
+      return fail(Code::timed_out, cat("run ", c.argv[0], ": not finished, stopped"));
+    if (!one.release_command_error.empty())
       return os::Exit{.code = 3, .out = {}, .err = one.release_command_error + "\n"};
     return os::Exit{.code = 0, .out = {}, .err = {}};
   }
@@ -193,6 +202,7 @@ private:
   std::map<std::string, App> m_apps;
   std::map<std::string, std::unique_ptr<FakeServer>> m_servers, m_ports;
   std::vector<std::string> m_commands;
+  std::map<std::string, os::Millis> m_times;
   std::string m_host_text; // chillbox.conf as the workers have it
   int m_last_pid = 1000;
   FakeServer m_nginx; // last: it asks for what stands above
