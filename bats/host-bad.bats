@@ -121,6 +121,7 @@ try_bad() {
     version=$(next_version)
     make_site "$version"
     make_bad "$1" "$2"
+    [[ "$6" = no || "$1" = *-in-watch ]] || edit_site '.services[0].health.deadline = "4s"' # it shall come to its last lines
     artifact=$(pack)
     before=$(answers_so_far)
     begun=$(date +%s%N)

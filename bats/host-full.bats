@@ -14,7 +14,10 @@ setup_file() {
     host_set_up
 }
 
-teardown_file() { host_down; }
+teardown_file() {
+    host_down
+    losetup -j "$LAPTOP/disk" 2>/dev/null | cut -d : -f 1 | xargs -r losetup -d # of a test that ended in the middle
+}
 setup() {
     host_or_skip
     [ -e "$LAPTOP/live" ] || { page 1.0.0 && send "$(pack)" && printf '1.0.0\n' >"$LAPTOP/live"; }
@@ -68,6 +71,23 @@ taken() { # VERSION
     in_box rm /srv/chillbox/full
     taken 2.0.1
     leave_small /srv/chillbox
+}
+
+@test "[fault-88] the same on a file system of its own on a real block device" {
+    device=$(losetup -f 2>/dev/null) && [ -b "$device" ] || skip "no loop device on this machine: modprobe loop"
+    truncate -s 40M "$LAPTOP/disk"
+    mkfs.ext4 -q -m 0 "$LAPTOP/disk"
+    losetup "$device" "$LAPTOP/disk" 2>/dev/null || skip "this machine lets nobody set up a loop device"
+    in_box sh -c 'mknod -m 0600 /dev/loop-full b "$2" "$3" && cp -a "$1" /tmp/kept && mount -t ext4 /dev/loop-full "$1" && cp -a /tmp/kept/. "$1" && rm -rf /tmp/kept' \
+        sh /srv/chillbox $((0x$(stat -c %t "$device"))) $((0x$(stat -c %T "$device")))
+    page 2.0.2 2000000
+    in_box sh -c 'dd if=/dev/zero of=/srv/chillbox/full bs=64k 2>/dev/null || :'
+    refused 'need' 'have'
+    in_box rm /srv/chillbox/full
+    taken 2.0.3
+    in_box rm -rf /srv/chillbox/lost+found
+    leave_small /srv/chillbox
+    losetup -d "$device"
 }
 
 @test "[fault-90] no inodes left: refused, and the message says inodes" {

@@ -78,6 +78,51 @@ restart_sealed() { in_box rc-service -q chillboxd restart; }
     run -0 ctl doctor
 }
 
+# Of the slot that has the traffic.
+live_slot() { in_box readlink /run/chillbox/live/hello/api.sock | sed 's/.*api\.\([ab]\)\.sock/\1/'; }
+master() { in_box cat "/run/openrc/options/chillbox.hello.api.$(live_slot)/child_pid"; }
+
+@test "[fault-106] a deploy and a restart are a new process on a new socket, never a HUP of the old one" {
+    before=$(master)
+    slot=$(live_slot)
+    version=$(next_version)
+    deploy "$version"
+    after=$(master)
+    [ "$(live_slot)" != "$slot" ]
+    [ "$after" != "$before" ]
+    run ! in_box kill -0 "$before"
+    in_box sh -c 'tr "\0" "\n" <"/proc/$1/cmdline" | grep -qF "/releases/$2-"' sh "$after" "$version" # not through `current`, which moves
+    run ! in_box sh -c 'tr "\0" "\n" <"/proc/$1/cmdline" | grep -F /current/' sh "$after"
+    [ "$(get /)" = "hello from $version" ]
+    ctl restart hello
+    [ "$(master)" != "$after" ]
+    [ "$(live_slot)" = "$slot" ]
+    run ! in_box grep -rq 'Handling signal: hup' /var/log/chillbox/hello
+}
+
+@test "[fault-116] an old worker of NGINX that waits for its visitor is told by doctor with what ends it, and then it ends" {
+    in_box sh -c 'printf "server { listen 8088; location / { root /srv/slow; limit_rate 1k; } }\n" >/etc/nginx/conf.d/slow.conf
+        mkdir -p /srv/slow && head -c 1000000 /dev/zero >/srv/slow/file && nginx -s reload'
+    box net "$HOST" -- curl -s -o /dev/null --retry 5 --retry-connrefused http://127.0.0.1:8088/file 3>&- &
+    visitor=$!
+    old() { in_box pgrep -f 'nginx: worker process is shutting down' >/dev/null; }
+    sleep 0.5
+    in_box nginx -s reload
+    wait_for 10 old
+    [[ "$(ctl doctor)" == *"warn  workers       1 old workers of NGINX wait"*"worker_shutdown_timeout 10m;"* ]]
+    kill "$visitor"
+    wait_for 10 eval '! old'
+    in_box sed -i '1i worker_shutdown_timeout 1s;' /etc/nginx/nginx.conf
+    in_box nginx -s reload
+    sleep 0.5
+    box net "$HOST" -- curl -s -o /dev/null --retry 5 --retry-connrefused http://127.0.0.1:8088/file 3>&- &
+    sleep 0.5
+    in_box nginx -s reload
+    wait_for 10 eval '! old'
+    in_box sh -c 'rm /etc/nginx/conf.d/slow.conf; sed -i 1d /etc/nginx/nginx.conf; nginx -s reload'
+    run ! grep -q '^warn  workers' <<<"$(ctl doctor)"
+}
+
 @test "a hold refuses deploys with who, when and why, exit 7; status shows it; it outlives a reboot" {
     run -2 ctl hold hello
     run -0 ctl hold -m 'the database moves' hello

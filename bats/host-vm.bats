@@ -94,6 +94,25 @@ state() { json status '.sites[0].state'; }
     ctl audit verify
 }
 
+@test "[fault-98] the clock of the whole host is set by a day, ahead and back, while a deploy runs: it ends as ever" {
+    pages_and_clock 1.1.1
+    edit_site '.watch = "8s"'
+    artifact=$(pack)
+    send "$artifact" --timeout 300s >"$LAPTOP/followed" 2>&1 3>&- &
+    sender=$!
+    sleep 1
+    in_box date -s '+1 day'
+    sleep 3
+    in_box date -s '-2 days'
+    wait "$sender"
+    [ "$(get /)" = "16 letters, 1.1.1" ]
+    # What is said of time by those who send is compared with the clock as it is: doctor shows the difference.
+    run -1 ctl doctor --clock "$(date +%s)"
+    [[ "$output" == *"fail  clock "*" behind: webhooks are refused"* ]]
+    in_box date -s '+1 day'
+    ctl audit verify
+}
+
 # A service that takes what it is asked to: /eat memory, /fork processes.
 greedy() { # VERSION
     pages_and_clock "$1"

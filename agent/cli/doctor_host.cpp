@@ -103,6 +103,21 @@ void look_at_openrc(Doctor& d) {
   d.ok("openrc", "chillboxd and nginx start at boot");
 }
 
+size_t old_workers(Doctor& d) {
+  size_t count = 0;
+  for (const auto& pid : d.disk.list("/proc").value_or(std::vector<std::string>{}))
+    if (parse_u64(pid) && d.disk.read(cat("/proc/", pid, "/cmdline"), 256).value_or("").starts_with("nginx: worker process is shutting down"))
+      ++count;
+  return count;
+}
+
+// Each keeps its memory and its share of the connections, and after some reloads there are many (faults 116).
+void look_at_old_workers(Doctor& d, nginx::Nginx& nginx) {
+  if (const size_t count = old_workers(d); count > 0 && !nginx.ends_old_workers().value_or(true))
+    d.warn("workers", cat(count, " old workers of NGINX wait for their last visitors, and nothing ends them"),
+           "`worker_shutdown_timeout 10m;` at the top of nginx.conf");
+}
+
 void look_at_nginx(Doctor& d) {
   if (!has_program(d, "nginx"))
     return d.fail("nginx", "not installed", "apk add nginx");
@@ -116,6 +131,7 @@ void look_at_nginx(Doctor& d) {
   if (!answer)
     return d.fail("nginx", cat("port ", d.config.http_port, ": ", answer.error().message), "rc-service nginx start");
   d.ok("nginx", cat("includes ", *directory, ", answers on port ", d.config.http_port));
+  look_at_old_workers(d, nginx);
 }
 
 void look_at_clock(Doctor& d) {

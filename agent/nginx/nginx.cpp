@@ -110,6 +110,10 @@ Result<std::vector<Directive>> Nginx::loaded() {
   return scan(exit.out);
 }
 
+Result<bool> Nginx::ends_old_workers() {
+  return std::ranges::any_of(TRY(loaded()), [](const auto& d) { return d.block.empty() && d.words[0] == "worker_shutdown_timeout"; });
+}
+
 Result<std::string> Nginx::directory() {
   const std::scoped_lock lock(m_directory_mutex);
   if (!m_directory.empty())

@@ -96,6 +96,8 @@ public:
   // silently (faults 114). Two at once are one after the other, coalesced (115).
   Result<void> reload();
   Result<void> reopen_logs(); // after they were renamed
+  // Is there a `worker_shutdown_timeout`? Without one a worker from before a reload stays until its last visitor has gone (faults 116).
+  Result<bool> ends_old_workers();
 
 private:
   Result<std::vector<Directive>> loaded(); // what `nginx -T` shows
