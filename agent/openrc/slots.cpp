@@ -210,6 +210,7 @@ std::vector<SlotName> Slots::all() {
   };
   look(m_paths.slots(), ".json");
   look(m_paths.init_d(), "");
+  look(m_paths.conf_d(), ""); // all that a stop that was interrupted may have left
   for (const char* state : {"started", "starting", "stopping"})
     look(openrc_dir(m_paths, state, ""), "");
   std::vector<SlotName> out;

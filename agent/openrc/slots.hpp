@@ -62,7 +62,7 @@ public:
   uint64_t memory(const SlotName& name);
   // The release whose copy runs in this slot, "" when none.
   std::string release_in(const SlotName& name);
-  // Every slot that has a spec, an init.d link or a running daemon: what a crash may have left.
+  // Every slot that has a spec, an init.d link, settings in conf.d or a running daemon: what a crash may have left.
   std::vector<SlotName> all();
 
 private:

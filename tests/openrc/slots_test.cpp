@@ -183,7 +183,7 @@ TEST_CASE("every restart by the supervisor is counted while it lives") {
   CHECK(host.slots.respawns(slot()) == 0);
 }
 
-TEST_CASE("all() finds what a crash may have left: a spec, a link or a running service, each once") {
+TEST_CASE("[fault-120] all() finds what a crash may have left: a spec, a link, settings or a running service, each once") {
   Host host;
   put(host.at("/run/chillbox/slots/chillbox.blog.web.a.json"), "{}");
   put(host.at("/etc/init.d/chillbox.blog.web.b"), "");
@@ -191,8 +191,12 @@ TEST_CASE("all() finds what a crash may have left: a spec, a link or a running s
   put(host.at("/etc/init.d/chillbox-service"), "");
   put(host.at("/etc/init.d/chillboxd"), "");
   put(host.at("/run/openrc/started/chillbox.shop.mail.a2"), "");
+  put(host.at("/etc/conf.d/chillbox.wiki.app.a"), "");
+  put(host.at("/etc/conf.d/chillboxd"), "");
   Did names;
   for (const auto& name : host.slots.all())
     names.push_back(name.str());
-  CHECK(names == Did{"chillbox.blog.web.a", "chillbox.blog.web.b", "chillbox.shop.mail.a2"});
+  CHECK(names == Did{"chillbox.blog.web.a", "chillbox.blog.web.b", "chillbox.shop.mail.a2", "chillbox.wiki.app.a"});
+  REQUIRE(host.slots.stop(*openrc::SlotName::parse("chillbox.wiki.app.a"), os::Millis{1'000}));
+  CHECK_FALSE(fs::exists(host.at("/etc/conf.d/chillbox.wiki.app.a")));
 }
