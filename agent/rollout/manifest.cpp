@@ -118,6 +118,7 @@ Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::
     if (release.id == row.live) {
       version = release.version;
       release.live_ms = release.live_ms == 0 ? now_ms : release.live_ms;
+      TRY(store.raise_serial(site, "site", release.serial)); // the file may be from before its switch
     }
     TRY(store.put_release(release));
   }

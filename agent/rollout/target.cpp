@@ -165,7 +165,6 @@ Result<Next> run_exchange(Rollout& r) {
   TRY(stage_set(r.world, r.job.site, r.job.sha256));
   TRY(r.world.store.put_secret_set(
       {r.job.site, r.job.sha256, r.verified->statement.serial, r.world.clock.wall_ms(), r.verified->signer}));
-  TRY(r.world.store.raise_serial(r.job.site, "secrets", r.verified->statement.serial));
   const auto files = secrets::staged_files(r.world.paths, r.job.site);
   r.info(cat(files.size(), files.size() == 1 ? " file" : " files", " in tmpfs"));
   return Next::go_on;

@@ -120,8 +120,6 @@ Result<Next> run_switch(Rollout& r) {
   r.release.state = store::ReleaseState::good;
   r.release.live_ms = r.world.clock.wall_ms();
   TRY(r.world.store.commit_live(r.job.site, r.release, false, r.release.live_ms));
-  if (r.verified && !r.verified->statement.secrets)
-    TRY(r.world.store.raise_serial(r.job.site, "site", r.verified->statement.serial));
   r.signals.switched = true;
   if (std::ranges::none_of(r.services, [](const auto& p) { return p.kind.listens == Kind::Listens::on_port; }))
     end_gap(r); // else with the reload

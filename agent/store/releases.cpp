@@ -152,6 +152,7 @@ Result<void> Store::commit_live(const SiteName& site, const Release& release, bo
   row.previous_good = TRY(choose_previous(db, row, live.id, old_failed));
   row.live = live.id;
   TRY(write_site(db, row));
+  TRY(raise(db, site, "site", live.serial)); // with it: a crash between the two would let an older one in
   return txn.commit();
 }
 

@@ -59,6 +59,18 @@ TEST_CASE("the switch makes a release live and good, and the old one the place t
   CHECK(live.live_ms == 200);
 }
 
+TEST_CASE("[fault-120] what is live has its serial installed with the switch, and an older one that becomes live again lowers nothing") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  Release newer = new_release("1.1.0-2"), older = new_release("1.0.0-1");
+  newer.serial = 12;
+  older.serial = 11;
+  must(store.commit_live(site(), newer, false, 100));
+  CHECK(must(store.serial(site(), "site")) == 12);
+  must(store.commit_live(site(), older, false, 200));
+  CHECK(must(store.serial(site(), "site")) == 12);
+}
+
 TEST_CASE("a switch back from a release that failed does not leave that one as the place to go back to") {
   const Scratch scratch;
   Store store = scratch.open();
