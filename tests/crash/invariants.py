@@ -49,6 +49,8 @@ def check_site(wrong, live):
         return wrong.append('the store has no live release')
     release = release[0]
     wrong.expect(release['version'] == live[0], f"the store says {release['version']} is live, wanted {live[0]}")
+    serial = sql("SELECT value FROM counters WHERE site = ? AND what = 'site'", SITE)
+    wrong.expect(serial and serial[0]['value'] >= release['serial'], f"serial {release['serial']} is live, installed is {serial}")
     wrong.expect(release['state'] == 'good', f"the live release is {release['state']}")
     wrong.expect(link(f'{SITES}/{SITE}/current') == 'releases/' + release['id'], f"current is {link(f'{SITES}/{SITE}/current')}")
     wrong.expect(link(f'{RUN}/live/{SITE}/app.sock') == f"{RUN}/slots/{SITE}/app.{release['slot']}.sock",

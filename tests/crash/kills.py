@@ -23,9 +23,9 @@ EXPECTED = re.compile(r'is older than installed|no earlier good release|was live
 class Stream(threading.Thread):
     """Sends webhooks, each until it was answered; the same delivery again and again is the same job."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, pause):
         super().__init__(daemon=True)
-        self.random, self.laptop, self.stopping = random.Random(seed), host.Laptop(), False
+        self.random, self.laptop, self.pause, self.stopping = random.Random(seed), host.Laptop(), pause, False
         self.versions, self.words, self.jobs, self.findings = set(), set(), {}, []
         self.run_id = f'k{int(time.time())}'
 
@@ -73,13 +73,13 @@ class Stream(threading.Thread):
                 except OSError:
                     pass
                 time.sleep(0.05)
-            time.sleep(self.random.uniform(0, 0.5))
+            time.sleep(self.random.uniform(0, self.pause))
 
 
 class Visitors(threading.Thread):
-    def __init__(self, stream):
+    def __init__(self, stream, pause):
         super().__init__(daemon=True)
-        self.stream, self.asked, self.findings, self.stopping = stream, 0, [], False
+        self.stream, self.pause, self.asked, self.findings, self.stopping = stream, pause, 0, [], False
         live = host.visit()
         self.versions, self.words = {live[0]}, {live[1]}
         self.versions |= {row['version'] for row in host.sql("SELECT version FROM releases WHERE state = 'good'")}
@@ -96,7 +96,7 @@ class Visitors(threading.Thread):
             if version not in known or word not in self.words or page not in known:
                 self.findings.append(f'a visitor got {version} {word}, the page is {page}')
             self.asked += 1
-            time.sleep(0.01)
+            time.sleep(self.pause)
 
 
 class Unlocker(threading.Thread):
@@ -165,11 +165,12 @@ def main():
     options = options.parse_args()
     rng = random.Random(options.seed)
     mounts = sorted(host.read('/proc/mounts').splitlines())
-    stream = Stream(options.seed)
-    visitors, unlocker = Visitors(stream), Unlocker()
+    # For a power cut there shall always be a job that runs, and a slow machine has enough to do with it.
+    stream = Stream(options.seed, 0.05 if options.load else 0.5)
+    visitors, unlocker = Visitors(stream, 0.2 if options.load else 0.01), Unlocker()
     for thread in (stream, visitors, unlocker):
         thread.start()
-    host.wait_until(lambda: stream.jobs, 60)
+    host.wait_until(lambda: stream.jobs, 300)
     print('at work', flush=True)
     killed, end = collections.Counter(), time.monotonic() + (options.seconds or 1e9)
     while time.monotonic() < end and (options.count == 0 or killed.total() < options.count):

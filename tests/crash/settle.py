@@ -8,6 +8,7 @@ from kills import disagreements_now
 
 def main():
     host.wait_until(host.answers, 300)
+    stood = host.open_jobs()
     host.unlock()
     host.wait_until_idle(300)
     wrong = disagreements_now(None)
@@ -16,8 +17,9 @@ def main():
     wrong.expect(known.issuperset(answered), f'jobs that were acknowledged are not known: {set(answered) - known}')
     for line in wrong:
         print(f'  {line}')
-    live = host.visit()
-    print(f'{len(known)} jobs, {live[0]} is live: {len(wrong)} wrong', flush=True)
+    steps = [row['step'] for job in stood for row in host.sql(
+        "SELECT step FROM events WHERE job = ? AND text LIKE 'the daemon was restarted %' ORDER BY number DESC LIMIT 1", job['seq'])]
+    print(f"{len(known)} jobs, {len(stood)} were open{', in ' if steps else ''}{', '.join(steps)}; {host.visit()[0]} is live: {len(wrong)} wrong", flush=True)
     raise SystemExit(1 if wrong else 0)
 
 

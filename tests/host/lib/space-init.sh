@@ -41,6 +41,7 @@ main() {
 # on an overlay itself, as in a container) the root is copied.
 disk() {
     mkdir -p -- "$dir/disk"
+    [ ! -e "$dir/image" ] || mount -o loop "$dir/image" "$dir/disk"
     if [ ! -d "$dir/disk/whole" ]; then
         mkdir -p -- "$dir/disk/upper" "$dir/disk/work"
         if mount -t overlay -o "lowerdir=$lower,upperdir=$dir/disk/upper,workdir=$dir/disk/work" overlay "$mnt" 2>/dev/null; then

@@ -9,6 +9,10 @@
 # shellcheck shell=sh disable=SC2154
 
 space_up() {
+    if [ "$form" = space ] && [ -n "${BOX_DISK-}" ]; then
+        truncate -s "$BOX_DISK" "$dir/image"
+        PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -F "$dir/image"
+    fi
     background "$BOX_HOME/box" _hold "$name" unshare --net
     until_true 5 test -s "$dir/hold" || die "box '$name': no network namespace (unshare --net)"
 }
@@ -134,7 +138,7 @@ space_stop() {
         say "box '$name' did not stop in ${BOX_STOP:-20} s, cutting it"
     "$BOX_HOME/box" run "$name" -- kill -TERM -1 </dev/null >>"$dir/console.log" 2>&1 || :
     until_true 1 space_empty || :
-    space_cut
+    space_off
 }
 
 # Only init is left.
@@ -143,8 +147,22 @@ space_empty() {
     [ $# -eq 1 ]
 }
 
-# A power cut: the machine first, so that nothing starts again, then everything in the host at once.
+# A power cut. A disk of its own stops at this moment, as the power of a real one would.
 space_cut() {
+    [ ! -e "$dir/image" ] || unshare --mount --propagation private -- "$BOX_HOME/box" _freeze "$name"
+    space_off
+}
+
+# In a mount namespace of its own: the file system once more, and no write reaches its disk from now on.
+space_freeze() {
+    device=$(losetup --noheadings --output NAME --associated "$dir/image")
+    [ -n "$device" ] || return 0
+    mount "$device" "$dir/mnt"
+    python3 "$BOX_HOME/lib/shutdown.py" "$dir/mnt"
+}
+
+# The machine first, so that nothing starts again, then everything in the host at once.
+space_off() {
     kill_group "$dir/machine"
     # With the machine its child is killed too: it may be gone between the question and the kill, which is no failure.
     init=$(pid_of "$dir/init") && kill -KILL "$init" 2>/dev/null || :
@@ -152,8 +170,10 @@ space_cut() {
         until_true 10 gone "$dir/init" || die "box '$name': its processes cannot be killed"
     fi
     rm -f -- "$dir/init" "$dir/machine"
-    return 0
+    [ ! -e "$dir/image" ] || until_true 20 space_disk_is_free || die "box '$name': its disk is still in use"
 }
+
+space_disk_is_free() { [ -z "$(losetup --associated "$dir/image")" ]; }
 
 kill_group() {
     group=$(pid_of "$1") || return 0
@@ -162,7 +182,7 @@ kill_group() {
 }
 
 space_down() {
-    space_cut
+    space_off
     in_cgroups space_cgroup_remove "chillbox-box-$id"
     kill_group "$dir/hold"
 }

@@ -120,7 +120,7 @@ vm_stop() {
     vm_cut
 }
 
-vm_cut() { space_cut; }
+vm_cut() { space_off; }
 
 vm_down() { space_down; }
 
