@@ -46,6 +46,7 @@ gunicorn_of() { in_box sh -c 'tr "\0" " " <"/proc/$(cat "/run/openrc/options/chi
     [[ "$(page /beds/)" == *'<p>frozen 1.0.0: Beds</p>'* ]]
     [[ "$(page /dynamic/)" == '<p>served 1.0.0 at '* ]]
     [ "$(page /robots.txt)" = 'User-agent: *' ]
+    grep -qx '    allow 127.0.0.0/8;' <(in_box sh -c 'cat /etc/nginx/*/chillbox.garden.conf')
     css=$(page / | sed -n 's/.*href="\([^"]*\)".*/\1/p')
     # The path of its own, with the hash of its own; behind it a bucket's address, which is this host as long as no bucket is set.
     [ "$css" = "/immutable-example/v1/$(make -s -C "$LAPTOP/garden/immutable-example" inspect.HASH)/css/garden.css" ]

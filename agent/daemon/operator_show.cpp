@@ -79,7 +79,7 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
   rollout::Rollout r(m_world, store::Job{.site = row.site}, signals);
   r.release = *release;
   if (auto loaded = rollout::load_release(r); !loaded) {
-    json["state"] = "degraded";
+    json["state"] = loaded.error().code == Code::sealed ? "sealed" : "degraded";
     json["waiting"] = loaded.error().message;
     return json;
   }

@@ -68,7 +68,8 @@ public:
   // the whole server: the page's own location must not be turned away, so the flag alone does not decide.
   std::string ssl_cert() const {
     return cat(m_in.certificate ? cat(listen(m_host.https_port, m_in.ipv6, "ssl"), certificate()) : listen(m_host.http_port, m_in.ipv6),
-               "  set $chillbox_maintenance 0;\n  if (-f ", m_flag, ") { set $chillbox_maintenance 1; }\n"
+               "  set $chillbox_maintenance 0;\n  if (-f ", m_flag, ") { set $chillbox_maintenance 1; }\n",
+               m_site.confidential ? cat("  if (-f ", sealed_flag(), ") { set $chillbox_maintenance 1; }\n") : std::string(),
                "  if ($uri ~ ^/\\.(?:chillbox|well-known)/) { set $chillbox_maintenance 0; }\n"
                "  if ($chillbox_maintenance) { return 503; }\n", maintenance_location());
   }
@@ -150,7 +151,7 @@ private:
   }
 
   std::string static_location(std::string_view at, const std::string& root) const {
-    return cat("  location ", at, " {\n", maintenance(), "    root ", root, ";\n    index index.html;\n    try_files $uri $uri/ =404;\n  }\n");
+    return cat("  location ", at, " {\n", maintenance(), away(), "    root ", root, ";\n    index index.html;\n    try_files $uri $uri/ =404;\n  }\n");
   }
 
   std::string immutable() const {
@@ -161,6 +162,10 @@ private:
   }
 
   std::string maintenance() const { return cat("    if (-f ", m_flag, ") { return 503; }\n"); }
+
+  // Of a site in memory only nothing is there until the host is unsealed, its files neither: the page is that of a service that does not answer.
+  std::string away() const { return m_site.confidential ? cat("    if (-f ", sealed_flag(), ") { return 502; }\n") : std::string(); }
+  std::string sealed_flag() const { return cat(m_in.paths.run(), "/sealed/", m_slug); }
 
   // From the file that `chillboxctl maintenance on` wrote; whoever made the flag by hand gets a page with words of ours. As a page by its path, not
   // by a name, because what a POST asked for is then got as a file.
@@ -178,9 +183,8 @@ private:
 
   // A service that cannot be reached: because the host is sealed, or because it is down. What a service answers itself is passed on.
   std::string failures() const {
-    const std::string sealed = cat(m_in.paths.run(), "/sealed/", m_slug);
     return cat(maintenance_location(), "  error_page 502 504 = @unavailable;\n"
-               "  location @unavailable {\n    default_type text/html;\n    add_header Cache-Control no-store always;\n    if (-f ", sealed,
+               "  location @unavailable {\n    default_type text/html;\n    add_header Cache-Control no-store always;\n    if (-f ", sealed_flag(),
                ") {\n      add_header Retry-After 300 always;\n      add_header Cache-Control no-store always;\n      return 503 ",
                page("Sealed", "This host was restarted and waits for its owner to unlock it. Please try again later."),
                ";\n    }\n    return 502 ", page("Not available", "This site does not answer at the moment. Please try again later."), ";\n  }\n");

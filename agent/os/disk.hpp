@@ -56,7 +56,7 @@ public:
   virtual Result<void> remove(const std::string& path) = 0;                              // file or link; gone already is fine
   virtual Result<void> remove_tree(const std::string& path) = 0;                         // never follows links; gone already is fine
   // Regular files, directories and symlinks only; everything owned by `owner`, directories 0750, files 0640 or 0750 when executable;
-  // synced. `to` must not exist. Anything else in `from`: denied.
+  // synced. `to` must not exist, or be an empty directory. Anything else in `from`: denied.
   virtual Result<void> copy_tree(const std::string& from, const std::string& to, Owner owner) = 0;
   // After a build by the site's user: walks by descriptor, gives all to `owner`, takes write from group and others, refuses hard links and
   // special files, strips setuid; syncs. Returns a digest over names, modes and contents (the release's manifest).

@@ -148,6 +148,21 @@ Result<void> copy_into(const std::string& from, const std::string& parent, const
   return sync_filesystem(target.get(), path);
 }
 
+// A mount point: nothing can be renamed over it.
+Result<void> fill_directory(const std::string& from, const std::string& to, Owner owner) {
+  const Fd source = TRY(open_directory(from));
+  const Fd target = TRY(open_directory(to));
+  const At at{target.get(), to};
+  if (!TRY(names_in(at)).empty())
+    return fail(Code::conflict, cat("copy to ", printable(to, 1024), ": it is there already"));
+  auto copied = Copier(owner).copy_directory(At{source.get(), from}, at);
+  if (copied)
+    return sync_filesystem(target.get(), to);
+  if (auto emptied = empty_directory(at); !emptied)
+    copied.error().message += cat(" (and its rest stays: ", emptied.error().message, ")");
+  return copied;
+}
+
 Result<void> publish_file(const At& at, const std::string& name, const struct stat& seen) {
   const OpenFile file = TRY(open_file(at, name, seen));
   const mode_t mode = file.st.st_mode & 07777;
@@ -207,7 +222,7 @@ Result<void> remove_whole_tree(const std::string& path) {
 Result<void> copy_whole_tree(const std::string& from, const std::string& to, Owner owner) {
   struct stat st{};
   if (::lstat(to.c_str(), &st) == 0)
-    return fail(Code::conflict, cat("copy to ", printable(to, 1024), ": it is there already"));
+    return S_ISDIR(st.st_mode) ? fill_directory(from, to, owner) : fail(Code::conflict, cat("copy to ", printable(to, 1024), ": it is there already"));
   const std::string parent = parent_of(to), temporary = temporary_name(base_of(to));
   const std::string path = cat(parent, "/", temporary);
   Result<void> copied = copy_into(from, parent, temporary, owner);

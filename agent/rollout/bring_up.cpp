@@ -47,12 +47,17 @@ Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_s
     return BroughtUp{};
   }
   Signals signals;
-  Rollout r(world, store::Job{.kind = store::JobKind::start, .site = site}, signals);
+  Rollout r(world, store::Job{.id = cat("start-", site.str()), .kind = store::JobKind::start, .site = site}, signals);
   r.row = *row;
   const auto release = TRY(world.store.release(site, row->live));
   if (!release)
     return fail(Code::corrupt, cat("site '", site.str(), "': live release ", row->live, " is not in the store"));
   r.release = *release;
+  if (is_gone(world, r.release) && !world.vault.unsealed()) {
+    TRY(set_sealed_flag(world, site, true));
+    return BroughtUp{.release = release->id, .waiting = {"the release itself, which is in memory only"}};
+  }
+  TRY(make_again(r));
   TRY(load_release(r));
   TRY(stage_current_set(world, site));
   BroughtUp result{.release = release->id, .waiting = missing_secrets(world, r.site)};

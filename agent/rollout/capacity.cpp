@@ -49,6 +49,10 @@ Capacity capacity_of(Rollout& r, const std::string& tree) {
   capacity.reserve = capacity.space.total_bytes / 100 * r.world.config.reserve_percent;
   for (const auto& p : r.services)
     capacity.memory += memory_of_second(r, p);
+  if (r.site.confidential) { // store: tmpfs
+    capacity.memory += capacity.bytes * 2;
+    capacity.bytes = capacity.entries = 0;
+  }
   capacity.memory_available = memory_available(r.world);
   return capacity;
 }
@@ -64,7 +68,7 @@ std::vector<std::string> capacity_problems(const Capacity& c, const os::Paths& p
                            reserve_percent, " % reserve), have ", c.space.free_inodes));
   if (c.memory_available && *c.memory_available < c.memory)
     problems.push_back(cat("no memory for a second copy: the services may use ", human_size(c.memory),
-                           " (resources.memory_max, else what they use now), available are ", human_size(*c.memory_available)));
+                           " (resources.memory_max, else what they use now; with store: tmpfs twice the release itself, too), available are ", human_size(*c.memory_available)));
   return problems;
 }
 

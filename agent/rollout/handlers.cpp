@@ -154,7 +154,7 @@ Environment hook_environment(World& world, const Place& place) {
       {"CHILLBOX_RELEASE_DIR", place.release_dir},
       {"CHILLBOX_SERVICE_DIR", service_dir},
       {"CHILLBOX_BUILD_DIR", cat(place.release_dir, "/.chillbox/", s.name.str())},
-      {"CHILLBOX_CACHE_DIR", world.paths.cache(site.slug)},
+      {"CHILLBOX_CACHE_DIR", cache_dir(world, site, place.release_dir)},
       {"CHILLBOX_WHEELHOUSE", world.paths.wheelhouse()},
       {"CHILLBOX_DATA_DIR", cat(world.paths.data(site.slug), "/", s.name.str())},
       {"CHILLBOX_APP", s.app},
@@ -199,6 +199,8 @@ std::vector<std::string> preflight(World& world, const Kind& kind, const Place& 
 Result<void> build(World& world, const Kind& kind, const Place& place, const std::function<void(std::string_view)>& on_line,
                    const std::function<bool()>& cancelled) {
   Environment environment = hook_environment(world, place);
+  if (place.site->confidential) // what it unpacks is not for a disk
+    std::ranges::find(environment, "TMPDIR", [](const auto& pair) { return pair.first; })->second = cache_dir(world, *place.site, place.release_dir);
   const auto variables = TRY(config::expand_all(variables_of(world, *place.site, *place.service, place.version, {})));
   add_missing(environment, variables);
   auto c = as_site(place, kind.directory + "/build", std::move(environment));
@@ -244,7 +246,7 @@ config::Variables site_variables(World& world, const config::Site& site, const s
       {"SERVER_PORT", std::to_string(host.http_port)},
       {"CHILLBOX_SERVER_NAME", host.server_name},
       {"CHILLBOX_SERVER_PORT", std::to_string(host.http_port)},
-      {"CHILLBOX_SUBNET", host.subnet},
+      {"CHILLBOX_SUBNET", host.subnet.empty() ? "127.0.0.0/8" : host.subnet}, // templates say "allow ...;" with it
       {"TECH_EMAIL", host.tech_email},
       {"S3_ENDPOINT_URL", host.s3_endpoint_url},
       {"ARTIFACT_BUCKET_NAME", host.artifact_bucket},

@@ -48,6 +48,8 @@ struct Place {
 };
 // "/immutable/NAME/HASH/" when this release has one HASH of that immutable service (immutable.cpp).
 std::optional<std::string> immutable_path(World& world, const std::string& release_dir, const std::string& service);
+// Where builds put what releases share (again.cpp); nothing is shared with a release in memory.
+std::string cache_dir(const World& world, const config::Site& site, const std::string& release_dir);
 Environment hook_environment(World& world, const Place& place);
 
 // What its optional hook `preflight` has to say against the unpacked artifact at place.release_dir, one a line; empty when it is content. Runs as

@@ -66,8 +66,7 @@ Result<void> publish(Rollout& r) {
 
 Result<void> build_all(Rollout& r) {
   auto& disk = r.world.disk;
-  const std::string cache = r.world.paths.cache(r.job.site);
-  TRY(disk.make_dir(cache, 0750, of(r.user)));
+  TRY(disk.make_dir(cache_dir(r.world, r.site, r.release_dir()), 0750, of(r.user)));
   auto services = r.services; // those first whose paths the others may want to know
   std::ranges::stable_partition(services, [](const PlannedService& p) { return p.service.lang == "immutable"; });
   for (const auto& p : services) {
@@ -108,6 +107,17 @@ Result<os::User> site_user(World& world, const SiteName& site) {
   return os::find_user(site.str());
 }
 
+Result<void> put_tree(Rollout& r) {
+  TRY(make_place(r));
+  TRY(r.world.disk.copy_tree(cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.user)));
+  TRY(r.world.disk.make_dir(r.release_dir(), k_traverse, root_and(r.user)));
+  TRY(r.world.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.user)));
+  // What the host-level server shows as /SITE/version.txt.
+  TRY(r.world.disk.write(r.release_dir() + "/version.txt", r.release.version + "\n", 0644, root_and(r.user)));
+  undo_stage(r);
+  return {};
+}
+
 // The tree gets its final place before the build, because a virtual environment carries absolute paths.
 Result<Next> run_install(Rollout& r) {
   r.user = TRY(site_user(r.world, r.job.site));
@@ -125,25 +135,20 @@ Result<Next> run_install(Rollout& r) {
   r.job.release = r.release.id;
   TRY(r.world.store.update_job(r.job)); // first, so that after a crash nobody has to guess whose the row is
   TRY(r.world.store.put_release(r.release));
-  TRY(r.world.disk.copy_tree(cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.user)));
-  TRY(r.world.disk.make_dir(r.release_dir(), k_traverse, root_and(r.user)));
-  TRY(r.world.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.user)));
-  // What the host-level server shows as /SITE/version.txt.
-  TRY(r.world.disk.write(r.release_dir() + "/version.txt", r.release.version + "\n", 0644, root_and(r.user)));
-  undo_stage(r);
+  TRY(put_tree(r));
   return Next::go_on;
 }
 
 void undo_install(Rollout& r) {
   if (r.release.id.empty() || (r.old && r.old->id == r.release.id))
     return;
-  (void)r.world.disk.remove_tree(r.release_dir());
+  (void)remove_release(r.world, r.job.site, r.release.id);
   (void)link_immutable(r.world, r.job.site);
   r.release.state = store::ReleaseState::failed;
   (void)r.world.store.put_release(r.release);
 }
 
-Result<Next> run_build(Rollout& r) {
+Result<void> build_tree(Rollout& r) {
   const auto before = TRY(r.world.disk.list(r.world.paths.cache(r.job.site)));
   const auto built = build_all(r);
   TRY(seal_new_layers(r, before));
@@ -154,7 +159,11 @@ Result<Next> run_build(Rollout& r) {
   TRY(r.world.store.put_release(r.release));
   if (r.world.disk.exists(r.release_dir() + "/nginx/templates"))
     TRY(link_compatible(r.world, r.site, r.services));
-  TRY(link_immutable(r.world, r.job.site)); // before the first page that names them is answered
+  return link_immutable(r.world, r.job.site); // before the first page that names them is answered
+}
+
+Result<Next> run_build(Rollout& r) {
+  TRY(build_tree(r));
   for (const auto& p : r.services)
     if (!takes_over(r, p)) // else once nobody uses its data any more
       TRY(migrate(r, p));

@@ -116,7 +116,7 @@ Result<Next> run_unseal(Rollout& r) {
   return Next::go_on;
 }
 
-Result<Next> run_stage(Rollout& r) {
+Result<void> unpack(Rollout& r) {
   const auto& limits = r.world.config;
   artifact::StageJob job{.artifact_fd = r.artifact.get(),
                          .file_key = &r.file_key,
@@ -135,6 +135,12 @@ Result<Next> run_stage(Rollout& r) {
   const auto text = TRY(r.world.disk.read(cat(r.stage_dir(), "/", slug, "/", slug, ".site.json"), config::k_max_site_json));
   r.site = TRY_IN(cat(slug, ".site.json"), config::parse_site(text, r.job.site));
   TRY_IN(cat(slug, ".site.json"), config::require_resolved(r.site));
+  return {};
+}
+
+Result<Next> run_stage(Rollout& r) {
+  TRY(unpack(r));
+  const std::string slug = r.job.site.str();
   if (!r.site.version || r.site.version->str() != r.verified->statement.version)
     return fail(Code::denied, cat(slug, ".site.json says version ", r.site.version ? r.site.version->str() : "(none)",
                                   ", the signature says ", r.verified->statement.version));

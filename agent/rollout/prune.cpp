@@ -64,6 +64,8 @@ Result<void> remove_releases(World& world, const SiteName& site, std::vector<sto
   if (!dry_run)
     TRY(link_immutable(world, site, ids)); // first, because what stays may share files with what goes
   for (auto& release : leaving) {
+    if (!dry_run)
+      TRY(unmount_release(world, site, release.id));
     TRY(broom.tree(world.paths.releases(site) + "/" + release.id));
     if (release.state == store::ReleaseState::good && !dry_run) {
       release.state = store::ReleaseState::removed;

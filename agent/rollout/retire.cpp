@@ -70,6 +70,8 @@ Result<Next> run_remove(Rollout& r) {
       TRY(disk.remove(paths.artifact(*digest)));
       TRY(disk.remove(paths.artifact_signature(*digest)));
     }
+  for (const auto& id : TRY(disk.list(paths.releases(r.job.site))))
+    TRY(unmount_release(r.world, r.job.site, id));
   for (const auto& dir : {paths.live(r.job.site), paths.slots_of(r.job.site), paths.site(r.job.site)})
     TRY(disk.remove_tree(dir));
   (void)TRY(prune_secret_sets(r.world, r.job.site, {}));

@@ -15,6 +15,7 @@ Result<Next> run_verify(Rollout& r);
 Result<Next> run_unseal(Rollout& r);
 Result<Next> run_stage(Rollout& r);
 void undo_stage(Rollout& r);
+Result<void> unpack(Rollout& r); // with the file key, and r.site read
 // preflight.cpp
 Result<Next> run_preflight(Rollout& r);
 // All that speaks against the release that is staged; changes nothing but r.services and r.row.
@@ -35,7 +36,17 @@ std::vector<std::string> capacity_problems(const Capacity& capacity, const os::P
 Result<Next> run_install(Rollout& r);
 void undo_install(Rollout& r);
 Result<Next> run_build(Rollout& r);
+Result<void> put_tree(Rollout& r);   // from the stage, which is empty then, to its place
+Result<void> build_tree(Rollout& r); // and seal it
 Result<void> migrate(Rollout& r, const PlannedService& p); // its release_command, if it has one
+// again.cpp: releases in memory only
+Result<void> make_place(Rollout& r); // of a release in memory: mounted, and empty
+Result<void> unmount_release(World& world, const SiteName& site, const std::string& id); // of one on the disk: nothing
+Result<void> remove_release(World& world, const SiteName& site, const std::string& id);
+// It was in memory and the host was started since: its place is empty. One whose place is gone, too, was removed by somebody.
+bool is_gone(World& world, const store::Release& release);
+// When r.release is gone, from its artifact. sealed: the vault is closed; not_found, corrupt: there is no such artifact any more.
+Result<void> make_again(Rollout& r);
 // target.cpp: releases that are there already
 Result<Next> run_target(Rollout& r);
 Result<Next> run_restage(Rollout& r);

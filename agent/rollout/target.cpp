@@ -63,6 +63,10 @@ Result<void> stage_set(World& world, const SiteName& site, const std::string& sh
 
 Result<void> load_release(Rollout& r) {
   const std::string slug = r.job.site.str();
+  if (is_gone(r.world, r.release))
+    return r.world.vault.unsealed()
+               ? fail(Code::corrupt, cat("release ", r.release.id, ": its files are gone: `chillboxctl restart ", slug, "` makes it again from its artifact"))
+               : fail(Code::sealed, cat("release ", r.release.id, " is made again from its artifact after `chillboxctl unlock`"));
   const auto text = r.world.disk.read(cat(r.release_dir(), "/", slug, ".site.json"), config::k_max_site_json);
   if (!text)
     return fail(Code::corrupt, cat("release ", r.release.id, ": ", text.error().message));
@@ -90,6 +94,7 @@ Result<Next> run_target(Rollout& r) {
   r.release = *target;
   r.job.release = r.release.id;
   r.job.version = r.release.version;
+  TRY(make_again(r));
   TRY(load_release(r));
   if (target->slot != r.old->slot && is_warm(r, target->slot)) {
     r.info("its slot is still warm");
@@ -135,6 +140,7 @@ Result<Next> run_same(Rollout& r) {
   r.release = *r.old;
   r.job.release = r.release.id;
   r.job.version = r.release.version;
+  TRY(make_again(r));
   TRY(load_release(r));
   if (const auto set = TRY(r.world.store.secret_set(r.job.site)))
     r.release.secrets = set->sha256;

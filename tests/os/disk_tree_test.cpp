@@ -109,10 +109,15 @@ TEST_CASE("fifos, sockets and devices are not copied: the tree is refused by nam
     refused("from/app/d: it is a device");
 }
 
-TEST_CASE("a copy goes to a new place only, and from a directory only, not through a link to one") {
+TEST_CASE("a copy goes to a new or empty place only, and from a directory only, not through a link to one") {
   const TempDir dir;
   make_release(dir / "from");
+  make_dir(dir / "empty"); // as a mount point is
+  REQUIRE(real_disk().copy_tree(dir / "from", dir / "empty", k_me));
+  CHECK(real_disk().tree_digest(dir / "empty").value() == real_disk().tree_digest(dir / "empty").value());
+  CHECK(real_disk().exists(dir / "empty/app/text"));
   make_dir(dir / "there");
+  make_dir(dir / "there/something");
   CHECK(real_disk().copy_tree(dir / "from", dir / "there", k_me).error().code == Code::conflict);
   make_link("from", dir / "link");
   CHECK_FALSE(real_disk().copy_tree(dir / "link", dir / "to", k_me));

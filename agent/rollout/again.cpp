@@ -1,0 +1,89 @@
+// Releases that are in memory only (site.json, "store": "tmpfs"): each is a tmpfs of its own, mounted at the place that a release on the disk has,
+// so that every path is the same. A boot leaves the empty place. Once the vault is open the release is made again from its artifact.
+#include "rollout/steps.hpp"
+
+#include "artifact/inbox.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "os/mount.hpp"
+
+#include <fcntl.h>
+
+namespace chillbox::rollout {
+namespace {
+
+constexpr mode_t k_traverse = 0751;
+
+std::string dir_of(const World& world, const SiteName& site, const std::string& id) { return cat(world.paths.releases(site), "/", id); }
+
+Result<void> open_own_artifact(Rollout& r) {
+  const Digest digest = TRY(Digest::parse(r.release.sha256));
+  r.artifact = Fd(::open(r.world.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!r.artifact)
+    return fail(Code::not_found, "its files are gone, and so is its artifact: deploy it again");
+  if (TRY(artifact::digest_file(r.artifact.get())).sha256 != digest)
+    return fail(Code::corrupt, "its files are gone, and its artifact was changed on disk: deploy it again");
+  return {};
+}
+
+Result<void> make_it(Rollout& r) {
+  TRY(open_own_artifact(r));
+  if (TRY(run_unseal(r)) == Next::wait_unlock)
+    return fail(Code::sealed, "it is made again from its artifact after `chillboxctl unlock`");
+  undo_stage(r); // of a daemon that is gone
+  TRY(unpack(r));
+  r.services = TRY(plan_services(r.world, r.site));
+  r.user = TRY(site_user(r.world, r.job.site));
+  r.release.digest.clear(); // in the store until it is whole again
+  TRY(r.world.store.put_release(r.release));
+  TRY(remove_release(r.world, r.job.site, r.release.id));
+  TRY(put_tree(r));
+  return build_tree(r);
+}
+
+} // namespace
+
+std::string cache_dir(const World& world, const config::Site& site, const std::string& release_dir) {
+  return site.confidential ? release_dir + "/.chillbox/.cache" : world.paths.cache(site.slug);
+}
+
+Result<void> make_place(Rollout& r) {
+  if (!r.site.confidential)
+    return {};
+  TRY(r.world.disk.make_dir(r.release_dir(), k_traverse));
+  if (r.world.paths.testing()) // tests mount nothing
+    return {};
+  (void)TRY(os::mount_tmpfs(r.release_dir(), {.size_bytes = r.world.config.stage_size, .mode = k_traverse, .allow_swap = r.world.config.allow_swap}));
+  return {};
+}
+
+Result<void> unmount_release(World& world, const SiteName& site, const std::string& id) {
+  return world.paths.testing() ? Result<void>{} : os::unmount(dir_of(world, site, id));
+}
+
+Result<void> remove_release(World& world, const SiteName& site, const std::string& id) {
+  TRY(unmount_release(world, site, id));
+  return world.disk.remove_tree(dir_of(world, site, id));
+}
+
+bool is_gone(World& world, const store::Release& release) {
+  const std::string dir = dir_of(world, release.site, release.id);
+  return release.digest.empty() || (world.disk.exists(dir) && !world.disk.exists(cat(dir, "/", release.site.str(), ".site.json")));
+}
+
+Result<void> make_again(Rollout& r) {
+  if (!is_gone(r.world, r.release))
+    return {};
+  auto made = make_it(r);
+  undo_stage(r);
+  r.file_key = SecretBytes();
+  if (made) {
+    log::info(cat("site '", r.job.site.str(), "': release ", r.release.id, " is made again from its artifact"));
+    return {};
+  }
+  (void)remove_release(r.world, r.job.site, r.release.id);
+  (void)r.world.disk.make_dir(r.release_dir(), k_traverse); // its place, for the next try
+  return within(cat("release ", r.release.id), std::move(made).error());
+}
+
+} // namespace chillbox::rollout
