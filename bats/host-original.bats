@@ -85,7 +85,7 @@ gunicorn_of() { in_box sh -c 'tr "\0" " " <"/proc/$(cat "/run/openrc/options/chi
     # One visitor for each path, whose every request is a connection of its own.
     for path in /api/ /dynamic/ /feed/ / /beds/; do
         (until [ -e "$LAPTOP/enough" ]; do
-            host_curl --rate 40/s -H 'Connection: close' -H 'Host: garden.example' -o /dev/null -w "%{http_code} $path\\n" "$URL$path?[1-40]"
+            host_curl --rate 15/s -H 'Connection: close' -H 'Host: garden.example' -o /dev/null -w "%{http_code} $path\\n" "$URL$path?[1-15]"
         done >"$LAPTOP/codes$(printf %s "$path" | tr / .)" 2>&1) 3>&- &
     done
     run -0 garden 1.1.0
