@@ -51,20 +51,21 @@ the_same_again() { in_box cp /usr/sbin/chillboxd /usr/sbin/chillboxd.new; in_box
 @test "upgrade under load: every webhook has its 202, and every page" {
     announce host.ping '{}' | grep -q '"job"'
     : >"$LAPTOP/answers"
-    (for _ in $(seq 60); do announce host.ping '{}' | grep -c '"job"'; code / -w '%{http_code}\n'; done >"$LAPTOP/answers" 2>&1) 3>&- &
+    (for _ in $(seq 40); do announce host.ping '{}' | grep -c '"job"'; code / -w '%{http_code}\n'; done >"$LAPTOP/answers" 2>&1) 3>&- &
     load=$!
     for _ in 1 2 3; do ctl upgrade; done
     wait "$load"
-    [ "$(sort "$LAPTOP/answers" | uniq -c | sed 's/^ *//' | tr '\n' ' ')" = "60 1 60 200 " ]
+    [ "$(sort "$LAPTOP/answers" | uniq -c | sed 's/^ *//' | tr '\n' ' ')" = "40 1 40 200 " ]
 }
 
 @test "a job that runs is taken up by the new program" {
     next=$(next_version)
     make_site "$next"
-    edit_site '.watch = "20s"'
+    edit_site '.watch = "8s"'
     artifact=$(pack)
     send "$artifact" >"$LAPTOP/deploy" 2>&1 3>&- &
     wait_for 30 serves "hello from $next"
+    run ! is_live "$next" # it is watched
     ctl upgrade
     wait_for 60 is_live "$next"
     [ "$(get /)" = "hello from $next" ]
