@@ -43,12 +43,12 @@ SIGNED='webhook-id: a\r\nwebhook-timestamp: 1\r\nwebhook-signature: v1,b\r\n'
 
 @test "[fault-10] webhooks with one change, through NGINX: none accepted, none answered 5xx" {
     before=$(jobs)
-    in_box gate-mutants "$NGINX" /root/hook.key "${CHILLBOX_MUTATIONS:-1000}" >&3
+    in_box gate-mutants "$NGINX" /root/hook.key "${CHILLBOX_MUTATIONS:-500}" >&3
     [ $(($(jobs) - before)) -eq 20 ] # those that were not changed
 }
 
 @test "[fault-10] the same directly on the edge's socket" {
-    in_box gate-mutants "$EDGE" /root/hook.key "${CHILLBOX_MUTATIONS:-1000}" >&3
+    in_box gate-mutants "$EDGE" /root/hook.key "${CHILLBOX_MUTATIONS:-500}" >&3
 }
 
 @test "[fault-24] through NGINX: lengths that can be read in two ways" {
@@ -136,7 +136,7 @@ END
     for pid in $pids; do in_box sh -c 'echo 5 >/proc/$1/clear_refs' sh "$pid"; done # the peak is of what comes
     for to in "$NGINX" "$EDGE"; do
         printf '# %s: ' "$to" >&3
-        in_box gate-slow "$to" /root/hook.key "${CHILLBOX_SLOW_SECONDS:-5}" >&3
+        in_box gate-slow "$to" /root/hook.key "${CHILLBOX_SLOW_SECONDS:-2}" >&3
     done
     peak=$(for pid in $pids; do in_box sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status"; done | awk '{s += $1} END {print s}')
     printf '# peak memory of monitor and edge under it: %s kB\n' "$peak" >&3
@@ -145,6 +145,6 @@ END
 
 @test "[fault-16] the time of a refusal is measured (CHILLBOX_TIMING: samples)" {
     for to in "$EDGE" "$NGINX"; do
-        in_box gate-timing "$to" /root/hook.key "${CHILLBOX_TIMING:-3000}" | sed "s|^|# $to: |" >&3
+        in_box gate-timing "$to" /root/hook.key "${CHILLBOX_TIMING:-600}" | sed "s|^|# $to: |" >&3
     done
 }

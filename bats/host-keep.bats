@@ -103,24 +103,29 @@ master() { in_box cat "/run/openrc/options/chillbox.hello.api.$(live_slot)/child
 @test "[fault-116] an old worker of NGINX that waits for its visitor is told by doctor with what ends it, and then it ends" {
     in_box sh -c 'printf "server { listen 8088; location / { root /srv/slow; limit_rate 1k; } }\n" >/etc/nginx/conf.d/slow.conf
         mkdir -p /srv/slow && head -c 1000000 /dev/zero >/srv/slow/file && nginx -s reload'
-    box net "$HOST" -- curl -s -o /dev/null --retry 5 --retry-connrefused http://127.0.0.1:8088/file 3>&- &
-    visitor=$!
     old() { in_box pgrep -f 'nginx: worker process is shutting down' >/dev/null; }
+    none_old() { ! old; }
+    workers() { in_box pgrep -f 'nginx: worker process$'; }
+    renewed() { none_old && [ "$(workers)" != "$before" ]; }
+    visit_slowly() { box net "$HOST" -- curl -s -m "$1" -o /dev/null http://127.0.0.1:8088/file 3>&- & }
+    wait_for 10 host_curl -o /dev/null -r 0-1 http://127.0.0.1:8088/file
+    visit_slowly 8
     sleep 0.5
     in_box nginx -s reload
-    wait_for 10 old
+    wait_for 5 old
     [[ "$(ctl doctor)" == *"warn  workers       1 old workers of NGINX wait"*"worker_shutdown_timeout 10m;"* ]]
-    kill "$visitor"
-    wait_for 10 eval '! old'
+    wait_for 20 none_old # the visitor has left
     in_box sed -i '1i worker_shutdown_timeout 1s;' /etc/nginx/nginx.conf
+    before=$(workers)
     in_box nginx -s reload
-    sleep 0.5
-    box net "$HOST" -- curl -s -o /dev/null --retry 5 --retry-connrefused http://127.0.0.1:8088/file 3>&- &
+    wait_for 10 renewed
+    visit_slowly 60
     sleep 0.5
     in_box nginx -s reload
-    wait_for 10 eval '! old'
-    in_box sh -c 'rm /etc/nginx/conf.d/slow.conf; sed -i 1d /etc/nginx/nginx.conf; nginx -s reload'
+    wait_for 5 old
     run ! grep -q '^warn  workers' <<<"$(ctl doctor)"
+    wait_for 20 none_old # the visitor has not
+    in_box sh -c 'rm /etc/nginx/conf.d/slow.conf; sed -i 1d /etc/nginx/nginx.conf; nginx -s reload'
 }
 
 @test "a hold refuses deploys with who, when and why, exit 7; status shows it; it outlives a reboot" {
