@@ -97,6 +97,7 @@ release() { # VERSION [PYTHON]: for both hosts
     "$CTL" pack -q "$LAPTOP/hello" -R recipients.txt -k deployer.key -o out
 }
 
+# bats test_tags=slow
 @test "the playbooks pass ansible-lint" {
     cp -r "$ROOT/docs/examples/ansible" "$BATS_TEST_TMPDIR/lint"
     cd "$BATS_TEST_TMPDIR/lint"
