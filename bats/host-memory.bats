@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # `store: tmpfs` on a real host: nothing of a release on a disk, also while it is built; sealed after a boot; made again from its artifact.
+# bats file_tags=slow
 
 # shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" expands in the box
 
