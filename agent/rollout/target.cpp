@@ -122,12 +122,20 @@ Result<Next> run_restage(Rollout& r) {
   return Next::go_on;
 }
 
-void undo_restage(Rollout& r) {
+namespace {
+
+Result<void> put_set_back(Rollout& r) {
   if (r.old_secrets.empty())
-    return;
-  if (auto staged = stage_set(r.world, r.job.site, r.old_secrets); !staged)
-    return r.output(cat("the secret set before this job is not back: ", staged.error().message));
-  (void)r.world.store.put_secret_set({r.job.site, r.old_secrets, 0, r.world.clock.wall_ms(), ""});
+    return {};
+  TRY(stage_set(r.world, r.job.site, r.old_secrets));
+  return r.world.store.put_secret_set({r.job.site, r.old_secrets, 0, r.world.clock.wall_ms(), ""});
+}
+
+} // namespace
+
+void undo_restage(Rollout& r) {
+  if (auto back = put_set_back(r); !back)
+    r.output(cat("the secret set before this job is not back: ", back.error().message));
 }
 
 Result<Next> run_same(Rollout& r) {
@@ -176,6 +184,14 @@ Result<Next> run_exchange(Rollout& r) {
   return Next::go_on;
 }
 
-void undo_exchange(Rollout& r) { undo_restage(r); }
+void undo_exchange(Rollout& r) {
+  auto back = put_set_back(r);
+  if (back)
+    return;
+  r.output(cat("the secret set before this job is not back: ", back.error().message));
+  // Sealed meanwhile: what was refused shall not be what the next start finds. The unlock stages the one before.
+  if (back.error().code == Code::sealed && secrets::wipe_secrets(r.world.paths, r.job.site))
+    (void)r.world.store.put_secret_set({r.job.site, r.old_secrets, 0, r.world.clock.wall_ms(), ""});
+}
 
 } // namespace chillbox::rollout

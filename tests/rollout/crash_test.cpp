@@ -173,6 +173,26 @@ TEST_CASE("[fault-120] secrets that died behind their exchange and then do not h
   CHECK(host.live().secrets == before);
 }
 
+TEST_CASE("[fault-120] secrets that do not hold while the vault has died are not what the next start finds") {
+  CrashHost host;
+  const auto before = host.live().secrets;
+  host.changed = [&](const std::string& id) {
+    if (host.look(id).step == "check")
+      host.world().vault.lock();
+  };
+  host.runner.app("2.0.0").exits = true;
+  CHECK(host.secrets({{"app/app.cfg", "broken"}}).code == Code::unhealthy);
+  host.changed = nullptr;
+  CHECK(must(host.store().secret_set(site()))->sha256 == before);
+  CHECK_FALSE(std::filesystem::exists(host.paths.secrets_of(site()) + "/app/app.cfg"));
+  CHECK(host.ask() == "2.0.0");
+  host.runner.app("2.0.0").exits = false;
+  host.unlock();
+  must(rollout::bring_up(host.world(), site(), false));
+  CHECK(host.text(host.paths.secrets_of(site()) + "/app/app.cfg") == "one");
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
 TEST_CASE("[fault-120] secrets that died in their watch do not pass for good because they are in use already") {
   CrashHost host;
   const Sent sent = host.laptop.pack_secrets("blog", {{"app/app.cfg", "broken"}});
