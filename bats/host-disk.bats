@@ -32,9 +32,9 @@ deploy_large() { # VERSION [PYTHON]
 @test "deploys in a row, every fourth of them bad, on a small disk: none fails for want of room, and the disk does not fill" {
     n=${DEPLOYS:-12}
     most=0
-    for ((i = 1; i <= n; ++i)); do
+    for number in $(seq "$n"); do # not i: `run` with an option uses that name itself
         version=$(next_version)
-        if ((i % 4 == 0)); then
+        if ((number % 4 == 0)); then
             run -9 deploy_large "$version" 'raise RuntimeError("no such table")'
         else
             run -0 deploy_large "$version"
