@@ -11,7 +11,7 @@ PREFIX ?= /usr
 CXX ?= g++
 CCACHE := $(shell command -v ccache 2>/dev/null)
 SANITIZE ?=
-OPT ?= -O2 -g
+OPT ?= -O2 -g1
 # The tests themselves need not be fast, they need to compile fast.
 OPT_TESTS := -O0 -g1 -U_FORTIFY_SOURCE
 PKGS := libsodium libcrypto sqlite3 spdlog cpp-httplib libcurl
