@@ -101,6 +101,12 @@ Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<Planned
   return row.ports == before ? Result<void>() : world.store.put_site(row);
 }
 
+std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, const std::string& slot) {
+  const Json ports = ports_of(row);
+  const auto found = ports.find(cat(service.str(), ".", slot));
+  return found == ports.end() ? std::nullopt : std::optional(found->get<uint16_t>());
+}
+
 std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteName& but) {
   for (const auto& other : world.store.sites().value_or(std::vector<store::SiteRow>{})) {
     const Json theirs = ports_of(other);

@@ -190,8 +190,11 @@ void drain(Rollout& r, const std::string& slot) {
   for (;;) {
     uint32_t waiting = 0;
     for (const auto& name : names)
-      if (name.site == r.job.site && name.slot == slot && name.index == 0)
+      if (name.site == r.job.site && name.slot == slot && name.index == 0) {
         waiting += openrc::accept_queue(cat(r.world.paths.slots_of(name.site), "/", name.service.str(), ".", slot, ".sock")).value_or(0);
+        if (const auto port = port_of(r.row, name.service, slot))
+          waiting += os::accept_queue(*port);
+      }
     const os::Millis passed = r.world.clock.mono() - begun;
     if (passed >= k_drain_most || (waiting == 0 && passed >= k_drain_least))
       return;

@@ -146,6 +146,7 @@ Result<PortVariables> port_variables(const config::Site& site, const std::vector
 Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot);
 // The same without a word to the store, for a look ahead.
 Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot);
+std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, const std::string& slot);
 // Another site that has this port for one of its slots.
 std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteName& but);
 // Of services whose ports were chosen: PORT or CHILL_PORT that is none or root's, a port that somebody else has (faults 73, 108).

@@ -18,7 +18,30 @@ uint16_t port_of(const Fd& listener) {
   return ::ntohs(address.sin_port);
 }
 
+Fd client_of(const Fd& listener) {
+  Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = ::htons(port_of(listener));
+  address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  return client;
+}
+
 } // namespace
+
+TEST_CASE("the accept queue of a port counts who waits, and only there") {
+  auto listener = os::listen_tcp_loopback(0, 8), other = os::listen_tcp_loopback(0, 8);
+  REQUIRE((listener && other));
+  const uint16_t port = port_of(*listener);
+  CHECK(os::accept_queue(port) == 0);
+  const Fd one = client_of(*listener), two = client_of(*listener), elsewhere = client_of(*other);
+  CHECK(os::accept_queue(port) == 2);
+  const Fd taken(::accept(listener->get(), nullptr, nullptr));
+  CHECK(os::accept_queue(port) == 1);
+  listener->reset();
+  CHECK(os::accept_queue(port) == 0);
+}
 
 TEST_CASE("[fault-108] who listens on a port is told by process and name, and nobody once it is closed") {
   auto listener = os::listen_tcp_loopback(0, 1);
@@ -35,11 +58,6 @@ TEST_CASE("[fault-108] who listens on a port is told by process and name, and no
 TEST_CASE("[fault-108] a connection from a port is no listener on it") {
   auto listener = os::listen_tcp_loopback(0, 1);
   REQUIRE(listener);
-  const Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = ::htons(port_of(*listener));
-  address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
-  REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  const Fd client = client_of(*listener);
   CHECK_FALSE(os::port_holder(port_of(client)));
 }
