@@ -133,12 +133,15 @@ Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
 Result<Pruned> prune_secret_sets(World& world, const SiteName& site, const std::set<std::string>& keep, bool dry_run) {
   constexpr std::string_view k_ending = ".age";
   const std::string beginning = site.str() + "-";
+  std::set<std::string> open; // of a job that a crash or a seal interrupted: it takes its upload up again
+  for (const auto& job : TRY(world.store.unfinished()))
+    open.insert(job.sha256);
   Broom broom(world.disk, dry_run);
   for (const auto& name : TRY(world.disk.list(world.paths.secret_sets()))) {
     if (!name.starts_with(beginning) || !name.ends_with(k_ending))
       continue;
     const auto digest = Digest::parse(std::string_view(name).substr(beginning.size(), name.size() - beginning.size() - k_ending.size()));
-    if (!digest || keep.contains(digest->str()))
+    if (!digest || keep.contains(digest->str()) || open.contains(digest->str()))
       continue; // of a site whose name begins alike, or in use
     TRY(broom.file(world.paths.secret_sets() + "/" + name));
     TRY(broom.file(world.paths.artifact(*digest)));

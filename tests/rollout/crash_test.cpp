@@ -1,6 +1,7 @@
 // kill -9 in each step of each kind of job: the next start goes on, and store, links and processes tell the same.
 #include "rollout/host.hpp"
 
+#include "rollout/prune.hpp"
 #include "secrets/stage.hpp"
 
 using namespace chillbox;
@@ -171,6 +172,24 @@ TEST_CASE("[fault-120] secrets that died behind their exchange and then do not h
   CHECK(host.text(host.paths.secrets_of(site()) + "/app/app.cfg") == "one");
   CHECK(must(host.store().secret_set(site()))->sha256 == before);
   CHECK(host.live().secrets == before);
+}
+
+TEST_CASE("[fault-120] what a secrets update had been sent is still there when its exchange was interrupted and another job ended before it") {
+  CrashHost host;
+  const Sent sent = host.laptop.pack_secrets("blog", {{"app/app.cfg", "two"}});
+  host.upload(sent);
+  const auto job = host.queue(JobKind::secrets, "blog", "", sent);
+  REQUIRE(host.die_in(job, "exchange", false));
+  // What the exchange begins with:
+  must(host.world().disk.write(cat(host.paths.secret_sets(), "/blog-", sent.sha256, ".age"), "as it came", 0600));
+  host.restart(); // sealed: the job waits, others go on
+  CHECK(host.run(job).state == JobState::waiting_unlock);
+  must(rollout::prune_site(host.world(), site(), false));
+  host.unlock();
+  const auto ended = host.run(job);
+  INFO(ended.message);
+  CHECK(ended.state == JobState::done);
+  CHECK(host.text(host.paths.secrets_of(site()) + "/app/app.cfg") == "two");
 }
 
 TEST_CASE("[fault-120] secrets that do not hold while the vault has died are not what the next start finds") {
