@@ -45,7 +45,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -
 
 DEPS_SENTINEL := $(BUILD)/.deps
 
-.PHONY: help all deps build test unit demo lint bench install clean
+.PHONY: help all deps build test unit unit-programs sanitize instrumented demo lint bench install clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -136,9 +136,12 @@ lint: ## layers and shellcheck
 
 # Rooms that read what strangers wrote. Those that end in seccomp are left out: a sanitizer's own system calls are forbidden there.
 SANITIZED := base crypto config control store artifact
+SANITIZER := $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize SANITIZE=address,undefined \
+  OPT='-O1 -g1 -Wno-error=maybe-uninitialized' ROOMS_TESTED='$(SANITIZED)'
 sanitize: ## the parsing rooms' unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize SANITIZE=address,undefined \
-	  OPT='-O1 -g1 -Wno-error=maybe-uninitialized' ROOMS_TESTED='$(SANITIZED)' unit
+	+@$(SANITIZER) unit
+
+unit-programs: $(TESTS)
 
 unit: $(TESTS) ## run the Catch2 tests
 	@sh tests/run-unit $(TESTS)

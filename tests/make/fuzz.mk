@@ -5,12 +5,18 @@ FUZZ ?= $(sort $(patsubst tests/fuzz/%.cpp,%,$(wildcard tests/fuzz/*.cpp)))
 FUZZ_CXX := $(firstword $(shell command -v clang++-19 clang++-20 clang++-21 clang++ 2>/dev/null) clang++-19)
 FUZZ_LIBS := $(patsubst %,$(BUILD)/lib%.a,edge artifact control config crypto os base)
 
+FUZZER = $(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CXX=$(FUZZ_CXX) SANITIZE=address,undefined,fuzzer-no-link \
+  OPT='-O1 -g1 -w -fno-sanitize-recover=all' FUZZ='$(FUZZ)' fuzzers
+
 .PHONY: fuzz fuzzers
 fuzz: ## fuzz what strangers can reach: T=60 seconds each (FUZZ="head tar" chooses)
 	@sh .ci/deps build fuzz
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CXX=$(FUZZ_CXX) SANITIZE=address,undefined,fuzzer-no-link \
-	  OPT='-O1 -g1 -w -fno-sanitize-recover=all' FUZZ='$(FUZZ)' fuzzers
+	+@$(FUZZER)
 	@BUILD=$(BUILD)/fuzz sh tests/fuzz/run $(T) $(FUZZ)
+
+instrumented: ## build what `sanitize` and `fuzz` run
+	+@$(SANITIZER) unit-programs
+	+@$(FUZZER)
 
 fuzzers: $(FUZZ:%=$(BUILD)/fuzz-%)
 
