@@ -21,7 +21,7 @@ std::string real_socket(const World& world, const SiteName& site) { return world
 std::string known_socket(const World& world, const SiteName& site) { return cat(world.paths.root, "/run/redis/", site.str(), ".sock"); }
 
 // Redis's own quoting: \ and " are escaped; control characters are in no value.
-std::string quoted(std::string_view word) {
+std::string redis_word(std::string_view word) {
   std::string out = "\"";
   for (const char c : word)
     out += c == '"' || c == '\\' ? cat("\\", c) : std::string(1, c);
@@ -32,7 +32,7 @@ Result<std::string> option_line(const std::string& name, const std::string& valu
   std::string line = name;
   const auto words = TRY_IN(cat("redis.", name), config::split_words(value));
   for (const auto& word : words.empty() ? std::vector<std::string>{""} : words)
-    line += " " + quoted(word);
+    line += " " + redis_word(word);
   return line + "\n";
 }
 
@@ -42,9 +42,9 @@ Result<std::string> settings_text(const World& world, const config::Site& site, 
   for (const auto& [name, value] : site.redis)
     text += TRY(option_line(name, value));
   const auto& slug = site.slug;
-  text += cat("port 0\nprotected-mode yes\nunixsocket ", quoted(real_socket(world, slug)), "\nunixsocketperm 700\ndir ", quoted(data_dir(world, slug)),
+  text += cat("port 0\nprotected-mode yes\nunixsocket ", redis_word(real_socket(world, slug)), "\nunixsocketperm 700\ndir ", redis_word(data_dir(world, slug)),
               "\ndbfilename dump.rdb\ndaemonize no\nsupervised no\npidfile \"\"\nlogfile \"\"\n");
-  return acl ? cat(text, "aclfile ", quoted(settings_dir(world, slug) + "/users.acl"), "\n") : text;
+  return acl ? cat(text, "aclfile ", redis_word(settings_dir(world, slug) + "/users.acl"), "\n") : text;
 }
 
 Result<void> write_if_new(World& world, const std::string& path, const std::string& text, os::Owner owner) {
