@@ -1,5 +1,8 @@
 #!/usr/bin/env bats
 # docs/examples/ansible by real ansible-playbook over real ssh into two hosts, and chillboxctl on the same inventory.
+# It takes minutes: `make test-ansible` runs it.
+
+# bats file_tags=slow
 
 # shellcheck disable=SC2030,SC2031,SC2154 # tests are subshells; box_up sets HOST and OTHER
 

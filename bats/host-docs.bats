@@ -1,5 +1,8 @@
 #!/usr/bin/env bats
 # Every block of the pages in docs/ is run, in its order, on a fresh host and a laptop; what a page shows is what comes.
+# It takes minutes: `make test-sites` runs it.
+
+# bats file_tags=slow
 
 # shellcheck disable=SC2154 # box_up sets HOST
 

@@ -1,6 +1,9 @@
 #!/usr/bin/env bats
 # docs/examples/garden, a site as the original had them, deployed unchanged: fixed ports in its template, which move from release to release without
 # a gap; immutable files of its own Makefile at the address of a bucket.
+# It takes minutes: `make test-sites` runs it.
+
+# bats file_tags=slow
 
 # shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" expands in the box
 
