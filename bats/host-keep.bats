@@ -106,7 +106,7 @@ master() { in_box cat "/run/openrc/options/chillbox.hello.api.$(live_slot)/child
     old() { in_box pgrep -f 'nginx: worker process is shutting down' >/dev/null; }
     none_old() { ! old; }
     workers() { in_box pgrep -f 'nginx: worker process$'; }
-    renewed() { none_old && [ "$(workers)" != "$before" ]; }
+    renewed() { ! workers | grep -qxF "$before" && none_old; } # each of the workers before has left
     visit_slowly() { box net "$HOST" -- curl -s -m "$1" -o /dev/null http://127.0.0.1:8088/file 3>&- & }
     wait_for 10 host_curl -o /dev/null -r 0-1 http://127.0.0.1:8088/file
     visit_slowly 8
