@@ -18,7 +18,7 @@ PKGS := libsodium libcrypto sqlite3 spdlog cpp-httplib libcurl
 # -Wno-restrict: g++ 12 sees overlaps in std::string that cannot be (its bug 105329).
 CPPFLAGS += -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION='"$(VERSION)"'
 CXXFLAGS += -std=c++23 $(OPT) -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Wno-restrict -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -U_FORTIFY_SOURCE)
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Wno-restrict -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -DCHILLBOX_SANITIZED -U_FORTIFY_SOURCE)
 # musl gives a thread 128 KiB unless the program says otherwise; glibc does not look at it.
 STACK := 1048576
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,stack-size=$(STACK) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
@@ -133,13 +133,6 @@ demo: build ## the whole story in a host in a box, with real output (KEEP=1 leav
 
 lint: ## layers and shellcheck
 	@BUILD=$(BUILD) sh tests/run-all lint
-
-# Rooms that read what strangers wrote. Those that end in seccomp are left out: a sanitizer's own system calls are forbidden there.
-SANITIZED := base crypto config control store artifact
-SANITIZER := $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize SANITIZE=address,undefined \
-  OPT='-O1 -g1 -Wno-error=maybe-uninitialized' ROOMS_TESTED='$(SANITIZED)'
-sanitize: ## the parsing rooms' unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	+@$(SANITIZER) unit
 
 unit-programs: $(TESTS)
 

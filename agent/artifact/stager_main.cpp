@@ -18,7 +18,7 @@ constexpr int k_socket = 3, k_artifact = 4, k_tree = 5;
 constexpr os::Millis k_first_packet{10'000};
 // The widest zstd window (128 MiB), the names of 50,000 entries at their longest, libraries. An address sanitizer wants
 // terabytes.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef CHILLBOX_SANITIZED
 constexpr uint64_t k_memory = 0;
 #else
 constexpr uint64_t k_memory = 512ULL << 20;

@@ -21,7 +21,7 @@
   } while (false)
 
 // A sanitizer makes system calls of its own, which end a process that has given them up.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef CHILLBOX_SANITIZED
 #define NEEDS_CONFINEMENT()                                                                                            \
   do {                                                                                                                 \
     WARN("not under a sanitizer");                                                                                     \
