@@ -74,7 +74,7 @@ size_t string_end(std::string_view text, size_t at) {
     else if (!many_lines && (text[i] == quote || text[i] == '\n'))
       return i + 1;
     else if (many_lines && text.substr(i, 3) == three)
-      return std::min(text.find_first_not_of(quote, i), i + 5); // two quotes may stand in front of the three
+      return std::min({text.find_first_not_of(quote, i), i + 5, text.size()}); // two quotes may stand in front of the three
   }
   return text.size();
 }

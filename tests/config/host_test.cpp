@@ -143,6 +143,8 @@ TEST_CASE("a text that is not TOML is refused with its line") {
 TEST_CASE("what toml++ itself does not survive is refused with its line") {
   CHECK(holds(problems("[host]\n[*a.b]\n"), "chillbox.toml:2: "));
   CHECK(holds(problems("[[*]]\n"), "chillbox.toml:1: "));
+  for (const char* end : {"\"\"\"\"\"\"", "''''''", "\"\"\"a\"\"\""}) // two quotes more could stand behind them, and the text ends
+    CHECK(holds(problems(std::string(end)), "chillbox.toml:1: "));
   for (const char* stray : {"h\u00e9 = 1", "a = '\u00e9'", "a = 1 \ufef9", "[h\ufffd]", R"(a = """x""" é)", "a = 'x'\u00e9", "a = '''x''''' \u00e9", R"(a = "\"#" é)", "a = -\"\u00e9\"", "a = 'b'c", "a = \"\\\u00e9\"", "a = '''\u00e9'''"})
     CHECK(holds(problems(std::string("[host]\n") + stray + "\n"), "chillbox.toml:2: a quote that is out of place, or a character"));
 }
