@@ -35,9 +35,10 @@ void Engine::submit(const std::string& id) {
     return;
   const std::lock_guard lock(m_mutex);
   if (const auto it = m_running.find((*job)->site); it != m_running.end() && it->second->is_job) {
-    if ((*job)->kind == JobKind::rollback && !it->second->signals.switched)
-      it->second->signals.cancel();
-    it->second->signals.cut_watch();
+    auto& [signals, kind, is_job] = *it->second;
+    if ((*job)->kind == JobKind::rollback && (kind == JobKind::deploy || kind == JobKind::rollback) && !signals.switched)
+      signals.cancel();
+    signals.cut_watch();
   }
   enqueue((*job)->site, {.job = id, .kind = (*job)->kind});
   schedule();

@@ -1,5 +1,6 @@
 // Runs the jobs: those of one site one after the other, those of different sites side by side, at most `jobs_max`, each on a thread that exists
-// only while it has work. A rollback cancels a deploy of its site that has not switched, and whatever is queued for a site ends its watch.
+// only while it has work. A rollback cancels a deploy or another rollback of its site that has not switched: two of them in a row would go
+// forward again. Whatever is queued for a site ends its watch.
 #pragma once
 
 #include "rollout/bring_up.hpp"

@@ -80,8 +80,8 @@ Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std
   const std::string message = cat(deploy ? "superseded by the newer deploy " : "cancelled by the rollback ", newer.id);
   const auto state = name(deploy ? JobState::superseded : JobState::cancelled);
   const auto older = TRY(db.all<OpenJob>(
-      "SELECT seq, id FROM jobs WHERE open = 1 AND site = ?1 AND kind = 'deploy' AND state <> 'running'",
-      [](Stmt& row) -> Result<OpenJob> { return OpenJob{row.i64(0), row.text(1)}; }, newer.site.str()));
+      "SELECT seq, id FROM jobs WHERE open = 1 AND site = ?1 AND kind IN ('deploy', ?2) AND state <> 'running'",
+      [](Stmt& row) -> Result<OpenJob> { return OpenJob{row.i64(0), row.text(1)}; }, newer.site.str(), name(newer.kind)));
   for (const OpenJob& job : older) {
     TRY(db.run("UPDATE jobs SET open = 0, state = ?2, finished_ms = ?3, code = ?4, message = ?5 WHERE seq = ?1", job.seq, state,
                now_ms, code_name(Code::busy), message));

@@ -47,7 +47,7 @@ public:
   Result<std::vector<IntakeAnswer>> accept(const std::vector<Intake>& batch, uint32_t queue_max, int64_t now_ms);
   Result<std::string> host_secret(); // 64 hex digits, made once: capabilities are derived from it
 
-  // --- jobs. A new deploy ends the queued and waiting deploys of its site as `superseded`, a new rollback as `cancelled`, in the same
+  // --- jobs. A new deploy ends the queued and waiting deploys of its site as `superseded`, a new rollback them and rollbacks as `cancelled`, in the same
   // transaction, code busy, with an "end" event; running ones are the rollout's. The newest 10,000 ended jobs are kept.
   Result<void> add_job(const Job& job, std::vector<std::string>* superseded = nullptr);
   Result<std::optional<Job>> job(const std::string& id);

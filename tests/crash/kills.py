@@ -177,6 +177,8 @@ def main():
         time.sleep(rng.uniform(0.02, 1.5))
         if not options.load and (kind := kill_one(rng)):
             killed[kind] += 1
+            if killed.total() % 100 == 0:
+                print(f'{killed.total()} kills, {len(stream.jobs)} deliveries answered', flush=True)
     stream.stopping = True
     stream.join(120)
     if stream.is_alive():

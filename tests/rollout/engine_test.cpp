@@ -25,6 +25,12 @@ struct BusyHost : EngineHost {
       door.stand();
     };
   }
+  void hold_start() { // of any slot
+    runner.before = [this](const std::string& command) {
+      if (command.starts_with("start "))
+        door.stand();
+    };
+  }
   Door door;
 };
 
@@ -134,6 +140,41 @@ TEST_CASE("a rollback cancels a deploy whose health check takes its time") {
   const auto back = host.submit(host.queue(store::JobKind::rollback));
   REQUIRE(host.becomes(back, JobState::done));
   CHECK(host.look(running.id).state == JobState::cancelled);
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("a rollback lets a restart and new secrets come to their end") {
+  BusyHost host;
+  const std::string services = R"([{"name":"app","lang":"python","secrets_config":"word"}])";
+  REQUIRE(host.secrets({{"app/word", "one"}}).state == JobState::done);
+  REQUIRE(host.deploy({.version = "2.0.0", .services = services}).state == JobState::done);
+  const auto kind = GENERATE(store::JobKind::restart, store::JobKind::secrets);
+  Sent sent;
+  if (kind == store::JobKind::secrets)
+    host.upload(sent = host.laptop.pack_secrets("blog", {{"app/word", "two"}}));
+  host.hold_start();
+  const auto running = host.submit(host.queue(kind, "blog", "", sent));
+  REQUIRE(host.door.wait_for_somebody());
+  const auto back = host.submit(host.queue(store::JobKind::rollback));
+  host.door.open();
+  REQUIRE(host.becomes(back, JobState::done));
+  CHECK(host.look(running.id).state == JobState::done);
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("of several rollbacks in a row the newest is done, so that they do not go forward again") {
+  BusyHost host;
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  host.hold_start();
+  const auto running = host.submit(host.queue(store::JobKind::rollback));
+  REQUIRE(host.door.wait_for_somebody());
+  const auto queued = host.submit(host.queue(store::JobKind::rollback));
+  const auto newest = host.submit(host.queue(store::JobKind::rollback));
+  host.door.open();
+  REQUIRE(host.becomes(newest, JobState::done));
+  CHECK(host.look(running.id).state == JobState::cancelled);
+  CHECK(host.look(queued.id).state == JobState::cancelled);
+  CHECK(host.look(queued.id).message == "cancelled by the rollback " + newest.id);
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
