@@ -87,7 +87,7 @@ Result<void> check_fresh(const Statement& s, const Wanted& wanted) {
   if (s.serial <= installed && !wanted.allow_downgrade)
     return fail(Code::denied,
                 s.serial == installed
-                    ? cat("serial ", s.serial, " is not newer than installed ", installed, ": sign with a higher one")
+                    ? cat("serial ", s.serial, " is not newer than installed ", installed, ": pack it again in a minute, or now with --serial ", installed + 1)
                     : cat("serial ", s.serial, " is older than installed ", installed,
                           ": chillboxctl rollback, or on the host chillboxctl retry JOB --allow-downgrade"));
   if (s.serial > installed && s.serial - installed > wanted.serial_jump_max && !wanted.allow_jump)

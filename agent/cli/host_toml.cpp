@@ -12,7 +12,7 @@ std::string_view default_host_toml() {
 # server_name = "_"
 # How much goes into the log: debug, info, warn, error.
 # log_level = "info"
-# TECH_EMAIL for sites, and the address for certificates.
+# TECH_EMAIL for sites.
 # tech_email = ""
 
 [stage]

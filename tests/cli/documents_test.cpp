@@ -19,10 +19,10 @@ using namespace chillbox::cli;
 
 namespace {
 
-std::string manual() {
+std::string manual(std::string_view page = "chillboxctl.1") {
   std::string here = __FILE__;
   here.erase(here.rfind("tests/cli/"));
-  std::ifstream file(here + "agent/man/chillboxctl.1.scd");
+  std::ifstream file(cat(here, "agent/man/", page, ".scd"));
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
@@ -176,4 +176,20 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
   CHECK(parsed->https_port == standard.https_port);
   CHECK(parsed->watch == standard.watch);
   CHECK(parsed->keep_releases == standard.keep_releases);
+}
+
+TEST_CASE("chillbox.toml(5) has every key at the default that the shipped configuration shows") {
+  std::string text = manual("chillbox.toml.5");
+  std::erase(text, '\\'); // scdoc's, before "_"
+  std::string_view section;
+  for (const auto line : split(default_host_toml(), '\n')) {
+    if (line.starts_with('['))
+      section = line;
+    const auto equals = line.find(" = ");
+    if (!line.starts_with("# ") || equals == std::string_view::npos || line.substr(2, equals - 2).find(' ') != std::string_view::npos)
+      continue;
+    const std::string key = cat("*", line.substr(2, equals - 2), "*");
+    INFO(line);
+    CHECK((text.find(section == "[variables]" ? key : cat(key, line.substr(equals), "")) != std::string::npos));
+  }
 }
