@@ -155,6 +155,30 @@ later() { needs_services && . "$LAPTOP/host"; }
     both_answer 1.2.0
 }
 
+@test "bootstrap: user-data makes a host of a fresh box, with packages from a URL; init is what remains" {
+    needs_services
+    box_up HOST
+    cp "$ROOT"/dist/*.rsa.pub "$PACKAGES/"
+    in_box sh -c ': >/etc/apk/repositories' # what is needed is there: nobody need be asked
+    box net "$HOST" -- python3 -m http.server --bind 127.0.0.1 8099 --directory "$PACKAGES" >"$LAPTOP/web" 2>&1 3>&- &
+    keys=$(printf ',%s' "$PACKAGES"/*.rsa.pub)
+    packages=$(cd "$PACKAGES" && printf ',http://127.0.0.1:8099/%s?signature=x' *.apk)
+    "$CTL" bootstrap --apk-key "${keys#,}" --package "${packages#,}" --trust "$LAPTOP/deployer.pub" >"$LAPTOP/user-data"
+    chmod 0755 "$LAPTOP/user-data"
+    box push "$HOST" "$LAPTOP/user-data" /root/
+    wait_for 10 host_curl -o /dev/null http://127.0.0.1:8099/
+    for _ in 1 2; do in_box sh -c 'cd / && exec env -i /root/user-data </dev/null'; done
+    with_passphrase "$PASSPHRASE" init -q --work-factor 10
+    box reboot "$HOST"
+    ctl ping --wait 20s
+    unlock
+    ctl webhook add laptop 2>/dev/null >"$LAPTOP/hook.key"
+    RECIPIENT=$(in_box cat /var/lib/chillbox/recipient.txt) URL=$(box url "$HOST")
+    publish 2.0.0
+    both_answer 2.0.0
+    box down "$HOST"
+}
+
 @test "a site and then the package are removed" {
     later
     ctl remove hello --yes

@@ -16,23 +16,39 @@ setup_file() {
 teardown_file() { host_down; }
 setup() { host_or_skip; cd "$LAPTOP" || return; }
 
-@test "user-data makes a host of a fresh image, twice, with the deployer trusted and no secret in it" {
+# As cloud-init and tiny-cloud run user-data that begins with "#!": a program, by root, with next to no environment and nobody there.
+first_boot() { in_box sh -c 'mkdir -p /var/lib/cloud && cp /root/user-data /var/lib/cloud/ && cd / && exec env -i /var/lib/cloud/user-data </dev/null'; }
+
+@test "user-data makes a host of a fresh image, twice, with the deployer trusted and no secret in it; it is one after a reboot, too" {
     "$CTL" keygen -q -o deployer --no-password
     "$CTL" bootstrap --trust deployer.pub --package /root/chillbox.tar >user-data
     shellcheck -s sh user-data
+    [ "$(head -n 1 user-data)" = '#!/bin/sh' ]
+    chmod 0755 user-data
     box push "$HOST" user-data /root/
-    run -0 in_box sh /root/user-data
-    run -0 in_box sh /root/user-data
+    run -0 first_boot
+    run -0 first_boot
     [[ "$output" == *"installed already"*"already so: deployer"*"chillboxctl init"* ]]
     with_passphrase "$PASSPHRASE" init -q --work-factor 10
     in_box rc-service -q chillboxd start
+    unlock
+    box reboot "$HOST"
+    ctl ping --wait 20s
+    [ "$(json ping .sealed)" = true ]
+    [[ "$(host_curl "$(box url "$HOST")/healthcheck/")" == *ok* ]]
     unlock
     [ "$(json trust list '.keys[0].name')" = deployer ]
 }
 
 @test "what would be more than a word stays one, and a key that is none is refused" {
     run -0 "$CTL" bootstrap --package "x'; touch $LAPTOP/gone; '"
-    printf '%s\n' "$output" | sed '/^install_package$/,$d' | sh
+    printf '%s\n' "$output" | sed 's/^install_packages /: /; s/^enable_services$//' | sh
     [ ! -e gone ]
     run -1 "$CTL" bootstrap --trust chillbox.tar
+    openssl genrsa -out own.rsa 2048 2>/dev/null
+    openssl rsa -in own.rsa -pubout -out own.rsa.pub 2>/dev/null
+    run -0 "$CTL" bootstrap --apk-key own.rsa.pub
+    [[ "$output" == *"apk_key 'own.rsa.pub' '-----BEGIN PUBLIC KEY-----"* ]]
+    cp own.rsa private.rsa.pub
+    run -1 "$CTL" bootstrap --apk-key private.rsa.pub
 }

@@ -11,6 +11,9 @@ setup_file() {
     [ -x "$ROOT/${BUILD:-build}/test-openrc" ] || make -s -C "$ROOT" "${BUILD:-build}/test-openrc" >&2
     box_up OPENRC_HOST
     box push "$OPENRC_HOST" "$ROOT/${BUILD:-build}/test-openrc" /usr/local/bin/test-openrc
+    # The other hosts have dash; here the init scripts run as on Alpine, under busybox ash.
+    box push "$OPENRC_HOST" "$(command -v busybox)" /usr/bin/
+    box run "$OPENRC_HOST" -- sh -c 'ln -s busybox /bin/sh.new && mv /bin/sh.new /bin/sh'
     box run "$OPENRC_HOST" -- sh -c 'cat >/usr/sbin/chillboxd && chmod 0755 /usr/sbin/chillboxd' <<'END'
 #!/bin/sh
 case ${1-} in
@@ -110,4 +113,9 @@ in_box() { box run "$OPENRC_HOST" -- "$@"; }
     in_box rc-service chillbox.blog.hand.a start
     in_box sh -c 'i=0; until grep -q "no such file" /var/log/chillbox/hand.log; do i=$((i+1)); [ $i -lt 50 ] || exit 1; sleep 0.1; done'
     in_box sh -c 'rc-service chillbox.blog.hand.a stop; rm /etc/init.d/chillbox.blog.hand.a /etc/conf.d/chillbox.blog.hand.a'
+}
+
+@test "all of this ran under busybox ash" {
+    [ "$(in_box readlink -f /bin/sh)" = /usr/bin/busybox ]
+    in_box sh -c 'readlink "/proc/$$/exe"; :' | grep -q busybox
 }

@@ -14,30 +14,54 @@ namespace {
 
 constexpr size_t k_max_key_file = 8 * 1024;
 
-constexpr std::string_view k_script = R"sh(
+constexpr std::string_view k_begin = R"sh(#!/bin/sh
+# user-data: makes a fresh image a chillbox host. Safe to run twice.
+set -eu
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
 say() { printf 'chillbox bootstrap: %s\n' "$*"; }
 
-install_package() {
+apk_key() { # NAME TEXT
+  mkdir -p /etc/apk/keys
+  printf '%s\n' "$2" >"/etc/apk/keys/$1"
+}
+
+install_packages() { # NAME, URL OR PATH...
   if command -v chillboxctl >/dev/null; then
     say 'installed already'
     return
   fi
-  file=$package
-  case $package in
-    http://* | https://*)
-      file=/tmp/chillbox-bootstrap.${package##*.}
-      wget -q -O "$file" "$package"
-      ;;
+  dir=$(mktemp -d)
+  for package in "$@"; do
+    case $package in
+      http://* | https://*)
+        file=${package%%\?*}
+        wget -q -O "$dir/${file##*/}" "$package"
+        package=$dir/${file##*/}
+        ;;
+    esac
+    shift
+    set -- "$@" "$package"
+  done
+  case $1 in
+    *.tar) for package in "$@"; do tar -x -f "$package" -C /; done ;;
+    *) apk add --no-progress "$@" ;;
   esac
-  case $file in
-    *.tar) tar -x -f "$file" -C / ;;
-    *) apk add --no-progress "$file" ;;
-  esac
+  rm -rf -- "$dir"
 }
 
-install_package
-trust_deployers
-say 'done; what remains is for a person: ssh -t root@HOST chillboxctl init'
+# chillboxd itself can only start behind init.
+enable_services() {
+  for service in nginx chillboxd; do
+    rc-update -q add "$service" default
+  done
+  rc-service -q nginx start || say 'NGINX did not start: rc-service nginx start says why'
+}
+
+)sh";
+
+constexpr std::string_view k_end = R"sh(enable_services
+say "done; what remains is for a person: ssh -t root@HOST 'chillboxctl init && rc-service chillboxd start'"
 )sh";
 
 std::string shell_quoted(std::string_view text) {
@@ -47,20 +71,39 @@ std::string shell_quoted(std::string_view text) {
   return out + "'";
 }
 
+// `apk_key NAME TEXT`. The name is the one that a package's signature gives.
+Result<std::string> apk_key_line(const std::string& file) {
+  const std::string text = TRY(read_input(file, k_max_key_file));
+  const std::string name = std::filesystem::path(file).filename().string();
+  if (!text.starts_with("-----BEGIN PUBLIC KEY-----\n") || text.find("PRIVATE") != std::string::npos || !name.ends_with(".rsa.pub"))
+    return fail(Code::invalid, cat(printable(file, 1024), ": is not the public half of a key for apk, NAME.rsa.pub"));
+  return cat("apk_key ", shell_quoted(name), " ", shell_quoted(trim(text)), "\n");
+}
+
+Result<std::string> trust_line(const std::string& file) {
+  const std::string text = TRY(read_input(file, k_max_key_file));
+  const auto key = TRY_IN(printable(file, 1024), crypto::MinisignPublicKey::parse(text));
+  const std::string name = TRY_IN("--trust", parse_key_name(std::filesystem::path(file).stem().string()));
+  return cat("chillboxctl trust add ", shell_quoted(key.to_line()), " --name ", shell_quoted(name), "\n");
+}
+
 } // namespace
 
 Result<void> run_bootstrap(Call& call) {
-  std::string trust;
-  for (const std::string& file : call.args.list("trust")) {
-    const std::string text = TRY(read_input(file, k_max_key_file));
-    const auto key = TRY_IN(printable(file, 1024), crypto::MinisignPublicKey::parse(text));
-    const std::string name = TRY_IN("--trust", parse_key_name(std::filesystem::path(file).stem().string()));
-    trust += cat("  chillboxctl trust add ", shell_quoted(key.to_line()), " --name ", shell_quoted(name), "\n");
-  }
-  const std::string script = cat("#!/bin/sh\n# user-data: makes a fresh image a chillbox host. Safe to run twice.\nset -eu\n\npackage=",
-                                 shell_quoted(call.args.text("package", "chillbox")), "\n\ntrust_deployers() {\n  :\n", trust, "}\n",
-                                 trim(k_script));
-  call.terminal.print(call.terminal.json() ? result_text("bootstrap", {{"script", script}}) : script);
+  std::string script(k_begin);
+  for (const std::string& file : call.args.list("apk-key"))
+    script += TRY(apk_key_line(file));
+  script += "install_packages";
+  std::vector<std::string> packages = call.args.list("package");
+  if (packages.empty())
+    packages.emplace_back("chillbox");
+  for (const std::string& package : packages)
+    script += cat(" ", shell_quoted(package));
+  script += "\n";
+  for (const std::string& file : call.args.list("trust"))
+    script += TRY(trust_line(file));
+  script += k_end;
+  call.terminal.print(call.terminal.json() ? result_text("bootstrap", {{"script", script}}) : script.substr(0, script.size() - 1));
   return {};
 }
 

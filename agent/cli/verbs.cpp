@@ -44,7 +44,8 @@ constexpr std::array k_remote{
 };
 constexpr std::array k_bootstrap{
     Option{"--trust", Kind::list, "KEY.pub[,..]", "deployers that the host trusts from the start"},
-    Option{"--package", Kind::text, "PACKAGE", "what is installed: a name, URL or path for apk, or a .tar of `make install` (default: chillbox)"},
+    Option{"--package", Kind::list, "PACKAGE[,..]", "what is installed: names, URLs or paths for apk, or a .tar of `make install` (default: chillbox)"},
+    Option{"--apk-key", Kind::list, "KEY.rsa.pub[,..]", "public keys of those who signed these packages"},
 };
 constexpr std::array k_completion{Option{"SHELL", Kind::choice, "bash|zsh|fish", "for which shell"}};
 constexpr std::array k_keygen{
