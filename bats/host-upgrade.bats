@@ -111,6 +111,28 @@ is_live() { ctl jobs hello --json | jq -e --arg v "$1" '[.jobs[] | select(.versi
     ctl upgrade
 }
 
+# What a program of schema 3 left, before crontabs came. Whoever adds a migration takes back what it makes here, too.
+as_schema_3() { in_box python3 -c 'import sqlite3
+db = sqlite3.connect("/var/lib/chillbox/state.db"); db.executescript("BEGIN; DROP TABLE cron_runs; PRAGMA user_version = 3; COMMIT")'; }
+
+@test "upgrade: the database is brought forward once, with a copy beside it; the host stays unsealed, services are not touched" {
+    before="$(monitor) $(vault) $(services)" newest=$(schema) copy=/var/lib/chillbox/state.db.v3
+    releases=$(json releases hello '[.releases[] | .id] | join(" ")')
+    as_schema_3
+    ctl upgrade
+    [ "$(schema)" = "$newest" ]
+    [ "$(monitor) $(vault) $(services)" = "$before" ]
+    [ "$(json ping .sealed)" = false ]
+    [ "$(json releases hello '[.releases[] | .id] | join(" ")')" = "$releases" ]
+    [ "$(in_box stat -c %a:%u $copy)" = 600:0 ]
+    [ "$(in_box python3 -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1]); print(*db.execute("PRAGMA user_version").fetchone(), db.execute("SELECT count(*) FROM releases").fetchone()[0] > 0)' $copy)" = '3 True' ]
+    first=$(in_box stat -c %i $copy)
+    ctl upgrade
+    [ "$(in_box stat -c %i $copy)" = "$first" ]
+    deploy "$(next_version)"
+}
+
 @test "[fault-97] a program that is older than the database is refused before anything is given up, by upgrade and by restart" {
     newest=$(schema)
     set_schema $((newest + 1))
