@@ -90,3 +90,16 @@ in_shells() { # SCRIPT: dash, then ash
     done <apk/files
     [ -x "$BATS_TEST_TMPDIR/ash/usr/lib/chillbox/hooks/host/user-add" ]
 }
+
+@test "APKBUILD: package() and make install DESTDIR= put there what the list says, and nothing else" {
+    srcdir=$BATS_TEST_TMPDIR/src pkgdir=$BATS_TEST_TMPDIR/pkg build=$ROOT/${BUILD:-build}
+    mkdir "$srcdir"
+    ln -s "$build" "$srcdir/build"
+    (cd "$ROOT/apk" && startdir=$PWD && . ./APKBUILD && cd "$builddir" && package)
+    cd "$ROOT"
+    sed -n 's,^0[0-9]* \(/[^ ]*\) .*,\1,p' apk/files >"$BATS_TEST_TMPDIR/want"
+    (cd hooks && find . -type f ! -name '*.md') | sed 's,^\.,/usr/lib/chillbox/hooks,' >>"$BATS_TEST_TMPDIR/want"
+    (cd "$pkgdir" && find . -type f) | sed 's,^\.,,' | sort | diff <(sort "$BATS_TEST_TMPDIR/want") -
+    cmp "$build/chillboxd" "$pkgdir/usr/sbin/chillboxd"
+    [ "$(stat -c %a "$pkgdir/usr/lib/chillbox/hooks/host/user-add") $(stat -c %a "$pkgdir/etc/conf.d/chillbox")" = '755 644' ]
+}
