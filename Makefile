@@ -145,4 +145,4 @@ install: build ## copy the files of apk/files below DESTDIR
 clean: ## remove what was built
 	rm -rf $(BUILD) dist
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/agent $(BUILD)/tests $(wildcard $(BUILD)/*.d) -type f -name '*.d' 2>/dev/null)

@@ -1,7 +1,7 @@
 # On Alpine's own root file system: an unpacked minirootfs, better with OpenRC, NGINX and python3, as `make alpine-rootfs` makes it.
 .PHONY: alpine-rootfs test-alpine
-alpine-rootfs: ## download and check Alpine's minirootfs into build/alpine-rootfs
-	@$(AS_ROOT) sh apk/rootfs $(BUILD)/alpine-rootfs
+alpine-rootfs: ## download and check Alpine's minirootfs into build/alpine-rootfs (MINIROOTFS=FILE: this one)
+	@$(AS_ROOT) env MINIROOTFS='$(MINIROOTFS)' sh apk/rootfs $(BUILD)/alpine-rootfs
 
 test-alpine: ARCHS := $(shell uname -m)
 test-alpine: apk ## install the package on Alpine and run the whole story there (BOX_ROOTFS=DIR)
