@@ -154,6 +154,49 @@ TOML
     run -2 pack --python three
 }
 
+@test "hashes in requirements.txt: of a source that is built here they are checked, of another wheel they are refused until --new-hashes; the folder's file stays" {
+    use_pip
+    cat >blog/backend/requirements.txt <<'TXT'
+--find-links ./dep
+docopt==0.6.2 \
+    --hash=sha256:49b3a825280bd66b3aa83585ef59c4a8c82f2c8a522dbe754a8bc8d08c85c491
+    # via blog (published as source only)
+click==8.1.3 \
+    --hash=sha256:bb4d8133cb15a609f44e8213d9b391b0809795062913b383c62be0ee95b1db48
+markupsafe==2.1.3 \
+    --hash=sha256:5bbe06f8eeafd38e5d0a4894ffec89378b6c6a625ff57e3028921f8ff59318ac
+TXT
+    cp blog/backend/requirements.txt theirs
+    # The last hash is that of the wheel for cp311 and musl.
+    run -0 pack --python 3.11
+    [[ "$output" == *"hashes     api: its requirements.txt goes with more than the author's for docopt (built from its source)"* ]]
+    unpacked >3.11.tar
+    unpacked | tar -xOf - blog/api/requirements.txt >packed
+    for line in "docopt==0.6.2 --hash=sha256:49b3a825280bd66b3aa83585ef59c4a8c82f2c8a522dbe754a8bc8d08c85c491 --hash=sha256:$(sha256sum blog/backend/dep/docopt-*.whl | cut -c 1-64)  # added: built from its source" \
+        'click==8.1.3 --hash=sha256:bb4d8133cb15a609f44e8213d9b391b0809795062913b383c62be0ee95b1db48' --find-links\ ./dep; do
+        grep -qxF -- "$line" packed
+    done
+    run ! grep -q 'dep/chillbox' <(listed)
+    cmp theirs blog/backend/requirements.txt
+    # Again, without asking anybody: the same.
+    PIP_INDEX_URL=http://127.0.0.1:1/ run -0 pack --python 3.11
+    [[ "$output" == *"all in dep/ already"*"for docopt (built"* ]]
+    unpacked | cmp - 3.11.tar
+    run -4 pack --python 3.12 --platform manylinux_2_28_x86_64
+    [[ "$output" == *"no hash in requirements.txt is that of what fits of markupsafe: --new-hashes takes the index's word"* ]]
+    run -0 pack --python 3.12 --platform manylinux_2_28_x86_64 --new-hashes
+    [[ "$output" == *"for docopt (built from its source), markupsafe (new, from the index)"* ]]
+    # What was added counts for the requirements.txt that it was added to, and a wrong hash of a source is not built.
+    sed 's/49b3a825/00000000/; /markupsafe/,$d' theirs >blog/backend/requirements.txt
+    run -0 pack
+    unpacked | tar -xOf - blog/api/requirements.txt | cmp - blog/backend/requirements.txt
+    rm -r blog/backend/dep
+    run -4 pack --python 3.11
+    [[ "$output" == *"of what fits of docopt: "* ]]
+    run ! ls blog/backend/dep/chillbox.requirements.txt
+    run -2 pack --new-hashes
+}
+
 @test "--wheels alone is for this machine" {
     use_pip
     echo docopt >blog/backend/requirements.txt

@@ -1,6 +1,7 @@
 // What of a site's folder goes into the artifact, and where it lies there.
 #include "base/text.hpp"
 #include "cli/input.hpp"
+#include "cli/requirements.hpp"
 #include "cli/site_folder.hpp"
 
 #include <sys/stat.h>
@@ -43,6 +44,7 @@ private:
   std::string on_disk(const std::string& path) const { return cat(m_folder.dir, "/", path); }
   Result<void> made(const config::Service& service);
   Result<void> manifest(const config::Service& service, const std::string& prefix);
+  Result<void> hashes(const config::Service& service, const std::string& prefix);
 
   const SiteFolder& m_folder;
   const LayOut& m_how;
@@ -97,6 +99,15 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
   return {};
 }
 
+// In place of the author's requirements.txt, when hashes of the collected wheels were added to it.
+Result<void> Layer::hashes(const config::Service& service, const std::string& prefix) {
+  std::erase_if(entries, [&](const auto& entry) { return entry.name == cat(prefix, "/dep/", k_locked); });
+  const auto locked = TRY(read_locked(on_disk(service.handler)));
+  if (const auto at = std::ranges::find(entries, prefix + "/requirements.txt", &artifact::PackEntry::name); locked && at != entries.end())
+    *at = {.name = at->name, .source = {}, .content = locked->text(), .link_target = {}};
+  return {};
+}
+
 Result<void> Layer::made(const config::Service& service) {
   const std::string dist = service.handler + "/dist";
   const auto hash = m_how.hashes.find(service.name.str());
@@ -120,7 +131,8 @@ Result<void> Layer::service(const config::Service& service) {
   if (is_made(m_folder, service))
     return made(service);
   const std::string prefix = cat(m_slug, "/", name);
-  return service.manifest.empty() ? add(service.handler, prefix) : manifest(service, prefix);
+  TRY(service.manifest.empty() ? add(service.handler, prefix) : manifest(service, prefix));
+  return runs_python(service) ? hashes(service, prefix) : Result<void>{};
 }
 
 } // namespace

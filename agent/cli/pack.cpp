@@ -23,6 +23,7 @@ Result<void> run_pack(Call& call) {
   Progress progress(call.terminal);
   if (target)
     TRY(fetch_wheels(folder, *target, os::real_runner(), progress));
+  TRY(tell_added_hashes(folder, progress));
   auto immutable = TRY(make_immutable(folder, laptop));
   const LayOut how{std::move(immutable), target.has_value()};
   auto entries = TRY_IN(slug.str(), lay_out(folder, json, how));

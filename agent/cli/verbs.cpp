@@ -65,6 +65,7 @@ constexpr std::array k_pack{
     Option{"--wheels", Kind::flag, "", "collect what the Python services need into their dep/, with pip"},
     Option{"--python", Kind::text, "VERSION", "wheels for this Python, such as 3.12 (default: this machine's)"},
     Option{"--platform", Kind::list, "TAG[,..]", "wheels for this platform (default with --python: musllinux_1_2_x86_64, which is Alpine)"},
+    Option{"--new-hashes", Kind::flag, "", "collect wheels of which requirements.txt has no hash, where it has those of others"},
     Option{"--no-commands", Kind::flag, "", "run no command that the site names: env[].cmd, make"},
     k_recipients, k_recipients_file, k_key, k_outdir, k_serial, k_expires, k_armor, k_passphrase_fd,
 };

@@ -3,12 +3,14 @@
 #include "base/text.hpp"
 #include "cli/input.hpp"
 #include "cli/remote.hpp"
+#include "cli/requirements.hpp"
 #include "cli/site_commands.hpp"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 namespace chillbox::cli {
 namespace {
@@ -19,7 +21,8 @@ using Words = std::vector<std::string>;
 
 constexpr os::Millis k_timeout{30 * 60'000};
 constexpr std::string_view k_missing = "No matching distribution found for ";
-constexpr int k_max_built = 50; // requirements of one service that have no wheel
+constexpr int k_max_rounds = 100; // requirements of one service that have no wheel, or another one
+constexpr std::string_view k_built = "built from its source", k_from_index = "new, from the index";
 
 class TemporaryDir {
 public:
@@ -58,13 +61,20 @@ private:
   Result<os::Exit> get(const std::string& to, const Words& requirements, bool from_index) const;
   Result<void> get_all(const std::string& to, bool from_index);
   Result<void> get_or_build(const std::string& to, const Words& requirements, bool from_index);
-  Result<void> build_pure(const std::string& requirement) const;
+  Result<void> build_pure(const std::string& requirement);
+  Result<Words> own() const;
+  bool take_new_hashes(std::string_view pip_says);
+  Result<void> allow_built(const std::string& dir);
+  Result<void> keep(const std::string& from) const; // in dep/
   std::string dep() const { return m_dir + "/dep"; }
 
   std::string m_dir;
   const WheelTarget& m_target;
   os::Runner& m_runner;
-  Words m_wanted; // beside requirements.txt
+  Words m_wanted;                  // beside requirements.txt
+  Requirements m_requirements{""}; // requirements.txt, and the hashes that were added
+  std::string m_scratch;
+  Words m_new; // of these no wheel that fits has a hash of the author's
 };
 
 std::string last_error(std::string_view text) {
@@ -102,73 +112,141 @@ Result<os::Exit> Collector::get(const std::string& to, const Words& requirements
   return pip(words);
 }
 
+Result<void> write_text(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::trunc);
+  file << text;
+  file.close();
+  return file ? Result<void>{} : fail_errno(cat("write ", printable(path, 1024)), errno);
+}
+
+Result<void> Collector::keep(const std::string& from) const {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(from, error)) {
+    fs::create_directories(dep(), error);
+    fs::copy_file(entry.path(), fs::path(dep()) / entry.path().filename(), fs::copy_options::overwrite_existing, error);
+  }
+  return error ? Result<void>(fail_errno(cat("write ", printable(dep(), 1024)), error.value())) : Result<void>{};
+}
+
+// What pip made of a source whose hash it checked has a hash of its own.
+Result<void> Collector::allow_built(const std::string& dir) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(dir, error)) {
+    const std::string name = wheel_name(entry.path().filename().string()), sha256 = TRY(sha256_of_file(entry.path()));
+    if (!m_requirements.allows(name, sha256))
+      m_requirements.allow(name, sha256, k_built);
+  }
+  return {};
+}
+
+// pip checks the hash of what it takes; of each that has another one it says "NAME==VERSION from WHERE (..):", "Expected sha256 ..", "Got ..".
+bool Collector::take_new_hashes(std::string_view pip_says) {
+  bool any = false;
+  std::string name;
+  for (const auto raw : split(pip_says, '\n')) {
+    const auto line = trim(raw);
+    if (line.ends_with("):"))
+      name = requirement_name(line);
+    else if (line.starts_with("Got ") && m_requirements.allow(name, std::string(trim(line.substr(4))), k_from_index)) {
+      m_new.push_back(name);
+      any = true;
+    }
+  }
+  return any;
+}
+
 // A requirement that exists as source only is built here, when what comes out is for any machine.
-Result<void> Collector::build_pure(const std::string& requirement) const {
+Result<void> Collector::build_pure(const std::string& requirement) {
   const auto built = TRY(TemporaryDir::create());
-  const Words words{"wheel", "--no-deps", "--wheel-dir", built.path(), "--", requirement};
-  const auto exit = TRY(pip(words));
+  Words words{"wheel", "--no-deps", "--wheel-dir", built.path()};
+  const std::string line = m_requirements.line_of(requirement), alone = m_scratch + "/one.txt";
+  if (line.find("--hash") == std::string::npos) {
+    words.insert(words.end(), {"--", requirement});
+  } else {
+    TRY(write_text(alone, line + "\n"));
+    words.insert(words.end(), {"-r", alone});
+  }
+  auto exit = TRY(pip(words));
+  if (!exit.ok() && take_new_hashes(exit.err)) {
+    TRY(write_text(alone, m_requirements.line_of(requirement) + "\n"));
+    exit = TRY(pip(words));
+  }
   const std::string context = cat("no wheel of ", printable(requirement, 100), " for ", m_target.shown());
   if (!exit.ok())
     return fail(Code::failure, cat(context, ": ", last_error(exit.err)));
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(built.path(), error)) {
-    const std::string name = entry.path().filename();
-    if (!name.ends_with("-none-any.whl"))
+  for (const auto& entry : fs::directory_iterator(built.path(), error))
+    if (const std::string name = entry.path().filename(); !name.ends_with("-none-any.whl"))
       return fail(Code::failure, cat(context, ", and its source makes one for this machine only (", printable(name, 150), ")"));
-    fs::create_directories(dep(), error);
-    fs::copy_file(entry.path(), fs::path(dep()) / name, fs::copy_options::overwrite_existing, error);
-  }
-  if (error)
-    return fail_errno(cat("write ", printable(dep(), 1024)), error.value());
-  return {};
+  TRY(allow_built(built.path()));
+  return keep(built.path());
 }
 
 Result<void> Collector::get_or_build(const std::string& to, const Words& requirements, bool from_index) {
-  for (int built = 0;; ++built) {
-    const auto exit = TRY(get(to, requirements, from_index));
+  Words words = requirements;
+  for (int round = 0;; ++round) {
+    const auto exit = TRY(get(to, words, from_index));
     if (exit.ok())
       return {};
     const auto at = exit.err.rfind(k_missing);
-    if (!from_index || m_target.python.empty() || at == std::string::npos || built == k_max_built)
+    if (!from_index || round == k_max_rounds)
       return fail(Code::failure, last_error(exit.err));
-    const std::string rest = exit.err.substr(at + k_missing.size());
-    TRY(build_pure(std::string(trim(rest.substr(0, rest.find_first_of("\n("))))));
+    if (!m_target.python.empty() && at != std::string::npos) {
+      const std::string rest = exit.err.substr(at + k_missing.size());
+      TRY(build_pure(std::string(trim(rest.substr(0, rest.find_first_of("\n("))))));
+    } else if (!take_new_hashes(exit.err)) {
+      return fail(Code::failure, last_error(exit.err));
+    }
+    if (m_requirements.changed() && words.front() == "-r")
+      words = TRY(own());
   }
+}
+
+// The arguments for pip: the author's file, or with hashes that were added.
+Result<Words> Collector::own() const {
+  if (!m_requirements.changed())
+    return Words{"-r", "requirements.txt"};
+  const std::string file = m_scratch + "/requirements.txt";
+  TRY(write_text(file, m_requirements.text()));
+  return Words{"-r", file};
 }
 
 // With hashes in requirements.txt pip wants one for everything of the same call.
 Result<void> Collector::get_all(const std::string& to, bool from_index) {
-  const std::string file = m_dir + "/requirements.txt";
-  Words own;
-  bool hashes = false;
-  if (::access(file.c_str(), R_OK) == 0) {
-    own = {"-r", "requirements.txt"};
-    hashes = TRY(read_input(file, 4 << 20)).find("--hash") != std::string::npos;
+  Words words;
+  if (::access((m_dir + "/requirements.txt").c_str(), R_OK) == 0)
+    words = TRY(own());
+  if (!m_requirements.hashed()) {
+    words.insert(words.end(), m_wanted.begin(), m_wanted.end());
+    return words.empty() ? Result<void>() : get_or_build(to, words, from_index);
   }
-  if (!hashes) {
-    own.insert(own.end(), m_wanted.begin(), m_wanted.end());
-    return own.empty() ? Result<void>() : get_or_build(to, own, from_index);
-  }
-  TRY(get_or_build(to, own, from_index));
+  TRY(get_or_build(to, words, from_index));
+  TRY(allow_built(to));
   return m_wanted.empty() ? Result<void>() : get_or_build(to, m_wanted, from_index);
 }
 
 Result<std::string> Collector::collect() {
-  const auto to = TRY(TemporaryDir::create());
+  const auto to = TRY(TemporaryDir::create()), scratch = TRY(TemporaryDir::create());
+  m_scratch = scratch.path();
+  const std::string file = m_dir + "/requirements.txt";
+  if (const auto locked = TRY(read_locked(m_dir)))
+    m_requirements = *locked;
+  else if (::access(file.c_str(), R_OK) == 0)
+    m_requirements = Requirements(TRY(read_input(file, 4 << 20)));
   const bool there = get_all(to.path(), false).has_value();
   if (!there)
     TRY(get_all(to.path(), true));
+  if (!m_new.empty() && !m_target.new_hashes)
+    return fail(Code::denied, cat("no hash in requirements.txt is that of what fits of ", join(m_new, ", "),
+                                  ": --new-hashes takes the index's word for them, pip-compile --generate-hashes writes them anew"));
   std::error_code error;
   uint64_t count = 0, size = 0;
   for (const auto& entry : fs::directory_iterator(to.path(), error)) {
     ++count;
     size += entry.file_size(error);
-    fs::create_directories(dep(), error);
-    if (!there)
-      fs::copy_file(entry.path(), fs::path(dep()) / entry.path().filename(), fs::copy_options::overwrite_existing, error);
   }
-  if (error)
-    return fail_errno(cat("write ", printable(dep(), 1024)), error.value());
+  TRY(keep(to.path()));
+  TRY(write_locked(m_dir, m_requirements));
   return cat(count, " wheels, ", human_size(size), there ? ", all in dep/ already" : "");
 }
 
@@ -218,8 +296,9 @@ std::vector<std::string> older_platforms(const std::string& platform) {
 Result<std::optional<WheelTarget>> wheel_target(const Args& args) {
   const bool python = args.has("python"), platform = args.has("platform");
   if (!args.has("wheels") && !python && !platform)
-    return std::optional<WheelTarget>();
-  WheelTarget target{args.text("python"), {}};
+    return args.has("new-hashes") ? Result<std::optional<WheelTarget>>(fail(Code::usage, "--new-hashes: of which wheels? give --wheels or --python, too"))
+                                  : std::optional<WheelTarget>();
+  WheelTarget target{args.text("python"), {}, args.has("new-hashes")};
   if (!python && platform)
     return fail(Code::usage, "--platform: for which Python? give --python 3.12, as `python3 --version` on the host says");
   if (python && !is_python_version(target.python))
@@ -261,6 +340,19 @@ Result<void> fetch_wheels(const SiteFolder& folder, const WheelTarget& target, o
     if (!told)
       return within(cat("service ", service.name.str(), ": wheels for ", target.shown()), std::move(told.error()));
     progress.done("wheels", cat(service.name.str(), ": ", *told));
+  }
+  return {};
+}
+
+Result<void> tell_added_hashes(const SiteFolder& folder, Progress& progress) {
+  for (const config::Service& service : folder.site.services) {
+    const auto locked = runs_python(service) ? TRY(read_locked(cat(folder.dir, "/", service.handler))) : std::nullopt;
+    if (!locked)
+      continue;
+    Words all;
+    for (const auto& [name, why] : locked->added())
+      all.push_back(cat(name, " (", why, ")"));
+    progress.done("hashes", cat(service.name.str(), ": its requirements.txt goes with more than the author's for ", join(all, ", ")));
   }
   return {};
 }

@@ -1,6 +1,7 @@
 #include "catch.hpp"
 
 #include "cli/contents.hpp"
+#include "cli/requirements.hpp"
 #include "cli/sealing.hpp"
 #include "cli/site_commands.hpp"
 #include "cli/site_folder.hpp"
@@ -312,6 +313,44 @@ TEST_CASE("the contents are counted by part, with the largest files") {
   CHECK(rows[1] == std::vector<std::string>{"web", "immutable", "1", "3 B"});
   CHECK(rows.size() == 5);
   CHECK(contents.largest.front().path == "blog/api/dep/a.whl");
+}
+
+TEST_CASE("requirements with hashes: one is added with its reason, and what is written reads as the same") {
+  const std::string one(64, '1'), two(64, '2'), three(64, '3');
+  Requirements file(cat("# by pip-compile\n--find-links ./dep\n\nFoo.Bar[x]==1 \\\n    --hash=sha256:", one, " \\\n    --hash=sha256:", two,
+                        "\n    # via api\nplain>=2 ; python_version < '4'\n"));
+  CHECK(file.hashed());
+  CHECK_FALSE(file.changed());
+  CHECK(file.allows("foo-bar", two));
+  CHECK_FALSE(file.allows("foo_bar", three));
+  CHECK(file.allows("plain", three)); // it has no hash at all
+  CHECK_FALSE(file.allow("plain", three, "x"));
+  CHECK_FALSE(file.allow("nobody", three, "x"));
+  REQUIRE(file.allow("FOO__bar", three, "built from its source"));
+  CHECK(file.allows("foo-bar", one));
+  CHECK(file.allows("foo-bar", three));
+  const std::string text = cat("--find-links ./dep\nFoo.Bar[x]==1 --hash=sha256:", one, " --hash=sha256:", two, " --hash=sha256:", three,
+                               "  # added: built from its source\nplain>=2 ; python_version < '4'\n");
+  CHECK(file.text() == text);
+  CHECK(Requirements(text).text() == text);
+  CHECK(Requirements(text).added() == std::vector<std::pair<std::string, std::string>>{{"foo-bar", "built from its source"}});
+  CHECK(wheel_name("Foo_Bar-1.0-py3-none-any.whl") == "foo-bar");
+  CHECK_FALSE(Requirements("a==1\n").hashed());
+}
+
+TEST_CASE("requirements with added hashes count as long as requirements.txt is the same, and never go as a file of dep") {
+  const Folder folder;
+  folder.write("dep/a-1-py3-none-any.whl", "x");
+  folder.write("requirements.txt", cat("a==1 --hash=sha256:", std::string(64, '1'), "\n"));
+  Requirements file(cat("a==1 --hash=sha256:", std::string(64, '1'), "\n"));
+  REQUIRE(write_locked(folder.path(), file).has_value());
+  CHECK_FALSE(fs::exists(folder.path("dep/chillbox.requirements.txt")));
+  REQUIRE(file.allow("a", sha256_of_file(folder.path("dep/a-1-py3-none-any.whl")).value(), "new, from the index"));
+  REQUIRE(write_locked(folder.path(), file).has_value());
+  REQUIRE(read_locked(folder.path()).value().has_value());
+  CHECK(read_locked(folder.path()).value()->text() == file.text());
+  folder.write("requirements.txt", "a==2\n");
+  CHECK_FALSE(read_locked(folder.path()).value().has_value());
 }
 
 TEST_CASE("a platform stands for the older ones that its machines take too") {
