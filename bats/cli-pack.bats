@@ -197,6 +197,28 @@ TXT
     run -2 pack --new-hashes
 }
 
+@test "conditions on Python and the machine hold for the host, not for the laptop; what a hashed file lacks for it is new" {
+    use_pip
+    edit 'del(.services[0]) | .workers = [{name: "w", lang: "python-worker", "run-cmd": "python w.py"}]'
+    mkdir blog/w && echo pass >blog/w/w.py
+    printf 'docopt; python_version < "3.10"\nclick==8.1.3; python_full_version == "3.9.5"\nitsdangerous; platform_machine == "aarch64"\nblinker; python_version >= "3.10"\n' >blog/w/requirements.txt
+    run -0 pack --python 3.9.5 --platform musllinux_1_2_aarch64
+    run -0 ls blog/w/dep
+    [[ "$(sed 's/-.*//' <<<"$output" | xargs)" == "click docopt itsdangerous" ]]
+    rm -r blog/w/dep
+    # redis wants async-timeout until 3.11.2, and its author was behind it.
+    cat >blog/w/requirements.txt <<'TXT'
+redis==4.6.0 \
+    --hash=sha256:e2b03db868160ee4591de3cb90d40ebb50a90dd302138775937f6a42b7ed183c
+TXT
+    run -0 pack --python 3.11.3
+    run -4 pack --python 3.11.2
+    [[ "$output" == *"of what fits of async-timeout: --new-hashes"* ]]
+    run -0 pack --python 3.11.2 --new-hashes
+    [[ "$output" == *"for async-timeout (new, from the index)"* ]]
+    unpacked | tar -xOf - blog/w/requirements.txt | grep -qx "async-timeout==[0-9.]* --hash=sha256:$(sha256sum blog/w/dep/async_timeout-*.whl | cut -c 1-64)  # added: new, from the index"
+}
+
 @test "--wheels alone is for this machine" {
     use_pip
     echo docopt >blog/backend/requirements.txt

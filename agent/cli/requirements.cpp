@@ -92,6 +92,10 @@ bool Requirements::allow(std::string_view name, const std::string& sha256, std::
   return found;
 }
 
+void Requirements::add(const std::string& pinned, const std::string& sha256, std::string_view why) {
+  m_lines.push_back({.name = requirement_name(pinned), .text = cat(pinned, " ", k_hash, sha256), .why = std::string(why)});
+}
+
 bool Requirements::allows(std::string_view name, std::string_view sha256) const {
   const Line* line = find(name);
   return line == nullptr || line->text.find("--hash") == std::string::npos || line->text.find(cat(k_hash, sha256)) != std::string::npos;

@@ -21,6 +21,8 @@ public:
   bool changed() const { return !added().empty(); }
   // Adds a hash (64 hex digits) to a requirement that has others, with the reason. False: there is none of that name, or it has no hashes.
   bool allow(std::string_view name, const std::string& sha256, std::string_view why);
+  // A requirement of its own, with its hash.
+  void add(const std::string& pinned, const std::string& sha256, std::string_view why);
   // Whether that hash is one of those of the requirement; true when it has none.
   bool allows(std::string_view name, std::string_view sha256) const;
   std::string line_of(std::string_view name) const;               // on one line, with its hashes; "": none

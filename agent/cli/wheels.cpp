@@ -22,6 +22,21 @@ using Words = std::vector<std::string>;
 constexpr os::Millis k_timeout{30 * 60'000};
 constexpr std::string_view k_missing = "No matching distribution found for ";
 constexpr int k_max_rounds = 100; // requirements of one service that have no wheel, or another one
+// pip judges conditions such as `python_full_version < "3.11.3"` by the Python that it runs on, whatever --python-version says (its issue 11664); what
+// it asks is answered for the host. Without the third number it is the laptop's when the first two agree, else the newest.
+constexpr const char* k_pip_as_host = R"(import sys
+sys.path.pop(0)
+import platform, runpy
+version, machine = sys.argv[1].split("."), sys.argv[2]
+here = platform.python_version_tuple()
+version += [] if len(version) == 3 else [here[2] if list(here[:2]) == version else "99"]
+platform.python_version_tuple = lambda: tuple(version)
+platform.python_version = lambda: ".".join(version)
+platform.machine = lambda kept=platform.machine(): machine or kept
+sys.argv[:3] = ["pip"]
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+)";
+constexpr std::string_view k_unpinned = "These do not:";
 constexpr std::string_view k_built = "built from its source", k_from_index = "new, from the index";
 
 class TemporaryDir {
@@ -57,13 +72,14 @@ public:
   Result<std::string> collect(); // what to tell
 
 private:
-  Result<os::Exit> pip(const Words& words) const;
+  Result<os::Exit> pip(const Words& words, bool as_host = false) const;
   Result<os::Exit> get(const std::string& to, const Words& requirements, bool from_index) const;
   Result<void> get_all(const std::string& to, bool from_index);
   Result<void> get_or_build(const std::string& to, const Words& requirements, bool from_index);
   Result<void> build_pure(const std::string& requirement);
   Result<Words> own() const;
   bool take_new_hashes(std::string_view pip_says);
+  Result<bool> take_unpinned(std::string_view pip_says);
   Result<void> allow_built(const std::string& dir);
   Result<void> keep(const std::string& from) const; // in dep/
   std::string dep() const { return m_dir + "/dep"; }
@@ -82,12 +98,15 @@ std::string last_error(std::string_view text) {
   for (const auto line : split(text, '\n'))
     if (line.starts_with("ERROR: "))
       found = line.substr(7);
+  if (found == "Exception:") // its last line says which
+    found = trim(text).substr(trim(text).rfind('\n') + 1);
   return printable(found.empty() ? trim(text.substr(text.size() > 300 ? text.size() - 300 : 0)) : std::string_view(found), 300);
 }
 
-Result<os::Exit> Collector::pip(const Words& words) const {
+Result<os::Exit> Collector::pip(const Words& words, bool as_host) const {
   const std::string python = TRY(find_program("python3"));
-  os::Command command{.argv = {python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"}};
+  os::Command command{.argv = as_host ? Words{python, "-c", k_pip_as_host, m_target.python, m_target.machine()} : Words{python, "-m", "pip"}};
+  command.argv.insert(command.argv.end(), {"--quiet", "--disable-pip-version-check", "--no-input"});
   command.argv.insert(command.argv.end(), words.begin(), words.end());
   command.env = environment_with({});
   command.cwd = m_dir; // requirements.txt says "--find-links ./dep"
@@ -100,16 +119,17 @@ Result<os::Exit> Collector::pip(const Words& words) const {
 }
 
 Result<os::Exit> Collector::get(const std::string& to, const Words& requirements, bool from_index) const {
-  Words words{m_target.python.empty() ? "wheel" : "download", m_target.python.empty() ? "--wheel-dir" : "--dest", to, "--find-links", dep()};
+  const bool elsewhere = !m_target.python.empty();
+  Words words{elsewhere ? "download" : "wheel", elsewhere ? "--dest" : "--wheel-dir", to, "--find-links", dep()};
   if (!from_index)
     words.emplace_back("--no-index");
-  if (!m_target.python.empty()) {
+  if (elsewhere) {
     words.insert(words.end(), {"--only-binary", ":all:", "--python-version", m_target.python});
     for (const auto& platform : m_target.platforms)
       words.insert(words.end(), {"--platform", platform});
   }
   words.insert(words.end(), requirements.begin(), requirements.end());
-  return pip(words);
+  return pip(words, elsewhere);
 }
 
 Result<void> write_text(const std::string& path, const std::string& text) {
@@ -148,6 +168,35 @@ bool Collector::take_new_hashes(std::string_view pip_says) {
     if (line.ends_with("):"))
       name = requirement_name(line);
     else if (line.starts_with("Got ") && m_requirements.allow(name, std::string(trim(line.substr(4))), k_from_index)) {
+      m_new.push_back(name);
+      any = true;
+    }
+  }
+  return any;
+}
+
+// What the host's Python needs beside those that the author's needed: "In --require-hashes mode, all requirements must have their versions pinned with
+// ==. These do not:", then "NAME>=1 from WHERE (from ..)" on a line each.
+Result<bool> Collector::take_unpinned(std::string_view pip_says) {
+  const auto at = pip_says.find(k_unpinned);
+  if (at == std::string_view::npos)
+    return false;
+  bool any = false;
+  for (const auto raw : split(pip_says.substr(at + k_unpinned.size()), '\n')) {
+    const auto line = trim(raw);
+    const auto from = line.find(" from ");
+    if (from == std::string_view::npos || line.find("->") == std::string_view::npos)
+      continue; // what the file itself names without a version is for its author to pin
+    const auto got = TRY(TemporaryDir::create());
+    const auto exit = TRY(get(got.path(), {"--no-deps", "--", std::string(line.substr(0, from))}, true));
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(got.path(), error)) {
+      const std::string wheel = entry.path().filename();
+      const auto parts = split(wheel, '-');
+      const std::string name = requirement_name(parts[0]);
+      if (!exit.ok() || parts.size() < 5 || !m_requirements.line_of(name).empty())
+        continue;
+      m_requirements.add(cat(name, "==", parts[1]), TRY(sha256_of_file(entry.path())), k_from_index);
       m_new.push_back(name);
       any = true;
     }
@@ -194,7 +243,7 @@ Result<void> Collector::get_or_build(const std::string& to, const Words& require
     if (!m_target.python.empty() && at != std::string::npos) {
       const std::string rest = exit.err.substr(at + k_missing.size());
       TRY(build_pure(std::string(trim(rest.substr(0, rest.find_first_of("\n("))))));
-    } else if (!take_new_hashes(exit.err)) {
+    } else if (!take_new_hashes(exit.err) && !TRY(take_unpinned(exit.err))) {
       return fail(Code::failure, last_error(exit.err));
     }
     if (m_requirements.changed() && words.front() == "-r")
@@ -252,7 +301,7 @@ Result<std::string> Collector::collect() {
 
 bool is_python_version(std::string_view text) {
   const auto parts = split(text, '.');
-  return parts.size() == 2 && parts[0] == "3" && parse_u64(parts[1]).has_value();
+  return (parts.size() == 2 || parts.size() == 3) && parts[0] == "3" && parse_u64(parts[1]) && parse_u64(parts.back());
 }
 
 bool is_platform(std::string_view text) {
@@ -275,6 +324,13 @@ std::string machine() {
 
 std::string WheelTarget::shown() const {
   return python.empty() ? "this machine" : cat("Python ", python, " on ", platforms.empty() ? "" : platforms.front());
+}
+
+std::string WheelTarget::machine() const {
+  for (const std::string_view one : {"x86_64", "aarch64"})
+    if (!platforms.empty() && platforms.front().ends_with(cat("_", one)))
+      return std::string(one);
+  return "";
 }
 
 std::vector<std::string> older_platforms(const std::string& platform) {
@@ -302,7 +358,7 @@ Result<std::optional<WheelTarget>> wheel_target(const Args& args) {
   if (!python && platform)
     return fail(Code::usage, "--platform: for which Python? give --python 3.12, as `python3 --version` on the host says");
   if (python && !is_python_version(target.python))
-    return fail(Code::usage, cat("--python '", printable(target.python, 40), "': such as 3.12"));
+    return fail(Code::usage, cat("--python '", printable(target.python, 40), "': such as 3.12 or 3.12.4"));
   auto wanted = args.list("platform");
   if (python && wanted.empty())
     wanted.push_back("musllinux_1_2_" + machine());

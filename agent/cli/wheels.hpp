@@ -17,9 +17,10 @@
 namespace chillbox::cli {
 
 struct WheelTarget {
-  std::string python;                 // "3.12"; "": this machine's python3
+  std::string python;                 // "3.12", "3.12.4"; "": this machine's python3
   std::vector<std::string> platforms; // wheel tags, the most wanted first
   bool new_hashes = false;            // take wheels of which requirements.txt has no hash, where it has others
+  std::string machine() const;        // "x86_64", "aarch64"; "": as this one
   std::string shown() const;          // "Python 3.12 on musllinux_1_2_x86_64"
 };
 

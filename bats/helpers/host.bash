@@ -91,7 +91,11 @@ secrets() { # TEXT: the site's secret set with that in its one file
     send "$(pack_secrets "$LAPTOP/secrets")"
 }
 
-send() { box net "$HOST" -- "$CTL" deploy "$1" --to "$URL" --webhook-key "$LAPTOP/hook.key" --wait "${@:2}"; }
+# However slow the machine is: a test that is about the time gives its own.
+send() {
+    [[ " $* " == *' --timeout '* ]] || set -- "$@" --timeout 10m
+    box net "$HOST" -- "$CTL" deploy "$1" --to "$URL" --webhook-key "$LAPTOP/hook.key" --wait "${@:2}"
+}
 
 deploy() {
     make_site "$@"
