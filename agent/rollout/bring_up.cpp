@@ -9,13 +9,6 @@
 namespace chillbox::rollout {
 namespace {
 
-Result<void> stage_current_set(World& world, const SiteName& site) {
-  if (!world.vault.unsealed() || secrets::secrets_staged(world.paths, site))
-    return {};
-  const auto set = TRY(world.store.secret_set(site));
-  return set ? stage_set(world, site, set->sha256) : Result<void>{};
-}
-
 // The links as the store has them, written only where they differ: a restart of the daemon costs no sync.
 Result<void> mend_links(Rollout& r) {
   const auto current = TRY(r.world.disk.read_link(r.world.paths.current(r.job.site)));

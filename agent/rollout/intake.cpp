@@ -116,6 +116,16 @@ Result<Next> run_unseal(Rollout& r) {
   return Next::go_on;
 }
 
+// The unlock brings the site up in its turn, which may come behind this job; and only a site that has a release.
+Result<Next> run_unseal_all(Rollout& r) {
+  const Next next = TRY(run_unseal(r));
+  auto staged = next == Next::go_on ? stage_current_set(r.world, r.job.site) : Result<void>{};
+  if (!staged && staged.error().code == Code::sealed)
+    return Next::wait_unlock;
+  TRY(std::move(staged));
+  return next;
+}
+
 Result<void> unpack(Rollout& r) {
   const auto& limits = r.world.config;
   artifact::StageJob job{.artifact_fd = r.artifact.get(),

@@ -65,7 +65,7 @@ constexpr Step k_same{"same", run_same, nullptr};
 
 constexpr Step k_deploy[] = {k_obtain,
                              k_verify,
-                             k_unseal,
+                             {"unseal", run_unseal_all, nullptr},
                              {"stage", run_stage, undo_stage},
                              {"preflight", run_preflight, nullptr},
                              {"install", run_install, undo_install},

@@ -224,6 +224,7 @@ Result<Next> run_start(Rollout& r) {
   if (!r.old || r.old->id != r.release.id) // of the live one the store says where it runs until the switch
     TRY(r.world.store.put_release(r.release));
   mark_logs(r);
+  TRY(stage_current_set(r.world, r.job.site)); // an unlock may have come whose turn is behind this job
   const auto missing = missing_secrets(r.world, r.site);
   if (!missing.empty() && r.job.kind != store::JobKind::start)
     return fail(Code::sealed, cat("secret '", missing[0], "' is not staged: `chillboxctl unlock` first"));

@@ -13,6 +13,7 @@ namespace chillbox::rollout {
 Result<Next> run_obtain(Rollout& r);
 Result<Next> run_verify(Rollout& r);
 Result<Next> run_unseal(Rollout& r);
+Result<Next> run_unseal_all(Rollout& r); // and the site's secrets
 Result<Next> run_stage(Rollout& r);
 void undo_stage(Rollout& r);
 Result<void> unpack(Rollout& r); // with the file key, and r.site read
@@ -100,6 +101,8 @@ bool recover_job(World& world, const store::Job& job);
 Result<os::User> site_user(World& world, const SiteName& site);
 // Puts the secret set of this digest into tmpfs ("" wipes). sealed when the vault is closed.
 Result<void> stage_set(World& world, const SiteName& site, const std::string& sha256);
+// The site's own, when it is not there and the vault is open.
+Result<void> stage_current_set(World& world, const SiteName& site);
 // Reads SITE.site.json of an installed release and finds the handler of each of its services.
 Result<void> load_release(Rollout& r);
 Result<std::vector<PlannedService>> plan_services(World& world, const config::Site& site);

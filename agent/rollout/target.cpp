@@ -46,9 +46,13 @@ std::string set_path(const World& world, const SiteName& site, const std::string
   return cat(world.paths.secret_sets(), "/", site.str(), "-", sha256, ".age");
 }
 
+Result<void> stage_opened(World& world, const SiteName& site, int fd, const SecretBytes& key) {
+  const gid_t group = TRY(site_user(world, site)).gid; // secrets may come before the first release
+  return secrets::stage_secrets(world.paths, site, fd, key, world.stager, group, world.config.secrets_size);
+}
+
 } // namespace
 
-// Puts the secret set of this digest into tmpfs. sealed when it is not there and the vault is closed.
 Result<void> stage_set(World& world, const SiteName& site, const std::string& sha256) {
   if (sha256.empty())
     return secrets::wipe_secrets(world.paths, site);
@@ -57,8 +61,14 @@ Result<void> stage_set(World& world, const SiteName& site, const std::string& sh
     return fail_errno(cat("open ", set_path(world, site, sha256)), errno);
   const auto input = TRY_IN("secret set", artifact::open_age(fd.get()));
   const auto key = TRY_IN("secret set", world.vault.file_key(input.header_text));
-  const gid_t group = TRY(site_user(world, site)).gid; // secrets may come before the first release
-  return secrets::stage_secrets(world.paths, site, fd.get(), key, world.stager, group, world.config.secrets_size);
+  return stage_opened(world, site, fd.get(), key);
+}
+
+Result<void> stage_current_set(World& world, const SiteName& site) {
+  if (!world.vault.unsealed() || secrets::secrets_staged(world.paths, site))
+    return {};
+  const auto set = TRY(world.store.secret_set(site));
+  return set ? stage_set(world, site, set->sha256) : Result<void>{};
 }
 
 Result<void> load_release(Rollout& r) {
@@ -175,8 +185,8 @@ Result<Next> run_exchange(Rollout& r) {
   const Digest digest = TRY(Digest::parse(r.job.sha256));
   const auto bytes = TRY(r.world.disk.read(r.world.paths.artifact(digest), r.world.config.artifact_max));
   TRY(r.world.disk.write(set_path(r.world, r.job.site, r.job.sha256), bytes, 0600));
+  TRY(stage_opened(r.world, r.job.site, r.artifact.get(), r.file_key)); // by the key that unseal got: the vault may be gone by now
   r.file_key = SecretBytes();
-  TRY(stage_set(r.world, r.job.site, r.job.sha256));
   TRY(r.world.store.put_secret_set(
       {r.job.site, r.job.sha256, r.verified->statement.serial, r.world.clock.wall_ms(), r.verified->signer}));
   const auto files = secrets::staged_files(r.world.paths, r.job.site);

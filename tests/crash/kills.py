@@ -17,7 +17,7 @@ from invariants import disagreements, processes
 # What may become of a job when its neighbours are rollbacks and newer deploys, when the vault is killed in it (sealed), or the program that it
 # waits for (137, also a child of the monitor that was killed before its exec). Everything else that fails is a finding.
 EXPECTED = re.compile(r'is older than installed|no earlier good release|was live with another secret set|the stager ended without an answer, exit code 137'
-                      r'|ended with code 137')
+                      r'|ended with code 137|exit 137')
 
 
 class Stream(threading.Thread):
@@ -143,9 +143,15 @@ def judge(stream, visitors, mounts):
         wrong.expect(job in known, f'delivery {identifier} was answered with job {job}, which is not known')
     deliveries = host.sql("SELECT id, job, count(*) AS n FROM deliveries WHERE id LIKE ? GROUP BY id", stream.run_id + '-%')
     wrong.expect(all(row['n'] == 1 for row in deliveries), 'a delivery is stored twice')
+    reasons = collections.Counter()
     for job in set(stream.jobs.values()) & set(known):
         row = known[job]
-        wrong.expect(row['state'] != 'failed' or EXPECTED.search(row['message']), f"job {job} ({row['kind']}) failed: {row['message']}")
+        if row['state'] == 'failed' and (reason := EXPECTED.search(row['message'])):
+            reasons[reason.group()] += 1
+        elif row['state'] == 'failed':
+            wrong.append(f"job {job} ({row['kind']}) failed: {row['message']}")
+    if reasons:
+        print('failed: ' + ', '.join(f'{n} {reason}' for reason, n in sorted(reasons.items())))
     states = collections.Counter(f"{known[job]['kind']} {known[job]['state']}" for job in stream.jobs.values() if job in known)
     print('jobs: ' + ', '.join(f'{n} {what}' for what, n in sorted(states.items())))
     return wrong

@@ -212,6 +212,41 @@ TEST_CASE("[fault-120] secrets that do not hold while the vault has died are not
   CHECK(disagreement(host, "2.0.0") == "");
 }
 
+TEST_CASE("[fault-120] secrets whose vault dies behind their unseal need it no more") {
+  CrashHost host;
+  host.changed = [&](const std::string& id) {
+    if (host.look(id).step == "exchange")
+      host.world().vault.lock();
+  };
+  const auto job = host.secrets({{"app/app.cfg", "two"}});
+  INFO(job.message);
+  CHECK(job.state == JobState::done);
+  CHECK(host.text(host.paths.secrets_of(site()) + "/app/app.cfg") == "two");
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
+TEST_CASE("[fault-120] what was not staged while the host was sealed is, by a deploy, a restart or a rollback that comes before the unlock's own turn") {
+  CrashHost host;
+  const auto kind = GENERATE(JobKind::deploy, JobKind::restart, JobKind::rollback);
+  must(secrets::wipe_secrets(host.paths, site()));
+  const auto job = kind == JobKind::deploy ? host.deploy(Order{.version = "3.0.0", .services = k_services}) : host.run(host.queue(kind));
+  INFO(job.message);
+  CHECK(job.state == JobState::done);
+  CHECK(host.text(host.paths.secrets_of(site()) + "/app/app.cfg") == "one");
+}
+
+TEST_CASE("secrets that came before the site's first release are there for it behind a reboot") {
+  Host host;
+  host.unlock();
+  REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
+  host.reboot();
+  host.unlock();
+  must(rollout::bring_up(host.world(), site(), false));
+  const auto job = host.deploy(Order{.version = "1.0.0", .services = k_services});
+  INFO(job.message);
+  CHECK(job.state == JobState::done);
+}
+
 TEST_CASE("[fault-120] secrets that died in their watch do not pass for good because they are in use already") {
   CrashHost host;
   const Sent sent = host.laptop.pack_secrets("blog", {{"app/app.cfg", "broken"}});
