@@ -29,6 +29,12 @@ bool begun_again(Rollout& r) {
   return events && std::ranges::any_of(*events, [](const auto& event) { return event.kind == "undo"; });
 }
 
+// A crash interrupted it behind that, and a rollback to other secrets came before it goes on: the serial that is installed is its own.
+bool had_exchanged(Rollout& r) {
+  const auto events = r.world.store.events(r.job.id, 0);
+  return events && std::ranges::any_of(*events, [](const auto& event) { return event.step == "exchange"; });
+}
+
 bool is_live_already(Rollout& r) {
   if (r.allows("restore"))
     return false;
@@ -89,6 +95,8 @@ Result<Next> run_verify(Rollout& r) {
   const auto set = TRY(r.world.store.secret_set(r.job.site));
   const bool again = r.allows("restore") || (secrets && set && set->sha256 == r.job.sha256); // after a crash: it is the installed one
   wanted.installed_serial = again ? 0 : TRY(r.world.store.serial(r.job.site, secrets ? "secrets" : "site"));
+  if (wanted.installed_serial > 0 && secrets && had_exchanged(r))
+    --wanted.installed_serial;
   wanted.serial_jump_max = r.world.config.serial_jump_max;
   wanted.allow_downgrade = r.allows("allow_downgrade");
   wanted.allow_jump = r.allows("allow_jump") || wanted.installed_serial == 0;

@@ -1,9 +1,16 @@
 """After a boot: the host is unlocked, jobs that were under way end, and all must agree. What the interrupted stream had been answered is in
 `answered`: each of these jobs is known."""
 import os
+import time
 
 import host
 from kills import disagreements_now
+
+
+def booted_ms():
+    with open('/proc/1/stat', encoding='utf-8') as file:
+        began = int(file.read().rsplit(')', 1)[1].split()[19]) / 100
+    return int((time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + began) * 1000)
 
 
 def main():
@@ -17,9 +24,10 @@ def main():
     wrong.expect(known.issuperset(answered), f'jobs that were acknowledged are not known: {set(answered) - known}')
     for line in wrong:
         print(f'  {line}')
-    steps = [row['step'] for job in stood for row in host.sql(
-        "SELECT step FROM events WHERE job = ? AND text LIKE 'the daemon was restarted %' ORDER BY number DESC LIMIT 1", job['seq'])]
-    print(f"{len(known)} jobs, {len(stood)} were open{', in ' if steps else ''}{', '.join(steps)}; {host.visit()[0]} is live: {len(wrong)} wrong", flush=True)
+    steps = [f"{row['kind']} in {row['step']}" for row in host.sql(
+        "SELECT jobs.kind, events.step FROM events JOIN jobs ON jobs.seq = events.job"
+        " WHERE events.text LIKE 'the daemon was restarted %' AND events.time_ms >= ?", booted_ms())]
+    print(f"{len(known)} jobs, {len(stood)} still open, interrupted: {', '.join(steps) or 'none'}; {host.visit()[0]} is live: {len(wrong)} wrong", flush=True)
     raise SystemExit(1 if wrong else 0)
 
 

@@ -235,6 +235,24 @@ TEST_CASE("[fault-120] what was not staged while the host was sealed is, by a de
   CHECK(host.text(host.paths.secrets_of(site()) + "/app/app.cfg") == "one");
 }
 
+TEST_CASE("[fault-120] new secrets that a crash interrupted are not refused as their own ones when a rollback came between") {
+  CrashHost host;
+  const Sent sent = host.laptop.pack_secrets("blog", {{"app/app.cfg", "two"}});
+  host.upload(sent);
+  const auto job = host.queue(JobKind::secrets, "blog", "", sent);
+  REQUIRE(host.die_in(job, "start", false));
+  host.restart();
+  REQUIRE(host.run(job).state == JobState::waiting_unlock);
+  host.unlock();
+  REQUIRE(host.rollback().state == JobState::done);
+  REQUIRE(host.text(host.paths.secrets_of(site()) + "/app/app.cfg") == "one");
+  const auto ended = host.run(job);
+  INFO(ended.message);
+  CHECK(ended.state == JobState::done);
+  CHECK(host.text(host.paths.secrets_of(site()) + "/app/app.cfg") == "two");
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
 TEST_CASE("secrets that came before the site's first release are there for it behind a reboot") {
   Host host;
   host.unlock();
