@@ -47,11 +47,10 @@ TEST_CASE("who reads while a file is replaced gets the old or the new text, neve
       ++reads;
     }
   });
-  for (int i = 0; i < 20; ++i)
+  for (int i = 0; i < 20 || reads == 0; ++i) // on a busy machine the reader begins late
     REQUIRE(real_disk().write(dir / "a", i % 2 == 0 ? fresh : old, 0600, k_me));
   stop = true;
   reader.join();
-  CHECK(reads > 0);
   CHECK(torn == 0);
 }
 
