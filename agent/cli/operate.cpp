@@ -18,11 +18,12 @@ Result<void> run_on_target(Call& call, std::string_view verb, Fields more = {}) 
   return run_job_verb(call, verb, std::move(more));
 }
 
-Result<void> set_maintenance(Call& call, const Question& question, std::string_view said) {
+Result<void> set_maintenance(Call& call, bool on, const Question& question, std::string_view said) {
   const auto answer = ask(call.paths, question, &call.error_data);
   if (!answer)
     return std::unexpected(answer.error());
-  call.terminal.print(call.terminal.json() ? *answer : cat(call.args.text("SITE"), ": ", said));
+  const bool already = member_flag(*answer, "was") == on;
+  call.terminal.print(call.terminal.json() ? *answer : cat(call.args.text("SITE"), ": ", already ? "already so: " : "", said));
   return {};
 }
 
@@ -55,12 +56,12 @@ Result<void> run_retry(Call& call) {
 }
 
 Result<void> run_maintenance_on(Call& call) {
-  return set_maintenance(call, {.verb = "maintenance_on", .args = {{"site", call.args.text("SITE")}, {"message", call.args.text("message")}}},
+  return set_maintenance(call, true, {.verb = "maintenance_on", .args = {{"site", call.args.text("SITE")}, {"message", call.args.text("message")}}},
                          "visitors get the maintenance page");
 }
 
 Result<void> run_maintenance_off(Call& call) {
-  return set_maintenance(call, {.verb = "maintenance_off", .args = {{"site", call.args.text("SITE")}}}, "visitors are let in");
+  return set_maintenance(call, false, {.verb = "maintenance_off", .args = {{"site", call.args.text("SITE")}}}, "visitors are let in");
 }
 
 } // namespace chillbox::cli

@@ -64,7 +64,7 @@ void Crontab::take_over() {
   const std::lock_guard lock(m_mutex);
   for (const auto& run : *open) {
     auto& running = m_running.emplace(run.id, Running{.site = run.site}).first->second;
-      if (const auto read = config::parse_cron_line(run.line))
+    if (const auto read = config::parse_cron_line(run.line))
       running.command = read->command;
     if (auto pidfd = m_tasks.running(run.id))
       running.pidfd = std::move(*pidfd);
@@ -102,16 +102,16 @@ Result<std::vector<CronEntry>> Crontab::entries(const SiteName& site) {
   return entries;
 }
 
-// An entry that both releases have keeps its moment, so that a switch in that very second loses none.
+// An entry that both releases have keeps its moment, so that a switch in that very second loses none. What could not be read is tried again.
 void Crontab::read_sites() {
   const uint64_t changed = m_world.store.sites_changed();
   if (changed == m_seen)
     return;
-  m_seen = changed;
   const auto rows = m_world.store.sites();
   if (!rows)
     return log::error(cat("crontab: ", rows.error().message));
   std::map<SiteName, Site> now;
+  bool all = true;
   for (const auto& row : *rows) {
     const auto before = m_sites.find(row.site);
     if (before != m_sites.end() && before->second.release == row.live && !row.stopped) {
@@ -119,9 +119,11 @@ void Crontab::read_sites() {
       continue;
     }
     auto read = entries(row.site);
-    if (!read)
+    if (!read) {
       log::error(cat("site '", row.site.str(), "': its crontab is not read: ", read.error().message));
-    Site site{.release = row.stopped ? "" : row.live, .entries = read ? std::move(*read) : std::vector<CronEntry>{}};
+      all = false;
+    }
+    Site site{.release = row.stopped || !read ? "" : row.live, .entries = read ? std::move(*read) : std::vector<CronEntry>{}};
     for (auto& entry : site.entries) {
       if (m_resumed)
         entry.next.due = config::next_due(entry.next.when, *m_resumed);
@@ -133,6 +135,8 @@ void Crontab::read_sites() {
     now.emplace(row.site, std::move(site));
   }
   m_sites = std::move(now);
+  if (all)
+    m_seen = changed;
 }
 
 void Crontab::run_due() {

@@ -158,10 +158,12 @@ Result<Json> Operator::maintenance_on(const Call& call) {
   if (!release || !nginx::has_maintenance(release->nginx, m_world.paths, site))
     return fail(Code::conflict, cat("the NGINX template of '", site.str(), "' does not include ", site.str(),
                                     ".ssl_cert.include, which brings the maintenance page: add it and deploy"));
-  const std::string flag = nginx::maintenance_flag(m_world.paths, site);
-  TRY(m_world.disk.write(flag + ".html", nginx::maintenance_page(message), 0644));
+  const std::string flag = nginx::maintenance_flag(m_world.paths, site), page = nginx::maintenance_page(message);
+  const auto shown = m_world.disk.read(flag + ".html", page.size());
+  const bool was = m_world.disk.exists(flag) && shown && *shown == page;
+  TRY(m_world.disk.write(flag + ".html", page, 0644));
   TRY(m_world.disk.write(flag, "", 0644));
-  return Json{{"site", site.str()}, {"maintenance", true}};
+  return Json{{"site", site.str()}, {"maintenance", true}, {"was", was}};
 }
 
 Result<Json> Operator::maintenance_off(const Call& call) {

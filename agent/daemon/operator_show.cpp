@@ -35,7 +35,7 @@ std::string_view slot_text(openrc::SlotState state) {
 } // namespace
 
 size_t Operator::limit_of(const Json& args, size_t fallback) {
-  return std::clamp<size_t>(control::u64_or(args, "limit", fallback), 1, k_most_rows);
+  return std::clamp<size_t>(control::u64_or(args, "limit", fallback), 0, k_most_rows);
 }
 
 // A follower says nothing behind its request. Without this look one that went away would hold its place for as long as nothing happens.

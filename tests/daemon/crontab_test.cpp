@@ -134,6 +134,19 @@ TEST_CASE("cron list, run and history say what there is, and what is wrong with 
   CHECK(std::ranges::any_of(audit, [](const auto& entry) { return entry.verb == "cron_run" && entry.site == "blog" && entry.outcome == "ok"; }));
 }
 
+TEST_CASE("a site file that cannot be read for a moment is read again") {
+  CronHost host;
+  REQUIRE(host.deploy(Order{.version = "1.0.0", .members = R"("crontab":["* * * * * echo app"],)"}).state == JobState::done);
+  const std::string file = cat(host.paths.releases(site()), "/1.0.0-1/blog.site.json");
+  std::filesystem::rename(file, file + ".away");
+  host.pass(std::chrono::minutes(1));
+  CHECK(host.runs().empty());
+  std::filesystem::rename(file + ".away", file);
+  host.crontab->tick();
+  host.pass(std::chrono::minutes(1));
+  CHECK(host.ended(1));
+}
+
 TEST_CASE("maintenance is a flag and a page beside the releases, shown by status and in the audit trail") {
   CronHost host;
   CHECK(host.call("maintenance_on", {{"site", "blog"}}).code() == "not_found");
@@ -145,7 +158,10 @@ TEST_CASE("maintenance is a flag and a page beside the releases, shown by status
   CHECK(one["state"] == "live");
   CHECK(one["waiting"].get<std::string>().find("maintenance off blog") != std::string::npos);
   CHECK(host.call("maintenance_on", {{"site", "blog"}, {"message", std::string(2001, 'x')}}).code() == "too_large");
+  CHECK(host.call("maintenance_on", {{"site", "blog"}}).json()["was"] == false); // another page
+  CHECK(host.call("maintenance_on", {{"site", "blog"}}).json()["was"] == true);
   CHECK(host.call("maintenance_off", {{"site", "blog"}}).json()["was"] == true);
+  CHECK(host.call("maintenance_off", {{"site", "blog"}}).json()["was"] == false);
   CHECK(host.call("status").json()["sites"][0]["maintenance"] == false);
   CHECK(must(host.store().audit_entries(1))[0].verb == "maintenance_off");
 }

@@ -99,6 +99,7 @@ TEST_CASE("jobs and one job with its events") {
   const auto json = host.call("jobs", {{"site", "blog"}, {"limit", 1}}).json();
   REQUIRE(json["jobs"].size() == 1);
   const std::string id = json["jobs"][0]["id"];
+  CHECK(host.call("jobs", {{"limit", 0}}).json()["jobs"].empty());
   const auto one = host.call("job", {{"job", id}});
   CHECK(one.json()["job"]["version"] == "2.0.0");
   REQUIRE_FALSE(one.events.empty());
