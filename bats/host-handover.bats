@@ -46,7 +46,7 @@ END
   "services": [{ "name": "ledger", "lang": "binary", "strategy": "${2-stop-first}", "health": { "deadline": "15s" } },
                { "name": "page", "lang": "static" }] }
 END
-    send "$(pack)"
+    send "$(pack)" --timeout "${TIMEOUT-10m}"
 }
 
 job() { json jobs ledger -n 1 ".jobs[0].$1"; }
@@ -71,6 +71,8 @@ job() { json jobs ledger -n 1 ".jobs[0].$1"; }
     run -0 ctl rollback ledger
     [[ "$(get /)" == '1.0.0 '* ]]
     [ "$(job gap_ms)" -gt 0 ]
+    run -0 ctl plan ledger
+    [[ "$output" =~ gap\ +about\ [0-9]+\ ms:\ \'ledger\'\ has\ strategy\ stop-first:\ the\ old\ copy\ stops\ before\ the\ new\ one\ starts ]]
 }
 
 @test "a new copy that does not come up: the old one is started again, exit 9, and the last lines are the new one's" {
@@ -84,7 +86,7 @@ job() { json jobs ledger -n 1 ".jobs[0].$1"; }
 @test "kill -9 of the daemon in the gap: after its restart the job ends, and never two copies" {
     before=$(job id)
     locked=$(in_box grep -c 'database is locked' /var/log/chillbox/ledger/ledger.log)
-    ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 &
+    TIMEOUT=20s ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 & # the host is sealed afterwards
     sender=$!
     in_gap() { [ "$(job id)" != "$before" ] && [ "$(job step)" = handover ]; }
     wait_for 20 in_gap

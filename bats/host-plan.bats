@@ -50,7 +50,7 @@ everything() { in_box sh -c 'ls -R /srv/chillbox /run/chillbox/stage /run/chillb
 }
 
 @test "a plan from the laptop with -H, a file of the laptop" {
-    next=$(artifact 1.1.0 '.services[0].environment += [{"name": "NEW", "value": "never shown"}]')
+    next=$(artifact 1.1.0 '.services[0].environment += [{"name": "NEW", "value": "never shown"}] | .crontab = ["0 4 * * * tidy up"]')
     key=$(box key "$HOST")
     mkdir -p "$LAPTOP/bin"
     printf '#!/bin/sh\nexec /usr/bin/ssh -q -i %s -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "$@"\n' "$key" >"$LAPTOP/bin/ssh"
@@ -59,11 +59,13 @@ everything() { in_box sh -c 'ls -R /srv/chillbox /run/chillbox/stage /run/chillb
     [[ "$output" == *"hello 1.0.0 -> 1.1.0  serial "*"signed by 'laptop'"* ]]
     [[ "$output" =~ \~\ api\ \(python\):.*\+NEW\ [0-9a-f]{12} ]]
     [[ "$output" != *'never shown'* ]]
+    [[ "$output" == *'+ cron 0 4 * * * tidy up'* ]]
+    [[ "$output" == *'gap      none: the new copies are healthy before the old ones stop'* ]]
     run -20 box net "$HOST" -- env PATH="$LAPTOP/bin:$PATH" "$CTL" -H root@127.0.0.1 plan "$next" --exit-code --json
     [ "$(jq -r '.services[0].environment[0].name' <<<"${lines[0]}")" = NEW ]
 }
 
-@test "preflight: missing and foreign wheels, a secret, a taken host name, a port, a template: all in one list, exit 8, nothing is touched" {
+@test "preflight: missing and foreign wheels, a secret, a port, a template: all in one list, exit 8, nothing is touched" {
     before=$(everything)
     foreign() {
         rm api/dep/[Cc]lick-*
@@ -149,4 +151,35 @@ everything() { in_box sh -c 'ls -R /srv/chillbox /run/chillbox/stage /run/chillb
     run -6 plan "$LAPTOP/out/hello-1.8.0.tar.zst.age"
     run -0 ctl plan hello
     unlock
+}
+
+shop() { # VERSION HOST_NAME: another site
+    rm -rf "$LAPTOP/hello"
+    mkdir -p "$LAPTOP/hello/web"
+    echo "shop $1" >"$LAPTOP/hello/web/index.html"
+    jq -n --arg version "$1" --arg host "$2" '{name: "Shop", server_name: $host, version: $version, watch: "1s", services: [{name: "web", lang: "static"}]}' \
+        >"$LAPTOP/hello/shop.site.json"
+    OUT=$LAPTOP/out pack
+}
+
+@test "[fault-70] a host name that another site has is refused, and its owner named" {
+    run -8 send "$(shop 1.0.0 hello.example)"
+    [[ "$output" == *"'hello.example'"*"'hello'"* ]]
+    [ "$(get /)" = 'hello from 1.6.0' ]
+    run -3 ctl releases shop
+}
+
+@test "[fault-115] sites whose texts change at the same time: each reload is proven, both are served, neither stands in the way of the other" {
+    ours=$(artifact 2.0.0 '.domain_list = ["hello.example", "www.hello.example"]')
+    theirs=$(shop 1.1.0 shop.example)
+    send "$ours" >"$LAPTOP/ours" 2>&1 3>&- &
+    one=$!
+    send "$theirs" >"$LAPTOP/theirs" 2>&1 3>&- &
+    wait "$!"
+    wait "$one"
+    grep -q 'NGINX serves the new configuration' "$LAPTOP/ours"
+    grep -q 'NGINX serves the new configuration' "$LAPTOP/theirs"
+    [ "$(get /)" = 'hello from 2.0.0' ]
+    [ "$(host_curl -H 'Host: www.hello.example' -o /dev/null -w '%{http_code}' "$URL/")" = 308 ]
+    [ "$(host_curl -H 'Host: shop.example' "$URL/")" = 'shop 1.1.0' ]
 }
