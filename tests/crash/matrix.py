@@ -1,6 +1,6 @@
 """kill -9 of chillboxd before each of its changes of files and each start of a program, in each kind of job: after the restart all is as before the
 job or as behind it, and the job ends. Before a change is the same moment as behind the one before it.
-usage: matrix.py [--every N] [--seed N] [--kinds deploy,rollback,secrets,remove]"""
+usage: matrix.py [--every N] [--first N] [--seed N] [--kinds deploy,rollback,secrets,remove]"""
 import argparse
 import collections
 import random
@@ -134,6 +134,7 @@ class Matrix:
 def main():
     options = argparse.ArgumentParser()
     options.add_argument('--every', type=int, default=1)
+    options.add_argument('--first', type=int, default=1)
     options.add_argument('--seed', type=int, default=int(time.time()))
     options.add_argument('--kinds', default='deploy,rollback,secrets,remove')
     options = options.parse_args()
@@ -141,7 +142,7 @@ def main():
     matrix = Matrix()
     for kind in options.kinds.split(','):
         hits, before, begun = matrix.count(kind), len(matrix.findings), time.monotonic()
-        points = range(1 + random.randrange(options.every), hits + 1, options.every)
+        points = range(options.first + random.randrange(options.every), hits + 1, options.every)
         cases = sum(matrix.case(kind, left) for left in points)
         print(f'{kind}: {hits} failpoints, killed at {cases}: {len(matrix.findings) - before} inconsistent, {time.monotonic() - begun:.0f} s', flush=True)
     ready = sorted(matrix.ready)
