@@ -117,6 +117,7 @@ sign() { # ARTIFACT COMMENT [OPTION...]: with minisign itself
     artifact=$(pack)
     layer=$(layer)
     nginx=$(nginx_state)
+    get /?before-the-deploy >/dev/null
     box net "$HOST" -- sh -c 'while [ ! -e "$2/stop" ]; do curl -s -o /dev/null -m 10 -w "%{http_code}\n" -H "Host: hello.example" "$1/"; done' \
         sh "$URL" "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/codes" 3>&- &
     run -0 send "$artifact"
@@ -130,6 +131,7 @@ sign() { # ARTIFACT COMMENT [OPTION...]: with minisign itself
     [ "$(nginx_state)" = "$nginx" ]
     [ "$(sort -u "$BATS_TEST_TMPDIR/codes")" = 200 ]
     [ "$(grep -c . "$BATS_TEST_TMPDIR/codes")" -gt 20 ]
+    in_box grep -q 'before-the-deploy' /var/log/nginx/hello/access.log # NGINX's logs outlive a deploy
     # The environment below it is the one of the release before: nothing was installed again.
     [ "$(layer)" = "$layer" ]
     [ "$(in_box ls /srv/chillbox/hello/cache | grep -c .)" -eq 1 ]
