@@ -45,6 +45,9 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -
 
 DEPS_SENTINEL := $(BUILD)/.deps
 
+ROOMS_TESTED ?= $(ROOMS)
+TESTS := $(foreach room,$(ROOMS_TESTED),$(if $(wildcard tests/$(room)/*_test.cpp),$(BUILD)/test-$(room)))
+
 .PHONY: help all deps build test unit unit-programs sanitize instrumented demo lint bench install clean
 .DEFAULT_GOAL := help
 
@@ -62,7 +65,7 @@ define room_rules
 SRC_$(1) := $$(wildcard agent/$(1)/*.cpp)
 MAIN_$(1) := agent/$(1)/main.cpp
 OBJ_$(1) := $$(patsubst agent/%.cpp,$(BUILD)/agent/%.o,$$(filter-out $$(MAIN_$(1)),$$(SRC_$(1))))
-TEST_OBJ_$(1) := $$(patsubst tests/%.cpp,$(BUILD)/tests/%.o,$$(wildcard tests/$(1)/*_test.cpp))
+TEST_OBJ_$(1) := $$(patsubst tests/%.cpp,$(BUILD)/tests/%.o,$$(filter-out $(TESTS_LEFT_OUT),$$(wildcard tests/$(1)/*_test.cpp)))
 $(BUILD)/lib$(1).a: $$(OBJ_$(1))
 	@rm -f $$@.new && $(AR) rcs $$@.new $$^ && mv -f $$@.new $$@
 $(BUILD)/agent/$(1)/%.o: agent/$(1)/%.cpp | $(DEPS_SENTINEL)
@@ -107,8 +110,6 @@ $(BUILD)/test-$(1): $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o $$(call libs,$
 	  $$(call libs,$$(below_$(1))) $$(filter-out $(ARCHIVE_LIBS),$$(LIBS_DAEMON)) -larchive -lzstd -lz -lcurl $$(CATCH_LIBS)
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
-ROOMS_TESTED ?= $(ROOMS)
-TESTS := $(foreach room,$(ROOMS_TESTED),$(if $(wildcard tests/$(room)/*_test.cpp),$(BUILD)/test-$(room)))
 
 $(BUILD)/chillboxd: $(BUILD)/agent/daemon/main.o $(call libs,$(ROOMS_DAEMON))
 	@printf '  LINK  %s\n' $@

@@ -6,5 +6,7 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #else
+#include <new> // Catch2 2 leaves it to what another standard library includes
+
 #include <catch2/catch.hpp>
 #endif

@@ -2,6 +2,8 @@
 #include <catch2/catch_session.hpp>
 #else
 #define CATCH_CONFIG_RUNNER
+#include <new> // Catch2 2 leaves it to what another standard library includes
+
 #include <catch2/catch.hpp>
 #endif
 

@@ -50,7 +50,9 @@ Result<Vault::Started> Vault::start(std::string_view identity_file, const Secret
   if (order.empty())
     return fail(Code::too_large, cat("identity.age and passphrase: ", identity_file.size() + passphrase.size(),
                                      " bytes, the limit is ", control::k_max_packet));
-  TRY(os::send_packet(started.socket.get(), order.view()));
+  const auto sent = os::send_packet(started.socket.get(), order.view());
+  if (!sent && sent.error().code != Code::unreachable) // one that has ended already tells by its answer or by how it ended
+    return std::unexpected(sent.error());
   const auto packet = artifact::receive_secret_packet(started.socket.get(), k_max_answer, k_unlock_limit);
   if (!packet && packet.error().code == Code::not_found) {
     const auto code = started.child.wait(k_end_limit);

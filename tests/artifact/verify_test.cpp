@@ -4,6 +4,8 @@
 #include "artifact/verify.hpp"
 #include "crypto/hash.hpp"
 
+#include <unistd.h>
+
 using namespace chillbox;
 using namespace chillbox::test;
 using namespace chillbox::artifact;

@@ -8,15 +8,18 @@ STATIC := $(STATIC_CACHE)/$(STATIC_ID)
 STATIC_BUILD = $(BUILD)/static/$(1)
 # Header-only C++ libraries come from the machine; everything else of its /usr/include is another libc's.
 STATIC_HEADERS := nlohmann CLI toml++ spdlog fmt catch2
-# FLAGS_edge, FLAGS_base: what cpp-httplib 0.11 and spdlog take for granted and libc++ and musl do not give by themselves.
+# They put themselves between the program and the C library, which a static program has inside.
+STATIC_LEFT_OUT := $(patsubst %,tests/rollout/%_test.cpp,calls call_fault power)
 
+# FLAGS_edge, FLAGS_base: what cpp-httplib 0.11 and spdlog take for granted and libc++ and musl do not give by themselves.
 static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) CCACHE=$(CCACHE) CXX='$(STATIC)/zig/bin/$(1)-linux-musl-c++' \
   AR='$(STATIC)/zig/bin/ar' OPT='-Os -w -ffunction-sections -fdata-sections -fno-sanitize=undefined' \
   CPPFLAGS='-isystem $(STATIC)/headers -isystem $(STATIC)/$(1)/include -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION="\"$(VERSION)\"" -DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY' \
   FLAGS_edge='-include exception' FLAGS_base=-D_LARGEFILE64_SOURCE CATCH_LIBS='-lssl -lcrypto' \
   LDFLAGS='-static -pie -L$(STATIC)/$(1)/lib -Wl,-z,relro,-z,now -Wl,-z,stack-size=$(STACK) -Wl,--gc-sections -Wl,-s' \
   ARCHIVE_LIBS='-larchive -lzstd -lz' LIBS_DAEMON='-lsodium -lcrypto -lsqlite3 -larchive -lzstd -lz' \
-  LIBS_CLI='-lsodium -lcurl -lssl -lcrypto -larchive -lzstd -lz'
+  LIBS_CLI='-lsodium -lcurl -lssl -lcrypto -larchive -lzstd -lz' \
+  TESTS_LEFT_OUT='$(STATIC_LEFT_OUT)'
 
 .PHONY: static static-test
 static: $(ARCHS:%=static-%) ## the two programs with everything inside, for ARCHS="x86_64 aarch64", and their sizes
