@@ -48,7 +48,7 @@ DEPS_SENTINEL := $(BUILD)/.deps
 ROOMS_TESTED ?= $(ROOMS)
 TESTS := $(foreach room,$(ROOMS_TESTED),$(if $(wildcard tests/$(room)/*_test.cpp),$(BUILD)/test-$(room)))
 
-.PHONY: help all deps build test unit unit-programs sanitize instrumented demo lint bench install clean
+.PHONY: help all deps build test unit unit-programs demo lint bench install clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets

@@ -132,6 +132,13 @@ Result<std::string> sha256_of_file(const std::string& path) {
   return Digest::of(sha.finish()).str();
 }
 
+Result<void> write_requirements(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::trunc);
+  file << text;
+  file.close();
+  return file ? Result<void>{} : fail_errno(cat("write ", printable(path, 1024)), errno);
+}
+
 Result<std::optional<Requirements>> read_locked(const std::string& dir) {
   const std::string of = dir + "/requirements.txt", path = locked_path(dir);
   if (::access(of.c_str(), R_OK) != 0 || ::access(path.c_str(), R_OK) != 0)
@@ -150,10 +157,7 @@ Result<void> write_locked(const std::string& dir, const Requirements& requiremen
     return {};
   }
   const std::string digest = TRY(sha256_of_file(dir + "/requirements.txt"));
-  std::ofstream file(path, std::ios::trunc);
-  file << first_line(digest) << requirements.text();
-  file.close();
-  return file ? Result<void>{} : fail_errno(cat("write ", printable(path, 1024)), errno);
+  return write_requirements(path, first_line(digest) + requirements.text());
 }
 
 } // namespace chillbox::cli

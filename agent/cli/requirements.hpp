@@ -45,6 +45,8 @@ std::string requirement_name(std::string_view text);
 std::string wheel_name(std::string_view file);
 Result<std::string> sha256_of_file(const std::string& path);
 
+Result<void> write_requirements(const std::string& path, const std::string& text);
+
 constexpr std::string_view k_locked = "chillbox.requirements.txt"; // in dep/
 // What goes into the artifact in place of the requirements.txt of a service's folder; nullopt: that itself.
 Result<std::optional<Requirements>> read_locked(const std::string& service_dir);
