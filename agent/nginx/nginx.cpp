@@ -173,7 +173,7 @@ Result<void> Nginx::test(const SiteName& site, const std::string& text) {
   os::Command c;
   c.argv = {"nginx", "-t"};
   c.timeout = os::Millis{20'000};
-  c.binds = {{candidate, dir}};
+  c.view.binds = {{candidate, dir}};
   const auto exit = TRY(m_runner.run(c));
   TRY(m_disk.remove_tree(candidate));
   const std::string failed = cat(m_paths.state(), "/nginx/", site.str(), ".failed");

@@ -2,6 +2,7 @@
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "os/control_group.hpp"
 #include "os/deadline.hpp"
 #include "os/spawn.hpp"
 
@@ -156,12 +157,12 @@ public:
     TRY(start());
     TRY(watch());
     m_ended = true;
-    const Exit exit = end();
-    if (std::optional<Error> error = start_error(m_plan, m_child.status))
+    Exit exit = end();
+    if (std::optional<Error> error = start_error(m_plan, m_child.status, &exit))
       return std::unexpected(std::move(*error));
     if (m_verdict)
       return std::unexpected(std::move(*m_verdict));
-    return Exit{exit.code, exit.signal, m_out.take_all(), m_err.take_all()};
+    return Exit{exit.code, exit.signal, m_out.take_all(), m_err.take_all(), m_group.reached()};
   }
 
 private:
@@ -179,9 +180,13 @@ private:
       m_plan.env.emplace_back("PATH", k_path);
     m_plan.cwd = m_command.cwd;
     m_plan.user = m_command.user;
+    m_plan.groups = m_command.groups;
+    m_plan.contained = m_command.contained;
     m_plan.no_network = m_command.no_network;
     m_plan.no_new_privs = m_command.no_new_privs;
-    m_plan.binds = m_command.binds;
+    m_plan.view = m_command.view;
+    m_plan.view.own_proc |= m_command.contained;
+    m_plan.limits = m_command.limits;
     m_plan.ends_with_thread = true; // which waits for it in here
     const Fd in = TRY(input_file(m_command.input)), out = TRY(m_out.open()), err = TRY(m_err.open());
     m_plan.fds = {{in.get(), 0}, {out.get(), 1}, {err.get(), 2}};
@@ -190,6 +195,9 @@ private:
         return fail(Code::invalid, cat("run ", m_plan.program, ": descriptor ", fd, " is a standard stream"));
       m_plan.fds.emplace_back(fd, fd);
     }
+    if (m_command.contained)
+      m_group = TRY_IN(cat("run ", printable(m_plan.program)), ControlGroup::make(m_command.group, m_command.limits));
+    m_plan.group_procs = m_group.procs();
     m_child = TRY(spawn(m_plan));
     return {};
   }
@@ -252,7 +260,8 @@ private:
     return text;
   }
 
-  // Its group too; and by the pidfd, for the moment before it has a group. Not yet reaped, so the number is nobody else's (faults 110).
+  // Its group too; and by the pidfd, for the moment before it has a group. Not yet reaped, so the number is nobody else's (faults 110). Of
+  // one that is contained both mean the namespace's first process, which passes TERM on and takes all others with it.
   void signal_all(int number) {
     pidfd_signal(m_child.pidfd.get(), number);
     ::kill(-m_child.pid, number);
@@ -262,7 +271,7 @@ private:
     if (!m_child.pidfd)
       return {};
     // What the program left behind in its group goes with it, and so do the ends of our pipes that it held. A grandchild that
-    // made itself a session of its own (a daemon) lives on; we do not wait for its end of the pipe.
+    // made itself a session of its own (a daemon) lives on, unless it is contained; we do not wait for its end of the pipe.
     if (!m_command.leaves_daemon || !m_ended || m_verdict)
       signal_all(SIGKILL);
     const Exit exit = m_lost ? Exit{} : reap(m_child.pidfd.get());
@@ -274,6 +283,7 @@ private:
 
   const Command& m_command;
   Spawn m_plan;
+  ControlGroup m_group;
   Spawned m_child;
   Stream m_out, m_err;
   Phase m_phase = Phase::running;
@@ -288,6 +298,26 @@ public:
 };
 
 } // namespace
+
+void sandbox(Command& c, const std::vector<std::string>& readable) {
+  const auto at_most = [](auto& limit, auto value) {
+    if (limit == 0)
+      limit = value;
+  };
+  c.contained = c.no_network = c.no_new_privs = c.view.read_only = true;
+  for (const char* dir : {"/dev/shm", "/home", "/mnt", "/media", "/root", "/run", "/srv", "/usr/local/src", "/var/cache", "/var/lib", "/var/log", "/var/mail", "/var/spool",
+                          "/var/tmp", "/var/www"})
+    c.view.hidden.emplace_back(dir);
+  c.view.scratch.push_back({"/tmp", 64ULL << 20});
+  for (const auto& dir : readable)
+    c.view.binds.push_back({dir, dir});
+  at_most(c.limits.memory_max, 512ULL << 20);
+  at_most(c.limits.tasks_max, 64U);
+  at_most(c.limits.user_tasks_max, 64U);
+  at_most(c.limits.address_space, 1ULL << 30);
+  at_most(c.limits.file_size, 64ULL << 20);
+  at_most(c.limits.cpu_seconds, 60U);
+}
 
 Runner& real_runner() {
   static RealRunner runner;

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,12 +29,12 @@ namespace {
 constexpr auto k_by_pidfd = static_cast<idtype_t>(3); // P_PIDFD, which not every libc names
 constexpr int k_last_signal = 64;
 
-enum class Step : int { network, mounts, bind, descriptors, groups, gid, uid, privileges, parent, directory, exec };
+enum class Step : int { ipc, network, mounts, view, descriptors, program, group, limits, groups, gid, uid, privileges, parent, directory, exec, ended };
 
 struct Failure {
   Step step;
-  int index; // of the bind
-  int err;
+  int index; // of the call that makes the view
+  int err;   // ended: the signal that did it
 };
 
 // All that the child reads, laid out before the fork.
@@ -42,8 +44,23 @@ struct Prepared {
   std::vector<Fd> sources;        // above every target, so that no dup2 hits one that is still needed
   std::vector<int> targets;
   Fd status;
+  Fd group;                       // cgroup.procs
+  Fd parent_fd;                   // of us: readable when we are gone. The number of a parent outside of the namespace cannot be seen
   pid_t parent = ::getpid();
+  std::vector<gid_t> groups;
+  MountCalls mounts;
+  std::array<std::pair<int, rlim_t>, 5> limits{}; // 0: none
 };
+
+// `which` has a type of its own in glibc.
+std::array<std::pair<int, rlim_t>, 5> prepare_limits(const Spawn& plan) {
+  const Limits& l = plan.limits;
+  return {{{static_cast<int>(RLIMIT_NPROC), l.user_tasks_max},
+           {static_cast<int>(RLIMIT_AS), l.address_space},
+           {static_cast<int>(RLIMIT_FSIZE), l.file_size},
+           {static_cast<int>(RLIMIT_CPU), l.cpu_seconds},
+           {static_cast<int>(RLIMIT_CORE), 0}}};
+}
 
 bool has_nul(std::string_view s) { return s.find('\0') != std::string_view::npos; }
 
@@ -86,7 +103,24 @@ Result<Fd> prepare_descriptors(const Spawn& plan, Prepared& p) {
   Fd ours(ends[0]);
   const Fd theirs(ends[1]);
   p.status = TRY(duplicate_above(theirs.get(), floor));
+  if (plan.group_procs >= 0)
+    p.group = TRY(duplicate_above(plan.group_procs, floor));
+  if (plan.contained) {
+    const Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+    if (!self)
+      return fail_errno("pidfd_open", errno);
+    p.parent_fd = TRY(duplicate_above(self.get(), floor));
+  }
   return ours;
+}
+
+void prepare_view(const Spawn& plan, Prepared& p) {
+  if (plan.user) {
+    p.groups = plan.groups;
+    p.groups.insert(p.groups.begin(), plan.user->gid);
+  }
+  p.mounts = MountCalls(plan.view);
+  p.limits = prepare_limits(plan);
 }
 
 // --- In the child: system calls only from here on. ---
@@ -119,23 +153,21 @@ void loopback_up() {
   ::ioctl(fd, SIOCSIFFLAGS, &request);
 }
 
-void enter_namespaces(const Spawn& plan, const Prepared& p) {
+void enter_namespaces(const Spawn& plan, Prepared& p) {
+  if (plan.contained && ::unshare(CLONE_NEWIPC) != 0) // a segment of shared memory would stay, too
+    give_up(p, Step::ipc);
   if (plan.no_network) {
     if (::unshare(CLONE_NEWNET) != 0)
       give_up(p, Step::network);
     loopback_up();
   }
-  if (plan.binds.empty())
+  if (plan.view.plain())
     return;
   // A slave, not private: what we mount here stays here, and a tmpfs that is unmounted outside (lock) goes away here too.
   if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
     give_up(p, Step::mounts);
-  int index = 0;
-  for (const auto& [from, to] : plan.binds) {
-    if (::mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) != 0)
-      give_up(p, Step::bind, index);
-    ++index;
-  }
+  if (const int failed = p.mounts.make(); failed >= 0)
+    give_up(p, Step::view, failed);
 }
 
 void place_descriptors(const Prepared& p) {
@@ -146,10 +178,20 @@ void place_descriptors(const Prepared& p) {
       give_up(p, Step::descriptors);
 }
 
+void set_limits(const Spawn& plan, const Prepared& p) {
+  if (p.group && ::write(p.group.get(), "0", 1) != 1)
+    give_up(p, Step::group);
+  for (const auto& [which, value] : p.limits) {
+    const rlimit limit{value, value};
+    const bool wanted = value != 0 || (which == static_cast<int>(RLIMIT_CORE) && plan.contained);
+    if (wanted && ::setrlimit(static_cast<decltype(RLIMIT_CORE)>(which), &limit) != 0)
+      give_up(p, Step::limits);
+  }
+}
+
 // The raw calls: the libc's own would signal threads that exist only in the parent.
 void become(const User& user, const Prepared& p) {
-  const gid_t group = user.gid;
-  if (::syscall(SYS_setgroups, 1, &group) != 0)
+  if (::syscall(SYS_setgroups, p.groups.size(), p.groups.data()) != 0)
     give_up(p, Step::groups);
   if (::syscall(SYS_setresgid, user.gid, user.gid, user.gid) != 0)
     give_up(p, Step::gid);
@@ -157,21 +199,26 @@ void become(const User& user, const Prepared& p) {
     give_up(p, Step::uid);
 }
 
-[[noreturn]] void run_child(const Spawn& plan, const Prepared& p) {
-  default_signals();
-  ::setsid();
-  ::umask(022);
-  enter_namespaces(plan, p);
-  place_descriptors(p);
+// The parent may be gone already, and then nobody would tell us.
+void follow_parent(const Prepared& p) {
+  pollfd gone{p.parent_fd.get(), POLLIN, 0};
+  const bool lives = p.parent_fd ? ::poll(&gone, 1, 0) == 0 : ::getppid() == p.parent;
+  errno = ESRCH;
+  if (!lives)
+    give_up(p, Step::parent);
+}
+
+[[noreturn]] void run_program(const Spawn& plan, const Prepared& p) {
+  set_limits(plan, p);
   if (plan.user)
     become(*plan.user, p);
   if (plan.no_new_privs && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     give_up(p, Step::privileges);
-  // After the change of user, which clears it. The parent may be gone already, and then nobody would tell us.
-  if (plan.ends_with_thread) {
-    errno = ESRCH;
-    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != p.parent)
+  // After the change of user, which clears it. A contained one ends with the first process of its namespace.
+  if (plan.ends_with_thread && !plan.contained) {
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
       give_up(p, Step::parent);
+    follow_parent(p);
   }
   // As the user: not into a directory that is not for them.
   if (::chdir(plan.cwd.c_str()) != 0)
@@ -180,20 +227,91 @@ void become(const User& user, const Prepared& p) {
   give_up(p, Step::exec);
 }
 
+// No signal could end us here: what ended the program is written down.
+[[noreturn]] void end_as(int ended, const Prepared& p) {
+  if (WIFEXITED(ended))
+    ::_exit(WEXITSTATUS(ended));
+  const Failure note{Step::ended, 0, WTERMSIG(ended)};
+  (void)!::write(p.status.get(), &note, sizeof note);
+  ::_exit(128 + WTERMSIG(ended));
+}
+
+// The first process of the namespace: as long as it waits here, and no longer, there is a namespace. It holds no descriptor but the one that its
+// note goes to, and has the parent's memory only until it ends; nobody in there may look into a process of root.
+[[noreturn]] void wait_for(pid_t program, const Prepared& p) {
+  const auto status = static_cast<unsigned>(p.status.get());
+  ::syscall(SYS_close_range, 0U, status - 1, 0U);
+  ::syscall(SYS_close_range, status + 1, ~0U, 0U);
+  sigset_t wanted;
+  ::sigfillset(&wanted); // blocked; who is first in a namespace gets what is blocked, and of what is not only what it has a handler for
+  for (;;) {
+    int ended = 0;
+    for (pid_t pid; (pid = ::waitpid(-1, &ended, WNOHANG)) > 0;)
+      if (pid == program)
+        end_as(ended, p);
+    int number = 0;
+    if (::sigwait(&wanted, &number) == 0 && number == SIGTERM)
+      ::kill(-1, SIGTERM);
+  }
+}
+
+[[noreturn]] void run_contained(const Spawn& plan, Prepared& p) {
+  sigset_t all, none;
+  ::sigfillset(&all);
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  // Not by fork(), which takes the library's locks.
+  const auto program = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+  if (program < 0)
+    give_up(p, Step::program);
+  if (program > 0)
+    wait_for(program, p);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::setsid();
+  run_program(plan, p);
+}
+
+[[noreturn]] void run_child(const Spawn& plan, Prepared& p) {
+  default_signals();
+  ::setsid();
+  ::umask(022);
+  if (plan.contained) {
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+      give_up(p, Step::parent);
+    follow_parent(p);
+  }
+  enter_namespaces(plan, p);
+  place_descriptors(p);
+  if (plan.contained)
+    run_contained(plan, p);
+  run_program(plan, p);
+}
+
+// fork(2), into a pid namespace of its own if it is to be contained.
+pid_t split_off(const Spawn& plan) {
+  return plan.contained ? static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0)) : ::fork();
+}
+
 // --- In the parent ---
 
 std::string what_failed(const Spawn& plan, const Failure& f) {
   switch (f.step) {
+  case Step::ipc:
+    return "make an IPC namespace";
   case Step::network:
     return "make a network namespace";
   case Step::mounts:
     return "make a mount namespace";
-  case Step::bind: {
-    const auto& [from, to] = plan.binds[static_cast<size_t>(f.index)];
-    return cat("bind ", printable(from), " to ", printable(to));
-  }
+  case Step::view:
+    return MountCalls(plan.view).what_failed(f.index);
   case Step::descriptors:
     return "place its descriptors (needs Linux 5.11)";
+  case Step::program:
+    return "start it in a pid namespace";
+  case Step::group:
+    return "enter its control group";
+  case Step::limits:
+    return "set its limits";
   case Step::groups:
   case Step::gid:
   case Step::uid:
@@ -205,6 +323,7 @@ std::string what_failed(const Spawn& plan, const Failure& f) {
   case Step::directory:
     return cat("enter ", printable(plan.cwd));
   case Step::exec:
+  case Step::ended:
     break;
   }
   return {};
@@ -217,17 +336,18 @@ Result<Spawned> spawn(const Spawn& plan) {
   TRY(prepare_texts(plan, p));
   Spawned child;
   child.status = TRY_IN(cat("run ", printable(plan.program)), prepare_descriptors(plan, p));
+  prepare_view(plan, p);
   // No handler of ours may run in the copy: it would write into the pipes and sockets that both share.
   sigset_t all, old;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &old);
-  child.pid = ::fork();
+  child.pid = split_off(plan);
   if (child.pid == 0)
     run_child(plan, p);
   const int err = errno;
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
   if (child.pid < 0)
-    return fail_errno(cat("run ", printable(plan.program), ": fork"), err);
+    return fail_errno(cat("run ", printable(plan.program), plan.contained ? ": make a pid namespace" : ": fork"), err);
   // Nobody else reaps our children, so the number is still this child's.
   child.pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
   if (!child.pidfd) {
@@ -239,10 +359,15 @@ Result<Spawned> spawn(const Spawn& plan) {
   return child;
 }
 
-std::optional<Error> start_error(const Spawn& plan, const Fd& status) {
+std::optional<Error> start_error(const Spawn& plan, const Fd& status, Exit* exit) {
   Failure f{};
   if (::read(status.get(), &f, sizeof f) != static_cast<ssize_t>(sizeof f))
     return std::nullopt;
+  if (f.step == Step::ended) {
+    if (exit != nullptr)
+      exit->signal = f.err;
+    return std::nullopt;
+  }
   const std::string run = cat("run ", printable(plan.program));
   const bool missing = f.step == Step::exec && (f.err == ENOENT || f.err == ENOTDIR);
   Error error = f.step == Step::exec ? fail_errno(run, f.err).error() : fail_errno(cat(run, ": ", what_failed(plan, f)), f.err).error();

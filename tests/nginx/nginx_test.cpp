@@ -105,10 +105,10 @@ TEST_CASE("a test sees every other file of the directory and the new text, and t
   fs::create_directories(host.dir + "/subdir");
   std::string seen;
   host.fake.answer = [&](const os::Command& c) {
-    REQUIRE(c.binds.size() == 1);
-    CHECK(c.binds[0].second == host.dir);
-    seen = get(c.binds[0].first + "/chillbox.blog.conf") + " " + get(c.binds[0].first + "/other.conf") + " " +
-           fs::read_symlink(c.binds[0].first + "/default").string();
+    REQUIRE(c.view.binds.size() == 1);
+    CHECK(c.view.binds[0].to == host.dir);
+    seen = get(c.view.binds[0].from + "/chillbox.blog.conf") + " " + get(c.view.binds[0].from + "/other.conf") + " " +
+           fs::read_symlink(c.view.binds[0].from + "/default").string();
     return os::Exit{0, 0, "", ""};
   };
   REQUIRE(host.nginx().test(name(), "new"));

@@ -380,11 +380,11 @@ TEST_CASE("bind mounts are seen by the program and by nobody else; one that fail
   ::mkdir((dir / "to").c_str(), 0755);
   spit(dir / "from/file", "bound");
   Command c = shell("cat " + (dir / "to/file"));
-  c.binds = {{dir / "from", dir / "to"}};
+  c.view.binds = {{dir / "from", dir / "to"}};
   CHECK(run(c).out == "bound");
   CHECK(names(dir / "to").empty());
   CHECK(slurp("/proc/self/mountinfo").find(dir / "to") == std::string::npos);
-  c.binds.emplace_back(dir / "none", dir / "to");
+  c.view.binds.push_back({dir / "none", dir / "to"});
   CHECK(has(error_of(c).message, "bind " + (dir / "none") + " to " + (dir / "to") + ": no such file"));
 }
 
