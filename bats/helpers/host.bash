@@ -28,7 +28,7 @@ host_up() {
     export BATS_NO_PARALLELIZE_WITHIN_FILE=true # a file is a story
     ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
     export ROOT LAPTOP=$BATS_FILE_TMPDIR CTL=$BATS_FILE_TMPDIR/chillboxctl TERMINAL=$ROOT/tests/cli/at-terminal PASSPHRASE='correct horse'
-    box_up HOST
+    box_up HOST "$@"
     "$ROOT/tests/host/install" "$HOST" "${BUILD:-build}"
     box pull "$HOST" /usr/bin/chillboxctl "$CTL"
 }
