@@ -350,7 +350,8 @@ teardown() { cli_teardown; }
     run -0 --separate-stderr chillboxctl webhook add ci --sites blog --types site.deploy
     [ -z "$output" ]
     [[ "$stderr" == *"already so"* ]]
-    run -7 chillboxctl webhook add ci
+    run -7 chillboxctl webhook add ci --sites blog
+    [[ "$output" == *"edit the lines sites: and types: of "*ci.key* ]]
     run -0 --separate-stderr chillboxctl webhook rotate ci
     second=$output
     [ "$(grep whsec_ $file)" = "$second"$'\n'"$first" ]
@@ -362,15 +363,28 @@ teardown() { cli_teardown; }
     [[ "$output" == *ci*standard*1*blog*site.deploy* ]]
     run -0 chillboxctl webhook remove ci
     run -3 chillboxctl webhook rotate ci
-    run -2 chillboxctl webhook add x --types site.explode
-    run -0 --separate-stderr chillboxctl webhook add hub --format github
+    run -2 chillboxctl webhook add x --sites blog --types site.explode
+    run -0 --separate-stderr chillboxctl webhook add hub --all-sites --format github
     [[ "$output" =~ ^[0-9a-f]{64}$ ]]
-    [ "$(chillboxctl webhook add json --json 2>/dev/null | jq -r '.schema + " " + .key[0:6]')" = "chillbox.webhook-add.v1 whsec_" ]
+    [ "$(chillboxctl webhook add json --sites blog --json 2>/dev/null | jq -r '.schema + " " + .key[0:6]')" = "chillbox.webhook-add.v1 whsec_" ]
+}
+
+@test "a new sender may deploy and ping the sites that are named, and more only when that is asked for [attack-B5]" {
+    export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
+    run -2 chillboxctl webhook add ci
+    [[ "$output" == *"which sites may it deploy? --sites SITE[,..], or --all-sites"* ]]
+    run -2 chillboxctl webhook add ci --sites blog --all-sites
+    run -2 chillboxctl webhook add ci --sites blog --types host.ping --all-types
+    run -0 --separate-stderr chillboxctl webhook add ci --sites blog,shop
+    [[ "$stderr" == *"sender ci may send site.deploy, host.ping for blog, shop"* ]]
+    chillboxctl webhook add all --all-sites --all-types >/dev/null 2>&1
+    [ "$(chillboxctl webhook list --json | jq -c '[.senders[] | [.name, .sites, .types]]')" = \
+        '[["all",[],[]],["ci",["blog","shop"],["site.deploy","host.ping"]]]' ]
 }
 
 @test "[fault-17] webhook rotate --grace ends the old key by itself, and list says when" {
     export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
-    first=$(chillboxctl webhook add ci 2>/dev/null)
+    first=$(chillboxctl webhook add ci --sites blog 2>/dev/null)
     run -2 chillboxctl webhook rotate ci --grace 0s
     run -2 chillboxctl webhook rotate ci --grace 1h --finish
     run -2 chillboxctl webhook rotate ci --grace tomorrow
@@ -398,7 +412,7 @@ teardown() { cli_teardown; }
 @test "a running daemon is asked to reload after a change; when it does not, that is told" {
     export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
     start_daemon '{"reload": {"result": {}}}'
-    chillboxctl webhook add ci >/dev/null 2>&1
+    chillboxctl webhook add ci --sites blog >/dev/null 2>&1
     [ "$(jq -r .verb daemon.log)" = reload ]
     start_daemon '{"reload": {"error": {"code": "invalid", "message": "chillbox.toml:3: no"}}}'
     run -1 chillboxctl webhook remove ci

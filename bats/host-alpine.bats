@@ -172,7 +172,7 @@ later() { needs_services && . "$LAPTOP/host"; }
     box reboot "$HOST"
     ctl ping --wait 20s
     unlock
-    ctl webhook add laptop 2>/dev/null >"$LAPTOP/hook.key"
+    ctl webhook add laptop --all-sites --all-types 2>/dev/null >"$LAPTOP/hook.key"
     RECIPIENT=$(in_box cat /var/lib/chillbox/recipient.txt) URL=$(box url "$HOST")
     publish 2.0.0
     both_answer 2.0.0

@@ -134,7 +134,7 @@ master() { in_box cat "/run/openrc/options/chillbox.hello.api.$(live_slot)/child
     make_site "$(next_version)"
     artifact=$(pack)
     run -7 send "$artifact"
-    [[ "$output" == *"deploys of 'hello' are held by uid:0 root since 20"*": the database moves; \`chillboxctl release-hold hello\` lets them go on"* ]]
+    [[ "$output" == *"'hello' is held by uid:0 root since 20"*": the database moves; \`chillboxctl release-hold hello\` ends the hold"* ]]
     [[ "$(ctl status)" == *"hello: held by uid:0 root since "*": the database moves"* ]]
     [[ "$(ctl audit -n 3)" == *"hold"*"the database moves"* ]]
     run -0 ctl restart hello

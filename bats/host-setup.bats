@@ -182,7 +182,7 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
     in_box rc-service chillboxd start
     pid=$(json ping .pid)
     [ "$(json ping .sealed)" = true ]
-    key=$(ctl webhook add late 2>/dev/null)
+    key=$(ctl webhook add late --sites blog 2>/dev/null)
     printf '%s\n' "$key" >"$LAPTOP/hook.key"
     URL=$(box url "$HOST")
     announce host.ping '{}'
@@ -193,8 +193,8 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
     [ "$(json ping .pid)" = "$pid" ]
 }
 
-@test "a broken key file does not disturb the running daemon: reload says so and the old senders stay" {
-    ctl webhook add steady 2>/dev/null >"$LAPTOP/hook.key"
+@test "a broken key file costs its own sender: reload names it, and the others stay" {
+    ctl webhook add steady --sites blog 2>/dev/null >"$LAPTOP/hook.key"
     URL=$(box url "$HOST")
     in_box sh -c 'echo whsec_ >/etc/chillbox/webhooks/weak.key'
     run -1 ctl reload

@@ -40,7 +40,7 @@ Result<std::string> ask(const os::Paths& paths, const Question& question, std::s
 Result<void> ask_reload(const os::Paths& paths) {
   const auto answer = ask(paths, {.verb = "reload"});
   if (!answer && answer.error().code != Code::unreachable)
-    return within("saved, but the running chillboxd did not take it over", answer.error());
+    return within("saved, but chillboxd found something wrong", answer.error());
   return {};
 }
 

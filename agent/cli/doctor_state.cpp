@@ -65,7 +65,7 @@ void look_at_senders(Doctor& d) {
     if (const auto fault = fault_of_sender(d, name, rotating); !fault.empty())
       return d.fail("senders", fault, "chillboxctl webhook rotate, or edit the file");
   if (names->empty())
-    return d.warn("senders", "no webhook sender: nothing can be announced", "chillboxctl webhook add NAME");
+    return d.warn("senders", "no webhook sender: nothing can be announced", "chillboxctl webhook add NAME --sites SITE");
   if (!rotating.empty())
     return d.warn("senders", cat("two keys are good for ", join(rotating, ", ")), "chillboxctl webhook rotate NAME --finish");
   d.ok("senders", join(*names, ", "));

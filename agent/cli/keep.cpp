@@ -11,7 +11,7 @@ namespace chillbox::cli {
 Result<void> run_hold(Call& call) {
   const std::string site = call.args.text("SITE");
   const std::string answer = TRY(ask(call.paths, {.verb = "hold", .args = {{"site", site}, {"why", call.args.text("message")}}}, &call.error_data));
-  call.terminal.print(call.terminal.json() ? answer : cat("held: deploys of '", site, "' are refused until `chillboxctl release-hold ", site, "`"));
+  call.terminal.print(call.terminal.json() ? answer : cat("held: deploys of '", site, "', and all that comes by webhook, are refused until `chillboxctl release-hold ", site, "`"));
   return {};
 }
 
@@ -19,7 +19,7 @@ Result<void> run_release_hold(Call& call) {
   const std::string site = call.args.text("SITE");
   const std::string answer = TRY(ask(call.paths, {.verb = "release_hold", .args = {{"site", site}}}, &call.error_data));
   const bool was = member_flag(answer, "was_held");
-  call.terminal.print(call.terminal.json() ? answer : cat(was ? "released: deploys of '" : "already so: deploys of '", site, "' are taken"));
+  call.terminal.print(call.terminal.json() ? answer : cat(was ? "released: '" : "already so: '", site, "' is not held: deploys are taken"));
   return {};
 }
 

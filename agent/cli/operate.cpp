@@ -30,7 +30,8 @@ Result<void> set_maintenance(Call& call, bool on, const Question& question, std:
 } // namespace
 
 Result<void> run_rollback(Call& call) {
-  return run_job_verb(call, "rollback", {{"site", call.args.text("SITE")}, {"version", call.args.text("VERSION")}});
+  return run_job_verb(call, "rollback", {{"site", call.args.text("SITE")}, {"version", call.args.text("VERSION")},
+                                         {"during_hold", call.args.has("during-hold")}});
 }
 
 Result<void> run_restart(Call& call) { return run_on_target(call, "restart", {{"no_watch", call.args.has("no-watch")}}); }

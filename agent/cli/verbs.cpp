@@ -97,8 +97,11 @@ constexpr std::array k_trust_add{
     k_limit_sites,
 };
 constexpr std::array k_webhook_add{
-    k_name, k_limit_sites,
-    Option{"--types", Kind::list, "TYPE[,..]", "only these types, such as site.deploy"},
+    k_name,
+    Option{"--sites", Kind::list, "SITE[,..]", "the sites that it may deploy"},
+    Option{"--all-sites", Kind::flag, "", "all sites, also those to come"},
+    Option{"--types", Kind::list, "TYPE[,..]", "what it may send (default: site.deploy,host.ping)"},
+    Option{"--all-types", Kind::flag, "", "everything: also secrets.update, site.rollback, site.restart"},
     Option{"--format", Kind::choice, "standard|github", "how its deliveries are signed (default: standard)"},
 };
 constexpr std::array k_webhook_rotate{
@@ -130,6 +133,7 @@ constexpr std::array k_cron_run{
 constexpr std::array k_rollback{
     k_site,
     Option{"[VERSION]", Kind::release, "", "version or release to go to (default: the last good one)"},
+    Option{"--during-hold", Kind::flag, "", "also while the site is held"},
     k_no_wait,
 };
 constexpr std::array k_maintenance_on{
@@ -172,7 +176,7 @@ constexpr std::array k_verbs{
     Verb{"webhook add", k_setup, Where::host, "make the key of a webhook sender, and print it once", k_webhook_add, run_webhook_add},
     Verb{"webhook list", k_setup, Where::host, "which senders there are", {}, run_webhook_list},
     Verb{"webhook rotate", k_setup, Where::host, "make a new key; the old one stays good for --grace, or until --finish", k_webhook_rotate, run_webhook_rotate},
-    Verb{"webhook remove", k_setup, Where::host, "refuse a sender from now on", k_by_sender, run_webhook_remove},
+    Verb{"webhook remove", k_setup, Where::host, "refuse a sender from now on, and end what it announced", k_by_sender, run_webhook_remove},
 
     Verb{"unlock", k_seal, Where::host, "unseal the host with its passphrase", k_unlock, run_unlock},
     Verb{"lock", k_seal, Where::host, "wipe the identity from memory", {}, run_lock},
@@ -202,8 +206,8 @@ constexpr std::array k_verbs{
     Verb{"cron run", k_act, Where::host, "run an entry of a site's crontab now", k_cron_run, run_cron_run},
     Verb{"remove", k_act, Where::host, "take a site off the host", k_remove, run_remove},
     Verb{"retry", k_act, Where::host, "run a failed or held job again", k_retry, run_retry},
-    Verb{"hold", k_act, Where::host, "refuse deploys of a site for a while", k_hold, run_hold},
-    Verb{"release-hold", k_act, Where::host, "take them again", k_by_site, run_release_hold},
+    Verb{"hold", k_act, Where::host, "refuse deploys of a site, and all that comes by webhook, for a while", k_hold, run_hold},
+    Verb{"release-hold", k_act, Where::host, "end a hold", k_by_site, run_release_hold},
     Verb{"prune", k_act, Where::host, "remove now what is old", k_prune, run_prune},
     Verb{"reload", k_act, Where::host, "let chillboxd read the webhook keys again", {}, run_reload},
     Verb{"upgrade", k_act, Where::host, "let the chillboxd that is installed now take over, without sealing the host", {}, run_upgrade},

@@ -90,12 +90,24 @@ Result<int64_t> end_of_grace(const Args& args) {
   return os::real_clock().wall() + grace.count();
 }
 
+// What a new sender may: no more than was asked for. Of a list that stays empty all is meant, so that is asked for by a word of its own.
+Result<void> set_limits(config::Sender& sender, const Args& args) {
+  sender.sites = TRY(sites_of(args));
+  sender.types = args.list("types");
+  if (sender.sites.empty() != args.has("all-sites"))
+    return fail(Code::usage, cat(sender.sites.empty() ? "which sites may it deploy? " : "both at once: ", "--sites SITE[,..], or --all-sites"));
+  if (!sender.types.empty() && args.has("all-types"))
+    return fail(Code::usage, "both at once: --types TYPE[,..], or --all-types");
+  if (sender.types.empty() && !args.has("all-types"))
+    sender.types = {"site.deploy", "host.ping"};
+  return {};
+}
+
 // With a new key, and checked as the daemon will.
 Result<config::Sender> sender_of(const Args& args) {
   config::Sender sender;
   sender.name = TRY(parse_key_name(args.text("NAME")));
-  sender.sites = TRY(sites_of(args));
-  sender.types = args.list("types");
+  TRY(set_limits(sender, args));
   sender.format = args.text("format", "standard");
   sender.keys = {new_key(sender)};
   if (const auto parsed = config::parse_sender(sender_text(sender), sender.name); !parsed)
@@ -111,14 +123,16 @@ Result<void> run_webhook_add(Call& call) {
   if (os::real_disk().exists(path_of(call.paths, sender.name))) {
     const config::Sender there = TRY(read_sender(call.paths, sender.name));
     if (there.sites != sender.sites || there.types != sender.types || there.format != sender.format)
-      return fail(Code::conflict, cat("there is a sender '", sender.name, "' with other limits: remove it first, or edit ",
-                                      path_of(call.paths, sender.name)));
+      return fail(Code::conflict, cat("there is a sender '", sender.name, "' with other limits: remove it first, or edit the lines sites: and types: of ",
+                                      path_of(call.paths, sender.name), ", then `chillboxctl reload`"));
     if (call.terminal.json())
       call.terminal.print(result_text("webhook-add", {{"name", sender.name}, {"format", sender.format}, {"changed", false}}));
     call.terminal.note(cat("already so: sender ", sender.name, " (its key is not shown again; `webhook rotate ", sender.name, "` makes a new one)"));
     return {};
   }
   TRY(write_sender(call.paths, sender));
+  call.terminal.note(cat("sender ", sender.name, " may send ", sender.types.empty() ? "everything" : join(sender.types, ", "), " for ",
+                         sender.sites.empty() ? "all sites" : join(sender.sites, ", ")));
   return tell_key(call, "webhook-add", sender);
 }
 
@@ -136,7 +150,7 @@ Result<void> run_webhook_list(Call& call) {
   if (call.terminal.json())
     call.terminal.print(with_array(result_text("webhook", {}), "senders", rows));
   else
-    print_table(call.terminal, table, "no sender: chillboxctl webhook add NAME");
+    print_table(call.terminal, table, "no sender: chillboxctl webhook add NAME --sites SITE");
   return {};
 }
 
@@ -172,7 +186,7 @@ Result<void> run_webhook_remove(Call& call) {
   if (!os::real_disk().exists(path_of(call.paths, name)))
     return no_such("webhook sender", name, TRY(names_in(call.paths.webhooks(), k_suffix)));
   TRY(os::real_disk().remove(path_of(call.paths, name)));
-  tell_change(call, "webhook-remove", name, true, cat("removed: sender ", name, " is refused from now on"));
+  tell_change(call, "webhook-remove", name, true, cat("removed: sender ", name, " is refused from now on, and what it announced ends"));
   return ask_reload(call.paths);
 }
 

@@ -6,20 +6,28 @@
 #include "crypto/webhook.hpp"
 
 namespace chillbox::daemon {
+namespace {
 
-std::string capability(std::string_view host_secret, std::string_view job) {
-  const auto mac = crypto::hmac_sha256(bytes_of(host_secret), {"chillbox job ", job});
-  return cat(job, ".", hex(ByteView(mac).first(16)));
+std::string with_mac(std::string_view host_secret, std::string_view said) {
+  const auto mac = crypto::hmac_sha256(bytes_of(host_secret), {"chillbox job ", said});
+  return cat(said, ".", hex(ByteView(mac).first(16)));
 }
 
-std::optional<std::string> job_of_capability(std::string_view host_secret, std::string_view text) {
-  const auto dot = text.find('.');
-  if (dot == std::string_view::npos)
+} // namespace
+
+std::string capability_text(std::string_view host_secret, const Capability& capability) {
+  return with_mac(host_secret, cat(capability.job, ".", capability.key, ".", capability.until));
+}
+
+std::optional<Capability> read_capability(std::string_view host_secret, std::string_view text) {
+  const auto dot = text.rfind('.');
+  if (dot == std::string_view::npos || !same(bytes_of(with_mac(host_secret, text.substr(0, dot))), bytes_of(text)))
     return std::nullopt;
-  const std::string expected = capability(host_secret, text.substr(0, dot));
-  if (!same(bytes_of(expected), bytes_of(text)))
+  const auto parts = split(text.substr(0, dot), '.');
+  const auto until = parts.size() == 3 ? parse_u64(parts[2]) : std::nullopt;
+  if (!until)
     return std::nullopt;
-  return std::string(text.substr(0, dot));
+  return Capability{.job = std::string(parts[0]), .key = std::string(parts[1]), .until = static_cast<int64_t>(*until)};
 }
 
 } // namespace chillbox::daemon

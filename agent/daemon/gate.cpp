@@ -62,7 +62,7 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
   if (!ping && (!allowed(sender.sites, site) || (!type->new_sites && !TRY(world.store.site(job.site)))))
     return fail(Code::denied, "site");
   job.created_ms = now_ms;
-  job.actor = "webhook:" + sender.name;
+  job.actor = cat(store::k_webhook_actor, sender.name);
   job.version = control::string_or(data, "version", "");
   if (!job.version.empty())
     (void)TRY_IN("body: data.version", Version::parse(job.version));
@@ -72,7 +72,7 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
     if (job.size > world.config.artifact_max)
       return fail(Code::invalid, cat("body: data.size: ", job.size, " bytes, the limit is ", world.config.artifact_max, " (limits.artifact_max)"));
   }
-  if (job.kind == store::JobKind::deploy || job.kind == store::JobKind::secrets)
+  if (!ping)
     TRY(rollout::check_hold(world, job.site));
   if (!control::bool_or(data, "watch", true))
     job.options = control::dump({{"no_watch", true}});
@@ -89,15 +89,66 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
 } // namespace
 
 Gate::Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret, std::vector<LoadedSender> senders, std::chrono::microseconds hold)
-    : m_world(world), m_engine(engine), m_host_secret(std::move(host_secret)), m_senders(std::move(senders)), m_hold(hold),
-      m_refusal_timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {}
+    : m_world(world), m_engine(engine), m_host_secret(std::move(host_secret)), m_hold(hold),
+      m_refusal_timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
+  m_world.check_sender = [known = m_known, &clock = m_world.clock](const store::Job& job) { return known->check(job, clock.wall()); };
+  set_senders(std::move(senders)); // also of what was removed while the daemon was down
+}
 
 Gate::~Gate() {
   std::unique_lock lock(m_mutex);
   m_copied.wait(lock, [this] { return m_copying == 0; });
 }
 
-void Gate::set_senders(std::vector<LoadedSender> senders) { m_senders = std::move(senders); }
+void Gate::set_senders(std::vector<LoadedSender> senders) {
+  name_keys(senders, m_host_secret);
+  m_senders = std::move(senders);
+  m_known->set(m_senders);
+  end_orphans();
+  shut_orphans();
+}
+
+// One that runs is stopped by the engine before its next step, and finds the reason there.
+void Gate::end_orphans() {
+  const auto unfinished = m_world.store.unfinished();
+  if (!unfinished)
+    return log::error(cat("senders: ", unfinished.error().message));
+  for (auto job : *unfinished) {
+    const auto known = m_known->check(job, m_world.clock.wall());
+    if (known)
+      continue;
+    log::warn(cat("job ", job.id, " of ", job.actor, " ends: its webhook key is gone"));
+    if (job.state != store::JobState::running) {
+      job.state = store::JobState::cancelled;
+      job.code = known.error().code;
+      job.message = known.error().message;
+      job.finished_ms = m_world.clock.wall_ms();
+      if (auto ended = m_world.store.finish_job(job, job.message); !ended)
+        log::error(cat("job ", job.id, ": ", ended.error().message));
+    }
+    m_engine.cancel(job.id);
+    m_world.changed(job.id);
+  }
+}
+
+void Gate::shut_orphans() {
+  const auto is_orphan = [&](const std::string& id) {
+    const auto job = m_world.store.job(id);
+    return !job || !*job || !m_known->check(**job, m_world.clock.wall());
+  };
+  std::erase_if(m_waiting, [&](const Waiting& waiting) {
+    const bool orphan = is_orphan(waiting.job);
+    if (orphan)
+      refuse(waiting.sequence, {Code::denied, "capability"});
+    return orphan;
+  });
+  std::erase_if(m_tickets, [&](const auto& entry) { // the edge is told when its upload ends
+    const bool orphan = is_orphan(entry.second.job);
+    if (orphan)
+      (void)m_world.disk.remove(entry.second.path);
+    return orphan;
+  });
+}
 
 void Gate::attach(Fd edge) {
   const std::lock_guard lock(m_mutex);
@@ -181,9 +232,10 @@ Result<store::Intake> Gate::check_hook(const control::PacketView& packet) {
   const std::string_view github_delivery = packet.fields[4];
   if (github.empty())
     (void)TRY(crypto::check_delivery_shape(delivery));
-  const auto* sender = TRY(find_sender(m_senders, delivery, github, m_world.clock.wall()));
+  const auto [sender, key] = TRY(find_sender(m_senders, delivery, github, m_world.clock.wall()));
   const int64_t now_ms = m_world.clock.wall_ms();
   store::Job job = TRY(read_order(delivery.body, *sender, m_world, now_ms));
+  job.key = key->id;
   store::Intake intake{.sender = sender->name, .job = std::move(job)};
   intake.by_body = sender->github;
   intake.body_hash = crypto::sha256_of(bytes_of(delivery.body)).str();
@@ -235,7 +287,8 @@ void Gate::commit(std::vector<Pending>& hooks) {
 }
 
 void Gate::answer_job(uint64_t sequence, int status, const store::Job& job) {
-  const std::string cap = "?cap=" + capability(m_host_secret, job.id);
+  constexpr int64_t k_capability_life = 86'400; // seconds
+  const std::string cap = "?cap=" + capability_text(m_host_secret, {job.id, job.key, job.created_ms / 1000 + k_capability_life});
   const std::string place = cat("/v1/jobs/", job.id, cap);
   Json links{{"status", place}, {"events", cat("/v1/jobs/", job.id, "/events", cap)}};
   if (!job.sha256.empty()) {

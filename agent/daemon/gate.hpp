@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@ public:
   ~Gate(); // waits for copies that are under way
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
+  // At once: what a key that is not among them announced ends, unless it has switched, and its capabilities open nothing.
   void set_senders(std::vector<LoadedSender> senders);
   void attach(Fd edge); // a new edge; what the old one had open is forgotten
   void drain(); // the edge takes nobody new, and ends when it has answered who is there
@@ -64,6 +66,10 @@ private:
     uint64_t size;
     Fd file;
   };
+  // The job that a capability opens. denied: it is not one of ours, its deadline is over, or the key that announced the job is gone.
+  Result<store::Job> check_capability(std::string_view text);
+  void end_orphans(); // jobs of keys that are gone
+  void shut_orphans(); // their uploads and long polls
   Result<store::Intake> check_hook(const control::PacketView& packet);
   void take(const control::PacketView& packet, std::vector<Pending>& hooks);
   void commit(std::vector<Pending>& hooks);
@@ -86,6 +92,7 @@ private:
   rollout::Engine& m_engine;
   std::string m_host_secret;
   std::vector<LoadedSender> m_senders;
+  std::shared_ptr<KnownKeys> m_known = std::make_shared<KnownKeys>(); // the engine's jobs look at it too
   Fd m_edge;
   std::mutex m_mutex; // of m_edge and m_stuck against the threads that copy uploads, and of their count
   bool m_stuck = false; // an answer could not be sent: no other is tried

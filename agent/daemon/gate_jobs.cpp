@@ -30,6 +30,17 @@ bool ended(const store::Job& job) { return job.finished_ms != 0; }
 
 } // namespace
 
+// One text for all reasons, as for a webhook.
+Result<store::Job> Gate::check_capability(std::string_view text) {
+  const auto capability = read_capability(m_host_secret, text);
+  if (!capability || m_world.clock.wall() >= capability->until)
+    return fail(Code::denied, "capability");
+  auto job = TRY(m_world.store.job(capability->job));
+  if (!job || job->key != capability->key || !m_known->check(*job, m_world.clock.wall()))
+    return fail(Code::denied, "capability");
+  return std::move(*job);
+}
+
 // Those that are copied too: each is a thread.
 size_t Gate::uploads() {
   const std::lock_guard lock(m_mutex);
@@ -66,28 +77,27 @@ Result<void> Gate::check_room(uint64_t size) {
 void Gate::begin_upload(const control::PacketView& packet) {
   if (packet.fields.size() != 4)
     return refuse(packet.sequence, {Code::invalid, "packet: upload_begin has four fields"});
-  const auto id = job_of_capability(m_host_secret, packet.fields[2]);
+  const auto job = check_capability(packet.fields[2]);
   const auto digest = Digest::parse(packet.fields[0]);
   const auto size = parse_u64(packet.fields[3]);
-  const auto job = id ? m_world.store.job(*id) : Result<std::optional<store::Job>>(std::nullopt);
-  if (!digest || !job || !*job || (*job)->sha256 != digest->str())
+  if (!digest || !job || job->sha256 != digest->str())
     return refuse(packet.sequence, {Code::denied, "capability"});
   const bool signature = packet.fields[1] == "minisig";
-  const uint64_t limit = signature ? k_max_signature : std::min((*job)->size, m_world.config.artifact_max);
+  const uint64_t limit = signature ? k_max_signature : std::min(job->size, m_world.config.artifact_max);
   if (!size || *size > limit)
     return refuse(packet.sequence, {Code::too_large, cat("more than the ", limit, " bytes that were announced or are allowed")});
-  if (ended(**job))
-    return refuse(packet.sequence, {Code::conflict, cat("the job has ended: ", (*job)->message)});
+  if (ended(*job))
+    return refuse(packet.sequence, {Code::conflict, cat("the job has ended: ", job->message)});
   const std::string final_path = signature ? m_world.paths.artifact_signature(*digest) : m_world.paths.artifact(*digest);
   if (!signature && m_world.disk.exists(final_path))
     return answer(packet.sequence, 200, R"({"stored":true})");
   if (uploads() >= k_max_tickets)
     return refuse(packet.sequence, {Code::throttled, cat("more than ", k_max_tickets, " uploads at once: try again later")});
   if (auto room = check_room(*size); !room) {
-    log::warn(cat("upload for job ", *id, ": ", room.error().message));
+    log::warn(cat("upload for job ", job->id, ": ", room.error().message));
     return refuse(packet.sequence, room.error());
   }
-  Ticket ticket{.job = *id, .digest = digest->str(), .signature = signature, .size = *size};
+  Ticket ticket{.job = job->id, .digest = digest->str(), .signature = signature, .size = *size};
   const std::string name = random_token(8);
   ticket.path = m_world.paths.inbox() + "/" + name;
   ticket.file = Fd(::open(ticket.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -149,20 +159,19 @@ void Gate::keep_upload(uint64_t sequence, Ticket ticket) {
 }
 
 void Gate::show_job(const control::PacketView& packet) {
-  const auto id = packet.fields.size() == 2 ? job_of_capability(m_host_secret, packet.fields[1]) : std::nullopt;
-  const auto job = id && *id == packet.fields[0] ? m_world.store.job(*id) : Result<std::optional<store::Job>>(std::nullopt);
-  if (!job || !*job)
+  const auto job = packet.fields.size() == 2 ? check_capability(packet.fields[1]) : Result<store::Job>(fail(Code::invalid, "packet"));
+  if (!job || job->id != packet.fields[0])
     return refuse(packet.sequence, {Code::denied, "capability"});
-  answer(packet.sequence, 200, control::dump({{"job", view(**job)}}));
+  answer(packet.sequence, 200, control::dump({{"job", view(*job)}}));
 }
 
 void Gate::show_events(const control::PacketView& packet) {
-  const auto id = packet.fields.size() == 4 ? job_of_capability(m_host_secret, packet.fields[1]) : std::nullopt;
+  const auto job = packet.fields.size() == 4 ? check_capability(packet.fields[1]) : Result<store::Job>(fail(Code::invalid, "packet"));
   const auto after = packet.fields.size() == 4 ? parse_u64(packet.fields[2]) : std::nullopt;
-  if (!id || *id != packet.fields[0] || !after)
+  if (!job || job->id != packet.fields[0] || !after)
     return refuse(packet.sequence, {Code::denied, "capability"});
   const bool wait = packet.fields[3] == "wait" && m_waiting.size() < k_max_waiting;
-  const Waiting waiting{packet.sequence, *id, *after, m_world.clock.mono() + k_long_poll};
+  const Waiting waiting{packet.sequence, job->id, *after, m_world.clock.mono() + k_long_poll};
   if (!answer_events(waiting, !wait))
     m_waiting.push_back(waiting);
 }

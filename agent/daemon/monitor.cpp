@@ -24,13 +24,16 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 
 namespace chillbox::daemon {
 namespace {
 
 constexpr int k_ex_config = 78;
 constexpr os::Millis k_restart_pause{1'000}; // of an edge that keeps dying
+constexpr os::Millis k_reload_wait{10'000};
 constexpr os::Millis k_drain_limit{5'000};   // for the requests that are under way at an upgrade; an upload that is cut off can be repeated
 constexpr std::chrono::milliseconds k_refusal_hold{3}; // longer than any webhook is looked at
 
@@ -58,7 +61,9 @@ public:
 private:
   Result<void> start_edge();
   Result<void> serve_host(); // NGINX passes /v1/ to the edge
-  Result<void> reload();
+  Result<void> reload();     // by a control thread: what the loop found
+  Result<void> read_again(); // by the loop
+  void reload_asked();
   void changed(); // by a job
   void edge_ended();
   void vault_ended();
@@ -81,7 +86,9 @@ private:
   LogKeeper m_logs;
   std::unique_ptr<Gate> m_gate;
   std::mutex m_reload_mutex;
-  std::optional<std::vector<LoadedSender>> m_new_senders; // read by the control thread, taken by the loop
+  std::condition_variable m_reloaded;
+  uint64_t m_reloads_asked = 0, m_reloads_done = 0;
+  Result<void> m_reload_outcome; // of the newest
   Fd m_signals, m_control, m_hook;
   os::Child m_edge;
   os::Millis m_edge_started{0};
@@ -162,15 +169,41 @@ void Monitor::vault_ended() {
   m_operator.warn(what);
 }
 
+// The senders first: a key that was removed opens nothing from here on, whatever else is wrong.
+Result<void> Monitor::read_again() {
+  auto files = read_senders(m_world.paths.webhooks());
+  m_gate->set_senders(std::move(files.senders));
+  for (const auto& fault : files.faults)
+    log::error(cat("reload: ", fault.message, ": its sender is refused"));
+  if (!files.faults.empty())
+    return fail(Code::invalid, cat(files.faults.front().message, ": its sender is refused until this is mended; the other keys are taken as they are"));
+  const auto config = check_configuration(m_world.paths);
+  return config ? Result<void>{} : fail(config.error().code, cat("the webhook keys are taken as they are; ", config.error().message));
+}
+
+// It is answered when the keys hold: who removed one must not see it used afterwards.
 Result<void> Monitor::reload() {
-  (void)TRY(check_configuration(m_world.paths));
-  auto senders = TRY(load_senders(m_world.paths.webhooks()));
+  std::unique_lock lock(m_reload_mutex);
+  const uint64_t mine = ++m_reloads_asked;
+  m_bell.ring();
+  if (!m_reloaded.wait_for(lock, k_reload_wait, [&] { return m_reloads_done >= mine; }))
+    return fail(Code::busy, "the keys are not read yet, chillboxd is busy: `chillboxctl reload` again, until it succeeds");
+  return m_reload_outcome;
+}
+
+void Monitor::reload_asked() {
+  uint64_t asked = 0;
   {
     const std::lock_guard lock(m_reload_mutex);
-    m_new_senders = std::move(senders);
+    asked = m_reloads_asked;
+    if (asked == m_reloads_done)
+      return;
   }
-  m_bell.ring();
-  return {};
+  auto outcome = read_again();
+  const std::lock_guard lock(m_reload_mutex);
+  m_reloads_done = asked;
+  m_reload_outcome = std::move(outcome);
+  m_reloaded.notify_all();
 }
 
 bool Monitor::signalled() {
@@ -178,8 +211,8 @@ bool Monitor::signalled() {
   while (::read(m_signals.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo != SIGHUP)
       return false;
-    if (auto reloaded = reload(); !reloaded)
-      log::error(cat("reload: the old settings stay: ", reloaded.error().message));
+    if (auto read = read_again(); !read)
+      log::error(cat("reload: ", read.error().message));
   }
   return true;
 }
@@ -238,9 +271,7 @@ Monitor::End Monitor::loop() {
       return End::stop;
     if (fds[4].revents != 0) {
       m_bell.silence();
-      const std::lock_guard lock(m_reload_mutex);
-      if (m_new_senders)
-        m_gate->set_senders(std::move(*std::exchange(m_new_senders, std::nullopt)));
+      reload_asked();
     }
     if (m_upgrading && !m_leaving)
       leave();

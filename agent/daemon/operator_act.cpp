@@ -61,7 +61,15 @@ Result<Json> Operator::run_job(const Call& call, store::JobKind kind, const Json
   return Json{{"job", view(*stored)}};
 }
 
-Result<Json> Operator::rollback(const Call& call) { return run_job(call, store::JobKind::rollback, Json::object()); }
+Result<Json> Operator::rollback(const Call& call) {
+  if (!control::bool_or(call.args, "during_hold", false)) {
+    const auto free = rollout::check_hold(m_world, TRY(site_of(call.args)));
+    if (!free && free.error().code == Code::busy)
+      return fail(Code::busy, cat(free.error().message, "; --during-hold rolls back all the same"));
+    TRY(free);
+  }
+  return run_job(call, store::JobKind::rollback, Json::object());
+}
 Result<Json> Operator::restart(const Call& call) { return run_job(call, store::JobKind::restart, watch_of(call.args)); }
 Result<Json> Operator::start(const Call& call) { return run_job(call, store::JobKind::start, Json::object()); }
 Result<Json> Operator::stop_site(const Call& call) { return run_job(call, store::JobKind::stop, Json::object()); }

@@ -33,7 +33,7 @@ Result<Json> Operator::hold(const Call& call) {
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
   TRY(m_world.store.put_hold({site, call.actor, why, m_world.clock.wall_ms()}));
   TRY(rollout::write_manifest(m_world, site));
-  log::info(cat("site '", site.str(), "': deploys are held by ", call.actor, ": ", why));
+  log::info(cat("site '", site.str(), "': is held by ", call.actor, ": ", why));
   return Json::object();
 }
 

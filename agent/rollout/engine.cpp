@@ -34,14 +34,21 @@ void Engine::submit(const std::string& id) {
   if (!job || !*job || (*job)->finished_ms != 0)
     return;
   const std::lock_guard lock(m_mutex);
-  if (const auto it = m_running.find((*job)->site); it != m_running.end() && it->second->is_job) {
-    auto& [signals, kind, is_job] = *it->second;
+  if (const auto it = m_running.find((*job)->site); it != m_running.end() && !it->second->job.empty()) {
+    auto& [signals, kind, id_of_it] = *it->second;
     if ((*job)->kind == JobKind::rollback && (kind == JobKind::deploy || kind == JobKind::rollback) && !signals.switched)
       signals.cancel();
     signals.cut_watch();
   }
   enqueue((*job)->site, {.job = id, .kind = (*job)->kind});
   schedule();
+}
+
+void Engine::cancel(const std::string& id) {
+  const std::lock_guard lock(m_mutex);
+  for (auto& [site, running] : m_running)
+    if (running->job == id && !running->signals.switched)
+      running->signals.cancel();
 }
 
 os::Millis Engine::waited(const store::Job& job) {
@@ -179,7 +186,7 @@ void Engine::schedule() {
       turn = m_turns.insert(m_turns.end(), site);
     auto running = std::make_shared<Running>();
     running->kind = task.kind;
-    running->is_job = !task.job.empty();
+    running->job = task.job;
     m_running.emplace(site, running);
     std::thread(&Engine::work, this, site, std::move(task), std::move(running)).detach();
     turn = m_turns.begin();
@@ -187,7 +194,7 @@ void Engine::schedule() {
 }
 
 void Engine::work(SiteName site, Task task, std::shared_ptr<Running> running) {
-  if (running->is_job) {
+  if (!running->job.empty()) {
     if (const auto job = m_world.store.job(task.job); job && *job) {
       const std::lock_guard lock(m_mutex);
       running->signals.waited = waited(**job);
@@ -210,7 +217,7 @@ void Engine::work(SiteName site, Task task, std::shared_ptr<Running> running) {
     os::give_back_memory();
   const std::lock_guard lock(m_mutex);
   m_running.erase(site);
-  if (running->is_job && !m_stopping)
+  if (!running->job.empty() && !m_stopping)
     if (const auto job = m_world.store.job(task.job); job && *job) {
       note_deadline(**job);
       if ((*job)->finished_ms != 0)

@@ -31,6 +31,7 @@ public:
   // At start: sites are brought up, then their jobs go on; those that were under way are recovered first. Returns at once.
   void recover();
   void submit(const std::string& job);       // it is in the store, queued
+  void cancel(const std::string& job);       // when it runs and has not switched
   void uploaded(const std::string& sha256);  // waiting_upload jobs of this digest go on
   // Every site is brought up, waiting_unlock jobs go on. Waits at most `limit`; the sites that came up whole.
   std::vector<std::string> unlocked(os::Millis limit);
@@ -52,7 +53,7 @@ private:
   struct Running {
     Signals signals;
     store::JobKind kind{};
-    bool is_job = false;
+    std::string job;                         // "" : it is none
   };
   void enqueue(const SiteName& site, Task task); // with m_mutex held
   void schedule();                               // with m_mutex held

@@ -58,8 +58,8 @@ Result<void> check_hold(World& world, const SiteName& site) {
   const auto hold = TRY(world.store.hold(site));
   if (!hold)
     return {};
-  return fail(Code::busy, cat("deploys of '", site.str(), "' are held by ", hold->actor, " since ", rfc3339(hold->time_ms / 1000), ": ",
-                              printable(hold->why), "; `chillboxctl release-hold ", site.str(), "` lets them go on"));
+  return fail(Code::busy, cat("'", site.str(), "' is held by ", hold->actor, " since ", rfc3339(hold->time_ms / 1000), ": ",
+                              printable(hold->why), "; `chillboxctl release-hold ", site.str(), "` ends the hold"));
 }
 
 Result<Next> run_obtain(Rollout& r) {

@@ -164,7 +164,8 @@ bool take_step(Rollout& r, std::span<const Step> steps, size_t i, bool quiet) {
     return false;
   }
   const os::Millis begun = r.world.clock.mono();
-  auto next = steps[i].run(r);
+  const auto permitted = permit(r, steps[i].name);
+  auto next = permitted ? steps[i].run(r) : Result<Next>(std::unexpected(permitted.error()));
   if (r.signals.stopping())
     return false; // the journal says where we were; the next start goes on
   if (!next) {

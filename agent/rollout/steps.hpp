@@ -92,8 +92,11 @@ Result<Next> run_watch(Rollout& r);
 Result<Next> run_retire(Rollout& r);
 Result<Next> run_remove(Rollout& r);
 
+// permit.cpp: before each step until the switch is behind it. denied: whoever asked for the job may not any more.
+Result<void> permit(Rollout& r, std::string_view step);
+
 // What several of them need.
-// busy, with who, when and why, while the site is held against deploys.
+// busy, with who, when and why, while the site is held: against deploys, and against all that comes by a webhook.
 Result<void> check_hold(World& world, const SiteName& site);
 // Of a daemon that is gone. True: its release is live, it goes on behind the switch. False: all is as before the job, which is queued again.
 bool recover_job(World& world, const store::Job& job);

@@ -30,6 +30,8 @@ struct World {
   openrc::Slots& slots;
   std::optional<os::User> stager;                      // chillbox-stage; nullopt in tests that are not root
   std::function<void(const std::string& job)> changed; // something of this job is new: whoever follows it may look
+  // denied: the webhook key that announced the job is gone. Set by the gate before the first job runs; none: nobody announces.
+  std::function<Result<void>(const store::Job& job)> check_sender = {};
 };
 
 } // namespace chillbox::rollout

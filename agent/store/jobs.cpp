@@ -6,7 +6,7 @@ namespace {
 
 #define JOB_COLUMNS                                                                                                    \
   "id, kind, site, version, sha256, size, service, actor, options, state, step, release, previous, created_ms, "       \
-  "started_ms, finished_ms, code, message, gap_ms"
+  "started_ms, finished_ms, code, message, gap_ms, key"
 
 Result<Job> read_job(const Db& db, Stmt& row) {
   const auto kind = job_kind(row.bytes(1));
@@ -17,7 +17,7 @@ Result<Job> read_job(const Db& db, Stmt& row) {
   Job job{.id = row.text(0), .kind = *kind, .site = std::move(site), .version = row.text(3), .sha256 = row.text(4),
           .size = row.u64(5), .service = row.text(6), .actor = row.text(7), .options = row.text(8), .state = *state,
           .step = row.text(10), .release = row.text(11), .previous = row.text(12), .created_ms = row.i64(13),
-          .started_ms = row.i64(14), .finished_ms = row.i64(15), .gap_ms = row.i64(18), .code = std::nullopt, .message = row.text(17)};
+          .started_ms = row.i64(14), .finished_ms = row.i64(15), .gap_ms = row.i64(18), .code = std::nullopt, .message = row.text(17), .key = row.text(19)};
   if (!row.null(16))
     job.code = code_from_name(row.bytes(16));
   return job;
@@ -67,10 +67,11 @@ Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column) {
 }
 
 Result<void> insert_job(Db& db, const Job& job) {
-  return db.run("INSERT INTO jobs VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
-                job.id, is_open(job.state), name(job.kind), job.site.str(), job.version, job.sha256, job.size, job.service,
+  return db.run("INSERT INTO jobs(open, " JOB_COLUMNS ")"
+                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+                is_open(job.state), job.id, name(job.kind), job.site.str(), job.version, job.sha256, job.size, job.service,
                 job.actor, job.options, name(job.state), job.step, job.release, job.previous, job.created_ms, job.started_ms,
-                job.finished_ms, code_text(job.code), job.message, job.gap_ms);
+                job.finished_ms, code_text(job.code), job.message, job.gap_ms, job.key);
 }
 
 Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std::string>& ids) {

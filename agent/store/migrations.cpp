@@ -162,7 +162,9 @@ CREATE INDEX cron_runs_line ON cron_runs(site, line);
 CREATE INDEX cron_runs_open ON cron_runs(id) WHERE ended_ms = 0;
 )sql";
 
-constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs};
+constexpr std::string_view k_job_key = "ALTER TABLE jobs ADD COLUMN key TEXT NOT NULL DEFAULT ''";
+
+constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key};
 
 } // namespace
 

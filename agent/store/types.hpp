@@ -19,6 +19,8 @@ enum class JobState { queued, running, waiting_upload, waiting_unlock, done, fai
 // and a commit writes a few pages of it instead of one for each job. They need not be secret: who may see a job holds its capability.
 std::string new_job_id(int64_t now_ms);
 
+inline constexpr std::string_view k_webhook_actor = "webhook:";
+
 struct Job {
   std::string id;            // 16 hex digits, of new_job_id()
   JobKind kind{};
@@ -27,7 +29,7 @@ struct Job {
   std::string sha256;        // deploy, secrets: of the encrypted file
   uint64_t size = 0;
   std::string service;       // restart, start, stop: "" all
-  std::string actor;         // "webhook:NAME", "uid:0 root", ...
+  std::string actor;         // k_webhook_actor and the sender's name, "uid:0 root", ...
   std::string options;       // JSON object: allow_downgrade, allow_jump, purge, ...
   JobState state = JobState::queued;
   std::string step;          // the journal: last step begun
@@ -37,6 +39,7 @@ struct Job {
   int64_t gap_ms = 0;        // for how long a service that must not run twice was away, 0: none was
   std::optional<Code> code;  // nullopt: no error (so far)
   std::string message;       // the verdict, one line
+  std::string key;           // id of the webhook key that announced it, "" : none did, or that was before keys had one
 };
 
 struct JobEvent {

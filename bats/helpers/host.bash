@@ -50,7 +50,7 @@ host_set_up() {
     (cd "$LAPTOP" && "$CTL" keygen -q -o deployer --no-password)
     box push "$HOST" "$LAPTOP/deployer.pub" /root/
     ctl trust add /root/deployer.pub --name laptop
-    ctl webhook add laptop 2>/dev/null >"$LAPTOP/hook.key"
+    ctl webhook add laptop --all-sites --all-types 2>/dev/null >"$LAPTOP/hook.key"
     RECIPIENT=$(in_box cat /var/lib/chillbox/recipient.txt)
     URL=$(box url "$HOST")
     export RECIPIENT URL

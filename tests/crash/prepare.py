@@ -25,7 +25,7 @@ def main():
     host.must('chillboxctl', 'keygen', '-q', '-o', f'{host.HOME}/deployer', '--no-password')
     host.must('chillboxctl', 'trust', 'add', f'{host.HOME}/deployer.pub', '--name', 'laptop')
     with open(f'{host.HOME}/hook.key', 'w', encoding='utf-8') as file:
-        file.write(host.must('chillboxctl', 'webhook', 'add', 'laptop'))
+        file.write(host.must('chillboxctl', 'webhook', 'add', 'laptop', '--all-sites', '--all-types'))
     settings()
     host.must('rc-update', '-q', 'add', 'chillboxd', 'default')
     host.must('rc-service', '-q', 'chillboxd', 'start', stdin=-3)

@@ -104,7 +104,10 @@ struct GateHost : EngineHost {
   size_t jobs() { return must(store().jobs("", 1000)).size(); }
 
   // --- uploads
-  std::string cap(const std::string& job) { return daemon::capability(must(store().host_secret()), job); }
+  std::string cap(const std::string& job) {
+    const auto stored = look(job);
+    return daemon::capability_text(must(store().host_secret()), {job, stored.key, stored.created_ms / 1000 + 86'400});
+  }
   Reply begin(const std::string& digest, const std::string& kind, const std::string& capability, uint64_t size) {
     return ask(PacketVerb::upload_begin, {digest, kind, capability, std::to_string(size)});
   }

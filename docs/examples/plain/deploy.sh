@@ -4,7 +4,7 @@
 #   deploy.sh URL SITE VERSION     the folder SITE with SITE.site.json and the folders of its services
 #   deploy.sh URL SITE secrets     the folder SITE.secrets with SERVICE/FILE
 #
-# In the working directory: recipient.txt (the host's), deployer.key (minisign's), hook.key (what `chillboxctl webhook add` printed).
+# In the working directory: recipient.txt (the host's), deployer.key (minisign's), hook.key (what `chillboxctl webhook add` printed, with --types site.deploy,secrets.update).
 # Exit 0: it is live, or stored.
 set -eu
 
