@@ -64,9 +64,15 @@ nothing() { [ -z "$1" ] || { printf 'found:\n%s\n' "$1"; return 1; }; }
     [[ "$(search_in_box memory "$vault")" == *" identity-scalar"* ]]
 }
 
-@test "unlocked: none of them on the disk, in the database, logs or configuration" {
+@test "unlocked: none of them on the disk, in the database, logs or configuration [attack-O2]" {
     found=$(search files "$(disk)")
     nothing "$found"
+}
+
+@test "the disk alone tells a release's code, a service's log and the database [attack-O1]" {
+    grep -rqs 'hello from' "$(disk)" --include=app.py
+    [ -n "$(find "$(disk)" -path '*/chillbox/hello/api.log' -size +0)" ]
+    grep -qs 'site.deploy\|hello' "$(find "$(disk)" -name state.db -print -quit)"
 }
 
 @test "unlocked: none in the memory file systems, but where secrets are staged" {

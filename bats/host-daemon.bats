@@ -60,7 +60,7 @@ print(0 if libc.ptrace(16, int(sys.argv[1]), 0, 0) == 0 else ctypes.get_errno())
     done
 }
 
-@test "edge: no key and no database, nothing of the host's files in sight" {
+@test "edge: no key and no database, nothing of the host's files in sight [attack-E2]" {
     pid=$(edge)
     run ! open_files "$pid"
     [ "$(in_box readlink "/proc/$pid/root")" = /run/chillbox/empty ]
@@ -68,7 +68,7 @@ print(0 if libc.ptrace(16, int(sys.argv[1]), 0, 0) == 0 else ctypes.get_errno())
     [[ "$(in_box grep 'Max address space' "/proc/$pid/limits")" != *unlimited* ]]
 }
 
-@test "[fault-79] [fault-80] vault: locked memory, no file, and not even its own user may look into it" {
+@test "[fault-79] [fault-80] vault: locked memory, no file, and not even its own user may look into it [attack-V2]" {
     pid=$(vault)
     run ! open_files "$pid"
     open_files "$(monitor)" | grep -qx /var/lib/chillbox/state.db
@@ -105,7 +105,7 @@ catch_stager() {
     in_box timeout 60 sh -c 'until pid=$(pgrep -u chillbox-stage) && grep -qs "^Seccomp:.*2" "/proc/$pid/status"; do :; done; kill -STOP "$pid"; echo "$pid"'
 }
 
-@test "stager, caught in the act: its own user, no capability, no new privileges, filtered calls, nothing open but the archive and the stage" {
+@test "stager, caught in the act: its own user, no capability, no new privileges, filtered calls, nothing open but the archive and the stage [attack-T2]" {
     make_site "$(next_version)"
     head -c 100000000 /dev/urandom >"$LAPTOP/hello/api/big" # long enough to be caught
     artifact=$(pack)
@@ -139,14 +139,14 @@ catch_stager() {
     done
 }
 
-@test "[fault-34] the edge's socket is for NGINX alone" {
+@test "[fault-34] the edge's socket is for NGINX alone [attack-L2]" {
     run box run "$HOST" -u daemon -- curl -s --unix-socket /run/chillbox/hook.sock http://x/v1/health
     [ "$status" -eq 7 ]
     run -0 box run "$HOST" -u "$(in_box stat -c %G /run/chillbox/hook.sock)" -- curl -s --unix-socket /run/chillbox/hook.sock http://x/v1/health
     [ "$(jq -r .status <<<"$output")" = ok ]
 }
 
-@test "a site's service: its own user, no capability, no new privileges, and it cannot read what is not its own" {
+@test "a site's service: its own user, no capability, no new privileges, and it cannot read what is not its own [attack-S2]" {
     pid=$(in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid')
     [[ "$(status_of "$pid" Uid)" != *"0 "* ]]
     [ "$(status_of "$pid" CapEff)" = 0000000000000000 ]
@@ -175,7 +175,7 @@ log_has() { in_box grep -q "$1" /var/log/chillbox/chillboxd.log; }
 killed='code 159 (a forbidden system call)' # 128 + SIGSYS
 needs_injection() { [ "$(uname -m)" = x86_64 ] || skip 'tests/host/inject is for x86_64'; }
 
-@test "an edge that calls open, socket, execve or ptrace ends by SIGSYS each time, is started again, and status tells it" {
+@test "an edge that calls open, socket, execve or ptrace ends by SIGSYS each time, is started again, and status tells it [attack-E2]" {
     needs_injection
     for call in open socket execve ptrace; do
         in_box truncate -s 0 /var/log/chillbox/chillboxd.log
@@ -189,7 +189,7 @@ needs_injection() { [ "$(uname -m)" = x86_64 ] || skip 'tests/host/inject is for
     [ "$(json status '[.host.warnings[] | select(startswith("the edge made a forbidden system call"))] | length')" = 1 ]
 }
 
-@test "a vault that calls open, socket, execve or ptrace ends by SIGSYS: the host is sealed, loudly, until the next unlock" {
+@test "a vault that calls open, socket, execve or ptrace ends by SIGSYS: the host is sealed, loudly, until the next unlock [attack-V2]" {
     needs_injection
     sealed() { [ "$(json ping .sealed)" = true ]; }
     for call in open socket execve ptrace; do

@@ -94,7 +94,7 @@ sign() { # ARTIFACT COMMENT [OPTION...]: with minisign itself
     for step in $STEPS; do [[ "$output" == *"  $step "*" ok "* ]]; done
 }
 
-@test "the service runs as the site's user from a release that belongs to root, and only NGINX reaches its socket" {
+@test "the service runs as the site's user from a release that belongs to root, and only NGINX reaches its socket [attack-K1]" {
     [ "$(in_box sh -c 'ps -o user= -p "$(cat /run/openrc/options/chillbox.hello.api.a/child_pid)"')" = hello ]
     [ -z "$(in_box find /srv/chillbox/hello/ ! -type l \( ! -user root -o -perm /022 \))" ]
     [ "$(in_box stat -c '%U:%G %a' /run/chillbox/slots/hello)" = "hello:$WEB 2750" ]
@@ -137,7 +137,7 @@ sign() { # ARTIFACT COMMENT [OPTION...]: with minisign itself
     [ "$(in_box ls /srv/chillbox/hello/cache | grep -c .)" -eq 1 ]
 }
 
-@test "the build is the site's user's, without a network, in an environment without anything of root's" {
+@test "the build is the site's user's, without a network, in an environment without anything of root's [attack-Y1]" {
     in_box sh -c 'mkdir -p /etc/chillbox/hooks.d/handlers/python && cd /etc/chillbox/hooks.d/handlers/python &&
         for hook in describe build command; do printf "#!/bin/sh\nexec /usr/lib/chillbox/hooks/handlers/python/%s\n" $hook >$hook; done
         cat >build && chmod 0755 *' <<'END'
@@ -241,7 +241,7 @@ def create_app():
     [[ "$output" == *flask* ]]
 }
 
-@test "[fault-36] signed by a key that nobody trusts: exit 4" {
+@test "[fault-36] signed by a key that nobody trusts: exit 4 [attack-W2]" {
     note_live
     make_site "$(next_version)"
     (cd "$LAPTOP" && [ -e stranger.key ] || "$CTL" keygen -q -o stranger --no-password)
@@ -254,7 +254,7 @@ def create_app():
     run -0 send "$artifact"
 }
 
-@test "[fault-36] signed by a deployer who is trusted for another site only: exit 4, and it says for which" {
+@test "[fault-36] signed by a deployer who is trusted for another site only: exit 4, and it says for which [attack-K2]" {
     note_live
     (cd "$LAPTOP" && "$CTL" keygen -q -o shopper --no-password)
     box push "$HOST" "$LAPTOP/shopper.pub" /root/
@@ -265,7 +265,7 @@ def create_app():
     ctl trust remove shopper
 }
 
-@test "[fault-16] a sender's key is good for its sites and its types, and looks like no key for all else" {
+@test "[fault-16] a sender's key is good for its sites and its types, and looks like no key for all else [attack-N2] [attack-W3]" {
     mkdir "$LAPTOP/limited"
     ctl webhook add limited --sites hello,docs --types site.deploy 2>/dev/null >"$LAPTOP/limited/hook.key"
     rest="\"version\":\"9.9.9\",\"sha256\":\"$(printf 'a%.0s' {1..64})\",\"size\":1"
@@ -326,7 +326,7 @@ END
     refused 4 "hello.site.json says version $version, the signature says 7.7.7"
 }
 
-@test "[fault-38] an older or equal serial: exit 4; only the operator's retry takes it" {
+@test "[fault-38] an older or equal serial: exit 4; only the operator's retry takes it [attack-W2]" {
     note_live
     make_site "$(next_version)"
     serial=$(json releases hello '.releases[] | select(.live) | .serial')
@@ -387,7 +387,7 @@ END
     [ "$(json job "$(jq -r .job "$LAPTOP/answer")" .job.state)" = waiting-upload ]
 }
 
-@test "the capability of one job opens that job and no other" {
+@test "the capability of one job opens that job and no other [attack-J2]" {
     announce host.ping '{}'
     first=$(link status)
     announce host.ping '{}'

@@ -103,7 +103,7 @@ s.close()'
     [ "$(jobs)" -eq $((before + 1)) ]
 }
 
-@test "[fault-32] through NGINX: 500 connections of one address have 64 places, and the others are served" {
+@test "[fault-32] through NGINX: 500 connections of one address have 64 places, and the others are served [attack-N1]" {
     in_box python3 - <<'END'
 import socket, time
 head = b"POST /v1/hooks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab"
@@ -131,7 +131,7 @@ END
     [ "$(grep -c 200 "$LAPTOP/codes")" -ge 50 ]
 }
 
-@test "200 slow clients do not keep 32 valid ones waiting, through NGINX and on the socket" {
+@test "200 slow clients do not keep 32 valid ones waiting, through NGINX and on the socket [attack-N1]" {
     pids="$(in_box cat /run/openrc/options/chillboxd/child_pid) $(in_box pgrep -u chillbox)"
     for pid in $pids; do in_box sh -c 'echo 5 >/proc/$1/clear_refs' sh "$pid"; done # the peak is of what comes
     for to in "$NGINX" "$EDGE"; do

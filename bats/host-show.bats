@@ -138,7 +138,7 @@ logged() { ctl logs hello -n 100 | grep -qF "$1"; }
     unlock
 }
 
-@test "[fault-85] the control socket is for root and chillbox-admin: another user is refused, and it is logged" {
+@test "[fault-85] the control socket is for root and chillbox-admin: another user is refused, and it is logged [attack-L2]" {
     run -4 as visitor status
     [[ "$output" == *"be root or a member of the group chillbox-admin"* ]]
     # Also when somebody opened the socket's mode by mistake: the kernel tells who calls.
@@ -150,7 +150,7 @@ logged() { ctl logs hello -n 100 | grep -qF "$1"; }
     in_box grep -q 'control: refused .*visitor' /var/log/chillbox/chillboxd.log
 }
 
-@test "a member of chillbox-admin may, and the audit trail says who it was" {
+@test "a member of chillbox-admin may, and the audit trail says who it was [attack-M1]" {
     run -0 as operator1 status
     run -0 as operator1 restart hello
     [[ "$(json audit '.entries[0] | .actor + " " + .verb + " " + .outcome')" == "uid:"*" operator1 restart ok" ]]

@@ -19,7 +19,7 @@ void unauthorized(const Reply& reply) {
 
 } // namespace
 
-TEST_CASE("a signed order is accepted with its job and links that open it, and the job is on disk") {
+TEST_CASE("a signed order is accepted with its job and links that open it, and the job is on disk [attack-W1]") {
   GateHost host;
   const Sent sent = host.laptop.pack({});
   const auto reply = host.hook({.body = host.deploy_body(sent)});
@@ -182,7 +182,7 @@ TEST_CASE("[fault-15] what is signed and no JSON of ours is 422, told only behin
   CHECK(host.jobs() == 0);
 }
 
-TEST_CASE("[fault-16] an unknown site looks exactly like a wrong signature") {
+TEST_CASE("[fault-16] an unknown site looks exactly like a wrong signature [attack-N2]") {
   GateHost host;
   for (const std::string type : {"site.rollback", "site.restart"}) {
     const auto unknown = host.hook({.body = host.order(type, R"("site":"nosite")"), .id = cat("u", type.size())});

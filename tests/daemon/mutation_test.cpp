@@ -46,7 +46,7 @@ void send(GateHost& host, const Webhook& w) {
 
 } // namespace
 
-TEST_CASE("[fault-6] [fault-10] one change makes a webhook worthless, whatever it is (CHILLBOX_MUTATIONS: how many)") {
+TEST_CASE("[fault-6] [fault-10] one change makes a webhook worthless, whatever it is (CHILLBOX_MUTATIONS: how many) [attack-E4]") {
   GateHost host;
   host.write(host.paths.webhooks() + "/hub.key", cat("format: github\n", k_github_secret, "\n"));
   host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));

@@ -25,7 +25,7 @@ struct UploadHost : GateHost {
 
 } // namespace
 
-TEST_CASE("artifact and signature arrive, and the deploy goes on by itself") {
+TEST_CASE("artifact and signature arrive, and the deploy goes on by itself [attack-J1]") {
   UploadHost host;
   host.unlock();
   CHECK(host.put(host.sent.sha256, "artifact", host.cap(host.job), host.sent.file).status == 201);
@@ -45,7 +45,7 @@ TEST_CASE("an artifact that is there already need not be sent again") {
   CHECK(again.ticket.empty());
 }
 
-TEST_CASE("[fault-41] bytes that are not what was announced are refused, nothing of them stays, and it can be sent again") {
+TEST_CASE("[fault-41] bytes that are not what was announced are refused, nothing of them stays, and it can be sent again [attack-E3]") {
   UploadHost host;
   const std::string bytes = must(host.disk.read(host.sent.file, 1 << 24));
   host.write(host.ground.path + "/desk/bad", bytes.substr(0, bytes.size() - 1) + static_cast<char>(bytes.back() ^ 1));
@@ -76,7 +76,7 @@ TEST_CASE("[fault-42] an edge that writes more than it announced is cut at the c
   CHECK(host.inbox().empty());
 }
 
-TEST_CASE("[fault-43] what the edge changes behind the copy changes nothing") {
+TEST_CASE("[fault-43] what the edge changes behind the copy changes nothing [attack-E3]") {
   UploadHost host;
   auto begun = host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size);
   must(os::write_all(begun.fd.get(), bytes_of(must(host.disk.read(host.sent.file, 1 << 24)))));
@@ -85,7 +85,7 @@ TEST_CASE("[fault-43] what the edge changes behind the copy changes nothing") {
   CHECK(must(host.disk.read(host.paths.artifact(Digest::parse(host.sent.sha256).value()), 1 << 24)) == must(host.disk.read(host.sent.file, 1 << 24)));
 }
 
-TEST_CASE("the capability of another job, none, or one that was changed opens nothing") {
+TEST_CASE("the capability of another job, none, or one that was changed opens nothing [attack-J2]") {
   UploadHost host;
   const Sent other = host.laptop.pack({.slug = "shop"});
   const auto second = host.hook({.body = host.deploy_body(other, "shop"), .id = "msg_2"});
@@ -117,7 +117,7 @@ TEST_CASE("an interrupted upload leaves nothing and can be repeated") {
   CHECK(host.put(host.sent.sha256, "artifact", host.cap(host.job), host.sent.file).status == 201);
 }
 
-TEST_CASE("an edge that was taken over cannot make the monitor copy more uploads at once than may be under way") {
+TEST_CASE("an edge that was taken over cannot make the monitor copy more uploads at once than may be under way [attack-E3]") {
   UploadHost host;
   std::promise<void> go;
   host.disk.before_write = [ready = go.get_future().share()] { ready.wait(); };
@@ -140,7 +140,7 @@ TEST_CASE("an edge that was taken over cannot make the monitor copy more uploads
   CHECK(again.status == 200);
 }
 
-TEST_CASE("an edge that dies with uploads in flight leaves none of them") {
+TEST_CASE("an edge that dies with uploads in flight leaves none of them [attack-E1]") {
   UploadHost host;
   REQUIRE(host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size).status == 200);
   auto [ours, theirs] = must(os::packet_pair());
@@ -165,7 +165,7 @@ TEST_CASE("no more than 32 uploads are open at once") {
   CHECK(host.begin(host.sent.sha256, "artifact", host.cap(host.job), 1).status == 503);
 }
 
-TEST_CASE("a job shows itself to its capability") {
+TEST_CASE("a job shows itself to its capability [attack-J1]") {
   UploadHost host;
   const auto reply = host.ask(PacketVerb::job_get, {host.job, host.cap(host.job)});
   REQUIRE(reply.status == 200);

@@ -154,12 +154,12 @@ int talk(const std::pair<Fd, Fd>& pair) {
 
 } // namespace
 
-TEST_CASE("a forbidden system call ends the edge by SIGSYS") {
+TEST_CASE("a forbidden system call ends the edge by SIGSYS [attack-E2]") {
   check_killed(Profile::edge, k_never);
   check_killed(Profile::edge, k_no_files);
 }
 
-TEST_CASE("a forbidden system call ends the vault by SIGSYS, threads and new connections too") {
+TEST_CASE("a forbidden system call ends the vault by SIGSYS, threads and new connections too [attack-V2]") {
   check_killed(Profile::vault, k_never);
   check_killed(Profile::vault, k_no_files);
   constexpr unsigned k_thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
@@ -169,7 +169,7 @@ TEST_CASE("a forbidden system call ends the vault by SIGSYS, threads and new con
                                 {"ftruncate", [] { (void)!::ftruncate(0, 0); }}});
 }
 
-TEST_CASE("a forbidden system call ends the stager by SIGSYS, hard links and devices too") {
+TEST_CASE("a forbidden system call ends the stager by SIGSYS, hard links and devices too [attack-T2]") {
   check_killed(Profile::stager, k_never);
   check_killed(Profile::stager, {{"accept", [] { ::accept4(0, nullptr, nullptr, 0); }},
                                  {"linkat", [] { (void)!::linkat(0, "a", 0, "b", 0); }},
@@ -231,7 +231,7 @@ TEST_CASE("the vault lives: packets, guarded memory, time") {
   CHECK(confined(confinement(Profile::vault), [&] { return live() + talk(pair); }) == 0);
 }
 
-TEST_CASE("the stager lives below its directory and sees no other") {
+TEST_CASE("the stager lives below its directory and sees no other [attack-T2]") {
   const TempDir dir;
   const TempDir outside;
   const bool root = is_root(); // the child is not

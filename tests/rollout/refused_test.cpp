@@ -27,7 +27,7 @@ void refused(LiveHost& host, const store::Job& job, Code code, const std::string
 
 } // namespace
 
-TEST_CASE("[fault-36] an artifact signed by a key that nobody trusts is refused") {
+TEST_CASE("[fault-36] an artifact signed by a key that nobody trusts is refused [attack-W2]") {
   LiveHost host;
   Deployer stranger(host.ground.path + "/etc", host.identity.recipient());
   const Sent sent = stranger.pack({.version = "2.0.0", .serial = 9});
@@ -51,7 +51,7 @@ TEST_CASE("[fault-37] an artifact signed for another site is refused, and both a
   refused(host, host.deploy(Order{.version = "2.0.0", .signed_site = "shop"}), Code::denied, "signed for site 'shop', wanted 'blog'");
 }
 
-TEST_CASE("[fault-36] a deployer's key that is limited to other sites is refused as a strange one is, and its signature put aside") {
+TEST_CASE("[fault-36] a deployer's key that is limited to other sites is refused as a strange one is, and its signature put aside [attack-K2]") {
   LiveHost host;
   host.write(host.paths.trusted() + "/anna.pub", host.laptop.public_key() + "sites: shop,docs\n");
   const Sent sent = host.laptop.pack({.version = "2.0.0"});
@@ -69,7 +69,7 @@ TEST_CASE("an artifact signed for another version than its site file says is ref
   refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.1.0", sent)), Code::denied, "says version 2.0.0, the signature says 2.1.0");
 }
 
-TEST_CASE("[fault-38] a lower or equal serial is older than what is installed") {
+TEST_CASE("[fault-38] a lower or equal serial is older than what is installed [attack-W2]") {
   LiveHost host;
   REQUIRE(host.deploy(Order{.version = "1.5.0", .serial = 41}).state == JobState::done);
   for (const uint64_t serial : {40U, 41U}) {
@@ -188,7 +188,7 @@ TEST_CASE("of refused artifacts the newest three stay, what an open job needs st
   CHECK(host.run(open).state == JobState::done);
 }
 
-TEST_CASE("[fault-70] a host name of another site is refused, and its owner named") {
+TEST_CASE("[fault-70] a host name of another site is refused, and its owner named [attack-K3]") {
   LiveHost host;
   const auto job = host.deploy(Order{.slug = "shop", .domain = "blog.example"});
   INFO(job.message);

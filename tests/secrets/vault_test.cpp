@@ -77,7 +77,7 @@ std::string status(pid_t pid, std::string_view key) {
 
 } // namespace
 
-TEST_CASE("a vault answers with the file key of a header that is for this host, and nothing else") {
+TEST_CASE("a vault answers with the file key of a header that is for this host, and nothing else [attack-V1]") {
   NEEDS_CONFINEMENT();
   const Host host;
   Vault vault(host.user);
