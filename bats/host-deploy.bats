@@ -89,7 +89,6 @@ sign() { # ARTIFACT COMMENT [OPTION...]: with minisign itself
     [[ "$output" == *"hello $version: $version is live (release $version-1, slot a)"* ]]
     [ "$(get /)" = "hello from $version" ]
     [ "$(get /whisper)" = "a secret of 25 characters" ]
-    [ "$(host_curl "$URL/hello/version.txt")" = "$version" ]
     [ "$(json job "$(last_job .id)" '[.events[] | select(.kind == "done") | .step] | join(" ")')" = "$STEPS" ]
     for step in $STEPS; do [[ "$output" == *"  $step "*" ok "* ]]; done
 }

@@ -7,7 +7,7 @@ std::string_view default_host_toml() {
 # wrong; changes here hold from the next `chillboxctl upgrade`, which keeps the host unsealed. chillbox.toml(5) says more.
 
 [host]
-# Host name of the server that answers /healthcheck/, /SITE/version.txt and /v1/; "_": the host's own, and any that no site has
+# Host name of the server that answers /healthcheck/ and /v1/; "_": the host's own, and any that no site has
 # unless NGINX has a default server elsewhere. Write the name here that deployers send to.
 # server_name = "_"
 # How much goes into the log: debug, info, warn, error.
@@ -56,6 +56,11 @@ std::string_view default_host_toml() {
 # Certificate of the host's own server, full chain and key; "" answers on http_port only.
 # tls_certificate = ""
 # tls_certificate_key = ""
+# What templates of sites may use beside what site.json(5) says: directives, variables, servers ("HOST:PORT"), files or directories.
+# allow_directives = []
+# allow_variables = []
+# allow_upstreams = []
+# allow_paths = []
 
 [defaults]
 # For sites that say nothing: how long a new release is watched, and how many releases stay.

@@ -10,11 +10,15 @@ using Section = Table<HostConfig>;
 bool word_or_empty(std::string_view s) { return s.empty() || (s.find_first_of(" \t;{}\"'\\$#") == std::string_view::npos && k_line.ok(s)); }
 bool server_name(std::string_view s) { return s == "_" || k_host_name.ok(s); }
 bool path_or_empty(std::string_view s) { return s.empty() || k_absolute_path.ok(s); }
+bool nginx_word(std::string_view s) { return !s.empty() && s.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos; }
+bool upstream(std::string_view s) { return !s.empty() && s.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-:[]") == std::string_view::npos; }
 bool group(std::string_view s) { return s.empty() || (k_file_name.ok(s) && s.find('.') == std::string_view::npos); }
 
 const TextRule k_server_name{"a host name in lower case, or \"_\" for any", 253, server_name};
 const TextRule k_word{"a text without spaces, quotes and ; { } \\ $ #", 1000, word_or_empty}; // it goes into NGINX templates
 const TextRule k_optional_path{"an absolute path of letters, digits, '.', '_', '-', without '..'", 1000, path_or_empty};
+const TextRule k_nginx_word{"a name of letters, digits and '_'", 100, nginx_word};
+const TextRule k_upstream{"a host name or address in lower case, with \":PORT\" behind it when the port is not the usual one", 260, upstream};
 const TextRule k_group{"the name of a group", 32, group};
 
 constexpr uint64_t k_mib = 1ULL << 20;
@@ -53,7 +57,11 @@ const Section& sections() {
                          {"http_port", into(&H::http_port, Whole{1, 65'535})},
                          {"https_port", into(&H::https_port, Whole{1, 65'535})},
                          {"tls_certificate", into(&H::tls_certificate, Text{k_optional_path})},
-                         {"tls_certificate_key", into(&H::tls_certificate_key, Text{k_optional_path})}})},
+                         {"tls_certificate_key", into(&H::tls_certificate_key, Text{k_optional_path})},
+                         {"allow_directives", each(&H::nginx_allow_directives, 100, Text{k_nginx_word})},
+                         {"allow_variables", each(&H::nginx_allow_variables, 100, Text{k_nginx_word})},
+                         {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},
+                         {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
       {"defaults", section({{"watch", into(&H::watch, Duration{.zero = true})}, {"keep_releases", into(&H::keep_releases, Whole{1, 100})}})},
       {"variables", section({{"s3_endpoint_url", into(&H::s3_endpoint_url, Text{k_word})},
                              {"artifact_bucket", into(&H::artifact_bucket, Text{k_word})},

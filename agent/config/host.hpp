@@ -15,7 +15,7 @@ namespace chillbox::config {
 
 struct HostConfig {
   // [host]
-  std::string server_name = "_";            // the host-level server: /healthcheck/, /SITE/version.txt, /v1/
+  std::string server_name = "_";            // the host-level server: /healthcheck/, /v1/
   std::string log_level = "info";
   std::string tech_email;
   // [stage] sizes of the two tmpfs
@@ -44,6 +44,10 @@ struct HostConfig {
   uint16_t https_port = 443;
   std::string tls_certificate;              // for the host-level server; "" : none
   std::string tls_certificate_key;
+  // beside what nginx/rules.cpp allows templates of sites
+  std::vector<std::string> nginx_allow_directives, nginx_allow_variables;
+  std::vector<std::string> nginx_allow_upstreams; // "HOST" or "HOST:PORT"
+  std::vector<std::string> nginx_allow_paths;     // directories or files
   // [defaults] for sites that say nothing
   std::chrono::milliseconds watch{10'000};
   uint32_t keep_releases = 3;

@@ -51,6 +51,8 @@ bool LogKeeper::rotate(const std::string& file, bool of_nginx) {
   if (of_nginx) {
     if (auto done = os::rotate_by_name(file, limits.log_files); !done)
       log::warn(cat("rotate: ", done.error().message));
+    else if (auto made = m_world.disk.write(file, "", 0640); !made) // else NGINX makes it readable for everybody
+      log::warn(cat("rotate: ", made.error().message));
     return true;
   }
   const auto dropped = os::rotate_by_copy(file, limits.log_files, limits.log_size * 2);

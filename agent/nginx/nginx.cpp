@@ -3,18 +3,22 @@
 #include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "nginx/own.hpp"
 #include "nginx/scan.hpp"
 
+#include "base/fd.hpp"
+
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <utility>
 
 namespace chillbox::nginx {
 namespace {
 
-constexpr size_t k_max_file = 4 * 1024 * 1024;
 constexpr os::Millis k_reload_deadline{5'000};
 // The master waits 100 ms between the start of the new workers and the end of the old ones; only then nobody serves the old text any more.
 constexpr os::Millis k_settled{150};
@@ -23,42 +27,12 @@ constexpr std::string_view k_error_log = "/var/log/nginx/error.log";
 constexpr std::string_view k_host_file = "chillbox.conf";
 constexpr std::string_view k_generation_before = "location = /generation {\n    return 200 '";
 
-std::string file_of(const SiteName& site) { return cat("chillbox.", site.str(), ".conf"); }
-
-bool is_error(std::string_view line) {
-  return std::ranges::any_of(std::array<std::string_view, 4>{"[emerg]", "[alert]", "[crit]", "[error]"},
-                             [&](auto level) { return line.find(level) != std::string_view::npos; });
-}
-
-// "2026/11/24 11:24:33 [emerg] 1562#1562: unknown directive" -> "[emerg] unknown directive": a log's date and process say nothing here.
-std::string without_stamp(std::string_view line) {
-  const auto level = line.find('[');
-  const auto end = line.find("] ", level);
-  if (end == std::string_view::npos)
-    return std::string(line);
-  auto words = line.substr(end + 2);
-  const auto stamp = words.find_first_not_of("0123456789#");
-  if (stamp != 0 && stamp != std::string_view::npos && words.substr(stamp).starts_with(": "))
-    words.remove_prefix(stamp + 2);
-  return cat(line.substr(level, end + 2 - level), words);
-}
-
-// NGINX's own line: the first that is an error, without what it puts before the level.
-std::string nginx_line(const os::Exit& exit) {
-  std::string_view found;
-  for (const auto line : split(exit.err, '\n')) {
-    if (is_error(line)) {
-      found = line;
-      break;
-    }
-    if (!trim(line).empty())
-      found = line;
-  }
-  if (found.starts_with("nginx: "))
-    found.remove_prefix(7);
-  if (found.empty())
-    return cat("exit ", exit.code);
-  return printable(trim(is_error(found) ? without_stamp(found) : std::string(found)), 400);
+// Somebody else's file may be broken: then it is where our own is already.
+std::string where_ours_is(os::Disk& disk, const os::Paths& paths) {
+  for (const std::string_view known : {"http.d", "conf.d", "sites-enabled"})
+    if (const std::string dir = cat(paths.root, "/etc/nginx/", known); disk.exists(cat(dir, "/", k_host_file)))
+      return dir;
+  return {};
 }
 
 std::string generation_of(std::string_view text) {
@@ -119,7 +93,10 @@ Result<std::string> Nginx::directory() {
   if (!m_directory.empty())
     return m_directory;
   if (m_host.nginx_dir.empty()) {
-    m_directory = include_directory(TRY(loaded()));
+    const auto directives = loaded();
+    m_directory = directives ? include_directory(*directives) : where_ours_is(m_disk, m_paths);
+    if (!directives && m_directory.empty())
+      return std::unexpected(directives.error());
     if (m_directory.empty())
       return fail(Code::not_found, "nginx.conf includes none of http.d/*.conf, conf.d/*.conf, sites-enabled/* in its http block: set "
                                    "nginx.dir in chillbox.toml to the one that it does include");
@@ -145,45 +122,6 @@ Result<std::string> Nginx::installed(const SiteName& site) {
   return m_disk.read(path, k_max_file);
 }
 
-// The whole include directory with the one file changed. Links are copied as they are: under the bind mount they have the same parent.
-Result<void> Nginx::fill_candidate(const std::string& candidate, const std::string& dir, const std::string& file, const std::string& text) {
-  TRY(m_disk.remove_tree(candidate));
-  TRY(m_disk.make_dir(candidate, 0700));
-  for (const auto& name : TRY(m_disk.list(dir))) {
-    if (name == file)
-      continue;
-    const std::string from = cat(dir, "/", name), to = cat(candidate, "/", name);
-    if (const auto link = m_disk.read_link(from); link && *link)
-      TRY(m_disk.set_link(**link, to));
-    else if (const auto bytes = m_disk.read(from, k_max_file))
-      TRY(m_disk.write(to, *bytes, 0644));
-    else if (bytes.error().code != Code::invalid) // a directory: no include means it
-      return std::unexpected(bytes.error());
-  }
-  return text.empty() ? Result<void>() : m_disk.write(cat(candidate, "/", file), text, 0644);
-}
-
-Result<void> Nginx::test(const SiteName& site, const std::string& text) {
-  const std::scoped_lock lock(m_test_mutex);
-  const std::string dir = TRY(directory());
-  const std::string candidate = m_paths.run() + "/nginx-candidate"; // on tmpfs: nothing of it has to be synced
-  // NGINX opens the log files that a configuration names even for a test.
-  TRY(m_disk.make_dir(cat(m_paths.root, "/var/log/nginx/", site.str()), 0755));
-  TRY_IN("nginx test", fill_candidate(candidate, dir, file_of(site), text));
-  os::Command c;
-  c.argv = {"nginx", "-t"};
-  c.timeout = os::Millis{20'000};
-  c.view.binds = {{candidate, dir}};
-  const auto exit = TRY(m_runner.run(c));
-  TRY(m_disk.remove_tree(candidate));
-  const std::string failed = cat(m_paths.state(), "/nginx/", site.str(), ".failed");
-  if (exit.ok())
-    return m_disk.remove(failed);
-  TRY(m_disk.make_dir(m_paths.state() + "/nginx", 0755));
-  TRY(m_disk.write(failed, text, 0600));
-  return fail(Code::invalid, cat("nginx -t: ", nginx_line(exit), " (what was tried: ", failed, ")"));
-}
-
 Result<void> Nginx::install(const SiteName& site, const std::string& text) {
   const std::string path = cat(TRY(directory()), "/", file_of(site));
   const std::scoped_lock one(m_reload_mutex); // a reload between mark and text would pass for the one that loads the text
@@ -192,8 +130,17 @@ Result<void> Nginx::install(const SiteName& site, const std::string& text) {
       return std::unexpected(std::move(marked).error());
   if (text.empty())
     return m_disk.remove(path);
-  TRY(m_disk.make_dir(cat(m_paths.root, "/var/log/nginx/", site.str()), 0755));
+  TRY(guard_logs(site));
+  if (text.find("proxy_cache_path ") != std::string::npos)
+    TRY(m_disk.make_dir(m_paths.root + "/var/cache/nginx", 0755));
   return m_disk.write(path, text, 0644);
+}
+
+// Before NGINX opens them, because it makes them readable for everybody. Its workers open them again by their names when they are rotated.
+Result<void> Nginx::guard_logs(const SiteName& site) {
+  const std::string dir = log_dir(m_paths, site);
+  const auto workers = group();
+  return m_disk.make_dir(dir, 0750, {0, workers ? *workers : gid_t{0}});
 }
 
 Result<bool> Nginx::install_host() {
@@ -261,12 +208,43 @@ Result<void> Nginx::reload_now() {
   return wait_for_generation(generation, log_start);
 }
 
+// As `nginx -s reopen`, which would read all of the configuration for it. The number in the file may be another process's by now.
 Result<void> Nginx::reopen_logs() {
-  os::Command c;
-  c.argv = {"nginx", "-s", "reopen"};
-  c.timeout = os::Millis{20'000};
-  const auto exit = TRY(m_runner.run(c));
-  return exit.ok() ? Result<void>{} : fail(Code::failure, cat("nginx -s reopen: ", nginx_line(exit)));
+  for (const std::string_view file : {"/run/nginx.pid", "/run/nginx/nginx.pid", "/var/run/nginx.pid"}) {
+    const auto text = m_disk.read(cat(m_paths.root, file), 32);
+    const auto pid = text ? parse_u64(trim(*text)) : std::nullopt;
+    if (!pid || *pid < 2 || *pid > INT32_MAX)
+      continue;
+    const Fd master(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(*pid), 0)));
+    const auto name = m_disk.read(cat("/proc/", *pid, "/comm"), 64);
+    if (master && name && trim(*name) == "nginx" && ::syscall(SYS_pidfd_send_signal, master.get(), SIGUSR1, nullptr, 0) == 0)
+      return {};
+  }
+  return fail(Code::unreachable, "nginx: no process by its pid file: its logs are not opened again; is it running? rc-service nginx start");
+}
+
+std::string Nginx::file_with_name(const SiteName& site, std::string_view host_name) {
+  const auto directives = loaded();
+  if (!directives)
+    return {};
+  for (const auto& d : *directives)
+    if (d.words[0] == "server_name" && !d.file.ends_with("/" + file_of(site)) && std::ranges::find(d.words, host_name) != d.words.end())
+      return d.file;
+  return {};
+}
+
+Result<void> Nginx::ask_by_name(const SiteName& site, const std::string& text) {
+  for (const auto& [name, port] : served_names(text)) {
+    const auto answer = probe({.port = port, .path = "/.chillbox/site", .host = name, .timeout = os::Millis{2'000}});
+    if (answer && answer->status == 200 && answer->body == site.str())
+      continue;
+    const std::string file = file_with_name(site, name);
+    return fail(Code::unhealthy,
+                cat("asked for '", name, "' on port ", port, ", NGINX does not answer as this site but ",
+                    !answer ? answer.error().message : cat("with ", answer->status, answer->status == 200 ? cat(": ", printable(answer->body, 40)) : std::string()),
+                    file.empty() ? std::string() : cat("; ", file, " has that name, too: give one of them another")));
+  }
+  return {};
 }
 
 // The first error that NGINX logged behind this offset: the later ones ("still could not bind()") are its consequences.

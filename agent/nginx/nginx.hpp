@@ -60,8 +60,7 @@ std::string maintenance_flag(const os::Paths& paths, const SiteName& site);
 std::string maintenance_page(std::string_view message);
 // Whether a site shows that page: a template of its own does when it includes SITE.ssl_cert.include.
 bool has_maintenance(std::string_view site_text, const os::Paths& paths, const SiteName& site);
-// chillbox.conf: the host-level server with /healthcheck/, /SITE/version.txt (site()/current/version.txt), /v1/ to the edge, and under host names of
-// their own, for this machine only, the generation and /SITE/immutable/ as a bucket has it. Not on a unix socket: NGINX would not start again after a kill -9 that left
+// chillbox.conf: the host-level server with /healthcheck/ and /v1/ to the edge, and under host names of their own, for this machine only, the generation and /SITE/immutable/ as a bucket has it. Not on a unix socket: NGINX would not start again after a kill -9 that left
 // the socket's file behind, nor at boot, before anybody made its directory.
 struct HostFacts {
   bool default_server = true;           // false: another file is that of this port already
@@ -78,6 +77,13 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths, 
 
 // The TCP ports that a site's text listens on, each once.
 std::vector<uint16_t> listen_ports(std::string_view text);
+// Its host names without wildcards, each once, with the ports that it is asked for without TLS.
+struct ServedName {
+  std::string name;
+  uint16_t port;
+  auto operator<=>(const ServedName&) const = default;
+};
+std::vector<ServedName> served_names(std::string_view text);
 
 class Nginx {
 public:
@@ -86,16 +92,23 @@ public:
   Result<std::string> directory();
   Result<gid_t> group();                                             // of NGINX: configured, else nginx, else www-data
   Result<std::string> installed(const SiteName& site);              // "" : none
-  // `nginx -t` with `text` in place of the site's file ("" : without it). invalid with NGINX's own line; the candidate is kept as
-  // /var/lib/chillbox/nginx/SITE.failed for inspection.
-  Result<void> test(const SiteName& site, const std::string& text);
+  // `nginx -t` with `text` in place of the site's file ("" : without it), contained: it writes to nothing of the host. invalid with NGINX's own
+  // line, or when another server has one of the text's names already; the candidate is kept as /var/lib/chillbox/nginx/SITE.failed for inspection.
+  Result<void> test(const SiteName& site, const std::string& text); // trial.cpp
+  // After a reload: each name of the text is asked for, and its own server must answer. unhealthy: who does instead.
+  Result<void> ask_by_name(const SiteName& site, const std::string& text);
+  // The site's logs are for root and NGINX, not for other sites. Also where they were readable before.
+  Result<void> guard_logs(const SiteName& site);
+  // Another file of NGINX's than the site's own that has this host name; "" none.
+  std::string file_with_name(const SiteName& site, std::string_view host_name);
   Result<void> install(const SiteName& site, const std::string& text); // "" removes
   // The host-level server, and the directories that NGINX looks into. Says (in the log) which other file is the default server of the port,
   // as the packages of Debian and Alpine bring one. Changes nothing when all is so already; a change needs a reload().
   Result<bool> install_host();                                      // pages, host-level server; true: changed, a reload is due
   // silently (faults 114). Two at once are one after the other, coalesced (115).
   Result<void> reload();
-  Result<void> reopen_logs(); // after they were renamed
+  // After they were renamed: a signal to the master, which is waited for by nobody.
+  Result<void> reopen_logs();
   // Is there a `worker_shutdown_timeout`? Without one a worker from before a reload stays until its last visitor has gone (faults 116).
   Result<bool> ends_old_workers();
 
@@ -104,7 +117,8 @@ private:
   Result<void> reload_now();
   Result<void> wait_for_generation(const std::string& generation, uint64_t log_start);
   std::string logged_error(uint64_t from);
-  Result<void> fill_candidate(const std::string& candidate, const std::string& dir, const std::string& file, const std::string& text);
+  std::string taken_name(const SiteName& site, const std::string& text, const std::string& err);
+  Result<std::string> fill_candidate(const std::string& candidate, const std::string& dir, const std::string& file, const std::string& text);
 
   os::Disk& m_disk;
   os::Runner& m_runner;
@@ -113,6 +127,7 @@ private:
   config::HostConfig m_host;
   std::mutex m_directory_mutex, m_test_mutex, m_ticket_mutex, m_reload_mutex;
   std::string m_directory;                // once found
+  std::string m_passed;                   // digest of the last candidate that was good
   uint64_t m_wanted = 0, m_done = 0;      // reloads: tickets given, the newest that a finished reload covers
   Result<void> m_outcome;                 // of that one
 };

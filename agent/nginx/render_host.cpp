@@ -23,6 +23,9 @@ map "$upstream_http_cache_control|$uri" $chillbox_cache {
 # One request, one connection to a service: a kept one would go on to the old release after a switch.
 map $http_upgrade $chillbox_connection { "" close; default upgrade; }
 
+# chillboxd asks each site by its names, from this machine, whose server answers.
+map "$remote_addr $uri" $chillbox_asks { default 0; "127.0.0.1 /.chillbox/site" 1; }
+
 limit_req_zone $binary_remote_addr zone=chillbox_requests:1m rate=20r/s;
 limit_conn_zone $binary_remote_addr zone=chillbox_connections:1m;
 )";
@@ -49,6 +52,8 @@ constexpr std::string_view k_to_edge = R"(    if ($http_content_encoding) { retu
 struct EdgeLocation {
   std::string_view match, methods, more;
 };
+
+constexpr std::string_view k_immutable_address = "127.99.104.98";
 
 constexpr EdgeLocation k_edge_locations[] = {
     {"= /v1/hooks", "POST", "    client_max_body_size 64k;\n    client_body_buffer_size 64k;\n    client_body_timeout 3s;\n    proxy_read_timeout 30s;\n"},
@@ -99,11 +104,13 @@ std::string generation_server(uint16_t port, const std::string& generation, bool
 }
 
 // Templates of the original send visitors of immutable files on to a bucket: what they would find there, from the kept releases.
-std::string immutable_server(uint16_t port, const os::Paths& paths, bool ipv6) {
+// On an address of its own: a site that passes a request on to it cannot name another server of this machine, whatever Host it sends.
+std::string immutable_server(uint16_t port, const os::Paths& paths) {
   return cat("# Stands in for the bucket that sites of the original have their immutable files in.\n"
              "upstream ",
-             k_immutable_host, " { server 127.0.0.1:", port, " max_fails=0; }\nserver {\n", listen(port, ipv6), "  server_name ", k_immutable_host,
-             ";\n  allow 127.0.0.1;\n  deny all;\n  access_log off;\n  location / { return 404; }\n"
+             k_immutable_host, " { server ", k_immutable_address, ":", port, " max_fails=0; }\nserver {\n  listen ", k_immutable_address, ":", port,
+             ";\n  server_name ", k_immutable_host,
+             ";\n  allow 127.0.0.0/8;\n  deny all;\n  access_log off;\n  disable_symlinks if_not_owner;\n  location / { return 404; }\n"
              "  location ~ \"^/(?<chillbox_site>[a-z][a-z0-9-]{0,30})/immutable/(?<chillbox_file>.+)$\" {\n    alias ",
              paths.sites(), "/$chillbox_site/immutable/$chillbox_file;\n"
              "    add_header Cache-Control \"public, max-age=31536000, immutable\";\n  }\n}\n");
@@ -134,13 +141,10 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths, 
          "  large_client_header_buffers 4 8k;\n"
          "  client_max_body_size 1k;\n\n"
          "  location = /healthcheck/ {\n    default_type text/plain;\n    return 200 'ok\\n';\n  }\n";
-  out += cat("  location ~ \"^/(?<chillbox_site>[a-z][a-z0-9-]{0,30})/version\\.txt$\" {\n    default_type text/plain;\n"
-             "    add_header Cache-Control no-store;\n    alias ",
-             paths.sites(), "/$chillbox_site/current/version.txt;\n  }\n");
   out += cat("  location ^~ /.well-known/acme-challenge/ {\n    default_type text/plain;\n    root ", paths.state(), "/acme;\n  }\n");
   out += edge_server_part(host);
   out += "  location / { return 404; }\n}\n\n";
-  out += cat(immutable_server(host.http_port, paths, facts.ipv6), "\n");
+  out += cat(immutable_server(host.http_port, paths), "\n");
   return out + generation_server(host.http_port, generation, facts.ipv6);
 }
 

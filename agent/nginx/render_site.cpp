@@ -1,5 +1,7 @@
 #include "base/text.hpp"
 #include "config/expand.hpp"
+#include "nginx/check.hpp"
+#include "nginx/names.hpp"
 #include "nginx/nginx.hpp"
 #include "nginx/text.hpp"
 
@@ -59,7 +61,7 @@ public:
     std::string out;
     for (const auto& u : m_in.upstreams)
       if (serves_requests(u))
-        out += cat("upstream ", m_slug, "-", u.service.str(), " { server ",
+        out += cat("upstream ", upstream_name(u), " { server ",
                    u.socket.empty() ? cat("127.0.0.1:", u.port) : cat("unix:", u.socket), " max_fails=0; }\n");
     return out;
   }
@@ -75,6 +77,8 @@ public:
   }
 
 private:
+  std::string upstream_name(const Upstream& u) const { return Names(m_site.slug).own_upstream(cat(m_slug, "-", u.service.str())); }
+
   std::string logs() const {
     const std::string dir = cat(m_in.paths.root, "/var/log/nginx/", m_slug);
     return cat("  access_log ", dir, "/access.log combined;\n  error_log ", dir, "/error.log warn;\n");
@@ -98,7 +102,7 @@ private:
 
   // To the canonical name and scheme, with path and query as they came. 308 keeps the method.
   std::string redirect(const std::string& names, bool with_tls) const {
-    std::string out = cat("\nserver {\n", listen(m_host.http_port, m_in.ipv6));
+    std::string out = cat("\nserver {\n", server_preamble("  ", m_site.slug), listen(m_host.http_port, m_in.ipv6));
     if (with_tls)
       out += listen(m_host.https_port, m_in.ipv6, "ssl") + certificate();
     return cat(out, "  server_name ", names, ";\n  server_tokens off;\n", logs(), acme(), "  location / { return 308 ", canonical(),
@@ -106,7 +110,7 @@ private:
   }
 
   std::string site_server() const {
-    std::string out = "\nserver {\n";
+    std::string out = cat("\nserver {\n", server_preamble("  ", m_site.slug));
     out += m_in.certificate ? listen(m_host.https_port, m_in.ipv6, "ssl") + certificate() : listen(m_host.http_port, m_in.ipv6);
     out += cat("  server_name ", m_site.server_name, ";\n  server_tokens off;\n", logs(), "  client_max_body_size 32m;\n  client_body_timeout 30s;\n",
                k_gzip, security_headers("  ", m_in.certificate), "  add_header Cache-Control $chillbox_cache;\n\n", acme());
@@ -147,7 +151,7 @@ private:
   }
 
   std::string proxy_location(std::string_view at, const Upstream& u) const {
-    return cat("  location ", at, " {\n", maintenance(), "    proxy_pass http://", m_slug, "-", u.service.str(), ";\n", k_proxy, "  }\n");
+    return cat("  location ", at, " {\n", maintenance(), "    proxy_pass http://", upstream_name(u), ";\n", k_proxy, "  }\n");
   }
 
   std::string static_location(std::string_view at, const std::string& root) const {
@@ -196,35 +200,20 @@ private:
   std::string m_slug, m_current, m_flag;
 };
 
-// In place of "include ANYWHERE/SLUG.ssl_cert.include;", so that the whole of a site's text is in its one file.
-std::string with_ssl_cert(const std::string& text, const std::string& slug, const std::string& in_place) {
-  const std::string file = slug + ".ssl_cert.include";
-  std::string out;
-  for (const auto line : split(text, '\n')) {
-    std::string_view rest = trim(line);
-    const bool include = rest.starts_with("include ") && rest.ends_with(';');
-    rest = include ? trim(rest.substr(8, rest.size() - 9)) : std::string_view();
-    const bool ours = rest == file || (rest.ends_with(file) && rest[rest.size() - file.size() - 1] == '/');
-    out += ours ? in_place : cat(line, "\n");
-  }
-  return out;
-}
-
-// This host, where a template says the bucket that is not set: among processes of one machine without TLS.
-std::string with_own_bucket(std::string text) {
-  const std::string bucket = cat("https://", k_immutable_host, "/");
-  for (size_t at = text.find(bucket); at != std::string::npos; at = text.find(bucket, at))
-    text.replace(at, 8, "http://");
-  return text;
-}
-
 Result<std::string> from_templates(const SiteInput& in) {
-  std::string out = cat("# Site '", in.site->slug.str(), "', from its own nginx/templates/; changes are overwritten.\n", SiteText(in).upstreams());
+  const SiteText ours(in);
+  std::vector<Template> templates;
   for (const auto& [name, text] : in.templates) {
-    const auto expanded = TRY_IN(cat("nginx/templates/", printable(name, 100)), config::expand_template(text, in.variables));
-    const std::string_view whole = std::string_view(expanded).substr(0, expanded.find_last_not_of('\n') + 1);
-    out += cat("\n# ", name, "\n", with_own_bucket(with_ssl_cert(std::string(whole), in.site->slug.str(), SiteText(in).ssl_cert())));
+    const std::string file = cat("nginx/templates/", printable(name, 100));
+    const auto expanded = TRY_IN(file, config::expand_template(text, in.variables));
+    auto nodes = TRY_IN(file, parse(expanded));
+    templates.push_back({file, std::move(nodes)});
   }
+  const auto provided = TRY(parse(ours.ssl_cert()));
+  std::string out = cat("# Site '", in.site->slug.str(), "', from its own nginx/templates/; changes are overwritten.\n", ours.upstreams());
+  const auto good = TRY(checked(std::move(templates), in, provided));
+  for (const auto& t : good)
+    out += cat("\n# ", t.name.substr(t.name.rfind('/') + 1), "\n", write(t.nodes));
   return out;
 }
 

@@ -1,9 +1,12 @@
 #include "nginx/scan.hpp"
 
 #include "base/text.hpp"
+#include "nginx/names.hpp"
 #include "nginx/nginx.hpp"
+#include "nginx/syntax.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace chillbox::nginx {
@@ -150,6 +153,28 @@ std::vector<uint16_t> listen_ports(std::string_view text) {
       ports.push_back(port);
   }
   return ports;
+}
+
+std::vector<ServedName> served_names(std::string_view text) {
+  const auto nodes = parse(text).value_or(std::vector<Node>{});
+  std::set<ServedName> found;
+  for (const auto& server : nodes) {
+    if (server.words[0] != "server")
+      continue;
+    std::vector<std::string> names;
+    std::vector<uint16_t> ports;
+    for (const auto& node : server.inside) {
+      if (node.words[0] == "server_name")
+        std::copy(node.words.begin() + 1, node.words.end(), std::back_inserter(names));
+      if (node.words[0] == "listen" && std::ranges::find(node.words, "ssl") == node.words.end())
+        std::ranges::copy(listen_ports(write({node})), std::back_inserter(ports));
+    }
+    for (auto& name : names)
+      for (const uint16_t port : ports)
+        if (!name.starts_with("*.")) // ".example.org" is that name, too
+          found.insert({lower(name.starts_with('.') ? std::string_view(name).substr(1) : name), port});
+  }
+  return {found.begin(), found.end()};
 }
 
 } // namespace chillbox::nginx

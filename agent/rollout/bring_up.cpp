@@ -24,6 +24,7 @@ Result<void> mend_links(Rollout& r) {
 }
 
 Result<void> mend_nginx(Rollout& r) {
+  TRY(r.world.nginx.guard_logs(r.job.site));
   if (r.release.nginx.empty() || TRY(r.world.nginx.installed(r.job.site)) == r.release.nginx)
     return {};
   TRY(r.world.nginx.install(r.job.site, r.release.nginx));

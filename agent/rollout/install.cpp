@@ -112,8 +112,6 @@ Result<void> put_tree(Rollout& r) {
   TRY(r.world.disk.copy_tree(cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.user)));
   TRY(r.world.disk.make_dir(r.release_dir(), k_traverse, root_and(r.user)));
   TRY(r.world.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.user)));
-  // What the host-level server shows as /SITE/version.txt.
-  TRY(r.world.disk.write(r.release_dir() + "/version.txt", r.release.version + "\n", 0644, root_and(r.user)));
   undo_stage(r);
   return {};
 }

@@ -100,6 +100,16 @@ Problems room_for(Rollout& r) {
   return look();
 }
 
+// Beside the ports that all sites have, one is one site's: who listens on an address of it would get the others' visitors.
+std::optional<std::string> site_listening(World& world, uint16_t port, const SiteName& but) {
+  for (const auto& row : world.store.sites().value_or(std::vector<store::SiteRow>{})) {
+    const auto text = row.site == but ? std::string() : world.nginx.installed(row.site).value_or(std::string());
+    if (const auto ports = nginx::listen_ports(text); std::ranges::find(ports, port) != ports.end())
+      return row.site.str();
+  }
+  return std::nullopt;
+}
+
 // NGINX itself holds the ports of its sites; on another one it would fail at the reload, silently (faults 114).
 void check_listen(Rollout& r, const std::string& text, Problems& problems) {
   for (const uint16_t port : nginx::listen_ports(text)) {
@@ -109,6 +119,8 @@ void check_listen(Rollout& r, const std::string& text, Problems& problems) {
       problems.push_back(cat("nginx: listens on port ", port, ": below 1024 only ", r.world.config.http_port, " and ", r.world.config.https_port, " are for sites"));
     else if (const auto owner = site_of_port(r.world, port, r.job.site))
       problems.push_back(cat("nginx: listens on port ", port, ", which belongs to site '", *owner, "'"));
+    else if (const auto other = site_listening(r.world, port, r.job.site))
+      problems.push_back(cat("nginx: listens on port ", port, ", on which site '", *other, "' listens"));
     else if (const auto holder = os::port_holder(port); holder && holder->name != "nginx")
       problems.push_back(cat("nginx: listens on port ", port, ", which is taken by ", os::describe(*holder)));
   }

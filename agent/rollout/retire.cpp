@@ -58,6 +58,7 @@ Result<Next> run_remove(Rollout& r) {
   if (!TRY(r.world.nginx.installed(r.job.site)).empty()) {
     TRY(r.world.nginx.install(r.job.site, ""));
     TRY(r.world.nginx.reload());
+    TRY(r.world.disk.remove_tree(cat(r.world.paths.root, "/var/cache/nginx/", r.job.site.str())));
   }
   TRY(stop_slots(r.world, r.job.site, ""));
   TRY(stop_redis(r.world, r.job.site)); // its link

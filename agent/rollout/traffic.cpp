@@ -162,6 +162,7 @@ Result<Next> run_reload(Rollout& r) {
   }
   TRY(r.world.nginx.install(r.job.site, r.release.nginx));
   TRY(r.world.nginx.reload());
+  TRY(r.world.nginx.ask_by_name(r.job.site, r.release.nginx));
   r.info("NGINX serves the new configuration");
   end_gap(r);
   return Next::go_on;

@@ -57,8 +57,6 @@ def check_site(wrong, live):
                  f"the live socket is {link(f'{RUN}/live/{SITE}/app.sock')}, its slot is {release['slot']}")
     wrong.expect(visit() == live, f'a visitor gets {visit()}, wanted {live}')
     wrong.expect(request('GET', '/version')[1].strip() == live[0], f"the page is {request('GET', '/version')}")
-    told = request('GET', f'/{SITE}/version.txt', host='localhost')
-    wrong.expect(told[1].strip() == live[0], f'version.txt is {told}')
     wrong.expect(read(nginx_file(SITE)) == release['nginx'], 'NGINX has another text than the store')
     hosts = {host['host'] for host in sql('SELECT host FROM hosts WHERE site = ?', SITE)}
     wrong.expect(DOMAIN in hosts and all(host in release['nginx'] for host in hosts), f'the claimed hosts are {sorted(hosts)}')

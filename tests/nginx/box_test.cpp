@@ -84,6 +84,7 @@ TEST_CASE("box: a template of a site's own passes the test when it is good", "[.
   Box box;
   Sample s;
   s.site.slug = name("tpl");
+  s.site.domains = {"own.test"};
   auto in = SiteInput{.site = &s.site, .host = &s.host, .upstreams = {Sample::web()}, .paths = os::Paths{}};
   in.templates = {{"blog.nginx.conf.template", "server { listen $SERVER_PORT; server_name own.test; location / { proxy_pass http://tpl-web; proxy_set_header Host $host; } }"}};
   in.variables = {{"SERVER_PORT", "80"}};

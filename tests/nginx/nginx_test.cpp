@@ -105,18 +105,102 @@ TEST_CASE("a test sees every other file of the directory and the new text, and t
   fs::create_directories(host.dir + "/subdir");
   std::string seen;
   host.fake.answer = [&](const os::Command& c) {
+    if (c.argv.back() == "-T")
+      return os::Exit{0, 0, "# configuration file /etc/nginx/nginx.conf:\naccess_log /data/logs/a.log;\n", ""};
+    CHECK(c.contained);
+    CHECK(c.view.read_only);
+    CHECK(std::ranges::find(c.view.hidden, host.paths.state()) != c.view.hidden.end());
     REQUIRE(c.view.binds.size() == 1);
+    CHECK_FALSE(c.view.binds[0].writable);
     CHECK(c.view.binds[0].to == host.dir);
     seen = get(c.view.binds[0].from + "/chillbox.blog.conf") + " " + get(c.view.binds[0].from + "/other.conf") + " " +
            fs::read_symlink(c.view.binds[0].from + "/default").string();
     return os::Exit{0, 0, "", ""};
   };
   REQUIRE(host.nginx().test(name(), "new"));
-  CHECK(host.fake.did == std::vector<std::string>{"nginx -t"});
+  CHECK(host.fake.did == std::vector<std::string>{"nginx -T", "nginx -t"});
   CHECK(seen == "new other ../sites-available/default");
   CHECK(get(host.dir + "/chillbox.blog.conf") == "old");
   REQUIRE(host.nginx().test(name(), ""));
   CHECK(seen == " other ../sites-available/default");
+}
+
+TEST_CASE("a test writes to nothing of the host: what NGINX would write to is empty and goes with it [attack-A2]") {
+  Host host;
+  std::vector<std::string> places;
+  host.fake.answer = [&](const os::Command& c) {
+    if (c.argv.back() == "-T")
+      return os::Exit{0, 0, "# configuration file /etc/nginx/nginx.conf:\naccess_log /tmp/a.log;\nerror_log /etc/nginx/e.log;\nproxy_cache_path /var/cache keys_zone=x:1m;\n", ""};
+    for (const auto& scratch : c.view.scratch)
+      places.push_back(scratch.path);
+    return os::Exit{0, 0, "", ""};
+  };
+  REQUIRE(host.nginx().test(name(), "server { access_log /var/log/nginx/blog/x.log; }"));
+  CHECK(std::ranges::find(places, "/tmp") != places.end());
+  CHECK(std::ranges::find(places, "/run") != places.end());
+  for (const char* read : {"/etc/nginx", "/var", "/etc"})
+    CHECK(std::ranges::find(places, read) == places.end());
+}
+
+TEST_CASE("a name that another server has is refused, with its file [attack-A2]") {
+  Host host;
+  const std::string conflict = "nginx: [warn] conflicting server name \"example.org\" on 0.0.0.0:80, ignored\n";
+  std::string file = "/etc/nginx/conf.d/other.conf";
+  host.fake.answer = [&](const os::Command& c) {
+    return c.argv.back() == "-T" ? os::Exit{0, 0, cat("# configuration file ", file, ":\nserver { server_name x example.org; }\n"), ""} : os::Exit{0, 0, "", conflict};
+  };
+  const auto taken = host.nginx().test(name(), "server { server_name example.org; }");
+  REQUIRE_FALSE(taken);
+  CHECK(has(taken.error().message, "host name 'example.org' has a server already, in /etc/nginx/conf.d/other.conf, which would get its visitors"));
+  file = "/etc/nginx/conf.d/chillbox.conf";
+  CHECK(has(host.nginx().test(name(), "server { server_name Example.org; }").error().message, "'example.org' is this host's own name (host.server_name in chillbox.toml"));
+  CHECK(host.nginx().test(name(), "server { server_name else.example; }")); // somebody else's trouble
+}
+
+TEST_CASE("the names that a text is asked for: without wildcards, on ports without TLS") {
+  const auto names = served_names("server { listen 80; listen [::]:80; listen 8090; listen 443 ssl; server_name .a.example b.example *.c.example; }\n"
+                                  "server { listen 443 ssl; server_name d.example; }\n");
+  CHECK(names == std::vector<ServedName>{{"a.example", 80}, {"a.example", 8090}, {"b.example", 80}, {"b.example", 8090}});
+}
+
+TEST_CASE("logs are opened again by a signal to NGINX's master, and to no other process that has its number by now [attack-D14]") {
+  Host host;
+  CHECK(host.nginx().reopen_logs().error().code == Code::unreachable);
+  put(host.root.at("/run/nginx.pid"), std::to_string(::getpid()) + "\n"); // SIGUSR1 would end this test
+  CHECK(host.nginx().reopen_logs().error().code == Code::unreachable);
+  put(host.root.at("/run/nginx.pid"), "-1\n");
+  CHECK(host.nginx().reopen_logs().error().code == Code::unreachable);
+  CHECK(host.fake.did.empty());
+}
+
+TEST_CASE("a site's logs are closed for others before NGINX opens them, where they were open, too [attack-C6]") {
+  Host host;
+  const std::string dir = host.root.at("/var/log/nginx/blog");
+  fs::create_directories(dir);
+  REQUIRE(host.nginx().guard_logs(name()));
+  CHECK((fs::status(dir).permissions() & fs::perms::all) == (fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec));
+}
+
+TEST_CASE("somebody else's broken file does not hide where chillbox's own files are [attack-D3]") {
+  Host host;
+  host.config.nginx_dir.clear();
+  host.fake.answer = [](const os::Command&) { return os::Exit{1, 0, "", "nginx: [emerg] unknown directive \"no\" in /etc/nginx/conf.d/broken.conf:1\n"}; };
+  CHECK(has(host.nginx().directory().error().message, "unknown directive"));
+  put(host.root.at("/etc/nginx/conf.d/chillbox.conf"), "x");
+  CHECK(host.nginx().directory().value() == host.root.at("/etc/nginx/conf.d"));
+}
+
+TEST_CASE("a text that passed a moment ago is not tried again, in another directory it is") {
+  Host host;
+  REQUIRE(host.nginx().test(name(), "server { }"));
+  Nginx nginx = host.nginx();
+  host.fake.did.clear();
+  REQUIRE(nginx.test(name(), "server { }"));
+  REQUIRE(nginx.test(name(), "server { }"));
+  CHECK(host.fake.did == std::vector<std::string>{"nginx -T", "nginx -t"});
+  put(host.dir + "/other.conf", "changed");
+  REQUIRE(nginx.test(name(), "server { }"));
+  CHECK(host.fake.did.size() == 4);
 }
 
 TEST_CASE("[fault-113] a failing test says NGINX's own line and keeps what was tried") {

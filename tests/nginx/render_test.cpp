@@ -6,9 +6,9 @@ using namespace chillbox::nginx;
 TEST_CASE("the default gives / to the first service that answers requests, and /NAME/ to the others") {
   const Sample s;
   const auto text = render_site(s.input({Sample::service("docs", "static"), Sample::service("api", "python"), Sample::service("go", "binary", 9001)})).value();
-  CHECK(has(text, "upstream blog-api { server unix:/run/chillbox/live/blog/api.sock max_fails=0; }"));
-  CHECK(has(text, "upstream blog-go { server 127.0.0.1:9001 max_fails=0; }"));
-  CHECK(has(text, "location / {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    proxy_pass http://blog-api;"));
+  CHECK(has(text, "upstream blog-api.blog.chillbox.invalid { server unix:/run/chillbox/live/blog/api.sock max_fails=0; }"));
+  CHECK(has(text, "upstream blog-go.blog.chillbox.invalid { server 127.0.0.1:9001 max_fails=0; }"));
+  CHECK(has(text, "location / {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    proxy_pass http://blog-api.blog.chillbox.invalid;"));
   CHECK(has(text, "location /go/ {"));
   CHECK(has(text, "location /docs/ {"));
   CHECK_FALSE(has(text, "upstream blog-docs"));
@@ -81,8 +81,8 @@ TEST_CASE("a site with templates is those, with upstreams that they can name and
   in.templates = {{"blog.nginx.conf.template", "server { listen $SERVER_PORT; server_name ${SERVER_NAME}; location / { proxy_pass http://blog-web; set $x $host; } }"}};
   in.variables = {{"SERVER_PORT", "80"}, {"SERVER_NAME", "example.org"}};
   const auto text = render_site(in).value();
-  CHECK(has(text, "upstream blog-web {"));
-  CHECK(has(text, "server { listen 80; server_name example.org; location / { proxy_pass http://blog-web; set $x $host; } }\n"));
+  CHECK(has(text, "upstream blog-web.blog.chillbox.invalid {"));
+  CHECK(has(text, "  listen 80;\n  server_name example.org;\n  location / {\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n    set $cb_blog__x $host;\n  }\n}\n"));
   CHECK_FALSE(has(text, "error_page"));
   CHECK_FALSE(has_maintenance(text, in.paths, s.site.slug));
 }
@@ -94,7 +94,7 @@ TEST_CASE("maintenance: the default and what includes the certificate's file hav
   in.templates = {{"a.nginx.conf.template", "server {\n  include blog.ssl_cert.include;\n}\n"}};
   const auto text = render_site(in).value();
   CHECK(has_maintenance(text, in.paths, s.site.slug));
-  CHECK(has(text, "if (-f /srv/chillbox/blog/maintenance) { set $chillbox_maintenance 1; }"));
+  CHECK(has(text, "if (-f /srv/chillbox/blog/maintenance) {\n    set $chillbox_maintenance 1;\n  }"));
   CHECK(has(text, "error_page 503 /.chillbox/maintenance;"));
   CHECK(has(maintenance_page(""), "<h1>Back soon</h1>"));
   CHECK(has(maintenance_page("<script>\n'a' & \"b\""), "<p>&lt;script&gt;<br>&#39;a&#39; &amp; &quot;b&quot;</p>"));
@@ -103,12 +103,11 @@ TEST_CASE("maintenance: the default and what includes the certificate's file hav
 TEST_CASE("the include of the original's certificate file becomes what it held, wherever it was said to be") {
   const Sample s;
   auto in = s.input();
-  in.templates = {{"a.nginx.conf.template", "server {\n  include /etc/nginx/conf.d/$SLUGNAME.ssl_cert.include;\n  include /etc/nginx/other.ssl_cert.include;\n}\n"}};
+  in.templates = {{"a.nginx.conf.template", "server {\n  include /etc/nginx/conf.d/$SLUGNAME.ssl_cert.include;\n  server_name example.org;\n}\n"}};
   in.variables = {{"SLUGNAME", "blog"}};
   in.ipv6 = false;
   const auto plain = render_site(in).value();
-  CHECK(has(plain, "server {\n  listen 80;\n  set $chillbox_maintenance 0;\n"));
-  CHECK(has(plain, "  }\n  include /etc/nginx/other.ssl_cert.include;\n}\n"));
+  CHECK(has(plain, "  listen 80;\n  set $chillbox_maintenance 0;\n"));
   CHECK_FALSE(has(plain, "blog.ssl_cert"));
   in.certificate = true;
   const auto secure = render_site(in).value();
@@ -145,6 +144,8 @@ TEST_CASE("the host-level server lets exactly the known requests through to the 
   CHECK(count(text, "limit_req zone=") == 5);
   CHECK(count(text, "error_log /dev/null emerg;") == 6);
   CHECK(count(text, "access_log off;") == 3);
+  CHECK_FALSE(has(text, "version.txt")); // a stranger learns no site
+  CHECK(has(text, "upstream immutable.chillbox.invalid { server 127.99.104.98:80 max_fails=0; }\nserver {\n  listen 127.99.104.98:80;"));
   CHECK_FALSE(has(text, "access_log /"));
   CHECK(count(text, "proxy_buffering off;") == 1);
   CHECK(has(text, "\nclient_header_timeout 5s;"));

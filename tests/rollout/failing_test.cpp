@@ -135,6 +135,16 @@ TEST_CASE("[fault-114] NGINX that keeps the old configuration silently is found 
   CHECK(host.runner.count("nginx -s reload") == 2); // there and back
 }
 
+TEST_CASE("a release whose name another server answers is rolled back, and who answers is told [attack-A2]") {
+  LiveHost host;
+  const std::string before = host.nginx_text();
+  host.runner.nginx_answers_as = "a page of somebody";
+  const auto job = host.deploy(Order{.version = "2.0.0", .domain = "www.example"});
+  kept_the_old(host, job, Code::unhealthy, "asked for 'www.example' on port ");
+  CHECK(job.message.find("NGINX does not answer as this site but with 200: a page of somebody") != std::string::npos);
+  CHECK(host.nginx_text() == before);
+}
+
 TEST_CASE("a first release that fails leaves no site behind") {
   Host host;
   host.unlock();

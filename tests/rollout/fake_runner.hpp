@@ -34,7 +34,7 @@ struct App {
 
 class FakeRunner : public os::Runner {
 public:
-  explicit FakeRunner(os::Paths paths) : m_paths(std::move(paths)), m_nginx(uint16_t{0}, [this](std::string_view) { return Answer{200, generation()}; }) {}
+  explicit FakeRunner(os::Paths paths) : m_paths(std::move(paths)), m_nginx(uint16_t{0}, [this](std::string_view path) { return Answer{200, path.starts_with("/.chillbox/site ") ? site_named(path.substr(16)) : generation()}; }) {}
 
   App& app(const std::string& version) {
     const std::lock_guard lock(m_mutex);
@@ -74,6 +74,7 @@ public:
 
   std::function<void(const std::string& command)> before; // each one; may throw
   std::string nginx_error;                                 // `nginx -t` ends with 1 and says this
+  std::string nginx_answers_as;                            // asked whose a name is: this site's, whatever the name
   std::atomic<bool> nginx_is_deaf{false};                  // a reload changes nothing, silently
 
   Result<os::Exit> run(const os::Command& c) override {
@@ -154,6 +155,18 @@ private:
       m_host_text = slurp(m_paths.root + "/etc/nginx/http.d/chillbox.conf");
     }
     return os::Exit{.code = 0, .out = {}, .err = {}};
+  }
+  // Whose server has this name.
+  std::string site_named(std::string_view host) {
+    if (!nginx_answers_as.empty())
+      return nginx_answers_as;
+    for (const auto& entry : std::filesystem::directory_iterator(m_paths.root + "/etc/nginx/http.d")) {
+      const std::string file = entry.path().filename(), text = slurp(entry.path());
+      for (const char end : {' ', ';'})
+        if (file.starts_with("chillbox.") && file != "chillbox.conf" && text.find(cat(" ", host, end)) != std::string::npos)
+          return file.substr(9, file.size() - 14);
+    }
+    return "nobody";
   }
   std::string generation() {
     const std::lock_guard lock(m_mutex);

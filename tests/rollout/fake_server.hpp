@@ -1,4 +1,4 @@
-// A server that answers each GET with what its function says: a service behind a unix socket, NGINX on a loopback port.
+// A server that answers each GET with what its function says (NGINX gets the host name behind the path when it is asked whose it is): a service behind a unix socket, NGINX on a loopback port.
 #pragma once
 
 #include "base/error.hpp"
@@ -96,7 +96,10 @@ private:
       request.append(buffer, static_cast<size_t>(n));
     }
     const auto words = split(request, ' ');
-    const auto answer = m_answers(words.size() > 1 ? words[1] : "");
+    std::string path(words.size() > 1 ? words[1] : "");
+    if (const auto host = request.find("\r\nHost: "); path.starts_with("/.chillbox/") && host != std::string::npos)
+      path += cat(" ", request.substr(host + 8, request.find('\r', host + 2) - host - 8));
+    const auto answer = m_answers(path);
     const std::string text = cat("HTTP/1.0 ", answer.status, " -\r\nContent-Length: ", answer.body.size(), "\r\n\r\n", answer.body);
     (void)!::send(client, text.data(), text.size(), MSG_NOSIGNAL);
   }
