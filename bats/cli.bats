@@ -307,7 +307,7 @@ teardown() { cli_teardown; }
     [ "${lines[0]}" = "group-add chillbox-admin" ]
     [ "${lines[1]}" = "user-add chillbox $CHILLBOX_ROOT/var/lib/chillbox" ]
     [ "${lines[2]}" = "user-add chillbox-vault /dev/null" ]
-    [ "${lines[3]}" = "user-add chillbox-stage /dev/null" ]
+    [ "${#lines[@]}" -eq 3 ]
     printf '#!/bin/sh\necho "no more users" >&2; exit 9\n' >hooks/host/user-add
     run -1 chillboxctl init
     [[ "$output" == *"no more users"* ]]

@@ -39,11 +39,9 @@ layers() { ls "$CHILLBOX_CACHE_DIR"; }
 fresh_cache() { export CHILLBOX_CACHE_DIR=$own_cache; }
 inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
 
-@test "describe is JSON, for every handler" {
-    for describe in "$HOOKS"/handlers/*/describe; do
-        for shell in with_dash with_ash; do
-            "$shell" "$describe" | jq -e '(.listens == "unix" or .listens == "tcp" or .listens == "no") and (.build | type == "boolean") and (.public | type == "array")'
-        done
+@test "every handler says what it is in kind.json" {
+    for handler in "$HOOKS"/handlers/*; do
+        jq -e '(.listens == "unix" or .listens == "tcp" or .listens == "no") and (.build | type == "boolean") and (.public | type == "array")' "$handler/kind.json"
     done
 }
 
@@ -53,15 +51,15 @@ inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
     twice "$python/build"
     [ "$(layers | wc -l)" -eq 1 ]
     [ "$(readlink "$CHILLBOX_BUILD_DIR/layer")" = "$CHILLBOX_CACHE_DIR/$(layers)" ]
-    inside 'import flask, gunicorn, my_blog_web.app; assert flask.__file__.startswith("'"$CHILLBOX_CACHE_DIR"'"), flask.__file__'
+    inside 'import flask, gunicorn, my_blog_web.app; assert flask.__file__.startswith("'"$CHILLBOX_BUILD_DIR/layer/"'"), flask.__file__'
     [ "$(head -n 1 "$CHILLBOX_BUILD_DIR/venv/bin/flask")" = "#!$CHILLBOX_BUILD_DIR/venv/bin/python3" ]
     "$CHILLBOX_BUILD_DIR/venv/bin/flask" --version | grep -q Flask
     # Compiled, so that the first start need not.
     ls "$CHILLBOX_CACHE_DIR"/*/lib/python3*/site-packages/flask/__pycache__/app.*.pyc
-    run ! grep -rq "$(layers).tmp" "$CHILLBOX_BUILD_DIR"
+    run ! grep -rq "$CHILLBOX_LAYER_DIR" "$CHILLBOX_BUILD_DIR"
 }
 
-@test "a build needs no more than its two directories: it runs as a user who owns nothing else" {
+@test "a build needs no more than its two directories, and cannot write to the cache [attack-C3]" {
     [ "$(id -u)" -eq 0 ] || skip "needs root: it becomes another user"
     flask_site
     open=$(mktemp -d)
@@ -70,9 +68,10 @@ inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
     cp -R "$HOOKS" "$open/hooks"
     rm -f "$open/releases/1/web/requirements.txt"
     mkdir "$open/home"
-    chown -R nobody "$open/releases/1/.chillbox" "$open/cache"
+    chown -R nobody "$open/releases/1/.chillbox"
     export CHILLBOX_RELEASE_DIR=$open/releases/1 CHILLBOX_CACHE_DIR=$open/cache CHILLBOX_WHEELHOUSE=$open/wheelhouse HOME=$open/home
     export CHILLBOX_SERVICE_DIR=$CHILLBOX_RELEASE_DIR/web CHILLBOX_BUILD_DIR=$CHILLBOX_RELEASE_DIR/.chillbox/web
+    export CHILLBOX_LAYER_DIR=$CHILLBOX_RELEASE_DIR/.chillbox/.work/layers
     cd "$open"
     PATH=/usr/bin:/bin setpriv --reuid=nobody --regid=nogroup --clear-groups -- "$open/hooks/handlers/python/build"
     PATH=/usr/bin:/bin setpriv --reuid=nobody --regid=nogroup --clear-groups -- "$CHILLBOX_BUILD_DIR/venv/bin/gunicorn" --version
@@ -210,6 +209,38 @@ inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
         [[ "$stderr" =~ this\ host\ takes\ wheels\ for\ cp3[0-9]+-cp3 ]]
         [ -z "$(layers)" ]
     done
+}
+
+@test "preflight runs nothing that a user's or the host's site-packages bring, and reads no file outside of the service [attack-A1][attack-D11]" {
+    flask_site
+    export HOME=$BATS_TEST_TMPDIR/home
+    for packages in "$HOME/.local/lib/python$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')/site-packages" "$BATS_TEST_TMPDIR/path"; do
+        mkdir -p "$packages"
+        printf 'import os; open("%s/ran", "w")\n' "$BATS_TEST_TMPDIR" >"$packages/x.pth"
+        printf 'open("%s/ran", "w")\n' "$BATS_TEST_TMPDIR" | tee "$packages/sitecustomize.py" >"$packages/zipfile.py"
+    done
+    printf 'open("%s/ran", "w")\n' "$BATS_TEST_TMPDIR" | tee email.py >glob.py
+    printf 'whisper==1\n' >"$BATS_TEST_TMPDIR/secret"
+    ln -s "$BATS_TEST_TMPDIR/secret" linked.txt
+    printf -- '-r %s\n-r ../../../../secret\n-r linked.txt\n' "$BATS_TEST_TMPDIR/secret" >>requirements.txt
+    for shell in with_dash with_ash; do
+        PYTHONPATH=$BATS_TEST_TMPDIR/path PYTHONSTARTUP=$BATS_TEST_TMPDIR/path/zipfile.py run -0 "$shell" "$python/preflight"
+        [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+        [[ "$output" != *whisper* ]]
+        [ "$(grep -c "which is not in the service's folder" <<<"$output")" -eq 3 ]
+    done
+}
+
+@test "preflight reads no more than a megabyte of requirements or of a wheel's METADATA [attack-D11]" {
+    flask_site
+    head -c 3000000 /dev/zero | tr '\0' '#' >large.txt
+    printf -- '-r large.txt\nlarge\n' >>requirements.txt
+    python3 - <<'END'
+import zipfile
+with zipfile.ZipFile("dep/large-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as z:
+    z.writestr("large-1.0.dist-info/METADATA", "Name: large\n" + "X: y\n" * (200 << 20 >> 3))
+END
+    (ulimit -v 300000 && run -0 with_dash "$python/preflight" && [[ "$output" == *"large.txt: over 1048576 bytes"*"dep/large-1.0-py3-none-any.whl: its METADATA has over 1048576 bytes"* ]])
 }
 
 @test "no source distribution is ever built or run for a dependency" {

@@ -58,7 +58,7 @@ apk_add='apk add -q --no-network --no-progress'
     cp "$ROOT"/dist/*.rsa.pub "$PACKAGES"/*.rsa.pub "$bare/etc/apk/keys/" 2>/dev/null || cp "$ROOT"/dist/*.rsa.pub "$bare/etc/apk/keys/"
     run -0 in_bare sh -c "$apk_add /packages/*.apk"
     [[ "$output" == *"chillboxctl init"* ]]
-    for user in chillbox chillbox-vault chillbox-stage; do in_bare getent passwd "$user" | grep -q ':/sbin/nologin$'; done
+    for user in chillbox chillbox-vault; do in_bare getent passwd "$user" | grep -q ':/sbin/nologin$'; done
     in_bare getent group chillbox-admin
     [ "$(in_bare chillboxctl --version | wc -l)" -eq 1 ]
     run -0 in_bare chillboxd --check

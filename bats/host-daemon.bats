@@ -102,7 +102,7 @@ on_the_net() {
 
 # The process that unpacks, held still in the middle of its work: prints its pid.
 catch_stager() {
-    in_box timeout 60 sh -c 'until pid=$(pgrep -u chillbox-stage) && grep -qs "^Seccomp:.*2" "/proc/$pid/status"; do :; done; kill -STOP "$pid"; echo "$pid"'
+    in_box timeout 60 sh -c 'until pid=$(pgrep -f "^chillboxd: stager") && grep -qs "^Seccomp:.*2" "/proc/$pid/status"; do :; done; kill -STOP "$pid"; echo "$pid"'
 }
 
 @test "stager, caught in the act: its own user, no capability, no new privileges, filtered calls, nothing open but the archive and the stage [attack-T2]" {
@@ -113,7 +113,11 @@ catch_stager() {
     send "$artifact" >"$BATS_TEST_TMPDIR/deploy" 2>&1 3>&- &
     wait_for 60 test -s "$BATS_TEST_TMPDIR/pid"
     pid=$(cat "$BATS_TEST_TMPDIR/pid")
-    stager_id=$(in_box id -u chillbox-stage)
+    stager_id=$(in_box stat -c %u "/proc/$pid")
+    [ "$stager_id" = 0 ] # not dumpable
+    stager_id=$(status_of "$pid" Uid | cut -d ' ' -f 1)
+    [[ "$stager_id" == 65[0-2][0-9][0-9] ]]
+    run ! in_box getent passwd "$stager_id"
     [ "$(status_of "$pid" Uid)" = "$stager_id $stager_id $stager_id $stager_id" ]
     [ "$(status_of "$pid" PPid)" = "$(monitor)" ]
     for set in CapInh CapPrm CapEff CapBnd CapAmb; do [ "$(status_of "$pid" $set)" = 0000000000000000 ]; done
@@ -127,7 +131,7 @@ catch_stager() {
     in_box kill -CONT "$pid"
     wait
     grep -q 'is live' "$BATS_TEST_TMPDIR/deploy"
-    run ! in_box pgrep -u chillbox-stage
+    run ! in_box pgrep -U "$stager_id"
     ctl rollback hello 1.0.0
 }
 

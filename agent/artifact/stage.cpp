@@ -3,10 +3,12 @@
 #include "artifact/secret_packet.hpp"
 #include "base/text.hpp"
 #include "os/disk.hpp"
+#include "os/job_user.hpp"
 #include "os/process.hpp"
 #include "os/socket.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <array>
@@ -37,9 +39,8 @@ private:
   bool m_kept = false;
 };
 
-Result<Fd> fresh_tree(const StageJob& job) {
+Result<Fd> fresh_tree(const StageJob& job, os::Owner owner) {
   TRY(os::real_disk().remove_tree(job.tree)); // of an attempt that a crash ended
-  const os::Owner owner = job.user ? os::Owner{job.user->uid, job.user->gid} : os::Owner{geteuid(), getegid()};
   TRY(os::real_disk().make_dir(job.tree, 0700, owner));
   Fd fd(open(job.tree.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd)
@@ -101,6 +102,19 @@ Result<StageStats> run_stager(const StageJob& job, int tree_fd) {
   return await(job, ours.get(), child);
 }
 
+// A file beside the top folders is for the caller to refuse; it stays behind the tree's own 0700.
+Result<std::string> seal(const std::string& tree, os::Owner owner) {
+  std::string digest;
+  TRY(os::real_disk().make_dir(tree, 0700, owner));
+  for (const auto& name : TRY(os::real_disk().list(tree))) {
+    const std::string path = cat(tree, "/", name);
+    struct stat st{};
+    if (lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
+      digest = TRY(os::real_disk().seal_tree(path, owner));
+  }
+  return digest;
+}
+
 Error with_size(Error error, int tree_fd) {
   struct statvfs fs{};
   if (error.code == Code::no_space && fstatvfs(tree_fd, &fs) == 0)
@@ -113,19 +127,25 @@ Error with_size(Error error, int tree_fd) {
 
 Result<StageStats> stage(const StageJob& job) {
   Attempt attempt(job.tree);
-  const Fd tree_fd = TRY_IN("stage", fresh_tree(job));
+  const os::Owner me{geteuid(), getegid()};
+  std::optional<os::JobUser> user;
+  if (job.own_user)
+    user.emplace(TRY_IN("stage", os::JobUser::take()));
+  const os::Owner owner = user ? os::Owner{user->user().uid, user->user().gid} : me;
+  const Fd tree_fd = TRY_IN("stage", fresh_tree(job, owner));
   auto said = run_stager(job, tree_fd.get());
   if (!said)
     return within("stage", with_size(std::move(said.error()), tree_fd.get()));
-  // Its word is not enough: it read what a stranger wrote.
-  const auto seen = TRY(walk_again(job.tree, job.user ? job.user->uid : geteuid(), job.limits));
+  // It was reaped and cannot have forked: nobody writes there any more. Its word is not enough: it read what a stranger wrote.
+  const auto seen = TRY(walk_again(job.tree, owner.uid, job.limits));
   if (seen.files != said->files || seen.directories != said->directories || seen.links != said->links ||
       seen.bytes != said->bytes)
     return fail(Code::corrupt,
                 cat("stage: the stager told of ", said->files, " files, ", said->directories, " folders, ", said->links,
                     " links, there are ", seen.files, ", ", seen.directories, ", ", seen.links));
+  said->digest = TRY_IN("stage", seal(job.tree, me));
   attempt.keep();
-  return *said;
+  return said;
 }
 
 } // namespace chillbox::artifact

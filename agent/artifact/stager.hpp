@@ -1,6 +1,6 @@
 // The stager: decrypts, decompresses and unpacks an untrusted archive in one streaming pass from a descriptor into the
-// directory that is its whole file system (chroot), as user chillbox-stage, no network, no exec, one process an
-// artifact.
+// directory that is its whole file system (chroot), as a user that nobody else is (os/job_user.hpp), no network, no
+// exec, one process an artifact.
 //
 // Policy of the archive (faults 48-63): refused as a whole, never skipped or sanitised: absolute names, "..", "." or
 // empty components, control characters or bad UTF-8, names over 255 or paths over 1024 bytes, depth over 32, doubles
@@ -29,6 +29,7 @@ struct StageLimits {
 
 struct StageStats {
   uint64_t files = 0, directories = 0, links = 0, bytes = 0, masked = 0;
+  std::string digest = {}; // stage() only: of the last top folder, as os::Disk::tree_digest says it
 };
 
 // What happens in the stager itself: reads the age file from `artifact_fd` (at offset 0), writes below the empty
@@ -45,14 +46,15 @@ inline constexpr const char* k_stager_role = "--stager";
 int stager_main();
 
 // The monitor's side: runs a stager over `artifact_fd` into `tree` (made fresh, removed when this fails) and walks the
-// result again. user: chillbox-stage, whose the tree is afterwards; nullopt in tests. Besides what unpack() says:
-// no_space with the size of the file system, timed_out, interrupted (cancelled), failure when the stager died.
+// result again. Afterwards the tree is the caller's (root's), mode 0700.
+// Besides what unpack() says: no_space with the size of the file system, timed_out, interrupted (cancelled), failure
+// when the stager died.
 struct StageJob {
   int artifact_fd;
   const SecretBytes* file_key;
   std::string tree;
   StageLimits limits;
-  std::optional<os::User> user;
+  bool own_user; // a user of its own; false: ours, in tests that are not root
   os::Millis timeout{600'000};
   std::function<bool()> cancelled = {}; // looked at every 200 ms
 };

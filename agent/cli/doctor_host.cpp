@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "nginx/nginx.hpp"
 #include "os/clock.hpp"
+#include "os/job_user.hpp"
 #include "os/mount.hpp"
 #include "os/runner.hpp"
 
@@ -28,14 +29,16 @@ bool has_program(Doctor& d, const std::string& name) {
 
 void look_at_people(Doctor& d) {
   std::vector<std::string> missing;
-  for (const char* name : {"chillbox", "chillbox-vault", "chillbox-stage"})
+  for (const char* name : {"chillbox", "chillbox-vault"})
     if (!os::find_user(name))
       missing.push_back(cat("user ", name));
   if (!os::find_group("chillbox-admin"))
     missing.emplace_back("group chillbox-admin");
   if (!missing.empty())
     return d.fail("users", cat("missing: ", join(missing, ", ")), "chillboxctl init");
-  d.ok("users", "chillbox, chillbox-vault, chillbox-stage, group chillbox-admin");
+  if (const auto numbers = os::check_job_users(); !numbers)
+    return d.fail("users", numbers.error().message, "usermod -u, groupmod -g");
+  d.ok("users", "chillbox, chillbox-vault, group chillbox-admin");
 }
 
 void look_at_directories(Doctor& d) {

@@ -75,7 +75,7 @@ Result<void> Setup::people() {
   struct Person {
     std::string name, home;
   };
-  const std::array people{Person{"chillbox", m_call.paths.state()}, Person{"chillbox-vault", "/dev/null"}, Person{"chillbox-stage", "/dev/null"}};
+  const std::array people{Person{"chillbox", m_call.paths.state()}, Person{"chillbox-vault", "/dev/null"}};
   if (m_call.paths.testing() && !m_disk.exists(cat(m_call.paths.shipped_hooks(), "/host/user-add"))) {
     tell(false, "users and groups: left alone under CHILLBOX_ROOT");
     return {};

@@ -5,6 +5,7 @@
 #include "os/clock.hpp"
 #include "os/disk.hpp"
 #include "os/files.hpp"
+#include "os/job_user.hpp"
 #include "os/mount.hpp"
 #include "os/socket.hpp"
 #include "rollout/manifest.hpp"
@@ -24,7 +25,7 @@ os::Owner owned_by(const std::string& user) {
 Result<void> mount_or_make(const os::Paths& paths, const std::string& path, uint64_t size, const config::HostConfig& config) {
   // Traversable: the stager finds its own directory below, a service its own secrets.
   constexpr mode_t k_traverse = 0711;
-  if (::geteuid() != 0 || paths.testing())
+  if (!ground_is_real(paths))
     return os::real_disk().make_dir(path, k_traverse, {::geteuid(), ::getegid()});
   TRY(os::real_disk().make_dir(path, k_traverse));
   const bool noswap = TRY(os::mount_tmpfs(path, {.size_bytes = size, .mode = k_traverse, .allow_swap = config.allow_swap}));
@@ -61,6 +62,23 @@ void sweep_all(const os::Paths& paths) {
     sweep(dir, "chillbox.");
 }
 
+Result<void> check_users() {
+  for (const char* name : {"chillbox", "chillbox-vault"})
+    if (!os::find_user(name))
+      return fail(Code::not_found, cat("no user '", name, "' on this host: run `chillboxctl init`"));
+  return os::check_job_users();
+}
+
+// What a daemon that is gone had unpacked and not installed: its jobs begin again.
+Result<void> remove_begun(const os::Paths& paths) {
+  for (const auto& path : below(paths.stage()))
+    TRY(os::real_disk().remove_tree(path));
+  for (const auto& path : below(paths.secrets()))
+    if (path[path.rfind('/') + 1] == '.')
+      TRY(os::real_disk().remove_tree(path));
+  return {};
+}
+
 } // namespace
 
 void sweep(const std::string& dir, std::string_view beginning) {
@@ -77,17 +95,12 @@ void sweep(const std::string& dir, std::string_view beginning) {
 
 std::string ground_user(const std::string& name) { return ::geteuid() == 0 && os::find_user(name) ? name : "-"; }
 
-std::optional<os::User> ground_stager() {
-  auto user = os::find_user("chillbox-stage");
-  return ::geteuid() == 0 && user ? std::optional(std::move(*user)) : std::nullopt;
-}
+bool ground_is_real(const os::Paths& paths) { return ::geteuid() == 0 && !paths.testing(); }
 
 Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& config) {
   auto& disk = os::real_disk();
-  if (::geteuid() == 0 && !paths.testing())
-    for (const char* name : {"chillbox", "chillbox-vault", "chillbox-stage"})
-      if (!os::find_user(name))
-        return fail(Code::not_found, cat("no user '", name, "' on this host: run `chillboxctl init`"));
+  if (ground_is_real(paths))
+    TRY(check_users());
   const os::Owner me{::geteuid(), ::getegid()};
   struct Row {
     std::string path;
@@ -113,7 +126,8 @@ Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& co
   sweep_all(paths);
   TRY(disk.remove_tree(paths.run() + "/nginx-candidate"));
   TRY(mount_or_make(paths, paths.stage(), config.stage_size, config));
-  return mount_or_make(paths, paths.secrets(), config.secrets_size, config);
+  TRY(mount_or_make(paths, paths.secrets(), config.secrets_size, config));
+  return remove_begun(paths);
 }
 
 Result<store::Store> open_store(const os::Paths& paths, std::vector<std::string>* told) {

@@ -28,6 +28,6 @@ Result<Fd> listen_for_edge(const config::HostConfig& config, const os::Paths& pa
 
 // The name of a service user, or "-" where we are not root and stay who we are (tests).
 std::string ground_user(const std::string& name);
-std::optional<os::User> ground_stager();
+bool ground_is_real(const os::Paths& paths);
 
 } // namespace chillbox::daemon

@@ -47,7 +47,7 @@ public:
         m_nginx(os::real_disk(), os::real_runner(), os::real_clock(), paths, config),
         m_slots(os::real_disk(), os::real_runner(), os::real_clock(), paths),
         m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config), m_store, m_vault, m_nginx, m_slots,
-                ground_stager(), [this](const std::string&) { changed(); }},
+                ground_is_real(paths), [this](const std::string&) { changed(); }},
         m_crontab(m_world, m_bell), m_engine(m_world),
         m_operator(m_world, m_engine, m_crontab, m_bell, {.reload = [this] { return reload(); }, .upgrade = [this] { return upgrade(); }}), m_logs(m_world) {}
 

@@ -216,13 +216,14 @@ public:
 
   Result<void> remove_tree(const std::string& path) override { return remove_whole_tree(path); }
 
-  Result<void> copy_tree(const std::string& from, const std::string& to, Owner owner) override {
+  Result<std::string> copy_tree(const std::string& from, const std::string& to, Owner owner) override {
     return copy_whole_tree(from, to, owner);
   }
 
   Result<std::string> seal_tree(const std::string& dir, Owner owner) override { return digest_tree(dir, &owner); }
   Result<void> publish_tree(const std::string& dir) override { return publish_whole_tree(dir); }
-  Result<std::string> tree_digest(const std::string& dir) override { return digest_tree(dir, nullptr); }
+  Result<std::string> tree_digest(const std::string& dir, std::optional<uid_t> owner) override { return digest_tree(dir, nullptr, owner); }
+  Result<std::vector<TreeLink>> tree_links(const std::string& dir) override { return links_of_tree(dir); }
 
   Result<void> append(const std::string& path, std::string_view bytes, mode_t mode) override {
     const Fd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode));

@@ -29,6 +29,11 @@ struct Space {
   uint64_t total_inodes = 0; // 0: this file system does not count them
 };
 
+struct TreeLink {
+  std::string path; // relative
+  std::string target;
+};
+
 struct TreeSize {
   uint64_t bytes = 0;
   uint64_t entries = 0;
@@ -56,15 +61,18 @@ public:
   virtual Result<void> remove(const std::string& path) = 0;                              // file or link; gone already is fine
   virtual Result<void> remove_tree(const std::string& path) = 0;                         // never follows links; gone already is fine
   // Regular files, directories and symlinks only; everything owned by `owner`, directories 0750, files 0640 or 0750 when executable;
-  // synced. `to` must not exist, or be an empty directory. Anything else in `from`: denied.
-  virtual Result<void> copy_tree(const std::string& from, const std::string& to, Owner owner) = 0;
+  // synced. `to` must not exist, or be an empty directory. Anything else in `from`: denied. Returns the digest of what it read and wrote: that of
+  // seal_tree(from) when nobody changed anything since.
+  virtual Result<std::string> copy_tree(const std::string& from, const std::string& to, Owner owner) = 0;
   // After a build by the site's user: walks by descriptor, gives all to `owner`, takes write from group and others, refuses hard links and
   // special files, strips setuid; syncs. Returns a digest over names, modes and contents (the release's manifest).
   virtual Result<std::string> seal_tree(const std::string& dir, Owner owner) = 0;
   // Readable for everybody (o+rX), below and including `dir`, without following links: what NGINX serves by itself.
   virtual Result<void> publish_tree(const std::string& dir) = 0;
-  // The same digest of what is there now.
-  virtual Result<std::string> tree_digest(const std::string& dir) = 0;
+  // The same digest of what is there now. denied: something in it is not `owner`'s, when there is one.
+  virtual Result<std::string> tree_digest(const std::string& dir, std::optional<uid_t> owner = std::nullopt) = 0;
+  // Every symbolic link below `dir`, without following one.
+  virtual Result<std::vector<TreeLink>> tree_links(const std::string& dir) = 0;
   virtual Result<void> append(const std::string& path, std::string_view bytes, mode_t mode) = 0; // not synced: logs
 };
 

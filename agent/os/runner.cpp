@@ -299,18 +299,24 @@ public:
 
 } // namespace
 
+View view_of(const std::vector<std::string>& readable) {
+  View view{.read_only = true};
+  for (const char* dir : {"/dev/shm", "/home", "/mnt", "/media", "/root", "/run", "/srv", "/usr/local/src", "/var/cache", "/var/lib", "/var/log", "/var/mail", "/var/spool",
+                          "/var/tmp", "/var/www"})
+    view.hidden.emplace_back(dir);
+  view.scratch.push_back({"/tmp", 64ULL << 20});
+  for (const auto& dir : readable)
+    view.binds.push_back({dir, dir});
+  return view;
+}
+
 void sandbox(Command& c, const std::vector<std::string>& readable) {
   const auto at_most = [](auto& limit, auto value) {
     if (limit == 0)
       limit = value;
   };
-  c.contained = c.no_network = c.no_new_privs = c.view.read_only = true;
-  for (const char* dir : {"/dev/shm", "/home", "/mnt", "/media", "/root", "/run", "/srv", "/usr/local/src", "/var/cache", "/var/lib", "/var/log", "/var/mail", "/var/spool",
-                          "/var/tmp", "/var/www"})
-    c.view.hidden.emplace_back(dir);
-  c.view.scratch.push_back({"/tmp", 64ULL << 20});
-  for (const auto& dir : readable)
-    c.view.binds.push_back({dir, dir});
+  c.contained = c.no_network = c.no_new_privs = true;
+  c.view = view_of(readable);
   at_most(c.limits.memory_max, 512ULL << 20);
   at_most(c.limits.tasks_max, 64U);
   at_most(c.limits.user_tasks_max, 64U);

@@ -61,9 +61,10 @@ struct Exit {
   bool ok() const { return code == 0; }
 };
 
-// For a program that reads what nobody has looked at yet: contained, no network, all of the file system read-only, nothing of sites, secrets or
-// users in it but the `readable` directories, an empty /tmp of 64 MiB, and little memory, time and processes. Of the command, what stands
-// already in its view and limits stays.
+// All of the file system read-only, nothing of sites, secrets or users in it but the `readable` directories, an empty /tmp of 64 MiB.
+View view_of(const std::vector<std::string>& readable);
+// For a program that reads what nobody has looked at yet: contained, no network, that view, and little memory, time and processes. Of the
+// command, the limits that it has already stay.
 void sandbox(Command& command, const std::vector<std::string>& readable);
 
 class Runner {

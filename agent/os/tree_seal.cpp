@@ -1,12 +1,11 @@
 #include "os/disk_tree.hpp"
 
-#include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "os/files.hpp"
+#include "os/tree_digest.hpp"
 #include "os/tree_walk.hpp"
 
 #include <fcntl.h>
-#include <sodium/crypto_generichash.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,43 +17,9 @@ namespace {
 
 constexpr size_t k_buffer = 128 * 1024;
 
-// BLAKE2b-256 over one record an entry, depth first, names sorted by bytes: kind, mode, path, then size and bytes or the link's target.
-// Every number is 8 bytes little-endian and every text has its length before it, so that no two trees give the same stream.
-// (libsodium's, called here directly: crypto/ has this room's rank.)
-class TreeDigest {
-public:
-  TreeDigest() { ::crypto_generichash_init(&m_state, nullptr, 0, 32); }
-  void bytes(const void* data, size_t size) {
-    ::crypto_generichash_update(&m_state, static_cast<const unsigned char*>(data), size);
-  }
-  void number(uint64_t n) {
-    std::array<uint8_t, 8> le;
-    for (size_t i = 0; i < le.size(); ++i)
-      le[i] = static_cast<uint8_t>(n >> (8 * i));
-    bytes(le.data(), le.size());
-  }
-  void text(std::string_view s) {
-    number(s.size());
-    bytes(s.data(), s.size());
-  }
-  void entry(char kind, mode_t mode, std::string_view path) {
-    bytes(&kind, 1);
-    number(mode & 07777);
-    text(path);
-  }
-  std::string done() {
-    std::array<uint8_t, 32> out;
-    ::crypto_generichash_final(&m_state, out.data(), out.size());
-    return hex(out);
-  }
-
-private:
-  crypto_generichash_state m_state;
-};
-
 class Sealer {
 public:
-  explicit Sealer(const Owner* owner) : m_owner(owner), m_buffer(std::make_unique<char[]>(k_buffer)) {}
+  Sealer(const Owner* owner, std::optional<uid_t> belongs_to) : m_owner(owner), m_belongs_to(belongs_to), m_buffer(std::make_unique<char[]>(k_buffer)) {}
   std::string digest() { return m_digest.done(); }
 
   // The directory first: once it is the new owner's, nobody else adds to it or renames in it, and what is read below stays as it was read.
@@ -62,8 +27,9 @@ public:
     struct stat st{};
     if (::fstat(at.fd, &st) != 0)
       return fail_io("look at", at.path, errno);
+    TRY(check_owner(st, at.path));
     TRY(seal(at.fd, st, 0700, at.path));
-    m_digest.entry('d', st.st_mode, relative);
+    m_digest.directory(st.st_mode, relative);
     for (const std::string& name : TRY(names_in(at)))
       TRY(entry(at, name, relative.empty() ? name : cat(relative, "/", name)));
     return {};
@@ -72,6 +38,7 @@ public:
 private:
   Result<void> entry(const At& at, const std::string& name, const std::string& relative) {
     const struct stat st = TRY(stat_at(at, name));
+    TRY(check_owner(st, at.below(name)));
     if (S_ISDIR(st.st_mode)) {
       const Fd fd = TRY(enter(at, name));
       return directory(At{fd.get(), at.below(name), at.depth + 1}, relative);
@@ -87,8 +54,7 @@ private:
     if (m_owner != nullptr && ::geteuid() == 0 &&
         ::fchownat(at.fd, name.c_str(), m_owner->uid, m_owner->gid, AT_SYMLINK_NOFOLLOW) != 0)
       return fail_io("change owner of", at.below(name), errno);
-    m_digest.entry('l', 0, relative);
-    m_digest.text(TRY(link_target(at, name)));
+    m_digest.link(relative, TRY(link_target(at, name)));
     return {};
   }
 
@@ -98,8 +64,7 @@ private:
     if (m_owner != nullptr && in.st.st_nlink > 1)
       return fail(Code::denied, cat(at.below(name), ": it has ", in.st.st_nlink, " names; hard links are not allowed"));
     TRY(seal(in.fd.get(), in.st, 0400, at.below(name)));
-    m_digest.entry('f', in.st.st_mode, relative);
-    m_digest.number(static_cast<uint64_t>(in.st.st_size));
+    m_digest.file(in.st.st_mode, relative, static_cast<uint64_t>(in.st.st_size));
     for (uint64_t left = static_cast<uint64_t>(in.st.st_size);;) {
       const ssize_t n = ::read(in.fd.get(), m_buffer.get(), k_buffer);
       if (n < 0 && errno == EINTR)
@@ -115,6 +80,12 @@ private:
     }
   }
 
+  Result<void> check_owner(const struct stat& st, const std::string& path) const {
+    if (m_belongs_to && st.st_uid != *m_belongs_to)
+      return fail(Code::denied, cat(path, ": it belongs to uid ", st.st_uid, ", not to ", *m_belongs_to));
+    return {};
+  }
+
   // Nothing for others to write, no setuid; the group reads what the owner reads, because the site's user is in the group only.
   Result<void> seal(int fd, struct stat& st, mode_t at_least, const std::string& path) {
     if (m_owner == nullptr)
@@ -128,15 +99,16 @@ private:
   }
 
   const Owner* m_owner;
+  std::optional<uid_t> m_belongs_to;
   std::unique_ptr<char[]> m_buffer;
   TreeDigest m_digest;
 };
 
 } // namespace
 
-Result<std::string> digest_tree(const std::string& dir, const Owner* seal_for) {
+Result<std::string> digest_tree(const std::string& dir, const Owner* seal_for, std::optional<uid_t> owner) {
   const Fd fd = TRY(open_directory(dir));
-  Sealer sealer(seal_for);
+  Sealer sealer(seal_for, owner);
   TRY(sealer.directory(At{fd.get(), dir}, ""));
   if (seal_for != nullptr)
     TRY(sync_filesystem(fd.get(), dir));

@@ -12,6 +12,8 @@
 namespace chillbox::rollout {
 namespace {
 
+constexpr size_t k_max_kind = 16 * 1024; // bytes of a kind.json
+constexpr uint64_t k_shared_memory = 64ULL << 20;
 constexpr int k_missing_inputs = 3; // of a build: what the artifact should have brought is not there (chillbox-hooks(7))
 
 std::string digits(const std::optional<uint32_t>& n) { return n ? std::to_string(*n) : std::string(); }
@@ -43,7 +45,7 @@ std::string upper_name(std::string name) {
   return name;
 }
 
-// What an object of `describe` says; of what it does not say, the kind stays as it is.
+// What an object of kind.json says; of what it does not say, the kind stays as it is.
 void read_kind(const Json& json, Kind& kind) {
   if (json.contains("listens")) {
     const std::string listens = control::string_or(json, "listens", "no");
@@ -76,6 +78,10 @@ void add_missing(Environment& environment, const config::Variables& expanded) {
       environment.emplace_back(name, value);
 }
 
+void set(Environment& environment, std::string_view name, std::string value) {
+  std::ranges::find(environment, name, [](const auto& pair) { return pair.first; })->second = std::move(value);
+}
+
 os::Command as_site(const Place& place, std::string program, Environment environment) {
   os::Command c;
   c.argv = {std::move(program)};
@@ -97,6 +103,29 @@ Result<os::Exit> run_within_limit(World& world, os::Command& c, std::string_view
   return fail(exit.error().code, cat(what, ": ", exit.error().message));
 }
 
+// The folder of its hooks, the administrator's first.
+Result<std::string> kind_directory(World& world, const std::string& lang) {
+  for (const auto& base : {world.paths.admin_hooks(), world.paths.shipped_hooks()}) {
+    const std::string dir = cat(base, "/handlers/", lang);
+    if (world.disk.exists(dir + "/kind.json"))
+      return dir;
+    if (world.disk.exists(dir + "/describe"))
+      return fail(Code::preflight, cat("handler '", lang, "': ", dir, "/describe is not run any more: write the JSON that it prints to ", dir, "/kind.json"));
+  }
+  return fail(Code::preflight, cat("no handler for lang '", lang, "' on this host: there are ", join(known_kinds(world), ", ")));
+}
+
+// It reads the release and what its site's releases share, and writes to its own two places.
+os::View build_view(World& world, const Place& place, const Workplace& work) {
+  auto view = os::view_of({place.release_dir, world.paths.wheelhouse()});
+  if (!place.site->confidential) // else it is in the release
+    view.binds.push_back({cache_dir(world, *place.site, place.release_dir), cache_dir(world, *place.site, place.release_dir)});
+  for (const auto& dir : {cat(place.release_dir, "/.chillbox/", place.service->name.str()), work.home})
+    view.binds.push_back({dir, dir, true});
+  view.scratch.push_back({"/dev/shm", k_shared_memory});
+  return view;
+}
+
 } // namespace
 
 std::vector<std::string> known_kinds(World& world) {
@@ -108,22 +137,12 @@ std::vector<std::string> known_kinds(World& world) {
 }
 
 Result<Kind> find_kind(World& world, const config::Site& site, const config::Service& service) {
-  const std::string& lang = service.lang;
   Kind kind;
-  for (const auto& base : {world.paths.admin_hooks(), world.paths.shipped_hooks()})
-    if (kind.directory.empty() && world.disk.exists(cat(base, "/handlers/", lang, "/describe")))
-      kind.directory = cat(base, "/handlers/", lang);
-  if (kind.directory.empty())
-    return fail(Code::preflight,
-                cat("no handler for lang '", lang, "' on this host: there are ", join(known_kinds(world), ", ")));
-  os::Command c;
-  c.argv = {kind.directory + "/describe"};
-  c.timeout = os::Millis{10'000};
-  const auto exit = TRY_IN(cat("handler '", lang, "': describe"), world.runner.run(c));
-  TRY_IN(cat("handler '", lang, "'"), must_succeed(exit, "describe"));
-  const auto json = TRY_IN(cat("handler '", lang, "': describe"), parse_json(exit.out, 16 * 1024));
+  kind.directory = TRY(kind_directory(world, service.lang));
+  const std::string path = kind.directory + "/kind.json";
+  const auto json = TRY_IN(path, parse_json(TRY(world.disk.read(path, k_max_kind)), k_max_kind));
   if (!json.is_object())
-    return fail(Code::failure, cat("handler '", lang, "': describe: must print one JSON object"));
+    return fail(Code::failure, cat(path, ": must be one JSON object"));
   read_kind(json, kind);
   if (!json.contains("when") || !json["when"].is_array())
     return kind;
@@ -181,8 +200,11 @@ Environment hook_environment(World& world, const Place& place) {
 std::vector<std::string> preflight(World& world, const Kind& kind, const Place& place) {
   if (!world.disk.exists(kind.directory + "/preflight"))
     return {};
-  auto c = as_site(place, kind.directory + "/preflight", hook_environment(world, place));
-  c.no_network = true;
+  auto environment = hook_environment(world, place);
+  set(environment, "HOME", "/nonexistent");
+  auto c = as_site(place, kind.directory + "/preflight", std::move(environment));
+  if (world.as_root)
+    os::sandbox(c, {place.release_dir, world.paths.wheelhouse()});
   c.timeout = os::Millis{60'000};
   const auto exit = world.runner.run(c);
   if (!exit)
@@ -196,15 +218,21 @@ std::vector<std::string> preflight(World& world, const Kind& kind, const Place& 
   return problems;
 }
 
-Result<void> build(World& world, const Kind& kind, const Place& place, const std::function<void(std::string_view)>& on_line,
+Result<void> build(World& world, const Kind& kind, const Place& place, const Workplace& work, const std::function<void(std::string_view)>& on_line,
                    const std::function<bool()>& cancelled) {
   Environment environment = hook_environment(world, place);
-  if (place.site->confidential) // what it unpacks is not for a disk
-    std::ranges::find(environment, "TMPDIR", [](const auto& pair) { return pair.first; })->second = cache_dir(world, *place.site, place.release_dir);
+  set(environment, "HOME", work.home);
+  set(environment, "TMPDIR", work.home); // in the release: of one in memory nothing goes to a disk
+  environment.emplace_back("CHILLBOX_LAYER_DIR", work.layers);
   const auto variables = TRY(config::expand_all(variables_of(world, *place.site, *place.service, place.version, {})));
   add_missing(environment, variables);
   auto c = as_site(place, kind.directory + "/build", std::move(environment));
   c.no_network = true;
+  if (world.as_root) {
+    c.contained = true;
+    c.groups = {work.readers};
+    c.view = build_view(world, place, work);
+  }
   c.on_line = on_line;
   c.cancelled = cancelled;
   const auto exit = TRY(run_within_limit(world, c, "build"));

@@ -1,6 +1,5 @@
-// The hooks of a kind of service (chillbox-hooks(7)): `describe`, `build`, `command` under handlers/LANG/, the administrator's directory before
-// the shipped one. `describe` says what the kind is and runs as root; the others run as the site's user in a fixed environment with a time limit,
-// builds in an empty network namespace.
+// A kind of service is a folder handlers/LANG (chillbox-hooks(7)), the administrator's before the shipped one: kind.json says what it is, and
+// the hooks `preflight`, `build` and `command` do what it needs, in a fixed environment with a time limit. None of them runs as root.
 #pragma once
 
 #include "base/error.hpp"
@@ -31,7 +30,7 @@ struct Kind {
   std::vector<std::string> needs = {}; // programs that the host must have
 };
 
-// What its handler says of this service, whose variables may decide. preflight "no handler for lang 'x'" with the names that there are.
+// What its kind.json says of this service, whose variables may decide. Starts nothing. preflight "no handler for lang 'x'" with the names that there are.
 Result<Kind> find_kind(World& world, const config::Site& site, const config::Service& service);
 std::vector<std::string> known_kinds(World& world);
 
@@ -48,15 +47,21 @@ struct Place {
 };
 // "/immutable/NAME/HASH/" when this release has one HASH of that immutable service (immutable.cpp).
 std::optional<std::string> immutable_path(World& world, const std::string& release_dir, const std::string& service);
-// Where builds put what releases share (again.cpp); nothing is shared with a release in memory.
+// What releases share, root's (again.cpp); nothing is shared with a release in memory.
 std::string cache_dir(const World& world, const config::Site& site, const std::string& release_dir);
 Environment hook_environment(World& world, const Place& place);
 
 // What its optional hook `preflight` has to say against the unpacked artifact at place.release_dir, one a line; empty when it is content. Runs as
 // place.user, without a network, and changes nothing.
 std::vector<std::string> preflight(World& world, const Kind& kind, const Place& place);
+// What a build may write to, besides its build folder, and the group that may read the release.
+struct Workplace {
+  std::string layers; // new layers go there, below `home`
+  std::string home;   // HOME and TMPDIR
+  gid_t readers;
+};
 // on_line: each line of output, for the job's log. failure carries the exit code and the last line.
-Result<void> build(World& world, const Kind& kind, const Place& place, const std::function<void(std::string_view)>& on_line,
+Result<void> build(World& world, const Kind& kind, const Place& place, const Workplace& work, const std::function<void(std::string_view)>& on_line,
                    const std::function<bool()>& cancelled);
 Result<std::vector<std::string>> command(World& world, const Kind& kind, const Place& place);
 Result<void> release_command(World& world, const Place& place, const Environment& environment,

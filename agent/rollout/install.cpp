@@ -2,8 +2,6 @@
 
 #include "base/text.hpp"
 
-#include <algorithm>
-
 namespace chillbox::rollout {
 namespace {
 
@@ -26,75 +24,10 @@ Result<void> make_directories(Rollout& r) {
   return {};
 }
 
-// What the build of this release added to the site's cache belongs to root from now on, so that no running service changes it.
-Result<void> seal_new_layers(Rollout& r, const std::vector<std::string>& before) {
-  const std::string cache = r.world.paths.cache(r.job.site);
-  TRY(r.world.disk.make_dir(cache, 0750, root_and(r.user)));
-  for (const auto& layer : TRY(r.world.disk.list(cache)))
-    if (std::ranges::find(before, layer) == before.end())
-      (void)TRY_IN(cat("layer ", layer), r.world.disk.seal_tree(cache + "/" + layer, root_and(r.user)));
-  return {};
-}
-
-Result<void> publish(Rollout& r) {
-  for (const auto& p : r.services) {
-    const std::string dir = r.release_dir() + "/" + p.service.name.str();
-    for (const auto& name : p.kind.published) {
-      TRY(r.world.disk.make_dir(dir, k_traverse, root_and(r.user)));
-      TRY(r.world.disk.publish_tree(name == "." ? dir : dir + "/" + name));
-    }
-    const std::string build_dir = cat(r.release_dir(), "/.chillbox/", p.service.name.str());
-    if (!r.world.disk.exists(build_dir))
-      continue; // all of it came in immutable/
-    if (!p.kind.built.empty()) // sealed first: it is the site's user's until then, who could put something else in its place
-      (void)TRY(r.world.disk.seal_tree(build_dir, root_and(r.user)));
-    for (const auto& name : p.kind.built) {
-      TRY(r.world.disk.make_dir(build_dir, k_traverse, root_and(r.user)));
-      TRY(r.world.disk.publish_tree(build_dir + "/" + name));
-    }
-  }
-  const std::string immutable = r.release_dir() + "/immutable";
-  if (r.world.disk.exists(immutable))
-    TRY(r.world.disk.publish_tree(immutable));
-  const std::string nginx_root = r.release_dir() + "/nginx/root";
-  if (r.world.disk.exists(nginx_root)) {
-    TRY(r.world.disk.make_dir(r.release_dir() + "/nginx", k_traverse, root_and(r.user)));
-    TRY(r.world.disk.publish_tree(nginx_root));
-  }
-  return {};
-}
-
-Result<void> build_all(Rollout& r) {
-  auto& disk = r.world.disk;
-  TRY(disk.make_dir(cache_dir(r.world, r.site, r.release_dir()), 0750, of(r.user)));
-  auto services = r.services; // those first whose paths the others may want to know
-  std::ranges::stable_partition(services, [](const PlannedService& p) { return p.service.lang == "immutable"; });
-  for (const auto& p : services) {
-    if (!p.kind.builds || !disk.exists(r.release_dir() + "/" + p.service.name.str()))
-      continue;
-    TRY(disk.make_dir(cat(r.release_dir(), "/.chillbox/", p.service.name.str()), 0750, of(r.user)));
-    const Place place{&r.site, &p.service, r.release.version, r.release_dir(), "", 0, r.user};
-    TRY_IN(cat("service '", p.service.name.str(), "'"),
-           build(r.world, p.kind, place, [&](std::string_view line) { r.output(line); }, [&] { return r.signals.cancelled(); }));
-  }
-  return {};
-}
-
 } // namespace
 
-Result<void> migrate(Rollout& r, const PlannedService& p) {
-  if (p.service.release_command.empty())
-    return {};
-  const Place place{&r.site, &p.service, r.release.version, r.release_dir(), "", 0, r.user};
-  const auto environment = TRY(service_environment(r.world, place));
-  r.info(cat("release_command of '", p.service.name.str(), "' runs: ", printable(join(p.service.release_command, " "))));
-  TRY_IN(cat("service '", p.service.name.str(), "'"),
-         release_command(r.world, place, environment, [&](std::string_view line) { r.output(line); }, [&] { return r.signals.cancelled(); }));
-  return {};
-}
-
 Result<os::User> site_user(World& world, const SiteName& site) {
-  if (!world.stager) // tests make no users: there we stand in, under the name that it would have
+  if (!world.as_root) // tests make no users: there we stand in, under the name that it would have
     return os::User{site.str(), ::geteuid(), ::getegid(), "/"};
   if (auto user = os::find_user(site.str()))
     return user;
@@ -109,7 +42,10 @@ Result<os::User> site_user(World& world, const SiteName& site) {
 
 Result<void> put_tree(Rollout& r) {
   TRY(make_place(r));
-  TRY(r.world.disk.copy_tree(cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.user)));
+  const auto copied = TRY(r.world.disk.copy_tree(cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.user)));
+  if (copied != r.staged_digest)
+    return fail(Code::corrupt, cat("what was installed is not what was signed: ", r.stage_dir(), " changed after it was checked; its digest was ",
+                                   r.staged_digest, ", now ", copied, ": something on this host writes there as root"));
   TRY(r.world.disk.make_dir(r.release_dir(), k_traverse, root_and(r.user)));
   TRY(r.world.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.user)));
   undo_stage(r);
@@ -144,28 +80,6 @@ void undo_install(Rollout& r) {
   (void)link_immutable(r.world, r.job.site);
   r.release.state = store::ReleaseState::failed;
   (void)r.world.store.put_release(r.release);
-}
-
-Result<void> build_tree(Rollout& r) {
-  const auto before = TRY(r.world.disk.list(r.world.paths.cache(r.job.site)));
-  const auto built = build_all(r);
-  TRY(seal_new_layers(r, before));
-  if (!built)
-    return std::unexpected(built.error());
-  TRY(publish(r));
-  r.release.digest = TRY(r.world.disk.seal_tree(r.release_dir(), root_and(r.user)));
-  TRY(r.world.store.put_release(r.release));
-  if (r.world.disk.exists(r.release_dir() + "/nginx/templates"))
-    TRY(link_compatible(r.world, r.site, r.services));
-  return link_immutable(r.world, r.job.site); // before the first page that names them is answered
-}
-
-Result<Next> run_build(Rollout& r) {
-  TRY(build_tree(r));
-  for (const auto& p : r.services)
-    if (!takes_over(r, p)) // else once nobody uses its data any more
-      TRY(migrate(r, p));
-  return Next::go_on;
 }
 
 } // namespace chillbox::rollout

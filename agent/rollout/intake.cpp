@@ -140,9 +140,10 @@ Result<void> unpack(Rollout& r) {
                          .file_key = &r.file_key,
                          .tree = r.stage_dir(),
                          .limits = {limits.unpacked_max, limits.entries_max, limits.ratio_max},
-                         .user = r.world.stager,
+                         .own_user = r.world.as_root,
                          .cancelled = [&r] { return r.signals.cancelled(); }};
   const auto stats = TRY(artifact::stage(job));
+  r.staged_digest = stats.digest;
   r.info(cat(stats.files, " files, ", human_size(stats.bytes)));
   r.file_key = SecretBytes();
 

@@ -2,6 +2,7 @@
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
+#include "os/job_user.hpp"
 #include "os/port.hpp"
 
 #include <unistd.h>
@@ -23,7 +24,7 @@ void check_hosts(Rollout& r, Problems& problems) {
 }
 
 void check_user(Rollout& r, Problems& problems) {
-  if (!r.world.stager)
+  if (!r.world.as_root)
     return; // tests without root make no users
   // The home tells: it is where user-add puts the users that chillbox makes, also for a site that was removed and comes back.
   const auto user = os::find_user(r.job.site.str());
@@ -50,7 +51,7 @@ bool on_this_host(World& world, const std::string& program) {
 }
 
 // Programs that the handler needs, then what the handler itself finds in the unpacked artifact: wheels, programs for another libc.
-void check_handler(Rollout& r, const PlannedService& p, Problems& problems) {
+void check_handler(Rollout& r, const PlannedService& p, const os::User& reader, Problems& problems) {
   const std::string who = cat("service '", p.service.name.str(), "': ");
   bool complete = true;
   for (const auto& program : p.kind.needs)
@@ -60,13 +61,24 @@ void check_handler(Rollout& r, const PlannedService& p, Problems& problems) {
     }
   if (!complete || !r.world.disk.exists(cat(staged(r), "/", p.service.name.str())))
     return;
-  const os::User reader = r.world.stager.value_or(os::User{"", ::geteuid(), ::getegid(), "/"}); // whose the unpacked tree is
   const Place place{&r.site, &p.service, r.site.version ? r.site.version->str() : "", staged(r), "", 0, reader};
   for (const auto& problem : preflight(r.world, p.kind, place))
     problems.push_back(who + problem);
 }
 
-void check_services(Rollout& r, Problems& problems) {
+// Links of the artifact stay in it; those of what NGINX serves must stay in that.
+void check_published(Rollout& r, Problems& problems) {
+  std::vector<std::string> dirs{staged(r) + "/immutable", staged(r) + "/nginx/root"};
+  for (const auto& p : r.services)
+    for (const auto& name : p.kind.published)
+      dirs.push_back(cat(staged(r), "/", p.service.name.str(), name == "." ? "" : "/" + name));
+  for (const auto& dir : dirs)
+    if (r.world.disk.exists(dir))
+      if (auto problem = published_problem(r.world, dir))
+        problems.push_back(std::move(*problem));
+}
+
+void check_services(Rollout& r, const os::User& reader, Problems& problems) {
   for (const auto& service : r.site.services) {
     auto kind = find_kind(r.world, r.site, service);
     check_folder(r, service, problems);
@@ -75,10 +87,21 @@ void check_services(Rollout& r, Problems& problems) {
       continue;
     }
     r.services.push_back({service, std::move(*kind)});
-    check_handler(r, r.services.back(), problems);
+    check_handler(r, r.services.back(), reader, problems);
     if (const auto values = config::expand_all(service_variables(r.world, r.site, service)); !values)
       problems.push_back(cat("service '", service.name.str(), "': ", values.error().message));
   }
+}
+
+// The hooks run as a user that reads what was unpacked, which is root's, and can do nothing else with it.
+Result<void> check_services(Rollout& r, Problems& problems) {
+  if (!r.world.as_root) {
+    check_services(r, os::User{"", ::geteuid(), ::getegid(), "/"}, problems);
+    return {};
+  }
+  const auto reader = TRY(os::JobUser::take());
+  check_services(r, reader.user(), problems);
+  return {};
 }
 
 void check_ports(Rollout& r, const std::string& slot, Problems& problems) {
@@ -168,7 +191,9 @@ std::vector<std::string> missing_secrets(World& world, const config::Site& site)
 std::vector<std::string> preflight_problems(Rollout& r) {
   Problems problems;
   r.services.clear();
-  check_services(r, problems);
+  if (const auto checked = check_services(r, problems); !checked)
+    problems.push_back(checked.error().message);
+  check_published(r, problems);
   check_hosts(r, problems);
   check_user(r, problems);
   check_secrets(r, problems);

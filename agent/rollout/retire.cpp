@@ -80,7 +80,7 @@ Result<Next> run_remove(Rollout& r) {
   if (purge) {
     for (const auto& dir : {paths.data(r.job.site), paths.logs_of(r.job.site)})
       TRY(disk.remove_tree(dir));
-    if (r.world.stager && os::find_user(r.job.site.str())) {
+    if (r.world.as_root && os::find_user(r.job.site.str())) {
       os::Command c;
       c.argv = {paths.shipped_hooks() + "/host/user-remove", r.job.site.str()};
       const auto exit = TRY(r.world.runner.run(c));

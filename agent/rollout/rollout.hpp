@@ -79,6 +79,7 @@ struct Rollout {
   os::User user;
   Fd artifact;
   SecretBytes file_key;
+  std::string staged_digest;             // of what was unpacked and walked: what is installed must have it
   std::optional<artifact::Verified> verified;
   std::string old_secrets;               // set that was current before this job exchanged it
   std::string old_nginx;

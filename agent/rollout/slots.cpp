@@ -149,7 +149,7 @@ Result<void> wait_for_probe(World& world, const config::Site& site, const Planne
 
 Result<void> start_slots(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release,
                          const os::User& user, const std::vector<std::string>& skip) {
-  const gid_t web = world.stager ? TRY(world.nginx.group()) : user.gid;
+  const gid_t web = world.as_root ? TRY(world.nginx.group()) : user.gid;
   TRY(world.disk.make_dir(world.paths.slots_of(site.slug), 02750, {user.uid, web}));
   TRY(start_redis(world, site, release, user)); // before those who use it
   const auto ports = TRY(port_variables(site, services));

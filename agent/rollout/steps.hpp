@@ -36,9 +36,12 @@ std::vector<std::string> capacity_problems(const Capacity& capacity, const os::P
 // install.cpp: from tmpfs to a sealed release directory
 Result<Next> run_install(Rollout& r);
 void undo_install(Rollout& r);
+Result<void> put_tree(Rollout& r); // from the stage, which is empty then, to its place. corrupt: it is not what was unpacked and checked
+// build.cpp
 Result<Next> run_build(Rollout& r);
-Result<void> put_tree(Rollout& r);   // from the stage, which is empty then, to its place
 Result<void> build_tree(Rollout& r); // and seal it
+// What speaks against publishing this folder: a link out of it.
+std::optional<std::string> published_problem(World& world, const std::string& dir);
 Result<void> migrate(Rollout& r, const PlannedService& p); // its release_command, if it has one
 // again.cpp: releases in memory only
 Result<void> make_place(Rollout& r); // of a release in memory: mounted, and empty

@@ -48,7 +48,7 @@ std::string set_path(const World& world, const SiteName& site, const std::string
 
 Result<void> stage_opened(World& world, const SiteName& site, int fd, const SecretBytes& key) {
   const gid_t group = TRY(site_user(world, site)).gid; // secrets may come before the first release
-  return secrets::stage_secrets(world.paths, site, fd, key, world.stager, group, world.config.secrets_size);
+  return secrets::stage_secrets(world.paths, site, fd, key, world.as_root, group, world.config.secrets_size);
 }
 
 } // namespace

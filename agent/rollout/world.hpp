@@ -13,7 +13,6 @@
 #include "store/store.hpp"
 
 #include <functional>
-#include <optional>
 #include <string>
 
 namespace chillbox::rollout {
@@ -28,7 +27,7 @@ struct World {
   secrets::Vault& vault;
   nginx::Nginx& nginx;
   openrc::Slots& slots;
-  std::optional<os::User> stager;                      // chillbox-stage; nullopt in tests that are not root
+  bool as_root;                                        // makes users and runs what is a site's as them; false in tests, where all is ours
   std::function<void(const std::string& job)> changed; // something of this job is new: whoever follows it may look
   // denied: the webhook key that announced the job is gone. Set by the gate before the first job runs; none: nobody announces.
   std::function<Result<void>(const store::Job& job)> check_sender = {};

@@ -1,5 +1,6 @@
 #include "secrets/stage.hpp"
 
+#include "base/encoding.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "os/disk.hpp"
@@ -20,8 +21,18 @@ namespace {
 constexpr uint64_t k_max_entries = 1000; // of a set
 constexpr mode_t k_folder_mode = 0750, k_file_mode = 0440;
 
+// Nobody can tell it before it is there.
 std::string next_to(const os::Paths& paths, const SiteName& site) {
-  return cat(paths.secrets(), "/.", site.str(), ".next");
+  return cat(paths.secrets(), "/.", site.str(), ".", random_token(16));
+}
+
+// Of an attempt that a crash ended: there is never another one of the same site. Its name ends behind the dot.
+Result<void> remove_begun(const os::Paths& paths, const SiteName& site) {
+  const std::string begin = cat(".", site.str(), ".");
+  for (const auto& name : TRY(os::real_disk().list(paths.secrets())))
+    if (name.starts_with(begin))
+      TRY(os::real_disk().remove_tree(cat(paths.secrets(), "/", name)));
+  return {};
 }
 
 Result<Fd> open_below(int dir, const std::string& name, int flags) {
@@ -94,7 +105,8 @@ Result<void> overwrite(const std::string& path) {
 } // namespace
 
 Result<void> stage_secrets(const os::Paths& paths, const SiteName& site, int artifact_fd, const SecretBytes& file_key,
-                           const std::optional<os::User>& stager, gid_t site_group, uint64_t size_limit) {
+                           bool own_user, gid_t site_group, uint64_t size_limit) {
+  TRY_IN("secrets", remove_begun(paths, site));
   const std::string next = next_to(paths, site);
   TRY_IN("secrets",
          artifact::stage(
@@ -102,7 +114,7 @@ Result<void> stage_secrets(const os::Paths& paths, const SiteName& site, int art
               .file_key = &file_key,
               .tree = next,
               .limits = {.bytes = size_limit, .entries = k_max_entries, .ratio = artifact::StageLimits{}.ratio},
-              .user = stager}));
+              .own_user = own_user}));
   auto placed = settle(next, site_group);
   if (placed)
     placed = swap_in(next, paths.secrets_of(site));
@@ -119,7 +131,7 @@ Result<void> wipe_secrets(const os::Paths& paths, const SiteName& site) {
   const std::string live = paths.secrets_of(site);
   for (const auto& name : staged_files(paths, site))
     TRY(overwrite(cat(live, "/", name)));
-  TRY(disk.remove_tree(next_to(paths, site)));
+  TRY(remove_begun(paths, site));
   return disk.remove_tree(live);
 }
 

@@ -20,7 +20,7 @@ namespace chillbox::secrets {
 // Decrypts and unpacks (by a stager) the set in `artifact_fd` and puts it in place. A file outside SERVICE/FILE:
 // denied. no_space names the size of the tmpfs; what was begun is removed (faults 82).
 Result<void> stage_secrets(const os::Paths& paths, const SiteName& site, int artifact_fd, const SecretBytes& file_key,
-                           const std::optional<os::User>& stager, gid_t site_group, uint64_t size_limit);
+                           bool own_user, gid_t site_group, uint64_t size_limit);
 // Also when only part of a set is there. The bytes are overwritten, then the names go: a service that still reads a
 // file reads zeros.
 Result<void> wipe_secrets(const os::Paths& paths, const SiteName& site);

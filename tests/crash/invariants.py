@@ -105,9 +105,11 @@ def check_processes(wrong, names):
     site = run('id', '-u', SITE).stdout.strip()
     own = [p for p in by_user.get(site, [])]
     wrong.expect(len(own) == len(names), f'processes of the site: {own}')
-    for user, most in (('chillbox', 1), ('chillbox-vault', 1), ('chillbox-stage', 0)):
+    for user, most in (('chillbox', 1), ('chillbox-vault', 1)):
         found = by_user.get(must('id', '-u', user).strip(), [])
         wrong.expect(len(found) <= most, f'processes of {user}: {found}')
+    jobs = {uid: found for uid, found in by_user.items() if 65024 <= int(uid) <= 65279}
+    wrong.expect(not jobs, f'processes of users of jobs: {jobs}')
     supervisors = [c for _, _, _, c in all_of_them.values() if 'supervise-daemon' in c]
     wrong.expect(len(supervisors) == len(names) + 1, f'supervisors: {supervisors}')
     daemons = [(pid, c) for pid, (_, _, _, c) in all_of_them.items() if c.endswith('/chillboxd')]
@@ -124,11 +126,13 @@ def check_files(wrong, mounts):
     wrong.expect(mounts is None or now == mounts, 'the mounts are others')
     wrong.expect(sum(f' {RUN}/' in line for line in now) == 2, f'mounts of chillbox: {[line for line in now if RUN in line]}')
     wrong.expect(not os.path.exists(f'{RUN}/nginx-candidate'), 'the candidate of nginx -t is left')
+    begun = [name for name in listing(f'{RUN}/secrets') if name.startswith('.')]
+    wrong.expect(not begun, f'secret sets of nobody: {begun}')
     for path in (f'{RUN}/stage', f'{STATE}/inbox'):
         wrong.expect(not listing(path), f'{path} has {listing(path)}')
     for top in (STATE, SITES, RUN, '/etc/nginx', '/etc/init.d', '/etc/conf.d'):
         for directory, folders, files in os.walk(top):
-            left = [name for name in folders + files if TEMPORARY.match(name) or name.endswith(('.next', '.part'))]
+            left = [name for name in folders + files if TEMPORARY.match(name) or name.endswith('.part')]
             wrong.expect(not left, f'left in {directory}: {left}')
     for site in listing(SITES):
         wrong.expect(bool(sql('SELECT 1 FROM sites WHERE site = ?', site)), f'a directory of no site: {site}')

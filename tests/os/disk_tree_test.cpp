@@ -61,7 +61,9 @@ void make_socket(const std::string& path) {
 TEST_CASE("a tree is copied with its links as they are, and with the modes of a release") {
   const TempDir dir;
   make_release(dir / "from");
-  REQUIRE(real_disk().copy_tree(dir / "from", dir / "to", k_me));
+  const auto digest = real_disk().copy_tree(dir / "from", dir / "to", k_me);
+  REQUIRE(digest);
+  CHECK(*digest == real_disk().tree_digest(dir / "from").value()); // of what it read
   CHECK(slurp(dir / "to/app/text") == "hello");
   CHECK(mode_of(dir / "to") == 0750);
   CHECK(mode_of(dir / "to/app") == 0750);
@@ -92,7 +94,7 @@ TEST_CASE("a large file comes through the copy unchanged, between file systems t
 TEST_CASE("fifos, sockets and devices are not copied: the tree is refused by name and nothing stays") {
   const TempDir dir;
   const auto refused = [&](const std::string& part) {
-    const Result<void> copied = real_disk().copy_tree(dir / "from", dir / "to", k_me);
+    const Result<std::string> copied = real_disk().copy_tree(dir / "from", dir / "to", k_me);
     REQUIRE_FALSE(copied);
     CHECK(copied.error().code == Code::denied);
     CHECK(has(copied.error().message, part));

@@ -89,8 +89,6 @@ public:
     const std::string program = base_of(c.argv[0]);
     if (program == "nginx")
       return nginx(c);
-    if (program == "describe")
-      return os::Exit{.code = 0, .out = text_of_describe(c.argv[0]), .err = {}};
     if (program == "preflight") // its text is what it finds
       return os::Exit{.code = 0, .out = slurp(c.argv[0]), .err = {}};
     if (program == "build")
@@ -131,8 +129,6 @@ private:
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
     std::ofstream(path) << text;
   }
-  static std::string text_of_describe(const std::string& program) { return slurp(program); } // its text is what it prints
-
   Result<os::Exit> build(const os::Command& c) {
     auto& one = app(variable(c, "CHILLBOX_VERSION"));
     put(variable(c, "CHILLBOX_BUILD_DIR") + "/built", "yes\n");

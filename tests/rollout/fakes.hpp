@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,7 +64,8 @@ public:
   Result<std::string> tail(const std::string& file, uint64_t from, size_t limit) override { return real().tail(file, from, limit); }
   Result<os::Space> space(const std::string& path) override { return free_space ? *free_space : real().space(path); }
   Result<os::TreeSize> measure(const std::string& dir) override { return real().measure(dir); }
-  Result<std::string> tree_digest(const std::string& dir) override { return real().tree_digest(dir); }
+  Result<std::string> tree_digest(const std::string& dir, std::optional<uid_t> owner = std::nullopt) override { return real().tree_digest(dir, owner); }
+  Result<std::vector<os::TreeLink>> tree_links(const std::string& dir) override { return real().tree_links(dir); }
 
   Result<void> make_dir(const std::string& path, mode_t mode, os::Owner owner) override {
     TRY(change("make_dir", path));
@@ -91,8 +93,10 @@ public:
     TRY(change("remove_tree", path));
     return real().remove_tree(path);
   }
-  Result<void> copy_tree(const std::string& from, const std::string& to, os::Owner owner) override {
+  Result<std::string> copy_tree(const std::string& from, const std::string& to, os::Owner owner) override {
     TRY(change("copy_tree", to));
+    if (before_copy)
+      before_copy(from);
     return real().copy_tree(from, to, owner);
   }
   Result<std::string> seal_tree(const std::string& dir, os::Owner owner) override {
@@ -108,6 +112,7 @@ public:
     return real().append(path, bytes, mode);
   }
 
+  std::function<void(const std::string& from)> before_copy;
   std::function<void()> before_write; // how long a disk takes
   std::function<void(const std::string& file)> after_size; // what somebody writes once its size was read
   std::optional<os::Space> free_space; // what space() says, when set

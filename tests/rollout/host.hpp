@@ -40,7 +40,7 @@ struct Daemon {
          std::function<void(const std::string&)> changed)
       : store(must(store::Store::open(paths.database(), clock.wall_ms()))), nginx(disk, runner, clock, paths, config),
         slots(disk, runner, clock, paths),
-        world{disk, runner, clock, paths, config, store, vault, nginx, slots, std::nullopt, std::move(changed)} {}
+        world{disk, runner, clock, paths, config, store, vault, nginx, slots, false, std::move(changed)} {}
   store::Store store;
   secrets::Vault vault{"-"};
   nginx::Nginx nginx;
@@ -166,9 +166,9 @@ public:
   std::unique_ptr<Daemon> daemon;
 
   void write(const std::string& path, std::string_view text) { must(os::real_disk().write(path, text, 0600)); }
-  void handler(const std::string& lang, std::string_view describe) {
+  void handler(const std::string& lang, std::string_view kind) {
     std::filesystem::create_directories(cat(paths.shipped_hooks(), "/handlers/", lang));
-    write(cat(paths.shipped_hooks(), "/handlers/", lang, "/describe"), describe);
+    write(cat(paths.shipped_hooks(), "/handlers/", lang, "/kind.json"), kind);
   }
 
 private:

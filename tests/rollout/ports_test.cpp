@@ -1,4 +1,4 @@
-// What `describe` says of a service when its variables decide, and the site's variables that follow the port of a slot.
+// What kind.json says of a service when its variables decide, and the site's variables that follow the port of a slot.
 #include "rollout/host.hpp"
 #include "rollout/steps.hpp"
 
@@ -25,7 +25,7 @@ std::vector<rollout::PlannedService> plan(const config::Site& s, Kind::Listens l
 
 } // namespace
 
-TEST_CASE("a variable of the service chooses what its handler says, also through other variables") {
+TEST_CASE("a variable of the service chooses what its kind is, also through other variables") {
   Host host;
   host.handler("chill", R"({"listens":"tcp","build":true,"when":[{"variable":"freeze","value":"true","listens":"no","built":["frozen"]}]})");
   const auto s = read(R"({"name":"STILL","value":"true"})",
@@ -52,7 +52,9 @@ TEST_CASE("a description with values of other types is read as far as it is one,
     CHECK_FALSE(kind.builds);
   }
   host.handler("chill", "[]");
-  CHECK(rollout::find_kind(host.world(), s, s.services[0]).error().message == "handler 'chill': describe: must print one JSON object");
+  CHECK(rollout::find_kind(host.world(), s, s.services[0]).error().message == host.paths.shipped_hooks() + "/handlers/chill/kind.json: must be one JSON object");
+  host.handler("chill", std::string(16 * 1024 + 1, ' '));
+  CHECK(rollout::find_kind(host.world(), s, s.services[0]).error().code == Code::too_large);
 }
 
 TEST_CASE("site variables that a service's own PORT or CHILL_PORT refers to are given the port of its slot, through other names too") {

@@ -19,16 +19,13 @@ struct Host {
   Scratch scratch;
   os::Paths paths{scratch.path};
   SiteName site = SiteName::parse("blog").value();
-  std::optional<os::User> stager;
 
   Host() {
-    if (geteuid() == 0)
-      stager = os::find_user("nobody").value();
     must(os::real_disk().make_dir(paths.secrets(), 0755, {geteuid(), getegid()}));
   }
   std::string stage(const std::string& tar, uint64_t limit = 1 << 20) const {
     const Sealed sealed(tar);
-    const auto r = secrets::stage_secrets(paths, site, sealed.fd.get(), sealed.key, stager,
+    const auto r = secrets::stage_secrets(paths, site, sealed.fd.get(), sealed.key, geteuid() == 0,
                                           geteuid() == 0 ? k_group : getegid(), limit);
     return r ? "" : cat(code_name(r.error().code), ": ", r.error().message);
   }

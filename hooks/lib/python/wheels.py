@@ -14,7 +14,9 @@ import zipfile
 sys.path[:0] = glob.glob("/usr/share/python-wheels/pip-*.whl") + glob.glob(os.path.join(os.path.dirname(os.__file__), "ensurepip/_bundled/pip-*.whl"))
 from pip._vendor.packaging import requirements, tags, utils  # noqa: E402
 
+LARGEST_TEXT = 1 << 20  # bytes of requirements, and of a wheel's METADATA
 problems = []
+read = set()  # files of requirements
 
 
 def complain(text):
@@ -22,18 +24,35 @@ def complain(text):
         problems.append(text)
 
 
+def below(path):
+    """In the service's folder, which is the current one, wherever links lead."""
+    return os.path.realpath(path).startswith(os.path.realpath(".") + os.sep)
+
+
+def text_of(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        text = file.read(LARGEST_TEXT + 1)
+    if len(text) > LARGEST_TEXT:
+        complain("%s: over %d bytes" % (path, LARGEST_TEXT))
+        return ""
+    return text
+
+
 def lines(path):
-    """Requirements of a file and of those that it names with -r, each with the hashes that it allows."""
-    for line in open(path, encoding="utf-8").read().replace("\\\n", " ").splitlines():
+    """Requirements of a file and of those that it names with -r, each file once, each with the hashes that it allows."""
+    read.add(os.path.realpath(path))
+    for line in text_of(path).replace("\\\n", " ").splitlines():
         words = line.split(" #")[0].split()
         if not words or words[0].startswith("#"):
             continue
         if words[0] in ("-r", "--requirement") and len(words) == 2:
             other = os.path.join(os.path.dirname(path), words[1])
-            if os.path.exists(other):
-                yield from lines(other)
-            else:
+            if not below(other):
+                complain("%s names %s, which is not in the service's folder" % (path, words[1]))
+            elif not os.path.isfile(other):
                 complain("%s names %s, which is not there" % (path, words[1]))
+            elif os.path.realpath(other) not in read:
+                yield from lines(other)
         elif not words[0].startswith("-"):
             hashes = {w.split("=", 1)[1].replace("sha256:", "") for w in words if w.startswith("--hash=")}
             yield " ".join(w for w in words if not w.startswith("--")), hashes
@@ -95,7 +114,12 @@ def required_by(path, extras):
     try:
         with zipfile.ZipFile(path) as wheel:
             name = next(n for n in wheel.namelist() if n.endswith(".dist-info/METADATA") and n.count("/") == 1)
-            metadata = email.parser.HeaderParser().parsestr(wheel.read(name).decode("utf-8", "replace"))
+            with wheel.open(name) as file:
+                text = file.read(LARGEST_TEXT + 1)
+            if len(text) > LARGEST_TEXT:
+                complain("%s: its METADATA has over %d bytes" % (path, LARGEST_TEXT))
+                return
+            metadata = email.parser.HeaderParser().parsestr(text.decode("utf-8", "replace"))
     except (OSError, zipfile.BadZipFile, StopIteration) as error:
         complain("%s is no wheel: %s" % (path, str(error) or "it has no METADATA"))
         return

@@ -1,0 +1,224 @@
+// From an installed tree to a sealed release. Each service's build runs as a user that nobody else is, in a view of the host in which it writes to
+// its own places only; what it made is looked at and becomes root's before the next one begins. Nobody but that user and root comes to what is
+// being built: `.chillbox` is closed to the site's own services meanwhile.
+#include "rollout/links.hpp"
+#include "rollout/steps.hpp"
+
+#include "base/text.hpp"
+#include "os/job_user.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace chillbox::rollout {
+namespace {
+
+constexpr mode_t k_traverse = 0751; // NGINX may pass through to what is published, and read nothing else
+constexpr std::string_view k_of_a_layer = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+constexpr size_t k_longest_key = 64;
+
+os::Owner root_and(const os::User& user) { return {0, user.gid}; }
+std::string top_of(const Rollout& r) { return r.release_dir() + "/.chillbox"; }
+std::string build_dir(const Rollout& r, const PlannedService& p) { return cat(top_of(r), "/", p.service.name.str()); }
+
+// A layer of the cache is named KEY-DIGEST: what it was made from, and what it is (os::Disk::tree_digest). A link to it is in the release's own
+// digest, so that that one covers the layer, too.
+bool is_key(std::string_view name) { return !name.empty() && name.size() <= k_longest_key && name.find_first_not_of(k_of_a_layer) == std::string_view::npos; }
+
+class Build {
+public:
+  Build(Rollout& r, const PlannedService& p)
+      : m_r(r), m_p(p), m_cache(cache_dir(r.world, r.site, r.release_dir())), m_built(build_dir(r, p)), m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
+
+  Result<void> go() {
+    TRY(run());
+    TRY(adopt_layers());
+    TRY(m_r.world.disk.remove_tree(m_work));
+    return check_links();
+  }
+
+private:
+  Result<void> run() {
+    auto& disk = m_r.world.disk;
+    std::optional<os::JobUser> own; // as long as something of it runs
+    if (m_r.world.as_root)
+      own.emplace(TRY(os::JobUser::take()));
+    const os::User user = own ? own->user() : m_r.user;
+    TRY(disk.make_dir(top_of(m_r), 0710, root_and(user)));
+    for (const auto& dir : {m_built, m_work})
+      TRY(disk.make_dir(dir, 0700, {user.uid, user.gid}));
+    const Place place{&m_r.site, &m_p.service, m_r.release.version, m_r.release_dir(), "", 0, user};
+    const Workplace work{.layers = m_layers, .home = m_work, .readers = m_r.user.gid};
+    return build(m_r.world, m_p.kind, place, work, [this](std::string_view line) { m_r.output(line); }, [this] { return m_r.signals.cancelled(); });
+  }
+
+  // By a rename, so that a layer of the cache is whole.
+  Result<void> adopt_layers() {
+    auto& disk = m_r.world.disk;
+    for (const auto& key : TRY(disk.list(m_layers))) {
+      const std::string from = cat(m_layers, "/", key);
+      if (key.starts_with('.'))
+        continue; // not finished
+      if (!is_key(key))
+        return fail(Code::failure, cat("layer '", printable(key, 80), "': a name has at most ", k_longest_key, " letters, digits and '_'"));
+      const std::string digest = TRY_IN(cat("layer ", key), disk.seal_tree(from, root_and(m_r.user)));
+      TRY(check_layer_links(from, key));
+      const std::string name = cat(key, "-", digest);
+      if (!disk.exists(cat(m_cache, "/", name))) {
+        TRY(disk.make_dir(m_cache, 0750, root_and(m_r.user)));
+        TRY(disk.rename(from, cat(m_cache, "/", name)));
+        m_adopted.insert(name);
+      }
+      m_names[from] = cat(m_cache, "/", name);
+    }
+    return m_names.empty() ? Result<void>() : point_to_cache();
+  }
+
+  Result<void> check_layer_links(const std::string& layer, const std::string& key) {
+    for (const auto& link : TRY(m_r.world.disk.tree_links(layer)))
+      if (!stays_inside(link.path, link.target) && !is_of_the_system(link.target))
+        return fail(Code::denied, cat("layer ", key, ": '", printable(link.path), "' links to '", printable(link.target),
+                                      "': a link of a layer stays in it, or goes to a program of the system"));
+    return {};
+  }
+
+  // The build could not know what its layers are called from now on.
+  Result<void> point_to_cache() {
+    for (const auto& link : TRY(m_r.world.disk.tree_links(m_built)))
+      for (const auto& [from, to] : m_names)
+        if (link.target == from || link.target.starts_with(from + "/"))
+          TRY(m_r.world.disk.set_link(to + link.target.substr(from.size()), cat(m_built, "/", link.path)));
+    return {};
+  }
+
+  // What is sealed must not lead to what is not.
+  Result<void> check_links() {
+    const std::string below = cat(".chillbox/", m_p.service.name.str(), "/");
+    for (const auto& link : TRY(m_r.world.disk.tree_links(m_built))) {
+      if (link.target.starts_with(m_cache + "/"))
+        TRY(check_layer(link));
+      else if (!stays_inside(below + link.path, link.target) && !is_of_the_system(link.target) && !is_of_the_release(link.target))
+        return fail(Code::denied, cat("what was built has a link that leaves the release: '", printable(below + link.path), "' links to '", printable(link.target),
+                                      "'; it may go to the release, to its layers and to programs of the system"));
+    }
+    return {};
+  }
+
+  bool is_of_the_release(std::string_view target) const {
+    const std::string dir = m_r.release_dir() + "/";
+    return target.starts_with(dir) && stays_inside("", target.substr(dir.size()));
+  }
+
+  // One that another build made: is it still what its name says, and root's?
+  Result<void> check_layer(const os::TreeLink& link) {
+    const std::string_view inside = std::string_view(link.target).substr(m_cache.size() + 1);
+    const std::string name(inside.substr(0, inside.find('/')));
+    const auto dash = name.rfind('-');
+    if (dash == std::string::npos || !stays_inside("", inside))
+      return fail(Code::denied, cat("'", printable(link.path), "' links to '", printable(link.target), "', which is no layer of the cache"));
+    if (m_adopted.contains(name))
+      return {};
+    const std::string path = cat(m_cache, "/", name);
+    const auto digest = m_r.world.disk.tree_digest(path, m_r.world.as_root ? std::optional<uid_t>(0) : std::nullopt);
+    const std::string advice = cat("remove ", path, " and deploy again, so that it is made anew");
+    if (!digest && digest.error().code == Code::denied)
+      return fail(Code::corrupt, cat("a layer is not root's alone: ", digest.error().message, ": ", advice));
+    if (TRY(digest) != name.substr(dash + 1))
+      return fail(Code::corrupt, cat("layer ", path, " is not what was built under this name: ", advice));
+    return {};
+  }
+
+  Rollout& m_r;
+  const PlannedService& m_p;
+  std::string m_cache, m_built, m_work, m_layers;
+  std::map<std::string, std::string> m_names; // of the layers that this build made: its path, and where it is from now on
+  std::set<std::string> m_adopted;
+};
+
+Result<void> build_all(Rollout& r) {
+  auto services = r.services; // those first whose paths the others may want to know
+  std::ranges::stable_partition(services, [](const PlannedService& p) { return p.service.lang == "immutable"; });
+  for (const auto& p : services)
+    if (p.kind.builds && r.world.disk.exists(r.release_dir() + "/" + p.service.name.str()))
+      TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p).go());
+  return r.world.disk.make_dir(top_of(r), k_traverse, root_and(r.user));
+}
+
+Result<void> publish_dir(Rollout& r, const std::string& dir) {
+  if (auto problem = published_problem(r.world, dir))
+    return fail(Code::denied, std::move(*problem));
+  return r.world.disk.publish_tree(dir);
+}
+
+Result<void> publish(Rollout& r) {
+  auto& disk = r.world.disk;
+  for (const auto& p : r.services) {
+    const std::string dir = r.release_dir() + "/" + p.service.name.str();
+    for (const auto& name : p.kind.published) {
+      TRY(disk.make_dir(dir, k_traverse, root_and(r.user)));
+      TRY(publish_dir(r, name == "." ? dir : dir + "/" + name));
+    }
+    const std::string built = build_dir(r, p);
+    if (!disk.exists(built))
+      continue; // all of it came in immutable/
+    if (!p.kind.built.empty()) // sealed first: it may have hard links that are not for everybody to read
+      (void)TRY(disk.seal_tree(built, root_and(r.user)));
+    for (const auto& name : p.kind.built) {
+      TRY(disk.make_dir(built, k_traverse, root_and(r.user)));
+      TRY(publish_dir(r, built + "/" + name));
+    }
+  }
+  const std::string immutable = r.release_dir() + "/immutable";
+  if (disk.exists(immutable))
+    TRY(publish_dir(r, immutable));
+  const std::string nginx_root = r.release_dir() + "/nginx/root";
+  if (disk.exists(nginx_root)) {
+    TRY(disk.make_dir(r.release_dir() + "/nginx", k_traverse, root_and(r.user)));
+    TRY(publish_dir(r, nginx_root));
+  }
+  return {};
+}
+
+} // namespace
+
+std::optional<std::string> published_problem(World& world, const std::string& dir) {
+  const auto links = world.disk.tree_links(dir);
+  if (!links)
+    return links.error().message;
+  const auto* link = first_that_leaves(*links);
+  if (link == nullptr)
+    return std::nullopt;
+  return cat("'", printable(link->path), "' in ", dir, " links to '", printable(link->target), "', out of what NGINX serves there: bring the file itself");
+}
+
+Result<void> build_tree(Rollout& r) {
+  TRY(build_all(r));
+  TRY(publish(r));
+  r.release.digest = TRY(r.world.disk.seal_tree(r.release_dir(), root_and(r.user)));
+  TRY(r.world.store.put_release(r.release));
+  if (r.world.disk.exists(r.release_dir() + "/nginx/templates"))
+    TRY(link_compatible(r.world, r.site, r.services));
+  return link_immutable(r.world, r.job.site); // before the first page that names them is answered
+}
+
+Result<void> migrate(Rollout& r, const PlannedService& p) {
+  if (p.service.release_command.empty())
+    return {};
+  const Place place{&r.site, &p.service, r.release.version, r.release_dir(), "", 0, r.user};
+  const auto environment = TRY(service_environment(r.world, place));
+  r.info(cat("release_command of '", p.service.name.str(), "' runs: ", printable(join(p.service.release_command, " "))));
+  TRY_IN(cat("service '", p.service.name.str(), "'"),
+         release_command(r.world, place, environment, [&](std::string_view line) { r.output(line); }, [&] { return r.signals.cancelled(); }));
+  return {};
+}
+
+Result<Next> run_build(Rollout& r) {
+  TRY(build_tree(r));
+  for (const auto& p : r.services)
+    if (!takes_over(r, p)) // else once nobody uses its data any more
+      TRY(migrate(r, p));
+  return Next::go_on;
+}
+
+} // namespace chillbox::rollout
