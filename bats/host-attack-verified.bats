@@ -106,7 +106,7 @@ END
         printf 'stage-of-the-victim\n' | attack_file victim web/mark
         attack_deploy victim
         set=$("$CTL" secrets pack -q "$LAPTOP/set" -s victim -r "$RECIPIENT" -k "$LAPTOP/victim.key" -o "$LAPTOP/out")
-        attack_send victim "$set"
+        HOOK=$LAPTOP/hook.key attack_send victim "$set" # the site's own sender may deploy, no more
     done
     wait "$spy" || { cat "$BATS_TEST_TMPDIR/spy"; false; }
     id=$(json jobs '[.jobs[] | select(.site == "spy")][0].id')
