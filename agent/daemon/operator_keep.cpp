@@ -61,9 +61,9 @@ Result<Json> Operator::prune(const Call& call) {
   const std::string only = control::string_or(call.args, "site", "");
   const bool dry_run = control::bool_or(call.args, "dry_run", false);
   std::vector<SiteName> sites;
-  for (const auto& row : TRY(m_world.store.sites()))
-    if (only.empty() || row.site.str() == only)
-      sites.push_back(row.site);
+  for (const auto& site : TRY(rollout::sites_with_files(m_world)))
+    if (only.empty() || site.str() == only)
+      sites.push_back(site);
   if (sites.empty() && !only.empty())
     return fail(Code::not_found, cat("no site '", printable(only, 40), "' on this host"));
   rollout::Pruned pruned;

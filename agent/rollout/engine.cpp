@@ -17,10 +17,13 @@ void Engine::recover() {
   const auto unfinished = m_world.store.unfinished();
   if (!unfinished)
     return log::error(cat("recover: ", unfinished.error().message));
-  const auto sites = m_world.store.sites();
+  const auto sites = sites_with_files(m_world).value_or(std::set<SiteName>{});
+  if (sites.empty()) // else each site's turn does it
+    if (const auto pruned = prune_artifacts(m_world); !pruned)
+      log::warn(cat("artifacts of removed sites stay until the next job: ", pruned.error().message));
   const std::lock_guard lock(m_mutex);
-  for (const auto& row : sites.value_or(std::vector<store::SiteRow>{}))
-    enqueue(row.site, {});
+  for (const auto& site : sites)
+    enqueue(site, {});
   for (const auto& job : *unfinished) {
     if (job.state == JobState::queued || job.state == JobState::running || wait_is_over(job))
       enqueue(job.site, {.job = job.id, .kind = job.kind});
@@ -207,11 +210,14 @@ void Engine::work(SiteName site, Task task, std::shared_ptr<Running> running) {
   } else {
     const auto unfinished = m_world.store.unfinished().value_or(std::vector<store::Job>{});
     const bool keep = std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site; });
+    const bool interrupted = std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site && job.state == JobState::running; });
     const auto result = bring_up(m_world, site, keep);
     if (!result)
       log::error(cat("site '", site.str(), "': ", result.error().message));
     if (task.done)
       task.done(result);
+    else if (!interrupted && !running->signals.stopping()) // at the start: a daemon that died after a job's end left this
+      tidy(m_world, site);
   }
   if (this->running() == 1)
     os::give_back_memory();

@@ -51,6 +51,12 @@ uint32_t releases_to_keep(World& world, const SiteName& site, const std::string&
   return (parsed ? parsed->keep_releases : std::nullopt).value_or(world.config.keep_releases);
 }
 
+// In memory, and a boot took it: until it is made again nobody knows how many its site keeps, nor which layers and links it uses.
+Result<bool> live_is_gone(World& world, const store::SiteRow& row) {
+  const auto live = row.live.empty() ? std::nullopt : TRY(world.store.release(row.site, row.live));
+  return live && is_gone(world, *live);
+}
+
 void note_layers(World& world, const std::string& release_dir, std::set<std::string>& layers) {
   for (const auto& service : world.disk.list(release_dir + "/.chillbox").value_or(std::vector<std::string>{}))
     if (const auto layer = world.disk.read_link(cat(release_dir, "/.chillbox/", service, "/layer")); layer && *layer)
@@ -88,6 +94,22 @@ Result<std::set<std::string>> needed_artifacts(World& world, bool of_jobs) {
   return needed;
 }
 
+struct SetName {
+  SiteName site;
+  Digest sha256;
+};
+
+// SITE-SHA256.age
+std::optional<SetName> parse_set_name(std::string_view name) {
+  constexpr std::string_view k_ending = ".age";
+  const size_t dash = name.rfind('-');
+  if (dash == std::string_view::npos || !name.ends_with(k_ending))
+    return std::nullopt;
+  const auto site = SiteName::parse(name.substr(0, dash));
+  const auto digest = Digest::parse(name.substr(dash + 1, name.size() - dash - 1 - k_ending.size()));
+  return site && digest ? std::optional(SetName{*site, *digest}) : std::nullopt;
+}
+
 std::string digest_of(std::string_view file_name) { return std::string(file_name.substr(0, file_name.find('.'))); }
 
 } // namespace
@@ -95,17 +117,19 @@ std::string digest_of(std::string_view file_name) { return std::string(file_name
 // Releases that were good, newest first: the live one, the one before and as many as the site keeps stay; the newest rows of the others stay as
 // history.
 Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
-  const auto row = TRY(world.store.site(site));
-  if (!row)
-    return Pruned{}; // removed, or never there
+  const auto known = TRY(world.store.site(site));
+  if (!known && world.disk.exists(world.paths.site(site)))
+    return Pruned{}; // a store that lost it: its secret set is what it comes back with
+  const auto row = known.value_or(store::SiteRow{.site = site}); // secrets may come before the first release
   Broom broom(world.disk, dry_run);
-  const uint32_t keep = releases_to_keep(world, site, row->live);
+  const bool asleep = TRY(live_is_gone(world, row));
+  const uint32_t keep = releases_to_keep(world, site, row.live);
   uint32_t kept = 0;
   std::set<std::string> layers;
   std::set<std::string> sets;
   std::vector<store::Release> leaving;
   for (auto& release : TRY(world.store.releases(site))) {
-    const bool needed = release.id == row->live || release.id == row->previous_good;
+    const bool needed = asleep || release.id == row.live || release.id == row.previous_good;
     const bool made = release.state == store::ReleaseState::staged && dry_run; // by a job that may be running
     if (made || (release.state == store::ReleaseState::good && (needed || kept < keep))) {
       ++kept;
@@ -115,9 +139,10 @@ Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
     }
     leaving.push_back(std::move(release));
   }
-  TRY(remove_releases(world, site, std::move(leaving), broom, dry_run));
+  if (!asleep)
+    TRY(remove_releases(world, site, std::move(leaving), broom, dry_run));
   for (const auto& layer : TRY(world.disk.list(world.paths.cache(site))))
-    if (!layers.contains(layer))
+    if (!asleep && !layers.contains(layer))
       TRY(broom.tree(world.paths.cache(site) + "/" + layer));
   if (const auto set = TRY(world.store.secret_set(site)))
     sets.insert(set->sha256);
@@ -131,21 +156,17 @@ Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
 }
 
 Result<Pruned> prune_secret_sets(World& world, const SiteName& site, const std::set<std::string>& keep, bool dry_run) {
-  constexpr std::string_view k_ending = ".age";
-  const std::string beginning = site.str() + "-";
   std::set<std::string> open; // of a job that a crash or a seal interrupted: it takes its upload up again
   for (const auto& job : TRY(world.store.unfinished()))
     open.insert(job.sha256);
   Broom broom(world.disk, dry_run);
   for (const auto& name : TRY(world.disk.list(world.paths.secret_sets()))) {
-    if (!name.starts_with(beginning) || !name.ends_with(k_ending))
+    const auto set = parse_set_name(name);
+    if (!set || set->site != site || keep.contains(set->sha256.str()) || open.contains(set->sha256.str()))
       continue;
-    const auto digest = Digest::parse(std::string_view(name).substr(beginning.size(), name.size() - beginning.size() - k_ending.size()));
-    if (!digest || keep.contains(digest->str()) || open.contains(digest->str()))
-      continue; // of a site whose name begins alike, or in use
     TRY(broom.file(world.paths.secret_sets() + "/" + name));
-    TRY(broom.file(world.paths.artifact(*digest)));
-    TRY(broom.file(world.paths.artifact_signature(*digest)));
+    TRY(broom.file(world.paths.artifact(set->sha256)));
+    TRY(broom.file(world.paths.artifact_signature(set->sha256)));
   }
   return broom.done();
 }
@@ -165,6 +186,16 @@ Result<Pruned> prune_artifacts(World& world, bool dry_run) {
     if (!name.starts_with('.') && !needed.contains(digest_of(name))) // a dot first: a copy under way
       TRY(broom.file(world.paths.artifacts() + "/" + name));
   return broom.done();
+}
+
+Result<std::set<SiteName>> sites_with_files(World& world) {
+  std::set<SiteName> sites;
+  for (const auto& row : TRY(world.store.sites()))
+    sites.insert(row.site);
+  for (const auto& name : TRY(world.disk.list(world.paths.secret_sets())))
+    if (const auto set = parse_set_name(name))
+      sites.insert(set->site);
+  return sites;
 }
 
 void tidy(World& world, const SiteName& site) {

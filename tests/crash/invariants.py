@@ -136,12 +136,13 @@ def check_files(wrong, mounts):
             wrong.expect(not left, f'left in {directory}: {left}')
     for site in listing(SITES):
         wrong.expect(bool(sql('SELECT 1 FROM sites WHERE site = ?', site)), f'a directory of no site: {site}')
-    kept = {row['sha256'] for row in sql("SELECT sha256 FROM releases WHERE state = 'good' UNION SELECT sha256 FROM jobs WHERE state IN ('failed')"
-                                         " UNION SELECT sha256 FROM secret_sets UNION SELECT secrets FROM releases WHERE state = 'good'")}
-    # Killed behind its end a job did not remove what it replaced, nor perhaps what it came with: the next one does.
-    kept |= {row['sha256'] for row in sql('SELECT sha256 FROM jobs ORDER BY seq DESC LIMIT 2')}
+    kept = {row['sha256'] for row in sql("SELECT sha256 FROM releases WHERE state = 'good' UNION SELECT sha256 FROM jobs WHERE state = 'failed'")}
     stray = {name.split('.')[0] for name in listing(f'{STATE}/artifacts')} - kept
     wrong.expect(not stray, f'artifacts of nobody: {sorted(stray)}')
+    sets = {f"{row['site']}-{row['sha256']}.age" for row in sql("SELECT site, sha256 FROM secret_sets UNION"
+                                                                " SELECT site, secrets FROM releases WHERE state = 'good' AND secrets <> ''")}
+    stray = set(listing(f'{STATE}/secrets')) - sets
+    wrong.expect(not stray, f'secret sets that were replaced: {sorted(stray)}')
     wrong.expect(run('nginx', '-t').returncode == 0, '`nginx -t` is not content')
 
 

@@ -53,6 +53,20 @@ TEST_CASE("a rollback makes the release again that it goes to, and says so when 
   CHECK(host.live().id == "1.0.0-1");
 }
 
+TEST_CASE("pruning waits until a release in memory is made again: how many its site keeps is in it") {
+  Host host;
+  host.unlock();
+  for (const char* version : {"1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"})
+    REQUIRE(host.deploy(Order{.version = version, .members = R"("store":"tmpfs","keep_releases":5,)"}).state == JobState::done);
+  const auto kept = host.releases_on_disk();
+  REQUIRE(kept.size() == 5);
+  host.reboot();
+  for (const auto& id : kept)
+    lose(host, id);
+  CHECK(must(rollout::prune_site(host.world(), site())).paths.empty());
+  CHECK(host.releases_on_disk() == kept);
+}
+
 TEST_CASE("a crash while it is made again leaves no half of it for the next start") {
   Lost host;
   host.unlock();
