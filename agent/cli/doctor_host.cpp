@@ -7,6 +7,7 @@
 #include "os/clock.hpp"
 #include "os/job_user.hpp"
 #include "os/mount.hpp"
+#include "os/roots.hpp"
 #include "os/runner.hpp"
 
 #include <sys/stat.h>
@@ -56,9 +57,13 @@ void look_at_directories(Doctor& d) {
 }
 
 void look_at_hooks(Doctor& d) {
-  const std::string hook = d.paths.shipped_hooks() + "/host/user-add";
+  const std::string hook = os::host_hook(d.paths, "user-add"), own = d.paths.admin_hooks() + "/host";
   if (::access(hook.c_str(), X_OK) != 0)
     return d.fail("hooks", cat(hook, " is not there, or may not be run"), "install the package again");
+  if (const auto checked = os::check_roots(d.paths.etc(), "hooks.d"); !checked && checked.error().code == Code::denied)
+    return d.fail("hooks", checked.error().message, "what others can change is not run");
+  if (d.disk.exists(own))
+    return d.warn("hooks", cat(own, " is not used: users are always made by ", d.paths.shipped_hooks(), "/host"), cat("rm -r ", own));
   d.ok("hooks", d.paths.shipped_hooks());
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "os/clock.hpp"
+#include "os/roots.hpp"
 
 #include <sys/stat.h>
 
@@ -44,6 +45,8 @@ void look_at_deployers(Doctor& d) {
 // Of a sender's file: what is wrong with it, "" : nothing.
 std::string fault_of_sender(Doctor& d, const std::string& name, std::vector<std::string>& rotating) {
   const std::string path = cat(d.paths.webhooks(), "/", name, ".key");
+  if (const auto checked = os::check_roots(d.paths.webhooks(), cat(name, ".key")); !checked && checked.error().code == Code::denied)
+    return checked.error().message;
   struct stat info {};
   if (::lstat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
     return cat(path, ": others may read it: chmod 0600");

@@ -12,6 +12,7 @@
 #include "config/host.hpp"
 #include "crypto/age.hpp"
 #include "os/clock.hpp"
+#include "os/roots.hpp"
 #include "os/runner.hpp"
 
 #include <sys/stat.h>
@@ -61,9 +62,7 @@ void Setup::tell(bool made, const std::string& what) {
 
 // Debian and Alpine make users differently: a hook knows how.
 Result<void> Setup::run_hook(const std::string& hook, std::vector<std::string> args) {
-  const std::string shipped = cat(m_call.paths.shipped_hooks(), "/host/", hook);
-  const std::string own = cat(m_call.paths.admin_hooks(), "/host/", hook);
-  os::Command command{.argv = {m_disk.exists(own) ? own : shipped}};
+  os::Command command{.argv = {os::host_hook(m_call.paths, hook)}};
   command.argv.insert(command.argv.end(), args.begin(), args.end());
   const os::Exit exit = TRY_IN(hook, os::real_runner().run(command));
   if (!exit.ok())
@@ -76,7 +75,7 @@ Result<void> Setup::people() {
     std::string name, home;
   };
   const std::array people{Person{"chillbox", m_call.paths.state()}, Person{"chillbox-vault", "/dev/null"}};
-  if (m_call.paths.testing() && !m_disk.exists(cat(m_call.paths.shipped_hooks(), "/host/user-add"))) {
+  if (m_call.paths.testing() && !m_disk.exists(os::host_hook(m_call.paths, "user-add"))) {
     tell(false, "users and groups: left alone under CHILLBOX_ROOT");
     return {};
   }

@@ -3,6 +3,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "control/json.hpp"
+#include "os/roots.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -103,16 +104,25 @@ Result<os::Exit> run_within_limit(World& world, os::Command& c, std::string_view
   return fail(exit.error().code, cat(what, ": ", exit.error().message));
 }
 
-// The folder of its hooks, the administrator's first.
-Result<std::string> kind_directory(World& world, const std::string& lang) {
-  for (const auto& base : {world.paths.admin_hooks(), world.paths.shipped_hooks()}) {
-    const std::string dir = cat(base, "/handlers/", lang);
-    if (world.disk.exists(dir + "/kind.json"))
-      return dir;
-    if (world.disk.exists(dir + "/describe"))
-      return fail(Code::preflight, cat("handler '", lang, "': ", dir, "/describe is not run any more: write the JSON that it prints to ", dir, "/kind.json"));
+// The administrator's goes before the shipped one. One that others could have written is an error, never passed over in silence. "" : neither is there.
+Result<std::string> find_hook(World& world, const std::string& name, const std::string& program = "") {
+  if (world.disk.exists(cat(world.paths.admin_hooks(), "/", name, program))) {
+    TRY(os::check_roots(world.paths.admin_hooks(), name));
+    return cat(world.paths.admin_hooks(), "/", name);
   }
-  return fail(Code::preflight, cat("no handler for lang '", lang, "' on this host: there are ", join(known_kinds(world), ", ")));
+  const std::string shipped = cat(world.paths.shipped_hooks(), "/", name);
+  return world.disk.exists(shipped + program) ? shipped : "";
+}
+
+// The folder of its hooks.
+Result<std::string> kind_directory(World& world, const std::string& lang) {
+  const std::string name = cat("handlers/", lang), own = cat(world.paths.admin_hooks(), "/", name);
+  if (world.disk.exists(own + "/describe") && !world.disk.exists(own + "/kind.json"))
+    return fail(Code::preflight, cat("handler '", lang, "': ", own, "/describe is not run any more: write the JSON that it prints to ", own, "/kind.json"));
+  const std::string dir = TRY_IN(cat("handler '", lang, "'"), find_hook(world, name, "/kind.json"));
+  if (dir.empty())
+    return fail(Code::preflight, cat("no handler for lang '", lang, "' on this host: there are ", join(known_kinds(world), ", ")));
+  return dir;
 }
 
 // It reads the release and what its site's releases share, and writes to its own two places.
@@ -312,18 +322,15 @@ Result<Environment> service_environment(World& world, const Place& place) {
 
 Result<void> run_event(World& world, const std::string& name, const Environment& environment,
                        const std::function<void(std::string_view)>& on_line) {
-  for (const auto& base : {world.paths.admin_hooks(), world.paths.shipped_hooks()}) {
-    const std::string program = cat(base, "/events/", name);
-    if (!world.disk.exists(program))
-      continue;
-    os::Command c;
-    c.argv = {program};
-    c.env = environment;
-    c.on_line = on_line;
-    const auto exit = TRY(run_within_limit(world, c, cat("event ", name)));
-    return must_succeed(exit, cat("event ", name));
-  }
-  return {};
+  const std::string program = TRY_IN(cat("event ", name), find_hook(world, cat("events/", name)));
+  if (program.empty())
+    return {};
+  os::Command c;
+  c.argv = {program};
+  c.env = environment;
+  c.on_line = on_line;
+  const auto exit = TRY(run_within_limit(world, c, cat("event ", name)));
+  return must_succeed(exit, cat("event ", name));
 }
 
 } // namespace chillbox::rollout

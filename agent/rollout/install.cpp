@@ -1,6 +1,7 @@
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
+#include "os/roots.hpp"
 
 namespace chillbox::rollout {
 namespace {
@@ -32,7 +33,7 @@ Result<os::User> site_user(World& world, const SiteName& site) {
   if (auto user = os::find_user(site.str()))
     return user;
   os::Command c;
-  c.argv = {world.paths.shipped_hooks() + "/host/user-add", site.str(), world.paths.data(site)};
+  c.argv = {os::host_hook(world.paths, "user-add"), site.str(), world.paths.data(site)};
   c.timeout = os::Millis{30'000};
   const auto exit = TRY_IN("user-add", world.runner.run(c));
   if (!exit.ok())

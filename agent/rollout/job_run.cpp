@@ -115,6 +115,12 @@ void finish(Rollout& r, JobState state, std::optional<Code> code, std::string me
   log::info(cat("job ", r.job.id, " ", store::name(r.job.kind), " ", r.job.site.str(), ": ", store::name(state), ": ", r.job.message));
 }
 
+// After the end: nothing of it changes the job, but a hook that did not run is not passed over in silence.
+void tell_event(Rollout& r, const std::string& name, const Environment& env) {
+  if (const auto ran = run_event(r.world, name, env, [](std::string_view) {}); !ran)
+    log::warn(cat("job ", r.job.id, ": ", ran.error().message));
+}
+
 // The verdict of a step that failed: what its code means for the whole job.
 void give_up(Rollout& r, std::span<const Step> steps, size_t at, Error error) {
   const std::string step(steps[at].name);
@@ -132,7 +138,7 @@ void give_up(Rollout& r, std::span<const Step> steps, size_t at, Error error) {
     message += error.code == Code::rolled_back ? cat("; ", r.old->version, " is live again") : cat("; ", r.old->version, " stays live");
   finish(r, cancelled ? JobState::cancelled : JobState::failed, error.code, std::move(message));
   Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.job.version}, {"CHILLBOX_RESULT", std::string(code_name(error.code))}};
-  (void)run_event(r.world, "deploy-failed", env, [](std::string_view) {});
+  tell_event(r, "deploy-failed", env);
 }
 
 std::string verdict(const Rollout& r) {
@@ -204,7 +210,7 @@ void run_steps(Rollout& r, size_t from) {
       return;
   finish(r, JobState::done, std::nullopt, verdict(r));
   Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.release.version}, {"CHILLBOX_RESULT", "ok"}};
-  (void)run_event(r.world, "post-deploy", env, [](std::string_view) {});
+  tell_event(r, "post-deploy", env);
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 
 #include "base/text.hpp"
 #include "openrc/task.hpp"
+#include "os/roots.hpp"
 
 namespace chillbox::rollout {
 namespace {
@@ -82,7 +83,7 @@ Result<Next> run_remove(Rollout& r) {
       TRY(disk.remove_tree(dir));
     if (r.world.as_root && os::find_user(r.job.site.str())) {
       os::Command c;
-      c.argv = {paths.shipped_hooks() + "/host/user-remove", r.job.site.str()};
+      c.argv = {os::host_hook(paths, "user-remove"), r.job.site.str()};
       const auto exit = TRY(r.world.runner.run(c));
       if (!exit.ok())
         return fail(Code::failure, cat("remove user '", r.job.site.str(), "': ", printable(trim(exit.err))));
