@@ -33,7 +33,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
       "releases": {"result": {"releases": [{"id": "1.0.0-3", "version": "1.0.0", "state": "good", "live": true, "slot": "a", "serial": 7, "signer": "alice"}]}},
       "jobs": {"result": {"jobs": [{"id": "j1", "kind": "deploy", "site": "blog", "state": "failed", "message": "bad \u001b[2J release"}]}},
       "audit": {"result": {"entries": [{"number": 9, "actor": "uid:0 root", "verb": "unlock", "outcome": "ok"}]}},
-      "audit_verify": {"result": {"entries": 9}}}'
+      "audit_verify": {"result": {"entries": 9, "head": "9:a0"}}}'
     run -0 --separate-stderr chillboxctl sites
     [ -z "$output" ]
     [ "$stderr" = "no site yet" ]
@@ -46,7 +46,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     run -0 chillboxctl audit
     [[ "$output" == *"uid:0 root"*unlock*ok* ]]
     run -0 chillboxctl audit verify
-    [ "$output" = "ok: 9 entries, none changed" ]
+    [ "$output" = "ok: 9 entries, none changed; head 9:a0" ]
 }
 
 @test "an answer that is no such thing is an error, not an empty table" {
@@ -70,9 +70,9 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     run -0 --separate-stderr chillboxctl rollback blog
     [ "$output" = "blog: 1.0.0 (1.0.0-3) is live" ]
     [[ "$stderr" == *"switch"*"ok"*"12 ms"* ]]
-    [ "$(asked)" = '["rollback",{"site":"blog","version":"","wait":true}]' ]
+    [ "$(asked)" = '["rollback",{"during_hold":false,"site":"blog","version":"","wait":true}]' ]
     run -0 chillboxctl rollback blog 1.0.0 --no-wait
-    [ "$(asked)" = '["rollback",{"site":"blog","version":"1.0.0","wait":false}]' ]
+    [ "$(asked)" = '["rollback",{"during_hold":false,"site":"blog","version":"1.0.0","wait":false}]' ]
     run -0 --separate-stderr chillboxctl rollback blog --json
     [ "$(jq -c '[.schema, .job.id, (.events | length)]' <<<"$output")" = '["chillbox.rollback.v1","j1",2]' ]
     [ -z "$stderr" ]

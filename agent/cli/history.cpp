@@ -40,8 +40,10 @@ Result<void> run_audit(Call& call) {
 }
 
 Result<void> run_audit_verify(Call& call) {
-  const std::string answer = TRY(ask(call.paths, {.verb = "audit_verify", .timeout = std::chrono::milliseconds(300'000)}));
-  call.terminal.print(call.terminal.json() ? answer : cat("ok: ", member_number(answer, "entries"), " entries, none changed"));
+  const std::string answer = TRY(
+      ask(call.paths, {.verb = "audit_verify", .args = {{"head", call.args.text("head")}}, .timeout = std::chrono::milliseconds(300'000)}));
+  call.terminal.print(call.terminal.json() ? answer
+                                           : cat("ok: ", member_number(answer, "entries"), " entries, none changed; head ", member_text(answer, "head")));
   return {};
 }
 

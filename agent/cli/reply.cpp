@@ -160,7 +160,7 @@ Result<HostView> parse_status(std::string_view text) {
   return HostView{text_at(host, "version"),     text_at(host, "recipient"),        text_at(host, "server_name"), bool_or(host, "sealed", false),
                   u64_or(host, "uptime_s", 0),  u64_or(host, "running", 0),        u64_or(host, "waiting_unlock", 0),
                   u64_or(host, "unlock_failures", 0), u64_or(host, "unlock_wait_s", 0), time_at(host, "newest_ms"),
-                  texts_at(host, "warnings"),   each(answer, "sites", site_from)};
+                  texts_at(host, "warnings"),   text_at(host, "nginx"),            each(answer, "sites", site_from)};
 }
 
 Result<std::vector<ReleaseView>> parse_releases(std::string_view text) {
@@ -209,6 +209,11 @@ std::string member(std::string_view text, std::string_view key) {
 uint64_t member_number(std::string_view text, std::string_view key) {
   const auto object = parse_json(text, k_most);
   return object ? u64_or(*object, key, 0) : 0;
+}
+
+std::string member_text(std::string_view text, std::string_view key) {
+  const auto object = parse_json(text, k_most);
+  return object ? text_at(*object, std::string(key).c_str()) : "";
 }
 
 bool member_flag(std::string_view text, std::string_view key) {

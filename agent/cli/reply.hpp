@@ -44,6 +44,7 @@ struct HostView {
   uint64_t uptime_s = 0, running = 0, waiting_unlock = 0, unlock_failures = 0, unlock_wait_s = 0;
   int64_t newest_ms = 0; // of the audit trail
   std::vector<std::string> warnings;
+  std::string nginx; // why no visitor is served; "" : NGINX answers
   std::vector<SiteView> sites;
 };
 
@@ -97,6 +98,7 @@ Error parse_http_error(long status, std::string_view body);
 // Single members of a flat answer; the fallback when it is not there.
 std::string member(std::string_view text, std::string_view key);
 uint64_t member_number(std::string_view text, std::string_view key);
+std::string member_text(std::string_view text, std::string_view key);
 bool member_flag(std::string_view text, std::string_view key);
 std::vector<std::string> member_list(std::string_view text, std::string_view key);
 

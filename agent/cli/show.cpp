@@ -18,6 +18,8 @@ Style style_of(const std::string& state) {
 }
 
 void print_host(Terminal& terminal, const HostView& host) {
+  if (!host.nginx.empty())
+    terminal.print(terminal.out(Style::bad, printable(host.nginx, 500)));
   const std::string name = host.server_name.empty() || host.server_name == "_" ? "" : cat(" on ", printable(host.server_name));
   terminal.print(cat(terminal.out(Style::bold, cat("chillboxd ", printable(host.version, 40), name)), "  ",
                      host.sealed ? terminal.out(Style::warn, "sealed") : terminal.out(Style::good, "unsealed"), "  up ",
@@ -46,24 +48,28 @@ std::string services_of(const SiteView& site) {
   return out;
 }
 
-} // namespace
-
-Result<void> run_status(Call& call) {
-  const std::string answer = TRY(ask(call.paths, {.verb = "status"}));
-  if (call.terminal.json()) {
-    call.terminal.print(answer);
-    return {};
-  }
-  const HostView host = TRY(parse_status(answer));
-  print_host(call.terminal, host);
+void print_status(Terminal& terminal, const HostView& host) {
+  print_host(terminal, host);
   Table table{{"SITE", "STATE", "VERSION", "RELEASE", "LIVE SINCE", "SERVICES"}, {}};
   for (const SiteView& site : host.sites)
     table.rows.push_back({site.site, site.state, site.version, site.release, show_time(site.live_ms), services_of(site)});
   if (!table.rows.empty())
-    call.terminal.print("");
-  print_table(call.terminal, table, "no site yet");
-  print_waiting(call.terminal, host);
-  return {};
+    terminal.print("");
+  print_table(terminal, table, "no site yet");
+  print_waiting(terminal, host);
+}
+
+} // namespace
+
+Result<void> run_status(Call& call) {
+  const std::string answer = TRY(ask(call.paths, {.verb = "status"}));
+  const HostView host = TRY(parse_status(answer));
+  if (call.terminal.json())
+    call.terminal.print(answer);
+  else
+    print_status(call.terminal, host);
+  call.told = true;
+  return host.nginx.empty() ? Result<void>{} : fail(Code::failure, host.nginx);
 }
 
 Result<void> run_sites(Call& call) {

@@ -124,6 +124,9 @@ constexpr std::array k_plan{
 constexpr std::array k_nginx_diff{k_site, Option{"ARTIFACT", Kind::text, "", "as for plan"}, k_exit_code};
 constexpr std::array k_logs{k_target, k_follow, k_limit};
 constexpr std::array k_audit{k_limit};
+constexpr std::array k_audit_verify{
+    Option{"--head", Kind::text, "NUMBER:HASH", "that this head, which an earlier run printed, is still in the trail"},
+};
 constexpr std::array k_cron_history{k_site, k_limit};
 constexpr std::array k_cron_run{
     k_site,
@@ -193,7 +196,7 @@ constexpr std::array k_verbs{
     Verb{"cron list", k_show, Where::host, "the crontab of a site, and when its entries are due", k_by_site, run_cron_list},
     Verb{"cron history", k_show, Where::host, "the runs of a site's crontab, the newest first", k_cron_history, run_cron_history},
     Verb{"audit", k_show, Where::host, "who did what", k_audit, run_audit},
-    Verb{"audit verify", k_show, Where::host, "prove that the audit trail was not changed", {}, run_audit_verify},
+    Verb{"audit verify", k_show, Where::host, "prove that the audit trail was not changed", k_audit_verify, run_audit_verify},
     Verb{"doctor", k_show, Where::host, "all that this host needs, each with what to do", k_doctor, run_doctor},
     Verb{"ping", k_show, Where::host, "does chillboxd answer", k_ping, run_ping},
 

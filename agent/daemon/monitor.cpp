@@ -13,6 +13,7 @@
 #include "openrc/cgroup.hpp"
 #include "os/memory.hpp"
 #include "os/process.hpp"
+#include "os/roots.hpp"
 #include "os/sandbox.hpp"
 #include "os/socket.hpp"
 
@@ -122,6 +123,11 @@ Result<void> Monitor::start(Handover handover) {
     log::warn(cat("nginx: ", host.error().message));
     m_operator.warn(cat("nginx: ", host.error().message));
   }
+  m_operator.record_keys("chillboxd, at its start");
+  if (const auto hooks = os::check_roots(paths.etc(), "hooks.d"); !hooks && hooks.error().code == Code::denied) {
+    log::warn(cat("hooks: ", hooks.error().message));
+    m_operator.warn(cat("hooks: ", hooks.error().message, ": what needs it is refused until then"));
+  }
   m_engine.recover();
   m_crontab.begin();
   return {};
@@ -213,6 +219,7 @@ bool Monitor::signalled() {
       return false;
     if (auto read = read_again(); !read)
       log::error(cat("reload: ", read.error().message));
+    m_operator.record_keys("chillboxd, at SIGHUP");
   }
   return true;
 }

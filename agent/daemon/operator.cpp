@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "daemon/key_record.hpp"
 #include "os/memory.hpp"
 
 #include <algorithm>
@@ -28,7 +29,7 @@ constexpr Operator::Verb Operator::k_verbs[] = {
     {"logs", &Operator::logs, false},
     {"audit", &Operator::audit, false},
     {"audit_verify", &Operator::audit_verify, false},
-    {"plan", &Operator::plan, false},
+    {"plan", &Operator::plan, true}, // changes nothing, but unpacks what somebody brought
     {"nginx_show", &Operator::nginx_show, false},
     {"rollback", &Operator::rollback, false}, // jobs write their own entry when they end
     {"restart", &Operator::restart, false},
@@ -68,6 +69,25 @@ void Operator::not_upgraded(std::string why) {
   warn(cat("the upgrade failed: ", why));
   const std::lock_guard lock(m_mutex);
   m_not_upgraded = std::move(why);
+}
+
+void Operator::record_keys(const std::string& actor) {
+  const std::lock_guard lock(m_recording);
+  if (const auto done = daemon::record_keys(m_world.store, m_world.paths, m_world.clock.wall_ms(), actor); !done)
+    log::warn(cat("changed keys are not in the audit trail: ", done.error().message));
+}
+
+// Nobody may push others' entries out of the trail by knocking: one entry an hour for each user, and for so many users.
+bool Operator::is_news(uid_t uid) {
+  constexpr os::Millis k_again{3'600'000};
+  constexpr size_t k_most_users = 256;
+  const os::Millis now = m_world.clock.mono();
+  const std::lock_guard lock(m_recording);
+  const auto known = m_refused.find(uid);
+  if (known == m_refused.end() ? m_refused.size() >= k_most_users : now - known->second < k_again)
+    return false;
+  m_refused[uid] = now;
+  return true;
 }
 
 bool Operator::idle() {
@@ -115,6 +135,8 @@ Result<Json> Operator::dispatch(int fd, const std::string& text, std::string& ve
   const auto peer = TRY(os::peer_of(fd));
   if (!m_world.paths.testing() && !os::peer_in_group(peer, "chillbox-admin")) {
     log::warn(cat("control: refused ", peer.name(), ": not root and not in group chillbox-admin"));
+    if (is_news(peer.uid))
+      (void)m_world.store.audit({0, m_world.clock.wall_ms(), cat("uid:", peer.uid, " ", peer.name()), "control", "", "not root and not in group chillbox-admin", "denied"});
     return fail(Code::denied, cat(peer.name(), " may not control chillbox: root or a member of group chillbox-admin may"));
   }
   const auto request = TRY_IN("request", control::parse_json(text, control::k_max_control_frame));
@@ -129,9 +151,12 @@ Result<Json> Operator::dispatch(int fd, const std::string& text, std::string& ve
   Call call{.fd = fd, .actor = cat("uid:", peer.uid, " ", peer.name())};
   call.args = request.contains("args") && request["args"].is_object() ? request["args"] : Json::object();
   auto result = (this->*row->run)(call);
-  if (row->audited)
-    (void)m_world.store.audit({0, m_world.clock.wall_ms(), call.actor, verb, control::string_or(call.args, "site", ""),
-                               result ? control::string_or(call.args, "why", "") : result.error().message, std::string(result ? "ok" : code_name(result.error().code))});
+  if (row->audited) {
+    const Json& said = result ? *result : call.args;
+    (void)m_world.store.audit({0, m_world.clock.wall_ms(), call.actor, verb, control::string_or(call.args, "site", control::string_or(said, "site", "")),
+                               result ? control::string_or(call.args, "why", control::string_or(said, "to", "")) : result.error().message,
+                               std::string(result ? "ok" : code_name(result.error().code))});
+  }
   return result;
 }
 

@@ -16,6 +16,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -32,6 +33,7 @@ public:
   Operator& operator=(const Operator&) = delete;
   void take(Fd connection); // returns at once
   void warn(std::string text); // shown by status, once, until the next start
+  void record_keys(const std::string& actor); // what changed of them since the last time, into the audit trail
   void stop(); // followers end
   void not_upgraded(std::string why); // ping says so
   bool idle(); // no connection is open; the bell rings when one ends
@@ -54,6 +56,7 @@ private:
   static size_t limit_of(const control::Json& args, size_t fallback);
   static bool has_gone(int fd);
 
+  bool is_news(uid_t uid); // of a user who is refused
   void converse(int fd);
   Result<control::Json> dispatch(int fd, const std::string& text, std::string& verb);
 
@@ -102,7 +105,8 @@ private:
   std::mutex m_mutex;
   std::condition_variable m_ended;
   size_t m_open = 0;
-  std::mutex m_unlocking, m_planning;
+  std::mutex m_unlocking, m_planning, m_recording;
+  std::map<uid_t, os::Millis> m_refused; // users, and when that was written down
   std::vector<std::string> m_warnings;
   std::string m_not_upgraded;
   std::atomic<bool> m_stopping{false};

@@ -185,8 +185,10 @@ Result<Json> Operator::maintenance_off(const Call& call) {
   return Json{{"site", site.str()}, {"maintenance", false}, {"was", was}};
 }
 
-Result<Json> Operator::reload(const Call&) {
-  TRY(m_ask.reload());
+Result<Json> Operator::reload(const Call& call) {
+  const auto reloaded = m_ask.reload();
+  record_keys(call.actor); // also of a reload that found faults
+  TRY(reloaded);
   return Json::object();
 }
 

@@ -32,6 +32,15 @@ std::string_view slot_text(openrc::SlotState state) {
   return "stopped";
 }
 
+// Why no visitor of any site is served; "" : NGINX answers.
+std::string nginx_trouble(const rollout::World& world) {
+  if (world.paths.testing())
+    return ""; // this machine's NGINX is not the test's
+  const auto& config = world.config;
+  const auto answer = nginx::probe({.port = config.http_port, .path = "/healthcheck/", .host = config.server_name, .timeout = os::Millis{2'000}});
+  return answer ? "" : cat("NGINX does not answer on port ", config.http_port, ": no site is served: ", answer.error().message, ": `rc-service nginx start`");
+}
+
 } // namespace
 
 size_t Operator::limit_of(const Json& args, size_t fallback) {
@@ -142,6 +151,7 @@ Result<Json> Operator::status(const Call& call) {
                     {"unlock_failures", attempts.failures},
                     {"unlock_wait_s", (unlock_wait_ms(attempts) + 999) / 1000},
                     {"newest_ms", newest},
+                    {"nginx", nginx_trouble(m_world)},
                     {"warnings", std::move(warnings)}};
   return result;
 }
@@ -240,10 +250,9 @@ Result<Json> Operator::audit(const Call& call) {
   return Json{{"entries", std::move(list)}};
 }
 
-Result<Json> Operator::audit_verify(const Call&) {
-  TRY(m_world.store.verify_audit());
-  const auto entries = TRY(m_world.store.audit_entries(SIZE_MAX / 2));
-  return Json{{"entries", entries.size()}};
+Result<Json> Operator::audit_verify(const Call& call) {
+  const auto head = TRY(m_world.store.verify_audit(control::string_or(call.args, "head", "")));
+  return Json{{"entries", head.entries}, {"head", head.text()}};
 }
 
 } // namespace chillbox::daemon

@@ -1,10 +1,13 @@
-// The audit trail: each entry's hash covers the one before it, so that none can be changed, taken out or put in between unseen.
+// The audit trail: each entry's hash covers the one before it, so that none can be changed, taken out or put in between unseen. There is no key in it,
+// since root could use any that is on the host: against root only a head that was kept elsewhere helps.
+#include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
 #include "store/rows.hpp"
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 namespace chillbox::store {
 namespace {
@@ -81,28 +84,55 @@ Result<std::vector<AuditEntry>> Store::audit_entries(size_t limit) {
       "SELECT number, time_ms, actor, verb, site, text, outcome FROM audit ORDER BY number DESC LIMIT ?1", read_entry, limit);
 }
 
-Result<void> Store::verify_audit() {
-  const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
+namespace {
+
+// Every entry follows from the one before it.
+Result<AuditHead> walk(Db& db, const std::function<Result<void>(uint64_t, const std::string&)>& each) {
   const auto first = static_cast<uint64_t>(
       TRY(db.number("SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audit_first'), 1)")));
   Stmt row = TRY(db.query("SELECT number, time_ms, actor, verb, site, text, outcome, hash FROM audit ORDER BY number"));
-  uint64_t last = 0;
+  AuditHead last;
   std::string previous;
   while (TRY(row.row())) {
     const AuditEntry entry = TRY(read_entry(row));
     // Those before the first were forgotten by age: its own hash is taken as it is, unless it is the very first of all.
-    const bool anchor = last == 0 && entry.number > 1;
-    const bool in_order = entry.number == (last == 0 ? first : last + 1);
+    const bool anchor = last.entries == 0 && entry.number > 1;
+    const bool in_order = entry.number == (last.entries == 0 ? first : last.number + 1);
     if (!in_order || (!anchor && row.bytes(7) != text_of(link(bytes_of(previous), entry))))
       return db.corrupt(cat("audit entry ", entry.number, " does not follow from the one before it: the trail was changed"));
-    last = entry.number;
     previous = row.text(7);
+    last = {last.entries + 1, entry.number, hex(bytes_of(previous))};
+    TRY(each(entry.number, last.hash));
   }
+  return last;
+}
+
+} // namespace
+
+Result<AuditHead> Store::verify_audit(std::string_view kept) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  const auto parts = split(kept, ':');
+  const auto wanted = parse_u64(parts[0]);
+  if (!kept.empty() && (!wanted || parts.size() != 2))
+    return fail(Code::invalid, cat("'", printable(kept, 100), "' is no head of an audit trail: NUMBER:HASH, as `audit verify` prints it"));
+  std::optional<uint64_t> first;
+  bool met = kept.empty();
+  const AuditHead last = TRY(walk(db, [&](uint64_t number, const std::string& hash) -> Result<void> {
+    first = first.value_or(number);
+    if (kept.empty() || number != *wanted)
+      return {};
+    met = hash == parts[1];
+    return met ? Result<void>{} : db.corrupt(cat("audit entry ", number, " is not the one of the head that was kept: another trail was written"));
+  }));
   const int64_t given = TRY(db.number("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0)"));
-  if (static_cast<uint64_t>(given) != last)
-    return db.corrupt(cat("audit entry ", last + 1, " is missing: the trail was cut off at its end"));
-  return {};
+  if (static_cast<uint64_t>(given) != last.number)
+    return db.corrupt(cat("audit entry ", last.number + 1, " is missing: the trail was cut off at its end"));
+  if (met)
+    return last;
+  if (first && *wanted < *first)
+    return fail(Code::not_found, cat("audit entry ", *wanted, " was forgotten by age, the oldest is ", *first, ": keep a newer head"));
+  return db.corrupt(cat("audit entry ", *wanted, " is missing: the head that was kept is newer than the trail"));
 }
 
 } // namespace chillbox::store

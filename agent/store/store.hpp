@@ -120,7 +120,9 @@ public:
   Result<void> set_meta(const std::string& key, const std::string& value);
   Result<void> audit(const AuditEntry& entry);
   Result<std::vector<AuditEntry>> audit_entries(size_t limit); // newest first
-  Result<void> verify_audit();                                 // corrupt: names the first entry that does not fit
+  // corrupt: names the first entry that does not fit. kept: AuditHead::text() of an earlier day, which must still be in the trail; not_found: it
+  // was forgotten by age.
+  Result<AuditHead> verify_audit(std::string_view kept = "");
   // The newest 100,000 entries are kept; the chain then begins with the oldest of them.
 
 private:

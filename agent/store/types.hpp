@@ -113,6 +113,13 @@ struct AuditEntry {
   std::string actor, verb, site, text, outcome; // outcome: "ok" or a code name
 };
 
+// The newest entry's number and hash. Whoever kept one elsewhere can prove later that nobody wrote another trail up to there, root included.
+struct AuditHead {
+  uint64_t entries = 0, number = 0;
+  std::string hash; // hex
+  std::string text() const { return std::to_string(number) + ":" + hash; }
+};
+
 std::string_view name(JobKind kind);
 std::string_view name(JobState state);
 std::string_view name(ReleaseState state);

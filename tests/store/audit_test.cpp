@@ -76,6 +76,33 @@ TEST_CASE("an audit trail whose oldest entries were forgotten fits together from
   CHECK_FALSE(scratch.open().verify_audit());
 }
 
+TEST_CASE("a trail that root wrote anew does not have the head that was kept elsewhere [attack-D6]") {
+  const Scratch scratch;
+  std::string kept;
+  {
+    Store store = scratch.open();
+    for (const char* text : {"one", "two"})
+      must(store.audit(entry(text)));
+    const auto head = must(store.verify_audit());
+    CHECK(head.entries == 2);
+    CHECK(head.number == 2);
+    kept = head.text();
+    must(store.audit(entry("three")));
+    CHECK(must(store.verify_audit(kept)).number == 3);
+    CHECK(store.verify_audit("2").error().code == Code::invalid);
+    CHECK(store.verify_audit("9:00").error().code == Code::corrupt);
+  }
+  change(scratch, "DELETE FROM audit; DELETE FROM sqlite_sequence WHERE name = 'audit'");
+  Store store = scratch.open();
+  for (const char* text : {"one", "another", "three"})
+    must(store.audit(entry(text)));
+  must(store.verify_audit()); // by itself it says nothing
+  const auto verdict = store.verify_audit(kept);
+  REQUIRE_FALSE(verdict);
+  CHECK(verdict.error().code == Code::corrupt);
+  CHECK(verdict.error().message.find("audit entry 2 is not the one of the head that was kept") != std::string::npos);
+}
+
 TEST_CASE("audit entries over the bound are forgotten, oldest first") {
   const Scratch scratch;
   must(scratch.open().audit(entry("first")));
