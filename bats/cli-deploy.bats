@@ -147,6 +147,19 @@ deploy() { chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key "$@
     done
 }
 
+@test "http:// to another machine is warned of, once, on standard error, but not with -q and not on this machine [attack-D9]" {
+    start_host
+    run -5 --separate-stderr chillboxctl deploy "$ARTIFACT" --to http://host.invalid --webhook-key host/key
+    [ "$(grep -c 'warning: http://host.invalid is not encrypted' <<<"$stderr")" -eq 1 ]
+    [[ "$stderr" == *"use https://"* ]]
+    run -5 --separate-stderr chillboxctl deploy "$ARTIFACT" --to http://a.invalid,http://b.invalid --webhook-key host/key --keep-going
+    [ "$(grep -c 'is not encrypted' <<<"$stderr")" -eq 1 ]
+    run -5 --separate-stderr chillboxctl deploy "$ARTIFACT" --to http://host.invalid --webhook-key host/key -q
+    [[ "$stderr" != *"is not encrypted"* ]]
+    run -0 --separate-stderr deploy
+    [[ "$stderr" != *"is not encrypted"* ]]
+}
+
 @test "https is checked against the authorities that are trusted, or the ones of --cacert" {
     openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 2>/dev/null
     cat key.pem cert.pem >both.pem

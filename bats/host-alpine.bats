@@ -162,7 +162,9 @@ later() { needs_services && . "$LAPTOP/host"; }
     in_box sh -c ': >/etc/apk/repositories' # what is needed is there: nobody need be asked
     box net "$HOST" -- python3 -m http.server --bind 127.0.0.1 8099 --directory "$PACKAGES" >"$LAPTOP/web" 2>&1 3>&- &
     keys=$(printf ',%s' "$PACKAGES"/*.rsa.pub)
-    packages=$(cd "$PACKAGES" && printf ',http://127.0.0.1:8099/%s?signature=x' *.apk)
+    packages=$(cd "$PACKAGES" && for package in *.apk; do
+        printf ',http://127.0.0.1:8099/%s?signature=x#sha256=%s' "$package" "$(sha256sum "$package" | cut -d ' ' -f 1)"
+    done)
     "$CTL" bootstrap --apk-key "${keys#,}" --package "${packages#,}" --trust "$LAPTOP/deployer.pub" >"$LAPTOP/user-data"
     chmod 0755 "$LAPTOP/user-data"
     box push "$HOST" "$LAPTOP/user-data" /root/

@@ -21,7 +21,7 @@ first_boot() { in_box sh -c 'mkdir -p /var/lib/cloud && cp /root/user-data /var/
 
 @test "user-data makes a host of a fresh image, twice, with the deployer trusted and no secret in it; it is one after a reboot, too" {
     "$CTL" keygen -q -o deployer --no-password
-    "$CTL" bootstrap --trust deployer.pub --package /root/chillbox.tar >user-data
+    "$CTL" bootstrap --trust deployer.pub --package "/root/chillbox.tar#sha256=$(sha256sum chillbox.tar | cut -d ' ' -f 1)" >user-data
     shellcheck -s sh user-data
     [ "$(head -n 1 user-data)" = '#!/bin/sh' ]
     chmod 0755 user-data
@@ -38,6 +38,27 @@ first_boot() { in_box sh -c 'mkdir -p /var/lib/cloud && cp /root/user-data /var/
     [[ "$(host_curl "$(box url "$HOST")/healthcheck/")" == *ok* ]]
     unlock
     [ "$(json trust list '.keys[0].name')" = deployer ]
+}
+
+@test "a package that was changed on its way is not installed: a tar and http:// need its digest, which user-data brings [attack-D8]" {
+    digest=$(sha256sum chillbox.tar | cut -d ' ' -f 1)
+    for package in /root/chillbox.tar https://get.example/chillbox.tar?x=1 http://get.example/chillbox.apk http://127.0.0.1/chillbox.apk; do
+        run -2 "$CTL" bootstrap --package "$package"
+        [[ "$output" == *"#sha256=HEX"* ]]
+    done
+    run -2 "$CTL" bootstrap --package "/root/chillbox.tar#sha256=${digest:1}"
+    "$CTL" bootstrap --package https://get.example/chillbox.apk >/dev/null # apk checks its signature
+    "$CTL" bootstrap --package "/root/chillbox.tar#sha256=$digest" >changed
+    chmod 0755 changed
+    box_up FRESH
+    mkdir -p other/usr/bin && touch other/usr/bin/chillboxctl
+    tar -C other -c -f other.tar usr
+    box push "$FRESH" other.tar /root/chillbox.tar
+    box push "$FRESH" changed /root/user-data
+    run -1 box run "$FRESH" -- sh -c 'cd / && exec env -i /root/user-data </dev/null'
+    [[ "$output" == *"chillbox.tar is not the file with sha256 $digest: nothing was installed"* ]]
+    run ! box run "$FRESH" -- test -e /usr/bin/chillboxctl
+    box down "$FRESH"
 }
 
 @test "what would be more than a word stays one, and a key that is none is refused" {

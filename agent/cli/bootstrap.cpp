@@ -4,6 +4,8 @@
 #include "cli/terminal.hpp"
 #include "cli/verbs.hpp"
 
+#include "base/encoding.hpp"
+#include "base/names.hpp"
 #include "base/text.hpp"
 #include "crypto/minisign.hpp"
 
@@ -26,13 +28,20 @@ apk_key() { # NAME TEXT
   printf '%s\n' "$2" >"/etc/apk/keys/$1"
 }
 
-install_packages() { # NAME, URL OR PATH...
+install_packages() { # NAME, URL OR PATH, with #sha256=HEX after it when only those bytes will do...
   if command -v chillboxctl >/dev/null; then
     say 'installed already'
     return
   fi
   dir=$(mktemp -d)
   for package in "$@"; do
+    sum=
+    case $package in
+      *'#sha256='*)
+        sum=${package##*'#sha256='}
+        package=${package%'#sha256='*}
+        ;;
+    esac
     case $package in
       http://* | https://*)
         file=${package%%\?*}
@@ -40,6 +49,10 @@ install_packages() { # NAME, URL OR PATH...
         package=$dir/${file##*/}
         ;;
     esac
+    if [ -n "$sum" ] && ! printf '%s  %s\n' "$sum" "$package" | sha256sum -c >/dev/null 2>&1; then
+      say "$package is not the file with sha256 $sum: nothing was installed" >&2
+      exit 1
+    fi
     shift
     set -- "$@" "$package"
   done
@@ -80,6 +93,22 @@ Result<std::string> apk_key_line(const std::string& file) {
   return cat("apk_key ", shell_quoted(name), " ", shell_quoted(trim(text)), "\n");
 }
 
+// apk checks the signature of what it installs; nobody checks a tar, which is unpacked at /, nor which old package came over http://.
+Result<void> check_package(const std::string& package) {
+  constexpr std::string_view k_mark = "#sha256=";
+  const size_t mark = package.rfind(k_mark);
+  if (mark != std::string::npos) {
+    if (!Digest::parse(std::string_view(package).substr(mark + k_mark.size())))
+      return fail(Code::usage, cat("--package ", printable(package, 1024), ": behind #sha256= there must be 64 hex digits, as `sha256sum` prints them"));
+    return {};
+  }
+  if (package.starts_with("http://"))
+    return fail(Code::usage, cat("--package ", printable(package, 1024), ": anyone on the way can put another file there: use https://, or add #sha256=HEX"));
+  if (std::string_view(package).substr(0, package.find('?')).ends_with(".tar"))
+    return fail(Code::usage, cat("--package ", printable(package, 1024), ": a tar has no signature and is unpacked at /: add #sha256=HEX, as `sha256sum` prints it"));
+  return {};
+}
+
 Result<std::string> trust_line(const std::string& file) {
   const std::string text = TRY(read_input(file, k_max_key_file));
   const auto key = TRY_IN(printable(file, 1024), crypto::MinisignPublicKey::parse(text));
@@ -97,6 +126,8 @@ Result<void> run_bootstrap(Call& call) {
   std::vector<std::string> packages = call.args.list("package");
   if (packages.empty())
     packages.emplace_back("chillbox");
+  for (const std::string& package : packages)
+    TRY(check_package(package));
   for (const std::string& package : packages)
     script += cat(" ", shell_quoted(package));
   script += "\n";

@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "os/clock.hpp"
 
+#include <algorithm>
 #include <map>
 
 namespace chillbox::cli {
@@ -134,6 +135,15 @@ Result<void> roll(Call& call, const std::vector<Target>& targets, const std::vec
                   untried.empty() ? "" : cat("; not tried: ", printable(join(untried, ", "), 1000))));
 }
 
+// The webhook's key and the artifact stay safe without TLS; a job's capability and what it prints do not. TLS is not every host's: said, not refused.
+void warn_of_plain_http(Call& call, const std::vector<Target>& targets) {
+  const auto plain = std::ranges::find_if(targets, [](const Target& target) { return is_readable_on_the_way(target.url); });
+  if (plain != targets.end())
+    call.terminal.note(cat(call.terminal.err(Style::warn, "warning:"), " ", printable(plain->url),
+                           " is not encrypted: anyone between here and there can read this job and upload for it (never other bytes than were "
+                           "signed); use https:// where the host has a certificate"));
+}
+
 } // namespace
 
 Result<void> run_deploy(Call& call) {
@@ -148,6 +158,7 @@ Result<void> run_deploy(Call& call) {
       read[target.key_file] = keys.size();
       keys.push_back(TRY(read_key(target.key_file)));
     }
+  warn_of_plain_http(call, targets);
   if (targets.size() == 1)
     return deploy_to(call, targets.front(), keys.front(), parcel, call.args.has("wait"));
   return roll(call, targets, keys, parcel);

@@ -180,4 +180,12 @@ Result<std::string> parse_base_url(std::string_view text) {
   return std::string(text);
 }
 
+bool is_readable_on_the_way(std::string_view url) {
+  if (!url.starts_with("http://"))
+    return false;
+  const auto rest = url.substr(7);
+  const auto host = rest.substr(0, rest.starts_with('[') ? rest.find(']') + 1 : rest.find_first_of(":/"));
+  return host != "localhost" && host != "[::1]" && !host.starts_with("127.");
+}
+
 } // namespace chillbox::cli

@@ -48,5 +48,7 @@ private:
 
 // "https://host[:port][/prefix]" without a closing slash. usage for anything else: user names, queries, other schemes.
 Result<std::string> parse_base_url(std::string_view text);
+// Such an address names another machine and no TLS.
+bool is_readable_on_the_way(std::string_view url);
 
 } // namespace chillbox::cli

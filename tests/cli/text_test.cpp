@@ -127,6 +127,13 @@ TEST_CASE("a base address is http or https with a host and nothing secret in it"
     CHECK(parse_base_url(bad).error().code == Code::usage);
 }
 
+TEST_CASE("an address is readable on the way when it names another machine and no TLS [attack-D9]") {
+  for (const char* url : {"http://host", "http://host.example:8080/box", "http://10.0.0.1", "http://localhost.example", "http://[2001:db8::1]:80"})
+    CHECK(is_readable_on_the_way(url));
+  for (const char* url : {"https://host", "http://127.0.0.1:8080", "http://127.1.2.3", "http://localhost/", "http://[::1]:80"})
+    CHECK_FALSE(is_readable_on_the_way(url));
+}
+
 TEST_CASE("content lines are without comments, space and empty lines") {
   CHECK(content_lines("# a\n\n  x \r\n#b\ny") == std::vector<std::string_view>{"x", "y"});
   CHECK(content_lines("").empty());
