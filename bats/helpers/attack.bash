@@ -6,12 +6,13 @@
 # tests/lint/threats compares the ids of both sides.
 #
 # attack_up [BOX_OPTION...]    in setup_file: $HOST, set up and unlocked, no site on it
-# attack_site NAME [JQ_FILTER] a site without wheels in $LAPTOP/sites/NAME, a deployer and a webhook sender that may do NAME only
+# attack_site NAME [JQ_FILTER] a site without wheels in $LAPTOP/sites/NAME, a deployer and a webhook sender that may do everything to NAME only
 #                              ($LAPTOP/NAME.key and .hook). Its service 'web' is a web application with a hole: in_service. FILTER edits its site file
 # attack_edit NAME JQ_FILTER   edits its site file;  attack_file NAME PATH  standard input becomes that file of the site (nginx/templates/x.conf)
 # attack_pack NAME [OPTION...] to an artifact of the next version, prints its path (KEY: another secret key)
 # attack_send NAME ARTIFACT [OPTION...]   chillboxctl deploy --wait with the site's sender (HOOK: another webhook key)
 # attack_deploy NAME           both
+# attack_secrets NAME FILE     a secret set of the site with that file for its service 'web', by the base name
 # visit NAME PATH [OPTION...]  curl from the laptop as a visitor of NAME.example
 # in_service NAME CMD...       runs inside the site's service: its process, its control group, its limits. Output and exit code come back
 # as_site NAME CMD...          runs as the site's user, without the service's limits, as a cron job of it could
@@ -77,7 +78,7 @@ attack_keys() {
     (cd "$LAPTOP" && "$CTL" keygen -q -o "$1" --no-password)
     box push "$HOST" "$LAPTOP/$1.pub" /root/
     ctl trust add "/root/$1.pub" --name "$1" --sites "$1" >&2
-    ctl webhook add "$1" --sites "$1" 2>/dev/null >"$LAPTOP/$1.hook"
+    ctl webhook add "$1" --sites "$1" --all-types 2>/dev/null >"$LAPTOP/$1.hook"
 }
 
 attack_edit() {
@@ -101,6 +102,13 @@ attack_send() {
 }
 
 attack_deploy() { attack_send "$1" "$(attack_pack "$1")"; }
+
+attack_secrets() {
+    rm -rf "$LAPTOP/set.$1"
+    mkdir -p "$LAPTOP/set.$1/web"
+    cp "$2" "$LAPTOP/set.$1/web/"
+    attack_send "$1" "$("$CTL" secrets pack -q "$LAPTOP/set.$1" -s "$1" -r "$RECIPIENT" -k "$LAPTOP/$1.key" -o "$LAPTOP/out")"
+}
 
 visit() { host_curl -H "Host: $1.example" "${@:3}" "$URL$2"; }
 
