@@ -162,3 +162,18 @@ group() { in_box sh -c 'cat /sys/fs/cgroup/*chillbox.hello.clock.[ab]/"$1" /sys/
     wait_for 30 answers
     [ "$(get /pages/)" = "a page of 1.2.0" ]
 }
+
+@test "a release_command has the memory and the processes of its service's resources, and what ends it is told [attack-D15]" {
+    greedy 1.3.0
+    edit_site '.services[0].release_command = ["/usr/bin/python3", "-c", "b = [bytes([1]) * (1 << 20) for _ in range(256)]"]'
+    run send "$(pack)" --timeout 300s
+    [ "$status" -ne 0 ]
+    [[ "$output" == *'needed more memory than resources.memory_max'* ]]
+    greedy 1.3.1
+    edit_site '.services[0].release_command = ["/bin/sh", "-c", "for i in $(seq 30); do sleep 1 & done; wait"]'
+    run send "$(pack)" --timeout 300s
+    [ "$status" -ne 0 ]
+    [[ "$output" == *'refused a process over resources.tasks_max'* ]]
+    in_box sh -c '! ls -d /sys/fs/cgroup/chillbox.run.* /sys/fs/cgroup/*/chillbox.run.*'
+    [ "$(get /)" = 1.2.0 ]
+}

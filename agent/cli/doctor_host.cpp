@@ -87,12 +87,12 @@ void look_at_cgroups(Doctor& d) {
                   "set rc_cgroup_mode=\"unified\" in /etc/rc.conf, rc-update add cgroups sysinit, reboot");
   std::vector<std::string> missing;
   const auto there = split(trim(*text), ' ');
-  for (const std::string_view name : {"cpu", "memory", "pids"})
+  for (const std::string_view name : {"cpu", "cpuset", "memory", "pids"})
     if (std::ranges::find(there, name) == there.end())
       missing.emplace_back(name);
   if (!missing.empty())
     return d.warn("cgroups", cat("version 2 without ", join(missing, ", "), ": those of `resources` have no effect"), "see the kernel's command line");
-  d.ok("cgroups", "version 2 with cpu, memory, pids");
+  d.ok("cgroups", "version 2 with cpu, cpuset, memory, pids");
 }
 
 bool in_a_runlevel(Doctor& d, const std::string& service) {

@@ -39,6 +39,8 @@ std::string_view default_host_toml() {
 # How long a job waits for its upload; how long the build of a service may take.
 # upload_wait = "10m"
 # build_timeout = "5m"
+# Processes and threads of a service, a build or a crontab's run whose `resources` set no tasks_max.
+# tasks_default = 512
 # A serial that grows by more than this at once is held until `chillboxctl retry JOB --allow-jump`.
 # serial_jump_max = 1000000
 # Percent of the disk that a deploy leaves free.

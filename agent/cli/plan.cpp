@@ -97,11 +97,15 @@ void print_plan(Terminal& terminal, const Json& plan) {
   print_sets(terminal, part(plan, "cron"), "cron");
   print_diff(terminal, control::string_or(part(plan, "nginx"), "diff", ""));
   print_facts(terminal, plan);
-  for (const auto& [key, style] : {std::pair{"drift", Style::warn}, std::pair{"problems", Style::bad}})
-    for (const Json& item : part(plan, key))
+  struct Row {
+    const char* key;
+    Style style;
+    std::string_view word, gap;
+  };
+  for (const Row& row : {Row{"drift", Style::warn, "drift", "    "}, Row{"warnings", Style::warn, "warning", "  "}, Row{"problems", Style::bad, "refused", "  "}})
+    for (const Json& item : part(plan, row.key))
       if (item.is_string())
-        terminal.print(cat(terminal.out(style, key == std::string_view("drift") ? "drift" : "refused"), key == std::string_view("drift") ? "    " : "  ",
-                           printable(item.get<std::string>(), 1000)));
+        terminal.print(cat(terminal.out(row.style, row.word), row.gap, printable(item.get<std::string>(), 1000)));
 }
 
 void say_if_changed(Call& call, bool changed) {

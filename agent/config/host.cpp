@@ -49,6 +49,7 @@ const Section& sections() {
                           {"queue_max", into(&H::queue_max, Whole{1, 100'000})},
                           {"upload_wait", into(&H::upload_wait, Duration{})},
                           {"build_timeout", into(&H::build_timeout, Duration{})},
+                          {"tasks_default", into(&H::tasks_default, Whole{16, 100'000})},
                           {"serial_jump_max", into(&H::serial_jump_max, Whole{1, INT64_MAX})},
                           {"reserve_percent", into(&H::reserve_percent, Whole{0, 50})},
                           {"scrypt_cap", into(&H::scrypt_cap, Whole{10, 22})}})},

@@ -34,6 +34,7 @@ struct HostConfig {
   uint32_t queue_max = 1000;
   std::chrono::seconds upload_wait{600};
   std::chrono::seconds build_timeout{300};
+  uint32_t tasks_default = 512;             // processes and threads of a service, a build or a crontab's run whose `resources` say nothing
   uint64_t serial_jump_max = 1'000'000;
   uint32_t reserve_percent = 5;             // of the disk that a deploy leaves free
   int scrypt_cap = 18;                      // greatest log2 of the work factor that an unlock accepts

@@ -11,6 +11,7 @@
 #include "daemon/ground.hpp"
 #include "daemon/handover.hpp"
 #include "openrc/cgroup.hpp"
+#include "os/control_group.hpp"
 #include "os/memory.hpp"
 #include "os/process.hpp"
 #include "os/roots.hpp"
@@ -350,6 +351,8 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
     return complain("start", ground.error(), 1);
   if (const size_t killed = openrc::kill_orphans(os::real_disk(), os::real_clock(), paths, "chillboxd"); killed > 0)
     log::warn(cat("ended what an earlier daemon left running: ", killed, killed == 1 ? " process" : " processes"));
+  if (!paths.testing())
+    os::remove_stale_groups();
   std::vector<std::string> told;
   auto store = open_store(paths, &told);
   if (!store)

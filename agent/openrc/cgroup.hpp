@@ -20,7 +20,7 @@ std::vector<pid_t> members(os::Disk& disk, const std::string& cgroup);
 // KILL to everything in the service's groups until they are empty, then the empty groups go. timed_out: something cannot be killed.
 Result<void> kill_leftovers(os::Disk& disk, os::Clock& clock, const os::Paths& paths, const std::string& service, os::Millis timeout);
 // For the service that the caller is: KILL to those in its groups whose parent is gone, so that they belong to init; its supervisor, which does too,
-// is left. What an earlier process of the service started (a build and what that started) and did not live to wait for. How many.
+// is left. What an earlier process of the service started, uncontained (a script of OpenRC), and did not live to wait for. How many.
 size_t kill_orphans(os::Disk& disk, os::Clock& clock, const os::Paths& paths, const std::string& service);
 
 } // namespace chillbox::openrc

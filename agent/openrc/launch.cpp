@@ -26,6 +26,10 @@ Result<void> set_limits(const SlotSpec& spec) {
   const rlimit none{0, 0};
   if (::setrlimit(RLIMIT_CORE, &none) != 0)
     return fail_errno("setrlimit core", errno);
+  // As root, and before it is the site's user: from then on it holds. Where a pids controller is, that one is reached long before.
+  const rlimit tasks{spec.limits.user_tasks_max, spec.limits.user_tasks_max};
+  if (spec.limits.user_tasks_max != 0 && ::setrlimit(RLIMIT_NPROC, &tasks) != 0)
+    return fail_errno("setrlimit processes", errno);
   if (spec.niceness && ::setpriority(PRIO_PROCESS, 0, *spec.niceness) != 0)
     return fail_errno("setpriority", errno);
   return {};

@@ -53,18 +53,12 @@ bool is_plain_path(std::string_view path) {
 Result<std::string> conf_text(const SlotSpec& spec) {
   if (!is_plain_path(spec.log))
     return fail(Code::invalid, cat("log file '", printable(spec.log), "': must be an absolute path of plain characters"));
-  const auto& r = spec.resources;
-  if (r.cpus.find_first_not_of("0123456789,-") != std::string::npos)
-    return fail(Code::invalid, cat("resources.cpus '", printable(r.cpus), "': must be numbers like 0-1,3"));
+  const std::string& cpus = spec.limits.cpus;
+  if (cpus.find_first_not_of("0123456789,-") != std::string::npos)
+    return fail(Code::invalid, cat("resources.cpus '", printable(cpus), "': must be numbers like 0-1,3"));
   std::string limits;
-  if (r.memory_max != 0)
-    limits += cat("memory.max ", r.memory_max, "\n");
-  if (r.cpu_max != 0)
-    limits += cat("cpu.max ", static_cast<uint64_t>(r.cpu_max) * 1000, " 100000\n"); // percent of one core, of 100 ms
-  if (!r.cpus.empty())
-    limits += cat("cpuset.cpus ", r.cpus, "\n");
-  if (r.tasks_max != 0)
-    limits += cat("pids.max ", r.tasks_max, "\n");
+  for (const auto& [file, value] : os::group_settings(spec.limits))
+    limits += cat(file, " ", value, "\n");
   return cat("# Written by chillboxd at every start.\noutput_log=\"", spec.log, "\"\nerror_log=\"", spec.log, "\"\n",
              limits.empty() ? std::string() : cat("rc_cgroup_settings=\"", limits, "\"\n"));
 }

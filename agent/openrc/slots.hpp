@@ -6,9 +6,9 @@
 
 #include "base/error.hpp"
 #include "base/names.hpp"
-#include "config/site.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
+#include "os/limits.hpp"
 #include "os/paths.hpp"
 #include "os/runner.hpp"
 
@@ -42,7 +42,7 @@ struct SlotSpec {
   std::string umask = "007";
   std::string log;                                       // output file of supervise-daemon
   std::optional<int> niceness;
-  config::Resources resources;
+  os::Limits limits;
 };
 
 enum class SlotState { stopped, starting, started, crashed };

@@ -17,7 +17,7 @@
 namespace chillbox::openrc {
 namespace {
 
-constexpr std::array<std::string_view, 8> k_members{"name", "release", "argv", "env", "cwd", "user", "umask", "niceness"};
+constexpr std::array<std::string_view, 9> k_members{"name", "release", "argv", "env", "cwd", "user", "umask", "niceness", "limits"};
 
 bool has_nul(std::string_view s) { return s.find('\0') != std::string_view::npos; }
 
@@ -54,6 +54,20 @@ bool read_slot(std::string_view text, SlotName& name) {
   return true;
 }
 
+Json json_of(const os::Limits& l) {
+  return {{"memory_max", l.memory_max}, {"cpu_max", l.cpu_max}, {"cpus", l.cpus}, {"tasks_max", l.tasks_max}, {"user_tasks_max", l.user_tasks_max}};
+}
+
+Result<os::Limits> read_limits(const Json& json) {
+  os::Limits limits;
+  limits.memory_max = TRY(control::u64_at(json, "memory_max"));
+  limits.cpu_max = static_cast<uint32_t>(TRY(control::u64_at(json, "cpu_max")));
+  limits.cpus = TRY(control::string_at(json, "cpus"));
+  limits.tasks_max = static_cast<uint32_t>(TRY(control::u64_at(json, "tasks_max")));
+  limits.user_tasks_max = static_cast<uint32_t>(TRY(control::u64_at(json, "user_tasks_max")));
+  return limits;
+}
+
 Result<SlotSpec> read_members(const Json& json) {
   SlotName name = TRY(SlotName::parse(TRY(control::string_at(json, "name"))));
   SlotSpec s{std::move(name)};
@@ -79,6 +93,8 @@ Result<SlotSpec> read_members(const Json& json) {
       return fail(Code::invalid, "niceness: must be a whole number");
     s.niceness = json["niceness"].get<int>();
   }
+  if (json.contains("limits")) // of an older agent there are none
+    s.limits = TRY_IN("limits", read_limits(json["limits"]));
   return s;
 }
 
@@ -132,6 +148,7 @@ Result<std::string> spec_text(const SlotSpec& s) {
     json["env"].push_back({name, value});
   if (s.niceness)
     json["niceness"] = *s.niceness;
+  json["limits"] = json_of(s.limits);
   return dump(json);
 }
 

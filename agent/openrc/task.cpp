@@ -28,7 +28,9 @@ constexpr size_t k_last_lines = 20;
 constexpr size_t k_line = 500;
 constexpr size_t k_max_end = 64 * 1024;
 
+// Of the process that watches, which has none of the site's limits, and of what it runs.
 std::string group_name(std::string_view id) { return cat("chillbox.task.", id); }
+std::string command_group(std::string_view id) { return cat("chillbox.task.", id, ".run"); }
 
 std::string tasks_dir(const os::Paths& paths) { return paths.run() + "/tasks"; }
 std::string task_file(const os::Paths& paths, std::string_view id, std::string_view ending) { return cat(tasks_dir(paths), "/", id, ending); }
@@ -97,6 +99,10 @@ private:
     c.env = spec.env;
     c.cwd = spec.cwd;
     c.timeout = os::Millis{-1};
+    c.contained = ::geteuid() == 0; // else a test
+    c.limits = spec.limits;
+    if (!m_paths.testing())
+      c.group = command_group(m_id);
     c.output_limit = 0;
     c.on_line = [&](std::string_view line) {
       m_last.push_back(printable(line, k_line));
@@ -176,7 +182,7 @@ Result<std::optional<TaskEnd>> Tasks::finish(uint64_t id) {
   std::optional<TaskEnd> end;
   if (m_disk.exists(file(id, ".end")))
     end = TRY(parse_end(TRY(m_disk.read(file(id, ".end"), k_max_end))));
-  TRY(kill_leftovers(m_disk, m_clock, m_paths, group_name(std::to_string(id)), k_kill_wait));
+  TRY(empty_groups(id));
   TRY(m_disk.remove(file(id, ".json")));
   TRY(m_disk.remove(file(id, ".end")));
   return end;
@@ -188,7 +194,13 @@ Result<void> Tasks::end(uint64_t id) {
   const auto deadline = m_clock.mono() + k_kill_wait;
   while (holder(file(id, ".json")) != 0 && m_clock.mono() < deadline)
     m_clock.sleep(os::Millis{5});
-  return kill_leftovers(m_disk, m_clock, m_paths, group_name(std::to_string(id)), k_kill_wait);
+  return empty_groups(id);
+}
+
+// Of one that ended by itself nothing is in them; they are there when its process was killed.
+Result<void> Tasks::empty_groups(uint64_t id) {
+  TRY(kill_leftovers(m_disk, m_clock, m_paths, group_name(std::to_string(id)), k_kill_wait));
+  return kill_leftovers(m_disk, m_clock, m_paths, command_group(std::to_string(id)), k_kill_wait);
 }
 
 Result<void> Tasks::end_all(const SiteName& site) {

@@ -1,6 +1,6 @@
 // A task is a command of a site that runs once, to its end: an entry of its crontab. A small process of root, `chillboxd --task ID`, runs it as the
-// site's user in a control group of its own, writes its output to a log, empties the group behind it and leaves a note of the end. It outlives
-// the daemon that started it: the next one finds the task running, or the note.
+// site's user, contained and in a control group with the site's limits, writes its output to a log and leaves a note of the end. It outlives
+// the daemon that started it: the next one finds the task running, or the note. Nothing of the command outlives the task.
 //
 //   run()/tasks/ID.json  what to run (a slot's spec; root, 0600). While the task runs its process holds a record lock on it
 //   run()/tasks/ID.end   {"code","ended_ms","text"}
@@ -37,6 +37,7 @@ public:
 
 private:
   std::string file(uint64_t id, std::string_view ending) const;
+  Result<void> empty_groups(uint64_t id);
 
   os::Disk& m_disk;
   os::Clock& m_clock;

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <memory>
 
 namespace chillbox::os {
@@ -64,6 +65,8 @@ private:
     if (m_owner != nullptr && in.st.st_nlink > 1)
       return fail(Code::denied, cat(at.below(name), ": it has ", in.st.st_nlink, " names; hard links are not allowed"));
     TRY(seal(in.fd.get(), in.st, 0400, at.below(name)));
+    if (m_owner != nullptr)
+      TRY(check_no_writer(in.fd.get(), at.below(name)));
     m_digest.file(in.st.st_mode, relative, static_cast<uint64_t>(in.st.st_size));
     for (uint64_t left = static_cast<uint64_t>(in.st.st_size);;) {
       const ssize_t n = ::read(in.fd.get(), m_buffer.get(), k_buffer);
@@ -78,6 +81,16 @@ private:
       m_digest.bytes(m_buffer.get(), static_cast<size_t>(n));
       left -= static_cast<uint64_t>(n);
     }
+  }
+
+  // Whoever opened it before it was sealed, or was handed it by a process that has ended, could write to it for ever. The kernel gives a lease for
+  // reading only while nobody has the file open for writing; from here on nobody but root can. Some file systems have no leases.
+  static Result<void> check_no_writer(int fd, const std::string& path) {
+    if (::fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+      ::fcntl(fd, F_SETLEASE, F_UNLCK);
+    else if (errno == EAGAIN)
+      return fail(Code::denied, cat(path, ": a process still has it open for writing"));
+    return {};
   }
 
   Result<void> check_owner(const struct stat& st, const std::string& path) const {
@@ -108,6 +121,7 @@ private:
 
 Result<std::string> digest_tree(const std::string& dir, const Owner* seal_for, std::optional<uid_t> owner) {
   const Fd fd = TRY(open_directory(dir));
+  ::signal(SIGIO, SIG_IGN); // which root would send by opening a file in the moment of its lease
   Sealer sealer(seal_for, owner);
   TRY(sealer.directory(At{fd.get(), dir}, ""));
   if (seal_for != nullptr)

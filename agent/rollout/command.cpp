@@ -51,6 +51,7 @@ Result<openrc::SlotSpec> site_command(World& world, const SiteName& site, const 
       spec.env.emplace_back(name, value);
   spec.cwd = r.release_dir();
   spec.user = r.user.name;
+  spec.limits = limits_of(world, r.site, p.service);
   return spec;
 }
 

@@ -25,11 +25,18 @@ std::string last_line(std::string_view text) {
   return printable(at == std::string_view::npos ? rest : rest.substr(at + 1), 300);
 }
 
+// A limit is seldom named by the program that came up against it.
+std::string_view reached(const os::Exit& exit) {
+  return exit.reached == "memory_max"  ? ", because it needed more memory than resources.memory_max"
+         : exit.reached == "tasks_max" ? ", and was refused a process over resources.tasks_max (limits.tasks_default)"
+                                       : "";
+}
+
 Result<void> must_succeed(const os::Exit& exit, std::string_view what) {
   if (exit.ok())
     return {};
   const std::string said = last_line(exit.err.empty() ? exit.out : exit.err);
-  return fail(Code::failure, cat(what, " ended with code ", exit.code, said.empty() ? "" : ": ", said));
+  return fail(Code::failure, cat(what, " ended with code ", exit.code, reached(exit), said.empty() ? "" : ": ", said));
 }
 
 std::vector<std::string> strings(const Json& json) {
@@ -83,8 +90,10 @@ void set(Environment& environment, std::string_view name, std::string value) {
   std::ranges::find(environment, name, [](const auto& pair) { return pair.first; })->second = std::move(value);
 }
 
-os::Command as_site(const Place& place, std::string program, Environment environment) {
+os::Command as_site(const World& world, const Place& place, std::string program, Environment environment) {
   os::Command c;
+  c.contained = world.as_root;
+  c.limits = limits_of(world, *place.site, *place.service);
   c.argv = {std::move(program)};
   c.env = std::move(environment);
   c.user = place.user;
@@ -212,7 +221,8 @@ std::vector<std::string> preflight(World& world, const Kind& kind, const Place& 
     return {};
   auto environment = hook_environment(world, place);
   set(environment, "HOME", "/nonexistent");
-  auto c = as_site(place, kind.directory + "/preflight", std::move(environment));
+  auto c = as_site(world, place, kind.directory + "/preflight", std::move(environment));
+  c.limits = {}; // the sandbox has less
   if (world.as_root)
     os::sandbox(c, {place.release_dir, world.paths.wheelhouse()});
   c.timeout = os::Millis{60'000};
@@ -236,10 +246,9 @@ Result<void> build(World& world, const Kind& kind, const Place& place, const Wor
   environment.emplace_back("CHILLBOX_LAYER_DIR", work.layers);
   const auto variables = TRY(config::expand_all(variables_of(world, *place.site, *place.service, place.version, {})));
   add_missing(environment, variables);
-  auto c = as_site(place, kind.directory + "/build", std::move(environment));
+  auto c = as_site(world, place, kind.directory + "/build", std::move(environment));
   c.no_network = true;
   if (world.as_root) {
-    c.contained = true;
     c.groups = {work.readers};
     c.view = build_view(world, place, work);
   }
@@ -253,7 +262,7 @@ Result<void> build(World& world, const Kind& kind, const Place& place, const Wor
 }
 
 Result<std::vector<std::string>> command(World& world, const Kind& kind, const Place& place) {
-  auto c = as_site(place, kind.directory + "/command", hook_environment(world, place));
+  auto c = as_site(world, place, kind.directory + "/command", hook_environment(world, place));
   c.timeout = os::Millis{10'000};
   const auto exit = TRY(world.runner.run(c));
   TRY(must_succeed(exit, "command"));
@@ -267,7 +276,7 @@ Result<std::vector<std::string>> command(World& world, const Kind& kind, const P
 
 Result<void> release_command(World& world, const Place& place, const Environment& environment,
                              const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled) {
-  auto c = as_site(place, "", environment);
+  auto c = as_site(world, place, "", environment);
   c.argv = place.service->release_command;
   c.on_line = on_line;
   c.cancelled = cancelled;

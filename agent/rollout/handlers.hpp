@@ -1,5 +1,6 @@
 // A kind of service is a folder handlers/LANG (chillbox-hooks(7)), the administrator's before the shipped one: kind.json says what it is, and
-// the hooks `preflight`, `build` and `command` do what it needs, in a fixed environment with a time limit. None of them runs as root.
+// the hooks `preflight`, `build` and `command` do what it needs, in a fixed environment with a time limit, contained and within
+// the service's limits. None of them runs as root.
 #pragma once
 
 #include "base/error.hpp"
@@ -50,6 +51,11 @@ std::optional<std::string> immutable_path(World& world, const std::string& relea
 // What releases share, root's (again.cpp); nothing is shared with a release in memory.
 std::string cache_dir(const World& world, const config::Site& site, const std::string& release_dir);
 Environment hook_environment(World& world, const Place& place);
+
+// What a service, its build and its release_command may use up, each by itself: its `resources`, and the host's default for what they leave open.
+os::Limits limits_of(const World& world, const config::Site& site, const config::Service& service);
+// Limits of the site file that this host cannot keep, one a line.
+std::vector<std::string> limit_warnings(const config::Site& site);
 
 // What its optional hook `preflight` has to say against the unpacked artifact at place.release_dir, one a line; empty when it is content. Runs as
 // place.user, without a network, and changes nothing.

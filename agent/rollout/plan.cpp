@@ -175,6 +175,7 @@ Result<Json> plan_artifact(World& world, int fd, const std::string& signature) {
   if (!live.error.empty())
     problems.push_back(cat("the live release cannot be read: ", live.error));
   json["problems"] = problems;
+  json["warnings"] = limit_warnings(r.site);
   json["change"] = differs(json);
   return json;
 }
@@ -207,6 +208,7 @@ Result<Json> plan_site(World& world, const SiteName& site) {
   for (const auto& file : missing_secrets(world, r.site))
     problems.push_back(cat("secret '", file, "' is not staged: `chillboxctl unlock`"));
   json["problems"] = problems;
+  json["warnings"] = limit_warnings(r.site);
   json["change"] = differs(json);
   return json;
 }

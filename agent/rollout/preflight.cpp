@@ -207,6 +207,8 @@ std::vector<std::string> preflight_problems(Rollout& r) {
 
 Result<Next> run_preflight(Rollout& r) {
   const auto problems = preflight_problems(r);
+  for (const auto& warning : limit_warnings(r.site))
+    r.info(cat("warning: ", warning));
   if (problems.empty())
     return Next::go_on;
   if (problems.size() == 1)

@@ -102,6 +102,7 @@ Result<void> start_redis(World& world, const config::Site& site, const store::Re
   spec.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", data_dir(world, site.slug)}};
   spec.cwd = data_dir(world, site.slug);
   spec.user = user.name;
+  spec.limits.tasks_max = world.config.tasks_default;
   spec.log = world.paths.logs_of(site.slug) + "/redis.log";
   TRY_IN("redis", world.slots.start(spec));
   return wait_until_up(world, site.slug);

@@ -41,7 +41,7 @@ Result<openrc::SlotSpec> spec_of(World& world, const config::Site& site, const P
   spec.user = user.name;
   spec.log = log_file(world, site.slug, p.service);
   spec.niceness = p.service.niceness;
-  spec.resources = p.service.resources;
+  spec.limits = limits_of(world, site, p.service);
   return spec;
 }
 

@@ -167,6 +167,7 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
   CHECK(parsed->queue_max == standard.queue_max);
   CHECK(parsed->upload_wait == standard.upload_wait);
   CHECK(parsed->build_timeout == standard.build_timeout);
+  CHECK(parsed->tasks_default == standard.tasks_default);
   CHECK(parsed->serial_jump_max == standard.serial_jump_max);
   CHECK(parsed->reserve_percent == standard.reserve_percent);
   CHECK(parsed->scrypt_cap == standard.scrypt_cap);

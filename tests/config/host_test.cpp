@@ -56,6 +56,7 @@ jobs_max = 2
 queue_max = 10
 upload_wait = "2m"
 build_timeout = 90
+tasks_default = 100
 serial_jump_max = 5
 reserve_percent = 10
 scrypt_cap = 16
@@ -94,6 +95,7 @@ test_port = 9000
   CHECK(host.queue_max == 10);
   CHECK(host.upload_wait == 120s);
   CHECK(host.build_timeout == 90s);
+  CHECK(host.tasks_default == 100);
   CHECK(host.serial_jump_max == 5);
   CHECK(host.reserve_percent == 10);
   CHECK(host.scrypt_cap == 16);

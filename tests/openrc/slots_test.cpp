@@ -1,5 +1,7 @@
 #include "fake_openrc.hpp"
 
+#include "openrc/spec.hpp"
+
 #include <sys/stat.h>
 
 using namespace chillbox;
@@ -62,10 +64,27 @@ TEST_CASE("a start leaves a spec that only root reads, a link to the one script,
 TEST_CASE("limits of the site file become settings of the service's cgroup") {
   Host host;
   auto s = spec(host);
-  s.resources = {.memory_max = 1000000, .cpu_max = 50, .cpus = "0-1", .tasks_max = 64};
+  s.limits = {.memory_max = 1000000, .cpu_max = 50, .cpus = "0-1", .tasks_max = 64};
   REQUIRE(host.slots.start(s));
   CHECK(get(host.at("/etc/conf.d/" + k_name)).find("rc_cgroup_settings=\"memory.max 1000000\ncpu.max 50000 100000\ncpuset.cpus 0-1\npids.max 64\n\"") !=
         std::string::npos);
+}
+
+TEST_CASE("the launcher and the tasks find the limits in the spec; one of an older agent has none [attack-D13]") {
+  Host host;
+  auto s = spec(host);
+  s.limits = {.memory_max = 1000000, .cpu_max = 50, .cpus = "0-1", .tasks_max = 64, .user_tasks_max = 300};
+  const std::string text = spec_text(s).value();
+  const auto read = parse_spec(text).value().limits;
+  CHECK(read.memory_max == 1000000);
+  CHECK(read.cpu_max == 50);
+  CHECK(read.cpus == "0-1");
+  CHECK(read.tasks_max == 64);
+  CHECK(read.user_tasks_max == 300);
+  const size_t at = text.find("\"limits\":");
+  REQUIRE(at != std::string::npos);
+  const size_t end = text.find("},", at) + 2;
+  CHECK(parse_spec(text.substr(0, at) + text.substr(end)).value().limits.tasks_max == 0);
 }
 
 TEST_CASE("what a shell would read in conf.d is refused before anything is started") {
@@ -74,7 +93,7 @@ TEST_CASE("what a shell would read in conf.d is refused before anything is start
   s.log = "/var/log/$(id)/x.log";
   CHECK(host.slots.start(s).error().code == Code::invalid);
   s = spec(host);
-  s.resources.cpus = "0\"; id; \"";
+  s.limits.cpus = "0\"; id; \"";
   CHECK(host.slots.start(s).error().code == Code::invalid);
   CHECK(host.openrc.did.empty());
 }

@@ -5,6 +5,7 @@
 #include "os/tree_walk.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -231,6 +232,25 @@ TEST_CASE("sealing refuses a hard link and leaves the file's other name alone") 
   CHECK(has(sealed.error().message, "t/app/stolen: it has 2 names"));
   CHECK(owner_of(dir / "shadow") == ::geteuid());
   CHECK(mode_of(dir / "shadow") == 0600);
+}
+
+TEST_CASE("a tree is not sealed while somebody has a file of it open for writing, by a descriptor or a mapping [attack-C4]") {
+  const TempDir dir;
+  make_release(dir / "t");
+  const int fd = ::open((dir / "t/app/text").c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(fd >= 0);
+  Result<std::string> sealed = real_disk().seal_tree(dir / "t", k_me);
+  REQUIRE_FALSE(sealed);
+  CHECK(sealed.error().code == Code::denied);
+  CHECK(has(sealed.error().message, "t/app/text: a process still has it open for writing"));
+  void* mapped = ::mmap(nullptr, 5, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  REQUIRE(mapped != MAP_FAILED);
+  ::close(fd);
+  CHECK_FALSE(real_disk().seal_tree(dir / "t", k_me));
+  ::munmap(mapped, 5);
+  const int reader = ::open((dir / "t/app/text").c_str(), O_RDONLY | O_CLOEXEC);
+  CHECK(real_disk().seal_tree(dir / "t", k_me));
+  ::close(reader);
 }
 
 TEST_CASE("sealing refuses special files without opening them") {

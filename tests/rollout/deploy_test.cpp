@@ -97,6 +97,26 @@ TEST_CASE("a site without a process is deployed too: files only") {
         std::filesystem::perms::none);
 }
 
+TEST_CASE("a build has its service's resources, the default number of processes for what they leave open, and the site's share of them [attack-D15]") {
+  LiveHost host;
+  std::vector<os::Command> builds;
+  host.runner.app("2.0.0").building = [&](const os::Command& c) { builds.push_back(c); };
+  const std::string services = R"([{"name":"app","lang":"python","resources":{"memory_max":"256M","cpu_max":50,"tasks_max":20}},)"
+                               R"({"name":"api","lang":"python","resources":{"cpus":"0"}}])";
+  const auto job = host.deploy(Order{.version = "2.0.0", .services = services, .files = {{"app/app.py", ""}, {"api/app.py", ""}}});
+  INFO(job.message);
+  REQUIRE(builds.size() == 2);
+  CHECK(builds[0].contained == host.world().as_root);
+  CHECK(builds[0].limits.memory_max == 256ULL << 20);
+  CHECK(builds[0].limits.cpu_max == 50);
+  CHECK(builds[0].limits.tasks_max == 20);
+  CHECK(builds[1].limits.memory_max == 0);
+  CHECK(builds[1].limits.cpus == "0");
+  CHECK(builds[1].limits.tasks_max == 512);
+  for (const auto& build : builds)
+    CHECK(build.limits.user_tasks_max == 2 * 512 + 2 * 20 + 2 * 512); // beside the services, then each in both slots
+}
+
 TEST_CASE("a release_command runs once, in the new release, before it starts") {
   LiveHost host;
   const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate up"}])"});
