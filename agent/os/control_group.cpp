@@ -11,8 +11,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
-#include <initializer_list>
 #include <utility>
 
 namespace chillbox::os {
