@@ -8,7 +8,9 @@
 #include "os/job_user.hpp"
 
 #include <algorithm>
+#include <future>
 #include <map>
+#include <optional>
 #include <set>
 
 namespace chillbox::rollout {
@@ -26,10 +28,40 @@ std::string build_dir(const Rollout& r, const PlannedService& p) { return cat(to
 // digest, so that that one covers the layer, too.
 bool is_key(std::string_view name) { return !name.empty() && name.size() <= k_longest_key && name.find_first_not_of(k_of_a_layer) == std::string_view::npos; }
 
+// The digests of layers that were there before, each once. Those of the live release are likely to be needed again: they are taken while the
+// builds run (8 MB in 470 files: 15 ms, of a build that takes 80).
+class Layers {
+public:
+  explicit Layers(Rollout& r) : m_r(r), m_cache(cache_dir(r.world, r.site, r.release_dir())) {
+    if (!r.old || r.site.confidential)
+      return;
+    for (const auto& p : r.services)
+      if (const auto link = r.world.disk.read_link(cat(r.world.paths.releases(r.job.site), "/", r.old->id, "/.chillbox/", p.service.name.str(), "/layer")))
+        if (*link && (*link)->starts_with(m_cache + "/"))
+          begin(**link);
+  }
+  Result<std::string> digest(const std::string& path) {
+    begin(path);
+    return m_digests.at(path).get();
+  }
+
+private:
+  // Without a thread when there is none to have.
+  void begin(const std::string& path) {
+    if (!m_digests.contains(path))
+      m_digests[path] = std::async(std::launch::async | std::launch::deferred, [this, path] {
+                          return m_r.world.disk.tree_digest(path, m_r.world.as_root ? std::optional<uid_t>(0) : std::nullopt);
+                        }).share();
+  }
+  Rollout& m_r;
+  std::string m_cache;
+  std::map<std::string, std::shared_future<Result<std::string>>> m_digests;
+};
+
 class Build {
 public:
-  Build(Rollout& r, const PlannedService& p)
-      : m_r(r), m_p(p), m_cache(cache_dir(r.world, r.site, r.release_dir())), m_built(build_dir(r, p)), m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
+  Build(Rollout& r, const PlannedService& p, Layers& layers)
+      : m_r(r), m_p(p), m_known(layers), m_cache(cache_dir(r.world, r.site, r.release_dir())), m_built(build_dir(r, p)), m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
 
   Result<void> go() {
     TRY(run());
@@ -120,7 +152,7 @@ private:
     if (m_adopted.contains(name))
       return {};
     const std::string path = cat(m_cache, "/", name);
-    const auto digest = m_r.world.disk.tree_digest(path, m_r.world.as_root ? std::optional<uid_t>(0) : std::nullopt);
+    const auto digest = m_known.digest(path);
     const std::string advice = cat("remove ", path, " and deploy again, so that it is made anew");
     if (!digest && digest.error().code == Code::denied)
       return fail(Code::corrupt, cat("a layer is not root's alone: ", digest.error().message, ": ", advice));
@@ -131,17 +163,19 @@ private:
 
   Rollout& m_r;
   const PlannedService& m_p;
+  Layers& m_known;
   std::string m_cache, m_built, m_work, m_layers;
   std::map<std::string, std::string> m_names; // of the layers that this build made: its path, and where it is from now on
   std::set<std::string> m_adopted;
 };
 
 Result<void> build_all(Rollout& r) {
+  Layers layers(r);
   auto services = r.services; // those first whose paths the others may want to know
   std::ranges::stable_partition(services, [](const PlannedService& p) { return p.service.lang == "immutable"; });
   for (const auto& p : services)
     if (p.kind.builds && r.world.disk.exists(r.release_dir() + "/" + p.service.name.str()))
-      TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p).go());
+      TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p, layers).go());
   return r.world.disk.make_dir(top_of(r), k_traverse, root_and(r.user));
 }
 
