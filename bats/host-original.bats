@@ -41,7 +41,8 @@ gunicorn_of() { in_box sh -c 'tr "\0" " " <"/proc/$(cat "/run/openrc/options/chi
     mkdir -p "$LAPTOP/secrets/api"
     printf 'SECRET = "nobody knows"\n' >"$LAPTOP/secrets/api/api.secrets.cfg"
     run -0 send "$("$CTL" secrets pack -q "$LAPTOP/secrets" -s garden -r "$RECIPIENT" -k "$LAPTOP/deployer.key" -o "$LAPTOP/out")"
-    run -0 garden 1.0.0
+    run garden 1.0.0
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
     [[ "$(page /api/)" == "api 1.0.0 on 2"* ]]
     [ "$(page /api/secret/)" = 'a secret of 12 characters' ]
     [[ "$(page /feed/)" == "feed 1.0.0 by ASGI 3"* ]]

@@ -11,6 +11,8 @@ namespace {
 
 // Templates of the original have the files of ACME below it.
 constexpr std::string_view k_acme_of_original = "/srv/chillbox";
+// What a variable for the port of a service that is not started has (rollout/ports.cpp).
+constexpr uint64_t k_nobodys_port = 1;
 
 bool is_below(std::string_view path, std::string_view dir) { return path == dir || (path.starts_with(dir) && path.substr(dir.size()).starts_with('/')); }
 
@@ -178,7 +180,7 @@ Problem Bounds::listen(const std::vector<std::string>& words) const {
 
 bool Bounds::is_own_port(std::string_view port) const {
   const auto number = parse_u64(port);
-  return number && *number != 0 && std::ranges::any_of(m_in.upstreams, [&](const Upstream& u) { return u.port == *number; });
+  return number && *number != 0 && (*number == k_nobodys_port || std::ranges::any_of(m_in.upstreams, [&](const Upstream& u) { return u.port == *number; }));
 }
 
 Problem Bounds::socket(std::string_view path) const {

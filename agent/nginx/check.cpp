@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace chillbox::nginx {
 namespace {
@@ -171,7 +172,7 @@ private:
       return;
     case Kind::path:
       for (const auto& value : m_names.expand(m_bounds.real_path(w[1])))
-        problem(node, m_bounds.path(value));
+        problem(node, m_bounds.path(w[0] == "alias" && m_open_prefix && value.ends_with('/') ? value + k_safe_part : value));
       copy.words[1] = m_bounds.real_path(copy.words[1]);
       return;
     case Kind::file:
@@ -214,9 +215,12 @@ private:
     case Kind::block_server:
       copy.inside = server(node);
       return;
-    case Kind::block_location:
+    case Kind::block_location: {
+      const bool before = std::exchange(m_open_prefix, is_open_prefix(node));
       copy.inside = block(node.inside, k_location);
+      m_open_prefix = before;
       return;
+    }
     case Kind::block_if:
       copy.inside = block(node.inside, where == k_server ? k_if_in_server : k_if_in_location);
       return;
@@ -235,6 +239,13 @@ private:
     default:
       return;
     }
+  }
+
+  // "/x" also begins "/x../y": NGINX puts "../y" behind the alias.
+  static bool is_open_prefix(const Node& node) {
+    const auto& last = node.words.back();
+    return (node.words.size() == 2 && last.starts_with('/') && !last.ends_with('/')) ||
+           (node.words.size() == 3 && node.words[1] == "^~" && !last.ends_with('/')) || (last.starts_with("^~/") && !last.ends_with('/'));
   }
 
   std::vector<Node> server(const Node& node) {
@@ -420,6 +431,7 @@ private:
   std::string m_file;
   std::vector<std::string> m_problems;
   uint64_t m_zones = 0;
+  bool m_open_prefix = false; // of the location that is looked at
 };
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "nginx/names.hpp"
 #include "nginx/own.hpp"
 #include "nginx/scan.hpp"
 
@@ -46,6 +47,9 @@ std::string generation_of(std::string_view text) {
 Probe generation_probe(uint16_t port) {
   return {.port = port, .path = "/generation", .host = std::string(k_generation_host), .timeout = os::Millis{500}};
 }
+
+// ".example.org" and "*.example.org" meet "example.org" in NGINX.
+std::string without_wildcard(std::string_view name) { return lower(name.substr(name.starts_with("*.") ? 2 : name.starts_with('.') ? 1 : 0)); }
 
 // A new generation goes to the disk before what it stands for: whoever dies before the reload leaves NGINX with another one than the file has,
 // and the next start sees it. Returns it.
@@ -228,7 +232,8 @@ std::string Nginx::file_with_name(const SiteName& site, std::string_view host_na
   if (!directives)
     return {};
   for (const auto& d : *directives)
-    if (d.words[0] == "server_name" && !d.file.ends_with("/" + file_of(site)) && std::ranges::find(d.words, host_name) != d.words.end())
+    if (d.words[0] == "server_name" && !d.file.ends_with("/" + file_of(site)) &&
+        std::ranges::any_of(d.words, [&](const auto& word) { return without_wildcard(word) == without_wildcard(host_name); }))
       return d.file;
   return {};
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <vector>
 
 namespace chillbox::nginx {
@@ -190,14 +191,16 @@ bool is_known_directive(std::string_view directive) {
 }
 
 std::string what_is_allowed(std::string_view directive, Where where) {
-  std::vector<std::string> names;
-  for (const auto& rule : rules())
-    if ((rule.where & where) != 0 && std::ranges::find(names, rule.name) == names.end())
-      names.emplace_back(rule.name);
-  if (const auto near = nearest(directive, names))
+  std::vector<std::string> here, all;
+  for (const auto& rule : rules()) {
+    all.emplace_back(rule.name);
+    if ((rule.where & where) != 0 && std::ranges::find(here, rule.name) == here.end())
+      here.emplace_back(rule.name);
+  }
+  if (const auto near = is_known_directive(directive) ? std::nullopt : nearest(directive, all))
     return cat("did you mean '", *near, "'?");
-  if (names.size() < 30)
-    return cat("allowed ", name_of(where), " are ", join(names, ", "));
+  if (here.size() < 30)
+    return cat("allowed ", name_of(where), " are ", join(here, ", "));
   return cat("site.json(5) lists what is allowed ", name_of(where));
 }
 

@@ -20,8 +20,10 @@ bool is_below(std::string_view path, std::string_view dir) { return path.starts_
 
 // Directories that NGINX is going to write to: of its logs, its pid file, temporary files and caches, with what the packages of Debian and Alpine
 // have compiled in.
-std::set<std::string> written_to(const std::vector<Directive>& directives) {
-  std::set<std::string> dirs{"/run", "/var/log/nginx", "/var/lib/nginx", "/var/cache/nginx"};
+std::set<std::string> written_to(os::Disk& disk, const std::vector<Directive>& directives) {
+  std::set<std::string> dirs{"/run", "/run/nginx", "/var/log/nginx", "/var/cache/nginx"};
+  // Alpine has a link to its modules beside the temporary files.
+  dirs.insert(disk.exists("/var/lib/nginx/tmp") ? "/var/lib/nginx/tmp" : "/var/lib/nginx");
   for (const auto& d : directives) {
     const auto& name = d.words[0];
     const bool is_file = name == "access_log" || name == "error_log" || name == "pid" || name == "lock_file";
@@ -53,7 +55,7 @@ os::Command confined(os::Disk& disk, const os::Paths& paths, const config::HostC
   hide_chillbox(c.view, disk, paths, host);
   if (!disk.exists("/var/cache/nginx")) // the first cache of this host: the way to it is made in an empty directory
     c.view.hidden.emplace_back("/var/cache");
-  for (const auto& dir : written_to(directives))
+  for (const auto& dir : written_to(disk, directives))
     if (disk.exists(dir) || std::ranges::any_of(c.view.scratch, [&](const auto& outer) { return is_below(dir, outer.path); }) || is_below(dir, "/var/cache"))
       c.view.scratch.push_back({dir, k_scratch});
   return c;
@@ -141,8 +143,8 @@ std::string Nginx::taken_name(const SiteName& site, const std::string& text, con
     const std::string file = file_with_name(site, name);
     if (file.ends_with("/chillbox.conf"))
       return cat("'", printable(name, 100), "' is this host's own name (host.server_name in chillbox.toml, or one that this machine has): give one of them another");
-    return cat("host name '", printable(name, 100), "' has a server already, ", file.empty() ? "in another file of NGINX" : "in " + file,
-               ", which would get its visitors: take it out there, or give the site another name");
+    if (!file.empty()) // else two servers of this text have it, which is its own business
+      return cat("host name '", printable(name, 100), "' has a server already, in ", file, ", which would get its visitors: take it out there, or give the site another name");
   }
   return {};
 }

@@ -17,6 +17,8 @@ namespace {
 constexpr uint16_t k_first_port = 20'000;
 constexpr uint16_t k_last_port = 29'999;
 constexpr uint16_t k_least_port = 1024; // below they are root's
+// For a service that is not started, such as a frozen Chill: its template may still name it. nginx/bounds.cpp lets sites go there, where nobody is.
+constexpr uint16_t k_nobodys_port = 1;
 constexpr std::array<std::string_view, 2> k_names{"PORT", "CHILL_PORT"};
 
 Json ports_of(const store::SiteRow& row) {
@@ -27,6 +29,24 @@ Json ports_of(const store::SiteRow& row) {
 bool has_port(const PlannedService& p) {
   return p.kind.listens == Kind::Listens::on_port ||
          (p.kind.listens == Kind::Listens::on_socket && !own_port_variables(p.service).empty());
+}
+
+// The site's variables that the service's own PORT or CHILL_PORT refer to, one by another.
+std::vector<std::string> names_of_port(const config::Site& site, const config::Service& service) {
+  std::vector<std::string> names;
+  for (const auto& variable : service.environment) {
+    if (std::ranges::find(k_names, variable.name) == k_names.end())
+      continue;
+    auto name = config::sole_reference(variable.value);
+    for (size_t steps = 0; name && steps < site.env.size(); ++steps) {
+      const auto found = std::ranges::find(site.env, *name, &config::Variable::name);
+      if (found == site.env.end())
+        break;
+      names.push_back(*name);
+      name = config::sole_reference(found->value);
+    }
+  }
+  return names;
 }
 
 } // namespace
@@ -43,26 +63,18 @@ std::vector<std::string> own_port_variables(const config::Service& service) {
 Result<PortVariables> port_variables(const config::Site& site, const std::vector<PlannedService>& services) {
   PortVariables ports;
   std::map<std::string, std::string> whose;
-  for (const auto& p : services) {
-    if (!has_port(p))
-      continue;
-    for (const auto& variable : p.service.environment) {
-      if (std::ranges::find(k_names, variable.name) == k_names.end())
-        continue;
-      auto name = config::sole_reference(variable.value);
-      for (size_t steps = 0; name && steps < site.env.size(); ++steps) {
-        const auto found = std::ranges::find(site.env, *name, &config::Variable::name);
-        if (found == site.env.end())
-          break;
-        const auto [owner, is_new] = whose.emplace(*name, p.service.name.str());
-        if (!is_new && owner->second != p.service.name.str())
-          return fail(Code::preflight, cat("variable '", *name, "' is the port of service '", owner->second, "' and of service '",
-                                           p.service.name.str(), "': give each its own"));
-        ports[*name] = p.port;
-        name = config::sole_reference(found->value);
-      }
+  for (const auto& p : services)
+    for (const auto& name : has_port(p) ? names_of_port(site, p.service) : std::vector<std::string>()) {
+      const auto [owner, is_new] = whose.emplace(name, p.service.name.str());
+      if (!is_new && owner->second != p.service.name.str())
+        return fail(Code::preflight, cat("variable '", name, "' is the port of service '", owner->second, "' and of service '", p.service.name.str(),
+                                         "': give each its own"));
+      ports[name] = p.port;
     }
-  }
+  for (const auto& p : services)
+    if (!p.service.worker && !has_port(p))
+      for (const auto& name : names_of_port(site, p.service))
+        ports.emplace(name, k_nobodys_port);
   return ports;
 }
 

@@ -115,6 +115,21 @@ test_port = 9000
   CHECK(host.edge_test_port == 9000);
 }
 
+TEST_CASE("what templates of sites may use more is lists of plain names, servers and paths") {
+  const auto host = parse_host_config("[nginx]\nallow_directives = [\"brotli\"]\nallow_variables = [\"geoip2_country\"]\n"
+                                      "allow_upstreams = [\"api.example:8443\", \"[::1]:9000\"]\nallow_paths = [\"/mnt/media\"]\n", "chillbox.toml")
+                        .value();
+  CHECK(host.nginx_allow_directives == std::vector<std::string>{"brotli"});
+  CHECK(host.nginx_allow_variables == std::vector<std::string>{"geoip2_country"});
+  CHECK(host.nginx_allow_upstreams == std::vector<std::string>{"api.example:8443", "[::1]:9000"});
+  CHECK(host.nginx_allow_paths == std::vector<std::string>{"/mnt/media"});
+  for (const char* line : {"allow_directives = [\"a;b\"]", "allow_directives = \"x\"", "allow_variables = [\"$x\"]", "allow_upstreams = [\"http://x/\"]", "allow_paths = [\"/a/../b\"]",
+                           "allow_paths = [\"a\"]", "allow_upstreams = [\"\"]"}) {
+    INFO(line);
+    CHECK(holds(problems(cat("[nginx]\n", line)), "chillbox.toml:2: nginx.allow_"));
+  }
+}
+
 TEST_CASE("every problem of the host configuration is told at once, with its line") {
   CHECK(problems("[limits]\nartifact_max = \"1TB\"\njobs_max = 0\n\n[limts]\na = 1\n[host]\nlog_levl = \"info\"\n") ==
         "chillbox.toml:5: limts: unknown field, allowed are host, stage, limits, nginx, defaults, variables, edge; did you mean 'limits'?\n"

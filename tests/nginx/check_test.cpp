@@ -159,6 +159,11 @@ TEST_CASE("files are the site's own, and no visitor chooses them [attack-A2] [at
   CHECK(has(blog.in_server("set $d .; root /srv/blog/root/$d$d;"), "'..'"));
   CHECK(has(blog.in_server("if (-f /etc/shadow) { return 200; }"), "may only be below"));
   CHECK(has(blog.in_server("if (-f $document_root/$arg_x) { return 200; }"), "a visitor could choose"));
+  // "/x../y" begins with "/x", and what is behind it is put behind the alias: one level up.
+  CHECK(has(blog.in_server("location /x { alias /srv/blog/; }"), "may only be below"));
+  CHECK(has(blog.in_server("location ^~ /x { alias /var/lib/chillbox/acme/; }"), "may only be below"));
+  CHECK_FALSE(has(blog.in_server("location /x { alias /srv/blog/root/; }"), "line 3"));
+  CHECK_FALSE(has(blog.in_server("location /x/ { alias /srv/blog/; }"), "line 3"));
   CHECK_FALSE(has(blog.in_server("if (!-f $request_filename) { return 404; }"), "line"));
 }
 

@@ -155,6 +155,8 @@ TEST_CASE("a name that another server has is refused, with its file [attack-A2]"
   file = "/etc/nginx/conf.d/chillbox.conf";
   CHECK(has(host.nginx().test(name(), "server { server_name Example.org; }").error().message, "'example.org' is this host's own name (host.server_name in chillbox.toml"));
   CHECK(host.nginx().test(name(), "server { server_name else.example; }")); // somebody else's trouble
+  file = "/etc/nginx/conf.d/chillbox.blog.conf";
+  CHECK(host.nginx().test(name(), "server { server_name example.org; } server { server_name example.org; }")); // its own business
 }
 
 TEST_CASE("the names that a text is asked for: without wildcards, on ports without TLS") {
