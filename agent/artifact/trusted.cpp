@@ -1,6 +1,7 @@
 #include "artifact/verify.hpp"
 
 #include "base/text.hpp"
+#include "crypto/hash.hpp"
 #include "os/disk.hpp"
 #include "os/roots.hpp"
 
@@ -50,18 +51,41 @@ std::string trusted_text(const TrustedKey& key) {
   return key.sites.empty() ? key.key.to_file() : cat(key.key.to_file(), "sites: ", join(key.sites, ","), "\n");
 }
 
-Result<std::vector<TrustedKey>> load_trusted(const std::string& dir) {
-  std::vector<TrustedKey> keys;
-  for (const auto& name : TRY(os::real_disk().list(dir))) {
+namespace {
+
+Result<TrustedKey> load_key(const std::string& dir, const std::string& name) {
+  const std::string where = cat(dir, "/", printable(name));
+  const auto key_name = TRY_IN(where, parse_key_name(name.substr(0, name.size() - k_suffix.size())));
+  TRY(os::check_roots(dir, name));
+  const auto text = TRY(read_key_file(cat(dir, "/", name)));
+  return TRY_IN(where, parse_trusted(text, key_name));
+}
+
+} // namespace
+
+TrustedFiles read_trusted(const std::string& dir) {
+  TrustedFiles files;
+  const auto names = os::real_disk().list(dir);
+  if (!names)
+    files.faults.push_back(names.error());
+  for (const auto& name : names.value_or(std::vector<std::string>{})) {
     if (!name.ends_with(k_suffix) || name.starts_with('.'))
       continue;
-    const std::string where = cat(dir, "/", printable(name));
-    const auto key_name = TRY_IN(where, parse_key_name(name.substr(0, name.size() - k_suffix.size())));
-    TRY(os::check_roots(dir, name));
-    const auto text = TRY(read_key_file(cat(dir, "/", name)));
-    keys.push_back(TRY_IN(where, parse_trusted(text, key_name)));
+    if (auto key = load_key(dir, name))
+      files.keys.push_back(std::move(*key));
+    else
+      files.faults.push_back(std::move(key).error());
   }
-  return keys;
+  return files;
 }
+
+Result<std::vector<TrustedKey>> load_trusted(const std::string& dir) {
+  auto files = read_trusted(dir);
+  if (!files.faults.empty())
+    return std::unexpected(std::move(files.faults.front()));
+  return std::move(files.keys);
+}
+
+std::string fingerprint(const crypto::MinisignPublicKey& key) { return crypto::sha256_of(bytes_of(key.to_line())).str(); }
 
 } // namespace chillbox::artifact

@@ -170,7 +170,7 @@ Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view
   TRY(check_what(statement, wanted));
   TRY(check_digest(statement, actual_sha256, wanted));
   TRY(check_fresh(statement, wanted));
-  return Verified{std::move(statement), key->name};
+  return Verified{std::move(statement), key->name, fingerprint(key->key)};
 }
 
 } // namespace chillbox::artifact

@@ -48,6 +48,14 @@ std::string trusted_text(const TrustedKey& key); // parse_trusted reads it back
 // whole set and is named: a deployer who is locked out should not have to guess. denied: writable by others than root.
 // No directory: no keys.
 Result<std::vector<TrustedKey>> load_trusted(const std::string& dir);
+// The same for who looks whether a key is still trusted: one that cannot be used is not, and speaks for no other.
+struct TrustedFiles {
+  std::vector<TrustedKey> keys;
+  std::vector<Error> faults; // each names its file
+};
+TrustedFiles read_trusted(const std::string& dir);
+// sha256 of the key's base64 line, hex: unlike its id, nobody can make a key that has another's.
+std::string fingerprint(const crypto::MinisignPublicKey& key);
 
 struct Wanted {
   SiteName site;
@@ -64,6 +72,7 @@ struct Wanted {
 struct Verified {
   Statement statement;
   std::string signer; // key name
+  std::string signer_key; // its fingerprint
 };
 
 // denied, each reason with its own message ("signed for site 'x', wanted 'y'", "serial 41 is older than installed 42",

@@ -114,6 +114,8 @@ void look_at_sites(Doctor& d) {
   for (const auto& site : d.host->sites) {
     if (!site.held.empty())
       d.warn("site", cat(site.site, ": ", site.held), cat("chillboxctl release-hold ", site.site));
+    if (!site.distrust.empty())
+      d.fail("site", cat(site.site, ": ", site.distrust), cat("chillboxctl releases ", site.site));
     std::vector<std::string> down;
     for (const auto& service : site.services)
       if (service.state == "crashed")
@@ -122,6 +124,8 @@ void look_at_sites(Doctor& d) {
       d.fail("site", cat(site.site, ": crashed: ", join(down, ", ")), cat("chillboxctl logs ", site.site, "; chillboxctl restart ", site.site));
     else if (site.state == "degraded")
       d.fail("site", cat(site.site, ": degraded", site.waiting.empty() ? "" : ": ", site.waiting), cat("chillboxctl restart ", site.site));
+    else if (site.state == "refused")
+      continue; // said above
     else if (site.state == "sealed")
       d.warn("site", cat(site.site, ": ", site.waiting), "chillboxctl unlock");
     else

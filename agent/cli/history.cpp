@@ -13,8 +13,8 @@ Result<void> run_releases(Call& call) {
   return show_table(call, question, {{"", "RELEASE", "VERSION", "STATE", "SLOT", "SERIAL", "LIVE SINCE", "SIGNED BY", "WHY"}, {}}, "no release yet",
                     [](const std::string& answer, Table& table) -> Result<void> {
                 for (const ReleaseView& r : TRY(parse_releases(answer)))
-                  table.rows.push_back({r.live ? "*" : " ", r.id, r.version, r.state, r.slot, std::to_string(r.serial), show_time(r.live_ms),
-                                        r.signer, r.message});
+                  table.rows.push_back({r.live ? "*" : " ", r.id, r.version, r.withdrawn ? "withdrawn" : r.state, r.slot, std::to_string(r.serial), show_time(r.live_ms),
+                                        r.signer, r.message.empty() ? r.distrust : r.message});
                 return {};
               });
 }

@@ -54,12 +54,12 @@ SiteView site_from(const Json& s) {
   if (const auto hold = s.find("hold"); hold != s.end() && hold->is_object())
     held = cat("held by ", text_at(*hold, "actor"), " since ", rfc3339(time_at(*hold, "time_ms") / 1000), ": ", text_at(*hold, "why"));
   return {text_at(s, "site"),    text_at(s, "state"),   text_at(s, "version"),        text_at(s, "release"), text_at(s, "previous_good"),
-          text_at(s, "waiting"), held,              time_at(s, "live_ms"), each(s, "services", service)};
+          text_at(s, "waiting"), held,              text_at(s, "distrust"), time_at(s, "live_ms"), each(s, "services", service)};
 }
 
 ReleaseView release_from(const Json& r) {
   return {text_at(r, "id"),          text_at(r, "version"),     text_at(r, "state"),        text_at(r, "slot"),   text_at(r, "signer"),
-          text_at(r, "message"),     u64_or(r, "serial", 0),    bool_or(r, "live", false),  time_at(r, "created_ms"), time_at(r, "live_ms")};
+          text_at(r, "message"),     text_at(r, "distrust"),    u64_or(r, "serial", 0),       bool_or(r, "live", false), bool_or(r, "withdrawn", false), time_at(r, "created_ms"), time_at(r, "live_ms")};
 }
 
 AuditView audit_from(const Json& a) {
@@ -167,6 +167,9 @@ Result<std::vector<ReleaseView>> parse_releases(std::string_view text) {
   return each(TRY(parse_object(text)), "releases", release_from);
 }
 
+Result<std::vector<KeyUseView>> parse_key_uses(std::string_view text) {
+  return each(TRY(parse_object(text)), "uses", [](const Json& u) { return KeyUseView{text_at(u, "site"), text_at(u, "version")}; });
+}
 Result<std::vector<AuditView>> parse_audit(std::string_view text) { return each(TRY(parse_object(text)), "entries", audit_from); }
 
 Result<CronRunView> parse_cron_run(std::string_view text) {
@@ -204,6 +207,11 @@ Error parse_http_error(long status, std::string_view body) {
 std::string member(std::string_view text, std::string_view key) {
   const auto object = parse_json(text, k_most);
   return object ? text_at(*object, key) : "";
+}
+
+std::string member_text(std::string_view text, std::string_view key) {
+  const auto object = parse_json(text, k_most);
+  return object ? text_at(*object, key) : std::string();
 }
 
 uint64_t member_number(std::string_view text, std::string_view key) {

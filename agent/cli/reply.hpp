@@ -34,6 +34,7 @@ struct ServiceView {
 
 struct SiteView {
   std::string site, state, version, release, previous_good, waiting, held; // held: "by WHO since ...: WHY"
+  std::string distrust; // why what is live is not started again, "" : it is
   int64_t live_ms = 0;
   std::vector<ServiceView> services;
 };
@@ -49,10 +50,14 @@ struct HostView {
 };
 
 struct ReleaseView {
-  std::string id, version, state, slot, signer, message;
+  std::string id, version, state, slot, signer, message, distrust;
   uint64_t serial = 0;
-  bool live = false;
+  bool live = false, withdrawn = false;
   int64_t created_ms = 0, live_ms = 0;
+};
+
+struct KeyUseView {
+  std::string site, version; // version "" : its secret set
 };
 
 struct AuditView {
@@ -83,6 +88,7 @@ Result<std::vector<JobView>> parse_jobs(std::string_view text);
 Result<HostView> parse_status(std::string_view text); // of `status` and of `sites`
 Result<std::vector<ReleaseView>> parse_releases(std::string_view text);
 Result<std::vector<AuditView>> parse_audit(std::string_view text);
+Result<std::vector<KeyUseView>> parse_key_uses(std::string_view text);
 Result<CronRunView> parse_cron_run(std::string_view text);                  // {"run":{...}}
 Result<std::vector<CronRunView>> parse_cron_runs(std::string_view text);
 Result<std::vector<CronEntryView>> parse_cron_entries(std::string_view text);

@@ -10,7 +10,9 @@
 
 #include "base/text.hpp"
 
+#include <algorithm>
 #include <filesystem>
+#include <optional>
 
 namespace chillbox::cli {
 namespace {
@@ -92,6 +94,40 @@ Result<void> run_trust_list(Call& call) {
   return {};
 }
 
+namespace {
+
+// What of the key is live now, a site or its secrets each; nullopt: chillboxd does not answer.
+Result<std::optional<std::vector<std::string>>> uses_of(Call& call, const std::string& name, const std::string& fingerprint, std::vector<std::string>& sites) {
+  const auto answer = ask(call.paths, {.verb = "key_uses", .args = {{"name", name}, {"fingerprint", fingerprint}}});
+  if (!answer && answer.error().code == Code::unreachable)
+    return std::optional<std::vector<std::string>>();
+  if (!answer)
+    return std::unexpected(answer.error());
+  std::vector<std::string> uses;
+  for (const auto& use : TRY(parse_key_uses(*answer))) {
+    uses.push_back(use.version.empty() ? cat("the secrets of ", use.site) : cat(use.site, " ", use.version));
+    if (std::ranges::find(sites, use.site) == sites.end())
+      sites.push_back(use.site);
+  }
+  return uses;
+}
+
+Result<void> keep(Call& call, const std::string& site) {
+  (void)TRY(ask(call.paths, {.verb = "trust_keep", .args = {{"site", site}}}, &call.error_data));
+  return {};
+}
+
+} // namespace
+
+Result<void> run_trust_keep(Call& call) {
+  TRY(require_root(call.paths, "trust keep"));
+  const std::string site = call.args.text("SITE");
+  TRY(keep(call, site));
+  tell_change(call, "trust-keep", site, true, cat("kept: what is live of '", site, "' stays good without its signer"));
+  return {};
+}
+
+// What is live of a key that goes would not come back after a reboot: that is for its owner to choose, never a surprise.
 Result<void> run_trust_remove(Call& call) {
   TRY(require_root(call.paths, "trust remove"));
   const std::string name = TRY(parse_key_name(call.args.text("NAME")));
@@ -99,8 +135,31 @@ Result<void> run_trust_remove(Call& call) {
   os::Disk& disk = os::real_disk();
   if (!disk.exists(path))
     return no_such("trusted key", name, TRY(names_in(call.paths.trusted(), k_suffix)));
+  const bool keep_live = call.args.has("keep-live"), revoke = call.args.has("revoke");
+  if (keep_live && revoke)
+    return fail(Code::usage, "--keep-live or --revoke: one of them");
+  std::string key_text; // of a file that is no key any more: all that it could have signed is asked for by its name
+  for (const auto& key : artifact::read_trusted(call.paths.trusted()).keys)
+    if (key.name == name)
+      key_text = artifact::fingerprint(key.key);
+  std::vector<std::string> sites;
+  const auto uses = TRY(uses_of(call, name, key_text, sites));
+  const std::string list = uses ? join(*uses, ", ") : "";
+  if (!uses && keep_live)
+    return fail(Code::unreachable, "--keep-live: chillboxd does not answer, and it is what keeps: `rc-service chillboxd start` first");
+  if (!list.empty() && !keep_live && !revoke)
+    return fail(Code::conflict, cat("'", name, "' signed what is live: ", list, ". --keep-live keeps that, when its owner has a new key; --revoke does not, when "
+                                    "the key was stolen: it runs on, and is not started again, after a reboot neither"));
+  if (keep_live)
+    for (const auto& site : sites)
+      TRY_IN(cat("keep '", site, "'"), keep(call, site));
   TRY(disk.remove(path));
   tell_change(call, "trust-remove", name, true, cat("removed: ", name, " is trusted no more"));
+  if (!list.empty())
+    call.terminal.note(keep_live ? cat("kept: ", list)
+                                 : cat("still running: ", list, ": deploy or roll back to something else, or stop it; a reboot does not bring it back"));
+  if (!uses)
+    call.terminal.note("chillboxd does not answer: what this key signed, if it is live, does not come up when chillboxd starts; `chillboxctl trust keep SITE` keeps it");
   return ask_reload(call.paths);
 }
 

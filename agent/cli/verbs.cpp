@@ -109,7 +109,11 @@ constexpr std::array k_webhook_rotate{
     Option{"--grace", Kind::duration, "TIME", "the old key ends by itself after this time (24h)"},
     Option{"--finish", Kind::flag, "", "make no new key: end the time in which the old one is still good"},
 };
-constexpr std::array k_by_deployer{Option{"NAME", Kind::deployer, "", "its name"}};
+constexpr std::array k_trust_remove{
+    Option{"NAME", Kind::deployer, "", "its name"},
+    Option{"--keep-live", Kind::flag, "", "what is live of it stays good: its owner has a new key, or has left"},
+    Option{"--revoke", Kind::flag, "", "nothing of it is started again, what is live neither: the key was stolen"},
+};
 constexpr std::array k_by_sender{k_sender};
 constexpr std::array k_ping{Option{"--wait", Kind::duration, "TIME", "try for so long"}};
 constexpr std::array k_unlock{k_passphrase_fd};
@@ -146,6 +150,12 @@ constexpr std::array k_maintenance_on{
 constexpr std::array k_by_target{k_target, k_no_wait};
 constexpr std::array k_restart{k_target, k_no_watch, k_no_wait};
 constexpr std::array k_hold{k_site, Option{"-m,--message", Kind::text, "WHY", "for whoever is refused", true}};
+constexpr std::array k_withdraw{
+    k_site,
+    Option{"VERSION", Kind::release, "", "version or release that is never good again"},
+    Option{"-m,--message", Kind::text, "WHY", "for whoever is refused"},
+};
+constexpr std::array k_secrets_withdraw{k_site, Option{"[SERIAL]", Kind::number, "", "up to this one (default: all before the set that is in use)"}};
 constexpr std::array k_prune{k_site_or_all, Option{"--dry-run", Kind::flag, "", "only say what would go"}};
 constexpr std::array k_doctor{Option{"--clock", Kind::number, "SECONDS", "compare the host's clock with this one: \"$(date +%s)\""}};
 constexpr std::array k_remove{
@@ -175,7 +185,8 @@ constexpr std::array k_verbs{
     Verb{"init", k_setup, Where::host, "make directories, users and the host's identity", k_init, run_init},
     Verb{"trust add", k_setup, Where::host, "trust the signatures of a deployer", k_trust_add, run_trust_add},
     Verb{"trust list", k_setup, Where::host, "whose signatures are trusted", {}, run_trust_list},
-    Verb{"trust remove", k_setup, Where::host, "trust a deployer no more", k_by_deployer, run_trust_remove},
+    Verb{"trust remove", k_setup, Where::host, "trust a deployer no more", k_trust_remove, run_trust_remove},
+    Verb{"trust keep", k_setup, Where::host, "keep what is live of a site although its signer is not trusted any more", k_by_site, run_trust_keep},
     Verb{"webhook add", k_setup, Where::host, "make the key of a webhook sender, and print it once", k_webhook_add, run_webhook_add},
     Verb{"webhook list", k_setup, Where::host, "which senders there are", {}, run_webhook_list},
     Verb{"webhook rotate", k_setup, Where::host, "make a new key; the old one stays good for --grace, or until --finish", k_webhook_rotate, run_webhook_rotate},
@@ -211,6 +222,8 @@ constexpr std::array k_verbs{
     Verb{"retry", k_act, Where::host, "run a failed or held job again", k_retry, run_retry},
     Verb{"hold", k_act, Where::host, "refuse deploys of a site, and all that comes by webhook, for a while", k_hold, run_hold},
     Verb{"release-hold", k_act, Where::host, "end a hold", k_by_site, run_release_hold},
+    Verb{"withdraw", k_act, Where::host, "mark a release as never good again", k_withdraw, run_withdraw},
+    Verb{"secrets withdraw", k_act, Where::host, "never use old secret sets again", k_secrets_withdraw, run_secrets_withdraw},
     Verb{"prune", k_act, Where::host, "remove now what is old", k_prune, run_prune},
     Verb{"reload", k_act, Where::host, "let chillboxd read the webhook keys again", {}, run_reload},
     Verb{"upgrade", k_act, Where::host, "let the chillboxd that is installed now take over, without sealing the host", {}, run_upgrade},

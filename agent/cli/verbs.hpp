@@ -20,6 +20,7 @@ Result<void> run_init(Call& call);
 Result<void> run_trust_add(Call& call);
 Result<void> run_trust_list(Call& call);
 Result<void> run_trust_remove(Call& call);
+Result<void> run_trust_keep(Call& call);
 Result<void> run_webhook_add(Call& call);
 Result<void> run_webhook_list(Call& call);
 Result<void> run_webhook_rotate(Call& call);
@@ -44,6 +45,8 @@ Result<void> run_nginx_diff(Call& call);
 // keep.cpp
 Result<void> run_hold(Call& call);
 Result<void> run_release_hold(Call& call);
+Result<void> run_withdraw(Call& call);
+Result<void> run_secrets_withdraw(Call& call);
 Result<void> run_prune(Call& call);
 // doctor.cpp
 Result<void> run_doctor(Call& call);

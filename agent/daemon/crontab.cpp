@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "config/site.hpp"
 #include "rollout/steps.hpp"
+#include "rollout/trust.hpp"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -178,6 +179,9 @@ Result<uint64_t> Crontab::start(const SiteName& site, const CronEntry& entry, co
   for (const auto& [id, running] : m_running)
     if (running.site == site && running.command == entry.command)
       return fail(Code::busy, cat("run ", id, " of it has not ended"));
+  const auto row = TRY(m_world.store.site(site));
+  if (const auto live = row ? TRY(m_world.store.release(site, row->live)) : std::nullopt)
+    TRY(rollout::check_live(m_world, *live));
   auto spec = TRY(rollout::site_command(m_world, site, entry.command));
   store::CronRun run{.site = site, .release = spec.release, .line = entry.line, .actor = actor, .started_ms = m_world.clock.wall_ms()};
   run.id = TRY(m_world.store.begin_cron_run(run));

@@ -9,6 +9,7 @@
 #include "daemon/views.hpp"
 #include "os/socket.hpp"
 #include "rollout/prune.hpp"
+#include "rollout/steps.hpp"
 
 #include <fcntl.h>
 
@@ -134,7 +135,7 @@ void Gate::keep_upload(uint64_t sequence, Ticket ticket) {
   Result<void> kept{};
   if (ticket.signature) {
     auto text = m_world.disk.read(ticket.path, k_max_signature);
-    kept = text ? m_world.disk.write(m_world.paths.artifact_signature(*digest), *text, 0600) : Result<void>(std::unexpected(text.error()));
+    kept = text ? m_world.disk.write(rollout::uploaded_signature(m_world, *digest, ticket.job), *text, 0600) : Result<void>(std::unexpected(text.error()));
   } else if (auto stored = artifact::store_copy(ticket.file.get(), m_world.paths.artifact(*digest), *digest, ticket.size); !stored) {
     kept = std::unexpected(stored.error());
   }

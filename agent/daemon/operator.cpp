@@ -43,6 +43,10 @@ constexpr Operator::Verb Operator::k_verbs[] = {
     {"upgrade", &Operator::upgrade, true},
     {"hold", &Operator::hold, true},
     {"release_hold", &Operator::release_hold, true},
+    {"withdraw", &Operator::withdraw, true},
+    {"secrets_withdraw", &Operator::secrets_withdraw, true},
+    {"key_uses", &Operator::key_uses, false},
+    {"trust_keep", &Operator::trust_keep, true},
     {"prune", &Operator::prune, true},
     {"maintenance_on", &Operator::maintenance_on, true},
     {"maintenance_off", &Operator::maintenance_off, true},
@@ -148,7 +152,7 @@ Result<Json> Operator::dispatch(int fd, const std::string& text, std::string& ve
   const auto row = std::ranges::find(k_verbs, verb, &Verb::name);
   if (row == std::end(k_verbs))
     return fail(Code::invalid, cat("request: no verb '", printable(verb, 60), "'"));
-  Call call{.fd = fd, .actor = cat("uid:", peer.uid, " ", peer.name())};
+  Call call{.fd = fd, .actor = cat("uid:", peer.uid, " ", peer.name()), .uid = peer.uid};
   call.args = request.contains("args") && request["args"].is_object() ? request["args"] : Json::object();
   auto result = (this->*row->run)(call);
   if (row->audited) {

@@ -43,6 +43,7 @@ private:
   struct Call {
     int fd;
     std::string actor;
+    uid_t uid = 0;
     control::Json args;
   };
   struct Verb {
@@ -83,6 +84,10 @@ private:
   Result<control::Json> upgrade(const Call&);
   Result<control::Json> hold(const Call&);
   Result<control::Json> release_hold(const Call&);
+  Result<control::Json> withdraw(const Call&);
+  Result<control::Json> secrets_withdraw(const Call&);
+  Result<control::Json> key_uses(const Call&);
+  Result<control::Json> trust_keep(const Call&);
   Result<control::Json> prune(const Call&);
   Result<control::Json> maintenance_on(const Call&);
   Result<control::Json> maintenance_off(const Call&);

@@ -99,6 +99,9 @@ Result<Json> Operator::retry(const Call& call) {
                                {"allow_jump", control::bool_or(call.args, "allow_jump", false)},
                                {"no_watch", control::bool_or(call.args, "no_watch", false)}});
   job.created_ms = m_world.clock.wall_ms();
+  if (const auto digest = Digest::parse(old->sha256)) // what came for the old one is the new one's
+    if (const auto signature = rollout::uploaded_signature(m_world, *digest, id); m_world.disk.exists(signature))
+      TRY(m_world.disk.write(rollout::uploaded_signature(m_world, *digest, job.id), TRY(m_world.disk.read(signature, 4096)), 0600));
   TRY(m_world.store.add_job(job));
   m_engine.submit(job.id);
   if (control::bool_or(call.args, "wait", true))

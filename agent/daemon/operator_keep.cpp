@@ -1,8 +1,10 @@
-// Verbs that keep the host in order: hold, release_hold, prune.
+// Verbs that keep the host in order: hold, release_hold, withdraw, trust_keep, prune.
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "daemon/operator.hpp"
+#include "rollout/bring_up.hpp"
 #include "rollout/manifest.hpp"
+#include "rollout/trust.hpp"
 
 #include <future>
 #include <memory>
@@ -42,6 +44,60 @@ Result<Json> Operator::release_hold(const Call& call) {
   const bool was = TRY(m_world.store.delete_hold(site));
   TRY(rollout::write_manifest(m_world, site));
   return Json{{"was_held", was}};
+}
+
+// Of all releases that the text names. One that is live goes on, and is named in the answer.
+Result<Json> Operator::withdraw(const Call& call) {
+  constexpr size_t k_longest = 500;
+  const auto site = TRY(site_of(call.args));
+  const std::string wanted = TRY(control::string_at(call.args, "version"));
+  const auto row = TRY(m_world.store.site(site));
+  Json list = Json::array();
+  std::string live;
+  std::vector<std::string> known;
+  for (const auto& release : TRY(m_world.store.releases(site))) {
+    known.push_back(cat(release.version, " (", release.id, ")"));
+    if (release.version != wanted && release.id != wanted)
+      continue;
+    TRY(m_world.store.withdraw({site, release.sha256, release.version, release.serial, call.actor,
+                                printable(trim(control::string_or(call.args, "why", "")), k_longest), m_world.clock.wall_ms()}));
+    list.push_back(release.id);
+    if (row && row->live == release.id)
+      live = release.id;
+  }
+  if (list.empty())
+    return fail(Code::not_found, cat("no release '", printable(wanted, 60), "' of '", site.str(), "': ", known.empty() ? "there is none" : cat("there are ", join(known, ", "))));
+  TRY(rollout::write_manifest(m_world, site));
+  log::warn(cat("site '", site.str(), "': ", wanted, " was withdrawn by ", call.actor));
+  return Json{{"site", site.str()}, {"releases", std::move(list)}, {"live", live}};
+}
+
+Result<Json> Operator::secrets_withdraw(const Call& call) {
+  const auto site = TRY(site_of(call.args));
+  const auto done = TRY(rollout::withdraw_sets(m_world, site, control::u64_or(call.args, "serial", 0)));
+  log::warn(cat("site '", site.str(), "': secret sets up to ", done.serial, " were withdrawn by ", call.actor));
+  return Json{{"site", site.str()}, {"serial", done.serial}, {"sets", done.sets}};
+}
+
+Result<Json> Operator::key_uses(const Call& call) {
+  Json list = Json::array();
+  for (const auto& use : TRY(rollout::uses_of_key(m_world, TRY(control::string_at(call.args, "name")), TRY(control::string_at(call.args, "fingerprint")))))
+    list.push_back({{"site", use.site.str()}, {"version", use.version}});
+  return Json{{"uses", std::move(list)}};
+}
+
+// It is root who says whose signatures this host takes, so it is root who may do without one. A site that is down for it comes up.
+Result<Json> Operator::trust_keep(const Call& call) {
+  if (call.uid != 0 && !m_world.paths.testing())
+    return fail(Code::denied, "only root may keep what a key signed that is not trusted");
+  const auto site = TRY(site_of(call.args));
+  const std::string version = TRY(rollout::keep_live(m_world, site, call.actor));
+  m_engine.alone(site, [&world = m_world, site] {
+    if (const auto up = rollout::bring_up(world, site, true); !up)
+      log::error(cat("site '", site.str(), "': ", up.error().message));
+  });
+  log::warn(cat("site '", site.str(), "': ", version, " is kept by ", call.actor));
+  return Json{{"site", site.str()}, {"version", version}};
 }
 
 // In the site's turn: what a job is about to use must not go. A copy of what the task needs, because it may outlive this call.

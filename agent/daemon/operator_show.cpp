@@ -4,6 +4,7 @@
 #include "daemon/operator.hpp"
 #include "daemon/views.hpp"
 #include "rollout/steps.hpp"
+#include "rollout/trust.hpp"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -78,6 +79,13 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
     return json;
   json["version"] = release->version;
   json["live_ms"] = release->live_ms;
+  const auto good = rollout::check_live(m_world, *release);
+  json["distrust"] = good ? "" : good.error().message;
+  if (!good && !row.stopped && !m_world.disk.exists(m_world.paths.live(row.site))) {
+    json["state"] = "refused";
+    json["waiting"] = good.error().message;
+    return json;
+  }
   // Somebody moved the link by hand: shown, and put right by the next job, never in silence (faults 121).
   if (const auto link = m_world.disk.read_link(m_world.paths.current(row.site)); !link || *link != "releases/" + row.live) {
     json["state"] = "degraded";
@@ -111,6 +119,8 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
       json["state"] = "degraded";
     json["services"].push_back({{"name", "redis"}, {"lang", "redis"}, {"slot", ""}, {"state", slot_text(state)}});
   }
+  if (!good)
+    json["waiting"] = cat("runs until it is replaced or the host is rebooted: ", good.error().message);
   if (maintained)
     json["waiting"] = cat("visitors get the maintenance page: `chillboxctl maintenance off ", row.site.str(), "` ends that");
   if (!missing.empty()) {
@@ -163,8 +173,13 @@ Result<Json> Operator::releases(const Call& call) {
   if (!row && releases.empty())
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
   Json list = Json::array();
-  for (const auto& release : releases)
-    list.push_back(view(release, row ? row->live : ""));
+  for (const auto& release : releases) {
+    Json one = view(release, row ? row->live : "");
+    const auto good = rollout::check_release(m_world, release);
+    one["distrust"] = good ? "" : good.error().message;
+    one["withdrawn"] = !rollout::check_withdrawn(m_world, site, release.sha256, 0);
+    list.push_back(std::move(one));
+  }
   return Json{{"site", site.str()}, {"live", row ? row->live : ""}, {"releases", std::move(list)}};
 }
 

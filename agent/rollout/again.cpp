@@ -1,6 +1,7 @@
 // Releases that are in memory only (site.json, "store": "tmpfs"): each is a tmpfs of its own, mounted at the place that a release on the disk has,
 // so that every path is the same. A boot leaves the empty place. Once the vault is open the release is made again from its artifact.
 #include "rollout/steps.hpp"
+#include "rollout/trust.hpp"
 
 #include "artifact/inbox.hpp"
 #include "base/log.hpp"
@@ -74,6 +75,7 @@ bool is_gone(World& world, const store::Release& release) {
 Result<void> make_again(Rollout& r) {
   if (!is_gone(r.world, r.release))
     return {};
+  TRY(check_release(r.world, r.release));
   auto made = make_it(r);
   undo_stage(r);
   r.file_key = SecretBytes();

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "rollout/steps.hpp"
+#include "rollout/trust.hpp"
 
 #include <algorithm>
 
@@ -12,8 +13,8 @@ namespace {
 // The links as the store has them, written only where they differ: a restart of the daemon costs no sync.
 Result<void> mend_links(Rollout& r) {
   const auto current = TRY(r.world.disk.read_link(r.world.paths.current(r.job.site)));
-  bool right = current == "releases/" + r.release.id;
-  if (current && !right) // faults 121: never silently
+  bool right = current == "releases/" + r.release.id && r.world.disk.exists(r.world.paths.live(r.job.site)); // its folder says: up since the boot
+  if (current && current != "releases/" + r.release.id) // faults 121: never silently
     log::warn(cat("site '", r.job.site.str(), "': current pointed to '", printable(*current), "', the store says ", r.release.id, ": it is put right"));
   for (const auto& p : r.services)
     if (p.kind.listens == Kind::Listens::on_socket) {
@@ -33,6 +34,21 @@ Result<void> mend_nginx(Rollout& r) {
 
 } // namespace
 
+namespace {
+
+// What must not be started again. Since the boot it was up already: it goes on as it is. Else visitors get the page of a sealed host, and no file of
+// it either.
+Result<BroughtUp> refuse(World& world, const SiteName& site, Error why) {
+  if (!world.disk.exists(world.paths.live(site))) {
+    TRY(set_sealed_flag(world, site, true));
+    TRY(stop_slots(world, site, ""));
+    TRY(world.disk.remove(world.paths.current(site)));
+  }
+  return std::unexpected(std::move(why));
+}
+
+} // namespace
+
 Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_slot) {
   const auto row = TRY(world.store.site(site));
   if (!row || row->live.empty() || row->stopped) {
@@ -47,6 +63,8 @@ Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_s
   if (!release)
     return fail(Code::corrupt, cat("site '", site.str(), "': live release ", row->live, " is not in the store"));
   r.release = *release;
+  if (const auto good = check_live(world, r.release); !good)
+    return refuse(world, site, good.error());
   if (is_gone(world, r.release) && !world.vault.unsealed()) {
     TRY(set_sealed_flag(world, site, true));
     return BroughtUp{.release = release->id, .waiting = {"the release itself, which is in memory only"}};

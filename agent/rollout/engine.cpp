@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "os/memory.hpp"
 #include "rollout/prune.hpp"
+#include "rollout/steps.hpp"
 
 #include <algorithm>
 #include <thread>
@@ -71,8 +72,7 @@ bool Engine::wait_is_over(const store::Job& job) {
     return false;
   const auto digest = Digest::parse(job.sha256);
   const bool expired = waited(job) > m_world.config.upload_wait;
-  return expired || (digest && m_world.disk.exists(m_world.paths.artifact(*digest)) &&
-                     m_world.disk.exists(m_world.paths.artifact_signature(*digest)));
+  return expired || (digest && m_world.disk.exists(m_world.paths.artifact(*digest)) && !signature_of(m_world, job).empty());
 }
 
 void Engine::requeue(const std::function<bool(const store::Job&)>& which) {

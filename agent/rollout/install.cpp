@@ -63,6 +63,7 @@ Result<Next> run_install(Rollout& r) {
   r.release.serial = r.verified->statement.serial;
   r.release.sha256 = r.job.sha256;
   r.release.signer = r.verified->signer;
+  r.release.signer_key = r.verified->signer_key;
   r.release.created_ms = r.world.clock.wall_ms();
   r.release.state = store::ReleaseState::staged;
   if (const auto set = TRY(r.world.store.secret_set(r.job.site)))

@@ -1,4 +1,5 @@
 #include "rollout/steps.hpp"
+#include "rollout/trust.hpp"
 
 #include "artifact/age_input.hpp"
 #include "artifact/inbox.hpp"
@@ -20,8 +21,39 @@ Result<Fd> open_artifact(const std::string& path) {
   return fd;
 }
 
-// Where a signature goes that did not hold: the same artifact signed anew is then asked for again, and a retry finds this one here.
+// Where a kept signature goes that does not hold any more: the same artifact signed anew is then asked for again, and a retry finds this one here.
 std::string refused(const std::string& signature) { return signature + ".refused"; }
+
+// Something of this digest is on the host, or another job is about to take it: then its signature is not this job's to judge.
+bool is_needed(World& world, const store::Job& job) {
+  const auto unfinished = world.store.unfinished();
+  if (!unfinished || std::ranges::any_of(*unfinished, [&](const auto& other) { return other.id != job.id && other.sha256 == job.sha256; }))
+    return true;
+  for (const auto& row : world.store.sites().value_or(std::vector<store::SiteRow>{})) {
+    if (const auto set = world.store.used_set(row.site, job.sha256); !set || *set)
+      return true;
+    for (const auto& release : world.store.releases(row.site).value_or(std::vector<store::Release>{}))
+      if (release.sha256 == job.sha256 && (release.state == store::ReleaseState::good || release.state == store::ReleaseState::staged))
+        return true;
+  }
+  return false;
+}
+
+// It held: kept for the artifact, unless there is another site's, of whose artifacts nobody else's key may speak.
+Result<void> keep_signature(Rollout& r, const Digest& digest, const std::string& path) {
+  const std::string kept = r.world.paths.artifact_signature(digest);
+  if (path == kept || (r.world.disk.exists(kept) && is_needed(r.world, r.job)))
+    return {};
+  return r.world.disk.rename(path, kept);
+}
+
+// It did not: what came for this job alone stays, for a retry.
+void put_aside(Rollout& r, const Digest& digest, const std::string& path) {
+  if (path != r.world.paths.artifact_signature(digest) || is_needed(r.world, r.job))
+    return;
+  if (auto moved = r.world.disk.rename(path, refused(path)); !moved)
+    r.output(cat("the refused signature stays: ", moved.error().message));
+}
 
 // Behind a crash of the daemon: what is in use may be this job's own work, which it has not watched yet.
 bool begun_again(Rollout& r) {
@@ -62,9 +94,27 @@ Result<void> check_hold(World& world, const SiteName& site) {
                               printable(hold->why), "; `chillboxctl release-hold ", site.str(), "` ends the hold"));
 }
 
+std::string uploaded_signature(const World& world, const Digest& digest, const std::string& job) {
+  return cat(world.paths.artifact_signature(digest), ".", job);
+}
+
+std::string signature_of(World& world, const store::Job& job) {
+  const auto digest = Digest::parse(job.sha256);
+  if (!digest)
+    return "";
+  for (const auto& path : {uploaded_signature(world, *digest, job.id), world.paths.artifact_signature(*digest)})
+    if (world.disk.exists(path))
+      return path;
+  return "";
+}
+
 Result<Next> run_obtain(Rollout& r) {
   TRY(check_hold(r.world, r.job.site)); // also what waited since before the hold
   const Digest digest = TRY(Digest::parse(r.job.sha256));
+  TRY(check_withdrawn(r.world, r.job.site, r.job.sha256, 0));
+  if (r.job.kind == store::JobKind::secrets && r.old && !r.row.stopped) // before its secrets are changed: it is started again with them
+    if (const auto good = check_release(r.world, *r.old); !good)
+      return fail(good.error().code, cat(good.error().message, "; new secrets are taken while the site is stopped: `chillboxctl stop ", r.job.site.str(), "`"));
   if (is_live_already(r)) {
     r.job.release = r.old ? r.old->id : "";
     r.job.message = r.job.kind == store::JobKind::deploy ? cat("already live: ", r.old->version, " (release ", r.old->id, ")")
@@ -72,9 +122,9 @@ Result<Next> run_obtain(Rollout& r) {
     return Next::finished;
   }
   const std::string signature = r.world.paths.artifact_signature(digest);
-  if (r.allows("retry") && !r.world.disk.exists(signature) && r.world.disk.exists(refused(signature)))
+  if (r.allows("retry") && signature_of(r.world, r.job).empty() && r.world.disk.exists(refused(signature)))
     TRY(r.world.disk.rename(refused(signature), signature));
-  if (r.world.disk.exists(r.world.paths.artifact(digest)) && r.world.disk.exists(signature)) {
+  if (r.world.disk.exists(r.world.paths.artifact(digest)) && !signature_of(r.world, r.job).empty()) {
     r.artifact = TRY(open_artifact(r.world.paths.artifact(digest)));
     return Next::go_on;
   }
@@ -88,7 +138,8 @@ Result<Next> run_obtain(Rollout& r) {
 Result<Next> run_verify(Rollout& r) {
   const Digest announced = TRY(Digest::parse(r.job.sha256));
   const auto stored = TRY(artifact::digest_file(r.artifact.get()));
-  const auto signature = TRY(r.world.disk.read(r.world.paths.artifact_signature(announced), 4096));
+  const std::string signature_file = signature_of(r.world, r.job);
+  const auto signature = TRY(r.world.disk.read(signature_file, 4096));
   const auto trusted = TRY(artifact::load_trusted(r.world.paths.trusted()));
   const bool secrets = r.job.kind == store::JobKind::secrets;
   artifact::Wanted wanted{.site = r.job.site, .secrets = secrets, .version = secrets ? "" : r.job.version, .sha256 = announced};
@@ -103,11 +154,14 @@ Result<Next> run_verify(Rollout& r) {
   wanted.now_unix = TRY(latest_time(r));
   auto verified = artifact::verify(trusted, signature, stored.blake2b, stored.sha256, wanted);
   if (!verified) {
-    const std::string path = r.world.paths.artifact_signature(announced);
-    if (auto moved = r.world.disk.rename(path, refused(path)); !moved)
-      r.output(cat("the refused signature stays: ", moved.error().message));
+    put_aside(r, announced, signature_file);
     return std::unexpected(std::move(verified).error());
   }
+  const auto serial = verified->statement.serial;
+  TRY(check_withdrawn(r.world, r.job.site, secrets ? "" : r.job.sha256, secrets ? 0 : serial));
+  if (const uint64_t floor = TRY(r.world.store.serial(r.job.site, k_secrets_floor)); secrets && serial <= floor)
+    return fail(Code::denied, cat("serial ", serial, ": secret sets up to ", floor, " were withdrawn: pack it again"));
+  TRY(keep_signature(r, announced, signature_file));
   r.verified = std::move(*verified);
   r.info(cat("signed by '", r.verified->signer, "', serial ", r.verified->statement.serial, ", ", human_size(stored.size)));
   return Next::go_on;

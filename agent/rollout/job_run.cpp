@@ -1,4 +1,5 @@
 #include "rollout/steps.hpp"
+#include "rollout/trust.hpp"
 
 #include "base/json.hpp"
 #include "base/log.hpp"
@@ -121,10 +122,19 @@ void tell_event(Rollout& r, const std::string& name, const Environment& env) {
     log::warn(cat("job ", r.job.id, ": ", ran.error().message));
 }
 
+// It is live and does not hold, and what was live before must not come back.
+void stay(Rollout& r, std::string_view step, const Error& why, const Error& why_not_back) {
+  (void)run_retire(r);
+  finish(r, JobState::failed, Code::unhealthy, cat(step, ": ", why.message, "; ", r.release.version, " stays live all the same, because ", why_not_back.message));
+}
+
 // The verdict of a step that failed: what its code means for the whole job.
 void give_up(Rollout& r, std::span<const Step> steps, size_t at, Error error) {
   const std::string step(steps[at].name);
   r.journal->event("undo", error.message);
+  if (error.code == Code::rolled_back && r.old && r.old->id != r.release.id)
+    if (const auto good = check_release(r.world, *r.old); !good)
+      return stay(r, step, error, good.error());
   // A first release that does not hold has nothing to roll back to.
   if (error.code == Code::rolled_back && !r.old)
     error.code = Code::unhealthy;

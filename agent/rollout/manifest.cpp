@@ -1,4 +1,5 @@
 #include "rollout/manifest.hpp"
+#include "rollout/trust.hpp"
 
 #include "base/text.hpp"
 #include "config/site.hpp"
@@ -18,7 +19,7 @@ using control::Json;
 constexpr std::string_view k_schema = "chillbox.site-state.v1";
 constexpr size_t k_most = 16 * 1024 * 1024; // the NGINX texts of 100 releases
 constexpr std::string_view k_revision = "manifest";
-constexpr std::array<const char*, 3> k_serials{"site", "secrets", "release"};
+constexpr std::array<const char*, 4> k_serials{"site", "secrets", "release", k_secrets_floor};
 
 std::string path_of(const os::Paths& paths, const SiteName& site) { return paths.site(site) + "/state.json"; }
 
@@ -28,7 +29,8 @@ struct TextMember {
 };
 constexpr TextMember k_texts[] = {{"id", &store::Release::id},         {"version", &store::Release::version}, {"sha256", &store::Release::sha256},
                                   {"secrets", &store::Release::secrets}, {"slot", &store::Release::slot},     {"digest", &store::Release::digest},
-                                  {"nginx", &store::Release::nginx},   {"signer", &store::Release::signer}};
+                                  {"nginx", &store::Release::nginx},   {"signer", &store::Release::signer},
+                                  {"signer_key", &store::Release::signer_key}, {"kept_by", &store::Release::kept_by}};
 
 Json json_of(const store::Release& release) {
   Json json{{"serial", release.serial}, {"created_ms", release.created_ms}, {"live_ms", release.live_ms}};
@@ -60,6 +62,12 @@ Result<Json> state_of(store::Store& store, const store::SiteRow& row, const stor
       json["releases"].push_back(json_of(release));
   if (const auto set = TRY(store.secret_set(row.site)))
     json["secret_set"] = {{"sha256", set->sha256}, {"serial", set->serial}, {"received_ms", set->received_ms}, {"signer", set->signer}};
+  json["used_sets"] = Json::array();
+  for (const auto& set : TRY(store.used_sets(row.site)))
+    json["used_sets"].push_back({{"sha256", set.sha256}, {"serial", set.serial}, {"signer", set.signer}, {"signer_key", set.signer_key}, {"kept_by", set.kept_by}});
+  json["withdrawn"] = Json::array();
+  for (const auto& w : TRY(store.withdrawn(row.site)))
+    json["withdrawn"].push_back({{"sha256", w.sha256}, {"version", w.version}, {"serial", w.serial}, {"actor", w.actor}, {"why", w.why}, {"time_ms", w.time_ms}});
   if (const auto hold = TRY(store.hold(row.site)))
     json["hold"] = {{"actor", hold->actor}, {"why", hold->why}, {"time_ms", hold->time_ms}};
   return json;
@@ -84,6 +92,12 @@ Result<void> restore_rest(store::Store& store, const SiteName& site, const Json&
   if (const Json& set = member(json, "secret_set"); !set.empty())
     TRY(store.put_secret_set({site, control::string_or(set, "sha256", ""), control::u64_or(set, "serial", 0),
                               static_cast<int64_t>(control::u64_or(set, "received_ms", 0)), control::string_or(set, "signer", "")}));
+  for (const Json& set : member(json, "used_sets")) // over the one above, which has no fingerprint
+    TRY(store.put_used_set({site, control::string_or(set, "sha256", ""), control::u64_or(set, "serial", 0), 0, control::string_or(set, "signer", ""),
+                            control::string_or(set, "signer_key", ""), control::string_or(set, "kept_by", "")}));
+  for (const Json& w : member(json, "withdrawn"))
+    TRY(store.withdraw({site, control::string_or(w, "sha256", ""), control::string_or(w, "version", ""), control::u64_or(w, "serial", 0),
+                        control::string_or(w, "actor", ""), control::string_or(w, "why", ""), static_cast<int64_t>(control::u64_or(w, "time_ms", 0))}));
   if (const Json& hold = member(json, "hold"); !hold.empty())
     TRY(store.put_hold({site, control::string_or(hold, "actor", ""), control::string_or(hold, "why", ""),
                         static_cast<int64_t>(control::u64_or(hold, "time_ms", 0))}));

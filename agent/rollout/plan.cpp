@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "rollout/compare.hpp"
 #include "rollout/steps.hpp"
+#include "rollout/trust.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -128,6 +129,8 @@ Result<std::vector<std::string>> verify_draft(Rollout& r, const artifact::Stored
   wanted.allow_jump = wanted.installed_serial == 0;
   wanted.serial_jump_max = r.world.config.serial_jump_max;
   wanted.now_unix = r.world.clock.wall();
+  if (const auto good = check_withdrawn(r.world, said.site, stored.sha256.str(), said.serial); !good)
+    return std::vector<std::string>{good.error().message};
   if (r.old && r.old->sha256 == stored.sha256.str())
     return std::vector<std::string>{}; // it is the live one
   if (const auto fresh = artifact::verify(trusted, signature, stored.blake2b, stored.sha256, wanted); !fresh)

@@ -110,6 +110,17 @@ std::optional<SetName> parse_set_name(std::string_view name) {
   return site && digest ? std::optional(SetName{*site, *digest}) : std::nullopt;
 }
 
+// A signature that was uploaded for a job, which has ended and will not be retried with it.
+Result<bool> is_left(World& world, std::string_view file_name) {
+  constexpr std::string_view k_mark = ".minisig.";
+  const auto at = file_name.find(k_mark);
+  const std::string id(at == std::string_view::npos ? "" : file_name.substr(at + k_mark.size()));
+  if (id.empty() || id == "refused")
+    return false;
+  const auto job = TRY(world.store.job(id));
+  return !job || (!store::is_open(job->state) && job->state != store::JobState::failed);
+}
+
 std::string digest_of(std::string_view file_name) { return std::string(file_name.substr(0, file_name.find('.'))); }
 
 } // namespace
@@ -128,10 +139,12 @@ Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
   std::set<std::string> layers;
   std::set<std::string> sets;
   std::vector<store::Release> leaving;
+  const auto withdrawn = TRY(world.store.withdrawn(site));
   for (auto& release : TRY(world.store.releases(site))) {
+    const bool never = !asleep && release.id != row.live && std::ranges::any_of(withdrawn, [&](const auto& w) { return w.sha256 == release.sha256; });
     const bool needed = asleep || release.id == row.live || release.id == row.previous_good;
     const bool made = release.state == store::ReleaseState::staged && dry_run; // by a job that may be running
-    if (made || (release.state == store::ReleaseState::good && (needed || kept < keep))) {
+    if (made || (release.state == store::ReleaseState::good && !never && (needed || kept < keep))) {
       ++kept;
       sets.insert(release.secrets);
       note_layers(world, world.paths.releases(site) + "/" + release.id, layers);
@@ -183,7 +196,7 @@ Result<Pruned> prune_artifacts(World& world, bool dry_run) {
       needed.insert(job.sha256);
   Broom broom(world.disk, dry_run);
   for (const auto& name : there)
-    if (!name.starts_with('.') && !needed.contains(digest_of(name))) // a dot first: a copy under way
+    if (!name.starts_with('.') && (!needed.contains(digest_of(name)) || TRY(is_left(world, name)))) // a dot first: a copy under way
       TRY(broom.file(world.paths.artifacts() + "/" + name));
   return broom.done();
 }

@@ -17,6 +17,10 @@ Result<Next> run_unseal_all(Rollout& r); // and the site's secrets
 Result<Next> run_stage(Rollout& r);
 void undo_stage(Rollout& r);
 Result<void> unpack(Rollout& r); // with the file key, and r.site read
+// The signature that a job goes by: what was uploaded for this job, else the one that is kept for the artifact, which held when it was kept. "" : none
+// yet. No upload replaces what is kept: it takes its place only behind a verification.
+std::string signature_of(World& world, const store::Job& job);
+std::string uploaded_signature(const World& world, const Digest& digest, const std::string& job);
 // preflight.cpp
 Result<Next> run_preflight(Rollout& r);
 // All that speaks against the release that is staged; changes nothing but r.services and r.row.

@@ -1,4 +1,5 @@
 #include "rollout/steps.hpp"
+#include "rollout/trust.hpp"
 
 #include "artifact/age_input.hpp"
 #include "artifact/inbox.hpp"
@@ -22,12 +23,23 @@ const store::Release* choose(const std::vector<store::Release>& releases, const 
   return nullptr;
 }
 
-std::string targets(const std::vector<store::Release>& releases, const std::string& live) {
+std::string targets(World& world, const std::vector<store::Release>& releases, const std::string& live) {
   std::vector<std::string> names;
   for (const auto& release : releases)
-    if (release.state == store::ReleaseState::good && release.id != live)
+    if (release.state == store::ReleaseState::good && release.id != live && check_release(world, release))
       names.push_back(cat(release.version, " (", release.id, ")"));
   return names.empty() ? "there is no other good release" : cat("there are ", join(names, ", "));
+}
+
+// Of what is no target: that it was withdrawn says more than that it is not there.
+Result<void> check_name(World& world, const SiteName& site, const std::vector<store::Release>& releases, const std::string& wanted) {
+  for (const auto& release : releases)
+    if (release.id == wanted || release.version == wanted)
+      TRY(check_withdrawn(world, site, release.sha256, 0));
+  for (const auto& withdrawn : TRY(world.store.withdrawn(site)))
+    if (withdrawn.version == wanted)
+      TRY(check_withdrawn(world, site, withdrawn.sha256, 0));
+  return {};
 }
 
 // Its processes still run in the slot that it had. Files alone are never warm: what keeps them unchanged is nothing but their digest.
@@ -69,7 +81,10 @@ Result<void> stage_current_set(World& world, const SiteName& site) {
   if (!world.vault.unsealed() || secrets::secrets_staged(world.paths, site))
     return {};
   const auto set = TRY(world.store.secret_set(site));
-  return set ? stage_set(world, site, set->sha256) : Result<void>{};
+  if (!set)
+    return {};
+  TRY(check_set(world, site, set->sha256));
+  return stage_set(world, site, set->sha256);
 }
 
 Result<void> load_release(Rollout& r) {
@@ -93,15 +108,19 @@ Result<Next> run_target(Rollout& r) {
   const auto releases = TRY(r.world.store.releases(r.job.site));
   const std::string wanted = r.job.version.empty() ? r.row.previous_good : r.job.version;
   if (wanted.empty())
-    return fail(Code::not_found, cat("no earlier good release of '", r.job.site.str(), "' to go back to: ", targets(releases, r.row.live)));
+    return fail(Code::not_found, cat("no earlier good release of '", r.job.site.str(), "' to go back to: ", targets(r.world, releases, r.row.live)));
   const auto* target = choose(releases, wanted);
   if (target == nullptr)
-    return fail(Code::not_found, cat("no good release '", printable(wanted), "' of '", r.job.site.str(), "': ", targets(releases, r.row.live)));
+    TRY(check_name(r.world, r.job.site, releases, wanted));
+  if (target == nullptr)
+    return fail(Code::not_found, cat("no good release '", printable(wanted), "' of '", r.job.site.str(), "': ", targets(r.world, releases, r.row.live)));
   if (target->id == r.old->id) {
     r.job.release = r.old->id;
     r.job.message = cat("already live: ", r.old->version, " (release ", r.old->id, ")");
     return Next::finished;
   }
+  if (const auto good = check_release(r.world, *target); !good)
+    return fail(good.error().code, cat(good.error().message, "; ", targets(r.world, releases, r.row.live)));
   r.release = *target;
   r.job.release = r.release.id;
   r.job.version = r.release.version;
@@ -117,18 +136,36 @@ Result<Next> run_target(Rollout& r) {
   return Next::go_on;
 }
 
+namespace {
+
+// One that was in use before, as the store knows it.
+Result<void> use_set(Rollout& r, const std::string& sha256) {
+  auto set = TRY(r.world.store.used_set(r.job.site, sha256)).value_or(store::SecretSet{.site = r.job.site, .sha256 = sha256});
+  set.received_ms = r.world.clock.wall_ms();
+  return r.world.store.put_secret_set(set);
+}
+
+} // namespace
+
 Result<Next> run_restage(Rollout& r) {
   const auto set = TRY(r.world.store.secret_set(r.job.site));
   const std::string current = set ? set->sha256 : "";
   const bool needed = std::ranges::any_of(r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
   if (!needed || r.release.secrets == current || r.release.secrets.empty())
     return Next::go_on;
+  if (const auto usable = check_set(r.world, r.job.site, r.release.secrets); !usable) {
+    if (usable.error().code != Code::denied)
+      return std::unexpected(usable.error());
+    r.info(cat(usable.error().message, "; the release starts with the set that is in use"));
+    r.release.secrets = current;
+    return Next::go_on;
+  }
   r.old_secrets = current;
   auto staged = stage_set(r.world, r.job.site, r.release.secrets);
   if (!staged && staged.error().code == Code::sealed)
     return fail(Code::sealed, cat("release ", r.release.id, " was live with another secret set: `chillboxctl unlock` first"));
   TRY(std::move(staged));
-  TRY(r.world.store.put_secret_set({r.job.site, r.release.secrets, 0, r.world.clock.wall_ms(), ""}));
+  TRY(use_set(r, r.release.secrets));
   r.info("its own secret set is back");
   return Next::go_on;
 }
@@ -139,7 +176,7 @@ Result<void> put_set_back(Rollout& r) {
   if (r.old_secrets.empty())
     return {};
   TRY(stage_set(r.world, r.job.site, r.old_secrets));
-  return r.world.store.put_secret_set({r.job.site, r.old_secrets, 0, r.world.clock.wall_ms(), ""});
+  return use_set(r, r.old_secrets);
 }
 
 } // namespace
@@ -189,7 +226,7 @@ Result<Next> run_exchange(Rollout& r) {
   TRY(stage_opened(r.world, r.job.site, r.artifact.get(), r.file_key)); // by the key that unseal got: the vault may be gone by now
   r.file_key = SecretBytes();
   TRY(r.world.store.put_secret_set(
-      {r.job.site, r.job.sha256, r.verified->statement.serial, r.world.clock.wall_ms(), r.verified->signer}));
+      {r.job.site, r.job.sha256, r.verified->statement.serial, r.world.clock.wall_ms(), r.verified->signer, r.verified->signer_key}));
   const auto files = secrets::staged_files(r.world.paths, r.job.site);
   r.info(cat(files.size(), files.size() == 1 ? " file" : " files", " in tmpfs"));
   return Next::go_on;
@@ -202,7 +239,7 @@ void undo_exchange(Rollout& r) {
   r.output(cat("the secret set before this job is not back: ", back.error().message));
   // Sealed meanwhile: what was refused shall not be what the next start finds. The unlock stages the one before.
   if (back.error().code == Code::sealed && secrets::wipe_secrets(r.world.paths, r.job.site))
-    (void)r.world.store.put_secret_set({r.job.site, r.old_secrets, 0, r.world.clock.wall_ms(), ""});
+    (void)use_set(r, r.old_secrets);
 }
 
 } // namespace chillbox::rollout

@@ -52,6 +52,8 @@ Result<uint64_t> write_event(Db& db, const std::string& job, const JobEvent& eve
   return *number;
 }
 
+constexpr std::string_view k_ping_source = "ping ";
+
 struct OpenJob {
   int64_t seq = 0;
   std::string id;
@@ -67,12 +69,15 @@ Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column) {
 }
 
 Result<void> insert_job(Db& db, const Job& job) {
-  return db.run("INSERT INTO jobs(open, " JOB_COLUMNS ")"
-                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+  return db.run("INSERT INTO jobs(open, " JOB_COLUMNS ", source, number)"
+                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
+                " coalesce((SELECT max(number) FROM jobs WHERE source = ?22), 0) + 1)",
                 is_open(job.state), job.id, name(job.kind), job.site.str(), job.version, job.sha256, job.size, job.service,
                 job.actor, job.options, name(job.state), job.step, job.release, job.previous, job.created_ms, job.started_ms,
-                job.finished_ms, code_text(job.code), job.message, job.gap_ms, job.key);
+                job.finished_ms, code_text(job.code), job.message, job.gap_ms, job.key, source_of(job));
 }
+
+std::string source_of(const Job& job) { return cat(job.kind == JobKind::ping ? k_ping_source : "", job.actor); }
 
 Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std::string>& ids) {
   if (newer.kind != JobKind::deploy && newer.kind != JobKind::rollback)
@@ -94,18 +99,31 @@ Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std
   return {};
 }
 
-Result<void> forget_old_jobs(Db& db) {
-  const int64_t newest = TRY(db.number("SELECT coalesce(max(seq), 0) FROM jobs"));
-  if (newest - TRY(db.number("SELECT coalesce(min(seq), 0) FROM jobs")) < k_jobs_kept + k_lot)
+Result<void> forget_old_jobs(Db& db, const std::string& source) {
+  const int64_t kept = source.starts_with(k_ping_source) ? k_pings_kept : k_jobs_kept;
+  const int64_t newest = TRY(db.number("SELECT coalesce(max(number), 0) FROM jobs WHERE source = ?1", source));
+  if (newest - TRY(db.number("SELECT coalesce(min(number), 0) FROM jobs WHERE source = ?1", source)) < kept + k_lot)
     return {};
-  return db.run("DELETE FROM jobs WHERE seq <= ?1 AND open = 0", newest - k_jobs_kept);
+  return db.run("DELETE FROM jobs WHERE source = ?1 AND number <= ?2 AND open = 0", source, newest - kept);
 }
 
+// It is asked for behind each job, so that a lot of them is more than has come since the last time.
 Result<void> Store::forget_old_output() {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  const int64_t newest = TRY(db.number("SELECT coalesce(max(seq), 0) FROM jobs"));
-  return db.run("DELETE FROM events INDEXED BY events_output WHERE kind = 'log' AND job <= ?1", newest - k_output_kept);
+  const auto sources = TRY(db.all<std::string>( // from one to the next by the index, however many jobs each has
+      "WITH RECURSIVE found(source) AS (SELECT min(source) FROM jobs UNION ALL"
+      " SELECT (SELECT min(source) FROM jobs WHERE jobs.source > found.source) FROM found WHERE found.source IS NOT NULL)"
+      " SELECT source FROM found WHERE source IS NOT NULL",
+      [](Stmt& row) -> Result<std::string> { return row.text(0); }));
+  for (const auto& source : sources) {
+    const int64_t last = TRY(db.number("SELECT coalesce(max(number), 0) FROM jobs WHERE source = ?1", source)) - k_output_kept;
+    if (last > 0)
+      TRY(db.run("DELETE FROM events INDEXED BY events_output WHERE kind = 'log' AND job IN"
+                 " (SELECT seq FROM jobs WHERE source = ?1 AND number BETWEEN ?2 AND ?3)",
+                 source, last - k_lot, last));
+  }
+  return {};
 }
 
 Result<void> Store::add_job(const Job& job, std::vector<std::string>* superseded) {
@@ -115,7 +133,7 @@ Result<void> Store::add_job(const Job& job, std::vector<std::string>* superseded
   std::vector<std::string> ids;
   TRY(supersede(db, job, job.created_ms, ids));
   TRY(insert_job(db, job));
-  TRY(forget_old_jobs(db));
+  TRY(forget_old_jobs(db, source_of(job)));
   TRY(txn.commit());
   if (superseded != nullptr)
     *superseded = std::move(ids);

@@ -164,7 +164,65 @@ CREATE INDEX cron_runs_open ON cron_runs(id) WHERE ended_ms = 0;
 
 constexpr std::string_view k_job_key = "ALTER TABLE jobs ADD COLUMN key TEXT NOT NULL DEFAULT ''";
 
-constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key};
+// Who signed what, and what is never good again. used_sets: the secret sets that a release may come back with.
+constexpr std::string_view k_trust = R"sql(
+ALTER TABLE releases ADD COLUMN signer_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE releases ADD COLUMN kept_by TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE used_sets(
+  site TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  serial INTEGER NOT NULL,
+  signer TEXT NOT NULL,
+  signer_key TEXT NOT NULL,
+  kept_by TEXT NOT NULL,
+  PRIMARY KEY(site, sha256)
+) STRICT, WITHOUT ROWID;
+INSERT INTO used_sets SELECT site, sha256, serial, signer, '', '' FROM secret_sets;
+
+CREATE TABLE withdrawn(
+  site TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  version TEXT NOT NULL,
+  serial INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  why TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  PRIMARY KEY(site, sha256)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+// What is kept of the past is bounded for each source, so that none can push another's out. number: 1, 2, ... of its sender or source; a job's source is
+// who asked for it, and a ping's is one of its own.
+constexpr std::string_view k_bounds = R"sql(
+CREATE TABLE deliveries_of(
+  sender TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  body TEXT NOT NULL,
+  by_body INTEGER NOT NULL,
+  job TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  PRIMARY KEY(sender, number),
+  UNIQUE(sender, id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO deliveries_of
+  SELECT sender, row_number() OVER (PARTITION BY sender ORDER BY seq), id, body, by_body, job, time_ms FROM deliveries;
+DROP TABLE deliveries;
+ALTER TABLE deliveries_of RENAME TO deliveries;
+CREATE INDEX deliveries_body ON deliveries(sender, body) WHERE by_body = 1;
+
+ALTER TABLE jobs ADD COLUMN source TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+UPDATE jobs SET source = numbered.source, number = numbered.number FROM (
+  SELECT seq, iif(kind = 'ping', 'ping ', '') || actor AS source,
+    row_number() OVER (PARTITION BY kind = 'ping', actor ORDER BY seq) AS number FROM jobs
+) AS numbered WHERE jobs.seq = numbered.seq;
+CREATE UNIQUE INDEX jobs_source ON jobs(source, number);
+CREATE INDEX jobs_open_source ON jobs(source) WHERE open = 1;
+)sql";
+
+constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds};
 
 } // namespace
 

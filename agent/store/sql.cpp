@@ -154,10 +154,9 @@ Result<void> Db::script(std::string_view text) {
   return {};
 }
 
-Result<int64_t> Db::number(Sql sql) {
-  Stmt stmt = TRY(prepare(sql));
+Result<int64_t> Db::number_of(Stmt& stmt) const {
   if (!TRY(stmt.row()))
-    return corrupt(cat(first_words(sql.text), ": no row"));
+    return corrupt("no row where there is always one");
   return stmt.i64(0);
 }
 

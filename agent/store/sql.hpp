@@ -104,7 +104,12 @@ public:
   }
   // A script of several statements (migrations, pragmas); not kept.
   Result<void> script(std::string_view text);
-  Result<int64_t> number(Sql sql); // the one integer of the one row
+  // The one integer of the one row.
+  template <class... Args>
+  Result<int64_t> number(Sql sql, const Args&... args) {
+    Stmt stmt = TRY(query(sql, args...));
+    return number_of(stmt);
+  }
 
   int64_t changes() const; // of the last statement
   int64_t last_row() const;
@@ -118,6 +123,7 @@ private:
   friend class Txn;
   Db(std::string path, sqlite3* handle) : m_path(std::move(path)), m_handle(handle) {}
   Result<Stmt> prepare(Sql sql);
+  Result<int64_t> number_of(Stmt& stmt) const;
 
   std::string m_path;
   sqlite3* m_handle;

@@ -42,13 +42,14 @@ public:
   Store& operator=(Store&&) noexcept;
   ~Store();
 
-  // --- intake: all of them in ONE transaction (group commit), answers in the same order. The newest 200,000 deliveries are remembered, and every one
-  // that could still come again, because its timestamp is within the tolerance; over a million of those no new one is taken (flooded).
+  // --- intake: all of them in ONE transaction (group commit), answers in the same order. Of each sender the newest 200,000 deliveries are remembered, and every one
+  // that could still come again, because its timestamp is within the tolerance; over a million of those no new one of his is taken (flooded).
+  // queue_max: jobs of one sender that have not ended. What one sender sends pushes out nothing of another's.
   Result<std::vector<IntakeAnswer>> accept(const std::vector<Intake>& batch, uint32_t queue_max, int64_t now_ms);
   Result<std::string> host_secret(); // 64 hex digits, made once: capabilities are derived from it
 
   // --- jobs. A new deploy ends the queued and waiting deploys of its site as `superseded`, a new rollback them and rollbacks as `cancelled`, in the same
-  // transaction, code busy, with an "end" event; running ones are the rollout's. The newest 10,000 ended jobs are kept.
+  // transaction, code busy, with an "end" event; running ones are the rollout's. Of each actor the newest 10,000 ended jobs are kept, and 1,000 pings.
   Result<void> add_job(const Job& job, std::vector<std::string>* superseded = nullptr);
   Result<std::optional<Job>> job(const std::string& id);
   Result<std::vector<Job>> jobs(const std::string& site, size_t limit); // newest first; "" all sites
@@ -62,7 +63,7 @@ public:
   Result<uint64_t> add_event(const std::string& job, JobEvent event);   // its number
   Result<std::vector<JobEvent>> events(const std::string& job, uint64_t after, size_t limit = 1000);
 
-  Result<void> forget_old_output(); // what programs said (kind "log") is kept of the newest 500 jobs
+  Result<void> forget_old_output(); // what programs said (kind "log") is kept of the newest 500 jobs of each actor
 
   // --- releases and what is live
   Result<uint64_t> next_release_number(const SiteName& site) { return next_number(site, "release"); }
@@ -76,7 +77,7 @@ public:
   Result<std::optional<SiteRow>> site(const SiteName& site);
   Result<std::vector<SiteRow>> sites();
   uint64_t sites_changed() const; // grows with each change of a site's row: nothing is asked of the disk
-  Result<void> delete_site(const SiteName& site); // its rows: releases, host names, secret set, hold, runs of its crontab. Jobs, audit and serials stay
+  Result<void> delete_site(const SiteName& site); // its rows: releases, host names, secret sets, hold, runs of its crontab. Jobs, audit, serials and what was withdrawn stay
   // The switch, in one transaction: `release` is live, good; the old one is previous_good. With `old_failed` the old one is failed, and
   // previous_good the newest other release that is good.
   Result<void> commit_live(const SiteName& site, const Release& release, bool old_failed, int64_t now_ms);
@@ -90,7 +91,15 @@ public:
 
   // --- secrets
   Result<std::optional<SecretSet>> secret_set(const SiteName& site);
-  Result<void> put_secret_set(const SecretSet& set); // and its serial
+  Result<void> put_secret_set(const SecretSet& set); // and its serial; it is a used set from then on
+  // Those that were in use once and may be again, with a release that came with them: their received_ms is 0.
+  Result<std::optional<SecretSet>> used_set(const SiteName& site, const std::string& sha256);
+  Result<std::vector<SecretSet>> used_sets(const SiteName& site);
+  Result<void> put_used_set(const SecretSet& set);
+
+  // --- what is never good again. A site's previous good release is another one from then on
+  Result<void> withdraw(const Withdrawn& withdrawn);
+  Result<std::vector<Withdrawn>> withdrawn(const SiteName& site); // oldest first
 
   // --- holds
   Result<std::optional<Hold>> hold(const SiteName& site);

@@ -65,7 +65,9 @@ struct Release {
   std::string digest;        // of the release directory, once sealed
   std::string nginx;         // the text of its NGINX file
   std::string last_log;      // of a failed one: the last lines of the service that failed
-  std::string signer;        // key name
+  std::string signer;        // name of the key that signed it
+  std::string signer_key;    // its fingerprint (artifact/verify.hpp); "" : from before they were recorded
+  std::string kept_by;       // an administrator for whom it stays good without that key, "" : nobody
   int64_t created_ms = 0, live_ms = 0;
   std::string message;       // why it failed
 };
@@ -84,7 +86,17 @@ struct SecretSet {
   std::string sha256;
   uint64_t serial = 0;
   int64_t received_ms = 0;
-  std::string signer;
+  std::string signer, signer_key, kept_by; // as a release's
+};
+
+// A release that is never good again. It outlives the release, and the site.
+struct Withdrawn {
+  SiteName site;
+  std::string sha256;        // of the artifact
+  std::string version;
+  uint64_t serial = 0;
+  std::string actor, why;
+  int64_t time_ms = 0;
 };
 
 // Deploys of the site are refused until somebody releases it.

@@ -120,3 +120,27 @@ TEST_CASE("a held site takes nothing by webhook, and says why to who has a key [
   CHECK(host.jobs() == 0);
   CHECK(host.hook({.body = host.order("host.ping", ""), .id = "ping"}).status == 202);
 }
+
+TEST_CASE("an upload of one job replaces no signature of another, nor one that is kept [attack-D1]") {
+  GateHost host;
+  host.unlock();
+  const Sent sent = host.laptop.pack({});
+  const std::string ours = host.hook({.body = host.deploy_body(sent)}).body["job"];
+  const std::string theirs = host.hook({.body = host.deploy_body(sent, "shop"), .id = "msg_2"}).body["job"];
+  REQUIRE(host.becomes(host.look(ours), JobState::waiting_upload));
+  REQUIRE(host.becomes(host.look(theirs), JobState::waiting_upload));
+  REQUIRE(host.put(sent.sha256, "minisig", host.cap(ours), sent.signature).status == 201);
+  const std::string bad = host.ground.path + "/desk/bad.minisig";
+  host.write(bad, "untrusted comment: x\nRWQ=\n");
+  REQUIRE(host.put(sent.sha256, "minisig", host.cap(theirs), bad).status == 201);
+  REQUIRE(host.put(sent.sha256, "artifact", host.cap(ours), sent.file).status == 201);
+  CHECK(host.becomes(host.look(ours), JobState::done));
+  CHECK(host.becomes(host.look(theirs), JobState::failed));
+  REQUIRE(host.idle());
+  const std::string kept = host.paths.artifact_signature(must(Digest::parse(sent.sha256)));
+  CHECK(host.text(kept) == must(os::real_disk().read(sent.signature, 4096)));
+  // Nor does an order for which it was not made take it away.
+  const std::string third = host.hook({.body = host.order("secrets.update", cat(R"("site":"blog","sha256":")", sent.sha256, R"(","size":)", sent.size)), .id = "msg_3"}).body["job"];
+  CHECK(host.becomes(host.look(third), JobState::failed));
+  CHECK(host.text(kept) == must(os::real_disk().read(sent.signature, 4096)));
+}

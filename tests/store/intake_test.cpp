@@ -163,7 +163,7 @@ void fill_memory(const Scratch& scratch, int64_t count, int64_t time_ms) {
   sqlite3* db = nullptr;
   REQUIRE(sqlite3_open(scratch.file().c_str(), &db) == SQLITE_OK);
   const std::string sql = cat("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ", count,
-                              ") INSERT INTO deliveries SELECT NULL, 'ci', 'old' || i, '", std::string(64, 'b'), "', 0, 'job' || i, ", time_ms, " FROM n");
+                              ") INSERT INTO deliveries SELECT 'ci', i, 'old' || i, '", std::string(64, 'b'), "', 0, 'job' || i, ", time_ms, " FROM n");
   CHECK(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
   sqlite3_close(db);
 }
@@ -215,6 +215,63 @@ TEST_CASE("[fault-11] with a million deliveries that could be replayed no new on
   const auto megabytes = std::filesystem::file_size(scratch.file()) >> 20;
   INFO(megabytes << " MB");
   CHECK(megabytes < 256); // the most that it costs
+}
+
+TEST_CASE("one sender's deliveries push out nothing of another's, nor keep his from being taken [attack-C10]") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  Intake quiet = delivery("push-1", "body of a push", "of-quiet");
+  quiet.sender = "quiet";
+  quiet.by_body = true; // GitHub's have no time, so that they can come again at any
+  quiet.job.actor = "webhook:quiet";
+  must(store.accept({quiet}, 1'000, k_came));
+  fill_memory(scratch, 1'000'000, k_came);
+  CHECK(must(store.accept({delivery("more", "b", "more")}, 1'000, k_came + 1'000)).front().verdict == IntakeVerdict::flooded);
+  Intake other = delivery("push-2", "another", "of-quiet-2", "shop");
+  other.sender = "quiet";
+  other.job.actor = "webhook:quiet";
+  CHECK(must(store.accept({other}, 1'000, k_came + 1'000)).front().verdict == IntakeVerdict::accepted);
+  for (int i = 0; i < 20; ++i) // long after, when all of them may go
+    must(store.accept({delivery(cat("new", i), "b", cat("n", i), cat("site", i))}, 1'000, k_came + 10 * k_window));
+  quiet.id = "push-3";
+  quiet.job = new_job("replayed");
+  CHECK(must(store.accept({quiet}, 1'000, k_came + 10 * k_window)).front().verdict == IntakeVerdict::repeated);
+}
+
+TEST_CASE("one sender's jobs fill nobody else's queue and push out nobody else's history, pings not even his own [attack-C10]") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  Job own = new_job("own", JobKind::restart);
+  own.state = JobState::done;
+  must(store.add_job(own)); // of "ci"
+  Job others = new_job("others", JobKind::restart);
+  others.actor = "uid:0 root";
+  others.state = JobState::done;
+  must(store.add_job(others));
+  std::vector<Intake> batch;
+  for (int i = 0; i < 13'000; ++i) {
+    Intake ping = delivery(cat("ping", i), "b", cat("p", i));
+    ping.job.kind = JobKind::ping;
+    ping.job.state = JobState::done;
+    batch.push_back(ping);
+  }
+  must(store.accept(batch, 10, 6'000));
+  CHECK(must(store.job("own")));
+  CHECK(must(store.job("others")));
+  CHECK(must(store.jobs("", 100'000)).size() == 1'002);
+  batch.clear();
+  for (int i = 0; i < 11'500; ++i)
+    batch.push_back(delivery(cat("m", i), "b", cat("j", i)));
+  must(store.accept(batch, 10, 6'000));
+  CHECK_FALSE(must(store.job("own")));
+  CHECK(must(store.job("others")));
+  for (int i = 0; i < 10; ++i)
+    must(store.accept({delivery(cat("q", i), "b", cat("q", i), cat("site", i))}, 10, 6'000));
+  CHECK(accept_one(store, delivery("full", "b", "full", "one"), 10).verdict == IntakeVerdict::full);
+  Intake other = delivery("free", "b", "free", "two");
+  other.sender = "laptop";
+  other.job.actor = "webhook:laptop";
+  CHECK(accept_one(store, other, 10).verdict == IntakeVerdict::accepted);
 }
 
 TEST_CASE("a batch is all or nothing") {

@@ -1,0 +1,70 @@
+// Who signed what, and what is never good again.
+#include "scratch.hpp"
+
+using namespace chillbox;
+using namespace chillbox::store;
+
+namespace {
+
+Release good(Store& store, const std::string& id, const std::string& sha256, int64_t live_ms) {
+  Release release = new_release(id, id);
+  release.sha256 = sha256;
+  release.signer_key = "fingerprint";
+  must(store.commit_live(site(), release, false, live_ms));
+  return *must(store.release(site(), id));
+}
+
+Withdrawn withdrawn(const Release& release) { return {site(), release.sha256, release.version, release.serial, "uid:0 root", "why", 99}; }
+
+} // namespace
+
+TEST_CASE("a release remembers its signer's key, and who kept it") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  auto release = good(store, "one", "1111", 10);
+  CHECK(release.signer_key == "fingerprint");
+  CHECK(release.kept_by.empty());
+  release.kept_by = "uid:0 root";
+  must(store.put_release(release));
+  CHECK(must(store.release(site(), "one"))->kept_by == "uid:0 root");
+}
+
+TEST_CASE("what is withdrawn is no previous good release any more, now and later, and outlives its site [attack-B5]") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  const auto one = good(store, "one", "1111", 10);
+  const auto two = good(store, "two", "2222", 20);
+  const auto three = good(store, "three", "3333", 30);
+  REQUIRE(must(store.site(site()))->previous_good == "two");
+  must(store.withdraw(withdrawn(two)));
+  CHECK(must(store.site(site()))->previous_good == "one");
+  must(store.withdraw(withdrawn(three))); // it is live
+  good(store, "four", "4444", 40);
+  CHECK(must(store.site(site()))->previous_good == "one");
+  must(store.withdraw(withdrawn(two))); // once more
+  must(store.delete_site(site()));
+  const auto all = must(store.withdrawn(site()));
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].version == "two");
+  CHECK(all[0].why == "why");
+  CHECK(must(store.withdrawn(site("shop"))).empty());
+}
+
+TEST_CASE("a secret set that was in use is known with its serial and signer while a release may come back with it") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  must(store.put_secret_set({site(), "aaaa", 1, 5, "anna", "key of anna"}));
+  auto release = new_release("one");
+  release.secrets = "aaaa";
+  must(store.commit_live(site(), release, false, 10));
+  must(store.put_secret_set({site(), "bbbb", 2, 6, "bert", "key of bert"}));
+  must(store.put_secret_set({site(), "cccc", 3, 7, "bert", "key of bert"}));
+  must(store.forget_old_releases(site()));
+  const auto sets = must(store.used_sets(site()));
+  REQUIRE(sets.size() == 2); // with "bbbb" none was live
+  CHECK(sets[0].sha256 == "aaaa");
+  CHECK(sets[0].signer_key == "key of anna");
+  CHECK(sets[0].serial == 1);
+  CHECK(must(store.used_set(site(), "cccc"))->serial == 3);
+  CHECK_FALSE(must(store.used_set(site(), "bbbb")));
+}
