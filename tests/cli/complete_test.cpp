@@ -64,7 +64,7 @@ TEST_CASE("every word of every verb is completed, its options and nobody else's 
 TEST_CASE("a verb that is also the first word of another offers both") {
   CHECK(at({"audit", ""}) == Words{"verify"});
   CHECK(at({"help", "audit", ""}) == Words{"verify"});
-  CHECK(at({"trust", ""}) == Words{"add", "list", "remove"});
+  CHECK(at({"trust", ""}) == Words{"add", "list", "remove", "keep"});
   CHECK(at({"help", "trus"}) == Words{"trust"});
 }
 
