@@ -81,14 +81,24 @@ refuses() {
     [ "$status" -eq 2 ]
     run "$1" user-add x 'relative'
     [ "$status" -eq 2 ]
-    run "$1" user-remove root
+    run "$1" user-add --new daemon /usr/sbin
     [ "$status" -eq 4 ]
-    run "$1" user-remove daemon
+    run "$1" user-add --new docker /var/lib/docker
+    [ "$status" -eq 4 ]
+    in_box grep -q '^docker:' /etc/group
+    run "$1" user-remove root 0 0
+    [ "$status" -eq 4 ]
+    run "$1" user-remove daemon 999 999
+    [ "$status" -eq 4 ]
+    run "$1" user-remove daemon - -
+    [ "$status" -eq 4 ]
+    run "$1" user-remove docker - 1
     [ "$status" -eq 4 ]
     in_box grep -q '^daemon:' /etc/passwd
 }
 
 @test "[fault-72] a user that chillbox did not make is neither taken over nor removed" {
+    in_box groupadd -f docker
     for_both refuses x
 }
 
@@ -96,11 +106,14 @@ removes() {
     "$1" user-add "$2" "/var/lib/$2"
     in_box setpriv --reuid="$2" --regid="$2" --clear-groups sleep 30 3>&- &
     in_box sh -c 'i=0; until grep -q "^Uid:[[:space:]]*$(id -u "$1")" /proc/[0-9]*/status 2>/dev/null; do i=$((i + 1)); [ $i -lt 50 ] || exit 1; sleep 0.1; done' sh "$2"
-    run "$1" user-remove "$2"
+    ids=$(in_box sh -c 'id -u "$1"; id -g "$1"' sh "$2")
+    # shellcheck disable=SC2086 # two words
+    set -- "$1" "$2" $ids
+    run "$1" user-remove "$2" "$3" "$4"
     [ "$status" -eq 7 ]
     in_box sh -c 'for s in /proc/[0-9]*/status; do if grep -q "^Uid:[[:space:]]*$(id -u "$1")" $s 2>/dev/null; then p=${s#/proc/}; kill ${p%/status}; fi; done; sleep 0.3' sh "$2"
-    "$1" user-remove "$2"
-    "$1" user-remove "$2"
+    "$1" user-remove "$2" "$3" "$4"
+    "$1" user-remove "$2" "$3" "$4"
     run ! in_box grep "^$2:" /etc/passwd /etc/group
 }
 

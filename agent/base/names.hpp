@@ -11,7 +11,8 @@
 
 namespace chillbox {
 
-// A site's slug: ^[a-z][a-z0-9-]{0,30}$ and not a name that the system uses itself (root, nginx, chillbox-...; faults 72).
+// A site's slug: ^[a-z][a-z0-9-]{0,30}$ and not "chillbox...", which is ours. Whose user or directory it may be besides, the host knows
+// (rollout/assets.hpp; faults 72).
 class SiteName {
 public:
   static Result<SiteName> parse(std::string_view text);

@@ -8,6 +8,7 @@
 #include "os/job_user.hpp"
 #include "os/mount.hpp"
 #include "os/socket.hpp"
+#include "rollout/assets.hpp"
 #include "rollout/manifest.hpp"
 
 #include <unistd.h>
@@ -145,6 +146,8 @@ Result<store::Store> open_store(const os::Paths& paths, std::vector<std::string>
   if (!store)
     return store;
   for (auto& line : rollout::restore_from_manifests(os::real_disk(), paths, *store, now))
+    notes.push_back(std::move(line));
+  for (auto& line : rollout::adopt_assets(os::real_disk(), paths, *store))
     notes.push_back(std::move(line));
   for (const auto& note : notes) {
     log::error(note);

@@ -103,6 +103,22 @@ Result<void> make_directory(const std::string& path, mode_t mode, Owner owner) {
   return sync_file(fd.get(), path);
 }
 
+Result<void> make_new_directory(const std::string& path) {
+  TRY(make_missing(parent_of(path), 0755));
+  if (::mkdir(path.c_str(), 0700) == 0)
+    return sync_directory(parent_of(path));
+  return errno == EEXIST ? fail(Code::conflict, cat(printable(path, 1024), " is there already")) : Result<void>(fail_io("make directory", path, errno));
+}
+
+Result<std::optional<Found>> look_up(const std::string& path) {
+  struct stat st {};
+  if (::lstat(path.c_str(), &st) == 0)
+    return Found{.directory = S_ISDIR(st.st_mode), .owner = {st.st_uid, st.st_gid}};
+  if (errno == ENOENT || errno == ENOTDIR)
+    return std::optional<Found>();
+  return fail_io("look at", path, errno);
+}
+
 Result<void> switch_link(const std::string& target, const std::string& path) {
   const std::string dir = parent_of(path);
   const Fd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -185,6 +201,9 @@ public:
   Result<void> make_dir(const std::string& path, mode_t mode, Owner owner) override {
     return make_directory(path, mode, owner);
   }
+
+  Result<std::optional<Found>> find(const std::string& path) override { return look_up(path); }
+  Result<void> make_new_dir(const std::string& path) override { return make_new_directory(path); }
 
   Result<void> write(const std::string& path, std::string_view bytes, mode_t mode, Owner owner) override {
     AtomicFile file = TRY(AtomicFile::create(path, mode, owner));

@@ -39,6 +39,11 @@ struct TreeSize {
   uint64_t entries = 0;
 };
 
+struct Found {
+  bool directory = false;
+  Owner owner;
+};
+
 class Disk {
 public:
   virtual ~Disk() = default;
@@ -47,12 +52,14 @@ public:
   virtual Result<std::optional<std::string>> read_link(const std::string& path) = 0;     // nullopt: no such link
   virtual Result<std::vector<std::string>> list(const std::string& dir) = 0;             // names, sorted; empty when there is no such directory
   virtual bool exists(const std::string& path) = 0;                                      // anything, links not followed
+  virtual Result<std::optional<Found>> find(const std::string& path) = 0;                // nullopt: nothing is there; links not followed
   virtual uint64_t size(const std::string& file) = 0;                                    // 0 when it is not there
   virtual Result<std::string> tail(const std::string& file, uint64_t from, size_t limit) = 0; // the last `limit` bytes behind offset `from`
   virtual Result<Space> space(const std::string& path) = 0;
   virtual Result<TreeSize> measure(const std::string& dir) = 0;
   // Changes
   virtual Result<void> make_dir(const std::string& path, mode_t mode, Owner owner = {}) = 0; // with parents (0755 root); sets mode and owner also when it is there
+  virtual Result<void> make_new_dir(const std::string& path) = 0; // 0700, ours, with parents; conflict when anything is there, which stays as it is
   // Temporary file, sync, rename, sync of the directory.
   virtual Result<void> write(const std::string& path, std::string_view bytes, mode_t mode, Owner owner = {}) = 0;
   // The link at `path` points to `target` from one moment to the next: symlink under a temporary name, rename, sync of the directory.

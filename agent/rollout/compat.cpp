@@ -1,12 +1,12 @@
+#include "rollout/assets.hpp"
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
 
+#include <algorithm>
+
 namespace chillbox::rollout {
 namespace {
-
-std::string source_dir(World& world, const SiteName& site) { return cat(world.paths.root, "/usr/local/src/", site.str()); }
-std::string srv_dir(World& world, const SiteName& site) { return cat(world.paths.root, "/srv/", site.str()); }
 
 // Somebody else's directory or file is left alone.
 Result<void> link_once(World& world, const std::string& target, const std::string& link) {
@@ -30,20 +30,23 @@ Result<void> unlink_ours(World& world, const SiteName& site, const std::string& 
 // Through `current`, so that they never change.
 Result<void> link_compatible(World& world, const config::Site& site, const std::vector<PlannedService>& services) {
   const std::string current = world.paths.current(site.slug);
-  TRY(link_once(world, current + "/nginx/root", srv_dir(world, site.slug) + "/root"));
-  for (const auto& p : services)
-    if (!p.kind.built.empty())
-      TRY(world.disk.make_dir(source_dir(world, site.slug), 0755)); // not by the way: parents get the daemon's umask
+  const std::string srv = srv_dir(world.paths, site.slug), source = source_dir(world.paths, site.slug);
+  TRY(claim_directory(world, site.slug, srv));
+  TRY(link_once(world, current + "/nginx/root", srv + "/root"));
+  if (std::ranges::any_of(services, [](const auto& p) { return !p.kind.built.empty(); })) {
+    TRY(claim_directory(world, site.slug, source));
+    TRY(world.disk.make_dir(source, 0755));
+  }
   for (const auto& p : services)
     for (const auto& dir : p.kind.built)
       TRY(link_once(world, cat(current, "/.chillbox/", p.service.name.str(), "/", dir),
-                    cat(source_dir(world, site.slug), "/", p.service.name.str(), "/", dir)));
+                    cat(source, "/", p.service.name.str(), "/", dir)));
   return {};
 }
 
 Result<void> unlink_compatible(World& world, const SiteName& site) {
-  TRY(unlink_ours(world, site, srv_dir(world, site) + "/root", srv_dir(world, site)));
-  const std::string source = source_dir(world, site);
+  TRY(unlink_ours(world, site, srv_dir(world.paths, site) + "/root", srv_dir(world.paths, site)));
+  const std::string source = source_dir(world.paths, site);
   for (const auto& service : TRY(world.disk.list(source)))
     for (const auto& name : TRY(world.disk.list(cat(source, "/", service))))
       TRY(unlink_ours(world, site, cat(source, "/", service, "/", name), cat(source, "/", service)));

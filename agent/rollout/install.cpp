@@ -1,3 +1,4 @@
+#include "rollout/assets.hpp"
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
@@ -18,6 +19,8 @@ Result<void> make_directories(Rollout& r) {
   TRY(disk.make_dir(paths.site(site), k_traverse, root_and(r.user)));
   TRY(disk.make_dir(paths.releases(site), k_traverse, root_and(r.user)));
   TRY(disk.make_dir(paths.cache(site), 0750, root_and(r.user)));
+  TRY(claim_directory(r.world, site, paths.data(site)));
+  TRY(claim_directory(r.world, site, nginx_logs(paths, site)));
   TRY(disk.make_dir(paths.data(site), 0700, of(r.user)));
   TRY(disk.make_dir(paths.logs_of(site), 0750, {}));
   for (const auto& p : r.services)
@@ -30,15 +33,7 @@ Result<void> make_directories(Rollout& r) {
 Result<os::User> site_user(World& world, const SiteName& site) {
   if (!world.as_root) // tests make no users: there we stand in, under the name that it would have
     return os::User{site.str(), ::geteuid(), ::getegid(), "/"};
-  if (auto user = os::find_user(site.str()))
-    return user;
-  os::Command c;
-  c.argv = {os::host_hook(world.paths, "user-add"), site.str(), world.paths.data(site)};
-  c.timeout = os::Millis{30'000};
-  const auto exit = TRY_IN("user-add", world.runner.run(c));
-  if (!exit.ok())
-    return fail(Code::failure, cat("make user '", site.str(), "': ", printable(trim(exit.err))));
-  return os::find_user(site.str());
+  return claim_user(world, site);
 }
 
 Result<void> put_tree(Rollout& r) {

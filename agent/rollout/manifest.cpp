@@ -52,9 +52,11 @@ store::Release release_of(const Json& json, const SiteName& site) {
 
 Result<Json> state_of(store::Store& store, const store::SiteRow& row, const store::Release* made) {
   Json json{{"schema", k_schema},       {"live", row.live},           {"previous_good", row.previous_good}, {"stopped", row.stopped},
-            {"user_ours", row.user_ours}, {"ports", row.ports}, {"releases", Json::array()},            {"serials", Json::object()}};
+            {"ports", row.ports},         {"releases", Json::array()},  {"serials", Json::object()},           {"assets", Json::array()}};
   for (const char* what : k_serials)
     json["serials"][what] = TRY(store.serial(row.site, what));
+  for (const auto& asset : TRY(store.assets(row.site)))
+    json["assets"].push_back({{"kind", asset.kind}, {"name", asset.name}, {"id", asset.id}});
   if (made != nullptr)
     json["releases"].push_back(json_of(*made));
   for (const auto& release : TRY(store.releases(row.site))) // newest first
@@ -89,6 +91,10 @@ const Json& member(const Json& json, const char* name) {
 Result<void> restore_rest(store::Store& store, const SiteName& site, const Json& json) {
   for (const char* what : k_serials)
     TRY(store.raise_serial(site, what, control::u64_or(member(json, "serials"), what, 0)));
+  std::vector<store::Asset> assets;
+  for (const Json& one : member(json, "assets"))
+    assets.push_back({site, control::string_or(one, "kind", ""), control::string_or(one, "name", ""), control::string_or(one, "id", "")});
+  TRY(store.put_assets(assets));
   if (const Json& set = member(json, "secret_set"); !set.empty())
     TRY(store.put_secret_set({site, control::string_or(set, "sha256", ""), control::u64_or(set, "serial", 0),
                               static_cast<int64_t>(control::u64_or(set, "received_ms", 0)), control::string_or(set, "signer", "")}));
@@ -124,7 +130,6 @@ Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::
   const std::string before = row.live == said ? control::string_or(json, "previous_good", "") : said;
   row.previous_good = has(before) ? before : "";
   row.stopped = control::bool_or(json, "stopped", false);
-  row.user_ours = control::bool_or(json, "user_ours", false);
   row.ports = control::string_or(json, "ports", "");
   std::ranges::reverse(releases); // the store takes the last as the newest
   std::string version = "nothing";

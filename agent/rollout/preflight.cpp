@@ -1,3 +1,4 @@
+#include "rollout/assets.hpp"
 #include "rollout/prune.hpp"
 #include "rollout/steps.hpp"
 
@@ -23,21 +24,19 @@ void check_hosts(Rollout& r, Problems& problems) {
   }
 }
 
-void check_user(Rollout& r, Problems& problems) {
-  if (!r.world.as_root)
-    return; // tests without root make no users
-  // The home tells: it is where user-add puts the users that chillbox makes, also for a site that was removed and comes back.
-  const auto user = os::find_user(r.job.site.str());
-  if (user && user->home != r.world.paths.data(r.job.site))
-    problems.push_back(cat("a user named '", r.job.site.str(), "' exists on this host and was not made by chillbox: choose another site name"));
-}
-
 void check_secrets(Rollout& r, Problems& problems) {
   for (const auto& file : missing_secrets(r.world, r.site))
     problems.push_back(cat("secret '", file, "' is not in the site's secret set: send it with `chillboxctl secrets pack` and `deploy`"));
 }
 
 std::string staged(const Rollout& r) { return cat(r.stage_dir(), "/", r.job.site.str()); }
+
+// False: something of this name is somebody else's.
+bool check_assets(Rollout& r, Problems& problems) {
+  const auto foreign = foreign_assets(r.world, r.site, r.world.disk.exists(staged(r) + "/nginx/templates"));
+  problems.insert(problems.end(), foreign.begin(), foreign.end());
+  return foreign.empty();
+}
 
 void check_folder(Rollout& r, const config::Service& service, Problems& problems) {
   const std::string& name = service.name.str();
@@ -161,7 +160,9 @@ void check_nginx(Rollout& r, Problems& problems) {
   check_listen(r, *text, problems);
   if (const auto now = r.world.nginx.installed(r.job.site); now && *now == *text)
     return;
-  if (const auto fine = r.world.nginx.test(r.job.site, *text); !fine)
+  if (const auto claimed = claim_directory(r.world, r.job.site, nginx_logs(r.world.paths, r.job.site)); !claimed) // NGINX opens its logs for a test, too
+    problems.push_back(claimed.error().message);
+  else if (const auto fine = r.world.nginx.test(r.job.site, *text); !fine)
     problems.push_back(fine.error().message);
 }
 
@@ -195,10 +196,11 @@ std::vector<std::string> preflight_problems(Rollout& r) {
     problems.push_back(checked.error().message);
   check_published(r, problems);
   check_hosts(r, problems);
-  check_user(r, problems);
+  const bool free_names = check_assets(r, problems);
   check_secrets(r, problems);
   check_ports(r, other_slot(r.old ? r.old->slot : ""), problems);
-  check_nginx(r, problems);
+  if (free_names)
+    check_nginx(r, problems);
   if (r.site.has_redis && !redis_program(r.world))
     problems.emplace_back(k_no_redis);
   std::ranges::move(room_for(r), std::back_inserter(problems));

@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "rollout/assets.hpp"
 #include "rollout/manifest.hpp"
 #include "rollout/steps.hpp"
 
@@ -212,6 +213,8 @@ Result<std::set<SiteName>> sites_with_files(World& world) {
 }
 
 void tidy(World& world, const SiteName& site) {
+  if (auto forgotten = forget_missing(world, site); !forgotten)
+    log::warn(cat("site '", site.str(), "': ", forgotten.error().message));
   if (auto written = write_manifest(world, site); !written)
     log::warn(cat("site '", site.str(), "': ", written.error().message));
   const auto site_done = prune_site(world, site);

@@ -17,8 +17,6 @@ constexpr std::string_view k_service = "redis"; // no service of a site can have
 
 std::string settings_dir(const World& world, const SiteName& site) { return world.paths.site(site) + "/redis"; }
 std::string data_dir(const World& world, const SiteName& site) { return world.paths.data(site) + "/redis"; }
-std::string real_socket(const World& world, const SiteName& site) { return world.paths.slots_of(site) + "/redis.sock"; }
-std::string known_socket(const World& world, const SiteName& site) { return cat(world.paths.root, "/run/redis/", site.str(), ".sock"); }
 
 // Redis's own quoting: \ and " are escaped; control characters are in no value.
 std::string redis_word(std::string_view word) {
@@ -42,7 +40,7 @@ Result<std::string> settings_text(const World& world, const config::Site& site, 
   for (const auto& [name, value] : site.redis)
     text += TRY(option_line(name, value));
   const auto& slug = site.slug;
-  text += cat("port 0\nprotected-mode yes\nunixsocket ", redis_word(real_socket(world, slug)), "\nunixsocketperm 700\ndir ", redis_word(data_dir(world, slug)),
+  text += cat("port 0\nprotected-mode yes\nunixsocket ", redis_word(redis_socket(world.paths, slug)), "\nunixsocketperm 700\ndir ", redis_word(data_dir(world, slug)),
               "\ndbfilename dump.rdb\ndaemonize no\nsupervised no\npidfile \"\"\nlogfile \"\"\n");
   return acl ? cat(text, "aclfile ", redis_word(settings_dir(world, slug) + "/users.acl"), "\n") : text;
 }
@@ -55,7 +53,7 @@ Result<void> write_if_new(World& world, const std::string& path, const std::stri
 Result<void> wait_until_up(World& world, const SiteName& site) {
   const auto name = redis_slot(site);
   const os::Millis end = world.clock.mono() + k_come_up;
-  while (!openrc::accept_queue(real_socket(world, site))) {
+  while (!openrc::accept_queue(redis_socket(world.paths, site))) {
     const auto state = world.slots.state(name);
     if (world.clock.mono() >= end || world.slots.respawns(name) > 0 || !state || *state == openrc::SlotState::crashed)
       return fail(Code::unhealthy, cat("redis does not come up: ", world.paths.logs_of(site), "/redis.log tells why"));
@@ -65,6 +63,9 @@ Result<void> wait_until_up(World& world, const SiteName& site) {
 }
 
 } // namespace
+
+std::string redis_socket(const os::Paths& paths, const SiteName& site) { return paths.slots_of(site) + "/redis.sock"; }
+std::string redis_link(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/run/redis/", site.str(), ".sock"); }
 
 std::optional<std::string> redis_program(World& world) {
   for (const char* path : {"/usr/bin/redis-server", "/usr/bin/valkey-server", "/usr/local/bin/redis-server", "/usr/local/bin/valkey-server"})
@@ -95,7 +96,7 @@ Result<void> start_redis(World& world, const config::Site& site, const store::Re
   const std::string run = world.paths.root + "/run/redis";
   if (!world.disk.exists(run)) // the host's own Redis may have made it
     TRY(world.disk.make_dir(run, 0755, {::geteuid(), ::getegid()}));
-  TRY(world.disk.set_link(real_socket(world, site.slug), known_socket(world, site.slug)));
+  TRY(world.disk.set_link(redis_socket(world.paths, site.slug), redis_link(world.paths, site.slug)));
   openrc::SlotSpec spec{.name = redis_slot(site.slug)};
   spec.release = crypto::sha256_of(bytes_of(cat(settings, rules))).str(); // whose slot it is: of these settings
   spec.argv = {*program, dir + "/redis.conf"};
@@ -113,8 +114,8 @@ Result<void> stop_redis(World& world, const SiteName& site) {
     return {}; // it has none
   TRY_IN("redis", world.slots.stop(redis_slot(site), k_stop_grace));
   TRY(world.disk.remove_tree(settings_dir(world, site)));
-  const auto link = TRY(world.disk.read_link(known_socket(world, site)));
-  return link == real_socket(world, site) ? world.disk.remove(known_socket(world, site)) : Result<void>{};
+  const auto link = TRY(world.disk.read_link(redis_link(world.paths, site)));
+  return link == redis_socket(world.paths, site) ? world.disk.remove(redis_link(world.paths, site)) : Result<void>{};
 }
 
 } // namespace chillbox::rollout

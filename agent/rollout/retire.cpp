@@ -1,3 +1,4 @@
+#include "rollout/assets.hpp"
 #include "rollout/prune.hpp"
 #include "rollout/steps.hpp"
 
@@ -79,16 +80,12 @@ Result<Next> run_remove(Rollout& r) {
   (void)TRY(prune_secret_sets(r.world, r.job.site, {}));
   const bool purge = r.allows("purge");
   if (purge) {
-    for (const auto& dir : {paths.data(r.job.site), paths.logs_of(r.job.site)})
-      TRY(disk.remove_tree(dir));
-    if (r.world.as_root && os::find_user(r.job.site.str())) {
-      os::Command c;
-      c.argv = {os::host_hook(paths, "user-remove"), r.job.site.str()};
-      const auto exit = TRY(r.world.runner.run(c));
-      if (!exit.ok())
-        return fail(Code::failure, cat("remove user '", r.job.site.str(), "': ", printable(trim(exit.err))));
-    }
+    TRY(disk.remove_tree(paths.logs_of(r.job.site)));
+    for (const auto& path : TRY(remove_directories(r.world, r.job.site)))
+      r.info(cat(path, " stays: it is not as it was made for the site"));
+    TRY(remove_user(r.world, r.job.site));
   }
+  TRY(forget_missing(r.world, r.job.site));
   TRY(cancel_waiting(r));
   TRY(r.world.store.delete_site(r.job.site));
   r.job.message = purge ? "removed with its data" : cat("removed; its data stays in ", paths.data(r.job.site));

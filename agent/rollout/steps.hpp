@@ -148,6 +148,8 @@ inline constexpr std::string_view k_no_redis = "redis: no redis-server and no va
 std::optional<std::string> redis_program(World& world);
 openrc::SlotName redis_slot(const SiteName& site);
 bool is_redis(const openrc::SlotName& name);
+std::string redis_socket(const os::Paths& paths, const SiteName& site);
+std::string redis_link(const os::Paths& paths, const SiteName& site); // to it, where programs look for one
 // When the site file has `redis`: it runs with these settings when this returns. Running so already: nothing is touched.
 Result<void> start_redis(World& world, const config::Site& site, const store::Release& release, const os::User& user);
 Result<void> stop_redis(World& world, const SiteName& site); // its data stay

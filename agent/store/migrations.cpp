@@ -222,7 +222,19 @@ CREATE UNIQUE INDEX jobs_source ON jobs(source, number);
 CREATE INDEX jobs_open_source ON jobs(source) WHERE open = 1;
 )sql";
 
-constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds};
+// What was made for a site in places that are not the agent's alone: user, group, directories. Kept as long as the thing is.
+constexpr std::string_view k_assets = R"sql(
+CREATE TABLE assets(
+  site TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  id TEXT NOT NULL,
+  PRIMARY KEY(site, kind, name)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE sites DROP COLUMN user_ours;
+)sql";
+
+constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds, k_assets};
 
 } // namespace
 

@@ -30,17 +30,17 @@ Result<void> write_release(Db& db, const Release& r) {
 Result<SiteRow> read_site(const Db& db, Stmt& row) {
   SiteName site = TRY(site_in(db, row, 0));
   return SiteRow{.site = std::move(site), .live = row.text(1), .previous_good = row.text(2), .stopped = row.i64(3) != 0,
-                 .user_ours = row.i64(4) != 0, .ports = row.text(5)};
+                 .ports = row.text(4)};
 }
 
 Result<std::optional<SiteRow>> find_site(Db& db, const SiteName& site) {
-  return db.one<SiteRow>("SELECT site, live, previous_good, stopped, user_ours, ports FROM sites WHERE site = ?1",
+  return db.one<SiteRow>("SELECT site, live, previous_good, stopped, ports FROM sites WHERE site = ?1",
                          [&](Stmt& row) { return read_site(db, row); }, site.str());
 }
 
 Result<void> write_site(Db& db, const SiteRow& row) {
-  return db.run("INSERT OR REPLACE INTO sites VALUES(?1, ?2, ?3, ?4, ?5, ?6)", row.site.str(), row.live, row.previous_good,
-                row.stopped, row.user_ours, row.ports);
+  return db.run("INSERT OR REPLACE INTO sites VALUES(?1, ?2, ?3, ?4, ?5)", row.site.str(), row.live, row.previous_good,
+                row.stopped, row.ports);
 }
 
 Result<std::string> text_of_row(Stmt& row) { return row.text(0); }
@@ -146,7 +146,7 @@ Result<std::optional<SiteRow>> Store::site(const SiteName& site) {
 Result<std::vector<SiteRow>> Store::sites() {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<SiteRow>("SELECT site, live, previous_good, stopped, user_ours, ports FROM sites ORDER BY site",
+  return db.all<SiteRow>("SELECT site, live, previous_good, stopped, ports FROM sites ORDER BY site",
                          [&](Stmt& row) { return read_site(db, row); });
 }
 
@@ -171,7 +171,7 @@ Result<void> Store::commit_live(const SiteName& site, const Release& release, bo
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
   SiteRow row = TRY(find_site(db, site))
-                    .value_or(SiteRow{.site = site, .live = {}, .previous_good = {}, .stopped = false, .user_ours = false, .ports = {}});
+                    .value_or(SiteRow{.site = site, .live = {}, .previous_good = {}, .stopped = false, .ports = {}});
   Release live = release;
   live.state = ReleaseState::good;
   live.live_ms = now_ms;

@@ -85,6 +85,13 @@ public:
   Result<void> claim_hosts(const SiteName& site, const std::vector<std::string>& hosts);
   Result<std::optional<std::string>> host_owner(const std::string& host, const SiteName& but); // another site's claim
 
+  // --- what was made for a site and for nobody else (rollout/assets.hpp). delete_site leaves it.
+  Result<std::vector<Asset>> assets(const SiteName& site);
+  Result<std::optional<Asset>> asset(const SiteName& site, const std::string& kind, const std::string& name);
+  Result<void> put_assets(const std::vector<Asset>& assets); // in one transaction
+  Result<void> delete_asset(const Asset& asset);
+  Result<std::vector<SiteName>> sites_without_assets();      // that have, or had, a release or a secret set here
+
   // --- freshness: the greatest serial that was ever installed. what: "site" or "secrets"
   Result<uint64_t> serial(const SiteName& site, const std::string& what);
   Result<void> raise_serial(const SiteName& site, const std::string& what, uint64_t serial);

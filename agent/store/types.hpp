@@ -77,8 +77,15 @@ struct SiteRow {
   std::string live;          // release id, "" : none
   std::string previous_good; // where a rollback without a version goes
   bool stopped = false;      // an operator stopped it
-  bool user_ours = false;    // we made the user
   std::string ports;         // JSON: ports by service and slot
+};
+
+// What was made for a site in a place that is not the agent's alone. It outlives the site's row, as the thing outlives the site.
+struct Asset {
+  SiteName site;
+  std::string kind;          // "user", "group", "directory"
+  std::string name;          // of a directory: its path
+  std::string id;            // uid or gid; "" of a user or group that is being made, and of directories
 };
 
 struct SecretSet {

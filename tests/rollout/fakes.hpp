@@ -55,6 +55,7 @@ public:
   Result<std::optional<std::string>> read_link(const std::string& path) override { return real().read_link(path); }
   Result<std::vector<std::string>> list(const std::string& dir) override { return real().list(dir); }
   bool exists(const std::string& path) override { return real().exists(path); }
+  Result<std::optional<os::Found>> find(const std::string& path) override { return real().find(path); }
   uint64_t size(const std::string& file) override {
     const uint64_t size = real().size(file);
     if (after_size)
@@ -70,6 +71,10 @@ public:
   Result<void> make_dir(const std::string& path, mode_t mode, os::Owner owner) override {
     TRY(change("make_dir", path));
     return real().make_dir(path, mode, owner);
+  }
+  Result<void> make_new_dir(const std::string& path) override {
+    TRY(change("make_new_dir", path));
+    return real().make_new_dir(path);
   }
   Result<void> write(const std::string& path, std::string_view bytes, mode_t mode, os::Owner owner) override {
     if (before_write)

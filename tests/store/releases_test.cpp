@@ -44,7 +44,7 @@ TEST_CASE("the switch makes a release live and good, and the old one the place t
   const Scratch scratch;
   {
     Store store = scratch.open();
-    must(store.put_site({.site = site(), .live = "", .previous_good = "", .stopped = false, .user_ours = true, .ports = "{\"api\":1}"}));
+    must(store.put_site({.site = site(), .live = "", .previous_good = "", .stopped = false, .ports = "{\"api\":1}"}));
     must(store.commit_live(site(), new_release("1.0.0-1"), false, 100));
     must(store.commit_live(site(), new_release("1.1.0-2"), false, 200));
   }
@@ -52,7 +52,6 @@ TEST_CASE("the switch makes a release live and good, and the old one the place t
   const SiteRow row = *must(store.site(site()));
   CHECK(row.live == "1.1.0-2");
   CHECK(row.previous_good == "1.0.0-1");
-  CHECK(row.user_ours);
   CHECK(row.ports == "{\"api\":1}");
   const Release live = *must(store.release(site(), "1.1.0-2"));
   CHECK(live.state == ReleaseState::good);
