@@ -118,17 +118,16 @@ refused() {
 # The monitor dies in the middle of user-add, once as the group is there and once as both are.
 @test "a crash while the user is made leaves a site that can be deployed [attack-A4]" {
     for after in groupadd useradd; do
-        in_box sh -c 'cat >/usr/local/sbin/'$after' <<"END"
+        in_box sh -c 'mv "/usr/sbin/$1" "/usr/sbin/$1.real" && cat >"/usr/sbin/$1" && chmod 0755 "/usr/sbin/$1"' sh "$after" <<END
 #!/bin/sh
-/usr/sbin/'$after' "$@" || exit
-rm -f /usr/local/sbin/'$after'
-kill -9 "$(cat /run/chillboxd.pid 2>/dev/null || pgrep -o -x chillboxd)"
+/usr/sbin/$after.real "\$@" || exit
+mv /usr/sbin/$after.real /usr/sbin/$after
+kill -9 "\$(pgrep -o -x chillboxd)"
 sleep 1
 END
-chmod 0755 /usr/local/sbin/'$after
         next=$(artifact "crash-$after")
         send "$next" --timeout 5s || :
-        wait_for 20 in_box test ! -e "/usr/local/sbin/$after"
+        wait_for 20 in_box test ! -e "/usr/sbin/$after.real"
         wait_for 20 unlock
         wait_for 20 sends "$next"
         [ "$(page "crash-$after")" = "page of crash-$after" ]

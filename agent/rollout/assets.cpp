@@ -248,6 +248,8 @@ std::vector<store::Asset> old_assets(os::Disk& disk, const os::Paths& paths, con
   return assets;
 }
 
+} // namespace
+
 Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& store, const SiteName& site, std::vector<std::string>& told) {
   std::optional<os::User> user;
   if (::geteuid() == 0 && !paths.testing()) {
@@ -263,8 +265,6 @@ Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& st
   }
   return store.put_assets(old_assets(disk, paths, site, user));
 }
-
-} // namespace
 
 std::vector<std::string> adopt_assets(os::Disk& disk, const os::Paths& paths, store::Store& store) {
   const std::string key = "assets";

@@ -35,5 +35,7 @@ Result<void> remove_user(World& world, const SiteName& site);
 
 // Sites from before there were records: what they have is recorded, once, when it is as we made it then. One line for each that is not.
 std::vector<std::string> adopt_assets(os::Disk& disk, const os::Paths& paths, store::Store& store);
+// The same of one site, of which nothing but its releases is left.
+Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& store, const SiteName& site, std::vector<std::string>& told);
 
 } // namespace chillbox::rollout

@@ -1,3 +1,4 @@
+#include "rollout/assets.hpp"
 #include "rollout/manifest.hpp"
 #include "rollout/trust.hpp"
 
@@ -176,8 +177,11 @@ std::vector<std::string> restore_from_manifests(os::Disk& disk, const os::Paths&
     const auto json = read_manifest(disk, paths, *site);
     const auto known = store.site(*site);
     if (!json) {
-      if (known && !*known)
+      if (known && !*known) {
         told.push_back(cat("site '", name, "' is on the disk and not in the store: ", json.error().message, ": deploy it again"));
+        if (const auto adopted = adopt_site(disk, paths, store, *site, told); !adopted)
+          told.push_back(adopted.error().message);
+      }
       continue;
     }
     const auto revision = store.serial(*site, std::string(k_revision));

@@ -13,7 +13,7 @@ using store::JobState;
 
 namespace {
 
-const std::map<std::string, std::string> k_template{{"app/app.py", ""}, {"nginx/templates/blog.nginx.conf.template", "server { listen 80; server_name blog.example; }\n"}};
+const std::map<std::string, std::string> k_template{{"app/app.py", ""}, {"nginx/templates/blog.nginx.conf.template", "server { server_name blog.example; }\n"}};
 
 mode_t mode_of(const std::string& path) {
   struct stat st {};
