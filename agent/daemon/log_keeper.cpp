@@ -13,6 +13,7 @@
 namespace chillbox::daemon {
 namespace {
 
+constexpr uint64_t k_answers = 1'000'000; // bytes that a watch has to look back at
 constexpr os::Millis k_pause{10'000}; // between the first word of the kernel and the look
 
 } // namespace
@@ -63,9 +64,20 @@ bool LogKeeper::rotate(const std::string& file, bool of_nginx) {
   return false;
 }
 
+// What the services answered: only the newest of it is of use, and only to ourselves.
+bool LogKeeper::drop_answers() {
+  const std::string dir = nginx::answers_dir(m_world.paths);
+  bool dropped = false;
+  listen(dir);
+  for (const auto& name : m_world.disk.list(dir).value_or(std::vector<std::string>{}))
+    if (const std::string file = cat(dir, "/", name); m_world.disk.size(file) > k_answers)
+      dropped = os::rotate_by_name(file, 0).has_value() || dropped;
+  return dropped;
+}
+
 void LogKeeper::look() {
   auto& disk = m_world.disk;
-  bool reopen = false;
+  bool reopen = drop_answers();
   const std::string of_nginx = m_world.paths.root + "/var/log/nginx";
   std::vector<std::pair<std::string, bool>> dirs{{m_world.paths.logs(), false}};
   for (const auto& name : disk.list(m_world.paths.logs()).value_or(std::vector<std::string>{}))

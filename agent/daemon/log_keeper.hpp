@@ -21,6 +21,7 @@ public:
 private:
   void look();
   bool rotate(const std::string& file, bool of_nginx); // true: NGINX must open its logs again
+  bool drop_answers();
   void listen(const std::string& dir);
 
   rollout::World& m_world;

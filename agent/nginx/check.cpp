@@ -256,6 +256,9 @@ private:
       first += nginx::listen(m_in.host->http_port, m_in.ipv6);
     if (!has("server_name") && !m_in.site->domains.empty())
       first += cat("server_name ", join(m_in.site->domains, " "), ";\n");
+    first += answers_directive("", m_in.paths, m_in.site->slug);
+    if (!has("access_log")) // ours ends those that it would have inherited
+      first += cat("access_log ", m_in.paths.root, "/var/log/nginx/", m_in.site->slug.str(), "/access.log combined;\n");
     auto nodes = parse(first).value_or(std::vector<Node>{});
     out.insert(out.begin(), std::make_move_iterator(nodes.begin()), std::make_move_iterator(nodes.end()));
     return out;
@@ -438,6 +441,10 @@ private:
 
 std::string server_preamble(std::string_view indent, const SiteName& site) {
   return cat(indent, "disable_symlinks if_not_owner;\n", indent, "if ($chillbox_asks) { return 200 ", site.str(), "; }\n");
+}
+
+std::string answers_directive(std::string_view indent, const os::Paths& paths, const SiteName& site) {
+  return cat(indent, "access_log ", answers_log(paths, site), " ", site.str(), "-answers buffer=8k flush=1s if=$chillbox_answered;\n");
 }
 
 Result<std::vector<Template>> checked(std::vector<Template> templates, const SiteInput& input, const std::vector<Node>& provided) {

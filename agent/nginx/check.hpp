@@ -22,5 +22,7 @@ Result<std::vector<Template>> checked(std::vector<Template> templates, const Sit
 
 // What every server of a site begins with.
 std::string server_preamble(std::string_view indent, const SiteName& site);
+// In each server of a site that asks its services: nginx::answers_log.
+std::string answers_directive(std::string_view indent, const os::Paths& paths, const SiteName& site);
 
 } // namespace chillbox::nginx

@@ -54,6 +54,11 @@ struct SiteInput {
 // run()/sealed/SITE); while maintenance_flag() exists everybody gets the maintenance page. Files are read through `current`, so
 // that the text of a site stays the same from one release to the next and needs no reload.
 Result<std::string> render_site(const SiteInput& input);
+// What the site's services answered, a line each, for the watch of a release: seconds, status, time that it took ($msec, $upstream_status,
+// $upstream_response_time); no HEAD, no 304, no visitor who went away, nothing that NGINX answered by itself. Not in /run, because NGINX starts at boot
+// before anybody makes a directory there; not where templates may write.
+std::string answers_dir(const os::Paths& paths);
+std::string answers_log(const os::Paths& paths, const SiteName& site);
 // site()/maintenance; the page is beside it, with .html
 std::string maintenance_flag(const os::Paths& paths, const SiteName& site);
 // The page that everybody gets while the flag is there; "" has words of its own. The message is text: what HTML would read otherwise is escaped.

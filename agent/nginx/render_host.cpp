@@ -22,6 +22,8 @@ map "$upstream_http_cache_control|$uri" $chillbox_cache {
 }
 # One request, one connection to a service: a kept one would go on to the old release after a switch.
 map $http_upgrade $chillbox_connection { "" close; default upgrade; }
+# Which answers of a site's own services count when a release is watched.
+map "$request_method $upstream_status" $chillbox_answered { default 1; "~^HEAD " 0; "~ -?$" 0; "~ (304|499)$" 0; }
 
 # chillboxd asks each site by its names, from this machine, whose server answers.
 map "$remote_addr $uri" $chillbox_asks { default 0; "127.0.0.1 /.chillbox/site" 1; }

@@ -49,7 +49,7 @@ public:
 
   std::string whole() const {
     std::string out = cat("# Site '", m_slug, "', the default of chillboxd; changes are overwritten. A site brings its own in nginx/templates/.\n",
-                          upstreams());
+                          upstreams(), answers_format());
     if (m_site.domains.size() > 1)
       out += redirect(join({m_site.domains.begin() + 1, m_site.domains.end()}, " "), m_in.certificate);
     if (m_in.certificate)
@@ -65,6 +65,9 @@ public:
                    u.socket.empty() ? cat("127.0.0.1:", u.port) : cat("unix:", u.socket), " max_fails=0; }\n");
     return out;
   }
+
+  // What of the services' answers is written down for the watch of a release, and nothing else: no byte of it is a visitor's.
+  std::string answers_format() const { return cat("log_format ", m_slug, "-answers '$msec $upstream_status $upstream_response_time';\n"); }
 
   // What the original wrote into SLUG.ssl_cert.include: where to listen, and the certificate when there is one. And the maintenance page, for
   // the whole server: the page's own location must not be turned away, so the flag alone does not decide.
@@ -112,7 +115,7 @@ private:
   std::string site_server() const {
     std::string out = cat("\nserver {\n", server_preamble("  ", m_site.slug));
     out += m_in.certificate ? listen(m_host.https_port, m_in.ipv6, "ssl") + certificate() : listen(m_host.http_port, m_in.ipv6);
-    out += cat("  server_name ", m_site.server_name, ";\n  server_tokens off;\n", logs(), "  client_max_body_size 32m;\n  client_body_timeout 30s;\n",
+    out += cat("  server_name ", m_site.server_name, ";\n  server_tokens off;\n", logs(), answers_directive("  ", m_in.paths, m_site.slug), "  client_max_body_size 32m;\n  client_body_timeout 30s;\n",
                k_gzip, security_headers("  ", m_in.certificate), "  add_header Cache-Control $chillbox_cache;\n\n", acme());
     out += "  location ~ /\\.(?!well-known/) { return 404; }\n";
     const Upstream* first = front();
@@ -210,7 +213,7 @@ Result<std::string> from_templates(const SiteInput& in) {
     templates.push_back({file, std::move(nodes)});
   }
   const auto provided = TRY(parse(ours.ssl_cert()));
-  std::string out = cat("# Site '", in.site->slug.str(), "', from its own nginx/templates/; changes are overwritten.\n", ours.upstreams());
+  std::string out = cat("# Site '", in.site->slug.str(), "', from its own nginx/templates/; changes are overwritten.\n", ours.upstreams(), ours.answers_format());
   const auto good = TRY(checked(std::move(templates), in, provided));
   for (const auto& t : good)
     out += cat("\n# ", t.name.substr(t.name.rfind('/') + 1), "\n", write(t.nodes));
@@ -219,6 +222,8 @@ Result<std::string> from_templates(const SiteInput& in) {
 
 } // namespace
 
+std::string answers_log(const os::Paths& paths, const SiteName& site) { return cat(answers_dir(paths), "/", site.str(), ".log"); }
+std::string answers_dir(const os::Paths& paths) { return paths.state() + "/nginx/answers"; }
 std::string maintenance_flag(const os::Paths& paths, const SiteName& site) { return paths.site(site) + "/maintenance"; }
 
 std::string maintenance_page(std::string_view message) {

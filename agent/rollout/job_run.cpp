@@ -152,9 +152,10 @@ void give_up(Rollout& r, std::span<const Step> steps, size_t at, Error error) {
 }
 
 std::string verdict(const Rollout& r) {
+  const std::string warning = r.warning.empty() ? "" : cat("; warning: ", r.warning);
   if (!r.job.message.empty())
-    return r.job.message;
-  return cat(r.release.version, " is live (release ", r.release.id, ", slot ", r.release.slot, ")");
+    return r.job.message + warning;
+  return cat(r.release.version, " is live (release ", r.release.id, ", slot ", r.release.slot, ")", warning);
 }
 
 // What a job needs to go on behind its switch.

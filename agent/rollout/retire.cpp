@@ -62,6 +62,7 @@ Result<Next> run_remove(Rollout& r) {
     TRY(r.world.nginx.reload());
     TRY(r.world.disk.remove_tree(cat(r.world.paths.root, "/var/cache/nginx/", r.job.site.str())));
   }
+  TRY(disk.remove(nginx::answers_log(paths, r.job.site)));
   TRY(stop_slots(r.world, r.job.site, ""));
   TRY(stop_redis(r.world, r.job.site)); // its link
   TRY(openrc::Tasks(disk, r.world.clock, paths).end_all(r.job.site));

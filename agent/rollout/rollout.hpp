@@ -85,6 +85,7 @@ struct Rollout {
   std::string old_nginx;
   std::vector<std::pair<std::string, uint64_t>> log_start; // service log file, its size when the slot started
   std::set<std::string> handover;        // services whose old copy stops before the new one starts
+  std::string warning;                   // what speaks against a release that stays
   std::optional<os::Millis> gap_begun;   // when the first of them stopped
 
   std::string stage_dir() const { return world.paths.stage() + "/" + job.id; }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <set>
+#include <string>
 
 namespace chillbox::rollout {
 
@@ -95,6 +96,23 @@ Result<void> link_compatible(World& world, const config::Site& site, const std::
 Result<void> unlink_compatible(World& world, const SiteName& site);
 // watch.cpp
 Result<Next> run_watch(Rollout& r);
+// answers.cpp: what the site's own services answered to visitors (nginx::answers_log). Visitors choose what is asked, so it proves nothing alone.
+struct Answers {
+  uint64_t all = 0, bad = 0; // bad: 5xx
+  uint64_t bad_percent() const { return all == 0 ? 0 : bad * 100 / all; }
+};
+class AnswerLog {
+public:
+  explicit AnswerLog(std::string file) : m_file(std::move(file)) {}
+  // Reads on from where it was. Those whose requests began from `since` to `until` (milliseconds since 1970) are counted into `into`.
+  void count(os::Disk& disk, int64_t since, int64_t until, Answers& into);
+
+private:
+  std::string m_file;
+  uint64_t m_at = 0;
+};
+// By how much more than before answers are bad: so much that it is worth a word, and a look of our own.
+bool is_worse(const Answers& now, const Answers& before);
 // retire.cpp
 Result<Next> run_retire(Rollout& r);
 Result<Next> run_remove(Rollout& r);

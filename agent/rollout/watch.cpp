@@ -9,50 +9,23 @@ namespace {
 
 constexpr os::Millis k_watch_pause{1'000};
 constexpr uint32_t k_bad_probes = 3;      // in a row
-constexpr uint64_t k_few_requests = 20;   // below this many a ratio means nothing
-constexpr uint64_t k_bad_percent = 20;    // of the answers 5xx
-
-struct Count {
-  uint64_t all = 0;
-  uint64_t bad = 0; // 5xx
-};
+constexpr uint32_t k_bad_with_answers = 2; // when visitors get bad answers as well
+constexpr os::Millis k_before{60'000};    // of the old release's answers are looked at, or as long as the watch
 
 // What the verdict rests on.
 struct Seen {
   bool maintained = false; // at any time: then the 503s are the operator's
   uint32_t probes = 0, bad_probes = 0;
-  Count answers;
+  Answers answers, before;  // since the switch; of the release before it
   uint32_t crashes = 0;
 };
 
 std::string text_of(const Seen& seen, os::Millis time) {
   const auto many = [](uint64_t n, std::string_view what) { return cat(n, what, n == 1 ? "" : "s"); };
   return cat(time.count() / 1000, ".", time.count() % 1000 / 100, " s: ", many(seen.probes, " health check"), ", ", seen.bad_probes, " bad; ",
-             seen.answers.all == 0 ? std::string("no visitor") : cat(seen.answers.bad, " of ", many(seen.answers.all, " answer"), " 5xx"), "; ",
+             seen.answers.all == 0 ? std::string("no visitor") : cat(seen.answers.bad, " of ", many(seen.answers.all, " answer"), " 5xx"),
+             seen.before.all == 0 ? std::string() : cat(" (", seen.before.bad, " of ", seen.before.all, " before)"), "; ",
              seen.crashes == 0 ? std::string("no crash") : cat(seen.crashes, seen.crashes == 1 ? " crash" : " crashes"));
-}
-
-// Answers in the site's access log behind `from`: the status stands after the quoted request line (NGINX's "combined" format).
-Count count_answers(World& world, const std::string& file, uint64_t from) {
-  Count count;
-  const auto text = world.disk.tail(file, from, 4 * 1024 * 1024);
-  if (!text)
-    return count;
-  for (auto line : split(*text, '\n')) {
-    const auto at = line.find("\" ");
-    if (at == std::string_view::npos || at + 2 >= line.size())
-      continue;
-    ++count.all;
-    if (line[at + 2] == '5')
-      ++count.bad;
-  }
-  return count;
-}
-
-Result<void> judge_answers(const Count& count) {
-  if (count.all >= k_few_requests && count.bad * 100 >= count.all * k_bad_percent)
-    return fail(Code::rolled_back, cat(count.bad, " of ", count.all, " answers were 5xx since the switch"));
-  return {};
 }
 
 Result<void> judge_slots(Rollout& r, Seen& seen) {
@@ -72,6 +45,45 @@ Result<void> judge_slots(Rollout& r, Seen& seen) {
   return {};
 }
 
+// A question of our own: does "/" fail here that did not fail in the copy of the old release, which is still there?
+void compare_pages(Rollout& r, std::map<std::string, uint32_t>& bad) {
+  if (!r.old)
+    return;
+  Rollout before(r.world, r.job, r.signals);
+  before.release = *r.old;
+  if (!load_release(before))
+    return;
+  for (auto p : r.services) {
+    const auto old = std::ranges::find(before.services, p.service.name, [](const auto& other) { return other.service.name; });
+    if (p.kind.listens == Kind::Listens::no || old == before.services.end() || p.service.health.path == "/")
+      continue; // nothing to ask, or nothing else than its health check asks
+    p.service.health = {.path = "/", .timeout = p.service.health.timeout};
+    PlannedService then = *old;
+    then.port = port_of(r.row, then.service.name, r.old->slot).value_or(0);
+    then.service.health = p.service.health;
+    uint32_t& misses = bad[cat("'/' of service '", p.service.name.str(), "', which answered in ", r.old->version, ",")];
+    const bool worse = !probe_service(r.world, r.site, p, r.release.slot) && probe_service(r.world, before.site, then, r.old->slot);
+    misses = worse ? misses + 1 : 0;
+  }
+}
+
+// What visitors get decides nothing alone: who asks for what fails anyway would undo every release. It makes us ask.
+Result<void> judge_answers(Rollout& r, const Seen& seen, std::map<std::string, uint32_t>& bad) {
+  if (!is_worse(seen.answers, {}))
+    return {};
+  const std::string answers = cat(seen.answers.bad, " of ", seen.answers.all, " answers were 5xx since the switch, ", seen.before.bad, " of ", seen.before.all, " before");
+  compare_pages(r, bad);
+  for (const auto& [what, misses] : bad)
+    if (misses >= k_bad_with_answers)
+      return fail(Code::rolled_back, cat(what, " fails, and ", answers));
+  if (!is_worse(seen.answers, seen.before))
+    return {};
+  if (r.warning.empty())
+    r.info(cat("warning: ", answers, "; it stays, because our own checks are good"));
+  r.warning = answers;
+  return {};
+}
+
 // One look at all of it.
 Result<void> look(Rollout& r, Seen& seen, std::map<std::string, uint32_t>& bad) {
   TRY(judge_slots(r, seen));
@@ -79,7 +91,7 @@ Result<void> look(Rollout& r, Seen& seen, std::map<std::string, uint32_t>& bad) 
     if (p.kind.listens == Kind::Listens::no)
       continue;
     ++seen.probes;
-    uint32_t& misses = bad[p.service.name.str()];
+    uint32_t& misses = bad[cat("the health check of service '", p.service.name.str(), "'")];
     const auto answer = probe_service(r.world, r.site, p, r.release.slot);
     misses = answer ? 0 : misses + 1;
     seen.bad_probes += answer ? 0 : 1;
@@ -87,13 +99,13 @@ Result<void> look(Rollout& r, Seen& seen, std::map<std::string, uint32_t>& bad) 
       return fail(Code::rolled_back, cat("service '", p.service.name.str(), "': ", misses, " bad health checks in a row: ", answer.error().message));
   }
   seen.maintained = seen.maintained || r.world.disk.exists(nginx::maintenance_flag(r.world.paths, r.job.site));
-  return seen.maintained ? Result<void>{} : judge_answers(seen.answers);
+  return seen.maintained ? Result<void>{} : judge_answers(r, seen, bad);
 }
 
 } // namespace
 
-// Bad answers, crashes, too many 5xx: the error makes the loop undo the switch, and the old slot, still warm, has the traffic back. What was seen
-// stands in the history either way.
+// Bad checks and crashes: the error makes the loop undo the switch, and the old slot, still warm, has the traffic back. What was seen stands in the
+// history either way.
 Result<Next> run_watch(Rollout& r) {
   const auto window = r.site.watch.value_or(r.world.config.watch);
   if (window <= os::Millis::zero())
@@ -102,25 +114,31 @@ Result<Next> run_watch(Rollout& r) {
     r.info("not watched, as was asked for");
     return Next::go_on;
   }
-  const std::string access = cat(r.world.paths.root, "/var/log/nginx/", r.job.site.str(), "/access.log");
-  const uint64_t from = r.world.disk.size(access);
   const os::Millis begun = r.world.clock.mono();
+  const int64_t since = r.world.clock.wall_ms();
+  AnswerLog log(nginx::answers_log(r.world.paths, r.job.site));
   Seen seen;
   std::map<std::string, uint32_t> bad;
+  log.count(r.world.disk, r.release.live_ms - std::max(window, k_before).count(), r.release.live_ms, seen.before);
+  const auto read_on = [&] { log.count(r.world.disk, since, INT64_MAX, seen.answers); };
   Result<void> verdict{};
   r.signals.watching = true;
   while (verdict && r.world.clock.mono() - begun < window && !r.signals.watch_is_cut()) {
     r.signals.wait(std::min(k_watch_pause, window - (r.world.clock.mono() - begun)));
     if (r.signals.stopping())
       return Next::go_on;
-    seen.answers = count_answers(r.world, access, from);
+    read_on();
     verdict = look(r, seen, bad);
   }
   r.signals.watching = false;
-  seen.answers = count_answers(r.world, access, from);
+  read_on();
   r.info(cat(r.signals.watch_is_cut() ? "watch cut short by another job after " : "watched ", text_of(seen, r.world.clock.mono() - begun)));
   if (!verdict)
     return std::unexpected(verdict.error());
+  if (r.warning.empty())
+    return Next::go_on;
+  r.release.message = cat("warning: ", r.warning);
+  TRY(r.world.store.put_release(r.release));
   return Next::go_on;
 }
 

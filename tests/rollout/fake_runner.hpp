@@ -22,6 +22,7 @@ namespace chillbox::test {
 
 struct App {
   std::atomic<int> status{200};         // of every answer; the body is the version
+  std::atomic<int> page{0};             // of "/", when it is another
   std::atomic<bool> busy{false};        // accepts nobody for the time being
   std::atomic<bool> exits{false};       // at once: OpenRC shows it as crashed
   std::atomic<uint32_t> respawns{0};    // how often supervise-daemon says that it had to start it again
@@ -198,7 +199,9 @@ private:
     put(m_paths.root + "/run/supervise-" + name + ".pid", std::to_string(pid));
     put(cat(m_paths.root, "/proc/", pid, "/cmdline"), cat("/sbin/supervise-daemon", '\0', name, '\0', "--start"));
     put(openrc("options", name) + "/start_count", std::to_string(one.respawns.load()));
-    const auto answers = [&one, version = env["CHILLBOX_VERSION"]](std::string_view) { return Answer{one.status, version}; };
+    const auto answers = [&one, version = env["CHILLBOX_VERSION"]](std::string_view path) {
+      return Answer{path == "/" && one.page != 0 ? one.page.load() : one.status.load(), version};
+    };
     if (env.contains("CHILLBOX_PORT"))
       m_ports[name] = std::make_unique<FakeServer>(static_cast<uint16_t>(parse_u64(env["CHILLBOX_PORT"]).value_or(0)), answers);
     m_servers[name] = std::make_unique<FakeServer>(env["CHILLBOX_SOCKET"], answers, &one.busy);

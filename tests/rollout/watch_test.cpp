@@ -1,5 +1,6 @@
 // Behind the switch: a release that does not hold goes back by itself.
 #include "rollout/host.hpp"
+#include "rollout/steps.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -20,12 +21,29 @@ void rolled_back(LiveHost& host, const store::Job& job, const std::string& part)
   CHECK(host.row().previous_good.empty()); // never back to what did not hold
 }
 
-std::string answers(int good, int bad) {
+std::string answers(int good, int bad, int64_t ms) {
   std::string text;
   for (int i = 0; i < good + bad; ++i)
-    text += cat("10.0.0.1 - - [20/Nov/2026:17:33:34 +0000] \"GET / HTTP/1.1\" ", i < good ? "200" : "502", " 12 \"-\" \"curl\"\n");
+    text += cat(ms / 1000, ".", std::to_string(1000 + ms % 1000).substr(1), " ", i < good ? "200" : "500", " 0.000\n");
   return text;
 }
+
+// Written before the switch, and once the watch has begun.
+struct Visitors {
+  Visitors(LiveHost& h, std::pair<int, int> before, std::pair<int, int> since) : host(h), log(nginx::answers_log(h.paths, site())) {
+    std::filesystem::create_directories(nginx::answers_dir(h.paths));
+    host.write(log, answers(before.first, before.second, host.clock.wall_ms() - 1));
+    host.disk.after_size = [this, since](const std::string& file) {
+      if (file == log && ++looks == 2)
+        std::ofstream(log, std::ios::app) << answers(since.first, since.second, host.clock.wall_ms() + 1);
+    };
+  }
+  LiveHost& host;
+  std::string log;
+  int looks = 0;
+};
+
+Order watched(const std::string& version) { return {.version = version, .members = R"("watch":"20s",)"}; }
 
 } // namespace
 
@@ -47,29 +65,73 @@ TEST_CASE("[fault-104] a release whose health goes bad in its watch is rolled ba
   rolled_back(host, host.deploy(Order{.version = "2.0.0", .members = R"("watch":"10m",)"}), "3 bad health checks in a row: GET / answered 503");
 }
 
-TEST_CASE("a release with too many 5xx answers since the switch is rolled back") {
+TEST_CASE("[attack-B1] answers of 5xx alone are a warning in the job and in the history, however many they are") {
   LiveHost host;
-  const std::string log = host.paths.root + "/var/log/nginx/blog/access.log";
-  host.write(log, answers(0, 1000)); // of the old one: does not count
-  host.disk.after_size = [&](const std::string& file) {
-    if (file == log)
-      std::ofstream(log, std::ios::app) << answers(80, 20);
-  };
-  rolled_back(host, host.deploy("2.0.0"), "20 of 100 answers were 5xx since the switch");
+  const Visitors visitors(host, {1000, 10}, {80, 20000});
+  const auto job = host.deploy(watched("2.0.0"));
+  CHECK(job.state == JobState::done);
+  CHECK(job.message == "2.0.0 is live (release 2.0.0-2, slot b); warning: 20000 of 20080 answers were 5xx since the switch, 10 of 1010 before");
+  CHECK(host.told(job.id, "watch info warning: 20000 of 20080 answers"));
+  CHECK(host.told(job.id, "20000 of 20080 answers 5xx (10 of 1010 before)"));
+  CHECK(host.live().message.starts_with("warning: 20000 of 20080"));
+  CHECK(disagreement(host, "2.0.0") == "");
 }
 
-TEST_CASE("a few bad answers among many, or among very few, are no reason to go back") {
-  const auto [good, bad] = GENERATE(std::pair{81, 19}, std::pair{0, 19});
+TEST_CASE("[attack-B1] what was as bad before the switch, a few among many and very few are worth no word") {
+  const auto [before, since] = GENERATE(std::pair{std::pair{50, 50}, std::pair{31, 69}}, std::pair{std::pair{0, 0}, std::pair{81, 19}},
+                                        std::pair{std::pair{0, 0}, std::pair{0, 19}});
   LiveHost host;
-  const std::string log = host.paths.root + "/var/log/nginx/blog/access.log";
-  host.disk.after_size = [&, good = good, bad = bad](const std::string& file) {
-    if (file == log)
-      std::ofstream(log, std::ios::app) << answers(good, bad);
-  };
+  const Visitors visitors(host, before, since);
   const auto job = host.deploy("2.0.0");
   INFO(job.message);
   CHECK(job.state == JobState::done);
-  CHECK(host.told(job.id, cat(bad, " of ", good + bad, " answers 5xx")));
+  CHECK(job.message.find("warning") == std::string::npos);
+  CHECK(host.told(job.id, cat(since.second, " of ", since.first + since.second, " answers 5xx")));
+}
+
+TEST_CASE("[attack-B1] answers of 5xx and a health check that fails with them go back, before it would alone") {
+  LiveHost host;
+  const Visitors visitors(host, {100, 0}, {80, 20});
+  host.changed = [&](const std::string& job) {
+    if (host.look(job).step == "watch")
+      host.runner.app("2.0.0").status = 503;
+  };
+  rolled_back(host, host.deploy(Order{.version = "2.0.0", .members = R"("watch":"10m",)"}),
+              "the health check of service 'app' fails, and 20 of 100 answers were 5xx since the switch, 0 of 100 before");
+}
+
+TEST_CASE("[attack-B1] a release that fails for everybody but its health check goes back, because the old one does not") {
+  LiveHost host;
+  const Visitors visitors(host, {100, 0}, {0, 20});
+  host.changed = [&](const std::string& job) {
+    if (host.look(job).step == "watch")
+      host.runner.app("2.0.0").page = 500;
+  };
+  rolled_back(host,
+              host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","health":{"path":"/up","deadline":"2s"}}])",
+                                .members = R"("watch":"10m",)"}),
+              "'/' of service 'app', which answered in 1.0.0, fails, and 20 of 20 answers were 5xx");
+}
+
+TEST_CASE("an answer belongs to the release that had its request, and a line that is none is passed over") {
+  const TempDir dir;
+  const std::string file = dir.path + "/log";
+  rollout::AnswerLog log(file);
+  rollout::Answers now;
+  const auto write = [&](std::string_view text) { std::ofstream(file, std::ios::app) << text; };
+  log.count(os::real_disk(), 0, INT64_MAX, now);
+  write("100.000 200 0.000\n100.000 500 5.001\n100.500 500, 200 0.100, 0.100\n100.500 404 : 502 0.000 : -\ngarbage\n- - -\n100.000 200\n100.0 500 0.000\n200.000 50");
+  log.count(os::real_disk(), 95'000, 200'000, now);
+  CHECK(now.all == 4); // the second began before
+  CHECK(now.bad == 2);
+  write("3 0.000\n");
+  log.count(os::real_disk(), 95'000, INT64_MAX, now);
+  CHECK(now.all == 5);
+  CHECK(now.bad == 3);
+  std::filesystem::remove(file);
+  write("300.000 503 0.000\n"); // begun anew
+  log.count(os::real_disk(), 95'000, INT64_MAX, now);
+  CHECK(now.all == 6);
 }
 
 TEST_CASE("the verdict of a watch stands in the history with its numbers, also when it was bad") {
