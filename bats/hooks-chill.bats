@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The chill handler with the real Chill: a database and frozen pages in the release, and `chill serve` on a port over a copy of it.
+# The chill handler with the real Chill: a database and frozen pages in the release, and `chill serve` on a socket over a copy of it.
 
 # shellcheck disable=SC2154,SC2030,SC2031 # $stderr comes from run --separate-stderr, $HOOKS from hook_setup
 
@@ -49,19 +49,19 @@ routes() { python3 -c 'import sqlite3, sys; print(*sorted(r[0] for r in sqlite3.
     [ ! -e "$CHILLBOX_BUILD_DIR/frozen/about" ]
 }
 
-@test "serve: on the slot's port at 127.0.0.1 whatever site.cfg says, over a copy of the database, with the workers that the site file asks for" {
+@test "serve: on the socket that it is handed whatever site.cfg says, over a copy of the database, with the workers that the site file asks for" {
     twice "$chill/build"
     [ ! -e "$CHILLBOX_BUILD_DIR/frozen" ]
     sum=$(sha256sum <"$CHILLBOX_BUILD_DIR/database")
-    export CHILLBOX_SLOT=b CHILLBOX_PORT=20999 CHILLBOX_WORKERS=2
+    export CHILLBOX_SLOT=b CHILLBOX_WORKERS=2
     mapfile -t argv < <(with_dash "$chill/command")
     [ "$(with_ash "$chill/command")" = "$(with_dash "$chill/command")" ]
     [ "${argv[0]}" = "$CHILLBOX_BUILD_DIR/venv/bin/python3" ]
     printf 'left by an earlier one' >"$CHILLBOX_DATA_DIR/chill.b"
     touch "$CHILLBOX_DATA_DIR/chill.b-wal"
-    "${argv[@]}" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+    handed "$BATS_TEST_TMPDIR/sock" "${argv[@]}" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
     server=$!
-    for _ in $(seq 100); do answer=$(curl -s -m 5 http://127.0.0.1:20999/about/) && break || sleep 0.1; done
+    for _ in $(seq 100); do answer=$(curl -s -m 5 --unix-socket "$BATS_TEST_TMPDIR/sock" http://x/about/) && break || sleep 0.1; done
     # The first may answer before the second is there.
     for _ in $(seq 100); do workers=$(pgrep -c -P "$server" || :) && [ "$workers" -ge 2 ] && break || sleep 0.1; done
     kill "$server"
@@ -71,6 +71,7 @@ routes() { python3 -c 'import sqlite3, sys; print(*sorted(r[0] for r in sqlite3.
     [ "$(sha256sum <"$CHILLBOX_BUILD_DIR/database")" = "$sum" ]
     [ "$(routes "$CHILLBOX_DATA_DIR/chill.b")" = '/ /about/' ]
     [ ! -e "$HOME/.gunicorn" ]
+    [ -S "$BATS_TEST_TMPDIR/sock" ] # what was handed over is not its to remove
 }
 
 @test "data that Chill refuses fails the build with Chill's own words, and without its wheels the build names what is missing" {

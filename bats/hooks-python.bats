@@ -78,17 +78,18 @@ inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
     cd /
 }
 
-@test "the built service answers on its socket, with the argv of the command hook" {
+@test "the built service answers on the socket that it is handed, and leaves it there, with the argv of the command hook" {
     flask_site
     with_dash "$python/build"
     export CHILLBOX_SLOT=a CHILLBOX_SOCKET=$BATS_TEST_TMPDIR/web.sock
     mapfile -t argv < <(with_dash "$python/command")
-    env -i "HOME=$HOME" "${argv[@]}" 2>"$BATS_TEST_TMPDIR/log" 3>&- &
+    handed "$CHILLBOX_SOCKET" "${argv[@]}" 2>"$BATS_TEST_TMPDIR/log" 3>&- &
     server=$!
     for _ in $(seq 100); do [ ! -S "$CHILLBOX_SOCKET" ] || break; sleep 0.05; done
     answer=$(curl -s -m 5 --unix-socket "$CHILLBOX_SOCKET" http://x/ || :)
     kill "$server"
     wait "$server" || :
+    [ -S "$CHILLBOX_SOCKET" ]
     [ "$answer" = "hello from $CHILLBOX_SERVICE_DIR/my_blog_web/app.py" ] || { cat "$BATS_TEST_TMPDIR/log"; false; }
 }
 
@@ -297,7 +298,7 @@ END
     [ "$(head -n 2 <<<"$plain")" = "$CHILLBOX_BUILD_DIR/venv/bin/python3
 $CHILLBOX_BUILD_DIR/venv/bin/gunicorn" ]
     [ "$(tail -n 1 <<<"$plain")" = 'my_blog_web.app:create_app()' ]
-    [[ "$plain" == *$'--bind\nunix:/run/x/web.b.sock\n'* && "$plain" == *$'--graceful-timeout\n30\n'* ]]
+    [[ "$plain" != *--bind* && "$plain" == *$'--graceful-timeout\n30\n'* ]]
     [[ "$plain" != *--workers* && "$plain" != *--access-logfile* ]]
     printf 'graceful_timeout = 5\nworkers = 7\n' >gunicorn.conf.py
     set_up=$(CHILLBOX_APP='a:b("x y")' CHILLBOX_WORKERS=3 CHILLBOX_WORKER_CLASS=gthread CHILLBOX_MAX_REQUESTS=9 CHILLBOX_MAX_REQUESTS_JITTER=2 \

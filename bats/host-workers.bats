@@ -77,14 +77,18 @@ said() { in_box cat "/var/lib/mill/$1"; }
     [ "$(supervised | grep -v 'mail.a2 ')" = "$others" ]
 }
 
-@test "one that ends again and again is given up; its siblings go on, and the host says so" {
+@test "one that ends again and again is started with growing pauses and never given up; its siblings go on, and the host says so [attack-C7]" {
     others=$(supervised | grep -v 'mill.a2 ')
     in_box sh -c ': >/var/lib/mill/mill/ends.2; kill "$(cat /run/openrc/options/chillbox.mill.mill.a2/child_pid)"'
-    given_up() { run ! in_box rc-service -q chillbox.mill.mill.a2 status >/dev/null 2>&1; [ "$status" -ne 0 ] && ! in_box pgrep -f 'supervise-daemon chillbox.mill.mill.a2 ' >/dev/null; }
-    wait_for 40 given_up
+    pauses() { [[ "$(ctl status)" == *"keeps crashing"* ]]; }
+    wait_for 20 pauses
+    sleep 10 # it would have been given up by now
     [ "$(supervised | grep -v 'mill.a2 ')" = "$others" ]
     for pid in $(cut -d ' ' -f 2 <<<"$others"); do in_box kill -0 "$pid"; done
     in_box rm /var/lib/mill/mill/ends.2
+    in_box chillboxctl status
+    back() { in_box pgrep -u mill -f 'mill.*2' >/dev/null || [ "$(in_box pgrep -u mill | wc -l)" -ge 3 ]; }
+    wait_for 60 back
 }
 
 runs() { [ "$(in_box pgrep -u mill | wc -l)" -eq "$1" ]; } # PROCESSES

@@ -16,7 +16,7 @@ std::string_view default_host_toml() {
 # tech_email = ""
 
 [stage]
-# Size of the memory in which artifacts are unpacked, and of the one that holds the secrets.
+# Size of the memory in which artifacts are unpacked, and of the largest secret set of a site.
 # size = "512M"
 # secrets_size = "16M"
 # Where the kernel cannot keep this memory out of swap (before Linux 6.4) and swap is on: refuse, unless this is true.

@@ -126,6 +126,7 @@ const Table<Service>& service_table() {
         {"lang", into(&Service::lang, lang_kind({"immutable", "chill", "python", "static", "binary"})), true},
         {"app", into(&Service::app, Text{k_app})},
         {"health", read_health},
+        {"listen", into(&Service::listen, Choice{{"port", "fd"}})},
         {"workers", into(&Service::workers, workers)},
         {"workers_minimum", into(&Service::workers_minimum, workers)},
         {"workers_maximum", into(&Service::workers_maximum, workers)},

@@ -54,6 +54,7 @@ struct Service {
   std::optional<uint32_t> workers, max_requests, max_requests_jitter, workers_minimum, workers_maximum;
   std::string worker_class, log_level;
   std::string app;                       // "" : the handler's default
+  std::string listen;                    // "fd": takes a listening socket as descriptor 3; else, for a kind that listens on TCP, on its port
   std::string manifest;                  // laptop only
   Health health;
   Strategy strategy = Strategy::overlap;

@@ -127,7 +127,8 @@ Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& co
   sweep_all(paths);
   TRY(disk.remove_tree(paths.run() + "/nginx-candidate"));
   TRY(mount_or_make(paths, paths.stage(), config.stage_size, config));
-  TRY(mount_or_make(paths, paths.secrets(), config.secrets_size, config));
+  constexpr uint64_t k_sites = 128; // so many sets fit, an old and a new one of each; what one site may take is limited when its set is opened
+  TRY(mount_or_make(paths, paths.secrets(), config.secrets_size * 2 * k_sites, config));
   return remove_begun(paths);
 }
 

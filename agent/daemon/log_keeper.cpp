@@ -80,8 +80,6 @@ void LogKeeper::look() {
   bool reopen = drop_answers();
   const std::string of_nginx = m_world.paths.root + "/var/log/nginx";
   std::vector<std::pair<std::string, bool>> dirs{{m_world.paths.logs(), false}};
-  for (const auto& name : disk.list(m_world.paths.logs()).value_or(std::vector<std::string>{}))
-    dirs.emplace_back(cat(m_world.paths.logs(), "/", name), false);
   for (const auto& row : m_world.store.sites().value_or(std::vector<store::SiteRow>{}))
     dirs.emplace_back(cat(of_nginx, "/", row.site.str()), true);
   for (const auto& [dir, nginx] : dirs) {

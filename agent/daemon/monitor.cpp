@@ -11,6 +11,7 @@
 #include "daemon/ground.hpp"
 #include "daemon/handover.hpp"
 #include "openrc/cgroup.hpp"
+#include "openrc/restarts.hpp"
 #include "os/control_group.hpp"
 #include "os/memory.hpp"
 #include "os/process.hpp"
@@ -27,6 +28,7 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 
@@ -373,10 +375,18 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
   return 0;
 }
 
+// By OpenRC, which starts it again for ever. Somebody who runs it by hand does not wait.
+bool is_supervised() {
+  const char* service = std::getenv("RC_SVCNAME");
+  return service != nullptr && std::string_view(service) == "chillboxd";
+}
+
 } // namespace
 
 int monitor_main(const os::Paths& paths, const std::string& program) {
   auto handover = take_handover();
+  if (handover && !handover->control && is_supervised())
+    openrc::wait_for_turn(os::real_disk(), os::real_clock(), paths.run() + "/chillboxd.starts");
   if (!handover)
     return complain("start", handover.error(), k_ex_config);
   for (std::string refusal;;) {

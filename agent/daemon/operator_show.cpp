@@ -42,6 +42,38 @@ std::string nginx_trouble(const rollout::World& world) {
   return answer ? "" : cat("NGINX does not answer on port ", config.http_port, ": no site is served: ", answer.error().message, ": `rc-service nginx start`");
 }
 
+struct ServiceState {
+  std::string state = "files";
+  uint32_t restarts = 0; // since it was started: after a crash, or when the kernel ended it for want of memory
+  std::string trouble;   // what is wrong and what to do
+};
+
+// Of all copies of one service.
+ServiceState look_at(rollout::World& world, const config::Site& site, const store::SiteRow& row, const rollout::PlannedService& p, const std::string& slot) {
+  ServiceState seen;
+  if (p.kind.listens == rollout::Kind::Listens::no && !p.service.worker)
+    return seen;
+  const std::string who = cat("service '", p.service.name.str(), "'");
+  const auto first = rollout::slot_name(site, p, slot, 0);
+  seen.state = slot_text(world.slots.state(first).value_or(openrc::SlotState::stopped));
+  for (uint32_t i = 1; i <= p.service.count; ++i) {
+    const auto name = rollout::slot_name(site, p, slot, p.service.worker ? i : 0);
+    seen.restarts += world.slots.respawns(name);
+    const auto next = world.slots.crash_loop(name);
+    if (!next || seen.state != "started")
+      continue;
+    seen.state = "crashing";
+    seen.trouble = cat(who, " keeps crashing, ", next->count() > 0 ? cat("its next start is in ", (next->count() + 999) / 1000, " s") : "it was just started again",
+                       ": see `chillboxctl logs ", site.slug.str(), "/", p.service.name.str(), "`");
+  }
+  const auto port = rollout::port_of(row, p.service.name, slot);
+  if (const auto stranger = port && !row.stopped ? rollout::stranger_at(world, *port, first) : std::nullopt) {
+    seen.state = "displaced";
+    seen.trouble = cat(who, ": on its port ", *port, " listens ", os::describe(*stranger), ", which is none of its processes: end that one");
+  }
+  return seen;
+}
+
 } // namespace
 
 size_t Operator::limit_of(const Json& args, size_t fallback) {
@@ -102,16 +134,12 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
   }
   const auto missing = row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(m_world, r.site);
   for (const auto& p : r.services) {
-    std::string state = "files";
-    uint32_t restarts = 0; // since it was started: after a crash, or when the kernel ended it for want of memory
-    if (p.kind.listens != rollout::Kind::Listens::no || p.service.worker) {
-      state = slot_text(m_world.slots.state(rollout::slot_name(r.site, p, release->slot, 0)).value_or(openrc::SlotState::stopped));
-      for (uint32_t i = 1; i <= p.service.count; ++i)
-        restarts += m_world.slots.respawns(rollout::slot_name(r.site, p, release->slot, p.service.worker ? i : 0));
-      if (state != "started" && missing.empty() && !row.stopped)
-        json["state"] = "degraded";
-    }
-    json["services"].push_back({{"name", p.service.name.str()}, {"lang", p.service.lang}, {"slot", release->slot}, {"state", state}, {"restarts", restarts}});
+    const auto seen = look_at(m_world, r.site, row, p, release->slot);
+    if (seen.state != "started" && seen.state != "files" && missing.empty() && !row.stopped)
+      json["state"] = "degraded";
+    if (!seen.trouble.empty())
+      json["waiting"] = seen.trouble;
+    json["services"].push_back({{"name", p.service.name.str()}, {"lang", p.service.lang}, {"slot", release->slot}, {"state", seen.state}, {"restarts", seen.restarts}});
   }
   if (r.site.has_redis) {
     const auto state = m_world.slots.state(rollout::redis_slot(row.site)).value_or(openrc::SlotState::stopped);

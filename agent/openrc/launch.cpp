@@ -1,8 +1,13 @@
-// The launcher: from root to the site's user in the order that leaves nothing behind, then exec. Whatever is wrong is said on standard
-// error, which supervise-daemon writes to the service's own log.
+// The launcher: what is the agent's to make for a service, then from root to the site's user in the order that leaves nothing behind, then exec.
+// Whatever is wrong is said on standard error, which goes to the service's own log.
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "openrc/listen.hpp"
+#include "openrc/own_memory.hpp"
+#include "openrc/restarts.hpp"
+#include "openrc/service_log.hpp"
 #include "openrc/spec.hpp"
+#include "os/listen_rules.hpp"
 #include "os/runner.hpp"
 
 #include <fcntl.h>
@@ -48,14 +53,22 @@ Result<void> become(const os::User& user) {
   return {};
 }
 
-// Only the standard streams are passed on. close_range is Linux 5.9; before it, one by one.
-void close_others() {
-  if (::syscall(SYS_close_range, 3U, ~0U, 0U) == 0)
-    return;
-  rlimit limit{};
-  const bool known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536;
-  for (int fd = 3; fd < (known ? static_cast<int>(limit.rlim_cur) : 65536); ++fd)
-    ::close(fd);
+// The program's descriptors are the standard streams and, from 3 on, what it is handed; all others end with exec, no sooner: one of them holds
+// its port. CLOSE_RANGE_CLOEXEC is Linux 5.11; before it, one by one.
+void keep_for_exec(const std::vector<Fd>& handed) {
+  constexpr int k_first = 3, k_above_all = 100;
+  constexpr unsigned k_mark = 4; // CLOSE_RANGE_CLOEXEC
+  std::vector<int> moved; // first, so that none is in the place of another
+  for (const auto& fd : handed)
+    moved.push_back(::fcntl(fd.get(), F_DUPFD_CLOEXEC, k_above_all));
+  if (::syscall(SYS_close_range, static_cast<unsigned>(k_first), ~0U, k_mark) != 0) {
+    rlimit limit{};
+    const bool known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536;
+    for (int fd = k_first; fd < (known ? static_cast<int>(limit.rlim_cur) : 65536); ++fd)
+      ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  for (size_t i = 0; i < moved.size(); ++i)
+    ::dup2(moved[i], k_first + static_cast<int>(i)); // the copy is not marked
 }
 
 // What a parent ignored or blocked, the program would too.
@@ -69,34 +82,62 @@ void default_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-Result<void> launch(const std::string& slot_name) {
-  const auto name = TRY(SlotName::parse(slot_name));
-  const auto path = spec_path(os::Paths::from_environment(), name.str());
-  auto spec = TRY(read_spec(path));
-  if (spec.name.str() != name.str())
-    return fail(Code::denied, cat(path, ": is for ", spec.name.str()));
-  const auto user = TRY(os::find_user(spec.user));
+// As sd_listen_fds(3) has them; LISTEN_PID stays right, because exec keeps the process. A site's own variables of these names would only confuse.
+std::vector<std::string> environment_of(const SlotSpec& spec, const SlotSockets& sockets) {
   std::vector<std::string> pairs;
   for (const auto& [key, value] : spec.env)
-    pairs.push_back(cat(key, "=", value));
-  std::vector<char*> argv;
-  std::vector<char*> env;
-  for (auto& word : spec.argv)
-    argv.push_back(word.data());
-  for (auto& pair : pairs)
-    env.push_back(pair.data());
-  argv.push_back(nullptr);
-  env.push_back(nullptr);
+    if (key != "LISTEN_FDS" && key != "LISTEN_PID" && key != "LISTEN_FDNAMES")
+      pairs.push_back(cat(key, "=", value));
+  if (!sockets.handed.empty()) {
+    pairs.push_back(cat("LISTEN_FDS=", sockets.handed.size()));
+    pairs.push_back(cat("LISTEN_PID=", ::getpid()));
+    pairs.push_back(cat("LISTEN_FDNAMES=", sockets.names));
+  }
+  return pairs;
+}
 
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> all;
+  for (auto& word : words)
+    all.push_back(word.data());
+  all.push_back(nullptr);
+  return all;
+}
+
+Result<void> run_as(SlotSpec& spec, const os::User& user, const SlotSockets& sockets) {
+  auto words = environment_of(spec, sockets);
+  const auto argv = pointers(spec.argv), env = pointers(words);
+  const os::ListenRules rules(spec.port == 0 ? std::vector<uint16_t>{} : std::vector<uint16_t>{spec.port});
   TRY(set_limits(spec));
-  close_others();
-  default_signals();
+  keep_for_exec(sockets.handed);
   TRY(become(user));
+  if (const int err = rules.apply(); err != 0)
+    return fail_errno("limit what it may listen on", err);
   // As the user: a directory that only root may enter is none for it.
   if (::chdir(spec.cwd.c_str()) != 0)
     return fail_errno(cat("chdir ", spec.cwd), errno);
   ::execve(argv[0], argv.data(), env.data());
   return fail_errno(cat("exec ", spec.argv[0]), errno);
+}
+
+Result<void> launch(const std::string& slot_name) {
+  const auto name = TRY(SlotName::parse(slot_name));
+  const auto paths = os::Paths::from_environment();
+  const auto path = spec_path(paths, name.str());
+  auto spec = TRY(read_spec(path));
+  if (spec.name.str() != name.str())
+    return fail(Code::denied, cat(path, ": is for ", spec.name.str()));
+  const auto user = TRY(os::find_user(spec.user));
+  default_signals(); // a stop ends the waiting
+  const bool binds_itself = spec.port != 0 && spec.socket.empty();
+  Fd held = binds_itself ? hold_port(spec.port).value_or(Fd()) : Fd(); // while it waits, too
+  wait_for_turn(os::real_disk(), os::real_clock(), restarts_path(paths, name.str()));
+  if (binds_itself && !held)
+    held = TRY(hold_port(spec.port));
+  TRY(pipe_to_log(spec, paths));
+  const auto sockets = TRY(listen_for(spec, user));
+  TRY(own_shared_memory(spec, paths));
+  return run_as(spec, user, sockets);
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "openrc/cgroup.hpp"
+#include "openrc/restarts.hpp"
 #include "openrc/spec.hpp"
 
 #include <algorithm>
@@ -64,13 +65,13 @@ Result<std::string> conf_text(const SlotSpec& spec) {
 }
 
 // Only when it differs: after a crash it is there already, and each write is a sync of the disk.
-Result<void> write_if_new(os::Disk& disk, const std::string& path, const std::string& text) {
-  const auto now = disk.read(path, 64 * 1024);
+Result<void> write_if_new(os::Disk& disk, const std::string& path, const std::string& text, mode_t mode = 0644) {
+  const auto now = disk.read(path, k_max_spec);
   if (now && *now == text)
     return {};
   if (!disk.exists(path.substr(0, path.rfind('/'))))
     TRY(disk.make_dir(path.substr(0, path.rfind('/')), 0755));
-  return disk.write(path, text, 0644);
+  return disk.write(path, text, mode);
 }
 
 Result<os::Exit> run_script(os::Runner& runner, const os::Paths& paths, const std::string& name, const char* verb, os::Millis timeout,
@@ -87,14 +88,18 @@ Result<os::Exit> run_script(os::Runner& runner, const os::Paths& paths, const st
 
 } // namespace
 
+std::string slot_socket(const os::Paths& paths, const SlotName& slot) {
+  return cat(paths.slots_of(slot.site), "/", slot.service.str(), ".", slot.slot, ".sock");
+}
+
 Slots::Slots(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths)
     : m_disk(disk), m_runner(runner), m_clock(clock), m_paths(std::move(paths)) {}
 
 Result<void> Slots::start(const SlotSpec& spec) {
   const std::string name = spec.name.str();
   const auto now = TRY(state(spec.name));
-  if (now == SlotState::started && release_in(spec.name) == spec.release)
-    return {};
+  if (now == SlotState::started && release_in(spec.name) == spec.release) // should it crash, the next copy is as this agent starts one
+    return write_if_new(m_disk, spec_path(m_paths, name), TRY_IN(cat("start ", name), spec_text(spec)), 0600);
   if (now != SlotState::stopped)
     TRY_IN(cat("start ", name), stop(spec.name, os::Millis{5'000}));
 
@@ -105,6 +110,7 @@ Result<void> Slots::start(const SlotSpec& spec) {
     TRY(m_disk.make_dir(logs, 0750));
   if (!m_disk.exists(m_paths.slots()))
     TRY(m_disk.make_dir(m_paths.slots(), 0755));
+  TRY(m_disk.remove(restarts_path(m_paths, name)));
   TRY(m_disk.write(spec_path(m_paths, name), text, 0600));
   TRY(write_if_new(m_disk, cat(m_paths.conf_d(), "/", name), conf));
   const auto link = TRY(m_disk.read_link(init_script(m_paths, name)));
@@ -145,6 +151,9 @@ Result<void> Slots::stop(const SlotName& slot, os::Millis grace) {
     TRY_IN(cat("stop ", name), kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
   }
   TRY(m_disk.remove(pid_file(m_paths, name)));
+  TRY(m_disk.remove(restarts_path(m_paths, name)));
+  if (slot.index == 0)
+    TRY(m_disk.remove(slot_socket(m_paths, slot)));
   TRY(m_disk.remove(spec_path(m_paths, name)));
   if (link)
     TRY(m_disk.remove(init_script(m_paths, name)));
@@ -168,6 +177,10 @@ uint32_t Slots::respawns(const SlotName& slot) {
     return 0;
   const auto text = m_disk.read(openrc_dir(m_paths, "options", name) + "/start_count", 64);
   return static_cast<uint32_t>(text ? parse_u64(trim(*text)).value_or(0) : 0);
+}
+
+std::optional<os::Millis> Slots::crash_loop(const SlotName& slot) {
+  return openrc::crash_loop(m_disk, m_clock, restarts_path(m_paths, slot.str()));
 }
 
 uint64_t Slots::memory(const SlotName& slot) {

@@ -1,7 +1,8 @@
 // A slot is one running copy of a service: chillbox.SITE.SERVICE.a or .b (workers: .a1, .a2, ...), an OpenRC service under supervise-daemon,
 // made from one generic init script by a symlink, settings in conf.d (only what OpenRC itself reads), and a spec for the launcher:
 // `chillboxd --slot NAME` (run by supervise-daemon as root) reads /run/chillbox/slots/NAME.json, becomes the site's user and execs the argv.
-// No value of a site is ever read by a shell.
+// No value of a site is ever read by a shell. What others depend on is made by root before that: the listening sockets, in a directory of root's.
+// One that crashes is started again for ever, after pauses that grow (openrc/restarts.hpp).
 #pragma once
 
 #include "base/error.hpp"
@@ -40,10 +41,21 @@ struct SlotSpec {
   std::string cwd;
   std::string user;
   std::string umask = "007";
-  std::string log;                                       // output file of supervise-daemon
+  std::string log;                                       // absolute; of supervise-daemon only until the program has a pipe
   std::optional<int> niceness;
   os::Limits limits;
+  // The launcher makes the socket at this path, as root, and hands it over as descriptor 3: LISTEN_FDS (sd_listen_fds(3)). "": none.
+  std::string socket;
+  gid_t socket_group = 0; // who may connect besides the site's user: NGINX
+  // Of 127.0.0.1, 0: none. With `socket` it is made and handed over, too, as descriptor 4; else the program binds it itself.
+  uint16_t port = 0;
+  // Its log is written and rotated by a process of root's (openrc/service_log.hpp); without a size it is supervise-daemon's alone.
+  uint64_t log_size = 0;
+  uint32_t log_files = 0;
 };
+
+// Where the launcher makes its socket: in a directory of root's, so that what NGINX finds there is what root put there.
+std::string slot_socket(const os::Paths& paths, const SlotName& name);
 
 enum class SlotState { stopped, starting, started, crashed };
 
@@ -55,9 +67,10 @@ public:
   // TERM, then KILL after `grace`; whatever is left in its cgroup is killed. Removes spec, link and conf.d. Not there: fine.
   Result<void> stop(const SlotName& name, os::Millis grace);
   Result<SlotState> state(const SlotName& name);
-  // How often supervise-daemon has started it again since start(), 0 when it is not running. A new copy that crashes shows here long before
-  // `crashed`, which is when supervise-daemon has given up.
+  // How often supervise-daemon has started it again since start(), 0 when it is not running. `crashed` is when supervise-daemon itself is gone.
   uint32_t respawns(const SlotName& name);
+  // It crashes again and again: the time until its next start, 0 when it has just had one.
+  std::optional<os::Millis> crash_loop(const SlotName& name);
   // Bytes of memory that its processes take, what they share counted once (Pss); 0: none, or not to be seen.
   uint64_t memory(const SlotName& name);
   // The release whose copy runs in this slot, "" when none.

@@ -17,7 +17,9 @@
 namespace chillbox::openrc {
 namespace {
 
-constexpr std::array<std::string_view, 9> k_members{"name", "release", "argv", "env", "cwd", "user", "umask", "niceness", "limits"};
+constexpr std::array<std::string_view, 15> k_members{"name",     "release", "argv",   "env",          "cwd",  "user", "umask",
+                                                      "niceness", "limits",  "socket", "socket_group", "port", "log",  "log_size",
+                                                      "log_files"};
 
 bool has_nul(std::string_view s) { return s.find('\0') != std::string_view::npos; }
 
@@ -32,6 +34,10 @@ Result<void> check(const SlotSpec& s) {
     return fail(Code::denied, "umask: must be three octal digits");
   if (s.niceness && (*s.niceness < -20 || *s.niceness > 19))
     return fail(Code::denied, "niceness: must be -20 to 19");
+  if (!s.socket.empty() && (!s.socket.starts_with('/') || has_nul(s.socket)))
+    return fail(Code::denied, "socket: must be an absolute path");
+  if (s.log_size != 0 && (!s.log.starts_with('/') || has_nul(s.log)))
+    return fail(Code::denied, "log: must be an absolute path");
   if (std::ranges::any_of(s.argv, has_nul))
     return fail(Code::denied, "argv: a NUL byte");
   for (const auto& [name, value] : s.env)
@@ -68,6 +74,28 @@ Result<os::Limits> read_limits(const Json& json) {
   return limits;
 }
 
+// Absent in what an older agent wrote.
+Result<void> read_sockets(const Json& json, SlotSpec& s) {
+  if (json.contains("socket"))
+    s.socket = TRY(control::string_at(json, "socket"));
+  if (json.contains("socket_group"))
+    s.socket_group = static_cast<gid_t>(TRY(control::u64_at(json, "socket_group")));
+  const uint64_t port = json.contains("port") ? TRY(control::u64_at(json, "port")) : 0;
+  if (port > UINT16_MAX)
+    return fail(Code::invalid, "port: must be a port");
+  s.port = static_cast<uint16_t>(port);
+  return {};
+}
+
+Result<void> read_log(const Json& json, SlotSpec& s) {
+  if (!json.contains("log"))
+    return {};
+  s.log = TRY(control::string_at(json, "log"));
+  s.log_size = TRY(control::u64_at(json, "log_size"));
+  s.log_files = static_cast<uint32_t>(TRY(control::u64_at(json, "log_files")));
+  return {};
+}
+
 Result<SlotSpec> read_members(const Json& json) {
   SlotName name = TRY(SlotName::parse(TRY(control::string_at(json, "name"))));
   SlotSpec s{std::move(name)};
@@ -95,6 +123,8 @@ Result<SlotSpec> read_members(const Json& json) {
   }
   if (json.contains("limits")) // of an older agent there are none
     s.limits = TRY_IN("limits", read_limits(json["limits"]));
+  TRY(read_sockets(json, s));
+  TRY(read_log(json, s));
   return s;
 }
 
@@ -140,6 +170,10 @@ std::string spec_path(const os::Paths& paths, const std::string& slot_name) {
   return cat(paths.slots(), "/", slot_name, ".json");
 }
 
+std::string restarts_path(const os::Paths& paths, const std::string& slot_name) {
+  return cat(paths.slots(), "/", slot_name, ".starts");
+}
+
 Result<std::string> spec_text(const SlotSpec& s) {
   TRY(check(s));
   Json json{{"name", s.name.str()}, {"release", s.release}, {"argv", s.argv},  {"env", Json::array()},
@@ -149,6 +183,17 @@ Result<std::string> spec_text(const SlotSpec& s) {
   if (s.niceness)
     json["niceness"] = *s.niceness;
   json["limits"] = json_of(s.limits);
+  if (!s.socket.empty()) {
+    json["socket"] = s.socket;
+    json["socket_group"] = s.socket_group;
+  }
+  if (s.port != 0)
+    json["port"] = s.port;
+  if (s.log_size != 0) {
+    json["log"] = s.log;
+    json["log_size"] = s.log_size;
+    json["log_files"] = s.log_files;
+  }
   return dump(json);
 }
 

@@ -4,6 +4,7 @@
 #include "control/json.hpp"
 #include "openrc/cgroup.hpp"
 #include "openrc/spec.hpp"
+#include "os/log_writer.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -92,8 +93,8 @@ public:
 
 private:
   TaskEnd command(const SlotSpec& spec) {
-    const std::string path = cat(m_paths.logs_of(spec.name.site), "/cron.log");
-    const Fd log(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640));
+    const std::string dir = m_paths.logs_of(spec.name.site);
+    os::LogWriter log(Fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "cron.log", spec.log_size, spec.log_files);
     os::Command c;
     c.argv = spec.argv;
     c.env = spec.env;
@@ -108,8 +109,7 @@ private:
       m_last.push_back(printable(line, k_line));
       if (m_last.size() > k_last_lines)
         m_last.pop_front();
-      const std::string row = cat(line, "\n");
-      (void)!::write(log.get(), row.data(), row.size()); // a full disk does not end the command
+      log.append(cat(line, "\n")); // a full disk does not end the command
     };
     const auto exit = as_user(spec, c);
     TaskEnd end{.ended_ms = os::real_clock().wall_ms()};

@@ -47,7 +47,32 @@ Ruleset rights_of(long version) {
   return all;
 }
 
+constexpr int k_rule_port = 2; // LANDLOCK_RULE_NET_PORT
+constexpr uint64_t k_bind = 1; // LANDLOCK_ACCESS_NET_BIND_TCP
+constexpr long k_first_with_ports = 4;
+struct PortRule {
+  uint64_t access, port;
+};
+
 } // namespace
+
+bool landlock_knows_ports() { return ::syscall(k_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) >= k_first_with_ports; }
+
+int bind_only(std::span<const uint16_t> ports) {
+  if (!landlock_knows_ports())
+    return 0;
+  const Ruleset rights{0, k_bind, 0};
+  const Fd ruleset(static_cast<int>(::syscall(k_create_ruleset, &rights, sizeof rights, 0)));
+  if (!ruleset)
+    return errno;
+  const PortRule any_free{k_bind, 0};
+  if (::syscall(k_add_rule, ruleset.get(), k_rule_port, &any_free, 0) != 0)
+    return errno;
+  for (const uint16_t port : ports)
+    if (const PortRule rule{k_bind, port}; ::syscall(k_add_rule, ruleset.get(), k_rule_port, &rule, 0) != 0)
+      return errno;
+  return ::syscall(k_restrict_self, ruleset.get(), 0) == 0 ? 0 : errno;
+}
 
 Result<void> restrict_with_landlock(const char* beneath) {
   const long version = ::syscall(k_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);

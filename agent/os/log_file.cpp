@@ -28,11 +28,10 @@ Result<void> shift(const std::string& file, uint32_t keep) {
   return {};
 }
 
-// From `at` to where the file ends by now; false: no room.
-Result<bool> copy_from(int from, off_t& at, int to, const std::string& path) {
-  constexpr size_t k_at_once = 1 << 20;
+// From `at` to `end`, wherever the file ends by now; false: no room.
+Result<bool> copy_from(int from, off_t at, off_t end, int to, const std::string& path) {
   for (;;) {
-    const ssize_t n = ::sendfile(to, from, &at, k_at_once);
+    const ssize_t n = at < end ? ::sendfile(to, from, &at, static_cast<size_t>(end - at)) : 0;
     if (n == 0)
       return true;
     if (n < 0 && (errno == ENOSPC || errno == EDQUOT))
@@ -51,8 +50,7 @@ Result<uint64_t> rotate_by_copy(const std::string& file, uint32_t keep, uint64_t
     return fail_io("open", file, errno);
   const auto size = static_cast<uint64_t>(info.st_size);
   bool copied = false;
-  off_t at = static_cast<off_t>(size > most ? size - most : 0);
-  const uint64_t skipped = static_cast<uint64_t>(at);
+  const uint64_t skipped = size > most ? size - most : 0;
   if (keep > 0) {
     TRY(shift(file, keep));
     const std::string first = numbered(file, 1);
@@ -61,7 +59,7 @@ Result<uint64_t> rotate_by_copy(const std::string& file, uint32_t keep, uint64_t
       return fail_io("create", first, errno);
     if (to && ::fchown(to.get(), info.st_uid, info.st_gid) != 0 && ::geteuid() == 0)
       return fail_io("chown", first, errno);
-    copied = to && TRY(copy_from(from.get(), at, to.get(), file));
+    copied = to && TRY(copy_from(from.get(), static_cast<off_t>(skipped), info.st_size, to.get(), file));
     if (!copied)
       ::unlink(first.c_str());
   }

@@ -5,10 +5,12 @@
 #include "os/seccomp.hpp"
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -65,13 +67,27 @@ Result<void> enter_root(const std::string& directory) {
   return {};
 }
 
+// Nothing that is executed later could win a capability back. It needs one itself, so first; a container's root may lack it, and then
+// no_new_privs keeps them away alone.
+void drop_bounding_set() {
+  for (int capability = 0; capability < k_most_capabilities; ++capability)
+    ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+}
+
+// Root's number, and of what root may only what its files' modes give to their owner.
+Result<void> drop_capabilities() {
+  drop_bounding_set();
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+  if (::syscall(SYS_capset, &header, none) != 0)
+    return fail_errno("drop capabilities", errno);
+  return {};
+}
+
 Result<void> become(const User& user) {
   if (user.uid == 0 || user.gid == 0)
     return fail(Code::invalid, cat("confine: user '", user.name, "' is root"));
-  // Nothing that is executed later could win a capability back. It needs one itself, so first; a container's root may lack it, and then
-  // no_new_privs keeps them away alone.
-  for (int capability = 0; capability < k_most_capabilities; ++capability)
-    ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  drop_bounding_set();
   const std::string what = cat("become user '", user.name, "'");
   if (::setgroups(1, &user.gid) != 0 || ::setresgid(user.gid, user.gid, user.gid) != 0 ||
       ::setresuid(user.uid, user.uid, user.uid) != 0)
@@ -117,13 +133,13 @@ Result<void> confine(const Confinement& c) {
   TRY(set_limits(c));
   if (c.chroot_to)
     TRY(enter_root(*c.chroot_to));
-  if (c.user)
-    TRY(become(*c.user));
+  TRY(c.user ? become(*c.user) : drop_capabilities());
   TRY(keep_promises(death_signal, parent));
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return fail_errno("set no_new_privs", errno);
   // The stager without a root of its own (a test that is not root) writes where we cannot know.
-  if (c.profile != Profile::stager)
+  const bool has_files = c.profile == Profile::stager || c.profile == Profile::log;
+  if (!has_files)
     TRY(restrict_with_landlock(nullptr));
   else if (c.chroot_to)
     TRY(restrict_with_landlock("/"));

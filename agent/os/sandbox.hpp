@@ -17,12 +17,13 @@ Result<void> hide_memory();
 enum class Profile {
   edge,   // accept, read, write, send and receive on what it has; threads, time, memory. No open, socket, exec, ptrace, kill.
   vault,  // read, write, send, receive, exit on what it has. No file, no network, no thread; memory as far as memory_limit.
+  log,    // as vault, and *at() calls on files below its directory: openat, renameat, unlinkat, flock.
   stager, // as vault, and *at() calls below its directory: openat, mkdirat, symlinkat, fchmod, unlinkat, ... No network, no exec.
 };
 
 struct Confinement {
   Profile profile;
-  std::optional<User> user;     // nullopt: stays who it is (tests that are not root)
+  std::optional<User> user;     // nullopt: stays who it is, without capabilities (the log's; tests that are not root)
   std::optional<std::string> chroot_to; // the process's whole file system afterwards
   uint64_t memory_limit = 0;    // RLIMIT_AS in bytes, 0: none
   uint64_t file_limit = 0;      // RLIMIT_FSIZE in bytes, 0: none

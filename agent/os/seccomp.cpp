@@ -67,6 +67,11 @@ constexpr auto k_stager = std::to_array<long>({
     SYS_fadvise64, SYS_copy_file_range, SYS_sendfile, SYS_fsync, SYS_fdatasync, SYS_syncfs,
 });
 
+// A log: files of one directory are opened, written, renamed and removed.
+constexpr auto k_log = std::to_array<long>({
+    SYS_openat, SYS_newfstatat, SYS_statx, CHILLBOX_OLD(stat) CHILLBOX_OLD(lstat) SYS_renameat2, SYS_renameat, SYS_unlinkat, SYS_flock,
+});
+
 constexpr uint32_t k_thread_must = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 constexpr uint32_t k_clone_detached = 0x00400000; // musl sets it; the kernel ignores it
 constexpr uint32_t k_thread_may = k_thread_must | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
@@ -157,6 +162,9 @@ void add_rules(Program& program, Profile profile, pid_t self) {
     break;
   case Profile::vault:
     break;
+  case Profile::log:
+    program.allow(k_log);
+    return;
   case Profile::stager:
     program.allow(k_stager);
     program.allow_bits(SYS_clone, 0, ~k_thread_may, k_thread_must);

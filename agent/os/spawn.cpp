@@ -1,6 +1,7 @@
 #include "os/spawn.hpp"
 
 #include "base/text.hpp"
+#include "os/listen_rules.hpp"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -29,7 +30,7 @@ namespace {
 constexpr auto k_by_pidfd = static_cast<idtype_t>(3); // P_PIDFD, which not every libc names
 constexpr int k_last_signal = 64;
 
-enum class Step : int { ipc, network, mounts, view, descriptors, program, group, limits, groups, gid, uid, privileges, parent, directory, exec, ended };
+enum class Step : int { ipc, network, mounts, view, descriptors, program, group, limits, groups, gid, uid, privileges, listening, parent, directory, exec, ended };
 
 struct Failure {
   Step step;
@@ -49,6 +50,7 @@ struct Prepared {
   pid_t parent = ::getpid();
   std::vector<gid_t> groups;
   MountCalls mounts;
+  ListenRules listening{{}}; // of who runs as somebody else: no TCP port but a free one, which is nobody's
   std::array<std::pair<int, rlim_t>, 5> limits{}; // 0: none
 };
 
@@ -214,6 +216,8 @@ void follow_parent(const Prepared& p) {
     become(*plan.user, p);
   if (plan.no_new_privs && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     give_up(p, Step::privileges);
+  if (plan.user && plan.no_new_privs && (errno = p.listening.apply()) != 0)
+    give_up(p, Step::listening);
   // After the change of user, which clears it. A contained one ends with the first process of its namespace.
   if (plan.ends_with_thread && !plan.contained) {
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
@@ -318,6 +322,8 @@ std::string what_failed(const Spawn& plan, const Failure& f) {
     return cat("become user '", plan.user->name, "'");
   case Step::privileges:
     return "set no_new_privs";
+  case Step::listening:
+    return "limit what it may listen on";
   case Step::parent:
     return "follow its parent";
   case Step::directory:

@@ -137,7 +137,7 @@ Result<std::string> wrong_directory(World& world, const SiteName& site, const st
 std::string wrong_socket(World& world, const SiteName& site) {
   const std::string path = redis_link(world.paths, site);
   const auto link = world.disk.read_link(path);
-  return world.disk.exists(path) && !(link && *link == redis_socket(world.paths, site)) ? taken("file", path, site) : std::string();
+  return world.disk.exists(path) && !(link && is_redis_socket(world.paths, site, link->value_or(""))) ? taken("file", path, site) : std::string();
 }
 
 } // namespace

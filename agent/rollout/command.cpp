@@ -52,6 +52,9 @@ Result<openrc::SlotSpec> site_command(World& world, const SiteName& site, const 
   spec.cwd = r.release_dir();
   spec.user = r.user.name;
   spec.limits = limits_of(world, r.site, p.service);
+  spec.log = world.paths.logs_of(site) + "/cron.log";
+  spec.log_size = world.config.log_size;
+  spec.log_files = world.config.log_files;
   return spec;
 }
 

@@ -163,6 +163,8 @@ Result<Kind> find_kind(World& world, const config::Site& site, const config::Ser
   if (!json.is_object())
     return fail(Code::failure, cat(path, ": must be one JSON object"));
   read_kind(json, kind);
+  if (service.listen == "fd" && kind.listens == Kind::Listens::on_port)
+    kind.listens = Kind::Listens::on_socket;
   if (!json.contains("when") || !json["when"].is_array())
     return kind;
   const auto variables = variables_of(world, site, service, site.version ? site.version->str() : "", {});
@@ -209,7 +211,7 @@ Environment hook_environment(World& world, const Place& place) {
         env.emplace_back("CHILLBOX_IMMUTABLE_" + upper_name(other.name.str()), *path);
   if (!place.slot.empty()) {
     env.emplace_back("CHILLBOX_SLOT", place.slot);
-    env.emplace_back("CHILLBOX_SOCKET", cat(world.paths.slots_of(site.slug), "/", s.name.str(), ".", place.slot, ".sock"));
+    env.emplace_back("CHILLBOX_SOCKET", openrc::slot_socket(world.paths, {site.slug, s.name, place.slot}));
     if (place.port != 0)
       env.emplace_back("CHILLBOX_PORT", std::to_string(place.port));
   }

@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "openrc/cgroup.hpp"
 #include "os/port.hpp"
 
 #include <nlohmann/json.hpp>
@@ -49,7 +50,23 @@ std::vector<std::string> names_of_port(const config::Site& site, const config::S
   return names;
 }
 
+// Where there are no control groups, a slot that runs is believed.
+bool is_of_slot(World& world, const os::PortHolder& holder, const openrc::SlotName& name) {
+  const auto groups = openrc::cgroups_of(world.disk, world.paths, name.str());
+  if (groups.empty() || holder.pid == 0)
+    return !world.slots.release_in(name).empty();
+  return std::ranges::any_of(groups, [&](const auto& group) {
+    const auto members = openrc::members(world.disk, group);
+    return std::ranges::find(members, holder.pid) != members.end();
+  });
+}
+
 } // namespace
+
+std::optional<os::PortHolder> stranger_at(World& world, uint16_t port, const openrc::SlotName& name) {
+  auto holder = port == 0 ? std::nullopt : os::port_holder(port);
+  return holder && !is_of_slot(world, *holder, name) ? holder : std::nullopt;
+}
 
 std::vector<std::string> own_port_variables(const config::Service& service) {
   std::vector<std::string> names;
@@ -78,8 +95,8 @@ Result<PortVariables> port_variables(const config::Site& site, const std::vector
   return ports;
 }
 
-// One a slot, kept with the site so that they stay the same, unique on the host.
-Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot) {
+// One a slot, kept with the site so that they stay the same, unique on the host. Whoever takes the port of a slot that does not run blocks nothing.
+Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot, Ports kept) {
   Json ports = ports_of(row);
   std::set<uint64_t> taken;
   for (const auto& other : TRY(world.store.sites())) {
@@ -91,7 +108,9 @@ Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<Planned
     if (!has_port(p))
       continue;
     const std::string key = p.service.name.str() + "." + slot;
-    if (!ports.contains(key)) {
+    const bool lost = kept == Ports::free_only && ports.contains(key) &&
+                      stranger_at(world, ports[key].get<uint16_t>(), {row.site, p.service.name, slot}).has_value();
+    if (!ports.contains(key) || lost) {
       uint16_t port = k_first_port;
       while ((taken.contains(port) || os::port_holder(port)) && port < k_last_port)
         ++port;
@@ -105,11 +124,11 @@ Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<Planned
   return {};
 }
 
-Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot) {
+Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot, Ports kept) {
   static std::mutex one; // sites side by side must not find the same port free
   const std::scoped_lock lock(one);
   const std::string before = row.ports;
-  TRY(choose_ports(world, row, services, slot));
+  TRY(choose_ports(world, row, services, slot, kept));
   return row.ports == before ? Result<void>() : world.store.put_site(row);
 }
 
@@ -139,9 +158,8 @@ std::vector<std::string> port_problems(World& world, const config::Site& site, c
       if (!number || *number < k_least_port || *number > UINT16_MAX)
         problems.push_back(cat(who, name, " is '", printable(variables->at(name), 20), "': must be a port from ", k_least_port, " to ", UINT16_MAX));
     }
-    const auto holder = p.port == 0 ? std::nullopt : os::port_holder(p.port);
     // What an earlier release of the site left in the slot is stopped before.
-    if (holder && world.slots.release_in(slot_name(site, p, slot, 0)).empty())
+    if (const auto holder = stranger_at(world, p.port, slot_name(site, p, slot, 0)))
       problems.push_back(cat(who, "port ", p.port, " is taken by ", os::describe(*holder)));
   }
   return problems;

@@ -107,7 +107,7 @@ void check_ports(Rollout& r, const std::string& slot, Problems& problems) {
   if (const auto ports = port_variables(r.site, r.services); !ports)
     problems.push_back(ports.error().message);
   auto row = r.row;
-  if (const auto chosen = choose_ports(r.world, row, r.services, slot); !chosen)
+  if (const auto chosen = choose_ports(r.world, row, r.services, slot, !r.old || slot != r.old->slot ? Ports::free_only : Ports::as_they_are); !chosen)
     problems.push_back(chosen.error().message);
   std::ranges::move(port_problems(r.world, r.site, r.services, slot), std::back_inserter(problems));
 }

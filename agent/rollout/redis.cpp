@@ -1,6 +1,6 @@
-// A site's own Redis: one supervised service of the site's user, beside the slots of its releases and outliving them. Its socket is in the site's
-// directory of sockets, where that user may make it; /run/redis/SITE.sock is a link to it. No TCP. It is started anew only when its
-// configuration or its ACL is another.
+// A site's own Redis: one supervised service of the site's user, beside the slots of its releases and outliving them. It can only make its socket itself,
+// so that is beside its data, where that user may and where nobody but the site's own services goes: /run/redis/SITE.sock is a link to it.
+// No TCP. It is started anew only when its configuration or its ACL is another.
 #include "rollout/steps.hpp"
 
 #include "base/secret.hpp"
@@ -64,7 +64,10 @@ Result<void> wait_until_up(World& world, const SiteName& site) {
 
 } // namespace
 
-std::string redis_socket(const os::Paths& paths, const SiteName& site) { return paths.slots_of(site) + "/redis.sock"; }
+std::string redis_socket(const os::Paths& paths, const SiteName& site) { return paths.data(site) + "/redis/redis.sock"; }
+bool is_redis_socket(const os::Paths& paths, const SiteName& site, const std::string& path) {
+  return path == redis_socket(paths, site) || path == paths.slots_of(site) + "/redis.sock";
+}
 std::string redis_link(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/run/redis/", site.str(), ".sock"); }
 
 std::optional<std::string> redis_program(World& world) {
@@ -105,6 +108,8 @@ Result<void> start_redis(World& world, const config::Site& site, const store::Re
   spec.user = user.name;
   spec.limits.tasks_max = world.config.tasks_default;
   spec.log = world.paths.logs_of(site.slug) + "/redis.log";
+  spec.log_size = world.config.log_size;
+  spec.log_files = world.config.log_files;
   TRY_IN("redis", world.slots.start(spec));
   return wait_until_up(world, site.slug);
 }
@@ -115,7 +120,7 @@ Result<void> stop_redis(World& world, const SiteName& site) {
   TRY_IN("redis", world.slots.stop(redis_slot(site), k_stop_grace));
   TRY(world.disk.remove_tree(settings_dir(world, site)));
   const auto link = TRY(world.disk.read_link(redis_link(world.paths, site)));
-  return link == redis_socket(world.paths, site) ? world.disk.remove(redis_link(world.paths, site)) : Result<void>{};
+  return is_redis_socket(world.paths, site, link.value_or("")) ? world.disk.remove(redis_link(world.paths, site)) : Result<void>{};
 }
 
 } // namespace chillbox::rollout

@@ -3,6 +3,8 @@
 #include "base/text.hpp"
 #include "os/port.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -42,14 +44,21 @@ Result<openrc::SlotSpec> spec_of(World& world, const config::Site& site, const P
   spec.log = log_file(world, site.slug, p.service);
   spec.niceness = p.service.niceness;
   spec.limits = limits_of(world, site, p.service);
+  spec.port = p.port;
+  spec.log_size = world.config.log_size;
+  spec.log_files = world.config.log_files;
+  if (p.kind.listens == Kind::Listens::on_socket) {
+    spec.socket = slot_socket(world, site, p, release.slot);
+    spec.socket_group = world.as_root ? TRY(world.nginx.group()) : user.gid;
+  }
   return spec;
 }
 
 // Else whoever is there would answer the health check, and then the site's requests (faults 73, 108).
 Result<void> check_port(World& world, const openrc::SlotName& name, const PlannedService& p, const std::string& release) {
-  if (p.port == 0 || world.slots.release_in(name) == release)
+  if (world.slots.release_in(name) == release)
     return {};
-  if (const auto holder = os::port_holder(p.port))
+  if (const auto holder = stranger_at(world, p.port, name))
     return fail(Code::busy, cat("port ", p.port, " is taken by ", os::describe(*holder)));
   return {};
 }
@@ -119,7 +128,16 @@ openrc::SlotName slot_name(const config::Site& site, const PlannedService& p, co
 }
 
 std::string slot_socket(World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
-  return cat(world.paths.slots_of(site.slug), "/", p.service.name.str(), ".", slot, ".sock");
+  return openrc::slot_socket(world.paths, {site.slug, p.service.name, slot});
+}
+
+Result<void> make_socket_dir(World& world, const SiteName& site) {
+  const std::string dir = world.paths.slots_of(site);
+  TRY(world.disk.make_dir(dir, 0711, {::geteuid(), ::getegid()}));
+  for (const auto& name : TRY(world.disk.list(dir)))
+    if (const auto link = world.disk.read_link(cat(dir, "/", name)); link && *link) // else it is a socket
+      TRY(world.disk.remove(cat(dir, "/", name)));
+  return {};
 }
 
 Result<void> probe_service(World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
@@ -149,8 +167,7 @@ Result<void> wait_for_probe(World& world, const config::Site& site, const Planne
 
 Result<void> start_slots(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release,
                          const os::User& user, const std::vector<std::string>& skip) {
-  const gid_t web = world.as_root ? TRY(world.nginx.group()) : user.gid;
-  TRY(world.disk.make_dir(world.paths.slots_of(site.slug), 02750, {user.uid, web}));
+  TRY(make_socket_dir(world, site.slug));
   TRY(start_redis(world, site, release, user)); // before those who use it
   const auto ports = TRY(port_variables(site, services));
   for (const auto& p : services) {
@@ -191,7 +208,7 @@ void drain(Rollout& r, const std::string& slot) {
     uint32_t waiting = 0;
     for (const auto& name : names)
       if (name.site == r.job.site && name.slot == slot && name.index == 0) {
-        waiting += openrc::accept_queue(cat(r.world.paths.slots_of(name.site), "/", name.service.str(), ".", slot, ".sock")).value_or(0);
+        waiting += openrc::accept_queue(openrc::slot_socket(r.world.paths, name)).value_or(0);
         if (const auto port = port_of(r.row, name.service, slot))
           waiting += os::accept_queue(*port);
       }
@@ -218,9 +235,10 @@ Result<void> clear_slot(Rollout& r) {
 Result<Next> run_start(Rollout& r) {
   if (r.release.slot.empty())
     r.release.slot = other_slot(r.old ? r.old->slot : "");
-  if (!r.old || r.release.slot != r.old->slot)
+  const bool anew = !r.old || r.release.slot != r.old->slot;
+  if (anew)
     TRY(clear_slot(r));
-  TRY(assign_ports(r.world, r.row, r.services, r.release.slot));
+  TRY(assign_ports(r.world, r.row, r.services, r.release.slot, anew ? Ports::free_only : Ports::as_they_are));
   if (!r.old || r.old->id != r.release.id) // of the live one the store says where it runs until the switch
     TRY(r.world.store.put_release(r.release));
   mark_logs(r);

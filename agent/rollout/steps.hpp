@@ -1,6 +1,7 @@
 // The steps (rollout.hpp has the table). Each run_ is safe to repeat; each undo_ copes with a step that never began.
 #pragma once
 
+#include "os/port.hpp"
 #include "rollout/rollout.hpp"
 #include "secrets/stage.hpp"
 
@@ -137,6 +138,8 @@ Result<std::vector<PlannedService>> plan_services(World& world, const config::Si
 std::string other_slot(const std::string& slot); // of a and b; "" has a
 openrc::SlotName slot_name(const config::Site& site, const PlannedService& p, const std::string& slot, uint32_t index);
 std::string slot_socket(World& world, const config::Site& site, const PlannedService& p, const std::string& slot);
+// Root's, as all in it; a link that is there is none of the agent's and goes.
+Result<void> make_socket_dir(World& world, const SiteName& site);
 // The services' live links point to `slot`, `current` to `release`. Links of services that the site does not have any more go.
 Result<void> point_links(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release);
 Result<std::string> render(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release);
@@ -167,6 +170,7 @@ std::optional<std::string> redis_program(World& world);
 openrc::SlotName redis_slot(const SiteName& site);
 bool is_redis(const openrc::SlotName& name);
 std::string redis_socket(const os::Paths& paths, const SiteName& site);
+bool is_redis_socket(const os::Paths& paths, const SiteName& site, const std::string& path); // also where it was once, among the services' sockets
 std::string redis_link(const os::Paths& paths, const SiteName& site); // to it, where programs look for one
 // When the site file has `redis`: it runs with these settings when this returns. Running so already: nothing is touched.
 Result<void> start_redis(World& world, const config::Site& site, const store::Release& release, const os::User& user);
@@ -175,10 +179,16 @@ Result<void> stop_redis(World& world, const SiteName& site); // its data stay
 // The variables of the site that its services' own PORT or CHILL_PORT refer to, with the ports of the planned slot. preflight: two services
 // share one.
 Result<PortVariables> port_variables(const config::Site& site, const std::vector<PlannedService>& services);
-// Gives each service that listens on TCP, or has a variable for it, its port in this slot (kept in the row).
-Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot);
+// Gives each service that listens on TCP, or has a variable for it, its port in this slot (kept in the row). free_only: a slot that is about to be
+// started gets another one when somebody else listens there; else NGINX may know it already.
+enum class Ports { as_they_are, free_only };
+Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot,
+                          Ports kept = Ports::as_they_are);
 // The same without a word to the store, for a look ahead.
-Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot);
+Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot,
+                          Ports kept = Ports::as_they_are);
+// Who listens on the slot's port, when that is none of its own processes.
+std::optional<os::PortHolder> stranger_at(World& world, uint16_t port, const openrc::SlotName& name);
 std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, const std::string& slot);
 // Another site that has this port for one of its slots.
 std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteName& but);

@@ -70,7 +70,7 @@ class Server(http.server.ThreadingHTTPServer):
         else:
             super().server_bind()
 
-Server((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+Server((os.environ["HOST"], int(os.environ.get("PORT", 0))), Handler).serve_forever()
 END
 }
 

@@ -3,6 +3,7 @@
 # hook_setup            a site 'my-blog' with a service 'web' in a release of its own below $BATS_TEST_TMPDIR, and the agent's environment
 # with_dash FILE ARG..  a hook under dash; with_ash: under busybox ash, with busybox's own tools and, for root, busybox as /bin/sh too; new
 #                       layers go to the cache behind a build
+# handed SOCKET CMD..   CMD with a socket that listens there, as the launcher hands it over
 # twice FILE ARG...     under each of them, each time twice
 
 # shellcheck shell=bash disable=SC2034,SC2016 # used by who loads this; the new sh expands
@@ -49,6 +50,17 @@ with_ash() {
         PATH=$tools:/usr/local/bin:/usr/bin:/bin busybox ash "$@" || return
     fi
     adopt "$1"
+}
+
+handed() { # in the background
+    exec python3 -c 'import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])' "$@"
 }
 
 twice() {

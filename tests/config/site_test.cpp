@@ -123,6 +123,7 @@ TEST_CASE("every field of a service arrives with its unit") {
   CHECK(s.health.deadline == 2min);
   CHECK(s.health.count == 3);
   CHECK(s.strategy == Strategy::stop_first);
+  CHECK(s.listen == "fd");
   CHECK(s.release_command == std::vector<std::string>{"flask", "db", "upgrade", ""});
   CHECK(s.resources.memory_max == 256ULL << 20);
   CHECK(s.resources.cpu_max == 150);

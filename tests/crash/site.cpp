@@ -2,12 +2,11 @@
 // Starts in a millisecond, so that thousands of rollouts fit into a test. An own handler starts it (tests/crash/handler).
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <string>
 
@@ -40,15 +39,8 @@ void answer(int fd, const std::string& body) {
 } // namespace
 
 int main() {
-  const std::string path = variable("CHILLBOX_SOCKET");
   const std::string body = variable("CHILLBOX_VERSION") + " " + first_line(variable("SECRETS_CONFIG")) + "\n";
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  unlink(path.c_str());
-  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener, 511) != 0)
-    return std::perror("listen"), 1;
+  constexpr int listener = 3; // as it is handed over
   struct sigaction stop{};
   stop.sa_handler = [](int) { g_stop = 1; };
   sigaction(SIGTERM, &stop, nullptr); // no SA_RESTART: accept returns

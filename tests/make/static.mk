@@ -22,7 +22,7 @@ static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) CCA
   TESTS_LEFT_OUT='$(STATIC_LEFT_OUT)'
 
 .PHONY: static static-test
-static: $(ARCHS:%=static-%) ## the two programs with everything inside, for ARCHS="x86_64 aarch64", and their sizes
+static: $(ARCHS:%=static-%) ## the programs with everything inside, for ARCHS="x86_64 aarch64", and their sizes
 	@sh apk/static/report $(foreach arch,$(ARCHS),$(call STATIC_BUILD,$(arch)))
 
 static-test: $(ARCHS:%=static-test-%) ## the unit tests as such programs (another architecture's where qemu-user runs them)
@@ -35,7 +35,7 @@ static-test-%: $(STATIC)/%
 
 # Below static_make: the variables are those of one architecture.
 .PHONY: static-programs static-unit
-static-programs: $(BUILD)/chillboxd $(BUILD)/chillboxctl
+static-programs: $(PROGRAMS)
 static-unit: $(TESTS)
 	@sh apk/static/try $(ARCH) $(TESTS)
 

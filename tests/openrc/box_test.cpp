@@ -110,11 +110,14 @@ TEST_CASE("box: a killed service comes back and is counted; its supervisor's dea
   CHECK(host.slots.state(host.name).value() == SlotState::started);
 }
 
-TEST_CASE("box: [fault-109] a service that ends at once is given up and shown as crashed", "[.box]") {
+TEST_CASE("box: [fault-109] [attack-C7] a service that ends at once is started again with pauses, shown as a crash loop, and never given up", "[.box]") {
   RealHost host("chillbox.blog.web.b");
   must(host.slots.start(host.shell("echo why it ends; exit 3")));
-  REQUIRE(host.within(os::Millis{20'000}, [&] { return host.slots.state(host.name).value() == SlotState::crashed; }));
+  REQUIRE(host.within(os::Millis{20'000}, [&] { return host.slots.crash_loop(host.name).value_or(os::Millis{0}) > os::Millis{3'000}; }));
   CHECK(get("/var/log/chillbox/blog/web.log").find("why it ends") != std::string::npos);
+  CHECK(host.slots.respawns(host.name) >= 4);
+  CHECK(host.slots.state(host.name).value() == SlotState::started);
+  must(host.slots.stop(host.name, os::Millis{5'000})); // also while it waits
   CHECK(host.inside().empty());
 }
 

@@ -26,6 +26,10 @@ Launched launch(const std::string& text, mode_t mode = 0600, uid_t owner = ::get
   put(file, text);
   REQUIRE(::chmod(file.c_str(), mode) == 0);
   REQUIRE(::chown(file.c_str(), owner, ::getegid()) == 0);
+  if (const fs::path log = fs::read_symlink("/proc/self/exe").parent_path() / "chillbox-log"; fs::exists(log)) {
+    fs::create_directories(host.root + "/usr/lib/chillbox");
+    fs::create_symlink(log, host.root + "/usr/lib/chillbox/chillbox-log");
+  }
   const std::string out = host.root + "/out", err = host.root + "/err";
   const pid_t child = ::fork();
   if (child == 0) {
@@ -92,4 +96,66 @@ TEST_CASE("root is refused by name and by number, and so is a spec for another s
 TEST_CASE("a name that is no slot's is refused without a look at any file") {
   CHECK(slot_main("../../etc/passwd") != 0);
   CHECK(slot_main("chillboxd") != 0);
+}
+
+namespace {
+
+// As user nobody, with this changed.
+template <class Change>
+Launched launch_changed(const std::string& script, Change change) {
+  FakeOpenrc host;
+  SlotSpec s{slot(), "r", {"/bin/sh", "-c", script}, {{"PATH", "/usr/bin:/bin"}, {"LISTEN_FDS", "7"}}, "/tmp", "nobody", "027", "/x", {}, {}};
+  change(s);
+  return launch(spec_text(s).value());
+}
+
+} // namespace
+
+TEST_CASE("[attack-C1] a listening socket is made by root in root's directory, and handed over") {
+  if (::geteuid() != 0)
+    return;
+  FakeOpenrc host;
+  const std::string socket = host.root + "/web.a.sock";
+  put(socket, "left by an earlier copy");
+  const std::string script = "echo $LISTEN_FDS $LISTEN_FDNAMES; [ $LISTEN_PID = $$ ] && echo its own; readlink /proc/$$/fd/3; ls /proc/self/fd | wc -l; "
+                             "stat -c '%U %a %F' " + socket + "; rm -f " + socket + " || ln -sf /x " + socket;
+  REQUIRE(::chmod(host.root.c_str(), 0711) == 0);
+  const auto r = launch_changed(script, [&](SlotSpec& s) { s.socket = socket; });
+  CHECK(r.out.starts_with("1 socket\nits own\nsocket:["));
+  CHECK(r.out.find("]\n5\nnobody 660 socket\n") != std::string::npos);
+  CHECK(fs::is_socket(fs::symlink_status(socket))); // it could neither remove nor replace it
+}
+
+TEST_CASE("a port goes along with the socket; alone it is the program's to bind, and what it is not given is not in its environment") {
+  if (::geteuid() != 0)
+    return;
+  FakeOpenrc host;
+  const auto both = launch_changed("echo $LISTEN_FDS $LISTEN_FDNAMES; readlink /proc/$$/fd/4 | cut -c 1-6", [&](SlotSpec& s) {
+    s.socket = host.root + "/web.a.sock";
+    s.port = 29'322;
+  });
+  CHECK(both.out == "2 socket:port\nsocket\n");
+  CHECK(launch_changed("echo =$LISTEN_FDS; ls /proc/self/fd | wc -l", [](SlotSpec& s) { s.port = 29'323; }).out == "=\n4\n");
+}
+
+TEST_CASE("what a program writes goes through a pipe to its log, which is rotated; it has no descriptor of a file") {
+  if (::geteuid() != 0)
+    return;
+  FakeOpenrc host;
+  const std::string log = host.root + "/log/web.log";
+  put(host.root + "/log/web.log.1", "older\n");
+  const auto r = launch_changed("echo to out; echo to err >&2; readlink /proc/$$/fd/1 /proc/$$/fd/2 | cut -c 1-5; "
+                                "for i in $(seq 3000); do echo 0123456789012345678901234567890123456789; done; echo last",
+                                [&](SlotSpec& s) {
+                                  s.log = log;
+                                  s.log_size = 64'000;
+                                  s.log_files = 2;
+                                });
+  CHECK(r.code == 0);
+  for (int i = 0; i < 500 && get(log).find("last\n") == std::string::npos; ++i)
+    ::usleep(10'000);
+  CHECK(r.out.empty());
+  CHECK(get(log).ends_with("last\n"));
+  CHECK(get(log + ".1").starts_with("to out\nto err\npipe:\npipe:\n0123"));
+  CHECK(get(log + ".2") == "older\n");
 }

@@ -22,8 +22,8 @@ FREEZER_DESTINATION = os.path.join(os.environ["CHILLBOX_BUILD_DIR"], "frozen")
 # Tables of one's own would be written into the service's folder, which does not change after the build.
 CHILL_SQL_DUMP_TABLES = ""
 
-if "CHILLBOX_PORT" in os.environ:
-    HOST, PORT = "127.0.0.1", int(os.environ["CHILLBOX_PORT"])
+if "CHILLBOX_SLOT" in os.environ:
+    HOST, PORT = "127.0.0.1", 0  # not used: gunicorn has the sockets that it was handed
     # The release stays as it was built: each slot has a copy of its own, and a fresh one at each start.
     built, CHILL_DATABASE_URI = CHILL_DATABASE_URI, os.path.join(os.environ["CHILLBOX_DATA_DIR"], "chill." + os.environ["CHILLBOX_SLOT"])
     for ending in ("-wal", "-shm"):

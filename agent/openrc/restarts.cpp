@@ -1,0 +1,72 @@
+#include "openrc/restarts.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+
+#include <algorithm>
+
+namespace chillbox::openrc {
+namespace {
+
+constexpr os::Millis k_long_run{60'000};
+constexpr os::Millis k_longest_pause{120'000};
+constexpr uint32_t k_free = 2; // starts again without a pause
+
+struct Starts {
+  uint32_t short_runs = 0;
+  os::Millis began{0}, next{0};
+};
+
+std::optional<Starts> read(os::Disk& disk, const std::string& file) {
+  const auto text = disk.read(file, 256);
+  const auto words = split(text ? trim(*text) : std::string_view(), ' ');
+  if (words.size() != 3)
+    return std::nullopt;
+  Starts starts;
+  starts.short_runs = static_cast<uint32_t>(std::min<uint64_t>(parse_u64(words[0]).value_or(0), UINT32_MAX - 1));
+  starts.began = os::Millis(static_cast<int64_t>(parse_u64(words[1]).value_or(0)));
+  starts.next = os::Millis(static_cast<int64_t>(parse_u64(words[2]).value_or(0)));
+  return starts;
+}
+
+bool write(os::Disk& disk, const std::string& file, const Starts& starts) {
+  return disk.write(file, cat(starts.short_runs, ' ', starts.began.count(), ' ', starts.next.count(), '\n'), 0600).has_value();
+}
+
+} // namespace
+
+os::Millis pause_before(uint32_t short_runs) {
+  if (short_runs < k_free)
+    return os::Millis{0};
+  constexpr uint32_t k_enough_doublings = 10;
+  return std::min(os::Millis{1'000} * (1 << std::min(short_runs - k_free, k_enough_doublings)), k_longest_pause);
+}
+
+void wait_for_turn(os::Disk& disk, os::Clock& clock, const std::string& file) {
+  const os::Millis now = clock.mono();
+  const auto last = read(disk, file);
+  Starts starts;
+  if (last && now - last->began < k_long_run)
+    starts.short_runs = last->short_runs + 1;
+  starts.began = now;
+  if (const os::Millis pause = pause_before(starts.short_runs); pause > os::Millis{0}) {
+    starts.next = now + pause;
+    if (!write(disk, file, starts))
+      return;
+    clock.sleep(pause);
+    starts = {starts.short_runs, clock.mono(), os::Millis{0}};
+  }
+  (void)write(disk, file, starts);
+}
+
+std::optional<os::Millis> crash_loop(os::Disk& disk, os::Clock& clock, const std::string& file) {
+  const auto starts = read(disk, file);
+  const os::Millis now = clock.mono();
+  if (!starts || starts->short_runs < k_free || now - starts->began >= std::max(k_long_run, k_longest_pause))
+    return std::nullopt;
+  if (starts->next > now)
+    return starts->next - now;
+  return now - starts->began < k_long_run ? std::optional(os::Millis{0}) : std::nullopt;
+}
+
+} // namespace chillbox::openrc
