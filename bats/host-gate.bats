@@ -60,15 +60,11 @@ SIGNED='webhook-id: a\r\nwebhook-timestamp: 1\r\nwebhook-signature: v1,b\r\n'
     [ "$(jobs)" -eq "$before" ]
 }
 
-@test "[fault-26] through NGINX: chunks with a wrong size, a huge one, and control characters in an extension" {
+@test "[fault-26] through NGINX: chunks are refused whatever their size and extensions say, before any is read" {
     before=$(jobs)
-    for bad in '-2\r\nxx\r\n0\r\n\r\n' 'g\r\nxx\r\n0\r\n\r\n'; do
-        refused 400 "$HEAD${SIGNED}Transfer-Encoding: chunked\r\n\r\n$bad"
-    done
-    refused 413 "$HEAD${SIGNED}Transfer-Encoding: chunked\r\n\r\nfffffff\r\nxx\r\n0\r\n\r\n"
-    for odd in '2;a=\001\r\nxx\r\n0\r\n\r\n' '2\r\nxxyy\r\n0\r\n\r\n'; do # NGINX hangs up on some
-        answer=$(raw "$HEAD${SIGNED}Transfer-Encoding: chunked\r\n\r\n$odd" || :)
-        [[ -z "$answer" || "$answer" == 'HTTP/1.1 40'[01]* ]]
+    for chunks in '2\r\n{}\r\n0\r\n\r\n' '-2\r\nxx\r\n0\r\n\r\n' 'g\r\nxx\r\n0\r\n\r\n' 'fffffff\r\nxx\r\n0\r\n\r\n' '2;a=\001\r\nxx\r\n0\r\n\r\n' \
+        '2\r\nxxyy\r\n0\r\n\r\n'; do
+        refused 411 "$HEAD${SIGNED}Transfer-Encoding: chunked\r\n\r\n$chunks"
     done
     [ "$(jobs)" -eq "$before" ]
 }

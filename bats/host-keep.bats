@@ -56,7 +56,7 @@ restart_sealed() { in_box rc-service -q chillboxd restart; }
     run -0 ctl doctor
     [[ "$output" == *"warn  seal          the host is sealed"*"-> chillboxctl unlock"* ]]
     run with_passphrase wrong unlock
-    [[ "$(ctl doctor)" == *"warn  unlock        1 wrong passphrases in a row"* ]]
+    [[ "$(ctl doctor)" == *"warn  unlock        1 wrong passphrases"* ]]
     wait_for 10 unlock
 }
 

@@ -149,11 +149,12 @@ headers() { get "$@" -o /dev/null -D - | tr -d '\r'; }
     [ "$(code localhost /v1/anything)" = 404 ]
 }
 
-@test "[fault-25] [fault-28] a chunked body reaches the edge whole and counted, an encoded line break stays text" {
-    answer=$(in_box sh -c "printf abc | curl -s -H 'Host: localhost' -H 'Transfer-Encoding: chunked' --data-binary @- http://127.0.0.1/v1/hooks")
+@test "[fault-25] [fault-28] a body reaches the edge counted, a chunked one not at all, an encoded line break stays text" {
+    chunked=$(in_box sh -c "printf abc | curl -s -o /dev/null -w '%{http_code}' -H 'Host: localhost' -H 'Transfer-Encoding: chunked' --data-binary @- http://127.0.0.1/v1/hooks")
+    [ "$chunked" = 411 ]
+    answer=$(in_box sh -c "printf abc | curl -s -H 'Host: localhost' --data-binary @- http://127.0.0.1/v1/hooks")
     [ "$(jq -r .line <<<"$answer")" = 'POST /v1/hooks HTTP/1.0' ]
     jq -e '.headers | index([["Content-Length","3"]]) and index([["Connection","close"]])' <<<"$answer"
-    run ! jq -e '.headers[] | select(.[0] == "Transfer-Encoding")' <<<"$answer"
     [ "$(get localhost '/v1/jobs/j1?capability=a%0d%0aX:y' | jq -r .line)" = 'GET /v1/jobs/j1?capability=a%0d%0aX:y HTTP/1.0' ]
 }
 

@@ -136,7 +136,7 @@ void look_at_sites(Doctor& d) {
 
 void look_at_seal(Doctor& d) {
   if (d.host->unlock_wait_s > 0)
-    d.warn("unlock", cat(d.host->unlock_failures, " wrong passphrases in a row"), cat("the next try is possible in ", d.host->unlock_wait_s, " s"));
+    d.warn("unlock", cat(d.host->unlock_failures, " wrong passphrases"), cat("the next try is possible in ", d.host->unlock_wait_s, " s"));
   if (d.host->sealed)
     return d.warn("seal", cat("the host is sealed", d.host->waiting_unlock > 0 ? cat(", ", d.host->waiting_unlock, " jobs wait") : std::string()),
                   "chillboxctl unlock");
@@ -157,6 +157,7 @@ void look_at_daemon(Doctor& d) {
     return d.fail("chillboxd", host.error().message, "rc-service chillboxd start; its log is /var/log/chillbox/chillboxd.log");
   d.host = *host;
   d.ok("chillboxd", cat("version ", host->version, " answers"));
+  d.ok("refused", cat(host->refused_webhooks, " webhooks, ", host->refused_uploads, " uploads since chillboxd started"));
   for (const auto& warning : host->warnings)
     d.warn("chillboxd", warning, "this stands here until the next start of chillboxd");
   look_at_seal(d);

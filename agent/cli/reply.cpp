@@ -159,7 +159,8 @@ Result<HostView> parse_status(std::string_view text) {
   const Json host = answer.value("host", Json::object());
   return HostView{text_at(host, "version"),     text_at(host, "recipient"),        text_at(host, "server_name"), bool_or(host, "sealed", false),
                   u64_or(host, "uptime_s", 0),  u64_or(host, "running", 0),        u64_or(host, "waiting_unlock", 0),
-                  u64_or(host, "unlock_failures", 0), u64_or(host, "unlock_wait_s", 0), time_at(host, "newest_ms"),
+                  u64_or(host, "unlock_failures", 0), u64_or(host, "unlock_wait_s", 0),
+                  u64_or(host, "refused_webhooks", 0), u64_or(host, "refused_uploads", 0), time_at(host, "newest_ms"),
                   texts_at(host, "warnings"),   text_at(host, "nginx"),            each(answer, "sites", site_from)};
 }
 
@@ -204,11 +205,6 @@ Error parse_http_error(long status, std::string_view body) {
   return {code_of_status(status), cat("the host answered ", status, why)};
 }
 
-std::string member(std::string_view text, std::string_view key) {
-  const auto object = parse_json(text, k_most);
-  return object ? text_at(*object, key) : "";
-}
-
 std::string member_text(std::string_view text, std::string_view key) {
   const auto object = parse_json(text, k_most);
   return object ? text_at(*object, key) : std::string();
@@ -217,11 +213,6 @@ std::string member_text(std::string_view text, std::string_view key) {
 uint64_t member_number(std::string_view text, std::string_view key) {
   const auto object = parse_json(text, k_most);
   return object ? u64_or(*object, key, 0) : 0;
-}
-
-std::string member_text(std::string_view text, std::string_view key) {
-  const auto object = parse_json(text, k_most);
-  return object ? text_at(*object, std::string(key).c_str()) : "";
 }
 
 bool member_flag(std::string_view text, std::string_view key) {

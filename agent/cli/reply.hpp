@@ -43,6 +43,7 @@ struct HostView {
   std::string version, recipient, server_name;
   bool sealed = false;
   uint64_t uptime_s = 0, running = 0, waiting_unlock = 0, unlock_failures = 0, unlock_wait_s = 0;
+  uint64_t refused_webhooks = 0, refused_uploads = 0; // since the start
   int64_t newest_ms = 0; // of the audit trail
   std::vector<std::string> warnings;
   std::string nginx; // why no visitor is served; "" : NGINX answers

@@ -30,6 +30,9 @@ void print_host(Terminal& terminal, const HostView& host) {
     terminal.print(cat("jobs       ", host.running, " running"));
   if (host.waiting_unlock > 0)
     terminal.print(cat("waiting    ", host.waiting_unlock, host.waiting_unlock == 1 ? " job waits" : " jobs wait", " for `chillboxctl unlock`"));
+  if (host.refused_webhooks + host.refused_uploads > 0)
+    terminal.print(cat("refused    ", host.refused_webhooks, host.refused_webhooks == 1 ? " webhook, " : " webhooks, ", host.refused_uploads,
+                       host.refused_uploads == 1 ? " upload" : " uploads", " since chillboxd started"));
   for (const std::string& warning : host.warnings)
     terminal.print(cat(terminal.out(Style::warn, "warning"), "    ", printable(warning, 500)));
 }

@@ -116,16 +116,15 @@ std::optional<bool> Truth::operator()(const At& at, const Json& json) const {
 }
 
 std::optional<std::chrono::milliseconds> Duration::operator()(const At& at, const Json& json) const {
-  constexpr double k_longest = 32'400; // 9h
   if (json.is_string()) {
-    if (const auto duration = parse_duration(json.get_ref<const std::string&>(), zero))
+    if (const auto duration = parse_duration(json.get_ref<const std::string&>(), zero); duration && *duration <= most)
       return duration;
   } else if (json.is_number()) {
     const double seconds = json.get<double>();
-    if (seconds >= (zero ? 0 : 0.001) && seconds <= k_longest)
+    if (seconds >= (zero ? 0 : 0.001) && seconds <= static_cast<double>(most.count()))
       return std::chrono::milliseconds(std::llround(seconds * 1000));
   }
-  return at.refuse(json, cat("a time such as \"500ms\", \"10s\", \"2m\", \"1h\", or a number of seconds, at most 9h", zero ? ", or 0" : ""));
+  return at.refuse(json, cat("a time such as \"500ms\", \"10s\", \"2m\", \"1h\", or a number of seconds, at most ", most < std::chrono::hours(1) ? cat(most.count(), "s") : cat(most.count() / 3600, "h"), zero ? ", or 0" : ""));
 }
 
 std::optional<uint64_t> Size::operator()(const At& at, const Json& json) const {

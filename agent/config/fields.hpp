@@ -70,6 +70,7 @@ struct Truth {
 };
 struct Duration { // "500ms", "10s", or a number of seconds
   bool zero = false;
+  std::chrono::seconds most{32'400}; // 9h
   std::optional<std::chrono::milliseconds> operator()(const At& at, const Json& json) const;
 };
 struct Size { // "256M", or a number of bytes

@@ -7,6 +7,7 @@ namespace chillbox::config {
 namespace {
 
 constexpr size_t k_max_variables = 1000;
+constexpr std::chrono::seconds k_longest_probe{60}; // of one check: a job that is to stop waits for it
 
 std::optional<std::string> read_variable_name(const At& at, const Json& json) {
   if (!json.is_string())
@@ -74,8 +75,8 @@ void read_strategy(const At& at, const Json& json, Service& service) {
 
 void read_health(const At& at, const Json& json, Service& service) {
   static const Table<Health> k_health{{"path", into(&Health::path, Text{k_health_path})},
-                                      {"interval", into(&Health::interval, Duration{})},
-                                      {"timeout", into(&Health::timeout, Duration{})},
+                                      {"interval", into(&Health::interval, Duration{.most = k_longest_probe})},
+                                      {"timeout", into(&Health::timeout, Duration{.most = k_longest_probe})},
                                       {"deadline", into(&Health::deadline, Duration{})},
                                       {"count", into(&Health::count, Whole{1, 100})}};
   read_object(at, json, k_health, service.health);

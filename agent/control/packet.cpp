@@ -13,6 +13,7 @@ constexpr std::array k_verbs{
     PacketVerb::job_events,   PacketVerb::health,       PacketVerb::answer,      PacketVerb::unlock,
     PacketVerb::file_key,     PacketVerb::lock,         PacketVerb::vault_ok,    PacketVerb::vault_error,
     PacketVerb::stage_done,   PacketVerb::stage_error,  PacketVerb::drain,
+    PacketVerb::refused,
 };
 
 template <class T>

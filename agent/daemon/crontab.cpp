@@ -1,5 +1,6 @@
 #include "daemon/crontab.hpp"
 
+#include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "config/site.hpp"
@@ -18,6 +19,7 @@ namespace chillbox::daemon {
 namespace {
 
 constexpr const char* k_left_off = "cron_left_off_ms";
+constexpr int k_pause_ms = 1'000;
 constexpr int64_t k_resume_most = 3 * 3600; // seconds
 constexpr std::string_view k_lost = "its process was killed or the host went down: how it ended is not known";
 
@@ -38,8 +40,8 @@ Crontab::~Crontab() {
   m_stop = true;
   const uint64_t one = 1;
   (void)!::write(m_wake.get(), &one, sizeof one);
-  if (m_thread.joinable()) {
-    m_thread.join();
+  m_thread.wait();
+  if (m_begun) {
     (void)m_world.store.set_meta(k_left_off, std::to_string(m_world.clock.wall_ms()));
   }
   for (auto& [id, running] : m_running)
@@ -55,7 +57,9 @@ void Crontab::begin() {
     (void)m_world.store.set_meta(k_left_off, ""); // a kill -9 is no orderly stop
   }
   take_over();
-  m_thread = std::thread(&Crontab::loop, this);
+  if (auto begun = m_thread.start("crontab", [this] { loop(); }); !begun)
+    return log::error(cat("crontab: no entry is run until the next start: ", begun.error().message));
+  m_begun = true;
 }
 
 void Crontab::take_over() {
@@ -259,19 +263,26 @@ void Crontab::arm(int timer) {
 void Crontab::loop() {
   const Fd timer(::timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK));
   while (!m_stop) {
-    tick();
-    arm(timer.get());
-    std::vector<pollfd> fds{{m_wake.get(), POLLIN, 0}, {timer.get(), POLLIN, 0}};
-    {
-      const std::lock_guard lock(m_mutex);
-      for (const auto& [id, running] : m_running)
-        fds.push_back({running.fd(), POLLIN, 0});
-    }
-    ::poll(fds.data(), fds.size(), -1);
-    uint64_t ignored = 0;
-    for (const int fd : {m_wake.get(), timer.get()})
-      (void)!::read(fd, &ignored, sizeof ignored);
+    const auto done = guarded("crontab", [&] {
+      tick();
+      arm(timer.get());
+    });
+    (void)guarded("crontab", [&] { wait_for_next(timer.get(), !done.has_value()); });
   }
+}
+
+// soon: the last look ended by an exception, and is repeated after a while.
+void Crontab::wait_for_next(int timer, bool soon) {
+  std::vector<pollfd> fds{{m_wake.get(), POLLIN, 0}, {timer, POLLIN, 0}};
+  if (!soon) {
+    const std::lock_guard lock(m_mutex);
+    for (const auto& [id, running] : m_running)
+      fds.push_back({running.fd(), POLLIN, 0});
+  }
+  ::poll(fds.data(), fds.size(), soon ? k_pause_ms : -1);
+  uint64_t ignored = 0;
+  for (const int fd : {m_wake.get(), timer})
+    (void)!::read(fd, &ignored, sizeof ignored);
 }
 
 } // namespace chillbox::daemon

@@ -7,6 +7,7 @@
 // run once.
 #pragma once
 
+#include "base/thread_group.hpp"
 #include "config/crontab.hpp"
 #include "daemon/bell.hpp"
 #include "openrc/task.hpp"
@@ -18,7 +19,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace chillbox::daemon {
@@ -64,6 +64,7 @@ private:
   void collect();
   void finish(uint64_t id);
   void loop();
+  void wait_for_next(int timer, bool soon);
   void arm(int timer);
   void due(const SiteName& site, const CronEntry& entry);
   Result<uint64_t> start(const SiteName& site, const CronEntry& entry, const std::string& actor);
@@ -79,7 +80,8 @@ private:
   std::atomic<uint64_t> m_seen{0};        // of the store's sites
   std::atomic<bool> m_stop{false};
   Fd m_wake;
-  std::thread m_thread;
+  bool m_begun = false;
+  ThreadGroup m_thread; // one; last: it uses all of the others
 };
 
 } // namespace chillbox::daemon

@@ -1,6 +1,7 @@
 #include "daemon/gate.hpp"
 
 #include "base/encoding.hpp"
+#include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
@@ -95,11 +96,6 @@ Gate::Gate(rollout::World& world, rollout::Engine& engine, std::string host_secr
   set_senders(std::move(senders)); // also of what was removed while the daemon was down
 }
 
-Gate::~Gate() {
-  std::unique_lock lock(m_mutex);
-  m_copied.wait(lock, [this] { return m_copying == 0; });
-}
-
 void Gate::set_senders(std::vector<LoadedSender> senders) {
   name_keys(senders, m_host_secret);
   m_senders = std::move(senders);
@@ -139,7 +135,7 @@ void Gate::shut_orphans() {
   std::erase_if(m_waiting, [&](const Waiting& waiting) {
     const bool orphan = is_orphan(waiting.job);
     if (orphan)
-      refuse(waiting.sequence, {Code::denied, "capability"});
+      refuse(waiting.asker, {Code::denied, "capability"});
     return orphan;
   });
   std::erase_if(m_tickets, [&](const auto& entry) { // the edge is told when its upload ends
@@ -153,6 +149,7 @@ void Gate::shut_orphans() {
 void Gate::attach(Fd edge) {
   const std::lock_guard lock(m_mutex);
   m_edge = std::move(edge);
+  ++m_edge_number;
   m_stuck = false;
   m_rejected = 0;
   m_waiting.clear();
@@ -184,13 +181,16 @@ bool Gate::serve() {
       open = false;
       break;
     }
-    if (const auto view = control::parse_packet((*packet)->bytes))
-      take(*view, hooks);
-    else
+    const auto view = control::parse_packet((*packet)->bytes);
+    if (!view)
       reject(view.error().message);
+    else if (auto taken = guarded("a request of the edge", [&] { take(*view, hooks); }); !taken)
+      refuse(asker_of(*view), taken.error());
   }
   if (!hooks.empty())
-    commit(hooks);
+    if (auto committed = guarded("webhooks", [&] { commit(hooks); }); !committed)
+      for (const auto& hook : hooks)
+        refuse(hook.asker, committed.error());
   const std::lock_guard lock(m_mutex);
   return open && !m_stuck;
 }
@@ -201,13 +201,35 @@ void Gate::reject(std::string_view why) {
     log::warn(cat("edge: rejected a packet, ", m_rejected, " so far: ", why));
 }
 
+// What the edge has refused by itself: fields are webhooks and uploads.
+void Gate::count_refused(const control::PacketView& packet) {
+  const auto hooks = packet.fields.size() == 2 ? parse_u64(packet.fields[0]) : std::nullopt;
+  const auto uploads = packet.fields.size() == 2 ? parse_u64(packet.fields[1]) : std::nullopt;
+  if (!hooks || !uploads)
+    return reject("a count that is none");
+  if (*hooks > 0)
+    refused_hooks(*hooks);
+  if (*uploads > 0)
+    refused_uploads(*uploads, "no capability, or none that can be ours");
+}
+
+// A line for the first, and whenever there are twice as many: strangers must not fill the log.
+void Gate::count(std::atomic<uint64_t>& refused, uint64_t more, std::string_view what) {
+  const uint64_t before = refused.fetch_add(more);
+  if (std::bit_width(before) != std::bit_width(before + more))
+    log::warn(cat("refused ", before + more, " ", what, " so far"));
+}
+
+void Gate::refused_hooks(uint64_t more) { count(m_refused_hooks, more, "webhooks"); }
+void Gate::refused_uploads(uint64_t more, std::string_view why) { count(m_refused_uploads, more, cat("uploads (the last: ", why, ")")); }
+
 void Gate::take(const control::PacketView& packet, std::vector<Pending>& hooks) {
   switch (packet.verb) {
   case PacketVerb::hook:
     if (auto intake = check_hook(packet))
-      hooks.push_back({packet.sequence, std::move(*intake)});
+      hooks.push_back({asker_of(packet), std::move(*intake)});
     else
-      refuse_later(packet.sequence, intake.error());
+      refuse_later(asker_of(packet), intake.error());
     return;
   case PacketVerb::upload_begin:
     return begin_upload(packet);
@@ -217,8 +239,10 @@ void Gate::take(const control::PacketView& packet, std::vector<Pending>& hooks) 
     return show_job(packet);
   case PacketVerb::job_events:
     return show_events(packet);
+  case PacketVerb::refused:
+    return count_refused(packet);
   case PacketVerb::health:
-    return answer(packet.sequence, 200, control::dump({{"status", "ok"}, {"sealed", !m_world.vault.unsealed()}}));
+    return answer(asker_of(packet), 200, control::dump({{"status", "ok"}, {"sealed", !m_world.vault.unsealed()}}));
   default:
     reject(cat("verb ", static_cast<int>(packet.verb), " is not the edge's to say"));
   }
@@ -251,26 +275,28 @@ void Gate::commit(std::vector<Pending>& hooks) {
     batch.push_back(std::move(hook.intake));
   const auto answers = m_world.store.accept(batch, m_world.config.queue_max, m_world.clock.wall_ms());
   for (size_t i = 0; i < hooks.size(); ++i) {
-    const uint64_t sequence = hooks[i].sequence;
+    const Asker asker = hooks[i].asker;
+    if (!answers || (*answers)[i].verdict == store::IntakeVerdict::full || (*answers)[i].verdict == store::IntakeVerdict::flooded)
+      refused_hooks(1);
     if (!answers) {
       if (i == 0)
         log::error(cat("webhook not accepted: ", answers.error().message));
-      refuse(sequence, {Code::throttled, "the host cannot store the job now: try again"});
+      refuse(asker, {Code::throttled, "the host cannot store the job now: try again"});
       continue;
     }
     const auto& verdict = (*answers)[i];
     switch (verdict.verdict) {
     case store::IntakeVerdict::full:
-      refuse(sequence, {Code::throttled, cat("the queue is full (", m_world.config.queue_max, " jobs): try again later")});
+      refuse(asker, {Code::throttled, cat("the queue is full (", m_world.config.queue_max, " jobs): try again later")});
       break;
     case store::IntakeVerdict::flooded:
-      refuse(sequence, {Code::throttled, "more webhooks came than can be remembered: try again in some minutes"});
+      refuse(asker, {Code::throttled, "more webhooks came than can be remembered: try again in some minutes"});
       break;
     case store::IntakeVerdict::conflict:
-      refuse(sequence, {Code::conflict, "this webhook-id was used with another body"});
+      refuse(asker, {Code::conflict, "this webhook-id was used with another body"});
       break;
     case store::IntakeVerdict::accepted:
-      answer_job(sequence, 202, batch[i].job);
+      answer_job(asker, 202, batch[i].job);
       if (batch[i].job.kind != store::JobKind::ping)
         m_engine.submit(verdict.job);
       for (const auto& id : verdict.superseded)
@@ -278,15 +304,15 @@ void Gate::commit(std::vector<Pending>& hooks) {
       break;
     case store::IntakeVerdict::repeated:
       if (const auto job = m_world.store.job(verdict.job); job && *job)
-        answer_job(sequence, 200, **job);
+        answer_job(asker, 200, **job);
       else
-        refuse(sequence, {Code::conflict, "the job of this webhook-id is gone"});
+        refuse(asker, {Code::conflict, "the job of this webhook-id is gone"});
       break;
     }
   }
 }
 
-void Gate::answer_job(uint64_t sequence, int status, const store::Job& job) {
+void Gate::answer_job(const Asker& asker, int status, const store::Job& job) {
   constexpr int64_t k_capability_life = 86'400; // seconds
   const std::string cap = "?cap=" + capability_text(m_host_secret, {job.id, job.key, job.created_ms / 1000 + k_capability_life});
   const std::string place = cat("/v1/jobs/", job.id, cap);
@@ -295,13 +321,13 @@ void Gate::answer_job(uint64_t sequence, int status, const store::Job& job) {
     links["artifact"] = cat("/v1/artifacts/", job.sha256, cap);
     links["signature"] = cat("/v1/artifacts/", job.sha256, ".minisig", cap);
   }
-  answer(sequence, status, control::dump({{"job", job.id}, {"links", std::move(links)}}), place);
+  answer(asker, status, control::dump({{"job", job.id}, {"links", std::move(links)}}), place);
 }
 
-void Gate::answer(uint64_t sequence, int status, std::string_view body, std::string_view ticket, int fd) {
-  const auto packet = control::make_packet(PacketVerb::answer, sequence, {std::to_string(status), body, ticket});
+void Gate::answer(const Asker& asker, int status, std::string_view body, std::string_view ticket, int fd) {
+  const auto packet = control::make_packet(PacketVerb::answer, asker.sequence, {std::to_string(status), body, ticket});
   const std::lock_guard lock(m_mutex);
-  if (m_stuck)
+  if (m_stuck || !m_edge || asker.edge != m_edge_number)
     return;
   // Each try waits for seconds, in which the monitor does nothing else: there is one only.
   if (auto sent = os::send_packet(m_edge.get(), packet, fd); !sent) {
@@ -310,11 +336,11 @@ void Gate::answer(uint64_t sequence, int status, std::string_view body, std::str
   }
 }
 
-void Gate::refuse(uint64_t sequence, const Error& error) {
+void Gate::refuse(const Asker& asker, const Error& error) {
   // To whoever is not known, one text for all reasons (faults 1, 16).
   if (error.code == Code::denied)
-    return answer(sequence, 401, error_body({Code::denied, "not authorized"}));
-  answer(sequence, http_status(error.code), error_body(error));
+    return answer(asker, 401, error_body({Code::denied, "not authorized"}));
+  answer(asker, http_status(error.code), error_body(error));
 }
 
 // By an absolute time: a wait that began when the work was done would be as uneven as the work.
@@ -324,10 +350,11 @@ void Gate::arm(Steady::time_point at) const {
   ::timerfd_settime(m_refusal_timer.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
-void Gate::refuse_later(uint64_t sequence, const Error& error) {
+void Gate::refuse_later(const Asker& asker, const Error& error) {
+  refused_hooks(1);
   if (error.code != Code::denied || m_hold.count() == 0 || !m_refusal_timer)
-    return refuse(sequence, error);
-  m_refusals.push_back({sequence, m_came + m_hold});
+    return refuse(asker, error);
+  m_refusals.push_back({asker, m_came + m_hold});
   if (m_refusals.size() == 1)
     arm(m_refusals.front().at);
 }
@@ -337,7 +364,7 @@ void Gate::refuse_due() {
   (void)!::read(m_refusal_timer.get(), &fired, sizeof fired);
   const auto now = Steady::now();
   for (; !m_refusals.empty() && m_refusals.front().at <= now; m_refusals.pop_front())
-    refuse(m_refusals.front().sequence, {Code::denied, "webhook"});
+    refuse(m_refusals.front().asker, {Code::denied, "webhook"});
   if (!m_refusals.empty())
     arm(m_refusals.front().at);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/fd.hpp"
+#include "base/thread_group.hpp"
 #include "control/packet.hpp"
 #include "daemon/bell.hpp"
 #include "daemon/senders.hpp"
@@ -10,8 +11,8 @@
 #include "rollout/world.hpp"
 #include "store/store.hpp"
 
+#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -27,7 +28,7 @@ public:
   // hold: a webhook from nobody we know is answered so long after it came, so that the time does not tell what was found wrong with it
   // (faults 16); 0: at once.
   Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret, std::vector<LoadedSender> senders, std::chrono::microseconds hold);
-  ~Gate(); // waits for copies that are under way
+  ~Gate() = default; // waits for copies that are under way
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
   // At once: what a key that is not among them announced ends, unless it has switched, and its capabilities open nothing.
@@ -41,25 +42,45 @@ public:
   void refuse_due();
   // Long polls whose job has something new, or whose time is over, are answered. The time until the next is over; negative: none waits.
   os::Millis answer_waiting();
+  // Since the start, of requests that came as far as the edge.
+  struct Refused {
+    uint64_t webhooks = 0;
+    uint64_t uploads = 0;
+  };
+  Refused refused() const { return {m_refused_hooks, m_refused_uploads}; } // any thread
 
 private:
-  struct Pending { // a webhook between its signature and its transaction
+  // Who waits for an answer: a request of this edge. Another edge counts anew, and must not get what was meant for the one before.
+  struct Asker {
+    uint64_t edge;
     uint64_t sequence;
+  };
+  struct Pending { // a webhook between its signature and its transaction
+    Asker asker;
     store::Intake intake;
   };
   using Steady = std::chrono::steady_clock;
   struct Refusal { // a webhook that waits for its 401
-    uint64_t sequence;
+    Asker asker;
     Steady::time_point at;
   };
   struct Waiting { // a long poll
-    uint64_t sequence;
+    Asker asker;
     std::string job;
     uint64_t after;
     os::Millis until;
   };
+  struct Flying { // uploads that are not in the store yet
+    uint64_t bytes = 0;
+    uint64_t of_sender = 0; // of these, bytes
+    size_t count = 0;
+    size_t count_of_sender = 0;
+  };
+  // Uploads that are copied, by sender: bytes; 0 when they are in the store and the answer is still to come.
+  using Copying = std::multimap<std::string, uint64_t>;
   struct Ticket { // an upload in flight
     std::string job;
+    std::string sender; // who announced the job
     std::string digest;
     bool signature;
     std::string path;
@@ -73,20 +94,29 @@ private:
   Result<store::Intake> check_hook(const control::PacketView& packet);
   void take(const control::PacketView& packet, std::vector<Pending>& hooks);
   void commit(std::vector<Pending>& hooks);
-  Result<void> check_room(uint64_t size); // throttled, no_space
+  Asker asker_of(const control::PacketView& packet) const { return {m_edge_number, packet.sequence}; }
+  Flying flying(const std::string& sender);
+  Result<void> check_quota(const std::string& sender, uint64_t size); // throttled
+  Result<void> check_room(const std::string& sender, uint64_t size);  // throttled, no_space
+  Result<Ticket> open_upload(const control::PacketView& packet);       // no digest in it: it is stored already
   void begin_upload(const control::PacketView& packet);
   void end_upload(const control::PacketView& packet);
-  size_t uploads();
-  void keep_upload(uint64_t sequence, Ticket ticket);
+  void copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterator place);
+  void copied(Copying::iterator place);
+  void keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flying);
   void show_job(const control::PacketView& packet);
   void show_events(const control::PacketView& packet);
   bool answer_events(const Waiting& waiting, bool at_last);
-  void answer_job(uint64_t sequence, int status, const store::Job& job);
-  void answer(uint64_t sequence, int status, std::string_view body, std::string_view ticket = "", int fd = -1);
-  void refuse(uint64_t sequence, const Error& error);
-  void refuse_later(uint64_t sequence, const Error& error);
+  void answer_job(const Asker& asker, int status, const store::Job& job);
+  void answer(const Asker& asker, int status, std::string_view body, std::string_view ticket = "", int fd = -1);
+  void refuse(const Asker& asker, const Error& error);
+  void refuse_later(const Asker& asker, const Error& error);
   void arm(Steady::time_point at) const;
   void reject(std::string_view why);
+  void count_refused(const control::PacketView& packet);
+  static void count(std::atomic<uint64_t>& refused, uint64_t more, std::string_view what);
+  void refused_hooks(uint64_t more);
+  void refused_uploads(uint64_t more, std::string_view why);
 
   rollout::World& m_world;
   rollout::Engine& m_engine;
@@ -94,18 +124,19 @@ private:
   std::vector<LoadedSender> m_senders;
   std::shared_ptr<KnownKeys> m_known = std::make_shared<KnownKeys>(); // the engine's jobs look at it too
   Fd m_edge;
-  std::mutex m_mutex; // of m_edge and m_stuck against the threads that copy uploads, and of their count
+  uint64_t m_edge_number = 0;
+  std::mutex m_mutex; // of m_edge and these three, against the threads that copy uploads
   bool m_stuck = false; // an answer could not be sent: no other is tried
+  Copying m_copying;
   uint64_t m_rejected = 0; // packets of this edge
-  std::condition_variable m_copied;
-  size_t m_copying = 0;
-  uint64_t m_copying_bytes = 0;
+  std::atomic<uint64_t> m_refused_hooks{0}, m_refused_uploads{0};
   std::vector<Waiting> m_waiting;
   std::chrono::microseconds m_hold;
   Fd m_refusal_timer;
   Steady::time_point m_came; // the packets that are being served
   std::deque<Refusal> m_refusals;
   std::map<std::string, Ticket> m_tickets;
+  ThreadGroup m_copies; // last: its threads use all of the others
 };
 
 } // namespace chillbox::daemon

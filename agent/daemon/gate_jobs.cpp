@@ -3,6 +3,7 @@
 
 #include "artifact/inbox.hpp"
 #include "base/encoding.hpp"
+#include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "daemon/capability.hpp"
@@ -14,7 +15,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <thread>
+#include <memory>
 
 namespace chillbox::daemon {
 
@@ -24,6 +25,7 @@ namespace {
 
 constexpr uint64_t k_max_signature = 4096;
 constexpr size_t k_max_tickets = 32;
+constexpr size_t k_max_tickets_of_sender = 8;
 constexpr size_t k_max_waiting = 64;
 constexpr os::Millis k_long_poll{15'000};
 
@@ -43,94 +45,144 @@ Result<store::Job> Gate::check_capability(std::string_view text) {
 }
 
 // Those that are copied too: each is a thread.
-size_t Gate::uploads() {
+Gate::Flying Gate::flying(const std::string& sender) {
+  Flying all;
+  const auto add = [&](const std::string& whose, uint64_t size) {
+    const bool same = whose == sender;
+    ++all.count;
+    all.bytes += size;
+    all.count_of_sender += same ? 1 : 0;
+    all.of_sender += same ? size : 0;
+  };
+  for (const auto& [name, ticket] : m_tickets)
+    add(ticket.sender, ticket.size);
   const std::lock_guard lock(m_mutex);
-  return m_tickets.size() + m_copying;
+  for (const auto& [whose, size] : m_copying)
+    add(whose, size);
+  return all;
 }
 
-// Who has nothing but a webhook key can have files taken that no deployer signed: they have a quota, and never come into the reserve of the disk.
-Result<void> Gate::check_room(uint64_t size) {
-  uint64_t flying = size;
-  for (const auto& [name, ticket] : m_tickets)
-    flying += ticket.size;
-  {
-    const std::lock_guard lock(m_mutex);
-    flying += m_copying_bytes;
-  }
+// Who has nothing but a webhook key can have files taken that no deployer signed: all of them together have a quota, and where there are several
+// one alone has half of it, so that the others are never kept out by him.
+Result<void> Gate::check_quota(const std::string& sender, uint64_t size) {
   const uint64_t most = m_world.config.uploads_max;
-  uint64_t there = TRY(rollout::unproven_bytes(m_world));
-  if (there + flying > most) {
-    (void)TRY(rollout::prune_artifacts(m_world));
-    there = TRY(rollout::unproven_bytes(m_world));
-  }
-  if (there + flying > most)
-    return fail(Code::throttled, cat("uploads that no release was made of may take ", human_size(most), " (limits.uploads_max), ",
-                                     human_size(there + flying - size), " are there: try again later"));
+  const uint64_t most_of_sender = m_senders.size() > 1 ? most / 2 : most;
+  const Flying open = flying(sender);
+  auto there = TRY(rollout::unproven_artifacts(m_world));
+  const auto fits = [&] { return there.bytes + open.bytes + size <= most && there.by_actor[sender] + open.of_sender + size <= most_of_sender; };
+  if (fits())
+    return {};
+  (void)TRY(rollout::prune_artifacts(m_world));
+  there = TRY(rollout::unproven_artifacts(m_world));
+  if (fits())
+    return {};
+  return fail(Code::throttled, cat("uploads that no release was made of may take ", human_size(most), " (limits.uploads_max), and those of one sender ",
+                                   human_size(most_of_sender), "; ", human_size(there.bytes + open.bytes), " are there, ",
+                                   human_size(there.by_actor[sender] + open.of_sender), " of it yours: try again later"));
+}
+
+// They never come into the reserve of the disk.
+Result<void> Gate::check_room(const std::string& sender, uint64_t size) {
+  TRY(check_quota(sender, size));
+  const uint64_t all = flying(sender).bytes + size;
   const auto space = TRY(m_world.disk.space(m_world.paths.state()));
-  const uint64_t need = 2 * flying + space.total_bytes / 100 * m_world.config.reserve_percent; // each is copied once
+  const uint64_t need = 2 * all + space.total_bytes / 100 * m_world.config.reserve_percent; // each is copied once
   if (space.free_bytes < need)
     return fail(Code::no_space, cat("no space on the disk of ", m_world.paths.state(), ": need ", human_size(need), " (twice the upload and ",
                                     m_world.config.reserve_percent, " % reserve), have ", human_size(space.free_bytes)));
   return {};
 }
 
-// The monitor makes the file and lends the edge its descriptor: the edge itself can open nothing.
-void Gate::begin_upload(const control::PacketView& packet) {
+Result<Gate::Ticket> Gate::open_upload(const control::PacketView& packet) {
   if (packet.fields.size() != 4)
-    return refuse(packet.sequence, {Code::invalid, "packet: upload_begin has four fields"});
+    return fail(Code::invalid, "packet: upload_begin has four fields");
   const auto job = check_capability(packet.fields[2]);
   const auto digest = Digest::parse(packet.fields[0]);
   const auto size = parse_u64(packet.fields[3]);
   if (!digest || !job || job->sha256 != digest->str())
-    return refuse(packet.sequence, {Code::denied, "capability"});
+    return fail(Code::denied, "capability");
   const bool signature = packet.fields[1] == "minisig";
   const uint64_t limit = signature ? k_max_signature : std::min(job->size, m_world.config.artifact_max);
   if (!size || *size > limit)
-    return refuse(packet.sequence, {Code::too_large, cat("more than the ", limit, " bytes that were announced or are allowed")});
+    return fail(Code::too_large, cat("more than the ", limit, " bytes that were announced or are allowed"));
   if (ended(*job))
-    return refuse(packet.sequence, {Code::conflict, cat("the job has ended: ", job->message)});
+    return fail(Code::conflict, cat("the job has ended: ", job->message));
   const std::string final_path = signature ? m_world.paths.artifact_signature(*digest) : m_world.paths.artifact(*digest);
+  Ticket ticket{.job = job->id, .sender = job->actor, .digest = {}, .signature = signature, .path = {}, .size = *size, .file = Fd()};
   if (!signature && m_world.disk.exists(final_path))
-    return answer(packet.sequence, 200, R"({"stored":true})");
-  if (uploads() >= k_max_tickets)
-    return refuse(packet.sequence, {Code::throttled, cat("more than ", k_max_tickets, " uploads at once: try again later")});
-  if (auto room = check_room(*size); !room) {
-    log::warn(cat("upload for job ", job->id, ": ", room.error().message));
-    return refuse(packet.sequence, room.error());
+    return ticket;
+  ticket.digest = digest->str();
+  const Flying open = flying(ticket.sender);
+  if (open.count >= k_max_tickets || open.count_of_sender >= k_max_tickets_of_sender)
+    return fail(Code::throttled, cat("more than ", k_max_tickets, " uploads at once, or ", k_max_tickets_of_sender, " of one sender: try again later"));
+  TRY(check_room(ticket.sender, *size));
+  return ticket;
+}
+
+// The monitor makes the file and lends the edge its descriptor: the edge itself can open nothing.
+void Gate::begin_upload(const control::PacketView& packet) {
+  const Asker asker = asker_of(packet);
+  auto opened = open_upload(packet);
+  if (!opened) {
+    refused_uploads(1, opened.error().code == Code::denied ? "no job that waits for it has this capability" : opened.error().message);
+    return refuse(asker, opened.error());
   }
-  Ticket ticket{.job = job->id, .digest = digest->str(), .signature = signature, .size = *size};
+  Ticket& ticket = *opened;
+  if (ticket.digest.empty())
+    return answer(asker, 200, R"({"stored":true})");
   const std::string name = random_token(8);
   ticket.path = m_world.paths.inbox() + "/" + name;
   ticket.file = Fd(::open(ticket.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!ticket.file) {
     log::error(fail_errno(cat("create ", ticket.path), errno).error().message);
-    return refuse(packet.sequence, {Code::throttled, "the host cannot take uploads now: try again later"});
+    return refuse(asker, {Code::throttled, "the host cannot take uploads now: try again later"});
   }
-  answer(packet.sequence, 200, "{}", name, ticket.file.get());
+  const int file = ticket.file.get();
   m_tickets.emplace(name, std::move(ticket));
+  answer(asker, 200, "{}", name, file);
 }
 
 void Gate::end_upload(const control::PacketView& packet) {
+  const Asker asker = asker_of(packet);
   const auto it = packet.fields.size() == 2 ? m_tickets.find(std::string(packet.fields[0])) : m_tickets.end();
   if (it == m_tickets.end())
-    return refuse(packet.sequence, {Code::invalid, "packet: no such upload"});
+    return refuse(asker, {Code::invalid, "packet: no such upload"});
   Ticket ticket = std::move(it->second);
   m_tickets.erase(it);
   if (packet.fields[1] != "ok") {
     (void)m_world.disk.remove(ticket.path);
-    return refuse(packet.sequence, {Code::invalid, printable(packet.fields[1])});
+    return refuse(asker, {Code::invalid, printable(packet.fields[1])});
   }
+  Copying::iterator place;
   {
     const std::lock_guard lock(m_mutex);
-    ++m_copying;
-    m_copying_bytes += ticket.size;
+    place = m_copying.emplace(ticket.sender, ticket.size);
   }
-  std::thread([this, sequence = packet.sequence, t = std::move(ticket)]() mutable { keep_upload(sequence, std::move(t)); }).detach();
+  const std::string path = ticket.path;
+  const auto shared = std::make_shared<Ticket>(std::move(ticket)); // a task of a thread must be copyable
+  const auto started = m_copies.start("copy an upload", [this, asker, shared, place] { copy_upload(asker, *shared, place); });
+  if (started)
+    return;
+  (void)m_world.disk.remove(path);
+  copied(place);
+  refuse(asker, started.error());
 }
 
-// On a thread of its own, because digesting a large artifact takes seconds. The edge may still hold a descriptor of the inbox file: from
-// here on only the private copy counts.
-void Gate::keep_upload(uint64_t sequence, Ticket ticket) {
+void Gate::copied(Copying::iterator place) {
+  const std::lock_guard lock(m_mutex);
+  m_copying.erase(place);
+}
+
+// On a thread of its own, because digesting a large artifact takes seconds. However it ends, whoever waits is answered and nothing is left.
+void Gate::copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterator place) {
+  if (auto kept = guarded("keep an upload", [&] { keep_upload(asker, ticket, place->second); }); !kept)
+    refuse(asker, kept.error());
+  copied(place);
+}
+
+// The edge may still hold a descriptor of the inbox file: from here on only the private copy counts. `flying`: its bytes, until they are in the
+// store or gone.
+void Gate::keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flying) {
   const auto digest = Digest::parse(ticket.digest);
   Result<void> kept{};
   if (ticket.signature) {
@@ -142,37 +194,34 @@ void Gate::keep_upload(uint64_t sequence, Ticket ticket) {
   (void)m_world.disk.remove(ticket.path);
   { // before the answer: who has it may send the next at once
     const std::lock_guard lock(m_mutex);
-    m_copying_bytes -= ticket.size;
+    flying = 0;
   }
   if (!kept) {
     log::warn(cat("upload for job ", ticket.job, ": ", kept.error().message));
     if (kept.error().code == Code::denied) // the bytes are not what was announced: the sender may know
-      answer(sequence, 422, control::dump({{"error", {{"code", "corrupt"}, {"message", kept.error().message}}}}));
+      answer(asker, 422, control::dump({{"error", {{"code", "corrupt"}, {"message", kept.error().message}}}}));
     else
-      refuse(sequence, kept.error());
-  } else {
-    m_engine.uploaded(ticket.digest);
-    answer(sequence, 201, R"({"stored":true})");
+      refuse(asker, kept.error());
+    return;
   }
-  const std::lock_guard lock(m_mutex);
-  --m_copying;
-  m_copied.notify_all();
+  m_engine.uploaded(ticket.digest);
+  answer(asker, 201, R"({"stored":true})");
 }
 
 void Gate::show_job(const control::PacketView& packet) {
   const auto job = packet.fields.size() == 2 ? check_capability(packet.fields[1]) : Result<store::Job>(fail(Code::invalid, "packet"));
   if (!job || job->id != packet.fields[0])
-    return refuse(packet.sequence, {Code::denied, "capability"});
-  answer(packet.sequence, 200, control::dump({{"job", view(*job)}}));
+    return refuse(asker_of(packet), {Code::denied, "capability"});
+  answer(asker_of(packet), 200, control::dump({{"job", view(*job)}}));
 }
 
 void Gate::show_events(const control::PacketView& packet) {
   const auto job = packet.fields.size() == 4 ? check_capability(packet.fields[1]) : Result<store::Job>(fail(Code::invalid, "packet"));
   const auto after = packet.fields.size() == 4 ? parse_u64(packet.fields[2]) : std::nullopt;
   if (!job || job->id != packet.fields[0] || !after)
-    return refuse(packet.sequence, {Code::denied, "capability"});
+    return refuse(asker_of(packet), {Code::denied, "capability"});
   const bool wait = packet.fields[3] == "wait" && m_waiting.size() < k_max_waiting;
-  const Waiting waiting{packet.sequence, job->id, *after, m_world.clock.mono() + k_long_poll};
+  const Waiting waiting{asker_of(packet), job->id, *after, m_world.clock.mono() + k_long_poll};
   if (!answer_events(waiting, !wait))
     m_waiting.push_back(waiting);
 }
@@ -182,7 +231,7 @@ bool Gate::answer_events(const Waiting& waiting, bool at_last) {
   const auto job = m_world.store.job(waiting.job);
   const auto events = m_world.store.events(waiting.job, waiting.after, k_at_once);
   if (!job || !*job || !events) {
-    refuse(waiting.sequence, {Code::not_found, "no such job"});
+    refuse(waiting.asker, {Code::not_found, "no such job"});
     return true;
   }
   const bool is_over = ended(**job) && events->size() < k_at_once;
@@ -191,7 +240,7 @@ bool Gate::answer_events(const Waiting& waiting, bool at_last) {
   Json list = Json::array();
   for (const auto& event : *events)
     list.push_back(view(event));
-  answer(waiting.sequence, 200, control::dump({{"events", std::move(list)}, {"ended", is_over}}));
+  answer(waiting.asker, 200, control::dump({{"events", std::move(list)}, {"ended", is_over}}));
   return true;
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/monitor.hpp"
 
 #include "artifact/verify.hpp"
+#include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "daemon/bell.hpp"
@@ -27,6 +28,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
 #include <memory>
@@ -36,7 +38,11 @@ namespace chillbox::daemon {
 namespace {
 
 constexpr int k_ex_config = 78;
-constexpr os::Millis k_restart_pause{1'000}; // of an edge that keeps dying
+constexpr os::Millis k_edge_life{1'000};      // an edge that lived so long is started again at once
+constexpr os::Millis k_edge_pause{1'000};     // else, and when it could not be started: 1, 2, 4 ... 60 s
+constexpr os::Millis k_edge_pause_most{60'000};
+constexpr os::Millis k_hang_up{5'000};        // operators who do not leave at an upgrade
+constexpr os::Millis k_breath{100};           // behind what failed and is there still
 constexpr os::Millis k_reload_wait{10'000};
 constexpr os::Millis k_drain_limit{5'000};   // for the requests that are under way at an upgrade; an upload that is cut off can be repeated
 constexpr std::chrono::milliseconds k_refusal_hold{3}; // longer than any webhook is looked at
@@ -53,7 +59,12 @@ public:
         m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config), m_store, m_vault, m_nginx, m_slots,
                 ground_is_real(paths), [this](const std::string&) { changed(); }},
         m_crontab(m_world, m_bell), m_engine(m_world),
-        m_operator(m_world, m_engine, m_crontab, m_bell, {.reload = [this] { return reload(); }, .upgrade = [this] { return upgrade(); }}), m_logs(m_world) {}
+        m_operator(m_world, m_engine, m_crontab, m_bell,
+                   {.reload = [this] { return reload(); },
+                    .upgrade = [this] { return upgrade(); },
+                    .refused_webhooks = [this] { return m_gate->refused().webhooks; },
+                    .refused_uploads = [this] { return m_gate->refused().uploads; }}),
+        m_logs(m_world) {}
 
   Result<void> start(Handover handover);
   void warn(std::string text) { m_operator.warn(std::move(text)); }
@@ -70,8 +81,15 @@ private:
   void reload_asked();
   void changed(); // by a job
   void edge_ended();
+  void start_edge_later();
+  void start_edge_if_due();
   void vault_ended();
-  int timeout(os::Millis poll_wait);
+  std::optional<End> turn();
+  void rung();
+  void accept_operator();
+  template <class F>
+  void handle(bool there, std::string_view what, F&& handler);
+  int timeout();
   bool signalled(); // false: stop
   Result<void> upgrade(); // by a control thread: the loop leaves soon, or the new program is refused
   void leave();
@@ -96,6 +114,11 @@ private:
   Fd m_signals, m_control, m_hook;
   os::Child m_edge;
   os::Millis m_edge_started{0};
+  os::Millis m_edge_pause{0};            // before the next start
+  std::optional<os::Millis> m_edge_due;  // there is no edge: when it is tried again
+  std::optional<os::Millis> m_hang_up;   // at an upgrade
+  os::Millis m_poll_wait{0};             // at once: logs may have grown meanwhile
+  bool m_hurt = false;                   // a handler of this turn threw
   std::atomic<bool> m_upgrading{false};
   bool m_leaving = false;
   std::optional<os::Millis> m_drain_until;
@@ -152,8 +175,8 @@ Result<void> Monitor::start_edge() {
   auto [ours, theirs] = TRY(os::packet_pair());
   os::RoleCommand command{.argv = {"chillboxd: edge", "--edge", ground_user("chillbox"), std::to_string(m_world.config.artifact_max)}};
   command.fds = {{theirs.get(), 3}, {m_hook.get(), 4}};
-  m_edge = TRY(os::Child::start(command));
   m_edge_started = m_world.clock.mono();
+  m_edge = TRY(os::Child::start(command));
   m_gate->attach(std::move(ours));
   return {};
 }
@@ -163,10 +186,27 @@ void Monitor::edge_ended() {
   log::error(cat("the edge ended with ", os::end_text(code.value_or(-1)), ": it is started again"));
   if (code.value_or(-1) == 128 + SIGSYS) // somebody got in
     m_operator.warn("the edge made a forbidden system call and was started again: see the log, and look for who sends what");
-  if (m_world.clock.mono() - m_edge_started < k_restart_pause)
-    m_world.clock.sleep(k_restart_pause);
-  if (auto started = start_edge(); !started)
-    log::error(cat("the edge does not start: ", started.error().message));
+  m_edge = os::Child(); // also one that lives, but takes no answers
+  m_gate->attach(Fd());
+  if (m_world.clock.mono() - m_edge_started < k_edge_life)
+    return start_edge_later();
+  m_edge_pause = os::Millis{0};
+  m_edge_due = m_world.clock.mono();
+}
+
+void Monitor::start_edge_later() {
+  m_edge_pause = std::clamp(2 * m_edge_pause, k_edge_pause, k_edge_pause_most);
+  m_edge_due = m_world.clock.mono() + m_edge_pause;
+}
+
+void Monitor::start_edge_if_due() {
+  if (!m_edge_due || m_leaving || m_world.clock.mono() < *m_edge_due)
+    return;
+  m_edge_due.reset();
+  if (auto started = guarded("start the edge", [this] { return start_edge(); }); !started) {
+    start_edge_later();
+    log::error(cat("the edge does not start, the next try is in ", m_edge_pause.count() / 1000, " s: ", started.error().message));
+  }
 }
 
 void Monitor::vault_ended() {
@@ -238,69 +278,91 @@ Result<void> Monitor::upgrade() {
 void Monitor::leave() {
   log::info(cat("upgrade: ", m_program, " takes over"));
   m_leaving = true;
+  m_hang_up = m_world.clock.mono() + k_hang_up;
   m_operator.stop();
 }
 
 // In this order: an unlock that is under way still needs the jobs, and a request that the edge has still needs its answer from here.
 bool Monitor::may_leave() {
   if (!m_drain_until) {
-    if (!m_operator.idle())
+    if (m_hang_up && m_world.clock.mono() >= *m_hang_up) {
+      m_operator.hang_up();
+      m_hang_up.reset();
+    }
+    if (!m_operator.idle() || !m_engine.ask_to_stop())
       return false;
-    m_engine.stop();
     m_gate->drain();
     m_drain_until = m_world.clock.mono() + k_drain_limit;
   }
   return m_world.clock.mono() >= *m_drain_until;
 }
 
-int Monitor::timeout(os::Millis poll_wait) {
-  int64_t wait = poll_wait.count();
-  if (m_drain_until) {
-    const int64_t left = std::max<int64_t>(0, (*m_drain_until - m_world.clock.mono()).count());
-    wait = wait < 0 ? left : std::min(wait, left);
-  }
-  if (const auto deadline = m_engine.next_deadline()) {
-    const int64_t left = std::max<int64_t>(0, (*deadline - m_world.clock.mono()).count());
-    wait = wait < 0 ? left : std::min(wait, left);
-  }
-  return static_cast<int>(std::min<int64_t>(wait, 3'600'000));
+int Monitor::timeout() {
+  const os::Millis now = m_world.clock.mono();
+  os::Millis wait = m_poll_wait;
+  for (const auto& deadline : {m_drain_until, m_drain_until ? std::nullopt : m_hang_up, m_leaving ? std::nullopt : m_edge_due, m_engine.next_deadline()})
+    if (deadline)
+      wait = sooner(wait, std::max(os::Millis{0}, *deadline - now));
+  return static_cast<int>(std::min<int64_t>(wait.count(), 3'600'000));
+}
+
+void Monitor::rung() {
+  m_bell.silence();
+  reload_asked();
+}
+
+void Monitor::accept_operator() {
+  if (auto connection = os::accept(m_control.get()))
+    m_operator.take(std::move(*connection));
+  else if (connection.error().code == Code::throttled) // no descriptor is left, and it is still in the queue
+    m_world.clock.sleep(k_breath);
+}
+
+// An exception is an error of this one event. Nothing that happens ends the loop but a signal, or a program that takes over.
+template <class F>
+void Monitor::handle(bool there, std::string_view what, F&& handler) {
+  if (there && !guarded(what, handler))
+    m_hurt = true;
+}
+
+// One wait, and all that came of it.
+std::optional<Monitor::End> Monitor::turn() {
+  std::array<pollfd, 8> fds{pollfd{m_signals.get(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
+                            pollfd{m_edge.pidfd(), POLLIN, 0},  pollfd{m_bell.fd(), POLLIN, 0},     pollfd{m_vault.pidfd(), POLLIN, 0},
+                            pollfd{m_gate->refusal_timer(), POLLIN, 0}, pollfd{m_logs.fd(), POLLIN, 0}};
+  const int ready = ::poll(fds.data(), fds.size(), timeout());
+  m_hurt = ready < 0 && errno != EINTR; // no memory: not at once again
+  const auto came = [&](size_t i) { return fds[i].revents != 0; };
+  bool stop = false, edge_open = true, may_go = false;
+  handle(ready == 0, "jobs that wait", [this] { m_engine.expire(); });
+  handle(came(0), "signals", [&] { stop = !signalled(); });
+  if (stop)
+    return End::stop;
+  handle(came(4), "the bell", [this] { rung(); });
+  handle(m_upgrading && !m_leaving, "upgrade", [this] { leave(); });
+  handle(came(1) && !m_leaving, "the control socket", [this] { accept_operator(); });
+  handle(came(2), "the edge", [&] { edge_open = m_gate->serve(); });
+  handle(came(6), "refusals", [this] { m_gate->refuse_due(); });
+  const bool edge_gone = !edge_open || came(3);
+  handle(m_leaving, "upgrade", [&] { may_go = may_leave() || (m_drain_until && (edge_gone || !m_edge.running())); });
+  if (may_go)
+    return End::upgrade;
+  handle(edge_gone, "the edge's end", [this] { edge_ended(); });
+  handle(true, "the edge's start", [this] { start_edge_if_due(); });
+  handle(came(5), "the vault's end", [this] { vault_ended(); });
+  handle(came(7), "logs", [this] { m_logs.written(); });
+  handle(true, "what is waited for", [this] { m_poll_wait = sooner(m_gate->answer_waiting(), m_logs.look_if_due()); });
+  return std::nullopt;
 }
 
 Monitor::End Monitor::loop() {
   log::info(cat("chillboxd ", CHILLBOX_VERSION, " is ready, the host is ", m_vault.unsealed() ? "unsealed" : "sealed"));
-  os::Millis poll_wait{0}; // at once: logs may have grown meanwhile
   for (;;) {
-    const int vault = m_vault.pidfd();
-    std::array<pollfd, 8> fds{pollfd{m_signals.get(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
-                              pollfd{m_edge.pidfd(), POLLIN, 0},  pollfd{m_bell.fd(), POLLIN, 0},     pollfd{vault, POLLIN, 0},
-                              pollfd{m_gate->refusal_timer(), POLLIN, 0}, pollfd{m_logs.fd(), POLLIN, 0}};
-    const int ready = ::poll(fds.data(), fds.size(), timeout(poll_wait));
-    if (ready == 0)
-      m_engine.expire();
-    if (fds[0].revents != 0 && !signalled())
-      return End::stop;
-    if (fds[4].revents != 0) {
-      m_bell.silence();
-      reload_asked();
-    }
-    if (m_upgrading && !m_leaving)
-      leave();
-    if (fds[1].revents != 0 && !m_leaving)
-      if (auto connection = os::accept(m_control.get()))
-        m_operator.take(std::move(*connection));
-    const bool edge_open = fds[2].revents == 0 || m_gate->serve();
-    if (fds[6].revents != 0)
-      m_gate->refuse_due();
-    const bool edge_gone = !edge_open || fds[3].revents != 0;
-    if (m_leaving && (may_leave() || (m_drain_until && edge_gone)))
-      return End::upgrade;
-    if (edge_gone)
-      edge_ended();
-    if (fds[5].revents != 0)
-      vault_ended();
-    if (fds[7].revents != 0)
-      m_logs.written();
-    poll_wait = sooner(m_gate->answer_waiting(), m_logs.look_if_due());
+    const auto end = guarded("the main loop", [this] { return turn(); });
+    if (end && *end)
+      return **end;
+    if (!end || std::exchange(m_hurt, false))
+      m_world.clock.sleep(k_breath);
   }
 }
 

@@ -1,12 +1,16 @@
 #include "daemon/operator.hpp"
 
+#include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "daemon/key_record.hpp"
 #include "os/memory.hpp"
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <algorithm>
-#include <thread>
+#include <memory>
 
 namespace chillbox::daemon {
 
@@ -14,8 +18,8 @@ using control::Json;
 
 namespace {
 
-constexpr size_t k_max_connections = 32;
 constexpr std::chrono::milliseconds k_first_frame{10'000};
+constexpr os::Millis k_last_words{2'000}; // at the end: for followers to hear of it
 
 } // namespace
 
@@ -60,8 +64,15 @@ Operator::Operator(rollout::World& world, rollout::Engine& engine, Crontab& cron
 
 Operator::~Operator() {
   stop();
-  std::unique_lock lock(m_mutex);
-  m_ended.wait(lock, [this] { return m_open == 0; });
+  for (const os::Millis end = m_world.clock.mono() + k_last_words; !idle() && m_world.clock.mono() < end;)
+    m_bell.wait(m_bell.count(), os::Millis{20});
+  hang_up();
+}
+
+void Operator::hang_up() {
+  const std::lock_guard lock(m_mutex);
+  for (const int fd : m_open)
+    ::shutdown(fd, SHUT_RDWR);
 }
 
 void Operator::stop() {
@@ -94,10 +105,7 @@ bool Operator::is_news(uid_t uid) {
   return true;
 }
 
-bool Operator::idle() {
-  const std::lock_guard lock(m_mutex);
-  return m_open == 0;
-}
+bool Operator::idle() { return m_threads.size() == 0; }
 
 void Operator::warn(std::string text) {
   const std::lock_guard lock(m_mutex);
@@ -106,36 +114,69 @@ void Operator::warn(std::string text) {
 }
 
 void Operator::take(Fd connection) {
-  {
-    const std::lock_guard lock(m_mutex);
-    if (m_open >= k_max_connections) {
-      (void)control::write_frame(connection.get(),
-                                 control::error_text({Code::busy, cat("more than ", k_max_connections, " control connections: try again")}));
-      return;
+  const auto peer = os::peer_of(connection.get());
+  if (!peer)
+    return;
+  auto taken = m_places.enter(peer->uid);
+  if (taken) {
+    const auto visit = std::make_shared<Visit>(Visit{.fd = std::move(connection), .uid = peer->uid});
+    {
+      const std::lock_guard lock(m_mutex);
+      m_open.insert(visit->fd.get());
     }
-    ++m_open;
+    taken = m_threads.start("a control connection", [this, visit] {
+      (void)guarded("a control connection", [&] { converse(*visit); });
+      leave(*visit);
+    });
+    if (taken)
+      return;
+    (void)control::write_frame(visit->fd.get(), control::error_text(taken.error()));
+    return leave(*visit);
   }
-  std::thread([this, fd = std::move(connection)] {
-    converse(fd.get());
-    if (m_engine.running() == 0)
-      os::give_back_memory();
-    const std::lock_guard lock(m_mutex);
-    --m_open;
-    m_bell.ring(); // within the lock: once it is let go both may be gone
-    m_ended.notify_all();
-  }).detach();
+  (void)control::write_frame(connection.get(), control::error_text(taken.error()));
 }
 
-void Operator::converse(int fd) {
-  const auto text = control::read_frame(fd, k_first_frame);
+void Operator::converse(Visit& visit) {
+  const auto text = control::read_frame(visit.fd.get(), k_first_frame);
   if (!text)
     return;
   std::string verb = "?";
-  const auto result = dispatch(fd, *text, verb);
-  (void)control::write_frame(fd, result ? control::result_text(verb, *result) : control::error_text(result.error()));
+  const auto result = guarded("a control verb", [&] { return dispatch(visit, *text, verb); });
+  (void)control::write_frame(visit.fd.get(), result ? control::result_text(verb, *result) : control::error_text(result.error()));
 }
 
-Result<Json> Operator::dispatch(int fd, const std::string& text, std::string& verb) {
+void Operator::leave(Visit& visit) {
+  {
+    const std::lock_guard lock(m_mutex);
+    m_open.erase(visit.fd.get());
+  }
+  visit.fd.reset();
+  m_places.leave(visit.uid, visit.follows);
+  if (m_engine.running() == 0)
+    os::give_back_memory();
+}
+
+// One that went away must not hold its place for as long as nothing happens; what it has sent and nobody reads is no sign of life.
+bool Operator::has_gone(int fd) {
+  pollfd one{fd, POLLRDHUP, 0};
+  return ::poll(&one, 1, 0) > 0;
+}
+
+Result<void> Operator::may_wait(const Call& call, const std::string& what) {
+  if (m_stopping)
+    return fail(Code::unreachable, cat("the daemon stops", what));
+  if (has_gone(call.fd))
+    return fail(Code::unreachable, "nobody listens any more");
+  if (call.visit.follows)
+    return {};
+  if (auto followed = m_places.follow(call.visit.uid); !followed)
+    return fail(followed.error().code, cat(followed.error().message, what));
+  call.visit.follows = true;
+  return {};
+}
+
+Result<Json> Operator::dispatch(Visit& visit, const std::string& text, std::string& verb) {
+  const int fd = visit.fd.get();
   const auto peer = TRY(os::peer_of(fd));
   if (!m_world.paths.testing() && !os::peer_in_group(peer, "chillbox-admin")) {
     log::warn(cat("control: refused ", peer.name(), ": not root and not in group chillbox-admin"));
@@ -152,7 +193,7 @@ Result<Json> Operator::dispatch(int fd, const std::string& text, std::string& ve
   const auto row = std::ranges::find(k_verbs, verb, &Verb::name);
   if (row == std::end(k_verbs))
     return fail(Code::invalid, cat("request: no verb '", printable(verb, 60), "'"));
-  Call call{.fd = fd, .actor = cat("uid:", peer.uid, " ", peer.name()), .uid = peer.uid};
+  Call call{.visit = visit, .fd = fd, .actor = cat("uid:", peer.uid, " ", peer.name()), .uid = peer.uid};
   call.args = request.contains("args") && request["args"].is_object() ? request["args"] : Json::object();
   auto result = (this->*row->run)(call);
   if (row->audited) {

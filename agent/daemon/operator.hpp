@@ -1,10 +1,12 @@
-// The control socket: one connection, one verb, on a thread of its own (bounded). The caller is known by SO_PEERCRED, must be root or in
-// group chillbox-admin, and stands in the audit trail. A closed table of verbs.
+// The control socket: one connection, one verb, on a thread of its own (bounded, control_places.hpp). The caller is known by SO_PEERCRED, must be
+// root or in group chillbox-admin, and stands in the audit trail. A closed table of verbs. Whatever goes wrong in a verb is its answer.
 #pragma once
 
 #include "base/fd.hpp"
+#include "base/thread_group.hpp"
 #include "control/control.hpp"
 #include "daemon/bell.hpp"
+#include "daemon/control_places.hpp"
 #include "daemon/crontab.hpp"
 #include "os/socket.hpp"
 #include "rollout/engine.hpp"
@@ -14,10 +16,10 @@
 #include <nlohmann/json.hpp>
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 namespace chillbox::daemon {
@@ -26,6 +28,7 @@ class Operator {
 public:
   struct Ask { // the monitor
     std::function<Result<void>()> reload, upgrade;
+    std::function<uint64_t()> refused_webhooks = {}, refused_uploads = {}; // since the start
   };
   Operator(rollout::World& world, rollout::Engine& engine, Crontab& crontab, Bell& bell, Ask ask);
   ~Operator(); // waits until every connection has ended
@@ -35,12 +38,19 @@ public:
   void warn(std::string text); // shown by status, once, until the next start
   void record_keys(const std::string& actor); // what changed of them since the last time, into the audit trail
   void stop(); // followers end
+  void hang_up(); // whoever is still there is cut off: no verb waits for its caller any more
   void not_upgraded(std::string why); // ping says so
   bool idle(); // no connection is open; the bell rings when one ends
   bool locked() { return m_locked.exchange(false); } // an operator sealed the host since this was last asked
 
 private:
+  struct Visit { // a connection
+    Fd fd;
+    uid_t uid;
+    bool follows = false;
+  };
   struct Call {
+    Visit& visit;
     int fd;
     std::string actor;
     uid_t uid = 0;
@@ -58,8 +68,11 @@ private:
   static bool has_gone(int fd);
 
   bool is_news(uid_t uid); // of a user who is refused
-  void converse(int fd);
-  Result<control::Json> dispatch(int fd, const std::string& text, std::string& verb);
+  void converse(Visit& visit);
+  void leave(Visit& visit);
+  Result<control::Json> dispatch(Visit& visit, const std::string& text, std::string& verb);
+  // Before it waits for what may take for ever, each time. unreachable: the caller is gone, or the daemon stops; busy: he follows too much.
+  Result<void> may_wait(const Call& call, const std::string& what);
 
   Result<control::Json> ping(const Call&);
   Result<control::Json> status(const Call&);
@@ -96,6 +109,8 @@ private:
   Result<control::Json> cron_run(const Call&);
 
   int64_t unlock_wait_ms(const store::Store::Attempts& attempts) const;
+  Result<std::string> open_vault(const Call& call, const SecretBytes& passphrase); // the recipient
+  Result<Fd> receive_body(const Call& call);
   Result<rollout::Pruned> prune_in_turn(const SiteName& site);
   Result<control::Json> site_view(const store::SiteRow& row);
   Result<control::Json> run_job(const Call& call, store::JobKind kind, const control::Json& options);
@@ -107,15 +122,18 @@ private:
   Bell& m_bell;
   Ask m_ask;
   os::Millis m_started;
-  std::mutex m_mutex;
-  std::condition_variable m_ended;
-  size_t m_open = 0;
-  std::mutex m_unlocking, m_planning, m_recording;
+  ControlPlaces m_places;
+  std::timed_mutex m_unlocking, m_planning;
+  std::mutex m_recording;
   std::map<uid_t, os::Millis> m_refused; // users, and when that was written down
+  std::mutex m_mutex; // of the four below
+  std::set<int> m_open;
+  std::set<uid_t> m_sending; // an artifact for a plan
   std::vector<std::string> m_warnings;
   std::string m_not_upgraded;
   std::atomic<bool> m_stopping{false};
   std::atomic<bool> m_locked{false};
+  ThreadGroup m_threads{[this] { m_bell.ring(); }}; // last: they use all of the others
 };
 
 } // namespace chillbox::daemon

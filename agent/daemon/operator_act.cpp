@@ -17,6 +17,7 @@ namespace {
 constexpr size_t k_max_identity = 64 * 1024;
 constexpr std::chrono::milliseconds k_passphrase_wait{120'000};
 constexpr os::Millis k_bring_up_wait{120'000};
+constexpr os::Millis k_unlock_turn{30'000}; // more than a try of somebody else takes
 
 // A service that the live release has not is refused here: restart and start would take its name for the whole site's.
 Result<void> check_service(rollout::World& world, const store::SiteRow& row, const std::string& service) {
@@ -116,13 +117,13 @@ int64_t Operator::unlock_wait_ms(const store::Store::Attempts& attempts) const {
   return attempts.failures == 0 ? 0 : std::clamp<int64_t>(attempts.last_ms + wait - m_world.clock.wall_ms(), 0, wait);
 }
 
-// One try at a time; after each wrong one the next has to wait, also over a restart (faults 75).
-Result<Json> Operator::unlock(const Call& call) {
-  const auto passphrase = TRY_IN("passphrase", control::read_secret_frame(call.fd, k_passphrase_wait));
-  const std::unique_lock one(m_unlocking, std::try_to_lock);
+// One try at a time. After each wrong one the next of the same user has to wait, also over a restart (faults 75); another user's waits for nothing.
+Result<std::string> Operator::open_vault(const Call& call, const SecretBytes& passphrase) {
+  const std::unique_lock one(m_unlocking, k_unlock_turn);
   if (!one)
     return fail(Code::busy, "somebody else is unlocking right now");
-  auto attempts = TRY(m_world.store.attempts());
+  const uid_t uid = call.visit.uid;
+  auto attempts = TRY(m_world.store.attempts(uid));
   const int64_t left = unlock_wait_ms(attempts);
   if (left > 0)
     return fail(Code::throttled, cat("wrong passphrase (", attempts.failures, " in a row): wait ", (left + 999) / 1000, " s, then try again"));
@@ -132,19 +133,25 @@ Result<Json> Operator::unlock(const Call& call) {
   auto recipient = m_world.vault.unlock(*identity, passphrase, m_world.config.scrypt_cap);
   if (!recipient && recipient.error().code == Code::denied) {
     ++attempts.failures;
-    TRY(m_world.store.set_attempts({attempts.failures, m_world.clock.wall_ms()}));
+    TRY(m_world.store.set_attempts(uid, {attempts.failures, m_world.clock.wall_ms()}));
     log::warn(cat("unlock: wrong passphrase from ", call.actor, ", the ", attempts.failures, ". in a row"));
     return fail(Code::denied, cat("wrong passphrase (", attempts.failures, " in a row): the next try is possible in ",
                                   secrets::unlock_delay_seconds(attempts.failures), " s"));
   }
   if (!recipient)
     return std::unexpected(recipient.error());
-  TRY(m_world.store.set_attempts({0, 0}));
+  TRY(m_world.store.set_attempts(uid, {0, 0}));
+  return std::move(*recipient);
+}
+
+Result<Json> Operator::unlock(const Call& call) {
+  const auto passphrase = TRY_IN("passphrase", control::read_secret_frame(call.fd, k_passphrase_wait));
+  auto recipient = TRY(open_vault(call, passphrase));
   log::info(cat("unsealed by ", call.actor));
   Json started = Json::array();
-  for (const auto& site : m_engine.unlocked(k_bring_up_wait))
+  for (const auto& site : m_engine.unlocked(k_bring_up_wait, [this] { return m_stopping.load(); }))
     started.push_back(site);
-  return Json{{"recipient", *recipient}, {"sites", std::move(started)}};
+  return Json{{"recipient", std::move(recipient)}, {"sites", std::move(started)}};
 }
 
 Result<Json> Operator::lock(const Call& call) {

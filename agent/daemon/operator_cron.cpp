@@ -39,10 +39,7 @@ Result<Json> Operator::cron_run(const Call& call) {
       return fail(Code::not_found, cat("run ", id, " is not in the history any more: the site was removed"));
     if (run->ended_ms != 0 || !control::bool_or(call.args, "wait", true))
       return Json{{"run", view(*run)}};
-    if (m_stopping)
-      return fail(Code::unreachable, cat("the daemon stops; run ", id, " goes on"));
-    if (has_gone(call.fd))
-      return fail(Code::unreachable, "nobody listens any more");
+    TRY(may_wait(call, cat("; run ", id, " goes on")));
     m_bell.wait(seen, k_look_again);
   }
 }

@@ -1,4 +1,5 @@
 // Verbs that look ahead.
+#include "base/guarded.hpp"
 #include "base/text.hpp"
 #include "daemon/operator.hpp"
 #include "rollout/plan.hpp"
@@ -16,6 +17,8 @@ using control::Json;
 namespace {
 
 constexpr std::chrono::milliseconds k_frame_wait{60'000};
+constexpr os::Millis k_body_wait{15 * 60'000};
+constexpr os::Millis k_plan_turn{20'000};
 constexpr size_t k_max_signature = 10 * 1024;
 
 // Without a name from the first moment: nobody can change it between the check and the use, and nothing is left of it whatever happens.
@@ -42,7 +45,10 @@ Result<void> append(int fd, std::string_view bytes, uint32_t reserve_percent) {
 
 Result<Fd> receive_artifact(int from, const rollout::World& world) {
   Fd file = TRY(nameless_file(world.paths.artifacts()));
+  const os::Millis end = world.clock.mono() + k_body_wait;
   for (uint64_t size = 0;;) {
+    if (world.clock.mono() >= end)
+      return fail(Code::timed_out, cat("the artifact did not come within ", k_body_wait.count() / 60'000, " minutes"));
     const auto frame = TRY_IN("artifact", control::read_frame(from, k_frame_wait));
     if (frame.empty())
       return file;
@@ -54,6 +60,19 @@ Result<Fd> receive_artifact(int from, const rollout::World& world) {
 }
 
 } // namespace
+
+// One at a time of a user: it lies on the disk before anything of it is known.
+Result<Fd> Operator::receive_body(const Call& call) {
+  {
+    const std::lock_guard lock(m_mutex);
+    if (!m_sending.insert(call.visit.uid).second)
+      return fail(Code::busy, "you are sending an artifact to look at already: try again when that is done");
+  }
+  auto file = guarded("receive an artifact", [&] { return receive_artifact(call.fd, m_world); });
+  const std::lock_guard lock(m_mutex);
+  m_sending.erase(call.visit.uid);
+  return file;
+}
 
 // Of a site, of an artifact that is in the store, or of one that comes behind the request.
 Result<Json> Operator::plan(const Call& call) {
@@ -69,9 +88,9 @@ Result<Json> Operator::plan(const Call& call) {
     signature = TRY(m_world.disk.read(m_world.paths.artifact_signature(digest), k_max_signature));
   } else {
     signature = TRY(control::string_at(call.args, "signature"));
-    file = TRY(receive_artifact(call.fd, m_world));
+    file = TRY(receive_body(call));
   }
-  const std::unique_lock one(m_planning, std::try_to_lock); // they share the staging memory with deploys
+  const std::unique_lock one(m_planning, k_plan_turn); // they share the staging memory with deploys
   if (!one)
     return fail(Code::busy, "another plan is being made: try again");
   return rollout::plan_artifact(m_world, file.get(), signature);

@@ -80,12 +80,6 @@ size_t Operator::limit_of(const Json& args, size_t fallback) {
   return std::clamp<size_t>(control::u64_or(args, "limit", fallback), 0, k_most_rows);
 }
 
-// A follower says nothing behind its request. Without this look one that went away would hold its place for as long as nothing happens.
-bool Operator::has_gone(int fd) {
-  char byte = 0;
-  return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
 Result<SiteName> Operator::site_of(const Json& args) { return SiteName::parse(TRY(control::string_at(args, "site"))); }
 
 Result<Json> Operator::ping(const Call&) {
@@ -170,7 +164,8 @@ Result<Json> Operator::status(const Call& call) {
   size_t waiting = 0;
   for (const auto& job : TRY(m_world.store.unfinished()))
     waiting += job.state == store::JobState::waiting_unlock ? 1 : 0;
-  const auto attempts = TRY(m_world.store.attempts());
+  const auto attempts = TRY(m_world.store.attempts(call.visit.uid));
+  const auto failures = TRY(m_world.store.unlock_failures());
   const auto entries = TRY(m_world.store.audit_entries(1));
   const int64_t newest = entries.empty() ? 0 : entries[0].time_ms; // a clock that is behind it was set back
   Json warnings = Json::array();
@@ -186,10 +181,12 @@ Result<Json> Operator::status(const Call& call) {
                     {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(m_world.clock.mono() - m_started).count()},
                     {"running", m_engine.running()},
                     {"waiting_unlock", waiting},
-                    {"unlock_failures", attempts.failures},
+                    {"unlock_failures", failures},
                     {"unlock_wait_s", (unlock_wait_ms(attempts) + 999) / 1000},
                     {"newest_ms", newest},
                     {"nginx", nginx_trouble(m_world)},
+                    {"refused_webhooks", m_ask.refused_webhooks ? m_ask.refused_webhooks() : 0},
+                    {"refused_uploads", m_ask.refused_uploads ? m_ask.refused_uploads() : 0},
                     {"warnings", std::move(warnings)}};
   return result;
 }
@@ -242,10 +239,7 @@ Result<Json> Operator::follow(const Call& call, const std::string& id, bool to_t
       return fail(*job->code, job->message);
     if (job->finished_ms != 0 || !to_the_end)
       return Json{{"job", view(*job)}};
-    if (m_stopping)
-      return fail(Code::unreachable, cat("the daemon stops; job ", id, " goes on when it is back"));
-    if (has_gone(call.fd))
-      return fail(Code::unreachable, "nobody listens any more");
+    TRY(may_wait(call, cat("; job ", id, " goes on")));
     m_bell.wait(seen, k_look_again);
   }
 }
@@ -280,8 +274,9 @@ Result<Json> Operator::logs(const Call& call) {
         TRY(control::write_frame(call.fd, control::event_text({{"service", service}, {"line", printable(row, 4000)}})));
       offset = (text.size() < k_tail ? offset : size - text.size()) + end + 1;
     }
-    if (!control::bool_or(call.args, "follow", false) || m_stopping || has_gone(call.fd))
+    if (!control::bool_or(call.args, "follow", false) || m_stopping)
       return Json::object();
+    TRY(may_wait(call, ""));
     m_world.clock.sleep(k_pause);
   }
 }

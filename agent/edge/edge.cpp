@@ -1,5 +1,6 @@
 #include "edge/edge.hpp"
 
+#include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "edge/pool.hpp"
 
@@ -31,7 +32,7 @@ int edge_main(const EdgeOptions& options) {
       },
       &monitor);
   if (reader)
-    reader = pool.run();
+    reader = guarded("the edge", [&] { return pool.run(); });
   give_up(reader.error().message);
 }
 

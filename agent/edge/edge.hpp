@@ -18,14 +18,14 @@ struct EdgeOptions {
   uint64_t artifact_max = 1ULL << 30;   // bytes of one upload
   int second_listener_fd = -1;          // tests and benchmarks: a loopback port
   size_t connections = 256;             // more wait in the listener's backlog
-  size_t workers = 32;                  // threads, started when they are needed
+  size_t workers = 48;                  // threads, started when they are needed: more than streams and uploads together can hold
   size_t streams = 16;                  // event streams at once
-  size_t uploads = 8;                   // at once
+  size_t uploads = 16;                  // at once
   uint32_t requests = 1000;             // on one connection
   os::Millis idle{10'000};              // a connection on which nothing comes
   os::Millis request{20'000};           // from the first byte of a request to the last of its body
   os::Millis answer{10'000};            // of the monitor
-  os::Millis upload{15 * 60'000};       // from the first byte to the last
+  os::Millis upload{15 * 60'000};       // from the first byte to the last, at most; and no longer than a slow line needs for its size
   os::Millis stored{110'000};           // the monitor's answer after an upload: it copies and syncs
   os::Millis poll{15'000};              // as long as the monitor holds a wait for events; then a heartbeat
   os::Millis stream{60 * 60'000};       // one event stream; its reader comes back with Last-Event-ID

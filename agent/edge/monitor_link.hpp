@@ -7,6 +7,7 @@
 #include "control/packet.hpp"
 #include "os/clock.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -44,6 +45,9 @@ public:
   std::optional<os::Millis> expire();
   // Says it, and does not wait for the answer.
   void tell(control::PacketVerb verb, std::initializer_list<std::string_view> fields);
+  // What was refused without the monitor: counted by any thread, and told at the next tell_refused().
+  std::atomic<uint64_t> refused_hooks{0}, refused_uploads{0};
+  void tell_refused();
   // Brings the answers until the monitor is gone. In one thread.
   void serve();
 

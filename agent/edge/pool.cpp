@@ -1,5 +1,6 @@
 #include "edge/pool.hpp"
 
+#include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "os/socket.hpp"
@@ -18,6 +19,9 @@ namespace {
 
 constexpr size_t k_stack = 256 * 1024;
 constexpr int k_tick_ms = 2'000; // how late an idle connection may be closed; only while there is any
+
+constexpr os::Millis k_tell_pause{1'000};
+constexpr os::Millis k_breath{100};
 
 os::Millis now() { return os::real_clock().mono(); }
 
@@ -38,7 +42,8 @@ Result<void> start_thread(void (*work)(void*), void* argument) {
       &thread, &attributes,
       [](void* p) -> void* {
         const std::unique_ptr<Start> s(static_cast<Start*>(p));
-        s->work(s->argument);
+        if (!guarded("a thread of the edge", [&] { s->work(s->argument); }))
+          ::_exit(1); // the monitor starts another edge
         return nullptr;
       },
       start.get());
@@ -75,19 +80,29 @@ Result<void> Pool::run() {
       return fail_errno("epoll_wait", errno);
     for (int i = 0; i < n; ++i) {
       const int fd = events[static_cast<size_t>(i)].data.fd;
-      if (fd == m_options.listener_fd || fd == m_options.second_listener_fd)
-        accept_from(fd);
-      else
-        begin(fd);
+      const bool listens = fd == m_options.listener_fd || fd == m_options.second_listener_fd;
+      if (!guarded("a connection", [&] { listens ? accept_from(fd) : begin(fd); }))
+        os::real_clock().sleep(k_breath); // no memory, mostly: not at once again
     }
     if (n == 0)
       close_idle();
   }
 }
 
+// Once a second, and before it goes to sleep: what is refused later has a connection, which wakes it up again.
+bool Pool::tell_refused_is_due() {
+  const std::scoped_lock lock(m_mutex);
+  if (!m_seats.empty() && now() < m_tell_refused_at)
+    return false;
+  m_tell_refused_at = now() + k_tell_pause;
+  return true;
+}
+
 // Only while there is a connection does it wake up by itself.
 int Pool::timeout() {
   const auto next = m_monitor.expire();
+  if (tell_refused_is_due())
+    m_monitor.tell_refused();
   const std::scoped_lock lock(m_mutex);
   if (m_seats.empty())
     return -1;
@@ -98,7 +113,7 @@ void Pool::accept_from(int listener) {
   auto accepted = os::accept(listener);
   if (!accepted) {
     if (accepted.error().code == Code::throttled)
-      os::real_clock().sleep(os::Millis{100}); // it is still in the queue
+      os::real_clock().sleep(k_breath); // it is still in the queue
     return;
   }
   const int fd = accepted->get();

@@ -48,6 +48,7 @@ private:
   void give_back(int fd, Server::Next next);
   void end_when_drained(); // with m_mutex held
   int timeout();
+  bool tell_refused_is_due();
 
   const EdgeOptions& m_options;
   Server& m_server;
@@ -61,6 +62,7 @@ private:
   size_t m_waiting = 0; // workers with nothing to do
   bool m_door_open = true;
   bool m_draining = false;
+  os::Millis m_tell_refused_at{};
 };
 
 // Runs `work` in a thread of its own with a small stack, for good.

@@ -23,6 +23,8 @@ using Json = nlohmann::json;
 constexpr const char* k_json = "application/json";
 constexpr const char* k_retry_after = "5"; // seconds
 constexpr os::Millis k_least_wait{1'000};
+constexpr os::Millis k_upload_start{60'000};
+constexpr uint64_t k_slow_line = 64; // bytes a millisecond: half a megabit a second
 
 // Handlers of cpp-httplib get a Request and a Response only; what belongs to the request is in the worker's thread.
 thread_local Exchange* t_exchange = nullptr;
@@ -200,8 +202,10 @@ bool Server::Http::run(Exchange& x, bool keep) {
 
 void Server::Http::upload(Exchange& x, httplib::Response& response, const httplib::ContentReader& read) {
   const auto place = m_uploads.take();
-  if (!place)
+  if (!place) {
+    ++m_monitor.refused_uploads;
     return set_error(response, 503, "throttled", cat(m_options.uploads, " uploads are under way: try again later"));
+  }
   const uint64_t size = *x.head.content_length;
   auto begun = m_monitor.ask(PacketVerb::upload_begin,
                              {x.route.id, x.route.action == Action::upload_minisig ? "minisig" : "artifact", x.route.capability,
@@ -211,7 +215,7 @@ void Server::Http::upload(Exchange& x, httplib::Response& response, const httpli
     return set_answer(response, begun);
   if (!begun->fd)
     throw std::runtime_error("upload_begin was answered without a file"); // as cpp-httplib wants it said: 500
-  x.connection.set_deadline(now() + m_options.upload);
+  x.connection.set_deadline(now() + std::min(m_options.upload, k_upload_start + os::Millis{size / k_slow_line}));
   uint64_t total = 0;
   Result<void> written{};
   read([&](const char* data, size_t n) {
@@ -341,6 +345,8 @@ Server::Next Server::serve(int fd, Buffers& buffers, uint32_t served, Then then)
   if (!read_request(x, m_options.artifact_max))
     return Next::close;
   asked->keep = x.head.keep_alive && !x.refusal && x.route.action != Action::job_events && served + 1 < m_options.requests;
+  if (x.refusal)
+    count_refused(x);
   if (!x.refusal && x.route.action == Action::hook) {
     const auto body = read_body(asked->connection);
     if (!body)
@@ -350,6 +356,14 @@ Server::Next Server::serve(int fd, Buffers& buffers, uint32_t served, Then then)
   }
   x.abandoned = !m_http->run(x, asked->keep) || x.abandoned;
   return finish(*asked);
+}
+
+// By what the path says, which is known for most of what is refused.
+void Server::count_refused(const Exchange& x) {
+  if (x.head.path == "/v1/hooks")
+    ++m_monitor.refused_hooks;
+  else if (x.head.path.starts_with("/v1/artifacts/"))
+    ++m_monitor.refused_uploads;
 }
 
 void Server::ask(std::shared_ptr<Asked> asked, std::string_view body, Then then) {

@@ -6,18 +6,17 @@
 #include "edge/edge.hpp"
 #include "edge/monitor_link.hpp"
 
-#include <functional>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <optional>
 
 namespace chillbox::edge {
 
 // What is waited for between a webhook and its answer: no thread.
 struct Asked;
+struct Exchange;
 
 class Server {
 public:
@@ -41,6 +40,7 @@ public:
 
 private:
   class Http;
+  void count_refused(const Exchange& x);
   void ask(std::shared_ptr<Asked> asked, std::string_view body, Then then);
 
   std::unique_ptr<Http> m_http;

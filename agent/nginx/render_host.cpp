@@ -8,7 +8,7 @@
 namespace chillbox::nginx {
 namespace {
 
-constexpr std::string_view k_shared = R"(# Written by chillboxd; changes are overwritten.
+constexpr std::string_view k_shared = R"nginx(# Written by chillboxd; changes are overwritten.
 
 # Defaults of all sites; what a site's own service says goes before them.
 map $upstream_http_x_content_type_options $chillbox_nosniff { "" nosniff; default ""; }
@@ -28,12 +28,24 @@ map "$request_method $upstream_status" $chillbox_answered { default 1; "~^HEAD "
 # chillboxd asks each site by its names, from this machine, whose server answers.
 map "$remote_addr $uri" $chillbox_asks { default 0; "127.0.0.1 /.chillbox/site" 1; }
 
-limit_req_zone $binary_remote_addr zone=chillbox_requests:1m rate=20r/s;
-limit_conn_zone $binary_remote_addr zone=chillbox_connections:1m;
-)";
+# Whom the limits are for: one IPv4 address, or one IPv6 network of /64, which is what a single customer has; by the address's bytes, of which
+# there is one form. An IPv4 address within IPv6 (::ffff:0:0/96) is one of its own.
+map $binary_remote_addr $chillbox_client {
+  "~(?s)^\x00{10}\xff\xff.{4}\z" $binary_remote_addr;
+  "~(?s)^(?<chillbox_network>.{8}).{8}\z" $chillbox_network;
+  default $binary_remote_addr;
+}
+limit_req_zone $chillbox_client zone=chillbox_requests:1m rate=20r/s;
+limit_conn_zone $chillbox_client zone=chillbox_connections:1m;
+limit_conn_zone $chillbox_client zone=chillbox_uploads:1m;
+)nginx";
 
-// The edge sees only what NGINX has read whole and understood: HTTP/1.0, no chunks, no second request on a connection.
+// The edge sees only what NGINX has understood: HTTP/1.0, no chunks, no second request on a connection. No body and no answer reaches a disk by
+// NGINX: a webhook is read whole into memory, which is what client_body_buffer_size is for, since a chunked one could not be; an upload passes
+// as it comes, so that the edge can refuse it by its head.
 constexpr std::string_view k_to_edge = R"(    if ($http_content_encoding) { return 415; }
+    if ($http_transfer_encoding) { return 411; }
+    proxy_max_temp_file_size 0;
     limit_req zone=chillbox_requests burst=60 nodelay;
     limit_req_status 429;
     limit_conn chillbox_connections 64;
@@ -59,7 +71,9 @@ constexpr std::string_view k_immutable_address = "127.99.104.98";
 
 constexpr EdgeLocation k_edge_locations[] = {
     {"= /v1/hooks", "POST", "    client_max_body_size 64k;\n    client_body_buffer_size 64k;\n    client_body_timeout 3s;\n    proxy_read_timeout 30s;\n"},
-    {"~ \"^/v1/artifacts/[0-9a-f]{64}(?:\\.minisig)?$\"", "PUT", "    client_body_timeout 15s;\n    proxy_read_timeout 120s;\n    proxy_send_timeout 120s;\n"},
+    {"~ \"^/v1/artifacts/[0-9a-f]{64}(?:\\.minisig)?$\"", "PUT",
+     "    if ($content_length = \"\") { return 411; }\n    client_body_timeout 15s;\n    limit_conn chillbox_uploads 8;\n"
+     "    proxy_request_buffering off;\n    proxy_read_timeout 120s;\n    proxy_send_timeout 120s;\n"},
     {"~ ^/v1/jobs/[0-9A-Za-z_.-]+/events$", "GET", "    client_max_body_size 1k;\n    proxy_buffering off;\n    proxy_cache off;\n    proxy_read_timeout 1h;\n"},
     {"~ ^/v1/jobs/[0-9A-Za-z_.-]+$", "GET", "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n"},
     {"= /v1/health", "GET", "    client_max_body_size 1k;\n    proxy_read_timeout 10s;\n"},
@@ -70,7 +84,7 @@ std::string edge_location(const EdgeLocation& l, uint64_t artifact_max) {
   std::string out = cat("  location ", l.match, " {\n    if ($request_method != ", l.methods, ") { return 405; }\n", l.more);
   if (upload)
     out += cat("    client_max_body_size ", artifact_max, ";\n");
-  out += cat("    proxy_request_buffering on;\n", k_to_edge, "    error_page 502 504 = @chillbox_edge_down;\n  }\n");
+  out += cat(k_to_edge, "    error_page 502 504 = @chillbox_edge_down;\n  }\n");
   return out;
 }
 

@@ -50,13 +50,17 @@ Result<BroughtUp> refuse(World& world, const SiteName& site, Error why) {
 } // namespace
 
 Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_slot) {
+  Signals signals;
+  return bring_up(world, site, keep_other_slot, signals);
+}
+
+Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_slot, Signals& signals) {
   const auto row = TRY(world.store.site(site));
   if (!row || row->live.empty() || row->stopped) {
     if (!keep_other_slot)
       TRY(stop_slots(world, site, ""));
     return BroughtUp{};
   }
-  Signals signals;
   Rollout r(world, store::Job{.id = cat("start-", site.str()), .kind = store::JobKind::start, .site = site}, signals);
   r.row = *row;
   const auto release = TRY(world.store.release(site, row->live));
@@ -87,8 +91,9 @@ Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_s
     TRY(stop_slots(world, site, other_slot(r.release.slot)));
   if (!result.waiting.empty())
     return result;
+  signals.let_go();
   for (const auto& p : r.services)
-    TRY_IN(cat("service '", p.service.name.str(), "'"), wait_for_probe(world, r.site, p, r.release.slot));
+    TRY_IN(cat("service '", p.service.name.str(), "'"), wait_for_probe(world, signals, r.site, p, r.release.slot));
   TRY(set_sealed_flag(world, site, false));
   return result;
 }

@@ -2,6 +2,7 @@
 // changes nothing that is right already.
 #pragma once
 
+#include "rollout/rollout.hpp"
 #include "rollout/world.hpp"
 
 #include <string>
@@ -15,6 +16,7 @@ struct BroughtUp {
 };
 // Secrets into tmpfs when the vault is open, links, slots, NGINX file, sealed flag. keep_other_slot: a job of this site goes on and
 // may need the slot that is not live. denied: nobody who is trusted stands for it any more (trust.hpp); what runs since the boot is left alone then.
+Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_slot, Signals& signals);
 Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_slot);
 
 } // namespace chillbox::rollout

@@ -1,5 +1,6 @@
 #include "rollout/engine.hpp"
 
+#include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "os/memory.hpp"
@@ -7,12 +8,19 @@
 #include "rollout/steps.hpp"
 
 #include <algorithm>
-#include <thread>
 
 namespace chillbox::rollout {
 
 using store::JobKind;
 using store::JobState;
+
+namespace {
+
+constexpr os::Millis k_retry_pause{1'000};
+constexpr os::Millis k_look{200};
+constexpr unsigned k_most_exceptions = 3; // of one job
+
+} // namespace
 
 void Engine::recover() {
   const auto unfinished = m_world.store.unfinished();
@@ -39,10 +47,11 @@ void Engine::submit(const std::string& id) {
     return;
   const std::lock_guard lock(m_mutex);
   if (const auto it = m_running.find((*job)->site); it != m_running.end() && !it->second->job.empty()) {
-    auto& [signals, kind, id_of_it] = *it->second;
-    if ((*job)->kind == JobKind::rollback && (kind == JobKind::deploy || kind == JobKind::rollback) && !signals.switched)
-      signals.cancel();
-    signals.cut_watch();
+    Running& running = *it->second;
+    const bool forward = running.kind == JobKind::deploy || running.kind == JobKind::rollback;
+    if ((*job)->kind == JobKind::rollback && forward && !running.signals.switched)
+      running.signals.cancel();
+    running.signals.cut_watch();
   }
   enqueue((*job)->site, {.job = id, .kind = (*job)->kind});
   schedule();
@@ -92,6 +101,7 @@ void Engine::expire() {
   const auto unfinished = m_world.store.unfinished();
   {
     const std::lock_guard lock(m_mutex);
+    m_retry.reset();
     m_deadline.reset();
     for (const auto& job : unfinished.value_or(std::vector<store::Job>{}))
       if (!wait_is_over(job))
@@ -102,7 +112,7 @@ void Engine::expire() {
 
 std::optional<os::Millis> Engine::next_deadline() {
   const std::lock_guard lock(m_mutex);
-  return m_deadline;
+  return m_deadline && m_retry ? std::min(m_deadline, m_retry) : m_deadline ? m_deadline : m_retry;
 }
 
 void Engine::note_deadline(const store::Job& job) {
@@ -111,7 +121,7 @@ void Engine::note_deadline(const store::Job& job) {
                           m_world.clock.mono() + m_world.config.upload_wait - waited(job) + os::Millis{1});
 }
 
-std::vector<std::string> Engine::unlocked(os::Millis limit) {
+std::vector<std::string> Engine::unlocked(os::Millis limit, const std::function<bool()>& enough) {
   struct Tally {
     std::mutex mutex;
     std::condition_variable changed;
@@ -140,7 +150,9 @@ std::vector<std::string> Engine::unlocked(os::Millis limit) {
   }
   requeue([](const store::Job& job) { return job.state == JobState::waiting_unlock; });
   std::unique_lock lock(tally->mutex);
-  tally->changed.wait_for(lock, limit, [&] { return tally->open == 0; });
+  const os::Millis end = m_world.clock.mono() + limit;
+  while (tally->open > 0 && m_world.clock.mono() < end && !enough())
+    tally->changed.wait_for(lock, k_look);
   return tally->up;
 }
 
@@ -155,11 +167,17 @@ size_t Engine::running() {
   return m_running.size();
 }
 
-void Engine::stop() {
-  std::unique_lock lock(m_mutex);
+bool Engine::ask_to_stop() {
+  const std::lock_guard lock(m_mutex);
   m_stopping = true;
   for (auto& [site, running] : m_running)
     running->signals.stop();
+  return m_running.empty();
+}
+
+void Engine::stop() {
+  (void)ask_to_stop();
+  std::unique_lock lock(m_mutex);
   m_idle.wait(lock, [this] { return m_running.empty(); });
 }
 
@@ -172,67 +190,149 @@ void Engine::enqueue(const SiteName& site, Task task) {
   queue.push_back(std::move(task));
 }
 
+Engine::Lane Engine::lane_of(const Task& task) {
+  if (task.other)
+    return Lane::urgent;
+  if (task.job.empty())
+    return Lane::bring_up;
+  const bool urgent = task.kind == JobKind::rollback || task.kind == JobKind::stop || task.kind == JobKind::start;
+  return urgent ? Lane::urgent : Lane::work;
+}
+
+bool Engine::has_room(Lane lane) const {
+  const auto taken = std::ranges::count_if(m_running, [&](const auto& entry) { return entry.second->lane == lane && entry.second->has_place; });
+  return lane == Lane::urgent || static_cast<size_t>(taken) < m_world.config.jobs_max;
+}
+
+void Engine::let_go(const SiteName& site) {
+  const std::lock_guard lock(m_mutex);
+  const auto running = m_running.find(site);
+  if (running == m_running.end() || !running->second->has_place)
+    return;
+  running->second->has_place = false;
+  schedule();
+}
+
+// The sites in turn; one whose lane is full is passed by, and keeps its turn.
 void Engine::schedule() {
-  for (auto turn = m_turns.begin(); turn != m_turns.end() && !m_stopping && m_running.size() < m_world.config.jobs_max;) {
-    const SiteName site = *turn;
-    if (m_running.contains(site)) {
-      ++turn;
+  for (size_t i = 0; i < m_turns.size() && !m_stopping;) {
+    const SiteName site = m_turns[i];
+    const auto queue = m_queues.find(site);
+    if (m_running.contains(site) || !has_room(lane_of(queue->second.front()))) {
+      ++i;
       continue;
     }
-    auto queue = m_queues.find(site);
-    Task task = std::move(queue->second.front());
+    if (!begin(site))
+      return try_later();
+    m_turns.erase(m_turns.begin() + static_cast<std::ptrdiff_t>(i));
     queue->second.pop_front();
-    turn = m_turns.erase(turn);
     if (queue->second.empty())
       m_queues.erase(queue);
     else
-      turn = m_turns.insert(m_turns.end(), site);
-    auto running = std::make_shared<Running>();
-    running->kind = task.kind;
-    running->job = task.job;
-    m_running.emplace(site, running);
-    std::thread(&Engine::work, this, site, std::move(task), std::move(running)).detach();
-    turn = m_turns.begin();
+      m_turns.push_back(site);
+    i = 0;
   }
 }
 
-void Engine::work(SiteName site, Task task, std::shared_ptr<Running> running) {
-  if (!running->job.empty()) {
-    if (const auto job = m_world.store.job(task.job); job && *job) {
-      const std::lock_guard lock(m_mutex);
-      running->signals.waited = waited(**job);
-    }
-    run_job(m_world, task.job, running->signals);
-    if (const auto job = m_world.store.job(task.job); !running->signals.stopping() && job && *job && (*job)->finished_ms != 0)
-      tidy(m_world, site); // behind its end: nobody who follows it waits for this
-  } else if (task.other) {
-    task.other();
-  } else {
-    const auto unfinished = m_world.store.unfinished().value_or(std::vector<store::Job>{});
-    const bool keep = std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site; });
-    const bool interrupted = std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site && job.state == JobState::running; });
-    const auto result = bring_up(m_world, site, keep);
-    if (!result)
-      log::error(cat("site '", site.str(), "': ", result.error().message));
-    if (task.done)
-      task.done(result);
-    else if (!interrupted && !running->signals.stopping()) // at the start: a daemon that died after a job's end left this
-      tidy(m_world, site);
+// Whatever goes wrong here: the task is still in its queue.
+bool Engine::begin(const SiteName& site) {
+  const auto started = guarded("start a job", [&] {
+    const Task& task = m_queues.at(site).front();
+    auto running = std::make_shared<Running>();
+    running->kind = task.kind;
+    running->job = task.job;
+    running->lane = lane_of(task);
+    running->signals.on_let_go = [this, site] { let_go(site); };
+    m_running.emplace(site, running);
+    return m_threads.start("a job", [this, site, task, running] { work(site, task, running); });
+  });
+  if (!started) {
+    m_running.erase(site);
+    log::warn(cat("site '", site.str(), "': ", started.error().message));
   }
+  return started.has_value();
+}
+
+void Engine::try_later() {
+  m_retry = m_world.clock.mono() + k_retry_pause;
+  m_world.changed(""); // so that the new deadline is seen
+}
+
+void Engine::work(const SiteName& site, const Task& task, const std::shared_ptr<Running>& running) {
+  const auto done = guarded(cat("site '", site.str(), "'"), [&] { run(site, task, *running); });
   if (this->running() == 1)
     os::give_back_memory();
   const std::lock_guard lock(m_mutex);
   m_running.erase(site);
-  if (!running->job.empty() && !m_stopping)
-    if (const auto job = m_world.store.job(task.job); job && *job) {
-      note_deadline(**job);
-      if ((*job)->finished_ms != 0)
-        m_since.erase(task.job);
-      else if (wait_is_over(**job))
-        enqueue(site, {.job = task.job, .kind = task.kind});
-    }
-  schedule();
+  (void)guarded("behind a job", [&] { done ? ended(site, task, !running->job.empty()) : again(site, task); });
+  if (!guarded("schedule", [this] { schedule(); }))
+    try_later();
+  if (m_stopping)
+    m_world.changed("");
   m_idle.notify_all();
+}
+
+void Engine::run(const SiteName& site, const Task& task, Running& running) {
+  if (task.other)
+    return task.other();
+  if (task.job.empty())
+    return bring_up_site(site, task, running.signals);
+  if (const auto job = m_world.store.job(task.job); job && *job) {
+    const std::lock_guard lock(m_mutex);
+    running.signals.waited = waited(**job);
+  }
+  run_job(m_world, task.job, running.signals);
+  if (const auto job = m_world.store.job(task.job); !running.signals.stopping() && job && *job && (*job)->finished_ms != 0)
+    tidy(m_world, site); // behind its end: nobody who follows it waits for this
+}
+
+void Engine::bring_up_site(const SiteName& site, const Task& task, Signals& signals) {
+  bool interrupted = false;
+  const auto result = guarded("bring up", [&] {
+    const auto unfinished = m_world.store.unfinished().value_or(std::vector<store::Job>{});
+    const bool keep = std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site; });
+    interrupted = std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site && job.state == JobState::running; });
+    return bring_up(m_world, site, keep, signals);
+  });
+  if (!result)
+    log::error(cat("site '", site.str(), "': ", result.error().message));
+  if (task.done)
+    task.done(result);
+  else if (!interrupted && !signals.stopping()) // at the start: a daemon that died after a job's end left this
+    tidy(m_world, site);
+}
+
+void Engine::ended(const SiteName& site, const Task& task, bool is_job) {
+  if (!is_job || m_stopping)
+    return;
+  const auto job = m_world.store.job(task.job);
+  if (!job || !*job)
+    return;
+  note_deadline(**job);
+  if ((*job)->finished_ms != 0)
+    m_since.erase(task.job);
+  else if (wait_is_over(**job))
+    enqueue(site, {.job = task.job, .kind = task.kind});
+}
+
+// A step's exception is an error of that step. One beside the steps is to a job what a crash of the daemon is: what it left is undone, and it begins
+// again. Not for ever.
+void Engine::again(const SiteName& site, Task task) {
+  if (task.job.empty() || m_stopping)
+    return;
+  if (++task.failed < k_most_exceptions) {
+    enqueue(site, std::move(task));
+    return;
+  }
+  auto job = m_world.store.job(task.job);
+  if (!job || !*job || (*job)->finished_ms != 0)
+    return;
+  (*job)->state = JobState::failed;
+  (*job)->code = Code::failure;
+  (*job)->message = "internal error: see the log of chillboxd";
+  (*job)->finished_ms = m_world.clock.wall_ms();
+  if (auto written = m_world.store.finish_job(**job, (*job)->message); !written)
+    log::error(cat("job ", task.job, ": ", written.error().message));
 }
 
 } // namespace chillbox::rollout

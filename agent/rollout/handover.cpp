@@ -99,7 +99,7 @@ void undo_handover(Rollout& r) {
   if (!up)
     return r.output(cat("cannot start the old copy of ", join({names.begin(), names.end()}, ", "), " again: ", up.error().message));
   for (const auto& p : back.services)
-    (void)wait_for_probe(r.world, back.site, p, r.old->slot);
+    (void)wait_for_probe(r.world, r.signals, back.site, p, r.old->slot);
   end_gap(r);
 }
 

@@ -1,6 +1,7 @@
 #include "rollout/steps.hpp"
 #include "rollout/trust.hpp"
 
+#include "base/guarded.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -97,10 +98,23 @@ Result<void> load_row(Rollout& r) {
   return {};
 }
 
+// What a library throws in a step is that step's error. Nothing else is caught: the tests end a job in the middle of a step by it.
+template <class F>
+std::invoke_result_t<F> attempt(std::string_view step, F&& work) {
+  try {
+    return work();
+  } catch (const std::exception&) {
+    return std::unexpected(detail::caught(step));
+  }
+}
+
 void undo_from(Rollout& r, std::span<const Step> steps, size_t last) {
   for (size_t i = last + 1; i-- > 0;)
     if (steps[i].undo != nullptr)
-      steps[i].undo(r);
+      (void)attempt(steps[i].name, [&] {
+        steps[i].undo(r);
+        return Result<void>();
+      });
 }
 
 void finish(Rollout& r, JobState state, std::optional<Code> code, std::string message) {
@@ -181,8 +195,10 @@ bool take_step(Rollout& r, std::span<const Step> steps, size_t i, bool quiet) {
     return false;
   }
   const os::Millis begun = r.world.clock.mono();
-  const auto permitted = permit(r, steps[i].name);
-  auto next = permitted ? steps[i].run(r) : Result<Next>(std::unexpected(permitted.error()));
+  auto next = attempt(steps[i].name, [&]() -> Result<Next> {
+    TRY(permit(r, steps[i].name));
+    return steps[i].run(r);
+  });
   if (r.signals.stopping())
     return false; // the journal says where we were; the next start goes on
   if (!next) {
@@ -288,7 +304,7 @@ void run_job(World& world, const std::string& job_id, Signals& signals) {
     return; // superseded or cancelled meanwhile
   bool resume = false;
   if ((*job)->state == JobState::running) { // by a daemon that is gone
-    resume = recover_job(world, **job);
+    resume = recover_job(world, **job, signals);
     job = world.store.job(job_id);
     if (!job || !*job)
       return;
@@ -311,8 +327,8 @@ void run_job(World& world, const std::string& job_id, Signals& signals) {
   run_steps(r, static_cast<size_t>(find_step(r.job.kind, "reload") - steps.data()));
 }
 
-bool recover_job(World& world, const store::Job& job) {
-  Signals signals;
+bool recover_job(World& world, const store::Job& job, const Signals& whole) {
+  Signals signals(&whole);
   Rollout r(world, job, signals);
   Journal journal(r);
   r.journal = &journal;

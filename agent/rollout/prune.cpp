@@ -226,13 +226,22 @@ void tidy(World& world, const SiteName& site) {
       log::info(cat("site '", site.str(), "': pruned ", (*done)->paths.size(), ", ", human_size((*done)->bytes)));
 }
 
-Result<uint64_t> unproven_bytes(World& world) {
+Result<Unproven> unproven_artifacts(World& world) {
   const auto proven = TRY(needed_artifacts(world, false));
-  uint64_t bytes = 0;
+  std::map<std::string, uint64_t> sizes; // by digest: artifact and signature together
   for (const auto& name : TRY(world.disk.list(world.paths.artifacts())))
     if (!proven.contains(digest_of(name)))
-      bytes += world.disk.size(world.paths.artifacts() + "/" + name);
-  return bytes;
+      sizes[digest_of(name)] += world.disk.size(world.paths.artifacts() + "/" + name);
+  Unproven unproven;
+  if (sizes.empty())
+    return unproven;
+  const auto actors = TRY(world.store.announced_by());
+  for (const auto& [digest, size] : sizes) {
+    unproven.bytes += size;
+    if (const auto actor = actors.find(digest); actor != actors.end())
+      unproven.by_actor[actor->second] += size;
+  }
+  return unproven;
 }
 
 } // namespace chillbox::rollout

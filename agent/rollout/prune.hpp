@@ -6,6 +6,7 @@
 #include "rollout/world.hpp"
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -27,7 +28,11 @@ Result<std::set<SiteName>> sites_with_files(World& world);
 void tidy(World& world, const SiteName& site);
 // The secret sets of a site but these (sha256), and what came with them.
 Result<Pruned> prune_secret_sets(World& world, const SiteName& site, const std::set<std::string>& keep, bool dry_run = false);
-// Bytes of artifacts that came in and that no release was made of: what a sender alone can fill the disk with.
-Result<uint64_t> unproven_bytes(World& world);
+// Bytes of artifacts that came in and that no release was made of: what a sender alone can fill the disk with. By who announced them, too.
+struct Unproven {
+  uint64_t bytes = 0;
+  std::map<std::string, uint64_t> by_actor;
+};
+Result<Unproven> unproven_artifacts(World& world);
 
 } // namespace chillbox::rollout

@@ -155,11 +155,11 @@ Result<void> probe_service(World& world, const config::Site& site, const Planned
   return {};
 }
 
-Result<void> wait_for_probe(World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
+Result<void> wait_for_probe(World& world, Signals& signals, const config::Site& site, const PlannedService& p, const std::string& slot) {
   const os::Millis end = world.clock.mono() + p.service.health.deadline;
   for (;;) {
     auto answer = probe_service(world, site, p, slot);
-    if (answer || world.clock.mono() >= end || crashed(world, slot_name(site, p, slot, 0)))
+    if (answer || signals.stopping() || world.clock.mono() >= end || crashed(world, slot_name(site, p, slot, 0)))
       return answer;
     world.clock.sleep(p.service.health.interval);
   }
@@ -287,6 +287,7 @@ void undo_start(Rollout& r) {
 }
 
 Result<Next> run_check(Rollout& r) {
+  r.signals.let_go();
   const auto missing = missing_secrets(r.world, r.site); // a start on a sealed host left these out
   for (const auto& p : r.services) {
     const bool waits = std::ranges::any_of(missing, [&](const auto& file) { return file.starts_with(p.service.name.str() + "/"); });

@@ -125,7 +125,7 @@ Result<void> permit(Rollout& r, std::string_view step);
 // busy, with who, when and why, while the site is held: against deploys, and against all that comes by a webhook.
 Result<void> check_hold(World& world, const SiteName& site);
 // Of a daemon that is gone. True: its release is live, it goes on behind the switch. False: all is as before the job, which is queued again.
-bool recover_job(World& world, const store::Job& job);
+bool recover_job(World& world, const store::Job& job, const Signals& whole);
 // The site's own user, made when it is not there.
 Result<os::User> site_user(World& world, const SiteName& site);
 // Puts the secret set of this digest into tmpfs ("" wipes). sealed when the vault is closed.
@@ -199,7 +199,7 @@ std::vector<std::string> missing_secrets(World& world, const config::Site& site)
 // Is this good? One probe of one service.
 Result<void> probe_service(World& world, const config::Site& site, const PlannedService& p, const std::string& slot);
 // Until it is good, at most health.deadline.
-Result<void> wait_for_probe(World& world, const config::Site& site, const PlannedService& p, const std::string& slot);
+Result<void> wait_for_probe(World& world, Signals& signals, const config::Site& site, const PlannedService& p, const std::string& slot);
 // The sealed flag that NGINX looks at.
 Result<void> set_sealed_flag(World& world, const SiteName& site, bool sealed);
 

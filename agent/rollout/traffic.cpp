@@ -42,7 +42,7 @@ void put_back(Rollout& r, const store::SiteRow& row, const store::Release& old) 
   if (auto up = start_slots(r.world, back.site, back.services, old, back.user, {}); !up)
     r.output(cat("cannot start the release to go back to: ", up.error().message));
   for (const auto& p : back.services)
-    (void)wait_for_probe(r.world, back.site, p, old.slot);
+    (void)wait_for_probe(r.world, r.signals, back.site, p, old.slot);
   if (auto pointed = point_links(r.world, back.site, back.services, old); !pointed)
     return r.output(cat("cannot point the links back: ", pointed.error().message));
   (void)r.world.store.claim_hosts(r.job.site, back.site.domains);

@@ -122,6 +122,7 @@ Result<Next> run_watch(Rollout& r) {
   log.count(r.world.disk, r.release.live_ms - std::max(window, k_before).count(), r.release.live_ms, seen.before);
   const auto read_on = [&] { log.count(r.world.disk, since, INT64_MAX, seen.answers); };
   Result<void> verdict{};
+  r.signals.let_go(); // said already, but by a job that goes on behind its switch
   r.signals.watching = true;
   while (verdict && r.world.clock.mono() - begun < window && !r.signals.watch_is_cut()) {
     r.signals.wait(std::min(k_watch_pause, window - (r.world.clock.mono() - begun)));

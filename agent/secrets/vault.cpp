@@ -4,6 +4,8 @@
 #include "base/text.hpp"
 #include "os/socket.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 
 namespace chillbox::secrets {
@@ -12,7 +14,7 @@ namespace {
 using control::PacketVerb;
 
 constexpr os::Millis k_unlock_limit{120'000}; // scrypt with 2^20 on a small machine
-constexpr os::Millis k_answer_limit{10'000};
+constexpr os::Millis k_answer_limit{30'000}; // of whoever asks, not of the vault: a machine that swaps or was paused is no reason to seal it
 constexpr os::Millis k_end_limit{2'000};
 constexpr size_t k_max_answer = 4096;
 
@@ -29,15 +31,43 @@ Result<std::string_view> answer_in(const control::PacketView& packet, uint64_t s
   return packet.fields[0];
 }
 
-void end(os::Child child, int socket) {
-  if (!child.running())
+void end(os::Child child, const std::shared_ptr<const Fd>& socket) {
+  if (!child.running() || !socket)
     return;
   // If it does not listen any more, the end of `child` kills it.
-  if (os::send_packet(socket, control::make_packet(PacketVerb::lock, 0, {})))
+  if (os::send_packet(socket->get(), control::make_packet(PacketVerb::lock, 0, {})))
     (void)child.wait(k_end_limit);
 }
 
+// The answer to this question; an earlier one's, whose asker gave up, is dropped.
+Result<SecretBytes> answer_to(int socket, uint64_t sequence, os::Millis until) {
+  for (;;) {
+    const os::Millis left = std::max(os::Millis{0}, until - os::real_clock().mono());
+    const auto packet = TRY(artifact::receive_secret_packet(socket, k_max_answer, left));
+    const auto answer = TRY(control::parse_packet(packet.view()));
+    if (answer.sequence != sequence)
+      continue;
+    return SecretBytes(bytes_of(TRY(answer_in(answer, sequence))));
+  }
+}
+
+std::unexpected<Error> late() {
+  return fail(Code::throttled, cat("the vault gave no answer within ", k_answer_limit.count() / 1000,
+                                   " s: the host is very slow, try again; `chillboxctl unlock` starts another vault"));
+}
+
+Result<SecretBytes> ask(const std::shared_ptr<const Fd>& socket, uint64_t sequence, std::string_view age_header, os::Millis until) {
+  const auto packet = control::make_packet(PacketVerb::file_key, sequence, {age_header});
+  if (packet.empty())
+    return fail(Code::corrupt, "artifact: the age header is too long");
+  TRY(os::send_packet(socket->get(), packet));
+  return answer_to(socket->get(), sequence, until);
+}
+
 } // namespace
+
+// Questions are numbered on from the clock: after an upgrade the same vault is asked by a program that knows nothing of the numbers before.
+Vault::Vault(std::string user) : m_user(std::move(user)), m_sequence(static_cast<uint64_t>(os::real_clock().mono().count()) * 1'000'000) {}
 
 Result<Vault::Started> Vault::start(std::string_view identity_file, const SecretBytes& passphrase, int scrypt_cap) {
   auto [ours, theirs] = TRY(os::packet_pair());
@@ -70,17 +100,18 @@ Result<Vault::Started> Vault::start(std::string_view identity_file, const Secret
 Result<std::string> Vault::unlock(std::string_view identity_file, const SecretBytes& passphrase, int scrypt_cap) {
   const std::scoped_lock one_at_a_time(m_unlocking);
   auto started = TRY_IN("unlock", start(identity_file, passphrase, scrypt_cap));
-  const std::scoped_lock guard(m_mutex);
-  end(std::move(m_child), m_socket.get());
-  m_child = std::move(started.child);
-  m_last_end.clear();
-  m_socket = std::move(started.socket);
+  replace(std::move(started.child), std::make_shared<const Fd>(std::move(started.socket)));
   return std::move(started.recipient);
 }
 
-void Vault::forget() {
-  m_child = os::Child(); // killed and reaped if it still runs
-  m_socket.reset();
+void Vault::replace(os::Child child, std::shared_ptr<const Fd> socket) {
+  {
+    const std::scoped_lock guard(m_mutex);
+    std::swap(m_child, child);
+    std::swap(m_socket, socket);
+    m_last_end.clear();
+  }
+  end(std::move(child), socket);
 }
 
 bool Vault::alive() {
@@ -91,15 +122,12 @@ bool Vault::alive() {
     return true;
   if (const auto code = m_child.wait(os::Millis{0}))
     m_last_end = os::end_text(*code);
-  forget();
+  m_child = os::Child();
+  m_socket.reset();
   return false;
 }
 
-void Vault::lock() {
-  const std::scoped_lock guard(m_mutex);
-  end(std::move(m_child), m_socket.get());
-  forget();
-}
+void Vault::lock() { replace(os::Child(), nullptr); }
 
 bool Vault::unsealed() {
   const std::scoped_lock guard(m_mutex);
@@ -110,13 +138,17 @@ Vault::Handed Vault::hand_over() {
   const std::scoped_lock guard(m_mutex);
   if (!alive())
     return {};
-  return {m_child.release(), std::move(m_socket)};
+  Fd socket(::fcntl(m_socket->get(), F_DUPFD_CLOEXEC, 3));
+  if (!socket)
+    return {};
+  m_socket.reset();
+  return {m_child.release(), std::move(socket)};
 }
 
 Result<void> Vault::take(Handed handed) {
   const std::scoped_lock guard(m_mutex);
   m_child = TRY(os::Child::adopt(handed.pid));
-  m_socket = std::move(handed.socket);
+  m_socket = std::make_shared<const Fd>(std::move(handed.socket));
   return {};
 }
 
@@ -135,24 +167,34 @@ pid_t Vault::pid() {
   return m_child.running() ? m_child.pid() : -1;
 }
 
-Result<SecretBytes> Vault::file_key(std::string_view age_header) {
+Result<Vault::Question> Vault::next_question() {
   const std::scoped_lock guard(m_mutex);
   if (!alive())
     return sealed("the host is sealed");
-  const uint64_t sequence = ++m_sequence;
-  const auto question = control::make_packet(PacketVerb::file_key, sequence, {age_header});
-  if (question.empty())
-    return fail(Code::corrupt, "artifact: the age header is too long");
-  const auto sent = os::send_packet(m_socket.get(), question);
-  const auto packet = sent ? artifact::receive_secret_packet(m_socket.get(), k_max_answer, k_answer_limit)
-                           : Result<SecretBytes>(std::unexpected(sent.error()));
-  if (!packet) {
-    // One that does not answer may answer late, and then to another question.
-    forget();
-    return sealed(cat("the vault died (", packet.error().message, "), the host is sealed"));
+  return Question{m_socket, ++m_sequence};
+}
+
+bool Vault::is_current(const std::shared_ptr<const Fd>& socket) {
+  const std::scoped_lock guard(m_mutex);
+  return m_socket == socket;
+}
+
+Result<SecretBytes> Vault::file_key(std::string_view age_header) {
+  const os::Millis until = os::real_clock().mono() + k_answer_limit;
+  const std::unique_lock asking(m_asking, k_answer_limit);
+  if (!asking)
+    return late();
+  for (;;) {
+    const auto question = TRY(next_question());
+    auto answer = ask(question.socket, question.sequence, age_header, until);
+    if (answer)
+      return answer;
+    if (answer.error().code == Code::timed_out)
+      return late();
+    if (!is_current(question.socket))
+      continue; // another unlock, or a lock, came between
+    return unsealed() ? std::move(answer) : Result<SecretBytes>(sealed(cat("the vault died (", answer.error().message, "), the host is sealed")));
   }
-  const auto answer = TRY(control::parse_packet(packet->view()));
-  return SecretBytes(bytes_of(TRY(answer_in(answer, sequence))));
 }
 
 int64_t unlock_delay_seconds(uint32_t failures) {

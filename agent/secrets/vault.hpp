@@ -1,7 +1,7 @@
 // The vault: one process that holds the unlocked identity, and exists only while the host is unsealed. It is started by
 // an unlock, opens identity.age with the passphrase (scrypt) in itself, locks its memory, gives everything up but read,
 // write and exit, and answers one question: "the file key of this age header". The identity never leaves it. Sealed
-// means: there is no vault. A vault that dies seals the host.
+// means: there is no vault. A vault that dies seals the host; one that is slow does not: who asked gets an error after a while, and it lives on.
 #pragma once
 
 #include "base/error.hpp"
@@ -10,6 +10,7 @@
 #include "os/runner.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -26,7 +27,7 @@ int vault_main(const std::string& user);
 class Vault {
 public:
   // user: the name of the vault's user; "-" in tests that are not root.
-  explicit Vault(std::string user) : m_user(std::move(user)) {}
+  explicit Vault(std::string user);
   // Starts a vault; the recipient. denied: wrong passphrase; corrupt: the identity file is damaged; timed_out. Already
   // unsealed: checks the passphrase all the same and keeps the new vault; after an error the old one stays, so that a
   // typing error does not seal the host. One at a time; others may ask the old vault meanwhile.
@@ -45,7 +46,7 @@ public:
   pid_t pid();
   // How the one that died last ended: "code 137 (killed)"; empty when nobody saw it.
   std::string last_end();
-  // sealed: no vault; not_found: the artifact is not encrypted to this host; corrupt.
+  // sealed: no vault; not_found: the artifact is not encrypted to this host; corrupt; throttled: it gave no answer in time.
   Result<SecretBytes> file_key(std::string_view age_header);
 
 private:
@@ -55,15 +56,22 @@ private:
     std::string recipient;
   };
   Result<Started> start(std::string_view identity_file, const SecretBytes& passphrase, int scrypt_cap);
-  bool alive();  // under m_mutex; a dead vault is cleared away
-  void forget(); // under m_mutex
+  struct Question {
+    std::shared_ptr<const Fd> socket;
+    uint64_t sequence;
+  };
+  bool alive(); // under m_mutex; a dead vault is cleared away
+  Result<Question> next_question();
+  bool is_current(const std::shared_ptr<const Fd>& socket);
+  void replace(os::Child child, std::shared_ptr<const Fd> socket); // the one before ends
 
   std::string m_user;
   std::mutex m_unlocking;
-  std::mutex m_mutex;
-  uint64_t m_sequence = 0;
+  std::timed_mutex m_asking; // one question at a time, since answers come on one socket
+  std::mutex m_mutex;        // of the others; nobody waits for the vault with it
+  uint64_t m_sequence;       // of the last question
   os::Child m_child;
-  Fd m_socket;
+  std::shared_ptr<const Fd> m_socket;
   std::string m_last_end;
 };
 

@@ -82,23 +82,38 @@ Result<SecretBytes> file_key(const crypto::AgeIdentity& identity, std::string_vi
   return key;
 }
 
-// One question, one answer. false: it is over.
-Result<bool> serve(const crypto::AgeIdentity& identity) {
-  const auto packet = TRY(os::receive_packet(k_socket, control::k_max_packet));
-  if (!packet)
-    return false;
-  const auto question = TRY(control::parse_packet(packet->bytes));
-  if (question.verb == PacketVerb::lock)
-    return false;
+// An exception is mostly that there is no memory; it is not logged, since no file may be opened any more.
+Result<SecretBytes> try_file_key(const crypto::AgeIdentity& identity, std::string_view header) {
+  try {
+    return file_key(identity, header);
+  } catch (...) {
+    return fail(Code::failure, "the vault could not look at it: internal error");
+  }
+}
+
+Result<void> answer(const crypto::AgeIdentity& identity, const control::PacketView& question) {
   if (question.verb != PacketVerb::file_key || question.fields.size() != 1)
-    return fail(Code::invalid, "vault: not a question");
-  const auto key = file_key(identity, question.fields[0]);
+    return send_error(question.sequence, {Code::invalid, "vault: not a question"});
+  const auto key = try_file_key(identity, question.fields[0]);
   if (!key)
-    TRY(send_error(question.sequence, key.error()));
-  else
-    TRY(os::send_packet(k_socket,
-                        artifact::make_secret_packet(PacketVerb::vault_ok, question.sequence, {key->text()}).view()));
-  return true;
+    return send_error(question.sequence, key.error());
+  return os::send_packet(k_socket, artifact::make_secret_packet(PacketVerb::vault_ok, question.sequence, {key->text()}).view());
+}
+
+// One question, one answer. False: it is over, because the monitor says so or is gone. Nothing else ends it, since that would seal the host.
+bool serve(const crypto::AgeIdentity& identity) {
+  const auto packet = os::receive_packet(k_socket, control::k_max_packet);
+  if (!packet)
+    return packet.error().code == Code::too_large || packet.error().code == Code::corrupt;
+  if (!*packet)
+    return false;
+  const auto question = control::parse_packet((*packet)->bytes);
+  if (!question)
+    return true;
+  if (question->verb == PacketVerb::lock)
+    return false;
+  const auto answered = answer(identity, *question);
+  return answered || answered.error().code == Code::timed_out;
 }
 
 } // namespace
@@ -111,13 +126,9 @@ int vault_main(const std::string& user) {
   }
   if (!os::send_packet(k_socket, control::make_packet(PacketVerb::vault_ok, 0, {identity->recipient()})))
     return 1;
-  for (;;) {
-    const auto more = serve(*identity);
-    if (!more)
-      return 1;
-    if (!*more)
-      return 0;
+  while (serve(*identity)) {
   }
+  return 0;
 }
 
 } // namespace chillbox::secrets

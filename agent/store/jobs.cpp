@@ -160,6 +160,15 @@ Result<std::vector<Job>> Store::unfinished() {
                      [&](Stmt& row) { return read_job(db, row); });
 }
 
+Result<std::map<std::string, std::string>> Store::announced_by() {
+  const std::scoped_lock lock(m_state->mutex);
+  Stmt row = TRY(m_state->db.query("SELECT sha256, actor FROM jobs WHERE sha256 <> '' ORDER BY seq"));
+  std::map<std::string, std::string> actors;
+  while (TRY(row.row()))
+    actors.insert_or_assign(row.text(0), row.text(1));
+  return actors;
+}
+
 Result<void> Store::update_job(const Job& job) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;

@@ -234,7 +234,18 @@ CREATE TABLE assets(
 ALTER TABLE sites DROP COLUMN user_ours;
 )sql";
 
-constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds, k_assets};
+// Each user's own, so that one's wrong passphrases keep nobody else out. What was counted for all of them is root's now.
+constexpr std::string_view k_unlock_failures = R"sql(
+CREATE TABLE unlock_failures(
+  uid INTEGER PRIMARY KEY,
+  failures INTEGER NOT NULL,
+  last_ms INTEGER NOT NULL
+) STRICT;
+INSERT INTO unlock_failures SELECT 0, failures, last_ms FROM unlock_attempts WHERE failures > 0;
+DROP TABLE unlock_attempts;
+)sql";
+
+constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds, k_assets, k_unlock_failures};
 
 } // namespace
 

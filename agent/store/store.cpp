@@ -48,17 +48,27 @@ Result<bool> Store::delete_hold(const SiteName& site) {
   return m_state->db.changes() > 0;
 }
 
-Result<Store::Attempts> Store::attempts() {
+Result<Store::Attempts> Store::attempts(uint64_t uid) {
   const std::scoped_lock lock(m_state->mutex);
-  auto found = TRY(m_state->db.one<Attempts>("SELECT failures, last_ms FROM unlock_attempts", [](Stmt& row) -> Result<Attempts> {
-    return Attempts{static_cast<uint32_t>(row.u64(0)), row.i64(1)};
-  }));
+  auto found = TRY(m_state->db.one<Attempts>(
+      "SELECT failures, last_ms FROM unlock_failures WHERE uid = ?1",
+      [](Stmt& row) -> Result<Attempts> {
+        return Attempts{static_cast<uint32_t>(row.u64(0)), row.i64(1)};
+      },
+      uid));
   return found.value_or(Attempts{});
 }
 
-Result<void> Store::set_attempts(const Attempts& attempts) {
+Result<void> Store::set_attempts(uint64_t uid, const Attempts& attempts) {
   const std::scoped_lock lock(m_state->mutex);
-  return m_state->db.run("INSERT OR REPLACE INTO unlock_attempts VALUES(1, ?1, ?2)", attempts.failures, attempts.last_ms);
+  if (attempts.failures == 0)
+    return m_state->db.run("DELETE FROM unlock_failures WHERE uid = ?1", uid);
+  return m_state->db.run("INSERT OR REPLACE INTO unlock_failures VALUES(?1, ?2, ?3)", uid, attempts.failures, attempts.last_ms);
+}
+
+Result<uint64_t> Store::unlock_failures() {
+  const std::scoped_lock lock(m_state->mutex);
+  return static_cast<uint64_t>(TRY(m_state->db.number("SELECT coalesce(sum(failures), 0) FROM unlock_failures")));
 }
 
 Result<std::optional<std::string>> Store::meta(const std::string& key) {

@@ -10,6 +10,7 @@
 #include "store/types.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,8 @@ public:
   Result<std::vector<JobEvent>> events(const std::string& job, uint64_t after, size_t limit = 1000);
 
   Result<void> forget_old_output(); // what programs said (kind "log") is kept of the newest 500 jobs of each actor
+  // Who announced each artifact that a job names, the last one: actors by sha256.
+  Result<std::map<std::string, std::string>> announced_by();
 
   // --- releases and what is live
   Result<uint64_t> next_release_number(const SiteName& site) { return next_number(site, "release"); }
@@ -123,13 +126,14 @@ public:
   Result<std::optional<CronRun>> last_cron_run(const SiteName& site, const std::string& line);
   Result<std::vector<CronRun>> open_cron_runs();       // state running, oldest first
 
-  // --- unlock attempts (faults 75)
+  // --- unlock attempts, of each user (faults 75)
   struct Attempts {
     uint32_t failures = 0;
     int64_t last_ms = 0;
   };
-  Result<Attempts> attempts();
-  Result<void> set_attempts(const Attempts& attempts);
+  Result<Attempts> attempts(uint64_t uid);
+  Result<void> set_attempts(uint64_t uid, const Attempts& attempts);
+  Result<uint64_t> unlock_failures(); // of all users
 
   // --- meta and audit (entries chained by hash)
   Result<std::optional<std::string>> meta(const std::string& key);

@@ -27,7 +27,7 @@ TEST_CASE("[fault-75] wrong passphrases wait 1, 2, 4 ... 60 seconds, and the rig
     host.clock.move(std::chrono::seconds{seconds});
   }
   CHECK(host.try_unlock().code() == "ok");
-  CHECK(must(host.store().attempts()).failures == 0);
+  CHECK(must(host.store().attempts(::geteuid())).failures == 0);
   CHECK(host.try_unlock("wrong").message().find("(1 in a row)") != std::string::npos);
 }
 
@@ -65,7 +65,7 @@ TEST_CASE("[fault-86] a connection that dies before the passphrase counts nothin
   }
   host.op.reset(); // waits until the connection's thread has ended
   host.open();
-  CHECK(must(host.store().attempts()).failures == 0);
+  CHECK(must(host.store().attempts(::geteuid())).failures == 0);
   CHECK_FALSE(host.world().vault.unsealed());
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("a damaged identity is corrupt, not a wrong passphrase, and is not cou
   OperatorHost host;
   host.write(host.paths.identity(), "age-encryption.org/v1\nnonsense\n");
   CHECK(host.try_unlock().code() == "corrupt");
-  CHECK(must(host.store().attempts()).failures == 0);
+  CHECK(must(host.store().attempts(::geteuid())).failures == 0);
 }
 
 TEST_CASE("lock wipes the identity, services go on, and the next deploy waits") {

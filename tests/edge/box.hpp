@@ -106,6 +106,9 @@ struct EdgeBox {
     return status;
   }
 
+  // What it said that it has refused by itself.
+  uint64_t refused_hooks() const { return m_refused_hooks; }
+  uint64_t refused_uploads() const { return m_refused_uploads; }
   std::string path() const { return m_dir + "/hook.sock"; }
   std::string dir() const { return m_dir; }
   pid_t pid() const { return m_pid; }
@@ -141,6 +144,11 @@ private:
       if (!view)
         continue;
       const Said one{view->verb, view->sequence, {view->fields.begin(), view->fields.end()}};
+      if (one.verb == PacketVerb::refused) {
+        m_refused_hooks += parse_u64(one.fields.at(0)).value();
+        m_refused_uploads += parse_u64(one.fields.at(1)).value();
+        continue;
+      }
       {
         const std::scoped_lock lock(m_mutex);
         m_said.push_back(one);
@@ -161,6 +169,7 @@ private:
   Fd m_end;
   std::thread m_thread;
   std::atomic<bool> m_stop = false;
+  std::atomic<uint64_t> m_refused_hooks = 0, m_refused_uploads = 0;
   mutable std::mutex m_mutex;
   std::vector<Said> m_said;
 };

@@ -92,6 +92,26 @@ TEST_CASE("an upload without a capability, or with one that cannot be ours, is 4
   CHECK(box.said().empty());
 }
 
+TEST_CASE("an upload is refused by its head, while the client still keeps its body back, and counted [attack-B2]") {
+  EdgeBox box(accepting);
+  const Fd fd = box.connect();
+  say(fd.get(), cat("PUT /v1/artifacts/", k_digest, " HTTP/1.0\r\nHost: h\r\nContent-Length: 900000000\r\n\r\n"));
+  CHECK(status_of(read_all(fd.get(), "authorized\"}}")) == 401);
+  CHECK(status_of(box.exchange(post("{}", "", "Connection: close\r\n").replace(0, 4, "PUT"))) == 405);
+  for (int i = 0; i < 500 && box.refused_uploads() + box.refused_hooks() < 2; ++i)
+    os::real_clock().sleep(Millis{10});
+  CHECK(box.refused_uploads() == 1);
+  CHECK(box.refused_hooks() == 1);
+}
+
+TEST_CASE("an upload has as long as a slow line needs for its size, and no longer [attack-B2]") {
+  const Inbox inbox;
+  EdgeBox box(inbox.monitor(), {.upload = Millis{300}});
+  const Fd fd = box.connect();
+  say(fd.get(), cat("PUT /v1/artifacts/", k_digest, "?cap=a.b HTTP/1.0\r\nHost: h\r\nContent-Length: 100\r\n\r\n12345"));
+  CHECK_FALSE(has(read_all(fd.get(), "", Millis{3'000}), "<still open>"));
+}
+
 TEST_CASE("what the monitor says against an upload is passed on before the body was read") {
   EdgeBox box([](const Said&) { return Reply{"401", R"({"error":{"code":"denied","message":"not authorized"}})"}; });
   const Fd fd = box.connect();

@@ -140,7 +140,8 @@ TEST_CASE("the host-level server lets exactly the known requests through to the 
   CHECK(count(text, "proxy_pass http://chillbox_edge;") == 5);
   CHECK(count(text, "if ($http_content_encoding) { return 415; }") == 5);
   CHECK(count(text, "proxy_http_version 1.0;") == 5);
-  CHECK(count(text, "proxy_request_buffering on;") == 5);
+  CHECK(count(text, "proxy_request_buffering off;") == 1);
+  CHECK(count(text, "if ($http_transfer_encoding) { return 411; }") == 5);
   CHECK(count(text, "limit_req zone=") == 5);
   CHECK(count(text, "error_log /dev/null emerg;") == 6);
   CHECK(count(text, "access_log off;") == 3);

@@ -68,6 +68,57 @@ TEST_CASE("no more jobs than allowed run at once") {
   CHECK(host.becomes(second, JobState::done));
 }
 
+namespace {
+
+struct NarrowHost : BusyHost { // one place
+  NarrowHost() {
+    engine.reset();
+    config.jobs_max = 1;
+    restart();
+    unlock();
+    start_engine();
+  }
+};
+
+} // namespace
+
+TEST_CASE("a site that watches, or waits for its own service, holds up no other site [attack-C5]") {
+  NarrowHost host;
+  host.runner.app("2.0.0").status = 500; // never well
+  const auto waits = host.submit(
+      host.queue_deploy({.version = "2.0.0", .services = R"([{"name":"app","lang":"python","health":{"deadline":"9h","interval":"50ms"}}])"}));
+  REQUIRE(eventually([&] { return host.look(waits.id).step == "check"; }));
+  const auto watches = host.submit(host.queue_deploy({.slug = "shop", .members = R"("watch":"9h",)"}));
+  REQUIRE(eventually([&] { return host.look(watches.id).step == "watch"; }));
+  CHECK(host.becomes(host.submit(host.queue_deploy({.slug = "mill"})), JobState::done));
+  CHECK(host.look(waits.id).step == "check");
+  CHECK(host.look(watches.id).step == "watch");
+  host.engine->stop();
+}
+
+TEST_CASE("a rollback waits for no deploy of another site [attack-C5]") {
+  NarrowHost host;
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  host.hold_build("9.0.0");
+  const auto slow = host.submit(host.queue_deploy({.slug = "shop", .version = "9.0.0"}));
+  REQUIRE(host.door.wait_for_somebody());
+  CHECK(host.becomes(host.submit(host.queue(store::JobKind::rollback)), JobState::done));
+  CHECK(host.look(slow.id).state == JobState::running);
+  CHECK(disagreement(host, "1.0.0") == "");
+  host.door.open();
+  CHECK(host.becomes(slow, JobState::done));
+}
+
+TEST_CASE("an exception in a step is that job's error, which is undone, and the next one runs [attack-C13]") {
+  BusyHost host;
+  host.runner.app("2.0.0").building = [](const os::Command&) { throw std::bad_alloc(); };
+  const auto job = host.submit(host.queue_deploy({.version = "2.0.0"}));
+  REQUIRE(host.becomes(job, JobState::failed));
+  CHECK(host.look(job.id).message.find("internal error") != std::string::npos);
+  CHECK(disagreement(host, "1.0.0") == "");
+  CHECK(host.becomes(host.submit(host.queue_deploy({.version = "3.0.0"})), JobState::done));
+}
+
 TEST_CASE("[fault-101] jobs of one site run one after the other, in their order") {
   BusyHost host;
   host.hold_build("2.0.0");

@@ -191,6 +191,26 @@ TEST_CASE("a vault that dies seals the host, and whoever polls for it sees it") 
   CHECK_FALSE(vault.unsealed());
 }
 
+TEST_CASE("a vault that is slow is waited for, it lives on, and nobody but who asked waits [attack-C14]") {
+  NEEDS_CONFINEMENT();
+  const Host host;
+  Vault vault(host.user);
+  REQUIRE(host.unlock(vault));
+  REQUIRE(::kill(vault.pid(), SIGSTOP) == 0);
+  std::string answer;
+  std::thread asker([&] { answer = says(vault.file_key(header_of(Sealed("for another host")))); });
+  os::real_clock().sleep(os::Millis{300});
+  const auto begun = os::real_clock().mono();
+  CHECK(vault.unsealed());
+  CHECK(vault.pidfd() >= 0);
+  CHECK(os::real_clock().mono() - begun < os::Millis{200});
+  CHECK(answer.empty());
+  REQUIRE(::kill(vault.pid(), SIGCONT) == 0);
+  asker.join();
+  CHECK(answer.starts_with("not_found: "));
+  CHECK(vault.unsealed());
+}
+
 TEST_CASE("a vault that does not open says how it ended") {
   NEEDS_CONFINEMENT();
   const Host host;

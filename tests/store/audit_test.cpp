@@ -125,15 +125,19 @@ TEST_CASE("the host's secret is made once and stays") {
   CHECK(must(other.open().host_secret()) != secret);
 }
 
-TEST_CASE("[fault-75] failed unlock attempts are counted over a restart") {
+TEST_CASE("[fault-75] failed unlock attempts are counted for each user, over a restart [attack-D7]") {
   const Scratch scratch;
-  CHECK(must(scratch.open().attempts()).failures == 0);
-  must(scratch.open().set_attempts({3, 123'456}));
-  const auto read = must(scratch.open().attempts());
+  CHECK(must(scratch.open().attempts(7)).failures == 0);
+  must(scratch.open().set_attempts(7, {3, 123'456}));
+  const auto read = must(scratch.open().attempts(7));
   CHECK(read.failures == 3);
   CHECK(read.last_ms == 123'456);
-  must(scratch.open().set_attempts({}));
-  CHECK(must(scratch.open().attempts()).failures == 0);
+  CHECK(must(scratch.open().attempts(0)).failures == 0); // another user's
+  must(scratch.open().set_attempts(8, {1, 5}));
+  CHECK(must(scratch.open().unlock_failures()) == 4);
+  must(scratch.open().set_attempts(7, {}));
+  CHECK(must(scratch.open().attempts(7)).failures == 0);
+  CHECK(must(scratch.open().attempts(8)).failures == 1);
 }
 
 TEST_CASE("meta values are absent, set and set anew") {
