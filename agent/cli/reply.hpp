@@ -103,7 +103,6 @@ Result<Accepted> parse_accepted(std::string_view text);
 Error parse_http_error(long status, std::string_view body);
 
 // Single members of a flat answer; the fallback when it is not there.
-std::string member(std::string_view text, std::string_view key);
 uint64_t member_number(std::string_view text, std::string_view key);
 std::string member_text(std::string_view text, std::string_view key);
 bool member_flag(std::string_view text, std::string_view key);

@@ -39,7 +39,7 @@ Result<void> run_ping(Call& call) {
   if (call.terminal.json())
     call.terminal.print(answer);
   else
-    call.terminal.print(cat("chillboxd ", printable(member(answer, "version"), 40), ", pid ", member_number(answer, "pid"), ", ",
+    call.terminal.print(cat("chillboxd ", printable(member_text(answer, "version"), 40), ", pid ", member_number(answer, "pid"), ", ",
                             member_flag(answer, "sealed") ? "sealed" : "unsealed"));
   return {};
 }
@@ -88,13 +88,13 @@ Result<void> run_reload(Call& call) {
 Result<void> run_upgrade(Call& call) {
   const std::string before = TRY(ask(call.paths, {.verb = "upgrade", .timeout = k_upgrade_timeout}));
   const std::string after = TRY_IN("the new program", ask(call.paths, {.verb = "ping", .timeout = k_upgrade_timeout}));
-  if (const std::string why = member(after, "not_upgraded"); !why.empty())
+  if (const std::string why = member_text(after, "not_upgraded"); !why.empty())
     return fail(Code::failure, cat("the old program goes on: ", printable(why, 500)));
   const bool sealed = member_flag(after, "sealed");
   if (call.terminal.json())
-    call.terminal.print(result_text("upgrade", {{"from", member(before, "version")}, {"version", member(after, "version")}, {"sealed", sealed}}));
+    call.terminal.print(result_text("upgrade", {{"from", member_text(before, "version")}, {"version", member_text(after, "version")}, {"sealed", sealed}}));
   else
-    call.terminal.print(cat("chillboxd ", printable(member(before, "version"), 40), " handed over to ", printable(member(after, "version"), 40),
+    call.terminal.print(cat("chillboxd ", printable(member_text(before, "version"), 40), " handed over to ", printable(member_text(after, "version"), 40),
                             ", the host is ", sealed ? "sealed" : "unsealed"));
   return {};
 }
