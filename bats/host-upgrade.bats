@@ -112,8 +112,18 @@ is_live() { ctl jobs hello --json | jq -e --arg v "$1" '[.jobs[] | select(.versi
 }
 
 # What a program of schema 3 left, before crontabs came. Whoever adds a migration takes back what it makes here, too.
-as_schema_3() { in_box python3 -c 'import sqlite3
-db = sqlite3.connect("/var/lib/chillbox/state.db"); db.executescript("BEGIN; DROP TABLE cron_runs; PRAGMA user_version = 3; COMMIT")'; }
+as_schema_3() {
+    in_box python3 -c 'import sqlite3, sys; sqlite3.connect("/var/lib/chillbox/state.db", timeout=20).executescript(sys.argv[1])' "BEGIN IMMEDIATE;
+        CREATE TABLE unlock_attempts(only INTEGER PRIMARY KEY CHECK(only = 1), failures INTEGER NOT NULL, last_ms INTEGER NOT NULL) STRICT;
+        DROP TABLE unlock_failures; DROP TABLE assets; ALTER TABLE sites ADD COLUMN user_ours INTEGER NOT NULL DEFAULT 0;
+        DROP INDEX jobs_source; DROP INDEX jobs_open_source; ALTER TABLE jobs DROP COLUMN source; ALTER TABLE jobs DROP COLUMN number;
+        CREATE TABLE old(seq INTEGER PRIMARY KEY, sender TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, by_body INTEGER NOT NULL,
+            job TEXT NOT NULL, time_ms INTEGER NOT NULL, UNIQUE(sender, id)) STRICT;
+        INSERT INTO old(sender, id, body, by_body, job, time_ms) SELECT sender, id, body, by_body, job, time_ms FROM deliveries ORDER BY time_ms;
+        DROP TABLE deliveries; ALTER TABLE old RENAME TO deliveries; CREATE INDEX deliveries_body ON deliveries(sender, body) WHERE by_body = 1;
+        DROP TABLE withdrawn; DROP TABLE used_sets; ALTER TABLE releases DROP COLUMN signer_key; ALTER TABLE releases DROP COLUMN kept_by;
+        ALTER TABLE jobs DROP COLUMN key; DROP TABLE cron_runs; PRAGMA user_version = 3; COMMIT"
+}
 
 @test "upgrade: the database is brought forward once, with a copy beside it; the host stays unsealed, services are not touched" {
     before="$(monitor) $(vault) $(services)" newest=$(schema) copy=/var/lib/chillbox/state.db.v3
