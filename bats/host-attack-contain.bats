@@ -172,13 +172,13 @@ END
 @test "a fork bomb in a service is bounded, and the others answer [attack-D13]" {
     bomb | attack_file evil web/bomb.py
     attack_deploy evil
-    in_service evil sh -c 'exec setsid python3 -I "$PWD/bomb.py" 3 >/tmp/made' 3>&- &
+    in_service evil sh -c 'exec setsid python3 -I "$PWD/bomb.py" 3 >/var/lib/evil/made' 3>&- &
     bombs() { [ "$(in_box pgrep -c -f 'bomb.py 3')" -gt 20 ]; }
     wait_for 20 bombs
     [[ "$(visit good / -m 5)" == 'hello from good'* ]]
     ctl ping
     wait || :
-    made=$(in_box sed -n 's/made //p' /tmp/made)
+    made=$(in_box sed -n 's/made //p' /var/lib/evil/made)
     [ "$made" -gt 10 ]
     [ "$made" -le 208 ]
 }
