@@ -17,7 +17,7 @@ drips             9  no   not.healthy.after                                 no
 wrong-port        9  no   not.healthy.after                                 no
 leaves-children   9  no   crashes.while.starting|not.healthy                yes
 ignores-TERM      9  no   answered.500                                      no
-template-fails    8  no   nginx.-t:..emerg..unknown.directive                no
+template-fails    8  no   no_such_directive.*is.not.for.sites                no
 hook-fails        1  no   release_command..sh..ended.with.code.3                 no
 hook-hangs        1  no   release_command..sleep.*build_timeout             no
 dies-in-watch    10  yes  service..api..crashed                             no

@@ -68,7 +68,7 @@ TEST_CASE("what is wrong with the command line is named, with a hint") {
       {{"status", "x"}, "'x' is one argument too many", "chillboxctl help status"},
       {{"status", "--frobnicate=1"}, "there is no option --frobnicate", "chillboxctl help status"},
       {{"releases"}, "SITE", "chillboxctl help releases"},
-      {{"releases", "root"}, "root", "chillboxctl help releases"},
+      {{"releases", "chillboxd"}, "chillboxd", "chillboxctl help releases"},
       {{"logs", "blog/a b"}, "a b", "chillboxctl help logs"},
       {{"logs", "blog", "-n", "x"}, "whole number", "chillboxctl help logs"},
       {{"deploy", "A", "--to", "http://h", "--webhook-key", "k", "--timeout", "soon"}, "duration", "chillboxctl help deploy"},

@@ -150,7 +150,7 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
     keys += is_key ? 1 : 0;
     active += cat(is_key ? line.substr(2) : line, "\n");
   }
-  CHECK(keys == 37);
+  CHECK(keys == 38);
   const auto parsed = config::parse_host_config(active, "chillbox.toml");
   REQUIRE(parsed);
   const config::HostConfig standard;

@@ -168,7 +168,8 @@ TEST_CASE("maintenance is a flag and a page beside the releases, shown by status
 
 TEST_CASE("a site whose own template does not bring the page is told so") {
   CronHost host;
-  REQUIRE(host.deploy(Order{.files = {{"app/app.py", "x"}, {"nginx/templates/blog.nginx.conf.template", "server { root /srv/blog/root; }\n"}}}).state == JobState::done);
+  const std::string text = cat("server { root ", host.paths.root, "/srv/blog/root; }\n");
+  REQUIRE(host.deploy(Order{.files = {{"app/app.py", "x"}, {"nginx/templates/blog.nginx.conf.template", text}}}).state == JobState::done);
   const auto called = host.call("maintenance_on", {{"site", "blog"}});
   CHECK(called.code() == "conflict");
   CHECK(called.message().find("include blog.ssl_cert.include") != std::string::npos);

@@ -172,7 +172,7 @@ TEST_CASE("[fault-15] what is signed and no JSON of ours is 422, told only behin
                                   host.order("site.deploy", R"("site":"blog","version":"1.0.0","sha256":")" + digest + R"(","size":-1)"),
                                   host.order("site.deploy", R"("site":"blog","version":"1.0.0","sha256":")" + digest + R"(","size":18446744073709551615)"),
                                   host.order("site.deploy", R"("site":"blog","sha256":")" + digest + R"(","size":1)"),
-                                  host.order("site.deploy", R"("site":"root","version":"1.0.0","sha256":")" + digest + R"(","size":1)")}) {
+                                  host.order("site.deploy", R"("site":"chillboxd","version":"1.0.0","sha256":")" + digest + R"(","size":1)")}) {
     INFO(body);
     const auto reply = host.hook({.body = body, .id = cat("msg_", ++n)});
     CHECK(reply.status == 422);
