@@ -158,7 +158,7 @@ master() { in_box cat "/run/openrc/options/chillbox.hello.api.$(live_slot)/child
 @test "the verdict of the watch has its numbers" {
     deploy "$(next_version)"
     run -0 ctl job "$(json jobs hello '.jobs[0].id')"
-    [[ "$output" =~ watched\ 1\.[0-9]\ s:\ [0-9]+\ health\ checks?,\ 0\ bad\;\ (no\ visitor|0\ of\ [0-9]+\ answers?\ 5xx)\;\ no\ crash ]]
+    [[ "$output" =~ watched\ 1\.[0-9]\ s:\ [0-9]+\ health\ checks?,\ 0\ bad\;\ (no\ visitor|0\ of\ [0-9]+\ answers?\ 5xx)(\ \([0-9]+\ of\ [0-9]+\ before\))?\;\ no\ crash ]]
 }
 
 @test "prune: first what would go, then it goes" {

@@ -32,7 +32,7 @@ by_hand() { (cd "$DESK" && box net "$HOST" -- env -i PATH="$TOOLS" HOME="$DESK" 
     box push "$HOST" "$DESK/identity.age" "$DESK/recipient.txt" /var/lib/chillbox/
     (cd "$DESK" && minisign -G -W -s deployer.key -p deployer.pub >/dev/null)
     ctl trust add "$(tail -n 1 "$DESK/deployer.pub")" --name plain
-    ctl webhook add plain --sites hello --types site.deploy,secrets.update 2>/dev/null >"$DESK/hook.key"
+    ctl webhook add plain --sites hello,leaflet --types site.deploy,secrets.update 2>/dev/null >"$DESK/hook.key"
     in_box rc-service chillboxd start
     run -0 unlock
     [ "$output" = unsealed ]
