@@ -9,7 +9,7 @@ setup() { cli_setup; }
 teardown() { cli_teardown; }
 
 @test "a wrong command line is exit 2, with the reason and a hint on standard error only" {
-    for line in "" "nonsense" "trust" "releases" "releases root" "status --bogus" "pack" "logs blog -n x" "keygen -H host"; do
+    for line in "" "nonsense" "trust" "releases" "releases chillboxd" "status --bogus" "pack" "logs blog -n x" "keygen -H host"; do
         # shellcheck disable=SC2086 # words
         run -2 --separate-stderr chillboxctl $line
         [ -z "$output" ]
@@ -333,7 +333,7 @@ teardown() { cli_teardown; }
     run -0 chillboxctl trust add deploy.pub
     [ "$(chillboxctl trust list --json | jq -rc '.keys[1].sites')" = '[]' ]
     run -1 chillboxctl trust add nowhere.pub
-    run -2 chillboxctl trust add deploy.pub --sites 'root'
+    run -2 chillboxctl trust add deploy.pub --sites 'chillboxd'
     run -0 chillboxctl trust remove alice
     run -3 chillboxctl trust remove alice
     [[ "$output" == *"there is deploy"* ]]

@@ -130,6 +130,7 @@ def kill_one(rng):
     if not kinds:
         return None
     kind = rng.choice(sorted(kinds))
+    host.forget_restarts()
     try:
         os.kill(rng.choice(kinds[kind]), signal.SIGKILL)
     except ProcessLookupError:

@@ -88,6 +88,7 @@ class Matrix:
         order, after = self.job(kind)
         self.visitor.allowed = {self.live, after} if after else set()
         old, newest = host.monitor(), host.newest_job()
+        host.forget_restarts()
         self.points.arm(left)
         asking = threading.Thread(target=self.ask, args=(order, newest))
         asking.start()
