@@ -69,6 +69,8 @@ refused() {
     refused apt "directory '/var/lib/apt' exists on this host"
     refused etc "file '/var/lib/etc' exists on this host"
     refused metrics "directory '/var/log/nginx/metrics' exists on this host"
+    in_box mkdir -p /var/cache/nginx/proxy
+    refused proxy "directory '/var/cache/nginx/proxy' exists on this host" template
     refused wiki "directory '/srv/wiki' exists on this host" template
     refused tools "directory '/usr/local/src/tools' exists on this host" template
     [ "$(in_box cat /srv/wiki/page)" = theirs ]

@@ -123,6 +123,8 @@ Result<std::string> wrong_directory(World& world, const SiteName& site, const st
     return std::string();
   if (!TRY(world.store.asset(site, k_directory, path)))
     return taken(found->directory ? k_directory : "file", path, site);
+  if (found->directory && path == nginx_cache(world.paths, site))
+    return std::string();
   uid_t owner = ::geteuid();
   if (path == world.paths.data(site))
     if (const auto row = TRY(world.store.asset(site, k_user, site.str())))
@@ -143,6 +145,7 @@ std::string wrong_socket(World& world, const SiteName& site) {
 } // namespace
 
 std::string nginx_logs(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/var/log/nginx/", site.str()); }
+std::string nginx_cache(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/var/cache/nginx/", site.str()); }
 std::string source_dir(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/usr/local/src/", site.str()); }
 std::string srv_dir(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/srv/", site.str()); }
 
@@ -154,7 +157,7 @@ std::vector<std::string> foreign_assets(World& world, const config::Site& site, 
   }
   std::vector<std::string> directories{world.paths.data(site.slug), nginx_logs(world.paths, site.slug)};
   if (compatible)
-    directories.insert(directories.end(), {srv_dir(world.paths, site.slug), source_dir(world.paths, site.slug)});
+    directories.insert(directories.end(), {srv_dir(world.paths, site.slug), source_dir(world.paths, site.slug), nginx_cache(world.paths, site.slug)});
   for (const auto& path : directories) {
     auto wrong = wrong_directory(world, site.slug, path);
     if (!wrong || !wrong->empty())
@@ -195,6 +198,14 @@ Result<void> forget_missing(World& world, const SiteName& site) {
     if (asset.kind == k_directory && !TRY(world.disk.find(asset.name)))
       TRY(world.store.delete_asset(asset));
   return {};
+}
+
+Result<void> remove_directory(World& world, const SiteName& site, const std::string& path) {
+  const auto asset = TRY(world.store.asset(site, k_directory, path));
+  if (!asset)
+    return {};
+  TRY(world.disk.remove_tree(path));
+  return world.store.delete_asset(*asset);
 }
 
 Result<std::vector<std::string>> remove_directories(World& world, const SiteName& site) {

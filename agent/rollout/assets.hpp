@@ -17,11 +17,12 @@
 namespace chillbox::rollout {
 
 std::string nginx_logs(const os::Paths& paths, const SiteName& site); // /var/log/nginx/SITE
+std::string nginx_cache(const os::Paths& paths, const SiteName& site); // /var/cache/nginx/SITE, which NGINX gives to its workers
 // Where templates of the original look for files.
 std::string source_dir(const os::Paths& paths, const SiteName& site); // /usr/local/src/SITE
 std::string srv_dir(const os::Paths& paths, const SiteName& site);    // /srv/SITE
 
-// All that is there, is not the site's, and would have to be: one line each. `compatible`: the two directories for templates are needed as well.
+// All that is there, is not the site's, and would have to be: one line each. `compatible`: the directories for templates are needed as well.
 std::vector<std::string> foreign_assets(World& world, const config::Site& site, bool compatible);
 // The site's own user, made when it is not there.
 Result<os::User> claim_user(World& world, const SiteName& site);
@@ -29,6 +30,8 @@ Result<os::User> claim_user(World& world, const SiteName& site);
 Result<void> claim_directory(World& world, const SiteName& site, const std::string& path);
 // What of the site's is gone is not recorded any more.
 Result<void> forget_missing(World& world, const SiteName& site);
+// With all that is in it, if it is the site's.
+Result<void> remove_directory(World& world, const SiteName& site, const std::string& path);
 // For a purge: with all that is in them. Somebody else's stays; returns their paths.
 Result<std::vector<std::string>> remove_directories(World& world, const SiteName& site);
 Result<void> remove_user(World& world, const SiteName& site);

@@ -12,6 +12,16 @@ constexpr mode_t k_traverse = 0751; // NGINX may pass through to what is publish
 os::Owner of(const os::User& user) { return {user.uid, user.gid}; }
 os::Owner root_and(const os::User& user) { return {0, user.gid}; }
 
+// That of a template which keeps what it fetched: NGINX gives it to its workers.
+Result<void> claim_cache(Rollout& r) {
+  if (r.release.nginx.find("proxy_cache_path ") == std::string::npos)
+    return {};
+  const std::string cache = nginx_cache(r.world.paths, r.job.site), all = cache.substr(0, cache.rfind('/'));
+  if (!r.world.disk.exists(all))
+    TRY(r.world.disk.make_dir(all, 0755));
+  return claim_directory(r.world, r.job.site, cache);
+}
+
 Result<void> make_directories(Rollout& r) {
   auto& disk = r.world.disk;
   const auto& paths = r.world.paths;
@@ -21,6 +31,7 @@ Result<void> make_directories(Rollout& r) {
   TRY(disk.make_dir(paths.cache(site), 0750, root_and(r.user)));
   TRY(claim_directory(r.world, site, paths.data(site)));
   TRY(claim_directory(r.world, site, nginx_logs(paths, site)));
+  TRY(claim_cache(r));
   TRY(disk.make_dir(paths.data(site), 0700, of(r.user)));
   TRY(disk.make_dir(paths.logs_of(site), 0750, {}));
   for (const auto& p : r.services)

@@ -60,7 +60,7 @@ Result<Next> run_remove(Rollout& r) {
   if (!TRY(r.world.nginx.installed(r.job.site)).empty()) {
     TRY(r.world.nginx.install(r.job.site, ""));
     TRY(r.world.nginx.reload());
-    TRY(r.world.disk.remove_tree(cat(r.world.paths.root, "/var/cache/nginx/", r.job.site.str())));
+    TRY(remove_directory(r.world, r.job.site, nginx_cache(paths, r.job.site)));
   }
   TRY(disk.remove(nginx::answers_log(paths, r.job.site)));
   TRY(stop_slots(r.world, r.job.site, ""));
