@@ -43,11 +43,11 @@ kill_monitor() {
 }
 
 @test "[fault-111] what a build had started when the daemon was killed does not outlive it, and the build begins again" {
-    in_box sh -c 'printf "#!/bin/sh\n[ -e /tmp/once ] || { sleep 4711 & sleep 4711; }\n" >/etc/chillbox/hooks.d/handlers/x-crash/build.new
+    in_box sh -c 'printf "#!/bin/sh\n[ -e /etc/once ] || { sleep 4711 & sleep 4711; }\n" >/etc/chillbox/hooks.d/handlers/x-crash/build.new
         cd /etc/chillbox/hooks.d/handlers/x-crash && cp build build.old && chmod 755 build.new && mv build.new build'
     py send.py 8.0.0
     wait_for 20 in_box pgrep -f 'sleep 4711'
-    in_box touch /tmp/once
+    in_box touch /etc/once
     kill_monitor
     wait_for 5 not in_box pgrep -f 'sleep 4711'
     py settle.py
