@@ -25,7 +25,8 @@ void try_accepted(const std::vector<Node>& nodes) {
     if (name == "root" || name == "alias")
       claim(is_inside(value, {"/srv/chillbox/blog/", "/srv/blog", "/usr/local/src/blog", "/var/lib/blog/", "/var/lib/chillbox/acme"}), "files of its own");
     if (name == "access_log" || name == "error_log")
-      claim(value == "off" || value == "/dev/null" || is_inside(value, {"/var/log/nginx/blog/"}), "logs of its own");
+      claim(value == "off" || value == "/dev/null" || value == "/var/lib/chillbox/nginx/answers/blog.log" || is_inside(value, {"/var/log/nginx/blog/"}),
+            "logs of its own, and the agent's");
     if (name == "server_name")
       claim(std::all_of(node.words.begin() + 1, node.words.end(), [](const auto& n) { return n.size() >= 11 && (n.back() | 0x20) == 'g'; }), "names of its own");
     if (name == "upstream" && node.block)
