@@ -102,7 +102,7 @@ Result<StageStats> run_stager(const StageJob& job, int tree_fd) {
   return await(job, ours.get(), child);
 }
 
-// A file beside the top folders is for the caller to refuse; it stays behind the tree's own 0700.
+// Seals each top folder. A file next to them is left alone: the caller refuses it, and the tree's own mode (0700) hides it.
 Result<std::string> seal(const std::string& tree, os::Owner owner) {
   std::string digest;
   TRY(os::real_disk().make_dir(tree, 0700, owner));

@@ -29,7 +29,7 @@ std::string build_dir(const Rollout& r, const PlannedService& p) { return cat(to
 bool is_key(std::string_view name) { return !name.empty() && name.size() <= k_longest_key && name.find_first_not_of(k_of_a_layer) == std::string_view::npos; }
 
 // The digests of layers that were there before, each once. Those of the live release are likely to be needed again: they are taken while the
-// builds run (8 MB in 470 files: 15 ms, of a build that takes 80).
+// builds run (8 MB in 470 files took 45 to 93 ms on a loaded machine).
 class Layers {
 public:
   explicit Layers(Rollout& r) : m_r(r), m_cache(cache_dir(r.world, r.site, r.release_dir())) {
