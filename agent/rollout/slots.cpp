@@ -63,6 +63,11 @@ Result<void> check_port(World& world, const openrc::SlotName& name, const Planne
   return {};
 }
 
+bool runs(World& world, const openrc::SlotName& name, const std::string& release) {
+  const auto state = world.slots.state(name);
+  return state && *state == openrc::SlotState::started && world.slots.release_in(name) == release;
+}
+
 // Remembers where the log of each service ends before its new slot writes: what comes after is this release's own.
 void mark_logs(Rollout& r) {
   r.log_start.clear();
@@ -175,6 +180,8 @@ Result<void> start_slots(World& world, const config::Site& site, const std::vect
       continue; // files only
     if (std::ranges::find(skip, p.service.name.str()) != skip.end())
       continue;
+    if (std::ranges::all_of(indexes(p.service), [&](uint32_t index) { return runs(world, slot_name(site, p, release.slot, index), release.id); }))
+      continue; // warm: its `command` need not be asked
     const std::string what = cat("service '", p.service.name.str(), "'");
     auto spec = TRY_IN(what, spec_of(world, site, p, release, user, ports));
     for (const uint32_t index : indexes(p.service)) {
