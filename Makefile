@@ -132,7 +132,7 @@ $(DEPS_SENTINEL): .ci/deps
 	@mkdir -p $(@D) && touch $@
 
 SUITES ?= lint unit shell host
-test: deps build $(TESTS) $(BUILD)/crypto-tool ## run every test (SUITES="lint unit shell host" chooses)
+test: deps $(LINT_TOOLS) build $(TESTS) $(BUILD)/crypto-tool ## run every test (SUITES="lint unit shell host" chooses)
 	@BUILD=$(BUILD) UNIT_TESTS="$(TESTS)" sh tests/run-all $(SUITES)
 
 demo: build ## the whole story in a host in a box, with real output (KEEP=1 leaves the host running)
@@ -140,7 +140,7 @@ demo: build ## the whole story in a host in a box, with real output (KEEP=1 leav
 	@[ "$$(id -u)" -eq 0 ] || echo 'demo: a host in a box needs root: it is asked for now'
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) KEEP=$(KEEP) sh tests/host/demo
 
-lint: ## layers and shellcheck
+lint: $(LINT_TOOLS) ## layers, layout of the code, shellcheck
 	@BUILD=$(BUILD) sh tests/run-all lint
 
 unit-programs: $(TESTS)

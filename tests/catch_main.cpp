@@ -11,13 +11,15 @@
 
 #include <string>
 
-// Roles (vault, stager, slot, task) are this same program started again: "PROGRAM --ROLE ARGUMENT". A test program that starts them defines this.
+// Roles (vault, stager, slot, task) are this same program started again: "PROGRAM --ROLE ARGUMENT".
+// A test program that starts them defines this.
 __attribute__((weak)) int run_role(const std::string& role, const std::string& argument);
 
 int main(int argc, char** argv) {
   chillbox::init_crypto();
   const std::string first = argc > 1 ? argv[1] : "";
-  if (run_role != nullptr && (first == "--stager" || first == "--vault" || first == "--slot" || first == "--task"))
+  if (run_role != nullptr &&
+      (first == "--stager" || first == "--vault" || first == "--slot" || first == "--task"))
     return run_role(first, argc > 2 ? argv[2] : "");
   return Catch::Session().run(argc, argv);
 }

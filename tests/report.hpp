@@ -1,5 +1,6 @@
-// For `make conformance`: a line for each vector, "passed NAME", "refused NAME" (as it should be), "skipped NAME" or "missed NAME", into the file that
-// CONFORMANCE_REPORT names. Without that variable nothing is written.
+// For `make conformance`: a line for each vector, "passed NAME", "refused NAME" (as it should be),
+// "skipped NAME" or "missed NAME", into the file that CONFORMANCE_REPORT names. Without that
+// variable nothing is written.
 #pragma once
 
 #include <cstdlib>

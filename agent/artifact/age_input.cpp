@@ -24,7 +24,8 @@ crypto::ReadBytes reading(int fd) {
 
 // What was read with the header first.
 crypto::ReadBytes continuing(Bytes held, crypto::ReadBytes source) {
-  return [held = std::move(held), given = size_t{0}, source = std::move(source)](std::span<uint8_t> out) mutable -> Result<size_t> {
+  return [held = std::move(held), given = size_t{0}, source = std::move(source)](
+             std::span<uint8_t> out) mutable -> Result<size_t> {
     if (given == held.size())
       return source(out);
     const size_t n = std::min(out.size(), held.size() - given);
@@ -50,7 +51,8 @@ Result<AgeInput> open_age(int fd) {
   auto header = TRY(crypto::parse_age_header(start));
   const auto payload = start.begin() + static_cast<ptrdiff_t>(header.size);
   std::string text(start.begin(), payload);
-  return AgeInput{std::move(header), std::move(text), continuing(Bytes(payload, start.end()), std::move(source))};
+  return AgeInput{std::move(header), std::move(text),
+      continuing(Bytes(payload, start.end()), std::move(source))};
 }
 
 } // namespace chillbox::artifact

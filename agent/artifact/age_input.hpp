@@ -14,8 +14,8 @@ struct AgeInput {
   crypto::ReadBytes payload; // from the nonce on; valid while the descriptor is open
 };
 
-// Reads from offset 0, not from the descriptor's position, which is shared with whoever passed it. invalid: not an age
-// file, or malformed.
+// Reads from offset 0, not from the descriptor's position, which is shared with whoever passed it.
+// invalid: not an age file, or malformed.
 Result<AgeInput> open_age(int fd);
 
 } // namespace chillbox::artifact

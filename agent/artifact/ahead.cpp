@@ -21,7 +21,8 @@ void Ahead::work() {
     size_t at = 0;
     {
       std::unique_lock lock(m_mutex);
-      // One buffer is always the caller's. Once all are filled, only when nearly all are empty: to be woken up for each costs more.
+      // One buffer is always the caller's. Once all are filled, only when nearly all are empty: to
+      // be woken up for each costs more.
       if (m_filled - m_taken == k_buffers - 1)
         m_changed.wait(lock, [this] { return m_stop || m_filled - m_taken <= k_low; });
       if (m_stop)

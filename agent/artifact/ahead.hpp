@@ -1,5 +1,6 @@
-// Decrypting and decompressing in a thread of its own, a few buffers ahead of whoever unpacks: on two processors the artifact takes as
-// long as the slower of the two, not as both. The order of the bytes and the first error are those of the stream itself.
+// Decrypting and decompressing in a thread of its own, a few buffers ahead of whoever unpacks: on
+// two processors the artifact takes as long as the slower of the two, not as both. The order of the
+// bytes and the first error are those of the stream itself.
 #pragma once
 
 #include "artifact/plain.hpp"
@@ -33,7 +34,8 @@ private:
   std::array<Bytes, k_buffers> m_buffers;
   std::mutex m_mutex;
   std::condition_variable m_changed;
-  size_t m_filled = 0; // buffers that the thread has filled so far; the number of one, modulo k_buffers, is its place
+  size_t m_filled = 0; // buffers that the thread has filled so far; the number of one, modulo
+                       // k_buffers, is its place
   size_t m_taken = 0;  // that the caller has taken; the last of them is in its hands
   bool m_ended = false, m_stop = false;
   std::optional<Error> m_failed;

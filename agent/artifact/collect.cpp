@@ -20,13 +20,16 @@ class Collector {
 public:
   Collector(const std::string& dir, const std::string& prefix, const Skip& skip)
       : m_dir(dir), m_prefix(prefix), m_skip(skip) {}
-  // `below`: path relative to the directory, "" for itself. Returns whether anything in it was taken.
+  // `below`: path relative to the directory, "" for itself. Returns whether anything in it was
+  // taken.
   Result<bool> folder(Fd fd, const std::string& below);
   std::vector<PackEntry> entries;
 
 private:
   Result<bool> entry(int dir, const std::string& name, const std::string& below);
-  std::string on_disk(const std::string& below) const { return below.empty() ? m_dir : cat(m_dir, "/", below); }
+  std::string on_disk(const std::string& below) const {
+    return below.empty() ? m_dir : cat(m_dir, "/", below);
+  }
 
   const std::string& m_dir;
   const std::string& m_prefix;
@@ -76,10 +79,10 @@ Result<bool> Collector::entry(int dir, const std::string& name, const std::strin
   }
   if (S_ISREG(st.st_mode)) {
     entries.push_back({.name = path,
-                       .source = on_disk(below),
-                       .content = {},
-                       .executable = (st.st_mode & S_IXUSR) != 0,
-                       .link_target = {}});
+        .source = on_disk(below),
+        .content = {},
+        .executable = (st.st_mode & S_IXUSR) != 0,
+        .link_target = {}});
     return true;
   }
   if (!S_ISDIR(st.st_mode))
@@ -88,7 +91,8 @@ Result<bool> Collector::entry(int dir, const std::string& name, const std::strin
   if (!fd)
     return fail_errno(on_disk(below), errno);
   if (!TRY(folder(std::move(fd), below)))
-    entries.push_back({.name = path, .source = {}, .content = {}, .link_target = {}, .directory = true});
+    entries.push_back(
+        {.name = path, .source = {}, .content = {}, .link_target = {}, .directory = true});
   return true;
 }
 
@@ -106,7 +110,8 @@ Result<bool> Collector::folder(Fd fd, const std::string& below) {
 
 } // namespace
 
-Result<std::vector<PackEntry>> collect(const std::string& dir, const std::string& prefix, const Skip& skip) {
+Result<std::vector<PackEntry>> collect(
+    const std::string& dir, const std::string& prefix, const Skip& skip) {
   Fd fd(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd)
     return fail_errno(dir, errno);

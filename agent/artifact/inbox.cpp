@@ -16,7 +16,8 @@ constexpr size_t k_buffer = 256 * 1024;
 
 using Take = std::function<Result<void>(ByteView)>;
 
-// One pass over the file from its beginning, whatever position the descriptor has: the edge may share it and move it.
+// One pass over the file from its beginning, whatever position the descriptor has: the edge may
+// share it and move it.
 Result<StoredFile> digest(int fd, uint64_t limit, const Take& take) {
   struct stat st{};
   if (fstat(fd, &st) != 0)
@@ -48,12 +49,14 @@ Result<StoredFile> digest(int fd, uint64_t limit, const Take& take) {
 
 } // namespace
 
-Result<StoredFile> store_copy(int from, const std::string& path, const Digest& expected, uint64_t limit) {
+Result<StoredFile> store_copy(
+    int from, const std::string& path, const Digest& expected, uint64_t limit) {
   auto copy = TRY(os::AtomicFile::create(path, 0600));
-  const auto stored =
-      TRY_IN("received file", digest(from, limit, [&](ByteView bytes) { return copy.write(text_of(bytes)); }));
+  const auto stored = TRY_IN("received file",
+      digest(from, limit, [&](ByteView bytes) { return copy.write(text_of(bytes)); }));
   if (stored.sha256 != expected)
-    return fail(Code::denied, cat("sha256 is ", stored.sha256.str(), ", announced was ", expected.str()));
+    return fail(
+        Code::denied, cat("sha256 is ", stored.sha256.str(), ", announced was ", expected.str()));
   TRY(copy.commit());
   return stored;
 }

@@ -1,6 +1,6 @@
-// libarchive reads and writes names in the locale of the thread, and loses what that cannot say. This makes it UTF-8
-// while it lives, whatever the process was started in. Opens files of the C library: made before a process gives up its
-// file system.
+// libarchive reads and writes names in the locale of the thread, and loses what that cannot say.
+// This makes it UTF-8 while it lives, whatever the process was started in. Opens files of the C
+// library: made before a process gives up its file system.
 #pragma once
 
 #include "base/error.hpp"

@@ -43,7 +43,8 @@ public:
   Result<void> finish(Packed& packed);
 
 private:
-  explicit Pipeline(os::AtomicFile file) : m_file(std::move(file)), m_buffer(ZSTD_CStreamOutSize()) {}
+  explicit Pipeline(os::AtomicFile file)
+      : m_file(std::move(file)), m_buffer(ZSTD_CStreamOutSize()) {}
   Result<void> compress(ByteView tar, ZSTD_EndDirective end);
   Result<void> store(ByteView encrypted);
 
@@ -66,9 +67,10 @@ Result<std::unique_ptr<Pipeline>> Pipeline::open(const PackRequest& request) {
   ZSTD_CCtx_setParameter(p->m_zstd.get(), ZSTD_c_checksumFlag, 1);
   if (request.armor)
     p->m_armor.emplace([self = p.get()](ByteView text) { return self->store(text); });
-  p->m_age.emplace(TRY(crypto::AgeWriter::to_recipients(request.recipients, [self = p.get()](ByteView bytes) {
-    return self->m_armor ? self->m_armor->write(bytes) : self->store(bytes);
-  })));
+  p->m_age.emplace(
+      TRY(crypto::AgeWriter::to_recipients(request.recipients, [self = p.get()](ByteView bytes) {
+        return self->m_armor ? self->m_armor->write(bytes) : self->store(bytes);
+      })));
   return p;
 }
 
@@ -149,16 +151,21 @@ std::unexpected<Error> Packer::broken(std::string_view what) {
   if (m_error)
     return std::unexpected(*m_error);
   const char* why = archive_error_string(m_archive.get());
-  return fail(Code::failure, cat("pack ", what, ": ", why != nullptr ? printable(why) : "libarchive does not say why"));
+  return fail(Code::failure,
+      cat("pack ", what, ": ", why != nullptr ? printable(why) : "libarchive does not say why"));
 }
 
 Result<void> Packer::header(const PackEntry& entry, Kind kind, uint64_t size) {
   const std::unique_ptr<archive_entry, FreeEntry> e(archive_entry_new());
   archive_entry_copy_pathname(e.get(), entry.name.c_str());
-  archive_entry_set_filetype(e.get(), kind == Kind::directory ? AE_IFDIR : kind == Kind::link ? AE_IFLNK : AE_IFREG);
-  archive_entry_set_perm(e.get(), kind == Kind::link                            ? 0777
-                                  : kind == Kind::directory || entry.executable ? 0755
-                                                                                : 0644);
+  archive_entry_set_filetype(e.get(),
+      kind == Kind::directory  ? AE_IFDIR
+          : kind == Kind::link ? AE_IFLNK
+                               : AE_IFREG);
+  archive_entry_set_perm(e.get(),
+      kind == Kind::link                                ? 0777
+          : kind == Kind::directory || entry.executable ? 0755
+                                                        : 0644);
   archive_entry_set_size(e.get(), static_cast<la_int64_t>(size));
   archive_entry_set_mtime(e.get(), m_request.mtime, 0);
   archive_entry_set_uid(e.get(), 0);
@@ -172,7 +179,8 @@ Result<void> Packer::header(const PackEntry& entry, Kind kind, uint64_t size) {
 
 Result<void> Packer::data(ByteView bytes) {
   if (!bytes.empty() &&
-      archive_write_data(m_archive.get(), bytes.data(), bytes.size()) != static_cast<la_ssize_t>(bytes.size()))
+      archive_write_data(m_archive.get(), bytes.data(), bytes.size()) !=
+          static_cast<la_ssize_t>(bytes.size()))
     return broken("contents");
   m_packed.unpacked += bytes.size();
   if (m_request.progress)
@@ -227,9 +235,10 @@ Result<Packed> Packer::run() {
     TRY(check_path(entry.name));
     if (!entry.link_target.empty())
       TRY(check_link(entry.name, entry.link_target));
-    TRY(names.add(entry.name, !entry.link_target.empty() ? Kind::link
-                              : entry.directory          ? Kind::directory
-                                                         : Kind::file));
+    TRY(names.add(entry.name,
+        !entry.link_target.empty() ? Kind::link
+            : entry.directory      ? Kind::directory
+                                   : Kind::file));
     struct stat st{};
     m_total += entry.content.size();
     if (!entry.source.empty() && stat(entry.source.c_str(), &st) == 0)

@@ -1,6 +1,7 @@
-// The laptop's half: a deterministic tar (pax only where needed; sorted by bytes, owner 0:0 without names, mtime
-// SOURCE_DATE_EPOCH or 0, modes 0755/0644), zstd, age to the recipients; minisign over the result is the caller's. Same
-// input, same tar bytes. What the stager would refuse is refused here already, with the same words.
+// The laptop's half: a deterministic tar (pax only where needed; sorted by bytes, owner 0:0 without
+// names, mtime SOURCE_DATE_EPOCH or 0, modes 0755/0644), zstd, age to the recipients; minisign over
+// the result is the caller's. Same input, same tar bytes. What the stager would refuse is refused
+// here already, with the same words.
 #pragma once
 
 #include "base/error.hpp"
@@ -41,14 +42,16 @@ struct Packed {
   uint64_t files = 0;
 };
 
-// What stays out, by the path relative to the directory that is collected; a folder that it names is not looked into.
+// What stays out, by the path relative to the directory that is collected; a folder that it names
+// is not looked into.
 using Skip = std::function<bool(const std::string& path, bool directory)>;
 
-// The files below a directory as entries under `prefix/` ("": none), sorted; empty folders and links kept, anything
-// else refused. `skip` may be empty.
-Result<std::vector<PackEntry>> collect(const std::string& dir, const std::string& prefix, const Skip& skip);
-// Writes the encrypted archive (temporary file, rename). No signature yet. A file that changes its size meanwhile:
-// conflict.
+// The files below a directory as entries under `prefix/` ("": none), sorted; empty folders and
+// links kept, anything else refused. `skip` may be empty.
+Result<std::vector<PackEntry>> collect(
+    const std::string& dir, const std::string& prefix, const Skip& skip);
+// Writes the encrypted archive (temporary file, rename). No signature yet. A file that changes its
+// size meanwhile: conflict.
 Result<Packed> pack(const PackRequest& request);
 
 } // namespace chillbox::artifact

@@ -10,8 +10,10 @@
 namespace chillbox::artifact {
 namespace {
 
-constexpr int k_max_window_log = 27;       // 128 MiB, what `zstd --ultra -22` writes and zstd itself accepts unasked
-constexpr uint64_t k_ratio_from = 1 << 20; // below, a ratio says nothing: a tar of one small file is mostly zeros
+constexpr int k_max_window_log =
+    27; // 128 MiB, what `zstd --ultra -22` writes and zstd itself accepts unasked
+constexpr uint64_t k_ratio_from = 1
+    << 20; // below, a ratio says nothing: a tar of one small file is mostly zeros
 constexpr size_t k_magic_size = 4;
 
 } // namespace
@@ -70,7 +72,8 @@ public:
     const int code = inflate(&m_stream, Z_NO_FLUSH);
     if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
       return fail(Code::corrupt, cat("gzip: ", m_stream.msg != nullptr ? m_stream.msg : "damaged"));
-    return Step{in.size() - m_stream.avail_in, out.size() - m_stream.avail_out, code == Z_STREAM_END};
+    return Step{
+        in.size() - m_stream.avail_in, out.size() - m_stream.avail_out, code == Z_STREAM_END};
   }
   std::string_view name() const override { return "gzip member"; }
 
@@ -120,10 +123,12 @@ Result<void> PlainStream::start() {
 
 Result<void> PlainStream::check_limits() const {
   if (m_out > m_limits.bytes)
-    return fail(Code::too_large, cat("unpacks to more than the limit of ", m_limits.bytes, " bytes"));
+    return fail(
+        Code::too_large, cat("unpacks to more than the limit of ", m_limits.bytes, " bytes"));
   if (m_out > k_ratio_from && m_out / m_limits.ratio > m_in)
     return fail(Code::too_large,
-                cat("unpacks to more than ", m_limits.ratio, " times its size: ", m_out, " bytes out of ", m_in));
+        cat("unpacks to more than ", m_limits.ratio, " times its size: ", m_out, " bytes out of ",
+            m_in));
   return {};
 }
 
@@ -133,7 +138,8 @@ Result<size_t> PlainStream::next(std::span<uint8_t> out) {
   size_t made = 0;
   while (made < out.size()) {
     const bool raw = m_codec->name().empty();
-    if (raw && m_input.empty() && !m_ended && out.size() - made >= crypto::k_age_chunk) { // no copy between
+    if (raw && m_input.empty() && !m_ended &&
+        out.size() - made >= crypto::k_age_chunk) { // no copy between
       const size_t n = TRY(m_payload.next_into(out.subspan(made)));
       m_ended = n == 0;
       m_in += n;
@@ -154,8 +160,9 @@ Result<size_t> PlainStream::next(std::span<uint8_t> out) {
     if (step.over) {
       TRY(refill());
       if (!m_ended)
-        return fail(Code::corrupt, cat("data behind the ", m_codec->name(),
-                                       ": exactly one is allowed (pzstd, bgzip and cat make several)"));
+        return fail(Code::corrupt,
+            cat("data behind the ", m_codec->name(),
+                ": exactly one is allowed (pzstd, bgzip and cat make several)"));
       m_codec = std::make_unique<None>();
     } else if (m_ended && step.made == 0) {
       return fail(Code::corrupt, cat("cut off: the ", m_codec->name(), " does not end"));

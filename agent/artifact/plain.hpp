@@ -1,7 +1,8 @@
-// From an encrypted artifact to the plain bytes of its tar: age payload, then exactly one zstd frame, one gzip member,
-// or nothing, told apart by their first bytes. Refused within one buffer: more than the limits allow (faults 60), a
-// second frame or member, anything behind the last one, a wrong checksum, a cut (faults 59, 61). What comes out before
-// the end is not yet proven whole: the caller throws it away when next() fails.
+// From an encrypted artifact to the plain bytes of its tar: age payload, then exactly one zstd
+// frame, one gzip member, or nothing, told apart by their first bytes. Refused within one buffer:
+// more than the limits allow (faults 60), a second frame or member, anything behind the last one, a
+// wrong checksum, a cut (faults 59, 61). What comes out before the end is not yet proven whole: the
+// caller throws it away when next() fails.
 #pragma once
 
 #include "artifact/stager.hpp"
@@ -19,7 +20,8 @@ public:
   ~PlainStream();
   PlainStream(const PlainStream&) = delete;
   PlainStream& operator=(const PlainStream&) = delete;
-  // Fills `out` as far as there is something, says how much of it; 0 once the payload's last chunk was verified and the compression ended with it.
+  // Fills `out` as far as there is something, says how much of it; 0 once the payload's last chunk
+  // was verified and the compression ended with it.
   Result<size_t> next(std::span<uint8_t> out);
 
 private:

@@ -15,7 +15,8 @@ bool has_control(std::string_view s) {
   for (size_t i = 0; i < s.size(); ++i) {
     const auto c = static_cast<unsigned char>(s[i]);
     // U+0080 to U+009F are controls too; in UTF-8 they begin with C2.
-    if (c < 0x20 || c == 0x7F || (c == 0xC2 && i + 1 < s.size() && static_cast<unsigned char>(s[i + 1]) < 0xA0))
+    if (c < 0x20 || c == 0x7F ||
+        (c == 0xC2 && i + 1 < s.size() && static_cast<unsigned char>(s[i + 1]) < 0xA0))
       return true;
   }
   return false;
@@ -39,7 +40,7 @@ Result<void> check_text(std::string_view path, std::string_view text, std::strin
 std::string lower(std::string_view s) {
   std::string out(s);
   std::ranges::transform(out, out.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+      [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
   return out;
 }
 
@@ -57,9 +58,12 @@ Result<void> check_path(std::string_view path) {
     if (part.empty())
       return refused(path, "empty component");
     if (part == ".." || part == ".")
-      return refused(path, cat("'", part, "' component", part == "." ? ": pack the folder by its name, not as ." : ""));
+      return refused(path,
+          cat("'", part, "' component",
+              part == "." ? ": pack the folder by its name, not as ." : ""));
     if (part.size() > k_max_component)
-      return refused(path, cat("component of ", part.size(), " bytes, the limit is ", k_max_component));
+      return refused(
+          path, cat("component of ", part.size(), " bytes, the limit is ", k_max_component));
     ++depth;
   }
   if (depth > k_max_depth)
@@ -95,12 +99,15 @@ Result<void> TreeNames::add_parents(std::string_view path) {
   const auto parent = parent_of(path);
   if (parent.empty() || parent == m_last_parent)
     return {};
-  const auto [at, fresh] = m_nodes.try_emplace(lower(parent), Node{std::string(parent), Kind::directory, false});
+  const auto [at, fresh] =
+      m_nodes.try_emplace(lower(parent), Node{std::string(parent), Kind::directory, false});
   if (!fresh && at->second.name != parent)
-    return refused(path, cat("lies in a folder that differs from '", printable(at->second.name), "' only in case"));
+    return refused(path,
+        cat("lies in a folder that differs from '", printable(at->second.name), "' only in case"));
   if (!fresh && at->second.kind != Kind::directory)
-    return refused(
-        path, cat("lies in '", printable(parent), "', which is a ", at->second.kind == Kind::link ? "link" : "file"));
+    return refused(path,
+        cat("lies in '", printable(parent), "', which is a ",
+            at->second.kind == Kind::link ? "link" : "file"));
   if (fresh)
     TRY(add_parents(parent));
   m_last_parent = parent;

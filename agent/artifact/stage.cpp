@@ -50,8 +50,9 @@ Result<Fd> fresh_tree(const StageJob& job, os::Owner owner) {
 
 std::unexpected<Error> died(os::Child& child) {
   const auto code = child.wait(k_end);
-  return fail(Code::failure, code ? cat("the stager ended without an answer, exit ", os::end_text(*code))
-                                  : "the stager closed its socket and goes on");
+  return fail(Code::failure,
+      code ? cat("the stager ended without an answer, exit ", os::end_text(*code))
+           : "the stager closed its socket and goes on");
 }
 
 Result<StageStats> parse_answer(const Bytes& bytes) {
@@ -67,7 +68,8 @@ Result<StageStats> parse_answer(const Bytes& bytes) {
       return fail(Code::corrupt, "answer of the stager: not a number");
     n[i] = *value;
   }
-  return StageStats{.files = n[0], .directories = n[1], .links = n[2], .bytes = n[3], .masked = n[4]};
+  return StageStats{
+      .files = n[0], .directories = n[1], .links = n[2], .bytes = n[3], .masked = n[4]};
 }
 
 Result<StageStats> await(const StageJob& job, int socket, os::Child& child) {
@@ -76,7 +78,8 @@ Result<StageStats> await(const StageJob& job, int socket, os::Child& child) {
     if (job.cancelled && job.cancelled())
       return fail(Code::interrupted, "staging was cancelled");
     if (os::real_clock().mono() > deadline)
-      return fail(Code::timed_out, cat("the stager was not done after ", job.timeout.count() / 1000, " s"));
+      return fail(
+          Code::timed_out, cat("the stager was not done after ", job.timeout.count() / 1000, " s"));
   }
   const auto packet = TRY(os::receive_packet(socket, k_max_answer, k_look));
   if (!packet)
@@ -90,19 +93,21 @@ Result<StageStats> await(const StageJob& job, int socket, os::Child& child) {
 Result<StageStats> run_stager(const StageJob& job, int tree_fd) {
   auto [ours, theirs] = TRY(os::packet_pair());
   auto child = TRY(os::Child::start({.argv = {"chillboxd: stager", k_stager_role},
-                                     .env = {},
-                                     .fds = {{theirs.get(), 3}, {job.artifact_fd, 4}, {tree_fd, 5}},
-                                     .ends_with_thread = true}));
+      .env = {},
+      .fds = {{theirs.get(), 3}, {job.artifact_fd, 4}, {tree_fd, 5}},
+      .ends_with_thread = true}));
   theirs.reset(); // so that its death is seen
   const auto order = make_secret_packet(control::PacketVerb::file_key, 0,
-                                        {job.file_key->text(), std::to_string(job.limits.bytes),
-                                         std::to_string(job.limits.entries), std::to_string(job.limits.ratio)});
+      {job.file_key->text(), std::to_string(job.limits.bytes), std::to_string(job.limits.entries),
+          std::to_string(job.limits.ratio)});
   if (auto sent = os::send_packet(ours.get(), order.view()); !sent)
-    return sent.error().code == Code::unreachable ? died(child) : std::unexpected(std::move(sent.error()));
+    return sent.error().code == Code::unreachable ? died(child)
+                                                  : std::unexpected(std::move(sent.error()));
   return await(job, ours.get(), child);
 }
 
-// Seals each top folder. A file next to them is left alone: the caller refuses it, and the tree's own mode (0700) hides it.
+// Seals each top folder. A file next to them is left alone: the caller refuses it, and the tree's
+// own mode (0700) hides it.
 Result<std::string> seal(const std::string& tree, os::Owner owner) {
   std::string digest;
   TRY(os::real_disk().make_dir(tree, 0700, owner));
@@ -118,8 +123,9 @@ Result<std::string> seal(const std::string& tree, os::Owner owner) {
 Error with_size(Error error, int tree_fd) {
   struct statvfs fs{};
   if (error.code == Code::no_space && fstatvfs(tree_fd, &fs) == 0)
-    error.message += cat(": the staging file system has ", human_size(uint64_t{fs.f_blocks} * fs.f_frsize), ", ",
-                         human_size(uint64_t{fs.f_bavail} * fs.f_frsize), " free");
+    error.message +=
+        cat(": the staging file system has ", human_size(uint64_t{fs.f_blocks} * fs.f_frsize), ", ",
+            human_size(uint64_t{fs.f_bavail} * fs.f_frsize), " free");
   return error;
 }
 
@@ -136,13 +142,15 @@ Result<StageStats> stage(const StageJob& job) {
   auto said = run_stager(job, tree_fd.get());
   if (!said)
     return within("stage", with_size(std::move(said.error()), tree_fd.get()));
-  // It was reaped and cannot have forked: nobody writes there any more. Its word is not enough: it read what a stranger wrote.
+  // It was reaped and cannot have forked: nobody writes there any more. Its word is not enough: it
+  // read what a stranger wrote.
   const auto seen = TRY(walk_again(job.tree, owner.uid, job.limits));
-  if (seen.files != said->files || seen.directories != said->directories || seen.links != said->links ||
-      seen.bytes != said->bytes)
+  if (seen.files != said->files || seen.directories != said->directories ||
+      seen.links != said->links || seen.bytes != said->bytes)
     return fail(Code::corrupt,
-                cat("stage: the stager told of ", said->files, " files, ", said->directories, " folders, ", said->links,
-                    " links, there are ", seen.files, ", ", seen.directories, ", ", seen.links));
+        cat("stage: the stager told of ", said->files, " files, ", said->directories, " folders, ",
+            said->links, " links, there are ", seen.files, ", ", seen.directories, ", ",
+            seen.links));
   said->digest = TRY_IN("stage", seal(job.tree, me));
   attempt.keep();
   return said;

@@ -1,12 +1,13 @@
-// The stager: decrypts, decompresses and unpacks an untrusted archive in one streaming pass from a descriptor into the
-// directory that is its whole file system (chroot), as a user that nobody else is (os/job_user.hpp), no network, no
-// exec, one process an artifact.
+// The stager: decrypts, decompresses and unpacks an untrusted archive in one streaming pass from a
+// descriptor into the directory that is its whole file system (chroot), as a user that nobody else
+// is (os/job_user.hpp), no network, no exec, one process an artifact.
 //
-// Policy of the archive (faults 48-63): refused as a whole, never skipped or sanitised: absolute names, "..", "." or
-// empty components, control characters or bad UTF-8, names over 255 or paths over 1024 bytes, depth over 32, doubles
-// and case-only twins, hard links, devices, fifos, sockets, sparse and multi-volume members, pax records that change
-// meaning, symlinks that are absolute or leave the tree (created last), sizes that contradict, missing end, trailing
-// data, several members of compression, totals over the limits. Modes become 0755 or 0644 and are counted when that
+// Policy of the archive (faults 48-63): refused as a whole, never skipped or sanitised: absolute
+// names, "..", "." or empty components, control characters or bad UTF-8, names over 255 or paths
+// over 1024 bytes, depth over 32, doubles and case-only twins, hard links, devices, fifos, sockets,
+// sparse and multi-volume members, pax records that change meaning, symlinks that are absolute or
+// leave the tree (created last), sizes that contradict, missing end, trailing data, several members
+// of compression, totals over the limits. Modes become 0755 or 0644 and are counted when that
 // changed them; owners, times, xattrs, ACLs are ignored.
 #pragma once
 
@@ -32,23 +33,24 @@ struct StageStats {
   std::string digest = {}; // stage() only: of the last top folder, as os::Disk::tree_digest says it
 };
 
-// What happens in the stager itself: reads the age file from `artifact_fd` (at offset 0), writes below the empty
-// directory `tree_fd`. The process has umask 022 and its thread a Utf8Locale (locale.hpp). denied: against the policy;
-// too_large: over a limit; corrupt: damaged or not such an archive. After an error part of the tree is there, and is
-// for the caller to remove.
-Result<StageStats> unpack(int artifact_fd, const SecretBytes& file_key, int tree_fd, const StageLimits& limits);
+// What happens in the stager itself: reads the age file from `artifact_fd` (at offset 0), writes
+// below the empty directory `tree_fd`. The process has umask 022 and its thread a Utf8Locale
+// (locale.hpp). denied: against the policy; too_large: over a limit; corrupt: damaged or not such
+// an archive. After an error part of the tree is there, and is for the caller to remove.
+Result<StageStats> unpack(
+    int artifact_fd, const SecretBytes& file_key, int tree_fd, const StageLimits& limits);
 
-// The role's main ("chillboxd: stager", argv[1] is k_stager_role): descriptor 3 is the monitor's packet pair, 4 the
-// artifact, 5 the directory, whose owner it becomes and which becomes its root when it was started as root. The first
-// packet is file_key with the key and the limits: bytes, entries, ratio (decimal). It answers stage_done or stage_error
-// and ends.
+// The role's main ("chillboxd: stager", argv[1] is k_stager_role): descriptor 3 is the monitor's
+// packet pair, 4 the artifact, 5 the directory, whose owner it becomes and which becomes its root
+// when it was started as root. The first packet is file_key with the key and the limits: bytes,
+// entries, ratio (decimal). It answers stage_done or stage_error and ends.
 inline constexpr const char* k_stager_role = "--stager";
 int stager_main();
 
-// The monitor's side: runs a stager over `artifact_fd` into `tree` (made fresh, removed when this fails) and walks the
-// result again. Afterwards the tree is the caller's (root's), mode 0700.
-// Besides what unpack() says: no_space with the size of the file system, timed_out, interrupted (cancelled), failure
-// when the stager died.
+// The monitor's side: runs a stager over `artifact_fd` into `tree` (made fresh, removed when this
+// fails) and walks the result again. Afterwards the tree is the caller's (root's), mode 0700.
+// Besides what unpack() says: no_space with the size of the file system, timed_out, interrupted
+// (cancelled), failure when the stager died.
 struct StageJob {
   int artifact_fd;
   const SecretBytes* file_key;
@@ -60,8 +62,10 @@ struct StageJob {
 };
 Result<StageStats> stage(const StageJob& job);
 
-// After the stager is gone: walks by descriptor and refuses everything that the policy does not allow, whoever made it
-// (hard links, devices, setuid, foreign owners, links out of the tree). denied names the first thing found.
-Result<StageStats> walk_again(const std::string& tree, std::optional<uid_t> owner, const StageLimits& limits);
+// After the stager is gone: walks by descriptor and refuses everything that the policy does not
+// allow, whoever made it (hard links, devices, setuid, foreign owners, links out of the tree).
+// denied names the first thing found.
+Result<StageStats> walk_again(
+    const std::string& tree, std::optional<uid_t> owner, const StageLimits& limits);
 
 } // namespace chillbox::artifact

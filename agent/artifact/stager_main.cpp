@@ -16,8 +16,8 @@ namespace {
 
 constexpr int k_socket = 3, k_artifact = 4, k_tree = 5;
 constexpr os::Millis k_first_packet{10'000};
-// The widest zstd window (128 MiB), the names of 50,000 entries at their longest, libraries. An address sanitizer wants
-// terabytes.
+// The widest zstd window (128 MiB), the names of 50,000 entries at their longest, libraries. An
+// address sanitizer wants terabytes.
 #ifdef CHILLBOX_SANITIZED
 constexpr uint64_t k_memory = 0;
 #else
@@ -35,7 +35,8 @@ Result<Order> receive_order() {
   const auto view = TRY(control::parse_packet(packet.view()));
   if (view.verb != control::PacketVerb::file_key || view.fields.size() != 4)
     return fail(Code::invalid, "stager: the first packet is not a file key with limits");
-  const auto bytes = parse_u64(view.fields[1]), entries = parse_u64(view.fields[2]), ratio = parse_u64(view.fields[3]);
+  const auto bytes = parse_u64(view.fields[1]), entries = parse_u64(view.fields[2]),
+             ratio = parse_u64(view.fields[3]);
   if (!bytes || !entries || !ratio)
     return fail(Code::invalid, "stager: limits that are no numbers");
   return Order{SecretBytes(bytes_of(view.fields[0])), {*bytes, *entries, *ratio}};
@@ -44,11 +45,11 @@ Result<Order> receive_order() {
 // Nobody but the owner of the tree from here on, and nothing but the tree.
 Result<void> give_up_rights(const StageLimits& limits) {
   os::Confinement c{.profile = os::Profile::stager,
-                    .user = {},
-                    .chroot_to = {},
-                    .memory_limit = k_memory,
-                    .file_limit = limits.bytes,
-                    .open_files = k_open_files};
+      .user = {},
+      .chroot_to = {},
+      .memory_limit = k_memory,
+      .file_limit = limits.bytes,
+      .open_files = k_open_files};
   struct stat tree{};
   if (fstat(k_tree, &tree) != 0 || fchdir(k_tree) != 0)
     return fail_errno("stager: tree", errno);
@@ -74,11 +75,12 @@ Result<StageStats> run() {
 Bytes answer(const Result<StageStats>& result) {
   using control::PacketVerb;
   if (!result)
-    return control::make_packet(PacketVerb::stage_error, 0, {code_name(result.error().code), result.error().message});
+    return control::make_packet(
+        PacketVerb::stage_error, 0, {code_name(result.error().code), result.error().message});
   const auto text = [](uint64_t n) { return std::to_string(n); };
-  return control::make_packet(
-      PacketVerb::stage_done, 0,
-      {text(result->files), text(result->directories), text(result->links), text(result->bytes), text(result->masked)});
+  return control::make_packet(PacketVerb::stage_done, 0,
+      {text(result->files), text(result->directories), text(result->links), text(result->bytes),
+          text(result->masked)});
 }
 
 } // namespace

@@ -14,11 +14,12 @@ constexpr uint64_t k_max_pax = 64 * 1024;
 constexpr uint64_t k_max_long_name = k_max_path + 2; // a directory's slash, a NUL
 
 // Offsets and sizes of POSIX ustar's fields.
-constexpr size_t k_name = 0, k_mode = 100, k_uid = 108, k_gid = 116, k_size = 124, k_mtime = 136, k_checksum = 148,
-                 k_type = 156, k_link = 157, k_magic = 257, k_prefix = 345, k_after_prefix = 500;
+constexpr size_t k_name = 0, k_mode = 100, k_uid = 108, k_gid = 116, k_size = 124, k_mtime = 136,
+                 k_checksum = 148, k_type = 156, k_link = 157, k_magic = 257, k_prefix = 345,
+                 k_after_prefix = 500;
 constexpr std::string_view k_posix_magic("ustar\0"
                                          "00",
-                                         8),
+    8),
     k_gnu_magic("ustar  \0", 8);
 
 bool all_zero(ByteView bytes) {
@@ -27,31 +28,19 @@ bool all_zero(ByteView bytes) {
 
 std::string_view refused_type(char type) {
   switch (type) {
-  case '1':
-    return "a hard link";
-  case '3':
-    return "a character device";
-  case '4':
-    return "a block device";
-  case '6':
-    return "a fifo";
-  case '7':
-    return "a contiguous file";
-  case 'S':
-    return "a sparse file";
-  case 'M':
-    return "a part of a multi-volume archive";
-  case 'D':
-    return "a GNU dump directory";
-  case 'V':
-    return "a volume name";
-  case 'N':
-    return "an old GNU name table";
+  case '1': return "a hard link";
+  case '3': return "a character device";
+  case '4': return "a block device";
+  case '6': return "a fifo";
+  case '7': return "a contiguous file";
+  case 'S': return "a sparse file";
+  case 'M': return "a part of a multi-volume archive";
+  case 'D': return "a GNU dump directory";
+  case 'V': return "a volume name";
+  case 'N': return "an old GNU name table";
   case 'A':
-  case 'X':
-    return "a Solaris extended header";
-  default:
-    return {};
+  case 'X': return "a Solaris extended header";
+  default: return {};
   }
 }
 
@@ -72,12 +61,14 @@ bool TarGuard::posix() const {
 Result<uint64_t> TarGuard::octal(size_t from, size_t size, std::string_view what) const {
   const auto raw = field(from, size);
   const auto digits = raw.substr(0, raw.find_first_not_of("01234567"));
-  // Of 12 digits none overflows 64 bits. Behind them only spaces and NULs, at least one where there is room.
-  const bool ended = raw.substr(digits.size()).find_first_not_of(std::string_view(" \0", 2)) == std::string_view::npos;
+  // Of 12 digits none overflows 64 bits. Behind them only spaces and NULs, at least one where there
+  // is room.
+  const bool ended = raw.substr(digits.size()).find_first_not_of(std::string_view(" \0", 2)) ==
+      std::string_view::npos;
   if (digits.empty() || !ended)
     return at(Code::corrupt, cat(what, " field '", printable(raw, 20), "' is not an octal number"));
   return std::accumulate(digits.begin(), digits.end(), uint64_t{0},
-                         [](uint64_t n, char c) { return n * 8 + static_cast<uint64_t>(c - '0'); });
+      [](uint64_t n, char c) { return n * 8 + static_cast<uint64_t>(c - '0'); });
 }
 
 Result<void> TarGuard::ignored_number(size_t from, size_t size, std::string_view what) const {
@@ -130,7 +121,8 @@ Result<void> TarGuard::take_header() {
   if (m_in == In::padding) {
     m_padding += k_block;
     if (!zero || m_padding > k_max_padding)
-      return at(Code::corrupt, zero ? "endless padding behind the end" : "data behind the end of the archive");
+      return at(Code::corrupt,
+          zero ? "endless padding behind the end" : "data behind the end of the archive");
     return {};
   }
   if (zero && m_pending)
@@ -153,7 +145,8 @@ Result<void> TarGuard::take_header() {
 Result<void> TarGuard::check_fields(char type) const {
   if (!posix() && field(k_magic, 8) != k_gnu_magic)
     return at(Code::corrupt,
-              m_entries == 0 ? "not a tar archive (ustar, pax or GNU)" : "not a header where one must be");
+        m_entries == 0 ? "not a tar archive (ustar, pax or GNU)"
+                       : "not a header where one must be");
   uint32_t sum = 0;
   for (const uint8_t byte : m_block)
     sum += byte;
@@ -163,8 +156,9 @@ Result<void> TarGuard::check_fields(char type) const {
     return at(Code::corrupt, "wrong header checksum");
   if (const auto what = refused_type(type); !what.empty()) {
     const auto name = TRY(text(k_name, 100, "name"));
-    return at(Code::denied, cat("'", printable(name), "' is ", what, ": only files, folders and symlinks",
-                                type == '1' ? " (tar --hard-dereference makes files of it)" : ""));
+    return at(Code::denied,
+        cat("'", printable(name), "' is ", what, ": only files, folders and symlinks",
+            type == '1' ? " (tar --hard-dereference makes files of it)" : ""));
   }
   if (std::string_view("025xgLK").find(type) == std::string_view::npos && type != '\0')
     return at(Code::denied, cat("entry of unknown type '", printable({&type, 1}), "'"));
@@ -188,8 +182,9 @@ Result<void> TarGuard::take_meta_header(char type, uint64_t size) {
   if (size == 0)
     return at(Code::corrupt, "an empty extended header");
   if (size > limit)
-    return at(Code::denied, cat(gnu ? "a name" : "an extended header", " of ", size, " bytes, the limit is ",
-                                gnu ? k_max_path : limit));
+    return at(Code::denied,
+        cat(gnu ? "a name" : "an extended header", " of ", size, " bytes, the limit is ",
+            gnu ? k_max_path : limit));
   if (type == 'g' && ++m_entries > m_max_entries)
     return at(Code::too_large, cat("more than ", m_max_entries, " entries"));
   m_meta = type;
@@ -256,13 +251,15 @@ Result<void> TarGuard::take_member(char type, uint64_t size) {
   if (member.kind != Kind::link && !member.link.empty())
     return named(Code::denied, "has a link target and is no link");
   if (m_pax.has_size && m_pax.size != size)
-    return named(Code::corrupt, cat("has size ", size, " in its header and ", m_pax.size, " in its pax record"));
+    return named(Code::corrupt,
+        cat("has size ", size, " in its header and ", m_pax.size, " in its pax record"));
   if (member.kind != Kind::file && size != 0)
     return named(Code::corrupt, "is no file and has a size");
   if (++m_entries > m_max_entries)
     return named(Code::too_large, cat("is beyond the limit of ", m_max_entries, " entries"));
   if (size > m_bytes_left)
-    return named(Code::too_large, cat("takes the archive over the limit of ", m_max_bytes, " bytes unpacked"));
+    return named(Code::too_large,
+        cat("takes the archive over the limit of ", m_max_bytes, " bytes unpacked"));
   m_bytes_left -= size;
   m_skip = (size + k_block - 1) / k_block * k_block;
   m_in = m_skip > 0 ? In::data : In::header;
@@ -277,8 +274,9 @@ Result<void> TarGuard::take_member(char type, uint64_t size) {
 
 Result<void> TarGuard::finish() const {
   if (m_in != In::padding || m_filled != 0)
-    return at(Code::corrupt, m_offset == 0 && m_filled == 0 ? "empty: not a tar archive"
-                                                            : "cut off: the end of the archive is missing");
+    return at(Code::corrupt,
+        m_offset == 0 && m_filled == 0 ? "empty: not a tar archive"
+                                       : "cut off: the end of the archive is missing");
   return {};
 }
 

@@ -1,17 +1,20 @@
-// Looks at the plain bytes of a tar before libarchive does and refuses what libarchive, like every tar reader, would
-// make good, guess or skip (faults 54, 57-59). It extracts nothing. What passes is POSIX ustar, pax or GNU tar of this
-// shape only:
+// Looks at the plain bytes of a tar before libarchive does and refuses what libarchive, like every
+// tar reader, would make good, guess or skip (faults 54, 57-59). It extracts nothing. What passes
+// is POSIX ustar, pax or GNU tar of this shape only:
 //
 //   archive = (global? member)* zero-block zero-block zero*
 //             nothing else behind the end, padding up to k_max_padding
 //   member  = (pax-x | gnu-L | gnu-K | gnu-K gnu-L | gnu-L gnu-K)? header data
-//   header  = checksum right, numbers octal, no bytes behind the end of a name, unused fields zero; its type is
-//             0 or NUL (file), 2 (symlink) or 5 (directory); a size only for files, a link name only for links
-//   pax-x   = "LENGTH KEY=VALUE\n"..., each key once and one of k_keys, no NUL in a path, size as in the header
-//   global  = pax with nothing but comments (git archive writes one)
+//   header  = checksum right, numbers octal, no bytes behind the end of a name, unused fields zero;
+//   its type is
+//             0 or NUL (file), 2 (symlink) or 5 (directory); a size only for files, a link name
+//             only for links
+//   pax-x   = "LENGTH KEY=VALUE\n"..., each key once and one of k_keys, no NUL in a path, size as
+//   in the header global  = pax with nothing but comments (git archive writes one)
 //
-// Hard links, devices, fifos, sparse, multi-volume, volume names and old GNU name tables are refused by name. Numbers
-// of what is ignored anyway (owner, time) may be base-256, as GNU tar writes them for large ids; the size may not.
+// Hard links, devices, fifos, sparse, multi-volume, volume names and old GNU name tables are
+// refused by name. Numbers of what is ignored anyway (owner, time) may be base-256, as GNU tar
+// writes them for large ids; the size may not.
 #pragma once
 
 #include "artifact/policy.hpp"
@@ -49,7 +52,8 @@ public:
   // max_bytes: of the contents of all files; max_entries: of members.
   TarGuard(uint64_t max_bytes, uint64_t max_entries)
       : m_bytes_left(max_bytes), m_max_bytes(max_bytes), m_max_entries(max_entries) {}
-  // The next bytes, in pieces of any size. corrupt, denied, too_large. After an error the object is of no more use.
+  // The next bytes, in pieces of any size. corrupt, denied, too_large. After an error the object is
+  // of no more use.
   Result<void> feed(ByteView bytes);
   // At the end of the input: corrupt unless the archive had its end, and something before it.
   Result<void> finish() const;

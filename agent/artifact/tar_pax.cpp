@@ -9,12 +9,25 @@
 namespace chillbox::artifact {
 namespace {
 
-// Keys of pax that leave an entry what its header says (POSIX.1-2017, pax, "pax Header Block"), and harmless ones that
-// bsdtar adds. path, linkpath and size are read; the others are ignored by us and by policy.
+// Keys of pax that leave an entry what its header says (POSIX.1-2017, pax, "pax Header Block"), and
+// harmless ones that bsdtar adds. path, linkpath and size are read; the others are ignored by us
+// and by policy.
 constexpr std::array<std::string_view, 15> k_keys{
-    "path",    "linkpath",   "size",       "mtime",        "atime",
-    "ctime",   "uid",        "gid",        "uname",        "gname",
-    "comment", "SCHILY.dev", "SCHILY.ino", "SCHILY.nlink", "LIBARCHIVE.creationtime",
+    "path",
+    "linkpath",
+    "size",
+    "mtime",
+    "atime",
+    "ctime",
+    "uid",
+    "gid",
+    "uname",
+    "gname",
+    "comment",
+    "SCHILY.dev",
+    "SCHILY.ino",
+    "SCHILY.nlink",
+    "LIBARCHIVE.creationtime",
 };
 constexpr size_t k_max_length_digits = 5;
 
@@ -25,7 +38,8 @@ struct Record {
 // Takes "LENGTH KEY=VALUE\n" off the front.
 Result<Record> take_record(std::string_view& data) {
   const auto space = data.substr(0, k_max_length_digits + 1).find(' ');
-  const auto length = space == std::string_view::npos ? std::nullopt : parse_u64(data.substr(0, space));
+  const auto length =
+      space == std::string_view::npos ? std::nullopt : parse_u64(data.substr(0, space));
   if (!length || *length > data.size() || *length < space + 4 || data[*length - 1] != '\n')
     return fail(Code::corrupt, cat("malformed pax record '", printable(data, 40), "'"));
   const auto body = data.substr(space + 1, *length - space - 2);
@@ -38,7 +52,8 @@ Result<Record> take_record(std::string_view& data) {
 
 Result<std::string> name_value(const Record& record) {
   if (record.value.empty() || record.value.find('\0') != std::string_view::npos)
-    return fail(Code::corrupt, cat("pax ", record.key, record.value.empty() ? " is empty" : " contains NUL"));
+    return fail(Code::corrupt,
+        cat("pax ", record.key, record.value.empty() ? " is empty" : " contains NUL"));
   return std::string(record.value);
 }
 
@@ -49,10 +64,12 @@ Result<PaxRecords> parse_pax(std::string_view data, bool global) {
   std::vector<std::string_view> seen;
   while (!data.empty()) {
     const auto record = TRY(take_record(data));
-    if (std::ranges::find(k_keys, record.key) == k_keys.end() || (global && record.key != "comment"))
+    if (std::ranges::find(k_keys, record.key) == k_keys.end() ||
+        (global && record.key != "comment"))
       return fail(Code::denied,
-                  cat("pax key '", printable(record.key, 60), "' is not allowed",
-                      global ? " for the whole archive" : "", ": pack without xattrs, ACLs and sparse files"));
+          cat("pax key '", printable(record.key, 60), "' is not allowed",
+              global ? " for the whole archive" : "",
+              ": pack without xattrs, ACLs and sparse files"));
     // POSIX lets the last one win, and readers differ about it.
     if (std::ranges::find(seen, record.key) != seen.end())
       return fail(Code::corrupt, cat("pax key '", record.key, "' twice"));
@@ -64,7 +81,8 @@ Result<PaxRecords> parse_pax(std::string_view data, bool global) {
     else if (record.key == "size") {
       const auto size = parse_u64(record.value);
       if (!size)
-        return fail(Code::corrupt, cat("pax size '", printable(record.value, 40), "' is not a number"));
+        return fail(
+            Code::corrupt, cat("pax size '", printable(record.value, 40), "' is not a number"));
       records.has_size = true;
       records.size = *size;
     }

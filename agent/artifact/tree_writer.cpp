@@ -48,8 +48,8 @@ Result<void> TreeWriter::make_dir(std::string_view path) {
 
 Result<Fd> TreeWriter::create(std::string_view path, bool executable) {
   const auto at = TRY(place(path));
-  Fd fd(
-      openat(at.dir, at.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, executable ? 0755 : 0644));
+  Fd fd(openat(at.dir, at.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+      executable ? 0755 : 0644));
   if (!fd)
     return fail_errno(cat("create '", path, "'"), errno);
   return fd;

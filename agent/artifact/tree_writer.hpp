@@ -1,6 +1,7 @@
-// Writes a tree below one directory descriptor, each step openat/mkdirat/symlinkat relative to the folder it is in and
-// never through a link. Keeps the way down to the current folder open, so that a sorted archive opens each folder once.
-// Modes are 0755 and 0644 under the umask 022 of the process.
+// Writes a tree below one directory descriptor, each step openat/mkdirat/symlinkat relative to the
+// folder it is in and never through a link. Keeps the way down to the current folder open, so that
+// a sorted archive opens each folder once. Modes are 0755 and 0644 under the umask 022 of the
+// process.
 #pragma once
 
 #include "base/error.hpp"

@@ -21,7 +21,8 @@ Result<std::vector<std::string>> parse_sites(std::string_view list) {
 Result<std::string> read_key_file(const std::string& path) {
   auto text = os::real_disk().read(path, k_max_key_file);
   if (!text && text.error().code == Code::too_large)
-    return fail(Code::too_large, cat(printable(path), ": over ", k_max_key_file, " bytes: not a public key"));
+    return fail(Code::too_large,
+        cat(printable(path), ": over ", k_max_key_file, " bytes: not a public key"));
   return text;
 }
 
@@ -32,7 +33,8 @@ Result<TrustedKey> parse_trusted(std::string_view text, std::string_view name) {
   const size_t key_lines = lines[0].starts_with("untrusted comment:") ? 2 : 1;
   if (lines.size() < key_lines)
     return fail(Code::invalid, "not a minisign public key: no second line");
-  const std::string own = key_lines == 2 ? cat(lines[0], "\n", lines[1], "\n") : cat(lines[0], "\n");
+  const std::string own =
+      key_lines == 2 ? cat(lines[0], "\n", lines[1], "\n") : cat(lines[0], "\n");
   const auto public_key = TRY(crypto::MinisignPublicKey::parse(own));
   TrustedKey key{std::string(name), public_key, {}};
   for (size_t i = key_lines; i < lines.size(); ++i) {
@@ -41,21 +43,23 @@ Result<TrustedKey> parse_trusted(std::string_view text, std::string_view name) {
       continue;
     if (!line.starts_with("sites:") || !key.sites.empty())
       return fail(Code::invalid,
-                  cat("line ", i + 1, ": '", printable(line, 60), "' is not one 'sites: NAME,NAME' line"));
+          cat("line ", i + 1, ": '", printable(line, 60), "' is not one 'sites: NAME,NAME' line"));
     key.sites = TRY_IN(cat("line ", i + 1), parse_sites(line.substr(6)));
   }
   return key;
 }
 
 std::string trusted_text(const TrustedKey& key) {
-  return key.sites.empty() ? key.key.to_file() : cat(key.key.to_file(), "sites: ", join(key.sites, ","), "\n");
+  return key.sites.empty() ? key.key.to_file()
+                           : cat(key.key.to_file(), "sites: ", join(key.sites, ","), "\n");
 }
 
 namespace {
 
 Result<TrustedKey> load_key(const std::string& dir, const std::string& name) {
   const std::string where = cat(dir, "/", printable(name));
-  const auto key_name = TRY_IN(where, parse_key_name(name.substr(0, name.size() - k_suffix.size())));
+  const auto key_name =
+      TRY_IN(where, parse_key_name(name.substr(0, name.size() - k_suffix.size())));
   TRY(os::check_roots(dir, name));
   const auto text = TRY(read_key_file(cat(dir, "/", name)));
   return TRY_IN(where, parse_trusted(text, key_name));
@@ -86,6 +90,8 @@ Result<std::vector<TrustedKey>> load_trusted(const std::string& dir) {
   return std::move(files.keys);
 }
 
-std::string fingerprint(const crypto::MinisignPublicKey& key) { return crypto::sha256_of(bytes_of(key.to_line())).str(); }
+std::string fingerprint(const crypto::MinisignPublicKey& key) {
+  return crypto::sha256_of(bytes_of(key.to_line())).str();
+}
 
 } // namespace chillbox::artifact

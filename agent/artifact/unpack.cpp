@@ -29,8 +29,8 @@ Result<crypto::PayloadReader> open_payload(int fd, const SecretBytes& file_key) 
 class Unpacker {
 public:
   Unpacker(crypto::PayloadReader payload, int tree_fd, const StageLimits& limits)
-      : m_plain(std::move(payload), limits), m_ahead(m_plain), m_guard(limits.bytes, limits.entries), m_names(limits.entries),
-        m_writer(tree_fd) {}
+      : m_plain(std::move(payload), limits), m_ahead(m_plain),
+        m_guard(limits.bytes, limits.entries), m_names(limits.entries), m_writer(tree_fd) {}
 
   Result<StageStats> run();
 
@@ -51,8 +51,9 @@ private:
   TarGuard m_guard;
   TreeNames m_names;
   TreeWriter m_writer;
-  std::vector<std::pair<std::string, std::string>> m_links; // made last, so that nothing is ever written through one
-  std::optional<Error> m_error;                             // of pull(), which libarchive cannot carry
+  std::vector<std::pair<std::string, std::string>>
+      m_links;                  // made last, so that nothing is ever written through one
+  std::optional<Error> m_error; // of pull(), which libarchive cannot carry
   StageStats m_stats;
 };
 
@@ -82,7 +83,8 @@ std::unexpected<Error> Unpacker::broken(std::string_view what) {
     return std::unexpected(*m_error);
   const char* why = archive_error_string(m_archive.get());
   return fail(Code::corrupt,
-              cat("archive: ", what, ": ", why != nullptr ? printable(why) : "libarchive does not say why"));
+      cat("archive: ", what, ": ",
+          why != nullptr ? printable(why) : "libarchive does not say why"));
 }
 
 // The guard and libarchive must mean the same: where two readers differ, an attacker lives.
@@ -93,22 +95,23 @@ Result<Member> Unpacker::take_member(archive_entry* entry) {
   m_guard.members().pop_front();
   const auto type = archive_entry_filetype(entry);
   const auto text = [](const char* s) { return std::string(s != nullptr ? s : ""); };
-  Member read{.kind = type == AE_IFDIR   ? Kind::directory
-                      : type == AE_IFLNK ? Kind::link
-                                         : Kind::file,
-              .path = text(archive_entry_pathname(entry)),
-              .link = text(archive_entry_symlink(entry)),
-              .size = static_cast<uint64_t>(archive_entry_size(entry)),
-              .mode = static_cast<uint32_t>(archive_entry_perm(entry))};
+  Member read{.kind = type == AE_IFDIR ? Kind::directory
+          : type == AE_IFLNK           ? Kind::link
+                                       : Kind::file,
+      .path = text(archive_entry_pathname(entry)),
+      .link = text(archive_entry_symlink(entry)),
+      .size = static_cast<uint64_t>(archive_entry_size(entry)),
+      .mode = static_cast<uint32_t>(archive_entry_perm(entry))};
   if (read.kind == Kind::directory && read.path.ends_with('/'))
     read.path.pop_back();
   TRY(check_path(expected.path)); // first, because these names say best what is wrong
   expected.mode &= 07777;
   const bool plain = (type == AE_IFREG || type == AE_IFDIR || type == AE_IFLNK) &&
-                     archive_entry_hardlink(entry) == nullptr && archive_entry_sparse_count(entry) == 0 &&
-                     archive_entry_xattr_count(entry) == 0;
+      archive_entry_hardlink(entry) == nullptr && archive_entry_sparse_count(entry) == 0 &&
+      archive_entry_xattr_count(entry) == 0;
   if (!plain || read != expected)
-    return fail(Code::corrupt, cat("archive: '", printable(expected.path), "' can be read in two ways"));
+    return fail(
+        Code::corrupt, cat("archive: '", printable(expected.path), "' can be read in two ways"));
   return read;
 }
 
@@ -150,11 +153,13 @@ Result<void> Unpacker::take_file(const Member& member) {
 }
 
 Result<void> Unpacker::finish() {
-  // libarchive stops at the end marker; what stands behind it, down to the last chunk of the payload, must pass too.
+  // libarchive stops at the end marker; what stands behind it, down to the last chunk of the
+  // payload, must pass too.
   while (!TRY(pull()).empty())
     continue;
   if (!m_guard.members().empty())
-    return fail(Code::corrupt, cat("archive: '", printable(m_guard.members().front().path), "' was not read"));
+    return fail(Code::corrupt,
+        cat("archive: '", printable(m_guard.members().front().path), "' was not read"));
   for (const auto& [path, target] : m_links)
     TRY(m_writer.make_link(path, target));
   m_stats.links = m_links.size();
@@ -186,7 +191,8 @@ Result<StageStats> Unpacker::run() {
 
 } // namespace
 
-Result<StageStats> unpack(int artifact_fd, const SecretBytes& file_key, int tree_fd, const StageLimits& limits) {
+Result<StageStats> unpack(
+    int artifact_fd, const SecretBytes& file_key, int tree_fd, const StageLimits& limits) {
   Unpacker unpacker(TRY(open_payload(artifact_fd, file_key)), tree_fd, limits);
   return unpacker.run();
 }

@@ -29,16 +29,17 @@ Result<void> take_word(Words& words, std::string_view word) {
     return take_flag(words.secrets, word);
   const auto equals = word.find('=');
   const auto key = word.substr(0, equals);
-  std::optional<std::string_view>* slot = key == "site"      ? &words.site
-                                          : key == "version" ? &words.version
-                                          : key == "serial"  ? &words.serial
-                                          : key == "sha256"  ? &words.sha256
-                                          : key == "expires" ? &words.expires
-                                                             : nullptr;
+  std::optional<std::string_view>* slot = key == "site" ? &words.site
+      : key == "version"                                ? &words.version
+      : key == "serial"                                 ? &words.serial
+      : key == "sha256"                                 ? &words.sha256
+      : key == "expires"                                ? &words.expires
+                                                        : nullptr;
   if (slot == nullptr || equals == std::string_view::npos)
-    return fail(Code::denied, cat("trusted comment: '", printable(word, 40),
-                                  "' is not one of chillbox, secrets, site=, version=, serial=, ",
-                                  "sha256=, expires= (one space between)"));
+    return fail(Code::denied,
+        cat("trusted comment: '", printable(word, 40),
+            "' is not one of chillbox, secrets, site=, version=, serial=, ",
+            "sha256=, expires= (one space between)"));
   if (*slot)
     return fail(Code::denied, cat("trusted comment: '", key, "=' twice"));
   *slot = word.substr(equals + 1);
@@ -55,16 +56,19 @@ Result<uint64_t> number(std::string_view key, std::string_view text) {
   const auto n = parse_u64(text);
   if (!n || *n == 0 || *n > k_max_serial)
     return fail(Code::denied,
-                cat("trusted comment: ", key, " '", printable(text, 40), "' is not a number from 1 to ", k_max_serial));
+        cat("trusted comment: ", key, " '", printable(text, 40), "' is not a number from 1 to ",
+            k_max_serial));
   return *n;
 }
 
 Result<void> check_what(const Statement& s, const Wanted& wanted) {
   if (s.site != wanted.site)
-    return fail(Code::denied, cat("signed for site '", s.site.str(), "', wanted '", wanted.site.str(), "'"));
+    return fail(Code::denied,
+        cat("signed for site '", s.site.str(), "', wanted '", wanted.site.str(), "'"));
   if (s.secrets != wanted.secrets)
-    return fail(Code::denied, cat("signed as ", s.secrets ? "a secret set" : "a release", ", wanted ",
-                                  wanted.secrets ? "a secret set" : "a release"));
+    return fail(Code::denied,
+        cat("signed as ", s.secrets ? "a secret set" : "a release", ", wanted ",
+            wanted.secrets ? "a secret set" : "a release"));
   if (!wanted.version.empty() && s.version != wanted.version)
     return fail(Code::denied, cat("signed for version ", s.version, ", wanted ", wanted.version));
   return {};
@@ -72,9 +76,11 @@ Result<void> check_what(const Statement& s, const Wanted& wanted) {
 
 Result<void> check_digest(const Statement& s, const Digest& actual, const Wanted& wanted) {
   if (actual != wanted.sha256)
-    return fail(Code::denied, cat("sha256 is ", actual.str(), ", announced was ", wanted.sha256.str()));
+    return fail(
+        Code::denied, cat("sha256 is ", actual.str(), ", announced was ", wanted.sha256.str()));
   if (s.sha256 != actual)
-    return fail(Code::denied, cat("signed for sha256 ", s.sha256.str(), ", the file has ", actual.str()));
+    return fail(
+        Code::denied, cat("signed for sha256 ", s.sha256.str(), ", the file has ", actual.str()));
   return {};
 }
 
@@ -86,23 +92,23 @@ Result<void> check_fresh(const Statement& s, const Wanted& wanted) {
     return {};
   if (s.serial <= installed && !wanted.allow_downgrade)
     return fail(Code::denied,
-                s.serial == installed
-                    ? cat("serial ", s.serial, " is not newer than installed ", installed, ": pack it again in a minute, or now with --serial ", installed + 1)
-                    : cat("serial ", s.serial, " is older than installed ", installed,
-                          ": chillboxctl rollback, or on the host chillboxctl retry JOB --allow-downgrade"));
+        s.serial == installed
+            ? cat("serial ", s.serial, " is not newer than installed ", installed,
+                  ": pack it again in a minute, or now with --serial ", installed + 1)
+            : cat("serial ", s.serial, " is older than installed ", installed,
+                  ": chillboxctl rollback, or on the host chillboxctl retry JOB --allow-downgrade"));
   if (s.serial > installed && s.serial - installed > wanted.serial_jump_max && !wanted.allow_jump)
     return fail(Code::busy,
-                cat("held: serial ", s.serial, " is ", s.serial - installed, " above installed ", installed,
-                    ", the limit is ", wanted.serial_jump_max,
-                    ": no later release could be older than this one; chillboxctl retry JOB --allow-jump takes it"));
+        cat("held: serial ", s.serial, " is ", s.serial - installed, " above installed ", installed,
+            ", the limit is ", wanted.serial_jump_max,
+            ": no later release could be older than this one; chillboxctl retry JOB --allow-jump takes it"));
   return {};
 }
 
-// The trusted comment under one of the keys that the signature names. Several keys can share an id by chance or by
-// malice: any may hold.
+// The trusted comment under one of the keys that the signature names. Several keys can share an id
+// by chance or by malice: any may hold.
 Result<std::pair<const TrustedKey*, std::string>> signed_by(const std::vector<TrustedKey>& trusted,
-                                                            const crypto::MinisignSignature& signature,
-                                                            const std::array<uint8_t, 64>& blake2b) {
+    const crypto::MinisignSignature& signature, const std::array<uint8_t, 64>& blake2b) {
   std::optional<Error> last;
   for (const TrustedKey& key : trusted) {
     if (key.key.id != signature.id)
@@ -114,33 +120,37 @@ Result<std::pair<const TrustedKey*, std::string>> signed_by(const std::vector<Tr
   }
   if (last)
     return std::unexpected(std::move(*last));
-  return fail(Code::denied, cat("no trusted key ", crypto::key_id_text(signature.id),
-                                ": chillboxctl trust add, if you know whose it is"));
+  return fail(Code::denied,
+      cat("no trusted key ", crypto::key_id_text(signature.id),
+          ": chillboxctl trust add, if you know whose it is"));
 }
 
 } // namespace
 
 Result<Statement> parse_statement(std::string_view trusted_comment) {
   if (trusted_comment.size() > k_max_comment)
-    return fail(Code::denied, cat("trusted comment: ", trusted_comment.size(), " bytes, the limit is ", k_max_comment));
+    return fail(Code::denied,
+        cat("trusted comment: ", trusted_comment.size(), " bytes, the limit is ", k_max_comment));
   Words words;
   for (auto word : split(trusted_comment, ' '))
     TRY(take_word(words, word));
   if (!words.chillbox)
-    return fail(Code::denied, "trusted comment: does not say 'chillbox': signed for another purpose");
+    return fail(
+        Code::denied, "trusted comment: does not say 'chillbox': signed for another purpose");
   auto site = TRY_IN("trusted comment", SiteName::parse(TRY(needed(words.site, "site"))));
   const auto serial = TRY(number("serial", TRY(needed(words.serial, "serial"))));
   auto sha256 = TRY_IN("trusted comment", Digest::parse(TRY(needed(words.sha256, "sha256"))));
   Statement statement{.site = std::move(site),
-                      .secrets = words.secrets,
-                      .version = {},
-                      .serial = serial,
-                      .sha256 = std::move(sha256),
-                      .expires = {}};
+      .secrets = words.secrets,
+      .version = {},
+      .serial = serial,
+      .sha256 = std::move(sha256),
+      .expires = {}};
   if (words.secrets && words.version)
     return fail(Code::denied, "trusted comment: a secret set has no version=");
   if (!words.secrets)
-    statement.version = TRY_IN("trusted comment", Version::parse(TRY(needed(words.version, "version")))).str();
+    statement.version =
+        TRY_IN("trusted comment", Version::parse(TRY(needed(words.version, "version")))).str();
   if (words.expires)
     statement.expires = static_cast<int64_t>(TRY(number("expires", *words.expires)));
   return statement;
@@ -156,17 +166,19 @@ std::string statement_text(const Statement& statement) {
 }
 
 Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view minisig,
-                        const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Wanted& wanted) {
+    const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Wanted& wanted) {
   const auto signature = crypto::MinisignSignature::parse(minisig);
   if (!signature)
     return fail(Code::denied,
-                signature.error().message); // to the deployer it is one thing: this signature is not taken
+        signature.error().message); // to the deployer it is one thing: this signature is not taken
   auto [key, comment] = TRY(signed_by(trusted, *signature, blake2b));
   // Only now is the comment the signer's word and may be read.
   auto statement = TRY(parse_statement(comment));
-  if (!key->sites.empty() && std::ranges::find(key->sites, statement.site.str()) == key->sites.end())
-    return fail(Code::denied, cat("key '", key->name, "' may sign for ", join(key->sites, ", "), ", not for '",
-                                  statement.site.str(), "'"));
+  if (!key->sites.empty() &&
+      std::ranges::find(key->sites, statement.site.str()) == key->sites.end())
+    return fail(Code::denied,
+        cat("key '", key->name, "' may sign for ", join(key->sites, ", "), ", not for '",
+            statement.site.str(), "'"));
   TRY(check_what(statement, wanted));
   TRY(check_digest(statement, actual_sha256, wanted));
   TRY(check_fresh(statement, wanted));

@@ -1,16 +1,16 @@
-// What makes an artifact acceptable (a webhook only announces it: a trigger is not authority): a minisign signature of a trusted
-// deployer over the encrypted file, whose trusted comment names this site, this version, this digest and a serial that
-// is newer than what is installed.
+// What makes an artifact acceptable (a webhook only announces it: a trigger is not authority): a
+// minisign signature of a trusted deployer over the encrypted file, whose trusted comment names
+// this site, this version, this digest and a serial that is newer than what is installed.
 //
 // The trusted comment, written by `chillboxctl pack` or by hand with `minisign -t`:
-//   chillbox site=SITE version=VERSION serial=N sha256=HEX [expires=UNIX_SECONDS]          a release
-//   chillbox site=SITE secrets serial=N sha256=HEX [expires=UNIX_SECONDS]                  a secret set
-// Words may come in any order, each once, with one space between; an unknown word, a double or a missing one is
-// refused. A serial is 1 or more.
+//   chillbox site=SITE version=VERSION serial=N sha256=HEX [expires=UNIX_SECONDS]          a
+//   release chillbox site=SITE secrets serial=N sha256=HEX [expires=UNIX_SECONDS] a secret set
+// Words may come in any order, each once, with one space between; an unknown word, a double or a
+// missing one is refused. A serial is 1 or more.
 //
-// A trusted key is /etc/chillbox/trusted/NAME.pub, minisign's own two lines. What may follow them (minisign reads no
-// further, so that `minisign -V -p NAME.pub` goes on working) is ours: empty lines, '#' comments, and one line
-// "sites: blog,shop" that limits the key.
+// A trusted key is /etc/chillbox/trusted/NAME.pub, minisign's own two lines. What may follow them
+// (minisign reads no further, so that `minisign -V -p NAME.pub` goes on working) is ours: empty
+// lines, '#' comments, and one line "sites: blog,shop" that limits the key.
 #pragma once
 
 #include "base/error.hpp"
@@ -41,14 +41,16 @@ struct TrustedKey {
   crypto::MinisignPublicKey key;
   std::vector<std::string> sites; // empty: all
 };
-// invalid: not a key, or a line that is none of the above. A mistyped limit must not turn into no limit.
+// invalid: not a key, or a line that is none of the above. A mistyped limit must not turn into no
+// limit.
 Result<TrustedKey> parse_trusted(std::string_view text, std::string_view name);
 std::string trusted_text(const TrustedKey& key); // parse_trusted reads it back
-// Every *.pub of the directory, by name; names that begin with a dot are passed over. One that cannot be used fails the
-// whole set and is named: a deployer who is locked out should not have to guess. denied: writable by others than root.
-// No directory: no keys.
+// Every *.pub of the directory, by name; names that begin with a dot are passed over. One that
+// cannot be used fails the whole set and is named: a deployer who is locked out should not have to
+// guess. denied: writable by others than root. No directory: no keys.
 Result<std::vector<TrustedKey>> load_trusted(const std::string& dir);
-// The same for who looks whether a key is still trusted: one that cannot be used is not, and speaks for no other.
+// The same for who looks whether a key is still trusted: one that cannot be used is not, and speaks
+// for no other.
 struct TrustedFiles {
   std::vector<TrustedKey> keys;
   std::vector<Error> faults; // each names its file
@@ -71,14 +73,15 @@ struct Wanted {
 
 struct Verified {
   Statement statement;
-  std::string signer; // key name
+  std::string signer;     // key name
   std::string signer_key; // its fingerprint
 };
 
-// denied, each reason with its own message ("signed for site 'x', wanted 'y'", "serial 41 is older than installed 42",
-// "expired ...", "no trusted key AB12... : chillboxctl trust add"); busy for a held serial jump. With nothing installed
-// (serial 0) any serial will do. allow_downgrade also takes the installed serial itself.
+// denied, each reason with its own message ("signed for site 'x', wanted 'y'", "serial 41 is older
+// than installed 42", "expired ...", "no trusted key AB12... : chillboxctl trust add"); busy for a
+// held serial jump. With nothing installed (serial 0) any serial will do. allow_downgrade also
+// takes the installed serial itself.
 Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view minisig,
-                        const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Wanted& wanted);
+    const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Wanted& wanted);
 
 } // namespace chillbox::artifact

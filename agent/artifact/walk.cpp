@@ -42,8 +42,8 @@ Result<void> check_mode(const struct stat& st, const std::string& path) {
   if (mode == 0755 || (mode == 0644 && S_ISREG(st.st_mode)))
     return {};
   static constexpr char k_octal[] = "01234567";
-  const std::array<char, 4> digits{k_octal[mode >> 9 & 7], k_octal[mode >> 6 & 7], k_octal[mode >> 3 & 7],
-                                   k_octal[mode & 7]};
+  const std::array<char, 4> digits{
+      k_octal[mode >> 9 & 7], k_octal[mode >> 6 & 7], k_octal[mode >> 3 & 7], k_octal[mode & 7]};
   return found(path, cat("has mode ", std::string_view(digits.data(), digits.size())));
 }
 
@@ -53,7 +53,8 @@ Result<void> check_file(Walk& walk, const struct stat& st, const std::string& pa
     return found(path, cat("has ", st.st_nlink, " hard links"));
   walk.stats.bytes += static_cast<uint64_t>(st.st_size);
   if (walk.stats.bytes > walk.limits.bytes)
-    return fail(Code::too_large, cat("staged tree: over the limit of ", walk.limits.bytes, " bytes"));
+    return fail(
+        Code::too_large, cat("staged tree: over the limit of ", walk.limits.bytes, " bytes"));
   ++walk.stats.files;
   return {};
 }
@@ -110,7 +111,8 @@ Result<void> walk_folder(Walk& walk, Fd fd, const std::string& above) {
 
 } // namespace
 
-Result<StageStats> walk_again(const std::string& tree, std::optional<uid_t> owner, const StageLimits& limits) {
+Result<StageStats> walk_again(
+    const std::string& tree, std::optional<uid_t> owner, const StageLimits& limits) {
   Fd root(open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat st{};
   if (!root || fstat(root.get(), &st) != 0)

@@ -30,7 +30,8 @@ Lines lines_of(std::string_view text) {
 }
 
 // The furthest points of each round, back from the end to the beginning.
-std::vector<Edit> walk_back(const Lines& a, const Lines& b, const std::vector<std::vector<ptrdiff_t>>& rounds) {
+std::vector<Edit> walk_back(
+    const Lines& a, const Lines& b, const std::vector<std::vector<ptrdiff_t>>& rounds) {
   std::vector<Edit> edits;
   auto x = static_cast<ptrdiff_t>(a.size()), y = static_cast<ptrdiff_t>(b.size());
   for (auto d = static_cast<ptrdiff_t>(rounds.size()) - 1; d >= 0; --d) {
@@ -38,7 +39,10 @@ std::vector<Edit> walk_back(const Lines& a, const Lines& b, const std::vector<st
     const auto at = [&](ptrdiff_t k) { return v[static_cast<size_t>(k + d + 1)]; };
     const ptrdiff_t k = x - y;
     const bool down = k == -d || (k != d && at(k - 1) < at(k + 1));
-    const ptrdiff_t from_x = d == 0 ? 0 : down ? at(k + 1) : at(k - 1), from_y = d == 0 ? 0 : from_x - (down ? k + 1 : k - 1);
+    const ptrdiff_t from_x = d == 0 ? 0
+        : down                      ? at(k + 1)
+                                    : at(k - 1),
+                    from_y = d == 0 ? 0 : from_x - (down ? k + 1 : k - 1);
     while (x > from_x && y > from_y) {
       edits.push_back({' ', a[static_cast<size_t>(--x)]});
       --y;
@@ -70,7 +74,9 @@ std::vector<Edit> edits_of(const Lines& a, const Lines& b) {
     std::vector<ptrdiff_t> next(static_cast<size_t>(2 * d + 5), 0);
     for (ptrdiff_t k = -d; k <= d; k += 2) {
       const auto at = [&](ptrdiff_t diagonal) { return v[static_cast<size_t>(diagonal + d + 1)]; };
-      ptrdiff_t x = d == 0 ? 0 : k == -d || (k != d && at(k - 1) < at(k + 1)) ? at(k + 1) : at(k - 1) + 1;
+      ptrdiff_t x = d == 0                               ? 0
+          : k == -d || (k != d && at(k - 1) < at(k + 1)) ? at(k + 1)
+                                                         : at(k - 1) + 1;
       ptrdiff_t y = x - k;
       while (x < n && y < m && a[static_cast<size_t>(x)] == b[static_cast<size_t>(y)])
         ++x, ++y;
@@ -83,7 +89,9 @@ std::vector<Edit> edits_of(const Lines& a, const Lines& b) {
   return replaced(a, b);
 }
 
-std::string range(size_t start, size_t count) { return cat(count == 0 ? start : start + 1, count == 1 ? "" : cat(",", count)); }
+std::string range(size_t start, size_t count) {
+  return cat(count == 0 ? start : start + 1, count == 1 ? "" : cat(",", count));
+}
 
 std::string hunk(const std::vector<Edit>& edits, size_t from, size_t to, size_t a, size_t b) {
   size_t in_a = 0, in_b = 0;
@@ -101,7 +109,8 @@ std::string hunk(const std::vector<Edit>& edits, size_t from, size_t to, size_t 
 
 } // namespace
 
-std::string unified_diff(std::string_view before, std::string_view after, std::string_view before_name, std::string_view after_name) {
+std::string unified_diff(std::string_view before, std::string_view after,
+    std::string_view before_name, std::string_view after_name) {
   if (before == after)
     return {};
   const auto a = lines_of(before), b = lines_of(after);
@@ -110,7 +119,9 @@ std::string unified_diff(std::string_view before, std::string_view after, std::s
   size_t line_a = 0, line_b = 0;
   for (size_t i = 0; i < edits.size();) {
     const auto changed = [&](const Edit& edit) { return edit.sign != ' '; };
-    const auto first = static_cast<size_t>(std::find_if(edits.begin() + static_cast<ptrdiff_t>(i), edits.end(), changed) - edits.begin());
+    const auto first = static_cast<size_t>(
+        std::find_if(edits.begin() + static_cast<ptrdiff_t>(i), edits.end(), changed) -
+        edits.begin());
     if (first == edits.size())
       break;
     const size_t from = std::max(i, first - std::min(first, k_around));

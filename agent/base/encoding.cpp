@@ -15,16 +15,17 @@ std::string encode(ByteView bytes, int variant) {
   return out;
 }
 
-// b64_end = NULL makes libsodium fail on anything left over; it already refuses trailing bits that are not zero.
-// libsodium 1.0.18 takes every byte from 0x80 to 0xff for some digit (its table works on signed chars): refused before it sees them,
-// all looked at in the same time.
+// b64_end = NULL makes libsodium fail on anything left over; it already refuses trailing bits that
+// are not zero. libsodium 1.0.18 takes every byte from 0x80 to 0xff for some digit (its table works
+// on signed chars): refused before it sees them, all looked at in the same time.
 bool decode(std::string_view text, int variant, uint8_t* out, size_t room, size_t& size) {
   unsigned any = 0;
   for (const char c : text)
     any |= static_cast<unsigned char>(c);
   if (any >= 0x80)
     return false;
-  return sodium_base642bin(out, room, text.data(), text.size(), nullptr, &size, nullptr, variant) == 0;
+  return sodium_base642bin(out, room, text.data(), text.size(), nullptr, &size, nullptr, variant) ==
+      0;
 }
 
 Result<Bytes> decode(std::string_view text, int variant) {
@@ -46,7 +47,9 @@ std::string hex(ByteView bytes) {
 }
 
 Result<Bytes> unhex(std::string_view text) {
-  auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
+  auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  };
   if (text.size() % 2 != 0)
     return fail(Code::invalid, "odd number of hex digits");
   Bytes out;
@@ -61,10 +64,18 @@ Result<Bytes> unhex(std::string_view text) {
   return out;
 }
 
-std::string base64(ByteView bytes) { return encode(bytes, k_padded); }
-std::string base64_unpadded(ByteView bytes) { return encode(bytes, k_unpadded); }
-Result<Bytes> unbase64(std::string_view text) { return decode(text, k_padded); }
-Result<Bytes> unbase64_unpadded(std::string_view text) { return decode(text, k_unpadded); }
+std::string base64(ByteView bytes) {
+  return encode(bytes, k_padded);
+}
+std::string base64_unpadded(ByteView bytes) {
+  return encode(bytes, k_unpadded);
+}
+Result<Bytes> unbase64(std::string_view text) {
+  return decode(text, k_padded);
+}
+Result<Bytes> unbase64_unpadded(std::string_view text) {
+  return decode(text, k_unpadded);
+}
 
 Result<SecretBytes> unbase64_secret(std::string_view text) {
   SecretBytes out(text.size() / 4 * 3 + 3);

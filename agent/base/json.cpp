@@ -10,7 +10,8 @@
 namespace chillbox {
 namespace {
 
-// nlohmann's words after its own place: "[json.exception.parse_error.101] parse error at line 1, column 2: REASON".
+// nlohmann's words after its own place: "[json.exception.parse_error.101] parse error at line 1,
+// column 2: REASON".
 std::string reason_of(std::string_view what) {
   what = what.substr(0, what.find("; last read: "));
   const auto place = what.find("column ");
@@ -29,7 +30,8 @@ std::string place_of(std::string_view text, size_t position) {
   return cat("line ", line, ", column ", column);
 }
 
-// Builds the value and stops at the first thing that we refuse, which the default builder of nlohmann would take.
+// Builds the value and stops at the first thing that we refuse, which the default builder of
+// nlohmann would take.
 class Builder final : public nlohmann::json_sax<Json> {
 public:
   explicit Builder(std::string_view text) : m_text(text) {}
@@ -55,7 +57,8 @@ public:
     return true;
   }
 
-  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& e) override {
+  bool parse_error(
+      size_t position, const std::string&, const nlohmann::detail::exception& e) override {
     return refuse(cat(place_of(m_text, position), ": ", reason_of(e.what())));
   }
 
@@ -68,8 +71,9 @@ private:
     return false;
   }
 
-  // Where the next value goes: the root, the end of the open array, or the member whose key was just read. An element of an array
-  // may move while the array grows, but never while it is open itself.
+  // Where the next value goes: the root, the end of the open array, or the member whose key was
+  // just read. An element of an array may move while the array grows, but never while it is open
+  // itself.
   Json* place(Json&& value) {
     if (m_open.empty()) {
       m_root = std::move(value);
@@ -84,8 +88,7 @@ private:
     return m_slot;
   }
 
-  template <class T>
-  bool add(T&& value) {
+  template <class T> bool add(T&& value) {
     place(Json(std::forward<T>(value)));
     return true;
   }
@@ -107,7 +110,8 @@ private:
   std::string path() const {
     std::string out = "$";
     for (size_t i = 0; i + 1 < m_open.size(); ++i)
-      out += m_open[i]->is_array() ? cat("[", m_open[i]->size() - 1, "]") : cat(".", printable(m_keys[i], 60));
+      out += m_open[i]->is_array() ? cat("[", m_open[i]->size() - 1, "]")
+                                   : cat(".", printable(m_keys[i], 60));
     return out;
   }
 
@@ -124,16 +128,21 @@ private:
 Result<Json> parse_json(std::string_view text, size_t limit) {
   if (text.size() > limit)
     return fail(Code::too_large, cat("JSON of ", text.size(), " bytes: the limit is ", limit));
-  if (const auto nul = text.find('\0'); nul != std::string_view::npos) // which nlohmann takes for the end
-    return fail(Code::invalid, cat("not JSON as we take it: ", place_of(text, nul + 1), ": a NUL byte"));
+  if (const auto nul = text.find('\0');
+      nul != std::string_view::npos) // which nlohmann takes for the end
+    return fail(
+        Code::invalid, cat("not JSON as we take it: ", place_of(text, nul + 1), ": a NUL byte"));
   if (text.starts_with("\xef\xbb\xbf"))
-    return fail(Code::invalid, "not JSON as we take it: line 1, column 1: a byte order mark: save the file without it");
+    return fail(Code::invalid,
+        "not JSON as we take it: line 1, column 1: a byte order mark: save the file without it");
   Builder builder(text);
   if (!Json::sax_parse(text, &builder))
     return fail(Code::invalid, cat("not JSON as we take it: ", builder.problem()));
   return builder.take();
 }
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 } // namespace chillbox

@@ -1,5 +1,6 @@
-// The log of chillboxd: one line an entry, to standard error (supervise-daemon writes it to the file). Never a secret: there is no
-// way to log SecretBytes, and what strangers sent goes through printable() first. An error is logged once, where it is handled.
+// The log of chillboxd: one line an entry, to standard error (supervise-daemon writes it to the
+// file). Never a secret: there is no way to log SecretBytes, and what strangers sent goes through
+// printable() first. An error is logged once, where it is handled.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,5 @@
-// Names that were checked once and are safe wherever they go: in a path, an NGINX text, a service name, a log line.
+// Names that were checked once and are safe wherever they go: in a path, an NGINX text, a service
+// name, a log line.
 #pragma once
 
 #include "base/error.hpp"
@@ -11,8 +12,8 @@
 
 namespace chillbox {
 
-// A site's slug: ^[a-z][a-z0-9-]{0,30}$ and not "chillbox...", which is ours. Whose user or directory it may be besides, the host knows
-// (rollout/assets.hpp; faults 72).
+// A site's slug: ^[a-z][a-z0-9-]{0,30}$ and not "chillbox...", which is ours. Whose user or
+// directory it may be besides, the host knows (rollout/assets.hpp; faults 72).
 class SiteName {
 public:
   static Result<SiteName> parse(std::string_view text);

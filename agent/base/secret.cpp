@@ -16,7 +16,8 @@ SecretBytes::SecretBytes(size_t size) : m_size(size) {
   m_data = static_cast<uint8_t*>(sodium_malloc(size));
   if (m_data == nullptr) {
     // There is no way to go on without the guarded memory, and no secret may land elsewhere.
-    std::fputs("chillbox: no locked memory for a secret: raise the memlock limit (ulimit -l)\n", stderr);
+    std::fputs(
+        "chillbox: no locked memory for a secret: raise the memlock limit (ulimit -l)\n", stderr);
     std::abort();
   }
   std::memset(m_data, 0, size);
@@ -38,7 +39,9 @@ SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
   return *this;
 }
 
-SecretBytes::~SecretBytes() { wipe(); }
+SecretBytes::~SecretBytes() {
+  wipe();
+}
 
 void SecretBytes::truncate(size_t size) {
   if (size >= m_size)
@@ -53,7 +56,9 @@ void SecretBytes::wipe() {
   m_size = 0;
 }
 
-void wipe(void* data, size_t size) { sodium_memzero(data, size); }
+void wipe(void* data, size_t size) {
+  sodium_memzero(data, size);
+}
 
 bool same(ByteView a, ByteView b) {
   return a.size() == b.size() && (a.empty() || sodium_memcmp(a.data(), b.data(), a.size()) == 0);

@@ -1,4 +1,5 @@
-// Bytes that must not be seen: in guarded, locked memory of libsodium, wiped when they go, move-only, not printable.
+// Bytes that must not be seen: in guarded, locked memory of libsodium, wiped when they go,
+// move-only, not printable.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +46,11 @@ bool same(ByteView a, ByteView b);
 // Once in main, before anything else of crypto. Ends the process if libsodium cannot start.
 void init_crypto();
 
-inline ByteView bytes_of(std::string_view s) { return {reinterpret_cast<const uint8_t*>(s.data()), s.size()}; }
-inline std::string_view text_of(ByteView b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
+inline ByteView bytes_of(std::string_view s) {
+  return {reinterpret_cast<const uint8_t*>(s.data()), s.size()};
+}
+inline std::string_view text_of(ByteView b) {
+  return {reinterpret_cast<const char*>(b.data()), b.size()};
+}
 
 } // namespace chillbox

@@ -9,7 +9,8 @@
 namespace chillbox {
 namespace {
 
-// Length of the UTF-8 sequence at s[i], 0 if it is not one (overlong, surrogate, beyond U+10FFFF; Unicode 15 table 3-7).
+// Length of the UTF-8 sequence at s[i], 0 if it is not one (overlong, surrogate, beyond U+10FFFF;
+// Unicode 15 table 3-7).
 size_t utf8_length(std::string_view s, size_t i) {
   auto at = [&](size_t k) { return k < s.size() ? static_cast<unsigned char>(s[k]) : 0U; };
   auto tail = [&](size_t k) { return (at(k) & 0xC0U) == 0x80U; };
@@ -86,7 +87,8 @@ std::string printable(std::string_view s, size_t limit) {
     const auto c = static_cast<unsigned char>(s[i]);
     const size_t n = utf8_length(s, i);
     // C1 controls (U+0080..U+009F) reach a terminal as two bytes c2 80..9f.
-    const bool control = c < 0x20 || c == 0x7F || (c == 0xC2 && n == 2 && static_cast<unsigned char>(s[i + 1]) < 0xA0);
+    const bool control = c < 0x20 || c == 0x7F ||
+        (c == 0xC2 && n == 2 && static_cast<unsigned char>(s[i + 1]) < 0xA0);
     if (n == 0 || control) {
       out += "\\x";
       out += k_hex[c >> 4];
@@ -120,7 +122,8 @@ std::optional<uint64_t> parse_u64(std::string_view s) {
   return value;
 }
 
-std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {
+std::optional<std::string> nearest(
+    std::string_view word, const std::vector<std::string>& candidates) {
   const size_t allowed = std::max<size_t>(1, word.size() / 3);
   std::optional<std::string> best;
   size_t best_distance = allowed + 1;
@@ -151,7 +154,7 @@ std::string human_size(uint64_t bytes) {
 
 std::string rfc3339(int64_t unix_seconds) {
   const auto t = static_cast<time_t>(unix_seconds);
-  struct tm parts {};
+  struct tm parts{};
   gmtime_r(&t, &parts);
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);

@@ -11,29 +11,38 @@
 namespace chillbox {
 
 namespace detail {
-inline void append(std::string& out, std::string_view s) { out += s; }
-inline void append(std::string& out, char c) { out += c; }
-inline void append(std::string& out, std::integral auto n) { out += std::to_string(n); }
+inline void append(std::string& out, std::string_view s) {
+  out += s;
+}
+inline void append(std::string& out, char c) {
+  out += c;
+}
+inline void append(std::string& out, std::integral auto n) {
+  out += std::to_string(n);
+}
 } // namespace detail
 
 // The parts as one string: cat("site '", name, "': exit ", 3).
-template <class... Parts>
-std::string cat(const Parts&... parts) {
+template <class... Parts> std::string cat(const Parts&... parts) {
   std::string out;
   (detail::append(out, parts), ...);
   return out;
 }
 
-std::string_view trim(std::string_view s);                         // spaces, tabs, CR, LF at both ends
-std::vector<std::string_view> split(std::string_view s, char sep); // keeps empty parts; "" is one empty part
+std::string_view trim(std::string_view s); // spaces, tabs, CR, LF at both ends
+std::vector<std::string_view> split(
+    std::string_view s, char sep); // keeps empty parts; "" is one empty part
 std::string join(const std::vector<std::string>& parts, std::string_view sep);
-// For messages: control characters and bytes that are not UTF-8 as \xNN, cut after `limit` bytes with "...".
+// For messages: control characters and bytes that are not UTF-8 as \xNN, cut after `limit` bytes
+// with "...".
 std::string printable(std::string_view s, size_t limit = 200);
 bool is_utf8(std::string_view s);
-// Decimal without sign, space or leading zero ("0" itself is fine); nullopt otherwise or on overflow.
+// Decimal without sign, space or leading zero ("0" itself is fine); nullopt otherwise or on
+// overflow.
 std::optional<uint64_t> parse_u64(std::string_view s);
 // The candidate nearest to `word` by edit distance, when near enough to be a typing error.
-std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
+std::optional<std::string> nearest(
+    std::string_view word, const std::vector<std::string>& candidates);
 std::string human_size(uint64_t bytes); // "3.2 MB" (powers of 1000)
 // Wall time, seconds since 1970, as RFC 3339 in UTC: "2026-11-20T17:33:34Z".
 std::string rfc3339(int64_t unix_seconds);

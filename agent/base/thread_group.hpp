@@ -1,5 +1,6 @@
-// Threads with an end: whoever owns the group waits for all of them. None of them can end the process: an exception is logged and ends its thread
-// alone, and a thread that cannot be had is an error that the caller tells.
+// Threads with an end: whoever owns the group waits for all of them. None of them can end the
+// process: an exception is logged and ends its thread alone, and a thread that cannot be had is an
+// error that the caller tells.
 #pragma once
 
 #include "base/error.hpp"
@@ -20,8 +21,8 @@ public:
   ~ThreadGroup() { wait(); }
   ThreadGroup(const ThreadGroup&) = delete;
   ThreadGroup& operator=(const ThreadGroup&) = delete;
-  // Runs `work` in a thread of its own; what it captured is gone before the thread counts as ended. throttled: there is none to be had, and
-  // `work` does not run.
+  // Runs `work` in a thread of its own; what it captured is gone before the thread counts as ended.
+  // throttled: there is none to be had, and `work` does not run.
   Result<void> start(std::string_view what, std::function<void()> work);
   size_t size();
   void wait(); // until the last has ended

@@ -11,8 +11,8 @@ namespace chillbox::cli {
 inline constexpr uint64_t k_default_lines = 20;
 
 // `rows` adds to the table what the answer says.
-template <class Rows>
-Result<void> show_table(Call& call, const Question& question, Table table, std::string_view when_empty, Rows rows) {
+template <class Rows> Result<void> show_table(
+    Call& call, const Question& question, Table table, std::string_view when_empty, Rows rows) {
   const auto answer = ask(call.paths, question, &call.error_data);
   if (!answer)
     return std::unexpected(answer.error());

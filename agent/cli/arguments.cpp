@@ -33,15 +33,18 @@ std::string one_line(std::string text) {
   return printable(trim(text), 300);
 }
 
-// Only the name of what was not expected: its value may be a passphrase that somebody tried to pass (faults 76).
-std::unexpected<UsageError> unexpected_word(const std::vector<std::string>& extra, const std::string& verb_hint) {
+// Only the name of what was not expected: its value may be a passphrase that somebody tried to pass
+// (faults 76).
+std::unexpected<UsageError> unexpected_word(
+    const std::vector<std::string>& extra, const std::string& verb_hint) {
   const std::string word = extra.empty() ? "" : extra.front();
   if (!word.starts_with('-'))
     return usage(cat("'", printable(word, 80), "' is one argument too many"), verb_hint);
   const std::string name = word.substr(0, word.find('='));
   if (name.find("pass") != std::string::npos)
-    return usage(cat("there is no option ", printable(name, 40), ": a passphrase is never an argument, everybody could see it"),
-                 "type it when asked, or use --passphrase-fd N");
+    return usage(cat("there is no option ", printable(name, 40),
+                     ": a passphrase is never an argument, everybody could see it"),
+        "type it when asked, or use --passphrase-fd N");
   return usage(cat("there is no option ", printable(name, 40)), verb_hint);
 }
 
@@ -57,14 +60,16 @@ struct Slots {
   std::map<std::string, bool> flags;
 };
 
-void add_option(CLI::App& app, const Option& option, Slots& slots, const std::string& group = "Options") {
+void add_option(
+    CLI::App& app, const Option& option, Slots& slots, const std::string& group = "Options") {
   const std::string key(key_of(option));
   const std::string names = is_position(option) ? key : std::string(option.names);
   if (option.kind == Kind::flag) {
     app.add_flag(names, slots.flags[key], std::string(option.help))->group(group);
     return;
   }
-  CLI::Option* added = app.add_option(names, slots.values[key], std::string(option.help))->group(group);
+  CLI::Option* added =
+      app.add_option(names, slots.values[key], std::string(option.help))->group(group);
   if (is_position(option))
     added->type_name(option.kind == Kind::choice ? std::string(option.value) : "");
   else
@@ -82,8 +87,10 @@ void add_option(CLI::App& app, const Option& option, Slots& slots, const std::st
       "", ""));
 }
 
-// remote: are the options of host verbs shown. They are always read, so that a verb can say that they are not for it.
-void add_common(CLI::App& app, Slots& slots, bool remote, const std::map<std::string, std::vector<std::string>>& own = {}) {
+// remote: are the options of host verbs shown. They are always read, so that a verb can say that
+// they are not for it.
+void add_common(CLI::App& app, Slots& slots, bool remote,
+    const std::map<std::string, std::vector<std::string>>& own = {}) {
   app.set_help_flag();
   for (const Option& option : common_options())
     if (key_of(option) == "help")
@@ -109,7 +116,8 @@ std::string take_verb(std::vector<std::string>& words) {
   return one;
 }
 
-std::unexpected<UsageError> unknown_verb(const std::string& name, const std::vector<std::string>& rest) {
+std::unexpected<UsageError> unknown_verb(
+    const std::string& name, const std::vector<std::string>& rest) {
   std::vector<std::string> names, below;
   for (const Verb& verb : verbs()) {
     names.emplace_back(verb.name);
@@ -117,19 +125,23 @@ std::unexpected<UsageError> unknown_verb(const std::string& name, const std::vec
       below.emplace_back(verb.name.substr(name.size() + 1));
   }
   if (!below.empty())
-    return usage(cat(name, rest.empty() ? " needs" : " knows only", ": ", join(below, ", ")), cat("chillboxctl help ", name));
+    return usage(cat(name, rest.empty() ? " needs" : " knows only", ": ", join(below, ", ")),
+        cat("chillboxctl help ", name));
   if (name.starts_with('-'))
     return unexpected_word({name}, std::string(k_hint));
   const auto near = nearest(name, names);
-  return usage(cat("there is no command '", printable(name, 40), "'"), near ? cat("did you mean ", *near, "?") : std::string(k_hint));
+  return usage(cat("there is no command '", printable(name, 40), "'"),
+      near ? cat("did you mean ", *near, "?") : std::string(k_hint));
 }
 
 void take_common(CommandLine& line, const Slots& before, const Slots& behind) {
   auto set = [&](const char* key) { return before.flags.at(key) || behind.flags.at(key); };
   line.terminal = {set("json"), set("quiet"), set("no-color")};
-  auto last = [&](const std::string& key) { // behind the verb before the one in front of it; a verb may have one of its own
+  auto last = [&](const std::string& key) { // behind the verb before the one in front of it; a verb
+                                            // may have one of its own
     const auto there = behind.values.find(key);
-    return there == behind.values.end() || there->second.empty() ? before.values.at(key) : there->second;
+    return there == behind.values.end() || there->second.empty() ? before.values.at(key)
+                                                                 : there->second;
   };
   line.hosts = last("host");
   line.limit = last("limit");
@@ -140,10 +152,12 @@ void take_common(CommandLine& line, const Slots& before, const Slots& behind) {
 Parsed finish(CommandLine line, const Environment& env) {
   if (line.verb->where != Where::host) {
     if (!line.hosts.empty() || !line.inventory.empty() || !line.limit.empty())
-      return usage(cat(line.verb->name, " runs here: ", line.hosts.empty() ? "--hosts and --limit are" : "-H is", " not for it"));
+      return usage(cat(line.verb->name,
+          " runs here: ", line.hosts.empty() ? "--hosts and --limit are" : "-H is", " not for it"));
     return line;
   }
-  if (const std::string host = env("CHILLBOX_HOST"); line.hosts.empty() && line.inventory.empty() && !host.empty())
+  if (const std::string host = env("CHILLBOX_HOST");
+      line.hosts.empty() && line.inventory.empty() && !host.empty())
     for (const auto name : split(host, ','))
       line.hosts.emplace_back(trim(name));
   for (const std::string& host : line.hosts)
@@ -156,7 +170,8 @@ Parsed finish(CommandLine line, const Environment& env) {
   return line;
 }
 
-Parsed parse_verb(const Verb& verb, const std::vector<std::string>& words, const Slots& before, const Environment& env) {
+Parsed parse_verb(const Verb& verb, const std::vector<std::string>& words, const Slots& before,
+    const Environment& env) {
   const std::string hint = cat("chillboxctl help ", verb.name);
   CLI::App app(std::string(verb.help), cat("chillboxctl ", verb.name));
   CommandLine line;
@@ -265,7 +280,8 @@ Parsed parse_command_line(const std::vector<std::string>& words, const Environme
 }
 
 std::string help_text() {
-  std::string out = "usage: chillboxctl COMMAND [ARGUMENTS], `chillboxctl help COMMAND` for one of them\n";
+  std::string out =
+      "usage: chillboxctl COMMAND [ARGUMENTS], `chillboxctl help COMMAND` for one of them\n";
   std::string_view group;
   for (const Verb& verb : verbs()) {
     if (verb.group != group)
@@ -273,8 +289,9 @@ std::string help_text() {
     group = verb.group;
     out += line_of(verb);
   }
-  out += "\nFor all: --json, -q/--quiet, --no-color, -h/--help, --version; for those on the host also -H/--host USER@HOST[,..]\n"
-         "The manual: chillboxctl(1), with the exit codes\n";
+  out +=
+      "\nFor all: --json, -q/--quiet, --no-color, -h/--help, --version; for those on the host also -H/--host USER@HOST[,..]\n"
+      "The manual: chillboxctl(1), with the exit codes\n";
   return out;
 }
 

@@ -1,5 +1,6 @@
-// From argv to a verb and its arguments, by CLI11 (this room's only use of it is in arguments.cpp). Options that every verb has may
-// stand before or behind the verb. Nothing here connects, locks or prints: help is text that comes back.
+// From argv to a verb and its arguments, by CLI11 (this room's only use of it is in arguments.cpp).
+// Options that every verb has may stand before or behind the verb. Nothing here connects, locks or
+// prints: help is text that comes back.
 #pragma once
 
 #include "base/error.hpp"
@@ -12,13 +13,13 @@
 namespace chillbox::cli {
 
 struct CommandLine {
-  const Verb* verb = nullptr;     // null: only `text` is to be printed
+  const Verb* verb = nullptr; // null: only `text` is to be printed
   Args args;
   TerminalOptions terminal;
   std::vector<std::string> hosts; // -H or CHILLBOX_HOST, for verbs of the host
   std::string inventory;          // --hosts
   std::vector<std::string> limit;
-  std::string text;               // help or version
+  std::string text; // help or version
 };
 
 // What was wrong, and where help is.
@@ -28,7 +29,8 @@ struct UsageError {
 };
 
 // words: argv without the program's name. env: CHILLBOX_HOST is looked up there.
-std::expected<CommandLine, UsageError> parse_command_line(const std::vector<std::string>& words, const Environment& env);
+std::expected<CommandLine, UsageError> parse_command_line(
+    const std::vector<std::string>& words, const Environment& env);
 
 // All verbs by group, and the options that all have.
 std::string help_text();

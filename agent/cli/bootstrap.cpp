@@ -1,4 +1,5 @@
-// bootstrap: user-data for the first boot of a fresh image. It has no secret: what remains is `chillboxctl init`, where a person types.
+// bootstrap: user-data for the first boot of a fresh image. It has no secret: what remains is
+// `chillboxctl init`, where a person types.
 #include "cli/input.hpp"
 #include "cli/json_fields.hpp"
 #include "cli/terminal.hpp"
@@ -88,32 +89,43 @@ std::string shell_quoted(std::string_view text) {
 Result<std::string> apk_key_line(const std::string& file) {
   const std::string text = TRY(read_input(file, k_max_key_file));
   const std::string name = std::filesystem::path(file).filename().string();
-  if (!text.starts_with("-----BEGIN PUBLIC KEY-----\n") || text.find("PRIVATE") != std::string::npos || !name.ends_with(".rsa.pub"))
-    return fail(Code::invalid, cat(printable(file, 1024), ": is not the public half of a key for apk, NAME.rsa.pub"));
+  if (!text.starts_with("-----BEGIN PUBLIC KEY-----\n") ||
+      text.find("PRIVATE") != std::string::npos || !name.ends_with(".rsa.pub"))
+    return fail(Code::invalid,
+        cat(printable(file, 1024), ": is not the public half of a key for apk, NAME.rsa.pub"));
   return cat("apk_key ", shell_quoted(name), " ", shell_quoted(trim(text)), "\n");
 }
 
-// apk checks the signature of what it installs; nobody checks a tar, which is unpacked at /, nor which old package came over http://.
+// apk checks the signature of what it installs; nobody checks a tar, which is unpacked at /, nor
+// which old package came over http://.
 Result<void> check_package(const std::string& package) {
   constexpr std::string_view k_mark = "#sha256=";
   const size_t mark = package.rfind(k_mark);
   if (mark != std::string::npos) {
     if (!Digest::parse(std::string_view(package).substr(mark + k_mark.size())))
-      return fail(Code::usage, cat("--package ", printable(package, 1024), ": behind #sha256= there must be 64 hex digits, as `sha256sum` prints them"));
+      return fail(Code::usage,
+          cat("--package ", printable(package, 1024),
+              ": behind #sha256= there must be 64 hex digits, as `sha256sum` prints them"));
     return {};
   }
   if (package.starts_with("http://"))
-    return fail(Code::usage, cat("--package ", printable(package, 1024), ": anyone on the way can put another file there: use https://, or add #sha256=HEX"));
+    return fail(Code::usage,
+        cat("--package ", printable(package, 1024),
+            ": anyone on the way can put another file there: use https://, or add #sha256=HEX"));
   if (std::string_view(package).substr(0, package.find('?')).ends_with(".tar"))
-    return fail(Code::usage, cat("--package ", printable(package, 1024), ": a tar has no signature and is unpacked at /: add #sha256=HEX, as `sha256sum` prints it"));
+    return fail(Code::usage,
+        cat("--package ", printable(package, 1024),
+            ": a tar has no signature and is unpacked at /: add #sha256=HEX, as `sha256sum` prints it"));
   return {};
 }
 
 Result<std::string> trust_line(const std::string& file) {
   const std::string text = TRY(read_input(file, k_max_key_file));
   const auto key = TRY_IN(printable(file, 1024), crypto::MinisignPublicKey::parse(text));
-  const std::string name = TRY_IN("--trust", parse_key_name(std::filesystem::path(file).stem().string()));
-  return cat("chillboxctl trust add ", shell_quoted(key.to_line()), " --name ", shell_quoted(name), "\n");
+  const std::string name =
+      TRY_IN("--trust", parse_key_name(std::filesystem::path(file).stem().string()));
+  return cat(
+      "chillboxctl trust add ", shell_quoted(key.to_line()), " --name ", shell_quoted(name), "\n");
 }
 
 } // namespace
@@ -134,7 +146,8 @@ Result<void> run_bootstrap(Call& call) {
   for (const std::string& file : call.args.list("trust"))
     script += TRY(trust_line(file));
   script += k_end;
-  call.terminal.print(call.terminal.json() ? result_text("bootstrap", {{"script", script}}) : script.substr(0, script.size() - 1));
+  call.terminal.print(call.terminal.json() ? result_text("bootstrap", {{"script", script}})
+                                           : script.substr(0, script.size() - 1));
   return {};
 }
 

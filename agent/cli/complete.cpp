@@ -19,7 +19,8 @@ struct Typed {
 };
 
 bool has_name(const Option& option, std::string_view name) {
-  return std::ranges::any_of(split(option.names, ','), [&](std::string_view n) { return n == name; });
+  return std::ranges::any_of(
+      split(option.names, ','), [&](std::string_view n) { return n == name; });
 }
 
 std::vector<const Option*> options_for(const Verb* verb) {
@@ -99,11 +100,13 @@ std::vector<std::string> words_below(std::string_view head) {
 
 class Finder {
 public:
-  Finder(std::string typed, const ValueSource& source) : m_typed(std::move(typed)), m_source(source) {}
+  Finder(std::string typed, const ValueSource& source)
+      : m_typed(std::move(typed)), m_source(source) {}
 
   void verbs_below(std::string_view above); // the next word of every verb that begins with `above`
   void options(const Verb* verb);
-  void value(const Option& option, const Typed& line, const std::string& before); // before: what the word begins with, "--sites=a,"
+  void value(const Option& option, const Typed& line,
+      const std::string& before); // before: what the word begins with, "--sites=a,"
   Completion done() { return std::move(m_found); }
 
 private:
@@ -128,7 +131,8 @@ void Finder::verbs_below(std::string_view above) {
     if (space == std::string_view::npos)
       add(std::string(rest), verb.help);
     else if (find_verb(rest.substr(0, space)) == nullptr)
-      add(std::string(rest.substr(0, space)), join(words_below(cat(head, rest.substr(0, space), " ")), ", "));
+      add(std::string(rest.substr(0, space)),
+          join(words_below(cat(head, rest.substr(0, space), " ")), ", "));
   }
   if (above.empty())
     add("help", "what a command does, and its options");
@@ -153,7 +157,8 @@ void Finder::value(const Option& option, const Typed& line, const std::string& b
     for (const auto word : split(option.value, '|'))
       add(cat(head, word), "");
   if (kind >= Kind::site)
-    for (const Candidate& candidate : m_source({kind, line.positions.empty() ? "" : line.positions.front(), line.hosts}))
+    for (const Candidate& candidate :
+        m_source({kind, line.positions.empty() ? "" : line.positions.front(), line.hosts}))
       add(cat(head, candidate.text), candidate.help);
 }
 

@@ -1,5 +1,6 @@
-// What may stand where the cursor is, for the completions of bash, zsh and fish: verbs, options and their values, all from the verb table, so that
-// a new verb is completed without a line here. The shells' scripts (completion.cpp) only pass the words on and show the answer.
+// What may stand where the cursor is, for the completions of bash, zsh and fish: verbs, options and
+// their values, all from the verb table, so that a new verb is completed without a line here. The
+// shells' scripts (completion.cpp) only pass the words on and show the answer.
 #pragma once
 
 #include "cli/verb.hpp"
@@ -31,8 +32,9 @@ struct Completion {
 // words: behind the program's name, the last one is the one at the cursor and may be empty.
 Completion complete(const std::vector<std::string>& words, const ValueSource& source);
 
-// `chillboxctl __complete WORD...`: ":files" or ":words", then a line for each candidate, "TEXT<tab>HELP". Asks the daemon, or with -H
-// through ssh without a question; what does not answer within a moment has nothing to say. Never an error, never a word on standard error.
+// `chillboxctl __complete WORD...`: ":files" or ":words", then a line for each candidate,
+// "TEXT<tab>HELP". Asks the daemon, or with -H through ssh without a question; what does not answer
+// within a moment has nothing to say. Never an error, never a word on standard error.
 int run_complete(const std::vector<std::string>& words);
 
 } // namespace chillbox::cli

@@ -20,7 +20,8 @@ constexpr std::chrono::milliseconds k_patience_for_ssh{4'000};
 constexpr uint64_t k_jobs_offered = 20;
 
 // bash splits words at = : @ too, and replaces only what is behind the last of them.
-constexpr std::string_view k_bash = R"sh(# bash completion for chillboxctl: the program itself is asked what fits.
+constexpr std::string_view k_bash =
+    R"sh(# bash completion for chillboxctl: the program itself is asked what fits.
 _chillboxctl() {
   local rest=$COMP_LINE word gap words=() last=-1 cur prefix line i
   for ((i = 0; i <= COMP_CWORD; i++)); do
@@ -62,7 +63,8 @@ else
   compdef _chillboxctl chillboxctl
 fi)sh";
 
-constexpr std::string_view k_fish = R"sh(# fish completion for chillboxctl: the program itself is asked what fits.
+constexpr std::string_view k_fish =
+    R"sh(# fish completion for chillboxctl: the program itself is asked what fits.
 function __chillboxctl_complete
     set -l words (commandline -opc) (commandline -ct)
     set -l lines ($words[1] __complete $words[2..-1] 2>/dev/null)
@@ -74,7 +76,8 @@ complete -c chillboxctl -f -a '(__chillboxctl_complete)')sh";
 struct Script {
   std::string_view shell, text;
 };
-constexpr std::array k_scripts{Script{"bash", k_bash}, Script{"zsh", k_zsh}, Script{"fish", k_fish}};
+constexpr std::array k_scripts{
+    Script{"bash", k_bash}, Script{"zsh", k_zsh}, Script{"fish", k_fish}};
 
 std::vector<Candidate> sites(const os::Paths& paths, bool services) {
   std::vector<Candidate> out;
@@ -93,10 +96,13 @@ std::vector<Candidate> sites(const os::Paths& paths, bool services) {
 
 std::vector<Candidate> releases(const os::Paths& paths, const std::string& site) {
   std::vector<Candidate> out;
-  const auto answer = ask(paths, {.verb = "releases", .args = {{"site", site}}, .timeout = k_patience});
-  if (const auto releases = answer ? parse_releases(*answer) : Result<std::vector<ReleaseView>>({}); releases)
+  const auto answer =
+      ask(paths, {.verb = "releases", .args = {{"site", site}}, .timeout = k_patience});
+  if (const auto releases = answer ? parse_releases(*answer) : Result<std::vector<ReleaseView>>({});
+      releases)
     for (const ReleaseView& release : *releases) {
-      out.push_back({release.version, cat(release.id, ", ", release.live ? "live" : release.state)});
+      out.push_back(
+          {release.version, cat(release.id, ", ", release.live ? "live" : release.state)});
       out.push_back({release.id, release.live ? "live" : release.state});
     }
   return out;
@@ -104,7 +110,8 @@ std::vector<Candidate> releases(const os::Paths& paths, const std::string& site)
 
 std::vector<Candidate> jobs(const os::Paths& paths) {
   std::vector<Candidate> out;
-  const auto answer = ask(paths, {.verb = "jobs", .args = {{"site", ""}, {"limit", k_jobs_offered}}, .timeout = k_patience});
+  const auto answer = ask(paths,
+      {.verb = "jobs", .args = {{"site", ""}, {"limit", k_jobs_offered}}, .timeout = k_patience});
   if (const auto jobs = answer ? parse_jobs(*answer) : Result<std::vector<JobView>>({}); jobs)
     for (const JobView& job : *jobs)
       out.push_back({job.id, cat(job.kind, " ", job.site, " ", job.state)});
@@ -123,22 +130,17 @@ std::vector<Candidate> values_here(Kind kind, const std::string& site) {
   const os::Paths paths = os::Paths::from_environment();
   switch (kind) {
   case Kind::site:
-  case Kind::target:
-    return sites(paths, kind == Kind::target);
-  case Kind::release:
-    return releases(paths, site);
-  case Kind::job:
-    return jobs(paths);
-  case Kind::deployer:
-    return names(paths.trusted(), ".pub");
-  case Kind::sender:
-    return names(paths.webhooks(), ".key");
-  default:
-    return {};
+  case Kind::target: return sites(paths, kind == Kind::target);
+  case Kind::release: return releases(paths, site);
+  case Kind::job: return jobs(paths);
+  case Kind::deployer: return names(paths.trusted(), ".pub");
+  case Kind::sender: return names(paths.webhooks(), ".key");
+  default: return {};
   }
 }
 
-// The first verb whose first position is of that kind: completing it there gives the values that are wanted here.
+// The first verb whose first position is of that kind: completing it there gives the values that
+// are wanted here.
 std::vector<std::string> question_there(const Wanted& wanted) {
   for (const Verb& verb : verbs())
     for (const Option& option : verb.options)
@@ -171,7 +173,8 @@ int run_complete(const std::vector<std::string>& words) {
   const Completion completion = complete(words, [](const Wanted& wanted) {
     std::string host = wanted.hosts.empty() ? environment("CHILLBOX_HOST") : wanted.hosts.front();
     host = host.substr(0, host.find(','));
-    return host.empty() || host.starts_with('-') ? values_here(wanted.kind, wanted.site) : values_there(host, wanted);
+    return host.empty() || host.starts_with('-') ? values_here(wanted.kind, wanted.site)
+                                                 : values_there(host, wanted);
   });
   Terminal terminal({});
   terminal.print(completion.files ? ":files" : ":words");
@@ -184,8 +187,9 @@ Result<void> run_completion(Call& call) {
   const std::string shell = call.args.text("SHELL");
   for (const Script& script : k_scripts)
     if (script.shell == shell)
-      call.terminal.print(call.terminal.json() ? result_text("completion", {{"shell", shell}, {"script", std::string(script.text)}})
-                                               : std::string(script.text));
+      call.terminal.print(call.terminal.json()
+              ? result_text("completion", {{"shell", shell}, {"script", std::string(script.text)}})
+              : std::string(script.text));
   return {};
 }
 

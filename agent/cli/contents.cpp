@@ -40,13 +40,16 @@ Contents contents_of(const config::Site& site, const std::vector<artifact::PackE
     const std::string name = part_of(entry.name);
     auto part = std::ranges::find(out.parts, name, &Part::name);
     if (part == out.parts.end())
-      part = out.parts.insert(part, {.name = name, .kind = name.ends_with(".site.json") ? "site file" : "files"});
+      part = out.parts.insert(
+          part, {.name = name, .kind = name.ends_with(".site.json") ? "site file" : "files"});
     const uint64_t size = size_of(entry);
     ++part->files;
     part->size += size;
     out.largest.push_back({entry.name, size});
   }
-  std::ranges::sort(out.largest, [](const auto& a, const auto& b) { return a.size != b.size ? a.size > b.size : a.path < b.path; });
+  std::ranges::sort(out.largest, [](const auto& a, const auto& b) {
+    return a.size != b.size ? a.size > b.size : a.path < b.path;
+  });
   out.largest.resize(std::min(out.largest.size(), k_largest));
   return out;
 }
@@ -66,7 +69,8 @@ Table table_of(const Contents& contents) {
 std::string with_contents(const std::string& object, const Contents& contents) {
   std::vector<std::string> parts, files;
   for (const Part& part : contents.parts)
-    parts.push_back(json_text({{"name", part.name}, {"kind", part.kind}, {"files", part.files}, {"size", part.size}}));
+    parts.push_back(json_text(
+        {{"name", part.name}, {"kind", part.kind}, {"files", part.files}, {"size", part.size}}));
   for (const auto& file : contents.largest)
     files.push_back(json_text({{"path", file.path}, {"size", file.size}}));
   return with_array(with_array(object, "contents", parts), "largest", files);

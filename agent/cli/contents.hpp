@@ -1,4 +1,5 @@
-// What went into an artifact and how big it is: by part (service, worker, shared folder), and the largest files.
+// What went into an artifact and how big it is: by part (service, worker, shared folder), and the
+// largest files.
 #pragma once
 
 #include "artifact/pack.hpp"

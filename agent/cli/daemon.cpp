@@ -20,7 +20,8 @@ constexpr os::Millis k_connect_timeout{5'000};
 Result<Fd> connect(const os::Paths& paths) {
   const std::string path = paths.control_socket();
   if (::access(path.c_str(), R_OK | W_OK) != 0 && errno == EACCES)
-    return fail(Code::denied, cat("you may not use ", path, ": be root or a member of the group chillbox-admin"));
+    return fail(Code::denied,
+        cat("you may not use ", path, ": be root or a member of the group chillbox-admin"));
   auto fd = os::connect_unix(path, k_connect_timeout);
   if (!fd)
     return fail(Code::unreachable, cat("chillboxd does not answer: ", fd.error().message));
@@ -34,7 +35,8 @@ Result<std::string> ask(const os::Paths& paths, const Question& question, std::s
   Json args = Json::object();
   for (const auto& [key, value] : question.args)
     std::visit([&](const auto& v) { args[key] = v; }, value);
-  return control::call(fd.get(), question.verb, args, question.secret, question.on_event, question.timeout, error_data, question.body);
+  return control::call(fd.get(), question.verb, args, question.secret, question.on_event,
+      question.timeout, error_data, question.body);
 }
 
 Result<void> ask_reload(const os::Paths& paths) {

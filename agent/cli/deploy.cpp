@@ -29,45 +29,65 @@ struct Target {
   std::string key_file;
 };
 
-// From --to and --webhook-key, one for all or one for each; or from the inventory of --hosts, where --webhook-key is for hosts that name none.
+// From --to and --webhook-key, one for all or one for each; or from the inventory of --hosts, where
+// --webhook-key is for hosts that name none.
 Result<std::vector<Target>> targets_of(const Args& args) {
   const auto urls = args.list("to");
   const auto keys = args.list("webhook-key");
   std::vector<Target> targets;
   if (urls.empty() == !args.has("hosts"))
-    return fail(Code::usage, urls.empty() ? "to which host? give --to URL, or --hosts INVENTORY" : "--to and --hosts both say where: give one of them");
+    return fail(Code::usage,
+        urls.empty() ? "to which host? give --to URL, or --hosts INVENTORY"
+                     : "--to and --hosts both say where: give one of them");
   if (args.has("hosts")) {
-    for (const Host& host : TRY(choose(TRY(read_inventory(args.text("hosts"))), args.list("limit"))))
-      targets.push_back({host.name, host.url, host.webhook_key.empty() && !keys.empty() ? keys.front() : host.webhook_key});
+    for (const Host& host :
+        TRY(choose(TRY(read_inventory(args.text("hosts"))), args.list("limit"))))
+      targets.push_back({host.name, host.url,
+          host.webhook_key.empty() && !keys.empty() ? keys.front() : host.webhook_key});
   } else {
     for (size_t i = 0; i < urls.size(); ++i)
-      targets.push_back({urls[i], urls[i], keys.empty() ? "" : keys.size() == 1 ? keys.front() : i < keys.size() ? keys[i] : ""});
+      targets.push_back({urls[i], urls[i],
+          keys.empty()           ? ""
+              : keys.size() == 1 ? keys.front()
+              : i < keys.size()  ? keys[i]
+                                 : ""});
     if (keys.size() > urls.size())
-      return fail(Code::usage, cat(keys.size(), " --webhook-key for ", urls.size(), " --to: give one for all, or one for each"));
+      return fail(Code::usage,
+          cat(keys.size(), " --webhook-key for ", urls.size(),
+              " --to: give one for all, or one for each"));
     if (args.has("limit"))
-      return fail(Code::usage, "--limit chooses among the hosts of --hosts: with --to name those that are meant");
+      return fail(Code::usage,
+          "--limit chooses among the hosts of --hosts: with --to name those that are meant");
   }
   for (Target& target : targets) {
     target.url = TRY(parse_base_url(target.url));
     if (target.key_file.empty())
-      return fail(Code::usage, cat("no webhook key for ", printable(target.name), ": give --webhook-key FILE for each host",
-                                   args.has("hosts") ? ", or chillbox_webhook_key in the inventory" : ""));
+      return fail(Code::usage,
+          cat("no webhook key for ", printable(target.name),
+              ": give --webhook-key FILE for each host",
+              args.has("hosts") ? ", or chillbox_webhook_key in the inventory" : ""));
   }
   return targets;
 }
 
-void tell(Call& call, const std::string& host, const JobView& job, const Parcel& parcel, bool uploaded) {
+void tell(
+    Call& call, const std::string& host, const JobView& job, const Parcel& parcel, bool uploaded) {
   if (call.terminal.json()) {
-    call.terminal.print(result_text("deploy", {{"host", host}, {"job", job.id}, {"state", job.state}, {"site", parcel.statement.site.str()},
-                                               {"version", parcel.statement.version}, {"release", job.release}, {"code", job.code},
-                                               {"message", job.message}, {"uploaded", uploaded}}));
+    call.terminal.print(result_text("deploy",
+        {{"host", host}, {"job", job.id}, {"state", job.state},
+            {"site", parcel.statement.site.str()}, {"version", parcel.statement.version},
+            {"release", job.release}, {"code", job.code}, {"message", job.message},
+            {"uploaded", uploaded}}));
     return;
   }
-  const std::string what = cat(parcel.statement.site.str(), parcel.statement.secrets ? " secrets" : cat(" ", parcel.statement.version));
+  const std::string what = cat(parcel.statement.site.str(),
+      parcel.statement.secrets ? " secrets" : cat(" ", parcel.statement.version));
   if (job.ended())
-    call.terminal.print(cat(what, ": ", job.message.empty() ? "done" : printable(job.message, 500)));
+    call.terminal.print(
+        cat(what, ": ", job.message.empty() ? "done" : printable(job.message, 500)));
   else
-    call.terminal.print(cat(what, ": ", uploaded ? "uploaded" : "the host has it already", ", job ", printable(job.id, 40), " goes on"));
+    call.terminal.print(cat(what, ": ", uploaded ? "uploaded" : "the host has it already", ", job ",
+        printable(job.id, 40), " goes on"));
 }
 
 Result<SecretBytes> read_key(const std::string& path) {
@@ -75,19 +95,25 @@ Result<SecretBytes> read_key(const std::string& path) {
   return TRY_IN(printable(path, 1024), parse_key_file(text.text()));
 }
 
-Result<void> deploy_to(Call& call, const Target& target, const SecretBytes& key, const Parcel& parcel, bool wait) {
+Result<void> deploy_to(
+    Call& call, const Target& target, const SecretBytes& key, const Parcel& parcel, bool wait) {
   Progress progress(call.terminal);
   const auto timeout = call.args.duration("timeout", k_default_timeout);
   Http http = TRY(Http::create(call.args.text("cacert")));
-  Shipment shipment(std::move(http), target.url, std::chrono::steady_clock::now() + timeout, progress);
-  const Delivery delivery = sign_delivery(key, parcel, cat("msg_", random_token(16)), os::real_clock().wall(),
-                                          !call.args.has("no-watch"));
+  Shipment shipment(
+      std::move(http), target.url, std::chrono::steady_clock::now() + timeout, progress);
+  const Delivery delivery = sign_delivery(key, parcel, cat("msg_", random_token(16)),
+      os::real_clock().wall(), !call.args.has("no-watch"));
   const Accepted accepted = TRY(shipment.announce(delivery));
   const std::string id = printable(accepted.job, 40);
-  call.terminal.note(cat(call.terminal.err(Style::bold, cat(parcel.statement.site.str(), " ", parcel.statement.version)), "  job ", id));
-  say_on_interrupt(cat("interrupted before the upload was through: job ", id, " waits for it; run the same command again"));
+  call.terminal.note(cat(call.terminal.err(Style::bold,
+                             cat(parcel.statement.site.str(), " ", parcel.statement.version)),
+      "  job ", id));
+  say_on_interrupt(cat("interrupted before the upload was through: job ", id,
+      " waits for it; run the same command again"));
   const bool uploaded = TRY_IN(cat("job ", id), shipment.upload(accepted, parcel));
-  say_on_interrupt(cat("interrupted: job ", id, " goes on; on the host `chillboxctl job ", id, " -f` follows it"));
+  say_on_interrupt(cat(
+      "interrupted: job ", id, " goes on; on the host `chillboxctl job ", id, " -f` follows it"));
   const auto seen = wait ? shipment.follow(accepted) : shipment.look(accepted);
   progress.end_line();
   if (!seen) {
@@ -104,8 +130,10 @@ Result<void> deploy_to(Call& call, const Target& target, const SecretBytes& key,
   return {};
 }
 
-// One after the other, each to its end: a host that fails ends it, unless --keep-going, and those behind it stay as they are.
-Result<void> roll(Call& call, const std::vector<Target>& targets, const std::vector<SecretBytes>& keys, const Parcel& parcel) {
+// One after the other, each to its end: a host that fails ends it, unless --keep-going, and those
+// behind it stay as they are.
+Result<void> roll(Call& call, const std::vector<Target>& targets,
+    const std::vector<SecretBytes>& keys, const Parcel& parcel) {
   std::vector<std::string> failed, untried;
   std::vector<int> codes;
   Error last;
@@ -121,27 +149,32 @@ Result<void> roll(Call& call, const std::vector<Target>& targets, const std::vec
       continue;
     last = done.error();
     failed.push_back(targets[i].name);
-    call.terminal.complain(cat(call.terminal.err(Style::bad, "chillboxctl:"), " ", printable(targets[i].name), ": ", printable(last.message, 2000)));
+    call.terminal.complain(cat(call.terminal.err(Style::bad, "chillboxctl:"), " ",
+        printable(targets[i].name), ": ", printable(last.message, 2000)));
     if (call.terminal.json())
-      call.terminal.print(result_text("deploy", {{"host", targets[i].name}, {"site", parcel.statement.site.str()},
-                                                 {"version", parcel.statement.version}, {"code", std::string(code_name(last.code))},
-                                                 {"message", last.message}}));
+      call.terminal.print(result_text("deploy",
+          {{"host", targets[i].name}, {"site", parcel.statement.site.str()},
+              {"version", parcel.statement.version}, {"code", std::string(code_name(last.code))},
+              {"message", last.message}}));
   }
   if (failed.empty())
     return {};
   const bool alike = untried.empty() && joined_exit(codes) == codes.front();
   return fail(alike ? last.code : Code::partial,
-              cat(codes.size() - failed.size(), " of ", targets.size(), " hosts took it; failed: ", printable(join(failed, ", "), 1000),
-                  untried.empty() ? "" : cat("; not tried: ", printable(join(untried, ", "), 1000))));
+      cat(codes.size() - failed.size(), " of ", targets.size(),
+          " hosts took it; failed: ", printable(join(failed, ", "), 1000),
+          untried.empty() ? "" : cat("; not tried: ", printable(join(untried, ", "), 1000))));
 }
 
-// The webhook's key and the artifact stay safe without TLS; a job's capability and what it prints do not. TLS is not every host's: said, not refused.
+// The webhook's key and the artifact stay safe without TLS; a job's capability and what it prints
+// do not. TLS is not every host's: said, not refused.
 void warn_of_plain_http(Call& call, const std::vector<Target>& targets) {
-  const auto plain = std::ranges::find_if(targets, [](const Target& target) { return is_readable_on_the_way(target.url); });
+  const auto plain = std::ranges::find_if(
+      targets, [](const Target& target) { return is_readable_on_the_way(target.url); });
   if (plain != targets.end())
     call.terminal.note(cat(call.terminal.err(Style::warn, "warning:"), " ", printable(plain->url),
-                           " is not encrypted: anyone between here and there can read this job and upload for it (never other bytes than were "
-                           "signed); use https:// where the host has a certificate"));
+        " is not encrypted: anyone between here and there can read this job and upload for it (never other bytes than were "
+        "signed); use https:// where the host has a certificate"));
 }
 
 } // namespace

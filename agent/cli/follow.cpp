@@ -18,7 +18,8 @@ constexpr uint64_t k_default_lines = 100;
 void print_job(Terminal& terminal, const JobView& job) {
   auto row = [&](std::string_view name, const std::string& value) {
     if (!value.empty())
-      terminal.print(cat(terminal.out(Style::bold, name), std::string(10 - name.size(), ' '), printable(value, 1000)));
+      terminal.print(cat(terminal.out(Style::bold, name), std::string(10 - name.size(), ' '),
+          printable(value, 1000)));
   };
   row("job", job.id);
   row("kind", job.kind);
@@ -38,8 +39,10 @@ void print_job(Terminal& terminal, const JobView& job) {
 void print_event(Terminal& terminal, const JobEvent& event) {
   const std::string time = show_time(event.time_ms);
   terminal.print(cat(terminal.out(Style::dim, time), "  ", printable(event.step, 40), "  ",
-                     event.kind == "log" ? "| " : event.kind == "info" ? "" : cat(event.kind, event.text.empty() ? "" : ": "),
-                     printable(event.text, 2000)));
+      event.kind == "log"        ? "| "
+          : event.kind == "info" ? ""
+                                 : cat(event.kind, event.text.empty() ? "" : ": "),
+      printable(event.text, 2000)));
 }
 
 } // namespace
@@ -48,7 +51,8 @@ Result<void> run_job(Call& call) {
   Terminal& terminal = call.terminal;
   const bool follow = call.args.has("follow");
   std::vector<std::string> events;
-  Question question{.verb = "job", .args = {{"job", call.args.text("ID")}, {"follow", follow}, {"after", uint64_t{0}}}};
+  Question question{.verb = "job",
+      .args = {{"job", call.args.text("ID")}, {"follow", follow}, {"after", uint64_t{0}}}};
   question.on_event = [&](const Json& event) {
     if (!terminal.json())
       print_event(terminal, event_from(event));
@@ -77,8 +81,10 @@ Result<void> run_logs(Call& call) {
   const bool follow = call.args.has("follow");
   const bool one_service = slash != std::string::npos;
   std::vector<std::string> lines;
-  Question question{.verb = "logs", .args = {{"site", target.substr(0, slash)}, {"service", one_service ? target.substr(slash + 1) : ""},
-                                             {"lines", call.args.number("lines", k_default_lines)}, {"follow", follow}}};
+  Question question{.verb = "logs",
+      .args = {{"site", target.substr(0, slash)},
+          {"service", one_service ? target.substr(slash + 1) : ""},
+          {"lines", call.args.number("lines", k_default_lines)}, {"follow", follow}}};
   question.on_event = [&](const Json& event) {
     const std::string line = control::string_or(event, "line", "");
     if (terminal.json() && follow)
@@ -86,7 +92,8 @@ Result<void> run_logs(Call& call) {
     else if (terminal.json())
       lines.push_back(dump(event));
     else
-      terminal.print_line_of(one_service ? line : cat(control::string_or(event, "service", ""), ": ", line));
+      terminal.print_line_of(
+          one_service ? line : cat(control::string_or(event, "service", ""), ": ", line));
   };
   if (follow)
     question.timeout = k_for_ever;

@@ -1,4 +1,5 @@
-// What init, trust and webhook share: they change /etc/chillbox and /var/lib/chillbox themselves, as root, with or without a daemon.
+// What init, trust and webhook share: they change /etc/chillbox and /var/lib/chillbox themselves,
+// as root, with or without a daemon.
 #pragma once
 
 #include "base/error.hpp"
@@ -26,11 +27,13 @@ std::vector<HostDirectory> host_directories(const os::Paths& paths);
 os::Owner owner_of(const os::Paths& paths, const std::string& user, const std::string& group);
 // usage unless each is a site's name.
 Result<std::vector<std::string>> sites_of(const Args& args);
-// What was done to the one that is called `name`: the text, or with --json "chillbox.SCHEMA.v1" with "name" and "changed", so that a script knows
-// whether it was so already.
-void tell_change(Call& call, std::string_view schema, const std::string& name, bool changed, std::string_view text);
+// What was done to the one that is called `name`: the text, or with --json "chillbox.SCHEMA.v1"
+// with "name" and "changed", so that a script knows whether it was so already.
+void tell_change(Call& call, std::string_view schema, const std::string& name, bool changed,
+    std::string_view text);
 // not_found with the names that there are.
-std::unexpected<Error> no_such(std::string_view what, const std::string& name, const std::vector<std::string>& known);
+std::unexpected<Error> no_such(
+    std::string_view what, const std::string& name, const std::vector<std::string>& known);
 // Every file NAME + suffix of a directory, without the suffix.
 Result<std::vector<std::string>> names_in(const std::string& dir, std::string_view suffix);
 

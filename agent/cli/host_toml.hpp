@@ -1,5 +1,5 @@
-// The chillbox.toml that `init` writes: every key that there is, documented in place and commented out with its default, so that the file
-// changes nothing until somebody edits it.
+// The chillbox.toml that `init` writes: every key that there is, documented in place and commented
+// out with its default, so that the file changes nothing until somebody edits it.
 #pragma once
 
 #include <string_view>

@@ -29,7 +29,8 @@ std::string text_of(const Json& vars, std::string_view key) {
 }
 
 bool safe_for_ssh(const std::string& text) {
-  return !text.empty() && !text.starts_with('-') && text == printable(text, 256) && text.find_first_of(" \t'\"") == std::string::npos;
+  return !text.empty() && !text.starts_with('-') && text == printable(text, 256) &&
+      text.find_first_of(" \t'\"") == std::string::npos;
 }
 
 // Words as a shell would split them, quotes included; nothing else of a shell.
@@ -57,10 +58,13 @@ std::vector<std::string> shell_split(std::string_view text) {
 
 // What we read must be written out: ansible-inventory does not expand templates.
 Result<void> refuse_templates(const std::string& name, const Json& vars) {
-  for (const std::string_view key : {"ansible_host", "ansible_user", "ansible_port", "ansible_ssh_private_key_file", "ansible_ssh_common_args",
-                                     "ansible_ssh_extra_args", "chillbox_url", "chillbox_webhook_key"})
+  for (const std::string_view key : {"ansible_host", "ansible_user", "ansible_port",
+           "ansible_ssh_private_key_file", "ansible_ssh_common_args", "ansible_ssh_extra_args",
+           "chillbox_url", "chillbox_webhook_key"})
     if (text_of(vars, key).find("{{") != std::string::npos)
-      return fail(Code::usage, cat("host ", printable(name), ": ", key, " is a template, and ansible-inventory does not expand it: write it out"));
+      return fail(Code::usage,
+          cat("host ", printable(name), ": ", key,
+              " is a template, and ansible-inventory does not expand it: write it out"));
   return {};
 }
 
@@ -72,11 +76,13 @@ Result<Host> host_of_vars(const std::string& name, const Json& vars) {
   };
   const std::string address = either("ansible_host", "ansible_ssh_host");
   const std::string user = either("ansible_user", "ansible_ssh_user");
-  Host host = TRY_IN(cat("host ", printable(name)), host_from(cat(user, user.empty() ? "" : "@", address.empty() ? name : address)));
+  Host host = TRY_IN(cat("host ", printable(name)),
+      host_from(cat(user, user.empty() ? "" : "@", address.empty() ? name : address)));
   host.name = printable(name);
   if (const std::string port = either("ansible_port", "ansible_ssh_port"); !port.empty())
     host.ssh.insert(host.ssh.end(), {"-p", port});
-  if (const std::string key = either("ansible_ssh_private_key_file", "ansible_private_key_file"); !key.empty())
+  if (const std::string key = either("ansible_ssh_private_key_file", "ansible_private_key_file");
+      !key.empty())
     host.ssh.insert(host.ssh.end(), {"-i", key});
   for (const std::string_view key : {"ansible_ssh_common_args", "ansible_ssh_extra_args"})
     for (auto& word : shell_split(text_of(vars, key)))
@@ -88,8 +94,10 @@ Result<Host> host_of_vars(const std::string& name, const Json& vars) {
   return host;
 }
 
-// The hosts of a group and of its children, in their order, each once. A group in itself ends there.
-void collect(const Json& all, const std::string& group, std::set<std::string>& visited, std::vector<std::string>& out) {
+// The hosts of a group and of its children, in their order, each once. A group in itself ends
+// there.
+void collect(const Json& all, const std::string& group, std::set<std::string>& visited,
+    std::vector<std::string>& out) {
   const auto found = all.find(group);
   if (found == all.end() || !found->is_object() || !visited.insert(group).second)
     return;
@@ -114,7 +122,9 @@ std::vector<std::string> hosts_of_group(const Json& all, const std::string& grou
   return out;
 }
 
-bool matches(const std::string& pattern, const std::string& name) { return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0; }
+bool matches(const std::string& pattern, const std::string& name) {
+  return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
+}
 
 // not_found: it names no host and no group.
 Result<std::set<std::string>> named_by(const Inventory& inventory, const std::string& pattern) {
@@ -132,7 +142,9 @@ Result<std::set<std::string>> named_by(const Inventory& inventory, const std::st
     std::vector<std::string> known;
     for (const Host& host : inventory.hosts)
       known.push_back(host.name);
-    return fail(Code::not_found, cat("--limit: no host or group '", printable(pattern, 80), "': there is ", printable(join(known, ", "), 500)));
+    return fail(Code::not_found,
+        cat("--limit: no host or group '", printable(pattern, 80), "': there is ",
+            printable(join(known, ", "), 500)));
   }
   return names;
 }
@@ -141,9 +153,11 @@ Result<std::set<std::string>> named_by(const Inventory& inventory, const std::st
 
 Result<Host> host_from(const std::string& text) {
   if (!safe_for_ssh(text))
-    return fail(Code::usage, cat("'", printable(text, 80), "' is not a host for ssh: write USER@HOST"));
+    return fail(
+        Code::usage, cat("'", printable(text, 80), "' is not a host for ssh: write USER@HOST"));
   const auto at = text.rfind('@');
-  return Host{text, text, {}, cat("https://", at == std::string::npos ? text : text.substr(at + 1)), ""};
+  return Host{
+      text, text, {}, cat("https://", at == std::string::npos ? text : text.substr(at + 1)), ""};
 }
 
 Result<Inventory> parse_inventory(std::string_view text) {
@@ -172,27 +186,36 @@ Result<Inventory> parse_inventory(std::string_view text) {
 Result<Inventory> read_inventory(const std::string& path) {
   std::error_code error;
   if (path == "-")
-    return TRY_IN("--hosts: standard input", parse_inventory(TRY(read_input(path, k_max_inventory))));
+    return TRY_IN(
+        "--hosts: standard input", parse_inventory(TRY(read_input(path, k_max_inventory))));
   if (std::filesystem::is_regular_file(path, error)) {
     const std::string text = TRY(os::real_disk().read(path, k_max_inventory));
-    if (auto inventory = parse_inventory(text); inventory || inventory.error().code != Code::invalid) // invalid: another form of it
+    if (auto inventory = parse_inventory(text);
+        inventory || inventory.error().code != Code::invalid) // invalid: another form of it
       return inventory;
-  } else if (path.find(',') == std::string::npos && !std::filesystem::exists(path, error)) { // Ansible takes "a,b" too
+  } else if (path.find(',') == std::string::npos &&
+      !std::filesystem::exists(path, error)) { // Ansible takes "a,b" too
     return fail(Code::not_found, cat("--hosts: no inventory ", printable(path, 1024)));
   }
-  const std::string program = TRY_IN(cat("--hosts ", printable(path, 1024)), find_program("ansible-inventory"));
+  const std::string program =
+      TRY_IN(cat("--hosts ", printable(path, 1024)), find_program("ansible-inventory"));
   const os::Command command{.argv = {program, "-i", path, "--list"},
-                            .env = whole_environment(), .cwd = std::filesystem::current_path(error), .output_limit = k_max_inventory,
-                            .no_new_privs = false};
+      .env = whole_environment(),
+      .cwd = std::filesystem::current_path(error),
+      .output_limit = k_max_inventory,
+      .no_new_privs = false};
   const os::Exit exit = TRY_IN("ansible-inventory", os::real_runner().run(command));
   if (!exit.ok())
-    return fail(Code::invalid, cat("ansible-inventory -i ", printable(path, 1024), ": ", printable(trim(exit.err), 1000)));
+    return fail(Code::invalid,
+        cat("ansible-inventory -i ", printable(path, 1024), ": ", printable(trim(exit.err), 1000)));
   return TRY_IN("ansible-inventory", parse_inventory(exit.out));
 }
 
-Result<std::vector<Host>> choose(const Inventory& inventory, const std::vector<std::string>& limit) {
+Result<std::vector<Host>> choose(
+    const Inventory& inventory, const std::vector<std::string>& limit) {
   std::set<std::string> kept;
-  const bool only_taken_away = std::ranges::all_of(limit, [](const std::string& part) { return part.starts_with('!') || part.starts_with('&'); });
+  const bool only_taken_away = std::ranges::all_of(limit,
+      [](const std::string& part) { return part.starts_with('!') || part.starts_with('&'); });
   if (only_taken_away)
     kept = TRY(named_by(inventory, "all"));
   for (const std::string& part : limit)
@@ -202,12 +225,16 @@ Result<std::vector<Host>> choose(const Inventory& inventory, const std::vector<s
     if (!part.starts_with('!') && !part.starts_with('&'))
       continue;
     const auto named = TRY(named_by(inventory, part.substr(1)));
-    std::erase_if(kept, [&](const std::string& name) { return named.contains(name) == part.starts_with('!'); });
+    std::erase_if(kept,
+        [&](const std::string& name) { return named.contains(name) == part.starts_with('!'); });
   }
   std::vector<Host> chosen;
-  std::ranges::copy_if(inventory.hosts, std::back_inserter(chosen), [&](const Host& host) { return kept.contains(host.name); });
+  std::ranges::copy_if(inventory.hosts, std::back_inserter(chosen),
+      [&](const Host& host) { return kept.contains(host.name); });
   if (chosen.empty())
-    return fail(Code::not_found, limit.empty() ? "the inventory has no host" : cat("--limit ", printable(join(limit, ",")), " leaves no host"));
+    return fail(Code::not_found,
+        limit.empty() ? "the inventory has no host"
+                      : cat("--limit ", printable(join(limit, ",")), " leaves no host"));
   return chosen;
 }
 

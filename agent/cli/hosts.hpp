@@ -1,4 +1,5 @@
-// Which machines a command is for: -H and CHILLBOX_HOST name them for ssh, --hosts is an Ansible inventory, --limit chooses among them.
+// Which machines a command is for: -H and CHILLBOX_HOST name them for ssh, --hosts is an Ansible
+// inventory, --limit chooses among them.
 #pragma once
 
 #include "base/error.hpp"
@@ -11,16 +12,18 @@
 namespace chillbox::cli {
 
 struct Host {
-  std::string name;             // how it is called in what is told
-  std::string target;           // USER@HOST, for ssh
-  std::vector<std::string> ssh; // ssh's options before it: port, key, what ansible_ssh_common_args says
-  std::string url;              // chillbox_url, for deploys: https://HOST when the inventory does not say
-  std::string webhook_key;      // chillbox_webhook_key, a file here; "" when the inventory does not say
+  std::string name;   // how it is called in what is told
+  std::string target; // USER@HOST, for ssh
+  std::vector<std::string>
+      ssh;         // ssh's options before it: port, key, what ansible_ssh_common_args says
+  std::string url; // chillbox_url, for deploys: https://HOST when the inventory does not say
+  std::string webhook_key; // chillbox_webhook_key, a file here; "" when the inventory does not say
 };
 
 struct Inventory {
   std::vector<Host> hosts; // in its order
-  std::map<std::string, std::vector<std::string>> groups; // the hosts of each, those of its children too
+  std::map<std::string, std::vector<std::string>>
+      groups; // the hosts of each, those of its children too
 };
 
 // USER@HOST as it stands. usage: ssh would take it for an option, or a shell for more than a word.
@@ -29,8 +32,8 @@ Result<Host> host_from(const std::string& text);
 Result<Inventory> parse_inventory(std::string_view json);
 // A file with such JSON, "-" for standard input, or anything that `ansible-inventory -i` reads.
 Result<Inventory> read_inventory(const std::string& path);
-// As Ansible's --limit, parts by commas: a host or group, with * ? [..], "!" leaves out, "&" keeps only; none: all.
-// not_found: a part that names nothing, or nothing is left.
+// As Ansible's --limit, parts by commas: a host or group, with * ? [..], "!" leaves out, "&" keeps
+// only; none: all. not_found: a part that names nothing, or nothing is left.
 Result<std::vector<Host>> choose(const Inventory& inventory, const std::vector<std::string>& limit);
 
 } // namespace chillbox::cli

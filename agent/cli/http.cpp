@@ -36,7 +36,8 @@ size_t take_body(char* data, size_t, size_t size, void* user) {
     return size;
   }
   if (transfer.body.size() + size > k_max_body) {
-    transfer.error = Error{Code::too_large, cat("the host's answer is over ", k_max_body, " bytes")};
+    transfer.error =
+        Error{Code::too_large, cat("the host's answer is over ", k_max_body, " bytes")};
     return CURL_WRITEFUNC_ERROR;
   }
   transfer.body.append(data, size);
@@ -82,7 +83,8 @@ void set_body(CURL* curl, const HttpRequest& request, Transfer& transfer) {
     curl_easy_setopt(curl, CURLOPT_SEEKDATA, &transfer);
     curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.file_size));
   } else if (!request.body.empty()) {
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    curl_easy_setopt(
+        curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
   }
   curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
@@ -90,7 +92,8 @@ void set_body(CURL* curl, const HttpRequest& request, Transfer& transfer) {
 
 Error error_of(CURLcode code, const char* details, const HttpRequest& request) {
   std::string reason = *details != '\0' ? details : curl_easy_strerror(code);
-  const std::string host = request.url.substr(0, request.url.find('/', request.url.find("//") + 2)); // the rest may be a capability
+  const std::string host = request.url.substr(
+      0, request.url.find('/', request.url.find("//") + 2)); // the rest may be a capability
   const Code kind = code == CURLE_OPERATION_TIMEDOUT ? Code::timed_out : Code::unreachable;
   return {kind, cat(host, ": ", printable(trim(reason), 300))};
 }
@@ -160,7 +163,8 @@ Result<HttpReply> Http::send(const HttpRequest& request) {
 
 Result<std::string> parse_base_url(std::string_view text) {
   auto wrong = [&](std::string_view why) {
-    return fail(Code::usage, cat("--to '", printable(text, 200), "': ", why, ": write https://HOST[:PORT]"));
+    return fail(Code::usage,
+        cat("--to '", printable(text, 200), "': ", why, ": write https://HOST[:PORT]"));
   };
   size_t scheme = 0;
   for (const std::string_view known : {"https://", "http://"})
@@ -175,7 +179,8 @@ Result<std::string> parse_base_url(std::string_view text) {
     return wrong("has no host");
   if (rest.find('@') != std::string_view::npos)
     return wrong("must not have a user in it");
-  if (rest.find_first_of("?# \"<>\\^`{|}") != std::string_view::npos || rest != printable(rest, 2000) || rest.size() > 1000)
+  if (rest.find_first_of("?# \"<>\\^`{|}") != std::string_view::npos ||
+      rest != printable(rest, 2000) || rest.size() > 1000)
     return wrong("has characters that do not belong there");
   return std::string(text);
 }
@@ -184,7 +189,8 @@ bool is_readable_on_the_way(std::string_view url) {
   if (!url.starts_with("http://"))
     return false;
   const auto rest = url.substr(7);
-  const auto host = rest.substr(0, rest.starts_with('[') ? rest.find(']') + 1 : rest.find_first_of(":/"));
+  const auto host =
+      rest.substr(0, rest.starts_with('[') ? rest.find(']') + 1 : rest.find_first_of(":/"));
   return host != "localhost" && host != "[::1]" && !host.starts_with("127.");
 }
 

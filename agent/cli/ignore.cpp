@@ -13,8 +13,8 @@ namespace chillbox::cli {
 namespace {
 
 // Left by tools, of no use on the host.
-constexpr std::array<std::string_view, 10> k_of_tools{".git",       ".hg",         ".svn",          "__pycache__", ".venv",
-                                                      ".DS_Store", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".chillboxignore"};
+constexpr std::array<std::string_view, 10> k_of_tools{".git", ".hg", ".svn", "__pycache__", ".venv",
+    ".DS_Store", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".chillboxignore"};
 
 using Patterns = std::span<const std::string>;
 using Names = std::span<const std::string>;
@@ -30,7 +30,8 @@ bool matches(Patterns patterns, Names names) {
         return true;
     return false;
   }
-  return !names.empty() && ::fnmatch(patterns.front().c_str(), names.front().c_str(), 0) == 0 && matches(patterns.subspan(1), names.subspan(1));
+  return !names.empty() && ::fnmatch(patterns.front().c_str(), names.front().c_str(), 0) == 0 &&
+      matches(patterns.subspan(1), names.subspan(1));
 }
 
 // Trailing spaces go, unless a \ stands before them.
@@ -82,7 +83,8 @@ Result<IgnoreList> IgnoreList::parse(std::string_view text) {
     ++number;
     line = without_end(line);
     if (!line.empty() && !line.starts_with('#'))
-      list.m_rules.push_back(TRY_IN(cat("line ", number, " '", printable(line, 60), "'"), rule_of(line)));
+      list.m_rules.push_back(
+          TRY_IN(cat("line ", number, " '", printable(line, 60), "'"), rule_of(line)));
   }
   return list;
 }

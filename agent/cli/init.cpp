@@ -1,5 +1,6 @@
-// init: what a host needs before chillboxd runs. Groups and users come first, because directories belong to them; the identity last, because
-// only it needs a person. Every line says what was made or what is already so; a second run changes nothing.
+// init: what a host needs before chillboxd runs. Groups and users come first, because directories
+// belong to them; the identity last, because only it needs a person. Every line says what was made
+// or what is already so; a second run changes nothing.
 #include "cli/host_setup.hpp"
 #include "cli/host_toml.hpp"
 #include "cli/json_fields.hpp"
@@ -30,7 +31,8 @@ constexpr size_t k_max_identity = 64 * 1024;
 
 class Setup {
 public:
-  explicit Setup(Call& call) : m_call(call), m_disk(os::real_disk()), m_root(root_owner(call.paths)) {}
+  explicit Setup(Call& call)
+      : m_call(call), m_disk(os::real_disk()), m_root(root_owner(call.paths)) {}
 
   Result<void> people();
   Result<void> directories();
@@ -66,7 +68,9 @@ Result<void> Setup::run_hook(const std::string& hook, std::vector<std::string> a
   command.argv.insert(command.argv.end(), args.begin(), args.end());
   const os::Exit exit = TRY_IN(hook, os::real_runner().run(command));
   if (!exit.ok())
-    return fail(Code::failure, cat(hook, " ", join(args, " "), ": exit ", exit.code, ": ", printable(trim(exit.err), 300)));
+    return fail(Code::failure,
+        cat(hook, " ", join(args, " "), ": exit ", exit.code, ": ",
+            printable(trim(exit.err), 300)));
   return {};
 }
 
@@ -74,7 +78,8 @@ Result<void> Setup::people() {
   struct Person {
     std::string name, home;
   };
-  const std::array people{Person{"chillbox", m_call.paths.state()}, Person{"chillbox-vault", "/dev/null"}};
+  const std::array people{
+      Person{"chillbox", m_call.paths.state()}, Person{"chillbox-vault", "/dev/null"}};
   if (m_call.paths.testing() && !m_disk.exists(os::host_hook(m_call.paths, "user-add"))) {
     tell(false, "users and groups: left alone under CHILLBOX_ROOT");
     return {};
@@ -93,14 +98,17 @@ Result<void> Setup::people() {
 }
 
 Result<void> Setup::directory(const std::string& path, mode_t mode, os::Owner owner) {
-  struct stat st {};
+  struct stat st{};
   const bool there = ::lstat(path.c_str(), &st) == 0;
   if (there && !S_ISDIR(st.st_mode))
     return fail(Code::conflict, cat(path, " is there and is no directory"));
-  const bool right = there && (st.st_mode & 07777) == mode && st.st_uid == owner.uid && st.st_gid == owner.gid;
+  const bool right =
+      there && (st.st_mode & 07777) == mode && st.st_uid == owner.uid && st.st_gid == owner.gid;
   if (!right)
     TRY(m_disk.make_dir(path, mode, owner));
-  tell(!right, there && !right ? cat("directory ", path, ": owner and mode set right") : cat("directory ", path));
+  tell(!right,
+      there && !right ? cat("directory ", path, ": owner and mode set right")
+                      : cat("directory ", path));
   return {};
 }
 
@@ -119,7 +127,8 @@ Result<void> Setup::config() {
   return {};
 }
 
-// As much as a quarter of the memory, 18 at most: an unlock must work while the sites run. 2^N takes 2^N KiB.
+// As much as a quarter of the memory, 18 at most: an unlock must work while the sites run. 2^N
+// takes 2^N KiB.
 Result<int> Setup::work_factor() const {
   int cap = crypto::k_default_scrypt_cap;
   if (const auto text = m_disk.read(m_call.paths.config_file(), 1 << 20))
@@ -127,12 +136,17 @@ Result<int> Setup::work_factor() const {
   if (m_call.args.has("work-factor")) {
     const uint64_t wanted = m_call.args.number("work-factor", 0);
     if (wanted < k_least_work_factor || wanted > k_most_work_factor)
-      return fail(Code::usage, cat("--work-factor ", wanted, ": must be ", k_least_work_factor, " to ", k_most_work_factor));
+      return fail(Code::usage,
+          cat("--work-factor ", wanted, ": must be ", k_least_work_factor, " to ",
+              k_most_work_factor));
     if (wanted > static_cast<uint64_t>(cap))
-      return fail(Code::usage, cat("--work-factor ", wanted, ": this host unlocks up to ", cap, " (limits.scrypt_cap in chillbox.toml)"));
+      return fail(Code::usage,
+          cat("--work-factor ", wanted, ": this host unlocks up to ", cap,
+              " (limits.scrypt_cap in chillbox.toml)"));
     return static_cast<int>(wanted);
   }
-  const auto kib = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) / 1024;
+  const auto kib = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+      static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) / 1024;
   int factor = 14;
   while (factor < cap && factor < crypto::k_default_scrypt_cap && (2ULL << factor) <= kib / 4)
     ++factor;
@@ -141,10 +155,12 @@ Result<int> Setup::work_factor() const {
 
 Result<void> Setup::new_identity() {
   const int factor = TRY(work_factor()); // before somebody types
-  const SecretBytes passphrase = TRY(ask_passphrase(m_call.args, "new passphrase of this host", Ask::twice));
+  const SecretBytes passphrase =
+      TRY(ask_passphrase(m_call.args, "new passphrase of this host", Ask::twice));
   const auto identity = crypto::AgeIdentity::generate();
   const SecretBytes key = identity.to_text();
-  const std::string head = cat("# created: ", rfc3339(os::real_clock().wall()), "\n# public key: ", identity.recipient(), "\n");
+  const std::string head = cat("# created: ", rfc3339(os::real_clock().wall()),
+      "\n# public key: ", identity.recipient(), "\n");
   SecretBytes file(head.size() + key.size() + 1); // as age-keygen writes it
   std::ranges::copy(head, file.data());
   std::ranges::copy(key.text(), file.data() + head.size());
@@ -160,8 +176,10 @@ Result<void> Setup::new_identity() {
 // A run that ended between the two files: the identity says who it is, to who knows the passphrase.
 Result<void> Setup::recipient_again() {
   const std::string file = TRY(m_disk.read(m_call.paths.identity(), k_max_identity));
-  const SecretBytes passphrase = TRY(ask_passphrase(m_call.args, "passphrase of this host", Ask::once));
-  const SecretBytes text = TRY(crypto::decrypt_with_passphrase(bytes_of(file), passphrase, k_most_work_factor));
+  const SecretBytes passphrase =
+      TRY(ask_passphrase(m_call.args, "passphrase of this host", Ask::once));
+  const SecretBytes text =
+      TRY(crypto::decrypt_with_passphrase(bytes_of(file), passphrase, k_most_work_factor));
   const auto identity = TRY_IN(m_call.paths.identity(), crypto::parse_identity_file(text.text()));
   TRY(m_disk.write(m_call.paths.recipient(), identity.recipient() + "\n", 0644, m_root));
   tell(true, cat("recipient ", m_call.paths.recipient()));
@@ -208,7 +226,8 @@ Result<void> run_init(Call& call) {
   else
     call.terminal.print(cat("public key  ", recipient));
   if (!setup.made().empty())
-    call.terminal.note("next: chillboxctl trust add DEPLOYER.pub, chillboxctl webhook add NAME --sites SITE, rc-service chillboxd start");
+    call.terminal.note(
+        "next: chillboxctl trust add DEPLOYER.pub, chillboxctl webhook add NAME --sites SITE, rc-service chillboxd start");
   return {};
 }
 

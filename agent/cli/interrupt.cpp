@@ -33,8 +33,7 @@ void restore_terminal() {
     [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, "\n", 1);
   }
   const size_t size = g_words_size.load();
-  if (size > 0)
-    [[maybe_unused]]
+  if (size > 0) [[maybe_unused]]
     const ssize_t n = ::write(STDERR_FILENO, g_words.data(), size);
   ::_exit(128 + number);
 }
@@ -48,12 +47,12 @@ void on_signal(int number) {
 } // namespace
 
 void catch_interrupts() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   sigfillset(&action.sa_mask);
   action.sa_flags = SA_RESTART; // while deferred, whatever runs goes on
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
-    struct sigaction before {};
+    struct sigaction before{};
     // What was started with it ignored (nohup) stays so.
     if (::sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
       ::sigaction(number, &action, nullptr);
@@ -73,15 +72,21 @@ void say_on_interrupt(std::string_view text) {
   g_words_size.store(static_cast<size_t>(end - g_words.data()));
 }
 
-DeferInterrupt::DeferInterrupt() { ++g_deferred; }
+DeferInterrupt::DeferInterrupt() {
+  ++g_deferred;
+}
 
 DeferInterrupt::~DeferInterrupt() {
   if (--g_deferred == 0 && interrupted())
     leave_interrupted();
 }
 
-bool interrupted() { return g_signal.load() != 0; }
-void leave_interrupted() { leave(g_signal.load()); }
+bool interrupted() {
+  return g_signal.load() != 0;
+}
+void leave_interrupted() {
+  leave(g_signal.load());
+}
 
 EchoOff::EchoOff(int terminal) {
   if (::tcgetattr(terminal, &g_before) != 0)
@@ -94,6 +99,8 @@ EchoOff::EchoOff(int terminal) {
   ::tcsetattr(terminal, TCSAFLUSH, &quiet);
 }
 
-EchoOff::~EchoOff() { restore_terminal(); }
+EchoOff::~EchoOff() {
+  restore_terminal();
+}
 
 } // namespace chillbox::cli

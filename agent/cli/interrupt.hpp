@@ -1,5 +1,6 @@
-// Ctrl-C, and TERM, HUP, QUIT: what must happen before the program is gone. The terminal gets its echo back (faults 78), the words set by
-// say_on_interrupt() are told, and the program ends with 128 + signal. Everything in the handler is async-signal-safe.
+// Ctrl-C, and TERM, HUP, QUIT: what must happen before the program is gone. The terminal gets its
+// echo back (faults 78), the words set by say_on_interrupt() are told, and the program ends with
+// 128 + signal. Everything in the handler is async-signal-safe.
 #pragma once
 
 #include <termios.h>
@@ -14,7 +15,8 @@ void catch_interrupts(); // once, in main
 // Told on the way out; "" nothing. Cut at 400 bytes.
 void say_on_interrupt(std::string_view text);
 
-// While one lives, the signal is only noted; interrupted() tells and the owner cleans up and calls leave_interrupted().
+// While one lives, the signal is only noted; interrupted() tells and the owner cleans up and calls
+// leave_interrupted().
 class DeferInterrupt {
 public:
   DeferInterrupt();
@@ -25,7 +27,8 @@ public:
 bool interrupted();
 [[noreturn]] void leave_interrupted();
 
-// No echo on this terminal while it lives; what it was before comes back when it goes, also by a signal or exit().
+// No echo on this terminal while it lives; what it was before comes back when it goes, also by a
+// signal or exit().
 class EchoOff {
 public:
   explicit EchoOff(int terminal);

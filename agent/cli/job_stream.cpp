@@ -17,7 +17,8 @@ Result<JobView> stream_job(Call& call, Question question) {
     else
       progress.event(event_from(event));
   };
-  question.timeout = std::chrono::milliseconds(-1); // a step may be silent for long; a daemon that dies closes the connection
+  question.timeout = std::chrono::milliseconds(
+      -1); // a step may be silent for long; a daemon that dies closes the connection
   say_on_interrupt("interrupted: the job goes on; `chillboxctl jobs` shows it");
   const auto answer = ask(call.paths, question, &call.error_data);
   say_on_interrupt("");
@@ -40,9 +41,11 @@ Result<void> run_job_verb(Call& call, std::string_view verb, Fields args) {
   if (call.terminal.json())
     return {};
   if (!job.ended())
-    call.terminal.print(cat("job ", printable(job.id, 40), " is ", printable(job.state, 40), ": chillboxctl job ", printable(job.id, 40), " -f"));
+    call.terminal.print(cat("job ", printable(job.id, 40), " is ", printable(job.state, 40),
+        ": chillboxctl job ", printable(job.id, 40), " -f"));
   else
-    call.terminal.print(cat(printable(job.site, 40), ": ", job.message.empty() ? cat(verb, " done") : printable(job.message, 500)));
+    call.terminal.print(cat(printable(job.site, 40), ": ",
+        job.message.empty() ? cat(verb, " done") : printable(job.message, 500)));
   return {};
 }
 

@@ -1,5 +1,5 @@
-// A flat JSON object as a list of fields, so that the verbs need not see the JSON library: what they send to the daemon and what they
-// print with --json.
+// A flat JSON object as a list of fields, so that the verbs need not see the JSON library: what
+// they send to the daemon and what they print with --json.
 #pragma once
 
 #include <cstdint>

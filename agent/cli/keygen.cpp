@@ -24,7 +24,9 @@ Result<void> run_keygen(Call& call) {
   os::Disk& disk = os::real_disk();
   for (const std::string& path : {secret_path, public_path})
     if (disk.exists(path))
-      return fail(Code::conflict, cat(printable(path), " is there already and is not written over: choose another name with -o"));
+      return fail(Code::conflict,
+          cat(printable(path),
+              " is there already and is not written over: choose another name with -o"));
   if (call.args.has("no-password") && call.args.has("passphrase-fd"))
     return fail(Code::usage, "--no-password and --passphrase-fd contradict each other");
   SecretBytes passphrase;
@@ -38,13 +40,16 @@ Result<void> run_keygen(Call& call) {
   TRY(disk.write(public_path, public_key.to_file(), k_public_mode, owner));
   const std::string id = crypto::key_id_text(public_key.id);
   if (call.terminal.json()) {
-    call.terminal.print(result_text("keygen", {{"secret_key", secret_path}, {"public_key", public_path}, {"id", id},
-                                               {"key", public_key.to_line()}}));
+    call.terminal.print(result_text("keygen",
+        {{"secret_key", secret_path}, {"public_key", public_path}, {"id", id},
+            {"key", public_key.to_line()}}));
     return {};
   }
-  call.terminal.print(cat("secret key  ", secret_path, passphrase.empty() ? "  (not encrypted: keep it off shared disks)" : ""));
+  call.terminal.print(cat("secret key  ", secret_path,
+      passphrase.empty() ? "  (not encrypted: keep it off shared disks)" : ""));
   call.terminal.print(cat("public key  ", public_path, "  ", id));
-  call.terminal.note(cat("on each host: chillboxctl trust add ", public_key.to_line(), " --name YOURS"));
+  call.terminal.note(
+      cat("on each host: chillboxctl trust add ", public_key.to_line(), " --name YOURS"));
   return {};
 }
 

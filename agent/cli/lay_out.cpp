@@ -33,7 +33,8 @@ bool stays_below(std::string_view path) {
 
 class Layer {
 public:
-  Layer(const SiteFolder& folder, const LayOut& how) : m_folder(folder), m_how(how), m_slug(folder.site.slug.str()) {}
+  Layer(const SiteFolder& folder, const LayOut& how)
+      : m_folder(folder), m_how(how), m_slug(folder.site.slug.str()) {}
 
   Result<void> service(const config::Service& service);
   // path: below the site's folder; name: in the archive.
@@ -57,18 +58,29 @@ Result<void> Layer::add(const std::string& path, const std::string& name) {
   if (::lstat(source.c_str(), &st) != 0)
     return fail_errno(cat("read ", printable(source, 1024)), errno);
   if (m_folder.ignore.leaves_out_whole(path, S_ISDIR(st.st_mode)))
-    return fail(Code::conflict, cat("'", printable(path, 1024), "' is to be taken, but .chillboxignore leaves it out"));
+    return fail(Code::conflict,
+        cat("'", printable(path, 1024), "' is to be taken, but .chillboxignore leaves it out"));
   if (S_ISDIR(st.st_mode)) {
-    const auto skip = [&](const std::string& below, bool directory) { return m_folder.ignore.leaves_out(cat(path, "/", below), directory); };
+    const auto skip = [&](const std::string& below, bool directory) {
+      return m_folder.ignore.leaves_out(cat(path, "/", below), directory);
+    };
     for (auto& entry : TRY(artifact::collect(source, name, skip)))
       entries.push_back(std::move(entry));
   } else if (S_ISLNK(st.st_mode)) {
     std::error_code error;
-    entries.push_back({.name = name, .source = source, .content = {}, .link_target = fs::read_symlink(source, error)});
+    entries.push_back({.name = name,
+        .source = source,
+        .content = {},
+        .link_target = fs::read_symlink(source, error)});
   } else if (S_ISREG(st.st_mode)) {
-    entries.push_back({.name = name, .source = source, .content = {}, .executable = (st.st_mode & S_IXUSR) != 0, .link_target = {}});
+    entries.push_back({.name = name,
+        .source = source,
+        .content = {},
+        .executable = (st.st_mode & S_IXUSR) != 0,
+        .link_target = {}});
   } else {
-    return fail(Code::denied, cat(printable(source, 1024), ": is neither a file nor a folder nor a link"));
+    return fail(
+        Code::denied, cat(printable(source, 1024), ": is neither a file nor a folder nor a link"));
   }
   return {};
 }
@@ -76,9 +88,12 @@ Result<void> Layer::add(const std::string& path, const std::string& name) {
 // The paths that the service's manifest lists, each once, below the service's folder.
 Result<void> Layer::manifest(const config::Service& service, const std::string& prefix) {
   if (!stays_below(service.manifest))
-    return fail(Code::invalid, cat("manifest '", printable(service.manifest), "' is not a path in ", printable(service.handler)));
+    return fail(Code::invalid,
+        cat("manifest '", printable(service.manifest), "' is not a path in ",
+            printable(service.handler)));
   std::vector<std::string> taken;
-  const std::string text = TRY_IN("manifest", read_input(on_disk(cat(service.handler, "/", service.manifest)), 1 << 20));
+  const std::string text =
+      TRY_IN("manifest", read_input(on_disk(cat(service.handler, "/", service.manifest)), 1 << 20));
   auto lines = content_lines(text);
   if (m_how.wheels && runs_python(service) && is_directory(on_disk(service.handler + "/dep")))
     lines.emplace_back("dep");
@@ -89,9 +104,12 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
     if (path.starts_with("./"))
       path.erase(0, 2);
     if (!stays_below(path))
-      return fail(Code::invalid, cat("manifest: '", printable(line), "' is not a path in the service's folder"));
+      return fail(Code::invalid,
+          cat("manifest: '", printable(line), "' is not a path in the service's folder"));
     if (path == "dep" && runs_python(service) && !is_directory(on_disk(service.handler + "/dep")))
-      return fail(Code::not_found, cat("manifest: there are no wheels in ", printable(on_disk(service.handler + "/dep"), 1024), ": pack --wheels collects them"));
+      return fail(Code::not_found,
+          cat("manifest: there are no wheels in ",
+              printable(on_disk(service.handler + "/dep"), 1024), ": pack --wheels collects them"));
     if (std::ranges::find(taken, path) == taken.end())
       TRY_IN("manifest", add(cat(service.handler, "/", path), cat(prefix, "/", path)));
     taken.push_back(std::move(path));
@@ -101,9 +119,12 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
 
 // In place of the author's requirements.txt, when hashes of the collected wheels were added to it.
 Result<void> Layer::hashes(const config::Service& service, const std::string& prefix) {
-  std::erase_if(entries, [&](const auto& entry) { return entry.name == cat(prefix, "/dep/", k_locked); });
+  std::erase_if(
+      entries, [&](const auto& entry) { return entry.name == cat(prefix, "/dep/", k_locked); });
   const auto locked = TRY(read_locked(on_disk(service.handler)));
-  if (const auto at = std::ranges::find(entries, prefix + "/requirements.txt", &artifact::PackEntry::name); locked && at != entries.end())
+  if (const auto at =
+          std::ranges::find(entries, prefix + "/requirements.txt", &artifact::PackEntry::name);
+      locked && at != entries.end())
     *at = {.name = at->name, .source = {}, .content = locked->text(), .link_target = {}};
   return {};
 }
@@ -114,20 +135,25 @@ Result<void> Layer::made(const config::Service& service) {
   if (hash == m_how.hashes.end())
     return {}; // nothing was run: whoever only validates has no dist/
   if (!is_directory(on_disk(dist)))
-    return fail(Code::not_found, cat(printable(on_disk(dist)), " is not there: its Makefile makes it"));
+    return fail(
+        Code::not_found, cat(printable(on_disk(dist)), " is not there: its Makefile makes it"));
   return add(dist, cat(m_slug, "/immutable/", service.name.str(), "/", hash->second));
 }
 
 Result<void> Layer::service(const config::Service& service) {
   const std::string& name = service.name.str();
   if (std::ranges::find(k_shared, name) != k_shared.end())
-    return fail(Code::preflight, cat("the archive has a folder '", name, "' of its own: give the service another name"));
+    return fail(Code::preflight,
+        cat("the archive has a folder '", name, "' of its own: give the service another name"));
   if (!stays_below(service.handler))
-    return fail(Code::invalid, cat("handler '", printable(service.handler), "' is not a folder below ", printable(m_folder.dir)));
+    return fail(Code::invalid,
+        cat("handler '", printable(service.handler), "' is not a folder below ",
+            printable(m_folder.dir)));
   if (service.lang == "immutable" && is_directory(on_disk("immutable/" + name)))
     return {}; // built elsewhere and lying there already
   if (!is_directory(on_disk(service.handler)))
-    return fail(Code::not_found, cat("its handler folder ", printable(on_disk(service.handler)), " is not there"));
+    return fail(Code::not_found,
+        cat("its handler folder ", printable(on_disk(service.handler)), " is not there"));
   if (is_made(m_folder, service))
     return made(service);
   const std::string prefix = cat(m_slug, "/", name);
@@ -137,10 +163,14 @@ Result<void> Layer::service(const config::Service& service) {
 
 } // namespace
 
-Result<std::vector<artifact::PackEntry>> lay_out(const SiteFolder& folder, const std::string& site_json, const LayOut& how) {
+Result<std::vector<artifact::PackEntry>> lay_out(
+    const SiteFolder& folder, const std::string& site_json, const LayOut& how) {
   const std::string& slug = folder.site.slug.str();
   Layer layer(folder, how);
-  layer.entries.push_back({.name = cat(slug, "/", slug, ".site.json"), .source = {}, .content = site_json, .link_target = {}});
+  layer.entries.push_back({.name = cat(slug, "/", slug, ".site.json"),
+      .source = {},
+      .content = site_json,
+      .link_target = {}});
   for (const config::Service& service : folder.site.services)
     TRY_IN(cat("service ", service.name.str()), layer.service(service));
   for (const std::string_view name : k_shared)

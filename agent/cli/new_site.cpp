@@ -19,7 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// @SITE@ is the site's name, @MODULE@ the same as Python has it, @TITLE@ with a capital, @HOST@ its host name.
+// @SITE@ is the site's name, @MODULE@ the same as Python has it, @TITLE@ with a capital, @HOST@ its
+// host name.
 struct File {
   std::string_view path, text;
 };
@@ -78,9 +79,12 @@ constexpr std::array k_chill{
   "services": [{ "name": "web", "lang": "chill", "environment": [{ "name": "freeze", "value": "true" }] }]
 }
 )"},
-    File{"web/site.cfg", "THEME_TEMPLATE_FOLDER = \"templates\"\nFREEZER_DESTINATION = \"frozen\"\nCHILL_DATABASE_URI = \"db\"\n"},
-    File{"web/chill-data.yaml", "--- !ChillNode\nname: homepage\nroute: /\ntemplate: page.html\nvalue:\n  title: Hello from @SITE@\n"},
-    File{"web/templates/page.html", "<!doctype html>\n<meta charset=\"utf-8\">\n<title>{{ title }}</title>\n<h1>{{ title }}</h1>\n"},
+    File{"web/site.cfg",
+        "THEME_TEMPLATE_FOLDER = \"templates\"\nFREEZER_DESTINATION = \"frozen\"\nCHILL_DATABASE_URI = \"db\"\n"},
+    File{"web/chill-data.yaml",
+        "--- !ChillNode\nname: homepage\nroute: /\ntemplate: page.html\nvalue:\n  title: Hello from @SITE@\n"},
+    File{"web/templates/page.html",
+        "<!doctype html>\n<meta charset=\"utf-8\">\n<title>{{ title }}</title>\n<h1>{{ title }}</h1>\n"},
 };
 
 struct SiteKind {
@@ -88,7 +92,8 @@ struct SiteKind {
   std::span<const File> files;
   bool wheels; // it needs some
 };
-constexpr std::array k_kinds{SiteKind{"python", k_python, true}, SiteKind{"static", k_static, false}, SiteKind{"chill", k_chill, true}};
+constexpr std::array k_kinds{SiteKind{"python", k_python, true},
+    SiteKind{"static", k_static, false}, SiteKind{"chill", k_chill, true}};
 
 Result<SiteKind> kind_of(const std::string& name) {
   std::vector<std::string> names;
@@ -98,7 +103,9 @@ Result<SiteKind> kind_of(const std::string& name) {
     names.emplace_back(kind.name);
   }
   const auto near = nearest(name, names);
-  return fail(Code::usage, cat("--kind '", printable(name, 40), "': one of ", join(names, ", "), near ? cat("; did you mean '", *near, "'?") : ""));
+  return fail(Code::usage,
+      cat("--kind '", printable(name, 40), "': one of ", join(names, ", "),
+          near ? cat("; did you mean '", *near, "'?") : ""));
 }
 
 std::string filled(std::string_view text, const SiteName& site, const std::string& host) {
@@ -106,8 +113,10 @@ std::string filled(std::string_view text, const SiteName& site, const std::strin
   std::ranges::replace(module, '-', '_');
   title[0] = static_cast<char>(title[0] - 'a' + 'A');
   std::string out(text);
-  for (const auto& [mark, value] : {std::pair<std::string_view, std::string>{"@SITE@", site.str()}, {"@MODULE@", module}, {"@TITLE@", title}, {"@HOST@", host}})
-    for (size_t at = out.find(mark); at != std::string::npos; at = out.find(mark, at + value.size()))
+  for (const auto& [mark, value] : {std::pair<std::string_view, std::string>{"@SITE@", site.str()},
+           {"@MODULE@", module}, {"@TITLE@", title}, {"@HOST@", host}})
+    for (size_t at = out.find(mark); at != std::string::npos;
+        at = out.find(mark, at + value.size()))
       out.replace(at, mark.size(), value);
   return out;
 }
@@ -119,25 +128,31 @@ Result<void> run_new(Call& call) {
   const SiteKind kind = TRY(kind_of(call.args.text("kind", "python")));
   const std::string host = call.args.text("server-name", site.str() + ".example");
   if (!config::is_host_name(host))
-    return fail(Code::usage, cat("--server-name '", printable(host, 80), "' is not a host name such as www.example.org"));
+    return fail(Code::usage,
+        cat("--server-name '", printable(host, 80),
+            "' is not a host name such as www.example.org"));
   const std::string dir = call.args.text("output", site.str());
   std::error_code error;
   if (fs::exists(dir, error))
-    return fail(Code::conflict, cat(printable(dir, 1024), " is there already, and nothing is written over"));
+    return fail(Code::conflict,
+        cat(printable(dir, 1024), " is there already, and nothing is written over"));
   for (const File& file : kind.files) {
     const fs::path path = fs::path(dir) / filled(file.path, site, host);
     fs::create_directories(path.parent_path(), error);
     if (error)
       return fail_errno(cat("make ", printable(path.parent_path().string(), 1024)), error.value());
-    TRY(os::real_disk().write(path.string(), filled(file.text, site, host), 0644, {::geteuid(), ::getegid()}));
+    TRY(os::real_disk().write(
+        path.string(), filled(file.text, site, host), 0644, {::geteuid(), ::getegid()}));
   }
   if (call.terminal.json()) {
-    call.terminal.print(result_text("new", {{"site", site.str()}, {"path", dir}, {"kind", std::string(kind.name)}, {"server_name", host}}));
+    call.terminal.print(result_text("new",
+        {{"site", site.str()}, {"path", dir}, {"kind", std::string(kind.name)},
+            {"server_name", host}}));
     return {};
   }
   call.terminal.print(dir);
-  call.terminal.note(cat("next: chillboxctl pack ", printable(dir, 200), kind.wheels ? " --wheels --python 3.12" : "",
-                         " -R recipient.txt -k deployer.key -o out"));
+  call.terminal.note(cat("next: chillboxctl pack ", printable(dir, 200),
+      kind.wheels ? " --wheels --python 3.12" : "", " -R recipient.txt -k deployer.key -o out"));
   return {};
 }
 

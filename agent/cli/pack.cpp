@@ -15,7 +15,8 @@ Result<void> run_pack(Call& call) {
   const SiteFolder folder = TRY(read_site_folder(call.args.text("DIR"), call.args.text("source")));
   const SiteName& slug = folder.site.slug;
   const Sealer sealer = TRY(prepare_sealer(call.args));
-  const Laptop laptop{os::real_runner(), !call.args.has("no-commands"), [&](std::string_view line) { call.terminal.note(line); }};
+  const Laptop laptop{os::real_runner(), !call.args.has("no-commands"),
+      [&](std::string_view line) { call.terminal.note(line); }};
   const Version version = TRY(version_of(folder, laptop));
   const auto values = TRY(env_values(folder, version, laptop));
   const std::string json = TRY(packed_json(folder, version, values));

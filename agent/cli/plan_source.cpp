@@ -16,7 +16,9 @@ namespace {
 constexpr size_t k_max_signature = 10 * 1024;
 constexpr int k_signature_lines = 4; // minisign's
 
-bool is_file(const std::string& text) { return text.find_first_of("./") != std::string::npos; }
+bool is_file(const std::string& text) {
+  return text.find_first_of("./") != std::string::npos;
+}
 
 Result<Fd> open_file(const std::string& path) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -34,7 +36,8 @@ Result<std::string> read_signature(int fd) {
     if (n < 0 && errno == EINTR)
       continue;
     if (n <= 0 || text.size() >= k_max_signature)
-      return fail(Code::invalid, "standard input: must be the signature and then the artifact: cat FILE.minisig FILE");
+      return fail(Code::invalid,
+          "standard input: must be the signature and then the artifact: cat FILE.minisig FILE");
     text += c;
     lines += c == '\n' ? 1 : 0;
   }
@@ -75,7 +78,8 @@ Result<PlanSource> plan_source(const std::string& text) {
   } else {
     const auto site = SiteName::parse(text);
     if (!site)
-      return fail(Code::usage, cat(site.error().message, "; a file is written with a slash: ./", printable(text, 100)));
+      return fail(Code::usage,
+          cat(site.error().message, "; a file is written with a slash: ./", printable(text, 100)));
     source.args = {{"site", text}};
   }
   return source;
@@ -86,9 +90,12 @@ Result<std::optional<Fd>> plan_stream(const std::string& text) {
     return std::optional<Fd>();
   const std::string signature = TRY(read_input(text + ".minisig", k_max_signature));
   const Fd artifact = TRY(open_file(text));
-  std::string path = "/tmp/chillbox-plan.XXXXXX"; // encrypted and signed, and without a name at once
+  std::string path =
+      "/tmp/chillbox-plan.XXXXXX"; // encrypted and signed, and without a name at once
   Fd both(::mkostemp(path.data(), O_CLOEXEC));
-  if (!both || ::unlink(path.c_str()) != 0 || ::write(both.get(), signature.data(), signature.size()) != static_cast<ssize_t>(signature.size()))
+  if (!both || ::unlink(path.c_str()) != 0 ||
+      ::write(both.get(), signature.data(), signature.size()) !=
+          static_cast<ssize_t>(signature.size()))
     return fail_errno(cat("make ", path), errno);
   TRY(copy_all(artifact.get(), both.get()));
   if (::lseek(both.get(), 0, SEEK_SET) != 0)

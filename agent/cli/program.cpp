@@ -25,7 +25,8 @@ int fail_usage(const TerminalOptions& options, const UsageError& error) {
   return exit_code(Code::usage);
 }
 
-int tell_end(const CommandLine& line, const Error& error, std::string_view hint, std::string_view data) {
+int tell_end(
+    const CommandLine& line, const Error& error, std::string_view hint, std::string_view data) {
   Terminal terminal(line.terminal);
   tell_error(terminal, error.message, hint);
   if (terminal.json())
@@ -54,10 +55,8 @@ std::string hint_for(Code code) {
   switch (code) {
   case Code::unreachable:
     return "on the host `rc-service chillboxd status` tells more; from a laptop add -H USER@HOST";
-  case Code::sealed:
-    return "chillboxctl unlock";
-  default:
-    return "";
+  case Code::sealed: return "chillboxctl unlock";
+  default: return "";
   }
 }
 

@@ -49,8 +49,11 @@ void Progress::event(const JobEvent& e) {
     if (m_terminal.live())
       line(cat(padded(e.step), m_terminal.err(Style::dim, "...")));
   } else if (e.kind == "done") {
-    const auto took = e.step == m_step ? cat("  ", show_duration(std::chrono::milliseconds(e.time_ms - m_begun_ms))) : "";
-    line(cat(padded(e.step), m_terminal.err(Style::good, "ok"), text.empty() ? took : text)); // the host says its own time
+    const auto took = e.step == m_step
+        ? cat("  ", show_duration(std::chrono::milliseconds(e.time_ms - m_begun_ms)))
+        : "";
+    line(cat(padded(e.step), m_terminal.err(Style::good, "ok"),
+        text.empty() ? took : text)); // the host says its own time
     end_line();
   } else if (e.kind == "undo") {
     line(cat(padded(e.step), m_terminal.err(Style::warn, "undone"), text));
@@ -81,7 +84,8 @@ void Progress::percent(std::string_view what, uint64_t done, uint64_t total) {
     return;
   m_percent = percent;
   const bool wide = m_terminal.width() >= 60;
-  line(cat(padded(what), wide ? bar(percent) + "  " : std::string(), m_terminal.err(Style::dim, cat(percent, " % of ", human_size(total)))));
+  line(cat(padded(what), wide ? bar(percent) + "  " : std::string(),
+      m_terminal.err(Style::dim, cat(percent, " % of ", human_size(total)))));
 }
 
 void Progress::percent_done(std::string_view what, uint64_t total) {
@@ -104,10 +108,13 @@ void Progress::tell_logs() {
 Result<void> verdict_of(const JobView& job) {
   if (job.state == "done" && job.code.empty())
     return {};
-  const Code code = job.code.empty() ? (job.state == "cancelled" || job.state == "superseded" ? Code::conflict : Code::failure)
-                                     : code_from_name(job.code);
-  return fail(code, cat(printable(job.site, 40), ": ", job.message.empty() ? cat("the job ended as ", printable(job.state, 40))
-                                                                            : printable(job.message, 1000)));
+  const Code code = job.code.empty()
+      ? (job.state == "cancelled" || job.state == "superseded" ? Code::conflict : Code::failure)
+      : code_from_name(job.code);
+  return fail(code,
+      cat(printable(job.site, 40), ": ",
+          job.message.empty() ? cat("the job ended as ", printable(job.state, 40))
+                              : printable(job.message, 1000)));
 }
 
 } // namespace chillbox::cli

@@ -14,7 +14,8 @@ namespace {
 
 constexpr size_t k_max_passphrase = 1000;
 
-// Up to the line end, which is not part of it. One byte at a time: what follows the line belongs to somebody else.
+// Up to the line end, which is not part of it. One byte at a time: what follows the line belongs to
+// somebody else.
 Result<size_t> read_line(int fd, std::span<uint8_t> out, std::string_view what) {
   for (size_t n = 0;;) {
     uint8_t byte = 0;
@@ -58,7 +59,9 @@ Result<SecretBytes> prompt_secret(int terminal, std::string_view prompt) {
 
 Result<SecretBytes> read_passphrase(int fd) {
   if (::fcntl(fd, F_GETFD) < 0)
-    return fail(Code::usage, cat("--passphrase-fd ", fd, ": no such descriptor is open: write for example ", fd, "<FILE behind the command"));
+    return fail(Code::usage,
+        cat("--passphrase-fd ", fd, ": no such descriptor is open: write for example ", fd,
+            "<FILE behind the command"));
   return read_secret(fd, cat("passphrase from descriptor ", fd));
 }
 
@@ -75,12 +78,14 @@ Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, As
   return first;
 }
 
-Result<std::string> ask_line(std::string_view prompt, std::string_view meaning, std::string_view instead) {
+Result<std::string> ask_line(
+    std::string_view prompt, std::string_view meaning, std::string_view instead) {
   const Fd terminal = TRY(open_terminal(meaning, instead));
   const std::string text = cat(prompt, ": ");
   [[maybe_unused]] const ssize_t n = ::write(terminal.get(), text.data(), text.size());
   std::string line(200, '\0');
-  line.resize(TRY(read_line(terminal.get(), {reinterpret_cast<uint8_t*>(line.data()), line.size()}, "answer")));
+  line.resize(TRY(
+      read_line(terminal.get(), {reinterpret_cast<uint8_t*>(line.data()), line.size()}, "answer")));
   return line;
 }
 

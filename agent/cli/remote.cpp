@@ -21,7 +21,7 @@ constexpr int k_ssh_failed = 255;
 } // namespace
 
 SignalsForChild::SignalsForChild() {
-  struct sigaction ignore {};
+  struct sigaction ignore{};
   ignore.sa_handler = SIG_IGN;
   ::sigaction(SIGINT, &ignore, &m_int);
   ::sigaction(SIGQUIT, &ignore, &m_quit);
@@ -32,7 +32,8 @@ SignalsForChild::~SignalsForChild() {
   ::sigaction(SIGQUIT, &m_quit, nullptr);
 }
 
-Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& options, const std::vector<std::string>& words, const int (&streams)[3]) {
+Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& options,
+    const std::vector<std::string>& words, const int (&streams)[3]) {
   std::vector<std::string> line{"ssh"};
   line.insert(line.end(), options.begin(), options.end());
   line.insert(line.end(), host.ssh.begin(), host.ssh.end());
@@ -59,7 +60,9 @@ Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& option
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&files);
   if (err != 0)
-    return fail(Code::unreachable, cat("start ssh: ", fail_errno("exec", err).error().message, ": -H needs an OpenSSH client"));
+    return fail(Code::unreachable,
+        cat("start ssh: ", fail_errno("exec", err).error().message,
+            ": -H needs an OpenSSH client"));
   return pid;
 }
 
@@ -85,7 +88,8 @@ Result<int> run_on(const Host& host, const RemoteCommand& command) {
 Result<std::string> find_program(const std::string& name) {
   const std::string path = environment("PATH");
   for (const auto dir : split(path, ':'))
-    if (const std::string file = cat(dir, "/", name); !dir.empty() && ::access(file.c_str(), X_OK) == 0)
+    if (const std::string file = cat(dir, "/", name);
+        !dir.empty() && ::access(file.c_str(), X_OK) == 0)
       return file;
   return fail(Code::not_found, cat("there is no program ", name, " on the PATH"));
 }
@@ -99,7 +103,8 @@ std::vector<std::pair<std::string, std::string>> whole_environment() {
 }
 
 std::string shell_words(const std::vector<std::string>& words) {
-  std::string out = "CHILLBOX_HOST= chillboxctl"; // there is here: a default of that machine must not lead further
+  std::string out = "CHILLBOX_HOST= chillboxctl"; // there is here: a default of that machine must
+                                                  // not lead further
   for (const std::string& word : words) {
     out += " '";
     for (const char c : word)
@@ -116,12 +121,17 @@ int joined_exit(const std::vector<int>& codes) {
   return codes.empty() ? 0 : codes.front();
 }
 
-Result<std::string> ask_quietly(const std::string& host, const std::vector<std::string>& words, std::chrono::milliseconds timeout) {
+Result<std::string> ask_quietly(const std::string& host, const std::vector<std::string>& words,
+    std::chrono::milliseconds timeout) {
   const std::string ssh = TRY(find_program("ssh"));
-  os::Command command{.argv = {ssh, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "--", host, shell_words(words)},
-                      .env = whole_environment(), .timeout = timeout, .no_new_privs = false};
+  os::Command command{.argv = {ssh, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "--", host,
+                          shell_words(words)},
+      .env = whole_environment(),
+      .timeout = timeout,
+      .no_new_privs = false};
   os::Exit exit = TRY(os::real_runner().run(command));
-  return exit.ok() ? Result<std::string>(std::move(exit.out)) : fail(Code::unreachable, "ssh failed");
+  return exit.ok() ? Result<std::string>(std::move(exit.out))
+                   : fail(Code::unreachable, "ssh failed");
 }
 
 } // namespace chillbox::cli

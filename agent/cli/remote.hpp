@@ -1,5 +1,5 @@
-// The same command on other machines: OpenSSH runs chillboxctl there, with its own configuration, agent and shared connections. No protocol of
-// our own.
+// The same command on other machines: OpenSSH runs chillboxctl there, with its own configuration,
+// agent and shared connections. No protocol of our own.
 #pragma once
 
 #include "base/error.hpp"
@@ -37,21 +37,27 @@ struct FromHost {
   std::string last_error; // the last line of standard error
 };
 
-// On all hosts side by side, 16 at most at once. ssh may not ask there, because nobody could tell who asks. Each line is handed on as it is
-// complete; without on_out standard output is kept instead. The order of the results is that of the hosts.
+// On all hosts side by side, 16 at most at once. ssh may not ask there, because nobody could tell
+// who asks. Each line is handed on as it is complete; without on_out standard output is kept
+// instead. The order of the results is that of the hosts.
 struct SideBySide {
   std::vector<std::string> words;
   std::function<void(const Host&, const std::string&)> on_out = {}, on_error = {};
   std::function<void(const Host&, const FromHost&)> on_end = {};
 };
-Result<std::vector<FromHost>> run_side_by_side(const std::vector<Host>& hosts, const SideBySide& command);
+Result<std::vector<FromHost>> run_side_by_side(
+    const std::vector<Host>& hosts, const SideBySide& command);
 
-// ssh to a host with these descriptors as its standard streams (-1: ours). The streams but those are closed.
-Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& options, const std::vector<std::string>& words, const int (&streams)[3]);
+// ssh to a host with these descriptors as its standard streams (-1: ours). The streams but those
+// are closed.
+Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& options,
+    const std::vector<std::string>& words, const int (&streams)[3]);
 int exit_of_ssh(int wait_status);
 
-// What `chillboxctl WORDS` prints there, without a question (BatchMode) and without a word when it does not work: for completion.
-Result<std::string> ask_quietly(const std::string& host, const std::vector<std::string>& words, std::chrono::milliseconds timeout);
+// What `chillboxctl WORDS` prints there, without a question (BatchMode) and without a word when it
+// does not work: for completion.
+Result<std::string> ask_quietly(const std::string& host, const std::vector<std::string>& words,
+    std::chrono::milliseconds timeout);
 
 // not_found. Along PATH, as a shell would.
 Result<std::string> find_program(const std::string& name);
@@ -66,7 +72,7 @@ public:
   SignalsForChild& operator=(const SignalsForChild&) = delete;
 
 private:
-  struct sigaction m_int {}, m_quit {};
+  struct sigaction m_int{}, m_quit{};
 };
 
 } // namespace chillbox::cli

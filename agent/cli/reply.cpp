@@ -25,94 +25,110 @@ Result<Json> parse_object(std::string_view text) {
   return json;
 }
 
-std::string text_at(const Json& object, std::string_view key) { return string_or(object, key, ""); }
-int64_t time_at(const Json& object, std::string_view key) { return static_cast<int64_t>(u64_or(object, key, 0)); }
+std::string text_at(const Json& object, std::string_view key) {
+  return string_or(object, key, "");
+}
+int64_t time_at(const Json& object, std::string_view key) {
+  return static_cast<int64_t>(u64_or(object, key, 0));
+}
 
 // The elements of an array member; none when it is not there.
-template <class F>
-auto each(const Json& object, std::string_view key, F read) {
+template <class F> auto each(const Json& object, std::string_view key, F read) {
   std::vector<decltype(read(object))> out;
-  if (const auto array = object.is_object() ? object.find(key) : object.end(); array != object.end() && array->is_array())
+  if (const auto array = object.is_object() ? object.find(key) : object.end();
+      array != object.end() && array->is_array())
     for (const Json& element : *array)
       out.push_back(read(element));
   return out;
 }
 
 std::vector<std::string> texts_at(const Json& object, std::string_view key) {
-  return each(object, key, [](const Json& e) { return e.is_string() ? e.get<std::string>() : dump(e); });
+  return each(
+      object, key, [](const Json& e) { return e.is_string() ? e.get<std::string>() : dump(e); });
 }
 
 JobView job_from(const Json& j) {
-  return {text_at(j, "id"),     text_at(j, "kind"),     text_at(j, "site"),       text_at(j, "version"),    text_at(j, "state"),
-          text_at(j, "step"),   text_at(j, "actor"),    text_at(j, "release"),    text_at(j, "previous"),   text_at(j, "code"),
-          text_at(j, "message"), time_at(j, "created_ms"), time_at(j, "started_ms"), time_at(j, "finished_ms"), time_at(j, "gap_ms")};
+  return {text_at(j, "id"), text_at(j, "kind"), text_at(j, "site"), text_at(j, "version"),
+      text_at(j, "state"), text_at(j, "step"), text_at(j, "actor"), text_at(j, "release"),
+      text_at(j, "previous"), text_at(j, "code"), text_at(j, "message"), time_at(j, "created_ms"),
+      time_at(j, "started_ms"), time_at(j, "finished_ms"), time_at(j, "gap_ms")};
 }
 
 SiteView site_from(const Json& s) {
-  auto service = [](const Json& e) { return ServiceView{text_at(e, "name"), text_at(e, "lang"), text_at(e, "slot"), text_at(e, "state")}; };
+  auto service = [](const Json& e) {
+    return ServiceView{
+        text_at(e, "name"), text_at(e, "lang"), text_at(e, "slot"), text_at(e, "state")};
+  };
   std::string held;
   if (const auto hold = s.find("hold"); hold != s.end() && hold->is_object())
-    held = cat("held by ", text_at(*hold, "actor"), " since ", rfc3339(time_at(*hold, "time_ms") / 1000), ": ", text_at(*hold, "why"));
-  return {text_at(s, "site"),    text_at(s, "state"),   text_at(s, "version"),        text_at(s, "release"), text_at(s, "previous_good"),
-          text_at(s, "waiting"), held,              text_at(s, "distrust"), time_at(s, "live_ms"), each(s, "services", service)};
+    held = cat("held by ", text_at(*hold, "actor"), " since ",
+        rfc3339(time_at(*hold, "time_ms") / 1000), ": ", text_at(*hold, "why"));
+  return {text_at(s, "site"), text_at(s, "state"), text_at(s, "version"), text_at(s, "release"),
+      text_at(s, "previous_good"), text_at(s, "waiting"), held, text_at(s, "distrust"),
+      time_at(s, "live_ms"), each(s, "services", service)};
 }
 
 ReleaseView release_from(const Json& r) {
-  return {text_at(r, "id"),          text_at(r, "version"),     text_at(r, "state"),        text_at(r, "slot"),   text_at(r, "signer"),
-          text_at(r, "message"),     text_at(r, "distrust"),    u64_or(r, "serial", 0),       bool_or(r, "live", false), bool_or(r, "withdrawn", false), time_at(r, "created_ms"), time_at(r, "live_ms")};
+  return {text_at(r, "id"), text_at(r, "version"), text_at(r, "state"), text_at(r, "slot"),
+      text_at(r, "signer"), text_at(r, "message"), text_at(r, "distrust"), u64_or(r, "serial", 0),
+      bool_or(r, "live", false), bool_or(r, "withdrawn", false), time_at(r, "created_ms"),
+      time_at(r, "live_ms")};
 }
 
 AuditView audit_from(const Json& a) {
-  return {u64_or(a, "number", 0), time_at(a, "time_ms"), text_at(a, "actor"),  text_at(a, "verb"),
-          text_at(a, "site"),     text_at(a, "text"),    text_at(a, "outcome")};
+  return {u64_or(a, "number", 0), time_at(a, "time_ms"), text_at(a, "actor"), text_at(a, "verb"),
+      text_at(a, "site"), text_at(a, "text"), text_at(a, "outcome")};
 }
 
 CronRunView cron_run_from(const Json& r) {
-  CronRunView run{.id = u64_or(r, "id", 0), .count = u64_or(r, "count", 0), .site = text_at(r, "site"), .release = text_at(r, "release"),
-                  .line = text_at(r, "line"), .actor = text_at(r, "actor"), .state = text_at(r, "state"), .text = text_at(r, "text"),
-                  .code = std::nullopt, .started_ms = time_at(r, "started_ms"), .ended_ms = time_at(r, "ended_ms")};
+  CronRunView run{.id = u64_or(r, "id", 0),
+      .count = u64_or(r, "count", 0),
+      .site = text_at(r, "site"),
+      .release = text_at(r, "release"),
+      .line = text_at(r, "line"),
+      .actor = text_at(r, "actor"),
+      .state = text_at(r, "state"),
+      .text = text_at(r, "text"),
+      .code = std::nullopt,
+      .started_ms = time_at(r, "started_ms"),
+      .ended_ms = time_at(r, "ended_ms")};
   if (r.is_object() && r.contains("code") && r["code"].is_number_integer())
     run.code = r["code"].get<int>();
   return run;
 }
 
 CronEntryView cron_entry_from(const Json& e) {
-  return {u64_or(e, "number", 0), text_at(e, "line"), time_at(e, "next_ms"), cron_run_from(e.is_object() ? e.value("last", Json()) : Json())};
+  return {u64_or(e, "number", 0), text_at(e, "line"), time_at(e, "next_ms"),
+      cron_run_from(e.is_object() ? e.value("last", Json()) : Json())};
 }
 
 // For an answer of nginx or of something between: what its status means.
 Code code_of_status(long status) {
   switch (status) {
   case 401:
-  case 403:
-    return Code::denied;
-  case 404:
-    return Code::not_found;
-  case 409:
-    return Code::conflict;
-  case 413:
-    return Code::too_large;
+  case 403: return Code::denied;
+  case 404: return Code::not_found;
+  case 409: return Code::conflict;
+  case 413: return Code::too_large;
   case 400:
-  case 422:
-    return Code::invalid;
+  case 422: return Code::invalid;
   case 429:
-  case 503:
-    return Code::busy;
+  case 503: return Code::busy;
   case 408:
-  case 504:
-    return Code::timed_out;
-  case 502:
-    return Code::unreachable;
-  default:
-    return Code::failure;
+  case 504: return Code::timed_out;
+  case 502: return Code::unreachable;
+  default: return Code::failure;
   }
 }
 
 Result<std::string> link_at(const Json& links, std::string_view key) {
   auto link = TRY(control::string_at(links, key));
-  // Ours begin with one slash. Anything else could lead the artifact and its capability to another host.
-  if (!link.starts_with('/') || link.starts_with("//") || link != printable(link, 1024) || link.find(' ') != std::string::npos)
-    return fail(Code::corrupt, cat("links.", key, ": '", printable(link, 80), "' is not a path on this host"));
+  // Ours begin with one slash. Anything else could lead the artifact and its capability to another
+  // host.
+  if (!link.starts_with('/') || link.starts_with("//") || link != printable(link, 1024) ||
+      link.find(' ') != std::string::npos)
+    return fail(Code::corrupt,
+        cat("links.", key, ": '", printable(link, 80), "' is not a path on this host"));
   return link;
 }
 
@@ -139,10 +155,13 @@ bool JobView::ended() const {
 }
 
 JobEvent event_from(const Json& e) {
-  return {u64_or(e, "number", 0), time_at(e, "time_ms"), text_at(e, "step"), text_at(e, "kind"), text_at(e, "text")};
+  return {u64_or(e, "number", 0), time_at(e, "time_ms"), text_at(e, "step"), text_at(e, "kind"),
+      text_at(e, "text")};
 }
 
-Result<JobEvent> parse_event(std::string_view text) { return event_from(TRY(parse_object(text))); }
+Result<JobEvent> parse_event(std::string_view text) {
+  return event_from(TRY(parse_object(text)));
+}
 
 Result<JobView> parse_job(std::string_view text) {
   const Json answer = TRY(parse_object(text));
@@ -152,16 +171,20 @@ Result<JobView> parse_job(std::string_view text) {
   return job_from(*job);
 }
 
-Result<std::vector<JobView>> parse_jobs(std::string_view text) { return each(TRY(parse_object(text)), "jobs", job_from); }
+Result<std::vector<JobView>> parse_jobs(std::string_view text) {
+  return each(TRY(parse_object(text)), "jobs", job_from);
+}
 
 Result<HostView> parse_status(std::string_view text) {
   const Json answer = TRY(parse_object(text));
   const Json host = answer.value("host", Json::object());
-  return HostView{text_at(host, "version"),     text_at(host, "recipient"),        text_at(host, "server_name"), bool_or(host, "sealed", false),
-                  u64_or(host, "uptime_s", 0),  u64_or(host, "running", 0),        u64_or(host, "waiting_unlock", 0),
-                  u64_or(host, "unlock_failures", 0), u64_or(host, "unlock_wait_s", 0),
-                  u64_or(host, "refused_webhooks", 0), u64_or(host, "refused_uploads", 0), time_at(host, "newest_ms"),
-                  texts_at(host, "warnings"),   text_at(host, "nginx"),            each(answer, "sites", site_from)};
+  return HostView{text_at(host, "version"), text_at(host, "recipient"),
+      text_at(host, "server_name"), bool_or(host, "sealed", false), u64_or(host, "uptime_s", 0),
+      u64_or(host, "running", 0), u64_or(host, "waiting_unlock", 0),
+      u64_or(host, "unlock_failures", 0), u64_or(host, "unlock_wait_s", 0),
+      u64_or(host, "refused_webhooks", 0), u64_or(host, "refused_uploads", 0),
+      time_at(host, "newest_ms"), texts_at(host, "warnings"), text_at(host, "nginx"),
+      each(answer, "sites", site_from)};
 }
 
 Result<std::vector<ReleaseView>> parse_releases(std::string_view text) {
@@ -169,16 +192,21 @@ Result<std::vector<ReleaseView>> parse_releases(std::string_view text) {
 }
 
 Result<std::vector<KeyUseView>> parse_key_uses(std::string_view text) {
-  return each(TRY(parse_object(text)), "uses", [](const Json& u) { return KeyUseView{text_at(u, "site"), text_at(u, "version")}; });
+  return each(TRY(parse_object(text)), "uses",
+      [](const Json& u) { return KeyUseView{text_at(u, "site"), text_at(u, "version")}; });
 }
-Result<std::vector<AuditView>> parse_audit(std::string_view text) { return each(TRY(parse_object(text)), "entries", audit_from); }
+Result<std::vector<AuditView>> parse_audit(std::string_view text) {
+  return each(TRY(parse_object(text)), "entries", audit_from);
+}
 
 Result<CronRunView> parse_cron_run(std::string_view text) {
   const Json answer = TRY(parse_object(text));
   return cron_run_from(answer.value("run", Json()));
 }
 
-Result<std::vector<CronRunView>> parse_cron_runs(std::string_view text) { return each(TRY(parse_object(text)), "runs", cron_run_from); }
+Result<std::vector<CronRunView>> parse_cron_runs(std::string_view text) {
+  return each(TRY(parse_object(text)), "runs", cron_run_from);
+}
 
 Result<std::vector<CronEntryView>> parse_cron_entries(std::string_view text) {
   return each(TRY(parse_object(text)), "entries", cron_entry_from);
@@ -199,9 +227,12 @@ Result<Accepted> parse_accepted(std::string_view text) {
 Error parse_http_error(long status, std::string_view body) {
   if (const auto answer = parse_json(body, k_most); answer && answer->is_object())
     if (const auto error = answer->find("error"); error != answer->end() && error->is_object())
-      return {code_from_name(string_or(*error, "code", "failure")), printable(string_or(*error, "message", "no reason was given"), 500)};
+      return {code_from_name(string_or(*error, "code", "failure")),
+          printable(string_or(*error, "message", "no reason was given"), 500)};
   // NGINX's own: another server of it than the one that chillboxd wrote.
-  const std::string_view why = status == 404 ? ": no chillbox answers to this name there: see server_name in its chillbox.toml" : "";
+  const std::string_view why = status == 404
+      ? ": no chillbox answers to this name there: see server_name in its chillbox.toml"
+      : "";
   return {code_of_status(status), cat("the host answered ", status, why)};
 }
 
@@ -225,7 +256,8 @@ std::vector<std::string> member_list(std::string_view text, std::string_view key
   return object ? texts_at(*object, key) : std::vector<std::string>();
 }
 
-std::string with_array(std::string_view object, std::string_view key, const std::vector<std::string>& elements) {
+std::string with_array(
+    std::string_view object, std::string_view key, const std::vector<std::string>& elements) {
   auto json = parse_json(object, k_most);
   if (!json || !json->is_object())
     return std::string(object);

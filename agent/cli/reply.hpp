@@ -1,5 +1,6 @@
-// What the daemon answers, as values: over the control socket and, for jobs, over HTTP. A member that is missing or of another type is
-// empty: a newer daemon may say more, an older one less. What is no JSON object at all is corrupt.
+// What the daemon answers, as values: over the control socket and, for jobs, over HTTP. A member
+// that is missing or of another type is empty: a newer daemon may say more, an older one less. What
+// is no JSON object at all is corrupt.
 #pragma once
 
 #include "base/error.hpp"
@@ -33,7 +34,8 @@ struct ServiceView {
 };
 
 struct SiteView {
-  std::string site, state, version, release, previous_good, waiting, held; // held: "by WHO since ...: WHY"
+  std::string site, state, version, release, previous_good, waiting,
+      held;             // held: "by WHO since ...: WHY"
   std::string distrust; // why what is live is not started again, "" : it is
   int64_t live_ms = 0;
   std::vector<ServiceView> services;
@@ -44,7 +46,7 @@ struct HostView {
   bool sealed = false;
   uint64_t uptime_s = 0, running = 0, waiting_unlock = 0, unlock_failures = 0, unlock_wait_s = 0;
   uint64_t refused_webhooks = 0, refused_uploads = 0; // since the start
-  int64_t newest_ms = 0; // of the audit trail
+  int64_t newest_ms = 0;                              // of the audit trail
   std::vector<std::string> warnings;
   std::string nginx; // why no visitor is served; "" : NGINX answers
   std::vector<SiteView> sites;
@@ -69,7 +71,8 @@ struct AuditView {
 
 struct CronRunView {
   uint64_t id = 0, count = 0;
-  std::string site, release, line, actor, state, text; // state: running, done, failed, lost, skipped; "" : no run
+  std::string site, release, line, actor, state,
+      text; // state: running, done, failed, lost, skipped; "" : no run
   std::optional<int> code;
   int64_t started_ms = 0, ended_ms = 0;
 };
@@ -90,7 +93,7 @@ Result<HostView> parse_status(std::string_view text); // of `status` and of `sit
 Result<std::vector<ReleaseView>> parse_releases(std::string_view text);
 Result<std::vector<AuditView>> parse_audit(std::string_view text);
 Result<std::vector<KeyUseView>> parse_key_uses(std::string_view text);
-Result<CronRunView> parse_cron_run(std::string_view text);                  // {"run":{...}}
+Result<CronRunView> parse_cron_run(std::string_view text); // {"run":{...}}
 Result<std::vector<CronRunView>> parse_cron_runs(std::string_view text);
 Result<std::vector<CronEntryView>> parse_cron_entries(std::string_view text);
 
@@ -99,7 +102,8 @@ struct Accepted {
   std::string job, status, events, artifact, signature; // the links begin with '/'
 };
 Result<Accepted> parse_accepted(std::string_view text);
-// An error as the edge says it: {"error":{"code","message"}}. What is none of that gives `fallback` with the HTTP status.
+// An error as the edge says it: {"error":{"code","message"}}. What is none of that gives `fallback`
+// with the HTTP status.
 Error parse_http_error(long status, std::string_view body);
 
 // Single members of a flat answer; the fallback when it is not there.
@@ -109,7 +113,8 @@ bool member_flag(std::string_view text, std::string_view key);
 std::vector<std::string> member_list(std::string_view text, std::string_view key);
 
 // The object with one more member: the JSON texts in `elements` as an array.
-std::string with_array(std::string_view object, std::string_view key, const std::vector<std::string>& elements);
+std::string with_array(
+    std::string_view object, std::string_view key, const std::vector<std::string>& elements);
 // {"schema":"chillbox.error.v1","error":{"code","message","data"}}
 std::string error_json(const Error& error, std::string_view data);
 

@@ -37,8 +37,12 @@ std::vector<std::string> logical_lines(std::string_view text) {
   return lines;
 }
 
-std::string locked_path(const std::string& dir) { return cat(dir, "/dep/", k_locked); }
-std::string first_line(const std::string& digest) { return cat(k_made_from, digest, k_and, "\n"); }
+std::string locked_path(const std::string& dir) {
+  return cat(dir, "/dep/", k_locked);
+}
+std::string first_line(const std::string& digest) {
+  return cat(k_made_from, digest, k_and, "\n");
+}
 
 } // namespace
 
@@ -55,13 +59,17 @@ std::string requirement_name(std::string_view text) {
   return name;
 }
 
-std::string wheel_name(std::string_view file) { return requirement_name(file.substr(0, file.find('-'))); }
+std::string wheel_name(std::string_view file) {
+  return requirement_name(file.substr(0, file.find('-')));
+}
 
 Requirements::Requirements(std::string_view text) {
   for (const auto& line : logical_lines(text)) {
     const auto because = line.find(k_because);
     const auto comment = std::min(line.find(" #"), line.starts_with('#') ? 0 : std::string::npos);
-    Line one{.name = "", .text = std::string(trim(std::string_view(line).substr(0, comment))), .why = ""};
+    Line one{.name = "",
+        .text = std::string(trim(std::string_view(line).substr(0, comment))),
+        .why = ""};
     if (one.text.empty())
       continue;
     if (!one.text.starts_with('-'))
@@ -78,13 +86,15 @@ const Requirements::Line* Requirements::find(std::string_view name) const {
 }
 
 bool Requirements::hashed() const {
-  return std::ranges::any_of(m_lines, [](const Line& line) { return line.text.find("--hash") != std::string::npos; });
+  return std::ranges::any_of(
+      m_lines, [](const Line& line) { return line.text.find("--hash") != std::string::npos; });
 }
 
 bool Requirements::allow(std::string_view name, const std::string& sha256, std::string_view why) {
   bool found = false;
   for (Line& line : m_lines) // a name may stand twice, with different markers
-    if (!line.name.empty() && line.name == requirement_name(name) && line.text.find("--hash") != std::string::npos) {
+    if (!line.name.empty() && line.name == requirement_name(name) &&
+        line.text.find("--hash") != std::string::npos) {
       line.text += cat(" ", k_hash, sha256);
       line.why = why;
       found = true;
@@ -93,12 +103,15 @@ bool Requirements::allow(std::string_view name, const std::string& sha256, std::
 }
 
 void Requirements::add(const std::string& pinned, const std::string& sha256, std::string_view why) {
-  m_lines.push_back({.name = requirement_name(pinned), .text = cat(pinned, " ", k_hash, sha256), .why = std::string(why)});
+  m_lines.push_back({.name = requirement_name(pinned),
+      .text = cat(pinned, " ", k_hash, sha256),
+      .why = std::string(why)});
 }
 
 bool Requirements::allows(std::string_view name, std::string_view sha256) const {
   const Line* line = find(name);
-  return line == nullptr || line->text.find("--hash") == std::string::npos || line->text.find(cat(k_hash, sha256)) != std::string::npos;
+  return line == nullptr || line->text.find("--hash") == std::string::npos ||
+      line->text.find(cat(k_hash, sha256)) != std::string::npos;
 }
 
 std::string Requirements::line_of(std::string_view name) const {

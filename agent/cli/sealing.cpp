@@ -41,7 +41,8 @@ Result<std::vector<std::string>> recipients_of(const Args& args) {
     }
   }
   if (recipients.empty())
-    return fail(Code::usage, "for which host? give -r AGE1... (the recipient.txt of the host) or -R FILE");
+    return fail(
+        Code::usage, "for which host? give -r AGE1... (the recipient.txt of the host) or -R FILE");
   return recipients;
 }
 
@@ -60,7 +61,8 @@ Result<int64_t> source_date() {
     return 0;
   const auto seconds = parse_u64(text);
   if (!seconds || *seconds > 0x7FFFFFFFFFFF)
-    return fail(Code::usage, cat("SOURCE_DATE_EPOCH '", printable(text, 40), "' is not a number of seconds"));
+    return fail(Code::usage,
+        cat("SOURCE_DATE_EPOCH '", printable(text, 40), "' is not a number of seconds"));
   return static_cast<int64_t>(*seconds);
 }
 
@@ -83,7 +85,8 @@ Result<Sealer> prepare_sealer(const Args& args) {
   if (args.has("expires"))
     expires = TRY_IN("--expires", parse_moment(args.text("expires"), os::real_clock().wall()));
   if (expires && *expires <= os::real_clock().wall())
-    return fail(Code::usage, cat("--expires ", printable(args.text("expires"), 40), ": that is over already"));
+    return fail(Code::usage,
+        cat("--expires ", printable(args.text("expires"), 40), ": that is over already"));
   auto key = TRY(key_of_args(args));
   const std::string outdir = args.text("output");
   std::error_code error;
@@ -106,24 +109,29 @@ uint64_t next_serial(const std::string& outdir, const SiteName& site, bool secre
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(outdir, error))
     if (entry.path().extension() == ".minisig")
-      if (const auto statement = read_statement(entry.path()); statement && statement->site == site && statement->secrets == secrets)
+      if (const auto statement = read_statement(entry.path());
+          statement && statement->site == site && statement->secrets == secrets)
         serial = std::max(serial, statement->serial + 1);
   return serial;
 }
 
-Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::PackEntry> entries, const SiteName& site,
-                    const std::optional<Version>& version) {
-  const std::string name = version ? cat(site.str(), "-", version->str()) : cat(site.str(), ".secrets");
+Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::PackEntry> entries,
+    const SiteName& site, const std::optional<Version>& version) {
+  const std::string name =
+      version ? cat(site.str(), "-", version->str()) : cat(site.str(), ".secrets");
   const std::string path = cat(sealer.outdir, "/", name, ".tar.zst.age");
-  const uint64_t serial = call.args.has("serial") ? call.args.number("serial", 0)
-                                                  : next_serial(sealer.outdir, site, !version, os::real_clock().wall());
+  const uint64_t serial = call.args.has("serial")
+      ? call.args.number("serial", 0)
+      : next_serial(sealer.outdir, site, !version, os::real_clock().wall());
   if (serial == 0)
     return fail(Code::usage, "--serial 0: hosts count from 1");
   os::Disk& disk = os::real_disk();
   Progress progress(call.terminal);
   const DeferInterrupt defer;
-  TRY(disk.remove(path + ".minisig")); // first: a signature beside a file that it is not for helps nobody
-  artifact::PackRequest request{std::move(entries), sealer.recipients, sealer.mtime, path, call.args.has("armor"), {}};
+  TRY(disk.remove(
+      path + ".minisig")); // first: a signature beside a file that it is not for helps nobody
+  artifact::PackRequest request{
+      std::move(entries), sealer.recipients, sealer.mtime, path, call.args.has("armor"), {}};
   request.progress = [&](uint64_t done, uint64_t total) {
     progress.percent("pack", done, total);
     if (interrupted()) {
@@ -135,28 +143,33 @@ Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::Pack
   const artifact::Packed packed = TRY_IN(name, artifact::pack(request));
   if (call.terminal.live())
     progress.percent_done("pack", packed.unpacked);
-  const artifact::Statement statement{site, !version, version ? version->str() : "", serial, packed.sha256, sealer.expires};
-  const std::string signature = sealer.key.sign(packed.blake2b, artifact::statement_text(statement));
+  const artifact::Statement statement{
+      site, !version, version ? version->str() : "", serial, packed.sha256, sealer.expires};
+  const std::string signature =
+      sealer.key.sign(packed.blake2b, artifact::statement_text(statement));
   TRY(disk.write(path + ".minisig", signature, 0644, {::geteuid(), ::getegid()}));
   return Sealed{path, packed, serial};
 }
 
-void tell_sealed(Call& call, std::string_view schema, const SiteName& site, const std::string& version, const Sealed& sealed,
-                 const Contents* contents) {
+void tell_sealed(Call& call, std::string_view schema, const SiteName& site,
+    const std::string& version, const Sealed& sealed, const Contents* contents) {
   const artifact::Packed& packed = sealed.packed;
   const std::string name = fs::path(sealed.path).filename();
   const std::string digest = packed.sha256.str();
   if (call.terminal.json()) {
-    const std::string object = result_text(schema, {{"name", name}, {"path", sealed.path}, {"site", site.str()}, {"version", version},
-                                                    {"size", packed.size}, {"sha256", digest}, {"serial", sealed.serial},
-                                                    {"files", packed.files}, {"unpacked", packed.unpacked}, {"tar_sha256", packed.tar_sha256.str()}});
+    const std::string object = result_text(schema,
+        {{"name", name}, {"path", sealed.path}, {"site", site.str()}, {"version", version},
+            {"size", packed.size}, {"sha256", digest}, {"serial", sealed.serial},
+            {"files", packed.files}, {"unpacked", packed.unpacked},
+            {"tar_sha256", packed.tar_sha256.str()}});
     call.terminal.print(contents != nullptr ? with_contents(object, *contents) : object);
     return;
   }
   call.terminal.print(sealed.path);
   if (call.terminal.quiet())
     return;
-  call.terminal.print(cat("size    ", packed.size, " (", human_size(packed.size), ", ", packed.files, " files of ", human_size(packed.unpacked), ")"));
+  call.terminal.print(cat("size    ", packed.size, " (", human_size(packed.size), ", ",
+      packed.files, " files of ", human_size(packed.unpacked), ")"));
   call.terminal.print(cat("sha256  ", digest));
   call.terminal.print(cat("serial  ", sealed.serial));
   if (contents == nullptr)
@@ -165,7 +178,8 @@ void tell_sealed(Call& call, std::string_view schema, const SiteName& site, cons
   print_table(call.terminal, table_of(*contents), "");
   call.terminal.print("");
   for (const auto& file : contents->largest)
-    call.terminal.print(cat(file.path == contents->largest.front().path ? "largest  " : "         ", printable(file.path, 1024), "  ", human_size(file.size)));
+    call.terminal.print(cat(file.path == contents->largest.front().path ? "largest  " : "         ",
+        printable(file.path, 1024), "  ", human_size(file.size)));
 }
 
 } // namespace chillbox::cli

@@ -29,8 +29,13 @@ Result<void> add_files(Entries& entries, const fs::path& dir, const std::string&
   for (const auto& entry : TRY(list(dir))) {
     const std::string name = entry.path().filename();
     if (entry.is_symlink() || !entry.is_regular_file())
-      return fail(Code::invalid, cat(printable(entry.path().string(), 1024), ": only files lie in a service's folder of secrets"));
-    entries.push_back({.name = cat(service, "/", name), .source = entry.path(), .content = {}, .link_target = {}});
+      return fail(Code::invalid,
+          cat(printable(entry.path().string(), 1024),
+              ": only files lie in a service's folder of secrets"));
+    entries.push_back({.name = cat(service, "/", name),
+        .source = entry.path(),
+        .content = {},
+        .link_target = {}});
   }
   return {};
 }
@@ -46,7 +51,8 @@ Result<void> run_secrets_pack(Call& call) {
     if (name.starts_with('.'))
       continue;
     if (entry.is_symlink() || !entry.is_directory())
-      return fail(Code::invalid, cat(printable(entry.path().string(), 1024), ": secrets lie in DIR/SERVICE/FILE"));
+      return fail(Code::invalid,
+          cat(printable(entry.path().string(), 1024), ": secrets lie in DIR/SERVICE/FILE"));
     TRY_IN(printable(entry.path().string(), 1024), ServiceName::parse(name));
     TRY(add_files(entries, entry.path(), name));
   }

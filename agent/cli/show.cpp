@@ -20,19 +20,24 @@ Style style_of(const std::string& state) {
 void print_host(Terminal& terminal, const HostView& host) {
   if (!host.nginx.empty())
     terminal.print(terminal.out(Style::bad, printable(host.nginx, 500)));
-  const std::string name = host.server_name.empty() || host.server_name == "_" ? "" : cat(" on ", printable(host.server_name));
-  terminal.print(cat(terminal.out(Style::bold, cat("chillboxd ", printable(host.version, 40), name)), "  ",
-                     host.sealed ? terminal.out(Style::warn, "sealed") : terminal.out(Style::good, "unsealed"), "  up ",
-                     show_duration(std::chrono::seconds(host.uptime_s))));
+  const std::string name = host.server_name.empty() || host.server_name == "_"
+      ? ""
+      : cat(" on ", printable(host.server_name));
+  terminal.print(
+      cat(terminal.out(Style::bold, cat("chillboxd ", printable(host.version, 40), name)), "  ",
+          host.sealed ? terminal.out(Style::warn, "sealed") : terminal.out(Style::good, "unsealed"),
+          "  up ", show_duration(std::chrono::seconds(host.uptime_s))));
   if (!host.recipient.empty())
     terminal.print(cat("recipient  ", printable(host.recipient, 120)));
   if (host.running > 0)
     terminal.print(cat("jobs       ", host.running, " running"));
   if (host.waiting_unlock > 0)
-    terminal.print(cat("waiting    ", host.waiting_unlock, host.waiting_unlock == 1 ? " job waits" : " jobs wait", " for `chillboxctl unlock`"));
+    terminal.print(cat("waiting    ", host.waiting_unlock,
+        host.waiting_unlock == 1 ? " job waits" : " jobs wait", " for `chillboxctl unlock`"));
   if (host.refused_webhooks + host.refused_uploads > 0)
-    terminal.print(cat("refused    ", host.refused_webhooks, host.refused_webhooks == 1 ? " webhook, " : " webhooks, ", host.refused_uploads,
-                       host.refused_uploads == 1 ? " upload" : " uploads", " since chillboxd started"));
+    terminal.print(cat("refused    ", host.refused_webhooks,
+        host.refused_webhooks == 1 ? " webhook, " : " webhooks, ", host.refused_uploads,
+        host.refused_uploads == 1 ? " upload" : " uploads", " since chillboxd started"));
   for (const std::string& warning : host.warnings)
     terminal.print(cat(terminal.out(Style::warn, "warning"), "    ", printable(warning, 500)));
 }
@@ -41,7 +46,9 @@ void print_waiting(Terminal& terminal, const HostView& host) {
   for (const SiteView& site : host.sites)
     for (const std::string* text : {&site.waiting, &site.held})
       if (!text->empty())
-        terminal.print(cat(terminal.out(text == &site.held ? Style::warn : style_of(site.state), site.site), ": ", printable(*text, 700)));
+        terminal.print(
+            cat(terminal.out(text == &site.held ? Style::warn : style_of(site.state), site.site),
+                ": ", printable(*text, 700)));
 }
 
 std::string services_of(const SiteView& site) {
@@ -55,7 +62,8 @@ void print_status(Terminal& terminal, const HostView& host) {
   print_host(terminal, host);
   Table table{{"SITE", "STATE", "VERSION", "RELEASE", "LIVE SINCE", "SERVICES"}, {}};
   for (const SiteView& site : host.sites)
-    table.rows.push_back({site.site, site.state, site.version, site.release, show_time(site.live_ms), services_of(site)});
+    table.rows.push_back({site.site, site.state, site.version, site.release,
+        show_time(site.live_ms), services_of(site)});
   if (!table.rows.empty())
     terminal.print("");
   print_table(terminal, table, "no site yet");
@@ -87,7 +95,8 @@ Result<void> run_sites(Call& call) {
     if (site.services.empty())
       table.rows.push_back({site.site, site.state, site.version});
     for (const ServiceView& service : site.services)
-      table.rows.push_back({site.site, site.state, site.version, service.name, service.lang, service.slot, service.state});
+      table.rows.push_back({site.site, site.state, site.version, service.name, service.lang,
+          service.slot, service.state});
   }
   print_table(call.terminal, table, "no site yet");
   print_waiting(call.terminal, host);

@@ -1,4 +1,5 @@
-// The same command on many hosts at once, line by line. One loop over pipes and process descriptors, no threads.
+// The same command on many hosts at once, line by line. One loop over pipes and process
+// descriptors, no threads.
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "cli/remote.hpp"
@@ -26,7 +27,9 @@ public:
   Result<void> start();
   bool running() const { return m_pid > 0; }
   // Of the pid's descriptor, standard output, standard error; -1 where nothing is waited for.
-  std::array<int, 3> descriptors() const { return {m_pidfd.get(), m_pipes[0].from.get(), m_pipes[1].from.get()}; }
+  std::array<int, 3> descriptors() const {
+    return {m_pidfd.get(), m_pipes[0].from.get(), m_pipes[1].from.get()};
+  }
   void read_from(size_t pipe); // all that is there
   void end();                  // the process is gone: what is left in the pipes, and its exit code
   const FromHost& result() const { return m_result; }
@@ -58,7 +61,8 @@ Result<void> Runner::start() {
     to[i] = Fd(ends[1]);
     ::fcntl(ends[0], F_SETFL, O_NONBLOCK); // our end alone: ssh's may not notice
   }
-  m_pid = TRY(spawn_ssh(*m_host, {"-o", "BatchMode=yes"}, m_command->words, {nothing.get(), to[0].get(), to[1].get()}));
+  m_pid = TRY(spawn_ssh(*m_host, {"-o", "BatchMode=yes"}, m_command->words,
+      {nothing.get(), to[0].get(), to[1].get()}));
   m_pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, m_pid, 0)));
   return m_pidfd ? Result<void>{} : fail_errno("watch ssh", errno);
 }
@@ -102,8 +106,7 @@ void Runner::read_from(size_t pipe) {
 // Not at the end of the pipes: a shared connection that ssh leaves behind keeps them open.
 void Runner::end() {
   int status = 0;
-  while (::waitpid(m_pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (::waitpid(m_pid, &status, 0) < 0 && errno == EINTR) {}
   for (size_t pipe = 0; pipe < 2; ++pipe) {
     if (m_pipes[pipe].from)
       read_from(pipe);
@@ -141,7 +144,8 @@ Result<void> serve(std::vector<Runner>& runners) {
 
 } // namespace
 
-Result<std::vector<FromHost>> run_side_by_side(const std::vector<Host>& hosts, const SideBySide& command) {
+Result<std::vector<FromHost>> run_side_by_side(
+    const std::vector<Host>& hosts, const SideBySide& command) {
   const SignalsForChild guard;
   std::vector<Runner> runners;
   runners.reserve(hosts.size());

@@ -33,7 +33,8 @@ std::string one_line(std::string_view text) {
 }
 
 // One text, as $(...) of a shell would have it.
-Result<std::string> output_of(const Laptop& laptop, const Words& argv, const std::string& dir, const Values& more) {
+Result<std::string> output_of(
+    const Laptop& laptop, const Words& argv, const std::string& dir, const Values& more) {
   const std::string shown = argv[0] == "/bin/sh" ? argv.back() : join(argv, " ");
   if (!laptop.may_run)
     return fail(Code::denied, cat("'", printable(shown), "' is not run because of --no-commands"));
@@ -47,7 +48,8 @@ Result<std::string> output_of(const Laptop& laptop, const Words& argv, const std
   command.no_new_privs = false;
   const os::Exit exit = TRY(laptop.runner.run(command));
   if (!exit.ok())
-    return fail(Code::failure, cat("'", printable(shown), "' ended with ", exit.code, ": ", one_line(exit.err)));
+    return fail(Code::failure,
+        cat("'", printable(shown), "' ended with ", exit.code, ": ", one_line(exit.err)));
   std::string value = exit.out;
   while (value.ends_with('\n') || value.ends_with('\r'))
     value.pop_back();
@@ -57,20 +59,25 @@ Result<std::string> output_of(const Laptop& laptop, const Words& argv, const std
 }
 
 Result<std::string> inspect(const Laptop& laptop, const std::string& dir, std::string_view name) {
-  return output_of(laptop, {"make", "--silent", "--no-print-directory", cat("inspect.", name)}, dir, {});
+  return output_of(
+      laptop, {"make", "--silent", "--no-print-directory", cat("inspect.", name)}, dir, {});
 }
 
 // Files that begin with a dot (.gitkeep) only keep the folder.
 bool is_built(const std::string& dist) {
   std::error_code error;
-  return std::ranges::any_of(fs::directory_iterator(dist, error),
-                             [](const fs::directory_entry& entry) { return !entry.path().filename().string().starts_with('.'); });
+  return std::ranges::any_of(
+      fs::directory_iterator(dist, error), [](const fs::directory_entry& entry) {
+        return !entry.path().filename().string().starts_with('.');
+      });
 }
 
 bool is_folder_name(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && text[0] != '.' && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-  });
+  return !text.empty() && text.size() <= 64 && text[0] != '.' &&
+      std::ranges::all_of(text, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            c == '.' || c == '_' || c == '-';
+      });
 }
 
 // The variables that can be expanded yet: one may wait for what only the host knows.
@@ -97,21 +104,26 @@ Result<Version> version_of(const SiteFolder& folder, const Laptop& laptop) {
   if (folder.site.version)
     return *folder.site.version;
   if (makefile_inspects(folder.dir, "VERSION"))
-    return TRY_IN("make inspect.VERSION", Version::parse(TRY(inspect(laptop, folder.dir, "VERSION"))));
+    return TRY_IN(
+        "make inspect.VERSION", Version::parse(TRY(inspect(laptop, folder.dir, "VERSION"))));
   const std::string file = folder.dir + "/VERSION";
   if (::access(file.c_str(), R_OK) == 0)
     return TRY_IN(printable(file, 1024), Version::parse(trim(TRY(read_input(file, 4096)))));
-  return fail(Code::invalid, cat(folder.file, ": has no \"version\", and there is neither a file VERSION nor a Makefile with inspect.VERSION: "
-                                              "an artifact needs one"));
+  return fail(Code::invalid,
+      cat(folder.file,
+          ": has no \"version\", and there is neither a file VERSION nor a Makefile with inspect.VERSION: "
+          "an artifact needs one"));
 }
 
 Result<Values> env_values(const SiteFolder& folder, const Version& version, const Laptop& laptop) {
   Values values;
-  config::Variables variables{{"SLUGNAME", folder.site.slug.str()}, {"SERVER_NAME", folder.site.server_name}, {"VERSION", version.str()}};
+  config::Variables variables{{"SLUGNAME", folder.site.slug.str()},
+      {"SERVER_NAME", folder.site.server_name}, {"VERSION", version.str()}};
   for (const config::Variable& variable : folder.site.env) {
     std::string value = variable.value;
     if (!variable.cmd.empty() && (laptop.may_run || value.empty()))
-      value = values[variable.name] = TRY_IN(cat("env ", variable.name), output_of(laptop, {"/bin/sh", "-c", variable.cmd}, folder.dir, known_values(variables)));
+      value = values[variable.name] = TRY_IN(cat("env ", variable.name),
+          output_of(laptop, {"/bin/sh", "-c", variable.cmd}, folder.dir, known_values(variables)));
     config::set_variable(variables, variable.name, value);
   }
   return values;
@@ -126,7 +138,9 @@ Result<Values> make_immutable(const SiteFolder& folder, const Laptop& laptop) {
     const std::string dir = cat(folder.dir, "/", service.handler);
     const std::string hash = TRY_IN(context, inspect(laptop, dir, "HASH"));
     if (!is_folder_name(hash))
-      return fail(Code::invalid, cat(context, ": make inspect.HASH printed '", printable(hash, 80), "', which is not a hash"));
+      return fail(Code::invalid,
+          cat(context, ": make inspect.HASH printed '", printable(hash, 80),
+              "', which is not a hash"));
     if (is_built(dir + "/dist"))
       laptop.say(cat(context, ": dist/ as it is: if it is old, run make in ", printable(dir, 200)));
     else
@@ -136,15 +150,18 @@ Result<Values> make_immutable(const SiteFolder& folder, const Laptop& laptop) {
   return hashes;
 }
 
-Result<std::string> packed_json(const SiteFolder& folder, const Version& version, const Values& values) {
-  const bool has_commands = std::ranges::any_of(folder.site.env, [](const config::Variable& v) { return !v.cmd.empty(); });
+Result<std::string> packed_json(
+    const SiteFolder& folder, const Version& version, const Values& values) {
+  const bool has_commands = std::ranges::any_of(
+      folder.site.env, [](const config::Variable& v) { return !v.cmd.empty(); });
   if (folder.site.version && !has_commands)
     return folder.json;
   Json site = TRY(parse_json(folder.json, config::k_max_site_json));
   site["version"] = version.str();
   if (has_commands)
     for (Json& variable : site["env"]) {
-      if (const auto value = values.find(control::string_or(variable, "name", "")); value != values.end())
+      if (const auto value = values.find(control::string_or(variable, "name", ""));
+          value != values.end())
         variable["value"] = value->second;
       variable.erase("cmd");
     }

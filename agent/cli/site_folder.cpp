@@ -21,7 +21,8 @@ constexpr std::string_view k_local = "local.site.json";
 constexpr std::string_view k_ignore = ".chillboxignore";
 
 bool is_site_file(std::string_view name) {
-  return (name.ends_with(k_json) && name.size() > k_json.size()) || (name.ends_with(k_toml) && name.size() > k_toml.size());
+  return (name.ends_with(k_json) && name.size() > k_json.size()) ||
+      (name.ends_with(k_toml) && name.size() > k_toml.size());
 }
 
 Result<std::string> find_site_file(const std::string& path) {
@@ -29,7 +30,8 @@ Result<std::string> find_site_file(const std::string& path) {
   if (fs::is_regular_file(path, error)) {
     if (is_site_file(fs::path(path).filename().string()))
       return path;
-    return fail(Code::usage, cat(printable(path, 1024), ": a site file is named SITE.site.json or SITE.site.toml"));
+    return fail(Code::usage,
+        cat(printable(path, 1024), ": a site file is named SITE.site.json or SITE.site.toml"));
   }
   std::vector<std::string> found;
   for (const auto& entry : fs::directory_iterator(path, error))
@@ -41,9 +43,12 @@ Result<std::string> find_site_file(const std::string& path) {
     std::erase(found, k_local);
   std::ranges::sort(found);
   if (found.empty())
-    return fail(Code::not_found, cat(printable(path, 1024), ": no SITE.site.json or SITE.site.toml in it"));
+    return fail(
+        Code::not_found, cat(printable(path, 1024), ": no SITE.site.json or SITE.site.toml in it"));
   if (found.size() > 1)
-    return fail(Code::usage, cat(printable(path, 1024), ": several site files (", join(found, ", "), "): name the one that is meant"));
+    return fail(Code::usage,
+        cat(printable(path, 1024), ": several site files (", join(found, ", "),
+            "): name the one that is meant"));
   return cat(path, "/", found[0]);
 }
 
@@ -80,7 +85,9 @@ Result<SiteFolder> read_site_folder(const std::string& path, const std::string& 
   const std::string file = TRY(find_site_file(path));
   const auto slash = file.rfind('/');
   const std::string name = file.substr(slash == std::string::npos ? 0 : slash + 1);
-  const std::string beside = slash == std::string::npos ? "." : slash == 0 ? "/" : file.substr(0, slash);
+  const std::string beside = slash == std::string::npos ? "."
+      : slash == 0                                      ? "/"
+                                                        : file.substr(0, slash);
   const std::string dir = sources.empty() ? beside : sources;
   auto parsed = TRY(parse(name, TRY(read_input(file, config::k_max_site_json))));
   auto ignore = TRY(read_ignore(dir));
@@ -101,7 +108,8 @@ bool makefile_inspects(const std::string& dir, std::string_view name) {
 }
 
 bool is_made(const SiteFolder& folder, const config::Service& service) {
-  return service.lang == "immutable" && makefile_inspects(cat(folder.dir, "/", service.handler), "HASH");
+  return service.lang == "immutable" &&
+      makefile_inspects(cat(folder.dir, "/", service.handler), "HASH");
 }
 
 bool runs_python(const config::Service& service) {

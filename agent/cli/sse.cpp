@@ -4,7 +4,8 @@
 
 namespace chillbox::cli {
 
-Result<void> SseParser::feed(std::string_view bytes, const std::function<void(const Event&)>& on_event) {
+Result<void> SseParser::feed(
+    std::string_view bytes, const std::function<void(const Event&)>& on_event) {
   for (const char c : bytes) {
     const bool ends_cr = std::exchange(m_after_cr, c == '\r');
     if (c == '\n' && ends_cr)

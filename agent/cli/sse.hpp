@@ -1,4 +1,5 @@
-// Server-sent events (WHATWG HTML, 9.2.6 "Interpreting an event stream"): bytes in pieces of any size, events out. Pure.
+// Server-sent events (WHATWG HTML, 9.2.6 "Interpreting an event stream"): bytes in pieces of any
+// size, events out. Pure.
 #pragma once
 
 #include "base/error.hpp"

@@ -8,7 +8,9 @@
 namespace chillbox::cli {
 namespace {
 
-std::string cell(const std::string& text) { return text.empty() ? "-" : printable(text, 512); }
+std::string cell(const std::string& text) {
+  return text.empty() ? "-" : printable(text, 512);
+}
 
 std::string line_of(const std::vector<std::string>& cells, const std::vector<size_t>& widths) {
   std::string line;
@@ -23,7 +25,8 @@ std::string line_of(const std::vector<std::string>& cells, const std::vector<siz
 } // namespace
 
 size_t columns_of(std::string_view text) {
-  return static_cast<size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::vector<std::string> render(const Table& table) {

@@ -1,4 +1,5 @@
-// A table for people: columns as wide as their widest cell, two spaces between, no trailing spaces, no control characters.
+// A table for people: columns as wide as their widest cell, two spaces between, no trailing spaces,
+// no control characters.
 #pragma once
 
 #include <cstdint>

@@ -14,18 +14,12 @@ namespace {
 
 std::string_view code_of(Style style) {
   switch (style) {
-  case Style::bold:
-    return "\x1b[1m";
-  case Style::dim:
-    return "\x1b[2m";
-  case Style::good:
-    return "\x1b[32m";
-  case Style::bad:
-    return "\x1b[31m";
-  case Style::warn:
-    return "\x1b[33m";
-  case Style::plain:
-    break;
+  case Style::bold: return "\x1b[1m";
+  case Style::dim: return "\x1b[2m";
+  case Style::good: return "\x1b[32m";
+  case Style::bad: return "\x1b[31m";
+  case Style::warn: return "\x1b[33m";
+  case Style::plain: break;
   }
   return "";
 }
@@ -46,8 +40,10 @@ void write_or_end(int fd, std::string_view text) {
         ::_exit(141); // as SIGPIPE would have ended us; it is ignored because sockets raise it too
       if (fd == STDERR_FILENO)
         return; // nobody left to tell
-      const std::string complaint = cat("chillboxctl: ", fail_errno("write standard output", errno).error().message, "\n");
-      [[maybe_unused]] const ssize_t told = ::write(STDERR_FILENO, complaint.data(), complaint.size());
+      const std::string complaint =
+          cat("chillboxctl: ", fail_errno("write standard output", errno).error().message, "\n");
+      [[maybe_unused]] const ssize_t told =
+          ::write(STDERR_FILENO, complaint.data(), complaint.size());
       ::_exit(exit_code(Code::failure));
     }
   }
@@ -87,7 +83,9 @@ size_t Terminal::width() const {
   return 80;
 }
 
-void Terminal::print(std::string_view line) { write_or_end(STDOUT_FILENO, cat(line, '\n')); }
+void Terminal::print(std::string_view line) {
+  write_or_end(STDOUT_FILENO, cat(line, '\n'));
+}
 
 void Terminal::print_line_of(std::string_view line) {
   if (!m_out_terminal)
@@ -108,9 +106,15 @@ void Terminal::raw_note(std::string_view text) {
     write_or_end(STDERR_FILENO, text);
 }
 
-void Terminal::complain(std::string_view line) { write_or_end(STDERR_FILENO, cat(line, '\n')); }
+void Terminal::complain(std::string_view line) {
+  write_or_end(STDERR_FILENO, cat(line, '\n'));
+}
 
-std::string Terminal::out(Style style, std::string_view text) const { return styled(m_out_color, style, text); }
-std::string Terminal::err(Style style, std::string_view text) const { return styled(m_err_color, style, text); }
+std::string Terminal::out(Style style, std::string_view text) const {
+  return styled(m_out_color, style, text);
+}
+std::string Terminal::err(Style style, std::string_view text) const {
+  return styled(m_err_color, style, text);
+}
 
 } // namespace chillbox::cli

@@ -36,17 +36,20 @@ Result<std::vector<Host>> hosts_of(const CommandLine& line) {
 }
 
 bool has_option(const Verb& verb, std::string_view key) {
-  return std::ranges::any_of(verb.options, [&](const Option& option) { return key_of(option) == key; });
+  return std::ranges::any_of(
+      verb.options, [&](const Option& option) { return key_of(option) == key; });
 }
 
 // Does it ask a person there?
 bool asks(const CommandLine& line) {
-  auto open = [&](std::string_view key) { return has_option(*line.verb, key) && !line.args.has(key); };
+  auto open = [&](std::string_view key) {
+    return has_option(*line.verb, key) && !line.args.has(key);
+  };
   return line.verb->where == Where::host && (open("passphrase-fd") || open("yes"));
 }
 
-// The arguments as that machine can use them: a descriptor becomes its standard input, an artifact that is here too (input), a key file that is
-// here becomes the key.
+// The arguments as that machine can use them: a descriptor becomes its standard input, an artifact
+// that is here too (input), a key file that is here becomes the key.
 Result<Args> args_for_there(const CommandLine& line, Fd& input) {
   Args there;
   for (const Option& option : line.verb->options) {
@@ -55,7 +58,10 @@ Result<Args> args_for_there(const CommandLine& line, Fd& input) {
       if (key == "passphrase-fd") {
         there.add(key, "0");
       } else if (line.verb->name == "trust add" && key == "KEY" && os::real_disk().exists(value)) {
-        there.add(key, TRY_IN(printable(value, 1024), crypto::MinisignPublicKey::parse(TRY(read_input(value, k_max_key_file)))).to_line());
+        there.add(key,
+            TRY_IN(printable(value, 1024),
+                crypto::MinisignPublicKey::parse(TRY(read_input(value, k_max_key_file))))
+                .to_line());
         if (!line.args.has("name"))
           there.add("name", std::filesystem::path(value).stem());
       } else if (key == "ARTIFACT|SITE" || (line.verb->name == "nginx diff" && key == "ARTIFACT")) {
@@ -72,7 +78,8 @@ Result<Args> args_for_there(const CommandLine& line, Fd& input) {
 
 // Without the words of the host, what ssh said last.
 Json error_of(const FromHost& from, const std::string& last_line) {
-  if (const auto object = parse_json(last_line, k_max_answer); object && object->is_object() && object->contains("error"))
+  if (const auto object = parse_json(last_line, k_max_answer);
+      object && object->is_object() && object->contains("error"))
     return (*object)["error"];
   const Code code = from.code == exit_code(Code::unreachable) ? Code::unreachable : Code::failure;
   return {{"code", code_name(code)}, {"message", printable(from.last_error, 500)}};
@@ -94,7 +101,8 @@ public:
 private:
   std::string prefix(const Host& host, bool error) const {
     const std::string padded = cat(host.name, std::string(m_width - columns_of(host.name), ' '));
-    return cat(error ? m_terminal.err(Style::dim, padded) : m_terminal.out(Style::dim, padded), "  ");
+    return cat(
+        error ? m_terminal.err(Style::dim, padded) : m_terminal.out(Style::dim, padded), "  ");
   }
   int verdict(const std::vector<int>& codes);
 
@@ -111,8 +119,8 @@ int Fleet::verdict(const std::vector<int>& codes) {
     if (codes[i] != 0)
       failed.push_back(cat(m_hosts[i].name, " (exit ", codes[i], ")"));
   if (!failed.empty())
-    m_terminal.complain(cat(m_terminal.err(Style::bad, "chillboxctl:"), " ", failed.size(), " of ", codes.size(),
-                            codes.size() == 1 ? " host" : " hosts", " failed: ", join(failed, ", ")));
+    m_terminal.complain(cat(m_terminal.err(Style::bad, "chillboxctl:"), " ", failed.size(), " of ",
+        codes.size(), codes.size() == 1 ? " host" : " hosts", " failed: ", join(failed, ", ")));
   return joined_exit(codes);
 }
 
@@ -120,7 +128,8 @@ Result<int> Fleet::one_after_another() {
   std::vector<int> codes;
   for (const Host& host : m_hosts) {
     m_terminal.note(m_terminal.err(Style::bold, cat("== ", host.name)));
-    codes.push_back(TRY(run_on(host, {m_words, ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1})));
+    codes.push_back(TRY(
+        run_on(host, {m_words, ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1})));
     if (codes.back() == exit_code(Code::interrupted))
       return codes.back();
   }
@@ -129,8 +138,13 @@ Result<int> Fleet::one_after_another() {
 
 Result<int> Fleet::lines() {
   SideBySide command{m_words};
-  command.on_out = [&](const Host& host, const std::string& line) { m_terminal.print_line_of(cat(host.name, std::string(m_width - columns_of(host.name) + 2, ' '), line)); };
-  command.on_error = [&](const Host& host, const std::string& line) { m_terminal.complain(cat(prefix(host, true), printable(line, 2000))); };
+  command.on_out = [&](const Host& host, const std::string& line) {
+    m_terminal.print_line_of(
+        cat(host.name, std::string(m_width - columns_of(host.name) + 2, ' '), line));
+  };
+  command.on_error = [&](const Host& host, const std::string& line) {
+    m_terminal.complain(cat(prefix(host, true), printable(line, 2000)));
+  };
   std::vector<int> codes;
   for (const FromHost& from : TRY(run_side_by_side(m_hosts, command)))
     codes.push_back(from.code);
@@ -175,9 +189,11 @@ Result<int> Fleet::overview() {
   for (size_t i = 0; i < results.size(); ++i) {
     const FromHost& from = results[i];
     codes.push_back(from.code);
-    const auto host = from.code == 0 ? parse_status(from.out) : Result<HostView>(fail(Code::unreachable, ""));
+    const auto host =
+        from.code == 0 ? parse_status(from.out) : Result<HostView>(fail(Code::unreachable, ""));
     if (!host) {
-      table.rows.push_back({m_hosts[i].name, cat("exit ", from.code), "", "", "", "", error_of(from, std::string(trim(from.out))).value("message", "")});
+      table.rows.push_back({m_hosts[i].name, cat("exit ", from.code), "", "", "", "",
+          error_of(from, std::string(trim(from.out))).value("message", "")});
       codes.back() = from.code == 0 ? exit_code(Code::corrupt) : from.code;
       continue;
     }
@@ -185,9 +201,9 @@ Result<int> Fleet::overview() {
     for (const SiteView& site : host->sites)
       if (site.state != "live")
         notes.push_back(cat(site.site, ": ", site.waiting.empty() ? site.state : site.waiting));
-    table.rows.push_back({m_hosts[i].name, host->sealed ? "sealed" : "unsealed", std::to_string(host->sites.size()),
-                          std::to_string(host->waiting_unlock), show_duration(std::chrono::seconds(host->uptime_s)), host->version,
-                          join(notes, "; ")});
+    table.rows.push_back({m_hosts[i].name, host->sealed ? "sealed" : "unsealed",
+        std::to_string(host->sites.size()), std::to_string(host->waiting_unlock),
+        show_duration(std::chrono::seconds(host->uptime_s)), host->version, join(notes, "; ")});
   }
   print_table(m_terminal, table, "");
   return joined_exit(codes);
@@ -203,15 +219,18 @@ Result<int> run_there(const CommandLine& line) {
   there.terminal.no_color |= !environment("NO_COLOR").empty();
   const bool many = hosts.size() > 1 || !line.inventory.empty();
   if (line.args.has("passphrase-fd") && hosts.size() > 1)
-    return fail(Code::usage, "--passphrase-fd is for one host at a time: run it once for each host");
+    return fail(
+        Code::usage, "--passphrase-fd is for one host at a time: run it once for each host");
   if (input && hosts.size() > 1)
     return fail(Code::usage, "a file goes to one host at a time: run it once for each host");
   if (input)
     return run_on(hosts.front(), {words_of(there), false, input.get()});
   if (line.args.has("passphrase-fd")) // no terminal: it would show what goes through it
-    return run_on(hosts.front(), {words_of(there), false, static_cast<int>(line.args.number("passphrase-fd", 0))});
+    return run_on(hosts.front(),
+        {words_of(there), false, static_cast<int>(line.args.number("passphrase-fd", 0))});
   if (!many)
-    return run_on(hosts.front(), {words_of(there), ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1});
+    return run_on(hosts.front(),
+        {words_of(there), ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1});
   Fleet fleet(line, hosts, words_of(there));
   if (asks(line))
     return fleet.one_after_another();

@@ -1,5 +1,6 @@
-// A verb of the host that is run on other machines: one with our terminal, several side by side with each line under its host's name, or one after
-// the other when each asks a person. With --json an object "chillbox.host.v1" for each host.
+// A verb of the host that is run on other machines: one with our terminal, several side by side
+// with each line under its host's name, or one after the other when each asks a person. With --json
+// an object "chillbox.host.v1" for each host.
 #pragma once
 
 #include "base/error.hpp"

@@ -12,10 +12,12 @@ namespace chillbox::cli {
 
 // "90", "90s", "500ms", "2m", "1h", "7d"; at most 366 days. usage otherwise.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
-// When something expires, as Unix seconds: a duration from `now`, "2026-11-20" (its end, UTC), "2026-11-20T17:33:34Z".
+// When something expires, as Unix seconds: a duration from `now`, "2026-11-20" (its end, UTC),
+// "2026-11-20T17:33:34Z".
 Result<int64_t> parse_moment(std::string_view text, int64_t now);
 // "2026-11-20 17:33:34" in the time zone of this machine; "" for 0.
 std::string show_time(int64_t unix_ms);
-std::string show_duration(std::chrono::milliseconds time); // "0.4 s", "12 s", "3 min 5 s", "4 h 2 min", "3 d 4 h"
+std::string show_duration(
+    std::chrono::milliseconds time); // "0.4 s", "12 s", "3 min 5 s", "4 h 2 min", "3 d 4 h"
 
 } // namespace chillbox::cli

@@ -35,17 +35,23 @@ Result<Candidate> candidate_of(const std::string& text) {
   }
   auto key = crypto::MinisignPublicKey::parse(text);
   if (!key)
-    return fail(Code::invalid, cat("'", printable(text, 80), "' is neither a file here nor a minisign public key: ", key.error().message));
+    return fail(Code::invalid,
+        cat("'", printable(text, 80),
+            "' is neither a file here nor a minisign public key: ", key.error().message));
   return Candidate{*key, ""};
 }
 
-std::string limits_of(const artifact::TrustedKey& key) { return key.sites.empty() ? "all" : join(key.sites, ","); }
+std::string limits_of(const artifact::TrustedKey& key) {
+  return key.sites.empty() ? "all" : join(key.sites, ",");
+}
 
-Result<void> check_change(const std::vector<artifact::TrustedKey>& there, const artifact::TrustedKey& wanted) {
+Result<void> check_change(
+    const std::vector<artifact::TrustedKey>& there, const artifact::TrustedKey& wanted) {
   for (const auto& key : there) {
     if (key.name == wanted.name && key.key.to_line() != wanted.key.to_line())
-      return fail(Code::conflict, cat("'", wanted.name, "' is trusted with another key, ", crypto::key_id_text(key.key.id),
-                                      ": remove it first, or choose another --name"));
+      return fail(Code::conflict,
+          cat("'", wanted.name, "' is trusted with another key, ", crypto::key_id_text(key.key.id),
+              ": remove it first, or choose another --name"));
     if (key.name != wanted.name && key.key.to_line() == wanted.key.to_line())
       return fail(Code::conflict, cat("this key is trusted already, as '", key.name, "'"));
   }
@@ -66,15 +72,19 @@ Result<void> run_trust_add(Call& call) {
   const auto there = TRY(artifact::load_trusted(call.paths.trusted()));
   const std::string id = crypto::key_id_text(wanted.key.id);
   for (const auto& key : there)
-    if (key.key.to_line() == wanted.key.to_line() && key.sites == wanted.sites && (key.name == name || !call.args.has("name"))) {
-      tell_change(call, "trust-add", key.name, false, cat("already so: ", key.name, "  ", id, "  sites: ", limits_of(key)));
+    if (key.key.to_line() == wanted.key.to_line() && key.sites == wanted.sites &&
+        (key.name == name || !call.args.has("name"))) {
+      tell_change(call, "trust-add", key.name, false,
+          cat("already so: ", key.name, "  ", id, "  sites: ", limits_of(key)));
       return {};
     }
   TRY(check_change(there, wanted));
   os::Disk& disk = os::real_disk();
   TRY(disk.make_dir(call.paths.trusted(), 0755, root_owner(call.paths)));
-  TRY(disk.write(cat(call.paths.trusted(), "/", name, k_suffix), artifact::trusted_text(wanted), 0644, root_owner(call.paths)));
-  tell_change(call, "trust-add", name, true, cat("trusted: ", name, "  ", id, "  sites: ", limits_of(wanted)));
+  TRY(disk.write(cat(call.paths.trusted(), "/", name, k_suffix), artifact::trusted_text(wanted),
+      0644, root_owner(call.paths)));
+  tell_change(call, "trust-add", name, true,
+      cat("trusted: ", name, "  ", id, "  sites: ", limits_of(wanted)));
   return ask_reload(call.paths);
 }
 
@@ -83,7 +93,8 @@ Result<void> run_trust_list(Call& call) {
   if (call.terminal.json()) {
     std::vector<std::string> rows;
     for (const auto& key : keys)
-      rows.push_back(json_text({{"name", key.name}, {"id", crypto::key_id_text(key.key.id)}, {"key", key.key.to_line()}, {"sites", key.sites}}));
+      rows.push_back(json_text({{"name", key.name}, {"id", crypto::key_id_text(key.key.id)},
+          {"key", key.key.to_line()}, {"sites", key.sites}}));
     call.terminal.print(with_array(result_text("trust", {}), "keys", rows));
     return {};
   }
@@ -97,15 +108,18 @@ Result<void> run_trust_list(Call& call) {
 namespace {
 
 // What of the key is live now, a site or its secrets each; nullopt: chillboxd does not answer.
-Result<std::optional<std::vector<std::string>>> uses_of(Call& call, const std::string& name, const std::string& fingerprint, std::vector<std::string>& sites) {
-  const auto answer = ask(call.paths, {.verb = "key_uses", .args = {{"name", name}, {"fingerprint", fingerprint}}});
+Result<std::optional<std::vector<std::string>>> uses_of(Call& call, const std::string& name,
+    const std::string& fingerprint, std::vector<std::string>& sites) {
+  const auto answer =
+      ask(call.paths, {.verb = "key_uses", .args = {{"name", name}, {"fingerprint", fingerprint}}});
   if (!answer && answer.error().code == Code::unreachable)
     return std::optional<std::vector<std::string>>();
   if (!answer)
     return std::unexpected(answer.error());
   std::vector<std::string> uses;
   for (const auto& use : TRY(parse_key_uses(*answer))) {
-    uses.push_back(use.version.empty() ? cat("the secrets of ", use.site) : cat(use.site, " ", use.version));
+    uses.push_back(
+        use.version.empty() ? cat("the secrets of ", use.site) : cat(use.site, " ", use.version));
     if (std::ranges::find(sites, use.site) == sites.end())
       sites.push_back(use.site);
   }
@@ -123,11 +137,13 @@ Result<void> run_trust_keep(Call& call) {
   TRY(require_root(call.paths, "trust keep"));
   const std::string site = call.args.text("SITE");
   TRY(keep(call, site));
-  tell_change(call, "trust-keep", site, true, cat("kept: what is live of '", site, "' stays good without its signer"));
+  tell_change(call, "trust-keep", site, true,
+      cat("kept: what is live of '", site, "' stays good without its signer"));
   return {};
 }
 
-// What is live of a key that goes would not come back after a reboot: that is for its owner to choose, never a surprise.
+// What is live of a key that goes would not come back after a reboot: that is for its owner to
+// choose, never a surprise.
 Result<void> run_trust_remove(Call& call) {
   TRY(require_root(call.paths, "trust remove"));
   const std::string name = TRY(parse_key_name(call.args.text("NAME")));
@@ -138,7 +154,8 @@ Result<void> run_trust_remove(Call& call) {
   const bool keep_live = call.args.has("keep-live"), revoke = call.args.has("revoke");
   if (keep_live && revoke)
     return fail(Code::usage, "--keep-live or --revoke: one of them");
-  std::string key_text; // of a file that is no key any more: all that it could have signed is asked for by its name
+  std::string key_text; // of a file that is no key any more: all that it could have signed is asked
+                        // for by its name
   for (const auto& key : artifact::read_trusted(call.paths.trusted()).keys)
     if (key.name == name)
       key_text = artifact::fingerprint(key.key);
@@ -146,20 +163,26 @@ Result<void> run_trust_remove(Call& call) {
   const auto uses = TRY(uses_of(call, name, key_text, sites));
   const std::string list = uses ? join(*uses, ", ") : "";
   if (!uses && keep_live)
-    return fail(Code::unreachable, "--keep-live: chillboxd does not answer, and it is what keeps: `rc-service chillboxd start` first");
+    return fail(Code::unreachable,
+        "--keep-live: chillboxd does not answer, and it is what keeps: `rc-service chillboxd start` first");
   if (!list.empty() && !keep_live && !revoke)
-    return fail(Code::conflict, cat("'", name, "' signed what is live: ", list, ". --keep-live keeps that, when its owner has a new key; --revoke does not, when "
-                                    "the key was stolen: it runs on, and is not started again, after a reboot neither"));
+    return fail(Code::conflict,
+        cat("'", name, "' signed what is live: ", list,
+            ". --keep-live keeps that, when its owner has a new key; --revoke does not, when "
+            "the key was stolen: it runs on, and is not started again, after a reboot neither"));
   if (keep_live)
     for (const auto& site : sites)
       TRY_IN(cat("keep '", site, "'"), keep(call, site));
   TRY(disk.remove(path));
   tell_change(call, "trust-remove", name, true, cat("removed: ", name, " is trusted no more"));
   if (!list.empty())
-    call.terminal.note(keep_live ? cat("kept: ", list)
-                                 : cat("still running: ", list, ": deploy or roll back to something else, or stop it; a reboot does not bring it back"));
+    call.terminal.note(keep_live
+            ? cat("kept: ", list)
+            : cat("still running: ", list,
+                  ": deploy or roll back to something else, or stop it; a reboot does not bring it back"));
   if (!uses)
-    call.terminal.note("chillboxd does not answer: what this key signed, if it is live, does not come up when chillboxd starts; `chillboxctl trust keep SITE` keeps it");
+    call.terminal.note(
+        "chillboxd does not answer: what this key signed, if it is live, does not come up when chillboxd starts; `chillboxctl trust keep SITE` keeps it");
   return ask_reload(call.paths);
 }
 

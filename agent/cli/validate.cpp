@@ -16,11 +16,13 @@ Result<void> run_validate(Call& call) {
     TRY_IN(folder.file, lay_out(folder, folder.json));
   const std::string version = site.version ? site.version->str() : "";
   if (call.terminal.json())
-    call.terminal.print(result_text("validate", {{"file", folder.file}, {"site", site.slug.str()}, {"version", version},
-                                                 {"services", uint64_t{site.services.size()}}}));
+    call.terminal.print(result_text("validate",
+        {{"file", folder.file}, {"site", site.slug.str()}, {"version", version},
+            {"services", uint64_t{site.services.size()}}}));
   else
-    call.terminal.print(cat(folder.file, ": ok: ", site.slug.str(), version.empty() ? ", no version in it" : cat(" ", version), ", ",
-                            site.services.size(), site.services.size() == 1 ? " service" : " services"));
+    call.terminal.print(cat(folder.file, ": ok: ", site.slug.str(),
+        version.empty() ? ", no version in it" : cat(" ", version), ", ", site.services.size(),
+        site.services.size() == 1 ? " service" : " services"));
   return {};
 }
 

@@ -7,7 +7,9 @@
 namespace chillbox::cli {
 namespace {
 
-Result<void> as_usage(std::string message) { return fail(Code::usage, std::move(message)); }
+Result<void> as_usage(std::string message) {
+  return fail(Code::usage, std::move(message));
+}
 
 // SITE or SITE/SERVICE
 Result<void> check_target(std::string_view text) {
@@ -33,13 +35,18 @@ std::vector<std::string> Args::list(std::string_view name) const {
   return it == m_values.end() ? std::vector<std::string>() : it->second;
 }
 
-uint64_t Args::number(std::string_view name, uint64_t fallback) const { return parse_u64(text(name)).value_or(fallback); }
+uint64_t Args::number(std::string_view name, uint64_t fallback) const {
+  return parse_u64(text(name)).value_or(fallback);
+}
 
-std::chrono::milliseconds Args::duration(std::string_view name, std::chrono::milliseconds fallback) const {
+std::chrono::milliseconds Args::duration(
+    std::string_view name, std::chrono::milliseconds fallback) const {
   return has(name) ? parse_duration(text(name)).value_or(fallback) : fallback;
 }
 
-bool is_position(const Option& option) { return !option.names.starts_with('-'); }
+bool is_position(const Option& option) {
+  return !option.names.starts_with('-');
+}
 
 std::string_view key_of(const Option& option) {
   std::string_view key = option.names;
@@ -51,8 +58,7 @@ std::string_view key_of(const Option& option) {
 
 Result<void> check(const Option& option, std::string_view text) {
   switch (option.kind) {
-  case Kind::flag:
-    return {};
+  case Kind::flag: return {};
   case Kind::choice:
     for (const auto word : split(option.value, '|'))
       if (word == text)
@@ -63,10 +69,10 @@ Result<void> check(const Option& option, std::string_view text) {
   case Kind::release:
   case Kind::job:
   case Kind::deployer:
-  case Kind::sender:
-    return text.empty() ? as_usage("is empty") : Result<void>{};
+  case Kind::sender: return text.empty() ? as_usage("is empty") : Result<void>{};
   case Kind::number:
-    return parse_u64(text) ? Result<void>{} : as_usage(cat("'", printable(text, 40), "' is not a whole number"));
+    return parse_u64(text) ? Result<void>{}
+                           : as_usage(cat("'", printable(text, 40), "' is not a whole number"));
   case Kind::fd:
     if (const auto number = parse_u64(text); number && *number < 65'536)
       return {};
@@ -79,8 +85,7 @@ Result<void> check(const Option& option, std::string_view text) {
     if (const auto site = SiteName::parse(text); !site)
       return as_usage(site.error().message);
     return {};
-  case Kind::target:
-    return check_target(text);
+  case Kind::target: return check_target(text);
   }
   return {};
 }

@@ -1,6 +1,7 @@
-// The shape of the command line: one table of verbs (verbs.cpp), each with its arguments as data, where it may run, and its function.
-// Parsing, help, completion, the command that -H sends to another machine and the check against the man page are all made from this table.
-// There is no argument that takes a passphrase, and none is read from the environment (faults 76).
+// The shape of the command line: one table of verbs (verbs.cpp), each with its arguments as data,
+// where it may run, and its function. Parsing, help, completion, the command that -H sends to
+// another machine and the check against the man page are all made from this table. There is no
+// argument that takes a passphrase, and none is read from the environment (faults 76).
 #pragma once
 
 #include "base/error.hpp"
@@ -26,12 +27,28 @@ enum class Where {
 
 // What an argument must look like. What does not is a usage error, before anything is done.
 // From `site` on the values are on the host, and completion asks there for them.
-enum class Kind { flag, text, list, number, duration, fd, choice, site, target, release, job, deployer, sender };
+enum class Kind {
+  flag,
+  text,
+  list,
+  number,
+  duration,
+  fd,
+  choice,
+  site,
+  target,
+  release,
+  job,
+  deployer,
+  sender
+};
 
 struct Option {
-  std::string_view names; // "-n,--lines"; "SITE" is a position that must be filled, "[SITE]" one that may be
+  std::string_view
+      names; // "-n,--lines"; "SITE" is a position that must be filled, "[SITE]" one that may be
   Kind kind = Kind::text;
-  std::string_view value; // how help shows its value: "N"; of a choice what there is: "bash|zsh|fish"
+  std::string_view
+      value; // how help shows its value: "N"; of a choice what there is: "bash|zsh|fish"
   std::string_view help;
   bool required = false;
 };
@@ -43,8 +60,11 @@ public:
   std::string text(std::string_view name, std::string_view fallback = "") const;
   std::vector<std::string> list(std::string_view name) const;
   uint64_t number(std::string_view name, uint64_t fallback) const;
-  std::chrono::milliseconds duration(std::string_view name, std::chrono::milliseconds fallback) const;
-  void add(std::string_view name, std::string value) { m_values[std::string(name)].push_back(std::move(value)); }
+  std::chrono::milliseconds duration(
+      std::string_view name, std::chrono::milliseconds fallback) const;
+  void add(std::string_view name, std::string value) {
+    m_values[std::string(name)].push_back(std::move(value));
+  }
 
 private:
   std::map<std::string, std::vector<std::string>, std::less<>> m_values;
@@ -55,10 +75,11 @@ struct Call {
   const Args& args;
   Terminal& terminal;
   os::Paths paths;
-  std::string hint = {};       // one line below the error, when the verb knows better than the table of hints
+  std::string hint =
+      {}; // one line below the error, when the verb knows better than the table of hints
   std::string error_data = {}; // JSON that goes with the error, for --json
   int exit = 0;                // of a run that went well
-  bool told = false;           // the verb has printed what the error says: only its exit code is left
+  bool told = false; // the verb has printed what the error says: only its exit code is left
 };
 
 struct Verb {

@@ -20,8 +20,9 @@ using Words = std::vector<std::string>;
 constexpr os::Millis k_timeout{30 * 60'000};
 constexpr std::string_view k_missing = "No matching distribution found for ";
 constexpr int k_max_rounds = 100; // requirements of one service that have no wheel, or another one
-// pip judges conditions such as `python_full_version < "3.11.3"` by the Python that it runs on, whatever --python-version says (its issue 11664); what
-// it asks is answered for the host. Without the third number it is the laptop's when the first two agree, else the newest.
+// pip judges conditions such as `python_full_version < "3.11.3"` by the Python that it runs on,
+// whatever --python-version says (its issue 11664); what it asks is answered for the host. Without
+// the third number it is the laptop's when the first two agree, else the newest.
 constexpr const char* k_pip_as_host = R"(import sys
 sys.path.pop(0)
 import platform, runpy
@@ -98,12 +99,16 @@ std::string last_error(std::string_view text) {
       found = line.substr(7);
   if (found == "Exception:") // its last line says which
     found = trim(text).substr(trim(text).rfind('\n') + 1);
-  return printable(found.empty() ? trim(text.substr(text.size() > 300 ? text.size() - 300 : 0)) : std::string_view(found), 300);
+  return printable(found.empty() ? trim(text.substr(text.size() > 300 ? text.size() - 300 : 0))
+                                 : std::string_view(found),
+      300);
 }
 
 Result<os::Exit> Collector::pip(const Words& words, bool as_host) const {
   const std::string python = TRY(find_program("python3"));
-  os::Command command{.argv = as_host ? Words{python, "-c", k_pip_as_host, m_target.python, m_target.machine()} : Words{python, "-m", "pip"}};
+  os::Command command{.argv = as_host
+          ? Words{python, "-c", k_pip_as_host, m_target.python, m_target.machine()}
+          : Words{python, "-m", "pip"}};
   command.argv.insert(command.argv.end(), {"--quiet", "--disable-pip-version-check", "--no-input"});
   command.argv.insert(command.argv.end(), words.begin(), words.end());
   command.env = environment_with({});
@@ -112,13 +117,16 @@ Result<os::Exit> Collector::pip(const Words& words, bool as_host) const {
   command.no_new_privs = false;
   const auto exit = TRY(m_runner.run(command));
   if (exit.err.find("No module named pip") != std::string::npos)
-    return fail(Code::not_found, "python3 has no pip: install python3-pip, or run in a virtual environment that has it");
+    return fail(Code::not_found,
+        "python3 has no pip: install python3-pip, or run in a virtual environment that has it");
   return exit;
 }
 
-Result<os::Exit> Collector::get(const std::string& to, const Words& requirements, bool from_index) const {
+Result<os::Exit> Collector::get(
+    const std::string& to, const Words& requirements, bool from_index) const {
   const bool elsewhere = !m_target.python.empty();
-  Words words{elsewhere ? "download" : "wheel", elsewhere ? "--dest" : "--wheel-dir", to, "--find-links", dep()};
+  Words words{elsewhere ? "download" : "wheel", elsewhere ? "--dest" : "--wheel-dir", to,
+      "--find-links", dep()};
   if (!from_index)
     words.emplace_back("--no-index");
   if (elsewhere) {
@@ -134,23 +142,27 @@ Result<void> Collector::keep(const std::string& from) const {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(from, error)) {
     fs::create_directories(dep(), error);
-    fs::copy_file(entry.path(), fs::path(dep()) / entry.path().filename(), fs::copy_options::overwrite_existing, error);
+    fs::copy_file(entry.path(), fs::path(dep()) / entry.path().filename(),
+        fs::copy_options::overwrite_existing, error);
   }
-  return error ? Result<void>(fail_errno(cat("write ", printable(dep(), 1024)), error.value())) : Result<void>{};
+  return error ? Result<void>(fail_errno(cat("write ", printable(dep(), 1024)), error.value()))
+               : Result<void>{};
 }
 
 // What pip made of a source whose hash it checked has a hash of its own.
 Result<void> Collector::allow_built(const std::string& dir) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(dir, error)) {
-    const std::string name = wheel_name(entry.path().filename().string()), sha256 = TRY(sha256_of_file(entry.path()));
+    const std::string name = wheel_name(entry.path().filename().string()),
+                      sha256 = TRY(sha256_of_file(entry.path()));
     if (!m_requirements.allows(name, sha256))
       m_requirements.allow(name, sha256, k_built);
   }
   return {};
 }
 
-// pip checks the hash of what it takes; of each that has another one it says "NAME==VERSION from WHERE (..):", "Expected sha256 ..", "Got ..".
+// pip checks the hash of what it takes; of each that has another one it says "NAME==VERSION from
+// WHERE (..):", "Expected sha256 ..", "Got ..".
 bool Collector::take_new_hashes(std::string_view pip_says) {
   bool any = false;
   std::string name;
@@ -158,7 +170,8 @@ bool Collector::take_new_hashes(std::string_view pip_says) {
     const auto line = trim(raw);
     if (line.ends_with("):"))
       name = requirement_name(line);
-    else if (line.starts_with("Got ") && m_requirements.allow(name, std::string(trim(line.substr(4))), k_from_index)) {
+    else if (line.starts_with("Got ") &&
+        m_requirements.allow(name, std::string(trim(line.substr(4))), k_from_index)) {
       m_new.push_back(name);
       any = true;
     }
@@ -166,7 +179,8 @@ bool Collector::take_new_hashes(std::string_view pip_says) {
   return any;
 }
 
-// What the host's Python needs beside those that the author's needed: "In --require-hashes mode, all requirements must have their versions pinned with
+// What the host's Python needs beside those that the author's needed: "In --require-hashes mode,
+// all requirements must have their versions pinned with
 // ==. These do not:", then "NAME>=1 from WHERE (from ..)" on a line each.
 Result<bool> Collector::take_unpinned(std::string_view pip_says) {
   const auto at = pip_says.find(k_unpinned);
@@ -179,7 +193,8 @@ Result<bool> Collector::take_unpinned(std::string_view pip_says) {
     if (from == std::string_view::npos || line.find("->") == std::string_view::npos)
       continue; // what the file itself names without a version is for its author to pin
     const auto got = TRY(TemporaryDir::create());
-    const auto exit = TRY(get(got.path(), {"--no-deps", "--", std::string(line.substr(0, from))}, true));
+    const auto exit =
+        TRY(get(got.path(), {"--no-deps", "--", std::string(line.substr(0, from))}, true));
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(got.path(), error)) {
       const std::string wheel = entry.path().filename();
@@ -187,7 +202,8 @@ Result<bool> Collector::take_unpinned(std::string_view pip_says) {
       const std::string name = requirement_name(parts[0]);
       if (!exit.ok() || parts.size() < 5 || !m_requirements.line_of(name).empty())
         continue;
-      m_requirements.add(cat(name, "==", parts[1]), TRY(sha256_of_file(entry.path())), k_from_index);
+      m_requirements.add(
+          cat(name, "==", parts[1]), TRY(sha256_of_file(entry.path())), k_from_index);
       m_new.push_back(name);
       any = true;
     }
@@ -211,18 +227,22 @@ Result<void> Collector::build_pure(const std::string& requirement) {
     TRY(write_requirements(alone, m_requirements.line_of(requirement) + "\n"));
     exit = TRY(pip(words));
   }
-  const std::string context = cat("no wheel of ", printable(requirement, 100), " for ", m_target.shown());
+  const std::string context =
+      cat("no wheel of ", printable(requirement, 100), " for ", m_target.shown());
   if (!exit.ok())
     return fail(Code::failure, cat(context, ": ", last_error(exit.err)));
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(built.path(), error))
     if (const std::string name = entry.path().filename(); !name.ends_with("-none-any.whl"))
-      return fail(Code::failure, cat(context, ", and its source makes one for this machine only (", printable(name, 150), ")"));
+      return fail(Code::failure,
+          cat(context, ", and its source makes one for this machine only (", printable(name, 150),
+              ")"));
   TRY(allow_built(built.path()));
   return keep(built.path());
 }
 
-Result<void> Collector::get_or_build(const std::string& to, const Words& requirements, bool from_index) {
+Result<void> Collector::get_or_build(
+    const std::string& to, const Words& requirements, bool from_index) {
   Words words = requirements;
   for (int round = 0;; ++round) {
     const auto exit = TRY(get(to, words, from_index));
@@ -277,8 +297,9 @@ Result<std::string> Collector::collect() {
   if (!there)
     TRY(get_all(to.path(), true));
   if (!m_new.empty() && !m_target.new_hashes)
-    return fail(Code::denied, cat("no hash in requirements.txt is that of what fits of ", join(m_new, ", "),
-                                  ": --new-hashes takes the index's word for them, pip-compile --generate-hashes writes them anew"));
+    return fail(Code::denied,
+        cat("no hash in requirements.txt is that of what fits of ", join(m_new, ", "),
+            ": --new-hashes takes the index's word for them, pip-compile --generate-hashes writes them anew"));
   std::error_code error;
   uint64_t count = 0, size = 0;
   for (const auto& entry : fs::directory_iterator(to.path(), error)) {
@@ -304,18 +325,21 @@ std::vector<std::string> handler_requirements(const config::Service& service) {
   return {"gunicorn"};
 }
 
-Result<void> fetch_wheels(const SiteFolder& folder, const WheelTarget& target, os::Runner& runner, Progress& progress) {
+Result<void> fetch_wheels(
+    const SiteFolder& folder, const WheelTarget& target, os::Runner& runner, Progress& progress) {
   for (const config::Service& service : folder.site.services) {
     const std::string dir = cat(folder.dir, "/", service.handler);
     if (!runs_python(service) || ::access(dir.c_str(), R_OK) != 0)
       continue;
     std::error_code error;
     progress.begin("wheels", cat(service.name.str(), " for ", target.shown()));
-    Collector collector(fs::absolute(dir, error).string(), target, runner, handler_requirements(service));
+    Collector collector(
+        fs::absolute(dir, error).string(), target, runner, handler_requirements(service));
     auto told = collector.collect();
     progress.end_line();
     if (!told)
-      return within(cat("service ", service.name.str(), ": wheels for ", target.shown()), std::move(told.error()));
+      return within(cat("service ", service.name.str(), ": wheels for ", target.shown()),
+          std::move(told.error()));
     progress.done("wheels", cat(service.name.str(), ": ", *told));
   }
   return {};
@@ -323,13 +347,17 @@ Result<void> fetch_wheels(const SiteFolder& folder, const WheelTarget& target, o
 
 Result<void> tell_added_hashes(const SiteFolder& folder, Progress& progress) {
   for (const config::Service& service : folder.site.services) {
-    const auto locked = runs_python(service) ? TRY(read_locked(cat(folder.dir, "/", service.handler))) : std::nullopt;
+    const auto locked = runs_python(service)
+        ? TRY(read_locked(cat(folder.dir, "/", service.handler)))
+        : std::nullopt;
     if (!locked)
       continue;
     Words all;
     for (const auto& [name, why] : locked->added())
       all.push_back(cat(name, " (", why, ")"));
-    progress.done("hashes", cat(service.name.str(), ": its requirements.txt goes with more than the author's for ", join(all, ", ")));
+    progress.done("hashes",
+        cat(service.name.str(), ": its requirements.txt goes with more than the author's for ",
+            join(all, ", ")));
   }
   return {};
 }

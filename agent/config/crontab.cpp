@@ -13,7 +13,8 @@ namespace {
 
 using Names = std::span<const std::string_view>;
 
-constexpr std::array<std::string_view, 12> k_months{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"};
+constexpr std::array<std::string_view, 12> k_months{
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"};
 constexpr std::array<std::string_view, 7> k_days{"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
 
 struct Field {
@@ -21,11 +22,13 @@ struct Field {
   uint64_t low, high;
   Names names;
 };
-constexpr std::array k_fields{Field{"minute", 0, 59, {}}, Field{"hour", 0, 23, {}}, Field{"day of the month", 1, 31, {}},
-                              Field{"month", 1, 12, k_months}, Field{"day of the week", 0, 7, k_days}};
+constexpr std::array k_fields{Field{"minute", 0, 59, {}}, Field{"hour", 0, 23, {}},
+    Field{"day of the month", 1, 31, {}}, Field{"month", 1, 12, k_months},
+    Field{"day of the week", 0, 7, k_days}};
 
 bool same_name(std::string_view name, std::string_view text) {
-  return std::ranges::equal(name, text, [](char a, char b) { return a == b || (b >= 'A' && b <= 'Z' && a == b + 0x20); });
+  return std::ranges::equal(
+      name, text, [](char a, char b) { return a == b || (b >= 'A' && b <= 'Z' && a == b + 0x20); });
 }
 
 std::optional<uint64_t> value_of(const Field& field, std::string_view text) {
@@ -34,13 +37,14 @@ std::optional<uint64_t> value_of(const Field& field, std::string_view text) {
       return i + (field.high == 12 ? 1 : 0); // months begin with 1
   if (text.size() > 2)
     return std::nullopt;
-  const auto number = parse_u64(text.size() == 2 && text[0] == '0' ? text.substr(1) : text); // 05 is 5
+  const auto number =
+      parse_u64(text.size() == 2 && text[0] == '0' ? text.substr(1) : text); // 05 is 5
   return number && *number >= field.low && *number <= field.high ? number : std::nullopt;
 }
 
 // From one value to the other, also round the end. Sunday is 0 and 7.
-template <size_t N>
-void set_range(const Field& field, uint64_t from, uint64_t to, uint64_t step, std::bitset<N>& bits) {
+template <size_t N> void set_range(
+    const Field& field, uint64_t from, uint64_t to, uint64_t step, std::bitset<N>& bits) {
   const bool week = field.high == 7;
   const uint64_t size = week ? 7 : field.high - field.low + 1;
   if (week && from == 7 && to < 7)
@@ -55,7 +59,8 @@ template <size_t N>
 bool read_item(const Field& field, std::string_view item, std::bitset<N>& bits) {
   const auto slash = item.find('/');
   const auto range = item.substr(0, slash);
-  const auto step = slash == std::string_view::npos ? std::optional<uint64_t>(1) : parse_u64(item.substr(slash + 1));
+  const auto step = slash == std::string_view::npos ? std::optional<uint64_t>(1)
+                                                    : parse_u64(item.substr(slash + 1));
   if (!step || *step < 1 || *step > 99)
     return false;
   if (range == "*") {
@@ -83,13 +88,14 @@ bool is_assignment(std::string_view command) {
   const auto equals = command.find('=');
   const auto name = command.substr(0, equals);
   return equals != std::string_view::npos && !name.empty() && !(name[0] >= '0' && name[0] <= '9') &&
-         std::ranges::all_of(name, [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)); });
+      std::ranges::all_of(
+          name, [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)); });
 }
 
 // The sixth field of a system crontab, as far as it can be told from a command.
 bool is_user_field(std::string_view command) {
-  static constexpr std::array<std::string_view, 9> k_users{"root",     "nobody", "daemon",   "bin",     "nginx",
-                                                           "www-data", "redis",  "postgres", "chillbox"};
+  static constexpr std::array<std::string_view, 9> k_users{
+      "root", "nobody", "daemon", "bin", "nginx", "www-data", "redis", "postgres", "chillbox"};
   auto rest = command;
   const auto first = take_word(rest);
   return first.size() < command.size() && std::ranges::find(k_users, first) != k_users.end();
@@ -101,18 +107,22 @@ Result<bool> read_field(const Field& field, std::string_view& rest, std::bitset<
   const auto text = take_word(rest);
   for (const auto item : split(text, ','))
     if (!read_item(field, item, bits))
-      return fail(Code::invalid, cat(field.name, " '", printable(text, 40), "': must be *, a number from ", field.low, " to ", field.high,
-                                     field.names.empty() ? "" : ", a name", ", a range, or a list of these, with /STEP after * or a range"));
+      return fail(Code::invalid,
+          cat(field.name, " '", printable(text, 40), "': must be *, a number from ", field.low,
+              " to ", field.high, field.names.empty() ? "" : ", a name",
+              ", a range, or a list of these, with /STEP after * or a range"));
   return text.starts_with('*');
 }
 
 Result<void> check_text(std::string_view line) {
   if (characters(line) > 1000)
     return fail(Code::invalid, "longer than 1000 characters");
-  if (std::ranges::any_of(line, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }))
+  if (std::ranges::any_of(line,
+          [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }))
     return fail(Code::invalid, "a line break or control character");
   if (line.find('%') != std::string_view::npos)
-    return fail(Code::invalid, "a '%', which cron reads as a line break: put the command into a script of the site");
+    return fail(Code::invalid,
+        "a '%', which cron reads as a line break: put the command into a script of the site");
   return {};
 }
 
@@ -120,7 +130,8 @@ Result<void> check_command(std::string_view command) {
   if (command.empty())
     return fail(Code::invalid, "no command after the five fields");
   if (is_assignment(command))
-    return fail(Code::invalid, "an assignment before the command: put the variable into the site's env");
+    return fail(
+        Code::invalid, "an assignment before the command: put the variable into the site's env");
   if (is_user_field(command))
     return fail(Code::invalid, "a user before the command: it runs as the site's own user");
   return {};
@@ -133,7 +144,9 @@ Result<CronLine> parse_cron_line(std::string_view line) {
   auto rest = line;
   rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
   if (rest.starts_with('@'))
-    return fail(Code::invalid, cat("'", printable(take_word(rest), 20), "': write five fields (minute, hour, day, month, weekday) and a command"));
+    return fail(Code::invalid,
+        cat("'", printable(take_word(rest), 20),
+            "': write five fields (minute, hour, day, month, weekday) and a command"));
   CronLine read;
   Schedule& when = read.when;
   TRY(read_field(k_fields[0], rest, when.minutes));

@@ -11,8 +11,12 @@ namespace {
 
 constexpr size_t k_max_depth = 32;
 
-bool name_start(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_'; }
-bool name_char(char c) { return name_start(c) || (c >= '0' && c <= '9'); }
+bool name_start(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+bool name_char(char c) {
+  return name_start(c) || (c >= '0' && c <= '9');
+}
 
 // What stands behind one '$'.
 struct Reference {
@@ -22,7 +26,8 @@ struct Reference {
   std::string_view name;
 };
 
-// text[at] is a '$'. "$$", "$NAME", "${NAME}"; anything else is a '$' that means itself, as in "$(date)" or "$5".
+// text[at] is a '$'. "$$", "$NAME", "${NAME}"; anything else is a '$' that means itself, as in
+// "$(date)" or "$5".
 Reference reference_at(std::string_view text, size_t at) {
   const auto rest = text.substr(at);
   if (rest.size() < 2)
@@ -43,13 +48,15 @@ Reference reference_at(std::string_view text, size_t at) {
   if (named && end < rest.size() && rest[end] == '}')
     return {Reference::Kind::variable, rest.substr(0, end + 1), name};
   const auto close = rest.find('}');
-  return {Reference::Kind::malformed, rest.substr(0, close == std::string_view::npos ? 40 : close + 1), {}};
+  return {Reference::Kind::malformed,
+      rest.substr(0, close == std::string_view::npos ? 40 : close + 1), {}};
 }
 
 class Expander {
 public:
   // named: the one who asks names the variable in the error already.
-  explicit Expander(const Variables& variables, bool named = false) : m_variables(variables), m_named(named ? 1 : 0) {}
+  explicit Expander(const Variables& variables, bool named = false)
+      : m_variables(variables), m_named(named ? 1 : 0) {}
 
   Result<std::string> text(std::string_view text) {
     std::string out;
@@ -62,19 +69,18 @@ public:
       switch (reference.kind) {
       case Reference::Kind::malformed:
         return fail(Code::invalid,
-                    cat("'", printable(reference.text, 60), "': a variable is written $NAME or ${NAME}, a literal '$' as $$"));
-      case Reference::Kind::variable:
-        TRY(append(out, TRY(variable(reference.name))));
-        break;
-      default:
-        TRY(append(out, "$"));
+            cat("'", printable(reference.text, 60),
+                "': a variable is written $NAME or ${NAME}, a literal '$' as $$"));
+      case Reference::Kind::variable: TRY(append(out, TRY(variable(reference.name)))); break;
+      default: TRY(append(out, "$"));
       }
       at = dollar + reference.text.size();
     }
     return out;
   }
 
-  // The expanded value, worked out once: what is used a thousand times costs its length, not its tree.
+  // The expanded value, worked out once: what is used a thousand times costs its length, not its
+  // tree.
   Result<std::string_view> variable(std::string_view wanted) {
     const std::string name(wanted);
     if (const auto done = m_done.find(name); done != m_done.end())
@@ -85,7 +91,8 @@ public:
     if (std::ranges::find(m_open, name) != m_open.end())
       return fail(Code::invalid, cat("variables go in a circle: ", chain(name)));
     if (m_open.size() >= k_max_depth)
-      return fail(Code::invalid, cat("variables nest deeper than ", k_max_depth, ": ", chain(name)));
+      return fail(
+          Code::invalid, cat("variables nest deeper than ", k_max_depth, ": ", chain(name)));
     m_open.push_back(name);
     std::string value = TRY(text(found->second));
     m_open.pop_back();
@@ -107,12 +114,15 @@ private:
     for (const auto& [known, value] : m_variables)
       names.push_back(known);
     const auto near = nearest(name, names);
-    const std::string user = m_open.size() <= m_named ? "" : cat(", which '", m_open.back(), "' uses");
-    return fail(Code::invalid, cat("variable '", printable(name, 70), "' is not defined", user,
-                                   near ? cat(": did you mean '", *near, "'?") : ""));
+    const std::string user =
+        m_open.size() <= m_named ? "" : cat(", which '", m_open.back(), "' uses");
+    return fail(Code::invalid,
+        cat("variable '", printable(name, 70), "' is not defined", user,
+            near ? cat(": did you mean '", *near, "'?") : ""));
   }
 
-  // The circle alone, from its first name in the alphabet, so that it reads the same wherever one enters it; or the whole way down.
+  // The circle alone, from its first name in the alphabet, so that it reads the same wherever one
+  // enters it; or the whole way down.
   std::string chain(const std::string& name) const {
     const auto first = std::ranges::find(m_open, name);
     const bool circle = first != m_open.end();
@@ -132,19 +142,23 @@ private:
 // The first character that NGINX would read as more than a part of one word or a list of words.
 std::optional<char> unsafe_in_nginx(std::string_view value) {
   for (const char c : value)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || std::string_view(";{}#\"'\\$`").find(c) != std::string_view::npos)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f ||
+        std::string_view(";{}#\"'\\$`").find(c) != std::string_view::npos)
       return c;
   return std::nullopt;
 }
 
-// The first character that a shell would read as more than a part of one word, in the quotes that are open ('\0': none).
+// The first character that a shell would read as more than a part of one word, in the quotes that
+// are open ('\0': none).
 std::optional<char> unsafe_in_shell(std::string_view value, char quote) {
   const auto unsafe = [quote](char c) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
       return true;
     if (quote != '\0')
-      return c == quote || (quote == '"' && std::string_view("$`\\").find(c) != std::string_view::npos);
-    return static_cast<unsigned char>(c) < 0x80 && !name_char(c) && std::string_view("@%+=:,./-").find(c) == std::string_view::npos;
+      return c == quote ||
+          (quote == '"' && std::string_view("$`\\").find(c) != std::string_view::npos);
+    return static_cast<unsigned char>(c) < 0x80 && !name_char(c) &&
+        std::string_view("@%+=:,./-").find(c) == std::string_view::npos;
   };
   const auto found = std::ranges::find_if(value, unsafe);
   return found == value.end() ? std::nullopt : std::optional(*found);
@@ -153,10 +167,11 @@ std::optional<char> unsafe_in_shell(std::string_view value, char quote) {
 // A name that NGINX itself cannot have: its variables are in lower case.
 bool upper_case(std::string_view name) {
   return std::ranges::none_of(name, [](char c) { return c >= 'a' && c <= 'z'; }) &&
-         std::ranges::any_of(name, [](char c) { return c >= 'A' && c <= 'Z'; });
+      std::ranges::any_of(name, [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
-Result<std::string> expand_line(std::string_view line, const Variables& variables, Expander& expander) {
+Result<std::string> expand_line(
+    std::string_view line, const Variables& variables, Expander& expander) {
   if (trim(line).starts_with('#')) // a comment may name what is no more
     return std::string(line);
   std::string out;
@@ -167,16 +182,19 @@ Result<std::string> expand_line(std::string_view line, const Variables& variable
       break;
     auto reference = reference_at(line, dollar);
     const bool ours = reference.kind == Reference::Kind::variable &&
-                      (variables.contains(std::string(reference.name)) || upper_case(reference.name));
-    if (!ours) { // NGINX's own, or the end of a regular expression; "$$NAME" is a '$' and a variable
+        (variables.contains(std::string(reference.name)) || upper_case(reference.name));
+    if (!ours) { // NGINX's own, or the end of a regular expression; "$$NAME" is a '$' and a
+                 // variable
       out += '$';
       at = dollar + 1;
       continue;
     }
     const auto value = TRY(expander.variable(reference.name));
     if (const auto c = unsafe_in_nginx(value))
-      return fail(Code::denied, cat("variable '", reference.name, "': its value '", printable(value, 60), "' holds '",
-                                    printable(std::string_view(&*c, 1)), "', which means something to NGINX: take it out of the value"));
+      return fail(Code::denied,
+          cat("variable '", reference.name, "': its value '", printable(value, 60), "' holds '",
+              printable(std::string_view(&*c, 1)),
+              "', which means something to NGINX: take it out of the value"));
     out += value;
     at = dollar + reference.text.size();
   }
@@ -194,14 +212,17 @@ void set_variable(Variables& variables, const std::string& name, std::string_vie
     if (dollar == std::string_view::npos)
       break;
     const auto reference = reference_at(value, dollar);
-    const bool itself = reference.kind == Reference::Kind::variable && reference.name == name && outer != variables.end();
+    const bool itself = reference.kind == Reference::Kind::variable && reference.name == name &&
+        outer != variables.end();
     out += itself ? std::string_view(outer->second) : reference.text;
     at = dollar + reference.text.size();
   }
   variables[name] = std::move(out);
 }
 
-Result<std::string> expand(std::string_view text, const Variables& variables) { return Expander(variables).text(text); }
+Result<std::string> expand(std::string_view text, const Variables& variables) {
+  return Expander(variables).text(text);
+}
 
 std::optional<std::string> sole_reference(std::string_view value) {
   if (!value.starts_with('$'))
@@ -217,16 +238,19 @@ Result<Variables> expand_all(const Variables& variables) {
   Variables out;
   size_t total = 0;
   for (const auto& [name, value] : variables) {
-    const auto expanded = TRY_IN(cat("variable '", printable(name, 70), "'"), expander.variable(name));
+    const auto expanded =
+        TRY_IN(cat("variable '", printable(name, 70), "'"), expander.variable(name));
     total += name.size() + expanded.size() + 2;
     if (total > k_max_environment) // what execve(2) takes is not much more
-      return fail(Code::too_large, cat("the variables expand to more than ", k_max_environment, " bytes together"));
+      return fail(Code::too_large,
+          cat("the variables expand to more than ", k_max_environment, " bytes together"));
     out.emplace(name, expanded);
   }
   return out;
 }
 
-std::vector<std::pair<std::string, Error>> broken_variables(const Variables& variables, const std::vector<std::string>& names) {
+std::vector<std::pair<std::string, Error>> broken_variables(
+    const Variables& variables, const std::vector<std::string>& names) {
   Expander expander(variables, true);
   std::vector<std::pair<std::string, Error>> broken;
   for (const auto& name : names) {
@@ -234,7 +258,8 @@ std::vector<std::pair<std::string, Error>> broken_variables(const Variables& var
     if (value)
       continue;
     expander.forget_failure();
-    if (std::ranges::none_of(broken, [&](const auto& other) { return other.second.message == value.error().message; }))
+    if (std::ranges::none_of(broken,
+            [&](const auto& other) { return other.second.message == value.error().message; }))
       broken.emplace_back(name, std::move(value).error());
   }
   return broken;
@@ -255,15 +280,20 @@ Result<std::string> expand_command(std::string_view line, const Variables& varia
       quote = '\0';
     else if (quote == '\0' && (c == '\'' || c == '"'))
       quote = c;
-    const auto reference = c == '$' ? reference_at(line, at) : Reference{Reference::Kind::literal, line.substr(at, 1), {}};
+    const auto reference = c == '$' ? reference_at(line, at)
+                                    : Reference{Reference::Kind::literal, line.substr(at, 1), {}};
     if (reference.kind == Reference::Kind::variable) {
       const auto value = TRY(expander.variable(reference.name));
       if (const auto bad = unsafe_in_shell(value, quote))
-        return fail(Code::denied, cat("variable '", reference.name, "': its value '", printable(value, 60), "' holds '",
-                                      printable(std::string_view(&*bad, 1)), "', which means something to a shell there"));
+        return fail(Code::denied,
+            cat("variable '", reference.name, "': its value '", printable(value, 60), "' holds '",
+                printable(std::string_view(&*bad, 1)),
+                "', which means something to a shell there"));
       out += value;
     } else {
-      out += reference.kind == Reference::Kind::dollar ? "$" : TRY(expander.text(reference.text)); // the latter says what is malformed
+      out += reference.kind == Reference::Kind::dollar
+          ? "$"
+          : TRY(expander.text(reference.text)); // the latter says what is malformed
     }
     if (out.size() > k_max_expanded)
       return fail(Code::too_large, cat("expands to more than ", k_max_expanded, " bytes"));
@@ -281,7 +311,8 @@ Result<std::string> expand_template(std::string_view text, const Variables& vari
       out += '\n';
     out += TRY_IN(cat("line ", number), expand_line(line, variables, expander));
     if (out.size() > k_max_template)
-      return fail(Code::too_large, cat("line ", number, ": the template expands to more than ", k_max_template, " bytes"));
+      return fail(Code::too_large,
+          cat("line ", number, ": the template expands to more than ", k_max_template, " bytes"));
   }
   return out;
 }

@@ -14,18 +14,16 @@ std::string describe(const Json& json) {
   switch (json.type()) {
   case Json::value_t::string:
     return cat("'", printable(json.get_ref<const std::string&>(), 60), "'");
-  case Json::value_t::object:
-    return "an object";
-  case Json::value_t::array:
-    return "an array";
-  default:
-    return dump(json); // null, true, 5
+  case Json::value_t::object: return "an object";
+  case Json::value_t::array: return "an array";
+  default: return dump(json); // null, true, 5
   }
 }
 
 bool plain_key(std::string_view key) {
   return !key.empty() && key.size() <= 60 && std::ranges::all_of(key, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+        c == '-';
   });
 }
 
@@ -53,7 +51,8 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 void Problems::add(const std::string& path, std::string_view text) {
   std::string place;
   if (m_lines) {
-    // A value that has no line of its own (an element, what is missing) is told at the line of what holds it.
+    // A value that has no line of its own (an element, what is missing) is told at the line of what
+    // holds it.
     std::string_view at = path;
     auto found = m_lines->find(std::string(at));
     while (found == m_lines->end() && !at.empty()) {
@@ -79,10 +78,14 @@ At At::operator/(std::string_view key) const {
   return {problems, cat(path, path.empty() ? "" : ".", key)};
 }
 
-At At::operator[](size_t index) const { return {problems, cat(path, "[", index, "]")}; }
+At At::operator[](size_t index) const {
+  return {problems, cat(path, "[", index, "]")};
+}
 
-std::nullopt_t At::refuse(const Json& found, std::string_view allowed, const std::vector<std::string>& known) const {
-  const std::string hint = found.is_string() ? did_you_mean(found.get_ref<const std::string&>(), known) : "";
+std::nullopt_t At::refuse(
+    const Json& found, std::string_view allowed, const std::vector<std::string>& known) const {
+  const std::string hint =
+      found.is_string() ? did_you_mean(found.get_ref<const std::string&>(), known) : "";
   problem(cat("found ", describe(found), ", must be ", allowed, hint));
   return std::nullopt;
 }
@@ -97,7 +100,8 @@ std::optional<std::string> Text::operator()(const At& at, const Json& json) cons
 }
 
 std::optional<std::string> Choice::operator()(const At& at, const Json& json) const {
-  if (json.is_string() && std::ranges::find(allowed, json.get_ref<const std::string&>()) != allowed.end())
+  if (json.is_string() &&
+      std::ranges::find(allowed, json.get_ref<const std::string&>()) != allowed.end())
     return json.get<std::string>();
   return at.refuse(json, cat("one of ", join(allowed, ", ")), allowed);
 }
@@ -115,16 +119,21 @@ std::optional<bool> Truth::operator()(const At& at, const Json& json) const {
   return json.get<bool>();
 }
 
-std::optional<std::chrono::milliseconds> Duration::operator()(const At& at, const Json& json) const {
+std::optional<std::chrono::milliseconds> Duration::operator()(
+    const At& at, const Json& json) const {
   if (json.is_string()) {
-    if (const auto duration = parse_duration(json.get_ref<const std::string&>(), zero); duration && *duration <= most)
+    if (const auto duration = parse_duration(json.get_ref<const std::string&>(), zero);
+        duration && *duration <= most)
       return duration;
   } else if (json.is_number()) {
     const double seconds = json.get<double>();
     if (seconds >= (zero ? 0 : 0.001) && seconds <= static_cast<double>(most.count()))
       return std::chrono::milliseconds(std::llround(seconds * 1000));
   }
-  return at.refuse(json, cat("a time such as \"500ms\", \"10s\", \"2m\", \"1h\", or a number of seconds, at most ", most < std::chrono::hours(1) ? cat(most.count(), "s") : cat(most.count() / 3600, "h"), zero ? ", or 0" : ""));
+  return at.refuse(json,
+      cat("a time such as \"500ms\", \"10s\", \"2m\", \"1h\", or a number of seconds, at most ",
+          most < std::chrono::hours(1) ? cat(most.count(), "s") : cat(most.count() / 3600, "h"),
+          zero ? ", or 0" : ""));
 }
 
 std::optional<uint64_t> Size::operator()(const At& at, const Json& json) const {
@@ -134,12 +143,15 @@ std::optional<uint64_t> Size::operator()(const At& at, const Json& json) const {
   else if (const auto number = whole(json); number && *number >= 0)
     size = static_cast<uint64_t>(*number);
   if (!size || *size < low || *size > high)
-    return at.refuse(json, cat("a size such as \"256M\" or \"2G\", or a number of bytes, from ", human_size(low), " to ", human_size(high)));
+    return at.refuse(json,
+        cat("a size such as \"256M\" or \"2G\", or a number of bytes, from ", human_size(low),
+            " to ", human_size(high)));
   return size;
 }
 
 std::optional<std::vector<std::string>> Words::operator()(const At& at, const Json& json) const {
-  const std::string allowed = cat("one command line or an array of its words, of ", k_command.allowed);
+  const std::string allowed =
+      cat("one command line or an array of its words, of ", k_command.allowed);
   if (json.is_string()) {
     if (!Text{k_command}(at, json))
       return std::nullopt;
@@ -159,7 +171,7 @@ std::optional<std::vector<std::string>> Words::operator()(const At& at, const Js
 }
 
 bool detail::check_fields(const At& at, const Json& json, const std::vector<std::string>& names,
-                          const std::vector<std::string>& required) {
+    const std::vector<std::string>& required) {
   if (!json.is_object()) {
     at.refuse(json, "an object");
     return false;
@@ -169,7 +181,8 @@ bool detail::check_fields(const At& at, const Json& json, const std::vector<std:
       (at / name).problem("is missing");
   for (const auto& [key, value] : json.items())
     if (std::ranges::find(names, key) == names.end())
-      (at / key).problem(cat("unknown field, allowed are ", join(names, ", "), did_you_mean(key, names)));
+      (at / key).problem(
+          cat("unknown field, allowed are ", join(names, ", "), did_you_mean(key, names)));
   return true;
 }
 

@@ -1,6 +1,7 @@
-// How a checked value is read from JSON (or from TOML, which is turned into JSON first): a table says which fields an object has and what
-// each may hold; reading it fills the C++ value and collects every problem with its place. Kinds (Text, Choice, Whole, ...) read one value
-// each; into() binds a kind to a member.
+// How a checked value is read from JSON (or from TOML, which is turned into JSON first): a table
+// says which fields an object has and what each may hold; reading it fills the C++ value and
+// collects every problem with its place. Kinds (Text, Choice, Whole, ...) read one value each;
+// into() binds a kind to a member.
 #pragma once
 
 #include "base/error.hpp"
@@ -49,7 +50,8 @@ struct At {
   At operator[](size_t index) const;
   void problem(std::string_view text) const { problems.add(path, text); }
   // "found WHAT, must be ALLOWED", with the nearest of `known`.
-  std::nullopt_t refuse(const Json& found, std::string_view allowed, const std::vector<std::string>& known = {}) const;
+  std::nullopt_t refuse(const Json& found, std::string_view allowed,
+      const std::vector<std::string>& known = {}) const;
 };
 
 // Kinds.
@@ -81,29 +83,28 @@ struct Words { // argv, or one command line that is split into it
   std::optional<std::vector<std::string>> operator()(const At& at, const Json& json) const;
 };
 
-template <class T>
-using Read = std::function<void(const At&, const Json&, T&)>;
+template <class T> using Read = std::function<void(const At&, const Json&, T&)>;
 
-template <class T>
-struct Field {
+template <class T> struct Field {
   std::string_view name;
   Read<T> read;
   bool required = false;
 };
-template <class T>
-using Table = std::vector<Field<T>>;
+template <class T> using Table = std::vector<Field<T>>;
 
 namespace detail {
 
-// False, and the problem told, when `json` is not an object, has a field outside `names`, or lacks a required one.
-bool check_fields(const At& at, const Json& json, const std::vector<std::string>& names, const std::vector<std::string>& required);
+// False, and the problem told, when `json` is not an object, has a field outside `names`, or lacks
+// a required one.
+bool check_fields(const At& at, const Json& json, const std::vector<std::string>& names,
+    const std::vector<std::string>& required);
 bool check_list(const At& at, const Json& json, size_t max);
 
-template <class To, class From>
-To convert(From&& from) {
+template <class To, class From> To convert(From&& from) {
   using Plain = std::remove_cvref_t<From>;
   if constexpr (requires { typename To::value_type; } && std::integral<Plain>)
-    return To(static_cast<typename To::value_type>(from)); // optional of a narrower number: its range was checked
+    return To(static_cast<typename To::value_type>(
+        from)); // optional of a narrower number: its range was checked
   else if constexpr (std::integral<To> && std::integral<Plain>)
     return static_cast<To>(from);
   else if constexpr (std::same_as<To, std::chrono::seconds>)
@@ -114,8 +115,7 @@ To convert(From&& from) {
 
 } // namespace detail
 
-template <class T>
-void read_object(const At& at, const Json& json, const Table<T>& table, T& out) {
+template <class T> void read_object(const At& at, const Json& json, const Table<T>& table, T& out) {
   std::vector<std::string> names, required;
   for (const auto& field : table) {
     names.emplace_back(field.name);
@@ -130,8 +130,7 @@ void read_object(const At& at, const Json& json, const Table<T>& table, T& out) 
 }
 
 // What a kind reads goes into a member.
-template <class T, class M, class Kind>
-Read<T> into(M T::*member, Kind kind) {
+template <class T, class M, class Kind> Read<T> into(M T::* member, Kind kind) {
   return [member, kind](const At& at, const Json& json, T& out) {
     if (auto value = kind(at, json))
       out.*member = detail::convert<M>(*std::move(value));
@@ -139,14 +138,14 @@ Read<T> into(M T::*member, Kind kind) {
 }
 
 // An object within the object.
-template <class T, class M>
-Read<T> into(M T::*member, const Table<M>& table) {
-  return [member, table](const At& at, const Json& json, T& out) { read_object(at, json, table, out.*member); };
+template <class T, class M> Read<T> into(M T::* member, const Table<M>& table) {
+  return [member, table](
+             const At& at, const Json& json, T& out) { read_object(at, json, table, out.*member); };
 }
 
 // A list of what a kind reads.
 template <class T, class E, class Kind>
-Read<T> each(std::vector<E> T::*member, size_t max, Kind kind) {
+Read<T> each(std::vector<E> T::* member, size_t max, Kind kind) {
   return [member, max, kind](const At& at, const Json& json, T& out) {
     if (!detail::check_list(at, json, max))
       return;
@@ -157,8 +156,7 @@ Read<T> each(std::vector<E> T::*member, size_t max, Kind kind) {
 }
 
 // Checked, and of no use to the host.
-template <class T, class Kind>
-Read<T> checked(Kind kind) {
+template <class T, class Kind> Read<T> checked(Kind kind) {
   return [kind](const At& at, const Json& json, T&) { kind(at, json); };
 }
 

@@ -7,18 +7,36 @@ namespace {
 
 using Section = Table<HostConfig>;
 
-bool word_or_empty(std::string_view s) { return s.empty() || (s.find_first_of(" \t;{}\"'\\$#") == std::string_view::npos && k_line.ok(s)); }
-bool server_name(std::string_view s) { return s == "_" || k_host_name.ok(s); }
-bool path_or_empty(std::string_view s) { return s.empty() || k_absolute_path.ok(s); }
-bool nginx_word(std::string_view s) { return !s.empty() && s.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos; }
-bool upstream(std::string_view s) { return !s.empty() && s.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-:[]") == std::string_view::npos; }
-bool group(std::string_view s) { return s.empty() || (k_file_name.ok(s) && s.find('.') == std::string_view::npos); }
+bool word_or_empty(std::string_view s) {
+  return s.empty() || (s.find_first_of(" \t;{}\"'\\$#") == std::string_view::npos && k_line.ok(s));
+}
+bool server_name(std::string_view s) {
+  return s == "_" || k_host_name.ok(s);
+}
+bool path_or_empty(std::string_view s) {
+  return s.empty() || k_absolute_path.ok(s);
+}
+bool nginx_word(std::string_view s) {
+  return !s.empty() &&
+      s.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
+}
+bool upstream(std::string_view s) {
+  return !s.empty() &&
+      s.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-:[]") == std::string_view::npos;
+}
+bool group(std::string_view s) {
+  return s.empty() || (k_file_name.ok(s) && s.find('.') == std::string_view::npos);
+}
 
 const TextRule k_server_name{"a host name in lower case, or \"_\" for any", 253, server_name};
-const TextRule k_word{"a text without spaces, quotes and ; { } \\ $ #", 1000, word_or_empty}; // it goes into NGINX templates
-const TextRule k_optional_path{"an absolute path of letters, digits, '.', '_', '-', without '..'", 1000, path_or_empty};
+const TextRule k_word{"a text without spaces, quotes and ; { } \\ $ #", 1000,
+    word_or_empty}; // it goes into NGINX templates
+const TextRule k_optional_path{
+    "an absolute path of letters, digits, '.', '_', '-', without '..'", 1000, path_or_empty};
 const TextRule k_nginx_word{"a name of letters, digits and '_'", 100, nginx_word};
-const TextRule k_upstream{"a host name or address in lower case, with \":PORT\" behind it when the port is not the usual one", 260, upstream};
+const TextRule k_upstream{
+    "a host name or address in lower case, with \":PORT\" behind it when the port is not the usual one",
+    260, upstream};
 const TextRule k_group{"the name of a group", 32, group};
 
 constexpr uint64_t k_mib = 1ULL << 20;
@@ -26,56 +44,65 @@ constexpr uint64_t k_tib = 1ULL << 40;
 
 // A section of the file; its keys are members of the one HostConfig.
 Read<HostConfig> section(Section keys) {
-  return [keys = std::move(keys)](const At& at, const Json& json, HostConfig& out) { read_object(at, json, keys, out); };
+  return [keys = std::move(keys)](
+             const At& at, const Json& json, HostConfig& out) { read_object(at, json, keys, out); };
 }
 
 const Section& sections() {
   using H = HostConfig;
   static const Section k_sections{
-      {"host", section({{"server_name", into(&H::server_name, Text{k_server_name})},
-                        {"log_level", into(&H::log_level, Choice{{"debug", "info", "warn", "error"}})},
-                        {"tech_email", into(&H::tech_email, Text{k_word})}})},
-      {"stage", section({{"size", into(&H::stage_size, Size{k_mib, k_tib})},
-                         {"secrets_size", into(&H::secrets_size, Size{k_mib, k_tib})},
-                         {"allow_swap", into(&H::allow_swap, Truth{})}})},
-      {"limits", section({{"artifact_max", into(&H::artifact_max, Size{k_mib, k_tib})},
-                          {"uploads_max", into(&H::uploads_max, Size{k_mib, k_tib})},
-                          {"log_size", into(&H::log_size, Size{64'000, k_tib})},
-                          {"log_files", into(&H::log_files, Whole{0, 100})},
-                          {"unpacked_max", into(&H::unpacked_max, Size{k_mib, k_tib})},
-                          {"entries_max", into(&H::entries_max, Whole{1, 10'000'000})},
-                          {"ratio_max", into(&H::ratio_max, Whole{1, 100'000})},
-                          {"jobs_max", into(&H::jobs_max, Whole{1, 64})},
-                          {"queue_max", into(&H::queue_max, Whole{1, 100'000})},
-                          {"upload_wait", into(&H::upload_wait, Duration{})},
-                          {"build_timeout", into(&H::build_timeout, Duration{})},
-                          {"tasks_default", into(&H::tasks_default, Whole{16, 100'000})},
-                          {"serial_jump_max", into(&H::serial_jump_max, Whole{1, INT64_MAX})},
-                          {"reserve_percent", into(&H::reserve_percent, Whole{0, 50})},
-                          {"scrypt_cap", into(&H::scrypt_cap, Whole{10, 22})}})},
-      {"nginx", section({{"dir", into(&H::nginx_dir, Text{k_optional_path})},
-                         {"group", into(&H::nginx_group, Text{k_group})},
-                         {"http_port", into(&H::http_port, Whole{1, 65'535})},
-                         {"https_port", into(&H::https_port, Whole{1, 65'535})},
-                         {"tls_certificate", into(&H::tls_certificate, Text{k_optional_path})},
-                         {"tls_certificate_key", into(&H::tls_certificate_key, Text{k_optional_path})},
-                         {"allow_directives", each(&H::nginx_allow_directives, 100, Text{k_nginx_word})},
-                         {"allow_variables", each(&H::nginx_allow_variables, 100, Text{k_nginx_word})},
-                         {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},
-                         {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
-      {"defaults", section({{"watch", into(&H::watch, Duration{.zero = true})}, {"keep_releases", into(&H::keep_releases, Whole{1, 100})}})},
-      {"variables", section({{"s3_endpoint_url", into(&H::s3_endpoint_url, Text{k_word})},
-                             {"artifact_bucket", into(&H::artifact_bucket, Text{k_word})},
-                             {"immutable_bucket", into(&H::immutable_bucket, Text{k_word})},
-                             {"immutable_bucket_domain", into(&H::immutable_bucket_domain, Text{k_word})},
-                             {"subnet", into(&H::subnet, Text{k_word})}})},
+      {"host",
+          section({{"server_name", into(&H::server_name, Text{k_server_name})},
+              {"log_level", into(&H::log_level, Choice{{"debug", "info", "warn", "error"}})},
+              {"tech_email", into(&H::tech_email, Text{k_word})}})},
+      {"stage",
+          section({{"size", into(&H::stage_size, Size{k_mib, k_tib})},
+              {"secrets_size", into(&H::secrets_size, Size{k_mib, k_tib})},
+              {"allow_swap", into(&H::allow_swap, Truth{})}})},
+      {"limits",
+          section({{"artifact_max", into(&H::artifact_max, Size{k_mib, k_tib})},
+              {"uploads_max", into(&H::uploads_max, Size{k_mib, k_tib})},
+              {"log_size", into(&H::log_size, Size{64'000, k_tib})},
+              {"log_files", into(&H::log_files, Whole{0, 100})},
+              {"unpacked_max", into(&H::unpacked_max, Size{k_mib, k_tib})},
+              {"entries_max", into(&H::entries_max, Whole{1, 10'000'000})},
+              {"ratio_max", into(&H::ratio_max, Whole{1, 100'000})},
+              {"jobs_max", into(&H::jobs_max, Whole{1, 64})},
+              {"queue_max", into(&H::queue_max, Whole{1, 100'000})},
+              {"upload_wait", into(&H::upload_wait, Duration{})},
+              {"build_timeout", into(&H::build_timeout, Duration{})},
+              {"tasks_default", into(&H::tasks_default, Whole{16, 100'000})},
+              {"serial_jump_max", into(&H::serial_jump_max, Whole{1, INT64_MAX})},
+              {"reserve_percent", into(&H::reserve_percent, Whole{0, 50})},
+              {"scrypt_cap", into(&H::scrypt_cap, Whole{10, 22})}})},
+      {"nginx",
+          section({{"dir", into(&H::nginx_dir, Text{k_optional_path})},
+              {"group", into(&H::nginx_group, Text{k_group})},
+              {"http_port", into(&H::http_port, Whole{1, 65'535})},
+              {"https_port", into(&H::https_port, Whole{1, 65'535})},
+              {"tls_certificate", into(&H::tls_certificate, Text{k_optional_path})},
+              {"tls_certificate_key", into(&H::tls_certificate_key, Text{k_optional_path})},
+              {"allow_directives", each(&H::nginx_allow_directives, 100, Text{k_nginx_word})},
+              {"allow_variables", each(&H::nginx_allow_variables, 100, Text{k_nginx_word})},
+              {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},
+              {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
+      {"defaults",
+          section({{"watch", into(&H::watch, Duration{.zero = true})},
+              {"keep_releases", into(&H::keep_releases, Whole{1, 100})}})},
+      {"variables",
+          section({{"s3_endpoint_url", into(&H::s3_endpoint_url, Text{k_word})},
+              {"artifact_bucket", into(&H::artifact_bucket, Text{k_word})},
+              {"immutable_bucket", into(&H::immutable_bucket, Text{k_word})},
+              {"immutable_bucket_domain", into(&H::immutable_bucket_domain, Text{k_word})},
+              {"subnet", into(&H::subnet, Text{k_word})}})},
       {"edge", section({{"test_port", into(&H::edge_test_port, Whole{0, 65'535})}})}};
   return k_sections;
 }
 
 void check_together(Problems& problems, const HostConfig& host) {
   if (host.tls_certificate.empty() != host.tls_certificate_key.empty())
-    problems.add("nginx.tls_certificate", "must be set together with nginx.tls_certificate_key, or neither");
+    problems.add(
+        "nginx.tls_certificate", "must be set together with nginx.tls_certificate_key, or neither");
   if (host.http_port == host.https_port)
     problems.add("nginx.https_port", cat("is the same as nginx.http_port, ", host.http_port));
 }

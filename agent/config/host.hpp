@@ -1,5 +1,6 @@
-// /etc/chillbox/chillbox.toml: all keys optional, each documented in the shipped file and in chillbox.toml(5). Unknown keys are
-// refused with the nearest known name; every problem of the file is told at once, with its line.
+// /etc/chillbox/chillbox.toml: all keys optional, each documented in the shipped file and in
+// chillbox.toml(5). Unknown keys are refused with the nearest known name; every problem of the file
+// is told at once, with its line.
 #pragma once
 
 #include "base/error.hpp"
@@ -15,7 +16,7 @@ namespace chillbox::config {
 
 struct HostConfig {
   // [host]
-  std::string server_name = "_";            // the host-level server: /healthcheck/, /v1/
+  std::string server_name = "_"; // the host-level server: /healthcheck/, /v1/
   std::string log_level = "info";
   std::string tech_email;
   // [stage] sizes of the two tmpfs
@@ -23,27 +24,29 @@ struct HostConfig {
   uint64_t secrets_size = 16ULL << 20;
   bool allow_swap = false;
   // [limits]
-  uint64_t artifact_max = 1ULL << 30;       // encrypted bytes
-  uint64_t uploads_max = 4ULL << 30;        // of all uploads together that no release was made of
-  uint64_t log_size = 10ULL << 20;          // a log file over this is rotated
-  uint32_t log_files = 3;                   // rotated ones that are kept beside it
+  uint64_t artifact_max = 1ULL << 30; // encrypted bytes
+  uint64_t uploads_max = 4ULL << 30;  // of all uploads together that no release was made of
+  uint64_t log_size = 10ULL << 20;    // a log file over this is rotated
+  uint32_t log_files = 3;             // rotated ones that are kept beside it
   uint64_t unpacked_max = 2ULL << 30;
   uint64_t entries_max = 50'000;
-  uint64_t ratio_max = 200;                 // unpacked bytes for each compressed byte
-  uint32_t jobs_max = 4;                    // side by side, of different sites
+  uint64_t ratio_max = 200; // unpacked bytes for each compressed byte
+  uint32_t jobs_max = 4;    // side by side, of different sites
   uint32_t queue_max = 1000;
   std::chrono::seconds upload_wait{600};
   std::chrono::seconds build_timeout{300};
-  uint32_t tasks_default = 512;             // processes and threads of a service, a build or a crontab's run whose `resources` say nothing
+  uint32_t tasks_default = 512; // processes and threads of a service, a build or a crontab's run
+                                // whose `resources` say nothing
   uint64_t serial_jump_max = 1'000'000;
-  uint32_t reserve_percent = 5;             // of the disk that a deploy leaves free
-  int scrypt_cap = 18;                      // greatest log2 of the work factor that an unlock accepts
+  uint32_t reserve_percent = 5; // of the disk that a deploy leaves free
+  int scrypt_cap = 18;          // greatest log2 of the work factor that an unlock accepts
   // [nginx]
-  std::string nginx_dir;                    // "" : the one of /etc/nginx/{http.d,conf.d,sites-enabled} that nginx includes
-  std::string nginx_group;                  // "" : nginx, else www-data
-  uint16_t http_port = 80;                  // of every server it writes
+  std::string
+      nginx_dir; // "" : the one of /etc/nginx/{http.d,conf.d,sites-enabled} that nginx includes
+  std::string nginx_group; // "" : nginx, else www-data
+  uint16_t http_port = 80; // of every server it writes
   uint16_t https_port = 443;
-  std::string tls_certificate;              // for the host-level server; "" : none
+  std::string tls_certificate; // for the host-level server; "" : none
   std::string tls_certificate_key;
   // beside what nginx/rules.cpp allows templates of sites
   std::vector<std::string> nginx_allow_directives, nginx_allow_variables;
@@ -61,11 +64,13 @@ struct HostConfig {
 // invalid with every problem, one a line: "chillbox.toml:12: limits.artifact_max: ...".
 Result<HostConfig> parse_host_config(std::string_view toml, std::string_view file_name);
 
-// A webhook sender's file: whsec_ keys, one a line, newest first, '#' comments; and settings as "key = value" comments are not a thing:
-// sites and types are limited by lines "sites: blog,shop" and "types: site.deploy", github by the line "format: github". A key that ends by
-// itself has " until=SECONDS" (since 1970) behind it: from that second on it opens nothing, also where nobody reads the file again.
+// A webhook sender's file: whsec_ keys, one a line, newest first, '#' comments; and settings as
+// "key = value" comments are not a thing: sites and types are limited by lines "sites: blog,shop"
+// and "types: site.deploy", github by the line "format: github". A key that ends by itself has "
+// until=SECONDS" (since 1970) behind it: from that second on it opens nothing, also where nobody
+// reads the file again.
 struct SenderKey {
-  std::string text;                         // whsec_..., or the raw secret for github
+  std::string text; // whsec_..., or the raw secret for github
   std::optional<int64_t> until;
   bool ended(int64_t now_unix) const { return until && now_unix >= *until; }
 };
@@ -73,10 +78,10 @@ std::string key_line(const SenderKey& key); // as it stands in the file
 
 struct Sender {
   std::string name;
-  std::string format = "standard";          // or "github"
+  std::string format = "standard"; // or "github"
   std::vector<SenderKey> keys;
-  std::vector<std::string> sites;           // empty: all
-  std::vector<std::string> types;           // empty: all
+  std::vector<std::string> sites; // empty: all
+  std::vector<std::string> types; // empty: all
 };
 Result<Sender> parse_sender(std::string_view text, std::string_view name);
 

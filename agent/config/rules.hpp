@@ -1,5 +1,6 @@
-// The grammars of single values, as predicates: what a text must look like to be a host name, a schedule, a size. Each is the same as its
-// pattern in docs/site.schema.json, so lengths are counted in characters, as JSON Schema does, and limits are in the grammar.
+// The grammars of single values, as predicates: what a text must look like to be a host name, a
+// schedule, a size. Each is the same as its pattern in docs/site.schema.json, so lengths are
+// counted in characters, as JSON Schema does, and limits are in the grammar.
 #pragma once
 
 #include <chrono>
@@ -16,8 +17,8 @@ struct TextRule {
   size_t max;
   bool (*ok)(std::string_view);
 };
-extern const TextRule k_title, k_line, k_value, k_command, k_host_name, k_folder, k_file_name, k_app, k_health_path, k_cpu_list,
-    k_absolute_path;
+extern const TextRule k_title, k_line, k_value, k_command, k_host_name, k_folder, k_file_name,
+    k_app, k_health_path, k_cpu_list, k_absolute_path;
 
 size_t characters(std::string_view utf8);
 
@@ -28,7 +29,8 @@ std::optional<uint64_t> parse_size(std::string_view text);
 
 // Why this name cannot be a variable's; nullopt: it can (faults 64, 67).
 std::optional<std::string> variable_name_problem(std::string_view name);
-// Options of the site's own Redis that the agent sets itself, or that would let it read code or other users' files.
+// Options of the site's own Redis that the agent sets itself, or that would let it read code or
+// other users' files.
 std::optional<std::string> redis_option_problem(std::string_view name);
 
 } // namespace chillbox::config

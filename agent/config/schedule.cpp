@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t k_minute = 60, k_hour = 3600;
 constexpr int64_t k_horizon = 8LL * 366 * 24 * k_hour; // 29 February comes within
-constexpr int64_t k_far = 3 * k_hour;                  // what cron takes for a correction of the clock
+constexpr int64_t k_far = 3 * k_hour; // what cron takes for a correction of the clock
 
 std::tm local(int64_t at) {
   const auto time = static_cast<std::time_t>(at);
@@ -26,7 +26,8 @@ bool day_matches(const Schedule& when, const std::tm& t) {
 }
 
 bool matches(const Schedule& when, const std::tm& t) {
-  return when.minutes[static_cast<size_t>(t.tm_min)] && when.hours[static_cast<size_t>(t.tm_hour)] && day_matches(when, t);
+  return when.minutes[static_cast<size_t>(t.tm_min)] &&
+      when.hours[static_cast<size_t>(t.tm_hour)] && day_matches(when, t);
 }
 
 // Clocks went back a while ago, and showed this time before.
@@ -39,7 +40,8 @@ bool comes_again(int64_t at, const std::tm& t) {
 bool left_out(const Schedule& when, int64_t at, const std::tm& t) {
   const int64_t gap = t.tm_gmtoff - local(at - 1).tm_gmtoff;
   for (int64_t before = gap; before > 0; before -= k_minute) {
-    const auto moment = static_cast<std::time_t>(at + t.tm_gmtoff - before); // as if it were UTC: what the clocks would have shown
+    const auto moment = static_cast<std::time_t>(
+        at + t.tm_gmtoff - before); // as if it were UTC: what the clocks would have shown
     std::tm shown{};
     ::gmtime_r(&moment, &shown);
     if (matches(when, shown))
@@ -48,7 +50,8 @@ bool left_out(const Schedule& when, int64_t at, const std::tm& t) {
   return false;
 }
 
-// To where the next match may be: never past a moment at which clocks are set, as these are whole hours.
+// To where the next match may be: never past a moment at which clocks are set, as these are whole
+// hours.
 int64_t advance(const Schedule& when, int64_t at, const std::tm& t) {
   if (when.hours[static_cast<size_t>(t.tm_hour)] && day_matches(when, t))
     return at + k_minute;
@@ -62,7 +65,9 @@ int64_t advance(const Schedule& when, int64_t at, const std::tm& t) {
 std::optional<int64_t> next_due(const Schedule& when, int64_t after) {
   for (int64_t at = after - after % k_minute + k_minute; at <= after + k_horizon;) {
     const auto t = local(at);
-    const bool due = when.fixed() ? (matches(when, t) && !comes_again(at, t)) || left_out(when, at, t) : matches(when, t);
+    const bool due = when.fixed()
+        ? (matches(when, t) && !comes_again(at, t)) || left_out(when, at, t)
+        : matches(when, t);
     if (due)
       return at;
     at = advance(when, at, t);

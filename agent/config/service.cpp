@@ -7,7 +7,8 @@ namespace chillbox::config {
 namespace {
 
 constexpr size_t k_max_variables = 1000;
-constexpr std::chrono::seconds k_longest_probe{60}; // of one check: a job that is to stop waits for it
+constexpr std::chrono::seconds k_longest_probe{
+    60}; // of one check: a job that is to stop waits for it
 
 std::optional<std::string> read_variable_name(const At& at, const Json& json) {
   if (!json.is_string())
@@ -23,10 +24,10 @@ std::optional<std::string> read_variable_name(const At& at, const Json& json) {
 // A variable is kept only whole, so that half of one causes no second problem further on.
 std::optional<Variable> read_variable(const At& at, const Json& json, bool with_cmd) {
   static const Table<Variable> k_with_cmd{{"name", into(&Variable::name, read_variable_name), true},
-                                          {"value", into(&Variable::value, Text{k_value})},
-                                          {"cmd", into(&Variable::cmd, Text{k_command})}};
+      {"value", into(&Variable::value, Text{k_value})},
+      {"cmd", into(&Variable::cmd, Text{k_command})}};
   static const Table<Variable> k_plain{{"name", into(&Variable::name, read_variable_name), true},
-                                       {"value", into(&Variable::value, Text{k_value}), true}};
+      {"value", into(&Variable::value, Text{k_value}), true}};
   Variable variable;
   read_object(at, json, with_cmd ? k_with_cmd : k_plain, variable);
   if (with_cmd && json.is_object() && !json.contains("value") && !json.contains("cmd"))
@@ -34,7 +35,9 @@ std::optional<Variable> read_variable(const At& at, const Json& json, bool with_
   return variable.name.empty() ? std::nullopt : std::optional(std::move(variable));
 }
 
-void read_environment(const At& at, const Json& json, Service& service) { read_variables(at, json, false, service.environment); }
+void read_environment(const At& at, const Json& json, Service& service) {
+  read_variables(at, json, false, service.environment);
+}
 
 // The name is the folder in the artifact too, where these stand for something else.
 std::optional<ServiceName> read_name(const At& at, const Json& json) {
@@ -47,7 +50,8 @@ std::optional<ServiceName> read_name(const At& at, const Json& json) {
     return std::nullopt;
   }
   if (text == "nginx" || text == "redis" || text == "immutable") {
-    at.problem(cat("'", text, "' is a folder of the artifact with a meaning of its own: choose another name"));
+    at.problem(cat(
+        "'", text, "' is a folder of the artifact with a meaning of its own: choose another name"));
     return std::nullopt;
   }
   return *std::move(name);
@@ -55,16 +59,20 @@ std::optional<ServiceName> read_name(const At& at, const Json& json) {
 
 // One of the kinds that we ship, or x-NAME: a handler that the administrator added.
 auto lang_kind(std::vector<std::string> shipped) {
-  return [shipped = std::move(shipped)](const At& at, const Json& json) -> std::optional<std::string> {
+  return [shipped = std::move(shipped)](
+             const At& at, const Json& json) -> std::optional<std::string> {
     if (json.is_string()) {
       const auto& text = json.get_ref<const std::string&>();
-      const bool own = text.size() > 2 && text.size() <= 32 && text.starts_with("x-") && std::ranges::all_of(text, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-      });
+      const bool own = text.size() > 2 && text.size() <= 32 && text.starts_with("x-") &&
+          std::ranges::all_of(text,
+              [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
       if (own || std::ranges::find(shipped, text) != shipped.end())
         return text;
     }
-    return at.refuse(json, cat("one of ", join(shipped, ", "), ", or x-NAME for a handler of the host's administrator"), shipped);
+    return at.refuse(json,
+        cat("one of ", join(shipped, ", "),
+            ", or x-NAME for a handler of the host's administrator"),
+        shipped);
   };
 }
 
@@ -75,10 +83,10 @@ void read_strategy(const At& at, const Json& json, Service& service) {
 
 void read_health(const At& at, const Json& json, Service& service) {
   static const Table<Health> k_health{{"path", into(&Health::path, Text{k_health_path})},
-                                      {"interval", into(&Health::interval, Duration{.most = k_longest_probe})},
-                                      {"timeout", into(&Health::timeout, Duration{.most = k_longest_probe})},
-                                      {"deadline", into(&Health::deadline, Duration{})},
-                                      {"count", into(&Health::count, Whole{1, 100})}};
+      {"interval", into(&Health::interval, Duration{.most = k_longest_probe})},
+      {"timeout", into(&Health::timeout, Duration{.most = k_longest_probe})},
+      {"deadline", into(&Health::deadline, Duration{})},
+      {"count", into(&Health::count, Whole{1, 100})}};
   read_object(at, json, k_health, service.health);
   service.health.declared = json.is_object() && json.contains("path");
 }
@@ -98,24 +106,23 @@ std::optional<int64_t> read_percent(const At& at, const Json& json) {
 }
 
 const Table<Resources>& resources_table() {
-  static const Table<Resources> k_resources{{"memory_max", into(&Resources::memory_max, Size{1'000'000, 1ULL << 40})},
-                                            {"cpu_max", into(&Resources::cpu_max, read_percent)},
-                                            {"cpus", into(&Resources::cpus, Text{k_cpu_list})},
-                                            {"tasks_max", into(&Resources::tasks_max, Whole{1, 100'000})}};
+  static const Table<Resources> k_resources{
+      {"memory_max", into(&Resources::memory_max, Size{1'000'000, 1ULL << 40})},
+      {"cpu_max", into(&Resources::cpu_max, read_percent)},
+      {"cpus", into(&Resources::cpus, Text{k_cpu_list})},
+      {"tasks_max", into(&Resources::tasks_max, Whole{1, 100'000})}};
   return k_resources;
 }
 
 Table<Service> common_fields() {
   return {{"name", into(&Service::name, read_name), true},
-          {"handler", into(&Service::handler, Text{k_folder})},
-          {"environment", read_environment},
-          {"secrets_config", into(&Service::secrets_config, Text{k_file_name})},
-          {"secrets_export_dockerfile", checked<Service>(Text{k_folder})},
-          {"manifest", into(&Service::manifest, Text{k_folder})},
-          {"niceness", into(&Service::niceness, Whole{-20, 19})},
-          {"strategy", read_strategy},
-          {"release_command", into(&Service::release_command, Words{})},
-          {"resources", into(&Service::resources, resources_table())}};
+      {"handler", into(&Service::handler, Text{k_folder})}, {"environment", read_environment},
+      {"secrets_config", into(&Service::secrets_config, Text{k_file_name})},
+      {"secrets_export_dockerfile", checked<Service>(Text{k_folder})},
+      {"manifest", into(&Service::manifest, Text{k_folder})},
+      {"niceness", into(&Service::niceness, Whole{-20, 19})}, {"strategy", read_strategy},
+      {"release_command", into(&Service::release_command, Words{})},
+      {"resources", into(&Service::resources, resources_table())}};
 }
 
 const Table<Service>& service_table() {
@@ -124,17 +131,21 @@ const Table<Service>& service_table() {
     const Whole workers{1, 64};
     const Whole requests{0, 1'000'000'000};
     const Table<Service> own{
-        {"lang", into(&Service::lang, lang_kind({"immutable", "chill", "python", "static", "binary"})), true},
-        {"app", into(&Service::app, Text{k_app})},
-        {"health", read_health},
+        {"lang",
+            into(&Service::lang, lang_kind({"immutable", "chill", "python", "static", "binary"})),
+            true},
+        {"app", into(&Service::app, Text{k_app})}, {"health", read_health},
         {"listen", into(&Service::listen, Choice{{"port", "fd"}})},
         {"workers", into(&Service::workers, workers)},
         {"workers_minimum", into(&Service::workers_minimum, workers)},
         {"workers_maximum", into(&Service::workers_maximum, workers)},
-        {"worker_class", into(&Service::worker_class, Choice{{"sync", "gevent", "uvicorn.workers.UvicornWorker"}})},
+        {"worker_class",
+            into(&Service::worker_class,
+                Choice{{"sync", "gevent", "uvicorn.workers.UvicornWorker"}})},
         {"max_requests", into(&Service::max_requests, requests)},
         {"max_requests_jitter", into(&Service::max_requests_jitter, requests)},
-        {"log_level", into(&Service::log_level, Choice{{"debug", "info", "warning", "error", "critical"}})}};
+        {"log_level",
+            into(&Service::log_level, Choice{{"debug", "info", "warning", "error", "critical"}})}};
     table.insert(table.end(), own.begin(), own.end());
     return table;
   }();
@@ -144,16 +155,18 @@ const Table<Service>& service_table() {
 const Table<Service>& worker_table() {
   static const Table<Service> k_table = [] {
     Table<Service> table = common_fields();
-    const Table<Service> own{{"lang", into(&Service::lang, lang_kind({"python-worker", "binary-worker"})), true},
-                             {"run-cmd", into(&Service::run_cmd, Words{}), true},
-                             {"count", into(&Service::count, Whole{1, 64})}};
+    const Table<Service> own{
+        {"lang", into(&Service::lang, lang_kind({"python-worker", "binary-worker"})), true},
+        {"run-cmd", into(&Service::run_cmd, Words{}), true},
+        {"count", into(&Service::count, Whole{1, 64})}};
     table.insert(table.end(), own.begin(), own.end());
     return table;
   }();
   return k_table;
 }
 
-// Two names that differ in case only would be one folder on a laptop that does not see the difference.
+// Two names that differ in case only would be one folder on a laptop that does not see the
+// difference.
 bool same_name(std::string_view a, std::string_view b) {
   auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
   return std::ranges::equal(a, b, [&](char x, char y) { return lower(x) == lower(y); });
@@ -216,7 +229,8 @@ void read_service(const At& at, const Json& json, bool worker, Site& site) {
   if (service.name != k_nameless)
     for (const auto& other : site.services)
       if (same_name(other.name.str(), service.name.str()))
-        (at / "name").problem(cat("'", service.name.str(), "' is the name of another service or worker"));
+        (at / "name")
+            .problem(cat("'", service.name.str(), "' is the name of another service or worker"));
   check_worker_counts(at, service);
   check_references(at, site, service);
   site.services.push_back(std::move(service));

@@ -46,7 +46,7 @@ void read_server_name(const At& at, const Json& json, Site& site) {
 
 void read_contact(const At& at, const Json& json, Site& site) {
   static const Table<Site> k_contact{{"owner", into(&Site::contact_owner, Text{k_line})},
-                                     {"technical", into(&Site::contact_technical, Text{k_line})}};
+      {"technical", into(&Site::contact_technical, Text{k_line})}};
   read_object(at, json, k_contact, site);
 }
 
@@ -113,23 +113,17 @@ void read_store(const At& at, const Json& json, Site& site) {
     site.confidential = *store == "tmpfs";
 }
 
-// Read in this order, whatever the file's: domains come after server_name, and what uses variables after env.
+// Read in this order, whatever the file's: domains come after server_name, and what uses variables
+// after env.
 const Table<Site>& site_table() {
   static const Table<Site> k_site{{"name", into(&Site::title, Text{k_title}), true},
-                                  {"server_name", read_server_name, true},
-                                  {"domain_list", read_domains},
-                                  {"version", into(&Site::version, read_version)},
-                                  {"contact", read_contact},
-                                  {"release", into(&Site::release, Text{k_line})},
-                                  {"env", read_env},
-                                  {"crontab", read_crontab},
-                                  {"redis", read_redis},
-                                  {"services", service_list(false)},
-                                  {"workers", service_list(true)},
-                                  {"watch", into(&Site::watch, Duration{.zero = true})},
-                                  {"keep_releases", into(&Site::keep_releases, Whole{1, 100})},
-                                  {"store", read_store},
-                                  {"$schema", checked<Site>(Text{k_line})}};
+      {"server_name", read_server_name, true}, {"domain_list", read_domains},
+      {"version", into(&Site::version, read_version)}, {"contact", read_contact},
+      {"release", into(&Site::release, Text{k_line})}, {"env", read_env}, {"crontab", read_crontab},
+      {"redis", read_redis}, {"services", service_list(false)}, {"workers", service_list(true)},
+      {"watch", into(&Site::watch, Duration{.zero = true})},
+      {"keep_releases", into(&Site::keep_releases, Whole{1, 100})}, {"store", read_store},
+      {"$schema", checked<Site>(Text{k_line})}};
   return k_site;
 }
 
@@ -145,7 +139,8 @@ Result<Site> parse_site(std::string_view text, const SiteName& slug) {
   return site;
 }
 
-Result<TomlSite> parse_site_toml(std::string_view text, std::string_view file, const SiteName& slug) {
+Result<TomlSite> parse_site_toml(
+    std::string_view text, std::string_view file, const SiteName& slug) {
   Lines lines;
   const Json json = TRY(parse_toml(text, file, lines));
   Problems problems(file, &lines);
@@ -160,7 +155,9 @@ Result<void> require_resolved(const Site& site) {
   Problems problems;
   for (const auto& variable : site.env)
     if (!variable.cmd.empty() && variable.value.empty())
-      problems.add("$.env", cat("'", variable.name, "' has a cmd but no value: pack the site with chillboxctl pack, which runs it"));
+      problems.add("$.env",
+          cat("'", variable.name,
+              "' has a cmd but no value: pack the site with chillboxctl pack, which runs it"));
   if (!problems.empty())
     return problems.error();
   return {};

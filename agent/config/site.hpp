@@ -1,5 +1,6 @@
-// SLUG.site.json, read and checked: the value that the rest works with (docs/site.schema.json says the same). Refused, all problems at
-// once, each with its JSON path, what was found, what is allowed, the nearest known name: unknown fields, wrong types, limits, names.
+// SLUG.site.json, read and checked: the value that the rest works with (docs/site.schema.json says
+// the same). Refused, all problems at once, each with its JSON path, what was found, what is
+// allowed, the nearest known name: unknown fields, wrong types, limits, names.
 #pragma once
 
 #include "base/error.hpp"
@@ -29,7 +30,8 @@ struct Health {
   std::chrono::milliseconds timeout{5'000};
   std::chrono::milliseconds deadline{60'000}; // from start to healthy
   uint32_t count = 1;                         // so many good answers in a row
-  bool declared = false;                      // the site said something: then only 2xx and 3xx is good; else anything below 500
+  bool declared =
+      false; // the site said something: then only 2xx and 3xx is good; else anything below 500
 };
 
 struct Resources {
@@ -43,19 +45,21 @@ enum class Strategy { overlap, stop_first };
 
 struct Service {
   ServiceName name;
-  std::string lang;                      // immutable chill python static binary | python-worker binary-worker
-  std::string handler;                   // folder in the source, laptop only
+  std::string lang;    // immutable chill python static binary | python-worker binary-worker
+  std::string handler; // folder in the source, laptop only
   std::vector<Variable> environment;
   std::optional<std::string> secrets_config; // file name under SECRETS/SERVICE/
   bool worker = false;
-  std::vector<std::string> run_cmd;      // workers: argv
-  uint32_t count = 1;                    // workers: processes
+  std::vector<std::string> run_cmd; // workers: argv
+  uint32_t count = 1;               // workers: processes
   std::optional<int> niceness;
-  std::optional<uint32_t> workers, max_requests, max_requests_jitter, workers_minimum, workers_maximum;
+  std::optional<uint32_t> workers, max_requests, max_requests_jitter, workers_minimum,
+      workers_maximum;
   std::string worker_class, log_level;
-  std::string app;                       // "" : the handler's default
-  std::string listen;                    // "fd": takes a listening socket as descriptor 3; else, for a kind that listens on TCP, on its port
-  std::string manifest;                  // laptop only
+  std::string app;      // "" : the handler's default
+  std::string listen;   // "fd": takes a listening socket as descriptor 3; else, for a kind that
+                        // listens on TCP, on its port
+  std::string manifest; // laptop only
   Health health;
   Strategy strategy = Strategy::overlap;
   std::vector<std::string> release_command; // argv; empty: none
@@ -64,37 +68,43 @@ struct Service {
 
 struct Site {
   SiteName slug;
-  std::string title;                     // `name`
+  std::string title; // `name`
   std::string server_name;
-  std::vector<std::string> domains;      // server_name first, then domain_list without doubles
+  std::vector<std::string> domains; // server_name first, then domain_list without doubles
   std::optional<Version> version;
-  std::string release;                   // laptop only
+  std::string release; // laptop only
   std::string contact_owner, contact_technical;
   std::vector<Variable> env;
   std::vector<std::string> crontab;
   std::map<std::string, std::string> redis; // empty and !has_redis: none
   bool has_redis = false;
-  std::vector<Service> services;         // services, then workers
+  std::vector<Service> services; // services, then workers
   std::optional<std::chrono::milliseconds> watch;
   std::optional<uint32_t> keep_releases;
-  bool confidential = false;             // store = tmpfs
+  bool confidential = false; // store = tmpfs
 };
 
 // slug: from the file's name. invalid: every problem, one a line.
 Result<Site> parse_site(std::string_view json, const SiteName& slug);
-// The same site written as TOML, and as the JSON that the host takes. Problems begin with "FILE:LINE: ".
+// The same site written as TOML, and as the JSON that the host takes. Problems begin with
+// "FILE:LINE: ".
 struct TomlSite {
   Site site;
   std::string json;
 };
-Result<TomlSite> parse_site_toml(std::string_view toml, std::string_view file, const SiteName& slug);
-// For the host: packing has put a value in place of every `cmd`. invalid names each variable that still waits for one.
+Result<TomlSite> parse_site_toml(
+    std::string_view toml, std::string_view file, const SiteName& slug);
+// For the host: packing has put a value in place of every `cmd`. invalid names each variable that
+// still waits for one.
 Result<void> require_resolved(const Site& site);
 
-// Strict host name (RFC 1123 labels, at most 253 bytes, no port, no wildcard), lower case (faults 68).
+// Strict host name (RFC 1123 labels, at most 253 bytes, no port, no wildcard), lower case (faults
+// 68).
 bool is_host_name(std::string_view text);
-bool is_variable_name(std::string_view text); // ^[A-Za-z_][A-Za-z0-9_]{0,63}$, and not LD_PRELOAD, PATH, PYTHONPATH, ... (faults 64, 67)
-// The shell-like words of one command line: spaces separate, '...' and "..." and \ quote, nothing is ever expanded.
+bool is_variable_name(std::string_view text); // ^[A-Za-z_][A-Za-z0-9_]{0,63}$, and not LD_PRELOAD,
+                                              // PATH, PYTHONPATH, ... (faults 64, 67)
+// The shell-like words of one command line: spaces separate, '...' and "..." and \ quote, nothing
+// is ever expanded.
 Result<std::vector<std::string>> split_words(std::string_view line);
 
 } // namespace chillbox::config

@@ -3,7 +3,8 @@
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_HEADER_ONLY 1 // the library that some distributions build has exceptions
-// A table named "[*a]" breaks an assertion of 3.3 in front of the check that tells the error. Not by NDEBUG: that turns them into assumptions.
+// A table named "[*a]" breaks an assertion of 3.3 in front of the check that tells the error. Not
+// by NDEBUG: that turns them into assumptions.
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_cast<void>(0)
 #include <toml++/toml.h>
@@ -74,7 +75,8 @@ size_t string_end(std::string_view text, size_t at) {
     else if (!many_lines && (text[i] == quote || text[i] == '\n'))
       return i + 1;
     else if (many_lines && text.substr(i, 3) == three)
-      return std::min({text.find_first_not_of(quote, i), i + 5, text.size()}); // two quotes may stand in front of the three
+      return std::min({text.find_first_not_of(quote, i), i + 5,
+          text.size()}); // two quotes may stand in front of the three
   }
   return text.size();
 }
@@ -112,15 +114,19 @@ std::string with_escapes(std::string_view text) {
   return out;
 }
 
-bool ascii(std::string_view text) { return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }); }
+bool ascii(std::string_view text) {
+  return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+}
 
-// Where a character outside of ASCII stands that is in no comment, or a quote that can begin or end no string. What toml++ 3.3 does with some
-// of them is undefined (the unreachable ends of its unicode tables), because it looks ahead behind what it then tells as an error. In basic
-// strings they are escaped before.
+// Where a character outside of ASCII stands that is in no comment, or a quote that can begin or end
+// no string. What toml++ 3.3 does with some of them is undefined (the unreachable ends of its
+// unicode tables), because it looks ahead behind what it then tells as an error. In basic strings
+// they are escaped before.
 std::optional<size_t> stray_character(std::string_view text) {
   constexpr std::string_view k_byte_order_mark = "\xEF\xBB\xBF";
   constexpr std::string_view k_before = " \t\r\n=,[{.", k_behind = " \t\r\n=,]}.#";
-  for (size_t i = text.starts_with(k_byte_order_mark) ? k_byte_order_mark.size() : 0; i < text.size();) {
+  for (size_t i = text.starts_with(k_byte_order_mark) ? k_byte_order_mark.size() : 0;
+      i < text.size();) {
     if (text[i] == '#') {
       i = std::min(text.find('\n', i), text.size());
     } else if (text[i] == '"' || text[i] == '\'') {
@@ -145,17 +151,22 @@ std::optional<size_t> stray_character(std::string_view text) {
 
 Result<Json> parse_toml(std::string_view written, std::string_view file, Lines& lines) {
   if (written.size() > k_max_toml)
-    return fail(Code::too_large, cat(file, ": ", written.size(), " bytes, the limit is ", k_max_toml));
+    return fail(
+        Code::too_large, cat(file, ": ", written.size(), " bytes, the limit is ", k_max_toml));
   size_t line = 0;
   for (const auto text : split(written, '\n'))
     if (++line; !is_utf8(text))
       return fail(Code::invalid, cat(file, ":", line, ": is not UTF-8"));
   const std::string text = with_escapes(written);
   if (const auto stray = stray_character(text))
-    return fail(Code::invalid, cat(file, ":", 1 + std::ranges::count(std::string_view(text).substr(0, *stray), '\n'), ": a quote that is out of place, or a character outside of ASCII, which only comments and \"...\" may have"));
+    return fail(Code::invalid,
+        cat(file, ":", 1 + std::ranges::count(std::string_view(text).substr(0, *stray), '\n'),
+            ": a quote that is out of place, or a character outside of ASCII, which only comments and \"...\" may have"));
   const toml::parse_result result = toml::parse(text);
   if (!result)
-    return fail(Code::invalid, cat(file, ":", result.error().source().begin.line, ": ", printable(result.error().description())));
+    return fail(Code::invalid,
+        cat(file, ":", result.error().source().begin.line, ": ",
+            printable(result.error().description())));
   Converter converter(file, lines);
   Json json = converter.convert(result.table(), "", 1);
   if (!converter.problems().empty())

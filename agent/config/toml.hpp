@@ -1,5 +1,5 @@
-// TOML as the JSON value that it means, with the line of each key, so that one engine checks both (fields.hpp). Refused: dates, numbers
-// that JSON has not, more than 32 levels.
+// TOML as the JSON value that it means, with the line of each key, so that one engine checks both
+// (fields.hpp). Refused: dates, numbers that JSON has not, more than 32 levels.
 #pragma once
 
 #include "config/fields.hpp"
@@ -8,7 +8,8 @@ namespace chillbox::config {
 
 inline constexpr size_t k_max_toml = 256 * 1024;
 
-// invalid: "FILE:LINE: what toml++ says". Paths in `lines` are "section.key", elements of arrays "key[0]".
+// invalid: "FILE:LINE: what toml++ says". Paths in `lines` are "section.key", elements of arrays
+// "key[0]".
 Result<Json> parse_toml(std::string_view text, std::string_view file, Lines& lines);
 
 } // namespace chillbox::config

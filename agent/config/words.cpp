@@ -6,20 +6,25 @@
 namespace chillbox::config {
 namespace {
 
-bool blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
-// From the opening quote at line[at] to its end; appends what it holds. Within "..." a \ quotes only " and \ (and nothing is expanded,
-// so that $ and ` need none).
+// From the opening quote at line[at] to its end; appends what it holds. Within "..." a \ quotes
+// only " and \ (and nothing is expanded, so that $ and ` need none).
 Result<size_t> quoted(std::string_view line, size_t at, std::string& word) {
   const char quote = line[at];
   for (size_t i = at + 1; i < line.size(); ++i) {
     if (line[i] == quote)
       return i + 1;
-    if (quote == '"' && line[i] == '\\' && i + 1 < line.size() && (line[i + 1] == '"' || line[i + 1] == '\\'))
+    if (quote == '"' && line[i] == '\\' && i + 1 < line.size() &&
+        (line[i + 1] == '"' || line[i + 1] == '\\'))
       ++i;
     word += line[i];
   }
-  return fail(Code::invalid, cat("the ", quote == '"' ? "double" : "single", " quote at character ", at + 1, " has no end"));
+  return fail(Code::invalid,
+      cat("the ", quote == '"' ? "double" : "single", " quote at character ", at + 1,
+          " has no end"));
 }
 
 } // namespace

@@ -27,7 +27,8 @@ public:
     if (timeout.count() >= 0)
       m_end = Clock::now() + timeout;
   }
-  // Milliseconds for poll(2): rounded up, so that it does not spin through the last one; -1 for ever.
+  // Milliseconds for poll(2): rounded up, so that it does not spin through the last one; -1 for
+  // ever.
   int left() const {
     if (!m_end)
       return -1;
@@ -96,8 +97,8 @@ Result<void> write_bytes(int fd, ByteView bytes, size_t limit, Millis timeout) {
     return fail(Code::too_large, cat("frame of ", bytes.size(), " bytes: the limit is ", limit));
   const Deadline deadline(timeout);
   const auto n = static_cast<uint32_t>(bytes.size());
-  const std::array<uint8_t, k_head> head{static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8), static_cast<uint8_t>(n >> 16),
-                                         static_cast<uint8_t>(n >> 24)};
+  const std::array<uint8_t, k_head> head{static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8),
+      static_cast<uint8_t>(n >> 16), static_cast<uint8_t>(n >> 24)};
   TRY(write_all(fd, head, deadline));
   return write_all(fd, bytes, deadline);
 }
@@ -109,7 +110,8 @@ Result<size_t> read_head(int fd, size_t limit, const Deadline& deadline) {
     return fail(Code::not_found, "the other side closed the connection");
   if (have < head.size())
     return fail(Code::corrupt, "frame is cut off in its length");
-  const size_t n = head[0] | static_cast<size_t>(head[1]) << 8 | static_cast<size_t>(head[2]) << 16 | static_cast<size_t>(head[3]) << 24;
+  const size_t n = head[0] | static_cast<size_t>(head[1]) << 8 |
+      static_cast<size_t>(head[2]) << 16 | static_cast<size_t>(head[3]) << 24;
   if (n > limit)
     return fail(Code::too_large, cat("frame of ", n, " bytes: the limit is ", limit));
   return n;
@@ -127,10 +129,11 @@ std::optional<Result<std::string>> verdict(const Json& frame, std::string* error
   if (const auto result = frame.find("result"); result != frame.end())
     return Result<std::string>(dump(*result));
   if (const auto error = frame.find("error"); error != frame.end()) {
-    if (const auto data = error->is_object() ? error->find("data") : error->end(); error_data && data != error->end())
+    if (const auto data = error->is_object() ? error->find("data") : error->end();
+        error_data && data != error->end())
       *error_data = dump(*data);
     return Result<std::string>(fail(code_from_name(string_or(*error, "code", "failure")),
-                                    string_or(*error, "message", "the daemon gave no reason")));
+        string_or(*error, "message", "the daemon gave no reason")));
   }
   return std::nullopt;
 }
@@ -163,8 +166,9 @@ Result<Request> parse_request(std::string_view text, Json& storage) {
   storage = TRY_IN("request", parse_json(text, k_max_control_frame));
   const uint64_t version = TRY_IN("request", u64_at(storage, "v"));
   if (version != k_control_version) // before the rest: another version may well look different
-    return fail(Code::invalid, cat("request: version ", version, " of the control protocol, this chillboxd speaks ", k_control_version,
-                                   ": use a chillboxctl of the same release"));
+    return fail(Code::invalid,
+        cat("request: version ", version, " of the control protocol, this chillboxd speaks ",
+            k_control_version, ": use a chillboxctl of the same release"));
   auto verb = TRY_IN("request", string_at(storage, "verb"));
   Request request{std::move(verb), nullptr};
   for (const auto& [key, value] : storage.items())
@@ -180,10 +184,13 @@ Result<Request> parse_request(std::string_view text, Json& storage) {
 }
 
 std::string request_text(std::string_view verb, const Json& args) {
-  return dump({{"v", k_control_version}, {"verb", verb}, {"args", args.is_null() ? Json::object() : args}});
+  return dump(
+      {{"v", k_control_version}, {"verb", verb}, {"args", args.is_null() ? Json::object() : args}});
 }
 
-std::string event_text(const Json& event) { return dump({{"event", event}}); }
+std::string event_text(const Json& event) {
+  return dump({{"event", event}});
+}
 
 std::string result_text(std::string_view verb, const Json& result) {
   Json body = result.is_object() ? result : Json::object();
@@ -196,7 +203,8 @@ std::string error_text(const Error& error) {
 }
 
 std::string error_text(const Error& error, const Json& data) {
-  return dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}, {"data", data}}}});
+  return dump(
+      {{"error", {{"code", code_name(error.code)}, {"message", error.message}, {"data", data}}}});
 }
 
 Result<void> write_body(int fd, int from) {
@@ -214,8 +222,10 @@ Result<void> write_body(int fd, int from) {
 }
 
 Result<std::string> call(int fd, std::string_view verb, const Json& args, const SecretBytes* secret,
-                         const std::function<void(const Json&)>& on_event, Millis timeout, std::string* error_data, int body) {
-  // A daemon that refuses the caller answers and closes without reading on: its answer says more than our broken pipe.
+    const std::function<void(const Json&)>& on_event, Millis timeout, std::string* error_data,
+    int body) {
+  // A daemon that refuses the caller answers and closes without reading on: its answer says more
+  // than our broken pipe.
   Result<void> sent = write_frame(fd, request_text(verb, args));
   if (sent && secret)
     sent = write_secret_frame(fd, *secret);
@@ -226,7 +236,8 @@ Result<std::string> call(int fd, std::string_view verb, const Json& args, const 
   for (;;) {
     auto text = read_frame(fd, timeout);
     if (!text && (text.error().code == Code::not_found || text.error().code == Code::corrupt))
-      return fail(Code::unreachable, "chillboxd closed the connection without an answer: see its log");
+      return fail(
+          Code::unreachable, "chillboxd closed the connection without an answer: see its log");
     if (!text)
       return std::unexpected(std::move(text).error());
     const Json frame = TRY_IN("answer of chillboxd", parse_json(*text, k_max_control_frame));

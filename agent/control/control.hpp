@@ -1,9 +1,12 @@
-// The control socket: length-prefixed JSON frames (32 bits, little endian, at most 1 MiB) over a stream socket.
+// The control socket: length-prefixed JSON frames (32 bits, little endian, at most 1 MiB) over a
+// stream socket.
 //
-//   client: {"v":1,"verb":"rollback","args":{...}}     then, for verbs that take a secret, one raw frame with its bytes; for a
+//   client: {"v":1,"verb":"rollback","args":{...}}     then, for verbs that take a secret, one raw
+//   frame with its bytes; for a
 //           plan of an artifact, raw frames with its bytes and an empty one
 //   daemon: {"event":{...}} any number of times, then exactly one of
-//           {"result":{"schema":"chillbox.VERB.v1",...}}  or  {"error":{"code":"not_found","message":"...","data":{...}}}
+//           {"result":{"schema":"chillbox.VERB.v1",...}}  or
+//           {"error":{"code":"not_found","message":"...","data":{...}}}
 //
 // Another version in the first frame is answered with an error that names both.
 #pragma once
@@ -21,34 +24,42 @@ namespace chillbox::control {
 inline constexpr int k_control_version = 1;
 inline constexpr size_t k_max_control_frame = 1024 * 1024;
 
-// Raw frames on a descriptor, blocking or not. Errors of reading: timed_out, too_large (nothing of it is read), corrupt (cut off),
-// not_found: the other side closed between frames. Of writing: timed_out (the other side stopped reading), unreachable (it closed).
-// A timeout is for the whole frame; negative waits for ever.
+// Raw frames on a descriptor, blocking or not. Errors of reading: timed_out, too_large (nothing of
+// it is read), corrupt (cut off), not_found: the other side closed between frames. Of writing:
+// timed_out (the other side stopped reading), unreachable (it closed). A timeout is for the whole
+// frame; negative waits for ever.
 inline constexpr std::chrono::milliseconds k_write_timeout{30'000};
-Result<void> write_frame(int fd, std::string_view bytes, std::chrono::milliseconds timeout = k_write_timeout);
+Result<void> write_frame(
+    int fd, std::string_view bytes, std::chrono::milliseconds timeout = k_write_timeout);
 Result<std::string> read_frame(int fd, std::chrono::milliseconds timeout);
 Result<void> write_secret_frame(int fd, const SecretBytes& secret);
-Result<SecretBytes> read_secret_frame(int fd, std::chrono::milliseconds timeout, size_t limit = 4096);
+Result<SecretBytes> read_secret_frame(
+    int fd, std::chrono::milliseconds timeout, size_t limit = 4096);
 
 struct Request {
   std::string verb;
   Json* args; // never null while the request lives
 };
-// The first frame of a client, into `storage`, which the request's args point into. invalid: another version, no verb, other members.
+// The first frame of a client, into `storage`, which the request's args point into. invalid:
+// another version, no verb, other members.
 Result<Request> parse_request(std::string_view text, Json& storage);
 std::string request_text(std::string_view verb, const Json& args);
 std::string event_text(const Json& event);
 std::string result_text(std::string_view verb, const Json& result); // adds "schema"
 std::string error_text(const Error& error);
-std::string error_text(const Error& error, const Json& data); // data: an object with more, such as the failed job
+std::string error_text(
+    const Error& error, const Json& data); // data: an object with more, such as the failed job
 
-// The client's side of one exchange: sends, calls on_event for each event, returns the result object or the daemon's error.
-// body: a descriptor that is read to its end and sent as write_body() does. timeout: for each frame; negative waits for ever. error_data: the JSON text of what an error carries besides code and message, if any.
+// The client's side of one exchange: sends, calls on_event for each event, returns the result
+// object or the daemon's error. body: a descriptor that is read to its end and sent as write_body()
+// does. timeout: for each frame; negative waits for ever. error_data: the JSON text of what an
+// error carries besides code and message, if any.
 Result<std::string> call(int fd, std::string_view verb, const Json& args, const SecretBytes* secret,
-                         const std::function<void(const Json&)>& on_event, std::chrono::milliseconds timeout,
-                         std::string* error_data = nullptr, int body = -1);
+    const std::function<void(const Json&)>& on_event, std::chrono::milliseconds timeout,
+    std::string* error_data = nullptr, int body = -1);
 
-// What comes behind a request with a body: raw frames, then an empty one. The daemon's side stops at its own limit.
+// What comes behind a request with a body: raw frames, then an empty one. The daemon's side stops
+// at its own limit.
 Result<void> write_body(int fd, int from);
 
 } // namespace chillbox::control

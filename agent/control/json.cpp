@@ -37,7 +37,8 @@ Result<uint64_t> u64_at(const Json& object, std::string_view key) {
   const Json* value = member(object, key);
   if (const auto number = as_u64(value))
     return *number;
-  return fail(Code::invalid, cat(key, ": must be a whole number of at least 0", value ? "" : ", and is missing"));
+  return fail(Code::invalid,
+      cat(key, ": must be a whole number of at least 0", value ? "" : ", and is missing"));
 }
 
 std::string string_or(const Json& object, std::string_view key, std::string_view fallback) {

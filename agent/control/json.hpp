@@ -1,4 +1,5 @@
-// JSON in our hands: parsed with a depth of at most 32, no duplicate keys, valid UTF-8, no NaN; nothing throws.
+// JSON in our hands: parsed with a depth of at most 32, no duplicate keys, valid UTF-8, no NaN;
+// nothing throws.
 #pragma once
 
 #include "base/error.hpp"
@@ -12,8 +13,8 @@
 
 namespace chillbox::control {
 
-using chillbox::Json;
 using chillbox::dump;
+using chillbox::Json;
 using chillbox::parse_json;
 
 // Members, checked: invalid "KEY: must be a string" when missing or of another type.

@@ -9,22 +9,31 @@ namespace chillbox::control {
 namespace {
 
 constexpr std::array k_verbs{
-    PacketVerb::hook,         PacketVerb::upload_begin, PacketVerb::upload_done, PacketVerb::job_get,
-    PacketVerb::job_events,   PacketVerb::health,       PacketVerb::answer,      PacketVerb::unlock,
-    PacketVerb::file_key,     PacketVerb::lock,         PacketVerb::vault_ok,    PacketVerb::vault_error,
-    PacketVerb::stage_done,   PacketVerb::stage_error,  PacketVerb::drain,
+    PacketVerb::hook,
+    PacketVerb::upload_begin,
+    PacketVerb::upload_done,
+    PacketVerb::job_get,
+    PacketVerb::job_events,
+    PacketVerb::health,
+    PacketVerb::answer,
+    PacketVerb::unlock,
+    PacketVerb::file_key,
+    PacketVerb::lock,
+    PacketVerb::vault_ok,
+    PacketVerb::vault_error,
+    PacketVerb::stage_done,
+    PacketVerb::stage_error,
+    PacketVerb::drain,
     PacketVerb::refused,
 };
 
-template <class T>
-void put(Bytes& out, T value) {
+template <class T> void put(Bytes& out, T value) {
   for (size_t i = 0; i < sizeof(T); ++i)
     out.push_back(static_cast<uint8_t>(static_cast<uint64_t>(value) >> (8 * i)));
 }
 
 // Takes a little-endian number off the front; false when too little is left.
-template <class T>
-bool get(ByteView& in, T& value) {
+template <class T> bool get(ByteView& in, T& value) {
   if (in.size() < sizeof(T))
     return false;
   uint64_t n = 0;
@@ -39,7 +48,8 @@ bool get(ByteView& in, T& value) {
 
 Result<PacketView> parse_packet(ByteView bytes) {
   if (bytes.size() > k_max_packet)
-    return fail(Code::too_large, cat("packet of ", bytes.size(), " bytes: the limit is ", k_max_packet));
+    return fail(
+        Code::too_large, cat("packet of ", bytes.size(), " bytes: the limit is ", k_max_packet));
   PacketView packet;
   uint16_t verb = 0;
   uint16_t count = 0;
@@ -63,14 +73,16 @@ Result<PacketView> parse_packet(ByteView bytes) {
   return packet;
 }
 
-Bytes make_packet(PacketVerb verb, uint64_t sequence, std::initializer_list<std::string_view> fields) {
+Bytes make_packet(
+    PacketVerb verb, uint64_t sequence, std::initializer_list<std::string_view> fields) {
   size_t size = 12;
   for (auto field : fields)
     size += 4 + field.size();
   if (size > k_max_packet || fields.size() > k_max_fields)
     return {};
   Bytes out;
-  out.reserve(size); // exactly once: what it holds may be a passphrase, and a buffer that grew would leave copies behind
+  out.reserve(size); // exactly once: what it holds may be a passphrase, and a buffer that grew
+                     // would leave copies behind
   put(out, static_cast<uint16_t>(verb));
   put(out, static_cast<uint16_t>(fields.size()));
   put(out, sequence);

@@ -1,6 +1,8 @@
-// Packets between the monitor and its unprivileged processes: one SOCK_SEQPACKET message each, so a frame can neither be split nor
-// joined. Layout, little endian: verb u16, count u16, sequence u64, then `count` fields of u32 length and bytes. The maximum holds on
-// both sides; what is left over, cut short or too long makes the whole packet invalid. A closed table of verbs; no other is looked at.
+// Packets between the monitor and its unprivileged processes: one SOCK_SEQPACKET message each, so a
+// frame can neither be split nor joined. Layout, little endian: verb u16, count u16, sequence u64,
+// then `count` fields of u32 length and bytes. The maximum holds on both sides; what is left over,
+// cut short or too long makes the whole packet invalid. A closed table of verbs; no other is looked
+// at.
 #pragma once
 
 #include "base/encoding.hpp"
@@ -19,23 +21,26 @@ inline constexpr size_t k_max_fields = 12;
 
 enum class PacketVerb : uint16_t {
   // edge to monitor; the answer has the same sequence
-  hook = 1,       // standard id, timestamp, signature, github signature, github delivery, body, content type
-  upload_begin,   // digest, "artifact" or "minisig", capability, size (decimal)
-  upload_done,    // ticket, "ok" or what went wrong
-  job_get,        // job, capability
-  job_events,     // job, capability, after (decimal event number), "wait" or ""
-  health,         // -
-  refused,        // webhooks, uploads that the edge refused by itself since it last said so (decimal each); no answer
+  hook =
+      1, // standard id, timestamp, signature, github signature, github delivery, body, content type
+  upload_begin, // digest, "artifact" or "minisig", capability, size (decimal)
+  upload_done,  // ticket, "ok" or what went wrong
+  job_get,      // job, capability
+  job_events,   // job, capability, after (decimal event number), "wait" or ""
+  health,       // -
+  refused,      // webhooks, uploads that the edge refused by itself since it last said so (decimal
+                // each); no answer
   // monitor to edge
-  answer = 32,    // http status (decimal), JSON body; for a hook also the Location, for upload_begin the ticket, and the inbox file's descriptor rides along
-  drain,          // -: take nobody new, answer who is there, end
+  answer = 32, // http status (decimal), JSON body; for a hook also the Location, for upload_begin
+               // the ticket, and the inbox file's descriptor rides along
+  drain,       // -: take nobody new, answer who is there, end
   // monitor to vault
-  unlock = 64,    // identity.age, passphrase, scrypt cap (decimal)
-  file_key,       // the age header, as it came
-  lock,           // -
+  unlock = 64, // identity.age, passphrase, scrypt cap (decimal)
+  file_key,    // the age header, as it came
+  lock,        // -
   // vault to monitor
-  vault_ok = 96,  // unlock: the recipient; file_key: 16 bytes
-  vault_error,    // code name, message
+  vault_ok = 96, // unlock: the recipient; file_key: 16 bytes
+  vault_error,   // code name, message
   // stager to monitor
   stage_done = 128, // files, directories, links, bytes, masked modes (decimal each)
   stage_error,      // code name, message
@@ -49,6 +54,7 @@ struct PacketView {
 
 Result<PacketView> parse_packet(ByteView bytes);
 // Built in one buffer that never grows. Empty when over the maximum, which every receiver refuses.
-Bytes make_packet(PacketVerb verb, uint64_t sequence, std::initializer_list<std::string_view> fields);
+Bytes make_packet(
+    PacketVerb verb, uint64_t sequence, std::initializer_list<std::string_view> fields);
 
 } // namespace chillbox::control

@@ -1,15 +1,18 @@
-// age v1 (C2SP age.md): reading and writing, X25519 and scrypt recipients. Pure: bytes come and go through the
-// callbacks.
+// age v1 (C2SP age.md): reading and writing, X25519 and scrypt recipients. Pure: bytes come and go
+// through the callbacks.
 //
-// Reading is in three parts, because three processes do them: parse_header() (monitor, vault, stager), unwrap (vault
-// only: it alone has the identity) and PayloadReader (stager: it has the file key and nothing else).
+// Reading is in three parts, because three processes do them: parse_header() (monitor, vault,
+// stager), unwrap (vault only: it alone has the identity) and PayloadReader (stager: it has the
+// file key and nothing else).
 //
-// Refused: non-canonical base64, a scrypt stanza beside others (before any KDF work), a work factor over the cap,
-// low-order points, a wrong header MAC, an empty last chunk that is not chunk 0, anything after the last chunk.
+// Refused: non-canonical base64, a scrypt stanza beside others (before any KDF work), a work factor
+// over the cap, low-order points, a wrong header MAC, an empty last chunk that is not chunk 0,
+// anything after the last chunk.
 //
-// Codes: invalid, the header (or the nonce behind it) is malformed; too_large, over a limit of ours; not_found, "no
-// identity matches"; denied, a wrong passphrase; corrupt, a wrong MAC or a damaged payload; no_space, not the memory
-// for scrypt. Keys are wiped on every path. A process in a sandbox calls warm_libcrypto() (warm.hpp) first.
+// Codes: invalid, the header (or the nonce behind it) is malformed; too_large, over a limit of
+// ours; not_found, "no identity matches"; denied, a wrong passphrase; corrupt, a wrong MAC or a
+// damaged payload; no_space, not the memory for scrypt. Keys are wiped on every path. A process in
+// a sandbox calls warm_libcrypto() (warm.hpp) first.
 #pragma once
 
 #include "base/encoding.hpp"
@@ -44,7 +47,8 @@ struct AgeHeader {
   size_t size = 0;             // bytes of the file up to the payload nonce
 };
 
-// From the beginning of a file (more bytes may follow). too_large when no header ends within k_max_age_header.
+// From the beginning of a file (more bytes may follow). too_large when no header ends within
+// k_max_age_header.
 Result<AgeHeader> parse_age_header(ByteView file_start);
 
 // An X25519 identity, "AGE-SECRET-KEY-1..." (bech32, upper case).
@@ -67,12 +71,13 @@ Result<AgeIdentity> parse_identity_file(std::string_view text);
 // "age1..." checked: its 32 bytes.
 Result<std::array<uint8_t, 32>> parse_age_recipient(std::string_view text);
 
-// The file key under a passphrase. cap: greatest accepted log2 of the work factor. Takes 128 * 8 * 2^N bytes of memory
-// while it runs.
-Result<SecretBytes> scrypt_file_key(const AgeHeader& header, const SecretBytes& passphrase,
-                                    int cap = k_default_scrypt_cap);
+// The file key under a passphrase. cap: greatest accepted log2 of the work factor. Takes 128 * 8 *
+// 2^N bytes of memory while it runs.
+Result<SecretBytes> scrypt_file_key(
+    const AgeHeader& header, const SecretBytes& passphrase, int cap = k_default_scrypt_cap);
 
-// True when the MAC of the header is right under this file key (what a stager checks before it reads on).
+// True when the MAC of the header is right under this file key (what a stager checks before it
+// reads on).
 bool header_mac_ok(const AgeHeader& header, const SecretBytes& file_key);
 
 // Pull: fills the buffer, returns how many bytes came, 0 at the end.
@@ -80,17 +85,18 @@ using ReadBytes = std::function<Result<size_t>(std::span<uint8_t>)>;
 // Push: takes all of the bytes or fails.
 using WriteBytes = std::function<Result<void>(ByteView)>;
 
-// Decrypts the payload chunk by chunk (STREAM, ChaCha20-Poly1305 by libcrypto). `source` stands at the nonce, behind
-// the header.
+// Decrypts the payload chunk by chunk (STREAM, ChaCha20-Poly1305 by libcrypto). `source` stands at
+// the nonce, behind the header.
 class PayloadReader {
 public:
   PayloadReader(const SecretBytes& file_key, ReadBytes source);
   ~PayloadReader();
   PayloadReader(PayloadReader&&) noexcept;
-  // The next plaintext, at most 64 KiB, valid until the next call; empty exactly once the last chunk was verified and
-  // nothing follows.
+  // The next plaintext, at most 64 KiB, valid until the next call; empty exactly once the last
+  // chunk was verified and nothing follows.
   Result<ByteView> next();
-  // The same into `out`, which has room for k_age_chunk bytes; 0 at the end. What did not verify is wiped there.
+  // The same into `out`, which has room for k_age_chunk bytes; 0 at the end. What did not verify is
+  // wiped there.
   Result<size_t> next_into(std::span<uint8_t> out);
 
 private:
@@ -98,11 +104,14 @@ private:
   std::unique_ptr<State> m_state;
 };
 
-// Encrypts to X25519 recipients ("age1...") or to one passphrase. The result is a file any age implementation reads.
+// Encrypts to X25519 recipients ("age1...") or to one passphrase. The result is a file any age
+// implementation reads.
 class AgeWriter {
 public:
-  static Result<AgeWriter> to_recipients(const std::vector<std::string>& recipients, WriteBytes sink);
-  static Result<AgeWriter> to_passphrase(const SecretBytes& passphrase, int log2_work_factor, WriteBytes sink);
+  static Result<AgeWriter> to_recipients(
+      const std::vector<std::string>& recipients, WriteBytes sink);
+  static Result<AgeWriter> to_passphrase(
+      const SecretBytes& passphrase, int log2_work_factor, WriteBytes sink);
   AgeWriter(AgeWriter&&) noexcept;
   ~AgeWriter(); // abandons: without finish() the file has no last chunk and no reader accepts it
   Result<void> write(ByteView plaintext);
@@ -116,7 +125,8 @@ private:
 
 // Armor (C2SP age.md, "ASCII armor"): text around an age file, which makes it a third longer.
 //
-// What `source` gives without its armor, or, when it has none, as it is. invalid, with the line: malformed armor.
+// What `source` gives without its armor, or, when it has none, as it is. invalid, with the line:
+// malformed armor.
 ReadBytes unarmored(ReadBytes source);
 // Puts it on: the same bytes as `age -a` makes of the same file.
 class ArmorWriter {
@@ -132,12 +142,13 @@ private:
   bool m_begun = false;
 };
 
-// Whole small files in memory (identity.age, tests). Armored input (RFC 7468 "AGE ENCRYPTED FILE") is accepted by
-// decrypt_*.
-Result<SecretBytes> decrypt_with_passphrase(ByteView file, const SecretBytes& passphrase,
-                                            int cap = k_default_scrypt_cap);
+// Whole small files in memory (identity.age, tests). Armored input (RFC 7468 "AGE ENCRYPTED FILE")
+// is accepted by decrypt_*.
+Result<SecretBytes> decrypt_with_passphrase(
+    ByteView file, const SecretBytes& passphrase, int cap = k_default_scrypt_cap);
 Result<SecretBytes> decrypt_with_identity(ByteView file, const AgeIdentity& identity);
-Result<Bytes> encrypt_with_passphrase(ByteView plaintext, const SecretBytes& passphrase, int log2_work_factor);
+Result<Bytes> encrypt_with_passphrase(
+    ByteView plaintext, const SecretBytes& passphrase, int log2_work_factor);
 // The same as unarmored().
 Result<Bytes> unarmor(ByteView file);
 

@@ -7,7 +7,8 @@ namespace chillbox::crypto {
 namespace {
 
 // All of the payload, released only when its last chunk was verified.
-Result<SecretBytes> read_payload(ByteView file, const AgeHeader& header, const SecretBytes& file_key) {
+Result<SecretBytes> read_payload(
+    ByteView file, const AgeHeader& header, const SecretBytes& file_key) {
   ByteView rest = file.subspan(header.size);
   SecretBytes out(rest.size()); // more than enough
   size_t size = 0;
@@ -44,12 +45,14 @@ Result<SecretBytes> decrypt_with_identity(ByteView file, const AgeIdentity& iden
   return read_payload(binary, header, file_key);
 }
 
-Result<Bytes> encrypt_with_passphrase(ByteView plaintext, const SecretBytes& passphrase, int log2_work_factor) {
+Result<Bytes> encrypt_with_passphrase(
+    ByteView plaintext, const SecretBytes& passphrase, int log2_work_factor) {
   Bytes out;
-  AgeWriter writer = TRY(AgeWriter::to_passphrase(passphrase, log2_work_factor, [&out](ByteView bytes) -> Result<void> {
-    out.insert(out.end(), bytes.begin(), bytes.end());
-    return {};
-  }));
+  AgeWriter writer = TRY(AgeWriter::to_passphrase(
+      passphrase, log2_work_factor, [&out](ByteView bytes) -> Result<void> {
+        out.insert(out.end(), bytes.begin(), bytes.end());
+        return {};
+      }));
   TRY(writer.write(plaintext));
   TRY(writer.finish());
   return out;

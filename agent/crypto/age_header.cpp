@@ -28,7 +28,8 @@ public:
     const size_t end = rest.find('\n');
     if (end == std::string_view::npos) {
       if (m_text.size() >= k_max_age_header)
-        return fail(Code::too_large, cat("age header does not end within ", k_max_age_header, " bytes"));
+        return fail(
+            Code::too_large, cat("age header does not end within ", k_max_age_header, " bytes"));
       return malformed(m_number + 1, "the file ends here: cut short");
     }
     m_position += end + 1;
@@ -52,15 +53,18 @@ Result<void> check_version(Lines& lines, std::string_view text) {
     return malformed(1, "not an age file");
   const std::string_view version = TRY(lines.next());
   if (version != k_version_line)
-    return malformed(1, cat("version '", printable(version.substr(k_version_start.size()), 40), "', wanted 'v1'"));
+    return malformed(1,
+        cat("version '", printable(version.substr(k_version_start.size()), 40), "', wanted 'v1'"));
   return {};
 }
 
 Result<AgeStanza> parse_stanza(std::string_view first, Lines& lines) {
   AgeStanza stanza;
   for (const std::string_view arg : split(first.substr(3), ' ')) {
-    if (arg.empty() || !std::all_of(arg.begin(), arg.end(), [](char c) { return c > ' ' && c <= '~'; }))
-      return malformed(lines.number(), "arguments are visible characters with one space between them");
+    if (arg.empty() ||
+        !std::all_of(arg.begin(), arg.end(), [](char c) { return c > ' ' && c <= '~'; }))
+      return malformed(
+          lines.number(), "arguments are visible characters with one space between them");
     stanza.args.emplace_back(arg);
   }
   // A body ends with its first line shorter than 64 columns, which may be empty.
@@ -122,7 +126,8 @@ Result<SecretBytes> with_mac_checked(const AgeHeader& header, SecretBytes file_k
 
 Result<void> check_scrypt_alone(const AgeHeader& header) {
   auto is_scrypt = [](const AgeStanza& stanza) { return stanza.args[0] == "scrypt"; };
-  if (header.stanzas.size() > 1 && std::any_of(header.stanzas.begin(), header.stanzas.end(), is_scrypt))
+  if (header.stanzas.size() > 1 &&
+      std::any_of(header.stanzas.begin(), header.stanzas.end(), is_scrypt))
     return fail(Code::invalid, "age header: a passphrase (scrypt) beside other recipients");
   return {};
 }
@@ -132,7 +137,8 @@ std::string write_age_header(const std::vector<AgeStanza>& stanzas, const Secret
   for (const AgeStanza& stanza : stanzas) {
     out += cat("-> ", join(stanza.args, " "), "\n");
     const std::string body = base64_unpadded(stanza.body);
-    for (size_t at = 0; at <= body.size(); at += k_columns) // "<=": a body of whole lines ends with an empty one
+    for (size_t at = 0; at <= body.size();
+        at += k_columns) // "<=": a body of whole lines ends with an empty one
       out += cat(std::string_view(body).substr(at, k_columns), "\n");
   }
   out += k_mac_mark;

@@ -1,8 +1,8 @@
 // The passphrase recipient (C2SP age.md, "The scrypt recipient type").
 //
-// scrypt by libcrypto, not by libsodium: both take 128 * 8 * 2^N bytes, but libcrypto wipes them before it gives them
-// back (libsodium 1.0.18 only unmaps), takes an explicit memory limit, and is a fifth faster (0.62 s against 0.80 s for
-// 2^18 here).
+// scrypt by libcrypto, not by libsodium: both take 128 * 8 * 2^N bytes, but libcrypto wipes them
+// before it gives them back (libsodium 1.0.18 only unmaps), takes an explicit memory limit, and is
+// a fifth faster (0.62 s against 0.80 s for 2^18 here).
 #include "crypto/age_wrap.hpp"
 #include "crypto/libcrypto.hpp"
 
@@ -29,13 +29,16 @@ Result<SecretBytes> derive(const SecretBytes& passphrase, ByteView salt, int fac
   std::copy(k_label.begin(), k_label.end(), full_salt.begin());
   std::copy(salt.begin(), salt.end(), full_salt.begin() + k_label.size());
   SecretBytes key(32);
-  const char* const text = passphrase.empty() ? "" : reinterpret_cast<const char*>(passphrase.data());
-  const uint64_t limit = memory_for(factor) + (1 << 20); // the limit counts a few blocks more than the table
-  if (EVP_PBE_scrypt(text, passphrase.size(), full_salt.data(), full_salt.size(), uint64_t{1} << factor, k_block_size,
-                     1, limit, key.data(), key.size()) != 1) {
+  const char* const text =
+      passphrase.empty() ? "" : reinterpret_cast<const char*>(passphrase.data());
+  const uint64_t limit =
+      memory_for(factor) + (1 << 20); // the limit counts a few blocks more than the table
+  if (EVP_PBE_scrypt(text, passphrase.size(), full_salt.data(), full_salt.size(),
+          uint64_t{1} << factor, k_block_size, 1, limit, key.data(), key.size()) != 1) {
     ERR_clear_error();
     return fail(Code::no_space,
-                cat("passphrase: scrypt 2^", factor, " needs ", human_size(memory_for(factor)), " of memory"));
+        cat("passphrase: scrypt 2^", factor, " needs ", human_size(memory_for(factor)),
+            " of memory"));
   }
   return key;
 }
@@ -46,32 +49,37 @@ std::unexpected<Error> malformed(std::string_view what) {
 
 // ^[1-9][0-9]*$ and at most the cap, also for numbers of any length.
 Result<int> work_factor(std::string_view text, int cap) {
-  const bool decimal =
-      !text.empty() && text[0] != '0' && text.find_first_not_of("0123456789") == std::string_view::npos;
+  const bool decimal = !text.empty() && text[0] != '0' &&
+      text.find_first_not_of("0123456789") == std::string_view::npos;
   if (!decimal)
     return malformed("work factor is not a decimal number");
   const auto value = parse_u64(text);
   if (!value || *value > static_cast<uint64_t>(std::max(cap, 0)))
     return fail(Code::too_large,
-                cat("age header: scrypt work factor 2^", printable(text, 20), " is over the limit 2^", cap));
+        cat("age header: scrypt work factor 2^", printable(text, 20), " is over the limit 2^",
+            cap));
   return static_cast<int>(*value);
 }
 
 } // namespace
 
-Result<AgeStanza> scrypt_stanza(const SecretBytes& passphrase, int log2_work_factor, const SecretBytes& file_key) {
+Result<AgeStanza> scrypt_stanza(
+    const SecretBytes& passphrase, int log2_work_factor, const SecretBytes& file_key) {
   if (passphrase.empty())
     return fail(Code::invalid, "empty passphrase");
   if (log2_work_factor < 1 || log2_work_factor > k_greatest_factor)
     return fail(Code::invalid,
-                cat("scrypt work factor 2^", log2_work_factor, " is not within 2^1..2^", k_greatest_factor));
+        cat("scrypt work factor 2^", log2_work_factor, " is not within 2^1..2^",
+            k_greatest_factor));
   std::array<uint8_t, k_scrypt_salt> salt{};
   randombytes_buf(salt.data(), salt.size());
   const SecretBytes key = TRY(derive(passphrase, salt, log2_work_factor));
-  return AgeStanza{{"scrypt", base64_unpadded(salt), std::to_string(log2_work_factor)}, seal_file_key(file_key, key)};
+  return AgeStanza{{"scrypt", base64_unpadded(salt), std::to_string(log2_work_factor)},
+      seal_file_key(file_key, key)};
 }
 
-Result<SecretBytes> scrypt_file_key(const AgeHeader& header, const SecretBytes& passphrase, int cap) {
+Result<SecretBytes> scrypt_file_key(
+    const AgeHeader& header, const SecretBytes& passphrase, int cap) {
   TRY(check_scrypt_alone(header));
   if (header.stanzas.empty() || header.stanzas[0].args[0] != "scrypt")
     return fail(Code::not_found, "not encrypted with a passphrase");

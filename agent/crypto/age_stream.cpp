@@ -14,7 +14,8 @@ ChunkCipher::ChunkCipher(Direction direction, const SecretBytes& file_key, ByteV
   const SecretBytes key = hkdf_sha256(file_key.view(), payload_nonce, "payload");
   const int seals = direction == Direction::seal ? 1 : 0;
   must(m_context != nullptr &&
-       EVP_CipherInit_ex2(m_context.get(), chacha20_poly1305(), key.data(), nullptr, seals, nullptr) == 1);
+      EVP_CipherInit_ex2(
+          m_context.get(), chacha20_poly1305(), key.data(), nullptr, seals, nullptr) == 1);
 }
 
 void ChunkCipher::set_nonce(bool last) {
@@ -32,8 +33,9 @@ bool ChunkCipher::open(ByteView chunk, bool last, uint8_t* out) {
   set_nonce(last);
   int done = 0;
   int rest = 0;
-  must(EVP_CIPHER_CTX_ctrl(m_context.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(tag.size()), tag.data()) == 1 &&
-       EVP_DecryptUpdate(m_context.get(), out, &done, chunk.data(), static_cast<int>(size)) == 1);
+  must(EVP_CIPHER_CTX_ctrl(
+           m_context.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(tag.size()), tag.data()) == 1 &&
+      EVP_DecryptUpdate(m_context.get(), out, &done, chunk.data(), static_cast<int>(size)) == 1);
   if (EVP_DecryptFinal_ex(m_context.get(), out + done, &rest) == 1)
     return true;
   wipe(out, size);
@@ -47,10 +49,10 @@ void ChunkCipher::seal(ByteView plain, bool last, uint8_t* out) {
   int done = 0;
   int rest = 0;
   must(EVP_EncryptUpdate(m_context.get(), out, &done, plain.empty() ? &nothing : plain.data(),
-                         static_cast<int>(plain.size())) == 1 &&
-       EVP_EncryptFinal_ex(m_context.get(), out + done, &rest) == 1 &&
-       EVP_CIPHER_CTX_ctrl(m_context.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(k_age_tag), out + plain.size()) ==
-           1);
+           static_cast<int>(plain.size())) == 1 &&
+      EVP_EncryptFinal_ex(m_context.get(), out + done, &rest) == 1 &&
+      EVP_CIPHER_CTX_ctrl(m_context.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(k_age_tag),
+          out + plain.size()) == 1);
 }
 
 struct PayloadReader::State {
@@ -60,8 +62,8 @@ struct PayloadReader::State {
   ReadBytes source;
   std::unique_ptr<ChunkCipher> cipher;
   Bytes chunk = Bytes(k_age_chunk + k_age_tag);
-  SecretBytes plain; // of next(): locked, and wiped with the reader
-  uint64_t number = 0;            // of the chunk, for messages
+  SecretBytes plain;   // of next(): locked, and wiped with the reader
+  uint64_t number = 0; // of the chunk, for messages
   bool last_seen = false;
   bool ended = false;
   std::optional<Error> failed; // once failed, always failed

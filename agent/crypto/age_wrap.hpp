@@ -1,5 +1,5 @@
-// Inside agent/crypto: how a file key gets into a stanza and the stanzas into a header (C2SP age.md, "Native recipient
-// types").
+// Inside agent/crypto: how a file key gets into a stanza and the stanzas into a header (C2SP
+// age.md, "Native recipient types").
 #pragma once
 
 #include "crypto/age.hpp"
@@ -19,9 +19,11 @@ Bytes seal_file_key(const SecretBytes& file_key, const SecretBytes& wrap_key);
 std::optional<SecretBytes> open_file_key(ByteView body, const SecretBytes& wrap_key);
 
 // invalid: the recipient is a low-order point.
-Result<AgeStanza> x25519_stanza(const std::array<uint8_t, k_curve_point>& recipient, const SecretBytes& file_key);
+Result<AgeStanza> x25519_stanza(
+    const std::array<uint8_t, k_curve_point>& recipient, const SecretBytes& file_key);
 // invalid: no passphrase, work factor out of 1..22. no_space: not enough memory.
-Result<AgeStanza> scrypt_stanza(const SecretBytes& passphrase, int log2_work_factor, const SecretBytes& file_key);
+Result<AgeStanza> scrypt_stanza(
+    const SecretBytes& passphrase, int log2_work_factor, const SecretBytes& file_key);
 
 // invalid when a scrypt stanza stands beside another one. Costs nothing: comes before any key work.
 Result<void> check_scrypt_alone(const AgeHeader& header);

@@ -1,5 +1,5 @@
-// Writing: the header at once, then chunks of 64 KiB. A chunk goes out only when it is known whether it is the last
-// one.
+// Writing: the header at once, then chunks of 64 KiB. A chunk goes out only when it is known
+// whether it is the last one.
 #include "crypto/age_stream.hpp"
 #include "crypto/age_wrap.hpp"
 
@@ -69,7 +69,8 @@ AgeWriter::AgeWriter(std::unique_ptr<State> state) : m_state(std::move(state)) {
 AgeWriter::AgeWriter(AgeWriter&&) noexcept = default;
 AgeWriter::~AgeWriter() = default;
 
-Result<AgeWriter> AgeWriter::to_recipients(const std::vector<std::string>& recipients, WriteBytes sink) {
+Result<AgeWriter> AgeWriter::to_recipients(
+    const std::vector<std::string>& recipients, WriteBytes sink) {
   if (recipients.empty())
     return fail(Code::invalid, "no recipient to encrypt to");
   const SecretBytes file_key = new_file_key();
@@ -83,7 +84,8 @@ Result<AgeWriter> AgeWriter::to_recipients(const std::vector<std::string>& recip
   return AgeWriter(std::move(state));
 }
 
-Result<AgeWriter> AgeWriter::to_passphrase(const SecretBytes& passphrase, int log2_work_factor, WriteBytes sink) {
+Result<AgeWriter> AgeWriter::to_passphrase(
+    const SecretBytes& passphrase, int log2_work_factor, WriteBytes sink) {
   const SecretBytes file_key = new_file_key();
   std::vector<AgeStanza> stanzas;
   stanzas.push_back(TRY(scrypt_stanza(passphrase, log2_work_factor, file_key)));

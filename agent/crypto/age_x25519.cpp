@@ -1,5 +1,5 @@
-// X25519 recipients and identities (C2SP age.md, "The X25519 recipient type"). libsodium only: the vault holds one of
-// these.
+// X25519 recipients and identities (C2SP age.md, "The X25519 recipient type"). libsodium only: the
+// vault holds one of these.
 #include "crypto/age_wrap.hpp"
 #include "crypto/bech32.hpp"
 #include "crypto/hkdf.hpp"
@@ -33,8 +33,8 @@ SecretBytes random_secret(size_t size) {
 }
 
 // nullopt when the shared secret is all zero: the other side's point is of low order.
-std::optional<SecretBytes> wrap_key(const SecretBytes& scalar, const Point& theirs, const Point& share,
-                                    const Point& recipient) {
+std::optional<SecretBytes> wrap_key(
+    const SecretBytes& scalar, const Point& theirs, const Point& share, const Point& recipient) {
   SecretBytes shared(crypto_scalarmult_BYTES);
   if (crypto_scalarmult(shared.data(), scalar.data(), theirs.data()) != 0)
     return std::nullopt;
@@ -45,7 +45,9 @@ std::optional<SecretBytes> wrap_key(const SecretBytes& scalar, const Point& thei
 }
 
 Result<Point> share_of(const AgeStanza& stanza) {
-  auto bad = [](std::string_view what) { return fail(Code::invalid, cat("age header: X25519 stanza: ", what)); };
+  auto bad = [](std::string_view what) {
+    return fail(Code::invalid, cat("age header: X25519 stanza: ", what));
+  };
   if (stanza.args.size() != 2)
     return bad("not exactly one argument");
   auto bytes = unbase64_unpadded(stanza.args[1]);
@@ -62,16 +64,16 @@ Result<Point> share_of(const AgeStanza& stanza) {
 
 Bytes seal_file_key(const SecretBytes& file_key, const SecretBytes& wrap_key) {
   Bytes out(file_key.size() + k_age_tag);
-  crypto_aead_chacha20poly1305_ietf_encrypt(out.data(), nullptr, file_key.data(), file_key.size(), nullptr, 0, nullptr,
-                                            k_zero_nonce.data(), wrap_key.data());
+  crypto_aead_chacha20poly1305_ietf_encrypt(out.data(), nullptr, file_key.data(), file_key.size(),
+      nullptr, 0, nullptr, k_zero_nonce.data(), wrap_key.data());
   return out;
 }
 
 std::optional<SecretBytes> open_file_key(ByteView body, const SecretBytes& wrap_key) {
   SecretBytes out(k_file_key);
   if (body.size() != k_wrapped_key ||
-      crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, body.data(), body.size(), nullptr, 0,
-                                                k_zero_nonce.data(), wrap_key.data()) != 0)
+      crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, body.data(),
+          body.size(), nullptr, 0, k_zero_nonce.data(), wrap_key.data()) != 0)
     return std::nullopt;
   return out;
 }
@@ -92,7 +94,7 @@ AgeIdentity AgeIdentity::generate() {
 Result<AgeIdentity> AgeIdentity::parse(std::string_view text) {
   if (text.starts_with("AGE-SECRET-KEY-PQ-") || text.starts_with("AGE-PLUGIN-"))
     return fail(Code::invalid,
-                "identity is of a post-quantum or plugin type: only X25519 (AGE-SECRET-KEY-1...) works here");
+        "identity is of a post-quantum or plugin type: only X25519 (AGE-SECRET-KEY-1...) works here");
   if (!text.starts_with("AGE-SECRET-KEY-1"))
     return fail(Code::invalid, "identity does not begin with AGE-SECRET-KEY-1");
   SecretBytes scalar = TRY_IN("identity", bech32_decode(k_identity_hrp, text));
@@ -118,7 +120,8 @@ Result<SecretBytes> AgeIdentity::file_key(const AgeHeader& header) const {
     return fail(Code::not_found, "encrypted with a passphrase, not to a key");
   const Point recipient = public_half(m_scalar);
   std::optional<SecretBytes> found;
-  // All stanzas, also after a match: a header with one malformed stanza is refused wherever that one stands.
+  // All stanzas, also after a match: a header with one malformed stanza is refused wherever that
+  // one stands.
   for (const AgeStanza& stanza : header.stanzas) {
     if (stanza.args[0] != "X25519")
       continue;
@@ -148,10 +151,12 @@ Result<AgeIdentity> parse_identity_file(std::string_view text) {
 
 Result<Point> parse_age_recipient(std::string_view text) {
   const auto context = [&] { return cat("recipient '", printable(text, 70), "'"); };
-  if (text.starts_with("AGE-SECRET-KEY-")) // never shown: somebody put the secret half where the public one belongs
+  if (text.starts_with("AGE-SECRET-KEY-")) // never shown: somebody put the secret half where the
+                                           // public one belongs
     return fail(Code::invalid, "recipient is a secret key: give its public half (age1...)");
   if (text.starts_with("age1pq") && text.size() > 100)
-    return fail(Code::invalid, cat(context(), ": post-quantum: only X25519 recipients (age1...) work here"));
+    return fail(Code::invalid,
+        cat(context(), ": post-quantum: only X25519 recipients (age1...) work here"));
   if (!text.starts_with("age1"))
     return fail(Code::invalid, cat(context(), ": does not begin with age1"));
   const SecretBytes bytes = TRY_IN(context(), bech32_decode(k_recipient_hrp, text));

@@ -1,5 +1,6 @@
-// ASCII armor (C2SP age.md, "ASCII armor": RFC 7468 section 3, strict). Refused: anything but white space around the
-// block, lines that are not 64 columns (but the last), white space within it, headers, base64 that is not canonical.
+// ASCII armor (C2SP age.md, "ASCII armor": RFC 7468 section 3, strict). Refused: anything but white
+// space around the block, lines that are not 64 columns (but the last), white space within it,
+// headers, base64 that is not canonical.
 #include "crypto/age.hpp"
 
 #include "base/text.hpp"
@@ -48,7 +49,8 @@ private:
 
   // As much of the input as there is room for.
   Result<void> refill() {
-    std::copy(m_input.begin() + static_cast<ptrdiff_t>(m_at), m_input.begin() + static_cast<ptrdiff_t>(m_end), m_input.begin());
+    std::copy(m_input.begin() + static_cast<ptrdiff_t>(m_at),
+        m_input.begin() + static_cast<ptrdiff_t>(m_end), m_input.begin());
     m_end -= m_at;
     m_at = 0;
     while (!m_source_ended && m_end < m_input.size()) {
@@ -59,7 +61,8 @@ private:
     return {};
   }
 
-  // Without its line break; nothing at the end of the input. A line that does not fit is too long for anybody.
+  // Without its line break; nothing at the end of the input. A line that does not fit is too long
+  // for anybody.
   Result<std::optional<std::string_view>> next_line() {
     if (!held().contains('\n') && !m_source_ended)
       TRY(refill());
@@ -105,7 +108,8 @@ private:
       const auto line = TRY(next_line());
       if (!line)
         return malformed(m_line, cat("no '", k_end, "' line: cut short"));
-      if (line->starts_with(k_end) && line->find_first_not_of(k_space, k_end.size()) == std::string_view::npos)
+      if (line->starts_with(k_end) &&
+          line->find_first_not_of(k_space, k_end.size()) == std::string_view::npos)
         return end();
       if (line->empty() || line->size() > k_columns || m_short_line)
         return malformed(m_line, "lines are 64 columns wide, only the last one may be shorter");
@@ -133,7 +137,8 @@ private:
 } // namespace
 
 ReadBytes unarmored(ReadBytes source) {
-  return [reader = std::make_shared<Unarmor>(std::move(source))](std::span<uint8_t> into) { return reader->read(into); };
+  return [reader = std::make_shared<Unarmor>(std::move(source))](
+             std::span<uint8_t> into) { return reader->read(into); };
 }
 
 Result<Bytes> unarmor(ByteView file) {
@@ -160,7 +165,9 @@ Result<void> ArmorWriter::write(ByteView binary) {
   return put(m_held.size() / k_line_bytes * k_line_bytes, "");
 }
 
-Result<void> ArmorWriter::finish() { return put(m_held.size(), cat(k_end, "\n")); }
+Result<void> ArmorWriter::finish() {
+  return put(m_held.size(), cat(k_end, "\n"));
+}
 
 Result<void> ArmorWriter::put(size_t size, std::string_view more) {
   std::string text = m_begun ? std::string() : cat(k_begin, "\n");

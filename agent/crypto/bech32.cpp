@@ -27,7 +27,8 @@ public:
   Checksum& operator=(const Checksum&) = delete;
 
   void add(uint32_t five_bits) {
-    constexpr std::array<uint32_t, 5> generator{0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3};
+    constexpr std::array<uint32_t, 5> generator{
+        0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3};
     const uint32_t top = m_state >> 25;
     m_state = ((m_state & 0x1ffffff) << 5) ^ five_bits;
     for (unsigned i = 0; i < generator.size(); ++i)
@@ -39,11 +40,13 @@ private:
   uint32_t m_state = 1;
 };
 
-// The value of a character of the alphabet, or 32. Looks at all of them, so that the time does not tell which it was.
+// The value of a character of the alphabet, or 32. Looks at all of them, so that the time does not
+// tell which it was.
 uint32_t value_of(char c) {
   uint32_t value = 32;
   for (uint32_t i = 0; i < 32; ++i) {
-    const uint32_t differs = static_cast<uint32_t>(static_cast<uint8_t>(c) ^ static_cast<uint8_t>(k_alphabet[i]));
+    const uint32_t differs =
+        static_cast<uint32_t>(static_cast<uint8_t>(c) ^ static_cast<uint8_t>(k_alphabet[i]));
     const uint32_t mask = 0 - ((differs - 1) >> 31); // all ones when equal
     value = (value & ~mask) | (i & mask);
   }
@@ -52,8 +55,10 @@ uint32_t value_of(char c) {
 
 // Upper case only, or lower case only. Which of the two is public.
 bool one_case(std::string_view text) {
-  const bool lower = std::any_of(text.begin(), text.end(), [](char c) { return c >= 'a' && c <= 'z'; });
-  const bool upper = std::any_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+  const bool lower =
+      std::any_of(text.begin(), text.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+  const bool upper =
+      std::any_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
   return !(lower && upper);
 }
 
@@ -115,7 +120,8 @@ Result<SecretBytes> bech32_decode(std::string_view hrp, std::string_view text) {
   if (text.size() > k_max_text)
     return fail(Code::invalid, cat("longer than ", k_max_text, " characters"));
   const bool prefix = text.size() > hrp.size() && text[hrp.size()] == '1' &&
-                      std::equal(hrp.begin(), hrp.end(), text.begin(), [](char a, char b) { return a == lowered(b); });
+      std::equal(
+          hrp.begin(), hrp.end(), text.begin(), [](char a, char b) { return a == lowered(b); });
   if (!prefix)
     return fail(Code::invalid, cat("does not begin with ", hrp, "1"));
   if (!one_case(text))

@@ -1,5 +1,5 @@
-// Streaming digests by libcrypto: SHA-256 of artifacts, BLAKE2b-512 of what minisign signs (1.8 times the speed of
-// libsodium's).
+// Streaming digests by libcrypto: SHA-256 of artifacts, BLAKE2b-512 of what minisign signs (1.8
+// times the speed of libsodium's).
 #pragma once
 
 #include "base/encoding.hpp"

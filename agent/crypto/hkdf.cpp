@@ -9,13 +9,16 @@ namespace {
 class Hmac {
 public:
   explicit Hmac(ByteView key) {
-    static constexpr uint8_t no_key = 0; // libsodium declares the pointer never null, also for no bytes
+    static constexpr uint8_t no_key =
+        0; // libsodium declares the pointer never null, also for no bytes
     crypto_auth_hmacsha256_init(&m_state, key.empty() ? &no_key : key.data(), key.size());
   }
   Hmac(const Hmac&) = delete;
   Hmac& operator=(const Hmac&) = delete;
   ~Hmac() { wipe(&m_state, sizeof m_state); }
-  void update(ByteView bytes) { crypto_auth_hmacsha256_update(&m_state, bytes.data(), bytes.size()); }
+  void update(ByteView bytes) {
+    crypto_auth_hmacsha256_update(&m_state, bytes.data(), bytes.size());
+  }
   void finish(uint8_t* out) { crypto_auth_hmacsha256_final(&m_state, out); }
 
 private:
@@ -26,7 +29,8 @@ private:
 
 SecretBytes hkdf_sha256(ByteView key, ByteView salt, std::string_view info) {
   SecretBytes out(crypto_auth_hmacsha256_BYTES);
-  Hmac extract(salt); // an empty salt and one of 32 zero bytes are the same HMAC key, as section 2.2 wants
+  Hmac extract(
+      salt); // an empty salt and one of 32 zero bytes are the same HMAC key, as section 2.2 wants
   extract.update(key);
   extract.finish(out.data());
   Hmac expand(out.view());

@@ -1,5 +1,6 @@
-// HKDF-SHA-256 (RFC 5869) with 32 bytes of output, all that age needs: one HMAC to extract, one to expand.
-// By libsodium, whose 1.0.18 has HMAC but no HKDF. The intermediate key and both states are wiped.
+// HKDF-SHA-256 (RFC 5869) with 32 bytes of output, all that age needs: one HMAC to extract, one to
+// expand. By libsodium, whose 1.0.18 has HMAC but no HKDF. The intermediate key and both states are
+// wiped.
 #pragma once
 
 #include "base/secret.hpp"

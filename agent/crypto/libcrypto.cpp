@@ -12,7 +12,9 @@ namespace chillbox::crypto {
 void must(bool ok) {
   if (ok)
     return;
-  std::fputs("chillbox: libcrypto fails: out of memory, or its default provider is disabled in openssl.cnf\n", stderr);
+  std::fputs(
+      "chillbox: libcrypto fails: out of memory, or its default provider is disabled in openssl.cnf\n",
+      stderr);
   std::abort();
 }
 
@@ -45,7 +47,8 @@ void warm_libcrypto() {
   sha256();
   blake2b512();
   hmac();
-  // The smallest scrypt there is, so that its own look-ups (KDF, PBKDF2, HMAC, digest) are done too.
+  // The smallest scrypt there is, so that its own look-ups (KDF, PBKDF2, HMAC, digest) are done
+  // too.
   unsigned char out[16];
   must(EVP_PBE_scrypt("", 0, out, 0, 2, 8, 1, 1 << 20, out, sizeof out) == 1);
   wipe(out, sizeof out);

@@ -1,6 +1,6 @@
-// Inside agent/crypto: what comes from OpenSSL's libcrypto, the bulk ChaCha20-Poly1305, the digests and HMAC, each
-// looked up once (a look-up by name costs more than the HMAC of a small body). scrypt has its own look-ups, see
-// warm.hpp.
+// Inside agent/crypto: what comes from OpenSSL's libcrypto, the bulk ChaCha20-Poly1305, the digests
+// and HMAC, each looked up once (a look-up by name costs more than the HMAC of a small body).
+// scrypt has its own look-ups, see warm.hpp.
 #pragma once
 
 #include <openssl/evp.h>
@@ -12,8 +12,8 @@ const EVP_MD* sha256();
 const EVP_MD* blake2b512();
 EVP_MAC* hmac();
 
-// libcrypto fails here only without memory, and no caller can go on without its digest: ends the process, as
-// SecretBytes does.
+// libcrypto fails here only without memory, and no caller can go on without its digest: ends the
+// process, as SecretBytes does.
 void must(bool ok);
 
 struct FreeCipherContext {

@@ -1,9 +1,10 @@
 // minisign's key files. The secret one holds 158 bytes:
-//   "Ed"  kdf "Sc" or 0 0  "B2"  salt 32  opslimit LE 8  memlimit LE 8  |  key id 8  secret key 64  checksum 32
-// Behind the bar all is xored with scrypt(passphrase, salt, opslimit, memlimit) when kdf is "Sc". The checksum is
-// BLAKE2b-256 over "Ed", key id and secret key; `minisign -G -W` leaves it zero, `minisign -C -W` keeps the true one,
-// and neither is read back for an unencrypted key. The limits are libsodium's: minisign takes SENSITIVE (1 GiB) and
-// halves both while memory is short.
+//   "Ed"  kdf "Sc" or 0 0  "B2"  salt 32  opslimit LE 8  memlimit LE 8  |  key id 8  secret key 64
+//   checksum 32
+// Behind the bar all is xored with scrypt(passphrase, salt, opslimit, memlimit) when kdf is "Sc".
+// The checksum is BLAKE2b-256 over "Ed", key id and secret key; `minisign -G -W` leaves it zero,
+// `minisign -C -W` keeps the true one, and neither is read back for an unencrypted key. The limits
+// are libsodium's: minisign takes SENSITIVE (1 GiB) and halves both while memory is short.
 #include "crypto/minisign.hpp"
 
 #include "base/text.hpp"
@@ -54,7 +55,8 @@ Result<std::string_view> key_line(std::string_view text, std::string_view what) 
   if (end == std::string_view::npos)
     return text;
   if (!text.starts_with(k_comment))
-    return fail(Code::invalid, cat("minisign ", what, ": first line does not begin with '", k_comment, "'"));
+    return fail(Code::invalid,
+        cat("minisign ", what, ": first line does not begin with '", k_comment, "'"));
   return trim(text.substr(end + 1));
 }
 
@@ -62,12 +64,14 @@ Result<SecretBytes> secret_struct(std::string_view file_text) {
   const std::string_view line = TRY(key_line(file_text, "secret key"));
   auto raw = unbase64_secret(line);
   if (!raw || raw->size() != k_size)
-    return fail(Code::invalid, cat("minisign secret key: not ", k_size, " bytes of base64: is this a .key file?"));
+    return fail(Code::invalid,
+        cat("minisign secret key: not ", k_size, " bytes of base64: is this a .key file?"));
   const std::string_view text = raw->text();
   if (text.substr(0, 2) != k_algorithm)
     return fail(Code::invalid, "minisign secret key: unknown signature algorithm");
   if (text.substr(2, 2) != k_kdf_scrypt && text.substr(2, 2) != k_kdf_none)
-    return fail(Code::invalid, "minisign secret key: unknown key derivation, wanted scrypt or none");
+    return fail(
+        Code::invalid, "minisign secret key: unknown key derivation, wanted scrypt or none");
   if (text.substr(4, 2) != k_checksum_algorithm)
     return fail(Code::invalid, "minisign secret key: unknown checksum algorithm");
   return raw;
@@ -91,9 +95,10 @@ std::array<uint8_t, k_checksum> checksum_of(const SecretBytes& raw) {
 // Encrypts or decrypts what stands behind the bar. False without the memory for it.
 bool apply_passphrase(SecretBytes& raw, const SecretBytes& passphrase) {
   SecretBytes stream(k_size - k_id_at);
-  if (crypto_pwhash_scryptsalsa208sha256(stream.data(), stream.size(), reinterpret_cast<const char*>(passphrase.data()),
-                                         passphrase.size(), raw.data() + k_salt_at, load_le64(raw.data() + k_ops_at),
-                                         load_le64(raw.data() + k_mem_at)) != 0)
+  if (crypto_pwhash_scryptsalsa208sha256(stream.data(), stream.size(),
+          reinterpret_cast<const char*>(passphrase.data()), passphrase.size(),
+          raw.data() + k_salt_at, load_le64(raw.data() + k_ops_at),
+          load_le64(raw.data() + k_mem_at)) != 0)
     return false;
   for (size_t i = 0; i < stream.size(); ++i)
     raw.data()[k_id_at + i] ^= stream.data()[i];
@@ -106,21 +111,25 @@ Result<void> decrypt(SecretBytes& raw, const SecretBytes& passphrase) {
   const uint64_t memory = load_le64(raw.data() + k_mem_at);
   if (load_le64(raw.data() + k_ops_at) > crypto_pwhash_scryptsalsa208sha256_OPSLIMIT_SENSITIVE ||
       memory > crypto_pwhash_scryptsalsa208sha256_MEMLIMIT_SENSITIVE)
-    return fail(Code::too_large, "minisign secret key: scrypt limits over those that minisign writes (1 GiB)");
+    return fail(Code::too_large,
+        "minisign secret key: scrypt limits over those that minisign writes (1 GiB)");
   if (!apply_passphrase(raw, passphrase))
-    return fail(Code::no_space, cat("minisign secret key: its passphrase needs ", human_size(memory), " of memory"));
+    return fail(Code::no_space,
+        cat("minisign secret key: its passphrase needs ", human_size(memory), " of memory"));
   if (!same(checksum_of(raw), raw.view().subspan(k_checksum_at)))
     return fail(Code::denied, "wrong passphrase for the minisign secret key");
   return {};
 }
 
-// A public half that does not belong to the seed would let a signature leak the seed; a damaged file looks the same.
+// A public half that does not belong to the seed would let a signature leak the seed; a damaged
+// file looks the same.
 Result<void> check_halves(const SecretBytes& raw) {
   std::array<uint8_t, crypto_sign_PUBLICKEYBYTES> derived{};
   SecretBytes secret(k_secret);
   crypto_sign_seed_keypair(derived.data(), secret.data(), raw.data() + k_secret_at);
   const ByteView checksum = raw.view().subspan(k_checksum_at);
-  const bool absent = std::all_of(checksum.begin(), checksum.end(), [](uint8_t b) { return b == 0; });
+  const bool absent =
+      std::all_of(checksum.begin(), checksum.end(), [](uint8_t b) { return b == 0; });
   if (!same(derived, raw.view().subspan(k_secret_at + k_seed, derived.size())) ||
       (!absent && !same(checksum_of(raw), checksum)))
     return fail(Code::corrupt, "minisign secret key: damaged: its parts do not belong together");
@@ -129,11 +138,12 @@ Result<void> check_halves(const SecretBytes& raw) {
 
 // Encoded within guarded memory: a std::string would leave copies behind as it grows.
 SecretBytes as_file(std::string_view first_line, const SecretBytes& raw) {
-  const size_t line = sodium_base64_encoded_len(raw.size(), sodium_base64_VARIANT_ORIGINAL); // with its NUL
+  const size_t line =
+      sodium_base64_encoded_len(raw.size(), sodium_base64_VARIANT_ORIGINAL); // with its NUL
   SecretBytes out(first_line.size() + line);
   std::copy(first_line.begin(), first_line.end(), out.data());
-  sodium_bin2base64(reinterpret_cast<char*>(out.data() + first_line.size()), line, raw.data(), raw.size(),
-                    sodium_base64_VARIANT_ORIGINAL);
+  sodium_bin2base64(reinterpret_cast<char*>(out.data() + first_line.size()), line, raw.data(),
+      raw.size(), sodium_base64_VARIANT_ORIGINAL);
   out.data()[out.size() - 1] = '\n';
   return out;
 }
@@ -186,7 +196,8 @@ Result<bool> MinisignSecretKey::is_encrypted(std::string_view file_text) {
   return encrypted(TRY(secret_struct(file_text)));
 }
 
-Result<MinisignSecretKey> MinisignSecretKey::parse(std::string_view file_text, const SecretBytes& passphrase) {
+Result<MinisignSecretKey> MinisignSecretKey::parse(
+    std::string_view file_text, const SecretBytes& passphrase) {
   SecretBytes raw = TRY(secret_struct(file_text));
   if (encrypted(raw))
     TRY(decrypt(raw, passphrase));
@@ -196,7 +207,8 @@ Result<MinisignSecretKey> MinisignSecretKey::parse(std::string_view file_text, c
   return MinisignSecretKey(id, SecretBytes(raw.view().subspan(k_secret_at, k_secret)));
 }
 
-Result<SecretBytes> MinisignSecretKey::to_file(const SecretBytes& passphrase, ScryptLimits limits) const {
+Result<SecretBytes> MinisignSecretKey::to_file(
+    const SecretBytes& passphrase, ScryptLimits limits) const {
   SecretBytes raw(k_size);
   std::copy(k_algorithm.begin(), k_algorithm.end(), raw.data());
   std::copy(k_checksum_algorithm.begin(), k_checksum_algorithm.end(), raw.data() + 4);
@@ -210,10 +222,13 @@ Result<SecretBytes> MinisignSecretKey::to_file(const SecretBytes& passphrase, Sc
     const auto checksum = checksum_of(raw);
     std::copy(checksum.begin(), checksum.end(), raw.data() + k_checksum_at);
     if (!apply_passphrase(raw, passphrase))
-      return fail(Code::no_space, cat("encrypting the minisign key needs ", human_size(limits.memory), " of memory"));
+      return fail(Code::no_space,
+          cat("encrypting the minisign key needs ", human_size(limits.memory), " of memory"));
   }
-  return as_file(cat(k_comment, passphrase.empty() ? "minisign secret key" : "minisign encrypted secret key", "\n"),
-                 raw);
+  return as_file(
+      cat(k_comment, passphrase.empty() ? "minisign secret key" : "minisign encrypted secret key",
+          "\n"),
+      raw);
 }
 
 MinisignPublicKey MinisignSecretKey::public_key() const {

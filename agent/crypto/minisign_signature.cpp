@@ -47,10 +47,12 @@ Bytes with_comment(const Signature& signature, std::string_view comment) {
 
 } // namespace
 
-std::string MinisignSecretKey::sign(const std::array<uint8_t, 64>& blake2b, std::string_view trusted_comment) const {
-  // A line break in it would end the comment: shown as \x0a, so that what is written can always be verified.
-  const std::string comment =
-      is_printable(trusted_comment) ? std::string(trusted_comment) : printable(trusted_comment, SIZE_MAX);
+std::string MinisignSecretKey::sign(
+    const std::array<uint8_t, 64>& blake2b, std::string_view trusted_comment) const {
+  // A line break in it would end the comment: shown as \x0a, so that what is written can always be
+  // verified.
+  const std::string comment = is_printable(trusted_comment) ? std::string(trusted_comment)
+                                                            : printable(trusted_comment, SIZE_MAX);
   Signature signature{};
   crypto_sign_detached(signature.data(), nullptr, blake2b.data(), blake2b.size(), m_key.data());
   const Bytes covered = with_comment(signature, comment);
@@ -59,8 +61,8 @@ std::string MinisignSecretKey::sign(const std::array<uint8_t, 64>& blake2b, std:
   Bytes line(k_prehashed.begin(), k_prehashed.end());
   line.insert(line.end(), m_id.begin(), m_id.end());
   line.insert(line.end(), signature.begin(), signature.end());
-  return cat(k_untrusted, "signature from minisign secret key\n", base64(line), "\n", k_trusted, comment, "\n",
-             base64(global), "\n");
+  return cat(k_untrusted, "signature from minisign secret key\n", base64(line), "\n", k_trusted,
+      comment, "\n", base64(global), "\n");
 }
 
 Result<MinisignSignature> MinisignSignature::parse(std::string_view text) {
@@ -80,7 +82,8 @@ Result<MinisignSignature> MinisignSignature::parse(std::string_view text) {
   const auto signature = unbase64(lines[1]);
   const auto global = unbase64(lines[3]);
   MinisignSignature out;
-  if (!signature || signature->size() != k_prehashed.size() + out.id.size() + out.m_signature.size())
+  if (!signature ||
+      signature->size() != k_prehashed.size() + out.id.size() + out.m_signature.size())
     return malformed("line 2 is not 74 bytes of base64");
   if (!global || global->size() != out.m_global_signature.size())
     return malformed("line 4 is not 64 bytes of base64");
@@ -98,15 +101,19 @@ Result<MinisignSignature> MinisignSignature::parse(std::string_view text) {
   return out;
 }
 
-Result<std::string> MinisignSignature::verify(const MinisignPublicKey& key,
-                                              const std::array<uint8_t, 64>& blake2b) const {
+Result<std::string> MinisignSignature::verify(
+    const MinisignPublicKey& key, const std::array<uint8_t, 64>& blake2b) const {
   if (id != key.id)
-    return fail(Code::denied, cat("signed with key ", key_id_text(id), ", not with ", key_id_text(key.id)));
-  if (crypto_sign_verify_detached(m_signature.data(), blake2b.data(), blake2b.size(), key.key.data()) != 0)
+    return fail(
+        Code::denied, cat("signed with key ", key_id_text(id), ", not with ", key_id_text(key.id)));
+  if (crypto_sign_verify_detached(
+          m_signature.data(), blake2b.data(), blake2b.size(), key.key.data()) != 0)
     return fail(Code::denied, cat("signature of key ", key_id_text(id), " does not fit this file"));
   const Bytes covered = with_comment(m_signature, m_trusted_comment);
-  if (crypto_sign_verify_detached(m_global_signature.data(), covered.data(), covered.size(), key.key.data()) != 0)
-    return fail(Code::denied, cat("trusted comment was changed after key ", key_id_text(id), " signed it"));
+  if (crypto_sign_verify_detached(
+          m_global_signature.data(), covered.data(), covered.size(), key.key.data()) != 0)
+    return fail(
+        Code::denied, cat("trusted comment was changed after key ", key_id_text(id), " signed it"));
   return m_trusted_comment;
 }
 

@@ -1,4 +1,5 @@
-// Rings when a job has something new: threads that follow it wait here, and the main loop wakes by the descriptor.
+// Rings when a job has something new: threads that follow it wait here, and the main loop wakes by
+// the descriptor.
 #pragma once
 
 #include "base/fd.hpp"

@@ -21,13 +21,16 @@ std::string capability_text(std::string_view host_secret, const Capability& capa
 
 std::optional<Capability> read_capability(std::string_view host_secret, std::string_view text) {
   const auto dot = text.rfind('.');
-  if (dot == std::string_view::npos || !same(bytes_of(with_mac(host_secret, text.substr(0, dot))), bytes_of(text)))
+  if (dot == std::string_view::npos ||
+      !same(bytes_of(with_mac(host_secret, text.substr(0, dot))), bytes_of(text)))
     return std::nullopt;
   const auto parts = split(text.substr(0, dot), '.');
   const auto until = parts.size() == 3 ? parse_u64(parts[2]) : std::nullopt;
   if (!until)
     return std::nullopt;
-  return Capability{.job = std::string(parts[0]), .key = std::string(parts[1]), .until = static_cast<int64_t>(*until)};
+  return Capability{.job = std::string(parts[0]),
+      .key = std::string(parts[1]),
+      .until = static_cast<int64_t>(*until)};
 }
 
 } // namespace chillbox::daemon

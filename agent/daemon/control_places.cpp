@@ -35,9 +35,13 @@ size_t ControlPlaces::Count::of_user(uid_t uid) const {
 Result<void> ControlPlaces::enter(uid_t uid) {
   const std::lock_guard lock(m_mutex);
   if (uid != 0 && m_working.of_user(uid) >= k_working_of_user)
-    return fail(Code::busy, cat("you have ", k_working_of_user, " control connections open, the most for one user: end one, or try again"));
+    return fail(Code::busy,
+        cat("you have ", k_working_of_user,
+            " control connections open, the most for one user: end one, or try again"));
   if (m_working.all >= k_working || (uid != 0 && m_working.but_root >= k_working_but_root))
-    return fail(Code::busy, cat("more than ", uid == 0 ? k_working : k_working_but_root, " control connections: try again"));
+    return fail(Code::busy,
+        cat("more than ", uid == 0 ? k_working : k_working_but_root,
+            " control connections: try again"));
   m_working.add(uid);
   return {};
 }
@@ -46,9 +50,11 @@ Result<void> ControlPlaces::follow(uid_t uid) {
   const std::lock_guard lock(m_mutex);
   const size_t mine = m_following.of_user(uid);
   if (uid == 0 ? mine >= k_following_of_root : mine >= k_following_of_user)
-    return fail(Code::busy, cat("you follow ", mine, " jobs and logs already, the most for one user: end one"));
+    return fail(Code::busy,
+        cat("you follow ", mine, " jobs and logs already, the most for one user: end one"));
   if (uid != 0 && m_following.but_root >= k_following_but_root)
-    return fail(Code::busy, cat("more than ", k_following_but_root, " jobs and logs are followed: try again"));
+    return fail(Code::busy,
+        cat("more than ", k_following_but_root, " jobs and logs are followed: try again"));
   m_following.add(uid);
   m_working.take(uid);
   return {};

@@ -1,6 +1,7 @@
-// How many control connections each user may hold, so that no operator keeps another one out. One that works has one of 32 places: a user 8 of
-// them, all but root together 28. One that follows a job or a log, which may last for ever, gives that back for one of its own kind: a user 8,
-// all but root together 24, root 32.
+// How many control connections each user may hold, so that no operator keeps another one out. One
+// that works has one of 32 places: a user 8 of them, all but root together 28. One that follows a
+// job or a log, which may last for ever, gives that back for one of its own kind: a user 8, all but
+// root together 24, root 32.
 #pragma once
 
 #include "base/error.hpp"

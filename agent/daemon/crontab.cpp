@@ -21,7 +21,8 @@ namespace {
 constexpr const char* k_left_off = "cron_left_off_ms";
 constexpr int k_pause_ms = 1'000;
 constexpr int64_t k_resume_most = 3 * 3600; // seconds
-constexpr std::string_view k_lost = "its process was killed or the host went down: how it ended is not known";
+constexpr std::string_view k_lost =
+    "its process was killed or the host went down: how it ended is not known";
 
 bool readable(int fd) {
   pollfd one{fd, POLLIN, 0};
@@ -31,7 +32,8 @@ bool readable(int fd) {
 } // namespace
 
 Crontab::Crontab(rollout::World& world, Bell& bell)
-    : m_world(world), m_bell(bell), m_tasks(world.disk, world.clock, world.paths), m_wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : m_world(world), m_bell(bell), m_tasks(world.disk, world.clock, world.paths),
+      m_wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   ::tzset();
   m_offset_ms = world.clock.wall_ms() - world.clock.mono().count();
 }
@@ -58,7 +60,8 @@ void Crontab::begin() {
   }
   take_over();
   if (auto begun = m_thread.start("crontab", [this] { loop(); }); !begun)
-    return log::error(cat("crontab: no entry is run until the next start: ", begun.error().message));
+    return log::error(
+        cat("crontab: no entry is run until the next start: ", begun.error().message));
   m_begun = true;
 }
 
@@ -96,8 +99,10 @@ Result<std::vector<CronEntry>> Crontab::entries(const SiteName& site) {
   std::vector<CronEntry> entries;
   if (row->live.empty() || row->stopped)
     return entries;
-  const std::string file = cat(m_world.paths.releases(site), "/", row->live, "/", site.str(), ".site.json");
-  const auto read = TRY(config::parse_site(TRY(m_world.disk.read(file, config::k_max_site_json)), site));
+  const std::string file =
+      cat(m_world.paths.releases(site), "/", row->live, "/", site.str(), ".site.json");
+  const auto read =
+      TRY(config::parse_site(TRY(m_world.disk.read(file, config::k_max_site_json)), site));
   const int64_t now = m_world.clock.wall();
   for (const auto& line : read.crontab) {
     auto parsed = TRY(config::parse_cron_line(line));
@@ -107,7 +112,8 @@ Result<std::vector<CronEntry>> Crontab::entries(const SiteName& site) {
   return entries;
 }
 
-// An entry that both releases have keeps its moment, so that a switch in that very second loses none. What could not be read is tried again.
+// An entry that both releases have keeps its moment, so that a switch in that very second loses
+// none. What could not be read is tried again.
 void Crontab::read_sites() {
   const uint64_t changed = m_world.store.sites_changed();
   if (changed == m_seen)
@@ -125,10 +131,12 @@ void Crontab::read_sites() {
     }
     auto read = entries(row.site);
     if (!read) {
-      log::error(cat("site '", row.site.str(), "': its crontab is not read: ", read.error().message));
+      log::error(
+          cat("site '", row.site.str(), "': its crontab is not read: ", read.error().message));
       all = false;
     }
-    Site site{.release = row.stopped || !read ? "" : row.live, .entries = read ? std::move(*read) : std::vector<CronEntry>{}};
+    Site site{.release = row.stopped || !read ? "" : row.live,
+        .entries = read ? std::move(*read) : std::vector<CronEntry>{}};
     for (auto& entry : site.entries) {
       if (m_resumed)
         entry.next.due = config::next_due(entry.next.when, *m_resumed);
@@ -156,13 +164,20 @@ void Crontab::run_due() {
 
 void Crontab::due(const SiteName& site, const CronEntry& entry) {
   const auto id = start(site, entry, "");
-  if (id || id.error().code == Code::conflict || id.error().code == Code::not_found) // stopped or removed meanwhile
+  if (id || id.error().code == Code::conflict ||
+      id.error().code == Code::not_found) // stopped or removed meanwhile
     return;
   const int64_t now = m_world.clock.wall_ms();
-  store::CronRun run{.site = site, .release = m_sites[site].release, .line = entry.line, .state = "skipped", .started_ms = now, .ended_ms = now};
+  store::CronRun run{.site = site,
+      .release = m_sites[site].release,
+      .line = entry.line,
+      .state = "skipped",
+      .started_ms = now,
+      .ended_ms = now};
   run.text = id.error().message;
   (void)m_world.store.skip_cron_run(run);
-  log::warn(cat("site '", site.str(), "': crontab: '", printable(entry.command, 80), "' is skipped: ", run.text));
+  log::warn(cat("site '", site.str(), "': crontab: '", printable(entry.command, 80),
+      "' is skipped: ", run.text));
   m_bell.ring();
 }
 
@@ -171,14 +186,16 @@ Result<uint64_t> Crontab::run_now(const SiteName& site, uint64_t number, const s
   if (all.empty())
     return fail(Code::not_found, cat("site '", site.str(), "' has no crontab, or is stopped"));
   if (number < 1 || number > all.size())
-    return fail(Code::not_found, cat("no entry ", number, " of '", site.str(), "': they are 1 to ", all.size()));
+    return fail(Code::not_found,
+        cat("no entry ", number, " of '", site.str(), "': they are 1 to ", all.size()));
   const auto id = TRY(start(site, all[number - 1], actor));
   const uint64_t one = 1;
   (void)!::write(m_wake.get(), &one, sizeof one); // its end is to be seen
   return id;
 }
 
-Result<uint64_t> Crontab::start(const SiteName& site, const CronEntry& entry, const std::string& actor) {
+Result<uint64_t> Crontab::start(
+    const SiteName& site, const CronEntry& entry, const std::string& actor) {
   const std::lock_guard lock(m_mutex);
   for (const auto& [id, running] : m_running)
     if (running.site == site && running.command == entry.command)
@@ -187,7 +204,11 @@ Result<uint64_t> Crontab::start(const SiteName& site, const CronEntry& entry, co
   if (const auto live = row ? TRY(m_world.store.release(site, row->live)) : std::nullopt)
     TRY(rollout::check_live(m_world, *live));
   auto spec = TRY(rollout::site_command(m_world, site, entry.command));
-  store::CronRun run{.site = site, .release = spec.release, .line = entry.line, .actor = actor, .started_ms = m_world.clock.wall_ms()};
+  store::CronRun run{.site = site,
+      .release = spec.release,
+      .line = entry.line,
+      .actor = actor,
+      .started_ms = m_world.clock.wall_ms()};
   run.id = TRY(m_world.store.begin_cron_run(run));
   spec.env.emplace_back("CHILLBOX_CRON_RUN", std::to_string(run.id));
   auto child = m_tasks.start(run.id, spec);
@@ -220,7 +241,8 @@ void Crontab::finish(uint64_t id) {
   auto found = m_running.extract(id);
   if (found && found.mapped().child.running())
     (void)found.mapped().child.wait(os::Millis{0});
-  else if (found && found.mapped().pidfd) // a child still, when this program replaced another (upgrade)
+  else if (found &&
+      found.mapped().pidfd) // a child still, when this program replaced another (upgrade)
     openrc::reap_task(found.mapped().pidfd);
   const auto end = m_tasks.finish(id);
   auto run = m_world.store.cron_run(id);
@@ -237,7 +259,7 @@ void Crontab::finish(uint64_t id) {
     log::error(cat("crontab: run ", id, ": ", written.error().message));
   if (row.state != "done")
     log::warn(cat("site '", row.site.str(), "': crontab: '", printable(row.line, 80), "' ",
-                  known ? cat("ended with code ", *row.code) : printable(row.text)));
+        known ? cat("ended with code ", *row.code) : printable(row.text)));
   m_bell.ring();
 }
 

@@ -1,10 +1,12 @@
-// The crontabs of the sites, as the store has their live releases: a switch or a rollback takes the entries over by itself, a stopped site has none.
-// One thread, which sleeps until an entry is due, the clock is set, a run ends or a site changes. Runs are tasks (openrc/task.hpp): they outlive the
-// daemon, and the next one takes them over. Each has its row in the store before it begins.
+// The crontabs of the sites, as the store has their live releases: a switch or a rollback takes the
+// entries over by itself, a stopped site has none. One thread, which sleeps until an entry is due,
+// the clock is set, a run ends or a site changes. Runs are tasks (openrc/task.hpp): they outlive
+// the daemon, and the next one takes them over. Each has its row in the store before it begins.
 //
-// An entry does not run beside another of its site with the same command, nor while the site waits for a secret: it is skipped, and the history
-// says why. What was due while the daemon was down is left out, but for an orderly restart or reboot of less than three hours, behind which it is
-// run once.
+// An entry does not run beside another of its site with the same command, nor while the site waits
+// for a secret: it is skipped, and the history says why. What was due while the daemon was down is
+// left out, but for an orderly restart or reboot of less than three hours, behind which it is run
+// once.
 #pragma once
 
 #include "base/thread_group.hpp"
@@ -38,9 +40,11 @@ public:
 
   void begin();   // takes over what an earlier daemon left, then the thread goes
   void refresh(); // something was written to the store: cheap, returns at once
-  // Of the live release, with the next moment of each; none when it is stopped. not_found: no such site.
+  // Of the live release, with the next moment of each; none when it is stopped. not_found: no such
+  // site.
   Result<std::vector<CronEntry>> entries(const SiteName& site);
-  // Now, whatever its schedule. The id of the run. busy: it runs already; sealed; not_found: no such entry; conflict: the site is stopped.
+  // Now, whatever its schedule. The id of the run. busy: it runs already; sealed; not_found: no
+  // such entry; conflict: the site is stopped.
   Result<uint64_t> run_now(const SiteName& site, uint64_t number, const std::string& actor);
 
   // What the thread does between two sleeps; for tests, which have a clock of their own.
@@ -72,12 +76,13 @@ private:
   rollout::World& m_world;
   Bell& m_bell;
   openrc::Tasks m_tasks;
-  std::mutex m_mutex;                     // of m_running
+  std::mutex m_mutex; // of m_running
   std::map<uint64_t, Running> m_running;
-  std::map<SiteName, Site> m_sites;       // the thread's own
-  std::optional<int64_t> m_resumed;       // where an orderly stop left off, seconds; for the first look at each site
-  int64_t m_offset_ms = 0;                // wall clock less monotonic clock, at the last tick
-  std::atomic<uint64_t> m_seen{0};        // of the store's sites
+  std::map<SiteName, Site> m_sites; // the thread's own
+  std::optional<int64_t>
+      m_resumed; // where an orderly stop left off, seconds; for the first look at each site
+  int64_t m_offset_ms = 0;         // wall clock less monotonic clock, at the last tick
+  std::atomic<uint64_t> m_seen{0}; // of the store's sites
   std::atomic<bool> m_stop{false};
   Fd m_wake;
   bool m_begun = false;

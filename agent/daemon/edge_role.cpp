@@ -8,8 +8,12 @@
 namespace chillbox::daemon {
 
 int edge_role(const std::string& user, uint64_t artifact_max) {
-  constexpr uint64_t k_address_space = 1ULL << 30; // of which it uses a few MB: stacks and libraries are only reserved
-  os::Confinement c{.profile = os::Profile::edge, .memory_limit = k_address_space, .file_limit = artifact_max, .open_files = 1024};
+  constexpr uint64_t k_address_space = 1ULL
+      << 30; // of which it uses a few MB: stacks and libraries are only reserved
+  os::Confinement c{.profile = os::Profile::edge,
+      .memory_limit = k_address_space,
+      .file_limit = artifact_max,
+      .open_files = 1024};
   if (user != "-") {
     auto found = os::find_user(user);
     if (!found) {

@@ -32,10 +32,9 @@ struct Type {
   bool new_sites; // a site that is not there yet may be meant
 };
 constexpr Type k_types[] = {{"site.deploy", store::JobKind::deploy, true},
-                            {"secrets.update", store::JobKind::secrets, true},
-                            {"site.rollback", store::JobKind::rollback, false},
-                            {"site.restart", store::JobKind::restart, false},
-                            {"host.ping", store::JobKind::ping, true}};
+    {"secrets.update", store::JobKind::secrets, true},
+    {"site.rollback", store::JobKind::rollback, false},
+    {"site.restart", store::JobKind::restart, false}, {"host.ping", store::JobKind::ping, true}};
 
 bool allowed(const std::vector<std::string>& list, std::string_view name) {
   return list.empty() || std::ranges::find(list, name) != list.end();
@@ -45,22 +44,28 @@ std::string error_body(const Error& error) {
   return control::dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}}}});
 }
 
-// What the body of a signed webhook asks for. A site that the sender may not name looks like a wrong signature (faults 16).
-Result<store::Job> read_order(std::string_view body, const LoadedSender& sender, rollout::World& world, int64_t now_ms) {
+// What the body of a signed webhook asks for. A site that the sender may not name looks like a
+// wrong signature (faults 16).
+Result<store::Job> read_order(
+    std::string_view body, const LoadedSender& sender, rollout::World& world, int64_t now_ms) {
   const auto json = TRY_IN("body", control::parse_json(body, k_max_body));
   const std::string name = TRY_IN("body", control::string_at(json, "type"));
   const auto type = std::ranges::find(k_types, name, &Type::name);
   if (type == std::end(k_types))
-    return fail(Code::invalid, cat("body: type '", printable(name, 60), "' is not one of site.deploy, site.rollback, site.restart, secrets.update, host.ping"));
+    return fail(Code::invalid,
+        cat("body: type '", printable(name, 60),
+            "' is not one of site.deploy, site.rollback, site.restart, secrets.update, host.ping"));
   if (!allowed(sender.types, name))
     return fail(Code::denied, "type");
-  const Json data = json.contains("data") && json["data"].is_object() ? json["data"] : Json::object();
+  const Json data =
+      json.contains("data") && json["data"].is_object() ? json["data"] : Json::object();
   // A ping is of no site, but the row of a job names one.
   const bool ping = type->kind == store::JobKind::ping;
   const std::string site = ping ? "host" : TRY_IN("body: data", control::string_at(data, "site"));
   SiteName site_name = TRY_IN("body: data.site", SiteName::parse(site));
   store::Job job{.id = store::new_job_id(now_ms), .kind = type->kind, .site = std::move(site_name)};
-  if (!ping && (!allowed(sender.sites, site) || (!type->new_sites && !TRY(world.store.site(job.site)))))
+  if (!ping &&
+      (!allowed(sender.sites, site) || (!type->new_sites && !TRY(world.store.site(job.site)))))
     return fail(Code::denied, "site");
   job.created_ms = now_ms;
   job.actor = cat(store::k_webhook_actor, sender.name);
@@ -68,10 +73,14 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
   if (!job.version.empty())
     (void)TRY_IN("body: data.version", Version::parse(job.version));
   if (job.kind == store::JobKind::deploy || job.kind == store::JobKind::secrets) {
-    job.sha256 = TRY_IN("body: data.sha256", Digest::parse(TRY_IN("body: data", control::string_at(data, "sha256")))).str();
+    job.sha256 = TRY_IN("body: data.sha256",
+        Digest::parse(TRY_IN("body: data", control::string_at(data, "sha256"))))
+                     .str();
     job.size = TRY_IN("body: data", control::u64_at(data, "size"));
     if (job.size > world.config.artifact_max)
-      return fail(Code::invalid, cat("body: data.size: ", job.size, " bytes, the limit is ", world.config.artifact_max, " (limits.artifact_max)"));
+      return fail(Code::invalid,
+          cat("body: data.size: ", job.size, " bytes, the limit is ", world.config.artifact_max,
+              " (limits.artifact_max)"));
   }
   if (!ping)
     TRY(rollout::check_hold(world, job.site));
@@ -89,10 +98,12 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
 
 } // namespace
 
-Gate::Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret, std::vector<LoadedSender> senders, std::chrono::microseconds hold)
+Gate::Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret,
+    std::vector<LoadedSender> senders, std::chrono::microseconds hold)
     : m_world(world), m_engine(engine), m_host_secret(std::move(host_secret)), m_hold(hold),
       m_refusal_timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
-  m_world.check_sender = [known = m_known, &clock = m_world.clock](const store::Job& job) { return known->check(job, clock.wall()); };
+  m_world.check_sender = [known = m_known, &clock = m_world.clock](
+                             const store::Job& job) { return known->check(job, clock.wall()); };
   set_senders(std::move(senders)); // also of what was removed while the daemon was down
 }
 
@@ -220,8 +231,12 @@ void Gate::count(std::atomic<uint64_t>& refused, uint64_t more, std::string_view
     log::warn(cat("refused ", before + more, " ", what, " so far"));
 }
 
-void Gate::refused_hooks(uint64_t more) { count(m_refused_hooks, more, "webhooks"); }
-void Gate::refused_uploads(uint64_t more, std::string_view why) { count(m_refused_uploads, more, cat("uploads (the last: ", why, ")")); }
+void Gate::refused_hooks(uint64_t more) {
+  count(m_refused_hooks, more, "webhooks");
+}
+void Gate::refused_uploads(uint64_t more, std::string_view why) {
+  count(m_refused_uploads, more, cat("uploads (the last: ", why, ")"));
+}
 
 void Gate::take(const control::PacketView& packet, std::vector<Pending>& hooks) {
   switch (packet.verb) {
@@ -231,27 +246,23 @@ void Gate::take(const control::PacketView& packet, std::vector<Pending>& hooks) 
     else
       refuse_later(asker_of(packet), intake.error());
     return;
-  case PacketVerb::upload_begin:
-    return begin_upload(packet);
-  case PacketVerb::upload_done:
-    return end_upload(packet);
-  case PacketVerb::job_get:
-    return show_job(packet);
-  case PacketVerb::job_events:
-    return show_events(packet);
-  case PacketVerb::refused:
-    return count_refused(packet);
+  case PacketVerb::upload_begin: return begin_upload(packet);
+  case PacketVerb::upload_done: return end_upload(packet);
+  case PacketVerb::job_get: return show_job(packet);
+  case PacketVerb::job_events: return show_events(packet);
+  case PacketVerb::refused: return count_refused(packet);
   case PacketVerb::health:
-    return answer(asker_of(packet), 200, control::dump({{"status", "ok"}, {"sealed", !m_world.vault.unsealed()}}));
-  default:
-    reject(cat("verb ", static_cast<int>(packet.verb), " is not the edge's to say"));
+    return answer(asker_of(packet), 200,
+        control::dump({{"status", "ok"}, {"sealed", !m_world.vault.unsealed()}}));
+  default: reject(cat("verb ", static_cast<int>(packet.verb), " is not the edge's to say"));
   }
 }
 
 Result<store::Intake> Gate::check_hook(const control::PacketView& packet) {
   if (packet.fields.size() < 6)
     return fail(Code::invalid, "packet: a hook has six fields");
-  const crypto::Delivery delivery{packet.fields[0], packet.fields[1], packet.fields[2], packet.fields[5]};
+  const crypto::Delivery delivery{
+      packet.fields[0], packet.fields[1], packet.fields[2], packet.fields[5]};
   const std::string_view github = packet.fields[3];
   const std::string_view github_delivery = packet.fields[4];
   if (github.empty())
@@ -273,10 +284,12 @@ void Gate::commit(std::vector<Pending>& hooks) {
   std::vector<store::Intake> batch;
   for (auto& hook : hooks)
     batch.push_back(std::move(hook.intake));
-  const auto answers = m_world.store.accept(batch, m_world.config.queue_max, m_world.clock.wall_ms());
+  const auto answers =
+      m_world.store.accept(batch, m_world.config.queue_max, m_world.clock.wall_ms());
   for (size_t i = 0; i < hooks.size(); ++i) {
     const Asker asker = hooks[i].asker;
-    if (!answers || (*answers)[i].verdict == store::IntakeVerdict::full || (*answers)[i].verdict == store::IntakeVerdict::flooded)
+    if (!answers || (*answers)[i].verdict == store::IntakeVerdict::full ||
+        (*answers)[i].verdict == store::IntakeVerdict::flooded)
       refused_hooks(1);
     if (!answers) {
       if (i == 0)
@@ -287,10 +300,14 @@ void Gate::commit(std::vector<Pending>& hooks) {
     const auto& verdict = (*answers)[i];
     switch (verdict.verdict) {
     case store::IntakeVerdict::full:
-      refuse(asker, {Code::throttled, cat("the queue is full (", m_world.config.queue_max, " jobs): try again later")});
+      refuse(asker,
+          {Code::throttled,
+              cat("the queue is full (", m_world.config.queue_max, " jobs): try again later")});
       break;
     case store::IntakeVerdict::flooded:
-      refuse(asker, {Code::throttled, "more webhooks came than can be remembered: try again in some minutes"});
+      refuse(asker,
+          {Code::throttled,
+              "more webhooks came than can be remembered: try again in some minutes"});
       break;
     case store::IntakeVerdict::conflict:
       refuse(asker, {Code::conflict, "this webhook-id was used with another body"});
@@ -314,7 +331,8 @@ void Gate::commit(std::vector<Pending>& hooks) {
 
 void Gate::answer_job(const Asker& asker, int status, const store::Job& job) {
   constexpr int64_t k_capability_life = 86'400; // seconds
-  const std::string cap = "?cap=" + capability_text(m_host_secret, {job.id, job.key, job.created_ms / 1000 + k_capability_life});
+  const std::string cap = "?cap=" +
+      capability_text(m_host_secret, {job.id, job.key, job.created_ms / 1000 + k_capability_life});
   const std::string place = cat("/v1/jobs/", job.id, cap);
   Json links{{"status", place}, {"events", cat("/v1/jobs/", job.id, "/events", cap)}};
   if (!job.sha256.empty()) {
@@ -324,8 +342,10 @@ void Gate::answer_job(const Asker& asker, int status, const store::Job& job) {
   answer(asker, status, control::dump({{"job", job.id}, {"links", std::move(links)}}), place);
 }
 
-void Gate::answer(const Asker& asker, int status, std::string_view body, std::string_view ticket, int fd) {
-  const auto packet = control::make_packet(PacketVerb::answer, asker.sequence, {std::to_string(status), body, ticket});
+void Gate::answer(
+    const Asker& asker, int status, std::string_view body, std::string_view ticket, int fd) {
+  const auto packet = control::make_packet(
+      PacketVerb::answer, asker.sequence, {std::to_string(status), body, ticket});
   const std::lock_guard lock(m_mutex);
   if (m_stuck || !m_edge || asker.edge != m_edge_number)
     return;
@@ -345,8 +365,10 @@ void Gate::refuse(const Asker& asker, const Error& error) {
 
 // By an absolute time: a wait that began when the work was done would be as uneven as the work.
 void Gate::arm(Steady::time_point at) const {
-  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
-  const itimerspec when{.it_interval = {}, .it_value = {since / 1'000'000'000, since % 1'000'000'000}};
+  const auto since =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+  const itimerspec when{
+      .it_interval = {}, .it_value = {since / 1'000'000'000, since % 1'000'000'000}};
   ::timerfd_settime(m_refusal_timer.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 

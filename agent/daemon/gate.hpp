@@ -1,5 +1,6 @@
-// The monitor's side of the edge: what strangers may ask, and nothing else. Signatures are checked over the raw bytes before any JSON is
-// parsed; webhooks that came together are accepted in one transaction (group commit), and answered only after it is on disk.
+// The monitor's side of the edge: what strangers may ask, and nothing else. Signatures are checked
+// over the raw bytes before any JSON is parsed; webhooks that came together are accepted in one
+// transaction (group commit), and answered only after it is on disk.
 #pragma once
 
 #include "base/fd.hpp"
@@ -25,22 +26,26 @@ namespace chillbox::daemon {
 
 class Gate {
 public:
-  // hold: a webhook from nobody we know is answered so long after it came, so that the time does not tell what was found wrong with it
-  // (faults 16); 0: at once.
-  Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret, std::vector<LoadedSender> senders, std::chrono::microseconds hold);
+  // hold: a webhook from nobody we know is answered so long after it came, so that the time does
+  // not tell what was found wrong with it (faults 16); 0: at once.
+  Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret,
+      std::vector<LoadedSender> senders, std::chrono::microseconds hold);
   ~Gate() = default; // waits for copies that are under way
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
-  // At once: what a key that is not among them announced ends, unless it has switched, and its capabilities open nothing.
+  // At once: what a key that is not among them announced ends, unless it has switched, and its
+  // capabilities open nothing.
   void set_senders(std::vector<LoadedSender> senders);
   void attach(Fd edge); // a new edge; what the old one had open is forgotten
-  void drain(); // the edge takes nobody new, and ends when it has answered who is there
+  void drain();         // the edge takes nobody new, and ends when it has answered who is there
   int fd() const { return m_edge.get(); }
-  // Takes all packets that are there. False: the edge is gone, or takes no answers, and must be replaced.
+  // Takes all packets that are there. False: the edge is gone, or takes no answers, and must be
+  // replaced.
   bool serve();
   int refusal_timer() const { return m_refusal_timer.get(); } // readable: refuse_due()
   void refuse_due();
-  // Long polls whose job has something new, or whose time is over, are answered. The time until the next is over; negative: none waits.
+  // Long polls whose job has something new, or whose time is over, are answered. The time until the
+  // next is over; negative: none waits.
   os::Millis answer_waiting();
   // Since the start, of requests that came as far as the edge.
   struct Refused {
@@ -50,7 +55,8 @@ public:
   Refused refused() const { return {m_refused_hooks, m_refused_uploads}; } // any thread
 
 private:
-  // Who waits for an answer: a request of this edge. Another edge counts anew, and must not get what was meant for the one before.
+  // Who waits for an answer: a request of this edge. Another edge counts anew, and must not get
+  // what was meant for the one before.
   struct Asker {
     uint64_t edge;
     uint64_t sequence;
@@ -76,7 +82,8 @@ private:
     size_t count = 0;
     size_t count_of_sender = 0;
   };
-  // Uploads that are copied, by sender: bytes; 0 when they are in the store and the answer is still to come.
+  // Uploads that are copied, by sender: bytes; 0 when they are in the store and the answer is still
+  // to come.
   using Copying = std::multimap<std::string, uint64_t>;
   struct Ticket { // an upload in flight
     std::string job;
@@ -87,18 +94,22 @@ private:
     uint64_t size;
     Fd file;
   };
-  // The job that a capability opens. denied: it is not one of ours, its deadline is over, or the key that announced the job is gone.
+  // The job that a capability opens. denied: it is not one of ours, its deadline is over, or the
+  // key that announced the job is gone.
   Result<store::Job> check_capability(std::string_view text);
-  void end_orphans(); // jobs of keys that are gone
+  void end_orphans();  // jobs of keys that are gone
   void shut_orphans(); // their uploads and long polls
   Result<store::Intake> check_hook(const control::PacketView& packet);
   void take(const control::PacketView& packet, std::vector<Pending>& hooks);
   void commit(std::vector<Pending>& hooks);
-  Asker asker_of(const control::PacketView& packet) const { return {m_edge_number, packet.sequence}; }
+  Asker asker_of(const control::PacketView& packet) const {
+    return {m_edge_number, packet.sequence};
+  }
   Flying flying(const std::string& sender);
   Result<void> check_quota(const std::string& sender, uint64_t size); // throttled
   Result<void> check_room(const std::string& sender, uint64_t size);  // throttled, no_space
-  Result<Ticket> open_upload(const control::PacketView& packet);       // no digest in it: it is stored already
+  Result<Ticket> open_upload(
+      const control::PacketView& packet); // no digest in it: it is stored already
   void begin_upload(const control::PacketView& packet);
   void end_upload(const control::PacketView& packet);
   void copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterator place);
@@ -108,7 +119,8 @@ private:
   void show_events(const control::PacketView& packet);
   bool answer_events(const Waiting& waiting, bool at_last);
   void answer_job(const Asker& asker, int status, const store::Job& job);
-  void answer(const Asker& asker, int status, std::string_view body, std::string_view ticket = "", int fd = -1);
+  void answer(const Asker& asker, int status, std::string_view body, std::string_view ticket = "",
+      int fd = -1);
   void refuse(const Asker& asker, const Error& error);
   void refuse_later(const Asker& asker, const Error& error);
   void arm(Steady::time_point at) const;
@@ -122,10 +134,11 @@ private:
   rollout::Engine& m_engine;
   std::string m_host_secret;
   std::vector<LoadedSender> m_senders;
-  std::shared_ptr<KnownKeys> m_known = std::make_shared<KnownKeys>(); // the engine's jobs look at it too
+  std::shared_ptr<KnownKeys> m_known =
+      std::make_shared<KnownKeys>(); // the engine's jobs look at it too
   Fd m_edge;
   uint64_t m_edge_number = 0;
-  std::mutex m_mutex; // of m_edge and these three, against the threads that copy uploads
+  std::mutex m_mutex;   // of m_edge and these three, against the threads that copy uploads
   bool m_stuck = false; // an answer could not be sent: no other is tried
   Copying m_copying;
   uint64_t m_rejected = 0; // packets of this edge

@@ -29,7 +29,9 @@ constexpr size_t k_max_tickets_of_sender = 8;
 constexpr size_t k_max_waiting = 64;
 constexpr os::Millis k_long_poll{15'000};
 
-bool ended(const store::Job& job) { return job.finished_ms != 0; }
+bool ended(const store::Job& job) {
+  return job.finished_ms != 0;
+}
 
 } // namespace
 
@@ -62,23 +64,29 @@ Gate::Flying Gate::flying(const std::string& sender) {
   return all;
 }
 
-// Who has nothing but a webhook key can have files taken that no deployer signed: all of them together have a quota, and where there are several
-// one alone has half of it, so that the others are never kept out by him.
+// Who has nothing but a webhook key can have files taken that no deployer signed: all of them
+// together have a quota, and where there are several one alone has half of it, so that the others
+// are never kept out by him.
 Result<void> Gate::check_quota(const std::string& sender, uint64_t size) {
   const uint64_t most = m_world.config.uploads_max;
   const uint64_t most_of_sender = m_senders.size() > 1 ? most / 2 : most;
   const Flying open = flying(sender);
   auto there = TRY(rollout::unproven_artifacts(m_world));
-  const auto fits = [&] { return there.bytes + open.bytes + size <= most && there.by_actor[sender] + open.of_sender + size <= most_of_sender; };
+  const auto fits = [&] {
+    return there.bytes + open.bytes + size <= most &&
+        there.by_actor[sender] + open.of_sender + size <= most_of_sender;
+  };
   if (fits())
     return {};
   (void)TRY(rollout::prune_artifacts(m_world));
   there = TRY(rollout::unproven_artifacts(m_world));
   if (fits())
     return {};
-  return fail(Code::throttled, cat("uploads that no release was made of may take ", human_size(most), " (limits.uploads_max), and those of one sender ",
-                                   human_size(most_of_sender), "; ", human_size(there.bytes + open.bytes), " are there, ",
-                                   human_size(there.by_actor[sender] + open.of_sender), " of it yours: try again later"));
+  return fail(Code::throttled,
+      cat("uploads that no release was made of may take ", human_size(most),
+          " (limits.uploads_max), and those of one sender ", human_size(most_of_sender), "; ",
+          human_size(there.bytes + open.bytes), " are there, ",
+          human_size(there.by_actor[sender] + open.of_sender), " of it yours: try again later"));
 }
 
 // They never come into the reserve of the disk.
@@ -86,10 +94,13 @@ Result<void> Gate::check_room(const std::string& sender, uint64_t size) {
   TRY(check_quota(sender, size));
   const uint64_t all = flying(sender).bytes + size;
   const auto space = TRY(m_world.disk.space(m_world.paths.state()));
-  const uint64_t need = 2 * all + space.total_bytes / 100 * m_world.config.reserve_percent; // each is copied once
+  const uint64_t need =
+      2 * all + space.total_bytes / 100 * m_world.config.reserve_percent; // each is copied once
   if (space.free_bytes < need)
-    return fail(Code::no_space, cat("no space on the disk of ", m_world.paths.state(), ": need ", human_size(need), " (twice the upload and ",
-                                    m_world.config.reserve_percent, " % reserve), have ", human_size(space.free_bytes)));
+    return fail(Code::no_space,
+        cat("no space on the disk of ", m_world.paths.state(), ": need ", human_size(need),
+            " (twice the upload and ", m_world.config.reserve_percent, " % reserve), have ",
+            human_size(space.free_bytes)));
   return {};
 }
 
@@ -102,19 +113,30 @@ Result<Gate::Ticket> Gate::open_upload(const control::PacketView& packet) {
   if (!digest || !job || job->sha256 != digest->str())
     return fail(Code::denied, "capability");
   const bool signature = packet.fields[1] == "minisig";
-  const uint64_t limit = signature ? k_max_signature : std::min(job->size, m_world.config.artifact_max);
+  const uint64_t limit =
+      signature ? k_max_signature : std::min(job->size, m_world.config.artifact_max);
   if (!size || *size > limit)
-    return fail(Code::too_large, cat("more than the ", limit, " bytes that were announced or are allowed"));
+    return fail(
+        Code::too_large, cat("more than the ", limit, " bytes that were announced or are allowed"));
   if (ended(*job))
     return fail(Code::conflict, cat("the job has ended: ", job->message));
-  const std::string final_path = signature ? m_world.paths.artifact_signature(*digest) : m_world.paths.artifact(*digest);
-  Ticket ticket{.job = job->id, .sender = job->actor, .digest = {}, .signature = signature, .path = {}, .size = *size, .file = Fd()};
+  const std::string final_path =
+      signature ? m_world.paths.artifact_signature(*digest) : m_world.paths.artifact(*digest);
+  Ticket ticket{.job = job->id,
+      .sender = job->actor,
+      .digest = {},
+      .signature = signature,
+      .path = {},
+      .size = *size,
+      .file = Fd()};
   if (!signature && m_world.disk.exists(final_path))
     return ticket;
   ticket.digest = digest->str();
   const Flying open = flying(ticket.sender);
   if (open.count >= k_max_tickets || open.count_of_sender >= k_max_tickets_of_sender)
-    return fail(Code::throttled, cat("more than ", k_max_tickets, " uploads at once, or ", k_max_tickets_of_sender, " of one sender: try again later"));
+    return fail(Code::throttled,
+        cat("more than ", k_max_tickets, " uploads at once, or ", k_max_tickets_of_sender,
+            " of one sender: try again later"));
   TRY(check_room(ticket.sender, *size));
   return ticket;
 }
@@ -124,7 +146,9 @@ void Gate::begin_upload(const control::PacketView& packet) {
   const Asker asker = asker_of(packet);
   auto opened = open_upload(packet);
   if (!opened) {
-    refused_uploads(1, opened.error().code == Code::denied ? "no job that waits for it has this capability" : opened.error().message);
+    refused_uploads(1,
+        opened.error().code == Code::denied ? "no job that waits for it has this capability"
+                                            : opened.error().message);
     return refuse(asker, opened.error());
   }
   Ticket& ticket = *opened;
@@ -132,7 +156,8 @@ void Gate::begin_upload(const control::PacketView& packet) {
     return answer(asker, 200, R"({"stored":true})");
   const std::string name = random_token(8);
   ticket.path = m_world.paths.inbox() + "/" + name;
-  ticket.file = Fd(::open(ticket.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  ticket.file =
+      Fd(::open(ticket.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!ticket.file) {
     log::error(fail_errno(cat("create ", ticket.path), errno).error().message);
     return refuse(asker, {Code::throttled, "the host cannot take uploads now: try again later"});
@@ -144,7 +169,8 @@ void Gate::begin_upload(const control::PacketView& packet) {
 
 void Gate::end_upload(const control::PacketView& packet) {
   const Asker asker = asker_of(packet);
-  const auto it = packet.fields.size() == 2 ? m_tickets.find(std::string(packet.fields[0])) : m_tickets.end();
+  const auto it =
+      packet.fields.size() == 2 ? m_tickets.find(std::string(packet.fields[0])) : m_tickets.end();
   if (it == m_tickets.end())
     return refuse(asker, {Code::invalid, "packet: no such upload"});
   Ticket ticket = std::move(it->second);
@@ -159,8 +185,10 @@ void Gate::end_upload(const control::PacketView& packet) {
     place = m_copying.emplace(ticket.sender, ticket.size);
   }
   const std::string path = ticket.path;
-  const auto shared = std::make_shared<Ticket>(std::move(ticket)); // a task of a thread must be copyable
-  const auto started = m_copies.start("copy an upload", [this, asker, shared, place] { copy_upload(asker, *shared, place); });
+  const auto shared =
+      std::make_shared<Ticket>(std::move(ticket)); // a task of a thread must be copyable
+  const auto started = m_copies.start(
+      "copy an upload", [this, asker, shared, place] { copy_upload(asker, *shared, place); });
   if (started)
     return;
   (void)m_world.disk.remove(path);
@@ -173,22 +201,28 @@ void Gate::copied(Copying::iterator place) {
   m_copying.erase(place);
 }
 
-// On a thread of its own, because digesting a large artifact takes seconds. However it ends, whoever waits is answered and nothing is left.
+// On a thread of its own, because digesting a large artifact takes seconds. However it ends,
+// whoever waits is answered and nothing is left.
 void Gate::copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterator place) {
-  if (auto kept = guarded("keep an upload", [&] { keep_upload(asker, ticket, place->second); }); !kept)
+  if (auto kept = guarded("keep an upload", [&] { keep_upload(asker, ticket, place->second); });
+      !kept)
     refuse(asker, kept.error());
   copied(place);
 }
 
-// The edge may still hold a descriptor of the inbox file: from here on only the private copy counts. `flying`: its bytes, until they are in the
-// store or gone.
+// The edge may still hold a descriptor of the inbox file: from here on only the private copy
+// counts. `flying`: its bytes, until they are in the store or gone.
 void Gate::keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flying) {
   const auto digest = Digest::parse(ticket.digest);
   Result<void> kept{};
   if (ticket.signature) {
     auto text = m_world.disk.read(ticket.path, k_max_signature);
-    kept = text ? m_world.disk.write(rollout::uploaded_signature(m_world, *digest, ticket.job), *text, 0600) : Result<void>(std::unexpected(text.error()));
-  } else if (auto stored = artifact::store_copy(ticket.file.get(), m_world.paths.artifact(*digest), *digest, ticket.size); !stored) {
+    kept = text
+        ? m_world.disk.write(rollout::uploaded_signature(m_world, *digest, ticket.job), *text, 0600)
+        : Result<void>(std::unexpected(text.error()));
+  } else if (auto stored = artifact::store_copy(
+                 ticket.file.get(), m_world.paths.artifact(*digest), *digest, ticket.size);
+      !stored) {
     kept = std::unexpected(stored.error());
   }
   (void)m_world.disk.remove(ticket.path);
@@ -198,8 +232,10 @@ void Gate::keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flyin
   }
   if (!kept) {
     log::warn(cat("upload for job ", ticket.job, ": ", kept.error().message));
-    if (kept.error().code == Code::denied) // the bytes are not what was announced: the sender may know
-      answer(asker, 422, control::dump({{"error", {{"code", "corrupt"}, {"message", kept.error().message}}}}));
+    if (kept.error().code ==
+        Code::denied) // the bytes are not what was announced: the sender may know
+      answer(asker, 422,
+          control::dump({{"error", {{"code", "corrupt"}, {"message", kept.error().message}}}}));
     else
       refuse(asker, kept.error());
     return;
@@ -209,14 +245,16 @@ void Gate::keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flyin
 }
 
 void Gate::show_job(const control::PacketView& packet) {
-  const auto job = packet.fields.size() == 2 ? check_capability(packet.fields[1]) : Result<store::Job>(fail(Code::invalid, "packet"));
+  const auto job = packet.fields.size() == 2 ? check_capability(packet.fields[1])
+                                             : Result<store::Job>(fail(Code::invalid, "packet"));
   if (!job || job->id != packet.fields[0])
     return refuse(asker_of(packet), {Code::denied, "capability"});
   answer(asker_of(packet), 200, control::dump({{"job", view(*job)}}));
 }
 
 void Gate::show_events(const control::PacketView& packet) {
-  const auto job = packet.fields.size() == 4 ? check_capability(packet.fields[1]) : Result<store::Job>(fail(Code::invalid, "packet"));
+  const auto job = packet.fields.size() == 4 ? check_capability(packet.fields[1])
+                                             : Result<store::Job>(fail(Code::invalid, "packet"));
   const auto after = packet.fields.size() == 4 ? parse_u64(packet.fields[2]) : std::nullopt;
   if (!job || job->id != packet.fields[0] || !after)
     return refuse(asker_of(packet), {Code::denied, "capability"});
@@ -227,7 +265,8 @@ void Gate::show_events(const control::PacketView& packet) {
 }
 
 bool Gate::answer_events(const Waiting& waiting, bool at_last) {
-  constexpr size_t k_at_once = 25; // of at most 2,000 bytes each, twice that in JSON: below the packet's limit
+  constexpr size_t k_at_once =
+      25; // of at most 2,000 bytes each, twice that in JSON: below the packet's limit
   const auto job = m_world.store.job(waiting.job);
   const auto events = m_world.store.events(waiting.job, waiting.after, k_at_once);
   if (!job || !*job || !events) {
@@ -246,7 +285,8 @@ bool Gate::answer_events(const Waiting& waiting, bool at_last) {
 
 os::Millis Gate::answer_waiting() {
   const os::Millis now = m_world.clock.mono();
-  std::erase_if(m_waiting, [&](const Waiting& waiting) { return answer_events(waiting, now >= waiting.until); });
+  std::erase_if(m_waiting,
+      [&](const Waiting& waiting) { return answer_events(waiting, now >= waiting.until); });
   os::Millis next{-1};
   for (const auto& waiting : m_waiting)
     next = next.count() < 0 ? waiting.until - now : std::min(next, waiting.until - now);

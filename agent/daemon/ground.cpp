@@ -23,13 +23,15 @@ os::Owner owned_by(const std::string& user) {
   return found ? os::Owner{found->uid, found->gid} : os::Owner{::geteuid(), ::getegid()};
 }
 
-Result<void> mount_or_make(const os::Paths& paths, const std::string& path, uint64_t size, const config::HostConfig& config) {
+Result<void> mount_or_make(const os::Paths& paths, const std::string& path, uint64_t size,
+    const config::HostConfig& config) {
   // Traversable: the stager finds its own directory below, a service its own secrets.
   constexpr mode_t k_traverse = 0711;
   if (!ground_is_real(paths))
     return os::real_disk().make_dir(path, k_traverse, {::geteuid(), ::getegid()});
   TRY(os::real_disk().make_dir(path, k_traverse));
-  const bool noswap = TRY(os::mount_tmpfs(path, {.size_bytes = size, .mode = k_traverse, .allow_swap = config.allow_swap}));
+  const bool noswap = TRY(os::mount_tmpfs(
+      path, {.size_bytes = size, .mode = k_traverse, .allow_swap = config.allow_swap}));
   if (!noswap && os::swap_is_on())
     log::warn(cat(path, ": may be swapped out (stage.allow_swap)"));
   return {};
@@ -44,7 +46,8 @@ std::vector<std::string> below(const std::string& dir) {
 
 // Every directory that is ours alone and has files or links in it that are written by a rename.
 void sweep_all(const os::Paths& paths) {
-  for (const auto& dir : {paths.artifacts(), paths.secret_sets(), paths.state() + "/nginx", paths.run() + "/sealed", paths.slots()})
+  for (const auto& dir : {paths.artifacts(), paths.secret_sets(), paths.state() + "/nginx",
+           paths.run() + "/sealed", paths.slots()})
     sweep(dir);
   for (const auto& dir : below(paths.run() + "/live"))
     sweep(dir);
@@ -66,7 +69,8 @@ void sweep_all(const os::Paths& paths) {
 Result<void> check_users() {
   for (const char* name : {"chillbox", "chillbox-vault"})
     if (!os::find_user(name))
-      return fail(Code::not_found, cat("no user '", name, "' on this host: run `chillboxctl init`"));
+      return fail(
+          Code::not_found, cat("no user '", name, "' on this host: run `chillboxctl init`"));
   return os::check_job_users();
 }
 
@@ -94,9 +98,13 @@ void sweep(const std::string& dir, std::string_view beginning) {
   }
 }
 
-std::string ground_user(const std::string& name) { return ::geteuid() == 0 && os::find_user(name) ? name : "-"; }
+std::string ground_user(const std::string& name) {
+  return ::geteuid() == 0 && os::find_user(name) ? name : "-";
+}
 
-bool ground_is_real(const os::Paths& paths) { return ::geteuid() == 0 && !paths.testing(); }
+bool ground_is_real(const os::Paths& paths) {
+  return ::geteuid() == 0 && !paths.testing();
+}
 
 Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& config) {
   auto& disk = os::real_disk();
@@ -108,18 +116,12 @@ Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& co
     mode_t mode;
     os::Owner owner;
   };
-  const Row rows[] = {{paths.state(), 0755, me},
-                      {paths.artifacts(), 0700, me},
-                      {paths.secret_sets(), 0700, me},
-                      {paths.wheelhouse(), 0755, me},
-                      {paths.inbox(), 0700, owned_by("chillbox")},
-                      {paths.run(), 0755, me},
-                      {paths.run() + "/live", 0755, me},
-                      {paths.run() + "/sealed", 0755, me},
-                      {paths.run() + "/empty", 0555, me}, // the root directory of the edge
-                      {paths.slots(), 0755, me},
-                      {paths.sites(), 0755, me},
-                      {paths.logs(), 0755, me}};
+  const Row rows[] = {{paths.state(), 0755, me}, {paths.artifacts(), 0700, me},
+      {paths.secret_sets(), 0700, me}, {paths.wheelhouse(), 0755, me},
+      {paths.inbox(), 0700, owned_by("chillbox")}, {paths.run(), 0755, me},
+      {paths.run() + "/live", 0755, me}, {paths.run() + "/sealed", 0755, me},
+      {paths.run() + "/empty", 0555, me}, // the root directory of the edge
+      {paths.slots(), 0755, me}, {paths.sites(), 0755, me}, {paths.logs(), 0755, me}};
   for (const auto& row : rows)
     TRY(disk.make_dir(row.path, row.mode, row.owner));
   for (const auto& name : TRY(disk.list(paths.inbox()))) // uploads that a restart cut off
@@ -127,7 +129,8 @@ Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& co
   sweep_all(paths);
   TRY(disk.remove_tree(paths.run() + "/nginx-candidate"));
   TRY(mount_or_make(paths, paths.stage(), config.stage_size, config));
-  constexpr uint64_t k_sites = 128; // so many sets fit, an old and a new one of each; what one site may take is limited when its set is opened
+  constexpr uint64_t k_sites = 128; // so many sets fit, an old and a new one of each; what one site
+                                    // may take is limited when its set is opened
   TRY(mount_or_make(paths, paths.secrets(), config.secrets_size * 2 * k_sites, config));
   return remove_begun(paths);
 }
@@ -138,7 +141,8 @@ Result<store::Store> open_store(const os::Paths& paths, std::vector<std::string>
   auto store = store::Store::open(paths.database(), now);
   if (!store && store.error().code == Code::corrupt) {
     const std::string aside = cat(paths.database(), ".damaged-", now);
-    notes.push_back(cat(store.error().message, ": moved to ", aside, "; history, audit trail and replay memory begin anew"));
+    notes.push_back(cat(store.error().message, ": moved to ", aside,
+        "; history, audit trail and replay memory begin anew"));
     for (const char* suffix : {"", "-wal", "-shm"})
       if (os::real_disk().exists(paths.database() + suffix))
         TRY(os::real_disk().rename(paths.database() + suffix, aside + suffix));
@@ -159,13 +163,15 @@ Result<store::Store> open_store(const os::Paths& paths, std::vector<std::string>
   return store;
 }
 
-Result<Fd> listen_for_edge(const config::HostConfig& config, const os::Paths& paths, nginx::Nginx& nginx) {
+Result<Fd> listen_for_edge(
+    const config::HostConfig& config, const os::Paths& paths, nginx::Nginx& nginx) {
   if (paths.testing() && config.edge_test_port != 0)
     return os::listen_tcp_loopback(config.edge_test_port, k_backlog);
   const auto group = nginx.group();
   if (!group)
     log::warn(cat("nginx: ", group.error().message));
-  return os::listen_unix(paths.hook_socket(), 0660, {owned_by("chillbox").uid, group.value_or(::getegid())}, k_backlog);
+  return os::listen_unix(paths.hook_socket(), 0660,
+      {owned_by("chillbox").uid, group.value_or(::getegid())}, k_backlog);
 }
 
 } // namespace chillbox::daemon

@@ -17,14 +17,17 @@
 namespace chillbox::daemon {
 
 Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& config);
-// What a power cut or a kill left half written: copies of artifacts and of releases can be large. What cannot be swept is no reason not to start.
-// Of everybody's directories only names with our beginning.
+// What a power cut or a kill left half written: copies of artifacts and of releases can be large.
+// What cannot be swept is no reason not to start. Of everybody's directories only names with our
+// beginning.
 void sweep(const std::string& dir, std::string_view beginning = "");
-// A damaged file is moved aside, and the store is made again from the sites' own files (rollout/manifest.hpp); so are the sites of a store that
-// is older than the disk. `told`: what was done, for status too.
+// A damaged file is moved aside, and the store is made again from the sites' own files
+// (rollout/manifest.hpp); so are the sites of a store that is older than the disk. `told`: what was
+// done, for status too.
 Result<store::Store> open_store(const os::Paths& paths, std::vector<std::string>* told = nullptr);
 // hook.sock for NGINX; under CHILLBOX_ROOT a loopback port instead, when one is configured.
-Result<Fd> listen_for_edge(const config::HostConfig& config, const os::Paths& paths, nginx::Nginx& nginx);
+Result<Fd> listen_for_edge(
+    const config::HostConfig& config, const os::Paths& paths, nginx::Nginx& nginx);
 
 // The name of a service user, or "-" where we are not root and stay who we are (tests).
 std::string ground_user(const std::string& name);

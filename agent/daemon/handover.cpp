@@ -15,7 +15,8 @@
 namespace chillbox::daemon {
 namespace {
 
-constexpr const char* k_variable = "CHILLBOX_HANDOVER"; // FORMAT CONTROL HOOK VAULT PID, numbers; none: -1
+constexpr const char* k_variable =
+    "CHILLBOX_HANDOVER"; // FORMAT CONTROL HOOK VAULT PID, numbers; none: -1
 constexpr int k_format = 1;
 constexpr os::Millis k_try_limit{20'000};
 
@@ -30,7 +31,8 @@ void close_on_exec(const Handover& h, bool yes) {
 }
 
 std::string text_of_handover(const Handover& h) {
-  return cat(k_format, ' ', h.control.get(), ' ', h.hook.get(), ' ', h.vault.socket.get(), ' ', h.vault.pid);
+  return cat(k_format, ' ', h.control.get(), ' ', h.hook.get(), ' ', h.vault.socket.get(), ' ',
+      h.vault.pid);
 }
 
 } // namespace
@@ -42,12 +44,15 @@ Result<Handover> take_handover() {
   const std::string text = found;
   ::unsetenv(k_variable);
   std::array<int, 5> numbers{};
-  const int read = std::sscanf(text.c_str(), "%d %d %d %d %d", &numbers[0], &numbers[1], &numbers[2], &numbers[3], &numbers[4]);
+  const int read = std::sscanf(text.c_str(), "%d %d %d %d %d", &numbers[0], &numbers[1],
+      &numbers[2], &numbers[3], &numbers[4]);
   if (read < 1 || numbers[0] != k_format)
-    return fail(Code::conflict, cat("this program cannot take over from the one that runs (", printable(text, 40),
-                                    "): `rc-service chillboxd restart` starts it, and seals the host"));
+    return fail(Code::conflict,
+        cat("this program cannot take over from the one that runs (", printable(text, 40),
+            "): `rc-service chillboxd restart` starts it, and seals the host"));
   Handover h;
-  for (const auto& [fd, number] : {std::pair{&h.control, numbers[1]}, {&h.hook, numbers[2]}, {&h.vault.socket, numbers[3]}})
+  for (const auto& [fd, number] :
+      {std::pair{&h.control, numbers[1]}, {&h.hook, numbers[2]}, {&h.vault.socket, numbers[3]}})
     if (number > STDERR_FILENO && ::fcntl(number, F_GETFD) >= 0)
       *fd = Fd(number);
   h.vault.pid = h.vault.socket ? numbers[4] : -1;
@@ -56,7 +61,9 @@ Result<Handover> take_handover() {
 }
 
 Result<void> try_program(const os::Paths& paths, const std::string& program) {
-  os::Command command{.argv = {program, "--check"}, .env = {{k_variable, text_of_handover({})}}, .timeout = k_try_limit};
+  os::Command command{.argv = {program, "--check"},
+      .env = {{k_variable, text_of_handover({})}},
+      .timeout = k_try_limit};
   if (paths.testing())
     command.env.emplace_back("CHILLBOX_ROOT", paths.root);
   const auto exit = os::real_runner().run(command);
@@ -65,7 +72,9 @@ Result<void> try_program(const os::Paths& paths, const std::string& program) {
   if (exit->ok())
     return {};
   const auto words = std::string_view(exit->err).substr(0, exit->err.find('\n'));
-  return fail(Code::failure, cat(program, " --check ends with ", exit->code, words.empty() ? "" : ": ", printable(words, 500)));
+  return fail(Code::failure,
+      cat(program, " --check ends with ", exit->code, words.empty() ? "" : ": ",
+          printable(words, 500)));
 }
 
 Error execute(const std::string& program, const Handover& handover) {

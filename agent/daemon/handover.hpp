@@ -1,9 +1,11 @@
-// From one program to the next in the same process, so that an upgrade neither seals the host nor refuses a webhook: the monitor executes the
-// new program in its place. It stays the process that OpenRC supervises and the parent of the vault, and the descriptors that it does not close
-// are the new program's: both listening sockets, with whoever waits in them, and the vault's socket.
+// From one program to the next in the same process, so that an upgrade neither seals the host nor
+// refuses a webhook: the monitor executes the new program in its place. It stays the process that
+// OpenRC supervises and the parent of the vault, and the descriptors that it does not close are the
+// new program's: both listening sockets, with whoever waits in them, and the vault's socket.
 //
-// Nothing but root takes part: the numbers stand in the environment of the new program, and it is executed by the path of the old one. A
-// vault keeps the program that it was started with; should its packets ever change, k_format does, and the new program then says so before.
+// Nothing but root takes part: the numbers stand in the environment of the new program, and it is
+// executed by the path of the old one. A vault keeps the program that it was started with; should
+// its packets ever change, k_format does, and the new program then says so before.
 #pragma once
 
 #include "base/fd.hpp"
@@ -19,13 +21,16 @@ struct Handover {
   secrets::Vault::Handed vault;
 };
 
-// What the program before left in the environment, and takes it away there. conflict: that was another format.
+// What the program before left in the environment, and takes it away there. conflict: that was
+// another format.
 Result<Handover> take_handover();
 
-// Whether `program` would run here: its --check, which it also asks whether it knows this format. Its own words when not.
+// Whether `program` would run here: its --check, which it also asks whether it knows this format.
+// Its own words when not.
 Result<void> try_program(const os::Paths& paths, const std::string& program);
 
-// Returns only with an error, and then everything is as before. In the main thread, when no other runs any more.
+// Returns only with an error, and then everything is as before. In the main thread, when no other
+// runs any more.
 Error execute(const std::string& program, const Handover& handover);
 
 } // namespace chillbox::daemon

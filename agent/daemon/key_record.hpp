@@ -1,5 +1,6 @@
-// Who may sign and who may send stands in files that an editor changes as well as `chillboxctl trust` and `webhook`. Whatever changed them: at the
-// start and at each reload they are compared with what was there before, and every difference becomes an entry of the audit trail.
+// Who may sign and who may send stands in files that an editor changes as well as `chillboxctl
+// trust` and `webhook`. Whatever changed them: at the start and at each reload they are compared
+// with what was there before, and every difference becomes an entry of the audit trail.
 #pragma once
 
 #include "base/error.hpp"
@@ -11,7 +12,9 @@
 
 namespace chillbox::daemon {
 
-// actor: who asked for the reload. Files that cannot be used are recorded like the others. No key is in what is kept or written, only a MAC of each file.
-Result<void> record_keys(store::Store& store, const os::Paths& paths, int64_t now_ms, const std::string& actor);
+// actor: who asked for the reload. Files that cannot be used are recorded like the others. No key
+// is in what is kept or written, only a MAC of each file.
+Result<void> record_keys(
+    store::Store& store, const os::Paths& paths, int64_t now_ms, const std::string& actor);
 
 } // namespace chillbox::daemon

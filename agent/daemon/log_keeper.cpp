@@ -14,18 +14,18 @@ namespace chillbox::daemon {
 namespace {
 
 constexpr uint64_t k_answers = 1'000'000; // bytes that a watch has to look back at
-constexpr os::Millis k_pause{10'000}; // between the first word of the kernel and the look
+constexpr os::Millis k_pause{10'000};     // between the first word of the kernel and the look
 
 } // namespace
 
-LogKeeper::LogKeeper(rollout::World& world) : m_world(world), m_events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+LogKeeper::LogKeeper(rollout::World& world)
+    : m_world(world), m_events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
   m_due = world.clock.mono(); // what grew while nobody looked
 }
 
 void LogKeeper::written() {
   std::array<char, 4096> events;
-  while (::read(m_events.get(), events.data(), events.size()) > 0) {
-  }
+  while (::read(m_events.get(), events.data(), events.size()) > 0) {}
   if (!m_due)
     m_due = m_world.clock.mono() + k_pause;
 }
@@ -42,7 +42,8 @@ os::Millis LogKeeper::look_if_due() {
 
 // One event, then the kernel forgets the directory until the next look.
 void LogKeeper::listen(const std::string& dir) {
-  (void)::inotify_add_watch(m_events.get(), dir.c_str(), IN_MODIFY | IN_CREATE | IN_ONESHOT | IN_ONLYDIR);
+  (void)::inotify_add_watch(
+      m_events.get(), dir.c_str(), IN_MODIFY | IN_CREATE | IN_ONESHOT | IN_ONLYDIR);
 }
 
 bool LogKeeper::rotate(const std::string& file, bool of_nginx) {
@@ -52,7 +53,8 @@ bool LogKeeper::rotate(const std::string& file, bool of_nginx) {
   if (of_nginx) {
     if (auto done = os::rotate_by_name(file, limits.log_files); !done)
       log::warn(cat("rotate: ", done.error().message));
-    else if (auto made = m_world.disk.write(file, "", 0640); !made) // else NGINX makes it readable for everybody
+    else if (auto made = m_world.disk.write(file, "", 0640);
+        !made) // else NGINX makes it readable for everybody
       log::warn(cat("rotate: ", made.error().message));
     return true;
   }
@@ -60,7 +62,8 @@ bool LogKeeper::rotate(const std::string& file, bool of_nginx) {
   if (!dropped)
     log::warn(cat("rotate: ", dropped.error().message));
   else if (*dropped > 0)
-    log::warn(cat("rotate ", file, ": ", human_size(*dropped), " were dropped: it grew too fast, or there was no room for the copy"));
+    log::warn(cat("rotate ", file, ": ", human_size(*dropped),
+        " were dropped: it grew too fast, or there was no room for the copy"));
   return false;
 }
 

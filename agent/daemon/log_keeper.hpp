@@ -1,7 +1,8 @@
-// Rotates what grows: the daemon's own log and NGINX's of each site, by size (limits.log_size, limits.log_files). Services' logs are rotated by who
-// writes them (openrc/service_log.hpp). Without a daemon of its own
-// and without waking up for nothing: the kernel says once that something was written to a directory, then there is one look some seconds later,
-// and only then the next word of the kernel is asked for. A host whose sites say nothing sleeps.
+// Rotates what grows: the daemon's own log and NGINX's of each site, by size (limits.log_size,
+// limits.log_files). Services' logs are rotated by who writes them (openrc/service_log.hpp).
+// Without a daemon of its own and without waking up for nothing: the kernel says once that
+// something was written to a directory, then there is one look some seconds later, and only then
+// the next word of the kernel is asked for. A host whose sites say nothing sleeps.
 #pragma once
 
 #include "base/fd.hpp"

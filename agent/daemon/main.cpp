@@ -1,4 +1,5 @@
-// chillboxd. Without arguments the monitor, in the foreground; the other roles are started by it and by the slots' init script.
+// chillboxd. Without arguments the monitor, in the foreground; the other roles are started by it
+// and by the slots' init script.
 #include "artifact/stager.hpp"
 #include "base/log.hpp"
 #include "base/secret.hpp"
@@ -19,12 +20,13 @@ namespace {
 
 using namespace chillbox;
 
-constexpr std::string_view k_help = "usage: chillboxd [--check | --version | --help]\n"
-                                    "\n"
-                                    "The daemon of chillbox, in the foreground; OpenRC runs it (rc-service chillboxd start).\n"
-                                    "  --check    read the configuration and the keys, say what is wrong, and end (0: all is well, 78: not)\n"
-                                    "  --version  print the version\n"
-                                    "See chillboxd(8).\n";
+constexpr std::string_view k_help =
+    "usage: chillboxd [--check | --version | --help]\n"
+    "\n"
+    "The daemon of chillbox, in the foreground; OpenRC runs it (rc-service chillboxd start).\n"
+    "  --check    read the configuration and the keys, say what is wrong, and end (0: all is well, 78: not)\n"
+    "  --version  print the version\n"
+    "See chillboxd(8).\n";
 
 // What an upgrade executes: the path that we were started by, whatever file is there now.
 std::string own_path(const std::string& name) {

@@ -7,10 +7,10 @@
 #include "daemon/bell.hpp"
 #include "daemon/crontab.hpp"
 #include "daemon/gate.hpp"
-#include "daemon/log_keeper.hpp"
-#include "daemon/operator.hpp"
 #include "daemon/ground.hpp"
 #include "daemon/handover.hpp"
+#include "daemon/log_keeper.hpp"
+#include "daemon/operator.hpp"
 #include "openrc/cgroup.hpp"
 #include "openrc/restarts.hpp"
 #include "os/control_group.hpp"
@@ -38,32 +38,38 @@ namespace chillbox::daemon {
 namespace {
 
 constexpr int k_ex_config = 78;
-constexpr os::Millis k_edge_life{1'000};      // an edge that lived so long is started again at once
-constexpr os::Millis k_edge_pause{1'000};     // else, and when it could not be started: 1, 2, 4 ... 60 s
+constexpr os::Millis k_edge_life{1'000}; // an edge that lived so long is started again at once
+constexpr os::Millis k_edge_pause{
+    1'000}; // else, and when it could not be started: 1, 2, 4 ... 60 s
 constexpr os::Millis k_edge_pause_most{60'000};
-constexpr os::Millis k_hang_up{5'000};        // operators who do not leave at an upgrade
-constexpr os::Millis k_breath{100};           // behind what failed and is there still
+constexpr os::Millis k_hang_up{5'000}; // operators who do not leave at an upgrade
+constexpr os::Millis k_breath{100};    // behind what failed and is there still
 constexpr os::Millis k_reload_wait{10'000};
-constexpr os::Millis k_drain_limit{5'000};   // for the requests that are under way at an upgrade; an upload that is cut off can be repeated
+constexpr os::Millis k_drain_limit{5'000}; // for the requests that are under way at an upgrade; an
+                                           // upload that is cut off can be repeated
 constexpr std::chrono::milliseconds k_refusal_hold{3}; // longer than any webhook is looked at
 
 // Negative: not at all.
-os::Millis sooner(os::Millis a, os::Millis b) { return a.count() < 0 ? b : b.count() < 0 ? a : std::min(a, b); }
+os::Millis sooner(os::Millis a, os::Millis b) {
+  return a.count() < 0 ? b : b.count() < 0 ? a : std::min(a, b);
+}
 
 class Monitor {
 public:
   Monitor(os::Paths paths, config::HostConfig config, store::Store store, std::string program)
-      : m_program(std::move(program)), m_store(std::move(store)), m_vault(ground_user("chillbox-vault")),
+      : m_program(std::move(program)), m_store(std::move(store)),
+        m_vault(ground_user("chillbox-vault")),
         m_nginx(os::real_disk(), os::real_runner(), os::real_clock(), paths, config),
         m_slots(os::real_disk(), os::real_runner(), os::real_clock(), paths),
-        m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config), m_store, m_vault, m_nginx, m_slots,
-                ground_is_real(paths), [this](const std::string&) { changed(); }},
+        m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config),
+            m_store, m_vault, m_nginx, m_slots, ground_is_real(paths),
+            [this](const std::string&) { changed(); }},
         m_crontab(m_world, m_bell), m_engine(m_world),
         m_operator(m_world, m_engine, m_crontab, m_bell,
-                   {.reload = [this] { return reload(); },
-                    .upgrade = [this] { return upgrade(); },
-                    .refused_webhooks = [this] { return m_gate->refused().webhooks; },
-                    .refused_uploads = [this] { return m_gate->refused().uploads; }}),
+            {.reload = [this] { return reload(); },
+                .upgrade = [this] { return upgrade(); },
+                .refused_webhooks = [this] { return m_gate->refused().webhooks; },
+                .refused_uploads = [this] { return m_gate->refused().uploads; }}),
         m_logs(m_world) {}
 
   Result<void> start(Handover handover);
@@ -87,11 +93,11 @@ private:
   std::optional<End> turn();
   void rung();
   void accept_operator();
-  template <class F>
-  void handle(bool there, std::string_view what, F&& handler);
+  template <class F> void handle(bool there, std::string_view what, F&& handler);
   int timeout();
-  bool signalled(); // false: stop
-  Result<void> upgrade(); // by a control thread: the loop leaves soon, or the new program is refused
+  bool signalled();       // false: stop
+  Result<void> upgrade(); // by a control thread: the loop leaves soon, or the new program is
+                          // refused
   void leave();
   bool may_leave(); // nothing is under way any more
 
@@ -114,11 +120,11 @@ private:
   Fd m_signals, m_control, m_hook;
   os::Child m_edge;
   os::Millis m_edge_started{0};
-  os::Millis m_edge_pause{0};            // before the next start
-  std::optional<os::Millis> m_edge_due;  // there is no edge: when it is tried again
-  std::optional<os::Millis> m_hang_up;   // at an upgrade
-  os::Millis m_poll_wait{0};             // at once: logs may have grown meanwhile
-  bool m_hurt = false;                   // a handler of this turn threw
+  os::Millis m_edge_pause{0};           // before the next start
+  std::optional<os::Millis> m_edge_due; // there is no edge: when it is tried again
+  std::optional<os::Millis> m_hang_up;  // at an upgrade
+  os::Millis m_poll_wait{0};            // at once: logs may have grown meanwhile
+  bool m_hurt = false;                  // a handler of this turn threw
   std::atomic<bool> m_upgrading{false};
   bool m_leaving = false;
   std::optional<os::Millis> m_drain_until;
@@ -133,24 +139,28 @@ Result<void> Monitor::start(Handover handover) {
   m_signals = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (handover.vault.socket)
     if (auto taken = m_vault.take(std::move(handover.vault)); !taken)
-      m_operator.warn(cat("the vault did not come through the upgrade: the host is sealed (", taken.error().message, ")"));
+      m_operator.warn(cat("the vault did not come through the upgrade: the host is sealed (",
+          taken.error().message, ")"));
   const auto group = os::find_group("chillbox-admin");
   m_control = std::move(handover.control);
   if (!m_control)
-    m_control = TRY(os::listen_unix(paths.control_socket(), 0660, {::geteuid(), group.value_or(::getegid())}, 64));
+    m_control = TRY(os::listen_unix(
+        paths.control_socket(), 0660, {::geteuid(), group.value_or(::getegid())}, 64));
   m_hook = std::move(handover.hook);
   if (!m_hook)
     m_hook = TRY(listen_for_edge(m_world.config, paths, m_nginx));
   auto secret = TRY(m_store.host_secret());
   auto senders = TRY(load_senders(paths.webhooks()));
-  m_gate = std::make_unique<Gate>(m_world, m_engine, std::move(secret), std::move(senders), k_refusal_hold);
+  m_gate = std::make_unique<Gate>(
+      m_world, m_engine, std::move(secret), std::move(senders), k_refusal_hold);
   TRY(start_edge());
   if (auto host = serve_host(); !host) {
     log::warn(cat("nginx: ", host.error().message));
     m_operator.warn(cat("nginx: ", host.error().message));
   }
   m_operator.record_keys("chillboxd, at its start");
-  if (const auto hooks = os::check_roots(paths.etc(), "hooks.d"); !hooks && hooks.error().code == Code::denied) {
+  if (const auto hooks = os::check_roots(paths.etc(), "hooks.d");
+      !hooks && hooks.error().code == Code::denied) {
     log::warn(cat("hooks: ", hooks.error().message));
     m_operator.warn(cat("hooks: ", hooks.error().message, ": what needs it is refused until then"));
   }
@@ -173,7 +183,8 @@ Result<void> Monitor::serve_host() {
 
 Result<void> Monitor::start_edge() {
   auto [ours, theirs] = TRY(os::packet_pair());
-  os::RoleCommand command{.argv = {"chillboxd: edge", "--edge", ground_user("chillbox"), std::to_string(m_world.config.artifact_max)}};
+  os::RoleCommand command{.argv = {"chillboxd: edge", "--edge", ground_user("chillbox"),
+                              std::to_string(m_world.config.artifact_max)}};
   command.fds = {{theirs.get(), 3}, {m_hook.get(), 4}};
   m_edge_started = m_world.clock.mono();
   m_edge = TRY(os::Child::start(command));
@@ -185,7 +196,8 @@ void Monitor::edge_ended() {
   const auto code = m_edge.wait(os::Millis{1'000});
   log::error(cat("the edge ended with ", os::end_text(code.value_or(-1)), ": it is started again"));
   if (code.value_or(-1) == 128 + SIGSYS) // somebody got in
-    m_operator.warn("the edge made a forbidden system call and was started again: see the log, and look for who sends what");
+    m_operator.warn(
+        "the edge made a forbidden system call and was started again: see the log, and look for who sends what");
   m_edge = os::Child(); // also one that lives, but takes no answers
   m_gate->attach(Fd());
   if (m_world.clock.mono() - m_edge_started < k_edge_life)
@@ -205,7 +217,8 @@ void Monitor::start_edge_if_due() {
   m_edge_due.reset();
   if (auto started = guarded("start the edge", [this] { return start_edge(); }); !started) {
     start_edge_later();
-    log::error(cat("the edge does not start, the next try is in ", m_edge_pause.count() / 1000, " s: ", started.error().message));
+    log::error(cat("the edge does not start, the next try is in ", m_edge_pause.count() / 1000,
+        " s: ", started.error().message));
   }
 }
 
@@ -213,7 +226,8 @@ void Monitor::vault_ended() {
   if (m_vault.unsealed() || m_operator.locked())
     return;
   const std::string end = m_vault.last_end();
-  const std::string what = cat("the vault ended by itself", end.empty() ? "" : " with ", end, ": the host is sealed");
+  const std::string what =
+      cat("the vault ended by itself", end.empty() ? "" : " with ", end, ": the host is sealed");
   log::error(cat(what, ", `chillboxctl unlock` opens it again"));
   m_operator.warn(what);
 }
@@ -225,9 +239,13 @@ Result<void> Monitor::read_again() {
   for (const auto& fault : files.faults)
     log::error(cat("reload: ", fault.message, ": its sender is refused"));
   if (!files.faults.empty())
-    return fail(Code::invalid, cat(files.faults.front().message, ": its sender is refused until this is mended; the other keys are taken as they are"));
+    return fail(Code::invalid,
+        cat(files.faults.front().message,
+            ": its sender is refused until this is mended; the other keys are taken as they are"));
   const auto config = check_configuration(m_world.paths);
-  return config ? Result<void>{} : fail(config.error().code, cat("the webhook keys are taken as they are; ", config.error().message));
+  return config ? Result<void>{}
+                : fail(config.error().code,
+                      cat("the webhook keys are taken as they are; ", config.error().message));
 }
 
 // It is answered when the keys hold: who removed one must not see it used afterwards.
@@ -236,7 +254,8 @@ Result<void> Monitor::reload() {
   const uint64_t mine = ++m_reloads_asked;
   m_bell.ring();
   if (!m_reloaded.wait_for(lock, k_reload_wait, [&] { return m_reloads_done >= mine; }))
-    return fail(Code::busy, "the keys are not read yet, chillboxd is busy: `chillboxctl reload` again, until it succeeds");
+    return fail(Code::busy,
+        "the keys are not read yet, chillboxd is busy: `chillboxctl reload` again, until it succeeds");
   return m_reload_outcome;
 }
 
@@ -282,7 +301,8 @@ void Monitor::leave() {
   m_operator.stop();
 }
 
-// In this order: an unlock that is under way still needs the jobs, and a request that the edge has still needs its answer from here.
+// In this order: an unlock that is under way still needs the jobs, and a request that the edge has
+// still needs its answer from here.
 bool Monitor::may_leave() {
   if (!m_drain_until) {
     if (m_hang_up && m_world.clock.mono() >= *m_hang_up) {
@@ -300,7 +320,8 @@ bool Monitor::may_leave() {
 int Monitor::timeout() {
   const os::Millis now = m_world.clock.mono();
   os::Millis wait = m_poll_wait;
-  for (const auto& deadline : {m_drain_until, m_drain_until ? std::nullopt : m_hang_up, m_leaving ? std::nullopt : m_edge_due, m_engine.next_deadline()})
+  for (const auto& deadline : {m_drain_until, m_drain_until ? std::nullopt : m_hang_up,
+           m_leaving ? std::nullopt : m_edge_due, m_engine.next_deadline()})
     if (deadline)
       wait = sooner(wait, std::max(os::Millis{0}, *deadline - now));
   return static_cast<int>(std::min<int64_t>(wait.count(), 3'600'000));
@@ -314,22 +335,25 @@ void Monitor::rung() {
 void Monitor::accept_operator() {
   if (auto connection = os::accept(m_control.get()))
     m_operator.take(std::move(*connection));
-  else if (connection.error().code == Code::throttled) // no descriptor is left, and it is still in the queue
+  else if (connection.error().code ==
+      Code::throttled) // no descriptor is left, and it is still in the queue
     m_world.clock.sleep(k_breath);
 }
 
-// An exception is an error of this one event. Nothing that happens ends the loop but a signal, or a program that takes over.
-template <class F>
-void Monitor::handle(bool there, std::string_view what, F&& handler) {
+// An exception is an error of this one event. Nothing that happens ends the loop but a signal, or a
+// program that takes over.
+template <class F> void Monitor::handle(bool there, std::string_view what, F&& handler) {
   if (there && !guarded(what, handler))
     m_hurt = true;
 }
 
 // One wait, and all that came of it.
 std::optional<Monitor::End> Monitor::turn() {
-  std::array<pollfd, 8> fds{pollfd{m_signals.get(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
-                            pollfd{m_edge.pidfd(), POLLIN, 0},  pollfd{m_bell.fd(), POLLIN, 0},     pollfd{m_vault.pidfd(), POLLIN, 0},
-                            pollfd{m_gate->refusal_timer(), POLLIN, 0}, pollfd{m_logs.fd(), POLLIN, 0}};
+  std::array<pollfd, 8> fds{pollfd{m_signals.get(), POLLIN, 0},
+      pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
+      pollfd{m_edge.pidfd(), POLLIN, 0}, pollfd{m_bell.fd(), POLLIN, 0},
+      pollfd{m_vault.pidfd(), POLLIN, 0}, pollfd{m_gate->refusal_timer(), POLLIN, 0},
+      pollfd{m_logs.fd(), POLLIN, 0}};
   const int ready = ::poll(fds.data(), fds.size(), timeout());
   m_hurt = ready < 0 && errno != EINTR; // no memory: not at once again
   const auto came = [&](size_t i) { return fds[i].revents != 0; };
@@ -344,19 +368,22 @@ std::optional<Monitor::End> Monitor::turn() {
   handle(came(2), "the edge", [&] { edge_open = m_gate->serve(); });
   handle(came(6), "refusals", [this] { m_gate->refuse_due(); });
   const bool edge_gone = !edge_open || came(3);
-  handle(m_leaving, "upgrade", [&] { may_go = may_leave() || (m_drain_until && (edge_gone || !m_edge.running())); });
+  handle(m_leaving, "upgrade",
+      [&] { may_go = may_leave() || (m_drain_until && (edge_gone || !m_edge.running())); });
   if (may_go)
     return End::upgrade;
   handle(edge_gone, "the edge's end", [this] { edge_ended(); });
   handle(true, "the edge's start", [this] { start_edge_if_due(); });
   handle(came(5), "the vault's end", [this] { vault_ended(); });
   handle(came(7), "logs", [this] { m_logs.written(); });
-  handle(true, "what is waited for", [this] { m_poll_wait = sooner(m_gate->answer_waiting(), m_logs.look_if_due()); });
+  handle(true, "what is waited for",
+      [this] { m_poll_wait = sooner(m_gate->answer_waiting(), m_logs.look_if_due()); });
   return std::nullopt;
 }
 
 Monitor::End Monitor::loop() {
-  log::info(cat("chillboxd ", CHILLBOX_VERSION, " is ready, the host is ", m_vault.unsealed() ? "unsealed" : "sealed"));
+  log::info(cat("chillboxd ", CHILLBOX_VERSION, " is ready, the host is ",
+      m_vault.unsealed() ? "unsealed" : "sealed"));
   for (;;) {
     const auto end = guarded("the main loop", [this] { return turn(); });
     if (end && *end)
@@ -367,7 +394,10 @@ Monitor::End Monitor::loop() {
 }
 
 log::Level level_of(std::string_view name) {
-  return name == "debug" ? log::Level::debug : name == "warn" ? log::Level::warn : name == "error" ? log::Level::error : log::Level::info;
+  return name == "debug" ? log::Level::debug
+      : name == "warn"   ? log::Level::warn
+      : name == "error"  ? log::Level::error
+                         : log::Level::info;
 }
 
 int complain(std::string_view what, const Error& error, int code) {
@@ -380,12 +410,15 @@ int complain(std::string_view what, const Error& error, int code) {
 Result<config::HostConfig> check_configuration(const os::Paths& paths) {
   constexpr size_t k_max_config = 256 * 1024;
   auto& disk = os::real_disk();
-  const auto text = disk.exists(paths.config_file()) ? TRY(disk.read(paths.config_file(), k_max_config)) : std::string();
+  const auto text = disk.exists(paths.config_file())
+      ? TRY(disk.read(paths.config_file(), k_max_config))
+      : std::string();
   auto config = TRY(config::parse_host_config(text, paths.config_file()));
   (void)TRY(load_senders(paths.webhooks()));
   (void)TRY(artifact::load_trusted(paths.trusted()));
   if (config.edge_test_port != 0 && !paths.testing())
-    return fail(Code::invalid, cat(paths.config_file(), ": edge.test_port: for tests under CHILLBOX_ROOT only"));
+    return fail(Code::invalid,
+        cat(paths.config_file(), ": edge.test_port: for tests under CHILLBOX_ROOT only"));
   return config;
 }
 
@@ -397,15 +430,18 @@ Result<void> check_start(const os::Paths& paths) {
 
 namespace {
 
-// From a start to the end, or to the program that comes next. That one is not there: the same once more, with what was to be handed over.
-std::optional<int> run_monitor(const os::Paths& paths, const std::string& program, Handover& handover, const std::string& refusal) {
+// From a start to the end, or to the program that comes next. That one is not there: the same once
+// more, with what was to be handed over.
+std::optional<int> run_monitor(const os::Paths& paths, const std::string& program,
+    Handover& handover, const std::string& refusal) {
   auto config = check_configuration(paths);
   if (!config)
     return complain("configuration", config.error(), k_ex_config);
   log::init("monitor", level_of(config->log_level));
   if (auto hidden = os::hide_memory(); !hidden)
     return complain("start", hidden.error(), 1);
-  // Blocked in every thread: only the signal descriptor sees them. SIGXFSZ and SIGPIPE are errors of a call, not the end (faults 100).
+  // Blocked in every thread: only the signal descriptor sees them. SIGXFSZ and SIGPIPE are errors
+  // of a call, not the end (faults 100).
   sigset_t set;
   sigemptyset(&set);
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGXFSZ, SIGPIPE})
@@ -413,8 +449,11 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   if (auto ground = prepare_ground(paths, *config); !ground)
     return complain("start", ground.error(), 1);
-  if (const size_t killed = openrc::kill_orphans(os::real_disk(), os::real_clock(), paths, "chillboxd"); killed > 0)
-    log::warn(cat("ended what an earlier daemon left running: ", killed, killed == 1 ? " process" : " processes"));
+  if (const size_t killed =
+          openrc::kill_orphans(os::real_disk(), os::real_clock(), paths, "chillboxd");
+      killed > 0)
+    log::warn(cat("ended what an earlier daemon left running: ", killed,
+        killed == 1 ? " process" : " processes"));
   if (!paths.testing())
     os::remove_stale_groups();
   std::vector<std::string> told;

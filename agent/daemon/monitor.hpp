@@ -1,5 +1,6 @@
-// The monitor: the one privileged process. It owns the sockets, the store and the children, runs the loop that serves the edge and the control
-// socket, and hands jobs to the engine. It has no network.
+// The monitor: the one privileged process. It owns the sockets, the store and the children, runs
+// the loop that serves the edge and the control socket, and hands jobs to the engine. It has no
+// network.
 #pragma once
 
 #include "config/host.hpp"
@@ -9,9 +10,11 @@
 
 namespace chillbox::daemon {
 
-// Reads and checks everything that a start needs: the configuration, the senders' keys, the trusted keys. `chillboxd --check` prints it.
+// Reads and checks everything that a start needs: the configuration, the senders' keys, the trusted
+// keys. `chillboxd --check` prints it.
 Result<config::HostConfig> check_configuration(const os::Paths& paths);
-// All that is known before a start to make it fail: the configuration, a database of a newer program, an unknown kind of handover.
+// All that is known before a start to make it fail: the configuration, a database of a newer
+// program, an unknown kind of handover.
 Result<void> check_start(const os::Paths& paths);
 
 // Until SIGTERM. 0: asked to stop; 78 (EX_CONFIG): the configuration is wrong; 1: anything else.

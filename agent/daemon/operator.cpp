@@ -59,12 +59,15 @@ constexpr Operator::Verb Operator::k_verbs[] = {
     {"cron_run", &Operator::cron_run, true},
 };
 
-Operator::Operator(rollout::World& world, rollout::Engine& engine, Crontab& crontab, Bell& bell, Ask ask)
-    : m_world(world), m_engine(engine), m_crontab(crontab), m_bell(bell), m_ask(std::move(ask)), m_started(world.clock.mono()) {}
+Operator::Operator(
+    rollout::World& world, rollout::Engine& engine, Crontab& crontab, Bell& bell, Ask ask)
+    : m_world(world), m_engine(engine), m_crontab(crontab), m_bell(bell), m_ask(std::move(ask)),
+      m_started(world.clock.mono()) {}
 
 Operator::~Operator() {
   stop();
-  for (const os::Millis end = m_world.clock.mono() + k_last_words; !idle() && m_world.clock.mono() < end;)
+  for (const os::Millis end = m_world.clock.mono() + k_last_words;
+      !idle() && m_world.clock.mono() < end;)
     m_bell.wait(m_bell.count(), os::Millis{20});
   hang_up();
 }
@@ -88,11 +91,14 @@ void Operator::not_upgraded(std::string why) {
 
 void Operator::record_keys(const std::string& actor) {
   const std::lock_guard lock(m_recording);
-  if (const auto done = daemon::record_keys(m_world.store, m_world.paths, m_world.clock.wall_ms(), actor); !done)
+  if (const auto done =
+          daemon::record_keys(m_world.store, m_world.paths, m_world.clock.wall_ms(), actor);
+      !done)
     log::warn(cat("changed keys are not in the audit trail: ", done.error().message));
 }
 
-// Nobody may push others' entries out of the trail by knocking: one entry an hour for each user, and for so many users.
+// Nobody may push others' entries out of the trail by knocking: one entry an hour for each user,
+// and for so many users.
 bool Operator::is_news(uid_t uid) {
   constexpr os::Millis k_again{3'600'000};
   constexpr size_t k_most_users = 256;
@@ -105,7 +111,9 @@ bool Operator::is_news(uid_t uid) {
   return true;
 }
 
-bool Operator::idle() { return m_threads.size() == 0; }
+bool Operator::idle() {
+  return m_threads.size() == 0;
+}
 
 void Operator::warn(std::string text) {
   const std::lock_guard lock(m_mutex);
@@ -119,7 +127,8 @@ void Operator::take(Fd connection) {
     return;
   auto taken = m_places.enter(peer->uid);
   if (taken) {
-    const auto visit = std::make_shared<Visit>(Visit{.fd = std::move(connection), .uid = peer->uid});
+    const auto visit =
+        std::make_shared<Visit>(Visit{.fd = std::move(connection), .uid = peer->uid});
     {
       const std::lock_guard lock(m_mutex);
       m_open.insert(visit->fd.get());
@@ -142,7 +151,8 @@ void Operator::converse(Visit& visit) {
     return;
   std::string verb = "?";
   const auto result = guarded("a control verb", [&] { return dispatch(visit, *text, verb); });
-  (void)control::write_frame(visit.fd.get(), result ? control::result_text(verb, *result) : control::error_text(result.error()));
+  (void)control::write_frame(visit.fd.get(),
+      result ? control::result_text(verb, *result) : control::error_text(result.error()));
 }
 
 void Operator::leave(Visit& visit) {
@@ -156,7 +166,8 @@ void Operator::leave(Visit& visit) {
     os::give_back_memory();
 }
 
-// One that went away must not hold its place for as long as nothing happens; what it has sent and nobody reads is no sign of life.
+// One that went away must not hold its place for as long as nothing happens; what it has sent and
+// nobody reads is no sign of life.
 bool Operator::has_gone(int fd) {
   pollfd one{fd, POLLRDHUP, 0};
   return ::poll(&one, 1, 0) > 0;
@@ -181,26 +192,37 @@ Result<Json> Operator::dispatch(Visit& visit, const std::string& text, std::stri
   if (!m_world.paths.testing() && !os::peer_in_group(peer, "chillbox-admin")) {
     log::warn(cat("control: refused ", peer.name(), ": not root and not in group chillbox-admin"));
     if (is_news(peer.uid))
-      (void)m_world.store.audit({0, m_world.clock.wall_ms(), cat("uid:", peer.uid, " ", peer.name()), "control", "", "not root and not in group chillbox-admin", "denied"});
-    return fail(Code::denied, cat(peer.name(), " may not control chillbox: root or a member of group chillbox-admin may"));
+      (void)m_world.store.audit(
+          {0, m_world.clock.wall_ms(), cat("uid:", peer.uid, " ", peer.name()), "control", "",
+              "not root and not in group chillbox-admin", "denied"});
+    return fail(Code::denied,
+        cat(peer.name(),
+            " may not control chillbox: root or a member of group chillbox-admin may"));
   }
   const auto request = TRY_IN("request", control::parse_json(text, control::k_max_control_frame));
-  // A newer chillboxctl must be able to bring its own daemon up, so this verb and its answer never change.
-  if (control::u64_or(request, "v", 0) != control::k_control_version && control::string_or(request, "verb", "") != "upgrade")
-    return fail(Code::invalid, cat("request: protocol version ", control::u64_or(request, "v", 0), ", this daemon speaks ",
-                                   control::k_control_version, ": use the chillboxctl of the same release"));
+  // A newer chillboxctl must be able to bring its own daemon up, so this verb and its answer never
+  // change.
+  if (control::u64_or(request, "v", 0) != control::k_control_version &&
+      control::string_or(request, "verb", "") != "upgrade")
+    return fail(Code::invalid,
+        cat("request: protocol version ", control::u64_or(request, "v", 0), ", this daemon speaks ",
+            control::k_control_version, ": use the chillboxctl of the same release"));
   verb = TRY_IN("request", control::string_at(request, "verb"));
   const auto row = std::ranges::find(k_verbs, verb, &Verb::name);
   if (row == std::end(k_verbs))
     return fail(Code::invalid, cat("request: no verb '", printable(verb, 60), "'"));
-  Call call{.visit = visit, .fd = fd, .actor = cat("uid:", peer.uid, " ", peer.name()), .uid = peer.uid};
-  call.args = request.contains("args") && request["args"].is_object() ? request["args"] : Json::object();
+  Call call{
+      .visit = visit, .fd = fd, .actor = cat("uid:", peer.uid, " ", peer.name()), .uid = peer.uid};
+  call.args =
+      request.contains("args") && request["args"].is_object() ? request["args"] : Json::object();
   auto result = (this->*row->run)(call);
   if (row->audited) {
     const Json& said = result ? *result : call.args;
-    (void)m_world.store.audit({0, m_world.clock.wall_ms(), call.actor, verb, control::string_or(call.args, "site", control::string_or(said, "site", "")),
-                               result ? control::string_or(call.args, "why", control::string_or(said, "to", "")) : result.error().message,
-                               std::string(result ? "ok" : code_name(result.error().code))});
+    (void)m_world.store.audit({0, m_world.clock.wall_ms(), call.actor, verb,
+        control::string_or(call.args, "site", control::string_or(said, "site", "")),
+        result ? control::string_or(call.args, "why", control::string_or(said, "to", ""))
+               : result.error().message,
+        std::string(result ? "ok" : code_name(result.error().code))});
   }
   return result;
 }

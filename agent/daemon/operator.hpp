@@ -1,5 +1,7 @@
-// The control socket: one connection, one verb, on a thread of its own (bounded, control_places.hpp). The caller is known by SO_PEERCRED, must be
-// root or in group chillbox-admin, and stands in the audit trail. A closed table of verbs. Whatever goes wrong in a verb is its answer.
+// The control socket: one connection, one verb, on a thread of its own (bounded,
+// control_places.hpp). The caller is known by SO_PEERCRED, must be root or in group chillbox-admin,
+// and stands in the audit trail. A closed table of verbs. Whatever goes wrong in a verb is its
+// answer.
 #pragma once
 
 #include "base/fd.hpp"
@@ -34,14 +36,17 @@ public:
   ~Operator(); // waits until every connection has ended
   Operator(const Operator&) = delete;
   Operator& operator=(const Operator&) = delete;
-  void take(Fd connection); // returns at once
+  void take(Fd connection);    // returns at once
   void warn(std::string text); // shown by status, once, until the next start
-  void record_keys(const std::string& actor); // what changed of them since the last time, into the audit trail
-  void stop(); // followers end
+  void record_keys(
+      const std::string& actor); // what changed of them since the last time, into the audit trail
+  void stop();                   // followers end
   void hang_up(); // whoever is still there is cut off: no verb waits for its caller any more
   void not_upgraded(std::string why); // ping says so
-  bool idle(); // no connection is open; the bell rings when one ends
-  bool locked() { return m_locked.exchange(false); } // an operator sealed the host since this was last asked
+  bool idle();                        // no connection is open; the bell rings when one ends
+  bool locked() {
+    return m_locked.exchange(false);
+  } // an operator sealed the host since this was last asked
 
 private:
   struct Visit { // a connection
@@ -71,7 +76,8 @@ private:
   void converse(Visit& visit);
   void leave(Visit& visit);
   Result<control::Json> dispatch(Visit& visit, const std::string& text, std::string& verb);
-  // Before it waits for what may take for ever, each time. unreachable: the caller is gone, or the daemon stops; busy: he follows too much.
+  // Before it waits for what may take for ever, each time. unreachable: the caller is gone, or the
+  // daemon stops; busy: he follows too much.
   Result<void> may_wait(const Call& call, const std::string& what);
 
   Result<control::Json> ping(const Call&);
@@ -113,8 +119,10 @@ private:
   Result<Fd> receive_body(const Call& call);
   Result<rollout::Pruned> prune_in_turn(const SiteName& site);
   Result<control::Json> site_view(const store::SiteRow& row);
-  Result<control::Json> run_job(const Call& call, store::JobKind kind, const control::Json& options);
-  Result<control::Json> follow(const Call& call, const std::string& id, bool to_the_end, bool as_error);
+  Result<control::Json> run_job(
+      const Call& call, store::JobKind kind, const control::Json& options);
+  Result<control::Json> follow(
+      const Call& call, const std::string& id, bool to_the_end, bool as_error);
 
   rollout::World& m_world;
   rollout::Engine& m_engine;
@@ -126,7 +134,7 @@ private:
   std::timed_mutex m_unlocking, m_planning;
   std::mutex m_recording;
   std::map<uid_t, os::Millis> m_refused; // users, and when that was written down
-  std::mutex m_mutex; // of the four below
+  std::mutex m_mutex;                    // of the four below
   std::set<int> m_open;
   std::set<uid_t> m_sending; // an artifact for a plan
   std::vector<std::string> m_warnings;

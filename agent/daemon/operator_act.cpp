@@ -19,8 +19,10 @@ constexpr std::chrono::milliseconds k_passphrase_wait{120'000};
 constexpr os::Millis k_bring_up_wait{120'000};
 constexpr os::Millis k_unlock_turn{30'000}; // more than a try of somebody else takes
 
-// A service that the live release has not is refused here: restart and start would take its name for the whole site's.
-Result<void> check_service(rollout::World& world, const store::SiteRow& row, const std::string& service) {
+// A service that the live release has not is refused here: restart and start would take its name
+// for the whole site's.
+Result<void> check_service(
+    rollout::World& world, const store::SiteRow& row, const std::string& service) {
   const auto live = TRY(world.store.release(row.site, row.live));
   if (service.empty() || !live)
     return {};
@@ -35,16 +37,21 @@ Result<void> check_service(rollout::World& world, const store::SiteRow& row, con
     names.emplace_back("redis");
   if (std::ranges::find(names, service) != names.end())
     return {};
-  return fail(Code::not_found, cat("no service '", printable(service, 40), "' of '", row.site.str(), "': there is ", join(names, ", ")));
+  return fail(Code::not_found,
+      cat("no service '", printable(service, 40), "' of '", row.site.str(), "': there is ",
+          join(names, ", ")));
 }
 
-Json watch_of(const Json& args) { return {{"no_watch", control::bool_or(args, "no_watch", false)}}; }
+Json watch_of(const Json& args) {
+  return {{"no_watch", control::bool_or(args, "no_watch", false)}};
+}
 
 } // namespace
 
 Result<Json> Operator::run_job(const Call& call, store::JobKind kind, const Json& options) {
   SiteName site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))));
-  store::Job job{.id = store::new_job_id(m_world.clock.wall_ms()), .kind = kind, .site = std::move(site)};
+  store::Job job{
+      .id = store::new_job_id(m_world.clock.wall_ms()), .kind = kind, .site = std::move(site)};
   const auto row = TRY(m_world.store.site(job.site));
   if (!row)
     return fail(Code::not_found, cat("no site '", job.site.str(), "' on this host"));
@@ -71,15 +78,23 @@ Result<Json> Operator::rollback(const Call& call) {
   }
   return run_job(call, store::JobKind::rollback, Json::object());
 }
-Result<Json> Operator::restart(const Call& call) { return run_job(call, store::JobKind::restart, watch_of(call.args)); }
-Result<Json> Operator::start(const Call& call) { return run_job(call, store::JobKind::start, Json::object()); }
-Result<Json> Operator::stop_site(const Call& call) { return run_job(call, store::JobKind::stop, Json::object()); }
-
-Result<Json> Operator::remove(const Call& call) {
-  return run_job(call, store::JobKind::remove, {{"purge", control::bool_or(call.args, "purge", false)}});
+Result<Json> Operator::restart(const Call& call) {
+  return run_job(call, store::JobKind::restart, watch_of(call.args));
+}
+Result<Json> Operator::start(const Call& call) {
+  return run_job(call, store::JobKind::start, Json::object());
+}
+Result<Json> Operator::stop_site(const Call& call) {
+  return run_job(call, store::JobKind::stop, Json::object());
 }
 
-// The same order once more, with what the operator allows. Only from here can a downgrade or a jump of the serial be allowed (faults 38, 39).
+Result<Json> Operator::remove(const Call& call) {
+  return run_job(
+      call, store::JobKind::remove, {{"purge", control::bool_or(call.args, "purge", false)}});
+}
+
+// The same order once more, with what the operator allows. Only from here can a downgrade or a jump
+// of the serial be allowed (faults 38, 39).
 Result<Json> Operator::retry(const Call& call) {
   const std::string id = TRY(control::string_at(call.args, "job"));
   const auto old = TRY(m_world.store.job(id));
@@ -89,20 +104,23 @@ Result<Json> Operator::retry(const Call& call) {
     return fail(Code::busy, cat("job ", id, " has not ended: it is ", store::name(old->state)));
   if (old->kind == store::JobKind::deploy || old->kind == store::JobKind::secrets)
     TRY(rollout::check_hold(m_world, old->site));
-  store::Job job{.id = store::new_job_id(m_world.clock.wall_ms()), .kind = old->kind, .site = old->site};
+  store::Job job{
+      .id = store::new_job_id(m_world.clock.wall_ms()), .kind = old->kind, .site = old->site};
   job.version = old->version;
   job.sha256 = old->sha256;
   job.size = old->size;
   job.service = old->service;
   job.actor = call.actor;
-  job.options = control::dump({{"retry", true},
-                               {"allow_downgrade", control::bool_or(call.args, "allow_downgrade", false)},
-                               {"allow_jump", control::bool_or(call.args, "allow_jump", false)},
-                               {"no_watch", control::bool_or(call.args, "no_watch", false)}});
+  job.options = control::dump(
+      {{"retry", true}, {"allow_downgrade", control::bool_or(call.args, "allow_downgrade", false)},
+          {"allow_jump", control::bool_or(call.args, "allow_jump", false)},
+          {"no_watch", control::bool_or(call.args, "no_watch", false)}});
   job.created_ms = m_world.clock.wall_ms();
   if (const auto digest = Digest::parse(old->sha256)) // what came for the old one is the new one's
-    if (const auto signature = rollout::uploaded_signature(m_world, *digest, id); m_world.disk.exists(signature))
-      TRY(m_world.disk.write(rollout::uploaded_signature(m_world, *digest, job.id), TRY(m_world.disk.read(signature, 4096)), 0600));
+    if (const auto signature = rollout::uploaded_signature(m_world, *digest, id);
+        m_world.disk.exists(signature))
+      TRY(m_world.disk.write(rollout::uploaded_signature(m_world, *digest, job.id),
+          TRY(m_world.disk.read(signature, 4096)), 0600));
   TRY(m_world.store.add_job(job));
   m_engine.submit(job.id);
   if (control::bool_or(call.args, "wait", true))
@@ -114,10 +132,13 @@ Result<Json> Operator::retry(const Call& call) {
 // A clock that was set back must not lock the operator out for longer than the longest wait.
 int64_t Operator::unlock_wait_ms(const store::Store::Attempts& attempts) const {
   const int64_t wait = secrets::unlock_delay_seconds(attempts.failures) * 1000;
-  return attempts.failures == 0 ? 0 : std::clamp<int64_t>(attempts.last_ms + wait - m_world.clock.wall_ms(), 0, wait);
+  return attempts.failures == 0
+      ? 0
+      : std::clamp<int64_t>(attempts.last_ms + wait - m_world.clock.wall_ms(), 0, wait);
 }
 
-// One try at a time. After each wrong one the next of the same user has to wait, also over a restart (faults 75); another user's waits for nothing.
+// One try at a time. After each wrong one the next of the same user has to wait, also over a
+// restart (faults 75); another user's waits for nothing.
 Result<std::string> Operator::open_vault(const Call& call, const SecretBytes& passphrase) {
   const std::unique_lock one(m_unlocking, k_unlock_turn);
   if (!one)
@@ -126,17 +147,22 @@ Result<std::string> Operator::open_vault(const Call& call, const SecretBytes& pa
   auto attempts = TRY(m_world.store.attempts(uid));
   const int64_t left = unlock_wait_ms(attempts);
   if (left > 0)
-    return fail(Code::throttled, cat("wrong passphrase (", attempts.failures, " in a row): wait ", (left + 999) / 1000, " s, then try again"));
+    return fail(Code::throttled,
+        cat("wrong passphrase (", attempts.failures, " in a row): wait ", (left + 999) / 1000,
+            " s, then try again"));
   const auto identity = m_world.disk.read(m_world.paths.identity(), k_max_identity);
   if (!identity)
-    return fail(identity.error().code, cat(identity.error().message, ": `chillboxctl init` makes it"));
+    return fail(
+        identity.error().code, cat(identity.error().message, ": `chillboxctl init` makes it"));
   auto recipient = m_world.vault.unlock(*identity, passphrase, m_world.config.scrypt_cap);
   if (!recipient && recipient.error().code == Code::denied) {
     ++attempts.failures;
     TRY(m_world.store.set_attempts(uid, {attempts.failures, m_world.clock.wall_ms()}));
-    log::warn(cat("unlock: wrong passphrase from ", call.actor, ", the ", attempts.failures, ". in a row"));
-    return fail(Code::denied, cat("wrong passphrase (", attempts.failures, " in a row): the next try is possible in ",
-                                  secrets::unlock_delay_seconds(attempts.failures), " s"));
+    log::warn(cat(
+        "unlock: wrong passphrase from ", call.actor, ", the ", attempts.failures, ". in a row"));
+    return fail(Code::denied,
+        cat("wrong passphrase (", attempts.failures, " in a row): the next try is possible in ",
+            secrets::unlock_delay_seconds(attempts.failures), " s"));
   }
   if (!recipient)
     return std::unexpected(recipient.error());
@@ -145,7 +171,8 @@ Result<std::string> Operator::open_vault(const Call& call, const SecretBytes& pa
 }
 
 Result<Json> Operator::unlock(const Call& call) {
-  const auto passphrase = TRY_IN("passphrase", control::read_secret_frame(call.fd, k_passphrase_wait));
+  const auto passphrase =
+      TRY_IN("passphrase", control::read_secret_frame(call.fd, k_passphrase_wait));
   auto recipient = TRY(open_vault(call, passphrase));
   log::info(cat("unsealed by ", call.actor));
   Json started = Json::array();
@@ -162,21 +189,26 @@ Result<Json> Operator::lock(const Call& call) {
   return Json{{"was_unsealed", was}};
 }
 
-// A flag that NGINX looks at: no job, no reload. The page first, so that the flag never shows an older one.
+// A flag that NGINX looks at: no job, no reload. The page first, so that the flag never shows an
+// older one.
 Result<Json> Operator::maintenance_on(const Call& call) {
   constexpr size_t k_longest = 2'000;
   const auto site = TRY(site_of(call.args));
   const std::string message = control::string_or(call.args, "message", "");
   if (message.size() > k_longest)
-    return fail(Code::too_large, cat("message: ", message.size(), " bytes, the limit is ", k_longest));
+    return fail(
+        Code::too_large, cat("message: ", message.size(), " bytes, the limit is ", k_longest));
   const auto row = TRY(m_world.store.site(site));
   if (!row || row->live.empty())
-    return fail(Code::not_found, cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
+    return fail(Code::not_found,
+        cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
   const auto release = TRY(m_world.store.release(site, row->live));
   if (!release || !nginx::has_maintenance(release->nginx, m_world.paths, site))
-    return fail(Code::conflict, cat("the NGINX template of '", site.str(), "' does not include ", site.str(),
-                                    ".ssl_cert.include, which brings the maintenance page: add it and deploy"));
-  const std::string flag = nginx::maintenance_flag(m_world.paths, site), page = nginx::maintenance_page(message);
+    return fail(Code::conflict,
+        cat("the NGINX template of '", site.str(), "' does not include ", site.str(),
+            ".ssl_cert.include, which brings the maintenance page: add it and deploy"));
+  const std::string flag = nginx::maintenance_flag(m_world.paths, site),
+                    page = nginx::maintenance_page(message);
   const auto shown = m_world.disk.read(flag + ".html", page.size());
   const bool was = m_world.disk.exists(flag) && shown && *shown == page;
   TRY(m_world.disk.write(flag + ".html", page, 0644));

@@ -12,8 +12,8 @@ Result<Json> Operator::cron_list(const Call& call) {
   Json list = Json::array();
   for (const auto& entry : TRY(m_crontab.entries(site))) {
     const auto last = TRY(m_world.store.last_cron_run(site, entry.line));
-    list.push_back({{"number", entry.number}, {"line", entry.line}, {"next_ms", entry.next.due.value_or(0) * 1000},
-                    {"last", last ? view(*last) : Json()}});
+    list.push_back({{"number", entry.number}, {"line", entry.line},
+        {"next_ms", entry.next.due.value_or(0) * 1000}, {"last", last ? view(*last) : Json()}});
   }
   return Json{{"site", site.str()}, {"entries", std::move(list)}};
 }
@@ -36,7 +36,8 @@ Result<Json> Operator::cron_run(const Call& call) {
     const uint64_t seen = m_bell.count();
     const auto run = TRY(m_world.store.cron_run(id));
     if (!run)
-      return fail(Code::not_found, cat("run ", id, " is not in the history any more: the site was removed"));
+      return fail(Code::not_found,
+          cat("run ", id, " is not in the history any more: the site was removed"));
     if (run->ended_ms != 0 || !control::bool_or(call.args, "wait", true))
       return Json{{"run", view(*run)}};
     TRY(may_wait(call, cat("; run ", id, " goes on")));

@@ -60,13 +60,16 @@ Result<Json> Operator::withdraw(const Call& call) {
     if (release.version != wanted && release.id != wanted)
       continue;
     TRY(m_world.store.withdraw({site, release.sha256, release.version, release.serial, call.actor,
-                                printable(trim(control::string_or(call.args, "why", "")), k_longest), m_world.clock.wall_ms()}));
+        printable(trim(control::string_or(call.args, "why", "")), k_longest),
+        m_world.clock.wall_ms()}));
     list.push_back(release.id);
     if (row && row->live == release.id)
       live = release.id;
   }
   if (list.empty())
-    return fail(Code::not_found, cat("no release '", printable(wanted, 60), "' of '", site.str(), "': ", known.empty() ? "there is none" : cat("there are ", join(known, ", "))));
+    return fail(Code::not_found,
+        cat("no release '", printable(wanted, 60), "' of '", site.str(),
+            "': ", known.empty() ? "there is none" : cat("there are ", join(known, ", "))));
   TRY(rollout::write_manifest(m_world, site));
   log::warn(cat("site '", site.str(), "': ", wanted, " was withdrawn by ", call.actor));
   return Json{{"site", site.str()}, {"releases", std::move(list)}, {"live", live}};
@@ -74,19 +77,24 @@ Result<Json> Operator::withdraw(const Call& call) {
 
 Result<Json> Operator::secrets_withdraw(const Call& call) {
   const auto site = TRY(site_of(call.args));
-  const auto done = TRY(rollout::withdraw_sets(m_world, site, control::u64_or(call.args, "serial", 0)));
-  log::warn(cat("site '", site.str(), "': secret sets up to ", done.serial, " were withdrawn by ", call.actor));
+  const auto done =
+      TRY(rollout::withdraw_sets(m_world, site, control::u64_or(call.args, "serial", 0)));
+  log::warn(cat("site '", site.str(), "': secret sets up to ", done.serial, " were withdrawn by ",
+      call.actor));
   return Json{{"site", site.str()}, {"serial", done.serial}, {"sets", done.sets}};
 }
 
 Result<Json> Operator::key_uses(const Call& call) {
   Json list = Json::array();
-  for (const auto& use : TRY(rollout::uses_of_key(m_world, TRY(control::string_at(call.args, "name")), TRY(control::string_at(call.args, "fingerprint")))))
+  for (const auto& use :
+      TRY(rollout::uses_of_key(m_world, TRY(control::string_at(call.args, "name")),
+          TRY(control::string_at(call.args, "fingerprint")))))
     list.push_back({{"site", use.site.str()}, {"version", use.version}});
   return Json{{"uses", std::move(list)}};
 }
 
-// It is root who says whose signatures this host takes, so it is root who may do without one. A site that is down for it comes up.
+// It is root who says whose signatures this host takes, so it is root who may do without one. A
+// site that is down for it comes up.
 Result<Json> Operator::trust_keep(const Call& call) {
   if (call.uid != 0 && !m_world.paths.testing())
     return fail(Code::denied, "only root may keep what a key signed that is not trusted");
@@ -100,16 +108,21 @@ Result<Json> Operator::trust_keep(const Call& call) {
   return Json{{"site", site.str()}, {"version", version}};
 }
 
-// In the site's turn: what a job is about to use must not go. A copy of what the task needs, because it may outlive this call.
+// In the site's turn: what a job is about to use must not go. A copy of what the task needs,
+// because it may outlive this call.
 Result<rollout::Pruned> Operator::prune_in_turn(const SiteName& site) {
   const auto promise = std::make_shared<std::promise<Result<rollout::Pruned>>>();
   auto outcome = promise->get_future();
-  m_engine.alone(site, [promise, &world = m_world, site] { promise->set_value(rollout::prune_site(world, site)); });
+  m_engine.alone(site,
+      [promise, &world = m_world, site] { promise->set_value(rollout::prune_site(world, site)); });
   const os::Millis end = m_world.clock.mono() + k_turn_wait;
-  while (outcome.wait_for(k_pause) != std::future_status::ready && m_world.clock.mono() < end && !m_stopping) {
-  }
+  while (outcome.wait_for(k_pause) != std::future_status::ready && m_world.clock.mono() < end &&
+      !m_stopping) {}
   if (outcome.wait_for(os::Millis{0}) != std::future_status::ready)
-    return fail(Code::busy, cat("site '", site.str(), "' has a job that runs: it is pruned behind that one; `chillboxctl jobs ", site.str(), "`"));
+    return fail(Code::busy,
+        cat("site '", site.str(),
+            "' has a job that runs: it is pruned behind that one; `chillboxctl jobs ", site.str(),
+            "`"));
   return outcome.get();
 }
 

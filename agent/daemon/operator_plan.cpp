@@ -21,7 +21,8 @@ constexpr os::Millis k_body_wait{15 * 60'000};
 constexpr os::Millis k_plan_turn{20'000};
 constexpr size_t k_max_signature = 10 * 1024;
 
-// Without a name from the first moment: nobody can change it between the check and the use, and nothing is left of it whatever happens.
+// Without a name from the first moment: nobody can change it between the check and the use, and
+// nothing is left of it whatever happens.
 Result<Fd> nameless_file(const std::string& dir) {
   std::string path = dir + "/.plan.tmp.XXXXXX";
   Fd fd(::mkostemp(path.data(), O_CLOEXEC));
@@ -31,9 +32,11 @@ Result<Fd> nameless_file(const std::string& dir) {
 }
 
 Result<void> append(int fd, std::string_view bytes, uint32_t reserve_percent) {
-  struct statvfs fs {};
-  if (::fstatvfs(fd, &fs) == 0 && uint64_t{fs.f_bavail} < uint64_t{fs.f_blocks} / 100 * reserve_percent)
-    return fail(Code::no_space, cat("no space to look at the artifact: ", reserve_percent, " % of the disk stay free"));
+  struct statvfs fs{};
+  if (::fstatvfs(fd, &fs) == 0 &&
+      uint64_t{fs.f_bavail} < uint64_t{fs.f_blocks} / 100 * reserve_percent)
+    return fail(Code::no_space,
+        cat("no space to look at the artifact: ", reserve_percent, " % of the disk stay free"));
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno != EINTR)
@@ -48,13 +51,16 @@ Result<Fd> receive_artifact(int from, const rollout::World& world) {
   const os::Millis end = world.clock.mono() + k_body_wait;
   for (uint64_t size = 0;;) {
     if (world.clock.mono() >= end)
-      return fail(Code::timed_out, cat("the artifact did not come within ", k_body_wait.count() / 60'000, " minutes"));
+      return fail(Code::timed_out,
+          cat("the artifact did not come within ", k_body_wait.count() / 60'000, " minutes"));
     const auto frame = TRY_IN("artifact", control::read_frame(from, k_frame_wait));
     if (frame.empty())
       return file;
     size += frame.size();
     if (size > world.config.artifact_max)
-      return fail(Code::too_large, cat("the artifact has more than ", human_size(world.config.artifact_max), " (limits.artifact_max)"));
+      return fail(Code::too_large,
+          cat("the artifact has more than ", human_size(world.config.artifact_max),
+              " (limits.artifact_max)"));
     TRY(append(file.get(), frame, world.config.reserve_percent));
   }
 }
@@ -66,7 +72,8 @@ Result<Fd> Operator::receive_body(const Call& call) {
   {
     const std::lock_guard lock(m_mutex);
     if (!m_sending.insert(call.visit.uid).second)
-      return fail(Code::busy, "you are sending an artifact to look at already: try again when that is done");
+      return fail(Code::busy,
+          "you are sending an artifact to look at already: try again when that is done");
   }
   auto file = guarded("receive an artifact", [&] { return receive_artifact(call.fd, m_world); });
   const std::lock_guard lock(m_mutex);

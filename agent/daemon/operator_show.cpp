@@ -21,14 +21,10 @@ constexpr size_t k_most_rows = 1000;
 
 std::string_view slot_text(openrc::SlotState state) {
   switch (state) {
-  case openrc::SlotState::starting:
-    return "starting";
-  case openrc::SlotState::started:
-    return "started";
-  case openrc::SlotState::crashed:
-    return "crashed";
-  case openrc::SlotState::stopped:
-    break;
+  case openrc::SlotState::starting: return "starting";
+  case openrc::SlotState::started: return "started";
+  case openrc::SlotState::crashed: return "crashed";
+  case openrc::SlotState::stopped: break;
   }
   return "stopped";
 }
@@ -38,18 +34,26 @@ std::string nginx_trouble(const rollout::World& world) {
   if (world.paths.testing())
     return ""; // this machine's NGINX is not the test's
   const auto& config = world.config;
-  const auto answer = nginx::probe({.port = config.http_port, .path = "/healthcheck/", .host = config.server_name, .timeout = os::Millis{2'000}});
-  return answer ? "" : cat("NGINX does not answer on port ", config.http_port, ": no site is served: ", answer.error().message, ": `rc-service nginx start`");
+  const auto answer = nginx::probe({.port = config.http_port,
+      .path = "/healthcheck/",
+      .host = config.server_name,
+      .timeout = os::Millis{2'000}});
+  return answer
+      ? ""
+      : cat("NGINX does not answer on port ", config.http_port,
+            ": no site is served: ", answer.error().message, ": `rc-service nginx start`");
 }
 
 struct ServiceState {
   std::string state = "files";
-  uint32_t restarts = 0; // since it was started: after a crash, or when the kernel ended it for want of memory
-  std::string trouble;   // what is wrong and what to do
+  uint32_t restarts =
+      0; // since it was started: after a crash, or when the kernel ended it for want of memory
+  std::string trouble; // what is wrong and what to do
 };
 
 // Of all copies of one service.
-ServiceState look_at(rollout::World& world, const config::Site& site, const store::SiteRow& row, const rollout::PlannedService& p, const std::string& slot) {
+ServiceState look_at(rollout::World& world, const config::Site& site, const store::SiteRow& row,
+    const rollout::PlannedService& p, const std::string& slot) {
   ServiceState seen;
   if (p.kind.listens == rollout::Kind::Listens::no && !p.service.worker)
     return seen;
@@ -63,13 +67,17 @@ ServiceState look_at(rollout::World& world, const config::Site& site, const stor
     if (!next || seen.state != "started")
       continue;
     seen.state = "crashing";
-    seen.trouble = cat(who, " keeps crashing, ", next->count() > 0 ? cat("its next start is in ", (next->count() + 999) / 1000, " s") : "it was just started again",
-                       ": see `chillboxctl logs ", site.slug.str(), "/", p.service.name.str(), "`");
+    seen.trouble = cat(who, " keeps crashing, ",
+        next->count() > 0 ? cat("its next start is in ", (next->count() + 999) / 1000, " s")
+                          : "it was just started again",
+        ": see `chillboxctl logs ", site.slug.str(), "/", p.service.name.str(), "`");
   }
   const auto port = rollout::port_of(row, p.service.name, slot);
-  if (const auto stranger = port && !row.stopped ? rollout::stranger_at(world, *port, first) : std::nullopt) {
+  if (const auto stranger =
+          port && !row.stopped ? rollout::stranger_at(world, *port, first) : std::nullopt) {
     seen.state = "displaced";
-    seen.trouble = cat(who, ": on its port ", *port, " listens ", os::describe(*stranger), ", which is none of its processes: end that one");
+    seen.trouble = cat(who, ": on its port ", *port, " listens ", os::describe(*stranger),
+        ", which is none of its processes: end that one");
   }
   return seen;
 }
@@ -80,10 +88,13 @@ size_t Operator::limit_of(const Json& args, size_t fallback) {
   return std::clamp<size_t>(control::u64_or(args, "limit", fallback), 0, k_most_rows);
 }
 
-Result<SiteName> Operator::site_of(const Json& args) { return SiteName::parse(TRY(control::string_at(args, "site"))); }
+Result<SiteName> Operator::site_of(const Json& args) {
+  return SiteName::parse(TRY(control::string_at(args, "site")));
+}
 
 Result<Json> Operator::ping(const Call&) {
-  Json json{{"version", CHILLBOX_VERSION}, {"sealed", !m_world.vault.unsealed()}, {"pid", ::getpid()}};
+  Json json{
+      {"version", CHILLBOX_VERSION}, {"sealed", !m_world.vault.unsealed()}, {"pid", ::getpid()}};
   const std::lock_guard lock(m_mutex);
   if (!m_not_upgraded.empty())
     json["not_upgraded"] = m_not_upgraded;
@@ -91,8 +102,9 @@ Result<Json> Operator::ping(const Call&) {
 }
 
 Result<Json> Operator::site_view(const store::SiteRow& row) {
-  Json json{{"site", row.site.str()}, {"state", "none"},  {"version", ""},        {"release", row.live},
-            {"live_ms", 0},           {"waiting", ""},    {"previous_good", row.previous_good}, {"services", Json::array()}};
+  Json json{{"site", row.site.str()}, {"state", "none"}, {"version", ""}, {"release", row.live},
+      {"live_ms", 0}, {"waiting", ""}, {"previous_good", row.previous_good},
+      {"services", Json::array()}};
   if (const auto hold = TRY(m_world.store.hold(row.site)))
     json["hold"] = {{"actor", hold->actor}, {"why", hold->why}, {"time_ms", hold->time_ms}};
   const bool maintained = m_world.disk.exists(nginx::maintenance_flag(m_world.paths, row.site));
@@ -112,11 +124,14 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
     json["waiting"] = good.error().message;
     return json;
   }
-  // Somebody moved the link by hand: shown, and put right by the next job, never in silence (faults 121).
-  if (const auto link = m_world.disk.read_link(m_world.paths.current(row.site)); !link || *link != "releases/" + row.live) {
+  // Somebody moved the link by hand: shown, and put right by the next job, never in silence (faults
+  // 121).
+  if (const auto link = m_world.disk.read_link(m_world.paths.current(row.site));
+      !link || *link != "releases/" + row.live) {
     json["state"] = "degraded";
-    json["waiting"] = cat("`current` points to '", link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
-                          ": `chillboxctl restart ", row.site.str(), "` puts it right");
+    json["waiting"] = cat("`current` points to '",
+        link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
+        ": `chillboxctl restart ", row.site.str(), "` puts it right");
   }
   rollout::Signals signals;
   rollout::Rollout r(m_world, store::Job{.site = row.site}, signals);
@@ -126,25 +141,31 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
     json["waiting"] = loaded.error().message;
     return json;
   }
-  const auto missing = row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(m_world, r.site);
+  const auto missing =
+      row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(m_world, r.site);
   for (const auto& p : r.services) {
     const auto seen = look_at(m_world, r.site, row, p, release->slot);
     if (seen.state != "started" && seen.state != "files" && missing.empty() && !row.stopped)
       json["state"] = "degraded";
     if (!seen.trouble.empty())
       json["waiting"] = seen.trouble;
-    json["services"].push_back({{"name", p.service.name.str()}, {"lang", p.service.lang}, {"slot", release->slot}, {"state", seen.state}, {"restarts", seen.restarts}});
+    json["services"].push_back({{"name", p.service.name.str()}, {"lang", p.service.lang},
+        {"slot", release->slot}, {"state", seen.state}, {"restarts", seen.restarts}});
   }
   if (r.site.has_redis) {
-    const auto state = m_world.slots.state(rollout::redis_slot(row.site)).value_or(openrc::SlotState::stopped);
+    const auto state =
+        m_world.slots.state(rollout::redis_slot(row.site)).value_or(openrc::SlotState::stopped);
     if (state != openrc::SlotState::started && !row.stopped)
       json["state"] = "degraded";
-    json["services"].push_back({{"name", "redis"}, {"lang", "redis"}, {"slot", ""}, {"state", slot_text(state)}});
+    json["services"].push_back(
+        {{"name", "redis"}, {"lang", "redis"}, {"slot", ""}, {"state", slot_text(state)}});
   }
   if (!good)
-    json["waiting"] = cat("runs until it is replaced or the host is rebooted: ", good.error().message);
+    json["waiting"] =
+        cat("runs until it is replaced or the host is rebooted: ", good.error().message);
   if (maintained)
-    json["waiting"] = cat("visitors get the maintenance page: `chillboxctl maintenance off ", row.site.str(), "` ends that");
+    json["waiting"] = cat("visitors get the maintenance page: `chillboxctl maintenance off ",
+        row.site.str(), "` ends that");
   if (!missing.empty()) {
     json["state"] = "sealed";
     json["waiting"] = cat("waits for ", join(missing, ", "), ": `chillboxctl unlock`");
@@ -167,27 +188,27 @@ Result<Json> Operator::status(const Call& call) {
   const auto attempts = TRY(m_world.store.attempts(call.visit.uid));
   const auto failures = TRY(m_world.store.unlock_failures());
   const auto entries = TRY(m_world.store.audit_entries(1));
-  const int64_t newest = entries.empty() ? 0 : entries[0].time_ms; // a clock that is behind it was set back
+  const int64_t newest =
+      entries.empty() ? 0 : entries[0].time_ms; // a clock that is behind it was set back
   Json warnings = Json::array();
   {
     const std::lock_guard lock(m_mutex);
     for (const auto& text : m_warnings)
       warnings.push_back(text);
   }
-  result["host"] = {{"version", CHILLBOX_VERSION},
-                    {"sealed", !m_world.vault.unsealed()},
-                    {"recipient", std::string(trim(m_world.disk.read(m_world.paths.recipient(), 256).value_or("")))},
-                    {"server_name", m_world.config.server_name},
-                    {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(m_world.clock.mono() - m_started).count()},
-                    {"running", m_engine.running()},
-                    {"waiting_unlock", waiting},
-                    {"unlock_failures", failures},
-                    {"unlock_wait_s", (unlock_wait_ms(attempts) + 999) / 1000},
-                    {"newest_ms", newest},
-                    {"nginx", nginx_trouble(m_world)},
-                    {"refused_webhooks", m_ask.refused_webhooks ? m_ask.refused_webhooks() : 0},
-                    {"refused_uploads", m_ask.refused_uploads ? m_ask.refused_uploads() : 0},
-                    {"warnings", std::move(warnings)}};
+  result["host"] = {{"version", CHILLBOX_VERSION}, {"sealed", !m_world.vault.unsealed()},
+      {"recipient",
+          std::string(trim(m_world.disk.read(m_world.paths.recipient(), 256).value_or("")))},
+      {"server_name", m_world.config.server_name},
+      {"uptime_s",
+          std::chrono::duration_cast<std::chrono::seconds>(m_world.clock.mono() - m_started)
+              .count()},
+      {"running", m_engine.running()}, {"waiting_unlock", waiting}, {"unlock_failures", failures},
+      {"unlock_wait_s", (unlock_wait_ms(attempts) + 999) / 1000}, {"newest_ms", newest},
+      {"nginx", nginx_trouble(m_world)},
+      {"refused_webhooks", m_ask.refused_webhooks ? m_ask.refused_webhooks() : 0},
+      {"refused_uploads", m_ask.refused_uploads ? m_ask.refused_uploads() : 0},
+      {"warnings", std::move(warnings)}};
   return result;
 }
 
@@ -210,17 +231,20 @@ Result<Json> Operator::releases(const Call& call) {
 
 Result<Json> Operator::jobs(const Call& call) {
   Json list = Json::array();
-  for (const auto& job : TRY(m_world.store.jobs(control::string_or(call.args, "site", ""), limit_of(call.args, 20))))
+  for (const auto& job :
+      TRY(m_world.store.jobs(control::string_or(call.args, "site", ""), limit_of(call.args, 20))))
     list.push_back(view(job));
   return Json{{"jobs", std::move(list)}};
 }
 
 Result<Json> Operator::job(const Call& call) {
-  return follow(call, TRY(control::string_at(call.args, "job")), control::bool_or(call.args, "follow", false), false);
+  return follow(call, TRY(control::string_at(call.args, "job")),
+      control::bool_or(call.args, "follow", false), false);
 }
 
 // Sends the job's events, and waits for more of them until it has ended when asked to.
-Result<Json> Operator::follow(const Call& call, const std::string& id, bool to_the_end, bool as_error) {
+Result<Json> Operator::follow(
+    const Call& call, const std::string& id, bool to_the_end, bool as_error) {
   constexpr os::Millis k_look_again{2'000};
   uint64_t after = control::u64_or(call.args, "after", 0);
   for (;;) {
@@ -256,7 +280,8 @@ Result<Json> Operator::logs(const Call& call) {
     if (file.ends_with(".log") && (only.empty() || file == only + ".log"))
       files.emplace_back(file.substr(0, file.size() - 4), 0);
   if (files.empty())
-    return fail(Code::not_found, cat("no log of '", site.str(), only.empty() ? "" : "/", printable(only, 40), "'"));
+    return fail(Code::not_found,
+        cat("no log of '", site.str(), only.empty() ? "" : "/", printable(only, 40), "'"));
   for (bool first = true;; first = false) {
     for (auto& [service, offset] : files) {
       const std::string path = cat(dir, "/", service, ".log");
@@ -271,7 +296,8 @@ Result<Json> Operator::logs(const Call& call) {
       if (first && rows.size() > lines)
         rows.erase(rows.begin(), rows.end() - static_cast<std::ptrdiff_t>(lines));
       for (auto row : rows)
-        TRY(control::write_frame(call.fd, control::event_text({{"service", service}, {"line", printable(row, 4000)}})));
+        TRY(control::write_frame(
+            call.fd, control::event_text({{"service", service}, {"line", printable(row, 4000)}})));
       offset = (text.size() < k_tail ? offset : size - text.size()) + end + 1;
     }
     if (!control::bool_or(call.args, "follow", false) || m_stopping)

@@ -11,13 +11,15 @@
 namespace chillbox::edge {
 namespace {
 
-constexpr size_t k_piece = 4096; // of a head; most are smaller
-constexpr size_t k_kept = 8192;   // of a buffer between two requests
+constexpr size_t k_piece = 4096;        // of a head; most are smaller
+constexpr size_t k_kept = 8192;         // of a buffer between two requests
 constexpr size_t k_read_on = 64 * 1024; // without waiting
 constexpr os::Millis k_linger{1'000};
 constexpr uint64_t k_linger_bytes = 256 * 1024;
 
-os::Millis now() { return os::real_clock().mono(); }
+os::Millis now() {
+  return os::real_clock().mono();
+}
 
 } // namespace
 
@@ -29,7 +31,8 @@ void Buffers::reset() {
   }
 }
 
-Connection::Connection(int fd, Buffers& buffers, os::Millis deadline) : m_fd(fd), m_buffers(buffers), m_deadline(deadline) {
+Connection::Connection(int fd, Buffers& buffers, os::Millis deadline)
+    : m_fd(fd), m_buffers(buffers), m_deadline(deadline) {
   m_buffers.out.clear();
 }
 
@@ -49,7 +52,8 @@ Result<void> Connection::wait(short events, os::Millis deadline) const {
 
 Result<size_t> Connection::receive(char* data, size_t size) {
   for (;;) {
-    // Drip by drip each byte would come in time: the deadline is looked at also when there is something to read.
+    // Drip by drip each byte would come in time: the deadline is looked at also when there is
+    // something to read.
     if (now() >= m_deadline)
       return fail(Code::timed_out, "the client was too slow");
     const ssize_t n = ::recv(m_fd, data, size, MSG_DONTWAIT);
@@ -89,8 +93,7 @@ bool Connection::read_on() {
     const size_t before = in.size();
     ssize_t n = 0;
     in.resize(before + k_piece);
-    while ((n = ::recv(m_fd, in.data() + before, k_piece, MSG_DONTWAIT)) < 0 && errno == EINTR) {
-    }
+    while ((n = ::recv(m_fd, in.data() + before, k_piece, MSG_DONTWAIT)) < 0 && errno == EINTR) {}
     in.resize(before + static_cast<size_t>(std::max<ssize_t>(n, 0)));
     if (n == 0 || (n < 0 && errno != EAGAIN))
       return false;
@@ -102,7 +105,8 @@ bool Connection::read_on() {
 std::optional<std::string_view> Connection::whole_body() {
   if (m_buffers.in.size() - m_taken < m_body_left)
     return std::nullopt;
-  const auto body = std::string_view(m_buffers.in).substr(m_taken, static_cast<size_t>(m_body_left));
+  const auto body =
+      std::string_view(m_buffers.in).substr(m_taken, static_cast<size_t>(m_body_left));
   m_taken += body.size();
   m_body_left = 0;
   return body;
@@ -130,7 +134,8 @@ Result<bool> Connection::flush_on() {
   std::string& out = m_buffers.out;
   size_t sent = 0;
   while (sent < out.size()) {
-    const ssize_t n = ::send(m_fd, out.data() + sent, out.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t n =
+        ::send(m_fd, out.data() + sent, out.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n > 0)
       sent += static_cast<size_t>(n);
     else if (errno == EAGAIN)

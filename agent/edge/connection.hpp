@@ -1,5 +1,5 @@
-// One request on one connection: reads with a deadline, hands out no byte beyond the request's own, gathers the answer and sends it at
-// once. It uses the worker's buffers and closes nothing.
+// One request on one connection: reads with a deadline, hands out no byte beyond the request's own,
+// gathers the answer and sends it at once. It uses the worker's buffers and closes nothing.
 #pragma once
 
 #include "base/error.hpp"
@@ -25,7 +25,8 @@ public:
   Connection(int fd, Buffers& buffers, os::Millis deadline);
 
   void set_deadline(os::Millis at) { m_deadline = at; }
-  // The head's bytes. not_found: the client closed or went silent before it was whole. A refusal for what can be no head.
+  // The head's bytes. not_found: the client closed or went silent before it was whole. A refusal
+  // for what can be no head.
   struct ReadHead {
     std::string_view bytes;
     std::optional<Refusal> refusal;
@@ -44,9 +45,11 @@ public:
   Result<void> flush();
   // As much as goes without waiting. False: there is more.
   Result<bool> flush_on();
-  // The client has sent more than this request, or closed its side: no further request is taken here.
+  // The client has sent more than this request, or closed its side: no further request is taken
+  // here.
   bool more_is_there() const;
-  // After an answer that came before the body was read: takes a little of it, so that closing does not destroy the answer on its way.
+  // After an answer that came before the body was read: takes a little of it, so that closing does
+  // not destroy the answer on its way.
   void linger();
 
 private:

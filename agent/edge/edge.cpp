@@ -11,7 +11,8 @@
 namespace chillbox::edge {
 namespace {
 
-// At once, from whichever thread: there is nothing to put in order, and nothing can be answered any more.
+// At once, from whichever thread: there is nothing to put in order, and nothing can be answered any
+// more.
 [[noreturn]] void give_up(std::string_view why) {
   log::error(why);
   ::_exit(1);

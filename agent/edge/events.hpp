@@ -1,5 +1,5 @@
-// A job's events as server-sent events (WHATWG HTML, "Server-sent events"): one message an event, its number as id, its kind as event
-// type, the whole of it as one line of JSON in data.
+// A job's events as server-sent events (WHATWG HTML, "Server-sent events"): one message an event,
+// its number as id, its kind as event type, the whole of it as one line of JSON in data.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ struct EventBatch {
   bool ended = false; // the job will have no more
 };
 
-// `answer`: the monitor's JSON. Throws what nlohmann throws when it is not as agreed: that is a fault of ours, not of the client.
+// `answer`: the monitor's JSON. Throws what nlohmann throws when it is not as agreed: that is a
+// fault of ours, not of the client.
 EventBatch event_batch(std::string_view answer, uint64_t after);
 
 inline constexpr std::string_view k_heartbeat = ":\n\n";

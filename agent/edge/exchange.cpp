@@ -5,7 +5,8 @@ namespace {
 
 // A webhook that nobody signed is told from a wrongly signed one by nothing (faults 1).
 std::optional<Refusal> check_signed(const Head& head) {
-  const bool standard = !head.value("webhook-id").empty() && !head.value("webhook-timestamp").empty() && !head.value("webhook-signature").empty();
+  const bool standard = !head.value("webhook-id").empty() &&
+      !head.value("webhook-timestamp").empty() && !head.value("webhook-signature").empty();
   if (standard || !head.value("x-hub-signature-256").empty())
     return std::nullopt;
   return Refusal{.status = 401, .code = "denied", .message = "not authorized"};
@@ -17,7 +18,8 @@ std::optional<Refusal> check(Exchange& x, std::string_view bytes, uint64_t artif
   if (auto refusal = find_route(x.head, x.route))
     return refusal;
   const Action action = x.route.action;
-  if (auto refusal = check_body_headers(x.head, takes_body(action), body_limit(action, artifact_max)))
+  if (auto refusal =
+          check_body_headers(x.head, takes_body(action), body_limit(action, artifact_max)))
     return refusal;
   if (action == Action::hook)
     return check_signed(x.head);

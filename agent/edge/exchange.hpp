@@ -17,9 +17,10 @@ struct Exchange {
   Head head;
   Route route;
   std::optional<Refusal> refusal; // then nothing else is looked at
-  std::optional<Result<Answer>> answer = {}; // of the monitor, when it was asked before cpp-httplib had its turn
-  bool abandoned = false;         // the client went away: there is nobody to answer
-  int status = 0;                 // of the answer
+  std::optional<Result<Answer>> answer =
+      {};                 // of the monitor, when it was asked before cpp-httplib had its turn
+  bool abandoned = false; // the client went away: there is nobody to answer
+  int status = 0;         // of the answer
 };
 
 // Reads the head and finds what is asked for, or why not. False: no request came.

@@ -11,23 +11,28 @@ namespace {
 using Verdict = std::optional<Refusal>;
 
 // Each of these means one thing only when it is there once.
-constexpr std::array<std::string_view, 13> k_single{
-    "host",          "content-length",      "content-type",  "authorization",     "webhook-id",        "webhook-timestamp", "webhook-signature",
-    "x-hub-signature", "x-hub-signature-256", "last-event-id", "x-github-delivery", "transfer-encoding", "connection"};
+constexpr std::array<std::string_view, 13> k_single{"host", "content-length", "content-type",
+    "authorization", "webhook-id", "webhook-timestamp", "webhook-signature", "x-hub-signature",
+    "x-hub-signature-256", "last-event-id", "x-github-delivery", "transfer-encoding", "connection"};
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 bool same_name(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
 }
 
-// RFC 9110 section 5.6.2, without '_': NGINX drops such names, and a program behind it might take it for '-'.
+// RFC 9110 section 5.6.2, without '_': NGINX drops such names, and a program behind it might take
+// it for '-'.
 bool name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view("!#$%&'*+-.^`|~").find(c) != std::string_view::npos;
+      std::string_view("!#$%&'*+-.^`|~").find(c) != std::string_view::npos;
 }
 
-bool value_char(char c) { return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F); }
+bool value_char(char c) {
+  return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F);
+}
 
 std::string_view trim_blanks(std::string_view s) {
   while (!s.empty() && (s.front() == ' ' || s.front() == '\t'))
@@ -37,7 +42,9 @@ std::string_view trim_blanks(std::string_view s) {
   return s;
 }
 
-Refusal bad(std::string message) { return {.status = 400, .code = "invalid", .message = std::move(message)}; }
+Refusal bad(std::string message) {
+  return {.status = 400, .code = "invalid", .message = std::move(message)};
+}
 
 // METHOD SP TARGET SP HTTP/1.x
 Verdict parse_request_line(std::string_view line, Head& head) {
@@ -45,15 +52,21 @@ Verdict parse_request_line(std::string_view line, Head& head) {
   if (parts.size() != 3)
     return bad("request line: must be a method, a target and a version, with one space between");
   head.method = parts[0];
-  if (head.method.empty() || head.method.size() > 16 || !std::ranges::all_of(head.method, [](char c) { return c >= 'A' && c <= 'Z'; }))
+  if (head.method.empty() || head.method.size() > 16 ||
+      !std::ranges::all_of(head.method, [](char c) { return c >= 'A' && c <= 'Z'; }))
     return bad("request line: the method must be at most 16 upper-case letters");
   const std::string_view target = parts[1];
   if (target.size() > k_max_target)
-    return Refusal{.status = 414, .code = "too_large", .message = cat("request line: a target has at most ", k_max_target, " bytes")};
-  if (!target.starts_with('/') || !std::ranges::all_of(target, [](char c) { return c > 0x20 && c < 0x7F; }))
+    return Refusal{.status = 414,
+        .code = "too_large",
+        .message = cat("request line: a target has at most ", k_max_target, " bytes")};
+  if (!target.starts_with('/') ||
+      !std::ranges::all_of(target, [](char c) { return c > 0x20 && c < 0x7F; }))
     return bad("request line: the target must begin with '/' and have no byte outside of ASCII");
   if (parts[2] != "HTTP/1.1" && parts[2] != "HTTP/1.0")
-    return Refusal{.status = 505, .code = "unsupported", .message = "request line: the version must be HTTP/1.1 or HTTP/1.0"};
+    return Refusal{.status = 505,
+        .code = "unsupported",
+        .message = "request line: the version must be HTTP/1.1 or HTTP/1.0"};
   head.keep_alive = parts[2] == "HTTP/1.1";
   const auto mark = target.find('?');
   head.path = target.substr(0, mark);
@@ -65,20 +78,24 @@ Verdict parse_header_line(std::string_view line, Head& head) {
   if (line.front() == ' ' || line.front() == '\t')
     return bad("header: a folded line");
   const auto colon = line.find(':');
-  if (colon == std::string_view::npos || colon == 0 || !std::ranges::all_of(line.substr(0, colon), name_char))
+  if (colon == std::string_view::npos || colon == 0 ||
+      !std::ranges::all_of(line.substr(0, colon), name_char))
     return bad("header: a name has letters, digits and '-', then ':' without a space");
   const std::string_view value = trim_blanks(line.substr(colon + 1));
   if (!std::ranges::all_of(value, value_char))
     return bad("header: a control character in a value");
   if (head.headers.size() == k_max_headers)
-    return Refusal{.status = 431, .code = "too_large", .message = cat("more than ", k_max_headers, " headers")};
+    return Refusal{.status = 431,
+        .code = "too_large",
+        .message = cat("more than ", k_max_headers, " headers")};
   head.headers.push_back({line.substr(0, colon), value});
   return std::nullopt;
 }
 
 Verdict check_single(const Head& head) {
   for (const std::string_view name : k_single)
-    if (std::ranges::count_if(head.headers, [&](const Header& h) { return same_name(h.name, name); }) > 1)
+    if (std::ranges::count_if(
+            head.headers, [&](const Header& h) { return same_name(h.name, name); }) > 1)
       return bad(cat("header ", name, ": given twice"));
   return std::nullopt;
 }
@@ -102,7 +119,8 @@ Verdict parse_length(Head& head) {
 } // namespace
 
 std::string_view Head::value(std::string_view name) const {
-  const auto found = std::ranges::find_if(headers, [&](const Header& h) { return same_name(h.name, name); });
+  const auto found =
+      std::ranges::find_if(headers, [&](const Header& h) { return same_name(h.name, name); });
   return found == headers.end() ? std::string_view() : found->value;
 }
 
@@ -127,7 +145,9 @@ Verdict find_head(std::string_view bytes, size_t from, size_t& size) {
     }
   }
   if (bytes.size() >= k_max_head)
-    return Refusal{.status = 431, .code = "too_large", .message = cat("a head of more than ", k_max_head, " bytes")};
+    return Refusal{.status = 431,
+        .code = "too_large",
+        .message = cat("a head of more than ", k_max_head, " bytes")};
   return std::nullopt;
 }
 
@@ -157,17 +177,24 @@ Verdict parse_head(std::string_view bytes, Head& head) {
 
 Verdict check_body_headers(const Head& head, bool takes_body, uint64_t limit) {
   if (head.has("transfer-encoding"))
-    return Refusal{.status = 411, .code = "length_required", .message = "a body must come with content-length, not with transfer-encoding"};
+    return Refusal{.status = 411,
+        .code = "length_required",
+        .message = "a body must come with content-length, not with transfer-encoding"};
   if (head.has("expect"))
     return Refusal{.status = 417, .code = "unsupported", .message = "header expect: not supported"};
   if (head.has("content-encoding"))
-    return Refusal{.status = 415, .code = "unsupported", .message = "header content-encoding: bodies are taken as they are"};
+    return Refusal{.status = 415,
+        .code = "unsupported",
+        .message = "header content-encoding: bodies are taken as they are"};
   if (!takes_body && head.content_length.value_or(0) > 0)
     return bad(cat(head.method, " has no body"));
   if (takes_body && !head.content_length)
-    return Refusal{.status = 411, .code = "length_required", .message = "header content-length: missing"};
+    return Refusal{
+        .status = 411, .code = "length_required", .message = "header content-length: missing"};
   if (takes_body && *head.content_length > limit)
-    return Refusal{.status = 413, .code = "too_large", .message = cat("a body has at most ", limit, " bytes here")};
+    return Refusal{.status = 413,
+        .code = "too_large",
+        .message = cat("a body has at most ", limit, " bytes here")};
   return std::nullopt;
 }
 

@@ -1,8 +1,10 @@
-// The head of a request (RFC 9112), checked byte by byte before cpp-httplib parses anything: 0.11 reads past its limits, accepts two
-// lengths and decodes %0d%0a in header values. Pure functions on bytes that were read; nothing is trimmed, decoded or repaired.
+// The head of a request (RFC 9112), checked byte by byte before cpp-httplib parses anything: 0.11
+// reads past its limits, accepts two lengths and decodes %0d%0a in header values. Pure functions on
+// bytes that were read; nothing is trimmed, decoded or repaired.
 //
-// Refuses: a head over 32 KiB or 64 header lines; bare LF or CR, NUL and other control characters, folded lines; header names with '_';
-// twice the same header where one counts; two lengths, a length that is not ^[0-9]{1,10}$, Transfer-Encoding, Content-Encoding, Expect.
+// Refuses: a head over 32 KiB or 64 header lines; bare LF or CR, NUL and other control characters,
+// folded lines; header names with '_'; twice the same header where one counts; two lengths, a
+// length that is not ^[0-9]{1,10}$, Transfer-Encoding, Content-Encoding, Expect.
 #pragma once
 
 #include <cstddef>
@@ -34,8 +36,8 @@ struct Header {
 // Views into the bytes that were parsed.
 struct Head {
   std::string_view method;
-  std::string_view path;  // up to '?'
-  std::string_view query; // after it
+  std::string_view path;   // up to '?'
+  std::string_view query;  // after it
   bool keep_alive = false; // the client may send another request on this connection
   std::optional<uint64_t> content_length;
   std::vector<Header> headers;
@@ -44,12 +46,14 @@ struct Head {
   bool has(std::string_view name) const;
 };
 
-// The size of the head at the front of `bytes`, with its empty line; 0: not all of it is there. `from`: where to look on, bytes before it
-// were looked at. A refusal as soon as it cannot become a head any more.
+// The size of the head at the front of `bytes`, with its empty line; 0: not all of it is there.
+// `from`: where to look on, bytes before it were looked at. A refusal as soon as it cannot become a
+// head any more.
 std::optional<Refusal> find_head(std::string_view bytes, size_t from, size_t& size);
 // `bytes`: what find_head measured. A refusal, or nothing and `head`.
 std::optional<Refusal> parse_head(std::string_view bytes, Head& head);
-// What would make the body's end or meaning doubtful. After the method was found good for the path, because that is told first.
+// What would make the body's end or meaning doubtful. After the method was found good for the path,
+// because that is told first.
 std::optional<Refusal> check_body_headers(const Head& head, bool takes_body, uint64_t limit);
 
 } // namespace chillbox::edge

@@ -17,8 +17,14 @@ std::optional<Answer> read_answer(const control::PacketView& packet, Fd fd) {
   const auto status = parse_u64(packet.fields[0]);
   if (!status || *status < 200 || *status > 599)
     return std::nullopt;
-  const auto field = [&](size_t i) { return std::string(i < packet.fields.size() ? packet.fields[i] : std::string_view()); };
-  Answer answer{.status = static_cast<int>(*status), .body = field(1), .ticket = field(2), .retry_after = {}, .fd = std::move(fd)};
+  const auto field = [&](size_t i) {
+    return std::string(i < packet.fields.size() ? packet.fields[i] : std::string_view());
+  };
+  Answer answer{.status = static_cast<int>(*status),
+      .body = field(1),
+      .ticket = field(2),
+      .retry_after = {},
+      .fd = std::move(fd)};
   if (parse_u64(field(3)))
     answer.retry_after = field(3);
   return answer;
@@ -34,7 +40,8 @@ uint64_t MonitorLink::enter(Asker* asker) {
   return sequence;
 }
 
-Result<Answer> MonitorLink::ask(control::PacketVerb verb, std::initializer_list<std::string_view> fields, os::Millis timeout) {
+Result<Answer> MonitorLink::ask(
+    control::PacketVerb verb, std::initializer_list<std::string_view> fields, os::Millis timeout) {
   Asker asker;
   const uint64_t sequence = enter(&asker);
   const auto until = std::chrono::steady_clock::now() + timeout;
@@ -49,9 +56,11 @@ Result<Answer> MonitorLink::ask(control::PacketVerb verb, std::initializer_list<
   return std::move(asker.answer);
 }
 
-void MonitorLink::ask_later(control::PacketVerb verb, std::initializer_list<std::string_view> fields, os::Millis timeout, Then then) {
+void MonitorLink::ask_later(control::PacketVerb verb,
+    std::initializer_list<std::string_view> fields, os::Millis timeout, Then then) {
   const uint64_t sequence = enter(nullptr);
-  // First: without the memory for it the connection ends, and nobody may be left who would answer to it.
+  // First: without the memory for it the connection ends, and nobody may be left who would answer
+  // to it.
   const auto packet = control::make_packet(verb, sequence, fields);
   {
     const std::scoped_lock lock(m_mutex);
@@ -128,7 +137,8 @@ void MonitorLink::give(uint64_t sequence, Answer answer) {
   if (const auto asker = m_askers.find(sequence); asker != m_askers.end()) {
     asker->second->answer = std::move(answer);
     asker->second->done = true;
-    asker->second->answered.notify_one(); // within the lock: once it is let go the asker may be gone
+    asker->second->answered
+        .notify_one(); // within the lock: once it is let go the asker may be gone
     return;
   }
   auto later = m_later.extract(sequence);

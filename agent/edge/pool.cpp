@@ -18,12 +18,15 @@ namespace chillbox::edge {
 namespace {
 
 constexpr size_t k_stack = 256 * 1024;
-constexpr int k_tick_ms = 2'000; // how late an idle connection may be closed; only while there is any
+constexpr int k_tick_ms =
+    2'000; // how late an idle connection may be closed; only while there is any
 
 constexpr os::Millis k_tell_pause{1'000};
 constexpr os::Millis k_breath{100};
 
-os::Millis now() { return os::real_clock().mono(); }
+os::Millis now() {
+  return os::real_clock().mono();
+}
 
 } // namespace
 
@@ -75,7 +78,8 @@ Result<void> Pool::run() {
   }
   std::array<epoll_event, 64> events;
   for (;;) {
-    const int n = ::epoll_wait(m_epoll.get(), events.data(), static_cast<int>(events.size()), timeout());
+    const int n =
+        ::epoll_wait(m_epoll.get(), events.data(), static_cast<int>(events.size()), timeout());
     if (n < 0 && errno != EINTR)
       return fail_errno("epoll_wait", errno);
     for (int i = 0; i < n; ++i) {
@@ -89,7 +93,8 @@ Result<void> Pool::run() {
   }
 }
 
-// Once a second, and before it goes to sleep: what is refused later has a connection, which wakes it up again.
+// Once a second, and before it goes to sleep: what is refused later has a connection, which wakes
+// it up again.
 bool Pool::tell_refused_is_due() {
   const std::scoped_lock lock(m_mutex);
   if (!m_seats.empty() && now() < m_tell_refused_at)
@@ -118,14 +123,16 @@ void Pool::accept_from(int listener) {
   }
   const int fd = accepted->get();
   const std::scoped_lock lock(m_mutex);
-  m_seats.insert_or_assign(fd, Seat{.fd = std::move(*accepted), .idle_until = now() + m_options.idle});
+  m_seats.insert_or_assign(
+      fd, Seat{.fd = std::move(*accepted), .idle_until = now() + m_options.idle});
   if (!watch(fd, EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
     m_seats.erase(fd);
   if (m_seats.size() >= m_options.connections)
     open_door(false);
 }
 
-// Closed while all seats are taken: who comes then waits in the listener's backlog, and the kernel refuses who does not fit in there.
+// Closed while all seats are taken: who comes then waits in the listener's backlog, and the kernel
+// refuses who does not fit in there.
 void Pool::open_door(bool open) {
   open = open && !m_draining;
   if (m_door_open == open)
@@ -148,7 +155,8 @@ void Pool::begin(int fd) {
   }
   std::optional<Server::Next> next;
   try {
-    next = m_server.begin(fd, seat->buffers, seat->served, [this, fd](std::shared_ptr<Asked> asked) { answered(fd, std::move(asked)); });
+    next = m_server.begin(fd, seat->buffers, seat->served,
+        [this, fd](std::shared_ptr<Asked> asked) { answered(fd, std::move(asked)); });
   } catch (const std::exception& e) { // no memory, mostly: this connection ends, the others go on
     log::error(cat("a request ended: ", printable(e.what())));
     next = Server::Next::close;
@@ -180,7 +188,9 @@ void Pool::hand_over(Task task) {
 
 void Pool::close_idle() {
   const std::scoped_lock lock(m_mutex);
-  std::erase_if(m_seats, [at = now()](const auto& entry) { return !entry.second.busy && entry.second.idle_until <= at; });
+  std::erase_if(m_seats, [at = now()](const auto& entry) {
+    return !entry.second.busy && entry.second.idle_until <= at;
+  });
   if (m_seats.size() < m_options.connections)
     open_door(true);
 }
@@ -211,7 +221,8 @@ Server::Next Pool::run_task(const Task& task) {
   std::unique_lock lock(m_mutex);
   Seat& seat = m_seats.at(task.fd);
   lock.unlock();
-  return m_server.serve(task.fd, seat.buffers, seat.served, [this, fd = task.fd](std::shared_ptr<Asked> asked) { answered(fd, std::move(asked)); });
+  return m_server.serve(task.fd, seat.buffers, seat.served,
+      [this, fd = task.fd](std::shared_ptr<Asked> asked) { answered(fd, std::move(asked)); });
 }
 
 void Pool::give_back(int fd, Server::Next next) {
@@ -221,7 +232,8 @@ void Pool::give_back(int fd, Server::Next next) {
   seat.busy = false;
   ++seat.served;
   seat.idle_until = now() + m_options.idle;
-  if (next == Server::Next::another && !m_draining && watch(fd, EPOLL_CTL_MOD, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
+  if (next == Server::Next::another && !m_draining &&
+      watch(fd, EPOLL_CTL_MOD, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
     return;
   m_seats.erase(fd);
   if (m_seats.size() < m_options.connections)
@@ -234,7 +246,8 @@ void Pool::drain() {
   m_draining = true;
   open_door(false);
   // One that has had no answer yet is about to ask, or has asked already.
-  std::erase_if(m_seats, [](const auto& entry) { return !entry.second.busy && entry.second.served > 0; });
+  std::erase_if(
+      m_seats, [](const auto& entry) { return !entry.second.busy && entry.second.served > 0; });
   end_when_drained();
 }
 

@@ -1,6 +1,8 @@
-// The connections and who serves them. One thread waits for all that are idle (epoll), accepts new ones while there is room, and passes webhooks
-// that came whole on to the monitor; whose answers the thread that brings them sends. All else goes to a worker, which may wait. So neither an
-// idle or silent client nor a webhook that the monitor works on holds a thread, and nothing wakes up while nobody asks.
+// The connections and who serves them. One thread waits for all that are idle (epoll), accepts new
+// ones while there is room, and passes webhooks that came whole on to the monitor; whose answers
+// the thread that brings them sends. All else goes to a worker, which may wait. So neither an idle
+// or silent client nor a webhook that the monitor works on holds a thread, and nothing wakes up
+// while nobody asks.
 #pragma once
 
 #include "base/error.hpp"
@@ -18,9 +20,11 @@ namespace chillbox::edge {
 
 class Pool {
 public:
-  Pool(const EdgeOptions& options, Server& server, MonitorLink& monitor) : m_options(options), m_server(server), m_monitor(monitor) {}
+  Pool(const EdgeOptions& options, Server& server, MonitorLink& monitor)
+      : m_options(options), m_server(server), m_monitor(monitor) {}
   Result<void> run(); // returns only with an error
-  // Nobody new is taken; with the last one that is served the process ends. Who has connected since waits for whoever listens next.
+  // Nobody new is taken; with the last one that is served the process ends. Who has connected since
+  // waits for whoever listens next.
   void drain();
 
 private:

@@ -13,7 +13,9 @@ constexpr std::string_view k_minisig = ".minisig";
 constexpr std::string_view k_events = "/events";
 
 bool hex_digits(std::string_view s, size_t size) {
-  return s.size() == size && std::ranges::all_of(s, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return s.size() == size && std::ranges::all_of(s, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  });
 }
 
 bool strip(std::string_view& s, std::string_view end) {
@@ -32,25 +34,25 @@ std::optional<Route> match(std::string_view path) {
     path.remove_prefix(k_artifacts.size());
     const bool minisig = strip(path, k_minisig);
     if (hex_digits(path, 64))
-      return Route{.action = minisig ? Action::upload_minisig : Action::upload_artifact, .id = path, .capability = {}};
+      return Route{.action = minisig ? Action::upload_minisig : Action::upload_artifact,
+          .id = path,
+          .capability = {}};
   } else if (path.starts_with(k_jobs)) {
     path.remove_prefix(k_jobs.size());
     const bool events = strip(path, k_events);
     if (hex_digits(path, 16))
-      return Route{.action = events ? Action::job_events : Action::job, .id = path, .capability = {}};
+      return Route{
+          .action = events ? Action::job_events : Action::job, .id = path, .capability = {}};
   }
   return std::nullopt;
 }
 
 std::string_view method_of(Action action) {
   switch (action) {
-  case Action::hook:
-    return "POST";
+  case Action::hook: return "POST";
   case Action::upload_artifact:
-  case Action::upload_minisig:
-    return "PUT";
-  default:
-    return "GET";
+  case Action::upload_minisig: return "PUT";
+  default: return "GET";
   }
 }
 
@@ -68,7 +70,8 @@ std::string_view parameter(std::string_view query, std::string_view key, int& co
 
 bool token(std::string_view s) {
   return !s.empty() && s.size() <= 128 && std::ranges::all_of(s, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+        c == '_' || c == '-';
   });
 }
 
@@ -80,7 +83,10 @@ std::optional<Refusal> find_route(const Head& head, Route& route) {
     return Refusal{.status = 404, .code = "not_found", .message = "nothing here"};
   const std::string_view method = method_of(found->action);
   if (head.method != method)
-    return Refusal{.status = 405, .code = "method_not_allowed", .message = cat("only ", method, " here"), .allow = method};
+    return Refusal{.status = 405,
+        .code = "method_not_allowed",
+        .message = cat("only ", method, " here"),
+        .allow = method};
   route = *found;
   int given = head.has("authorization") ? 1 : 0;
   route.capability = parameter(head.query, "cap", given);
@@ -99,23 +105,23 @@ std::optional<Refusal> find_route(const Head& head, Route& route) {
     after = head.value("last-event-id");
   const auto number = parse_u64(after);
   if (afters > 1 || (!after.empty() && !number))
-    return Refusal{.status = 400, .code = "invalid", .message = "after or last-event-id: must be the number of an event"};
+    return Refusal{.status = 400,
+        .code = "invalid",
+        .message = "after or last-event-id: must be the number of an event"};
   route.after = number.value_or(0);
   return std::nullopt;
 }
 
-bool takes_body(Action action) { return method_of(action) != "GET"; }
+bool takes_body(Action action) {
+  return method_of(action) != "GET";
+}
 
 uint64_t body_limit(Action action, uint64_t artifact_max) {
   switch (action) {
-  case Action::hook:
-    return k_max_hook;
-  case Action::upload_artifact:
-    return artifact_max;
-  case Action::upload_minisig:
-    return k_max_minisig;
-  default:
-    return 0;
+  case Action::hook: return k_max_hook;
+  case Action::upload_artifact: return artifact_max;
+  case Action::upload_minisig: return k_max_minisig;
+  default: return 0;
   }
 }
 

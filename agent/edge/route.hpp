@@ -1,5 +1,5 @@
-// Which request is meant: a closed table of paths and their one method each. Found from the bytes as they came, nothing is decoded: what
-// needs decoding is no path of ours.
+// Which request is meant: a closed table of paths and their one method each. Found from the bytes
+// as they came, nothing is decoded: what needs decoding is no path of ours.
 #pragma once
 
 #include "edge/head.hpp"
@@ -18,9 +18,10 @@ enum class Action { hook, upload_artifact, upload_minisig, job, job_events, heal
 
 struct Route {
   Action action{};
-  std::string_view id;         // job or digest
-  std::string_view capability; // "Authorization: Bearer" or ?cap=; "" : none, or none that could be ours
-  uint64_t after = 0;          // events: the last that the reader has; Last-Event-ID or ?after=
+  std::string_view id; // job or digest
+  std::string_view
+      capability;     // "Authorization: Bearer" or ?cap=; "" : none, or none that could be ours
+  uint64_t after = 0; // events: the last that the reader has; Last-Event-ID or ?after=
 };
 
 // 404 for an unknown path, 405 with `allow` for another method, 400 for a capability given twice.

@@ -26,16 +26,21 @@ constexpr os::Millis k_least_wait{1'000};
 constexpr os::Millis k_upload_start{60'000};
 constexpr uint64_t k_slow_line = 64; // bytes a millisecond: half a megabit a second
 
-// Handlers of cpp-httplib get a Request and a Response only; what belongs to the request is in the worker's thread.
+// Handlers of cpp-httplib get a Request and a Response only; what belongs to the request is in the
+// worker's thread.
 thread_local Exchange* t_exchange = nullptr;
 
-os::Millis now() { return os::real_clock().mono(); }
+os::Millis now() {
+  return os::real_clock().mono();
+}
 
-// The request as cpp-httplib may see it: a head of ours, then the body's bytes and no others. It writes into the connection's buffer.
-// Newer versions have more virtual functions: without `override` they are there for all.
+// The request as cpp-httplib may see it: a head of ours, then the body's bytes and no others. It
+// writes into the connection's buffer. Newer versions have more virtual functions: without
+// `override` they are there for all.
 class RequestStream final : public httplib::Stream {
 public:
-  RequestStream(Connection& connection, std::string head) : m_connection(connection), m_head(std::move(head)) {}
+  RequestStream(Connection& connection, std::string head)
+      : m_connection(connection), m_head(std::move(head)) {}
 
   ssize_t read(char* data, size_t size) override {
     if (m_at < m_head.size()) {
@@ -53,7 +58,7 @@ public:
   }
   using httplib::Stream::write;
   bool is_readable() const override { return m_at < m_head.size() || m_connection.body_left() > 0; }
-  bool is_writable() const { return true; }   // up to 0.19
+  bool is_writable() const { return true; }            // up to 0.19
   bool wait_readable() const { return is_readable(); } // since 0.20
   bool wait_writable() const { return true; }
   bool is_peer_alive() const { return true; }
@@ -69,7 +74,8 @@ private:
   size_t m_at = 0;
 };
 
-void set_error(httplib::Response& response, int status, std::string_view code, std::string_view message) {
+void set_error(
+    httplib::Response& response, int status, std::string_view code, std::string_view message) {
   response.status = status;
   response.set_content(Json{{"error", {{"code", code}, {"message", message}}}}.dump(), k_json);
   if (status == 503)
@@ -90,7 +96,8 @@ void set_answer(httplib::Response& response, const Result<Answer>& answer) {
   response.status = answer->status;
   response.set_content(answer->body, k_json);
   if (answer->status == 503)
-    response.set_header("Retry-After", answer->retry_after.empty() ? k_retry_after : answer->retry_after);
+    response.set_header(
+        "Retry-After", answer->retry_after.empty() ? k_retry_after : answer->retry_after);
 }
 
 void set_hook_answer(httplib::Response& response, const Result<Answer>& answer) {
@@ -139,7 +146,8 @@ private:
 };
 
 Server::Http::Http(const EdgeOptions& options, MonitorLink& monitor)
-    : m_options(options), m_monitor(monitor), m_streams(options.streams), m_uploads(options.uploads) {
+    : m_options(options), m_monitor(monitor), m_streams(options.streams),
+      m_uploads(options.uploads) {
   svr_sock_ = options.listener_fd; // without one it thinks that it shuts down, and ends streams
   set_keep_alive_max_count(options.requests);
   set_keep_alive_timeout(options.idle.count() / 1000);
@@ -155,20 +163,27 @@ Server::Http::Http(const EdgeOptions& options, MonitorLink& monitor)
     return HandlerResponse::Handled;
   });
   // Routed already: one handler a method.
-  Put(".*", [this](const httplib::Request&, httplib::Response& r, const httplib::ContentReader& read) { upload(*t_exchange, r, read); });
+  Put(".*",
+      [this](const httplib::Request&, httplib::Response& r, const httplib::ContentReader& read) {
+        upload(*t_exchange, r, read);
+      });
   Get(".*", [this](const httplib::Request&, httplib::Response& r) { get(*t_exchange, r); });
-  set_exception_handler([](const httplib::Request&, httplib::Response& response, std::exception_ptr cause) {
-    const std::string id = random_token(6);
-    try {
-      std::rethrow_exception(cause);
-    } catch (const std::exception& e) {
-      log::error(cat("request ", id, ": ", printable(e.what())));
-    } catch (...) {
-      log::error(cat("request ", id, ": unknown exception"));
-    }
-    response.status = 500;
-    response.set_content(Json{{"error", {{"code", "failure"}, {"message", "internal error"}, {"request", id}}}}.dump(), k_json);
-  });
+  set_exception_handler(
+      [](const httplib::Request&, httplib::Response& response, std::exception_ptr cause) {
+        const std::string id = random_token(6);
+        try {
+          std::rethrow_exception(cause);
+        } catch (const std::exception& e) {
+          log::error(cat("request ", id, ": ", printable(e.what())));
+        } catch (...) {
+          log::error(cat("request ", id, ": unknown exception"));
+        }
+        response.status = 500;
+        response.set_content(
+            Json{{"error", {{"code", "failure"}, {"message", "internal error"}, {"request", id}}}}
+                .dump(),
+            k_json);
+      });
   set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
     t_exchange->status = response.status;
     if (response.status < 400)
@@ -200,22 +215,26 @@ bool Server::Http::run(Exchange& x, bool keep) {
   return written;
 }
 
-void Server::Http::upload(Exchange& x, httplib::Response& response, const httplib::ContentReader& read) {
+void Server::Http::upload(
+    Exchange& x, httplib::Response& response, const httplib::ContentReader& read) {
   const auto place = m_uploads.take();
   if (!place) {
     ++m_monitor.refused_uploads;
-    return set_error(response, 503, "throttled", cat(m_options.uploads, " uploads are under way: try again later"));
+    return set_error(response, 503, "throttled",
+        cat(m_options.uploads, " uploads are under way: try again later"));
   }
   const uint64_t size = *x.head.content_length;
   auto begun = m_monitor.ask(PacketVerb::upload_begin,
-                             {x.route.id, x.route.action == Action::upload_minisig ? "minisig" : "artifact", x.route.capability,
-                              std::to_string(size)},
-                             m_options.answer);
+      {x.route.id, x.route.action == Action::upload_minisig ? "minisig" : "artifact",
+          x.route.capability, std::to_string(size)},
+      m_options.answer);
   if (!begun || begun->status != 200 || begun->ticket.empty()) // refused, or stored already
     return set_answer(response, begun);
   if (!begun->fd)
-    throw std::runtime_error("upload_begin was answered without a file"); // as cpp-httplib wants it said: 500
-  x.connection.set_deadline(now() + std::min(m_options.upload, k_upload_start + os::Millis{size / k_slow_line}));
+    throw std::runtime_error(
+        "upload_begin was answered without a file"); // as cpp-httplib wants it said: 500
+  x.connection.set_deadline(
+      now() + std::min(m_options.upload, k_upload_start + os::Millis{size / k_slow_line}));
   uint64_t total = 0;
   Result<void> written{};
   read([&](const char* data, size_t n) {
@@ -227,21 +246,25 @@ void Server::Http::upload(Exchange& x, httplib::Response& response, const httpli
   if (!written) {
     log::error(written.error().message);
     m_monitor.tell(PacketVerb::upload_done, {begun->ticket, written.error().message});
-    return set_error(response, 503, code_name(written.error().code), "the host has no room for the upload");
+    return set_error(
+        response, 503, code_name(written.error().code), "the host has no room for the upload");
   }
   if (total != size) {
-    m_monitor.tell(PacketVerb::upload_done, {begun->ticket, cat("cut off after ", total, " of ", size, " bytes")});
+    m_monitor.tell(PacketVerb::upload_done,
+        {begun->ticket, cat("cut off after ", total, " of ", size, " bytes")});
     x.abandoned = true;
     return;
   }
-  set_answer(response, m_monitor.ask(PacketVerb::upload_done, {begun->ticket, "ok"}, m_options.stored));
+  set_answer(
+      response, m_monitor.ask(PacketVerb::upload_done, {begun->ticket, "ok"}, m_options.stored));
 }
 
 void Server::Http::get(Exchange& x, httplib::Response& response) {
   if (x.route.action == Action::job_events)
     return events(x, response);
   if (x.route.action == Action::job)
-    return set_answer(response, m_monitor.ask(PacketVerb::job_get, {x.route.id, x.route.capability}, m_options.answer));
+    return set_answer(response,
+        m_monitor.ask(PacketVerb::job_get, {x.route.id, x.route.capability}, m_options.answer));
   set_answer(response, m_monitor.ask(PacketVerb::health, {}, m_options.answer));
 }
 
@@ -249,26 +272,30 @@ void Server::Http::events(Exchange& x, httplib::Response& response) {
   auto stream = std::make_shared<EventStream>();
   stream->place = m_streams.take();
   if (!stream->place)
-    return set_error(response, 503, "throttled", cat(m_options.streams, " event streams are open: try again later"));
+    return set_error(response, 503, "throttled",
+        cat(m_options.streams, " event streams are open: try again later"));
   // What is there already, at once: it also says whether the reader may have it.
-  const auto answer = m_monitor.ask(PacketVerb::job_events, {x.route.id, x.route.capability, std::to_string(x.route.after), ""}, m_options.answer);
+  const auto answer = m_monitor.ask(PacketVerb::job_events,
+      {x.route.id, x.route.capability, std::to_string(x.route.after), ""}, m_options.answer);
   if (!answer || answer->status != 200)
     return set_answer(response, answer);
   stream->batch = event_batch(answer->body, x.route.after);
   stream->batch.text.insert(0, k_reconnect);
   stream->until = now() + m_options.stream;
   response.set_header("X-Accel-Buffering", "no"); // NGINX passes each event on as it comes
-  response.set_content_provider("text/event-stream", [this, &x, stream](size_t, httplib::DataSink& sink) {
-    try {
-      return stream_on(x, *stream, sink);
-    } catch (const std::exception& e) { // here cpp-httplib catches nothing
-      log::error(cat("event stream: ", printable(e.what())));
-      return false;
-    }
-  });
+  response.set_content_provider(
+      "text/event-stream", [this, &x, stream](size_t, httplib::DataSink& sink) {
+        try {
+          return stream_on(x, *stream, sink);
+        } catch (const std::exception& e) { // here cpp-httplib catches nothing
+          log::error(cat("event stream: ", printable(e.what())));
+          return false;
+        }
+      });
 }
 
-// Sends what there is, then waits for more. False: the stream is over without its end, and its reader comes back.
+// Sends what there is, then waits for more. False: the stream is over without its end, and its
+// reader comes back.
 bool Server::Http::stream_on(Exchange& x, EventStream& stream, httplib::DataSink& sink) {
   x.connection.set_deadline(now() + m_options.request);
   if (!sink.write(stream.batch.text.data(), stream.batch.text.size()) || !x.connection.flush())
@@ -286,14 +313,16 @@ bool Server::Http::stream_on(Exchange& x, EventStream& stream, httplib::DataSink
   stream.batch = std::move(*more);
   if (stream.batch.text.empty() && !stream.batch.ended) {
     stream.batch.text = k_heartbeat;
-    os::real_clock().sleep(k_least_wait - (now() - began)); // a monitor that cannot hold the question must not be asked in circles
+    os::real_clock().sleep(k_least_wait -
+        (now() - began)); // a monitor that cannot hold the question must not be asked in circles
   }
   return true;
 }
 
 Result<EventBatch> Server::Http::wait_for_events(const Exchange& x, uint64_t after) {
-  const auto answer = TRY(m_monitor.ask(PacketVerb::job_events, {x.route.id, x.route.capability, std::to_string(after), "wait"},
-                                        m_options.poll + m_options.answer));
+  const auto answer = TRY(m_monitor.ask(PacketVerb::job_events,
+      {x.route.id, x.route.capability, std::to_string(after), "wait"},
+      m_options.poll + m_options.answer));
   if (answer.status != 200)
     return fail(Code::unreachable, cat("events: the monitor answers ", answer.status));
   return event_batch(answer.body, after);
@@ -311,7 +340,8 @@ Result<std::string> read_body(Connection& connection) {
 } // namespace
 
 struct Asked {
-  Asked(int fd, Buffers& buffers, os::Millis deadline) : connection(fd, buffers, deadline), x{.connection = connection} {}
+  Asked(int fd, Buffers& buffers, os::Millis deadline)
+      : connection(fd, buffers, deadline), x{.connection = connection} {}
   Connection connection;
   Exchange x;
   bool keep = false;
@@ -344,7 +374,8 @@ Server::Next Server::serve(int fd, Buffers& buffers, uint32_t served, Then then)
   Exchange& x = asked->x;
   if (!read_request(x, m_options.artifact_max))
     return Next::close;
-  asked->keep = x.head.keep_alive && !x.refusal && x.route.action != Action::job_events && served + 1 < m_options.requests;
+  asked->keep = x.head.keep_alive && !x.refusal && x.route.action != Action::job_events &&
+      served + 1 < m_options.requests;
   if (x.refusal)
     count_refused(x);
   if (!x.refusal && x.route.action == Action::hook) {
@@ -379,9 +410,10 @@ void Server::ask(std::shared_ptr<Asked> asked, std::string_view body, Then then)
     then(asked);
   };
   m_monitor.ask_later(PacketVerb::hook,
-                      {h.value("webhook-id"), h.value("webhook-timestamp"), h.value("webhook-signature"), h.value("x-hub-signature-256"),
-                       h.value("x-github-delivery"), body, h.value("content-type")},
-                      m_options.answer, answered);
+      {h.value("webhook-id"), h.value("webhook-timestamp"), h.value("webhook-signature"),
+          h.value("x-hub-signature-256"), h.value("x-github-delivery"), body,
+          h.value("content-type")},
+      m_options.answer, answered);
 }
 
 std::optional<Server::Next> Server::send(Asked& asked) {

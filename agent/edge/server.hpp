@@ -1,5 +1,6 @@
-// One request, from its first byte to the last of its answer. cpp-httplib parses and writes; it is shown only what head.hpp and route.hpp
-// have found good, as a request of a few lines: the handlers take headers from the checked bytes, because 0.11 decodes %xx in them.
+// One request, from its first byte to the last of its answer. cpp-httplib parses and writes; it is
+// shown only what head.hpp and route.hpp have found good, as a request of a few lines: the handlers
+// take headers from the checked bytes, because 0.11 decodes %xx in them.
 #pragma once
 
 #include "edge/connection.hpp"
@@ -23,18 +24,21 @@ public:
   Server(const EdgeOptions& options, MonitorLink& monitor);
   ~Server();
 
-  // asked: the monitor has a webhook, and `then` gets it back with its answer, in the thread that brings that; it may come before this returns.
+  // asked: the monitor has a webhook, and `then` gets it back with its answer, in the thread that
+  // brings that; it may come before this returns.
   enum class Next { another, close, asked };
   using Then = std::function<void(std::shared_ptr<Asked>)>;
 
-  // In any number of threads, each with a connection of its own. served: requests that it has had before. `buffers` is left alone until the
-  // connection is given back.
-  // Without waiting, nor more than a webhook: nullopt when not all of it is there, or it is something else; serve() goes on from there.
+  // In any number of threads, each with a connection of its own. served: requests that it has had
+  // before. `buffers` is left alone until the connection is given back. Without waiting, nor more
+  // than a webhook: nullopt when not all of it is there, or it is something else; serve() goes on
+  // from there.
   std::optional<Next> begin(int fd, Buffers& buffers, uint32_t served, Then then);
   // As long as it takes.
   Next serve(int fd, Buffers& buffers, uint32_t served, Then then);
 
-  // What `then` got: sends what goes without waiting. nullopt: there is more to do, and finish() may wait.
+  // What `then` got: sends what goes without waiting. nullopt: there is more to do, and finish()
+  // may wait.
   std::optional<Next> send(Asked& asked);
   Next finish(Asked& asked);
 

@@ -1,5 +1,6 @@
-// What a site may name in its NGINX text: its own files, logs, cache, host names, ports and services, and what chillbox.toml allows beside these.
-// Each question is answered with what is wrong, for a message behind the directive; nothing: it is fine. For this room only.
+// What a site may name in its NGINX text: its own files, logs, cache, host names, ports and
+// services, and what chillbox.toml allows beside these. Each question is answered with what is
+// wrong, for a message behind the directive; nothing: it is fine. For this room only.
 #pragma once
 
 #include "nginx/nginx.hpp"
@@ -17,17 +18,21 @@ class Bounds {
 public:
   explicit Bounds(const SiteInput& input);
 
-  // A word as Names::expand() gives it. No ".." however it is asked for, and nothing of a visitor's.
+  // A word as Names::expand() gives it. No ".." however it is asked for, and nothing of a
+  // visitor's.
   static Problem clean(std::string_view expanded);
-  Problem path(std::string_view expanded) const;             // root, alias
-  Problem tested_path(std::string_view expanded) const;      // "if (-f ...)"
-  std::string real_path(const std::string& word) const;      // the original's directory for ACME is another here
+  Problem path(std::string_view expanded) const;        // root, alias
+  Problem tested_path(std::string_view expanded) const; // "if (-f ...)"
+  std::string real_path(
+      const std::string& word) const; // the original's directory for ACME is another here
   Problem log(std::string_view path, bool error_log) const;
   Problem cache(std::string_view path) const;
-  Problem certificate(std::string_view path, bool is_public) const; // or its key: NGINX reads it when it starts
+  Problem certificate(
+      std::string_view path, bool is_public) const; // or its key: NGINX reads it when it starts
   Problem server_name(std::string_view name) const;
   Problem listen(const std::vector<std::string>& words) const;
-  // "http://HOST:PORT/...", "unix:...": expanded; scheme may be missing where the directive takes none. own: is it an upstream of the site?
+  // "http://HOST:PORT/...", "unix:...": expanded; scheme may be missing where the directive takes
+  // none. own: is it an upstream of the site?
   Problem target(std::string_view expanded, bool own) const;
   bool allows_path(std::string_view path) const;
   bool allows_directive(std::string_view name) const;
@@ -42,7 +47,8 @@ private:
   std::vector<std::string> m_readable; // directories
 };
 
-// Where the host's name stands in "http://NAME:PORT/path", "NAME:PORT", "NAME"; length 0: it has none ("unix:...").
+// Where the host's name stands in "http://NAME:PORT/path", "NAME:PORT", "NAME"; length 0: it has
+// none ("unix:...").
 struct Place {
   size_t at = 0, length = 0;
 };

@@ -13,7 +13,9 @@ constexpr size_t k_pcre_name = 32;
 constexpr size_t k_combinations = 256; // of values; more are as good as any
 constexpr size_t k_expanded = 8192;
 
-bool is_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+bool is_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
 
 std::string prefix_of(const SiteName& site) {
   std::string out = "cb_";
@@ -23,7 +25,8 @@ std::string prefix_of(const SiteName& site) {
 }
 
 bool is_safe_part(std::string_view variable) {
-  constexpr std::array<std::string_view, 6> k_safe{"host", "server_name", "server_port", "scheme", "request_method", "status"};
+  constexpr std::array<std::string_view, 6> k_safe{
+      "host", "server_name", "server_port", "scheme", "request_method", "status"};
   return std::ranges::find(k_safe, variable) != k_safe.end();
 }
 
@@ -39,11 +42,14 @@ std::optional<std::string> zone_in(std::string_view word) {
 
 } // namespace
 
-bool is_settable(std::string_view variable) { return lower(variable) == "$args" || lower(variable) == "$limit_rate"; }
+bool is_settable(std::string_view variable) {
+  return lower(variable) == "$args" || lower(variable) == "$limit_rate";
+}
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  std::ranges::transform(out, out.begin(),
+      [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   return out;
 }
 
@@ -54,7 +60,8 @@ std::vector<Piece> pieces_of(std::string_view word) {
     const bool braces = word[at] == '$' && at + 1 < word.size() && word[at + 1] == '{';
     const size_t start = at + (braces ? 2 : 1);
     size_t end = start;
-    if (word[at] == '$' && !braces && start < word.size() && word[start] >= '1' && word[start] <= '9')
+    if (word[at] == '$' && !braces && start < word.size() && word[start] >= '1' &&
+        word[start] <= '9')
       end = start + 1;
     else
       while (word[at] == '$' && end < word.size() && is_name(word[end]))
@@ -74,7 +81,8 @@ std::vector<Piece> pieces_of(std::string_view word) {
 }
 
 bool If::is_match() const {
-  return words.size() == 3 && (words[1] == "~" || words[1] == "~*" || words[1] == "!~" || words[1] == "!~*");
+  return words.size() == 3 &&
+      (words[1] == "~" || words[1] == "~*" || words[1] == "!~" || words[1] == "!~*");
 }
 
 If condition_of(const Node& node) {
@@ -98,12 +106,13 @@ std::optional<size_t> pattern_at(const Node& node, size_t word) {
   const size_t marked = text.starts_with("~*") ? 2 : text.starts_with('~') ? 1 : 0;
   if (name == "location")
     return word == 2 && (node.words[1] == "~" || node.words[1] == "~*") ? std::optional<size_t>(0)
-           : word == 1 && node.words.size() == 2 && marked != 0         ? std::optional<size_t>(marked)
-                                                                        : std::nullopt;
+        : word == 1 && node.words.size() == 2 && marked != 0 ? std::optional<size_t>(marked)
+                                                             : std::nullopt;
   if (name == "rewrite")
     return word == 1 ? std::optional<size_t>(0) : std::nullopt;
-  const bool takes = name.ends_with("_redirect") || name.ends_with("_cookie_path") || name.ends_with("_cookie_domain") || name.ends_with("_cookie_flags") ||
-                     name == "valid_referers";
+  const bool takes = name.ends_with("_redirect") || name.ends_with("_cookie_path") ||
+      name.ends_with("_cookie_domain") || name.ends_with("_cookie_flags") ||
+      name == "valid_referers";
   return takes && marked != 0 ? std::optional<size_t>(marked) : std::nullopt;
 }
 
@@ -131,10 +140,12 @@ void Names::collect_pairs(const Node& node) {
   bool has_default = node.words[0] == "split_clients";
   for (const auto& pair : node.inside) {
     has_default = has_default || pair.words[0] == "default";
-    if (pair.words.size() == 2 && !(node.words[0] == "geo" && (pair.words[0] == "proxy" || pair.words[0] == "delete")))
+    if (pair.words.size() == 2 &&
+        !(node.words[0] == "geo" && (pair.words[0] == "proxy" || pair.words[0] == "delete")))
       variable.values.push_back(pair.words[1]);
     if (node.words[0] == "map" && pair.words[0].starts_with('~'))
-      collect_pattern(std::string_view(pair.words[0]).substr(pair.words[0].starts_with("~*") ? 2 : 1), false);
+      collect_pattern(
+          std::string_view(pair.words[0]).substr(pair.words[0].starts_with("~*") ? 2 : 1), false);
   }
   if (!has_default)
     variable.values.emplace_back();
@@ -157,7 +168,9 @@ void Names::collect(const std::vector<Node>& nodes) {
       continue;
     }
     if (name == "set" && n == 3 && !is_settable(node.words[1]))
-      define(node.words[1]).values.insert(define(node.words[1]).values.end(), {node.words[2], ""}); // "" where it was not come to
+      define(node.words[1])
+          .values.insert(define(node.words[1]).values.end(),
+              {node.words[2], ""}); // "" where it was not come to
     else if (name == "auth_request_set" && n == 3)
       define(node.words[1]).open = true;
     else if (name == "upstream" && n == 2)
@@ -172,7 +185,8 @@ void Names::collect(const std::vector<Node>& nodes) {
       collect_pattern(condition_of(node).words[2], false);
     for (size_t at = 1; at < n; ++at) {
       if (const auto start = pattern_at(node, at))
-        collect_pattern(std::string_view(node.words[at]).substr(*start), name == "location" || name == "rewrite");
+        collect_pattern(std::string_view(node.words[at]).substr(*start),
+            name == "location" || name == "rewrite");
       if (name.ends_with("_zone") || name == "proxy_cache_path" || name == "ssl_session_cache")
         if (auto zone = zone_in(node.words[at]))
           m_zones.insert(*std::move(zone));
@@ -181,23 +195,38 @@ void Names::collect(const std::vector<Node>& nodes) {
   }
 }
 
-void Names::add_upstream(const std::string& name) { m_upstreams.insert(lower(name)); }
+void Names::add_upstream(const std::string& name) {
+  m_upstreams.insert(lower(name));
+}
 
 std::string Names::variable(std::string_view name) const {
   std::string out = m_prefix + lower(name);
   if (out.size() <= k_pcre_name)
     return out;
-  return "cb__" + crypto::sha256_of(bytes_of(cat(m_site, " ", lower(name)))).str().substr(0, k_pcre_name - 5);
+  return "cb__" +
+      crypto::sha256_of(bytes_of(cat(m_site, " ", lower(name)))).str().substr(0, k_pcre_name - 5);
 }
 
-bool Names::has_variable(std::string_view name) const { return m_variables.contains(lower(name)); }
-bool Names::has_upstream(std::string_view name) const { return m_upstreams.contains(lower(name)); }
-bool Names::is_target(std::string_view variable) const { return m_targets.contains(lower(variable)); }
+bool Names::has_variable(std::string_view name) const {
+  return m_variables.contains(lower(name));
+}
+bool Names::has_upstream(std::string_view name) const {
+  return m_upstreams.contains(lower(name));
+}
+bool Names::is_target(std::string_view variable) const {
+  return m_targets.contains(lower(variable));
+}
 
-std::string Names::own_upstream(std::string_view name) const { return cat(lower(name), ".", m_site, ".chillbox.invalid"); }
-std::string Names::upstream(std::string_view name) const { return has_upstream(name) ? own_upstream(name) : std::string(name); }
+std::string Names::own_upstream(std::string_view name) const {
+  return cat(lower(name), ".", m_site, ".chillbox.invalid");
+}
+std::string Names::upstream(std::string_view name) const {
+  return has_upstream(name) ? own_upstream(name) : std::string(name);
+}
 
-std::string Names::other(std::string_view name) const { return cat(m_site, ".", name); }
+std::string Names::other(std::string_view name) const {
+  return cat(m_site, ".", name);
+}
 
 std::string Names::with_variables(std::string_view word) const {
   std::string out;
@@ -207,8 +236,10 @@ std::string Names::with_variables(std::string_view word) const {
       out += pieces[at].text;
       continue;
     }
-    const bool goes_on = at + 1 < pieces.size() && !pieces[at + 1].variable && is_name(pieces[at + 1].text[0]);
-    const std::string name = has_variable(pieces[at].text) ? variable(pieces[at].text) : pieces[at].text;
+    const bool goes_on =
+        at + 1 < pieces.size() && !pieces[at + 1].variable && is_name(pieces[at + 1].text[0]);
+    const std::string name =
+        has_variable(pieces[at].text) ? variable(pieces[at].text) : pieces[at].text;
     out += goes_on ? cat("${", name, "}") : cat("$", name);
   }
   return out;
@@ -223,7 +254,9 @@ std::set<std::string> Names::values_of(const Piece& piece, const std::vector<Gro
   const auto& name = piece.text;
   if (name.size() == 1 && name[0] >= '1' && name[0] <= '9') {
     const auto number = static_cast<size_t>(name[0] - '1');
-    return groups != nullptr && number < groups->size() && (*groups)[number].whole ? std::set{std::string(1, k_safe_part)} : any;
+    return groups != nullptr && number < groups->size() && (*groups)[number].whole
+        ? std::set{std::string(1, k_safe_part)}
+        : any;
   }
   const auto found = m_variables.find(name);
   if (found == m_variables.end()) {
@@ -244,8 +277,8 @@ std::set<std::string> Names::values_of(const Piece& piece, const std::vector<Gro
   return known->second = out;
 }
 
-void Names::expand_into(std::set<std::string>& out, const std::vector<Piece>& pieces, size_t at, const std::string& before,
-                        const std::vector<Group>* groups) const {
+void Names::expand_into(std::set<std::string>& out, const std::vector<Piece>& pieces, size_t at,
+    const std::string& before, const std::vector<Group>* groups) const {
   if (out.size() >= k_combinations || before.size() > k_expanded) {
     out.insert(std::string(1, k_visitors_own));
     return;
@@ -257,7 +290,8 @@ void Names::expand_into(std::set<std::string>& out, const std::vector<Piece>& pi
   if (!pieces[at].variable)
     return expand_into(out, pieces, at + 1, before + pieces[at].text, groups);
   // "$is_args$args" is "?" and what follows it, or nothing.
-  if (pieces[at].text == "is_args" && at + 2 == pieces.size() && (pieces[at + 1].text == "args" || pieces[at + 1].text == "query_string")) {
+  if (pieces[at].text == "is_args" && at + 2 == pieces.size() &&
+      (pieces[at + 1].text == "args" || pieces[at + 1].text == "query_string")) {
     out.insert(before + "?");
     return;
   }
@@ -265,7 +299,8 @@ void Names::expand_into(std::set<std::string>& out, const std::vector<Piece>& pi
     expand_into(out, pieces, at + 1, before + value, groups);
 }
 
-std::vector<std::string> Names::expand(std::string_view word, const std::vector<Group>* groups) const {
+std::vector<std::string> Names::expand(
+    std::string_view word, const std::vector<Group>* groups) const {
   std::set<std::string> out;
   expand_into(out, pieces_of(word), 0, "", groups);
   return {out.begin(), out.end()};

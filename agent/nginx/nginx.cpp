@@ -21,7 +21,8 @@ namespace chillbox::nginx {
 namespace {
 
 constexpr os::Millis k_reload_deadline{5'000};
-// The master waits 100 ms between the start of the new workers and the end of the old ones; only then nobody serves the old text any more.
+// The master waits 100 ms between the start of the new workers and the end of the old ones; only
+// then nobody serves the old text any more.
 constexpr os::Millis k_settled{150};
 constexpr os::Millis k_poll{10};
 constexpr std::string_view k_error_log = "/var/log/nginx/error.log";
@@ -31,7 +32,8 @@ constexpr std::string_view k_generation_before = "location = /generation {\n    
 // Somebody else's file may be broken: then it is where our own is already.
 std::string where_ours_is(os::Disk& disk, const os::Paths& paths) {
   for (const std::string_view known : {"http.d", "conf.d", "sites-enabled"})
-    if (const std::string dir = cat(paths.root, "/etc/nginx/", known); disk.exists(cat(dir, "/", k_host_file)))
+    if (const std::string dir = cat(paths.root, "/etc/nginx/", known);
+        disk.exists(cat(dir, "/", k_host_file)))
       return dir;
   return {};
 }
@@ -45,20 +47,27 @@ std::string generation_of(std::string_view text) {
 }
 
 Probe generation_probe(uint16_t port) {
-  return {.port = port, .path = "/generation", .host = std::string(k_generation_host), .timeout = os::Millis{500}};
+  return {.port = port,
+      .path = "/generation",
+      .host = std::string(k_generation_host),
+      .timeout = os::Millis{500}};
 }
 
 // ".example.org" and "*.example.org" meet "example.org" in NGINX.
-std::string without_wildcard(std::string_view name) { return lower(name.substr(name.starts_with("*.") ? 2 : name.starts_with('.') ? 1 : 0)); }
+std::string without_wildcard(std::string_view name) {
+  return lower(name.substr(name.starts_with("*.") ? 2 : name.starts_with('.') ? 1 : 0));
+}
 
-// A new generation goes to the disk before what it stands for: whoever dies before the reload leaves NGINX with another one than the file has,
-// and the next start sees it. Returns it.
+// A new generation goes to the disk before what it stands for: whoever dies before the reload
+// leaves NGINX with another one than the file has, and the next start sees it. Returns it.
 Result<std::string> mark(os::Disk& disk, const std::string& path) {
   auto text = TRY(disk.read(path, k_max_file));
   const std::string before = generation_of(text), generation = random_token(8);
   if (before.empty())
-    return fail(Code::corrupt, cat(path, ": not as chillboxd wrote it: remove it and restart chillboxd"));
-  text.replace(text.find(k_generation_before) + k_generation_before.size(), before.size(), generation);
+    return fail(
+        Code::corrupt, cat(path, ": not as chillboxd wrote it: remove it and restart chillboxd"));
+  text.replace(
+      text.find(k_generation_before) + k_generation_before.size(), before.size(), generation);
   TRY(disk.write(path, text, 0644));
   return generation;
 }
@@ -67,15 +76,18 @@ Result<std::string> mark(os::Disk& disk, const std::string& path) {
 std::vector<std::string> own_names() {
   std::array<char, 256> name{};
   std::vector<std::string> out{"localhost", "127.0.0.1", "[::1]"};
-  if (::gethostname(name.data(), name.size() - 1) == 0 && config::is_host_name(name.data()) && name.data() != out[0])
+  if (::gethostname(name.data(), name.size() - 1) == 0 && config::is_host_name(name.data()) &&
+      name.data() != out[0])
     out.emplace_back(name.data());
   return out;
 }
 
 } // namespace
 
-Nginx::Nginx(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths, config::HostConfig host)
-    : m_disk(disk), m_runner(runner), m_clock(clock), m_paths(std::move(paths)), m_host(std::move(host)) {}
+Nginx::Nginx(
+    os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths, config::HostConfig host)
+    : m_disk(disk), m_runner(runner), m_clock(clock), m_paths(std::move(paths)),
+      m_host(std::move(host)) {}
 
 Result<std::vector<Directive>> Nginx::loaded() {
   os::Command c;
@@ -89,7 +101,8 @@ Result<std::vector<Directive>> Nginx::loaded() {
 }
 
 Result<bool> Nginx::ends_old_workers() {
-  return std::ranges::any_of(TRY(loaded()), [](const auto& d) { return d.block.empty() && d.words[0] == "worker_shutdown_timeout"; });
+  return std::ranges::any_of(TRY(loaded()),
+      [](const auto& d) { return d.block.empty() && d.words[0] == "worker_shutdown_timeout"; });
 }
 
 Result<std::string> Nginx::directory() {
@@ -102,8 +115,9 @@ Result<std::string> Nginx::directory() {
     if (!directives && m_directory.empty())
       return std::unexpected(directives.error());
     if (m_directory.empty())
-      return fail(Code::not_found, "nginx.conf includes none of http.d/*.conf, conf.d/*.conf, sites-enabled/* in its http block: set "
-                                   "nginx.dir in chillbox.toml to the one that it does include");
+      return fail(Code::not_found,
+          "nginx.conf includes none of http.d/*.conf, conf.d/*.conf, sites-enabled/* in its http block: set "
+          "nginx.dir in chillbox.toml to the one that it does include");
     return m_directory;
   }
   if (!m_disk.exists(m_host.nginx_dir))
@@ -128,9 +142,11 @@ Result<std::string> Nginx::installed(const SiteName& site) {
 
 Result<void> Nginx::install(const SiteName& site, const std::string& text) {
   const std::string path = cat(TRY(directory()), "/", file_of(site));
-  const std::scoped_lock one(m_reload_mutex); // a reload between mark and text would pass for the one that loads the text
+  const std::scoped_lock one(
+      m_reload_mutex); // a reload between mark and text would pass for the one that loads the text
   if (const std::string host = cat(TRY(directory()), "/", k_host_file); m_disk.exists(host))
-    if (auto marked = mark(m_disk, host); !marked && marked.error().code != Code::corrupt) // that one the reload tells of
+    if (auto marked = mark(m_disk, host);
+        !marked && marked.error().code != Code::corrupt) // that one the reload tells of
       return std::unexpected(std::move(marked).error());
   if (text.empty())
     return m_disk.remove(path);
@@ -140,7 +156,8 @@ Result<void> Nginx::install(const SiteName& site, const std::string& text) {
   return m_disk.write(path, text, 0644);
 }
 
-// Before NGINX opens them, because it makes them readable for everybody. Its workers open them again by their names when they are rotated.
+// Before NGINX opens them, because it makes them readable for everybody. Its workers open them
+// again by their names when they are rotated.
 Result<void> Nginx::guard_logs(const SiteName& site) {
   const std::string dir = log_dir(m_paths, site);
   const auto workers = group();
@@ -150,7 +167,8 @@ Result<void> Nginx::guard_logs(const SiteName& site) {
 Result<bool> Nginx::install_host() {
   const std::string path = cat(TRY(directory()), "/", k_host_file);
   TRY(m_disk.make_dir(m_paths.state() + "/nginx", 0755));
-  TRY(m_disk.make_dir(answers_dir(m_paths), 0750, {::geteuid(), group().value_or(::getegid())})); // its workers open the files there
+  TRY(m_disk.make_dir(answers_dir(m_paths), 0750,
+      {::geteuid(), group().value_or(::getegid())})); // its workers open the files there
   TRY(m_disk.make_dir(m_paths.state() + "/acme/.well-known/acme-challenge", 0755));
   const auto directives = TRY(loaded());
   const auto other = default_server_file(directives, m_host.http_port);
@@ -161,20 +179,24 @@ Result<bool> Nginx::install_host() {
   facts.header_timeout = !sets(directives, "client_header_timeout");
   facts.other_names = own_names();
   if (!other.empty())
-    log::warn(cat("nginx: ", other, " is the default server of port ", m_host.http_port, ": /v1/ answers only as ",
-                  m_host.server_name == "_" ? std::string() : m_host.server_name + ", ", join(facts.other_names, ", "),
-                  "; set host.server_name in chillbox.toml, or remove that file"));
+    log::warn(cat("nginx: ", other, " is the default server of port ", m_host.http_port,
+        ": /v1/ answers only as ",
+        m_host.server_name == "_" ? std::string() : m_host.server_name + ", ",
+        join(facts.other_names, ", "),
+        "; set host.server_name in chillbox.toml, or remove that file"));
   const auto now = m_disk.exists(path) ? TRY(m_disk.read(path, k_max_file)) : std::string();
   const std::string generation = generation_of(now);
   if (!generation.empty() && now == render_host(m_host, m_paths, generation, facts)) {
     const auto answer = probe(generation_probe(m_host.http_port));
-    return answer && answer->body != generation; // nobody there: it will load all of it when it starts
+    return answer &&
+        answer->body != generation; // nobody there: it will load all of it when it starts
   }
   TRY(m_disk.write(path, render_host(m_host, m_paths, random_token(8), facts), 0644));
   return true;
 }
 
-// Each caller takes a ticket; the reload that begins after it covers it. Who waited for a running one does the next, for all who wait.
+// Each caller takes a ticket; the reload that begins after it covers it. Who waited for a running
+// one does the next, for all who wait.
 Result<void> Nginx::reload() {
   uint64_t mine;
   {
@@ -208,25 +230,31 @@ Result<void> Nginx::reload_now() {
   const auto exit = TRY(m_runner.run(c));
   if (!exit.ok()) {
     const std::string line = nginx_line(exit);
-    const bool down = line.find(".pid") != std::string::npos || line.find("invalid PID") != std::string::npos || line.find("kill(") != std::string::npos;
-    return fail(down ? Code::unreachable : Code::unhealthy, cat("nginx -s reload: ", line, down ? ": is it running? rc-service nginx start" : ""));
+    const bool down = line.find(".pid") != std::string::npos ||
+        line.find("invalid PID") != std::string::npos || line.find("kill(") != std::string::npos;
+    return fail(down ? Code::unreachable : Code::unhealthy,
+        cat("nginx -s reload: ", line, down ? ": is it running? rc-service nginx start" : ""));
   }
   return wait_for_generation(generation, log_start);
 }
 
-// As `nginx -s reopen`, which would read all of the configuration for it. The number in the file may be another process's by now.
+// As `nginx -s reopen`, which would read all of the configuration for it. The number in the file
+// may be another process's by now.
 Result<void> Nginx::reopen_logs() {
-  for (const std::string_view file : {"/run/nginx.pid", "/run/nginx/nginx.pid", "/var/run/nginx.pid"}) {
+  for (const std::string_view file :
+      {"/run/nginx.pid", "/run/nginx/nginx.pid", "/var/run/nginx.pid"}) {
     const auto text = m_disk.read(cat(m_paths.root, file), 32);
     const auto pid = text ? parse_u64(trim(*text)) : std::nullopt;
     if (!pid || *pid < 2 || *pid > INT32_MAX)
       continue;
     const Fd master(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(*pid), 0)));
     const auto name = m_disk.read(cat("/proc/", *pid, "/comm"), 64);
-    if (master && name && trim(*name) == "nginx" && ::syscall(SYS_pidfd_send_signal, master.get(), SIGUSR1, nullptr, 0) == 0)
+    if (master && name && trim(*name) == "nginx" &&
+        ::syscall(SYS_pidfd_send_signal, master.get(), SIGUSR1, nullptr, 0) == 0)
       return {};
   }
-  return fail(Code::unreachable, "nginx: no process by its pid file: its logs are not opened again; is it running? rc-service nginx start");
+  return fail(Code::unreachable,
+      "nginx: no process by its pid file: its logs are not opened again; is it running? rc-service nginx start");
 }
 
 std::string Nginx::file_with_name(const SiteName& site, std::string_view host_name) {
@@ -235,26 +263,34 @@ std::string Nginx::file_with_name(const SiteName& site, std::string_view host_na
     return {};
   for (const auto& d : *directives)
     if (d.words[0] == "server_name" && !d.file.ends_with("/" + file_of(site)) &&
-        std::ranges::any_of(d.words, [&](const auto& word) { return without_wildcard(word) == without_wildcard(host_name); }))
+        std::ranges::any_of(d.words, [&](const auto& word) {
+          return without_wildcard(word) == without_wildcard(host_name);
+        }))
       return d.file;
   return {};
 }
 
 Result<void> Nginx::ask_by_name(const SiteName& site, const std::string& text) {
   for (const auto& [name, port] : served_names(text)) {
-    const auto answer = probe({.port = port, .path = "/.chillbox/site", .host = name, .timeout = os::Millis{2'000}});
+    const auto answer = probe(
+        {.port = port, .path = "/.chillbox/site", .host = name, .timeout = os::Millis{2'000}});
     if (answer && answer->status == 200 && answer->body == site.str())
       continue;
     const std::string file = file_with_name(site, name);
     return fail(Code::unhealthy,
-                cat("asked for '", name, "' on port ", port, ", NGINX does not answer as this site but ",
-                    !answer ? answer.error().message : cat("with ", answer->status, answer->status == 200 ? cat(": ", printable(answer->body, 40)) : std::string()),
-                    file.empty() ? std::string() : cat("; ", file, " has that name, too: give one of them another")));
+        cat("asked for '", name, "' on port ", port, ", NGINX does not answer as this site but ",
+            !answer ? answer.error().message
+                    : cat("with ", answer->status,
+                          answer->status == 200 ? cat(": ", printable(answer->body, 40))
+                                                : std::string()),
+            file.empty() ? std::string()
+                         : cat("; ", file, " has that name, too: give one of them another")));
   }
   return {};
 }
 
-// The first error that NGINX logged behind this offset: the later ones ("still could not bind()") are its consequences.
+// The first error that NGINX logged behind this offset: the later ones ("still could not bind()")
+// are its consequences.
 std::string Nginx::logged_error(uint64_t from) {
   const std::string log = cat(m_paths.root, k_error_log);
   const auto text = m_disk.tail(log, from, 16 * 1024).value_or(std::string());
@@ -276,12 +312,14 @@ Result<void> Nginx::wait_for_generation(const std::string& generation, uint64_t 
         return {};
     } else {
       old = m_clock.mono();
-      last = answer ? cat("it still serves generation '", printable(answer->body, 40), "'") : answer.error().message;
+      last = answer ? cat("it still serves generation '", printable(answer->body, 40), "'")
+                    : answer.error().message;
     }
     m_clock.sleep(k_poll);
   }
-  return fail(Code::unhealthy, cat("NGINX did not take the new configuration in ", k_reload_deadline.count(), " ms (", last, ")",
-                                   logged_error(log_start)));
+  return fail(Code::unhealthy,
+      cat("NGINX did not take the new configuration in ", k_reload_deadline.count(), " ms (", last,
+          ")", logged_error(log_start)));
 }
 
 } // namespace chillbox::nginx

@@ -1,5 +1,6 @@
-// The NGINX configuration of a site: rendered (pure), tested in a private copy of the whole configuration (a bind mount in a mount namespace of
-// its own, so that no path is rewritten and nothing live is touched), put in place, reloaded, and proven to serve.
+// The NGINX configuration of a site: rendered (pure), tested in a private copy of the whole
+// configuration (a bind mount in a mount namespace of its own, so that no path is rewritten and
+// nothing live is touched), put in place, reloaded, and proven to serve.
 #pragma once
 
 #include "base/error.hpp"
@@ -31,8 +32,9 @@ bool has_ipv6();
 struct Upstream {
   ServiceName service;
   std::string lang;
-  std::string socket;   // "/run/chillbox/live/SITE/SERVICE.sock"; "" when it listens on TCP or not at all
-  uint16_t port = 0;    // TCP, of the live slot
+  std::string
+      socket; // "/run/chillbox/live/SITE/SERVICE.sock"; "" when it listens on TCP or not at all
+  uint16_t port = 0;      // TCP, of the live slot
   std::string files = {}; // relative to the release: what NGINX serves of it by itself; "" nothing
 };
 
@@ -40,45 +42,58 @@ struct SiteInput {
   const config::Site* site;
   const config::HostConfig* host;
   std::vector<Upstream> upstreams;
-  std::string release_dir;                     // absolute, of this release (templates, static files) through `current`
-  std::map<std::string, std::string> templates; // file name to text, from nginx/templates/; empty: the default configuration
+  std::string release_dir; // absolute, of this release (templates, static files) through `current`
+  std::map<std::string, std::string>
+      templates; // file name to text, from nginx/templates/; empty: the default configuration
   std::map<std::string, std::string> variables; // not yet expanded
-  bool certificate = false;                    // state()/certs/SITE/{fullchain,privkey}.pem: serve TLS, and redirect to it
+  bool certificate =
+      false; // state()/certs/SITE/{fullchain,privkey}.pem: serve TLS, and redirect to it
   os::Paths paths;
   bool ipv6 = has_ipv6();
 };
 
-// The text of chillbox.SITE.conf. Default (no template): canonical redirect, gzip, security headers, error, maintenance and sealed pages, ACME
-// challenge location, one upstream "SITE-SERVICE" a service; `/` goes to the first service of lang python, chill or binary (else static files),
-// `/NAME/` to the others by name. A site whose service does not answer because it is sealed gets the 503 page "sealed" (flag file
-// run()/sealed/SITE); while maintenance_flag() exists everybody gets the maintenance page. Files are read through `current`, so
-// that the text of a site stays the same from one release to the next and needs no reload.
+// The text of chillbox.SITE.conf. Default (no template): canonical redirect, gzip, security
+// headers, error, maintenance and sealed pages, ACME challenge location, one upstream
+// "SITE-SERVICE" a service; `/` goes to the first service of lang python, chill or binary (else
+// static files),
+// `/NAME/` to the others by name. A site whose service does not answer because it is sealed gets
+// the 503 page "sealed" (flag file run()/sealed/SITE); while maintenance_flag() exists everybody
+// gets the maintenance page. Files are read through `current`, so that the text of a site stays the
+// same from one release to the next and needs no reload.
 Result<std::string> render_site(const SiteInput& input);
-// What the site's services answered, a line each, for the watch of a release: seconds, status, time that it took ($msec, $upstream_status,
-// $upstream_response_time); no HEAD, no 304, no visitor who went away, nothing that NGINX answered by itself. Not in /run, because NGINX starts at boot
+// What the site's services answered, a line each, for the watch of a release: seconds, status, time
+// that it took ($msec, $upstream_status, $upstream_response_time); no HEAD, no 304, no visitor who
+// went away, nothing that NGINX answered by itself. Not in /run, because NGINX starts at boot
 // before anybody makes a directory there; not where templates may write.
 std::string answers_dir(const os::Paths& paths);
 std::string answers_log(const os::Paths& paths, const SiteName& site);
 // site()/maintenance; the page is beside it, with .html
 std::string maintenance_flag(const os::Paths& paths, const SiteName& site);
-// The page that everybody gets while the flag is there; "" has words of its own. The message is text: what HTML would read otherwise is escaped.
+// The page that everybody gets while the flag is there; "" has words of its own. The message is
+// text: what HTML would read otherwise is escaped.
 std::string maintenance_page(std::string_view message);
-// Whether a site shows that page: a template of its own does when it includes SITE.ssl_cert.include.
+// Whether a site shows that page: a template of its own does when it includes
+// SITE.ssl_cert.include.
 bool has_maintenance(std::string_view site_text, const os::Paths& paths, const SiteName& site);
-// chillbox.conf: the host-level server with /healthcheck/ and /v1/ to the edge, and under host names of their own, for this machine only, the generation and /SITE/immutable/ as a bucket has it. Not on a unix socket: NGINX would not start again after a kill -9 that left
-// the socket's file behind, nor at boot, before anybody made its directory.
+// chillbox.conf: the host-level server with /healthcheck/ and /v1/ to the edge, and under host
+// names of their own, for this machine only, the generation and /SITE/immutable/ as a bucket has
+// it. Not on a unix socket: NGINX would not start again after a kill -9 that left the socket's file
+// behind, nor at boot, before anybody made its directory.
 struct HostFacts {
-  bool default_server = true;           // false: another file is that of this port already
+  bool default_server = true; // false: another file is that of this port already
   bool tls_default_server = true;
-  bool names_hash = true;               // false: another file sets server_names_hash_bucket_size
-  bool header_timeout = true;           // false: another file sets client_header_timeout for all servers
+  bool names_hash = true;     // false: another file sets server_names_hash_bucket_size
+  bool header_timeout = true; // false: another file sets client_header_timeout for all servers
   bool ipv6 = has_ipv6();
-  std::vector<std::string> other_names; // the host-level server answers to as well when it is not the default
+  std::vector<std::string>
+      other_names; // the host-level server answers to as well when it is not the default
 };
-// What IMMUTABLE_BUCKET_DOMAIN_NAME is when no bucket is set: "https://THIS/SITE/immutable/NAME/HASH/" in a template is served by this host.
+// What IMMUTABLE_BUCKET_DOMAIN_NAME is when no bucket is set:
+// "https://THIS/SITE/immutable/NAME/HASH/" in a template is served by this host.
 inline constexpr std::string_view k_immutable_host = "immutable.chillbox.invalid";
 inline constexpr std::string_view k_generation_host = "generation.chillbox.invalid";
-std::string render_host(const config::HostConfig& host, const os::Paths& paths, const std::string& generation, const HostFacts& facts = {});
+std::string render_host(const config::HostConfig& host, const os::Paths& paths,
+    const std::string& generation, const HostFacts& facts = {});
 
 // The TCP ports that a site's text listens on, each once.
 std::vector<uint16_t> listen_ports(std::string_view text);
@@ -92,29 +107,37 @@ std::vector<ServedName> served_names(std::string_view text);
 
 class Nginx {
 public:
-  Nginx(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths, config::HostConfig host);
-  // The directory NGINX includes sites from: configured, or found in `nginx -T`. not_found says what to set.
+  Nginx(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths,
+      config::HostConfig host);
+  // The directory NGINX includes sites from: configured, or found in `nginx -T`. not_found says
+  // what to set.
   Result<std::string> directory();
-  Result<gid_t> group();                                             // of NGINX: configured, else nginx, else www-data
-  Result<std::string> installed(const SiteName& site);              // "" : none
-  // `nginx -t` with `text` in place of the site's file ("" : without it), contained: it writes to nothing of the host. invalid with NGINX's own
-  // line, or when another server has one of the text's names already; the candidate is kept as /var/lib/chillbox/nginx/SITE.failed for inspection.
+  Result<gid_t> group(); // of NGINX: configured, else nginx, else www-data
+  Result<std::string> installed(const SiteName& site); // "" : none
+  // `nginx -t` with `text` in place of the site's file ("" : without it), contained: it writes to
+  // nothing of the host. invalid with NGINX's own line, or when another server has one of the
+  // text's names already; the candidate is kept as /var/lib/chillbox/nginx/SITE.failed for
+  // inspection.
   Result<void> test(const SiteName& site, const std::string& text); // trial.cpp
-  // After a reload: each name of the text is asked for, and its own server must answer. unhealthy: who does instead.
+  // After a reload: each name of the text is asked for, and its own server must answer. unhealthy:
+  // who does instead.
   Result<void> ask_by_name(const SiteName& site, const std::string& text);
-  // The site's logs are for root and NGINX, not for other sites. Also where they were readable before.
+  // The site's logs are for root and NGINX, not for other sites. Also where they were readable
+  // before.
   Result<void> guard_logs(const SiteName& site);
   // Another file of NGINX's than the site's own that has this host name; "" none.
   std::string file_with_name(const SiteName& site, std::string_view host_name);
   Result<void> install(const SiteName& site, const std::string& text); // "" removes
-  // The host-level server, and the directories that NGINX looks into. Says (in the log) which other file is the default server of the port,
-  // as the packages of Debian and Alpine bring one. Changes nothing when all is so already; a change needs a reload().
-  Result<bool> install_host();                                      // pages, host-level server; true: changed, a reload is due
+  // The host-level server, and the directories that NGINX looks into. Says (in the log) which other
+  // file is the default server of the port, as the packages of Debian and Alpine bring one. Changes
+  // nothing when all is so already; a change needs a reload().
+  Result<bool> install_host(); // pages, host-level server; true: changed, a reload is due
   // silently (faults 114). Two at once are one after the other, coalesced (115).
   Result<void> reload();
   // After they were renamed: a signal to the master, which is waited for by nobody.
   Result<void> reopen_logs();
-  // Is there a `worker_shutdown_timeout`? Without one a worker from before a reload stays until its last visitor has gone (faults 116).
+  // Is there a `worker_shutdown_timeout`? Without one a worker from before a reload stays until its
+  // last visitor has gone (faults 116).
   Result<bool> ends_old_workers();
 
 private:
@@ -123,7 +146,8 @@ private:
   Result<void> wait_for_generation(const std::string& generation, uint64_t log_start);
   std::string logged_error(uint64_t from);
   std::string taken_name(const SiteName& site, const std::string& text, const std::string& err);
-  Result<std::string> fill_candidate(const std::string& candidate, const std::string& dir, const std::string& file, const std::string& text);
+  Result<std::string> fill_candidate(const std::string& candidate, const std::string& dir,
+      const std::string& file, const std::string& text);
 
   os::Disk& m_disk;
   os::Runner& m_runner;
@@ -131,14 +155,15 @@ private:
   os::Paths m_paths;
   config::HostConfig m_host;
   std::mutex m_directory_mutex, m_test_mutex, m_ticket_mutex, m_reload_mutex;
-  std::string m_directory;                // once found
-  std::string m_passed;                   // digest of the last candidate that was good
-  uint64_t m_wanted = 0, m_done = 0;      // reloads: tickets given, the newest that a finished reload covers
-  Result<void> m_outcome;                 // of that one
+  std::string m_directory; // once found
+  std::string m_passed;    // digest of the last candidate that was good
+  uint64_t m_wanted = 0,
+           m_done = 0;    // reloads: tickets given, the newest that a finished reload covers
+  Result<void> m_outcome; // of that one
 };
 
-// One GET over a unix socket or a loopback port, HTTP/1.0, at most 64 KiB read, whole deadline (faults 105). For health checks and the
-// generation. host: the Host header.
+// One GET over a unix socket or a loopback port, HTTP/1.0, at most 64 KiB read, whole deadline
+// (faults 105). For health checks and the generation. host: the Host header.
 struct Probe {
   std::string socket; // or
   uint16_t port = 0;

@@ -8,7 +8,8 @@
 namespace chillbox::nginx {
 namespace {
 
-// "2026/11/24 11:24:33 [emerg] 1562#1562: unknown directive" -> "[emerg] unknown directive": a log's date and process say nothing here.
+// "2026/11/24 11:24:33 [emerg] 1562#1562: unknown directive" -> "[emerg] unknown directive": a
+// log's date and process say nothing here.
 std::string without_stamp(std::string_view line) {
   const auto level = line.find('[');
   const auto end = line.find("] ", level);
@@ -23,12 +24,17 @@ std::string without_stamp(std::string_view line) {
 
 } // namespace
 
-std::string file_of(const SiteName& site) { return cat("chillbox.", site.str(), ".conf"); }
-std::string log_dir(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/var/log/nginx/", site.str()); }
+std::string file_of(const SiteName& site) {
+  return cat("chillbox.", site.str(), ".conf");
+}
+std::string log_dir(const os::Paths& paths, const SiteName& site) {
+  return cat(paths.root, "/var/log/nginx/", site.str());
+}
 
 bool is_error(std::string_view line) {
-  return std::ranges::any_of(std::array<std::string_view, 4>{"[emerg]", "[alert]", "[crit]", "[error]"},
-                             [&](auto level) { return line.find(level) != std::string_view::npos; });
+  return std::ranges::any_of(
+      std::array<std::string_view, 4>{"[emerg]", "[alert]", "[crit]", "[error]"},
+      [&](auto level) { return line.find(level) != std::string_view::npos; });
 }
 
 std::string nginx_line(const os::Exit& exit) {

@@ -9,12 +9,17 @@
 namespace chillbox::nginx {
 namespace {
 
-bool is_name(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
-bool is_quantifier(char c) { return c == '?' || c == '*' || c == '+' || c == '{'; }
+bool is_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+bool is_quantifier(char c) {
+  return c == '?' || c == '*' || c == '+' || c == '{';
+}
 
 // Where a name stands, if a group that opens at `at` has one: "(?<name>", "(?'name'", "(?P<name>".
 std::optional<std::pair<size_t, size_t>> name_at(std::string_view p, size_t at) {
-  for (const auto& [opening, closing] : std::array<std::pair<std::string_view, char>, 3>{{{"(?<", '>'}, {"(?P<", '>'}, {"(?'", '\''}}}) {
+  for (const auto& [opening, closing] : std::array<std::pair<std::string_view, char>, 3>{
+           {{"(?<", '>'}, {"(?P<", '>'}, {"(?'", '\''}}}) {
     if (!p.substr(at).starts_with(opening))
       continue;
     const size_t start = at + opening.size();
@@ -27,7 +32,8 @@ std::optional<std::pair<size_t, size_t>> name_at(std::string_view p, size_t at) 
   return std::nullopt;
 }
 
-// Behind the class that opens at `at`: a ']' that comes first, or behind '^', is one of its members.
+// Behind the class that opens at `at`: a ']' that comes first, or behind '^', is one of its
+// members.
 size_t behind_class(std::string_view p, size_t at) {
   ++at;
   if (at < p.size() && p[at] == '^')
@@ -35,7 +41,8 @@ size_t behind_class(std::string_view p, size_t at) {
   if (at < p.size() && p[at] == ']')
     ++at;
   while (at < p.size() && p[at] != ']') {
-    const auto posix = p.substr(at).starts_with("[:") ? p.find(":]", at + 2) : std::string_view::npos;
+    const auto posix =
+        p.substr(at).starts_with("[:") ? p.find(":]", at + 2) : std::string_view::npos;
     at = posix != std::string_view::npos ? posix + 2 : at + (p[at] == '\\' ? 2 : 1);
   }
   return std::min(at + 1, p.size());
@@ -43,7 +50,8 @@ size_t behind_class(std::string_view p, size_t at) {
 
 bool is_known_opening(std::string_view p, size_t at) {
   const auto rest = p.substr(at + 2);
-  if (rest.starts_with(':') || rest.starts_with('=') || rest.starts_with('!') || rest.starts_with("<=") || rest.starts_with("<!") || rest.starts_with('>'))
+  if (rest.starts_with(':') || rest.starts_with('=') || rest.starts_with('!') ||
+      rest.starts_with("<=") || rest.starts_with("<!") || rest.starts_with('>'))
     return true;
   const auto end = rest.find_first_not_of("ims-");
   return end != 0 && end != std::string_view::npos && (rest[end] == ')' || rest[end] == ':');
@@ -68,37 +76,37 @@ private:
   Result<void> step() {
     switch (m_pattern[m_at]) {
     case '\\':
-      if (m_at + 1 < m_pattern.size() && std::string_view("QEkgKN").find(m_pattern[m_at + 1]) != std::string_view::npos)
+      if (m_at + 1 < m_pattern.size() &&
+          std::string_view("QEkgKN").find(m_pattern[m_at + 1]) != std::string_view::npos)
         return refuse(2);
       m_at += 2;
       return {};
-    case '[':
-      m_at = behind_class(m_pattern, m_at);
-      return {};
-    case '(':
-      return open();
-    case ')':
-      close();
-      return {};
-    default:
-      ++m_at;
-      return {};
+    case '[': m_at = behind_class(m_pattern, m_at); return {};
+    case '(': return open();
+    case ')': close(); return {};
+    default: ++m_at; return {};
     }
   }
 
   std::unexpected<Error> refuse(size_t length) const {
-    return fail(Code::denied, cat("the pattern '", printable(m_pattern, 80), "' has '", printable(m_pattern.substr(m_at, length), 10),
-                                  "', which is not understood here: write it without"));
+    return fail(Code::denied,
+        cat("the pattern '", printable(m_pattern, 80), "' has '",
+            printable(m_pattern.substr(m_at, length), 10),
+            "', which is not understood here: write it without"));
   }
 
   Result<void> open() {
     const auto rest = m_pattern.substr(m_at);
     const auto name = name_at(m_pattern, m_at);
-    if (rest.starts_with("(*") || (rest.starts_with("(?") && !name && !is_known_opening(m_pattern, m_at)))
+    if (rest.starts_with("(*") ||
+        (rest.starts_with("(?") && !name && !is_known_opening(m_pattern, m_at)))
       return refuse(4);
     Open opened{std::nullopt, m_at, name ? name->second + 1 : m_at + 1};
     if (name || !rest.starts_with("(?")) {
-      m_groups.push_back({name ? std::string(m_pattern.substr(name->first, name->second - name->first)) : std::string(), false});
+      m_groups.push_back(
+          {name ? std::string(m_pattern.substr(name->first, name->second - name->first))
+                : std::string(),
+              false});
       opened.number = m_groups.size() - 1;
     }
     m_open.push_back(opened);
@@ -113,10 +121,13 @@ private:
     const Open opened = m_open.back();
     m_open.pop_back();
     if (opened.number)
-      m_groups[*opened.number].whole = starts_a_segment(opened) && ends_a_segment(m_pattern.substr(opened.inside, m_at - 1 - opened.inside));
+      m_groups[*opened.number].whole = starts_a_segment(opened) &&
+          ends_a_segment(m_pattern.substr(opened.inside, m_at - 1 - opened.inside));
   }
 
-  bool starts_a_segment(const Open& opened) const { return opened.at > 0 && m_pattern[opened.at - 1] == '/'; }
+  bool starts_a_segment(const Open& opened) const {
+    return opened.at > 0 && m_pattern[opened.at - 1] == '/';
+  }
 
   // All that is left, or up to a '/' that must be there.
   bool ends_a_segment(std::string_view inside) const {
@@ -136,9 +147,12 @@ private:
 
 } // namespace
 
-Result<std::vector<Group>> groups_of(std::string_view pattern) { return Reader(pattern).groups(); }
+Result<std::vector<Group>> groups_of(std::string_view pattern) {
+  return Reader(pattern).groups();
+}
 
-std::string with_names(std::string_view pattern, const std::function<std::string(const std::string&)>& renamed) {
+std::string with_names(
+    std::string_view pattern, const std::function<std::string(const std::string&)>& renamed) {
   std::string out;
   for (size_t at = 0; at < pattern.size();) {
     size_t end = at + 1;

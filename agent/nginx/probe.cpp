@@ -1,5 +1,5 @@
-// A client of our own for one small question. libcurl would cost the idle daemon megabytes and its start some milliseconds, for a
-// request of three lines; it stays where real servers are talked to.
+// A client of our own for one small question. libcurl would cost the idle daemon megabytes and its
+// start some milliseconds, for a request of three lines; it stays where real servers are talked to.
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "nginx/nginx.hpp"
@@ -20,7 +20,9 @@ namespace {
 
 constexpr size_t k_max_answer = 64 * 1024;
 
-std::string place_of(const Probe& p) { return p.socket.empty() ? cat("127.0.0.1:", p.port) : p.socket; }
+std::string place_of(const Probe& p) {
+  return p.socket.empty() ? cat("127.0.0.1:", p.port) : p.socket;
+}
 
 Result<Fd> connect_loopback(uint16_t port, os::Millis timeout) {
   Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -41,7 +43,8 @@ Result<Fd> connect_loopback(uint16_t port, os::Millis timeout) {
     ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
   }
   if (error != 0)
-    return fail(Code::unreachable, cat("connect: ", fail_errno("", error).error().message.substr(2)));
+    return fail(
+        Code::unreachable, cat("connect: ", fail_errno("", error).error().message.substr(2)));
   return fd;
 }
 
@@ -49,13 +52,15 @@ bool is_plain(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 127; });
 }
 
-// The headers' end, and with a Content-Length the body's: a server that keeps the connection open shall not cost us the whole deadline.
+// The headers' end, and with a Content-Length the body's: a server that keeps the connection open
+// shall not cost us the whole deadline.
 bool is_whole(std::string_view bytes) {
   const auto end = bytes.find("\r\n\r\n");
   if (end == std::string_view::npos)
     return false;
   std::string head(bytes.substr(0, end));
-  std::ranges::transform(head, head.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  std::ranges::transform(head, head.begin(),
+      [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   const auto at = head.find("\r\ncontent-length:");
   if (at == std::string::npos)
     return false;
@@ -71,7 +76,8 @@ Result<std::string> read_answer(int fd, const os::Clock& clock, os::Millis deadl
     const auto left = deadline - clock.mono();
     if (left <= os::Millis{0} || !TRY(os::wait_readable(fd, left)))
       return fail(Code::timed_out, bytes.empty() ? "no answer" : "the answer does not end");
-    const ssize_t n = ::recv(fd, buffer.data(), std::min(buffer.size(), k_max_answer - bytes.size()), MSG_DONTWAIT);
+    const ssize_t n = ::recv(
+        fd, buffer.data(), std::min(buffer.size(), k_max_answer - bytes.size()), MSG_DONTWAIT);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
       continue;
     if (n < 0)
@@ -85,7 +91,9 @@ Result<std::string> read_answer(int fd, const os::Clock& clock, os::Millis deadl
 
 Result<ProbeAnswer> parse_answer(std::string_view bytes) {
   const auto end = bytes.find("\r\n\r\n");
-  const auto status = bytes.size() > 12 && bytes.starts_with("HTTP/1.") && bytes[8] == ' ' ? parse_u64(bytes.substr(9, 3)) : std::nullopt;
+  const auto status = bytes.size() > 12 && bytes.starts_with("HTTP/1.") && bytes[8] == ' '
+      ? parse_u64(bytes.substr(9, 3))
+      : std::nullopt;
   if (bytes.empty())
     return fail(Code::unreachable, "closed the connection without an answer");
   if (!status || *status < 100 || *status > 599 || end == std::string_view::npos)
@@ -97,9 +105,12 @@ Result<ProbeAnswer> ask(const Probe& p) {
   const os::Clock& clock = os::real_clock();
   const auto deadline = clock.mono() + p.timeout;
   if (!p.path.starts_with('/') || !is_plain(p.path) || !is_plain(p.host))
-    return fail(Code::invalid, cat("'", printable(p.path, 80), "' is no path that can be asked for"));
-  const Fd fd = p.socket.empty() ? TRY(connect_loopback(p.port, p.timeout)) : TRY(os::connect_unix(p.socket, p.timeout));
-  const std::string request = cat("GET ", p.path, " HTTP/1.0\r\nHost: ", p.host, "\r\nUser-Agent: chillbox\r\nConnection: close\r\n\r\n");
+    return fail(
+        Code::invalid, cat("'", printable(p.path, 80), "' is no path that can be asked for"));
+  const Fd fd = p.socket.empty() ? TRY(connect_loopback(p.port, p.timeout))
+                                 : TRY(os::connect_unix(p.socket, p.timeout));
+  const std::string request = cat("GET ", p.path, " HTTP/1.0\r\nHost: ", p.host,
+      "\r\nUser-Agent: chillbox\r\nConnection: close\r\n\r\n");
   TRY(os::write_all(fd.get(), bytes_of(request), std::max(deadline - clock.mono(), os::Millis{0})));
   return parse_answer(TRY(read_answer(fd.get(), clock, deadline)));
 }

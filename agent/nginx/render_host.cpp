@@ -1,4 +1,5 @@
-// chillbox.conf. Text from top to bottom as NGINX reads it; the reasons stand in the text itself, for who reads it on the host.
+// chillbox.conf. Text from top to bottom as NGINX reads it; the reasons stand in the text itself,
+// for who reads it on the host.
 #include "base/text.hpp"
 #include "nginx/nginx.hpp"
 #include "nginx/text.hpp"
@@ -40,8 +41,9 @@ limit_conn_zone $chillbox_client zone=chillbox_connections:1m;
 limit_conn_zone $chillbox_client zone=chillbox_uploads:1m;
 )nginx";
 
-// The edge sees only what NGINX has understood: HTTP/1.0, no chunks, no second request on a connection. No body and no answer reaches a disk by
-// NGINX: a webhook is read whole into memory, which is what client_body_buffer_size is for, since a chunked one could not be; an upload passes
+// The edge sees only what NGINX has understood: HTTP/1.0, no chunks, no second request on a
+// connection. No body and no answer reaches a disk by NGINX: a webhook is read whole into memory,
+// which is what client_body_buffer_size is for, since a chunked one could not be; an upload passes
 // as it comes, so that the edge can refuse it by its head.
 constexpr std::string_view k_to_edge = R"(    if ($http_content_encoding) { return 415; }
     if ($http_transfer_encoding) { return 411; }
@@ -70,18 +72,22 @@ struct EdgeLocation {
 constexpr std::string_view k_immutable_address = "127.99.104.98";
 
 constexpr EdgeLocation k_edge_locations[] = {
-    {"= /v1/hooks", "POST", "    client_max_body_size 64k;\n    client_body_buffer_size 64k;\n    client_body_timeout 3s;\n    proxy_read_timeout 30s;\n"},
+    {"= /v1/hooks", "POST",
+        "    client_max_body_size 64k;\n    client_body_buffer_size 64k;\n    client_body_timeout 3s;\n    proxy_read_timeout 30s;\n"},
     {"~ \"^/v1/artifacts/[0-9a-f]{64}(?:\\.minisig)?$\"", "PUT",
-     "    if ($content_length = \"\") { return 411; }\n    client_body_timeout 15s;\n    limit_conn chillbox_uploads 8;\n"
-     "    proxy_request_buffering off;\n    proxy_read_timeout 120s;\n    proxy_send_timeout 120s;\n"},
-    {"~ ^/v1/jobs/[0-9A-Za-z_.-]+/events$", "GET", "    client_max_body_size 1k;\n    proxy_buffering off;\n    proxy_cache off;\n    proxy_read_timeout 1h;\n"},
-    {"~ ^/v1/jobs/[0-9A-Za-z_.-]+$", "GET", "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n"},
+        "    if ($content_length = \"\") { return 411; }\n    client_body_timeout 15s;\n    limit_conn chillbox_uploads 8;\n"
+        "    proxy_request_buffering off;\n    proxy_read_timeout 120s;\n    proxy_send_timeout 120s;\n"},
+    {"~ ^/v1/jobs/[0-9A-Za-z_.-]+/events$", "GET",
+        "    client_max_body_size 1k;\n    proxy_buffering off;\n    proxy_cache off;\n    proxy_read_timeout 1h;\n"},
+    {"~ ^/v1/jobs/[0-9A-Za-z_.-]+$", "GET",
+        "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n"},
     {"= /v1/health", "GET", "    client_max_body_size 1k;\n    proxy_read_timeout 10s;\n"},
 };
 
 std::string edge_location(const EdgeLocation& l, uint64_t artifact_max) {
   const bool upload = l.methods == "PUT";
-  std::string out = cat("  location ", l.match, " {\n    if ($request_method != ", l.methods, ") { return 405; }\n", l.more);
+  std::string out = cat("  location ", l.match, " {\n    if ($request_method != ", l.methods,
+      ") { return 405; }\n", l.more);
   if (upload)
     out += cat("    client_max_body_size ", artifact_max, ";\n");
   out += cat(k_to_edge, "    error_page 502 504 = @chillbox_edge_down;\n  }\n");
@@ -92,12 +98,13 @@ std::string edge_server_part(const config::HostConfig& host) {
   std::string out;
   for (const auto& location : k_edge_locations)
     out += edge_location(location, host.artifact_max);
-  out += "  location /v1/ { error_log /dev/null emerg; return 404; }\n"
-         "  location @chillbox_edge_down {\n"
-         "    default_type application/json;\n"
-         "    add_header Retry-After 5 always;\n"
-         "    return 503 '{\"error\":{\"code\":\"unreachable\",\"message\":\"chillboxd does not answer\"}}\\n';\n"
-         "  }\n";
+  out +=
+      "  location /v1/ { error_log /dev/null emerg; return 404; }\n"
+      "  location @chillbox_edge_down {\n"
+      "    default_type application/json;\n"
+      "    add_header Retry-After 5 always;\n"
+      "    return 503 '{\"error\":{\"code\":\"unreachable\",\"message\":\"chillboxd does not answer\"}}\\n';\n"
+      "  }\n";
   return out;
 }
 
@@ -111,53 +118,68 @@ std::string names_of(const config::HostConfig& host, const HostFacts& facts) {
 }
 
 std::string generation_server(uint16_t port, const std::string& generation, bool ipv6) {
-  return cat("# chillboxd asks for this after a reload: NGINX keeps its old configuration without a word when the new one fails.\n"
-             "server {\n",
-             listen(port, ipv6), "  server_name ", k_generation_host,
-             ";\n  allow 127.0.0.1;\n  deny all;\n  access_log off;\n  default_type text/plain;\n  location / { return 404; }\n"
-             "  location = /generation {\n    return 200 '",
-             generation, "';\n  }\n}\n");
+  return cat(
+      "# chillboxd asks for this after a reload: NGINX keeps its old configuration without a word when the new one fails.\n"
+      "server {\n",
+      listen(port, ipv6), "  server_name ", k_generation_host,
+      ";\n  allow 127.0.0.1;\n  deny all;\n  access_log off;\n  default_type text/plain;\n  location / { return 404; }\n"
+      "  location = /generation {\n    return 200 '",
+      generation, "';\n  }\n}\n");
 }
 
-// Templates of the original send visitors of immutable files on to a bucket: what they would find there, from the kept releases.
-// On an address of its own: a site that passes a request on to it cannot name another server of this machine, whatever Host it sends.
+// Templates of the original send visitors of immutable files on to a bucket: what they would find
+// there, from the kept releases. On an address of its own: a site that passes a request on to it
+// cannot name another server of this machine, whatever Host it sends.
 std::string immutable_server(uint16_t port, const os::Paths& paths) {
-  return cat("# Stands in for the bucket that sites of the original have their immutable files in.\n"
-             "upstream ",
-             k_immutable_host, " { server ", k_immutable_address, ":", port, " max_fails=0; }\nserver {\n  listen ", k_immutable_address, ":", port,
-             ";\n  server_name ", k_immutable_host,
-             ";\n  allow 127.0.0.0/8;\n  deny all;\n  access_log off;\n  disable_symlinks if_not_owner;\n  location / { return 404; }\n"
-             "  location ~ \"^/(?<chillbox_site>[a-z][a-z0-9-]{0,30})/immutable/(?<chillbox_file>.+)$\" {\n    alias ",
-             paths.sites(), "/$chillbox_site/immutable/$chillbox_file;\n"
-             "    add_header Cache-Control \"public, max-age=31536000, immutable\";\n  }\n}\n");
+  return cat(
+      "# Stands in for the bucket that sites of the original have their immutable files in.\n"
+      "upstream ",
+      k_immutable_host, " { server ", k_immutable_address, ":", port,
+      " max_fails=0; }\nserver {\n  listen ", k_immutable_address, ":", port, ";\n  server_name ",
+      k_immutable_host,
+      ";\n  allow 127.0.0.0/8;\n  deny all;\n  access_log off;\n  disable_symlinks if_not_owner;\n  location / { return 404; }\n"
+      "  location ~ \"^/(?<chillbox_site>[a-z][a-z0-9-]{0,30})/immutable/(?<chillbox_file>.+)$\" {\n    alias ",
+      paths.sites(),
+      "/$chillbox_site/immutable/$chillbox_file;\n"
+      "    add_header Cache-Control \"public, max-age=31536000, immutable\";\n  }\n}\n");
 }
 
 } // namespace
 
-bool has_ipv6() { return ::access("/proc/net/if_inet6", F_OK) == 0; }
+bool has_ipv6() {
+  return ::access("/proc/net/if_inet6", F_OK) == 0;
+}
 
-std::string render_host(const config::HostConfig& host, const os::Paths& paths, const std::string& generation, const HostFacts& facts) {
+std::string render_host(const config::HostConfig& host, const os::Paths& paths,
+    const std::string& generation, const HostFacts& facts) {
   std::string out(k_shared);
   if (facts.names_hash)
-    out += "# A host name may have 253 bytes; NGINX is prepared for about 50.\nserver_names_hash_bucket_size 512;\n";
+    out +=
+        "# A host name may have 253 bytes; NGINX is prepared for about 50.\nserver_names_hash_bucket_size 512;\n";
   if (facts.header_timeout)
-    out += "# A head is read before NGINX knows whose it is, by the default server's time, whoever brought that one.\nclient_header_timeout 5s;\n";
-  out += cat("\nupstream chillbox_edge { server unix:", paths.hook_socket(), " max_fails=0; }\n\nserver {\n");
+    out +=
+        "# A head is read before NGINX knows whose it is, by the default server's time, whoever brought that one.\nclient_header_timeout 5s;\n";
+  out += cat("\nupstream chillbox_edge { server unix:", paths.hook_socket(),
+      " max_fails=0; }\n\nserver {\n");
   out += listen(host.http_port, facts.ipv6, facts.default_server ? "default_server" : "");
   if (!host.tls_certificate.empty()) {
-    out += listen(host.https_port, facts.ipv6, facts.tls_default_server ? "ssl default_server" : "ssl");
+    out += listen(
+        host.https_port, facts.ipv6, facts.tls_default_server ? "ssl default_server" : "ssl");
     out += tls_settings(host.tls_certificate, host.tls_certificate_key);
   }
   out += cat("  server_name ", names_of(host, facts), ";\n");
-  out += "  server_tokens off;\n"
-         "  # Paths and queries carry capabilities: no log may have them.\n"
-         "  access_log off;\n"
-         "  # The slow ones: at most so long between two reads of a header or a body.\n"
-         "  client_header_timeout 3s;\n  client_body_timeout 3s;\n  send_timeout 30s;\n"
-         "  large_client_header_buffers 4 8k;\n"
-         "  client_max_body_size 1k;\n\n"
-         "  location = /healthcheck/ {\n    default_type text/plain;\n    return 200 'ok\\n';\n  }\n";
-  out += cat("  location ^~ /.well-known/acme-challenge/ {\n    default_type text/plain;\n    root ", paths.state(), "/acme;\n  }\n");
+  out +=
+      "  server_tokens off;\n"
+      "  # Paths and queries carry capabilities: no log may have them.\n"
+      "  access_log off;\n"
+      "  # The slow ones: at most so long between two reads of a header or a body.\n"
+      "  client_header_timeout 3s;\n  client_body_timeout 3s;\n  send_timeout 30s;\n"
+      "  large_client_header_buffers 4 8k;\n"
+      "  client_max_body_size 1k;\n\n"
+      "  location = /healthcheck/ {\n    default_type text/plain;\n    return 200 'ok\\n';\n  }\n";
+  out +=
+      cat("  location ^~ /.well-known/acme-challenge/ {\n    default_type text/plain;\n    root ",
+          paths.state(), "/acme;\n  }\n");
   out += edge_server_part(host);
   out += "  location / { return 404; }\n}\n\n";
   out += cat(immutable_server(host.http_port, paths), "\n");

@@ -66,46 +66,68 @@ const std::vector<Plain>& plain() {
   static const std::vector<Plain> k_plain{
       {k_rewrites, {"return", "break", "rewrite_log", "uninitialized_variable_warn"}},
       {k_sl | k_limit_except, {"allow", "deny", "auth_basic"}},
-      {k_sli, {"add_header", "add_trailer", "expires", "gzip", "limit_rate", "limit_rate_after", "sendfile", "sub_filter", "ssi", "charset", "source_charset",
-               "override_charset", "charset_types"}},
+      {k_sli,
+          {"add_header", "add_trailer", "expires", "gzip", "limit_rate", "limit_rate_after",
+              "sendfile", "sub_filter", "ssi", "charset", "source_charset", "override_charset",
+              "charset_types"}},
       {k_location, {"internal", "flv", "mp4", "empty_gif"}},
-      {k_upstream, {"least_conn", "ip_hash", "hash", "random", "keepalive", "keepalive_requests", "keepalive_time", "keepalive_timeout"}},
-      {k_server, {"ssl_protocols", "ssl_ciphers", "ssl_prefer_server_ciphers", "ssl_session_timeout", "ssl_session_tickets", "ssl_stapling",
-                  "ssl_stapling_verify", "ssl_ecdh_curve", "ssl_buffer_size", "ssl_early_data", "ssl_verify_client", "ssl_verify_depth",
-                  "client_header_timeout", "client_header_buffer_size", "large_client_header_buffers", "ignore_invalid_headers",
-                  "underscores_in_headers", "merge_slashes", "http2", "connection_pool_size"}},
+      {k_upstream,
+          {"least_conn", "ip_hash", "hash", "random", "keepalive", "keepalive_requests",
+              "keepalive_time", "keepalive_timeout"}},
+      {k_server,
+          {"ssl_protocols", "ssl_ciphers", "ssl_prefer_server_ciphers", "ssl_session_timeout",
+              "ssl_session_tickets", "ssl_stapling", "ssl_stapling_verify", "ssl_ecdh_curve",
+              "ssl_buffer_size", "ssl_early_data", "ssl_verify_client", "ssl_verify_depth",
+              "client_header_timeout", "client_header_buffer_size", "large_client_header_buffers",
+              "ignore_invalid_headers", "underscores_in_headers", "merge_slashes", "http2",
+              "connection_pool_size"}},
       {k_sl,
-       {"absolute_redirect", "aio", "autoindex", "autoindex_exact_size", "autoindex_format", "autoindex_localtime", "chunked_transfer_encoding",
-        "client_body_buffer_size", "client_body_in_single_buffer", "client_body_timeout", "client_max_body_size", "default_type", "directio",
-        "directio_alignment", "etag", "gunzip", "gunzip_buffers", "gzip_buffers", "gzip_comp_level", "gzip_disable", "gzip_http_version",
-        "gzip_min_length", "gzip_proxied", "gzip_static", "gzip_types", "gzip_vary", "if_modified_since", "keepalive_disable", "keepalive_requests",
-        "keepalive_time", "keepalive_timeout", "limit_conn_dry_run", "limit_conn_log_level", "limit_conn_status", "limit_req_dry_run",
-        "limit_req_log_level", "limit_req_status", "lingering_close", "lingering_time", "lingering_timeout", "log_not_found", "log_subrequest",
-        "max_ranges", "min_delete_depth", "mirror_request_body", "mp4_buffer_size", "mp4_max_buffer_size", "msie_padding", "msie_refresh",
-        "open_file_cache", "open_file_cache_errors", "open_file_cache_min_uses", "open_file_cache_valid", "output_buffers", "port_in_redirect",
-        "postpone_output", "read_ahead", "real_ip_header", "real_ip_recursive", "recursive_error_pages", "referer_hash_bucket_size",
-        "referer_hash_max_size", "request_pool_size", "reset_timedout_connection", "satisfy", "secure_link", "secure_link_md5",
-        "secure_link_secret", "send_lowat", "send_timeout", "sendfile_max_chunk", "server_name_in_redirect", "server_tokens", "set_real_ip_from",
-        "slice", "ssi_last_modified", "ssi_min_file_chunk", "ssi_silent_errors", "ssi_types", "ssi_value_length", "sub_filter_last_modified",
-        "sub_filter_once", "sub_filter_types", "subrequest_output_buffer_size", "tcp_nodelay", "tcp_nopush", "types_hash_bucket_size",
-        "types_hash_max_size", "userid", "userid_domain", "userid_expires", "userid_name", "userid_path", "userid_flags", "userid_mark",
-        "userid_p3p", "valid_referers"}},
+          {"absolute_redirect", "aio", "autoindex", "autoindex_exact_size", "autoindex_format",
+              "autoindex_localtime", "chunked_transfer_encoding", "client_body_buffer_size",
+              "client_body_in_single_buffer", "client_body_timeout", "client_max_body_size",
+              "default_type", "directio", "directio_alignment", "etag", "gunzip", "gunzip_buffers",
+              "gzip_buffers", "gzip_comp_level", "gzip_disable", "gzip_http_version",
+              "gzip_min_length", "gzip_proxied", "gzip_static", "gzip_types", "gzip_vary",
+              "if_modified_since", "keepalive_disable", "keepalive_requests", "keepalive_time",
+              "keepalive_timeout", "limit_conn_dry_run", "limit_conn_log_level",
+              "limit_conn_status", "limit_req_dry_run", "limit_req_log_level", "limit_req_status",
+              "lingering_close", "lingering_time", "lingering_timeout", "log_not_found",
+              "log_subrequest", "max_ranges", "min_delete_depth", "mirror_request_body",
+              "mp4_buffer_size", "mp4_max_buffer_size", "msie_padding", "msie_refresh",
+              "open_file_cache", "open_file_cache_errors", "open_file_cache_min_uses",
+              "open_file_cache_valid", "output_buffers", "port_in_redirect", "postpone_output",
+              "read_ahead", "real_ip_header", "real_ip_recursive", "recursive_error_pages",
+              "referer_hash_bucket_size", "referer_hash_max_size", "request_pool_size",
+              "reset_timedout_connection", "satisfy", "secure_link", "secure_link_md5",
+              "secure_link_secret", "send_lowat", "send_timeout", "sendfile_max_chunk",
+              "server_name_in_redirect", "server_tokens", "set_real_ip_from", "slice",
+              "ssi_last_modified", "ssi_min_file_chunk", "ssi_silent_errors", "ssi_types",
+              "ssi_value_length", "sub_filter_last_modified", "sub_filter_once", "sub_filter_types",
+              "subrequest_output_buffer_size", "tcp_nodelay", "tcp_nopush",
+              "types_hash_bucket_size", "types_hash_max_size", "userid", "userid_domain",
+              "userid_expires", "userid_name", "userid_path", "userid_flags", "userid_mark",
+              "userid_p3p", "valid_referers"}},
   };
   return k_plain;
 }
 
 // The same for each protocol that NGINX passes requests on with.
-constexpr std::array<std::string_view, 5> k_families{"proxy_", "fastcgi_", "uwsgi_", "scgi_", "grpc_"};
-constexpr std::array<std::string_view, 56> k_of_family{
-    "buffer_size", "buffering", "buffers", "busy_buffers_size", "cache_background_update", "cache_bypass", "cache_convert_head", "cache_key",
-    "cache_lock", "cache_lock_age", "cache_lock_timeout", "cache_max_range_offset", "cache_methods", "cache_min_uses", "cache_revalidate",
-    "cache_use_stale", "cache_valid", "connect_timeout", "cookie_domain", "cookie_flags", "cookie_path", "force_ranges",
-    "headers_hash_bucket_size", "headers_hash_max_size", "hide_header", "http_version", "ignore_client_abort", "ignore_headers",
-    "intercept_errors", "limit_rate", "max_temp_file_size", "method", "next_upstream", "next_upstream_timeout", "next_upstream_tries",
-    "no_cache", "pass_header", "pass_request_body", "pass_request_headers", "read_timeout", "redirect", "request_buffering", "send_lowat",
-    "send_timeout", "set_body", "set_header", "socket_keepalive", "ssl_ciphers", "ssl_name", "ssl_protocols", "ssl_server_name",
-    "ssl_session_reuse", "ssl_verify", "ssl_verify_depth", "temp_file_write_size", "param"};
-constexpr std::array<std::string_view, 6> k_of_fastcgi{"index", "split_path_info", "keep_conn", "catch_stderr", "modifier1", "modifier2"};
+constexpr std::array<std::string_view, 5> k_families{
+    "proxy_", "fastcgi_", "uwsgi_", "scgi_", "grpc_"};
+constexpr std::array<std::string_view, 56> k_of_family{"buffer_size", "buffering", "buffers",
+    "busy_buffers_size", "cache_background_update", "cache_bypass", "cache_convert_head",
+    "cache_key", "cache_lock", "cache_lock_age", "cache_lock_timeout", "cache_max_range_offset",
+    "cache_methods", "cache_min_uses", "cache_revalidate", "cache_use_stale", "cache_valid",
+    "connect_timeout", "cookie_domain", "cookie_flags", "cookie_path", "force_ranges",
+    "headers_hash_bucket_size", "headers_hash_max_size", "hide_header", "http_version",
+    "ignore_client_abort", "ignore_headers", "intercept_errors", "limit_rate", "max_temp_file_size",
+    "method", "next_upstream", "next_upstream_timeout", "next_upstream_tries", "no_cache",
+    "pass_header", "pass_request_body", "pass_request_headers", "read_timeout", "redirect",
+    "request_buffering", "send_lowat", "send_timeout", "set_body", "set_header", "socket_keepalive",
+    "ssl_ciphers", "ssl_name", "ssl_protocols", "ssl_server_name", "ssl_session_reuse",
+    "ssl_verify", "ssl_verify_depth", "temp_file_write_size", "param"};
+constexpr std::array<std::string_view, 6> k_of_fastcgi{
+    "index", "split_path_info", "keep_conn", "catch_stderr", "modifier1", "modifier2"};
 
 std::vector<Rule> all_rules() {
   std::vector<Rule> rules(std::begin(k_special), std::end(k_special));
@@ -129,7 +151,8 @@ std::vector<Rule> all_rules() {
     add(cat(family, "ssl_certificate"), k_sl, Kind::certificate);
     add(cat(family, "ssl_certificate_key"), k_sl, Kind::certificate);
   }
-  for (const auto name : {"ssl_certificate", "ssl_certificate_key", "ssl_trusted_certificate", "ssl_client_certificate", "ssl_dhparam", "ssl_crl"})
+  for (const auto name : {"ssl_certificate", "ssl_certificate_key", "ssl_trusted_certificate",
+           "ssl_client_certificate", "ssl_dhparam", "ssl_crl"})
     rules.push_back({name, k_server, Kind::certificate});
   return rules;
 }
@@ -139,36 +162,33 @@ const std::vector<Rule>& rules() {
   return k_rules;
 }
 
-constexpr std::array<std::string_view, 13> k_prefixes{"http_", "arg_", "cookie_", "sent_http_", "sent_trailer_", "upstream_", "ssl_",
-                                                      "proxy_protocol_", "request_", "connection_", "time_", "date_", "chillbox_"};
-constexpr std::array<std::string_view, 56> k_builtin{
-    "args", "binary_remote_addr", "body_bytes_sent", "bytes_sent", "connection", "content_length", "content_type", "document_root",
-    "document_uri", "gzip_ratio", "host", "hostname", "https", "http2", "http3", "is_args", "limit_rate", "limit_req_status",
-    "limit_conn_status", "msec", "nginx_version", "pid", "pipe", "proxy_add_x_forwarded_for", "proxy_host", "proxy_port", "query_string",
-    "realpath_root", "remote_addr", "remote_port", "remote_user", "request", "scheme", "server_addr", "server_name", "server_port",
-    "server_protocol", "status", "tcpinfo_rtt", "tcpinfo_rttvar", "tcpinfo_snd_cwnd", "tcpinfo_rcv_space", "uri", "secure_link",
-    "secure_link_expires", "slice_range", "invalid_referer", "uid_got", "uid_set", "uid_reset", "realip_remote_addr", "realip_remote_port",
-    "fastcgi_script_name", "fastcgi_path_info", "modern_browser", "msie"};
+constexpr std::array<std::string_view, 13> k_prefixes{"http_", "arg_", "cookie_", "sent_http_",
+    "sent_trailer_", "upstream_", "ssl_", "proxy_protocol_", "request_", "connection_", "time_",
+    "date_", "chillbox_"};
+constexpr std::array<std::string_view, 56> k_builtin{"args", "binary_remote_addr",
+    "body_bytes_sent", "bytes_sent", "connection", "content_length", "content_type",
+    "document_root", "document_uri", "gzip_ratio", "host", "hostname", "https", "http2", "http3",
+    "is_args", "limit_rate", "limit_req_status", "limit_conn_status", "msec", "nginx_version",
+    "pid", "pipe", "proxy_add_x_forwarded_for", "proxy_host", "proxy_port", "query_string",
+    "realpath_root", "remote_addr", "remote_port", "remote_user", "request", "scheme",
+    "server_addr", "server_name", "server_port", "server_protocol", "status", "tcpinfo_rtt",
+    "tcpinfo_rttvar", "tcpinfo_snd_cwnd", "tcpinfo_rcv_space", "uri", "secure_link",
+    "secure_link_expires", "slice_range", "invalid_referer", "uid_got", "uid_set", "uid_reset",
+    "realip_remote_addr", "realip_remote_port", "fastcgi_script_name", "fastcgi_path_info",
+    "modern_browser", "msie"};
 
 } // namespace
 
 std::string_view name_of(Where where) {
   switch (where) {
-  case k_http:
-    return "at the top";
-  case k_server:
-    return "in 'server'";
-  case k_location:
-    return "in 'location'";
+  case k_http: return "at the top";
+  case k_server: return "in 'server'";
+  case k_location: return "in 'location'";
   case k_if_in_server:
-  case k_if_in_location:
-    return "in 'if'";
-  case k_limit_except:
-    return "in 'limit_except'";
-  case k_upstream:
-    return "in 'upstream'";
-  default:
-    return "here";
+  case k_if_in_location: return "in 'if'";
+  case k_limit_except: return "in 'limit_except'";
+  case k_upstream: return "in 'upstream'";
+  default: return "here";
   }
 }
 
@@ -206,7 +226,7 @@ std::string what_is_allowed(std::string_view directive, Where where) {
 
 bool is_builtin_variable(std::string_view name) {
   return std::ranges::find(k_builtin, name) != k_builtin.end() ||
-         std::ranges::any_of(k_prefixes, [&](auto prefix) { return name.starts_with(prefix); });
+      std::ranges::any_of(k_prefixes, [&](auto prefix) { return name.starts_with(prefix); });
 }
 
 } // namespace chillbox::nginx

@@ -1,5 +1,5 @@
-// What a site's own NGINX text may say: each directive with the blocks that it may stand in and how its words are checked (check.cpp). What is
-// not in the table is refused. For this room only.
+// What a site's own NGINX text may say: each directive with the blocks that it may stand in and how
+// its words are checked (check.cpp). What is not in the table is refused. For this room only.
 #pragma once
 
 #include <string>
@@ -20,33 +20,33 @@ enum Where : unsigned {
 std::string_view name_of(Where where);
 
 enum class Kind {
-  any,          // its variables only
+  any, // its variables only
   block_server,
   block_location,
   block_if,
   block_limit_except,
   block_upstream,
-  block_pairs,  // types, charset_map
-  variable_map, // map SOURCE $NAME, split_clients SOURCE $NAME
-  variable_geo, // geo [$ADDRESS] $NAME
-  variable_set, // set $NAME VALUE, auth_request_set $NAME VALUE
-  zone,         // limit_req_zone, limit_conn_zone: "zone=NAME:SIZE"
-  use_zone,     // limit_req: "zone=NAME"
+  block_pairs,    // types, charset_map
+  variable_map,   // map SOURCE $NAME, split_clients SOURCE $NAME
+  variable_geo,   // geo [$ADDRESS] $NAME
+  variable_set,   // set $NAME VALUE, auth_request_set $NAME VALUE
+  zone,           // limit_req_zone, limit_conn_zone: "zone=NAME:SIZE"
+  use_zone,       // limit_req: "zone=NAME"
   use_zone_first, // limit_conn NAME, proxy_cache NAME
-  own_zone,     // upstream { zone NAME SIZE }
+  own_zone,       // upstream { zone NAME SIZE }
   log_format,
   cache_path,
   listen,
   server_name,
   include,
-  path,         // root, alias
-  file,         // auth_basic_user_file
-  certificate,  // read when NGINX starts
+  path,        // root, alias
+  file,        // auth_basic_user_file
+  certificate, // read when NGINX starts
   access_log,
   error_log,
-  pass,         // proxy_pass and its like
+  pass, // proxy_pass and its like
   server_of_upstream,
-  uri,          // each word is a path of the site
+  uri, // each word is a path of the site
   error_page,
   rewrite,
   session_cache,
@@ -58,11 +58,14 @@ struct Rule {
   Kind kind;
 };
 
-const Rule* rule_of(std::string_view directive, Where where); // nullptr: not for a site, or not there
-bool is_known_directive(std::string_view directive);          // allowed somewhere
-// For messages: what may stand in such a block, the blocks and names of it when there are few; else the nearest to what was written.
+const Rule* rule_of(
+    std::string_view directive, Where where);        // nullptr: not for a site, or not there
+bool is_known_directive(std::string_view directive); // allowed somewhere
+// For messages: what may stand in such a block, the blocks and names of it when there are few; else
+// the nearest to what was written.
 std::string what_is_allowed(std::string_view directive, Where where);
-// NGINX's own variables, in lower case, without '$'. Not those of modules that a host may or may not have.
+// NGINX's own variables, in lower case, without '$'. Not those of modules that a host may or may
+// not have.
 bool is_builtin_variable(std::string_view name);
 
 } // namespace chillbox::nginx

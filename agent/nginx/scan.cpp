@@ -42,14 +42,16 @@ private:
       m_word += c;
   }
 
-  // Up to the end of the line; one of them, at its start, is what nginx says itself: the name of the next file.
+  // Up to the end of the line; one of them, at its start, is what nginx says itself: the name of
+  // the next file.
   void comment() {
     if (!m_word.empty()) { // as in a#b
       m_word += m_text[m_at++];
       return;
     }
     const auto line = m_text.substr(m_at, m_text.find('\n', m_at) - m_at);
-    if (line.starts_with(k_file_mark) && line.ends_with(':') && (m_at == 0 || m_text[m_at - 1] == '\n')) {
+    if (line.starts_with(k_file_mark) && line.ends_with(':') &&
+        (m_at == 0 || m_text[m_at - 1] == '\n')) {
       m_file = line.substr(k_file_mark.size(), line.size() - k_file_mark.size() - 1);
       m_blocks.clear();
     }
@@ -99,24 +101,31 @@ unsigned port_of(std::string_view address) {
   if (address.starts_with("unix:"))
     return 0;
   const auto colon = address.ends_with(']') ? std::string_view::npos : address.rfind(':');
-  const auto number = parse_u64(colon == std::string_view::npos ? address : address.substr(colon + 1));
+  const auto number =
+      parse_u64(colon == std::string_view::npos ? address : address.substr(colon + 1));
   return number ? static_cast<unsigned>(*number) : 80;
 }
 
-bool is_ours(const Directive& d) { return d.file.ends_with("/chillbox.conf"); }
+bool is_ours(const Directive& d) {
+  return d.file.ends_with("/chillbox.conf");
+}
 
 } // namespace
 
-std::vector<Directive> scan(std::string_view printed) { return Scanner(printed).all(); }
+std::vector<Directive> scan(std::string_view printed) {
+  return Scanner(printed).all();
+}
 
 std::string include_directory(const std::vector<Directive>& directives) {
   const std::string main = directives.empty() ? std::string() : directives[0].file;
-  const std::string home = main.substr(0, main.rfind('/') == std::string::npos ? 0 : main.rfind('/'));
+  const std::string home =
+      main.substr(0, main.rfind('/') == std::string::npos ? 0 : main.rfind('/'));
   for (const std::string_view known : {"http.d", "conf.d", "sites-enabled"})
     for (const auto& d : directives) {
       if (d.file != main || d.block != "http" || d.words.size() != 2 || d.words[0] != "include")
         continue;
-      const std::string pattern = d.words[1].starts_with('/') ? d.words[1] : cat(home, "/", d.words[1]);
+      const std::string pattern =
+          d.words[1].starts_with('/') ? d.words[1] : cat(home, "/", d.words[1]);
       for (const std::string_view ending : {"/*", "/*.conf"})
         if (pattern.ends_with(cat("/", known, ending)))
           return pattern.substr(0, pattern.size() - ending.size());
@@ -125,15 +134,19 @@ std::string include_directory(const std::vector<Directive>& directives) {
 }
 
 bool sets(const std::vector<Directive>& directives, std::string_view directive) {
-  const auto in_http = [](const Directive& d) { return d.block == "http" || d.block.empty(); }; // the latter in a file that http includes
-  return std::ranges::any_of(directives, [&](const auto& d) { return d.words[0] == directive && in_http(d) && !is_ours(d); });
+  const auto in_http = [](const Directive& d) {
+    return d.block == "http" || d.block.empty();
+  }; // the latter in a file that http includes
+  return std::ranges::any_of(directives,
+      [&](const auto& d) { return d.words[0] == directive && in_http(d) && !is_ours(d); });
 }
 
 std::string default_server_file(const std::vector<Directive>& directives, unsigned port) {
   for (const auto& d : directives) {
     if (d.words.size() < 3 || d.words[0] != "listen" || port_of(d.words[1]) != port || is_ours(d))
       continue;
-    if (std::ranges::any_of(d.words, [](const auto& w) { return w == "default_server" || w == "default"; }))
+    if (std::ranges::any_of(
+            d.words, [](const auto& w) { return w == "default_server" || w == "default"; }))
       return d.file;
   }
   return {};
@@ -142,11 +155,13 @@ std::string default_server_file(const std::vector<Directive>& directives, unsign
 std::vector<uint16_t> listen_ports(std::string_view text) {
   std::vector<uint16_t> ports;
   for (const auto& directive : scan(text)) {
-    if (directive.words.size() < 2 || directive.words[0] != "listen" || directive.words[1].starts_with("unix:"))
+    if (directive.words.size() < 2 || directive.words[0] != "listen" ||
+        directive.words[1].starts_with("unix:"))
       continue;
     const std::string_view where = directive.words[1];
     const auto colon = where.rfind(':');
-    const bool bare = colon == std::string_view::npos || where.ends_with(']'); // an address without a port is port 80
+    const bool bare = colon == std::string_view::npos ||
+        where.ends_with(']'); // an address without a port is port 80
     const auto number = parse_u64(bare ? where : where.substr(colon + 1));
     const auto port = static_cast<uint16_t>(number && *number <= UINT16_MAX ? *number : 80);
     if (std::ranges::find(ports, port) == ports.end())
@@ -172,7 +187,8 @@ std::vector<ServedName> served_names(std::string_view text) {
     for (auto& name : names)
       for (const uint16_t port : ports)
         if (!name.starts_with("*.")) // ".example.org" is that name, too
-          found.insert({lower(name.starts_with('.') ? std::string_view(name).substr(1) : name), port});
+          found.insert(
+              {lower(name.starts_with('.') ? std::string_view(name).substr(1) : name), port});
   }
   return {found.begin(), found.end()};
 }

@@ -8,8 +8,12 @@
 namespace chillbox::nginx {
 namespace {
 
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && !is_space(c)) || c == 0x7f; }
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && !is_space(c)) || c == 0x7f;
+}
 
 // What NGINX makes of backslashes once a word is complete: these six, and no other.
 std::string unescaped(std::string_view raw) {
@@ -35,14 +39,15 @@ std::string unescaped(std::string_view raw) {
       out += '\n';
       ++at;
       break;
-    default:
-      out += raw[at];
+    default: out += raw[at];
     }
   }
   return out;
 }
 
-std::unexpected<Error> wrong(size_t line, std::string_view what) { return fail(Code::invalid, cat("line ", line, ": ", what)); }
+std::unexpected<Error> wrong(size_t line, std::string_view what) {
+  return fail(Code::invalid, cat("line ", line, ": ", what));
+}
 
 Result<std::vector<Node>> read_block(Lexer& lexer, size_t depth, size_t opened) {
   std::vector<Node> nodes;
@@ -58,7 +63,8 @@ Result<std::vector<Node>> read_block(Lexer& lexer, size_t depth, size_t opened) 
     case Token::Kind::end:
     case Token::Kind::open:
       if (node.words.empty())
-        return wrong(token.line, token.kind == Token::Kind::end ? "unexpected ';'" : "unexpected '{'");
+        return wrong(
+            token.line, token.kind == Token::Kind::end ? "unexpected ';'" : "unexpected '{'");
       if (token.kind == Token::Kind::open) {
         if (depth >= k_max_depth)
           return wrong(token.line, cat("blocks nest deeper than ", k_max_depth));
@@ -84,12 +90,15 @@ Result<std::vector<Node>> read_block(Lexer& lexer, size_t depth, size_t opened) 
 }
 
 bool is_plain(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("_-./:=~^$@*+?|(),%&!<>[]").find(c) != std::string_view::npos;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+      std::string_view("_-./:=~^$@*+?|(),%&!<>[]").find(c) != std::string_view::npos;
 }
 
 } // namespace
 
-bool operator==(const Node& a, const Node& b) { return a.words == b.words && a.block == b.block && a.inside == b.inside; }
+bool operator==(const Node& a, const Node& b) {
+  return a.words == b.words && a.block == b.block && a.inside == b.inside;
+}
 
 void Lexer::skip_to_word() {
   while (m_at < m_text.size()) {
@@ -117,7 +126,8 @@ Result<Token> Lexer::quoted(char quote, size_t line) {
   ++m_at;
   const char after = m_at < m_text.size() ? m_text[m_at] : ' ';
   if (!is_space(after) && after != ';' && after != '{' && after != ')')
-    return wrong(m_line, cat("unexpected '", printable(std::string_view(&after, 1)), "' behind a quoted text"));
+    return wrong(m_line,
+        cat("unexpected '", printable(std::string_view(&after, 1)), "' behind a quoted text"));
   return Token{Token::Kind::word, unescaped(raw), line};
 }
 
@@ -153,12 +163,16 @@ Result<Token> Lexer::next() {
   if (c != ';' && c != '{' && c != '}')
     return word(line);
   ++m_at;
-  return Token{c == ';' ? Token::Kind::end : c == '{' ? Token::Kind::open : Token::Kind::close, {}, line};
+  return Token{c == ';' ? Token::Kind::end
+          : c == '{'    ? Token::Kind::open
+                        : Token::Kind::close,
+      {}, line};
 }
 
 Result<std::vector<Node>> parse(std::string_view text) {
   if (const auto bad = std::ranges::find_if(text, is_control); bad != text.end())
-    return wrong(1 + static_cast<size_t>(std::count(text.begin(), bad, '\n')), cat("a control character, ", printable(std::string_view(&*bad, 1))));
+    return wrong(1 + static_cast<size_t>(std::count(text.begin(), bad, '\n')),
+        cat("a control character, ", printable(std::string_view(&*bad, 1))));
   Lexer lexer(text);
   return read_block(lexer, 0, 1);
 }
@@ -174,17 +188,10 @@ std::string written_word(std::string_view word) {
       out += '\\';
       out += c;
       break;
-    case '\t':
-      out += "\\t";
-      break;
-    case '\r':
-      out += "\\r";
-      break;
-    case '\n':
-      out += "\\n";
-      break;
-    default:
-      out += c;
+    case '\t': out += "\\t"; break;
+    case '\r': out += "\\r"; break;
+    case '\n': out += "\\n"; break;
+    default: out += c;
     }
   return out + '"';
 }
@@ -196,7 +203,8 @@ std::string write(const std::vector<Node>& nodes, size_t depth) {
     out += indent;
     for (size_t at = 0; at < node.words.size(); ++at)
       out += cat(at == 0 ? "" : " ", written_word(node.words[at]));
-    out += node.block ? cat(" {\n", write(node.inside, depth + 1), indent, "}\n") : std::string(";\n");
+    out +=
+        node.block ? cat(" {\n", write(node.inside, depth + 1), indent, "}\n") : std::string(";\n");
   }
   return out;
 }

@@ -1,6 +1,7 @@
-// NGINX's own syntax: words, quotes, escapes, comments, "${name}", ';' and braces, by the rules of its reader (ngx_conf_read_token). What is
-// accepted can be written again so that NGINX reads exactly the same words. Refused: control characters, what NGINX would refuse, nesting deeper
-// than k_max_depth. Knows nothing of what a directive means. For this room only.
+// NGINX's own syntax: words, quotes, escapes, comments, "${name}", ';' and braces, by the rules of
+// its reader (ngx_conf_read_token). What is accepted can be written again so that NGINX reads
+// exactly the same words. Refused: control characters, what NGINX would refuse, nesting deeper than
+// k_max_depth. Knows nothing of what a directive means. For this room only.
 #pragma once
 
 #include "base/error.hpp"
@@ -20,11 +21,18 @@ struct Node {
   std::vector<Node> inside;
 };
 
-bool operator==(const Node& a, const Node& b); // the same words in the same blocks, on whatever line
+bool operator==(
+    const Node& a, const Node& b); // the same words in the same blocks, on whatever line
 
 // The next piece of a text.
 struct Token {
-  enum class Kind { word, end, open, close, nothing } kind = Kind::nothing; // ';', '{', '}', the end of the text
+  enum class Kind {
+    word,
+    end,
+    open,
+    close,
+    nothing
+  } kind = Kind::nothing; // ';', '{', '}', the end of the text
   std::string text;
   size_t line = 1;
 };

@@ -1,5 +1,6 @@
-// `nginx -t` on a text that is not in force yet. It is no dry run: it opens and makes logs, directories for temporary files and the pid file. So it
-// runs with all of the host read-only, empty directories where NGINX writes, and nothing of chillbox's but certificates.
+// `nginx -t` on a text that is not in force yet. It is no dry run: it opens and makes logs,
+// directories for temporary files and the pid file. So it runs with all of the host read-only,
+// empty directories where NGINX writes, and nothing of chillbox's but certificates.
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
 #include "nginx/names.hpp"
@@ -16,52 +17,67 @@ namespace {
 
 constexpr uint64_t k_scratch = 16ULL << 20;
 
-bool is_below(std::string_view path, std::string_view dir) { return path.starts_with(dir) && path.size() > dir.size() && path[dir.size()] == '/'; }
+bool is_below(std::string_view path, std::string_view dir) {
+  return path.starts_with(dir) && path.size() > dir.size() && path[dir.size()] == '/';
+}
 
-// Directories that NGINX is going to write to: of its logs, its pid file, temporary files and caches, with what the packages of Debian and Alpine
-// have compiled in.
+// Directories that NGINX is going to write to: of its logs, its pid file, temporary files and
+// caches, with what the packages of Debian and Alpine have compiled in.
 std::set<std::string> written_to(os::Disk& disk, const std::vector<Directive>& directives) {
   std::set<std::string> dirs{"/run", "/run/nginx", "/var/log/nginx", "/var/cache/nginx"};
   // Alpine has a link to its modules beside the temporary files.
   dirs.insert(disk.exists("/var/lib/nginx/tmp") ? "/var/lib/nginx/tmp" : "/var/lib/nginx");
   for (const auto& d : directives) {
     const auto& name = d.words[0];
-    const bool is_file = name == "access_log" || name == "error_log" || name == "pid" || name == "lock_file";
-    if (d.words.size() < 2 || !(is_file || name.ends_with("_temp_path") || name.ends_with("_cache_path")) || !d.words[1].starts_with('/'))
+    const bool is_file =
+        name == "access_log" || name == "error_log" || name == "pid" || name == "lock_file";
+    if (d.words.size() < 2 ||
+        !(is_file || name.ends_with("_temp_path") || name.ends_with("_cache_path")) ||
+        !d.words[1].starts_with('/'))
       continue;
     const std::string dir = d.words[1].substr(0, d.words[1].rfind('/'));
     if (!dir.empty() && dir.find('$') == std::string::npos)
       dirs.insert(dir);
   }
-  for (const char* read : {"/etc", "/etc/nginx", "/usr", "/var", "/var/lib", "/var/log", "/srv", "/dev", "/home", "/root"}) // it reads there, too
+  for (const char* read : {"/etc", "/etc/nginx", "/usr", "/var", "/var/lib", "/var/log", "/srv",
+           "/dev", "/home", "/root"}) // it reads there, too
     dirs.erase(read);
   return dirs;
 }
 
-// What nobody but chillbox reads is away; certificates and what the administrator named for the host's own server are not.
-void hide_chillbox(os::View& view, os::Disk& disk, const os::Paths& paths, const config::HostConfig& host) {
+// What nobody but chillbox reads is away; certificates and what the administrator named for the
+// host's own server are not.
+void hide_chillbox(
+    os::View& view, os::Disk& disk, const os::Paths& paths, const config::HostConfig& host) {
   view.hidden = {paths.etc(), paths.state()};
   const std::string certs = paths.state() + "/certs";
   for (const auto& path : {certs, host.tls_certificate, host.tls_certificate_key})
-    if (std::ranges::any_of(view.hidden, [&](const auto& dir) { return is_below(path, dir); }) && disk.exists(path))
+    if (std::ranges::any_of(view.hidden, [&](const auto& dir) { return is_below(path, dir); }) &&
+        disk.exists(path))
       view.binds.push_back({path, path});
 }
 
-os::Command confined(os::Disk& disk, const os::Paths& paths, const config::HostConfig& host, const std::vector<Directive>& directives) {
+os::Command confined(os::Disk& disk, const os::Paths& paths, const config::HostConfig& host,
+    const std::vector<Directive>& directives) {
   os::Command c;
   c.argv = {"nginx", "-t"};
   c.timeout = os::Millis{20'000};
   c.contained = c.view.own_proc = c.view.read_only = true;
   hide_chillbox(c.view, disk, paths, host);
-  if (!disk.exists("/var/cache/nginx")) // the first cache of this host: the way to it is made in an empty directory
+  if (!disk.exists("/var/cache/nginx")) // the first cache of this host: the way to it is made in an
+                                        // empty directory
     c.view.hidden.emplace_back("/var/cache");
   for (const auto& dir : written_to(disk, directives))
-    if (disk.exists(dir) || std::ranges::any_of(c.view.scratch, [&](const auto& outer) { return is_below(dir, outer.path); }) || is_below(dir, "/var/cache"))
+    if (disk.exists(dir) ||
+        std::ranges::any_of(
+            c.view.scratch, [&](const auto& outer) { return is_below(dir, outer.path); }) ||
+        is_below(dir, "/var/cache"))
       c.view.scratch.push_back({dir, k_scratch});
   return c;
 }
 
-// "nginx: [warn] conflicting server name "one.example" on 0.0.0.0:80, ignored": the server that came first has its visitors.
+// "nginx: [warn] conflicting server name "one.example" on 0.0.0.0:80, ignored": the server that
+// came first has its visitors.
 std::vector<std::string> conflicting_names(std::string_view err) {
   constexpr std::string_view k_before = "conflicting server name \"";
   std::vector<std::string> names;
@@ -84,11 +100,14 @@ std::set<std::string> names_in(std::string_view text) {
 
 } // namespace
 
-// The whole include directory with the one file changed. Links are copied as they are: under the bind mount they have the same parent. Returns
-// what is in it as a digest.
-Result<std::string> Nginx::fill_candidate(const std::string& candidate, const std::string& dir, const std::string& file, const std::string& text) {
+// The whole include directory with the one file changed. Links are copied as they are: under the
+// bind mount they have the same parent. Returns what is in it as a digest.
+Result<std::string> Nginx::fill_candidate(const std::string& candidate, const std::string& dir,
+    const std::string& file, const std::string& text) {
   crypto::Sha256 all;
-  const auto add = [&](std::string_view name, std::string_view bytes) { all.update(bytes_of(cat(name, " ", bytes.size(), "\n", bytes))); };
+  const auto add = [&](std::string_view name, std::string_view bytes) {
+    all.update(bytes_of(cat(name, " ", bytes.size(), "\n", bytes)));
+  };
   TRY(m_disk.remove_tree(candidate));
   TRY(m_disk.make_dir(candidate, 0700));
   for (const auto& name : TRY(m_disk.list(dir))) {
@@ -113,11 +132,14 @@ Result<std::string> Nginx::fill_candidate(const std::string& candidate, const st
 Result<void> Nginx::test(const SiteName& site, const std::string& text) {
   const std::scoped_lock lock(m_test_mutex);
   const std::string dir = TRY(directory());
-  const std::string candidate = m_paths.run() + "/nginx-candidate"; // on tmpfs: nothing of it has to be synced
-  const std::string digest = TRY_IN("nginx test", fill_candidate(candidate, dir, file_of(site), text));
+  const std::string candidate =
+      m_paths.run() + "/nginx-candidate"; // on tmpfs: nothing of it has to be synced
+  const std::string digest =
+      TRY_IN("nginx test", fill_candidate(candidate, dir, file_of(site), text));
   if (digest == m_passed) // a moment ago, in this job's preflight
     return m_disk.remove_tree(candidate);
-  auto directives = loaded().value_or(std::vector<Directive>{}); // of what is in force; broken, the test says so
+  auto directives =
+      loaded().value_or(std::vector<Directive>{}); // of what is in force; broken, the test says so
   std::ranges::move(scan(text), std::back_inserter(directives));
   auto c = confined(m_disk, m_paths, m_host, directives);
   c.view.binds.push_back({candidate, dir});
@@ -131,20 +153,25 @@ Result<void> Nginx::test(const SiteName& site, const std::string& text) {
   }
   TRY(m_disk.make_dir(m_paths.state() + "/nginx", 0755));
   TRY(m_disk.write(failed, text, 0600));
-  return fail(Code::invalid, cat(exit.ok() ? taken : cat("nginx -t: ", nginx_line(exit)), " (what was tried: ", failed, ")"));
+  return fail(Code::invalid,
+      cat(exit.ok() ? taken : cat("nginx -t: ", nginx_line(exit)), " (what was tried: ", failed,
+          ")"));
 }
 
 // Why a name of this text would not be this site's; "": they all are.
-std::string Nginx::taken_name(const SiteName& site, const std::string& text, const std::string& err) {
+std::string Nginx::taken_name(
+    const SiteName& site, const std::string& text, const std::string& err) {
   const auto own = names_in(text);
   for (const auto& name : conflicting_names(err)) {
     if (!own.contains(lower(name)))
       continue;
     const std::string file = file_with_name(site, name);
     if (file.ends_with("/chillbox.conf"))
-      return cat("'", printable(name, 100), "' is this host's own name (host.server_name in chillbox.toml, or one that this machine has): give one of them another");
+      return cat("'", printable(name, 100),
+          "' is this host's own name (host.server_name in chillbox.toml, or one that this machine has): give one of them another");
     if (!file.empty()) // else two servers of this text have it, which is its own business
-      return cat("host name '", printable(name, 100), "' has a server already, in ", file, ", which would get its visitors: take it out there, or give the site another name");
+      return cat("host name '", printable(name, 100), "' has a server already, in ", file,
+          ", which would get its visitors: take it out there, or give the site another name");
   }
   return {};
 }

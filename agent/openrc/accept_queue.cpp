@@ -1,5 +1,6 @@
-// Netlink's socket diagnosis (sock_diag(7)): the kernel tells how many connections wait at a listening unix socket, which nothing in
-// /proc does. It sees the network namespace that it is asked in, which is the host's own, also in a container.
+// Netlink's socket diagnosis (sock_diag(7)): the kernel tells how many connections wait at a
+// listening unix socket, which nothing in /proc does. It sees the network namespace that it is
+// asked in, which is the host's own, also in a container.
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "openrc/slots.hpp"
@@ -44,7 +45,8 @@ struct Listener {
 // One message's attributes: each a length and a type of 16 bits, padded to 4 bytes.
 Listener read_listener(std::string_view message) {
   Listener out;
-  message.remove_prefix(std::min(message.size(), static_cast<size_t>(NLMSG_ALIGN(sizeof(unix_diag_msg)))));
+  message.remove_prefix(
+      std::min(message.size(), static_cast<size_t>(NLMSG_ALIGN(sizeof(unix_diag_msg)))));
   while (message.size() >= sizeof(nlattr)) {
     nlattr attribute{};
     std::memcpy(&attribute, message.data(), sizeof attribute);
@@ -55,7 +57,8 @@ Listener read_listener(std::string_view message) {
       out.name = value.substr(0, value.find('\0')); // some kernels count the closing NUL
     if (attribute.nla_type == UNIX_DIAG_RQLEN && value.size() >= sizeof(unix_diag_rqlen))
       std::memcpy(&out.waiting, value.data(), sizeof out.waiting);
-    message.remove_prefix(std::min(message.size(), static_cast<size_t>(NLA_ALIGN(attribute.nla_len))));
+    message.remove_prefix(
+        std::min(message.size(), static_cast<size_t>(NLA_ALIGN(attribute.nla_len))));
   }
   return out;
 }
@@ -65,10 +68,11 @@ bool read_part(std::string_view part, std::string_view path, std::optional<uint3
   while (part.size() >= sizeof(nlmsghdr)) {
     nlmsghdr header{};
     std::memcpy(&header, part.data(), sizeof header);
-    if (header.nlmsg_type == NLMSG_DONE || header.nlmsg_type == NLMSG_ERROR || header.nlmsg_len < sizeof header ||
-        header.nlmsg_len > part.size())
+    if (header.nlmsg_type == NLMSG_DONE || header.nlmsg_type == NLMSG_ERROR ||
+        header.nlmsg_len < sizeof header || header.nlmsg_len > part.size())
       return false;
-    const auto listener = read_listener(part.substr(sizeof header, header.nlmsg_len - sizeof header));
+    const auto listener =
+        read_listener(part.substr(sizeof header, header.nlmsg_len - sizeof header));
     if (listener.name == path)
       found = found.value_or(0) + listener.waiting;
     part.remove_prefix(std::min(part.size(), static_cast<size_t>(NLMSG_ALIGN(header.nlmsg_len))));
@@ -80,11 +84,14 @@ bool read_part(std::string_view part, std::string_view path, std::optional<uint3
 
 std::optional<uint32_t> accept_queue(const std::string& socket_path) {
   // The kernel knows the path that was bound, a caller may know the link to it.
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(socket_path.c_str(), nullptr), &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> real(
+      ::realpath(socket_path.c_str(), nullptr), &std::free);
   const std::string path = real ? real.get() : socket_path;
   const Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   const timeval second{1, 0};
-  if (!netlink || ::setsockopt(netlink.get(), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) != 0 || !ask(netlink.get()))
+  if (!netlink ||
+      ::setsockopt(netlink.get(), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) != 0 ||
+      !ask(netlink.get()))
     return std::nullopt;
   std::optional<uint32_t> found;
   std::array<char, 32768> buffer;

@@ -14,7 +14,8 @@
 namespace chillbox::openrc {
 namespace {
 
-// One process, unless its number went to somebody else meanwhile: the descriptor pins the process, the second look proves the group.
+// One process, unless its number went to somebody else meanwhile: the descriptor pins the process,
+// the second look proves the group.
 void kill_member(os::Disk& disk, const std::string& cgroup, pid_t pid) {
   const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd)
@@ -24,7 +25,8 @@ void kill_member(os::Disk& disk, const std::string& cgroup, pid_t pid) {
     ::syscall(SYS_pidfd_send_signal, pidfd.get(), SIGKILL, nullptr, 0);
 }
 
-// cgroup.kill (Linux 5.14) gets every process at once, also one that forks meanwhile; without it, one by one until nobody is left.
+// cgroup.kill (Linux 5.14) gets every process at once, also one that forks meanwhile; without it,
+// one by one until nobody is left.
 void kill_all(os::Disk& disk, const std::string& cgroup) {
   const Fd kill(::open(cat(cgroup, "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
   if (kill && ::write(kill.get(), "1", 1) == 1)
@@ -33,17 +35,20 @@ void kill_all(os::Disk& disk, const std::string& cgroup) {
     kill_member(disk, cgroup, pid);
 }
 
-// proc_pid_stat(5): the parent is the second field behind the name, which is in brackets and may have any character. 0: no such process.
+// proc_pid_stat(5): the parent is the second field behind the name, which is in brackets and may
+// have any character. 0: no such process.
 uint64_t parent_of(os::Disk& disk, const os::Paths& paths, pid_t pid) {
   const std::string text = disk.read(cat(paths.root, "/proc/", pid, "/stat"), 4096).value_or("");
   const size_t name_end = text.rfind(')');
-  const auto fields = split(std::string_view(text).substr(name_end == std::string::npos ? 0 : name_end + 1), ' ');
+  const auto fields =
+      split(std::string_view(text).substr(name_end == std::string::npos ? 0 : name_end + 1), ' ');
   return fields.size() > 2 ? parse_u64(fields[2]).value_or(0) : 0;
 }
 
 } // namespace
 
-std::vector<std::string> cgroups_of(os::Disk& disk, const os::Paths& paths, const std::string& service) {
+std::vector<std::string> cgroups_of(
+    os::Disk& disk, const os::Paths& paths, const std::string& service) {
   const std::string base = paths.root + "/sys/fs/cgroup/";
   std::vector<std::string> out;
   for (const char* prefix : {"openrc.", "", "unified/openrc.", "unified/", "openrc/"})
@@ -63,22 +68,26 @@ std::vector<pid_t> members(os::Disk& disk, const std::string& cgroup) {
   return out;
 }
 
-Result<void> kill_leftovers(os::Disk& disk, os::Clock& clock, const os::Paths& paths, const std::string& service, os::Millis timeout) {
+Result<void> kill_leftovers(os::Disk& disk, os::Clock& clock, const os::Paths& paths,
+    const std::string& service, os::Millis timeout) {
   const auto deadline = clock.mono() + timeout;
   for (const auto& cgroup : cgroups_of(disk, paths, service)) {
     for (auto left = members(disk, cgroup); !left.empty(); left = members(disk, cgroup)) {
       kill_all(disk, cgroup);
       if (clock.mono() >= deadline)
-        return fail(Code::timed_out, cat(service, ": process ", left[0], " cannot be killed (", cgroup, ")"));
+        return fail(Code::timed_out,
+            cat(service, ": process ", left[0], " cannot be killed (", cgroup, ")"));
       clock.sleep(os::Millis{2});
     }
-    // Not by Disk, which would try to empty it first; a group of version 1 goes by its release agent.
+    // Not by Disk, which would try to empty it first; a group of version 1 goes by its release
+    // agent.
     ::rmdir(cgroup.c_str());
   }
   return {};
 }
 
-size_t kill_orphans(os::Disk& disk, os::Clock& clock, const os::Paths& paths, const std::string& service) {
+size_t kill_orphans(
+    os::Disk& disk, os::Clock& clock, const os::Paths& paths, const std::string& service) {
   constexpr int k_generations = 50; // the children of one that ended are init's then
   size_t killed = 0;
   for (const auto& cgroup : cgroups_of(disk, paths, service))

@@ -1,5 +1,6 @@
-// The launcher: what is the agent's to make for a service, then from root to the site's user in the order that leaves nothing behind, then exec.
-// Whatever is wrong is said on standard error, which goes to the service's own log.
+// The launcher: what is the agent's to make for a service, then from root to the site's user in the
+// order that leaves nothing behind, then exec. Whatever is wrong is said on standard error, which
+// goes to the service's own log.
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "openrc/listen.hpp"
@@ -31,7 +32,8 @@ Result<void> set_limits(const SlotSpec& spec) {
   const rlimit none{0, 0};
   if (::setrlimit(RLIMIT_CORE, &none) != 0)
     return fail_errno("setrlimit core", errno);
-  // As root, and before it is the site's user: from then on it holds. Where a pids controller is, that one is reached long before.
+  // As root, and before it is the site's user: from then on it holds. Where a pids controller is,
+  // that one is reached long before.
   const rlimit tasks{spec.limits.user_tasks_max, spec.limits.user_tasks_max};
   if (spec.limits.user_tasks_max != 0 && ::setrlimit(RLIMIT_NPROC, &tasks) != 0)
     return fail_errno("setrlimit processes", errno);
@@ -40,25 +42,28 @@ Result<void> set_limits(const SlotSpec& spec) {
   return {};
 }
 
-// The user's groups as they are in /etc/group, then gid, then uid: each needs the right that the next one gives away.
+// The user's groups as they are in /etc/group, then gid, then uid: each needs the right that the
+// next one gives away.
 Result<void> become(const os::User& user) {
   if (user.uid == 0 || user.gid == 0)
     return fail(Code::denied, cat("user '", user.name, "' is root"));
   if (::initgroups(user.name.c_str(), user.gid) != 0)
     return fail_errno("initgroups", errno);
-  if (::setresgid(user.gid, user.gid, user.gid) != 0 || ::setresuid(user.uid, user.uid, user.uid) != 0)
+  if (::setresgid(user.gid, user.gid, user.gid) != 0 ||
+      ::setresuid(user.uid, user.uid, user.uid) != 0)
     return fail_errno(cat("become ", user.name), errno);
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return fail_errno("no_new_privs", errno);
   return {};
 }
 
-// The program's descriptors are the standard streams and, from 3 on, what it is handed; all others end with exec, no sooner: one of them holds
-// its port. CLOSE_RANGE_CLOEXEC is Linux 5.11; before it, one by one.
+// The program's descriptors are the standard streams and, from 3 on, what it is handed; all others
+// end with exec, no sooner: one of them holds its port. CLOSE_RANGE_CLOEXEC is Linux 5.11; before
+// it, one by one.
 void keep_for_exec(const std::vector<Fd>& handed) {
   constexpr int k_first = 3, k_above_all = 100;
   constexpr unsigned k_mark = 4; // CLOSE_RANGE_CLOEXEC
-  std::vector<int> moved; // first, so that none is in the place of another
+  std::vector<int> moved;        // first, so that none is in the place of another
   for (const auto& fd : handed)
     moved.push_back(::fcntl(fd.get(), F_DUPFD_CLOEXEC, k_above_all));
   if (::syscall(SYS_close_range, static_cast<unsigned>(k_first), ~0U, k_mark) != 0) {
@@ -74,7 +79,8 @@ void keep_for_exec(const std::vector<Fd>& handed) {
 // What a parent ignored or blocked, the program would too.
 void default_signals() {
   constexpr int k_last_signal = 64;
-  const unsigned long action[4] = {}; // the default, in the kernel's layout; the library refuses the signals that it keeps for its threads
+  const unsigned long action[4] = {}; // the default, in the kernel's layout; the library refuses
+                                      // the signals that it keeps for its threads
   for (int number = 1; number <= k_last_signal; ++number)
     ::syscall(SYS_rt_sigaction, number, action, nullptr, sizeof(unsigned long));
   sigset_t none;
@@ -82,7 +88,8 @@ void default_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-// As sd_listen_fds(3) has them; LISTEN_PID stays right, because exec keeps the process. A site's own variables of these names would only confuse.
+// As sd_listen_fds(3) has them; LISTEN_PID stays right, because exec keeps the process. A site's
+// own variables of these names would only confuse.
 std::vector<std::string> environment_of(const SlotSpec& spec, const SlotSockets& sockets) {
   std::vector<std::string> pairs;
   for (const auto& [key, value] : spec.env)
@@ -107,7 +114,8 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 Result<void> run_as(SlotSpec& spec, const os::User& user, const SlotSockets& sockets) {
   auto words = environment_of(spec, sockets);
   const auto argv = pointers(spec.argv), env = pointers(words);
-  const os::ListenRules rules(spec.port == 0 ? std::vector<uint16_t>{} : std::vector<uint16_t>{spec.port});
+  const os::ListenRules rules(
+      spec.port == 0 ? std::vector<uint16_t>{} : std::vector<uint16_t>{spec.port});
   TRY(set_limits(spec));
   keep_for_exec(sockets.handed);
   TRY(become(user));
@@ -144,7 +152,8 @@ Result<void> launch(const std::string& slot_name) {
 
 int slot_main(const std::string& slot_name) {
   const auto result = launch(slot_name);
-  const std::string& why = result.error().message; // there is one: a launch that worked is another program by now
+  const std::string& why =
+      result.error().message; // there is one: a launch that worked is another program by now
   std::fprintf(stderr, "%s: %s\n", printable(slot_name, 100).c_str(), why.c_str());
   return exit_code(result.error().code);
 }

@@ -25,11 +25,13 @@ Result<SlotSockets> listen_for(const SlotSpec& spec, const os::User& user) {
     return sockets;
   if (::unlink(spec.socket.c_str()) != 0 && errno != ENOENT)
     return fail_errno(cat("remove ", spec.socket), errno);
-  sockets.handed.push_back(TRY(os::listen_unix(spec.socket, k_mode, {user.uid, spec.socket_group}, k_backlog)));
+  sockets.handed.push_back(
+      TRY(os::listen_unix(spec.socket, k_mode, {user.uid, spec.socket_group}, k_backlog)));
   sockets.names = "socket";
   if (spec.port == 0)
     return sockets;
-  sockets.handed.push_back(TRY_IN(cat("port ", spec.port), os::listen_tcp_loopback(spec.port, k_backlog)));
+  sockets.handed.push_back(
+      TRY_IN(cat("port ", spec.port), os::listen_tcp_loopback(spec.port, k_backlog)));
   sockets.names += ":port";
   return sockets;
 }

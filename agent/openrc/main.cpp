@@ -1,6 +1,8 @@
-// chillbox-log NAME SIZE FILES: adds standard input to the log NAME in the directory that is descriptor 3, and rotates it by size. A program of its own, because one
-// runs for each service: it is a tenth of the daemon. It ends when nobody has the other end any more, whoever else is told to; it is in no
-// control group of the site, and gives up all but that directory before it reads a byte.
+// chillbox-log NAME SIZE FILES: adds standard input to the log NAME in the directory that is
+// descriptor 3, and rotates it by size. A program of its own, because one runs for each service: it
+// is a tenth of the daemon. It ends when nobody has the other end any more, whoever else is told
+// to; it is in no control group of the site, and gives up all but that directory before it reads a
+// byte.
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "os/log_writer.hpp"
@@ -19,9 +21,11 @@ namespace {
 
 using namespace chillbox;
 
-// Out of the service's group, which is limited and in the end killed: its last lines are still to come. Without version 2 it stays.
+// Out of the service's group, which is limited and in the end killed: its last lines are still to
+// come. Without version 2 it stays.
 void leave_group() {
-  for (const char* group : {"/sys/fs/cgroup/chillbox.logs", "/sys/fs/cgroup/unified/chillbox.logs"}) {
+  for (const char* group :
+      {"/sys/fs/cgroup/chillbox.logs", "/sys/fs/cgroup/unified/chillbox.logs"}) {
     ::mkdir(group, 0755);
     const Fd fd(::open(cat(group, "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
     if (fd && ::write(fd.get(), "0", 1) == 1)
@@ -43,8 +47,10 @@ int main(int argc, char** argv) {
     return k_usage;
   leave_group();
   ignore_signals();
-  const auto confined = os::confine({.profile = os::Profile::log, .user = std::nullopt, .chroot_to = "."});
-  os::LogWriter log(Fd(k_dir), argv[1], parse_u64(argv[2]).value_or(0), static_cast<uint32_t>(parse_u64(argv[3]).value_or(0)));
+  const auto confined =
+      os::confine({.profile = os::Profile::log, .user = std::nullopt, .chroot_to = "."});
+  os::LogWriter log(Fd(k_dir), argv[1], parse_u64(argv[2]).value_or(0),
+      static_cast<uint32_t>(parse_u64(argv[3]).value_or(0)));
   if (!confined) { // what is read from a site is read confined or not at all
     log.append(cat("chillbox-log: ", confined.error().message, "\n"));
     return 1;

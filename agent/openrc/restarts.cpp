@@ -23,14 +23,18 @@ std::optional<Starts> read(os::Disk& disk, const std::string& file) {
   if (words.size() != 3)
     return std::nullopt;
   Starts starts;
-  starts.short_runs = static_cast<uint32_t>(std::min<uint64_t>(parse_u64(words[0]).value_or(0), UINT32_MAX - 1));
+  starts.short_runs =
+      static_cast<uint32_t>(std::min<uint64_t>(parse_u64(words[0]).value_or(0), UINT32_MAX - 1));
   starts.began = os::Millis(static_cast<int64_t>(parse_u64(words[1]).value_or(0)));
   starts.next = os::Millis(static_cast<int64_t>(parse_u64(words[2]).value_or(0)));
   return starts;
 }
 
 bool write(os::Disk& disk, const std::string& file, const Starts& starts) {
-  return disk.write(file, cat(starts.short_runs, ' ', starts.began.count(), ' ', starts.next.count(), '\n'), 0600).has_value();
+  return disk
+      .write(file,
+          cat(starts.short_runs, ' ', starts.began.count(), ' ', starts.next.count(), '\n'), 0600)
+      .has_value();
 }
 
 } // namespace
@@ -39,7 +43,8 @@ os::Millis pause_before(uint32_t short_runs) {
   if (short_runs < k_free)
     return os::Millis{0};
   constexpr uint32_t k_enough_doublings = 10;
-  return std::min(os::Millis{1'000} * (1 << std::min(short_runs - k_free, k_enough_doublings)), k_longest_pause);
+  return std::min(os::Millis{1'000} * (1 << std::min(short_runs - k_free, k_enough_doublings)),
+      k_longest_pause);
 }
 
 void wait_for_turn(os::Disk& disk, os::Clock& clock, const std::string& file) {
@@ -62,7 +67,8 @@ void wait_for_turn(os::Disk& disk, os::Clock& clock, const std::string& file) {
 std::optional<os::Millis> crash_loop(os::Disk& disk, os::Clock& clock, const std::string& file) {
   const auto starts = read(disk, file);
   const os::Millis now = clock.mono();
-  if (!starts || starts->short_runs < k_free || now - starts->began >= std::max(k_long_run, k_longest_pause))
+  if (!starts || starts->short_runs < k_free ||
+      now - starts->began >= std::max(k_long_run, k_longest_pause))
     return std::nullopt;
   if (starts->next > now)
     return starts->next - now;

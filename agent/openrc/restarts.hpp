@@ -1,8 +1,10 @@
-// Pauses between the starts of what ends again and again: none before the second start and the third, then 1, 2, 4 ... 120 seconds, for as long as it takes; a run
-// of a minute begins the count anew. It is the program that is started that waits, in itself, so that its supervisor needs one short delay
-// and no limit, and a stop ends the waiting.
+// Pauses between the starts of what ends again and again: none before the second start and the
+// third, then 1, 2, 4 ... 120 seconds, for as long as it takes; a run of a minute begins the count
+// anew. It is the program that is started that waits, in itself, so that its supervisor needs one
+// short delay and no limit, and a stop ends the waiting.
 //
-//   FILE  "RUNS BEGAN NEXT": short runs in a row; when the last one began; when the next one begins, 0: it has. Milliseconds of the
+//   FILE  "RUNS BEGAN NEXT": short runs in a row; when the last one began; when the next one
+//   begins, 0: it has. Milliseconds of the
 //         machine's uptime; below /run, so that a boot begins anew.
 #pragma once
 
@@ -16,9 +18,11 @@
 namespace chillbox::openrc {
 
 os::Millis pause_before(uint32_t short_runs);
-// By what is started, first of all. Writes to FILE and sleeps. Without room for the file there is no pause: the supervisor's delay remains.
+// By what is started, first of all. Writes to FILE and sleeps. Without room for the file there is
+// no pause: the supervisor's delay remains.
 void wait_for_turn(os::Disk& disk, os::Clock& clock, const std::string& file);
-// Does it end again and again? The time that is left until it begins once more; 0: it has, less than a minute ago.
+// Does it end again and again? The time that is left until it begins once more; 0: it has, less
+// than a minute ago.
 std::optional<os::Millis> crash_loop(os::Disk& disk, os::Clock& clock, const std::string& file);
 
 } // namespace chillbox::openrc

@@ -31,17 +31,21 @@ struct Words {
 };
 
 // Its own, and no descriptor of ours but the pipe and the directory.
-[[noreturn]] void become_keeper(const Pipe& pipe, const Fd& dir, const Words& words, pid_t starter) {
+[[noreturn]] void become_keeper(
+    const Pipe& pipe, const Fd& dir, const Words& words, pid_t starter) {
   constexpr int k_dir = 3;
   ::setsid();
-  while (::getppid() == starter) // it is ending; what confines the program wants to know whose child it is
+  while (::getppid() ==
+      starter) // it is ending; what confines the program wants to know whose child it is
     ::usleep(200);
   const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const int far_dir = ::fcntl(dir.get(), F_DUPFD_CLOEXEC, k_dir + 1);
-  for (const auto& [from, to] : {std::pair{pipe.read.get(), 0}, std::pair{null.get(), 1}, std::pair{null.get(), 2}, std::pair{far_dir, k_dir}})
+  for (const auto& [from, to] : {std::pair{pipe.read.get(), 0}, std::pair{null.get(), 1},
+           std::pair{null.get(), 2}, std::pair{far_dir, k_dir}})
     if (::dup2(from, to) < 0)
       ::_exit(1);
-  ::execl(words.program.c_str(), "chillbox-log", words.name.c_str(), words.size.c_str(), words.files.c_str(), nullptr);
+  ::execl(words.program.c_str(), "chillbox-log", words.name.c_str(), words.size.c_str(),
+      words.files.c_str(), nullptr);
   ::_exit(1);
 }
 
@@ -52,7 +56,8 @@ Result<void> pipe_to_log(const SlotSpec& spec, const os::Paths& paths) {
     return {};
   const auto slash = spec.log.rfind('/');
   const std::string path = spec.log.substr(0, slash);
-  const Words words{paths.root + std::string(k_program), spec.log.substr(slash + 1), std::to_string(spec.log_size), std::to_string(spec.log_files)};
+  const Words words{paths.root + std::string(k_program), spec.log.substr(slash + 1),
+      std::to_string(spec.log_size), std::to_string(spec.log_files)};
   if (::access(words.program.c_str(), X_OK) != 0)
     return fail_errno(cat("run ", words.program), errno);
   const Fd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -71,8 +76,7 @@ Result<void> pipe_to_log(const SlotSpec& spec, const os::Paths& paths) {
     ::_exit(keeper < 0 ? 1 : 0);
   }
   int status = 0;
-  while (::waitpid(starter, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (::waitpid(starter, &status, 0) < 0 && errno == EINTR) {}
   if (status != 0)
     return fail(Code::failure, "the process that keeps the log cannot be started");
   if (::dup2(pipe.write.get(), STDOUT_FILENO) < 0 || ::dup2(pipe.write.get(), STDERR_FILENO) < 0)

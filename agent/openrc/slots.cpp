@@ -18,12 +18,16 @@ std::string openrc_dir(const os::Paths& paths, std::string_view what, const std:
   return cat(paths.root, "/run/openrc/", what, "/", name);
 }
 
-std::string pid_file(const os::Paths& paths, const std::string& name) { return cat(paths.root, "/run/supervise-", name, ".pid"); }
+std::string pid_file(const os::Paths& paths, const std::string& name) {
+  return cat(paths.root, "/run/supervise-", name, ".pid");
+}
 
-std::string init_script(const os::Paths& paths, const std::string& name) { return cat(paths.init_d(), "/", name); }
+std::string init_script(const os::Paths& paths, const std::string& name) {
+  return cat(paths.init_d(), "/", name);
+}
 
-// A command line in /proc, its words separated by NUL. The service's own name in it is what tells a supervisor from another process that
-// got its number meanwhile (faults 110).
+// A command line in /proc, its words separated by NUL. The service's own name in it is what tells a
+// supervisor from another process that got its number meanwhile (faults 110).
 bool supervisor_lives(os::Disk& disk, const os::Paths& paths, const std::string& name) {
   const auto pid = disk.read(pid_file(paths, name), 64);
   const auto number = pid ? parse_u64(trim(*pid)) : std::nullopt;
@@ -47,25 +51,30 @@ std::string reason_of(const os::Exit& exit) {
 // Absolute, and nothing in it that a shell would read: conf.d is the one file here that one does.
 bool is_plain_path(std::string_view path) {
   return path.starts_with('/') && std::ranges::all_of(path, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '.' || c == '-' || c == '_';
-         });
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+        c == '.' || c == '-' || c == '_';
+  });
 }
 
 Result<std::string> conf_text(const SlotSpec& spec) {
   if (!is_plain_path(spec.log))
-    return fail(Code::invalid, cat("log file '", printable(spec.log), "': must be an absolute path of plain characters"));
+    return fail(Code::invalid,
+        cat("log file '", printable(spec.log), "': must be an absolute path of plain characters"));
   const std::string& cpus = spec.limits.cpus;
   if (cpus.find_first_not_of("0123456789,-") != std::string::npos)
-    return fail(Code::invalid, cat("resources.cpus '", printable(cpus), "': must be numbers like 0-1,3"));
+    return fail(
+        Code::invalid, cat("resources.cpus '", printable(cpus), "': must be numbers like 0-1,3"));
   std::string limits;
   for (const auto& [file, value] : os::group_settings(spec.limits))
     limits += cat(file, " ", value, "\n");
-  return cat("# Written by chillboxd at every start.\noutput_log=\"", spec.log, "\"\nerror_log=\"", spec.log, "\"\n",
-             limits.empty() ? std::string() : cat("rc_cgroup_settings=\"", limits, "\"\n"));
+  return cat("# Written by chillboxd at every start.\noutput_log=\"", spec.log, "\"\nerror_log=\"",
+      spec.log, "\"\n",
+      limits.empty() ? std::string() : cat("rc_cgroup_settings=\"", limits, "\"\n"));
 }
 
 // Only when it differs: after a crash it is there already, and each write is a sync of the disk.
-Result<void> write_if_new(os::Disk& disk, const std::string& path, const std::string& text, mode_t mode = 0644) {
+Result<void> write_if_new(
+    os::Disk& disk, const std::string& path, const std::string& text, mode_t mode = 0644) {
   const auto now = disk.read(path, k_max_spec);
   if (now && *now == text)
     return {};
@@ -74,10 +83,11 @@ Result<void> write_if_new(os::Disk& disk, const std::string& path, const std::st
   return disk.write(path, text, mode);
 }
 
-Result<os::Exit> run_script(os::Runner& runner, const os::Paths& paths, const std::string& name, const char* verb, os::Millis timeout,
-                            std::function<bool()> meanwhile = {}) {
+Result<os::Exit> run_script(os::Runner& runner, const os::Paths& paths, const std::string& name,
+    const char* verb, os::Millis timeout, std::function<bool()> meanwhile = {}) {
   os::Command c;
-  // The script itself instead of rc-service, and without dependencies: there are none, and OpenRC does not read its whole tree for it.
+  // The script itself instead of rc-service, and without dependencies: there are none, and OpenRC
+  // does not read its whole tree for it.
   c.argv = {init_script(paths, name), "--quiet", "--nodeps", verb};
   c.timeout = timeout;
   c.no_new_privs = false; // would be inherited by every service
@@ -98,8 +108,11 @@ Slots::Slots(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths pat
 Result<void> Slots::start(const SlotSpec& spec) {
   const std::string name = spec.name.str();
   const auto now = TRY(state(spec.name));
-  if (now == SlotState::started && release_in(spec.name) == spec.release) // should it crash, the next copy is as this agent starts one
-    return write_if_new(m_disk, spec_path(m_paths, name), TRY_IN(cat("start ", name), spec_text(spec)), 0600);
+  if (now == SlotState::started &&
+      release_in(spec.name) ==
+          spec.release) // should it crash, the next copy is as this agent starts one
+    return write_if_new(
+        m_disk, spec_path(m_paths, name), TRY_IN(cat("start ", name), spec_text(spec)), 0600);
   if (now != SlotState::stopped)
     TRY_IN(cat("start ", name), stop(spec.name, os::Millis{5'000}));
 
@@ -117,10 +130,12 @@ Result<void> Slots::start(const SlotSpec& spec) {
   if (link.value_or("") != "chillbox-service")
     TRY(m_disk.set_link("chillbox-service", init_script(m_paths, name)));
 
-  const auto exit = TRY_IN(cat("start ", name), run_script(m_runner, m_paths, name, "start", os::Millis{30'000}));
+  const auto exit =
+      TRY_IN(cat("start ", name), run_script(m_runner, m_paths, name, "start", os::Millis{30'000}));
   if (!exit.ok())
     return fail(Code::failure, cat("start ", name, ": ", reason_of(exit)));
-  // The first process of supervise-daemon ends before the one that stays has written its pid file: until then it looks as if it had crashed.
+  // The first process of supervise-daemon ends before the one that stays has written its pid file:
+  // until then it looks as if it had crashed.
   const auto deadline = m_clock.mono() + k_supervisor_wait;
   while (!supervisor_lives(m_disk, m_paths, name) && m_clock.mono() < deadline)
     m_clock.sleep(os::Millis{1});
@@ -130,19 +145,23 @@ Result<void> Slots::start(const SlotSpec& spec) {
 Result<void> Slots::stop(const SlotName& slot, os::Millis grace) {
   const std::string name = slot.str();
   auto link = TRY(m_disk.read_link(init_script(m_paths, name)));
-  if (!link && TRY(state(slot)) != SlotState::stopped) { // somebody removed it; OpenRC needs it to forget the service
+  if (!link &&
+      TRY(state(slot)) !=
+          SlotState::stopped) { // somebody removed it; OpenRC needs it to forget the service
     TRY(m_disk.set_link("chillbox-service", init_script(m_paths, name)));
     link = "chillbox-service";
   }
   if (link) {
-    // supervise-daemon keeps the schedule that it was started with; a shorter grace is ours to enforce, in the middle of its waiting.
+    // supervise-daemon keeps the schedule that it was started with; a shorter grace is ours to
+    // enforce, in the middle of its waiting.
     const auto deadline = m_clock.mono() + grace;
     const auto kill_when_over = [&] {
       if (m_clock.mono() >= deadline)
         static_cast<void>(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{1'000}));
       return false;
     };
-    const auto exit = run_script(m_runner, m_paths, name, "stop", grace + os::Millis{15'000}, kill_when_over);
+    const auto exit =
+        run_script(m_runner, m_paths, name, "stop", grace + os::Millis{15'000}, kill_when_over);
     TRY_IN(cat("stop ", name), kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
     // Whatever it said: nothing of it runs any more, so OpenRC shall think so too.
     if (!exit || !exit->ok() || TRY(state(slot)) != SlotState::stopped)
@@ -162,7 +181,8 @@ Result<void> Slots::stop(const SlotName& slot, os::Millis grace) {
 
 Result<SlotState> Slots::state(const SlotName& slot) {
   const std::string name = slot.str();
-  if (m_disk.exists(openrc_dir(m_paths, "started", name)) || m_disk.exists(openrc_dir(m_paths, "stopping", name)))
+  if (m_disk.exists(openrc_dir(m_paths, "started", name)) ||
+      m_disk.exists(openrc_dir(m_paths, "stopping", name)))
     return supervisor_lives(m_disk, m_paths, name) ? SlotState::started : SlotState::crashed;
   if (m_disk.exists(openrc_dir(m_paths, "starting", name)))
     return SlotState::starting;

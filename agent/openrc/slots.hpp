@@ -1,8 +1,10 @@
-// A slot is one running copy of a service: chillbox.SITE.SERVICE.a or .b (workers: .a1, .a2, ...), an OpenRC service under supervise-daemon,
-// made from one generic init script by a symlink, settings in conf.d (only what OpenRC itself reads), and a spec for the launcher:
-// `chillboxd --slot NAME` (run by supervise-daemon as root) reads /run/chillbox/slots/NAME.json, becomes the site's user and execs the argv.
-// No value of a site is ever read by a shell. What others depend on is made by root before that: the listening sockets, in a directory of root's.
-// One that crashes is started again for ever, after pauses that grow (openrc/restarts.hpp).
+// A slot is one running copy of a service: chillbox.SITE.SERVICE.a or .b (workers: .a1, .a2, ...),
+// an OpenRC service under supervise-daemon, made from one generic init script by a symlink,
+// settings in conf.d (only what OpenRC itself reads), and a spec for the launcher: `chillboxd
+// --slot NAME` (run by supervise-daemon as root) reads /run/chillbox/slots/NAME.json, becomes the
+// site's user and execs the argv. No value of a site is ever read by a shell. What others depend on
+// is made by root before that: the listening sockets, in a directory of root's. One that crashes is
+// started again for ever, after pauses that grow (openrc/restarts.hpp).
 #pragma once
 
 #include "base/error.hpp"
@@ -26,8 +28,8 @@ namespace chillbox::openrc {
 struct SlotName {
   SiteName site;
   ServiceName service;
-  std::string slot;  // "a" or "b"
-  uint32_t index = 0; // workers: 1..count; 0 otherwise
+  std::string slot;        // "a" or "b"
+  uint32_t index = 0;      // workers: 1..count; 0 otherwise
   std::string str() const; // "chillbox.SITE.SERVICE.a" or "....a1"
   static Result<SlotName> parse(std::string_view text);
 };
@@ -35,26 +37,30 @@ struct SlotName {
 // What the launcher execs.
 struct SlotSpec {
   SlotName name;
-  std::string release;                                   // release id, to recognise whose slot it is
-  std::vector<std::string> argv;                         // argv[0] absolute
-  std::vector<std::pair<std::string, std::string>> env;  // whole environment
+  std::string release;                                  // release id, to recognise whose slot it is
+  std::vector<std::string> argv;                        // argv[0] absolute
+  std::vector<std::pair<std::string, std::string>> env; // whole environment
   std::string cwd;
   std::string user;
   std::string umask = "007";
-  std::string log;                                       // absolute; of supervise-daemon only until the program has a pipe
+  std::string log; // absolute; of supervise-daemon only until the program has a pipe
   std::optional<int> niceness;
   os::Limits limits;
-  // The launcher makes the socket at this path, as root, and hands it over as descriptor 3: LISTEN_FDS (sd_listen_fds(3)). "": none.
+  // The launcher makes the socket at this path, as root, and hands it over as descriptor 3:
+  // LISTEN_FDS (sd_listen_fds(3)). "": none.
   std::string socket;
   gid_t socket_group = 0; // who may connect besides the site's user: NGINX
-  // Of 127.0.0.1, 0: none. With `socket` it is made and handed over, too, as descriptor 4; else the program binds it itself.
+  // Of 127.0.0.1, 0: none. With `socket` it is made and handed over, too, as descriptor 4; else the
+  // program binds it itself.
   uint16_t port = 0;
-  // Its log is written and rotated by a process of root's (openrc/service_log.hpp); without a size it is supervise-daemon's alone.
+  // Its log is written and rotated by a process of root's (openrc/service_log.hpp); without a size
+  // it is supervise-daemon's alone.
   uint64_t log_size = 0;
   uint32_t log_files = 0;
 };
 
-// Where the launcher makes its socket: in a directory of root's, so that what NGINX finds there is what root put there.
+// Where the launcher makes its socket: in a directory of root's, so that what NGINX finds there is
+// what root put there.
 std::string slot_socket(const os::Paths& paths, const SlotName& name);
 
 enum class SlotState { stopped, starting, started, crashed };
@@ -62,20 +68,25 @@ enum class SlotState { stopped, starting, started, crashed };
 class Slots {
 public:
   Slots(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths);
-  // Writes spec, conf.d, init.d link and starts it through OpenRC. Running already with the same release: nothing. Each of this is safe to repeat.
+  // Writes spec, conf.d, init.d link and starts it through OpenRC. Running already with the same
+  // release: nothing. Each of this is safe to repeat.
   Result<void> start(const SlotSpec& spec);
-  // TERM, then KILL after `grace`; whatever is left in its cgroup is killed. Removes spec, link and conf.d. Not there: fine.
+  // TERM, then KILL after `grace`; whatever is left in its cgroup is killed. Removes spec, link and
+  // conf.d. Not there: fine.
   Result<void> stop(const SlotName& name, os::Millis grace);
   Result<SlotState> state(const SlotName& name);
-  // How often supervise-daemon has started it again since start(), 0 when it is not running. `crashed` is when supervise-daemon itself is gone.
+  // How often supervise-daemon has started it again since start(), 0 when it is not running.
+  // `crashed` is when supervise-daemon itself is gone.
   uint32_t respawns(const SlotName& name);
   // It crashes again and again: the time until its next start, 0 when it has just had one.
   std::optional<os::Millis> crash_loop(const SlotName& name);
-  // Bytes of memory that its processes take, what they share counted once (Pss); 0: none, or not to be seen.
+  // Bytes of memory that its processes take, what they share counted once (Pss); 0: none, or not to
+  // be seen.
   uint64_t memory(const SlotName& name);
   // The release whose copy runs in this slot, "" when none.
   std::string release_in(const SlotName& name);
-  // Every slot that has a spec, an init.d link, settings in conf.d or a running daemon: what a crash may have left.
+  // Every slot that has a spec, an init.d link, settings in conf.d or a running daemon: what a
+  // crash may have left.
   std::vector<SlotName> all();
 
 private:
@@ -88,7 +99,8 @@ private:
 // The launcher's main: never returns but on error.
 int slot_main(const std::string& slot_name);
 
-// Connections waiting to be accepted at a listening unix socket (sock_diag, UDIAG_SHOW_RQLEN); nullopt: nobody listens there.
+// Connections waiting to be accepted at a listening unix socket (sock_diag, UDIAG_SHOW_RQLEN);
+// nullopt: nobody listens there.
 std::optional<uint32_t> accept_queue(const std::string& socket_path);
 
 } // namespace chillbox::openrc

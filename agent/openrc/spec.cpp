@@ -17,11 +17,13 @@
 namespace chillbox::openrc {
 namespace {
 
-constexpr std::array<std::string_view, 15> k_members{"name",     "release", "argv",   "env",          "cwd",  "user", "umask",
-                                                      "niceness", "limits",  "socket", "socket_group", "port", "log",  "log_size",
-                                                      "log_files"};
+constexpr std::array<std::string_view, 15> k_members{"name", "release", "argv", "env", "cwd",
+    "user", "umask", "niceness", "limits", "socket", "socket_group", "port", "log", "log_size",
+    "log_files"};
 
-bool has_nul(std::string_view s) { return s.find('\0') != std::string_view::npos; }
+bool has_nul(std::string_view s) {
+  return s.find('\0') != std::string_view::npos;
+}
 
 Result<void> check(const SlotSpec& s) {
   if (s.argv.empty() || !s.argv[0].starts_with('/'))
@@ -61,7 +63,8 @@ bool read_slot(std::string_view text, SlotName& name) {
 }
 
 Json json_of(const os::Limits& l) {
-  return {{"memory_max", l.memory_max}, {"cpu_max", l.cpu_max}, {"cpus", l.cpus}, {"tasks_max", l.tasks_max}, {"user_tasks_max", l.user_tasks_max}};
+  return {{"memory_max", l.memory_max}, {"cpu_max", l.cpu_max}, {"cpus", l.cpus},
+      {"tasks_max", l.tasks_max}, {"user_tasks_max", l.user_tasks_max}};
 }
 
 Result<os::Limits> read_limits(const Json& json) {
@@ -140,7 +143,8 @@ Result<std::string> read_private(const std::string& path) {
   std::string text(static_cast<size_t>(st.st_size), '\0');
   size_t got = 0;
   while (got < text.size()) {
-    const ssize_t n = ::pread(fd.get(), text.data() + got, text.size() - got, static_cast<off_t>(got));
+    const ssize_t n =
+        ::pread(fd.get(), text.data() + got, text.size() - got, static_cast<off_t>(got));
     if (n <= 0 && errno != EINTR)
       return fail(Code::failure, cat(path, ": changed while it was read"));
     got += n > 0 ? static_cast<size_t>(n) : 0;
@@ -151,7 +155,8 @@ Result<std::string> read_private(const std::string& path) {
 } // namespace
 
 std::string SlotName::str() const {
-  return cat("chillbox.", site.str(), ".", service.str(), ".", slot, index == 0 ? std::string() : std::to_string(index));
+  return cat("chillbox.", site.str(), ".", service.str(), ".", slot,
+      index == 0 ? std::string() : std::to_string(index));
 }
 
 Result<SlotName> SlotName::parse(std::string_view text) {
@@ -163,7 +168,9 @@ Result<SlotName> SlotName::parse(std::string_view text) {
     if (read_slot(parts[3], name))
       return name;
   }
-  return fail(Code::invalid, cat("'", printable(text, 100), "' is no slot: they are called chillbox.SITE.SERVICE.a, ....b1"));
+  return fail(Code::invalid,
+      cat("'", printable(text, 100),
+          "' is no slot: they are called chillbox.SITE.SERVICE.a, ....b1"));
 }
 
 std::string spec_path(const os::Paths& paths, const std::string& slot_name) {
@@ -176,8 +183,8 @@ std::string restarts_path(const os::Paths& paths, const std::string& slot_name) 
 
 Result<std::string> spec_text(const SlotSpec& s) {
   TRY(check(s));
-  Json json{{"name", s.name.str()}, {"release", s.release}, {"argv", s.argv},  {"env", Json::array()},
-            {"cwd", s.cwd},         {"user", s.user},       {"umask", s.umask}};
+  Json json{{"name", s.name.str()}, {"release", s.release}, {"argv", s.argv},
+      {"env", Json::array()}, {"cwd", s.cwd}, {"user", s.user}, {"umask", s.umask}};
   for (const auto& [name, value] : s.env)
     json["env"].push_back({name, value});
   if (s.niceness)

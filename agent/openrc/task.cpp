@@ -30,11 +30,19 @@ constexpr size_t k_line = 500;
 constexpr size_t k_max_end = 64 * 1024;
 
 // Of the process that watches, which has none of the site's limits, and of what it runs.
-std::string group_name(std::string_view id) { return cat("chillbox.task.", id); }
-std::string command_group(std::string_view id) { return cat("chillbox.task.", id, ".run"); }
+std::string group_name(std::string_view id) {
+  return cat("chillbox.task.", id);
+}
+std::string command_group(std::string_view id) {
+  return cat("chillbox.task.", id, ".run");
+}
 
-std::string tasks_dir(const os::Paths& paths) { return paths.run() + "/tasks"; }
-std::string task_file(const os::Paths& paths, std::string_view id, std::string_view ending) { return cat(tasks_dir(paths), "/", id, ending); }
+std::string tasks_dir(const os::Paths& paths) {
+  return paths.run() + "/tasks";
+}
+std::string task_file(const os::Paths& paths, std::string_view id, std::string_view ending) {
+  return cat(tasks_dir(paths), "/", id, ending);
+}
 
 struct flock whole_file(short type) {
   struct flock lock{};
@@ -74,27 +82,32 @@ public:
   Result<void> run() {
     const std::string path = task_file(m_paths, m_id, ".json");
     const auto spec = TRY(read_spec(path));
-    // Out of the daemon's group before anybody can see the task by its lock: a new daemon ends what is left in that one.
+    // Out of the daemon's group before anybody can see the task by its lock: a new daemon ends what
+    // is left in that one.
     const std::string root = groups_root(m_paths);
     const std::string group = cat(root, "/", group_name(m_id));
-    const bool grouped = !root.empty() && (::mkdir(group.c_str(), 0755) == 0 || errno == EEXIST) && enter(group);
+    const bool grouped =
+        !root.empty() && (::mkdir(group.c_str(), 0755) == 0 || errno == EEXIST) && enter(group);
     // Behind it no other descriptor of this file may be closed here: that would take the lock away.
     const Fd lock(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     auto whole = whole_file(F_RDLCK);
     struct stat st{};
-    if (!lock || ::fcntl(lock.get(), F_SETLK, &whole) != 0 || ::fstat(lock.get(), &st) != 0 || st.st_nlink == 0)
+    if (!lock || ::fcntl(lock.get(), F_SETLK, &whole) != 0 || ::fstat(lock.get(), &st) != 0 ||
+        st.st_nlink == 0)
       return fail(Code::conflict, cat("task ", m_id, ": somebody else has it"));
     const auto end = command(spec);
     if (grouped && enter(root))
-      (void)kill_leftovers(os::real_disk(), os::real_clock(), m_paths, group_name(m_id), k_kill_wait);
+      (void)kill_leftovers(
+          os::real_disk(), os::real_clock(), m_paths, group_name(m_id), k_kill_wait);
     return os::real_disk().write(task_file(m_paths, m_id, ".end"),
-                                 dump(Json{{"code", end.code}, {"ended_ms", end.ended_ms}, {"text", end.text}}), 0600);
+        dump(Json{{"code", end.code}, {"ended_ms", end.ended_ms}, {"text", end.text}}), 0600);
   }
 
 private:
   TaskEnd command(const SlotSpec& spec) {
     const std::string dir = m_paths.logs_of(spec.name.site);
-    os::LogWriter log(Fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "cron.log", spec.log_size, spec.log_files);
+    os::LogWriter log(Fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "cron.log",
+        spec.log_size, spec.log_files);
     os::Command c;
     c.argv = spec.argv;
     c.env = spec.env;
@@ -140,9 +153,12 @@ Result<TaskEnd> parse_end(const std::string& text) {
 
 } // namespace
 
-Tasks::Tasks(os::Disk& disk, os::Clock& clock, os::Paths paths) : m_disk(disk), m_clock(clock), m_paths(std::move(paths)) {}
+Tasks::Tasks(os::Disk& disk, os::Clock& clock, os::Paths paths)
+    : m_disk(disk), m_clock(clock), m_paths(std::move(paths)) {}
 
-std::string Tasks::file(uint64_t id, std::string_view ending) const { return task_file(m_paths, std::to_string(id), ending); }
+std::string Tasks::file(uint64_t id, std::string_view ending) const {
+  return task_file(m_paths, std::to_string(id), ending);
+}
 
 Result<os::Child> Tasks::start(uint64_t id, const SlotSpec& spec) {
   const std::string logs = m_paths.logs_of(spec.name.site);
@@ -158,8 +174,8 @@ Result<os::Child> Tasks::start(uint64_t id, const SlotSpec& spec) {
   // Until it can be seen by its lock, so that a daemon that comes right behind finds it.
   constexpr int k_most_waits = 2'000; // of a millisecond
   pollfd ended{child.pidfd(), POLLIN, 0};
-  for (int i = 0; i < k_most_waits && holder(file(id, ".json")) == 0 && ::poll(&ended, 1, 1) == 0; ++i) {
-  }
+  for (int i = 0; i < k_most_waits && holder(file(id, ".json")) == 0 && ::poll(&ended, 1, 1) == 0;
+      ++i) {}
   return child;
 }
 
@@ -168,7 +184,8 @@ std::optional<Fd> Tasks::running(uint64_t id) {
   if (pid <= 0)
     return std::nullopt;
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd || holder(file(id, ".json")) != pid) // the number may have gone to somebody else meanwhile
+  if (!pidfd ||
+      holder(file(id, ".json")) != pid) // the number may have gone to somebody else meanwhile
     return std::nullopt;
   return pidfd;
 }
@@ -213,7 +230,8 @@ Result<void> Tasks::end_all(const SiteName& site) {
 std::vector<uint64_t> Tasks::all() {
   std::vector<uint64_t> ids;
   for (const auto& name : m_disk.list(tasks_dir(m_paths)).value_or(std::vector<std::string>{}))
-    if (const auto id = parse_u64(name.substr(0, name.find('.'))); id && std::ranges::find(ids, *id) == ids.end())
+    if (const auto id = parse_u64(name.substr(0, name.find('.')));
+        id && std::ranges::find(ids, *id) == ids.end())
       ids.push_back(*id);
   return ids;
 }

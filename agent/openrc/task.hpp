@@ -1,9 +1,11 @@
-// A task is a command of a site that runs once, to its end: an entry of its crontab. A small process of root, `chillboxd --task ID`, runs it as the
-// site's user, contained and in a control group with the site's limits, writes its output to a log and leaves a note of the end. It outlives
-// the daemon that started it: the next one finds the task running, or the note. Nothing of the command outlives the task.
+// A task is a command of a site that runs once, to its end: an entry of its crontab. A small
+// process of root, `chillboxd --task ID`, runs it as the site's user, contained and in a control
+// group with the site's limits, writes its output to a log and leaves a note of the end. It
+// outlives the daemon that started it: the next one finds the task running, or the note. Nothing of
+// the command outlives the task.
 //
-//   run()/tasks/ID.json  what to run (a slot's spec; root, 0600). While the task runs its process holds a record lock on it
-//   run()/tasks/ID.end   {"code","ended_ms","text"}
+//   run()/tasks/ID.json  what to run (a slot's spec; root, 0600). While the task runs its process
+//   holds a record lock on it run()/tasks/ID.end   {"code","ended_ms","text"}
 #pragma once
 
 #include "openrc/slots.hpp"
@@ -17,9 +19,9 @@
 namespace chillbox::openrc {
 
 struct TaskEnd {
-  int code = 0;          // of the command, as a shell says it; 126, 127: it did not start, and text says why
+  int code = 0; // of the command, as a shell says it; 126, 127: it did not start, and text says why
   int64_t ended_ms = 0;
-  std::string text;      // its last lines, made printable
+  std::string text; // its last lines, made printable
 };
 
 class Tasks {
@@ -29,7 +31,8 @@ public:
   Result<os::Child> start(uint64_t id, const SlotSpec& spec);
   // Of one that an earlier daemon started: a pidfd to poll while it runs, nullopt when it does not.
   std::optional<Fd> running(uint64_t id);
-  // When its process has ended: how; nullopt when that was killed before it could say. Whatever is left of the task is killed, its files go.
+  // When its process has ended: how; nullopt when that was killed before it could say. Whatever is
+  // left of the task is killed, its files go.
   Result<std::optional<TaskEnd>> finish(uint64_t id);
   Result<void> end(uint64_t id); // by force; finish() is still due
   Result<void> end_all(const SiteName& site);

@@ -19,7 +19,8 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, mode_t mode, Owne
   if (!file.m_dir)
     return fail_io("open directory", dir, errno);
   std::string name = temporary_name(base_of(path));
-  file.m_file = Fd(::openat(file.m_dir.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  file.m_file = Fd(::openat(
+      file.m_dir.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.m_file)
     return fail_io("create", path, errno);
   file.m_temporary = std::move(name); // from here on it is ours to remove
@@ -28,15 +29,17 @@ Result<AtomicFile> AtomicFile::create(const std::string& path, mode_t mode, Owne
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : m_path(std::move(other.m_path)), m_temporary(std::exchange(other.m_temporary, {})), m_dir(std::move(other.m_dir)),
-      m_file(std::move(other.m_file)) {}
+    : m_path(std::move(other.m_path)), m_temporary(std::exchange(other.m_temporary, {})),
+      m_dir(std::move(other.m_dir)), m_file(std::move(other.m_file)) {}
 
 AtomicFile::~AtomicFile() {
   if (!m_temporary.empty())
     ::unlinkat(m_dir.get(), m_temporary.c_str(), 0);
 }
 
-Result<void> AtomicFile::write(std::string_view bytes) { return write_fully(m_file.get(), bytes, m_path); }
+Result<void> AtomicFile::write(std::string_view bytes) {
+  return write_fully(m_file.get(), bytes, m_path);
+}
 
 Result<void> AtomicFile::commit() {
   // The bytes before the name: see the header.

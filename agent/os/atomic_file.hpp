@@ -1,7 +1,9 @@
-// A file that appears whole or not at all, also after a power cut. It is written under a temporary name beside its place
-// (".NAME.tmp.XXXXXXXX", mode 0600); commit() syncs the file, renames it, and syncs the directory, in this order, because a name that
-// reaches the disk before its bytes is an empty file after a crash. Destroyed without commit(): the temporary file is removed.
-// A failed sync is final: the kernel may have dropped the pages, so nothing retries it (faults 91).
+// A file that appears whole or not at all, also after a power cut. It is written under a temporary
+// name beside its place
+// (".NAME.tmp.XXXXXXXX", mode 0600); commit() syncs the file, renames it, and syncs the directory,
+// in this order, because a name that reaches the disk before its bytes is an empty file after a
+// crash. Destroyed without commit(): the temporary file is removed. A failed sync is final: the
+// kernel may have dropped the pages, so nothing retries it (faults 91).
 #pragma once
 
 #include "base/error.hpp"
@@ -21,7 +23,9 @@ public:
   AtomicFile& operator=(AtomicFile&&) = delete;
   ~AtomicFile();
 
-  int fd() const { return m_file.get(); } // for writers that bring their own loop (hash while copying)
+  int fd() const {
+    return m_file.get();
+  } // for writers that bring their own loop (hash while copying)
   Result<void> write(std::string_view bytes);
   Result<void> commit();
 

@@ -6,7 +6,9 @@
 namespace chillbox::os {
 namespace {
 
-int64_t in_ms(const timespec& t) { return static_cast<int64_t>(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000; }
+int64_t in_ms(const timespec& t) {
+  return static_cast<int64_t>(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000;
+}
 
 class RealClock final : public Clock {
 public:
@@ -27,9 +29,9 @@ public:
   void sleep(Millis time) override {
     if (time <= Millis::zero())
       return;
-    timespec left{static_cast<time_t>(time.count() / 1000), static_cast<long>(time.count() % 1000) * 1'000'000};
-    while (::clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
-    }
+    timespec left{static_cast<time_t>(time.count() / 1000),
+        static_cast<long>(time.count() % 1000) * 1'000'000};
+    while (::clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {}
   }
 };
 

@@ -11,9 +11,9 @@ using Millis = std::chrono::milliseconds;
 class Clock {
 public:
   virtual ~Clock() = default;
-  virtual int64_t wall() const = 0;       // seconds since 1970, UTC
+  virtual int64_t wall() const = 0; // seconds since 1970, UTC
   virtual int64_t wall_ms() const = 0;
-  virtual Millis mono() const = 0;        // CLOCK_MONOTONIC
+  virtual Millis mono() const = 0; // CLOCK_MONOTONIC
   virtual void sleep(Millis time) = 0;
 };
 

@@ -16,7 +16,8 @@
 namespace chillbox::os {
 namespace {
 
-constexpr int k_most_tries = 500; // of a millisecond, until a group whose processes have ended can go
+constexpr int k_most_tries =
+    500; // of a millisecond, until a group whose processes have ended can go
 constexpr size_t k_small = 64 * 1024;
 
 bool write_to(const std::string& path, std::string_view text) {
@@ -38,12 +39,16 @@ uint64_t count_in(const std::string& path, std::string_view name) {
   return 0;
 }
 
-std::string_view controller_of(std::string_view file) { return file.substr(0, file.find('.')); }
+std::string_view controller_of(std::string_view file) {
+  return file.substr(0, file.find('.'));
+}
 
 // Whether groups below the root have this controller, after we asked for it.
 bool has_controller(const std::string& root, std::string_view controller) {
   const std::string turned_on = root + "/cgroup.subtree_control";
-  return has_word(turned_on, controller) || (has_word(root + "/cgroup.controllers", controller) && write_to(turned_on, cat("+", controller)));
+  return has_word(turned_on, controller) ||
+      (has_word(root + "/cgroup.controllers", controller) &&
+          write_to(turned_on, cat("+", controller)));
 }
 
 void remove_group(const std::string& path) {
@@ -111,7 +116,8 @@ Result<ControlGroup> ControlGroup::make(std::string name, const Limits& limits) 
   group.m_path = path; // removed from here on
   for (const auto& [file, value] : group_settings(limits))
     if (has_controller(root, controller_of(file)) && !write_to(cat(path, "/", file), value))
-      return fail_errno(cat("control group ", path, ": set ", file, " to ", printable(value)), errno);
+      return fail_errno(
+          cat("control group ", path, ": set ", file, " to ", printable(value)), errno);
   write_to(path + "/memory.oom.group", "1"); // half a build is none
   group.m_procs = Fd(::open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
   if (!group.m_procs)
@@ -119,7 +125,8 @@ Result<ControlGroup> ControlGroup::make(std::string name, const Limits& limits) 
   return group;
 }
 
-ControlGroup::ControlGroup(ControlGroup&& other) noexcept : m_path(std::exchange(other.m_path, {})), m_procs(std::move(other.m_procs)) {}
+ControlGroup::ControlGroup(ControlGroup&& other) noexcept
+    : m_path(std::exchange(other.m_path, {})), m_procs(std::move(other.m_procs)) {}
 
 ControlGroup& ControlGroup::operator=(ControlGroup&& other) noexcept {
   std::swap(m_path, other.m_path);

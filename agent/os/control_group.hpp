@@ -1,5 +1,6 @@
-// A control group of version 2 for one run of a program: made before it, emptied and removed behind it. Its limits hold as far as the host has
-// the controllers (OpenRC's service `cgroups` turns them on).
+// A control group of version 2 for one run of a program: made before it, emptied and removed behind
+// it. Its limits hold as far as the host has the controllers (OpenRC's service `cgroups` turns them
+// on).
 #pragma once
 
 #include "base/error.hpp"
@@ -11,19 +12,23 @@
 
 namespace chillbox::os {
 
-inline constexpr std::string_view k_run_groups = "chillbox.run."; // those whose names nobody has to know
+inline constexpr std::string_view k_run_groups =
+    "chillbox.run."; // those whose names nobody has to know
 
-// "/sys/fs/cgroup", or its directory `unified`; "" where there is no tree of version 2 that we may write to.
+// "/sys/fs/cgroup", or its directory `unified`; "" where there is no tree of version 2 that we may
+// write to.
 std::string control_groups_root();
 // A limit that this host cannot keep, by the name that it has in a site file: "memory_max", ...
 std::vector<std::string> limits_without_effect(const Limits& limits);
-// The groups of runs that did not live to remove theirs. Nothing of them is alive: the kernel ended it with them.
+// The groups of runs that did not live to remove theirs. Nothing of them is alive: the kernel ended
+// it with them.
 void remove_stale_groups();
 
 class ControlGroup {
 public:
   ControlGroup() = default; // none
-  // "": a name is made up. None where the host has no tree for it; limits without a controller are left out.
+  // "": a name is made up. None where the host has no tree for it; limits without a controller are
+  // left out.
   static Result<ControlGroup> make(std::string name, const Limits& limits);
   ControlGroup(ControlGroup&& other) noexcept;
   ControlGroup& operator=(ControlGroup&& other) noexcept;

@@ -11,12 +11,17 @@ namespace chillbox::os {
 
 class Deadline {
 public:
-  explicit Deadline(Millis timeout) : m_never(timeout < Millis::zero()), m_at(real_clock().mono() + timeout) {}
+  explicit Deadline(Millis timeout)
+      : m_never(timeout < Millis::zero()), m_at(real_clock().mono() + timeout) {}
 
-  Millis left() const { return m_never ? Millis::max() : std::max(m_at - real_clock().mono(), Millis::zero()); }
+  Millis left() const {
+    return m_never ? Millis::max() : std::max(m_at - real_clock().mono(), Millis::zero());
+  }
   bool passed() const { return !m_never && left() == Millis::zero(); }
   // -1: waits for ever.
-  int poll_ms() const { return m_never ? -1 : static_cast<int>(std::min<int64_t>(left().count(), INT_MAX)); }
+  int poll_ms() const {
+    return m_never ? -1 : static_cast<int>(std::min<int64_t>(left().count(), INT_MAX));
+  }
 
 private:
   bool m_never;

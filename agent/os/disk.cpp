@@ -48,7 +48,8 @@ Result<std::string> read_file(const std::string& path, size_t limit) {
     if (n == 0)
       return out;
     if (static_cast<size_t>(n) > limit - out.size())
-      return fail(Code::too_large, cat("read ", printable(path, 1024), ": more than the limit of ", limit, " bytes"));
+      return fail(Code::too_large,
+          cat("read ", printable(path, 1024), ": more than the limit of ", limit, " bytes"));
     out.append(buffer.data(), static_cast<size_t>(n));
   }
 }
@@ -62,7 +63,8 @@ Result<std::string> read_tail(const std::string& path, uint64_t from, size_t lim
   std::string out(static_cast<size_t>(size - at), '\0');
   size_t got = 0;
   while (got < out.size()) {
-    const ssize_t n = ::pread(file.fd.get(), out.data() + got, out.size() - got, static_cast<off_t>(at + got));
+    const ssize_t n =
+        ::pread(file.fd.get(), out.data() + got, out.size() - got, static_cast<off_t>(at + got));
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
@@ -107,11 +109,12 @@ Result<void> make_new_directory(const std::string& path) {
   TRY(make_missing(parent_of(path), 0755));
   if (::mkdir(path.c_str(), 0700) == 0)
     return sync_directory(parent_of(path));
-  return errno == EEXIST ? fail(Code::conflict, cat(printable(path, 1024), " is there already")) : Result<void>(fail_io("make directory", path, errno));
+  return errno == EEXIST ? fail(Code::conflict, cat(printable(path, 1024), " is there already"))
+                         : Result<void>(fail_io("make directory", path, errno));
 }
 
 Result<std::optional<Found>> look_up(const std::string& path) {
-  struct stat st {};
+  struct stat st{};
   if (::lstat(path.c_str(), &st) == 0)
     return Found{.directory = S_ISDIR(st.st_mode), .owner = {st.st_uid, st.st_gid}};
   if (errno == ENOENT || errno == ENOTDIR)
@@ -138,7 +141,8 @@ Result<void> switch_link(const std::string& target, const std::string& path) {
 
 Result<std::vector<std::string>> list_names(const std::string& dir) {
   std::vector<std::string> names;
-  const std::unique_ptr<DIR, CloseDir> stream(::opendir(dir.c_str())); // close-on-exec by its contract
+  const std::unique_ptr<DIR, CloseDir> stream(
+      ::opendir(dir.c_str())); // close-on-exec by its contract
   if (!stream && errno == ENOENT)
     return names;
   if (!stream)
@@ -158,7 +162,9 @@ Result<std::vector<std::string>> list_names(const std::string& dir) {
 
 class RealDisk final : public Disk {
 public:
-  Result<std::string> read(const std::string& path, size_t limit) override { return read_file(path, limit); }
+  Result<std::string> read(const std::string& path, size_t limit) override {
+    return read_file(path, limit);
+  }
 
   Result<std::optional<std::string>> read_link(const std::string& path) override {
     std::array<char, 4096> target;
@@ -168,7 +174,8 @@ public:
     if (errno == ENOENT)
       return std::optional<std::string>();
     if (errno == EINVAL)
-      return fail(Code::invalid, cat("read link ", printable(path, 1024), ": it is not a symbolic link"));
+      return fail(
+          Code::invalid, cat("read link ", printable(path, 1024), ": it is not a symbolic link"));
     return fail_io("read link", path, errno);
   }
 
@@ -205,7 +212,8 @@ public:
   Result<std::optional<Found>> find(const std::string& path) override { return look_up(path); }
   Result<void> make_new_dir(const std::string& path) override { return make_new_directory(path); }
 
-  Result<void> write(const std::string& path, std::string_view bytes, mode_t mode, Owner owner) override {
+  Result<void> write(
+      const std::string& path, std::string_view bytes, mode_t mode, Owner owner) override {
     AtomicFile file = TRY(AtomicFile::create(path, mode, owner));
     TRY(file.write(bytes));
     return file.commit();
@@ -235,17 +243,25 @@ public:
 
   Result<void> remove_tree(const std::string& path) override { return remove_whole_tree(path); }
 
-  Result<std::string> copy_tree(const std::string& from, const std::string& to, Owner owner) override {
+  Result<std::string> copy_tree(
+      const std::string& from, const std::string& to, Owner owner) override {
     return copy_whole_tree(from, to, owner);
   }
 
-  Result<std::string> seal_tree(const std::string& dir, Owner owner) override { return digest_tree(dir, &owner); }
+  Result<std::string> seal_tree(const std::string& dir, Owner owner) override {
+    return digest_tree(dir, &owner);
+  }
   Result<void> publish_tree(const std::string& dir) override { return publish_whole_tree(dir); }
-  Result<std::string> tree_digest(const std::string& dir, std::optional<uid_t> owner) override { return digest_tree(dir, nullptr, owner); }
-  Result<std::vector<TreeLink>> tree_links(const std::string& dir) override { return links_of_tree(dir); }
+  Result<std::string> tree_digest(const std::string& dir, std::optional<uid_t> owner) override {
+    return digest_tree(dir, nullptr, owner);
+  }
+  Result<std::vector<TreeLink>> tree_links(const std::string& dir) override {
+    return links_of_tree(dir);
+  }
 
   Result<void> append(const std::string& path, std::string_view bytes, mode_t mode) override {
-    const Fd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode));
+    const Fd fd(::open(
+        path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode));
     if (!fd)
       return fail_io("append to", path, errno);
     return write_fully(fd.get(), bytes, path);

@@ -1,7 +1,8 @@
-// Seam: every durable change of the file system that a rollout makes goes through here, so that tests can fail, count and record it.
-// Paths are absolute; parents are owned by root (or by the test), so that nobody swaps them meanwhile. Each call either did all or
-// nothing that a reader could see; what is said to be durable was synced, the file before the name, the name before the return.
-// Errors: "OPERATION PATH: reason", no_space for ENOSPC and EDQUOT.
+// Seam: every durable change of the file system that a rollout makes goes through here, so that
+// tests can fail, count and record it. Paths are absolute; parents are owned by root (or by the
+// test), so that nobody swaps them meanwhile. Each call either did all or nothing that a reader
+// could see; what is said to be durable was synced, the file before the name, the name before the
+// return. Errors: "OPERATION PATH: reason", no_space for ENOSPC and EDQUOT.
 #pragma once
 
 #include "base/encoding.hpp"
@@ -48,45 +49,65 @@ class Disk {
 public:
   virtual ~Disk() = default;
   // Reads
-  virtual Result<std::string> read(const std::string& path, size_t limit) = 0;           // not_found; too_large over the limit
-  virtual Result<std::optional<std::string>> read_link(const std::string& path) = 0;     // nullopt: no such link
-  virtual Result<std::vector<std::string>> list(const std::string& dir) = 0;             // names, sorted; empty when there is no such directory
-  virtual bool exists(const std::string& path) = 0;                                      // anything, links not followed
-  virtual Result<std::optional<Found>> find(const std::string& path) = 0;                // nullopt: nothing is there; links not followed
-  virtual uint64_t size(const std::string& file) = 0;                                    // 0 when it is not there
-  virtual Result<std::string> tail(const std::string& file, uint64_t from, size_t limit) = 0; // the last `limit` bytes behind offset `from`
+  virtual Result<std::string> read(
+      const std::string& path, size_t limit) = 0; // not_found; too_large over the limit
+  virtual Result<std::optional<std::string>> read_link(
+      const std::string& path) = 0; // nullopt: no such link
+  virtual Result<std::vector<std::string>> list(
+      const std::string& dir) = 0; // names, sorted; empty when there is no such directory
+  virtual bool exists(const std::string& path) = 0; // anything, links not followed
+  virtual Result<std::optional<Found>> find(
+      const std::string& path) = 0; // nullopt: nothing is there; links not followed
+  virtual uint64_t size(const std::string& file) = 0; // 0 when it is not there
+  virtual Result<std::string> tail(const std::string& file, uint64_t from,
+      size_t limit) = 0; // the last `limit` bytes behind offset `from`
   virtual Result<Space> space(const std::string& path) = 0;
   virtual Result<TreeSize> measure(const std::string& dir) = 0;
   // Changes
-  virtual Result<void> make_dir(const std::string& path, mode_t mode, Owner owner = {}) = 0; // with parents (0755 root); sets mode and owner also when it is there
-  virtual Result<void> make_new_dir(const std::string& path) = 0; // 0700, ours, with parents; conflict when anything is there, which stays as it is
+  virtual Result<void> make_dir(const std::string& path, mode_t mode,
+      Owner owner = {}) = 0; // with parents (0755 root); sets mode and owner also when it is there
+  virtual Result<void> make_new_dir(
+      const std::string& path) = 0; // 0700, ours, with parents; conflict when anything is there,
+                                    // which stays as it is
   // Temporary file, sync, rename, sync of the directory.
-  virtual Result<void> write(const std::string& path, std::string_view bytes, mode_t mode, Owner owner = {}) = 0;
-  // The link at `path` points to `target` from one moment to the next: symlink under a temporary name, rename, sync of the directory.
+  virtual Result<void> write(
+      const std::string& path, std::string_view bytes, mode_t mode, Owner owner = {}) = 0;
+  // The link at `path` points to `target` from one moment to the next: symlink under a temporary
+  // name, rename, sync of the directory.
   virtual Result<void> set_link(const std::string& target, const std::string& path) = 0;
-  virtual Result<void> rename(const std::string& from, const std::string& to) = 0;       // and sync of both directories
-  virtual Result<void> remove(const std::string& path) = 0;                              // file or link; gone already is fine
-  virtual Result<void> remove_tree(const std::string& path) = 0;                         // never follows links; gone already is fine
-  // Regular files, directories and symlinks only; everything owned by `owner`, directories 0750, files 0640 or 0750 when executable;
-  // synced. `to` must not exist, or be an empty directory. Anything else in `from`: denied. Returns the digest of what it read and wrote: that of
+  virtual Result<void> rename(
+      const std::string& from, const std::string& to) = 0;  // and sync of both directories
+  virtual Result<void> remove(const std::string& path) = 0; // file or link; gone already is fine
+  virtual Result<void> remove_tree(
+      const std::string& path) = 0; // never follows links; gone already is fine
+  // Regular files, directories and symlinks only; everything owned by `owner`, directories 0750,
+  // files 0640 or 0750 when executable; synced. `to` must not exist, or be an empty directory.
+  // Anything else in `from`: denied. Returns the digest of what it read and wrote: that of
   // seal_tree(from) when nobody changed anything since.
-  virtual Result<std::string> copy_tree(const std::string& from, const std::string& to, Owner owner) = 0;
-  // After a build by the site's user: walks by descriptor, gives all to `owner`, takes write from group and others, refuses hard links and
-  // special files, strips setuid; syncs. Returns a digest over names, modes and contents (the release's manifest).
+  virtual Result<std::string> copy_tree(
+      const std::string& from, const std::string& to, Owner owner) = 0;
+  // After a build by the site's user: walks by descriptor, gives all to `owner`, takes write from
+  // group and others, refuses hard links and special files, strips setuid; syncs. Returns a digest
+  // over names, modes and contents (the release's manifest).
   virtual Result<std::string> seal_tree(const std::string& dir, Owner owner) = 0;
-  // Readable for everybody (o+rX), below and including `dir`, without following links: what NGINX serves by itself.
+  // Readable for everybody (o+rX), below and including `dir`, without following links: what NGINX
+  // serves by itself.
   virtual Result<void> publish_tree(const std::string& dir) = 0;
-  // The same digest of what is there now. denied: something in it is not `owner`'s, when there is one.
-  virtual Result<std::string> tree_digest(const std::string& dir, std::optional<uid_t> owner = std::nullopt) = 0;
+  // The same digest of what is there now. denied: something in it is not `owner`'s, when there is
+  // one.
+  virtual Result<std::string> tree_digest(
+      const std::string& dir, std::optional<uid_t> owner = std::nullopt) = 0;
   // Every symbolic link below `dir`, without following one.
   virtual Result<std::vector<TreeLink>> tree_links(const std::string& dir) = 0;
-  virtual Result<void> append(const std::string& path, std::string_view bytes, mode_t mode) = 0; // not synced: logs
+  virtual Result<void> append(
+      const std::string& path, std::string_view bytes, mode_t mode) = 0; // not synced: logs
 };
 
 Disk& real_disk();
 
-// Removes what write, set_link and copy_tree left in `dir` when the power went (".NAME.tmp.XXXXXXXX"); returns how many. At the start of the
-// daemon only: it cannot tell a temporary file that somebody is still writing.
+// Removes what write, set_link and copy_tree left in `dir` when the power went
+// (".NAME.tmp.XXXXXXXX"); returns how many. At the start of the daemon only: it cannot tell a
+// temporary file that somebody is still writing.
 Result<size_t> sweep_temporaries(const std::string& dir);
 
 } // namespace chillbox::os

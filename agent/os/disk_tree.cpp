@@ -46,7 +46,8 @@ Result<void> links_below(const At& at, const std::string& above, std::vector<Tre
   return {};
 }
 
-// What lies too deep is moved up to `top` and removed in a later pass: a hostile build can nest deeper than there are descriptors.
+// What lies too deep is moved up to `top` and removed in a later pass: a hostile build can nest
+// deeper than there are descriptors.
 Result<void> remove_below(const At& at, int top) {
   for (const std::string& name : TRY(names_in(at))) {
     if (::unlinkat(at.fd, name.c_str(), 0) == 0 || errno == ENOENT)
@@ -75,7 +76,8 @@ Result<void> empty_directory(const At& top) {
   return fail(Code::busy, cat("remove ", top.path, ": somebody keeps adding to it"));
 }
 
-// Computes the digest of what it reads, from the very bytes that it writes: nothing can be exchanged between the two.
+// Computes the digest of what it reads, from the very bytes that it writes: nothing can be
+// exchanged between the two.
 class Copier {
 public:
   explicit Copier(Owner owner) : m_owner(owner), m_buffer(std::make_unique<char[]>(k_buffer)) {}
@@ -103,36 +105,42 @@ public:
   }
 
 private:
-  Result<void> descend(const At& from, const At& to, const std::string& name, const std::string& relative) {
+  Result<void> descend(
+      const At& from, const At& to, const std::string& name, const std::string& relative) {
     const Fd source = TRY(enter(from, name));
     if (::mkdirat(to.fd, name.c_str(), 0700) != 0)
       return fail_io("make directory", to.below(name), errno);
     const Fd target = TRY(enter(to, name));
     return copy_directory(At{source.get(), from.below(name), from.depth + 1},
-                          At{target.get(), to.below(name), to.depth + 1}, relative);
+        At{target.get(), to.below(name), to.depth + 1}, relative);
   }
 
-  Result<void> copy_link(const At& from, const At& to, const std::string& name, const std::string& relative) {
+  Result<void> copy_link(
+      const At& from, const At& to, const std::string& name, const std::string& relative) {
     const std::string target = TRY(link_target(from, name));
     m_digest.link(relative, target);
     if (::symlinkat(target.c_str(), to.fd, name.c_str()) != 0)
       return fail_io("link", to.below(name), errno);
-    if (::geteuid() == 0 && ::fchownat(to.fd, name.c_str(), m_owner.uid, m_owner.gid, AT_SYMLINK_NOFOLLOW) != 0)
+    if (::geteuid() == 0 &&
+        ::fchownat(to.fd, name.c_str(), m_owner.uid, m_owner.gid, AT_SYMLINK_NOFOLLOW) != 0)
       return fail_io("change owner of", to.below(name), errno);
     return {};
   }
 
-  Result<void> copy_file(const At& from, const At& to, const std::string& name, const std::string& relative,
-                         const struct stat& seen) {
+  Result<void> copy_file(const At& from, const At& to, const std::string& name,
+      const std::string& relative, const struct stat& seen) {
     const OpenFile in = TRY(open_file(from, name, seen));
-    const Fd out(::openat(to.fd, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const Fd out(
+        ::openat(to.fd, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!out)
       return fail_io("create", to.below(name), errno);
     m_digest.file(in.st.st_mode, relative, static_cast<uint64_t>(in.st.st_size));
     const uint64_t copied = TRY(copy_bytes(in.fd.get(), out.get(), to.below(name)));
     if (copied != static_cast<uint64_t>(in.st.st_size))
-      return fail(Code::corrupt, cat("copy ", from.below(name), ": ", copied, " bytes came of ", in.st.st_size));
-    return set_owner_and_mode(out.get(), m_owner, (in.st.st_mode & 0111) != 0 ? 0750 : 0640, to.below(name));
+      return fail(Code::corrupt,
+          cat("copy ", from.below(name), ": ", copied, " bytes came of ", in.st.st_size));
+    return set_owner_and_mode(
+        out.get(), m_owner, (in.st.st_mode & 0111) != 0 ? 0750 : 0640, to.below(name));
   }
 
   Result<uint64_t> copy_bytes(int in, int out, const std::string& path) {
@@ -155,7 +163,8 @@ private:
   TreeDigest m_digest;
 };
 
-Result<std::string> copy_into(const std::string& from, const std::string& parent, const std::string& temporary, Owner owner) {
+Result<std::string> copy_into(
+    const std::string& from, const std::string& parent, const std::string& temporary, Owner owner) {
   const Fd source = TRY(open_directory(from));
   const Fd above(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!above)
@@ -254,7 +263,9 @@ Result<void> remove_whole_tree(const std::string& path) {
 Result<std::string> copy_whole_tree(const std::string& from, const std::string& to, Owner owner) {
   struct stat st{};
   if (::lstat(to.c_str(), &st) == 0)
-    return S_ISDIR(st.st_mode) ? fill_directory(from, to, owner) : fail(Code::conflict, cat("copy to ", printable(to, 1024), ": it is there already"));
+    return S_ISDIR(st.st_mode)
+        ? fill_directory(from, to, owner)
+        : fail(Code::conflict, cat("copy to ", printable(to, 1024), ": it is there already"));
   const std::string parent = parent_of(to), temporary = temporary_name(base_of(to));
   const std::string path = cat(parent, "/", temporary);
   Result<std::string> copied = copy_into(from, parent, temporary, owner);

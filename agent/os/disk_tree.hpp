@@ -1,5 +1,6 @@
-// Whole trees, walked by descriptor: every step is *at() below a directory that is already open, with O_NOFOLLOW, so that nobody who can
-// write in the tree can lead the walk out of it. Never into another file system. For this room only; Disk has the contracts.
+// Whole trees, walked by descriptor: every step is *at() below a directory that is already open,
+// with O_NOFOLLOW, so that nobody who can write in the tree can lead the walk out of it. Never into
+// another file system. For this room only; Disk has the contracts.
 #pragma once
 
 #include "base/error.hpp"
@@ -17,6 +18,7 @@ Result<void> remove_whole_tree(const std::string& path); // a file or a link too
 Result<std::string> copy_whole_tree(const std::string& from, const std::string& to, Owner owner);
 Result<void> publish_whole_tree(const std::string& dir);
 // Seals when it is for somebody; else it only reads, and all of it must be `owner`'s.
-Result<std::string> digest_tree(const std::string& dir, const Owner* seal_for, std::optional<uid_t> owner = std::nullopt);
+Result<std::string> digest_tree(
+    const std::string& dir, const Owner* seal_for, std::optional<uid_t> owner = std::nullopt);
 
 } // namespace chillbox::os

@@ -50,20 +50,22 @@ bool is_temporary_name(std::string_view name) {
     return false;
   const std::string_view end = name.substr(name.size() - tail);
   return end.starts_with(k_temporary) &&
-         end.substr(k_temporary.size()).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+      end.substr(k_temporary.size()).find_first_not_of("0123456789abcdef") ==
+      std::string_view::npos;
 }
 
 std::unexpected<Error> fail_io(std::string_view operation, const std::string& path, int err) {
   auto failed = fail_errno(cat(operation, " ", printable(path, 1024)), err);
   struct statvfs fs{};
-  if (err != ENOSPC || (::statvfs(path.c_str(), &fs) != 0 && ::statvfs(parent_of(path).c_str(), &fs) != 0))
+  if (err != ENOSPC ||
+      (::statvfs(path.c_str(), &fs) != 0 && ::statvfs(parent_of(path).c_str(), &fs) != 0))
     return failed;
   Error error = std::move(failed).error();
   if (fs.f_files != 0 && fs.f_favail == 0)
     error.message += cat(" (no inodes left of ", uint64_t{fs.f_files}, ")");
   else
     error.message += cat(" (", human_size(uint64_t{fs.f_bavail} * fs.f_frsize), " free of ",
-                         human_size(uint64_t{fs.f_blocks} * fs.f_frsize), ")");
+        human_size(uint64_t{fs.f_blocks} * fs.f_frsize), ")");
   return std::unexpected(std::move(error));
 }
 

@@ -1,4 +1,5 @@
-// Small things that the files of this room share: names, directories, syncs, and what an errno means there. For this room only.
+// Small things that the files of this room share: names, directories, syncs, and what an errno
+// means there. For this room only.
 #pragma once
 
 #include "base/error.hpp"
@@ -22,8 +23,9 @@ std::unexpected<Error> fail_io(std::string_view operation, const std::string& pa
 Result<Fd> open_directory(const std::string& path); // its last component may not be a link
 Result<void> sync_file(int fd, const std::string& path);
 Result<void> sync_directory(const std::string& path);
-// For whole trees: one sync instead of one a file, since each fsync commits the journal again (2,000 small files on a busy ext4: 1 s instead
-// of 9 s). It waits for what others wrote to the same file system too. Linux tells failed write-back here since 5.8.
+// For whole trees: one sync instead of one a file, since each fsync commits the journal again
+// (2,000 small files on a busy ext4: 1 s instead of 9 s). It waits for what others wrote to the
+// same file system too. Linux tells failed write-back here since 5.8.
 Result<void> sync_filesystem(int fd, const std::string& path);
 Result<void> write_fully(int fd, std::string_view bytes, const std::string& path);
 // Owner (root only: nobody else can give files away), then mode, because chown clears bits.

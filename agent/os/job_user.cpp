@@ -22,10 +22,13 @@ std::bitset<k_users> g_taken;
 size_t g_next = 0;
 
 std::optional<size_t> index_of(uint64_t number) {
-  return number >= k_first_job_user && number <= k_last_job_user ? std::optional(number - k_first_job_user) : std::nullopt;
+  return number >= k_first_job_user && number <= k_last_job_user
+      ? std::optional(number - k_first_job_user)
+      : std::nullopt;
 }
 
-// Whose real uid is this one, in this pid namespace and those below: what a job starts cannot have another, since it gets no new privileges.
+// Whose real uid is this one, in this pid namespace and those below: what a job starts cannot have
+// another, since it gets no new privileges.
 bool runs_something(uid_t uid) {
   errno = 0;
   return ::getpriority(PRIO_USER, uid) != -1 || errno != ESRCH;
@@ -41,7 +44,8 @@ Result<JobUser> JobUser::take() {
     if (g_taken[index])
       continue;
     if (runs_something(number)) {
-      log::warn(cat("uid ", number, " of a job that has ended still runs something: it is not given out again before that ends"));
+      log::warn(cat("uid ", number,
+          " of a job that has ended still runs something: it is not given out again before that ends"));
       continue;
     }
     g_taken[index] = true;
@@ -65,8 +69,10 @@ Result<void> check_job_users(const std::string& etc) {
       const auto fields = split(line, ':');
       const auto number = fields.size() > 2 ? parse_u64(fields[2]) : std::nullopt;
       if (number && index_of(*number))
-        return fail(Code::conflict, cat("'", printable(fields[0], 64), "' in ", etc, file, " has number ", *number, "; ", k_first_job_user, " to ", k_last_job_user,
-                                        " are for the users of chillbox's jobs: give it another number"));
+        return fail(Code::conflict,
+            cat("'", printable(fields[0], 64), "' in ", etc, file, " has number ", *number, "; ",
+                k_first_job_user, " to ", k_last_job_user,
+                " are for the users of chillbox's jobs: give it another number"));
     }
   }
   return {};

@@ -18,24 +18,22 @@ namespace {
 // The same on every architecture.
 constexpr long k_create_ruleset = 444, k_add_rule = 445, k_restrict_self = 446;
 
-// Newer than the headers that we build with: rights by the version of the interface that brought them.
+// Newer than the headers that we build with: rights by the version of the interface that brought
+// them.
 struct Ruleset {
   uint64_t files, network, scopes;
 };
 constexpr uint64_t k_truncate = 1ULL << 14, k_ioctl_device = 1ULL << 15;
 constexpr std::array<Ruleset, 7> k_rights{{
-    {0, 0, 0},
-    {(LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1, 0, 0}, // 1: the first thirteen
-    {LANDLOCK_ACCESS_FS_REFER, 0, 0},
-    {k_truncate, 0, 0},
-    {0, 3, 0}, // 4: bind and connect TCP
-    {k_ioctl_device, 0, 0},
-    {0, 0, 3}, // 6: abstract sockets and signals
+    {0, 0, 0}, {(LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1, 0, 0},       // 1: the first thirteen
+    {LANDLOCK_ACCESS_FS_REFER, 0, 0}, {k_truncate, 0, 0}, {0, 3, 0}, // 4: bind and connect TCP
+    {k_ioctl_device, 0, 0}, {0, 0, 3}, // 6: abstract sockets and signals
 }};
 
-constexpr uint64_t k_below = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
-                             LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SYM |
-                             LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REFER | k_truncate;
+constexpr uint64_t k_below = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+    LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+    LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+    LANDLOCK_ACCESS_FS_REFER | k_truncate;
 
 Ruleset rights_of(long version) {
   Ruleset all{};
@@ -56,7 +54,10 @@ struct PortRule {
 
 } // namespace
 
-bool landlock_knows_ports() { return ::syscall(k_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) >= k_first_with_ports; }
+bool landlock_knows_ports() {
+  return ::syscall(k_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) >=
+      k_first_with_ports;
+}
 
 int bind_only(std::span<const uint16_t> ports) {
   if (!landlock_knows_ports())
@@ -69,7 +70,8 @@ int bind_only(std::span<const uint16_t> ports) {
   if (::syscall(k_add_rule, ruleset.get(), k_rule_port, &any_free, 0) != 0)
     return errno;
   for (const uint16_t port : ports)
-    if (const PortRule rule{k_bind, port}; ::syscall(k_add_rule, ruleset.get(), k_rule_port, &rule, 0) != 0)
+    if (const PortRule rule{k_bind, port};
+        ::syscall(k_add_rule, ruleset.get(), k_rule_port, &rule, 0) != 0)
       return errno;
   return ::syscall(k_restrict_self, ruleset.get(), 0) == 0 ? 0 : errno;
 }

@@ -1,7 +1,8 @@
-// What a program of a site may listen on: the TCP ports that it was given and whatever free port the kernel chooses, no other; so that no site takes
-// a port that belongs to another one, whose visitors would talk to it. Landlock's network rules (Linux 6.7), and a system call filter that
-// closes the ways around them: they know TCP only, not MPTCP (which takes plain TCP as well), SMC or TIPC, and a filter does not see io_uring.
-// An older kernel has the filter alone.
+// What a program of a site may listen on: the TCP ports that it was given and whatever free port
+// the kernel chooses, no other; so that no site takes a port that belongs to another one, whose
+// visitors would talk to it. Landlock's network rules (Linux 6.7), and a system call filter that
+// closes the ways around them: they know TCP only, not MPTCP (which takes plain TCP as well), SMC
+// or TIPC, and a filter does not see io_uring. An older kernel has the filter alone.
 #pragma once
 
 #include "base/error.hpp"
@@ -16,7 +17,8 @@ namespace chillbox::os {
 class ListenRules {
 public:
   explicit ListenRules(std::vector<uint16_t> ports);
-  // For this process and all that it starts, for good. Needs no_new_privs. 0, or errno. Asks for no memory: for a forked child.
+  // For this process and all that it starts, for good. Needs no_new_privs. 0, or errno. Asks for no
+  // memory: for a forked child.
   int apply() const;
   static bool kernel_has_ports();
 

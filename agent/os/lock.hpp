@@ -1,5 +1,6 @@
-// One at a time, across processes: flock on a file. The lock goes with the process that holds it, so a file that a killed one left
-// behind is no lock (faults 103). The file stays: removing it would let two hold "it" at once.
+// One at a time, across processes: flock on a file. The lock goes with the process that holds it,
+// so a file that a killed one left behind is no lock (faults 103). The file stays: removing it
+// would let two hold "it" at once.
 #pragma once
 
 #include "base/error.hpp"

@@ -16,7 +16,9 @@
 namespace chillbox::os {
 namespace {
 
-std::string numbered(const std::string& file, uint32_t number) { return cat(file, ".", number); }
+std::string numbered(const std::string& file, uint32_t number) {
+  return cat(file, ".", number);
+}
 
 // FILE.1 is free afterwards. A log is not worth a sync.
 Result<void> shift(const std::string& file, uint32_t keep) {
@@ -54,12 +56,14 @@ Result<uint64_t> rotate_by_copy(const std::string& file, uint32_t keep, uint64_t
   if (keep > 0) {
     TRY(shift(file, keep));
     const std::string first = numbered(file, 1);
-    const Fd to(::open(first.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, info.st_mode & 0777));
+    const Fd to(
+        ::open(first.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, info.st_mode & 0777));
     if (!to && errno != ENOSPC && errno != EDQUOT)
       return fail_io("create", first, errno);
     if (to && ::fchown(to.get(), info.st_uid, info.st_gid) != 0 && ::geteuid() == 0)
       return fail_io("chown", first, errno);
-    copied = to && TRY(copy_from(from.get(), static_cast<off_t>(skipped), info.st_size, to.get(), file));
+    copied =
+        to && TRY(copy_from(from.get(), static_cast<off_t>(skipped), info.st_size, to.get(), file));
     if (!copied)
       ::unlink(first.c_str());
   }
@@ -70,7 +74,9 @@ Result<uint64_t> rotate_by_copy(const std::string& file, uint32_t keep, uint64_t
 
 Result<void> rotate_by_name(const std::string& file, uint32_t keep) {
   if (keep == 0)
-    return ::unlink(file.c_str()) == 0 || errno == ENOENT ? Result<void>{} : Result<void>(fail_io("remove", file, errno));
+    return ::unlink(file.c_str()) == 0 || errno == ENOENT
+        ? Result<void>{}
+        : Result<void>(fail_io("remove", file, errno));
   TRY(shift(file, keep));
   if (::rename(file.c_str(), numbered(file, 1).c_str()) != 0 && errno != ENOENT)
     return fail_io("rename", file, errno);

@@ -15,7 +15,9 @@ namespace {
 
 constexpr uint64_t k_longest_line = 64 * 1024; // a rotation waits for the end of a line, up to this
 
-std::string numbered(const std::string& name, uint32_t number) { return cat(name, ".", number); }
+std::string numbered(const std::string& name, uint32_t number) {
+  return cat(name, ".", number);
+}
 
 } // namespace
 
@@ -25,10 +27,12 @@ LogWriter::LogWriter(Fd dir, std::string name, uint64_t size, uint32_t keep)
 // Another writer, or somebody by hand, may have renamed or removed what we hold open.
 bool LogWriter::open_current() {
   struct stat ours{}, named{};
-  if (m_file && ::fstat(m_file.get(), &ours) == 0 && ::fstatat(m_dir.get(), m_name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+  if (m_file && ::fstat(m_file.get(), &ours) == 0 &&
+      ::fstatat(m_dir.get(), m_name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
       ours.st_ino == named.st_ino && ours.st_dev == named.st_dev)
     return true;
-  m_file = Fd(::openat(m_dir.get(), m_name.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640));
+  m_file = Fd(::openat(m_dir.get(), m_name.c_str(),
+      O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640));
   return m_file && ::fstat(m_file.get(), &ours) == 0 && S_ISREG(ours.st_mode);
 }
 
@@ -37,11 +41,13 @@ void LogWriter::rotate() {
   if (::flock(m_dir.get(), LOCK_EX) != 0)
     return;
   struct stat named{};
-  if (::fstatat(m_dir.get(), m_name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 && static_cast<uint64_t>(named.st_size) >= m_size) {
+  if (::fstatat(m_dir.get(), m_name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+      static_cast<uint64_t>(named.st_size) >= m_size) {
     if (m_keep == 0)
       ::unlinkat(m_dir.get(), m_name.c_str(), 0);
     for (uint32_t i = m_keep; i-- > 1;)
-      ::renameat(m_dir.get(), numbered(m_name, i).c_str(), m_dir.get(), numbered(m_name, i + 1).c_str());
+      ::renameat(
+          m_dir.get(), numbered(m_name, i).c_str(), m_dir.get(), numbered(m_name, i + 1).c_str());
     if (m_keep > 0)
       ::renameat(m_dir.get(), m_name.c_str(), m_dir.get(), numbered(m_name, 1).c_str());
   }
@@ -65,7 +71,8 @@ bool LogWriter::put(std::string_view text) {
 
 void LogWriter::tell_dropped() {
   const uint64_t dropped = std::exchange(m_dropped, 0);
-  if (!put(cat(m_line_begins ? "" : "\n", "chillbox: there was no room for ", dropped, " bytes that came here\n")))
+  if (!put(cat(m_line_begins ? "" : "\n", "chillbox: there was no room for ", dropped,
+          " bytes that came here\n")))
     m_dropped = dropped;
 }
 

@@ -1,6 +1,8 @@
-// A log that its writers rotate themselves, by size: NAME, NAME.1, NAME.2 ... (the newest first), at most `keep` old ones. Any number of processes
-// may write to the same one. What finds no room is dropped, counted, and said in the log once there is room again; nothing here waits for it.
-// Everything happens below one directory that was opened before: for a process that can open nothing else.
+// A log that its writers rotate themselves, by size: NAME, NAME.1, NAME.2 ... (the newest first),
+// at most `keep` old ones. Any number of processes may write to the same one. What finds no room is
+// dropped, counted, and said in the log once there is room again; nothing here waits for it.
+// Everything happens below one directory that was opened before: for a process that can open
+// nothing else.
 #pragma once
 
 #include "base/fd.hpp"

@@ -13,7 +13,8 @@
 namespace chillbox::os {
 namespace {
 
-// Only what is never written: the linker's own changes are in the writable parts, and would be lost.
+// Only what is never written: the linker's own changes are in the writable parts, and would be
+// lost.
 int forget_object(dl_phdr_info* object, size_t, void*) {
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   for (int i = 0; i < object->dlpi_phnum; ++i) {
@@ -21,8 +22,10 @@ int forget_object(dl_phdr_info* object, size_t, void*) {
     if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0)
       continue;
     const uintptr_t begin = (object->dlpi_addr + part.p_vaddr) & ~(page - 1);
-    const uintptr_t end = (object->dlpi_addr + part.p_vaddr + part.p_memsz + page - 1) & ~(page - 1);
-    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED); // one that cannot be given back stays
+    const uintptr_t end =
+        (object->dlpi_addr + part.p_vaddr + part.p_memsz + page - 1) & ~(page - 1);
+    ::madvise(reinterpret_cast<void*>(begin), end - begin,
+        MADV_DONTNEED); // one that cannot be given back stays
   }
   return 0;
 }

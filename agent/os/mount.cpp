@@ -29,7 +29,8 @@ struct Mount {
 };
 
 std::string real_path(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+  const std::unique_ptr<char, decltype(&std::free)> real(
+      ::realpath(path.c_str(), nullptr), &std::free);
   return real ? std::string(real.get()) : path;
 }
 
@@ -45,7 +46,8 @@ std::string escaped(const std::string& path) {
   return out;
 }
 
-// proc(5), /proc/PID/mountinfo: "ID PARENT MAJ:MIN ROOT POINT OPTIONS [FIELD...] - TYPE SOURCE OPTIONS". The last one lies on top.
+// proc(5), /proc/PID/mountinfo: "ID PARENT MAJ:MIN ROOT POINT OPTIONS [FIELD...] - TYPE SOURCE
+// OPTIONS". The last one lies on top.
 std::optional<Mount> find_mount(const std::string& path) {
   const Result<std::string> table = real_disk().read("/proc/self/mountinfo", k_table_limit);
   if (!table)
@@ -73,18 +75,20 @@ bool has_option(const std::string& options, std::string_view wanted) {
 
 std::unexpected<Error> fail_swap(const std::string& path) {
   return fail(Code::denied,
-              cat("mount tmpfs on ", path,
-                  ": swap is on and this kernel cannot keep a tmpfs out of it (noswap needs Linux 6.4); turn swap off, or allow it with "
-                  "allow_swap in chillbox.toml"));
+      cat("mount tmpfs on ", path,
+          ": swap is on and this kernel cannot keep a tmpfs out of it (noswap needs Linux 6.4); turn swap off, or allow it with "
+          "allow_swap in chillbox.toml"));
 }
 
 // What is there already is ours if it is what we would have mounted.
-Result<bool> take_existing(const std::string& path, const Mount& mount, const TmpfsOptions& options) {
+Result<bool> take_existing(
+    const std::string& path, const Mount& mount, const TmpfsOptions& options) {
   struct statvfs fs{};
   if (::statvfs(path.c_str(), &fs) != 0)
     return fail_errno(cat("look at ", path), errno);
   if (mount.type != "tmpfs" || (fs.f_flag & ST_NOSUID) == 0 || (fs.f_flag & ST_NODEV) == 0)
-    return fail(Code::conflict, cat("mount tmpfs on ", path, ": another file system (", mount.type, ") is mounted there"));
+    return fail(Code::conflict,
+        cat("mount tmpfs on ", path, ": another file system (", mount.type, ") is mounted there"));
   const bool noswap = has_option(mount.options, "noswap");
   if (!noswap && !options.allow_swap && swap_is_on())
     return fail_swap(path);
@@ -93,12 +97,16 @@ Result<bool> take_existing(const std::string& path, const Mount& mount, const Tm
 
 // 0 or an errno.
 int mount_new(const std::string& path, const std::string& data) {
-  return ::mount("chillbox", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, data.c_str()) == 0 ? 0 : errno;
+  return ::mount("chillbox", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, data.c_str()) == 0
+      ? 0
+      : errno;
 }
 
 } // namespace
 
-bool is_mount_point(const std::string& path) { return find_mount(path).has_value(); }
+bool is_mount_point(const std::string& path) {
+  return find_mount(path).has_value();
+}
 
 Result<bool> mount_tmpfs(const std::string& path, const TmpfsOptions& options) {
   if (options.size_bytes == 0)
@@ -123,7 +131,8 @@ Result<bool> mount_tmpfs(const std::string& path, const TmpfsOptions& options) {
 }
 
 Result<void> unmount(const std::string& path) {
-  if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL || errno == ENOENT)
+  if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL ||
+      errno == ENOENT)
     return {};
   return fail_errno(cat("unmount ", path), errno);
 }
@@ -142,10 +151,11 @@ std::string_view network_kind(int64_t magic) {
     int64_t magic;
     std::string_view name;
   };
-  constexpr std::array k_kinds{Row{0x6969, "nfs"},         Row{0x517B, "smb"},         Row{0xFF534D42, "cifs"}, Row{0xFE534D42, "smb2"},
-                               Row{0x01021997, "9p"},      Row{0x65735546, "fuse"},    Row{0x5346414F, "afs"},  Row{0x6B414653, "afs"},
-                               Row{0x00C36400, "ceph"},    Row{0x73757245, "coda"},    Row{0x7461636F, "ocfs2"}, Row{0x01161970, "gfs2"},
-                               Row{0x0BD00BD0, "lustre"},  Row{0x19830326, "fhgfs"},   Row{0x564C, "ncp"}};
+  constexpr std::array k_kinds{Row{0x6969, "nfs"}, Row{0x517B, "smb"}, Row{0xFF534D42, "cifs"},
+      Row{0xFE534D42, "smb2"}, Row{0x01021997, "9p"}, Row{0x65735546, "fuse"},
+      Row{0x5346414F, "afs"}, Row{0x6B414653, "afs"}, Row{0x00C36400, "ceph"},
+      Row{0x73757245, "coda"}, Row{0x7461636F, "ocfs2"}, Row{0x01161970, "gfs2"},
+      Row{0x0BD00BD0, "lustre"}, Row{0x19830326, "fhgfs"}, Row{0x564C, "ncp"}};
   for (const auto& row : k_kinds)
     if (row.magic == (magic & 0xFFFFFFFF)) // signed on some machines
       return row.name;
@@ -154,12 +164,15 @@ std::string_view network_kind(int64_t magic) {
 
 std::string network_file_system(const std::string& path) {
   struct statfs fs{};
-  return ::statfs(path.c_str(), &fs) == 0 ? std::string(network_kind(static_cast<int64_t>(fs.f_type))) : std::string();
+  return ::statfs(path.c_str(), &fs) == 0
+      ? std::string(network_kind(static_cast<int64_t>(fs.f_type)))
+      : std::string();
 }
 
 bool swap_is_on() {
   const Result<std::string> table = real_disk().read("/proc/swaps", 1 << 20);
-  // A headline and a line for each. Unreadable: as if it were on, since the other answer could leak.
+  // A headline and a line for each. Unreadable: as if it were on, since the other answer could
+  // leak.
   return !table || split(trim(*table), '\n').size() > 1;
 }
 

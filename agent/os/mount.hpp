@@ -18,11 +18,13 @@ struct TmpfsOptions {
 };
 
 bool is_mount_point(const std::string& path);
-// Mounts once: a mount point of ours that is there already stays as it is. Returns true when noswap holds.
+// Mounts once: a mount point of ours that is there already stays as it is. Returns true when noswap
+// holds.
 Result<bool> mount_tmpfs(const std::string& path, const TmpfsOptions& options);
 Result<void> unmount(const std::string& path); // lazily; not mounted is fine
 bool swap_is_on();
-// Whether the tmpfs that is mounted there has noswap. not_found: nothing is mounted there; conflict: something else is.
+// Whether the tmpfs that is mounted there has noswap. not_found: nothing is mounted there;
+// conflict: something else is.
 Result<bool> keeps_out_of_swap(const std::string& path);
 // "nfs", "cifs", ...: the kind of a file system that is on another machine; "" : it is on this one.
 std::string network_file_system(const std::string& path);

@@ -14,7 +14,8 @@
 namespace chillbox::os {
 namespace {
 
-// A process of ours that does not take its packets is stuck; it must not hold up the one that sends.
+// A process of ours that does not take its packets is stuck; it must not hold up the one that
+// sends.
 constexpr timeval k_send_limit{10, 0};
 
 union Control {
@@ -33,7 +34,8 @@ Fd passed_fd(msghdr& message) {
   return Fd(fd);
 }
 
-// Of a thread, for every packet that it receives: one call takes a packet of any size, and what is never filled costs no memory.
+// Of a thread, for every packet that it receives: one call takes a packet of any size, and what is
+// never filled costs no memory.
 std::span<uint8_t> room_for(size_t limit) {
   thread_local std::unique_ptr<uint8_t[]> room;
   thread_local size_t size = 0;
@@ -54,9 +56,11 @@ Result<size_t> take(int socket, msghdr& message, Millis timeout) {
       return static_cast<size_t>(n);
     if (errno == EAGAIN) {
       if (timeout == Millis::zero() || !TRY(wait_readable(socket, timeout)))
-        return fail(Code::timed_out, cat("receive packet: nothing came within ", timeout.count(), " ms"));
+        return fail(
+            Code::timed_out, cat("receive packet: nothing came within ", timeout.count(), " ms"));
     } else if (errno != EINTR && errno != ECONNRESET) {
-      // ECONNRESET comes once, before what is still queued: the other side closed and left packets of ours unread.
+      // ECONNRESET comes once, before what is still queued: the other side closed and left packets
+      // of ours unread.
       return fail_errno("receive packet", errno);
     }
   }
@@ -79,7 +83,8 @@ Result<void> send_packet(int socket, ByteView bytes, int fd) {
   // An empty packet looks like the end to the one who receives it.
   if (bytes.empty())
     return fail(Code::invalid, "send packet: it is empty");
-  iovec part{const_cast<uint8_t*>(bytes.data()), bytes.size()}; // iovec's type; sendmsg does not write
+  iovec part{
+      const_cast<uint8_t*>(bytes.data()), bytes.size()}; // iovec's type; sendmsg does not write
   Control control{};
   msghdr message{};
   message.msg_iov = &part;
@@ -99,9 +104,11 @@ Result<void> send_packet(int socket, ByteView bytes, int fd) {
     if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
       return fail(Code::unreachable, "send packet: the other side closed");
     if (errno == EAGAIN)
-      return fail(Code::timed_out, cat("send packet: the other side took nothing for ", k_send_limit.tv_sec, " s"));
+      return fail(Code::timed_out,
+          cat("send packet: the other side took nothing for ", k_send_limit.tv_sec, " s"));
     if (errno == EMSGSIZE)
-      return fail(Code::too_large, cat("send packet: ", bytes.size(), " bytes are more than the socket takes at once"));
+      return fail(Code::too_large,
+          cat("send packet: ", bytes.size(), " bytes are more than the socket takes at once"));
     return fail_errno("send packet", errno);
   }
   return {};
@@ -120,7 +127,8 @@ Result<std::optional<Packet>> receive_packet(int socket, size_t limit, Millis ti
   const size_t size = TRY(take(socket, message, timeout));
   Packet packet{{}, passed_fd(message)};
   if (size > limit)
-    return fail(Code::too_large, cat("receive packet: ", size, " bytes are more than the limit of ", limit));
+    return fail(Code::too_large,
+        cat("receive packet: ", size, " bytes are more than the limit of ", limit));
   if ((message.msg_flags & MSG_CTRUNC) != 0)
     return fail(Code::corrupt, "receive packet: it carries more than one packet may");
   if (size == 0)

@@ -16,7 +16,8 @@ std::string environment(const char* name) {
 
 Paths Paths::from_environment() {
   std::string root = environment("CHILLBOX_ROOT");
-  // Absolute, because the daemon changes its directory; without the closing slashes, because every path adds its own.
+  // Absolute, because the daemon changes its directory; without the closing slashes, because every
+  // path adds its own.
   if (!root.empty() && root.front() != '/') {
     char here[4096];
     if (::getcwd(here, sizeof here) != nullptr)

@@ -1,4 +1,5 @@
-// Where things are (agent/DESIGN.md, "Where things are"). CHILLBOX_ROOT moves every path under one directory, for tests only.
+// Where things are (agent/DESIGN.md, "Where things are"). CHILLBOX_ROOT moves every path under one
+// directory, for tests only.
 #pragma once
 
 #include "base/names.hpp"
@@ -26,7 +27,9 @@ struct Paths {
   std::string recipient() const { return state() + "/recipient.txt"; }
   std::string artifacts() const { return state() + "/artifacts"; }
   std::string artifact(const Digest& d) const { return artifacts() + "/" + d.str() + ".age"; }
-  std::string artifact_signature(const Digest& d) const { return artifacts() + "/" + d.str() + ".minisig"; }
+  std::string artifact_signature(const Digest& d) const {
+    return artifacts() + "/" + d.str() + ".minisig";
+  }
   std::string secret_sets() const { return state() + "/secrets"; }
   std::string inbox() const { return state() + "/inbox"; }
   std::string wheelhouse() const { return state() + "/python"; }
@@ -38,7 +41,9 @@ struct Paths {
   std::string secrets() const { return run() + "/secrets"; }
   std::string secrets_of(const SiteName& site) const { return secrets() + "/" + site.str(); }
   std::string live(const SiteName& site) const { return run() + "/live/" + site.str(); }
-  std::string live_socket(const SiteName& site, const std::string& service) const { return live(site) + "/" + service + ".sock"; }
+  std::string live_socket(const SiteName& site, const std::string& service) const {
+    return live(site) + "/" + service + ".sock";
+  }
   std::string slots() const { return run() + "/slots"; }
   std::string slots_of(const SiteName& site) const { return slots() + "/" + site.str(); }
 
@@ -46,8 +51,12 @@ struct Paths {
   std::string site(const SiteName& s) const { return sites() + "/" + s.str(); }
   std::string releases(const SiteName& s) const { return site(s) + "/releases"; }
   std::string current(const SiteName& s) const { return site(s) + "/current"; }
-  std::string cache(const SiteName& s) const { return site(s) + "/cache"; } // build layers that releases share
-  std::string immutable(const SiteName& s) const { return site(s) + "/immutable"; } // links NAME/HASH into the releases
+  std::string cache(const SiteName& s) const {
+    return site(s) + "/cache";
+  } // build layers that releases share
+  std::string immutable(const SiteName& s) const {
+    return site(s) + "/immutable";
+  } // links NAME/HASH into the releases
   std::string data(const SiteName& s) const { return root + "/var/lib/" + s.str(); }
   std::string logs() const { return root + "/var/log/chillbox"; }
   std::string logs_of(const SiteName& s) const { return logs() + "/" + s.str(); }

@@ -54,11 +54,13 @@ bool peer_in_group(const Peer& peer, const std::string& group) {
   const std::optional<Account> account = account_of(peer.uid);
   if (!account)
     return false;
-  // By what the group file says now, not by what the peer's session was born with: who was removed is out at once.
+  // By what the group file says now, not by what the peer's session was born with: who was removed
+  // is out at once.
   std::vector<gid_t> groups(64);
   int count = static_cast<int>(groups.size());
   while (::getgrouplist(account->name.c_str(), account->gid, groups.data(), &count) < 0) {
-    if (count <= static_cast<int>(groups.size())) // musl and glibc both say how many; anything else would loop
+    if (count <= static_cast<int>(
+                     groups.size())) // musl and glibc both say how many; anything else would loop
       return false;
     groups.resize(static_cast<size_t>(count));
   }

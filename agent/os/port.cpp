@@ -21,8 +21,9 @@ struct Listening {
   uint32_t waiting; // to be accepted
 };
 
-// The sockets that listen on this port, as /proc/net/tcp has them (proc(5)): "SLOT: ADDRESS:PORT REMOTE STATE TX_QUEUE:RX_QUEUE ... INODE". Of
-// one that listens the kernel shows its accept queue as what is to be received.
+// The sockets that listen on this port, as /proc/net/tcp has them (proc(5)): "SLOT: ADDRESS:PORT
+// REMOTE STATE TX_QUEUE:RX_QUEUE ... INODE". Of one that listens the kernel shows its accept queue
+// as what is to be received.
 std::vector<Listening> listeners(uint16_t port) {
   constexpr std::string_view k_listen = "0A";
   std::array<char, 8> want{};
@@ -33,9 +34,12 @@ std::vector<Listening> listeners(uint16_t port) {
     for (std::string line; std::getline(in, line);) {
       std::istringstream row(line);
       std::string slot, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
-      row >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >> inode;
+      row >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >>
+          inode;
       if (state == k_listen && local.ends_with(want.data()))
-        found.push_back({inode, static_cast<uint32_t>(std::strtoul(queues.c_str() + std::min(queues.size(), queues.find(':') + 1), nullptr, 16))});
+        found.push_back({inode,
+            static_cast<uint32_t>(std::strtoul(
+                queues.c_str() + std::min(queues.size(), queues.find(':') + 1), nullptr, 16))});
     }
   }
   return found;
@@ -49,7 +53,9 @@ bool has_socket(const std::string& fds, const std::vector<Listening>& sockets) {
     std::array<char, 64> target{};
     const ssize_t n = ::readlink((fds + "/" + entry->d_name).c_str(), target.data(), target.size());
     for (const auto& socket : sockets)
-      if (n > 0 && std::string_view(target.data(), static_cast<size_t>(n)) == cat("socket:[", socket.inode, "]"))
+      if (n > 0 &&
+          std::string_view(target.data(), static_cast<size_t>(n)) ==
+              cat("socket:[", socket.inode, "]"))
         return true;
   }
   return false;
@@ -82,7 +88,8 @@ uint32_t accept_queue(uint16_t port) {
 }
 
 std::string describe(const PortHolder& holder) {
-  return holder.pid == 0 ? "a process that is not to be seen from here" : cat("'", printable(holder.name, 40), "' (process ", holder.pid, ")");
+  return holder.pid == 0 ? "a process that is not to be seen from here"
+                         : cat("'", printable(holder.name, 40), "' (process ", holder.pid, ")");
 }
 
 } // namespace chillbox::os

@@ -1,4 +1,5 @@
-// Who listens on a TCP port of this machine: before a service is given one (faults 73, 108), and before it is stopped.
+// Who listens on a TCP port of this machine: before a service is given one (faults 73, 108), and
+// before it is stopped.
 #pragma once
 
 #include <sys/types.h>
@@ -15,7 +16,7 @@ struct PortHolder {
 };
 // On any address of this network namespace; nullopt: nobody.
 std::optional<PortHolder> port_holder(uint16_t port);
-uint32_t accept_queue(uint16_t port); // connections that nobody has accepted yet
+uint32_t accept_queue(uint16_t port);           // connections that nobody has accepted yet
 std::string describe(const PortHolder& holder); // "'nginx' (process 123)"
 
 } // namespace chillbox::os

@@ -21,7 +21,8 @@ constexpr Millis k_start_limit{10'000}; // fork to exec; only a dead disk takes 
 constexpr int k_ours = 2;               // standard error: the log
 
 bool is_given(const RoleCommand& command, int target) {
-  return std::any_of(command.fds.begin(), command.fds.end(), [target](const auto& pair) { return pair.second == target; });
+  return std::any_of(command.fds.begin(), command.fds.end(),
+      [target](const auto& pair) { return pair.second == target; });
 }
 
 } // namespace
@@ -31,7 +32,8 @@ Result<Child> Child::start(const RoleCommand& command) {
     return fail(Code::invalid, "start: no role named");
   const Fd null = TRY(open_null(O_RDONLY));
   Spawn plan;
-  plan.program = "/proc/self/exe"; // also after an upgrade replaced the file: both halves are then of the same version
+  plan.program = "/proc/self/exe"; // also after an upgrade replaced the file: both halves are then
+                                   // of the same version
   plan.argv = command.argv;
   plan.env = command.env;
   plan.fds = command.fds;
@@ -45,7 +47,9 @@ Result<Child> Child::start(const RoleCommand& command) {
   child.m_pidfd = std::move(spawned.pidfd);
   // Its end is closed by exec; on a failure there is a word in it first.
   if (!TRY(wait_readable(spawned.status.get(), k_start_limit)))
-    return fail(Code::timed_out, cat("start ", printable(command.argv[0]), ": not running after ", k_start_limit.count(), " ms"));
+    return fail(Code::timed_out,
+        cat("start ", printable(command.argv[0]), ": not running after ", k_start_limit.count(),
+            " ms"));
   if (std::optional<Error> error = start_error(plan, spawned.status))
     return std::unexpected(std::move(*error));
   return child;
@@ -55,7 +59,8 @@ Result<Child> Child::adopt(pid_t pid) {
   Child child;
   // Ours and not reaped yet: until then nobody else can have its number.
   siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0)
+  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+      info.si_pid != 0)
     return fail(Code::not_found, cat("process ", pid, ": not a child of ours that runs"));
   child.m_pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!child.m_pidfd)
@@ -65,7 +70,9 @@ Result<Child> Child::adopt(pid_t pid) {
 }
 
 std::string end_text(int code) {
-  const char* why = code == 128 + SIGSYS ? " (a forbidden system call)" : code == 128 + SIGKILL ? " (killed)" : "";
+  const char* why = code == 128 + SIGSYS ? " (a forbidden system call)"
+      : code == 128 + SIGKILL            ? " (killed)"
+                                         : "";
   return cat("code ", code, why);
 }
 
@@ -74,7 +81,8 @@ pid_t Child::release() {
   return std::exchange(m_pid, -1);
 }
 
-Child::Child(Child&& other) noexcept : m_pid(std::exchange(other.m_pid, -1)), m_pidfd(std::move(other.m_pidfd)) {}
+Child::Child(Child&& other) noexcept
+    : m_pid(std::exchange(other.m_pid, -1)), m_pidfd(std::move(other.m_pidfd)) {}
 
 Child& Child::operator=(Child&& other) noexcept {
   if (this != &other) {
@@ -101,7 +109,8 @@ Result<int> Child::wait(Millis timeout) {
   if (!running())
     return fail(Code::not_found, "wait for a child: there is none");
   if (!TRY(wait_readable(m_pidfd.get(), timeout)))
-    return fail(Code::timed_out, cat("wait for process ", m_pid, ": still running after ", timeout.count(), " ms"));
+    return fail(Code::timed_out,
+        cat("wait for process ", m_pid, ": still running after ", timeout.count(), " ms"));
   const Exit exit = reap(m_pidfd.get());
   m_pid = -1;
   m_pidfd.reset();

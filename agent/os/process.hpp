@@ -1,4 +1,5 @@
-// Long-living children of ours (edge, vault, stager): this same program in another role, with the descriptors we give it and no others.
+// Long-living children of ours (edge, vault, stager): this same program in another role, with the
+// descriptors we give it and no others.
 #pragma once
 
 #include "base/error.hpp"
@@ -14,20 +15,24 @@
 namespace chillbox::os {
 
 struct RoleCommand {
-  std::vector<std::string> argv;                        // argv[0] is shown by ps; the program is /proc/self/exe
+  std::vector<std::string> argv; // argv[0] is shown by ps; the program is /proc/self/exe
   std::vector<std::pair<std::string, std::string>> env;
-  std::vector<std::pair<int, int>> fds;                 // (ours, number in the child); 0,1,2: /dev/null, ours 2, ours 2 unless given
-  // The kernel kills it when the thread that started it ends, so also when we are killed. For a thread that waits for its child; a child
-  // of the main thread has it anyway. Any other role must end by itself when its packet pair is closed.
+  std::vector<std::pair<int, int>>
+      fds; // (ours, number in the child); 0,1,2: /dev/null, ours 2, ours 2 unless given
+  // The kernel kills it when the thread that started it ends, so also when we are killed. For a
+  // thread that waits for its child; a child of the main thread has it anyway. Any other role must
+  // end by itself when its packet pair is closed.
   bool ends_with_thread = false;
 };
 
-// A child by pidfd: never signalled by a bare pid that could be somebody else's (faults 110). Killed and reaped when it goes.
+// A child by pidfd: never signalled by a bare pid that could be somebody else's (faults 110).
+// Killed and reaped when it goes.
 class Child {
 public:
   Child() = default;
   static Result<Child> start(const RoleCommand& command);
-  // One that this process started before it executed another program (daemon/handover.hpp). not_found: not a child of ours that runs.
+  // One that this process started before it executed another program (daemon/handover.hpp).
+  // not_found: not a child of ours that runs.
   static Result<Child> adopt(pid_t pid);
   pid_t release(); // it goes on, and is neither killed nor reaped from here
   Child(Child&&) noexcept;
@@ -37,7 +42,9 @@ public:
   int pidfd() const { return m_pidfd.get(); } // readable when it ended: for poll
   bool running() const { return m_pid > 0; }
   void signal(int number);
-  void leave() { m_pid = -1, m_pidfd.reset(); } // it lives on without us; whoever becomes its parent reaps it
+  void leave() {
+    m_pid = -1, m_pidfd.reset();
+  } // it lives on without us; whoever becomes its parent reaps it
   // Waits for the end and reaps; the code as in Exit::code. timed_out: still running.
   Result<int> wait(Millis timeout = Millis{-1});
 
@@ -46,7 +53,8 @@ private:
   Fd m_pidfd;
 };
 
-// How a role ended, for messages: "code 3", "code 137 (killed)", "code 159 (a forbidden system call)".
+// How a role ended, for messages: "code 3", "code 137 (killed)", "code 159 (a forbidden system
+// call)".
 std::string end_text(int code);
 
 } // namespace chillbox::os

@@ -21,10 +21,11 @@ namespace chillbox::os {
 namespace {
 
 constexpr std::string_view k_path = "/usr/sbin:/usr/bin:/sbin:/bin";
-constexpr Millis k_look{200};      // how often `cancelled` is asked
-constexpr Millis k_grace{2'000};   // from SIGTERM to SIGKILL
-constexpr Millis k_giving_up{10'000}; // from SIGKILL to leaving it: it waits in the kernel, for a dead disk perhaps
-constexpr size_t k_drain = 1 << 20; // what a pipe can hold at most
+constexpr Millis k_look{200};    // how often `cancelled` is asked
+constexpr Millis k_grace{2'000}; // from SIGTERM to SIGKILL
+constexpr Millis k_giving_up{
+    10'000}; // from SIGKILL to leaving it: it waits in the kernel, for a dead disk perhaps
+constexpr size_t k_drain = 1 << 20;          // what a pipe can hold at most
 constexpr size_t k_longest_line = 64 * 1024; // of output that is not kept; a longer one is split
 
 Result<std::string> find_program(const std::string& name) {
@@ -33,13 +34,15 @@ Result<std::string> find_program(const std::string& name) {
   for (const std::string_view dir : split(k_path, ':')) {
     std::string path = cat(dir, "/", name);
     struct stat st{};
-    if (!name.empty() && ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && ::access(path.c_str(), X_OK) == 0)
+    if (!name.empty() && ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
+        ::access(path.c_str(), X_OK) == 0)
       return path;
   }
   return fail(Code::not_found, cat("run ", printable(name), ": no such program in ", k_path));
 }
 
-// Standard input as a file in memory: no pipe to fill while the other two are emptied, and no SIGPIPE.
+// Standard input as a file in memory: no pipe to fill while the other two are emptied, and no
+// SIGPIPE.
 Result<Fd> input_file(const std::string& input) {
   if (input.empty())
     return open_null(O_RDONLY);
@@ -59,7 +62,8 @@ Result<Fd> input_file(const std::string& input) {
 // One of stdout and stderr.
 class Stream {
 public:
-  explicit Stream(const Command& command) : m_limit(command.output_limit), m_on_line(command.on_line) {}
+  explicit Stream(const Command& command)
+      : m_limit(command.output_limit), m_on_line(command.on_line) {}
 
   Result<Fd> open() { // the child's end
     std::array<int, 2> ends;
@@ -84,8 +88,7 @@ public:
   }
 
   void drain() {
-    for (size_t rounds = k_drain / 65536; rounds > 0 && m_fd && pump(); --rounds) {
-    }
+    for (size_t rounds = k_drain / 65536; rounds > 0 && m_fd && pump(); --rounds) {}
     m_fd.reset();
     end_line();
   }
@@ -118,7 +121,8 @@ private:
   }
 
   void split_lines(std::string_view bytes) {
-    for (size_t end; (end = bytes.find('\n')) != std::string_view::npos; bytes.remove_prefix(end + 1)) {
+    for (size_t end; (end = bytes.find('\n')) != std::string_view::npos;
+        bytes.remove_prefix(end + 1)) {
       m_line += bytes.substr(0, end);
       emit();
     }
@@ -144,7 +148,8 @@ private:
   const std::function<void(std::string_view)>& m_on_line;
 };
 
-// One program from its start to its end. Whatever happens in between, nothing of its process group outlives this.
+// One program from its start to its end. Whatever happens in between, nothing of its process group
+// outlives this.
 class Run {
 public:
   explicit Run(const Command& command)
@@ -176,7 +181,8 @@ private:
     m_plan.program = TRY(find_program(m_command.argv[0]));
     m_plan.argv = m_command.argv;
     m_plan.env = m_command.env;
-    if (std::none_of(m_plan.env.begin(), m_plan.env.end(), [](const auto& e) { return e.first == "PATH"; }))
+    if (std::none_of(
+            m_plan.env.begin(), m_plan.env.end(), [](const auto& e) { return e.first == "PATH"; }))
       m_plan.env.emplace_back("PATH", k_path);
     m_plan.cwd = m_command.cwd;
     m_plan.user = m_command.user;
@@ -188,27 +194,33 @@ private:
     m_plan.view.own_proc |= m_command.contained;
     m_plan.limits = m_command.limits;
     m_plan.ends_with_thread = true; // which waits for it in here
-    const Fd in = TRY(input_file(m_command.input)), out = TRY(m_out.open()), err = TRY(m_err.open());
+    const Fd in = TRY(input_file(m_command.input)), out = TRY(m_out.open()),
+             err = TRY(m_err.open());
     m_plan.fds = {{in.get(), 0}, {out.get(), 1}, {err.get(), 2}};
     for (const int fd : m_command.inherit) {
       if (fd <= 2)
-        return fail(Code::invalid, cat("run ", m_plan.program, ": descriptor ", fd, " is a standard stream"));
+        return fail(Code::invalid,
+            cat("run ", m_plan.program, ": descriptor ", fd, " is a standard stream"));
       m_plan.fds.emplace_back(fd, fd);
     }
     if (m_command.contained)
-      m_group = TRY_IN(cat("run ", printable(m_plan.program)), ControlGroup::make(m_command.group, m_command.limits));
+      m_group = TRY_IN(cat("run ", printable(m_plan.program)),
+          ControlGroup::make(m_command.group, m_command.limits));
     m_plan.group_procs = m_group.procs();
     m_child = TRY(spawn(m_plan));
     return {};
   }
 
-  // Until the program has ended. Sleeps in poll; wakes up by itself only for the deadline and to ask `cancelled`.
+  // Until the program has ended. Sleeps in poll; wakes up by itself only for the deadline and to
+  // ask `cancelled`.
   Result<void> watch() {
     for (;;) {
-      std::array<pollfd, 3> fds{pollfd{m_child.pidfd.get(), POLLIN, 0}, pollfd{m_out.fd(), POLLIN, 0}, pollfd{m_err.fd(), POLLIN, 0}};
+      std::array<pollfd, 3> fds{pollfd{m_child.pidfd.get(), POLLIN, 0},
+          pollfd{m_out.fd(), POLLIN, 0}, pollfd{m_err.fd(), POLLIN, 0}};
       int wait = m_until.poll_ms();
       if (m_command.cancelled && m_phase == Phase::running)
-        wait = wait < 0 ? static_cast<int>(k_look.count()) : std::min(wait, static_cast<int>(k_look.count()));
+        wait = wait < 0 ? static_cast<int>(k_look.count())
+                        : std::min(wait, static_cast<int>(k_look.count()));
       if (::poll(fds.data(), fds.size(), wait) < 0 && errno != EINTR)
         return fail_errno("poll", errno);
       if (fds[1].revents != 0)
@@ -238,12 +250,12 @@ private:
       m_until = Deadline(k_giving_up);
       signal_all(SIGKILL);
       return {};
-    case Phase::killed:
-      break;
+    case Phase::killed: break;
     }
     m_lost = true;
     return fail(Code::failure,
-                cat("run ", m_plan.program, ": process ", m_child.pid, " does not end after SIGKILL; it waits in the kernel"));
+        cat("run ", m_plan.program, ": process ", m_child.pid,
+            " does not end after SIGKILL; it waits in the kernel"));
   }
 
   void ask() {
@@ -253,15 +265,18 @@ private:
   }
 
   std::string timeout_text() const {
-    std::string text = cat("run ", m_plan.program, ": not finished after ", m_command.timeout.count(), " ms, stopped");
-    const std::string_view words = m_err.last_line().empty() ? m_out.last_line() : m_err.last_line();
+    std::string text = cat(
+        "run ", m_plan.program, ": not finished after ", m_command.timeout.count(), " ms, stopped");
+    const std::string_view words =
+        m_err.last_line().empty() ? m_out.last_line() : m_err.last_line();
     if (!words.empty())
       text += cat("; its last line: ", printable(words));
     return text;
   }
 
-  // Its group too; and by the pidfd, for the moment before it has a group. Not yet reaped, so the number is nobody else's (faults 110). Of
-  // one that is contained both mean the namespace's first process, which passes TERM on and takes all others with it.
+  // Its group too; and by the pidfd, for the moment before it has a group. Not yet reaped, so the
+  // number is nobody else's (faults 110). Of one that is contained both mean the namespace's first
+  // process, which passes TERM on and takes all others with it.
   void signal_all(int number) {
     pidfd_signal(m_child.pidfd.get(), number);
     ::kill(-m_child.pid, number);
@@ -270,8 +285,9 @@ private:
   Exit end() {
     if (!m_child.pidfd)
       return {};
-    // What the program left behind in its group goes with it, and so do the ends of our pipes that it held. A grandchild that
-    // made itself a session of its own (a daemon) lives on, unless it is contained; we do not wait for its end of the pipe.
+    // What the program left behind in its group goes with it, and so do the ends of our pipes that
+    // it held. A grandchild that made itself a session of its own (a daemon) lives on, unless it is
+    // contained; we do not wait for its end of the pipe.
     if (!m_command.leaves_daemon || !m_ended || m_verdict)
       signal_all(SIGKILL);
     const Exit exit = m_lost ? Exit{} : reap(m_child.pidfd.get());
@@ -301,8 +317,9 @@ public:
 
 View view_of(const std::vector<std::string>& readable) {
   View view{.read_only = true};
-  for (const char* dir : {"/dev/shm", "/home", "/mnt", "/media", "/root", "/run", "/srv", "/usr/local/src", "/var/cache", "/var/lib", "/var/log", "/var/mail", "/var/spool",
-                          "/var/tmp", "/var/www"})
+  for (const char* dir :
+      {"/dev/shm", "/home", "/mnt", "/media", "/root", "/run", "/srv", "/usr/local/src",
+          "/var/cache", "/var/lib", "/var/log", "/var/mail", "/var/spool", "/var/tmp", "/var/www"})
     view.hidden.emplace_back(dir);
   view.scratch.push_back({"/tmp", 64ULL << 20});
   for (const auto& dir : readable)

@@ -27,8 +27,7 @@ namespace {
 constexpr int k_most_capabilities = 64;
 
 // `which` has a type of its own in glibc.
-template <class Which>
-Result<void> set_limit(Which which, uint64_t value, std::string_view name) {
+template <class Which> Result<void> set_limit(Which which, uint64_t value, std::string_view name) {
   const rlimit limit{static_cast<rlim_t>(value), static_cast<rlim_t>(value)};
   if (::setrlimit(which, &limit) != 0)
     return fail_errno(cat("limit ", name, " to ", value), errno);
@@ -48,7 +47,8 @@ Result<void> check_single_thread() {
 Result<void> set_limits(const Confinement& c) {
   if (c.memory_limit != 0) {
 #ifdef __GLIBC__
-    ::mallopt(M_ARENA_MAX, 1); // each further one reserves 64 MiB of the address space that is limited here
+    ::mallopt(M_ARENA_MAX,
+        1); // each further one reserves 64 MiB of the address space that is limited here
 #endif
     TRY(set_limit(RLIMIT_AS, c.memory_limit, "memory"));
   }
@@ -67,8 +67,8 @@ Result<void> enter_root(const std::string& directory) {
   return {};
 }
 
-// Nothing that is executed later could win a capability back. It needs one itself, so first; a container's root may lack it, and then
-// no_new_privs keeps them away alone.
+// Nothing that is executed later could win a capability back. It needs one itself, so first; a
+// container's root may lack it, and then no_new_privs keeps them away alone.
 void drop_bounding_set() {
   for (int capability = 0; capability < k_most_capabilities; ++capability)
     ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
@@ -147,11 +147,14 @@ Result<void> confine(const Confinement& c) {
 }
 
 Result<void> lock_memory() {
-  // With a limit in the way, memory asked for after the change of user would be refused. Where not even root may raise it (a container without
-  // CAP_SYS_RESOURCE) only what is there now gets locked; keys that come later lock themselves as far as the limit goes.
-  const Result<void> raised = set_limit(RLIMIT_MEMLOCK, static_cast<uint64_t>(RLIM_INFINITY), "locked memory");
+  // With a limit in the way, memory asked for after the change of user would be refused. Where not
+  // even root may raise it (a container without CAP_SYS_RESOURCE) only what is there now gets
+  // locked; keys that come later lock themselves as far as the limit goes.
+  const Result<void> raised =
+      set_limit(RLIMIT_MEMLOCK, static_cast<uint64_t>(RLIM_INFINITY), "locked memory");
   rlimit limit{};
-  const bool unlimited = raised || (::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY);
+  const bool unlimited =
+      raised || (::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY);
   // As it is touched: else the whole of every library would have to be read in.
   if (::mlockall(MCL_CURRENT | MCL_ONFAULT | (unlimited ? MCL_FUTURE : 0)) == 0)
     return {};

@@ -35,55 +35,157 @@ constexpr uint32_t k_arch = AUDIT_ARCH_AARCH64;
 
 // On descriptors that are open already, on the process's own memory and signals, and on the clock.
 constexpr auto k_everyone = std::to_array<long>({
-    SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_close, SYS_fstat, SYS_lseek, SYS_fcntl, SYS_dup, SYS_dup3,
-    CHILLBOX_OLD(dup2) CHILLBOX_OLD(poll) SYS_ppoll, SYS_recvmsg, SYS_recvfrom, SYS_sendmsg, SYS_sendto, SYS_shutdown,
+    SYS_read,
+    SYS_write,
+    SYS_readv,
+    SYS_writev,
+    SYS_close,
+    SYS_fstat,
+    SYS_lseek,
+    SYS_fcntl,
+    SYS_dup,
+    SYS_dup3,
+    CHILLBOX_OLD(dup2) CHILLBOX_OLD(poll) SYS_ppoll,
+    SYS_recvmsg,
+    SYS_recvfrom,
+    SYS_sendmsg,
+    SYS_sendto,
+    SYS_shutdown,
     SYS_getsockopt,
     // memory; mmap and mprotect have rules of their own
-    SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise, SYS_mlock, SYS_mlock2, SYS_munlock,
+    SYS_brk,
+    SYS_munmap,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_mlock,
+    SYS_mlock2,
+    SYS_munlock,
     // signals
-    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigtimedwait, SYS_sigaltstack, SYS_restart_syscall,
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_rt_sigtimedwait,
+    SYS_sigaltstack,
+    SYS_restart_syscall,
     // time and chance
-    SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday, CHILLBOX_OLD(time) SYS_getrandom,
+    SYS_clock_gettime,
+    SYS_clock_getres,
+    SYS_clock_nanosleep,
+    SYS_nanosleep,
+    SYS_gettimeofday,
+    CHILLBOX_OLD(time) SYS_getrandom,
     // itself
-    SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrusage, SYS_times,
-    SYS_sysinfo, SYS_uname, SYS_sched_getaffinity, SYS_getcpu, SYS_sched_yield, SYS_futex, SYS_membarrier,
-    SYS_set_robust_list, SYS_set_tid_address, SYS_rseq, SYS_exit, SYS_exit_group,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_getppid,
+    SYS_getuid,
+    SYS_geteuid,
+    SYS_getgid,
+    SYS_getegid,
+    SYS_getrusage,
+    SYS_times,
+    SYS_sysinfo,
+    SYS_uname,
+    SYS_sched_getaffinity,
+    SYS_getcpu,
+    SYS_sched_yield,
+    SYS_futex,
+    SYS_membarrier,
+    SYS_set_robust_list,
+    SYS_set_tid_address,
+    SYS_rseq,
+    SYS_exit,
+    SYS_exit_group,
 });
 
-// The HTTP process: connections from a listener that it was given, uploads into files that it was given, threads.
+// The HTTP process: connections from a listener that it was given, uploads into files that it was
+// given, threads.
 constexpr auto k_edge = std::to_array<long>({
-    SYS_accept, SYS_accept4, SYS_getsockname, SYS_getpeername, SYS_setsockopt, CHILLBOX_OLD(select) SYS_pselect6,
-    SYS_epoll_create1, SYS_epoll_ctl, CHILLBOX_OLD(epoll_wait) SYS_epoll_pwait, SYS_eventfd2, SYS_pipe2, SYS_timerfd_create,
-    SYS_timerfd_settime, SYS_pread64, SYS_pwrite64, SYS_ftruncate, SYS_fallocate, SYS_fsync, SYS_fdatasync, SYS_sendfile,
+    SYS_accept,
+    SYS_accept4,
+    SYS_getsockname,
+    SYS_getpeername,
+    SYS_setsockopt,
+    CHILLBOX_OLD(select) SYS_pselect6,
+    SYS_epoll_create1,
+    SYS_epoll_ctl,
+    CHILLBOX_OLD(epoll_wait) SYS_epoll_pwait,
+    SYS_eventfd2,
+    SYS_pipe2,
+    SYS_timerfd_create,
+    SYS_timerfd_settime,
+    SYS_pread64,
+    SYS_pwrite64,
+    SYS_ftruncate,
+    SYS_fallocate,
+    SYS_fsync,
+    SYS_fdatasync,
+    SYS_sendfile,
 });
 
-// Files, by descriptor or path: the process's whole file system is one directory. No device, fifo, hard link, owner or attribute.
+// Files, by descriptor or path: the process's whole file system is one directory. No device, fifo,
+// hard link, owner or attribute.
 constexpr auto k_stager = std::to_array<long>({
-    SYS_openat, SYS_openat2, CHILLBOX_OLD(open) SYS_newfstatat, SYS_statx, CHILLBOX_OLD(stat) CHILLBOX_OLD(lstat) SYS_fstatfs,
-    SYS_faccessat, SYS_faccessat2, CHILLBOX_OLD(access) SYS_readlinkat, CHILLBOX_OLD(readlink) SYS_getdents64, SYS_mkdirat,
-    CHILLBOX_OLD(mkdir) SYS_symlinkat, CHILLBOX_OLD(symlink) SYS_unlinkat, CHILLBOX_OLD(unlink) CHILLBOX_OLD(rmdir)
-    CHILLBOX_OLD(rename) SYS_renameat, SYS_renameat2, SYS_fchmod, SYS_fchmodat, CHILLBOX_OLD(chmod) SYS_utimensat, SYS_umask,
-    SYS_chdir, SYS_fchdir, SYS_getcwd, SYS_pread64, SYS_pwrite64, SYS_preadv, SYS_pwritev, SYS_ftruncate, SYS_fallocate,
-    SYS_fadvise64, SYS_copy_file_range, SYS_sendfile, SYS_fsync, SYS_fdatasync, SYS_syncfs,
+    SYS_openat,
+    SYS_openat2,
+    CHILLBOX_OLD(open) SYS_newfstatat,
+    SYS_statx,
+    CHILLBOX_OLD(stat) CHILLBOX_OLD(lstat) SYS_fstatfs,
+    SYS_faccessat,
+    SYS_faccessat2,
+    CHILLBOX_OLD(access) SYS_readlinkat,
+    CHILLBOX_OLD(readlink) SYS_getdents64,
+    SYS_mkdirat,
+    CHILLBOX_OLD(mkdir) SYS_symlinkat,
+    CHILLBOX_OLD(symlink) SYS_unlinkat,
+    CHILLBOX_OLD(unlink) CHILLBOX_OLD(rmdir) CHILLBOX_OLD(rename) SYS_renameat,
+    SYS_renameat2,
+    SYS_fchmod,
+    SYS_fchmodat,
+    CHILLBOX_OLD(chmod) SYS_utimensat,
+    SYS_umask,
+    SYS_chdir,
+    SYS_fchdir,
+    SYS_getcwd,
+    SYS_pread64,
+    SYS_pwrite64,
+    SYS_preadv,
+    SYS_pwritev,
+    SYS_ftruncate,
+    SYS_fallocate,
+    SYS_fadvise64,
+    SYS_copy_file_range,
+    SYS_sendfile,
+    SYS_fsync,
+    SYS_fdatasync,
+    SYS_syncfs,
 });
 
 // A log: files of one directory are opened, written, renamed and removed.
 constexpr auto k_log = std::to_array<long>({
-    SYS_openat, SYS_newfstatat, SYS_statx, CHILLBOX_OLD(stat) CHILLBOX_OLD(lstat) SYS_renameat2, SYS_renameat, SYS_unlinkat, SYS_flock,
+    SYS_openat,
+    SYS_newfstatat,
+    SYS_statx,
+    CHILLBOX_OLD(stat) CHILLBOX_OLD(lstat) SYS_renameat2,
+    SYS_renameat,
+    SYS_unlinkat,
+    SYS_flock,
 });
 
 constexpr uint32_t k_thread_must = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 constexpr uint32_t k_clone_detached = 0x00400000; // musl sets it; the kernel ignores it
-constexpr uint32_t k_thread_may = k_thread_must | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
-                                  CLONE_CHILD_CLEARTID | k_clone_detached;
+constexpr uint32_t k_thread_may = k_thread_must | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM |
+    CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | k_clone_detached;
 constexpr uint32_t k_set_vma = 0x53564d41; // PR_SET_VMA: newer malloc names its memory
 
-// Each rule is complete in itself: the number, the conditions, a verdict. So a jump never leaves its rule and stays within 8 bits.
+// Each rule is complete in itself: the number, the conditions, a verdict. So a jump never leaves
+// its rule and stays within 8 bits.
 class Program {
 public:
   Program() {
     load(offsetof(seccomp_data, arch));
-    add(BPF_JMP | BPF_JEQ | BPF_K, k_arch, 1, 0); // another architecture's table would read our numbers differently
+    add(BPF_JMP | BPF_JEQ | BPF_K, k_arch, 1,
+        0); // another architecture's table would read our numbers differently
     verdict(SECCOMP_RET_KILL_PROCESS);
     load(offsetof(seccomp_data, nr));
   }
@@ -135,8 +237,11 @@ private:
   }
   void load(size_t offset) { add(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset), 0, 0); }
   void verdict(uint32_t action) { add(BPF_RET | BPF_K, action, 0, 0); }
-  // Its low half: both architectures are little-endian, and the kernel takes every argument that is asked for here as 32 bits.
-  static size_t argument_at(int index) { return offsetof(seccomp_data, args) + sizeof(uint64_t) * static_cast<size_t>(index); }
+  // Its low half: both architectures are little-endian, and the kernel takes every argument that is
+  // asked for here as 32 bits.
+  static size_t argument_at(int index) {
+    return offsetof(seccomp_data, args) + sizeof(uint64_t) * static_cast<size_t>(index);
+  }
 
   std::vector<sock_filter> m_code;
 };
@@ -152,7 +257,8 @@ void add_rules(Program& program, Profile profile, pid_t self) {
   program.allow_values(SYS_prctl, 0, {PR_SET_NAME, k_set_vma});
   // What a libc asks of an open stream before it buffers it.
   program.allow_values(SYS_ioctl, 1, {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO});
-  // Not fatal, because the libc has another way: clone3 takes its flags from memory, where no filter can see them, and clone does not.
+  // Not fatal, because the libc has another way: clone3 takes its flags from memory, where no
+  // filter can see them, and clone does not.
   program.refuse(SYS_clone3, ENOSYS);
   program.refuse(SYS_prlimit64, EPERM);
   switch (profile) {
@@ -160,11 +266,8 @@ void add_rules(Program& program, Profile profile, pid_t self) {
     program.allow(k_edge);
     program.allow_bits(SYS_clone, 0, ~k_thread_may, k_thread_must);
     break;
-  case Profile::vault:
-    break;
-  case Profile::log:
-    program.allow(k_log);
-    return;
+  case Profile::vault: break;
+  case Profile::log: program.allow(k_log); return;
   case Profile::stager:
     program.allow(k_stager);
     program.allow_bits(SYS_clone, 0, ~k_thread_may, k_thread_must);
@@ -184,8 +287,10 @@ std::vector<sock_filter> filter_for(Profile profile, pid_t self) {
 }
 
 Result<void> install_filter(const std::vector<sock_filter>& filter) {
-  const sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())}; // only read
-  const long result = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+  const sock_fprog program{static_cast<unsigned short>(filter.size()),
+      const_cast<sock_filter*>(filter.data())}; // only read
+  const long result =
+      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
   if (result > 0)
     return fail(Code::failure, "install system call filter: a thread has another one");
   if (result < 0)

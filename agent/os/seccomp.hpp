@@ -1,6 +1,7 @@
-// System call filters, as programs for the kernel's classic BPF machine, written by hand: small enough to read, and no library that a
-// sealed host would have to trust. Allow-lists; whatever is not on them ends the process by SIGSYS. Lists hold what glibc and musl call on
-// x86_64 and aarch64. For this room only.
+// System call filters, as programs for the kernel's classic BPF machine, written by hand: small
+// enough to read, and no library that a sealed host would have to trust. Allow-lists; whatever is
+// not on them ends the process by SIGSYS. Lists hold what glibc and musl call on x86_64 and
+// aarch64. For this room only.
 #pragma once
 
 #include "base/error.hpp"

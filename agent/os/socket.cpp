@@ -24,15 +24,22 @@ Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path)
-    return fail(Code::invalid, cat("socket ", printable(path), ": a path of 1 to ", sizeof address.sun_path - 1, " bytes is needed"));
+    return fail(Code::invalid,
+        cat("socket ", printable(path), ": a path of 1 to ", sizeof address.sun_path - 1,
+            " bytes is needed"));
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
 }
 
-const sockaddr* generic(const sockaddr_un& address) { return reinterpret_cast<const sockaddr*>(&address); }
-sockaddr* generic(sockaddr_in& address) { return reinterpret_cast<sockaddr*>(&address); }
+const sockaddr* generic(const sockaddr_un& address) {
+  return reinterpret_cast<const sockaddr*>(&address);
+}
+sockaddr* generic(sockaddr_in& address) {
+  return reinterpret_cast<sockaddr*>(&address);
+}
 
-// Nothing may be at `path` when we bind. What is there and listens is left alone; what is there and is no socket too.
+// Nothing may be at `path` when we bind. What is there and listens is left alone; what is there and
+// is no socket too.
 Result<void> clear_stale(const std::string& path, const sockaddr_un& address) {
   struct stat st{};
   if (::lstat(path.c_str(), &st) != 0) {
@@ -41,7 +48,8 @@ Result<void> clear_stale(const std::string& path, const sockaddr_un& address) {
     return fail_errno(cat("listen on ", path), errno);
   }
   if (!S_ISSOCK(st.st_mode))
-    return fail(Code::conflict, cat("listen on ", path, ": something is there that is not a socket"));
+    return fail(
+        Code::conflict, cat("listen on ", path, ": something is there that is not a socket"));
   // Not blocking: one with a full queue answers EAGAIN, and is alive.
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe)
@@ -75,12 +83,14 @@ Result<Fd> listen_unix(const std::string& path, mode_t mode, Owner owner, int ba
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd)
     return fail_errno("socket", errno);
-  // Two that start at once must not remove each other's: one at a time between the look and the bind.
+  // Two that start at once must not remove each other's: one at a time between the look and the
+  // bind.
   const Fd dir(::open(parent_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir || ::flock(dir.get(), LOCK_EX) != 0)
     return fail_errno(cat("listen on ", path), errno);
   TRY(clear_stale(path, address));
-  // Before bind, because bind makes the file with this mode: nobody connects before owner and mode are as asked.
+  // Before bind, because bind makes the file with this mode: nobody connects before owner and mode
+  // are as asked.
   ::fchmod(fd.get(), 0600);
   if (::bind(fd.get(), generic(address), sizeof address) != 0 || ::listen(fd.get(), backlog) != 0)
     return fail_errno(cat("listen on ", path), errno);
@@ -110,13 +120,13 @@ Result<Fd> connect_unix(const std::string& path, Millis timeout) {
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd)
     return fail_errno("socket", errno);
-  // connect on a unix socket waits only for room in the listener's queue, and for no longer than the send timeout. 0 is for ever.
+  // connect on a unix socket waits only for room in the listener's queue, and for no longer than
+  // the send timeout. 0 is for ever.
   const int64_t ms = timeout < Millis::zero() ? 0 : std::max<int64_t>(timeout.count(), 1);
   timeval limit{static_cast<time_t>(ms / 1000), static_cast<suseconds_t>(ms % 1000 * 1000)};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   int result;
-  while ((result = ::connect(fd.get(), generic(address), sizeof address)) != 0 && errno == EINTR) {
-  }
+  while ((result = ::connect(fd.get(), generic(address), sizeof address)) != 0 && errno == EINTR) {}
   if (result != 0 && errno == EAGAIN)
     return fail(Code::unreachable, cat(what, ": no answer within ", ms, " ms"));
   if (result != 0) {
@@ -145,7 +155,9 @@ Result<Fd> accept(int listener) {
   }
 }
 
-Result<bool> wait_readable(int fd, Millis timeout) { return readable(fd, Deadline(timeout)); }
+Result<bool> wait_readable(int fd, Millis timeout) {
+  return readable(fd, Deadline(timeout));
+}
 
 Result<void> write_all(int fd, ByteView bytes, Millis timeout) {
   constexpr size_t k_pipe_piece = 4096; // poll promises that a pipe takes this much at once
@@ -154,11 +166,13 @@ Result<void> write_all(int fd, ByteView bytes, Millis timeout) {
   while (!bytes.empty()) {
     pollfd p{fd, POLLOUT, 0};
     if (::poll(&p, 1, deadline.poll_ms()) == 0 && deadline.passed())
-      return fail(Code::timed_out, cat("write: ", bytes.size(), " bytes were not taken within ", timeout.count(), " ms"));
+      return fail(Code::timed_out,
+          cat("write: ", bytes.size(), " bytes were not taken within ", timeout.count(), " ms"));
     if (p.revents == 0)
       continue;
-    const ssize_t n = is_socket ? ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT)
-                                : ::write(fd, bytes.data(), std::min(bytes.size(), k_pipe_piece));
+    const ssize_t n = is_socket
+        ? ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT)
+        : ::write(fd, bytes.data(), std::min(bytes.size(), k_pipe_piece));
     if (n < 0 && errno == ENOTSOCK && is_socket)
       is_socket = false;
     else if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
@@ -175,7 +189,8 @@ Result<bool> read_exact(int fd, std::span<uint8_t> out, Millis timeout) {
   const Deadline deadline(timeout);
   for (size_t got = 0; got < out.size();) {
     if (!TRY(readable(fd, deadline)))
-      return fail(Code::timed_out, cat("read: ", got, " of ", out.size(), " bytes came within ", timeout.count(), " ms"));
+      return fail(Code::timed_out,
+          cat("read: ", got, " of ", out.size(), " bytes came within ", timeout.count(), " ms"));
     const ssize_t n = ::read(fd, out.data() + got, out.size() - got);
     if (n > 0)
       got += static_cast<size_t>(n);
@@ -184,7 +199,8 @@ Result<bool> read_exact(int fd, std::span<uint8_t> out, Millis timeout) {
     else if (n < 0 && errno != ECONNRESET)
       return fail_errno("read", errno);
     else if (got > 0)
-      return fail(Code::corrupt, cat("read: the other side closed after ", got, " of ", out.size(), " bytes"));
+      return fail(Code::corrupt,
+          cat("read: the other side closed after ", got, " of ", out.size(), " bytes"));
     else
       return false;
   }

@@ -1,4 +1,5 @@
-// Sockets of this machine: stream sockets with a path (control, hook), packet pairs between our own processes, who is at the other end.
+// Sockets of this machine: stream sockets with a path (control, hook), packet pairs between our own
+// processes, who is at the other end.
 #pragma once
 
 #include "base/encoding.hpp"
@@ -16,10 +17,11 @@
 
 namespace chillbox::os {
 
-// Listens at `path` with this mode and group. A stale socket file is proven dead by connecting before it is unlinked (faults 107);
-// one that answers is `busy`.
+// Listens at `path` with this mode and group. A stale socket file is proven dead by connecting
+// before it is unlinked (faults 107); one that answers is `busy`.
 Result<Fd> listen_unix(const std::string& path, mode_t mode, Owner owner, int backlog);
-Result<Fd> listen_tcp_loopback(uint16_t port, int backlog); // tests and benchmarks only; port 0: any
+Result<Fd> listen_tcp_loopback(
+    uint16_t port, int backlog); // tests and benchmarks only; port 0: any
 Result<Fd> connect_unix(const std::string& path, Millis timeout); // unreachable
 Result<Fd> accept(int listener);
 
@@ -29,7 +31,7 @@ struct Peer {
   gid_t gid = 0;
   std::string name() const; // the user's name, or "uid 1234"
 };
-Result<Peer> peer_of(int socket);          // SO_PEERCRED
+Result<Peer> peer_of(int socket);                               // SO_PEERCRED
 bool peer_in_group(const Peer& peer, const std::string& group); // root is in every group
 
 // A SOCK_SEQPACKET pair: one send is one packet, or nothing.
@@ -39,12 +41,14 @@ struct Packet {
   Fd fd; // passed along, if any
 };
 Result<void> send_packet(int socket, ByteView bytes, int fd = -1);
-// nullopt: the other side closed. too_large: over `limit`, the packet is lost. timed_out after `timeout` (negative: waits for ever).
+// nullopt: the other side closed. too_large: over `limit`, the packet is lost. timed_out after
+// `timeout` (negative: waits for ever).
 Result<std::optional<Packet>> receive_packet(int socket, size_t limit, Millis timeout = Millis{-1});
 
 // All of it or an error; both know EINTR, short writes and a deadline (timed_out).
 Result<void> write_all(int fd, ByteView bytes, Millis timeout = Millis{-1});
-// Exactly out.size() bytes. nullopt-like: returns false when the other side closed before the first byte; corrupt when in the middle.
+// Exactly out.size() bytes. nullopt-like: returns false when the other side closed before the first
+// byte; corrupt when in the middle.
 Result<bool> read_exact(int fd, std::span<uint8_t> out, Millis timeout = Millis{-1});
 Result<bool> wait_readable(int fd, Millis timeout); // false: timed out
 

@@ -30,7 +30,25 @@ namespace {
 constexpr auto k_by_pidfd = static_cast<idtype_t>(3); // P_PIDFD, which not every libc names
 constexpr int k_last_signal = 64;
 
-enum class Step : int { ipc, network, mounts, view, descriptors, program, group, limits, groups, gid, uid, privileges, listening, parent, directory, exec, ended };
+enum class Step : int {
+  ipc,
+  network,
+  mounts,
+  view,
+  descriptors,
+  program,
+  group,
+  limits,
+  groups,
+  gid,
+  uid,
+  privileges,
+  listening,
+  parent,
+  directory,
+  exec,
+  ended
+};
 
 struct Failure {
   Step step;
@@ -42,15 +60,17 @@ struct Failure {
 struct Prepared {
   std::vector<char*> argv, envp;
   std::vector<std::string> texts; // what envp points to
-  std::vector<Fd> sources;        // above every target, so that no dup2 hits one that is still needed
+  std::vector<Fd> sources; // above every target, so that no dup2 hits one that is still needed
   std::vector<int> targets;
   Fd status;
-  Fd group;                       // cgroup.procs
-  Fd parent_fd;                   // of us: readable when we are gone. The number of a parent outside of the namespace cannot be seen
+  Fd group;     // cgroup.procs
+  Fd parent_fd; // of us: readable when we are gone. The number of a parent outside of the namespace
+                // cannot be seen
   pid_t parent = ::getpid();
   std::vector<gid_t> groups;
   MountCalls mounts;
-  ListenRules listening{{}}; // of who runs as somebody else: no TCP port but a free one, which is nobody's
+  ListenRules listening{
+      {}}; // of who runs as somebody else: no TCP port but a free one, which is nobody's
   std::array<std::pair<int, rlim_t>, 5> limits{}; // 0: none
 };
 
@@ -58,24 +78,27 @@ struct Prepared {
 std::array<std::pair<int, rlim_t>, 5> prepare_limits(const Spawn& plan) {
   const Limits& l = plan.limits;
   return {{{static_cast<int>(RLIMIT_NPROC), l.user_tasks_max},
-           {static_cast<int>(RLIMIT_AS), l.address_space},
-           {static_cast<int>(RLIMIT_FSIZE), l.file_size},
-           {static_cast<int>(RLIMIT_CPU), l.cpu_seconds},
-           {static_cast<int>(RLIMIT_CORE), 0}}};
+      {static_cast<int>(RLIMIT_AS), l.address_space}, {static_cast<int>(RLIMIT_FSIZE), l.file_size},
+      {static_cast<int>(RLIMIT_CPU), l.cpu_seconds}, {static_cast<int>(RLIMIT_CORE), 0}}};
 }
 
-bool has_nul(std::string_view s) { return s.find('\0') != std::string_view::npos; }
+bool has_nul(std::string_view s) {
+  return s.find('\0') != std::string_view::npos;
+}
 
 Result<void> prepare_texts(const Spawn& plan, Prepared& p) {
   for (const std::string& argument : plan.argv) {
     if (has_nul(argument))
-      return fail(Code::invalid, cat("run ", printable(plan.program), ": an argument contains a zero byte"));
+      return fail(Code::invalid,
+          cat("run ", printable(plan.program), ": an argument contains a zero byte"));
     p.argv.push_back(const_cast<char*>(argument.c_str())); // exec's type; it does not write
   }
   p.argv.push_back(nullptr);
   for (const auto& [name, value] : plan.env) {
     if (name.empty() || name.find('=') != std::string::npos || has_nul(name) || has_nul(value))
-      return fail(Code::invalid, cat("run ", printable(plan.program), ": the variable '", printable(name, 64), "' cannot be passed on"));
+      return fail(Code::invalid,
+          cat("run ", printable(plan.program), ": the variable '", printable(name, 64),
+              "' cannot be passed on"));
     p.texts.push_back(cat(name, "=", value));
   }
   for (std::string& text : p.texts)
@@ -135,8 +158,9 @@ void prepare_view(const Spawn& plan, Prepared& p) {
   ::_exit(127);
 }
 
-// By the system call itself, because the library refuses the signals that it keeps for its threads, and a parent may have left those ignored.
-// All zeros is the default action in the kernel's layout of every machine.
+// By the system call itself, because the library refuses the signals that it keeps for its threads,
+// and a parent may have left those ignored. All zeros is the default action in the kernel's layout
+// of every machine.
 void default_signals() {
   const unsigned long action[4] = {};
   for (int number = 1; number <= k_last_signal; ++number)
@@ -165,8 +189,10 @@ void enter_namespaces(const Spawn& plan, Prepared& p) {
   }
   if (plan.view.plain())
     return;
-  // A slave, not private: what we mount here stays here, and a tmpfs that is unmounted outside (lock) goes away here too.
-  if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+  // A slave, not private: what we mount here stays here, and a tmpfs that is unmounted outside
+  // (lock) goes away here too.
+  if (::unshare(CLONE_NEWNS) != 0 ||
+      ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
     give_up(p, Step::mounts);
   if (const int failed = p.mounts.make(); failed >= 0)
     give_up(p, Step::view, failed);
@@ -218,7 +244,8 @@ void follow_parent(const Prepared& p) {
     give_up(p, Step::privileges);
   if (plan.user && plan.no_new_privs && (errno = p.listening.apply()) != 0)
     give_up(p, Step::listening);
-  // After the change of user, which clears it. A contained one ends with the first process of its namespace.
+  // After the change of user, which clears it. A contained one ends with the first process of its
+  // namespace.
   if (plan.ends_with_thread && !plan.contained) {
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
       give_up(p, Step::parent);
@@ -240,14 +267,16 @@ void follow_parent(const Prepared& p) {
   ::_exit(128 + WTERMSIG(ended));
 }
 
-// The first process of the namespace: as long as it waits here, and no longer, there is a namespace. It holds no descriptor but the one that its
-// note goes to, and has the parent's memory only until it ends; nobody in there may look into a process of root.
+// The first process of the namespace: as long as it waits here, and no longer, there is a
+// namespace. It holds no descriptor but the one that its note goes to, and has the parent's memory
+// only until it ends; nobody in there may look into a process of root.
 [[noreturn]] void wait_for(pid_t program, const Prepared& p) {
   const auto status = static_cast<unsigned>(p.status.get());
   ::syscall(SYS_close_range, 0U, status - 1, 0U);
   ::syscall(SYS_close_range, status + 1, ~0U, 0U);
   sigset_t wanted;
-  ::sigfillset(&wanted); // blocked; who is first in a namespace gets what is blocked, and of what is not only what it has a handler for
+  ::sigfillset(&wanted); // blocked; who is first in a namespace gets what is blocked, and of what
+                         // is not only what it has a handler for
   for (;;) {
     int ended = 0;
     for (pid_t pid; (pid = ::waitpid(-1, &ended, WNOHANG)) > 0;)
@@ -293,44 +322,32 @@ void follow_parent(const Prepared& p) {
 
 // fork(2), into a pid namespace of its own if it is to be contained.
 pid_t split_off(const Spawn& plan) {
-  return plan.contained ? static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0)) : ::fork();
+  return plan.contained
+      ? static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0))
+      : ::fork();
 }
 
 // --- In the parent ---
 
 std::string what_failed(const Spawn& plan, const Failure& f) {
   switch (f.step) {
-  case Step::ipc:
-    return "make an IPC namespace";
-  case Step::network:
-    return "make a network namespace";
-  case Step::mounts:
-    return "make a mount namespace";
-  case Step::view:
-    return MountCalls(plan.view).what_failed(f.index);
-  case Step::descriptors:
-    return "place its descriptors (needs Linux 5.11)";
-  case Step::program:
-    return "start it in a pid namespace";
-  case Step::group:
-    return "enter its control group";
-  case Step::limits:
-    return "set its limits";
+  case Step::ipc: return "make an IPC namespace";
+  case Step::network: return "make a network namespace";
+  case Step::mounts: return "make a mount namespace";
+  case Step::view: return MountCalls(plan.view).what_failed(f.index);
+  case Step::descriptors: return "place its descriptors (needs Linux 5.11)";
+  case Step::program: return "start it in a pid namespace";
+  case Step::group: return "enter its control group";
+  case Step::limits: return "set its limits";
   case Step::groups:
   case Step::gid:
-  case Step::uid:
-    return cat("become user '", plan.user->name, "'");
-  case Step::privileges:
-    return "set no_new_privs";
-  case Step::listening:
-    return "limit what it may listen on";
-  case Step::parent:
-    return "follow its parent";
-  case Step::directory:
-    return cat("enter ", printable(plan.cwd));
+  case Step::uid: return cat("become user '", plan.user->name, "'");
+  case Step::privileges: return "set no_new_privs";
+  case Step::listening: return "limit what it may listen on";
+  case Step::parent: return "follow its parent";
+  case Step::directory: return cat("enter ", printable(plan.cwd));
   case Step::exec:
-  case Step::ended:
-    break;
+  case Step::ended: break;
   }
   return {};
 }
@@ -343,7 +360,8 @@ Result<Spawned> spawn(const Spawn& plan) {
   Spawned child;
   child.status = TRY_IN(cat("run ", printable(plan.program)), prepare_descriptors(plan, p));
   prepare_view(plan, p);
-  // No handler of ours may run in the copy: it would write into the pipes and sockets that both share.
+  // No handler of ours may run in the copy: it would write into the pipes and sockets that both
+  // share.
   sigset_t all, old;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -353,7 +371,9 @@ Result<Spawned> spawn(const Spawn& plan) {
   const int err = errno;
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
   if (child.pid < 0)
-    return fail_errno(cat("run ", printable(plan.program), plan.contained ? ": make a pid namespace" : ": fork"), err);
+    return fail_errno(
+        cat("run ", printable(plan.program), plan.contained ? ": make a pid namespace" : ": fork"),
+        err);
   // Nobody else reaps our children, so the number is still this child's.
   child.pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, child.pid, 0)));
   if (!child.pidfd) {
@@ -376,7 +396,9 @@ std::optional<Error> start_error(const Spawn& plan, const Fd& status, Exit* exit
   }
   const std::string run = cat("run ", printable(plan.program));
   const bool missing = f.step == Step::exec && (f.err == ENOENT || f.err == ENOTDIR);
-  Error error = f.step == Step::exec ? fail_errno(run, f.err).error() : fail_errno(cat(run, ": ", what_failed(plan, f)), f.err).error();
+  Error error = f.step == Step::exec
+      ? fail_errno(run, f.err).error()
+      : fail_errno(cat(run, ": ", what_failed(plan, f)), f.err).error();
   error.code = missing ? Code::not_found : Code::failure;
   if (missing && ::access(plan.program.c_str(), F_OK) == 0)
     error.message += " (the interpreter in its first line)";
@@ -391,8 +413,8 @@ Exit reap(int pidfd) {
   siginfo_t info{};
   Exit exit;
   int done;
-  while ((done = ::waitid(k_by_pidfd, static_cast<id_t>(pidfd), &info, WEXITED)) != 0 && errno == EINTR) {
-  }
+  while ((done = ::waitid(k_by_pidfd, static_cast<id_t>(pidfd), &info, WEXITED)) != 0 &&
+      errno == EINTR) {}
   if (done != 0)
     return exit;
   exit.signal = info.si_code == CLD_EXITED ? 0 : info.si_status;

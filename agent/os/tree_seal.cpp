@@ -20,10 +20,12 @@ constexpr size_t k_buffer = 128 * 1024;
 
 class Sealer {
 public:
-  Sealer(const Owner* owner, std::optional<uid_t> belongs_to) : m_owner(owner), m_belongs_to(belongs_to), m_buffer(std::make_unique<char[]>(k_buffer)) {}
+  Sealer(const Owner* owner, std::optional<uid_t> belongs_to)
+      : m_owner(owner), m_belongs_to(belongs_to), m_buffer(std::make_unique<char[]>(k_buffer)) {}
   std::string digest() { return m_digest.done(); }
 
-  // The directory first: once it is the new owner's, nobody else adds to it or renames in it, and what is read below stays as it was read.
+  // The directory first: once it is the new owner's, nobody else adds to it or renames in it, and
+  // what is read below stays as it was read.
   Result<void> directory(const At& at, const std::string& relative) {
     struct stat st{};
     if (::fstat(at.fd, &st) != 0)
@@ -59,11 +61,14 @@ private:
     return {};
   }
 
-  Result<void> file(const At& at, const std::string& name, const std::string& relative, const struct stat& seen) {
+  Result<void> file(
+      const At& at, const std::string& name, const std::string& relative, const struct stat& seen) {
     OpenFile in = TRY(open_file(at, name, seen));
-    // Before it gets another owner: its other name may be somebody else's file, /etc/shadow for one.
+    // Before it gets another owner: its other name may be somebody else's file, /etc/shadow for
+    // one.
     if (m_owner != nullptr && in.st.st_nlink > 1)
-      return fail(Code::denied, cat(at.below(name), ": it has ", in.st.st_nlink, " names; hard links are not allowed"));
+      return fail(Code::denied,
+          cat(at.below(name), ": it has ", in.st.st_nlink, " names; hard links are not allowed"));
     TRY(seal(in.fd.get(), in.st, 0400, at.below(name)));
     if (m_owner != nullptr)
       TRY(check_no_writer(in.fd.get(), at.below(name)));
@@ -83,8 +88,9 @@ private:
     }
   }
 
-  // Whoever opened it before it was sealed, or was handed it by a process that has ended, could write to it for ever. The kernel gives a lease for
-  // reading only while nobody has the file open for writing; from here on nobody but root can. Some file systems have no leases.
+  // Whoever opened it before it was sealed, or was handed it by a process that has ended, could
+  // write to it for ever. The kernel gives a lease for reading only while nobody has the file open
+  // for writing; from here on nobody but root can. Some file systems have no leases.
   static Result<void> check_no_writer(int fd, const std::string& path) {
     if (::fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
       ::fcntl(fd, F_SETLEASE, F_UNLCK);
@@ -95,17 +101,20 @@ private:
 
   Result<void> check_owner(const struct stat& st, const std::string& path) const {
     if (m_belongs_to && st.st_uid != *m_belongs_to)
-      return fail(Code::denied, cat(path, ": it belongs to uid ", st.st_uid, ", not to ", *m_belongs_to));
+      return fail(
+          Code::denied, cat(path, ": it belongs to uid ", st.st_uid, ", not to ", *m_belongs_to));
     return {};
   }
 
-  // Nothing for others to write, no setuid; the group reads what the owner reads, because the site's user is in the group only.
+  // Nothing for others to write, no setuid; the group reads what the owner reads, because the
+  // site's user is in the group only.
   Result<void> seal(int fd, struct stat& st, mode_t at_least, const std::string& path) {
     if (m_owner == nullptr)
       return {};
     const mode_t old = st.st_mode & 07777;
     const mode_t mode = (old & 0755) | at_least | ((old & 0500) >> 3);
-    if (mode != old || (::geteuid() == 0 && (st.st_uid != m_owner->uid || st.st_gid != m_owner->gid)))
+    if (mode != old ||
+        (::geteuid() == 0 && (st.st_uid != m_owner->uid || st.st_gid != m_owner->gid)))
       TRY(set_owner_and_mode(fd, *m_owner, mode, path));
     st.st_mode = (st.st_mode & S_IFMT) | mode;
     return {};
@@ -119,7 +128,8 @@ private:
 
 } // namespace
 
-Result<std::string> digest_tree(const std::string& dir, const Owner* seal_for, std::optional<uid_t> owner) {
+Result<std::string> digest_tree(
+    const std::string& dir, const Owner* seal_for, std::optional<uid_t> owner) {
   const Fd fd = TRY(open_directory(dir));
   ::signal(SIGIO, SIG_IGN); // which root would send by opening a file in the moment of its lease
   Sealer sealer(seal_for, owner);

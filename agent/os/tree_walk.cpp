@@ -13,7 +13,9 @@
 
 namespace chillbox::os {
 
-std::string At::below(std::string_view name) const { return cat(path, "/", printable(name, 255)); }
+std::string At::below(std::string_view name) const {
+  return cat(path, "/", printable(name, 255));
+}
 
 Result<std::vector<std::string>> names_in(const At& at) {
   // Opened again, because duplicates of one descriptor share their position in the directory.
@@ -47,19 +49,22 @@ Result<struct stat> stat_at(const At& at, const std::string& name) {
 
 Result<Fd> enter(const At& at, const std::string& name) {
   if (at.depth >= k_max_depth)
-    return fail(Code::denied, cat("enter ", at.below(name), ": more than ", k_max_depth, " levels deep"));
+    return fail(
+        Code::denied, cat("enter ", at.below(name), ": more than ", k_max_depth, " levels deep"));
   Fd fd(::openat(at.fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat outer{}, inner{};
   if (!fd || ::fstat(at.fd, &outer) != 0 || ::fstat(fd.get(), &inner) != 0)
     return fail_io("enter", at.below(name), errno);
   if (outer.st_dev != inner.st_dev)
-    return fail(Code::denied, cat("enter ", at.below(name), ": another file system is mounted there"));
+    return fail(
+        Code::denied, cat("enter ", at.below(name), ": another file system is mounted there"));
   return fd;
 }
 
 Result<OpenFile> open_file(const At& at, const std::string& name, const struct stat& seen) {
   // Not blocking, in case it became a fifo meanwhile.
-  OpenFile file{Fd(::openat(at.fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)), {}};
+  OpenFile file{
+      Fd(::openat(at.fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)), {}};
   if (!file.fd || ::fstat(file.fd.get(), &file.st) != 0)
     return fail_io("open", at.below(name), errno);
   if (!S_ISREG(file.st.st_mode) || file.st.st_ino != seen.st_ino || file.st.st_dev != seen.st_dev)
@@ -76,11 +81,13 @@ Result<std::string> link_target(const At& at, const std::string& name) {
 }
 
 std::unexpected<Error> fail_kind(const At& at, const std::string& name, mode_t mode) {
-  const std::string_view kind = S_ISFIFO(mode)                     ? "a fifo"
-                                : S_ISSOCK(mode)                   ? "a socket"
-                                : S_ISBLK(mode) || S_ISCHR(mode)   ? "a device"
-                                                                   : "of unknown kind";
-  return fail(Code::denied, cat(at.below(name), ": it is ", kind, "; only files, directories and symbolic links are allowed"));
+  const std::string_view kind = S_ISFIFO(mode) ? "a fifo"
+      : S_ISSOCK(mode)                         ? "a socket"
+      : S_ISBLK(mode) || S_ISCHR(mode)         ? "a device"
+                                               : "of unknown kind";
+  return fail(Code::denied,
+      cat(at.below(name), ": it is ", kind,
+          "; only files, directories and symbolic links are allowed"));
 }
 
 } // namespace chillbox::os

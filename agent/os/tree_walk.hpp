@@ -1,5 +1,6 @@
-// The steps of a walk through a tree that somebody else may write in: from one open directory to the next, never by path, never through a
-// link, never into another file system, at most k_max_depth levels. For this room only.
+// The steps of a walk through a tree that somebody else may write in: from one open directory to
+// the next, never by path, never through a link, never into another file system, at most
+// k_max_depth levels. For this room only.
 #pragma once
 
 #include "base/error.hpp"
@@ -13,7 +14,8 @@
 
 namespace chillbox::os {
 
-// Deeper than any release (the stager refuses more than 32 levels, a venv adds a dozen); it bounds stack and descriptors.
+// Deeper than any release (the stager refuses more than 32 levels, a venv adds a dozen); it bounds
+// stack and descriptors.
 constexpr int k_max_depth = 64;
 
 // Where the walk is. The path is for messages only; what counts is the descriptor.
@@ -32,7 +34,8 @@ struct OpenFile {
 Result<std::vector<std::string>> names_in(const At& at); // sorted by bytes
 Result<struct stat> stat_at(const At& at, const std::string& name);
 Result<Fd> enter(const At& at, const std::string& name);
-// The regular file that `seen` described: between the two calls it could have become something else.
+// The regular file that `seen` described: between the two calls it could have become something
+// else.
 Result<OpenFile> open_file(const At& at, const std::string& name, const struct stat& seen);
 Result<std::string> link_target(const At& at, const std::string& name);
 std::unexpected<Error> fail_kind(const At& at, const std::string& name, mode_t mode);

@@ -12,9 +12,9 @@ namespace {
 
 constexpr size_t k_most = 1 << 20; // a group with very many members
 
-// Calls `lookup(buffer, size)` with more and more room: getpwnam_r and getgrnam_r do not say how much they need.
-template <class Lookup>
-int with_room(Lookup lookup) {
+// Calls `lookup(buffer, size)` with more and more room: getpwnam_r and getgrnam_r do not say how
+// much they need.
+template <class Lookup> int with_room(Lookup lookup) {
   int err = ERANGE;
   for (size_t size = 1024; err == ERANGE && size <= k_most; size *= 4) {
     std::string buffer(size, '\0');

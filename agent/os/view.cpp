@@ -38,7 +38,8 @@ bool is_below(std::string_view path, std::string_view dir) {
 
 } // namespace
 
-// Sources are taken first, because their places may be hidden. Read-only comes last, because ways have to be made.
+// Sources are taken first, because their places may be hidden. Read-only comes last, because ways
+// have to be made.
 MountCalls::MountCalls(const View& view) : m_taken(view.binds.size(), -1) {
   for (size_t i = 0; i < view.binds.size(); ++i)
     m_calls.push_back({Kind::take, view.binds[i].from, {}, i});
@@ -78,7 +79,8 @@ void MountCalls::add_way(const View& view, const std::string& to, bool directory
     look(scratch.path);
   while (from != std::string::npos) {
     from = to.find('/', from + 1);
-    m_calls.push_back({from == std::string::npos && !directory ? Kind::file : Kind::directory, to.substr(0, from), {}});
+    m_calls.push_back({from == std::string::npos && !directory ? Kind::file : Kind::directory,
+        to.substr(0, from), {}});
   }
 }
 
@@ -88,23 +90,21 @@ int MountCalls::make(const Call& call) {
   const char* path = call.path.c_str();
   switch (call.kind) {
   case Kind::take:
-    return m_taken[call.bind] = static_cast<int>(::syscall(k_open_tree, AT_FDCWD, path, k_clone_tree | O_CLOEXEC));
+    return m_taken[call.bind] =
+               static_cast<int>(::syscall(k_open_tree, AT_FDCWD, path, k_clone_tree | O_CLOEXEC));
   case Kind::hide:
     return ::mount("hidden", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, call.data.c_str());
   case Kind::scratch:
     return ::mount("scratch", path, "tmpfs", MS_NOSUID | MS_NODEV, call.data.c_str());
-  case Kind::directory:
-    return ::mkdir(path, 0755) == 0 || errno == EEXIST ? 0 : -1;
-  case Kind::file:
-    return ::open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  case Kind::directory: return ::mkdir(path, 0755) == 0 || errno == EEXIST ? 0 : -1;
+  case Kind::file: return ::open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   case Kind::place:
-    return static_cast<int>(::syscall(k_move_mount, m_taken[call.bind], "", AT_FDCWD, path, k_from_descriptor));
-  case Kind::proc:
-    return ::mount("proc", path, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+    return static_cast<int>(
+        ::syscall(k_move_mount, m_taken[call.bind], "", AT_FDCWD, path, k_from_descriptor));
+  case Kind::proc: return ::mount("proc", path, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
   case Kind::read_only:
     return static_cast<int>(set_attributes(path, k_recursive, {k_read_only, 0, 0, 0}));
-  case Kind::writable:
-    break;
+  case Kind::writable: break;
   }
   return static_cast<int>(set_attributes(path, 0, {0, k_read_only, 0, 0}));
 }
@@ -139,19 +139,14 @@ std::string MountCalls::what_failed(int number) const {
         to = printable(other.path);
     return cat("bind ", from, " to ", to);
   }
-  case Kind::hide:
-    return cat("hide ", path);
-  case Kind::scratch:
-    return cat("mount an empty tmpfs on ", path);
+  case Kind::hide: return cat("hide ", path);
+  case Kind::scratch: return cat("mount an empty tmpfs on ", path);
   case Kind::directory:
-  case Kind::file:
-    return cat("make ", path);
+  case Kind::file: return cat("make ", path);
   case Kind::proc:
     return "mount a /proc of its own (in a container, that one must allow it: LXC calls it nesting)";
-  case Kind::read_only:
-    return "make its file system read-only (needs Linux 5.12)";
-  case Kind::writable:
-    break;
+  case Kind::read_only: return "make its file system read-only (needs Linux 5.12)";
+  case Kind::writable: break;
   }
   return cat("make ", path, " writable");
 }

@@ -1,5 +1,6 @@
-// What a program sees of the file system: mounts in a namespace of its own, which nobody else sees and which go with its last process.
-// Everything is laid out before the fork as a list of calls; the child only makes them. For Command and this room.
+// What a program sees of the file system: mounts in a namespace of its own, which nobody else sees
+// and which go with its last process. Everything is laid out before the fork as a list of calls;
+// the child only makes them. For Command and this room.
 #pragma once
 
 #include "base/error.hpp"
@@ -10,7 +11,8 @@
 
 namespace chillbox::os {
 
-// `from` as it is outside, also when it is hidden inside. Below a hidden directory the way to `to` is made, elsewhere it must be there.
+// `from` as it is outside, also when it is hidden inside. Below a hidden directory the way to `to`
+// is made, elsewhere it must be there.
 struct Bind {
   std::string from, to;
   bool writable = false; // matters where the view is read-only
@@ -23,19 +25,23 @@ struct Scratch {
 };
 
 struct View {
-  std::vector<std::string> hidden; // directories that are empty in it, but for what is bound below them; one that is not there is fine
+  std::vector<std::string> hidden; // directories that are empty in it, but for what is bound below
+                                   // them; one that is not there is fine
   std::vector<Scratch> scratch;
   std::vector<Bind> binds;
-  bool read_only = false;          // all but `scratch` and what is bound as writable (Linux 5.12)
-  bool own_proc = false;           // /proc of the process's own pid namespace
-  bool plain() const { return hidden.empty() && scratch.empty() && binds.empty() && !read_only && !own_proc; }
+  bool read_only = false; // all but `scratch` and what is bound as writable (Linux 5.12)
+  bool own_proc = false;  // /proc of the process's own pid namespace
+  bool plain() const {
+    return hidden.empty() && scratch.empty() && binds.empty() && !read_only && !own_proc;
+  }
 };
 
 class MountCalls {
 public:
   MountCalls() = default;
   explicit MountCalls(const View& view);
-  // In the child, behind unshare(CLONE_NEWNS): system calls only. The number of the one that failed and errno, or -1.
+  // In the child, behind unshare(CLONE_NEWNS): system calls only. The number of the one that failed
+  // and errno, or -1.
   int make();
   std::string what_failed(int number) const;
 

@@ -1,5 +1,6 @@
-// Releases that are in memory only (site.json, "store": "tmpfs"): each is a tmpfs of its own, mounted at the place that a release on the disk has,
-// so that every path is the same. A boot leaves the empty place. Once the vault is open the release is made again from its artifact.
+// Releases that are in memory only (site.json, "store": "tmpfs"): each is a tmpfs of its own,
+// mounted at the place that a release on the disk has, so that every path is the same. A boot
+// leaves the empty place. Once the vault is open the release is made again from its artifact.
 #include "rollout/steps.hpp"
 #include "rollout/trust.hpp"
 
@@ -15,15 +16,19 @@ namespace {
 
 constexpr mode_t k_traverse = 0751;
 
-std::string dir_of(const World& world, const SiteName& site, const std::string& id) { return cat(world.paths.releases(site), "/", id); }
+std::string dir_of(const World& world, const SiteName& site, const std::string& id) {
+  return cat(world.paths.releases(site), "/", id);
+}
 
 Result<void> open_own_artifact(Rollout& r) {
   const Digest digest = TRY(Digest::parse(r.release.sha256));
-  r.artifact = Fd(::open(r.world.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  r.artifact =
+      Fd(::open(r.world.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!r.artifact)
     return fail(Code::not_found, "its files are gone, and so is its artifact: deploy it again");
   if (TRY(artifact::digest_file(r.artifact.get())).sha256 != digest)
-    return fail(Code::corrupt, "its files are gone, and its artifact was changed on disk: deploy it again");
+    return fail(
+        Code::corrupt, "its files are gone, and its artifact was changed on disk: deploy it again");
   return {};
 }
 
@@ -44,7 +49,8 @@ Result<void> make_it(Rollout& r) {
 
 } // namespace
 
-std::string cache_dir(const World& world, const config::Site& site, const std::string& release_dir) {
+std::string cache_dir(
+    const World& world, const config::Site& site, const std::string& release_dir) {
   return site.confidential ? release_dir + "/.chillbox/.cache" : world.paths.cache(site.slug);
 }
 
@@ -54,7 +60,10 @@ Result<void> make_place(Rollout& r) {
   TRY(r.world.disk.make_dir(r.release_dir(), k_traverse));
   if (r.world.paths.testing()) // tests mount nothing
     return {};
-  (void)TRY(os::mount_tmpfs(r.release_dir(), {.size_bytes = r.world.config.stage_size, .mode = k_traverse, .allow_swap = r.world.config.allow_swap}));
+  (void)TRY(os::mount_tmpfs(r.release_dir(),
+      {.size_bytes = r.world.config.stage_size,
+          .mode = k_traverse,
+          .allow_swap = r.world.config.allow_swap}));
   return {};
 }
 
@@ -69,7 +78,9 @@ Result<void> remove_release(World& world, const SiteName& site, const std::strin
 
 bool is_gone(World& world, const store::Release& release) {
   const std::string dir = dir_of(world, release.site, release.id);
-  return release.digest.empty() || (world.disk.exists(dir) && !world.disk.exists(cat(dir, "/", release.site.str(), ".site.json")));
+  return release.digest.empty() ||
+      (world.disk.exists(dir) &&
+          !world.disk.exists(cat(dir, "/", release.site.str(), ".site.json")));
 }
 
 Result<void> make_again(Rollout& r) {
@@ -80,7 +91,8 @@ Result<void> make_again(Rollout& r) {
   undo_stage(r);
   r.file_key = SecretBytes();
   if (made) {
-    log::info(cat("site '", r.job.site.str(), "': release ", r.release.id, " is made again from its artifact"));
+    log::info(cat("site '", r.job.site.str(), "': release ", r.release.id,
+        " is made again from its artifact"));
     return {};
   }
   (void)remove_release(r.world, r.job.site, r.release.id);

@@ -15,8 +15,10 @@ constexpr uint64_t k_points = 20;      // percent of the answers, and so much mo
 std::optional<int64_t> millis(std::string_view text) {
   const auto dot = text.find('.');
   int64_t seconds = 0, rest = 0;
-  if (dot == std::string_view::npos || text.size() != dot + 4 || std::from_chars(text.data(), text.data() + dot, seconds).ptr != text.data() + dot ||
-      std::from_chars(text.data() + dot + 1, text.data() + text.size(), rest).ptr != text.data() + text.size())
+  if (dot == std::string_view::npos || text.size() != dot + 4 ||
+      std::from_chars(text.data(), text.data() + dot, seconds).ptr != text.data() + dot ||
+      std::from_chars(text.data() + dot + 1, text.data() + text.size(), rest).ptr !=
+          text.data() + text.size())
     return std::nullopt;
   return seconds * 1000 + rest;
 }
@@ -26,7 +28,8 @@ struct Line {
   bool bad = false;
 };
 
-// "SECONDS STATUS TIME"; a request that NGINX sent on inside has several of both, with "," or ":" between them, and "-" for what there was not.
+// "SECONDS STATUS TIME"; a request that NGINX sent on inside has several of both, with "," or ":"
+// between them, and "-" for what there was not.
 std::optional<Line> read_line(std::string_view text) {
   const auto words = split(text, ' ');
   const auto end = words.empty() ? std::nullopt : millis(words[0]);
@@ -52,7 +55,8 @@ std::optional<Line> read_line(std::string_view text) {
 void AnswerLog::count(os::Disk& disk, int64_t since, int64_t until, Answers& into) {
   const uint64_t size = disk.size(m_file);
   const uint64_t from = m_at > size ? 0 : m_at; // it was dropped, and begun anew
-  const auto text = disk.tail(m_file, std::max(from, size > k_most ? size - k_most : 0), 2 * k_most);
+  const auto text =
+      disk.tail(m_file, std::max(from, size > k_most ? size - k_most : 0), 2 * k_most);
   if (!text)
     return;
   const auto whole = text->rfind('\n'); // the rest of the last line is still to come

@@ -14,12 +14,14 @@ constexpr const char* k_group = "group";
 constexpr const char* k_directory = "directory";
 
 std::string taken(std::string_view kind, const std::string& name, const SiteName& site) {
-  return cat(kind, " '", printable(name, 200), "' exists on this host and was not made for site '", site.str(), "': choose another site name, or ",
-             kind == k_user || kind == k_group ? cat("remove the ", kind) : std::string("move it away"));
+  return cat(kind, " '", printable(name, 200), "' exists on this host and was not made for site '",
+      site.str(), "': choose another site name, or ",
+      kind == k_user || kind == k_group ? cat("remove the ", kind) : std::string("move it away"));
 }
 
 std::optional<uint64_t> number(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional<uint64_t>(std::strtoull(text.c_str(), nullptr, 10));
+  return text.empty() ? std::nullopt
+                      : std::optional<uint64_t>(std::strtoull(text.c_str(), nullptr, 10));
 }
 
 // "" or what is wrong with it.
@@ -27,7 +29,8 @@ std::string changed(std::string_view kind, const store::Asset& record, uint64_t 
   const auto made = number(record.id);
   if (!made || *made == id)
     return {};
-  return cat(kind, " '", record.name, "' has id ", id, " now, and was made for the site with ", *made, ": somebody made another one; give it that id, or remove it");
+  return cat(kind, " '", record.name, "' has id ", id, " now, and was made for the site with ",
+      *made, ": somebody made another one; give it that id, or remove it");
 }
 
 // User and group as the host and the store have them.
@@ -35,7 +38,9 @@ struct People {
   std::optional<os::User> user;
   std::optional<gid_t> gid;
   std::optional<store::Asset> user_row, group_row;
-  bool whole() const { return user && gid && user_row && group_row && !user_row->id.empty() && !group_row->id.empty(); }
+  bool whole() const {
+    return user && gid && user_row && group_row && !user_row->id.empty() && !group_row->id.empty();
+  }
 };
 
 Result<People> people_of(World& world, const SiteName& site) {
@@ -54,13 +59,15 @@ Result<People> people_of(World& world, const SiteName& site) {
 }
 
 // As user-add makes one.
-bool is_made_by_us(const os::User& user, const os::Paths& paths, const SiteName& site, gid_t group) {
+bool is_made_by_us(
+    const os::User& user, const os::Paths& paths, const SiteName& site, gid_t group) {
   return user.uid != 0 && user.home == paths.data(site) && user.gid == group;
 }
 
 std::vector<std::string> wrong_people(World& world, const People& people, const SiteName& site) {
   std::vector<std::string> problems;
-  const auto look = [&](const char* kind, bool there, const std::optional<store::Asset>& row, uint64_t id) {
+  const auto look = [&](const char* kind, bool there, const std::optional<store::Asset>& row,
+                        uint64_t id) {
     std::string problem;
     if (there)
       problem = row ? changed(kind, *row, id) : taken(kind, site.str(), site);
@@ -69,8 +76,10 @@ std::vector<std::string> wrong_people(World& world, const People& people, const 
   };
   look(k_user, people.user.has_value(), people.user_row, people.user ? people.user->uid : 0);
   look(k_group, people.gid.has_value(), people.group_row, people.gid.value_or(0));
-  if (problems.empty() && people.user && !is_made_by_us(*people.user, world.paths, site, people.gid.value_or(0)))
-    problems.push_back(cat("user '", site.str(), "' is not as chillbox made it: its home must be ", world.paths.data(site), ", its group '", site.str(), "'"));
+  if (problems.empty() && people.user &&
+      !is_made_by_us(*people.user, world.paths, site, people.gid.value_or(0)))
+    problems.push_back(cat("user '", site.str(), "' is not as chillbox made it: its home must be ",
+        world.paths.data(site), ", its group '", site.str(), "'"));
   return problems;
 }
 
@@ -82,26 +91,35 @@ Result<os::Exit> run_hook(World& world, const char* hook, std::vector<std::strin
   return world.runner.run(c);
 }
 
-Result<void> remove_people(World& world, const SiteName& site, const std::string& uid, const std::string& gid) {
-  const auto exit = TRY_IN("user-remove", run_hook(world, "user-remove", {site.str(), uid.empty() ? "-" : uid, gid.empty() ? "-" : gid}));
-  return exit.ok() ? Result<void>{} : fail(Code::failure, cat("remove user '", site.str(), "': ", printable(trim(exit.err))));
+Result<void> remove_people(
+    World& world, const SiteName& site, const std::string& uid, const std::string& gid) {
+  const auto exit = TRY_IN("user-remove",
+      run_hook(
+          world, "user-remove", {site.str(), uid.empty() ? "-" : uid, gid.empty() ? "-" : gid}));
+  return exit.ok()
+      ? Result<void>{}
+      : fail(Code::failure, cat("remove user '", site.str(), "': ", printable(trim(exit.err))));
 }
 
-Result<void> record_people(World& world, const SiteName& site, const std::string& uid, const std::string& gid) {
-  return world.store.put_assets({{site, k_user, site.str(), uid}, {site, k_group, site.str(), gid}});
+Result<void> record_people(
+    World& world, const SiteName& site, const std::string& uid, const std::string& gid) {
+  return world.store.put_assets(
+      {{site, k_user, site.str(), uid}, {site, k_group, site.str(), gid}});
 }
 
 Result<os::User> make_user(World& world, const SiteName& site, const People& before) {
   if (before.gid) // a crash left it without its user, or somebody removed that one
     TRY(remove_people(world, site, "", before.group_row->id));
   TRY(record_people(world, site, "", ""));
-  const auto exit = TRY_IN("user-add", run_hook(world, "user-add", {"--new", site.str(), world.paths.data(site)}));
+  const auto exit = TRY_IN(
+      "user-add", run_hook(world, "user-add", {"--new", site.str(), world.paths.data(site)}));
   if (!exit.ok()) {
     constexpr int k_there = 4;
     if (exit.code == k_there) // since we looked
       for (const char* kind : {k_user, k_group})
         TRY(world.store.delete_asset({site, kind, site.str(), ""}));
-    return fail(exit.code == k_there ? Code::conflict : Code::failure, cat("make user '", site.str(), "': ", printable(trim(exit.err))));
+    return fail(exit.code == k_there ? Code::conflict : Code::failure,
+        cat("make user '", site.str(), "': ", printable(trim(exit.err))));
   }
   return os::find_user(site.str());
 }
@@ -113,7 +131,8 @@ bool is_as_made(os::Disk& disk, const std::string& path, const os::Found& found,
   if (found.owner.uid == uid)
     return true;
   const auto names = disk.list(path);
-  return found.owner.uid == ::geteuid() && names && names->empty(); // a crash came before it was given away
+  return found.owner.uid == ::geteuid() && names &&
+      names->empty(); // a crash came before it was given away
 }
 
 // "" or why it is not the site's. Nothing there is fine.
@@ -131,33 +150,49 @@ Result<std::string> wrong_directory(World& world, const SiteName& site, const st
       owner = static_cast<uid_t>(number(row->id).value_or(owner));
   if (is_as_made(world.disk, path, *found, owner))
     return std::string();
-  return cat("directory '", path, "' is recorded as made for site '", site.str(), "', but belongs to uid ", found->owner.uid, " now, not to ", owner,
-             ": chown it back, or move it away");
+  return cat("directory '", path, "' is recorded as made for site '", site.str(),
+      "', but belongs to uid ", found->owner.uid, " now, not to ", owner,
+      ": chown it back, or move it away");
 }
 
 // Redis's own place for sockets: only a link to the site's socket is the site's.
 std::string wrong_socket(World& world, const SiteName& site) {
   const std::string path = redis_link(world.paths, site);
   const auto link = world.disk.read_link(path);
-  return world.disk.exists(path) && !(link && is_redis_socket(world.paths, site, link->value_or(""))) ? taken("file", path, site) : std::string();
+  return world.disk.exists(path) &&
+          !(link && is_redis_socket(world.paths, site, link->value_or("")))
+      ? taken("file", path, site)
+      : std::string();
 }
 
 } // namespace
 
-std::string nginx_logs(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/var/log/nginx/", site.str()); }
-std::string nginx_cache(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/var/cache/nginx/", site.str()); }
-std::string source_dir(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/usr/local/src/", site.str()); }
-std::string srv_dir(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/srv/", site.str()); }
+std::string nginx_logs(const os::Paths& paths, const SiteName& site) {
+  return cat(paths.root, "/var/log/nginx/", site.str());
+}
+std::string nginx_cache(const os::Paths& paths, const SiteName& site) {
+  return cat(paths.root, "/var/cache/nginx/", site.str());
+}
+std::string source_dir(const os::Paths& paths, const SiteName& site) {
+  return cat(paths.root, "/usr/local/src/", site.str());
+}
+std::string srv_dir(const os::Paths& paths, const SiteName& site) {
+  return cat(paths.root, "/srv/", site.str());
+}
 
 std::vector<std::string> foreign_assets(World& world, const config::Site& site, bool compatible) {
   std::vector<std::string> problems;
   if (world.as_root) { // tests without root make no users
     const auto people = people_of(world, site.slug);
-    problems = people ? wrong_people(world, *people, site.slug) : std::vector{people.error().message};
+    problems =
+        people ? wrong_people(world, *people, site.slug) : std::vector{people.error().message};
   }
-  std::vector<std::string> directories{world.paths.data(site.slug), nginx_logs(world.paths, site.slug)};
+  std::vector<std::string> directories{
+      world.paths.data(site.slug), nginx_logs(world.paths, site.slug)};
   if (compatible)
-    directories.insert(directories.end(), {srv_dir(world.paths, site.slug), source_dir(world.paths, site.slug), nginx_cache(world.paths, site.slug)});
+    directories.insert(directories.end(),
+        {srv_dir(world.paths, site.slug), source_dir(world.paths, site.slug),
+            nginx_cache(world.paths, site.slug)});
   for (const auto& path : directories) {
     auto wrong = wrong_directory(world, site.slug, path);
     if (!wrong || !wrong->empty())
@@ -175,7 +210,8 @@ Result<os::User> claim_user(World& world, const SiteName& site) {
     return fail(Code::conflict, problems[0]);
   if (people.whole())
     return *people.user;
-  const os::User user = people.user && people.gid ? *people.user : TRY(make_user(world, site, people));
+  const os::User user =
+      people.user && people.gid ? *people.user : TRY(make_user(world, site, people));
   TRY(record_people(world, site, std::to_string(user.uid), std::to_string(user.gid)));
   return user;
 }
@@ -234,26 +270,34 @@ Result<void> remove_user(World& world, const SiteName& site) {
 
 namespace {
 
-bool has_link_of(os::Disk& disk, const os::Paths& paths, const SiteName& site, const std::string& dir, int depth) {
+bool has_link_of(os::Disk& disk, const os::Paths& paths, const SiteName& site,
+    const std::string& dir, int depth) {
   for (const auto& name : disk.list(dir).value_or(std::vector<std::string>{})) {
     const auto link = disk.read_link(cat(dir, "/", name));
-    if ((link && *link && (*link)->starts_with(paths.current(site) + "/")) || (depth > 0 && has_link_of(disk, paths, site, cat(dir, "/", name), depth - 1)))
+    if ((link && *link && (*link)->starts_with(paths.current(site) + "/")) ||
+        (depth > 0 && has_link_of(disk, paths, site, cat(dir, "/", name), depth - 1)))
       return true;
   }
   return false;
 }
 
-// As the rules before this one made it: a user with the site's data for a home, a group of its name, directories of theirs.
-std::vector<store::Asset> old_assets(os::Disk& disk, const os::Paths& paths, const SiteName& site, const std::optional<os::User>& user) {
+// As the rules before this one made it: a user with the site's data for a home, a group of its
+// name, directories of theirs.
+std::vector<store::Asset> old_assets(os::Disk& disk, const os::Paths& paths, const SiteName& site,
+    const std::optional<os::User>& user) {
   std::vector<store::Asset> assets;
   if (user)
-    assets = {{site, k_user, site.str(), std::to_string(user->uid)}, {site, k_group, site.str(), std::to_string(user->gid)}};
+    assets = {{site, k_user, site.str(), std::to_string(user->uid)},
+        {site, k_group, site.str(), std::to_string(user->gid)}};
   const uid_t owner = user ? user->uid : ::geteuid();
-  if (const auto found = disk.find(paths.data(site)); found && *found && is_as_made(disk, paths.data(site), **found, owner))
+  if (const auto found = disk.find(paths.data(site));
+      found && *found && is_as_made(disk, paths.data(site), **found, owner))
     assets.push_back({site, k_directory, paths.data(site), ""});
-  if (const auto found = disk.find(nginx_logs(paths, site)); found && *found && is_as_made(disk, nginx_logs(paths, site), **found, ::geteuid()))
+  if (const auto found = disk.find(nginx_logs(paths, site));
+      found && *found && is_as_made(disk, nginx_logs(paths, site), **found, ::geteuid()))
     assets.push_back({site, k_directory, nginx_logs(paths, site), ""});
-  for (const auto& [dir, depth] : {std::pair{srv_dir(paths, site), 0}, std::pair{source_dir(paths, site), 1}})
+  for (const auto& [dir, depth] :
+      {std::pair{srv_dir(paths, site), 0}, std::pair{source_dir(paths, site), 1}})
     if (has_link_of(disk, paths, site, dir, depth))
       assets.push_back({site, k_directory, dir, ""});
   return assets;
@@ -261,7 +305,8 @@ std::vector<store::Asset> old_assets(os::Disk& disk, const os::Paths& paths, con
 
 } // namespace
 
-Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& store, const SiteName& site, std::vector<std::string>& told) {
+Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& store,
+    const SiteName& site, std::vector<std::string>& told) {
   std::optional<os::User> user;
   if (::geteuid() == 0 && !paths.testing()) {
     const auto found = os::find_user(site.str());
@@ -269,7 +314,8 @@ Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& st
       return {}; // removed, with all that it had
     const auto group = os::find_group(site.str());
     if (!group || !is_made_by_us(*found, paths, site, *group)) {
-      told.push_back(cat("site '", site.str(), "': user '", site.str(), "' is not as chillbox makes one, and is not taken for the site's"));
+      told.push_back(cat("site '", site.str(), "': user '", site.str(),
+          "' is not as chillbox makes one, and is not taken for the site's"));
       return {};
     }
     user = *found;
@@ -286,7 +332,8 @@ std::vector<std::string> adopt_assets(os::Disk& disk, const os::Paths& paths, st
   const auto sites = store.sites_without_assets();
   for (const auto& site : sites.value_or(std::vector<SiteName>{}))
     if (const auto adopted = adopt_site(disk, paths, store, site, told); !adopted)
-      told.push_back(cat("site '", site.str(), "': what was made for it is not recorded: ", adopted.error().message));
+      told.push_back(cat("site '", site.str(),
+          "': what was made for it is not recorded: ", adopted.error().message));
   if (const auto set = store.set_meta(key, "recorded"); !set)
     told.push_back(set.error().message);
   return told;

@@ -1,11 +1,15 @@
-// A site takes nothing that was there. Its user, its group and its directories in places that others use too (/var/lib, /srv, ...) are made by us,
-// exclusively, and the store says so; only what it says, and what is still as it was made, is the site's. Anything else under these names
+// A site takes nothing that was there. Its user, its group and its directories in places that
+// others use too (/var/lib, /srv, ...) are made by us, exclusively, and the store says so; only
+// what it says, and what is still as it was made, is the site's. Anything else under these names
 // refuses the site, by its own name: no list of names could be complete.
 //
-//   user, group   recorded without an id, made, recorded with it. A record without one behind a crash: what user-add makes is taken for ours.
-//   directory     recorded, then made. It is ours while it belongs to whom we gave it: the data to the site's user (or, empty, to root), others to root.
+//   user, group   recorded without an id, made, recorded with it. A record without one behind a
+//   crash: what user-add makes is taken for ours. directory     recorded, then made. It is ours
+//   while it belongs to whom we gave it: the data to the site's user (or, empty, to root), others
+//   to root.
 //
-// A record stays while the thing does: a site that was removed with its data kept comes back to them.
+// A record stays while the thing does: a site that was removed with its data kept comes back to
+// them.
 #pragma once
 
 #include "config/site.hpp"
@@ -17,16 +21,19 @@
 namespace chillbox::rollout {
 
 std::string nginx_logs(const os::Paths& paths, const SiteName& site); // /var/log/nginx/SITE
-std::string nginx_cache(const os::Paths& paths, const SiteName& site); // /var/cache/nginx/SITE, which NGINX gives to its workers
+std::string nginx_cache(const os::Paths& paths,
+    const SiteName& site); // /var/cache/nginx/SITE, which NGINX gives to its workers
 // Where templates of the original look for files.
 std::string source_dir(const os::Paths& paths, const SiteName& site); // /usr/local/src/SITE
 std::string srv_dir(const os::Paths& paths, const SiteName& site);    // /srv/SITE
 
-// All that is there, is not the site's, and would have to be: one line each. `compatible`: the directories for templates are needed as well.
+// All that is there, is not the site's, and would have to be: one line each. `compatible`: the
+// directories for templates are needed as well.
 std::vector<std::string> foreign_assets(World& world, const config::Site& site, bool compatible);
 // The site's own user, made when it is not there.
 Result<os::User> claim_user(World& world, const SiteName& site);
-// The directory is there and the site's: root's and closed when it is new. conflict: it is somebody else's.
+// The directory is there and the site's: root's and closed when it is new. conflict: it is somebody
+// else's.
 Result<void> claim_directory(World& world, const SiteName& site, const std::string& path);
 // What of the site's is gone is not recorded any more.
 Result<void> forget_missing(World& world, const SiteName& site);
@@ -36,9 +43,11 @@ Result<void> remove_directory(World& world, const SiteName& site, const std::str
 Result<std::vector<std::string>> remove_directories(World& world, const SiteName& site);
 Result<void> remove_user(World& world, const SiteName& site);
 
-// Sites from before there were records: what they have is recorded, once, when it is as we made it then. One line for each that is not.
+// Sites from before there were records: what they have is recorded, once, when it is as we made it
+// then. One line for each that is not.
 std::vector<std::string> adopt_assets(os::Disk& disk, const os::Paths& paths, store::Store& store);
 // The same of one site, of which nothing but its releases is left.
-Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& store, const SiteName& site, std::vector<std::string>& told);
+Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& store,
+    const SiteName& site, std::vector<std::string>& told);
 
 } // namespace chillbox::rollout

@@ -1,5 +1,5 @@
-// What the store says is live, made so: after a boot, a restart of the daemon, an unlock. /run is empty then, SQLite is the truth. Repeating it
-// changes nothing that is right already.
+// What the store says is live, made so: after a boot, a restart of the daemon, an unlock. /run is
+// empty then, SQLite is the truth. Repeating it changes nothing that is right already.
 #pragma once
 
 #include "rollout/rollout.hpp"
@@ -11,12 +11,15 @@
 namespace chillbox::rollout {
 
 struct BroughtUp {
-  std::string release;               // "" : the site has no live release, or is stopped
-  std::vector<std::string> waiting;  // secrets that are not staged: "SERVICE/FILE"
+  std::string release;              // "" : the site has no live release, or is stopped
+  std::vector<std::string> waiting; // secrets that are not staged: "SERVICE/FILE"
 };
-// Secrets into tmpfs when the vault is open, links, slots, NGINX file, sealed flag. keep_other_slot: a job of this site goes on and
-// may need the slot that is not live. denied: nobody who is trusted stands for it any more (trust.hpp); what runs since the boot is left alone then.
-Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_slot, Signals& signals);
+// Secrets into tmpfs when the vault is open, links, slots, NGINX file, sealed flag.
+// keep_other_slot: a job of this site goes on and may need the slot that is not live. denied:
+// nobody who is trusted stands for it any more (trust.hpp); what runs since the boot is left alone
+// then.
+Result<BroughtUp> bring_up(
+    World& world, const SiteName& site, bool keep_other_slot, Signals& signals);
 Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_slot);
 
 } // namespace chillbox::rollout

@@ -1,5 +1,6 @@
-// From an installed tree to a sealed release. Each service's build runs as a user that nobody else is, in a view of the host in which it writes to
-// its own places only; what it made is looked at and becomes root's before the next one begins. Nobody but that user and root comes to what is
+// From an installed tree to a sealed release. Each service's build runs as a user that nobody else
+// is, in a view of the host in which it writes to its own places only; what it made is looked at
+// and becomes root's before the next one begins. Nobody but that user and root comes to what is
 // being built: `.chillbox` is closed to the site's own services meanwhile.
 #include "rollout/links.hpp"
 #include "rollout/steps.hpp"
@@ -16,27 +17,41 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr mode_t k_traverse = 0751; // NGINX may pass through to what is published, and read nothing else
-constexpr std::string_view k_of_a_layer = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+constexpr mode_t k_traverse =
+    0751; // NGINX may pass through to what is published, and read nothing else
+constexpr std::string_view k_of_a_layer =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
 constexpr size_t k_longest_key = 64;
 
-os::Owner root_and(const os::User& user) { return {0, user.gid}; }
-std::string top_of(const Rollout& r) { return r.release_dir() + "/.chillbox"; }
-std::string build_dir(const Rollout& r, const PlannedService& p) { return cat(top_of(r), "/", p.service.name.str()); }
+os::Owner root_and(const os::User& user) {
+  return {0, user.gid};
+}
+std::string top_of(const Rollout& r) {
+  return r.release_dir() + "/.chillbox";
+}
+std::string build_dir(const Rollout& r, const PlannedService& p) {
+  return cat(top_of(r), "/", p.service.name.str());
+}
 
-// A layer of the cache is named KEY-DIGEST: what it was made from, and what it is (os::Disk::tree_digest). A link to it is in the release's own
-// digest, so that that one covers the layer, too.
-bool is_key(std::string_view name) { return !name.empty() && name.size() <= k_longest_key && name.find_first_not_of(k_of_a_layer) == std::string_view::npos; }
+// A layer of the cache is named KEY-DIGEST: what it was made from, and what it is
+// (os::Disk::tree_digest). A link to it is in the release's own digest, so that that one covers the
+// layer, too.
+bool is_key(std::string_view name) {
+  return !name.empty() && name.size() <= k_longest_key &&
+      name.find_first_not_of(k_of_a_layer) == std::string_view::npos;
+}
 
-// The digests of layers that were there before, each once. Those of the live release are likely to be needed again: they are taken while the
-// builds run (8 MB in 470 files took 45 to 93 ms on a loaded machine).
+// The digests of layers that were there before, each once. Those of the live release are likely to
+// be needed again: they are taken while the builds run (8 MB in 470 files took 45 to 93 ms on a
+// loaded machine).
 class Layers {
 public:
   explicit Layers(Rollout& r) : m_r(r), m_cache(cache_dir(r.world, r.site, r.release_dir())) {
     if (!r.old || r.site.confidential)
       return;
     for (const auto& p : r.services)
-      if (const auto link = r.world.disk.read_link(cat(r.world.paths.releases(r.job.site), "/", r.old->id, "/.chillbox/", p.service.name.str(), "/layer")))
+      if (const auto link = r.world.disk.read_link(cat(r.world.paths.releases(r.job.site), "/",
+              r.old->id, "/.chillbox/", p.service.name.str(), "/layer")))
         if (*link && (*link)->starts_with(m_cache + "/"))
           begin(**link);
   }
@@ -50,8 +65,9 @@ private:
   void begin(const std::string& path) {
     if (!m_digests.contains(path))
       m_digests[path] = std::async(std::launch::async | std::launch::deferred, [this, path] {
-                          return m_r.world.disk.tree_digest(path, m_r.world.as_root ? std::optional<uid_t>(0) : std::nullopt);
-                        }).share();
+        return m_r.world.disk.tree_digest(
+            path, m_r.world.as_root ? std::optional<uid_t>(0) : std::nullopt);
+      }).share();
   }
   Rollout& m_r;
   std::string m_cache;
@@ -61,7 +77,8 @@ private:
 class Build {
 public:
   Build(Rollout& r, const PlannedService& p, Layers& layers)
-      : m_r(r), m_p(p), m_known(layers), m_cache(cache_dir(r.world, r.site, r.release_dir())), m_built(build_dir(r, p)), m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
+      : m_r(r), m_p(p), m_known(layers), m_cache(cache_dir(r.world, r.site, r.release_dir())),
+        m_built(build_dir(r, p)), m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
 
   Result<void> go() {
     TRY(run());
@@ -82,7 +99,9 @@ private:
       TRY(disk.make_dir(dir, 0700, {user.uid, user.gid}));
     const Place place{&m_r.site, &m_p.service, m_r.release.version, m_r.release_dir(), "", 0, user};
     const Workplace work{.layers = m_layers, .home = m_work, .readers = m_r.user.gid};
-    return build(m_r.world, m_p.kind, place, work, [this](std::string_view line) { m_r.output(line); }, [this] { return m_r.signals.cancelled(); });
+    return build(
+        m_r.world, m_p.kind, place, work, [this](std::string_view line) { m_r.output(line); },
+        [this] { return m_r.signals.cancelled(); });
   }
 
   // By a rename, so that a layer of the cache is whole.
@@ -93,8 +112,11 @@ private:
       if (key.starts_with('.'))
         continue; // not finished
       if (!is_key(key))
-        return fail(Code::failure, cat("layer '", printable(key, 80), "': a name has at most ", k_longest_key, " letters, digits and '_'"));
-      const std::string digest = TRY_IN(cat("layer ", key), disk.seal_tree(from, root_and(m_r.user)));
+        return fail(Code::failure,
+            cat("layer '", printable(key, 80), "': a name has at most ", k_longest_key,
+                " letters, digits and '_'"));
+      const std::string digest =
+          TRY_IN(cat("layer ", key), disk.seal_tree(from, root_and(m_r.user)));
       TRY(check_layer_links(from, key));
       const std::string name = cat(key, "-", digest);
       if (!disk.exists(cat(m_cache, "/", name))) {
@@ -110,8 +132,9 @@ private:
   Result<void> check_layer_links(const std::string& layer, const std::string& key) {
     for (const auto& link : TRY(m_r.world.disk.tree_links(layer)))
       if (!stays_inside(link.path, link.target) && !is_of_the_system(link.target))
-        return fail(Code::denied, cat("layer ", key, ": '", printable(link.path), "' links to '", printable(link.target),
-                                      "': a link of a layer stays in it, or goes to a program of the system"));
+        return fail(Code::denied,
+            cat("layer ", key, ": '", printable(link.path), "' links to '", printable(link.target),
+                "': a link of a layer stays in it, or goes to a program of the system"));
     return {};
   }
 
@@ -120,7 +143,8 @@ private:
     for (const auto& link : TRY(m_r.world.disk.tree_links(m_built)))
       for (const auto& [from, to] : m_names)
         if (link.target == from || link.target.starts_with(from + "/"))
-          TRY(m_r.world.disk.set_link(to + link.target.substr(from.size()), cat(m_built, "/", link.path)));
+          TRY(m_r.world.disk.set_link(
+              to + link.target.substr(from.size()), cat(m_built, "/", link.path)));
     return {};
   }
 
@@ -130,9 +154,12 @@ private:
     for (const auto& link : TRY(m_r.world.disk.tree_links(m_built))) {
       if (link.target.starts_with(m_cache + "/"))
         TRY(check_layer(link));
-      else if (!stays_inside(below + link.path, link.target) && !is_of_the_system(link.target) && !is_of_the_release(link.target))
-        return fail(Code::denied, cat("what was built has a link that leaves the release: '", printable(below + link.path), "' links to '", printable(link.target),
-                                      "'; it may go to the release, to its layers and to programs of the system"));
+      else if (!stays_inside(below + link.path, link.target) && !is_of_the_system(link.target) &&
+          !is_of_the_release(link.target))
+        return fail(Code::denied,
+            cat("what was built has a link that leaves the release: '",
+                printable(below + link.path), "' links to '", printable(link.target),
+                "'; it may go to the release, to its layers and to programs of the system"));
     }
     return {};
   }
@@ -148,16 +175,20 @@ private:
     const std::string name(inside.substr(0, inside.find('/')));
     const auto dash = name.rfind('-');
     if (dash == std::string::npos || !stays_inside("", inside))
-      return fail(Code::denied, cat("'", printable(link.path), "' links to '", printable(link.target), "', which is no layer of the cache"));
+      return fail(Code::denied,
+          cat("'", printable(link.path), "' links to '", printable(link.target),
+              "', which is no layer of the cache"));
     if (m_adopted.contains(name))
       return {};
     const std::string path = cat(m_cache, "/", name);
     const auto digest = m_known.digest(path);
     const std::string advice = cat("remove ", path, " and deploy again, so that it is made anew");
     if (!digest && digest.error().code == Code::denied)
-      return fail(Code::corrupt, cat("a layer is not root's alone: ", digest.error().message, ": ", advice));
+      return fail(Code::corrupt,
+          cat("a layer is not root's alone: ", digest.error().message, ": ", advice));
     if (TRY(digest) != name.substr(dash + 1))
-      return fail(Code::corrupt, cat("layer ", path, " is not what was built under this name: ", advice));
+      return fail(
+          Code::corrupt, cat("layer ", path, " is not what was built under this name: ", advice));
     return {};
   }
 
@@ -165,14 +196,16 @@ private:
   const PlannedService& m_p;
   Layers& m_known;
   std::string m_cache, m_built, m_work, m_layers;
-  std::map<std::string, std::string> m_names; // of the layers that this build made: its path, and where it is from now on
+  std::map<std::string, std::string>
+      m_names; // of the layers that this build made: its path, and where it is from now on
   std::set<std::string> m_adopted;
 };
 
 Result<void> build_all(Rollout& r) {
   Layers layers(r);
   auto services = r.services; // those first whose paths the others may want to know
-  std::ranges::stable_partition(services, [](const PlannedService& p) { return p.service.lang == "immutable"; });
+  std::ranges::stable_partition(
+      services, [](const PlannedService& p) { return p.service.lang == "immutable"; });
   for (const auto& p : services)
     if (p.kind.builds && r.world.disk.exists(r.release_dir() + "/" + p.service.name.str()))
       TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p, layers).go());
@@ -196,7 +229,8 @@ Result<void> publish(Rollout& r) {
     const std::string built = build_dir(r, p);
     if (!disk.exists(built))
       continue; // all of it came in immutable/
-    if (!p.kind.built.empty()) // sealed first: it may have hard links that are not for everybody to read
+    if (!p.kind.built
+            .empty()) // sealed first: it may have hard links that are not for everybody to read
       (void)TRY(disk.seal_tree(built, root_and(r.user)));
     for (const auto& name : p.kind.built) {
       TRY(disk.make_dir(built, k_traverse, root_and(r.user)));
@@ -223,7 +257,8 @@ std::optional<std::string> published_problem(World& world, const std::string& di
   const auto* link = first_that_leaves(*links);
   if (link == nullptr)
     return std::nullopt;
-  return cat("'", printable(link->path), "' in ", dir, " links to '", printable(link->target), "', out of what NGINX serves there: bring the file itself");
+  return cat("'", printable(link->path), "' in ", dir, " links to '", printable(link->target),
+      "', out of what NGINX serves there: bring the file itself");
 }
 
 Result<void> build_tree(Rollout& r) {
@@ -241,9 +276,12 @@ Result<void> migrate(Rollout& r, const PlannedService& p) {
     return {};
   const Place place{&r.site, &p.service, r.release.version, r.release_dir(), "", 0, r.user};
   const auto environment = TRY(service_environment(r.world, place));
-  r.info(cat("release_command of '", p.service.name.str(), "' runs: ", printable(join(p.service.release_command, " "))));
+  r.info(cat("release_command of '", p.service.name.str(),
+      "' runs: ", printable(join(p.service.release_command, " "))));
   TRY_IN(cat("service '", p.service.name.str(), "'"),
-         release_command(r.world, place, environment, [&](std::string_view line) { r.output(line); }, [&] { return r.signals.cancelled(); }));
+      release_command(
+          r.world, place, environment, [&](std::string_view line) { r.output(line); },
+          [&] { return r.signals.cancelled(); }));
   return {};
 }
 

@@ -1,4 +1,5 @@
-// Is there room for a second copy: on the disk while the old release stays, in memory while both run.
+// Is there room for a second copy: on the disk while the old release stays, in memory while both
+// run.
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
@@ -29,14 +30,17 @@ uint64_t memory_of_second(Rollout& r, const PlannedService& p) {
     return p.service.resources.memory_max * p.service.count;
   uint64_t sum = 0;
   for (const auto& name : r.world.slots.all())
-    if (r.old && name.site == r.job.site && name.service == p.service.name && name.slot == r.old->slot)
+    if (r.old && name.site == r.job.site && name.service == p.service.name &&
+        name.slot == r.old->slot)
       sum += r.world.slots.memory(name);
   return sum;
 }
 
 } // namespace
 
-uint64_t Capacity::entries_needed(uint32_t reserve_percent) const { return entries * 2 + space.total_inodes / 100 * reserve_percent; }
+uint64_t Capacity::entries_needed(uint32_t reserve_percent) const {
+  return entries * 2 + space.total_inodes / 100 * reserve_percent;
+}
 
 Capacity capacity_of(Rollout& r, const std::string& tree) {
   Capacity capacity;
@@ -57,18 +61,23 @@ Capacity capacity_of(Rollout& r, const std::string& tree) {
   return capacity;
 }
 
-std::vector<std::string> capacity_problems(const Capacity& c, const os::Paths& paths, uint32_t reserve_percent) {
+std::vector<std::string> capacity_problems(
+    const Capacity& c, const os::Paths& paths, uint32_t reserve_percent) {
   std::vector<std::string> problems;
   const bool known = c.space.total_bytes != 0; // else the step that needs it tells
   if (known && c.space.free_bytes < c.bytes_needed())
-    problems.push_back(cat("no space on the disk of ", paths.sites(), ": need ", human_size(c.bytes_needed()), " (twice the release and ",
-                           reserve_percent, " % reserve), have ", human_size(c.space.free_bytes)));
+    problems.push_back(cat("no space on the disk of ", paths.sites(), ": need ",
+        human_size(c.bytes_needed()), " (twice the release and ", reserve_percent,
+        " % reserve), have ", human_size(c.space.free_bytes)));
   if (known && c.space.total_inodes != 0 && c.space.free_inodes < c.entries_needed(reserve_percent))
-    problems.push_back(cat("no inodes on the disk of ", paths.sites(), ": need ", c.entries_needed(reserve_percent), " (twice the release and ",
-                           reserve_percent, " % reserve), have ", c.space.free_inodes));
+    problems.push_back(cat("no inodes on the disk of ", paths.sites(), ": need ",
+        c.entries_needed(reserve_percent), " (twice the release and ", reserve_percent,
+        " % reserve), have ", c.space.free_inodes));
   if (c.memory_available && *c.memory_available < c.memory)
-    problems.push_back(cat("no memory for a second copy: the services may use ", human_size(c.memory),
-                           " (resources.memory_max, else what they use now; with store: tmpfs twice the release itself, too), available are ", human_size(*c.memory_available)));
+    problems.push_back(cat("no memory for a second copy: the services may use ",
+        human_size(c.memory),
+        " (resources.memory_max, else what they use now; with store: tmpfs twice the release itself, too), available are ",
+        human_size(*c.memory_available)));
   return problems;
 }
 

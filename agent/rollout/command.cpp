@@ -1,4 +1,5 @@
-// What an entry of a crontab runs: in the live release, in the environment of the site's main service.
+// What an entry of a crontab runs: in the live release, in the environment of the site's main
+// service.
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
@@ -10,10 +11,12 @@ namespace {
 
 // The first service that runs, else the first worker, else whatever there is.
 const PlannedService* main_service(const std::vector<PlannedService>& services) {
-  const auto listens = std::ranges::find_if(services, [](const auto& p) { return p.kind.listens != Kind::Listens::no; });
+  const auto listens = std::ranges::find_if(
+      services, [](const auto& p) { return p.kind.listens != Kind::Listens::no; });
   if (listens != services.end())
     return &*listens;
-  const auto worker = std::ranges::find_if(services, [](const auto& p) { return p.service.worker; });
+  const auto worker =
+      std::ranges::find_if(services, [](const auto& p) { return p.service.worker; });
   return worker != services.end() ? &*worker : services.empty() ? nullptr : &services.front();
 }
 
@@ -24,10 +27,12 @@ Result<openrc::SlotSpec> site_command(World& world, const SiteName& site, const 
   if (!row || row->live.empty())
     return fail(Code::not_found, cat("site '", site.str(), "' has no live release"));
   if (row->stopped)
-    return fail(Code::conflict, cat("site '", site.str(), "' is stopped: `chillboxctl start ", site.str(), "`"));
+    return fail(Code::conflict,
+        cat("site '", site.str(), "' is stopped: `chillboxctl start ", site.str(), "`"));
   const auto release = TRY(world.store.release(site, row->live));
   if (!release)
-    return fail(Code::corrupt, cat("site '", site.str(), "': live release ", row->live, " is not in the store"));
+    return fail(Code::corrupt,
+        cat("site '", site.str(), "': live release ", row->live, " is not in the store"));
   Signals signals;
   Rollout r(world, store::Job{.site = site}, signals);
   r.row = *row;
@@ -37,16 +42,20 @@ Result<openrc::SlotSpec> site_command(World& world, const SiteName& site, const 
     return fail(Code::sealed, cat("waits for ", join(missing, ", "), ": `chillboxctl unlock`"));
   TRY(assign_ports(world, r.row, r.services, r.release.slot)); // it has them: nothing is written
   const auto ports = TRY(port_variables(r.site, r.services));
-  static const PlannedService k_none{.service = {.name = ServiceName::parse("cron").value()}, .kind = {}};
+  static const PlannedService k_none{
+      .service = {.name = ServiceName::parse("cron").value()}, .kind = {}};
   const auto* found = main_service(r.services);
   const PlannedService& p = found == nullptr ? k_none : *found;
-  const Place place{&r.site, &p.service, release->version, r.release_dir(), release->slot, p.port, r.user, ports};
+  const Place place{
+      &r.site, &p.service, release->version, r.release_dir(), release->slot, p.port, r.user, ports};
   openrc::SlotSpec spec{.name = slot_name(r.site, p, release->slot, 0)};
   spec.release = release->id;
-  std::string text = TRY(config::expand_command(line, site_variables(world, r.site, release->version, ports)));
+  std::string text =
+      TRY(config::expand_command(line, site_variables(world, r.site, release->version, ports)));
   spec.argv = {"/bin/sh", "-c", std::move(text)};
   spec.env = TRY(service_environment(world, place));
-  for (const auto& [name, value] : {std::pair{"SHELL", std::string("/bin/sh")}, std::pair{"USER", r.user.name}, std::pair{"LOGNAME", r.user.name}})
+  for (const auto& [name, value] : {std::pair{"SHELL", std::string("/bin/sh")},
+           std::pair{"USER", r.user.name}, std::pair{"LOGNAME", r.user.name}})
     if (std::ranges::none_of(spec.env, [&](const auto& pair) { return pair.first == name; }))
       spec.env.emplace_back(name, value);
   spec.cwd = r.release_dir();

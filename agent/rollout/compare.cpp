@@ -23,7 +23,8 @@ namespace fs = std::filesystem;
 std::map<std::string, fs::path> files_below(const std::string& dir) {
   std::map<std::string, fs::path> files;
   std::error_code error;
-  for (auto it = fs::recursive_directory_iterator(dir, error); !error && it != fs::recursive_directory_iterator(); it.increment(error))
+  for (auto it = fs::recursive_directory_iterator(dir, error);
+      !error && it != fs::recursive_directory_iterator(); it.increment(error))
     if (it->is_symlink(error) || it->is_regular_file(error))
       files.emplace(it->path().lexically_relative(dir).string(), it->path());
   return files;
@@ -32,7 +33,8 @@ std::map<std::string, fs::path> files_below(const std::string& dir) {
 bool same_file(const fs::path& a, const fs::path& b) {
   std::error_code error;
   if (fs::is_symlink(a, error) || fs::is_symlink(b, error))
-    return fs::is_symlink(a, error) && fs::is_symlink(b, error) && fs::read_symlink(a, error) == fs::read_symlink(b, error);
+    return fs::is_symlink(a, error) && fs::is_symlink(b, error) &&
+        fs::read_symlink(a, error) == fs::read_symlink(b, error);
   if (fs::file_size(a, error) != fs::file_size(b, error))
     return false;
   std::ifstream left(a, std::ios::binary), right(b, std::ios::binary);
@@ -40,7 +42,8 @@ bool same_file(const fs::path& a, const fs::path& b) {
   while (left && right) {
     left.read(x.data(), x.size());
     right.read(y.data(), y.size());
-    if (left.gcount() != right.gcount() || !std::equal(x.begin(), x.begin() + left.gcount(), y.begin()))
+    if (left.gcount() != right.gcount() ||
+        !std::equal(x.begin(), x.begin() + left.gcount(), y.begin()))
       return false;
   }
   return true;
@@ -68,27 +71,33 @@ std::string file_changes(const std::string& before, const std::string& after) {
   return join(words, ", ");
 }
 
-// Twelve digits that only this host can make: they tell one value from another, and nobody what it is.
+// Twelve digits that only this host can make: they tell one value from another, and nobody what it
+// is.
 std::string digest_of(World& world, const std::string& value) {
   const std::string key = world.store.host_secret().value_or("");
   return hex(crypto::hmac_sha256(bytes_of(key), {"value ", value})).substr(0, 12);
 }
 
-Json compare_values(World& world, const std::map<std::string, std::string>& before, const std::map<std::string, std::string>& after) {
+Json compare_values(World& world, const std::map<std::string, std::string>& before,
+    const std::map<std::string, std::string>& after) {
   Json list = Json::array();
   for (const auto& [name, value] : after)
     if (const auto it = before.find(name); it == before.end())
-      list.push_back({{"name", name}, {"change", "added"}, {"before", ""}, {"after", digest_of(world, value)}});
+      list.push_back({{"name", name}, {"change", "added"}, {"before", ""},
+          {"after", digest_of(world, value)}});
     else if (it->second != value)
-      list.push_back({{"name", name}, {"change", "changed"}, {"before", digest_of(world, it->second)}, {"after", digest_of(world, value)}});
+      list.push_back({{"name", name}, {"change", "changed"},
+          {"before", digest_of(world, it->second)}, {"after", digest_of(world, value)}});
   for (const auto& [name, value] : before)
     if (!after.contains(name))
-      list.push_back({{"name", name}, {"change", "removed"}, {"before", digest_of(world, value)}, {"after", ""}});
+      list.push_back({{"name", name}, {"change", "removed"}, {"before", digest_of(world, value)},
+          {"after", ""}});
   return list;
 }
 
 // What the site file gives to this service, expanded, with ports as its author wrote them.
-std::map<std::string, std::string> declared_values(World& world, const config::Site& site, const config::Service& service) {
+std::map<std::string, std::string> declared_values(
+    World& world, const config::Site& site, const config::Service& service) {
   std::map<std::string, std::string> values;
   const auto all = config::expand_all(service_variables(world, site, service));
   for (const auto* list : {&site.env, &service.environment})
@@ -98,12 +107,14 @@ std::map<std::string, std::string> declared_values(World& world, const config::S
 }
 
 const PlannedService* find(const std::vector<PlannedService>& services, const std::string& name) {
-  const auto it = std::ranges::find(services, name, [](const auto& p) { return p.service.name.str(); });
+  const auto it =
+      std::ranges::find(services, name, [](const auto& p) { return p.service.name.str(); });
   return it == services.end() ? nullptr : &*it;
 }
 
 Json entry(const PlannedService& p, std::string_view change) {
-  return {{"name", p.service.name.str()}, {"lang", p.service.lang}, {"change", change}, {"why", Json::array()}, {"environment", Json::array()}};
+  return {{"name", p.service.name.str()}, {"lang", p.service.lang}, {"change", change},
+      {"why", Json::array()}, {"environment", Json::array()}};
 }
 
 std::vector<std::string> field_changes(const config::Service& a, const config::Service& b) {
@@ -119,37 +130,48 @@ std::vector<std::string> field_changes(const config::Service& a, const config::S
   field("niceness", a.niceness == b.niceness);
   field("workers", a.workers == b.workers);
   field("worker_class", a.worker_class == b.worker_class);
-  field("max_requests", a.max_requests == b.max_requests && a.max_requests_jitter == b.max_requests_jitter);
+  field("max_requests",
+      a.max_requests == b.max_requests && a.max_requests_jitter == b.max_requests_jitter);
   field("log_level", a.log_level == b.log_level);
   field("app", a.app == b.app);
   field("strategy", a.strategy == b.strategy);
   field("release_command", a.release_command == b.release_command);
-  field("health", a.health.path == b.health.path && a.health.deadline == b.health.deadline && a.health.count == b.health.count &&
-                      a.health.interval == b.health.interval && a.health.timeout == b.health.timeout);
-  field("resources", a.resources.memory_max == b.resources.memory_max && a.resources.cpu_max == b.resources.cpu_max &&
-                         a.resources.cpus == b.resources.cpus && a.resources.tasks_max == b.resources.tasks_max);
+  field("health",
+      a.health.path == b.health.path && a.health.deadline == b.health.deadline &&
+          a.health.count == b.health.count && a.health.interval == b.health.interval &&
+          a.health.timeout == b.health.timeout);
+  field("resources",
+      a.resources.memory_max == b.resources.memory_max &&
+          a.resources.cpu_max == b.resources.cpu_max && a.resources.cpus == b.resources.cpus &&
+          a.resources.tasks_max == b.resources.tasks_max);
   return why;
 }
 
 std::string_view slot_word(openrc::SlotState state) {
-  return state == openrc::SlotState::started ? "started" : state == openrc::SlotState::starting ? "starting"
-         : state == openrc::SlotState::crashed ? "crashed" : "stopped";
+  return state == openrc::SlotState::started ? "started"
+      : state == openrc::SlotState::starting ? "starting"
+      : state == openrc::SlotState::crashed  ? "crashed"
+                                             : "stopped";
 }
 
 } // namespace
 
-Json compare_services(World& world, const Rollout& old, const std::string& old_tree, const Rollout& now, const std::string& new_tree) {
+Json compare_services(World& world, const Rollout& old, const std::string& old_tree,
+    const Rollout& now, const std::string& new_tree) {
   Json list = Json::array();
   for (const auto& p : now.services) {
     const std::string& name = p.service.name.str();
     const auto* before = find(old.services, name);
     Json one = entry(p, before == nullptr ? "added" : "none");
-    one["environment"] = compare_values(world, before ? declared_values(world, old.site, before->service) : std::map<std::string, std::string>{},
-                                        declared_values(world, now.site, p.service));
+    one["environment"] = compare_values(world,
+        before ? declared_values(world, old.site, before->service)
+               : std::map<std::string, std::string>{},
+        declared_values(world, now.site, p.service));
     if (before != nullptr) {
       for (const auto& field : field_changes(before->service, p.service))
         one["why"].push_back(field);
-      if (const auto files = file_changes(cat(old_tree, "/", name), cat(new_tree, "/", name)); !files.empty())
+      if (const auto files = file_changes(cat(old_tree, "/", name), cat(new_tree, "/", name));
+          !files.empty())
         one["why"].push_back(files);
       if (!one["why"].empty() || !one["environment"].empty())
         one["change"] = "changed";
@@ -171,7 +193,8 @@ Json running_services(Rollout& r) {
       list.push_back(std::move(one));
       continue;
     }
-    for (uint32_t index = p.service.worker ? 1 : 0; index <= (p.service.worker ? p.service.count : 0); ++index) {
+    for (uint32_t index = p.service.worker ? 1 : 0;
+        index <= (p.service.worker ? p.service.count : 0); ++index) {
       const auto slot = slot_name(r.site, p, r.old->slot, index);
       const auto state = r.world.slots.state(slot).value_or(openrc::SlotState::stopped);
       if (state != openrc::SlotState::started)
@@ -180,12 +203,16 @@ Json running_services(Rollout& r) {
         one["why"].push_back(cat(slot.str(), " runs release '", printable(runs, 60), "'"));
     }
     const auto slot = slot_name(r.site, p, r.old->slot, p.service.worker ? 1 : 0);
-    const auto text = r.world.disk.read(openrc::spec_path(r.world.paths, slot.str()), openrc::k_max_spec);
-    const auto spec = text ? openrc::parse_spec(*text) : Result<openrc::SlotSpec>(fail(Code::not_found, ""));
-    const Place place{&r.site, &p.service, r.old->version, r.release_dir(), r.old->slot, p.port, r.user, ports};
+    const auto text =
+        r.world.disk.read(openrc::spec_path(r.world.paths, slot.str()), openrc::k_max_spec);
+    const auto spec =
+        text ? openrc::parse_spec(*text) : Result<openrc::SlotSpec>(fail(Code::not_found, ""));
+    const Place place{
+        &r.site, &p.service, r.old->version, r.release_dir(), r.old->slot, p.port, r.user, ports};
     const auto would = service_environment(r.world, place);
     if (spec && would) {
-      std::map<std::string, std::string> runs(spec->env.begin(), spec->env.end()), next(would->begin(), would->end());
+      std::map<std::string, std::string> runs(spec->env.begin(), spec->env.end()),
+          next(would->begin(), would->end());
       runs.erase("CHILLBOX_WORKER");
       one["environment"] = compare_values(r.world, runs, next);
     }
@@ -202,17 +229,21 @@ Json drift(Rollout& r) {
   const auto link = [&](const std::string& path, const std::string& wanted) {
     const auto now = r.world.disk.read_link(path).value_or(std::nullopt);
     if (now != wanted)
-      list.push_back(cat(path, now ? cat(" points to ", printable(*now, 200)) : " is not there", ", the store says ", wanted));
+      list.push_back(cat(path, now ? cat(" points to ", printable(*now, 200)) : " is not there",
+          ", the store says ", wanted));
   };
   link(paths.current(r.job.site), "releases/" + r.old->id);
   for (const auto& p : r.services)
     if (p.kind.listens == Kind::Listens::on_socket)
-      link(paths.live_socket(r.job.site, p.service.name.str()), slot_socket(r.world, r.site, p, r.old->slot));
-  if (const auto digest = r.world.disk.tree_digest(r.release_dir()); digest && *digest != r.old->digest)
+      link(paths.live_socket(r.job.site, p.service.name.str()),
+          slot_socket(r.world, r.site, p, r.old->slot));
+  if (const auto digest = r.world.disk.tree_digest(r.release_dir());
+      digest && *digest != r.old->digest)
     list.push_back(cat(r.release_dir(), " was changed since it was built: deploy it again"));
   if (r.world.nginx.installed(r.job.site).value_or("") != r.old->nginx)
     list.push_back("the NGINX file is not the one that this release went live with");
-  if (const auto set = r.world.store.secret_set(r.job.site); set && *set && (*set)->sha256 != r.old->secrets)
+  if (const auto set = r.world.store.secret_set(r.job.site);
+      set && *set && (*set)->sha256 != r.old->secrets)
     list.push_back("the services were started with another secret set than the one that came last");
   if (r.row.stopped)
     list.push_back("the site is stopped: `chillboxctl start` brings it back");

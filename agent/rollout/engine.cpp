@@ -29,7 +29,8 @@ void Engine::recover() {
   const auto sites = sites_with_files(m_world).value_or(std::set<SiteName>{});
   if (sites.empty()) // else each site's turn does it
     if (const auto pruned = prune_artifacts(m_world); !pruned)
-      log::warn(cat("artifacts of removed sites stay until the next job: ", pruned.error().message));
+      log::warn(
+          cat("artifacts of removed sites stay until the next job: ", pruned.error().message));
   const std::lock_guard lock(m_mutex);
   for (const auto& site : sites)
     enqueue(site, {});
@@ -46,7 +47,8 @@ void Engine::submit(const std::string& id) {
   if (!job || !*job || (*job)->finished_ms != 0)
     return;
   const std::lock_guard lock(m_mutex);
-  if (const auto it = m_running.find((*job)->site); it != m_running.end() && !it->second->job.empty()) {
+  if (const auto it = m_running.find((*job)->site);
+      it != m_running.end() && !it->second->job.empty()) {
     Running& running = *it->second;
     const bool forward = running.kind == JobKind::deploy || running.kind == JobKind::rollback;
     if ((*job)->kind == JobKind::rollback && forward && !running.signals.switched)
@@ -69,11 +71,13 @@ os::Millis Engine::waited(const store::Job& job) {
   const os::Millis now = m_world.clock.mono();
   if (m_since.size() > 2 * m_world.config.queue_max)
     m_since.clear(); // of jobs that were superseded, nearly all of them
-  const auto age = std::clamp(os::Millis{m_world.clock.wall_ms() - job.created_ms}, os::Millis{0}, limit + os::Millis{1});
+  const auto age = std::clamp(
+      os::Millis{m_world.clock.wall_ms() - job.created_ms}, os::Millis{0}, limit + os::Millis{1});
   return now - m_since.try_emplace(job.id, now - age).first->second;
 }
 
-// Whether what a job waited for is there: looked at once more after it said that it waits, because it may have come meanwhile.
+// Whether what a job waited for is there: looked at once more after it said that it waits, because
+// it may have come meanwhile.
 bool Engine::wait_is_over(const store::Job& job) {
   if (job.state == JobState::waiting_unlock)
     return m_world.vault.unsealed();
@@ -81,7 +85,9 @@ bool Engine::wait_is_over(const store::Job& job) {
     return false;
   const auto digest = Digest::parse(job.sha256);
   const bool expired = waited(job) > m_world.config.upload_wait;
-  return expired || (digest && m_world.disk.exists(m_world.paths.artifact(*digest)) && !signature_of(m_world, job).empty());
+  return expired ||
+      (digest && m_world.disk.exists(m_world.paths.artifact(*digest)) &&
+          !signature_of(m_world, job).empty());
 }
 
 void Engine::requeue(const std::function<bool(const store::Job&)>& which) {
@@ -94,7 +100,9 @@ void Engine::requeue(const std::function<bool(const store::Job&)>& which) {
 }
 
 void Engine::uploaded(const std::string& sha256) {
-  requeue([&](const store::Job& job) { return job.state == JobState::waiting_upload && job.sha256 == sha256; });
+  requeue([&](const store::Job& job) {
+    return job.state == JobState::waiting_upload && job.sha256 == sha256;
+  });
 }
 
 void Engine::expire() {
@@ -118,7 +126,7 @@ std::optional<os::Millis> Engine::next_deadline() {
 void Engine::note_deadline(const store::Job& job) {
   if (job.state == JobState::waiting_upload)
     m_deadline = std::min(m_deadline.value_or(os::Millis::max()),
-                          m_world.clock.mono() + m_world.config.upload_wait - waited(job) + os::Millis{1});
+        m_world.clock.mono() + m_world.config.upload_wait - waited(job) + os::Millis{1});
 }
 
 std::vector<std::string> Engine::unlocked(os::Millis limit, const std::function<bool()>& enough) {
@@ -139,12 +147,12 @@ std::vector<std::string> Engine::unlocked(os::Millis limit, const std::function<
         ++tally->open;
       }
       enqueue(row.site, {.done = [tally, site = row.site](const Result<BroughtUp>& result) {
-                           const std::lock_guard count(tally->mutex);
-                           --tally->open;
-                           if (result && result->waiting.empty())
-                             tally->up.push_back(site.str());
-                           tally->changed.notify_all();
-                         }});
+        const std::lock_guard count(tally->mutex);
+        --tally->open;
+        if (result && result->waiting.empty())
+          tally->up.push_back(site.str());
+        tally->changed.notify_all();
+      }});
     }
     schedule();
   }
@@ -183,7 +191,8 @@ void Engine::stop() {
 
 void Engine::enqueue(const SiteName& site, Task task) {
   auto& queue = m_queues[site];
-  if (!task.job.empty() && std::ranges::any_of(queue, [&](const Task& t) { return t.job == task.job; }))
+  if (!task.job.empty() &&
+      std::ranges::any_of(queue, [&](const Task& t) { return t.job == task.job; }))
     return;
   if (queue.empty())
     m_turns.push_back(site);
@@ -195,12 +204,14 @@ Engine::Lane Engine::lane_of(const Task& task) {
     return Lane::urgent;
   if (task.job.empty())
     return Lane::bring_up;
-  const bool urgent = task.kind == JobKind::rollback || task.kind == JobKind::stop || task.kind == JobKind::start;
+  const bool urgent =
+      task.kind == JobKind::rollback || task.kind == JobKind::stop || task.kind == JobKind::start;
   return urgent ? Lane::urgent : Lane::work;
 }
 
 bool Engine::has_room(Lane lane) const {
-  const auto taken = std::ranges::count_if(m_running, [&](const auto& entry) { return entry.second->lane == lane && entry.second->has_place; });
+  const auto taken = std::ranges::count_if(m_running,
+      [&](const auto& entry) { return entry.second->lane == lane && entry.second->has_place; });
   return lane == Lane::urgent || static_cast<size_t>(taken) < m_world.config.jobs_max;
 }
 
@@ -264,7 +275,8 @@ void Engine::work(const SiteName& site, const Task& task, const std::shared_ptr<
     os::give_back_memory();
   const std::lock_guard lock(m_mutex);
   m_running.erase(site);
-  (void)guarded("behind a job", [&] { done ? ended(site, task, !running->job.empty()) : again(site, task); });
+  (void)guarded(
+      "behind a job", [&] { done ? ended(site, task, !running->job.empty()) : again(site, task); });
   if (!guarded("schedule", [this] { schedule(); }))
     try_later();
   if (m_stopping)
@@ -282,7 +294,8 @@ void Engine::run(const SiteName& site, const Task& task, Running& running) {
     running.signals.waited = waited(**job);
   }
   run_job(m_world, task.job, running.signals);
-  if (const auto job = m_world.store.job(task.job); !running.signals.stopping() && job && *job && (*job)->finished_ms != 0)
+  if (const auto job = m_world.store.job(task.job);
+      !running.signals.stopping() && job && *job && (*job)->finished_ms != 0)
     tidy(m_world, site); // behind its end: nobody who follows it waits for this
 }
 
@@ -290,15 +303,18 @@ void Engine::bring_up_site(const SiteName& site, const Task& task, Signals& sign
   bool interrupted = false;
   const auto result = guarded("bring up", [&] {
     const auto unfinished = m_world.store.unfinished().value_or(std::vector<store::Job>{});
-    const bool keep = std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site; });
-    interrupted = std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site && job.state == JobState::running; });
+    const bool keep =
+        std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site; });
+    interrupted = std::ranges::any_of(unfinished,
+        [&](const store::Job& job) { return job.site == site && job.state == JobState::running; });
     return bring_up(m_world, site, keep, signals);
   });
   if (!result)
     log::error(cat("site '", site.str(), "': ", result.error().message));
   if (task.done)
     task.done(result);
-  else if (!interrupted && !signals.stopping()) // at the start: a daemon that died after a job's end left this
+  else if (!interrupted &&
+      !signals.stopping()) // at the start: a daemon that died after a job's end left this
     tidy(m_world, site);
 }
 
@@ -315,8 +331,8 @@ void Engine::ended(const SiteName& site, const Task& task, bool is_job) {
     enqueue(site, {.job = task.job, .kind = task.kind});
 }
 
-// A step's exception is an error of that step. One beside the steps is to a job what a crash of the daemon is: what it left is undone, and it begins
-// again. Not for ever.
+// A step's exception is an error of that step. One beside the steps is to a job what a crash of the
+// daemon is: what it left is undone, and it begins again. Not for ever.
 void Engine::again(const SiteName& site, Task task) {
   if (task.job.empty() || m_stopping)
     return;

@@ -1,9 +1,11 @@
-// Runs the jobs: those of one site one after the other, those of different sites side by side, each on a thread that exists only while it has work.
-// A rollback cancels a deploy or another rollback of its site that has not switched: two of them in a row would go forward again. Whatever is
+// Runs the jobs: those of one site one after the other, those of different sites side by side, each
+// on a thread that exists only while it has work. A rollback cancels a deploy or another rollback
+// of its site that has not switched: two of them in a row would go forward again. Whatever is
 // queued for a site ends its watch.
 //
-// No site waits for what another one says. Work that takes the host's memory and processors has `jobs_max` places: a deploy, a secrets update, a
-// restart, a removal, up to the start of the new copies; bringing sites up has as many of its own. Who waits for his own service or visitors
+// No site waits for what another one says. Work that takes the host's memory and processors has
+// `jobs_max` places: a deploy, a secrets update, a restart, a removal, up to the start of the new
+// copies; bringing sites up has as many of its own. Who waits for his own service or visitors
 // (check, watch) has given his place back. A rollback, a stop and a start by an operator need none.
 #pragma once
 
@@ -33,41 +35,47 @@ public:
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // At start: sites are brought up, then their jobs go on; those that were under way are recovered first. Returns at once.
+  // At start: sites are brought up, then their jobs go on; those that were under way are recovered
+  // first. Returns at once.
   void recover();
-  void submit(const std::string& job);       // it is in the store, queued
-  void cancel(const std::string& job);       // when it runs and has not switched
-  void uploaded(const std::string& sha256);  // waiting_upload jobs of this digest go on
-  // Every site is brought up, waiting_unlock jobs go on. Waits at most `limit`, and until `enough`; the sites that came up whole.
-  std::vector<std::string> unlocked(os::Millis limit, const std::function<bool()>& enough = [] { return false; });
-  // The time (monotonic) when the oldest wait for an upload is over; nullopt: nothing waits, no timer is needed.
+  void submit(const std::string& job);      // it is in the store, queued
+  void cancel(const std::string& job);      // when it runs and has not switched
+  void uploaded(const std::string& sha256); // waiting_upload jobs of this digest go on
+  // Every site is brought up, waiting_unlock jobs go on. Waits at most `limit`, and until `enough`;
+  // the sites that came up whole.
+  std::vector<std::string> unlocked(
+      os::Millis limit, const std::function<bool()>& enough = [] { return false; });
+  // The time (monotonic) when the oldest wait for an upload is over; nullopt: nothing waits, no
+  // timer is needed.
   std::optional<os::Millis> next_deadline();
-  void expire();                             // jobs whose wait is over go on, and fail; what found no thread is tried again
+  void expire(); // jobs whose wait is over go on, and fail; what found no thread is tried again
   // In the site's turn, so that no job of it runs meanwhile, on a thread of its own.
   void alone(const SiteName& site, std::function<void()> work);
   size_t running();
-  bool ask_to_stop();                        // as stop(), but returns at once; false: some have not ended. The world is told when one does
-  void stop();                               // running jobs stop where they are (the journal knows), threads end
+  bool ask_to_stop(); // as stop(), but returns at once; false: some have not ended. The world is
+                      // told when one does
+  void stop();        // running jobs stop where they are (the journal knows), threads end
 
 private:
   struct Task {
-    std::string job;                         // "" : bring the site up, or
-    std::function<void()> other = {};        // something else
+    std::string job;                  // "" : bring the site up, or
+    std::function<void()> other = {}; // something else
     store::JobKind kind = store::JobKind::start;
     std::function<void(const Result<BroughtUp>&)> done = {};
-    unsigned failed = 0;                     // how often it ended by an exception
+    unsigned failed = 0; // how often it ended by an exception
   };
   enum class Lane { work, bring_up, urgent };
   struct Running {
     Signals signals;
     store::JobKind kind{};
-    std::string job;                         // "" : it is none
+    std::string job; // "" : it is none
     Lane lane{};
     bool has_place = true;
   };
   void enqueue(const SiteName& site, Task task); // with m_mutex held
   void schedule();                               // with m_mutex held
-  bool begin(const SiteName& site);              // the first task in its queue; with m_mutex held. False: there is no thread for it
+  bool begin(const SiteName&
+          site); // the first task in its queue; with m_mutex held. False: there is no thread for it
   void let_go(const SiteName& site);
   bool has_room(Lane lane) const;
   static Lane lane_of(const Task& task);
@@ -75,14 +83,15 @@ private:
   void run(const SiteName& site, const Task& task, Running& running);
   void bring_up_site(const SiteName& site, const Task& task, Signals& signals);
   void ended(const SiteName& site, const Task& task, bool is_job); // with m_mutex held
-  void again(const SiteName& site, Task task);   // after an exception; with m_mutex held
-  void try_later();                              // with m_mutex held
+  void again(const SiteName& site, Task task); // after an exception; with m_mutex held
+  void try_later();                            // with m_mutex held
   void requeue(const std::function<bool(const store::Job&)>& which);
-  // With m_mutex held. How long a job has waited: by the wall clock when it is first seen, which may be by a new daemon, from then on by the
-  // monotonic one, so that a clock that is set ends no wait and prolongs none (faults 98).
+  // With m_mutex held. How long a job has waited: by the wall clock when it is first seen, which
+  // may be by a new daemon, from then on by the monotonic one, so that a clock that is set ends no
+  // wait and prolongs none (faults 98).
   os::Millis waited(const store::Job& job);
   bool wait_is_over(const store::Job& job);
-  void note_deadline(const store::Job& job);     // with m_mutex held
+  void note_deadline(const store::Job& job); // with m_mutex held
 
   World& m_world;
   std::mutex m_mutex;
@@ -91,8 +100,9 @@ private:
   std::deque<SiteName> m_turns; // sites in the order in which their first task came
   std::map<SiteName, std::shared_ptr<Running>> m_running;
   std::map<std::string, os::Millis> m_since; // when the jobs that wait began to
-  std::optional<os::Millis> m_deadline; // the earliest that is known; may be of a job whose upload came meanwhile
-  std::optional<os::Millis> m_retry;    // when schedule() is to be tried again
+  std::optional<os::Millis>
+      m_deadline; // the earliest that is known; may be of a job whose upload came meanwhile
+  std::optional<os::Millis> m_retry; // when schedule() is to be tried again
   bool m_stopping = false;
   ThreadGroup m_threads; // last: they use all of the others
 };

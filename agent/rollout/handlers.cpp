@@ -15,9 +15,12 @@ namespace {
 
 constexpr size_t k_max_kind = 16 * 1024; // bytes of a kind.json
 constexpr uint64_t k_shared_memory = 64ULL << 20;
-constexpr int k_missing_inputs = 3; // of a build: what the artifact should have brought is not there (chillbox-hooks(7))
+constexpr int k_missing_inputs =
+    3; // of a build: what the artifact should have brought is not there (chillbox-hooks(7))
 
-std::string digits(const std::optional<uint32_t>& n) { return n ? std::to_string(*n) : std::string(); }
+std::string digits(const std::optional<uint32_t>& n) {
+  return n ? std::to_string(*n) : std::string();
+}
 
 std::string last_line(std::string_view text) {
   std::string_view rest = trim(text);
@@ -27,16 +30,18 @@ std::string last_line(std::string_view text) {
 
 // A limit is seldom named by the program that came up against it.
 std::string_view reached(const os::Exit& exit) {
-  return exit.reached == "memory_max"  ? ", because it needed more memory than resources.memory_max"
-         : exit.reached == "tasks_max" ? ", and was refused a process over resources.tasks_max (limits.tasks_default)"
-                                       : "";
+  return exit.reached == "memory_max" ? ", because it needed more memory than resources.memory_max"
+      : exit.reached == "tasks_max"
+      ? ", and was refused a process over resources.tasks_max (limits.tasks_default)"
+      : "";
 }
 
 Result<void> must_succeed(const os::Exit& exit, std::string_view what) {
   if (exit.ok())
     return {};
   const std::string said = last_line(exit.err.empty() ? exit.out : exit.err);
-  return fail(Code::failure, cat(what, " ended with code ", exit.code, reached(exit), said.empty() ? "" : ": ", said));
+  return fail(Code::failure,
+      cat(what, " ended with code ", exit.code, reached(exit), said.empty() ? "" : ": ", said));
 }
 
 std::vector<std::string> strings(const Json& json) {
@@ -49,7 +54,9 @@ std::vector<std::string> strings(const Json& json) {
 
 // As in the name of a variable.
 std::string upper_name(std::string name) {
-  std::ranges::transform(name, name.begin(), [](char c) { return c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  std::ranges::transform(name, name.begin(), [](char c) {
+    return c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
   return name;
 }
 
@@ -57,9 +64,9 @@ std::string upper_name(std::string name) {
 void read_kind(const Json& json, Kind& kind) {
   if (json.contains("listens")) {
     const std::string listens = control::string_or(json, "listens", "no");
-    kind.listens = listens == "unix"  ? Kind::Listens::on_socket
-                   : listens == "tcp" ? Kind::Listens::on_port
-                                      : Kind::Listens::no;
+    kind.listens = listens == "unix" ? Kind::Listens::on_socket
+        : listens == "tcp"           ? Kind::Listens::on_port
+                                     : Kind::Listens::no;
   }
   kind.builds = control::bool_or(json, "build", kind.builds);
   if (json.contains("public") && json["public"].is_array())
@@ -70,8 +77,8 @@ void read_kind(const Json& json, Kind& kind) {
     kind.built = strings(json["built"]);
 }
 
-config::Variables variables_of(World& world, const config::Site& site, const config::Service& service, const std::string& version,
-                               const PortVariables& ports) {
+config::Variables variables_of(World& world, const config::Site& site,
+    const config::Service& service, const std::string& version, const PortVariables& ports) {
   auto variables = site_variables(world, site, version, ports);
   for (const auto& variable : service.environment)
     config::set_variable(variables, variable.name, variable.value);
@@ -87,10 +94,12 @@ void add_missing(Environment& environment, const config::Variables& expanded) {
 }
 
 void set(Environment& environment, std::string_view name, std::string value) {
-  std::ranges::find(environment, name, [](const auto& pair) { return pair.first; })->second = std::move(value);
+  std::ranges::find(environment, name, [](const auto& pair) { return pair.first; })->second =
+      std::move(value);
 }
 
-os::Command as_site(const World& world, const Place& place, std::string program, Environment environment) {
+os::Command as_site(
+    const World& world, const Place& place, std::string program, Environment environment) {
   os::Command c;
   c.contained = world.as_root;
   c.limits = limits_of(world, *place.site, *place.service);
@@ -101,8 +110,8 @@ os::Command as_site(const World& world, const Place& place, std::string program,
   return c;
 }
 
-// Whatever a site runs while it is deployed: the message of what took too long names the limit that was in its way, and its code says that it is
-// over (timed_out would say that the job goes on).
+// Whatever a site runs while it is deployed: the message of what took too long names the limit that
+// was in its way, and its code says that it is over (timed_out would say that the job goes on).
 Result<os::Exit> run_within_limit(World& world, os::Command& c, std::string_view what) {
   c.timeout = world.config.build_timeout;
   auto exit = world.runner.run(c);
@@ -113,8 +122,10 @@ Result<os::Exit> run_within_limit(World& world, os::Command& c, std::string_view
   return fail(exit.error().code, cat(what, ": ", exit.error().message));
 }
 
-// The administrator's goes before the shipped one. One that others could have written is an error, never passed over in silence. "" : neither is there.
-Result<std::string> find_hook(World& world, const std::string& name, const std::string& program = "") {
+// The administrator's goes before the shipped one. One that others could have written is an error,
+// never passed over in silence. "" : neither is there.
+Result<std::string> find_hook(
+    World& world, const std::string& name, const std::string& program = "") {
   if (world.disk.exists(cat(world.paths.admin_hooks(), "/", name, program))) {
     TRY(os::check_roots(world.paths.admin_hooks(), name));
     return cat(world.paths.admin_hooks(), "/", name);
@@ -127,10 +138,14 @@ Result<std::string> find_hook(World& world, const std::string& name, const std::
 Result<std::string> kind_directory(World& world, const std::string& lang) {
   const std::string name = cat("handlers/", lang), own = cat(world.paths.admin_hooks(), "/", name);
   if (world.disk.exists(own + "/describe") && !world.disk.exists(own + "/kind.json"))
-    return fail(Code::preflight, cat("handler '", lang, "': ", own, "/describe is not run any more: write the JSON that it prints to ", own, "/kind.json"));
+    return fail(Code::preflight,
+        cat("handler '", lang, "': ", own,
+            "/describe is not run any more: write the JSON that it prints to ", own, "/kind.json"));
   const std::string dir = TRY_IN(cat("handler '", lang, "'"), find_hook(world, name, "/kind.json"));
   if (dir.empty())
-    return fail(Code::preflight, cat("no handler for lang '", lang, "' on this host: there are ", join(known_kinds(world), ", ")));
+    return fail(Code::preflight,
+        cat("no handler for lang '", lang, "' on this host: there are ",
+            join(known_kinds(world), ", ")));
   return dir;
 }
 
@@ -138,8 +153,10 @@ Result<std::string> kind_directory(World& world, const std::string& lang) {
 os::View build_view(World& world, const Place& place, const Workplace& work) {
   auto view = os::view_of({place.release_dir, world.paths.wheelhouse()});
   if (!place.site->confidential) // else it is in the release
-    view.binds.push_back({cache_dir(world, *place.site, place.release_dir), cache_dir(world, *place.site, place.release_dir)});
-  for (const auto& dir : {cat(place.release_dir, "/.chillbox/", place.service->name.str()), work.home})
+    view.binds.push_back({cache_dir(world, *place.site, place.release_dir),
+        cache_dir(world, *place.site, place.release_dir)});
+  for (const auto& dir :
+      {cat(place.release_dir, "/.chillbox/", place.service->name.str()), work.home})
     view.binds.push_back({dir, dir, true});
   view.scratch.push_back({"/dev/shm", k_shared_memory});
   return view;
@@ -150,7 +167,8 @@ os::View build_view(World& world, const Place& place, const Workplace& work) {
 std::vector<std::string> known_kinds(World& world) {
   std::set<std::string> names;
   for (const auto& base : {world.paths.admin_hooks(), world.paths.shipped_hooks()})
-    for (const auto& name : world.disk.list(base + "/handlers").value_or(std::vector<std::string>{}))
+    for (const auto& name :
+        world.disk.list(base + "/handlers").value_or(std::vector<std::string>{}))
       names.insert(name);
   return {names.begin(), names.end()};
 }
@@ -167,12 +185,15 @@ Result<Kind> find_kind(World& world, const config::Site& site, const config::Ser
     kind.listens = Kind::Listens::on_socket;
   if (!json.contains("when") || !json["when"].is_array())
     return kind;
-  const auto variables = variables_of(world, site, service, site.version ? site.version->str() : "", {});
+  const auto variables =
+      variables_of(world, site, service, site.version ? site.version->str() : "", {});
   for (const auto& one : json["when"]) {
-    const auto found = one.is_object() ? variables.find(control::string_or(one, "variable", "")) : variables.end();
+    const auto found =
+        one.is_object() ? variables.find(control::string_or(one, "variable", "")) : variables.end();
     if (found == variables.end())
       continue;
-    const auto value = TRY_IN(cat("variable '", found->first, "'"), config::expand(found->second, variables));
+    const auto value =
+        TRY_IN(cat("variable '", found->first, "'"), config::expand(found->second, variables));
     if (value == control::string_or(one, "value", ""))
       read_kind(one, kind);
   }
@@ -211,7 +232,8 @@ Environment hook_environment(World& world, const Place& place) {
         env.emplace_back("CHILLBOX_IMMUTABLE_" + upper_name(other.name.str()), *path);
   if (!place.slot.empty()) {
     env.emplace_back("CHILLBOX_SLOT", place.slot);
-    env.emplace_back("CHILLBOX_SOCKET", openrc::slot_socket(world.paths, {site.slug, s.name, place.slot}));
+    env.emplace_back(
+        "CHILLBOX_SOCKET", openrc::slot_socket(world.paths, {site.slug, s.name, place.slot}));
     if (place.port != 0)
       env.emplace_back("CHILLBOX_PORT", std::to_string(place.port));
   }
@@ -240,13 +262,14 @@ std::vector<std::string> preflight(World& world, const Kind& kind, const Place& 
   return problems;
 }
 
-Result<void> build(World& world, const Kind& kind, const Place& place, const Workplace& work, const std::function<void(std::string_view)>& on_line,
-                   const std::function<bool()>& cancelled) {
+Result<void> build(World& world, const Kind& kind, const Place& place, const Workplace& work,
+    const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled) {
   Environment environment = hook_environment(world, place);
   set(environment, "HOME", work.home);
   set(environment, "TMPDIR", work.home); // in the release: of one in memory nothing goes to a disk
   environment.emplace_back("CHILLBOX_LAYER_DIR", work.layers);
-  const auto variables = TRY(config::expand_all(variables_of(world, *place.site, *place.service, place.version, {})));
+  const auto variables =
+      TRY(config::expand_all(variables_of(world, *place.site, *place.service, place.version, {})));
   add_missing(environment, variables);
   auto c = as_site(world, place, kind.directory + "/build", std::move(environment));
   c.no_network = true;
@@ -272,12 +295,14 @@ Result<std::vector<std::string>> command(World& world, const Kind& kind, const P
   for (auto line : split(trim(exit.out), '\n'))
     argv.emplace_back(line);
   if (argv[0].empty() || argv[0][0] != '/')
-    return fail(Code::failure, cat("command: must print the program's absolute path first, not '", printable(argv[0]), "'"));
+    return fail(Code::failure,
+        cat("command: must print the program's absolute path first, not '", printable(argv[0]),
+            "'"));
   return argv;
 }
 
 Result<void> release_command(World& world, const Place& place, const Environment& environment,
-                             const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled) {
+    const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled) {
   auto c = as_site(world, place, "", environment);
   c.argv = place.service->release_command;
   c.on_line = on_line;
@@ -286,7 +311,8 @@ Result<void> release_command(World& world, const Place& place, const Environment
   return must_succeed(TRY(run_within_limit(world, c, what)), what);
 }
 
-config::Variables site_variables(World& world, const config::Site& site, const std::string& version, const PortVariables& ports) {
+config::Variables site_variables(World& world, const config::Site& site, const std::string& version,
+    const PortVariables& ports) {
   const auto& host = world.config;
   config::Variables v{
       {"SLUGNAME", site.slug.str()},
@@ -295,12 +321,15 @@ config::Variables site_variables(World& world, const config::Site& site, const s
       {"SERVER_PORT", std::to_string(host.http_port)},
       {"CHILLBOX_SERVER_NAME", host.server_name},
       {"CHILLBOX_SERVER_PORT", std::to_string(host.http_port)},
-      {"CHILLBOX_SUBNET", host.subnet.empty() ? "127.0.0.0/8" : host.subnet}, // templates say "allow ...;" with it
+      {"CHILLBOX_SUBNET",
+          host.subnet.empty() ? "127.0.0.0/8" : host.subnet}, // templates say "allow ...;" with it
       {"TECH_EMAIL", host.tech_email},
       {"S3_ENDPOINT_URL", host.s3_endpoint_url},
       {"ARTIFACT_BUCKET_NAME", host.artifact_bucket},
       {"IMMUTABLE_BUCKET_NAME", host.immutable_bucket},
-      {"IMMUTABLE_BUCKET_DOMAIN_NAME", host.immutable_bucket_domain.empty() ? std::string(nginx::k_immutable_host) : host.immutable_bucket_domain},
+      {"IMMUTABLE_BUCKET_DOMAIN_NAME",
+          host.immutable_bucket_domain.empty() ? std::string(nginx::k_immutable_host)
+                                               : host.immutable_bucket_domain},
   };
   for (const auto& variable : site.env)
     config::set_variable(v, variable.name, variable.value);
@@ -309,7 +338,8 @@ config::Variables site_variables(World& world, const config::Site& site, const s
   return v;
 }
 
-config::Variables service_variables(World& world, const config::Site& site, const config::Service& service) {
+config::Variables service_variables(
+    World& world, const config::Site& site, const config::Service& service) {
   return variables_of(world, site, service, site.version ? site.version->str() : "", {});
 }
 
@@ -323,16 +353,20 @@ Result<Environment> service_environment(World& world, const Place& place) {
   }
   const auto expanded = TRY(config::expand_all(variables));
   Environment env = hook_environment(world, place);
-  std::erase_if(env, [](const auto& pair) { return pair.first == "CHILLBOX_RUN_CMD" || pair.first == "CHILLBOX_CACHE_DIR"; });
+  std::erase_if(env, [](const auto& pair) {
+    return pair.first == "CHILLBOX_RUN_CMD" || pair.first == "CHILLBOX_CACHE_DIR";
+  });
   if (s.secrets_config)
-    env.emplace_back("SECRETS_CONFIG", cat(world.paths.secrets_of(place.site->slug), "/", s.name.str(), "/", *s.secrets_config));
-  env.emplace_back("VIRTUAL_ENV_BIN", cat(place.release_dir, "/.chillbox/", s.name.str(), "/venv/bin"));
+    env.emplace_back("SECRETS_CONFIG",
+        cat(world.paths.secrets_of(place.site->slug), "/", s.name.str(), "/", *s.secrets_config));
+  env.emplace_back(
+      "VIRTUAL_ENV_BIN", cat(place.release_dir, "/.chillbox/", s.name.str(), "/venv/bin"));
   add_missing(env, expanded);
   return env;
 }
 
 Result<void> run_event(World& world, const std::string& name, const Environment& environment,
-                       const std::function<void(std::string_view)>& on_line) {
+    const std::function<void(std::string_view)>& on_line) {
   const std::string program = TRY_IN(cat("event ", name), find_hook(world, cat("events/", name)));
   if (program.empty())
     return {};

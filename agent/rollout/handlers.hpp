@@ -1,6 +1,7 @@
-// A kind of service is a folder handlers/LANG (chillbox-hooks(7)), the administrator's before the shipped one: kind.json says what it is, and
-// the hooks `preflight`, `build` and `command` do what it needs, in a fixed environment with a time limit, contained and within
-// the service's limits. None of them runs as root.
+// A kind of service is a folder handlers/LANG (chillbox-hooks(7)), the administrator's before the
+// shipped one: kind.json says what it is, and the hooks `preflight`, `build` and `command` do what
+// it needs, in a fixed environment with a time limit, contained and within the service's limits.
+// None of them runs as root.
 #pragma once
 
 #include "base/error.hpp"
@@ -23,15 +24,17 @@ using PortVariables = std::map<std::string, uint16_t>;
 
 struct Kind {
   enum class Listens { no, on_socket, on_port };
-  std::string directory;              // of its hooks
+  std::string directory; // of its hooks
   Listens listens = Listens::no;
   bool builds = false;
-  std::vector<std::string> published; // directories of the service, relative, that NGINX reads by itself
-  std::vector<std::string> built;     // the same of what was built
+  std::vector<std::string>
+      published; // directories of the service, relative, that NGINX reads by itself
+  std::vector<std::string> built;      // the same of what was built
   std::vector<std::string> needs = {}; // programs that the host must have
 };
 
-// What its kind.json says of this service, whose variables may decide. Starts nothing. preflight "no handler for lang 'x'" with the names that there are.
+// What its kind.json says of this service, whose variables may decide. Starts nothing. preflight
+// "no handler for lang 'x'" with the names that there are.
 Result<Kind> find_kind(World& world, const config::Site& site, const config::Service& service);
 std::vector<std::string> known_kinds(World& world);
 
@@ -41,24 +44,26 @@ struct Place {
   const config::Service* service;
   std::string version;
   std::string release_dir;
-  std::string slot;   // "" while building
-  uint16_t port = 0;  // of the slot, when it listens on TCP
+  std::string slot;  // "" while building
+  uint16_t port = 0; // of the slot, when it listens on TCP
   os::User user;
   PortVariables ports = {}; // of all services in this slot
 };
 // "/immutable/NAME/HASH/" when this release has one HASH of that immutable service (immutable.cpp).
-std::optional<std::string> immutable_path(World& world, const std::string& release_dir, const std::string& service);
+std::optional<std::string> immutable_path(
+    World& world, const std::string& release_dir, const std::string& service);
 // What releases share, root's (again.cpp); nothing is shared with a release in memory.
 std::string cache_dir(const World& world, const config::Site& site, const std::string& release_dir);
 Environment hook_environment(World& world, const Place& place);
 
-// What a service, its build and its release_command may use up, each by itself: its `resources`, and the host's default for what they leave open.
+// What a service, its build and its release_command may use up, each by itself: its `resources`,
+// and the host's default for what they leave open.
 os::Limits limits_of(const World& world, const config::Site& site, const config::Service& service);
 // Limits of the site file that this host cannot keep, one a line.
 std::vector<std::string> limit_warnings(const config::Site& site);
 
-// What its optional hook `preflight` has to say against the unpacked artifact at place.release_dir, one a line; empty when it is content. Runs as
-// place.user, without a network, and changes nothing.
+// What its optional hook `preflight` has to say against the unpacked artifact at place.release_dir,
+// one a line; empty when it is content. Runs as place.user, without a network, and changes nothing.
 std::vector<std::string> preflight(World& world, const Kind& kind, const Place& place);
 // What a build may write to, besides its build folder, and the group that may read the release.
 struct Workplace {
@@ -67,25 +72,29 @@ struct Workplace {
   gid_t readers;
 };
 // on_line: each line of output, for the job's log. failure carries the exit code and the last line.
-Result<void> build(World& world, const Kind& kind, const Place& place, const Workplace& work, const std::function<void(std::string_view)>& on_line,
-                   const std::function<bool()>& cancelled);
+Result<void> build(World& world, const Kind& kind, const Place& place, const Workplace& work,
+    const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled);
 Result<std::vector<std::string>> command(World& world, const Kind& kind, const Place& place);
 Result<void> release_command(World& world, const Place& place, const Environment& environment,
-                             const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled);
+    const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled);
 
-// The environment of a running service: the site's and the service's variables expanded, HOST, PORT, SECRETS_CONFIG, VIRTUAL_ENV_BIN, CHILLBOX_*.
+// The environment of a running service: the site's and the service's variables expanded, HOST,
+// PORT, SECRETS_CONFIG, VIRTUAL_ENV_BIN, CHILLBOX_*.
 Result<Environment> service_environment(World& world, const Place& place);
-// The variables of NGINX templates and services of this site (site contract, "Variables"), not yet expanded.
-config::Variables site_variables(World& world, const config::Site& site, const std::string& version, const PortVariables& ports = {});
+// The variables of NGINX templates and services of this site (site contract, "Variables"), not yet
+// expanded.
+config::Variables site_variables(World& world, const config::Site& site, const std::string& version,
+    const PortVariables& ports = {});
 
 // The same with those of one service on top.
-config::Variables service_variables(World& world, const config::Site& site, const config::Service& service);
+config::Variables service_variables(
+    World& world, const config::Site& site, const config::Service& service);
 
 // Which of PORT and CHILL_PORT the service's environment has: they are given the port of its slot.
 std::vector<std::string> own_port_variables(const config::Service& service);
 
 // A lifecycle event of the administrator's own, events/NAME, as root; a missing one is fine.
 Result<void> run_event(World& world, const std::string& name, const Environment& environment,
-                       const std::function<void(std::string_view)>& on_line);
+    const std::function<void(std::string_view)>& on_line);
 
 } // namespace chillbox::rollout

@@ -1,5 +1,7 @@
-// Services that must not run twice (`strategy: stop-first`): their old copy has stopped before the new one starts. All others of the release are up
-// and were checked by then, and NGINX likes the new text, so that the gap is as short as the two copies allow. It is measured and kept with the job.
+// Services that must not run twice (`strategy: stop-first`): their old copy has stopped before the
+// new one starts. All others of the release are up and were checked by then, and NGINX likes the
+// new text, so that the gap is as short as the two copies allow. It is measured and kept with the
+// job.
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
@@ -9,15 +11,20 @@
 namespace chillbox::rollout {
 namespace {
 
-std::vector<openrc::SlotName> copies(World& world, const SiteName& site, const std::string& service, const std::string& slot) {
+std::vector<openrc::SlotName> copies(
+    World& world, const SiteName& site, const std::string& service, const std::string& slot) {
   auto names = world.slots.all();
-  std::erase_if(names, [&](const auto& name) { return name.site != site || name.service.str() != service || name.slot != slot; });
+  std::erase_if(names, [&](const auto& name) {
+    return name.site != site || name.service.str() != service || name.slot != slot;
+  });
   return names;
 }
 
-std::vector<PlannedService> only(const std::vector<PlannedService>& services, const std::set<std::string>& names) {
+std::vector<PlannedService> only(
+    const std::vector<PlannedService>& services, const std::set<std::string>& names) {
   std::vector<PlannedService> some;
-  std::ranges::copy_if(services, std::back_inserter(some), [&](const auto& p) { return names.contains(p.service.name.str()); });
+  std::ranges::copy_if(services, std::back_inserter(some),
+      [&](const auto& p) { return names.contains(p.service.name.str()); });
   return some;
 }
 
@@ -30,10 +37,14 @@ std::vector<std::string> waiting_for_secrets(World& world, const config::Site& s
 
 } // namespace
 
-std::set<std::string> stop_first_services(World& world, const SiteName& site, const std::string& release) {
+std::set<std::string> stop_first_services(
+    World& world, const SiteName& site, const std::string& release) {
   std::set<std::string> names;
-  const auto text = world.disk.read(cat(world.paths.releases(site), "/", release, "/", site.str(), ".site.json"), config::k_max_site_json);
-  const auto parsed = text ? config::parse_site(*text, site) : Result<config::Site>(fail(Code::not_found, ""));
+  const auto text =
+      world.disk.read(cat(world.paths.releases(site), "/", release, "/", site.str(), ".site.json"),
+          config::k_max_site_json);
+  const auto parsed =
+      text ? config::parse_site(*text, site) : Result<config::Site>(fail(Code::not_found, ""));
   if (parsed)
     for (const auto& service : parsed->services)
       if (service.strategy == config::Strategy::stop_first)
@@ -42,15 +53,17 @@ std::set<std::string> stop_first_services(World& world, const SiteName& site, co
 }
 
 bool takes_over(const Rollout& r, const PlannedService& p) {
-  return p.service.strategy == config::Strategy::stop_first && r.old && r.old->slot != r.release.slot &&
-         !copies(r.world, r.job.site, p.service.name.str(), r.old->slot).empty();
+  return p.service.strategy == config::Strategy::stop_first && r.old &&
+      r.old->slot != r.release.slot &&
+      !copies(r.world, r.job.site, p.service.name.str(), r.old->slot).empty();
 }
 
 void end_gap(Rollout& r) {
   if (!r.gap_begun)
     return;
   r.job.gap_ms = (r.world.clock.mono() - *r.gap_begun).count();
-  r.info(cat(join({r.handover.begin(), r.handover.end()}, ", "), " away for ", r.job.gap_ms, " ms (stop-first)"));
+  r.info(cat(join({r.handover.begin(), r.handover.end()}, ", "), " away for ", r.job.gap_ms,
+      " ms (stop-first)"));
   r.gap_begun.reset();
 }
 
@@ -74,7 +87,8 @@ Result<Next> run_handover(Rollout& r) {
   return Next::go_on;
 }
 
-// Also of a job that a crash ended: who is to give back is read from the two releases. Those that run already are left alone.
+// Also of a job that a crash ended: who is to give back is read from the two releases. Those that
+// run already are left alone.
 void undo_handover(Rollout& r) {
   if (!r.old || r.release.slot.empty() || r.release.slot == r.old->slot || r.row.stopped)
     return;
@@ -86,7 +100,8 @@ void undo_handover(Rollout& r) {
   for (const auto& service : names)
     for (const auto& name : copies(r.world, r.job.site, service, r.release.slot))
       if (auto stopped = r.world.slots.stop(name, grace_of_undone(r, name)); !stopped)
-        return r.output(cat("the new copy of '", service, "' does not stop, its old one must not run beside it: ", stopped.error().message));
+        return r.output(cat("the new copy of '", service,
+            "' does not stop, its old one must not run beside it: ", stopped.error().message));
   Rollout back(r.world, r.job, r.signals);
   back.row = r.row;
   back.release = *r.old;
@@ -95,15 +110,18 @@ void undo_handover(Rollout& r) {
     up = assign_ports(r.world, back.row, back.services, r.old->slot);
   back.services = only(back.services, names);
   if (up)
-    up = start_slots(r.world, back.site, back.services, *r.old, back.user, waiting_for_secrets(r.world, back.site));
+    up = start_slots(r.world, back.site, back.services, *r.old, back.user,
+        waiting_for_secrets(r.world, back.site));
   if (!up)
-    return r.output(cat("cannot start the old copy of ", join({names.begin(), names.end()}, ", "), " again: ", up.error().message));
+    return r.output(cat("cannot start the old copy of ", join({names.begin(), names.end()}, ", "),
+        " again: ", up.error().message));
   for (const auto& p : back.services)
     (void)wait_for_probe(r.world, r.signals, back.site, p, r.old->slot);
   end_gap(r);
 }
 
-Result<void> stop_second_copies(World& world, const config::Site& site, const store::Release& release) {
+Result<void> stop_second_copies(
+    World& world, const config::Site& site, const store::Release& release) {
   auto names = stop_first_services(world, site.slug, release.id);
   for (const auto& name : world.slots.all())
     if (name.site == site.slug && name.slot != release.slot)

@@ -7,21 +7,25 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr std::string_view k_of_a_hash = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+constexpr std::string_view k_of_a_hash =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
 // Where a release may have them: as they came in the artifact, or made by the handler's build.
 std::vector<std::string> places(const std::string& service) {
   return {cat("immutable/", service), cat(".chillbox/", service, "/immutable")};
 }
 
-bool is_hash(std::string_view name) { return !name.starts_with('.') && name.find_first_not_of(k_of_a_hash) == std::string_view::npos; }
+bool is_hash(std::string_view name) {
+  return !name.starts_with('.') && name.find_first_not_of(k_of_a_hash) == std::string_view::npos;
+}
 
 std::vector<std::string> names_in(World& world, const std::string& dir) {
   return world.disk.list(dir).value_or(std::vector<std::string>{});
 }
 
 // "NAME/HASH" to where it is, from the place of its link, for all of one release.
-void collect(World& world, const SiteName& site, const std::string& release, std::map<std::string, std::set<std::string>>& found) {
+void collect(World& world, const SiteName& site, const std::string& release,
+    std::map<std::string, std::set<std::string>>& found) {
   const std::string dir = world.paths.releases(site) + "/" + release;
   std::set<std::string> services;
   for (const auto& parent : {dir + "/immutable", dir + "/.chillbox"})
@@ -32,13 +36,16 @@ void collect(World& world, const SiteName& site, const std::string& release, std
     for (const auto& place : places(service))
       for (const auto& hash : names_in(world, dir + "/" + place))
         if (is_hash(hash))
-          found[cat(service, "/", hash)].insert(cat("../../releases/", release, "/", place, "/", hash));
+          found[cat(service, "/", hash)].insert(
+              cat("../../releases/", release, "/", place, "/", hash));
 }
 
 } // namespace
 
-// A link that is right stays as it is, so that nobody who reads below it right now notices anything.
-Result<void> link_immutable(World& world, const SiteName& site, const std::set<std::string>& leaving) {
+// A link that is right stays as it is, so that nobody who reads below it right now notices
+// anything.
+Result<void> link_immutable(
+    World& world, const SiteName& site, const std::set<std::string>& leaving) {
   std::map<std::string, std::set<std::string>> wanted;
   for (const auto& release : TRY(world.disk.list(world.paths.releases(site))))
     if (!leaving.contains(release))
@@ -67,7 +74,8 @@ Result<void> link_immutable(World& world, const SiteName& site, const std::set<s
   return {};
 }
 
-std::optional<std::string> immutable_path(World& world, const std::string& release_dir, const std::string& service) {
+std::optional<std::string> immutable_path(
+    World& world, const std::string& release_dir, const std::string& service) {
   std::vector<std::string> hashes;
   for (const auto& place : places(service))
     for (const auto& hash : names_in(world, release_dir + "/" + place))

@@ -7,16 +7,22 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr mode_t k_traverse = 0751; // NGINX may pass through to what is published, and read nothing else
+constexpr mode_t k_traverse =
+    0751; // NGINX may pass through to what is published, and read nothing else
 
-os::Owner of(const os::User& user) { return {user.uid, user.gid}; }
-os::Owner root_and(const os::User& user) { return {0, user.gid}; }
+os::Owner of(const os::User& user) {
+  return {user.uid, user.gid};
+}
+os::Owner root_and(const os::User& user) {
+  return {0, user.gid};
+}
 
 // That of a template which keeps what it fetched: NGINX gives it to its workers.
 Result<void> claim_cache(Rollout& r) {
   if (r.release.nginx.find("proxy_cache_path ") == std::string::npos)
     return {};
-  const std::string cache = nginx_cache(r.world.paths, r.job.site), all = cache.substr(0, cache.rfind('/'));
+  const std::string cache = nginx_cache(r.world.paths, r.job.site),
+                    all = cache.substr(0, cache.rfind('/'));
   if (!r.world.disk.exists(all))
     TRY(r.world.disk.make_dir(all, 0755));
   return claim_directory(r.world, r.job.site, cache);
@@ -49,17 +55,21 @@ Result<os::User> site_user(World& world, const SiteName& site) {
 
 Result<void> put_tree(Rollout& r) {
   TRY(make_place(r));
-  const auto copied = TRY(r.world.disk.copy_tree(cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.user)));
+  const auto copied = TRY(r.world.disk.copy_tree(
+      cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.user)));
   if (copied != r.staged_digest)
-    return fail(Code::corrupt, cat("what was installed is not what was signed: ", r.stage_dir(), " changed after it was checked; its digest was ",
-                                   r.staged_digest, ", now ", copied, ": something on this host writes there as root"));
+    return fail(Code::corrupt,
+        cat("what was installed is not what was signed: ", r.stage_dir(),
+            " changed after it was checked; its digest was ", r.staged_digest, ", now ", copied,
+            ": something on this host writes there as root"));
   TRY(r.world.disk.make_dir(r.release_dir(), k_traverse, root_and(r.user)));
   TRY(r.world.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.user)));
   undo_stage(r);
   return {};
 }
 
-// The tree gets its final place before the build, because a virtual environment carries absolute paths.
+// The tree gets its final place before the build, because a virtual environment carries absolute
+// paths.
 Result<Next> run_install(Rollout& r) {
   r.user = TRY(site_user(r.world, r.job.site));
   TRY(make_directories(r));
@@ -75,7 +85,8 @@ Result<Next> run_install(Rollout& r) {
   if (const auto set = TRY(r.world.store.secret_set(r.job.site)))
     r.release.secrets = set->sha256;
   r.job.release = r.release.id;
-  TRY(r.world.store.update_job(r.job)); // first, so that after a crash nobody has to guess whose the row is
+  TRY(r.world.store.update_job(
+      r.job)); // first, so that after a crash nobody has to guess whose the row is
   TRY(r.world.store.put_release(r.release));
   TRY(put_tree(r));
   return Next::go_on;

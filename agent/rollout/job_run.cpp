@@ -12,15 +12,16 @@
 
 namespace chillbox::rollout {
 
-// The job's row and the events that wait for it go to the store together: one transaction, one sync, for the end of a step and the
-// beginning of the next.
+// The job's row and the events that wait for it go to the store together: one transaction, one
+// sync, for the end of a step and the beginning of the next.
 class Journal {
 public:
   explicit Journal(Rollout& r) : m_r(r) {}
   void event(std::string_view kind, std::string_view text) {
     if (kind == "log" && !has_room(text.size()))
       return;
-    m_pending.push_back({0, m_r.world.clock.wall_ms(), m_r.job.step, std::string(kind), printable(text, 2000)});
+    m_pending.push_back(
+        {0, m_r.world.clock.wall_ms(), m_r.job.step, std::string(kind), printable(text, 2000)});
     if (m_pending.size() >= 100)
       (void)write();
   }
@@ -32,7 +33,8 @@ public:
   }
 
 private:
-  // A build that never stops talking must not fill the disk: the first 256 KiB of what the programs of a job say are kept.
+  // A build that never stops talking must not fill the disk: the first 256 KiB of what the programs
+  // of a job say are kept.
   bool has_room(size_t size) {
     constexpr size_t k_output_kept = 256 * 1024;
     if (m_output > k_output_kept)
@@ -65,27 +67,18 @@ constexpr Step k_watch{"watch", run_watch, nullptr};
 constexpr Step k_retire{"retire", run_retire, nullptr};
 constexpr Step k_same{"same", run_same, nullptr};
 
-constexpr Step k_deploy[] = {k_obtain,
-                             k_verify,
-                             {"unseal", run_unseal_all, nullptr},
-                             {"stage", run_stage, undo_stage},
-                             {"preflight", run_preflight, nullptr},
-                             {"install", run_install, undo_install},
-                             {"build", run_build, nullptr},
-                             k_start,
-                             k_check,
-                             k_configure,
-                             k_handover,
-                             k_switch,
-                             k_reload,
-                             k_watch,
-                             k_retire};
-constexpr Step k_rollback[] = {{"target", run_target, nullptr}, {"restage", run_restage, undo_restage}, k_start, k_check, k_configure,
-                               k_handover, k_switch, k_reload, k_retire};
-constexpr Step k_restart[] = {k_same, k_start, k_check, k_configure, k_handover, k_switch, k_reload, k_watch, k_retire};
-constexpr Step k_secrets[] = {k_obtain, k_verify,    k_unseal, {"exchange", run_exchange, undo_exchange},
-                              k_same,   k_start,     k_check,  k_configure, k_handover,
-                              k_switch, k_reload,    k_watch,  k_retire};
+constexpr Step k_deploy[] = {k_obtain, k_verify, {"unseal", run_unseal_all, nullptr},
+    {"stage", run_stage, undo_stage}, {"preflight", run_preflight, nullptr},
+    {"install", run_install, undo_install}, {"build", run_build, nullptr}, k_start, k_check,
+    k_configure, k_handover, k_switch, k_reload, k_watch, k_retire};
+constexpr Step k_rollback[] = {{"target", run_target, nullptr},
+    {"restage", run_restage, undo_restage}, k_start, k_check, k_configure, k_handover, k_switch,
+    k_reload, k_retire};
+constexpr Step k_restart[] = {
+    k_same, k_start, k_check, k_configure, k_handover, k_switch, k_reload, k_watch, k_retire};
+constexpr Step k_secrets[] = {k_obtain, k_verify, k_unseal,
+    {"exchange", run_exchange, undo_exchange}, k_same, k_start, k_check, k_configure, k_handover,
+    k_switch, k_reload, k_watch, k_retire};
 constexpr Step k_bring_up[] = {k_same, k_start, k_check, k_switch};
 constexpr Step k_stop[] = {{"stop", run_stop, nullptr}};
 constexpr Step k_remove[] = {{"remove", run_remove, nullptr}};
@@ -98,9 +91,9 @@ Result<void> load_row(Rollout& r) {
   return {};
 }
 
-// What a library throws in a step is that step's error. Nothing else is caught: the tests end a job in the middle of a step by it.
-template <class F>
-std::invoke_result_t<F> attempt(std::string_view step, F&& work) {
+// What a library throws in a step is that step's error. Nothing else is caught: the tests end a job
+// in the middle of a step by it.
+template <class F> std::invoke_result_t<F> attempt(std::string_view step, F&& work) {
   try {
     return work();
   } catch (const std::exception&) {
@@ -118,7 +111,8 @@ void undo_from(Rollout& r, std::span<const Step> steps, size_t last) {
 }
 
 void finish(Rollout& r, JobState state, std::optional<Code> code, std::string message) {
-  if (r.world.disk.exists(r.stage_dir())) // its removal failed: once more, plaintext shall not lie about
+  if (r.world.disk.exists(
+          r.stage_dir())) // its removal failed: once more, plaintext shall not lie about
     (void)r.world.disk.remove_tree(r.stage_dir());
   r.job.state = state;
   r.job.code = code;
@@ -127,10 +121,12 @@ void finish(Rollout& r, JobState state, std::optional<Code> code, std::string me
   r.journal->event("end", r.job.message);
   if (auto written = r.journal->write(); !written) // and with it the end in the audit trail
     log::error(cat("job ", r.job.id, ": ", written.error().message));
-  log::info(cat("job ", r.job.id, " ", store::name(r.job.kind), " ", r.job.site.str(), ": ", store::name(state), ": ", r.job.message));
+  log::info(cat("job ", r.job.id, " ", store::name(r.job.kind), " ", r.job.site.str(), ": ",
+      store::name(state), ": ", r.job.message));
 }
 
-// After the end: nothing of it changes the job, but a hook that did not run is not passed over in silence.
+// After the end: nothing of it changes the job, but a hook that did not run is not passed over in
+// silence.
 void tell_event(Rollout& r, const std::string& name, const Environment& env) {
   if (const auto ran = run_event(r.world, name, env, [](std::string_view) {}); !ran)
     log::warn(cat("job ", r.job.id, ": ", ran.error().message));
@@ -139,7 +135,9 @@ void tell_event(Rollout& r, const std::string& name, const Environment& env) {
 // It is live and does not hold, and what was live before must not come back.
 void stay(Rollout& r, std::string_view step, const Error& why, const Error& why_not_back) {
   (void)run_retire(r);
-  finish(r, JobState::failed, Code::unhealthy, cat(step, ": ", why.message, "; ", r.release.version, " stays live all the same, because ", why_not_back.message));
+  finish(r, JobState::failed, Code::unhealthy,
+      cat(step, ": ", why.message, "; ", r.release.version, " stays live all the same, because ",
+          why_not_back.message));
 }
 
 // The verdict of a step that failed: what its code means for the whole job.
@@ -159,9 +157,11 @@ void give_up(Rollout& r, std::span<const Step> steps, size_t at, Error error) {
   const bool cancelled = error.code == Code::interrupted;
   std::string message = cat(step, ": ", error.message);
   if (r.old && r.job.kind != JobKind::remove)
-    message += error.code == Code::rolled_back ? cat("; ", r.old->version, " is live again") : cat("; ", r.old->version, " stays live");
+    message += error.code == Code::rolled_back ? cat("; ", r.old->version, " is live again")
+                                               : cat("; ", r.old->version, " stays live");
   finish(r, cancelled ? JobState::cancelled : JobState::failed, error.code, std::move(message));
-  Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.job.version}, {"CHILLBOX_RESULT", std::string(code_name(error.code))}};
+  Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.job.version},
+      {"CHILLBOX_RESULT", std::string(code_name(error.code))}};
   tell_event(r, "deploy-failed", env);
 }
 
@@ -169,7 +169,8 @@ std::string verdict(const Rollout& r) {
   const std::string warning = r.warning.empty() ? "" : cat("; warning: ", r.warning);
   if (!r.job.message.empty())
     return r.job.message + warning;
-  return cat(r.release.version, " is live (release ", r.release.id, ", slot ", r.release.slot, ")", warning);
+  return cat(r.release.version, " is live (release ", r.release.id, ", slot ", r.release.slot, ")",
+      warning);
 }
 
 // What a job needs to go on behind its switch.
@@ -178,7 +179,8 @@ Result<void> load_behind_switch(Rollout& r) {
   if (!release)
     return fail(Code::corrupt, cat("release ", r.job.release, " is not in the store"));
   r.release = std::move(*release);
-  r.old = r.job.previous.empty() ? std::nullopt : TRY(r.world.store.release(r.job.site, r.job.previous));
+  r.old = r.job.previous.empty() ? std::nullopt
+                                 : TRY(r.world.store.release(r.job.site, r.job.previous));
   TRY(load_release(r));
   r.journal->event("info", "the daemon was restarted behind the switch: goes on");
   r.signals.switched = true;
@@ -236,7 +238,8 @@ void run_steps(Rollout& r, size_t from) {
     if (!take_step(r, steps, i, i < stood_at))
       return;
   finish(r, JobState::done, std::nullopt, verdict(r));
-  Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.release.version}, {"CHILLBOX_RESULT", "ok"}};
+  Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.release.version},
+      {"CHILLBOX_RESULT", "ok"}};
   tell_event(r, "post-deploy", env);
 }
 
@@ -252,7 +255,8 @@ void Signals::set(std::atomic<bool>& flag) {
 
 void Signals::wait(os::Millis time) {
   std::unique_lock lock(m_mutex);
-  m_changed.wait_for(lock, time, [this] { return m_cancel || m_stop || (m_cut_watch && watching); });
+  m_changed.wait_for(
+      lock, time, [this] { return m_cancel || m_stop || (m_cut_watch && watching); });
 }
 
 bool Rollout::allows(std::string_view option) const {
@@ -272,22 +276,14 @@ void Rollout::output(std::string_view text) {
 
 std::span<const Step> steps_of(JobKind kind) {
   switch (kind) {
-  case JobKind::deploy:
-    return k_deploy;
-  case JobKind::rollback:
-    return k_rollback;
-  case JobKind::restart:
-    return k_restart;
-  case JobKind::secrets:
-    return k_secrets;
-  case JobKind::start:
-    return k_bring_up;
-  case JobKind::stop:
-    return k_stop;
-  case JobKind::remove:
-    return k_remove;
-  case JobKind::ping:
-    return {}; // ended when it was accepted
+  case JobKind::deploy: return k_deploy;
+  case JobKind::rollback: return k_rollback;
+  case JobKind::restart: return k_restart;
+  case JobKind::secrets: return k_secrets;
+  case JobKind::start: return k_bring_up;
+  case JobKind::stop: return k_stop;
+  case JobKind::remove: return k_remove;
+  case JobKind::ping: return {}; // ended when it was accepted
   }
   return {};
 }
@@ -339,18 +335,20 @@ bool recover_job(World& world, const store::Job& job, const Signals& whole) {
   const auto steps = steps_of(r.job.kind);
   const Step* stood = find_step(r.job.kind, r.job.step);
   const Step* change = find_step(r.job.kind, "switch");
-  const bool live = !r.job.release.empty() && r.row.live == r.job.release && r.job.previous != r.job.release;
+  const bool live =
+      !r.job.release.empty() && r.row.live == r.job.release && r.job.previous != r.job.release;
   if (stood != nullptr && change != nullptr && live && stood >= change)
     return true;
   if (stood != nullptr) {
     if (auto release = world.store.release(r.job.site, r.job.release); release && *release)
       r.release = std::move(**release);
     if (r.old && r.old->id == r.release.id && r.job.kind != JobKind::start)
-      r.release.slot = other_slot(r.old->slot); // a second copy of the live release
+      r.release.slot = other_slot(r.old->slot);                // a second copy of the live release
     r.signals.switched = change != nullptr && stood >= change; // perhaps: then it may have visitors
     if (const auto set = world.store.secret_set(r.job.site);
         r.job.kind == JobKind::rollback && r.old && set && *set && (*set)->sha256 != r.old->secrets)
-      r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job takes them up again
+      r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job
+                                      // takes them up again
     r.journal->event("undo", "the daemon was restarted in this step: begins again");
     undo_from(r, steps, static_cast<size_t>(stood - steps.data()));
     r.job.release.clear();

@@ -11,15 +11,18 @@ namespace chillbox::rollout {
 namespace {
 
 uint32_t tasks_of(const World& world, const config::Service& service) {
-  return service.resources.tasks_max != 0 ? service.resources.tasks_max : world.config.tasks_default;
+  return service.resources.tasks_max != 0 ? service.resources.tasks_max
+                                          : world.config.tasks_default;
 }
 
 os::Limits declared(const config::Resources& r) {
-  return {.memory_max = r.memory_max, .cpu_max = r.cpu_max, .cpus = r.cpus, .tasks_max = r.tasks_max};
+  return {
+      .memory_max = r.memory_max, .cpu_max = r.cpu_max, .cpus = r.cpus, .tasks_max = r.tasks_max};
 }
 
-// The kernel counts the processes of a user, whatever they belong to: so everybody's share is the sum of what may run at once, both slots and
-// what is run beside them. Never below a control group's own limit, and never without one.
+// The kernel counts the processes of a user, whatever they belong to: so everybody's share is the
+// sum of what may run at once, both slots and what is run beside them. Never below a control
+// group's own limit, and never without one.
 uint32_t tasks_of_site(const World& world, const config::Site& site) {
   uint64_t sum = 2ULL * world.config.tasks_default;
   for (const auto& service : site.services)
@@ -40,8 +43,9 @@ std::vector<std::string> limit_warnings(const config::Site& site) {
   std::vector<std::string> out;
   for (const auto& service : site.services)
     if (const auto names = os::limits_without_effect(declared(service.resources)); !names.empty())
-      out.push_back(cat("service '", service.name.str(), "': resources.", join(names, ", resources."), names.size() == 1 ? " has" : " have",
-                        " no effect, because this host has no such controller of control groups version 2: see `chillboxctl doctor`"));
+      out.push_back(cat("service '", service.name.str(), "': resources.",
+          join(names, ", resources."), names.size() == 1 ? " has" : " have",
+          " no effect, because this host has no such controller of control groups version 2: see `chillboxctl doctor`"));
   return out;
 }
 

@@ -24,13 +24,16 @@ bool stays_inside(std::string_view path, std::string_view target) {
 }
 
 bool is_of_the_system(std::string_view target) {
-  constexpr std::array<std::string_view, 6> k_tops{"/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/"};
+  constexpr std::array<std::string_view, 6> k_tops{
+      "/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/opt/"};
   const auto parts = split(target, '/');
-  return std::ranges::any_of(k_tops, [&](auto top) { return target.starts_with(top); }) && std::ranges::find(parts, "..") == parts.end();
+  return std::ranges::any_of(k_tops, [&](auto top) { return target.starts_with(top); }) &&
+      std::ranges::find(parts, "..") == parts.end();
 }
 
 const os::TreeLink* first_that_leaves(const std::vector<os::TreeLink>& links) {
-  const auto found = std::ranges::find_if(links, [](const auto& link) { return !stays_inside(link.path, link.target); });
+  const auto found = std::ranges::find_if(
+      links, [](const auto& link) { return !stays_inside(link.path, link.target); });
   return found == links.end() ? nullptr : &*found;
 }
 

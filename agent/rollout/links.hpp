@@ -1,6 +1,7 @@
-// Where the symbolic links of a release may point to. Those of an artifact were held to its own rules before they were installed
-// (artifact/policy.hpp); here are the links that a build made, and those in what NGINX serves by itself. Pure text: what is looked at is
-// sealed, and nobody changes it behind the look.
+// Where the symbolic links of a release may point to. Those of an artifact were held to its own
+// rules before they were installed (artifact/policy.hpp); here are the links that a build made, and
+// those in what NGINX serves by itself. Pure text: what is looked at is sealed, and nobody changes
+// it behind the look.
 #pragma once
 
 #include "os/disk.hpp"
@@ -11,11 +12,14 @@
 
 namespace chillbox::rollout {
 
-// A relative target stays below the folder that `path` is relative to; ".." stands in front only, where it climbs real folders.
+// A relative target stays below the folder that `path` is relative to; ".." stands in front only,
+// where it climbs real folders.
 bool stays_inside(std::string_view path, std::string_view target);
-// The system's programs and libraries, which root alone changes: a virtual environment's interpreter is one.
+// The system's programs and libraries, which root alone changes: a virtual environment's
+// interpreter is one.
 bool is_of_the_system(std::string_view target);
-// The first of these links, all below one folder, that leaves it; absolute ones all do. Null: none does.
+// The first of these links, all below one folder, that leaves it; absolute ones all do. Null: none
+// does.
 const os::TreeLink* first_that_leaves(const std::vector<os::TreeLink>& links);
 
 } // namespace chillbox::rollout

@@ -1,5 +1,5 @@
-#include "rollout/assets.hpp"
 #include "rollout/manifest.hpp"
+#include "rollout/assets.hpp"
 #include "rollout/trust.hpp"
 
 #include "base/text.hpp"
@@ -22,19 +22,24 @@ constexpr size_t k_most = 16 * 1024 * 1024; // the NGINX texts of 100 releases
 constexpr std::string_view k_revision = "manifest";
 constexpr std::array<const char*, 4> k_serials{"site", "secrets", "release", k_secrets_floor};
 
-std::string path_of(const os::Paths& paths, const SiteName& site) { return paths.site(site) + "/state.json"; }
+std::string path_of(const os::Paths& paths, const SiteName& site) {
+  return paths.site(site) + "/state.json";
+}
 
 struct TextMember {
   const char* name;
-  std::string store::Release::*member;
+  std::string store::Release::* member;
 };
-constexpr TextMember k_texts[] = {{"id", &store::Release::id},         {"version", &store::Release::version}, {"sha256", &store::Release::sha256},
-                                  {"secrets", &store::Release::secrets}, {"slot", &store::Release::slot},     {"digest", &store::Release::digest},
-                                  {"nginx", &store::Release::nginx},   {"signer", &store::Release::signer},
-                                  {"signer_key", &store::Release::signer_key}, {"kept_by", &store::Release::kept_by}};
+constexpr TextMember k_texts[] = {{"id", &store::Release::id},
+    {"version", &store::Release::version}, {"sha256", &store::Release::sha256},
+    {"secrets", &store::Release::secrets}, {"slot", &store::Release::slot},
+    {"digest", &store::Release::digest}, {"nginx", &store::Release::nginx},
+    {"signer", &store::Release::signer}, {"signer_key", &store::Release::signer_key},
+    {"kept_by", &store::Release::kept_by}};
 
 Json json_of(const store::Release& release) {
-  Json json{{"serial", release.serial}, {"created_ms", release.created_ms}, {"live_ms", release.live_ms}};
+  Json json{
+      {"serial", release.serial}, {"created_ms", release.created_ms}, {"live_ms", release.live_ms}};
   for (const auto& text : k_texts)
     json[text.name] = release.*text.member;
   return json;
@@ -52,8 +57,9 @@ store::Release release_of(const Json& json, const SiteName& site) {
 }
 
 Result<Json> state_of(store::Store& store, const store::SiteRow& row, const store::Release* made) {
-  Json json{{"schema", k_schema},       {"live", row.live},           {"previous_good", row.previous_good}, {"stopped", row.stopped},
-            {"ports", row.ports},         {"releases", Json::array()},  {"serials", Json::object()},           {"assets", Json::array()}};
+  Json json{{"schema", k_schema}, {"live", row.live}, {"previous_good", row.previous_good},
+      {"stopped", row.stopped}, {"ports", row.ports}, {"releases", Json::array()},
+      {"serials", Json::object()}, {"assets", Json::array()}};
   for (const char* what : k_serials)
     json["serials"][what] = TRY(store.serial(row.site, what));
   for (const auto& asset : TRY(store.assets(row.site)))
@@ -64,13 +70,16 @@ Result<Json> state_of(store::Store& store, const store::SiteRow& row, const stor
     if (release.state == store::ReleaseState::good && (made == nullptr || made->id != release.id))
       json["releases"].push_back(json_of(release));
   if (const auto set = TRY(store.secret_set(row.site)))
-    json["secret_set"] = {{"sha256", set->sha256}, {"serial", set->serial}, {"received_ms", set->received_ms}, {"signer", set->signer}};
+    json["secret_set"] = {{"sha256", set->sha256}, {"serial", set->serial},
+        {"received_ms", set->received_ms}, {"signer", set->signer}};
   json["used_sets"] = Json::array();
   for (const auto& set : TRY(store.used_sets(row.site)))
-    json["used_sets"].push_back({{"sha256", set.sha256}, {"serial", set.serial}, {"signer", set.signer}, {"signer_key", set.signer_key}, {"kept_by", set.kept_by}});
+    json["used_sets"].push_back({{"sha256", set.sha256}, {"serial", set.serial},
+        {"signer", set.signer}, {"signer_key", set.signer_key}, {"kept_by", set.kept_by}});
   json["withdrawn"] = Json::array();
   for (const auto& w : TRY(store.withdrawn(row.site)))
-    json["withdrawn"].push_back({{"sha256", w.sha256}, {"version", w.version}, {"serial", w.serial}, {"actor", w.actor}, {"why", w.why}, {"time_ms", w.time_ms}});
+    json["withdrawn"].push_back({{"sha256", w.sha256}, {"version", w.version}, {"serial", w.serial},
+        {"actor", w.actor}, {"why", w.why}, {"time_ms", w.time_ms}});
   if (const auto hold = TRY(store.hold(row.site)))
     json["hold"] = {{"actor", hold->actor}, {"why", hold->why}, {"time_ms", hold->time_ms}};
   return json;
@@ -94,41 +103,55 @@ Result<void> restore_rest(store::Store& store, const SiteName& site, const Json&
     TRY(store.raise_serial(site, what, control::u64_or(member(json, "serials"), what, 0)));
   std::vector<store::Asset> assets;
   for (const Json& one : member(json, "assets"))
-    assets.push_back({site, control::string_or(one, "kind", ""), control::string_or(one, "name", ""), control::string_or(one, "id", "")});
+    assets.push_back({site, control::string_or(one, "kind", ""),
+        control::string_or(one, "name", ""), control::string_or(one, "id", "")});
   TRY(store.put_assets(assets));
   if (const Json& set = member(json, "secret_set"); !set.empty())
-    TRY(store.put_secret_set({site, control::string_or(set, "sha256", ""), control::u64_or(set, "serial", 0),
-                              static_cast<int64_t>(control::u64_or(set, "received_ms", 0)), control::string_or(set, "signer", "")}));
+    TRY(store.put_secret_set(
+        {site, control::string_or(set, "sha256", ""), control::u64_or(set, "serial", 0),
+            static_cast<int64_t>(control::u64_or(set, "received_ms", 0)),
+            control::string_or(set, "signer", "")}));
   for (const Json& set : member(json, "used_sets")) // over the one above, which has no fingerprint
-    TRY(store.put_used_set({site, control::string_or(set, "sha256", ""), control::u64_or(set, "serial", 0), 0, control::string_or(set, "signer", ""),
-                            control::string_or(set, "signer_key", ""), control::string_or(set, "kept_by", "")}));
+    TRY(store.put_used_set({site, control::string_or(set, "sha256", ""),
+        control::u64_or(set, "serial", 0), 0, control::string_or(set, "signer", ""),
+        control::string_or(set, "signer_key", ""), control::string_or(set, "kept_by", "")}));
   for (const Json& w : member(json, "withdrawn"))
-    TRY(store.withdraw({site, control::string_or(w, "sha256", ""), control::string_or(w, "version", ""), control::u64_or(w, "serial", 0),
-                        control::string_or(w, "actor", ""), control::string_or(w, "why", ""), static_cast<int64_t>(control::u64_or(w, "time_ms", 0))}));
+    TRY(store.withdraw({site, control::string_or(w, "sha256", ""),
+        control::string_or(w, "version", ""), control::u64_or(w, "serial", 0),
+        control::string_or(w, "actor", ""), control::string_or(w, "why", ""),
+        static_cast<int64_t>(control::u64_or(w, "time_ms", 0))}));
   if (const Json& hold = member(json, "hold"); !hold.empty())
-    TRY(store.put_hold({site, control::string_or(hold, "actor", ""), control::string_or(hold, "why", ""),
-                        static_cast<int64_t>(control::u64_or(hold, "time_ms", 0))}));
+    TRY(store.put_hold(
+        {site, control::string_or(hold, "actor", ""), control::string_or(hold, "why", ""),
+            static_cast<int64_t>(control::u64_or(hold, "time_ms", 0))}));
   return {};
 }
 
 // Where the link points is what visitors get; what the file says is what was so a moment before.
-Result<std::string> live_release(os::Disk& disk, const os::Paths& paths, const SiteName& site, const std::vector<store::Release>& releases,
-                                 const std::string& said) {
+Result<std::string> live_release(os::Disk& disk, const os::Paths& paths, const SiteName& site,
+    const std::vector<store::Release>& releases, const std::string& said) {
   const auto link = TRY(disk.read_link(paths.current(site)));
   const std::string id = link ? link->substr(link->rfind('/') + 1) : std::string();
-  return std::ranges::any_of(releases, [&](const auto& release) { return release.id == id; }) ? id : said;
+  return std::ranges::any_of(releases, [&](const auto& release) { return release.id == id; })
+      ? id
+      : said;
 }
 
-Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::Store& store, const SiteName& site, const Json& json, int64_t now_ms) {
+Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::Store& store,
+    const SiteName& site, const Json& json, int64_t now_ms) {
   std::vector<store::Release> releases;
   for (const Json& one : member(json, "releases"))
-    if (auto release = release_of(one, site); !release.id.empty() && disk.exists(paths.releases(site) + "/" + release.id))
+    if (auto release = release_of(one, site);
+        !release.id.empty() && disk.exists(paths.releases(site) + "/" + release.id))
       releases.push_back(std::move(release));
-  const auto has = [&](const std::string& id) { return std::ranges::any_of(releases, [&](const auto& release) { return release.id == id; }); };
+  const auto has = [&](const std::string& id) {
+    return std::ranges::any_of(releases, [&](const auto& release) { return release.id == id; });
+  };
   const std::string said = control::string_or(json, "live", "");
   store::SiteRow row{.site = site};
   row.live = TRY(live_release(disk, paths, site, releases, has(said) ? said : ""));
-  const std::string before = row.live == said ? control::string_or(json, "previous_good", "") : said;
+  const std::string before =
+      row.live == said ? control::string_or(json, "previous_good", "") : said;
   row.previous_good = has(before) ? before : "";
   row.stopped = control::bool_or(json, "stopped", false);
   row.ports = control::string_or(json, "ports", "");
@@ -138,18 +161,22 @@ Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::
     if (release.id == row.live) {
       version = release.version;
       release.live_ms = release.live_ms == 0 ? now_ms : release.live_ms;
-      TRY(store.raise_serial(site, "site", release.serial)); // the file may be from before its switch
+      TRY(store.raise_serial(
+          site, "site", release.serial)); // the file may be from before its switch
     }
     TRY(store.put_release(release));
   }
   TRY(store.put_site(row));
   TRY(restore_rest(store, site, json));
-  const auto text = disk.read(cat(paths.releases(site), "/", row.live, "/", site.str(), ".site.json"), config::k_max_site_json);
-  if (const auto parsed = text ? config::parse_site(*text, site) : Result<config::Site>(std::unexpected(text.error())))
+  const auto text =
+      disk.read(cat(paths.releases(site), "/", row.live, "/", site.str(), ".site.json"),
+          config::k_max_site_json);
+  if (const auto parsed = text ? config::parse_site(*text, site)
+                               : Result<config::Site>(std::unexpected(text.error())))
     TRY(store.claim_hosts(site, parsed->domains));
   TRY(store.raise_serial(site, std::string(k_revision), control::u64_or(json, "revision", 0)));
-  return cat("site '", site.str(), "' was put back as ", path_of(paths, site), " says: ", version, " is live, ", releases.size(),
-             releases.size() == 1 ? " release" : " releases");
+  return cat("site '", site.str(), "' was put back as ", path_of(paths, site), " says: ", version,
+      " is live, ", releases.size(), releases.size() == 1 ? " release" : " releases");
 }
 
 } // namespace
@@ -168,7 +195,8 @@ Result<void> write_manifest(World& world, const SiteName& site, const store::Rel
   return world.disk.write(path_of(world.paths, site), control::dump(json) + "\n", 0600);
 }
 
-std::vector<std::string> restore_from_manifests(os::Disk& disk, const os::Paths& paths, store::Store& store, int64_t now_ms) {
+std::vector<std::string> restore_from_manifests(
+    os::Disk& disk, const os::Paths& paths, store::Store& store, int64_t now_ms) {
   std::vector<std::string> told;
   for (const auto& name : disk.list(paths.sites()).value_or(std::vector<std::string>{})) {
     const auto site = SiteName::parse(name);
@@ -178,7 +206,8 @@ std::vector<std::string> restore_from_manifests(os::Disk& disk, const os::Paths&
     const auto known = store.site(*site);
     if (!json) {
       if (known && !*known) {
-        told.push_back(cat("site '", name, "' is on the disk and not in the store: ", json.error().message, ": deploy it again"));
+        told.push_back(cat("site '", name,
+            "' is on the disk and not in the store: ", json.error().message, ": deploy it again"));
         if (const auto adopted = adopt_site(disk, paths, store, *site, told); !adopted)
           told.push_back(adopted.error().message);
       }
@@ -188,7 +217,8 @@ std::vector<std::string> restore_from_manifests(os::Disk& disk, const os::Paths&
     if (!revision || control::u64_or(*json, "revision", 0) <= *revision)
       continue;
     const auto done = restore_site(disk, paths, store, *site, *json, now_ms);
-    told.push_back(done ? *done : cat("site '", name, "' cannot be put back: ", done.error().message));
+    told.push_back(
+        done ? *done : cat("site '", name, "' cannot be put back: ", done.error().message));
   }
   return told;
 }

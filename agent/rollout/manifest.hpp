@@ -1,9 +1,11 @@
-// What the store knows of a site, once more beside its releases: /srv/chillbox/SITE/state.json. A store that was damaged, or that lost its last
-// transactions, is made again from these files: sites, releases, what is live, secret sets, serials, holds, ports. History, audit trail and replay
-// memory are not in them.
+// What the store knows of a site, once more beside its releases: /srv/chillbox/SITE/state.json. A
+// store that was damaged, or that lost its last transactions, is made again from these files:
+// sites, releases, what is live, secret sets, serials, holds, ports. History, audit trail and
+// replay memory are not in them.
 //
-// One JSON object, chillbox.site-state.v1. Its revision grows with each write and is counted in the store first: a file with a greater one than
-// the store has says that the store is older than the disk.
+// One JSON object, chillbox.site-state.v1. Its revision grows with each write and is counted in the
+// store first: a file with a greater one than the store has says that the store is older than the
+// disk.
 #pragma once
 
 #include "rollout/world.hpp"
@@ -13,12 +15,16 @@
 
 namespace chillbox::rollout {
 
-// Written anew only when something else than the revision changed. `made`: a release that is about to go live.
-Result<void> write_manifest(World& world, const SiteName& site, const store::Release* made = nullptr);
+// Written anew only when something else than the revision changed. `made`: a release that is about
+// to go live.
+Result<void> write_manifest(
+    World& world, const SiteName& site, const store::Release* made = nullptr);
 
-// At the start, before anything is brought up. Sites whose file is newer than the store are put back as it says, live is where `current` points.
-// Returns what was done, one line a site: to be told loudly. A site's file that cannot be read is such a line too, when the store does not know
+// At the start, before anything is brought up. Sites whose file is newer than the store are put
+// back as it says, live is where `current` points. Returns what was done, one line a site: to be
+// told loudly. A site's file that cannot be read is such a line too, when the store does not know
 // the site.
-std::vector<std::string> restore_from_manifests(os::Disk& disk, const os::Paths& paths, store::Store& store, int64_t now_ms);
+std::vector<std::string> restore_from_manifests(
+    os::Disk& disk, const os::Paths& paths, store::Store& store, int64_t now_ms);
 
 } // namespace chillbox::rollout

@@ -1,4 +1,5 @@
-// Who asked for a job, and what he may, can change while it waits or runs: what was good when it was accepted is looked at again before each step.
+// Who asked for a job, and what he may, can change while it waits or runs: what was good when it
+// was accepted is looked at again before each step.
 #include "rollout/steps.hpp"
 #include "rollout/trust.hpp"
 
@@ -17,7 +18,8 @@ Result<void> check_signed(Rollout& r) {
   if (r.release.id.empty() || r.job.kind == JobKind::stop || r.job.kind == JobKind::remove)
     return {};
   TRY(check_release(r.world, r.release));
-  const bool needs_set = std::ranges::any_of(r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
+  const bool needs_set = std::ranges::any_of(
+      r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
   return needs_set ? check_set(r.world, r.job.site, r.release.secrets) : Result<void>{};
 }
 
@@ -30,7 +32,8 @@ Result<void> permit(Rollout& r, std::string_view step) {
     TRY(r.world.check_sender(r.job));
   if (r.job.actor.starts_with(store::k_webhook_actor))
     TRY(check_hold(r.world, r.job.site));
-  return step == "restage" ? Result<void>{} : check_signed(r); // that step may choose another secret set
+  return step == "restage" ? Result<void>{}
+                           : check_signed(r); // that step may choose another secret set
 }
 
 } // namespace chillbox::rollout

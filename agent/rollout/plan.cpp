@@ -25,7 +25,8 @@ constexpr size_t k_most_diff = 400'000;
 // A plan's rollout: no job in the store, nothing told, and what it staged is gone with it.
 struct Draft {
   Draft(World& w, const SiteName& site)
-      : rollout(w, {.id = "plan-" + random_token(8), .kind = store::JobKind::deploy, .site = site}, signals) {}
+      : rollout(w, {.id = "plan-" + random_token(8), .kind = store::JobKind::deploy, .site = site},
+            signals) {}
   ~Draft() { (void)rollout.world.disk.remove_tree(rollout.stage_dir()); }
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
@@ -41,7 +42,8 @@ Result<void> load_live(Rollout& r) {
   return {};
 }
 
-// The live release as its directory has it; a site without services when there is none, or it cannot be read.
+// The live release as its directory has it; a site without services when there is none, or it
+// cannot be read.
 struct Live {
   explicit Live(Rollout& r) : rollout(r.world, r.job, signals) {
     if (!r.old)
@@ -78,7 +80,8 @@ Json nginx_part(Rollout& r, const std::string& text) {
 
 // How long it was the last time, of the newest jobs.
 std::pair<int64_t, std::string> last_gap(Rollout& r) {
-  for (const auto& job : r.world.store.jobs(r.job.site.str(), 200).value_or(std::vector<store::Job>{}))
+  for (const auto& job :
+      r.world.store.jobs(r.job.site.str(), 200).value_or(std::vector<store::Job>{}))
     if (job.gap_ms > 0)
       return {job.gap_ms, job.id};
   return {0, ""};
@@ -90,24 +93,31 @@ Json gap_part(Rollout& r) {
     if (takes_over(r, p))
       names.push_back(cat("'", p.service.name.str(), "'"));
   if (names.empty())
-    return {{"expected", false}, {"last_ms", 0}, {"reason", r.old ? "the new copies are healthy before the old ones stop" : "nothing is live yet"}};
+    return {{"expected", false}, {"last_ms", 0},
+        {"reason",
+            r.old ? "the new copies are healthy before the old ones stop" : "nothing is live yet"}};
   const auto [ms, job] = last_gap(r);
-  return {{"expected", true},
-          {"last_ms", ms},
-          {"reason", cat(join(names, ", "), names.size() == 1 ? " has" : " have", " strategy stop-first: the old copy stops before the new one starts; ",
-                         ms > 0 ? cat("it took ", ms, " ms in job ", job) : "it was not measured yet")}};
+  return {{"expected", true}, {"last_ms", ms},
+      {"reason",
+          cat(join(names, ", "), names.size() == 1 ? " has" : " have",
+              " strategy stop-first: the old copy stops before the new one starts; ",
+              ms > 0 ? cat("it took ", ms, " ms in job ", job) : "it was not measured yet")}};
 }
 
 void add_capacity(Json& json, const Capacity& c, uint32_t reserve_percent) {
-  json["disk"] = {{"needed", c.bytes_needed()}, {"free", c.space.free_bytes}, {"inodes_needed", c.entries_needed(reserve_percent)},
-                  {"inodes_free", c.space.free_inodes}};
+  json["disk"] = {{"needed", c.bytes_needed()}, {"free", c.space.free_bytes},
+      {"inodes_needed", c.entries_needed(reserve_percent)}, {"inodes_free", c.space.free_inodes}};
   json["memory"] = {{"needed", c.memory}, {"available", c.memory_available.value_or(0)}};
 }
 
 bool differs(const Json& json) {
-  const auto some = [&](const char* part) { return !json[part]["added"].empty() || !json[part]["removed"].empty(); };
-  return some("hosts") || some("cron") || json["nginx"]["reload"] || !json["drift"].empty() || json["from"] != json["to"] ||
-         std::ranges::any_of(json["services"], [](const Json& service) { return service["change"] != "none"; });
+  const auto some = [&](const char* part) {
+    return !json[part]["added"].empty() || !json[part]["removed"].empty();
+  };
+  return some("hosts") || some("cron") || json["nginx"]["reload"] || !json["drift"].empty() ||
+      json["from"] != json["to"] || std::ranges::any_of(json["services"], [](const Json& service) {
+        return service["change"] != "none";
+      });
 }
 
 // As the file says, not proven: who signed it, and for what, verify() finds out.
@@ -119,21 +129,30 @@ Result<artifact::Statement> stated(const std::string& signature) {
   return artifact::parse_statement(lines[2].substr(k_before.size()));
 }
 
-// Authentic it must be before anything of it is parsed. That it is too old for this host is one problem among others.
-Result<std::vector<std::string>> verify_draft(Rollout& r, const artifact::StoredFile& stored, const std::string& signature, artifact::Statement said) {
+// Authentic it must be before anything of it is parsed. That it is too old for this host is one
+// problem among others.
+Result<std::vector<std::string>> verify_draft(Rollout& r, const artifact::StoredFile& stored,
+    const std::string& signature, artifact::Statement said) {
   const auto trusted = TRY(artifact::load_trusted(r.world.paths.trusted()));
-  artifact::Wanted wanted{.site = said.site, .version = said.version, .sha256 = stored.sha256, .allow_downgrade = true, .allow_jump = true};
+  artifact::Wanted wanted{.site = said.site,
+      .version = said.version,
+      .sha256 = stored.sha256,
+      .allow_downgrade = true,
+      .allow_jump = true};
   r.verified = TRY(artifact::verify(trusted, signature, stored.blake2b, stored.sha256, wanted));
   wanted.allow_downgrade = wanted.allow_jump = false;
   wanted.installed_serial = TRY(r.world.store.serial(said.site, "site"));
   wanted.allow_jump = wanted.installed_serial == 0;
   wanted.serial_jump_max = r.world.config.serial_jump_max;
   wanted.now_unix = r.world.clock.wall();
-  if (const auto good = check_withdrawn(r.world, said.site, stored.sha256.str(), said.serial); !good)
+  if (const auto good = check_withdrawn(r.world, said.site, stored.sha256.str(), said.serial);
+      !good)
     return std::vector<std::string>{good.error().message};
   if (r.old && r.old->sha256 == stored.sha256.str())
     return std::vector<std::string>{}; // it is the live one
-  if (const auto fresh = artifact::verify(trusted, signature, stored.blake2b, stored.sha256, wanted); !fresh)
+  if (const auto fresh =
+          artifact::verify(trusted, signature, stored.blake2b, stored.sha256, wanted);
+      !fresh)
     return std::vector<std::string>{fresh.error().message};
   return std::vector<std::string>{};
 }
@@ -161,19 +180,16 @@ Result<Json> plan_artifact(World& world, int fd, const std::string& signature) {
   Live live(r);
   const auto& old = live.rollout;
   const auto installed = TRY(world.store.serial(r.job.site, "site"));
-  Json json{{"site", r.job.site.str()},
-            {"from", r.old ? r.old->version : ""},
-            {"to", said.version},
-            {"sha256", r.job.sha256},
-            {"serial", said.serial},
-            {"installed_serial", installed},
-            {"signer", r.verified->signer},
-            {"services", compare_services(world, old, old.release_dir(), r, tree)},
-            {"hosts", sets(old.site.domains, r.site.domains)},
-            {"cron", sets(old.site.crontab, r.site.crontab)},
-            {"nginx", r.release.nginx.empty() ? Json{{"diff", ""}, {"reload", false}} : nginx_part(r, r.release.nginx)},
-            {"gap", gap_part(r)},
-            {"drift", Json::array()}};
+  Json json{{"site", r.job.site.str()}, {"from", r.old ? r.old->version : ""}, {"to", said.version},
+      {"sha256", r.job.sha256}, {"serial", said.serial}, {"installed_serial", installed},
+      {"signer", r.verified->signer},
+      {"services", compare_services(world, old, old.release_dir(), r, tree)},
+      {"hosts", sets(old.site.domains, r.site.domains)},
+      {"cron", sets(old.site.crontab, r.site.crontab)},
+      {"nginx",
+          r.release.nginx.empty() ? Json{{"diff", ""}, {"reload", false}}
+                                  : nginx_part(r, r.release.nginx)},
+      {"gap", gap_part(r)}, {"drift", Json::array()}};
   add_capacity(json, capacity_of(r, tree), world.config.reserve_percent);
   if (!live.error.empty())
     problems.push_back(cat("the live release cannot be read: ", live.error));
@@ -194,20 +210,16 @@ Result<Json> plan_site(World& world, const SiteName& site) {
   TRY(load_release(r));
   TRY(choose_ports(world, r.row, r.services, r.old->slot));
   const std::string text = TRY(render(world, r.site, r.services, r.release));
-  Json json{{"site", site.str()},
-            {"from", r.old->version},
-            {"to", r.old->version},
-            {"services", running_services(r)},
-            {"hosts", sets({}, {})},
-            {"cron", sets({}, {})},
-            {"nginx", nginx_part(r, text)},
-            {"drift", drift(r)}};
+  Json json{{"site", site.str()}, {"from", r.old->version}, {"to", r.old->version},
+      {"services", running_services(r)}, {"hosts", sets({}, {})}, {"cron", sets({}, {})},
+      {"nginx", nginx_part(r, text)}, {"drift", drift(r)}};
   r.release.slot = other_slot(r.old->slot);
   json["gap"] = gap_part(r);
   auto capacity = capacity_of(r, r.release_dir());
   capacity.bytes = capacity.entries = 0; // it is there
   add_capacity(json, capacity, world.config.reserve_percent);
-  std::vector<std::string> problems = capacity_problems(capacity, world.paths, world.config.reserve_percent);
+  std::vector<std::string> problems =
+      capacity_problems(capacity, world.paths, world.config.reserve_percent);
   for (const auto& file : missing_secrets(world, r.site))
     problems.push_back(cat("secret '", file, "' is not staged: `chillboxctl unlock`"));
   json["problems"] = problems;

@@ -18,7 +18,8 @@ namespace {
 constexpr uint16_t k_first_port = 20'000;
 constexpr uint16_t k_last_port = 29'999;
 constexpr uint16_t k_least_port = 1024; // below they are root's
-// For a service that is not started, such as a frozen Chill: its template may still name it. nginx/bounds.cpp lets sites go there, where nobody is.
+// For a service that is not started, such as a frozen Chill: its template may still name it.
+// nginx/bounds.cpp lets sites go there, where nobody is.
 constexpr uint16_t k_nobodys_port = 1;
 constexpr std::array<std::string_view, 2> k_names{"PORT", "CHILL_PORT"};
 
@@ -26,10 +27,11 @@ Json ports_of(const store::SiteRow& row) {
   return parse_json(row.ports.empty() ? "{}" : row.ports, 64 * 1024).value_or(Json::object());
 }
 
-// Those that know nothing else, and those whose author gave them one: a template may send requests there.
+// Those that know nothing else, and those whose author gave them one: a template may send requests
+// there.
 bool has_port(const PlannedService& p) {
   return p.kind.listens == Kind::Listens::on_port ||
-         (p.kind.listens == Kind::Listens::on_socket && !own_port_variables(p.service).empty());
+      (p.kind.listens == Kind::Listens::on_socket && !own_port_variables(p.service).empty());
 }
 
 // The site's variables that the service's own PORT or CHILL_PORT refer to, one by another.
@@ -63,7 +65,8 @@ bool is_of_slot(World& world, const os::PortHolder& holder, const openrc::SlotNa
 
 } // namespace
 
-std::optional<os::PortHolder> stranger_at(World& world, uint16_t port, const openrc::SlotName& name) {
+std::optional<os::PortHolder> stranger_at(
+    World& world, uint16_t port, const openrc::SlotName& name) {
   auto holder = port == 0 ? std::nullopt : os::port_holder(port);
   return holder && !is_of_slot(world, *holder, name) ? holder : std::nullopt;
 }
@@ -76,16 +79,20 @@ std::vector<std::string> own_port_variables(const config::Service& service) {
   return names;
 }
 
-// "PORT": "$API_PORT", and API_PORT may be another name for a third one. What is more than a name stays as it is.
-Result<PortVariables> port_variables(const config::Site& site, const std::vector<PlannedService>& services) {
+// "PORT": "$API_PORT", and API_PORT may be another name for a third one. What is more than a name
+// stays as it is.
+Result<PortVariables> port_variables(
+    const config::Site& site, const std::vector<PlannedService>& services) {
   PortVariables ports;
   std::map<std::string, std::string> whose;
   for (const auto& p : services)
-    for (const auto& name : has_port(p) ? names_of_port(site, p.service) : std::vector<std::string>()) {
+    for (const auto& name :
+        has_port(p) ? names_of_port(site, p.service) : std::vector<std::string>()) {
       const auto [owner, is_new] = whose.emplace(name, p.service.name.str());
       if (!is_new && owner->second != p.service.name.str())
-        return fail(Code::preflight, cat("variable '", name, "' is the port of service '", owner->second, "' and of service '", p.service.name.str(),
-                                         "': give each its own"));
+        return fail(Code::preflight,
+            cat("variable '", name, "' is the port of service '", owner->second,
+                "' and of service '", p.service.name.str(), "': give each its own"));
       ports[name] = p.port;
     }
   for (const auto& p : services)
@@ -95,8 +102,10 @@ Result<PortVariables> port_variables(const config::Site& site, const std::vector
   return ports;
 }
 
-// One a slot, kept with the site so that they stay the same, unique on the host. Whoever takes the port of a slot that does not run blocks nothing.
-Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot, Ports kept) {
+// One a slot, kept with the site so that they stay the same, unique on the host. Whoever takes the
+// port of a slot that does not run blocks nothing.
+Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services,
+    const std::string& slot, Ports kept) {
   Json ports = ports_of(row);
   std::set<uint64_t> taken;
   for (const auto& other : TRY(world.store.sites())) {
@@ -109,7 +118,8 @@ Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<Planned
       continue;
     const std::string key = p.service.name.str() + "." + slot;
     const bool lost = kept == Ports::free_only && ports.contains(key) &&
-                      stranger_at(world, ports[key].get<uint16_t>(), {row.site, p.service.name, slot}).has_value();
+        stranger_at(world, ports[key].get<uint16_t>(), {row.site, p.service.name, slot})
+            .has_value();
     if (!ports.contains(key) || lost) {
       uint16_t port = k_first_port;
       while ((taken.contains(port) || os::port_holder(port)) && port < k_last_port)
@@ -124,7 +134,8 @@ Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<Planned
   return {};
 }
 
-Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services, const std::string& slot, Ports kept) {
+Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services,
+    const std::string& slot, Ports kept) {
   static std::mutex one; // sites side by side must not find the same port free
   const std::scoped_lock lock(one);
   const std::string before = row.ports;
@@ -132,7 +143,8 @@ Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<Planned
   return row.ports == before ? Result<void>() : world.store.put_site(row);
 }
 
-std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, const std::string& slot) {
+std::optional<uint16_t> port_of(
+    const store::SiteRow& row, const ServiceName& service, const std::string& slot) {
   const Json ports = ports_of(row);
   const auto found = ports.find(cat(service.str(), ".", slot));
   return found == ports.end() ? std::nullopt : std::optional(found->get<uint16_t>());
@@ -148,15 +160,18 @@ std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteN
   return std::nullopt;
 }
 
-std::vector<std::string> port_problems(World& world, const config::Site& site, const std::vector<PlannedService>& services, const std::string& slot) {
+std::vector<std::string> port_problems(World& world, const config::Site& site,
+    const std::vector<PlannedService>& services, const std::string& slot) {
   std::vector<std::string> problems;
   for (const auto& p : services) {
     const std::string who = cat("service '", p.service.name.str(), "': ");
     const auto variables = config::expand_all(service_variables(world, site, p.service));
     for (const auto& name : own_port_variables(p.service)) {
-      const auto number = variables ? parse_u64(variables->at(name)) : std::optional<uint64_t>(k_first_port); // else told already
+      const auto number = variables ? parse_u64(variables->at(name))
+                                    : std::optional<uint64_t>(k_first_port); // else told already
       if (!number || *number < k_least_port || *number > UINT16_MAX)
-        problems.push_back(cat(who, name, " is '", printable(variables->at(name), 20), "': must be a port from ", k_least_port, " to ", UINT16_MAX));
+        problems.push_back(cat(who, name, " is '", printable(variables->at(name), 20),
+            "': must be a port from ", k_least_port, " to ", UINT16_MAX));
     }
     // What an earlier release of the site left in the slot is stopped before.
     if (const auto holder = stranger_at(world, p.port, slot_name(site, p, slot, 0)))

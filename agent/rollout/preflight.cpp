@@ -26,38 +26,49 @@ void check_hosts(Rollout& r, Problems& problems) {
 
 void check_secrets(Rollout& r, Problems& problems) {
   for (const auto& file : missing_secrets(r.world, r.site))
-    problems.push_back(cat("secret '", file, "' is not in the site's secret set: send it with `chillboxctl secrets pack` and `deploy`"));
+    problems.push_back(cat("secret '", file,
+        "' is not in the site's secret set: send it with `chillboxctl secrets pack` and `deploy`"));
 }
 
-std::string staged(const Rollout& r) { return cat(r.stage_dir(), "/", r.job.site.str()); }
+std::string staged(const Rollout& r) {
+  return cat(r.stage_dir(), "/", r.job.site.str());
+}
 
 void check_assets(Rollout& r, Problems& problems) {
-  std::ranges::move(foreign_assets(r.world, r.site, r.world.disk.exists(staged(r) + "/nginx/templates")), std::back_inserter(problems));
+  std::ranges::move(
+      foreign_assets(r.world, r.site, r.world.disk.exists(staged(r) + "/nginx/templates")),
+      std::back_inserter(problems));
 }
 
 void check_folder(Rollout& r, const config::Service& service, Problems& problems) {
   const std::string& name = service.name.str();
-  const bool elsewhere = service.lang == "immutable" && r.world.disk.exists(cat(staged(r), "/immutable/", name));
+  const bool elsewhere =
+      service.lang == "immutable" && r.world.disk.exists(cat(staged(r), "/immutable/", name));
   if (!r.world.disk.exists(cat(staged(r), "/", name)) && !elsewhere)
     problems.push_back(cat("service '", name, "': no folder '", name, "' in the artifact"));
 }
 
 bool on_this_host(World& world, const std::string& program) {
-  return std::ranges::any_of(std::array{"/usr/local/bin/", "/usr/bin/", "/bin/"}, [&](const char* dir) { return world.disk.exists(dir + program); });
+  return std::ranges::any_of(std::array{"/usr/local/bin/", "/usr/bin/", "/bin/"},
+      [&](const char* dir) { return world.disk.exists(dir + program); });
 }
 
-// Programs that the handler needs, then what the handler itself finds in the unpacked artifact: wheels, programs for another libc.
-void check_handler(Rollout& r, const PlannedService& p, const os::User& reader, Problems& problems) {
+// Programs that the handler needs, then what the handler itself finds in the unpacked artifact:
+// wheels, programs for another libc.
+void check_handler(
+    Rollout& r, const PlannedService& p, const os::User& reader, Problems& problems) {
   const std::string who = cat("service '", p.service.name.str(), "': ");
   bool complete = true;
   for (const auto& program : p.kind.needs)
     if (!on_this_host(r.world, program)) {
-      problems.push_back(cat(who, "lang '", p.service.lang, "' needs ", printable(program, 60), ", which this host does not have"));
+      problems.push_back(cat(who, "lang '", p.service.lang, "' needs ", printable(program, 60),
+          ", which this host does not have"));
       complete = false;
     }
   if (!complete || !r.world.disk.exists(cat(staged(r), "/", p.service.name.str())))
     return;
-  const Place place{&r.site, &p.service, r.site.version ? r.site.version->str() : "", staged(r), "", 0, reader};
+  const Place place{
+      &r.site, &p.service, r.site.version ? r.site.version->str() : "", staged(r), "", 0, reader};
   for (const auto& problem : preflight(r.world, p.kind, place))
     problems.push_back(who + problem);
 }
@@ -84,12 +95,14 @@ void check_services(Rollout& r, const os::User& reader, Problems& problems) {
     }
     r.services.push_back({service, std::move(*kind)});
     check_handler(r, r.services.back(), reader, problems);
-    if (const auto values = config::expand_all(service_variables(r.world, r.site, service)); !values)
+    if (const auto values = config::expand_all(service_variables(r.world, r.site, service));
+        !values)
       problems.push_back(cat("service '", service.name.str(), "': ", values.error().message));
   }
 }
 
-// The hooks run as a user that reads what was unpacked, which is root's, and can do nothing else with it.
+// The hooks run as a user that reads what was unpacked, which is root's, and can do nothing else
+// with it.
 Result<void> check_services(Rollout& r, Problems& problems) {
   if (!r.world.as_root) {
     check_services(r, os::User{"", ::geteuid(), ::getegid(), "/"}, problems);
@@ -104,14 +117,19 @@ void check_ports(Rollout& r, const std::string& slot, Problems& problems) {
   if (const auto ports = port_variables(r.site, r.services); !ports)
     problems.push_back(ports.error().message);
   auto row = r.row;
-  if (const auto chosen = choose_ports(r.world, row, r.services, slot, !r.old || slot != r.old->slot ? Ports::free_only : Ports::as_they_are); !chosen)
+  if (const auto chosen = choose_ports(r.world, row, r.services, slot,
+          !r.old || slot != r.old->slot ? Ports::free_only : Ports::as_they_are);
+      !chosen)
     problems.push_back(chosen.error().message);
   std::ranges::move(port_problems(r.world, r.site, r.services, slot), std::back_inserter(problems));
 }
 
 // What is old may still be there: it goes before anybody is refused for it.
 Problems room_for(Rollout& r) {
-  const auto look = [&r] { return capacity_problems(capacity_of(r, staged(r)), r.world.paths, r.world.config.reserve_percent); };
+  const auto look = [&r] {
+    return capacity_problems(
+        capacity_of(r, staged(r)), r.world.paths, r.world.config.reserve_percent);
+  };
   Problems problems = look();
   if (problems.empty())
     return problems;
@@ -119,36 +137,44 @@ Problems room_for(Rollout& r) {
   return look();
 }
 
-// Beside the ports that all sites have, one is one site's: who listens on an address of it would get the others' visitors.
+// Beside the ports that all sites have, one is one site's: who listens on an address of it would
+// get the others' visitors.
 std::optional<std::string> site_listening(World& world, uint16_t port, const SiteName& but) {
   for (const auto& row : world.store.sites().value_or(std::vector<store::SiteRow>{})) {
-    const auto text = row.site == but ? std::string() : world.nginx.installed(row.site).value_or(std::string());
+    const auto text =
+        row.site == but ? std::string() : world.nginx.installed(row.site).value_or(std::string());
     if (const auto ports = nginx::listen_ports(text); std::ranges::find(ports, port) != ports.end())
       return row.site.str();
   }
   return std::nullopt;
 }
 
-// NGINX itself holds the ports of its sites; on another one it would fail at the reload, silently (faults 114).
+// NGINX itself holds the ports of its sites; on another one it would fail at the reload, silently
+// (faults 114).
 void check_listen(Rollout& r, const std::string& text, Problems& problems) {
   for (const uint16_t port : nginx::listen_ports(text)) {
     if (port == r.world.config.http_port || port == r.world.config.https_port)
       continue;
     if (port < 1024)
-      problems.push_back(cat("nginx: listens on port ", port, ": below 1024 only ", r.world.config.http_port, " and ", r.world.config.https_port, " are for sites"));
+      problems.push_back(cat("nginx: listens on port ", port, ": below 1024 only ",
+          r.world.config.http_port, " and ", r.world.config.https_port, " are for sites"));
     else if (const auto owner = site_of_port(r.world, port, r.job.site))
-      problems.push_back(cat("nginx: listens on port ", port, ", which belongs to site '", *owner, "'"));
+      problems.push_back(
+          cat("nginx: listens on port ", port, ", which belongs to site '", *owner, "'"));
     else if (const auto other = site_listening(r.world, port, r.job.site))
-      problems.push_back(cat("nginx: listens on port ", port, ", on which site '", *other, "' listens"));
+      problems.push_back(
+          cat("nginx: listens on port ", port, ", on which site '", *other, "' listens"));
     else if (const auto holder = os::port_holder(port); holder && holder->name != "nginx")
-      problems.push_back(cat("nginx: listens on port ", port, ", which is taken by ", os::describe(*holder)));
+      problems.push_back(
+          cat("nginx: listens on port ", port, ", which is taken by ", os::describe(*holder)));
   }
 }
 
 void check_nginx(Rollout& r, Problems& problems) {
   if (r.services.size() != r.site.services.size())
     return; // a handler is missing: the text would be another
-  const auto text = render_from(r.world, r.site, r.services, r.site.version ? r.site.version->str() : "", staged(r));
+  const auto text = render_from(
+      r.world, r.site, r.services, r.site.version ? r.site.version->str() : "", staged(r));
   if (!text) {
     problems.push_back(cat("nginx: ", text.error().message));
     return;

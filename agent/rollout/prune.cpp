@@ -41,35 +41,44 @@ private:
 };
 
 void add(Pruned& to, Pruned more) {
-  to.paths.insert(to.paths.end(), std::make_move_iterator(more.paths.begin()), std::make_move_iterator(more.paths.end()));
+  to.paths.insert(to.paths.end(), std::make_move_iterator(more.paths.begin()),
+      std::make_move_iterator(more.paths.end()));
   to.bytes += more.bytes;
 }
 
 // As the live release says, else the host.
 uint32_t releases_to_keep(World& world, const SiteName& site, const std::string& live) {
-  const auto text = world.disk.read(cat(world.paths.releases(site), "/", live, "/", site.str(), ".site.json"), config::k_max_site_json);
-  const auto parsed = text ? config::parse_site(*text, site) : Result<config::Site>(std::unexpected(text.error()));
+  const auto text =
+      world.disk.read(cat(world.paths.releases(site), "/", live, "/", site.str(), ".site.json"),
+          config::k_max_site_json);
+  const auto parsed =
+      text ? config::parse_site(*text, site) : Result<config::Site>(std::unexpected(text.error()));
   return (parsed ? parsed->keep_releases : std::nullopt).value_or(world.config.keep_releases);
 }
 
-// In memory, and a boot took it: until it is made again nobody knows how many its site keeps, nor which layers and links it uses.
+// In memory, and a boot took it: until it is made again nobody knows how many its site keeps, nor
+// which layers and links it uses.
 Result<bool> live_is_gone(World& world, const store::SiteRow& row) {
   const auto live = row.live.empty() ? std::nullopt : TRY(world.store.release(row.site, row.live));
   return live && is_gone(world, *live);
 }
 
 void note_layers(World& world, const std::string& release_dir, std::set<std::string>& layers) {
-  for (const auto& service : world.disk.list(release_dir + "/.chillbox").value_or(std::vector<std::string>{}))
-    if (const auto layer = world.disk.read_link(cat(release_dir, "/.chillbox/", service, "/layer")); layer && *layer)
+  for (const auto& service :
+      world.disk.list(release_dir + "/.chillbox").value_or(std::vector<std::string>{}))
+    if (const auto layer = world.disk.read_link(cat(release_dir, "/.chillbox/", service, "/layer"));
+        layer && *layer)
       layers.insert((*layer)->substr((*layer)->rfind('/') + 1));
 }
 
-Result<void> remove_releases(World& world, const SiteName& site, std::vector<store::Release> leaving, Broom& broom, bool dry_run) {
+Result<void> remove_releases(World& world, const SiteName& site,
+    std::vector<store::Release> leaving, Broom& broom, bool dry_run) {
   std::set<std::string> ids;
   for (const auto& release : leaving)
     ids.insert(release.id);
   if (!dry_run)
-    TRY(link_immutable(world, site, ids)); // first, because what stays may share files with what goes
+    TRY(link_immutable(
+        world, site, ids)); // first, because what stays may share files with what goes
   for (auto& release : leaving) {
     if (!dry_run)
       TRY(unmount_release(world, site, release.id));
@@ -87,7 +96,8 @@ Result<std::set<std::string>> needed_artifacts(World& world, bool of_jobs) {
   std::set<std::string> needed;
   for (const auto& row : TRY(world.store.sites()))
     for (const auto& release : TRY(world.store.releases(row.site)))
-      if (release.state == store::ReleaseState::good || release.state == store::ReleaseState::staged)
+      if (release.state == store::ReleaseState::good ||
+          release.state == store::ReleaseState::staged)
         needed.insert(release.sha256);
   if (of_jobs)
     for (const auto& job : TRY(world.store.unfinished()))
@@ -107,7 +117,8 @@ std::optional<SetName> parse_set_name(std::string_view name) {
   if (dash == std::string_view::npos || !name.ends_with(k_ending))
     return std::nullopt;
   const auto site = SiteName::parse(name.substr(0, dash));
-  const auto digest = Digest::parse(name.substr(dash + 1, name.size() - dash - 1 - k_ending.size()));
+  const auto digest =
+      Digest::parse(name.substr(dash + 1, name.size() - dash - 1 - k_ending.size()));
   return site && digest ? std::optional(SetName{*site, *digest}) : std::nullopt;
 }
 
@@ -122,17 +133,20 @@ Result<bool> is_left(World& world, std::string_view file_name) {
   return !job || (!store::is_open(job->state) && job->state != store::JobState::failed);
 }
 
-std::string digest_of(std::string_view file_name) { return std::string(file_name.substr(0, file_name.find('.'))); }
+std::string digest_of(std::string_view file_name) {
+  return std::string(file_name.substr(0, file_name.find('.')));
+}
 
 } // namespace
 
-// Releases that were good, newest first: the live one, the one before and as many as the site keeps stay; the newest rows of the others stay as
-// history.
+// Releases that were good, newest first: the live one, the one before and as many as the site keeps
+// stay; the newest rows of the others stay as history.
 Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
   const auto known = TRY(world.store.site(site));
   if (!known && world.disk.exists(world.paths.site(site)))
     return Pruned{}; // a store that lost it: its secret set is what it comes back with
-  const auto row = known.value_or(store::SiteRow{.site = site}); // secrets may come before the first release
+  const auto row =
+      known.value_or(store::SiteRow{.site = site}); // secrets may come before the first release
   Broom broom(world.disk, dry_run);
   const bool asleep = TRY(live_is_gone(world, row));
   const uint32_t keep = releases_to_keep(world, site, row.live);
@@ -142,9 +156,11 @@ Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
   std::vector<store::Release> leaving;
   const auto withdrawn = TRY(world.store.withdrawn(site));
   for (auto& release : TRY(world.store.releases(site))) {
-    const bool never = !asleep && release.id != row.live && std::ranges::any_of(withdrawn, [&](const auto& w) { return w.sha256 == release.sha256; });
+    const bool never = !asleep && release.id != row.live &&
+        std::ranges::any_of(withdrawn, [&](const auto& w) { return w.sha256 == release.sha256; });
     const bool needed = asleep || release.id == row.live || release.id == row.previous_good;
-    const bool made = release.state == store::ReleaseState::staged && dry_run; // by a job that may be running
+    const bool made =
+        release.state == store::ReleaseState::staged && dry_run; // by a job that may be running
     if (made || (release.state == store::ReleaseState::good && !never && (needed || kept < keep))) {
       ++kept;
       sets.insert(release.secrets);
@@ -169,14 +185,17 @@ Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
   return pruned;
 }
 
-Result<Pruned> prune_secret_sets(World& world, const SiteName& site, const std::set<std::string>& keep, bool dry_run) {
-  std::set<std::string> open; // of a job that a crash or a seal interrupted: it takes its upload up again
+Result<Pruned> prune_secret_sets(
+    World& world, const SiteName& site, const std::set<std::string>& keep, bool dry_run) {
+  std::set<std::string>
+      open; // of a job that a crash or a seal interrupted: it takes its upload up again
   for (const auto& job : TRY(world.store.unfinished()))
     open.insert(job.sha256);
   Broom broom(world.disk, dry_run);
   for (const auto& name : TRY(world.disk.list(world.paths.secret_sets()))) {
     const auto set = parse_set_name(name);
-    if (!set || set->site != site || keep.contains(set->sha256.str()) || open.contains(set->sha256.str()))
+    if (!set || set->site != site || keep.contains(set->sha256.str()) ||
+        open.contains(set->sha256.str()))
       continue;
     TRY(broom.file(world.paths.secret_sets() + "/" + name));
     TRY(broom.file(world.paths.artifact(set->sha256)));
@@ -185,19 +204,24 @@ Result<Pruned> prune_secret_sets(World& world, const SiteName& site, const std::
   return broom.done();
 }
 
-// Of artifacts that were refused the newest few stay for inspection: who can only send webhooks must not be able to fill the disk.
+// Of artifacts that were refused the newest few stay for inspection: who can only send webhooks
+// must not be able to fill the disk.
 Result<Pruned> prune_artifacts(World& world, bool dry_run) {
   constexpr size_t k_refused_kept = 3;
   constexpr size_t k_jobs_looked_at = 200;
-  const auto there = TRY(world.disk.list(world.paths.artifacts())); // first: what comes meanwhile has a job that is not looked at any more
+  const auto there = TRY(world.disk.list(world.paths
+          .artifacts())); // first: what comes meanwhile has a job that is not looked at any more
   auto needed = TRY(needed_artifacts(world, true));
   size_t refused = 0;
   for (const auto& job : TRY(world.store.jobs("", k_jobs_looked_at)))
-    if (job.state == store::JobState::failed && !needed.contains(job.sha256) && refused++ < k_refused_kept)
+    if (job.state == store::JobState::failed && !needed.contains(job.sha256) &&
+        refused++ < k_refused_kept)
       needed.insert(job.sha256);
   Broom broom(world.disk, dry_run);
   for (const auto& name : there)
-    if (!name.starts_with('.') && (!needed.contains(digest_of(name)) || TRY(is_left(world, name)))) // a dot first: a copy under way
+    if (!name.starts_with('.') &&
+        (!needed.contains(digest_of(name)) ||
+            TRY(is_left(world, name)))) // a dot first: a copy under way
       TRY(broom.file(world.paths.artifacts() + "/" + name));
   return broom.done();
 }
@@ -221,9 +245,11 @@ void tidy(World& world, const SiteName& site) {
   const auto host_done = prune_artifacts(world);
   for (const auto* done : {&site_done, &host_done})
     if (!*done)
-      log::warn(cat("site '", site.str(), "': what is old stays until the next job: ", done->error().message));
+      log::warn(cat("site '", site.str(),
+          "': what is old stays until the next job: ", done->error().message));
     else if (!(*done)->paths.empty())
-      log::info(cat("site '", site.str(), "': pruned ", (*done)->paths.size(), ", ", human_size((*done)->bytes)));
+      log::info(cat("site '", site.str(), "': pruned ", (*done)->paths.size(), ", ",
+          human_size((*done)->bytes)));
 }
 
 Result<Unproven> unproven_artifacts(World& world) {

@@ -1,5 +1,6 @@
-// A site's own Redis: one supervised service of the site's user, beside the slots of its releases and outliving them. It can only make its socket itself,
-// so that is beside its data, where that user may and where nobody but the site's own services goes: /run/redis/SITE.sock is a link to it.
+// A site's own Redis: one supervised service of the site's user, beside the slots of its releases
+// and outliving them. It can only make its socket itself, so that is beside its data, where that
+// user may and where nobody but the site's own services goes: /run/redis/SITE.sock is a link to it.
 // No TCP. It is started anew only when its configuration or its ACL is another.
 #include "rollout/steps.hpp"
 
@@ -7,16 +8,19 @@
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
 
-
 namespace chillbox::rollout {
 namespace {
 
-constexpr os::Millis k_come_up{10'000};    // it reads its data
+constexpr os::Millis k_come_up{10'000}; // it reads its data
 constexpr size_t k_max_acl = 256 * 1024;
 constexpr std::string_view k_service = "redis"; // no service of a site can have this name
 
-std::string settings_dir(const World& world, const SiteName& site) { return world.paths.site(site) + "/redis"; }
-std::string data_dir(const World& world, const SiteName& site) { return world.paths.data(site) + "/redis"; }
+std::string settings_dir(const World& world, const SiteName& site) {
+  return world.paths.site(site) + "/redis";
+}
+std::string data_dir(const World& world, const SiteName& site) {
+  return world.paths.data(site) + "/redis";
+}
 
 // Redis's own quoting: \ and " are escaped; control characters are in no value.
 std::string redis_word(std::string_view word) {
@@ -36,16 +40,21 @@ Result<std::string> option_line(const std::string& name, const std::string& valu
 
 // Defaults, what the site says, and last what it may not say.
 Result<std::string> settings_text(const World& world, const config::Site& site, bool acl) {
-  std::string text = "# Written by chillboxd from the site file; changes are overwritten.\nmaxclients 100\nmaxmemory 64mb\n";
+  std::string text =
+      "# Written by chillboxd from the site file; changes are overwritten.\nmaxclients 100\nmaxmemory 64mb\n";
   for (const auto& [name, value] : site.redis)
     text += TRY(option_line(name, value));
   const auto& slug = site.slug;
-  text += cat("port 0\nprotected-mode yes\nunixsocket ", redis_word(redis_socket(world.paths, slug)), "\nunixsocketperm 700\ndir ", redis_word(data_dir(world, slug)),
-              "\ndbfilename dump.rdb\ndaemonize no\nsupervised no\npidfile \"\"\nlogfile \"\"\n");
-  return acl ? cat(text, "aclfile ", redis_word(settings_dir(world, slug) + "/users.acl"), "\n") : text;
+  text +=
+      cat("port 0\nprotected-mode yes\nunixsocket ", redis_word(redis_socket(world.paths, slug)),
+          "\nunixsocketperm 700\ndir ", redis_word(data_dir(world, slug)),
+          "\ndbfilename dump.rdb\ndaemonize no\nsupervised no\npidfile \"\"\nlogfile \"\"\n");
+  return acl ? cat(text, "aclfile ", redis_word(settings_dir(world, slug) + "/users.acl"), "\n")
+             : text;
 }
 
-Result<void> write_if_new(World& world, const std::string& path, const std::string& text, os::Owner owner) {
+Result<void> write_if_new(
+    World& world, const std::string& path, const std::string& text, os::Owner owner) {
   const auto now = world.disk.read(path, k_max_acl);
   return now && *now == text ? Result<void>{} : world.disk.write(path, text, 0640, owner);
 }
@@ -55,8 +64,10 @@ Result<void> wait_until_up(World& world, const SiteName& site) {
   const os::Millis end = world.clock.mono() + k_come_up;
   while (!openrc::accept_queue(redis_socket(world.paths, site))) {
     const auto state = world.slots.state(name);
-    if (world.clock.mono() >= end || world.slots.respawns(name) > 0 || !state || *state == openrc::SlotState::crashed)
-      return fail(Code::unhealthy, cat("redis does not come up: ", world.paths.logs_of(site), "/redis.log tells why"));
+    if (world.clock.mono() >= end || world.slots.respawns(name) > 0 || !state ||
+        *state == openrc::SlotState::crashed)
+      return fail(Code::unhealthy,
+          cat("redis does not come up: ", world.paths.logs_of(site), "/redis.log tells why"));
     world.clock.sleep(os::Millis{10});
   }
   return {};
@@ -64,29 +75,40 @@ Result<void> wait_until_up(World& world, const SiteName& site) {
 
 } // namespace
 
-std::string redis_socket(const os::Paths& paths, const SiteName& site) { return paths.data(site) + "/redis/redis.sock"; }
+std::string redis_socket(const os::Paths& paths, const SiteName& site) {
+  return paths.data(site) + "/redis/redis.sock";
+}
 bool is_redis_socket(const os::Paths& paths, const SiteName& site, const std::string& path) {
   return path == redis_socket(paths, site) || path == paths.slots_of(site) + "/redis.sock";
 }
-std::string redis_link(const os::Paths& paths, const SiteName& site) { return cat(paths.root, "/run/redis/", site.str(), ".sock"); }
+std::string redis_link(const os::Paths& paths, const SiteName& site) {
+  return cat(paths.root, "/run/redis/", site.str(), ".sock");
+}
 
 std::optional<std::string> redis_program(World& world) {
-  for (const char* path : {"/usr/bin/redis-server", "/usr/bin/valkey-server", "/usr/local/bin/redis-server", "/usr/local/bin/valkey-server"})
+  for (const char* path : {"/usr/bin/redis-server", "/usr/bin/valkey-server",
+           "/usr/local/bin/redis-server", "/usr/local/bin/valkey-server"})
     if (world.disk.exists(world.paths.root + path))
       return path;
   return std::nullopt;
 }
 
-openrc::SlotName redis_slot(const SiteName& site) { return {site, ServiceName::parse(k_service).value(), "a"}; }
-bool is_redis(const openrc::SlotName& name) { return name.service.str() == k_service; }
+openrc::SlotName redis_slot(const SiteName& site) {
+  return {site, ServiceName::parse(k_service).value(), "a"};
+}
+bool is_redis(const openrc::SlotName& name) {
+  return name.service.str() == k_service;
+}
 
-Result<void> start_redis(World& world, const config::Site& site, const store::Release& release, const os::User& user) {
+Result<void> start_redis(
+    World& world, const config::Site& site, const store::Release& release, const os::User& user) {
   if (!site.has_redis)
     return {};
   const auto program = redis_program(world);
   if (!program)
     return fail(Code::preflight, std::string(k_no_redis));
-  const std::string brought = cat(world.paths.releases(site.slug), "/", release.id, "/redis/users.acl");
+  const std::string brought =
+      cat(world.paths.releases(site.slug), "/", release.id, "/redis/users.acl");
   const bool acl = world.disk.exists(brought);
   const auto rules = acl ? TRY(world.disk.read(brought, k_max_acl)) : std::string();
   const auto settings = TRY(settings_text(world, site, acl));
@@ -99,9 +121,11 @@ Result<void> start_redis(World& world, const config::Site& site, const store::Re
   const std::string run = world.paths.root + "/run/redis";
   if (!world.disk.exists(run)) // the host's own Redis may have made it
     TRY(world.disk.make_dir(run, 0755, {::geteuid(), ::getegid()}));
-  TRY(world.disk.set_link(redis_socket(world.paths, site.slug), redis_link(world.paths, site.slug)));
+  TRY(world.disk.set_link(
+      redis_socket(world.paths, site.slug), redis_link(world.paths, site.slug)));
   openrc::SlotSpec spec{.name = redis_slot(site.slug)};
-  spec.release = crypto::sha256_of(bytes_of(cat(settings, rules))).str(); // whose slot it is: of these settings
+  spec.release = crypto::sha256_of(bytes_of(cat(settings, rules)))
+                     .str(); // whose slot it is: of these settings
   spec.argv = {*program, dir + "/redis.conf"};
   spec.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", data_dir(world, site.slug)}};
   spec.cwd = data_dir(world, site.slug);
@@ -120,7 +144,9 @@ Result<void> stop_redis(World& world, const SiteName& site) {
   TRY_IN("redis", world.slots.stop(redis_slot(site), k_stop_grace));
   TRY(world.disk.remove_tree(settings_dir(world, site)));
   const auto link = TRY(world.disk.read_link(redis_link(world.paths, site)));
-  return is_redis_socket(world.paths, site, link.value_or("")) ? world.disk.remove(redis_link(world.paths, site)) : Result<void>{};
+  return is_redis_socket(world.paths, site, link.value_or(""))
+      ? world.disk.remove(redis_link(world.paths, site))
+      : Result<void>{};
 }
 
 } // namespace chillbox::rollout

@@ -9,7 +9,6 @@
 namespace chillbox::rollout {
 namespace {
 
-
 // What waits for an upload or the unlock since before the removal would bring the site back.
 Result<void> cancel_waiting(Rollout& r) {
   for (auto& job : TRY(r.world.store.unfinished())) {
@@ -40,11 +39,13 @@ Result<Next> run_retire(Rollout& r) {
   if (any) {
     drain(r, idle);
     if (auto stopped = stop_slots(r.world, r.job.site, idle); !stopped)
-      r.output(cat("the old slot did not stop, the next deploy tries again: ", stopped.error().message));
+      r.output(
+          cat("the old slot did not stop, the next deploy tries again: ", stopped.error().message));
   }
   if (!r.site.has_redis)
     if (auto stopped = stop_redis(r.world, r.job.site); !stopped)
-      r.output(cat("the site's Redis did not stop, the next deploy tries again: ", stopped.error().message));
+      r.output(cat(
+          "the site's Redis did not stop, the next deploy tries again: ", stopped.error().message));
   return Next::go_on;
 }
 
@@ -76,7 +77,8 @@ Result<Next> run_remove(Rollout& r) {
     }
   for (const auto& id : TRY(disk.list(paths.releases(r.job.site))))
     TRY(unmount_release(r.world, r.job.site, id));
-  for (const auto& dir : {paths.live(r.job.site), paths.slots_of(r.job.site), paths.site(r.job.site)})
+  for (const auto& dir :
+      {paths.live(r.job.site), paths.slots_of(r.job.site), paths.site(r.job.site)})
     TRY(disk.remove_tree(dir));
   (void)TRY(prune_secret_sets(r.world, r.job.site, {}));
   const bool purge = r.allows("purge");
@@ -89,7 +91,8 @@ Result<Next> run_remove(Rollout& r) {
   TRY(forget_missing(r.world, r.job.site));
   TRY(cancel_waiting(r));
   TRY(r.world.store.delete_site(r.job.site));
-  r.job.message = purge ? "removed with its data" : cat("removed; its data stays in ", paths.data(r.job.site));
+  r.job.message =
+      purge ? "removed with its data" : cat("removed; its data stays in ", paths.data(r.job.site));
   return Next::finished;
 }
 

@@ -1,13 +1,16 @@
-// One job of one site: a list of steps from a table, driven by one loop (job_run.cpp). Each step is recorded before it begins; each can
-// be repeated; each has an undo that also copes with a step that was never begun. A failing step is undone together with all before it, in reverse
-// order. After a crash the same undo brings the site back to what the store says is live, and the job starts over, unless the store
-// already says that its release is live: then it goes on behind the switch.
+// One job of one site: a list of steps from a table, driven by one loop (job_run.cpp). Each step is
+// recorded before it begins; each can be repeated; each has an undo that also copes with a step
+// that was never begun. A failing step is undone together with all before it, in reverse order.
+// After a crash the same undo brings the site back to what the store says is live, and the job
+// starts over, unless the store already says that its release is live: then it goes on behind the
+// switch.
 //
-//   deploy    obtain verify unseal stage preflight install build start check configure handover switch reload watch retire
-//   rollback  target restage start check configure handover switch reload retire   (to what was good before: nothing to watch for)
-//   restart   same start check configure handover switch reload watch retire
-//   secrets   obtain verify unseal exchange same start check configure handover switch reload watch retire
-//   start     same start check switch            stop    stop            remove    remove
+//   deploy    obtain verify unseal stage preflight install build start check configure handover
+//   switch reload watch retire rollback  target restage start check configure handover switch
+//   reload retire   (to what was good before: nothing to watch for) restart   same start check
+//   configure handover switch reload watch retire secrets   obtain verify unseal exchange same
+//   start check configure handover switch reload watch retire start     same start check switch
+//   stop    stop            remove    remove
 #pragma once
 
 #include "artifact/verify.hpp"
@@ -37,13 +40,14 @@ public:
   Signals() = default;
   // Of a part of a job that has a life of its own: it stops when the job is to stop.
   explicit Signals(const Signals* whole) : m_whole(whole) {}
-  void cancel() { set(m_cancel); }        // give up unless it has switched
-  void cut_watch() { set(m_cut_watch); }  // stop watching, the verdict so far holds
-  void stop() { set(m_stop); }            // the daemon ends: leave everything as it is, the journal knows
+  void cancel() { set(m_cancel); }       // give up unless it has switched
+  void cut_watch() { set(m_cut_watch); } // stop watching, the verdict so far holds
+  void stop() { set(m_stop); } // the daemon ends: leave everything as it is, the journal knows
   bool cancelled() const { return m_cancel || stopping(); }
   bool stopping() const { return m_stop || (m_whole != nullptr && m_whole->stopping()); }
   bool watch_is_cut() const { return m_cut_watch || stopping(); }
-  // The job says that from here on it waits for its own site, for as long as that says: no other site may have to wait for it.
+  // The job says that from here on it waits for its own site, for as long as that says: no other
+  // site may have to wait for it.
   void let_go() const {
     if (on_let_go)
       on_let_go();
@@ -51,7 +55,8 @@ public:
   std::function<void()> on_let_go;
   // Sleeps; returns early when something was asked.
   void wait(os::Millis time);
-  std::optional<os::Millis> waited; // since it was accepted, by a clock that nobody sets; without it the wall clock says
+  std::optional<os::Millis>
+      waited; // since it was accepted, by a clock that nobody sets; without it the wall clock says
   std::atomic<bool> watching{false};
   std::atomic<bool> switched{false};
 
@@ -83,27 +88,28 @@ struct Rollout {
   Journal* journal = nullptr; // where info() and output() go; none: a plan, which tells nobody
 
   store::SiteRow row{job.site};
-  std::optional<store::Release> old;     // live when the job began
-  store::Release release{"", job.site};  // the one it makes or goes to
+  std::optional<store::Release> old;    // live when the job began
+  store::Release release{"", job.site}; // the one it makes or goes to
   config::Site site{job.site};
   std::vector<PlannedService> services;
   os::User user;
   Fd artifact;
   SecretBytes file_key;
-  std::string staged_digest;             // of what was unpacked and walked: what is installed must have it
+  std::string staged_digest; // of what was unpacked and walked: what is installed must have it
   std::optional<artifact::Verified> verified;
-  std::string old_secrets;               // set that was current before this job exchanged it
+  std::string old_secrets; // set that was current before this job exchanged it
   std::string old_nginx;
-  std::vector<std::pair<std::string, uint64_t>> log_start; // service log file, its size when the slot started
-  std::set<std::string> handover;        // services whose old copy stops before the new one starts
-  std::string warning;                   // what speaks against a release that stays
-  std::optional<os::Millis> gap_begun;   // when the first of them stopped
+  std::vector<std::pair<std::string, uint64_t>>
+      log_start;                       // service log file, its size when the slot started
+  std::set<std::string> handover;      // services whose old copy stops before the new one starts
+  std::string warning;                 // what speaks against a release that stays
+  std::optional<os::Millis> gap_begun; // when the first of them stopped
 
   std::string stage_dir() const { return world.paths.stage() + "/" + job.id; }
   std::string release_dir() const { return world.paths.releases(job.site) + "/" + release.id; }
   bool allows(std::string_view option) const;
-  void info(std::string_view text);      // an event of kind info in the current step
-  void output(std::string_view text);    // ... of kind log
+  void info(std::string_view text);   // an event of kind info in the current step
+  void output(std::string_view text); // ... of kind log
 };
 
 struct Step {
@@ -114,8 +120,9 @@ struct Step {
 std::span<const Step> steps_of(store::JobKind kind);
 const Step* find_step(store::JobKind kind, std::string_view name);
 
-// Runs the job from where it is to its end, or until it waits. The job's row says which. A job that was under way when the daemon ended is
-// first recovered: what it left behind is undone and it begins again, or it goes on behind the switch.
+// Runs the job from where it is to its end, or until it waits. The job's row says which. A job that
+// was under way when the daemon ended is first recovered: what it left behind is undone and it
+// begins again, or it goes on behind the switch.
 void run_job(World& world, const std::string& job_id, Signals& signals);
 
 } // namespace chillbox::rollout

@@ -11,7 +11,8 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr os::Millis k_drain_least{300}; // NGINX may have looked the old link up and not connected yet
+constexpr os::Millis k_drain_least{
+    300}; // NGINX may have looked the old link up and not connected yet
 constexpr os::Millis k_drain_most{10'000};
 constexpr os::Millis k_drain_pause{20};
 constexpr os::Millis k_first_pause{5};
@@ -32,9 +33,10 @@ std::vector<uint32_t> indexes(const config::Service& s) {
   return all;
 }
 
-Result<openrc::SlotSpec> spec_of(World& world, const config::Site& site, const PlannedService& p, const store::Release& release,
-                                 const os::User& user, const PortVariables& ports) {
-  const Place place{&site, &p.service, release.version, world.paths.releases(site.slug) + "/" + release.id, release.slot, p.port, user, ports};
+Result<openrc::SlotSpec> spec_of(World& world, const config::Site& site, const PlannedService& p,
+    const store::Release& release, const os::User& user, const PortVariables& ports) {
+  const Place place{&site, &p.service, release.version,
+      world.paths.releases(site.slug) + "/" + release.id, release.slot, p.port, user, ports};
   openrc::SlotSpec spec{.name = slot_name(site, p, release.slot, 0)};
   spec.release = release.id;
   spec.argv = TRY(command(world, p.kind, place));
@@ -54,8 +56,10 @@ Result<openrc::SlotSpec> spec_of(World& world, const config::Site& site, const P
   return spec;
 }
 
-// Else whoever is there would answer the health check, and then the site's requests (faults 73, 108).
-Result<void> check_port(World& world, const openrc::SlotName& name, const PlannedService& p, const std::string& release) {
+// Else whoever is there would answer the health check, and then the site's requests (faults 73,
+// 108).
+Result<void> check_port(World& world, const openrc::SlotName& name, const PlannedService& p,
+    const std::string& release) {
   if (world.slots.release_in(name) == release)
     return {};
   if (const auto holder = stranger_at(world, p.port, name))
@@ -68,7 +72,8 @@ bool runs(World& world, const openrc::SlotName& name, const std::string& release
   return state && *state == openrc::SlotState::started && world.slots.release_in(name) == release;
 }
 
-// Remembers where the log of each service ends before its new slot writes: what comes after is this release's own.
+// Remembers where the log of each service ends before its new slot writes: what comes after is this
+// release's own.
 void mark_logs(Rollout& r) {
   r.log_start.clear();
   for (const auto& p : r.services) {
@@ -77,11 +82,14 @@ void mark_logs(Rollout& r) {
   }
 }
 
-// A copy that ended once may have been unlucky; one that ends again and again will not become healthy.
+// A copy that ended once may have been unlucky; one that ends again and again will not become
+// healthy.
 bool crashed(World& world, const openrc::SlotName& name) {
   constexpr uint32_t k_enough = 2;
   const auto state = world.slots.state(name);
-  return (state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped)) || world.slots.respawns(name) >= k_enough;
+  return (state &&
+             (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped)) ||
+      world.slots.respawns(name) >= k_enough;
 }
 
 } // namespace
@@ -117,22 +125,32 @@ Result<void> wait_healthy(Rollout& r, const PlannedService& p) {
       last = answer.error().message;
     }
     if (crashed(r.world, slot_name(r.site, p, r.release.slot, 0)))
-      return fail(Code::unhealthy, cat("service '", p.service.name.str(), "' crashes while starting: its last lines tell why"));
+      return fail(Code::unhealthy,
+          cat("service '", p.service.name.str(),
+              "' crashes while starting: its last lines tell why"));
     const os::Millis passed = r.world.clock.mono() - begun;
     if (passed >= health.deadline)
-      return fail(Code::unhealthy, cat("service '", p.service.name.str(), "' is not healthy after ", passed.count(), " ms (health.deadline): ", last));
-    // An eighth of what it has taken so far: seen late by that much at most, and seldom asked when it is slow.
-    r.signals.wait(good > 0 ? health.interval : std::min(std::max(passed / 8, k_first_pause), health.interval));
+      return fail(Code::unhealthy,
+          cat("service '", p.service.name.str(), "' is not healthy after ", passed.count(),
+              " ms (health.deadline): ", last));
+    // An eighth of what it has taken so far: seen late by that much at most, and seldom asked when
+    // it is slow.
+    r.signals.wait(good > 0 ? health.interval
+                            : std::min(std::max(passed / 8, k_first_pause), health.interval));
   }
 }
 
-std::string other_slot(const std::string& slot) { return slot == "a" ? "b" : "a"; }
+std::string other_slot(const std::string& slot) {
+  return slot == "a" ? "b" : "a";
+}
 
-openrc::SlotName slot_name(const config::Site& site, const PlannedService& p, const std::string& slot, uint32_t index) {
+openrc::SlotName slot_name(
+    const config::Site& site, const PlannedService& p, const std::string& slot, uint32_t index) {
   return {site.slug, p.service.name, slot, p.service.worker && index == 0 ? 1 : index};
 }
 
-std::string slot_socket(World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
+std::string slot_socket(
+    World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
   return openrc::slot_socket(world.paths, {site.slug, p.service.name, slot});
 }
 
@@ -140,15 +158,18 @@ Result<void> make_socket_dir(World& world, const SiteName& site) {
   const std::string dir = world.paths.slots_of(site);
   TRY(world.disk.make_dir(dir, 0711, {::geteuid(), ::getegid()}));
   for (const auto& name : TRY(world.disk.list(dir)))
-    if (const auto link = world.disk.read_link(cat(dir, "/", name)); link && *link) // else it is a socket
+    if (const auto link = world.disk.read_link(cat(dir, "/", name));
+        link && *link) // else it is a socket
       TRY(world.disk.remove(cat(dir, "/", name)));
   return {};
 }
 
-Result<void> probe_service(World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
+Result<void> probe_service(
+    World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
   if (p.kind.listens == Kind::Listens::no)
     return {};
-  nginx::Probe probe{.path = p.service.health.path, .host = site.server_name, .timeout = p.service.health.timeout};
+  nginx::Probe probe{
+      .path = p.service.health.path, .host = site.server_name, .timeout = p.service.health.timeout};
   if (p.kind.listens == Kind::Listens::on_socket)
     probe.socket = slot_socket(world, site, p, slot);
   else
@@ -156,22 +177,26 @@ Result<void> probe_service(World& world, const config::Site& site, const Planned
   const auto answer = TRY(nginx::probe(probe));
   const int limit = p.service.health.declared ? 400 : 500;
   if (answer.status < 200 || answer.status >= limit)
-    return fail(Code::unhealthy, cat("GET ", printable(probe.path, 80), " answered ", answer.status));
+    return fail(
+        Code::unhealthy, cat("GET ", printable(probe.path, 80), " answered ", answer.status));
   return {};
 }
 
-Result<void> wait_for_probe(World& world, Signals& signals, const config::Site& site, const PlannedService& p, const std::string& slot) {
+Result<void> wait_for_probe(World& world, Signals& signals, const config::Site& site,
+    const PlannedService& p, const std::string& slot) {
   const os::Millis end = world.clock.mono() + p.service.health.deadline;
   for (;;) {
     auto answer = probe_service(world, site, p, slot);
-    if (answer || signals.stopping() || world.clock.mono() >= end || crashed(world, slot_name(site, p, slot, 0)))
+    if (answer || signals.stopping() || world.clock.mono() >= end ||
+        crashed(world, slot_name(site, p, slot, 0)))
       return answer;
     world.clock.sleep(p.service.health.interval);
   }
 }
 
-Result<void> start_slots(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release,
-                         const os::User& user, const std::vector<std::string>& skip) {
+Result<void> start_slots(World& world, const config::Site& site,
+    const std::vector<PlannedService>& services, const store::Release& release,
+    const os::User& user, const std::vector<std::string>& skip) {
   TRY(make_socket_dir(world, site.slug));
   TRY(start_redis(world, site, release, user)); // before those who use it
   const auto ports = TRY(port_variables(site, services));
@@ -180,7 +205,9 @@ Result<void> start_slots(World& world, const config::Site& site, const std::vect
       continue; // files only
     if (std::ranges::find(skip, p.service.name.str()) != skip.end())
       continue;
-    if (std::ranges::all_of(indexes(p.service), [&](uint32_t index) { return runs(world, slot_name(site, p, release.slot, index), release.id); }))
+    if (std::ranges::all_of(indexes(p.service), [&](uint32_t index) {
+          return runs(world, slot_name(site, p, release.slot, index), release.id);
+        }))
       continue; // warm: its `command` need not be asked
     const std::string what = cat("service '", p.service.name.str(), "'");
     auto spec = TRY_IN(what, spec_of(world, site, p, release, user, ports));
@@ -207,7 +234,8 @@ Result<void> stop_slots(World& world, const SiteName& site, const std::string& s
   return {};
 }
 
-// Until nobody waits to be accepted by this slot any more. What it accepted it finishes by itself after TERM.
+// Until nobody waits to be accepted by this slot any more. What it accepted it finishes by itself
+// after TERM.
 void drain(Rollout& r, const std::string& slot) {
   const os::Millis begun = r.world.clock.mono();
   const auto names = r.world.slots.all();
@@ -226,11 +254,13 @@ void drain(Rollout& r, const std::string& slot) {
   }
 }
 
-// What an earlier release left in the slot, perhaps only a moment ago behind a switch whose watch this job cut short.
+// What an earlier release left in the slot, perhaps only a moment ago behind a switch whose watch
+// this job cut short.
 Result<void> clear_slot(Rollout& r) {
   std::vector<openrc::SlotName> left;
   for (const auto& name : r.world.slots.all())
-    if (name.site == r.job.site && name.slot == r.release.slot && !is_redis(name) && r.world.slots.release_in(name) != r.release.id)
+    if (name.site == r.job.site && name.slot == r.release.slot && !is_redis(name) &&
+        r.world.slots.release_in(name) != r.release.id)
       left.push_back(name);
   if (!left.empty())
     drain(r, r.release.slot);
@@ -245,16 +275,21 @@ Result<Next> run_start(Rollout& r) {
   const bool anew = !r.old || r.release.slot != r.old->slot;
   if (anew)
     TRY(clear_slot(r));
-  TRY(assign_ports(r.world, r.row, r.services, r.release.slot, anew ? Ports::free_only : Ports::as_they_are));
-  if (!r.old || r.old->id != r.release.id) // of the live one the store says where it runs until the switch
+  TRY(assign_ports(
+      r.world, r.row, r.services, r.release.slot, anew ? Ports::free_only : Ports::as_they_are));
+  if (!r.old ||
+      r.old->id != r.release.id) // of the live one the store says where it runs until the switch
     TRY(r.world.store.put_release(r.release));
   mark_logs(r);
-  TRY(stage_current_set(r.world, r.job.site)); // an unlock may have come whose turn is behind this job
+  TRY(stage_current_set(
+      r.world, r.job.site)); // an unlock may have come whose turn is behind this job
   const auto missing = missing_secrets(r.world, r.site);
   if (!missing.empty() && r.job.kind != store::JobKind::start)
-    return fail(Code::sealed, cat("secret '", missing[0], "' is not staged: `chillboxctl unlock` first"));
+    return fail(
+        Code::sealed, cat("secret '", missing[0], "' is not staged: `chillboxctl unlock` first"));
   if (!missing.empty())
-    r.job.message = cat("started, but for what waits for ", join(missing, ", "), ": `chillboxctl unlock`");
+    r.job.message =
+        cat("started, but for what waits for ", join(missing, ", "), ": `chillboxctl unlock`");
   std::vector<std::string> skip;
   for (const auto& file : missing)
     skip.emplace_back(split(file, '/')[0]);
@@ -266,7 +301,8 @@ Result<Next> run_start(Rollout& r) {
   return Next::go_on;
 }
 
-// The settings of its Redis as the live release has them; a release that did not hold may have brought others.
+// The settings of its Redis as the live release has them; a release that did not hold may have
+// brought others.
 void redis_of_old(Rollout& r) {
   if (!r.site.has_redis)
     return;
@@ -276,7 +312,8 @@ void redis_of_old(Rollout& r) {
   back.release = *r.old;
   auto done = load_release(back);
   if (done)
-    done = back.site.has_redis ? start_redis(r.world, back.site, back.release, back.user) : stop_redis(r.world, r.job.site);
+    done = back.site.has_redis ? start_redis(r.world, back.site, back.release, back.user)
+                               : stop_redis(r.world, r.job.site);
   if (!done)
     r.output(cat("its Redis is not as it was before: ", done.error().message));
 }
@@ -297,7 +334,8 @@ Result<Next> run_check(Rollout& r) {
   r.signals.let_go();
   const auto missing = missing_secrets(r.world, r.site); // a start on a sealed host left these out
   for (const auto& p : r.services) {
-    const bool waits = std::ranges::any_of(missing, [&](const auto& file) { return file.starts_with(p.service.name.str() + "/"); });
+    const bool waits = std::ranges::any_of(
+        missing, [&](const auto& file) { return file.starts_with(p.service.name.str() + "/"); });
     if (p.kind.listens != Kind::Listens::no && !waits && !r.handover.contains(p.service.name.str()))
       TRY(wait_healthy(r, p));
   }
@@ -316,7 +354,8 @@ Result<Next> run_stop(Rollout& r) {
     }
   if (!r.job.service.empty()) {
     if (stopped == 0)
-      return fail(Code::not_found, cat("no service '", printable(r.job.service, 40), "' of '", r.job.site.str(), "' runs"));
+      return fail(Code::not_found,
+          cat("no service '", printable(r.job.service, 40), "' of '", r.job.site.str(), "' runs"));
     r.job.message = "stopped until the next start, restart, deploy or boot";
     return Next::finished;
   }

@@ -13,26 +13,33 @@
 namespace chillbox::rollout {
 namespace {
 
-std::string idle_slot(const Rollout& r) { return other_slot(r.old ? r.old->slot : ""); }
+std::string idle_slot(const Rollout& r) {
+  return other_slot(r.old ? r.old->slot : "");
+}
 
 // The release that the job names by id or by version; the newest of several.
-const store::Release* choose(const std::vector<store::Release>& releases, const std::string& wanted) {
+const store::Release* choose(
+    const std::vector<store::Release>& releases, const std::string& wanted) {
   for (const auto& release : releases)
-    if (release.state == store::ReleaseState::good && (release.id == wanted || release.version == wanted))
+    if (release.state == store::ReleaseState::good &&
+        (release.id == wanted || release.version == wanted))
       return &release;
   return nullptr;
 }
 
-std::string targets(World& world, const std::vector<store::Release>& releases, const std::string& live) {
+std::string targets(
+    World& world, const std::vector<store::Release>& releases, const std::string& live) {
   std::vector<std::string> names;
   for (const auto& release : releases)
-    if (release.state == store::ReleaseState::good && release.id != live && check_release(world, release))
+    if (release.state == store::ReleaseState::good && release.id != live &&
+        check_release(world, release))
       names.push_back(cat(release.version, " (", release.id, ")"));
   return names.empty() ? "there is no other good release" : cat("there are ", join(names, ", "));
 }
 
 // Of what is no target: that it was withdrawn says more than that it is not there.
-Result<void> check_name(World& world, const SiteName& site, const std::vector<store::Release>& releases, const std::string& wanted) {
+Result<void> check_name(World& world, const SiteName& site,
+    const std::vector<store::Release>& releases, const std::string& wanted) {
   for (const auto& release : releases)
     if (release.id == wanted || release.version == wanted)
       TRY(check_withdrawn(world, site, release.sha256, 0));
@@ -42,7 +49,8 @@ Result<void> check_name(World& world, const SiteName& site, const std::vector<st
   return {};
 }
 
-// Its processes still run in the slot that it had. Files alone are never warm: what keeps them unchanged is nothing but their digest.
+// Its processes still run in the slot that it had. Files alone are never warm: what keeps them
+// unchanged is nothing but their digest.
 bool is_warm(Rollout& r, const std::string& slot) {
   bool any = false;
   for (const auto& p : r.services) {
@@ -61,7 +69,8 @@ std::string set_path(const World& world, const SiteName& site, const std::string
 
 Result<void> stage_opened(World& world, const SiteName& site, int fd, const SecretBytes& key) {
   const gid_t group = TRY(site_user(world, site)).gid; // secrets may come before the first release
-  return secrets::stage_secrets(world.paths, site, fd, key, world.as_root, group, world.config.secrets_size);
+  return secrets::stage_secrets(
+      world.paths, site, fd, key, world.as_root, group, world.config.secrets_size);
 }
 
 } // namespace
@@ -91,9 +100,14 @@ Result<void> load_release(Rollout& r) {
   const std::string slug = r.job.site.str();
   if (is_gone(r.world, r.release))
     return r.world.vault.unsealed()
-               ? fail(Code::corrupt, cat("release ", r.release.id, ": its files are gone: `chillboxctl restart ", slug, "` makes it again from its artifact"))
-               : fail(Code::sealed, cat("release ", r.release.id, " is made again from its artifact after `chillboxctl unlock`"));
-  const auto text = r.world.disk.read(cat(r.release_dir(), "/", slug, ".site.json"), config::k_max_site_json);
+        ? fail(Code::corrupt,
+              cat("release ", r.release.id, ": its files are gone: `chillboxctl restart ", slug,
+                  "` makes it again from its artifact"))
+        : fail(Code::sealed,
+              cat("release ", r.release.id,
+                  " is made again from its artifact after `chillboxctl unlock`"));
+  const auto text =
+      r.world.disk.read(cat(r.release_dir(), "/", slug, ".site.json"), config::k_max_site_json);
   if (!text)
     return fail(Code::corrupt, cat("release ", r.release.id, ": ", text.error().message));
   r.site = TRY_IN(cat("release ", r.release.id), config::parse_site(*text, r.job.site));
@@ -108,19 +122,24 @@ Result<Next> run_target(Rollout& r) {
   const auto releases = TRY(r.world.store.releases(r.job.site));
   const std::string wanted = r.job.version.empty() ? r.row.previous_good : r.job.version;
   if (wanted.empty())
-    return fail(Code::not_found, cat("no earlier good release of '", r.job.site.str(), "' to go back to: ", targets(r.world, releases, r.row.live)));
+    return fail(Code::not_found,
+        cat("no earlier good release of '", r.job.site.str(),
+            "' to go back to: ", targets(r.world, releases, r.row.live)));
   const auto* target = choose(releases, wanted);
   if (target == nullptr)
     TRY(check_name(r.world, r.job.site, releases, wanted));
   if (target == nullptr)
-    return fail(Code::not_found, cat("no good release '", printable(wanted), "' of '", r.job.site.str(), "': ", targets(r.world, releases, r.row.live)));
+    return fail(Code::not_found,
+        cat("no good release '", printable(wanted), "' of '", r.job.site.str(),
+            "': ", targets(r.world, releases, r.row.live)));
   if (target->id == r.old->id) {
     r.job.release = r.old->id;
     r.job.message = cat("already live: ", r.old->version, " (release ", r.old->id, ")");
     return Next::finished;
   }
   if (const auto good = check_release(r.world, *target); !good)
-    return fail(good.error().code, cat(good.error().message, "; ", targets(r.world, releases, r.row.live)));
+    return fail(
+        good.error().code, cat(good.error().message, "; ", targets(r.world, releases, r.row.live)));
   r.release = *target;
   r.job.release = r.release.id;
   r.job.version = r.release.version;
@@ -130,7 +149,9 @@ Result<Next> run_target(Rollout& r) {
     r.info("its slot is still warm");
   } else {
     if (TRY(r.world.disk.tree_digest(r.release_dir())) != r.release.digest)
-      return fail(Code::corrupt, cat("release ", r.release.id, " was changed on disk since it was built: deploy it again"));
+      return fail(Code::corrupt,
+          cat("release ", r.release.id,
+              " was changed on disk since it was built: deploy it again"));
     r.release.slot = idle_slot(r);
   }
   return Next::go_on;
@@ -140,7 +161,8 @@ namespace {
 
 // One that was in use before, as the store knows it.
 Result<void> use_set(Rollout& r, const std::string& sha256) {
-  auto set = TRY(r.world.store.used_set(r.job.site, sha256)).value_or(store::SecretSet{.site = r.job.site, .sha256 = sha256});
+  auto set = TRY(r.world.store.used_set(r.job.site, sha256))
+                 .value_or(store::SecretSet{.site = r.job.site, .sha256 = sha256});
   set.received_ms = r.world.clock.wall_ms();
   return r.world.store.put_secret_set(set);
 }
@@ -150,7 +172,8 @@ Result<void> use_set(Rollout& r, const std::string& sha256) {
 Result<Next> run_restage(Rollout& r) {
   const auto set = TRY(r.world.store.secret_set(r.job.site));
   const std::string current = set ? set->sha256 : "";
-  const bool needed = std::ranges::any_of(r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
+  const bool needed = std::ranges::any_of(
+      r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
   if (!needed || r.release.secrets == current || r.release.secrets.empty())
     return Next::go_on;
   if (const auto usable = check_set(r.world, r.job.site, r.release.secrets); !usable) {
@@ -163,7 +186,9 @@ Result<Next> run_restage(Rollout& r) {
   r.old_secrets = current;
   auto staged = stage_set(r.world, r.job.site, r.release.secrets);
   if (!staged && staged.error().code == Code::sealed)
-    return fail(Code::sealed, cat("release ", r.release.id, " was live with another secret set: `chillboxctl unlock` first"));
+    return fail(Code::sealed,
+        cat("release ", r.release.id,
+            " was live with another secret set: `chillboxctl unlock` first"));
   TRY(std::move(staged));
   TRY(use_set(r, r.release.secrets));
   r.info("its own secret set is back");
@@ -205,10 +230,12 @@ Result<Next> run_same(Rollout& r) {
     TRY(r.world.store.put_site(r.row));
     return Next::go_on; // in the slot that it had
   }
-  const bool uses = std::ranges::any_of(r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
+  const bool uses = std::ranges::any_of(
+      r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
   if (r.job.kind == store::JobKind::secrets && (!uses || r.row.stopped)) {
     TRY(r.world.store.put_release(r.release));
-    r.job.message = uses ? "staged; the site is stopped" : "staged; no service of the live release uses secrets";
+    r.job.message = uses ? "staged; the site is stopped"
+                         : "staged; no service of the live release uses secrets";
     return Next::finished;
   }
   r.release.slot = idle_slot(r);
@@ -218,15 +245,20 @@ Result<Next> run_same(Rollout& r) {
 // The new set is in tmpfs and is the site's current one; the old one is kept for the way back.
 Result<Next> run_exchange(Rollout& r) {
   const auto before = TRY(r.world.store.secret_set(r.job.site));
-  // Not the current one if the live release was started with another: a crash may have come between.
+  // Not the current one if the live release was started with another: a crash may have come
+  // between.
   r.old_secrets = r.old && !r.old->secrets.empty() ? r.old->secrets : before ? before->sha256 : "";
   const Digest digest = TRY(Digest::parse(r.job.sha256));
-  // From descriptor to descriptor, since this process shall not grow by a set's size; what arrives must still have the signed digest.
-  (void)TRY_IN("secret set", artifact::store_copy(r.artifact.get(), set_path(r.world, r.job.site, r.job.sha256), digest, r.world.config.artifact_max));
-  TRY(stage_opened(r.world, r.job.site, r.artifact.get(), r.file_key)); // by the key that unseal got: the vault may be gone by now
+  // From descriptor to descriptor, since this process shall not grow by a set's size; what arrives
+  // must still have the signed digest.
+  (void)TRY_IN("secret set",
+      artifact::store_copy(r.artifact.get(), set_path(r.world, r.job.site, r.job.sha256), digest,
+          r.world.config.artifact_max));
+  TRY(stage_opened(r.world, r.job.site, r.artifact.get(),
+      r.file_key)); // by the key that unseal got: the vault may be gone by now
   r.file_key = SecretBytes();
-  TRY(r.world.store.put_secret_set(
-      {r.job.site, r.job.sha256, r.verified->statement.serial, r.world.clock.wall_ms(), r.verified->signer, r.verified->signer_key}));
+  TRY(r.world.store.put_secret_set({r.job.site, r.job.sha256, r.verified->statement.serial,
+      r.world.clock.wall_ms(), r.verified->signer, r.verified->signer_key}));
   const auto files = secrets::staged_files(r.world.paths, r.job.site);
   r.info(cat(files.size(), files.size() == 1 ? " file" : " files", " in tmpfs"));
   return Next::go_on;
@@ -237,7 +269,8 @@ void undo_exchange(Rollout& r) {
   if (back)
     return;
   r.output(cat("the secret set before this job is not back: ", back.error().message));
-  // Sealed meanwhile: what was refused shall not be what the next start finds. The unlock stages the one before.
+  // Sealed meanwhile: what was refused shall not be what the next start finds. The unlock stages
+  // the one before.
   if (back.error().code == Code::sealed && secrets::wipe_secrets(r.world.paths, r.job.site))
     (void)use_set(r, r.old_secrets);
 }

@@ -9,7 +9,8 @@ namespace chillbox::rollout {
 namespace {
 
 // Text files under nginx/templates/ of a release by name.
-Result<std::map<std::string, std::string>> templates_of(World& world, const std::string& release_dir) {
+Result<std::map<std::string, std::string>> templates_of(
+    World& world, const std::string& release_dir) {
   std::map<std::string, std::string> texts;
   const std::string dir = release_dir + "/nginx/templates";
   for (const auto& name : TRY(world.disk.list(dir)))
@@ -46,18 +47,22 @@ void put_back(Rollout& r, const store::SiteRow& row, const store::Release& old) 
   if (auto pointed = point_links(r.world, back.site, back.services, old); !pointed)
     return r.output(cat("cannot point the links back: ", pointed.error().message));
   (void)r.world.store.claim_hosts(r.job.site, back.site.domains);
-  const bool failed = r.job.kind == store::JobKind::deploy; // what a rollback goes to was good, and may be so again
+  const bool failed =
+      r.job.kind == store::JobKind::deploy; // what a rollback goes to was good, and may be so again
   (void)r.world.store.commit_live(r.job.site, old, failed, r.world.clock.wall_ms());
 }
 
 } // namespace
 
-Result<std::string> render(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release) {
-  return render_from(world, site, services, release.version, world.paths.releases(site.slug) + "/" + release.id);
+Result<std::string> render(World& world, const config::Site& site,
+    const std::vector<PlannedService>& services, const store::Release& release) {
+  return render_from(
+      world, site, services, release.version, world.paths.releases(site.slug) + "/" + release.id);
 }
 
-Result<std::string> render_from(World& world, const config::Site& site, const std::vector<PlannedService>& services, const std::string& version,
-                                const std::string& tree) {
+Result<std::string> render_from(World& world, const config::Site& site,
+    const std::vector<PlannedService>& services, const std::string& version,
+    const std::string& tree) {
   nginx::SiteInput input{.site = &site, .host = &world.config, .paths = world.paths};
   input.release_dir = tree;
   input.templates = TRY(templates_of(world, tree));
@@ -74,14 +79,16 @@ Result<std::string> render_from(World& world, const config::Site& site, const st
   return nginx::render_site(input);
 }
 
-Result<void> point_links(World& world, const config::Site& site, const std::vector<PlannedService>& services, const store::Release& release) {
+Result<void> point_links(World& world, const config::Site& site,
+    const std::vector<PlannedService>& services, const store::Release& release) {
   const std::string live = world.paths.live(site.slug);
   TRY(world.disk.make_dir(live, 0755));
   std::vector<std::string> wanted;
   for (const auto& p : services)
     if (p.kind.listens == Kind::Listens::on_socket) {
       wanted.push_back(p.service.name.str() + ".sock");
-      TRY(world.disk.set_link(slot_socket(world, site, p, release.slot), live + "/" + wanted.back()));
+      TRY(world.disk.set_link(
+          slot_socket(world, site, p, release.slot), live + "/" + wanted.back()));
     }
   TRY(world.disk.set_link("releases/" + release.id, world.paths.current(site.slug)));
   for (const auto& name : TRY(world.disk.list(live)))
@@ -104,24 +111,28 @@ Result<Next> run_configure(Rollout& r) {
   return Next::go_on;
 }
 
-// All that could fail is behind us. The links first, then the store: until the store says otherwise, a restart points the links back.
+// All that could fail is behind us. The links first, then the store: until the store says
+// otherwise, a restart points the links back.
 Result<Next> run_switch(Rollout& r) {
   if (r.signals.cancelled())
     return fail(Code::interrupted, "cancelled before the switch");
   TRY(r.world.store.claim_hosts(r.job.site, r.site.domains));
-  TRY(set_sealed_flag(r.world, r.job.site, !missing_secrets(r.world, r.site).empty())); // of a site that is only started
+  TRY(set_sealed_flag(r.world, r.job.site,
+      !missing_secrets(r.world, r.site).empty())); // of a site that is only started
   if (r.row.stopped) {
     r.row.stopped = false;
     TRY(r.world.store.put_site(r.row));
   }
   if (r.job.kind == store::JobKind::deploy)
-    TRY(write_manifest(r.world, r.job.site, &r.release)); // so that a store that is lost after this can be made again
+    TRY(write_manifest(r.world, r.job.site,
+        &r.release)); // so that a store that is lost after this can be made again
   TRY(point_links(r.world, r.site, r.services, r.release));
   r.release.state = store::ReleaseState::good;
   r.release.live_ms = r.world.clock.wall_ms();
   TRY(r.world.store.commit_live(r.job.site, r.release, false, r.release.live_ms));
   r.signals.switched = true;
-  if (std::ranges::none_of(r.services, [](const auto& p) { return p.kind.listens == Kind::Listens::on_port; }))
+  if (std::ranges::none_of(
+          r.services, [](const auto& p) { return p.kind.listens == Kind::Listens::on_port; }))
     end_gap(r); // else with the reload
   return Next::go_on;
 }

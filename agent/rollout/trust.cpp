@@ -10,13 +10,17 @@
 namespace chillbox::rollout {
 namespace {
 
-bool is_same(const artifact::TrustedKey& key, const std::string& signer, const std::string& fingerprint) {
+bool is_same(
+    const artifact::TrustedKey& key, const std::string& signer, const std::string& fingerprint) {
   return fingerprint.empty() ? key.name == signer : artifact::fingerprint(key.key) == fingerprint;
 }
 
 std::unexpected<Error> withdrawn_by(const store::Withdrawn& withdrawn) {
-  return fail(Code::denied, cat(withdrawn.version, " of '", withdrawn.site.str(), "' was withdrawn by ", withdrawn.actor, " on ", rfc3339(withdrawn.time_ms / 1000),
-                                withdrawn.why.empty() ? "" : cat(": ", printable(withdrawn.why)), ": deploy another version"));
+  return fail(Code::denied,
+      cat(withdrawn.version, " of '", withdrawn.site.str(), "' was withdrawn by ", withdrawn.actor,
+          " on ", rfc3339(withdrawn.time_ms / 1000),
+          withdrawn.why.empty() ? "" : cat(": ", printable(withdrawn.why)),
+          ": deploy another version"));
 }
 
 std::string file_of_set(const World& world, const SiteName& site, const std::string& sha256) {
@@ -25,7 +29,8 @@ std::string file_of_set(const World& world, const SiteName& site, const std::str
 
 } // namespace
 
-Result<void> check_signer(World& world, const SiteName& site, const std::string& signer, const std::string& fingerprint) {
+Result<void> check_signer(
+    World& world, const SiteName& site, const std::string& signer, const std::string& fingerprint) {
   if (signer.empty())
     return {}; // from before signers were recorded
   const auto trusted = artifact::read_trusted(world.paths.trusted());
@@ -39,10 +44,12 @@ Result<void> check_signer(World& world, const SiteName& site, const std::string&
   }
   if (!known && !trusted.faults.empty()) // whose it is cannot be told
     return within("trusted keys", Error(trusted.faults.front()));
-  return fail(Code::denied, cat("the key of '", signer, "' is not trusted for '", site.str(), "' any more"));
+  return fail(Code::denied,
+      cat("the key of '", signer, "' is not trusted for '", site.str(), "' any more"));
 }
 
-Result<void> check_withdrawn(World& world, const SiteName& site, const std::string& sha256, uint64_t serial) {
+Result<void> check_withdrawn(
+    World& world, const SiteName& site, const std::string& sha256, uint64_t serial) {
   for (const auto& withdrawn : TRY(world.store.withdrawn(site)))
     if (withdrawn.sha256 == sha256 || (serial != 0 && withdrawn.serial == serial))
       return withdrawn_by(withdrawn);
@@ -56,8 +63,10 @@ Result<void> check_release(World& world, const store::Release& release) {
   const auto signer = check_signer(world, release.site, release.signer, release.signer_key);
   if (signer || signer.error().code != Code::denied)
     return signer;
-  return fail(Code::denied, cat("release ", release.id, " is not started again: ", signer.error().message,
-                                ": deploy a release that a trusted key signed, or keep this one if it is yours: `chillboxctl trust keep ", release.site.str(), "`"));
+  return fail(Code::denied,
+      cat("release ", release.id, " is not started again: ", signer.error().message,
+          ": deploy a release that a trusted key signed, or keep this one if it is yours: `chillboxctl trust keep ",
+          release.site.str(), "`"));
 }
 
 Result<void> check_set(World& world, const SiteName& site, const std::string& sha256) {
@@ -66,14 +75,19 @@ Result<void> check_set(World& world, const SiteName& site, const std::string& sh
   const auto set = TRY(world.store.used_set(site, sha256));
   const uint64_t floor = TRY(world.store.serial(site, k_secrets_floor));
   if (floor > 0 && (!set || set->serial <= floor))
-    return fail(Code::denied, cat("the secret set with the serial ", set ? set->serial : 0, " was withdrawn, with all up to ", floor, ": deploy a newer one"));
+    return fail(Code::denied,
+        cat("the secret set with the serial ", set ? set->serial : 0,
+            " was withdrawn, with all up to ", floor, ": deploy a newer one"));
   if (!set || !set->kept_by.empty())
     return {};
   const auto signer = check_signer(world, site, set->signer, set->signer_key);
   if (signer || signer.error().code != Code::denied)
     return signer;
-  return fail(Code::denied, cat("the secret set with the serial ", set->serial, " is not used again: ", signer.error().message,
-                                ": deploy one that a trusted key signed, or keep it if it is yours: `chillboxctl trust keep ", site.str(), "`"));
+  return fail(Code::denied,
+      cat("the secret set with the serial ", set->serial,
+          " is not used again: ", signer.error().message,
+          ": deploy one that a trusted key signed, or keep it if it is yours: `chillboxctl trust keep ",
+          site.str(), "`"));
 }
 
 Result<void> check_live(World& world, const store::Release& live) {
@@ -82,13 +96,17 @@ Result<void> check_live(World& world, const store::Release& live) {
   return set ? check_set(world, live.site, set->sha256) : Result<void>{};
 }
 
-Result<std::vector<SignedUse>> uses_of_key(World& world, const std::string& signer, const std::string& fingerprint) {
-  const auto of_key = [&](const std::string& name, const std::string& key, const std::string& kept_by) {
-    return kept_by.empty() && !name.empty() && (key.empty() || fingerprint.empty() ? name == signer : key == fingerprint);
+Result<std::vector<SignedUse>> uses_of_key(
+    World& world, const std::string& signer, const std::string& fingerprint) {
+  const auto of_key = [&](const std::string& name, const std::string& key,
+                          const std::string& kept_by) {
+    return kept_by.empty() && !name.empty() &&
+        (key.empty() || fingerprint.empty() ? name == signer : key == fingerprint);
   };
   std::vector<SignedUse> uses;
   for (const auto& row : TRY(world.store.sites())) {
-    const auto live = row.live.empty() ? std::nullopt : TRY(world.store.release(row.site, row.live));
+    const auto live =
+        row.live.empty() ? std::nullopt : TRY(world.store.release(row.site, row.live));
     if (live && of_key(live->signer, live->signer_key, live->kept_by))
       uses.push_back({row.site, live->version});
     const auto set = TRY(world.store.secret_set(row.site));
@@ -103,7 +121,8 @@ Result<std::string> keep_live(World& world, const SiteName& site, const std::str
   const auto row = TRY(world.store.site(site));
   auto live = row && !row->live.empty() ? TRY(world.store.release(site, row->live)) : std::nullopt;
   if (!live)
-    return fail(Code::not_found, cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
+    return fail(Code::not_found,
+        cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
   TRY(check_withdrawn(world, site, live->sha256, 0)); // nobody brings that back
   live->kept_by = actor;
   TRY(world.store.put_release(*live));
@@ -122,7 +141,9 @@ Result<SetsWithdrawn> withdraw_sets(World& world, const SiteName& site, uint64_t
   if (!used)
     return fail(Code::not_found, cat("no secret set of '", site.str(), "' is in use"));
   if (serial >= used->serial)
-    return fail(Code::conflict, cat("the secret set with the serial ", used->serial, " is in use: deploy a newer one first, then withdraw this"));
+    return fail(Code::conflict,
+        cat("the secret set with the serial ", used->serial,
+            " is in use: deploy a newer one first, then withdraw this"));
   SetsWithdrawn done{.serial = serial};
   const auto sets = TRY(world.store.used_sets(site));
   if (serial == 0)
@@ -130,8 +151,11 @@ Result<SetsWithdrawn> withdraw_sets(World& world, const SiteName& site, uint64_t
       if (set.serial < used->serial)
         done.serial = std::max(done.serial, set.serial);
   if (done.serial == 0)
-    return fail(Code::not_found, cat("no secret set of '", site.str(), "' is older than the one in use, serial ", used->serial));
-  TRY(world.store.raise_serial(site, k_secrets_floor, done.serial)); // first: from here on none of them is used
+    return fail(Code::not_found,
+        cat("no secret set of '", site.str(), "' is older than the one in use, serial ",
+            used->serial));
+  TRY(world.store.raise_serial(
+      site, k_secrets_floor, done.serial)); // first: from here on none of them is used
   TRY(write_manifest(world, site));
   for (const auto& set : sets)
     if (set.serial <= done.serial) {

@@ -1,6 +1,8 @@
-// Revoked is revoked. A release and a secret set remember which key signed them, and may be started again only while that key is trusted for the site:
-// by a rollback, a restart, a start, behind a boot, made again from an artifact, by a crontab's entry. What runs goes on until it is replaced: taking a
-// key away takes no site down by itself. An administrator can keep what is live (`trust keep`), and withdraw a release or old secret sets for ever.
+// Revoked is revoked. A release and a secret set remember which key signed them, and may be started
+// again only while that key is trusted for the site: by a rollback, a restart, a start, behind a
+// boot, made again from an artifact, by a crontab's entry. What runs goes on until it is replaced:
+// taking a key away takes no site down by itself. An administrator can keep what is live (`trust
+// keep`), and withdraw a release or old secret sets for ever.
 #pragma once
 
 #include "rollout/world.hpp"
@@ -10,25 +12,35 @@
 
 namespace chillbox::rollout {
 
-// denied, each with what to do: it was withdrawn; or its signer is not trusted for the site any more, and nobody kept it.
+// denied, each with what to do: it was withdrawn; or its signer is not trusted for the site any
+// more, and nobody kept it.
 Result<void> check_release(World& world, const store::Release& release);
-Result<void> check_set(World& world, const SiteName& site, const std::string& sha256); // a secret set; "" is good
-Result<void> check_live(World& world, const store::Release& live);                     // the release and the set that the site uses
-// denied: an artifact of this digest, or a release with this serial, was withdrawn. The serial 0 is nobody's.
-Result<void> check_withdrawn(World& world, const SiteName& site, const std::string& sha256, uint64_t serial);
-// denied: this key may not sign for the site now. fingerprint "": of a time when only the name was recorded.
-Result<void> check_signer(World& world, const SiteName& site, const std::string& signer, const std::string& fingerprint);
+Result<void> check_set(
+    World& world, const SiteName& site, const std::string& sha256); // a secret set; "" is good
+Result<void> check_live(
+    World& world, const store::Release& live); // the release and the set that the site uses
+// denied: an artifact of this digest, or a release with this serial, was withdrawn. The serial 0 is
+// nobody's.
+Result<void> check_withdrawn(
+    World& world, const SiteName& site, const std::string& sha256, uint64_t serial);
+// denied: this key may not sign for the site now. fingerprint "": of a time when only the name was
+// recorded.
+Result<void> check_signer(
+    World& world, const SiteName& site, const std::string& signer, const std::string& fingerprint);
 
 // What of this key is live or in use now.
 struct SignedUse {
   SiteName site;
   std::string version; // "" : its secret set
 };
-Result<std::vector<SignedUse>> uses_of_key(World& world, const std::string& signer, const std::string& fingerprint);
-// The live release and the secret set in use stay good without their signers. Its version; not_found: nothing is live.
+Result<std::vector<SignedUse>> uses_of_key(
+    World& world, const std::string& signer, const std::string& fingerprint);
+// The live release and the secret set in use stay good without their signers. Its version;
+// not_found: nothing is live.
 Result<std::string> keep_live(World& world, const SiteName& site, const std::string& actor);
 
-// Secret sets up to this serial, 0: all before the one in use, are not used again, and their files go. How many; conflict: one of them is in use.
+// Secret sets up to this serial, 0: all before the one in use, are not used again, and their files
+// go. How many; conflict: one of them is in use.
 struct SetsWithdrawn {
   uint64_t serial = 0;
   size_t sets = 0;

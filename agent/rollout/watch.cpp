@@ -8,44 +8,57 @@ namespace chillbox::rollout {
 namespace {
 
 constexpr os::Millis k_watch_pause{1'000};
-constexpr uint32_t k_bad_probes = 3;      // in a row
+constexpr uint32_t k_bad_probes = 3;       // in a row
 constexpr uint32_t k_bad_with_answers = 2; // when visitors get bad answers as well
-constexpr os::Millis k_before{60'000};    // of the old release's answers are looked at, or as long as the watch
+constexpr os::Millis k_before{
+    60'000}; // of the old release's answers are looked at, or as long as the watch
 
 // What the verdict rests on.
 struct Seen {
   bool maintained = false; // at any time: then the 503s are the operator's
   uint32_t probes = 0, bad_probes = 0;
-  Answers answers, before;  // since the switch; of the release before it
+  Answers answers, before; // since the switch; of the release before it
   uint32_t crashes = 0;
 };
 
 std::string text_of(const Seen& seen, os::Millis time) {
-  const auto many = [](uint64_t n, std::string_view what) { return cat(n, what, n == 1 ? "" : "s"); };
-  return cat(time.count() / 1000, ".", time.count() % 1000 / 100, " s: ", many(seen.probes, " health check"), ", ", seen.bad_probes, " bad; ",
-             seen.answers.all == 0 ? std::string("no visitor") : cat(seen.answers.bad, " of ", many(seen.answers.all, " answer"), " 5xx"),
-             seen.before.all == 0 ? std::string() : cat(" (", seen.before.bad, " of ", seen.before.all, " before)"), "; ",
-             seen.crashes == 0 ? std::string("no crash") : cat(seen.crashes, seen.crashes == 1 ? " crash" : " crashes"));
+  const auto many = [](uint64_t n, std::string_view what) {
+    return cat(n, what, n == 1 ? "" : "s");
+  };
+  return cat(time.count() / 1000, ".", time.count() % 1000 / 100,
+      " s: ", many(seen.probes, " health check"), ", ", seen.bad_probes, " bad; ",
+      seen.answers.all == 0
+          ? std::string("no visitor")
+          : cat(seen.answers.bad, " of ", many(seen.answers.all, " answer"), " 5xx"),
+      seen.before.all == 0 ? std::string()
+                           : cat(" (", seen.before.bad, " of ", seen.before.all, " before)"),
+      "; ",
+      seen.crashes == 0 ? std::string("no crash")
+                        : cat(seen.crashes, seen.crashes == 1 ? " crash" : " crashes"));
 }
 
 Result<void> judge_slots(Rollout& r, Seen& seen) {
   for (const auto& p : r.services) {
     if (p.kind.listens == Kind::Listens::no && !p.service.worker)
       continue;
-    for (uint32_t index = p.service.worker ? 1 : 0; index <= (p.service.worker ? p.service.count : 0); ++index) {
+    for (uint32_t index = p.service.worker ? 1 : 0;
+        index <= (p.service.worker ? p.service.count : 0); ++index) {
       const auto name = slot_name(r.site, p, r.release.slot, index);
       const auto state = r.world.slots.state(name);
-      const bool gone = state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped);
+      const bool gone =
+          state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped);
       const uint32_t respawns = r.world.slots.respawns(name);
       seen.crashes += gone ? std::max(respawns, 1U) : respawns;
       if (seen.crashes > 0)
-        return fail(Code::rolled_back, cat(p.service.worker ? "worker '" : "service '", p.service.name.str(), "' crashed"));
+        return fail(Code::rolled_back,
+            cat(p.service.worker ? "worker '" : "service '", p.service.name.str(), "' crashed"));
     }
   }
   return {};
 }
 
-// A question of our own: does "/" fail here that did not fail in the copy of the old release, which is still there?
+// A question of our own: does "/" fail here that did not fail in the copy of the old release, which
+// is still there?
 void compare_pages(Rollout& r, std::map<std::string, uint32_t>& bad) {
   if (!r.old)
     return;
@@ -54,24 +67,30 @@ void compare_pages(Rollout& r, std::map<std::string, uint32_t>& bad) {
   if (!load_release(before))
     return;
   for (auto p : r.services) {
-    const auto old = std::ranges::find(before.services, p.service.name, [](const auto& other) { return other.service.name; });
-    if (p.kind.listens == Kind::Listens::no || old == before.services.end() || p.service.health.path == "/")
+    const auto old = std::ranges::find(
+        before.services, p.service.name, [](const auto& other) { return other.service.name; });
+    if (p.kind.listens == Kind::Listens::no || old == before.services.end() ||
+        p.service.health.path == "/")
       continue; // nothing to ask, or nothing else than its health check asks
     p.service.health = {.path = "/", .timeout = p.service.health.timeout};
     PlannedService then = *old;
     then.port = port_of(r.row, then.service.name, r.old->slot).value_or(0);
     then.service.health = p.service.health;
-    uint32_t& misses = bad[cat("'/' of service '", p.service.name.str(), "', which answered in ", r.old->version, ",")];
-    const bool worse = !probe_service(r.world, r.site, p, r.release.slot) && probe_service(r.world, before.site, then, r.old->slot);
+    uint32_t& misses = bad[cat(
+        "'/' of service '", p.service.name.str(), "', which answered in ", r.old->version, ",")];
+    const bool worse = !probe_service(r.world, r.site, p, r.release.slot) &&
+        probe_service(r.world, before.site, then, r.old->slot);
     misses = worse ? misses + 1 : 0;
   }
 }
 
-// What visitors get decides nothing alone: who asks for what fails anyway would undo every release. It makes us ask.
+// What visitors get decides nothing alone: who asks for what fails anyway would undo every release.
+// It makes us ask.
 Result<void> judge_answers(Rollout& r, const Seen& seen, std::map<std::string, uint32_t>& bad) {
   if (!is_worse(seen.answers, {}))
     return {};
-  const std::string answers = cat(seen.answers.bad, " of ", seen.answers.all, " answers were 5xx since the switch, ", seen.before.bad, " of ", seen.before.all, " before");
+  const std::string answers = cat(seen.answers.bad, " of ", seen.answers.all,
+      " answers were 5xx since the switch, ", seen.before.bad, " of ", seen.before.all, " before");
   compare_pages(r, bad);
   for (const auto& [what, misses] : bad)
     if (misses >= k_bad_with_answers)
@@ -96,16 +115,19 @@ Result<void> look(Rollout& r, Seen& seen, std::map<std::string, uint32_t>& bad) 
     misses = answer ? 0 : misses + 1;
     seen.bad_probes += answer ? 0 : 1;
     if (misses >= k_bad_probes)
-      return fail(Code::rolled_back, cat("service '", p.service.name.str(), "': ", misses, " bad health checks in a row: ", answer.error().message));
+      return fail(Code::rolled_back,
+          cat("service '", p.service.name.str(), "': ", misses,
+              " bad health checks in a row: ", answer.error().message));
   }
-  seen.maintained = seen.maintained || r.world.disk.exists(nginx::maintenance_flag(r.world.paths, r.job.site));
+  seen.maintained =
+      seen.maintained || r.world.disk.exists(nginx::maintenance_flag(r.world.paths, r.job.site));
   return seen.maintained ? Result<void>{} : judge_answers(r, seen, bad);
 }
 
 } // namespace
 
-// Bad checks and crashes: the error makes the loop undo the switch, and the old slot, still warm, has the traffic back. What was seen stands in the
-// history either way.
+// Bad checks and crashes: the error makes the loop undo the switch, and the old slot, still warm,
+// has the traffic back. What was seen stands in the history either way.
 Result<Next> run_watch(Rollout& r) {
   const auto window = r.site.watch.value_or(r.world.config.watch);
   if (window <= os::Millis::zero())
@@ -119,7 +141,8 @@ Result<Next> run_watch(Rollout& r) {
   AnswerLog log(nginx::answers_log(r.world.paths, r.job.site));
   Seen seen;
   std::map<std::string, uint32_t> bad;
-  log.count(r.world.disk, r.release.live_ms - std::max(window, k_before).count(), r.release.live_ms, seen.before);
+  log.count(r.world.disk, r.release.live_ms - std::max(window, k_before).count(), r.release.live_ms,
+      seen.before);
   const auto read_on = [&] { log.count(r.world.disk, since, INT64_MAX, seen.answers); };
   Result<void> verdict{};
   r.signals.let_go(); // said already, but by a job that goes on behind its switch
@@ -133,7 +156,8 @@ Result<Next> run_watch(Rollout& r) {
   }
   r.signals.watching = false;
   read_on();
-  r.info(cat(r.signals.watch_is_cut() ? "watch cut short by another job after " : "watched ", text_of(seen, r.world.clock.mono() - begun)));
+  r.info(cat(r.signals.watch_is_cut() ? "watch cut short by another job after " : "watched ",
+      text_of(seen, r.world.clock.mono() - begun)));
   if (!verdict)
     return std::unexpected(verdict.error());
   if (r.warning.empty())

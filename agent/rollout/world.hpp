@@ -1,4 +1,5 @@
-// What a rollout acts on: the seams, the store and the parts of the host, each guarded by itself, so that jobs of several sites run side by side.
+// What a rollout acts on: the seams, the store and the parts of the host, each guarded by itself,
+// so that jobs of several sites run side by side.
 #pragma once
 
 #include "base/error.hpp"
@@ -27,9 +28,11 @@ struct World {
   secrets::Vault& vault;
   nginx::Nginx& nginx;
   openrc::Slots& slots;
-  bool as_root;                                        // makes users and runs what is a site's as them; false in tests, where all is ours
-  std::function<void(const std::string& job)> changed; // something of this job is new: whoever follows it may look
-  // denied: the webhook key that announced the job is gone. Set by the gate before the first job runs; none: nobody announces.
+  bool as_root; // makes users and runs what is a site's as them; false in tests, where all is ours
+  std::function<void(const std::string& job)>
+      changed; // something of this job is new: whoever follows it may look
+  // denied: the webhook key that announced the job is gone. Set by the gate before the first job
+  // runs; none: nobody announces.
   std::function<Result<void>(const store::Job& job)> check_sender = {};
 };
 

@@ -26,7 +26,8 @@ std::string next_to(const os::Paths& paths, const SiteName& site) {
   return cat(paths.secrets(), "/.", site.str(), ".", random_token(16));
 }
 
-// Of an attempt that a crash ended: there is never another one of the same site. Its name ends behind the dot.
+// Of an attempt that a crash ended: there is never another one of the same site. Its name ends
+// behind the dot.
 Result<void> remove_begun(const os::Paths& paths, const SiteName& site) {
   const std::string begin = cat(".", site.str(), ".");
   for (const auto& name : TRY(os::real_disk().list(paths.secrets())))
@@ -50,25 +51,30 @@ Result<void> hand_over(int fd, gid_t group, mode_t mode) {
 }
 
 // One service's folder: files and nothing else.
-Result<void> settle_service(int set, const std::string& dir, const std::string& service, gid_t group) {
+Result<void> settle_service(
+    int set, const std::string& dir, const std::string& service, gid_t group) {
   if (const auto name = ServiceName::parse(service); !name)
     return fail(Code::denied,
-                cat("secret set: '", printable(service), "' is not a service's name: a set holds SERVICE/FILE"));
+        cat("secret set: '", printable(service),
+            "' is not a service's name: a set holds SERVICE/FILE"));
   const auto folder = open_below(set, service, O_RDONLY | O_DIRECTORY);
   if (!folder)
-    return fail(Code::denied, cat("secret set: '", printable(service), "' is not a folder: a set holds SERVICE/FILE"));
+    return fail(Code::denied,
+        cat("secret set: '", printable(service), "' is not a folder: a set holds SERVICE/FILE"));
   for (const auto& name : TRY(os::real_disk().list(cat(dir, "/", service)))) {
     const Fd file = TRY_IN("secret set", open_below(folder->get(), name, O_RDONLY));
     struct stat st{};
     if (fstat(file.get(), &st) != 0 || !S_ISREG(st.st_mode))
       return fail(Code::denied,
-                  cat("secret set: '", service, "/", printable(name), "' is not a file: a set holds SERVICE/FILE"));
+          cat("secret set: '", service, "/", printable(name),
+              "' is not a file: a set holds SERVICE/FILE"));
     TRY(hand_over(file.get(), group, k_file_mode));
   }
   return hand_over(folder->get(), group, k_folder_mode);
 }
 
-// Checks the shape and gives it to root and the site. The site's directory last: until then nobody but us can look in.
+// Checks the shape and gives it to root and the site. The site's directory last: until then nobody
+// but us can look in.
 Result<void> settle(const std::string& dir, gid_t group) {
   const Fd set = TRY(open_below(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY));
   for (const auto& service : TRY(os::real_disk().list(dir)))
@@ -90,11 +96,12 @@ Result<void> overwrite(const std::string& path) {
   const Fd fd(open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat st{};
   if (!fd || fstat(fd.get(), &st) != 0)
-    return errno == EACCES ? Result<void>{} : fail_errno(cat("wipe ", path), errno); // 0440: only root may
+    return errno == EACCES ? Result<void>{}
+                           : fail_errno(cat("wipe ", path), errno); // 0440: only root may
   static constexpr std::array<uint8_t, 4096> k_zeros{};
   for (off_t at = 0; at < st.st_size;) {
-    const auto n =
-        pwrite(fd.get(), k_zeros.data(), std::min<size_t>(k_zeros.size(), static_cast<size_t>(st.st_size - at)), at);
+    const auto n = pwrite(fd.get(), k_zeros.data(),
+        std::min<size_t>(k_zeros.size(), static_cast<size_t>(st.st_size - at)), at);
     if (n <= 0)
       return fail_errno(cat("wipe ", path), errno);
     at += n;
@@ -104,22 +111,23 @@ Result<void> overwrite(const std::string& path) {
 
 } // namespace
 
-Result<void> stage_secrets(const os::Paths& paths, const SiteName& site, int artifact_fd, const SecretBytes& file_key,
-                           bool own_user, gid_t site_group, uint64_t size_limit) {
+Result<void> stage_secrets(const os::Paths& paths, const SiteName& site, int artifact_fd,
+    const SecretBytes& file_key, bool own_user, gid_t site_group, uint64_t size_limit) {
   TRY_IN("secrets", remove_begun(paths, site));
   const std::string next = next_to(paths, site);
   TRY_IN("secrets",
-         artifact::stage(
-             {.artifact_fd = artifact_fd,
-              .file_key = &file_key,
-              .tree = next,
-              .limits = {.bytes = size_limit, .entries = k_max_entries, .ratio = artifact::StageLimits{}.ratio},
-              .own_user = own_user}));
+      artifact::stage({.artifact_fd = artifact_fd,
+          .file_key = &file_key,
+          .tree = next,
+          .limits = {.bytes = size_limit,
+              .entries = k_max_entries,
+              .ratio = artifact::StageLimits{}.ratio},
+          .own_user = own_user}));
   auto placed = settle(next, site_group);
   if (placed)
     placed = swap_in(next, paths.secrets_of(site));
-  // The refused new set or the replaced old one. Services may still read the old files that they have open: names go,
-  // bytes stay until then.
+  // The refused new set or the replaced old one. Services may still read the old files that they
+  // have open: names go, bytes stay until then.
   auto removed = os::real_disk().remove_tree(next);
   if (!placed)
     return within("secrets", std::move(placed.error()));

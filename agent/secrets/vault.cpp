@@ -14,7 +14,8 @@ namespace {
 using control::PacketVerb;
 
 constexpr os::Millis k_unlock_limit{120'000}; // scrypt with 2^20 on a small machine
-constexpr os::Millis k_answer_limit{30'000}; // of whoever asks, not of the vault: a machine that swaps or was paused is no reason to seal it
+constexpr os::Millis k_answer_limit{30'000};  // of whoever asks, not of the vault: a machine that
+                                              // swaps or was paused is no reason to seal it
 constexpr os::Millis k_end_limit{2'000};
 constexpr size_t k_max_answer = 4096;
 
@@ -26,7 +27,8 @@ std::unexpected<Error> sealed(std::string_view why) {
 Result<std::string_view> answer_in(const control::PacketView& packet, uint64_t sequence) {
   if (packet.verb == PacketVerb::vault_error && packet.fields.size() == 2)
     return fail(code_from_name(packet.fields[0]), printable(packet.fields[1], 500));
-  if (packet.verb != PacketVerb::vault_ok || packet.sequence != sequence || packet.fields.size() != 1)
+  if (packet.verb != PacketVerb::vault_ok || packet.sequence != sequence ||
+      packet.fields.size() != 1)
     return fail(Code::failure, "the vault gave an answer that is none");
   return packet.fields[0];
 }
@@ -52,11 +54,13 @@ Result<SecretBytes> answer_to(int socket, uint64_t sequence, os::Millis until) {
 }
 
 std::unexpected<Error> late() {
-  return fail(Code::throttled, cat("the vault gave no answer within ", k_answer_limit.count() / 1000,
-                                   " s: the host is very slow, try again; `chillboxctl unlock` starts another vault"));
+  return fail(Code::throttled,
+      cat("the vault gave no answer within ", k_answer_limit.count() / 1000,
+          " s: the host is very slow, try again; `chillboxctl unlock` starts another vault"));
 }
 
-Result<SecretBytes> ask(const std::shared_ptr<const Fd>& socket, uint64_t sequence, std::string_view age_header, os::Millis until) {
+Result<SecretBytes> ask(const std::shared_ptr<const Fd>& socket, uint64_t sequence,
+    std::string_view age_header, os::Millis until) {
   const auto packet = control::make_packet(PacketVerb::file_key, sequence, {age_header});
   if (packet.empty())
     return fail(Code::corrupt, "artifact: the age header is too long");
@@ -66,38 +70,49 @@ Result<SecretBytes> ask(const std::shared_ptr<const Fd>& socket, uint64_t sequen
 
 } // namespace
 
-// Questions are numbered on from the clock: after an upgrade the same vault is asked by a program that knows nothing of the numbers before.
-Vault::Vault(std::string user) : m_user(std::move(user)), m_sequence(static_cast<uint64_t>(os::real_clock().mono().count()) * 1'000'000) {}
+// Questions are numbered on from the clock: after an upgrade the same vault is asked by a program
+// that knows nothing of the numbers before.
+Vault::Vault(std::string user)
+    : m_user(std::move(user)),
+      m_sequence(static_cast<uint64_t>(os::real_clock().mono().count()) * 1'000'000) {}
 
-Result<Vault::Started> Vault::start(std::string_view identity_file, const SecretBytes& passphrase, int scrypt_cap) {
+Result<Vault::Started> Vault::start(
+    std::string_view identity_file, const SecretBytes& passphrase, int scrypt_cap) {
   auto [ours, theirs] = TRY(os::packet_pair());
-  auto child = TRY(
-      os::Child::start({.argv = {"chillboxd: vault", k_vault_role, m_user}, .env = {}, .fds = {{theirs.get(), 3}}}));
+  auto child = TRY(os::Child::start(
+      {.argv = {"chillboxd: vault", k_vault_role, m_user}, .env = {}, .fds = {{theirs.get(), 3}}}));
   Started started{std::move(child), std::move(ours), {}};
   theirs.reset(); // so that its death is seen
-  const auto order = artifact::make_secret_packet(
-      PacketVerb::unlock, 0, {identity_file, passphrase.text(), std::to_string(std::max(0, scrypt_cap))});
+  const auto order = artifact::make_secret_packet(PacketVerb::unlock, 0,
+      {identity_file, passphrase.text(), std::to_string(std::max(0, scrypt_cap))});
   if (order.empty())
-    return fail(Code::too_large, cat("identity.age and passphrase: ", identity_file.size() + passphrase.size(),
-                                     " bytes, the limit is ", control::k_max_packet));
+    return fail(Code::too_large,
+        cat("identity.age and passphrase: ", identity_file.size() + passphrase.size(),
+            " bytes, the limit is ", control::k_max_packet));
   const auto sent = os::send_packet(started.socket.get(), order.view());
-  if (!sent && sent.error().code != Code::unreachable) // one that has ended already tells by its answer or by how it ended
+  if (!sent &&
+      sent.error().code !=
+          Code::unreachable) // one that has ended already tells by its answer or by how it ended
     return std::unexpected(sent.error());
-  const auto packet = artifact::receive_secret_packet(started.socket.get(), k_max_answer, k_unlock_limit);
+  const auto packet =
+      artifact::receive_secret_packet(started.socket.get(), k_max_answer, k_unlock_limit);
   if (!packet && packet.error().code == Code::not_found) {
     const auto code = started.child.wait(k_end_limit);
-    return fail(Code::failure, cat("the vault ended without an answer", code ? cat(", exit ", os::end_text(*code)) : "",
-                                   code && *code == 137 ? ": out of memory?" : ""));
+    return fail(Code::failure,
+        cat("the vault ended without an answer", code ? cat(", exit ", os::end_text(*code)) : "",
+            code && *code == 137 ? ": out of memory?" : ""));
   }
   if (!packet)
     return packet.error().code == Code::timed_out
-               ? fail(Code::timed_out, cat("the vault did not open within ", k_unlock_limit.count() / 1000, " s"))
-               : std::unexpected(packet.error());
+        ? fail(Code::timed_out,
+              cat("the vault did not open within ", k_unlock_limit.count() / 1000, " s"))
+        : std::unexpected(packet.error());
   started.recipient = TRY(answer_in(TRY(control::parse_packet(packet->view())), 0));
   return started;
 }
 
-Result<std::string> Vault::unlock(std::string_view identity_file, const SecretBytes& passphrase, int scrypt_cap) {
+Result<std::string> Vault::unlock(
+    std::string_view identity_file, const SecretBytes& passphrase, int scrypt_cap) {
   const std::scoped_lock one_at_a_time(m_unlocking);
   auto started = TRY_IN("unlock", start(identity_file, passphrase, scrypt_cap));
   replace(std::move(started.child), std::make_shared<const Fd>(std::move(started.socket)));
@@ -127,7 +142,9 @@ bool Vault::alive() {
   return false;
 }
 
-void Vault::lock() { replace(os::Child(), nullptr); }
+void Vault::lock() {
+  replace(os::Child(), nullptr);
+}
 
 bool Vault::unsealed() {
   const std::scoped_lock guard(m_mutex);
@@ -193,7 +210,10 @@ Result<SecretBytes> Vault::file_key(std::string_view age_header) {
       return late();
     if (!is_current(question.socket))
       continue; // another unlock, or a lock, came between
-    return unsealed() ? std::move(answer) : Result<SecretBytes>(sealed(cat("the vault died (", answer.error().message, "), the host is sealed")));
+    return unsealed()
+        ? std::move(answer)
+        : Result<SecretBytes>(
+              sealed(cat("the vault died (", answer.error().message, "), the host is sealed")));
   }
 }
 

@@ -17,7 +17,8 @@ using control::PacketVerb;
 constexpr int k_socket = 3;
 constexpr os::Millis k_first_packet{10'000};
 
-// What is wrong with a stored or sent file is `corrupt` to who asked, whichever part of it was malformed.
+// What is wrong with a stored or sent file is `corrupt` to who asked, whichever part of it was
+// malformed.
 Error damaged(std::string_view what, Error error) {
   if (error.code == Code::invalid)
     error.code = Code::corrupt;
@@ -29,7 +30,8 @@ Result<crypto::AgeIdentity> open_identity(const control::PacketView& order) {
   if (order.verb != PacketVerb::unlock || !cap || *cap > 30)
     return fail(Code::failure, "vault: the first packet is not an unlock");
   const SecretBytes passphrase(bytes_of(order.fields[1]));
-  auto text = crypto::decrypt_with_passphrase(bytes_of(order.fields[0]), passphrase, static_cast<int>(*cap));
+  auto text = crypto::decrypt_with_passphrase(
+      bytes_of(order.fields[0]), passphrase, static_cast<int>(*cap));
   if (!text && text.error().code == Code::denied)
     return std::unexpected(std::move(text.error()));
   if (!text)
@@ -40,12 +42,13 @@ Result<crypto::AgeIdentity> open_identity(const control::PacketView& order) {
   return identity;
 }
 
-// After scrypt, because its 256 MiB need not be locked; while still root, because nobody else may lock so much.
+// After scrypt, because its 256 MiB need not be locked; while still root, because nobody else may
+// lock so much.
 Result<void> give_up_rights(const std::string& user) {
   os::Confinement c{.profile = os::Profile::vault, .user = {}, .chroot_to = {}};
   if (user != "-")
     c.user = TRY_IN("vault", os::find_user(user));
-  os::give_back_memory(); // what is not there is not locked
+  os::give_back_memory();                                         // what is not there is not locked
   if (auto locked = os::lock_memory(); !locked && geteuid() == 0) // tests of others go on without
     return within("vault", std::move(locked.error()));
   return os::confine(c);
@@ -53,7 +56,8 @@ Result<void> give_up_rights(const std::string& user) {
 
 // The packet with the passphrase is wiped when this returns.
 Result<crypto::AgeIdentity> receive_identity() {
-  const auto packet = TRY(artifact::receive_secret_packet(k_socket, control::k_max_packet, k_first_packet));
+  const auto packet =
+      TRY(artifact::receive_secret_packet(k_socket, control::k_max_packet, k_first_packet));
   return open_identity(TRY(control::parse_packet(packet.view())));
 }
 
@@ -68,8 +72,9 @@ Result<crypto::AgeIdentity> unlock(const std::string& user) {
 }
 
 Result<void> send_error(uint64_t sequence, const Error& error) {
-  return os::send_packet(
-      k_socket, control::make_packet(PacketVerb::vault_error, sequence, {code_name(error.code), error.message}));
+  return os::send_packet(k_socket,
+      control::make_packet(
+          PacketVerb::vault_error, sequence, {code_name(error.code), error.message}));
 }
 
 Result<SecretBytes> file_key(const crypto::AgeIdentity& identity, std::string_view header_text) {
@@ -82,7 +87,8 @@ Result<SecretBytes> file_key(const crypto::AgeIdentity& identity, std::string_vi
   return key;
 }
 
-// An exception is mostly that there is no memory; it is not logged, since no file may be opened any more.
+// An exception is mostly that there is no memory; it is not logged, since no file may be opened any
+// more.
 Result<SecretBytes> try_file_key(const crypto::AgeIdentity& identity, std::string_view header) {
   try {
     return file_key(identity, header);
@@ -97,10 +103,12 @@ Result<void> answer(const crypto::AgeIdentity& identity, const control::PacketVi
   const auto key = try_file_key(identity, question.fields[0]);
   if (!key)
     return send_error(question.sequence, key.error());
-  return os::send_packet(k_socket, artifact::make_secret_packet(PacketVerb::vault_ok, question.sequence, {key->text()}).view());
+  return os::send_packet(k_socket,
+      artifact::make_secret_packet(PacketVerb::vault_ok, question.sequence, {key->text()}).view());
 }
 
-// One question, one answer. False: it is over, because the monitor says so or is gone. Nothing else ends it, since that would seal the host.
+// One question, one answer. False: it is over, because the monitor says so or is gone. Nothing else
+// ends it, since that would seal the host.
 bool serve(const crypto::AgeIdentity& identity) {
   const auto packet = os::receive_packet(k_socket, control::k_max_packet);
   if (!packet)
@@ -124,10 +132,10 @@ int vault_main(const std::string& user) {
     (void)send_error(0, identity.error()); // nobody there to hear it: nothing else to do either
     return 1;
   }
-  if (!os::send_packet(k_socket, control::make_packet(PacketVerb::vault_ok, 0, {identity->recipient()})))
+  if (!os::send_packet(
+          k_socket, control::make_packet(PacketVerb::vault_ok, 0, {identity->recipient()})))
     return 1;
-  while (serve(*identity)) {
-  }
+  while (serve(*identity)) {}
   return 0;
 }
 

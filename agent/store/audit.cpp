@@ -1,5 +1,6 @@
-// The audit trail: each entry's hash covers the one before it, so that none can be changed, taken out or put in between unseen. There is no key in it,
-// since root could use any that is on the host: against root only a head that was kept elsewhere helps.
+// The audit trail: each entry's hash covers the one before it, so that none can be changed, taken
+// out or put in between unseen. There is no key in it, since root could use any that is on the
+// host: against root only a head that was kept elsewhere helps.
 #include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
@@ -27,7 +28,8 @@ ChainHash link(ByteView previous, const AuditEntry& entry) {
   hash.update(previous);
   update(hash, static_cast<int64_t>(entry.number));
   update(hash, entry.time_ms);
-  for (const std::string* text : {&entry.actor, &entry.verb, &entry.site, &entry.text, &entry.outcome}) {
+  for (const std::string* text :
+      {&entry.actor, &entry.verb, &entry.site, &entry.text, &entry.outcome}) {
     update(hash, static_cast<int64_t>(text->size()));
     hash.update(bytes_of(*text));
   }
@@ -37,7 +39,8 @@ ChainHash link(ByteView previous, const AuditEntry& entry) {
 }
 
 Result<AuditEntry> read_entry(Stmt& row) {
-  return AuditEntry{row.u64(0), row.i64(1), row.text(2), row.text(3), row.text(4), row.text(5), row.text(6)};
+  return AuditEntry{
+      row.u64(0), row.i64(1), row.text(2), row.text(3), row.text(4), row.text(5), row.text(6)};
 }
 
 // Number and hash of the newest entry; a new file starts from 0 and no hash.
@@ -47,12 +50,13 @@ struct Head {
 };
 Result<Head> head(Db& db) {
   auto found = TRY(db.one<Head>("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1",
-                                [](Stmt& row) -> Result<Head> { return Head{row.u64(0), row.text(1)}; }));
+      [](Stmt& row) -> Result<Head> { return Head{row.u64(0), row.text(1)}; }));
   return found.value_or(Head{});
 }
 
 Result<void> forget_oldest(Db& db, uint64_t newest) {
-  if (TRY(db.number("SELECT coalesce(min(number), 0) FROM audit")) + k_audit_kept + k_lot > static_cast<int64_t>(newest))
+  if (TRY(db.number("SELECT coalesce(min(number), 0) FROM audit")) + k_audit_kept + k_lot >
+      static_cast<int64_t>(newest))
     return {};
   const int64_t first = static_cast<int64_t>(newest) - k_audit_kept + 1;
   TRY(db.run("INSERT OR REPLACE INTO meta VALUES('audit_first', ?1)", std::to_string(first)));
@@ -66,8 +70,9 @@ Result<void> write_audit(Db& db, const AuditEntry& given) {
   AuditEntry entry = given;
   entry.number = last.number + 1;
   const ChainHash hash = link(bytes_of(last.hash), entry);
-  TRY(db.run("INSERT INTO audit VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", entry.number, entry.time_ms, entry.actor, entry.verb,
-             entry.site, entry.text, entry.outcome, ByteView(hash)));
+  TRY(db.run("INSERT INTO audit VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", entry.number,
+      entry.time_ms, entry.actor, entry.verb, entry.site, entry.text, entry.outcome,
+      ByteView(hash)));
   return forget_oldest(db, entry.number);
 }
 
@@ -81,25 +86,30 @@ Result<void> Store::audit(const AuditEntry& entry) {
 Result<std::vector<AuditEntry>> Store::audit_entries(size_t limit) {
   const std::scoped_lock lock(m_state->mutex);
   return m_state->db.all<AuditEntry>(
-      "SELECT number, time_ms, actor, verb, site, text, outcome FROM audit ORDER BY number DESC LIMIT ?1", read_entry, limit);
+      "SELECT number, time_ms, actor, verb, site, text, outcome FROM audit ORDER BY number DESC LIMIT ?1",
+      read_entry, limit);
 }
 
 namespace {
 
 // Every entry follows from the one before it.
-Result<AuditHead> walk(Db& db, const std::function<Result<void>(uint64_t, const std::string&)>& each) {
-  const auto first = static_cast<uint64_t>(
-      TRY(db.number("SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audit_first'), 1)")));
-  Stmt row = TRY(db.query("SELECT number, time_ms, actor, verb, site, text, outcome, hash FROM audit ORDER BY number"));
+Result<AuditHead> walk(
+    Db& db, const std::function<Result<void>(uint64_t, const std::string&)>& each) {
+  const auto first = static_cast<uint64_t>(TRY(db.number(
+      "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audit_first'), 1)")));
+  Stmt row = TRY(db.query(
+      "SELECT number, time_ms, actor, verb, site, text, outcome, hash FROM audit ORDER BY number"));
   AuditHead last;
   std::string previous;
   while (TRY(row.row())) {
     const AuditEntry entry = TRY(read_entry(row));
-    // Those before the first were forgotten by age: its own hash is taken as it is, unless it is the very first of all.
+    // Those before the first were forgotten by age: its own hash is taken as it is, unless it is
+    // the very first of all.
     const bool anchor = last.entries == 0 && entry.number > 1;
     const bool in_order = entry.number == (last.entries == 0 ? first : last.number + 1);
     if (!in_order || (!anchor && row.bytes(7) != text_of(link(bytes_of(previous), entry))))
-      return db.corrupt(cat("audit entry ", entry.number, " does not follow from the one before it: the trail was changed"));
+      return db.corrupt(cat("audit entry ", entry.number,
+          " does not follow from the one before it: the trail was changed"));
     previous = row.text(7);
     last = {last.entries + 1, entry.number, hex(bytes_of(previous))};
     TRY(each(entry.number, last.hash));
@@ -115,24 +125,34 @@ Result<AuditHead> Store::verify_audit(std::string_view kept) {
   const auto parts = split(kept, ':');
   const auto wanted = parse_u64(parts[0]);
   if (!kept.empty() && (!wanted || parts.size() != 2))
-    return fail(Code::invalid, cat("'", printable(kept, 100), "' is no head of an audit trail: NUMBER:HASH, as `audit verify` prints it"));
+    return fail(Code::invalid,
+        cat("'", printable(kept, 100),
+            "' is no head of an audit trail: NUMBER:HASH, as `audit verify` prints it"));
   std::optional<uint64_t> first;
   bool met = kept.empty();
-  const AuditHead last = TRY(walk(db, [&](uint64_t number, const std::string& hash) -> Result<void> {
-    first = first.value_or(number);
-    if (kept.empty() || number != *wanted)
-      return {};
-    met = hash == parts[1];
-    return met ? Result<void>{} : db.corrupt(cat("audit entry ", number, " is not the one of the head that was kept: another trail was written"));
-  }));
-  const int64_t given = TRY(db.number("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0)"));
+  const AuditHead last =
+      TRY(walk(db, [&](uint64_t number, const std::string& hash) -> Result<void> {
+        first = first.value_or(number);
+        if (kept.empty() || number != *wanted)
+          return {};
+        met = hash == parts[1];
+        return met ? Result<void>{}
+                   : db.corrupt(cat("audit entry ", number,
+                         " is not the one of the head that was kept: another trail was written"));
+      }));
+  const int64_t given =
+      TRY(db.number("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0)"));
   if (static_cast<uint64_t>(given) != last.number)
-    return db.corrupt(cat("audit entry ", last.number + 1, " is missing: the trail was cut off at its end"));
+    return db.corrupt(
+        cat("audit entry ", last.number + 1, " is missing: the trail was cut off at its end"));
   if (met)
     return last;
   if (first && *wanted < *first)
-    return fail(Code::not_found, cat("audit entry ", *wanted, " was forgotten by age, the oldest is ", *first, ": keep a newer head"));
-  return db.corrupt(cat("audit entry ", *wanted, " is missing: the head that was kept is newer than the trail"));
+    return fail(Code::not_found,
+        cat("audit entry ", *wanted, " was forgotten by age, the oldest is ", *first,
+            ": keep a newer head"));
+  return db.corrupt(
+      cat("audit entry ", *wanted, " is missing: the head that was kept is newer than the trail"));
 }
 
 } // namespace chillbox::store

@@ -7,30 +7,43 @@ namespace {
 
 Result<CronRun> read_run(const Db& db, Stmt& row) {
   SiteName site = TRY(site_in(db, row, 1));
-  return CronRun{.id = row.u64(0), .site = std::move(site), .release = row.text(2), .line = row.text(3), .actor = row.text(4),
-                 .state = row.text(5), .started_ms = row.i64(6), .ended_ms = row.i64(7),
-                 .code = row.null(8) ? std::nullopt : std::optional(static_cast<int>(row.i64(8))), .count = row.u64(9), .text = row.text(10)};
+  return CronRun{.id = row.u64(0),
+      .site = std::move(site),
+      .release = row.text(2),
+      .line = row.text(3),
+      .actor = row.text(4),
+      .state = row.text(5),
+      .started_ms = row.i64(6),
+      .ended_ms = row.i64(7),
+      .code = row.null(8) ? std::nullopt : std::optional(static_cast<int>(row.i64(8))),
+      .count = row.u64(9),
+      .text = row.text(10)};
 }
 
 Result<uint64_t> insert_run(Db& db, const CronRun& r) {
-  TRY(db.run("INSERT INTO cron_runs(site, release, line, actor, state, started_ms, ended_ms, code, count, text)"
-             " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8, ?9)",
-             r.site.str(), r.release, r.line, r.actor, r.state, r.started_ms, r.ended_ms, r.count, r.text));
+  TRY(db.run(
+      "INSERT INTO cron_runs(site, release, line, actor, state, started_ms, ended_ms, code, count, text)"
+      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8, ?9)",
+      r.site.str(), r.release, r.line, r.actor, r.state, r.started_ms, r.ended_ms, r.count,
+      r.text));
   return static_cast<uint64_t>(db.last_row());
 }
 
 Result<void> forget_old_runs(Db& db, const CronRun& newest) {
-  TRY(db.run("DELETE FROM cron_runs WHERE site = ?1 AND line = ?2 AND ended_ms <> 0 AND id <="
-             " (SELECT id FROM cron_runs WHERE site = ?1 AND line = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)",
-             newest.site.str(), newest.line, k_cron_runs_kept));
+  TRY(db.run(
+      "DELETE FROM cron_runs WHERE site = ?1 AND line = ?2 AND ended_ms <> 0 AND id <="
+      " (SELECT id FROM cron_runs WHERE site = ?1 AND line = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)",
+      newest.site.str(), newest.line, k_cron_runs_kept));
   return db.run("DELETE FROM cron_runs WHERE site = ?1 AND ended_ms <> 0 AND id <="
                 " (SELECT id FROM cron_runs WHERE site = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-                newest.site.str(), k_cron_runs_of_site);
+      newest.site.str(), k_cron_runs_of_site);
 }
 
 Result<std::optional<CronRun>> last_run(Db& db, const SiteName& site, const std::string& line) {
-  return db.one<CronRun>("SELECT " RUN_COLUMNS " FROM cron_runs WHERE site = ?1 AND line = ?2 ORDER BY id DESC LIMIT 1",
-                         [&](Stmt& row) { return read_run(db, row); }, site.str(), line);
+  return db.one<CronRun>(
+      "SELECT " RUN_COLUMNS
+      " FROM cron_runs WHERE site = ?1 AND line = ?2 ORDER BY id DESC LIMIT 1",
+      [&](Stmt& row) { return read_run(db, row); }, site.str(), line);
 }
 
 } // namespace
@@ -47,8 +60,11 @@ Result<uint64_t> Store::begin_cron_run(const CronRun& run) {
 
 Result<void> Store::end_cron_run(const CronRun& run) {
   const std::scoped_lock lock(m_state->mutex);
-  TRY(m_state->db.run("UPDATE cron_runs SET state = ?2, ended_ms = ?3, text = ?4 WHERE id = ?1", run.id, run.state, run.ended_ms, run.text));
-  return run.code ? m_state->db.run("UPDATE cron_runs SET code = ?2 WHERE id = ?1", run.id, *run.code) : Result<void>{};
+  TRY(m_state->db.run("UPDATE cron_runs SET state = ?2, ended_ms = ?3, text = ?4 WHERE id = ?1",
+      run.id, run.state, run.ended_ms, run.text));
+  return run.code
+      ? m_state->db.run("UPDATE cron_runs SET code = ?2 WHERE id = ?1", run.id, *run.code)
+      : Result<void>{};
 }
 
 Result<void> Store::skip_cron_run(const CronRun& run) {
@@ -57,7 +73,8 @@ Result<void> Store::skip_cron_run(const CronRun& run) {
   Txn txn = TRY(Txn::begin(db));
   const auto last = TRY(last_run(db, run.site, run.line));
   if (last && last->state == "skipped" && last->text == run.text && last->release == run.release)
-    TRY(db.run("UPDATE cron_runs SET count = count + 1, ended_ms = ?2 WHERE id = ?1", last->id, run.ended_ms));
+    TRY(db.run("UPDATE cron_runs SET count = count + 1, ended_ms = ?2 WHERE id = ?1", last->id,
+        run.ended_ms));
   else
     TRY(insert_run(db, run));
   TRY(forget_old_runs(db, run));
@@ -67,14 +84,17 @@ Result<void> Store::skip_cron_run(const CronRun& run) {
 Result<std::optional<CronRun>> Store::cron_run(uint64_t id) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.one<CronRun>("SELECT " RUN_COLUMNS " FROM cron_runs WHERE id = ?1", [&](Stmt& row) { return read_run(db, row); }, id);
+  return db.one<CronRun>(
+      "SELECT " RUN_COLUMNS " FROM cron_runs WHERE id = ?1",
+      [&](Stmt& row) { return read_run(db, row); }, id);
 }
 
 Result<std::vector<CronRun>> Store::cron_runs(const SiteName& site, size_t limit) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<CronRun>("SELECT " RUN_COLUMNS " FROM cron_runs WHERE site = ?1 ORDER BY id DESC LIMIT ?2",
-                         [&](Stmt& row) { return read_run(db, row); }, site.str(), limit);
+  return db.all<CronRun>(
+      "SELECT " RUN_COLUMNS " FROM cron_runs WHERE site = ?1 ORDER BY id DESC LIMIT ?2",
+      [&](Stmt& row) { return read_run(db, row); }, site.str(), limit);
 }
 
 Result<std::optional<CronRun>> Store::last_cron_run(const SiteName& site, const std::string& line) {
@@ -85,7 +105,8 @@ Result<std::optional<CronRun>> Store::last_cron_run(const SiteName& site, const 
 Result<std::vector<CronRun>> Store::open_cron_runs() {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<CronRun>("SELECT " RUN_COLUMNS " FROM cron_runs WHERE ended_ms = 0 ORDER BY id", [&](Stmt& row) { return read_run(db, row); });
+  return db.all<CronRun>("SELECT " RUN_COLUMNS " FROM cron_runs WHERE ended_ms = 0 ORDER BY id",
+      [&](Stmt& row) { return read_run(db, row); });
 }
 
 } // namespace chillbox::store

@@ -4,8 +4,8 @@
 namespace chillbox::store {
 namespace {
 
-#define JOB_COLUMNS                                                                                                    \
-  "id, kind, site, version, sha256, size, service, actor, options, state, step, release, previous, created_ms, "       \
+#define JOB_COLUMNS                                                                                              \
+  "id, kind, site, version, sha256, size, service, actor, options, state, step, release, previous, created_ms, " \
   "started_ms, finished_ms, code, message, gap_ms, key"
 
 Result<Job> read_job(const Db& db, Stmt& row) {
@@ -14,10 +14,26 @@ Result<Job> read_job(const Db& db, Stmt& row) {
   if (!kind || !state)
     return db.corrupt(cat("job ", printable(row.bytes(0)), ": unknown kind or state"));
   SiteName site = TRY(site_in(db, row, 2));
-  Job job{.id = row.text(0), .kind = *kind, .site = std::move(site), .version = row.text(3), .sha256 = row.text(4),
-          .size = row.u64(5), .service = row.text(6), .actor = row.text(7), .options = row.text(8), .state = *state,
-          .step = row.text(10), .release = row.text(11), .previous = row.text(12), .created_ms = row.i64(13),
-          .started_ms = row.i64(14), .finished_ms = row.i64(15), .gap_ms = row.i64(18), .code = std::nullopt, .message = row.text(17), .key = row.text(19)};
+  Job job{.id = row.text(0),
+      .kind = *kind,
+      .site = std::move(site),
+      .version = row.text(3),
+      .sha256 = row.text(4),
+      .size = row.u64(5),
+      .service = row.text(6),
+      .actor = row.text(7),
+      .options = row.text(8),
+      .state = *state,
+      .step = row.text(10),
+      .release = row.text(11),
+      .previous = row.text(12),
+      .created_ms = row.i64(13),
+      .started_ms = row.i64(14),
+      .finished_ms = row.i64(15),
+      .gap_ms = row.i64(18),
+      .code = std::nullopt,
+      .message = row.text(17),
+      .key = row.text(19)};
   if (!row.null(16))
     job.code = code_from_name(row.bytes(16));
   return job;
@@ -27,16 +43,19 @@ std::optional<std::string_view> code_text(const std::optional<Code>& code) {
   return code ? std::optional(code_name(*code)) : std::nullopt;
 }
 
-// An ended job stays as it ended: a rollout that did not yet see that it was superseded must not bring it back.
+// An ended job stays as it ended: a rollout that did not yet see that it was superseded must not
+// bring it back.
 Result<void> write_job(Db& db, const Job& job) {
-  TRY(db.run("UPDATE jobs SET state = ?2, step = ?3, release = ?4, previous = ?5, started_ms = ?6, finished_ms = ?7, code = ?8,"
-             " message = ?9, version = ?10, open = ?11, gap_ms = ?12 WHERE id = ?1 AND open = 1",
-             job.id, name(job.state), job.step, job.release, job.previous, job.started_ms, job.finished_ms, code_text(job.code),
-             job.message, job.version, is_open(job.state), job.gap_ms));
+  TRY(db.run(
+      "UPDATE jobs SET state = ?2, step = ?3, release = ?4, previous = ?5, started_ms = ?6, finished_ms = ?7, code = ?8,"
+      " message = ?9, version = ?10, open = ?11, gap_ms = ?12 WHERE id = ?1 AND open = 1",
+      job.id, name(job.state), job.step, job.release, job.previous, job.started_ms, job.finished_ms,
+      code_text(job.code), job.message, job.version, is_open(job.state), job.gap_ms));
   if (db.changes() == 1)
     return {};
-  const auto state = TRY(db.one<std::string>("SELECT state FROM jobs WHERE id = ?1",
-                                             [](Stmt& row) -> Result<std::string> { return row.text(0); }, job.id));
+  const auto state = TRY(db.one<std::string>(
+      "SELECT state FROM jobs WHERE id = ?1",
+      [](Stmt& row) -> Result<std::string> { return row.text(0); }, job.id));
   if (!state)
     return fail(Code::not_found, cat("no job ", printable(job.id)));
   return fail(Code::conflict, cat("job ", job.id, " has already ended: ", *state));
@@ -46,7 +65,8 @@ Result<uint64_t> write_event(Db& db, const std::string& job, const JobEvent& eve
   const auto number = TRY(db.one<uint64_t>(
       "INSERT INTO events SELECT seq, coalesce((SELECT max(number) FROM events WHERE job = seq), 0) + 1, ?2, ?3, ?4, ?5"
       " FROM jobs WHERE id = ?1 RETURNING number",
-      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, job, event.time_ms, event.step, event.kind, event.text));
+      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, job, event.time_ms, event.step,
+      event.kind, event.text));
   if (!number)
     return fail(Code::not_found, cat("no job ", printable(job)));
   return *number;
@@ -69,31 +89,39 @@ Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column) {
 }
 
 Result<void> insert_job(Db& db, const Job& job) {
-  return db.run("INSERT INTO jobs(open, " JOB_COLUMNS ", source, number)"
-                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
-                " coalesce((SELECT max(number) FROM jobs WHERE source = ?22), 0) + 1)",
-                is_open(job.state), job.id, name(job.kind), job.site.str(), job.version, job.sha256, job.size, job.service,
-                job.actor, job.options, name(job.state), job.step, job.release, job.previous, job.created_ms, job.started_ms,
-                job.finished_ms, code_text(job.code), job.message, job.gap_ms, job.key, source_of(job));
+  return db.run(
+      "INSERT INTO jobs(open, " JOB_COLUMNS ", source, number)"
+      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
+      " coalesce((SELECT max(number) FROM jobs WHERE source = ?22), 0) + 1)",
+      is_open(job.state), job.id, name(job.kind), job.site.str(), job.version, job.sha256, job.size,
+      job.service, job.actor, job.options, name(job.state), job.step, job.release, job.previous,
+      job.created_ms, job.started_ms, job.finished_ms, code_text(job.code), job.message, job.gap_ms,
+      job.key, source_of(job));
 }
 
-std::string source_of(const Job& job) { return cat(job.kind == JobKind::ping ? k_ping_source : "", job.actor); }
+std::string source_of(const Job& job) {
+  return cat(job.kind == JobKind::ping ? k_ping_source : "", job.actor);
+}
 
 Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std::string>& ids) {
   if (newer.kind != JobKind::deploy && newer.kind != JobKind::rollback)
     return {};
   const bool deploy = newer.kind == JobKind::deploy;
-  const std::string message = cat(deploy ? "superseded by the newer deploy " : "cancelled by the rollback ", newer.id);
+  const std::string message =
+      cat(deploy ? "superseded by the newer deploy " : "cancelled by the rollback ", newer.id);
   const auto state = name(deploy ? JobState::superseded : JobState::cancelled);
   const auto older = TRY(db.all<OpenJob>(
       "SELECT seq, id FROM jobs WHERE open = 1 AND site = ?1 AND kind IN ('deploy', ?2) AND state <> 'running'",
-      [](Stmt& row) -> Result<OpenJob> { return OpenJob{row.i64(0), row.text(1)}; }, newer.site.str(), name(newer.kind)));
+      [](Stmt& row) -> Result<OpenJob> { return OpenJob{row.i64(0), row.text(1)}; },
+      newer.site.str(), name(newer.kind)));
   for (const OpenJob& job : older) {
-    TRY(db.run("UPDATE jobs SET open = 0, state = ?2, finished_ms = ?3, code = ?4, message = ?5 WHERE seq = ?1", job.seq, state,
-               now_ms, code_name(Code::busy), message));
+    TRY(db.run(
+        "UPDATE jobs SET open = 0, state = ?2, finished_ms = ?3, code = ?4, message = ?5 WHERE seq = ?1",
+        job.seq, state, now_ms, code_name(Code::busy), message));
     // Who follows its events learns it there.
-    TRY(db.run("INSERT INTO events SELECT ?1, coalesce(max(number), 0) + 1, ?2, '', 'end', ?3 FROM events WHERE job = ?1", job.seq,
-               now_ms, message));
+    TRY(db.run(
+        "INSERT INTO events SELECT ?1, coalesce(max(number), 0) + 1, ?2, '', 'end', ?3 FROM events WHERE job = ?1",
+        job.seq, now_ms, message));
     ids.push_back(job.id);
   }
   return {};
@@ -101,27 +129,34 @@ Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std
 
 Result<void> forget_old_jobs(Db& db, const std::string& source) {
   const int64_t kept = source.starts_with(k_ping_source) ? k_pings_kept : k_jobs_kept;
-  const int64_t newest = TRY(db.number("SELECT coalesce(max(number), 0) FROM jobs WHERE source = ?1", source));
-  if (newest - TRY(db.number("SELECT coalesce(min(number), 0) FROM jobs WHERE source = ?1", source)) < kept + k_lot)
+  const int64_t newest =
+      TRY(db.number("SELECT coalesce(max(number), 0) FROM jobs WHERE source = ?1", source));
+  if (newest -
+          TRY(db.number("SELECT coalesce(min(number), 0) FROM jobs WHERE source = ?1", source)) <
+      kept + k_lot)
     return {};
-  return db.run("DELETE FROM jobs WHERE source = ?1 AND number <= ?2 AND open = 0", source, newest - kept);
+  return db.run(
+      "DELETE FROM jobs WHERE source = ?1 AND number <= ?2 AND open = 0", source, newest - kept);
 }
 
 // It is asked for behind each job, so that a lot of them is more than has come since the last time.
 Result<void> Store::forget_old_output() {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  const auto sources = TRY(db.all<std::string>( // from one to the next by the index, however many jobs each has
+  const auto sources = TRY(db.all<std::string>( // from one to the next by the index, however many
+                                                // jobs each has
       "WITH RECURSIVE found(source) AS (SELECT min(source) FROM jobs UNION ALL"
       " SELECT (SELECT min(source) FROM jobs WHERE jobs.source > found.source) FROM found WHERE found.source IS NOT NULL)"
       " SELECT source FROM found WHERE source IS NOT NULL",
       [](Stmt& row) -> Result<std::string> { return row.text(0); }));
   for (const auto& source : sources) {
-    const int64_t last = TRY(db.number("SELECT coalesce(max(number), 0) FROM jobs WHERE source = ?1", source)) - k_output_kept;
+    const int64_t last =
+        TRY(db.number("SELECT coalesce(max(number), 0) FROM jobs WHERE source = ?1", source)) -
+        k_output_kept;
     if (last > 0)
       TRY(db.run("DELETE FROM events INDEXED BY events_output WHERE kind = 'log' AND job IN"
                  " (SELECT seq FROM jobs WHERE source = ?1 AND number BETWEEN ?2 AND ?3)",
-                 source, last - k_lot, last));
+          source, last - k_lot, last));
   }
   return {};
 }
@@ -143,26 +178,31 @@ Result<void> Store::add_job(const Job& job, std::vector<std::string>* superseded
 Result<std::optional<Job>> Store::job(const std::string& id) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.one<Job>("SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?1", [&](Stmt& row) { return read_job(db, row); }, id);
+  return db.one<Job>(
+      "SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?1",
+      [&](Stmt& row) { return read_job(db, row); }, id);
 }
 
 Result<std::vector<Job>> Store::jobs(const std::string& site, size_t limit) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs WHERE ?1 IN ('', site) ORDER BY seq DESC LIMIT ?2",
-                     [&](Stmt& row) { return read_job(db, row); }, site, limit);
+  return db.all<Job>(
+      "SELECT " JOB_COLUMNS " FROM jobs WHERE ?1 IN ('', site) ORDER BY seq DESC LIMIT ?2",
+      [&](Stmt& row) { return read_job(db, row); }, site, limit);
 }
 
 Result<std::vector<Job>> Store::unfinished() {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs INDEXED BY jobs_open WHERE open = 1 ORDER BY seq",
-                     [&](Stmt& row) { return read_job(db, row); });
+  return db.all<Job>("SELECT " JOB_COLUMNS
+                     " FROM jobs INDEXED BY jobs_open WHERE open = 1 ORDER BY seq",
+      [&](Stmt& row) { return read_job(db, row); });
 }
 
 Result<std::map<std::string, std::string>> Store::announced_by() {
   const std::scoped_lock lock(m_state->mutex);
-  Stmt row = TRY(m_state->db.query("SELECT sha256, actor FROM jobs WHERE sha256 <> '' ORDER BY seq"));
+  Stmt row =
+      TRY(m_state->db.query("SELECT sha256, actor FROM jobs WHERE sha256 <> '' ORDER BY seq"));
   std::map<std::string, std::string> actors;
   while (TRY(row.row()))
     actors.insert_or_assign(row.text(0), row.text(1));
@@ -184,9 +224,16 @@ Result<void> Store::record(const Job& job, const std::vector<JobEvent>& events) 
   TRY(write_job(db, job));
   for (const JobEvent& event : events)
     TRY(write_event(db, job.id, event));
-  if (!is_open(job.state)) // with it, since a job that ends once more after a crash would be in the trail twice
-    TRY(write_audit(db, {.number = 0, .time_ms = job.finished_ms, .actor = job.actor, .verb = std::string(name(job.kind)), .site = job.site.str(),
-                         .text = job.message, .outcome = std::string(job.code ? code_name(*job.code) : "ok")}));
+  if (!is_open(job.state)) // with it, since a job that ends once more after a crash would be in the
+                           // trail twice
+    TRY(write_audit(db,
+        {.number = 0,
+            .time_ms = job.finished_ms,
+            .actor = job.actor,
+            .verb = std::string(name(job.kind)),
+            .site = job.site.str(),
+            .text = job.message,
+            .outcome = std::string(job.code ? code_name(*job.code) : "ok")}));
   return txn.commit();
 }
 
@@ -197,7 +244,12 @@ Result<void> Store::finish_job(const Job& job, const std::string& event_text) {
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
   TRY(write_job(db, job));
-  TRY(write_event(db, job.id, {.number = 0, .time_ms = job.finished_ms, .step = job.step, .kind = "end", .text = event_text}));
+  TRY(write_event(db, job.id,
+      {.number = 0,
+          .time_ms = job.finished_ms,
+          .step = job.step,
+          .kind = "end",
+          .text = event_text}));
   return txn.commit();
 }
 
@@ -216,7 +268,11 @@ Result<std::vector<JobEvent>> Store::events(const std::string& job, uint64_t aft
       "SELECT number, time_ms, step, kind, text FROM events WHERE job = (SELECT seq FROM jobs WHERE id = ?1) AND number > ?2"
       " ORDER BY number LIMIT ?3",
       [](Stmt& row) -> Result<JobEvent> {
-        return JobEvent{.number = row.u64(0), .time_ms = row.i64(1), .step = row.text(2), .kind = row.text(3), .text = row.text(4)};
+        return JobEvent{.number = row.u64(0),
+            .time_ms = row.i64(1),
+            .step = row.text(2),
+            .kind = row.text(3),
+            .text = row.text(4)};
       },
       job, after, limit);
 }

@@ -5,7 +5,8 @@
 namespace chillbox::store {
 namespace {
 
-// Times are milliseconds since 1970, UTC. What says "" in a value of types.hpp is '' here; NULL is only for "no code yet".
+// Times are milliseconds since 1970, UTC. What says "" in a value of types.hpp is '' here; NULL is
+// only for "no code yet".
 constexpr std::string_view k_v1 = R"sql(
 CREATE TABLE meta(
   key TEXT PRIMARY KEY,
@@ -143,7 +144,8 @@ CREATE TABLE holds(
 CREATE INDEX events_output ON events(job) WHERE kind = 'log';
 )sql";
 
-// Runs of the crontab's entries. state: running, done, failed, lost, skipped; ended_ms is 0 while it runs, code NULL when there is none.
+// Runs of the crontab's entries. state: running, done, failed, lost, skipped; ended_ms is 0 while
+// it runs, code NULL when there is none.
 constexpr std::string_view k_cron_runs = R"sql(
 CREATE TABLE cron_runs(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -164,7 +166,8 @@ CREATE INDEX cron_runs_open ON cron_runs(id) WHERE ended_ms = 0;
 
 constexpr std::string_view k_job_key = "ALTER TABLE jobs ADD COLUMN key TEXT NOT NULL DEFAULT ''";
 
-// Who signed what, and what is never good again. used_sets: the secret sets that a release may come back with.
+// Who signed what, and what is never good again. used_sets: the secret sets that a release may come
+// back with.
 constexpr std::string_view k_trust = R"sql(
 ALTER TABLE releases ADD COLUMN signer_key TEXT NOT NULL DEFAULT '';
 ALTER TABLE releases ADD COLUMN kept_by TEXT NOT NULL DEFAULT '';
@@ -192,8 +195,9 @@ CREATE TABLE withdrawn(
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-// What is kept of the past is bounded for each source, so that none can push another's out. number: 1, 2, ... of its sender or source; a job's source is
-// who asked for it, and a ping's is one of its own.
+// What is kept of the past is bounded for each source, so that none can push another's out. number:
+// 1, 2, ... of its sender or source; a job's source is who asked for it, and a ping's is one of its
+// own.
 constexpr std::string_view k_bounds = R"sql(
 CREATE TABLE deliveries_of(
   sender TEXT NOT NULL,
@@ -222,7 +226,8 @@ CREATE UNIQUE INDEX jobs_source ON jobs(source, number);
 CREATE INDEX jobs_open_source ON jobs(source) WHERE open = 1;
 )sql";
 
-// What was made for a site in places that are not the agent's alone: user, group, directories. Kept as long as the thing is.
+// What was made for a site in places that are not the agent's alone: user, group, directories. Kept
+// as long as the thing is.
 constexpr std::string_view k_assets = R"sql(
 CREATE TABLE assets(
   site TEXT NOT NULL,
@@ -234,7 +239,8 @@ CREATE TABLE assets(
 ALTER TABLE sites DROP COLUMN user_ours;
 )sql";
 
-// Each user's own, so that one's wrong passphrases keep nobody else out. What was counted for all of them is root's now.
+// Each user's own, so that one's wrong passphrases keep nobody else out. What was counted for all
+// of them is root's now.
 constexpr std::string_view k_unlock_failures = R"sql(
 CREATE TABLE unlock_failures(
   uid INTEGER PRIMARY KEY,
@@ -245,10 +251,13 @@ INSERT INTO unlock_failures SELECT 0, failures, last_ms FROM unlock_attempts WHE
 DROP TABLE unlock_attempts;
 )sql";
 
-constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds, k_assets, k_unlock_failures};
+constexpr std::array k_steps{
+    k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds, k_assets, k_unlock_failures};
 
 } // namespace
 
-std::span<const std::string_view> migrations() { return k_steps; }
+std::span<const std::string_view> migrations() {
+  return k_steps;
+}
 
 } // namespace chillbox::store

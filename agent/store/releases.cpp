@@ -4,7 +4,7 @@
 namespace chillbox::store {
 namespace {
 
-#define RELEASE_COLUMNS                                                                                                \
+#define RELEASE_COLUMNS                                                                            \
   "site, id, version, serial, sha256, secrets, state, slot, digest, nginx, last_log, signer, created_ms, live_ms, message, signer_key, kept_by"
 
 Result<Release> read_release(const Db& db, Stmt& row) {
@@ -12,56 +12,79 @@ Result<Release> read_release(const Db& db, Stmt& row) {
   if (!state)
     return db.corrupt(cat("release ", printable(row.bytes(1)), ": unknown state"));
   SiteName site = TRY(site_in(db, row, 0));
-  return Release{.id = row.text(1), .site = std::move(site), .version = row.text(2), .serial = row.u64(3),
-                 .sha256 = row.text(4), .secrets = row.text(5), .state = *state, .slot = row.text(7), .digest = row.text(8),
-                 .nginx = row.text(9), .last_log = row.text(10), .signer = row.text(11),
-                 .signer_key = row.text(15), .kept_by = row.text(16), .created_ms = row.i64(12), .live_ms = row.i64(13), .message = row.text(14)};
+  return Release{.id = row.text(1),
+      .site = std::move(site),
+      .version = row.text(2),
+      .serial = row.u64(3),
+      .sha256 = row.text(4),
+      .secrets = row.text(5),
+      .state = *state,
+      .slot = row.text(7),
+      .digest = row.text(8),
+      .nginx = row.text(9),
+      .last_log = row.text(10),
+      .signer = row.text(11),
+      .signer_key = row.text(15),
+      .kept_by = row.text(16),
+      .created_ms = row.i64(12),
+      .live_ms = row.i64(13),
+      .message = row.text(14)};
 }
 
 Result<void> write_release(Db& db, const Release& r) {
-  return db.run("INSERT INTO releases(" RELEASE_COLUMNS ")"
-                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
-                " ON CONFLICT(site, id) DO UPDATE SET version = ?3, serial = ?4, sha256 = ?5, secrets = ?6, state = ?7, slot = ?8,"
-                " digest = ?9, nginx = ?10, last_log = ?11, signer = ?12, created_ms = ?13, live_ms = ?14, message = ?15, signer_key = ?16, kept_by = ?17",
-                r.site.str(), r.id, r.version, r.serial, r.sha256, r.secrets, name(r.state), r.slot, r.digest, r.nginx, r.last_log,
-                r.signer, r.created_ms, r.live_ms, r.message, r.signer_key, r.kept_by);
+  return db.run(
+      "INSERT INTO releases(" RELEASE_COLUMNS ")"
+      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+      " ON CONFLICT(site, id) DO UPDATE SET version = ?3, serial = ?4, sha256 = ?5, secrets = ?6, state = ?7, slot = ?8,"
+      " digest = ?9, nginx = ?10, last_log = ?11, signer = ?12, created_ms = ?13, live_ms = ?14, message = ?15, signer_key = ?16, kept_by = ?17",
+      r.site.str(), r.id, r.version, r.serial, r.sha256, r.secrets, name(r.state), r.slot, r.digest,
+      r.nginx, r.last_log, r.signer, r.created_ms, r.live_ms, r.message, r.signer_key, r.kept_by);
 }
 
 Result<SiteRow> read_site(const Db& db, Stmt& row) {
   SiteName site = TRY(site_in(db, row, 0));
-  return SiteRow{.site = std::move(site), .live = row.text(1), .previous_good = row.text(2), .stopped = row.i64(3) != 0,
-                 .ports = row.text(4)};
+  return SiteRow{.site = std::move(site),
+      .live = row.text(1),
+      .previous_good = row.text(2),
+      .stopped = row.i64(3) != 0,
+      .ports = row.text(4)};
 }
 
 Result<std::optional<SiteRow>> find_site(Db& db, const SiteName& site) {
-  return db.one<SiteRow>("SELECT site, live, previous_good, stopped, ports FROM sites WHERE site = ?1",
-                         [&](Stmt& row) { return read_site(db, row); }, site.str());
+  return db.one<SiteRow>(
+      "SELECT site, live, previous_good, stopped, ports FROM sites WHERE site = ?1",
+      [&](Stmt& row) { return read_site(db, row); }, site.str());
 }
 
 Result<void> write_site(Db& db, const SiteRow& row) {
-  return db.run("INSERT OR REPLACE INTO sites VALUES(?1, ?2, ?3, ?4, ?5)", row.site.str(), row.live, row.previous_good,
-                row.stopped, row.ports);
+  return db.run("INSERT OR REPLACE INTO sites VALUES(?1, ?2, ?3, ?4, ?5)", row.site.str(), row.live,
+      row.previous_good, row.stopped, row.ports);
 }
 
-Result<std::string> text_of_row(Stmt& row) { return row.text(0); }
+Result<std::string> text_of_row(Stmt& row) {
+  return row.text(0);
+}
 
 // The newest good release that is not this one and was not withdrawn.
 Result<std::string> newest_other(Db& db, const SiteName& site, const std::string& live) {
-  const auto other = TRY(db.one<std::string>("SELECT id FROM releases WHERE site = ?1 AND state = 'good' AND id <> ?2"
-                                             " AND sha256 NOT IN (SELECT sha256 FROM withdrawn WHERE site = ?1)"
-                                             " ORDER BY live_ms DESC, seq DESC LIMIT 1",
-                                             text_of_row, site.str(), live));
+  const auto other = TRY(
+      db.one<std::string>("SELECT id FROM releases WHERE site = ?1 AND state = 'good' AND id <> ?2"
+                          " AND sha256 NOT IN (SELECT sha256 FROM withdrawn WHERE site = ?1)"
+                          " ORDER BY live_ms DESC, seq DESC LIMIT 1",
+          text_of_row, site.str(), live));
   return other.value_or("");
 }
 
 Result<bool> is_withdrawn(Db& db, const SiteName& site, const std::string& release) {
-  const auto found = TRY(db.one<std::string>("SELECT id FROM releases JOIN withdrawn USING(site, sha256) WHERE releases.site = ?1 AND id = ?2",
-                                             text_of_row, site.str(), release));
+  const auto found = TRY(db.one<std::string>(
+      "SELECT id FROM releases JOIN withdrawn USING(site, sha256) WHERE releases.site = ?1 AND id = ?2",
+      text_of_row, site.str(), release));
   return found.has_value();
 }
 
 // Where a rollback goes when `now_live` has replaced `old`.
-Result<std::string> choose_previous(Db& db, const SiteRow& before, const std::string& now_live, bool old_failed) {
+Result<std::string> choose_previous(
+    Db& db, const SiteRow& before, const std::string& now_live, bool old_failed) {
   if (before.live == now_live)
     return before.previous_good;
   if (!old_failed && !before.live.empty() && !TRY(is_withdrawn(db, before.site, before.live)))
@@ -70,18 +93,24 @@ Result<std::string> choose_previous(Db& db, const SiteRow& before, const std::st
 }
 
 Result<void> write_used_set(Db& db, const SecretSet& set) {
-  return db.run("INSERT OR REPLACE INTO used_sets VALUES(?1, ?2, ?3, ?4, ?5, ?6)", set.site.str(), set.sha256, set.serial, set.signer, set.signer_key,
-                set.kept_by);
+  return db.run("INSERT OR REPLACE INTO used_sets VALUES(?1, ?2, ?3, ?4, ?5, ?6)", set.site.str(),
+      set.sha256, set.serial, set.signer, set.signer_key, set.kept_by);
 }
 
 Result<SecretSet> read_used_set(const Db& db, Stmt& row) {
   SiteName site = TRY(site_in(db, row, 0));
-  return SecretSet{.site = std::move(site), .sha256 = row.text(1), .serial = row.u64(2), .signer = row.text(3), .signer_key = row.text(4),
-                   .kept_by = row.text(5)};
+  return SecretSet{.site = std::move(site),
+      .sha256 = row.text(1),
+      .serial = row.u64(2),
+      .signer = row.text(3),
+      .signer_key = row.text(4),
+      .kept_by = row.text(5)};
 }
 
 Result<void> raise(Db& db, const SiteName& site, std::string_view what, uint64_t serial) {
-  return db.run("INSERT INTO counters VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = max(value, ?3)", site.str(), what, serial);
+  return db.run(
+      "INSERT INTO counters VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = max(value, ?3)",
+      site.str(), what, serial);
 }
 
 } // namespace
@@ -102,15 +131,17 @@ Result<void> Store::put_release(const Release& release) {
 Result<std::optional<Release>> Store::release(const SiteName& site, const std::string& id) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.one<Release>("SELECT " RELEASE_COLUMNS " FROM releases WHERE site = ?1 AND id = ?2",
-                         [&](Stmt& row) { return read_release(db, row); }, site.str(), id);
+  return db.one<Release>(
+      "SELECT " RELEASE_COLUMNS " FROM releases WHERE site = ?1 AND id = ?2",
+      [&](Stmt& row) { return read_release(db, row); }, site.str(), id);
 }
 
 Result<std::vector<Release>> Store::releases(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<Release>("SELECT " RELEASE_COLUMNS " FROM releases WHERE site = ?1 ORDER BY seq DESC",
-                         [&](Stmt& row) { return read_release(db, row); }, site.str());
+  return db.all<Release>(
+      "SELECT " RELEASE_COLUMNS " FROM releases WHERE site = ?1 ORDER BY seq DESC",
+      [&](Stmt& row) { return read_release(db, row); }, site.str());
 }
 
 Result<void> Store::delete_release(const SiteName& site, const std::string& id) {
@@ -121,16 +152,20 @@ Result<void> Store::delete_release(const SiteName& site, const std::string& id) 
 Result<void> Store::forget_old_releases(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  TRY(db.run("DELETE FROM releases WHERE site = ?1 AND state IN ('failed', 'removed') AND seq NOT IN"
-             " (SELECT seq FROM releases WHERE site = ?1 AND state IN ('failed', 'removed') ORDER BY seq DESC LIMIT ?2)",
-             site.str(), k_releases_kept));
+  TRY(db.run(
+      "DELETE FROM releases WHERE site = ?1 AND state IN ('failed', 'removed') AND seq NOT IN"
+      " (SELECT seq FROM releases WHERE site = ?1 AND state IN ('failed', 'removed') ORDER BY seq DESC LIMIT ?2)",
+      site.str(), k_releases_kept));
   // And of secret sets, with which no release comes back any more.
-  return db.run("DELETE FROM used_sets WHERE site = ?1 AND sha256 NOT IN (SELECT secrets FROM releases WHERE site = ?1 AND state IN ('staged', 'good'))"
-                " AND sha256 NOT IN (SELECT sha256 FROM secret_sets WHERE site = ?1)",
-                site.str());
+  return db.run(
+      "DELETE FROM used_sets WHERE site = ?1 AND sha256 NOT IN (SELECT secrets FROM releases WHERE site = ?1 AND state IN ('staged', 'good'))"
+      " AND sha256 NOT IN (SELECT sha256 FROM secret_sets WHERE site = ?1)",
+      site.str());
 }
 
-uint64_t Store::sites_changed() const { return m_state->sites_changed; }
+uint64_t Store::sites_changed() const {
+  return m_state->sites_changed;
+}
 
 Result<void> Store::put_site(const SiteRow& row) {
   const std::scoped_lock lock(m_state->mutex);
@@ -146,8 +181,9 @@ Result<std::optional<SiteRow>> Store::site(const SiteName& site) {
 Result<std::vector<SiteRow>> Store::sites() {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<SiteRow>("SELECT site, live, previous_good, stopped, ports FROM sites ORDER BY site",
-                         [&](Stmt& row) { return read_site(db, row); });
+  return db.all<SiteRow>(
+      "SELECT site, live, previous_good, stopped, ports FROM sites ORDER BY site",
+      [&](Stmt& row) { return read_site(db, row); });
 }
 
 Result<void> Store::delete_site(const SiteName& site) {
@@ -165,23 +201,28 @@ Result<void> Store::delete_site(const SiteName& site) {
   return txn.commit();
 }
 
-Result<void> Store::commit_live(const SiteName& site, const Release& release, bool old_failed, int64_t now_ms) {
+Result<void> Store::commit_live(
+    const SiteName& site, const Release& release, bool old_failed, int64_t now_ms) {
   const std::scoped_lock lock(m_state->mutex);
   ++m_state->sites_changed;
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
-  SiteRow row = TRY(find_site(db, site))
-                    .value_or(SiteRow{.site = site, .live = {}, .previous_good = {}, .stopped = false, .ports = {}});
+  SiteRow row =
+      TRY(find_site(db, site))
+          .value_or(SiteRow{
+              .site = site, .live = {}, .previous_good = {}, .stopped = false, .ports = {}});
   Release live = release;
   live.state = ReleaseState::good;
   live.live_ms = now_ms;
   TRY(write_release(db, live));
   if (old_failed && row.live != live.id)
-    TRY(db.run("UPDATE releases SET state = 'failed' WHERE site = ?1 AND id = ?2", site.str(), row.live));
+    TRY(db.run(
+        "UPDATE releases SET state = 'failed' WHERE site = ?1 AND id = ?2", site.str(), row.live));
   row.previous_good = TRY(choose_previous(db, row, live.id, old_failed));
   row.live = live.id;
   TRY(write_site(db, row));
-  TRY(raise(db, site, "site", live.serial)); // with it: a crash between the two would let an older one in
+  TRY(raise(
+      db, site, "site", live.serial)); // with it: a crash between the two would let an older one in
   return txn.commit();
 }
 
@@ -191,9 +232,11 @@ Result<void> Store::claim_hosts(const SiteName& site, const std::vector<std::str
   Txn txn = TRY(Txn::begin(db));
   TRY(db.run("DELETE FROM hosts WHERE site = ?1", site.str()));
   for (const std::string& host : hosts) {
-    const auto owner = TRY(db.one<std::string>("SELECT site FROM hosts WHERE host = ?1", text_of_row, host));
+    const auto owner =
+        TRY(db.one<std::string>("SELECT site FROM hosts WHERE host = ?1", text_of_row, host));
     if (owner && *owner != site.str())
-      return fail(Code::conflict, cat("host '", printable(host), "' belongs to site '", *owner, "'"));
+      return fail(
+          Code::conflict, cat("host '", printable(host), "' belongs to site '", *owner, "'"));
     TRY(db.run("INSERT OR REPLACE INTO hosts VALUES(?1, ?2)", host, site.str()));
   }
   return txn.commit();
@@ -201,13 +244,15 @@ Result<void> Store::claim_hosts(const SiteName& site, const std::vector<std::str
 
 Result<std::optional<std::string>> Store::host_owner(const std::string& host, const SiteName& but) {
   const std::scoped_lock lock(m_state->mutex);
-  return m_state->db.one<std::string>("SELECT site FROM hosts WHERE host = ?1 AND site <> ?2", text_of_row, host, but.str());
+  return m_state->db.one<std::string>(
+      "SELECT site FROM hosts WHERE host = ?1 AND site <> ?2", text_of_row, host, but.str());
 }
 
 Result<uint64_t> Store::serial(const SiteName& site, const std::string& what) {
   const std::scoped_lock lock(m_state->mutex);
-  const auto value = TRY(m_state->db.one<uint64_t>("SELECT value FROM counters WHERE site = ?1 AND what = ?2",
-                                                   [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str(), what));
+  const auto value = TRY(m_state->db.one<uint64_t>(
+      "SELECT value FROM counters WHERE site = ?1 AND what = ?2",
+      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str(), what));
   return value.value_or(0);
 }
 
@@ -219,21 +264,25 @@ Result<void> Store::raise_serial(const SiteName& site, const std::string& what, 
 Result<std::optional<SecretSet>> Store::secret_set(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.one<SecretSet>("SELECT site, sha256, serial, received_ms, signer FROM secret_sets WHERE site = ?1",
-                           [&](Stmt& row) -> Result<SecretSet> {
-                             SiteName owner = TRY(site_in(db, row, 0));
-                             return SecretSet{.site = std::move(owner), .sha256 = row.text(1), .serial = row.u64(2),
-                                              .received_ms = row.i64(3), .signer = row.text(4)};
-                           },
-                           site.str());
+  return db.one<SecretSet>(
+      "SELECT site, sha256, serial, received_ms, signer FROM secret_sets WHERE site = ?1",
+      [&](Stmt& row) -> Result<SecretSet> {
+        SiteName owner = TRY(site_in(db, row, 0));
+        return SecretSet{.site = std::move(owner),
+            .sha256 = row.text(1),
+            .serial = row.u64(2),
+            .received_ms = row.i64(3),
+            .signer = row.text(4)};
+      },
+      site.str());
 }
 
 Result<void> Store::put_secret_set(const SecretSet& set) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
-  TRY(db.run("INSERT OR REPLACE INTO secret_sets VALUES(?1, ?2, ?3, ?4, ?5)", set.site.str(), set.sha256, set.serial, set.received_ms,
-             set.signer));
+  TRY(db.run("INSERT OR REPLACE INTO secret_sets VALUES(?1, ?2, ?3, ?4, ?5)", set.site.str(),
+      set.sha256, set.serial, set.received_ms, set.signer));
   TRY(write_used_set(db, set));
   TRY(raise(db, set.site, "secrets", set.serial));
   return txn.commit();
@@ -242,15 +291,17 @@ Result<void> Store::put_secret_set(const SecretSet& set) {
 Result<std::optional<SecretSet>> Store::used_set(const SiteName& site, const std::string& sha256) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.one<SecretSet>("SELECT site, sha256, serial, signer, signer_key, kept_by FROM used_sets WHERE site = ?1 AND sha256 = ?2",
-                           [&](Stmt& row) { return read_used_set(db, row); }, site.str(), sha256);
+  return db.one<SecretSet>(
+      "SELECT site, sha256, serial, signer, signer_key, kept_by FROM used_sets WHERE site = ?1 AND sha256 = ?2",
+      [&](Stmt& row) { return read_used_set(db, row); }, site.str(), sha256);
 }
 
 Result<std::vector<SecretSet>> Store::used_sets(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<SecretSet>("SELECT site, sha256, serial, signer, signer_key, kept_by FROM used_sets WHERE site = ?1 ORDER BY serial, sha256",
-                           [&](Stmt& row) { return read_used_set(db, row); }, site.str());
+  return db.all<SecretSet>(
+      "SELECT site, sha256, serial, signer, signer_key, kept_by FROM used_sets WHERE site = ?1 ORDER BY serial, sha256",
+      [&](Stmt& row) { return read_used_set(db, row); }, site.str());
 }
 
 Result<void> Store::put_used_set(const SecretSet& set) {
@@ -262,9 +313,10 @@ Result<void> Store::withdraw(const Withdrawn& w) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
-  TRY(db.run("INSERT INTO withdrawn VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING", w.site.str(), w.sha256, w.version, w.serial, w.actor, w.why,
-             w.time_ms));
-  if (auto row = TRY(find_site(db, w.site)); row && !row->previous_good.empty() && TRY(is_withdrawn(db, w.site, row->previous_good))) {
+  TRY(db.run("INSERT INTO withdrawn VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+      w.site.str(), w.sha256, w.version, w.serial, w.actor, w.why, w.time_ms));
+  if (auto row = TRY(find_site(db, w.site));
+      row && !row->previous_good.empty() && TRY(is_withdrawn(db, w.site, row->previous_good))) {
     row->previous_good = TRY(newest_other(db, w.site, row->live));
     TRY(write_site(db, *row));
   }
@@ -273,11 +325,13 @@ Result<void> Store::withdraw(const Withdrawn& w) {
 
 Result<std::vector<Withdrawn>> Store::withdrawn(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
-  return m_state->db.all<Withdrawn>("SELECT sha256, version, serial, actor, why, time_ms FROM withdrawn WHERE site = ?1 ORDER BY time_ms, serial",
-                                    [&](Stmt& row) -> Result<Withdrawn> {
-                                      return Withdrawn{site, row.text(0), row.text(1), row.u64(2), row.text(3), row.text(4), row.i64(5)};
-                                    },
-                                    site.str());
+  return m_state->db.all<Withdrawn>(
+      "SELECT sha256, version, serial, actor, why, time_ms FROM withdrawn WHERE site = ?1 ORDER BY time_ms, serial",
+      [&](Stmt& row) -> Result<Withdrawn> {
+        return Withdrawn{
+            site, row.text(0), row.text(1), row.u64(2), row.text(3), row.text(4), row.i64(5)};
+      },
+      site.str());
 }
 
 } // namespace chillbox::store

@@ -21,13 +21,17 @@ struct Store::State {
 // What is kept of the past; older rows go as new ones come.
 inline constexpr int64_t k_jobs_kept = 10'000; // of each source: finished ones, with their events
 inline constexpr int64_t k_pings_kept = 1'000; // of each sender
-inline constexpr int64_t k_output_kept = 500;   // of each source: jobs of which what their programs said is kept too
+inline constexpr int64_t k_output_kept =
+    500; // of each source: jobs of which what their programs said is kept too
 inline constexpr int64_t k_deliveries_kept = 200'000; // of each sender
-inline constexpr int64_t k_deliveries_most = 1'000'000; // while they are younger than the window below
-// A webhook can be replayed from one tolerance before its timestamp to one behind it; a minute more for a clock that is set meanwhile.
-inline constexpr int64_t k_replay_window_ms = 2 * std::chrono::milliseconds(crypto::k_webhook_tolerance).count() + 60'000;
-inline constexpr int64_t k_releases_kept = 50; // of a site, that failed or were removed
-inline constexpr int64_t k_cron_runs_kept = 100;         // of one entry
+inline constexpr int64_t k_deliveries_most =
+    1'000'000; // while they are younger than the window below
+// A webhook can be replayed from one tolerance before its timestamp to one behind it; a minute more
+// for a clock that is set meanwhile.
+inline constexpr int64_t k_replay_window_ms =
+    2 * std::chrono::milliseconds(crypto::k_webhook_tolerance).count() + 60'000;
+inline constexpr int64_t k_releases_kept = 50;   // of a site, that failed or were removed
+inline constexpr int64_t k_cron_runs_kept = 100; // of one entry
 inline constexpr int64_t k_cron_runs_of_site = 2'000;
 inline constexpr int64_t k_audit_kept = 100'000;
 // They go in lots of this size: one lot touches fewer pages than so many single rows.
@@ -41,7 +45,8 @@ Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column); // corrupt
 
 // Within a transaction of the caller.
 Result<void> insert_job(Db& db, const Job& job);
-// What a new deploy or rollback puts out of the way, before it is inserted; their ids are added to `ids`.
+// What a new deploy or rollback puts out of the way, before it is inserted; their ids are added to
+// `ids`.
 Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std::string>& ids);
 std::string source_of(const Job& job);
 Result<void> forget_old_jobs(Db& db, const std::string& source);

@@ -21,7 +21,8 @@ Result<void> sync_path(const std::string& path, int flags) {
 
 Result<void> sync_parent(const std::string& path) {
   const auto slash = path.rfind('/');
-  return sync_path(slash == std::string::npos ? "." : path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY);
+  return sync_path(
+      slash == std::string::npos ? "." : path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY);
 }
 
 Result<void> make_file(const std::string& path) {
@@ -33,7 +34,7 @@ Result<void> make_file(const std::string& path) {
 
 // The file is ours alone, or it is made. SQLite gives -wal and -shm the same owner and mode.
 Result<void> own_file(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) {
     if (errno == ENOENT)
       return make_file(path);
@@ -42,11 +43,15 @@ Result<void> own_file(const std::string& path) {
   if (!S_ISREG(info.st_mode))
     return fail(Code::denied, cat(path, ": not a regular file; move it away"));
   if (info.st_uid != ::geteuid())
-    return fail(Code::denied, cat(path, ": belongs to uid ", info.st_uid, ", not to uid ", ::geteuid(), "; chown it, or move it away"));
+    return fail(Code::denied,
+        cat(path, ": belongs to uid ", info.st_uid, ", not to uid ", ::geteuid(),
+            "; chown it, or move it away"));
   const int err = ::access(path.c_str(), W_OK) == 0 ? 0 : errno;
   if (err == EROFS)
     return fail(Code::denied, cat(path, ": on a read-only file system; mount it writable"));
-  if (err != 0 || (info.st_mode & S_IWUSR) == 0) // root may write anything: a mode that somebody chose still counts
+  if (err != 0 ||
+      (info.st_mode & S_IWUSR) ==
+          0) // root may write anything: a mode that somebody chose still counts
     return fail(Code::denied, cat(path, ": not writable; chmod it to 0600"));
   if ((info.st_mode & 077) != 0 && ::chmod(path.c_str(), 0600) != 0)
     return fail_errno(cat("chmod ", path), errno);
@@ -59,10 +64,13 @@ Result<int64_t> examine(Db& db, int64_t newest) {
   const int64_t application = TRY(db.number("PRAGMA application_id"));
   const int64_t objects = TRY(db.number("SELECT count(*) FROM sqlite_schema"));
   if (application != k_application_id && (application != 0 || schema != 0 || objects != 0))
-    return fail(Code::denied, cat(db.path(), ": a database of another program (application id ", application, "); move it away"));
+    return fail(Code::denied,
+        cat(db.path(), ": a database of another program (application id ", application,
+            "); move it away"));
   if (schema > newest)
-    return fail(Code::conflict, cat(db.path(), ": has schema ", schema, ", this program knows up to ", newest,
-                                    "; install the newer chillbox again, or restore ", db.path(), ".v", newest));
+    return fail(Code::conflict,
+        cat(db.path(), ": has schema ", schema, ", this program knows up to ", newest,
+            "; install the newer chillbox again, or restore ", db.path(), ".v", newest));
   return schema;
 }
 
@@ -77,11 +85,15 @@ Result<void> settle(Db& db) {
   {
     Stmt mode = TRY(db.query("PRAGMA journal_mode = WAL"));
     if (!TRY(mode.row()) || mode.bytes(0) != "wal")
-      return fail(Code::failure, cat(db.path(), ": no write-ahead log here (", mode.bytes(0), "); is it on a network file system?"));
+      return fail(Code::failure,
+          cat(db.path(), ": no write-ahead log here (", mode.bytes(0),
+              "); is it on a network file system?"));
   }
-  // 1 MiB of cache and no mapping keep the daemon small; a log over 4 MiB is cut back after a checkpoint.
-  return db.script("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
-                   "PRAGMA cache_size = -1024; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304");
+  // 1 MiB of cache and no mapping keep the daemon small; a log over 4 MiB is cut back after a
+  // checkpoint.
+  return db.script(
+      "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
+      "PRAGMA cache_size = -1024; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304");
 }
 
 // A copy as of now, under its name only when it is on disk.
@@ -106,7 +118,9 @@ Result<void> migrate(Db& db, int64_t schema, std::span<const std::string_view> s
     Txn txn = TRY_IN(context, Txn::begin(db));
     TRY_IN(context, db.script(steps[at]));
     // A pragma takes no parameters; the two values are numbers of ours.
-    TRY_IN(context, db.script(cat("PRAGMA application_id = ", k_application_id, "; PRAGMA user_version = ", at + 1)));
+    TRY_IN(context,
+        db.script(
+            cat("PRAGMA application_id = ", k_application_id, "; PRAGMA user_version = ", at + 1)));
     TRY_IN(context, txn.commit());
   }
   return {};

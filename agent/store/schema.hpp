@@ -1,7 +1,9 @@
-// The state file: opened only when it is ours, whole and not from the future, then brought to the schema of this program.
+// The state file: opened only when it is ours, whole and not from the future, then brought to the
+// schema of this program.
 //
-// A schema is a number (user_version): entry N-1 of a table of SQL texts leads from N-1 to N. Each is one transaction together with its
-// number, so that a file is never between two. Before an existing file is changed, a copy of it is left beside it ("state.db.vN").
+// A schema is a number (user_version): entry N-1 of a table of SQL texts leads from N-1 to N. Each
+// is one transaction together with its number, so that a file is never between two. Before an
+// existing file is changed, a copy of it is left beside it ("state.db.vN").
 #pragma once
 
 #include "store/sql.hpp"
@@ -15,10 +17,12 @@ inline constexpr int64_t k_application_id = 0x43684278; // "ChBx" in the file's 
 
 std::span<const std::string_view> migrations();
 
-// Creates an absent or empty file (0600, its directory synced). denied: not a regular file, of another user, not writable, of another
-// program. conflict: a newer schema. corrupt: not a database, or quick_check fails.
-// Whether open_database would take the file as far as that can be seen without a change to it or a long read. An absent one is fine.
+// Creates an absent or empty file (0600, its directory synced). denied: not a regular file, of
+// another user, not writable, of another program. conflict: a newer schema. corrupt: not a
+// database, or quick_check fails. Whether open_database would take the file as far as that can be
+// seen without a change to it or a long read. An absent one is fine.
 Result<void> check_database(const std::string& path);
-Result<Db> open_database(const std::string& path, std::span<const std::string_view> steps = migrations());
+Result<Db> open_database(
+    const std::string& path, std::span<const std::string_view> steps = migrations());
 
 } // namespace chillbox::store

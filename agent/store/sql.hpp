@@ -1,7 +1,8 @@
-// SQLite as owned types: Db (a connection and its prepared statements), Stmt (one use of a statement), Txn (all or nothing).
-// A statement is prepared once and reset when its Stmt goes. SQL is text that the compiler saw: none is ever put together at run time.
-// Errors name the file and the statement: no_space for a full disk, busy for a held lock, corrupt for damage, denied for a file that
-// cannot be written, conflict for a violated constraint, else failure.
+// SQLite as owned types: Db (a connection and its prepared statements), Stmt (one use of a
+// statement), Txn (all or nothing). A statement is prepared once and reset when its Stmt goes. SQL
+// is text that the compiler saw: none is ever put together at run time. Errors name the file and
+// the statement: no_space for a full disk, busy for a held lock, corrupt for damage, denied for a
+// file that cannot be written, conflict for a violated constraint, else failure.
 #pragma once
 
 #include "base/error.hpp"
@@ -21,8 +22,8 @@ struct sqlite3_stmt;
 namespace chillbox::store {
 
 struct Sql {
-  template <size_t N>
-  consteval Sql(const char (&literal)[N]) : text(literal, N - 1) {} // NOLINT: a literal is the only way in
+  template <size_t N> consteval Sql(const char (&literal)[N])
+      : text(literal, N - 1) {} // NOLINT: a literal is the only way in
   std::string_view text;
 };
 
@@ -35,8 +36,8 @@ public:
   Stmt& operator=(Stmt&&) = delete;
   ~Stmt();
 
-  Result<bool> row();  // true: there is a row to read
-  Result<void> run();  // to its end
+  Result<bool> row(); // true: there is a row to read
+  Result<void> run(); // to its end
 
   int64_t i64(int column) const;
   uint64_t u64(int column) const { return static_cast<uint64_t>(i64(column)); }
@@ -52,10 +53,8 @@ private:
   void put(int at, ByteView value);
   void put_int(int at, int64_t value);
   void put(int at, bool value) { put_int(at, value ? 1 : 0); }
-  template <std::signed_integral T>
-  void put(int at, T value) { put_int(at, value); }
-  template <std::unsigned_integral T>
-  void put(int at, T value) {
+  template <std::signed_integral T> void put(int at, T value) { put_int(at, value); }
+  template <std::unsigned_integral T> void put(int at, T value) {
     m_too_big = m_too_big || static_cast<uint64_t>(value) > INT64_MAX; // SQLite counts to 2^63-1
     put_int(at, static_cast<int64_t>(value));
   }
@@ -74,16 +73,15 @@ public:
   Db& operator=(Db&&) = delete;
   ~Db();
 
-  // Arguments in the order of ?1, ?2, ...: integers, text, bytes, optional text. Text must live until the statement was stepped.
-  template <class... Args>
-  Result<Stmt> query(Sql sql, const Args&... args) {
+  // Arguments in the order of ?1, ?2, ...: integers, text, bytes, optional text. Text must live
+  // until the statement was stepped.
+  template <class... Args> Result<Stmt> query(Sql sql, const Args&... args) {
     Stmt stmt = TRY(prepare(sql));
     int at = 0;
     (stmt.put(++at, args), ...);
     return stmt;
   }
-  template <class... Args>
-  Result<void> run(Sql sql, const Args&... args) {
+  template <class... Args> Result<void> run(Sql sql, const Args&... args) {
     return TRY(query(sql, args...)).run();
   }
   // Every row through `read`, which returns a Result.
@@ -105,8 +103,7 @@ public:
   // A script of several statements (migrations, pragmas); not kept.
   Result<void> script(std::string_view text);
   // The one integer of the one row.
-  template <class... Args>
-  Result<int64_t> number(Sql sql, const Args&... args) {
+  template <class... Args> Result<int64_t> number(Sql sql, const Args&... args) {
     Stmt stmt = TRY(query(sql, args...));
     return number_of(stmt);
   }

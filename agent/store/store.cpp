@@ -11,11 +11,14 @@ Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 Store::~Store() = default;
 
-Result<void> Store::check(const std::string& path) { return check_database(path); }
+Result<void> Store::check(const std::string& path) {
+  return check_database(path);
+}
 
 Result<Store> Store::open(const std::string& path, int64_t now_ms) {
   auto state = std::make_unique<State>(TRY(open_database(path)));
-  TRY(state->db.run("INSERT INTO meta VALUES('created_ms', ?1) ON CONFLICT DO NOTHING", std::to_string(now_ms)));
+  TRY(state->db.run(
+      "INSERT INTO meta VALUES('created_ms', ?1) ON CONFLICT DO NOTHING", std::to_string(now_ms)));
   return Store(std::move(state));
 }
 
@@ -23,9 +26,10 @@ Result<std::string> Store::host_secret() {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
-  TRY(db.run("INSERT INTO meta VALUES('host_secret', ?1) ON CONFLICT DO NOTHING", random_token(32)));
+  TRY(db.run(
+      "INSERT INTO meta VALUES('host_secret', ?1) ON CONFLICT DO NOTHING", random_token(32)));
   auto secret = TRY(db.one<std::string>("SELECT value FROM meta WHERE key = 'host_secret'",
-                                        [](Stmt& row) -> Result<std::string> { return row.text(0); }));
+      [](Stmt& row) -> Result<std::string> { return row.text(0); }));
   TRY(txn.commit());
   return *secret;
 }
@@ -34,12 +38,14 @@ Result<std::optional<Hold>> Store::hold(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   return m_state->db.one<Hold>(
       "SELECT actor, why, time_ms FROM holds WHERE site = ?1",
-      [&](Stmt& row) -> Result<Hold> { return Hold{site, row.text(0), row.text(1), row.i64(2)}; }, site.str());
+      [&](Stmt& row) -> Result<Hold> { return Hold{site, row.text(0), row.text(1), row.i64(2)}; },
+      site.str());
 }
 
 Result<void> Store::put_hold(const Hold& hold) {
   const std::scoped_lock lock(m_state->mutex);
-  return m_state->db.run("INSERT OR REPLACE INTO holds VALUES(?1, ?2, ?3, ?4)", hold.site.str(), hold.actor, hold.why, hold.time_ms);
+  return m_state->db.run("INSERT OR REPLACE INTO holds VALUES(?1, ?2, ?3, ?4)", hold.site.str(),
+      hold.actor, hold.why, hold.time_ms);
 }
 
 Result<bool> Store::delete_hold(const SiteName& site) {
@@ -63,18 +69,21 @@ Result<void> Store::set_attempts(uint64_t uid, const Attempts& attempts) {
   const std::scoped_lock lock(m_state->mutex);
   if (attempts.failures == 0)
     return m_state->db.run("DELETE FROM unlock_failures WHERE uid = ?1", uid);
-  return m_state->db.run("INSERT OR REPLACE INTO unlock_failures VALUES(?1, ?2, ?3)", uid, attempts.failures, attempts.last_ms);
+  return m_state->db.run("INSERT OR REPLACE INTO unlock_failures VALUES(?1, ?2, ?3)", uid,
+      attempts.failures, attempts.last_ms);
 }
 
 Result<uint64_t> Store::unlock_failures() {
   const std::scoped_lock lock(m_state->mutex);
-  return static_cast<uint64_t>(TRY(m_state->db.number("SELECT coalesce(sum(failures), 0) FROM unlock_failures")));
+  return static_cast<uint64_t>(
+      TRY(m_state->db.number("SELECT coalesce(sum(failures), 0) FROM unlock_failures")));
 }
 
 Result<std::optional<std::string>> Store::meta(const std::string& key) {
   const std::scoped_lock lock(m_state->mutex);
   return m_state->db.one<std::string>(
-      "SELECT value FROM meta WHERE key = ?1", [](Stmt& row) -> Result<std::string> { return row.text(0); }, key);
+      "SELECT value FROM meta WHERE key = ?1",
+      [](Stmt& row) -> Result<std::string> { return row.text(0); }, key);
 }
 
 Result<void> Store::set_meta(const std::string& key, const std::string& value) {

@@ -1,9 +1,11 @@
-// The state of the host in SQLite (WAL, synchronous=FULL): jobs, releases, what is live, secrets, freshness, replay memory, audit.
-// One connection, one writer, guarded by a mutex in here: any thread may call. What a call returned as written is on disk.
-// Nothing is ever half: each call is one transaction. The file is opened after every fork, never before one that keeps it (O_CLOEXEC).
+// The state of the host in SQLite (WAL, synchronous=FULL): jobs, releases, what is live, secrets,
+// freshness, replay memory, audit. One connection, one writer, guarded by a mutex in here: any
+// thread may call. What a call returned as written is on disk. Nothing is ever half: each call is
+// one transaction. The file is opened after every fork, never before one that keeps it (O_CLOEXEC).
 //
-// Refuses at open: a schema newer than this program (conflict), a file that is not ours or not writable (denied), a file that fails
-// quick_check (corrupt; the caller moves it aside and rebuilds).
+// Refuses at open: a schema newer than this program (conflict), a file that is not ours or not
+// writable (denied), a file that fails quick_check (corrupt; the caller moves it aside and
+// rebuilds).
 #pragma once
 
 #include "base/error.hpp"
@@ -21,21 +23,23 @@ namespace chillbox::store {
 // One webhook, checked and about to be accepted.
 struct Intake {
   std::string sender;
-  std::string id;          // webhook-id or X-GitHub-Delivery
-  std::string body_hash;   // sha256 of the signed body, hex
-  bool by_body = false;    // github: also a new id with a body that was seen is the same delivery
-  Job job;                 // state queued
+  std::string id;        // webhook-id or X-GitHub-Delivery
+  std::string body_hash; // sha256 of the signed body, hex
+  bool by_body = false;  // github: also a new id with a body that was seen is the same delivery
+  Job job;               // state queued
 };
 enum class IntakeVerdict { accepted, repeated, conflict, full, flooded };
 struct IntakeAnswer {
   IntakeVerdict verdict{};
-  std::string job; // accepted or repeated: the job
-  std::vector<std::string> superseded; // accepted: deploys of the site that were queued or waiting and have ended by this one
+  std::string job;                     // accepted or repeated: the job
+  std::vector<std::string> superseded; // accepted: deploys of the site that were queued or waiting
+                                       // and have ended by this one
 };
 
 class Store {
 public:
-  // Creates the file and its schema when absent; migrates forward with a copy beside it ("state.db.vN").
+  // Creates the file and its schema when absent; migrates forward with a copy beside it
+  // ("state.db.vN").
   static Result<Store> open(const std::string& path, int64_t now_ms);
   // Whether open() would refuse the file: conflict (a newer schema), denied. Changes nothing.
   static Result<void> check(const std::string& path);
@@ -43,57 +47,77 @@ public:
   Store& operator=(Store&&) noexcept;
   ~Store();
 
-  // --- intake: all of them in ONE transaction (group commit), answers in the same order. Of each sender the newest 200,000 deliveries are remembered, and every one
-  // that could still come again, because its timestamp is within the tolerance; over a million of those no new one of his is taken (flooded).
-  // queue_max: jobs of one sender that have not ended. What one sender sends pushes out nothing of another's.
-  Result<std::vector<IntakeAnswer>> accept(const std::vector<Intake>& batch, uint32_t queue_max, int64_t now_ms);
+  // --- intake: all of them in ONE transaction (group commit), answers in the same order. Of each
+  // sender the newest 200,000 deliveries are remembered, and every one that could still come again,
+  // because its timestamp is within the tolerance; over a million of those no new one of his is
+  // taken (flooded). queue_max: jobs of one sender that have not ended. What one sender sends
+  // pushes out nothing of another's.
+  Result<std::vector<IntakeAnswer>> accept(
+      const std::vector<Intake>& batch, uint32_t queue_max, int64_t now_ms);
   Result<std::string> host_secret(); // 64 hex digits, made once: capabilities are derived from it
 
-  // --- jobs. A new deploy ends the queued and waiting deploys of its site as `superseded`, a new rollback them and rollbacks as `cancelled`, in the same
-  // transaction, code busy, with an "end" event; running ones are the rollout's. Of each actor the newest 10,000 ended jobs are kept, and 1,000 pings.
+  // --- jobs. A new deploy ends the queued and waiting deploys of its site as `superseded`, a new
+  // rollback them and rollbacks as `cancelled`, in the same transaction, code busy, with an "end"
+  // event; running ones are the rollout's. Of each actor the newest 10,000 ended jobs are kept, and
+  // 1,000 pings.
   Result<void> add_job(const Job& job, std::vector<std::string>* superseded = nullptr);
   Result<std::optional<Job>> job(const std::string& id);
-  Result<std::vector<Job>> jobs(const std::string& site, size_t limit); // newest first; "" all sites
-  Result<std::vector<Job>> unfinished();                                // oldest first: queued, running, waiting
-  Result<void> update_job(const Job& job);                              // state, step, release, previous, times, code, message, version
-  // update and finish: conflict for a job that has ended already (a newer one may have superseded it), not_found for no job.
-  // The same together with events, in one transaction; finished_ms set and a last event of kind "end": the job is over.
+  Result<std::vector<Job>> jobs(
+      const std::string& site, size_t limit); // newest first; "" all sites
+  Result<std::vector<Job>> unfinished();      // oldest first: queued, running, waiting
+  Result<void> update_job(
+      const Job& job); // state, step, release, previous, times, code, message, version
+  // update and finish: conflict for a job that has ended already (a newer one may have superseded
+  // it), not_found for no job. The same together with events, in one transaction; finished_ms set
+  // and a last event of kind "end": the job is over.
   Result<void> record(const Job& job, const std::vector<JobEvent>& events);
   // The job's end in one transaction with its last event.
   Result<void> finish_job(const Job& job, const std::string& event_text);
-  Result<uint64_t> add_event(const std::string& job, JobEvent event);   // its number
+  Result<uint64_t> add_event(const std::string& job, JobEvent event); // its number
   Result<std::vector<JobEvent>> events(const std::string& job, uint64_t after, size_t limit = 1000);
 
-  Result<void> forget_old_output(); // what programs said (kind "log") is kept of the newest 500 jobs of each actor
+  Result<void> forget_old_output(); // what programs said (kind "log") is kept of the newest 500
+                                    // jobs of each actor
   // Who announced each artifact that a job names, the last one: actors by sha256.
   Result<std::map<std::string, std::string>> announced_by();
 
   // --- releases and what is live
-  Result<uint64_t> next_release_number(const SiteName& site) { return next_number(site, "release"); }
-  Result<uint64_t> next_number(const SiteName& site, const std::string& what); // 1, 2, ...; serial() reads the last one
-  Result<void> put_release(const Release& release); // insert or replace
+  Result<uint64_t> next_release_number(const SiteName& site) {
+    return next_number(site, "release");
+  }
+  Result<uint64_t> next_number(
+      const SiteName& site, const std::string& what); // 1, 2, ...; serial() reads the last one
+  Result<void> put_release(const Release& release);   // insert or replace
   Result<std::optional<Release>> release(const SiteName& site, const std::string& id);
   Result<std::vector<Release>> releases(const SiteName& site); // newest first
   Result<void> delete_release(const SiteName& site, const std::string& id);
-  Result<void> forget_old_releases(const SiteName& site); // of those that failed or were removed the newest 50 rows stay
+  Result<void> forget_old_releases(
+      const SiteName& site); // of those that failed or were removed the newest 50 rows stay
   Result<void> put_site(const SiteRow& row);
   Result<std::optional<SiteRow>> site(const SiteName& site);
   Result<std::vector<SiteRow>> sites();
-  uint64_t sites_changed() const; // grows with each change of a site's row: nothing is asked of the disk
-  Result<void> delete_site(const SiteName& site); // its rows: releases, host names, secret sets, hold, runs of its crontab. Jobs, audit, serials and what was withdrawn stay
-  // The switch, in one transaction: `release` is live, good; the old one is previous_good. With `old_failed` the old one is failed, and
-  // previous_good the newest other release that is good.
-  Result<void> commit_live(const SiteName& site, const Release& release, bool old_failed, int64_t now_ms);
+  uint64_t sites_changed()
+      const; // grows with each change of a site's row: nothing is asked of the disk
+  Result<void> delete_site(
+      const SiteName& site); // its rows: releases, host names, secret sets, hold, runs of its
+                             // crontab. Jobs, audit, serials and what was withdrawn stay
+  // The switch, in one transaction: `release` is live, good; the old one is previous_good. With
+  // `old_failed` the old one is failed, and previous_good the newest other release that is good.
+  Result<void> commit_live(
+      const SiteName& site, const Release& release, bool old_failed, int64_t now_ms);
   // Host names by site: conflict "host 'x' belongs to site 'y'".
   Result<void> claim_hosts(const SiteName& site, const std::vector<std::string>& hosts);
-  Result<std::optional<std::string>> host_owner(const std::string& host, const SiteName& but); // another site's claim
+  Result<std::optional<std::string>> host_owner(
+      const std::string& host, const SiteName& but); // another site's claim
 
   // --- what was made for a site and for nobody else (rollout/assets.hpp). delete_site leaves it.
   Result<std::vector<Asset>> assets(const SiteName& site);
-  Result<std::optional<Asset>> asset(const SiteName& site, const std::string& kind, const std::string& name);
+  Result<std::optional<Asset>> asset(
+      const SiteName& site, const std::string& kind, const std::string& name);
   Result<void> put_assets(const std::vector<Asset>& assets); // in one transaction
   Result<void> delete_asset(const Asset& asset);
-  Result<std::vector<SiteName>> sites_without_assets();      // that have, or had, a release or a secret set here
+  Result<std::vector<SiteName>> sites_without_assets(); // that have, or had, a release or a secret
+                                                        // set here
 
   // --- freshness: the greatest serial that was ever installed. what: "site" or "secrets"
   Result<uint64_t> serial(const SiteName& site, const std::string& what);
@@ -101,8 +125,10 @@ public:
 
   // --- secrets
   Result<std::optional<SecretSet>> secret_set(const SiteName& site);
-  Result<void> put_secret_set(const SecretSet& set); // and its serial; it is a used set from then on
-  // Those that were in use once and may be again, with a release that came with them: their received_ms is 0.
+  Result<void> put_secret_set(
+      const SecretSet& set); // and its serial; it is a used set from then on
+  // Those that were in use once and may be again, with a release that came with them: their
+  // received_ms is 0.
   Result<std::optional<SecretSet>> used_set(const SiteName& site, const std::string& sha256);
   Result<std::vector<SecretSet>> used_sets(const SiteName& site);
   Result<void> put_used_set(const SecretSet& set);
@@ -119,12 +145,13 @@ public:
   // --- runs of crontab entries: the newest 100 of each entry are kept, and of each site 2,000
   Result<uint64_t> begin_cron_run(const CronRun& run); // its id
   Result<void> end_cron_run(const CronRun& run);       // state, ended_ms, code, text
-  // One that did not run. The same entry for the same reason as the last time is counted, not repeated.
+  // One that did not run. The same entry for the same reason as the last time is counted, not
+  // repeated.
   Result<void> skip_cron_run(const CronRun& run);
   Result<std::optional<CronRun>> cron_run(uint64_t id);
   Result<std::vector<CronRun>> cron_runs(const SiteName& site, size_t limit); // newest first
   Result<std::optional<CronRun>> last_cron_run(const SiteName& site, const std::string& line);
-  Result<std::vector<CronRun>> open_cron_runs();       // state running, oldest first
+  Result<std::vector<CronRun>> open_cron_runs(); // state running, oldest first
 
   // --- unlock attempts, of each user (faults 75)
   struct Attempts {
@@ -140,8 +167,8 @@ public:
   Result<void> set_meta(const std::string& key, const std::string& value);
   Result<void> audit(const AuditEntry& entry);
   Result<std::vector<AuditEntry>> audit_entries(size_t limit); // newest first
-  // corrupt: names the first entry that does not fit. kept: AuditHead::text() of an earlier day, which must still be in the trail; not_found: it
-  // was forgotten by age.
+  // corrupt: names the first entry that does not fit. kept: AuditHead::text() of an earlier day,
+  // which must still be in the trail; not_found: it was forgotten by age.
   Result<AuditHead> verify_audit(std::string_view kept = "");
   // The newest 100,000 entries are kept; the chain then begins with the oldest of them.
 

@@ -25,7 +25,9 @@ struct Inbox {
     fd = Fd(open((scratch / "upload").c_str(), O_RDWR | O_CLOEXEC));
   }
   // Nothing under the final name, no temporary file left.
-  bool clean() const { return os::real_disk().list(scratch.path).value() == std::vector<std::string>{"upload"}; }
+  bool clean() const {
+    return os::real_disk().list(scratch.path).value() == std::vector<std::string>{"upload"};
+  }
 };
 
 } // namespace
@@ -57,7 +59,8 @@ TEST_CASE("[fault-41] a file with another digest than announced is not stored") 
   const auto stored = store_copy(in.fd.get(), in.stored, other, 1 << 20);
   REQUIRE_FALSE(stored);
   CHECK(stored.error().code == Code::denied);
-  CHECK(stored.error().message == cat("sha256 is ", in.digest.str(), ", announced was ", other.str()));
+  CHECK(stored.error().message ==
+      cat("sha256 is ", in.digest.str(), ", announced was ", other.str()));
   CHECK(in.clean());
 }
 
@@ -73,7 +76,8 @@ TEST_CASE("[fault-42] a file longer than the limit is cut there, nothing is stor
 TEST_CASE("[fault-42] what has no end is no file") {
   const Scratch scratch;
   const Fd zero(open("/dev/zero", O_RDONLY | O_CLOEXEC));
-  const auto stored = store_copy(zero.get(), scratch / "x", Digest::parse(std::string(64, '0')).value(), 1 << 20);
+  const auto stored =
+      store_copy(zero.get(), scratch / "x", Digest::parse(std::string(64, '0')).value(), 1 << 20);
   REQUIRE_FALSE(stored);
   CHECK_SAYS(stored.error().message, "not a regular file");
   CHECK(os::real_disk().list(scratch.path)->empty());

@@ -17,32 +17,26 @@ struct Random {
 };
 
 const std::string& sample() {
-  static const std::string tar = pax(record("comment", "x"), 'g') + dir("b") + file("b/a", std::string(600, 'a')) +
-                                 pax(record("path", "b/" + std::string(120, 'n')) + record("size", "3")) +
-                                 file("b/n", "123") + gnu_long("b/gnu") +
-                                 Header{.name = "g", .size = 1, .gnu = true}.bytes() + padded("g") + alias("b/l", "a") +
-                                 dir("b/c") + file("b/c/run", "#!", 0755) + alias("b/c/up", "../a") + end();
+  static const std::string tar = pax(record("comment", "x"), 'g') + dir("b") +
+      file("b/a", std::string(600, 'a')) +
+      pax(record("path", "b/" + std::string(120, 'n')) + record("size", "3")) + file("b/n", "123") +
+      gnu_long("b/gnu") + Header{.name = "g", .size = 1, .gnu = true}.bytes() + padded("g") +
+      alias("b/l", "a") + dir("b/c") + file("b/c/run", "#!", 0755) + alias("b/c/up", "../a") +
+      end();
   return tar;
 }
 
-// One to three bytes changed, dropped or doubled. Checksums are made right again for half of them: else nothing passes
-// the first header.
+// One to three bytes changed, dropped or doubled. Checksums are made right again for half of them:
+// else nothing passes the first header.
 std::string mutant(Random& random) {
   std::string tar = sample();
   for (size_t n = 1 + random.below(3); n > 0; --n) {
     const size_t at = random.below(tar.size());
     switch (random.below(8)) {
-    case 0:
-      tar.erase(at - at % 512, 512);
-      break;
-    case 1:
-      tar.insert(at - at % 512, tar.substr(at - at % 512, 512));
-      break;
-    case 2:
-      tar[at] = static_cast<char>(random.below(256));
-      break;
-    default:
-      tar[at - at % 512 + random.below(200)] = "0123457LKxgSVD/.\0 \xff"[random.below(19)];
+    case 0: tar.erase(at - at % 512, 512); break;
+    case 1: tar.insert(at - at % 512, tar.substr(at - at % 512, 512)); break;
+    case 2: tar[at] = static_cast<char>(random.below(256)); break;
+    default: tar[at - at % 512 + random.below(200)] = "0123457LKxgSVD/.\0 \xff"[random.below(19)];
     }
   }
   if (random.below(2) == 0)

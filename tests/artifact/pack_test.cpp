@@ -34,10 +34,10 @@ struct Source {
   }
   PackRequest request(const std::string& name = "out.age") const {
     return {.entries = entries(),
-            .recipients = {identity.recipient()},
-            .mtime = 0,
-            .output = scratch / name,
-            .progress = {}};
+        .recipients = {identity.recipient()},
+        .mtime = 0,
+        .output = scratch / name,
+        .progress = {}};
   }
   Unpacked unpack(const std::string& name = "out.age") const {
     Sealed sealed("");
@@ -85,7 +85,8 @@ TEST_CASE("the same input makes the same tar, whatever order, times and owners i
   ::chmod((two.dir + "/blog.site.json").c_str(), 0600);
   auto shuffled = two.request();
   std::reverse(shuffled.entries.begin(), shuffled.entries.end());
-  const auto a = must(pack(one.request())), b = must(pack(shuffled)), c = must(pack(one.request("again.age")));
+  const auto a = must(pack(one.request())), b = must(pack(shuffled)),
+             c = must(pack(one.request("again.age")));
   CHECK(a.tar_sha256 == b.tar_sha256);
   CHECK(a.tar_sha256 == c.tar_sha256);
   CHECK(a.sha256 != c.sha256); // age makes a new key each time
@@ -124,8 +125,8 @@ TEST_CASE("an armored artifact is text, its digests are those of the text, and w
 TEST_CASE("other tools read it: the payload is one zstd frame with one tar") {
   const Source source;
   const auto packed = must(pack(source.request()));
-  const auto frame =
-      must(crypto::decrypt_with_identity(bytes_of(read_file(source.scratch / "out.age")), source.identity));
+  const auto frame = must(crypto::decrypt_with_identity(
+      bytes_of(read_file(source.scratch / "out.age")), source.identity));
   std::string tar(4 << 20, '\0');
   const size_t n = ZSTD_decompress(tar.data(), tar.size(), frame.data(), frame.size());
   REQUIRE_FALSE(ZSTD_isError(n));
@@ -139,7 +140,11 @@ TEST_CASE("content without a file is packed, and progress ends at the whole") {
   auto request = source.request();
   request.entries = {
       {.name = "blog/blog.site.json", .source = {}, .content = "{\"made\": 1}", .link_target = {}},
-      {.name = "blog/app", .source = source.dir + "/api/app.py", .content = {}, .executable = true, .link_target = {}}};
+      {.name = "blog/app",
+          .source = source.dir + "/api/app.py",
+          .content = {},
+          .executable = true,
+          .link_target = {}}};
   std::pair<uint64_t, uint64_t> last;
   request.progress = [&](uint64_t done, uint64_t total) { last = {done, total}; };
   REQUIRE(says(pack(request)) == "packed");
@@ -155,7 +160,8 @@ TEST_CASE("what the stager would refuse is refused by the packer, and leaves no 
     return says(pack(request));
   };
   const auto named = [](const std::string& name, const std::string& target = {}) {
-    return PackEntry{.name = name, .source = {}, .content = target.empty() ? "x" : "", .link_target = target};
+    return PackEntry{
+        .name = name, .source = {}, .content = target.empty() ? "x" : "", .link_target = target};
   };
   CHECK_SAYS(with(named("blog/../x")), "denied: 'blog/../x': '..' component");
   CHECK_SAYS(with(named("blog/RUN")), "'blog/run': differs from 'blog/RUN' only in case");
@@ -164,9 +170,13 @@ TEST_CASE("what the stager would refuse is refused by the packer, and leaves no 
   CHECK_SAYS(with(named("blog/l", "/etc/passwd")), "absolute link target");
   CHECK_SAYS(with(named("blog/l", "../../x")), "leaves the tree");
   CHECK_SAYS(with(named("blog/a\nb")), "control character");
-  CHECK_SAYS(with({.name = "blog/gone", .source = source.scratch / "gone", .content = {}, .link_target = {}}),
-             "not_found: ");
-  CHECK_SAYS(with({.name = "blog/d", .source = source.dir, .content = {}, .link_target = {}}), "not a regular file");
+  CHECK_SAYS(with({.name = "blog/gone",
+                 .source = source.scratch / "gone",
+                 .content = {},
+                 .link_target = {}}),
+      "not_found: ");
+  CHECK_SAYS(with({.name = "blog/d", .source = source.dir, .content = {}, .link_target = {}}),
+      "not a regular file");
   auto none = source.request();
   none.entries.clear();
   CHECK_SAYS(says(pack(none)), "nothing to pack");

@@ -34,17 +34,20 @@ struct Header {
         gnu ? std::string_view("ustar  \0", 8)
             : std::string_view("ustar\0"
                                "00",
-                               8));
+                  8));
     if (patch)
       patch(block);
     seal(block);
     return block;
   }
 
-  static void put(std::string& block, size_t at, std::string_view text) { block.replace(at, text.size(), text); }
+  static void put(std::string& block, size_t at, std::string_view text) {
+    block.replace(at, text.size(), text);
+  }
   static void number(std::string& block, size_t at, size_t width, uint64_t value) {
     char text[32];
-    std::snprintf(text, sizeof text, "%0*llo", static_cast<int>(width - 1), static_cast<unsigned long long>(value));
+    std::snprintf(text, sizeof text, "%0*llo", static_cast<int>(width - 1),
+        static_cast<unsigned long long>(value));
     put(block, at, text);
   }
   static void seal(std::string& block) {
@@ -63,7 +66,8 @@ inline std::string padded(std::string data) {
   return data;
 }
 
-inline std::string file(const std::string& name, const std::string& content = "x", unsigned mode = 0644) {
+inline std::string file(
+    const std::string& name, const std::string& content = "x", unsigned mode = 0644) {
   return Header{.name = name, .size = content.size(), .mode = mode}.bytes() + padded(content);
 }
 inline std::string dir(const std::string& name) {
@@ -85,11 +89,13 @@ inline std::string record(const std::string& key, const std::string& value) {
   return cat(length, " ", key, "=", value, "\n");
 }
 inline std::string pax(const std::string& records, char type = 'x') {
-  return Header{.name = "PaxHeaders/x", .type = type, .size = records.size()}.bytes() + padded(records);
+  return Header{.name = "PaxHeaders/x", .type = type, .size = records.size()}.bytes() +
+      padded(records);
 }
 inline std::string gnu_long(const std::string& text, char type = 'L') {
   const std::string data = text + '\0';
-  return Header{.name = "././@LongLink", .type = type, .size = data.size(), .gnu = true}.bytes() + padded(data);
+  return Header{.name = "././@LongLink", .type = type, .size = data.size(), .gnu = true}.bytes() +
+      padded(data);
 }
 
 inline std::string end() {

@@ -13,19 +13,19 @@
 #include <sys/stat.h>
 
 // A message, by a part of it; shows the whole when it is another.
-#define CHECK_SAYS(expression, part)                                                                                   \
-  do {                                                                                                                 \
-    const std::string checked_text = (expression);                                                                     \
-    INFO("said: " << checked_text);                                                                                    \
-    CHECK(checked_text.find(part) != std::string::npos);                                                               \
+#define CHECK_SAYS(expression, part)                                                               \
+  do {                                                                                             \
+    const std::string checked_text = (expression);                                                 \
+    INFO("said: " << checked_text);                                                                \
+    CHECK(checked_text.find(part) != std::string::npos);                                           \
   } while (false)
 
 // A sanitizer makes system calls of its own, which end a process that has given them up.
 #ifdef CHILLBOX_SANITIZED
-#define NEEDS_CONFINEMENT()                                                                                            \
-  do {                                                                                                                 \
-    WARN("not under a sanitizer");                                                                                     \
-    return;                                                                                                            \
+#define NEEDS_CONFINEMENT()                                                                        \
+  do {                                                                                             \
+    WARN("not under a sanitizer");                                                                 \
+    return;                                                                                        \
   } while (false)
 #else
 #define NEEDS_CONFINEMENT() static_cast<void>(0)
@@ -51,7 +51,8 @@ struct Scratch {
 };
 
 inline void write_file(const std::string& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
 inline std::string read_file(const std::string& path) {

@@ -45,10 +45,11 @@ inline std::string gzip(std::string_view plain) {
 
 inline std::string age_to(const crypto::AgeIdentity& identity, std::string_view plain) {
   std::string out;
-  auto writer = must(crypto::AgeWriter::to_recipients({identity.recipient()}, [&](ByteView bytes) -> Result<void> {
-    out += text_of(bytes);
-    return {};
-  }));
+  auto writer = must(
+      crypto::AgeWriter::to_recipients({identity.recipient()}, [&](ByteView bytes) -> Result<void> {
+        out += text_of(bytes);
+        return {};
+      }));
   must(writer.write(bytes_of(plain)));
   must(writer.finish());
   return out;
@@ -79,8 +80,12 @@ struct Unpacked {
   std::string tree = scratch / "tree";
   Result<artifact::StageStats> result = artifact::StageStats{};
 
-  explicit Unpacked(const Sealed& sealed, const artifact::StageLimits& limits = {}) { run(sealed, limits); }
-  explicit Unpacked(std::string_view plain, const artifact::StageLimits& limits = {}) { run(Sealed(plain), limits); }
+  explicit Unpacked(const Sealed& sealed, const artifact::StageLimits& limits = {}) {
+    run(sealed, limits);
+  }
+  explicit Unpacked(std::string_view plain, const artifact::StageLimits& limits = {}) {
+    run(Sealed(plain), limits);
+  }
   void run(const Sealed& sealed, const artifact::StageLimits& limits) {
     const auto locale = must(artifact::Utf8Locale::enter());
     const mode_t before = umask(022);
@@ -90,7 +95,9 @@ struct Unpacked {
     umask(before);
   }
   bool ok() const { return result.has_value(); }
-  std::string error() const { return result ? "" : cat(code_name(result.error().code), ": ", result.error().message); }
+  std::string error() const {
+    return result ? "" : cat(code_name(result.error().code), ": ", result.error().message);
+  }
   std::string read(std::string_view name) const { return read_file(cat(tree, "/", name)); }
   bool exists(std::string_view name) const { return os::real_disk().exists(cat(tree, "/", name)); }
 };

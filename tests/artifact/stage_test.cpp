@@ -28,23 +28,26 @@ static bool leave_file(int tree) {
   return Fd(openat(tree, "x", O_CREAT | O_WRONLY | O_CLOEXEC, 0644)).get() >= 0;
 }
 
-// A stager that was taken over: leaves "x" in the tree, which the policy forbids, and tells the truth about the rest.
+// A stager that was taken over: leaves "x" in the tree, which the policy forbids, and tells the
+// truth about the rest.
 struct Evil {
   const char* word;
   bool (*leave)(int tree);
-  mode_t mode; // set at the end, since a change of the owner takes setuid away
+  mode_t mode;               // set at the end, since a change of the owner takes setuid away
   const char *files, *links; // that it tells of
   const char* refusal;
 };
 static const Evil k_evils[] = {
-    {"link", [](int tree) { return symlinkat("/etc/passwd", tree, "x") == 0; }, 0, "0", "1", "'x': absolute link target"},
-    {"hard", [](int tree) { return leave_file(tree) && linkat(tree, "x", tree, "y", 0) == 0; }, 0, "2", "0", "has 2 hard links"},
-    {"char", [](int tree) { return mknodat(tree, "x", S_IFCHR | 0644, makedev(1, 3)) == 0; }, 0, "1", "0",
-     "'x' is neither file, folder nor symlink"},
-    {"bloc", [](int tree) { return mknodat(tree, "x", S_IFBLK | 0644, makedev(7, 0)) == 0; }, 0, "1", "0",
-     "'x' is neither file, folder nor symlink"},
+    {"link", [](int tree) { return symlinkat("/etc/passwd", tree, "x") == 0; }, 0, "0", "1",
+        "'x': absolute link target"},
+    {"hard", [](int tree) { return leave_file(tree) && linkat(tree, "x", tree, "y", 0) == 0; }, 0,
+        "2", "0", "has 2 hard links"},
+    {"char", [](int tree) { return mknodat(tree, "x", S_IFCHR | 0644, makedev(1, 3)) == 0; }, 0,
+        "1", "0", "'x' is neither file, folder nor symlink"},
+    {"bloc", [](int tree) { return mknodat(tree, "x", S_IFBLK | 0644, makedev(7, 0)) == 0; }, 0,
+        "1", "0", "'x' is neither file, folder nor symlink"},
     {"fifo", [](int tree) { return mknodat(tree, "x", S_IFIFO | 0644, 0) == 0; }, 0, "1", "0",
-     "'x' is neither file, folder nor symlink"},
+        "'x' is neither file, folder nor symlink"},
     {"suid", leave_file, 04755, "1", "0", "'x' has mode 4755"},
 };
 
@@ -60,19 +63,24 @@ int run_role(const std::string& role, const std::string&) {
     pause();
   if (broken == "lies" || broken == "junk") {
     (void)os::receive_packet(3, 4096);
-    (void)os::send_packet(3, broken == "junk"
-                                 ? bytes("junk")
-                                 : control::make_packet(control::PacketVerb::stage_done, 0, {"1", "0", "0", "1", "0"}));
+    (void)os::send_packet(3,
+        broken == "junk"
+            ? bytes("junk")
+            : control::make_packet(control::PacketVerb::stage_done, 0, {"1", "0", "0", "1", "0"}));
     return 0;
   }
-  if (const auto evil = std::find_if(std::begin(k_evils), std::end(k_evils), [&](const Evil& e) { return broken == e.word; });
+  if (const auto evil = std::find_if(
+          std::begin(k_evils), std::end(k_evils), [&](const Evil& e) { return broken == e.word; });
       evil != std::end(k_evils)) {
     (void)os::receive_packet(3, 4096);
     struct stat st{};
-    if (fstat(5, &st) != 0 || !evil->leave(5) || fchownat(5, "x", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+    if (fstat(5, &st) != 0 || !evil->leave(5) ||
+        fchownat(5, "x", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) != 0 ||
         (evil->mode != 0 && fchmodat(5, "x", evil->mode, 0) != 0))
       return 98;
-    (void)os::send_packet(3, control::make_packet(control::PacketVerb::stage_done, 0, {evil->files, "0", evil->links, "0", "0"}));
+    (void)os::send_packet(3,
+        control::make_packet(
+            control::PacketVerb::stage_done, 0, {evil->files, "0", evil->links, "0", "0"}));
     return 0;
   }
   return stager_main();
@@ -87,17 +95,22 @@ struct Staging {
   Result<StageStats> result = StageStats{};
 
   Staging& run(const Sealed& sealed, const StageLimits& limits = {}) {
-    result =
-        stage({.artifact_fd = sealed.fd.get(), .file_key = &sealed.key, .tree = tree, .limits = limits, .own_user = own_user});
+    result = stage({.artifact_fd = sealed.fd.get(),
+        .file_key = &sealed.key,
+        .tree = tree,
+        .limits = limits,
+        .own_user = own_user});
     return *this;
   }
-  std::string says() const { return result ? "" : cat(code_name(result.error().code), ": ", result.error().message); }
+  std::string says() const {
+    return result ? "" : cat(code_name(result.error().code), ": ", result.error().message);
+  }
   bool gone() const { return !os::real_disk().exists(tree); }
 };
 
 const std::string& good() {
-  static const std::string tar = dir("blog") + file("blog/a", "hello") + file("blog/größe", std::string(100'000, 'g')) +
-                                 alias("blog/l", "a") + end();
+  static const std::string tar = dir("blog") + file("blog/a", "hello") +
+      file("blog/größe", std::string(100'000, 'g')) + alias("blog/l", "a") + end();
   return tar;
 }
 
@@ -159,7 +172,11 @@ TEST_CASE("staging can be cancelled, and ends at its deadline, without leaving a
   Sealed hangs(good());
   hangs.store("hang");
   Staging s;
-  StageJob job{.artifact_fd = hangs.fd.get(), .file_key = &hangs.key, .tree = s.tree, .limits = {}, .own_user = s.own_user};
+  StageJob job{.artifact_fd = hangs.fd.get(),
+      .file_key = &hangs.key,
+      .tree = s.tree,
+      .limits = {},
+      .own_user = s.own_user};
   job.timeout = os::Millis{300};
   s.result = stage(job);
   CHECK_SAYS(s.says(), "timed_out: stage: the stager was not done after");
@@ -181,7 +198,8 @@ TEST_CASE("a stager that dies, lies or leaves what is forbidden is not believed,
   };
   CHECK_SAYS(with("dies"), "failure: stage: the stager ended without an answer, exit code 3");
   CHECK(s.gone());
-  CHECK_SAYS(with("lies"), "corrupt: stage: the stager told of 1 files, 0 folders, 0 links, there are 0, 0, 0");
+  CHECK_SAYS(with("lies"),
+      "corrupt: stage: the stager told of 1 files, 0 folders, 0 links, there are 0, 0, 0");
   CHECK(s.gone());
   CHECK_SAYS(with("junk"), "answer of the stager");
   CHECK(s.gone());
@@ -193,7 +211,8 @@ TEST_CASE("[fault-49] [fault-50] [fault-51] [fault-52] what a stager that was ta
   Staging s;
   for (const Evil& evil : k_evils) {
     CAPTURE(evil.word);
-    if (geteuid() != 0 && (evil.word == std::string_view("char") || evil.word == std::string_view("bloc")))
+    if (geteuid() != 0 &&
+        (evil.word == std::string_view("char") || evil.word == std::string_view("bloc")))
       continue;
     sealed.store(evil.word);
     const std::string says = s.run(sealed).says();
@@ -206,14 +225,17 @@ TEST_CASE("[fault-49] [fault-50] [fault-51] [fault-52] what a stager that was ta
 TEST_CASE("secret packets are what every packet is") {
   const auto packet = make_secret_packet(control::PacketVerb::unlock, 7, {"identity", "", "18"});
   CHECK(text_of(packet.view()) ==
-        text_of(control::make_packet(control::PacketVerb::unlock, 7, {"identity", "", "18"})));
-  CHECK(make_secret_packet(control::PacketVerb::unlock, 7, {std::string(control::k_max_packet, 'x')}).empty());
+      text_of(control::make_packet(control::PacketVerb::unlock, 7, {"identity", "", "18"})));
+  CHECK(
+      make_secret_packet(control::PacketVerb::unlock, 7, {std::string(control::k_max_packet, 'x')})
+          .empty());
 
   auto [a, b] = os::packet_pair().value();
   REQUIRE(os::send_packet(a.get(), packet.view()));
   CHECK(text_of(receive_secret_packet(b.get(), 1000, os::Millis{1000})->view()) == packet.text());
   REQUIRE(os::send_packet(a.get(), packet.view()));
-  CHECK(receive_secret_packet(b.get(), packet.size() - 1, os::Millis{1000}).error().code == Code::too_large);
+  CHECK(receive_secret_packet(b.get(), packet.size() - 1, os::Millis{1000}).error().code ==
+      Code::too_large);
   CHECK(receive_secret_packet(b.get(), 1000, os::Millis{1}).error().code == Code::timed_out);
   a.reset();
   CHECK(receive_secret_packet(b.get(), 1000, os::Millis{1000}).error().code == Code::not_found);

@@ -9,7 +9,8 @@ using artifact::StageLimits;
 
 namespace {
 const std::string& good() {
-  static const std::string tar = dir("b") + file("b/a", std::string(3000, 'a')) + file("b/c", "c") + end();
+  static const std::string tar =
+      dir("b") + file("b/a", std::string(3000, 'a')) + file("b/c", "c") + end();
   return tar;
 }
 } // namespace
@@ -17,7 +18,8 @@ const std::string& good() {
 TEST_CASE("[fault-59] an archive without its end, or with something behind it, is refused") {
   const std::string body = good().substr(0, good().size() - 1024);
   const std::string zero(512, '\0');
-  CHECK_SAYS(Unpacked(body).error(), "corrupt: tar, byte 5120: cut off: the end of the archive is missing");
+  CHECK_SAYS(Unpacked(body).error(),
+      "corrupt: tar, byte 5120: cut off: the end of the archive is missing");
   CHECK_SAYS(Unpacked(body + zero).error(), "the end of the archive is missing");
   CHECK_SAYS(Unpacked(body + zero + file("b/d") + end()).error(), "a lone zero block");
   CHECK_SAYS(Unpacked(good() + file("b/d")).error(), "data behind the end of the archive");
@@ -52,7 +54,8 @@ TEST_CASE("[fault-61] a wrong checksum and a cut of the compression are refused"
   CHECK_SAYS(Unpacked(length).error(), "gzip: incorrect length check");
   CHECK_SAYS(Unpacked(gzip(good()).substr(0, 60)).error(), "corrupt: ");
   const std::string frame = zstd(good());
-  CHECK_SAYS(Unpacked(frame.substr(0, frame.size() - 1)).error(), "cut off: the zstd frame does not end");
+  CHECK_SAYS(
+      Unpacked(frame.substr(0, frame.size() - 1)).error(), "cut off: the zstd frame does not end");
   std::string damaged = frame;
   damaged[8] = static_cast<char>(damaged[8] ^ 0x10);
   CHECK_FALSE(Unpacked(damaged).ok());
@@ -63,17 +66,19 @@ TEST_CASE("[fault-60] bombs stop: bytes, entries, ratio") {
   const std::string bomb = file("b/zeros", zeros) + end();
   const Unpacked ratio(zstd(bomb));
   CHECK_SAYS(ratio.error(), "too_large: unpacks to more than 200 times its size");
-  CHECK(ratio.read("b/zeros").size() < (2 << 20)); // within a buffer of where a ratio begins to count
+  CHECK(
+      ratio.read("b/zeros").size() < (2 << 20)); // within a buffer of where a ratio begins to count
   CHECK_SAYS(Unpacked(gzip(bomb)).error(), "too_large: unpacks to more than 200 times its size");
   CHECK(Unpacked(zstd(bomb), StageLimits{.ratio = 1'000'000}).error() == "");
   CHECK(Unpacked(bomb).error() == "");
 
-  const Unpacked bytes(file("b/1", std::string(600, 'x')) + file("b/2", std::string(600, 'x')) + end(),
-                       StageLimits{.bytes = 1000});
+  const Unpacked bytes(
+      file("b/1", std::string(600, 'x')) + file("b/2", std::string(600, 'x')) + end(),
+      StageLimits{.bytes = 1000});
   CHECK_SAYS(bytes.error(), "too_large: ");
   // A size that is only said is refused by its header, before a byte of it comes.
   CHECK_SAYS(Unpacked(Header{.name = "b/huge", .size = 077777777777}.bytes()).error(),
-             "too_large: tar, byte 0: 'b/huge' takes the archive over the limit of 2147483648 bytes unpacked");
+      "too_large: tar, byte 0: 'b/huge' takes the archive over the limit of 2147483648 bytes unpacked");
 
   std::string many;
   for (int i = 0; i < 11; ++i)
@@ -82,11 +87,12 @@ TEST_CASE("[fault-60] bombs stop: bytes, entries, ratio") {
   CHECK(Unpacked(many + end(), StageLimits{.entries = 11}).error() == "");
   // Folders that only names of files imply count too.
   CHECK_SAYS(Unpacked(file("a/b/c/d/e") + end(), StageLimits{.entries = 4}).error(),
-             "more than 4 files, folders and links");
+      "more than 4 files, folders and links");
   std::string globals;
   for (int i = 0; i < 11; ++i)
     globals += pax(record("comment", "x"), 'g');
-  CHECK_SAYS(Unpacked(globals + file("a") + end(), StageLimits{.entries = 10}).error(), "too_large: ");
+  CHECK_SAYS(
+      Unpacked(globals + file("a") + end(), StageLimits{.entries = 10}).error(), "too_large: ");
 }
 
 TEST_CASE("[fault-60] a compression window beyond what the stager has memory for is refused") {

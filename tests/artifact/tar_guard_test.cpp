@@ -15,7 +15,8 @@ namespace {
 // Feeds in pieces of `step` bytes, so that headers fall over the edges of buffers too.
 std::string said(const std::string& tar, size_t step = 4096) {
   TarGuard guard(1 << 20, 100);
-  for (ByteView rest = bytes_of(tar); !rest.empty(); rest = rest.subspan(std::min(step, rest.size())))
+  for (ByteView rest = bytes_of(tar); !rest.empty();
+      rest = rest.subspan(std::min(step, rest.size())))
     if (auto fed = guard.feed(rest.first(std::min(step, rest.size()))); !fed)
       return cat(code_name(fed.error().code), ": ", fed.error().message);
   const auto finished = guard.finish();
@@ -27,47 +28,55 @@ std::string with(const Header& header) {
 }
 
 std::string patched(size_t at, std::string_view text, bool gnu = false) {
-  return with({.name = "b/a", .size = 3, .gnu = gnu, .patch = [=](std::string& b) { Header::put(b, at, text); }});
+  return with({.name = "b/a", .size = 3, .gnu = gnu, .patch = [=](std::string& b) {
+                 Header::put(b, at, text);
+               }});
 }
 
 } // namespace
 
 TEST_CASE("the guard reads the same whatever the pieces are") {
   const std::string longer = std::string(150, 'n') + "/x";
-  const std::string tar = dir("b") + file("b/a", std::string(1000, 'a')) + pax(record("path", longer)) +
-                          file("x", "123") + gnu_long(longer + "2") + gnu_long("target", 'K') +
-                          Header{.name = "x", .type = '2', .gnu = true}.bytes() + end();
+  const std::string tar = dir("b") + file("b/a", std::string(1000, 'a')) +
+      pax(record("path", longer)) + file("x", "123") + gnu_long(longer + "2") +
+      gnu_long("target", 'K') + Header{.name = "x", .type = '2', .gnu = true}.bytes() + end();
   for (const size_t step : {1, 7, 511, 512, 513, 1'000'000}) {
     TarGuard guard(1 << 20, 100);
-    for (ByteView rest = bytes_of(tar); !rest.empty(); rest = rest.subspan(std::min(step, rest.size())))
+    for (ByteView rest = bytes_of(tar); !rest.empty();
+        rest = rest.subspan(std::min(step, rest.size())))
       REQUIRE(guard.feed(rest.first(std::min(step, rest.size()))));
     REQUIRE(guard.finish());
     REQUIRE(guard.members().size() == 4);
     CHECK(guard.members()[0] == artifact::Member{artifact::Kind::directory, "b", "", 0, 0755});
     CHECK(guard.members()[1] == artifact::Member{artifact::Kind::file, "b/a", "", 1000, 0644});
     CHECK(guard.members()[2] == artifact::Member{artifact::Kind::file, longer, "", 3, 0644});
-    CHECK(guard.members()[3] == artifact::Member{artifact::Kind::link, longer + "2", "target", 0, 0644});
+    CHECK(guard.members()[3] ==
+        artifact::Member{artifact::Kind::link, longer + "2", "target", 0, 0644});
   }
 }
 
 TEST_CASE("[fault-57] chains of extended headers are refused") {
   const std::string a = pax(record("path", "b/a")), l = gnu_long("b/l"), k = gnu_long("b/k", 'K');
-  CHECK_SAYS(said(a + a + file("x") + end()), "denied: tar, byte 1024: a chain of extended headers");
+  CHECK_SAYS(
+      said(a + a + file("x") + end()), "denied: tar, byte 1024: a chain of extended headers");
   CHECK_SAYS(said(l + l + file("x") + end()), "a chain of extended headers");
   CHECK_SAYS(said(k + k + alias("x", "y") + end()), "a chain of extended headers");
   CHECK_SAYS(said(a + l + file("x") + end()), "a chain of extended headers");
   CHECK_SAYS(said(l + a + file("x") + end()), "a chain of extended headers");
-  CHECK_SAYS(said(l + pax(record("comment", "x"), 'g') + file("x") + end()), "a chain of extended headers");
+  CHECK_SAYS(said(l + pax(record("comment", "x"), 'g') + file("x") + end()),
+      "a chain of extended headers");
   CHECK(said(l + k + alias("x", "y") + end()) == "");
   CHECK(said(k + l + alias("x", "y") + end()) == "");
   CHECK_SAYS(said(a + end()), "an extended header without its entry");
   CHECK_SAYS(said(pax("") + file("x") + end()), "an empty extended header");
-  CHECK_SAYS(said(pax(record("comment", std::string(70'000, 'c'))) + file("x") + end()), "the limit is 65536");
+  CHECK_SAYS(said(pax(record("comment", std::string(70'000, 'c'))) + file("x") + end()),
+      "the limit is 65536");
 }
 
 TEST_CASE("[fault-57] malformed pax records are refused, never skipped") {
   const auto of = [](const std::string& records) { return said(pax(records) + file("x") + end()); };
-  CHECK_SAYS(of(std::string("12 path=a\0b\n", 12)), "corrupt: tar, byte 512: pax path contains NUL");
+  CHECK_SAYS(
+      of(std::string("12 path=a\0b\n", 12)), "corrupt: tar, byte 512: pax path contains NUL");
   CHECK_SAYS(of(record("path", "")), "pax path is empty");
   CHECK_SAYS(of("11 path=a\n"), "pax record"); // one too long
   CHECK_SAYS(of("8 path=a\n"), "malformed pax record");
@@ -89,19 +98,23 @@ TEST_CASE("[fault-57] malformed pax records are refused, never skipped") {
 }
 
 TEST_CASE("[fault-57] pax keys that change what an entry means are refused, and sizes that contradict") {
-  const auto of = [](const std::string& records) { return said(pax(records) + file("x", "123") + end()); };
-  for (const char* key :
-       {"GNU.sparse.map", "GNU.sparse.name", "GNU.sparse.realsize", "SCHILY.xattr.user.a", "SCHILY.realsize",
-        "hdrcharset", "RHT.security.selinux", "LIBARCHIVE.symlinktype", "SUN.holesdata", "charset", "PATH", "unknown"})
-    CHECK_SAYS(of(record(key, "1")), cat("denied: tar, byte 512: pax key '", key, "' is not allowed"));
+  const auto of = [](const std::string& records) {
+    return said(pax(records) + file("x", "123") + end());
+  };
+  for (const char* key : {"GNU.sparse.map", "GNU.sparse.name", "GNU.sparse.realsize",
+           "SCHILY.xattr.user.a", "SCHILY.realsize", "hdrcharset", "RHT.security.selinux",
+           "LIBARCHIVE.symlinktype", "SUN.holesdata", "charset", "PATH", "unknown"})
+    CHECK_SAYS(
+        of(record(key, "1")), cat("denied: tar, byte 512: pax key '", key, "' is not allowed"));
   CHECK(of(record("size", "3") + record("mtime", "1.5") + record("uname", "me")) == "");
   CHECK_SAYS(of(record("size", "4")), "has size 3 in its header and 4 in its pax record");
   CHECK_SAYS(of(record("size", "0")), "has size 3 in its header and 0");
   CHECK_SAYS(of(record("size", "-3")), "pax size '-3' is not a number");
   CHECK_SAYS(of(record("size", "03")), "is not a number");
   CHECK_SAYS(said(pax(record("path", "b/all"), 'g') + file("x") + end()),
-             "pax key 'path' is not allowed for the whole archive");
-  CHECK_SAYS(said(pax(record("size", "9"), 'g') + file("x") + end()), "not allowed for the whole archive");
+      "pax key 'path' is not allowed for the whole archive");
+  CHECK_SAYS(
+      said(pax(record("size", "9"), 'g') + file("x") + end()), "not allowed for the whole archive");
   CHECK(said(pax(record("comment", "4b825dc"), 'g') + file("x") + end()) == "");
 }
 
@@ -139,5 +152,6 @@ TEST_CASE("[fault-58] headers that readers could read in two ways are refused") 
   CHECK_SAYS(said(patched(345, "x", true)), "fields of sparse or incremental");
   CHECK_SAYS(said(with({.name = "b/a/"})), "is named like a folder and is none");
   CHECK_SAYS(said(with({.name = "b/d/", .type = '5', .size = 5})), "is no file and has a size");
-  CHECK_SAYS(said(with({.name = "b/l", .type = '2', .size = 5, .link = "x"})), "is no file and has a size");
+  CHECK_SAYS(said(with({.name = "b/l", .type = '2', .size = 5, .link = "x"})),
+      "is no file and has a size");
 }

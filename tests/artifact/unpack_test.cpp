@@ -26,8 +26,8 @@ unsigned mode_of(const std::string& path) {
 TEST_CASE("a good archive comes out as it went in, from zstd, gzip or no compression") {
   const std::string big(700'000, 'b');
   const std::string tar = dir("blog") + file("blog/a", "hello") + file("blog/empty", "") +
-                          file("blog/run", "#!", 0755) + dir("blog/sub") + file("blog/sub/big", big) +
-                          alias("blog/link", "sub/big") + alias("blog/sub/up", "../a") + end();
+      file("blog/run", "#!", 0755) + dir("blog/sub") + file("blog/sub/big", big) +
+      alias("blog/link", "sub/big") + alias("blog/sub/up", "../a") + end();
   for (const std::string& plain : {tar, zstd(tar), gzip(tar)}) {
     const Unpacked u(plain);
     REQUIRE(u.error() == "");
@@ -49,20 +49,25 @@ TEST_CASE("a good archive comes out as it went in, from zstd, gzip or no compres
 
 TEST_CASE("pax and GNU names, ids beyond octal, and folders that nobody named are taken") {
   const std::string longer = "blog/" + std::string(120, 'n');
-  CHECK(Unpacked(pax(record("path", longer) + record("mtime", "1.5")) + file("x", "1") + end()).read(longer) == "1");
-  CHECK(Unpacked(gnu_long(longer) + Header{.name = "x", .size = 1, .gnu = true}.bytes() + padded("2") + end())
+  CHECK(Unpacked(pax(record("path", longer) + record("mtime", "1.5")) + file("x", "1") + end())
+            .read(longer) == "1");
+  CHECK(Unpacked(gnu_long(longer) + Header{.name = "x", .size = 1, .gnu = true}.bytes() +
+            padded("2") + end())
             .read(longer) == "2");
   const std::string umlaut = "blog/größe";
   CHECK(Unpacked(pax(record("path", umlaut)) + file("x", "3") + end()).read(umlaut) == "3");
   CHECK(Unpacked(file(umlaut, "4") + end()).read(umlaut) == "4");
-  CHECK(Unpacked(pax(record("comment", "of git archive"), 'g') + file("a/b/c", "5") + end()).read("a/b/c") == "5");
-  const auto big_uid = [](std::string& b) { Header::put(b, 108, std::string("\x80\0\0\0\x49\x96\x02\xd2", 8)); };
-  CHECK(
-      Unpacked(Header{.name = "a", .size = 1, .gnu = true, .patch = big_uid}.bytes() + padded("6") + end()).read("a") ==
-      "6");
+  CHECK(Unpacked(pax(record("comment", "of git archive"), 'g') + file("a/b/c", "5") + end())
+            .read("a/b/c") == "5");
+  const auto big_uid = [](std::string& b) {
+    Header::put(b, 108, std::string("\x80\0\0\0\x49\x96\x02\xd2", 8));
+  };
+  CHECK(Unpacked(Header{.name = "a", .size = 1, .gnu = true, .patch = big_uid}.bytes() +
+            padded("6") + end())
+            .read("a") == "6");
   const auto prefix = [](std::string& b) { Header::put(b, 345, "some/where"); };
-  CHECK(Unpacked(Header{.name = "a", .size = 1, .patch = prefix}.bytes() + padded("7") + end()).read("some/where/a") ==
-        "7");
+  CHECK(Unpacked(Header{.name = "a", .size = 1, .patch = prefix}.bytes() + padded("7") + end())
+            .read("some/where/a") == "7");
   CHECK(Unpacked(file("a/b") + dir("a") + end()).error() == "");
 }
 
@@ -82,24 +87,28 @@ TEST_CASE("[fault-48] names that are absolute, climb, or have empty or . compone
 TEST_CASE("[fault-49] symlinks leave the tree in no way, and nothing is written through one") {
   CHECK_SAYS(refusal(alias("b/l", "/etc/passwd")), "absolute link target");
   CHECK_SAYS(refusal(alias("b/l", "../../x")), "leaves the tree");
-  CHECK_SAYS(refusal(alias("b/l", "../x")), "leaves the tree"); // out of the top folder: among the releases later
+  CHECK_SAYS(refusal(alias("b/l", "../x")),
+      "leaves the tree"); // out of the top folder: among the releases later
   CHECK_SAYS(refusal(alias("l", "..")), "leaves the tree");
   CHECK_SAYS(refusal(alias("b/l", "")), "empty link target");
   // A chain: the first link alone is harmless, ".." behind it climbs from where it leads to.
   CHECK_SAYS(refusal(alias("b/c/up", "..") + alias("b/c/out", "up/../../x")), "'..' only in front");
   CHECK_SAYS(refusal(alias("b/l", "sub") + file("b/l/x")), "lies in 'b/l', which is a link");
-  CHECK_SAYS(refusal(dir("b/d") + alias("b/d", "elsewhere") + file("b/d/x")), "'b/d': is there twice");
+  CHECK_SAYS(
+      refusal(dir("b/d") + alias("b/d", "elsewhere") + file("b/d/x")), "'b/d': is there twice");
   CHECK_SAYS(refusal(file("b/d/x") + alias("b/d", "elsewhere")), "'b/d': is there twice");
   CHECK_SAYS(refusal(pax(record("linkpath", "/etc")) + alias("b/l", "x")), "absolute link target");
   CHECK_SAYS(refusal(gnu_long("../../etc", 'K') + alias("b/l", "x")), "leaves the tree");
 
-  const Unpacked late(alias("b/l", "a") + file("b/a", "1") + end()); // before its target, made after it
+  const Unpacked late(
+      alias("b/l", "a") + file("b/a", "1") + end()); // before its target, made after it
   CHECK(late.error() == "");
   CHECK(late.read("b/l") == "1");
 }
 
 TEST_CASE("[fault-50] hard links are refused") {
-  CHECK_SAYS(refusal(file("b/a") + special("b/h", '1', "b/a")), "denied: tar, byte 1024: 'b/h' is a hard link");
+  CHECK_SAYS(refusal(file("b/a") + special("b/h", '1', "b/a")),
+      "denied: tar, byte 1024: 'b/h' is a hard link");
 }
 
 TEST_CASE("[fault-51] devices, fifos and what else is no file are refused") {
@@ -110,9 +119,9 @@ TEST_CASE("[fault-51] devices, fifos and what else is no file are refused") {
 }
 
 TEST_CASE("[fault-52] modes become 0755 or 0644 and are counted") {
-  const Unpacked u(file("a", "x", 04755) + file("b", "x", 02755) + file("c", "x", 0666) + file("d", "x", 0755) +
-                   file("e", "x", 0644) + file("f", "x", 0600) +
-                   Header{.name = "g/", .type = '5', .mode = 01777}.bytes() + end());
+  const Unpacked u(file("a", "x", 04755) + file("b", "x", 02755) + file("c", "x", 0666) +
+      file("d", "x", 0755) + file("e", "x", 0644) + file("f", "x", 0600) +
+      Header{.name = "g/", .type = '5', .mode = 01777}.bytes() + end());
   REQUIRE(u.error() == "");
   CHECK(u.result->masked == 5);
   CHECK(mode_of(u.tree + "/a") == 0755);
@@ -130,7 +139,7 @@ TEST_CASE("[fault-53] owners in the archive mean nothing") {
     Header::put(b, 297, "some group");
   };
   const Unpacked u(pax(record("uid", "4712") + record("uname", "nobody")) +
-                   Header{.name = "a", .patch = owned}.bytes() + end());
+      Header{.name = "a", .patch = owned}.bytes() + end());
   REQUIRE(u.error() == "");
   struct stat st{};
   REQUIRE(lstat((u.tree + "/a").c_str(), &st) == 0);
@@ -194,7 +203,7 @@ TEST_CASE("[fault-62] control characters and bad UTF-8 are refused, odd names ar
 
 TEST_CASE("[fault-63] extended attributes, ACLs and capabilities are refused, so never set") {
   CHECK_SAYS(refusal(pax(record("SCHILY.xattr.security.capability", "x")) + file("a")),
-             "pax key 'SCHILY.xattr.security.capability'");
+      "pax key 'SCHILY.xattr.security.capability'");
   CHECK_SAYS(refusal(pax(record("LIBARCHIVE.xattr.user.x", "eA==")) + file("a")), "is not allowed");
   CHECK_SAYS(refusal(pax(record("SCHILY.acl.access", "user::rwx")) + file("a")), "is not allowed");
 }

@@ -18,7 +18,10 @@ const Digest k_other = Digest::parse(std::string(64, 'b')).value();
 struct Deployer {
   crypto::MinisignSecretKey secret = crypto::MinisignSecretKey::generate();
   std::array<uint8_t, 64> blake2b{1, 2, 3};
-  Wanted wanted{.site = SiteName::parse("blog").value(), .version = "1.2.3", .sha256 = k_digest, .now_unix = 1'000'000};
+  Wanted wanted{.site = SiteName::parse("blog").value(),
+      .version = "1.2.3",
+      .sha256 = k_digest,
+      .now_unix = 1'000'000};
 
   std::vector<TrustedKey> trusted(std::vector<std::string> sites = {}) const {
     return {{"alice", secret.public_key(), std::move(sites)}};
@@ -26,13 +29,16 @@ struct Deployer {
   Result<Verified> check(const std::string& comment, std::vector<std::string> sites = {}) const {
     return check_file(secret.sign(blake2b, comment), std::move(sites));
   }
-  Result<Verified> check_file(const std::string& minisig, std::vector<std::string> sites = {}) const {
+  Result<Verified> check_file(
+      const std::string& minisig, std::vector<std::string> sites = {}) const {
     return verify(trusted(std::move(sites)), minisig, blake2b, k_digest, wanted);
   }
 };
 
-std::string comment(const std::string& site = "blog", const std::string& version = "1.2.3", uint64_t serial = 43) {
-  return cat("chillbox site=", site, " version=", version, " serial=", serial, " sha256=", k_digest.str());
+std::string comment(
+    const std::string& site = "blog", const std::string& version = "1.2.3", uint64_t serial = 43) {
+  return cat(
+      "chillbox site=", site, " version=", version, " serial=", serial, " sha256=", k_digest.str());
 }
 
 std::string says(const Result<Verified>& result) {
@@ -52,7 +58,8 @@ TEST_CASE("a release that a trusted key signed for this site, version and digest
   CHECK(verified->signer == "alice");
   CHECK(verified->statement.serial == 43);
   CHECK(verified->statement.version == "1.2.3");
-  CHECK(says(d.check(cat("sha256=", k_digest.str(), " serial=43 chillbox version=1.2.3 site=blog"))) == "taken");
+  CHECK(says(d.check(cat(
+            "sha256=", k_digest.str(), " serial=43 chillbox version=1.2.3 site=blog"))) == "taken");
   CHECK(says(d.check(comment(), {"shop", "blog"})) == "taken");
 }
 
@@ -82,7 +89,8 @@ TEST_CASE("[fault-36] each way in which a signature can be wrong has its own mes
   CHECK_SAYS(says(d.check_file("")), "denied: ");
   CHECK_SAYS(says(d.check_file(replace(good, "serial=43", "serial=43\r"))), "denied: ");
   CHECK_SAYS(says(d.check_file(replace(good, "serial=43", "serial=\x1b[31m"))), "denied: ");
-  // The algorithm's two bytes, "ED", begin the second line: "RU..." in base64; "RW..." is the legacy "Ed".
+  // The algorithm's two bytes, "ED", begin the second line: "RU..." in base64; "RW..." is the
+  // legacy "Ed".
   const auto line = good.find('\n') + 1;
   REQUIRE(good.substr(line, 2) == "RU");
   std::string legacy = good;
@@ -94,8 +102,10 @@ TEST_CASE("[fault-36] each way in which a signature can be wrong has its own mes
 TEST_CASE("[fault-37] what was signed for something else is refused and says for what") {
   Deployer d;
   CHECK(says(d.check(comment("shop"))) == "denied: signed for site 'shop', wanted 'blog'");
-  CHECK(says(d.check(comment("blog", "1.2.4"))) == "denied: signed for version 1.2.4, wanted 1.2.3");
-  CHECK(says(d.check(comment(), {"shop", "news"})) == "denied: key 'alice' may sign for shop, news, not for 'blog'");
+  CHECK(
+      says(d.check(comment("blog", "1.2.4"))) == "denied: signed for version 1.2.4, wanted 1.2.3");
+  CHECK(says(d.check(comment(), {"shop", "news"})) ==
+      "denied: key 'alice' may sign for shop, news, not for 'blog'");
   d.wanted.version = "";
   CHECK(says(d.check(comment("blog", "9.9.9"))) == "taken");
 }
@@ -104,8 +114,10 @@ TEST_CASE("[fault-38] a serial that is not newer is refused, unless the host's a
   Deployer d;
   d.wanted.installed_serial = 42;
   CHECK(says(d.check(comment())) == "taken");
-  CHECK_SAYS(says(d.check(comment("blog", "1.2.3", 41))), "denied: serial 41 is older than installed 42");
-  CHECK_SAYS(says(d.check(comment("blog", "1.2.3", 42))), "denied: serial 42 is not newer than installed 42");
+  CHECK_SAYS(
+      says(d.check(comment("blog", "1.2.3", 41))), "denied: serial 41 is older than installed 42");
+  CHECK_SAYS(says(d.check(comment("blog", "1.2.3", 42))),
+      "denied: serial 42 is not newer than installed 42");
   d.wanted.allow_downgrade = true;
   CHECK(says(d.check(comment("blog", "1.2.3", 41))) == "taken");
 }
@@ -115,11 +127,12 @@ TEST_CASE("[fault-39] a jump of the serial is held, because every later release 
   d.wanted.installed_serial = 42;
   CHECK(says(d.check(comment("blog", "1.2.3", 1'000'042))) == "taken");
   CHECK_SAYS(says(d.check(comment("blog", "1.2.3", 1'000'043))),
-             "busy: held: serial 1000043 is 1000001 above installed 42");
+      "busy: held: serial 1000043 is 1000001 above installed 42");
   d.wanted.allow_jump = true;
   CHECK(says(d.check(comment("blog", "1.2.3", 1'000'043))) == "taken");
   d = Deployer();
-  CHECK(says(d.check(comment("blog", "1.2.3", 1'700'000'000))) == "taken"); // the first one starts where it likes
+  CHECK(says(d.check(comment("blog", "1.2.3", 1'700'000'000))) ==
+      "taken"); // the first one starts where it likes
 }
 
 TEST_CASE("[fault-40] what has expired is refused from that second on") {
@@ -132,10 +145,10 @@ TEST_CASE("[fault-41] a digest that differs from the announced or the signed one
   Deployer d;
   const std::string minisig = d.secret.sign(d.blake2b, comment());
   CHECK_SAYS(says(verify(d.trusted(), minisig, d.blake2b, k_other, d.wanted)),
-             cat("denied: sha256 is ", k_other.str(), ", announced was ", k_digest.str()));
+      cat("denied: sha256 is ", k_other.str(), ", announced was ", k_digest.str()));
   d.wanted.sha256 = k_other;
   CHECK_SAYS(says(verify(d.trusted(), minisig, d.blake2b, k_other, d.wanted)),
-             cat("denied: signed for sha256 ", k_digest.str()));
+      cat("denied: signed for sha256 ", k_digest.str()));
 }
 
 TEST_CASE("a statement is exactly its words, and is written as it is read") {
@@ -159,7 +172,8 @@ TEST_CASE("a statement is exactly its words, and is written as it is read") {
   CHECK_SAYS(bad(replace(comment(), "version=1.2.3 ", "")), "no 'version='");
   CHECK_SAYS(bad(replace(comment(), "site=blog ", "")), "no 'site='");
   for (const char* serial : {"0", "-1", "01", "1e3", "", "9223372036854775808"})
-    CHECK_SAYS(bad(replace(comment(), "serial=43", cat("serial=", serial))), "is not a number from 1 to");
+    CHECK_SAYS(
+        bad(replace(comment(), "serial=43", cat("serial=", serial))), "is not a number from 1 to");
   CHECK(bad(replace(comment(), "site=blog", "site=../x")) != "taken");
   CHECK(bad(replace(comment(), "version=1.2.3", "version=1/2")) != "taken");
   CHECK_SAYS(bad(std::string(2000, 'x')), "2000 bytes, the limit is 1024");
@@ -173,8 +187,8 @@ TEST_CASE("trusted keys are minisign's files, with our lines behind") {
   REQUIRE(limited);
   CHECK(limited->sites == std::vector<std::string>{"blog", "shop"});
   CHECK(parse_trusted(trusted_text(*limited), "a")->sites == limited->sites);
-  for (const char* bad :
-       {"site: blog\n", "sites=blog\n", "sites:\n", "sites: Blog\n", "sites: a\nsites: b\n", "junk\n"})
+  for (const char* bad : {"site: blog\n", "sites=blog\n", "sites:\n", "sites: Blog\n",
+           "sites: a\nsites: b\n", "junk\n"})
     CHECK_FALSE(parse_trusted(key.to_file() + bad, "a"));
   CHECK_FALSE(parse_trusted("", "a"));
   CHECK_FALSE(parse_trusted("untrusted comment: x", "a"));

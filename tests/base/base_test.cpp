@@ -48,7 +48,8 @@ TEST_CASE("[fault-72] a site is named by a slug that is none of ours; whether th
   CHECK(SiteName::parse("a-1"));
   CHECK(SiteName::parse("docker")); // no list of names could be complete
   CHECK(SiteName::parse(std::string(31, 'a')));
-  for (const char* bad : {"chillbox", "chillboxd", "..", "-a", "", "Blog", "1a", "a_b", "a b", "a/b", "chillbox-x"})
+  for (const char* bad :
+      {"chillbox", "chillboxd", "..", "-a", "", "Blog", "1a", "a_b", "a b", "a/b", "chillbox-x"})
     CHECK_FALSE(SiteName::parse(bad));
   CHECK_FALSE(SiteName::parse(std::string(32, 'a')));
   CHECK_FALSE(SiteName::parse(std::string_view("a\0b", 3)));
@@ -57,7 +58,8 @@ TEST_CASE("[fault-72] a site is named by a slug that is none of ours; whether th
 TEST_CASE("a version is a semantic version, with build metadata allowed") {
   for (const char* good : {"1.0.0", "0.1.0-alpha.1", "1.2.3+build.5", "1.2.3-rc.1+001"})
     CHECK(Version::parse(good));
-  for (const char* bad : {"1.0", "v1.0.0", "01.0.0", "1.0.0-", "1.0.0+", "1.0.0-01", "1.0.0/..", "1.0.0 ", ""})
+  for (const char* bad :
+      {"1.0", "v1.0.0", "01.0.0", "1.0.0-", "1.0.0+", "1.0.0-01", "1.0.0/..", "1.0.0 ", ""})
     CHECK_FALSE(Version::parse(bad));
 }
 
@@ -84,7 +86,8 @@ TEST_CASE("base64 accepts only the text that it would write itself") {
 }
 
 TEST_CASE("base64 takes none of the bytes outside its alphabet for a digit") {
-  const std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const std::string_view alphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   for (int byte = 0; byte < 256; ++byte)
     for (size_t at = 0; at < 4; ++at) {
       std::string text = "AAAA";

@@ -32,12 +32,13 @@ TEST_CASE("a changed line has three lines around it, two far apart are two hunks
   after.replace(after.find("line 5\n"), 7, "five\n");
   after.replace(after.find("line 25\n"), 8, "");
   CHECK(unified_diff(numbered(1, 30), after, "x", "y") ==
-        "--- x\n+++ y\n@@ -2,7 +2,7 @@\n line 2\n line 3\n line 4\n-line 5\n+five\n line 6\n line 7\n line 8\n"
-        "@@ -22,7 +22,6 @@\n line 22\n line 23\n line 24\n-line 25\n line 26\n line 27\n line 28\n");
+      "--- x\n+++ y\n@@ -2,7 +2,7 @@\n line 2\n line 3\n line 4\n-line 5\n+five\n line 6\n line 7\n line 8\n"
+      "@@ -22,7 +22,6 @@\n line 22\n line 23\n line 24\n-line 25\n line 26\n line 27\n line 28\n");
 }
 
 TEST_CASE("a last line without its end is said to be so") {
-  CHECK(unified_diff("a\nb", "a\nb\n", "x", "y") == "--- x\n+++ y\n@@ -1,2 +1,2 @@\n a\n-b\n\\ No newline at end of file\n+b\n");
+  CHECK(unified_diff("a\nb", "a\nb\n", "x", "y") ==
+      "--- x\n+++ y\n@@ -1,2 +1,2 @@\n a\n-b\n\\ No newline at end of file\n+b\n");
 }
 
 TEST_CASE("patch makes the one of the other, whatever the two are") {

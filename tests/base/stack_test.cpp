@@ -10,7 +10,8 @@ namespace {
 
 constexpr size_t k_stack = 1024 * 1024; // STACK of the Makefile
 
-// What the program itself asks for: musl gives threads 128 KiB without it, glibc follows the limits of the process.
+// What the program itself asks for: musl gives threads 128 KiB without it, glibc follows the limits
+// of the process.
 size_t asked_for() {
   size_t bytes = 0;
   ::dl_iterate_phdr(

@@ -29,7 +29,8 @@ TEST_CASE("an exception becomes the error of what it met, whatever was thrown [a
 TEST_CASE("what throws nothing passes as it is") {
   CHECK(guarded("verb", [] { return 5; }).value() == 5);
   CHECK(guarded("verb", [] {}).has_value());
-  CHECK(guarded("verb", []() -> Result<int> { return fail(Code::busy, "later"); }).error().code == Code::busy);
+  CHECK(guarded("verb", []() -> Result<int> { return fail(Code::busy, "later"); }).error().code ==
+      Code::busy);
 }
 
 TEST_CASE("a thread that throws ends alone, and the group ends after it [attack-C13]") {

@@ -1,10 +1,14 @@
-// first: starts a command, asks a web server again and again until it answers what is wanted, and says how long that took.
+// first: starts a command, asks a web server again and again until it answers what is wanted, and
+// says how long that took.
 //
-//   first --to 127.0.0.1:PORT|unix:PATH --want TEXT [--host NAME] [--path PATH] [--pause MICROSECONDS] -- COMMAND...
+//   first --to 127.0.0.1:PORT|unix:PATH --want TEXT [--host NAME] [--path PATH] [--pause
+//   MICROSECONDS] -- COMMAND...
 //
-// The clock starts just before the command does. A connection each time, HTTP/1.0; wanted is an answer 200 whose body begins with TEXT.
-// Prints one JSON object: at (when that answer came, ms since 1970), first (ms until then), command (ms until the command ended, -1: not before the answer and killed then unless
-// it ends by itself), code, asked (how many times), other (answers between that were neither the wanted one nor the first one's text).
+// The clock starts just before the command does. A connection each time, HTTP/1.0; wanted is an
+// answer 200 whose body begins with TEXT. Prints one JSON object: at (when that answer came, ms
+// since 1970), first (ms until then), command (ms until the command ended, -1: not before the
+// answer and killed then unless it ends by itself), code, asked (how many times), other (answers
+// between that were neither the wanted one nor the first one's text).
 #include <netinet/in.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -77,7 +81,9 @@ std::string ask(const Options& o) {
       answer.append(buffer.data(), static_cast<size_t>(n));
   ::close(fd);
   const auto end = answer.find("\r\n\r\n");
-  return end == std::string::npos || answer.size() < 12 ? std::string() : answer.substr(9, 3) + " " + answer.substr(end + 4);
+  return end == std::string::npos || answer.size() < 12
+      ? std::string()
+      : answer.substr(9, 3) + " " + answer.substr(end + 4);
 }
 
 Options parse(int argc, char** argv) {
@@ -91,12 +97,18 @@ Options parse(int argc, char** argv) {
     }
     if (++i == argc)
       give_up(name + ": a value is missing");
-    if (name == "--to") o.to = argv[i];
-    else if (name == "--host") o.host = argv[i];
-    else if (name == "--path") o.path = argv[i];
-    else if (name == "--want") o.want = argv[i];
-    else if (name == "--pause") o.pause = static_cast<useconds_t>(std::atol(argv[i]));
-    else give_up("no option " + name);
+    if (name == "--to")
+      o.to = argv[i];
+    else if (name == "--host")
+      o.host = argv[i];
+    else if (name == "--path")
+      o.path = argv[i];
+    else if (name == "--want")
+      o.want = argv[i];
+    else if (name == "--pause")
+      o.pause = static_cast<useconds_t>(std::atol(argv[i]));
+    else
+      give_up("no option " + name);
   }
   for (++i; i < argc; ++i)
     o.command.push_back(argv[i]);
@@ -115,7 +127,9 @@ int main(int argc, char** argv) {
   if (before.starts_with(wanted))
     give_up("it answers what is wanted before anything began: " + before);
   const auto begun = Clock::now();
-  const auto passed = [&] { return std::chrono::duration<double, std::milli>(Clock::now() - begun).count(); };
+  const auto passed = [&] {
+    return std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
+  };
   pid_t child = -1;
   if (::posix_spawnp(&child, o.command[0], nullptr, nullptr, o.command.data(), environ) != 0)
     give_up(std::string("start ") + o.command[0] + ": " + std::strerror(errno));
@@ -128,7 +142,9 @@ int main(int argc, char** argv) {
       ++asked;
       if (now.starts_with(wanted)) {
         first = passed();
-        at = std::chrono::duration<double, std::milli>(std::chrono::system_clock::now().time_since_epoch()).count();
+        at = std::chrono::duration<double, std::milli>(
+            std::chrono::system_clock::now().time_since_epoch())
+                 .count();
         if (o.kill)
           ::kill(child, SIGTERM);
       } else {
@@ -142,6 +158,8 @@ int main(int argc, char** argv) {
     ::usleep(o.pause);
   }
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  std::printf("{\"at\":%.0f,\"first\":%.1f,\"command\":%.1f,\"code\":%d,\"asked\":%zu,\"other\":%zu}\n", at, first, ended, code, asked, other);
+  std::printf(
+      "{\"at\":%.0f,\"first\":%.1f,\"command\":%.1f,\"code\":%d,\"asked\":%zu,\"other\":%zu}\n", at,
+      first, ended, code, asked, other);
   return first < 0 ? 1 : 0;
 }

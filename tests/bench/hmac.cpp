@@ -1,5 +1,6 @@
-// hmac BYTES ROUNDS: HMAC-SHA256 of a webhook's body of that size, by the function that checks webhooks, by libsodium and by libcrypto's one call, turn
-// by turn. Prints the processor's microseconds for one of each, the median of the rounds: "ours libsodium libcrypto".
+// hmac BYTES ROUNDS: HMAC-SHA256 of a webhook's body of that size, by the function that checks
+// webhooks, by libsodium and by libcrypto's one call, turn by turn. Prints the processor's
+// microseconds for one of each, the median of the rounds: "ours libsodium libcrypto".
 #include "base/log.hpp"
 #include "crypto/webhook.hpp"
 
@@ -52,7 +53,10 @@ int main(int argc, char** argv) {
         crypto_auth_hmacsha256_update(&state, bytes, body.size());
         crypto_auth_hmacsha256_final(&state, made[1].data());
       },
-      [&] { HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, body.size(), made[2].data(), nullptr); }};
+      [&] {
+        HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, body.size(),
+            made[2].data(), nullptr);
+      }};
   std::array<std::vector<double>, 3> took;
   for (long round = std::strtol(argv[2], nullptr, 10); round > 0; --round)
     for (size_t i = 0; i < ways.size(); ++i)

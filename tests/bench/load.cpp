@@ -1,12 +1,15 @@
 // load: sends signed webhooks as fast as a server answers them, and says how fast that was.
 //
-//   load --to 127.0.0.1:PORT|unix:PATH --path PATH --key KEY [--style standard|github] [--connections N] [--threads N] [--requests N]
+//   load --to 127.0.0.1:PORT|unix:PATH --path PATH --key KEY [--style standard|github]
+//   [--connections N] [--threads N] [--requests N]
 //        [--body BYTES] [--close] [--expect STATUS]
 //
-// Every request has an id and a body of its own and is signed before the clock starts, so that only the server's work is in the figures, and
-// every server is driven by the same code. Prints one JSON object: requests, errors, seconds, rate, and percentiles of the latency in ms. The
-// latency is from the first byte of a request (with --close: from the connect) to the last byte of its answer. Any answer but the expected one, and
-// any connection that ends without an answer, is an error; the first one is told.
+// Every request has an id and a body of its own and is signed before the clock starts, so that only
+// the server's work is in the figures, and every server is driven by the same code. Prints one JSON
+// object: requests, errors, seconds, rate, and percentiles of the latency in ms. The latency is
+// from the first byte of a request (with --close: from the connect) to the last byte of its answer.
+// Any answer but the expected one, and any connection that ends without an answer, is an error; the
+// first one is told.
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -51,25 +54,26 @@ struct Options {
 std::string hmac(const std::string& key, const std::string& text) {
   std::array<unsigned char, 32> out;
   unsigned size = out.size();
-  ::HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
-         out.data(), &size);
+  ::HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+      reinterpret_cast<const unsigned char*>(text.data()), text.size(), out.data(), &size);
   return {reinterpret_cast<char*>(out.data()), size};
 }
 
 std::string base64(const std::string& bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
   out.resize(static_cast<size_t>(EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                                 reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()))));
+      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()))));
   return out;
 }
 
 std::string from_base64(const std::string& text) {
   std::string out(text.size(), '\0');
-  const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(text.data()),
-                                static_cast<int>(text.size()));
+  const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
   if (n < 0)
     give_up("the key is not base64");
-  out.resize(static_cast<size_t>(n) - static_cast<size_t>(std::count(text.begin(), text.end(), '=')));
+  out.resize(
+      static_cast<size_t>(n) - static_cast<size_t>(std::count(text.begin(), text.end(), '=')));
   return out;
 }
 
@@ -84,7 +88,8 @@ std::string hex(const std::string& bytes) {
 
 // {"type":"host.ping", ...} padded to the size that was asked for.
 std::string body_of(const Options& o, const std::string& id, const std::string& time) {
-  std::string body = "{\"type\":\"host.ping\",\"timestamp\":\"" + time + "\",\"data\":{\"id\":\"" + id + "\",\"pad\":\"";
+  std::string body = "{\"type\":\"host.ping\",\"timestamp\":\"" + time + "\",\"data\":{\"id\":\"" +
+      id + "\",\"pad\":\"";
   const std::string end = "\"}}";
   if (body.size() + end.size() < o.body)
     body.append(o.body - body.size() - end.size(), 'x');
@@ -94,18 +99,23 @@ std::string body_of(const Options& o, const std::string& id, const std::string& 
 std::vector<std::string> prepare(const Options& o) {
   const std::string time = std::to_string(std::time(nullptr));
   const std::string run = std::to_string(::getpid()) + "-" + time + "-";
-  const std::string key = o.style == "standard" ? from_base64(o.key.substr(o.key.find('_') + 1)) : o.key;
+  const std::string key =
+      o.style == "standard" ? from_base64(o.key.substr(o.key.find('_') + 1)) : o.key;
   std::vector<std::string> all;
   all.reserve(o.requests);
   for (size_t i = 0; i < o.requests; ++i) {
     const std::string id = run + std::to_string(i);
     const std::string body = body_of(o, id, time);
-    std::string head = "POST " + o.path + " HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n";
+    std::string head =
+        "POST " + o.path + " HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n";
     if (o.style == "standard")
-      head += "webhook-id: " + id + "\r\nwebhook-timestamp: " + time + "\r\nwebhook-signature: v1," + base64(hmac(key, id + "." + time + "." + body));
+      head += "webhook-id: " + id + "\r\nwebhook-timestamp: " + time +
+          "\r\nwebhook-signature: v1," + base64(hmac(key, id + "." + time + "." + body));
     else
-      head += "X-GitHub-Delivery: " + id + "\r\nX-Hub-Signature-256: sha256=" + hex(hmac(key, body));
-    head += "\r\nContent-Length: " + std::to_string(body.size()) + "\r\nConnection: " + (o.keep_alive ? "keep-alive" : "close") + "\r\n\r\n";
+      head +=
+          "X-GitHub-Delivery: " + id + "\r\nX-Hub-Signature-256: sha256=" + hex(hmac(key, body));
+    head += "\r\nContent-Length: " + std::to_string(body.size()) +
+        "\r\nConnection: " + (o.keep_alive ? "keep-alive" : "close") + "\r\n\r\n";
     all.push_back(head + body);
   }
   return all;
@@ -148,11 +158,14 @@ bool parse_head(std::string_view bytes, Head& head) {
   if (end == std::string_view::npos)
     return false;
   std::string text(bytes.substr(0, end + 2));
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+      [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   head.status = text.size() > 12 ? std::atoi(text.c_str() + 9) : 0;
   head.closes = text.find("\r\nconnection: close\r\n") != std::string::npos;
   const auto length = text.find("\r\ncontent-length: ");
-  head.total = length == std::string::npos ? 0 : end + 4 + static_cast<size_t>(std::atol(text.c_str() + length + 18));
+  head.total = length == std::string::npos
+      ? 0
+      : end + 4 + static_cast<size_t>(std::atol(text.c_str() + length + 18));
   return true;
 }
 
@@ -166,7 +179,8 @@ struct Work {
 
 class Thread {
 public:
-  Thread(Work& work, size_t connections) : m_work(work), m_epoll(::epoll_create1(EPOLL_CLOEXEC)), m_connections(connections) {}
+  Thread(Work& work, size_t connections)
+      : m_work(work), m_epoll(::epoll_create1(EPOLL_CLOEXEC)), m_connections(connections) {}
 
   void run() {
     for (auto& c : m_connections)
@@ -224,7 +238,8 @@ private:
     if (m_work.address.storage.ss_family == AF_INET)
       ::setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     // Blocking: with a full backlog the server is what is waited for.
-    if (::connect(c.fd, reinterpret_cast<const sockaddr*>(&m_work.address.storage), m_work.address.size) != 0)
+    if (::connect(c.fd, reinterpret_cast<const sockaddr*>(&m_work.address.storage),
+            m_work.address.size) != 0)
       give_up("connect to " + m_work.options.to + ": " + std::strerror(errno));
     epoll_event event{.events = EPOLLIN, .data = {.ptr = &c}};
     ::epoll_ctl(m_epoll, EPOLL_CTL_ADD, c.fd, &event);
@@ -255,7 +270,8 @@ private:
     if (n <= 0 && (c.head.status == 0 || c.head.total != 0))
       errors["the connection ended without an answer"]++;
     else if (c.head.status != m_work.options.expect)
-      errors["status " + std::to_string(c.head.status) + ": " + c.in.substr(c.in.find("\r\n\r\n") + 4, 200)]++;
+      errors["status " + std::to_string(c.head.status) + ": " +
+          c.in.substr(c.in.find("\r\n\r\n") + 4, 200)]++;
     latencies.push_back(std::chrono::duration<double, std::milli>(Clock::now() - c.since).count());
     if (n <= 0 || c.head.closes || !m_work.options.keep_alive) {
       ::close(c.fd);
@@ -282,16 +298,26 @@ Options parse(int argc, char** argv) {
       give_up(name + ": a value is missing");
     const std::string value = argv[i];
     const auto number = static_cast<size_t>(std::atol(argv[i]));
-    if (name == "--to") o.to = value;
-    else if (name == "--path") o.path = value;
-    else if (name == "--key") o.key = value;
-    else if (name == "--style") o.style = value;
-    else if (name == "--connections") o.connections = number;
-    else if (name == "--threads") o.threads = number;
-    else if (name == "--requests") o.requests = number;
-    else if (name == "--body") o.body = number;
-    else if (name == "--expect") o.expect = static_cast<int>(number);
-    else give_up("no option " + name);
+    if (name == "--to")
+      o.to = value;
+    else if (name == "--path")
+      o.path = value;
+    else if (name == "--key")
+      o.key = value;
+    else if (name == "--style")
+      o.style = value;
+    else if (name == "--connections")
+      o.connections = number;
+    else if (name == "--threads")
+      o.threads = number;
+    else if (name == "--requests")
+      o.requests = number;
+    else if (name == "--body")
+      o.body = number;
+    else if (name == "--expect")
+      o.expect = static_cast<int>(number);
+    else
+      give_up("no option " + name);
   }
   if (o.to.empty() || o.key.empty() || o.threads == 0 || o.connections < o.threads)
     give_up("--to and --key are needed, and as many connections as threads");
@@ -323,8 +349,12 @@ int main(int argc, char** argv) {
     }
   }
   std::sort(all.begin(), all.end());
-  const auto percentile = [&](double p) { return all.empty() ? 0.0 : all[static_cast<size_t>(p * static_cast<double>(all.size() - 1))]; };
-  std::printf("{\"requests\":%zu,\"errors\":%zu,\"seconds\":%.3f,\"rate\":%.0f,\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f}\n", all.size(),
-              errors, seconds, static_cast<double>(all.size()) / seconds, percentile(0.5), percentile(0.9), percentile(0.99), percentile(1));
+  const auto percentile = [&](double p) {
+    return all.empty() ? 0.0 : all[static_cast<size_t>(p * static_cast<double>(all.size() - 1))];
+  };
+  std::printf(
+      "{\"requests\":%zu,\"errors\":%zu,\"seconds\":%.3f,\"rate\":%.0f,\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f}\n",
+      all.size(), errors, seconds, static_cast<double>(all.size()) / seconds, percentile(0.5),
+      percentile(0.9), percentile(0.99), percentile(1));
   return errors == 0 ? 0 : 1;
 }

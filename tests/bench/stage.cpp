@@ -1,9 +1,11 @@
-// stage: what the stager does with an artifact, in this process and without its confinement, and how long it took.
+// stage: what the stager does with an artifact, in this process and without its confinement, and
+// how long it took.
 //
 //   stage IDENTITY ARTIFACT DIR    decrypts, decompresses and unpacks into the empty DIR
 //   stage IDENTITY ARTIFACT        decrypts only, to nowhere
 //
-// Prints the seconds. The figure is of the streaming pass: the identity is read and the file key unwrapped before the clock starts.
+// Prints the seconds. The figure is of the streaming pass: the identity is read and the file key
+// unwrapped before the clock starts.
 #include "artifact/locale.hpp"
 #include "artifact/stager.hpp"
 #include "base/fd.hpp"
@@ -37,7 +39,8 @@ Result<void> run(int argc, char** argv) {
   const auto identity = TRY(crypto::parse_identity_file(text));
   const Fd artifact = TRY(open_at(argv[2], O_RDONLY));
   Bytes start(crypto::k_max_age_header);
-  start.resize(static_cast<size_t>(std::max<ssize_t>(0, ::pread(artifact.get(), start.data(), start.size(), 0))));
+  start.resize(static_cast<size_t>(
+      std::max<ssize_t>(0, ::pread(artifact.get(), start.data(), start.size(), 0))));
   const auto header = TRY(crypto::parse_age_header(start));
   const auto file_key = TRY(identity.file_key(header));
   Fd tree;
@@ -47,19 +50,23 @@ Result<void> run(int argc, char** argv) {
   const auto locale = TRY(artifact::Utf8Locale::enter());
   const auto begun = std::chrono::steady_clock::now();
   if (tree) {
-    (void)TRY(artifact::unpack(artifact.get(), file_key, tree.get(), {.bytes = 8ULL << 30, .entries = 200'000, .ratio = 1'000'000}));
+    (void)TRY(artifact::unpack(artifact.get(), file_key, tree.get(),
+        {.bytes = 8ULL << 30, .entries = 200'000, .ratio = 1'000'000}));
   } else {
-    crypto::PayloadReader reader(file_key, [fd = artifact.get(), at = off_t(header.size)](std::span<uint8_t> out) mutable -> Result<size_t> {
-      const ssize_t n = ::pread(fd, out.data(), out.size(), at);
-      if (n < 0)
-        return fail_errno("read", errno);
-      at += n;
-      return static_cast<size_t>(n);
-    });
+    crypto::PayloadReader reader(file_key,
+        [fd = artifact.get(), at = off_t(header.size)](
+            std::span<uint8_t> out) mutable -> Result<size_t> {
+          const ssize_t n = ::pread(fd, out.data(), out.size(), at);
+          if (n < 0)
+            return fail_errno("read", errno);
+          at += n;
+          return static_cast<size_t>(n);
+        });
     while (!TRY(reader.next()).empty())
       continue;
   }
-  std::printf("%.3f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+  std::printf(
+      "%.3f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
   return {};
 }
 

@@ -12,11 +12,17 @@ using namespace chillbox::cli;
 
 namespace {
 
-std::string nothing(const char*) { return ""; }
+std::string nothing(const char*) {
+  return "";
+}
 
-auto parse(const std::vector<std::string>& words) { return parse_command_line(words, nothing); }
+auto parse(const std::vector<std::string>& words) {
+  return parse_command_line(words, nothing);
+}
 
-bool mentions(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool mentions(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 } // namespace
 
@@ -46,7 +52,8 @@ TEST_CASE("a list takes commas and repetition, and leaves the position behind it
 }
 
 TEST_CASE("options for all verbs stand before or behind the verb") {
-  for (const auto& words : std::vector<std::vector<std::string>>{{"--json", "-q", "sites"}, {"sites", "--json", "-q"}, {"--json", "sites", "-q"}}) {
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"--json", "-q", "sites"}, {"sites", "--json", "-q"}, {"--json", "sites", "-q"}}) {
     const auto line = parse(words);
     REQUIRE(line);
     CHECK(line->terminal.json);
@@ -71,9 +78,11 @@ TEST_CASE("what is wrong with the command line is named, with a hint") {
       {{"releases", "chillboxd"}, "chillboxd", "chillboxctl help releases"},
       {{"logs", "blog/a b"}, "a b", "chillboxctl help logs"},
       {{"logs", "blog", "-n", "x"}, "whole number", "chillboxctl help logs"},
-      {{"deploy", "A", "--to", "http://h", "--webhook-key", "k", "--timeout", "soon"}, "duration", "chillboxctl help deploy"},
+      {{"deploy", "A", "--to", "http://h", "--webhook-key", "k", "--timeout", "soon"}, "duration",
+          "chillboxctl help deploy"},
       {{"unlock", "--passphrase-fd", "-1"}, "passphrase-fd", "chillboxctl help unlock"},
-      {{"rollback", "blog", "1.0.0", "2.0.0"}, "one argument too many", "chillboxctl help rollback"},
+      {{"rollback", "blog", "1.0.0", "2.0.0"}, "one argument too many",
+          "chillboxctl help rollback"},
   };
   for (const Row& row : rows) {
     const auto line = parse(row.words);
@@ -90,8 +99,8 @@ TEST_CASE("[fault-76] no verb takes a passphrase as an argument, and one that is
     for (const Option& option : verb.options)
       if (mentions(std::string(option.names), "pass"))
         CHECK((key_of(option) == "passphrase-fd" || option.kind == Kind::flag));
-  for (const auto& words : std::vector<std::vector<std::string>>{{"unlock", "--passphrase=hunter2"}, {"unlock", "--passphrase", "hunter2"},
-                                                                 {"init", "--password", "hunter2"}}) {
+  for (const auto& words : std::vector<std::vector<std::string>>{{"unlock", "--passphrase=hunter2"},
+           {"unlock", "--passphrase", "hunter2"}, {"init", "--password", "hunter2"}}) {
     const auto line = parse(words);
     REQUIRE_FALSE(line);
     CHECK(mentions(line.error().message, "never an argument"));
@@ -101,10 +110,14 @@ TEST_CASE("[fault-76] no verb takes a passphrase as an argument, and one that is
 }
 
 TEST_CASE("-H goes to verbs of the host only, and CHILLBOX_HOST is its default") {
-  const auto env = [](const char* name) -> std::string { return std::string_view(name) == "CHILLBOX_HOST" ? "a@h1, b@h2" : ""; };
+  const auto env = [](const char* name) -> std::string {
+    return std::string_view(name) == "CHILLBOX_HOST" ? "a@h1, b@h2" : "";
+  };
   CHECK(parse_command_line({"status"}, env)->hosts == std::vector<std::string>{"a@h1", "b@h2"});
-  CHECK(parse_command_line({"status", "-H", "c@h3"}, env)->hosts == std::vector<std::string>{"c@h3"});
-  CHECK(parse_command_line({"-H", "c@h3,d@h4", "status"}, nothing)->hosts == std::vector<std::string>{"c@h3", "d@h4"});
+  CHECK(
+      parse_command_line({"status", "-H", "c@h3"}, env)->hosts == std::vector<std::string>{"c@h3"});
+  CHECK(parse_command_line({"-H", "c@h3,d@h4", "status"}, nothing)->hosts ==
+      std::vector<std::string>{"c@h3", "d@h4"});
   CHECK(parse_command_line({"validate", "x"}, env)->hosts.empty());
   CHECK_FALSE(parse({"validate", "x", "-H", "h"}));
   CHECK_FALSE(parse({"keygen", "-H", "h"}));
@@ -147,7 +160,8 @@ TEST_CASE("help is text for every verb, and asks for nothing else") {
       CHECK(mentions(line->text, option.help.substr(0, 12)));
     CHECK(mentions(help_text(), verb.name));
   }
-  for (const auto& words : std::vector<std::vector<std::string>>{{"help", "trust"}, {"trust", "--help"}, {"trust", "-h"}, {"--help", "trust"}})
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"help", "trust"}, {"trust", "--help"}, {"trust", "-h"}, {"--help", "trust"}})
     CHECK(mentions(parse(words)->text, "trust add KEY"));
   CHECK_FALSE(parse({"nonsense", "--help"}));
   CHECK_FALSE(parse({"help", "nonsense"}));
@@ -160,7 +174,9 @@ TEST_CASE("the table has no verb twice, and no option twice in a verb") {
     CHECK(names.insert(verb.name).second);
     CHECK(verb.run != nullptr);
     std::set<std::string_view> keys;
-    const auto remote = verb.where == Where::host ? remote_options() : std::span<const Option>(); // others may have their own
+    const auto remote = verb.where == Where::host
+        ? remote_options()
+        : std::span<const Option>(); // others may have their own
     for (const auto options : {common_options(), remote, verb.options})
       for (const Option& option : options)
         CHECK(keys.insert(key_of(option)).second);

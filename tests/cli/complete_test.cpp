@@ -22,20 +22,20 @@ Words texts(const Completion& completion) {
 
 std::vector<Candidate> host_values(const Wanted& wanted) {
   switch (wanted.kind) {
-  case Kind::site:
-    return {{"blog", "1.0.0"}, {"shop", ""}};
-  case Kind::target:
-    return {{"blog", ""}, {"blog/api", ""}, {"shop", ""}};
-  case Kind::release:
-    return {{cat("1.0.0-of-", wanted.site), ""}};
-  default:
-    return {{wanted.hosts.empty() ? "here" : wanted.hosts.front(), ""}};
+  case Kind::site: return {{"blog", "1.0.0"}, {"shop", ""}};
+  case Kind::target: return {{"blog", ""}, {"blog/api", ""}, {"shop", ""}};
+  case Kind::release: return {{cat("1.0.0-of-", wanted.site), ""}};
+  default: return {{wanted.hosts.empty() ? "here" : wanted.hosts.front(), ""}};
   }
 }
 
-Words at(const Words& words) { return texts(complete(words, host_values)); }
+Words at(const Words& words) {
+  return texts(complete(words, host_values));
+}
 
-bool has(const Words& words, const std::string& word) { return std::ranges::find(words, word) != words.end(); }
+bool has(const Words& words, const std::string& word) {
+  return std::ranges::find(words, word) != words.end();
+}
 
 } // namespace
 
@@ -51,7 +51,8 @@ TEST_CASE("every word of every verb is completed, its options and nobody else's 
     }
     before.emplace_back("--");
     const Words options = at(before);
-    size_t expected = common_options().size() + (verb.where == Where::host ? remote_options().size() : 0);
+    size_t expected =
+        common_options().size() + (verb.where == Where::host ? remote_options().size() : 0);
     for (const Option& option : verb.options)
       if (!is_position(option)) {
         ++expected;

@@ -14,7 +14,10 @@ constexpr std::string_view k_key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const std::string k_digest(64, 'a');
 
 Parcel parcel(bool secrets) {
-  return {"x.age", "", {*SiteName::parse("blog"), secrets, secrets ? "" : "1.0.0", 7, *Digest::parse(k_digest), std::nullopt}, 1234};
+  return {"x.age", "",
+      {*SiteName::parse("blog"), secrets, secrets ? "" : "1.0.0", 7, *Digest::parse(k_digest),
+          std::nullopt},
+      1234};
 }
 
 std::string header(const Delivery& delivery, std::string_view name) {
@@ -29,15 +32,18 @@ std::string header(const Delivery& delivery, std::string_view name) {
 TEST_CASE("a delivery is signed over its id, time and body") {
   const auto key = *crypto::parse_webhook_key(k_key);
   const auto delivery = sign_delivery(key, parcel(false), "msg_1", 1'795'196'014);
-  CHECK(delivery.body == cat(R"({"type":"site.deploy","timestamp":"2026-11-20T17:33:34Z","data":{"sha256":")", k_digest,
-                             R"(","site":"blog","size":1234,"version":"1.0.0"}})"));
+  CHECK(delivery.body ==
+      cat(R"({"type":"site.deploy","timestamp":"2026-11-20T17:33:34Z","data":{"sha256":")",
+          k_digest, R"(","site":"blog","size":1234,"version":"1.0.0"}})"));
   CHECK(header(delivery, "webhook-id") == "msg_1");
   CHECK(header(delivery, "webhook-timestamp") == "1795196014");
   std::vector<SecretBytes> keys;
   keys.push_back(key.copy());
   const std::string signature = header(delivery, "webhook-signature");
-  CHECK(crypto::verify_webhook(keys, {"msg_1", "1795196014", signature, delivery.body}, 1'795'196'014));
-  CHECK_FALSE(crypto::verify_webhook(keys, {"msg_2", "1795196014", signature, delivery.body}, 1'795'196'014));
+  CHECK(crypto::verify_webhook(
+      keys, {"msg_1", "1795196014", signature, delivery.body}, 1'795'196'014));
+  CHECK_FALSE(crypto::verify_webhook(
+      keys, {"msg_2", "1795196014", signature, delivery.body}, 1'795'196'014));
 }
 
 TEST_CASE("the same delivery is the same bytes, so that it can be sent again") {
@@ -57,7 +63,8 @@ TEST_CASE("a secret set is announced as one, without a version") {
 TEST_CASE("the key file may be what webhook add printed, or a sender's file") {
   CHECK(parse_key_file(k_key));
   CHECK(parse_key_file(cat(k_key, "\n")));
-  const auto newest = parse_key_file(cat("# sender ci\nsites: blog\n", k_key, "\nwhsec_b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xk\n"));
+  const auto newest = parse_key_file(
+      cat("# sender ci\nsites: blog\n", k_key, "\nwhsec_b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xk\n"));
   REQUIRE(newest);
   CHECK(same(newest->view(), crypto::parse_webhook_key(k_key)->view()));
   CHECK(parse_key_file("").error().code == Code::invalid);

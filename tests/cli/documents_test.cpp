@@ -1,4 +1,5 @@
-// What is written twice must say the same: the manual, the exit codes, the table of verbs, the shipped configuration.
+// What is written twice must say the same: the manual, the exit codes, the table of verbs, the
+// shipped configuration.
 #include "catch.hpp"
 
 #include "base/text.hpp"
@@ -60,11 +61,13 @@ TEST_CASE("the exit codes in chillboxctl(1) are those of the program, all and no
 
 namespace {
 
-// A paragraph of chillboxctl(1): the lines that name verbs, what is said below them, and what its section says before the first of them.
+// A paragraph of chillboxctl(1): the lines that name verbs, what is said below them, and what its
+// section says before the first of them.
 struct Paragraph {
   std::string heads, text, section;
   bool names(std::string_view verb) const {
-    return heads.find(cat("*", verb, "*")) != std::string::npos || heads.find(cat("*", verb, " ")) != std::string::npos;
+    return heads.find(cat("*", verb, "*")) != std::string::npos ||
+        heads.find(cat("*", verb, " ")) != std::string::npos;
   }
 };
 
@@ -73,7 +76,8 @@ std::vector<Paragraph> paragraphs() {
   std::string section;
   const std::string text = manual();
   for (const auto line : split(text, '\n')) {
-    if (line.starts_with("# ") || (!line.starts_with('*') && !line.starts_with('\t') && !line.empty())) {
+    if (line.starts_with("# ") ||
+        (!line.starts_with('*') && !line.starts_with('\t') && !line.empty())) {
       section = line.starts_with("# ") ? "" : cat(section, line, "\n");
       out.emplace_back().section = section;
     } else if (line.starts_with('*')) {
@@ -99,7 +103,8 @@ TEST_CASE("chillboxctl(1) tells of every option where it tells of the verb, and 
   const std::string text = manual();
   for (const Verb& verb : verbs()) {
     std::vector<Paragraph> of_verb;
-    std::ranges::copy_if(all, std::back_inserter(of_verb), [&](const Paragraph& p) { return p.names(verb.name); });
+    std::ranges::copy_if(
+        all, std::back_inserter(of_verb), [&](const Paragraph& p) { return p.names(verb.name); });
     INFO(verb.name);
     CHECK_FALSE(of_verb.empty());
     for (const Option& option : verb.options) {
@@ -108,7 +113,8 @@ TEST_CASE("chillboxctl(1) tells of every option where it tells of the verb, and 
       INFO(option.names);
       const auto names = split(option.names, ',');
       CHECK(std::ranges::any_of(of_verb, [&](const Paragraph& p) {
-        return std::ranges::any_of(names, [&](std::string_view name) { return stands_in(p, name); });
+        return std::ranges::any_of(
+            names, [&](std::string_view name) { return stands_in(p, name); });
       }));
       for (const auto name : names)
         CHECK((text.find(cat("*", name, "*")) != std::string::npos));
@@ -146,7 +152,9 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
   size_t keys = 0;
   for (const auto line : split(default_host_toml(), '\n')) {
     const bool is_key = line.starts_with("# ") && line.find(" = ") != std::string_view::npos &&
-                        line.substr(2, line.find(" = ") - 2).find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789") == std::string_view::npos;
+        line.substr(2, line.find(" = ") - 2)
+                .find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789") ==
+            std::string_view::npos;
     keys += is_key ? 1 : 0;
     active += cat(is_key ? line.substr(2) : line, "\n");
   }
@@ -191,10 +199,12 @@ TEST_CASE("chillbox.toml(5) has every key at the default that the shipped config
     if (line.starts_with('['))
       section = line;
     const auto equals = line.find(" = ");
-    if (!line.starts_with("# ") || equals == std::string_view::npos || line.substr(2, equals - 2).find(' ') != std::string_view::npos)
+    if (!line.starts_with("# ") || equals == std::string_view::npos ||
+        line.substr(2, equals - 2).find(' ') != std::string_view::npos)
       continue;
     const std::string key = cat("*", line.substr(2, equals - 2), "*");
     INFO(line);
-    CHECK((text.find(section == "[variables]" ? key : cat(key, line.substr(equals), "")) != std::string::npos));
+    CHECK((text.find(section == "[variables]" ? key : cat(key, line.substr(equals), "")) !=
+        std::string::npos));
   }
 }

@@ -34,15 +34,18 @@ public:
     fs::create_directories(path.parent_path());
     std::ofstream(path) << text;
   }
-  std::string path(const std::string& name = "") const { return name.empty() ? m_path.string() : (m_path / name).string(); }
+  std::string path(const std::string& name = "") const {
+    return name.empty() ? m_path.string() : (m_path / name).string();
+  }
 
 private:
   fs::path m_path;
 };
 
 std::string site_json(std::string_view service_more = "", std::string_view more = "") {
-  return cat(R"({"name":"Blog","server_name":"blog.example","version":"1.0.0","services":[{"name":"api","lang":"python","handler":"backend")",
-             service_more, "}]", more, "}");
+  return cat(
+      R"({"name":"Blog","server_name":"blog.example","version":"1.0.0","services":[{"name":"api","lang":"python","handler":"backend")",
+      service_more, "}]", more, "}");
 }
 
 std::vector<std::string> names(const std::vector<artifact::PackEntry>& entries) {
@@ -70,8 +73,9 @@ TEST_CASE("a site's folder becomes SLUG/ with each service under its own name") 
   REQUIRE(folder);
   const auto entries = lay_out(*folder, folder->json);
   REQUIRE(entries);
-  CHECK(names(*entries) == std::vector<std::string>{"blog/api/app.py", "blog/api/dep/a.whl", "blog/blog.site.json",
-                                                    "blog/immutable/web/h4sh/a.css", "blog/nginx/root/index.html", "blog/redis/users.acl"});
+  CHECK(names(*entries) ==
+      std::vector<std::string>{"blog/api/app.py", "blog/api/dep/a.whl", "blog/blog.site.json",
+          "blog/immutable/web/h4sh/a.css", "blog/nginx/root/index.html", "blog/redis/users.acl"});
 }
 
 TEST_CASE("a manifest says what is taken of a service's folder, each once") {
@@ -83,7 +87,8 @@ TEST_CASE("a manifest says what is taken of a service's folder, each once") {
   dir.write("backend/Dockerfile", "x");
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
-  CHECK(names(*lay_out(*folder, folder->json)) == std::vector<std::string>{"blog/api/setup.py", "blog/api/src/a.py", "blog/blog.site.json"});
+  CHECK(names(*lay_out(*folder, folder->json)) ==
+      std::vector<std::string>{"blog/api/setup.py", "blog/api/src/a.py", "blog/blog.site.json"});
   for (const char* bad : {"../secret", "/etc/passwd", "src/../../x"}) {
     dir.write("backend/MANIFEST", bad);
     const auto refused = lay_out(*folder, folder->json);
@@ -110,11 +115,13 @@ TEST_CASE("a handler that is not there is named, one that leads out of the folde
 
 TEST_CASE("an immutable service that was built into immutable/ needs no handler folder") {
   const Folder dir;
-  dir.write("blog.site.json", R"({"name":"B","server_name":"blog.example","version":"1.0.0","services":[{"name":"web","lang":"immutable","handler":"web"}]})");
+  dir.write("blog.site.json",
+      R"({"name":"B","server_name":"blog.example","version":"1.0.0","services":[{"name":"web","lang":"immutable","handler":"web"}]})");
   dir.write("immutable/web/h4sh/a.css", "x");
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
-  CHECK(names(*lay_out(*folder, folder->json)) == std::vector<std::string>{"blog/blog.site.json", "blog/immutable/web/h4sh/a.css"});
+  CHECK(names(*lay_out(*folder, folder->json)) ==
+      std::vector<std::string>{"blog/blog.site.json", "blog/immutable/web/h4sh/a.css"});
 }
 
 TEST_CASE("the site file is found, named when there are several, and each of its problems says its file") {
@@ -139,8 +146,9 @@ TEST_CASE("the site file is found, named when there are several, and each of its
 
 TEST_CASE("a site may be TOML: the archive has the JSON that it means, and problems have their line") {
   const Folder dir;
-  dir.write("blog.site.toml", "name = \"Gärten ✓\" # größer\nserver_name = \"blog.example\"\nversion = \"1.0.0\"\n\n[[services]]\nname = \"api\"\nlang = \"python\"\n"
-                              "health.path = \"/up\"\n\n[[workers]]\nname = \"w\"\nlang = \"python-worker\"\nrun-cmd = [\"python\", \"w.py\"]\n");
+  dir.write("blog.site.toml",
+      "name = \"Gärten ✓\" # größer\nserver_name = \"blog.example\"\nversion = \"1.0.0\"\n\n[[services]]\nname = \"api\"\nlang = \"python\"\n"
+      "health.path = \"/up\"\n\n[[workers]]\nname = \"w\"\nlang = \"python-worker\"\nrun-cmd = [\"python\", \"w.py\"]\n");
   dir.write("api/app.py", "x");
   dir.write("w/w.py", "x");
   const auto folder = read_site_folder(dir.path());
@@ -149,17 +157,21 @@ TEST_CASE("a site may be TOML: the archive has the JSON that it means, and probl
   CHECK(folder->site.services.size() == 2);
   const auto entries = lay_out(*folder, folder->json);
   REQUIRE(entries);
-  CHECK(names(*entries) == std::vector<std::string>{"blog/api/app.py", "blog/blog.site.json", "blog/w/w.py"});
+  CHECK(names(*entries) ==
+      std::vector<std::string>{"blog/api/app.py", "blog/blog.site.json", "blog/w/w.py"});
   const auto again = config::parse_site(entries->front().content, folder->site.slug);
   REQUIRE(again);
   CHECK(again->title == "Gärten ✓");
   CHECK(again->services[1].run_cmd == std::vector<std::string>{"python", "w.py"});
 
-  dir.write("blog.site.toml", "name = \"B\"\nserver_name = \"blog.example\"\n[[services]]\nname = \"api\"\nlang = \"pyton\"\ncolour = 1\n");
+  dir.write("blog.site.toml",
+      "name = \"B\"\nserver_name = \"blog.example\"\n[[services]]\nname = \"api\"\nlang = \"pyton\"\ncolour = 1\n");
   const auto bad = read_site_folder(dir.path());
   REQUIRE_FALSE(bad);
-  CHECK(bad.error().message.find("blog.site.toml:5: services[0].lang: found 'pyton'") != std::string::npos);
-  CHECK(bad.error().message.find("blog.site.toml:6: services[0].colour: unknown field") != std::string::npos);
+  CHECK(bad.error().message.find("blog.site.toml:5: services[0].lang: found 'pyton'") !=
+      std::string::npos);
+  CHECK(bad.error().message.find("blog.site.toml:6: services[0].colour: unknown field") !=
+      std::string::npos);
 }
 
 namespace {
@@ -169,7 +181,8 @@ const Version k_version = *Version::parse("1.0.0");
 struct Told {
   std::vector<std::string> lines;
   Laptop laptop(bool may_run = true) {
-    return {os::real_runner(), may_run, [this](std::string_view line) { lines.emplace_back(line); }};
+    return {
+        os::real_runner(), may_run, [this](std::string_view line) { lines.emplace_back(line); }};
   }
 };
 
@@ -177,7 +190,9 @@ struct Told {
 
 TEST_CASE("the value of a command is what it printed, and the host gets no command") {
   const Folder dir;
-  dir.write("blog.site.json", site_json("", R"(,"env":[{"name":"HASH","cmd":"cat hash; echo"},{"name":"PLAIN","value":"$HASH"}])"));
+  dir.write("blog.site.json",
+      site_json("",
+          R"(,"env":[{"name":"HASH","cmd":"cat hash; echo"},{"name":"PLAIN","value":"$HASH"}])"));
   dir.write("hash", "810cdbf\n");
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
@@ -208,16 +223,21 @@ TEST_CASE("a site file with a version and without commands is packed byte for by
 TEST_CASE("a command is a line for sh, as with the original, and sees the variables before it") {
   const Folder dir;
   const auto run = [&](std::string_view cmd, bool may_run = true, std::string_view value = "") {
-    dir.write("blog.site.json", site_json("", cat(R"(,"env":[{"name":"A","value":"$SLUGNAME-a"},{"name":"X","value":")", value, R"(","cmd":")", cmd, R"("}])")));
+    dir.write("blog.site.json",
+        site_json("",
+            cat(R"(,"env":[{"name":"A","value":"$SLUGNAME-a"},{"name":"X","value":")", value,
+                R"(","cmd":")", cmd, R"("}])")));
     const auto folder = read_site_folder(dir.path());
     REQUIRE(folder);
     return env_values(*folder, k_version, Told().laptop(may_run));
   };
-  CHECK(run("printf '%s' \\\"$A-$SERVER_NAME-$VERSION\\\" | cut -c 1-12")->at("X") == "blog-a-blog.");
+  CHECK(
+      run("printf '%s' \\\"$A-$SERVER_NAME-$VERSION\\\" | cut -c 1-12")->at("X") == "blog-a-blog.");
   CHECK(run("printf '%s' '$A'")->at("X") == "$A"); // the host expands it
   const auto failed = run("echo why >&2; echo more >&2; exit 3");
   REQUIRE_FALSE(failed);
-  CHECK(failed.error().message == "env X: 'echo why >&2; echo more >&2; exit 3' ended with 3: why; more");
+  CHECK(failed.error().message ==
+      "env X: 'echo why >&2; echo more >&2; exit 3' ended with 3: why; more");
   CHECK_FALSE(run("no-such-program-here"));
   CHECK(run("touch ran", false).error().code == Code::denied);
   CHECK(run("touch ran", false, "instead")->empty());
@@ -230,7 +250,9 @@ TEST_CASE("the version is the site file's, else what make or the file VERSION sa
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
   Told told;
-  CHECK(version_of(*folder, told.laptop()).error().message.find("neither a file VERSION nor a Makefile") != std::string::npos);
+  CHECK(version_of(*folder, told.laptop())
+            .error()
+            .message.find("neither a file VERSION nor a Makefile") != std::string::npos);
   dir.write("VERSION", "1.2.3\n");
   CHECK(version_of(*folder, told.laptop())->str() == "1.2.3");
   CHECK(told.lines.empty());
@@ -244,7 +266,8 @@ TEST_CASE("the version is the site file's, else what make or the file VERSION sa
 
 TEST_CASE("an immutable folder with the original's Makefile: its dist below its own hash, made when it is empty") {
   const Folder dir;
-  dir.write("blog.site.json", R"({"name":"B","server_name":"blog.example","version":"1.0.0","services":[{"name":"web","lang":"immutable","handler":"assets"}]})");
+  dir.write("blog.site.json",
+      R"({"name":"B","server_name":"blog.example","version":"1.0.0","services":[{"name":"web","lang":"immutable","handler":"assets"}]})");
   dir.write("assets/src/a.css", "a{}");
   dir.write("assets/dist/.gitkeep", "");
   dir.write("assets/Makefile", "all:\n\t@cp src/a.css dist/\ninspect.HASH:\n\t@printf h4sh\n");
@@ -255,7 +278,8 @@ TEST_CASE("an immutable folder with the original's Makefile: its dist below its 
   REQUIRE(hashes);
   CHECK(told.lines.back() == "running make --silent");
   CHECK(names(*lay_out(*folder, folder->json, {*hashes, false})) ==
-        std::vector<std::string>{"blog/blog.site.json", "blog/immutable/web/h4sh/.gitkeep", "blog/immutable/web/h4sh/a.css"});
+      std::vector<std::string>{"blog/blog.site.json", "blog/immutable/web/h4sh/.gitkeep",
+          "blog/immutable/web/h4sh/a.css"});
   CHECK(make_immutable(*folder, told.laptop()));
   CHECK(told.lines.back().find("dist/ as it is") != std::string::npos);
   dir.write("assets/Makefile", "inspect.HASH:\n\t@printf ../x\n");
@@ -275,12 +299,15 @@ TEST_CASE("what .chillboxignore names stays on the laptop, and a manifest cannot
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
   CHECK(names(*lay_out(*folder, folder->json)) ==
-        std::vector<std::string>{"blog/api/README.md", "blog/api/app.py", "blog/blog.site.json", "blog/nginx/root/index.html"});
+      std::vector<std::string>{"blog/api/README.md", "blog/api/app.py", "blog/blog.site.json",
+          "blog/nginx/root/index.html"});
   dir.write("blog.site.json", site_json(R"(,"manifest":"MANIFEST")"));
   dir.write("backend/MANIFEST", "app.py\ntests/test_app.py\n");
   const auto both = lay_out(*read_site_folder(dir.path()), "{}");
   REQUIRE_FALSE(both);
-  CHECK(both.error().message.find("'backend/tests/test_app.py' is to be taken, but .chillboxignore leaves it out") != std::string::npos);
+  CHECK(both.error().message.find(
+            "'backend/tests/test_app.py' is to be taken, but .chillboxignore leaves it out") !=
+      std::string::npos);
   dir.write(".chillboxignore", "a//b\n");
   CHECK(read_site_folder(dir.path()).error().message.find(".chillboxignore: line 1 'a//b'") == 0);
 }
@@ -293,14 +320,16 @@ TEST_CASE("a local.site.json beside the site file is not meant; the sources may 
   dir.write("elsewhere/backend/app.py", "x");
   const auto folder = read_site_folder(dir.path(), dir.path("elsewhere"));
   REQUIRE(folder);
-  CHECK(names(*lay_out(*folder, folder->json)) == std::vector<std::string>{"blog/api/app.py", "blog/blog.site.json"});
+  CHECK(names(*lay_out(*folder, folder->json)) ==
+      std::vector<std::string>{"blog/api/app.py", "blog/blog.site.json"});
   dir.write("site.json", "{}");
   CHECK(read_site_folder(dir.path("site.json")).error().code == Code::usage);
 }
 
 TEST_CASE("the contents are counted by part, with the largest files") {
   const Folder dir;
-  dir.write("blog.site.json", R"({"name":"B","server_name":"blog.example","services":[{"name":"api","lang":"python"},{"name":"web","lang":"immutable"}]})");
+  dir.write("blog.site.json",
+      R"({"name":"B","server_name":"blog.example","services":[{"name":"api","lang":"python"},{"name":"web","lang":"immutable"}]})");
   dir.write("api/app.py", "12345");
   dir.write("api/dep/a.whl", std::string(3000, 'x'));
   dir.write("immutable/web/h4sh/a.css", "123");
@@ -317,8 +346,9 @@ TEST_CASE("the contents are counted by part, with the largest files") {
 
 TEST_CASE("requirements with hashes: one is added with its reason, and what is written reads as the same") {
   const std::string one(64, '1'), two(64, '2'), three(64, '3');
-  Requirements file(cat("# by pip-compile\n--find-links ./dep\n\nFoo.Bar[x]==1 \\\n    --hash=sha256:", one, " \\\n    --hash=sha256:", two,
-                        "\n    # via api\nplain>=2 ; python_version < '4'\n"));
+  Requirements file(
+      cat("# by pip-compile\n--find-links ./dep\n\nFoo.Bar[x]==1 \\\n    --hash=sha256:", one,
+          " \\\n    --hash=sha256:", two, "\n    # via api\nplain>=2 ; python_version < '4'\n"));
   CHECK(file.hashed());
   CHECK_FALSE(file.changed());
   CHECK(file.allows("foo-bar", two));
@@ -329,11 +359,13 @@ TEST_CASE("requirements with hashes: one is added with its reason, and what is w
   REQUIRE(file.allow("FOO__bar", three, "built from its source"));
   CHECK(file.allows("foo-bar", one));
   CHECK(file.allows("foo-bar", three));
-  const std::string text = cat("--find-links ./dep\nFoo.Bar[x]==1 --hash=sha256:", one, " --hash=sha256:", two, " --hash=sha256:", three,
-                               "  # added: built from its source\nplain>=2 ; python_version < '4'\n");
+  const std::string text = cat("--find-links ./dep\nFoo.Bar[x]==1 --hash=sha256:", one,
+      " --hash=sha256:", two, " --hash=sha256:", three,
+      "  # added: built from its source\nplain>=2 ; python_version < '4'\n");
   CHECK(file.text() == text);
   CHECK(Requirements(text).text() == text);
-  CHECK(Requirements(text).added() == std::vector<std::pair<std::string, std::string>>{{"foo-bar", "built from its source"}});
+  CHECK(Requirements(text).added() ==
+      std::vector<std::pair<std::string, std::string>>{{"foo-bar", "built from its source"}});
   CHECK(wheel_name("Foo_Bar-1.0-py3-none-any.whl") == "foo-bar");
   CHECK_FALSE(Requirements("a==1\n").hashed());
 }
@@ -345,7 +377,8 @@ TEST_CASE("requirements with added hashes count as long as requirements.txt is t
   Requirements file(cat("a==1 --hash=sha256:", std::string(64, '1'), "\n"));
   REQUIRE(write_locked(folder.path(), file).has_value());
   CHECK_FALSE(fs::exists(folder.path("dep/chillbox.requirements.txt")));
-  REQUIRE(file.allow("a", sha256_of_file(folder.path("dep/a-1-py3-none-any.whl")).value(), "new, from the index"));
+  REQUIRE(file.allow(
+      "a", sha256_of_file(folder.path("dep/a-1-py3-none-any.whl")).value(), "new, from the index"));
   REQUIRE(write_locked(folder.path(), file).has_value());
   REQUIRE(read_locked(folder.path()).value().has_value());
   CHECK(read_locked(folder.path()).value()->text() == file.text());
@@ -354,7 +387,8 @@ TEST_CASE("requirements with added hashes count as long as requirements.txt is t
 }
 
 TEST_CASE("a platform stands for the older ones that its machines take too") {
-  CHECK(older_platforms("musllinux_1_2_x86_64") == std::vector<std::string>{"musllinux_1_2_x86_64", "musllinux_1_1_x86_64"});
+  CHECK(older_platforms("musllinux_1_2_x86_64") ==
+      std::vector<std::string>{"musllinux_1_2_x86_64", "musllinux_1_1_x86_64"});
   const auto many = older_platforms("manylinux_2_28_aarch64");
   CHECK(many.size() == 27); // 28 to 5 and three old names
   CHECK(std::ranges::find(many, "manylinux2014_aarch64") != many.end());
@@ -369,7 +403,9 @@ TEST_CASE("a serial is the minute, and greater than any of its kind in the folde
   CHECK(next_serial(dir.path(), blog, false, 600) == 10);
   CHECK(next_serial(dir.path("nowhere"), blog, false, 600) == 10);
   const auto signature = [&](const std::string& name, const std::string& words) {
-    dir.write(name, cat("untrusted comment: x\nAAAA\ntrusted comment: chillbox ", words, " sha256=", digest, "\nBBBB\n"));
+    dir.write(name,
+        cat("untrusted comment: x\nAAAA\ntrusted comment: chillbox ", words, " sha256=", digest,
+            "\nBBBB\n"));
   };
   signature("blog-1.0.0.tar.zst.age.minisig", "site=blog version=1.0.0 serial=41");
   signature("shop-1.0.0.tar.zst.age.minisig", "site=shop version=1.0.0 serial=99");

@@ -15,7 +15,8 @@ struct Reader {
   }
 };
 
-constexpr std::string_view k_two = "retry: 2000\n\n:\n\nid: 1\nevent: begin\ndata: {\"a\":1}\n\nid: 2\nevent: end\ndata: x\ndata: y\n\n";
+constexpr std::string_view k_two =
+    "retry: 2000\n\n:\n\nid: 1\nevent: begin\ndata: {\"a\":1}\n\nid: 2\nevent: end\ndata: x\ndata: y\n\n";
 
 void check_two(const std::vector<SseParser::Event>& events) {
   REQUIRE(events.size() == 2);

@@ -29,12 +29,14 @@ Environment environment_of(std::map<std::string, std::string> values) {
 
 TEST_CASE("a table is as wide as its widest cells, without trailing spaces") {
   const auto lines = render({{"SITE", "STATE"}, {{"blog", "live"}, {"a-long-name", "größer"}}});
-  CHECK(lines == std::vector<std::string>{"SITE         STATE", "blog         live", "a-long-name  größer"});
+  CHECK(lines ==
+      std::vector<std::string>{"SITE         STATE", "blog         live", "a-long-name  größer"});
 }
 
 TEST_CASE("a table without rows is nothing, a missing cell is a dash") {
   CHECK(render({{"A", "B"}, {}}).empty());
-  CHECK(render({{"A", "B"}, {{"x"}, {"", "y"}}}) == std::vector<std::string>{"A  B", "x  -", "-  y"});
+  CHECK(
+      render({{"A", "B"}, {{"x"}, {"", "y"}}}) == std::vector<std::string>{"A  B", "x  -", "-  y"});
 }
 
 TEST_CASE("what a stranger wrote cannot move the cursor of a table") {
@@ -49,7 +51,8 @@ TEST_CASE("columns count characters, not bytes") {
 }
 
 TEST_CASE("colours: NO_COLOR, --no-color, CLICOLOR, TERM=dumb and CLICOLOR_FORCE") {
-  const auto color = [](std::map<std::string, std::string> env, bool flag = false, bool terminal = true) {
+  const auto color = [](std::map<std::string, std::string> env, bool flag = false,
+                         bool terminal = true) {
     return wants_color(environment_of(std::move(env)), flag, terminal);
   };
   CHECK(color({{"TERM", "xterm"}}));
@@ -79,7 +82,8 @@ TEST_CASE("durations are read with their unit, seconds without one, at most 366 
   CHECK(*parse_duration("2m") == milliseconds(120'000));
   CHECK(*parse_duration("1h") == milliseconds(3'600'000));
   CHECK(*parse_duration("366d") == milliseconds(366LL * 86'400'000));
-  for (const char* bad : {"", "s", "1.5s", "-1s", "+1s", " 1s", "1 s", "1w", "367d", "18446744073709551615d", "99999999999999999999s", "01s"})
+  for (const char* bad : {"", "s", "1.5s", "-1s", "+1s", " 1s", "1 s", "1w", "367d",
+           "18446744073709551615d", "99999999999999999999s", "01s"})
     CHECK(parse_duration(bad).error().code == Code::usage);
 }
 
@@ -88,7 +92,8 @@ TEST_CASE("a moment is a duration from now, a day to its end, or a time in UTC")
   CHECK(*parse_moment("1970-01-01", 0) == 86'400);
   CHECK(*parse_moment("2026-11-20T17:33:34Z", 0) == 1795196014);
   CHECK(*parse_moment("2024-02-29T00:00:00Z", 0) == 1709164800);
-  for (const char* bad : {"2026-13-01", "2026-02-30", "2026-11-20T17:33:34", "2026-11-20T24:00:00Z", "2026-11-20 17:33:34Z", "tomorrow", ""})
+  for (const char* bad : {"2026-13-01", "2026-02-30", "2026-11-20T17:33:34", "2026-11-20T24:00:00Z",
+           "2026-11-20 17:33:34Z", "tomorrow", ""})
     CHECK_FALSE(parse_moment(bad, 0));
 }
 
@@ -107,7 +112,8 @@ TEST_CASE("a time is shown in the zone of this machine, a duration in two units"
 
 TEST_CASE("every word for the shell on the other side is quoted") {
   CHECK(shell_words({"status"}) == "CHILLBOX_HOST= chillboxctl 'status'");
-  CHECK(shell_words({"a b", "$(touch x)", "it's", ""}) == "CHILLBOX_HOST= chillboxctl 'a b' '$(touch x)' 'it'\\''s' ''");
+  CHECK(shell_words({"a b", "$(touch x)", "it's", ""}) ==
+      "CHILLBOX_HOST= chillboxctl 'a b' '$(touch x)' 'it'\\''s' ''");
 }
 
 TEST_CASE("hosts that end alike give their code, others 11") {
@@ -122,15 +128,18 @@ TEST_CASE("a base address is http or https with a host and nothing secret in it"
   CHECK(*parse_base_url("https://host.example") == "https://host.example");
   CHECK(*parse_base_url("https://host.example:8443/") == "https://host.example:8443");
   CHECK(*parse_base_url("http://[::1]:80/box/") == "http://[::1]:80/box");
-  for (const char* bad : {"", "host.example", "ftp://h", "https://", "https:///x", "https://u:p@h", "https://h?x=1", "https://h#x", "https://h h",
-                          "https://h\nx", "file:///etc/passwd", "HTTPS://h"})
+  for (const char* bad :
+      {"", "host.example", "ftp://h", "https://", "https:///x", "https://u:p@h", "https://h?x=1",
+          "https://h#x", "https://h h", "https://h\nx", "file:///etc/passwd", "HTTPS://h"})
     CHECK(parse_base_url(bad).error().code == Code::usage);
 }
 
 TEST_CASE("an address is readable on the way when it names another machine and no TLS [attack-D9]") {
-  for (const char* url : {"http://host", "http://host.example:8080/box", "http://10.0.0.1", "http://localhost.example", "http://[2001:db8::1]:80"})
+  for (const char* url : {"http://host", "http://host.example:8080/box", "http://10.0.0.1",
+           "http://localhost.example", "http://[2001:db8::1]:80"})
     CHECK(is_readable_on_the_way(url));
-  for (const char* url : {"https://host", "http://127.0.0.1:8080", "http://127.1.2.3", "http://localhost/", "http://[::1]:80"})
+  for (const char* url : {"https://host", "http://127.0.0.1:8080", "http://127.1.2.3",
+           "http://localhost/", "http://[::1]:80"})
     CHECK_FALSE(is_readable_on_the_way(url));
 }
 

@@ -11,7 +11,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool holds(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 std::string problems(std::string_view toml) {
   const auto host = parse_host_config(toml, "chillbox.toml");
@@ -79,7 +81,7 @@ subnet = "10.0.0.0/24"
 [edge]
 test_port = 9000
 )",
-                                      "chillbox.toml")
+      "chillbox.toml")
                         .value();
   CHECK(host.server_name == "box.example.test");
   CHECK(host.log_level == "debug");
@@ -116,34 +118,44 @@ test_port = 9000
 }
 
 TEST_CASE("what templates of sites may use more is lists of plain names, servers and paths") {
-  const auto host = parse_host_config("[nginx]\nallow_directives = [\"brotli\"]\nallow_variables = [\"geoip2_country\"]\n"
-                                      "allow_upstreams = [\"api.example:8443\", \"[::1]:9000\"]\nallow_paths = [\"/mnt/media\"]\n", "chillbox.toml")
+  const auto host = parse_host_config(
+      "[nginx]\nallow_directives = [\"brotli\"]\nallow_variables = [\"geoip2_country\"]\n"
+      "allow_upstreams = [\"api.example:8443\", \"[::1]:9000\"]\nallow_paths = [\"/mnt/media\"]\n",
+      "chillbox.toml")
                         .value();
   CHECK(host.nginx_allow_directives == std::vector<std::string>{"brotli"});
   CHECK(host.nginx_allow_variables == std::vector<std::string>{"geoip2_country"});
   CHECK(host.nginx_allow_upstreams == std::vector<std::string>{"api.example:8443", "[::1]:9000"});
   CHECK(host.nginx_allow_paths == std::vector<std::string>{"/mnt/media"});
-  for (const char* line : {"allow_directives = [\"a;b\"]", "allow_directives = \"x\"", "allow_variables = [\"$x\"]", "allow_upstreams = [\"http://x/\"]", "allow_paths = [\"/a/../b\"]",
-                           "allow_paths = [\"a\"]", "allow_upstreams = [\"\"]"}) {
+  for (const char* line : {"allow_directives = [\"a;b\"]", "allow_directives = \"x\"",
+           "allow_variables = [\"$x\"]", "allow_upstreams = [\"http://x/\"]",
+           "allow_paths = [\"/a/../b\"]", "allow_paths = [\"a\"]", "allow_upstreams = [\"\"]"}) {
     INFO(line);
     CHECK(holds(problems(cat("[nginx]\n", line)), "chillbox.toml:2: nginx.allow_"));
   }
 }
 
 TEST_CASE("every problem of the host configuration is told at once, with its line") {
-  CHECK(problems("[limits]\nartifact_max = \"1TB\"\njobs_max = 0\n\n[limts]\na = 1\n[host]\nlog_levl = \"info\"\n") ==
-        "chillbox.toml:5: limts: unknown field, allowed are host, stage, limits, nginx, defaults, variables, edge; did you mean 'limits'?\n"
-        "chillbox.toml:8: host.log_levl: unknown field, allowed are server_name, log_level, tech_email; did you mean 'log_level'?\n"
-        "chillbox.toml:2: limits.artifact_max: found '1TB', must be a size such as \"256M\" or \"2G\", or a number of bytes, from 1.0 MB to 1.1 TB\n"
-        "chillbox.toml:3: limits.jobs_max: found 0, must be a whole number from 1 to 64");
+  CHECK(
+      problems(
+          "[limits]\nartifact_max = \"1TB\"\njobs_max = 0\n\n[limts]\na = 1\n[host]\nlog_levl = \"info\"\n") ==
+      "chillbox.toml:5: limts: unknown field, allowed are host, stage, limits, nginx, defaults, variables, edge; did you mean 'limits'?\n"
+      "chillbox.toml:8: host.log_levl: unknown field, allowed are server_name, log_level, tech_email; did you mean 'log_level'?\n"
+      "chillbox.toml:2: limits.artifact_max: found '1TB', must be a size such as \"256M\" or \"2G\", or a number of bytes, from 1.0 MB to 1.1 TB\n"
+      "chillbox.toml:3: limits.jobs_max: found 0, must be a whole number from 1 to 64");
 }
 
 TEST_CASE("values of the wrong type or out of range are refused") {
-  for (const char* bad : {"host = 1", "[host]\nserver_name = \"A b\"", "[host]\nserver_name = \"a;b\"", "[host]\nlog_level = \"loud\"", "[host]\ntech_email = \"a b\"",
-                          "[stage]\nsize = \"lots\"", "[stage]\nsize = -1", "[stage]\nallow_swap = 1", "[limits]\nreserve_percent = 51", "[limits]\nscrypt_cap = 23",
-                          "[limits]\nupload_wait = 0", "[limits]\nratio_max = 1.5", "[nginx]\nhttp_port = 65536", "[nginx]\ndir = \"http.d\"", "[nginx]\ndir = \"/a/../b\"",
-                          "[nginx]\ndir = \"/a b\"", "[nginx]\nhttp_port = 443", "[nginx]\ntls_certificate = \"/a\"", "[defaults]\nkeep_releases = 0",
-                          "[variables]\nsubnet = \"a;b\"", "[edge]\ntest_port = -1", "[host]\nserver_name = 1979-05-27", "[limits]\nratio_max = inf"}) {
+  for (const char* bad : {"host = 1", "[host]\nserver_name = \"A b\"",
+           "[host]\nserver_name = \"a;b\"", "[host]\nlog_level = \"loud\"",
+           "[host]\ntech_email = \"a b\"", "[stage]\nsize = \"lots\"", "[stage]\nsize = -1",
+           "[stage]\nallow_swap = 1", "[limits]\nreserve_percent = 51", "[limits]\nscrypt_cap = 23",
+           "[limits]\nupload_wait = 0", "[limits]\nratio_max = 1.5", "[nginx]\nhttp_port = 65536",
+           "[nginx]\ndir = \"http.d\"", "[nginx]\ndir = \"/a/../b\"", "[nginx]\ndir = \"/a b\"",
+           "[nginx]\nhttp_port = 443", "[nginx]\ntls_certificate = \"/a\"",
+           "[defaults]\nkeep_releases = 0", "[variables]\nsubnet = \"a;b\"",
+           "[edge]\ntest_port = -1", "[host]\nserver_name = 1979-05-27",
+           "[limits]\nratio_max = inf"}) {
     INFO(bad);
     CHECK(problems(bad).starts_with("chillbox.toml:"));
   }
@@ -153,34 +165,46 @@ TEST_CASE("a text that is not TOML is refused with its line") {
   CHECK(problems("[host]\nserver_name = \n").starts_with("chillbox.toml:2: "));
   CHECK(problems("[host]\na = 1\na = 2\n").starts_with("chillbox.toml:3: "));
   CHECK(problems("a = \"\xff\"\n").starts_with("chillbox.toml:1: "));
-  CHECK(problems(std::string(256 * 1024 + 1, '\n')) == "chillbox.toml: 262145 bytes, the limit is 262144");
-  CHECK_FALSE(problems("[host]\nserver_name = " + std::string(200, '[') + std::string(200, ']')).empty());
+  CHECK(problems(std::string(256 * 1024 + 1, '\n')) ==
+      "chillbox.toml: 262145 bytes, the limit is 262144");
+  CHECK_FALSE(
+      problems("[host]\nserver_name = " + std::string(200, '[') + std::string(200, ']')).empty());
 }
 
 TEST_CASE("what toml++ itself does not survive is refused with its line") {
   CHECK(holds(problems("[host]\n[*a.b]\n"), "chillbox.toml:2: "));
   CHECK(holds(problems("[[*]]\n"), "chillbox.toml:1: "));
-  for (const char* end : {"\"\"\"\"\"\"", "''''''", "\"\"\"a\"\"\""}) // two quotes more could stand behind them, and the text ends
+  for (const char* end : {"\"\"\"\"\"\"", "''''''",
+           "\"\"\"a\"\"\""}) // two quotes more could stand behind them, and the text ends
     CHECK(holds(problems(std::string(end)), "chillbox.toml:1: "));
-  for (const char* stray : {"h\u00e9 = 1", "a = '\u00e9'", "a = 1 \ufef9", "[h\ufffd]", R"(a = """x""" é)", "a = 'x'\u00e9", "a = '''x''''' \u00e9", R"(a = "\"#" é)", "a = -\"\u00e9\"", "a = 'b'c", "a = \"\\\u00e9\"", "a = '''\u00e9'''"})
-    CHECK(holds(problems(std::string("[host]\n") + stray + "\n"), "chillbox.toml:2: a quote that is out of place, or a character"));
+  for (const char* stray : {"h\u00e9 = 1", "a = '\u00e9'", "a = 1 \ufef9", "[h\ufffd]",
+           R"(a = """x""" é)", "a = 'x'\u00e9", "a = '''x''''' \u00e9", R"(a = "\"#" é)",
+           "a = -\"\u00e9\"", "a = 'b'c", "a = \"\\\u00e9\"", "a = '''\u00e9'''"})
+    CHECK(holds(problems(std::string("[host]\n") + stray + "\n"),
+        "chillbox.toml:2: a quote that is out of place, or a character"));
 }
 
 TEST_CASE("characters outside of ASCII may stand in comments and in basic strings, and quotes in strings of each kind") {
   Lines lines;
-  const auto json = parse_toml("a = \"Gärten ✓ 😀 \\\\é\" # ü\nb = \"\"\"\\\n\ufefe é\"\"\"\n", "x", lines);
+  const auto json =
+      parse_toml("a = \"Gärten ✓ 😀 \\\\é\" # ü\nb = \"\"\"\\\n\ufefe é\"\"\"\n", "x", lines);
   REQUIRE(json);
   CHECK((*json)["a"] == "Gärten ✓ 😀 \\é");
   CHECK((*json)["b"] == "\ufefe é");
   for (const char* good : {"# \u00e9\n", "\xEF\xBB\xBF[host]\n", "[host] # '\u00e9\n"})
     CHECK(problems(good) == "");
-  for (const char* text : {"'x'", R"("\"#")", "'''\nx'''''", "\"\"\"\\\"\"x\"\"\"\"\"\n", "['a',\"b\"]"})
-    CHECK(holds(problems(std::string("[host]\nlog_level = ") + text), "log_level: found")); // read, and not a level
+  for (const char* text :
+      {"'x'", R"("\"#")", "'''\nx'''''", "\"\"\"\\\"\"x\"\"\"\"\"\n", "['a',\"b\"]"})
+    CHECK(holds(problems(std::string("[host]\nlog_level = ") + text),
+        "log_level: found")); // read, and not a level
 }
 
 TEST_CASE("a sender's file has keys, newest first, and what it is limited to") {
   init_crypto();
-  const auto sender = parse_sender(cat("# rotated\n\n", k_key, "\r\nwhsec_", std::string(32, 'A'), "\nsites: blog, shop\ntypes: site.deploy,host.ping\n"), "laptop").value();
+  const auto sender = parse_sender(cat("# rotated\n\n", k_key, "\r\nwhsec_", std::string(32, 'A'),
+                                       "\nsites: blog, shop\ntypes: site.deploy,host.ping\n"),
+      "laptop")
+                          .value();
   CHECK(sender.name == "laptop");
   CHECK(sender.format == "standard");
   REQUIRE(sender.keys.size() == 2);
@@ -195,17 +219,20 @@ TEST_CASE("a sender's file has keys, newest first, and what it is limited to") {
 }
 
 TEST_CASE("[fault-9] an empty, short or malformed webhook key is refused, by its line and never by its text") {
-  CHECK(sender_problem("") == "webhook sender 'laptop': has no key: chillboxctl webhook add laptop makes one");
+  CHECK(sender_problem("") ==
+      "webhook sender 'laptop': has no key: chillboxctl webhook add laptop makes one");
   CHECK(holds(sender_problem("# only\n"), "has no key"));
   CHECK(holds(sender_problem("whsec_\n"), "line 1: key: must be whsec_"));
-  for (const std::string bad : {"whsec_c2hvcnQ=", "secretsecretsecretsecretsecretsecret", "whsec_not*base64*at*all*not*base64*at*all", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx=",
-                                "format: github\nhunter2"}) {
+  for (const std::string bad : {"whsec_c2hvcnQ=", "secretsecretsecretsecretsecretsecret",
+           "whsec_not*base64*at*all*not*base64*at*all",
+           "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx=", "format: github\nhunter2"}) {
     const auto text = sender_problem(cat(k_key, "\n", bad, "\n"));
     INFO(text);
     CHECK(text.starts_with("webhook sender 'laptop': line "));
     CHECK_FALSE(holds(text, split(bad, '\n').back()));
   }
-  CHECK(holds(sender_problem(cat("whsec_", std::string(88, 'A'), "\n")), "24 to 64 bytes")); // 66 bytes
+  CHECK(holds(
+      sender_problem(cat("whsec_", std::string(88, 'A'), "\n")), "24 to 64 bytes")); // 66 bytes
 }
 
 TEST_CASE("a key with an end is good until that second, and is written as it is read") {
@@ -217,18 +244,23 @@ TEST_CASE("a key with an end is good until that second, and is written as it is 
   CHECK_FALSE(sender.keys[1].ended(1'799'999'999));
   CHECK(sender.keys[1].ended(1'800'000'000));
   CHECK(key_line(sender.keys[1]) == line);
-  for (const char* bad : {"", "soon", "-1", "1800000000.5", "253402300800", "99999999999999999999"}) {
+  for (const char* bad :
+      {"", "soon", "-1", "1800000000.5", "253402300800", "99999999999999999999"}) {
     const auto text = sender_problem(cat(k_key, " until=", bad, "\n"));
     CHECK(holds(text, "line 1: "));
     CHECK_FALSE(holds(text, "whsec_Mf"));
   }
-  CHECK(parse_sender("It's a Secret to Everybody until=7\nformat: github\n", "gh").value().keys[0].until == 7);
+  CHECK(parse_sender("It's a Secret to Everybody until=7\nformat: github\n", "gh")
+            .value()
+            .keys[0]
+            .until == 7);
 }
 
 TEST_CASE("a sender's settings are checked too") {
   auto with = [](std::string_view line) { return sender_problem(cat(k_key, "\n", line, "\n")); };
-  CHECK(with("types: site.deplo") == "webhook sender 'laptop': line 2: type 'site.deplo': must be one of site.deploy, site.rollback, site.restart, "
-                                     "secrets.update, host.ping; did you mean 'site.deploy'?");
+  CHECK(with("types: site.deplo") ==
+      "webhook sender 'laptop': line 2: type 'site.deplo': must be one of site.deploy, site.rollback, site.restart, "
+      "secrets.update, host.ping; did you mean 'site.deploy'?");
   CHECK(with("sites: Root").starts_with("webhook sender 'laptop': line 2: site name 'Root'"));
   CHECK(with("sites:").starts_with("webhook sender 'laptop': line 2: site name ''"));
   CHECK(with("format: gitlab").ends_with("must be standard or github"));

@@ -20,7 +20,9 @@ struct Zone {
     ::tzset();
   }
 };
-constexpr const char* k_europe = "CET-1CEST,M3.5.0,M10.5.0/3"; // 2 h becomes 3 h on the last Sunday of March, 3 h becomes 2 h in October
+constexpr const char* k_europe =
+    "CET-1CEST,M3.5.0,M10.5.0/3"; // 2 h becomes 3 h on the last Sunday of March, 3 h becomes 2 h in
+                                  // October
 constexpr const char* k_lord_howe = "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0"; // half an hour
 
 int64_t at(int year, int month, int day, int hour = 0, int minute = 0) { // UTC
@@ -43,7 +45,9 @@ std::string utc(std::optional<int64_t> moment) {
   return {text, std::strftime(text, sizeof text, "%F %H:%M %a", &t)};
 }
 
-std::string next(const char* line, int64_t after) { return utc(next_due(parse_cron_line(std::string(line) + " x").value().when, after)); }
+std::string next(const char* line, int64_t after) {
+  return utc(next_due(parse_cron_line(std::string(line) + " x").value().when, after));
+}
 
 } // namespace
 
@@ -124,7 +128,8 @@ TEST_CASE("a clock that is set: a little forward runs what was jumped over, far 
 TEST_CASE("a clock that is set back: fixed hours wait, every hour follows at once, far back everything does") {
   const Zone zone("UTC");
   const int64_t now = at(2026, 11, 24, 1);
-  Appointment nightly{parse_cron_line("30 0 * * * x").value().when, at(2026, 11, 25, 0, 30)}; // has run today
+  Appointment nightly{
+      parse_cron_line("30 0 * * * x").value().when, at(2026, 11, 25, 0, 30)}; // has run today
   Appointment often{parse_cron_line("*/5 * * * * x").value().when, now + 300};
   CHECK_FALSE(take_due(nightly, now - 3600, -3600));
   CHECK(utc(nightly.due) == "2026-11-25 00:30 Wed");

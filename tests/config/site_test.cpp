@@ -15,7 +15,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool holds(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 const fs::path k_corpus = fs::path(__FILE__).parent_path() / "corpus";
 
@@ -53,7 +55,9 @@ std::string problems(std::string_view json) {
 
 // A site whose one service has these members.
 std::string with_service(std::string_view members) {
-  return cat(R"({"name":"Blog","server_name":"blog.test","services":[{"name":"web","lang":"python",)", members, "}]}");
+  return cat(
+      R"({"name":"Blog","server_name":"blog.test","services":[{"name":"web","lang":"python",)",
+      members, "}]}");
 }
 
 } // namespace
@@ -87,7 +91,9 @@ TEST_CASE("[fault-64][fault-66][fault-67][fault-68][fault-71][fault-74] every ba
 }
 
 TEST_CASE("a site like the original's becomes the value that it says") {
-  const auto site = parse_site(read_file(k_corpus / "good/like-an-original-site.json"), SiteName::parse("garden").value()).value();
+  const auto site = parse_site(
+      read_file(k_corpus / "good/like-an-original-site.json"), SiteName::parse("garden").value())
+                        .value();
   CHECK(site.slug.str() == "garden");
   CHECK(site.title == "Garden");
   CHECK(site.domains == std::vector<std::string>{"garden.example.test"});
@@ -96,7 +102,9 @@ TEST_CASE("a site like the original's becomes the value that it says") {
   CHECK(site.env.size() == 15);
   CHECK(site.env.back().cmd == "make --silent --directory=assets inspect.HASH");
   CHECK(site.crontab.size() == 1);
-  CHECK(site.redis == std::map<std::string, std::string>{{"maxmemory", "2mb"}, {"maxmemory-policy", "allkeys-lfu"}});
+  CHECK(site.redis ==
+      std::map<std::string, std::string>{
+          {"maxmemory", "2mb"}, {"maxmemory-policy", "allkeys-lfu"}});
   REQUIRE(site.services.size() == 4);
   const auto& api = site.services[1];
   CHECK(api.name.str() == "api");
@@ -114,7 +122,8 @@ TEST_CASE("a site like the original's becomes the value that it says") {
 }
 
 TEST_CASE("every field of a service arrives with its unit") {
-  const auto site = parse_site(read_file(k_corpus / "good/every-service-field.json"), k_slug).value();
+  const auto site =
+      parse_site(read_file(k_corpus / "good/every-service-field.json"), k_slug).value();
   const auto& s = site.services.at(0);
   CHECK(s.health.declared);
   CHECK(s.health.path == "/up?full=1");
@@ -135,7 +144,8 @@ TEST_CASE("every field of a service arrives with its unit") {
   CHECK(s.log_level == "info");
   CHECK(s.app == "blog_web.app:create_app()");
   CHECK(s.manifest == "MANIFEST");
-  const auto other = parse_site(read_file(k_corpus / "good/numbers-for-units.json"), k_slug).value();
+  const auto other =
+      parse_site(read_file(k_corpus / "good/numbers-for-units.json"), k_slug).value();
   CHECK(other.watch == 0ms);
   CHECK(other.services[0].health.interval == 250ms);
   CHECK(other.services[0].resources.memory_max == 256ULL << 20);
@@ -154,12 +164,17 @@ TEST_CASE("what a site leaves out has its default") {
   CHECK_FALSE(s.niceness);
   CHECK_FALSE(s.secrets_config);
   CHECK(s.release_command.empty());
-  CHECK(parse_site(R"({"name":"B","server_name":"b.test","redis":{},"store":"tmpfs"})", k_slug).value().has_redis);
-  CHECK(parse_site(R"({"name":"B","server_name":"b.test","redis":{},"store":"tmpfs"})", k_slug).value().confidential);
+  CHECK(parse_site(R"({"name":"B","server_name":"b.test","redis":{},"store":"tmpfs"})", k_slug)
+          .value()
+          .has_redis);
+  CHECK(parse_site(R"({"name":"B","server_name":"b.test","redis":{},"store":"tmpfs"})", k_slug)
+          .value()
+          .confidential);
 }
 
 TEST_CASE("all problems are told at once, one a line, in the order of the tables") {
-  const auto text = problems(R"({"server_name":"A","env":[{"name":"A B","value":"x"},{"name":"PATH","value":5}],"servics":[],
+  const auto text = problems(
+      R"({"server_name":"A","env":[{"name":"A B","value":"x"},{"name":"PATH","value":5}],"servics":[],
     "services":[{"name":"web","lang":"pyton","workers":0},7]})");
   CHECK(split(text, '\n').size() == 9);
   CHECK(text.starts_with("$.name: is missing\n$.servics: unknown field"));
@@ -193,7 +208,8 @@ TEST_CASE("[fault-74] a site file beyond 256 KiB is refused before it is parsed"
 }
 
 TEST_CASE("[fault-65] values stay what they are, whatever a shell would make of them") {
-  const auto site = parse_site(read_file(k_corpus / "good/env-value-literals.json"), k_slug).value();
+  const auto site =
+      parse_site(read_file(k_corpus / "good/env-value-literals.json"), k_slug).value();
   CHECK(site.env[0].value == "$(id) `id` 'q' \"q\" \\ ; # | & $5 $$HOME");
   CHECK(site.env[1].value == "two\nlines\tand a tab");
 }
@@ -211,8 +227,9 @@ TEST_CASE("a list of one thousand variables is the longest") {
 
 TEST_CASE("the host asks that packing has put a value in place of every cmd") {
   auto site = parse_site(read_file(k_corpus / "good/env-cmd.json"), k_slug).value();
-  CHECK(require_resolved(site).error().message == "$.env: 'HASH' has a cmd but no value: pack the site with chillboxctl pack, which runs it\n"
-                                                  "$.env: 'REV' has a cmd but no value: pack the site with chillboxctl pack, which runs it");
+  CHECK(require_resolved(site).error().message ==
+      "$.env: 'HASH' has a cmd but no value: pack the site with chillboxctl pack, which runs it\n"
+      "$.env: 'REV' has a cmd but no value: pack the site with chillboxctl pack, which runs it");
   site.env[0].value = "810c";
   site.env[1].value = "1f2e";
   CHECK(require_resolved(site));
@@ -220,15 +237,18 @@ TEST_CASE("the host asks that packing has put a value in place of every cmd") {
 
 TEST_CASE("server_name comes first in the domains, and once") {
   const auto site = parse_site(read_file(k_corpus / "good/domains.json"), k_slug).value();
-  CHECK(site.domains == std::vector<std::string>{"blog.example.test", "www.blog.example.test", "b2.example"});
+  CHECK(site.domains ==
+      std::vector<std::string>{"blog.example.test", "www.blog.example.test", "b2.example"});
 }
 
 TEST_CASE("a command line is split into words and nothing of it is expanded") {
   using W = std::vector<std::string>;
   CHECK(split_words("arq main.Settings").value() == W{"arq", "main.Settings"});
-  CHECK(split_words("  a\tb\n'c d' \"e \\\" f\" g\\ h '' ").value() == W{"a", "b", "c d", "e \" f", "g h", ""});
+  CHECK(split_words("  a\tb\n'c d' \"e \\\" f\" g\\ h '' ").value() ==
+      W{"a", "b", "c d", "e \" f", "g h", ""});
   CHECK(split_words("a'b'\"c\"d").value() == W{"abcd"});
-  CHECK(split_words("echo $(id) `id` $X *.c > f; x").value() == W{"echo", "$(id)", "`id`", "$X", "*.c", ">", "f;", "x"});
+  CHECK(split_words("echo $(id) `id` $X *.c > f; x").value() ==
+      W{"echo", "$(id)", "`id`", "$X", "*.c", ">", "f;", "x"});
   CHECK(split_words("'\\n' \"\\n\" \"\\$x\"").value() == W{"\\n", "\\n", "\\$x"});
   CHECK(split_words("").value().empty());
   for (const char* bad : {"'a", "\"a", "\"a\\\"", "a\\", "'a\"'\""})

@@ -25,10 +25,14 @@ struct Pair {
     near = Fd(fds[0]);
     far = Fd(fds[1]);
   }
-  void raw(std::string_view bytes) { REQUIRE(::write(far.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size())); }
+  void raw(std::string_view bytes) {
+    REQUIRE(::write(far.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  }
 };
 
-SecretBytes secret(std::string_view text) { return SecretBytes(bytes_of(text)); }
+SecretBytes secret(std::string_view text) {
+  return SecretBytes(bytes_of(text));
+}
 
 } // namespace
 
@@ -56,9 +60,11 @@ TEST_CASE("frames also pass through pipes, as ssh gives them") {
 
 TEST_CASE("a frame over the limit is refused on both sides, before anything is read or allocated") {
   Pair pair;
-  CHECK(write_frame(pair.near.get(), std::string(k_max_control_frame + 1, 'x')).error().code == Code::too_large);
+  CHECK(write_frame(pair.near.get(), std::string(k_max_control_frame + 1, 'x')).error().code ==
+      Code::too_large);
   pair.raw(std::string_view("\x01\x00\x10\x00", 4)); // 1 MiB + 1
-  CHECK(read_frame(pair.near.get(), 1s).error().message == "frame of 1048577 bytes: the limit is 1048576");
+  CHECK(read_frame(pair.near.get(), 1s).error().message ==
+      "frame of 1048577 bytes: the limit is 1048576");
   pair.raw("\xff\xff\xff\xff");
   CHECK(read_frame(pair.near.get(), 1s).error().code == Code::too_large);
 }
@@ -81,7 +87,7 @@ TEST_CASE("an end between frames is not_found, an end within one is corrupt") {
     Pair pair;
     pair.raw(std::string_view("\x05\x00\x00\x00"
                               "abc",
-                              7));
+        7));
     pair.far.reset();
     CHECK(read_frame(pair.near.get(), 1s).error().message == "frame is cut off: 3 of 5 bytes came");
   }
@@ -129,9 +135,11 @@ TEST_CASE("a request comes back as it was sent; another version names both") {
   CHECK((*request.args)["site"] == "blog");
   CHECK(parse_request(R"({"v":1,"verb":"status"})", storage).value().args->is_object());
   const auto other = parse_request(R"({"v":2,"words":["status"]})", storage).error().message;
-  CHECK(other == "request: version 2 of the control protocol, this chillboxd speaks 1: use a chillboxctl of the same release");
-  for (const char* bad : {"", "[]", "{}", R"({"v":"1","verb":"a"})", R"({"v":1})", R"({"v":1,"verb":7})", R"({"v":1,"verb":"a","args":[]})",
-                          R"({"v":1,"verb":"a","argz":{}})", R"({"v":-1,"verb":"a"})"})
+  CHECK(other ==
+      "request: version 2 of the control protocol, this chillboxd speaks 1: use a chillboxctl of the same release");
+  for (const char* bad : {"", "[]", "{}", R"({"v":"1","verb":"a"})", R"({"v":1})",
+           R"({"v":1,"verb":7})", R"({"v":1,"verb":"a","args":[]})",
+           R"({"v":1,"verb":"a","argz":{}})", R"({"v":-1,"verb":"a"})"})
     CHECK(parse_request(bad, storage).error().code == Code::invalid);
 }
 
@@ -150,7 +158,9 @@ TEST_CASE("call gives each event to the caller and returns the result with its s
   });
   std::vector<int> steps;
   const SecretBytes word = secret("opensesame");
-  const auto result = call(pair.near.get(), "unlock", Json::object(), &word, [&](const Json& e) { steps.push_back(e["step"]); }, 5s);
+  const auto result = call(
+      pair.near.get(), "unlock", Json::object(), &word,
+      [&](const Json& e) { steps.push_back(e["step"]); }, 5s);
   daemon.join();
   CHECK(result.value() == R"({"recipient":"age1x","schema":"chillbox.unlock.v1"})");
   CHECK(steps == std::vector<int>{1, 2});
@@ -161,26 +171,31 @@ TEST_CASE("call gives each event to the caller and returns the result with its s
 TEST_CASE("call returns the daemon's error with its code and message") {
   Pair pair;
   CHECK(write_frame(pair.far.get(), error_text({Code::not_found, "site 'shop': no such site"})));
-  const auto error = call(pair.near.get(), "rollback", Json::object(), nullptr, nullptr, 1s).error();
+  const auto error =
+      call(pair.near.get(), "rollback", Json::object(), nullptr, nullptr, 1s).error();
   CHECK(error.code == Code::not_found);
   CHECK(error.message == "site 'shop': no such site");
 }
 
 TEST_CASE("a daemon that refuses and closes at once is still heard") {
   Pair pair;
-  CHECK(write_frame(pair.far.get(), error_text({Code::denied, "user 'bob' is not in group chillbox-admin"})));
+  CHECK(write_frame(
+      pair.far.get(), error_text({Code::denied, "user 'bob' is not in group chillbox-admin"})));
   pair.far.reset();
-  CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 1s).error().code == Code::denied);
+  CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 1s).error().code ==
+      Code::denied);
 }
 
 TEST_CASE("a daemon that goes, keeps silent or talks nonsense ends the call") {
   Pair pair;
   SECTION("gone") {
     pair.far.reset();
-    CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 1s).error().code == Code::unreachable);
+    CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 1s).error().code ==
+        Code::unreachable);
   }
   SECTION("silent") {
-    CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 30ms).error().code == Code::timed_out);
+    CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 30ms).error().code ==
+        Code::timed_out);
   }
   SECTION("nonsense") {
     CHECK(write_frame(pair.far.get(), "SSH-2.0-OpenSSH"));
@@ -188,6 +203,7 @@ TEST_CASE("a daemon that goes, keeps silent or talks nonsense ends the call") {
   }
   SECTION("not an object") {
     CHECK(write_frame(pair.far.get(), "[]"));
-    CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 1s).error().code == Code::corrupt);
+    CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 1s).error().code ==
+        Code::corrupt);
   }
 }

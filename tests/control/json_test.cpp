@@ -15,12 +15,15 @@ std::string problem(std::string_view text, size_t limit = 10'000) {
   return result ? "accepted" : result.error().message;
 }
 
-std::string nested(size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); }
+std::string nested(size_t depth) {
+  return std::string(depth, '[') + std::string(depth, ']');
+}
 
 } // namespace
 
 TEST_CASE("a JSON text becomes the value that it says") {
-  const Json json = parse_json(R"({"a":[1,-2,2.5,true,null,{"b":"\u00e9"}],"c":{},"d":[]})", 100).value();
+  const Json json =
+      parse_json(R"({"a":[1,-2,2.5,true,null,{"b":"\u00e9"}],"c":{},"d":[]})", 100).value();
   CHECK(json["a"].size() == 6);
   CHECK(json["a"][0] == 1);
   CHECK(json["a"][1] == -2);
@@ -28,9 +31,11 @@ TEST_CASE("a JSON text becomes the value that it says") {
   CHECK(json["a"][5]["b"] == "\xc3\xa9");
   CHECK(json["c"].is_object());
   CHECK(json["d"].is_array());
-  CHECK(control::dump(json) == "{\"a\":[1,-2,2.5,true,null,{\"b\":\"\xc3\xa9\"}],\"c\":{},\"d\":[]}");
+  CHECK(
+      control::dump(json) == "{\"a\":[1,-2,2.5,true,null,{\"b\":\"\xc3\xa9\"}],\"c\":{},\"d\":[]}");
   CHECK(parse_json("3", 100).value() == 3);
-  CHECK(parse_json(R"([[{"a":[{"b":1},{"b":2}]}],[3]])", 100).value() == Json::parse(R"([[{"a":[{"b":1},{"b":2}]}],[3]])"));
+  CHECK(parse_json(R"([[{"a":[{"b":1},{"b":2}]}],[3]])", 100).value() ==
+      Json::parse(R"([[{"a":[{"b":1},{"b":2}]}],[3]])"));
 }
 
 TEST_CASE("[fault-15] JSON nested deeper than 32 levels is refused") {
@@ -45,25 +50,30 @@ TEST_CASE("[fault-15] JSON nested deeper than 32 levels is refused") {
 
 TEST_CASE("[fault-15] a key that stands twice in one object is refused, with the object's path") {
   CHECK(problem(R"({"a":1,"a":2})") == "not JSON as we take it: $: key 'a' stands twice");
-  CHECK(problem(R"({"a":[0,{"b":{"x":1,"y":2,"x":3}}]})") == "not JSON as we take it: $.a[1].b: key 'x' stands twice");
+  CHECK(problem(R"({"a":[0,{"b":{"x":1,"y":2,"x":3}}]})") ==
+      "not JSON as we take it: $.a[1].b: key 'x' stands twice");
   CHECK(problem(R"({"a":1,"\u0061":2})").find("stands twice") != std::string::npos);
   CHECK(parse_json(R"([{"a":1},{"a":2},{"b":{"a":3}}])", 100));
 }
 
 TEST_CASE("[fault-15] NaN, Infinity, overlong numbers and bad UTF-8 are refused with their place") {
-  for (const char* bad : {"NaN", "Infinity", "-Infinity", "1e999", "-1e999", "[nan]", "{\"a\":01}", "+1", ".5", "1.", "0x10"})
+  for (const char* bad : {"NaN", "Infinity", "-Infinity", "1e999", "-1e999", "[nan]", "{\"a\":01}",
+           "+1", ".5", "1.", "0x10"})
     CHECK(parse_json(bad, 100).error().code == Code::invalid);
-  for (const char* bad : {"\"\xff\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\xe2\x82\""})
+  for (const char* bad : {"\"\xff\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\\ud800\"",
+           "\"\\udc00\\ud800\"", "\"\xe2\x82\""})
     CHECK(parse_json(bad, 100).error().code == Code::invalid);
-  CHECK(problem("{\n  \"a\": 1,\n  \"b\": nope\n}").find("line 3, column 9: syntax error") != std::string::npos);
+  CHECK(problem("{\n  \"a\": 1,\n  \"b\": nope\n}").find("line 3, column 9: syntax error") !=
+      std::string::npos);
 }
 
 TEST_CASE("[fault-15] what is not exactly one JSON value is refused") {
-  for (const char* bad : {"", " ", "{} {}", "{}x", "[1,]", "{\"a\":1,}", "{'a':1}", "// c\n1", "/* c */1", "[1 2]", "{\"a\" 1}", "\"a", "tru",
-                          "\"a\nb\"", "\"\\x41\"", "{1:2}", "]"})
+  for (const char* bad : {"", " ", "{} {}", "{}x", "[1,]", "{\"a\":1,}", "{'a':1}", "// c\n1",
+           "/* c */1", "[1 2]", "{\"a\" 1}", "\"a", "tru", "\"a\nb\"", "\"\\x41\"", "{1:2}", "]"})
     CHECK(parse_json(bad, 100).error().code == Code::invalid);
   CHECK_FALSE(parse_json(std::string_view("{}\0", 3), 100));
-  CHECK(problem(std::string_view("{}\0evil", 7)) == "not JSON as we take it: line 1, column 3: a NUL byte");
+  CHECK(problem(std::string_view("{}\0evil", 7)) ==
+      "not JSON as we take it: line 1, column 3: a NUL byte");
   CHECK_FALSE(parse_json("\xef\xbb\xbf{}", 100));
   const auto shown = problem("[\"\x1b[31m\"]");
   CHECK(shown.find('\x1b') == std::string::npos);
@@ -76,7 +86,9 @@ TEST_CASE("[fault-74] a JSON text over its limit is not looked at") {
 }
 
 TEST_CASE("members are taken with their type or named in the error") {
-  const Json json = parse_json(R"({"s":"text","n":7,"neg":-7,"f":1.5,"b":true,"big":18446744073709551615})", 200).value();
+  const Json json =
+      parse_json(R"({"s":"text","n":7,"neg":-7,"f":1.5,"b":true,"big":18446744073709551615})", 200)
+          .value();
   CHECK(control::string_at(json, "s").value() == "text");
   CHECK(control::string_at(json, "n").error().message == "n: must be a string");
   CHECK(control::string_at(json, "x").error().message == "x: must be a string, and is missing");

@@ -7,7 +7,10 @@ using namespace chillbox::control;
 
 namespace {
 
-Bytes sample() { return make_packet(PacketVerb::job_events, 0x0102030405060708, {"job-1", "", std::string_view("a\0b", 3)}); }
+Bytes sample() {
+  return make_packet(
+      PacketVerb::job_events, 0x0102030405060708, {"job-1", "", std::string_view("a\0b", 3)});
+}
 
 } // namespace
 
@@ -60,6 +63,7 @@ TEST_CASE("the maximum of a packet holds on both sides") {
   CHECK(bytes.size() == k_max_packet);
   CHECK(parse_packet(bytes).value().fields[0].size() == most.size());
   CHECK(make_packet(PacketVerb::hook, 1, {most + "x"}).empty());
-  CHECK(make_packet(PacketVerb::hook, 1, {"", "", "", "", "", "", "", "", "", "", "", "", ""}).empty());
+  CHECK(make_packet(PacketVerb::hook, 1, {"", "", "", "", "", "", "", "", "", "", "", "", ""})
+          .empty());
   CHECK(parse_packet(Bytes(k_max_packet + 1)).error().code == Code::too_large);
 }

@@ -35,7 +35,8 @@ struct Inside {
 
 std::string path_of(int fd) {
   std::array<char, PATH_MAX> path;
-  const ssize_t n = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path.data(), path.size());
+  const ssize_t n =
+      ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path.data(), path.size());
   return n > 0 ? std::string(path.data(), static_cast<size_t>(n)) : std::string();
 }
 
@@ -54,8 +55,7 @@ bool counts(const std::string& path) {
   return path.starts_with('/') && !path.ends_with(" (deleted)");
 }
 
-template <class Real>
-auto through(Call call, Real real) {
+template <class Real> auto through(Call call, Real real) {
   CallHook* found = hook();
   if (found == nullptr || (call.kind != Call::Kind::spawn && !counts(call.path)))
     return real();
@@ -89,14 +89,19 @@ int64_t position(int fd) {
   return ::lseek(fd, 0, SEEK_CUR);
 }
 
-std::string known_path(int fd) { return hook() == nullptr ? std::string() : path_of(fd); }
-std::string known_path(int dir, const char* path) { return hook() == nullptr ? std::string() : absolute(dir, path); }
+std::string known_path(int fd) {
+  return hook() == nullptr ? std::string() : path_of(fd);
+}
+std::string known_path(int dir, const char* path) {
+  return hook() == nullptr ? std::string() : absolute(dir, path);
+}
 
 } // namespace
 
 std::string_view name(Call::Kind kind) {
-  constexpr std::array<std::string_view, 15> k_names{"create", "write",  "truncate", "sync",  "sync-all", "rename", "exchange", "mkdir",
-                                                     "symlink", "unlink", "rmdir",    "chmod", "chown",    "mount",  "spawn"};
+  constexpr std::array<std::string_view, 15> k_names{"create", "write", "truncate", "sync",
+      "sync-all", "rename", "exchange", "mkdir", "symlink", "unlink", "rmdir", "chmod", "chown",
+      "mount", "spawn"};
   return k_names[static_cast<size_t>(kind)];
 }
 
@@ -110,26 +115,30 @@ void hook_calls(CallHook* hook) {
 using namespace chillbox::test;
 using Kind = Call::Kind;
 
-#define REAL(NAME) static const auto real = reinterpret_cast<decltype(&::NAME)>(::dlsym(RTLD_NEXT, #NAME))
+#define REAL(NAME)                                                                                 \
+  static const auto real = reinterpret_cast<decltype(&::NAME)>(::dlsym(RTLD_NEXT, #NAME))
 
 extern "C" {
 
 // Opening changes something when it makes or empties a file.
-#define OPENED(DIR, PATH, CALL)                                                                                        \
-  mode_t mode = 0;                                                                                                     \
-  if ((flags & (O_CREAT | O_TMPFILE)) != 0) {                                                                          \
-    va_list rest;                                                                                                      \
-    va_start(rest, flags);                                                                                             \
-    mode = va_arg(rest, mode_t);                                                                                       \
-    va_end(rest);                                                                                                      \
-  }                                                                                                                    \
-  const std::string at = (flags & (O_CREAT | O_TRUNC)) != 0 ? known_path(DIR, PATH) : std::string();                   \
-  if (at.empty())                                                                                                      \
-    return CALL;                                                                                                       \
-  const bool is_new = ::access(at.c_str(), F_OK) != 0;                                                                 \
-  if (!is_new && (flags & O_TRUNC) == 0)                                                                               \
-    return CALL;                                                                                                       \
-  return through({is_new ? Kind::create : Kind::truncate, at, {}, {}, is_new ? static_cast<int64_t>(mode) : 0}, [&] { return CALL; })
+#define OPENED(DIR, PATH, CALL)                                                                    \
+  mode_t mode = 0;                                                                                 \
+  if ((flags & (O_CREAT | O_TMPFILE)) != 0) {                                                      \
+    va_list rest;                                                                                  \
+    va_start(rest, flags);                                                                         \
+    mode = va_arg(rest, mode_t);                                                                   \
+    va_end(rest);                                                                                  \
+  }                                                                                                \
+  const std::string at =                                                                           \
+      (flags & (O_CREAT | O_TRUNC)) != 0 ? known_path(DIR, PATH) : std::string();                  \
+  if (at.empty())                                                                                  \
+    return CALL;                                                                                   \
+  const bool is_new = ::access(at.c_str(), F_OK) != 0;                                             \
+  if (!is_new && (flags & O_TRUNC) == 0)                                                           \
+    return CALL;                                                                                   \
+  return through({is_new ? Kind::create : Kind::truncate, at, {}, {},                              \
+                     is_new ? static_cast<int64_t>(mode) : 0},                                     \
+      [&] { return CALL; })
 
 int open(const char* path, int flags, ...) {
   REAL(open);
@@ -142,11 +151,14 @@ int openat(int dir, const char* path, int flags, ...) {
 
 ssize_t write(int fd, const void* data, size_t size) {
   REAL(write);
-  return through({Kind::write, known_path(fd), {}, {static_cast<const char*>(data), size}, position(fd)}, [&] { return real(fd, data, size); });
+  return through(
+      {Kind::write, known_path(fd), {}, {static_cast<const char*>(data), size}, position(fd)},
+      [&] { return real(fd, data, size); });
 }
 ssize_t pwrite(int fd, const void* data, size_t size, off_t at) {
   REAL(pwrite);
-  return through({Kind::write, known_path(fd), {}, {static_cast<const char*>(data), size}, at}, [&] { return real(fd, data, size, at); });
+  return through({Kind::write, known_path(fd), {}, {static_cast<const char*>(data), size}, at},
+      [&] { return real(fd, data, size, at); });
 }
 // As between two file systems: what is written is then seen.
 ssize_t copy_file_range(int in, off_t* in_at, int out, off_t* out_at, size_t size, unsigned flags) {
@@ -175,23 +187,28 @@ int syncfs(int fd) noexcept {
 
 int rename(const char* from, const char* to) noexcept {
   REAL(rename);
-  return through({Kind::rename, known_path(AT_FDCWD, from), known_path(AT_FDCWD, to)}, [&] { return real(from, to); });
+  return through({Kind::rename, known_path(AT_FDCWD, from), known_path(AT_FDCWD, to)},
+      [&] { return real(from, to); });
 }
 int renameat(int from_dir, const char* from, int to_dir, const char* to) noexcept {
   REAL(renameat);
-  return through({Kind::rename, known_path(from_dir, from), known_path(to_dir, to)}, [&] { return real(from_dir, from, to_dir, to); });
+  return through({Kind::rename, known_path(from_dir, from), known_path(to_dir, to)},
+      [&] { return real(from_dir, from, to_dir, to); });
 }
 int mkdir(const char* path, mode_t mode) noexcept {
   REAL(mkdir);
-  return through({Kind::mkdir, known_path(AT_FDCWD, path), {}, {}, static_cast<int64_t>(mode)}, [&] { return real(path, mode); });
+  return through({Kind::mkdir, known_path(AT_FDCWD, path), {}, {}, static_cast<int64_t>(mode)},
+      [&] { return real(path, mode); });
 }
 int mkdirat(int dir, const char* path, mode_t mode) noexcept {
   REAL(mkdirat);
-  return through({Kind::mkdir, known_path(dir, path), {}, {}, static_cast<int64_t>(mode)}, [&] { return real(dir, path, mode); });
+  return through({Kind::mkdir, known_path(dir, path), {}, {}, static_cast<int64_t>(mode)},
+      [&] { return real(dir, path, mode); });
 }
 int symlinkat(const char* text, int dir, const char* path) noexcept {
   REAL(symlinkat);
-  return through({Kind::symlink, known_path(dir, path), text}, [&] { return real(text, dir, path); });
+  return through(
+      {Kind::symlink, known_path(dir, path), text}, [&] { return real(text, dir, path); });
 }
 int unlink(const char* path) noexcept {
   REAL(unlink);
@@ -199,7 +216,8 @@ int unlink(const char* path) noexcept {
 }
 int unlinkat(int dir, const char* path, int flags) noexcept {
   REAL(unlinkat);
-  return through({(flags & AT_REMOVEDIR) != 0 ? Kind::rmdir : Kind::unlink, known_path(dir, path)}, [&] { return real(dir, path, flags); });
+  return through({(flags & AT_REMOVEDIR) != 0 ? Kind::rmdir : Kind::unlink, known_path(dir, path)},
+      [&] { return real(dir, path, flags); });
 }
 int rmdir(const char* path) noexcept {
   REAL(rmdir);
@@ -207,11 +225,13 @@ int rmdir(const char* path) noexcept {
 }
 int chmod(const char* path, mode_t mode) noexcept {
   REAL(chmod);
-  return through({Kind::chmod, known_path(AT_FDCWD, path), {}, {}, static_cast<int64_t>(mode)}, [&] { return real(path, mode); });
+  return through({Kind::chmod, known_path(AT_FDCWD, path), {}, {}, static_cast<int64_t>(mode)},
+      [&] { return real(path, mode); });
 }
 int fchmod(int fd, mode_t mode) noexcept {
   REAL(fchmod);
-  return through({Kind::chmod, known_path(fd), {}, {}, static_cast<int64_t>(mode)}, [&] { return real(fd, mode); });
+  return through({Kind::chmod, known_path(fd), {}, {}, static_cast<int64_t>(mode)},
+      [&] { return real(fd, mode); });
 }
 int fchown(int fd, uid_t user, gid_t group) noexcept {
   REAL(fchown);
@@ -219,7 +239,8 @@ int fchown(int fd, uid_t user, gid_t group) noexcept {
 }
 int fchownat(int dir, const char* path, uid_t user, gid_t group, int flags) noexcept {
   REAL(fchownat);
-  return through({Kind::chown, known_path(dir, path)}, [&] { return real(dir, path, user, group, flags); });
+  return through(
+      {Kind::chown, known_path(dir, path)}, [&] { return real(dir, path, user, group, flags); });
 }
 
 #ifdef __GLIBC__ // which has a second name for those whose numbers may be large
@@ -231,13 +252,21 @@ int openat64(int dir, const char* path, int flags, ...) {
   REAL(openat64);
   OPENED(dir, path, real(dir, path, flags, mode));
 }
-ssize_t pwrite64(int fd, const void* data, size_t size, off_t at) { return pwrite(fd, data, size, at); }
-int ftruncate64(int fd, off_t size) noexcept { return ftruncate(fd, size); }
+ssize_t pwrite64(int fd, const void* data, size_t size, off_t at) {
+  return pwrite(fd, data, size, at);
+}
+int ftruncate64(int fd, off_t size) noexcept {
+  return ftruncate(fd, size);
+}
 #endif
 
-int mount(const char* source, const char* target, const char* type, unsigned long flags, const void* data) noexcept {
-  static const auto real = reinterpret_cast<int (*)(const char*, const char*, const char*, unsigned long, const void*)>(::dlsym(RTLD_NEXT, "mount"));
-  return through({Kind::mount, known_path(AT_FDCWD, target)}, [&] { return real(source, target, type, flags, data); });
+int mount(const char* source, const char* target, const char* type, unsigned long flags,
+    const void* data) noexcept {
+  static const auto real =
+      reinterpret_cast<int (*)(const char*, const char*, const char*, unsigned long, const void*)>(
+          ::dlsym(RTLD_NEXT, "mount"));
+  return through({Kind::mount, known_path(AT_FDCWD, target)},
+      [&] { return real(source, target, type, flags, data); });
 }
 
 pid_t fork(void) noexcept {
@@ -259,7 +288,9 @@ long syscall(long number, ...) noexcept {
     return through({Kind::spawn, {}}, call);
   if (number != SYS_renameat2 || hook() == nullptr)
     return call();
-  const auto path = [&](size_t i) { return absolute(static_cast<int>(a[i]), reinterpret_cast<const char*>(a[i + 1])); };
+  const auto path = [&](size_t i) {
+    return absolute(static_cast<int>(a[i]), reinterpret_cast<const char*>(a[i + 1]));
+  };
   const bool exchange = (static_cast<unsigned>(a[4]) & RENAME_EXCHANGE) != 0;
   return through({exchange ? Kind::exchange : Kind::rename, path(0), path(2)}, call);
 }

@@ -1,7 +1,8 @@
-// Every call by which a program changes files or starts another program passes through a hook before it reaches the kernel: those of this
-// code and those of SQLite. Linked into a test program (tests/rollout/calls_test.cpp) to fail or to record them, or preloaded into the
-// chillboxd that is shipped (tests/crash/failpoint.cpp) to kill it there. Without a hook nothing happens.
-// Only regular files, directories and links count: sockets, pipes, /proc and /dev are nobody's state.
+// Every call by which a program changes files or starts another program passes through a hook
+// before it reaches the kernel: those of this code and those of SQLite. Linked into a test program
+// (tests/rollout/calls_test.cpp) to fail or to record them, or preloaded into the chillboxd that is
+// shipped (tests/crash/failpoint.cpp) to kill it there. Without a hook nothing happens. Only
+// regular files, directories and links count: sockets, pipes, /proc and /dev are nobody's state.
 #pragma once
 
 #include <sys/types.h>
@@ -13,12 +14,28 @@
 namespace chillbox::test {
 
 struct Call {
-  enum class Kind { create, write, truncate, sync, sync_all, rename, exchange, mkdir, symlink, unlink, rmdir, chmod, chown, mount, spawn };
+  enum class Kind {
+    create,
+    write,
+    truncate,
+    sync,
+    sync_all,
+    rename,
+    exchange,
+    mkdir,
+    symlink,
+    unlink,
+    rmdir,
+    chmod,
+    chown,
+    mount,
+    spawn
+  };
   Kind kind;
-  std::string path;        // absolute, as the kernel names it
-  std::string other = {};  // rename, exchange: the new path; symlink: its text
+  std::string path;            // absolute, as the kernel names it
+  std::string other = {};      // rename, exchange: the new path; symlink: its text
   std::string_view bytes = {}; // write: what was written
-  int64_t number = 0;      // write: offset; truncate: size; create, mkdir, chmod: mode
+  int64_t number = 0;          // write: offset; truncate: size; create, mkdir, chmod: mode
 };
 std::string_view name(Call::Kind kind);
 

@@ -1,5 +1,6 @@
-// A service of the crash tests' site: answers each request with "VERSION SECRET\n", where SECRET is the first line of its secret file or "-".
-// Starts in a millisecond, so that thousands of rollouts fit into a test. An own handler starts it (tests/crash/handler).
+// A service of the crash tests' site: answers each request with "VERSION SECRET\n", where SECRET is
+// the first line of its secret file or "-". Starts in a millisecond, so that thousands of rollouts
+// fit into a test. An own handler starts it (tests/crash/handler).
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,7 +30,9 @@ void answer(int fd, const std::string& body) {
   char request[4096];
   pollfd wait{fd, POLLIN, 0};
   if (poll(&wait, 1, 2000) == 1 && read(fd, request, sizeof request) > 0) {
-    const std::string text = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    const std::string text =
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
+        "\r\n\r\n" + body;
     if (write(fd, text.data(), text.size()) < 0)
       std::perror("write");
   }
@@ -39,7 +42,8 @@ void answer(int fd, const std::string& body) {
 } // namespace
 
 int main() {
-  const std::string body = variable("CHILLBOX_VERSION") + " " + first_line(variable("SECRETS_CONFIG")) + "\n";
+  const std::string body =
+      variable("CHILLBOX_VERSION") + " " + first_line(variable("SECRETS_CONFIG")) + "\n";
   constexpr int listener = 3; // as it is handed over
   struct sigaction stop{};
   stop.sa_handler = [](int) { g_stop = 1; };

@@ -17,7 +17,9 @@ struct Payload {
     key = identity.file_key(header).value();
     sealed.assign(file.begin() + static_cast<ptrdiff_t>(header.size), file.end());
   }
-  Released read(size_t step = SIZE_MAX) const { return release(PayloadReader(key, reading(sealed, step))); }
+  Released read(size_t step = SIZE_MAX) const {
+    return release(PayloadReader(key, reading(sealed, step)));
+  }
 
   SecretBytes key;
   Bytes sealed;
@@ -30,8 +32,8 @@ bool damaged(const Released& released) {
 } // namespace
 
 TEST_CASE("plaintexts around every chunk boundary come back, however the bytes arrive") {
-  for (const size_t size : {size_t{0}, size_t{1}, k_age_chunk - 1, k_age_chunk, k_age_chunk + 1, 2 * k_age_chunk - 1,
-                            2 * k_age_chunk, 2 * k_age_chunk + 1, 5 * k_age_chunk + 7}) {
+  for (const size_t size : {size_t{0}, size_t{1}, k_age_chunk - 1, k_age_chunk, k_age_chunk + 1,
+           2 * k_age_chunk - 1, 2 * k_age_chunk, 2 * k_age_chunk + 1, 5 * k_age_chunk + 7}) {
     const Bytes plain = pattern(size);
     const Payload payload(plain);
     const size_t chunks = size == 0 ? 1 : (size + k_age_chunk - 1) / k_age_chunk;
@@ -47,8 +49,8 @@ TEST_CASE("plaintexts around every chunk boundary come back, however the bytes a
 TEST_CASE("the writer makes the same chunks from any pieces") {
   const AgeIdentity identity = AgeIdentity::generate();
   const Bytes plain = pattern(3 * k_age_chunk + 5);
-  for (const size_t piece :
-       {size_t{1000}, k_age_chunk - 1, k_age_chunk, k_age_chunk + 1, 2 * k_age_chunk, plain.size()}) {
+  for (const size_t piece : {size_t{1000}, k_age_chunk - 1, k_age_chunk, k_age_chunk + 1,
+           2 * k_age_chunk, plain.size()}) {
     Bytes file;
     AgeWriter writer = AgeWriter::to_recipients({identity.recipient()}, appending(file)).value();
     for (size_t at = 0; at < plain.size(); at += piece) {
@@ -74,7 +76,8 @@ TEST_CASE(
       cut.sealed.assign(whole.sealed.begin(), whole.sealed.begin() + size);
       const Released released = cut.read();
       if (size < static_cast<ptrdiff_t>(k_age_nonce))
-        CHECK(failed_with(Code::invalid, released.end)); // not even the nonce: as a header cut short
+        CHECK(
+            failed_with(Code::invalid, released.end)); // not even the nonce: as a header cut short
       else
         CHECK(damaged(released));
       CHECK(released.plain.size() % k_age_chunk == 0);
@@ -90,8 +93,10 @@ TEST_CASE("chunks swapped, repeated, left out or changed are found at the first 
   Payload swapped({});
   swapped.key = whole.key.copy();
   swapped.sealed = whole.sealed;
-  std::copy(chunk(1), chunk(2), swapped.sealed.begin() + static_cast<ptrdiff_t>(k_age_nonce + 2 * k_sealed));
-  std::copy(chunk(2), chunk(3), swapped.sealed.begin() + static_cast<ptrdiff_t>(k_age_nonce + k_sealed));
+  std::copy(chunk(1), chunk(2),
+      swapped.sealed.begin() + static_cast<ptrdiff_t>(k_age_nonce + 2 * k_sealed));
+  std::copy(
+      chunk(2), chunk(3), swapped.sealed.begin() + static_cast<ptrdiff_t>(k_age_nonce + k_sealed));
   CHECK(damaged(swapped.read()));
   CHECK(swapped.read().plain.size() == k_age_chunk);
 
@@ -99,7 +104,7 @@ TEST_CASE("chunks swapped, repeated, left out or changed are found at the first 
   left_out.key = whole.key.copy();
   left_out.sealed = whole.sealed;
   left_out.sealed.erase(left_out.sealed.begin() + static_cast<ptrdiff_t>(k_age_nonce),
-                        left_out.sealed.begin() + static_cast<ptrdiff_t>(k_age_nonce + k_sealed));
+      left_out.sealed.begin() + static_cast<ptrdiff_t>(k_age_nonce + k_sealed));
   CHECK(damaged(left_out.read()));
   CHECK(left_out.read().plain.empty());
 
@@ -170,7 +175,8 @@ TEST_CASE("a failed reader stays failed, an ended one stays at its end") {
 
 TEST_CASE("an error of the source or of the sink comes through as it is, and the writer stops there") {
   const SecretBytes key(16);
-  PayloadReader reader(key, [](std::span<uint8_t>) -> Result<size_t> { return fail(Code::failure, "disk gone"); });
+  PayloadReader reader(
+      key, [](std::span<uint8_t>) -> Result<size_t> { return fail(Code::failure, "disk gone"); });
   CHECK(outcome(reader.next()) == "failure: disk gone");
   PayloadReader no_key(SecretBytes(), reading({}));
   CHECK(failed_with(Code::invalid, no_key.next()));
@@ -209,6 +215,6 @@ TEST_CASE("two files of the same plaintext share no header and no payload bytes"
   const Bytes b = encrypted(pattern(64), {identity.recipient()});
   const size_t start = parse_age_header(a).value().size;
   CHECK(parse_age_header(a).value().mac != parse_age_header(b).value().mac);
-  CHECK_FALSE(
-      std::equal(a.begin() + static_cast<ptrdiff_t>(start), a.end(), b.begin() + static_cast<ptrdiff_t>(start)));
+  CHECK_FALSE(std::equal(a.begin() + static_cast<ptrdiff_t>(start), a.end(),
+      b.begin() + static_cast<ptrdiff_t>(start)));
 }

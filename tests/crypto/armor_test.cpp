@@ -20,8 +20,8 @@ std::string why(std::string_view text) {
 } // namespace
 
 TEST_CASE("armor comes off for every length, with LF or CRLF, and with white space around it") {
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{46}, size_t{47}, size_t{48}, size_t{49}, size_t{95},
-                            size_t{96}, size_t{97}, size_t{1000}}) {
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{46}, size_t{47}, size_t{48}, size_t{49},
+           size_t{95}, size_t{96}, size_t{97}, size_t{1000}}) {
     const Bytes binary = pattern(size);
     CHECK(unarmor(bytes_of(armored(binary))).value() == binary);
     CHECK(unarmor(bytes_of(armored(binary, "\r\n"))).value() == binary);
@@ -35,7 +35,8 @@ TEST_CASE("what is not armored comes back as it is") {
 }
 
 TEST_CASE("what is written in any pieces is the armor of the whole, and comes off in any pieces") {
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{47}, size_t{48}, size_t{49}, size_t{100'000}}) {
+  for (const size_t size :
+      {size_t{0}, size_t{1}, size_t{47}, size_t{48}, size_t{49}, size_t{100'000}}) {
     const Bytes binary = pattern(size);
     for (const size_t step : {size_t{1}, size_t{47}, size_t{48}, size_t{50}, size_t{100'000}}) {
       Bytes text;
@@ -64,7 +65,9 @@ TEST_CASE("a line without an end, and white space without an end, are not held i
   const std::string begin = "-----BEGIN AGE ENCRYPTED FILE-----\n";
   CHECK(contains(why(begin + std::string(1 << 20, 'A')), "64 columns"));
   CHECK(why(cat(begin, "-----END AGE ENCRYPTED FILE-----\n", std::string(1 << 20, '\n'))) == "ok");
-  CHECK(contains(why(cat(begin, "-----END AGE ENCRYPTED FILE-----\n", std::string(1 << 20, '\n'), "x")), "after the end line"));
+  CHECK(contains(
+      why(cat(begin, "-----END AGE ENCRYPTED FILE-----\n", std::string(1 << 20, '\n'), "x")),
+      "after the end line"));
 }
 
 TEST_CASE("malformed armor is refused with its line") {
@@ -73,22 +76,29 @@ TEST_CASE("malformed armor is refused with its line") {
   CHECK(contains(why("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "line 1"));
   CHECK(contains(why(cat(good, "more")), "after the end line"));
   CHECK(contains(why(good.substr(0, good.find("-----END"))), "cut short"));
-  CHECK(contains(why("-----BEGIN AGE ENCRYPTED FILE-----\nAAAA\nAAAA\n-----END AGE ENCRYPTED FILE-----\n"), "line 3"));
-  CHECK(contains(why("-----BEGIN AGE ENCRYPTED FILE-----\nAAA\n-----END AGE ENCRYPTED FILE-----\n"), "base64"));
-  CHECK(contains(why("-----BEGIN AGE ENCRYPTED FILE-----\nAAB=\n-----END AGE ENCRYPTED FILE-----\n"), "base64"));
-  CHECK(contains(why("-----BEGIN AGE ENCRYPTED FILE-----\n\n-----END AGE ENCRYPTED FILE-----\n"), "64 columns"));
   CHECK(contains(
-      why(cat("-----BEGIN AGE ENCRYPTED FILE-----\n", std::string(68, 'A'), "\n-----END AGE ENCRYPTED FILE-----\n")),
+      why("-----BEGIN AGE ENCRYPTED FILE-----\nAAAA\nAAAA\n-----END AGE ENCRYPTED FILE-----\n"),
+      "line 3"));
+  CHECK(contains(why("-----BEGIN AGE ENCRYPTED FILE-----\nAAA\n-----END AGE ENCRYPTED FILE-----\n"),
+      "base64"));
+  CHECK(
+      contains(why("-----BEGIN AGE ENCRYPTED FILE-----\nAAB=\n-----END AGE ENCRYPTED FILE-----\n"),
+          "base64"));
+  CHECK(contains(why("-----BEGIN AGE ENCRYPTED FILE-----\n\n-----END AGE ENCRYPTED FILE-----\n"),
+      "64 columns"));
+  CHECK(contains(why(cat("-----BEGIN AGE ENCRYPTED FILE-----\n", std::string(68, 'A'),
+                     "\n-----END AGE ENCRYPTED FILE-----\n")),
       "64 columns"));
   // Padding ends the data, also when its line is full.
   CHECK(contains(why(cat("-----BEGIN AGE ENCRYPTED FILE-----\n", std::string(62, 'A'),
-                         "==\nAAAA\n-----END AGE ENCRYPTED FILE-----\n")),
-                 "line 3"));
+                     "==\nAAAA\n-----END AGE ENCRYPTED FILE-----\n")),
+      "line 3"));
 }
 
 TEST_CASE("an armored file opens with a key and with a passphrase") {
   const AgeIdentity identity = AgeIdentity::generate();
-  CHECK(decrypt_with_identity(bytes_of(armored(encrypted(bytes_of("hi"), {identity.recipient()}))), identity)
+  CHECK(decrypt_with_identity(
+            bytes_of(armored(encrypted(bytes_of("hi"), {identity.recipient()}))), identity)
             .value()
             .text() == "hi");
   const Bytes file = encrypt_with_passphrase(bytes_of("hi"), secret("pw"), 4).value();

@@ -1,5 +1,5 @@
-// The C2SP CCTV age vectors: CCTV_AGE=$(tests/crypto/fetch-vectors) build/test-crypto. Each file names what must become
-// of it.
+// The C2SP CCTV age vectors: CCTV_AGE=$(tests/crypto/fetch-vectors) build/test-crypto. Each file
+// names what must become of it.
 #include "report.hpp"
 #include "sample.hpp"
 
@@ -20,7 +20,8 @@ namespace {
 
 struct Vector {
   std::string name;
-  std::multimap<std::string, std::string> keys; // expect, payload, identity, passphrase, armored, compressed, ...
+  std::multimap<std::string, std::string>
+      keys; // expect, payload, identity, passphrase, armored, compressed, ...
   Bytes file;
 
   std::string key(const std::string& which) const {
@@ -30,7 +31,7 @@ struct Vector {
   // 19 of the vectors have an ML-KEM identity, which this program does not know.
   bool post_quantum() const {
     return std::any_of(keys.begin(), keys.end(),
-                       [](const auto& k) { return k.second.starts_with("AGE-SECRET-KEY-PQ-"); });
+        [](const auto& k) { return k.second.starts_with("AGE-SECRET-KEY-PQ-"); });
   }
 };
 
@@ -66,20 +67,16 @@ struct Ended {
 std::string header_class(Code code) {
   switch (code) {
   case Code::invalid:
-  case Code::too_large:
-    return "header failure";
+  case Code::too_large: return "header failure";
   case Code::not_found:
-  case Code::denied:
-    return "no match";
-  case Code::corrupt:
-    return "HMAC failure";
-  default:
-    return cat("unexpected code ", code_name(code));
+  case Code::denied: return "no match";
+  case Code::corrupt: return "HMAC failure";
+  default: return cat("unexpected code ", code_name(code));
   }
 }
 
-// The file key under the first of the vector's keys that fits; an error other than "no match" ends the search, as in
-// `age`.
+// The file key under the first of the vector's keys that fits; an error other than "no match" ends
+// the search, as in `age`.
 Result<SecretBytes> unwrap(const Vector& vector, const AgeHeader& header) {
   std::vector<AgeIdentity> identities;
   for (auto [k, end] = vector.keys.equal_range("identity"); k != end; ++k)
@@ -104,7 +101,8 @@ Ended run(const Vector& vector) {
     auto binary = unarmor(file);
     if (!binary)
       return {"armor failure", ""};
-    // Without a line that looks like armor it was not taken for armor. It must not pass for a binary file either.
+    // Without a line that looks like armor it was not taken for armor. It must not pass for a
+    // binary file either.
     if (*binary == file)
       return {parse_age_header(file) ? "taken for binary" : "armor failure", ""};
     file = std::move(*binary);
@@ -117,12 +115,14 @@ Ended run(const Vector& vector) {
     return {header_class(file_key.error().code), ""};
   if (!header_mac_ok(*header, *file_key))
     return {"file key came out, but its MAC is wrong", ""};
-  const Released released = release(PayloadReader(*file_key, reading(ByteView(file).subspan(header->size))));
+  const Released released =
+      release(PayloadReader(*file_key, reading(ByteView(file).subspan(header->size))));
   const std::string payload = sha256_of(released.plain).str();
   if (released.end)
     return {"success", payload};
-  return {released.end.error().code == Code::corrupt ? "payload failure" : header_class(released.end.error().code),
-          payload};
+  return {released.end.error().code == Code::corrupt ? "payload failure"
+                                                     : header_class(released.end.error().code),
+      payload};
 }
 
 } // namespace
@@ -151,7 +151,8 @@ TEST_CASE("[fault-44] every CCTV age vector ends as it says, and releases exactl
     const bool released = ended.how == "success" || ended.how == "payload failure";
     const bool payload_fits = !released || ended.payload == vector.key("payload");
     CHECK(payload_fits);
-    test::report(ended.how == vector.key("expect") && payload_fits, ended.how == "success" ? "passed" : "refused", vector.name);
+    test::report(ended.how == vector.key("expect") && payload_fits,
+        ended.how == "success" ? "passed" : "refused", vector.name);
   }
   CHECK(count["all"] == 143);
   CHECK(count["post-quantum"] == 19);

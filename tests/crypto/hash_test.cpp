@@ -9,7 +9,8 @@ using namespace chillbox::crypto;
 
 TEST_CASE("SHA-256 and BLAKE2b-512 give the values of their standards, in any pieces") {
   CHECK(sha256_of({}).str() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  CHECK(sha256_of(bytes_of("abc")).str() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(sha256_of(bytes_of("abc")).str() ==
+      "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   Sha256 pieces;
   for (const char* piece : {"a", "", "b", "c"})
     pieces.update(bytes_of(piece));
@@ -18,16 +19,18 @@ TEST_CASE("SHA-256 and BLAKE2b-512 give the values of their standards, in any pi
   Blake2b512 blake;
   for (const char* piece : {"ab", "", "c"})
     blake.update(bytes_of(piece));
-  CHECK(hex(blake.finish()) == "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"
-                               "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923");
+  CHECK(hex(blake.finish()) ==
+      "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"
+      "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923");
 }
 
 TEST_CASE("HKDF gives the first 32 bytes of RFC 5869's cases 1 and 3") {
   const Bytes key(22, 0x0b);
   const Bytes salt = unhex("000102030405060708090a0b0c").value();
   CHECK(hex(hkdf_sha256(key, salt, "\xf0\xf1\xf2\xf3\xf4\xf5\xf6\xf7\xf8\xf9").view()) ==
-        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf");
-  CHECK(hex(hkdf_sha256(key, {}, "").view()) == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d");
+      "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf");
+  CHECK(hex(hkdf_sha256(key, {}, "").view()) ==
+      "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d");
 }
 
 TEST_CASE("warming libcrypto up leaves every algorithm working, and twice is once") {
@@ -37,26 +40,27 @@ TEST_CASE("warming libcrypto up leaves every algorithm working, and twice is onc
 }
 
 TEST_CASE("Bech32 reads BIP 173's valid strings and writes them again") {
-  for (const auto& [hrp, text] : std::vector<std::pair<std::string, std::string>>{
-           {"a", "A12UEL5L"},
-           {"a", "a12uel5l"},
-           {"an83characterlonghumanreadablepartthatcontainsthenumber1andtheexcludedcharactersbio",
-            "an83characterlonghumanreadablepartthatcontainsthenumber1andtheexcludedcharactersbio1tt5tgs"},
-           {"abcdef", "abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxw"},
-           {"split", "split1checkupstagehandshakeupstreamerranterredcaperred2y9e3w"},
-           {"?", "?1ezyfcl"}}) {
+  for (const auto& [hrp, text] :
+      std::vector<std::pair<std::string, std::string>>{{"a", "A12UEL5L"}, {"a", "a12uel5l"},
+          {"an83characterlonghumanreadablepartthatcontainsthenumber1andtheexcludedcharactersbio",
+              "an83characterlonghumanreadablepartthatcontainsthenumber1andtheexcludedcharactersbio1tt5tgs"},
+          {"abcdef", "abcdef1qpzry9x8gf2tvdw0s3jn54khce6mua7lmqqqxw"},
+          {"split", "split1checkupstagehandshakeupstreamerranterredcaperred2y9e3w"},
+          {"?", "?1ezyfcl"}}) {
     const auto decoded = bech32_decode(hrp, text);
     CHECK(outcome(decoded) == "ok");
     std::string lower = text;
     std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+        [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     if (decoded)
       CHECK(bech32_encode(hrp, decoded->view()).text() == lower);
   }
 }
 
 TEST_CASE("Bech32 refuses BIP 173's invalid strings, and each for its reason") {
-  const auto why = [](std::string_view hrp, std::string_view text) { return outcome(bech32_decode(hrp, text)); };
+  const auto why = [](std::string_view hrp, std::string_view text) {
+    return outcome(bech32_decode(hrp, text));
+  };
   CHECK(contains(why("a", "b12uel5l"), "does not begin with a1"));
   CHECK(contains(why("a", "a"), "does not begin"));
   CHECK(contains(why("a", ""), "does not begin"));
@@ -85,6 +89,7 @@ TEST_CASE("Bech32 finds every single wrong character") {
 TEST_CASE("Bech32 carries any number of bytes") {
   for (size_t size = 0; size < 70; ++size) {
     const Bytes data = pattern(size);
-    CHECK(text_of(bech32_decode("x", bech32_encode("x", data).text()).value().view()) == text_of(data));
+    CHECK(text_of(bech32_decode("x", bech32_encode("x", data).text()).value().view()) ==
+        text_of(data));
   }
 }

@@ -8,7 +8,8 @@ using namespace chillbox::crypto;
 
 namespace {
 
-// All made by minisign 0.11. The encrypted key under `ulimit -v 200000`, which makes it take 128 MiB instead of 1 GiB.
+// All made by minisign 0.11. The encrypted key under `ulimit -v 200000`, which makes it take 128
+// MiB instead of 1 GiB.
 constexpr std::string_view k_public = "untrusted comment: minisign public key 88B81EBA671663E5\n"
                                       "RWTlYxZnuh64iNQfY57Hh+Z6c87RDsSfNAauRvVK9hOU5MiyXMgYDyDP\n";
 constexpr std::string_view k_encrypted =
@@ -26,7 +27,8 @@ constexpr std::string_view k_legacy =
     "RWRBwegEQhNUvkICoYJ8GGo6VuzLMZiOaeXZHBZftjT4c0RmNiKJy/ucY0tUBWcxJYdWxg6eJCn70fHXsqWv7XnruBiuPWh6/QI=\n"
     "trusted comment: timestamp:1795197365\tfile:m\n"
     "IBjKNIIyAPG1Y8IJt/Xjb2AFg8E5AzQuzKdBUw4FNJo14XB1cDORFDRgH/fr3qZVOMTeLDtYQgFSvOJeytO9Aw==\n";
-constexpr std::string_view k_plain_public = "RWRBwegEQhNUvrVAomu1QGJPk201pF9JWlbIlARlF7o5bDfyHMbpt/yx";
+constexpr std::string_view k_plain_public =
+    "RWRBwegEQhNUvrVAomu1QGJPk201pF9JWlbIlARlF7o5bDfyHMbpt/yx";
 constexpr std::string_view k_plain =
     "untrusted comment: minisign encrypted secret key\n"
     "RWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAQcHoBEITVL4eDl8YM+"
@@ -59,7 +61,8 @@ std::string replaced(std::string_view text, std::string_view from, std::string_v
 
 TEST_CASE("minisign's own signature verifies under its own key, and the trusted comment comes out") {
   CHECK(verify(k_signature).value() == "site=blog version=1.0.0 serial=7");
-  CHECK(verify(k_signature.substr(0, k_signature.size() - 1)).value() == "site=blog version=1.0.0 serial=7");
+  CHECK(verify(k_signature.substr(0, k_signature.size() - 1)).value() ==
+      "site=blog version=1.0.0 serial=7");
   CHECK(key_id_text(MinisignSignature::parse(k_signature).value().id) == "88B81EBA671663E5");
 }
 
@@ -69,9 +72,9 @@ TEST_CASE("a public key is read from its file or from its line, and written as m
   CHECK(key_id_text(key.id) == "88B81EBA671663E5");
   CHECK(MinisignPublicKey::parse(key.to_line()).value().to_file() == k_public);
   CHECK(MinisignPublicKey::parse(cat(key.to_line(), "\r\n")).value().to_file() == k_public);
-  for (const std::string& bad :
-       {std::string(), std::string("untrusted comment: x\n"), std::string(k_plain), cat("comment\n", key.to_line()),
-        cat(k_public, key.to_line()), replaced(key.to_line(), "RW", "RU"), key.to_line().substr(4)})
+  for (const std::string& bad : {std::string(), std::string("untrusted comment: x\n"),
+           std::string(k_plain), cat("comment\n", key.to_line()), cat(k_public, key.to_line()),
+           replaced(key.to_line(), "RW", "RU"), key.to_line().substr(4)})
     CHECK(failed_with(Code::invalid, MinisignPublicKey::parse(bad)));
 }
 
@@ -95,13 +98,14 @@ TEST_CASE("our own keys, encrypted or not, come back as they were") {
   const MinisignSecretKey key = MinisignSecretKey::generate();
   const SecretBytes plain = key.to_file(SecretBytes()).value();
   CHECK(MinisignSecretKey::parse(plain.text(), SecretBytes()).value().public_key().to_line() ==
-        key.public_key().to_line());
+      key.public_key().to_line());
   const SecretBytes locked = key.to_file(secret("pw"), {32768, 16 << 20}).value();
   CHECK(MinisignSecretKey::is_encrypted(locked.text()).value());
   CHECK(MinisignSecretKey::parse(locked.text(), secret("pw")).value().public_key().to_line() ==
-        key.public_key().to_line());
+      key.public_key().to_line());
   CHECK(failed_with(Code::denied, MinisignSecretKey::parse(locked.text(), secret("wp"))));
-  CHECK(key_id_text(key.public_key().id) != key_id_text(MinisignSecretKey::generate().public_key().id));
+  CHECK(key_id_text(key.public_key().id) !=
+      key_id_text(MinisignSecretKey::generate().public_key().id));
 }
 
 TEST_CASE("a damaged secret key is refused: no bit of it may change, but the comment") {
@@ -109,7 +113,9 @@ TEST_CASE("a damaged secret key is refused: no bit of it may change, but the com
   const Bytes raw = unbase64(line).value();
   for (size_t bit = 0; bit < raw.size() * 8; ++bit) {
     const size_t byte = bit / 8;
-    if (byte >= 6 && byte < 62) // salt and limits mean nothing without a passphrase; the id is the name of the key
+    if (byte >= 6 &&
+        byte <
+            62) // salt and limits mean nothing without a passphrase; the id is the name of the key
       continue;
     Bytes changed = raw;
     changed[byte] ^= static_cast<uint8_t>(1 << (bit % 8));
@@ -130,7 +136,8 @@ TEST_CASE("scrypt limits over minisign's own are refused before the memory is ta
 
 TEST_CASE("[fault-36] a wrong key id, a wrong signature and an edited comment are told apart") {
   const auto signature = MinisignSignature::parse(k_signature).value();
-  const auto other = signature.verify(MinisignPublicKey::parse(k_plain_public).value(), signed_file());
+  const auto other =
+      signature.verify(MinisignPublicKey::parse(k_plain_public).value(), signed_file());
   CHECK(failed_with(Code::denied, other));
   CHECK(contains(outcome(other), "signed with key 88B81EBA671663E5, not with BE54134204E8C141"));
 
@@ -138,7 +145,8 @@ TEST_CASE("[fault-36] a wrong key id, a wrong signature and an edited comment ar
   same_id.id = signature.id;
   CHECK(failed_with(Code::denied, signature.verify(same_id, signed_file())));
 
-  const auto other_file = signature.verify(MinisignPublicKey::parse(k_public).value(), hash_of("another file"));
+  const auto other_file =
+      signature.verify(MinisignPublicKey::parse(k_public).value(), hash_of("another file"));
   CHECK(failed_with(Code::denied, other_file));
   CHECK(contains(outcome(other_file), "does not fit this file"));
 
@@ -166,8 +174,8 @@ TEST_CASE("[fault-36] every flipped bit of both signatures is found") {
 }
 
 TEST_CASE("[fault-36] carriage returns, escapes and other unprintable characters in a comment are refused") {
-  for (const char* bad :
-       {"serial=7\r", "\x1b[2Jserial=7", "serial=7\x7f", "serial=7\xc2\x9b", "serial=7\xff", "serial=7\x01"})
+  for (const char* bad : {"serial=7\r", "\x1b[2Jserial=7", "serial=7\x7f", "serial=7\xc2\x9b",
+           "serial=7\xff", "serial=7\x01"})
     CHECK(failed_with(Code::invalid, verify(replaced(k_signature, "serial=7", bad))));
   CHECK(failed_with(Code::invalid, verify(replaced(k_signature, "from minisign", "\x1b[31m"))));
   std::string crlf;
@@ -177,24 +185,22 @@ TEST_CASE("[fault-36] carriage returns, escapes and other unprintable characters
 }
 
 TEST_CASE("a signature is four lines and nothing else") {
-  for (const std::string& bad :
-       {std::string(), std::string(k_signature.substr(0, 100)), cat(k_signature, "\n"), cat(k_signature, "more\n"),
-        cat("\n", k_signature), replaced(k_signature, "untrusted comment: ", "comment: "),
-        replaced(k_signature, "\ntrusted comment: ", "\nuntrusted comment: "), replaced(k_signature, "RUT", "R UT"),
-        replaced(k_signature, "RU", "RV"), replaced(k_signature, "Dg==", "Dg=")})
+  for (const std::string& bad : {std::string(), std::string(k_signature.substr(0, 100)),
+           cat(k_signature, "\n"), cat(k_signature, "more\n"), cat("\n", k_signature),
+           replaced(k_signature, "untrusted comment: ", "comment: "),
+           replaced(k_signature, "\ntrusted comment: ", "\nuntrusted comment: "),
+           replaced(k_signature, "RUT", "R UT"), replaced(k_signature, "RU", "RV"),
+           replaced(k_signature, "Dg==", "Dg=")})
     CHECK(failed_with(Code::invalid, MinisignSignature::parse(bad)));
-  CHECK(failed_with(Code::too_large, MinisignSignature::parse(cat(k_signature, std::string(10 * 1024, 'x')))));
+  CHECK(failed_with(
+      Code::too_large, MinisignSignature::parse(cat(k_signature, std::string(10 * 1024, 'x')))));
 }
 
 TEST_CASE("what sign() writes always verifies: a comment cannot break out of its line") {
   const MinisignSecretKey key = MinisignSecretKey::generate();
-  const std::vector<std::pair<std::string, std::string>> comments{{"", ""},
-                                                                  {"plain", "plain"},
-                                                                  {"tab\there", "tab\there"},
-                                                                  {"größe", "größe"},
-                                                                  {"cr\r", "cr\\x0d"},
-                                                                  {"two\nlines", "two\\x0alines"},
-                                                                  {"esc\x1b[0m", "esc\\x1b[0m"}};
+  const std::vector<std::pair<std::string, std::string>> comments{{"", ""}, {"plain", "plain"},
+      {"tab\there", "tab\there"}, {"größe", "größe"}, {"cr\r", "cr\\x0d"},
+      {"two\nlines", "two\\x0alines"}, {"esc\x1b[0m", "esc\\x1b[0m"}};
   for (const auto& [given, written] : comments) {
     const auto signature = MinisignSignature::parse(key.sign(hash_of("f"), given));
     REQUIRE(outcome(signature) == "ok");

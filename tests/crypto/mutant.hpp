@@ -1,4 +1,5 @@
-// Webhooks that are right but for one change: of a bit, a byte, two neighbours, a length, a case, a whole field. Every one must be refused.
+// Webhooks that are right but for one change: of a bit, a byte, two neighbours, a length, a case, a
+// whole field. Every one must be refused.
 #pragma once
 
 #include "base/text.hpp"
@@ -30,43 +31,23 @@ inline std::string change(const std::string& field, Dice& dice) {
   const size_t at = dice.below(s.size());
   const auto any = static_cast<char>(dice.below(256));
   switch (dice.below(11)) {
-  case 0:
-    s[at] = static_cast<char>(s[at] ^ (1 << dice.below(8)));
-    break;
-  case 1:
-    s[at] = any;
-    break;
-  case 2:
-    s.insert(at, 1, any);
-    break;
-  case 3:
-    s.erase(at, 1);
-    break;
-  case 4:
-    s.insert(at, 1, s[at]);
-    break;
-  case 5:
-    std::swap(s[at], s[(at + 1) % s.size()]);
-    break;
-  case 6:
-    s.resize(at);
-    break;
-  case 7:
-    s += any;
-    break;
-  case 8:
-    s[at] = static_cast<char>(s[at] ^ 0x20);
-    break;
-  case 9:
-    s += field;
-    break;
-  default:
-    s.insert(at, 1, " \t\n=,.0"[dice.below(7)]);
+  case 0: s[at] = static_cast<char>(s[at] ^ (1 << dice.below(8))); break;
+  case 1: s[at] = any; break;
+  case 2: s.insert(at, 1, any); break;
+  case 3: s.erase(at, 1); break;
+  case 4: s.insert(at, 1, s[at]); break;
+  case 5: std::swap(s[at], s[(at + 1) % s.size()]); break;
+  case 6: s.resize(at); break;
+  case 7: s += any; break;
+  case 8: s[at] = static_cast<char>(s[at] ^ 0x20); break;
+  case 9: s += field; break;
+  default: s.insert(at, 1, " \t\n=,.0"[dice.below(7)]);
   }
   return s;
 }
 
-// What HTTP and Standard Webhooks say means the same: blanks around a header, and other signatures beside a right one.
+// What HTTP and Standard Webhooks say means the same: blanks around a header, and other signatures
+// beside a right one.
 inline bool same_meaning(std::string_view changed, std::string_view field) {
   for (const std::string_view item : split(changed, ' '))
     if (trim(item) == field)

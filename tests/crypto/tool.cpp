@@ -1,5 +1,5 @@
-// Drives agent/crypto from the shell, for bats/formats.bats: standard input to standard output, exit codes as
-// chillboxctl has them.
+// Drives agent/crypto from the shell, for bats/formats.bats: standard input to standard output,
+// exit codes as chillboxctl has them.
 #include "crypto/age.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/minisign.hpp"
@@ -93,14 +93,15 @@ Result<Input> age_input() {
   }
   start.resize(have);
   AgeHeader header = TRY(parse_age_header(start));
-  return Input{header, [source, start, at = header.size](std::span<uint8_t> into) mutable -> Result<size_t> {
-                 if (at == start.size())
-                   return source(into);
-                 const size_t n = std::min(into.size(), start.size() - at);
-                 std::copy_n(start.begin() + static_cast<ptrdiff_t>(at), n, into.begin());
-                 at += n;
-                 return n;
-               }};
+  return Input{
+      header, [source, start, at = header.size](std::span<uint8_t> into) mutable -> Result<size_t> {
+        if (at == start.size())
+          return source(into);
+        const size_t n = std::min(into.size(), start.size() - at);
+        std::copy_n(start.begin() + static_cast<ptrdiff_t>(at), n, into.begin());
+        at += n;
+        return n;
+      }};
 }
 
 // unwrap: the file key of this header.
@@ -144,7 +145,8 @@ Result<void> age_encrypt(const Args& args) {
 }
 
 Result<void> age_encrypt_passphrase(const Args& args) {
-  AgeWriter writer = TRY(AgeWriter::to_passphrase(TRY(passphrase(args.at(0))), std::stoi(args.at(1)), write_all));
+  AgeWriter writer =
+      TRY(AgeWriter::to_passphrase(TRY(passphrase(args.at(0))), std::stoi(args.at(1)), write_all));
   return copy_in(writer);
 }
 
@@ -187,20 +189,24 @@ Result<void> unarmor_input(const Args&) {
   }
 }
 
-// PASSPHRASE-FILE|- [OPERATIONS MEMORY]: a new secret key; the public one is made from it by minisign_public.
+// PASSPHRASE-FILE|- [OPERATIONS MEMORY]: a new secret key; the public one is made from it by
+// minisign_public.
 Result<void> minisign_keygen(const Args& args) {
   const ScryptLimits limits =
       args.size() == 3 ? ScryptLimits{std::stoul(args[1]), std::stoul(args[2])} : ScryptLimits{};
-  return write_all(TRY(MinisignSecretKey::generate().to_file(TRY(passphrase(args.at(0))), limits)).view());
+  return write_all(
+      TRY(MinisignSecretKey::generate().to_file(TRY(passphrase(args.at(0))), limits)).view());
 }
 
 Result<void> minisign_public(const Args& args) {
-  const auto key = TRY(MinisignSecretKey::parse(TRY(file_text(args.at(0))), TRY(passphrase(args.at(1)))));
+  const auto key =
+      TRY(MinisignSecretKey::parse(TRY(file_text(args.at(0))), TRY(passphrase(args.at(1)))));
   return write_all(bytes_of(key.public_key().to_file()));
 }
 
 Result<void> minisign_sign(const Args& args) {
-  const auto key = TRY(MinisignSecretKey::parse(TRY(file_text(args.at(0))), TRY(passphrase(args.at(1)))));
+  const auto key =
+      TRY(MinisignSecretKey::parse(TRY(file_text(args.at(0))), TRY(passphrase(args.at(1)))));
   return write_all(bytes_of(key.sign(TRY(hash_of_input()), args.at(2))));
 }
 
@@ -248,6 +254,7 @@ int main(int argc, char** argv) {
   const auto done = verb->second(args);
   if (done)
     return 0;
-  std::cerr << "crypto-tool: " << code_name(done.error().code) << ": " << done.error().message << "\n";
+  std::cerr << "crypto-tool: " << code_name(done.error().code) << ": " << done.error().message
+            << "\n";
   return exit_code(done.error().code);
 }

@@ -10,7 +10,8 @@ namespace {
 struct CronHost : OperatorHost {
   CronHost() { unlock(); }
   void live(const std::string& version, const std::string& entries) {
-    REQUIRE(deploy(Order{.version = version, .members = cat("\"crontab\":", entries, ",")}).state == JobState::done);
+    REQUIRE(deploy(Order{.version = version, .members = cat("\"crontab\":", entries, ",")}).state ==
+        JobState::done);
     crontab->tick();
   }
   void pass(std::chrono::minutes time) {
@@ -22,7 +23,8 @@ struct CronHost : OperatorHost {
     return eventually([&] {
       crontab->tick();
       const auto all = runs();
-      return all.size() == count && std::ranges::none_of(all, [](const auto& run) { return run.ended_ms == 0; });
+      return all.size() == count &&
+          std::ranges::none_of(all, [](const auto& run) { return run.ended_ms == 0; });
     });
   }
 };
@@ -69,7 +71,8 @@ TEST_CASE("the entries are those of the live release, from the switch on, and no
   CHECK(host.runs()[0].text == "both");
   CHECK(host.runs()[0].release == "2.0.0-2");
   REQUIRE(host.rollback().state == JobState::done);
-  host.crontab->tick(); // this clock's monotonic one runs ahead while jobs run: as if the wall clock were set
+  host.crontab->tick(); // this clock's monotonic one runs ahead while jobs run: as if the wall
+                        // clock were set
   host.pass(std::chrono::minutes(10));
   CHECK(host.ended(3));
   REQUIRE(host.run(host.queue(store::JobKind::stop)).state == JobState::done);
@@ -117,7 +120,8 @@ TEST_CASE("cron list, run and history say what there is, and what is wrong with 
   CronHost host;
   CHECK(host.call("cron_list", {{"site", "blog"}}).code() == "not_found");
   CHECK(host.call("cron_history", {{"site", "blog"}}).code() == "not_found");
-  host.live("1.0.0", R"(["0 0 30 2 * true", "0 3 * * * echo $$CHILLBOX_SERVICE in $$PWD as $$USER"])");
+  host.live(
+      "1.0.0", R"(["0 0 30 2 * true", "0 3 * * * echo $$CHILLBOX_SERVICE in $$PWD as $$USER"])");
   const auto list = host.call("cron_list", {{"site", "blog"}}).json();
   REQUIRE(list["entries"].size() == 2);
   CHECK(list["entries"][0]["next_ms"] == 0);
@@ -128,15 +132,19 @@ TEST_CASE("cron list, run and history say what there is, and what is wrong with 
   CHECK(run["state"] == "done");
   CHECK(run["code"] == 0);
   CHECK(run["text"] == cat("app in ", host.paths.releases(site()), "/1.0.0-1 as blog"));
-  CHECK(host.call("cron_run", {{"site", "blog"}, {"number", 3}}).message() == "no entry 3 of 'blog': they are 1 to 2");
+  CHECK(host.call("cron_run", {{"site", "blog"}, {"number", 3}}).message() ==
+      "no entry 3 of 'blog': they are 1 to 2");
   CHECK(host.call("cron_history", {{"site", "blog"}}).json()["runs"].size() == 1);
   const auto audit = must(host.store().audit_entries(5));
-  CHECK(std::ranges::any_of(audit, [](const auto& entry) { return entry.verb == "cron_run" && entry.site == "blog" && entry.outcome == "ok"; }));
+  CHECK(std::ranges::any_of(audit, [](const auto& entry) {
+    return entry.verb == "cron_run" && entry.site == "blog" && entry.outcome == "ok";
+  }));
 }
 
 TEST_CASE("a site file that cannot be read for a moment is read again") {
   CronHost host;
-  REQUIRE(host.deploy(Order{.version = "1.0.0", .members = R"("crontab":["* * * * * echo app"],)"}).state == JobState::done);
+  REQUIRE(host.deploy(Order{.version = "1.0.0", .members = R"("crontab":["* * * * * echo app"],)"})
+              .state == JobState::done);
   const std::string file = cat(host.paths.releases(site()), "/1.0.0-1/blog.site.json");
   std::filesystem::rename(file, file + ".away");
   host.pass(std::chrono::minutes(1));
@@ -151,13 +159,17 @@ TEST_CASE("maintenance is a flag and a page beside the releases, shown by status
   CronHost host;
   CHECK(host.call("maintenance_on", {{"site", "blog"}}).code() == "not_found");
   host.live("1.0.0", "[]");
-  CHECK(host.call("maintenance_on", {{"site", "blog"}, {"message", "<b>back</b> at 5 & \"6\""}}).code() == "ok");
-  CHECK(host.text(nginx::maintenance_flag(host.paths, site()) + ".html").find("<p>&lt;b&gt;back&lt;/b&gt; at 5 &amp; &quot;6&quot;</p>") != std::string::npos);
+  CHECK(host.call("maintenance_on", {{"site", "blog"}, {"message", "<b>back</b> at 5 & \"6\""}})
+            .code() == "ok");
+  CHECK(host.text(nginx::maintenance_flag(host.paths, site()) + ".html")
+            .find("<p>&lt;b&gt;back&lt;/b&gt; at 5 &amp; &quot;6&quot;</p>") != std::string::npos);
   auto one = host.call("status").json()["sites"][0];
   CHECK(one["maintenance"] == true);
   CHECK(one["state"] == "live");
   CHECK(one["waiting"].get<std::string>().find("maintenance off blog") != std::string::npos);
-  CHECK(host.call("maintenance_on", {{"site", "blog"}, {"message", std::string(2001, 'x')}}).code() == "too_large");
+  CHECK(
+      host.call("maintenance_on", {{"site", "blog"}, {"message", std::string(2001, 'x')}}).code() ==
+      "too_large");
   CHECK(host.call("maintenance_on", {{"site", "blog"}}).json()["was"] == false); // another page
   CHECK(host.call("maintenance_on", {{"site", "blog"}}).json()["was"] == true);
   CHECK(host.call("maintenance_off", {{"site", "blog"}}).json()["was"] == true);
@@ -169,7 +181,9 @@ TEST_CASE("maintenance is a flag and a page beside the releases, shown by status
 TEST_CASE("a site whose own template does not bring the page is told so") {
   CronHost host;
   const std::string text = cat("server { root ", host.paths.root, "/srv/blog/root; }\n");
-  REQUIRE(host.deploy(Order{.files = {{"app/app.py", "x"}, {"nginx/templates/blog.nginx.conf.template", text}}}).state == JobState::done);
+  REQUIRE(host.deploy(Order{.files = {{"app/app.py", "x"},
+                                {"nginx/templates/blog.nginx.conf.template", text}}})
+              .state == JobState::done);
   const auto called = host.call("maintenance_on", {{"site", "blog"}});
   CHECK(called.code() == "conflict");
   CHECK(called.message().find("include blog.ssl_cert.include") != std::string::npos);

@@ -1,6 +1,8 @@
-// The attacks that The Update Framework is made against, as far as one deployer and one host can meet them: fifty generated artifacts for each,
-// announced by a valid webhook, uploaded, and verified as the host always does it. Whoever sends them has a webhook key and everything that was ever
-// signed, and no deployer's key. Nothing may be installed, and each is told why in its own words.
+// The attacks that The Update Framework is made against, as far as one deployer and one host can
+// meet them: fifty generated artifacts for each, announced by a valid webhook, uploaded, and
+// verified as the host always does it. Whoever sends them has a webhook key and everything that was
+// ever signed, and no deployer's key. Nothing may be installed, and each is told why in its own
+// words.
 #include "daemon/gate_host.hpp"
 #include "report.hpp"
 
@@ -31,7 +33,8 @@ struct FreshHost : GateHost {
     return laptop.pack(order);
   }
   std::string announce(const Sent& sent, const std::string& version) {
-    const auto reply = hook({.body = deploy_body(sent, "blog", version), .id = cat("msg_", ++m_sent)});
+    const auto reply =
+        hook({.body = deploy_body(sent, "blog", version), .id = cat("msg_", ++m_sent)});
     REQUIRE(reply.status == 202);
     return reply.body["job"];
   }
@@ -47,10 +50,12 @@ struct FreshHost : GateHost {
   Reply send_more(const Sent& sent, const std::string& version, bool as_announced) {
     const std::string job = announce(sent, version);
     REQUIRE(put(sent.sha256, "minisig", cap(job), sent.signature).status == 201);
-    auto begun = begin(sent.sha256, "artifact", cap(job), as_announced ? sent.size : sent.size + (uint64_t{1} << 40));
+    auto begun = begin(sent.sha256, "artifact", cap(job),
+        as_announced ? sent.size : sent.size + (uint64_t{1} << 40));
     if (begun.status != 200)
       return begun;
-    must(os::write_all(begun.fd.get(), bytes_of(must(disk.read(sent.file, 1 << 24)) + std::string(1 << 20, 'x'))));
+    must(os::write_all(
+        begun.fd.get(), bytes_of(must(disk.read(sent.file, 1 << 24)) + std::string(1 << 20, 'x'))));
     return ask(PacketVerb::upload_done, {begun.ticket, "ok"}, os::Millis{10'000});
   }
   bool unchanged() {
@@ -79,11 +84,15 @@ Said said(const store::Job& job, Code code, std::string wanted) {
   return {job.message, std::move(wanted)};
 }
 
-std::string version_of(int i) { return cat("2.", i, ".0"); }
+std::string version_of(int i) {
+  return cat("2.", i, ".0");
+}
 
 Said older(FreshHost& host, int i) {
-  const auto sent = host.pack({.version = version_of(i), .serial = k_installed - static_cast<uint64_t>(i)});
-  return said(host.send_all(sent, version_of(i)), Code::denied, i == 0 ? "is not newer than installed 5000000" : "is older than installed 5000000");
+  const auto sent =
+      host.pack({.version = version_of(i), .serial = k_installed - static_cast<uint64_t>(i)});
+  return said(host.send_all(sent, version_of(i)), Code::denied,
+      i == 0 ? "is not newer than installed 5000000" : "is older than installed 5000000");
 }
 
 // Parts that were each signed, put together as nobody signed them.
@@ -95,16 +104,23 @@ Said mixed(FreshHost& host, int i) {
     return said(host.send_all(sent, version), Code::denied, "does not fit this file");
   }
   if (i % 3 == 1) { // another site's content
-    const auto sent = host.pack({.slug = "shop", .version = version, .serial = k_installed + 12, .signed_site = "blog"});
-    return said(host.send_all(sent, version), Code::invalid, "must have one top folder 'blog', has: shop");
+    const auto sent = host.pack(
+        {.slug = "shop", .version = version, .serial = k_installed + 12, .signed_site = "blog"});
+    return said(
+        host.send_all(sent, version), Code::invalid, "must have one top folder 'blog', has: shop");
   }
-  const auto sent = host.pack({.version = version, .serial = k_installed + 13, .signed_version = "3.0.0"}); // another version's
-  return said(host.send_all(sent, "3.0.0"), Code::denied, cat("says version ", version, ", the signature says 3.0.0"));
+  const auto sent = host.pack({.version = version,
+      .serial = k_installed + 13,
+      .signed_version = "3.0.0"}); // another version's
+  return said(host.send_all(sent, "3.0.0"), Code::denied,
+      cat("says version ", version, ", the signature says 3.0.0"));
 }
 
 Said wrong_site(FreshHost& host, int i) {
-  const auto sent = host.pack({.slug = "shop", .version = version_of(i), .serial = k_installed + 20});
-  return said(host.send_all(sent, version_of(i)), Code::denied, "signed for site 'shop', wanted 'blog'");
+  const auto sent =
+      host.pack({.slug = "shop", .version = version_of(i), .serial = k_installed + 20});
+  return said(
+      host.send_all(sent, version_of(i)), Code::denied, "signed for site 'shop', wanted 'blog'");
 }
 
 // More than was announced, said or unsaid; or as announced, and without end when it is unpacked.
@@ -115,7 +131,8 @@ Said endless(FreshHost& host, int i) {
     CHECK(reply.status == 413);
     CHECK_FALSE(host.disk.exists(host.paths.artifact(Digest::parse(sent.sha256).value())));
     CHECK(must(host.disk.list(host.paths.inbox())).empty());
-    return {reply.body["error"]["message"], i % 3 == 0 ? "longer than" : "bytes that were announced"};
+    return {
+        reply.body["error"]["message"], i % 3 == 0 ? "longer than" : "bytes that were announced"};
   }
   Order order{.version = version_of(i), .serial = k_installed + 31};
   order.files["app/zeros"] = std::string(48 << 20, '\0');
@@ -124,12 +141,14 @@ Said endless(FreshHost& host, int i) {
 
 Said fast_forward(FreshHost& host, int i) {
   const uint64_t serial = i == 0 ? INT64_MAX : k_installed + 1'000'000 + (uint64_t{1} << i);
-  return said(host.send_all(host.pack({.version = version_of(i), .serial = serial}), version_of(i)), Code::busy, "held: serial");
+  return said(host.send_all(host.pack({.version = version_of(i), .serial = serial}), version_of(i)),
+      Code::busy, "held: serial");
 }
 
 Said expired(FreshHost& host, int i) {
   const int64_t then = host.clock.wall() - (int64_t{i} * i * 1000);
-  const auto sent = host.pack({.version = version_of(i), .serial = k_installed + 40, .expires = then});
+  const auto sent =
+      host.pack({.version = version_of(i), .serial = k_installed + 40, .expires = then});
   return said(host.send_all(sent, version_of(i)), Code::denied, "expired 20");
 }
 
@@ -137,8 +156,9 @@ struct Attack {
   const char* name;
   Said (*run)(FreshHost&, int);
 };
-constexpr Attack k_attacks[] = {{"older artifact", older}, {"mix and match", mixed},        {"wrong site", wrong_site},
-                                {"endless data", endless}, {"fast forward", fast_forward}, {"expired", expired}};
+constexpr Attack k_attacks[] = {{"older artifact", older}, {"mix and match", mixed},
+    {"wrong site", wrong_site}, {"endless data", endless}, {"fast forward", fast_forward},
+    {"expired", expired}};
 
 } // namespace
 
@@ -162,7 +182,8 @@ TEST_CASE("[fault-37] [fault-38] [fault-39] [fault-40] [fault-42] 50 artifacts o
     CHECK(attacks.size() == 1); // no two attacks are told the same
   }
   // The host is no wall: what is right is installed, and its serial counts from then on.
-  const auto good = host.send_all(host.pack({.version = "9.0.0", .serial = k_installed + 1}), "9.0.0");
+  const auto good =
+      host.send_all(host.pack({.version = "9.0.0", .serial = k_installed + 1}), "9.0.0");
   INFO(good.message);
   CHECK(good.state == JobState::done);
   CHECK(must(host.store().serial(site(), "site")) == k_installed + 1);

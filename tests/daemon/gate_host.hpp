@@ -33,7 +33,8 @@ struct GateHost : EngineHost {
   ~GateHost() { gate.reset(); }
 
   void open_gate() {
-    gate = std::make_unique<daemon::Gate>(world(), *engine, must(store().host_secret()), must(daemon::load_senders(paths.webhooks())), hold);
+    gate = std::make_unique<daemon::Gate>(world(), *engine, must(store().host_secret()),
+        must(daemon::load_senders(paths.webhooks())), hold);
     auto [ours, theirs] = must(os::packet_pair());
     gate->attach(std::move(ours));
     edge = std::move(theirs);
@@ -54,14 +55,17 @@ struct GateHost : EngineHost {
       return {};
     const auto view = must(control::parse_packet((*packet)->bytes));
     REQUIRE(view.verb == PacketVerb::answer);
-    Reply reply{.sequence = view.sequence, .status = static_cast<int>(parse_u64(view.fields.at(0)).value_or(0)), .body = {}};
+    Reply reply{.sequence = view.sequence,
+        .status = static_cast<int>(parse_u64(view.fields.at(0)).value_or(0)),
+        .body = {}};
     reply.text = view.fields.at(1);
     reply.body = must(control::parse_json(reply.text, control::k_max_packet));
     reply.ticket = view.fields.at(2);
     reply.fd = std::move((*packet)->fd);
     return reply;
   }
-  Reply ask(PacketVerb verb, std::initializer_list<std::string_view> fields, os::Millis wait = os::Millis{0}) {
+  Reply ask(PacketVerb verb, std::initializer_list<std::string_view> fields,
+      os::Millis wait = os::Millis{0}) {
     send(verb, fields);
     gate->serve();
     return receive(wait);
@@ -85,7 +89,8 @@ struct GateHost : EngineHost {
   }
   uint64_t send_hook(const Hook& given) {
     const Hook h = complete(given);
-    return send(PacketVerb::hook, {h.id, h.timestamp, h.signature, h.github, h.github_delivery, h.body, "application/json"});
+    return send(PacketVerb::hook,
+        {h.id, h.timestamp, h.signature, h.github, h.github_delivery, h.body, "application/json"});
   }
   Reply hook(const Hook& given) {
     send_hook(given);
@@ -93,10 +98,14 @@ struct GateHost : EngineHost {
     return receive();
   }
   static std::string order(const std::string& type, const std::string& data) {
-    return cat(R"({"type":")", type, R"(","timestamp":"2027-01-15T08:00:00Z","data":{)", data, "}}");
+    return cat(
+        R"({"type":")", type, R"(","timestamp":"2027-01-15T08:00:00Z","data":{)", data, "}}");
   }
-  static std::string deploy_body(const Sent& sent, const std::string& slug = "blog", const std::string& version = "1.0.0") {
-    return order("site.deploy", cat(R"("site":")", slug, R"(","version":")", version, R"(","sha256":")", sent.sha256, R"(","size":)", sent.size));
+  static std::string deploy_body(
+      const Sent& sent, const std::string& slug = "blog", const std::string& version = "1.0.0") {
+    return order("site.deploy",
+        cat(R"("site":")", slug, R"(","version":")", version, R"(","sha256":")", sent.sha256,
+            R"(","size":)", sent.size));
   }
   std::string any_deploy(const std::string& slug = "blog") {
     return deploy_body({.sha256 = std::string(64, 'a'), .size = 100}, slug);
@@ -106,13 +115,16 @@ struct GateHost : EngineHost {
   // --- uploads
   std::string cap(const std::string& job) {
     const auto stored = look(job);
-    return daemon::capability_text(must(store().host_secret()), {job, stored.key, stored.created_ms / 1000 + 86'400});
+    return daemon::capability_text(
+        must(store().host_secret()), {job, stored.key, stored.created_ms / 1000 + 86'400});
   }
-  Reply begin(const std::string& digest, const std::string& kind, const std::string& capability, uint64_t size) {
+  Reply begin(const std::string& digest, const std::string& kind, const std::string& capability,
+      uint64_t size) {
     return ask(PacketVerb::upload_begin, {digest, kind, capability, std::to_string(size)});
   }
   // The whole of an upload as the edge does it.
-  Reply put(const std::string& digest, const std::string& kind, const std::string& capability, const std::string& file) {
+  Reply put(const std::string& digest, const std::string& kind, const std::string& capability,
+      const std::string& file) {
     const std::string bytes = must(os::real_disk().read(file, 1 << 24));
     auto begun = begin(digest, kind, capability, bytes.size());
     if (begun.status != 200 || begun.ticket.empty())

@@ -13,9 +13,13 @@ struct GithubHost : GateHost {
     write(paths.webhooks() + "/hub.key", cat("format: github\n", k_secret, "\n"));
     gate->set_senders(must(daemon::load_senders(paths.webhooks())));
   }
-  static std::string sign(std::string_view body) { return "sha256=" + hex(crypto::hmac_sha256(bytes_of(k_secret), {body})); }
-  Reply deliver(const std::string& body, const std::string& delivery, const std::string& signature) {
-    return hook({.body = body, .id = "", .github = signature, .github_delivery = delivery, .sign = false});
+  static std::string sign(std::string_view body) {
+    return "sha256=" + hex(crypto::hmac_sha256(bytes_of(k_secret), {body}));
+  }
+  Reply deliver(
+      const std::string& body, const std::string& delivery, const std::string& signature) {
+    return hook(
+        {.body = body, .id = "", .github = signature, .github_delivery = delivery, .sign = false});
   }
 };
 
@@ -44,9 +48,11 @@ TEST_CASE("[fault-13] a replay with a new delivery id is the same delivery, know
 TEST_CASE("[fault-14] sha1 and upper case are 401") {
   GithubHost host;
   std::string upper = host.sign(host.any_deploy());
-  std::ranges::transform(upper.begin() + 7, upper.end(), upper.begin() + 7, [](char c) { return static_cast<char>(c >= 'a' && c <= 'f' ? c - 32 : c); });
+  std::ranges::transform(upper.begin() + 7, upper.end(), upper.begin() + 7,
+      [](char c) { return static_cast<char>(c >= 'a' && c <= 'f' ? c - 32 : c); });
   REQUIRE(upper != host.sign(host.any_deploy()));
-  for (const std::string& signature : {upper, "sha1=" + std::string(40, 'a'), std::string("sha256="), std::string("sha256=") + std::string(64, '0')})
+  for (const std::string& signature : {upper, "sha1=" + std::string(40, 'a'),
+           std::string("sha256="), std::string("sha256=") + std::string(64, '0')})
     CHECK(host.deliver(host.any_deploy(), "d1", signature).status == 401);
   CHECK(host.jobs() == 0);
 }
@@ -55,12 +61,14 @@ TEST_CASE("GitHub's signature opens nothing for a sender of the other format, no
   GithubHost host;
   std::filesystem::remove(host.paths.webhooks() + "/hub.key");
   host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
-  const std::string by_key = "sha256=" + hex(crypto::hmac_sha256(host.key.view(), {host.any_deploy()}));
+  const std::string by_key =
+      "sha256=" + hex(crypto::hmac_sha256(host.key.view(), {host.any_deploy()}));
   CHECK(host.deliver(host.any_deploy(), "d1", by_key).status == 401);
 }
 
 TEST_CASE("[fault-9] a sender's file with an empty, short or malformed key is named and stops the start") {
-  const std::string text = GENERATE(as<std::string>{}, "", "whsec_\n", "whsec_c2hvcnQ=\n", "no key at all\n", "format: github\nshort\n", "format: github\n");
+  const std::string text = GENERATE(as<std::string>{}, "", "whsec_\n", "whsec_c2hvcnQ=\n",
+      "no key at all\n", "format: github\nshort\n", "format: github\n");
   GateHost host;
   host.write(host.paths.webhooks() + "/weak.key", text);
   const auto loaded = daemon::load_senders(host.paths.webhooks());

@@ -4,8 +4,8 @@
 #include "daemon/monitor.hpp"
 #include "rollout/host.hpp"
 
-#include <sqlite3.h>
 #include <poll.h>
+#include <sqlite3.h>
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -22,7 +22,9 @@ struct Ground : TempDir {
     const auto config = daemon::check_configuration(paths);
     return config ? "" : config.error().message;
   }
-  static std::filesystem::perms mode(const std::string& file) { return std::filesystem::status(file).permissions(); }
+  static std::filesystem::perms mode(const std::string& file) {
+    return std::filesystem::status(file).permissions();
+  }
 };
 
 } // namespace
@@ -31,9 +33,11 @@ TEST_CASE("a start makes its directories, twice too, private where they must be"
   Ground ground;
   for (int i = 0; i < 2; ++i)
     must(daemon::prepare_ground(ground.paths, {}));
-  for (const std::string& dir : {ground.paths.artifacts(), ground.paths.secret_sets(), ground.paths.inbox()})
+  for (const std::string& dir :
+      {ground.paths.artifacts(), ground.paths.secret_sets(), ground.paths.inbox()})
     CHECK(Ground::mode(dir) == std::filesystem::perms::owner_all);
-  for (const std::string& dir : {ground.paths.stage(), ground.paths.secrets(), ground.paths.slots(), ground.paths.sites(), ground.paths.logs()})
+  for (const std::string& dir : {ground.paths.stage(), ground.paths.secrets(), ground.paths.slots(),
+           ground.paths.sites(), ground.paths.logs()})
     CHECK(std::filesystem::is_directory(dir));
 }
 
@@ -63,7 +67,8 @@ TEST_CASE("copies that a power cut left half written are swept away, whole ones 
 TEST_CASE("[fault-94] a damaged state file is moved aside, and an empty one is begun") {
   Ground ground;
   must(daemon::prepare_ground(ground.paths, {}));
-  ground.put(ground.paths.database(), "this is no database, though it is long enough to look like one to somebody who does not look closely");
+  ground.put(ground.paths.database(),
+      "this is no database, though it is long enough to look like one to somebody who does not look closely");
   auto store = must(daemon::open_store(ground.paths));
   CHECK(must(store.sites()).empty());
   size_t aside = 0;

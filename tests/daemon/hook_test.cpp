@@ -45,7 +45,8 @@ TEST_CASE("webhooks that came together are committed together, each answered by 
   std::map<uint64_t, int> expected;
   for (int i = 0; i < 50; ++i)
     expected[host.send_hook({.body = host.any_deploy(cat("site", i)), .id = cat("msg_", i)})] = 202;
-  expected[host.send_hook({.body = host.any_deploy("bad"), .id = "msg_bad", .signature = "v1,AAAA"})] = 401;
+  expected[host.send_hook(
+      {.body = host.any_deploy("bad"), .id = "msg_bad", .signature = "v1,AAAA"})] = 401;
   host.gate->serve();
   std::map<uint64_t, int> got;
   for (Reply reply = host.receive(); reply.status != 0; reply = host.receive())
@@ -57,9 +58,15 @@ TEST_CASE("webhooks that came together are committed together, each answered by 
 TEST_CASE("[fault-1] a missing id, timestamp or signature is 401 without detail") {
   GateHost host;
   const auto whole = host.complete({.body = host.any_deploy()});
-  unauthorized(host.hook({.body = whole.body, .id = "", .timestamp = whole.timestamp, .signature = whole.signature, .sign = false}));
-  unauthorized(host.hook({.body = whole.body, .id = whole.id, .signature = whole.signature, .sign = false}));
-  unauthorized(host.hook({.body = whole.body, .id = whole.id, .timestamp = whole.timestamp, .sign = false}));
+  unauthorized(host.hook({.body = whole.body,
+      .id = "",
+      .timestamp = whole.timestamp,
+      .signature = whole.signature,
+      .sign = false}));
+  unauthorized(
+      host.hook({.body = whole.body, .id = whole.id, .signature = whole.signature, .sign = false}));
+  unauthorized(
+      host.hook({.body = whole.body, .id = whole.id, .timestamp = whole.timestamp, .sign = false}));
   CHECK(host.jobs() == 0);
 }
 
@@ -71,7 +78,8 @@ TEST_CASE("[fault-3] an id with a dot or a control character, or too long, is 40
 }
 
 TEST_CASE("[fault-4] a timestamp that is not whole seconds is 400, though it is signed") {
-  const std::string timestamp = GENERATE(as<std::string>{}, "1e9", " 1", "+1", "01", "-1", "9223372036854775808", "1800000000.5");
+  const std::string timestamp = GENERATE(
+      as<std::string>{}, "1e9", " 1", "+1", "01", "-1", "9223372036854775808", "1800000000.5");
   GateHost host;
   CHECK(host.hook({.body = host.any_deploy(), .timestamp = timestamp}).status == 400);
 }
@@ -79,19 +87,25 @@ TEST_CASE("[fault-4] a timestamp that is not whole seconds is 400, though it is 
 TEST_CASE("[fault-5] 300 seconds early or late are accepted, 301 are not") {
   GateHost host;
   for (const int64_t off : {-301, 301})
-    unauthorized(host.hook({.body = host.any_deploy(), .timestamp = std::to_string(host.clock.wall() + off)}));
+    unauthorized(host.hook(
+        {.body = host.any_deploy(), .timestamp = std::to_string(host.clock.wall() + off)}));
   for (const int64_t off : {-300, 300})
-    CHECK(host.hook({.body = host.any_deploy(), .id = cat("msg", off), .timestamp = std::to_string(host.clock.wall() + off)}).status == 202);
+    CHECK(host.hook({.body = host.any_deploy(),
+                        .id = cat("msg", off),
+                        .timestamp = std::to_string(host.clock.wall() + off)})
+              .status == 202);
 }
 
 TEST_CASE("[fault-6] an empty, cut, long or non-canonical signature is 401") {
   GateHost host;
   const auto whole = host.complete({.body = host.any_deploy()});
   const std::string right = whole.signature.substr(3);
-  for (const std::string& signature : {std::string("v1,"), "v1," + right.substr(0, 40), "v1," + right.substr(0, 43), "v1," + base64(Bytes(33, 7)),
-                                       "v1, " + right, "v1," + right + "=", "v1," + right.substr(0, 42) + "1="}) {
+  for (const std::string& signature : {std::string("v1,"), "v1," + right.substr(0, 40),
+           "v1," + right.substr(0, 43), "v1," + base64(Bytes(33, 7)), "v1, " + right,
+           "v1," + right + "=", "v1," + right.substr(0, 42) + "1="}) {
     INFO(signature);
-    unauthorized(host.hook({.body = whole.body, .timestamp = whole.timestamp, .signature = signature}));
+    unauthorized(
+        host.hook({.body = whole.body, .timestamp = whole.timestamp, .signature = signature}));
   }
   CHECK(host.hook(whole).status == 202); // the test can tell
 }
@@ -99,8 +113,13 @@ TEST_CASE("[fault-6] an empty, cut, long or non-canonical signature is 401") {
 TEST_CASE("[fault-7] unknown versions of a signature are passed over, a valid one among them is enough") {
   GateHost host;
   const auto whole = host.complete({.body = host.any_deploy()});
-  unauthorized(host.hook({.body = whole.body, .timestamp = whole.timestamp, .signature = "v2" + whole.signature.substr(2)}));
-  CHECK(host.hook({.body = whole.body, .timestamp = whole.timestamp, .signature = "v1a,xx v2,yy " + whole.signature}).status == 202);
+  unauthorized(host.hook({.body = whole.body,
+      .timestamp = whole.timestamp,
+      .signature = "v2" + whole.signature.substr(2)}));
+  CHECK(host.hook({.body = whole.body,
+                      .timestamp = whole.timestamp,
+                      .signature = "v1a,xx v2,yy " + whole.signature})
+            .status == 202);
 }
 
 TEST_CASE("[fault-8] more than eight signatures are 400") {
@@ -109,15 +128,23 @@ TEST_CASE("[fault-8] more than eight signatures are 400") {
   std::string many;
   for (int i = 0; i < 8; ++i)
     many += "v1,AAAA ";
-  CHECK(host.hook({.body = whole.body, .timestamp = whole.timestamp, .signature = many + whole.signature}).status == 400);
-  CHECK(host.hook({.body = whole.body, .timestamp = whole.timestamp, .signature = many.substr(8) + whole.signature}).status == 202);
+  CHECK(host.hook({.body = whole.body,
+                      .timestamp = whole.timestamp,
+                      .signature = many + whole.signature})
+            .status == 400);
+  CHECK(host.hook({.body = whole.body,
+                      .timestamp = whole.timestamp,
+                      .signature = many.substr(8) + whole.signature})
+            .status == 202);
 }
 
 TEST_CASE("[fault-10] a body that is changed by a bit, by spaces or in its order is 401") {
   GateHost host;
   const auto whole = host.complete({.body = R"({"type":"host.ping","data":{}})"});
-  for (const char* body : {R"({"type":"host.pinf","data":{}})", R"({"type": "host.ping","data":{}})", R"({"data":{},"type":"host.ping"})", ""})
-    unauthorized(host.hook({.body = body, .timestamp = whole.timestamp, .signature = whole.signature}));
+  for (const char* body : {R"({"type":"host.pinf","data":{}})",
+           R"({"type": "host.ping","data":{}})", R"({"data":{},"type":"host.ping"})", ""})
+    unauthorized(
+        host.hook({.body = body, .timestamp = whole.timestamp, .signature = whole.signature}));
   CHECK(host.hook(whole).status == 202);
 }
 
@@ -164,15 +191,22 @@ TEST_CASE("[fault-15] what is signed and no JSON of ours is 422, told only behin
     deep += R"({"a":)";
   const std::string digest(64, 'a');
   int n = 0;
-  for (const std::string& body : {deep, std::string(R"({"type":"host.ping","type":"host.ping"})"), std::string(R"({"type":NaN})"), std::string("{\"type\":\"\xff\"}"),
-                                  std::string("[]"), std::string(R"({"type":"site.destroy"})"), std::string(R"({"type":7})"),
-                                  host.order("site.deploy", R"("site":"../etc","version":"1.0.0","sha256":")" + digest + R"(","size":1)"),
-                                  host.order("site.deploy", R"("site":"blog","version":"one","sha256":")" + digest + R"(","size":1)"),
-                                  host.order("site.deploy", R"("site":"blog","version":"1.0.0","sha256":"abc","size":1)"),
-                                  host.order("site.deploy", R"("site":"blog","version":"1.0.0","sha256":")" + digest + R"(","size":-1)"),
-                                  host.order("site.deploy", R"("site":"blog","version":"1.0.0","sha256":")" + digest + R"(","size":18446744073709551615)"),
-                                  host.order("site.deploy", R"("site":"blog","sha256":")" + digest + R"(","size":1)"),
-                                  host.order("site.deploy", R"("site":"chillboxd","version":"1.0.0","sha256":")" + digest + R"(","size":1)")}) {
+  for (const std::string& body : {deep, std::string(R"({"type":"host.ping","type":"host.ping"})"),
+           std::string(R"({"type":NaN})"), std::string("{\"type\":\"\xff\"}"), std::string("[]"),
+           std::string(R"({"type":"site.destroy"})"), std::string(R"({"type":7})"),
+           host.order("site.deploy",
+               R"("site":"../etc","version":"1.0.0","sha256":")" + digest + R"(","size":1)"),
+           host.order("site.deploy",
+               R"("site":"blog","version":"one","sha256":")" + digest + R"(","size":1)"),
+           host.order("site.deploy", R"("site":"blog","version":"1.0.0","sha256":"abc","size":1)"),
+           host.order("site.deploy",
+               R"("site":"blog","version":"1.0.0","sha256":")" + digest + R"(","size":-1)"),
+           host.order("site.deploy",
+               R"("site":"blog","version":"1.0.0","sha256":")" + digest +
+                   R"(","size":18446744073709551615)"),
+           host.order("site.deploy", R"("site":"blog","sha256":")" + digest + R"(","size":1)"),
+           host.order("site.deploy",
+               R"("site":"chillboxd","version":"1.0.0","sha256":")" + digest + R"(","size":1)")}) {
     INFO(body);
     const auto reply = host.hook({.body = body, .id = cat("msg_", ++n)});
     CHECK(reply.status == 422);
@@ -185,8 +219,11 @@ TEST_CASE("[fault-15] what is signed and no JSON of ours is 422, told only behin
 TEST_CASE("[fault-16] an unknown site looks exactly like a wrong signature [attack-N2]") {
   GateHost host;
   for (const std::string type : {"site.rollback", "site.restart"}) {
-    const auto unknown = host.hook({.body = host.order(type, R"("site":"nosite")"), .id = cat("u", type.size())});
-    const auto wrong = host.hook({.body = host.order(type, R"("site":"nosite")"), .id = cat("w", type.size()), .signature = "v1,AAAA"});
+    const auto unknown =
+        host.hook({.body = host.order(type, R"("site":"nosite")"), .id = cat("u", type.size())});
+    const auto wrong = host.hook({.body = host.order(type, R"("site":"nosite")"),
+        .id = cat("w", type.size()),
+        .signature = "v1,AAAA"});
     unauthorized(unknown);
     CHECK(unknown.text == wrong.text);
   }
@@ -199,7 +236,8 @@ TEST_CASE("[fault-16] what nobody signed and what names no site of ours wait for
   host.open_gate();
   const auto begun = std::chrono::steady_clock::now();
   const auto wrong = host.send_hook({.body = host.any_deploy(), .id = "a", .signature = "v1,AAAA"});
-  const auto unknown = host.send_hook({.body = host.order("site.restart", R"("site":"nosite")"), .id = "b"});
+  const auto unknown =
+      host.send_hook({.body = host.order("site.restart", R"("site":"nosite")"), .id = "b"});
   const auto right = host.send_hook({.body = host.any_deploy(), .id = "c"});
   host.gate->serve();
   const auto accepted = host.receive();
@@ -221,7 +259,8 @@ TEST_CASE("[fault-16] what nobody signed and what names no site of ours wait for
 
 TEST_CASE("[fault-16] a sender that may not name this site or this type looks like a wrong signature") {
   GateHost host;
-  host.write(host.paths.webhooks() + "/ci.key", cat("sites: shop\ntypes: site.deploy\n", host.key_text, "\n"));
+  host.write(host.paths.webhooks() + "/ci.key",
+      cat("sites: shop\ntypes: site.deploy\n", host.key_text, "\n"));
   host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   unauthorized(host.hook({.body = host.any_deploy("blog"), .id = "a"}));
   unauthorized(host.hook({.body = host.order("host.ping", ""), .id = "b"}));
@@ -235,8 +274,10 @@ TEST_CASE("[fault-17] old and new key are both valid until the old one is taken 
   host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   CHECK(host.hook({.body = host.any_deploy(), .id = "old"}).status == 202);
   const auto now = std::to_string(host.clock.wall());
-  const auto by_newer = crypto::sign_webhook(crypto::parse_webhook_key(newer).value(), "new", now, host.any_deploy());
-  CHECK(host.hook({.body = host.any_deploy(), .id = "new", .timestamp = now, .signature = by_newer}).status == 202);
+  const auto by_newer =
+      crypto::sign_webhook(crypto::parse_webhook_key(newer).value(), "new", now, host.any_deploy());
+  CHECK(host.hook({.body = host.any_deploy(), .id = "new", .timestamp = now, .signature = by_newer})
+            .status == 202);
   host.write(host.paths.webhooks() + "/ci.key", newer + "\n");
   host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   unauthorized(host.hook({.body = host.any_deploy(), .id = "late"}));
@@ -245,12 +286,16 @@ TEST_CASE("[fault-17] old and new key are both valid until the old one is taken 
 TEST_CASE("[fault-17] an old key with a grace ends at its second by the host's clock, without a reload") {
   GateHost host;
   const std::string newer = crypto::new_webhook_key();
-  host.write(host.paths.webhooks() + "/ci.key", cat(newer, "\n", host.key_text, " until=", host.clock.wall() + 86'400, "\n"));
+  host.write(host.paths.webhooks() + "/ci.key",
+      cat(newer, "\n", host.key_text, " until=", host.clock.wall() + 86'400, "\n"));
   host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   const auto by_newer = [&](const std::string& id) {
     const auto now = std::to_string(host.clock.wall());
-    return host.hook({.body = host.any_deploy(), .id = id, .timestamp = now,
-                      .signature = crypto::sign_webhook(crypto::parse_webhook_key(newer).value(), id, now, host.any_deploy())});
+    return host.hook({.body = host.any_deploy(),
+        .id = id,
+        .timestamp = now,
+        .signature = crypto::sign_webhook(
+            crypto::parse_webhook_key(newer).value(), id, now, host.any_deploy())});
   };
   CHECK(host.hook({.body = host.any_deploy(), .id = "old"}).status == 202);
   CHECK(by_newer("new").status == 202);
@@ -278,7 +323,8 @@ TEST_CASE("[fault-19] a full queue answers 503 and takes nothing") {
   CHECK(reply.status == 503);
   CHECK(reply.body["error"]["code"] == "throttled");
   CHECK(host.jobs() == 3);
-  CHECK(host.hook({.body = host.any_deploy("site0"), .id = "m0"}).status == 200); // known ones still have their answer
+  CHECK(host.hook({.body = host.any_deploy("site0"), .id = "m0"}).status ==
+      200); // known ones still have their answer
 }
 
 TEST_CASE("[fault-20] a store that cannot write answers 503, never 202") {
@@ -286,13 +332,16 @@ TEST_CASE("[fault-20] a store that cannot write answers 503, never 202") {
   REQUIRE(host.hook({.body = host.order("host.ping", ""), .id = "before"}).status == 202);
   sqlite3* other = nullptr;
   REQUIRE(sqlite3_open(host.paths.database().c_str(), &other) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(other, "ALTER TABLE deliveries RENAME TO gone", nullptr, nullptr, nullptr) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(other, "ALTER TABLE deliveries RENAME TO gone", nullptr, nullptr, nullptr) ==
+      SQLITE_OK);
   const auto reply = host.hook({.body = host.any_deploy(), .id = "m1"});
   CHECK(reply.status == 503);
   CHECK(reply.body["error"]["message"] == "the host cannot store the job now: try again");
-  REQUIRE(sqlite3_exec(other, "ALTER TABLE gone RENAME TO deliveries", nullptr, nullptr, nullptr) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(other, "ALTER TABLE gone RENAME TO deliveries", nullptr, nullptr, nullptr) ==
+      SQLITE_OK);
   sqlite3_close(other);
-  CHECK(host.hook({.body = host.any_deploy(), .id = "m1"}).status == 202); // and the sender's next try is taken
+  CHECK(host.hook({.body = host.any_deploy(), .id = "m1"}).status ==
+      202); // and the sender's next try is taken
 }
 
 TEST_CASE("host.ping is answered and done at once") {
@@ -326,7 +375,8 @@ TEST_CASE("a newer deploy that is accepted ends a waiting one, whose followers h
   REQUIRE(host.becomes(host.look(first.body["job"]), JobState::waiting_upload));
   std::vector<std::string> heard;
   host.changed = [&](const std::string& job) { heard.push_back(job); };
-  const auto second = host.hook({.body = host.deploy_body({.sha256 = std::string(64, 'b'), .size = 1}), .id = "b"});
+  const auto second =
+      host.hook({.body = host.deploy_body({.sha256 = std::string(64, 'b'), .size = 1}), .id = "b"});
   REQUIRE(second.status == 202);
   CHECK(host.look(first.body["job"]).state == JobState::superseded);
   REQUIRE(host.idle());

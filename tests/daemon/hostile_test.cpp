@@ -29,8 +29,9 @@ struct Traces {
 };
 
 Traces traces(GateHost& host) {
-  return {host.jobs(), must(os::real_disk().list(host.paths.inbox())), must(os::real_disk().list(host.paths.artifacts())),
-          must(host.store().audit_entries(1000)).size()};
+  return {host.jobs(), must(os::real_disk().list(host.paths.inbox())),
+      must(os::real_disk().list(host.paths.artifacts())),
+      must(host.store().audit_entries(1000)).size()};
 }
 
 Bytes noise(Dice& dice) {
@@ -45,18 +46,17 @@ Bytes noise(Dice& dice) {
   return bytes;
 }
 
-// A field as an edge that was taken over might fill it: empty, huge, a path, a number out of range, what is right elsewhere.
+// A field as an edge that was taken over might fill it: empty, huge, a path, a number out of range,
+// what is right elsewhere.
 std::string field(Dice& dice, const std::vector<std::string>& known) {
-  static const std::vector<std::string> k_odd{
-      "", "-1", "18446744073709551616", "0", "../../etc/shadow", "/etc/shadow", std::string(1, '\0'), "artifact", "minisig", "wait", "ok",
-      "0123456789abcdef", k_digest, std::string(64, 'A'), "v1,AAAA", "sha256=", R"({"type":"host.ping"})", "%00", "\r\nX: y", "'; DROP TABLE jobs;--"};
+  static const std::vector<std::string> k_odd{"", "-1", "18446744073709551616", "0",
+      "../../etc/shadow", "/etc/shadow", std::string(1, '\0'), "artifact", "minisig", "wait", "ok",
+      "0123456789abcdef", k_digest, std::string(64, 'A'), "v1,AAAA",
+      "sha256=", R"({"type":"host.ping"})", "%00", "\r\nX: y", "'; DROP TABLE jobs;--"};
   switch (dice.below(4)) {
-  case 0:
-    return std::string(dice.below(3000), static_cast<char>(dice.below(256)));
-  case 1:
-    return known[dice.below(known.size())];
-  default:
-    return k_odd[dice.below(k_odd.size())];
+  case 0: return std::string(dice.below(3000), static_cast<char>(dice.below(256)));
+  case 1: return known[dice.below(known.size())];
+  default: return k_odd[dice.below(k_odd.size())];
   }
 }
 
@@ -75,7 +75,8 @@ Bytes well_formed(Dice& dice, const std::vector<std::string>& known) {
   case 4: return control::make_packet(verb, sequence, {f[0], f[1], f[2], f[3]});
   case 5: return control::make_packet(verb, sequence, {f[0], f[1], f[2], f[3], f[4]});
   case 6: return control::make_packet(verb, sequence, {f[0], f[1], f[2], f[3], f[4], f[5]});
-  default: return control::make_packet(verb, sequence, {f[0], f[1], f[2], f[3], f[4], f[5], f.back()});
+  default:
+    return control::make_packet(verb, sequence, {f[0], f[1], f[2], f[3], f[4], f[5], f.back()});
   }
 }
 
@@ -104,23 +105,27 @@ TEST_CASE("an edge that was taken over and says noise has no effect (CHILLBOX_HO
   const Traces before = traces(host);
   Dice dice{1};
   const size_t answered = attack(host, scaled(1'000'000), [&] { return noise(dice); });
-  std::printf("hostile: %zu packets of noise, %zu answered, all of them refusals or health\n", scaled(1'000'000), answered);
+  std::printf("hostile: %zu packets of noise, %zu answered, all of them refusals or health\n",
+      scaled(1'000'000), answered);
   CHECK(traces(host) == before);
   CHECK(host.ask(PacketVerb::health, {}).status == 200);
 }
 
 TEST_CASE("an edge that was taken over and says well-formed packets of all verbs has no effect (CHILLBOX_HOSTILE=all: 100,000)") {
   GateHost host;
-  // It saw a webhook and its answer pass: it knows a job and its digest, and the capability of another host's job.
+  // It saw a webhook and its answer pass: it knows a job and its digest, and the capability of
+  // another host's job.
   const Reply accepted = host.hook({.body = host.any_deploy()});
   REQUIRE(accepted.status == 202);
   const std::string job = accepted.body["job"];
-  const std::vector<std::string> known{job, k_digest, "fedcba9876543210", std::string(32, 'c'), cat(job, ".", std::string(32, '0')),
-                                       host.any_deploy(), std::to_string(host.clock.wall()), "msg_1", "unlock", "100"};
+  const std::vector<std::string> known{job, k_digest, "fedcba9876543210", std::string(32, 'c'),
+      cat(job, ".", std::string(32, '0')), host.any_deploy(), std::to_string(host.clock.wall()),
+      "msg_1", "unlock", "100"};
   const Traces before = traces(host);
   Dice dice{2};
   const size_t answered = attack(host, scaled(100'000), [&] { return well_formed(dice, known); });
-  std::printf("hostile: %zu well-formed packets, %zu answered, all of them refusals or health\n", scaled(100'000), answered);
+  std::printf("hostile: %zu well-formed packets, %zu answered, all of them refusals or health\n",
+      scaled(100'000), answered);
   CHECK(traces(host) == before);
   CHECK(host.look(job).state == store::JobState::waiting_upload);
   CHECK(host.ask(PacketVerb::health, {}).status == 200);

@@ -1,4 +1,5 @@
-// A webhook key that is gone: what it announced, what it may still open, and what a hold keeps from the others.
+// A webhook key that is gone: what it announced, what it may still open, and what a hold keeps from
+// the others.
 #include "daemon/gate_host.hpp"
 
 using namespace chillbox;
@@ -8,7 +9,9 @@ using store::JobState;
 
 namespace {
 
-std::vector<daemon::LoadedSender> senders(GateHost& host) { return must(daemon::load_senders(host.paths.webhooks())); }
+std::vector<daemon::LoadedSender> senders(GateHost& host) {
+  return must(daemon::load_senders(host.paths.webhooks()));
+}
 
 // What is left when the key of "ci" is removed, beside another sender.
 void remove_key(GateHost& host) {
@@ -37,11 +40,13 @@ TEST_CASE("a key that is removed takes its waiting jobs, their uploads and their
   CHECK(host.receive().status == 401); // the long poll
   CHECK(host.look(id).state == JobState::cancelled);
   CHECK(host.look(id).code == Code::denied);
-  CHECK(host.look(id).message == "the webhook key of 'ci' that announced it was removed or has ended: announce it again with another key");
+  CHECK(host.look(id).message ==
+      "the webhook key of 'ci' that announced it was removed or has ended: announce it again with another key");
   CHECK(host.ask(PacketVerb::job_get, {id, cap}).status == 401);
   CHECK(host.ask(PacketVerb::job_events, {id, cap, "0", ""}).status == 401);
   CHECK(host.begin(sent.sha256, "minisig", cap, 100).status == 401);
-  CHECK(host.ask(PacketVerb::upload_done, {begun.ticket, "ok"}).status == 422); // what was in flight is gone
+  CHECK(host.ask(PacketVerb::upload_done, {begun.ticket, "ok"}).status ==
+      422); // what was in flight is gone
   CHECK(host.hook({.body = host.deploy_body(sent), .id = "msg_2"}).status == 401);
 }
 
@@ -111,8 +116,11 @@ TEST_CASE("a held site takes nothing by webhook, and says why to who has a key [
   must(host.store().put_site({.site = site()}));
   must(host.store().put_hold({site(), "uid:0 root", "a key was stolen", host.clock.wall_ms()}));
   int number = 0;
-  for (const std::string& body : {host.any_deploy(), host.order("site.rollback", R"("site":"blog")"), host.order("site.restart", R"("site":"blog")"),
-                                  host.order("secrets.update", cat(R"("site":"blog","sha256":")", std::string(64, 'a'), R"(","size":10)"))}) {
+  for (const std::string& body :
+      {host.any_deploy(), host.order("site.rollback", R"("site":"blog")"),
+          host.order("site.restart", R"("site":"blog")"),
+          host.order("secrets.update",
+              cat(R"("site":"blog","sha256":")", std::string(64, 'a'), R"(","size":10)"))}) {
     const auto reply = host.hook({.body = body, .id = cat("msg_", ++number)});
     CHECK(reply.status == 503);
     CHECK(reply.text.find("'blog' is held by uid:0 root since ") != std::string::npos);
@@ -126,7 +134,8 @@ TEST_CASE("an upload of one job replaces no signature of another, nor one that i
   host.unlock();
   const Sent sent = host.laptop.pack({});
   const std::string ours = host.hook({.body = host.deploy_body(sent)}).body["job"];
-  const std::string theirs = host.hook({.body = host.deploy_body(sent, "shop"), .id = "msg_2"}).body["job"];
+  const std::string theirs =
+      host.hook({.body = host.deploy_body(sent, "shop"), .id = "msg_2"}).body["job"];
   REQUIRE(host.becomes(host.look(ours), JobState::waiting_upload));
   REQUIRE(host.becomes(host.look(theirs), JobState::waiting_upload));
   REQUIRE(host.put(sent.sha256, "minisig", host.cap(ours), sent.signature).status == 201);
@@ -140,7 +149,11 @@ TEST_CASE("an upload of one job replaces no signature of another, nor one that i
   const std::string kept = host.paths.artifact_signature(must(Digest::parse(sent.sha256)));
   CHECK(host.text(kept) == must(os::real_disk().read(sent.signature, 4096)));
   // Nor does an order for which it was not made take it away.
-  const std::string third = host.hook({.body = host.order("secrets.update", cat(R"("site":"blog","sha256":")", sent.sha256, R"(","size":)", sent.size)), .id = "msg_3"}).body["job"];
+  const std::string third =
+      host.hook({.body = host.order("secrets.update",
+                     cat(R"("site":"blog","sha256":")", sent.sha256, R"(","size":)", sent.size)),
+                    .id = "msg_3"})
+          .body["job"];
   CHECK(host.becomes(host.look(third), JobState::failed));
   CHECK(host.text(kept) == must(os::real_disk().read(sent.signature, 4096)));
 }

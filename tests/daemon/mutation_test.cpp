@@ -25,14 +25,25 @@ std::vector<Webhook> right_ones(GateHost& host) {
   std::vector<Webhook> all;
   const std::string now = std::to_string(host.clock.wall());
   const std::string bodies[] = {host.order("host.ping", ""), host.any_deploy("blog"),
-                                host.order("secrets.update", cat(R"("site":"shop","sha256":")", std::string(64, 'b'), R"(","size":10)")),
-                                host.order("host.ping", cat(R"("pad":")", std::string(3000, 'x'), '"'))};
+      host.order("secrets.update",
+          cat(R"("site":"shop","sha256":")", std::string(64, 'b'), R"(","size":10)")),
+      host.order("host.ping", cat(R"("pad":")", std::string(3000, 'x'), '"'))};
   for (int i = 0; i < 32; ++i) {
     const std::string body = bodies[i % 4] + std::string(static_cast<size_t>(i), ' ');
-    Webhook w{.id = cat("msg_", std::string(static_cast<size_t>(1 + 3 * i), 'a'), i), .timestamp = now, .signature = {}, .body = body, .github = {}, .github_delivery = {}};
+    Webhook w{.id = cat("msg_", std::string(static_cast<size_t>(1 + 3 * i), 'a'), i),
+        .timestamp = now,
+        .signature = {},
+        .body = body,
+        .github = {},
+        .github_delivery = {}};
     w.signature = crypto::sign_webhook(host.key, w.id, w.timestamp, w.body);
     if (i % 4 == 0) {
-      w = {.id = {}, .timestamp = {}, .signature = {}, .body = body, .github = {}, .github_delivery = cat("72d3162e-", i)};
+      w = {.id = {},
+          .timestamp = {},
+          .signature = {},
+          .body = body,
+          .github = {},
+          .github_delivery = cat("72d3162e-", i)};
       w.github = cat("sha256=", hex(crypto::hmac_sha256(bytes_of(k_github_secret), {body})));
     }
     all.push_back(std::move(w));
@@ -41,7 +52,8 @@ std::vector<Webhook> right_ones(GateHost& host) {
 }
 
 void send(GateHost& host, const Webhook& w) {
-  host.send(PacketVerb::hook, {w.id, w.timestamp, w.signature, w.github, w.github_delivery, w.body, "application/json"});
+  host.send(PacketVerb::hook,
+      {w.id, w.timestamp, w.signature, w.github, w.github_delivery, w.body, "application/json"});
 }
 
 } // namespace

@@ -20,7 +20,9 @@ struct Called {
   std::vector<Json> events;
   std::string code() const { return result ? "ok" : std::string(code_name(result.error().code)); }
   std::string message() const { return result ? "" : result.error().message; }
-  Json json() const { return must(control::parse_json(result.value_or("null"), control::k_max_control_frame)); }
+  Json json() const {
+    return must(control::parse_json(result.value_or("null"), control::k_max_control_frame));
+  }
 };
 
 struct OperatorHost : EngineHost {
@@ -35,8 +37,14 @@ struct OperatorHost : EngineHost {
     crontab.reset();
   }
   void open() {
-    daemon::Operator::Ask ask{.reload = [this]() -> Result<void> { ++reloads; return {}; },
-                              .upgrade = [this]() -> Result<void> { ++upgrades; return {}; }};
+    daemon::Operator::Ask ask{.reload = [this]() -> Result<void> {
+                                ++reloads;
+                                return {};
+                              },
+        .upgrade = [this]() -> Result<void> {
+          ++upgrades;
+          return {};
+        }};
     crontab = std::make_unique<daemon::Crontab>(world(), bell);
     op = std::make_unique<daemon::Operator>(world(), *engine, *crontab, bell, std::move(ask));
   }
@@ -57,21 +65,26 @@ struct OperatorHost : EngineHost {
     op->take(Fd(pair[0]));
     return Fd(pair[1]);
   }
-  Called call(std::string_view verb, const Json& args = Json::object(), std::string_view secret = "") {
+  Called call(
+      std::string_view verb, const Json& args = Json::object(), std::string_view secret = "") {
     const Fd fd = connect();
     Called called;
     const SecretBytes bytes(bytes_of(secret));
-    called.result = control::call(fd.get(), verb, args, secret.empty() ? nullptr : &bytes, [&](const Json& event) { called.events.push_back(event); },
-                                  os::Millis{20'000});
+    called.result = control::call(
+        fd.get(), verb, args, secret.empty() ? nullptr : &bytes,
+        [&](const Json& event) { called.events.push_back(event); }, os::Millis{20'000});
     return called;
   }
   // One raw first frame, one answer.
   Json raw(std::string_view frame) {
     const Fd fd = connect();
     must(control::write_frame(fd.get(), frame));
-    return must(control::parse_json(must(control::read_frame(fd.get(), os::Millis{10'000})), control::k_max_control_frame));
+    return must(control::parse_json(
+        must(control::read_frame(fd.get(), os::Millis{10'000})), control::k_max_control_frame));
   }
-  Called try_unlock(std::string_view passphrase = k_passphrase) { return call("unlock", Json::object(), passphrase); }
+  Called try_unlock(std::string_view passphrase = k_passphrase) {
+    return call("unlock", Json::object(), passphrase);
+  }
 
   daemon::Bell bell;
   int reloads = 0;

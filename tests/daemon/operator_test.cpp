@@ -17,7 +17,8 @@ TEST_CASE("another protocol version is refused, and both are named") {
 TEST_CASE("an unknown verb, no verb and no JSON are refused") {
   OperatorHost host;
   CHECK(host.call("destroy").message().find("no verb 'destroy'") != std::string::npos);
-  for (const char* frame : {R"({"v":1})", "not json", "", "[]", R"({"v":"1","verb":"ping"})", R"({"v":1,"verb":["ping"]})", R"({"v":1,"verb":"ping","v":1})"}) {
+  for (const char* frame : {R"({"v":1})", "not json", "", "[]", R"({"v":"1","verb":"ping"})",
+           R"({"v":1,"verb":["ping"]})", R"({"v":1,"verb":"ping","v":1})"}) {
     INFO(frame);
     CHECK(host.raw(frame)["error"]["code"] == "invalid");
   }
@@ -55,7 +56,9 @@ TEST_CASE("status shows the host and its sites") {
   CHECK(one["state"] == "live");
   CHECK(one["version"] == "2.0.0");
   CHECK(one["previous_good"] == "1.0.0-1");
-  CHECK(one["services"] == Json::array({{{"name", "app"}, {"lang", "python"}, {"restarts", 0}, {"slot", "b"}, {"state", "started"}}}));
+  CHECK(one["services"] ==
+      Json::array({{{"name", "app"}, {"lang", "python"}, {"restarts", 0}, {"slot", "b"},
+          {"state", "started"}}}));
 }
 
 TEST_CASE("[fault-109] status shows a service that OpenRC gave up as crashed, and the site degraded") {
@@ -70,7 +73,9 @@ TEST_CASE("status says sealed, what waits for what, and how many jobs wait") {
   OperatorHost host;
   host.unlock();
   REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
-  REQUIRE(host.deploy(Order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"}).state == JobState::done);
+  REQUIRE(host.deploy(Order{.services =
+                                R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"})
+              .state == JobState::done);
   host.restart_all(true);
   host.submit(host.queue_deploy({.version = "2.0.0"}));
   REQUIRE(host.idle());
@@ -114,7 +119,8 @@ TEST_CASE("a rollback is followed to its end, its events come on the way") {
   const auto called = host.call("rollback", {{"site", "blog"}});
   REQUIRE(called.code() == "ok");
   CHECK(called.json()["job"]["state"] == "done");
-  CHECK(called.json()["job"]["actor"].get<std::string>().starts_with(cat("uid:", ::geteuid(), " ")));
+  CHECK(
+      called.json()["job"]["actor"].get<std::string>().starts_with(cat("uid:", ::geteuid(), " ")));
   CHECK(called.events.front()["step"] == "target");
   CHECK(disagreement(host, "1.0.0") == "");
 }
@@ -142,7 +148,10 @@ TEST_CASE("stop, start and remove do what they say") {
   CHECK(host.ask() == "nobody");
   CHECK(host.call("start", {{"site", "blog"}}).code() == "ok");
   CHECK(host.ask() == "2.0.0");
-  CHECK(host.call("remove", {{"site", "blog"}}).json()["job"]["message"].get<std::string>().starts_with("removed; its data stays"));
+  CHECK(host.call("remove", {{"site", "blog"}})
+          .json()["job"]["message"]
+          .get<std::string>()
+          .starts_with("removed; its data stays"));
   CHECK(host.call("sites").json()["sites"].empty());
   CHECK(host.call("remove", {{"site", "blog"}}).code() == "not_found");
 }
@@ -183,28 +192,32 @@ TEST_CASE("logs show the last lines of a service, cleaned of what a terminal wou
   CHECK(called.events[0]["line"] == "two");
   CHECK(called.events[1]["line"] == "\\x1b[31mthree");
   CHECK(called.events[1]["service"] == "app");
-  CHECK(host.call("logs", {{"site", "blog"}, {"service", "../../etc/passwd"}}).code() == "not_found");
+  CHECK(
+      host.call("logs", {{"site", "blog"}, {"service", "../../etc/passwd"}}).code() == "not_found");
 }
 
 TEST_CASE("followers that go away give their places back, of a job that waits or of a log that is silent") {
   ServingHost host;
-  const auto waiting = host.submit(host.queue(store::JobKind::deploy, "blog", "3.0.0", {.sha256 = std::string(64, 'a'), .size = 1}));
+  const auto waiting = host.submit(host.queue(
+      store::JobKind::deploy, "blog", "3.0.0", {.sha256 = std::string(64, 'a'), .size = 1}));
   REQUIRE(host.becomes(waiting, JobState::waiting_upload));
   host.write(host.paths.logs_of(site()) + "/app.log", "one\n");
-  const std::string request = GENERATE(true, false) ? control::request_text("job", {{"job", waiting.id}, {"follow", true}})
-                                                    : control::request_text("logs", {{"site", "blog"}, {"follow", true}});
+  const std::string request = GENERATE(true, false)
+      ? control::request_text("job", {{"job", waiting.id}, {"follow", true}})
+      : control::request_text("logs", {{"site", "blog"}, {"follow", true}});
   {
     std::vector<Fd> places;
-    const auto refused = [&] { // of root's 32, or another's 8: the one over it is told so behind its first answer
-      places.push_back(host.connect());
-      must(control::write_frame(places.back().get(), request));
-      for (std::string text = "x"; !text.empty();) {
-        text = control::read_frame(places.back().get(), os::Millis{200}).value_or("");
-        if (text.find("the most for one user") != std::string::npos)
-          return true;
-      }
-      return false;
-    };
+    const auto refused =
+        [&] { // of root's 32, or another's 8: the one over it is told so behind its first answer
+          places.push_back(host.connect());
+          must(control::write_frame(places.back().get(), request));
+          for (std::string text = "x"; !text.empty();) {
+            text = control::read_frame(places.back().get(), os::Millis{200}).value_or("");
+            if (text.find("the most for one user") != std::string::npos)
+              return true;
+          }
+          return false;
+        };
     bool full = false;
     for (int i = 0; i < 40 && !full; ++i)
       full = refused();
@@ -213,7 +226,8 @@ TEST_CASE("followers that go away give their places back, of a job that waits or
   CHECK(eventually([&] {
     const Fd again = host.connect();
     return control::write_frame(again.get(), control::request_text("ping", Json::object())) &&
-           control::read_frame(again.get(), os::Millis{1'000}).value_or("").find("chillbox.ping.v1") != std::string::npos;
+        control::read_frame(again.get(), os::Millis{1'000}).value_or("").find("chillbox.ping.v1") !=
+        std::string::npos;
   }));
 }
 
@@ -225,7 +239,8 @@ TEST_CASE("places: a user has 8, all but root 28, and root what is left; who fol
   CHECK(places.enter(1000).error().message.find("the most for one user") != std::string::npos);
   for (int i = 0; i < 4; ++i)
     CHECK(places.enter(1003));
-  CHECK(places.enter(1004).error().message.find("more than 28 control connections") != std::string::npos);
+  CHECK(places.enter(1004).error().message.find("more than 28 control connections") !=
+      std::string::npos);
   for (int i = 0; i < 4; ++i)
     CHECK(places.enter(0));
   CHECK(places.enter(0).error().code == Code::busy);
@@ -233,7 +248,8 @@ TEST_CASE("places: a user has 8, all but root 28, and root what is left; who fol
     CHECK(places.follow(1000));
     CHECK(places.enter(1000));
   }
-  CHECK(places.follow(1000).error().message.find("you follow 8 jobs and logs already") != std::string::npos);
+  CHECK(places.follow(1000).error().message.find("you follow 8 jobs and logs already") !=
+      std::string::npos);
   places.leave(1000, true);
   CHECK(places.follow(1000));
   CHECK(places.enter(0)); // what the follower has given back
@@ -244,7 +260,8 @@ TEST_CASE("more connections than there are places are told to try again") {
   std::vector<Fd> open;
   for (int i = 0; i < 33; ++i) // root has 32, anybody else 8
     open.push_back(host.connect());
-  CHECK(must(control::read_frame(open.back().get(), os::Millis{10'000})).find("try again") != std::string::npos);
+  CHECK(must(control::read_frame(open.back().get(), os::Millis{10'000})).find("try again") !=
+      std::string::npos);
 }
 
 TEST_CASE("a follower that went away with a byte behind its request gives its place back [attack-C8]") {
@@ -253,7 +270,8 @@ TEST_CASE("a follower that went away with a byte behind its request gives its pl
   REQUIRE(host.becomes(job, JobState::waiting_unlock));
   {
     const Fd fd = host.connect();
-    must(control::write_frame(fd.get(), control::request_text("job", {{"job", job.id}, {"follow", true}})));
+    must(control::write_frame(
+        fd.get(), control::request_text("job", {{"job", job.id}, {"follow", true}})));
     must(os::write_all(fd.get(), bytes_of("x")));
     REQUIRE(control::read_frame(fd.get(), os::Millis{10'000}));
     CHECK_FALSE(host.op->idle());
@@ -275,7 +293,8 @@ TEST_CASE("followers hear of it when the daemon stops") {
   const auto job = host.submit(host.queue_deploy({}));
   REQUIRE(host.becomes(job, JobState::waiting_unlock));
   const Fd fd = host.connect();
-  must(control::write_frame(fd.get(), control::request_text("job", {{"job", job.id}, {"follow", true}})));
+  must(control::write_frame(
+      fd.get(), control::request_text("job", {{"job", job.id}, {"follow", true}})));
   REQUIRE(control::read_frame(fd.get(), os::Millis{10'000}));
   host.op->stop();
   std::string last;
@@ -353,7 +372,8 @@ TEST_CASE("[fault-121] a link `current` that was moved by hand is shown, and a r
   must(host.disk.set_link("releases/1.0.0-1", host.paths.current(site())));
   const auto shown = host.call("status").json()["sites"][0];
   CHECK(shown["state"] == "degraded");
-  CHECK(shown["waiting"].get<std::string>().find("`current` points to 'releases/1.0.0-1', the live release is 2.0.0-2") == 0);
+  CHECK(shown["waiting"].get<std::string>().find(
+            "`current` points to 'releases/1.0.0-1', the live release is 2.0.0-2") == 0);
   CHECK(host.call("restart", {{"site", "blog"}}).code() == "ok");
   CHECK(host.call("status").json()["sites"][0]["state"] == "live");
 }

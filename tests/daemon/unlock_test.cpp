@@ -20,10 +20,13 @@ TEST_CASE("[fault-75] wrong passphrases wait 1, 2, 4 ... 60 seconds, and the rig
     const auto wrong = host.try_unlock("wrong");
     CHECK(wrong.code() == "denied");
     CHECK(exit_code(wrong.result.error().code) == 4);
-    CHECK(wrong.message() == cat("wrong passphrase (", ++failures, " in a row): the next try is possible in ", seconds, " s"));
+    CHECK(wrong.message() ==
+        cat("wrong passphrase (", ++failures, " in a row): the next try is possible in ", seconds,
+            " s"));
     const auto early = host.try_unlock(); // the right one, too early
     CHECK(early.code() == "throttled");
-    CHECK(early.message() == cat("wrong passphrase (", failures, " in a row): wait ", seconds, " s, then try again"));
+    CHECK(early.message() ==
+        cat("wrong passphrase (", failures, " in a row): wait ", seconds, " s, then try again"));
     host.clock.move(std::chrono::seconds{seconds});
   }
   CHECK(host.try_unlock().code() == "ok");
@@ -99,7 +102,9 @@ TEST_CASE("[fault-83] an unlock after a reboot names the sites that came up by i
   OperatorHost host;
   host.unlock();
   REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
-  REQUIRE(host.deploy(Order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"}).state == JobState::done);
+  REQUIRE(host.deploy(Order{.services =
+                                R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"})
+              .state == JobState::done);
   host.restart_all(true);
   CHECK(host.ask() == "nobody");
   const auto called = host.try_unlock();

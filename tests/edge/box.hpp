@@ -1,5 +1,6 @@
-// An edge in a process of its own, as it runs on a host; the monitor played by the test, at the other end of a real packet pair; clients
-// over a real socket, who say the bytes that they are told.
+// An edge in a process of its own, as it runs on a host; the monitor played by the test, at the
+// other end of a real packet pair; clients over a real socket, who say the bytes that they are
+// told.
 #pragma once
 
 #include "catch.hpp"
@@ -67,11 +68,15 @@ inline std::string read_all(int fd, std::string_view until = "", Millis timeout 
   return out + "<still open>";
 }
 
-inline void say(int fd, std::string_view bytes) { (void)os::write_all(fd, bytes_of(bytes), Millis{5'000}); }
+inline void say(int fd, std::string_view bytes) {
+  (void)os::write_all(fd, bytes_of(bytes), Millis{5'000});
+}
 
 struct EdgeBox {
-  explicit EdgeBox(Monitor answers, EdgeOptions options = {}, bool confined = false) : m_answers(std::move(answers)) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "chillbox-edge-XXXXXX").string();
+  explicit EdgeBox(Monitor answers, EdgeOptions options = {}, bool confined = false)
+      : m_answers(std::move(answers)) {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "chillbox-edge-XXXXXX").string();
     m_dir = ::mkdtemp(pattern.data());
     auto listener = os::listen_unix(path(), 0600, {::geteuid(), ::getegid()}, 64).value();
     auto pair = os::packet_pair().value();
@@ -80,8 +85,13 @@ struct EdgeBox {
       pair.first.reset();
       options.listener_fd = listener.get();
       options.monitor_fd = pair.second.get();
-      if (confined && !os::confine({.profile = os::Profile::edge, .user = {}, .chroot_to = {}, .memory_limit = 1ULL << 30,
-                                    .file_limit = options.artifact_max, .open_files = 1024}))
+      if (confined &&
+          !os::confine({.profile = os::Profile::edge,
+              .user = {},
+              .chroot_to = {},
+              .memory_limit = 1ULL << 30,
+              .file_limit = options.artifact_max,
+              .open_files = 1024}))
         ::_exit(99);
       ::_exit(edge_main(options));
     }
@@ -157,8 +167,10 @@ private:
       if (!reply)
         continue;
       const auto bytes = reply->more.empty()
-                             ? control::make_packet(PacketVerb::answer, one.sequence, {reply->status, reply->body, reply->ticket})
-                             : control::make_packet(PacketVerb::answer, one.sequence, {reply->status, reply->body, reply->ticket, reply->more[0]});
+          ? control::make_packet(
+                PacketVerb::answer, one.sequence, {reply->status, reply->body, reply->ticket})
+          : control::make_packet(PacketVerb::answer, one.sequence,
+                {reply->status, reply->body, reply->ticket, reply->more[0]});
       (void)os::send_packet(m_end.get(), bytes, reply->fd);
     }
   }
@@ -176,19 +188,26 @@ private:
 
 // Answers 202 to everything, as if it were a webhook.
 inline std::optional<Reply> accepting(const Said&) {
-  return Reply{"202", R"({"job":"0123456789abcdef","links":{"status":"/v1/jobs/0123456789abcdef?cap=x.y"}})", "/v1/jobs/0123456789abcdef?cap=x.y"};
+  return Reply{"202",
+      R"({"job":"0123456789abcdef","links":{"status":"/v1/jobs/0123456789abcdef?cap=x.y"}})",
+      "/v1/jobs/0123456789abcdef?cap=x.y"};
 }
 
-inline std::string post(std::string_view body, std::string_view more = "", std::string_view last = "Connection: close\r\n") {
-  return cat("POST /v1/hooks HTTP/1.1\r\nHost: h\r\nwebhook-id: msg_1\r\nwebhook-timestamp: 1614265330\r\nwebhook-signature: v1,abc\r\n",
-             "Content-Type: application/json\r\n", more, "Content-Length: ", body.size(), "\r\n", last, "\r\n", body);
+inline std::string post(std::string_view body, std::string_view more = "",
+    std::string_view last = "Connection: close\r\n") {
+  return cat(
+      "POST /v1/hooks HTTP/1.1\r\nHost: h\r\nwebhook-id: msg_1\r\nwebhook-timestamp: 1614265330\r\nwebhook-signature: v1,abc\r\n",
+      "Content-Type: application/json\r\n", more, "Content-Length: ", body.size(), "\r\n", last,
+      "\r\n", body);
 }
 inline std::string get(std::string_view target, std::string_view more = "") {
   return cat("GET ", target, " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n", more, "\r\n");
 }
 
 inline int status_of(std::string_view response) {
-  return response.starts_with("HTTP/1.1 ") ? static_cast<int>(parse_u64(response.substr(9, 3)).value_or(0)) : 0;
+  return response.starts_with("HTTP/1.1 ")
+      ? static_cast<int>(parse_u64(response.substr(9, 3)).value_or(0))
+      : 0;
 }
 inline bool has(std::string_view text, std::string_view part) {
   UNSCOPED_INFO(text);

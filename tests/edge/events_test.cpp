@@ -10,7 +10,9 @@ namespace {
 std::string batch(int from, int to, bool ended) {
   std::string events;
   for (int i = from; i <= to; ++i)
-    events += cat(i > from ? "," : "", R"({"number":)", i, R"(,"time_ms":1,"step":"stage","kind":")", ended && i == to ? "end" : "begin", R"(","text":"t)", i, R"("})");
+    events +=
+        cat(i > from ? "," : "", R"({"number":)", i, R"(,"time_ms":1,"step":"stage","kind":")",
+            ended && i == to ? "end" : "begin", R"(","text":"t)", i, R"("})");
   return cat(R"({"events":[)", events, R"(],"ended":)", ended ? "true" : "false", "}");
 }
 
@@ -19,10 +21,13 @@ const std::string k_target = "/v1/jobs/" + k_job + "/events?cap=a.b";
 } // namespace
 
 TEST_CASE("an event is a message with its number, its kind and one line of JSON") {
-  const auto events = event_batch(R"({"events":[{"number":7,"time_ms":5,"step":"check","kind":"log","text":"a\nb\r\u0000"}],"ended":false})", 6);
+  const auto events = event_batch(
+      R"({"events":[{"number":7,"time_ms":5,"step":"check","kind":"log","text":"a\nb\r\u0000"}],"ended":false})",
+      6);
   CHECK(events.last == 7);
   CHECK_FALSE(events.ended);
-  CHECK(events.text == "id: 7\nevent: log\ndata: {\"kind\":\"log\",\"number\":7,\"step\":\"check\",\"text\":\"a\\nb\\r\\u0000\",\"time_ms\":5}\n\n");
+  CHECK(events.text ==
+      "id: 7\nevent: log\ndata: {\"kind\":\"log\",\"number\":7,\"step\":\"check\",\"text\":\"a\\nb\\r\\u0000\",\"time_ms\":5}\n\n");
   CHECK(event_batch(R"({"events":[],"ended":true})", 6).last == 6);
 }
 
@@ -40,7 +45,8 @@ TEST_CASE("a stream gives what is there, then what comes, and ends after the end
   CHECK_FALSE(has(answer, "Content-Length"));
   size_t at = 0;
   for (int i = 1; i <= 4; ++i) {
-    const auto found = answer.find(cat("id: ", i, "\nevent: ", i == 4 ? "end" : "begin", "\ndata: {"), at);
+    const auto found =
+        answer.find(cat("id: ", i, "\nevent: ", i == 4 ? "end" : "begin", "\ndata: {"), at);
     REQUIRE(found != std::string::npos);
     at = found;
   }
@@ -74,7 +80,8 @@ TEST_CASE("a reader that comes back goes on where it was, by Last-Event-ID befor
   const auto said = box.said(2);
   CHECK(said[0].fields[2] == "5");
   CHECK(said[1].fields[2] == "8");
-  for (const char* bad : {"&after=x", "&after=-1", "&after=1&after=2", "&after=18446744073709551616"})
+  for (const char* bad :
+      {"&after=x", "&after=-1", "&after=1&after=2", "&after=18446744073709551616"})
     CHECK(status_of(box.exchange(get(k_target + bad))) == 400);
   CHECK(status_of(box.exchange(get(k_target, "Last-Event-ID: x\r\n"))) == 400);
 }
@@ -95,7 +102,9 @@ TEST_CASE("while nothing happens there is a heartbeat, and a monitor that cannot
 }
 
 TEST_CASE("who may not see a job is told so before any stream begins") {
-  EdgeBox box([](const Said&) { return Reply{"401", R"({"error":{"code":"denied","message":"not authorized"}})"}; });
+  EdgeBox box([](const Said&) {
+    return Reply{"401", R"({"error":{"code":"denied","message":"not authorized"}})"};
+  });
   CHECK(status_of(box.exchange(get(k_target))) == 401);
   CHECK(status_of(box.exchange(get("/v1/jobs/" + k_job + "?cap=a.b"))) == 401);
   CHECK(status_of(box.exchange(get("/v1/jobs/" + k_job))) == 401);
@@ -104,13 +113,16 @@ TEST_CASE("who may not see a job is told so before any stream begins") {
 
 TEST_CASE("streams over their number are sent away, until one ends") {
   std::atomic<bool> over = false;
-  EdgeBox box([&](const Said& said) -> std::optional<Reply> {
-    if (said.verb != PacketVerb::job_events)
-      return accepting(said);
-    if (over)
-      return Reply{"200", batch(2, 2, true)};
-    return said.fields[3].empty() ? std::optional(Reply{"200", batch(1, 1, false)}) : std::nullopt;
-  }, {.streams = 2, .answer = Millis{500}, .poll = Millis{500}});
+  EdgeBox box(
+      [&](const Said& said) -> std::optional<Reply> {
+        if (said.verb != PacketVerb::job_events)
+          return accepting(said);
+        if (over)
+          return Reply{"200", batch(2, 2, true)};
+        return said.fields[3].empty() ? std::optional(Reply{"200", batch(1, 1, false)})
+                                      : std::nullopt;
+      },
+      {.streams = 2, .answer = Millis{500}, .poll = Millis{500}});
   const Fd one = box.connect();
   const Fd two = box.connect();
   say(one.get(), get(k_target));
@@ -128,7 +140,8 @@ TEST_CASE("streams over their number are sent away, until one ends") {
 }
 
 TEST_CASE("[fault-35] an answer that is not as agreed is 500 with a request id and no detail") {
-  for (const char* answer : {"nonsense", "{}", R"({"events":[{"number":"x"}],"ended":false})", R"({"events":7,"ended":false})"}) {
+  for (const char* answer : {"nonsense", "{}", R"({"events":[{"number":"x"}],"ended":false})",
+           R"({"events":7,"ended":false})"}) {
     EdgeBox box([&](const Said&) { return Reply{"200", answer}; });
     const std::string response = box.exchange(get(k_target));
     CHECK(status_of(response) == 500);
@@ -152,10 +165,12 @@ TEST_CASE("[fault-35] such an answer in the middle of a stream ends the stream, 
 
 TEST_CASE("a job and the host's health are asked of the monitor") {
   EdgeBox box([](const Said& said) -> std::optional<Reply> {
-    return Reply{"200", said.verb == PacketVerb::health ? R"({"status":"ok","sealed":true})" : R"({"job":{}})"};
+    return Reply{"200",
+        said.verb == PacketVerb::health ? R"({"status":"ok","sealed":true})" : R"({"job":{}})"};
   });
   CHECK(body_of(box.exchange(get("/v1/health"))) == R"({"status":"ok","sealed":true})");
-  CHECK(body_of(box.exchange(get("/v1/jobs/" + k_job, "Authorization: Bearer a.b\r\n"))) == R"({"job":{}})");
+  CHECK(body_of(box.exchange(get("/v1/jobs/" + k_job, "Authorization: Bearer a.b\r\n"))) ==
+      R"({"job":{}})");
   const auto said = box.said();
   REQUIRE(said.size() == 2);
   CHECK(said[0].fields.empty());

@@ -29,7 +29,8 @@ struct Dice {
   uint32_t below(uint32_t n) { return ((state = state * 1664525U + 1013904223U) >> 8) % n; }
 };
 
-// Changes, drops, doubles or inserts a byte, a few times; bytes that mean something to a parser are likelier than others.
+// Changes, drops, doubles or inserts a byte, a few times; bytes that mean something to a parser are
+// likelier than others.
 std::string mutate(std::string text, Dice& dice) {
   static constexpr std::string_view k_nasty{"\r\n\0 \t:;,=+-%_\x7f\x80\xff?&/09aZ", 25};
   for (uint32_t i = 0; i <= dice.below(4); ++i) {
@@ -48,7 +49,8 @@ std::string mutate(std::string text, Dice& dice) {
 } // namespace
 
 TEST_CASE("a head is taken apart as it stands there") {
-  const std::string request = "PUT /v1/artifacts/x?cap=a&after=2 HTTP/1.1\r\nHost: h\r\nX-A:\t b c \r\nEmpty:\r\nContent-Length: 12\r\n\r\nbody";
+  const std::string request =
+      "PUT /v1/artifacts/x?cap=a&after=2 HTTP/1.1\r\nHost: h\r\nX-A:\t b c \r\nEmpty:\r\nContent-Length: 12\r\n\r\nbody";
   const auto o = parse(request);
   REQUIRE_FALSE(o.refusal);
   CHECK(o.size == request.size() - 4);
@@ -67,7 +69,8 @@ TEST_CASE("a head is taken apart as it stands there") {
 TEST_CASE("only HTTP/1.1 without another wish keeps the connection") {
   CHECK(parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: Keep-Alive\r\n\r\n").head.keep_alive);
   CHECK_FALSE(parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").head.keep_alive);
-  CHECK_FALSE(parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, close\r\n\r\n").head.keep_alive);
+  CHECK_FALSE(
+      parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, close\r\n\r\n").head.keep_alive);
   CHECK_FALSE(parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\n\r\n").head.keep_alive);
   CHECK_FALSE(parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").head.keep_alive);
 }
@@ -107,14 +110,18 @@ TEST_CASE("the limits are where they are said to be") {
   CHECK_FALSE(parse(lines(k_max_headers)).refusal);
   CHECK(parse(lines(k_max_headers + 1)).refusal.value().status == 431);
   CHECK_FALSE(parse(cat("GET /", std::string(k_max_target - 1, 'a'), " HTTP/1.0\r\n\r\n")).refusal);
-  CHECK(parse(cat("GET /", std::string(k_max_target, 'a'), " HTTP/1.0\r\n\r\n")).refusal.value().status == 414);
+  CHECK(parse(cat("GET /", std::string(k_max_target, 'a'), " HTTP/1.0\r\n\r\n"))
+            .refusal.value()
+            .status == 414);
   CHECK(parse("GET / HTTP/1.0\r\nContent-Length: 0000000002\r\n\r\n").head.content_length == 2U);
-  CHECK(parse("GET / HTTP/1.0\r\nContent-Length: 00000000002\r\n\r\n").refusal.value().status == 400);
+  CHECK(
+      parse("GET / HTTP/1.0\r\nContent-Length: 00000000002\r\n\r\n").refusal.value().status == 400);
 }
 
 TEST_CASE("100,000 damaged heads are each refused, unfinished, or clean") {
-  const std::vector<std::string> seeds{post("{}", "X-Hub-Signature-256: sha256=ab\r\n"), get("/v1/jobs/" + k_job + "/events?cap=a.b&after=3", "Last-Event-ID: 4\r\n"),
-                                       "PUT /v1/artifacts/" + k_digest + "?cap=a.b HTTP/1.0\r\nContent-Length: 5\r\n\r\n12345"};
+  const std::vector<std::string> seeds{post("{}", "X-Hub-Signature-256: sha256=ab\r\n"),
+      get("/v1/jobs/" + k_job + "/events?cap=a.b&after=3", "Last-Event-ID: 4\r\n"),
+      "PUT /v1/artifacts/" + k_digest + "?cap=a.b HTTP/1.0\r\nContent-Length: 5\r\n\r\n12345"};
   Dice dice;
   int clean = 0;
   int routed = 0;
@@ -126,14 +133,18 @@ TEST_CASE("100,000 damaged heads are each refused, unfinished, or clean") {
     ++clean;
     bool good = o.size <= bytes.size() && o.head.headers.size() <= k_max_headers;
     for (const auto& h : o.head.headers)
-      good = good && h.name.data() >= bytes.data() && h.value.data() + h.value.size() <= bytes.data() + o.size &&
-             h.name.find_first_of(" \t\r\n:_") == std::string_view::npos && h.value.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
-    good = good && o.head.path.find_first_of(std::string_view(" \t\r\n\0?", 6)) == std::string_view::npos;
+      good = good && h.name.data() >= bytes.data() &&
+          h.value.data() + h.value.size() <= bytes.data() + o.size &&
+          h.name.find_first_of(" \t\r\n:_") == std::string_view::npos &&
+          h.value.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+    good = good &&
+        o.head.path.find_first_of(std::string_view(" \t\r\n\0?", 6)) == std::string_view::npos;
     Route route;
     if (!find_route(o.head, route)) {
       ++routed;
-      good = good && (route.id.empty() || route.id.size() == 16 || route.id.size() == 64) && route.capability.size() <= 128 &&
-             route.capability.find_first_of("%/ &=") == std::string_view::npos;
+      good = good && (route.id.empty() || route.id.size() == 16 || route.id.size() == 64) &&
+          route.capability.size() <= 128 &&
+          route.capability.find_first_of("%/ &=") == std::string_view::npos;
     }
     if (!good)
       FAIL(printable(bytes, 2'000));
@@ -165,7 +176,8 @@ TEST_CASE("an edge that nobody asks does not wake up") {
   os::real_clock().sleep(Millis{2'500}); // past the last look at idle connections
   const auto switches = [&] {
     uint64_t sum = 0;
-    for (const auto& task : std::filesystem::directory_iterator(cat("/proc/", box.pid(), "/task"))) {
+    for (const auto& task :
+        std::filesystem::directory_iterator(cat("/proc/", box.pid(), "/task"))) {
       std::ifstream status(task.path() / "status");
       for (std::string line; std::getline(status, line);)
         if (line.starts_with("voluntary_ctxt_switches:"))

@@ -10,11 +10,14 @@ TEST_CASE("a webhook reaches the monitor as it was signed, and its answer comes 
   CHECK(has(answer, "Location: /v1/jobs/0123456789abcdef?cap=x.y\r\n"));
   CHECK(has(answer, "Content-Type: application/json\r\n"));
   CHECK(has(answer, "Cache-Control: no-store\r\n"));
-  CHECK(body_of(answer) == R"({"job":"0123456789abcdef","links":{"status":"/v1/jobs/0123456789abcdef?cap=x.y"}})");
+  CHECK(body_of(answer) ==
+      R"({"job":"0123456789abcdef","links":{"status":"/v1/jobs/0123456789abcdef?cap=x.y"}})");
   const auto said = box.said();
   REQUIRE(said.size() == 1);
   CHECK(said[0].verb == PacketVerb::hook);
-  CHECK(said[0].fields == std::vector<std::string>{"msg_1", "1614265330", "v1,abc", "", "", "{\"a\": 1}\n", "application/json"});
+  CHECK(said[0].fields ==
+      std::vector<std::string>{
+          "msg_1", "1614265330", "v1,abc", "", "", "{\"a\": 1}\n", "application/json"});
 }
 
 TEST_CASE("the edge serves the same with all that it must not have taken away from it") {
@@ -27,14 +30,17 @@ TEST_CASE("the edge serves the same with all that it must not have taken away fr
 
 TEST_CASE("GitHub's headers are passed on as they came") {
   EdgeBox box(accepting);
-  const std::string request = "POST /v1/hooks HTTP/1.0\r\nX-Hub-Signature-256: sha256=ab\r\nX-GitHub-Delivery: 72d3162e\r\nContent-Length: 13\r\n\r\nHello, World!";
+  const std::string request =
+      "POST /v1/hooks HTTP/1.0\r\nX-Hub-Signature-256: sha256=ab\r\nX-GitHub-Delivery: 72d3162e\r\nContent-Length: 13\r\n\r\nHello, World!";
   CHECK(status_of(box.exchange(request)) == 202);
-  CHECK(box.said(1)[0].fields == std::vector<std::string>{"", "", "", "sha256=ab", "72d3162e", "Hello, World!", ""});
+  CHECK(box.said(1)[0].fields ==
+      std::vector<std::string>{"", "", "", "sha256=ab", "72d3162e", "Hello, World!", ""});
 }
 
 TEST_CASE("what the monitor refuses is passed on, a 503 with a time to come back") {
   std::string status = "409";
-  EdgeBox box([&](const Said&) { return Reply{status, R"({"error":{"code":"conflict","message":"m"}})"}; });
+  EdgeBox box(
+      [&](const Said&) { return Reply{status, R"({"error":{"code":"conflict","message":"m"}})"}; });
   CHECK(status_of(box.exchange(post("{}"))) == 409);
   status = "503";
   const std::string busy = box.exchange(post("{}"));
@@ -48,11 +54,13 @@ TEST_CASE("[fault-19] the monitor's own Retry-After is passed on") {
 }
 
 TEST_CASE("[fault-20] a monitor that does not answer in time is a 503, never a 202, also when the answer comes later") {
-  EdgeBox box([](const Said& said) -> std::optional<Reply> {
-    if (said.sequence == 1)
-      os::real_clock().sleep(Millis{400});
-    return accepting(said);
-  }, {.answer = Millis{200}});
+  EdgeBox box(
+      [](const Said& said) -> std::optional<Reply> {
+        if (said.sequence == 1)
+          os::real_clock().sleep(Millis{400});
+        return accepting(said);
+      },
+      {.answer = Millis{200}});
   const std::string answer = box.exchange(post("{}"));
   CHECK(status_of(answer) == 503);
   CHECK(has(answer, "Retry-After: 5\r\n"));
@@ -62,9 +70,11 @@ TEST_CASE("[fault-20] a monitor that does not answer in time is a 503, never a 2
 }
 
 TEST_CASE("an answer that is none of ours is not passed on") {
-  EdgeBox box([](const Said& said) -> std::optional<Reply> {
-    return said.sequence == 1 ? Reply{"99999", "{}"} : Reply{"202", "{}"};
-  }, {.answer = Millis{200}});
+  EdgeBox box(
+      [](const Said& said) -> std::optional<Reply> {
+        return said.sequence == 1 ? Reply{"99999", "{}"} : Reply{"202", "{}"};
+      },
+      {.answer = Millis{200}});
   CHECK(status_of(box.exchange(post("{}"))) == 503);
   CHECK(status_of(box.exchange(post("{}"))) == 202);
 }
@@ -72,7 +82,8 @@ TEST_CASE("an answer that is none of ours is not passed on") {
 TEST_CASE("[fault-1] a webhook without id, timestamp or signature is 401 without detail and never reaches the monitor") {
   EdgeBox box(accepting);
   std::string first;
-  for (const char* missing : {"webhook-id: msg_1\r\n", "webhook-timestamp: 1614265330\r\n", "webhook-signature: v1,abc\r\n"}) {
+  for (const char* missing : {"webhook-id: msg_1\r\n", "webhook-timestamp: 1614265330\r\n",
+           "webhook-signature: v1,abc\r\n"}) {
     std::string request = post("{}");
     request.erase(request.find(missing), std::string_view(missing).size());
     const std::string answer = box.exchange(request);
@@ -82,13 +93,17 @@ TEST_CASE("[fault-1] a webhook without id, timestamp or signature is 401 without
     CHECK(body_of(answer) == first);
   }
   CHECK(first == R"({"error":{"code":"denied","message":"not authorized"}})");
-  CHECK(status_of(box.exchange(post("{}", "X-Hub-Signature: sha1=ab\r\n"))) == 202); // beside a good one it means nothing
+  CHECK(status_of(box.exchange(post("{}", "X-Hub-Signature: sha1=ab\r\n"))) ==
+      202); // beside a good one it means nothing
   CHECK(box.said().size() == 1);
 }
 
 TEST_CASE("[fault-14] a sha1 signature alone is 401") {
   EdgeBox box(accepting);
-  CHECK(status_of(box.exchange("POST /v1/hooks HTTP/1.0\r\nX-Hub-Signature: sha1=ab\r\nX-GitHub-Delivery: 1\r\nContent-Length: 0\r\n\r\n")) == 401);
+  CHECK(
+      status_of(box.exchange(
+          "POST /v1/hooks HTTP/1.0\r\nX-Hub-Signature: sha1=ab\r\nX-GitHub-Delivery: 1\r\nContent-Length: 0\r\n\r\n")) ==
+      401);
   CHECK(box.said().empty());
 }
 
@@ -126,7 +141,9 @@ TEST_CASE("[fault-31] a client that goes away in the middle of its body leaves n
 
 TEST_CASE("[fault-33] what a client says about its own address reaches nobody") {
   EdgeBox box(accepting);
-  CHECK(status_of(box.exchange(post("{}", "X-Forwarded-For: 127.0.0.1\r\nREMOTE-ADDR: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\n"))) == 202);
+  CHECK(status_of(box.exchange(post("{}",
+            "X-Forwarded-For: 127.0.0.1\r\nREMOTE-ADDR: 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\n"))) ==
+      202);
   const auto said = box.said(1);
   for (const auto& field : said[0].fields)
     CHECK(field.find("127.0.0.1") == std::string::npos);
@@ -178,7 +195,11 @@ TEST_CASE("webhooks that wait for the monitor hold no thread, and each gets its 
 
 TEST_CASE("a client that sends its body late, or does not take its answers, holds up nobody else") {
   const std::string large(100'000, 'x');
-  EdgeBox box([&](const Said& said) { return Reply{"202", said.fields[5] == "large" ? cat("\"", large, "\"") : "{}"}; }, {.requests = 1000});
+  EdgeBox box(
+      [&](const Said& said) {
+        return Reply{"202", said.fields[5] == "large" ? cat("\"", large, "\"") : "{}"};
+      },
+      {.requests = 1000});
   const std::string whole = post("{\"late\":true}");
   const Fd late = box.connect();
   say(late.get(), std::string_view(whole).substr(0, whole.size() - 3));

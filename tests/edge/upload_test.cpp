@@ -13,12 +13,15 @@ namespace {
 constexpr const char* k_cap = "0123456789abcdef.00ff";
 
 std::string put(const std::string& name, std::string_view body, std::string_view more = "") {
-  return cat("PUT /v1/artifacts/", name, " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n", more, "Content-Length: ", body.size(), "\r\n\r\n", body);
+  return cat("PUT /v1/artifacts/", name, " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n", more,
+      "Content-Length: ", body.size(), "\r\n\r\n", body);
 }
 
 // Lends the edge a file for upload_begin, says `stored` to upload_done.
 struct Inbox {
-  explicit Inbox(const std::string& name = "inbox") : path((std::filesystem::temp_directory_path() / cat("chillbox-", name, "-", ::getpid())).string()) {
+  explicit Inbox(const std::string& name = "inbox")
+      : path((std::filesystem::temp_directory_path() / cat("chillbox-", name, "-", ::getpid()))
+                .string()) {
     file = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   }
   Inbox(const Inbox&) = delete;
@@ -61,7 +64,8 @@ TEST_CASE("an upload goes into the file that the monitor lent, byte by byte as i
   const auto said = box.said();
   REQUIRE(said.size() == 2);
   CHECK(said[0].verb == PacketVerb::upload_begin);
-  CHECK(said[0].fields == std::vector<std::string>{k_digest, "artifact", k_cap, std::to_string(bytes.size())});
+  CHECK(said[0].fields ==
+      std::vector<std::string>{k_digest, "artifact", k_cap, std::to_string(bytes.size())});
   CHECK(said[1].verb == PacketVerb::upload_done);
   CHECK(said[1].fields == std::vector<std::string>{"t1", "ok"});
 }
@@ -77,27 +81,34 @@ TEST_CASE("an upload works confined, where nothing can be opened") {
 TEST_CASE("a signature is its own kind of upload, and small") {
   const Inbox inbox;
   EdgeBox box(inbox.monitor());
-  CHECK(status_of(box.exchange(put(k_digest + ".minisig", "untrusted comment: x\n", cat("Authorization: Bearer ", k_cap, "\r\n")))) == 201);
+  CHECK(status_of(box.exchange(put(k_digest + ".minisig", "untrusted comment: x\n",
+            cat("Authorization: Bearer ", k_cap, "\r\n")))) == 201);
   CHECK(box.said(1)[0].fields == std::vector<std::string>{k_digest, "minisig", k_cap, "21"});
-  CHECK(status_of(box.exchange(put(k_digest + ".minisig?cap=" + k_cap, std::string(8'193, 'x')))) == 413);
+  CHECK(status_of(box.exchange(put(k_digest + ".minisig?cap=" + k_cap, std::string(8'193, 'x')))) ==
+      413);
 }
 
 TEST_CASE("an upload without a capability, or with one that cannot be ours, is 401 and the monitor is not asked") {
   EdgeBox box(accepting);
-  for (const std::string& name : {k_digest, k_digest + "?cap=", k_digest + "?cap=a%2eb", k_digest + "?cap=" + std::string(129, 'a'), k_digest + "?xcap=a.b"})
+  for (const std::string& name : {k_digest, k_digest + "?cap=", k_digest + "?cap=a%2eb",
+           k_digest + "?cap=" + std::string(129, 'a'), k_digest + "?xcap=a.b"})
     CHECK(status_of(box.exchange(put(name, "x"))) == 401);
   CHECK(status_of(box.exchange(put(k_digest, "x", "Authorization: Basic YTpi\r\n"))) == 401);
   CHECK(status_of(box.exchange(put(k_digest + "?cap=a.b&cap=c.d", "x"))) == 400);
-  CHECK(status_of(box.exchange(put(k_digest + "?cap=a.b", "x", "Authorization: Bearer a.b\r\n"))) == 400);
+  CHECK(status_of(box.exchange(put(k_digest + "?cap=a.b", "x", "Authorization: Bearer a.b\r\n"))) ==
+      400);
   CHECK(box.said().empty());
 }
 
 TEST_CASE("an upload is refused by its head, while the client still keeps its body back, and counted [attack-B2]") {
   EdgeBox box(accepting);
   const Fd fd = box.connect();
-  say(fd.get(), cat("PUT /v1/artifacts/", k_digest, " HTTP/1.0\r\nHost: h\r\nContent-Length: 900000000\r\n\r\n"));
+  say(fd.get(),
+      cat("PUT /v1/artifacts/", k_digest,
+          " HTTP/1.0\r\nHost: h\r\nContent-Length: 900000000\r\n\r\n"));
   CHECK(status_of(read_all(fd.get(), "authorized\"}}")) == 401);
-  CHECK(status_of(box.exchange(post("{}", "", "Connection: close\r\n").replace(0, 4, "PUT"))) == 405);
+  CHECK(
+      status_of(box.exchange(post("{}", "", "Connection: close\r\n").replace(0, 4, "PUT"))) == 405);
   for (int i = 0; i < 500 && box.refused_uploads() + box.refused_hooks() < 2; ++i)
     os::real_clock().sleep(Millis{10});
   CHECK(box.refused_uploads() == 1);
@@ -108,14 +119,21 @@ TEST_CASE("an upload has as long as a slow line needs for its size, and no longe
   const Inbox inbox;
   EdgeBox box(inbox.monitor(), {.upload = Millis{300}});
   const Fd fd = box.connect();
-  say(fd.get(), cat("PUT /v1/artifacts/", k_digest, "?cap=a.b HTTP/1.0\r\nHost: h\r\nContent-Length: 100\r\n\r\n12345"));
+  say(fd.get(),
+      cat("PUT /v1/artifacts/", k_digest,
+          "?cap=a.b HTTP/1.0\r\nHost: h\r\nContent-Length: 100\r\n\r\n12345"));
   CHECK_FALSE(has(read_all(fd.get(), "", Millis{3'000}), "<still open>"));
 }
 
 TEST_CASE("what the monitor says against an upload is passed on before the body was read") {
-  EdgeBox box([](const Said&) { return Reply{"401", R"({"error":{"code":"denied","message":"not authorized"}})"}; });
+  EdgeBox box([](const Said&) {
+    return Reply{"401", R"({"error":{"code":"denied","message":"not authorized"}})"};
+  });
   const Fd fd = box.connect();
-  say(fd.get(), cat("PUT /v1/artifacts/", k_digest, "?cap=a.b HTTP/1.1\r\nHost: h\r\nContent-Length: 900000\r\n\r\n", std::string(5'000, 'x')));
+  say(fd.get(),
+      cat("PUT /v1/artifacts/", k_digest,
+          "?cap=a.b HTTP/1.1\r\nHost: h\r\nContent-Length: 900000\r\n\r\n",
+          std::string(5'000, 'x')));
   CHECK(status_of(read_all(fd.get(), "authorized\"}}")) == 401);
 }
 
@@ -138,7 +156,9 @@ TEST_CASE("[fault-31] an upload that is cut off is told to the monitor as such")
   EdgeBox box(inbox.monitor());
   {
     const Fd fd = box.connect();
-    say(fd.get(), cat("PUT /v1/artifacts/", k_digest, "?cap=a.b HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n12345"));
+    say(fd.get(),
+        cat("PUT /v1/artifacts/", k_digest,
+            "?cap=a.b HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n12345"));
     box.said(1);
   }
   const auto said = box.said(2);
@@ -150,7 +170,8 @@ TEST_CASE("[fault-88] a full disk under an upload is 503, told to the monitor, a
   const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   REQUIRE(full);
   EdgeBox box([&](const Said& said) -> std::optional<Reply> {
-    return said.verb == PacketVerb::upload_begin ? Reply{"200", "{}", "t1", full.get()} : accepting(said);
+    return said.verb == PacketVerb::upload_begin ? Reply{"200", "{}", "t1", full.get()}
+                                                 : accepting(said);
   });
   const std::string answer = box.exchange(put(k_digest + "?cap=a.b", std::string(100'000, 'x')));
   CHECK(status_of(answer) == 503);
@@ -175,7 +196,9 @@ TEST_CASE("uploads over their number are sent away, and webhooks still pass") {
   const Inbox inbox;
   EdgeBox box(inbox.monitor(), {.uploads = 1});
   const Fd slow = box.connect();
-  say(slow.get(), cat("PUT /v1/artifacts/", k_digest, "?cap=a.b HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n12345"));
+  say(slow.get(),
+      cat("PUT /v1/artifacts/", k_digest,
+          "?cap=a.b HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n12345"));
   box.said(1);
   const std::string second = box.exchange(put(k_digest + "?cap=a.b", "x"));
   CHECK(status_of(second) == 503);

@@ -15,8 +15,10 @@ namespace {
 const AgeIdentity& identity() {
   static const auto* one = [] {
     init_crypto();
-    return new AgeIdentity(
-        fuzz::must(AgeIdentity::parse("AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"), "an identity"));
+    return new AgeIdentity(fuzz::must(
+        AgeIdentity::parse(
+            "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"),
+        "an identity"));
   }();
   return *one;
 }
@@ -25,11 +27,14 @@ void try_header(ByteView bytes) {
   const auto header = parse_age_header(bytes);
   if (!header)
     return fuzz::claim_printable(header.error());
-  claim(!header->stanzas.empty() && header->size <= bytes.size() && header->size <= k_max_age_header, "a header has stanzas and an end");
+  claim(
+      !header->stanzas.empty() && header->size <= bytes.size() && header->size <= k_max_age_header,
+      "a header has stanzas and an end");
   const std::string whole = cat(header->text, " ", base64_unpadded(header->mac), "\n");
   claim(whole == text_of(bytes.first(header->size)), "a header has one spelling");
   if (const auto key = identity().file_key(*header)) {
-    claim(key->size() == 16 && header_mac_ok(*header, *key), "a file key is the one of the header's MAC");
+    claim(key->size() == 16 && header_mac_ok(*header, *key),
+        "a file key is the one of the header's MAC");
   } else {
     fuzz::claim_printable(key.error());
   }
@@ -40,12 +45,13 @@ void try_header(ByteView bytes) {
 
 // In pieces, from pieces: nothing when it is malformed.
 std::optional<Bytes> without_armor(ByteView text, size_t step) {
-  const ReadBytes source = unarmored([text, step](std::span<uint8_t> into) mutable -> Result<size_t> {
-    const size_t n = std::min({into.size(), text.size(), step});
-    std::copy_n(text.begin(), n, into.begin());
-    text = text.subspan(n);
-    return n;
-  });
+  const ReadBytes source =
+      unarmored([text, step](std::span<uint8_t> into) mutable -> Result<size_t> {
+        const size_t n = std::min({into.size(), text.size(), step});
+        std::copy_n(text.begin(), n, into.begin());
+        text = text.subspan(n);
+        return n;
+      });
   Bytes out, piece(step);
   for (;;) {
     const auto n = source(piece);
@@ -60,7 +66,8 @@ std::optional<Bytes> without_armor(ByteView text, size_t step) {
 void try_armor(ByteView bytes) {
   const auto binary = unarmor(bytes);
   const auto pieces = without_armor(bytes, 7);
-  claim(binary.has_value() == pieces.has_value() && (!binary || *binary == *pieces), "armor is the same however it arrives");
+  claim(binary.has_value() == pieces.has_value() && (!binary || *binary == *pieces),
+      "armor is the same however it arrives");
   if (!binary)
     return fuzz::claim_printable(binary.error());
   claim(binary->size() <= bytes.size(), "armor only makes longer");

@@ -1,5 +1,6 @@
-// The payload of an age file. Either the input as it is, or a payload made from it and then damaged in a way that the input says: only the
-// undamaged one may be read to its end, and nothing else than what was put in may come out.
+// The payload of an age file. Either the input as it is, or a payload made from it and then damaged
+// in a way that the input says: only the undamaged one may be read to its end, and nothing else
+// than what was put in may come out.
 #include "crypto/age.hpp"
 #include "crypto/age_stream.hpp"
 #include "fuzz.hpp"
@@ -29,12 +30,13 @@ struct Read {
 
 // `step`: how many bytes the source gives at most each time.
 Read read_payload(const Bytes& payload, size_t step) {
-  PayloadReader reader(file_key(), [&payload, step, at = size_t{0}](std::span<uint8_t> out) mutable -> Result<size_t> {
-    const size_t n = std::min({step, out.size(), payload.size() - at});
-    std::copy_n(payload.begin() + static_cast<ptrdiff_t>(at), n, out.begin());
-    at += n;
-    return n;
-  });
+  PayloadReader reader(file_key(),
+      [&payload, step, at = size_t{0}](std::span<uint8_t> out) mutable -> Result<size_t> {
+        const size_t n = std::min({step, out.size(), payload.size() - at});
+        std::copy_n(payload.begin() + static_cast<ptrdiff_t>(at), n, out.begin());
+        at += n;
+        return n;
+      });
   Read read;
   for (;;) {
     const auto piece = reader.next();
@@ -67,7 +69,10 @@ Bytes seal(const Bytes& plain, ByteView nonce) {
 bool damage(Bytes& payload, uint64_t kind, uint64_t place, uint8_t with) {
   const size_t at = static_cast<size_t>(place % payload.size());
   const Bytes before = payload;
-  const auto chunk = [&](size_t i) { return payload.begin() + static_cast<ptrdiff_t>(std::min(payload.size(), k_age_nonce + i * k_sealed)); };
+  const auto chunk = [&](size_t i) {
+    return payload.begin() +
+        static_cast<ptrdiff_t>(std::min(payload.size(), k_age_nonce + i * k_sealed));
+  };
   const size_t chunks = (payload.size() - k_age_nonce + k_sealed - 1) / k_sealed;
   switch (kind % 6) {
   case 1: // a byte
@@ -87,8 +92,7 @@ bool damage(Bytes& payload, uint64_t kind, uint64_t place, uint8_t with) {
     payload.insert(chunk(at % chunks), copy.begin(), copy.end());
     break;
   }
-  default:
-    break;
+  default: break;
   }
   return payload != before;
 }
@@ -114,7 +118,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const bool damaged = damage(payload, kind, place, with);
   const Read read = read_payload(payload, step);
   claim(read.whole == !damaged, "what is damaged is not read to its end, what is not is");
-  claim(read.plain.size() <= plain.size() && std::equal(read.plain.begin(), read.plain.end(), plain.begin()), "nothing comes out that was not put in");
+  claim(read.plain.size() <= plain.size() &&
+          std::equal(read.plain.begin(), read.plain.end(), plain.begin()),
+      "nothing comes out that was not put in");
   claim(!read.whole || read.plain.size() == plain.size(), "the whole is the whole");
   return 0;
 }

@@ -1,5 +1,6 @@
-// What the fuzz targets share. A target says with claim() what must hold for every input, so that it finds more than crashes: a claim that
-// does not hold ends the process, and libFuzzer keeps the input.
+// What the fuzz targets share. A target says with claim() what must hold for every input, so that
+// it finds more than crashes: a claim that does not hold ends the process, and libFuzzer keeps the
+// input.
 #pragma once
 
 #include "base/error.hpp"
@@ -33,7 +34,9 @@ template <class T> T must(Result<T>&& r, const char* what) {
     return std::move(*r);
 }
 
-inline std::string_view text(const uint8_t* data, size_t size) { return {reinterpret_cast<const char*>(data), size}; }
+inline std::string_view text(const uint8_t* data, size_t size) {
+  return {reinterpret_cast<const char*>(data), size};
+}
 
 // A message is one line that can be shown on a terminal, whatever it is about.
 inline void claim_printable(const Error& error) {

@@ -1,4 +1,5 @@
-// A connection from its first byte to its end: the edge's server with cpp-httplib below it, the monitor played here.
+// A connection from its first byte to its end: the edge's server with cpp-httplib below it, the
+// monitor played here.
 #include "base/text.hpp"
 #include "control/packet.hpp"
 #include "edge/server.hpp"
@@ -24,22 +25,24 @@ Bytes reply_to(const control::PacketView& asked, int& fd) {
   switch (asked.verb) {
   case PacketVerb::hook:
     claim(asked.fields.size() == 7, "a hook has its fields");
-    claim(!asked.fields[3].empty() || (!asked.fields[0].empty() && !asked.fields[1].empty() && !asked.fields[2].empty()),
-          "what nobody signed is not passed on");
-    return control::make_packet(PacketVerb::answer, asked.sequence, {"202", R"({"job":"0123456789abcdef"})", "/v1/jobs/0123456789abcdef?cap=x"});
+    claim(!asked.fields[3].empty() ||
+            (!asked.fields[0].empty() && !asked.fields[1].empty() && !asked.fields[2].empty()),
+        "what nobody signed is not passed on");
+    return control::make_packet(PacketVerb::answer, asked.sequence,
+        {"202", R"({"job":"0123456789abcdef"})", "/v1/jobs/0123456789abcdef?cap=x"});
   case PacketVerb::upload_begin:
-    claim(asked.fields.size() == 4 && asked.fields[0].size() == 64 && !asked.fields[2].empty(), "an upload names a digest and has a capability");
+    claim(asked.fields.size() == 4 && asked.fields[0].size() == 64 && !asked.fields[2].empty(),
+        "an upload names a digest and has a capability");
     fd = ::memfd_create("upload", MFD_CLOEXEC);
     return control::make_packet(PacketVerb::answer, asked.sequence, {"200", "{}", "ticket"});
   case PacketVerb::job_events:
-    return control::make_packet(PacketVerb::answer, asked.sequence, {"200", R"({"events":[{"number":1,"kind":"step"}],"ended":true})", ""});
+    return control::make_packet(PacketVerb::answer, asked.sequence,
+        {"200", R"({"events":[{"number":1,"kind":"step"}],"ended":true})", ""});
   case PacketVerb::upload_done:
   case PacketVerb::job_get:
   case PacketVerb::health:
     return control::make_packet(PacketVerb::answer, asked.sequence, {"200", "{}", ""});
-  default:
-    claim(false, "the edge says only what is its to say");
-    return {};
+  default: claim(false, "the edge says only what is its to say"); return {};
   }
 }
 
@@ -48,7 +51,8 @@ void play_monitor(int socket) {
     const auto packet = os::receive_packet(socket, control::k_max_packet);
     if (!packet || !*packet)
       return;
-    const auto asked = must(control::parse_packet((*packet)->bytes), "the edge's packets are packets");
+    const auto asked =
+        must(control::parse_packet((*packet)->bytes), "the edge's packets are packets");
     int fd = -1;
     const Bytes reply = reply_to(asked, fd);
     (void)os::send_packet(socket, reply, fd);

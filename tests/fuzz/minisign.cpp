@@ -1,7 +1,7 @@
 // minisign's keys and signatures, and what stands in a trusted comment and a trusted key's file.
+#include "crypto/minisign.hpp"
 #include "artifact/verify.hpp"
 #include "base/text.hpp"
-#include "crypto/minisign.hpp"
 #include "fuzz.hpp"
 
 using namespace chillbox;
@@ -47,7 +47,8 @@ void try_changed(fuzz::Input in) {
     return;
   // The first line is free: minisign calls it untrusted. The rest is covered, and has one spelling.
   const auto rest = [](const std::string& s) { return s.substr(s.find('\n')); };
-  claim(!other->verify(signer().pub, k_digest) || rest(changed) == rest(right), "nothing signed can be changed");
+  claim(!other->verify(signer().pub, k_digest) || rest(changed) == rest(right),
+      "nothing signed can be changed");
 }
 
 void try_statement(std::string_view text) {
@@ -55,13 +56,16 @@ void try_statement(std::string_view text) {
   if (!statement)
     return fuzz::claim_printable(statement.error());
   const auto again = artifact::parse_statement(artifact::statement_text(*statement));
-  claim(again && artifact::statement_text(*again) == artifact::statement_text(*statement), "a statement can be written and read");
-  claim(statement->serial > 0 && statement->secrets == statement->version.empty(), "a statement is of a release or of secrets");
+  claim(again && artifact::statement_text(*again) == artifact::statement_text(*statement),
+      "a statement can be written and read");
+  claim(statement->serial > 0 && statement->secrets == statement->version.empty(),
+      "a statement is of a release or of secrets");
 }
 
 void try_keys(std::string_view text) {
   if (const auto key = MinisignPublicKey::parse(text))
-    claim(MinisignPublicKey::parse(key->to_file()).has_value(), "a public key can be written and read");
+    claim(MinisignPublicKey::parse(key->to_file()).has_value(),
+        "a public key can be written and read");
   if (const auto trusted = artifact::parse_trusted(text, "name")) {
     const auto again = artifact::parse_trusted(artifact::trusted_text(*trusted), "name");
     claim(again && again->sites == trusted->sites, "a limit is kept");
@@ -77,17 +81,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)signer();
   fuzz::Input in{data, size};
   switch (in.number(1) % 4) {
-  case 0:
-    try_signature(in.rest());
-    break;
-  case 1:
-    try_changed(in);
-    break;
-  case 2:
-    try_statement(in.rest());
-    break;
-  default:
-    try_keys(in.rest());
+  case 0: try_signature(in.rest()); break;
+  case 1: try_changed(in); break;
+  case 2: try_statement(in.rest()); break;
+  default: try_keys(in.rest());
   }
   return 0;
 }

@@ -1,7 +1,7 @@
 // A site's own NGINX text: read, checked against what a site may say, written again.
+#include "nginx/nginx.hpp"
 #include "base/text.hpp"
 #include "fuzz.hpp"
-#include "nginx/nginx.hpp"
 #include "nginx/syntax.hpp"
 
 #include <algorithm>
@@ -13,22 +13,33 @@ using fuzz::claim;
 namespace {
 
 bool is_inside(std::string_view path, std::initializer_list<std::string_view> dirs) {
-  return path.find("..") == std::string_view::npos && std::ranges::any_of(dirs, [&](auto dir) { return path.starts_with(dir); });
+  return path.find("..") == std::string_view::npos &&
+      std::ranges::any_of(dirs, [&](auto dir) { return path.starts_with(dir); });
 }
 
 // What a text that was let through has, whatever the check thought of it.
 void try_accepted(const std::vector<Node>& nodes) {
   for (const auto& node : nodes) {
     const auto& name = node.words[0];
-    const std::string_view value = node.words.size() > 1 ? std::string_view(node.words[1]) : std::string_view();
-    claim(name != "include" && name != "load_module" && name != "resolver" && !name.ends_with("_temp_path") && !name.starts_with("perl"), "not for sites");
+    const std::string_view value =
+        node.words.size() > 1 ? std::string_view(node.words[1]) : std::string_view();
+    claim(name != "include" && name != "load_module" && name != "resolver" &&
+            !name.ends_with("_temp_path") && !name.starts_with("perl"),
+        "not for sites");
     if (name == "root" || name == "alias")
-      claim(is_inside(value, {"/srv/chillbox/blog/", "/srv/blog", "/usr/local/src/blog", "/var/lib/blog/", "/var/lib/chillbox/acme"}), "files of its own");
+      claim(is_inside(value,
+                {"/srv/chillbox/blog/", "/srv/blog", "/usr/local/src/blog", "/var/lib/blog/",
+                    "/var/lib/chillbox/acme"}),
+          "files of its own");
     if (name == "access_log" || name == "error_log")
-      claim(value == "off" || value == "/dev/null" || value == "/var/lib/chillbox/nginx/answers/blog.log" || is_inside(value, {"/var/log/nginx/blog/"}),
-            "logs of its own, and the agent's");
+      claim(value == "off" || value == "/dev/null" ||
+              value == "/var/lib/chillbox/nginx/answers/blog.log" ||
+              is_inside(value, {"/var/log/nginx/blog/"}),
+          "logs of its own, and the agent's");
     if (name == "server_name")
-      claim(std::all_of(node.words.begin() + 1, node.words.end(), [](const auto& n) { return n.size() >= 11 && (n.back() | 0x20) == 'g'; }), "names of its own");
+      claim(std::all_of(node.words.begin() + 1, node.words.end(),
+                [](const auto& n) { return n.size() >= 11 && (n.back() | 0x20) == 'g'; }),
+          "names of its own");
     if (name == "upstream" && node.block)
       claim(value.ends_with(".blog.chillbox.invalid"), "upstreams of its own");
     try_accepted(node.inside);
@@ -52,7 +63,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   config::Site site{slug};
   site.server_name = "example.org";
   site.domains = {site.server_name};
-  SiteInput in{.site = &site, .host = &host, .upstreams = {Upstream{ServiceName::parse("web").value(), "python", "/run/chillbox/live/blog/web.sock", 20001}}, .paths = os::Paths{}};
+  SiteInput in{.site = &site,
+      .host = &host,
+      .upstreams = {Upstream{
+          ServiceName::parse("web").value(), "python", "/run/chillbox/live/blog/web.sock", 20001}},
+      .paths = os::Paths{}};
   in.ipv6 = true;
   in.templates = {{"blog.nginx.conf.template", std::string(text)}};
   if (const auto out = render_site(in)) {

@@ -1,7 +1,7 @@
 // What processes say to each other: packets, control frames, and the JSON in them.
+#include "control/packet.hpp"
 #include "base/text.hpp"
 #include "control/control.hpp"
-#include "control/packet.hpp"
 #include "fuzz.hpp"
 #include "os/socket.hpp"
 
@@ -79,14 +79,9 @@ void try_json(std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Input in{data, size};
   switch (in.number(1) % 3) {
-  case 0:
-    try_packet(in.rest());
-    break;
-  case 1:
-    try_frames(in.rest());
-    break;
-  default:
-    try_json(in.rest());
+  case 0: try_packet(in.rest()); break;
+  case 1: try_frames(in.rest()); break;
+  default: try_json(in.rest());
   }
   return 0;
 }

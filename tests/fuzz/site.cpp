@@ -1,7 +1,7 @@
 // site.json, and the variables that it sets in values and templates: "JSON\0TEMPLATE".
+#include "config/site.hpp"
 #include "base/text.hpp"
 #include "config/expand.hpp"
-#include "config/site.hpp"
 #include "fuzz.hpp"
 
 #include <algorithm>
@@ -18,8 +18,10 @@ const SiteName& slug() {
 }
 
 void claim_good(const Site& site) {
-  claim(std::ranges::all_of(site.domains, [](const auto& d) { return is_host_name(d); }), "every domain is a host name");
-  claim(!site.domains.empty() && site.domains.front() == site.server_name, "the canonical name is first");
+  claim(std::ranges::all_of(site.domains, [](const auto& d) { return is_host_name(d); }),
+      "every domain is a host name");
+  claim(!site.domains.empty() && site.domains.front() == site.server_name,
+      "the canonical name is first");
   const auto named = [](const Variable& v) { return is_variable_name(v.name); };
   claim(std::ranges::all_of(site.env, named), "every variable has a good name");
   for (const Service& s : site.services) {
@@ -28,7 +30,8 @@ void claim_good(const Site& site) {
     claim(s.count >= 1 && s.health.count >= 1, "at least one");
   }
   for (const auto& line : site.crontab)
-    claim(line.find('\n') == std::string::npos && line.find('%') == std::string::npos, "a line of a crontab is one");
+    claim(line.find('\n') == std::string::npos && line.find('%') == std::string::npos,
+        "a line of a crontab is one");
 }
 
 void try_variables(const Variables& variables, std::string_view text) {

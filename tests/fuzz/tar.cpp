@@ -1,5 +1,6 @@
-// An archive through the whole of the stager's reading: age payload, zstd, gzip or none, the guard, libarchive, the tree; and then the walk
-// of the monitor, which must not find anything that the stager should have refused.
+// An archive through the whole of the stager's reading: age payload, zstd, gzip or none, the guard,
+// libarchive, the tree; and then the walk of the monitor, which must not find anything that the
+// stager should have refused.
 #include "artifact/locale.hpp"
 #include "artifact/raw_tar.hpp"
 #include "artifact/stager.hpp"
@@ -36,15 +37,19 @@ struct Place {
     ::umask(022);
     const auto identity = crypto::AgeIdentity::generate();
     std::string file;
-    auto writer = must(crypto::AgeWriter::to_recipients({identity.recipient()}, [&](ByteView b) -> Result<void> {
-      file += text_of(b);
-      return {};
-    }), "a writer");
+    auto writer = must(crypto::AgeWriter::to_recipients({identity.recipient()},
+                           [&](ByteView b) -> Result<void> {
+                             file += text_of(b);
+                             return {};
+                           }),
+        "a writer");
     must(writer.finish(), "an empty file");
     const auto header = must(crypto::parse_age_header(bytes_of(file)), "a header");
-    std::string pattern = (std::filesystem::temp_directory_path() / "chillbox-fuzz.XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "chillbox-fuzz.XXXXXX").string();
     claim(::mkdtemp(pattern.data()) != nullptr, "a directory");
-    return {must(identity.file_key(header), "a key"), file.substr(0, header.size), pattern, must(artifact::Utf8Locale::enter(), "UTF-8")};
+    return {must(identity.file_key(header), "a key"), file.substr(0, header.size), pattern,
+        must(artifact::Utf8Locale::enter(), "UTF-8")};
   }
 };
 
@@ -67,12 +72,14 @@ Fd sealed(ByteView plain) {
     const size_t n = std::min(crypto::k_age_chunk, plain.size());
     const size_t before = file.size();
     file.resize(before + n + crypto::k_age_tag);
-    cipher.seal(plain.first(n), n == plain.size(), reinterpret_cast<uint8_t*>(file.data()) + before);
+    cipher.seal(
+        plain.first(n), n == plain.size(), reinterpret_cast<uint8_t*>(file.data()) + before);
     cipher.advance();
     plain = plain.subspan(n);
   } while (!plain.empty());
   Fd fd(::memfd_create("artifact", MFD_CLOEXEC));
-  claim(::write(fd.get(), file.data(), file.size()) == static_cast<ssize_t>(file.size()), "a file in memory");
+  claim(::write(fd.get(), file.data(), file.size()) == static_cast<ssize_t>(file.size()),
+      "a file in memory");
   return fd;
 }
 
@@ -100,9 +107,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Fd file = sealed(bytes);
   const auto stats = artifact::unpack(file.get(), p.key, dir.get(), k_limits);
   if (stats) {
-    const auto seen = must(artifact::walk_again(tree, ::geteuid(), k_limits), "what the stager takes the walk takes");
-    claim(seen.files == stats->files && seen.directories == stats->directories && seen.links == stats->links && seen.bytes == stats->bytes,
-          "and both count the same");
+    const auto seen = must(
+        artifact::walk_again(tree, ::geteuid(), k_limits), "what the stager takes the walk takes");
+    claim(seen.files == stats->files && seen.directories == stats->directories &&
+            seen.links == stats->links && seen.bytes == stats->bytes,
+        "and both count the same");
   } else {
     fuzz::claim_printable(stats.error());
   }
@@ -112,7 +121,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 }
 
 // Checksums are made right again for most mutants: else nothing gets past the first header.
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
+extern "C" size_t LLVMFuzzerCustomMutator(
+    uint8_t* data, size_t size, size_t max_size, unsigned seed) {
   size = LLVMFuzzerMutate(data, size, max_size);
   if (seed % 4 == 0)
     return size;

@@ -1,5 +1,5 @@
-// For the programs that attack a running host: webhooks made by hand, one connection each, from any address of the loopback network, because
-// NGINX counts requests by address.
+// For the programs that attack a running host: webhooks made by hand, one connection each, from any
+// address of the loopback network, because NGINX counts requests by address.
 #pragma once
 
 #include "base/text.hpp"
@@ -75,17 +75,27 @@ inline int connect_to(const std::string& to, size_t from) {
   return -1;
 }
 
-inline Webhook signed_webhook(const SecretBytes& key, const std::string& id, const std::string& body) {
-  Webhook w{.id = id, .timestamp = std::to_string(std::time(nullptr)), .signature = {}, .body = body, .github = {}, .github_delivery = {}};
+inline Webhook signed_webhook(
+    const SecretBytes& key, const std::string& id, const std::string& body) {
+  Webhook w{.id = id,
+      .timestamp = std::to_string(std::time(nullptr)),
+      .signature = {},
+      .body = body,
+      .github = {},
+      .github_delivery = {}};
   w.signature = crypto::sign_webhook(key, w.id, w.timestamp, w.body);
   return w;
 }
 
-inline std::string order(std::string_view type, std::string_view data) { return cat(R"({"type":")", type, R"(","data":{)", data, "}}"); }
+inline std::string order(std::string_view type, std::string_view data) {
+  return cat(R"({"type":")", type, R"(","data":{)", data, "}}");
+}
 
 inline std::string request(const Webhook& w) {
-  return cat("POST /v1/hooks HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ", w.body.size(),
-             "\r\nwebhook-id: ", w.id, "\r\nwebhook-timestamp: ", w.timestamp, "\r\nwebhook-signature: ", w.signature, "\r\n\r\n", w.body);
+  return cat(
+      "POST /v1/hooks HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ",
+      w.body.size(), "\r\nwebhook-id: ", w.id, "\r\nwebhook-timestamp: ", w.timestamp,
+      "\r\nwebhook-signature: ", w.signature, "\r\n\r\n", w.body);
 }
 
 // Sends all and reads to the end. 0: no answer.

@@ -1,5 +1,6 @@
-// mutants TO KEY_FILE COUNT: webhooks with one change each, 16 at a time. Prints how each status was answered how often; fails when one was
-// accepted, answered 5xx or not answered, or when one without a change is not accepted afterwards.
+// mutants TO KEY_FILE COUNT: webhooks with one change each, 16 at a time. Prints how each status
+// was answered how often; fails when one was accepted, answered 5xx or not answered, or when one
+// without a change is not accepted afterwards.
 #include "client.hpp"
 
 #include <array>
@@ -23,7 +24,8 @@ int main(int argc, char** argv) {
     Dice dice{seed * 7919 + static_cast<size_t>(std::time(nullptr))};
     for (size_t i = next++; i < count; i = next++) {
       const std::string id = cat("gate-", i, "-", dice.state);
-      const auto right = signed_webhook(key, id, order("host.ping", cat(R"("pad":")", std::string(dice.below(400), 'x'), '"')));
+      const auto right = signed_webhook(
+          key, id, order("host.ping", cat(R"("pad":")", std::string(dice.below(400), 'x'), '"')));
       ++answers.at(static_cast<size_t>(ask(to, i, request(test::mutant(right, dice)))));
     }
   };
@@ -39,7 +41,12 @@ int main(int argc, char** argv) {
       good = good && status >= 400 && status < 500;
     }
   for (size_t i = 0; i < 20; ++i)
-    good = ask(to, i, request(signed_webhook(key, cat("gate-right-", i, "-", Clock::now().time_since_epoch().count()), order("host.ping", "")))) == 202 && good;
-  std::printf("mutations: %zu in all, %s\n", count, good ? "none accepted, none 5xx, the unchanged accepted" : "FAILED");
+    good = ask(to, i,
+               request(signed_webhook(key,
+                   cat("gate-right-", i, "-", Clock::now().time_since_epoch().count()),
+                   order("host.ping", "")))) == 202 &&
+        good;
+  std::printf("mutations: %zu in all, %s\n", count,
+      good ? "none accepted, none 5xx, the unchanged accepted" : "FAILED");
   return good ? 0 : 1;
 }

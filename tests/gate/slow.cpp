@@ -1,5 +1,6 @@
-// slow TO KEY_FILE SECONDS: 200 clients that send a byte of a head every 100 ms, and come back when they are closed; beside them 32 that send
-// signed webhooks, a connection each, one after the other with PAUSE (environment, ms, 20 by default) between. Prints what the 32 had to wait.
+// slow TO KEY_FILE SECONDS: 200 clients that send a byte of a head every 100 ms, and come back when
+// they are closed; beside them 32 that send signed webhooks, a connection each, one after the other
+// with PAUSE (environment, ms, 20 by default) between. Prints what the 32 had to wait.
 #include "client.hpp"
 
 #include <algorithm>
@@ -20,7 +21,8 @@ struct Drip {
 
 // Returns how often one was closed by the host.
 size_t drip_all(const std::string& to, size_t count, const std::atomic<bool>& over) {
-  const std::string head = cat("POST /v1/hooks HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ", std::string(2000, 'x'));
+  const std::string head =
+      cat("POST /v1/hooks HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ", std::string(2000, 'x'));
   std::vector<Drip> drips(count);
   size_t closed = 0;
   while (!over) {
@@ -31,7 +33,8 @@ size_t drip_all(const std::string& to, size_t count, const std::atomic<bool>& ov
       if (d.fd < 0)
         continue;
       char c = 0;
-      const bool gone = ::recv(d.fd, &c, 1, MSG_DONTWAIT) >= 0 || ::send(d.fd, &head[d.sent++ % head.size()], 1, MSG_NOSIGNAL) != 1;
+      const bool gone = ::recv(d.fd, &c, 1, MSG_DONTWAIT) >= 0 ||
+          ::send(d.fd, &head[d.sent++ % head.size()], 1, MSG_NOSIGNAL) != 1;
       if (!gone)
         continue;
       ::close(d.fd);
@@ -68,7 +71,8 @@ int main(int argc, char** argv) {
   for (size_t t = 0; t < 32; ++t)
     valid.emplace_back([&, t] {
       for (size_t i = 0; Clock::now() < end; ++i) {
-        const std::string bytes = request(signed_webhook(key, cat("slow-", t, "-", i, "-", ::getpid()), order("host.ping", "")));
+        const std::string bytes = request(
+            signed_webhook(key, cat("slow-", t, "-", i, "-", ::getpid()), order("host.ping", "")));
         const auto begun = Clock::now();
         errors += ask(to, next++ % 2900, bytes) == 202 ? 0 : 1;
         const double took = std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
@@ -84,8 +88,11 @@ int main(int argc, char** argv) {
   over = true;
   slow.join();
   std::sort(all.begin(), all.end());
-  const auto at = [&](double p) { return all[static_cast<size_t>(p * static_cast<double>(all.size() - 1))]; };
-  std::printf("200 slow clients (closed %zu times), 32 valid ones: %zu requests, %zu errors, p50 %.1f ms, p99 %.1f ms, max %.1f ms\n", closed, all.size(),
-              errors.load(), at(0.5), at(0.99), at(1));
+  const auto at = [&](double p) {
+    return all[static_cast<size_t>(p * static_cast<double>(all.size() - 1))];
+  };
+  std::printf(
+      "200 slow clients (closed %zu times), 32 valid ones: %zu requests, %zu errors, p50 %.1f ms, p99 %.1f ms, max %.1f ms\n",
+      closed, all.size(), errors.load(), at(0.5), at(0.99), at(1));
   return errors == 0 ? 0 : 1;
 }

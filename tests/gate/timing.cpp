@@ -1,9 +1,11 @@
-// timing TO KEY_FILE SAMPLES: can somebody tell by the time of an answer why a webhook was refused? Three kinds, in random order, one at a time:
+// timing TO KEY_FILE SAMPLES: can somebody tell by the time of an answer why a webhook was refused?
+// Three kinds, in random order, one at a time:
 //   bad       a wrong signature, of a site that may be there
 //   unknown   a wrong signature, of a site that cannot be there
 //   signed    a right signature, of a site that is not there (only who has a key gets that far)
-// Prints for each pair Welch's t-test of the means, with the slowest hundredth of each kind left out, and the two-sided Kolmogorov-Smirnov test
-// of all samples. A p below 0.01 says that they can be told apart.
+// Prints for each pair Welch's t-test of the means, with the slowest hundredth of each kind left
+// out, and the two-sided Kolmogorov-Smirnov test of all samples. A p below 0.01 says that they can
+// be told apart.
 #include "client.hpp"
 
 #include <algorithm>
@@ -37,16 +39,20 @@ Moments moments(const Samples& all) {
 void welch(const Samples& a, const Samples& b) {
   const Moments x = moments(a), y = moments(b);
   const double t = (x.mean - y.mean) / std::sqrt(x.variance / x.count + y.variance / y.count);
-  std::printf("  Welch: means differ by %.2f us, t = %.2f, p = %.4f\n", x.mean - y.mean, t, std::erfc(std::fabs(t) / std::sqrt(2.0)));
+  std::printf("  Welch: means differ by %.2f us, t = %.2f, p = %.4f\n", x.mean - y.mean, t,
+      std::erfc(std::fabs(t) / std::sqrt(2.0)));
 }
 
 void kolmogorov_smirnov(const Samples& a, const Samples& b) {
   double d = 0;
   for (size_t i = 0, j = 0; i < a.size() && j < b.size();) {
     a[i] <= b[j] ? ++i : ++j;
-    d = std::max(d, std::fabs(static_cast<double>(i) / static_cast<double>(a.size()) - static_cast<double>(j) / static_cast<double>(b.size())));
+    d = std::max(d,
+        std::fabs(static_cast<double>(i) / static_cast<double>(a.size()) -
+            static_cast<double>(j) / static_cast<double>(b.size())));
   }
-  const double n = std::sqrt(static_cast<double>(a.size()) * static_cast<double>(b.size()) / static_cast<double>(a.size() + b.size()));
+  const double n = std::sqrt(static_cast<double>(a.size()) * static_cast<double>(b.size()) /
+      static_cast<double>(a.size() + b.size()));
   const double lambda = (n + 0.12 + 0.11 / n) * d;
   double p = 0;
   for (int k = 1; k <= 100; ++k)
@@ -67,7 +73,8 @@ int main(int argc, char** argv) {
   Dice dice{static_cast<uint64_t>(std::time(nullptr))};
   for (size_t i = 0; i < samples + 300; ++i) {
     const size_t kind = dice.below(3);
-    auto w = signed_webhook(key, cat("time-", i, "-", dice.state), order("site.restart", kind == 0 ? R"("site":"hello")" : R"("site":"nosit")"));
+    auto w = signed_webhook(key, cat("time-", i, "-", dice.state),
+        order("site.restart", kind == 0 ? R"("site":"hello")" : R"("site":"nosit")"));
     if (kind != 2)
       w.signature[10] = w.signature[10] == 'A' ? 'B' : 'A';
     const std::string bytes = request(w);
@@ -83,8 +90,8 @@ int main(int argc, char** argv) {
   }
   for (size_t k = 0; k < all.size(); ++k) {
     std::sort(all[k].begin(), all[k].end());
-    std::printf("%-8s %zu samples, median %.1f us, 99th percentile %.1f us\n", k_names[k], all[k].size(), all[k][all[k].size() / 2],
-                all[k][all[k].size() * 99 / 100]);
+    std::printf("%-8s %zu samples, median %.1f us, 99th percentile %.1f us\n", k_names[k],
+        all[k].size(), all[k][all[k].size() / 2], all[k][all[k].size() * 99 / 100]);
   }
   for (const size_t b : {1, 2}) {
     constexpr size_t a = 0;

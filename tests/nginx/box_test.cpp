@@ -1,4 +1,5 @@
-// With the real NGINX, in the host in a box. Each case is one step that bats/host-nginx.bats asks for and then looks at from outside.
+// With the real NGINX, in the host in a box. Each case is one step that bats/host-nginx.bats asks
+// for and then looks at from outside.
 #include "sample.hpp"
 
 #include "base/fd.hpp"
@@ -22,16 +23,17 @@ std::string site_text() {
   Sample s;
   s.site.server_name = "blog.test";
   const std::string label(60, 'a');
-  s.site.domains = {"blog.test", "www.blog.test", label + "." + label + "." + label + "." + label + ".test"};
+  s.site.domains = {
+      "blog.test", "www.blog.test", label + "." + label + "." + label + "." + label + ".test"};
   return render_site({.site = &s.site,
-                      .host = &s.host,
-                      .upstreams = {Sample::web(), Sample::service("docs", "static"), Sample::service("assets", "immutable")},
-                      .paths = os::Paths{}})
+                         .host = &s.host,
+                         .upstreams = {Sample::web(), Sample::service("docs", "static"),
+                             Sample::service("assets", "immutable")},
+                         .paths = os::Paths{}})
       .value();
 }
 
-template <class T>
-void must(const Result<T>& result) {
+template <class T> void must(const Result<T>& result) {
   if (!result)
     FAIL(result.error().message);
 }
@@ -56,7 +58,8 @@ TEST_CASE("box: [fault-113] a wrong text is refused with NGINX's line, and the l
   const auto before = box.nginx.installed(name()).value();
   const auto error = box.nginx.test(name(), "server { listen 80; unheard_of on; }").error();
   CHECK(error.code == Code::invalid);
-  CHECK(has(error.message, "unknown directive \"unheard_of\" in /etc/nginx/conf.d/chillbox.blog.conf:1"));
+  CHECK(has(
+      error.message, "unknown directive \"unheard_of\" in /etc/nginx/conf.d/chillbox.blog.conf:1"));
   CHECK(box.nginx.installed(name()).value() == before);
   CHECK(get("/var/lib/chillbox/nginx/blog.failed") == "server { listen 80; unheard_of on; }");
 }
@@ -85,8 +88,10 @@ TEST_CASE("box: a template of a site's own passes the test when it is good", "[.
   Sample s;
   s.site.slug = name("tpl");
   s.site.domains = {"own.test"};
-  auto in = SiteInput{.site = &s.site, .host = &s.host, .upstreams = {Sample::web()}, .paths = os::Paths{}};
-  in.templates = {{"blog.nginx.conf.template", "server { listen $SERVER_PORT; server_name own.test; location / { proxy_pass http://tpl-web; proxy_set_header Host $host; } }"}};
+  auto in = SiteInput{
+      .site = &s.site, .host = &s.host, .upstreams = {Sample::web()}, .paths = os::Paths{}};
+  in.templates = {{"blog.nginx.conf.template",
+      "server { listen $SERVER_PORT; server_name own.test; location / { proxy_pass http://tpl-web; proxy_set_header Host $host; } }"}};
   in.variables = {{"SERVER_PORT", "80"}};
   must(box.nginx.test(name("tpl"), render_site(in).value()));
 }

@@ -42,7 +42,9 @@ private:
 // What reload() asks over TCP: serves the generation that stands in the file, or an old one.
 class Generation {
 public:
-  Generation(std::string file, bool stuck) : m_file(std::move(file)), m_stuck(stuck), m_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  Generation(std::string file, bool stuck)
+      : m_file(std::move(file)), m_stuck(stuck),
+        m_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in a{};
     a.sin_family = AF_INET;
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -69,7 +71,9 @@ private:
       static_cast<void>(::recv(client.get(), buffer, sizeof buffer, 0));
       const auto text = get(m_file);
       const auto at = text.find("location = /generation {\n    return 200 '");
-      const auto value = m_stuck || at == std::string::npos ? "old" : text.substr(at + 41, text.find('\'', at + 41) - at - 41);
+      const auto value = m_stuck || at == std::string::npos
+          ? "old"
+          : text.substr(at + 41, text.find('\'', at + 41) - at - 41);
       const auto answer = "HTTP/1.1 200 OK\r\n\r\n" + value;
       static_cast<void>(::send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL));
     }
@@ -88,12 +92,17 @@ TEST_CASE("the directory is the configured one, or found once in nginx -T, or an
   host.config.nginx_dir = "/no/such";
   CHECK(host.nginx().directory().error().code == Code::not_found);
   host.config.nginx_dir.clear();
-  host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "# configuration file /etc/nginx/nginx.conf:\nhttp { include http.d/*.conf; }\n", ""}; };
+  host.fake.answer = [](const os::Command&) {
+    return os::Exit{
+        0, 0, "# configuration file /etc/nginx/nginx.conf:\nhttp { include http.d/*.conf; }\n", ""};
+  };
   Nginx found(os::real_disk(), host.fake, os::real_clock(), host.paths, host.config);
   CHECK(found.directory().value() == "/etc/nginx/http.d");
   CHECK(found.directory().value() == "/etc/nginx/http.d");
   CHECK(host.fake.did == std::vector<std::string>{"nginx -T"});
-  host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "# configuration file /n.conf:\nhttp { }\n", ""}; };
+  host.fake.answer = [](const os::Command&) {
+    return os::Exit{0, 0, "# configuration file /n.conf:\nhttp { }\n", ""};
+  };
   CHECK(has(host.nginx().directory().error().message, "nginx.dir"));
 }
 
@@ -106,15 +115,17 @@ TEST_CASE("a test sees every other file of the directory and the new text, and t
   std::string seen;
   host.fake.answer = [&](const os::Command& c) {
     if (c.argv.back() == "-T")
-      return os::Exit{0, 0, "# configuration file /etc/nginx/nginx.conf:\naccess_log /data/logs/a.log;\n", ""};
+      return os::Exit{
+          0, 0, "# configuration file /etc/nginx/nginx.conf:\naccess_log /data/logs/a.log;\n", ""};
     CHECK(c.contained);
     CHECK(c.view.read_only);
     CHECK(std::ranges::find(c.view.hidden, host.paths.state()) != c.view.hidden.end());
     REQUIRE(c.view.binds.size() == 1);
     CHECK_FALSE(c.view.binds[0].writable);
     CHECK(c.view.binds[0].to == host.dir);
-    seen = get(c.view.binds[0].from + "/chillbox.blog.conf") + " " + get(c.view.binds[0].from + "/other.conf") + " " +
-           fs::read_symlink(c.view.binds[0].from + "/default").string();
+    seen = get(c.view.binds[0].from + "/chillbox.blog.conf") + " " +
+        get(c.view.binds[0].from + "/other.conf") + " " +
+        fs::read_symlink(c.view.binds[0].from + "/default").string();
     return os::Exit{0, 0, "", ""};
   };
   REQUIRE(host.nginx().test(name(), "new"));
@@ -130,7 +141,9 @@ TEST_CASE("a test writes to nothing of the host: what NGINX would write to is em
   std::vector<std::string> places;
   host.fake.answer = [&](const os::Command& c) {
     if (c.argv.back() == "-T")
-      return os::Exit{0, 0, "# configuration file /etc/nginx/nginx.conf:\naccess_log /tmp/a.log;\nerror_log /etc/nginx/e.log;\nproxy_cache_path /var/cache keys_zone=x:1m;\n", ""};
+      return os::Exit{0, 0,
+          "# configuration file /etc/nginx/nginx.conf:\naccess_log /tmp/a.log;\nerror_log /etc/nginx/e.log;\nproxy_cache_path /var/cache keys_zone=x:1m;\n",
+          ""};
     for (const auto& scratch : c.view.scratch)
       places.push_back(scratch.path);
     return os::Exit{0, 0, "", ""};
@@ -144,31 +157,44 @@ TEST_CASE("a test writes to nothing of the host: what NGINX would write to is em
 
 TEST_CASE("a name that another server has is refused, with its file [attack-A2]") {
   Host host;
-  const std::string conflict = "nginx: [warn] conflicting server name \"example.org\" on 0.0.0.0:80, ignored\n";
+  const std::string conflict =
+      "nginx: [warn] conflicting server name \"example.org\" on 0.0.0.0:80, ignored\n";
   std::string file = "/etc/nginx/conf.d/other.conf";
   host.fake.answer = [&](const os::Command& c) {
-    return c.argv.back() == "-T" ? os::Exit{0, 0, cat("# configuration file ", file, ":\nserver { server_name x example.org; }\n"), ""} : os::Exit{0, 0, "", conflict};
+    return c.argv.back() == "-T"
+        ? os::Exit{0, 0,
+              cat("# configuration file ", file, ":\nserver { server_name x example.org; }\n"), ""}
+        : os::Exit{0, 0, "", conflict};
   };
   const auto taken = host.nginx().test(name(), "server { server_name example.org; }");
   REQUIRE_FALSE(taken);
-  CHECK(has(taken.error().message, "host name 'example.org' has a server already, in /etc/nginx/conf.d/other.conf, which would get its visitors"));
+  CHECK(has(taken.error().message,
+      "host name 'example.org' has a server already, in /etc/nginx/conf.d/other.conf, which would get its visitors"));
   file = "/etc/nginx/conf.d/chillbox.conf";
-  CHECK(has(host.nginx().test(name(), "server { server_name Example.org; }").error().message, "'example.org' is this host's own name (host.server_name in chillbox.toml"));
-  CHECK(host.nginx().test(name(), "server { server_name else.example; }")); // somebody else's trouble
+  CHECK(has(host.nginx().test(name(), "server { server_name Example.org; }").error().message,
+      "'example.org' is this host's own name (host.server_name in chillbox.toml"));
+  CHECK(
+      host.nginx().test(name(), "server { server_name else.example; }")); // somebody else's trouble
   file = "/etc/nginx/conf.d/chillbox.blog.conf";
-  CHECK(host.nginx().test(name(), "server { server_name example.org; } server { server_name example.org; }")); // its own business
+  CHECK(host.nginx().test(name(),
+      "server { server_name example.org; } server { server_name example.org; }")); // its own
+                                                                                   // business
 }
 
 TEST_CASE("the names that a text is asked for: without wildcards, on ports without TLS") {
-  const auto names = served_names("server { listen 80; listen [::]:80; listen 8090; listen 443 ssl; server_name .a.example b.example *.c.example; }\n"
-                                  "server { listen 443 ssl; server_name d.example; }\n");
-  CHECK(names == std::vector<ServedName>{{"a.example", 80}, {"a.example", 8090}, {"b.example", 80}, {"b.example", 8090}});
+  const auto names = served_names(
+      "server { listen 80; listen [::]:80; listen 8090; listen 443 ssl; server_name .a.example b.example *.c.example; }\n"
+      "server { listen 443 ssl; server_name d.example; }\n");
+  CHECK(names ==
+      std::vector<ServedName>{
+          {"a.example", 80}, {"a.example", 8090}, {"b.example", 80}, {"b.example", 8090}});
 }
 
 TEST_CASE("logs are opened again by a signal to NGINX's master, and to no other process that has its number by now [attack-D14]") {
   Host host;
   CHECK(host.nginx().reopen_logs().error().code == Code::unreachable);
-  put(host.root.at("/run/nginx.pid"), std::to_string(::getpid()) + "\n"); // SIGUSR1 would end this test
+  put(host.root.at("/run/nginx.pid"),
+      std::to_string(::getpid()) + "\n"); // SIGUSR1 would end this test
   CHECK(host.nginx().reopen_logs().error().code == Code::unreachable);
   put(host.root.at("/run/nginx.pid"), "-1\n");
   CHECK(host.nginx().reopen_logs().error().code == Code::unreachable);
@@ -180,13 +206,17 @@ TEST_CASE("a site's logs are closed for others before NGINX opens them, where th
   const std::string dir = host.root.at("/var/log/nginx/blog");
   fs::create_directories(dir);
   REQUIRE(host.nginx().guard_logs(name()));
-  CHECK((fs::status(dir).permissions() & fs::perms::all) == (fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec));
+  CHECK((fs::status(dir).permissions() & fs::perms::all) ==
+      (fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec));
 }
 
 TEST_CASE("somebody else's broken file does not hide where chillbox's own files are [attack-D3]") {
   Host host;
   host.config.nginx_dir.clear();
-  host.fake.answer = [](const os::Command&) { return os::Exit{1, 0, "", "nginx: [emerg] unknown directive \"no\" in /etc/nginx/conf.d/broken.conf:1\n"}; };
+  host.fake.answer = [](const os::Command&) {
+    return os::Exit{
+        1, 0, "", "nginx: [emerg] unknown directive \"no\" in /etc/nginx/conf.d/broken.conf:1\n"};
+  };
   CHECK(has(host.nginx().directory().error().message, "unknown directive"));
   put(host.root.at("/etc/nginx/conf.d/chillbox.conf"), "x");
   CHECK(host.nginx().directory().value() == host.root.at("/etc/nginx/conf.d"));
@@ -209,14 +239,21 @@ TEST_CASE("[fault-113] a failing test says NGINX's own line and keeps what was t
   Host host;
   host.fake.answer = [](const os::Command&) {
     return os::Exit{1, 0, "",
-                    "nginx: [warn] something\nnginx: [emerg] unknown directive \"foo\" in /etc/nginx/http.d/chillbox.blog.conf:3\n"
-                    "nginx: configuration file /etc/nginx/nginx.conf test failed\n"};
+        "nginx: [warn] something\nnginx: [emerg] unknown directive \"foo\" in /etc/nginx/http.d/chillbox.blog.conf:3\n"
+        "nginx: configuration file /etc/nginx/nginx.conf test failed\n"};
   };
   const auto error = host.nginx().test(name(), "foo;").error();
   CHECK(error.code == Code::invalid);
-  CHECK(error.message.starts_with("nginx -t: [emerg] unknown directive \"foo\" in /etc/nginx/http.d/chillbox.blog.conf:3"));
-  host.fake.answer = [](const os::Command&) { return os::Exit{1, 0, "", "2026/11/24 11:24:33 [emerg] 1562#1562: unknown directive \"foo\" in x:3\n"}; };
-  CHECK(host.nginx().test(name(), "foo;").error().message.starts_with("nginx -t: [emerg] unknown directive \"foo\" in x:3"));
+  CHECK(error.message.starts_with(
+      "nginx -t: [emerg] unknown directive \"foo\" in /etc/nginx/http.d/chillbox.blog.conf:3"));
+  host.fake.answer = [](const os::Command&) {
+    return os::Exit{
+        1, 0, "", "2026/11/24 11:24:33 [emerg] 1562#1562: unknown directive \"foo\" in x:3\n"};
+  };
+  CHECK(host.nginx()
+          .test(name(), "foo;")
+          .error()
+          .message.starts_with("nginx -t: [emerg] unknown directive \"foo\" in x:3"));
   const std::string failed = host.root.at("/var/lib/chillbox/nginx/blog.failed");
   CHECK(get(failed) == "foo;");
   host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "", ""}; };
@@ -239,7 +276,9 @@ TEST_CASE("install writes, replaces and removes one file, and makes the director
 TEST_CASE("the host-level server gives way to another default server, and is written only when it changes") {
   Host host;
   host.fake.answer = [](const os::Command&) {
-    return os::Exit{0, 0, "# configuration file /etc/nginx/sites-enabled/default:\nserver { listen 80 default_server; }\n", ""};
+    return os::Exit{0, 0,
+        "# configuration file /etc/nginx/sites-enabled/default:\nserver { listen 80 default_server; }\n",
+        ""};
   };
   REQUIRE(host.nginx().install_host());
   const auto first = get(host.dir + "/chillbox.conf");
@@ -259,7 +298,10 @@ TEST_CASE("[fault-21] the time for a head is set for all servers, unless the adm
   Host host;
   REQUIRE(host.nginx().install_host());
   CHECK(has(get(host.dir + "/chillbox.conf"), "\nclient_header_timeout 5s;"));
-  host.fake.answer = [](const os::Command&) { return os::Exit{0, 0, "# configuration file /etc/nginx/nginx.conf:\nhttp { client_header_timeout 20s; }\n", ""}; };
+  host.fake.answer = [](const os::Command&) {
+    return os::Exit{0, 0,
+        "# configuration file /etc/nginx/nginx.conf:\nhttp { client_header_timeout 20s; }\n", ""};
+  };
   REQUIRE(host.nginx().install_host());
   CHECK_FALSE(has(get(host.dir + "/chillbox.conf"), "\nclient_header_timeout"));
 }
@@ -284,13 +326,15 @@ TEST_CASE("[fault-114] a reload that NGINX silently did not do is unhealthy, wit
   const std::string log = host.root.at("/var/log/nginx/error.log");
   put(log, "[emerg] of yesterday\n");
   host.fake.answer = [&](const os::Command&) {
-    std::ofstream(log, std::ios::app) << "[notice] reconfiguring\n[emerg] bind() to 0.0.0.0:443 failed (98: Address already in use)\n[emerg] still could not bind()\n";
+    std::ofstream(log, std::ios::app)
+        << "[notice] reconfiguring\n[emerg] bind() to 0.0.0.0:443 failed (98: Address already in use)\n[emerg] still could not bind()\n";
     return os::Exit{0, 0, "", ""};
   };
   const Generation served(host.dir + "/chillbox.conf", true);
   host.config.http_port = served.port;
   FakeClock clock;
-  const auto error = Nginx(os::real_disk(), host.fake, clock, host.paths, host.config).reload().error();
+  const auto error =
+      Nginx(os::real_disk(), host.fake, clock, host.paths, host.config).reload().error();
   CHECK(error.code == Code::unhealthy);
   CHECK(has(error.message, "it still serves generation 'old'"));
   CHECK(has(error.message, "bind() to 0.0.0.0:443 failed"));
@@ -316,7 +360,10 @@ TEST_CASE("[fault-120] a daemon that died between a text and its reload: the nex
 TEST_CASE("a reload of an NGINX that does not run says so") {
   Host host;
   REQUIRE(host.nginx().install_host());
-  host.fake.answer = [](const os::Command&) { return os::Exit{1, 0, "", "nginx: [error] open() \"/run/nginx.pid\" failed (2: No such file or directory)\n"}; };
+  host.fake.answer = [](const os::Command&) {
+    return os::Exit{1, 0, "",
+        "nginx: [error] open() \"/run/nginx.pid\" failed (2: No such file or directory)\n"};
+  };
   const auto error = host.nginx().reload().error();
   CHECK(error.code == Code::unreachable);
   CHECK(has(error.message, "is it running?"));

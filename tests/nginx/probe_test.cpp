@@ -18,7 +18,8 @@ namespace {
 
 class Server {
 public:
-  explicit Server(std::function<void(int)> serve) : m_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), m_serve(std::move(serve)) {
+  explicit Server(std::function<void(int)> serve)
+      : m_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), m_serve(std::move(serve)) {
     sockaddr_un a{};
     a.sun_family = AF_UNIX;
     path = m_root.at("/s.sock");
@@ -38,7 +39,8 @@ public:
     m_thread.join();
   }
   Result<ProbeAnswer> ask(int timeout_ms = 2000) {
-    return probe({.socket = path, .path = "/up", .host = "example.org", .timeout = os::Millis{timeout_ms}});
+    return probe(
+        {.socket = path, .path = "/up", .host = "example.org", .timeout = os::Millis{timeout_ms}});
   }
   std::string path, request;
 
@@ -49,7 +51,9 @@ private:
   std::thread m_thread;
 };
 
-void say(int fd, std::string_view text) { static_cast<void>(::send(fd, text.data(), text.size(), MSG_NOSIGNAL)); }
+void say(int fd, std::string_view text) {
+  static_cast<void>(::send(fd, text.data(), text.size(), MSG_NOSIGNAL));
+}
 
 } // namespace
 
@@ -93,8 +97,7 @@ TEST_CASE("[fault-105] a slow drip, silence and an endless body are bounded") {
     Server server([](int fd) {
       say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
       const std::string block(65536, 'x');
-      while (::send(fd, block.data(), block.size(), MSG_NOSIGNAL) > 0) {
-      }
+      while (::send(fd, block.data(), block.size(), MSG_NOSIGNAL) > 0) {}
     });
     const auto answer = server.ask();
     REQUIRE(answer);

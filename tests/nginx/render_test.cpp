@@ -5,10 +5,15 @@ using namespace chillbox::nginx;
 
 TEST_CASE("the default gives / to the first service that answers requests, and /NAME/ to the others") {
   const Sample s;
-  const auto text = render_site(s.input({Sample::service("docs", "static"), Sample::service("api", "python"), Sample::service("go", "binary", 9001)})).value();
-  CHECK(has(text, "upstream blog-api.blog.chillbox.invalid { server unix:/run/chillbox/live/blog/api.sock max_fails=0; }"));
+  const auto text =
+      render_site(s.input({Sample::service("docs", "static"), Sample::service("api", "python"),
+                      Sample::service("go", "binary", 9001)}))
+          .value();
+  CHECK(has(text,
+      "upstream blog-api.blog.chillbox.invalid { server unix:/run/chillbox/live/blog/api.sock max_fails=0; }"));
   CHECK(has(text, "upstream blog-go.blog.chillbox.invalid { server 127.0.0.1:9001 max_fails=0; }"));
-  CHECK(has(text, "location / {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    proxy_pass http://blog-api.blog.chillbox.invalid;"));
+  CHECK(has(text,
+      "location / {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    proxy_pass http://blog-api.blog.chillbox.invalid;"));
   CHECK(has(text, "location /go/ {"));
   CHECK(has(text, "location /docs/ {"));
   CHECK_FALSE(has(text, "upstream blog-docs"));
@@ -24,7 +29,8 @@ TEST_CASE("a site of files only is served through `current`, so that its text is
   in.release_dir = "/srv/chillbox/blog/releases/1.0.1-2";
   CHECK(render_site(in).value() == first);
   CHECK(has(first, "root /srv/chillbox/blog/current/docs;"));
-  CHECK(has(first, "location ^~ /immutable/ {\n    root /srv/chillbox/blog;\n    try_files $uri =404;"));
+  CHECK(has(
+      first, "location ^~ /immutable/ {\n    root /srv/chillbox/blog;\n    try_files $uri =404;"));
   CHECK(has(first, "\"public, max-age=31536000, immutable\""));
   CHECK(has(render_site(s.input({})).value(), "root /srv/chillbox/blog/current/nginx/root;"));
 }
@@ -35,10 +41,12 @@ TEST_CASE("what was frozen is files below its build, at / when it is the first, 
   pages.lang = "chill";
   pages.files = ".chillbox/pages/frozen";
   const auto first = render_site(s.input({pages, Sample::service("api", "python")})).value();
-  CHECK(has(first, "location / {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    root /srv/chillbox/blog/current/.chillbox/pages/frozen;"));
+  CHECK(has(first,
+      "location / {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    root /srv/chillbox/blog/current/.chillbox/pages/frozen;"));
   CHECK(has(first, "location /api/ {"));
   const auto second = render_site(s.input({Sample::service("api", "python"), pages})).value();
-  CHECK(has(second, "location /pages/ {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    root /srv/chillbox/blog/current/.chillbox/pages/frozen;"));
+  CHECK(has(second,
+      "location /pages/ {\n    if (-f /srv/chillbox/blog/maintenance) { return 503; }\n    root /srv/chillbox/blog/current/.chillbox/pages/frozen;"));
   CHECK_FALSE(has(second, "upstream blog-pages"));
 }
 
@@ -78,11 +86,13 @@ TEST_CASE("a service that cannot be reached shows the sealed page only while its
 TEST_CASE("a site with templates is those, with upstreams that they can name and variables expanded") {
   const Sample s;
   auto in = s.input();
-  in.templates = {{"blog.nginx.conf.template", "server { listen $SERVER_PORT; server_name ${SERVER_NAME}; location / { proxy_pass http://blog-web; set $x $host; } }"}};
+  in.templates = {{"blog.nginx.conf.template",
+      "server { listen $SERVER_PORT; server_name ${SERVER_NAME}; location / { proxy_pass http://blog-web; set $x $host; } }"}};
   in.variables = {{"SERVER_PORT", "80"}, {"SERVER_NAME", "example.org"}};
   const auto text = render_site(in).value();
   CHECK(has(text, "upstream blog-web.blog.chillbox.invalid {"));
-  CHECK(has(text, "  listen 80;\n  server_name example.org;\n  location / {\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n    set $cb_blog__x $host;\n  }\n}\n"));
+  CHECK(has(text,
+      "  listen 80;\n  server_name example.org;\n  location / {\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n    set $cb_blog__x $host;\n  }\n}\n"));
   CHECK_FALSE(has(text, "error_page"));
   CHECK_FALSE(has_maintenance(text, in.paths, s.site.slug));
 }
@@ -94,16 +104,19 @@ TEST_CASE("maintenance: the default and what includes the certificate's file hav
   in.templates = {{"a.nginx.conf.template", "server {\n  include blog.ssl_cert.include;\n}\n"}};
   const auto text = render_site(in).value();
   CHECK(has_maintenance(text, in.paths, s.site.slug));
-  CHECK(has(text, "if (-f /srv/chillbox/blog/maintenance) {\n    set $chillbox_maintenance 1;\n  }"));
+  CHECK(
+      has(text, "if (-f /srv/chillbox/blog/maintenance) {\n    set $chillbox_maintenance 1;\n  }"));
   CHECK(has(text, "error_page 503 /.chillbox/maintenance;"));
   CHECK(has(maintenance_page(""), "<h1>Back soon</h1>"));
-  CHECK(has(maintenance_page("<script>\n'a' & \"b\""), "<p>&lt;script&gt;<br>&#39;a&#39; &amp; &quot;b&quot;</p>"));
+  CHECK(has(maintenance_page("<script>\n'a' & \"b\""),
+      "<p>&lt;script&gt;<br>&#39;a&#39; &amp; &quot;b&quot;</p>"));
 }
 
 TEST_CASE("the include of the original's certificate file becomes what it held, wherever it was said to be") {
   const Sample s;
   auto in = s.input();
-  in.templates = {{"a.nginx.conf.template", "server {\n  include /etc/nginx/conf.d/$SLUGNAME.ssl_cert.include;\n  server_name example.org;\n}\n"}};
+  in.templates = {{"a.nginx.conf.template",
+      "server {\n  include /etc/nginx/conf.d/$SLUGNAME.ssl_cert.include;\n  server_name example.org;\n}\n"}};
   in.variables = {{"SLUGNAME", "blog"}};
   in.ipv6 = false;
   const auto plain = render_site(in).value();
@@ -111,7 +124,8 @@ TEST_CASE("the include of the original's certificate file becomes what it held, 
   CHECK_FALSE(has(plain, "blog.ssl_cert"));
   in.certificate = true;
   const auto secure = render_site(in).value();
-  CHECK(has(secure, "  listen 443 ssl;\n  ssl_certificate /var/lib/chillbox/certs/blog/fullchain.pem;"));
+  CHECK(has(
+      secure, "  listen 443 ssl;\n  ssl_certificate /var/lib/chillbox/certs/blog/fullchain.pem;"));
 }
 
 TEST_CASE("[fault-68] a variable that would end a directive is refused, and the template and line are named") {
@@ -135,7 +149,8 @@ TEST_CASE("the host-level server lets exactly the known requests through to the 
   host.artifact_max = 5000;
   const auto text = render_host(host, os::Paths{}, "g1", {.ipv6 = true});
   CHECK(has(text, "upstream chillbox_edge { server unix:/run/chillbox/hook.sock max_fails=0; }"));
-  CHECK(has(text, "location = /v1/hooks {\n    if ($request_method != POST) { return 405; }\n    client_max_body_size 64k;"));
+  CHECK(has(text,
+      "location = /v1/hooks {\n    if ($request_method != POST) { return 405; }\n    client_max_body_size 64k;"));
   CHECK(has(text, "client_max_body_size 5000;"));
   CHECK(count(text, "proxy_pass http://chillbox_edge;") == 5);
   CHECK(count(text, "if ($http_content_encoding) { return 415; }") == 5);
@@ -146,25 +161,31 @@ TEST_CASE("the host-level server lets exactly the known requests through to the 
   CHECK(count(text, "error_log /dev/null emerg;") == 6);
   CHECK(count(text, "access_log off;") == 3);
   CHECK_FALSE(has(text, "version.txt")); // a stranger learns no site
-  CHECK(has(text, "upstream immutable.chillbox.invalid { server 127.99.104.98:80 max_fails=0; }\nserver {\n  listen 127.99.104.98:80;"));
+  CHECK(has(text,
+      "upstream immutable.chillbox.invalid { server 127.99.104.98:80 max_fails=0; }\nserver {\n  listen 127.99.104.98:80;"));
   CHECK_FALSE(has(text, "access_log /"));
   CHECK(count(text, "proxy_buffering off;") == 1);
   CHECK(has(text, "\nclient_header_timeout 5s;"));
   CHECK(has(text, "  client_header_timeout 3s;"));
-  CHECK_FALSE(has(render_host(host, os::Paths{}, "g1", {.header_timeout = false}), "\nclient_header_timeout"));
+  CHECK_FALSE(has(
+      render_host(host, os::Paths{}, "g1", {.header_timeout = false}), "\nclient_header_timeout"));
   CHECK(has(text, "listen [::]:80 default_server;"));
   CHECK(has(text, "return 200 'g1';"));
   CHECK(has(text, "server_names_hash_bucket_size 512;"));
-  CHECK_FALSE(has(render_host(host, os::Paths{}, "g1", {.names_hash = false}), "server_names_hash_bucket_size"));
+  CHECK_FALSE(has(render_host(host, os::Paths{}, "g1", {.names_hash = false}),
+      "server_names_hash_bucket_size"));
 }
 
 TEST_CASE("where another file is the default server, ours says none and answers to more names") {
   config::HostConfig host;
-  const auto text = render_host(host, os::Paths{}, "g1", {.default_server = false, .ipv6 = false, .other_names = {"localhost", "127.0.0.1"}});
+  const auto text = render_host(host, os::Paths{}, "g1",
+      {.default_server = false, .ipv6 = false, .other_names = {"localhost", "127.0.0.1"}});
   CHECK_FALSE(has(text, "default_server"));
   CHECK(has(text, "server_name localhost 127.0.0.1;"));
   host.server_name = "box.example.org";
-  CHECK(has(render_host(host, os::Paths{}, "g1", {.default_server = false, .ipv6 = false, .other_names = {"localhost"}}), "server_name box.example.org localhost;"));
+  CHECK(has(render_host(host, os::Paths{}, "g1",
+                {.default_server = false, .ipv6 = false, .other_names = {"localhost"}}),
+      "server_name box.example.org localhost;"));
   CHECK(has(render_host(host, os::Paths{}, "g1", {.ipv6 = false}), "server_name box.example.org;"));
 }
 
@@ -173,7 +194,8 @@ TEST_CASE("the host-level server speaks TLS when it has a certificate") {
   CHECK_FALSE(has(render_host(host, os::Paths{}, "g", {}), "ssl"));
   host.tls_certificate = "/etc/c.pem";
   host.tls_certificate_key = "/etc/k.pem";
-  const auto text = render_host(host, os::Paths{}, "g", {.tls_default_server = false, .ipv6 = false});
+  const auto text =
+      render_host(host, os::Paths{}, "g", {.tls_default_server = false, .ipv6 = false});
   CHECK(has(text, "listen 443 ssl;"));
   CHECK(has(text, "ssl_certificate_key /etc/k.pem;"));
 }

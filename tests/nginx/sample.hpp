@@ -52,10 +52,14 @@ struct FakeNginx final : os::Runner {
   }
   std::mutex mutex;
   std::vector<std::string> did;
-  std::function<Result<os::Exit>(const os::Command&)> answer = [](const os::Command&) { return os::Exit{0, 0, "", ""}; };
+  std::function<Result<os::Exit>(const os::Command&)> answer = [](const os::Command&) {
+    return os::Exit{0, 0, "", ""};
+  };
 };
 
-inline SiteName name(const char* slug = "blog") { return SiteName::parse(slug).value(); }
+inline SiteName name(const char* slug = "blog") {
+  return SiteName::parse(slug).value();
+}
 
 struct Sample {
   config::Site site{name()};
@@ -65,7 +69,8 @@ struct Sample {
     site.domains = {"example.org"};
   }
   SiteInput input(std::vector<Upstream> upstreams = {web()}) const {
-    SiteInput in{.site = &site, .host = &host, .upstreams = std::move(upstreams), .paths = os::Paths{}};
+    SiteInput in{
+        .site = &site, .host = &host, .upstreams = std::move(upstreams), .paths = os::Paths{}};
     in.ipv6 = true;
     return in;
   }
@@ -80,7 +85,9 @@ struct Sample {
   static Upstream web() { return service("web", "python"); }
 };
 
-inline bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+inline bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 inline size_t count(const std::string& text, std::string_view part) {
   size_t n = 0;
   for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))

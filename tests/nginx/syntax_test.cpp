@@ -14,7 +14,8 @@ std::string words(std::string_view text) {
     return nodes.error().message;
   std::string out;
   for (const auto& node : *nodes)
-    out += cat("[", join(node.words, "|"), node.block ? "]{" : "]", node.block ? write(node.inside) : "", node.block ? "}" : "");
+    out += cat("[", join(node.words, "|"), node.block ? "]{" : "]",
+        node.block ? write(node.inside) : "", node.block ? "}" : "");
   return out;
 }
 
@@ -28,7 +29,8 @@ TEST_CASE("words are what NGINX reads: quotes, escapes, comments, variables in b
   CHECK(words("a \\.b \"\\.\" \"\\\\\" \"\\t\" 'it\\'s';") == "[a|\\.b|\\.|\\|\t|it's]");
   CHECK(words("a \"\";") == "[a|]");
   CHECK(words("a{b c;}") == "[a]{b c;\n}");
-  CHECK(words("a ^/x{2}$ { }") == "line 1: '{' is not closed"); // as NGINX: the first brace opens a block
+  CHECK(words("a ^/x{2}$ { }") ==
+      "line 1: '{' is not closed"); // as NGINX: the first brace opens a block
   CHECK(words("if ($x = \"y\") { }") == "[if|($x|=|y|)]{}");
   CHECK(words("a b}c;") == "[a|b}c]");
   CHECK(words("a \"line\nbreak\";") == "[a|line\nbreak]");
@@ -49,7 +51,8 @@ TEST_CASE("what NGINX would not read is refused with its line") {
 }
 
 TEST_CASE("what is written is read as the same words") {
-  for (const char* word : {"", " ", "a b", ";", "{", "}", "#", "a#b", "\"", "'", "\\", "\\\\", "\\n", "\n", "\t", "\r", "${x}", "$x{", "a;b", "\\\"", "~ ^/\\.(?:a|b){2}$", "\\ "}) {
+  for (const char* word : {"", " ", "a b", ";", "{", "}", "#", "a#b", "\"", "'", "\\", "\\\\",
+           "\\n", "\n", "\t", "\r", "${x}", "$x{", "a;b", "\\\"", "~ ^/\\.(?:a|b){2}$", "\\ "}) {
     Node node;
     node.words = {"x", word};
     INFO(word);
@@ -82,7 +85,10 @@ TEST_CASE("groups of a pattern: their names, and whether they are whole segments
   CHECK(groups("[]()](a)[^](]") == "- ");
   CHECK(groups("[[:alpha:](](a)") == "- ");
   CHECK(groups("(?=x)(?<!y)(?i)(?:a)") == "");
-  for (const char* pattern : {"(?x)a", "(?#c)", "(*UTF8)a", "\\Qa\\E", "(?|a)", "(?1)", "\\k<a>", "(?(1)a)", "(?&a)", "(?P>a)"})
+  for (const char* pattern : {"(?x)a", "(?#c)", "(*UTF8)a", "\\Qa\\E", "(?|a)", "(?1)", "\\k<a>",
+           "(?(1)a)", "(?&a)", "(?P>a)"})
     CHECK(has(groups(pattern), "which is not understood here"));
-  CHECK(with_names("^(?<a>x)[(?<b>]\\(?<c>(?P<d>y)$", [](const std::string& name) { return "N" + name; }) == "^(?<Na>x)[(?<b>]\\(?<c>(?P<Nd>y)$");
+  CHECK(with_names("^(?<a>x)[(?<b>]\\(?<c>(?P<d>y)$", [](const std::string& name) {
+    return "N" + name;
+  }) == "^(?<Na>x)[(?<b>]\\(?<c>(?P<Nd>y)$");
 }

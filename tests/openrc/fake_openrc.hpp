@@ -1,4 +1,5 @@
-// A host root in a directory of its own, and OpenRC played on it: it keeps the same files as openrc-run and supervise-daemon do.
+// A host root in a directory of its own, and OpenRC played on it: it keeps the same files as
+// openrc-run and supervise-daemon do.
 #pragma once
 
 #include "catch.hpp"
@@ -74,7 +75,8 @@ struct FakeOpenrc final : os::Runner {
   }
   void supervised(const std::string& name) {
     put(root + "/run/supervise-" + name + ".pid", "77\n");
-    std::string line = "supervise-daemon" + std::string(1, '\0') + name + std::string(1, '\0') + "--start" + std::string(1, '\0');
+    std::string line = "supervise-daemon" + std::string(1, '\0') + name + std::string(1, '\0') +
+        "--start" + std::string(1, '\0');
     put(root + "/proc/77/cmdline", line);
   }
   void gone(const std::string& name) {
@@ -99,10 +101,13 @@ struct Host {
   std::string at(const std::string& path) const { return openrc.root + path; }
 };
 
-inline SlotName slot(const char* name = "chillbox.blog.web.a") { return SlotName::parse(name).value(); }
+inline SlotName slot(const char* name = "chillbox.blog.web.a") {
+  return SlotName::parse(name).value();
+}
 
 inline SlotSpec spec(const Host& host, const char* name = "chillbox.blog.web.a") {
-  SlotSpec s{slot(name), "1.0.0-1", {"/bin/true"}, {{"A", "1"}}, "/", "nobody", "007", host.at("/var/log/chillbox/blog/web.log"), {}, {}};
+  SlotSpec s{slot(name), "1.0.0-1", {"/bin/true"}, {{"A", "1"}}, "/", "nobody", "007",
+      host.at("/var/log/chillbox/blog/web.log"), {}, {}};
   return s;
 }
 

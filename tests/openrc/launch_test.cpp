@@ -1,4 +1,5 @@
-// The launcher in a process of its own. What needs root (becoming another user) is proven where the tests run as root, as they do in CI.
+// The launcher in a process of its own. What needs root (becoming another user) is proven where the
+// tests run as root, as they do in CI.
 #include "fake_openrc.hpp"
 
 #include "openrc/spec.hpp"
@@ -26,7 +27,8 @@ Launched launch(const std::string& text, mode_t mode = 0600, uid_t owner = ::get
   put(file, text);
   REQUIRE(::chmod(file.c_str(), mode) == 0);
   REQUIRE(::chown(file.c_str(), owner, ::getegid()) == 0);
-  if (const fs::path log = fs::read_symlink("/proc/self/exe").parent_path() / "chillbox-log"; fs::exists(log)) {
+  if (const fs::path log = fs::read_symlink("/proc/self/exe").parent_path() / "chillbox-log";
+      fs::exists(log)) {
     fs::create_directories(host.root + "/usr/lib/chillbox");
     fs::create_symlink(log, host.root + "/usr/lib/chillbox/chillbox-log");
   }
@@ -46,7 +48,8 @@ Launched launch(const std::string& text, mode_t mode = 0600, uid_t owner = ::get
 
 std::string spec_json(const std::string& script) {
   FakeOpenrc host;
-  SlotSpec s{slot(), "r", {"/bin/sh", "-c", script}, {{"A", "1 2"}, {"B", "$(id)\n'\""}}, "/tmp", "nobody", "027", "/x", 5, {}};
+  SlotSpec s{slot(), "r", {"/bin/sh", "-c", script}, {{"A", "1 2"}, {"B", "$(id)\n'\""}}, "/tmp",
+      "nobody", "027", "/x", 5, {}};
   return spec_text(s).value();
 }
 
@@ -55,15 +58,17 @@ std::string spec_json(const std::string& script) {
 TEST_CASE("the program runs as the site's user, in its directory, with the environment as given and nothing else") {
   if (::geteuid() != 0)
     return;
-  const auto r = launch(spec_json("id -un; pwd; umask; env | grep -v -E '^(PWD|OLDPWD|SHLVL|_)=' | sort; nice; ulimit -c; ls /proc/self/fd | wc -l; "
-                                  "grep -E '^(NoNewPrivs|SigBlk|SigIgn)' /proc/self/status; cat /proc/self/status | grep ^Uid"));
+  const auto r = launch(spec_json(
+      "id -un; pwd; umask; env | grep -v -E '^(PWD|OLDPWD|SHLVL|_)=' | sort; nice; ulimit -c; ls /proc/self/fd | wc -l; "
+      "grep -E '^(NoNewPrivs|SigBlk|SigIgn)' /proc/self/status; cat /proc/self/status | grep ^Uid"));
   CHECK(r.err == "");
   CHECK(r.code == 0);
   CHECK(r.out.starts_with("nobody\n/tmp\n0027\n"));
   CHECK(r.out.find("A=1 2\nB=$(id)\n") != std::string::npos);
   CHECK(r.out.find("LEAKED") == std::string::npos);
   CHECK(r.out.find("CHILLBOX_ROOT") == std::string::npos);
-  CHECK(r.out.find("\n5\n0\n4\n") != std::string::npos); // niceness, core limit; 0, 1, 2 and the one that ls opens
+  CHECK(r.out.find("\n5\n0\n4\n") !=
+      std::string::npos); // niceness, core limit; 0, 1, 2 and the one that ls opens
   CHECK(r.out.find("NoNewPrivs:\t1") != std::string::npos);
   CHECK(r.out.find("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000") != std::string::npos);
 }
@@ -75,7 +80,8 @@ TEST_CASE("a spec that anybody but root could have written or read is not used")
   CHECK(r.code != 0);
   CHECK(r.err.find("mode 0600") != std::string::npos);
   if (::geteuid() == 0)
-    CHECK(launch(spec_json("echo ran"), 0600, 65534).err.find("regular file of root") != std::string::npos);
+    CHECK(launch(spec_json("echo ran"), 0600, 65534).err.find("regular file of root") !=
+        std::string::npos);
 }
 
 TEST_CASE("root is refused by name and by number, and so is a spec for another slot") {
@@ -85,8 +91,10 @@ TEST_CASE("root is refused by name and by number, and so is a spec for another s
     changed.replace(changed.find(from), from.size(), to);
     return launch(changed);
   };
-  for (const auto& r : {with("\"nobody\"", "\"root\""), with("chillbox.blog.web.a", "chillbox.blog.web.b"), with("\"user\"", "\"usr\""), launch("{}"),
-                        launch("not JSON"), with("/bin/sh", "/no/such/program"), with("\"/tmp\"", "\"/no/such/dir\"")}) {
+  for (const auto& r :
+      {with("\"nobody\"", "\"root\""), with("chillbox.blog.web.a", "chillbox.blog.web.b"),
+          with("\"user\"", "\"usr\""), launch("{}"), launch("not JSON"),
+          with("/bin/sh", "/no/such/program"), with("\"/tmp\"", "\"/no/such/dir\"")}) {
     CHECK(r.code != 0);
     CHECK(r.out.empty());
     CHECK(r.err.starts_with("chillbox.blog.web.a: "));
@@ -101,10 +109,10 @@ TEST_CASE("a name that is no slot's is refused without a look at any file") {
 namespace {
 
 // As user nobody, with this changed.
-template <class Change>
-Launched launch_changed(const std::string& script, Change change) {
+template <class Change> Launched launch_changed(const std::string& script, Change change) {
   FakeOpenrc host;
-  SlotSpec s{slot(), "r", {"/bin/sh", "-c", script}, {{"PATH", "/usr/bin:/bin"}, {"LISTEN_FDS", "7"}}, "/tmp", "nobody", "027", "/x", {}, {}};
+  SlotSpec s{slot(), "r", {"/bin/sh", "-c", script},
+      {{"PATH", "/usr/bin:/bin"}, {"LISTEN_FDS", "7"}}, "/tmp", "nobody", "027", "/x", {}, {}};
   change(s);
   return launch(spec_text(s).value());
 }
@@ -117,8 +125,10 @@ TEST_CASE("[attack-C1] a listening socket is made by root in root's directory, a
   FakeOpenrc host;
   const std::string socket = host.root + "/web.a.sock";
   put(socket, "left by an earlier copy");
-  const std::string script = "echo $LISTEN_FDS $LISTEN_FDNAMES; [ $LISTEN_PID = $$ ] && echo its own; readlink /proc/$$/fd/3; ls /proc/self/fd | wc -l; "
-                             "stat -c '%U %a %F' " + socket + "; rm -f " + socket + " || ln -sf /x " + socket;
+  const std::string script =
+      "echo $LISTEN_FDS $LISTEN_FDNAMES; [ $LISTEN_PID = $$ ] && echo its own; readlink /proc/$$/fd/3; ls /proc/self/fd | wc -l; "
+      "stat -c '%U %a %F' " +
+      socket + "; rm -f " + socket + " || ln -sf /x " + socket;
   REQUIRE(::chmod(host.root.c_str(), 0711) == 0);
   const auto r = launch_changed(script, [&](SlotSpec& s) { s.socket = socket; });
   CHECK(r.out.starts_with("1 socket\nits own\nsocket:["));
@@ -130,12 +140,15 @@ TEST_CASE("a port goes along with the socket; alone it is the program's to bind,
   if (::geteuid() != 0)
     return;
   FakeOpenrc host;
-  const auto both = launch_changed("echo $LISTEN_FDS $LISTEN_FDNAMES; readlink /proc/$$/fd/4 | cut -c 1-6", [&](SlotSpec& s) {
-    s.socket = host.root + "/web.a.sock";
-    s.port = 29'322;
-  });
+  const auto both = launch_changed(
+      "echo $LISTEN_FDS $LISTEN_FDNAMES; readlink /proc/$$/fd/4 | cut -c 1-6", [&](SlotSpec& s) {
+        s.socket = host.root + "/web.a.sock";
+        s.port = 29'322;
+      });
   CHECK(both.out == "2 socket:port\nsocket\n");
-  CHECK(launch_changed("echo =$LISTEN_FDS; ls /proc/self/fd | wc -l", [](SlotSpec& s) { s.port = 29'323; }).out == "=\n4\n");
+  CHECK(launch_changed("echo =$LISTEN_FDS; ls /proc/self/fd | wc -l", [](SlotSpec& s) {
+    s.port = 29'323;
+  }).out == "=\n4\n");
 }
 
 TEST_CASE("what a program writes goes through a pipe to its log, which is rotated; it has no descriptor of a file") {
@@ -144,13 +157,14 @@ TEST_CASE("what a program writes goes through a pipe to its log, which is rotate
   FakeOpenrc host;
   const std::string log = host.root + "/log/web.log";
   put(host.root + "/log/web.log.1", "older\n");
-  const auto r = launch_changed("echo to out; echo to err >&2; readlink /proc/$$/fd/1 /proc/$$/fd/2 | cut -c 1-5; "
-                                "for i in $(seq 3000); do echo 0123456789012345678901234567890123456789; done; echo last",
-                                [&](SlotSpec& s) {
-                                  s.log = log;
-                                  s.log_size = 64'000;
-                                  s.log_files = 2;
-                                });
+  const auto r = launch_changed(
+      "echo to out; echo to err >&2; readlink /proc/$$/fd/1 /proc/$$/fd/2 | cut -c 1-5; "
+      "for i in $(seq 3000); do echo 0123456789012345678901234567890123456789; done; echo last",
+      [&](SlotSpec& s) {
+        s.log = log;
+        s.log_size = 64'000;
+        s.log_files = 2;
+      });
   CHECK(r.code == 0);
   for (int i = 0; i < 500 && get(log).find("last\n") == std::string::npos; ++i)
     ::usleep(10'000);

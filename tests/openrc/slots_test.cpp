@@ -34,10 +34,13 @@ TEST_CASE("a supervisor that never comes is a crash, after a bounded wait") {
 }
 
 TEST_CASE("a slot's name is read back as it was written, and nothing else is a slot") {
-  for (const char* name : {"chillbox.blog.web.a", "chillbox.my-blog.Api_2.b", "chillbox.blog.mail.a1", "chillbox.blog.mail.b12"})
+  for (const char* name : {"chillbox.blog.web.a", "chillbox.my-blog.Api_2.b",
+           "chillbox.blog.mail.a1", "chillbox.blog.mail.b12"})
     CHECK(slot(name).str() == name);
-  for (const char* bad : {"chillboxd", "chillbox-service", "chillbox.blog.web", "chillbox.blog.web.c", "chillbox.blog.web.a0", "chillbox.blog.web.a01",
-                          "chillbox.blog.web.a1x", "chillbox.Blog.web.a", "chillbox.blog.we/b.a", "chillbox.chillboxd.web.a", "net.eth0", ""})
+  for (const char* bad : {"chillboxd", "chillbox-service", "chillbox.blog.web",
+           "chillbox.blog.web.c", "chillbox.blog.web.a0", "chillbox.blog.web.a01",
+           "chillbox.blog.web.a1x", "chillbox.Blog.web.a", "chillbox.blog.we/b.a",
+           "chillbox.chillboxd.web.a", "net.eth0", ""})
     CHECK_FALSE(SlotName::parse(bad));
 }
 
@@ -66,14 +69,18 @@ TEST_CASE("limits of the site file become settings of the service's cgroup") {
   auto s = spec(host);
   s.limits = {.memory_max = 1000000, .cpu_max = 50, .cpus = "0-1", .tasks_max = 64};
   REQUIRE(host.slots.start(s));
-  CHECK(get(host.at("/etc/conf.d/" + k_name)).find("rc_cgroup_settings=\"memory.max 1000000\ncpu.max 50000 100000\ncpuset.cpus 0-1\npids.max 64\n\"") !=
-        std::string::npos);
+  CHECK(
+      get(host.at("/etc/conf.d/" + k_name))
+          .find(
+              "rc_cgroup_settings=\"memory.max 1000000\ncpu.max 50000 100000\ncpuset.cpus 0-1\npids.max 64\n\"") !=
+      std::string::npos);
 }
 
 TEST_CASE("the launcher and the tasks find the limits in the spec; one of an older agent has none [attack-D13]") {
   Host host;
   auto s = spec(host);
-  s.limits = {.memory_max = 1000000, .cpu_max = 50, .cpus = "0-1", .tasks_max = 64, .user_tasks_max = 300};
+  s.limits = {
+      .memory_max = 1000000, .cpu_max = 50, .cpus = "0-1", .tasks_max = 64, .user_tasks_max = 300};
   const std::string text = spec_text(s).value();
   const auto read = parse_spec(text).value().limits;
   CHECK(read.memory_max == 1000000);
@@ -131,14 +138,16 @@ TEST_CASE("a failing start says what OpenRC said last") {
   Host host;
   host.openrc.exit = {1, 0, "", " * Starting it\n * ERROR: chillbox.blog.web.a failed to start\n"};
   const auto result = host.slots.start(spec(host));
-  CHECK(result.error().message == "start chillbox.blog.web.a: ERROR: chillbox.blog.web.a failed to start");
+  CHECK(result.error().message ==
+      "start chillbox.blog.web.a: ERROR: chillbox.blog.web.a failed to start");
 }
 
 TEST_CASE("a stop takes everything of the slot away, and may be repeated") {
   Host host;
   REQUIRE(host.slots.start(spec(host)));
   REQUIRE(host.slots.stop(slot(), os::Millis{1'000}));
-  for (const char* file : {"/run/chillbox/slots/chillbox.blog.web.a.json", "/etc/init.d/chillbox.blog.web.a", "/etc/conf.d/chillbox.blog.web.a"})
+  for (const char* file : {"/run/chillbox/slots/chillbox.blog.web.a.json",
+           "/etc/init.d/chillbox.blog.web.a", "/etc/conf.d/chillbox.blog.web.a"})
     CHECK_FALSE(fs::exists(fs::symlink_status(host.at(file))));
   CHECK(host.slots.state(slot()).value() == SlotState::stopped);
   CHECK(host.slots.release_in(slot()).empty());
@@ -215,7 +224,9 @@ TEST_CASE("[fault-120] all() finds what a crash may have left: a spec, a link, s
   Did names;
   for (const auto& name : host.slots.all())
     names.push_back(name.str());
-  CHECK(names == Did{"chillbox.blog.web.a", "chillbox.blog.web.b", "chillbox.shop.mail.a2", "chillbox.wiki.app.a"});
+  CHECK(names ==
+      Did{"chillbox.blog.web.a", "chillbox.blog.web.b", "chillbox.shop.mail.a2",
+          "chillbox.wiki.app.a"});
   REQUIRE(host.slots.stop(*openrc::SlotName::parse("chillbox.wiki.app.a"), os::Millis{1'000}));
   CHECK_FALSE(fs::exists(host.at("/etc/conf.d/chillbox.wiki.app.a")));
 }

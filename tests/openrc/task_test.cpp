@@ -1,4 +1,5 @@
-// A task in a process of its own: this program again. What needs root (the site's user, the control group) is proven in bats/host-cron.bats.
+// A task in a process of its own: this program again. What needs root (the site's user, the control
+// group) is proven in bats/host-cron.bats.
 #include "fake_openrc.hpp"
 
 #include "openrc/spec.hpp"
@@ -15,8 +16,7 @@ using namespace chillbox::openrc;
 
 namespace {
 
-template <class T>
-T must(Result<T>&& r) {
+template <class T> T must(Result<T>&& r) {
   INFO((r ? std::string() : r.error().message));
   REQUIRE(r.has_value());
   if constexpr (!std::is_void_v<T>)
@@ -38,8 +38,10 @@ struct TaskHost {
   // The process is forked here instead of started anew, so that no main of its own is needed.
   pid_t begin(uint64_t id, const std::string& command) {
     must(os::real_disk().make_dir(paths.run() + "/tasks", 0700, {::geteuid(), ::getegid()}));
-    must(os::real_disk().make_dir(root + "/var/log/chillbox/blog", 0755, {::geteuid(), ::getegid()}));
-    must(os::real_disk().write(cat(paths.run(), "/tasks", "/", id, ".json"), must(spec_text(spec(command))), 0600, {::geteuid(), ::getegid()}));
+    must(os::real_disk().make_dir(
+        root + "/var/log/chillbox/blog", 0755, {::geteuid(), ::getegid()}));
+    must(os::real_disk().write(cat(paths.run(), "/tasks", "/", id, ".json"),
+        must(spec_text(spec(command))), 0600, {::geteuid(), ::getegid()}));
     return fork_main(id);
   }
   pid_t fork_main(uint64_t id) {
@@ -76,7 +78,8 @@ struct TaskHost {
 
 TEST_CASE("a task runs to its end, its last lines are kept and all of them are in its log") {
   TaskHost host;
-  const auto end = host.run("echo $WORD; i=0; while [ $i -lt 30 ]; do i=$((i+1)); echo line $i; done; printf 'a\\033b' >&2; exit 3");
+  const auto end = host.run(
+      "echo $WORD; i=0; while [ $i -lt 30 ]; do i=$((i+1)); echo line $i; done; printf 'a\\033b' >&2; exit 3");
   CHECK(end.code == 3);
   CHECK(end.ended_ms > 0);
   CHECK(end.text.find("given") == std::string::npos); // only the last twenty
@@ -89,7 +92,8 @@ TEST_CASE("a task runs to its end, its last lines are kept and all of them are i
 
 TEST_CASE("a task's output is not bounded by what is kept of it") {
   TaskHost host;
-  const auto end = host.run("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo 0123456789012345678901234567890123456789; done; echo last");
+  const auto end = host.run(
+      "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo 0123456789012345678901234567890123456789; done; echo last");
   CHECK(end.code == 0);
   CHECK(end.text.ends_with("\nlast"));
   CHECK(get(host.root + "/var/log/chillbox/blog/cron.log").size() == 20000 * 41 + 5);
@@ -100,7 +104,8 @@ TEST_CASE("a task that cannot start says why") {
   auto spec = host.spec("x");
   spec.argv = {"/no/such/program"};
   (void)host.run("true"); // makes the directories
-  must(os::real_disk().write(host.paths.run() + "/tasks/8.json", must(spec_text(spec)), 0600, {::geteuid(), ::getegid()}));
+  must(os::real_disk().write(
+      host.paths.run() + "/tasks/8.json", must(spec_text(spec)), 0600, {::geteuid(), ::getegid()}));
   CHECK(host.wait(host.fork_main(8)) == 0);
   const auto end = must(host.tasks.finish(8)).value();
   CHECK(end.code == 127);

@@ -43,7 +43,8 @@ Error error_of(const Command& c) {
   return exit.error();
 }
 
-// What is locked by nobody any more: who had it as a descriptor is dead, whatever its number was in its own namespace.
+// What is locked by nobody any more: who had it as a descriptor is dead, whatever its number was in
+// its own namespace.
 bool is_locked(const std::string& file) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
   REQUIRE(fd >= 0);
@@ -52,9 +53,11 @@ bool is_locked(const std::string& file) {
   return locked;
 }
 
-// A daemon as one is made, with a session of its own; it holds a lock, so that it can be seen from outside.
-const char* const k_daemon = "setsid flock $F sh -c 'echo up >$F.up; trap \"\" TERM HUP INT; exec sleep 100' </dev/null >/dev/null 2>&1 & "
-                             "while [ ! -s $F.up ]; do sleep 0.01; done; ";
+// A daemon as one is made, with a session of its own; it holds a lock, so that it can be seen from
+// outside.
+const char* const k_daemon =
+    "setsid flock $F sh -c 'echo up >$F.up; trap \"\" TERM HUP INT; exec sleep 100' </dev/null >/dev/null 2>&1 & "
+    "while [ ! -s $F.up ]; do sleep 0.01; done; ";
 
 size_t groups() {
   size_t count = 0;
@@ -98,8 +101,9 @@ TEST_CASE("a contained program is asked by TERM before it is killed, and so is w
   if (!as_root())
     return;
   const TempDir dir;
-  Command c = contained("setsid sh -c 'trap \"echo clean >" + (dir / "done") + "; exit\" TERM; while :; do sleep 0.05; done' & "
-                        "trap 'wait; exit 0' TERM; while :; do sleep 0.05; done");
+  Command c = contained("setsid sh -c 'trap \"echo clean >" + (dir / "done") +
+      "; exit\" TERM; while :; do sleep 0.05; done' & "
+      "trap 'wait; exit 0' TERM; while :; do sleep 0.05; done");
   c.timeout = Millis{300};
   CHECK(error_of(c).code == Code::timed_out);
   CHECK(slurp(dir / "done") == "clean\n");
@@ -128,14 +132,16 @@ TEST_CASE("a contained program ends as it would by itself: code, signal, not fou
 TEST_CASE("orphans of a contained program are reaped while it runs") {
   if (!as_root())
     return;
-  const Exit exit = run(contained("for i in 1 2 3; do (sh -c 'exit 0' &) ; done; sleep 0.3; grep -l '^State:.Z' /proc/[0-9]*/status; true"));
+  const Exit exit = run(contained(
+      "for i in 1 2 3; do (sh -c 'exit 0' &) ; done; sleep 0.3; grep -l '^State:.Z' /proc/[0-9]*/status; true"));
   CHECK(exit.out == "");
 }
 
 TEST_CASE("a contained program sees its own processes and no others, and cannot signal any other [attack-A3]") {
   if (!as_root())
     return;
-  Command c = contained("for p in /proc/[0-9]*; do echo ${p#/proc/}; done; kill -0 " + std::to_string(::getpid()) + " 2>/dev/null && echo reached");
+  Command c = contained("for p in /proc/[0-9]*; do echo ${p#/proc/}; done; kill -0 " +
+      std::to_string(::getpid()) + " 2>/dev/null && echo reached");
   std::istringstream out(run(c).out);
   size_t seen = 0;
   for (std::string line; std::getline(out, line); ++seen)
@@ -192,7 +198,8 @@ TEST_CASE("a contained program is in a control group of its own, which goes with
   if (!as_root() || control_groups_root().empty())
     return;
   const size_t before = groups();
-  CHECK(has(run(contained("cat /proc/self/cgroup")).out, "/chillbox.run." + std::to_string(::getpid())));
+  CHECK(has(
+      run(contained("cat /proc/self/cgroup")).out, "/chillbox.run." + std::to_string(::getpid())));
   Command named = contained("cat /proc/self/cgroup; (setsid sleep 100 &)");
   named.group = "chillbox.run.by-name";
   CHECK(has(run(named).out, "/chillbox.run.by-name\n"));
@@ -229,9 +236,11 @@ TEST_CASE("hidden directories are empty but for what is bound below them") {
   spit(dir / "secret/key", "key");
   spit(dir / "secret/mine/file", "mine");
   spit(dir / "secret/deep/er/one", "one");
-  Command c = contained("find " + (dir / "secret") + " | sort | sed 's,.*/secret,,'; cat " + (dir / "secret/mine/file") + " " + (dir / "secret/deep/er/one"));
+  Command c = contained("find " + (dir / "secret") + " | sort | sed 's,.*/secret,,'; cat " +
+      (dir / "secret/mine/file") + " " + (dir / "secret/deep/er/one"));
   c.view.hidden = {dir / "secret", "/no/such/directory"};
-  c.view.binds = {{dir / "secret/mine", dir / "secret/mine"}, {dir / "secret/deep/er/one", dir / "secret/deep/er/one"}};
+  c.view.binds = {{dir / "secret/mine", dir / "secret/mine"},
+      {dir / "secret/deep/er/one", dir / "secret/deep/er/one"}};
   CHECK(run(c).out == "\n/deep\n/deep/er\n/deep/er/one\n/mine\n/mine/file\nmineone");
 }
 
@@ -241,8 +250,9 @@ TEST_CASE("a read-only view is read-only everywhere but in its scratch directori
   const TempDir dir;
   ::mkdir((dir / "out").c_str(), 0755);
   ::mkdir((dir / "scratch").c_str(), 0755);
-  Command c = contained("for f in x /etc/chillbox-x /dev/shm/x scratch/x out/x; do echo x 2>/dev/null >$f && echo $f; done; echo x >/dev/null && echo null; "
-                        "head -c 3000000 /dev/zero >scratch/y 2>/dev/null || echo full");
+  Command c = contained(
+      "for f in x /etc/chillbox-x /dev/shm/x scratch/x out/x; do echo x 2>/dev/null >$f && echo $f; done; echo x >/dev/null && echo null; "
+      "head -c 3000000 /dev/zero >scratch/y 2>/dev/null || echo full");
   c.cwd = dir.path();
   c.view.read_only = true;
   c.view.scratch = {{dir / "scratch", 1 << 20}};
@@ -259,13 +269,16 @@ TEST_CASE("what is sandboxed sees the tree that it is given and no site, secret 
   ::chmod(dir.path().c_str(), 0755);
   spit(dir / "wheel", "wheel", 0644);
   Command c;
-  c.argv = {"/bin/sh", "-c", "cat wheel; ls -A /home /root /run /srv /var/lib /var/log /tmp | grep -v :$ | tr -d '\\n'; echo; echo 2>/dev/null x >wheel || echo read-only; "
-                             "echo x >/tmp/x && echo scratch; cat /proc/net/dev | tail -n +3 | cut -d: -f1; grep NoNewPrivs /proc/self/status"};
+  c.argv = {"/bin/sh", "-c",
+      "cat wheel; ls -A /home /root /run /srv /var/lib /var/log /tmp | grep -v :$ | tr -d '\\n'; echo; echo 2>/dev/null x >wheel || echo read-only; "
+      "echo x >/tmp/x && echo scratch; cat /proc/net/dev | tail -n +3 | cut -d: -f1; grep NoNewPrivs /proc/self/status"};
   c.cwd = dir.path();
   c.user = k_nobody;
   sandbox(c, {dir.path()});
   const std::string name = dir.path().substr(dir.path().rfind('/') + 1);
-  CHECK(run(c).out == "wheel" + (dir.path().starts_with("/tmp/") ? name : "") + "\nread-only\nscratch\n    lo\nNoNewPrivs:\t1\n");
+  CHECK(run(c).out ==
+      "wheel" + (dir.path().starts_with("/tmp/") ? name : "") +
+          "\nread-only\nscratch\n    lo\nNoNewPrivs:\t1\n");
 }
 
 TEST_CASE("a bind that cannot be made says which") {
@@ -274,7 +287,8 @@ TEST_CASE("a bind that cannot be made says which") {
   const TempDir dir;
   Command c = contained("true");
   c.view.binds = {{dir / "none", dir / "to"}};
-  CHECK(has(error_of(c).message, "bind " + (dir / "none") + " to " + (dir / "to") + ": no such file"));
+  CHECK(has(
+      error_of(c).message, "bind " + (dir / "none") + " to " + (dir / "to") + ": no such file"));
 }
 
 TEST_CASE("the settings of a control group say what the limits say") {
@@ -285,5 +299,7 @@ TEST_CASE("the settings of a control group say what the limits say") {
   limits.cpus = "0-1";
   limits.tasks_max = 64;
   using Pairs = std::vector<std::pair<std::string, std::string>>;
-  CHECK(group_settings(limits) == Pairs{{"memory.max", "50000000"}, {"cpu.max", "150000 100000"}, {"cpuset.cpus", "0-1"}, {"pids.max", "64"}});
+  CHECK(group_settings(limits) ==
+      Pairs{{"memory.max", "50000000"}, {"cpu.max", "150000 100000"}, {"cpuset.cpus", "0-1"},
+          {"pids.max", "64"}});
 }

@@ -72,9 +72,10 @@ TEST_CASE("[fault-91] the bytes are synced before the name changes: a failing sy
   const TempDir dir;
   spit(dir / "a", "old");
   CHECK(in_child([&](Report& r) {
-          break_call(SYS_fsync, EIO);
-          r.expect_error(real_disk().write(dir / "a", "new", 0600, k_me), Code::failure, "sync " + (dir / "a") + ": " + reason(EIO));
-        }) == "");
+    break_call(SYS_fsync, EIO);
+    r.expect_error(real_disk().write(dir / "a", "new", 0600, k_me), Code::failure,
+        "sync " + (dir / "a") + ": " + reason(EIO));
+  }) == "");
   CHECK(slurp(dir / "a") == "old");
   CHECK(names(dir.path()) == std::vector<std::string>{"a"});
 }
@@ -82,12 +83,12 @@ TEST_CASE("[fault-91] the bytes are synced before the name changes: a failing sy
 TEST_CASE("[fault-91] the name is synced before success is told") {
   const TempDir dir;
   CHECK(in_child([&](Report& r) {
-          Result<AtomicFile> file = AtomicFile::create(dir / "a", 0600, k_me);
-          r.expect_ok(file, "create");
-          r.expect_ok(file->write("new"), "write");
-          break_call(SYS_fsync, EIO, file->fd());
-          r.expect_error(file->commit(), Code::failure, "sync " + dir.path() + ": " + reason(EIO));
-        }) == "");
+    Result<AtomicFile> file = AtomicFile::create(dir / "a", 0600, k_me);
+    r.expect_ok(file, "create");
+    r.expect_ok(file->write("new"), "write");
+    break_call(SYS_fsync, EIO, file->fd());
+    r.expect_error(file->commit(), Code::failure, "sync " + dir.path() + ": " + reason(EIO));
+  }) == "");
 }
 
 TEST_CASE("[fault-88] a full disk is told as no_space with what is free, and the old file stays") {
@@ -95,13 +96,14 @@ TEST_CASE("[fault-88] a full disk is told as no_space with what is free, and the
     return;
   const TempDir dir;
   CHECK(in_child([&](Report& r) {
-          private_tmpfs(dir.path(), "size=64k");
-          r.expect_ok(real_disk().write(dir / "a", "old", 0600), "the first write");
-          const std::string large(200'000, 'x');
-          r.expect_error(real_disk().write(dir / "a", large, 0600), Code::no_space, "write " + (dir / "a") + ": no space left on device (");
-          r.expect(slurp(dir / "a") == "old", "the old text stays");
-          r.expect(names(dir.path()).size() == 1, "no temporary file stays");
-        }) == "");
+    private_tmpfs(dir.path(), "size=64k");
+    r.expect_ok(real_disk().write(dir / "a", "old", 0600), "the first write");
+    const std::string large(200'000, 'x');
+    r.expect_error(real_disk().write(dir / "a", large, 0600), Code::no_space,
+        "write " + (dir / "a") + ": no space left on device (");
+    r.expect(slurp(dir / "a") == "old", "the old text stays");
+    r.expect(names(dir.path()).size() == 1, "no temporary file stays");
+  }) == "");
 }
 
 TEST_CASE("[fault-90] exhausted inodes are told as such") {
@@ -109,14 +111,17 @@ TEST_CASE("[fault-90] exhausted inodes are told as such") {
     return;
   const TempDir dir;
   CHECK(in_child([&](Report& r) {
-          private_tmpfs(dir.path(), "size=1m,nr_inodes=3");
-          r.expect_ok(real_disk().write(dir / "a", "old", 0600), "the first write");
-          r.expect_ok(real_disk().write(dir / "b", "old", 0600), "the second write");
-          r.expect_error(real_disk().write(dir / "c", "x", 0600), Code::no_space, "(no inodes left of 3)");
-          r.expect_error(real_disk().set_link("a", dir / "link"), Code::no_space, "no inodes left");
-          const Result<Space> space = real_disk().space(dir.path());
-          r.expect(space && space->total_inodes == 3 && space->free_inodes == 0 && space->total_bytes == 1 << 20, "space says the same");
-        }) == "");
+    private_tmpfs(dir.path(), "size=1m,nr_inodes=3");
+    r.expect_ok(real_disk().write(dir / "a", "old", 0600), "the first write");
+    r.expect_ok(real_disk().write(dir / "b", "old", 0600), "the second write");
+    r.expect_error(
+        real_disk().write(dir / "c", "x", 0600), Code::no_space, "(no inodes left of 3)");
+    r.expect_error(real_disk().set_link("a", dir / "link"), Code::no_space, "no inodes left");
+    const Result<Space> space = real_disk().space(dir.path());
+    r.expect(space && space->total_inodes == 3 && space->free_inodes == 0 &&
+            space->total_bytes == 1 << 20,
+        "space says the same");
+  }) == "");
 }
 
 TEST_CASE("[fault-89] quota, input/output and read-only errors leave the old file and no other") {
@@ -127,18 +132,21 @@ TEST_CASE("[fault-89] quota, input/output and read-only errors leave the old fil
     std::string text;
   };
   const Case cases[] = {{SYS_write, EDQUOT, Code::no_space, reason(EDQUOT)},
-                        {SYS_write, EIO, Code::failure, reason(EIO)},
-                        {SYS_fchmod, EROFS, Code::failure, reason(EROFS)},
-                        {SYS_renameat, EIO, Code::failure, "rename to "}};
+      {SYS_write, EIO, Code::failure, reason(EIO)},
+      {SYS_fchmod, EROFS, Code::failure, reason(EROFS)},
+      {SYS_renameat, EIO, Code::failure, "rename to "}};
   for (const Case& c : cases) {
     const TempDir dir;
     spit(dir / "a", "old");
     // The report is written with the call that fails: so by exit code.
     CHECK(exit_of([&] {
-            break_call(c.call, c.err);
-            const Result<void> written = real_disk().write(dir / "a", "new", 0600, k_me);
-            return !written && written.error().code == c.code && written.error().message.find(c.text) != std::string::npos ? 0 : 1;
-          }) == 0);
+      break_call(c.call, c.err);
+      const Result<void> written = real_disk().write(dir / "a", "new", 0600, k_me);
+      return !written && written.error().code == c.code &&
+              written.error().message.find(c.text) != std::string::npos
+          ? 0
+          : 1;
+    }) == 0);
     CHECK(slurp(dir / "a") == "old");
     CHECK(names(dir.path()) == std::vector<std::string>{"a"});
   }
@@ -149,12 +157,14 @@ TEST_CASE("who may not write is told what and where") {
     return;
   const TempDir dir;
   CHECK(in_child([&](Report& r) {
-          r.expect(::setuid(65534) == 0, "become nobody");
-          r.expect_error(real_disk().write(dir / "a", "x", 0600), Code::denied, dir.path() + ": permission denied");
-          r.expect_error(real_disk().make_dir(dir / "d", 0755), Code::denied, "make directory " + (dir / "d"));
-          r.expect_error(real_disk().list(dir.path()), Code::denied, "list " + dir.path());
-          r.expect_error(real_disk().set_link("x", dir / "l"), Code::denied, dir.path());
-        }) == "");
+    r.expect(::setuid(65534) == 0, "become nobody");
+    r.expect_error(
+        real_disk().write(dir / "a", "x", 0600), Code::denied, dir.path() + ": permission denied");
+    r.expect_error(
+        real_disk().make_dir(dir / "d", 0755), Code::denied, "make directory " + (dir / "d"));
+    r.expect_error(real_disk().list(dir.path()), Code::denied, "list " + dir.path());
+    r.expect_error(real_disk().set_link("x", dir / "l"), Code::denied, dir.path());
+  }) == "");
 }
 
 TEST_CASE("read says too_large, not_found and not a regular file, and does not wait for a fifo's writer") {
@@ -203,9 +213,10 @@ TEST_CASE("a switch that fails leaves the link as it was") {
   const TempDir dir;
   REQUIRE(real_disk().set_link("one", dir / "live"));
   CHECK(in_child([&](Report& r) {
-          break_call(SYS_renameat, EIO);
-          r.expect_error(real_disk().set_link("two", dir / "live"), Code::failure, "link " + (dir / "live") + ": " + reason(EIO));
-        }) == "");
+    break_call(SYS_renameat, EIO);
+    r.expect_error(real_disk().set_link("two", dir / "live"), Code::failure,
+        "link " + (dir / "live") + ": " + reason(EIO));
+  }) == "");
   CHECK(real_disk().read_link(dir / "live").value() == "one");
   CHECK(names(dir.path()) == std::vector<std::string>{"live"});
 }

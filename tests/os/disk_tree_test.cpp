@@ -31,7 +31,9 @@ void make_dir(const std::string& path, mode_t mode = 0755) {
   REQUIRE(::chmod(path.c_str(), mode) == 0);
 }
 
-void make_link(const std::string& target, const std::string& path) { REQUIRE(::symlink(target.c_str(), path.c_str()) == 0); }
+void make_link(const std::string& target, const std::string& path) {
+  REQUIRE(::symlink(target.c_str(), path.c_str()) == 0);
+}
 
 uid_t owner_of(const std::string& path) {
   struct stat st{};
@@ -79,17 +81,19 @@ TEST_CASE("a large file comes through the copy unchanged, between file systems t
     return;
   const TempDir dir, other;
   CHECK(in_child([&](Report& r) {
-          private_tmpfs(dir.path(), "size=16m");
-          std::string large(5'000'001, 'x');
-          for (size_t i = 0; i < large.size(); ++i)
-            large[i] = static_cast<char>(i * 31 >> 3);
-          ::mkdir((dir / "from").c_str(), 0755);
-          spit(dir / "from/large", large);
-          spit(dir / "from/empty", "");
-          r.expect_ok(real_disk().copy_tree(dir / "from", other / "to", Owner{k_nobody, k_nobody}), "copy");
-          r.expect(slurp(other / "to/large") == large, "the same bytes");
-          r.expect(owner_of(other / "to/large") == k_nobody && owner_of(other / "to") == k_nobody, "the new owner");
-        }) == "");
+    private_tmpfs(dir.path(), "size=16m");
+    std::string large(5'000'001, 'x');
+    for (size_t i = 0; i < large.size(); ++i)
+      large[i] = static_cast<char>(i * 31 >> 3);
+    ::mkdir((dir / "from").c_str(), 0755);
+    spit(dir / "from/large", large);
+    spit(dir / "from/empty", "");
+    r.expect_ok(
+        real_disk().copy_tree(dir / "from", other / "to", Owner{k_nobody, k_nobody}), "copy");
+    r.expect(slurp(other / "to/large") == large, "the same bytes");
+    r.expect(owner_of(other / "to/large") == k_nobody && owner_of(other / "to") == k_nobody,
+        "the new owner");
+  }) == "");
 }
 
 TEST_CASE("fifos, sockets and devices are not copied: the tree is refused by name and nothing stays") {
@@ -117,7 +121,8 @@ TEST_CASE("a copy goes to a new or empty place only, and from a directory only, 
   make_release(dir / "from");
   make_dir(dir / "empty"); // as a mount point is
   REQUIRE(real_disk().copy_tree(dir / "from", dir / "empty", k_me));
-  CHECK(real_disk().tree_digest(dir / "empty").value() == real_disk().tree_digest(dir / "empty").value());
+  CHECK(real_disk().tree_digest(dir / "empty").value() ==
+      real_disk().tree_digest(dir / "empty").value());
   CHECK(real_disk().exists(dir / "empty/app/text"));
   make_dir(dir / "there");
   make_dir(dir / "there/something");
@@ -133,19 +138,20 @@ TEST_CASE("[fault-88][fault-91] a disk that fills up, or fails to sync, during a
   const TempDir dir;
   make_release(dir / "from");
   CHECK(in_child([&](Report& r) {
-          break_call(SYS_syncfs, EIO);
-          r.expect_error(real_disk().copy_tree(dir / "from", dir / "to", k_me), Code::failure, "sync ");
-        }) == "");
+    break_call(SYS_syncfs, EIO);
+    r.expect_error(real_disk().copy_tree(dir / "from", dir / "to", k_me), Code::failure, "sync ");
+  }) == "");
   CHECK(names(dir.path()) == std::vector<std::string>{"from"});
   if (!as_root())
     return;
   const TempDir small;
   spit(dir / "from/large", std::string(300'000, 'x'));
   CHECK(in_child([&](Report& r) {
-          private_tmpfs(small.path(), "size=128k");
-          r.expect_error(real_disk().copy_tree(dir / "from", small / "to", k_me), Code::no_space, "large: no space left on device");
-          r.expect(names(small.path()).empty(), "nothing stays");
-        }) == "");
+    private_tmpfs(small.path(), "size=128k");
+    r.expect_error(real_disk().copy_tree(dir / "from", small / "to", k_me), Code::no_space,
+        "large: no space left on device");
+    r.expect(names(small.path()).empty(), "nothing stays");
+  }) == "");
 }
 
 TEST_CASE("the manifest is the same for the same tree, and another for another name, mode, text or link") {
@@ -226,7 +232,8 @@ TEST_CASE("sealing refuses a hard link and leaves the file's other name alone") 
   make_release(dir / "t");
   spit(dir / "shadow", "secret", 0600);
   REQUIRE(::link((dir / "shadow").c_str(), (dir / "t/app/stolen").c_str()) == 0);
-  const Result<std::string> sealed = real_disk().seal_tree(dir / "t", is_root() ? Owner{k_nobody, k_nobody} : k_me);
+  const Result<std::string> sealed =
+      real_disk().seal_tree(dir / "t", is_root() ? Owner{k_nobody, k_nobody} : k_me);
   REQUIRE_FALSE(sealed);
   CHECK(sealed.error().code == Code::denied);
   CHECK(has(sealed.error().message, "t/app/stolen: it has 2 names"));
@@ -348,10 +355,11 @@ TEST_CASE("no walk crosses into another file system that is mounted below") {
   make_dir(dir / "t");
   make_dir(dir / "t/m");
   CHECK(in_child([&](Report& r) {
-          private_tmpfs(dir / "t/m", "size=64k");
-          spit(dir / "t/m/kept", "x");
-          r.expect_error(real_disk().remove_tree(dir / "t"), Code::denied, "t/m: another file system is mounted there");
-          r.expect_error(real_disk().seal_tree(dir / "t", k_me), Code::denied, "is mounted there");
-          r.expect(slurp(dir / "t/m/kept") == "x", "what is mounted stays");
-        }) == "");
+    private_tmpfs(dir / "t/m", "size=64k");
+    spit(dir / "t/m/kept", "x");
+    r.expect_error(real_disk().remove_tree(dir / "t"), Code::denied,
+        "t/m: another file system is mounted there");
+    r.expect_error(real_disk().seal_tree(dir / "t", k_me), Code::denied, "is mounted there");
+    r.expect(slurp(dir / "t/m/kept") == "x", "what is mounted stays");
+  }) == "");
 }

@@ -45,7 +45,8 @@ TEST_CASE("each job has a user that no other job has, and a number comes again o
 TEST_CASE("a number that still runs something is not given out, whatever it should have ended with [attack-A3]") {
   if (!as_root())
     return;
-  const uid_t next = JobUser::take()->user().uid + 1; // of the two behind it one at least is inside the range
+  const uid_t next =
+      JobUser::take()->user().uid + 1; // of the two behind it one at least is inside the range
   const uid_t uid = next + 1 <= k_last_job_user ? next + 1 : k_first_job_user + 1;
   std::array<int, 2> ready;
   REQUIRE(::pipe(ready.data()) == 0);
@@ -74,7 +75,8 @@ TEST_CASE("an account with a number of the jobs is named, and what to do about i
   const auto checked = check_job_users(dir.path());
   REQUIRE_FALSE(checked);
   CHECK(checked.error().code == Code::conflict);
-  CHECK(checked.error().message.starts_with(cat("'old' in ", dir.path(), "/group has number ", k_last_job_user)));
+  CHECK(checked.error().message.starts_with(
+      cat("'old' in ", dir.path(), "/group has number ", k_last_job_user)));
   spit(dir / "group", "root:x:0:\n");
   CHECK(check_job_users(dir.path()));
 }

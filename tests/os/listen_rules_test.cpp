@@ -36,7 +36,8 @@ int bind_to(uint16_t port, int family = AF_INET, int protocol = 0) {
   four.sin_port = ::htons(port);
   four.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
   const bool is_six = family == AF_INET6;
-  const auto* address = is_six ? reinterpret_cast<const sockaddr*>(&six) : reinterpret_cast<const sockaddr*>(&four);
+  const auto* address =
+      is_six ? reinterpret_cast<const sockaddr*>(&six) : reinterpret_cast<const sockaddr*>(&four);
   return ::bind(fd.get(), address, is_six ? sizeof six : sizeof four) == 0 ? 0 : errno;
 }
 
@@ -50,27 +51,28 @@ TEST_CASE("[attack-B3] a program binds its own port and any free one, and no oth
   if (!ListenRules::kernel_has_ports())
     return;
   CHECK(in_child([](Report& r) {
-          r.expect(bind_to(29'321) == 0, "before");
-          r.expect(limited({29'320}), "rules");
-          r.expect(bind_to(29'320) == 0, "its own");
-          r.expect(bind_to(0) == 0, "any free one");
-          r.expect(bind_to(29'321) == EACCES, "another's");
-          r.expect(bind_to(29'321, AF_INET6) == EACCES, "another's by IPv6");
-          r.expect(::fork() != 0 || (bind_to(29'321) == EACCES ? 0 : 1) == 0, "a child's");
-        }) == "");
+    r.expect(bind_to(29'321) == 0, "before");
+    r.expect(limited({29'320}), "rules");
+    r.expect(bind_to(29'320) == 0, "its own");
+    r.expect(bind_to(0) == 0, "any free one");
+    r.expect(bind_to(29'321) == EACCES, "another's");
+    r.expect(bind_to(29'321, AF_INET6) == EACCES, "another's by IPv6");
+    r.expect(::fork() != 0 || (bind_to(29'321) == EACCES ? 0 : 1) == 0, "a child's");
+  }) == "");
 }
 
 TEST_CASE("[attack-B3] ways around the kernel's rules for TCP are closed, with errors that a program knows") {
   CHECK(in_child([](Report& r) {
-          r.expect(limited({}), "rules");
-          r.expect(bind_to(29'321, AF_INET, k_mptcp) == EPROTONOSUPPORT, "MPTCP takes plain TCP as well");
-          r.expect(bind_to(29'321, AF_INET6, k_mptcp) == EPROTONOSUPPORT, "and by IPv6");
-          for (const int family : {43 /* SMC */, 30 /* TIPC */, AF_VSOCK, AF_ALG})
-            r.expect(::socket(family, SOCK_STREAM, 0) < 0 && errno == EAFNOSUPPORT, "family " + std::to_string(family));
-          r.expect(::syscall(425, 8, nullptr) < 0 && errno == ENOSYS, "io_uring");
-          for (const int family : {AF_UNIX, AF_INET, AF_INET6})
-            r.expect(::socket(family, SOCK_STREAM, 0) >= 0, "family " + std::to_string(family));
-          r.expect(::socket(AF_NETLINK, SOCK_RAW, 0) >= 0, "getifaddrs asks it");
-          r.expect(::socket(AF_INET, SOCK_DGRAM, 0) >= 0, "UDP");
-        }) == "");
+    r.expect(limited({}), "rules");
+    r.expect(bind_to(29'321, AF_INET, k_mptcp) == EPROTONOSUPPORT, "MPTCP takes plain TCP as well");
+    r.expect(bind_to(29'321, AF_INET6, k_mptcp) == EPROTONOSUPPORT, "and by IPv6");
+    for (const int family : {43 /* SMC */, 30 /* TIPC */, AF_VSOCK, AF_ALG})
+      r.expect(::socket(family, SOCK_STREAM, 0) < 0 && errno == EAFNOSUPPORT,
+          "family " + std::to_string(family));
+    r.expect(::syscall(425, 8, nullptr) < 0 && errno == ENOSYS, "io_uring");
+    for (const int family : {AF_UNIX, AF_INET, AF_INET6})
+      r.expect(::socket(family, SOCK_STREAM, 0) >= 0, "family " + std::to_string(family));
+    r.expect(::socket(AF_NETLINK, SOCK_RAW, 0) >= 0, "getifaddrs asks it");
+    r.expect(::socket(AF_INET, SOCK_DGRAM, 0) >= 0, "UDP");
+  }) == "");
 }

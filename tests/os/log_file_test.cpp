@@ -26,7 +26,7 @@ TEST_CASE("a log is rotated under a writer that holds it open: nothing is lost, 
   CHECK(slurp(log + ".1") == "four\n");
   CHECK(slurp(log + ".2") == "three\n");
   CHECK_FALSE(real_disk().exists(log + ".3"));
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat((log + ".1").c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0640);
 }
@@ -61,15 +61,14 @@ TEST_CASE("[fault-99] on a full disk a log is cut without a copy, and what was d
     return;
   const TempDir dir;
   CHECK(in_child([&](Report& r) {
-          private_tmpfs(dir.path(), "size=1m");
-          const std::string log = dir / "api.log";
-          const Fd fd(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-          const std::string block(4096, 'x');
-          while (::write(fd.get(), block.data(), block.size()) > 0) {
-          }
-          const auto dropped = rotate_by_copy(log, 3, 10 << 20);
-          r.expect(dropped && *dropped == 1 << 20, "all of it was dropped");
-          r.expect(::write(fd.get(), "on\n", 3) == 3, "there is room again");
-          r.expect(slurp(log) == "on\n" && !real_disk().exists(log + ".1"), "nothing half is left");
-        }) == "");
+    private_tmpfs(dir.path(), "size=1m");
+    const std::string log = dir / "api.log";
+    const Fd fd(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+    const std::string block(4096, 'x');
+    while (::write(fd.get(), block.data(), block.size()) > 0) {}
+    const auto dropped = rotate_by_copy(log, 3, 10 << 20);
+    r.expect(dropped && *dropped == 1 << 20, "all of it was dropped");
+    r.expect(::write(fd.get(), "on\n", 3) == 3, "there is room again");
+    r.expect(slurp(log) == "on\n" && !real_disk().exists(log + ".1"), "nothing half is left");
+  }) == "");
 }

@@ -15,7 +15,8 @@ using namespace os_test;
 namespace {
 
 LogWriter writer(const TempDir& dir, uint64_t size, uint32_t keep) {
-  return {Fd(::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "api.log", size, keep};
+  return {
+      Fd(::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "api.log", size, keep};
 }
 
 } // namespace
@@ -72,18 +73,20 @@ TEST_CASE("[fault-99] a full disk costs lines, says how many bytes, and stops no
     return;
   const TempDir dir;
   CHECK(in_child([&](Report& r) {
-          private_tmpfs(dir.path(), "size=64k");
-          spit(dir / "filler", std::string(56 * 1024, 'x'));
-          auto log = writer(dir, 1 << 20, 1);
-          for (int i = 0; i < 20; ++i)
-            log.append(std::string(1023, 'a') + "\n");
-          r.expect(log.dropped() >= 10 * 1024, "what does not fit is counted");
-          const uint64_t dropped = log.dropped();
-          ::unlink((dir / "filler").c_str());
-          log.append("again\n");
-          r.expect(log.dropped() == 0, "told");
-          r.expect(has(slurp(dir / "api.log"), "no room for " + std::to_string(dropped) + " bytes that came here\nagain\n"), slurp(dir / "api.log"));
-        }) == "");
+    private_tmpfs(dir.path(), "size=64k");
+    spit(dir / "filler", std::string(56 * 1024, 'x'));
+    auto log = writer(dir, 1 << 20, 1);
+    for (int i = 0; i < 20; ++i)
+      log.append(std::string(1023, 'a') + "\n");
+    r.expect(log.dropped() >= 10 * 1024, "what does not fit is counted");
+    const uint64_t dropped = log.dropped();
+    ::unlink((dir / "filler").c_str());
+    log.append("again\n");
+    r.expect(log.dropped() == 0, "told");
+    r.expect(has(slurp(dir / "api.log"),
+                 "no room for " + std::to_string(dropped) + " bytes that came here\nagain\n"),
+        slurp(dir / "api.log"));
+  }) == "");
 }
 
 TEST_CASE("a link in place of the log is not written through") {

@@ -42,20 +42,20 @@ int touch(dl_phdr_info* object, size_t, void*) {
 
 TEST_CASE("what a process gives back comes again when it is used, and nothing that was written is lost") {
   CHECK(os_test::exit_of([] {
-          const std::string text(200'000, 'x');
-          std::vector<std::string> many;
-          for (int i = 0; i < 20'000; ++i)
-            many.emplace_back(200, 'y');
-          const std::string last = std::move(many.back()); // above all that is free then
-          many.clear();
-          ::dl_iterate_phdr(touch, nullptr);
-          const long files = held("RssFile");
-          const long heap = held("RssAnon");
-          os::give_back_memory();
-          if (held("RssFile") > files / 2)
-            return 1;
-          if (k_keeps_free_memory && held("RssAnon") > heap - 3'000)
-            return 2;
-          return text == std::string(200'000, 'x') && std::getenv("PATH") != nullptr ? 0 : 3;
-        }) == 0);
+    const std::string text(200'000, 'x');
+    std::vector<std::string> many;
+    for (int i = 0; i < 20'000; ++i)
+      many.emplace_back(200, 'y');
+    const std::string last = std::move(many.back()); // above all that is free then
+    many.clear();
+    ::dl_iterate_phdr(touch, nullptr);
+    const long files = held("RssFile");
+    const long heap = held("RssAnon");
+    os::give_back_memory();
+    if (held("RssFile") > files / 2)
+      return 1;
+    if (k_keeps_free_memory && held("RssAnon") > heap - 3'000)
+      return 2;
+    return text == std::string(200'000, 'x') && std::getenv("PATH") != nullptr ? 0 : 3;
+  }) == 0);
 }

@@ -21,12 +21,15 @@ namespace {
 constexpr TmpfsOptions k_small{1 << 20, 0711, false};
 
 void own_mounts(Report& r) {
-  r.expect(::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "a mount namespace");
+  r.expect(::unshare(CLONE_NEWNS) == 0 &&
+          ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0,
+      "a mount namespace");
 }
 
 void pretend_swap(Report& r, const TempDir& dir, const std::string& lines) {
   spit(dir / "swaps", "Filename\tType\tSize\tUsed\tPriority\n" + lines);
-  r.expect(::mount((dir / "swaps").c_str(), "/proc/swaps", nullptr, MS_BIND, nullptr) == 0, "another /proc/swaps");
+  r.expect(::mount((dir / "swaps").c_str(), "/proc/swaps", nullptr, MS_BIND, nullptr) == 0,
+      "another /proc/swaps");
 }
 
 } // namespace
@@ -38,25 +41,25 @@ TEST_CASE("a tmpfs is mounted once, with its size and mode, without setuid progr
   ::mkdir((dir / "a b").c_str(), 0755);
   const std::string path = dir / "a b"; // as the kernel's table escapes it
   CHECK(in_child([&](Report& r) {
-          own_mounts(r);
-          r.expect(!is_mount_point(path), "not mounted yet");
-          const Result<bool> first = mount_tmpfs(path, k_small);
-          r.expect_ok(first, "mount");
-          r.expect(is_mount_point(path), "mounted");
-          r.expect(mode_of(path) == 0711, "its mode");
-          struct statvfs fs{};
-          ::statvfs(path.c_str(), &fs);
-          r.expect(fs.f_blocks * fs.f_frsize == 1 << 20, "its size");
-          r.expect((fs.f_flag & ST_NOSUID) != 0 && (fs.f_flag & ST_NODEV) != 0, "nosuid and nodev");
-          spit(path + "/kept", "x");
-          const Result<bool> second = mount_tmpfs(path, k_small);
-          r.expect(second && *second == *first, "the same answer for the one that is there");
-          r.expect(slurp(path + "/kept") == "x", "the second time nothing is mounted over it");
-          r.expect_ok(unmount(path), "unmount");
-          r.expect(!is_mount_point(path), "gone");
-          r.expect_ok(unmount(path), "again");
-          r.expect_ok(unmount(dir / "none"), "never there");
-        }) == "");
+    own_mounts(r);
+    r.expect(!is_mount_point(path), "not mounted yet");
+    const Result<bool> first = mount_tmpfs(path, k_small);
+    r.expect_ok(first, "mount");
+    r.expect(is_mount_point(path), "mounted");
+    r.expect(mode_of(path) == 0711, "its mode");
+    struct statvfs fs{};
+    ::statvfs(path.c_str(), &fs);
+    r.expect(fs.f_blocks * fs.f_frsize == 1 << 20, "its size");
+    r.expect((fs.f_flag & ST_NOSUID) != 0 && (fs.f_flag & ST_NODEV) != 0, "nosuid and nodev");
+    spit(path + "/kept", "x");
+    const Result<bool> second = mount_tmpfs(path, k_small);
+    r.expect(second && *second == *first, "the same answer for the one that is there");
+    r.expect(slurp(path + "/kept") == "x", "the second time nothing is mounted over it");
+    r.expect_ok(unmount(path), "unmount");
+    r.expect(!is_mount_point(path), "gone");
+    r.expect_ok(unmount(path), "again");
+    r.expect_ok(unmount(dir / "none"), "never there");
+  }) == "");
 }
 
 TEST_CASE("[fault-81] where the kernel has noswap, it is set; the answer says so") {
@@ -64,14 +67,15 @@ TEST_CASE("[fault-81] where the kernel has noswap, it is set; the answer says so
     return;
   const TempDir dir;
   CHECK(in_child([&](Report& r) {
-          own_mounts(r);
-          const Result<bool> noswap = mount_tmpfs(dir.path(), k_small);
-          r.expect_ok(noswap, "mount");
-          const std::string table = slurp("/proc/self/mounts");
-          const size_t line = table.find(" " + dir.path() + " ");
-          const bool has_it = table.substr(line, table.find('\n', line) - line).find("noswap") != std::string::npos;
-          r.expect(noswap && *noswap == has_it, "the answer is what the kernel shows");
-        }) == "");
+    own_mounts(r);
+    const Result<bool> noswap = mount_tmpfs(dir.path(), k_small);
+    r.expect_ok(noswap, "mount");
+    const std::string table = slurp("/proc/self/mounts");
+    const size_t line = table.find(" " + dir.path() + " ");
+    const bool has_it =
+        table.substr(line, table.find('\n', line) - line).find("noswap") != std::string::npos;
+    r.expect(noswap && *noswap == has_it, "the answer is what the kernel shows");
+  }) == "");
 }
 
 TEST_CASE("[fault-81] without noswap and with swap on a tmpfs is refused, unless that is allowed") {
@@ -80,28 +84,28 @@ TEST_CASE("[fault-81] without noswap and with swap on a tmpfs is refused, unless
   const TempDir dir;
   ::mkdir((dir / "t").c_str(), 0755);
   CHECK(in_child([&](Report& r) {
-          own_mounts(r);
-          pretend_swap(r, dir, "/dev/sda2\tpartition\t1000\t0\t-2\n");
-          r.expect(swap_is_on(), "swap is seen");
-          // One from before, without noswap.
-          ::mount("old", (dir / "t").c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=64k");
-          r.expect_error(mount_tmpfs(dir / "t", k_small), Code::denied, "swap is on");
-          TmpfsOptions allowed = k_small;
-          allowed.allow_swap = true;
-          const Result<bool> taken = mount_tmpfs(dir / "t", allowed);
-          r.expect(taken && !*taken, "allowed, and says that noswap does not hold");
-        }) == "");
+    own_mounts(r);
+    pretend_swap(r, dir, "/dev/sda2\tpartition\t1000\t0\t-2\n");
+    r.expect(swap_is_on(), "swap is seen");
+    // One from before, without noswap.
+    ::mount("old", (dir / "t").c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=64k");
+    r.expect_error(mount_tmpfs(dir / "t", k_small), Code::denied, "swap is on");
+    TmpfsOptions allowed = k_small;
+    allowed.allow_swap = true;
+    const Result<bool> taken = mount_tmpfs(dir / "t", allowed);
+    r.expect(taken && !*taken, "allowed, and says that noswap does not hold");
+  }) == "");
   CHECK(in_child([&](Report& r) { // an older kernel
-          own_mounts(r);
-          pretend_swap(r, dir, "/dev/sda2\tpartition\t1000\t0\t-2\n");
-          break_call(SYS_mount, EINVAL);
-          r.expect_error(mount_tmpfs(dir / "t", k_small), Code::denied, "turn swap off");
-        }) == "");
+    own_mounts(r);
+    pretend_swap(r, dir, "/dev/sda2\tpartition\t1000\t0\t-2\n");
+    break_call(SYS_mount, EINVAL);
+    r.expect_error(mount_tmpfs(dir / "t", k_small), Code::denied, "turn swap off");
+  }) == "");
   CHECK(in_child([&](Report& r) {
-          own_mounts(r);
-          pretend_swap(r, dir, "");
-          r.expect(!swap_is_on(), "no swap is seen");
-        }) == "");
+    own_mounts(r);
+    pretend_swap(r, dir, "");
+    r.expect(!swap_is_on(), "no swap is seen");
+  }) == "");
 }
 
 TEST_CASE("another file system at the place of ours is not taken for it; who may not mount is told so") {
@@ -111,26 +115,29 @@ TEST_CASE("another file system at the place of ours is not taken for it; who may
     return;
   ::mkdir((dir / "t").c_str(), 0755);
   CHECK(in_child([&](Report& r) {
-          own_mounts(r);
-          ::mount("/proc", (dir / "t").c_str(), nullptr, MS_BIND, nullptr); // what /tmp is on differs
-          ::mount(nullptr, (dir / "t").c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV, nullptr);
-          r.expect_error(mount_tmpfs(dir / "t", k_small), Code::conflict, "another file system (proc)"); // though as closed as ours
-          ::mount("loose", (dir / "t").c_str(), "tmpfs", 0, "size=64k");
-          r.expect_error(mount_tmpfs(dir / "t", k_small), Code::conflict, "another file system (tmpfs)");
-        }) == "");
+    own_mounts(r);
+    ::mount("/proc", (dir / "t").c_str(), nullptr, MS_BIND, nullptr); // what /tmp is on differs
+    ::mount(nullptr, (dir / "t").c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV,
+        nullptr);
+    r.expect_error(mount_tmpfs(dir / "t", k_small), Code::conflict,
+        "another file system (proc)"); // though as closed as ours
+    ::mount("loose", (dir / "t").c_str(), "tmpfs", 0, "size=64k");
+    r.expect_error(mount_tmpfs(dir / "t", k_small), Code::conflict, "another file system (tmpfs)");
+  }) == "");
   CHECK(in_child([&](Report& r) {
-          ::chmod(dir.path().c_str(), 0755);
-          r.expect(::setuid(65534) == 0, "become nobody");
-          r.expect_error(mount_tmpfs(dir / "t", k_small), Code::denied, "mount tmpfs on " + (dir / "t"));
-          r.expect_error(unmount("/proc"), Code::denied, "unmount /proc");
-        }) == "");
+    ::chmod(dir.path().c_str(), 0755);
+    r.expect(::setuid(65534) == 0, "become nobody");
+    r.expect_error(mount_tmpfs(dir / "t", k_small), Code::denied, "mount tmpfs on " + (dir / "t"));
+    r.expect_error(unmount("/proc"), Code::denied, "unmount /proc");
+  }) == "");
 }
 
 TEST_CASE("[fault-125] file systems of other machines are known by their magic number, those of this one are not meant") {
   CHECK(network_kind(0x6969) == "nfs");
   CHECK(network_kind(static_cast<int32_t>(0xFF534D42)) == "cifs"); // as a 32-bit f_type says it
   CHECK(network_kind(0x65735546) == "fuse");
-  for (const int64_t here : {0xEF53, 0x01021994, 0x794C7630, 0x58465342}) // ext4, tmpfs, overlay, xfs
+  for (const int64_t here :
+      {0xEF53, 0x01021994, 0x794C7630, 0x58465342}) // ext4, tmpfs, overlay, xfs
     CHECK(network_kind(here).empty());
   CHECK(network_file_system("/proc").empty());
 }

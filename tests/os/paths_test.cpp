@@ -38,7 +38,8 @@ TEST_CASE("on a host the paths are the documented ones") {
   CHECK(paths.database() == "/var/lib/chillbox/state.db");
   CHECK(paths.control_socket() == "/run/chillbox/control.sock");
   CHECK(paths.shipped_hooks() == "/usr/lib/chillbox/hooks");
-  CHECK(paths.live_socket(SiteName::parse("blog").value(), "web") == "/run/chillbox/live/blog/web.sock");
+  CHECK(paths.live_socket(SiteName::parse("blog").value(), "web") ==
+      "/run/chillbox/live/blog/web.sock");
 }
 
 TEST_CASE("CHILLBOX_ROOT moves every path, with or without a closing slash, and becomes absolute") {

@@ -24,7 +24,8 @@ Fd client_of(const Fd& listener) {
   address.sin_family = AF_INET;
   address.sin_port = ::htons(port_of(listener));
   address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
-  REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(
+      ::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   return client;
 }
 

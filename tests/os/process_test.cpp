@@ -47,7 +47,9 @@ bool ready(int socket) {
   const Result<bool> read = read_exact(socket, {&byte, 1}, Millis{5'000});
   return read && *read && byte == 'r';
 }
-bool ready(const Role& role) { return ready(role.socket.get()); }
+bool ready(const Role& role) {
+  return ready(role.socket.get());
+}
 
 std::string field(const std::string& text, const std::string& name) {
   const size_t at = text.find("\n" + name + ":");
@@ -66,7 +68,8 @@ TEST_CASE("a role is this program again, named for ps, and its code comes back")
   CHECK(role.child.wait().error().code == Code::not_found);
   Role other = start("echo");
   REQUIRE(ready(other));
-  CHECK(slurp("/proc/" + std::to_string(other.child.pid()) + "/cmdline") == std::string("role:echo\0", 10));
+  CHECK(slurp("/proc/" + std::to_string(other.child.pid()) + "/cmdline") ==
+      std::string("role:echo\0", 10));
   other.socket.reset();
   CHECK(other.child.wait(Millis{5'000}).value() == 0);
 }
@@ -138,15 +141,17 @@ TEST_CASE("a role that the main thread started does not outlive a killed parent,
     // The other end of its socket stays open here, so that it has no reason of its own to end.
     const auto [ours, theirs] = sockets();
     CHECK(exit_of([&, socket = ours.get(), end = theirs.get()] {
-            Result<Child> child = Child::start(role_command(name, end));
-            const pid_t number = child ? child->pid() : -1;
-            if (!ready(socket) || !write_all(end, {reinterpret_cast<const uint8_t*>(&number), sizeof number}))
-              return 1;
-            ::kill(::getpid(), SIGKILL);
-            return 0;
-          }) == 128 + SIGKILL);
+      Result<Child> child = Child::start(role_command(name, end));
+      const pid_t number = child ? child->pid() : -1;
+      if (!ready(socket) ||
+          !write_all(end, {reinterpret_cast<const uint8_t*>(&number), sizeof number}))
+        return 1;
+      ::kill(::getpid(), SIGKILL);
+      return 0;
+    }) == 128 + SIGKILL);
     pid_t pid = -1;
-    REQUIRE(read_exact(ours.get(), {reinterpret_cast<uint8_t*>(&pid), sizeof pid}, Millis{5'000}).value());
+    REQUIRE(read_exact(ours.get(), {reinterpret_cast<uint8_t*>(&pid), sizeof pid}, Millis{5'000})
+            .value());
     bool gone = false;
     for (int i = 0; i < 300 && !gone; ++i) {
       const std::string stat = slurp("/proc/" + std::to_string(pid) + "/stat");

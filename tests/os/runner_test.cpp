@@ -52,7 +52,8 @@ Millis taken(const std::function<void()>& work) {
   return real_clock().mono() - start;
 }
 
-// Waits a moment for what ends by itself: a killed process is gone only when its new parent has seen it.
+// Waits a moment for what ends by itself: a killed process is gone only when its new parent has
+// seen it.
 bool gone(pid_t pid) {
   for (int i = 0; i < 200; ++i) {
     if (::kill(pid, 0) != 0 && errno == ESRCH)
@@ -169,7 +170,8 @@ TEST_CASE("the child has the standard streams and what it inherits, and no other
   const int kept = ::open((dir / "a").c_str(), O_RDONLY | O_CLOEXEC);
   const int leaky = ::fcntl(kept, F_DUPFD, 50); // not close-on-exec, as a library might
   REQUIRE(leaky >= 50);
-  Command c = shell("for fd in /proc/self/fd/*; do echo \"${fd##*/}\"; done; cat <&" + std::to_string(kept));
+  Command c = shell(
+      "for fd in /proc/self/fd/*; do echo \"${fd##*/}\"; done; cat <&" + std::to_string(kept));
   c.inherit = {kept};
   std::istringstream out(run(c).out);
   std::vector<std::string> fds;
@@ -206,7 +208,8 @@ TEST_CASE("lines come as they are written, from both streams, the last one also 
 }
 
 TEST_CASE("output over the limit is dropped, said once, and does not stop the program") {
-  Command c = shell("i=0; while [ $i -lt 20000 ]; do echo 0123456789; i=$((i+1)); done; echo end >&2");
+  Command c =
+      shell("i=0; while [ $i -lt 20000 ]; do echo 0123456789; i=$((i+1)); done; echo end >&2");
   c.output_limit = 1000;
   std::vector<std::string> lines;
   c.on_line = [&](std::string_view line) { lines.emplace_back(line); };
@@ -214,7 +217,8 @@ TEST_CASE("output over the limit is dropped, said once, and does not stop the pr
   CHECK(exit.ok());
   CHECK(exit.out.size() == 1000);
   CHECK(exit.err == "end\n");
-  CHECK(std::count(lines.begin(), lines.end(), "[more than 1000 bytes of output: the rest is dropped]") == 1);
+  CHECK(std::count(lines.begin(), lines.end(),
+            "[more than 1000 bytes of output: the rest is dropped]") == 1);
   CHECK(lines.size() < 100);
 }
 
@@ -225,7 +229,8 @@ TEST_CASE("the deadline ends the program and its grandchildren, and tells its la
   Error error{Code::failure, ""};
   CHECK(taken([&] { error = error_of(c); }) < k_soon);
   CHECK(error.code == Code::timed_out);
-  CHECK(has(error.message, "run /bin/sh: not finished after 300 ms, stopped; its last line: working"));
+  CHECK(has(
+      error.message, "run /bin/sh: not finished after 300 ms, stopped; its last line: working"));
   REQUIRE(pid_in(dir / "pid") > 0);
   CHECK(gone(pid_in(dir / "pid")));
 }
@@ -240,7 +245,8 @@ TEST_CASE("[fault-112] what ignores TERM is killed after the grace") {
 
 TEST_CASE("what is asked to end may clean up first") {
   const TempDir dir;
-  Command c = shell("trap 'echo clean >" + (dir / "done") + "; exit 0' TERM; while :; do sleep 0.05; done");
+  Command c =
+      shell("trap 'echo clean >" + (dir / "done") + "; exit 0' TERM; while :; do sleep 0.05; done");
   c.timeout = Millis{200};
   CHECK(error_of(c).code == Code::timed_out);
   CHECK(slurp(dir / "done") == "clean\n");
@@ -278,7 +284,8 @@ TEST_CASE("a daemon that stays in the group lives on where that is what the prog
   const pid_t daemon = pid_in(dir / "pid");
   REQUIRE(lives_on(daemon));
   ::kill(daemon, SIGKILL);
-  Command slow = shell("sh -c \"trap '' TERM; echo \\$\\$ >" + (dir / "slow") + "; exec sleep 100\" & wait");
+  Command slow =
+      shell("sh -c \"trap '' TERM; echo \\$\\$ >" + (dir / "slow") + "; exec sleep 100\" & wait");
   slow.leaves_daemon = true;
   slow.timeout = Millis{200};
   CHECK(error_of(slow).code == Code::timed_out);
@@ -288,9 +295,10 @@ TEST_CASE("a daemon that stays in the group lives on where that is what the prog
 TEST_CASE("a daemon with a session of its own lives on and does not hold up the one who started it") {
   const TempDir dir;
   const Millis time = taken([&] {
-    CHECK(run(shell("setsid sh -c 'echo $$ >" + (dir / "pid") + "; exec sleep 100' & while [ ! -s " + (dir / "pid") +
-                    " ]; do sleep 0.01; done; echo out"))
-              .out == "out\n");
+    CHECK(
+        run(shell("setsid sh -c 'echo $$ >" + (dir / "pid") + "; exec sleep 100' & while [ ! -s " +
+                (dir / "pid") + " ]; do sleep 0.01; done; echo out"))
+            .out == "out\n");
   });
   CHECK(time < k_soon);
   const pid_t daemon = pid_in(dir / "pid");
@@ -346,11 +354,12 @@ TEST_CASE("a command as another user has that user, their group only, no way bac
   Command c = shell("id -u; id -g; id -G; grep NoNewPrivs /proc/self/status");
   c.user = User{"nobody", 65534, 65533, "/"};
   CHECK(in_child([&](Report& r) {
-          const gid_t ours[] = {4711, 4712};
-          r.expect(::setgroups(2, ours) == 0, "groups to lose");
-          const Result<Exit> exit = real_runner().run(c);
-          r.expect(exit && exit->out == "65534\n65533\n65533\nNoNewPrivs:\t1\n", exit ? exit->out : exit.error().message);
-        }) == "");
+    const gid_t ours[] = {4711, 4712};
+    r.expect(::setgroups(2, ours) == 0, "groups to lose");
+    const Result<Exit> exit = real_runner().run(c);
+    r.expect(exit && exit->out == "65534\n65533\n65533\nNoNewPrivs:\t1\n",
+        exit ? exit->out : exit.error().message);
+  }) == "");
   c.no_new_privs = false;
   CHECK(has(run(c).out, "NoNewPrivs:\t0"));
   c.cwd = dir.path(); // 0700
@@ -360,8 +369,9 @@ TEST_CASE("a command as another user has that user, their group only, no way bac
 TEST_CASE("no_network: nothing but an own loopback, also towards this host's own ports") {
   if (!as_root())
     return;
-  Command c = shell("cat /proc/net/dev | tail -n +3 | cut -d: -f1 | tr -d ' '; cat /sys/class/net/lo/operstate 2>/dev/null; "
-                    "readlink /proc/self/ns/net");
+  Command c = shell(
+      "cat /proc/net/dev | tail -n +3 | cut -d: -f1 | tr -d ' '; cat /sys/class/net/lo/operstate 2>/dev/null; "
+      "readlink /proc/self/ns/net");
   const std::string outside = run(c).out;
   c.no_network = true;
   const std::string inside = run(c).out;
@@ -385,7 +395,8 @@ TEST_CASE("bind mounts are seen by the program and by nobody else; one that fail
   CHECK(names(dir / "to").empty());
   CHECK(slurp("/proc/self/mountinfo").find(dir / "to") == std::string::npos);
   c.view.binds.push_back({dir / "none", dir / "to"});
-  CHECK(has(error_of(c).message, "bind " + (dir / "none") + " to " + (dir / "to") + ": no such file"));
+  CHECK(has(
+      error_of(c).message, "bind " + (dir / "none") + " to " + (dir / "to") + ": no such file"));
 }
 
 TEST_CASE("users and groups are found by name; an unknown one is named") {

@@ -52,20 +52,43 @@ struct Try {
   std::function<void()> call;
 };
 
-long clone_process() { return ::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr); }
+long clone_process() {
+  return ::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+}
 
 // What none of the three may do.
 const std::vector<Try> k_never = {
     {"socket", [] { ::socket(AF_UNIX, SOCK_STREAM, 0); }},
-    {"socketpair", [] { int ends[2]; (void)::socketpair(AF_UNIX, SOCK_STREAM, 0, ends); }},
-    {"connect", [] { sockaddr_un a{}; ::connect(0, reinterpret_cast<sockaddr*>(&a), sizeof a); }},
-    {"bind", [] { sockaddr_un a{}; ::bind(0, reinterpret_cast<sockaddr*>(&a), sizeof a); }},
+    {"socketpair",
+        [] {
+          int ends[2];
+          (void)::socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+        }},
+    {"connect",
+        [] {
+          sockaddr_un a{};
+          ::connect(0, reinterpret_cast<sockaddr*>(&a), sizeof a);
+        }},
+    {"bind",
+        [] {
+          sockaddr_un a{};
+          ::bind(0, reinterpret_cast<sockaddr*>(&a), sizeof a);
+        }},
     {"listen", [] { ::listen(0, 1); }},
-    {"execve", [] { char* argv[] = {nullptr}; ::execve("/bin/true", argv, argv); }},
-    {"fork", [] { if (clone_process() == 0) ::_exit(0); }},
+    {"execve",
+        [] {
+          char* argv[] = {nullptr};
+          ::execve("/bin/true", argv, argv);
+        }},
+    {"fork",
+        [] {
+          if (clone_process() == 0)
+            ::_exit(0);
+        }},
     {"unshare", [] { ::unshare(CLONE_NEWUSER); }},
     {"ptrace", [] { ::ptrace(PTRACE_ATTACH, ::getppid(), nullptr, nullptr); }},
-    {"process_vm_readv", [] { ::syscall(SYS_process_vm_readv, ::getppid(), nullptr, 0, nullptr, 0, 0); }},
+    {"process_vm_readv",
+        [] { ::syscall(SYS_process_vm_readv, ::getppid(), nullptr, 0, nullptr, 0, 0); }},
     {"kill the parent", [] { ::kill(::getppid(), 0); }},
     {"kill itself by number", [] { ::kill(::getpid(), 0); }},
     {"tgkill another", [] { ::syscall(SYS_tgkill, ::getppid(), ::getppid(), 0); }},
@@ -79,7 +102,8 @@ const std::vector<Try> k_never = {
     {"setxattr", [] { ::fsetxattr(0, "user.a", "", 0, 0); }},
     {"setuid", [] { (void)!::syscall(SYS_setuid, 0); }},
     {"setgroups", [] { ::syscall(SYS_setgroups, 0, nullptr); }},
-    {"executable memory", [] { ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }},
+    {"executable memory",
+        [] { ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }},
     {"memory made executable", [] { ::mprotect(nullptr, 4096, PROT_READ | PROT_EXEC); }},
     {"memfd_create", [] { ::memfd_create("a", 0); }},
     {"becoming dumpable", [] { ::prctl(PR_SET_DUMPABLE, 1); }},
@@ -94,14 +118,22 @@ const std::vector<Try> k_never = {
 const std::vector<Try> k_no_files = {
     {"open", [] { ::open("/etc/passwd", O_RDONLY); }},
     {"openat", [] { ::openat(AT_FDCWD, "/etc/passwd", O_RDONLY); }},
-    {"stat", [] { struct stat st{}; ::stat("/etc/passwd", &st); }},
+    {"stat",
+        [] {
+          struct stat st{};
+          ::stat("/etc/passwd", &st);
+        }},
     {"unlink", [] { ::unlink("/none"); }},
     {"mkdir", [] { ::mkdir("/none", 0700); }},
     {"rename", [] { ::rename("/none", "/none2"); }},
     {"symlink", [] { (void)!::symlink("a", "/none"); }},
     {"chmod", [] { ::chmod("/none", 0); }},
     {"fchmod", [] { ::fchmod(0, 0); }},
-    {"readlink", [] { char b[8]; (void)!::readlink("/proc/self/exe", b, sizeof b); }},
+    {"readlink",
+        [] {
+          char b[8];
+          (void)!::readlink("/proc/self/exe", b, sizeof b);
+        }},
     {"chdir", [] { (void)!::chdir("/"); }},
     {"access", [] { ::access("/", F_OK); }},
 };
@@ -111,9 +143,9 @@ void check_killed(Profile profile, const std::vector<Try>& tries) {
     CAPTURE(t.what);
     // The core pattern of a host must not make this slow: hide_memory is part of confine.
     CHECK(confined(confinement(profile), [&] {
-            t.call();
-            return 0;
-          }) == k_sigsys);
+      t.call();
+      return 0;
+    }) == k_sigsys);
   }
 }
 
@@ -163,30 +195,35 @@ TEST_CASE("a forbidden system call ends the vault by SIGSYS, threads and new con
   check_killed(Profile::vault, k_never);
   check_killed(Profile::vault, k_no_files);
   constexpr unsigned k_thread = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
-  check_killed(Profile::vault, {{"accept", [] { ::accept4(0, nullptr, nullptr, 0); }},
-                                {"thread", [] { ::syscall(SYS_clone, k_thread, nullptr, nullptr, nullptr, nullptr); }},
-                                {"setsockopt", [] { ::setsockopt(0, 0, 0, nullptr, 0); }},
-                                {"ftruncate", [] { (void)!::ftruncate(0, 0); }}});
+  check_killed(Profile::vault,
+      {{"accept", [] { ::accept4(0, nullptr, nullptr, 0); }},
+          {"thread", [] { ::syscall(SYS_clone, k_thread, nullptr, nullptr, nullptr, nullptr); }},
+          {"setsockopt", [] { ::setsockopt(0, 0, 0, nullptr, 0); }},
+          {"ftruncate", [] { (void)!::ftruncate(0, 0); }}});
 }
 
 TEST_CASE("a forbidden system call ends the stager by SIGSYS, hard links and devices too [attack-T2]") {
   check_killed(Profile::stager, k_never);
-  check_killed(Profile::stager, {{"accept", [] { ::accept4(0, nullptr, nullptr, 0); }},
-                                 {"linkat", [] { (void)!::linkat(0, "a", 0, "b", 0); }},
-                                 {"mknodat", [] { ::mknodat(0, "a", S_IFIFO | 0600, 0); }},
-                                 {"fchownat", [] { (void)!::fchownat(0, "a", 0, 0, 0); }}});
+  check_killed(Profile::stager,
+      {{"accept", [] { ::accept4(0, nullptr, nullptr, 0); }},
+          {"linkat", [] { (void)!::linkat(0, "a", 0, "b", 0); }},
+          {"mknodat", [] { ::mknodat(0, "a", S_IFIFO | 0600, 0); }},
+          {"fchownat", [] { (void)!::fchownat(0, "a", 0, 0, 0); }}});
 }
 
 #if defined(__x86_64__)
 TEST_CASE("the system call tables of i386 and x32 are no way around the filter") {
   for (const Profile profile : {Profile::edge, Profile::vault, Profile::stager}) {
     CHECK(confined(confinement(profile), [] {
-            ::syscall(0x40000000 | SYS_getpid);
-            return 0;
-          }) == k_sigsys);
+      ::syscall(0x40000000 | SYS_getpid);
+      return 0;
+    }) == k_sigsys);
     const int i386 = confined(confinement(profile), [] {
       long result;
-      __asm__ volatile("int $0x80" : "=a"(result) : "a"(20) : "memory", "r8", "r9", "r10", "r11"); // getpid there
+      __asm__ volatile("int $0x80"
+          : "=a"(result)
+          : "a"(20)
+          : "memory", "r8", "r9", "r10", "r11"); // getpid there
       return 0;
     });
     CHECK((i386 == k_sigsys || i386 == 128 + SIGSEGV)); // the latter where the kernel has no i386
@@ -202,27 +239,27 @@ TEST_CASE("the edge lives: threads, connections, uploads into what it has, packe
   const auto pair = packet_pair().value();
   const Fd upload(::open((dir / "up").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   CHECK(confined(confinement(Profile::edge), [&] {
-          int err = live() + talk(pair);
-          const Result<Fd> server = os::accept(listener.get());
-          err += !server || !write_all(client.get(), bytes_of("hello"), Millis{1'000});
-          Bytes got(5);
-          err += !read_exact(server->get(), got, Millis{1'000});
-          sockaddr_un address{};
-          socklen_t size = sizeof address;
-          err += ::getsockname(server->get(), reinterpret_cast<sockaddr*>(&address), &size) != 0;
-          timeval limit{1, 0};
-          err += ::setsockopt(server->get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0;
-          err += !write_all(upload.get(), got) || ::fsync(upload.get()) != 0;
-          int ran[8] = {};
-          std::vector<std::thread> threads;
-          for (int& r : ran)
-            threads.emplace_back([&r] { r = live() == 0; });
-          for (std::thread& thread : threads)
-            thread.join();
-          for (const int r : ran)
-            err += r != 1;
-          return err;
-        }) == 0);
+    int err = live() + talk(pair);
+    const Result<Fd> server = os::accept(listener.get());
+    err += !server || !write_all(client.get(), bytes_of("hello"), Millis{1'000});
+    Bytes got(5);
+    err += !read_exact(server->get(), got, Millis{1'000});
+    sockaddr_un address{};
+    socklen_t size = sizeof address;
+    err += ::getsockname(server->get(), reinterpret_cast<sockaddr*>(&address), &size) != 0;
+    timeval limit{1, 0};
+    err += ::setsockopt(server->get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0;
+    err += !write_all(upload.get(), got) || ::fsync(upload.get()) != 0;
+    int ran[8] = {};
+    std::vector<std::thread> threads;
+    for (int& r : ran)
+      threads.emplace_back([&r] { r = live() == 0; });
+    for (std::thread& thread : threads)
+      thread.join();
+    for (const int r : ran)
+      err += r != 1;
+    return err;
+  }) == 0);
   CHECK(slurp(dir / "up") == "hello");
 }
 
@@ -243,36 +280,40 @@ TEST_CASE("the stager lives below its directory and sees no other [attack-T2]") 
   }
   const Fd tree(::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   CHECK(confined(c, [&] {
-          int err = live();
-          const int at = tree.get();
-          err += ::mkdirat(at, "d", 0700) != 0;
-          const int fd = ::openat(at, "d/file", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-          err += ::write(fd, "text", 4) != 4;
-          err += ::fchmod(fd, 0755) != 0;
-          err += ::fsync(fd) != 0;
-          err += ::close(fd) != 0;
-          err += ::symlinkat("file", at, "d/link") != 0;
-          err += ::renameat(at, "d/file", at, "d/renamed") != 0;
-          err += ::mkdirat(at, "e", 0700) != 0;
-          err += ::renameat(at, "d/renamed", at, "e/file") != 0; // from one directory to another
-          err += ::unlinkat(at, "d/link", 0) != 0;
-          struct stat st{};
-          err += ::fstatat(at, "e/file", &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_size != 4;
-          err += names(root ? "/e" : dir / "e").size() != 1;
-          if (root) {
-            err += ::open("/etc/passwd", O_RDONLY) >= 0;
-            err += ::open((outside / "file").c_str(), O_RDONLY) >= 0;
-            err += ::openat(at, "../..", O_RDONLY | O_DIRECTORY) >= 0 && ::access("/etc/passwd", F_OK) == 0;
-          }
-          return err;
-        }) == 0);
+    int err = live();
+    const int at = tree.get();
+    err += ::mkdirat(at, "d", 0700) != 0;
+    const int fd =
+        ::openat(at, "d/file", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    err += ::write(fd, "text", 4) != 4;
+    err += ::fchmod(fd, 0755) != 0;
+    err += ::fsync(fd) != 0;
+    err += ::close(fd) != 0;
+    err += ::symlinkat("file", at, "d/link") != 0;
+    err += ::renameat(at, "d/file", at, "d/renamed") != 0;
+    err += ::mkdirat(at, "e", 0700) != 0;
+    err += ::renameat(at, "d/renamed", at, "e/file") != 0; // from one directory to another
+    err += ::unlinkat(at, "d/link", 0) != 0;
+    struct stat st{};
+    err += ::fstatat(at, "e/file", &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_size != 4;
+    err += names(root ? "/e" : dir / "e").size() != 1;
+    if (root) {
+      err += ::open("/etc/passwd", O_RDONLY) >= 0;
+      err += ::open((outside / "file").c_str(), O_RDONLY) >= 0;
+      err +=
+          ::openat(at, "../..", O_RDONLY | O_DIRECTORY) >= 0 && ::access("/etc/passwd", F_OK) == 0;
+    }
+    return err;
+  }) == 0);
   CHECK(slurp(dir / "e/file") == "text");
   CHECK(mode_of(dir / "e/file") == 0755);
 }
 
 TEST_CASE("clone3 is answered with ENOSYS, since its flags cannot be seen") {
   for (const Profile profile : {Profile::edge, Profile::vault, Profile::stager})
-    CHECK(confined(confinement(profile), [] { return ::syscall(SYS_clone3, nullptr, 0) == -1 && errno == ENOSYS ? 0 : 1; }) == 0);
+    CHECK(confined(confinement(profile), [] {
+      return ::syscall(SYS_clone3, nullptr, 0) == -1 && errno == ENOSYS ? 0 : 1;
+    }) == 0);
 }
 
 TEST_CASE("abort still is an abort") {
@@ -287,39 +328,39 @@ TEST_CASE("[fault-100] limits on memory and file size are errors, not death") {
   c.memory_limit = 1ULL << 30;
   c.file_limit = 1000;
   CHECK(confined(c, [&] {
-          void* huge = std::malloc(2ULL << 30);
-          const bool refused = huge == nullptr;
-          const std::string text(1001, 'x');
-          ssize_t written = ::write(file.get(), text.data(), text.size());
-          written += ::write(file.get(), text.data(), 1) == -1 && errno == EFBIG ? 0 : 5000;
-          return refused && written == 1000 ? 0 : 1;
-        }) == 0);
+    void* huge = std::malloc(2ULL << 30);
+    const bool refused = huge == nullptr;
+    const std::string text(1001, 'x');
+    ssize_t written = ::write(file.get(), text.data(), text.size());
+    written += ::write(file.get(), text.data(), 1) == -1 && errno == EFBIG ? 0 : 5000;
+    return refused && written == 1000 ? 0 : 1;
+  }) == 0);
 }
 
 TEST_CASE("root is no role's user, a second thread is no time to confine, a missing root is told") {
   CHECK(in_child([](Report& r) {
-          Confinement c = confinement(Profile::edge);
-          c.user = User{"root", 0, 0, "/"};
-          r.expect_error(confine(c), Code::invalid, "user 'root' is root");
-        }) == "");
+    Confinement c = confinement(Profile::edge);
+    c.user = User{"root", 0, 0, "/"};
+    r.expect_error(confine(c), Code::invalid, "user 'root' is root");
+  }) == "");
   CHECK(in_child([](Report& r) {
-          std::thread other([] { ::pause(); });
-          r.expect_error(confine(confinement(Profile::edge)), Code::busy, "2 threads");
-          ::_exit(0);
-        }) == "");
+    std::thread other([] { ::pause(); });
+    r.expect_error(confine(confinement(Profile::edge)), Code::busy, "2 threads");
+    ::_exit(0);
+  }) == "");
   if (!as_root())
     return;
   CHECK(in_child([](Report& r) {
-          Confinement c = confinement(Profile::stager);
-          c.chroot_to = "/no/such/dir";
-          r.expect_error(confine(c), Code::not_found, "make /no/such/dir the root directory");
-        }) == "");
+    Confinement c = confinement(Profile::stager);
+    c.chroot_to = "/no/such/dir";
+    r.expect_error(confine(c), Code::not_found, "make /no/such/dir the root directory");
+  }) == "");
   CHECK(in_child([](Report& r) {
-          r.expect(::setuid(65534) == 0, "become nobody");
-          Confinement c = confinement(Profile::edge);
-          c.user = User{"daemon", 1, 1, "/"};
-          r.expect_error(confine(c), Code::denied, "become user 'daemon'");
-        }) == "");
+    r.expect(::setuid(65534) == 0, "become nobody");
+    Confinement c = confinement(Profile::edge);
+    c.user = User{"daemon", 1, 1, "/"};
+    r.expect_error(confine(c), Code::denied, "become user 'daemon'");
+  }) == "");
 }
 
 TEST_CASE("the filter is within what the kernel takes, and ends in death") {

@@ -45,7 +45,9 @@ std::pair<Fd, Fd> packets() {
   return std::move(*pair);
 }
 
-size_t open_fds() { return names("/proc/self/fd").size(); }
+size_t open_fds() {
+  return names("/proc/self/fd").size();
+}
 
 } // namespace
 
@@ -73,10 +75,10 @@ TEST_CASE("a socket's mode holds before anybody could connect, whatever the umas
 TEST_CASE("[fault-107] the socket file of a listener that was killed is replaced") {
   const TempDir dir;
   CHECK(exit_of([&] {
-          const Result<Fd> fd = listen_unix(dir / "s", 0600, k_me, 1);
-          ::kill(::getpid(), SIGKILL);
-          return 0;
-        }) == 128 + SIGKILL);
+    const Result<Fd> fd = listen_unix(dir / "s", 0600, k_me, 1);
+    ::kill(::getpid(), SIGKILL);
+    return 0;
+  }) == 128 + SIGKILL);
   REQUIRE(names(dir.path()).size() == 1);
   CHECK(connect_unix(dir / "s", Millis{100}).error().code == Code::unreachable);
   const Fd listener = must_listen(dir / "s");
@@ -90,7 +92,8 @@ TEST_CASE("[fault-107] a listener that lives is left alone, also when its queue 
   clients.push_back(connect_unix(dir / "s", Millis{100}).value());
   // Fills the queue: the kernel keeps one more than asked for.
   const Millis start = real_clock().mono();
-  for (Result<Fd> next = connect_unix(dir / "s", Millis{100}); next; next = connect_unix(dir / "s", Millis{100}))
+  for (Result<Fd> next = connect_unix(dir / "s", Millis{100}); next;
+      next = connect_unix(dir / "s", Millis{100}))
     clients.push_back(std::move(*next));
   CHECK(real_clock().mono() - start < Millis{30'000});
   CHECK(connect_unix(dir / "s", Millis{50}).error().code == Code::unreachable);
@@ -119,9 +122,9 @@ TEST_CASE("a connection that nobody takes is unreachable, one that is forbidden 
   ::chmod(dir.path().c_str(), 0755);
   const Fd listener = must_listen(dir / "s");
   CHECK(in_child([&](Report& r) {
-          r.expect(::setgid(65534) == 0 && ::setuid(65534) == 0, "become nobody");
-          r.expect_error(connect_unix(dir / "s", Millis{100}), Code::denied, "permission denied");
-        }) == "");
+    r.expect(::setgid(65534) == 0 && ::setuid(65534) == 0, "become nobody");
+    r.expect_error(connect_unix(dir / "s", Millis{100}), Code::denied, "permission denied");
+  }) == "");
 }
 
 TEST_CASE("a loopback listener is on 127.0.0.1 only") {
@@ -146,13 +149,14 @@ TEST_CASE("[fault-85] a peer is in a group by the group file as it is now; root 
   const TempDir dir;
   spit(dir / "group", "root:x:0:\nnogroup:x:65534:\nadmins:x:4711:somebody,nobody\n");
   CHECK(in_child([&](Report& r) {
-          r.expect(::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                       ::mount((dir / "group").c_str(), "/etc/group", nullptr, MS_BIND, nullptr) == 0,
-                   "another group file");
-          r.expect(peer_in_group(Peer{1, 65534, 65534}, "admins"), "nobody is a member");
-          r.expect(!peer_in_group(Peer{1, 1, 1}, "admins"), "daemon is not");
-          r.expect(!peer_in_group(Peer{1, 65534, 65534}, "root"), "nobody is not in root's");
-        }) == "");
+    r.expect(::unshare(CLONE_NEWNS) == 0 &&
+            ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+            ::mount((dir / "group").c_str(), "/etc/group", nullptr, MS_BIND, nullptr) == 0,
+        "another group file");
+    r.expect(peer_in_group(Peer{1, 65534, 65534}, "admins"), "nobody is a member");
+    r.expect(!peer_in_group(Peer{1, 1, 1}, "admins"), "daemon is not");
+    r.expect(!peer_in_group(Peer{1, 65534, 65534}, "root"), "nobody is not in root's");
+  }) == "");
 }
 
 TEST_CASE("a packet comes whole or not at all, with its descriptor") {
@@ -218,7 +222,8 @@ TEST_CASE("a packet with more descriptors than one is corrupt and leaves none op
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(3 * sizeof(int));
   const int fds[3] = {0, 1, 2};
-  std::copy_n(reinterpret_cast<const char*>(fds), sizeof fds, reinterpret_cast<char*>(CMSG_DATA(header)));
+  std::copy_n(
+      reinterpret_cast<const char*>(fds), sizeof fds, reinterpret_cast<char*>(CMSG_DATA(header)));
   REQUIRE(::sendmsg(a.get(), &message, 0) == 1);
   const size_t before = open_fds();
   CHECK(receive_packet(b.get(), 100).error().code == Code::corrupt);
@@ -287,7 +292,8 @@ TEST_CASE("[fault-102] a lock is held by one, and names its holder to the other"
     REQUIRE(first);
     const Result<LockFile> second = LockFile::take(dir / "lock", "other");
     CHECK(second.error().code == Code::busy);
-    CHECK(has(second.error().message, "is held by PID " + std::to_string(::getpid()) + " (chillboxctl init)"));
+    CHECK(has(second.error().message,
+        "is held by PID " + std::to_string(::getpid()) + " (chillboxctl init)"));
   }
   CHECK(LockFile::take(dir / "lock", "x"));
   CHECK(slurp(dir / "lock") == "PID " + std::to_string(::getpid()) + " (x)\n");
@@ -296,10 +302,10 @@ TEST_CASE("[fault-102] a lock is held by one, and names its holder to the other"
 TEST_CASE("[fault-103] the lock of a killed process is no lock") {
   const TempDir dir;
   CHECK(exit_of([&] {
-          const Result<LockFile> lock = LockFile::take(dir / "lock", "a name longer than the next one's");
-          ::kill(::getpid(), SIGKILL);
-          return 0;
-        }) == 128 + SIGKILL);
+    const Result<LockFile> lock = LockFile::take(dir / "lock", "a name longer than the next one's");
+    ::kill(::getpid(), SIGKILL);
+    return 0;
+  }) == 128 + SIGKILL);
   CHECK(LockFile::take(dir / "lock", "me"));
   CHECK(slurp(dir / "lock") == "PID " + std::to_string(::getpid()) + " (me)\n");
 }

@@ -1,4 +1,5 @@
-// What the tests of this room share: a directory that goes away, a child to break things in, and system calls that fail on demand.
+// What the tests of this room share: a directory that goes away, a child to break things in, and
+// system calls that fail on demand.
 #pragma once
 
 #include "base/error.hpp"
@@ -25,7 +26,7 @@ private:
 };
 
 bool is_root();
-bool as_root(); // else it says that this test was left out
+bool as_root();              // else it says that this test was left out
 std::string reason(int err); // as messages say it in this C library
 bool has(const std::string& text, const std::string& part);
 
@@ -34,16 +35,16 @@ class Report {
 public:
   explicit Report(int fd) : m_fd(fd) {}
   void expect(bool holds, const std::string& claim);
-  template <class T>
-  void expect_ok(const chillbox::Result<T>& result, const std::string& claim) {
+  template <class T> void expect_ok(const chillbox::Result<T>& result, const std::string& claim) {
     expect(result.has_value(), result ? claim : claim + ": " + result.error().message);
   }
-  template <class T>
-  void expect_error(const chillbox::Result<T>& result, chillbox::Code code, const std::string& part) {
+  template <class T> void expect_error(
+      const chillbox::Result<T>& result, chillbox::Code code, const std::string& part) {
     expect(!result, "expected an error with '" + part + "'");
     if (!result)
       expect(result.error().code == code && result.error().message.find(part) != std::string::npos,
-             "expected '" + part + "', got " + std::string(chillbox::code_name(result.error().code)) + ": " + result.error().message);
+          "expected '" + part + "', got " + std::string(chillbox::code_name(result.error().code)) +
+              ": " + result.error().message);
   }
 
 private:
@@ -57,7 +58,8 @@ int exit_of(const std::function<int()>& work);
 
 // In a child only: mounts a tmpfs of its own over `dir`, visible to nobody else. Root only.
 void private_tmpfs(const std::string& dir, const std::string& options);
-// In a child only: from now on `call` fails with `err`. except_fd: but not on this descriptor as first argument.
+// In a child only: from now on `call` fails with `err`. except_fd: but not on this descriptor as
+// first argument.
 void break_call(long call, int err, int except_fd = -1);
 
 std::string slurp(const std::string& path); // "" when it cannot be read

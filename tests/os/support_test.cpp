@@ -24,9 +24,9 @@ namespace os_test {
 namespace fs = std::filesystem;
 namespace {
 
-// A fork must not go on as a second test program: neither in Catch's signal handlers nor by an exception.
-template <class Work>
-[[noreturn]] void run_and_exit(Work work) {
+// A fork must not go on as a second test program: neither in Catch's signal handlers nor by an
+// exception.
+template <class Work> [[noreturn]] void run_and_exit(Work work) {
   for (const int number : {SIGABRT, SIGSEGV, SIGTERM, SIGINT, SIGFPE, SIGILL})
     ::signal(number, SIG_DFL);
   try {
@@ -51,7 +51,9 @@ TempDir::~TempDir() {
   fs::remove_all(m_path, ignored);
 }
 
-bool is_root() { return ::geteuid() == 0; }
+bool is_root() {
+  return ::geteuid() == 0;
+}
 
 bool as_root() {
   if (!is_root())
@@ -59,7 +61,9 @@ bool as_root() {
   return is_root();
 }
 
-std::string reason(int err) { return chillbox::fail_errno("", err).error().message.substr(2); }
+std::string reason(int err) {
+  return chillbox::fail_errno("", err).error().message.substr(2);
+}
 
 bool has(const std::string& text, const std::string& part) {
   CAPTURE(text, part);
@@ -110,7 +114,8 @@ int exit_of(const std::function<int()>& work) {
 }
 
 void private_tmpfs(const std::string& dir, const std::string& options) {
-  if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+  if (::unshare(CLONE_NEWNS) != 0 ||
+      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
       ::mount("test", dir.c_str(), "tmpfs", 0, options.c_str()) != 0)
     ::_exit(98);
 }
@@ -127,7 +132,8 @@ void break_call(long call, int err, int except_fd) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   const sock_fprog program{static_cast<unsigned short>(std::size(filter)), filter};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
     ::_exit(97);
 }
 

@@ -20,8 +20,10 @@ void lose(Host& host, const std::string& id) {
 struct Lost : Host {
   Lost() {
     unlock();
-    REQUIRE(deploy(Order{.version = "1.0.0", .members = R"("store":"tmpfs",)"}).state == JobState::done);
-    REQUIRE(deploy(Order{.version = "2.0.0", .members = R"("store":"tmpfs",)"}).state == JobState::done);
+    REQUIRE(deploy(Order{.version = "1.0.0", .members = R"("store":"tmpfs",)"}).state ==
+        JobState::done);
+    REQUIRE(deploy(Order{.version = "2.0.0", .members = R"("store":"tmpfs",)"}).state ==
+        JobState::done);
     reboot();
     lose(*this, "1.0.0-1");
     lose(*this, "2.0.0-2");
@@ -39,15 +41,18 @@ TEST_CASE("a release in memory waits for the unlock after a boot, and is made ag
   host.unlock();
   CHECK(must(rollout::bring_up(host.world(), site(), false)).waiting.empty());
   CHECK_FALSE(host.disk.exists(host.paths.run() + "/sealed/blog"));
-  CHECK(must(host.disk.tree_digest(host.paths.releases(site()) + "/2.0.0-2")) == host.live().digest);
-  CHECK(must(host.disk.list(host.paths.releases(site()) + "/1.0.0-1")).empty()); // not before somebody asks for it
+  CHECK(
+      must(host.disk.tree_digest(host.paths.releases(site()) + "/2.0.0-2")) == host.live().digest);
+  CHECK(must(host.disk.list(host.paths.releases(site()) + "/1.0.0-1"))
+          .empty()); // not before somebody asks for it
 }
 
 TEST_CASE("a rollback makes the release again that it goes to, and says so when the host is sealed") {
   Lost host;
   const auto sealed = host.rollback();
   CHECK(sealed.code == Code::sealed);
-  CHECK(sealed.message == "target: release 1.0.0-1: it is made again from its artifact after `chillboxctl unlock`; 2.0.0 stays live");
+  CHECK(sealed.message ==
+      "target: release 1.0.0-1: it is made again from its artifact after `chillboxctl unlock`; 2.0.0 stays live");
   host.unlock();
   REQUIRE(host.rollback().state == JobState::done);
   CHECK(host.live().id == "1.0.0-1");
@@ -57,7 +62,9 @@ TEST_CASE("pruning waits until a release in memory is made again: how many its s
   Host host;
   host.unlock();
   for (const char* version : {"1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"})
-    REQUIRE(host.deploy(Order{.version = version, .members = R"("store":"tmpfs","keep_releases":5,)"}).state == JobState::done);
+    REQUIRE(
+        host.deploy(Order{.version = version, .members = R"("store":"tmpfs","keep_releases":5,)"})
+            .state == JobState::done);
   const auto kept = host.releases_on_disk();
   REQUIRE(kept.size() == 5);
   host.reboot();
@@ -76,7 +83,8 @@ TEST_CASE("a crash while it is made again leaves no half of it for the next star
   std::filesystem::create_directories(host.paths.releases(site()) + "/2.0.0-2/app");
   std::ofstream(host.paths.releases(site()) + "/2.0.0-2/blog.site.json") << "{}";
   must(rollout::bring_up(host.world(), site(), false));
-  CHECK(must(host.disk.tree_digest(host.paths.releases(site()) + "/2.0.0-2")) == host.live().digest);
+  CHECK(
+      must(host.disk.tree_digest(host.paths.releases(site()) + "/2.0.0-2")) == host.live().digest);
 }
 
 TEST_CASE("without its artifact, or with one that was changed, a release that is gone stays so, and the job says why") {
@@ -84,7 +92,10 @@ TEST_CASE("without its artifact, or with one that was changed, a release that is
   host.unlock();
   const auto artifact = host.paths.artifact(Digest::parse(host.live().sha256).value());
   std::ofstream(artifact, std::ios::app) << "x";
-  CHECK(host.run(host.queue(store::JobKind::restart)).message.find("its artifact was changed on disk: deploy it again") != std::string::npos);
+  CHECK(
+      host.run(host.queue(store::JobKind::restart))
+          .message.find("its artifact was changed on disk: deploy it again") != std::string::npos);
   std::filesystem::remove(artifact);
-  CHECK(host.run(host.queue(store::JobKind::restart)).message.find("so is its artifact: deploy it again") != std::string::npos);
+  CHECK(host.run(host.queue(store::JobKind::restart))
+            .message.find("so is its artifact: deploy it again") != std::string::npos);
 }

@@ -1,4 +1,5 @@
-// A site takes nothing that was there: what exists and is not recorded as made for it refuses it, and stays as it was.
+// A site takes nothing that was there: what exists and is not recorded as made for it refuses it,
+// and stays as it was.
 #include "rollout/host.hpp"
 
 #include "rollout/assets.hpp"
@@ -13,24 +14,27 @@ using store::JobState;
 
 namespace {
 
-const std::map<std::string, std::string> k_template{{"app/app.py", ""}, {"nginx/templates/blog.nginx.conf.template", "server { server_name blog.example; }\n"}};
+const std::map<std::string, std::string> k_template{{"app/app.py", ""},
+    {"nginx/templates/blog.nginx.conf.template", "server { server_name blog.example; }\n"}};
 
 mode_t mode_of(const std::string& path) {
-  struct stat st {};
+  struct stat st{};
   return ::lstat(path.c_str(), &st) == 0 ? st.st_mode & 07777 : 0;
 }
 
 std::vector<std::string> recorded(Host& host) {
   std::vector<std::string> names;
   for (const auto& asset : must(host.store().assets(site())))
-    names.push_back(asset.name.substr(asset.name.starts_with(host.paths.root) ? host.paths.root.size() : 0));
+    names.push_back(
+        asset.name.substr(asset.name.starts_with(host.paths.root) ? host.paths.root.size() : 0));
   return names;
 }
 
 } // namespace
 
 TEST_CASE("[attack-A4] a directory that was there before the site refuses it, and keeps its mode and files") {
-  const std::string dir = GENERATE("/var/lib/blog", "/var/log/nginx/blog", "/srv/blog", "/usr/local/src/blog");
+  const std::string dir =
+      GENERATE("/var/lib/blog", "/var/log/nginx/blog", "/srv/blog", "/usr/local/src/blog");
   Host host;
   host.unlock();
   std::filesystem::create_directories(host.paths.root + dir);
@@ -38,11 +42,15 @@ TEST_CASE("[attack-A4] a directory that was there before the site refuses it, an
   ::chmod((host.paths.root + dir).c_str(), 0775);
   const auto job = host.deploy(Order{.files = k_template});
   CHECK(job.code == Code::preflight);
-  CHECK(job.message.find(cat("directory '", host.paths.root, dir, "' exists on this host and was not made for site 'blog': choose another site name, or move it away")) != std::string::npos);
+  CHECK(
+      job.message.find(cat("directory '", host.paths.root, dir,
+          "' exists on this host and was not made for site 'blog': choose another site name, or move it away")) !=
+      std::string::npos);
   CHECK(mode_of(host.paths.root + dir) == 0775);
   CHECK(host.text(host.paths.root + dir + "/theirs") == "theirs");
   CHECK(recorded(host).empty());
-  CHECK_FALSE(host.disk.exists(host.paths.root + (dir == "/var/lib/blog" ? "/var/log/nginx/blog" : "/var/lib/blog")));
+  CHECK_FALSE(host.disk.exists(
+      host.paths.root + (dir == "/var/lib/blog" ? "/var/log/nginx/blog" : "/var/lib/blog")));
 }
 
 TEST_CASE("[attack-A4] a directory that appears between the look and the making is not taken") {
@@ -55,7 +63,8 @@ TEST_CASE("[attack-A4] a directory that appears between the look and the making 
   };
   const auto ended = host.run(job);
   CHECK(ended.code == Code::conflict);
-  CHECK(ended.message.find("exists on this host and was not made for site 'blog'") != std::string::npos);
+  CHECK(ended.message.find("exists on this host and was not made for site 'blog'") !=
+      std::string::npos);
 }
 
 TEST_CASE("[attack-A4] what was made is recorded, stays recorded while it is there, and goes with it") {
@@ -88,7 +97,8 @@ TEST_CASE("[attack-A4] a store that is made again knows from state.json what is 
   for (const char* suffix : {"", "-wal", "-shm"})
     std::filesystem::remove(host.paths.database() + suffix);
   host.begin();
-  REQUIRE(rollout::restore_from_manifests(host.disk, host.paths, host.store(), host.clock.wall_ms()).size() == 1);
+  REQUIRE(rollout::restore_from_manifests(host.disk, host.paths, host.store(), host.clock.wall_ms())
+              .size() == 1);
   CHECK(recorded(host) == std::vector<std::string>{"/var/lib/blog", "/var/log/nginx/blog"});
 }
 
@@ -114,8 +124,7 @@ TEST_CASE("[attack-A4] a daemon that dies between the record and the directory, 
     host.disk.cut_power_at(n);
     try {
       rollout::run_job(host.world(), job.id, signals);
-    } catch (const PowerCut&) {
-    }
+    } catch (const PowerCut&) {}
     if (!host.disk.struck())
       return;
     host.restart();

@@ -1,5 +1,7 @@
-// Every call that changes a file or starts a program fails once, in each kind of job, with each errno of a bad day: below the Disk seam, so that the
-// middle of each of its changes is meant too, and SQLite's own calls. The old release is live, or the new one whole, and nothing is left behind.
+// Every call that changes a file or starts a program fails once, in each kind of job, with each
+// errno of a bad day: below the Disk seam, so that the middle of each of its changes is meant too,
+// and SQLite's own calls. The old release is live, or the new one whole, and nothing is left
+// behind.
 #include "rollout/host.hpp"
 
 #include "crash/calls.hpp"
@@ -15,12 +17,16 @@ using store::JobState;
 
 namespace {
 
-const std::string k_services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
+const std::string k_services =
+    R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
 // The n-th call below `top`, or the n-th start of a program, fails once.
 class Failing final : public CallHook {
 public:
-  Failing(std::string top, uint64_t n, int error) : m_top(std::move(top)), m_left(n), m_error(error) { hook_calls(this); }
+  Failing(std::string top, uint64_t n, int error)
+      : m_top(std::move(top)), m_left(n), m_error(error) {
+    hook_calls(this);
+  }
   ~Failing() override { hook_calls(nullptr); }
   int before(const Call& call) override {
     if (call.kind != Call::Kind::spawn && !is_ours(call.path))
@@ -36,8 +42,9 @@ public:
 private:
   // Not the laptop's desk, and not what the fakes of OpenRC's programs write.
   bool is_ours(const std::string& path) const {
-    return path.starts_with(m_top) && std::ranges::none_of(std::array{"/desk", "/proc", "/run/supervise-", "/run/openrc"},
-                                                           [&](const char* theirs) { return path.starts_with(m_top + theirs); });
+    return path.starts_with(m_top) &&
+        std::ranges::none_of(std::array{"/desk", "/proc", "/run/supervise-", "/run/openrc"},
+            [&](const char* theirs) { return path.starts_with(m_top + theirs); });
   }
   std::string m_top;
   uint64_t m_left;
@@ -54,7 +61,9 @@ struct FaultHost : Host {
   }
   store::Job ask(JobKind kind, int n) {
     if (kind == JobKind::deploy)
-      return queue_deploy({.version = cat("3.0.", n), .domain = cat("www", n % 2, ".example"), .services = k_services});
+      return queue_deploy({.version = cat("3.0.", n),
+          .domain = cat("www", n % 2, ".example"),
+          .services = k_services});
     if (kind != JobKind::secrets)
       return queue(kind);
     const Sent sent = laptop.pack_secrets("blog", {{"app/app.cfg", cat("secret ", n)}});
@@ -66,8 +75,9 @@ struct FaultHost : Host {
 
 std::string left_behind(Host& host) {
   std::string wrong;
-  for (const auto& dir : {host.paths.artifacts(), host.paths.secret_sets(), host.paths.site(site()), host.paths.releases(site()), host.paths.live(site()),
-                          host.config.nginx_dir, host.paths.init_d(), host.paths.conf_d(), host.paths.slots(), host.paths.secrets()})
+  for (const auto& dir : {host.paths.artifacts(), host.paths.secret_sets(), host.paths.site(site()),
+           host.paths.releases(site()), host.paths.live(site()), host.config.nginx_dir,
+           host.paths.init_d(), host.paths.conf_d(), host.paths.slots(), host.paths.secrets()})
     for (const auto& name : must(host.disk.list(dir)))
       if (os::is_temporary_name(name) || name.ends_with(".next"))
         wrong += cat("left in ", dir, ": ", name, "\n");
@@ -76,18 +86,15 @@ std::string left_behind(Host& host) {
 
 std::string reason_of(int error) {
   switch (error) {
-  case ENOSPC:
-    return "no space left on device";
-  case EMFILE:
-    return "too many open files";
-  case EACCES:
-    return "permission denied";
-  default:
-    return "input/output error";
+  case ENOSPC: return "no space left on device";
+  case EMFILE: return "too many open files";
+  case EACCES: return "permission denied";
+  default: return "input/output error";
   }
 }
 
-// CHILLBOX_FAULTS=1: every call (`make call-faults`); else every 9th of each errno, another for each.
+// CHILLBOX_FAULTS=1: every call (`make call-faults`); else every 9th of each errno, another for
+// each.
 uint64_t stride() {
   const char* wanted = std::getenv("CHILLBOX_FAULTS");
   return wanted == nullptr ? 9 : static_cast<uint64_t>(std::atol(wanted));
@@ -106,7 +113,8 @@ void fail_everywhere(JobKind kind, int error) {
       what = failing.what;
     }
     auto ended = host.look(job.id);
-    INFO(store::name(kind) << ", call " << n << ": " << what << ": " << reason_of(error) << ": " << ended.message);
+    INFO(store::name(kind) << ", call " << n << ": " << what << ": " << reason_of(error) << ": "
+                           << ended.message);
     if (ended.finished_ms == 0) { // its end could not be written: the next start does it
       host.restart();
       host.unlock();
@@ -116,10 +124,12 @@ void fail_everywhere(JobKind kind, int error) {
     REQUIRE((ended.state == JobState::done || ended.state == JobState::failed));
     if (ended.state == JobState::failed) {
       ++failed;
-      CHECK((ended.message.find(reason_of(error)) != std::string::npos || ended.message.find("state.db") != std::string::npos)); // SQLite has its own words
+      CHECK((ended.message.find(reason_of(error)) != std::string::npos ||
+          ended.message.find("state.db") != std::string::npos)); // SQLite has its own words
       CHECK(ended.message.find('\n') == std::string::npos);
     }
-    const auto now = host.live = must(host.store().release(site(), host.row().live)).value().version;
+    const auto now = host.live =
+        must(host.store().release(site(), host.row().live)).value().version;
     CHECK((now == before || ended.state == JobState::done));
     CHECK(disagreement(host, now) == "");
     CHECK(left_behind(host) == "");
@@ -129,11 +139,18 @@ void fail_everywhere(JobKind kind, int error) {
     REQUIRE(n < 5000);
   }
   if (std::getenv("CHILLBOX_FAULTS") != nullptr)
-    WARN(store::name(kind) << ": " << struck << " calls failed with '" << reason_of(error) << "', " << failed << " jobs failed");
+    WARN(store::name(kind) << ": " << struck << " calls failed with '" << reason_of(error) << "', "
+                           << failed << " jobs failed");
 }
 
 } // namespace
 
-TEST_CASE("[fault-88] [fault-89] [fault-91] every call of a deploy fails once") { fail_everywhere(JobKind::deploy, GENERATE(ENOSPC, EIO, EMFILE, EACCES)); }
-TEST_CASE("[fault-88] [fault-89] every call of a rollback fails once") { fail_everywhere(JobKind::rollback, GENERATE(ENOSPC, EIO, EMFILE, EACCES)); }
-TEST_CASE("[fault-88] [fault-89] every call of a secrets update fails once") { fail_everywhere(JobKind::secrets, GENERATE(ENOSPC, EIO, EMFILE, EACCES)); }
+TEST_CASE("[fault-88] [fault-89] [fault-91] every call of a deploy fails once") {
+  fail_everywhere(JobKind::deploy, GENERATE(ENOSPC, EIO, EMFILE, EACCES));
+}
+TEST_CASE("[fault-88] [fault-89] every call of a rollback fails once") {
+  fail_everywhere(JobKind::rollback, GENERATE(ENOSPC, EIO, EMFILE, EACCES));
+}
+TEST_CASE("[fault-88] [fault-89] every call of a secrets update fails once") {
+  fail_everywhere(JobKind::secrets, GENERATE(ENOSPC, EIO, EMFILE, EACCES));
+}

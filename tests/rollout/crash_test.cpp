@@ -1,4 +1,5 @@
-// kill -9 in each step of each kind of job: the next start goes on, and store, links and processes tell the same.
+// kill -9 in each step of each kind of job: the next start goes on, and store, links and processes
+// tell the same.
 #include "rollout/host.hpp"
 
 #include "rollout/prune.hpp"
@@ -11,7 +12,8 @@ using store::JobState;
 
 namespace {
 
-const std::string k_services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
+const std::string k_services =
+    R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
 // 1.0.0 and 2.0.0 were good with the secrets "one", 2.0.0 is live.
 struct CrashHost : Host {
@@ -21,7 +23,8 @@ struct CrashHost : Host {
     REQUIRE(deploy(Order{.version = "1.0.0", .services = k_services}).state == JobState::done);
     REQUIRE(deploy(Order{.version = "2.0.0", .services = k_services}).state == JobState::done);
   }
-  // Runs the job until the record of this step is written; the daemon dies then, or behind the step.
+  // Runs the job until the record of this step is written; the daemon dies then, or behind the
+  // step.
   bool die_in(const store::Job& job, const std::string& step, bool behind) {
     rollout::Signals signals;
     bool died = false;
@@ -35,8 +38,7 @@ struct CrashHost : Host {
     };
     try {
       rollout::run_job(world(), job.id, signals);
-    } catch (const PowerCut&) {
-    }
+    } catch (const PowerCut&) {}
     changed = nullptr;
     return died;
   }
@@ -65,8 +67,10 @@ TEST_CASE("[fault-120] a daemon that dies in any step of a deploy ends it after 
   int n = 0;
   for (const auto& step : steps_of(JobKind::deploy)) {
     const std::string version = cat("3.0.", ++n);
-    const auto job = host.queue_deploy({.version = version, .domain = cat("www", n % 2, ".example"), .services = k_services});
-    INFO("step " << step << (behind ? ", behind it" : ", before it") << (machine ? ", with the machine" : ""));
+    const auto job = host.queue_deploy(
+        {.version = version, .domain = cat("www", n % 2, ".example"), .services = k_services});
+    INFO("step " << step << (behind ? ", behind it" : ", before it")
+                 << (machine ? ", with the machine" : ""));
     REQUIRE(host.die_in(job, step, behind));
     const auto ended = host.start_again(job, machine);
     INFO(ended.message);
@@ -82,7 +86,8 @@ TEST_CASE("[fault-120] a deploy that died behind its switch is still watched, an
   REQUIRE(host.die_in(job, "watch", false));
   CHECK(host.ask() == "3.0.0");
   host.runner.app("3.0.0").status = 500;
-  std::filesystem::remove(host.paths.root + "/run/supervise-chillbox.blog.app.a.pid"); // it crashed with the daemon
+  std::filesystem::remove(
+      host.paths.root + "/run/supervise-chillbox.blog.app.a.pid"); // it crashed with the daemon
   host.restart();
   host.unlock();
   const auto ended = host.run(job);
@@ -98,7 +103,8 @@ TEST_CASE("[fault-120] a daemon that dies in any step of a rollback ends it afte
   for (const auto& step : steps_of(JobKind::rollback)) {
     const std::string target = live == "2.0.0" ? "1.0.0" : "2.0.0";
     const auto job = host.queue(JobKind::rollback);
-    INFO("step " << step << (behind ? ", behind it" : ", before it") << (machine ? ", with the machine" : ""));
+    INFO("step " << step << (behind ? ", behind it" : ", before it")
+                 << (machine ? ", with the machine" : ""));
     REQUIRE(host.die_in(job, step, behind));
     const auto ended = host.start_again(job, machine);
     INFO(ended.message);
@@ -113,7 +119,8 @@ TEST_CASE("[fault-120] a daemon that dies in any step of a restart ends it after
   CrashHost host;
   for (const auto& step : steps_of(JobKind::restart)) {
     const auto job = host.queue(JobKind::restart);
-    INFO("step " << step << (behind ? ", behind it" : ", before it") << (machine ? ", with the machine" : ""));
+    INFO("step " << step << (behind ? ", behind it" : ", before it")
+                 << (machine ? ", with the machine" : ""));
     REQUIRE(host.die_in(job, step, behind));
     const auto ended = host.start_again(job, machine);
     INFO(ended.message);
@@ -146,7 +153,8 @@ TEST_CASE("[fault-120] a daemon that dies in any step of a secrets update ends i
     const Sent sent = host.laptop.pack_secrets("blog", {{"app/app.cfg", content}});
     host.upload(sent);
     const auto job = host.queue(JobKind::secrets, "blog", "", sent);
-    INFO("step " << step << (behind ? ", behind it" : ", before it") << (machine ? ", with the machine" : ""));
+    INFO("step " << step << (behind ? ", behind it" : ", before it")
+                 << (machine ? ", with the machine" : ""));
     REQUIRE(host.die_in(job, step, behind));
     const auto ended = host.start_again(job, machine);
     INFO(ended.message);
@@ -181,7 +189,8 @@ TEST_CASE("[fault-120] what a secrets update had been sent is still there when i
   const auto job = host.queue(JobKind::secrets, "blog", "", sent);
   REQUIRE(host.die_in(job, "exchange", false));
   // What the exchange begins with:
-  must(host.world().disk.write(cat(host.paths.secret_sets(), "/blog-", sent.sha256, ".age"), "as it came", 0600));
+  must(host.world().disk.write(
+      cat(host.paths.secret_sets(), "/blog-", sent.sha256, ".age"), "as it came", 0600));
   host.restart(); // sealed: the job waits, others go on
   CHECK(host.run(job).state == JobState::waiting_unlock);
   must(rollout::prune_site(host.world(), site(), false));
@@ -229,7 +238,9 @@ TEST_CASE("[fault-120] what was not staged while the host was sealed is, by a de
   CrashHost host;
   const auto kind = GENERATE(JobKind::deploy, JobKind::restart, JobKind::rollback);
   must(secrets::wipe_secrets(host.paths, site()));
-  const auto job = kind == JobKind::deploy ? host.deploy(Order{.version = "3.0.0", .services = k_services}) : host.run(host.queue(kind));
+  const auto job = kind == JobKind::deploy
+      ? host.deploy(Order{.version = "3.0.0", .services = k_services})
+      : host.run(host.queue(kind));
   INFO(job.message);
   CHECK(job.state == JobState::done);
   CHECK(host.text(host.paths.secrets_of(site()) + "/app/app.cfg") == "one");

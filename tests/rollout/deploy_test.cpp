@@ -18,7 +18,8 @@ TEST_CASE("a deploy goes live whole: link, current, row and NGINX text") {
   CHECK(host.nginx_text().find("server_name blog.example;") != std::string::npos);
   CHECK(host.live().serial == 1);
   CHECK(host.live().signer == "anna");
-  CHECK(host.live().digest == must(host.disk.tree_digest(host.paths.releases(site()) + "/1.0.0-1")));
+  CHECK(
+      host.live().digest == must(host.disk.tree_digest(host.paths.releases(site()) + "/1.0.0-1")));
 }
 
 TEST_CASE("the steps of a deploy are told in order, each with its end") {
@@ -32,7 +33,8 @@ TEST_CASE("the steps of a deploy are told in order, each with its end") {
     if (e.kind == "done")
       done.push_back(e.step);
   }
-  CHECK(join(begun, " ") == "obtain verify unseal stage preflight install build start check configure handover switch reload watch retire");
+  CHECK(join(begun, " ") ==
+      "obtain verify unseal stage preflight install build start check configure handover switch reload watch retire");
   CHECK(done == begun);
   CHECK(host.told(job.id, "signed by 'anna', serial 1"));
   CHECK(host.told(job.id, "retire end 1.0.0 is live"));
@@ -54,7 +56,9 @@ TEST_CASE("the next deploy goes to the other slot and the old one is stopped beh
 TEST_CASE("the old slot runs until the new one has answered") {
   LiveHost host;
   std::vector<std::string> asked;
-  host.runner.before = [&](const std::string& command) { asked.push_back(cat(command, " while ", host.ask(), " answers")); };
+  host.runner.before = [&](const std::string& command) {
+    asked.push_back(cat(command, " while ", host.ask(), " answers"));
+  };
   REQUIRE(host.deploy("2.0.0").state == JobState::done);
   CHECK(std::ranges::find(asked, "start chillbox.blog.app.b while 1.0.0 answers") != asked.end());
   CHECK(std::ranges::find(asked, "stop chillbox.blog.app.a while 2.0.0 answers") != asked.end());
@@ -65,7 +69,8 @@ TEST_CASE("the same version again is already live: no command is run and nothing
   host.unlock();
   const Sent sent = host.laptop.pack({});
   host.upload(sent);
-  REQUIRE(host.run(host.queue(store::JobKind::deploy, "blog", "1.0.0", sent)).state == JobState::done);
+  REQUIRE(
+      host.run(host.queue(store::JobKind::deploy, "blog", "1.0.0", sent)).state == JobState::done);
   host.disk.forget();
   host.runner.forget();
   const auto again = host.run(host.queue(store::JobKind::deploy, "blog", "1.0.0", sent));
@@ -88,22 +93,27 @@ TEST_CASE("an ended job is not run again") {
 TEST_CASE("a site without a process is deployed too: files only") {
   Host host;
   host.unlock();
-  const auto job = host.deploy(Order{.slug = "docs", .services = R"([{"name":"pages","lang":"static"}])", .files = {{"pages/index.html", "hello"}}});
+  const auto job = host.deploy(Order{.slug = "docs",
+      .services = R"([{"name":"pages","lang":"static"}])",
+      .files = {{"pages/index.html", "hello"}}});
   INFO(job.message);
   REQUIRE(job.state == JobState::done);
   CHECK(host.runner.count("start") == 0);
   CHECK(host.text(host.paths.current(site("docs")) + "/pages/index.html") == "hello");
-  CHECK((std::filesystem::status(host.paths.current(site("docs")) + "/pages/index.html").permissions() & std::filesystem::perms::others_read) !=
-        std::filesystem::perms::none);
+  CHECK((std::filesystem::status(host.paths.current(site("docs")) + "/pages/index.html")
+                .permissions() &
+            std::filesystem::perms::others_read) != std::filesystem::perms::none);
 }
 
 TEST_CASE("a build has its service's resources, the default number of processes for what they leave open, and the site's share of them [attack-D15]") {
   LiveHost host;
   std::vector<os::Command> builds;
   host.runner.app("2.0.0").building = [&](const os::Command& c) { builds.push_back(c); };
-  const std::string services = R"([{"name":"app","lang":"python","resources":{"memory_max":"256M","cpu_max":50,"tasks_max":20}},)"
-                               R"({"name":"api","lang":"python","resources":{"cpus":"0"}}])";
-  const auto job = host.deploy(Order{.version = "2.0.0", .services = services, .files = {{"app/app.py", ""}, {"api/app.py", ""}}});
+  const std::string services =
+      R"([{"name":"app","lang":"python","resources":{"memory_max":"256M","cpu_max":50,"tasks_max":20}},)"
+      R"({"name":"api","lang":"python","resources":{"cpus":"0"}}])";
+  const auto job = host.deploy(Order{
+      .version = "2.0.0", .services = services, .files = {{"app/app.py", ""}, {"api/app.py", ""}}});
   INFO(job.message);
   REQUIRE(builds.size() == 2);
   CHECK(builds[0].contained == host.world().as_root);
@@ -114,16 +124,20 @@ TEST_CASE("a build has its service's resources, the default number of processes 
   CHECK(builds[1].limits.cpus == "0");
   CHECK(builds[1].limits.tasks_max == 512);
   for (const auto& build : builds)
-    CHECK(build.limits.user_tasks_max == 2 * 512 + 2 * 20 + 2 * 512); // beside the services, then each in both slots
+    CHECK(build.limits.user_tasks_max ==
+        2 * 512 + 2 * 20 + 2 * 512); // beside the services, then each in both slots
 }
 
 TEST_CASE("a release_command runs once, in the new release, before it starts") {
   LiveHost host;
-  const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate up"}])"});
+  const auto job = host.deploy(Order{.version = "2.0.0",
+      .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate up"}])"});
   INFO(job.message);
   REQUIRE(job.state == JobState::done);
   const auto commands = host.runner.commands();
-  const auto at = [&](const std::string& c) { return std::ranges::find(commands, c) - commands.begin(); };
+  const auto at = [&](const std::string& c) {
+    return std::ranges::find(commands, c) - commands.begin();
+  };
   CHECK(std::ranges::count(commands, "migrate") == 1);
   CHECK(at("build app 2.0.0") < at("migrate"));
   CHECK(at("migrate") < at("start chillbox.blog.app.b"));
@@ -133,10 +147,12 @@ TEST_CASE("a release_command runs once, in the new release, before it starts") {
 TEST_CASE("old releases go, as many as the site keeps stay, and the live one and the one before always") {
   LiveHost host;
   for (const char* version : {"2.0.0", "3.0.0", "4.0.0", "5.0.0"})
-    REQUIRE(host.deploy(Order{.version = version, .members = R"("keep_releases":2,)"}).state == JobState::done);
+    REQUIRE(host.deploy(Order{.version = version, .members = R"("keep_releases":2,)"}).state ==
+        JobState::done);
   CHECK(join(host.releases_on_disk(), " ") == "4.0.0-4 5.0.0-5");
   CHECK(host.release("1.0.0-1").state == ReleaseState::removed);
-  CHECK(must(host.disk.list(host.paths.artifacts())).size() == 4); // two artifacts with their signatures
+  CHECK(must(host.disk.list(host.paths.artifacts())).size() ==
+      4); // two artifacts with their signatures
 }
 
 TEST_CASE("[fault-122] a release directory deleted by hand does not stop the next deploy") {
@@ -152,11 +168,14 @@ TEST_CASE("workers start one process each, numbered, beside the service") {
   Host host;
   host.unlock();
   host.handler("python-worker", R"({"listens":"no","build":true})");
-  const auto job = host.deploy(Order{.members = R"("workers":[{"name":"mail","lang":"python-worker","run-cmd":"send --all","count":2}],)",
-                                     .files = {{"app/app.py", ""}, {"mail/send.py", ""}}});
+  const auto job = host.deploy(Order{
+      .members =
+          R"("workers":[{"name":"mail","lang":"python-worker","run-cmd":"send --all","count":2}],)",
+      .files = {{"app/app.py", ""}, {"mail/send.py", ""}}});
   INFO(job.message);
   REQUIRE(job.state == JobState::done);
   CHECK(host.runner.ran("start chillbox.blog.mail.a1"));
   CHECK(host.runner.ran("start chillbox.blog.mail.a2"));
-  CHECK(host.text(host.paths.slots() + "/chillbox.blog.mail.a2.json").find("\"CHILLBOX_WORKER\",\"2\"") != std::string::npos);
+  CHECK(host.text(host.paths.slots() + "/chillbox.blog.mail.a2.json")
+            .find("\"CHILLBOX_WORKER\",\"2\"") != std::string::npos);
 }

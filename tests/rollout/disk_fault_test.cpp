@@ -1,4 +1,5 @@
-// Every change of the disk fails once, and the power goes before every change and every command: the host is whole after each.
+// Every change of the disk fails once, and the power goes before every change and every command:
+// the host is whole after each.
 #include "rollout/host.hpp"
 
 #include "secrets/stage.hpp"
@@ -9,7 +10,8 @@ using store::JobState;
 
 namespace {
 
-// The failed release's directory may stay until the next prune when its removal is what failed; its row says failed. All else must agree.
+// The failed release's directory may stay until the next prune when its removal is what failed; its
+// row says failed. All else must agree.
 std::string trouble(Host& host, const std::string& live) {
   std::string wrong;
   const std::string all = disagreement(host, live);
@@ -24,7 +26,9 @@ std::string trouble(Host& host, const std::string& live) {
   return wrong;
 }
 
-Order next(int n, const std::string& domain = "") { return {.version = cat("2.0.", n), .domain = domain}; }
+Order next(int n, const std::string& domain = "") {
+  return {.version = cat("2.0.", n), .domain = domain};
+}
 
 } // namespace
 
@@ -33,7 +37,8 @@ TEST_CASE("[fault-88] every change of a deploy fails once for want of space: the
   std::string live = "1.0.0";
   int failed = 0;
   for (int n = 1;; ++n) {
-    const auto job = host.queue_deploy(next(n, cat("www", n % 2, ".example"))); // NGINX has something to do each time
+    const auto job = host.queue_deploy(
+        next(n, cat("www", n % 2, ".example"))); // NGINX has something to do each time
     host.disk.forget();
     host.disk.fail_at(static_cast<uint64_t>(n));
     const auto ended = host.run(job);

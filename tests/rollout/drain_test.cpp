@@ -1,4 +1,5 @@
-// No request is lost: a slot that had the traffic is stopped only when nobody waits at its socket any more.
+// No request is lost: a slot that had the traffic is stopped only when nobody waits at its socket
+// any more.
 #include "rollout/engine_host.hpp"
 
 using namespace chillbox;
@@ -7,16 +8,22 @@ using store::JobState;
 
 namespace {
 
-// Somebody who knocks at a slot that accepts nobody for the moment, as NGINX may just before the links change.
+// Somebody who knocks at a slot that accepts nobody for the moment, as NGINX may just before the
+// links change.
 class Visitor {
 public:
-  Visitor(Host& host, const std::string& version, const std::string& slot) : m_app(host.runner.app(version)) {
+  Visitor(Host& host, const std::string& version, const std::string& slot)
+      : m_app(host.runner.app(version)) {
     m_app.busy = true;
-    m_thread = std::thread([this, socket = cat(host.paths.slots_of(site()), "/app.", slot, ".sock")] {
-      const auto answer = nginx::probe({.socket = socket});
-      m_heard = answer ? answer->body : "lost: " + answer.error().message;
-    });
-    REQUIRE(eventually([&] { return openrc::accept_queue(cat(host.paths.slots_of(site()), "/app.", slot, ".sock")).value_or(0) == 1; }));
+    m_thread =
+        std::thread([this, socket = cat(host.paths.slots_of(site()), "/app.", slot, ".sock")] {
+          const auto answer = nginx::probe({.socket = socket});
+          m_heard = answer ? answer->body : "lost: " + answer.error().message;
+        });
+    REQUIRE(eventually([&] {
+      return openrc::accept_queue(cat(host.paths.slots_of(site()), "/app.", slot, ".sock"))
+                 .value_or(0) == 1;
+    }));
     m_release = std::thread([this] {
       std::this_thread::sleep_for(os::Millis{200});
       m_app.busy = false;

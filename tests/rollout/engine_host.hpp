@@ -55,7 +55,8 @@ struct EngineHost : Host {
   bool becomes(const store::Job& job, store::JobState state) {
     const bool yes = eventually([&] { return look(job.id).state == state; });
     if (!yes)
-      WARN(cat(job.id, " is ", store::name(look(job.id).state), " in ", look(job.id).step, ": ", look(job.id).message));
+      WARN(cat(job.id, " is ", store::name(look(job.id).state), " in ", look(job.id).step, ": ",
+          look(job.id).message));
     return yes;
   }
   bool idle() {

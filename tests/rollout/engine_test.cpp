@@ -14,7 +14,8 @@ struct BusyHost : EngineHost {
     disk.forget();
     runner.forget();
   }
-  // The build of this version stands at the door; it leaves it when its job is cancelled, as a process does.
+  // The build of this version stands at the door; it leaves it when its job is cancelled, as a
+  // process does.
   void hold_build(const std::string& version) {
     runner.app(version).building = [this](const os::Command& c) {
       std::thread([this, c] {
@@ -85,10 +86,12 @@ struct NarrowHost : BusyHost { // one place
 TEST_CASE("a site that watches, or waits for its own service, holds up no other site [attack-C5]") {
   NarrowHost host;
   host.runner.app("2.0.0").status = 500; // never well
-  const auto waits = host.submit(
-      host.queue_deploy({.version = "2.0.0", .services = R"([{"name":"app","lang":"python","health":{"deadline":"9h","interval":"50ms"}}])"}));
+  const auto waits = host.submit(host.queue_deploy({.version = "2.0.0",
+      .services =
+          R"([{"name":"app","lang":"python","health":{"deadline":"9h","interval":"50ms"}}])"}));
   REQUIRE(eventually([&] { return host.look(waits.id).step == "check"; }));
-  const auto watches = host.submit(host.queue_deploy({.slug = "shop", .members = R"("watch":"9h",)"}));
+  const auto watches =
+      host.submit(host.queue_deploy({.slug = "shop", .members = R"("watch":"9h",)"}));
   REQUIRE(eventually([&] { return host.look(watches.id).step == "watch"; }));
   CHECK(host.becomes(host.submit(host.queue_deploy({.slug = "mill"})), JobState::done));
   CHECK(host.look(waits.id).step == "check");
@@ -185,8 +188,8 @@ TEST_CASE("a rollback cancels a deploy whose health check takes its time") {
   BusyHost host;
   REQUIRE(host.deploy("2.0.0").state == JobState::done);
   host.runner.app("3.0.0").status = 500;
-  const auto running =
-      host.submit(host.queue_deploy({.version = "3.0.0", .services = R"([{"name":"app","lang":"python","health":{"deadline":"60m"}}])"}));
+  const auto running = host.submit(host.queue_deploy({.version = "3.0.0",
+      .services = R"([{"name":"app","lang":"python","health":{"deadline":"60m"}}])"}));
   REQUIRE(eventually([&] { return host.look(running.id).step == "check"; }));
   const auto back = host.submit(host.queue(store::JobKind::rollback));
   REQUIRE(host.becomes(back, JobState::done));
@@ -231,7 +234,8 @@ TEST_CASE("of several rollbacks in a row the newest is done, so that they do not
 
 TEST_CASE("a rollback in the watch cuts it short and finds the old slot warm") {
   BusyHost host;
-  const auto running = host.submit(host.queue_deploy({.version = "2.0.0", .members = R"("watch":"60m",)"}));
+  const auto running =
+      host.submit(host.queue_deploy({.version = "2.0.0", .members = R"("watch":"60m",)"}));
   REQUIRE(eventually([&] { return host.look(running.id).step == "watch"; }));
   host.runner.forget();
   const auto back = host.submit(host.queue(store::JobKind::rollback));
@@ -246,8 +250,8 @@ TEST_CASE("a rollback in the watch cuts it short and finds the old slot warm") {
 TEST_CASE("[fault-120] the engine stops in the middle and the next start ends the job") {
   BusyHost host;
   host.runner.app("2.0.0").status = 500;
-  const auto job =
-      host.submit(host.queue_deploy({.version = "2.0.0", .services = R"([{"name":"app","lang":"python","health":{"deadline":"60m"}}])"}));
+  const auto job = host.submit(host.queue_deploy({.version = "2.0.0",
+      .services = R"([{"name":"app","lang":"python","health":{"deadline":"60m"}}])"}));
   REQUIRE(eventually([&] { return host.look(job.id).step == "check"; }));
   host.engine->stop();
   CHECK(host.look(job.id).state == JobState::running); // the journal knows where

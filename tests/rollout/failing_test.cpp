@@ -1,4 +1,5 @@
-// A new release that fails on its way: each time the old one is live, the new one's directory is gone and its row says why.
+// A new release that fails on its way: each time the old one is live, the new one's directory is
+// gone and its row says why.
 #include "rollout/host.hpp"
 
 using namespace chillbox;
@@ -29,7 +30,8 @@ TEST_CASE("a build that fails leaves the old release live and its last line in t
   LiveHost host;
   host.runner.app("2.0.0").build_error = "no wheel for flask 3.1 on cp311";
   const auto job = host.deploy("2.0.0");
-  kept_the_old(host, job, Code::failure, "service 'app': build ended with code 1: no wheel for flask 3.1 on cp311");
+  kept_the_old(host, job, Code::failure,
+      "service 'app': build ended with code 1: no wheel for flask 3.1 on cp311");
   CHECK(host.told(job.id, "build log building"));
   CHECK(host.runner.count("start") == 0);
 }
@@ -37,16 +39,20 @@ TEST_CASE("a build that fails leaves the old release live and its last line in t
 TEST_CASE("a release_command that fails leaves the old release live and is named") {
   LiveHost host;
   host.runner.app("2.0.0").release_command_error = "column exists";
-  const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate"}])"});
-  kept_the_old(host, job, Code::failure, "release_command '/usr/bin/migrate' ended with code 3: column exists");
+  const auto job = host.deploy(Order{.version = "2.0.0",
+      .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate"}])"});
+  kept_the_old(host, job, Code::failure,
+      "release_command '/usr/bin/migrate' ended with code 3: column exists");
   CHECK(host.told(job.id, "release_command of 'app' runs"));
 }
 
 TEST_CASE("a release_command that hangs is ended, and the message names it and the limit; the job does not go on, so neither does its code say so") {
   LiveHost host;
   host.runner.app("2.0.0").release_command_hangs = true;
-  const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate"}])"});
-  kept_the_old(host, job, Code::failure, "release_command '/usr/bin/migrate': run /usr/bin/migrate: not finished, stopped (limits.build_timeout)");
+  const auto job = host.deploy(Order{.version = "2.0.0",
+      .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate"}])"});
+  kept_the_old(host, job, Code::failure,
+      "release_command '/usr/bin/migrate': run /usr/bin/migrate: not finished, stopped (limits.build_timeout)");
 }
 
 TEST_CASE("a copy that never had visitors is not waited for as long as one that had, however long it hangs") {
@@ -77,7 +83,8 @@ TEST_CASE("[fault-104] a new release that exits at once is found out before its 
   LiveHost host;
   host.runner.app("2.0.0").exits = true;
   host.runner.app("2.0.0").says = "ModuleNotFoundError: No module named 'flask'\n";
-  const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
+  const auto job = host.deploy(Order{.version = "2.0.0",
+      .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
   kept_the_old(host, job, Code::unhealthy, "service 'app' crashes while starting");
   CHECK(host.release(job.release).last_log == "ModuleNotFoundError: No module named 'flask'\n");
 }
@@ -86,7 +93,8 @@ TEST_CASE("[fault-104] a new release that crashes again and again is not waited 
   LiveHost host;
   host.runner.app("2.0.0").respawns = 2;
   host.runner.app("2.0.0").status = 500;
-  const auto job = host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
+  const auto job = host.deploy(Order{.version = "2.0.0",
+      .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
   kept_the_old(host, job, Code::unhealthy, "crashes while starting");
 }
 
@@ -103,14 +111,16 @@ TEST_CASE("a health path of its own must answer with 2xx or 3xx, else anything b
   host.runner.app("2.0.0").status = 404;
   host.runner.app("3.0.0").status = 404;
   CHECK(host.deploy("2.0.0").state == JobState::done);
-  const auto strict = host.deploy(Order{.version = "3.0.0", .services = R"([{"name":"app","lang":"python","health":{"path":"/up","deadline":"1s"}}])"});
+  const auto strict = host.deploy(Order{.version = "3.0.0",
+      .services = R"([{"name":"app","lang":"python","health":{"path":"/up","deadline":"1s"}}])"});
   CHECK(strict.code == Code::unhealthy);
   CHECK(strict.message.find("GET /up answered 404") != std::string::npos);
 }
 
 TEST_CASE("[fault-113] what `nginx -t` refuses is refused before anything is touched, its line is told, and what was tried is kept") {
   LiveHost host;
-  host.runner.nginx_error = "unknown directive \"prxy_pass\" in /etc/nginx/http.d/chillbox.blog.conf:3";
+  host.runner.nginx_error =
+      "unknown directive \"prxy_pass\" in /etc/nginx/http.d/chillbox.blog.conf:3";
   const std::string before = host.nginx_text();
   const auto job = host.deploy(Order{.version = "2.0.0", .domain = "www.example"});
   INFO(job.message);
@@ -128,7 +138,9 @@ TEST_CASE("[fault-113] what `nginx -t` refuses is refused before anything is tou
 TEST_CASE("[fault-114] NGINX that keeps the old configuration silently is found out, and all goes back") {
   LiveHost host;
   const std::string before = host.nginx_text();
-  host.runner.before = [&](const std::string& command) { host.runner.nginx_is_deaf = command == "nginx -s reload" && host.runner.count("nginx -s") == 1; };
+  host.runner.before = [&](const std::string& command) {
+    host.runner.nginx_is_deaf = command == "nginx -s reload" && host.runner.count("nginx -s") == 1;
+  };
   const auto job = host.deploy(Order{.version = "2.0.0", .domain = "www.example"});
   kept_the_old(host, job, Code::unhealthy, "NGINX did not take the new configuration");
   CHECK(host.nginx_text() == before);
@@ -141,7 +153,8 @@ TEST_CASE("a release whose name another server answers is rolled back, and who a
   host.runner.nginx_answers_as = "a page of somebody";
   const auto job = host.deploy(Order{.version = "2.0.0", .domain = "www.example"});
   kept_the_old(host, job, Code::unhealthy, "asked for 'www.example' on port ");
-  CHECK(job.message.find("NGINX does not answer as this site but with 200: a page of somebody") != std::string::npos);
+  CHECK(job.message.find("NGINX does not answer as this site but with 200: a page of somebody") !=
+      std::string::npos);
   CHECK(host.nginx_text() == before);
 }
 

@@ -1,5 +1,6 @@
-// The third seam: instead of programs it plays the handlers of a service, OpenRC's script of a slot and NGINX, in files below the root, and
-// remembers what was run. A version of a service behaves as app(VERSION) says.
+// The third seam: instead of programs it plays the handlers of a service, OpenRC's script of a slot
+// and NGINX, in files below the root, and remembers what was run. A version of a service behaves as
+// app(VERSION) says.
 #pragma once
 
 #include "base/text.hpp"
@@ -21,28 +22,34 @@
 namespace chillbox::test {
 
 struct App {
-  std::atomic<int> status{200};         // of every answer; the body is the version
-  std::atomic<int> page{0};             // of "/", when it is another
-  std::atomic<bool> busy{false};        // accepts nobody for the time being
-  std::atomic<bool> exits{false};       // at once: OpenRC shows it as crashed
-  std::atomic<uint32_t> respawns{0};    // how often supervise-daemon says that it had to start it again
-  std::string says;                     // to its log when it starts
-  std::string build_error;              // its build ends with 1 and this line
+  std::atomic<int> status{200};   // of every answer; the body is the version
+  std::atomic<int> page{0};       // of "/", when it is another
+  std::atomic<bool> busy{false};  // accepts nobody for the time being
+  std::atomic<bool> exits{false}; // at once: OpenRC shows it as crashed
+  std::atomic<uint32_t> respawns{
+      0};                  // how often supervise-daemon says that it had to start it again
+  std::string says;        // to its log when it starts
+  std::string build_error; // its build ends with 1 and this line
   std::string release_command_error;
-  bool release_command_hangs = false; // until its time is over
+  bool release_command_hangs = false;               // until its time is over
   std::function<void(const os::Command&)> building; // in the middle of its build
 };
 
 class FakeRunner : public os::Runner {
 public:
-  explicit FakeRunner(os::Paths paths) : m_paths(std::move(paths)), m_nginx(uint16_t{0}, [this](std::string_view path) { return Answer{200, path.starts_with("/.chillbox/site ") ? site_named(path.substr(16)) : generation()}; }) {}
+  explicit FakeRunner(os::Paths paths)
+      : m_paths(std::move(paths)), m_nginx(uint16_t{0}, [this](std::string_view path) {
+          return Answer{200,
+              path.starts_with("/.chillbox/site ") ? site_named(path.substr(16)) : generation()};
+        }) {}
 
   App& app(const std::string& version) {
     const std::lock_guard lock(m_mutex);
     return m_apps[version];
   }
   uint16_t nginx_port() const { return m_nginx.port(); }
-  std::vector<std::string> commands() { // since forget(): "start chillbox.blog.app.a", "build app 1.0.0", "nginx -t", ...
+  std::vector<std::string> commands() { // since forget(): "start chillbox.blog.app.a", "build
+                                        // app 1.0.0", "nginx -t", ...
     const std::lock_guard lock(m_mutex);
     return m_commands;
   }
@@ -60,7 +67,8 @@ public:
   }
   size_t count(std::string_view prefix) {
     const auto all = commands();
-    return static_cast<size_t>(std::ranges::count_if(all, [&](const auto& c) { return c.starts_with(prefix); }));
+    return static_cast<size_t>(
+        std::ranges::count_if(all, [&](const auto& c) { return c.starts_with(prefix); }));
   }
   void end_service(const std::string& slot) { // its processes only: OpenRC does not know
     const std::lock_guard lock(m_mutex);
@@ -74,9 +82,9 @@ public:
   }
 
   std::function<void(const std::string& command)> before; // each one; may throw
-  std::string nginx_error;                                 // `nginx -t` ends with 1 and says this
-  std::string nginx_answers_as;                            // asked whose a name is: this site's, whatever the name
-  std::atomic<bool> nginx_is_deaf{false};                  // a reload changes nothing, silently
+  std::string nginx_error;                                // `nginx -t` ends with 1 and says this
+  std::string nginx_answers_as;           // asked whose a name is: this site's, whatever the name
+  std::atomic<bool> nginx_is_deaf{false}; // a reload changes nothing, silently
 
   Result<os::Exit> run(const os::Command& c) override {
     const std::string command = name_of(c);
@@ -95,7 +103,9 @@ public:
     if (program == "build")
       return build(c);
     if (program == "command")
-      return os::Exit{.code = 0, .out = cat(variable(c, "CHILLBOX_RELEASE_DIR"), "/bin/serve\n--plain\n"), .err = {}};
+      return os::Exit{.code = 0,
+          .out = cat(variable(c, "CHILLBOX_RELEASE_DIR"), "/bin/serve\n--plain\n"),
+          .err = {}};
     if (c.argv[0].starts_with(m_paths.init_d()))
       return slot(program, c.argv.back());
     auto& one = app(variable(c, "CHILLBOX_VERSION"));
@@ -109,7 +119,8 @@ public:
 private:
   static std::string base_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
   static std::string variable(const os::Command& c, std::string_view name) {
-    const auto it = std::ranges::find(c.env, name, [](const auto& pair) { return std::string_view(pair.first); });
+    const auto it = std::ranges::find(
+        c.env, name, [](const auto& pair) { return std::string_view(pair.first); });
     return it == c.env.end() ? std::string() : it->second;
   }
   std::string name_of(const os::Command& c) const {
@@ -119,7 +130,8 @@ private:
     if (program == "nginx")
       return join(c.argv, " ");
     if (program == "build" || program == "command")
-      return cat(program, " ", variable(c, "CHILLBOX_SERVICE"), " ", variable(c, "CHILLBOX_VERSION"));
+      return cat(
+          program, " ", variable(c, "CHILLBOX_SERVICE"), " ", variable(c, "CHILLBOX_VERSION"));
     return program;
   }
   static std::string slurp(const std::string& path) {
@@ -157,10 +169,12 @@ private:
   std::string site_named(std::string_view host) {
     if (!nginx_answers_as.empty())
       return nginx_answers_as;
-    for (const auto& entry : std::filesystem::directory_iterator(m_paths.root + "/etc/nginx/http.d")) {
+    for (const auto& entry :
+        std::filesystem::directory_iterator(m_paths.root + "/etc/nginx/http.d")) {
       const std::string file = entry.path().filename(), text = slurp(entry.path());
       for (const char end : {' ', ';'})
-        if (file.starts_with("chillbox.") && file != "chillbox.conf" && text.find(cat(" ", host, end)) != std::string::npos)
+        if (file.starts_with("chillbox.") && file != "chillbox.conf" &&
+            text.find(cat(" ", host, end)) != std::string::npos)
           return file.substr(9, file.size() - 14);
     }
     return "nobody";
@@ -168,10 +182,14 @@ private:
   std::string generation() {
     const std::lock_guard lock(m_mutex);
     const auto at = m_host_text.find("return 200 '", m_host_text.find("location = /generation"));
-    return at == std::string::npos ? "" : m_host_text.substr(at + 12, m_host_text.find('\'', at + 12) - at - 12);
+    return at == std::string::npos
+        ? ""
+        : m_host_text.substr(at + 12, m_host_text.find('\'', at + 12) - at - 12);
   }
 
-  std::string openrc(std::string_view what, const std::string& name) const { return cat(m_paths.root, "/run/openrc/", what, "/", name); }
+  std::string openrc(std::string_view what, const std::string& name) const {
+    return cat(m_paths.root, "/run/openrc/", what, "/", name);
+  }
 
   Result<os::Exit> slot(const std::string& name, const std::string& verb) {
     const std::lock_guard lock(m_mutex);
@@ -191,19 +209,23 @@ private:
   os::Exit start(const std::string& name, const openrc::SlotSpec& spec) {
     std::map<std::string, std::string> env(spec.env.begin(), spec.env.end());
     App& one = m_apps[env["CHILLBOX_VERSION"]];
-    std::ofstream(cat(m_paths.logs_of(spec.name.site), "/", spec.name.service.str(), ".log"), std::ios::app) << one.says;
+    std::ofstream(
+        cat(m_paths.logs_of(spec.name.site), "/", spec.name.service.str(), ".log"), std::ios::app)
+        << one.says;
     put(openrc("started", name), "");
     if (one.exits)
       return os::Exit{.code = 0, .out = {}, .err = {}};
     const int pid = ++m_last_pid;
     put(m_paths.root + "/run/supervise-" + name + ".pid", std::to_string(pid));
-    put(cat(m_paths.root, "/proc/", pid, "/cmdline"), cat("/sbin/supervise-daemon", '\0', name, '\0', "--start"));
+    put(cat(m_paths.root, "/proc/", pid, "/cmdline"),
+        cat("/sbin/supervise-daemon", '\0', name, '\0', "--start"));
     put(openrc("options", name) + "/start_count", std::to_string(one.respawns.load()));
     const auto answers = [&one, version = env["CHILLBOX_VERSION"]](std::string_view path) {
       return Answer{path == "/" && one.page != 0 ? one.page.load() : one.status.load(), version};
     };
     if (env.contains("CHILLBOX_PORT"))
-      m_ports[name] = std::make_unique<FakeServer>(static_cast<uint16_t>(parse_u64(env["CHILLBOX_PORT"]).value_or(0)), answers);
+      m_ports[name] = std::make_unique<FakeServer>(
+          static_cast<uint16_t>(parse_u64(env["CHILLBOX_PORT"]).value_or(0)), answers);
     m_servers[name] = std::make_unique<FakeServer>(env["CHILLBOX_SOCKET"], answers, &one.busy);
     const bool open = m_servers[name]->open() && (!m_ports.contains(name) || m_ports[name]->open());
     return os::Exit{.code = open ? 0 : 1, .out = {}, .err = "cannot listen"};

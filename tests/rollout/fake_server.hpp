@@ -1,4 +1,5 @@
-// A server that answers each GET with what its function says (NGINX gets the host name behind the path when it is asked whose it is): a service behind a unix socket, NGINX on a loopback port.
+// A server that answers each GET with what its function says (NGINX gets the host name behind the
+// path when it is asked whose it is): a service behind a unix socket, NGINX on a loopback port.
 #pragma once
 
 #include "base/error.hpp"
@@ -31,12 +32,14 @@ public:
   using Answers = std::function<Answer(std::string_view path)>;
 
   // Over a stale file of an earlier process, as gunicorn does it.
-  FakeServer(const std::string& socket_path, Answers answers, const std::atomic<bool>* busy = nullptr)
+  FakeServer(
+      const std::string& socket_path, Answers answers, const std::atomic<bool>* busy = nullptr)
       : m_answers(std::move(answers)), m_path(socket_path), m_busy(busy) {
     ::unlink(socket_path.c_str());
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, socket_path.c_str(), std::min(socket_path.size(), sizeof address.sun_path - 1));
+    std::memcpy(address.sun_path, socket_path.c_str(),
+        std::min(socket_path.size(), sizeof address.sun_path - 1));
     m_listener = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     m_open = ::bind(m_listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
     begin();
@@ -97,10 +100,12 @@ private:
     }
     const auto words = split(request, ' ');
     std::string path(words.size() > 1 ? words[1] : "");
-    if (const auto host = request.find("\r\nHost: "); path.starts_with("/.chillbox/") && host != std::string::npos)
+    if (const auto host = request.find("\r\nHost: ");
+        path.starts_with("/.chillbox/") && host != std::string::npos)
       path += cat(" ", request.substr(host + 8, request.find('\r', host + 2) - host - 8));
     const auto answer = m_answers(path);
-    const std::string text = cat("HTTP/1.0 ", answer.status, " -\r\nContent-Length: ", answer.body.size(), "\r\n\r\n", answer.body);
+    const std::string text = cat("HTTP/1.0 ", answer.status,
+        " -\r\nContent-Length: ", answer.body.size(), "\r\n\r\n", answer.body);
     (void)!::send(client, text.data(), text.size(), MSG_NOSIGNAL);
   }
 

@@ -1,4 +1,5 @@
-// Two of the four seams: a clock that runs ahead and a disk that remembers, fails or loses the power at the change that a test names.
+// Two of the four seams: a clock that runs ahead and a disk that remembers, fails or loses the
+// power at the change that a test names.
 #pragma once
 
 #include "base/text.hpp"
@@ -15,13 +16,15 @@
 
 namespace chillbox::test {
 
-// Ten times as fast as real time, because threads do wait for each other in real time; sleep() costs nothing. The wall clock stands
-// still until something sleeps or the test moves it.
+// Ten times as fast as real time, because threads do wait for each other in real time; sleep()
+// costs nothing. The wall clock stands still until something sleeps or the test moves it.
 class FakeClock : public os::Clock {
 public:
   int64_t wall() const override { return wall_ms() / 1000; }
   int64_t wall_ms() const override { return k_begin_ms + m_slept.load() + m_moved.load(); }
-  os::Millis mono() const override { return (os::real_clock().mono() - m_begin) * 10 + os::Millis{m_slept.load()}; }
+  os::Millis mono() const override {
+    return (os::real_clock().mono() - m_begin) * 10 + os::Millis{m_slept.load()};
+  }
   void sleep(os::Millis time) override { m_slept += time.count(); }
   void move(os::Millis time) { m_moved += time.count(); } // the wall clock alone
 
@@ -51,22 +54,39 @@ public:
     m_changes.clear();
   }
 
-  Result<std::string> read(const std::string& path, size_t limit) override { return real().read(path, limit); }
-  Result<std::optional<std::string>> read_link(const std::string& path) override { return real().read_link(path); }
-  Result<std::vector<std::string>> list(const std::string& dir) override { return real().list(dir); }
+  Result<std::string> read(const std::string& path, size_t limit) override {
+    return real().read(path, limit);
+  }
+  Result<std::optional<std::string>> read_link(const std::string& path) override {
+    return real().read_link(path);
+  }
+  Result<std::vector<std::string>> list(const std::string& dir) override {
+    return real().list(dir);
+  }
   bool exists(const std::string& path) override { return real().exists(path); }
-  Result<std::optional<os::Found>> find(const std::string& path) override { return real().find(path); }
+  Result<std::optional<os::Found>> find(const std::string& path) override {
+    return real().find(path);
+  }
   uint64_t size(const std::string& file) override {
     const uint64_t size = real().size(file);
     if (after_size)
       after_size(file);
     return size;
   }
-  Result<std::string> tail(const std::string& file, uint64_t from, size_t limit) override { return real().tail(file, from, limit); }
-  Result<os::Space> space(const std::string& path) override { return free_space ? *free_space : real().space(path); }
+  Result<std::string> tail(const std::string& file, uint64_t from, size_t limit) override {
+    return real().tail(file, from, limit);
+  }
+  Result<os::Space> space(const std::string& path) override {
+    return free_space ? *free_space : real().space(path);
+  }
   Result<os::TreeSize> measure(const std::string& dir) override { return real().measure(dir); }
-  Result<std::string> tree_digest(const std::string& dir, std::optional<uid_t> owner = std::nullopt) override { return real().tree_digest(dir, owner); }
-  Result<std::vector<os::TreeLink>> tree_links(const std::string& dir) override { return real().tree_links(dir); }
+  Result<std::string> tree_digest(
+      const std::string& dir, std::optional<uid_t> owner = std::nullopt) override {
+    return real().tree_digest(dir, owner);
+  }
+  Result<std::vector<os::TreeLink>> tree_links(const std::string& dir) override {
+    return real().tree_links(dir);
+  }
 
   Result<void> make_dir(const std::string& path, mode_t mode, os::Owner owner) override {
     TRY(change("make_dir", path));
@@ -76,7 +96,8 @@ public:
     TRY(change("make_new_dir", path));
     return real().make_new_dir(path);
   }
-  Result<void> write(const std::string& path, std::string_view bytes, mode_t mode, os::Owner owner) override {
+  Result<void> write(
+      const std::string& path, std::string_view bytes, mode_t mode, os::Owner owner) override {
     if (before_write)
       before_write();
     TRY(change("write", path));
@@ -98,7 +119,8 @@ public:
     TRY(change("remove_tree", path));
     return real().remove_tree(path);
   }
-  Result<std::string> copy_tree(const std::string& from, const std::string& to, os::Owner owner) override {
+  Result<std::string> copy_tree(
+      const std::string& from, const std::string& to, os::Owner owner) override {
     TRY(change("copy_tree", to));
     if (before_copy)
       before_copy(from);
@@ -119,7 +141,8 @@ public:
 
   std::function<void(const std::string& from)> before_copy;
   std::function<void()> before_write; // how long a disk takes
-  std::function<void(const std::string& file)> after_size; // what somebody writes once its size was read
+  std::function<void(const std::string& file)>
+      after_size;                      // what somebody writes once its size was read
   std::optional<os::Space> free_space; // what space() says, when set
 
 private:
@@ -132,7 +155,8 @@ private:
   }
   Result<void> change(std::string_view operation, const std::string& path) {
     const std::lock_guard lock(m_mutex);
-    m_changes.push_back(cat(operation, " ", path.starts_with(m_root) ? path.substr(m_root.size()) : path));
+    m_changes.push_back(
+        cat(operation, " ", path.starts_with(m_root) ? path.substr(m_root.size()) : path));
     if (m_left == 0 || --m_left != 0)
       return {};
     m_struck = true;

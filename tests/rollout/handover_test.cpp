@@ -1,4 +1,5 @@
-// Services that must not run twice: the old copy has stopped before the new one starts, and comes back when that one does not hold.
+// Services that must not run twice: the old copy has stopped before the new one starts, and comes
+// back when that one does not hold.
 #include "rollout/host.hpp"
 
 using namespace chillbox;
@@ -12,7 +13,9 @@ const std::string k_services = R"([{"name":"app","lang":"python","health":{"dead
   {"name":"db","lang":"python","strategy":"stop-first","health":{"deadline":"2s"},"release_command":"/usr/bin/migrate"}])";
 
 Order order(const std::string& version) {
-  return {.version = version, .services = k_services, .files = {{"app/app.py", version}, {"db/db.py", version}}};
+  return {.version = version,
+      .services = k_services,
+      .files = {{"app/app.py", version}, {"db/db.py", version}}};
 }
 
 // 1.0.0 is live; `twice` remembers whether two copies of db ever ran side by side.
@@ -24,10 +27,9 @@ struct PairHost : Host {
     runner.before = [this](const std::string&) { look_for_two(); };
   }
   ~PairHost() { CHECK_FALSE(twice); }
-  void look_for_two() {
-    twice |= !slot("a").empty() && !slot("b").empty();
-  }
-  std::string slot(const std::string& slot, const std::string& service = "db") { // the release that runs there
+  void look_for_two() { twice |= !slot("a").empty() && !slot("b").empty(); }
+  std::string slot(
+      const std::string& slot, const std::string& service = "db") { // the release that runs there
     return world().slots.release_in({site(), ServiceName::parse(service).value(), slot});
   }
   ptrdiff_t at(const std::string& command) {
@@ -49,7 +51,8 @@ TEST_CASE("a service with stop-first never runs twice; all others are up by then
   CHECK(disagreement(host, "2.0.0") == "");
   CHECK(host.ask("blog", "db") == "2.0.0");
   CHECK(host.at("start chillbox.blog.app.b") < host.at("stop chillbox.blog.db.a"));
-  CHECK(host.at("stop chillbox.blog.db.a") < host.at("migrate")); // whoever uses the data is gone by then
+  CHECK(host.at("stop chillbox.blog.db.a") <
+      host.at("migrate")); // whoever uses the data is gone by then
   CHECK(host.at("migrate") < host.at("start chillbox.blog.db.b"));
   CHECK(host.at("start chillbox.blog.db.b") < host.at("stop chillbox.blog.app.a"));
 }
@@ -102,7 +105,10 @@ TEST_CASE("a release_command of stop-first that fails leaves the old copy runnin
   PairHost host;
   host.runner.app("2.0.0").release_command_error = "column exists";
   const auto job = host.deploy(order("2.0.0"));
-  CHECK(job.message.find("handover: service 'db': release_command '/usr/bin/migrate' ended with code 3: column exists") == 0);
+  CHECK(
+      job.message.find(
+          "handover: service 'db': release_command '/usr/bin/migrate' ended with code 3: column exists") ==
+      0);
   CHECK(disagreement(host, "1.0.0") == "");
   CHECK(host.ask("blog", "db") == "1.0.0");
 }
@@ -155,8 +161,10 @@ TEST_CASE("workers with stop-first: every old process is gone before the first n
   host.handler("python-worker", R"({"listens":"no","build":true})");
   const auto with = [](const std::string& version, int count) {
     return Order{.version = version,
-                 .members = cat(R"("workers":[{"name":"mail","lang":"python-worker","run-cmd":"send","strategy":"stop-first","count":)", count, "}],"),
-                 .files = {{"app/app.py", ""}, {"mail/send.py", ""}}};
+        .members = cat(
+            R"("workers":[{"name":"mail","lang":"python-worker","run-cmd":"send","strategy":"stop-first","count":)",
+            count, "}],"),
+        .files = {{"app/app.py", ""}, {"mail/send.py", ""}}};
   };
   REQUIRE(host.deploy(with("1.0.0", 3)).state == JobState::done);
   host.runner.forget();
@@ -165,8 +173,9 @@ TEST_CASE("workers with stop-first: every old process is gone before the first n
   for (const auto& command : host.runner.commands())
     if (command.find(".mail.") != std::string::npos)
       ours.push_back(command);
-  CHECK(join(ours, ", ") == "stop chillbox.blog.mail.a1, stop chillbox.blog.mail.a2, stop chillbox.blog.mail.a3, "
-                            "start chillbox.blog.mail.b1, start chillbox.blog.mail.b2");
+  CHECK(join(ours, ", ") ==
+      "stop chillbox.blog.mail.a1, stop chillbox.blog.mail.a2, stop chillbox.blog.mail.a3, "
+      "start chillbox.blog.mail.b1, start chillbox.blog.mail.b2");
 }
 
 TEST_CASE("[fault-120] a daemon that dies anywhere in a job with a handover ends it after its restart, and nothing ever runs twice") {
@@ -192,7 +201,8 @@ TEST_CASE("[fault-120] a daemon that dies anywhere in a job with a handover ends
       died = true;
     }
     host.disk.cut_power_at(0);
-    INFO(store::name(kind) << ", cut before change " << cut << (machine ? " with the machine" : ""));
+    INFO(
+        store::name(kind) << ", cut before change " << cut << (machine ? " with the machine" : ""));
     machine ? host.reboot() : host.restart();
     host.unlock();
     must(rollout::bring_up(host.world(), site(), true));
@@ -201,7 +211,10 @@ TEST_CASE("[fault-120] a daemon that dies anywhere in a job with a handover ends
     const auto ended = host.run(job);
     INFO(ended.message);
     CHECK(ended.state == JobState::done);
-    CHECK(disagreement(host, kind == JobKind::deploy ? version : kind == JobKind::restart ? before : host.live().version) == "");
+    CHECK(disagreement(host,
+              kind == JobKind::deploy        ? version
+                  : kind == JobKind::restart ? before
+                                             : host.live().version) == "");
     CHECK(host.ask("blog", "db") == host.live().version);
     if (!died)
       break;

@@ -1,5 +1,6 @@
-// A whole host below one directory: the real disk, store, vault and stager, with OpenRC, NGINX and the services played (fake_runner.hpp).
-// What the daemon holds can be thrown away and begun again, as a restart or a reboot does.
+// A whole host below one directory: the real disk, store, vault and stager, with OpenRC, NGINX and
+// the services played (fake_runner.hpp). What the daemon holds can be thrown away and begun again,
+// as a restart or a reboot does.
 #pragma once
 
 #include "catch.hpp"
@@ -22,7 +23,10 @@ inline constexpr std::string_view k_passphrase = "correct horse";
 struct TempDir {
   TempDir() {
     // Memory where there is some: a deploy syncs the whole file system.
-    std::string pattern = (std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path().string()) + "/cb-XXXXXX";
+    std::string pattern = (std::filesystem::is_directory("/dev/shm")
+                                  ? "/dev/shm"
+                                  : std::filesystem::temp_directory_path().string()) +
+        "/cb-XXXXXX";
     path = ::mkdtemp(pattern.data());
   }
   TempDir(const TempDir&) = delete;
@@ -36,11 +40,12 @@ struct TempDir {
 
 // What a start of the daemon makes.
 struct Daemon {
-  Daemon(os::Disk& disk, os::Runner& runner, os::Clock& clock, const os::Paths& paths, const config::HostConfig& config,
-         std::function<void(const std::string&)> changed)
-      : store(must(store::Store::open(paths.database(), clock.wall_ms()))), nginx(disk, runner, clock, paths, config),
-        slots(disk, runner, clock, paths),
-        world{disk, runner, clock, paths, config, store, vault, nginx, slots, false, std::move(changed)} {}
+  Daemon(os::Disk& disk, os::Runner& runner, os::Clock& clock, const os::Paths& paths,
+      const config::HostConfig& config, std::function<void(const std::string&)> changed)
+      : store(must(store::Store::open(paths.database(), clock.wall_ms()))),
+        nginx(disk, runner, clock, paths, config), slots(disk, runner, clock, paths),
+        world{disk, runner, clock, paths, config, store, vault, nginx, slots, false,
+            std::move(changed)} {}
   store::Store store;
   secrets::Vault vault{"-"};
   nginx::Nginx nginx;
@@ -51,15 +56,17 @@ struct Daemon {
 class Host {
 public:
   Host() {
-    for (const char* dir : {"/etc/init.d", "/etc/conf.d", "/etc/nginx/http.d", "/etc/chillbox/trusted", "/etc/chillbox/webhooks", "/var/lib/chillbox/artifacts", "/var/lib/chillbox/secrets",
-                            "/var/lib/chillbox/inbox", "/srv/chillbox", "/desk"})
+    for (const char* dir : {"/etc/init.d", "/etc/conf.d", "/etc/nginx/http.d",
+             "/etc/chillbox/trusted", "/etc/chillbox/webhooks", "/var/lib/chillbox/artifacts",
+             "/var/lib/chillbox/secrets", "/var/lib/chillbox/inbox", "/srv/chillbox", "/desk"})
       std::filesystem::create_directories(paths.root + dir);
     make_run();
     handler("python", R"({"listens":"unix","build":true})");
     handler("static", R"({"listens":"no","public":["."]})");
     handler("x-port", R"({"listens":"tcp"})");
     write(paths.trusted() + "/anna.pub", laptop.public_key());
-    const auto sealed = must(crypto::encrypt_with_passphrase(identity.to_text().view(), SecretBytes(bytes_of(k_passphrase)), 2));
+    const auto sealed = must(crypto::encrypt_with_passphrase(
+        identity.to_text().view(), SecretBytes(bytes_of(k_passphrase)), 2));
     write(paths.identity(), text_of(sealed));
     write(paths.recipient(), identity.recipient() + "\n");
     config.nginx_dir = paths.root + "/etc/nginx/http.d";
@@ -72,10 +79,11 @@ public:
 
   // --- the daemon's life
   void begin() {
-    daemon = std::make_unique<Daemon>(disk, runner, clock, paths, config, [this](const std::string& job) {
-      if (changed)
-        changed(job);
-    });
+    daemon = std::make_unique<Daemon>(
+        disk, runner, clock, paths, config, [this](const std::string& job) {
+          if (changed)
+            changed(job);
+        });
   }
   void restart() {
     daemon.reset();
@@ -88,18 +96,27 @@ public:
     make_run();
     begin();
   }
-  void unlock() { must(world().vault.unlock(must(disk.read(paths.identity(), 65'536)), SecretBytes(bytes_of(k_passphrase)), 18)); }
+  void unlock() {
+    must(world().vault.unlock(
+        must(disk.read(paths.identity(), 65'536)), SecretBytes(bytes_of(k_passphrase)), 18));
+  }
   rollout::World& world() { return daemon->world; }
   store::Store& store() { return daemon->store; }
 
   // --- orders
   void upload(const Sent& sent) { // what the gate does with what comes in
     std::filesystem::copy_file(sent.file, paths.artifact(Digest::parse(sent.sha256).value()));
-    std::filesystem::copy_file(sent.signature, paths.artifact_signature(Digest::parse(sent.sha256).value()));
+    std::filesystem::copy_file(
+        sent.signature, paths.artifact_signature(Digest::parse(sent.sha256).value()));
   }
-  store::Job queue(store::JobKind kind, const std::string& slug = "blog", const std::string& version = "", const Sent& sent = {},
-                   const std::string& service = "") {
-    store::Job job{.id = cat("job", ++m_jobs), .kind = kind, .site = site(slug), .version = version, .sha256 = sent.sha256, .size = sent.size};
+  store::Job queue(store::JobKind kind, const std::string& slug = "blog",
+      const std::string& version = "", const Sent& sent = {}, const std::string& service = "") {
+    store::Job job{.id = cat("job", ++m_jobs),
+        .kind = kind,
+        .site = site(slug),
+        .version = version,
+        .sha256 = sent.sha256,
+        .size = sent.size};
     job.service = service;
     job.actor = "test";
     job.options = options;
@@ -125,23 +142,38 @@ public:
   store::Job rollback(const std::string& version = "", const std::string& slug = "blog") {
     return run(queue(store::JobKind::rollback, slug, version));
   }
-  store::Job secrets(const std::map<std::string, std::string>& files, const std::string& slug = "blog") {
+  store::Job secrets(
+      const std::map<std::string, std::string>& files, const std::string& slug = "blog") {
     const Sent sent = laptop.pack_secrets(slug, files);
     upload(sent);
     return run(queue(store::JobKind::secrets, slug, "", sent));
   }
 
   // --- what is there
-  store::SiteRow row(const std::string& slug = "blog") { return must(store().site(site(slug))).value_or(store::SiteRow{site(slug)}); }
-  store::Release live(const std::string& slug = "blog") { return must(store().release(site(slug), row(slug).live)).value(); }
-  store::Release release(const std::string& id, const std::string& slug = "blog") { return must(store().release(site(slug), id)).value(); }
-  std::vector<std::string> releases_on_disk(const std::string& slug = "blog") { return must(disk.list(paths.releases(site(slug)))); }
+  store::SiteRow row(const std::string& slug = "blog") {
+    return must(store().site(site(slug))).value_or(store::SiteRow{site(slug)});
+  }
+  store::Release live(const std::string& slug = "blog") {
+    return must(store().release(site(slug), row(slug).live)).value();
+  }
+  store::Release release(const std::string& id, const std::string& slug = "blog") {
+    return must(store().release(site(slug), id)).value();
+  }
+  std::vector<std::string> releases_on_disk(const std::string& slug = "blog") {
+    return must(disk.list(paths.releases(site(slug))));
+  }
   std::string link(const std::string& path) { return must(disk.read_link(path)).value_or(""); }
-  std::string nginx_text(const std::string& slug = "blog") { return text(cat(config.nginx_dir, "/chillbox.", slug, ".conf")); }
-  std::string text(const std::string& path) { return disk.exists(path) ? must(disk.read(path, 1 << 20)) : ""; }
-  std::string ask(const std::string& slug = "blog", const std::string& service = "app") { // through the link, as NGINX does
+  std::string nginx_text(const std::string& slug = "blog") {
+    return text(cat(config.nginx_dir, "/chillbox.", slug, ".conf"));
+  }
+  std::string text(const std::string& path) {
+    return disk.exists(path) ? must(disk.read(path, 1 << 20)) : "";
+  }
+  std::string ask(const std::string& slug = "blog",
+      const std::string& service = "app") { // through the link, as NGINX does
     const auto answer = nginx::probe({.socket = paths.live_socket(site(slug), service)});
-    return answer ? (answer->status == 200 ? answer->body : std::to_string(answer->status)) : "nobody";
+    return answer ? (answer->status == 200 ? answer->body : std::to_string(answer->status))
+                  : "nobody";
   }
   std::vector<std::string> events(const std::string& job) {
     std::vector<std::string> lines;
@@ -150,7 +182,8 @@ public:
     return lines;
   }
   bool told(const std::string& job, std::string_view part) {
-    return std::ranges::any_of(events(job), [&](const auto& line) { return line.find(part) != std::string::npos; });
+    return std::ranges::any_of(
+        events(job), [&](const auto& line) { return line.find(part) != std::string::npos; });
   }
 
   TempDir ground;
@@ -161,11 +194,13 @@ public:
   TestDisk disk{ground.path};
   FakeRunner runner{paths};
   config::HostConfig config;
-  std::string options = "{}";                            // of the next jobs
-  std::function<void(const std::string& job)> changed;   // after each write of the journal
+  std::string options = "{}";                          // of the next jobs
+  std::function<void(const std::string& job)> changed; // after each write of the journal
   std::unique_ptr<Daemon> daemon;
 
-  void write(const std::string& path, std::string_view text) { must(os::real_disk().write(path, text, 0600)); }
+  void write(const std::string& path, std::string_view text) {
+    must(os::real_disk().write(path, text, 0600));
+  }
   void handler(const std::string& lang, std::string_view kind) {
     std::filesystem::create_directories(cat(paths.shipped_hooks(), "/handlers/", lang));
     write(cat(paths.shipped_hooks(), "/handlers/", lang, "/kind.json"), kind);
@@ -194,28 +229,37 @@ struct LiveHost : Host {
   }
 };
 
-// Store, links, files and processes tell the same: `version` is live and nothing of anything else is left. Returns what is wrong.
-inline std::string disagreement(Host& host, const std::string& version, const std::string& slug = "blog") {
+// Store, links, files and processes tell the same: `version` is live and nothing of anything else
+// is left. Returns what is wrong.
+inline std::string disagreement(
+    Host& host, const std::string& version, const std::string& slug = "blog") {
   const auto release = host.live(slug);
   const auto& paths = host.paths;
   std::string wrong;
-  const auto expect = [&](bool holds, std::string_view what) { wrong += holds ? "" : cat(what, "\n"); };
+  const auto expect = [&](bool holds, std::string_view what) {
+    wrong += holds ? "" : cat(what, "\n");
+  };
   expect(release.version == version, cat("the store says ", release.version));
   expect(release.state == store::ReleaseState::good, "the live release is not good");
-  expect(host.link(paths.current(site(slug))) == "releases/" + release.id, cat("current points to ", host.link(paths.current(site(slug)))));
-  expect(host.link(paths.live_socket(site(slug), "app")) == cat(paths.slots_of(site(slug)), "/app.", release.slot, ".sock"),
-         cat("the live socket points to ", host.link(paths.live_socket(site(slug), "app"))));
+  expect(host.link(paths.current(site(slug))) == "releases/" + release.id,
+      cat("current points to ", host.link(paths.current(site(slug)))));
+  expect(host.link(paths.live_socket(site(slug), "app")) ==
+          cat(paths.slots_of(site(slug)), "/app.", release.slot, ".sock"),
+      cat("the live socket points to ", host.link(paths.live_socket(site(slug), "app"))));
   expect(host.ask(slug) == version, cat("who asks gets ", host.ask(slug)));
   expect(host.nginx_text(slug) == release.nginx, "NGINX has another text");
   const openrc::SlotName slot{site(slug), ServiceName::parse("app").value(), release.slot};
-  expect(host.world().slots.release_in(slot) == release.id, cat("its slot runs '", host.world().slots.release_in(slot), "'"));
+  expect(host.world().slots.release_in(slot) == release.id,
+      cat("its slot runs '", host.world().slots.release_in(slot), "'"));
   expect(must(host.disk.list(paths.stage())).empty(), "something is left in the stage");
   for (const auto& id : host.releases_on_disk(slug)) {
     const auto known = must(host.store().release(site(slug), id));
-    expect(known && known->state == store::ReleaseState::good, cat("a stray release directory ", id));
+    expect(
+        known && known->state == store::ReleaseState::good, cat("a stray release directory ", id));
   }
   for (const auto& known : must(host.store().releases(site(slug))))
-    expect(known.state != store::ReleaseState::staged, cat("release ", known.id, " is still being made"));
+    expect(known.state != store::ReleaseState::staged,
+        cat("release ", known.id, " is still being made"));
   return wrong;
 }
 

@@ -31,16 +31,20 @@ std::vector<std::string> start_with_an_empty_store(Host& host) {
 TEST_CASE("what is pruned is told, and a dry run only tells") {
   LiveHost host;
   for (const char* version : {"1.1.0", "1.2.0"})
-    REQUIRE(host.deploy(Order{.version = version, .members = R"("keep_releases":3,)"}).state == JobState::done);
+    REQUIRE(host.deploy(Order{.version = version, .members = R"("keep_releases":3,)"}).state ==
+        JobState::done);
   REQUIRE(host.releases_on_disk().size() == 3);
-  must(os::real_disk().write(host.paths.releases(site()) + "/1.2.0-3/blog.site.json", site_json({.version = "1.2.0", .members = R"("keep_releases":1,)"}), 0600));
+  must(os::real_disk().write(host.paths.releases(site()) + "/1.2.0-3/blog.site.json",
+      site_json({.version = "1.2.0", .members = R"("keep_releases":1,)"}), 0600));
   const auto dry = must(rollout::prune_site(host.world(), site(), true));
   CHECK(dry.paths == std::vector<std::string>{host.paths.releases(site()) + "/1.0.0-1"});
   CHECK(dry.bytes > 0);
   CHECK(host.releases_on_disk().size() == 3);
   CHECK(host.release("1.0.0-1").state == ReleaseState::good);
   CHECK(must(rollout::prune_site(host.world(), site())).paths == dry.paths);
-  CHECK(host.releases_on_disk() == std::vector<std::string>{"1.1.0-2", "1.2.0-3"}); // the live one and the one before, whatever is kept
+  CHECK(host.releases_on_disk() ==
+      std::vector<std::string>{
+          "1.1.0-2", "1.2.0-3"}); // the live one and the one before, whatever is kept
   CHECK(host.release("1.0.0-1").state == ReleaseState::removed);
   CHECK(must(rollout::prune_site(host.world(), site())).paths.empty());
 }
@@ -64,13 +68,16 @@ TEST_CASE("artifacts of what was superseded or failed go, the newest three that 
   LiveHost host;
   const std::string live = host.live().sha256;
   for (int i = 0; i < 5; ++i)
-    CHECK(host.deploy(Order{.version = cat("2.0.", i), .signed_version = "9.9.9"}).state == JobState::failed);
+    CHECK(host.deploy(Order{.version = cat("2.0.", i), .signed_version = "9.9.9"}).state ==
+        JobState::failed);
   CHECK(artifacts(host).size() == 4);
   const Sent waiting = host.laptop.pack({.version = "3.0.0"});
-  std::filesystem::copy_file(waiting.file, host.paths.artifact(Digest::parse(waiting.sha256).value()));
+  std::filesystem::copy_file(
+      waiting.file, host.paths.artifact(Digest::parse(waiting.sha256).value()));
   host.run(host.queue(store::JobKind::deploy, "blog", "3.0.0", waiting)); // without its signature
   CHECK(must(rollout::unproven_artifacts(host.world())).bytes > waiting.size);
-  host.queue(store::JobKind::deploy, "blog", "3.0.1", host.laptop.pack({.version = "3.0.1"})); // supersedes it
+  host.queue(store::JobKind::deploy, "blog", "3.0.1",
+      host.laptop.pack({.version = "3.0.1"})); // supersedes it
   (void)must(rollout::prune_artifacts(host.world()));
   const auto left = artifacts(host);
   CHECK(left.size() == 4);
@@ -95,7 +102,8 @@ TEST_CASE("a daemon that dies after a job's end and before it pruned leaves no c
   REQUIRE(must(host.disk.list(host.paths.secret_sets())).size() == 3);
   host.restart_daemon();
   REQUIRE(host.idle());
-  CHECK(must(host.disk.list(host.paths.secret_sets())) == std::vector<std::string>{cat("blog-", last, ".age")});
+  CHECK(must(host.disk.list(host.paths.secret_sets())) ==
+      std::vector<std::string>{cat("blog-", last, ".age")});
   CHECK(artifacts(host) == std::vector<std::string>{host.live().sha256});
 }
 
@@ -105,7 +113,8 @@ TEST_CASE("of a site without a release only the newest secret set stays") {
   REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
   const auto job = host.secrets({{"app/app.cfg", "two"}});
   REQUIRE(job.state == JobState::done);
-  CHECK(must(host.disk.list(host.paths.secret_sets())) == std::vector<std::string>{cat("blog-", job.sha256, ".age")});
+  CHECK(must(host.disk.list(host.paths.secret_sets())) ==
+      std::vector<std::string>{cat("blog-", job.sha256, ".age")});
   CHECK(artifacts(host).empty());
 }
 
@@ -132,8 +141,10 @@ TEST_CASE("a hold refuses deploys and secrets with who, when and why, and nothin
   INFO(job.message);
   CHECK(job.code == Code::busy);
   CHECK(exit_code(*job.code) == 7);
-  CHECK(job.message.find("'blog' is held by uid:0 root since 2027-01-15T08:0") != std::string::npos);
-  CHECK(job.message.find(": the database moves; `chillboxctl release-hold blog` ends the hold") != std::string::npos);
+  CHECK(
+      job.message.find("'blog' is held by uid:0 root since 2027-01-15T08:0") != std::string::npos);
+  CHECK(job.message.find(": the database moves; `chillboxctl release-hold blog` ends the hold") !=
+      std::string::npos);
   CHECK(host.secrets({{"app/app.cfg", "x"}}).code == Code::busy);
   CHECK(host.deploy(Order{.slug = "shop", .version = "1.0.0"}).state == JobState::done);
   CHECK(host.rollback().state == JobState::done);
@@ -192,7 +203,8 @@ TEST_CASE("[fault-94] a store that is lost is made again from the releases on di
   CHECK(disagreement(host, "1.1.0") == "");
   CHECK(host.runner.count("start ") == 0); // what ran goes on
   host.unlock();
-  CHECK(host.deploy(Order{.version = "1.0.5", .serial = 1}).code == Code::denied); // freshness is not forgotten
+  CHECK(host.deploy(Order{.version = "1.0.5", .serial = 1}).code ==
+      Code::denied); // freshness is not forgotten
   CHECK(host.deploy("1.2.0").state == JobState::done);
   CHECK(host.row().live == "1.2.0-3"); // no number twice
   CHECK(host.rollback("1.0.0").state == JobState::done);
@@ -206,10 +218,12 @@ TEST_CASE("[fault-94] a store that lost its last transactions is older than the 
   host.unlock();
   REQUIRE(host.deploy("1.1.0").state == JobState::done);
   host.daemon.reset();
-  std::filesystem::copy_file(host.ground.path + "/old.db", host.paths.database(), std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy_file(host.ground.path + "/old.db", host.paths.database(),
+      std::filesystem::copy_options::overwrite_existing);
   host.begin();
   REQUIRE(host.row().live == "1.0.0-1");
-  const auto told = rollout::restore_from_manifests(host.disk, host.paths, host.store(), host.clock.wall_ms());
+  const auto told =
+      rollout::restore_from_manifests(host.disk, host.paths, host.store(), host.clock.wall_ms());
   REQUIRE(told.size() == 1);
   CHECK(host.row().live == "1.1.0-2");
   must(rollout::bring_up(host.world(), site(), false));

@@ -1,6 +1,6 @@
 // What would change, and that looking changes nothing.
-#include "rollout/plan.hpp"
 #include "rollout/host.hpp"
+#include "rollout/plan.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -14,9 +14,12 @@ namespace {
 
 Result<Json> plan(Host& host, const Sent& sent) {
   const Fd fd(::open(sent.file.c_str(), O_RDONLY | O_CLOEXEC));
-  return rollout::plan_artifact(host.world(), fd.get(), must(os::real_disk().read(sent.signature, 10'000)));
+  return rollout::plan_artifact(
+      host.world(), fd.get(), must(os::real_disk().read(sent.signature, 10'000)));
 }
-Result<Json> plan(Host& host, const Order& order) { return plan(host, host.laptop.pack(order)); }
+Result<Json> plan(Host& host, const Order& order) {
+  return plan(host, host.laptop.pack(order));
+}
 
 Json service(const Json& plan, const std::string& name) {
   for (const auto& one : plan["services"])
@@ -27,32 +30,38 @@ Json service(const Json& plan, const std::string& name) {
 
 // What a plan must leave alone.
 std::string state_of(Host& host) {
-  std::string all = cat(host.nginx_text(), host.row().ports, must(host.store().jobs("", 100)).size(), must(host.store().releases(site())).size());
-  for (const auto& dir : {host.paths.stage(), host.paths.artifacts(), host.paths.releases(site()), host.paths.slots()})
+  std::string all = cat(host.nginx_text(), host.row().ports,
+      must(host.store().jobs("", 100)).size(), must(host.store().releases(site())).size());
+  for (const auto& dir :
+      {host.paths.stage(), host.paths.artifacts(), host.paths.releases(site()), host.paths.slots()})
     all += cat("\n", dir, ": ", join(must(host.disk.list(dir)), " "));
   return all;
 }
 
 const Order k_two{.version = "2.0.0",
-                  .domain = "www.example",
-                  .services = R"([{"name":"app","lang":"python","app":"other:app","health":{"deadline":"2s"},
+    .domain = "www.example",
+    .services = R"([{"name":"app","lang":"python","app":"other:app","health":{"deadline":"2s"},
                                    "environment":[{"name":"NEW","value":"a secret thing"},{"name":"PLACE","value":"here"}]},
                                   {"name":"more","lang":"python"}])",
-                  .members = R"("crontab":["0 4 * * * tidy"],)",
-                  .files = {{"app/app.py", "print('hello again')\n"}, {"app/new.py", ""}, {"more/more.py", ""}}};
+    .members = R"("crontab":["0 4 * * * tidy"],)",
+    .files = {{"app/app.py", "print('hello again')\n"}, {"app/new.py", ""}, {"more/more.py", ""}}};
 
 } // namespace
 
 TEST_CASE("a plan tells services, files, variables, host names, cron and NGINX's text, and changes nothing") {
   LiveHost host;
-  host.deploy(Order{.version = "1.5.0", .services = R"([{"name":"app","lang":"python","environment":[{"name":"PLACE","value":"there"}]},{"name":"gone","lang":"static"}])",
-                    .files = {{"app/app.py", "print('hello')\n"}, {"gone/index.html", ""}}});
+  host.deploy(Order{.version = "1.5.0",
+      .services =
+          R"([{"name":"app","lang":"python","environment":[{"name":"PLACE","value":"there"}]},{"name":"gone","lang":"static"}])",
+      .files = {{"app/app.py", "print('hello')\n"}, {"gone/index.html", ""}}});
   const auto before = state_of(host);
   host.forget();
   const auto result = must(plan(host, k_two));
   INFO(result.dump(1));
   CHECK(state_of(host) == before);
-  CHECK(host.runner.count("build") + host.runner.count("start") + host.runner.count("stop") + host.runner.count("nginx -s") == 0);
+  CHECK(host.runner.count("build") + host.runner.count("start") + host.runner.count("stop") +
+          host.runner.count("nginx -s") ==
+      0);
   CHECK(result["change"] == true);
   CHECK(result["from"] == "1.5.0");
   CHECK(result["to"] == "2.0.0");
@@ -75,7 +84,8 @@ TEST_CASE("a plan tells services, files, variables, host names, cron and NGINX's
   CHECK(result["hosts"] == Json{{"added", {"www.example"}}, {"removed", {"blog.example"}}});
   CHECK(result["cron"]["added"] == Json({"0 4 * * * tidy"}));
   CHECK(result["nginx"]["reload"] == true);
-  CHECK(result["nginx"]["diff"].get<std::string>().find("\n-  server_name blog.example;\n+  server_name www.example;\n") != std::string::npos);
+  CHECK(result["nginx"]["diff"].get<std::string>().find(
+            "\n-  server_name blog.example;\n+  server_name www.example;\n") != std::string::npos);
   CHECK(result["disk"]["needed"].get<uint64_t>() > 0);
   CHECK(result["gap"]["expected"] == false);
 }
@@ -91,7 +101,8 @@ TEST_CASE("of the live artifact nothing would change, of the first one all is ne
   CHECK(fresh["problems"].empty());
   CHECK(must(host.disk.list(host.paths.stage())).empty());
   host.upload(first);
-  REQUIRE(host.run(host.queue(store::JobKind::deploy, "blog", "1.0.0", first)).state == JobState::done);
+  REQUIRE(
+      host.run(host.queue(store::JobKind::deploy, "blog", "1.0.0", first)).state == JobState::done);
   const auto same = must(plan(host, first));
   INFO(same.dump(1));
   CHECK(same["change"] == false);
@@ -101,11 +112,16 @@ TEST_CASE("of the live artifact nothing would change, of the first one all is ne
 
 TEST_CASE("a plan says all that a deploy would be refused for, an older serial among it") {
   LiveHost host;
-  Order order{.slug = "blog", .version = "0.9.0", .serial = 1, .services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"},{"name":"x","lang":"x-cobol"}])"};
+  Order order{.slug = "blog",
+      .version = "0.9.0",
+      .serial = 1,
+      .services =
+          R"([{"name":"app","lang":"python","secrets_config":"app.cfg"},{"name":"x","lang":"x-cobol"}])"};
   const auto result = must(plan(host, order));
   const std::string all = result["problems"].dump();
   INFO(all);
-  for (const char* part : {"installed 1", "secret 'app/app.cfg'", "no handler for lang 'x-cobol'", "no folder 'x'"})
+  for (const char* part :
+      {"installed 1", "secret 'app/app.cfg'", "no handler for lang 'x-cobol'", "no folder 'x'"})
     CHECK(all.find(part) != std::string::npos);
 }
 
@@ -125,11 +141,14 @@ TEST_CASE("[fault-36] a plan looks into nothing that no trusted key has signed, 
 TEST_CASE("the gap of stop-first is foretold with its reason, and how long it took the last time") {
   LiveHost host;
   const auto order = [](const std::string& version) {
-    return Order{.version = version, .services = R"([{"name":"app","lang":"python","strategy":"stop-first","health":{"deadline":"2s"}}])"};
+    return Order{.version = version,
+        .services =
+            R"([{"name":"app","lang":"python","strategy":"stop-first","health":{"deadline":"2s"}}])"};
   };
   const auto first = must(plan(host, order("2.0.0")))["gap"];
   CHECK(first["expected"] == true);
-  CHECK(first["reason"] == "'app' has strategy stop-first: the old copy stops before the new one starts; it was not measured yet");
+  CHECK(first["reason"] ==
+      "'app' has strategy stop-first: the old copy stops before the new one starts; it was not measured yet");
   host.runner.before = [&](const std::string& command) {
     if (command == "start chillbox.blog.app.b")
       host.clock.sleep(os::Millis{300});
@@ -138,8 +157,10 @@ TEST_CASE("the gap of stop-first is foretold with its reason, and how long it to
   REQUIRE(job.state == JobState::done);
   const auto again = must(plan(host, order("3.0.0")))["gap"];
   CHECK(again["last_ms"] == job.gap_ms);
-  CHECK(again["reason"].get<std::string>().ends_with(cat("it took ", job.gap_ms, " ms in job ", job.id)));
-  CHECK(must(rollout::plan_site(host.world(), site()))["gap"]["expected"] == true); // of a restart likewise
+  CHECK(again["reason"].get<std::string>().ends_with(
+      cat("it took ", job.gap_ms, " ms in job ", job.id)));
+  CHECK(must(rollout::plan_site(host.world(), site()))["gap"]["expected"] ==
+      true); // of a restart likewise
 }
 
 TEST_CASE("[fault-121] a live site that is as it should be has no drift; what was edited by hand is told and left as it is") {
@@ -151,7 +172,8 @@ TEST_CASE("[fault-121] a live site that is as it should be has no drift; what wa
   const auto drift = [&] { return must(rollout::plan_site(host.world(), site()))["drift"].dump(); };
 
   must(os::real_disk().set_link("releases/by-hand", host.paths.current(site())));
-  CHECK(drift().find("/current points to releases/by-hand, the store says releases/1.0.0-1") != std::string::npos);
+  CHECK(drift().find("/current points to releases/by-hand, the store says releases/1.0.0-1") !=
+      std::string::npos);
   CHECK(host.link(host.paths.current(site())) == "releases/by-hand");
   must(os::real_disk().set_link("releases/1.0.0-1", host.paths.current(site())));
 
@@ -164,7 +186,8 @@ TEST_CASE("[fault-121] a live site that is as it should be has no drift; what wa
   CHECK(edited["change"] == true);
   host.write(file, text);
 
-  std::ofstream(cat(host.paths.releases(site()), "/1.0.0-1/app/app.py"), std::ios::app) << "# by hand\n";
+  std::ofstream(cat(host.paths.releases(site()), "/1.0.0-1/app/app.py"), std::ios::app)
+      << "# by hand\n";
   CHECK(drift().find("was changed since it was built") != std::string::npos);
 }
 
@@ -174,11 +197,13 @@ TEST_CASE("a service that does not run, and values that a restart would change, 
   const auto down = must(rollout::plan_site(host.world(), site()));
   CHECK(service(down, "app")["why"] == Json({"chillbox.blog.app.a is crashed"}));
   CHECK(down["change"] == true);
-  CHECK(outcome(rollout::plan_site(host.world(), site("nowhere"))) == "not_found: no release of 'nowhere' is live on this host");
+  CHECK(outcome(rollout::plan_site(host.world(), site("nowhere"))) ==
+      "not_found: no release of 'nowhere' is live on this host");
 }
 
 TEST_CASE("the NGINX text in force is shown as it is") {
   LiveHost host;
   CHECK(must(rollout::nginx_in_force(host.world(), site())) == host.nginx_text());
-  CHECK(outcome(rollout::nginx_in_force(host.world(), site("nowhere"))) == "not_found: no NGINX text of 'nowhere' is in force");
+  CHECK(outcome(rollout::nginx_in_force(host.world(), site("nowhere"))) ==
+      "not_found: no NGINX text of 'nowhere' is in force");
 }

@@ -1,4 +1,5 @@
-// What kind.json says of a service when its variables decide, and the site's variables that follow the port of a slot.
+// What kind.json says of a service when its variables decide, and the site's variables that follow
+// the port of a slot.
 #include "rollout/host.hpp"
 #include "rollout/steps.hpp"
 
@@ -10,14 +11,19 @@ using store::JobState;
 namespace {
 
 config::Site read(std::string_view env, std::string_view services) {
-  return must(config::parse_site(cat(R"({"name":"B","server_name":"b.example","version":"1.0.0","env":[)", env, R"(],"services":[)", services, "]}"), site("blog")));
+  return must(
+      config::parse_site(cat(R"({"name":"B","server_name":"b.example","version":"1.0.0","env":[)",
+                             env, R"(],"services":[)", services, "]}"),
+          site("blog")));
 }
 
-std::vector<rollout::PlannedService> plan(const config::Site& s, Kind::Listens listens = Kind::Listens::on_socket) {
+std::vector<rollout::PlannedService> plan(
+    const config::Site& s, Kind::Listens listens = Kind::Listens::on_socket) {
   std::vector<rollout::PlannedService> out;
   uint16_t port = 20'000;
   for (const auto& service : s.services) {
-    out.push_back({service, Kind{.directory = "", .listens = listens, .builds = false, .published = {}, .built = {}}});
+    out.push_back({service,
+        Kind{.directory = "", .listens = listens, .builds = false, .published = {}, .built = {}}});
     out.back().port = port++;
   }
   return out;
@@ -27,9 +33,10 @@ std::vector<rollout::PlannedService> plan(const config::Site& s, Kind::Listens l
 
 TEST_CASE("a variable of the service chooses what its kind is, also through other variables") {
   Host host;
-  host.handler("chill", R"({"listens":"tcp","build":true,"when":[{"variable":"freeze","value":"true","listens":"no","built":["frozen"]}]})");
+  host.handler("chill",
+      R"({"listens":"tcp","build":true,"when":[{"variable":"freeze","value":"true","listens":"no","built":["frozen"]}]})");
   const auto s = read(R"({"name":"STILL","value":"true"})",
-                      R"({"name":"a","lang":"chill","environment":[{"name":"freeze","value":"$STILL"}]},
+      R"({"name":"a","lang":"chill","environment":[{"name":"freeze","value":"$STILL"}]},
                          {"name":"b","lang":"chill","environment":[{"name":"freeze","value":"false"}]},{"name":"c","lang":"chill"})");
   const auto frozen = must(rollout::find_kind(host.world(), s, s.services[0]));
   CHECK(frozen.listens == Kind::Listens::no);
@@ -45,32 +52,39 @@ TEST_CASE("a variable of the service chooses what its kind is, also through othe
 TEST_CASE("a description with values of other types is read as far as it is one, and never throws") {
   Host host;
   const auto s = read("", R"({"name":"a","lang":"chill"})");
-  for (const char* text : {R"({"listens":7,"build":"yes","public":"x","when":[3,{"variable":4},{"variable":"VERSION","value":5}]})", R"({"when":{}})"}) {
+  for (const char* text :
+      {R"({"listens":7,"build":"yes","public":"x","when":[3,{"variable":4},{"variable":"VERSION","value":5}]})",
+          R"({"when":{}})"}) {
     host.handler("chill", text);
     const auto kind = must(rollout::find_kind(host.world(), s, s.services[0]));
     CHECK(kind.listens == Kind::Listens::no);
     CHECK_FALSE(kind.builds);
   }
   host.handler("chill", "[]");
-  CHECK(rollout::find_kind(host.world(), s, s.services[0]).error().message == host.paths.shipped_hooks() + "/handlers/chill/kind.json: must be one JSON object");
+  CHECK(rollout::find_kind(host.world(), s, s.services[0]).error().message ==
+      host.paths.shipped_hooks() + "/handlers/chill/kind.json: must be one JSON object");
   host.handler("chill", std::string(16 * 1024 + 1, ' '));
   CHECK(rollout::find_kind(host.world(), s, s.services[0]).error().code == Code::too_large);
 }
 
 TEST_CASE("site variables that a service's own PORT or CHILL_PORT refers to are given the port of its slot, through other names too") {
-  const auto s = read(R"({"name":"API_PORT","value":"${FIRST}"},{"name":"FIRST","value":"38013"},{"name":"LIVE_PORT","value":"38014"},{"name":"URL","value":"x:$LIVE_PORT"})",
-                      R"({"name":"api","lang":"python","environment":[{"name":"PORT","value":"$API_PORT"}]},
+  const auto s = read(
+      R"({"name":"API_PORT","value":"${FIRST}"},{"name":"FIRST","value":"38013"},{"name":"LIVE_PORT","value":"38014"},{"name":"URL","value":"x:$LIVE_PORT"})",
+      R"({"name":"api","lang":"python","environment":[{"name":"PORT","value":"$API_PORT"}]},
                          {"name":"live","lang":"python","environment":[{"name":"CHILL_PORT","value":"${LIVE_PORT}"},{"name":"OTHER","value":"$URL"}]},
                          {"name":"plain","lang":"python"},
                          {"name":"fixed","lang":"python","environment":[{"name":"PORT","value":"38015"}]})");
   const auto ports = must(rollout::port_variables(s, plan(s)));
-  CHECK(ports == rollout::PortVariables{{"API_PORT", 20'000}, {"FIRST", 20'000}, {"LIVE_PORT", 20'001}});
-  for (const auto& [variable, port] : must(rollout::port_variables(s, plan(s, Kind::Listens::no)))) // where nobody is
+  CHECK(ports ==
+      rollout::PortVariables{{"API_PORT", 20'000}, {"FIRST", 20'000}, {"LIVE_PORT", 20'001}});
+  for (const auto& [variable, port] :
+      must(rollout::port_variables(s, plan(s, Kind::Listens::no)))) // where nobody is
     CHECK(port == 1);
 }
 
 TEST_CASE("names that go in a circle do not end in one, and what is more than a name stays as it is") {
-  const auto s = read(R"({"name":"A_PORT","value":"38"})", R"({"name":"api","lang":"python","environment":[{"name":"PORT","value":"${A_PORT}01"}]})");
+  const auto s = read(R"({"name":"A_PORT","value":"38"})",
+      R"({"name":"api","lang":"python","environment":[{"name":"PORT","value":"${A_PORT}01"}]})");
   CHECK(must(rollout::port_variables(s, plan(s))).empty());
   auto circle = s;
   circle.env = {{"X", "$Y", ""}, {"Y", "$X", ""}};
@@ -81,25 +95,34 @@ TEST_CASE("names that go in a circle do not end in one, and what is more than a 
 TEST_CASE("two services with one variable for their port are refused before anything is changed") {
   Host host;
   host.unlock();
-  const auto job = host.deploy(Order{.services = R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"$P"}]},
+  const auto job = host.deploy(Order{
+      .services = R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"$P"}]},
                                                      {"name":"two","lang":"python","environment":[{"name":"PORT","value":"$P"}]}])",
-                                     .members = R"("env":[{"name":"P","value":"38013"}],)",
-                                     .files = {{"app/app.py", ""}, {"two/app.py", ""}}});
+      .members = R"("env":[{"name":"P","value":"38013"}],)",
+      .files = {{"app/app.py", ""}, {"two/app.py", ""}}});
   CHECK(job.code == Code::preflight);
-  CHECK(job.message.find("variable 'P' is the port of service 'app' and of service 'two'") != std::string::npos);
+  CHECK(job.message.find("variable 'P' is the port of service 'app' and of service 'two'") !=
+      std::string::npos);
 }
 
 TEST_CASE("a template follows the port from slot to slot, and the service gets the same one under each of its names") {
   Host host;
   host.unlock();
-  Order order{.services = R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"$API_PORT"},{"name":"SELF","value":"http://$API_HOST:$API_PORT/"}]}])",
-              .members = R"("env":[{"name":"API_HOST","value":"localhost"},{"name":"API_PORT","value":"38013"}],)"};
-  order.files["nginx/templates/blog.nginx.conf.template"] = "server { location / { proxy_pass http://${API_HOST}:$API_PORT; } }\n";
+  Order order{
+      .services =
+          R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"$API_PORT"},{"name":"SELF","value":"http://$API_HOST:$API_PORT/"}]}])",
+      .members =
+          R"("env":[{"name":"API_HOST","value":"localhost"},{"name":"API_PORT","value":"38013"}],)"};
+  order.files["nginx/templates/blog.nginx.conf.template"] =
+      "server { location / { proxy_pass http://${API_HOST}:$API_PORT; } }\n";
   const auto job = host.deploy(order);
   INFO(job.message);
   REQUIRE(job.state == JobState::done);
   CHECK(host.nginx_text().find("proxy_pass http://localhost:20000;") != std::string::npos);
-  const auto slot = [&](const char* name) { return must(openrc::parse_spec(host.text(cat(host.paths.slots(), "/chillbox.blog.app.", name, ".json")))); };
+  const auto slot = [&](const char* name) {
+    return must(openrc::parse_spec(
+        host.text(cat(host.paths.slots(), "/chillbox.blog.app.", name, ".json"))));
+  };
   const auto of = [&](const openrc::SlotSpec& spec, std::string_view name) {
     for (const auto& [key, value] : spec.env)
       if (key == name)

@@ -1,11 +1,17 @@
-// Power cuts from a recording. What a rollout does to the files below a directory is recorded call by call, SQLite's calls too; then the disk is made
-// as it may be found when the power went between two of them. The model, which promises no more than POSIX does:
-//   - What was written to a file, its size and its mode are durable once that file was synced; an entry of a directory (a new, a renamed, a removed
-//     name) is once that directory was synced, a rename with the directory that it went to. syncfs makes all durable. Nothing else does.
-//   - Of what is not durable, any beginning may have reached the disk, in the order in which it was done; the last write of it may be torn in the
-//     middle. Also, names may be ahead of bytes: all entries are there, and none of the bytes that were not synced.
+// Power cuts from a recording. What a rollout does to the files below a directory is recorded call
+// by call, SQLite's calls too; then the disk is made as it may be found when the power went between
+// two of them. The model, which promises no more than POSIX does:
+//   - What was written to a file, its size and its mode are durable once that file was synced; an
+//   entry of a directory (a new, a renamed, a removed
+//     name) is once that directory was synced, a rename with the directory that it went to. syncfs
+//     makes all durable. Nothing else does.
+//   - Of what is not durable, any beginning may have reached the disk, in the order in which it was
+//   done; the last write of it may be torn in the
+//     middle. Also, names may be ahead of bytes: all entries are there, and none of the bytes that
+//     were not synced.
 //   - What lies in memory (/run, a database's -shm) is gone.
-// The recording proves that it missed nothing: played to its end it is the directory as it is (`complete`).
+// The recording proves that it missed nothing: played to its end it is the directory as it is
+// (`complete`).
 #pragma once
 
 #include "base/text.hpp"
@@ -40,10 +46,11 @@ using Image = std::vector<Inode>;
 
 struct Change {
   enum class Kind { bytes, size, mode, name } kind;
-  size_t inode = 0;  // that is changed; of `name` the directory
-  std::string text;  // what is written; the name
-  int64_t number = 0; // offset, size, mode; of `name` the inode that it stands for from now on, -1: none
-  size_t from = 0;   // a rename: the directory and the name that go at the same moment
+  size_t inode = 0; // that is changed; of `name` the directory
+  std::string text; // what is written; the name
+  int64_t number =
+      0; // offset, size, mode; of `name` the inode that it stands for from now on, -1: none
+  size_t from = 0; // a rename: the directory and the name that go at the same moment
   std::string from_name = {};
 };
 
@@ -55,12 +62,8 @@ inline void play(Image& image, const Change& c) {
       inode.bytes.resize(static_cast<size_t>(c.number) + c.text.size());
     inode.bytes.replace(static_cast<size_t>(c.number), c.text.size(), c.text);
     break;
-  case Change::Kind::size:
-    inode.bytes.resize(static_cast<size_t>(c.number));
-    break;
-  case Change::Kind::mode:
-    inode.mode = static_cast<mode_t>(c.number);
-    break;
+  case Change::Kind::size: inode.bytes.resize(static_cast<size_t>(c.number)); break;
+  case Change::Kind::mode: inode.mode = static_cast<mode_t>(c.number); break;
   case Change::Kind::name:
     if (!c.from_name.empty())
       image[c.from].entries.erase(c.from_name);
@@ -71,7 +74,8 @@ inline void play(Image& image, const Change& c) {
   }
 }
 
-// The power goes behind the first `changes`; of those that were not synced the first `kept` are on the disk.
+// The power goes behind the first `changes`; of those that were not synced the first `kept` are on
+// the disk.
 struct Cut {
   enum class Kind { in_order, torn, names_ahead };
   size_t changes = 0, kept = 0;
@@ -79,7 +83,8 @@ struct Cut {
 };
 inline std::string describe(const Cut& cut) {
   const char* kinds[] = {"", ", the last of them torn", ", names ahead of bytes"};
-  return cat("behind ", cut.changes, " changes, of those not synced ", cut.kept, " kept", kinds[static_cast<int>(cut.kind)]);
+  return cat("behind ", cut.changes, " changes, of those not synced ", cut.kept, " kept",
+      kinds[static_cast<int>(cut.kind)]);
 }
 
 class Recording final : public CallHook {
@@ -128,7 +133,9 @@ public:
     for (size_t i = 0; i < cut.changes; ++i) {
       const bool loose = is_loose(i, cut.changes);
       met += loose ? 1 : 0;
-      if (loose && (cut.kind == Cut::Kind::names_ahead ? m_changes[i].kind != Change::Kind::name : met > cut.kept))
+      if (loose &&
+          (cut.kind == Cut::Kind::names_ahead ? m_changes[i].kind != Change::Kind::name
+                                              : met > cut.kept))
         continue;
       Change change = m_changes[i];
       if (loose && cut.kind == Cut::Kind::torn && met == cut.kept)
@@ -150,7 +157,8 @@ public:
   void after(const Call& call) override {
     if (call.kind == Call::Kind::sync_all)
       return make_durable([](const Change&) { return true; });
-    if (is_volatile(call.path) || call.kind == Call::Kind::spawn || call.kind == Call::Kind::mount || call.kind == Call::Kind::chown)
+    if (is_volatile(call.path) || call.kind == Call::Kind::spawn ||
+        call.kind == Call::Kind::mount || call.kind == Call::Kind::chown)
       return;
     const auto found = find(call.path);
     switch (call.kind) {
@@ -158,42 +166,50 @@ public:
       add_entry(call.path, {.type = Inode::Type::file, .bytes = {}, .mode = 0600, .entries = {}});
       break;
     case Call::Kind::mkdir:
-      add_entry(call.path, {.type = Inode::Type::directory, .bytes = {}, .mode = 0755, .entries = {}});
+      add_entry(
+          call.path, {.type = Inode::Type::directory, .bytes = {}, .mode = 0755, .entries = {}});
       break;
     case Call::Kind::symlink:
-      add_entry(call.path, {.type = Inode::Type::link, .bytes = call.other, .mode = 0777, .entries = {}});
+      add_entry(
+          call.path, {.type = Inode::Type::link, .bytes = call.other, .mode = 0777, .entries = {}});
       break;
     case Call::Kind::write: // one that a library opened by other means
-      add({Change::Kind::bytes, found ? *found : add_entry(call.path, {}), std::string(call.bytes), call.number, 0, {}});
+      add({Change::Kind::bytes, found ? *found : add_entry(call.path, {}), std::string(call.bytes),
+          call.number, 0, {}});
       break;
     case Call::Kind::truncate:
       add({Change::Kind::size, found.value(), {}, call.number, 0, {}});
       break;
-    case Call::Kind::chmod:
-      add({Change::Kind::mode, found.value(), {}, call.number, 0, {}});
-      break;
+    case Call::Kind::chmod: add({Change::Kind::mode, found.value(), {}, call.number, 0, {}}); break;
     case Call::Kind::unlink:
     case Call::Kind::rmdir:
       add({Change::Kind::name, directory_of(call.path), base(call.path), -1, 0, {}});
       break;
     case Call::Kind::rename:
-      add({Change::Kind::name, directory_of(call.other), base(call.other), static_cast<int64_t>(find(call.path, call.other)), directory_of(call.path), base(call.path)});
+      add({Change::Kind::name, directory_of(call.other), base(call.other),
+          static_cast<int64_t>(find(call.path, call.other)), directory_of(call.path),
+          base(call.path)});
       break;
     case Call::Kind::sync:
       make_durable([&](const Change& c) { return found && c.inode == *found; });
       break;
-    default:
-      throw std::logic_error(cat("not in the model: ", name(call.kind), " ", call.path));
+    default: throw std::logic_error(cat("not in the model: ", name(call.kind), " ", call.path));
     }
   }
 
 private:
   static std::string base(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-  static Inode blank(const Inode& like) { return {.type = like.type, .bytes = like.type == Inode::Type::link ? like.bytes : "", .mode = 0600, .entries = {}}; }
+  static Inode blank(const Inode& like) {
+    return {.type = like.type,
+        .bytes = like.type == Inode::Type::link ? like.bytes : "",
+        .mode = 0600,
+        .entries = {}};
+  }
   bool is_volatile(const std::string& path) const {
     if (!path.starts_with(m_top + "/") || path.ends_with("-shm"))
       return true;
-    const std::string first = path.substr(m_top.size() + 1, path.find('/', m_top.size() + 1) - m_top.size() - 1);
+    const std::string first =
+        path.substr(m_top.size() + 1, path.find('/', m_top.size() + 1) - m_top.size() - 1);
     return first == "run" || first == "desk" || first == "proc";
   }
 
@@ -209,9 +225,12 @@ private:
     }
     return at;
   }
-  // Of a rename: the hook is asked behind it, when the old name is gone from the disk but not from here.
+  // Of a rename: the hook is asked behind it, when the old name is gone from the disk but not from
+  // here.
   size_t find(const std::string& from, const std::string&) const { return find(from).value(); }
-  size_t directory_of(const std::string& path) const { return find(path.substr(0, path.rfind('/'))).value(); }
+  size_t directory_of(const std::string& path) const {
+    return find(path.substr(0, path.rfind('/'))).value();
+  }
 
   size_t add_entry(const std::string& path, Inode inode) {
     const size_t parent = directory_of(path);
@@ -231,7 +250,9 @@ private:
         m_durable_at[i] = m_changes.size();
   }
 
-  bool is_loose(size_t i, size_t changes) const { return m_durable_at[i] == 0 || m_durable_at[i] > changes; }
+  bool is_loose(size_t i, size_t changes) const {
+    return m_durable_at[i] == 0 || m_durable_at[i] > changes;
+  }
   std::vector<size_t> loose_at(size_t changes) const {
     std::vector<size_t> loose;
     for (size_t i = 0; i < changes; ++i)
@@ -247,7 +268,10 @@ private:
         continue;
       Inode inode;
       if (entry.is_symlink())
-        inode = {.type = Inode::Type::link, .bytes = fs::read_symlink(path).string(), .mode = 0777, .entries = {}};
+        inode = {.type = Inode::Type::link,
+            .bytes = fs::read_symlink(path).string(),
+            .mode = 0777,
+            .entries = {}};
       else if (entry.is_directory())
         inode.type = Inode::Type::directory;
       else
@@ -275,21 +299,24 @@ private:
     std::set<std::string> seen;
     for (const auto& entry : fs::directory_iterator(dir)) {
       const std::string path = entry.path().string(), file = entry.path().filename().string();
-      if (is_volatile(path) || path.starts_with(m_top + "/var/log")) // made by a library, and nobody's state
+      if (is_volatile(path) ||
+          path.starts_with(m_top + "/var/log")) // made by a library, and nobody's state
         continue;
       const auto found = image[at].entries.find(file);
       if (found == image[at].entries.end())
         return path + " was not recorded";
       seen.insert(file);
       const Inode& inode = image[found->second];
-      if (entry.is_symlink() ? fs::read_symlink(path).string() != inode.bytes : entry.is_regular_file() && content(path) != inode.bytes)
+      if (entry.is_symlink() ? fs::read_symlink(path).string() != inode.bytes
+                             : entry.is_regular_file() && content(path) != inode.bytes)
         return path + " is another than recorded";
       if (!entry.is_symlink() && entry.is_directory())
         if (std::string below = differs(image, found->second, path); !below.empty())
           return below;
     }
     for (const auto& [file, inode] : image[at].entries)
-      if (!seen.contains(file) && !is_volatile(cat(dir, "/", file)) && !cat(dir, "/", file).starts_with(m_top + "/var/log"))
+      if (!seen.contains(file) && !is_volatile(cat(dir, "/", file)) &&
+          !cat(dir, "/", file).starts_with(m_top + "/var/log"))
         return cat(dir, "/", file, " was recorded and is not there");
     return {};
   }
@@ -314,7 +341,8 @@ private:
   std::string m_top;
   Image m_before, m_now;
   std::vector<Change> m_changes;
-  std::vector<size_t> m_durable_at; // the number of changes before the sync that made it durable; 0: none did
+  std::vector<size_t>
+      m_durable_at; // the number of changes before the sync that made it durable; 0: none did
 };
 
 } // namespace chillbox::test

@@ -1,5 +1,6 @@
-// The power goes at every moment of a job, with every state of the disk that it may leave (power.hpp has the model): the next boot has the old
-// release or the new one, whole; every job that was acknowledged is known and ends; the audit trail verifies.
+// The power goes at every moment of a job, with every state of the disk that it may leave
+// (power.hpp has the model): the next boot has the old release or the new one, whole; every job
+// that was acknowledged is known and ends; the audit trail verifies.
 #include "rollout/host.hpp"
 #include "rollout/power.hpp"
 
@@ -16,26 +17,32 @@ using store::JobState;
 
 namespace {
 
-const std::string k_services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
+const std::string k_services =
+    R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
 struct PowerHost : Host {
   PowerHost() {
     unlock();
     REQUIRE(secrets({{"app/app.cfg", "one"}}).state == JobState::done);
     REQUIRE(deploy(Order{.version = "1.0.0", .services = k_services}).state == JobState::done);
-    REQUIRE(deploy(Order{.version = "2.0.0", .domain = "www.example", .services = k_services}).state == JobState::done);
+    REQUIRE(
+        deploy(Order{.version = "2.0.0", .domain = "www.example", .services = k_services}).state ==
+        JobState::done);
   }
   // What the daemon does before it opens its store (daemon/ground.cpp).
   void boot() {
     daemon.reset();
-    for (const auto& dir : {paths.artifacts(), paths.secret_sets(), paths.site(site()), paths.releases(site())})
+    for (const auto& dir :
+        {paths.artifacts(), paths.secret_sets(), paths.site(site()), paths.releases(site())})
       must(os::sweep_temporaries(dir));
     reboot();
   }
 };
 
 size_t hash_of(const Image& image, size_t at = 0, size_t seed = 0) {
-  const auto mix = [&seed](size_t value) { seed ^= value + 0x9e3779b97f4a7c15 + (seed << 6) + (seed >> 2); };
+  const auto mix = [&seed](size_t value) {
+    seed ^= value + 0x9e3779b97f4a7c15 + (seed << 6) + (seed >> 2);
+  };
   for (const auto& [file, number] : image[at].entries) {
     mix(std::hash<std::string>()(file));
     mix(std::hash<std::string>()(image[number].bytes));
@@ -47,7 +54,7 @@ size_t hash_of(const Image& image, size_t at = 0, size_t seed = 0) {
 struct Plan {
   std::function<Sent(Deployer&)> pack; // what is uploaded before, if anything
   JobKind kind;
-  std::string version, secret;               // live behind it; no version: the site is gone
+  std::string version, secret; // live behind it; no version: the site is gone
 };
 
 // Boots from the disk that is there, unlocks, lets all jobs end. What is wrong then.
@@ -67,13 +74,18 @@ std::string trouble(PowerHost& host, const Plan& plan, const std::string& job, b
       return cat("the job ended as ", store::name(ended.state), ": ", ended.message);
   must(host.store().verify_audit());
   if (known && gone)
-    return must(host.store().site(site())) || host.disk.exists(host.paths.site(site())) || !host.nginx_text().empty() ? "the site is still there" : "";
-  if (const auto secret = host.text(host.paths.secrets_of(site()) + "/app/app.cfg"); secret != (known ? plan.secret : "one"))
+    return must(host.store().site(site())) || host.disk.exists(host.paths.site(site())) ||
+            !host.nginx_text().empty()
+        ? "the site is still there"
+        : "";
+  if (const auto secret = host.text(host.paths.secrets_of(site()) + "/app/app.cfg");
+      secret != (known ? plan.secret : "one"))
     return cat("the secret is ", secret);
   return disagreement(host, known ? plan.version : "2.0.0");
 }
 
-// At most this many disks of each job, spread over all that there are; CHILLBOX_IMAGES says another number (`make power-images`).
+// At most this many disks of each job, spread over all that there are; CHILLBOX_IMAGES says another
+// number (`make power-images`).
 size_t images_wanted() {
   const char* wanted = std::getenv("CHILLBOX_IMAGES");
   return wanted == nullptr ? 40 : static_cast<size_t>(std::atol(wanted));
@@ -85,7 +97,8 @@ void cut_everywhere(const Plan& plan) {
   if (plan.pack)
     host.upload(sent);
   Recording recording(host.paths.root);
-  const auto job = host.queue(plan.kind, "blog", plan.kind == JobKind::deploy ? plan.version : "", sent);
+  const auto job =
+      host.queue(plan.kind, "blog", plan.kind == JobKind::deploy ? plan.version : "", sent);
   const size_t acknowledged = recording.length();
   REQUIRE(host.run(job).state == JobState::done);
   recording.stop();
@@ -103,19 +116,28 @@ void cut_everywhere(const Plan& plan) {
     REQUIRE(trouble(host, plan, job.id, cuts[i].changes >= acknowledged) == "");
   }
   if (std::getenv("CHILLBOX_IMAGES") != nullptr)
-    WARN(cuts.size() << " cuts behind " << recording.length() << " changes, " << seen.size() << " different disks booted from");
+    WARN(cuts.size() << " cuts behind " << recording.length() << " changes, " << seen.size()
+                     << " different disks booted from");
 }
 
 } // namespace
 
 TEST_CASE("[fault-92] the power goes at any moment of a deploy, with all that was not synced lost or only some of it") {
-  cut_everywhere({[](Deployer& laptop) { return laptop.pack({.version = "3.0.0", .services = k_services}); }, JobKind::deploy, "3.0.0", "one"});
+  cut_everywhere(
+      {[](Deployer& laptop) { return laptop.pack({.version = "3.0.0", .services = k_services}); },
+          JobKind::deploy, "3.0.0", "one"});
 }
 
-TEST_CASE("[fault-92] the power goes at any moment of a rollback") { cut_everywhere({nullptr, JobKind::rollback, "1.0.0", "one"}); }
+TEST_CASE("[fault-92] the power goes at any moment of a rollback") {
+  cut_everywhere({nullptr, JobKind::rollback, "1.0.0", "one"});
+}
 
 TEST_CASE("[fault-92] the power goes at any moment of a secrets update") {
-  cut_everywhere({[](Deployer& laptop) { return laptop.pack_secrets("blog", {{"app/app.cfg", "two"}}); }, JobKind::secrets, "2.0.0", "two"});
+  cut_everywhere(
+      {[](Deployer& laptop) { return laptop.pack_secrets("blog", {{"app/app.cfg", "two"}}); },
+          JobKind::secrets, "2.0.0", "two"});
 }
 
-TEST_CASE("[fault-92] the power goes at any moment of a removal") { cut_everywhere({nullptr, JobKind::remove, "", ""}); }
+TEST_CASE("[fault-92] the power goes at any moment of a removal") {
+  cut_everywhere({nullptr, JobKind::remove, "", ""});
+}

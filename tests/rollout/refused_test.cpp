@@ -13,7 +13,8 @@ using store::JobState;
 
 namespace {
 
-// The new version was refused with this code, the old one serves on, and nothing was run for the new one.
+// The new version was refused with this code, the old one serves on, and nothing was run for the
+// new one.
 void refused(LiveHost& host, const store::Job& job, Code code, const std::string& part) {
   INFO(job.message);
   CHECK(job.state == JobState::failed);
@@ -21,7 +22,9 @@ void refused(LiveHost& host, const store::Job& job, Code code, const std::string
   CHECK(job.message.find(part) != std::string::npos);
   CHECK(job.message.find('\n') == std::string::npos);
   CHECK(job.message.ends_with("; 1.0.0 stays live"));
-  CHECK(host.runner.count("build") + host.runner.count("start") + host.runner.count("stop") + host.runner.count("nginx") == 0);
+  CHECK(host.runner.count("build") + host.runner.count("start") + host.runner.count("stop") +
+          host.runner.count("nginx") ==
+      0);
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
@@ -32,7 +35,8 @@ TEST_CASE("[fault-36] an artifact signed by a key that nobody trusts is refused 
   Deployer stranger(host.ground.path + "/etc", host.identity.recipient());
   const Sent sent = stranger.pack({.version = "2.0.0", .serial = 9});
   host.upload(sent);
-  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied, "no trusted key");
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied,
+      "no trusted key");
 }
 
 TEST_CASE("a refused signature is not taken again: the same artifact waits for a new one, and only a retry goes back to the old") {
@@ -40,15 +44,19 @@ TEST_CASE("a refused signature is not taken again: the same artifact waits for a
   Deployer stranger(host.ground.path + "/etc", host.identity.recipient());
   const Sent sent = stranger.pack({.version = "2.0.0", .serial = 9});
   host.upload(sent);
-  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied, "no trusted key");
-  CHECK(host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)).state == JobState::waiting_upload);
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied,
+      "no trusted key");
+  CHECK(host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)).state ==
+      JobState::waiting_upload);
   host.options = R"({"retry":true})";
-  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied, "no trusted key");
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied,
+      "no trusted key");
 }
 
 TEST_CASE("[fault-37] an artifact signed for another site is refused, and both are named") {
   LiveHost host;
-  refused(host, host.deploy(Order{.version = "2.0.0", .signed_site = "shop"}), Code::denied, "signed for site 'shop', wanted 'blog'");
+  refused(host, host.deploy(Order{.version = "2.0.0", .signed_site = "shop"}), Code::denied,
+      "signed for site 'shop', wanted 'blog'");
 }
 
 TEST_CASE("[fault-36] a deployer's key that is limited to other sites is refused as a strange one is, and its signature put aside [attack-K2]") {
@@ -56,7 +64,8 @@ TEST_CASE("[fault-36] a deployer's key that is limited to other sites is refused
   host.write(host.paths.trusted() + "/anna.pub", host.laptop.public_key() + "sites: shop,docs\n");
   const Sent sent = host.laptop.pack({.version = "2.0.0"});
   host.upload(sent);
-  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied, "key 'anna' may sign for shop, docs, not for 'blog'");
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied,
+      "key 'anna' may sign for shop, docs, not for 'blog'");
   CHECK_FALSE(host.disk.exists(host.paths.artifact_signature(Digest::parse(sent.sha256).value())));
   host.write(host.paths.trusted() + "/anna.pub", host.laptop.public_key() + "sites: shop,blog\n");
   CHECK(host.deploy("2.1.0").state == JobState::done);
@@ -66,7 +75,8 @@ TEST_CASE("an artifact signed for another version than its site file says is ref
   LiveHost host;
   const Sent sent = host.laptop.pack({.version = "2.0.0", .signed_version = "2.1.0"});
   host.upload(sent);
-  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.1.0", sent)), Code::denied, "says version 2.0.0, the signature says 2.1.0");
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.1.0", sent)), Code::denied,
+      "says version 2.0.0, the signature says 2.1.0");
 }
 
 TEST_CASE("[fault-38] a lower or equal serial is older than what is installed [attack-W2]") {
@@ -100,12 +110,14 @@ TEST_CASE("[fault-38] a release that never went live does not raise the serial")
 
 TEST_CASE("[fault-39] a serial that jumps too far is held") {
   LiveHost host;
-  refused(host, host.deploy(Order{.version = "2.0.0", .serial = 1'000'002}), Code::busy, "held: serial 1000002");
+  refused(host, host.deploy(Order{.version = "2.0.0", .serial = 1'000'002}), Code::busy,
+      "held: serial 1000002");
 }
 
 TEST_CASE("[fault-40] an expired signature is refused") {
   LiveHost host;
-  refused(host, host.deploy(Order{.version = "2.0.0", .expires = host.clock.wall() - 1}), Code::denied, "expired 2027-01-15");
+  refused(host, host.deploy(Order{.version = "2.0.0", .expires = host.clock.wall() - 1}),
+      Code::denied, "expired 2027-01-15");
 }
 
 TEST_CASE("[fault-40] [fault-98] what has expired stays so when the clock is set back") {
@@ -113,7 +125,8 @@ TEST_CASE("[fault-40] [fault-98] what has expired stays so when the clock is set
   const int64_t expires = host.clock.wall() - 10;
   host.clock.move(-std::chrono::hours{24});
   REQUIRE(host.clock.wall() < expires);
-  refused(host, host.deploy(Order{.version = "2.0.0", .expires = expires}), Code::denied, "expired 2027-01-15");
+  refused(host, host.deploy(Order{.version = "2.0.0", .expires = expires}), Code::denied,
+      "expired 2027-01-15");
   CHECK(host.deploy(Order{.version = "2.1.0", .expires = expires + 3600}).state == JobState::done);
 }
 
@@ -136,22 +149,26 @@ TEST_CASE("an artifact that is encrypted to another host is refused, and says so
   host.write(host.paths.trusted() + "/bert.pub", elsewhere.public_key());
   const Sent sent = elsewhere.pack({.version = "2.0.0", .serial = 5});
   host.upload(sent);
-  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::not_found, "artifact: ");
+  refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)),
+      Code::not_found, "artifact: ");
 }
 
 TEST_CASE("[fault-74] a site file with an unknown field is refused with its path") {
   LiveHost host;
-  refused(host, host.deploy(Order{.version = "2.0.0", .members = R"("servics":[],)"}), Code::invalid, "blog.site.json: $.servics");
+  refused(host, host.deploy(Order{.version = "2.0.0", .members = R"("servics":[],)"}),
+      Code::invalid, "blog.site.json: $.servics");
 }
 
 TEST_CASE("an artifact with more than its one folder is refused") {
   LiveHost host;
-  refused(host, host.deploy(Order{.version = "2.0.0", .beside = {{"etc/passwd", "x"}}}), Code::invalid, "must have one top folder 'blog', has: blog, etc");
+  refused(host, host.deploy(Order{.version = "2.0.0", .beside = {{"etc/passwd", "x"}}}),
+      Code::invalid, "must have one top folder 'blog', has: blog, etc");
 }
 
 TEST_CASE("a service without its folder in the artifact is refused") {
   LiveHost host;
-  refused(host, host.deploy(Order{.version = "2.0.0", .files = {}}), Code::preflight, "service 'app': no folder 'app' in the artifact");
+  refused(host, host.deploy(Order{.version = "2.0.0", .files = {}}), Code::preflight,
+      "service 'app': no folder 'app' in the artifact");
 }
 
 TEST_CASE("an artifact whose signature was refused can be signed anew") {
@@ -166,7 +183,8 @@ TEST_CASE("an artifact whose signature was refused can be signed anew") {
   crypto::Blake2b512 hash;
   hash.update(bytes_of(stored));
   host.write(host.paths.artifact_signature(digest),
-             host.laptop.key().sign(hash.finish(), cat("chillbox site=blog version=2.0.0 serial=9 sha256=", sent.sha256)));
+      host.laptop.key().sign(
+          hash.finish(), cat("chillbox site=blog version=2.0.0 serial=9 sha256=", sent.sha256)));
   CHECK(host.run(again).state == JobState::done);
   CHECK(disagreement(host, "2.0.0") == "");
 }
@@ -177,9 +195,14 @@ TEST_CASE("of refused artifacts the newest three stay, what an open job needs st
   host.upload(waiting);
   const auto open = host.queue(store::JobKind::deploy, "shop", "1.0.0", waiting);
   for (int i = 0; i < 250; ++i)
-    must(host.store().add_job({.id = cat("ping", i), .kind = store::JobKind::ping, .site = site("host"), .state = JobState::done, .finished_ms = 1}));
+    must(host.store().add_job({.id = cat("ping", i),
+        .kind = store::JobKind::ping,
+        .site = site("host"),
+        .state = JobState::done,
+        .finished_ms = 1}));
   for (int i = 0; i < 5; ++i)
-    REQUIRE(host.deploy(Order{.version = cat("2.0.", i), .signed_site = "other"}).state == JobState::failed);
+    REQUIRE(host.deploy(Order{.version = cat("2.0.", i), .signed_site = "other"}).state ==
+        JobState::failed);
   std::set<std::string> digests;
   for (const auto& name : must(host.disk.list(host.paths.artifacts())))
     digests.insert(name.substr(0, 64));
@@ -201,16 +224,18 @@ TEST_CASE("[fault-70] a host name of another site is refused, and its owner name
 
 TEST_CASE("preflight tells everything at once: handlers, folders, secrets, host names") {
   LiveHost host;
-  const auto job = host.deploy(Order{.slug = "shop",
-                                     .domain = "blog.example",
-                                     .services = R"([{"name":"app","lang":"x-cobol"},
+  const auto job = host.deploy(Order{
+      .slug = "shop", .domain = "blog.example", .services = R"([{"name":"app","lang":"x-cobol"},
                                                      {"name":"api","lang":"python","secrets_config":"api.cfg"},
                                                      {"name":"web","lang":"python","secrets_config":"web.cfg"}])"});
   INFO(job.message);
   CHECK(job.code == Code::preflight);
   CHECK(job.message.ends_with("(and 5 more)"));
-  for (const char* part : {"no handler for lang 'x-cobol' on this host: there are python, static, x-port", "no folder 'api'", "no folder 'web'",
-                           "secret 'api/api.cfg' is not in the site's secret set", "secret 'web/web.cfg'", "host name 'blog.example' belongs to site 'blog'"}) {
+  for (const char* part :
+      {"no handler for lang 'x-cobol' on this host: there are python, static, x-port",
+          "no folder 'api'", "no folder 'web'",
+          "secret 'api/api.cfg' is not in the site's secret set", "secret 'web/web.cfg'",
+          "host name 'blog.example' belongs to site 'blog'"}) {
     INFO(part);
     CHECK((job.message.find(part) != std::string::npos || host.told(job.id, part)));
   }
@@ -221,29 +246,37 @@ TEST_CASE("[fault-88] a disk without room for two copies is refused with both nu
   host.config.reserve_percent = 5;
   host.restart();
   host.unlock();
-  host.disk.free_space = os::Space{.free_bytes = 40'000'000, .total_bytes = 1'000'000'000, .free_inodes = 1000, .total_inodes = 2000};
-  refused(host, host.deploy("2.0.0"), Code::preflight, "need 50.0 MB (twice the release and 5 % reserve), have 40.0 MB");
+  host.disk.free_space = os::Space{.free_bytes = 40'000'000,
+      .total_bytes = 1'000'000'000,
+      .free_inodes = 1000,
+      .total_inodes = 2000};
+  refused(host, host.deploy("2.0.0"), Code::preflight,
+      "need 50.0 MB (twice the release and 5 % reserve), have 40.0 MB");
 }
 
 TEST_CASE("[fault-90] a disk without inodes is refused, and says inodes") {
   LiveHost host;
-  host.disk.free_space = os::Space{.free_bytes = 40'000'000, .total_bytes = 50'000'000, .free_inodes = 2, .total_inodes = 2000};
+  host.disk.free_space = os::Space{
+      .free_bytes = 40'000'000, .total_bytes = 50'000'000, .free_inodes = 2, .total_inodes = 2000};
   refused(host, host.deploy("2.0.0"), Code::preflight, "no inodes on the disk");
 }
 
 TEST_CASE("preflight tells what a handler finds in the unpacked artifact, and which programs it misses, before anything is touched") {
   LiveHost host;
-  host.write(host.paths.shipped_hooks() + "/handlers/python/preflight", "missing: flask>=3: no wheel of it\nthis host takes wheels for cp311-cp311\n");
+  host.write(host.paths.shipped_hooks() + "/handlers/python/preflight",
+      "missing: flask>=3: no wheel of it\nthis host takes wheels for cp311-cp311\n");
   host.handler("x-port", R"({"listens":"tcp","needs":["a-program-that-no-host-has"]})");
   const auto job = host.deploy(Order{.version = "2.0.0",
-                                     .services = R"([{"name":"app","lang":"python"},{"name":"two","lang":"x-port"}])",
-                                     .files = {{"app/app.py", ""}, {"two/two", ""}}});
+      .services = R"([{"name":"app","lang":"python"},{"name":"two","lang":"x-port"}])",
+      .files = {{"app/app.py", ""}, {"two/two", ""}}});
   INFO(job.message);
   CHECK(job.code == Code::preflight);
   CHECK(exit_code(*job.code) == 8);
-  CHECK(job.message == "preflight: service 'app': missing: flask>=3: no wheel of it (and 2 more); 1.0.0 stays live");
+  CHECK(job.message ==
+      "preflight: service 'app': missing: flask>=3: no wheel of it (and 2 more); 1.0.0 stays live");
   CHECK(host.told(job.id, "log service 'app': this host takes wheels for cp311-cp311"));
-  CHECK(host.told(job.id, "log service 'two': lang 'x-port' needs a-program-that-no-host-has, which this host does not have"));
+  CHECK(host.told(job.id,
+      "log service 'two': lang 'x-port' needs a-program-that-no-host-has, which this host does not have"));
   CHECK(host.releases_on_disk() == std::vector<std::string>{"1.0.0-1"});
   CHECK(disagreement(host, "1.0.0") == "");
 }
@@ -252,15 +285,20 @@ TEST_CASE("[fault-73] a port below 1024, or none, is refused before anything sta
   LiveHost host;
   for (const char* port : {"80", "1023", "65536", "http"}) {
     const auto job = host.deploy(Order{.version = "2.0.0",
-                                       .services = cat(R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"$P"}]}])"),
-                                       .members = cat(R"("env":[{"name":"P","value":")", port, R"("}],)")});
-    refused(host, job, Code::preflight, cat("service 'app': PORT is '", port, "': must be a port from 1024 to 65535"));
+        .services =
+            cat(R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"$P"}]}])"),
+        .members = cat(R"("env":[{"name":"P","value":")", port, R"("}],)")});
+    refused(host, job, Code::preflight,
+        cat("service 'app': PORT is '", port, "': must be a port from 1024 to 65535"));
   }
 }
 
 TEST_CASE("[fault-73] [fault-108] [attack-B3] a port of its slot that somebody else has is not used: the slot gets another one") {
   LiveHost host;
-  const Order order{.version = "1.5.0", .services = R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"$P"}]}])", .members = R"("env":[{"name":"P","value":"38011"}],)"};
+  const Order order{.version = "1.5.0",
+      .services =
+          R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"$P"}]}])",
+      .members = R"("env":[{"name":"P","value":"38011"}],)"};
   REQUIRE(host.deploy(order).state == JobState::done);
   auto next = order;
   next.version = "1.6.0";
@@ -280,37 +318,53 @@ TEST_CASE("[fault-73] [fault-108] [attack-B3] a port of its slot that somebody e
 
 TEST_CASE("[fault-73] [fault-114] ports that a template listens on: root's, another site's slot, somebody else's") {
   LiveHost host;
-  REQUIRE(host.deploy(Order{.slug = "shop", .services = R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"38011"}]}])"}).state == JobState::done);
+  REQUIRE(
+      host
+          .deploy(Order{.slug = "shop",
+              .services =
+                  R"([{"name":"app","lang":"python","environment":[{"name":"PORT","value":"38011"}]}])"})
+          .state == JobState::done);
   const auto theirs = parse_json(host.row("shop").ports, 1000).value().at("app.a").get<uint16_t>();
   FakeServer stranger(0, [](std::string_view) { return Answer{}; });
   const auto with = [&](int port) {
     Order order{.version = "2.0.0"};
-    order.files["nginx/templates/blog.nginx.conf.template"] = cat("server { listen 127.0.0.1:", port, "; }\n");
+    order.files["nginx/templates/blog.nginx.conf.template"] =
+        cat("server { listen 127.0.0.1:", port, "; }\n");
     const auto job = host.deploy(order);
     CHECK(job.code == Code::preflight);
     CHECK(disagreement(host, "1.0.0") == "");
     return job.message;
   };
   CHECK(with(22).find("'listen': listens on port 22: below 1024 only ") != std::string::npos);
-  CHECK(with(theirs).find(cat("nginx: listens on port ", theirs, ", which belongs to site 'shop'")) != std::string::npos);
-  CHECK(with(stranger.port()).find(cat("nginx: listens on port ", stranger.port(), ", which is taken by 'test-rollout'")) != std::string::npos);
+  CHECK(with(theirs).find(cat("nginx: listens on port ", theirs,
+            ", which belongs to site 'shop'")) != std::string::npos);
+  CHECK(with(stranger.port())
+            .find(cat("nginx: listens on port ", stranger.port(),
+                ", which is taken by 'test-rollout'")) != std::string::npos);
 }
 
 TEST_CASE("[fault-65] [fault-68] values that would end or open a directive of a template are refused before anything is touched") {
   LiveHost host;
-  for (const char* value : {"a; include /etc/shadow", "a } server {", "a # b", "$host", "a\\\"b", "`id`", "$(id)"}) {
-    Order order{.version = "2.0.0", .members = cat(R"("env":[{"name":"WHERE","value":")", value[0] == '$' && value[1] == 'h' ? "$$host" : value, R"("}],)")};
-    order.files["nginx/templates/blog.nginx.conf.template"] = "server {\n  location /x { return 200 $WHERE; }\n}\n";
+  for (const char* value :
+      {"a; include /etc/shadow", "a } server {", "a # b", "$host", "a\\\"b", "`id`", "$(id)"}) {
+    Order order{.version = "2.0.0",
+        .members = cat(R"("env":[{"name":"WHERE","value":")",
+            value[0] == '$' && value[1] == 'h' ? "$$host" : value, R"("}],)")};
+    order.files["nginx/templates/blog.nginx.conf.template"] =
+        "server {\n  location /x { return 200 $WHERE; }\n}\n";
     const auto job = host.deploy(order);
     INFO(value);
-    refused(host, job, Code::preflight, "nginx: nginx/templates/blog.nginx.conf.template: line 2: variable 'WHERE': its value");
+    refused(host, job, Code::preflight,
+        "nginx: nginx/templates/blog.nginx.conf.template: line 2: variable 'WHERE': its value");
   }
 }
 
 TEST_CASE("[fault-66] a variable of a service that is not defined, or goes in a circle, is refused with its name") {
   LiveHost host;
   const auto with = [&](const char* value) {
-    return host.deploy(Order{.version = "2.0.0", .services = cat(R"([{"name":"app","lang":"python","environment":[{"name":"A","value":")", value, R"("},{"name":"B","value":"$A"}]}])")});
+    return host.deploy(Order{.version = "2.0.0",
+        .services = cat(R"([{"name":"app","lang":"python","environment":[{"name":"A","value":")",
+            value, R"("},{"name":"B","value":"$A"}]}])")});
   };
   for (const char* value : {"$NOWHERE", "$B"}) {
     const auto job = with(value);
@@ -327,15 +381,21 @@ TEST_CASE("[fault-90] inodes keep a reserve too") {
   host.config.reserve_percent = 5;
   host.restart();
   host.unlock();
-  host.disk.free_space = os::Space{.free_bytes = 900'000'000, .total_bytes = 1'000'000'000, .free_inodes = 40, .total_inodes = 1000};
+  host.disk.free_space = os::Space{.free_bytes = 900'000'000,
+      .total_bytes = 1'000'000'000,
+      .free_inodes = 40,
+      .total_inodes = 1000};
   refused(host, host.deploy("2.0.0"), Code::preflight, "no inodes on the disk of");
 }
 
 TEST_CASE("memory for a second copy: what the services may use is counted, but for those that stop first") {
   LiveHost host;
   const auto with = [](const char* strategy) {
-    return Order{.version = "2.0.0", .services = cat(R"([{"name":"app","lang":"python","strategy":")", strategy, R"(","resources":{"memory_max":"999G"}}])")};
+    return Order{.version = "2.0.0",
+        .services = cat(R"([{"name":"app","lang":"python","strategy":")", strategy,
+            R"(","resources":{"memory_max":"999G"}}])")};
   };
-  refused(host, host.deploy(with("overlap")), Code::preflight, "no memory for a second copy: the services may use ");
+  refused(host, host.deploy(with("overlap")), Code::preflight,
+      "no memory for a second copy: the services may use ");
   CHECK(host.deploy(with("stop-first")).state == JobState::done);
 }

@@ -1,4 +1,5 @@
-// The stager, the vault and the tasks are this test program started again. Included by one file of each test program.
+// The stager, the vault and the tasks are this test program started again. Included by one file of
+// each test program.
 #pragma once
 
 #include "artifact/stager.hpp"
@@ -9,5 +10,6 @@ int run_role(const std::string& role, const std::string& argument);
 int run_role(const std::string& role, const std::string& argument) {
   if (role == "--task")
     return chillbox::openrc::task_main(argument);
-  return role == "--stager" ? chillbox::artifact::stager_main() : chillbox::secrets::vault_main(argument);
+  return role == "--stager" ? chillbox::artifact::stager_main()
+                            : chillbox::secrets::vault_main(argument);
 }

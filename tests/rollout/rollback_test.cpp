@@ -44,7 +44,8 @@ TEST_CASE("a rollback to an unknown version is not found, and what there is is l
   const auto job = host.rollback("9.9.9");
   CHECK(job.code == Code::not_found);
   CHECK(exit_code(*job.code) == 3);
-  CHECK(job.message == "target: no good release '9.9.9' of 'blog': there are 1.0.0 (1.0.0-1); 2.0.0 stays live");
+  CHECK(job.message ==
+      "target: no good release '9.9.9' of 'blog': there are 1.0.0 (1.0.0-1); 2.0.0 stays live");
   CHECK(disagreement(host, "2.0.0") == "");
 }
 
@@ -98,17 +99,21 @@ TEST_CASE("while the old slot is warm a rollback starts and stops nothing and as
 
 TEST_CASE("[fault-117] a release that was changed on disk is no target") {
   TwoReleases host;
-  std::ofstream(host.paths.releases(site()) + "/1.0.0-1/app/app.py", std::ios::app) << "import evil\n";
+  std::ofstream(host.paths.releases(site()) + "/1.0.0-1/app/app.py", std::ios::app)
+      << "import evil\n";
   const auto job = host.rollback();
   CHECK(job.code == Code::corrupt);
-  CHECK(job.message.find("release 1.0.0-1 was changed on disk since it was built") != std::string::npos);
+  CHECK(job.message.find("release 1.0.0-1 was changed on disk since it was built") !=
+      std::string::npos);
   CHECK(disagreement(host, "2.0.0") == "");
 }
 
 TEST_CASE("[fault-117] a release of files only is looked at as well") {
   Host host;
   host.unlock();
-  const Order docs{.slug = "docs", .services = R"([{"name":"pages","lang":"static"}])", .files = {{"pages/index.html", "one"}}};
+  const Order docs{.slug = "docs",
+      .services = R"([{"name":"pages","lang":"static"}])",
+      .files = {{"pages/index.html", "one"}}};
   Order newer = docs;
   newer.version = "2.0.0";
   REQUIRE(host.deploy(docs).state == JobState::done);
@@ -160,7 +165,9 @@ TEST_CASE("a rollback brings the NGINX text of its release back") {
 TEST_CASE("a restart goes to the other slot with overlap, and the release stays") {
   LiveHost host;
   std::vector<std::string> seen;
-  host.runner.before = [&](const std::string& command) { seen.push_back(cat(command, " while ", host.ask(), " answers")); };
+  host.runner.before = [&](const std::string& command) {
+    seen.push_back(cat(command, " while ", host.ask(), " answers"));
+  };
   const auto job = host.run(host.queue(store::JobKind::restart));
   INFO(job.message);
   REQUIRE(job.state == JobState::done);

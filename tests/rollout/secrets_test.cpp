@@ -1,4 +1,5 @@
-// Secret sets: staged into tmpfs, exchanged under running services, back with the release that was live with them.
+// Secret sets: staged into tmpfs, exchanged under running services, back with the release that was
+// live with them.
 #include "rollout/host.hpp"
 
 #include "secrets/stage.hpp"
@@ -9,9 +10,12 @@ using store::JobState;
 
 namespace {
 
-const std::string k_services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
+const std::string k_services =
+    R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
-Order secretive(const std::string& version) { return {.version = version, .services = k_services}; }
+Order secretive(const std::string& version) {
+  return {.version = version, .services = k_services};
+}
 
 // Secrets "one" and release 1.0.0 that needs them.
 struct SecretHost : Host {
@@ -44,16 +48,20 @@ TEST_CASE("a secret set of a site that has no release is stored and staged for i
 TEST_CASE("a deploy that misses secrets is refused and names them all") {
   Host host;
   host.unlock();
-  const auto job = host.deploy(Order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"});
+  const auto job = host.deploy(
+      Order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"});
   CHECK(job.code == Code::preflight);
   CHECK(exit_code(*job.code) == 8);
-  CHECK(job.message.find("secret 'app/app.cfg' is not in the site's secret set") != std::string::npos);
+  CHECK(job.message.find("secret 'app/app.cfg' is not in the site's secret set") !=
+      std::string::npos);
 }
 
 TEST_CASE("new secrets restart the services with overlap, and no release is made") {
   SecretHost host;
   std::vector<std::string> seen;
-  host.runner.before = [&](const std::string& command) { seen.push_back(cat(command, " while ", host.ask(), " answers")); };
+  host.runner.before = [&](const std::string& command) {
+    seen.push_back(cat(command, " while ", host.ask(), " answers"));
+  };
   const auto job = host.secrets({{"app/app.cfg", "two"}});
   INFO(job.message);
   REQUIRE(job.state == JobState::done);
@@ -102,12 +110,12 @@ TEST_CASE("[fault-37] a release is no secret set, nor a secret set a release") {
   SecretHost host;
   const Sent set = host.laptop.pack_secrets("blog", {{"app/app.cfg", "two"}});
   host.upload(set);
-  CHECK(host.run(host.queue(store::JobKind::deploy, "blog", "1.0.0", set)).message.find("signed as a secret set, wanted a release") !=
-        std::string::npos);
+  CHECK(host.run(host.queue(store::JobKind::deploy, "blog", "1.0.0", set))
+            .message.find("signed as a secret set, wanted a release") != std::string::npos);
   const Sent release = host.laptop.pack(secretive("2.0.0"));
   host.upload(release);
-  CHECK(host.run(host.queue(store::JobKind::secrets, "blog", "", release)).message.find("signed as a release, wanted a secret set") !=
-        std::string::npos);
+  CHECK(host.run(host.queue(store::JobKind::secrets, "blog", "", release))
+            .message.find("signed as a release, wanted a secret set") != std::string::npos);
   CHECK(host.staged() == "one");
 }
 

@@ -51,9 +51,13 @@ TEST_CASE("a start on a sealed host starts what needs no secrets and says what w
   Host host;
   host.unlock();
   REQUIRE(host.secrets({{"api/api.cfg", "one"}}).state == JobState::done);
-  REQUIRE(host.deploy(Order{.services = R"([{"name":"app","lang":"python"},{"name":"api","lang":"python","secrets_config":"api.cfg"}])",
-                            .files = {{"app/app.py", ""}, {"api/api.py", ""}}})
-              .state == JobState::done);
+  REQUIRE(
+      host
+          .deploy(Order{
+              .services =
+                  R"([{"name":"app","lang":"python"},{"name":"api","lang":"python","secrets_config":"api.cfg"}])",
+              .files = {{"app/app.py", ""}, {"api/api.py", ""}}})
+          .state == JobState::done);
   REQUIRE(host.run(host.queue(JobKind::stop)).state == JobState::done);
   host.reboot();
   const auto job = host.run(host.queue(JobKind::start));
@@ -68,9 +72,11 @@ TEST_CASE("a start on a sealed host starts what needs no secrets and says what w
 TEST_CASE("one service of a site is stopped, the others go on, and a start brings it back") {
   Host host;
   host.unlock();
-  REQUIRE(host.deploy(Order{.services = R"([{"name":"app","lang":"python"},{"name":"api","lang":"python"}])",
-                            .files = {{"app/app.py", ""}, {"api/api.py", ""}}})
-              .state == JobState::done);
+  REQUIRE(
+      host.deploy(Order{.services =
+                            R"([{"name":"app","lang":"python"},{"name":"api","lang":"python"}])",
+                      .files = {{"app/app.py", ""}, {"api/api.py", ""}}})
+          .state == JobState::done);
   auto stop = host.queue(JobKind::stop, "blog", "", {}, "api");
   CHECK(host.run(stop).state == JobState::done);
   CHECK(host.ask() == "1.0.0");
@@ -97,7 +103,8 @@ TEST_CASE("a removed site leaves its data and its freshness, and nothing that ru
   CHECK(job.message.starts_with("removed; its data stays in "));
   CHECK(host.text(host.paths.data(site()) + "/app/keep.db") == "rows");
   CHECK(must(host.store().site(site())) == std::nullopt);
-  CHECK(must(host.store().serial(site(), "site")) == 1); // an old artifact is still old when the site comes back
+  CHECK(must(host.store().serial(site(), "site")) ==
+      1); // an old artifact is still old when the site comes back
   CHECK(host.nginx_text().empty());
   CHECK(host.runner.count("nginx -s reload") == 1);
   CHECK(host.world().slots.all().empty());

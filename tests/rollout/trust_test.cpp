@@ -1,4 +1,5 @@
-// A key that is not trusted any more: nothing of it is started again, what runs goes on, and an administrator may keep it.
+// A key that is not trusted any more: nothing of it is started again, what runs goes on, and an
+// administrator may keep it.
 #include "rollout/host.hpp"
 
 #include "rollout/manifest.hpp"
@@ -12,7 +13,8 @@ using store::JobState;
 
 namespace {
 
-const std::string k_services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
+const std::string k_services =
+    R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
 // 1.0.0 is of a deployer "thief" who is trusted still, 2.0.0 of anna's key is live.
 struct TwoDeployers : Host {
@@ -35,7 +37,7 @@ struct TwoDeployers : Host {
                    std::filesystem::create_directories(desk);
                    return desk;
                  }(),
-                 identity.recipient()};
+      identity.recipient()};
 };
 
 // 3.0.0 of the thief is live, and the key is gone.
@@ -54,9 +56,13 @@ TEST_CASE("no rollback goes to a release of a key that is not trusted any more, 
   for (const std::string version : {"", "1.0.0", "1.0.0-1"}) {
     const auto job = host.rollback(version);
     CHECK(job.code == Code::denied);
-    CHECK(job.message.find("release 1.0.0-1 is not started again: the key of 'thief' is not trusted for 'blog' any more") != std::string::npos);
+    CHECK(
+        job.message.find(
+            "release 1.0.0-1 is not started again: the key of 'thief' is not trusted for 'blog' any more") !=
+        std::string::npos);
   }
-  host.write(host.paths.trusted() + "/thief.pub", crypto::MinisignSecretKey::generate().public_key().to_file());
+  host.write(host.paths.trusted() + "/thief.pub",
+      crypto::MinisignSecretKey::generate().public_key().to_file());
   CHECK(host.rollback("1.0.0").code == Code::denied);
   CHECK(disagreement(host, "2.0.0") == "");
   host.trust_thief(); // it was no theft
@@ -84,12 +90,14 @@ TEST_CASE("a key that goes between a deploy's checks and its switch: it does not
   TwoDeployers host;
   const auto job = host.queue_as_thief({.version = "3.0.0", .serial = 3});
   host.changed = [&](const std::string& id) {
-    if (const auto now = host.look(id); now.step == "check" && host.disk.exists(host.paths.trusted() + "/thief.pub"))
+    if (const auto now = host.look(id);
+        now.step == "check" && host.disk.exists(host.paths.trusted() + "/thief.pub"))
       host.revoke_thief();
   };
   const auto done = host.run(job);
   CHECK(done.code == Code::denied);
-  CHECK(done.message.find("the key of 'thief' is not trusted for 'blog' any more") != std::string::npos);
+  CHECK(done.message.find("the key of 'thief' is not trusted for 'blog' any more") !=
+      std::string::npos);
   CHECK(disagreement(host, "2.0.0") == "");
 }
 
@@ -130,7 +138,8 @@ TEST_CASE("instead of what does not come up, another release can be deployed, or
     host.reboot();
     host.unlock();
     REQUIRE_FALSE(rollout::bring_up(host.world(), site(), false));
-    const auto job = rollback ? host.rollback("2.0.0") : host.deploy(Order{.version = "4.0.0", .serial = 4});
+    const auto job =
+        rollback ? host.rollback("2.0.0") : host.deploy(Order{.version = "4.0.0", .serial = 4});
     INFO(job.message);
     CHECK(job.state == JobState::done);
     CHECK(disagreement(host, rollback ? "2.0.0" : "4.0.0") == "");
@@ -140,12 +149,15 @@ TEST_CASE("instead of what does not come up, another release can be deployed, or
 
 TEST_CASE("what uses a key is listed: what is live of it, and the secrets in use") {
   Robbed host;
-  const auto uses = must(rollout::uses_of_key(host.world(), "thief", artifact::fingerprint(host.thief.key().public_key())));
+  const auto uses = must(rollout::uses_of_key(
+      host.world(), "thief", artifact::fingerprint(host.thief.key().public_key())));
   REQUIRE(uses.size() == 1);
   CHECK(uses[0].site == site());
   CHECK(uses[0].version == "3.0.0");
   must(rollout::keep_live(host.world(), site(), "uid:0 root"));
-  CHECK(must(rollout::uses_of_key(host.world(), "thief", artifact::fingerprint(host.thief.key().public_key()))).empty());
+  CHECK(must(rollout::uses_of_key(
+                 host.world(), "thief", artifact::fingerprint(host.thief.key().public_key())))
+          .empty());
 }
 
 TEST_CASE("a deploy that fails in its watch does not go back to what may not come back: it stays, and fails as unhealthy [attack-B5]") {
@@ -154,30 +166,37 @@ TEST_CASE("a deploy that fails in its watch does not go back to what may not com
   const auto job = host.deploy(Order{.version = "4.0.0", .serial = 4});
   INFO(job.message);
   CHECK(job.code == Code::unhealthy);
-  CHECK(job.message.find("4.0.0 stays live all the same, because release 3.0.0-3 is not started again") != std::string::npos);
+  CHECK(job.message.find(
+            "4.0.0 stays live all the same, because release 3.0.0-3 is not started again") !=
+      std::string::npos);
   CHECK(host.live().version == "4.0.0");
 }
 
 TEST_CASE("a release that was withdrawn is no target, is not deployed again, and not started again when it is live [attack-B5]") {
   TwoDeployers host;
   const auto old = host.release("1.0.0-1");
-  must(host.store().withdraw({site(), old.sha256, old.version, old.serial, "uid:0 root", "it lets strangers in", host.clock.wall_ms()}));
+  must(host.store().withdraw({site(), old.sha256, old.version, old.serial, "uid:0 root",
+      "it lets strangers in", host.clock.wall_ms()}));
   CHECK(host.row().previous_good.empty());
   CHECK(host.rollback().code == Code::not_found);
   const auto job = host.rollback("1.0.0");
   CHECK(job.code == Code::denied);
-  CHECK(job.message.find("1.0.0 of 'blog' was withdrawn by uid:0 root on 2027-") != std::string::npos);
+  CHECK(job.message.find("1.0.0 of 'blog' was withdrawn by uid:0 root on 2027-") !=
+      std::string::npos);
   CHECK(job.message.find(": it lets strangers in: deploy another version") != std::string::npos);
   // The same artifact, and the same serial of another encryption, whatever an operator allows.
   host.options = R"({"allow_downgrade":true})";
   auto again = host.queue(JobKind::deploy, "blog", "1.0.0", {.sha256 = old.sha256, .size = 1});
   CHECK(host.run(again).code == Code::denied);
-  CHECK(host.deploy_as_thief({.version = "1.0.1", .serial = 1}).message.find("1.0.0 of 'blog' was withdrawn") != std::string::npos);
+  CHECK(host.deploy_as_thief({.version = "1.0.1", .serial = 1})
+            .message.find("1.0.0 of 'blog' was withdrawn") != std::string::npos);
   host.options = "{}";
   const auto live = host.live();
-  must(host.store().withdraw({site(), live.sha256, live.version, live.serial, "uid:0 root", "", host.clock.wall_ms()}));
+  must(host.store().withdraw(
+      {site(), live.sha256, live.version, live.serial, "uid:0 root", "", host.clock.wall_ms()}));
   CHECK(host.run(host.queue(JobKind::restart)).code == Code::denied);
-  CHECK(outcome(rollout::keep_live(host.world(), site(), "uid:0 root")).starts_with("denied: 2.0.0 of 'blog' was withdrawn"));
+  CHECK(outcome(rollout::keep_live(host.world(), site(), "uid:0 root"))
+          .starts_with("denied: 2.0.0 of 'blog' was withdrawn"));
   CHECK(host.ask() == "2.0.0");
   // Its files go once it is not live any more.
   CHECK(host.deploy(Order{.version = "3.0.0", .serial = 9}).state == JobState::done);
@@ -187,7 +206,8 @@ TEST_CASE("a release that was withdrawn is no target, is not deployed again, and
 TEST_CASE("a store that is made again knows what was withdrawn, who signed and who kept [attack-B5]") {
   Robbed host;
   const auto old = host.release("2.0.0-2");
-  must(host.store().withdraw({site(), old.sha256, old.version, old.serial, "uid:0 root", "why", 5}));
+  must(
+      host.store().withdraw({site(), old.sha256, old.version, old.serial, "uid:0 root", "why", 5}));
   must(rollout::keep_live(host.world(), site(), "uid:0 root"));
   host.daemon.reset();
   for (const char* suffix : {"", "-wal", "-shm"})
@@ -220,14 +240,16 @@ struct Leaked : Host {
 TEST_CASE("a secret set that was withdrawn does not come back with its release, its file goes, and the current one is refused [attack-B5]") {
   Leaked host;
   const auto current = must(host.store().secret_set(site()));
-  CHECK(outcome(rollout::withdraw_sets(host.world(), site(), current->serial)).starts_with("conflict: "));
+  CHECK(outcome(rollout::withdraw_sets(host.world(), site(), current->serial))
+          .starts_with("conflict: "));
   const auto done = must(rollout::withdraw_sets(host.world(), site(), 0));
   CHECK(done.sets == 1);
   CHECK(must(host.disk.list(host.paths.secret_sets())).size() == 1);
   const auto job = host.rollback("1.0.0");
   INFO(job.message);
   REQUIRE(job.state == JobState::done);
-  CHECK(host.told(job.id, "was withdrawn, with all up to 1: deploy a newer one; the release starts with the set that is in use"));
+  CHECK(host.told(job.id,
+      "was withdrawn, with all up to 1: deploy a newer one; the release starts with the set that is in use"));
   CHECK(host.staged() == "two");
   CHECK(must(host.store().secret_set(site()))->sha256 == current->sha256);
 }
@@ -235,14 +257,17 @@ TEST_CASE("a secret set that was withdrawn does not come back with its release, 
 TEST_CASE("secrets of a key that is not trusted any more are not used again [attack-B5]") {
   Leaked host;
   const auto old = must(host.store().used_sets(site())).front();
-  must(host.store().put_used_set({site(), old.sha256, old.serial, 0, "thief", std::string(64, 'f')}));
+  must(host.store().put_used_set(
+      {site(), old.sha256, old.serial, 0, "thief", std::string(64, 'f')}));
   const auto job = host.rollback("1.0.0");
   REQUIRE(job.state == JobState::done);
-  CHECK(host.told(job.id, "is not used again: the key of 'thief' is not trusted for 'blog' any more"));
+  CHECK(host.told(
+      job.id, "is not used again: the key of 'thief' is not trusted for 'blog' any more"));
   CHECK(host.staged() == "two");
   // Those in use: nothing is started with them.
   const auto current = must(host.store().secret_set(site()));
-  must(host.store().put_used_set({site(), current->sha256, current->serial, 0, "thief", std::string(64, 'f')}));
+  must(host.store().put_used_set(
+      {site(), current->sha256, current->serial, 0, "thief", std::string(64, 'f')}));
   CHECK(host.run(host.queue(JobKind::restart)).code == Code::denied);
   host.reboot();
   host.unlock();

@@ -1,4 +1,5 @@
-// Verified bytes stay verified: from the walk to the sealed release, its builds and the layers that they share.
+// Verified bytes stay verified: from the walk to the sealed release, its builds and the layers that
+// they share.
 #include "rollout/host.hpp"
 #include "rollout/links.hpp"
 #include "rollout/steps.hpp"
@@ -37,18 +38,28 @@ auto uses_layer(const std::string& key, const std::string& text = "code") {
 }
 
 auto links(const std::string& target) {
-  return [=](const os::Command& c) { fs::create_symlink(target, variable(c, "CHILLBOX_BUILD_DIR") + "/link"); };
+  return [=](const os::Command& c) {
+    fs::create_symlink(target, variable(c, "CHILLBOX_BUILD_DIR") + "/link");
+  };
 }
 
-std::string layer_of(Host& host) { return host.link(cat(host.paths.current(site()), "/.chillbox/app/layer")); }
+std::string layer_of(Host& host) {
+  return host.link(cat(host.paths.current(site()), "/.chillbox/app/layer"));
+}
 
 } // namespace
 
 TEST_CASE("what changes between the walk and the install is corrupt: nothing of it goes live [attack-A1]") {
   const std::vector<std::function<void(const std::string&)>> tampers{
-      [](const std::string& tree) { std::ofstream(tree + "/blog.site.json", std::ios::app) << " "; },
-      [](const std::string& tree) { spit(tree + "/nginx/templates/evil.conf.template", "server {}"); },
-      [](const std::string& tree) { fs::permissions(tree + "/blog.site.json", fs::perms::owner_exec, fs::perm_options::add); },
+      [](const std::string& tree) {
+        std::ofstream(tree + "/blog.site.json", std::ios::app) << " ";
+      },
+      [](const std::string& tree) {
+        spit(tree + "/nginx/templates/evil.conf.template", "server {}");
+      },
+      [](const std::string& tree) {
+        fs::permissions(tree + "/blog.site.json", fs::perms::owner_exec, fs::perm_options::add);
+      },
       [](const std::string& tree) { fs::create_symlink("/etc/shadow", tree + "/app/link"); },
       [](const std::string& tree) { fs::remove(tree + "/blog.site.json"); }};
   for (const char* members : {"", R"("store":"tmpfs",)"}) {
@@ -71,28 +82,36 @@ TEST_CASE("what changes between the walk and the install is corrupt: nothing of 
 TEST_CASE("a release in memory that is made again has the digest of its walk, too [attack-A1]") {
   Host host;
   host.unlock();
-  REQUIRE(host.deploy(Order{.version = "1.0.0", .members = R"("store":"tmpfs",)"}).state == JobState::done);
+  REQUIRE(host.deploy(Order{.version = "1.0.0", .members = R"("store":"tmpfs",)"}).state ==
+      JobState::done);
   host.reboot();
   fs::remove_all(host.paths.releases(site()) + "/1.0.0-1");
   fs::create_directory(host.paths.releases(site()) + "/1.0.0-1");
   host.unlock();
   host.disk.before_copy = [](const std::string& tree) { spit(tree + "/more", ""); };
-  CHECK(host.run(host.queue(store::JobKind::restart)).message.find("what was installed is not what was signed") != std::string::npos);
+  CHECK(host.run(host.queue(store::JobKind::restart))
+            .message.find("what was installed is not what was signed") != std::string::npos);
   host.disk.before_copy = nullptr;
   CHECK(host.run(host.queue(store::JobKind::restart)).state == JobState::done);
 }
 
 TEST_CASE("what a kind is, is read: no program is started to learn it, and an old one is told what to write [attack-A1]") {
   LiveHost host;
-  const auto s = must(config::parse_site(R"({"name":"B","server_name":"b.example","version":"1.0.0","services":[{"name":"a","lang":"x-port"}]})", site()));
-  CHECK(must(rollout::find_kind(host.world(), s, s.services[0])).listens == rollout::Kind::Listens::on_port);
+  const auto s = must(config::parse_site(
+      R"({"name":"B","server_name":"b.example","version":"1.0.0","services":[{"name":"a","lang":"x-port"}]})",
+      site()));
+  CHECK(must(rollout::find_kind(host.world(), s, s.services[0])).listens ==
+      rollout::Kind::Listens::on_port);
   const std::string ours = host.paths.admin_hooks() + "/handlers/x-port";
   spit(ours + "/describe", "#!/bin/sh\n");
   const auto old = rollout::find_kind(host.world(), s, s.services[0]);
   CHECK(old.error().code == Code::preflight);
-  CHECK(old.error().message == cat("handler 'x-port': ", ours, "/describe is not run any more: write the JSON that it prints to ", ours, "/kind.json"));
+  CHECK(old.error().message ==
+      cat("handler 'x-port': ", ours,
+          "/describe is not run any more: write the JSON that it prints to ", ours, "/kind.json"));
   spit(ours + "/kind.json", R"({"listens":"unix"})");
-  CHECK(must(rollout::find_kind(host.world(), s, s.services[0])).listens == rollout::Kind::Listens::on_socket);
+  CHECK(must(rollout::find_kind(host.world(), s, s.services[0])).listens ==
+      rollout::Kind::Listens::on_socket);
   CHECK(host.runner.commands().empty());
 }
 
@@ -103,7 +122,8 @@ TEST_CASE("a layer goes to the cache under the digest of what it is, and the rel
   const std::string layer = layer_of(host);
   const auto digest = must(host.disk.tree_digest(layer));
   CHECK(layer == cat(host.paths.cache(site()), "/deps-", digest));
-  CHECK(host.live().digest == must(host.disk.tree_digest(host.paths.releases(site()) + "/" + host.live().id)));
+  CHECK(host.live().digest ==
+      must(host.disk.tree_digest(host.paths.releases(site()) + "/" + host.live().id)));
   CHECK_FALSE(host.disk.exists(cat(host.paths.current(site()), "/.chillbox/.work")));
   host.runner.app("3.0.0").building = uses_layer("deps", "not made, because it is there");
   REQUIRE(host.deploy("3.0.0").state == JobState::done);
@@ -120,8 +140,9 @@ TEST_CASE("a layer that is not what its name says, or has no digest in it, is no
   host.runner.app("3.0.0").building = uses_layer("deps");
   const auto job = host.deploy("3.0.0");
   CHECK(job.code == Code::corrupt);
-  CHECK(job.message == cat("build: service 'app': layer ", layer, " is not what was built under this name: remove ", layer,
-                           " and deploy again, so that it is made anew; 2.0.0 stays live"));
+  CHECK(job.message ==
+      cat("build: service 'app': layer ", layer, " is not what was built under this name: remove ",
+          layer, " and deploy again, so that it is made anew; 2.0.0 stays live"));
   CHECK(disagreement(host, "2.0.0") == "");
   spit(host.paths.cache(site()) + "/old/lib/x.py", "of a chillbox that did not know digests");
   host.runner.app("4.0.0").building = links(host.paths.cache(site()) + "/old/lib");
@@ -139,11 +160,17 @@ TEST_CASE("a link that a build makes stays in the release, its layers and the sy
     host.runner.app(version).building = building;
     return host.deploy(version);
   };
-  for (const std::string target : {"/etc/passwd", "../../../../../../../var/log", "/usr/../etc/passwd", "built/../../../../x", "/var/lib/blog/secret", ""}) {
+  for (const std::string target : {"/etc/passwd", "../../../../../../../var/log",
+           "/usr/../etc/passwd", "built/../../../../x", "/var/lib/blog/secret", ""}) {
     CAPTURE(target);
-    const auto job = deploy(target.empty() ? links(host.paths.releases(site()) + "/1.0.0-1/blog.site.json") : links(target));
+    const auto job =
+        deploy(target.empty() ? links(host.paths.releases(site()) + "/1.0.0-1/blog.site.json")
+                              : links(target));
     CHECK(job.state == JobState::failed);
-    CHECK(job.message.find("what was built has a link that leaves the release: '.chillbox/app/link' links to '") != std::string::npos);
+    CHECK(
+        job.message.find(
+            "what was built has a link that leaves the release: '.chillbox/app/link' links to '") !=
+        std::string::npos);
     CHECK(disagreement(host, "1.0.0") == "");
   }
   for (const std::string target : {"/usr/bin/python3", "../../app", "built", "/opt/x/bin/x"}) {
@@ -167,17 +194,23 @@ TEST_CASE("what NGINX serves by itself has no link out of it, brought or built [
   };
   const auto built = host.deploy("2.0.0");
   CHECK(built.message.find("'a/link' in ") != std::string::npos);
-  CHECK(built.message.find("/frozen links to '../../built', out of what NGINX serves there: bring the file itself") != std::string::npos);
+  CHECK(
+      built.message.find(
+          "/frozen links to '../../built', out of what NGINX serves there: bring the file itself") !=
+      std::string::npos);
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
 TEST_CASE("where a link leads is told from its text") {
   using rollout::stays_inside;
-  for (const auto& [path, target] : {std::pair{"a", "b"}, {"a/b", "../c"}, {"a", "./b/c"}, {"a/b/c", "../../x/y"}, {"a", "."}})
+  for (const auto& [path, target] :
+      {std::pair{"a", "b"}, {"a/b", "../c"}, {"a", "./b/c"}, {"a/b/c", "../../x/y"}, {"a", "."}})
     CHECK(stays_inside(path, target));
-  for (const auto& [path, target] : {std::pair{"a", "../b"}, {"a/b", "../../c"}, {"a", "/b"}, {"a", ""}, {"a/b", "c/../../d"}})
+  for (const auto& [path, target] :
+      {std::pair{"a", "../b"}, {"a/b", "../../c"}, {"a", "/b"}, {"a", ""}, {"a/b", "c/../../d"}})
     CHECK_FALSE(stays_inside(path, target));
   CHECK(rollout::is_of_the_system("/usr/lib/x"));
-  for (const char* target : {"/usr", "/usr/../etc/x", "/etc/x", "usr/x", "/var/usr/x", "/home/x", "/tmp/x"})
+  for (const char* target :
+      {"/usr", "/usr/../etc/x", "/etc/x", "usr/x", "/var/usr/x", "/home/x", "/tmp/x"})
     CHECK_FALSE(rollout::is_of_the_system(target));
 }

@@ -46,7 +46,8 @@ TEST_CASE("the upload of another artifact wakes nobody") {
 
 TEST_CASE("a deploy whose upload never comes ends as timed out, and the engine knows when to look") {
   EngineHost host;
-  const auto job = host.submit(host.queue(store::JobKind::deploy, "blog", "1.0.0", host.laptop.pack({})));
+  const auto job =
+      host.submit(host.queue(store::JobKind::deploy, "blog", "1.0.0", host.laptop.pack({})));
   REQUIRE(host.becomes(job, JobState::waiting_upload));
   REQUIRE(host.idle());
   const auto left = [&] { return *host.engine->next_deadline() - host.clock.mono(); };
@@ -69,7 +70,8 @@ TEST_CASE("a deploy whose upload never comes ends as timed out, and the engine k
 TEST_CASE("[fault-98] a clock that is set by a day ends no wait for an upload, and prolongs none") {
   const auto jump = GENERATE(std::chrono::hours{24}, std::chrono::hours{-24});
   EngineHost host;
-  const auto job = host.submit(host.queue(store::JobKind::deploy, "blog", "1.0.0", host.laptop.pack({})));
+  const auto job =
+      host.submit(host.queue(store::JobKind::deploy, "blog", "1.0.0", host.laptop.pack({})));
   REQUIRE(host.becomes(job, JobState::waiting_upload));
   host.clock.move(jump);
   host.engine->expire();

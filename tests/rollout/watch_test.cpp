@@ -24,18 +24,21 @@ void rolled_back(LiveHost& host, const store::Job& job, const std::string& part)
 std::string answers(int good, int bad, int64_t ms) {
   std::string text;
   for (int i = 0; i < good + bad; ++i)
-    text += cat(ms / 1000, ".", std::to_string(1000 + ms % 1000).substr(1), " ", i < good ? "200" : "500", " 0.000\n");
+    text += cat(ms / 1000, ".", std::to_string(1000 + ms % 1000).substr(1), " ",
+        i < good ? "200" : "500", " 0.000\n");
   return text;
 }
 
 // Written before the switch, and once the watch has begun.
 struct Visitors {
-  Visitors(LiveHost& h, std::pair<int, int> before, std::pair<int, int> since) : host(h), log(nginx::answers_log(h.paths, site())) {
+  Visitors(LiveHost& h, std::pair<int, int> before, std::pair<int, int> since)
+      : host(h), log(nginx::answers_log(h.paths, site())) {
     std::filesystem::create_directories(nginx::answers_dir(h.paths));
     host.write(log, answers(before.first, before.second, host.clock.wall_ms() - 1));
     host.disk.after_size = [this, since](const std::string& file) {
       if (file == log && ++looks == 2)
-        std::ofstream(log, std::ios::app) << answers(since.first, since.second, host.clock.wall_ms() + 1);
+        std::ofstream(log, std::ios::app)
+            << answers(since.first, since.second, host.clock.wall_ms() + 1);
     };
   }
   LiveHost& host;
@@ -43,7 +46,9 @@ struct Visitors {
   int looks = 0;
 };
 
-Order watched(const std::string& version) { return {.version = version, .members = R"("watch":"20s",)"}; }
+Order watched(const std::string& version) {
+  return {.version = version, .members = R"("watch":"20s",)"};
+}
 
 } // namespace
 
@@ -62,7 +67,8 @@ TEST_CASE("[fault-104] a release whose health goes bad in its watch is rolled ba
     if (host.look(job).step == "watch")
       host.runner.app("2.0.0").status = 503;
   };
-  rolled_back(host, host.deploy(Order{.version = "2.0.0", .members = R"("watch":"10m",)"}), "3 bad health checks in a row: GET / answered 503");
+  rolled_back(host, host.deploy(Order{.version = "2.0.0", .members = R"("watch":"10m",)"}),
+      "3 bad health checks in a row: GET / answered 503");
 }
 
 TEST_CASE("[attack-B1] answers of 5xx alone are a warning in the job and in the history, however many they are") {
@@ -70,7 +76,8 @@ TEST_CASE("[attack-B1] answers of 5xx alone are a warning in the job and in the 
   const Visitors visitors(host, {1000, 10}, {80, 20000});
   const auto job = host.deploy(watched("2.0.0"));
   CHECK(job.state == JobState::done);
-  CHECK(job.message == "2.0.0 is live (release 2.0.0-2, slot b); warning: 20000 of 20080 answers were 5xx since the switch, 10 of 1010 before");
+  CHECK(job.message ==
+      "2.0.0 is live (release 2.0.0-2, slot b); warning: 20000 of 20080 answers were 5xx since the switch, 10 of 1010 before");
   CHECK(host.told(job.id, "watch info warning: 20000 of 20080 answers"));
   CHECK(host.told(job.id, "20000 of 20080 answers 5xx (10 of 1010 before)"));
   CHECK(host.live().message.starts_with("warning: 20000 of 20080"));
@@ -78,8 +85,8 @@ TEST_CASE("[attack-B1] answers of 5xx alone are a warning in the job and in the 
 }
 
 TEST_CASE("[attack-B1] what was as bad before the switch, a few among many and very few are worth no word") {
-  const auto [before, since] = GENERATE(std::pair{std::pair{50, 50}, std::pair{31, 69}}, std::pair{std::pair{0, 0}, std::pair{81, 19}},
-                                        std::pair{std::pair{0, 0}, std::pair{0, 19}});
+  const auto [before, since] = GENERATE(std::pair{std::pair{50, 50}, std::pair{31, 69}},
+      std::pair{std::pair{0, 0}, std::pair{81, 19}}, std::pair{std::pair{0, 0}, std::pair{0, 19}});
   LiveHost host;
   const Visitors visitors(host, before, since);
   const auto job = host.deploy("2.0.0");
@@ -97,7 +104,7 @@ TEST_CASE("[attack-B1] answers of 5xx and a health check that fails with them go
       host.runner.app("2.0.0").status = 503;
   };
   rolled_back(host, host.deploy(Order{.version = "2.0.0", .members = R"("watch":"10m",)"}),
-              "the health check of service 'app' fails, and 20 of 100 answers were 5xx since the switch, 0 of 100 before");
+      "the health check of service 'app' fails, and 20 of 100 answers were 5xx since the switch, 0 of 100 before");
 }
 
 TEST_CASE("[attack-B1] a release that fails for everybody but its health check goes back, because the old one does not") {
@@ -108,9 +115,10 @@ TEST_CASE("[attack-B1] a release that fails for everybody but its health check g
       host.runner.app("2.0.0").page = 500;
   };
   rolled_back(host,
-              host.deploy(Order{.version = "2.0.0", .services = R"([{"name":"app","lang":"python","health":{"path":"/up","deadline":"2s"}}])",
-                                .members = R"("watch":"10m",)"}),
-              "'/' of service 'app', which answered in 1.0.0, fails, and 20 of 20 answers were 5xx");
+      host.deploy(Order{.version = "2.0.0",
+          .services = R"([{"name":"app","lang":"python","health":{"path":"/up","deadline":"2s"}}])",
+          .members = R"("watch":"10m",)"}),
+      "'/' of service 'app', which answered in 1.0.0, fails, and 20 of 20 answers were 5xx");
 }
 
 TEST_CASE("an answer belongs to the release that had its request, and a line that is none is passed over") {
@@ -120,7 +128,8 @@ TEST_CASE("an answer belongs to the release that had its request, and a line tha
   rollout::Answers now;
   const auto write = [&](std::string_view text) { std::ofstream(file, std::ios::app) << text; };
   log.count(os::real_disk(), 0, INT64_MAX, now);
-  write("100.000 200 0.000\n100.000 500 5.001\n100.500 500, 200 0.100, 0.100\n100.500 404 : 502 0.000 : -\ngarbage\n- - -\n100.000 200\n100.0 500 0.000\n200.000 50");
+  write(
+      "100.000 200 0.000\n100.000 500 5.001\n100.500 500, 200 0.100, 0.100\n100.500 404 : 502 0.000 : -\ngarbage\n- - -\n100.000 200\n100.0 500 0.000\n200.000 50");
   log.count(os::real_disk(), 95'000, 200'000, now);
   CHECK(now.all == 4); // the second began before
   CHECK(now.bad == 2);

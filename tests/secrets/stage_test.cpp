@@ -20,16 +20,16 @@ struct Host {
   os::Paths paths{scratch.path};
   SiteName site = SiteName::parse("blog").value();
 
-  Host() {
-    must(os::real_disk().make_dir(paths.secrets(), 0755, {geteuid(), getegid()}));
-  }
+  Host() { must(os::real_disk().make_dir(paths.secrets(), 0755, {geteuid(), getegid()})); }
   std::string stage(const std::string& tar, uint64_t limit = 1 << 20) const {
     const Sealed sealed(tar);
     const auto r = secrets::stage_secrets(paths, site, sealed.fd.get(), sealed.key, geteuid() == 0,
-                                          geteuid() == 0 ? k_group : getegid(), limit);
+        geteuid() == 0 ? k_group : getegid(), limit);
     return r ? "" : cat(code_name(r.error().code), ": ", r.error().message);
   }
-  std::string read(std::string_view name) const { return read_file(cat(paths.secrets_of(site), "/", name)); }
+  std::string read(std::string_view name) const {
+    return read_file(cat(paths.secrets_of(site), "/", name));
+  }
   std::vector<std::string> all() const { return os::real_disk().list(paths.secrets()).value(); }
 };
 
@@ -52,11 +52,12 @@ TEST_CASE("a secret set is readable by the site's group and nobody else") {
   CHECK(secrets::staged_files(host.paths, host.site).empty());
   REQUIRE(host.stage(set("v1")) == "");
   CHECK(secrets::secrets_staged(host.paths, host.site));
-  CHECK(secrets::staged_files(host.paths, host.site) == std::vector<std::string>{"api/config.toml", "worker/key"});
+  CHECK(secrets::staged_files(host.paths, host.site) ==
+      std::vector<std::string>{"api/config.toml", "worker/key"});
   CHECK(host.read("api/config.toml") == "v1");
   const std::string root = host.paths.secrets_of(host.site);
-  for (const auto& [path, mode] :
-       {std::pair{root, 0750}, {root + "/api", 0750}, {root + "/worker", 0750}, {root + "/api/config.toml", 0440}}) {
+  for (const auto& [path, mode] : {std::pair{root, 0750}, {root + "/api", 0750},
+           {root + "/worker", 0750}, {root + "/api/config.toml", 0440}}) {
     const auto st = stat_of(path);
     CHECK((st.st_mode & 07777) == static_cast<mode_t>(mode));
     CHECK(st.st_uid == geteuid());
@@ -68,11 +69,14 @@ TEST_CASE("a secret set is readable by the site's group and nobody else") {
 TEST_CASE("a new set replaces the old one whole, and a service goes on reading what it has open") {
   NEEDS_CONFINEMENT();
   const Host host;
-  REQUIRE(host.stage(dir("api") + file("api/config.toml", "old") + file("api/extra", "x") + end()) == "");
-  const Fd open_file(open(cat(host.paths.secrets_of(host.site), "/api/config.toml").c_str(), O_RDONLY | O_CLOEXEC));
+  REQUIRE(host.stage(
+              dir("api") + file("api/config.toml", "old") + file("api/extra", "x") + end()) == "");
+  const Fd open_file(open(
+      cat(host.paths.secrets_of(host.site), "/api/config.toml").c_str(), O_RDONLY | O_CLOEXEC));
   REQUIRE(host.stage(set("new")) == "");
   CHECK(host.read("api/config.toml") == "new");
-  CHECK(secrets::staged_files(host.paths, host.site) == std::vector<std::string>{"api/config.toml", "worker/key"});
+  CHECK(secrets::staged_files(host.paths, host.site) ==
+      std::vector<std::string>{"api/config.toml", "worker/key"});
   char old[3] = {};
   REQUIRE(pread(open_file.get(), old, 3, 0) == 3);
   CHECK(std::string_view(old, 3) == "old");
@@ -83,9 +87,12 @@ TEST_CASE("a set that is not SERVICE/FILE is refused, and the old one stays") {
   NEEDS_CONFINEMENT();
   const Host host;
   REQUIRE(host.stage(set("old")) == "");
-  CHECK_SAYS(host.stage(file("config.toml") + end()), "denied: secrets: secret set: 'config.toml' is not a");
-  CHECK_SAYS(host.stage(file("README") + end()), "denied: secrets: secret set: 'README' is not a folder");
-  CHECK_SAYS(host.stage(file("api/deep/er") + end()), "denied: secrets: secret set: 'api/deep' is not a file");
+  CHECK_SAYS(host.stage(file("config.toml") + end()),
+      "denied: secrets: secret set: 'config.toml' is not a");
+  CHECK_SAYS(
+      host.stage(file("README") + end()), "denied: secrets: secret set: 'README' is not a folder");
+  CHECK_SAYS(host.stage(file("api/deep/er") + end()),
+      "denied: secrets: secret set: 'api/deep' is not a file");
   CHECK_SAYS(host.stage(file("api/a") + alias("api/l", "a") + end()), "secret set: ");
   CHECK_SAYS(host.stage(file("0api/a") + end()), "is not a service's name");
   CHECK_SAYS(host.stage(file("../blog/api") + end()), "denied: ");
@@ -99,7 +106,8 @@ TEST_CASE("[fault-82] a set that does not fit leaves nothing behind, and the err
   const Host host;
   CHECK_SAYS(host.stage(file("api/big", std::string(2000, 'x')) + end(), 1000), "too_large: ");
   CHECK(host.all().empty());
-  if (geteuid() != 0 || ::mount("tmpfs", host.paths.secrets().c_str(), "tmpfs", 0, "size=64k,mode=0755") != 0) {
+  if (geteuid() != 0 ||
+      ::mount("tmpfs", host.paths.secrets().c_str(), "tmpfs", 0, "size=64k,mode=0755") != 0) {
     WARN("needs root and mounts: a full tmpfs is not tried");
     return;
   }
@@ -116,7 +124,8 @@ TEST_CASE("wiping overwrites and removes the set, and may be done twice") {
   NEEDS_CONFINEMENT();
   const Host host;
   REQUIRE(host.stage(set("top secret")) == "");
-  const Fd open_file(open(cat(host.paths.secrets_of(host.site), "/api/config.toml").c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd open_file(open(
+      cat(host.paths.secrets_of(host.site), "/api/config.toml").c_str(), O_RDONLY | O_CLOEXEC));
   REQUIRE(secrets::wipe_secrets(host.paths, host.site));
   CHECK_FALSE(secrets::secrets_staged(host.paths, host.site));
   CHECK(host.all().empty());

@@ -47,9 +47,11 @@ struct Host {
 
   Host() : file(sealed_identity(identity.to_text().text())) {}
   static std::string sealed_identity(std::string_view text) {
-    return std::string(text_of(must(crypto::encrypt_with_passphrase(bytes_of(text), secret("correct horse"), 10))));
+    return std::string(text_of(
+        must(crypto::encrypt_with_passphrase(bytes_of(text), secret("correct horse"), 10))));
   }
-  Result<std::string> unlock(Vault& vault, std::string_view passphrase = "correct horse", int cap = 18) const {
+  Result<std::string> unlock(
+      Vault& vault, std::string_view passphrase = "correct horse", int cap = 18) const {
     return vault.unlock(file, secret(passphrase), cap);
   }
 };
@@ -88,10 +90,11 @@ TEST_CASE("a vault answers with the file key of a header that is for this host, 
   CHECK(vault.unsealed());
 
   std::string ours;
-  auto writer = must(crypto::AgeWriter::to_recipients({host.identity.recipient()}, [&](ByteView b) -> Result<void> {
-    ours += text_of(b);
-    return {};
-  }));
+  auto writer = must(crypto::AgeWriter::to_recipients(
+      {host.identity.recipient()}, [&](ByteView b) -> Result<void> {
+        ours += text_of(b);
+        return {};
+      }));
   must(writer.finish());
   const auto header = must(crypto::parse_age_header(bytes_of(ours)));
   const auto key = vault.file_key(ours.substr(0, header.size));
@@ -165,8 +168,9 @@ TEST_CASE("a damaged identity file is told apart from a wrong passphrase") {
   CHECK_SAYS(says(host.unlock(vault)), "too_large: unlock: ");
   CHECK_FALSE(vault.unsealed());
   // age-keygen's file, with its comments, as `age -p` would encrypt it.
-  host.file = Host::sealed_identity(
-      cat("# created: today\n# public key: ", host.identity.recipient(), "\n", host.identity.to_text().text(), "\n"));
+  host.file =
+      Host::sealed_identity(cat("# created: today\n# public key: ", host.identity.recipient(), "\n",
+          host.identity.to_text().text(), "\n"));
   CHECK(host.unlock(vault).value() == host.identity.recipient());
 }
 
@@ -215,7 +219,8 @@ TEST_CASE("a vault that does not open says how it ended") {
   NEEDS_CONFINEMENT();
   const Host host;
   Vault dies("dies"), junk("junk"), nobody("no-such-user");
-  CHECK_SAYS(says(host.unlock(dies)), "failure: unlock: the vault ended without an answer, exit code 3");
+  CHECK_SAYS(
+      says(host.unlock(dies)), "failure: unlock: the vault ended without an answer, exit code 3");
   CHECK_SAYS(says(host.unlock(junk)), "failure: unlock: the vault gave an answer that is none");
   CHECK_SAYS(says(host.unlock(nobody)), "failure: unlock: vault: no such user: 'no-such-user'");
   CHECK_FALSE(dies.unsealed());
@@ -225,10 +230,12 @@ TEST_CASE("[fault-83] a vault ends by itself when its monitor is gone") {
   NEEDS_CONFINEMENT();
   const Host host;
   auto [ours, theirs] = os::packet_pair().value();
-  auto child = must(
-      os::Child::start({.argv = {"vault", secrets::k_vault_role, host.user}, .env = {}, .fds = {{theirs.get(), 3}}}));
+  auto child = must(os::Child::start({.argv = {"vault", secrets::k_vault_role, host.user},
+      .env = {},
+      .fds = {{theirs.get(), 3}}}));
   theirs.reset();
-  const auto order = artifact::make_secret_packet(control::PacketVerb::unlock, 0, {host.file, "correct horse", "18"});
+  const auto order = artifact::make_secret_packet(
+      control::PacketVerb::unlock, 0, {host.file, "correct horse", "18"});
   REQUIRE(os::send_packet(ours.get(), order.view()));
   REQUIRE(os::receive_packet(ours.get(), 4096, os::Millis{20'000}).value());
   CHECK_FALSE(os::wait_readable(child.pidfd(), os::Millis{50}).value());
@@ -296,7 +303,8 @@ TEST_CASE("[fault-79] [fault-80] the vault cannot be dumped, traced or read, and
     return; // the rest needs two users
   CHECK(status(pid, "CapEff:") == "CapEff:\t0000000000000000");
   const auto nobody = os::find_user("nobody").value();
-  CHECK(status(pid, "Uid:") == cat("Uid:\t", nobody.uid, "\t", nobody.uid, "\t", nobody.uid, "\t", nobody.uid));
+  CHECK(status(pid, "Uid:") ==
+      cat("Uid:\t", nobody.uid, "\t", nobody.uid, "\t", nobody.uid, "\t", nobody.uid));
   CHECK(status(pid, "VmLck:") != "VmLck:\t       0 kB");
   // The same user, who may signal it, still cannot look into it.
   const pid_t other = fork();
@@ -305,7 +313,7 @@ TEST_CASE("[fault-79] [fault-80] the vault cannot be dumped, traced or read, and
       _exit(90);
     const bool signals = ::kill(pid, 0) == 0;
     const bool reads = ::open(cat("/proc/", pid, "/mem").c_str(), O_RDONLY) >= 0 ||
-                       ::open(cat("/proc/", pid, "/environ").c_str(), O_RDONLY) >= 0;
+        ::open(cat("/proc/", pid, "/environ").c_str(), O_RDONLY) >= 0;
     _exit(signals && !reads ? 0 : 1);
   }
   int result = -1;

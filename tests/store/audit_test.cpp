@@ -10,7 +10,13 @@ using namespace chillbox::store;
 namespace {
 
 AuditEntry entry(const std::string& text) {
-  return {.number = 0, .time_ms = 77, .actor = "uid:0 root", .verb = "rollback", .site = "blog", .text = text, .outcome = "ok"};
+  return {.number = 0,
+      .time_ms = 77,
+      .actor = "uid:0 root",
+      .verb = "rollback",
+      .site = "blog",
+      .text = text,
+      .outcome = "ok"};
 }
 
 void change(const Scratch& scratch, std::string_view sql) {
@@ -43,7 +49,8 @@ TEST_CASE("an audit trail that was changed, cut or added to is corrupt, and the 
       {"DELETE FROM audit WHERE number = 2", "entry 3 "},
       {"DELETE FROM audit WHERE number = 3", "entry 3 is missing"},
       {"DELETE FROM audit", "entry 1 is missing"},
-      {"INSERT INTO audit SELECT 4, time_ms, actor, verb, site, text, outcome, hash FROM audit WHERE number = 3", "entry 4 "},
+      {"INSERT INTO audit SELECT 4, time_ms, actor, verb, site, text, outcome, hash FROM audit WHERE number = 3",
+          "entry 4 "},
   };
   for (const auto& [sql, named] : changes) {
     const Scratch scratch;
@@ -70,7 +77,8 @@ TEST_CASE("an audit trail whose oldest entries were forgotten fits together from
     for (const char* text : {"one", "two", "three"})
       must(store.audit(entry(text)));
   }
-  change(scratch, "DELETE FROM audit WHERE number = 1; INSERT INTO meta VALUES('audit_first', '2')");
+  change(
+      scratch, "DELETE FROM audit WHERE number = 1; INSERT INTO meta VALUES('audit_first', '2')");
   must(scratch.open().verify_audit());
   change(scratch, "DELETE FROM audit WHERE number = 2");
   CHECK_FALSE(scratch.open().verify_audit());
@@ -100,14 +108,16 @@ TEST_CASE("a trail that root wrote anew does not have the head that was kept els
   const auto verdict = store.verify_audit(kept);
   REQUIRE_FALSE(verdict);
   CHECK(verdict.error().code == Code::corrupt);
-  CHECK(verdict.error().message.find("audit entry 2 is not the one of the head that was kept") != std::string::npos);
+  CHECK(verdict.error().message.find("audit entry 2 is not the one of the head that was kept") !=
+      std::string::npos);
 }
 
 TEST_CASE("audit entries over the bound are forgotten, oldest first") {
   const Scratch scratch;
   must(scratch.open().audit(entry("first")));
-  change(scratch, "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 101500)"
-                  " INSERT INTO audit SELECT i, 1, 'a', 'v', 's', 't', 'ok', zeroblob(32) FROM n");
+  change(scratch,
+      "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 101500)"
+      " INSERT INTO audit SELECT i, 1, 'a', 'v', 's', 't', 'ok', zeroblob(32) FROM n");
   Store store = scratch.open();
   must(store.audit(entry("newest")));
   const auto kept = must(store.audit_entries(200'000));

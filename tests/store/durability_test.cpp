@@ -15,7 +15,9 @@ namespace {
 // Accepts batches of two until one is refused or `most` are in; returns how many were acknowledged.
 int accept_until_refused(Store& store, int most, Error& refusal) {
   for (int i = 0; i < most; ++i) {
-    const auto answers = store.accept({delivery(cat("a", i), "b", cat("a", i), "one"), delivery(cat("b", i), "b", cat("b", i), "two")}, 1'000, 6'000);
+    const auto answers = store.accept({delivery(cat("a", i), "b", cat("a", i), "one"),
+                                          delivery(cat("b", i), "b", cat("b", i), "two")},
+        1'000, 6'000);
     if (!answers) {
       refusal = answers.error();
       return i;
@@ -42,7 +44,8 @@ void check_pairs(Store& store, int acknowledged, int most) {
   for (int i = 0;; ++i) {
     std::vector<Intake> batch;
     for (int k = 0; k < 4; ++k)
-      batch.push_back(delivery(cat("m", round, "-", i, "-", k), "b", cat("j", round, "-", i, "-", k), cat("s", k)));
+      batch.push_back(delivery(
+          cat("m", round, "-", i, "-", k), "b", cat("j", round, "-", i, "-", k), cat("s", k)));
     if (!store->accept(batch, 1'000'000, 6'000))
       _exit(3);
     if (::write(out, &i, sizeof i) != sizeof i) // only now is it acknowledged
@@ -134,8 +137,7 @@ TEST_CASE("[fault-120] kill -9 in the middle of writing loses nothing that was a
       write_for_ever(scratch.file(), round, ends[1]);
     ::close(ends[1]);
     int last = -1;
-    while (last < 60 + 37 * round && ::read(ends[0], &last, sizeof last) == sizeof last) {
-    }
+    while (last < 60 + 37 * round && ::read(ends[0], &last, sizeof last) == sizeof last) {}
     ::kill(child, SIGKILL);
     while (::read(ends[0], &last, sizeof last) == sizeof last) { // acknowledged before it died
     }

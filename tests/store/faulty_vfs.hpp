@@ -1,4 +1,5 @@
-// SQLite's own file system with a switch: counts writes and syncs, and fails them from a given one on. For one test file to include.
+// SQLite's own file system with a switch: counts writes and syncs, and fails them from a given one
+// on. For one test file to include.
 #pragma once
 
 #include <sqlite3.h>
@@ -23,7 +24,9 @@ struct File {
   sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
 };
 
-inline sqlite3_file* real(sqlite3_file* file) { return reinterpret_cast<File*>(file)->real(); }
+inline sqlite3_file* real(sqlite3_file* file) {
+  return reinterpret_cast<File*>(file)->real();
+}
 
 inline bool healthy(sqlite3_file* file, const char* what) {
   g_trace.push_back(std::string(what) + reinterpret_cast<File*>(file)->name);
@@ -38,24 +41,51 @@ inline int sync(sqlite3_file* f, int flags) {
 }
 
 // The rest only passes on.
-inline int close(sqlite3_file* f) { return real(f)->pMethods->xClose(real(f)); }
-inline int read(sqlite3_file* f, void* d, int n, sqlite3_int64 at) { return real(f)->pMethods->xRead(real(f), d, n, at); }
-inline int truncate(sqlite3_file* f, sqlite3_int64 n) { return real(f)->pMethods->xTruncate(real(f), n); }
-inline int size(sqlite3_file* f, sqlite3_int64* n) { return real(f)->pMethods->xFileSize(real(f), n); }
-inline int lock(sqlite3_file* f, int l) { return real(f)->pMethods->xLock(real(f), l); }
-inline int unlock(sqlite3_file* f, int l) { return real(f)->pMethods->xUnlock(real(f), l); }
-inline int reserved(sqlite3_file* f, int* out) { return real(f)->pMethods->xCheckReservedLock(real(f), out); }
-inline int control(sqlite3_file* f, int op, void* arg) { return real(f)->pMethods->xFileControl(real(f), op, arg); }
-inline int sector(sqlite3_file* f) { return real(f)->pMethods->xSectorSize(real(f)); }
-inline int device(sqlite3_file* f) { return real(f)->pMethods->xDeviceCharacteristics(real(f)); }
-inline int shm_map(sqlite3_file* f, int a, int b, int c, void volatile** d) { return real(f)->pMethods->xShmMap(real(f), a, b, c, d); }
-inline int shm_lock(sqlite3_file* f, int a, int b, int c) { return real(f)->pMethods->xShmLock(real(f), a, b, c); }
-inline void shm_barrier(sqlite3_file* f) { real(f)->pMethods->xShmBarrier(real(f)); }
-inline int shm_unmap(sqlite3_file* f, int flag) { return real(f)->pMethods->xShmUnmap(real(f), flag); }
+inline int close(sqlite3_file* f) {
+  return real(f)->pMethods->xClose(real(f));
+}
+inline int read(sqlite3_file* f, void* d, int n, sqlite3_int64 at) {
+  return real(f)->pMethods->xRead(real(f), d, n, at);
+}
+inline int truncate(sqlite3_file* f, sqlite3_int64 n) {
+  return real(f)->pMethods->xTruncate(real(f), n);
+}
+inline int size(sqlite3_file* f, sqlite3_int64* n) {
+  return real(f)->pMethods->xFileSize(real(f), n);
+}
+inline int lock(sqlite3_file* f, int l) {
+  return real(f)->pMethods->xLock(real(f), l);
+}
+inline int unlock(sqlite3_file* f, int l) {
+  return real(f)->pMethods->xUnlock(real(f), l);
+}
+inline int reserved(sqlite3_file* f, int* out) {
+  return real(f)->pMethods->xCheckReservedLock(real(f), out);
+}
+inline int control(sqlite3_file* f, int op, void* arg) {
+  return real(f)->pMethods->xFileControl(real(f), op, arg);
+}
+inline int sector(sqlite3_file* f) {
+  return real(f)->pMethods->xSectorSize(real(f));
+}
+inline int device(sqlite3_file* f) {
+  return real(f)->pMethods->xDeviceCharacteristics(real(f));
+}
+inline int shm_map(sqlite3_file* f, int a, int b, int c, void volatile** d) {
+  return real(f)->pMethods->xShmMap(real(f), a, b, c, d);
+}
+inline int shm_lock(sqlite3_file* f, int a, int b, int c) {
+  return real(f)->pMethods->xShmLock(real(f), a, b, c);
+}
+inline void shm_barrier(sqlite3_file* f) {
+  real(f)->pMethods->xShmBarrier(real(f));
+}
+inline int shm_unmap(sqlite3_file* f, int flag) {
+  return real(f)->pMethods->xShmUnmap(real(f), flag);
+}
 
-inline const sqlite3_io_methods k_methods{2,      close,  read,    write,    truncate,    sync,      size,    lock,   unlock, reserved,
-                                          control, sector, device, shm_map, shm_lock, shm_barrier, shm_unmap, nullptr, nullptr};
-
+inline const sqlite3_io_methods k_methods{2, close, read, write, truncate, sync, size, lock, unlock,
+    reserved, control, sector, device, shm_map, shm_lock, shm_barrier, shm_unmap, nullptr, nullptr};
 
 inline int open(sqlite3_vfs*, const char* name, sqlite3_file* f, int flags, int* out) {
   auto* file = reinterpret_cast<File*>(f);
@@ -82,7 +112,8 @@ struct FaultyVfs {
     heal();
   }
   ~FaultyVfs() { sqlite3_vfs_unregister(&faulty::g_faulty); }
-  // Writes and syncs from now on: the first so many succeed, later ones fail as on a full disk (writes) or a failing one (syncs).
+  // Writes and syncs from now on: the first so many succeed, later ones fail as on a full disk
+  // (writes) or a failing one (syncs).
   void fail_after(int healthy_ones) {
     faulty::g_operations = 0;
     faulty::g_trace.clear();

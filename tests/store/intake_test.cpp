@@ -46,7 +46,8 @@ TEST_CASE("[fault-11] the same delivery again is answered with the first job, al
 TEST_CASE("[fault-11] a delivery repeated within one batch is one job") {
   const Scratch scratch;
   Store store = scratch.open();
-  const auto answers = must(store.accept({delivery("msg_1", "body1", "j1"), delivery("msg_1", "body1", "j2")}, 1'000, 6'000));
+  const auto answers = must(store.accept(
+      {delivery("msg_1", "body1", "j1"), delivery("msg_1", "body1", "j2")}, 1'000, 6'000));
   REQUIRE(answers.size() == 2);
   CHECK(answers[0].verdict == IntakeVerdict::accepted);
   CHECK(answers[1].verdict == IntakeVerdict::repeated);
@@ -83,22 +84,27 @@ TEST_CASE("[fault-13] where the id is not signed, a new id with a body that was 
   CHECK(answer.job == "j1");
   replay.by_body = false;
   replay.job = new_job("j3");
-  CHECK(accept_one(store, replay).verdict == IntakeVerdict::accepted); // a signed id counts for itself
+  CHECK(accept_one(store, replay).verdict ==
+      IntakeVerdict::accepted); // a signed id counts for itself
 }
 
 TEST_CASE("[fault-19] a full queue takes no more, remembers nothing of what it refused, and goes on when a job has ended") {
   const Scratch scratch;
   Store store = scratch.open();
-  const auto answers = must(store.accept({delivery("m1", "b", "j1", "one"), delivery("m2", "b", "j2", "two"), delivery("m3", "b", "j3", "three")},
-                                         2, 6'000));
+  const auto answers =
+      must(store.accept({delivery("m1", "b", "j1", "one"), delivery("m2", "b", "j2", "two"),
+                            delivery("m3", "b", "j3", "three")},
+          2, 6'000));
   CHECK(answers[0].verdict == IntakeVerdict::accepted);
   CHECK(answers[1].verdict == IntakeVerdict::accepted);
   CHECK(answers[2].verdict == IntakeVerdict::full);
-  CHECK(accept_one(store, delivery("m1", "b", "j1"), 2).verdict == IntakeVerdict::repeated); // full or not
+  CHECK(accept_one(store, delivery("m1", "b", "j1"), 2).verdict ==
+      IntakeVerdict::repeated); // full or not
   Job done = *must(store.job("j1"));
   done.state = JobState::done;
   must(store.finish_job(done, "live"));
-  CHECK(accept_one(store, delivery("m3", "b", "j3", "three"), 2).verdict == IntakeVerdict::accepted);
+  CHECK(
+      accept_one(store, delivery("m3", "b", "j3", "three"), 2).verdict == IntakeVerdict::accepted);
 }
 
 TEST_CASE("[fault-101] a newer deploy ends the queued and waiting ones of its site, saying so, and leaves other sites and running ones alone") {
@@ -136,8 +142,11 @@ TEST_CASE("[fault-101] a newer deploy ends the queued and waiting ones of its si
 TEST_CASE("[fault-101] of several deploys of one site in one batch the last one stays") {
   const Scratch scratch;
   Store store = scratch.open();
-  const auto answers = must(store.accept({delivery("m1", "b1", "j1"), delivery("m2", "b2", "j2"), delivery("m3", "b3", "j3")}, 2, 6'000));
-  CHECK(answers[2].verdict == IntakeVerdict::accepted); // what is superseded takes no room in the queue
+  const auto answers = must(store.accept(
+      {delivery("m1", "b1", "j1"), delivery("m2", "b2", "j2"), delivery("m3", "b3", "j3")}, 2,
+      6'000));
+  CHECK(answers[2].verdict ==
+      IntakeVerdict::accepted); // what is superseded takes no room in the queue
   const auto open = must(store.unfinished());
   REQUIRE(open.size() == 1);
   CHECK(open.front().id == "j3");
@@ -158,18 +167,24 @@ TEST_CASE("a rollback cancels what is queued for its site; a restart does not") 
 
 namespace {
 
-// Deliveries "old1", "old2", ... of the jobs "job1", ... that came at this time, as many as accept() would have stored.
+// Deliveries "old1", "old2", ... of the jobs "job1", ... that came at this time, as many as
+// accept() would have stored.
 void fill_memory(const Scratch& scratch, int64_t count, int64_t time_ms) {
   sqlite3* db = nullptr;
   REQUIRE(sqlite3_open(scratch.file().c_str(), &db) == SQLITE_OK);
-  const std::string sql = cat("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ", count,
-                              ") INSERT INTO deliveries SELECT 'ci', i, 'old' || i, '", std::string(64, 'b'), "', 0, 'job' || i, ", time_ms, " FROM n");
+  const std::string sql =
+      cat("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ", count,
+          ") INSERT INTO deliveries SELECT 'ci', i, 'old' || i, '", std::string(64, 'b'),
+          "', 0, 'job' || i, ", time_ms, " FROM n");
   CHECK(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
   sqlite3_close(db);
 }
 
 IntakeVerdict repeat(Store& store, int64_t which, int64_t now_ms) {
-  return must(store.accept({delivery(cat("old", which), std::string(64, 'b'), cat("again", which))}, 1'000'000, now_ms)).front().verdict;
+  return must(store.accept({delivery(cat("old", which), std::string(64, 'b'), cat("again", which))},
+                  1'000'000, now_ms))
+      .front()
+      .verdict;
 }
 
 constexpr int64_t k_came = 1'800'000'000'000;
@@ -197,7 +212,8 @@ TEST_CASE("[fault-11] what could still be replayed is never forgotten, however m
   for (int i = 0; i < 10; ++i)
     must(store.accept({delivery(cat("new", i), "b", cat("n", i))}, 1'000, k_came + k_window));
   CHECK(repeat(store, 1, k_came + k_window) == IntakeVerdict::repeated);
-  CHECK(repeat(store, 1, k_came - k_window - 1) == IntakeVerdict::repeated); // the clock was set back: their time is no time
+  CHECK(repeat(store, 1, k_came - k_window - 1) ==
+      IntakeVerdict::repeated); // the clock was set back: their time is no time
   CHECK(repeat(store, 1, k_came - k_window - 1) == IntakeVerdict::accepted);
 }
 
@@ -205,7 +221,9 @@ TEST_CASE("[fault-11] with a million deliveries that could be replayed no new on
   const Scratch scratch;
   Store store = scratch.open();
   fill_memory(scratch, 1'000'000, k_came);
-  const auto verdict = [&](const std::string& id, int64_t now_ms) { return must(store.accept({delivery(id, "b", id)}, 1'000, now_ms)).front().verdict; };
+  const auto verdict = [&](const std::string& id, int64_t now_ms) {
+    return must(store.accept({delivery(id, "b", id)}, 1'000, now_ms)).front().verdict;
+  };
   CHECK(verdict("n1", k_came + 1'000) == IntakeVerdict::flooded);
   CHECK(repeat(store, 1, k_came + 1'000) == IntakeVerdict::repeated);
   CHECK(repeat(store, 1'000'000, k_came + 1'000) == IntakeVerdict::repeated);
@@ -226,16 +244,21 @@ TEST_CASE("one sender's deliveries push out nothing of another's, nor keep his f
   quiet.job.actor = "webhook:quiet";
   must(store.accept({quiet}, 1'000, k_came));
   fill_memory(scratch, 1'000'000, k_came);
-  CHECK(must(store.accept({delivery("more", "b", "more")}, 1'000, k_came + 1'000)).front().verdict == IntakeVerdict::flooded);
+  CHECK(
+      must(store.accept({delivery("more", "b", "more")}, 1'000, k_came + 1'000)).front().verdict ==
+      IntakeVerdict::flooded);
   Intake other = delivery("push-2", "another", "of-quiet-2", "shop");
   other.sender = "quiet";
   other.job.actor = "webhook:quiet";
-  CHECK(must(store.accept({other}, 1'000, k_came + 1'000)).front().verdict == IntakeVerdict::accepted);
+  CHECK(must(store.accept({other}, 1'000, k_came + 1'000)).front().verdict ==
+      IntakeVerdict::accepted);
   for (int i = 0; i < 20; ++i) // long after, when all of them may go
-    must(store.accept({delivery(cat("new", i), "b", cat("n", i), cat("site", i))}, 1'000, k_came + 10 * k_window));
+    must(store.accept({delivery(cat("new", i), "b", cat("n", i), cat("site", i))}, 1'000,
+        k_came + 10 * k_window));
   quiet.id = "push-3";
   quiet.job = new_job("replayed");
-  CHECK(must(store.accept({quiet}, 1'000, k_came + 10 * k_window)).front().verdict == IntakeVerdict::repeated);
+  CHECK(must(store.accept({quiet}, 1'000, k_came + 10 * k_window)).front().verdict ==
+      IntakeVerdict::repeated);
 }
 
 TEST_CASE("one sender's jobs fill nobody else's queue and push out nobody else's history, pings not even his own [attack-C10]") {
@@ -278,7 +301,8 @@ TEST_CASE("a batch is all or nothing") {
   const Scratch scratch;
   Store store = scratch.open();
   must(store.add_job(new_job("taken")));
-  const auto answers = store.accept({delivery("m1", "b", "j1"), delivery("m2", "b", "taken")}, 1'000, 6'000);
+  const auto answers =
+      store.accept({delivery("m1", "b", "j1"), delivery("m2", "b", "taken")}, 1'000, 6'000);
   REQUIRE_FALSE(answers);
   CHECK(answers.error().code == Code::conflict);
   CHECK_FALSE(must(store.job("j1")));
@@ -292,7 +316,8 @@ TEST_CASE("many threads may accept at once: each delivery becomes one job") {
   for (int t = 0; t < 8; ++t)
     threads.emplace_back([&, t] {
       for (int i = 0; i < 25; ++i)
-        (void)store.accept({delivery(cat("m", i), "b", cat("j", t, "-", i), cat("site", i))}, 1'000, 6'000);
+        (void)store.accept(
+            {delivery(cat("m", i), "b", cat("j", t, "-", i), cat("site", i))}, 1'000, 6'000);
     });
   for (auto& thread : threads)
     thread.join();

@@ -39,7 +39,8 @@ TEST_CASE("every kind and state of a job comes back as it went in") {
   Store store = scratch.open();
   for (int kind = 0; kind <= static_cast<int>(JobKind::remove); ++kind)
     for (int state = 0; state <= static_cast<int>(JobState::cancelled); ++state) {
-      Job job = new_job(cat("j", kind, "-", state), static_cast<JobKind>(kind), cat("s", kind, "-", state));
+      Job job = new_job(
+          cat("j", kind, "-", state), static_cast<JobKind>(kind), cat("s", kind, "-", state));
       job.state = static_cast<JobState>(state);
       must(store.add_job(job));
       const Job read = *must(store.job(job.id));
@@ -93,7 +94,8 @@ TEST_CASE("[fault-120] the end of a job is in the audit trail with it, once: wha
   CHECK(store.record(job, {}).error().code == Code::conflict);
   const auto trail = must(store.audit_entries(10));
   REQUIRE(trail.size() == 1);
-  CHECK((trail[0].text == "it crashes" && trail[0].outcome == "unhealthy" && trail[0].actor == job.actor && trail[0].time_ms == 9));
+  CHECK((trail[0].text == "it crashes" && trail[0].outcome == "unhealthy" &&
+      trail[0].actor == job.actor && trail[0].time_ms == 9));
 }
 
 TEST_CASE("a job's end and its last event are there together, and it is not unfinished any more") {

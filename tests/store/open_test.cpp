@@ -16,12 +16,14 @@ using namespace chillbox::store;
 namespace {
 
 mode_t mode_of(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::lstat(path.c_str(), &info) == 0);
   return info.st_mode & 07777;
 }
 
-void write_file(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+void write_file(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 void fill(const Scratch& scratch, int jobs) {
   Store store = scratch.open();
@@ -34,7 +36,9 @@ void change(const std::string& file, std::string_view sql) {
   must(db.script(sql));
 }
 
-int64_t number_in(const std::string& file, Sql sql) { return must(must(Db::open(file)).number(sql)); }
+int64_t number_in(const std::string& file, Sql sql) {
+  return must(must(Db::open(file)).number(sql));
+}
 
 bool says(const Error& error, std::string_view part) {
   UNSCOPED_INFO(error.message);
@@ -55,7 +59,8 @@ TEST_CASE("a new file is 0600 whatever the umask, with its log too, and says who
   }
   ::umask(before);
   CHECK(number_in(scratch.file(), "PRAGMA application_id") == k_application_id);
-  CHECK(number_in(scratch.file(), "PRAGMA user_version") == static_cast<int64_t>(migrations().size()));
+  CHECK(number_in(scratch.file(), "PRAGMA user_version") ==
+      static_cast<int64_t>(migrations().size()));
 }
 
 TEST_CASE("a file that others may read is closed to them; one that a crash left empty is made") {
@@ -122,7 +127,9 @@ TEST_CASE("[fault-94] a log cut short gives the state at a transaction's end, a 
   {
     Store store = scratch.open();
     for (int i = 0; i < 50; ++i)
-      must(store.accept({delivery(cat("a", i), "b", cat("a", i), "one"), delivery(cat("b", i), "b", cat("b", i), "two")}, 1'000, 6'000));
+      must(store.accept({delivery(cat("a", i), "b", cat("a", i), "one"),
+                            delivery(cat("b", i), "b", cat("b", i), "two")},
+          1'000, 6'000));
     for (const char* name : {"state.db", "state.db-wal"}) // as a power cut would leave them
       std::filesystem::copy_file(scratch.file(name), image.file(name));
   }
@@ -187,7 +194,9 @@ TEST_CASE("[fault-95] a database of another program is denied and not touched") 
   write_file(scratch.file(), "");
   change(scratch.file(), "CREATE TABLE theirs(a)");
   SECTION("without an application id") {}
-  SECTION("with one") { change(scratch.file(), "PRAGMA application_id = 7"); }
+  SECTION("with one") {
+    change(scratch.file(), "PRAGMA application_id = 7");
+  }
   const Error error = scratch.refusal();
   CHECK(error.code == Code::denied);
   CHECK(says(error, "another program"));

@@ -44,7 +44,11 @@ TEST_CASE("the switch makes a release live and good, and the old one the place t
   const Scratch scratch;
   {
     Store store = scratch.open();
-    must(store.put_site({.site = site(), .live = "", .previous_good = "", .stopped = false, .ports = "{\"api\":1}"}));
+    must(store.put_site({.site = site(),
+        .live = "",
+        .previous_good = "",
+        .stopped = false,
+        .ports = "{\"api\":1}"}));
     must(store.commit_live(site(), new_release("1.0.0-1"), false, 100));
     must(store.commit_live(site(), new_release("1.1.0-2"), false, 200));
   }
@@ -115,7 +119,8 @@ TEST_CASE("sites are listed by name, and a removed one takes its rows along but 
   must(store.commit_live(site(), new_release("1.0.0-1"), false, 1));
   must(store.claim_hosts(site(), {"example.org"}));
   must(store.raise_serial(site(), "site", 42));
-  must(store.put_secret_set({.site = site(), .sha256 = "x", .serial = 3, .received_ms = 9, .signer = "anna"}));
+  must(store.put_secret_set(
+      {.site = site(), .sha256 = "x", .serial = 3, .received_ms = 9, .signer = "anna"}));
   must(store.add_job(new_job("j1")));
   const auto both = must(store.sites());
   REQUIRE(both.size() == 2);
@@ -137,7 +142,8 @@ TEST_CASE("a serial only grows, also over a restart, and those of secrets are th
     CHECK(must(store.serial(site(), "site")) == 0);
     must(store.raise_serial(site(), "site", 42));
     must(store.raise_serial(site(), "site", 41));
-    must(store.put_secret_set({.site = site(), .sha256 = "x", .serial = 5, .received_ms = 9, .signer = "anna"}));
+    must(store.put_secret_set(
+        {.site = site(), .sha256 = "x", .serial = 5, .received_ms = 9, .signer = "anna"}));
   }
   Store store = scratch.open();
   CHECK(must(store.serial(site(), "site")) == 42);

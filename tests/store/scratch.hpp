@@ -15,7 +15,8 @@ namespace chillbox::store {
 
 struct Scratch {
   Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "chillbox-store-XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "chillbox-store-XXXXXX").string();
     dir = ::mkdtemp(pattern.data());
   }
   Scratch(const Scratch&) = delete;
@@ -39,24 +40,46 @@ struct Scratch {
 };
 
 // The value, or the test fails with the error's message.
-template <class T>
-T must(Result<T> result) {
+template <class T> T must(Result<T> result) {
   if (!result)
     FAIL(result.error().message);
   if constexpr (!std::is_void_v<T>)
     return std::move(*result);
 }
 
-inline SiteName site(const std::string& name = "blog") { return SiteName::parse(name).value(); }
-
-inline Job new_job(const std::string& id, JobKind kind = JobKind::deploy, const std::string& of = "blog") {
-  return Job{.id = id, .kind = kind, .site = site(of), .version = "1.2.3", .sha256 = std::string(64, 'a'), .size = 4096, .service = "",
-             .actor = "webhook:ci", .options = "{}", .state = JobState::queued, .step = "", .release = "", .previous = "",
-             .created_ms = 5'000, .started_ms = 0, .finished_ms = 0, .code = {}, .message = ""};
+inline SiteName site(const std::string& name = "blog") {
+  return SiteName::parse(name).value();
 }
 
-inline Intake delivery(const std::string& id, const std::string& body, const std::string& job, const std::string& of = "blog") {
-  return Intake{.sender = "ci", .id = id, .body_hash = body, .by_body = false, .job = new_job(job, JobKind::deploy, of)};
+inline Job new_job(
+    const std::string& id, JobKind kind = JobKind::deploy, const std::string& of = "blog") {
+  return Job{.id = id,
+      .kind = kind,
+      .site = site(of),
+      .version = "1.2.3",
+      .sha256 = std::string(64, 'a'),
+      .size = 4096,
+      .service = "",
+      .actor = "webhook:ci",
+      .options = "{}",
+      .state = JobState::queued,
+      .step = "",
+      .release = "",
+      .previous = "",
+      .created_ms = 5'000,
+      .started_ms = 0,
+      .finished_ms = 0,
+      .code = {},
+      .message = ""};
+}
+
+inline Intake delivery(const std::string& id, const std::string& body, const std::string& job,
+    const std::string& of = "blog") {
+  return Intake{.sender = "ci",
+      .id = id,
+      .body_hash = body,
+      .by_body = false,
+      .job = new_job(job, JobKind::deploy, of)};
 }
 
 inline IntakeAnswer accept_one(Store& store, const Intake& intake, uint32_t queue_max = 1'000) {
@@ -66,8 +89,21 @@ inline IntakeAnswer accept_one(Store& store, const Intake& intake, uint32_t queu
 }
 
 inline Release new_release(const std::string& id, const std::string& version = "1.0.0") {
-  return Release{.id = id, .site = site(), .version = version, .serial = 7, .sha256 = std::string(64, 'b'), .secrets = "", .state = ReleaseState::staged,
-                 .slot = "a", .digest = "d", .nginx = "server {}\n", .last_log = "", .signer = "anna", .created_ms = 10, .live_ms = 0, .message = ""};
+  return Release{.id = id,
+      .site = site(),
+      .version = version,
+      .serial = 7,
+      .sha256 = std::string(64, 'b'),
+      .secrets = "",
+      .state = ReleaseState::staged,
+      .slot = "a",
+      .digest = "d",
+      .nginx = "server {}\n",
+      .last_log = "",
+      .signer = "anna",
+      .created_ms = 10,
+      .live_ms = 0,
+      .message = ""};
 }
 
 } // namespace chillbox::store

@@ -14,7 +14,9 @@ Release good(Store& store, const std::string& id, const std::string& sha256, int
   return *must(store.release(site(), id));
 }
 
-Withdrawn withdrawn(const Release& release) { return {site(), release.sha256, release.version, release.serial, "uid:0 root", "why", 99}; }
+Withdrawn withdrawn(const Release& release) {
+  return {site(), release.sha256, release.version, release.serial, "uid:0 root", "why", 99};
+}
 
 } // namespace
 
