@@ -63,7 +63,7 @@ PROGRAMS := $(BUILD)/chillboxd $(BUILD)/chillboxctl $(BUILD)/chillbox-log
 all build: $(PROGRAMS) ## build the programs
 
 define room_rules
-SRC_$(1) := $$(wildcard agent/$(1)/*.cpp)
+SRC_$(1) := $$(wildcard agent/$(1)/*.cpp agent/$(1)/*/*.cpp)
 MAIN_$(1) := agent/$(1)/main.cpp
 OBJ_$(1) := $$(patsubst agent/%.cpp,$(BUILD)/agent/%.o,$$(filter-out $$(MAIN_$(1)),$$(SRC_$(1))))
 TEST_OBJ_$(1) := $$(patsubst tests/%.cpp,$(BUILD)/tests/%.o,$$(filter-out $(TESTS_LEFT_OUT),$$(wildcard tests/$(1)/*_test.cpp)))
