@@ -38,7 +38,7 @@ in_shells() { # SCRIPT: dash, then ash
 }
 
 @test "the users are those that init would make" {
-    grep -o 'Person{"[a-z-]*", [^}]*}' "$ROOT/agent/cli/init.cpp" | sed 's/Person{"\([a-z-]*\)".*/\1/' | sort >"$BATS_TEST_TMPDIR/init"
+    grep -o 'Person{"[a-z-]*", [^}]*}' "$ROOT/agent/cli/verbs/init.cpp" | sed 's/Person{"\([a-z-]*\)".*/\1/' | sort >"$BATS_TEST_TMPDIR/init"
     grep -o 'chillbox[a-z-]*:/' "$ROOT/apk/chillbox.pre-install" | tr -d ':/' | sort >"$BATS_TEST_TMPDIR/package"
     [ -s "$BATS_TEST_TMPDIR/init" ]
     diff "$BATS_TEST_TMPDIR/init" "$BATS_TEST_TMPDIR/package"

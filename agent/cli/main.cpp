@@ -1,7 +1,7 @@
 // chillboxctl: the command line of chillbox, on the laptop and on the host.
 #include "base/secret.hpp"
-#include "cli/interrupt.hpp"
-#include "cli/program.hpp"
+#include "cli/core/interrupt.hpp"
+#include "cli/core/program.hpp"
 
 #include <csignal>
 

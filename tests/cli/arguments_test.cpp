@@ -1,6 +1,6 @@
 #include "catch.hpp"
 
-#include "cli/arguments.hpp"
+#include "cli/core/arguments.hpp"
 
 #include "base/text.hpp"
 

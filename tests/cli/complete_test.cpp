@@ -1,6 +1,6 @@
 #include "catch.hpp"
 
-#include "cli/complete.hpp"
+#include "cli/core/complete.hpp"
 
 #include "base/text.hpp"
 

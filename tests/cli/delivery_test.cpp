@@ -1,6 +1,6 @@
 #include "catch.hpp"
 
-#include "cli/delivery.hpp"
+#include "cli/fleet/delivery.hpp"
 #include "crypto/webhook.hpp"
 
 #include "base/text.hpp"

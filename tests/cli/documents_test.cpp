@@ -3,9 +3,9 @@
 #include "catch.hpp"
 
 #include "base/text.hpp"
-#include "cli/arguments.hpp"
-#include "cli/host_toml.hpp"
-#include "cli/verb.hpp"
+#include "cli/core/arguments.hpp"
+#include "cli/core/host_toml.hpp"
+#include "cli/core/verb.hpp"
 #include "config/host.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "catch.hpp"
 
-#include "cli/ignore.hpp"
+#include "cli/pack/ignore.hpp"
 
 #include "base/text.hpp"
 

@@ -2,9 +2,9 @@
 #include "catch.hpp"
 
 #include "base/text.hpp"
-#include "cli/json_fields.hpp"
-#include "cli/progress.hpp"
-#include "cli/reply.hpp"
+#include "cli/core/json_fields.hpp"
+#include "cli/core/progress.hpp"
+#include "cli/core/reply.hpp"
 
 using namespace chillbox;
 using namespace chillbox::cli;

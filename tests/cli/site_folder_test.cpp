@@ -1,11 +1,11 @@
 #include "catch.hpp"
 
-#include "cli/contents.hpp"
-#include "cli/requirements.hpp"
-#include "cli/sealing.hpp"
-#include "cli/site_commands.hpp"
-#include "cli/site_folder.hpp"
-#include "cli/wheels.hpp"
+#include "cli/pack/contents.hpp"
+#include "cli/pack/requirements.hpp"
+#include "cli/pack/sealing.hpp"
+#include "cli/pack/site_commands.hpp"
+#include "cli/pack/site_folder.hpp"
+#include "cli/pack/wheels.hpp"
 
 #include "base/text.hpp"
 

@@ -1,6 +1,6 @@
 #include "catch.hpp"
 
-#include "cli/sse.hpp"
+#include "cli/core/sse.hpp"
 
 using namespace chillbox;
 using chillbox::cli::SseParser;

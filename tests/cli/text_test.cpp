@@ -1,12 +1,12 @@
 // What people see and write: tables, times, colours, words for a shell.
 #include "catch.hpp"
 
-#include "cli/http.hpp"
-#include "cli/input.hpp"
-#include "cli/remote.hpp"
-#include "cli/table.hpp"
-#include "cli/terminal.hpp"
-#include "cli/times.hpp"
+#include "cli/core/http.hpp"
+#include "cli/core/input.hpp"
+#include "cli/core/table.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/times.hpp"
+#include "cli/fleet/remote.hpp"
 
 #include <cstdlib>
 #include <ctime>

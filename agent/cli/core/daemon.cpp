@@ -1,0 +1,49 @@
+#include "cli/core/daemon.hpp"
+
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include "control/control.hpp"
+#include "os/socket.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr os::Millis k_connect_timeout{5'000};
+
+Result<Fd> connect(const os::Paths& paths) {
+  const std::string path = paths.control_socket();
+  if (::access(path.c_str(), R_OK | W_OK) != 0 && errno == EACCES)
+    return fail(Code::denied,
+        cat("you may not use ", path, ": be root or a member of the group chillbox-admin"));
+  auto fd = os::connect_unix(path, k_connect_timeout);
+  if (!fd)
+    return fail(Code::unreachable, cat("chillboxd does not answer: ", fd.error().message));
+  return fd;
+}
+
+} // namespace
+
+Result<std::string> ask(const os::Paths& paths, const Question& question, std::string* error_data) {
+  const Fd fd = TRY(connect(paths));
+  Json args = Json::object();
+  for (const auto& [key, value] : question.args)
+    std::visit([&](const auto& v) { args[key] = v; }, value);
+  return control::call(fd.get(), question.verb, args, question.secret, question.on_event,
+      question.timeout, error_data, question.body);
+}
+
+Result<void> ask_reload(const os::Paths& paths) {
+  const auto answer = ask(paths, {.verb = "reload"});
+  if (!answer && answer.error().code != Code::unreachable)
+    return within("saved, but chillboxd found something wrong", answer.error());
+  return {};
+}
+
+} // namespace chillbox::cli

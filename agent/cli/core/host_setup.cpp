@@ -1,0 +1,80 @@
+#include "cli/core/host_setup.hpp"
+
+#include "base/text.hpp"
+#include "cli/core/json_fields.hpp"
+#include "cli/core/terminal.hpp"
+#include "os/runner.hpp"
+
+#include <unistd.h>
+
+namespace chillbox::cli {
+
+Result<void> require_root(const os::Paths& paths, std::string_view verb) {
+  if (paths.testing() || ::geteuid() == 0)
+    return {};
+  return fail(Code::denied, cat(verb, " changes ", paths.etc(), " and must be run as root"));
+}
+
+os::Owner root_owner(const os::Paths& paths) {
+  return paths.testing() ? os::Owner{::geteuid(), ::getegid()} : os::Owner{};
+}
+
+os::Owner owner_of(const os::Paths& paths, const std::string& user, const std::string& group) {
+  os::Owner owner = root_owner(paths);
+  if (const auto found =
+          user.empty() ? Result<os::User>(fail(Code::not_found, "")) : os::find_user(user))
+    owner.uid = found->uid;
+  if (const auto found =
+          group.empty() ? Result<gid_t>(fail(Code::not_found, "")) : os::find_group(group))
+    owner.gid = *found;
+  return owner;
+}
+
+std::vector<HostDirectory> host_directories(const os::Paths& paths) {
+  const os::Owner root = root_owner(paths);
+  return {
+      {paths.etc(), 0755, root},
+      {paths.trusted(), 0755, root},
+      {paths.webhooks(), 0700, root},
+      {paths.admin_hooks(), 0755, root},
+      {paths.state(), 0755, root},
+      {paths.artifacts(), 0700, root},
+      {paths.secret_sets(), 0700, root},
+      {paths.inbox(), 0700, owner_of(paths, "chillbox", "chillbox")},
+      {paths.wheelhouse(), 0755, root},
+      {paths.sites(), 0755, root},
+      {paths.logs(), 0755, root},
+  };
+}
+
+Result<std::vector<std::string>> sites_of(const Args& args) {
+  auto sites = args.list("sites");
+  for (const std::string& site : sites)
+    if (const auto name = SiteName::parse(site); !name)
+      return fail(Code::usage, cat("--sites: ", name.error().message));
+  return sites;
+}
+
+void tell_change(Call& call, std::string_view schema, const std::string& name, bool changed,
+    std::string_view text) {
+  call.terminal.print(call.terminal.json()
+          ? result_text(schema, {{"name", name}, {"changed", changed}})
+          : std::string(text));
+}
+
+std::unexpected<Error> no_such(
+    std::string_view what, const std::string& name, const std::vector<std::string>& known) {
+  return fail(Code::not_found,
+      cat("no ", what, " '", printable(name, 80),
+          "': ", known.empty() ? "there are none" : cat("there is ", join(known, ", "))));
+}
+
+Result<std::vector<std::string>> names_in(const std::string& dir, std::string_view suffix) {
+  std::vector<std::string> names;
+  for (const std::string& name : TRY(os::real_disk().list(dir)))
+    if (name.ends_with(suffix) && !name.starts_with('.'))
+      names.push_back(name.substr(0, name.size() - suffix.size()));
+  return names;
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,50 @@
+#include "cli/core/input.hpp"
+
+#include "base/fd.hpp"
+#include "base/text.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace chillbox::cli {
+
+Result<SecretBytes> read_secret_input(const std::string& path, size_t limit) {
+  const bool standard = path == "-";
+  const std::string name = standard ? "standard input" : printable(path, 1024);
+  const Fd opened(standard ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!opened)
+    return fail_errno(cat("read ", name), errno);
+  SecretBytes bytes(limit + 1);
+  size_t have = 0;
+  while (have < bytes.size()) {
+    const ssize_t n = ::read(opened.get(), bytes.data() + have, bytes.size() - have);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return fail_errno(cat("read ", name), errno);
+    if (n == 0) {
+      bytes.truncate(have);
+      return bytes;
+    }
+    have += static_cast<size_t>(n);
+  }
+  return fail(Code::too_large, cat("read ", name, ": more than the limit of ", limit, " bytes"));
+}
+
+Result<std::string> read_input(const std::string& path, size_t limit) {
+  return std::string(TRY(read_secret_input(path, limit)).text());
+}
+
+std::vector<std::string_view> content_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  for (auto line : split(text, '\n')) {
+    line = trim(line);
+    if (!line.empty() && !line.starts_with('#'))
+      lines.push_back(line);
+  }
+  return lines;
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,106 @@
+#include "cli/core/plan_source.hpp"
+
+#include "base/names.hpp"
+#include "base/text.hpp"
+#include "cli/core/input.hpp"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_max_signature = 10 * 1024;
+constexpr int k_signature_lines = 4; // minisign's
+
+bool is_file(const std::string& text) {
+  return text.find_first_of("./") != std::string::npos;
+}
+
+Result<Fd> open_file(const std::string& path) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd)
+    return fail_errno(printable(path, 1024), errno);
+  return fd;
+}
+
+// Byte by byte: what comes behind the signature is for somebody else.
+Result<std::string> read_signature(int fd) {
+  std::string text;
+  for (int lines = 0; lines < k_signature_lines;) {
+    char c = 0;
+    const ssize_t n = ::read(fd, &c, 1);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0 || text.size() >= k_max_signature)
+      return fail(Code::invalid,
+          "standard input: must be the signature and then the artifact: cat FILE.minisig FILE");
+    text += c;
+    lines += c == '\n' ? 1 : 0;
+  }
+  return text;
+}
+
+Result<void> copy_all(int from, int to) {
+  std::string chunk(256 * 1024, '\0');
+  for (;;) {
+    const ssize_t n = ::read(from, chunk.data(), chunk.size());
+    if (n == 0)
+      return {};
+    if (n < 0)
+      return fail_errno("read the artifact", errno);
+    for (std::string_view rest(chunk.data(), static_cast<size_t>(n)); !rest.empty();) {
+      const ssize_t written = ::write(to, rest.data(), rest.size());
+      if (written < 0)
+        return fail_errno("copy the artifact", errno);
+      rest.remove_prefix(static_cast<size_t>(written));
+    }
+  }
+}
+
+} // namespace
+
+Result<PlanSource> plan_source(const std::string& text) {
+  PlanSource source;
+  if (text == "-") {
+    const std::string signature = TRY(read_signature(STDIN_FILENO));
+    source.args = {{"signature", signature}};
+    source.body = Fd(::dup(STDIN_FILENO));
+  } else if (Digest::parse(text)) {
+    source.args = {{"sha256", text}};
+  } else if (is_file(text)) {
+    const std::string signature = TRY(read_input(text + ".minisig", k_max_signature));
+    source.args = {{"signature", signature}};
+    source.body = TRY(open_file(text));
+  } else {
+    const auto site = SiteName::parse(text);
+    if (!site)
+      return fail(Code::usage,
+          cat(site.error().message, "; a file is written with a slash: ./", printable(text, 100)));
+    source.args = {{"site", text}};
+  }
+  return source;
+}
+
+Result<std::optional<Fd>> plan_stream(const std::string& text) {
+  if (text == "-" || Digest::parse(text) || !is_file(text))
+    return std::optional<Fd>();
+  const std::string signature = TRY(read_input(text + ".minisig", k_max_signature));
+  const Fd artifact = TRY(open_file(text));
+  std::string path =
+      "/tmp/chillbox-plan.XXXXXX"; // encrypted and signed, and without a name at once
+  Fd both(::mkostemp(path.data(), O_CLOEXEC));
+  if (!both || ::unlink(path.c_str()) != 0 ||
+      ::write(both.get(), signature.data(), signature.size()) !=
+          static_cast<ssize_t>(signature.size()))
+    return fail_errno(cat("make ", path), errno);
+  TRY(copy_all(artifact.get(), both.get()));
+  if (::lseek(both.get(), 0, SEEK_SET) != 0)
+    return fail_errno("rewind", errno);
+  return std::optional<Fd>(std::move(both));
+}
+
+} // namespace chillbox::cli

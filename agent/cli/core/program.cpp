@@ -1,0 +1,79 @@
+#include "cli/core/program.hpp"
+
+#include "base/text.hpp"
+#include "cli/core/arguments.hpp"
+#include "cli/core/complete.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/fleet/there.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+// "chillboxctl: MESSAGE"; of several lines (all problems of a file) each is told.
+void tell_error(Terminal& terminal, std::string_view message, std::string_view hint) {
+  for (const auto line : split(message, '\n'))
+    if (!line.empty())
+      terminal.complain(cat(terminal.err(Style::bad, "chillboxctl:"), " ", printable(line, 2000)));
+  if (!hint.empty())
+    terminal.complain(cat(terminal.err(Style::dim, "hint:"), " ", printable(hint, 1000)));
+}
+
+int fail_usage(const TerminalOptions& options, const UsageError& error) {
+  Terminal terminal(options);
+  tell_error(terminal, error.message, error.hint);
+  return exit_code(Code::usage);
+}
+
+int tell_end(
+    const CommandLine& line, const Error& error, std::string_view hint, std::string_view data) {
+  Terminal terminal(line.terminal);
+  tell_error(terminal, error.message, hint);
+  if (terminal.json())
+    terminal.print(error_json(error, data));
+  return exit_code(error.code);
+}
+
+int run_here(const CommandLine& line) {
+  Terminal terminal(line.terminal);
+  Call call{line.args, terminal, os::Paths::from_environment()};
+  const auto done = line.verb->run(call);
+  if (done)
+    return call.exit;
+  const Error& error = done.error();
+  if (call.told)
+    return exit_code(error.code);
+  std::string hint = call.hint;
+  if (hint.empty() && line.verb->where == Where::host)
+    hint = hint_for(error.code);
+  return tell_end(line, error, hint, call.error_data);
+}
+
+} // namespace
+
+std::string hint_for(Code code) {
+  switch (code) {
+  case Code::unreachable:
+    return "on the host `rc-service chillboxd status` tells more; from a laptop add -H USER@HOST";
+  case Code::sealed: return "chillboxctl unlock";
+  default: return "";
+  }
+}
+
+int run_program(const std::vector<std::string>& words) {
+  if (!words.empty() && words[0] == "__complete")
+    return run_complete({words.begin() + 1, words.end()});
+  const auto line = parse_command_line(words, environment);
+  if (!line)
+    return fail_usage({}, line.error());
+  if (line->verb == nullptr) {
+    Terminal(line->terminal).print(trim(line->text));
+    return 0;
+  }
+  if (line->hosts.empty() && line->inventory.empty())
+    return run_here(*line);
+  const auto code = run_there(*line);
+  return code ? *code : tell_end(*line, code.error(), "", "");
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,120 @@
+#include "cli/core/progress.hpp"
+
+#include "base/text.hpp"
+#include "cli/core/table.hpp"
+#include "cli/core/times.hpp"
+
+#include <algorithm>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_kept_logs = 40;
+constexpr size_t k_step_width = 11;
+
+std::string padded(std::string_view step) {
+  std::string out = cat("  ", printable(step, 40));
+  out.append(out.size() < k_step_width + 2 ? k_step_width + 2 - out.size() : 1, ' ');
+  return out;
+}
+
+std::string bar(int percent) {
+  constexpr int k_cells = 20;
+  const auto full = static_cast<size_t>(percent * k_cells / 100);
+  return cat("[", std::string(full, '#'), std::string(k_cells - full, '.'), "]");
+}
+
+} // namespace
+
+void Progress::line(std::string_view text) {
+  if (!m_terminal.live()) {
+    m_terminal.note(text);
+    return;
+  }
+  m_terminal.raw_note(cat("\r\x1b[K", text));
+  m_open_line = true;
+}
+
+void Progress::end_line() {
+  if (std::exchange(m_open_line, false))
+    m_terminal.raw_note("\n");
+}
+
+void Progress::event(const JobEvent& e) {
+  m_number = std::max(m_number, e.number);
+  const std::string text = e.text.empty() ? "" : cat("  ", printable(e.text, 300));
+  if (e.kind == "begin") {
+    m_step = e.step;
+    m_begun_ms = e.time_ms;
+    if (m_terminal.live())
+      line(cat(padded(e.step), m_terminal.err(Style::dim, "...")));
+  } else if (e.kind == "done") {
+    const auto took = e.step == m_step
+        ? cat("  ", show_duration(std::chrono::milliseconds(e.time_ms - m_begun_ms)))
+        : "";
+    line(cat(padded(e.step), m_terminal.err(Style::good, "ok"),
+        text.empty() ? took : text)); // the host says its own time
+    end_line();
+  } else if (e.kind == "undo") {
+    line(cat(padded(e.step), m_terminal.err(Style::warn, "undone"), text));
+    end_line();
+  } else if (e.kind == "info") {
+    line(cat(padded(e.step), printable(e.text, 300)));
+    end_line();
+  } else if (e.kind == "log") {
+    m_logs.push_back(e);
+    if (m_logs.size() > k_kept_logs)
+      m_logs.pop_front();
+  }
+}
+
+void Progress::begin(std::string_view what, std::string_view text) {
+  if (m_terminal.live())
+    line(cat(padded(what), printable(text, 300), m_terminal.err(Style::dim, " ...")));
+}
+
+void Progress::done(std::string_view what, std::string_view text) {
+  line(cat(padded(what), printable(text, 300)));
+  end_line();
+}
+
+void Progress::percent(std::string_view what, uint64_t done, uint64_t total) {
+  const int percent = total == 0 ? 100 : static_cast<int>(done * 100 / total);
+  if (!m_terminal.live() || percent == m_percent)
+    return;
+  m_percent = percent;
+  const bool wide = m_terminal.width() >= 60;
+  line(cat(padded(what), wide ? bar(percent) + "  " : std::string(),
+      m_terminal.err(Style::dim, cat(percent, " % of ", human_size(total)))));
+}
+
+void Progress::percent_done(std::string_view what, uint64_t total) {
+  line(cat(padded(what), m_terminal.err(Style::good, "ok"), "  ", human_size(total)));
+  end_line();
+  m_percent = -1;
+}
+
+void Progress::tell_logs() {
+  end_line();
+  if (m_logs.empty())
+    return;
+  const std::string step = m_logs.back().step;
+  m_terminal.complain(cat("last lines of the log, step ", printable(step, 40), ":"));
+  for (const JobEvent& e : m_logs)
+    if (e.step == step)
+      m_terminal.complain(cat("  | ", printable(e.text, 500)));
+}
+
+Result<void> verdict_of(const JobView& job) {
+  if (job.state == "done" && job.code.empty())
+    return {};
+  const Code code = job.code.empty()
+      ? (job.state == "cancelled" || job.state == "superseded" ? Code::conflict : Code::failure)
+      : code_from_name(job.code);
+  return fail(code,
+      cat(printable(job.site, 40), ": ",
+          job.message.empty() ? cat("the job ended as ", printable(job.state, 40))
+                              : printable(job.message, 1000)));
+}
+
+} // namespace chillbox::cli

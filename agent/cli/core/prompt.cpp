@@ -1,0 +1,92 @@
+#include "cli/core/prompt.hpp"
+
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include "cli/core/interrupt.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_max_passphrase = 1000;
+
+// Up to the line end, which is not part of it. One byte at a time: what follows the line belongs to
+// somebody else.
+Result<size_t> read_line(int fd, std::span<uint8_t> out, std::string_view what) {
+  for (size_t n = 0;;) {
+    uint8_t byte = 0;
+    const ssize_t got = ::read(fd, &byte, 1);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got < 0)
+      return fail_errno(cat("read ", what), errno);
+    if (got == 0 || byte == '\n')
+      return n;
+    if (n == out.size())
+      return fail(Code::invalid, cat(what, ": longer than ", out.size(), " bytes"));
+    out[n++] = byte;
+  }
+}
+
+Result<SecretBytes> read_secret(int fd, std::string_view what) {
+  SecretBytes line(k_max_passphrase);
+  const size_t size = TRY(read_line(fd, line.span(), what));
+  if (size == 0)
+    return fail(Code::invalid, cat(what, ": is empty"));
+  line.truncate(size);
+  return line;
+}
+
+Result<Fd> open_terminal(std::string_view meaning, std::string_view instead) {
+  Fd terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+  if (!terminal)
+    return fail(Code::usage, cat(meaning, " needs a terminal, and there is none: ", instead));
+  return terminal;
+}
+
+Result<SecretBytes> prompt_secret(int terminal, std::string_view prompt) {
+  const std::string text = cat(prompt, ": ");
+  const EchoOff quiet(terminal); // before the prompt: a fast typist sees nothing either
+  [[maybe_unused]] const ssize_t n = ::write(terminal, text.data(), text.size());
+  return read_secret(terminal, "passphrase");
+}
+
+} // namespace
+
+Result<SecretBytes> read_passphrase(int fd) {
+  if (::fcntl(fd, F_GETFD) < 0)
+    return fail(Code::usage,
+        cat("--passphrase-fd ", fd, ": no such descriptor is open: write for example ", fd,
+            "<FILE behind the command"));
+  return read_secret(fd, cat("passphrase from descriptor ", fd));
+}
+
+Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, Ask how) {
+  if (args.has("passphrase-fd"))
+    return read_passphrase(static_cast<int>(args.number("passphrase-fd", 0)));
+  const Fd terminal = TRY(open_terminal("asking for the passphrase", "use --passphrase-fd N"));
+  SecretBytes first = TRY(prompt_secret(terminal.get(), prompt));
+  if (how == Ask::twice) {
+    const SecretBytes again = TRY(prompt_secret(terminal.get(), "the same passphrase once more"));
+    if (!same(first.view(), again.view()))
+      return fail(Code::invalid, "the two passphrases are not the same: nothing was changed");
+  }
+  return first;
+}
+
+Result<std::string> ask_line(
+    std::string_view prompt, std::string_view meaning, std::string_view instead) {
+  const Fd terminal = TRY(open_terminal(meaning, instead));
+  const std::string text = cat(prompt, ": ");
+  [[maybe_unused]] const ssize_t n = ::write(terminal.get(), text.data(), text.size());
+  std::string line(200, '\0');
+  line.resize(TRY(
+      read_line(terminal.get(), {reinterpret_cast<uint8_t*>(line.data()), line.size()}, "answer")));
+  return line;
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,30 @@
+// Asking a person: always on /dev/tty, never on standard input. Without a terminal it fails at once
+// and says what else would do (faults 77). Passphrases come without echo, into guarded memory, or
+// from a descriptor (--passphrase-fd N): its first line.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/secret.hpp"
+#include "cli/core/verb.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace chillbox::cli {
+
+enum class Ask { once, twice };
+
+// The option that every verb with a passphrase has.
+inline constexpr Option k_passphrase_fd{"--passphrase-fd", Kind::fd, "N",
+    "read the passphrase from descriptor N, up to the end of its first line"};
+
+// usage: no terminal and no --passphrase-fd; invalid: empty, over 1,000 bytes, or the two entries
+// differ.
+Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, Ask how);
+Result<SecretBytes> read_passphrase(int fd);
+
+// A line from the terminal, with echo. usage without one: "MEANING needs a terminal, or INSTEAD".
+Result<std::string> ask_line(
+    std::string_view prompt, std::string_view meaning, std::string_view instead);
+
+} // namespace chillbox::cli

@@ -1,0 +1,267 @@
+#include "cli/doctor/doctor.hpp"
+
+#include "cli/core/host_setup.hpp"
+
+#include "base/text.hpp"
+#include "nginx/nginx.hpp"
+#include "os/clock.hpp"
+#include "os/job_user.hpp"
+#include "os/mount.hpp"
+#include "os/roots.hpp"
+#include "os/runner.hpp"
+
+#include <sys/stat.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <set>
+
+namespace chillbox::cli {
+namespace {
+
+// Where root's commands are found; a service's environment may have no PATH.
+bool has_program(Doctor& d, const std::string& name) {
+  return std::ranges::any_of(
+      std::array{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/", "/usr/local/bin/"},
+      [&](const char* dir) { return d.disk.exists(dir + name); });
+}
+
+void look_at_people(Doctor& d) {
+  std::vector<std::string> missing;
+  for (const char* name : {"chillbox", "chillbox-vault"})
+    if (!os::find_user(name))
+      missing.push_back(cat("user ", name));
+  if (!os::find_group("chillbox-admin"))
+    missing.emplace_back("group chillbox-admin");
+  if (!missing.empty())
+    return d.fail("users", cat("missing: ", join(missing, ", ")), "chillboxctl init");
+  if (const auto numbers = os::check_job_users(); !numbers)
+    return d.fail("users", numbers.error().message, "usermod -u, groupmod -g");
+  d.ok("users", "chillbox, chillbox-vault, group chillbox-admin");
+}
+
+void look_at_directories(Doctor& d) {
+  std::vector<std::string> wrong;
+  for (const auto& row : host_directories(d.paths)) {
+    struct stat info{};
+    if (::lstat(row.path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
+      wrong.push_back(cat(row.path, " is missing"));
+    else if ((info.st_mode & 07777) != row.mode || info.st_uid != row.owner.uid ||
+        info.st_gid != row.owner.gid)
+      wrong.push_back(cat(row.path, " has another owner or mode"));
+  }
+  if (!wrong.empty())
+    return d.fail("directories", join(wrong, "; "), "chillboxctl init puts them right");
+  d.ok("directories", "owners and modes are right");
+}
+
+void look_at_hooks(Doctor& d) {
+  const std::string hook = os::host_hook(d.paths, "user-add"),
+                    own = d.paths.admin_hooks() + "/host";
+  if (::access(hook.c_str(), X_OK) != 0)
+    return d.fail(
+        "hooks", cat(hook, " is not there, or may not be run"), "install the package again");
+  if (const auto checked = os::check_roots(d.paths.etc(), "hooks.d");
+      !checked && checked.error().code == Code::denied)
+    return d.fail("hooks", checked.error().message, "what others can change is not run");
+  if (d.disk.exists(own))
+    return d.warn("hooks",
+        cat(own, " is not used: users are always made by ", d.paths.shipped_hooks(), "/host"),
+        cat("rm -r ", own));
+  d.ok("hooks", d.paths.shipped_hooks());
+}
+
+// Decrypted things lie in these two, and must never come to a disk.
+void look_at_memory(Doctor& d) {
+  const bool swap = os::swap_is_on();
+  for (const auto& path : {d.paths.stage(), d.paths.secrets()}) {
+    const auto kept_out = os::keeps_out_of_swap(path);
+    if (!kept_out)
+      return d.fail("tmpfs", cat(path, ": ", kept_out.error().message),
+          "rc-service chillboxd restart mounts it");
+    if (swap && !*kept_out)
+      return d.warn("tmpfs", cat(path, " may be swapped out"),
+          "swapoff -a, or a kernel with noswap for tmpfs (6.4)");
+  }
+  d.ok("tmpfs", swap ? "noswap holds" : "no swap is on");
+}
+
+void look_at_cgroups(Doctor& d) {
+  const auto text = d.disk.read("/sys/fs/cgroup/cgroup.controllers", 4096);
+  if (!text)
+    return d.warn("cgroups",
+        "no control groups of version 2: `resources` in site files have no effect",
+        "set rc_cgroup_mode=\"unified\" in /etc/rc.conf, rc-update add cgroups sysinit, reboot");
+  std::vector<std::string> missing;
+  const auto there = split(trim(*text), ' ');
+  for (const std::string_view name : {"cpu", "cpuset", "memory", "pids"})
+    if (std::ranges::find(there, name) == there.end())
+      missing.emplace_back(name);
+  if (!missing.empty())
+    return d.warn("cgroups",
+        cat("version 2 without ", join(missing, ", "), ": those of `resources` have no effect"),
+        "see the kernel's command line");
+  d.ok("cgroups", "version 2 with cpu, cpuset, memory, pids");
+}
+
+bool in_a_runlevel(Doctor& d, const std::string& service) {
+  const auto levels = d.disk.list("/etc/runlevels").value_or(std::vector<std::string>{});
+  return std::ranges::any_of(levels, [&](const auto& level) {
+    return d.disk.exists(cat("/etc/runlevels/", level, "/", service));
+  });
+}
+
+void look_at_openrc(Doctor& d) {
+  if (!has_program(d, "openrc-run") || !has_program(d, "supervise-daemon"))
+    return d.fail("openrc", "openrc-run or supervise-daemon is not there",
+        "chillbox needs OpenRC: apk add openrc");
+  if (!d.disk.exists(d.paths.init_d() + "/chillbox-service"))
+    return d.fail("openrc", cat(d.paths.init_d(), "/chillbox-service is not there"),
+        "install the package again");
+  for (const char* name : {"chillboxd", "nginx"})
+    if (!in_a_runlevel(d, name))
+      return d.fail("openrc", cat(name, " is in no runlevel: it does not start at boot"),
+          cat("rc-update add ", name, " default"));
+  d.ok("openrc", "chillboxd and nginx start at boot");
+}
+
+size_t old_workers(Doctor& d) {
+  size_t count = 0;
+  for (const auto& pid : d.disk.list("/proc").value_or(std::vector<std::string>{}))
+    if (parse_u64(pid) &&
+        d.disk.read(cat("/proc/", pid, "/cmdline"), 256)
+            .value_or("")
+            .starts_with("nginx: worker process is shutting down"))
+      ++count;
+  return count;
+}
+
+// Each keeps its memory and its share of the connections, and after some reloads there are many
+// (faults 116).
+void look_at_old_workers(Doctor& d, nginx::Nginx& nginx) {
+  if (const size_t count = old_workers(d); count > 0 && !nginx.ends_old_workers().value_or(true))
+    d.warn("workers",
+        cat(count, " old workers of NGINX wait for their last visitors, and nothing ends them"),
+        "`worker_shutdown_timeout 10m;` at the top of nginx.conf");
+}
+
+void look_at_nginx(Doctor& d) {
+  if (!has_program(d, "nginx"))
+    return d.fail("nginx", "not installed", "apk add nginx");
+  nginx::Nginx nginx(d.disk, os::real_runner(), os::real_clock(), d.paths, d.config);
+  const auto directory = nginx.directory(); // asks `nginx -T`, which also tests
+  if (!directory)
+    return d.fail("nginx", directory.error().message, "nginx -t");
+  if (!d.disk.exists(*directory + "/chillbox.conf"))
+    return d.fail("nginx", cat(*directory, "/chillbox.conf is not there: /v1/ is not served"),
+        "rc-service chillboxd restart writes it");
+  const auto answer = nginx::probe(
+      {.port = d.config.http_port, .path = "/healthcheck/", .host = d.config.server_name});
+  if (!answer)
+    return d.fail("nginx", cat("port ", d.config.http_port, ": ", answer.error().message),
+        "rc-service nginx start");
+  d.ok("nginx", cat("includes ", *directory, ", answers on port ", d.config.http_port));
+  look_at_old_workers(d, nginx);
+}
+
+void look_at_clock(Doctor& d) {
+  constexpr int64_t k_tolerance = 300; // of webhooks
+  constexpr int64_t k_noticeable = 10;
+  const int64_t now = os::real_clock().wall();
+  if (d.clock) {
+    const int64_t skew = now - static_cast<int64_t>(*d.clock);
+    if (std::abs(skew) > k_tolerance)
+      return d.fail("clock", cat("this host is ", skew_text(skew), ": webhooks are refused"),
+          "rc-service chronyd restart, or date -s");
+    if (std::abs(skew) > k_noticeable)
+      return d.warn("clock", cat("this host is ", skew_text(skew)), "rc-service chronyd restart");
+  }
+  if (d.host && d.host->newest_ms / 1000 > now + 60)
+    return d.fail("clock",
+        cat("it was set back: the newest audit entry is ",
+            skew_text(d.host->newest_ms / 1000 - now)),
+        "rc-service chronyd restart, or date -s");
+  timex state{};
+  if (::adjtimex(&state) == TIME_ERROR || (state.status & STA_UNSYNC) != 0)
+    return d.warn("clock", cat("nobody keeps it right; it says ", rfc3339(now)),
+        "rc-update add chronyd default; rc-service chronyd start");
+  d.ok(
+      "clock", cat("is kept right, within ", state.esterror / 1000, " ms; it says ", rfc3339(now)));
+}
+
+void look_at_disk(Doctor& d, const std::string& path) {
+  const auto space = d.disk.space(path);
+  if (!space)
+    return d.fail("disk", space.error().message, "chillboxctl init");
+  const uint64_t reserve = space->total_bytes / 100 * d.config.reserve_percent;
+  const std::string text = cat(
+      path, ": ", human_size(space->free_bytes), " of ", human_size(space->total_bytes), " free");
+  const std::string todo =
+      "chillboxctl prune; see du -xh, and limits.log_size, defaults.keep_releases in chillbox.toml";
+  if (space->free_bytes < reserve)
+    return d.fail("disk",
+        cat(text, ", less than the reserve of ", d.config.reserve_percent,
+            " %: deploys are refused"),
+        todo);
+  if (space->total_inodes != 0 && space->free_inodes < space->total_inodes / 50)
+    return d.fail("disk",
+        cat(path, ": ", space->free_inodes, " of ", space->total_inodes, " inodes free"), todo);
+  if (space->free_bytes < 2 * reserve)
+    return d.warn("disk",
+        cat(text, ", soon less than the reserve of ", d.config.reserve_percent, " %"), todo);
+  d.ok("disk", text);
+}
+
+void look_at_disks(Doctor& d) {
+  std::set<dev_t> seen;
+  for (const auto& path : {d.paths.state(), d.paths.sites(), d.paths.logs()}) {
+    struct stat info{};
+    if (::stat(path.c_str(), &info) != 0 || seen.insert(info.st_dev).second)
+      look_at_disk(d, path);
+  }
+  // SQLite's locks and syncs are not to be trusted there (faults 125).
+  if (const auto kind = os::network_file_system(d.paths.state()); !kind.empty())
+    d.warn("disk",
+        cat(d.paths.state(), " is on a network file system (", kind,
+            "): a lost connection may damage the store"),
+        "move it to a disk of this machine");
+}
+
+void look_at_python(Doctor& d) {
+  if (!has_program(d, "python3"))
+    return d.warn("python",
+        "python3 is not installed: sites of kind python and chill cannot be built",
+        "apk add python3");
+  const auto wheels = names_in(d.paths.wheelhouse(), ".whl");
+  d.ok("python",
+      cat("python3; ", wheels ? wheels->size() : 0, " wheels for all sites in ",
+          d.paths.wheelhouse()));
+}
+
+} // namespace
+
+std::string skew_text(int64_t seconds) {
+  return cat(std::abs(seconds), " s ", seconds < 0 ? "behind" : "ahead");
+}
+
+void examine_host(Doctor& d) {
+  if (d.paths.testing())
+    return look_at_disks(d); // the rest is this machine's, not the test's
+  if (::geteuid() != 0)
+    d.warn("doctor", "not root: some of this cannot be seen", "run it as root");
+  look_at_people(d);
+  look_at_directories(d);
+  look_at_hooks(d);
+  look_at_memory(d);
+  look_at_cgroups(d);
+  look_at_openrc(d);
+  look_at_nginx(d);
+  look_at_clock(d);
+  look_at_disks(d);
+  look_at_python(d);
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,205 @@
+#include "cli/doctor/doctor.hpp"
+
+#include "artifact/verify.hpp"
+#include "cli/core/daemon.hpp"
+#include "cli/core/host_setup.hpp"
+#include "cli/core/json_fields.hpp"
+#include "cli/pack/sealing.hpp"
+
+#include "base/text.hpp"
+#include "os/clock.hpp"
+#include "os/roots.hpp"
+
+#include <sys/stat.h>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_max_file = 1 << 20;
+
+void look_at_config(Doctor& d) {
+  const std::string file = d.paths.config_file();
+  if (!d.disk.exists(file))
+    return d.warn("config", cat(file, " is not there: the defaults hold"), "chillboxctl init");
+  const auto text = d.disk.read(file, k_max_file);
+  const auto parsed = text ? config::parse_host_config(*text, file)
+                           : Result<config::HostConfig>(std::unexpected(text.error()));
+  if (!parsed)
+    return d.fail("config", parsed.error().message,
+        parsed.error().code == Code::denied ? "run doctor as root"
+                                            : cat("edit ", file, "; chillboxd --check"));
+  d.config = *parsed;
+  d.ok("config", file);
+}
+
+void look_at_deployers(Doctor& d) {
+  const auto keys = artifact::load_trusted(d.paths.trusted());
+  if (!keys)
+    return d.fail("deployers", keys.error().message, cat("see the files in ", d.paths.trusted()));
+  if (keys->empty())
+    return d.warn("deployers", "nobody is trusted: no artifact will be taken",
+        "chillboxctl trust add DEPLOYER.pub");
+  std::vector<std::string> names;
+  for (const auto& key : *keys)
+    names.push_back(key.name);
+  d.ok("deployers", join(names, ", "));
+}
+
+// Of a sender's file: what is wrong with it, "" : nothing.
+std::string fault_of_sender(
+    Doctor& d, const std::string& name, std::vector<std::string>& rotating) {
+  const std::string path = cat(d.paths.webhooks(), "/", name, ".key");
+  if (const auto checked = os::check_roots(d.paths.webhooks(), cat(name, ".key"));
+      !checked && checked.error().code == Code::denied)
+    return checked.error().message;
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0)
+    return cat(path, ": others may read it: chmod 0600");
+  const auto text = d.disk.read(path, k_max_file);
+  const auto sender = text ? config::parse_sender(*text, name)
+                           : Result<config::Sender>(std::unexpected(text.error()));
+  if (!sender)
+    return sender.error().message;
+  if (sender->keys.size() > 1)
+    rotating.push_back(name);
+  return "";
+}
+
+void look_at_senders(Doctor& d) {
+  const auto names = names_in(d.paths.webhooks(), ".key");
+  if (!names)
+    return d.fail("senders", names.error().message, "run doctor as root");
+  std::vector<std::string> rotating;
+  for (const auto& name : *names)
+    if (const auto fault = fault_of_sender(d, name, rotating); !fault.empty())
+      return d.fail("senders", fault, "chillboxctl webhook rotate, or edit the file");
+  if (names->empty())
+    return d.warn("senders", "no webhook sender: nothing can be announced",
+        "chillboxctl webhook add NAME --sites SITE");
+  if (!rotating.empty())
+    return d.warn("senders", cat("two keys are good for ", join(rotating, ", ")),
+        "chillboxctl webhook rotate NAME --finish");
+  d.ok("senders", join(*names, ", "));
+}
+
+void look_at_identity(Doctor& d) {
+  struct stat info{};
+  if (::lstat(d.paths.identity().c_str(), &info) != 0)
+    return d.fail("identity", cat(d.paths.identity(), " is not there: nothing can be decrypted"),
+        "chillboxctl init, or bring it back from a backup");
+  if ((info.st_mode & 077) != 0)
+    return d.fail("identity", cat(d.paths.identity(), ": others may read it"),
+        cat("chmod 0600 ", d.paths.identity()));
+  if (!d.disk.exists(d.paths.recipient()))
+    return d.fail("identity", cat(d.paths.recipient(), " is not there"), "chillboxctl init");
+  d.ok("identity", d.paths.identity());
+}
+
+// Signatures that will be refused soon, should their artifact ever be needed again.
+void look_at_signatures(Doctor& d) {
+  constexpr int64_t k_soon = 14 * 86'400;
+  const int64_t now = os::real_clock().wall();
+  std::vector<std::string> soon;
+  for (const auto& name : d.disk.list(d.paths.artifacts()).value_or(std::vector<std::string>{})) {
+    if (!name.ends_with(".minisig"))
+      continue;
+    const auto statement = read_statement(cat(d.paths.artifacts(), "/", name));
+    if (statement && statement->expires && *statement->expires < now + k_soon)
+      soon.push_back(cat(statement->site.str(), " ", statement->version,
+          *statement->expires < now ? " has expired" : " expires", " ",
+          rfc3339(*statement->expires)));
+  }
+  if (soon.empty())
+    return d.ok("signatures", "none expires within 14 days");
+  d.warn("signatures", join(soon, "; "),
+      "pack again with a later --expires before it must be deployed once more");
+}
+
+void look_at_damage(Doctor& d) {
+  for (const auto& name : d.disk.list(d.paths.state()).value_or(std::vector<std::string>{}))
+    if (name.starts_with("state.db.damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm"))
+      d.warn("store", cat(d.paths.state(), "/", name, ": the store was damaged and made again"),
+          "see chillboxctl audit; remove the file when nobody wants to look at it any more");
+}
+
+void look_at_sites(Doctor& d) {
+  size_t well = 0;
+  for (const auto& site : d.host->sites) {
+    if (!site.held.empty())
+      d.warn("site", cat(site.site, ": ", site.held), cat("chillboxctl release-hold ", site.site));
+    if (!site.distrust.empty())
+      d.fail("site", cat(site.site, ": ", site.distrust), cat("chillboxctl releases ", site.site));
+    std::vector<std::string> down;
+    for (const auto& service : site.services)
+      if (service.state == "crashed")
+        down.push_back(service.name);
+    if (!down.empty())
+      d.fail("site", cat(site.site, ": crashed: ", join(down, ", ")),
+          cat("chillboxctl logs ", site.site, "; chillboxctl restart ", site.site));
+    else if (site.state == "degraded")
+      d.fail("site", cat(site.site, ": degraded", site.waiting.empty() ? "" : ": ", site.waiting),
+          cat("chillboxctl restart ", site.site));
+    else if (site.state == "refused")
+      continue; // said above
+    else if (site.state == "sealed")
+      d.warn("site", cat(site.site, ": ", site.waiting), "chillboxctl unlock");
+    else
+      ++well;
+  }
+  d.ok("sites", cat(well, " of ", d.host->sites.size(), " are as they should be"));
+}
+
+void look_at_seal(Doctor& d) {
+  if (d.host->unlock_wait_s > 0)
+    d.warn("unlock", cat(d.host->unlock_failures, " wrong passphrases"),
+        cat("the next try is possible in ", d.host->unlock_wait_s, " s"));
+  if (d.host->sealed)
+    return d.warn("seal",
+        cat("the host is sealed",
+            d.host->waiting_unlock > 0 ? cat(", ", d.host->waiting_unlock, " jobs wait")
+                                       : std::string()),
+        "chillboxctl unlock");
+  d.ok("seal", "unsealed");
+}
+
+void look_at_trail(Doctor& d) {
+  const auto proof =
+      ask(d.paths, {.verb = "audit_verify", .timeout = std::chrono::milliseconds(300'000)});
+  if (!proof)
+    return d.fail("audit", proof.error().message,
+        "somebody changed the store: compare it with a copy, and ask who was root");
+  d.ok("audit", cat(member_number(*proof, "entries"), " entries, none changed"));
+}
+
+void look_at_daemon(Doctor& d) {
+  const auto answer = ask(d.paths, {.verb = "status"});
+  const auto host =
+      answer ? parse_status(*answer) : Result<HostView>(std::unexpected(answer.error()));
+  if (!host)
+    return d.fail("chillboxd", host.error().message,
+        "rc-service chillboxd start; its log is /var/log/chillbox/chillboxd.log");
+  d.host = *host;
+  d.ok("chillboxd", cat("version ", host->version, " answers"));
+  d.ok("refused",
+      cat(host->refused_webhooks, " webhooks, ", host->refused_uploads,
+          " uploads since chillboxd started"));
+  for (const auto& warning : host->warnings)
+    d.warn("chillboxd", warning, "this stands here until the next start of chillboxd");
+  look_at_seal(d);
+  look_at_sites(d);
+  look_at_trail(d);
+}
+
+} // namespace
+
+void examine_state(Doctor& d) {
+  look_at_config(d);
+  look_at_deployers(d);
+  look_at_senders(d);
+  look_at_identity(d);
+  look_at_signatures(d);
+  look_at_damage(d);
+  look_at_daemon(d);
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,233 @@
+#include "cli/fleet/delivery.hpp"
+
+#include "artifact/inbox.hpp"
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include "cli/core/input.hpp"
+#include "cli/core/json_fields.hpp"
+#include "cli/pack/sealing.hpp"
+#include "crypto/webhook.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+
+namespace chillbox::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds k_request_timeout{30'000};
+constexpr milliseconds k_look_timeout{10'000};
+constexpr milliseconds k_look_again{200};
+constexpr milliseconds k_reconnect_first{250};
+constexpr milliseconds k_reconnect_most{5'000};
+constexpr int k_tries = 3;
+
+// The host begins a job within moments; one that is still queued after these looks is sent its
+// files, so that it has them when its turn comes.
+constexpr int k_looks_while_queued = 5;
+
+// The one job-body of a delivery as JSON: {"type","timestamp","data":{...}}.
+std::string body_of(const Parcel& parcel, int64_t now, bool watch) {
+  const artifact::Statement& s = parcel.statement;
+  Fields data{{"site", s.site.str()}, {"sha256", s.sha256.str()}, {"size", parcel.size}};
+  if (!s.secrets)
+    data.emplace_back("version", s.version);
+  if (!watch)
+    data.emplace_back("watch", false);
+  return cat(R"({"type":")", s.secrets ? "secrets.update" : "site.deploy", R"(","timestamp":")",
+      rfc3339(now), R"(","data":)", json_text(data), "}");
+}
+
+} // namespace
+
+Result<Parcel> open_parcel(const std::string& path) {
+  const std::string minisig = path + ".minisig";
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd)
+    return fail_errno(cat("read ", printable(path, 1024)), errno);
+  if (::access(minisig.c_str(), F_OK) != 0)
+    return fail(Code::not_found,
+        cat(printable(path, 1024), " has no signature beside it: ", printable(minisig, 1024),
+            " is not there"));
+  auto statement = TRY_IN(printable(minisig, 1024), read_statement(minisig));
+  const artifact::StoredFile file = TRY_IN(printable(path, 1024), artifact::digest_file(fd.get()));
+  if (file.sha256 != statement.sha256)
+    return fail(Code::invalid,
+        cat(printable(minisig, 1024), " is the signature of another file: pack again"));
+  const std::string signature = TRY(read_input(minisig, 64 * 1024));
+  return Parcel{path, signature, std::move(statement), file.size};
+}
+
+Delivery sign_delivery(
+    const SecretBytes& key, const Parcel& parcel, const std::string& id, int64_t now, bool watch) {
+  Delivery delivery{body_of(parcel, now, watch), {}};
+  const std::string timestamp = std::to_string(now);
+  delivery.headers = {"Content-Type: application/json", cat("webhook-id: ", id),
+      cat("webhook-timestamp: ", timestamp),
+      cat("webhook-signature: ", crypto::sign_webhook(key, id, timestamp, delivery.body))};
+  return delivery;
+}
+
+Result<SecretBytes> parse_key_file(std::string_view text) {
+  for (const auto line : content_lines(text))
+    if (line.starts_with("whsec_"))
+      return crypto::parse_webhook_key(line);
+  return fail(Code::invalid,
+      "no whsec_ key in it: it is what `chillboxctl webhook add` printed on the host");
+}
+
+milliseconds Shipment::left() const {
+  return std::max(milliseconds(1),
+      std::chrono::ceil<milliseconds>(m_deadline - std::chrono::steady_clock::now()));
+}
+
+void Shipment::wait(milliseconds time) const {
+  std::this_thread::sleep_for(std::min(time, left()));
+}
+
+// A reply of 2xx; everything else as the error that it is.
+Result<HttpReply> Shipment::checked(const HttpRequest& request) {
+  auto reply = TRY(m_http.send(request));
+  if (reply.status / 100 != 2)
+    return std::unexpected(parse_http_error(reply.status, reply.body));
+  return reply;
+}
+
+Result<Accepted> Shipment::announce(const Delivery& delivery) {
+  for (int tried = 1;; ++tried) {
+    const auto reply = checked({.method = "POST",
+        .url = m_base + "/v1/hooks",
+        .headers = delivery.headers,
+        .body = delivery.body,
+        .timeout = std::min(left(), k_request_timeout)});
+    if (reply)
+      return parse_accepted(reply->body);
+    Error error = reply.error();
+    if (error.code == Code::denied) // a host tells nobody why
+      error.message =
+          "the host refused the delivery: wrong webhook key, a sender that may not do this, or clocks over 5 minutes apart";
+    if (error.code != Code::unreachable || tried == k_tries)
+      return std::unexpected(error);
+    wait(k_reconnect_first * tried);
+  }
+}
+
+Result<JobView> Shipment::look(const Accepted& job) {
+  const auto reply = TRY(checked({.url = m_base + job.status,
+      .timeout = k_look_timeout})); // also when the time is over: it is the verdict
+  return parse_job(reply.body);
+}
+
+Result<bool> Shipment::wants_upload(const Accepted& job) {
+  for (int looked = 1;; ++looked) {
+    const JobView view = TRY(look(job));
+    if (view.state == "waiting-upload")
+      return true;
+    const bool before = view.step.empty() || view.step == "accept" || view.step == "obtain";
+    if (view.ended() || view.state == "waiting-unlock" || !before)
+      return false;
+    if (looked == k_looks_while_queued)
+      return true;
+    wait(k_look_again);
+  }
+}
+
+// False: the host does not take it any more, because the job has ended.
+Result<bool> Shipment::put(const std::string& link, const HttpRequest& what) {
+  HttpRequest request = what;
+  request.method = "PUT";
+  request.url = m_base + link;
+  request.headers = {"Content-Type: application/octet-stream"};
+  request.timeout = left();
+  for (int tried = 1;; ++tried) {
+    const auto reply = checked(request);
+    if (reply || reply.error().code == Code::conflict)
+      return reply.has_value();
+    if (reply.error().code != Code::unreachable || tried == k_tries)
+      return std::unexpected(reply.error());
+    wait(k_reconnect_first * tried);
+    request.timeout = left();
+  }
+}
+
+Result<bool> Shipment::upload(const Accepted& job, const Parcel& parcel) {
+  if (!TRY(wants_upload(job)))
+    return false;
+  if (!TRY_IN("upload of the signature", put(job.signature, {.body = parcel.minisig})))
+    return false;
+  const Fd fd(::open(parcel.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd)
+    return fail_errno(cat("read ", printable(parcel.path, 1024)), errno);
+  const bool taken = TRY_IN("upload",
+      put(job.artifact,
+          {.file = fd.get(), .file_size = parcel.size, .sent = [&](uint64_t done, uint64_t total) {
+             m_progress.percent("upload", done, total);
+           }}));
+  if (taken)
+    m_progress.percent_done("upload", parcel.size);
+  m_progress.end_line();
+  return taken;
+}
+
+// One connection to the event stream. An error only when another one would end the same way.
+Result<Shipment::Heard> Shipment::listen(const Accepted& job, SseParser& parser) {
+  Heard heard;
+  HttpRequest request{
+      .url = m_base + job.events, .headers = {"Accept: text/event-stream"}, .timeout = left()};
+  if (!parser.last_id().empty())
+    request.headers.push_back(cat("Last-Event-ID: ", parser.last_id()));
+  request.on_bytes = [&](std::string_view bytes) {
+    return parser.feed(bytes, [&](const SseParser::Event& event) {
+      const auto parsed = parse_event(event.data);
+      heard.ended |= event.kind == "end";
+      if (!parsed || parsed->number <= m_progress.last_number())
+        return; // told already: the host repeats itself
+      heard.anything = true;
+      m_progress.event(*parsed);
+    });
+  };
+  const auto reply = checked(request);
+  parser.reconnect();
+  if (reply)
+    return heard;
+  const Code code = reply.error().code;
+  if (code == Code::unreachable || code == Code::timed_out || code == Code::busy ||
+      code == Code::throttled)
+    return heard;
+  return std::unexpected(reply.error());
+}
+
+Result<JobView> Shipment::follow(const Accepted& job) {
+  SseParser parser;
+  milliseconds pause = k_reconnect_first;
+  while (std::chrono::steady_clock::now() < m_deadline) {
+    const Heard heard = TRY(listen(job, parser));
+    if (heard.ended)
+      return look(job);
+    if (!heard.anything) {
+      if (const auto view = look(job);
+          view && view->ended()) // and there are no more events to come
+        return view;
+    }
+    pause = heard.anything ? k_reconnect_first : std::min(pause * 2, k_reconnect_most);
+    wait(pause);
+  }
+  const auto view = look(job);
+  if (view && view->ended())
+    return view;
+  if (view && view->state == "waiting-unlock")
+    return fail(Code::sealed,
+        cat("job ", printable(job.job, 40),
+            " waits: the host is sealed, and goes on after `chillboxctl unlock` there"));
+  return fail(Code::timed_out,
+      cat("job ", printable(job.job, 40), " is not done yet",
+          m_progress.step().empty() ? "" : cat(", step ", printable(m_progress.step(), 40)),
+          ": it goes on"));
+}
+
+} // namespace chillbox::cli

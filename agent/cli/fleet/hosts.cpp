@@ -1,0 +1,241 @@
+#include "cli/fleet/hosts.hpp"
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "cli/core/input.hpp"
+#include "cli/fleet/remote.hpp"
+#include "os/disk.hpp"
+#include "os/runner.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_max_inventory = 8 << 20;
+
+// A string or a number; anything else (a vaulted value, a template) is not for us.
+std::string text_of(const Json& vars, std::string_view key) {
+  const auto value = vars.find(key);
+  if (value == vars.end() || (!value->is_string() && !value->is_number_integer()))
+    return "";
+  return value->is_string() ? value->get<std::string>() : dump(*value);
+}
+
+bool safe_for_ssh(const std::string& text) {
+  return !text.empty() && !text.starts_with('-') && text == printable(text, 256) &&
+      text.find_first_of(" \t'\"") == std::string::npos;
+}
+
+// Words as a shell would split them, quotes included; nothing else of a shell.
+std::vector<std::string> shell_split(std::string_view text) {
+  std::vector<std::string> words;
+  std::string word;
+  char quote = 0;
+  bool open = false;
+  for (const char c : text) {
+    if (quote != 0 ? c == quote : c == '\'' || c == '"') {
+      quote = quote != 0 ? 0 : c;
+      open = true;
+    } else if (quote == 0 && (c == ' ' || c == '\t')) {
+      if (std::exchange(open, false))
+        words.push_back(std::exchange(word, ""));
+    } else {
+      word += c;
+      open = true;
+    }
+  }
+  if (open)
+    words.push_back(word);
+  return words;
+}
+
+// What we read must be written out: ansible-inventory does not expand templates.
+Result<void> refuse_templates(const std::string& name, const Json& vars) {
+  for (const std::string_view key : {"ansible_host", "ansible_user", "ansible_port",
+           "ansible_ssh_private_key_file", "ansible_ssh_common_args", "ansible_ssh_extra_args",
+           "chillbox_url", "chillbox_webhook_key"})
+    if (text_of(vars, key).find("{{") != std::string::npos)
+      return fail(Code::usage,
+          cat("host ", printable(name), ": ", key,
+              " is a template, and ansible-inventory does not expand it: write it out"));
+  return {};
+}
+
+Result<Host> host_of_vars(const std::string& name, const Json& vars) {
+  TRY(refuse_templates(name, vars));
+  auto either = [&](std::string_view key, std::string_view older) {
+    const std::string value = text_of(vars, key);
+    return value.empty() ? text_of(vars, older) : value;
+  };
+  const std::string address = either("ansible_host", "ansible_ssh_host");
+  const std::string user = either("ansible_user", "ansible_ssh_user");
+  Host host = TRY_IN(cat("host ", printable(name)),
+      host_from(cat(user, user.empty() ? "" : "@", address.empty() ? name : address)));
+  host.name = printable(name);
+  if (const std::string port = either("ansible_port", "ansible_ssh_port"); !port.empty())
+    host.ssh.insert(host.ssh.end(), {"-p", port});
+  if (const std::string key = either("ansible_ssh_private_key_file", "ansible_private_key_file");
+      !key.empty())
+    host.ssh.insert(host.ssh.end(), {"-i", key});
+  for (const std::string_view key : {"ansible_ssh_common_args", "ansible_ssh_extra_args"})
+    for (auto& word : shell_split(text_of(vars, key)))
+      host.ssh.push_back(std::move(word));
+  host.url = text_of(vars, "chillbox_url");
+  if (host.url.empty())
+    host.url = cat("https://", address.empty() ? name : address);
+  host.webhook_key = text_of(vars, "chillbox_webhook_key");
+  return host;
+}
+
+// The hosts of a group and of its children, in their order, each once. A group in itself ends
+// there.
+void collect(const Json& all, const std::string& group, std::set<std::string>& visited,
+    std::vector<std::string>& out) {
+  const auto found = all.find(group);
+  if (found == all.end() || !found->is_object() || !visited.insert(group).second)
+    return;
+  for (const char* key : {"hosts", "children"}) {
+    const auto list = found->find(key);
+    if (list == found->end() || !list->is_array())
+      continue;
+    for (const Json& entry : *list)
+      if (!entry.is_string())
+        continue;
+      else if (key[0] == 'c')
+        collect(all, entry.get<std::string>(), visited, out);
+      else if (std::ranges::find(out, entry.get<std::string>()) == out.end())
+        out.push_back(entry.get<std::string>());
+  }
+}
+
+std::vector<std::string> hosts_of_group(const Json& all, const std::string& group) {
+  std::set<std::string> visited;
+  std::vector<std::string> out;
+  collect(all, group, visited, out);
+  return out;
+}
+
+bool matches(const std::string& pattern, const std::string& name) {
+  return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
+}
+
+// not_found: it names no host and no group.
+Result<std::set<std::string>> named_by(const Inventory& inventory, const std::string& pattern) {
+  std::set<std::string> names;
+  bool anything = pattern == "all" || pattern == "*";
+  for (const Host& host : inventory.hosts)
+    if (anything || matches(pattern, host.name) || matches(pattern, host.target))
+      names.insert(host.name);
+  for (const auto& [group, members] : inventory.groups)
+    if (matches(pattern, group)) {
+      anything = true;
+      names.insert(members.begin(), members.end());
+    }
+  if (names.empty() && !anything) {
+    std::vector<std::string> known;
+    for (const Host& host : inventory.hosts)
+      known.push_back(host.name);
+    return fail(Code::not_found,
+        cat("--limit: no host or group '", printable(pattern, 80), "': there is ",
+            printable(join(known, ", "), 500)));
+  }
+  return names;
+}
+
+} // namespace
+
+Result<Host> host_from(const std::string& text) {
+  if (!safe_for_ssh(text))
+    return fail(
+        Code::usage, cat("'", printable(text, 80), "' is not a host for ssh: write USER@HOST"));
+  const auto at = text.rfind('@');
+  return Host{
+      text, text, {}, cat("https://", at == std::string::npos ? text : text.substr(at + 1)), ""};
+}
+
+Result<Inventory> parse_inventory(std::string_view text) {
+  const auto json = parse_json(text, k_max_inventory);
+  if (!json)
+    return fail(Code::invalid, json.error().message);
+  const auto meta = json->is_object() ? json->find("_meta") : json->end();
+  if (!json->is_object() || meta == json->end() || !meta->is_object())
+    return fail(Code::invalid, "not what `ansible-inventory --list` prints: it has no _meta");
+  const Json vars = meta->value("hostvars", Json::object());
+  Inventory inventory;
+  std::vector<std::string> names = hosts_of_group(*json, "all");
+  for (const auto& [group, value] : json->items()) {
+    if (group == "_meta")
+      continue;
+    inventory.groups[group] = hosts_of_group(*json, group);
+    for (const std::string& name : inventory.groups[group])
+      if (std::ranges::find(names, name) == names.end())
+        names.push_back(name);
+  }
+  for (const std::string& name : names)
+    inventory.hosts.push_back(TRY(host_of_vars(name, vars.value(name, Json::object()))));
+  return inventory;
+}
+
+Result<Inventory> read_inventory(const std::string& path) {
+  std::error_code error;
+  if (path == "-")
+    return TRY_IN(
+        "--hosts: standard input", parse_inventory(TRY(read_input(path, k_max_inventory))));
+  if (std::filesystem::is_regular_file(path, error)) {
+    const std::string text = TRY(os::real_disk().read(path, k_max_inventory));
+    if (auto inventory = parse_inventory(text);
+        inventory || inventory.error().code != Code::invalid) // invalid: another form of it
+      return inventory;
+  } else if (path.find(',') == std::string::npos &&
+      !std::filesystem::exists(path, error)) { // Ansible takes "a,b" too
+    return fail(Code::not_found, cat("--hosts: no inventory ", printable(path, 1024)));
+  }
+  const std::string program =
+      TRY_IN(cat("--hosts ", printable(path, 1024)), find_program("ansible-inventory"));
+  const os::Command command{.argv = {program, "-i", path, "--list"},
+      .env = whole_environment(),
+      .cwd = std::filesystem::current_path(error),
+      .output_limit = k_max_inventory,
+      .no_new_privs = false};
+  const os::Exit exit = TRY_IN("ansible-inventory", os::real_runner().run(command));
+  if (!exit.ok())
+    return fail(Code::invalid,
+        cat("ansible-inventory -i ", printable(path, 1024), ": ", printable(trim(exit.err), 1000)));
+  return TRY_IN("ansible-inventory", parse_inventory(exit.out));
+}
+
+Result<std::vector<Host>> choose(
+    const Inventory& inventory, const std::vector<std::string>& limit) {
+  std::set<std::string> kept;
+  const bool only_taken_away = std::ranges::all_of(limit,
+      [](const std::string& part) { return part.starts_with('!') || part.starts_with('&'); });
+  if (only_taken_away)
+    kept = TRY(named_by(inventory, "all"));
+  for (const std::string& part : limit)
+    if (!part.starts_with('!') && !part.starts_with('&'))
+      kept.merge(TRY(named_by(inventory, part)));
+  for (const std::string& part : limit) {
+    if (!part.starts_with('!') && !part.starts_with('&'))
+      continue;
+    const auto named = TRY(named_by(inventory, part.substr(1)));
+    std::erase_if(kept,
+        [&](const std::string& name) { return named.contains(name) == part.starts_with('!'); });
+  }
+  std::vector<Host> chosen;
+  std::ranges::copy_if(inventory.hosts, std::back_inserter(chosen),
+      [&](const Host& host) { return kept.contains(host.name); });
+  if (chosen.empty())
+    return fail(Code::not_found,
+        limit.empty() ? "the inventory has no host"
+                      : cat("--limit ", printable(join(limit, ",")), " leaves no host"));
+  return chosen;
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,137 @@
+#include "cli/fleet/remote.hpp"
+
+#include "base/text.hpp"
+#include "cli/core/terminal.hpp"
+#include "os/runner.hpp"
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+extern char** environ;
+
+namespace chillbox::cli {
+namespace {
+
+constexpr int k_ssh_failed = 255;
+
+} // namespace
+
+SignalsForChild::SignalsForChild() {
+  struct sigaction ignore{};
+  ignore.sa_handler = SIG_IGN;
+  ::sigaction(SIGINT, &ignore, &m_int);
+  ::sigaction(SIGQUIT, &ignore, &m_quit);
+}
+
+SignalsForChild::~SignalsForChild() {
+  ::sigaction(SIGINT, &m_int, nullptr);
+  ::sigaction(SIGQUIT, &m_quit, nullptr);
+}
+
+Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& options,
+    const std::vector<std::string>& words, const int (&streams)[3]) {
+  std::vector<std::string> line{"ssh"};
+  line.insert(line.end(), options.begin(), options.end());
+  line.insert(line.end(), host.ssh.begin(), host.ssh.end());
+  line.insert(line.end(), {"--", host.target, shell_words(words)});
+  std::vector<char*> argv;
+  for (std::string& word : line)
+    argv.push_back(word.data());
+  argv.push_back(nullptr);
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_t files;
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawn_file_actions_init(&files);
+  sigset_t as_usual;
+  sigemptyset(&as_usual);
+  for (const int number : {SIGINT, SIGQUIT, SIGPIPE})
+    sigaddset(&as_usual, number);
+  ::posix_spawnattr_setsigdefault(&attributes, &as_usual);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  for (int number = 0; number < 3; ++number)
+    if (streams[number] > 0)
+      ::posix_spawn_file_actions_adddup2(&files, streams[number], number);
+  pid_t pid = -1;
+  const int err = ::posix_spawnp(&pid, argv[0], &files, &attributes, argv.data(), environ);
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&files);
+  if (err != 0)
+    return fail(Code::unreachable,
+        cat("start ssh: ", fail_errno("exec", err).error().message,
+            ": -H needs an OpenSSH client"));
+  return pid;
+}
+
+int exit_of_ssh(int status) {
+  if (WIFSIGNALED(status))
+    return 128 + WTERMSIG(status);
+  return WEXITSTATUS(status) == k_ssh_failed ? exit_code(Code::unreachable) : WEXITSTATUS(status);
+}
+
+Result<int> run_on(const Host& host, const RemoteCommand& command) {
+  std::vector<std::string> options;
+  if (command.terminal)
+    options.emplace_back("-t");
+  const SignalsForChild guard;
+  const pid_t pid = TRY(spawn_ssh(host, options, command.words, {command.input, -1, -1}));
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR)
+      return fail_errno("wait for ssh", errno);
+  return exit_of_ssh(status);
+}
+
+Result<std::string> find_program(const std::string& name) {
+  const std::string path = environment("PATH");
+  for (const auto dir : split(path, ':'))
+    if (const std::string file = cat(dir, "/", name);
+        !dir.empty() && ::access(file.c_str(), X_OK) == 0)
+      return file;
+  return fail(Code::not_found, cat("there is no program ", name, " on the PATH"));
+}
+
+std::vector<std::pair<std::string, std::string>> whole_environment() {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (char** entry = environ; *entry != nullptr; ++entry)
+    if (const std::string_view text(*entry); text.find('=') != std::string_view::npos)
+      all.emplace_back(text.substr(0, text.find('=')), text.substr(text.find('=') + 1));
+  return all;
+}
+
+std::string shell_words(const std::vector<std::string>& words) {
+  std::string out = "CHILLBOX_HOST= chillboxctl"; // there is here: a default of that machine must
+                                                  // not lead further
+  for (const std::string& word : words) {
+    out += " '";
+    for (const char c : word)
+      out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    out += '\'';
+  }
+  return out;
+}
+
+int joined_exit(const std::vector<int>& codes) {
+  for (const int code : codes)
+    if (code != codes.front())
+      return exit_code(Code::partial);
+  return codes.empty() ? 0 : codes.front();
+}
+
+Result<std::string> ask_quietly(const std::string& host, const std::vector<std::string>& words,
+    std::chrono::milliseconds timeout) {
+  const std::string ssh = TRY(find_program("ssh"));
+  os::Command command{.argv = {ssh, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "--", host,
+                          shell_words(words)},
+      .env = whole_environment(),
+      .timeout = timeout,
+      .no_new_privs = false};
+  os::Exit exit = TRY(os::real_runner().run(command));
+  return exit.ok() ? Result<std::string>(std::move(exit.out))
+                   : fail(Code::unreachable, "ssh failed");
+}
+
+} // namespace chillbox::cli

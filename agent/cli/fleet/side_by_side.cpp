@@ -1,0 +1,166 @@
+// The same command on many hosts at once, line by line. One loop over pipes and process
+// descriptors, no threads.
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include "cli/fleet/remote.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_most_at_once = 16;
+constexpr size_t k_most_kept = 8 << 20;
+
+class Runner {
+public:
+  Runner(const Host& host, const SideBySide& command) : m_host(&host), m_command(&command) {}
+
+  Result<void> start();
+  bool running() const { return m_pid > 0; }
+  // Of the pid's descriptor, standard output, standard error; -1 where nothing is waited for.
+  std::array<int, 3> descriptors() const {
+    return {m_pidfd.get(), m_pipes[0].from.get(), m_pipes[1].from.get()};
+  }
+  void read_from(size_t pipe); // all that is there
+  void end();                  // the process is gone: what is left in the pipes, and its exit code
+  const FromHost& result() const { return m_result; }
+
+private:
+  struct Pipe {
+    Fd from;
+    std::string begun; // a line that is not complete
+  };
+  void take(size_t pipe, std::string_view bytes);
+  void tell(size_t pipe, const std::string& line);
+
+  const Host* m_host;
+  const SideBySide* m_command;
+  pid_t m_pid = -1;
+  Fd m_pidfd;
+  std::array<Pipe, 2> m_pipes;
+  FromHost m_result;
+};
+
+Result<void> Runner::start() {
+  const Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  std::array<Fd, 2> to;
+  for (size_t i = 0; i < 2; ++i) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+      return fail_errno("make a pipe", errno);
+    m_pipes[i].from = Fd(ends[0]);
+    to[i] = Fd(ends[1]);
+    ::fcntl(ends[0], F_SETFL, O_NONBLOCK); // our end alone: ssh's may not notice
+  }
+  m_pid = TRY(spawn_ssh(*m_host, {"-o", "BatchMode=yes"}, m_command->words,
+      {nothing.get(), to[0].get(), to[1].get()}));
+  m_pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, m_pid, 0)));
+  return m_pidfd ? Result<void>{} : fail_errno("watch ssh", errno);
+}
+
+void Runner::tell(size_t pipe, const std::string& line) {
+  if (pipe == 1)
+    m_result.last_error = line;
+  const auto& hear = pipe == 0 ? m_command->on_out : m_command->on_error;
+  if (hear)
+    hear(*m_host, line);
+}
+
+void Runner::take(size_t pipe, std::string_view bytes) {
+  if (pipe == 0 && !m_command->on_out) {
+    if (m_result.out.size() < k_most_kept)
+      m_result.out += bytes;
+    return;
+  }
+  std::string& begun = m_pipes[pipe].begun;
+  for (const char c : bytes)
+    if (c == '\n')
+      tell(pipe, std::exchange(begun, ""));
+    else if (c != '\r')
+      begun += c;
+}
+
+void Runner::read_from(size_t pipe) {
+  std::array<char, 8192> bytes;
+  for (;;) {
+    const ssize_t n = ::read(m_pipes[pipe].from.get(), bytes.data(), bytes.size());
+    if (n > 0)
+      take(pipe, {bytes.data(), static_cast<size_t>(n)});
+    else if (n == 0 || errno != EINTR) {
+      if (n == 0)
+        m_pipes[pipe].from.reset();
+      return;
+    }
+  }
+}
+
+// Not at the end of the pipes: a shared connection that ssh leaves behind keeps them open.
+void Runner::end() {
+  int status = 0;
+  while (::waitpid(m_pid, &status, 0) < 0 && errno == EINTR) {}
+  for (size_t pipe = 0; pipe < 2; ++pipe) {
+    if (m_pipes[pipe].from)
+      read_from(pipe);
+    m_pipes[pipe].from.reset();
+    if (!m_pipes[pipe].begun.empty())
+      tell(pipe, std::exchange(m_pipes[pipe].begun, ""));
+  }
+  m_pid = -1;
+  m_pidfd.reset();
+  m_result.code = exit_of_ssh(status);
+  if (m_command->on_end)
+    m_command->on_end(*m_host, m_result);
+}
+
+// One round: waits until something can be read, reads it.
+Result<void> serve(std::vector<Runner>& runners) {
+  std::vector<pollfd> polled;
+  std::vector<std::pair<Runner*, size_t>> whose;
+  for (Runner& runner : runners)
+    if (runner.running())
+      for (size_t i = 0; const int fd : runner.descriptors()) {
+        if (fd >= 0) {
+          polled.push_back({fd, POLLIN, 0});
+          whose.emplace_back(&runner, i);
+        }
+        ++i;
+      }
+  if (::poll(polled.data(), polled.size(), -1) < 0)
+    return errno == EINTR ? Result<void>{} : fail_errno("wait for the hosts", errno);
+  for (size_t i = polled.size(); i-- > 0;) // the pipes of a runner before its end
+    if (polled[i].revents != 0)
+      whose[i].second == 0 ? whose[i].first->end() : whose[i].first->read_from(whose[i].second - 1);
+  return {};
+}
+
+} // namespace
+
+Result<std::vector<FromHost>> run_side_by_side(
+    const std::vector<Host>& hosts, const SideBySide& command) {
+  const SignalsForChild guard;
+  std::vector<Runner> runners;
+  runners.reserve(hosts.size());
+  for (size_t begun = 0;;) {
+    auto running = static_cast<size_t>(std::ranges::count_if(runners, &Runner::running));
+    for (; begun < hosts.size() && running < k_most_at_once; ++begun, ++running)
+      TRY(runners.emplace_back(hosts[begun], command).start());
+    if (running == 0)
+      break;
+    TRY(serve(runners));
+  }
+  std::vector<FromHost> results;
+  for (const Runner& runner : runners)
+    results.push_back(runner.result());
+  return results;
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,242 @@
+#include "cli/fleet/there.hpp"
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "cli/core/input.hpp"
+#include "cli/core/plan_source.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/table.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/times.hpp"
+#include "cli/fleet/hosts.hpp"
+#include "cli/fleet/remote.hpp"
+#include "crypto/minisign.hpp"
+#include "os/disk.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_max_answer = 8 << 20;
+constexpr size_t k_max_key_file = 8 * 1024;
+
+Result<std::vector<Host>> hosts_of(const CommandLine& line) {
+  Inventory inventory;
+  if (!line.inventory.empty())
+    inventory = TRY(read_inventory(line.inventory));
+  for (const std::string& host : line.hosts)
+    inventory.hosts.push_back(TRY(host_from(host)));
+  return choose(inventory, line.limit);
+}
+
+bool has_option(const Verb& verb, std::string_view key) {
+  return std::ranges::any_of(
+      verb.options, [&](const Option& option) { return key_of(option) == key; });
+}
+
+// Does it ask a person there?
+bool asks(const CommandLine& line) {
+  auto open = [&](std::string_view key) {
+    return has_option(*line.verb, key) && !line.args.has(key);
+  };
+  return line.verb->where == Where::host && (open("passphrase-fd") || open("yes"));
+}
+
+// The arguments as that machine can use them: a descriptor becomes its standard input, an artifact
+// that is here too (input), a key file that is here becomes the key.
+Result<Args> args_for_there(const CommandLine& line, Fd& input) {
+  Args there;
+  for (const Option& option : line.verb->options) {
+    const std::string_view key = key_of(option);
+    for (const std::string& value : line.args.list(key)) {
+      if (key == "passphrase-fd") {
+        there.add(key, "0");
+      } else if (line.verb->name == "trust add" && key == "KEY" && os::real_disk().exists(value)) {
+        there.add(key,
+            TRY_IN(printable(value, 1024),
+                crypto::MinisignPublicKey::parse(TRY(read_input(value, k_max_key_file))))
+                .to_line());
+        if (!line.args.has("name"))
+          there.add("name", std::filesystem::path(value).stem());
+      } else if (key == "ARTIFACT|SITE" || (line.verb->name == "nginx diff" && key == "ARTIFACT")) {
+        auto stream = TRY(plan_stream(value));
+        there.add(key, stream ? "-" : value);
+        input = stream ? std::move(*stream) : Fd();
+      } else {
+        there.add(key, value);
+      }
+    }
+  }
+  return there;
+}
+
+// Without the words of the host, what ssh said last.
+Json error_of(const FromHost& from, const std::string& last_line) {
+  if (const auto object = parse_json(last_line, k_max_answer);
+      object && object->is_object() && object->contains("error"))
+    return (*object)["error"];
+  const Code code = from.code == exit_code(Code::unreachable) ? Code::unreachable : Code::failure;
+  return {{"code", code_name(code)}, {"message", printable(from.last_error, 500)}};
+}
+
+class Fleet {
+public:
+  Fleet(const CommandLine& line, const std::vector<Host>& hosts, std::vector<std::string> words)
+      : m_line(line), m_hosts(hosts), m_words(std::move(words)), m_terminal(line.terminal) {
+    for (const Host& host : hosts)
+      m_width = std::max(m_width, columns_of(host.name));
+  }
+
+  Result<int> one_after_another();
+  Result<int> lines();
+  Result<int> objects();
+  Result<int> overview(); // of `status`
+
+private:
+  std::string prefix(const Host& host, bool error) const {
+    const std::string padded = cat(host.name, std::string(m_width - columns_of(host.name), ' '));
+    return cat(
+        error ? m_terminal.err(Style::dim, padded) : m_terminal.out(Style::dim, padded), "  ");
+  }
+  int verdict(const std::vector<int>& codes);
+
+  const CommandLine& m_line;
+  const std::vector<Host>& m_hosts;
+  std::vector<std::string> m_words;
+  Terminal m_terminal;
+  size_t m_width = 0;
+};
+
+int Fleet::verdict(const std::vector<int>& codes) {
+  std::vector<std::string> failed;
+  for (size_t i = 0; i < codes.size(); ++i)
+    if (codes[i] != 0)
+      failed.push_back(cat(m_hosts[i].name, " (exit ", codes[i], ")"));
+  if (!failed.empty())
+    m_terminal.complain(cat(m_terminal.err(Style::bad, "chillboxctl:"), " ", failed.size(), " of ",
+        codes.size(), codes.size() == 1 ? " host" : " hosts", " failed: ", join(failed, ", ")));
+  return joined_exit(codes);
+}
+
+Result<int> Fleet::one_after_another() {
+  std::vector<int> codes;
+  for (const Host& host : m_hosts) {
+    m_terminal.note(m_terminal.err(Style::bold, cat("== ", host.name)));
+    codes.push_back(TRY(
+        run_on(host, {m_words, ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1})));
+    if (codes.back() == exit_code(Code::interrupted))
+      return codes.back();
+  }
+  return verdict(codes);
+}
+
+Result<int> Fleet::lines() {
+  SideBySide command{m_words};
+  command.on_out = [&](const Host& host, const std::string& line) {
+    m_terminal.print_line_of(
+        cat(host.name, std::string(m_width - columns_of(host.name) + 2, ' '), line));
+  };
+  command.on_error = [&](const Host& host, const std::string& line) {
+    m_terminal.complain(cat(prefix(host, true), printable(line, 2000)));
+  };
+  std::vector<int> codes;
+  for (const FromHost& from : TRY(run_side_by_side(m_hosts, command)))
+    codes.push_back(from.code);
+  return verdict(codes);
+}
+
+Result<int> Fleet::objects() {
+  std::map<std::string, std::string> last; // what each host said in the end
+  auto print = [&](const Host& host, Json object) {
+    object["schema"] = "chillbox.host.v1";
+    object["host"] = host.name;
+    m_terminal.print(dump(object));
+  };
+  SideBySide command{m_words};
+  command.on_out = [&](const Host& host, const std::string& line) {
+    const auto object = parse_json(line, k_max_answer);
+    if (object && object->is_object() && object->contains("schema"))
+      last[host.name] = line;
+    else if (object)
+      print(host, {{"event", *object}});
+  };
+  command.on_end = [&](const Host& host, const FromHost& from) {
+    Json object{{"exit", from.code}};
+    if (from.code != 0)
+      object["error"] = error_of(from, last[host.name]);
+    else if (const auto result = parse_json(last[host.name], k_max_answer))
+      object["result"] = *result;
+    print(host, std::move(object));
+  };
+  std::vector<int> codes;
+  for (const FromHost& from : TRY(run_side_by_side(m_hosts, command)))
+    codes.push_back(from.code);
+  return joined_exit(codes);
+}
+
+Result<int> Fleet::overview() {
+  SideBySide command{m_words};
+  command.words.emplace_back("--json");
+  const auto results = TRY(run_side_by_side(m_hosts, command));
+  Table table{{"HOST", "STATE", "SITES", "WAITING", "UP", "VERSION", "WORTH A LOOK"}, {}};
+  std::vector<int> codes;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const FromHost& from = results[i];
+    codes.push_back(from.code);
+    const auto host =
+        from.code == 0 ? parse_status(from.out) : Result<HostView>(fail(Code::unreachable, ""));
+    if (!host) {
+      table.rows.push_back({m_hosts[i].name, cat("exit ", from.code), "", "", "", "",
+          error_of(from, std::string(trim(from.out))).value("message", "")});
+      codes.back() = from.code == 0 ? exit_code(Code::corrupt) : from.code;
+      continue;
+    }
+    std::vector<std::string> notes = host->warnings;
+    for (const SiteView& site : host->sites)
+      if (site.state != "live")
+        notes.push_back(cat(site.site, ": ", site.waiting.empty() ? site.state : site.waiting));
+    table.rows.push_back({m_hosts[i].name, host->sealed ? "sealed" : "unsealed",
+        std::to_string(host->sites.size()), std::to_string(host->waiting_unlock),
+        show_duration(std::chrono::seconds(host->uptime_s)), host->version, join(notes, "; ")});
+  }
+  print_table(m_terminal, table, "");
+  return joined_exit(codes);
+}
+
+} // namespace
+
+Result<int> run_there(const CommandLine& line) {
+  const auto hosts = TRY(hosts_of(line));
+  CommandLine there = line;
+  Fd input;
+  there.args = TRY(args_for_there(line, input));
+  there.terminal.no_color |= !environment("NO_COLOR").empty();
+  const bool many = hosts.size() > 1 || !line.inventory.empty();
+  if (line.args.has("passphrase-fd") && hosts.size() > 1)
+    return fail(
+        Code::usage, "--passphrase-fd is for one host at a time: run it once for each host");
+  if (input && hosts.size() > 1)
+    return fail(Code::usage, "a file goes to one host at a time: run it once for each host");
+  if (input)
+    return run_on(hosts.front(), {words_of(there), false, input.get()});
+  if (line.args.has("passphrase-fd")) // no terminal: it would show what goes through it
+    return run_on(hosts.front(),
+        {words_of(there), false, static_cast<int>(line.args.number("passphrase-fd", 0))});
+  if (!many)
+    return run_on(hosts.front(),
+        {words_of(there), ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1});
+  Fleet fleet(line, hosts, words_of(there));
+  if (asks(line))
+    return fleet.one_after_another();
+  if (line.terminal.json)
+    return fleet.objects();
+  return line.verb->name == "status" ? fleet.overview() : fleet.lines();
+}
+
+} // namespace chillbox::cli

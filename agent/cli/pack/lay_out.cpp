@@ -1,0 +1,182 @@
+// What of a site's folder goes into the artifact, and where it lies there.
+#include "base/text.hpp"
+#include "cli/core/input.hpp"
+#include "cli/pack/requirements.hpp"
+#include "cli/pack/site_folder.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+
+namespace chillbox::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Beside the services in the archive.
+constexpr std::array<std::string_view, 3> k_shared{"nginx", "redis", "immutable"};
+
+bool is_directory(const std::string& path) {
+  struct stat st{};
+  return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+// A relative path that stays below where it begins.
+bool stays_below(std::string_view path) {
+  if (path.empty() || path.starts_with('/'))
+    return false;
+  return std::ranges::none_of(split(path, '/'), [](std::string_view part) { return part == ".."; });
+}
+
+class Layer {
+public:
+  Layer(const SiteFolder& folder, const LayOut& how)
+      : m_folder(folder), m_how(how), m_slug(folder.site.slug.str()) {}
+
+  Result<void> service(const config::Service& service);
+  // path: below the site's folder; name: in the archive.
+  Result<void> add(const std::string& path, const std::string& name);
+  std::vector<artifact::PackEntry> entries;
+
+private:
+  std::string on_disk(const std::string& path) const { return cat(m_folder.dir, "/", path); }
+  Result<void> made(const config::Service& service);
+  Result<void> manifest(const config::Service& service, const std::string& prefix);
+  Result<void> hashes(const config::Service& service, const std::string& prefix);
+
+  const SiteFolder& m_folder;
+  const LayOut& m_how;
+  const std::string& m_slug;
+};
+
+Result<void> Layer::add(const std::string& path, const std::string& name) {
+  const std::string source = on_disk(path);
+  struct stat st{};
+  if (::lstat(source.c_str(), &st) != 0)
+    return fail_errno(cat("read ", printable(source, 1024)), errno);
+  if (m_folder.ignore.leaves_out_whole(path, S_ISDIR(st.st_mode)))
+    return fail(Code::conflict,
+        cat("'", printable(path, 1024), "' is to be taken, but .chillboxignore leaves it out"));
+  if (S_ISDIR(st.st_mode)) {
+    const auto skip = [&](const std::string& below, bool directory) {
+      return m_folder.ignore.leaves_out(cat(path, "/", below), directory);
+    };
+    for (auto& entry : TRY(artifact::collect(source, name, skip)))
+      entries.push_back(std::move(entry));
+  } else if (S_ISLNK(st.st_mode)) {
+    std::error_code error;
+    entries.push_back({.name = name,
+        .source = source,
+        .content = {},
+        .link_target = fs::read_symlink(source, error)});
+  } else if (S_ISREG(st.st_mode)) {
+    entries.push_back({.name = name,
+        .source = source,
+        .content = {},
+        .executable = (st.st_mode & S_IXUSR) != 0,
+        .link_target = {}});
+  } else {
+    return fail(
+        Code::denied, cat(printable(source, 1024), ": is neither a file nor a folder nor a link"));
+  }
+  return {};
+}
+
+// The paths that the service's manifest lists, each once, below the service's folder.
+Result<void> Layer::manifest(const config::Service& service, const std::string& prefix) {
+  if (!stays_below(service.manifest))
+    return fail(Code::invalid,
+        cat("manifest '", printable(service.manifest), "' is not a path in ",
+            printable(service.handler)));
+  std::vector<std::string> taken;
+  const std::string text =
+      TRY_IN("manifest", read_input(on_disk(cat(service.handler, "/", service.manifest)), 1 << 20));
+  auto lines = content_lines(text);
+  if (m_how.wheels && runs_python(service) && is_directory(on_disk(service.handler + "/dep")))
+    lines.emplace_back("dep");
+  for (const auto line : lines) {
+    std::string path(line);
+    while (path.ends_with('/'))
+      path.pop_back();
+    if (path.starts_with("./"))
+      path.erase(0, 2);
+    if (!stays_below(path))
+      return fail(Code::invalid,
+          cat("manifest: '", printable(line), "' is not a path in the service's folder"));
+    if (path == "dep" && runs_python(service) && !is_directory(on_disk(service.handler + "/dep")))
+      return fail(Code::not_found,
+          cat("manifest: there are no wheels in ",
+              printable(on_disk(service.handler + "/dep"), 1024), ": pack --wheels collects them"));
+    if (std::ranges::find(taken, path) == taken.end())
+      TRY_IN("manifest", add(cat(service.handler, "/", path), cat(prefix, "/", path)));
+    taken.push_back(std::move(path));
+  }
+  return {};
+}
+
+// In place of the author's requirements.txt, when hashes of the collected wheels were added to it.
+Result<void> Layer::hashes(const config::Service& service, const std::string& prefix) {
+  std::erase_if(
+      entries, [&](const auto& entry) { return entry.name == cat(prefix, "/dep/", k_locked); });
+  const auto locked = TRY(read_locked(on_disk(service.handler)));
+  if (const auto at =
+          std::ranges::find(entries, prefix + "/requirements.txt", &artifact::PackEntry::name);
+      locked && at != entries.end())
+    *at = {.name = at->name, .source = {}, .content = locked->text(), .link_target = {}};
+  return {};
+}
+
+Result<void> Layer::made(const config::Service& service) {
+  const std::string dist = service.handler + "/dist";
+  const auto hash = m_how.hashes.find(service.name.str());
+  if (hash == m_how.hashes.end())
+    return {}; // nothing was run: whoever only validates has no dist/
+  if (!is_directory(on_disk(dist)))
+    return fail(
+        Code::not_found, cat(printable(on_disk(dist)), " is not there: its Makefile makes it"));
+  return add(dist, cat(m_slug, "/immutable/", service.name.str(), "/", hash->second));
+}
+
+Result<void> Layer::service(const config::Service& service) {
+  const std::string& name = service.name.str();
+  if (std::ranges::find(k_shared, name) != k_shared.end())
+    return fail(Code::preflight,
+        cat("the archive has a folder '", name, "' of its own: give the service another name"));
+  if (!stays_below(service.handler))
+    return fail(Code::invalid,
+        cat("handler '", printable(service.handler), "' is not a folder below ",
+            printable(m_folder.dir)));
+  if (service.lang == "immutable" && is_directory(on_disk("immutable/" + name)))
+    return {}; // built elsewhere and lying there already
+  if (!is_directory(on_disk(service.handler)))
+    return fail(Code::not_found,
+        cat("its handler folder ", printable(on_disk(service.handler)), " is not there"));
+  if (is_made(m_folder, service))
+    return made(service);
+  const std::string prefix = cat(m_slug, "/", name);
+  TRY(service.manifest.empty() ? add(service.handler, prefix) : manifest(service, prefix));
+  return runs_python(service) ? hashes(service, prefix) : Result<void>{};
+}
+
+} // namespace
+
+Result<std::vector<artifact::PackEntry>> lay_out(
+    const SiteFolder& folder, const std::string& site_json, const LayOut& how) {
+  const std::string& slug = folder.site.slug.str();
+  Layer layer(folder, how);
+  layer.entries.push_back({.name = cat(slug, "/", slug, ".site.json"),
+      .source = {},
+      .content = site_json,
+      .link_target = {}});
+  for (const config::Service& service : folder.site.services)
+    TRY_IN(cat("service ", service.name.str()), layer.service(service));
+  for (const std::string_view name : k_shared)
+    if (const std::string shared(name); is_directory(cat(folder.dir, "/", shared)))
+      TRY(layer.add(shared, cat(slug, "/", shared)));
+  return std::move(layer.entries);
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,185 @@
+#include "cli/pack/sealing.hpp"
+
+#include "base/text.hpp"
+#include "cli/core/input.hpp"
+#include "cli/core/interrupt.hpp"
+#include "cli/core/json_fields.hpp"
+#include "cli/core/progress.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/times.hpp"
+#include "crypto/age.hpp"
+#include "os/clock.hpp"
+#include "os/disk.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace chillbox::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view k_trusted_comment = "trusted comment: ";
+constexpr size_t k_max_small_file = 64 * 1024;
+
+Result<std::vector<std::string>> recipients_of(const Args& args) {
+  std::vector<std::string> recipients;
+  for (const std::string& recipient : args.list("recipient")) {
+    if (const auto parsed = crypto::parse_age_recipient(recipient); !parsed)
+      return fail(Code::usage, cat("--recipient: ", parsed.error().message));
+    recipients.push_back(recipient);
+  }
+  if (args.has("recipients-file")) {
+    const std::string path = args.text("recipients-file");
+    const std::string text = TRY(read_input(path, k_max_small_file));
+    for (const auto line : content_lines(text)) {
+      TRY_IN(printable(path), crypto::parse_age_recipient(line));
+      recipients.emplace_back(line);
+    }
+  }
+  if (recipients.empty())
+    return fail(
+        Code::usage, "for which host? give -r AGE1... (the recipient.txt of the host) or -R FILE");
+  return recipients;
+}
+
+Result<crypto::MinisignSecretKey> key_of_args(const Args& args) {
+  const std::string path = args.text("key");
+  const SecretBytes text = TRY(read_secret_input(path, k_max_small_file));
+  SecretBytes passphrase;
+  if (TRY_IN(printable(path), crypto::MinisignSecretKey::is_encrypted(text.text())))
+    passphrase = TRY(ask_passphrase(args, cat("passphrase of ", printable(path)), Ask::once));
+  return TRY_IN(printable(path), crypto::MinisignSecretKey::parse(text.text(), passphrase));
+}
+
+Result<int64_t> source_date() {
+  const std::string text = environment("SOURCE_DATE_EPOCH");
+  if (text.empty())
+    return 0;
+  const auto seconds = parse_u64(text);
+  if (!seconds || *seconds > 0x7FFFFFFFFFFF)
+    return fail(Code::usage,
+        cat("SOURCE_DATE_EPOCH '", printable(text, 40), "' is not a number of seconds"));
+  return static_cast<int64_t>(*seconds);
+}
+
+// Ctrl-C: what pack() has begun lies under a hidden name beside its place (os/atomic_file.hpp).
+void remove_begun(const std::string& path) {
+  const fs::path place(path);
+  std::error_code error;
+  const std::string begun = cat(".", place.filename().string(), ".tmp.");
+  for (const auto& entry : fs::directory_iterator(place.parent_path(), error))
+    if (entry.path().filename().string().starts_with(begun))
+      fs::remove(entry.path(), error);
+}
+
+} // namespace
+
+Result<Sealer> prepare_sealer(const Args& args) {
+  auto recipients = TRY(recipients_of(args));
+  const int64_t mtime = TRY(source_date());
+  std::optional<int64_t> expires;
+  if (args.has("expires"))
+    expires = TRY_IN("--expires", parse_moment(args.text("expires"), os::real_clock().wall()));
+  if (expires && *expires <= os::real_clock().wall())
+    return fail(Code::usage,
+        cat("--expires ", printable(args.text("expires"), 40), ": that is over already"));
+  auto key = TRY(key_of_args(args));
+  const std::string outdir = args.text("output");
+  std::error_code error;
+  fs::create_directories(outdir, error);
+  if (error)
+    return fail_errno(cat("make ", printable(outdir, 1024)), error.value());
+  return Sealer{std::move(recipients), std::move(key), outdir, mtime, expires};
+}
+
+Result<artifact::Statement> read_statement(const std::string& minisig_path) {
+  const std::string text = TRY(read_input(minisig_path, k_max_small_file));
+  for (const auto line : split(text, '\n'))
+    if (line.starts_with(k_trusted_comment))
+      return artifact::parse_statement(trim(line.substr(k_trusted_comment.size())));
+  return fail(Code::invalid, "no trusted comment in it: not a minisign signature");
+}
+
+uint64_t next_serial(const std::string& outdir, const SiteName& site, bool secrets, int64_t now) {
+  uint64_t serial = static_cast<uint64_t>(now) / 60;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(outdir, error))
+    if (entry.path().extension() == ".minisig")
+      if (const auto statement = read_statement(entry.path());
+          statement && statement->site == site && statement->secrets == secrets)
+        serial = std::max(serial, statement->serial + 1);
+  return serial;
+}
+
+Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::PackEntry> entries,
+    const SiteName& site, const std::optional<Version>& version) {
+  const std::string name =
+      version ? cat(site.str(), "-", version->str()) : cat(site.str(), ".secrets");
+  const std::string path = cat(sealer.outdir, "/", name, ".tar.zst.age");
+  const uint64_t serial = call.args.has("serial")
+      ? call.args.number("serial", 0)
+      : next_serial(sealer.outdir, site, !version, os::real_clock().wall());
+  if (serial == 0)
+    return fail(Code::usage, "--serial 0: hosts count from 1");
+  os::Disk& disk = os::real_disk();
+  Progress progress(call.terminal);
+  const DeferInterrupt defer;
+  TRY(disk.remove(
+      path + ".minisig")); // first: a signature beside a file that it is not for helps nobody
+  artifact::PackRequest request{
+      std::move(entries), sealer.recipients, sealer.mtime, path, call.args.has("armor"), {}};
+  request.progress = [&](uint64_t done, uint64_t total) {
+    progress.percent("pack", done, total);
+    if (interrupted()) {
+      progress.end_line();
+      remove_begun(path);
+      leave_interrupted();
+    }
+  };
+  const artifact::Packed packed = TRY_IN(name, artifact::pack(request));
+  if (call.terminal.live())
+    progress.percent_done("pack", packed.unpacked);
+  const artifact::Statement statement{
+      site, !version, version ? version->str() : "", serial, packed.sha256, sealer.expires};
+  const std::string signature =
+      sealer.key.sign(packed.blake2b, artifact::statement_text(statement));
+  TRY(disk.write(path + ".minisig", signature, 0644, {::geteuid(), ::getegid()}));
+  return Sealed{path, packed, serial};
+}
+
+void tell_sealed(Call& call, std::string_view schema, const SiteName& site,
+    const std::string& version, const Sealed& sealed, const Contents* contents) {
+  const artifact::Packed& packed = sealed.packed;
+  const std::string name = fs::path(sealed.path).filename();
+  const std::string digest = packed.sha256.str();
+  if (call.terminal.json()) {
+    const std::string object = result_text(schema,
+        {{"name", name}, {"path", sealed.path}, {"site", site.str()}, {"version", version},
+            {"size", packed.size}, {"sha256", digest}, {"serial", sealed.serial},
+            {"files", packed.files}, {"unpacked", packed.unpacked},
+            {"tar_sha256", packed.tar_sha256.str()}});
+    call.terminal.print(contents != nullptr ? with_contents(object, *contents) : object);
+    return;
+  }
+  call.terminal.print(sealed.path);
+  if (call.terminal.quiet())
+    return;
+  call.terminal.print(cat("size    ", packed.size, " (", human_size(packed.size), ", ",
+      packed.files, " files of ", human_size(packed.unpacked), ")"));
+  call.terminal.print(cat("sha256  ", digest));
+  call.terminal.print(cat("serial  ", sealed.serial));
+  if (contents == nullptr)
+    return;
+  call.terminal.print("");
+  print_table(call.terminal, table_of(*contents), "");
+  call.terminal.print("");
+  for (const auto& file : contents->largest)
+    call.terminal.print(cat(file.path == contents->largest.front().path ? "largest  " : "         ",
+        printable(file.path, 1024), "  ", human_size(file.size)));
+}
+
+} // namespace chillbox::cli

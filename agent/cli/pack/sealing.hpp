@@ -1,0 +1,50 @@
+// From a list of files to what a host takes: encrypted (age), signed (minisign), with a serial that
+// only grows. Everything that may be wrong with the recipients, the key and its passphrase is found
+// before the first byte is written.
+#pragma once
+
+#include "artifact/pack.hpp"
+#include "artifact/verify.hpp"
+#include "base/error.hpp"
+#include "base/names.hpp"
+#include "cli/core/verb.hpp"
+#include "cli/pack/contents.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace chillbox::cli {
+
+struct Sealer {
+  std::vector<std::string> recipients;
+  crypto::MinisignSecretKey key;
+  std::string outdir;
+  int64_t mtime = 0; // SOURCE_DATE_EPOCH, else 0
+  std::optional<int64_t> expires;
+};
+
+struct Sealed {
+  std::string path;
+  artifact::Packed packed;
+  uint64_t serial = 0;
+};
+
+// From -r, -R, -k, -o, --expires, --passphrase-fd; makes OUTDIR.
+Result<Sealer> prepare_sealer(const Args& args);
+// version: nullopt for a secret set. Writes OUTDIR/SITE-VERSION.tar.zst.age or
+// OUTDIR/SITE.secrets.tar.zst.age, and .minisig beside.
+Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::PackEntry> entries,
+    const SiteName& site, const std::optional<Version>& version);
+// Name, size, digest, serial, and what is in it when that is given.
+void tell_sealed(Call& call, std::string_view schema, const SiteName& site,
+    const std::string& version, const Sealed& sealed, const Contents* contents = nullptr);
+
+// The statement in a .minisig file, not verified: what the file says it is. not_found: no such
+// file.
+Result<artifact::Statement> read_statement(const std::string& minisig_path);
+// What --serial says, else minutes since 1970 or one more than the newest of this kind in OUTDIR.
+uint64_t next_serial(const std::string& outdir, const SiteName& site, bool secrets, int64_t now);
+
+} // namespace chillbox::cli

@@ -1,0 +1,154 @@
+// bootstrap: user-data for the first boot of a fresh image. It has no secret: what remains is
+// `chillboxctl init`, where a person types.
+#include "cli/core/input.hpp"
+#include "cli/core/json_fields.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/verbs.hpp"
+
+#include "base/encoding.hpp"
+#include "base/names.hpp"
+#include "base/text.hpp"
+#include "crypto/minisign.hpp"
+
+#include <filesystem>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_max_key_file = 8 * 1024;
+
+constexpr std::string_view k_begin = R"sh(#!/bin/sh
+# user-data: makes a fresh image a chillbox host. Safe to run twice.
+set -eu
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+say() { printf 'chillbox bootstrap: %s\n' "$*"; }
+
+apk_key() { # NAME TEXT
+  mkdir -p /etc/apk/keys
+  printf '%s\n' "$2" >"/etc/apk/keys/$1"
+}
+
+install_packages() { # NAME, URL OR PATH, with #sha256=HEX after it when only those bytes will do...
+  if command -v chillboxctl >/dev/null; then
+    say 'installed already'
+    return
+  fi
+  dir=$(mktemp -d)
+  for package in "$@"; do
+    sum=
+    case $package in
+      *'#sha256='*)
+        sum=${package##*'#sha256='}
+        package=${package%'#sha256='*}
+        ;;
+    esac
+    case $package in
+      http://* | https://*)
+        file=${package%%\?*}
+        wget -q -O "$dir/${file##*/}" "$package"
+        package=$dir/${file##*/}
+        ;;
+    esac
+    if [ -n "$sum" ] && ! printf '%s  %s\n' "$sum" "$package" | sha256sum -c >/dev/null 2>&1; then
+      say "$package is not the file with sha256 $sum: nothing was installed" >&2
+      exit 1
+    fi
+    shift
+    set -- "$@" "$package"
+  done
+  case $1 in
+    *.tar) for package in "$@"; do tar -x -f "$package" -C /; done ;;
+    *) apk add --no-progress "$@" ;;
+  esac
+  rm -rf -- "$dir"
+}
+
+# chillboxd itself can only start behind init.
+enable_services() {
+  for service in nginx chillboxd; do
+    rc-update -q add "$service" default
+  done
+  rc-service -q nginx start || say 'NGINX did not start: rc-service nginx start says why'
+}
+
+)sh";
+
+constexpr std::string_view k_end = R"sh(enable_services
+say "done; what remains is for a person: ssh -t root@HOST 'chillboxctl init && rc-service chillboxd start'"
+)sh";
+
+std::string shell_quoted(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text)
+    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// `apk_key NAME TEXT`. The name is the one that a package's signature gives.
+Result<std::string> apk_key_line(const std::string& file) {
+  const std::string text = TRY(read_input(file, k_max_key_file));
+  const std::string name = std::filesystem::path(file).filename().string();
+  if (!text.starts_with("-----BEGIN PUBLIC KEY-----\n") ||
+      text.find("PRIVATE") != std::string::npos || !name.ends_with(".rsa.pub"))
+    return fail(Code::invalid,
+        cat(printable(file, 1024), ": is not the public half of a key for apk, NAME.rsa.pub"));
+  return cat("apk_key ", shell_quoted(name), " ", shell_quoted(trim(text)), "\n");
+}
+
+// apk checks the signature of what it installs; nobody checks a tar, which is unpacked at /, nor
+// which old package came over http://.
+Result<void> check_package(const std::string& package) {
+  constexpr std::string_view k_mark = "#sha256=";
+  const size_t mark = package.rfind(k_mark);
+  if (mark != std::string::npos) {
+    if (!Digest::parse(std::string_view(package).substr(mark + k_mark.size())))
+      return fail(Code::usage,
+          cat("--package ", printable(package, 1024),
+              ": behind #sha256= there must be 64 hex digits, as `sha256sum` prints them"));
+    return {};
+  }
+  if (package.starts_with("http://"))
+    return fail(Code::usage,
+        cat("--package ", printable(package, 1024),
+            ": anyone on the way can put another file there: use https://, or add #sha256=HEX"));
+  if (std::string_view(package).substr(0, package.find('?')).ends_with(".tar"))
+    return fail(Code::usage,
+        cat("--package ", printable(package, 1024),
+            ": a tar has no signature and is unpacked at /: add #sha256=HEX, as `sha256sum` prints it"));
+  return {};
+}
+
+Result<std::string> trust_line(const std::string& file) {
+  const std::string text = TRY(read_input(file, k_max_key_file));
+  const auto key = TRY_IN(printable(file, 1024), crypto::MinisignPublicKey::parse(text));
+  const std::string name =
+      TRY_IN("--trust", parse_key_name(std::filesystem::path(file).stem().string()));
+  return cat(
+      "chillboxctl trust add ", shell_quoted(key.to_line()), " --name ", shell_quoted(name), "\n");
+}
+
+} // namespace
+
+Result<void> run_bootstrap(Call& call) {
+  std::string script(k_begin);
+  for (const std::string& file : call.args.list("apk-key"))
+    script += TRY(apk_key_line(file));
+  script += "install_packages";
+  std::vector<std::string> packages = call.args.list("package");
+  if (packages.empty())
+    packages.emplace_back("chillbox");
+  for (const std::string& package : packages)
+    TRY(check_package(package));
+  for (const std::string& package : packages)
+    script += cat(" ", shell_quoted(package));
+  script += "\n";
+  for (const std::string& file : call.args.list("trust"))
+    script += TRY(trust_line(file));
+  script += k_end;
+  call.terminal.print(call.terminal.json() ? result_text("bootstrap", {{"script", script}})
+                                           : script.substr(0, script.size() - 1));
+  return {};
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,196 @@
+// completion: the script for a shell; and what that script asks, `chillboxctl __complete`.
+#include "cli/core/complete.hpp"
+#include "cli/core/daemon.hpp"
+#include "cli/core/host_setup.hpp"
+#include "cli/core/json_fields.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/verbs.hpp"
+#include "cli/fleet/remote.hpp"
+
+#include "base/text.hpp"
+
+#include <array>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::chrono::milliseconds k_patience{1'000};
+constexpr std::chrono::milliseconds k_patience_for_ssh{4'000};
+constexpr uint64_t k_jobs_offered = 20;
+
+// bash splits words at = : @ too, and replaces only what is behind the last of them.
+constexpr std::string_view k_bash =
+    R"sh(# bash completion for chillboxctl: the program itself is asked what fits.
+_chillboxctl() {
+  local rest=$COMP_LINE word gap words=() last=-1 cur prefix line i
+  for ((i = 0; i <= COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    gap=${rest%%"$word"*}
+    rest=${rest#"$gap"}
+    rest=${rest#"$word"}
+    if [[ $i -gt 1 && -z $gap && -n $word ]]; then words[last]+=$word; else words[++last]=$word; fi
+  done
+  cur=${COMP_WORDS[COMP_CWORD]}
+  [[ $cur != [=:@]* ]] || cur=
+  prefix=${words[last]%"$cur"}
+  COMPREPLY=()
+  while IFS=$'\t' read -r line _; do
+    case $line in
+      :files) compopt -o default ;;
+      :words) ;;
+      *) COMPREPLY+=("${line#"$prefix"}") ;;
+    esac
+  done < <("${COMP_WORDS[0]}" __complete "${words[@]:1}" 2>/dev/null)
+}
+complete -F _chillboxctl chillboxctl)sh";
+
+constexpr std::string_view k_zsh = R"sh(#compdef chillboxctl
+# zsh completion for chillboxctl: the program itself is asked what fits.
+_chillboxctl() {
+  local -a lines described
+  local line
+  lines=("${(@f)$("${words[1]}" __complete "${(Q@)words[2,CURRENT]}" 2>/dev/null)}")
+  for line in "${(@)lines[2,-1]}"; do
+    described+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+  done
+  (( ! $#described )) || _describe -t values chillboxctl described
+  [[ $lines[1] != :files ]] || _files
+}
+if [[ $funcstack[1] == _chillboxctl ]]; then
+  _chillboxctl "$@"
+else
+  compdef _chillboxctl chillboxctl
+fi)sh";
+
+constexpr std::string_view k_fish =
+    R"sh(# fish completion for chillboxctl: the program itself is asked what fits.
+function __chillboxctl_complete
+    set -l words (commandline -opc) (commandline -ct)
+    set -l lines ($words[1] __complete $words[2..-1] 2>/dev/null)
+    string join \n -- $lines[2..-1]
+    test "$lines[1]" = :files; and __fish_complete_path (commandline -ct)
+end
+complete -c chillboxctl -f -a '(__chillboxctl_complete)')sh";
+
+struct Script {
+  std::string_view shell, text;
+};
+constexpr std::array k_scripts{
+    Script{"bash", k_bash}, Script{"zsh", k_zsh}, Script{"fish", k_fish}};
+
+std::vector<Candidate> sites(const os::Paths& paths, bool services) {
+  std::vector<Candidate> out;
+  const auto answer = ask(paths, {.verb = "status", .timeout = k_patience});
+  const auto host = answer ? parse_status(*answer) : Result<HostView>(HostView{});
+  if (!host)
+    return out;
+  for (const SiteView& site : host->sites) {
+    out.push_back({site.site, cat(site.version, site.version.empty() ? "" : ", ", site.state)});
+    if (services)
+      for (const ServiceView& service : site.services)
+        out.push_back({cat(site.site, "/", service.name), cat(service.lang, ", ", service.state)});
+  }
+  return out;
+}
+
+std::vector<Candidate> releases(const os::Paths& paths, const std::string& site) {
+  std::vector<Candidate> out;
+  const auto answer =
+      ask(paths, {.verb = "releases", .args = {{"site", site}}, .timeout = k_patience});
+  if (const auto releases = answer ? parse_releases(*answer) : Result<std::vector<ReleaseView>>({});
+      releases)
+    for (const ReleaseView& release : *releases) {
+      out.push_back(
+          {release.version, cat(release.id, ", ", release.live ? "live" : release.state)});
+      out.push_back({release.id, release.live ? "live" : release.state});
+    }
+  return out;
+}
+
+std::vector<Candidate> jobs(const os::Paths& paths) {
+  std::vector<Candidate> out;
+  const auto answer = ask(paths,
+      {.verb = "jobs", .args = {{"site", ""}, {"limit", k_jobs_offered}}, .timeout = k_patience});
+  if (const auto jobs = answer ? parse_jobs(*answer) : Result<std::vector<JobView>>({}); jobs)
+    for (const JobView& job : *jobs)
+      out.push_back({job.id, cat(job.kind, " ", job.site, " ", job.state)});
+  return out;
+}
+
+std::vector<Candidate> names(const std::string& dir, std::string_view suffix) {
+  std::vector<Candidate> out;
+  if (const auto found = names_in(dir, suffix))
+    for (const std::string& name : *found)
+      out.push_back({name, ""});
+  return out;
+}
+
+std::vector<Candidate> values_here(Kind kind, const std::string& site) {
+  const os::Paths paths = os::Paths::from_environment();
+  switch (kind) {
+  case Kind::site:
+  case Kind::target: return sites(paths, kind == Kind::target);
+  case Kind::release: return releases(paths, site);
+  case Kind::job: return jobs(paths);
+  case Kind::deployer: return names(paths.trusted(), ".pub");
+  case Kind::sender: return names(paths.webhooks(), ".key");
+  default: return {};
+  }
+}
+
+// The first verb whose first position is of that kind: completing it there gives the values that
+// are wanted here.
+std::vector<std::string> question_there(const Wanted& wanted) {
+  for (const Verb& verb : verbs())
+    for (const Option& option : verb.options)
+      if (is_position(option) && option.kind == wanted.kind) {
+        std::vector<std::string> words{"__complete"};
+        for (const auto word : split(verb.name, ' '))
+          words.emplace_back(word);
+        if (wanted.kind == Kind::release)
+          words.push_back(wanted.site);
+        words.emplace_back();
+        return words;
+      }
+  return {};
+}
+
+std::vector<Candidate> values_there(const std::string& host, const Wanted& wanted) {
+  std::vector<Candidate> out;
+  const auto answer = ask_quietly(host, question_there(wanted), k_patience_for_ssh);
+  if (!answer)
+    return out;
+  for (const auto line : split(*answer, '\n'))
+    if (const auto tab = line.find('\t'); tab != std::string_view::npos && !line.starts_with(':'))
+      out.push_back({std::string(line.substr(0, tab)), std::string(line.substr(tab + 1))});
+  return out;
+}
+
+} // namespace
+
+int run_complete(const std::vector<std::string>& words) {
+  const Completion completion = complete(words, [](const Wanted& wanted) {
+    std::string host = wanted.hosts.empty() ? environment("CHILLBOX_HOST") : wanted.hosts.front();
+    host = host.substr(0, host.find(','));
+    return host.empty() || host.starts_with('-') ? values_here(wanted.kind, wanted.site)
+                                                 : values_there(host, wanted);
+  });
+  Terminal terminal({});
+  terminal.print(completion.files ? ":files" : ":words");
+  for (const Candidate& candidate : completion.candidates)
+    terminal.print(cat(printable(candidate.text), "\t", printable(candidate.help)));
+  return 0;
+}
+
+Result<void> run_completion(Call& call) {
+  const std::string shell = call.args.text("SHELL");
+  for (const Script& script : k_scripts)
+    if (script.shell == shell)
+      call.terminal.print(call.terminal.json()
+              ? result_text("completion", {{"shell", shell}, {"script", std::string(script.text)}})
+              : std::string(script.text));
+  return {};
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,86 @@
+// cron list, cron history, cron run: the crontab of a site.
+#include "cli/core/answer_table.hpp"
+#include "cli/core/interrupt.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/times.hpp"
+#include "cli/core/verbs.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+// "done", "failed (3)", "skipped, 4 times".
+std::string outcome(const CronRunView& run) {
+  if (run.state == "failed" && run.code)
+    return cat("failed (", *run.code, ")");
+  return run.count > 1 ? cat(run.state, ", ", run.count, " times") : run.state;
+}
+
+std::string last_line(const std::string& text) {
+  return printable(std::string_view(text).substr(text.rfind('\n') + 1), 60);
+}
+
+std::string took(const CronRunView& run) {
+  return run.ended_ms == 0 || run.state == "skipped"
+      ? ""
+      : show_duration(std::chrono::milliseconds(run.ended_ms - run.started_ms));
+}
+
+} // namespace
+
+Result<void> run_cron_list(Call& call) {
+  const Question question{.verb = "cron_list", .args = {{"site", call.args.text("SITE")}}};
+  return show_table(call, question, {{"N", "NEXT", "LAST", "OUTCOME", "ENTRY"}, {}},
+      "no crontab, or the site is stopped",
+      [](const std::string& answer, Table& table) -> Result<void> {
+        for (const CronEntryView& e : TRY(parse_cron_entries(answer)))
+          table.rows.push_back(
+              {std::to_string(e.number), e.next_ms == 0 ? "never" : show_time(e.next_ms),
+                  show_time(e.last.started_ms), outcome(e.last), e.line});
+        return {};
+      });
+}
+
+Result<void> run_cron_history(Call& call) {
+  const Question question{.verb = "cron_history",
+      .args = {
+          {"site", call.args.text("SITE")}, {"limit", call.args.number("lines", k_default_lines)}}};
+  return show_table(call, question,
+      {{"RUN", "STARTED", "TOOK", "OUTCOME", "BY", "ENTRY", "LAST LINE"}, {}},
+      "no entry has run yet", [](const std::string& answer, Table& table) -> Result<void> {
+        for (const CronRunView& r : TRY(parse_cron_runs(answer)))
+          table.rows.push_back({std::to_string(r.id), show_time(r.started_ms), took(r), outcome(r),
+              r.actor.empty() ? "schedule" : r.actor, r.line, last_line(r.text)});
+        return {};
+      });
+}
+
+// With the command's last lines; its code decides ours.
+Result<void> run_cron_run(Call& call) {
+  const bool wait = !call.args.has("no-wait");
+  const Question question{.verb = "cron_run",
+      .args = {{"site", call.args.text("SITE")}, {"number", call.args.number("N", 0)},
+          {"wait", wait}},
+      .timeout = std::chrono::milliseconds(wait ? -1 : 30'000)};
+  say_on_interrupt("interrupted: the run goes on; `chillboxctl cron history` shows it");
+  const auto answer = ask(call.paths, question, &call.error_data);
+  say_on_interrupt("");
+  if (!answer)
+    return std::unexpected(answer.error());
+  const CronRunView run = TRY(parse_cron_run(*answer));
+  if (call.terminal.json())
+    call.terminal.print(*answer);
+  else if (!wait)
+    call.terminal.print(
+        cat("run ", run.id, " has begun: chillboxctl cron history ", printable(run.site, 40)));
+  else
+    for (const auto line : split(run.text, '\n'))
+      call.terminal.print(printable(line, 500));
+  if (run.state == "failed")
+    return fail(Code::failure, cat("run ", run.id, " ended with code ", run.code.value_or(-1)));
+  return run.state == "lost" ? fail(Code::failure, cat("run ", run.id, ": ", printable(run.text)))
+                             : Result<void>{};
+}
+
+} // namespace chillbox::cli

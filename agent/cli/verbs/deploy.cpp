@@ -1,0 +1,200 @@
+// deploy: announce, upload, follow; to several hosts one after the other.
+#include "cli/core/input.hpp"
+#include "cli/core/interrupt.hpp"
+#include "cli/core/json_fields.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/verbs.hpp"
+#include "cli/fleet/delivery.hpp"
+#include "cli/fleet/hosts.hpp"
+#include "cli/fleet/remote.hpp"
+
+#include "base/encoding.hpp"
+#include "base/text.hpp"
+#include "os/clock.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace chillbox::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds k_default_timeout{120'000};
+constexpr size_t k_max_key_file = 16 * 1024;
+
+struct Target {
+  std::string name;
+  std::string url;
+  std::string key_file;
+};
+
+// From --to and --webhook-key, one for all or one for each; or from the inventory of --hosts, where
+// --webhook-key is for hosts that name none.
+Result<std::vector<Target>> targets_of(const Args& args) {
+  const auto urls = args.list("to");
+  const auto keys = args.list("webhook-key");
+  std::vector<Target> targets;
+  if (urls.empty() == !args.has("hosts"))
+    return fail(Code::usage,
+        urls.empty() ? "to which host? give --to URL, or --hosts INVENTORY"
+                     : "--to and --hosts both say where: give one of them");
+  if (args.has("hosts")) {
+    for (const Host& host :
+        TRY(choose(TRY(read_inventory(args.text("hosts"))), args.list("limit"))))
+      targets.push_back({host.name, host.url,
+          host.webhook_key.empty() && !keys.empty() ? keys.front() : host.webhook_key});
+  } else {
+    for (size_t i = 0; i < urls.size(); ++i)
+      targets.push_back({urls[i], urls[i],
+          keys.empty()           ? ""
+              : keys.size() == 1 ? keys.front()
+              : i < keys.size()  ? keys[i]
+                                 : ""});
+    if (keys.size() > urls.size())
+      return fail(Code::usage,
+          cat(keys.size(), " --webhook-key for ", urls.size(),
+              " --to: give one for all, or one for each"));
+    if (args.has("limit"))
+      return fail(Code::usage,
+          "--limit chooses among the hosts of --hosts: with --to name those that are meant");
+  }
+  for (Target& target : targets) {
+    target.url = TRY(parse_base_url(target.url));
+    if (target.key_file.empty())
+      return fail(Code::usage,
+          cat("no webhook key for ", printable(target.name),
+              ": give --webhook-key FILE for each host",
+              args.has("hosts") ? ", or chillbox_webhook_key in the inventory" : ""));
+  }
+  return targets;
+}
+
+void tell(
+    Call& call, const std::string& host, const JobView& job, const Parcel& parcel, bool uploaded) {
+  if (call.terminal.json()) {
+    call.terminal.print(result_text("deploy",
+        {{"host", host}, {"job", job.id}, {"state", job.state},
+            {"site", parcel.statement.site.str()}, {"version", parcel.statement.version},
+            {"release", job.release}, {"code", job.code}, {"message", job.message},
+            {"uploaded", uploaded}}));
+    return;
+  }
+  const std::string what = cat(parcel.statement.site.str(),
+      parcel.statement.secrets ? " secrets" : cat(" ", parcel.statement.version));
+  if (job.ended())
+    call.terminal.print(
+        cat(what, ": ", job.message.empty() ? "done" : printable(job.message, 500)));
+  else
+    call.terminal.print(cat(what, ": ", uploaded ? "uploaded" : "the host has it already", ", job ",
+        printable(job.id, 40), " goes on"));
+}
+
+Result<SecretBytes> read_key(const std::string& path) {
+  const SecretBytes text = TRY(read_secret_input(path, k_max_key_file));
+  return TRY_IN(printable(path, 1024), parse_key_file(text.text()));
+}
+
+Result<void> deploy_to(
+    Call& call, const Target& target, const SecretBytes& key, const Parcel& parcel, bool wait) {
+  Progress progress(call.terminal);
+  const auto timeout = call.args.duration("timeout", k_default_timeout);
+  Http http = TRY(Http::create(call.args.text("cacert")));
+  Shipment shipment(
+      std::move(http), target.url, std::chrono::steady_clock::now() + timeout, progress);
+  const Delivery delivery = sign_delivery(key, parcel, cat("msg_", random_token(16)),
+      os::real_clock().wall(), !call.args.has("no-watch"));
+  const Accepted accepted = TRY(shipment.announce(delivery));
+  const std::string id = printable(accepted.job, 40);
+  call.terminal.note(cat(call.terminal.err(Style::bold,
+                             cat(parcel.statement.site.str(), " ", parcel.statement.version)),
+      "  job ", id));
+  say_on_interrupt(cat("interrupted before the upload was through: job ", id,
+      " waits for it; run the same command again"));
+  const bool uploaded = TRY_IN(cat("job ", id), shipment.upload(accepted, parcel));
+  say_on_interrupt(cat(
+      "interrupted: job ", id, " goes on; on the host `chillboxctl job ", id, " -f` follows it"));
+  const auto seen = wait ? shipment.follow(accepted) : shipment.look(accepted);
+  progress.end_line();
+  if (!seen) {
+    call.hint = cat("on the host: chillboxctl job ", id, " -f");
+    return std::unexpected(seen.error());
+  }
+  if (const auto verdict = seen->ended() ? verdict_of(*seen) : Result<void>{}; !verdict) {
+    progress.tell_logs();
+    call.error_data = json_text({{"job", seen->id}, {"state", seen->state}, {"step", seen->step}});
+    return verdict;
+  }
+  say_on_interrupt("");
+  tell(call, target.name, *seen, parcel, uploaded);
+  return {};
+}
+
+// One after the other, each to its end: a host that fails ends it, unless --keep-going, and those
+// behind it stay as they are.
+Result<void> roll(Call& call, const std::vector<Target>& targets,
+    const std::vector<SecretBytes>& keys, const Parcel& parcel) {
+  std::vector<std::string> failed, untried;
+  std::vector<int> codes;
+  Error last;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (!failed.empty() && !call.args.has("keep-going")) {
+      untried.push_back(targets[i].name);
+      continue;
+    }
+    call.terminal.note(call.terminal.err(Style::bold, cat("== ", printable(targets[i].name))));
+    const auto done = deploy_to(call, targets[i], keys[i], parcel, true);
+    codes.push_back(done ? 0 : exit_code(done.error().code));
+    if (done)
+      continue;
+    last = done.error();
+    failed.push_back(targets[i].name);
+    call.terminal.complain(cat(call.terminal.err(Style::bad, "chillboxctl:"), " ",
+        printable(targets[i].name), ": ", printable(last.message, 2000)));
+    if (call.terminal.json())
+      call.terminal.print(result_text("deploy",
+          {{"host", targets[i].name}, {"site", parcel.statement.site.str()},
+              {"version", parcel.statement.version}, {"code", std::string(code_name(last.code))},
+              {"message", last.message}}));
+  }
+  if (failed.empty())
+    return {};
+  const bool alike = untried.empty() && joined_exit(codes) == codes.front();
+  return fail(alike ? last.code : Code::partial,
+      cat(codes.size() - failed.size(), " of ", targets.size(),
+          " hosts took it; failed: ", printable(join(failed, ", "), 1000),
+          untried.empty() ? "" : cat("; not tried: ", printable(join(untried, ", "), 1000))));
+}
+
+// The webhook's key and the artifact stay safe without TLS; a job's capability and what it prints
+// do not. TLS is not every host's: said, not refused.
+void warn_of_plain_http(Call& call, const std::vector<Target>& targets) {
+  const auto plain = std::ranges::find_if(
+      targets, [](const Target& target) { return is_readable_on_the_way(target.url); });
+  if (plain != targets.end())
+    call.terminal.note(cat(call.terminal.err(Style::warn, "warning:"), " ", printable(plain->url),
+        " is not encrypted: anyone between here and there can read this job and upload for it (never other bytes than were "
+        "signed); use https:// where the host has a certificate"));
+}
+
+} // namespace
+
+Result<void> run_deploy(Call& call) {
+  const auto targets = TRY(targets_of(call.args));
+  const Parcel parcel = TRY(open_parcel(call.args.text("ARTIFACT")));
+  std::vector<SecretBytes> keys; // all of them before the first host is touched
+  std::map<std::string, size_t> read;
+  for (const Target& target : targets)
+    if (const auto known = read.find(target.key_file); known != read.end()) {
+      keys.push_back(keys[known->second].copy());
+    } else {
+      read[target.key_file] = keys.size();
+      keys.push_back(TRY(read_key(target.key_file)));
+    }
+  warn_of_plain_http(call, targets);
+  if (targets.size() == 1)
+    return deploy_to(call, targets.front(), keys.front(), parcel, call.args.has("wait"));
+  return roll(call, targets, keys, parcel);
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,74 @@
+#include "cli/doctor/doctor.hpp"
+
+#include "cli/core/daemon.hpp"
+#include "cli/core/json_fields.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/verbs.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+
+namespace chillbox::cli {
+namespace {
+
+std::string_view word(Health health) {
+  return health == Health::ok ? "ok" : health == Health::warn ? "warn" : "fail";
+}
+
+Style style(Health health) {
+  return health == Health::ok ? Style::good : health == Health::warn ? Style::warn : Style::bad;
+}
+
+void print(Terminal& terminal, const Finding& finding) {
+  constexpr size_t k_word = 6, k_what = 14;
+  const auto pad = [](std::string_view text, size_t width) {
+    return std::string(text.size() < width ? width - text.size() : 1, ' ');
+  };
+  const std::string_view health = word(finding.health);
+  terminal.print(cat(terminal.out(style(finding.health), health), pad(health, k_word), finding.what,
+      pad(finding.what, k_what), printable(finding.text, 500)));
+  if (!finding.todo.empty())
+    terminal.print(cat(std::string(k_word + k_what, ' '), terminal.out(Style::bold, "-> "),
+        printable(finding.todo, 500)));
+}
+
+void print_json(Terminal& terminal, const std::vector<Finding>& findings, bool well) {
+  std::vector<std::string> rows;
+  for (const auto& f : findings)
+    rows.push_back(json_text({{"health", std::string(word(f.health))}, {"what", f.what},
+        {"text", f.text}, {"todo", f.todo}}));
+  terminal.print(with_array(result_text("doctor", {{"ok", well}}), "checks", rows));
+}
+
+} // namespace
+
+Result<void> run_doctor(Call& call) {
+  Doctor doctor{call.paths, os::real_disk()};
+  if (call.args.has("clock"))
+    doctor.clock = call.args.number("clock", 0);
+  examine_state(doctor); // first: it reads the configuration
+  examine_host(doctor);
+  const auto count = [&](Health health) {
+    return std::ranges::count(doctor.findings, health, &Finding::health);
+  };
+  const auto failed = count(Health::fail), warned = count(Health::warn);
+  if (call.terminal.json())
+    print_json(call.terminal, doctor.findings, failed == 0);
+  else
+    for (const auto& finding : doctor.findings)
+      if (!call.terminal.quiet() || finding.health != Health::ok)
+        print(call.terminal, finding);
+  if (failed > 0) {
+    call.told = call.terminal.json();
+    return chillbox::fail(Code::failure,
+        cat(failed, failed == 1 ? " check fails" : " checks fail", ", ", warned,
+            warned == 1 ? " warns" : " warn"));
+  }
+  call.terminal.note(cat("all is well",
+      warned == 0 ? std::string()
+                  : cat(", but for ", warned, warned == 1 ? " warning" : " warnings")));
+  return {};
+}
+
+} // namespace chillbox::cli

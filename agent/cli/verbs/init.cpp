@@ -1,0 +1,234 @@
+// init: what a host needs before chillboxd runs. Groups and users come first, because directories
+// belong to them; the identity last, because only it needs a person. Every line says what was made
+// or what is already so; a second run changes nothing.
+#include "cli/core/host_setup.hpp"
+#include "cli/core/host_toml.hpp"
+#include "cli/core/json_fields.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/verbs.hpp"
+
+#include "base/text.hpp"
+#include "config/host.hpp"
+#include "crypto/age.hpp"
+#include "os/clock.hpp"
+#include "os/roots.hpp"
+#include "os/runner.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr int k_least_work_factor = 10;
+constexpr int k_most_work_factor = 22;
+constexpr size_t k_max_identity = 64 * 1024;
+
+class Setup {
+public:
+  explicit Setup(Call& call)
+      : m_call(call), m_disk(os::real_disk()), m_root(root_owner(call.paths)) {}
+
+  Result<void> people();
+  Result<void> directories();
+  Result<void> config();
+  Result<void> identity();
+  Result<void> runlevel();
+  const std::vector<std::string>& made() const { return m_made; }
+
+private:
+  void tell(bool made, const std::string& what);
+  Result<void> run_hook(const std::string& hook, std::vector<std::string> args);
+  Result<void> directory(const std::string& path, mode_t mode, os::Owner owner);
+  Result<void> new_identity();
+  Result<void> recipient_again();
+  Result<int> work_factor() const;
+
+  Call& m_call;
+  os::Disk& m_disk;
+  os::Owner m_root;
+  std::vector<std::string> m_made;
+};
+
+void Setup::tell(bool made, const std::string& what) {
+  if (made)
+    m_made.push_back(what);
+  if (!m_call.terminal.json() && !m_call.terminal.quiet())
+    m_call.terminal.print(cat(made ? "made        " : "already so  ", what));
+}
+
+// Debian and Alpine make users differently: a hook knows how.
+Result<void> Setup::run_hook(const std::string& hook, std::vector<std::string> args) {
+  os::Command command{.argv = {os::host_hook(m_call.paths, hook)}};
+  command.argv.insert(command.argv.end(), args.begin(), args.end());
+  const os::Exit exit = TRY_IN(hook, os::real_runner().run(command));
+  if (!exit.ok())
+    return fail(Code::failure,
+        cat(hook, " ", join(args, " "), ": exit ", exit.code, ": ",
+            printable(trim(exit.err), 300)));
+  return {};
+}
+
+Result<void> Setup::people() {
+  struct Person {
+    std::string name, home;
+  };
+  const std::array people{
+      Person{"chillbox", m_call.paths.state()}, Person{"chillbox-vault", "/dev/null"}};
+  if (m_call.paths.testing() && !m_disk.exists(os::host_hook(m_call.paths, "user-add"))) {
+    tell(false, "users and groups: left alone under CHILLBOX_ROOT");
+    return {};
+  }
+  const bool group_is_new = !os::find_group("chillbox-admin");
+  if (group_is_new)
+    TRY(run_hook("group-add", {"chillbox-admin"}));
+  tell(group_is_new, "group chillbox-admin: may use the control socket");
+  for (const Person& person : people) {
+    const bool is_new = !os::find_user(person.name);
+    if (is_new)
+      TRY(run_hook("user-add", {person.name, person.home}));
+    tell(is_new, cat("user ", person.name));
+  }
+  return {};
+}
+
+Result<void> Setup::directory(const std::string& path, mode_t mode, os::Owner owner) {
+  struct stat st{};
+  const bool there = ::lstat(path.c_str(), &st) == 0;
+  if (there && !S_ISDIR(st.st_mode))
+    return fail(Code::conflict, cat(path, " is there and is no directory"));
+  const bool right =
+      there && (st.st_mode & 07777) == mode && st.st_uid == owner.uid && st.st_gid == owner.gid;
+  if (!right)
+    TRY(m_disk.make_dir(path, mode, owner));
+  tell(!right,
+      there && !right ? cat("directory ", path, ": owner and mode set right")
+                      : cat("directory ", path));
+  return {};
+}
+
+Result<void> Setup::directories() {
+  for (const HostDirectory& row : host_directories(m_call.paths))
+    TRY(directory(row.path, row.mode, row.owner));
+  return {};
+}
+
+Result<void> Setup::config() {
+  const std::string path = m_call.paths.config_file();
+  const bool is_new = !m_disk.exists(path);
+  if (is_new)
+    TRY(m_disk.write(path, default_host_toml(), 0640, owner_of(m_call.paths, "", "chillbox")));
+  tell(is_new, cat("configuration ", path));
+  return {};
+}
+
+// As much as a quarter of the memory, 18 at most: an unlock must work while the sites run. 2^N
+// takes 2^N KiB.
+Result<int> Setup::work_factor() const {
+  int cap = crypto::k_default_scrypt_cap;
+  if (const auto text = m_disk.read(m_call.paths.config_file(), 1 << 20))
+    cap = TRY(config::parse_host_config(*text, "chillbox.toml")).scrypt_cap;
+  if (m_call.args.has("work-factor")) {
+    const uint64_t wanted = m_call.args.number("work-factor", 0);
+    if (wanted < k_least_work_factor || wanted > k_most_work_factor)
+      return fail(Code::usage,
+          cat("--work-factor ", wanted, ": must be ", k_least_work_factor, " to ",
+              k_most_work_factor));
+    if (wanted > static_cast<uint64_t>(cap))
+      return fail(Code::usage,
+          cat("--work-factor ", wanted, ": this host unlocks up to ", cap,
+              " (limits.scrypt_cap in chillbox.toml)"));
+    return static_cast<int>(wanted);
+  }
+  const auto kib = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+      static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) / 1024;
+  int factor = 14;
+  while (factor < cap && factor < crypto::k_default_scrypt_cap && (2ULL << factor) <= kib / 4)
+    ++factor;
+  return factor;
+}
+
+Result<void> Setup::new_identity() {
+  const int factor = TRY(work_factor()); // before somebody types
+  const SecretBytes passphrase =
+      TRY(ask_passphrase(m_call.args, "new passphrase of this host", Ask::twice));
+  const auto identity = crypto::AgeIdentity::generate();
+  const SecretBytes key = identity.to_text();
+  const std::string head = cat("# created: ", rfc3339(os::real_clock().wall()),
+      "\n# public key: ", identity.recipient(), "\n");
+  SecretBytes file(head.size() + key.size() + 1); // as age-keygen writes it
+  std::ranges::copy(head, file.data());
+  std::ranges::copy(key.text(), file.data() + head.size());
+  file.data()[file.size() - 1] = '\n';
+  const Bytes encrypted = TRY(crypto::encrypt_with_passphrase(file.view(), passphrase, factor));
+  TRY(m_disk.write(m_call.paths.identity(), text_of(encrypted), 0600, m_root));
+  TRY(m_disk.write(m_call.paths.recipient(), identity.recipient() + "\n", 0644, m_root));
+  tell(true, cat("identity ", m_call.paths.identity(), ", work factor ", factor));
+  tell(true, cat("recipient ", m_call.paths.recipient()));
+  return {};
+}
+
+// A run that ended between the two files: the identity says who it is, to who knows the passphrase.
+Result<void> Setup::recipient_again() {
+  const std::string file = TRY(m_disk.read(m_call.paths.identity(), k_max_identity));
+  const SecretBytes passphrase =
+      TRY(ask_passphrase(m_call.args, "passphrase of this host", Ask::once));
+  const SecretBytes text =
+      TRY(crypto::decrypt_with_passphrase(bytes_of(file), passphrase, k_most_work_factor));
+  const auto identity = TRY_IN(m_call.paths.identity(), crypto::parse_identity_file(text.text()));
+  TRY(m_disk.write(m_call.paths.recipient(), identity.recipient() + "\n", 0644, m_root));
+  tell(true, cat("recipient ", m_call.paths.recipient()));
+  return {};
+}
+
+Result<void> Setup::identity() {
+  if (!m_disk.exists(m_call.paths.identity()))
+    return new_identity();
+  tell(false, cat("identity ", m_call.paths.identity()));
+  if (!m_disk.exists(m_call.paths.recipient()))
+    return recipient_again();
+  tell(false, cat("recipient ", m_call.paths.recipient()));
+  return {};
+}
+
+// Started at every boot: a host that was restarted must come back, be it sealed.
+Result<void> Setup::runlevel() {
+  const std::string link = "/etc/runlevels/default/chillboxd";
+  if (m_call.paths.testing() || !m_disk.exists("/etc/init.d/chillboxd"))
+    return {};
+  if (m_disk.exists(link)) {
+    tell(false, "runlevel default: chillboxd starts at boot");
+    return {};
+  }
+  TRY(m_disk.set_link("/etc/init.d/chillboxd", link)); // what rc-update add does
+  tell(true, "runlevel default: chillboxd starts at boot");
+  return {};
+}
+
+} // namespace
+
+Result<void> run_init(Call& call) {
+  TRY(require_root(call.paths, "init"));
+  Setup setup(call);
+  TRY(setup.people());
+  TRY(setup.directories());
+  TRY(setup.config());
+  TRY(setup.identity());
+  TRY(setup.runlevel());
+  const std::string recipient(trim(TRY(os::real_disk().read(call.paths.recipient(), 4096))));
+  if (call.terminal.json())
+    call.terminal.print(result_text("init", {{"recipient", recipient}, {"made", setup.made()}}));
+  else
+    call.terminal.print(cat("public key  ", recipient));
+  if (!setup.made().empty())
+    call.terminal.note(
+        "next: chillboxctl trust add DEPLOYER.pub, chillboxctl webhook add NAME --sites SITE, rc-service chillboxd start");
+  return {};
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,67 @@
+// secrets pack: DIR/SERVICE/FILE to a secret set of a site.
+#include "cli/core/terminal.hpp"
+#include "cli/core/verbs.hpp"
+#include "cli/pack/sealing.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace chillbox::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Entries = std::vector<artifact::PackEntry>;
+
+Result<std::vector<fs::directory_entry>> list(const fs::path& dir) {
+  std::error_code error;
+  std::vector<fs::directory_entry> found;
+  for (const auto& entry : fs::directory_iterator(dir, error))
+    found.push_back(entry);
+  if (error)
+    return fail_errno(cat("read ", printable(dir.string(), 1024)), error.value());
+  std::ranges::sort(found);
+  return found;
+}
+
+Result<void> add_files(Entries& entries, const fs::path& dir, const std::string& service) {
+  for (const auto& entry : TRY(list(dir))) {
+    const std::string name = entry.path().filename();
+    if (entry.is_symlink() || !entry.is_regular_file())
+      return fail(Code::invalid,
+          cat(printable(entry.path().string(), 1024),
+              ": only files lie in a service's folder of secrets"));
+    entries.push_back({.name = cat(service, "/", name),
+        .source = entry.path(),
+        .content = {},
+        .link_target = {}});
+  }
+  return {};
+}
+
+} // namespace
+
+Result<void> run_secrets_pack(Call& call) {
+  const std::string dir = call.args.text("DIR");
+  const SiteName site = TRY(SiteName::parse(call.args.text("site")));
+  Entries entries;
+  for (const auto& entry : TRY(list(dir))) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with('.'))
+      continue;
+    if (entry.is_symlink() || !entry.is_directory())
+      return fail(Code::invalid,
+          cat(printable(entry.path().string(), 1024), ": secrets lie in DIR/SERVICE/FILE"));
+    TRY_IN(printable(entry.path().string(), 1024), ServiceName::parse(name));
+    TRY(add_files(entries, entry.path(), name));
+  }
+  if (entries.empty())
+    return fail(Code::invalid, cat(printable(dir, 1024), ": no SERVICE/FILE in it"));
+  const Sealer sealer = TRY(prepare_sealer(call.args));
+  const Sealed sealed = TRY(seal(call, sealer, std::move(entries), site, std::nullopt));
+  tell_sealed(call, "secrets-pack", site, "", sealed);
+  return {};
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,189 @@
+// trust add, list, remove: /etc/chillbox/trusted/NAME.pub (the format is artifact/verify.hpp's).
+#include "artifact/verify.hpp"
+#include "cli/core/daemon.hpp"
+#include "cli/core/host_setup.hpp"
+#include "cli/core/input.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/table.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/verbs.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_max_key_file = 8 * 1024;
+constexpr std::string_view k_suffix = ".pub";
+
+struct Candidate {
+  crypto::MinisignPublicKey key;
+  std::string name; // "" : the caller must say one
+};
+
+// A .pub file, else the key itself.
+Result<Candidate> candidate_of(const std::string& text) {
+  const std::filesystem::path path(text);
+  if (os::real_disk().exists(text)) {
+    const std::string content = TRY(read_input(text, k_max_key_file));
+    const auto key = TRY_IN(printable(text, 1024), crypto::MinisignPublicKey::parse(content));
+    return Candidate{key, path.stem()};
+  }
+  auto key = crypto::MinisignPublicKey::parse(text);
+  if (!key)
+    return fail(Code::invalid,
+        cat("'", printable(text, 80),
+            "' is neither a file here nor a minisign public key: ", key.error().message));
+  return Candidate{*key, ""};
+}
+
+std::string limits_of(const artifact::TrustedKey& key) {
+  return key.sites.empty() ? "all" : join(key.sites, ",");
+}
+
+Result<void> check_change(
+    const std::vector<artifact::TrustedKey>& there, const artifact::TrustedKey& wanted) {
+  for (const auto& key : there) {
+    if (key.name == wanted.name && key.key.to_line() != wanted.key.to_line())
+      return fail(Code::conflict,
+          cat("'", wanted.name, "' is trusted with another key, ", crypto::key_id_text(key.key.id),
+              ": remove it first, or choose another --name"));
+    if (key.name != wanted.name && key.key.to_line() == wanted.key.to_line())
+      return fail(Code::conflict, cat("this key is trusted already, as '", key.name, "'"));
+  }
+  return {};
+}
+
+} // namespace
+
+Result<void> run_trust_add(Call& call) {
+  TRY(require_root(call.paths, "trust add"));
+  const Candidate candidate = TRY(candidate_of(call.args.text("KEY")));
+  const std::string given = call.args.text("name", candidate.name);
+  if (given.empty())
+    return fail(Code::usage, "a key without a file needs --name");
+  const std::string name = TRY_IN("--name", parse_key_name(given));
+  const auto sites = TRY(sites_of(call.args));
+  const artifact::TrustedKey wanted{name, candidate.key, sites};
+  const auto there = TRY(artifact::load_trusted(call.paths.trusted()));
+  const std::string id = crypto::key_id_text(wanted.key.id);
+  for (const auto& key : there)
+    if (key.key.to_line() == wanted.key.to_line() && key.sites == wanted.sites &&
+        (key.name == name || !call.args.has("name"))) {
+      tell_change(call, "trust-add", key.name, false,
+          cat("already so: ", key.name, "  ", id, "  sites: ", limits_of(key)));
+      return {};
+    }
+  TRY(check_change(there, wanted));
+  os::Disk& disk = os::real_disk();
+  TRY(disk.make_dir(call.paths.trusted(), 0755, root_owner(call.paths)));
+  TRY(disk.write(cat(call.paths.trusted(), "/", name, k_suffix), artifact::trusted_text(wanted),
+      0644, root_owner(call.paths)));
+  tell_change(call, "trust-add", name, true,
+      cat("trusted: ", name, "  ", id, "  sites: ", limits_of(wanted)));
+  return ask_reload(call.paths);
+}
+
+Result<void> run_trust_list(Call& call) {
+  const auto keys = TRY(artifact::load_trusted(call.paths.trusted()));
+  if (call.terminal.json()) {
+    std::vector<std::string> rows;
+    for (const auto& key : keys)
+      rows.push_back(json_text({{"name", key.name}, {"id", crypto::key_id_text(key.key.id)},
+          {"key", key.key.to_line()}, {"sites", key.sites}}));
+    call.terminal.print(with_array(result_text("trust", {}), "keys", rows));
+    return {};
+  }
+  Table table{{"NAME", "KEY ID", "SITES"}, {}};
+  for (const auto& key : keys)
+    table.rows.push_back({key.name, crypto::key_id_text(key.key.id), limits_of(key)});
+  print_table(call.terminal, table, "nobody is trusted: chillboxctl trust add FILE.pub");
+  return {};
+}
+
+namespace {
+
+// What of the key is live now, a site or its secrets each; nullopt: chillboxd does not answer.
+Result<std::optional<std::vector<std::string>>> uses_of(Call& call, const std::string& name,
+    const std::string& fingerprint, std::vector<std::string>& sites) {
+  const auto answer =
+      ask(call.paths, {.verb = "key_uses", .args = {{"name", name}, {"fingerprint", fingerprint}}});
+  if (!answer && answer.error().code == Code::unreachable)
+    return std::optional<std::vector<std::string>>();
+  if (!answer)
+    return std::unexpected(answer.error());
+  std::vector<std::string> uses;
+  for (const auto& use : TRY(parse_key_uses(*answer))) {
+    uses.push_back(
+        use.version.empty() ? cat("the secrets of ", use.site) : cat(use.site, " ", use.version));
+    if (std::ranges::find(sites, use.site) == sites.end())
+      sites.push_back(use.site);
+  }
+  return uses;
+}
+
+Result<void> keep(Call& call, const std::string& site) {
+  (void)TRY(ask(call.paths, {.verb = "trust_keep", .args = {{"site", site}}}, &call.error_data));
+  return {};
+}
+
+} // namespace
+
+Result<void> run_trust_keep(Call& call) {
+  TRY(require_root(call.paths, "trust keep"));
+  const std::string site = call.args.text("SITE");
+  TRY(keep(call, site));
+  tell_change(call, "trust-keep", site, true,
+      cat("kept: what is live of '", site, "' stays good without its signer"));
+  return {};
+}
+
+// What is live of a key that goes would not come back after a reboot: that is for its owner to
+// choose, never a surprise.
+Result<void> run_trust_remove(Call& call) {
+  TRY(require_root(call.paths, "trust remove"));
+  const std::string name = TRY(parse_key_name(call.args.text("NAME")));
+  const std::string path = cat(call.paths.trusted(), "/", name, k_suffix);
+  os::Disk& disk = os::real_disk();
+  if (!disk.exists(path))
+    return no_such("trusted key", name, TRY(names_in(call.paths.trusted(), k_suffix)));
+  const bool keep_live = call.args.has("keep-live"), revoke = call.args.has("revoke");
+  if (keep_live && revoke)
+    return fail(Code::usage, "--keep-live or --revoke: one of them");
+  std::string key_text; // of a file that is no key any more: all that it could have signed is asked
+                        // for by its name
+  for (const auto& key : artifact::read_trusted(call.paths.trusted()).keys)
+    if (key.name == name)
+      key_text = artifact::fingerprint(key.key);
+  std::vector<std::string> sites;
+  const auto uses = TRY(uses_of(call, name, key_text, sites));
+  const std::string list = uses ? join(*uses, ", ") : "";
+  if (!uses && keep_live)
+    return fail(Code::unreachable,
+        "--keep-live: chillboxd does not answer, and it is what keeps: `rc-service chillboxd start` first");
+  if (!list.empty() && !keep_live && !revoke)
+    return fail(Code::conflict,
+        cat("'", name, "' signed what is live: ", list,
+            ". --keep-live keeps that, when its owner has a new key; --revoke does not, when "
+            "the key was stolen: it runs on, and is not started again, after a reboot neither"));
+  if (keep_live)
+    for (const auto& site : sites)
+      TRY_IN(cat("keep '", site, "'"), keep(call, site));
+  TRY(disk.remove(path));
+  tell_change(call, "trust-remove", name, true, cat("removed: ", name, " is trusted no more"));
+  if (!list.empty())
+    call.terminal.note(keep_live
+            ? cat("kept: ", list)
+            : cat("still running: ", list,
+                  ": deploy or roll back to something else, or stop it; a reboot does not bring it back"));
+  if (!uses)
+    call.terminal.note(
+        "chillboxd does not answer: what this key signed, if it is live, does not come up when chillboxd starts; `chillboxctl trust keep SITE` keeps it");
+  return ask_reload(call.paths);
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,217 @@
+// webhook add, list, rotate, remove: /etc/chillbox/webhooks/NAME.key (the format is
+// config::parse_sender's). A key is shown once, when it is made, on standard output; nothing else
+// goes there.
+#include "crypto/webhook.hpp"
+#include "cli/core/daemon.hpp"
+#include "cli/core/host_setup.hpp"
+#include "cli/core/input.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/table.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/times.hpp"
+#include "cli/core/verbs.hpp"
+#include "config/host.hpp"
+#include "os/clock.hpp"
+
+#include "base/encoding.hpp"
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::string_view k_suffix = ".key";
+constexpr size_t k_max_sender = 16 * 1024;
+
+std::string path_of(const os::Paths& paths, const std::string& name) {
+  return cat(paths.webhooks(), "/", name, k_suffix);
+}
+
+Result<config::Sender> read_sender(const os::Paths& paths, const std::string& name) {
+  const std::string path = path_of(paths, name);
+  if (!os::real_disk().exists(path))
+    return no_such("webhook sender", name, TRY(names_in(paths.webhooks(), k_suffix)));
+  return config::parse_sender(TRY(os::real_disk().read(path, k_max_sender)), name);
+}
+
+std::string sender_text(const config::Sender& sender) {
+  std::string text = cat("# webhook sender ", sender.name, ": its keys, the newest first\n");
+  if (!sender.sites.empty())
+    text += cat("sites: ", join(sender.sites, ","), "\n");
+  if (!sender.types.empty())
+    text += cat("types: ", join(sender.types, ","), "\n");
+  if (sender.format != "standard")
+    text += cat("format: ", sender.format, "\n");
+  for (const config::SenderKey& key : sender.keys)
+    text += cat(config::key_line(key), "\n");
+  return text;
+}
+
+Result<void> write_sender(const os::Paths& paths, const config::Sender& sender) {
+  const std::string text = sender_text(sender);
+  TRY(config::parse_sender(text, sender.name)); // never write what the daemon would not start with
+  os::Disk& disk = os::real_disk();
+  TRY(disk.make_dir(paths.webhooks(), 0700, root_owner(paths)));
+  return disk.write(path_of(paths, sender.name), text, 0600, root_owner(paths));
+}
+
+config::SenderKey new_key(const config::Sender& sender) {
+  return {.text = sender.format == "github" ? random_token(32) : crypto::new_webhook_key(),
+      .until = {}};
+}
+
+// How many keys are good now, and when the next of them ends by itself.
+struct Validity {
+  uint64_t keys = 0;
+  std::optional<int64_t> until;
+};
+
+Validity validity_of(const config::Sender& sender, int64_t now) {
+  Validity v;
+  for (const config::SenderKey& key : sender.keys) {
+    if (key.ended(now))
+      continue;
+    ++v.keys;
+    if (key.until && (!v.until || *key.until < *v.until))
+      v.until = key.until;
+  }
+  return v;
+}
+
+Result<void> tell_key(Call& call, std::string_view verb, const config::Sender& sender) {
+  if (call.terminal.json())
+    call.terminal.print(result_text(verb,
+        {{"name", sender.name}, {"format", sender.format}, {"key", sender.keys.front().text},
+            {"changed", true}}));
+  else
+    call.terminal.print(sender.keys.front().text);
+  call.terminal.note(cat("sender ", sender.name,
+      ": this is its key, shown only now: give it to the sender and keep it secret"));
+  return ask_reload(call.paths);
+}
+
+// When the old key ends, in seconds since 1970.
+Result<int64_t> end_of_grace(const Args& args) {
+  const auto grace = std::chrono::duration_cast<std::chrono::seconds>(args.duration("grace", {}));
+  if (grace.count() < 1)
+    return fail(
+        Code::usage, "--grace: must be 1s or more; without a grace the old key ends by `--finish`");
+  return os::real_clock().wall() + grace.count();
+}
+
+// What a new sender may: no more than was asked for. Of a list that stays empty all is meant, so
+// that is asked for by a word of its own.
+Result<void> set_limits(config::Sender& sender, const Args& args) {
+  sender.sites = TRY(sites_of(args));
+  sender.types = args.list("types");
+  if (sender.sites.empty() != args.has("all-sites"))
+    return fail(Code::usage,
+        cat(sender.sites.empty() ? "which sites may it deploy? " : "both at once: ",
+            "--sites SITE[,..], or --all-sites"));
+  if (!sender.types.empty() && args.has("all-types"))
+    return fail(Code::usage, "both at once: --types TYPE[,..], or --all-types");
+  if (sender.types.empty() && !args.has("all-types"))
+    sender.types = {"site.deploy", "host.ping"};
+  return {};
+}
+
+// With a new key, and checked as the daemon will.
+Result<config::Sender> sender_of(const Args& args) {
+  config::Sender sender;
+  sender.name = TRY(parse_key_name(args.text("NAME")));
+  TRY(set_limits(sender, args));
+  sender.format = args.text("format", "standard");
+  sender.keys = {new_key(sender)};
+  if (const auto parsed = config::parse_sender(sender_text(sender), sender.name); !parsed)
+    return fail(Code::usage, parsed.error().message);
+  return sender;
+}
+
+} // namespace
+
+Result<void> run_webhook_add(Call& call) {
+  TRY(require_root(call.paths, "webhook add"));
+  const config::Sender sender = TRY(sender_of(call.args));
+  if (os::real_disk().exists(path_of(call.paths, sender.name))) {
+    const config::Sender there = TRY(read_sender(call.paths, sender.name));
+    if (there.sites != sender.sites || there.types != sender.types || there.format != sender.format)
+      return fail(Code::conflict,
+          cat("there is a sender '", sender.name,
+              "' with other limits: remove it first, or edit the lines sites: and types: of ",
+              path_of(call.paths, sender.name), ", then `chillboxctl reload`"));
+    if (call.terminal.json())
+      call.terminal.print(result_text(
+          "webhook-add", {{"name", sender.name}, {"format", sender.format}, {"changed", false}}));
+    call.terminal.note(cat("already so: sender ", sender.name,
+        " (its key is not shown again; `webhook rotate ", sender.name, "` makes a new one)"));
+    return {};
+  }
+  TRY(write_sender(call.paths, sender));
+  call.terminal.note(cat("sender ", sender.name, " may send ",
+      sender.types.empty() ? "everything" : join(sender.types, ", "), " for ",
+      sender.sites.empty() ? "all sites" : join(sender.sites, ", ")));
+  return tell_key(call, "webhook-add", sender);
+}
+
+Result<void> run_webhook_list(Call& call) {
+  TRY(require_root(call.paths, "webhook list"));
+  std::vector<std::string> rows;
+  Table table{{"NAME", "FORMAT", "KEYS", "SITES", "TYPES"}, {}};
+  for (const std::string& name : TRY(names_in(call.paths.webhooks(), k_suffix))) {
+    const config::Sender s = TRY(read_sender(call.paths, name));
+    const Validity v = validity_of(s, os::real_clock().wall());
+    rows.push_back(json_text({{"name", s.name}, {"format", s.format}, {"keys", v.keys},
+        {"until", v.until ? rfc3339(*v.until) : ""}, {"sites", s.sites}, {"types", s.types}}));
+    table.rows.push_back({s.name, s.format,
+        v.until ? cat(v.keys, ", one until ", show_time(*v.until * 1000)) : std::to_string(v.keys),
+        s.sites.empty() ? "all" : join(s.sites, ","),
+        s.types.empty() ? "all" : join(s.types, ",")});
+  }
+  if (call.terminal.json())
+    call.terminal.print(with_array(result_text("webhook", {}), "senders", rows));
+  else
+    print_table(call.terminal, table, "no sender: chillboxctl webhook add NAME --sites SITE");
+  return {};
+}
+
+Result<void> run_webhook_rotate(Call& call) {
+  TRY(require_root(call.paths, "webhook rotate"));
+  config::Sender sender = TRY(read_sender(call.paths, TRY(parse_key_name(call.args.text("NAME")))));
+  if (call.args.has("finish")) {
+    if (call.args.has("grace"))
+      return fail(Code::usage, "--finish ends the old key now, --grace later: one of them");
+    if (sender.keys.size() == 1) {
+      tell_change(call, "webhook-rotate", sender.name, false,
+          cat("already so: sender ", sender.name, " has one key"));
+      return {};
+    }
+    sender.keys.resize(1);
+    TRY(write_sender(call.paths, sender));
+    tell_change(call, "webhook-rotate", sender.name, true,
+        cat("finished: only the newest key of sender ", sender.name, " is good now"));
+    return ask_reload(call.paths);
+  }
+  // The newest of the old ones stays good until the sender has the new one, or until its time is
+  // over.
+  config::SenderKey old = sender.keys.front();
+  if (call.args.has("grace"))
+    old.until = TRY(end_of_grace(call.args));
+  sender.keys = {new_key(sender), old};
+  TRY(write_sender(call.paths, sender));
+  call.terminal.note(cat("the key before is good until ",
+      old.until ? cat(show_time(*old.until * 1000), ", or ") : "", "`chillboxctl webhook rotate ",
+      sender.name, " --finish`"));
+  return tell_key(call, "webhook-rotate", sender);
+}
+
+Result<void> run_webhook_remove(Call& call) {
+  TRY(require_root(call.paths, "webhook remove"));
+  const std::string name = TRY(parse_key_name(call.args.text("NAME")));
+  if (!os::real_disk().exists(path_of(call.paths, name)))
+    return no_such("webhook sender", name, TRY(names_in(call.paths.webhooks(), k_suffix)));
+  TRY(os::real_disk().remove(path_of(call.paths, name)));
+  tell_change(call, "webhook-remove", name, true,
+      cat("removed: sender ", name, " is refused from now on, and what it announced ends"));
+  return ask_reload(call.paths);
+}
+
+} // namespace chillbox::cli
