@@ -115,7 +115,7 @@ Result<std::string> seal(const std::string& tree, os::Owner owner) {
     const std::string path = cat(tree, "/", name);
     struct stat st{};
     if (lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
-      digest = TRY(os::real_disk().seal_tree(path, owner));
+      digest = TRY(os::real_disk().freeze_tree(path, owner));
   }
   return digest;
 }

@@ -62,7 +62,7 @@ Result<void> give_up_rights(const StageLimits& limits) {
 }
 
 Result<StageStats> run() {
-  TRY(os::hide_memory());
+  TRY(os::deny_core_and_ptrace());
   const auto order = TRY(receive_order());
   // What opens files comes before what forbids it.
   crypto::warm_libcrypto();

@@ -3,7 +3,7 @@
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
 #include "os/disk.hpp"
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 
 namespace chillbox::artifact {
 namespace {
@@ -60,7 +60,7 @@ Result<TrustedKey> load_key(const std::string& dir, const std::string& name) {
   const std::string where = cat(dir, "/", printable(name));
   const auto key_name =
       TRY_IN(where, parse_key_name(name.substr(0, name.size() - k_suffix.size())));
-  TRY(os::check_roots(dir, name));
+  TRY(os::check_root_owned(dir, name));
   const auto text = TRY(read_key_file(cat(dir, "/", name)));
   return TRY_IN(where, parse_trusted(text, key_name));
 }

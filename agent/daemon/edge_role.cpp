@@ -23,14 +23,14 @@ int edge_role(const std::string& user, uint64_t artifact_max) {
     c.user = std::move(*found);
     c.chroot_to = os::Paths::from_environment().run() + "/empty";
   }
-  auto confined = os::hide_memory();
+  auto confined = os::deny_core_and_ptrace();
   if (confined)
     confined = os::confine(c);
   if (!confined) {
     log::error(cat("cannot give up what it must not have: ", confined.error().message));
     return 1;
   }
-  os::give_back_memory();
+  os::trim_memory();
   return edge::edge_main({.listener_fd = 4, .monitor_fd = 3, .artifact_max = artifact_max});
 }
 

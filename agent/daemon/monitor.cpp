@@ -16,7 +16,7 @@
 #include "os/control_group.hpp"
 #include "os/memory.hpp"
 #include "os/process.hpp"
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 #include "os/sandbox.hpp"
 #include "os/socket.hpp"
 
@@ -159,7 +159,7 @@ Result<void> Monitor::start(Handover handover) {
     m_operator.warn(cat("nginx: ", host.error().message));
   }
   m_operator.record_keys("chillboxd, at its start");
-  if (const auto hooks = os::check_roots(paths.etc(), "hooks.d");
+  if (const auto hooks = os::check_root_owned(paths.etc(), "hooks.d");
       !hooks && hooks.error().code == Code::denied) {
     log::warn(cat("hooks: ", hooks.error().message));
     m_operator.warn(cat("hooks: ", hooks.error().message, ": what needs it is refused until then"));
@@ -438,7 +438,7 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
   if (!config)
     return complain("configuration", config.error(), k_ex_config);
   log::init("monitor", level_of(config->log_level));
-  if (auto hidden = os::hide_memory(); !hidden)
+  if (auto hidden = os::deny_core_and_ptrace(); !hidden)
     return complain("start", hidden.error(), 1);
   // Blocked in every thread: only the signal descriptor sees them. SIGXFSZ and SIGPIPE are errors
   // of a call, not the end (faults 100).
@@ -467,7 +467,7 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
     return complain("start", started.error(), 1);
   if (!refusal.empty())
     monitor.not_upgraded(refusal);
-  os::give_back_memory();
+  os::trim_memory();
   if (monitor.loop() == Monitor::End::upgrade) {
     handover = monitor.hand_over();
     return std::nullopt;

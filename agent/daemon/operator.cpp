@@ -163,7 +163,7 @@ void Operator::leave(Visit& visit) {
   visit.fd.reset();
   m_places.leave(visit.uid, visit.follows);
   if (m_engine.running() == 0)
-    os::give_back_memory();
+    os::trim_memory();
 }
 
 // One that went away must not hold its place for as long as nothing happens; what it has sent and

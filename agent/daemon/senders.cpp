@@ -4,7 +4,7 @@
 #include "base/text.hpp"
 #include "config/host.hpp"
 #include "os/disk.hpp"
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 
 #include <algorithm>
 
@@ -15,7 +15,7 @@ namespace {
 Result<LoadedSender> load_sender(const std::string& path, const std::string& name) {
   constexpr size_t k_max_key_file = 16 * 1024;
   constexpr size_t k_min_github_secret = 16;
-  TRY(os::check_roots(path));
+  TRY(os::check_root_owned(path));
   std::string text = TRY(os::real_disk().read(path, k_max_key_file));
   auto sender = TRY_IN(path, config::parse_sender(text, name));
   wipe(text.data(), text.size());
@@ -47,7 +47,7 @@ SenderFiles read_senders(const std::string& dir) {
   constexpr std::string_view k_suffix = ".key";
   SenderFiles files;
   const bool there = os::real_disk().exists(dir);
-  const auto roots = there ? os::check_roots(dir) : Result<void>{};
+  const auto roots = there ? os::check_root_owned(dir) : Result<void>{};
   const auto names = roots ? os::real_disk().list(dir)
                            : Result<std::vector<std::string>>(std::unexpected(roots.error()));
   if (!names)

@@ -248,10 +248,12 @@ public:
     return copy_whole_tree(from, to, owner);
   }
 
-  Result<std::string> seal_tree(const std::string& dir, Owner owner) override {
+  Result<std::string> freeze_tree(const std::string& dir, Owner owner) override {
     return digest_tree(dir, &owner);
   }
-  Result<void> publish_tree(const std::string& dir) override { return publish_whole_tree(dir); }
+  Result<void> make_world_readable(const std::string& dir) override {
+    return make_tree_readable(dir);
+  }
   Result<std::string> tree_digest(const std::string& dir, std::optional<uid_t> owner) override {
     return digest_tree(dir, nullptr, owner);
   }

@@ -83,16 +83,16 @@ public:
   // Regular files, directories and symlinks only; everything owned by `owner`, directories 0750,
   // files 0640 or 0750 when executable; synced. `to` must not exist, or be an empty directory.
   // Anything else in `from`: denied. Returns the digest of what it read and wrote: that of
-  // seal_tree(from) when nobody changed anything since.
+  // freeze_tree(from) when nobody changed anything since.
   virtual Result<std::string> copy_tree(
       const std::string& from, const std::string& to, Owner owner) = 0;
   // After a build by the site's user: walks by descriptor, gives all to `owner`, takes write from
   // group and others, refuses hard links and special files, strips setuid; syncs. Returns a digest
   // over names, modes and contents (the release's manifest).
-  virtual Result<std::string> seal_tree(const std::string& dir, Owner owner) = 0;
+  virtual Result<std::string> freeze_tree(const std::string& dir, Owner owner) = 0;
   // Readable for everybody (o+rX), below and including `dir`, without following links: what NGINX
   // serves by itself.
-  virtual Result<void> publish_tree(const std::string& dir) = 0;
+  virtual Result<void> make_world_readable(const std::string& dir) = 0;
   // The same digest of what is there now. denied: something in it is not `owner`'s, when there is
   // one.
   virtual Result<std::string> tree_digest(

@@ -280,7 +280,7 @@ Result<std::string> copy_whole_tree(const std::string& from, const std::string& 
   return copied;
 }
 
-Result<void> publish_whole_tree(const std::string& dir) {
+Result<void> make_tree_readable(const std::string& dir) {
   const Fd fd = TRY(open_directory(dir));
   TRY(publish_below(At{fd.get(), dir}));
   return sync_filesystem(fd.get(), dir);

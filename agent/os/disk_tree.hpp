@@ -16,9 +16,9 @@ Result<TreeSize> measure_tree(const std::string& dir);
 Result<std::vector<TreeLink>> links_of_tree(const std::string& dir);
 Result<void> remove_whole_tree(const std::string& path); // a file or a link too
 Result<std::string> copy_whole_tree(const std::string& from, const std::string& to, Owner owner);
-Result<void> publish_whole_tree(const std::string& dir);
+Result<void> make_tree_readable(const std::string& dir);
 // Seals when it is for somebody; else it only reads, and all of it must be `owner`'s.
 Result<std::string> digest_tree(
-    const std::string& dir, const Owner* seal_for, std::optional<uid_t> owner = std::nullopt);
+    const std::string& dir, const Owner* freeze_for, std::optional<uid_t> owner = std::nullopt);
 
 } // namespace chillbox::os

@@ -32,7 +32,7 @@ int forget_object(dl_phdr_info* object, size_t, void*) {
 
 } // namespace
 
-void give_back_memory() {
+void trim_memory() {
 #ifdef __GLIBC__
   ::malloc_trim(0);
 #endif

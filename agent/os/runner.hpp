@@ -7,7 +7,7 @@
 #include "base/error.hpp"
 #include "os/clock.hpp"
 #include "os/limits.hpp"
-#include "os/view.hpp"
+#include "os/mount_view.hpp"
 
 #include <sys/types.h>
 

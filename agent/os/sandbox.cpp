@@ -106,7 +106,7 @@ Result<void> become(const User& user) {
 
 // What the change of user reset without saying so.
 Result<void> keep_promises(int death_signal, pid_t parent) {
-  TRY(hide_memory());
+  TRY(deny_core_and_ptrace());
   if (death_signal != 0 && ::prctl(PR_SET_PDEATHSIG, death_signal) != 0)
     return fail_errno("follow the parent", errno);
   if (::getppid() != parent)
@@ -116,7 +116,7 @@ Result<void> keep_promises(int death_signal, pid_t parent) {
 
 } // namespace
 
-Result<void> hide_memory() {
+Result<void> deny_core_and_ptrace() {
   TRY(set_limit(RLIMIT_CORE, 0, "core files"));
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || ::prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
     return fail_errno("hide memory", errno);

@@ -14,7 +14,7 @@ namespace chillbox::os {
 
 // RLIMIT_CORE 0 and PR_SET_DUMPABLE 0: no core file, no ptrace or /proc/PID/mem by the same user
 // (faults 79, 80). Every role, first of all.
-Result<void> hide_memory();
+Result<void> deny_core_and_ptrace();
 
 enum class Profile {
   edge,  // accept, read, write, send and receive on what it has; threads, time, memory. No open,

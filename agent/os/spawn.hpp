@@ -15,8 +15,8 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "os/limits.hpp"
+#include "os/mount_view.hpp"
 #include "os/runner.hpp"
-#include "os/view.hpp"
 
 #include <sys/types.h>
 

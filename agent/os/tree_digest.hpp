@@ -1,4 +1,4 @@
-// The digest of a tree, as seal_tree, tree_digest and copy_tree compute it: BLAKE2b-256 over one
+// The digest of a tree, as freeze_tree, tree_digest and copy_tree compute it: BLAKE2b-256 over one
 // record an entry, depth first, names sorted by bytes: kind, mode, path, then size and bytes or the
 // link's target. Every number is 8 bytes little-endian and every text has its length before it, so
 // that no two trees give the same stream. For this room only. (libsodium's, called directly:

@@ -1,7 +1,7 @@
 #include "rollout/assets.hpp"
 
 #include "base/text.hpp"
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 #include "rollout/steps.hpp"
 
 #include <unistd.h>

@@ -116,7 +116,7 @@ private:
             cat("layer '", printable(key, 80), "': a name has at most ", k_longest_key,
                 " letters, digits and '_'"));
       const std::string digest =
-          TRY_IN(cat("layer ", key), disk.seal_tree(from, root_and(m_r.user)));
+          TRY_IN(cat("layer ", key), disk.freeze_tree(from, root_and(m_r.user)));
       TRY(check_layer_links(from, key));
       const std::string name = cat(key, "-", digest);
       if (!disk.exists(cat(m_cache, "/", name))) {
@@ -215,7 +215,7 @@ Result<void> build_all(Rollout& r) {
 Result<void> publish_dir(Rollout& r, const std::string& dir) {
   if (auto problem = published_problem(r.world, dir))
     return fail(Code::denied, std::move(*problem));
-  return r.world.disk.publish_tree(dir);
+  return r.world.disk.make_world_readable(dir);
 }
 
 Result<void> publish(Rollout& r) {
@@ -231,7 +231,7 @@ Result<void> publish(Rollout& r) {
       continue; // all of it came in immutable/
     if (!p.kind.built
             .empty()) // sealed first: it may have hard links that are not for everybody to read
-      (void)TRY(disk.seal_tree(built, root_and(r.user)));
+      (void)TRY(disk.freeze_tree(built, root_and(r.user)));
     for (const auto& name : p.kind.built) {
       TRY(disk.make_dir(built, k_traverse, root_and(r.user)));
       TRY(publish_dir(r, built + "/" + name));
@@ -264,7 +264,7 @@ std::optional<std::string> published_problem(World& world, const std::string& di
 Result<void> build_tree(Rollout& r) {
   TRY(build_all(r));
   TRY(publish(r));
-  r.release.digest = TRY(r.world.disk.seal_tree(r.release_dir(), root_and(r.user)));
+  r.release.digest = TRY(r.world.disk.freeze_tree(r.release_dir(), root_and(r.user)));
   TRY(r.world.store.put_release(r.release));
   if (r.world.disk.exists(r.release_dir() + "/nginx/templates"))
     TRY(link_compatible(r.world, r.site, r.services));

@@ -272,7 +272,7 @@ void Engine::try_later() {
 void Engine::work(const SiteName& site, const Task& task, const std::shared_ptr<Running>& running) {
   const auto done = guarded(cat("site '", site.str(), "'"), [&] { run(site, task, *running); });
   if (this->running() == 1)
-    os::give_back_memory();
+    os::trim_memory();
   const std::lock_guard lock(m_mutex);
   m_running.erase(site);
   (void)guarded(

@@ -3,7 +3,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "control/json.hpp"
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -127,7 +127,7 @@ Result<os::Exit> run_within_limit(World& world, os::Command& c, std::string_view
 Result<std::string> find_hook(
     World& world, const std::string& name, const std::string& program = "") {
   if (world.disk.exists(cat(world.paths.admin_hooks(), "/", name, program))) {
-    TRY(os::check_roots(world.paths.admin_hooks(), name));
+    TRY(os::check_root_owned(world.paths.admin_hooks(), name));
     return cat(world.paths.admin_hooks(), "/", name);
   }
   const std::string shipped = cat(world.paths.shipped_hooks(), "/", name);

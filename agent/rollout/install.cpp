@@ -2,7 +2,7 @@
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 
 namespace chillbox::rollout {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "base/text.hpp"
 #include "openrc/task.hpp"
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 
 namespace chillbox::rollout {
 namespace {

@@ -48,7 +48,7 @@ Result<void> give_up_rights(const std::string& user) {
   os::Confinement c{.profile = os::Profile::vault, .user = {}, .chroot_to = {}};
   if (user != "-")
     c.user = TRY_IN("vault", os::find_user(user));
-  os::give_back_memory();                                         // what is not there is not locked
+  os::trim_memory();                                              // what is not there is not locked
   if (auto locked = os::lock_memory(); !locked && geteuid() == 0) // tests of others go on without
     return within("vault", std::move(locked.error()));
   return os::confine(c);
@@ -62,7 +62,7 @@ Result<crypto::AgeIdentity> receive_identity() {
 }
 
 Result<crypto::AgeIdentity> unlock(const std::string& user) {
-  TRY(os::hide_memory());
+  TRY(os::deny_core_and_ptrace());
   crypto::warm_libcrypto();
   auto identity = TRY(receive_identity());
   // Only a wrong passphrase is `denied` to who asked: it counts against the operator.

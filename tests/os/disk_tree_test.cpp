@@ -158,9 +158,9 @@ TEST_CASE("the manifest is the same for the same tree, and another for another n
   const TempDir dir;
   make_release(dir / "a");
   make_release(dir / "b");
-  const std::string digest = real_disk().seal_tree(dir / "a", k_me).value();
+  const std::string digest = real_disk().freeze_tree(dir / "a", k_me).value();
   CHECK(digest.size() == 64);
-  CHECK(real_disk().seal_tree(dir / "b", k_me).value() == digest);
+  CHECK(real_disk().freeze_tree(dir / "b", k_me).value() == digest);
   CHECK(real_disk().tree_digest(dir / "a").value() == digest);
   const auto differs = [&] { return real_disk().tree_digest(dir / "b").value() != digest; };
   spit(dir / "b/app/text", "hellO", 0640);
@@ -218,7 +218,7 @@ TEST_CASE("sealing takes write access and setuid away, and lets the group read")
   spit(dir / "t/open/suid", "x", 06777);
   spit(dir / "t/open/private", "x", 0600);
   const Owner owner = is_root() ? Owner{0, k_nobody} : k_me;
-  REQUIRE(real_disk().seal_tree(dir / "t", owner));
+  REQUIRE(real_disk().freeze_tree(dir / "t", owner));
   CHECK(mode_of(dir / "t/open") == 0755);
   CHECK(mode_of(dir / "t/open/suid") == 0755);
   CHECK(mode_of(dir / "t/open/private") == 0640);
@@ -233,7 +233,7 @@ TEST_CASE("sealing refuses a hard link and leaves the file's other name alone") 
   spit(dir / "shadow", "secret", 0600);
   REQUIRE(::link((dir / "shadow").c_str(), (dir / "t/app/stolen").c_str()) == 0);
   const Result<std::string> sealed =
-      real_disk().seal_tree(dir / "t", is_root() ? Owner{k_nobody, k_nobody} : k_me);
+      real_disk().freeze_tree(dir / "t", is_root() ? Owner{k_nobody, k_nobody} : k_me);
   REQUIRE_FALSE(sealed);
   CHECK(sealed.error().code == Code::denied);
   CHECK(has(sealed.error().message, "t/app/stolen: it has 2 names"));
@@ -246,17 +246,17 @@ TEST_CASE("a tree is not sealed while somebody has a file of it open for writing
   make_release(dir / "t");
   const int fd = ::open((dir / "t/app/text").c_str(), O_RDWR | O_CLOEXEC);
   REQUIRE(fd >= 0);
-  Result<std::string> sealed = real_disk().seal_tree(dir / "t", k_me);
+  Result<std::string> sealed = real_disk().freeze_tree(dir / "t", k_me);
   REQUIRE_FALSE(sealed);
   CHECK(sealed.error().code == Code::denied);
   CHECK(has(sealed.error().message, "t/app/text: a process still has it open for writing"));
   void* mapped = ::mmap(nullptr, 5, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   REQUIRE(mapped != MAP_FAILED);
   ::close(fd);
-  CHECK_FALSE(real_disk().seal_tree(dir / "t", k_me));
+  CHECK_FALSE(real_disk().freeze_tree(dir / "t", k_me));
   ::munmap(mapped, 5);
   const int reader = ::open((dir / "t/app/text").c_str(), O_RDONLY | O_CLOEXEC);
-  CHECK(real_disk().seal_tree(dir / "t", k_me));
+  CHECK(real_disk().freeze_tree(dir / "t", k_me));
   ::close(reader);
 }
 
@@ -264,10 +264,10 @@ TEST_CASE("sealing refuses special files without opening them") {
   const TempDir dir;
   make_release(dir / "t");
   REQUIRE(::mkfifo((dir / "t/app/f").c_str(), 0600) == 0);
-  CHECK(real_disk().seal_tree(dir / "t", k_me).error().code == Code::denied);
+  CHECK(real_disk().freeze_tree(dir / "t", k_me).error().code == Code::denied);
   ::unlink((dir / "t/app/f").c_str());
   make_socket(dir / "t/app/s");
-  CHECK(real_disk().seal_tree(dir / "t", k_me).error().code == Code::denied);
+  CHECK(real_disk().freeze_tree(dir / "t", k_me).error().code == Code::denied);
 }
 
 TEST_CASE("neither sealing, publishing, measuring nor removing goes through a link") {
@@ -278,8 +278,8 @@ TEST_CASE("neither sealing, publishing, measuring nor removing goes through a li
   make_link("../outside", dir / "t/d");
   make_link("../outside/file", dir / "t/f");
   const Owner nobody = is_root() ? Owner{k_nobody, k_nobody} : k_me;
-  REQUIRE(real_disk().seal_tree(dir / "t", nobody));
-  REQUIRE(real_disk().publish_tree(dir / "t"));
+  REQUIRE(real_disk().freeze_tree(dir / "t", nobody));
+  REQUIRE(real_disk().make_world_readable(dir / "t"));
   CHECK(real_disk().measure(dir / "t").value().entries == 2);
   REQUIRE(real_disk().remove_tree(dir / "t"));
   CHECK(owner_of(dir / "outside") == ::geteuid());
@@ -288,8 +288,8 @@ TEST_CASE("neither sealing, publishing, measuring nor removing goes through a li
   CHECK(slurp(dir / "outside/file") == "text");
   // The top itself as a link: only the link goes.
   make_link("outside", dir / "top");
-  CHECK_FALSE(real_disk().seal_tree(dir / "top", nobody));
-  CHECK_FALSE(real_disk().publish_tree(dir / "top"));
+  CHECK_FALSE(real_disk().freeze_tree(dir / "top", nobody));
+  CHECK_FALSE(real_disk().make_world_readable(dir / "top"));
   REQUIRE(real_disk().remove_tree(dir / "top"));
   CHECK(names(dir.path()) == std::vector<std::string>{"outside"});
 }
@@ -315,7 +315,7 @@ TEST_CASE("published trees are readable for everybody, executables executable, n
   make_release(dir / "t");
   ::chmod((dir / "t/app").c_str(), 0750);
   ::chmod((dir / "t/app/run").c_str(), 0750);
-  REQUIRE(real_disk().publish_tree(dir / "t"));
+  REQUIRE(real_disk().make_world_readable(dir / "t"));
   CHECK(mode_of(dir / "t/app") == 0755);
   CHECK(mode_of(dir / "t/app/run") == 0755);
   CHECK(mode_of(dir / "t/app/text") == 0604);
@@ -359,7 +359,7 @@ TEST_CASE("no walk crosses into another file system that is mounted below") {
     spit(dir / "t/m/kept", "x");
     r.expect_error(real_disk().remove_tree(dir / "t"), Code::denied,
         "t/m: another file system is mounted there");
-    r.expect_error(real_disk().seal_tree(dir / "t", k_me), Code::denied, "is mounted there");
+    r.expect_error(real_disk().freeze_tree(dir / "t", k_me), Code::denied, "is mounted there");
     r.expect(slurp(dir / "t/m/kept") == "x", "what is mounted stays");
   }) == "");
 }

@@ -51,7 +51,7 @@ TEST_CASE("what a process gives back comes again when it is used, and nothing th
     ::dl_iterate_phdr(touch, nullptr);
     const long files = held("RssFile");
     const long heap = held("RssAnon");
-    os::give_back_memory();
+    os::trim_memory();
     if (held("RssFile") > files / 2)
       return 1;
     if (k_keeps_free_memory && held("RssAnon") > heap - 3'000)

@@ -35,7 +35,7 @@ constexpr const char* k_variable = "CHILLBOX_TEST_ROLE";
   if (is_root())
     c.user = User{"nobody", 65534, 65534, "/"};
   c.open_files = 64;
-  if (!hide_memory() || !confine(c))
+  if (!deny_core_and_ptrace() || !confine(c))
     ::_exit(90);
   echo();
 }

@@ -141,7 +141,7 @@ const std::vector<Try> k_no_files = {
 void check_killed(Profile profile, const std::vector<Try>& tries) {
   for (const Try& t : tries) {
     CAPTURE(t.what);
-    // The core pattern of a host must not make this slow: hide_memory is part of confine.
+    // The core pattern of a host must not make this slow: deny_core_and_ptrace is part of confine.
     CHECK(confined(confinement(profile), [&] {
       t.call();
       return 0;

@@ -126,13 +126,13 @@ public:
       before_copy(from);
     return real().copy_tree(from, to, owner);
   }
-  Result<std::string> seal_tree(const std::string& dir, os::Owner owner) override {
-    TRY(change("seal_tree", dir));
-    return real().seal_tree(dir, owner);
+  Result<std::string> freeze_tree(const std::string& dir, os::Owner owner) override {
+    TRY(change("freeze_tree", dir));
+    return real().freeze_tree(dir, owner);
   }
-  Result<void> publish_tree(const std::string& dir) override {
-    TRY(change("publish_tree", dir));
-    return real().publish_tree(dir);
+  Result<void> make_world_readable(const std::string& dir) override {
+    TRY(change("make_world_readable", dir));
+    return real().make_world_readable(dir);
   }
   Result<void> append(const std::string& path, std::string_view bytes, mode_t mode) override {
     TRY(change("append", path));

@@ -7,7 +7,7 @@
 #include "os/clock.hpp"
 #include "os/job_user.hpp"
 #include "os/mount.hpp"
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 #include "os/runner.hpp"
 
 #include <sys/stat.h>
@@ -64,7 +64,7 @@ void look_at_hooks(Doctor& d) {
   if (::access(hook.c_str(), X_OK) != 0)
     return d.fail(
         "hooks", cat(hook, " is not there, or may not be run"), "install the package again");
-  if (const auto checked = os::check_roots(d.paths.etc(), "hooks.d");
+  if (const auto checked = os::check_root_owned(d.paths.etc(), "hooks.d");
       !checked && checked.error().code == Code::denied)
     return d.fail("hooks", checked.error().message, "what others can change is not run");
   if (d.disk.exists(own))

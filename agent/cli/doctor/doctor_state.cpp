@@ -8,7 +8,7 @@
 
 #include "base/text.hpp"
 #include "os/clock.hpp"
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 
 #include <sys/stat.h>
 
@@ -49,7 +49,7 @@ void look_at_deployers(Doctor& d) {
 std::string fault_of_sender(
     Doctor& d, const std::string& name, std::vector<std::string>& rotating) {
   const std::string path = cat(d.paths.webhooks(), "/", name, ".key");
-  if (const auto checked = os::check_roots(d.paths.webhooks(), cat(name, ".key"));
+  if (const auto checked = os::check_root_owned(d.paths.webhooks(), cat(name, ".key"));
       !checked && checked.error().code == Code::denied)
     return checked.error().message;
   struct stat info{};

@@ -13,7 +13,7 @@
 #include "config/host.hpp"
 #include "crypto/age.hpp"
 #include "os/clock.hpp"
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 #include "os/runner.hpp"
 
 #include <sys/stat.h>

@@ -18,9 +18,9 @@ namespace {
 
 constexpr size_t k_buffer = 128 * 1024;
 
-class Sealer {
+class TreeFreezer {
 public:
-  Sealer(const Owner* owner, std::optional<uid_t> belongs_to)
+  TreeFreezer(const Owner* owner, std::optional<uid_t> belongs_to)
       : m_owner(owner), m_belongs_to(belongs_to), m_buffer(std::make_unique<char[]>(k_buffer)) {}
   std::string digest() { return m_digest.done(); }
 
@@ -31,7 +31,7 @@ public:
     if (::fstat(at.fd, &st) != 0)
       return fail_io("look at", at.path, errno);
     TRY(check_owner(st, at.path));
-    TRY(seal(at.fd, st, 0700, at.path));
+    TRY(freeze(at.fd, st, 0700, at.path));
     m_digest.directory(st.st_mode, relative);
     for (const std::string& name : TRY(names_in(at)))
       TRY(entry(at, name, relative.empty() ? name : cat(relative, "/", name)));
@@ -69,7 +69,7 @@ private:
     if (m_owner != nullptr && in.st.st_nlink > 1)
       return fail(Code::denied,
           cat(at.below(name), ": it has ", in.st.st_nlink, " names; hard links are not allowed"));
-    TRY(seal(in.fd.get(), in.st, 0400, at.below(name)));
+    TRY(freeze(in.fd.get(), in.st, 0400, at.below(name)));
     if (m_owner != nullptr)
       TRY(check_no_writer(in.fd.get(), at.below(name)));
     m_digest.file(in.st.st_mode, relative, static_cast<uint64_t>(in.st.st_size));
@@ -88,7 +88,7 @@ private:
     }
   }
 
-  // Whoever opened it before it was sealed, or was handed it by a process that has ended, could
+  // Whoever opened it before it was frozen, or was handed it by a process that has ended, could
   // write to it for ever. The kernel gives a lease for reading only while nobody has the file open
   // for writing; from here on nobody but root can. Some file systems have no leases.
   static Result<void> check_no_writer(int fd, const std::string& path) {
@@ -108,7 +108,7 @@ private:
 
   // Nothing for others to write, no setuid; the group reads what the owner reads, because the
   // site's user is in the group only.
-  Result<void> seal(int fd, struct stat& st, mode_t at_least, const std::string& path) {
+  Result<void> freeze(int fd, struct stat& st, mode_t at_least, const std::string& path) {
     if (m_owner == nullptr)
       return {};
     const mode_t old = st.st_mode & 07777;
@@ -129,14 +129,14 @@ private:
 } // namespace
 
 Result<std::string> digest_tree(
-    const std::string& dir, const Owner* seal_for, std::optional<uid_t> owner) {
+    const std::string& dir, const Owner* freeze_for, std::optional<uid_t> owner) {
   const Fd fd = TRY(open_directory(dir));
   ::signal(SIGIO, SIG_IGN); // which root would send by opening a file in the moment of its lease
-  Sealer sealer(seal_for, owner);
-  TRY(sealer.directory(At{fd.get(), dir}, ""));
-  if (seal_for != nullptr)
+  TreeFreezer freezer(freeze_for, owner);
+  TRY(freezer.directory(At{fd.get(), dir}, ""));
+  if (freeze_for != nullptr)
     TRY(sync_filesystem(fd.get(), dir));
-  return sealer.digest();
+  return freezer.digest();
 }
 
 } // namespace chillbox::os

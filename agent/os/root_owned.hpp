@@ -14,7 +14,7 @@ namespace chillbox::os {
 // Looks at `top`, at each step of `below` ("handlers/x-go"; "" : top alone) and, when that is a
 // directory, at everything in it. Each must be a regular file or a directory, owned by root and not
 // writable by group or others. denied: names the first that is not, and what to do; not_found.
-Result<void> check_roots(const std::string& top, std::string_view below = "");
+Result<void> check_root_owned(const std::string& top, std::string_view below = "");
 
 // What makes and removes users and groups (user-add, user-remove, group-add): always the shipped
 // program, also where hooks.d has one of that name.

@@ -1,4 +1,4 @@
-#include "os/view.hpp"
+#include "os/mount_view.hpp"
 
 #include "base/text.hpp"
 

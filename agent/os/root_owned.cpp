@@ -1,4 +1,4 @@
-#include "os/roots.hpp"
+#include "os/root_owned.hpp"
 
 #include "base/text.hpp"
 #include "os/disk.hpp"
@@ -42,7 +42,7 @@ Result<void> check_below(const std::string& dir, int depth) {
 
 } // namespace
 
-Result<void> check_roots(const std::string& top, std::string_view below) {
+Result<void> check_root_owned(const std::string& top, std::string_view below) {
   std::string path = top;
   bool is_directory = TRY(check_one(path));
   for (const auto step : below.empty() ? std::vector<std::string_view>{} : split(below, '/')) {
