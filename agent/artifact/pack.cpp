@@ -121,7 +121,7 @@ public:
 private:
   static la_ssize_t on_write(archive* a, void* self, const void* bytes, size_t size);
   std::unexpected<Error> broken(std::string_view what);
-  Result<void> header(const PackEntry& entry, Kind kind, uint64_t size);
+  Result<void> header(const PackEntry& entry, EntryKind kind, uint64_t size);
   Result<void> data(ByteView bytes);
   Result<void> add(const PackEntry& entry);
   Result<void> add_file(const PackEntry& entry);
@@ -155,22 +155,22 @@ std::unexpected<Error> Packer::broken(std::string_view what) {
       cat("pack ", what, ": ", why != nullptr ? printable(why) : "libarchive does not say why"));
 }
 
-Result<void> Packer::header(const PackEntry& entry, Kind kind, uint64_t size) {
+Result<void> Packer::header(const PackEntry& entry, EntryKind kind, uint64_t size) {
   const std::unique_ptr<archive_entry, FreeEntry> e(archive_entry_new());
   archive_entry_copy_pathname(e.get(), entry.name.c_str());
   archive_entry_set_filetype(e.get(),
-      kind == Kind::directory  ? AE_IFDIR
-          : kind == Kind::link ? AE_IFLNK
-                               : AE_IFREG);
+      kind == EntryKind::directory  ? AE_IFDIR
+          : kind == EntryKind::link ? AE_IFLNK
+                                    : AE_IFREG);
   archive_entry_set_perm(e.get(),
-      kind == Kind::link                                ? 0777
-          : kind == Kind::directory || entry.executable ? 0755
-                                                        : 0644);
+      kind == EntryKind::link                                ? 0777
+          : kind == EntryKind::directory || entry.executable ? 0755
+                                                             : 0644);
   archive_entry_set_size(e.get(), static_cast<la_int64_t>(size));
   archive_entry_set_mtime(e.get(), m_request.mtime, 0);
   archive_entry_set_uid(e.get(), 0);
   archive_entry_set_gid(e.get(), 0);
-  if (kind == Kind::link)
+  if (kind == EntryKind::link)
     archive_entry_copy_symlink(e.get(), entry.link_target.c_str());
   if (archive_write_header(m_archive.get(), e.get()) != ARCHIVE_OK)
     return broken(entry.name);
@@ -191,7 +191,7 @@ Result<void> Packer::data(ByteView bytes) {
 Result<void> Packer::add_file(const PackEntry& entry) {
   ++m_packed.files;
   if (entry.source.empty()) {
-    TRY(header(entry, Kind::file, entry.content.size()));
+    TRY(header(entry, EntryKind::file, entry.content.size()));
     return data(bytes_of(entry.content));
   }
   const Fd fd(::open(entry.source.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -201,7 +201,7 @@ Result<void> Packer::add_file(const PackEntry& entry) {
   if (!S_ISREG(st.st_mode))
     return fail(Code::denied, cat(entry.source, ": not a regular file"));
   const auto size = static_cast<uint64_t>(st.st_size);
-  TRY(header(entry, Kind::file, size));
+  TRY(header(entry, EntryKind::file, size));
   Bytes buffer(static_cast<size_t>(std::min<uint64_t>(size + 1, k_buffer)));
   uint64_t done = 0;
   for (;;) {
@@ -221,9 +221,9 @@ Result<void> Packer::add_file(const PackEntry& entry) {
 
 Result<void> Packer::add(const PackEntry& entry) {
   if (!entry.link_target.empty())
-    return header(entry, Kind::link, 0);
+    return header(entry, EntryKind::link, 0);
   if (entry.directory)
-    return header(entry, Kind::directory, 0);
+    return header(entry, EntryKind::directory, 0);
   return add_file(entry);
 }
 
@@ -236,9 +236,9 @@ Result<Packed> Packer::run() {
     if (!entry.link_target.empty())
       TRY(check_link(entry.name, entry.link_target));
     TRY(names.add(entry.name,
-        !entry.link_target.empty() ? Kind::link
-            : entry.directory      ? Kind::directory
-                                   : Kind::file));
+        !entry.link_target.empty() ? EntryKind::link
+            : entry.directory      ? EntryKind::directory
+                                   : EntryKind::file));
     struct stat st{};
     m_total += entry.content.size();
     if (!entry.source.empty() && stat(entry.source.c_str(), &st) == 0)

@@ -48,7 +48,7 @@ using Skip = std::function<bool(const std::string& path, bool directory)>;
 
 // The files below a directory as entries under `prefix/` ("": none), sorted; empty folders and
 // links kept, anything else refused. `skip` may be empty.
-Result<std::vector<PackEntry>> collect(
+Result<std::vector<PackEntry>> folder_entries(
     const std::string& dir, const std::string& prefix, const Skip& skip);
 // Writes the encrypted archive (temporary file, rename). No signature yet. A file that changes its
 // size meanwhile: conflict.

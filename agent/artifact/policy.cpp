@@ -100,21 +100,21 @@ Result<void> TreeNames::add_parents(std::string_view path) {
   if (parent.empty() || parent == m_last_parent)
     return {};
   const auto [at, fresh] =
-      m_nodes.try_emplace(lower(parent), Node{std::string(parent), Kind::directory, false});
+      m_nodes.try_emplace(lower(parent), Node{std::string(parent), EntryKind::directory, false});
   if (!fresh && at->second.name != parent)
     return refused(path,
         cat("lies in a folder that differs from '", printable(at->second.name), "' only in case"));
-  if (!fresh && at->second.kind != Kind::directory)
+  if (!fresh && at->second.kind != EntryKind::directory)
     return refused(path,
         cat("lies in '", printable(parent), "', which is a ",
-            at->second.kind == Kind::link ? "link" : "file"));
+            at->second.kind == EntryKind::link ? "link" : "file"));
   if (fresh)
     TRY(add_parents(parent));
   m_last_parent = parent;
   return {};
 }
 
-Result<void> TreeNames::add(std::string_view path, Kind kind) {
+Result<void> TreeNames::add(std::string_view path, EntryKind kind) {
   TRY(add_parents(path));
   const auto [at, fresh] = m_nodes.try_emplace(lower(path), Node{std::string(path), kind, true});
   if (m_nodes.size() > m_max)
@@ -124,7 +124,7 @@ Result<void> TreeNames::add(std::string_view path, Kind kind) {
   Node& there = at->second;
   if (there.name != path)
     return refused(path, cat("differs from '", printable(there.name), "' only in case"));
-  if (there.named || kind != Kind::directory)
+  if (there.named || kind != EntryKind::directory)
     return refused(path, "is there twice");
   there.named = true;
   return {};

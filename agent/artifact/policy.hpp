@@ -20,7 +20,7 @@ inline constexpr size_t k_max_component = 255;
 inline constexpr size_t k_max_path = 1024;
 inline constexpr size_t k_max_depth = 32;
 
-enum class Kind { directory, file, link };
+enum class EntryKind { directory, file, link };
 
 // A path as it stands in the archive, without the slash that ends a directory's. denied with the
 // reason and the path.
@@ -34,12 +34,12 @@ public:
   explicit TreeNames(uint64_t max) : m_max(max) {}
   // A checked path. denied: named twice, differs from another only in case (ASCII), or lies in
   // something that is no directory; too_large.
-  Result<void> add(std::string_view path, Kind kind);
+  Result<void> add(std::string_view path, EntryKind kind);
 
 private:
   struct Node {
     std::string name; // as written
-    Kind kind;
+    EntryKind kind;
     bool named; // by an entry of its own
   };
   Result<void> add_parents(std::string_view path);

@@ -65,7 +65,7 @@ Result<StageStats> stage(const StageJob& job);
 // After the stager is gone: walks by descriptor and refuses everything that the policy does not
 // allow, whoever made it (hard links, devices, setuid, foreign owners, links out of the tree).
 // denied names the first thing found.
-Result<StageStats> walk_again(
+Result<StageStats> verify_tree(
     const std::string& tree, std::optional<uid_t> owner, const StageLimits& limits);
 
 } // namespace chillbox::artifact

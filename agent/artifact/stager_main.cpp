@@ -3,7 +3,7 @@
 #include "artifact/locale.hpp"
 #include "artifact/secret_packet.hpp"
 #include "base/text.hpp"
-#include "crypto/warm.hpp"
+#include "crypto/preload_libcrypto.hpp"
 #include "os/sandbox.hpp"
 #include "os/socket.hpp"
 
@@ -65,7 +65,7 @@ Result<StageStats> run() {
   TRY(os::deny_core_and_ptrace());
   const auto order = TRY(receive_order());
   // What opens files comes before what forbids it.
-  crypto::warm_libcrypto();
+  crypto::preload_libcrypto();
   const auto locale = TRY(Utf8Locale::enter());
   umask(022);
   TRY(give_up_rights(order.limits));

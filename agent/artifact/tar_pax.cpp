@@ -1,4 +1,4 @@
-#include "artifact/tar_guard.hpp"
+#include "artifact/tar_reader.hpp"
 
 #include "base/text.hpp"
 

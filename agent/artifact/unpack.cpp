@@ -1,9 +1,9 @@
 #include "artifact/stager.hpp"
 
 #include "artifact/age_input.hpp"
-#include "artifact/ahead.hpp"
 #include "artifact/policy.hpp"
-#include "artifact/tar_guard.hpp"
+#include "artifact/read_ahead.hpp"
+#include "artifact/tar_reader.hpp"
 #include "artifact/tree_writer.hpp"
 #include "base/text.hpp"
 
@@ -46,9 +46,9 @@ private:
   Result<void> finish();
 
   std::unique_ptr<archive, FreeArchive> m_archive;
-  PlainStream m_plain;
-  Ahead m_ahead; // gone before what it reads from
-  TarGuard m_guard;
+  Decompressor m_plain;
+  ReadAhead m_ahead; // gone before what it reads from
+  TarReader m_guard;
   TreeNames m_names;
   TreeWriter m_writer;
   std::vector<std::pair<std::string, std::string>>
@@ -95,14 +95,14 @@ Result<Member> Unpacker::take_member(archive_entry* entry) {
   m_guard.members().pop_front();
   const auto type = archive_entry_filetype(entry);
   const auto text = [](const char* s) { return std::string(s != nullptr ? s : ""); };
-  Member read{.kind = type == AE_IFDIR ? Kind::directory
-          : type == AE_IFLNK           ? Kind::link
-                                       : Kind::file,
+  Member read{.kind = type == AE_IFDIR ? EntryKind::directory
+          : type == AE_IFLNK           ? EntryKind::link
+                                       : EntryKind::file,
       .path = text(archive_entry_pathname(entry)),
       .link = text(archive_entry_symlink(entry)),
       .size = static_cast<uint64_t>(archive_entry_size(entry)),
       .mode = static_cast<uint32_t>(archive_entry_perm(entry))};
-  if (read.kind == Kind::directory && read.path.ends_with('/'))
+  if (read.kind == EntryKind::directory && read.path.ends_with('/'))
     read.path.pop_back();
   TRY(check_path(expected.path)); // first, because these names say best what is wrong
   expected.mode &= 07777;
@@ -118,14 +118,15 @@ Result<Member> Unpacker::take_member(archive_entry* entry) {
 Result<void> Unpacker::take_entry(archive_entry* entry) {
   const Member member = TRY(take_member(entry));
   TRY(m_names.add(member.path, member.kind));
-  if (member.kind == Kind::link) {
+  if (member.kind == EntryKind::link) {
     TRY(check_link(member.path, member.link));
     m_links.emplace_back(member.path, member.link);
     return {};
   }
-  const uint32_t mode = member.kind == Kind::directory || (member.mode & 0100) != 0 ? 0755 : 0644;
+  const uint32_t mode =
+      member.kind == EntryKind::directory || (member.mode & 0100) != 0 ? 0755 : 0644;
   m_stats.masked += mode != member.mode ? 1 : 0;
-  return member.kind == Kind::directory ? m_writer.make_dir(member.path) : take_file(member);
+  return member.kind == EntryKind::directory ? m_writer.make_dir(member.path) : take_file(member);
 }
 
 Result<void> Unpacker::take_file(const Member& member) {

@@ -61,7 +61,7 @@ Result<uint64_t> number(std::string_view key, std::string_view text) {
   return *n;
 }
 
-Result<void> check_what(const Statement& s, const Wanted& wanted) {
+Result<void> check_what(const Statement& s, const Expected& wanted) {
   if (s.site != wanted.site)
     return fail(Code::denied,
         cat("signed for site '", s.site.str(), "', wanted '", wanted.site.str(), "'"));
@@ -74,7 +74,7 @@ Result<void> check_what(const Statement& s, const Wanted& wanted) {
   return {};
 }
 
-Result<void> check_digest(const Statement& s, const Digest& actual, const Wanted& wanted) {
+Result<void> check_digest(const Statement& s, const Digest& actual, const Expected& wanted) {
   if (actual != wanted.sha256)
     return fail(
         Code::denied, cat("sha256 is ", actual.str(), ", announced was ", wanted.sha256.str()));
@@ -84,7 +84,7 @@ Result<void> check_digest(const Statement& s, const Digest& actual, const Wanted
   return {};
 }
 
-Result<void> check_fresh(const Statement& s, const Wanted& wanted) {
+Result<void> check_fresh(const Statement& s, const Expected& wanted) {
   if (s.expires && wanted.now_unix >= *s.expires)
     return fail(Code::denied, cat("expired ", rfc3339(*s.expires), ": sign it again"));
   const uint64_t installed = wanted.installed_serial;
@@ -166,7 +166,7 @@ std::string statement_text(const Statement& statement) {
 }
 
 Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view minisig,
-    const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Wanted& wanted) {
+    const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Expected& wanted) {
   const auto signature = crypto::MinisignSignature::parse(minisig);
   if (!signature)
     return fail(Code::denied,

@@ -43,23 +43,23 @@ struct TrustedKey {
 };
 // invalid: not a key, or a line that is none of the above. A mistyped limit must not turn into no
 // limit.
-Result<TrustedKey> parse_trusted(std::string_view text, std::string_view name);
-std::string trusted_text(const TrustedKey& key); // parse_trusted reads it back
+Result<TrustedKey> parse_trusted_key(std::string_view text, std::string_view name);
+std::string trusted_key_text(const TrustedKey& key); // parse_trusted_key reads it back
 // Every *.pub of the directory, by name; names that begin with a dot are passed over. One that
 // cannot be used fails the whole set and is named: a deployer who is locked out should not have to
 // guess. denied: writable by others than root. No directory: no keys.
-Result<std::vector<TrustedKey>> load_trusted(const std::string& dir);
+Result<std::vector<TrustedKey>> load_trusted_keys(const std::string& dir);
 // The same for who looks whether a key is still trusted: one that cannot be used is not, and speaks
 // for no other.
-struct TrustedFiles {
+struct TrustedKeys {
   std::vector<TrustedKey> keys;
   std::vector<Error> faults; // each names its file
 };
-TrustedFiles read_trusted(const std::string& dir);
+TrustedKeys read_trusted_keys(const std::string& dir);
 // sha256 of the key's base64 line, hex: unlike its id, nobody can make a key that has another's.
 std::string fingerprint(const crypto::MinisignPublicKey& key);
 
-struct Wanted {
+struct Expected {
   SiteName site;
   bool secrets = false;
   std::string version; // "" : any (secrets)
@@ -82,6 +82,6 @@ struct Verified {
 // held serial jump. With nothing installed (serial 0) any serial will do. allow_downgrade also
 // takes the installed serial itself.
 Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view minisig,
-    const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Wanted& wanted);
+    const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Expected& wanted);
 
 } // namespace chillbox::artifact

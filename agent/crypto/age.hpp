@@ -12,7 +12,7 @@
 // Codes: invalid, the header (or the nonce behind it) is malformed; too_large, over a limit of
 // ours; not_found, "no identity matches"; denied, a wrong passphrase; corrupt, a wrong MAC or a
 // damaged payload; no_space, not the memory for scrypt. Keys are wiped on every path. A process in
-// a sandbox calls warm_libcrypto() (warm.hpp) first.
+// a sandbox calls preload_libcrypto() (preload_libcrypto.hpp) first.
 #pragma once
 
 #include "base/encoding.hpp"

@@ -12,10 +12,10 @@ namespace chillbox::crypto {
 ChunkCipher::ChunkCipher(Direction direction, const SecretBytes& file_key, ByteView payload_nonce)
     : m_context(EVP_CIPHER_CTX_new()) {
   const SecretBytes key = hkdf_sha256(file_key.view(), payload_nonce, "payload");
-  const int seals = direction == Direction::seal ? 1 : 0;
+  const int encrypts = direction == Direction::encrypt ? 1 : 0;
   must(m_context != nullptr &&
       EVP_CipherInit_ex2(
-          m_context.get(), chacha20_poly1305(), key.data(), nullptr, seals, nullptr) == 1);
+          m_context.get(), chacha20_poly1305(), key.data(), nullptr, encrypts, nullptr) == 1);
 }
 
 void ChunkCipher::set_nonce(bool last) {
@@ -26,7 +26,7 @@ void ChunkCipher::set_nonce(bool last) {
   must(EVP_CipherInit_ex2(m_context.get(), nullptr, nullptr, nonce.data(), -1, nullptr) == 1);
 }
 
-bool ChunkCipher::open(ByteView chunk, bool last, uint8_t* out) {
+bool ChunkCipher::decrypt(ByteView chunk, bool last, uint8_t* out) {
   const size_t size = chunk.size() - k_age_tag;
   std::array<uint8_t, k_age_tag> tag{}; // libcrypto wants it writable
   std::copy(chunk.begin() + static_cast<ptrdiff_t>(size), chunk.end(), tag.begin());
@@ -42,7 +42,7 @@ bool ChunkCipher::open(ByteView chunk, bool last, uint8_t* out) {
   return false;
 }
 
-void ChunkCipher::seal(ByteView plain, bool last, uint8_t* out) {
+void ChunkCipher::encrypt(ByteView plain, bool last, uint8_t* out) {
   static constexpr uint8_t nothing =
       0; // an empty span may hold a null pointer, which means something else to libcrypto
   set_nonce(last);
@@ -95,7 +95,7 @@ Result<void> PayloadReader::State::start() {
   std::array<uint8_t, k_age_nonce> nonce{};
   if (TRY(fill(nonce)) != nonce.size())
     return fail(Code::invalid, "age payload: cut short within its nonce");
-  cipher = std::make_unique<ChunkCipher>(Direction::open, file_key, nonce);
+  cipher = std::make_unique<ChunkCipher>(Direction::decrypt, file_key, nonce);
   file_key = SecretBytes();
   return {};
 }
@@ -120,8 +120,8 @@ Result<size_t> PayloadReader::State::next_chunk(uint8_t* out) {
   const ByteView sealed(chunk.data(), size);
   // A full chunk is usually not the last one, a shorter one must be.
   const bool full = size == chunk.size();
-  last_seen = !full || !cipher->open(sealed, false, out);
-  if (last_seen && !cipher->open(sealed, true, out))
+  last_seen = !full || !cipher->decrypt(sealed, false, out);
+  if (last_seen && !cipher->decrypt(sealed, true, out))
     return damaged(full ? "wrong tag: damaged" : "wrong tag: damaged or cut short");
   if (size == k_age_tag) {
     if (!cipher->at_first())

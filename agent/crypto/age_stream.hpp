@@ -9,7 +9,7 @@
 
 namespace chillbox::crypto {
 
-enum class Direction { open, seal };
+enum class Direction { decrypt, encrypt };
 
 // ChaCha20-Poly1305 under the payload key. One libcrypto context serves all chunks: only the nonce
 // changes between them.
@@ -18,9 +18,9 @@ public:
   ChunkCipher(Direction direction, const SecretBytes& file_key, ByteView payload_nonce);
   // out has room for chunk - 16 bytes; false: not this chunk, at this place, with this finality.
   // What is in `out` is wiped then.
-  bool open(ByteView chunk, bool last, uint8_t* out);
+  bool decrypt(ByteView chunk, bool last, uint8_t* out);
   // out has room for plain + 16 bytes.
-  void seal(ByteView plain, bool last, uint8_t* out);
+  void encrypt(ByteView plain, bool last, uint8_t* out);
   // Counts on to the next chunk.
   void advance() { ++m_counter; }
   bool at_first() const { return m_counter == 0; }

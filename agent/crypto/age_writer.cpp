@@ -29,7 +29,7 @@ std::array<uint8_t, k_age_nonce> new_nonce() {
 
 struct AgeWriter::State {
   State(const SecretBytes& file_key, WriteBytes to)
-      : nonce(new_nonce()), cipher(Direction::seal, file_key, nonce), sink(std::move(to)) {}
+      : nonce(new_nonce()), cipher(Direction::encrypt, file_key, nonce), sink(std::move(to)) {}
 
   std::array<uint8_t, k_age_nonce> nonce;
   ChunkCipher cipher;
@@ -48,7 +48,7 @@ struct AgeWriter::State {
     return {};
   }
   Result<void> emit_chunk(ByteView chunk, bool last) {
-    cipher.seal(chunk, last, sealed.data());
+    cipher.encrypt(chunk, last, sealed.data());
     cipher.advance();
     return emit(ByteView(sealed).first(chunk.size() + k_age_tag));
   }

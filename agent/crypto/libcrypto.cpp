@@ -1,6 +1,6 @@
 #include "crypto/libcrypto.hpp"
 
-#include "crypto/warm.hpp"
+#include "crypto/preload_libcrypto.hpp"
 
 #include "base/secret.hpp"
 
@@ -42,7 +42,7 @@ EVP_MAC* hmac() {
   return mac;
 }
 
-void warm_libcrypto() {
+void preload_libcrypto() {
   chacha20_poly1305();
   sha256();
   blake2b512();

@@ -1,6 +1,6 @@
 // Inside agent/crypto: what comes from OpenSSL's libcrypto, the bulk ChaCha20-Poly1305, the digests
 // and HMAC, each looked up once (a look-up by name costs more than the HMAC of a small body).
-// scrypt has its own look-ups, see warm.hpp.
+// scrypt has its own look-ups, see preload_libcrypto.hpp.
 #pragma once
 
 #include <openssl/evp.h>

@@ -1,7 +1,7 @@
 // The gate's other half: uploads and what a capability lets its holder see.
 #include "daemon/gate.hpp"
 
-#include "artifact/inbox.hpp"
+#include "artifact/artifact_store.hpp"
 #include "base/encoding.hpp"
 #include "base/guarded.hpp"
 #include "base/log.hpp"

@@ -30,7 +30,7 @@ std::string all_or(const std::vector<std::string>& names) {
 }
 
 std::string words_of_deployer(const std::string& text, const std::string& name) {
-  const auto key = artifact::parse_trusted(text, name);
+  const auto key = artifact::parse_trusted_key(text, name);
   return key ? cat("deployer '", name, "', key ", crypto::key_id_text(key->key.id),
                    ", sites: ", all_or(key->sites))
              : cat("deployer '", name, "', not usable");

@@ -415,7 +415,7 @@ Result<config::HostConfig> check_configuration(const os::Paths& paths) {
       : std::string();
   auto config = TRY(config::parse_host_config(text, paths.config_file()));
   (void)TRY(load_senders(paths.webhooks()));
-  (void)TRY(artifact::load_trusted(paths.trusted()));
+  (void)TRY(artifact::load_trusted_keys(paths.trusted()));
   if (config.edge_test_port != 0 && !paths.testing())
     return fail(Code::invalid,
         cat(paths.config_file(), ": edge.test_port: for tests under CHILLBOX_ROOT only"));

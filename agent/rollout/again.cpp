@@ -4,7 +4,7 @@
 #include "rollout/steps.hpp"
 #include "rollout/trust.hpp"
 
-#include "artifact/inbox.hpp"
+#include "artifact/artifact_store.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "os/mount.hpp"

@@ -2,7 +2,7 @@
 #include "rollout/trust.hpp"
 
 #include "artifact/age_input.hpp"
-#include "artifact/inbox.hpp"
+#include "artifact/artifact_store.hpp"
 #include "artifact/stager.hpp"
 #include "base/text.hpp"
 
@@ -169,9 +169,9 @@ Result<Next> run_verify(Rollout& r) {
   const auto stored = TRY(artifact::digest_file(r.artifact.get()));
   const std::string signature_file = signature_of(r.world, r.job);
   const auto signature = TRY(r.world.disk.read(signature_file, 4096));
-  const auto trusted = TRY(artifact::load_trusted(r.world.paths.trusted()));
+  const auto trusted = TRY(artifact::load_trusted_keys(r.world.paths.trusted()));
   const bool secrets = r.job.kind == store::JobKind::secrets;
-  artifact::Wanted wanted{.site = r.job.site,
+  artifact::Expected wanted{.site = r.job.site,
       .secrets = secrets,
       .version = secrets ? "" : r.job.version,
       .sha256 = announced};

@@ -1,6 +1,6 @@
 #include "rollout/plan.hpp"
 
-#include "artifact/inbox.hpp"
+#include "artifact/artifact_store.hpp"
 #include "artifact/verify.hpp"
 #include "base/diff.hpp"
 #include "base/encoding.hpp"
@@ -133,8 +133,8 @@ Result<artifact::Statement> stated(const std::string& signature) {
 // problem among others.
 Result<std::vector<std::string>> verify_draft(Rollout& r, const artifact::StoredFile& stored,
     const std::string& signature, artifact::Statement said) {
-  const auto trusted = TRY(artifact::load_trusted(r.world.paths.trusted()));
-  artifact::Wanted wanted{.site = said.site,
+  const auto trusted = TRY(artifact::load_trusted_keys(r.world.paths.trusted()));
+  artifact::Expected wanted{.site = said.site,
       .version = said.version,
       .sha256 = stored.sha256,
       .allow_downgrade = true,

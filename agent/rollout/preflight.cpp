@@ -199,7 +199,7 @@ Result<std::vector<PlannedService>> plan_services(World& world, const config::Si
 }
 
 std::vector<std::string> missing_secrets(World& world, const config::Site& site) {
-  const auto staged = secrets::staged_files(world.paths, site.slug);
+  const auto staged = secrets::loaded_files(world.paths, site.slug);
   std::vector<std::string> missing;
   for (const auto& service : site.services)
     if (service.secrets_config) {

@@ -4,7 +4,7 @@
 
 #include "os/port.hpp"
 #include "rollout/rollout.hpp"
-#include "secrets/stage.hpp"
+#include "secrets/load.hpp"
 
 #include <cstdint>
 #include <set>

@@ -2,7 +2,7 @@
 #include "rollout/trust.hpp"
 
 #include "artifact/age_input.hpp"
-#include "artifact/inbox.hpp"
+#include "artifact/artifact_store.hpp"
 #include "base/text.hpp"
 
 #include <fcntl.h>
@@ -69,7 +69,7 @@ std::string set_path(const World& world, const SiteName& site, const std::string
 
 Result<void> stage_opened(World& world, const SiteName& site, int fd, const SecretBytes& key) {
   const gid_t group = TRY(site_user(world, site)).gid; // secrets may come before the first release
-  return secrets::stage_secrets(
+  return secrets::load_secrets(
       world.paths, site, fd, key, world.as_root, group, world.config.secrets_size);
 }
 
@@ -87,7 +87,7 @@ Result<void> stage_set(World& world, const SiteName& site, const std::string& sh
 }
 
 Result<void> stage_current_set(World& world, const SiteName& site) {
-  if (!world.vault.unsealed() || secrets::secrets_staged(world.paths, site))
+  if (!world.vault.unsealed() || secrets::secrets_loaded(world.paths, site))
     return {};
   const auto set = TRY(world.store.secret_set(site));
   if (!set)
@@ -259,7 +259,7 @@ Result<Next> run_exchange(Rollout& r) {
   r.file_key = SecretBytes();
   TRY(r.world.store.put_secret_set({r.job.site, r.job.sha256, r.verified->statement.serial,
       r.world.clock.wall_ms(), r.verified->signer, r.verified->signer_key}));
-  const auto files = secrets::staged_files(r.world.paths, r.job.site);
+  const auto files = secrets::loaded_files(r.world.paths, r.job.site);
   r.info(cat(files.size(), files.size() == 1 ? " file" : " files", " in tmpfs"));
   return Next::go_on;
 }

@@ -33,7 +33,7 @@ Result<void> check_signer(
     World& world, const SiteName& site, const std::string& signer, const std::string& fingerprint) {
   if (signer.empty())
     return {}; // from before signers were recorded
-  const auto trusted = artifact::read_trusted(world.paths.trusted());
+  const auto trusted = artifact::read_trusted_keys(world.paths.trusted());
   bool known = false;
   for (const auto& key : trusted.keys) {
     if (!is_same(key, signer, fingerprint))

@@ -1,7 +1,7 @@
 #include "artifact/secret_packet.hpp"
 #include "base/text.hpp"
 #include "crypto/age.hpp"
-#include "crypto/warm.hpp"
+#include "crypto/preload_libcrypto.hpp"
 #include "os/memory.hpp"
 #include "os/sandbox.hpp"
 #include "os/socket.hpp"
@@ -63,7 +63,7 @@ Result<crypto::AgeIdentity> receive_identity() {
 
 Result<crypto::AgeIdentity> unlock(const std::string& user) {
   TRY(os::deny_core_and_ptrace());
-  crypto::warm_libcrypto();
+  crypto::preload_libcrypto();
   auto identity = TRY(receive_identity());
   // Only a wrong passphrase is `denied` to who asked: it counts against the operator.
   if (auto given_up = give_up_rights(user); !given_up)

@@ -1,7 +1,7 @@
 #include "catch.hpp"
 
+#include "artifact/encrypted.hpp"
 #include "artifact/raw_tar.hpp"
-#include "artifact/sealed.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -61,7 +61,7 @@ TEST_CASE("[fault-57] [fault-58] hundreds of damaged archives are refused, or ma
       continue;
     ++taken;
     INFO("mutant " << i);
-    const auto seen = artifact::walk_again(u.tree, geteuid(), {.bytes = 1 << 20, .entries = 50});
+    const auto seen = artifact::verify_tree(u.tree, geteuid(), {.bytes = 1 << 20, .entries = 50});
     REQUIRE(seen);
     CHECK(seen->files == u.result->files);
     CHECK(seen->directories == u.result->directories);

@@ -1,7 +1,7 @@
 #include "catch.hpp"
 
+#include "artifact/encrypted.hpp"
 #include "artifact/pack.hpp"
-#include "artifact/sealed.hpp"
 #include "crypto/hash.hpp"
 
 #include <sys/stat.h>
@@ -30,7 +30,8 @@ struct Source {
     REQUIRE(::symlink("../run", (dir + "/api/start").c_str()) == 0);
   }
   std::vector<PackEntry> entries() const {
-    return must(collect(dir, "blog", [](const std::string& path, bool) { return path == ".git"; }));
+    return must(
+        folder_entries(dir, "blog", [](const std::string& path, bool) { return path == ".git"; }));
   }
   PackRequest request(const std::string& name = "out.age") const {
     return {.entries = entries(),
@@ -40,7 +41,7 @@ struct Source {
         .progress = {}};
   }
   Unpacked unpack(const std::string& name = "out.age") const {
-    Sealed sealed("");
+    Encrypted sealed("");
     sealed.store(read_file(scratch / name));
     sealed.key = must(identity.file_key(must(crypto::parse_age_header(bytes_of(sealed.bytes)))));
     return Unpacked(sealed);
@@ -51,7 +52,7 @@ std::string says(const Result<Packed>& r) {
   return r ? "packed" : cat(code_name(r.error().code), ": ", r.error().message);
 }
 std::string collected(const std::string& dir) {
-  const auto r = collect(dir, "blog", {});
+  const auto r = folder_entries(dir, "blog", {});
   return r ? "collected" : r.error().message;
 }
 
@@ -196,5 +197,5 @@ TEST_CASE("collecting refuses what cannot be packed and names it") {
   ::unlink((source.dir + "/api/passwd").c_str());
   CHECK(collected(source.dir) == "collected");
   CHECK_SAYS(collected(source.dir + "/nowhere"), "nowhere: no such file or directory");
-  CHECK(must(collect(source.dir + "/.git", "", {})).front().name == "config");
+  CHECK(must(folder_entries(source.dir + "/.git", "", {})).front().name == "config");
 }

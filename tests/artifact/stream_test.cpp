@@ -1,7 +1,7 @@
 #include "catch.hpp"
 
+#include "artifact/encrypted.hpp"
 #include "artifact/raw_tar.hpp"
-#include "artifact/sealed.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -106,7 +106,7 @@ TEST_CASE("[fault-45] a file cut at a chunk boundary of age is a payload failure
   uint32_t state = 1;
   for (char& c : noise)
     c = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
-  Sealed sealed(file("b/noise", noise) + end());
+  Encrypted sealed(file("b/noise", noise) + end());
   const std::string whole = sealed.bytes;
   const size_t payload = must(crypto::parse_age_header(bytes_of(whole))).size + crypto::k_age_nonce;
   const size_t chunk = crypto::k_age_chunk + crypto::k_age_tag;
@@ -125,7 +125,7 @@ TEST_CASE("[fault-45] a file cut at a chunk boundary of age is a payload failure
 }
 
 TEST_CASE("armored artifacts are unpacked, and damaged armor is refused") {
-  Sealed sealed(good());
+  Encrypted sealed(good());
   std::string text;
   crypto::ArmorWriter writer([&](ByteView piece) -> Result<void> {
     text += text_of(piece);
@@ -142,7 +142,7 @@ TEST_CASE("armored artifacts are unpacked, and damaged armor is refused") {
 }
 
 TEST_CASE("a header that another key belongs to is refused before anything is read") {
-  Sealed sealed(good());
+  Encrypted sealed(good());
   sealed.key = SecretBytes(16);
   CHECK_SAYS(Unpacked(sealed).error(), "corrupt: artifact: the age header was changed");
 }

@@ -1,7 +1,7 @@
 #include "catch.hpp"
 
+#include "artifact/encrypted.hpp"
 #include "artifact/raw_tar.hpp"
-#include "artifact/sealed.hpp"
 
 #include <sys/stat.h>
 

@@ -18,7 +18,7 @@ const Digest k_other = Digest::parse(std::string(64, 'b')).value();
 struct Deployer {
   crypto::MinisignSecretKey secret = crypto::MinisignSecretKey::generate();
   std::array<uint8_t, 64> blake2b{1, 2, 3};
-  Wanted wanted{.site = SiteName::parse("blog").value(),
+  Expected wanted{.site = SiteName::parse("blog").value(),
       .version = "1.2.3",
       .sha256 = k_digest,
       .now_unix = 1'000'000};
@@ -181,36 +181,36 @@ TEST_CASE("a statement is exactly its words, and is written as it is read") {
 
 TEST_CASE("trusted keys are minisign's files, with our lines behind") {
   const auto key = crypto::MinisignSecretKey::generate().public_key();
-  CHECK(parse_trusted(key.to_file(), "a")->sites.empty());
-  CHECK(parse_trusted(key.to_line() + "\n", "a")->key.key == key.key);
-  const auto limited = parse_trusted(key.to_file() + "\n# for two\nsites: blog, shop\n", "a");
+  CHECK(parse_trusted_key(key.to_file(), "a")->sites.empty());
+  CHECK(parse_trusted_key(key.to_line() + "\n", "a")->key.key == key.key);
+  const auto limited = parse_trusted_key(key.to_file() + "\n# for two\nsites: blog, shop\n", "a");
   REQUIRE(limited);
   CHECK(limited->sites == std::vector<std::string>{"blog", "shop"});
-  CHECK(parse_trusted(trusted_text(*limited), "a")->sites == limited->sites);
+  CHECK(parse_trusted_key(trusted_key_text(*limited), "a")->sites == limited->sites);
   for (const char* bad : {"site: blog\n", "sites=blog\n", "sites:\n", "sites: Blog\n",
            "sites: a\nsites: b\n", "junk\n"})
-    CHECK_FALSE(parse_trusted(key.to_file() + bad, "a"));
-  CHECK_FALSE(parse_trusted("", "a"));
-  CHECK_FALSE(parse_trusted("untrusted comment: x", "a"));
-  CHECK_FALSE(parse_trusted("untrusted comment: x\nAAAA\n", "a"));
+    CHECK_FALSE(parse_trusted_key(key.to_file() + bad, "a"));
+  CHECK_FALSE(parse_trusted_key("", "a"));
+  CHECK_FALSE(parse_trusted_key("untrusted comment: x", "a"));
+  CHECK_FALSE(parse_trusted_key("untrusted comment: x\nAAAA\n", "a"));
 }
 
 TEST_CASE("the trusted directory is read whole or not at all, and only what root alone can write") {
   const Scratch scratch;
-  CHECK(load_trusted(scratch / "none")->empty());
+  CHECK(load_trusted_keys(scratch / "none")->empty());
   const auto a = crypto::MinisignSecretKey::generate().public_key(),
              b = crypto::MinisignSecretKey::generate().public_key();
   write_file(scratch / "bob.pub", b.to_file() + "sites: shop\n");
   write_file(scratch / "alice.pub", a.to_file());
   write_file(scratch / "notes.txt", "not a key");
   write_file(scratch / ".alice.pub.tmp.pub", "half");
-  const auto keys = load_trusted(scratch.path);
+  const auto keys = load_trusted_keys(scratch.path);
   REQUIRE(keys);
   REQUIRE(keys->size() == 2);
   CHECK((*keys)[0].name == "alice");
   CHECK((*keys)[1].sites == std::vector<std::string>{"shop"});
 
-  const auto says_now = [&] { return load_trusted(scratch.path).error().message; };
+  const auto says_now = [&] { return load_trusted_keys(scratch.path).error().message; };
   ::chmod((scratch / "bob.pub").c_str(), 0666);
   CHECK_SAYS(says_now(), "bob.pub: writable by others than root");
   ::chmod((scratch / "bob.pub").c_str(), 0644);

@@ -122,12 +122,12 @@ TEST_CASE("plaintext that did not verify is wiped before anybody can look at it"
   const SecretBytes key(16);
   const Bytes plain = pattern(100);
   Bytes sealed(plain.size() + k_age_tag);
-  ChunkCipher(Direction::seal, key, Bytes(k_age_nonce)).seal(plain, true, sealed.data());
+  ChunkCipher(Direction::encrypt, key, Bytes(k_age_nonce)).encrypt(plain, true, sealed.data());
   Bytes out(plain.size(), 0xff);
-  ChunkCipher reader(Direction::open, key, Bytes(k_age_nonce));
-  CHECK_FALSE(reader.open(sealed, false, out.data()));
+  ChunkCipher reader(Direction::decrypt, key, Bytes(k_age_nonce));
+  CHECK_FALSE(reader.decrypt(sealed, false, out.data()));
   CHECK(out == Bytes(plain.size(), 0));
-  CHECK(reader.open(sealed, true, out.data()));
+  CHECK(reader.decrypt(sealed, true, out.data()));
   CHECK(out == plain);
 }
 

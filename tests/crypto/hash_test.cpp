@@ -1,7 +1,7 @@
 #include "crypto/bech32.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/hkdf.hpp"
-#include "crypto/warm.hpp"
+#include "crypto/preload_libcrypto.hpp"
 #include "sample.hpp"
 
 using namespace chillbox;
@@ -34,8 +34,8 @@ TEST_CASE("HKDF gives the first 32 bytes of RFC 5869's cases 1 and 3") {
 }
 
 TEST_CASE("warming libcrypto up leaves every algorithm working, and twice is once") {
-  warm_libcrypto();
-  warm_libcrypto();
+  preload_libcrypto();
+  preload_libcrypto();
   CHECK(sha256_of(bytes_of("abc")).str().starts_with("ba7816bf"));
 }
 

@@ -52,13 +52,13 @@ Read read_payload(const Bytes& payload, size_t step) {
 
 Bytes seal(const Bytes& plain, ByteView nonce) {
   Bytes out(nonce.begin(), nonce.end());
-  ChunkCipher cipher(Direction::seal, file_key(), nonce);
+  ChunkCipher cipher(Direction::encrypt, file_key(), nonce);
   size_t at = 0;
   do {
     const size_t n = std::min(k_age_chunk, plain.size() - at);
     const size_t before = out.size();
     out.resize(before + n + k_age_tag);
-    cipher.seal(ByteView(plain).subspan(at, n), at + n == plain.size(), out.data() + before);
+    cipher.encrypt(ByteView(plain).subspan(at, n), at + n == plain.size(), out.data() + before);
     cipher.advance();
     at += n;
   } while (at < plain.size());

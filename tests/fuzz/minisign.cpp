@@ -66,8 +66,8 @@ void try_keys(std::string_view text) {
   if (const auto key = MinisignPublicKey::parse(text))
     claim(MinisignPublicKey::parse(key->to_file()).has_value(),
         "a public key can be written and read");
-  if (const auto trusted = artifact::parse_trusted(text, "name")) {
-    const auto again = artifact::parse_trusted(artifact::trusted_text(*trusted), "name");
+  if (const auto trusted = artifact::parse_trusted_key(text, "name")) {
+    const auto again = artifact::parse_trusted_key(artifact::trusted_key_text(*trusted), "name");
     claim(again && again->sites == trusted->sites, "a limit is kept");
   }
   const auto encrypted = MinisignSecretKey::is_encrypted(text);

@@ -4,7 +4,7 @@
 #include "artifact/locale.hpp"
 #include "artifact/raw_tar.hpp"
 #include "artifact/stager.hpp"
-#include "artifact/tar_guard.hpp"
+#include "artifact/tar_reader.hpp"
 #include "base/fd.hpp"
 #include "crypto/age.hpp"
 #include "crypto/age_stream.hpp"
@@ -67,12 +67,12 @@ Fd sealed(ByteView plain) {
   std::string file = place().header;
   const Bytes nonce(crypto::k_age_nonce, 7);
   file += text_of(nonce);
-  crypto::ChunkCipher cipher(crypto::Direction::seal, place().key, nonce);
+  crypto::ChunkCipher cipher(crypto::Direction::encrypt, place().key, nonce);
   do {
     const size_t n = std::min(crypto::k_age_chunk, plain.size());
     const size_t before = file.size();
     file.resize(before + n + crypto::k_age_tag);
-    cipher.seal(
+    cipher.encrypt(
         plain.first(n), n == plain.size(), reinterpret_cast<uint8_t*>(file.data()) + before);
     cipher.advance();
     plain = plain.subspan(n);
@@ -84,8 +84,8 @@ Fd sealed(ByteView plain) {
 }
 
 void try_guard(ByteView bytes, size_t step) {
-  artifact::TarGuard whole(1 << 20, 100);
-  artifact::TarGuard pieces(1 << 20, 100);
+  artifact::TarReader whole(1 << 20, 100);
+  artifact::TarReader pieces(1 << 20, 100);
   const bool good = whole.feed(bytes).has_value();
   bool same = true;
   for (size_t at = 0; at < bytes.size() && same; at += step)
@@ -108,7 +108,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto stats = artifact::unpack(file.get(), p.key, dir.get(), k_limits);
   if (stats) {
     const auto seen = must(
-        artifact::walk_again(tree, ::geteuid(), k_limits), "what the stager takes the walk takes");
+        artifact::verify_tree(tree, ::geteuid(), k_limits), "what the stager takes the walk takes");
     claim(seen.files == stats->files && seen.directories == stats->directories &&
             seen.links == stats->links && seen.bytes == stats->bytes,
         "and both count the same");

@@ -3,7 +3,7 @@
 #include "rollout/host.hpp"
 
 #include "rollout/prune.hpp"
-#include "secrets/stage.hpp"
+#include "secrets/load.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;

@@ -2,7 +2,7 @@
 // the host is whole after each.
 #include "rollout/host.hpp"
 
-#include "secrets/stage.hpp"
+#include "secrets/load.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;

@@ -4,7 +4,7 @@
 #include "rollout/host.hpp"
 #include "rollout/power.hpp"
 
-#include "secrets/stage.hpp"
+#include "secrets/load.hpp"
 
 #include <cstdlib>
 #include <functional>

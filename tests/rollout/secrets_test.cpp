@@ -2,7 +2,7 @@
 // live with them.
 #include "rollout/host.hpp"
 
-#include "secrets/stage.hpp"
+#include "secrets/load.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;

@@ -1,7 +1,7 @@
 // An operator stops a site, starts it again, removes it.
 #include "rollout/host.hpp"
 
-#include "secrets/stage.hpp"
+#include "secrets/load.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -110,7 +110,7 @@ TEST_CASE("a removed site leaves its data and its freshness, and nothing that ru
   CHECK(host.world().slots.all().empty());
   CHECK(must(host.disk.list(host.paths.artifacts())).empty());
   CHECK(must(host.disk.list(host.paths.secret_sets())).empty());
-  CHECK(secrets::staged_files(host.paths, site()).empty());
+  CHECK(secrets::loaded_files(host.paths, site()).empty());
   CHECK_FALSE(host.disk.exists(host.paths.site(site())));
   CHECK_FALSE(host.disk.exists(host.paths.live(site())));
 }

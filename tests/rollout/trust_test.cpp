@@ -4,7 +4,7 @@
 
 #include "rollout/manifest.hpp"
 #include "rollout/trust.hpp"
-#include "secrets/stage.hpp"
+#include "secrets/load.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;

@@ -1,7 +1,7 @@
 // The vault as a process of its own: this program again, in that role (tests/catch_main.cpp).
 #include "catch.hpp"
 
-#include "artifact/sealed.hpp"
+#include "artifact/encrypted.hpp"
 #include "artifact/secret_packet.hpp"
 #include "os/process.hpp"
 #include "os/socket.hpp"
@@ -60,7 +60,7 @@ template <class T> std::string says(const Result<T>& r) {
   return r ? "" : cat(code_name(r.error().code), ": ", r.error().message);
 }
 
-std::string header_of(const Sealed& sealed) {
+std::string header_of(const Encrypted& sealed) {
   return sealed.bytes.substr(0, must(crypto::parse_age_header(bytes_of(sealed.bytes))).size);
 }
 
@@ -101,7 +101,7 @@ TEST_CASE("a vault answers with the file key of a header that is for this host, 
   REQUIRE(says(key) == "");
   CHECK(same(key->view(), must(host.identity.file_key(header)).view()));
 
-  CHECK_SAYS(says(vault.file_key(header_of(Sealed("for another host")))), "not_found: ");
+  CHECK_SAYS(says(vault.file_key(header_of(Encrypted("for another host")))), "not_found: ");
   CHECK_SAYS(says(vault.file_key("age-encryption.org/v1\nnonsense")), "corrupt: artifact: ");
   CHECK_SAYS(says(vault.file_key("")), "corrupt: artifact: ");
   CHECK_SAYS(says(vault.file_key(std::string(200'000, 'x'))), "corrupt: ");
@@ -202,7 +202,8 @@ TEST_CASE("a vault that is slow is waited for, it lives on, and nobody but who a
   REQUIRE(host.unlock(vault));
   REQUIRE(::kill(vault.pid(), SIGSTOP) == 0);
   std::string answer;
-  std::thread asker([&] { answer = says(vault.file_key(header_of(Sealed("for another host")))); });
+  std::thread asker(
+      [&] { answer = says(vault.file_key(header_of(Encrypted("for another host")))); });
   os::real_clock().sleep(os::Millis{300});
   const auto begun = os::real_clock().mono();
   CHECK(vault.unsealed());
@@ -258,7 +259,8 @@ TEST_CASE("a vault that is handed over is the same process, open, and ends with 
     REQUIRE(after.take(std::move(handed)));
     CHECK(after.unsealed());
     CHECK(after.pid() == pid);
-    CHECK(says(after.file_key(header_of(Sealed("for another host")))).starts_with("not_found: "));
+    CHECK(
+        says(after.file_key(header_of(Encrypted("for another host")))).starts_with("not_found: "));
   }
   CHECK(::kill(pid, 0) != 0);
 }
@@ -274,7 +276,7 @@ TEST_CASE("several threads may ask at once") {
   const Host host;
   Vault vault(host.user);
   REQUIRE(host.unlock(vault));
-  const std::string header = header_of(Sealed("for another host"));
+  const std::string header = header_of(Encrypted("for another host"));
   std::array<int, 4> answers{};
   {
     std::array<std::thread, 4> threads;

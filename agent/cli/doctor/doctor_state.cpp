@@ -33,7 +33,7 @@ void look_at_config(Doctor& d) {
 }
 
 void look_at_deployers(Doctor& d) {
-  const auto keys = artifact::load_trusted(d.paths.trusted());
+  const auto keys = artifact::load_trusted_keys(d.paths.trusted());
   if (!keys)
     return d.fail("deployers", keys.error().message, cat("see the files in ", d.paths.trusted()));
   if (keys->empty())

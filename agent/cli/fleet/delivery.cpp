@@ -1,6 +1,6 @@
 #include "cli/fleet/delivery.hpp"
 
-#include "artifact/inbox.hpp"
+#include "artifact/artifact_store.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "cli/core/input.hpp"

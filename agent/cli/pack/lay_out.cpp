@@ -64,7 +64,7 @@ Result<void> Layer::add(const std::string& path, const std::string& name) {
     const auto skip = [&](const std::string& below, bool directory) {
       return m_folder.ignore.leaves_out(cat(path, "/", below), directory);
     };
-    for (auto& entry : TRY(artifact::collect(source, name, skip)))
+    for (auto& entry : TRY(artifact::folder_entries(source, name, skip)))
       entries.push_back(std::move(entry));
   } else if (S_ISLNK(st.st_mode)) {
     std::error_code error;

@@ -69,7 +69,7 @@ Result<void> run_trust_add(Call& call) {
   const std::string name = TRY_IN("--name", parse_key_name(given));
   const auto sites = TRY(sites_of(call.args));
   const artifact::TrustedKey wanted{name, candidate.key, sites};
-  const auto there = TRY(artifact::load_trusted(call.paths.trusted()));
+  const auto there = TRY(artifact::load_trusted_keys(call.paths.trusted()));
   const std::string id = crypto::key_id_text(wanted.key.id);
   for (const auto& key : there)
     if (key.key.to_line() == wanted.key.to_line() && key.sites == wanted.sites &&
@@ -81,7 +81,7 @@ Result<void> run_trust_add(Call& call) {
   TRY(check_change(there, wanted));
   os::Disk& disk = os::real_disk();
   TRY(disk.make_dir(call.paths.trusted(), 0755, root_owner(call.paths)));
-  TRY(disk.write(cat(call.paths.trusted(), "/", name, k_suffix), artifact::trusted_text(wanted),
+  TRY(disk.write(cat(call.paths.trusted(), "/", name, k_suffix), artifact::trusted_key_text(wanted),
       0644, root_owner(call.paths)));
   tell_change(call, "trust-add", name, true,
       cat("trusted: ", name, "  ", id, "  sites: ", limits_of(wanted)));
@@ -89,7 +89,7 @@ Result<void> run_trust_add(Call& call) {
 }
 
 Result<void> run_trust_list(Call& call) {
-  const auto keys = TRY(artifact::load_trusted(call.paths.trusted()));
+  const auto keys = TRY(artifact::load_trusted_keys(call.paths.trusted()));
   if (call.terminal.json()) {
     std::vector<std::string> rows;
     for (const auto& key : keys)
@@ -156,7 +156,7 @@ Result<void> run_trust_remove(Call& call) {
     return fail(Code::usage, "--keep-live or --revoke: one of them");
   std::string key_text; // of a file that is no key any more: all that it could have signed is asked
                         // for by its name
-  for (const auto& key : artifact::read_trusted(call.paths.trusted()).keys)
+  for (const auto& key : artifact::read_trusted_keys(call.paths.trusted()).keys)
     if (key.name == name)
       key_text = artifact::fingerprint(key.key);
   std::vector<std::string> sites;

@@ -3,7 +3,7 @@
 // bytes and the first error are those of the stream itself.
 #pragma once
 
-#include "artifact/plain.hpp"
+#include "artifact/decompress.hpp"
 
 #include <array>
 #include <condition_variable>
@@ -13,14 +13,14 @@
 
 namespace chillbox::artifact {
 
-class Ahead {
+class ReadAhead {
 public:
-  explicit Ahead(PlainStream& stream) : m_stream(stream) {}
-  ~Ahead(); // waits for the buffer that is being filled
-  Ahead(const Ahead&) = delete;
-  Ahead& operator=(const Ahead&) = delete;
+  explicit ReadAhead(Decompressor& stream) : m_stream(stream) {}
+  ~ReadAhead(); // waits for the buffer that is being filled
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
 
-  // As PlainStream::next(): valid until the next call; empty at the end.
+  // As Decompressor::next(): valid until the next call; empty at the end.
   Result<ByteView> next();
 
 private:
@@ -30,7 +30,7 @@ private:
 
   void work();
 
-  PlainStream& m_stream;
+  Decompressor& m_stream;
   std::array<Bytes, k_buffers> m_buffers;
   std::mutex m_mutex;
   std::condition_variable m_changed;

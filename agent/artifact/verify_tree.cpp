@@ -111,7 +111,7 @@ Result<void> walk_folder(Walk& walk, Fd fd, const std::string& above) {
 
 } // namespace
 
-Result<StageStats> walk_again(
+Result<StageStats> verify_tree(
     const std::string& tree, std::optional<uid_t> owner, const StageLimits& limits) {
   Fd root(open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat st{};

@@ -1,4 +1,4 @@
-#include "artifact/plain.hpp"
+#include "artifact/decompress.hpp"
 
 #include "base/text.hpp"
 
@@ -19,7 +19,7 @@ constexpr size_t k_magic_size = 4;
 } // namespace
 
 // Turns input into output; says when its one frame or member is over.
-class PlainStream::Codec {
+class Decompressor::Codec {
 public:
   struct Step {
     size_t used = 0, made = 0;
@@ -30,7 +30,7 @@ public:
   virtual std::string_view name() const = 0;
 };
 
-class PlainStream::Zstd : public Codec {
+class Decompressor::Zstd : public Codec {
 public:
   Zstd() : m_stream(ZSTD_createDCtx()) {
     if (m_stream)
@@ -55,7 +55,7 @@ private:
   std::unique_ptr<ZSTD_DCtx, Free> m_stream;
 };
 
-class PlainStream::Gzip : public Codec {
+class Decompressor::Gzip : public Codec {
 public:
   Gzip() { m_ready = inflateInit2(&m_stream, 16 + MAX_WBITS) == Z_OK; }
   ~Gzip() override {
@@ -82,7 +82,7 @@ private:
   bool m_ready = false;
 };
 
-class PlainStream::None : public Codec {
+class Decompressor::None : public Codec {
 public:
   Result<Step> run(ByteView in, std::span<uint8_t> out) override {
     const size_t n = std::min(in.size(), out.size());
@@ -92,13 +92,13 @@ public:
   std::string_view name() const override { return ""; }
 };
 
-PlainStream::PlainStream(crypto::PayloadReader payload, const StageLimits& limits)
+Decompressor::Decompressor(crypto::PayloadReader payload, const StageLimits& limits)
     : m_payload(std::move(payload)), m_limits(limits) {
   m_limits.ratio = std::max<uint64_t>(1, limits.ratio);
 }
-PlainStream::~PlainStream() = default;
+Decompressor::~Decompressor() = default;
 
-Result<void> PlainStream::refill() {
+Result<void> Decompressor::refill() {
   if (!m_input.empty() || m_ended)
     return {};
   m_input = TRY(m_payload.next());
@@ -107,7 +107,7 @@ Result<void> PlainStream::refill() {
 }
 
 // The first chunk of a payload is as long as it can be, so a short one is the whole payload.
-Result<void> PlainStream::start() {
+Result<void> Decompressor::start() {
   TRY(refill());
   if (m_input.size() < k_magic_size)
     return fail(Code::corrupt, cat("payload of ", m_input.size(), " bytes: not an archive"));
@@ -121,7 +121,7 @@ Result<void> PlainStream::start() {
   return {};
 }
 
-Result<void> PlainStream::check_limits() const {
+Result<void> Decompressor::check_limits() const {
   if (m_out > m_limits.bytes)
     return fail(
         Code::too_large, cat("unpacks to more than the limit of ", m_limits.bytes, " bytes"));
@@ -132,7 +132,7 @@ Result<void> PlainStream::check_limits() const {
   return {};
 }
 
-Result<size_t> PlainStream::next(std::span<uint8_t> out) {
+Result<size_t> Decompressor::next(std::span<uint8_t> out) {
   if (!m_codec)
     TRY(start());
   size_t made = 0;

@@ -1,4 +1,4 @@
-#include "artifact/tar_guard.hpp"
+#include "artifact/tar_reader.hpp"
 
 #include "base/text.hpp"
 
@@ -46,19 +46,19 @@ std::string_view refused_type(char type) {
 
 } // namespace
 
-std::unexpected<Error> TarGuard::at(Code code, std::string_view what) const {
+std::unexpected<Error> TarReader::at(Code code, std::string_view what) const {
   return fail(code, cat("tar, byte ", m_offset, ": ", what));
 }
 
-std::string_view TarGuard::field(size_t from, size_t size) const {
+std::string_view TarReader::field(size_t from, size_t size) const {
   return text_of(ByteView(m_block).subspan(from, size));
 }
 
-bool TarGuard::posix() const {
+bool TarReader::posix() const {
   return field(k_magic, 8) == k_posix_magic;
 }
 
-Result<uint64_t> TarGuard::octal(size_t from, size_t size, std::string_view what) const {
+Result<uint64_t> TarReader::octal(size_t from, size_t size, std::string_view what) const {
   const auto raw = field(from, size);
   const auto digits = raw.substr(0, raw.find_first_not_of("01234567"));
   // Of 12 digits none overflows 64 bits. Behind them only spaces and NULs, at least one where there
@@ -71,14 +71,14 @@ Result<uint64_t> TarGuard::octal(size_t from, size_t size, std::string_view what
       [](uint64_t n, char c) { return n * 8 + static_cast<uint64_t>(c - '0'); });
 }
 
-Result<void> TarGuard::ignored_number(size_t from, size_t size, std::string_view what) const {
+Result<void> TarReader::ignored_number(size_t from, size_t size, std::string_view what) const {
   const auto first = m_block[from];
   if (first != 0x80 && first != 0xFF)
     TRY(octal(from, size, what));
   return {};
 }
 
-Result<std::string> TarGuard::text(size_t from, size_t size, std::string_view what) const {
+Result<std::string> TarReader::text(size_t from, size_t size, std::string_view what) const {
   const auto raw = field(from, size);
   const auto end = std::min(raw.find('\0'), raw.size());
   if (raw.find_first_not_of('\0', end) != std::string_view::npos)
@@ -86,7 +86,7 @@ Result<std::string> TarGuard::text(size_t from, size_t size, std::string_view wh
   return std::string(raw.substr(0, end));
 }
 
-Result<void> TarGuard::feed(ByteView bytes) {
+Result<void> TarReader::feed(ByteView bytes) {
   while (!bytes.empty()) {
     if (m_in == In::data) {
       const auto n = static_cast<size_t>(std::min<uint64_t>(m_skip, bytes.size()));
@@ -110,7 +110,7 @@ Result<void> TarGuard::feed(ByteView bytes) {
   return {};
 }
 
-Result<void> TarGuard::take_header() {
+Result<void> TarReader::take_header() {
   if (m_in == In::meta) {
     const auto n = static_cast<size_t>(std::min<uint64_t>(m_meta_left, k_block));
     m_meta_text.append(field(0, n));
@@ -142,7 +142,7 @@ Result<void> TarGuard::take_header() {
   return take_member(type, size);
 }
 
-Result<void> TarGuard::check_fields(char type) const {
+Result<void> TarReader::check_fields(char type) const {
   if (!posix() && field(k_magic, 8) != k_gnu_magic)
     return at(Code::corrupt,
         m_entries == 0 ? "not a tar archive (ustar, pax or GNU)"
@@ -173,7 +173,7 @@ Result<void> TarGuard::check_fields(char type) const {
   return {};
 }
 
-Result<void> TarGuard::take_meta_header(char type, uint64_t size) {
+Result<void> TarReader::take_meta_header(char type, uint64_t size) {
   const bool gnu = type == 'L' || type == 'K';
   const bool again = (type == 'L' && !m_long_name.empty()) || (type == 'K' && !m_long_link.empty());
   if (m_pending && (!gnu || again || m_has_pax))
@@ -194,7 +194,7 @@ Result<void> TarGuard::take_meta_header(char type, uint64_t size) {
   return {};
 }
 
-Result<void> TarGuard::end_meta() {
+Result<void> TarReader::end_meta() {
   m_in = In::header;
   if (m_meta == 'g') {
     const auto checked = parse_pax(m_meta_text, true);
@@ -218,7 +218,7 @@ Result<void> TarGuard::end_meta() {
   return {};
 }
 
-Result<std::string> TarGuard::name_of(char type) const {
+Result<std::string> TarReader::name_of(char type) const {
   std::string name = TRY(text(k_name, 100, "name"));
   if (posix())
     if (const auto prefix = TRY(text(k_prefix, 155, "prefix")); !prefix.empty())
@@ -234,9 +234,11 @@ Result<std::string> TarGuard::name_of(char type) const {
   return name;
 }
 
-Result<void> TarGuard::take_member(char type, uint64_t size) {
+Result<void> TarReader::take_member(char type, uint64_t size) {
   Member member;
-  member.kind = type == '5' ? Kind::directory : type == '2' ? Kind::link : Kind::file;
+  member.kind = type == '5' ? EntryKind::directory
+      : type == '2'         ? EntryKind::link
+                            : EntryKind::file;
   member.path = TRY(name_of(type));
   member.link = TRY(text(k_link, 100, "link name"));
   member.size = size;
@@ -248,12 +250,12 @@ Result<void> TarGuard::take_member(char type, uint64_t size) {
   const auto named = [&](Code code, std::string_view what) {
     return at(code, cat("'", printable(member.path), "' ", what));
   };
-  if (member.kind != Kind::link && !member.link.empty())
+  if (member.kind != EntryKind::link && !member.link.empty())
     return named(Code::denied, "has a link target and is no link");
   if (m_pax.has_size && m_pax.size != size)
     return named(Code::corrupt,
         cat("has size ", size, " in its header and ", m_pax.size, " in its pax record"));
-  if (member.kind != Kind::file && size != 0)
+  if (member.kind != EntryKind::file && size != 0)
     return named(Code::corrupt, "is no file and has a size");
   if (++m_entries > m_max_entries)
     return named(Code::too_large, cat("is beyond the limit of ", m_max_entries, " entries"));
@@ -272,7 +274,7 @@ Result<void> TarGuard::take_member(char type, uint64_t size) {
   return {};
 }
 
-Result<void> TarGuard::finish() const {
+Result<void> TarReader::finish() const {
   if (m_in != In::padding || m_filled != 0)
     return at(Code::corrupt,
         m_offset == 0 && m_filled == 0 ? "empty: not a tar archive"

@@ -16,9 +16,9 @@
 namespace chillbox::artifact {
 namespace {
 
-class Collector {
+class FolderReader {
 public:
-  Collector(const std::string& dir, const std::string& prefix, const Skip& skip)
+  FolderReader(const std::string& dir, const std::string& prefix, const Skip& skip)
       : m_dir(dir), m_prefix(prefix), m_skip(skip) {}
   // `below`: path relative to the directory, "" for itself. Returns whether anything in it was
   // taken.
@@ -63,7 +63,7 @@ Result<std::string> link_target(int dir, const std::string& name) {
 }
 
 // Whether it was taken.
-Result<bool> Collector::entry(int dir, const std::string& name, const std::string& below) {
+Result<bool> FolderReader::entry(int dir, const std::string& name, const std::string& below) {
   struct stat st{};
   if (fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
     return fail_errno(on_disk(below), errno);
@@ -96,7 +96,7 @@ Result<bool> Collector::entry(int dir, const std::string& name, const std::strin
   return true;
 }
 
-Result<bool> Collector::folder(Fd fd, const std::string& below) {
+Result<bool> FolderReader::folder(Fd fd, const std::string& below) {
   Fd listing(openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!listing)
     return fail_errno(on_disk(below), errno);
@@ -110,15 +110,15 @@ Result<bool> Collector::folder(Fd fd, const std::string& below) {
 
 } // namespace
 
-Result<std::vector<PackEntry>> collect(
+Result<std::vector<PackEntry>> folder_entries(
     const std::string& dir, const std::string& prefix, const Skip& skip) {
   Fd fd(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd)
     return fail_errno(dir, errno);
-  Collector collector(dir, prefix, skip);
-  TRY(collector.folder(std::move(fd), ""));
-  std::ranges::sort(collector.entries, {}, &PackEntry::name);
-  return std::move(collector.entries);
+  FolderReader reader(dir, prefix, skip);
+  TRY(reader.folder(std::move(fd), ""));
+  std::ranges::sort(reader.entries, {}, &PackEntry::name);
+  return std::move(reader.entries);
 }
 
 } // namespace chillbox::artifact

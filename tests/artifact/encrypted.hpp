@@ -56,14 +56,14 @@ inline std::string age_to(const crypto::AgeIdentity& identity, std::string_view 
 }
 
 // An encrypted file with the key that opens it.
-struct Sealed {
+struct Encrypted {
   Scratch scratch;
   crypto::AgeIdentity identity = crypto::AgeIdentity::generate();
   std::string bytes;
   SecretBytes key;
   Fd fd;
 
-  explicit Sealed(std::string_view plain) : bytes(age_to(identity, plain)) {
+  explicit Encrypted(std::string_view plain) : bytes(age_to(identity, plain)) {
     key = must(identity.file_key(must(crypto::parse_age_header(bytes_of(bytes)))));
     store(bytes);
   }
@@ -80,13 +80,13 @@ struct Unpacked {
   std::string tree = scratch / "tree";
   Result<artifact::StageStats> result = artifact::StageStats{};
 
-  explicit Unpacked(const Sealed& sealed, const artifact::StageLimits& limits = {}) {
+  explicit Unpacked(const Encrypted& sealed, const artifact::StageLimits& limits = {}) {
     run(sealed, limits);
   }
   explicit Unpacked(std::string_view plain, const artifact::StageLimits& limits = {}) {
-    run(Sealed(plain), limits);
+    run(Encrypted(plain), limits);
   }
-  void run(const Sealed& sealed, const artifact::StageLimits& limits) {
+  void run(const Encrypted& sealed, const artifact::StageLimits& limits) {
     const auto locale = must(artifact::Utf8Locale::enter());
     const mode_t before = umask(022);
     mkdir(tree.c_str(), 0700);

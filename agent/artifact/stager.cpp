@@ -144,7 +144,7 @@ Result<StageStats> stage(const StageJob& job) {
     return within("stage", with_size(std::move(said.error()), tree_fd.get()));
   // It was reaped and cannot have forked: nobody writes there any more. Its word is not enough: it
   // read what a stranger wrote.
-  const auto seen = TRY(walk_again(job.tree, owner.uid, job.limits));
+  const auto seen = TRY(verify_tree(job.tree, owner.uid, job.limits));
   if (seen.files != said->files || seen.directories != said->directories ||
       seen.links != said->links || seen.bytes != said->bytes)
     return fail(Code::corrupt,

@@ -14,12 +14,12 @@
 
 namespace chillbox::artifact {
 
-class PlainStream {
+class Decompressor {
 public:
-  PlainStream(crypto::PayloadReader payload, const StageLimits& limits);
-  ~PlainStream();
-  PlainStream(const PlainStream&) = delete;
-  PlainStream& operator=(const PlainStream&) = delete;
+  Decompressor(crypto::PayloadReader payload, const StageLimits& limits);
+  ~Decompressor();
+  Decompressor(const Decompressor&) = delete;
+  Decompressor& operator=(const Decompressor&) = delete;
   // Fills `out` as far as there is something, says how much of it; 0 once the payload's last chunk
   // was verified and the compression ended with it.
   Result<size_t> next(std::span<uint8_t> out);

@@ -1,9 +1,9 @@
 #include "catch.hpp"
 
+#include "artifact/encrypted.hpp"
 #include "artifact/raw_tar.hpp"
-#include "artifact/sealed.hpp"
 #include "os/mount.hpp"
-#include "secrets/stage.hpp"
+#include "secrets/load.hpp"
 
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -22,8 +22,8 @@ struct Host {
 
   Host() { must(os::real_disk().make_dir(paths.secrets(), 0755, {geteuid(), getegid()})); }
   std::string stage(const std::string& tar, uint64_t limit = 1 << 20) const {
-    const Sealed sealed(tar);
-    const auto r = secrets::stage_secrets(paths, site, sealed.fd.get(), sealed.key, geteuid() == 0,
+    const Encrypted sealed(tar);
+    const auto r = secrets::load_secrets(paths, site, sealed.fd.get(), sealed.key, geteuid() == 0,
         geteuid() == 0 ? k_group : getegid(), limit);
     return r ? "" : cat(code_name(r.error().code), ": ", r.error().message);
   }
@@ -48,11 +48,11 @@ struct stat stat_of(const std::string& path) {
 TEST_CASE("a secret set is readable by the site's group and nobody else") {
   NEEDS_CONFINEMENT();
   const Host host;
-  CHECK_FALSE(secrets::secrets_staged(host.paths, host.site));
-  CHECK(secrets::staged_files(host.paths, host.site).empty());
+  CHECK_FALSE(secrets::secrets_loaded(host.paths, host.site));
+  CHECK(secrets::loaded_files(host.paths, host.site).empty());
   REQUIRE(host.stage(set("v1")) == "");
-  CHECK(secrets::secrets_staged(host.paths, host.site));
-  CHECK(secrets::staged_files(host.paths, host.site) ==
+  CHECK(secrets::secrets_loaded(host.paths, host.site));
+  CHECK(secrets::loaded_files(host.paths, host.site) ==
       std::vector<std::string>{"api/config.toml", "worker/key"});
   CHECK(host.read("api/config.toml") == "v1");
   const std::string root = host.paths.secrets_of(host.site);
@@ -75,7 +75,7 @@ TEST_CASE("a new set replaces the old one whole, and a service goes on reading w
       cat(host.paths.secrets_of(host.site), "/api/config.toml").c_str(), O_RDONLY | O_CLOEXEC));
   REQUIRE(host.stage(set("new")) == "");
   CHECK(host.read("api/config.toml") == "new");
-  CHECK(secrets::staged_files(host.paths, host.site) ==
+  CHECK(secrets::loaded_files(host.paths, host.site) ==
       std::vector<std::string>{"api/config.toml", "worker/key"});
   char old[3] = {};
   REQUIRE(pread(open_file.get(), old, 3, 0) == 3);
@@ -127,7 +127,7 @@ TEST_CASE("wiping overwrites and removes the set, and may be done twice") {
   const Fd open_file(open(
       cat(host.paths.secrets_of(host.site), "/api/config.toml").c_str(), O_RDONLY | O_CLOEXEC));
   REQUIRE(secrets::wipe_secrets(host.paths, host.site));
-  CHECK_FALSE(secrets::secrets_staged(host.paths, host.site));
+  CHECK_FALSE(secrets::secrets_loaded(host.paths, host.site));
   CHECK(host.all().empty());
   std::array<char, 10> left{};
   REQUIRE(pread(open_file.get(), left.data(), left.size(), 0) == 10);

@@ -1,6 +1,6 @@
 #include "catch.hpp"
 
-#include "artifact/inbox.hpp"
+#include "artifact/artifact_store.hpp"
 #include "artifact/scratch.hpp"
 #include "base/fd.hpp"
 #include "crypto/hash.hpp"

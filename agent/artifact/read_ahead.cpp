@@ -1,4 +1,4 @@
-#include "artifact/ahead.hpp"
+#include "artifact/read_ahead.hpp"
 
 #include "base/text.hpp"
 
@@ -6,7 +6,7 @@
 
 namespace chillbox::artifact {
 
-Ahead::~Ahead() {
+ReadAhead::~ReadAhead() {
   {
     const std::scoped_lock lock(m_mutex);
     m_stop = true;
@@ -16,7 +16,7 @@ Ahead::~Ahead() {
     m_thread.join();
 }
 
-void Ahead::work() {
+void ReadAhead::work() {
   for (;;) {
     size_t at = 0;
     {
@@ -47,7 +47,7 @@ void Ahead::work() {
   }
 }
 
-Result<ByteView> Ahead::next() {
+Result<ByteView> ReadAhead::next() {
   if (!m_thread.joinable()) {
     try {
       m_thread = std::thread([this] { work(); });

@@ -32,7 +32,7 @@ struct Tree {
   }
   std::string at(const char* name) const { return cat(path, "/", name); }
   std::string says(const StageLimits& limits = {}, std::optional<uid_t> owner = geteuid()) const {
-    const auto r = artifact::walk_again(path, owner, limits);
+    const auto r = artifact::verify_tree(path, owner, limits);
     return r ? "" : cat(code_name(r.error().code), ": ", r.error().message);
   }
 };
@@ -41,7 +41,7 @@ struct Tree {
 
 TEST_CASE("a tree as the policy wants it passes, counted, whoever wrote it [attack-T1]") {
   const Tree tree;
-  const auto stats = artifact::walk_again(tree.path, geteuid(), {});
+  const auto stats = artifact::verify_tree(tree.path, geteuid(), {});
   REQUIRE(stats);
   CHECK(stats->files == 2);
   CHECK(stats->directories == 2);
@@ -115,6 +115,6 @@ TEST_CASE("[fault-50] [fault-51] [fault-52] the walk afterwards finds what no st
   }
   SECTION("the tree itself is a link") {
     REQUIRE(::symlink("tree", (tree.scratch / "linked").c_str()) == 0);
-    CHECK_FALSE(artifact::walk_again(tree.scratch / "linked", {}, {}));
+    CHECK_FALSE(artifact::verify_tree(tree.scratch / "linked", {}, {}));
   }
 }

@@ -1,8 +1,8 @@
 // The stager as a process of its own: this program again, in that role (tests/catch_main.cpp).
 #include "catch.hpp"
 
+#include "artifact/encrypted.hpp"
 #include "artifact/raw_tar.hpp"
-#include "artifact/sealed.hpp"
 #include "artifact/secret_packet.hpp"
 #include "os/socket.hpp"
 
@@ -94,7 +94,7 @@ struct Staging {
   bool own_user = geteuid() == 0;
   Result<StageStats> result = StageStats{};
 
-  Staging& run(const Sealed& sealed, const StageLimits& limits = {}) {
+  Staging& run(const Encrypted& sealed, const StageLimits& limits = {}) {
     result = stage({.artifact_fd = sealed.fd.get(),
         .file_key = &sealed.key,
         .tree = tree,
@@ -120,7 +120,7 @@ TEST_CASE("a stager unpacks as a user of its own into a tree that is the caller'
   NEEDS_CONFINEMENT();
   for (const std::string& plain : {zstd(good()), gzip(good()), good()}) {
     Staging s;
-    s.run(Sealed(plain));
+    s.run(Encrypted(plain));
     REQUIRE(s.says() == "");
     CHECK(s.result->files == 2);
     CHECK(read_file(s.tree + "/blog/l") == "hello");
@@ -138,7 +138,7 @@ TEST_CASE("what a crash left in the tree is gone before the next attempt") {
   Staging s;
   ::mkdir(s.tree.c_str(), 0700);
   write_file(s.tree + "/old", "left behind");
-  s.run(Sealed(good()));
+  s.run(Encrypted(good()));
   CHECK(s.says() == "");
   CHECK_FALSE(os::real_disk().exists(s.tree + "/old"));
 }
@@ -146,10 +146,10 @@ TEST_CASE("what a crash left in the tree is gone before the next attempt") {
 TEST_CASE(
     "[fault-45] [fault-48] [fault-60] a refused archive leaves no tree, and the reason comes back with its code") {
   NEEDS_CONFINEMENT();
-  Sealed cut(good());
+  Encrypted cut(good());
   cut.store(cut.bytes.substr(0, cut.bytes.size() - 1));
-  Sealed bad(file("blog/a") + file("../x") + end());
-  Sealed bomb(zstd(file("b", std::string(8 << 20, '\0')) + end()));
+  Encrypted bad(file("blog/a") + file("../x") + end());
+  Encrypted bomb(zstd(file("b", std::string(8 << 20, '\0')) + end()));
   Staging s;
   CHECK_SAYS(s.run(cut).says(), "corrupt: stage: age payload");
   CHECK(s.gone());
@@ -161,7 +161,7 @@ TEST_CASE(
 
 TEST_CASE("the wrong file key is refused") {
   NEEDS_CONFINEMENT();
-  Sealed sealed(good());
+  Encrypted sealed(good());
   sealed.key = SecretBytes(16);
   Staging s;
   CHECK_SAYS(s.run(sealed).says(), "corrupt: stage: artifact: the age header was changed");
@@ -169,7 +169,7 @@ TEST_CASE("the wrong file key is refused") {
 }
 
 TEST_CASE("staging can be cancelled, and ends at its deadline, without leaving anything") {
-  Sealed hangs(good());
+  Encrypted hangs(good());
   hangs.store("hang");
   Staging s;
   StageJob job{.artifact_fd = hangs.fd.get(),
@@ -190,7 +190,7 @@ TEST_CASE("staging can be cancelled, and ends at its deadline, without leaving a
 
 TEST_CASE("a stager that dies, lies or leaves what is forbidden is not believed, and its tree is removed") {
   NEEDS_CONFINEMENT();
-  Sealed sealed(good());
+  Encrypted sealed(good());
   Staging s;
   const auto with = [&](const std::string& word) {
     sealed.store(word);
@@ -207,7 +207,7 @@ TEST_CASE("a stager that dies, lies or leaves what is forbidden is not believed,
 
 TEST_CASE("[fault-49] [fault-50] [fault-51] [fault-52] what a stager that was taken over leaves behind is found by the walk afterwards, and is gone") {
   NEEDS_CONFINEMENT();
-  Sealed sealed(good());
+  Encrypted sealed(good());
   Staging s;
   for (const Evil& evil : k_evils) {
     CAPTURE(evil.word);

@@ -31,7 +31,7 @@ namespace chillbox::artifact {
 
 // A member as the guard read it; libarchive must have read the same.
 struct Member {
-  Kind kind = Kind::file;
+  EntryKind kind = EntryKind::file;
   std::string path; // without the slash behind a directory's
   std::string link;
   uint64_t size = 0;
@@ -47,10 +47,10 @@ struct PaxRecords {
 // corrupt: malformed; denied: a key that changes what an entry means. `global`: comments only.
 Result<PaxRecords> parse_pax(std::string_view data, bool global);
 
-class TarGuard {
+class TarReader {
 public:
   // max_bytes: of the contents of all files; max_entries: of members.
-  TarGuard(uint64_t max_bytes, uint64_t max_entries)
+  TarReader(uint64_t max_bytes, uint64_t max_entries)
       : m_bytes_left(max_bytes), m_max_bytes(max_bytes), m_max_entries(max_entries) {}
   // The next bytes, in pieces of any size. corrupt, denied, too_large. After an error the object is
   // of no more use.

@@ -5,6 +5,6 @@
 
 namespace chillbox::crypto {
 
-void warm_libcrypto();
+void preload_libcrypto();
 
 } // namespace chillbox::crypto

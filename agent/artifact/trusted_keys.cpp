@@ -28,7 +28,7 @@ Result<std::string> read_key_file(const std::string& path) {
 
 } // namespace
 
-Result<TrustedKey> parse_trusted(std::string_view text, std::string_view name) {
+Result<TrustedKey> parse_trusted_key(std::string_view text, std::string_view name) {
   auto lines = split(text, '\n');
   const size_t key_lines = lines[0].starts_with("untrusted comment:") ? 2 : 1;
   if (lines.size() < key_lines)
@@ -49,7 +49,7 @@ Result<TrustedKey> parse_trusted(std::string_view text, std::string_view name) {
   return key;
 }
 
-std::string trusted_text(const TrustedKey& key) {
+std::string trusted_key_text(const TrustedKey& key) {
   return key.sites.empty() ? key.key.to_file()
                            : cat(key.key.to_file(), "sites: ", join(key.sites, ","), "\n");
 }
@@ -62,29 +62,29 @@ Result<TrustedKey> load_key(const std::string& dir, const std::string& name) {
       TRY_IN(where, parse_key_name(name.substr(0, name.size() - k_suffix.size())));
   TRY(os::check_root_owned(dir, name));
   const auto text = TRY(read_key_file(cat(dir, "/", name)));
-  return TRY_IN(where, parse_trusted(text, key_name));
+  return TRY_IN(where, parse_trusted_key(text, key_name));
 }
 
 } // namespace
 
-TrustedFiles read_trusted(const std::string& dir) {
-  TrustedFiles files;
+TrustedKeys read_trusted_keys(const std::string& dir) {
+  TrustedKeys all;
   const auto names = os::real_disk().list(dir);
   if (!names)
-    files.faults.push_back(names.error());
+    all.faults.push_back(names.error());
   for (const auto& name : names.value_or(std::vector<std::string>{})) {
     if (!name.ends_with(k_suffix) || name.starts_with('.'))
       continue;
     if (auto key = load_key(dir, name))
-      files.keys.push_back(std::move(*key));
+      all.keys.push_back(std::move(*key));
     else
-      files.faults.push_back(std::move(key).error());
+      all.faults.push_back(std::move(key).error());
   }
-  return files;
+  return all;
 }
 
-Result<std::vector<TrustedKey>> load_trusted(const std::string& dir) {
-  auto files = read_trusted(dir);
+Result<std::vector<TrustedKey>> load_trusted_keys(const std::string& dir) {
+  auto files = read_trusted_keys(dir);
   if (!files.faults.empty())
     return std::unexpected(std::move(files.faults.front()));
   return std::move(files.keys);

@@ -1,4 +1,4 @@
-#include "artifact/inbox.hpp"
+#include "artifact/artifact_store.hpp"
 
 #include "base/text.hpp"
 #include "crypto/hash.hpp"

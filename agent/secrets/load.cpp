@@ -1,4 +1,4 @@
-#include "secrets/stage.hpp"
+#include "secrets/load.hpp"
 
 #include "base/encoding.hpp"
 #include "base/fd.hpp"
@@ -111,7 +111,7 @@ Result<void> overwrite(const std::string& path) {
 
 } // namespace
 
-Result<void> stage_secrets(const os::Paths& paths, const SiteName& site, int artifact_fd,
+Result<void> load_secrets(const os::Paths& paths, const SiteName& site, int artifact_fd,
     const SecretBytes& file_key, bool own_user, gid_t site_group, uint64_t size_limit) {
   TRY_IN("secrets", remove_begun(paths, site));
   const std::string next = next_to(paths, site);
@@ -137,17 +137,17 @@ Result<void> stage_secrets(const os::Paths& paths, const SiteName& site, int art
 Result<void> wipe_secrets(const os::Paths& paths, const SiteName& site) {
   auto& disk = os::real_disk();
   const std::string live = paths.secrets_of(site);
-  for (const auto& name : staged_files(paths, site))
+  for (const auto& name : loaded_files(paths, site))
     TRY(overwrite(cat(live, "/", name)));
   TRY(remove_begun(paths, site));
   return disk.remove_tree(live);
 }
 
-bool secrets_staged(const os::Paths& paths, const SiteName& site) {
+bool secrets_loaded(const os::Paths& paths, const SiteName& site) {
   return os::real_disk().exists(paths.secrets_of(site));
 }
 
-std::vector<std::string> staged_files(const os::Paths& paths, const SiteName& site) {
+std::vector<std::string> loaded_files(const os::Paths& paths, const SiteName& site) {
   std::vector<std::string> files;
   auto& disk = os::real_disk();
   const std::string live = paths.secrets_of(site);

@@ -21,13 +21,13 @@ namespace chillbox::secrets {
 // Decrypts and unpacks (by a stager) the set in `artifact_fd` and puts it in place. A file outside
 // SERVICE/FILE: denied. no_space names the size of the tmpfs; what was begun is removed (faults
 // 82).
-Result<void> stage_secrets(const os::Paths& paths, const SiteName& site, int artifact_fd,
+Result<void> load_secrets(const os::Paths& paths, const SiteName& site, int artifact_fd,
     const SecretBytes& file_key, bool own_user, gid_t site_group, uint64_t size_limit);
 // Also when only part of a set is there. The bytes are overwritten, then the names go: a service
 // that still reads a file reads zeros.
 Result<void> wipe_secrets(const os::Paths& paths, const SiteName& site);
-bool secrets_staged(const os::Paths& paths, const SiteName& site);
-std::vector<std::string> staged_files(
+bool secrets_loaded(const os::Paths& paths, const SiteName& site);
+std::vector<std::string> loaded_files(
     const os::Paths& paths, const SiteName& site); // "SERVICE/FILE", sorted
 
 } // namespace chillbox::secrets

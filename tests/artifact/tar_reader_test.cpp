@@ -2,19 +2,19 @@
 
 #include "artifact/raw_tar.hpp"
 #include "artifact/scratch.hpp"
-#include "artifact/tar_guard.hpp"
+#include "artifact/tar_reader.hpp"
 
 #include <algorithm>
 
 using namespace chillbox;
 using namespace chillbox::test;
-using artifact::TarGuard;
+using artifact::TarReader;
 
 namespace {
 
 // Feeds in pieces of `step` bytes, so that headers fall over the edges of buffers too.
 std::string said(const std::string& tar, size_t step = 4096) {
-  TarGuard guard(1 << 20, 100);
+  TarReader guard(1 << 20, 100);
   for (ByteView rest = bytes_of(tar); !rest.empty();
       rest = rest.subspan(std::min(step, rest.size())))
     if (auto fed = guard.feed(rest.first(std::min(step, rest.size()))); !fed)
@@ -41,17 +41,17 @@ TEST_CASE("the guard reads the same whatever the pieces are") {
       pax(record("path", longer)) + file("x", "123") + gnu_long(longer + "2") +
       gnu_long("target", 'K') + Header{.name = "x", .type = '2', .gnu = true}.bytes() + end();
   for (const size_t step : {1, 7, 511, 512, 513, 1'000'000}) {
-    TarGuard guard(1 << 20, 100);
+    TarReader guard(1 << 20, 100);
     for (ByteView rest = bytes_of(tar); !rest.empty();
         rest = rest.subspan(std::min(step, rest.size())))
       REQUIRE(guard.feed(rest.first(std::min(step, rest.size()))));
     REQUIRE(guard.finish());
     REQUIRE(guard.members().size() == 4);
-    CHECK(guard.members()[0] == artifact::Member{artifact::Kind::directory, "b", "", 0, 0755});
-    CHECK(guard.members()[1] == artifact::Member{artifact::Kind::file, "b/a", "", 1000, 0644});
-    CHECK(guard.members()[2] == artifact::Member{artifact::Kind::file, longer, "", 3, 0644});
+    CHECK(guard.members()[0] == artifact::Member{artifact::EntryKind::directory, "b", "", 0, 0755});
+    CHECK(guard.members()[1] == artifact::Member{artifact::EntryKind::file, "b/a", "", 1000, 0644});
+    CHECK(guard.members()[2] == artifact::Member{artifact::EntryKind::file, longer, "", 3, 0644});
     CHECK(guard.members()[3] ==
-        artifact::Member{artifact::Kind::link, longer + "2", "target", 0, 0644});
+        artifact::Member{artifact::EntryKind::link, longer + "2", "target", 0, 0644});
   }
 }
 
