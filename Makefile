@@ -24,13 +24,13 @@ STACK := 1048576
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,stack-size=$(STACK) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 COMPILE = $(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP
 
-# Rooms by rank: a library may use only those after it.
-ROOMS_DAEMON := daemon rollout edge openrc nginx secrets artifact store control config crypto os base
-ROOMS_CLI := cli artifact nginx control config crypto os base
-ROOMS := base os crypto config control store secrets artifact nginx openrc rollout edge daemon cli
+# agent/rooms has the rooms by rank, lowest first. below_ROOM: the room itself and all that it may use, as a linker wants them.
+ROOMS := $(shell awk '/^[0-9]/ {print $$2}' agent/rooms)
+below = $(shell sort -rn agent/rooms | awk '$$2 == "$(1)" {rank = $$1; print $$2} /^[0-9]/ && $$1 + 0 < rank + 0 {print $$2}')
+$(foreach room,$(ROOMS),$(eval below_$(room) := $(call below,$(room))))
+libs = $(foreach room,$(1),$(BUILD)/lib$(room).a)
 
-# One library, one room: only these rooms see these headers. Asked for when they are used, not when make begins: on a fresh machine pkg-config and
-# the libraries come only with the first target.
+# Evaluated when they are used, not when make begins: on a fresh machine pkg-config and the libraries come only with the first target.
 FLAGS_edge = $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
 FLAGS_base = $(shell pkg-config --cflags spdlog 2>/dev/null)
 
@@ -80,23 +80,6 @@ $(BUILD)/tests/$(1)/%.o: tests/$(1)/%.cpp | $(DEPS_SENTINEL)
 endef
 $(foreach room,$(ROOMS),$(eval $(call room_rules,$(room))))
 
-libs = $(foreach room,$(1),$(BUILD)/lib$(room).a)
-# The room itself and all that it may use: those listed after it.
-below_base := base
-below_os := os base
-below_crypto := crypto base
-below_config := config base
-below_control := control base
-below_store := store control config crypto os base
-below_secrets := secrets artifact control config crypto os base
-below_artifact := artifact control config crypto os base
-below_nginx := nginx control config crypto os base
-below_openrc := openrc control config crypto os base
-below_rollout := rollout openrc nginx secrets artifact store control config crypto os base
-below_edge := edge control config crypto os base
-below_daemon := $(ROOMS_DAEMON)
-below_cli := cli store artifact nginx control config crypto os base
-
 $(BUILD)/tests/catch_main.o: tests/catch_main.cpp | $(DEPS_SENTINEL)
 	@mkdir -p $(@D)
 	@printf '  CXX   %s\n' $<
@@ -112,16 +95,16 @@ $(BUILD)/test-$(1): $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o $$(call libs,$
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
 
-$(BUILD)/chillboxd: $(BUILD)/agent/daemon/main.o $(call libs,$(ROOMS_DAEMON))
+$(BUILD)/chillboxd: $(BUILD)/agent/daemon/main.o $(call libs,$(below_daemon))
 	@printf '  LINK  %s\n' $@
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)
 
-$(BUILD)/chillboxctl: $(BUILD)/agent/cli/main.o $(call libs,$(ROOMS_CLI))
+$(BUILD)/chillboxctl: $(BUILD)/agent/cli/main.o $(call libs,$(below_cli))
 	@printf '  LINK  %s\n' $@
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_CLI)
 
 # One runs for each service: with the C++ library inside, of which it uses little, it takes a quarter of a megabyte.
-$(BUILD)/chillbox-log: $(BUILD)/agent/openrc/main.o $(call libs,os base)
+$(BUILD)/chillbox-log: $(BUILD)/agent/openrc/main.o $(call libs,$(below_os))
 	@printf '  LINK  %s\n' $@
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) $(if $(SANITIZE),,-static-libstdc++ -static-libgcc) -o $@ $^ -lsodium -lpthread
 

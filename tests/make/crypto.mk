@@ -1,5 +1,5 @@
 # What the tests of agent/crypto need beside test-crypto: a tool for the interop tests (bats/formats.bats), the age vectors.
-$(BUILD)/crypto-tool: $(BUILD)/tests/crypto/tool.o $(BUILD)/libcrypto.a $(BUILD)/libbase.a
+$(BUILD)/crypto-tool: $(BUILD)/tests/crypto/tool.o $(call libs,$(below_crypto))
 	@printf '  LINK  %s\n' $@
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)
 

@@ -1,6 +1,6 @@
 # Programs that attack a running host's gate: bats/host-gate.bats uses them.
 GATE := $(patsubst tests/gate/%.cpp,$(BUILD)/gate-%,$(wildcard tests/gate/*.cpp))
-GATE_LIBS := $(BUILD)/libcrypto.a $(BUILD)/libbase.a
+GATE_LIBS := $(call libs,$(below_crypto))
 
 .PHONY: gate
 gate: $(GATE)
