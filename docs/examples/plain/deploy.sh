@@ -1,18 +1,18 @@
 #!/bin/sh
-# A deploy with nothing of chillbox on the laptop: tar, zstd, age, minisign, openssl and curl. chillbox-webhook(7) says what goes over the wire.
+# Deploys without chillboxctl, using tar, zstd, age, minisign, openssl and curl. chillbox-webhook(7) describes what goes over the wire.
 #
 #   deploy.sh URL SITE VERSION     the folder SITE with SITE.site.json and the folders of its services
 #   deploy.sh URL SITE secrets     the folder SITE.secrets with SERVICE/FILE
 #
-# In the working directory: recipient.txt (the host's), deployer.key (minisign's), hook.key (what `chillboxctl webhook add` printed, with --types site.deploy,secrets.update).
-# Exit 0: it is live, or stored.
+# The working directory holds recipient.txt (the host's), deployer.key (minisign's) and hook.key (what `chillboxctl webhook add` printed, with
+# --types site.deploy,secrets.update). Exit 0: the release is live, or the secrets are stored.
 set -eu
 
 url=$1 site=$2 version=$3
 file=$site-$version.tar.zst.age
-rm -f -- "$file" "$file.minisig" # minisign does not write over a signature
+rm -f -- "$file" "$file.minisig" # minisign does not overwrite a signature
 
-# An archive, compressed and encrypted to the host.
+# Make an archive, compressed and encrypted to the host.
 if [ "$version" = secrets ]; then
   type=secrets.update statement="site=$site secrets"
   (cd -- "$site.secrets" && tar -c -f - -- *) | zstd -q | age -R recipient.txt -o "$file"
@@ -21,11 +21,11 @@ else
   tar -c -f - -- "$site" | zstd -q | age -R recipient.txt -o "$file"
 fi
 
-# Signed: for which site, which version, and newer than all before.
+# Sign it: for which site and version, and with a serial newer than all before.
 sha256=$(sha256sum <"$file" | cut -d ' ' -f 1)
 minisign -S -q -s deployer.key -m "$file" -t "chillbox $statement serial=$(($(date +%s) / 60)) sha256=$sha256"
 
-# Announced: a Standard Webhook.
+# Announce it with a Standard Webhook.
 id=msg_$(openssl rand -hex 16)
 time=$(date +%s)
 printf '{"type":"%s","timestamp":"%s","data":{"site":"%s","version":"%s","sha256":"%s","size":%d}}' \
@@ -36,7 +36,7 @@ signature=v1,$(printf '%s.%s.' "$id" "$time" | cat - body |
 curl -sSf "$url/v1/hooks" -H "webhook-id: $id" -H "webhook-timestamp: $time" -H "webhook-signature: $signature" \
   -H 'content-type: application/json' --data-binary @body >answer
 
-# Uploaded, and followed to its end.
+# Upload it, and follow the job to its end.
 link() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p' answer; }
 curl -sSf -T "$file.minisig" -H 'expect:' "$url$(link signature)"
 curl -sSf -T "$file" -H 'expect:' "$url$(link artifact)"
