@@ -19,7 +19,7 @@ def create_app():
 
     @app.get("/whisper")
     def whisper():
-        # Shows that the secret is there without showing it.
+        # Shows that the secret exists without showing it.
         return f"a secret of {len(app.config['WHISPER'])} characters\n"
 
     return app
