@@ -11,7 +11,7 @@
 
 #include "base/thread_group.hpp"
 #include "config/crontab.hpp"
-#include "daemon/bell.hpp"
+#include "daemon/change_notifier.hpp"
 #include "openrc/task.hpp"
 #include "rollout/world.hpp"
 

@@ -31,7 +31,7 @@ class Child {
 public:
   Child() = default;
   static Result<Child> start(const RoleCommand& command);
-  // One that this process started before it executed another program (daemon/handover.hpp).
+  // One that this process started before it executed another program (daemon/reexec.hpp).
   // not_found: not a child of ours that runs.
   static Result<Child> adopt(pid_t pid);
   pid_t release(); // it goes on, and is neither killed nor reaped from here

@@ -4,7 +4,7 @@
 #include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
-#include "store/rows.hpp"
+#include "store/store_internal.hpp"
 
 #include <algorithm>
 #include <array>

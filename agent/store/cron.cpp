@@ -1,4 +1,4 @@
-#include "store/rows.hpp"
+#include "store/store_internal.hpp"
 
 namespace chillbox::store {
 namespace {

@@ -1,5 +1,5 @@
 #include "base/text.hpp"
-#include "store/rows.hpp"
+#include "store/store_internal.hpp"
 
 namespace chillbox::store {
 namespace {

@@ -1,8 +1,8 @@
 #include "store/store.hpp"
 
 #include "base/encoding.hpp"
-#include "store/rows.hpp"
 #include "store/schema.hpp"
+#include "store/store_internal.hpp"
 
 namespace chillbox::store {
 

@@ -1,7 +1,7 @@
 #include "store/types.hpp"
 
 #include "base/encoding.hpp"
-#include "store/rows.hpp"
+#include "store/store_internal.hpp"
 
 #include <array>
 #include <atomic>

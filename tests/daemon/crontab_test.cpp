@@ -1,5 +1,5 @@
 // Crontabs of sites by a clock that the tests move; the tasks are this program again.
-#include "daemon/operator_host.hpp"
+#include "daemon/control_host.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;

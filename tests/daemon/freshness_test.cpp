@@ -3,7 +3,7 @@
 // verified as the host always does it. Whoever sends them has a webhook key and everything that was
 // ever signed, and no deployer's key. Nothing may be installed, and each is told why in its own
 // words.
-#include "daemon/gate_host.hpp"
+#include "daemon/intake_host.hpp"
 #include "report.hpp"
 
 #include <set>

@@ -1,5 +1,5 @@
 // GitHub's webhooks: no timestamp, and the delivery id is not signed.
-#include "daemon/gate_host.hpp"
+#include "daemon/intake_host.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;

@@ -1,5 +1,5 @@
 // Webhooks at the gate, faults 1 to 20 as far as the monitor decides them.
-#include "daemon/gate_host.hpp"
+#include "daemon/intake_host.hpp"
 
 #include <poll.h>
 #include <sqlite3.h>

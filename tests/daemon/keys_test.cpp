@@ -1,6 +1,6 @@
 // A webhook key that is gone: what it announced, what it may still open, and what a hold keeps from
 // the others.
-#include "daemon/gate_host.hpp"
+#include "daemon/intake_host.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;

@@ -1,7 +1,7 @@
 #include "catch.hpp"
 
 #include "crypto/mutant.hpp"
-#include "gate_host.hpp"
+#include "intake_host.hpp"
 
 #include <cstdlib>
 #include <map>

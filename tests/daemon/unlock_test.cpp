@@ -1,5 +1,5 @@
 // The unlock: slow after wrong passphrases, counted, over a restart too.
-#include "daemon/operator_host.hpp"
+#include "daemon/control_host.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;

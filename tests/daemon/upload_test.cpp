@@ -1,5 +1,5 @@
 // Uploads and what a capability lets its holder see.
-#include "daemon/gate_host.hpp"
+#include "daemon/intake_host.hpp"
 
 #include <future>
 

@@ -29,7 +29,7 @@ struct PowerHost : Host {
         deploy(Order{.version = "2.0.0", .domain = "www.example", .services = k_services}).state ==
         JobState::done);
   }
-  // What the daemon does before it opens its store (daemon/ground.cpp).
+  // What the daemon does before it opens its store (daemon/startup.cpp).
   void boot() {
     daemon.reset();
     for (const auto& dir :

@@ -1,7 +1,7 @@
 // Verbs that look ahead.
 #include "base/guarded.hpp"
 #include "base/text.hpp"
-#include "daemon/operator.hpp"
+#include "daemon/control_server.hpp"
 #include "rollout/plan.hpp"
 
 #include <fcntl.h>

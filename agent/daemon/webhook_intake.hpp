@@ -6,7 +6,7 @@
 #include "base/fd.hpp"
 #include "base/thread_group.hpp"
 #include "control/packet.hpp"
-#include "daemon/bell.hpp"
+#include "daemon/change_notifier.hpp"
 #include "daemon/senders.hpp"
 #include "rollout/engine.hpp"
 #include "rollout/world.hpp"

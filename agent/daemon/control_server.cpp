@@ -1,4 +1,4 @@
-#include "daemon/operator.hpp"
+#include "daemon/control_server.hpp"
 
 #include "base/guarded.hpp"
 #include "base/log.hpp"

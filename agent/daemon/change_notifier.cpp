@@ -1,4 +1,4 @@
-#include "daemon/bell.hpp"
+#include "daemon/change_notifier.hpp"
 
 #include <sys/eventfd.h>
 #include <unistd.h>

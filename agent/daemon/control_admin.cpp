@@ -1,7 +1,7 @@
 // Verbs that keep the host in order: hold, release_hold, withdraw, trust_keep, prune.
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "daemon/operator.hpp"
+#include "daemon/control_server.hpp"
 #include "rollout/bring_up.hpp"
 #include "rollout/manifest.hpp"
 #include "rollout/trust.hpp"

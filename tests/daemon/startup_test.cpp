@@ -1,7 +1,7 @@
 // What a start finds, makes and refuses.
-#include "daemon/bell.hpp"
-#include "daemon/ground.hpp"
+#include "daemon/change_notifier.hpp"
 #include "daemon/monitor.hpp"
+#include "daemon/startup.hpp"
 #include "rollout/host.hpp"
 
 #include <poll.h>

@@ -2,7 +2,7 @@
 #include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "daemon/operator.hpp"
+#include "daemon/control_server.hpp"
 #include "daemon/views.hpp"
 #include "rollout/steps.hpp"
 

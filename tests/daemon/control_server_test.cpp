@@ -1,5 +1,5 @@
 // The control socket: frames, and the verbs that show and act.
-#include "daemon/operator_host.hpp"
+#include "daemon/control_host.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;

@@ -1,4 +1,4 @@
-#include "daemon/gate.hpp"
+#include "daemon/webhook_intake.hpp"
 
 #include "base/encoding.hpp"
 #include "base/guarded.hpp"

@@ -1,4 +1,4 @@
-#include "daemon/control_places.hpp"
+#include "daemon/control_limits.hpp"
 
 #include "base/text.hpp"
 

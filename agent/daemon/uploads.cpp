@@ -1,5 +1,5 @@
 // The gate's other half: uploads and what a capability lets its holder see.
-#include "daemon/gate.hpp"
+#include "daemon/webhook_intake.hpp"
 
 #include "artifact/artifact_store.hpp"
 #include "base/encoding.hpp"

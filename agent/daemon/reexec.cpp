@@ -1,4 +1,4 @@
-#include "daemon/handover.hpp"
+#include "daemon/reexec.hpp"
 
 #include "base/text.hpp"
 #include "os/runner.hpp"

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "control/control.hpp"
-#include "daemon/bell.hpp"
-#include "daemon/operator.hpp"
+#include "daemon/change_notifier.hpp"
+#include "daemon/control_server.hpp"
 #include "rollout/engine_host.hpp"
 
 #include <nlohmann/json.hpp>

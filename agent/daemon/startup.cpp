@@ -1,4 +1,4 @@
-#include "daemon/ground.hpp"
+#include "daemon/startup.hpp"
 
 #include "base/log.hpp"
 #include "base/text.hpp"

@@ -3,7 +3,7 @@
 
 #include "control/json.hpp"
 #include "daemon/capability.hpp"
-#include "daemon/gate.hpp"
+#include "daemon/webhook_intake.hpp"
 #include "os/socket.hpp"
 #include "rollout/engine_host.hpp"
 

@@ -1,7 +1,7 @@
 // Verbs that show.
 #include "artifact/stager.hpp"
 #include "base/text.hpp"
-#include "daemon/operator.hpp"
+#include "daemon/control_server.hpp"
 #include "daemon/views.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/trust.hpp"

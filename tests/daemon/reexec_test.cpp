@@ -1,6 +1,6 @@
 #include "catch.hpp"
 
-#include "daemon/handover.hpp"
+#include "daemon/reexec.hpp"
 
 #include <fcntl.h>
 #include <sys/socket.h>

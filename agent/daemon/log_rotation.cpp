@@ -1,4 +1,4 @@
-#include "daemon/log_keeper.hpp"
+#include "daemon/log_rotation.hpp"
 
 #include "base/log.hpp"
 #include "base/text.hpp"

@@ -1,6 +1,6 @@
 // Verbs of the crontab.
 #include "base/text.hpp"
-#include "daemon/operator.hpp"
+#include "daemon/control_server.hpp"
 #include "daemon/views.hpp"
 
 namespace chillbox::daemon {
