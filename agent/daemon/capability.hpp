@@ -2,7 +2,7 @@
 // the job, UNTIL is in seconds since 1970, MAC the first 32 hex digits of HMAC-SHA256(host secret,
 // "chillbox job " and all before the MAC). Nothing to store, the same after a restart. It opens
 // this one job, until its deadline, and only while that key is still among those of the senders,
-// which Gate::check_capability looks at.
+// which WebhookIntake::check_capability looks at.
 #pragma once
 
 #include <cstdint>

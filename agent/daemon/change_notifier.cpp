@@ -5,9 +5,9 @@
 
 namespace chillbox::daemon {
 
-Bell::Bell() : m_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+ChangeNotifier::ChangeNotifier() : m_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
-void Bell::ring() {
+void ChangeNotifier::notify() {
   {
     const std::lock_guard lock(m_mutex);
     ++m_count;
@@ -17,17 +17,17 @@ void Bell::ring() {
   (void)!::write(m_event.get(), &one, sizeof one);
 }
 
-uint64_t Bell::count() {
+uint64_t ChangeNotifier::count() {
   const std::lock_guard lock(m_mutex);
   return m_count;
 }
 
-void Bell::wait(uint64_t seen, os::Millis time) {
+void ChangeNotifier::wait(uint64_t seen, os::Millis time) {
   std::unique_lock lock(m_mutex);
   m_changed.wait_for(lock, time, [&] { return m_count != seen; });
 }
 
-void Bell::silence() {
+void ChangeNotifier::clear() {
   uint64_t rings = 0;
   (void)!::read(m_event.get(), &rings, sizeof rings);
 }

@@ -11,15 +11,15 @@
 
 namespace chillbox::daemon {
 
-class Bell {
+class ChangeNotifier {
 public:
-  Bell();
-  void ring();
+  ChangeNotifier();
+  void notify();
   uint64_t count();
   // Until it rang since `seen`, or the time is over.
   void wait(uint64_t seen, os::Millis time);
   int fd() const { return m_event.get(); } // readable after a ring; silence() takes that back
-  void silence();
+  void clear();
 
 private:
   Fd m_event;

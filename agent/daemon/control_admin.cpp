@@ -25,7 +25,7 @@ void add(rollout::Pruned& to, rollout::Pruned more) {
 
 } // namespace
 
-Result<Json> Operator::hold(const Call& call) {
+Result<Json> ControlServer::hold(const Call& call) {
   constexpr size_t k_longest = 500;
   const auto site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))));
   const std::string why = printable(trim(TRY(control::string_at(call.args, "why"))), k_longest);
@@ -39,7 +39,7 @@ Result<Json> Operator::hold(const Call& call) {
   return Json::object();
 }
 
-Result<Json> Operator::release_hold(const Call& call) {
+Result<Json> ControlServer::release_hold(const Call& call) {
   const auto site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))));
   const bool was = TRY(m_world.store.delete_hold(site));
   TRY(rollout::write_manifest(m_world, site));
@@ -47,7 +47,7 @@ Result<Json> Operator::release_hold(const Call& call) {
 }
 
 // Of all releases that the text names. One that is live goes on, and is named in the answer.
-Result<Json> Operator::withdraw(const Call& call) {
+Result<Json> ControlServer::withdraw(const Call& call) {
   constexpr size_t k_longest = 500;
   const auto site = TRY(site_of(call.args));
   const std::string wanted = TRY(control::string_at(call.args, "version"));
@@ -75,7 +75,7 @@ Result<Json> Operator::withdraw(const Call& call) {
   return Json{{"site", site.str()}, {"releases", std::move(list)}, {"live", live}};
 }
 
-Result<Json> Operator::secrets_withdraw(const Call& call) {
+Result<Json> ControlServer::secrets_withdraw(const Call& call) {
   const auto site = TRY(site_of(call.args));
   const auto done =
       TRY(rollout::withdraw_sets(m_world, site, control::u64_or(call.args, "serial", 0)));
@@ -84,7 +84,7 @@ Result<Json> Operator::secrets_withdraw(const Call& call) {
   return Json{{"site", site.str()}, {"serial", done.serial}, {"sets", done.sets}};
 }
 
-Result<Json> Operator::key_uses(const Call& call) {
+Result<Json> ControlServer::key_uses(const Call& call) {
   Json list = Json::array();
   for (const auto& use :
       TRY(rollout::uses_of_key(m_world, TRY(control::string_at(call.args, "name")),
@@ -95,7 +95,7 @@ Result<Json> Operator::key_uses(const Call& call) {
 
 // It is root who says whose signatures this host takes, so it is root who may do without one. A
 // site that is down for it comes up.
-Result<Json> Operator::trust_keep(const Call& call) {
+Result<Json> ControlServer::trust_keep(const Call& call) {
   if (call.uid != 0 && !m_world.paths.testing())
     return fail(Code::denied, "only root may keep what a key signed that is not trusted");
   const auto site = TRY(site_of(call.args));
@@ -110,7 +110,7 @@ Result<Json> Operator::trust_keep(const Call& call) {
 
 // In the site's turn: what a job is about to use must not go. A copy of what the task needs,
 // because it may outlive this call.
-Result<rollout::Pruned> Operator::prune_in_turn(const SiteName& site) {
+Result<rollout::Pruned> ControlServer::prune_in_turn(const SiteName& site) {
   const auto promise = std::make_shared<std::promise<Result<rollout::Pruned>>>();
   auto outcome = promise->get_future();
   m_engine.alone(site,
@@ -126,7 +126,7 @@ Result<rollout::Pruned> Operator::prune_in_turn(const SiteName& site) {
   return outcome.get();
 }
 
-Result<Json> Operator::prune(const Call& call) {
+Result<Json> ControlServer::prune(const Call& call) {
   const std::string only = control::string_or(call.args, "site", "");
   const bool dry_run = control::bool_or(call.args, "dry_run", false);
   std::vector<SiteName> sites;

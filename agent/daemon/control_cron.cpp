@@ -7,7 +7,7 @@ namespace chillbox::daemon {
 
 using control::Json;
 
-Result<Json> Operator::cron_list(const Call& call) {
+Result<Json> ControlServer::cron_list(const Call& call) {
   const auto site = TRY(site_of(call.args));
   Json list = Json::array();
   for (const auto& entry : TRY(m_crontab.entries(site))) {
@@ -18,7 +18,7 @@ Result<Json> Operator::cron_list(const Call& call) {
   return Json{{"site", site.str()}, {"entries", std::move(list)}};
 }
 
-Result<Json> Operator::cron_history(const Call& call) {
+Result<Json> ControlServer::cron_history(const Call& call) {
   const auto site = TRY(site_of(call.args));
   if (!TRY(m_world.store.site(site)))
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
@@ -28,12 +28,12 @@ Result<Json> Operator::cron_history(const Call& call) {
   return Json{{"site", site.str()}, {"runs", std::move(list)}};
 }
 
-Result<Json> Operator::cron_run(const Call& call) {
+Result<Json> ControlServer::cron_run(const Call& call) {
   constexpr os::Millis k_look_again{2'000};
   const auto site = TRY(site_of(call.args));
   const auto id = TRY(m_crontab.run_now(site, control::u64_or(call.args, "number", 0), call.actor));
   for (;;) {
-    const uint64_t seen = m_bell.count();
+    const uint64_t seen = m_changes.count();
     const auto run = TRY(m_world.store.cron_run(id));
     if (!run)
       return fail(Code::not_found,
@@ -41,7 +41,7 @@ Result<Json> Operator::cron_run(const Call& call) {
     if (run->ended_ms != 0 || !control::bool_or(call.args, "wait", true))
       return Json{{"run", view(*run)}};
     TRY(may_wait(call, cat("; run ", id, " goes on")));
-    m_bell.wait(seen, k_look_again);
+    m_changes.wait(seen, k_look_again);
   }
 }
 

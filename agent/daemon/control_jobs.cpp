@@ -48,7 +48,7 @@ Json watch_of(const Json& args) {
 
 } // namespace
 
-Result<Json> Operator::run_job(const Call& call, store::JobKind kind, const Json& options) {
+Result<Json> ControlServer::run_job(const Call& call, store::JobKind kind, const Json& options) {
   SiteName site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))));
   store::Job job{
       .id = store::new_job_id(m_world.clock.wall_ms()), .kind = kind, .site = std::move(site)};
@@ -69,7 +69,7 @@ Result<Json> Operator::run_job(const Call& call, store::JobKind kind, const Json
   return Json{{"job", view(*stored)}};
 }
 
-Result<Json> Operator::rollback(const Call& call) {
+Result<Json> ControlServer::rollback(const Call& call) {
   if (!control::bool_or(call.args, "during_hold", false)) {
     const auto free = rollout::check_hold(m_world, TRY(site_of(call.args)));
     if (!free && free.error().code == Code::busy)
@@ -78,24 +78,24 @@ Result<Json> Operator::rollback(const Call& call) {
   }
   return run_job(call, store::JobKind::rollback, Json::object());
 }
-Result<Json> Operator::restart(const Call& call) {
+Result<Json> ControlServer::restart(const Call& call) {
   return run_job(call, store::JobKind::restart, watch_of(call.args));
 }
-Result<Json> Operator::start(const Call& call) {
+Result<Json> ControlServer::start(const Call& call) {
   return run_job(call, store::JobKind::start, Json::object());
 }
-Result<Json> Operator::stop_site(const Call& call) {
+Result<Json> ControlServer::stop_site(const Call& call) {
   return run_job(call, store::JobKind::stop, Json::object());
 }
 
-Result<Json> Operator::remove(const Call& call) {
+Result<Json> ControlServer::remove(const Call& call) {
   return run_job(
       call, store::JobKind::remove, {{"purge", control::bool_or(call.args, "purge", false)}});
 }
 
 // The same order once more, with what the operator allows. Only from here can a downgrade or a jump
 // of the serial be allowed (faults 38, 39).
-Result<Json> Operator::retry(const Call& call) {
+Result<Json> ControlServer::retry(const Call& call) {
   const std::string id = TRY(control::string_at(call.args, "job"));
   const auto old = TRY(m_world.store.job(id));
   if (!old)
@@ -130,7 +130,7 @@ Result<Json> Operator::retry(const Call& call) {
 }
 
 // A clock that was set back must not lock the operator out for longer than the longest wait.
-int64_t Operator::unlock_wait_ms(const store::Store::Attempts& attempts) const {
+int64_t ControlServer::unlock_wait_ms(const store::Store::Attempts& attempts) const {
   const int64_t wait = secrets::unlock_delay_seconds(attempts.failures) * 1000;
   return attempts.failures == 0
       ? 0
@@ -139,7 +139,7 @@ int64_t Operator::unlock_wait_ms(const store::Store::Attempts& attempts) const {
 
 // One try at a time. After each wrong one the next of the same user has to wait, also over a
 // restart (faults 75); another user's waits for nothing.
-Result<std::string> Operator::open_vault(const Call& call, const SecretBytes& passphrase) {
+Result<std::string> ControlServer::open_vault(const Call& call, const SecretBytes& passphrase) {
   const std::unique_lock one(m_unlocking, k_unlock_turn);
   if (!one)
     return fail(Code::busy, "somebody else is unlocking right now");
@@ -170,7 +170,7 @@ Result<std::string> Operator::open_vault(const Call& call, const SecretBytes& pa
   return std::move(*recipient);
 }
 
-Result<Json> Operator::unlock(const Call& call) {
+Result<Json> ControlServer::unlock(const Call& call) {
   const auto passphrase =
       TRY_IN("passphrase", control::read_secret_frame(call.fd, k_passphrase_wait));
   auto recipient = TRY(open_vault(call, passphrase));
@@ -181,7 +181,7 @@ Result<Json> Operator::unlock(const Call& call) {
   return Json{{"recipient", std::move(recipient)}, {"sites", std::move(started)}};
 }
 
-Result<Json> Operator::lock(const Call& call) {
+Result<Json> ControlServer::lock(const Call& call) {
   const bool was = m_world.vault.unsealed();
   m_locked = was;
   m_world.vault.lock();
@@ -191,7 +191,7 @@ Result<Json> Operator::lock(const Call& call) {
 
 // A flag that NGINX looks at: no job, no reload. The page first, so that the flag never shows an
 // older one.
-Result<Json> Operator::maintenance_on(const Call& call) {
+Result<Json> ControlServer::maintenance_on(const Call& call) {
   constexpr size_t k_longest = 2'000;
   const auto site = TRY(site_of(call.args));
   const std::string message = control::string_or(call.args, "message", "");
@@ -216,7 +216,7 @@ Result<Json> Operator::maintenance_on(const Call& call) {
   return Json{{"site", site.str()}, {"maintenance", true}, {"was", was}};
 }
 
-Result<Json> Operator::maintenance_off(const Call& call) {
+Result<Json> ControlServer::maintenance_off(const Call& call) {
   const auto site = TRY(site_of(call.args));
   if (!TRY(m_world.store.site(site)))
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
@@ -227,14 +227,14 @@ Result<Json> Operator::maintenance_off(const Call& call) {
   return Json{{"site", site.str()}, {"maintenance", false}, {"was", was}};
 }
 
-Result<Json> Operator::reload(const Call& call) {
+Result<Json> ControlServer::reload(const Call& call) {
   const auto reloaded = m_ask.reload();
   record_keys(call.actor); // also of a reload that found faults
   TRY(reloaded);
   return Json::object();
 }
 
-Result<Json> Operator::upgrade(const Call& call) {
+Result<Json> ControlServer::upgrade(const Call& call) {
   TRY(m_ask.upgrade());
   log::info(cat("upgrade asked by ", call.actor));
   return Json{{"version", CHILLBOX_VERSION}};

@@ -14,25 +14,25 @@ constexpr size_t k_following_of_user = 8;
 
 } // namespace
 
-void ControlPlaces::Count::add(uid_t uid) {
+void ControlLimits::Count::add(uid_t uid) {
   ++of[uid];
   ++all;
   but_root += uid == 0 ? 0 : 1;
 }
 
-void ControlPlaces::Count::take(uid_t uid) {
+void ControlLimits::Count::take(uid_t uid) {
   --all;
   but_root -= uid == 0 ? 0 : 1;
   if (const auto mine = of.find(uid); mine != of.end() && --mine->second == 0)
     of.erase(mine);
 }
 
-size_t ControlPlaces::Count::of_user(uid_t uid) const {
+size_t ControlLimits::Count::of_user(uid_t uid) const {
   const auto mine = of.find(uid);
   return mine == of.end() ? 0 : mine->second;
 }
 
-Result<void> ControlPlaces::enter(uid_t uid) {
+Result<void> ControlLimits::enter(uid_t uid) {
   const std::lock_guard lock(m_mutex);
   if (uid != 0 && m_working.of_user(uid) >= k_working_of_user)
     return fail(Code::busy,
@@ -46,7 +46,7 @@ Result<void> ControlPlaces::enter(uid_t uid) {
   return {};
 }
 
-Result<void> ControlPlaces::follow(uid_t uid) {
+Result<void> ControlLimits::follow(uid_t uid) {
   const std::lock_guard lock(m_mutex);
   const size_t mine = m_following.of_user(uid);
   if (uid == 0 ? mine >= k_following_of_root : mine >= k_following_of_user)
@@ -60,7 +60,7 @@ Result<void> ControlPlaces::follow(uid_t uid) {
   return {};
 }
 
-void ControlPlaces::leave(uid_t uid, bool follows) {
+void ControlLimits::leave(uid_t uid, bool follows) {
   const std::lock_guard lock(m_mutex);
   (follows ? m_following : m_working).take(uid);
 }

@@ -14,7 +14,7 @@
 
 namespace chillbox::daemon {
 
-class ControlPlaces {
+class ControlLimits {
 public:
   Result<void> enter(uid_t uid);  // busy, and by whom
   Result<void> follow(uid_t uid); // of one that has entered

@@ -68,7 +68,7 @@ Result<Fd> receive_artifact(int from, const rollout::World& world) {
 } // namespace
 
 // One at a time of a user: it lies on the disk before anything of it is known.
-Result<Fd> Operator::receive_body(const Call& call) {
+Result<Fd> ControlServer::receive_body(const Call& call) {
   {
     const std::lock_guard lock(m_mutex);
     if (!m_sending.insert(call.visit.uid).second)
@@ -82,7 +82,7 @@ Result<Fd> Operator::receive_body(const Call& call) {
 }
 
 // Of a site, of an artifact that is in the store, or of one that comes behind the request.
-Result<Json> Operator::plan(const Call& call) {
+Result<Json> ControlServer::plan(const Call& call) {
   if (call.args.contains("site"))
     return rollout::plan_site(m_world, TRY(site_of(call.args)));
   Fd file;
@@ -103,7 +103,7 @@ Result<Json> Operator::plan(const Call& call) {
   return rollout::plan_artifact(m_world, file.get(), signature);
 }
 
-Result<Json> Operator::nginx_show(const Call& call) {
+Result<Json> ControlServer::nginx_show(const Call& call) {
   const auto site = TRY(site_of(call.args));
   auto text = TRY(rollout::nginx_in_force(m_world, site));
   return Json{{"site", site.str()}, {"text", std::move(text)}};

@@ -84,15 +84,15 @@ ServiceState look_at(rollout::World& world, const config::Site& site, const stor
 
 } // namespace
 
-size_t Operator::limit_of(const Json& args, size_t fallback) {
+size_t ControlServer::limit_of(const Json& args, size_t fallback) {
   return std::clamp<size_t>(control::u64_or(args, "limit", fallback), 0, k_most_rows);
 }
 
-Result<SiteName> Operator::site_of(const Json& args) {
+Result<SiteName> ControlServer::site_of(const Json& args) {
   return SiteName::parse(TRY(control::string_at(args, "site")));
 }
 
-Result<Json> Operator::ping(const Call&) {
+Result<Json> ControlServer::ping(const Call&) {
   Json json{
       {"version", CHILLBOX_VERSION}, {"sealed", !m_world.vault.unsealed()}, {"pid", ::getpid()}};
   const std::lock_guard lock(m_mutex);
@@ -101,7 +101,7 @@ Result<Json> Operator::ping(const Call&) {
   return json;
 }
 
-Result<Json> Operator::site_view(const store::SiteRow& row) {
+Result<Json> ControlServer::site_view(const store::SiteRow& row) {
   Json json{{"site", row.site.str()}, {"state", "none"}, {"version", ""}, {"release", row.live},
       {"live_ms", 0}, {"waiting", ""}, {"previous_good", row.previous_good},
       {"services", Json::array()}};
@@ -173,14 +173,14 @@ Result<Json> Operator::site_view(const store::SiteRow& row) {
   return json;
 }
 
-Result<Json> Operator::sites(const Call&) {
+Result<Json> ControlServer::sites(const Call&) {
   Json list = Json::array();
   for (const auto& row : TRY(m_world.store.sites()))
     list.push_back(TRY(site_view(row)));
   return Json{{"sites", std::move(list)}};
 }
 
-Result<Json> Operator::status(const Call& call) {
+Result<Json> ControlServer::status(const Call& call) {
   Json result = TRY(sites(call));
   size_t waiting = 0;
   for (const auto& job : TRY(m_world.store.unfinished()))
@@ -212,7 +212,7 @@ Result<Json> Operator::status(const Call& call) {
   return result;
 }
 
-Result<Json> Operator::releases(const Call& call) {
+Result<Json> ControlServer::releases(const Call& call) {
   const auto site = TRY(site_of(call.args));
   const auto row = TRY(m_world.store.site(site));
   const auto releases = TRY(m_world.store.releases(site));
@@ -229,7 +229,7 @@ Result<Json> Operator::releases(const Call& call) {
   return Json{{"site", site.str()}, {"live", row ? row->live : ""}, {"releases", std::move(list)}};
 }
 
-Result<Json> Operator::jobs(const Call& call) {
+Result<Json> ControlServer::jobs(const Call& call) {
   Json list = Json::array();
   for (const auto& job :
       TRY(m_world.store.jobs(control::string_or(call.args, "site", ""), limit_of(call.args, 20))))
@@ -237,18 +237,18 @@ Result<Json> Operator::jobs(const Call& call) {
   return Json{{"jobs", std::move(list)}};
 }
 
-Result<Json> Operator::job(const Call& call) {
+Result<Json> ControlServer::job(const Call& call) {
   return follow(call, TRY(control::string_at(call.args, "job")),
       control::bool_or(call.args, "follow", false), false);
 }
 
 // Sends the job's events, and waits for more of them until it has ended when asked to.
-Result<Json> Operator::follow(
+Result<Json> ControlServer::follow(
     const Call& call, const std::string& id, bool to_the_end, bool as_error) {
   constexpr os::Millis k_look_again{2'000};
   uint64_t after = control::u64_or(call.args, "after", 0);
   for (;;) {
-    const uint64_t seen = m_bell.count();
+    const uint64_t seen = m_changes.count();
     const auto job = TRY(m_world.store.job(id));
     if (!job)
       return fail(Code::not_found, cat("no job '", printable(id, 40), "'"));
@@ -264,11 +264,11 @@ Result<Json> Operator::follow(
     if (job->finished_ms != 0 || !to_the_end)
       return Json{{"job", view(*job)}};
     TRY(may_wait(call, cat("; job ", id, " goes on")));
-    m_bell.wait(seen, k_look_again);
+    m_changes.wait(seen, k_look_again);
   }
 }
 
-Result<Json> Operator::logs(const Call& call) {
+Result<Json> ControlServer::logs(const Call& call) {
   constexpr size_t k_tail = 256 * 1024;
   constexpr os::Millis k_pause{300};
   const auto site = TRY(site_of(call.args));
@@ -307,14 +307,14 @@ Result<Json> Operator::logs(const Call& call) {
   }
 }
 
-Result<Json> Operator::audit(const Call& call) {
+Result<Json> ControlServer::audit(const Call& call) {
   Json list = Json::array();
   for (const auto& entry : TRY(m_world.store.audit_entries(limit_of(call.args, 20))))
     list.push_back(view(entry));
   return Json{{"entries", std::move(list)}};
 }
 
-Result<Json> Operator::audit_verify(const Call& call) {
+Result<Json> ControlServer::audit_verify(const Call& call) {
   const auto head = TRY(m_world.store.verify_audit(control::string_or(call.args, "head", "")));
   return Json{{"entries", head.entries}, {"head", head.text()}};
 }

@@ -23,73 +23,73 @@ constexpr os::Millis k_last_words{2'000}; // at the end: for followers to hear o
 
 } // namespace
 
-constexpr Operator::Verb Operator::k_verbs[] = {
-    {"ping", &Operator::ping, false},
-    {"status", &Operator::status, false},
-    {"sites", &Operator::sites, false},
-    {"releases", &Operator::releases, false},
-    {"jobs", &Operator::jobs, false},
-    {"job", &Operator::job, false},
-    {"logs", &Operator::logs, false},
-    {"audit", &Operator::audit, false},
-    {"audit_verify", &Operator::audit_verify, false},
-    {"plan", &Operator::plan, true}, // changes nothing, but unpacks what somebody brought
-    {"nginx_show", &Operator::nginx_show, false},
-    {"rollback", &Operator::rollback, false}, // jobs write their own entry when they end
-    {"restart", &Operator::restart, false},
-    {"start", &Operator::start, false},
-    {"stop", &Operator::stop_site, false},
-    {"remove", &Operator::remove, false},
-    {"retry", &Operator::retry, true},
-    {"unlock", &Operator::unlock, true},
-    {"lock", &Operator::lock, true},
-    {"reload", &Operator::reload, true},
-    {"upgrade", &Operator::upgrade, true},
-    {"hold", &Operator::hold, true},
-    {"release_hold", &Operator::release_hold, true},
-    {"withdraw", &Operator::withdraw, true},
-    {"secrets_withdraw", &Operator::secrets_withdraw, true},
-    {"key_uses", &Operator::key_uses, false},
-    {"trust_keep", &Operator::trust_keep, true},
-    {"prune", &Operator::prune, true},
-    {"maintenance_on", &Operator::maintenance_on, true},
-    {"maintenance_off", &Operator::maintenance_off, true},
-    {"cron_list", &Operator::cron_list, false},
-    {"cron_history", &Operator::cron_history, false},
-    {"cron_run", &Operator::cron_run, true},
+constexpr ControlServer::Verb ControlServer::k_verbs[] = {
+    {"ping", &ControlServer::ping, false},
+    {"status", &ControlServer::status, false},
+    {"sites", &ControlServer::sites, false},
+    {"releases", &ControlServer::releases, false},
+    {"jobs", &ControlServer::jobs, false},
+    {"job", &ControlServer::job, false},
+    {"logs", &ControlServer::logs, false},
+    {"audit", &ControlServer::audit, false},
+    {"audit_verify", &ControlServer::audit_verify, false},
+    {"plan", &ControlServer::plan, true}, // changes nothing, but unpacks what somebody brought
+    {"nginx_show", &ControlServer::nginx_show, false},
+    {"rollback", &ControlServer::rollback, false}, // jobs write their own entry when they end
+    {"restart", &ControlServer::restart, false},
+    {"start", &ControlServer::start, false},
+    {"stop", &ControlServer::stop_site, false},
+    {"remove", &ControlServer::remove, false},
+    {"retry", &ControlServer::retry, true},
+    {"unlock", &ControlServer::unlock, true},
+    {"lock", &ControlServer::lock, true},
+    {"reload", &ControlServer::reload, true},
+    {"upgrade", &ControlServer::upgrade, true},
+    {"hold", &ControlServer::hold, true},
+    {"release_hold", &ControlServer::release_hold, true},
+    {"withdraw", &ControlServer::withdraw, true},
+    {"secrets_withdraw", &ControlServer::secrets_withdraw, true},
+    {"key_uses", &ControlServer::key_uses, false},
+    {"trust_keep", &ControlServer::trust_keep, true},
+    {"prune", &ControlServer::prune, true},
+    {"maintenance_on", &ControlServer::maintenance_on, true},
+    {"maintenance_off", &ControlServer::maintenance_off, true},
+    {"cron_list", &ControlServer::cron_list, false},
+    {"cron_history", &ControlServer::cron_history, false},
+    {"cron_run", &ControlServer::cron_run, true},
 };
 
-Operator::Operator(
-    rollout::World& world, rollout::Engine& engine, Crontab& crontab, Bell& bell, Ask ask)
-    : m_world(world), m_engine(engine), m_crontab(crontab), m_bell(bell), m_ask(std::move(ask)),
-      m_started(world.clock.mono()) {}
+ControlServer::ControlServer(rollout::World& world, rollout::Engine& engine, Crontab& crontab,
+    ChangeNotifier& changes, Ask ask)
+    : m_world(world), m_engine(engine), m_crontab(crontab), m_changes(changes),
+      m_ask(std::move(ask)), m_started(world.clock.mono()) {}
 
-Operator::~Operator() {
+ControlServer::~ControlServer() {
   stop();
   for (const os::Millis end = m_world.clock.mono() + k_last_words;
       !idle() && m_world.clock.mono() < end;)
-    m_bell.wait(m_bell.count(), os::Millis{20});
+    m_changes.wait(m_changes.count(), os::Millis{20});
   hang_up();
 }
 
-void Operator::hang_up() {
+void ControlServer::hang_up() {
   const std::lock_guard lock(m_mutex);
   for (const int fd : m_open)
     ::shutdown(fd, SHUT_RDWR);
 }
 
-void Operator::stop() {
+void ControlServer::stop() {
   m_stopping = true;
-  m_bell.ring();
+  m_changes.notify();
 }
 
-void Operator::not_upgraded(std::string why) {
+void ControlServer::not_upgraded(std::string why) {
   warn(cat("the upgrade failed: ", why));
   const std::lock_guard lock(m_mutex);
   m_not_upgraded = std::move(why);
 }
 
-void Operator::record_keys(const std::string& actor) {
+void ControlServer::record_keys(const std::string& actor) {
   const std::lock_guard lock(m_recording);
   if (const auto done =
           daemon::record_keys(m_world.store, m_world.paths, m_world.clock.wall_ms(), actor);
@@ -99,7 +99,7 @@ void Operator::record_keys(const std::string& actor) {
 
 // Nobody may push others' entries out of the trail by knocking: one entry an hour for each user,
 // and for so many users.
-bool Operator::is_news(uid_t uid) {
+bool ControlServer::is_news(uid_t uid) {
   constexpr os::Millis k_again{3'600'000};
   constexpr size_t k_most_users = 256;
   const os::Millis now = m_world.clock.mono();
@@ -111,21 +111,21 @@ bool Operator::is_news(uid_t uid) {
   return true;
 }
 
-bool Operator::idle() {
+bool ControlServer::idle() {
   return m_threads.size() == 0;
 }
 
-void Operator::warn(std::string text) {
+void ControlServer::warn(std::string text) {
   const std::lock_guard lock(m_mutex);
   if (std::find(m_warnings.begin(), m_warnings.end(), text) == m_warnings.end())
     m_warnings.push_back(std::move(text));
 }
 
-void Operator::take(Fd connection) {
+void ControlServer::take(Fd connection) {
   const auto peer = os::peer_of(connection.get());
   if (!peer)
     return;
-  auto taken = m_places.enter(peer->uid);
+  auto taken = m_limits.enter(peer->uid);
   if (taken) {
     const auto visit =
         std::make_shared<Visit>(Visit{.fd = std::move(connection), .uid = peer->uid});
@@ -145,7 +145,7 @@ void Operator::take(Fd connection) {
   (void)control::write_frame(connection.get(), control::error_text(taken.error()));
 }
 
-void Operator::converse(Visit& visit) {
+void ControlServer::converse(Visit& visit) {
   const auto text = control::read_frame(visit.fd.get(), k_first_frame);
   if (!text)
     return;
@@ -155,38 +155,38 @@ void Operator::converse(Visit& visit) {
       result ? control::result_text(verb, *result) : control::error_text(result.error()));
 }
 
-void Operator::leave(Visit& visit) {
+void ControlServer::leave(Visit& visit) {
   {
     const std::lock_guard lock(m_mutex);
     m_open.erase(visit.fd.get());
   }
   visit.fd.reset();
-  m_places.leave(visit.uid, visit.follows);
+  m_limits.leave(visit.uid, visit.follows);
   if (m_engine.running() == 0)
     os::trim_memory();
 }
 
 // One that went away must not hold its place for as long as nothing happens; what it has sent and
 // nobody reads is no sign of life.
-bool Operator::has_gone(int fd) {
+bool ControlServer::has_gone(int fd) {
   pollfd one{fd, POLLRDHUP, 0};
   return ::poll(&one, 1, 0) > 0;
 }
 
-Result<void> Operator::may_wait(const Call& call, const std::string& what) {
+Result<void> ControlServer::may_wait(const Call& call, const std::string& what) {
   if (m_stopping)
     return fail(Code::unreachable, cat("the daemon stops", what));
   if (has_gone(call.fd))
     return fail(Code::unreachable, "nobody listens any more");
   if (call.visit.follows)
     return {};
-  if (auto followed = m_places.follow(call.visit.uid); !followed)
+  if (auto followed = m_limits.follow(call.visit.uid); !followed)
     return fail(followed.error().code, cat(followed.error().message, what));
   call.visit.follows = true;
   return {};
 }
 
-Result<Json> Operator::dispatch(Visit& visit, const std::string& text, std::string& verb) {
+Result<Json> ControlServer::dispatch(Visit& visit, const std::string& text, std::string& verb) {
   const int fd = visit.fd.get();
   const auto peer = TRY(os::peer_of(fd));
   if (!m_world.paths.testing() && !os::peer_in_group(peer, "chillbox-admin")) {

@@ -26,16 +26,17 @@
 
 namespace chillbox::daemon {
 
-class Operator {
+class ControlServer {
 public:
   struct Ask { // the monitor
     std::function<Result<void>()> reload, upgrade;
     std::function<uint64_t()> refused_webhooks = {}, refused_uploads = {}; // since the start
   };
-  Operator(rollout::World& world, rollout::Engine& engine, Crontab& crontab, Bell& bell, Ask ask);
-  ~Operator(); // waits until every connection has ended
-  Operator(const Operator&) = delete;
-  Operator& operator=(const Operator&) = delete;
+  ControlServer(rollout::World& world, rollout::Engine& engine, Crontab& crontab,
+      ChangeNotifier& changes, Ask ask);
+  ~ControlServer(); // waits until every connection has ended
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
   void take(Fd connection);    // returns at once
   void warn(std::string text); // shown by status, once, until the next start
   void record_keys(
@@ -43,7 +44,7 @@ public:
   void stop();                   // followers end
   void hang_up(); // whoever is still there is cut off: no verb waits for its caller any more
   void not_upgraded(std::string why); // ping says so
-  bool idle();                        // no connection is open; the bell rings when one ends
+  bool idle();                        // no connection is open; its end is notified
   bool locked() {
     return m_locked.exchange(false);
   } // an operator sealed the host since this was last asked
@@ -63,7 +64,7 @@ private:
   };
   struct Verb {
     std::string_view name;
-    Result<control::Json> (Operator::*run)(const Call&);
+    Result<control::Json> (ControlServer::*run)(const Call&);
     bool audited;
   };
   static const Verb k_verbs[];
@@ -127,10 +128,10 @@ private:
   rollout::World& m_world;
   rollout::Engine& m_engine;
   Crontab& m_crontab;
-  Bell& m_bell;
+  ChangeNotifier& m_changes;
   Ask m_ask;
   os::Millis m_started;
-  ControlPlaces m_places;
+  ControlLimits m_limits;
   std::timed_mutex m_unlocking, m_planning;
   std::mutex m_recording;
   std::map<uid_t, os::Millis> m_refused; // users, and when that was written down
@@ -141,7 +142,7 @@ private:
   std::string m_not_upgraded;
   std::atomic<bool> m_stopping{false};
   std::atomic<bool> m_locked{false};
-  ThreadGroup m_threads{[this] { m_bell.ring(); }}; // last: they use all of the others
+  ThreadGroup m_threads{[this] { m_changes.notify(); }}; // last: they use all of the others
 };
 
 } // namespace chillbox::daemon

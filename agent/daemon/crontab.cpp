@@ -31,8 +31,8 @@ bool readable(int fd) {
 
 } // namespace
 
-Crontab::Crontab(rollout::World& world, Bell& bell)
-    : m_world(world), m_bell(bell), m_tasks(world.disk, world.clock, world.paths),
+Crontab::Crontab(rollout::World& world, ChangeNotifier& changes)
+    : m_world(world), m_changes(changes), m_tasks(world.disk, world.clock, world.paths),
       m_wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   ::tzset();
   m_offset_ms = world.clock.wall_ms() - world.clock.mono().count();
@@ -178,7 +178,7 @@ void Crontab::due(const SiteName& site, const CronEntry& entry) {
   (void)m_world.store.skip_cron_run(run);
   log::warn(cat("site '", site.str(), "': crontab: '", printable(entry.command, 80),
       "' is skipped: ", run.text));
-  m_bell.ring();
+  m_changes.notify();
 }
 
 Result<uint64_t> Crontab::run_now(const SiteName& site, uint64_t number, const std::string& actor) {
@@ -260,7 +260,7 @@ void Crontab::finish(uint64_t id) {
   if (row.state != "done")
     log::warn(cat("site '", row.site.str(), "': crontab: '", printable(row.line, 80), "' ",
         known ? cat("ended with code ", *row.code) : printable(row.text)));
-  m_bell.ring();
+  m_changes.notify();
 }
 
 void Crontab::tick() {

@@ -33,7 +33,7 @@ struct CronEntry {
 
 class Crontab {
 public:
-  Crontab(rollout::World& world, Bell& bell);
+  Crontab(rollout::World& world, ChangeNotifier& changes);
   ~Crontab(); // the thread ends, runs go on
   Crontab(const Crontab&) = delete;
   Crontab& operator=(const Crontab&) = delete;
@@ -74,7 +74,7 @@ private:
   Result<uint64_t> start(const SiteName& site, const CronEntry& entry, const std::string& actor);
 
   rollout::World& m_world;
-  Bell& m_bell;
+  ChangeNotifier& m_changes;
   openrc::Tasks m_tasks;
   std::mutex m_mutex; // of m_running
   std::map<uint64_t, Running> m_running;

@@ -18,19 +18,19 @@ constexpr os::Millis k_pause{10'000};     // between the first word of the kerne
 
 } // namespace
 
-LogKeeper::LogKeeper(rollout::World& world)
+LogRotation::LogRotation(rollout::World& world)
     : m_world(world), m_events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
   m_due = world.clock.mono(); // what grew while nobody looked
 }
 
-void LogKeeper::written() {
+void LogRotation::written() {
   std::array<char, 4096> events;
   while (::read(m_events.get(), events.data(), events.size()) > 0) {}
   if (!m_due)
     m_due = m_world.clock.mono() + k_pause;
 }
 
-os::Millis LogKeeper::look_if_due() {
+os::Millis LogRotation::look_if_due() {
   if (!m_due)
     return os::Millis{-1};
   if (const os::Millis left = *m_due - m_world.clock.mono(); left > os::Millis{0})
@@ -41,12 +41,12 @@ os::Millis LogKeeper::look_if_due() {
 }
 
 // One event, then the kernel forgets the directory until the next look.
-void LogKeeper::listen(const std::string& dir) {
+void LogRotation::listen(const std::string& dir) {
   (void)::inotify_add_watch(
       m_events.get(), dir.c_str(), IN_MODIFY | IN_CREATE | IN_ONESHOT | IN_ONLYDIR);
 }
 
-bool LogKeeper::rotate(const std::string& file, bool of_nginx) {
+bool LogRotation::rotate(const std::string& file, bool of_nginx) {
   const auto& limits = m_world.config;
   if (m_world.disk.size(file) <= limits.log_size)
     return false;
@@ -68,7 +68,7 @@ bool LogKeeper::rotate(const std::string& file, bool of_nginx) {
 }
 
 // What the services answered: only the newest of it is of use, and only to ourselves.
-bool LogKeeper::drop_answers() {
+bool LogRotation::drop_answers() {
   const std::string dir = nginx::answers_dir(m_world.paths);
   bool dropped = false;
   listen(dir);
@@ -78,7 +78,7 @@ bool LogKeeper::drop_answers() {
   return dropped;
 }
 
-void LogKeeper::look() {
+void LogRotation::look() {
   auto& disk = m_world.disk;
   bool reopen = drop_answers();
   const std::string of_nginx = m_world.paths.root + "/var/log/nginx";

@@ -13,9 +13,9 @@
 
 namespace chillbox::daemon {
 
-class LogKeeper {
+class LogRotation {
 public:
-  explicit LogKeeper(rollout::World& world);
+  explicit LogRotation(rollout::World& world);
   int fd() const { return m_events.get(); } // readable: something was written
   void written();                           // a look is due soon
   os::Millis look_if_due();                 // the time until the next one; negative: none is due

@@ -58,26 +58,26 @@ class Monitor {
 public:
   Monitor(os::Paths paths, config::HostConfig config, store::Store store, std::string program)
       : m_program(std::move(program)), m_store(std::move(store)),
-        m_vault(ground_user("chillbox-vault")),
+        m_vault(service_user("chillbox-vault")),
         m_nginx(os::real_disk(), os::real_runner(), os::real_clock(), paths, config),
         m_slots(os::real_disk(), os::real_runner(), os::real_clock(), paths),
         m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config),
-            m_store, m_vault, m_nginx, m_slots, ground_is_real(paths),
+            m_store, m_vault, m_nginx, m_slots, is_real_host(paths),
             [this](const std::string&) { changed(); }},
-        m_crontab(m_world, m_bell), m_engine(m_world),
-        m_operator(m_world, m_engine, m_crontab, m_bell,
+        m_crontab(m_world, m_changes), m_engine(m_world),
+        m_control_server(m_world, m_engine, m_crontab, m_changes,
             {.reload = [this] { return reload(); },
                 .upgrade = [this] { return upgrade(); },
-                .refused_webhooks = [this] { return m_gate->refused().webhooks; },
-                .refused_uploads = [this] { return m_gate->refused().uploads; }}),
+                .refused_webhooks = [this] { return m_intake->refused().webhooks; },
+                .refused_uploads = [this] { return m_intake->refused().uploads; }}),
         m_logs(m_world) {}
 
-  Result<void> start(Handover handover);
-  void warn(std::string text) { m_operator.warn(std::move(text)); }
+  Result<void> start(Inherited inherited);
+  void warn(std::string text) { m_control_server.warn(std::move(text)); }
   enum class End { stop, upgrade };
   End loop();
-  void not_upgraded(const std::string& why) { m_operator.not_upgraded(why); }
-  Handover hand_over() { return {std::move(m_control), std::move(m_hook), m_vault.hand_over()}; }
+  void not_upgraded(const std::string& why) { m_control_server.not_upgraded(why); }
+  Inherited hand_over() { return {std::move(m_control), std::move(m_hook), m_vault.hand_over()}; }
 
 private:
   Result<void> start_edge();
@@ -91,7 +91,7 @@ private:
   void start_edge_if_due();
   void vault_ended();
   std::optional<End> turn();
-  void rung();
+  void clear_changes();
   void accept_operator();
   template <class F> void handle(bool there, std::string_view what, F&& handler);
   int timeout();
@@ -106,13 +106,13 @@ private:
   secrets::Vault m_vault;
   nginx::Nginx m_nginx;
   openrc::Slots m_slots;
-  Bell m_bell;
+  ChangeNotifier m_changes;
   rollout::World m_world;
   Crontab m_crontab;
   rollout::Engine m_engine; // behind it, because its jobs tell the crontab
-  Operator m_operator;
-  LogKeeper m_logs;
-  std::unique_ptr<Gate> m_gate;
+  ControlServer m_control_server;
+  LogRotation m_logs;
+  std::unique_ptr<WebhookIntake> m_intake;
   std::mutex m_reload_mutex;
   std::condition_variable m_reloaded;
   uint64_t m_reloads_asked = 0, m_reloads_done = 0;
@@ -130,39 +130,40 @@ private:
   std::optional<os::Millis> m_drain_until;
 };
 
-Result<void> Monitor::start(Handover handover) {
+Result<void> Monitor::start(Inherited inherited) {
   const auto& paths = m_world.paths;
   sigset_t set;
   sigemptyset(&set);
   for (const int number : {SIGTERM, SIGINT, SIGHUP})
     sigaddset(&set, number);
   m_signals = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (handover.vault.socket)
-    if (auto taken = m_vault.take(std::move(handover.vault)); !taken)
-      m_operator.warn(cat("the vault did not come through the upgrade: the host is sealed (",
+  if (inherited.vault.socket)
+    if (auto taken = m_vault.take(std::move(inherited.vault)); !taken)
+      m_control_server.warn(cat("the vault did not come through the upgrade: the host is sealed (",
           taken.error().message, ")"));
   const auto group = os::find_group("chillbox-admin");
-  m_control = std::move(handover.control);
+  m_control = std::move(inherited.control);
   if (!m_control)
     m_control = TRY(os::listen_unix(
         paths.control_socket(), 0660, {::geteuid(), group.value_or(::getegid())}, 64));
-  m_hook = std::move(handover.hook);
+  m_hook = std::move(inherited.hook);
   if (!m_hook)
     m_hook = TRY(listen_for_edge(m_world.config, paths, m_nginx));
   auto secret = TRY(m_store.host_secret());
   auto senders = TRY(load_senders(paths.webhooks()));
-  m_gate = std::make_unique<Gate>(
+  m_intake = std::make_unique<WebhookIntake>(
       m_world, m_engine, std::move(secret), std::move(senders), k_refusal_hold);
   TRY(start_edge());
   if (auto host = serve_host(); !host) {
     log::warn(cat("nginx: ", host.error().message));
-    m_operator.warn(cat("nginx: ", host.error().message));
+    m_control_server.warn(cat("nginx: ", host.error().message));
   }
-  m_operator.record_keys("chillboxd, at its start");
+  m_control_server.record_keys("chillboxd, at its start");
   if (const auto hooks = os::check_root_owned(paths.etc(), "hooks.d");
       !hooks && hooks.error().code == Code::denied) {
     log::warn(cat("hooks: ", hooks.error().message));
-    m_operator.warn(cat("hooks: ", hooks.error().message, ": what needs it is refused until then"));
+    m_control_server.warn(
+        cat("hooks: ", hooks.error().message, ": what needs it is refused until then"));
   }
   m_engine.recover();
   m_crontab.begin();
@@ -170,7 +171,7 @@ Result<void> Monitor::start(Handover handover) {
 }
 
 void Monitor::changed() {
-  m_bell.ring();
+  m_changes.notify();
   m_crontab.refresh();
 }
 
@@ -183,12 +184,12 @@ Result<void> Monitor::serve_host() {
 
 Result<void> Monitor::start_edge() {
   auto [ours, theirs] = TRY(os::packet_pair());
-  os::RoleCommand command{.argv = {"chillboxd: edge", "--edge", ground_user("chillbox"),
+  os::RoleCommand command{.argv = {"chillboxd: edge", "--edge", service_user("chillbox"),
                               std::to_string(m_world.config.artifact_max)}};
   command.fds = {{theirs.get(), 3}, {m_hook.get(), 4}};
   m_edge_started = m_world.clock.mono();
   m_edge = TRY(os::Child::start(command));
-  m_gate->attach(std::move(ours));
+  m_intake->attach(std::move(ours));
   return {};
 }
 
@@ -196,10 +197,10 @@ void Monitor::edge_ended() {
   const auto code = m_edge.wait(os::Millis{1'000});
   log::error(cat("the edge ended with ", os::end_text(code.value_or(-1)), ": it is started again"));
   if (code.value_or(-1) == 128 + SIGSYS) // somebody got in
-    m_operator.warn(
+    m_control_server.warn(
         "the edge made a forbidden system call and was started again: see the log, and look for who sends what");
   m_edge = os::Child(); // also one that lives, but takes no answers
-  m_gate->attach(Fd());
+  m_intake->attach(Fd());
   if (m_world.clock.mono() - m_edge_started < k_edge_life)
     return start_edge_later();
   m_edge_pause = os::Millis{0};
@@ -223,19 +224,19 @@ void Monitor::start_edge_if_due() {
 }
 
 void Monitor::vault_ended() {
-  if (m_vault.unsealed() || m_operator.locked())
+  if (m_vault.unsealed() || m_control_server.locked())
     return;
   const std::string end = m_vault.last_end();
   const std::string what =
       cat("the vault ended by itself", end.empty() ? "" : " with ", end, ": the host is sealed");
   log::error(cat(what, ", `chillboxctl unlock` opens it again"));
-  m_operator.warn(what);
+  m_control_server.warn(what);
 }
 
 // The senders first: a key that was removed opens nothing from here on, whatever else is wrong.
 Result<void> Monitor::read_again() {
   auto files = read_senders(m_world.paths.webhooks());
-  m_gate->set_senders(std::move(files.senders));
+  m_intake->set_senders(std::move(files.senders));
   for (const auto& fault : files.faults)
     log::error(cat("reload: ", fault.message, ": its sender is refused"));
   if (!files.faults.empty())
@@ -252,7 +253,7 @@ Result<void> Monitor::read_again() {
 Result<void> Monitor::reload() {
   std::unique_lock lock(m_reload_mutex);
   const uint64_t mine = ++m_reloads_asked;
-  m_bell.ring();
+  m_changes.notify();
   if (!m_reloaded.wait_for(lock, k_reload_wait, [&] { return m_reloads_done >= mine; }))
     return fail(Code::busy,
         "the keys are not read yet, chillboxd is busy: `chillboxctl reload` again, until it succeeds");
@@ -281,7 +282,7 @@ bool Monitor::signalled() {
       return false;
     if (auto read = read_again(); !read)
       log::error(cat("reload: ", read.error().message));
-    m_operator.record_keys("chillboxd, at SIGHUP");
+    m_control_server.record_keys("chillboxd, at SIGHUP");
   }
   return true;
 }
@@ -290,7 +291,7 @@ bool Monitor::signalled() {
 Result<void> Monitor::upgrade() {
   TRY_IN("this program goes on", try_program(m_world.paths, m_program));
   m_upgrading = true;
-  m_bell.ring(); // before the answer: who connects after it waits for the new program
+  m_changes.notify(); // before the answer: who connects after it waits for the new program
   return {};
 }
 
@@ -298,7 +299,7 @@ void Monitor::leave() {
   log::info(cat("upgrade: ", m_program, " takes over"));
   m_leaving = true;
   m_hang_up = m_world.clock.mono() + k_hang_up;
-  m_operator.stop();
+  m_control_server.stop();
 }
 
 // In this order: an unlock that is under way still needs the jobs, and a request that the edge has
@@ -306,12 +307,12 @@ void Monitor::leave() {
 bool Monitor::may_leave() {
   if (!m_drain_until) {
     if (m_hang_up && m_world.clock.mono() >= *m_hang_up) {
-      m_operator.hang_up();
+      m_control_server.hang_up();
       m_hang_up.reset();
     }
-    if (!m_operator.idle() || !m_engine.ask_to_stop())
+    if (!m_control_server.idle() || !m_engine.ask_to_stop())
       return false;
-    m_gate->drain();
+    m_intake->drain();
     m_drain_until = m_world.clock.mono() + k_drain_limit;
   }
   return m_world.clock.mono() >= *m_drain_until;
@@ -327,14 +328,14 @@ int Monitor::timeout() {
   return static_cast<int>(std::min<int64_t>(wait.count(), 3'600'000));
 }
 
-void Monitor::rung() {
-  m_bell.silence();
+void Monitor::clear_changes() {
+  m_changes.clear();
   reload_asked();
 }
 
 void Monitor::accept_operator() {
   if (auto connection = os::accept(m_control.get()))
-    m_operator.take(std::move(*connection));
+    m_control_server.take(std::move(*connection));
   else if (connection.error().code ==
       Code::throttled) // no descriptor is left, and it is still in the queue
     m_world.clock.sleep(k_breath);
@@ -350,9 +351,9 @@ template <class F> void Monitor::handle(bool there, std::string_view what, F&& h
 // One wait, and all that came of it.
 std::optional<Monitor::End> Monitor::turn() {
   std::array<pollfd, 8> fds{pollfd{m_signals.get(), POLLIN, 0},
-      pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_gate->fd(), POLLIN, 0},
-      pollfd{m_edge.pidfd(), POLLIN, 0}, pollfd{m_bell.fd(), POLLIN, 0},
-      pollfd{m_vault.pidfd(), POLLIN, 0}, pollfd{m_gate->refusal_timer(), POLLIN, 0},
+      pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_intake->fd(), POLLIN, 0},
+      pollfd{m_edge.pidfd(), POLLIN, 0}, pollfd{m_changes.fd(), POLLIN, 0},
+      pollfd{m_vault.pidfd(), POLLIN, 0}, pollfd{m_intake->refusal_timer(), POLLIN, 0},
       pollfd{m_logs.fd(), POLLIN, 0}};
   const int ready = ::poll(fds.data(), fds.size(), timeout());
   m_hurt = ready < 0 && errno != EINTR; // no memory: not at once again
@@ -362,11 +363,11 @@ std::optional<Monitor::End> Monitor::turn() {
   handle(came(0), "signals", [&] { stop = !signalled(); });
   if (stop)
     return End::stop;
-  handle(came(4), "the bell", [this] { rung(); });
+  handle(came(4), "changes", [this] { clear_changes(); });
   handle(m_upgrading && !m_leaving, "upgrade", [this] { leave(); });
   handle(came(1) && !m_leaving, "the control socket", [this] { accept_operator(); });
-  handle(came(2), "the edge", [&] { edge_open = m_gate->serve(); });
-  handle(came(6), "refusals", [this] { m_gate->refuse_due(); });
+  handle(came(2), "the edge", [&] { edge_open = m_intake->serve(); });
+  handle(came(6), "refusals", [this] { m_intake->refuse_due(); });
   const bool edge_gone = !edge_open || came(3);
   handle(m_leaving, "upgrade",
       [&] { may_go = may_leave() || (m_drain_until && (edge_gone || !m_edge.running())); });
@@ -377,7 +378,7 @@ std::optional<Monitor::End> Monitor::turn() {
   handle(came(5), "the vault's end", [this] { vault_ended(); });
   handle(came(7), "logs", [this] { m_logs.written(); });
   handle(true, "what is waited for",
-      [this] { m_poll_wait = sooner(m_gate->answer_waiting(), m_logs.look_if_due()); });
+      [this] { m_poll_wait = sooner(m_intake->answer_waiting(), m_logs.look_if_due()); });
   return std::nullopt;
 }
 
@@ -424,7 +425,7 @@ Result<config::HostConfig> check_configuration(const os::Paths& paths) {
 
 Result<void> check_start(const os::Paths& paths) {
   (void)TRY(check_configuration(paths));
-  (void)TRY(take_handover());
+  (void)TRY(take_inherited());
   return store::Store::check(paths.database());
 }
 
@@ -433,7 +434,7 @@ namespace {
 // From a start to the end, or to the program that comes next. That one is not there: the same once
 // more, with what was to be handed over.
 std::optional<int> run_monitor(const os::Paths& paths, const std::string& program,
-    Handover& handover, const std::string& refusal) {
+    Inherited& inherited, const std::string& refusal) {
   auto config = check_configuration(paths);
   if (!config)
     return complain("configuration", config.error(), k_ex_config);
@@ -447,8 +448,8 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGXFSZ, SIGPIPE})
     sigaddset(&set, number);
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
-  if (auto ground = prepare_ground(paths, *config); !ground)
-    return complain("start", ground.error(), 1);
+  if (auto made = prepare_directories(paths, *config); !made)
+    return complain("start", made.error(), 1);
   if (const size_t killed =
           openrc::kill_orphans(os::real_disk(), os::real_clock(), paths, "chillboxd");
       killed > 0)
@@ -463,13 +464,13 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
   Monitor monitor(paths, std::move(*config), std::move(*store), program);
   for (auto& text : told)
     monitor.warn(std::move(text));
-  if (auto started = monitor.start(std::move(handover)); !started)
+  if (auto started = monitor.start(std::move(inherited)); !started)
     return complain("start", started.error(), 1);
   if (!refusal.empty())
     monitor.not_upgraded(refusal);
   os::trim_memory();
   if (monitor.loop() == Monitor::End::upgrade) {
-    handover = monitor.hand_over();
+    inherited = monitor.hand_over();
     return std::nullopt;
   }
   log::info("asked to stop: services go on");
@@ -485,15 +486,15 @@ bool is_supervised() {
 } // namespace
 
 int monitor_main(const os::Paths& paths, const std::string& program) {
-  auto handover = take_handover();
-  if (handover && !handover->control && is_supervised())
+  auto inherited = take_inherited();
+  if (inherited && !inherited->control && is_supervised())
     openrc::wait_for_turn(os::real_disk(), os::real_clock(), paths.run() + "/chillboxd.starts");
-  if (!handover)
-    return complain("start", handover.error(), k_ex_config);
+  if (!inherited)
+    return complain("start", inherited.error(), k_ex_config);
   for (std::string refusal;;) {
-    if (const auto code = run_monitor(paths, program, *handover, refusal))
+    if (const auto code = run_monitor(paths, program, *inherited, refusal))
       return *code;
-    refusal = execute(program, *handover).message;
+    refusal = execute(program, *inherited).message;
     log::error(cat("upgrade: this program goes on: ", refusal));
   }
 }

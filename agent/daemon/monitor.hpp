@@ -14,7 +14,7 @@ namespace chillbox::daemon {
 // keys. `chillboxd --check` prints it.
 Result<config::HostConfig> check_configuration(const os::Paths& paths);
 // All that is known before a start to make it fail: the configuration, a database of a newer
-// program, an unknown kind of handover.
+// program, another format of what an upgrade hands on.
 Result<void> check_start(const os::Paths& paths);
 
 // Until SIGTERM. 0: asked to stop; 78 (EX_CONFIG): the configuration is wrong; 1: anything else.

@@ -25,22 +25,22 @@ void close_on_exec(int fd, bool yes) {
     (void)::fcntl(fd, F_SETFD, yes ? FD_CLOEXEC : 0);
 }
 
-void close_on_exec(const Handover& h, bool yes) {
+void close_on_exec(const Inherited& h, bool yes) {
   for (const int fd : {h.control.get(), h.hook.get(), h.vault.socket.get()})
     close_on_exec(fd, yes);
 }
 
-std::string text_of_handover(const Handover& h) {
+std::string text_of(const Inherited& h) {
   return cat(k_format, ' ', h.control.get(), ' ', h.hook.get(), ' ', h.vault.socket.get(), ' ',
       h.vault.pid);
 }
 
 } // namespace
 
-Result<Handover> take_handover() {
+Result<Inherited> take_inherited() {
   const char* found = ::getenv(k_variable);
   if (found == nullptr)
-    return Handover{};
+    return Inherited{};
   const std::string text = found;
   ::unsetenv(k_variable);
   std::array<int, 5> numbers{};
@@ -50,7 +50,7 @@ Result<Handover> take_handover() {
     return fail(Code::conflict,
         cat("this program cannot take over from the one that runs (", printable(text, 40),
             "): `rc-service chillboxd restart` starts it, and seals the host"));
-  Handover h;
+  Inherited h;
   for (const auto& [fd, number] :
       {std::pair{&h.control, numbers[1]}, {&h.hook, numbers[2]}, {&h.vault.socket, numbers[3]}})
     if (number > STDERR_FILENO && ::fcntl(number, F_GETFD) >= 0)
@@ -61,9 +61,8 @@ Result<Handover> take_handover() {
 }
 
 Result<void> try_program(const os::Paths& paths, const std::string& program) {
-  os::Command command{.argv = {program, "--check"},
-      .env = {{k_variable, text_of_handover({})}},
-      .timeout = k_try_limit};
+  os::Command command{
+      .argv = {program, "--check"}, .env = {{k_variable, text_of({})}}, .timeout = k_try_limit};
   if (paths.testing())
     command.env.emplace_back("CHILLBOX_ROOT", paths.root);
   const auto exit = os::real_runner().run(command);
@@ -77,13 +76,13 @@ Result<void> try_program(const os::Paths& paths, const std::string& program) {
           printable(words, 500)));
 }
 
-Error execute(const std::string& program, const Handover& handover) {
-  ::setenv(k_variable, text_of_handover(handover).c_str(), 1);
-  close_on_exec(handover, false);
+Error execute(const std::string& program, const Inherited& inherited) {
+  ::setenv(k_variable, text_of(inherited).c_str(), 1);
+  close_on_exec(inherited, false);
   char* const argv[] = {const_cast<char*>(program.c_str()), nullptr}; // only read
   ::execv(program.c_str(), argv);
   const int err = errno;
-  close_on_exec(handover, true);
+  close_on_exec(inherited, true);
   ::unsetenv(k_variable);
   return fail_errno(cat("execute ", printable(program)), err).error();
 }

@@ -16,14 +16,14 @@
 
 namespace chillbox::daemon {
 
-struct Handover {
+struct Inherited {
   Fd control, hook; // empty: nothing was handed over
   secrets::Vault::Handed vault;
 };
 
 // What the program before left in the environment, and takes it away there. conflict: that was
 // another format.
-Result<Handover> take_handover();
+Result<Inherited> take_inherited();
 
 // Whether `program` would run here: its --check, which it also asks whether it knows this format.
 // Its own words when not.
@@ -31,6 +31,6 @@ Result<void> try_program(const os::Paths& paths, const std::string& program);
 
 // Returns only with an error, and then everything is as before. In the main thread, when no other
 // runs any more.
-Error execute(const std::string& program, const Handover& handover);
+Error execute(const std::string& program, const Inherited& inherited);
 
 } // namespace chillbox::daemon

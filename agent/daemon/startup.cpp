@@ -27,7 +27,7 @@ Result<void> mount_or_make(const os::Paths& paths, const std::string& path, uint
     const config::HostConfig& config) {
   // Traversable: the stager finds its own directory below, a service its own secrets.
   constexpr mode_t k_traverse = 0711;
-  if (!ground_is_real(paths))
+  if (!is_real_host(paths))
     return os::real_disk().make_dir(path, k_traverse, {::geteuid(), ::getegid()});
   TRY(os::real_disk().make_dir(path, k_traverse));
   const bool noswap = TRY(os::mount_tmpfs(
@@ -98,17 +98,17 @@ void sweep(const std::string& dir, std::string_view beginning) {
   }
 }
 
-std::string ground_user(const std::string& name) {
+std::string service_user(const std::string& name) {
   return ::geteuid() == 0 && os::find_user(name) ? name : "-";
 }
 
-bool ground_is_real(const os::Paths& paths) {
+bool is_real_host(const os::Paths& paths) {
   return ::geteuid() == 0 && !paths.testing();
 }
 
-Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& config) {
+Result<void> prepare_directories(const os::Paths& paths, const config::HostConfig& config) {
   auto& disk = os::real_disk();
-  if (ground_is_real(paths))
+  if (is_real_host(paths))
     TRY(check_users());
   const os::Owner me{::geteuid(), ::getegid()};
   struct Row {

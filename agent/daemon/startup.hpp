@@ -16,7 +16,7 @@
 
 namespace chillbox::daemon {
 
-Result<void> prepare_ground(const os::Paths& paths, const config::HostConfig& config);
+Result<void> prepare_directories(const os::Paths& paths, const config::HostConfig& config);
 // What a power cut or a kill left half written: copies of artifacts and of releases can be large.
 // What cannot be swept is no reason not to start. Of everybody's directories only names with our
 // beginning.
@@ -30,7 +30,7 @@ Result<Fd> listen_for_edge(
     const config::HostConfig& config, const os::Paths& paths, nginx::Nginx& nginx);
 
 // The name of a service user, or "-" where we are not root and stay who we are (tests).
-std::string ground_user(const std::string& name);
-bool ground_is_real(const os::Paths& paths);
+std::string service_user(const std::string& name);
+bool is_real_host(const os::Paths& paths);
 
 } // namespace chillbox::daemon

@@ -1,4 +1,4 @@
-// The gate's other half: uploads and what a capability lets its holder see.
+// The other half of WebhookIntake: uploads and what a capability lets its holder see.
 #include "daemon/webhook_intake.hpp"
 
 #include "artifact/artifact_store.hpp"
@@ -36,7 +36,7 @@ bool ended(const store::Job& job) {
 } // namespace
 
 // One text for all reasons, as for a webhook.
-Result<store::Job> Gate::check_capability(std::string_view text) {
+Result<store::Job> WebhookIntake::check_capability(std::string_view text) {
   const auto capability = read_capability(m_host_secret, text);
   if (!capability || m_world.clock.wall() >= capability->until)
     return fail(Code::denied, "capability");
@@ -47,7 +47,7 @@ Result<store::Job> Gate::check_capability(std::string_view text) {
 }
 
 // Those that are copied too: each is a thread.
-Gate::Flying Gate::flying(const std::string& sender) {
+WebhookIntake::Flying WebhookIntake::flying(const std::string& sender) {
   Flying all;
   const auto add = [&](const std::string& whose, uint64_t size) {
     const bool same = whose == sender;
@@ -67,7 +67,7 @@ Gate::Flying Gate::flying(const std::string& sender) {
 // Who has nothing but a webhook key can have files taken that no deployer signed: all of them
 // together have a quota, and where there are several one alone has half of it, so that the others
 // are never kept out by him.
-Result<void> Gate::check_quota(const std::string& sender, uint64_t size) {
+Result<void> WebhookIntake::check_quota(const std::string& sender, uint64_t size) {
   const uint64_t most = m_world.config.uploads_max;
   const uint64_t most_of_sender = m_senders.size() > 1 ? most / 2 : most;
   const Flying open = flying(sender);
@@ -90,7 +90,7 @@ Result<void> Gate::check_quota(const std::string& sender, uint64_t size) {
 }
 
 // They never come into the reserve of the disk.
-Result<void> Gate::check_room(const std::string& sender, uint64_t size) {
+Result<void> WebhookIntake::check_room(const std::string& sender, uint64_t size) {
   TRY(check_quota(sender, size));
   const uint64_t all = flying(sender).bytes + size;
   const auto space = TRY(m_world.disk.space(m_world.paths.state()));
@@ -104,7 +104,7 @@ Result<void> Gate::check_room(const std::string& sender, uint64_t size) {
   return {};
 }
 
-Result<Gate::Ticket> Gate::open_upload(const control::PacketView& packet) {
+Result<WebhookIntake::Ticket> WebhookIntake::open_upload(const control::PacketView& packet) {
   if (packet.fields.size() != 4)
     return fail(Code::invalid, "packet: upload_begin has four fields");
   const auto job = check_capability(packet.fields[2]);
@@ -142,7 +142,7 @@ Result<Gate::Ticket> Gate::open_upload(const control::PacketView& packet) {
 }
 
 // The monitor makes the file and lends the edge its descriptor: the edge itself can open nothing.
-void Gate::begin_upload(const control::PacketView& packet) {
+void WebhookIntake::begin_upload(const control::PacketView& packet) {
   const Asker asker = asker_of(packet);
   auto opened = open_upload(packet);
   if (!opened) {
@@ -167,7 +167,7 @@ void Gate::begin_upload(const control::PacketView& packet) {
   answer(asker, 200, "{}", name, file);
 }
 
-void Gate::end_upload(const control::PacketView& packet) {
+void WebhookIntake::end_upload(const control::PacketView& packet) {
   const Asker asker = asker_of(packet);
   const auto it =
       packet.fields.size() == 2 ? m_tickets.find(std::string(packet.fields[0])) : m_tickets.end();
@@ -196,14 +196,14 @@ void Gate::end_upload(const control::PacketView& packet) {
   refuse(asker, started.error());
 }
 
-void Gate::copied(Copying::iterator place) {
+void WebhookIntake::copied(Copying::iterator place) {
   const std::lock_guard lock(m_mutex);
   m_copying.erase(place);
 }
 
 // On a thread of its own, because digesting a large artifact takes seconds. However it ends,
 // whoever waits is answered and nothing is left.
-void Gate::copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterator place) {
+void WebhookIntake::copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterator place) {
   if (auto kept = guarded("keep an upload", [&] { keep_upload(asker, ticket, place->second); });
       !kept)
     refuse(asker, kept.error());
@@ -212,7 +212,7 @@ void Gate::copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterat
 
 // The edge may still hold a descriptor of the inbox file: from here on only the private copy
 // counts. `flying`: its bytes, until they are in the store or gone.
-void Gate::keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flying) {
+void WebhookIntake::keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flying) {
   const auto digest = Digest::parse(ticket.digest);
   Result<void> kept{};
   if (ticket.signature) {
@@ -244,7 +244,7 @@ void Gate::keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flyin
   answer(asker, 201, R"({"stored":true})");
 }
 
-void Gate::show_job(const control::PacketView& packet) {
+void WebhookIntake::show_job(const control::PacketView& packet) {
   const auto job = packet.fields.size() == 2 ? check_capability(packet.fields[1])
                                              : Result<store::Job>(fail(Code::invalid, "packet"));
   if (!job || job->id != packet.fields[0])
@@ -252,7 +252,7 @@ void Gate::show_job(const control::PacketView& packet) {
   answer(asker_of(packet), 200, control::dump({{"job", view(*job)}}));
 }
 
-void Gate::show_events(const control::PacketView& packet) {
+void WebhookIntake::show_events(const control::PacketView& packet) {
   const auto job = packet.fields.size() == 4 ? check_capability(packet.fields[1])
                                              : Result<store::Job>(fail(Code::invalid, "packet"));
   const auto after = packet.fields.size() == 4 ? parse_u64(packet.fields[2]) : std::nullopt;
@@ -264,7 +264,7 @@ void Gate::show_events(const control::PacketView& packet) {
     m_waiting.push_back(waiting);
 }
 
-bool Gate::answer_events(const Waiting& waiting, bool at_last) {
+bool WebhookIntake::answer_events(const Waiting& waiting, bool at_last) {
   constexpr size_t k_at_once =
       25; // of at most 2,000 bytes each, twice that in JSON: below the packet's limit
   const auto job = m_world.store.job(waiting.job);
@@ -283,7 +283,7 @@ bool Gate::answer_events(const Waiting& waiting, bool at_last) {
   return true;
 }
 
-os::Millis Gate::answer_waiting() {
+os::Millis WebhookIntake::answer_waiting() {
   const os::Millis now = m_world.clock.mono();
   std::erase_if(m_waiting,
       [&](const Waiting& waiting) { return answer_events(waiting, now >= waiting.until); });

@@ -98,8 +98,8 @@ Result<store::Job> read_order(
 
 } // namespace
 
-Gate::Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret,
-    std::vector<LoadedSender> senders, std::chrono::microseconds hold)
+WebhookIntake::WebhookIntake(rollout::World& world, rollout::Engine& engine,
+    std::string host_secret, std::vector<LoadedSender> senders, std::chrono::microseconds hold)
     : m_world(world), m_engine(engine), m_host_secret(std::move(host_secret)), m_hold(hold),
       m_refusal_timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
   m_world.check_sender = [known = m_known, &clock = m_world.clock](
@@ -107,7 +107,7 @@ Gate::Gate(rollout::World& world, rollout::Engine& engine, std::string host_secr
   set_senders(std::move(senders)); // also of what was removed while the daemon was down
 }
 
-void Gate::set_senders(std::vector<LoadedSender> senders) {
+void WebhookIntake::set_senders(std::vector<LoadedSender> senders) {
   name_keys(senders, m_host_secret);
   m_senders = std::move(senders);
   m_known->set(m_senders);
@@ -116,7 +116,7 @@ void Gate::set_senders(std::vector<LoadedSender> senders) {
 }
 
 // One that runs is stopped by the engine before its next step, and finds the reason there.
-void Gate::end_orphans() {
+void WebhookIntake::end_orphans() {
   const auto unfinished = m_world.store.unfinished();
   if (!unfinished)
     return log::error(cat("senders: ", unfinished.error().message));
@@ -138,7 +138,7 @@ void Gate::end_orphans() {
   }
 }
 
-void Gate::shut_orphans() {
+void WebhookIntake::shut_orphans() {
   const auto is_orphan = [&](const std::string& id) {
     const auto job = m_world.store.job(id);
     return !job || !*job || !m_known->check(**job, m_world.clock.wall());
@@ -157,7 +157,7 @@ void Gate::shut_orphans() {
   });
 }
 
-void Gate::attach(Fd edge) {
+void WebhookIntake::attach(Fd edge) {
   const std::lock_guard lock(m_mutex);
   m_edge = std::move(edge);
   ++m_edge_number;
@@ -170,12 +170,12 @@ void Gate::attach(Fd edge) {
   m_tickets.clear();
 }
 
-void Gate::drain() {
+void WebhookIntake::drain() {
   const std::lock_guard lock(m_mutex);
   (void)os::send_packet(m_edge.get(), control::make_packet(PacketVerb::drain, 0, {}));
 }
 
-bool Gate::serve() {
+bool WebhookIntake::serve() {
   std::vector<Pending> hooks;
   bool open = true;
   m_came = Steady::now();
@@ -207,13 +207,13 @@ bool Gate::serve() {
 }
 
 // The 1st, 2nd, 4th, 8th ... only: an edge that was taken over must not fill the log.
-void Gate::reject(std::string_view why) {
+void WebhookIntake::reject(std::string_view why) {
   if (std::has_single_bit(++m_rejected))
     log::warn(cat("edge: rejected a packet, ", m_rejected, " so far: ", why));
 }
 
 // What the edge has refused by itself: fields are webhooks and uploads.
-void Gate::count_refused(const control::PacketView& packet) {
+void WebhookIntake::count_refused(const control::PacketView& packet) {
   const auto hooks = packet.fields.size() == 2 ? parse_u64(packet.fields[0]) : std::nullopt;
   const auto uploads = packet.fields.size() == 2 ? parse_u64(packet.fields[1]) : std::nullopt;
   if (!hooks || !uploads)
@@ -225,20 +225,20 @@ void Gate::count_refused(const control::PacketView& packet) {
 }
 
 // A line for the first, and whenever there are twice as many: strangers must not fill the log.
-void Gate::count(std::atomic<uint64_t>& refused, uint64_t more, std::string_view what) {
+void WebhookIntake::count(std::atomic<uint64_t>& refused, uint64_t more, std::string_view what) {
   const uint64_t before = refused.fetch_add(more);
   if (std::bit_width(before) != std::bit_width(before + more))
     log::warn(cat("refused ", before + more, " ", what, " so far"));
 }
 
-void Gate::refused_hooks(uint64_t more) {
+void WebhookIntake::refused_hooks(uint64_t more) {
   count(m_refused_hooks, more, "webhooks");
 }
-void Gate::refused_uploads(uint64_t more, std::string_view why) {
+void WebhookIntake::refused_uploads(uint64_t more, std::string_view why) {
   count(m_refused_uploads, more, cat("uploads (the last: ", why, ")"));
 }
 
-void Gate::take(const control::PacketView& packet, std::vector<Pending>& hooks) {
+void WebhookIntake::take(const control::PacketView& packet, std::vector<Pending>& hooks) {
   switch (packet.verb) {
   case PacketVerb::hook:
     if (auto intake = check_hook(packet))
@@ -258,7 +258,7 @@ void Gate::take(const control::PacketView& packet, std::vector<Pending>& hooks) 
   }
 }
 
-Result<store::Intake> Gate::check_hook(const control::PacketView& packet) {
+Result<store::Intake> WebhookIntake::check_hook(const control::PacketView& packet) {
   if (packet.fields.size() < 6)
     return fail(Code::invalid, "packet: a hook has six fields");
   const crypto::Delivery delivery{
@@ -280,7 +280,7 @@ Result<store::Intake> Gate::check_hook(const control::PacketView& packet) {
   return intake;
 }
 
-void Gate::commit(std::vector<Pending>& hooks) {
+void WebhookIntake::commit(std::vector<Pending>& hooks) {
   std::vector<store::Intake> batch;
   for (auto& hook : hooks)
     batch.push_back(std::move(hook.intake));
@@ -329,7 +329,7 @@ void Gate::commit(std::vector<Pending>& hooks) {
   }
 }
 
-void Gate::answer_job(const Asker& asker, int status, const store::Job& job) {
+void WebhookIntake::answer_job(const Asker& asker, int status, const store::Job& job) {
   constexpr int64_t k_capability_life = 86'400; // seconds
   const std::string cap = "?cap=" +
       capability_text(m_host_secret, {job.id, job.key, job.created_ms / 1000 + k_capability_life});
@@ -342,7 +342,7 @@ void Gate::answer_job(const Asker& asker, int status, const store::Job& job) {
   answer(asker, status, control::dump({{"job", job.id}, {"links", std::move(links)}}), place);
 }
 
-void Gate::answer(
+void WebhookIntake::answer(
     const Asker& asker, int status, std::string_view body, std::string_view ticket, int fd) {
   const auto packet = control::make_packet(
       PacketVerb::answer, asker.sequence, {std::to_string(status), body, ticket});
@@ -356,7 +356,7 @@ void Gate::answer(
   }
 }
 
-void Gate::refuse(const Asker& asker, const Error& error) {
+void WebhookIntake::refuse(const Asker& asker, const Error& error) {
   // To whoever is not known, one text for all reasons (faults 1, 16).
   if (error.code == Code::denied)
     return answer(asker, 401, error_body({Code::denied, "not authorized"}));
@@ -364,7 +364,7 @@ void Gate::refuse(const Asker& asker, const Error& error) {
 }
 
 // By an absolute time: a wait that began when the work was done would be as uneven as the work.
-void Gate::arm(Steady::time_point at) const {
+void WebhookIntake::arm(Steady::time_point at) const {
   const auto since =
       std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
   const itimerspec when{
@@ -372,7 +372,7 @@ void Gate::arm(Steady::time_point at) const {
   ::timerfd_settime(m_refusal_timer.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
-void Gate::refuse_later(const Asker& asker, const Error& error) {
+void WebhookIntake::refuse_later(const Asker& asker, const Error& error) {
   refused_hooks(1);
   if (error.code != Code::denied || m_hold.count() == 0 || !m_refusal_timer)
     return refuse(asker, error);
@@ -381,7 +381,7 @@ void Gate::refuse_later(const Asker& asker, const Error& error) {
     arm(m_refusals.front().at);
 }
 
-void Gate::refuse_due() {
+void WebhookIntake::refuse_due() {
   uint64_t fired = 0;
   (void)!::read(m_refusal_timer.get(), &fired, sizeof fired);
   const auto now = Steady::now();

@@ -24,15 +24,15 @@
 
 namespace chillbox::daemon {
 
-class Gate {
+class WebhookIntake {
 public:
   // hold: a webhook from nobody we know is answered so long after it came, so that the time does
   // not tell what was found wrong with it (faults 16); 0: at once.
-  Gate(rollout::World& world, rollout::Engine& engine, std::string host_secret,
+  WebhookIntake(rollout::World& world, rollout::Engine& engine, std::string host_secret,
       std::vector<LoadedSender> senders, std::chrono::microseconds hold);
-  ~Gate() = default; // waits for copies that are under way
-  Gate(const Gate&) = delete;
-  Gate& operator=(const Gate&) = delete;
+  ~WebhookIntake() = default; // waits for copies that are under way
+  WebhookIntake(const WebhookIntake&) = delete;
+  WebhookIntake& operator=(const WebhookIntake&) = delete;
   // At once: what a key that is not among them announced ends, unless it has switched, and its
   // capabilities open nothing.
   void set_senders(std::vector<LoadedSender> senders);

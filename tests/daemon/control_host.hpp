@@ -25,28 +25,29 @@ struct Called {
   }
 };
 
-struct OperatorHost : EngineHost {
-  OperatorHost() {
-    changed = [this](const std::string&) { bell.ring(); };
+struct ControlHost : EngineHost {
+  ControlHost() {
+    changed = [this](const std::string&) { changes.notify(); };
     open();
   }
-  ~OperatorHost() {
+  ~ControlHost() {
     if (engine)
       engine->stop();
     op.reset();
     crontab.reset();
   }
   void open() {
-    daemon::Operator::Ask ask{.reload = [this]() -> Result<void> {
-                                ++reloads;
-                                return {};
-                              },
+    daemon::ControlServer::Ask ask{.reload = [this]() -> Result<void> {
+                                     ++reloads;
+                                     return {};
+                                   },
         .upgrade = [this]() -> Result<void> {
           ++upgrades;
           return {};
         }};
-    crontab = std::make_unique<daemon::Crontab>(world(), bell);
-    op = std::make_unique<daemon::Operator>(world(), *engine, *crontab, bell, std::move(ask));
+    crontab = std::make_unique<daemon::Crontab>(world(), changes);
+    op = std::make_unique<daemon::ControlServer>(
+        world(), *engine, *crontab, changes, std::move(ask));
   }
   void restart_all(bool machine = false) {
     op.reset(); // first, as in the monitor: its connections ask the engine
@@ -86,14 +87,14 @@ struct OperatorHost : EngineHost {
     return call("unlock", Json::object(), passphrase);
   }
 
-  daemon::Bell bell;
+  daemon::ChangeNotifier changes;
   int reloads = 0;
   int upgrades = 0;
   std::unique_ptr<daemon::Crontab> crontab;
-  std::unique_ptr<daemon::Operator> op;
+  std::unique_ptr<daemon::ControlServer> op;
 };
 
-struct ServingHost : OperatorHost { // 1.0.0 and 2.0.0 were good, 2.0.0 is live
+struct ServingHost : ControlHost { // 1.0.0 and 2.0.0 were good, 2.0.0 is live
   ServingHost() {
     unlock();
     REQUIRE(deploy("1.0.0").state == store::JobState::done);

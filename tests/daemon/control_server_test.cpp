@@ -6,7 +6,7 @@ using namespace chillbox::test;
 using store::JobState;
 
 TEST_CASE("another protocol version is refused, and both are named") {
-  OperatorHost host;
+  ControlHost host;
   const auto answer = host.raw(R"({"v":2,"verb":"ping","args":{}})");
   CHECK(answer["error"]["code"] == "invalid");
   const std::string message = answer["error"]["message"];
@@ -15,7 +15,7 @@ TEST_CASE("another protocol version is refused, and both are named") {
 }
 
 TEST_CASE("an unknown verb, no verb and no JSON are refused") {
-  OperatorHost host;
+  ControlHost host;
   CHECK(host.call("destroy").message().find("no verb 'destroy'") != std::string::npos);
   for (const char* frame : {R"({"v":1})", "not json", "", "[]", R"({"v":"1","verb":"ping"})",
            R"({"v":1,"verb":["ping"]})", R"({"v":1,"verb":"ping","v":1})"}) {
@@ -26,7 +26,7 @@ TEST_CASE("an unknown verb, no verb and no JSON are refused") {
 }
 
 TEST_CASE("a frame over the maximum ends its connection, and the others go on") {
-  OperatorHost host;
+  ControlHost host;
   const Fd fd = host.connect();
   const uint8_t huge[] = {0, 0, 0, 0x7f};
   must(os::write_all(fd.get(), huge));
@@ -35,7 +35,7 @@ TEST_CASE("a frame over the maximum ends its connection, and the others go on") 
 }
 
 TEST_CASE("ping says which daemon this is, and each result its schema") {
-  OperatorHost host;
+  ControlHost host;
   const auto json = host.call("ping").json();
   CHECK(json["schema"] == "chillbox.ping.v1");
   CHECK(json["version"] == CHILLBOX_VERSION);
@@ -70,7 +70,7 @@ TEST_CASE("[fault-109] status shows a service that OpenRC gave up as crashed, an
 }
 
 TEST_CASE("status says sealed, what waits for what, and how many jobs wait") {
-  OperatorHost host;
+  ControlHost host;
   host.unlock();
   REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
   REQUIRE(host.deploy(Order{.services =
@@ -176,7 +176,7 @@ TEST_CASE("[fault-39] a held jump goes on by the operator's word") {
 }
 
 TEST_CASE("a retry of a job that has not ended is busy, of none not found") {
-  OperatorHost host;
+  ControlHost host;
   const auto job = host.submit(host.queue_deploy({}));
   REQUIRE(host.becomes(job, JobState::waiting_unlock));
   CHECK(host.call("retry", {{"job", job.id}}).code() == "busy");
@@ -232,31 +232,31 @@ TEST_CASE("followers that go away give their places back, of a job that waits or
 }
 
 TEST_CASE("places: a user has 8, all but root 28, and root what is left; who follows gives his back [attack-C8]") {
-  daemon::ControlPlaces places;
+  daemon::ControlLimits limits;
   for (uid_t uid = 1000; uid < 1003; ++uid)
     for (int i = 0; i < 8; ++i)
-      CHECK(places.enter(uid));
-  CHECK(places.enter(1000).error().message.find("the most for one user") != std::string::npos);
+      CHECK(limits.enter(uid));
+  CHECK(limits.enter(1000).error().message.find("the most for one user") != std::string::npos);
   for (int i = 0; i < 4; ++i)
-    CHECK(places.enter(1003));
-  CHECK(places.enter(1004).error().message.find("more than 28 control connections") !=
+    CHECK(limits.enter(1003));
+  CHECK(limits.enter(1004).error().message.find("more than 28 control connections") !=
       std::string::npos);
   for (int i = 0; i < 4; ++i)
-    CHECK(places.enter(0));
-  CHECK(places.enter(0).error().code == Code::busy);
+    CHECK(limits.enter(0));
+  CHECK(limits.enter(0).error().code == Code::busy);
   for (int i = 0; i < 8; ++i) {
-    CHECK(places.follow(1000));
-    CHECK(places.enter(1000));
+    CHECK(limits.follow(1000));
+    CHECK(limits.enter(1000));
   }
-  CHECK(places.follow(1000).error().message.find("you follow 8 jobs and logs already") !=
+  CHECK(limits.follow(1000).error().message.find("you follow 8 jobs and logs already") !=
       std::string::npos);
-  places.leave(1000, true);
-  CHECK(places.follow(1000));
-  CHECK(places.enter(0)); // what the follower has given back
+  limits.leave(1000, true);
+  CHECK(limits.follow(1000));
+  CHECK(limits.enter(0)); // what the follower has given back
 }
 
 TEST_CASE("more connections than there are places are told to try again") {
-  OperatorHost host;
+  ControlHost host;
   std::vector<Fd> open;
   for (int i = 0; i < 33; ++i) // root has 32, anybody else 8
     open.push_back(host.connect());
@@ -265,7 +265,7 @@ TEST_CASE("more connections than there are places are told to try again") {
 }
 
 TEST_CASE("a follower that went away with a byte behind its request gives its place back [attack-C8]") {
-  OperatorHost host;
+  ControlHost host;
   const auto job = host.submit(host.queue_deploy({}));
   REQUIRE(host.becomes(job, JobState::waiting_unlock));
   {
@@ -276,12 +276,12 @@ TEST_CASE("a follower that went away with a byte behind its request gives its pl
     REQUIRE(control::read_frame(fd.get(), os::Millis{10'000}));
     CHECK_FALSE(host.op->idle());
   }
-  host.bell.ring();
+  host.changes.notify();
   CHECK(eventually([&] { return host.op->idle(); }));
 }
 
 TEST_CASE("who does not leave when the daemon stops is hung up on [attack-C8]") {
-  OperatorHost host;
+  ControlHost host;
   const Fd silent = host.connect();
   host.op->stop();
   host.op->hang_up();
@@ -289,7 +289,7 @@ TEST_CASE("who does not leave when the daemon stops is hung up on [attack-C8]") 
 }
 
 TEST_CASE("followers hear of it when the daemon stops") {
-  OperatorHost host;
+  ControlHost host;
   const auto job = host.submit(host.queue_deploy({}));
   REQUIRE(host.becomes(job, JobState::waiting_unlock));
   const Fd fd = host.connect();
@@ -315,7 +315,7 @@ TEST_CASE("the audit trail shows what was done, newest first, and verifies") {
 }
 
 TEST_CASE("reload reads the settings again") {
-  OperatorHost host;
+  ControlHost host;
   CHECK(host.call("reload").code() == "ok");
   CHECK(host.reloads == 1);
 }

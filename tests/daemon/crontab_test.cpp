@@ -7,7 +7,7 @@ using store::JobState;
 
 namespace {
 
-struct CronHost : OperatorHost {
+struct CronHost : ControlHost {
   CronHost() { unlock(); }
   void live(const std::string& version, const std::string& entries) {
     REQUIRE(deploy(Order{.version = version, .members = cat("\"crontab\":", entries, ",")}).state ==

@@ -18,7 +18,7 @@ constexpr int k_each = 50;
 constexpr uint64_t k_installed = 5'000'000;
 
 // Serves 1.0.0 of "blog" with the serial above.
-struct FreshHost : GateHost {
+struct FreshHost : IntakeHost {
   FreshHost() {
     config.ratio_max = 200;
     unlock();

@@ -8,10 +8,10 @@ namespace {
 
 constexpr std::string_view k_secret = "It's a Secret to Everybody";
 
-struct GithubHost : GateHost {
+struct GithubHost : IntakeHost {
   GithubHost() {
     write(paths.webhooks() + "/hub.key", cat("format: github\n", k_secret, "\n"));
-    gate->set_senders(must(daemon::load_senders(paths.webhooks())));
+    intake->set_senders(must(daemon::load_senders(paths.webhooks())));
   }
   static std::string sign(std::string_view body) {
     return "sha256=" + hex(crypto::hmac_sha256(bytes_of(k_secret), {body}));
@@ -60,7 +60,7 @@ TEST_CASE("[fault-14] sha1 and upper case are 401") {
 TEST_CASE("GitHub's signature opens nothing for a sender of the other format, nor the other way round") {
   GithubHost host;
   std::filesystem::remove(host.paths.webhooks() + "/hub.key");
-  host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
+  host.intake->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   const std::string by_key =
       "sha256=" + hex(crypto::hmac_sha256(host.key.view(), {host.any_deploy()}));
   CHECK(host.deliver(host.any_deploy(), "d1", by_key).status == 401);
@@ -69,7 +69,7 @@ TEST_CASE("GitHub's signature opens nothing for a sender of the other format, no
 TEST_CASE("[fault-9] a sender's file with an empty, short or malformed key is named and stops the start") {
   const std::string text = GENERATE(as<std::string>{}, "", "whsec_\n", "whsec_c2hvcnQ=\n",
       "no key at all\n", "format: github\nshort\n", "format: github\n");
-  GateHost host;
+  IntakeHost host;
   host.write(host.paths.webhooks() + "/weak.key", text);
   const auto loaded = daemon::load_senders(host.paths.webhooks());
   REQUIRE_FALSE(loaded);
@@ -79,8 +79,8 @@ TEST_CASE("[fault-9] a sender's file with an empty, short or malformed key is na
 }
 
 TEST_CASE("no senders are no error: nothing can be sent then") {
-  GateHost host;
+  IntakeHost host;
   std::filesystem::remove(host.paths.webhooks() + "/ci.key");
-  host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
+  host.intake->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   CHECK(host.hook({.body = host.any_deploy()}).status == 401);
 }

@@ -1,4 +1,4 @@
-// Webhooks at the gate, faults 1 to 20 as far as the monitor decides them.
+// Webhooks at the intake, faults 1 to 20 as far as the monitor decides them.
 #include "daemon/intake_host.hpp"
 
 #include <poll.h>
@@ -20,7 +20,7 @@ void unauthorized(const Reply& reply) {
 } // namespace
 
 TEST_CASE("a signed order is accepted with its job and links that open it, and the job is on disk [attack-W1]") {
-  GateHost host;
+  IntakeHost host;
   const Sent sent = host.laptop.pack({});
   const auto reply = host.hook({.body = host.deploy_body(sent)});
   REQUIRE(reply.status == 202);
@@ -41,13 +41,13 @@ TEST_CASE("a signed order is accepted with its job and links that open it, and t
 }
 
 TEST_CASE("webhooks that came together are committed together, each answered by its own sequence") {
-  GateHost host;
+  IntakeHost host;
   std::map<uint64_t, int> expected;
   for (int i = 0; i < 50; ++i)
     expected[host.send_hook({.body = host.any_deploy(cat("site", i)), .id = cat("msg_", i)})] = 202;
   expected[host.send_hook(
       {.body = host.any_deploy("bad"), .id = "msg_bad", .signature = "v1,AAAA"})] = 401;
-  host.gate->serve();
+  host.intake->serve();
   std::map<uint64_t, int> got;
   for (Reply reply = host.receive(); reply.status != 0; reply = host.receive())
     got[reply.sequence] = reply.status;
@@ -56,7 +56,7 @@ TEST_CASE("webhooks that came together are committed together, each answered by 
 }
 
 TEST_CASE("[fault-1] a missing id, timestamp or signature is 401 without detail") {
-  GateHost host;
+  IntakeHost host;
   const auto whole = host.complete({.body = host.any_deploy()});
   unauthorized(host.hook({.body = whole.body,
       .id = "",
@@ -72,7 +72,7 @@ TEST_CASE("[fault-1] a missing id, timestamp or signature is 401 without detail"
 
 TEST_CASE("[fault-3] an id with a dot or a control character, or too long, is 400") {
   const std::string id = GENERATE(as<std::string>{}, "a.b", "a\nb", "a b", std::string(129, 'x'));
-  GateHost host;
+  IntakeHost host;
   CHECK(host.hook({.body = host.any_deploy(), .id = id}).status == 400);
   CHECK(host.jobs() == 0);
 }
@@ -80,12 +80,12 @@ TEST_CASE("[fault-3] an id with a dot or a control character, or too long, is 40
 TEST_CASE("[fault-4] a timestamp that is not whole seconds is 400, though it is signed") {
   const std::string timestamp = GENERATE(
       as<std::string>{}, "1e9", " 1", "+1", "01", "-1", "9223372036854775808", "1800000000.5");
-  GateHost host;
+  IntakeHost host;
   CHECK(host.hook({.body = host.any_deploy(), .timestamp = timestamp}).status == 400);
 }
 
 TEST_CASE("[fault-5] 300 seconds early or late are accepted, 301 are not") {
-  GateHost host;
+  IntakeHost host;
   for (const int64_t off : {-301, 301})
     unauthorized(host.hook(
         {.body = host.any_deploy(), .timestamp = std::to_string(host.clock.wall() + off)}));
@@ -97,7 +97,7 @@ TEST_CASE("[fault-5] 300 seconds early or late are accepted, 301 are not") {
 }
 
 TEST_CASE("[fault-6] an empty, cut, long or non-canonical signature is 401") {
-  GateHost host;
+  IntakeHost host;
   const auto whole = host.complete({.body = host.any_deploy()});
   const std::string right = whole.signature.substr(3);
   for (const std::string& signature : {std::string("v1,"), "v1," + right.substr(0, 40),
@@ -111,7 +111,7 @@ TEST_CASE("[fault-6] an empty, cut, long or non-canonical signature is 401") {
 }
 
 TEST_CASE("[fault-7] unknown versions of a signature are passed over, a valid one among them is enough") {
-  GateHost host;
+  IntakeHost host;
   const auto whole = host.complete({.body = host.any_deploy()});
   unauthorized(host.hook({.body = whole.body,
       .timestamp = whole.timestamp,
@@ -123,7 +123,7 @@ TEST_CASE("[fault-7] unknown versions of a signature are passed over, a valid on
 }
 
 TEST_CASE("[fault-8] more than eight signatures are 400") {
-  GateHost host;
+  IntakeHost host;
   const auto whole = host.complete({.body = host.any_deploy()});
   std::string many;
   for (int i = 0; i < 8; ++i)
@@ -139,7 +139,7 @@ TEST_CASE("[fault-8] more than eight signatures are 400") {
 }
 
 TEST_CASE("[fault-10] a body that is changed by a bit, by spaces or in its order is 401") {
-  GateHost host;
+  IntakeHost host;
   const auto whole = host.complete({.body = R"({"type":"host.ping","data":{}})"});
   for (const char* body : {R"({"type":"host.pinf","data":{}})",
            R"({"type": "host.ping","data":{}})", R"({"data":{},"type":"host.ping"})", ""})
@@ -149,7 +149,7 @@ TEST_CASE("[fault-10] a body that is changed by a bit, by spaces or in its order
 }
 
 TEST_CASE("[fault-11] the same webhook again has the same answer with 200, and nothing runs twice, also after a restart") {
-  GateHost host;
+  IntakeHost host;
   const auto whole = host.complete({.body = host.any_deploy()});
   const auto first = host.hook(whole);
   REQUIRE(first.status == 202);
@@ -163,11 +163,11 @@ TEST_CASE("[fault-11] the same webhook again has the same answer with 200, and n
 }
 
 TEST_CASE("[fault-11] the same webhook twice in one batch is one job") {
-  GateHost host;
+  IntakeHost host;
   const auto whole = host.complete({.body = host.any_deploy()});
   host.send_hook(whole);
   host.send_hook(whole);
-  host.gate->serve();
+  host.intake->serve();
   const auto first = host.receive(), second = host.receive();
   CHECK(first.status == 202);
   CHECK(second.status == 200);
@@ -176,7 +176,7 @@ TEST_CASE("[fault-11] the same webhook twice in one batch is one job") {
 }
 
 TEST_CASE("[fault-12] the same id with another body is 409") {
-  GateHost host;
+  IntakeHost host;
   REQUIRE(host.hook({.body = host.any_deploy()}).status == 202);
   const auto reply = host.hook({.body = host.any_deploy("shop")});
   CHECK(reply.status == 409);
@@ -185,7 +185,7 @@ TEST_CASE("[fault-12] the same id with another body is 409") {
 }
 
 TEST_CASE("[fault-15] what is signed and no JSON of ours is 422, told only behind the signature") {
-  GateHost host;
+  IntakeHost host;
   std::string deep;
   for (int i = 0; i < 33; ++i)
     deep += R"({"a":)";
@@ -217,7 +217,7 @@ TEST_CASE("[fault-15] what is signed and no JSON of ours is 422, told only behin
 }
 
 TEST_CASE("[fault-16] an unknown site looks exactly like a wrong signature [attack-N2]") {
-  GateHost host;
+  IntakeHost host;
   for (const std::string type : {"site.rollback", "site.restart"}) {
     const auto unknown =
         host.hook({.body = host.order(type, R"("site":"nosite")"), .id = cat("u", type.size())});
@@ -231,24 +231,24 @@ TEST_CASE("[fault-16] an unknown site looks exactly like a wrong signature [atta
 }
 
 TEST_CASE("[fault-16] what nobody signed and what names no site of ours wait for the same moment, what is accepted does not wait") {
-  GateHost host;
+  IntakeHost host;
   host.hold = std::chrono::milliseconds{50};
-  host.open_gate();
+  host.open_intake();
   const auto begun = std::chrono::steady_clock::now();
   const auto wrong = host.send_hook({.body = host.any_deploy(), .id = "a", .signature = "v1,AAAA"});
   const auto unknown =
       host.send_hook({.body = host.order("site.restart", R"("site":"nosite")"), .id = "b"});
   const auto right = host.send_hook({.body = host.any_deploy(), .id = "c"});
-  host.gate->serve();
+  host.intake->serve();
   const auto accepted = host.receive();
   CHECK(accepted.sequence == right);
   CHECK(accepted.status == 202);
-  host.gate->refuse_due();
+  host.intake->refuse_due();
   CHECK(host.receive().status == 0);
-  pollfd timer{host.gate->refusal_timer(), POLLIN, 0};
+  pollfd timer{host.intake->refusal_timer(), POLLIN, 0};
   REQUIRE(::poll(&timer, 1, 5'000) == 1);
   CHECK(std::chrono::steady_clock::now() - begun >= host.hold);
-  host.gate->refuse_due();
+  host.intake->refuse_due();
   const auto first = host.receive(), second = host.receive();
   CHECK(first.sequence == wrong);
   CHECK(second.sequence == unknown);
@@ -258,20 +258,20 @@ TEST_CASE("[fault-16] what nobody signed and what names no site of ours wait for
 }
 
 TEST_CASE("[fault-16] a sender that may not name this site or this type looks like a wrong signature") {
-  GateHost host;
+  IntakeHost host;
   host.write(host.paths.webhooks() + "/ci.key",
       cat("sites: shop\ntypes: site.deploy\n", host.key_text, "\n"));
-  host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
+  host.intake->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   unauthorized(host.hook({.body = host.any_deploy("blog"), .id = "a"}));
   unauthorized(host.hook({.body = host.order("host.ping", ""), .id = "b"}));
   CHECK(host.hook({.body = host.any_deploy("shop"), .id = "c"}).status == 202);
 }
 
 TEST_CASE("[fault-17] old and new key are both valid until the old one is taken away") {
-  GateHost host;
+  IntakeHost host;
   const std::string newer = crypto::new_webhook_key();
   host.write(host.paths.webhooks() + "/ci.key", cat(newer, "\n", host.key_text, "\n"));
-  host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
+  host.intake->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   CHECK(host.hook({.body = host.any_deploy(), .id = "old"}).status == 202);
   const auto now = std::to_string(host.clock.wall());
   const auto by_newer =
@@ -279,16 +279,16 @@ TEST_CASE("[fault-17] old and new key are both valid until the old one is taken 
   CHECK(host.hook({.body = host.any_deploy(), .id = "new", .timestamp = now, .signature = by_newer})
             .status == 202);
   host.write(host.paths.webhooks() + "/ci.key", newer + "\n");
-  host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
+  host.intake->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   unauthorized(host.hook({.body = host.any_deploy(), .id = "late"}));
 }
 
 TEST_CASE("[fault-17] an old key with a grace ends at its second by the host's clock, without a reload") {
-  GateHost host;
+  IntakeHost host;
   const std::string newer = crypto::new_webhook_key();
   host.write(host.paths.webhooks() + "/ci.key",
       cat(newer, "\n", host.key_text, " until=", host.clock.wall() + 86'400, "\n"));
-  host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
+  host.intake->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   const auto by_newer = [&](const std::string& id) {
     const auto now = std::to_string(host.clock.wall());
     return host.hook({.body = host.any_deploy(),
@@ -310,13 +310,13 @@ TEST_CASE("[fault-17] an old key with a grace ends at its second by the host's c
 }
 
 TEST_CASE("[fault-19] a full queue answers 503 and takes nothing") {
-  GateHost host;
+  IntakeHost host;
   host.engine.reset();
-  host.gate.reset();
+  host.intake.reset();
   host.config.queue_max = 3;
   host.restart();
   host.start_engine();
-  host.open_gate();
+  host.open_intake();
   for (int i = 0; i < 3; ++i)
     REQUIRE(host.hook({.body = host.any_deploy(cat("site", i)), .id = cat("m", i)}).status == 202);
   const auto reply = host.hook({.body = host.any_deploy("more"), .id = "m9"});
@@ -328,7 +328,7 @@ TEST_CASE("[fault-19] a full queue answers 503 and takes nothing") {
 }
 
 TEST_CASE("[fault-20] a store that cannot write answers 503, never 202") {
-  GateHost host;
+  IntakeHost host;
   REQUIRE(host.hook({.body = host.order("host.ping", ""), .id = "before"}).status == 202);
   sqlite3* other = nullptr;
   REQUIRE(sqlite3_open(host.paths.database().c_str(), &other) == SQLITE_OK);
@@ -345,7 +345,7 @@ TEST_CASE("[fault-20] a store that cannot write answers 503, never 202") {
 }
 
 TEST_CASE("host.ping is answered and done at once") {
-  GateHost host;
+  IntakeHost host;
   const auto reply = host.hook({.body = host.order("host.ping", "")});
   REQUIRE(reply.status == 202);
   const auto job = host.look(reply.body["job"]);
@@ -355,7 +355,7 @@ TEST_CASE("host.ping is answered and done at once") {
 }
 
 TEST_CASE("rollback and restart of a site that is there are accepted and done") {
-  GateHost host;
+  IntakeHost host;
   host.unlock();
   REQUIRE(host.deploy("1.0.0").state == JobState::done);
   REQUIRE(host.deploy("2.0.0").state == JobState::done);
@@ -370,7 +370,7 @@ TEST_CASE("rollback and restart of a site that is there are accepted and done") 
 }
 
 TEST_CASE("a newer deploy that is accepted ends a waiting one, whose followers hear of it") {
-  GateHost host;
+  IntakeHost host;
   const auto first = host.hook({.body = host.any_deploy(), .id = "a"});
   REQUIRE(host.becomes(host.look(first.body["job"]), JobState::waiting_upload));
   std::vector<std::string> heard;
@@ -384,8 +384,8 @@ TEST_CASE("a newer deploy that is accepted ends a waiting one, whose followers h
   host.changed = nullptr;
 }
 
-TEST_CASE("packets that are none, or not the edge's to say, are dropped and the gate goes on") {
-  GateHost host;
+TEST_CASE("packets that are none, or not the edge's to say, are dropped and the next is served") {
+  IntakeHost host;
   must(os::send_packet(host.edge.get(), bytes_of("garbage")));
   host.send(PacketVerb::unlock, {"identity", "passphrase", "18"});
   host.send(PacketVerb::answer, {"200", "{}", ""});
@@ -394,18 +394,18 @@ TEST_CASE("packets that are none, or not the edge's to say, are dropped and the 
 }
 
 TEST_CASE("health says that the host answers, and whether it is sealed") {
-  GateHost host;
+  IntakeHost host;
   CHECK(host.ask(PacketVerb::health, {}).body == Json({{"status", "ok"}, {"sealed", true}}));
   host.unlock();
   CHECK(host.ask(PacketVerb::health, {}).body == Json({{"status", "ok"}, {"sealed", false}}));
 }
 
 TEST_CASE("an edge that is gone is noticed, and its successor is served") {
-  GateHost host;
+  IntakeHost host;
   host.edge.reset();
-  CHECK_FALSE(host.gate->serve());
+  CHECK_FALSE(host.intake->serve());
   auto [ours, theirs] = must(os::packet_pair());
-  host.gate->attach(std::move(ours));
+  host.intake->attach(std::move(ours));
   host.edge = std::move(theirs);
   CHECK(host.ask(PacketVerb::health, {}).status == 200);
 }

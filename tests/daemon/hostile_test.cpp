@@ -28,7 +28,7 @@ struct Traces {
   bool operator==(const Traces&) const = default;
 };
 
-Traces traces(GateHost& host) {
+Traces traces(IntakeHost& host) {
   return {host.jobs(), must(os::real_disk().list(host.paths.inbox())),
       must(os::real_disk().list(host.paths.artifacts())),
       must(host.store().audit_entries(1000)).size()};
@@ -81,13 +81,13 @@ Bytes well_formed(Dice& dice, const std::vector<std::string>& known) {
 }
 
 // Sends what `make` makes; all answers must be refusals, but those to a question about health.
-template <class Make> size_t attack(GateHost& host, size_t count, Make make) {
+template <class Make> size_t attack(IntakeHost& host, size_t count, Make make) {
   size_t answered = 0;
   for (size_t sent = 0; sent < count;) {
     for (size_t i = 0; i < k_at_once && sent < count; ++i, ++sent)
       if (const Bytes bytes = make(); !bytes.empty())
         must(os::send_packet(host.edge.get(), bytes));
-    REQUIRE(host.gate->serve());
+    REQUIRE(host.intake->serve());
     for (Reply reply = host.receive(); reply.status != 0; reply = host.receive()) {
       ++answered;
       if ((reply.status < 400 || reply.status >= 500) && !reply.body.contains("sealed"))
@@ -101,7 +101,7 @@ template <class Make> size_t attack(GateHost& host, size_t count, Make make) {
 } // namespace
 
 TEST_CASE("an edge that was taken over and says noise has no effect (CHILLBOX_HOSTILE=all: a million packets)") {
-  GateHost host;
+  IntakeHost host;
   const Traces before = traces(host);
   Dice dice{1};
   const size_t answered = attack(host, scaled(1'000'000), [&] { return noise(dice); });
@@ -112,7 +112,7 @@ TEST_CASE("an edge that was taken over and says noise has no effect (CHILLBOX_HO
 }
 
 TEST_CASE("an edge that was taken over and says well-formed packets of all verbs has no effect (CHILLBOX_HOSTILE=all: 100,000)") {
-  GateHost host;
+  IntakeHost host;
   // It saw a webhook and its answer pass: it knows a job and its digest, and the capability of
   // another host's job.
   const Reply accepted = host.hook({.body = host.any_deploy()});
@@ -132,34 +132,34 @@ TEST_CASE("an edge that was taken over and says well-formed packets of all verbs
 }
 
 TEST_CASE("an edge that takes no answers holds the monitor up once, and is then to be replaced") {
-  GateHost host;
+  IntakeHost host;
   auto [ours, theirs] = must(os::packet_pair());
   const timeval limit{0, 100'000}; // on a host it is ten seconds
   REQUIRE(::setsockopt(ours.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0);
-  host.gate->attach(std::move(ours));
+  host.intake->attach(std::move(ours));
   host.edge = std::move(theirs);
   bool good = true;
   const auto begun = os::real_clock().mono();
   for (int round = 0; round < 100 && good; ++round) {
     for (int i = 0; i < 100; ++i)
       host.send(PacketVerb::health, {});
-    good = host.gate->serve();
+    good = host.intake->serve();
   }
   CHECK_FALSE(good);
   CHECK(os::real_clock().mono() - begun < os::Millis{1'000});
   auto [next_ours, next_theirs] = must(os::packet_pair());
-  host.gate->attach(std::move(next_ours));
+  host.intake->attach(std::move(next_ours));
   host.edge = std::move(next_theirs);
   CHECK(host.ask(PacketVerb::health, {}).status == 200);
 }
 
 TEST_CASE("descriptors that ride along with an edge's packets are closed") {
-  GateHost host;
+  IntakeHost host;
   const auto open = [] { return must(os::real_disk().list("/proc/self/fd")).size(); };
   const size_t before = open();
   for (int i = 0; i < 100; ++i) {
     must(os::send_packet(host.edge.get(), control::make_packet(PacketVerb::health, 1, {}), 2));
-    host.gate->serve();
+    host.intake->serve();
     CHECK(host.receive().status == 200);
   }
   CHECK(open() == before);

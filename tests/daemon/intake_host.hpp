@@ -1,4 +1,4 @@
-// A host whose gate is asked as the edge asks it: packets through a pair of sockets.
+// A host whose intake is asked as the edge asks it: packets through a pair of sockets.
 #pragma once
 
 #include "control/json.hpp"
@@ -25,24 +25,24 @@ struct Reply {
   Fd fd;
 };
 
-struct GateHost : EngineHost {
-  GateHost() {
+struct IntakeHost : EngineHost {
+  IntakeHost() {
     write(paths.webhooks() + "/ci.key", key_text + "\n");
-    open_gate();
+    open_intake();
   }
-  ~GateHost() { gate.reset(); }
+  ~IntakeHost() { intake.reset(); }
 
-  void open_gate() {
-    gate = std::make_unique<daemon::Gate>(world(), *engine, must(store().host_secret()),
+  void open_intake() {
+    intake = std::make_unique<daemon::WebhookIntake>(world(), *engine, must(store().host_secret()),
         must(daemon::load_senders(paths.webhooks())), hold);
     auto [ours, theirs] = must(os::packet_pair());
-    gate->attach(std::move(ours));
+    intake->attach(std::move(ours));
     edge = std::move(theirs);
   }
   void restart_all() {
-    gate.reset();
+    intake.reset();
     restart_daemon();
-    open_gate();
+    open_intake();
   }
 
   uint64_t send(PacketVerb verb, std::initializer_list<std::string_view> fields) {
@@ -67,7 +67,7 @@ struct GateHost : EngineHost {
   Reply ask(PacketVerb verb, std::initializer_list<std::string_view> fields,
       os::Millis wait = os::Millis{0}) {
     send(verb, fields);
-    gate->serve();
+    intake->serve();
     return receive(wait);
   }
 
@@ -94,7 +94,7 @@ struct GateHost : EngineHost {
   }
   Reply hook(const Hook& given) {
     send_hook(given);
-    gate->serve();
+    intake->serve();
     return receive();
   }
   static std::string order(const std::string& type, const std::string& data) {
@@ -135,7 +135,7 @@ struct GateHost : EngineHost {
 
   std::string key_text = crypto::new_webhook_key();
   SecretBytes key = crypto::parse_webhook_key(key_text).value();
-  std::unique_ptr<daemon::Gate> gate;
+  std::unique_ptr<daemon::WebhookIntake> intake;
   std::chrono::microseconds hold{0};
   Fd edge;
 

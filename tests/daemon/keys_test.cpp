@@ -9,21 +9,21 @@ using store::JobState;
 
 namespace {
 
-std::vector<daemon::LoadedSender> senders(GateHost& host) {
+std::vector<daemon::LoadedSender> senders(IntakeHost& host) {
   return must(daemon::load_senders(host.paths.webhooks()));
 }
 
 // What is left when the key of "ci" is removed, beside another sender.
-void remove_key(GateHost& host) {
+void remove_key(IntakeHost& host) {
   host.write(host.paths.webhooks() + "/other.key", crypto::new_webhook_key() + "\n");
   must(host.disk.remove(host.paths.webhooks() + "/ci.key"));
-  host.gate->set_senders(senders(host));
+  host.intake->set_senders(senders(host));
 }
 
 } // namespace
 
 TEST_CASE("a key that is removed takes its waiting jobs, their uploads and their capabilities with it [attack-C9]") {
-  GateHost host;
+  IntakeHost host;
   const Sent sent = host.laptop.pack({});
   const auto reply = host.hook({.body = host.deploy_body(sent)});
   REQUIRE(reply.status == 202);
@@ -33,7 +33,7 @@ TEST_CASE("a key that is removed takes its waiting jobs, their uploads and their
   const auto begun = host.begin(sent.sha256, "artifact", cap, sent.size);
   REQUIRE(begun.status == 200);
   host.send(PacketVerb::job_events, {id, cap, "1000", "wait"});
-  host.gate->serve();
+  host.intake->serve();
 
   remove_key(host);
 
@@ -51,34 +51,34 @@ TEST_CASE("a key that is removed takes its waiting jobs, their uploads and their
 }
 
 TEST_CASE("a key of the same name that is added afterwards opens nothing of the one that was removed [attack-C9]") {
-  GateHost host;
+  IntakeHost host;
   const Sent sent = host.laptop.pack({});
   const auto reply = host.hook({.body = host.deploy_body(sent)});
   const std::string id = reply.body["job"], cap = host.cap(id);
   REQUIRE(host.becomes(host.look(id), JobState::waiting_upload));
   host.write(host.paths.webhooks() + "/ci.key", crypto::new_webhook_key() + "\n");
-  host.gate->set_senders(senders(host));
+  host.intake->set_senders(senders(host));
   CHECK(host.look(id).state == JobState::cancelled);
   CHECK(host.ask(PacketVerb::job_get, {id, cap}).status == 401);
 }
 
 TEST_CASE("a key that is rotated out ends its jobs when it goes, not while it stays beside the new one") {
-  GateHost host;
+  IntakeHost host;
   const Sent sent = host.laptop.pack({});
   const std::string id = host.hook({.body = host.deploy_body(sent)}).body["job"];
   REQUIRE(host.becomes(host.look(id), JobState::waiting_upload));
   const std::string newer = crypto::new_webhook_key();
   host.write(host.paths.webhooks() + "/ci.key", cat(newer, "\n", host.key_text, "\n"));
-  host.gate->set_senders(senders(host));
+  host.intake->set_senders(senders(host));
   CHECK(host.look(id).state == JobState::waiting_upload);
   CHECK(host.ask(PacketVerb::job_get, {id, host.cap(id)}).status == 200);
   host.write(host.paths.webhooks() + "/ci.key", newer + "\n");
-  host.gate->set_senders(senders(host));
+  host.intake->set_senders(senders(host));
   CHECK(host.look(id).state == JobState::cancelled);
 }
 
 TEST_CASE("what was removed while the daemon was down ends its jobs at the next start, and one that an operator asked for stays [attack-C9]") {
-  GateHost host;
+  IntakeHost host;
   const Sent sent = host.laptop.pack({});
   const std::string id = host.hook({.body = host.deploy_body(sent)}).body["job"];
   REQUIRE(host.becomes(host.look(id), JobState::waiting_upload));
@@ -91,7 +91,7 @@ TEST_CASE("what was removed while the daemon was down ends its jobs at the next 
 }
 
 TEST_CASE("a file with a fault costs its own sender, and keeps no other key alive [attack-C9]") {
-  GateHost host;
+  IntakeHost host;
   host.write(host.paths.webhooks() + "/broken.key", "whsec_short\n");
   must(host.disk.remove(host.paths.webhooks() + "/ci.key"));
   host.write(host.paths.webhooks() + "/good.key", crypto::new_webhook_key() + "\n");
@@ -104,7 +104,7 @@ TEST_CASE("a file with a fault costs its own sender, and keeps no other key aliv
 }
 
 TEST_CASE("a capability has a deadline") {
-  GateHost host;
+  IntakeHost host;
   const std::string id = host.hook({.body = host.any_deploy()}).body["job"], cap = host.cap(id);
   CHECK(host.ask(PacketVerb::job_get, {id, cap}).status == 200);
   host.clock.move(std::chrono::hours(24));
@@ -112,7 +112,7 @@ TEST_CASE("a capability has a deadline") {
 }
 
 TEST_CASE("a held site takes nothing by webhook, and says why to who has a key [attack-B5]") {
-  GateHost host;
+  IntakeHost host;
   must(host.store().put_site({.site = site()}));
   must(host.store().put_hold({site(), "uid:0 root", "a key was stolen", host.clock.wall_ms()}));
   int number = 0;
@@ -130,7 +130,7 @@ TEST_CASE("a held site takes nothing by webhook, and says why to who has a key [
 }
 
 TEST_CASE("an upload of one job replaces no signature of another, nor one that is kept [attack-D1]") {
-  GateHost host;
+  IntakeHost host;
   host.unlock();
   const Sent sent = host.laptop.pack({});
   const std::string ours = host.hook({.body = host.deploy_body(sent)}).body["job"];

@@ -21,7 +21,7 @@ size_t count_of(const char* variable, size_t otherwise) {
 }
 
 // All that can be sent, signed: short and long, of both formats.
-std::vector<Webhook> right_ones(GateHost& host) {
+std::vector<Webhook> right_ones(IntakeHost& host) {
   std::vector<Webhook> all;
   const std::string now = std::to_string(host.clock.wall());
   const std::string bodies[] = {host.order("host.ping", ""), host.any_deploy("blog"),
@@ -51,7 +51,7 @@ std::vector<Webhook> right_ones(GateHost& host) {
   return all;
 }
 
-void send(GateHost& host, const Webhook& w) {
+void send(IntakeHost& host, const Webhook& w) {
   host.send(PacketVerb::hook,
       {w.id, w.timestamp, w.signature, w.github, w.github_delivery, w.body, "application/json"});
 }
@@ -59,9 +59,9 @@ void send(GateHost& host, const Webhook& w) {
 } // namespace
 
 TEST_CASE("[fault-6] [fault-10] one change makes a webhook worthless, whatever it is (CHILLBOX_MUTATIONS: how many) [attack-E4]") {
-  GateHost host;
+  IntakeHost host;
   host.write(host.paths.webhooks() + "/hub.key", cat("format: github\n", k_github_secret, "\n"));
-  host.gate->set_senders(must(daemon::load_senders(host.paths.webhooks())));
+  host.intake->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   const auto right = right_ones(host);
   Dice dice{2026};
   std::map<int, size_t> answers;
@@ -70,7 +70,7 @@ TEST_CASE("[fault-6] [fault-10] one change makes a webhook worthless, whatever i
     size_t batch = 0;
     for (; batch < k_at_once && sent < count; ++batch, ++sent)
       send(host, mutant(right[dice.below(right.size())], dice));
-    REQUIRE(host.gate->serve());
+    REQUIRE(host.intake->serve());
     for (; batch > 0; --batch)
       ++answers[host.receive().status];
   }
@@ -81,7 +81,7 @@ TEST_CASE("[fault-6] [fault-10] one change makes a webhook worthless, whatever i
   CHECK(host.jobs() == 0);
   for (const auto& w : right) { // and without the change each of them is good
     send(host, w);
-    host.gate->serve();
+    host.intake->serve();
     CHECK(host.receive().status == 202);
   }
 }

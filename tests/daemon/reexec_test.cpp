@@ -13,8 +13,8 @@ using namespace chillbox::daemon;
 
 namespace {
 
-Handover two_sockets() {
-  Handover h;
+Inherited two_sockets() {
+  Inherited h;
   h.control = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   h.hook = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   return h;
@@ -24,7 +24,7 @@ Handover two_sockets() {
 
 TEST_CASE("without a program before it there is nothing to take") {
   ::unsetenv("CHILLBOX_HANDOVER");
-  const auto taken = take_handover();
+  const auto taken = take_inherited();
   REQUIRE(taken);
   CHECK_FALSE(taken->control);
   CHECK_FALSE(taken->vault.socket);
@@ -33,7 +33,7 @@ TEST_CASE("without a program before it there is nothing to take") {
 TEST_CASE("what was handed over is closed at the next exec, and not found again") {
   const int control = ::socket(AF_UNIX, SOCK_STREAM, 0);
   ::setenv("CHILLBOX_HANDOVER", ("1 " + std::to_string(control) + " -1 -1 -1").c_str(), 1);
-  const auto taken = take_handover();
+  const auto taken = take_inherited();
   REQUIRE(taken);
   CHECK(taken->control.get() == control);
   CHECK((::fcntl(control, F_GETFD) & FD_CLOEXEC) != 0);
@@ -43,18 +43,18 @@ TEST_CASE("what was handed over is closed at the next exec, and not found again"
 
 TEST_CASE("another format and a descriptor that is not open are no surprise") {
   ::setenv("CHILLBOX_HANDOVER", "2 something else", 1);
-  const auto other = take_handover();
+  const auto other = take_inherited();
   REQUIRE_FALSE(other);
   CHECK(other.error().code == Code::conflict);
   ::setenv("CHILLBOX_HANDOVER", "1 900 901 902 77", 1);
-  const auto closed = take_handover();
+  const auto closed = take_inherited();
   REQUIRE(closed);
   CHECK_FALSE(closed->control);
   CHECK(closed->vault.pid == -1);
 }
 
 TEST_CASE("a program that cannot be executed leaves everything as it was") {
-  const Handover h = two_sockets();
+  const Inherited h = two_sockets();
   const Error error = execute("/nonexistent/chillboxd", h);
   CHECK(error.message.find("/nonexistent/chillboxd") != std::string::npos);
   CHECK((::fcntl(h.hook.get(), F_GETFD) & FD_CLOEXEC) != 0);

@@ -6,7 +6,7 @@ using namespace chillbox::test;
 using store::JobState;
 
 TEST_CASE("an unlock opens the vault and says to whom artifacts are encrypted") {
-  OperatorHost host;
+  ControlHost host;
   const auto called = host.try_unlock();
   REQUIRE(called.code() == "ok");
   CHECK(called.json()["recipient"] == host.identity.recipient());
@@ -14,7 +14,7 @@ TEST_CASE("an unlock opens the vault and says to whom artifacts are encrypted") 
 }
 
 TEST_CASE("[fault-75] wrong passphrases wait 1, 2, 4 ... 60 seconds, and the right one ends the counting") {
-  OperatorHost host;
+  ControlHost host;
   int failures = 0;
   for (const int seconds : {1, 2, 4, 8, 16, 32, 60, 60}) {
     const auto wrong = host.try_unlock("wrong");
@@ -35,7 +35,7 @@ TEST_CASE("[fault-75] wrong passphrases wait 1, 2, 4 ... 60 seconds, and the rig
 }
 
 TEST_CASE("[fault-75] the waiting goes on over a restart of the daemon") {
-  OperatorHost host;
+  ControlHost host;
   for (int i = 0; i < 4; ++i) {
     REQUIRE(host.try_unlock("wrong").code() == "denied");
     host.clock.move(std::chrono::seconds{i < 3 ? 60 : 0});
@@ -47,21 +47,21 @@ TEST_CASE("[fault-75] the waiting goes on over a restart of the daemon") {
 }
 
 TEST_CASE("[fault-98] a clock that was set back does not lock the operator out") {
-  OperatorHost host;
+  ControlHost host;
   REQUIRE(host.try_unlock("wrong").code() == "denied");
   host.clock.move(-std::chrono::hours{24 * 365});
   CHECK(host.try_unlock().message() == "wrong passphrase (1 in a row): wait 1 s, then try again");
 }
 
 TEST_CASE("[fault-75] a wrong passphrase on an open host leaves it open") {
-  OperatorHost host;
+  ControlHost host;
   REQUIRE(host.try_unlock().code() == "ok");
   CHECK(host.try_unlock("wrong").code() == "denied");
   CHECK(host.world().vault.unsealed());
 }
 
 TEST_CASE("[fault-86] a connection that dies before the passphrase counts nothing and keeps nothing") {
-  OperatorHost host;
+  ControlHost host;
   {
     const Fd fd = host.connect();
     must(control::write_frame(fd.get(), control::request_text("unlock", Json::object())));
@@ -73,7 +73,7 @@ TEST_CASE("[fault-86] a connection that dies before the passphrase counts nothin
 }
 
 TEST_CASE("a host without an identity says which command makes one") {
-  OperatorHost host;
+  ControlHost host;
   std::filesystem::remove(host.paths.identity());
   const auto called = host.try_unlock();
   CHECK(called.code() == "not_found");
@@ -81,7 +81,7 @@ TEST_CASE("a host without an identity says which command makes one") {
 }
 
 TEST_CASE("a damaged identity is corrupt, not a wrong passphrase, and is not counted") {
-  OperatorHost host;
+  ControlHost host;
   host.write(host.paths.identity(), "age-encryption.org/v1\nnonsense\n");
   CHECK(host.try_unlock().code() == "corrupt");
   CHECK(must(host.store().attempts(::geteuid())).failures == 0);
@@ -99,7 +99,7 @@ TEST_CASE("lock wipes the identity, services go on, and the next deploy waits") 
 }
 
 TEST_CASE("[fault-83] an unlock after a reboot names the sites that came up by it") {
-  OperatorHost host;
+  ControlHost host;
   host.unlock();
   REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
   REQUIRE(host.deploy(Order{.services =
@@ -114,7 +114,7 @@ TEST_CASE("[fault-83] an unlock after a reboot names the sites that came up by i
 }
 
 TEST_CASE("unlocks stand in the audit trail with who asked, wrong ones too, and never with the passphrase") {
-  OperatorHost host;
+  ControlHost host;
   REQUIRE(host.try_unlock("hunter2 hunter2").code() == "denied");
   host.clock.move(std::chrono::seconds{1});
   REQUIRE(host.try_unlock().code() == "ok");

@@ -10,7 +10,7 @@ using store::JobState;
 namespace {
 
 // An accepted deploy that waits for its upload.
-struct UploadHost : GateHost {
+struct UploadHost : IntakeHost {
   UploadHost() {
     const auto reply = hook({.body = deploy_body(sent)});
     REQUIRE(reply.status == 202);
@@ -140,7 +140,7 @@ TEST_CASE("an edge that was taken over cannot make the monitor copy more uploads
     const auto begun = begin();
     CHECK(begun.status == 200);
     host.send(PacketVerb::upload_done, {begun.ticket, "ok"});
-    host.gate->serve();
+    host.intake->serve();
   }
   CHECK(begin().status == 503);
   go.set_value();
@@ -159,7 +159,7 @@ TEST_CASE("an edge that dies with uploads in flight leaves none of them [attack-
   REQUIRE(
       host.begin(host.sent.sha256, "artifact", host.cap(host.job), host.sent.size).status == 200);
   auto [ours, theirs] = must(os::packet_pair());
-  host.gate->attach(std::move(ours));
+  host.intake->attach(std::move(ours));
   CHECK(host.inbox().empty());
 }
 
@@ -208,14 +208,14 @@ TEST_CASE("a long poll is answered when something happens, and only then") {
   UploadHost host;
   const auto sequence =
       host.send(PacketVerb::job_events, {host.job, host.cap(host.job), "2", "wait"});
-  host.gate->serve();
+  host.intake->serve();
   CHECK(host.receive().status == 0);
-  CHECK(host.gate->answer_waiting().count() > 0);
+  CHECK(host.intake->answer_waiting().count() > 0);
   CHECK(host.receive().status == 0);
   host.clock.sleep(std::chrono::hours{1});
   host.engine->expire();
   REQUIRE(host.becomes(host.look(host.job), JobState::failed));
-  CHECK(host.gate->answer_waiting().count() < 0); // nobody waits any more
+  CHECK(host.intake->answer_waiting().count() < 0); // nobody waits any more
   const auto reply = host.receive();
   REQUIRE(reply.sequence == sequence);
   CHECK(reply.body["ended"] == true);
@@ -225,9 +225,9 @@ TEST_CASE("a long poll is answered when something happens, and only then") {
 TEST_CASE("a long poll without news is answered empty after its time") {
   UploadHost host;
   host.send(PacketVerb::job_events, {host.job, host.cap(host.job), "2", "wait"});
-  host.gate->serve();
+  host.intake->serve();
   host.clock.sleep(os::Millis{15'001});
-  host.gate->answer_waiting();
+  host.intake->answer_waiting();
   const auto reply = host.receive();
   REQUIRE(reply.status == 200);
   CHECK(reply.body["events"].empty());
@@ -283,7 +283,7 @@ TEST_CASE("a capability opens its job with the same host's secret and no other's
 
 TEST_CASE("what no release was made of has a quota, so that a webhook key alone cannot fill the disk") {
   UploadHost host;
-  host.gate.reset();
+  host.intake.reset();
   host.config.uploads_max = host.sent.size + 100;
   host.restart_all();
   const auto take = [&](const std::string& slug, char digit, uint64_t size, const std::string& id) {
@@ -341,7 +341,7 @@ TEST_CASE("a site that is held: its webhooks are told who, when and why, before 
 
 TEST_CASE("where there are several senders, one alone fills half of the quota, and the others still upload [attack-B2]") {
   UploadHost host;
-  host.gate.reset();
+  host.intake.reset();
   const std::string other_key = crypto::new_webhook_key();
   host.write(host.paths.webhooks() + "/other.key", other_key + "\n");
   host.config.uploads_max = 1000;
@@ -371,16 +371,16 @@ TEST_CASE("where there are several senders, one alone fills half of the quota, a
 
 TEST_CASE("what is refused is counted, what the edge refused by itself too [attack-B2]") {
   UploadHost host;
-  CHECK(host.gate->refused().uploads == 0);
+  CHECK(host.intake->refused().uploads == 0);
   CHECK(host.begin(std::string(64, 'e'), "artifact", "0123456789abcdef.00", 10).status == 401);
-  CHECK(host.gate->refused().uploads == 1);
+  CHECK(host.intake->refused().uploads == 1);
   host.send(PacketVerb::refused, {"3", "4"});
   host.send(PacketVerb::refused, {"x", "4"});
-  host.gate->serve();
-  CHECK(host.gate->refused().uploads == 5);
-  CHECK(host.gate->refused().webhooks == 3);
+  host.intake->serve();
+  CHECK(host.intake->refused().uploads == 5);
+  CHECK(host.intake->refused().webhooks == 3);
   CHECK(host.hook({.body = "{}", .id = "msg_9", .signature = "v1,AAAA"}).status == 401);
-  CHECK(host.gate->refused().webhooks == 4);
+  CHECK(host.intake->refused().webhooks == 4);
 }
 
 TEST_CASE("an answer for the edge before does not reach the one that came after it [attack-C12]") {
@@ -390,9 +390,9 @@ TEST_CASE("an answer for the edge before does not reach the one that came after 
   const auto begun = host.begin(host.sent.sha256, "minisig", host.cap(host.job), 10);
   REQUIRE(begun.status == 200);
   host.send(PacketVerb::upload_done, {begun.ticket, "ok"});
-  host.gate->serve(); // a thread keeps it, and answers later
+  host.intake->serve(); // a thread keeps it, and answers later
   auto [ours, theirs] = must(os::packet_pair());
-  host.gate->attach(std::move(ours));
+  host.intake->attach(std::move(ours));
   host.edge = std::move(theirs);
   go.set_value();
   CHECK(host.receive(os::Millis{500}).status == 0);
