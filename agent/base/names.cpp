@@ -107,4 +107,16 @@ Result<std::string> parse_key_name(std::string_view s) {
   return std::string(s);
 }
 
+std::string_view letter(Slot slot) {
+  return slot == Slot::a ? "a" : slot == Slot::b ? "b" : "";
+}
+
+Slot parse_slot(std::string_view text) {
+  return text == "a" ? Slot::a : text == "b" ? Slot::b : Slot::none;
+}
+
+Slot other_slot(Slot slot) {
+  return slot == Slot::a ? Slot::b : Slot::a;
+}
+
 } // namespace chillbox

@@ -49,6 +49,12 @@ private:
   std::string m_text;
 };
 
+// One of the two places where a service's copies run. none: a release that was never started.
+enum class Slot { none, a, b };
+std::string_view letter(Slot slot);     // "a", "b"; none: ""
+Slot parse_slot(std::string_view text); // anything else: none
+Slot other_slot(Slot slot);             // of a and b; none has a
+
 // SHA-256 of the encrypted artifact, 64 lower-case hex digits.
 class Digest {
 public:

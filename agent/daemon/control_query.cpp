@@ -53,7 +53,7 @@ struct ServiceState {
 
 // Of all copies of one service.
 ServiceState look_at(rollout::World& world, const config::Site& site, const store::SiteRow& row,
-    const rollout::PlannedService& p, const std::string& slot) {
+    const rollout::PlannedService& p, Slot slot) {
   ServiceState seen;
   if (p.kind.listens == rollout::Kind::Listens::no && !p.service.worker)
     return seen;
@@ -150,7 +150,7 @@ Result<Json> ControlServer::site_view(const store::SiteRow& row) {
     if (!seen.trouble.empty())
       json["waiting"] = seen.trouble;
     json["services"].push_back({{"name", p.service.name.str()}, {"lang", p.service.lang},
-        {"slot", release->slot}, {"state", seen.state}, {"restarts", seen.restarts}});
+        {"slot", letter(release->slot)}, {"state", seen.state}, {"restarts", seen.restarts}});
   }
   if (r.site.has_redis) {
     const auto state =

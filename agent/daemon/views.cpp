@@ -18,9 +18,10 @@ control::Json view(const store::JobEvent& event) {
 
 control::Json view(const store::Release& release, const std::string& live) {
   return {{"id", release.id}, {"version", release.version}, {"serial", release.serial},
-      {"state", store::name(release.state)}, {"live", release.id == live}, {"slot", release.slot},
-      {"created_ms", release.created_ms}, {"live_ms", release.live_ms}, {"signer", release.signer},
-      {"message", release.message}, {"last_log", release.last_log}};
+      {"state", store::name(release.state)}, {"live", release.id == live},
+      {"slot", letter(release.slot)}, {"created_ms", release.created_ms},
+      {"live_ms", release.live_ms}, {"signer", release.signer}, {"message", release.message},
+      {"last_log", release.last_log}};
 }
 
 control::Json view(const store::CronRun& run) {

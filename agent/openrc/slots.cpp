@@ -99,7 +99,7 @@ Result<os::Exit> run_script(os::Runner& runner, const os::Paths& paths, const st
 } // namespace
 
 std::string slot_socket(const os::Paths& paths, const SlotName& slot) {
-  return cat(paths.slots_of(slot.site), "/", slot.service.str(), ".", slot.slot, ".sock");
+  return cat(paths.slots_of(slot.site), "/", slot.service.str(), ".", letter(slot.slot), ".sock");
 }
 
 Slots::Slots(os::Disk& disk, os::Runner& runner, os::Clock& clock, os::Paths paths)

@@ -28,7 +28,7 @@ namespace chillbox::openrc {
 struct SlotName {
   SiteName site;
   ServiceName service;
-  std::string slot;        // "a" or "b"
+  Slot slot = Slot::a;
   uint32_t index = 0;      // workers: 1..count; 0 otherwise
   std::string str() const; // "chillbox.SITE.SERVICE.a" or "....a1"
   static Result<SlotName> parse(std::string_view text);

@@ -50,9 +50,9 @@ Result<void> check(const SlotSpec& s) {
 
 // "a" or "b" with an optional number that has no leading zero.
 bool read_slot(std::string_view text, SlotName& name) {
-  if (text.empty() || (text[0] != 'a' && text[0] != 'b'))
+  name.slot = parse_slot(text.substr(0, 1));
+  if (name.slot == Slot::none)
     return false;
-  name.slot = text[0];
   if (text.size() == 1)
     return true;
   const auto index = parse_u64(text.substr(1));
@@ -155,7 +155,7 @@ Result<std::string> read_private(const std::string& path) {
 } // namespace
 
 std::string SlotName::str() const {
-  return cat("chillbox.", site.str(), ".", service.str(), ".", slot,
+  return cat("chillbox.", site.str(), ".", service.str(), ".", letter(slot),
       index == 0 ? std::string() : std::to_string(index));
 }
 

@@ -45,7 +45,7 @@ namespace {
 Result<BroughtUp> refuse(World& world, const SiteName& site, Error why) {
   if (!world.disk.exists(world.paths.live(site))) {
     TRY(set_sealed_flag(world, site, true));
-    TRY(stop_slots(world, site, ""));
+    TRY(stop_slots(world, site, Slot::none));
     TRY(world.disk.remove(world.paths.current(site)));
   }
   return std::unexpected(std::move(why));
@@ -63,7 +63,7 @@ Result<BroughtUp> bring_up(
   const auto row = TRY(world.store.site(site));
   if (!row || row->live.empty() || row->stopped) {
     if (!keep_other_slot)
-      TRY(stop_slots(world, site, ""));
+      TRY(stop_slots(world, site, Slot::none));
     return BroughtUp{};
   }
   Rollout r(world,

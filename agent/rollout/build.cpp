@@ -97,7 +97,8 @@ private:
     TRY(disk.make_dir(top_of(m_r), 0710, root_and(user)));
     for (const auto& dir : {m_built, m_work})
       TRY(disk.make_dir(dir, 0700, {user.uid, user.gid}));
-    const Place place{&m_r.site, &m_p.service, m_r.release.version, m_r.release_dir(), "", 0, user};
+    const Place place{
+        &m_r.site, &m_p.service, m_r.release.version, m_r.release_dir(), Slot::none, 0, user};
     const Workplace work{.layers = m_layers, .home = m_work, .readers = m_r.user.gid};
     return build(
         m_r.world, m_p.kind, place, work, [this](std::string_view line) { m_r.output(line); },
@@ -274,7 +275,7 @@ Result<void> build_tree(Rollout& r) {
 Result<void> migrate(Rollout& r, const PlannedService& p) {
   if (p.service.release_command.empty())
     return {};
-  const Place place{&r.site, &p.service, r.release.version, r.release_dir(), "", 0, r.user};
+  const Place place{&r.site, &p.service, r.release.version, r.release_dir(), Slot::none, 0, r.user};
   const auto environment = TRY(service_environment(r.world, place));
   r.info(cat("release_command of '", p.service.name.str(),
       "' runs: ", printable(join(p.service.release_command, " "))));

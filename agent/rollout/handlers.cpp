@@ -230,8 +230,8 @@ Environment hook_environment(World& world, const Place& place) {
     if (other.lang == "immutable")
       if (const auto path = immutable_path(world, place.release_dir, other.name.str()))
         env.emplace_back("CHILLBOX_IMMUTABLE_" + upper_name(other.name.str()), *path);
-  if (!place.slot.empty()) {
-    env.emplace_back("CHILLBOX_SLOT", place.slot);
+  if (place.slot != Slot::none) {
+    env.emplace_back("CHILLBOX_SLOT", letter(place.slot));
     env.emplace_back(
         "CHILLBOX_SOCKET", openrc::slot_socket(world.paths, {site.slug, s.name, place.slot}));
     if (place.port != 0)

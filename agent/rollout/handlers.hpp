@@ -44,8 +44,8 @@ struct Place {
   const config::Service* service;
   std::string version;
   std::string release_dir;
-  std::string slot;  // "" while building
-  uint16_t port = 0; // of the slot, when it listens on TCP
+  Slot slot = Slot::none; // while building
+  uint16_t port = 0;      // of the slot, when it listens on TCP
   os::User user;
   PortVariables ports = {}; // of all services in this slot
 };

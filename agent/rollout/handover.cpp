@@ -12,7 +12,7 @@ namespace chillbox::rollout {
 namespace {
 
 std::vector<openrc::SlotName> copies(
-    World& world, const SiteName& site, const std::string& service, const std::string& slot) {
+    World& world, const SiteName& site, const std::string& service, Slot slot) {
   auto names = world.slots.all();
   std::erase_if(names, [&](const auto& name) {
     return name.site != site || name.service.str() != service || name.slot != slot;
@@ -90,7 +90,7 @@ Result<Next> run_handover(Rollout& r) {
 // Also of a job that a crash ended: who is to give back is read from the two releases. Those that
 // run already are left alone.
 void undo_handover(Rollout& r) {
-  if (!r.old || r.release.slot.empty() || r.release.slot == r.old->slot || r.row.stopped)
+  if (!r.old || r.release.slot == Slot::none || r.release.slot == r.old->slot || r.row.stopped)
     return;
   auto names = stop_first_services(r.world, r.job.site, r.release.id);
   names.merge(stop_first_services(r.world, r.job.site, r.old->id));

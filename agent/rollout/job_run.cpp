@@ -169,8 +169,8 @@ std::string verdict(const Rollout& r) {
   const std::string warning = r.warning.empty() ? "" : cat("; warning: ", r.warning);
   if (!r.job.message.empty())
     return r.job.message + warning;
-  return cat(r.release.version, " is live (release ", r.release.id, ", slot ", r.release.slot, ")",
-      warning);
+  return cat(r.release.version, " is live (release ", r.release.id, ", slot ",
+      letter(r.release.slot), ")", warning);
 }
 
 // What a job needs to go on behind its switch.

@@ -32,14 +32,13 @@ struct TextMember {
 };
 constexpr TextMember k_texts[] = {{"id", &store::Release::id},
     {"version", &store::Release::version}, {"sha256", &store::Release::sha256},
-    {"secrets", &store::Release::secrets}, {"slot", &store::Release::slot},
-    {"digest", &store::Release::digest}, {"nginx", &store::Release::nginx},
-    {"signer", &store::Release::signer}, {"signer_key", &store::Release::signer_key},
-    {"kept_by", &store::Release::kept_by}};
+    {"secrets", &store::Release::secrets}, {"digest", &store::Release::digest},
+    {"nginx", &store::Release::nginx}, {"signer", &store::Release::signer},
+    {"signer_key", &store::Release::signer_key}, {"kept_by", &store::Release::kept_by}};
 
 Json json_of(const store::Release& release) {
-  Json json{
-      {"serial", release.serial}, {"created_ms", release.created_ms}, {"live_ms", release.live_ms}};
+  Json json{{"slot", letter(release.slot)}, {"serial", release.serial},
+      {"created_ms", release.created_ms}, {"live_ms", release.live_ms}};
   for (const auto& text : k_texts)
     json[text.name] = release.*text.member;
   return json;
@@ -49,6 +48,7 @@ store::Release release_of(const Json& json, const SiteName& site) {
   store::Release release{"", site};
   for (const auto& text : k_texts)
     release.*text.member = control::string_or(json, text.name, "");
+  release.slot = parse_slot(control::string_or(json, "slot", ""));
   release.serial = control::u64_or(json, "serial", 0);
   release.created_ms = static_cast<int64_t>(control::u64_or(json, "created_ms", 0));
   release.live_ms = static_cast<int64_t>(control::u64_or(json, "live_ms", 0));

@@ -105,7 +105,7 @@ Result<PortVariables> port_variables(
 // One a slot, kept with the site so that they stay the same, unique on the host. Whoever takes the
 // port of a slot that does not run blocks nothing.
 Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services,
-    const std::string& slot, Ports kept) {
+    Slot slot, Ports kept) {
   Json ports = ports_of(row);
   std::set<uint64_t> taken;
   for (const auto& other : TRY(world.store.sites())) {
@@ -116,7 +116,7 @@ Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<Planned
   for (auto& p : services) {
     if (!has_port(p))
       continue;
-    const std::string key = p.service.name.str() + "." + slot;
+    const std::string key = cat(p.service.name.str(), ".", letter(slot));
     const bool lost = kept == Ports::free_only && ports.contains(key) &&
         stranger_at(world, ports[key].get<uint16_t>(), {row.site, p.service.name, slot})
             .has_value();
@@ -135,7 +135,7 @@ Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<Planned
 }
 
 Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services,
-    const std::string& slot, Ports kept) {
+    Slot slot, Ports kept) {
   static std::mutex one; // sites side by side must not find the same port free
   const std::scoped_lock lock(one);
   const std::string before = row.ports;
@@ -143,10 +143,9 @@ Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<Planned
   return row.ports == before ? Result<void>() : world.store.put_site(row);
 }
 
-std::optional<uint16_t> port_of(
-    const store::SiteRow& row, const ServiceName& service, const std::string& slot) {
+std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, Slot slot) {
   const Json ports = ports_of(row);
-  const auto found = ports.find(cat(service.str(), ".", slot));
+  const auto found = ports.find(cat(service.str(), ".", letter(slot)));
   return found == ports.end() ? std::nullopt : std::optional(found->get<uint16_t>());
 }
 
@@ -161,7 +160,7 @@ std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteN
 }
 
 std::vector<std::string> port_problems(World& world, const config::Site& site,
-    const std::vector<PlannedService>& services, const std::string& slot) {
+    const std::vector<PlannedService>& services, Slot slot) {
   std::vector<std::string> problems;
   for (const auto& p : services) {
     const std::string who = cat("service '", p.service.name.str(), "': ");

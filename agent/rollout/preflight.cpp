@@ -67,8 +67,8 @@ void check_handler(
     }
   if (!complete || !r.world.disk.exists(cat(staged(r), "/", p.service.name.str())))
     return;
-  const Place place{
-      &r.site, &p.service, r.site.version ? r.site.version->str() : "", staged(r), "", 0, reader};
+  const Place place{&r.site, &p.service, r.site.version ? r.site.version->str() : "", staged(r),
+      Slot::none, 0, reader};
   for (const auto& problem : preflight(r.world, p.kind, place))
     problems.push_back(who + problem);
 }
@@ -113,7 +113,7 @@ Result<void> check_services(Rollout& r, Problems& problems) {
   return {};
 }
 
-void check_ports(Rollout& r, const std::string& slot, Problems& problems) {
+void check_ports(Rollout& r, Slot slot, Problems& problems) {
   if (const auto ports = port_variables(r.site, r.services); !ports)
     problems.push_back(ports.error().message);
   auto row = r.row;
@@ -219,7 +219,7 @@ std::vector<std::string> preflight_problems(Rollout& r) {
   check_hosts(r, problems);
   check_assets(r, problems);
   check_secrets(r, problems);
-  check_ports(r, other_slot(r.old ? r.old->slot : ""), problems);
+  check_ports(r, other_slot(r.old ? r.old->slot : Slot::none), problems);
   check_nginx(r, problems);
   if (r.site.has_redis && !redis_program(r.world))
     problems.emplace_back(k_no_redis);

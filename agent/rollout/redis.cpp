@@ -94,7 +94,7 @@ std::optional<std::string> redis_program(World& world) {
 }
 
 openrc::SlotName redis_slot(const SiteName& site) {
-  return {site, ServiceName::parse(k_service).value(), "a"};
+  return {site, ServiceName::parse(k_service).value(), Slot::a};
 }
 bool is_redis(const openrc::SlotName& name) {
   return name.service.str() == k_service;

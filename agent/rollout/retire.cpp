@@ -32,7 +32,7 @@ Result<void> cancel_waiting(Rollout& r) {
 Result<Next> run_retire(Rollout& r) {
   if (r.signals.watch_is_cut())
     return Next::go_on;
-  const std::string idle = other_slot(r.release.slot);
+  const Slot idle = other_slot(r.release.slot);
   bool any = false;
   for (const auto& name : r.world.slots.all())
     any = any || (name.site == r.job.site && name.slot == idle && !is_redis(name));
@@ -64,7 +64,7 @@ Result<Next> run_remove(Rollout& r) {
     TRY(remove_directory(r.world, r.job.site, nginx_cache(paths, r.job.site)));
   }
   TRY(disk.remove(nginx::answers_log(paths, r.job.site)));
-  TRY(stop_slots(r.world, r.job.site, ""));
+  TRY(stop_slots(r.world, r.job.site, Slot::none));
   TRY(stop_redis(r.world, r.job.site)); // its link
   TRY(openrc::Tasks(disk, r.world.clock, paths).end_all(r.job.site));
   TRY(secrets::wipe_secrets(paths, r.job.site));

@@ -140,17 +140,13 @@ Result<void> wait_healthy(Rollout& r, const PlannedService& p) {
   }
 }
 
-std::string other_slot(const std::string& slot) {
-  return slot == "a" ? "b" : "a";
-}
-
 openrc::SlotName slot_name(
-    const config::Site& site, const PlannedService& p, const std::string& slot, uint32_t index) {
+    const config::Site& site, const PlannedService& p, Slot slot, uint32_t index) {
   return {site.slug, p.service.name, slot, p.service.worker && index == 0 ? 1 : index};
 }
 
 std::string slot_socket(
-    World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
+    World& world, const config::Site& site, const PlannedService& p, Slot slot) {
   return openrc::slot_socket(world.paths, {site.slug, p.service.name, slot});
 }
 
@@ -165,7 +161,7 @@ Result<void> make_socket_dir(World& world, const SiteName& site) {
 }
 
 Result<void> probe_service(
-    World& world, const config::Site& site, const PlannedService& p, const std::string& slot) {
+    World& world, const config::Site& site, const PlannedService& p, Slot slot) {
   if (p.kind.listens == Kind::Listens::no)
     return {};
   nginx::Probe probe{
@@ -182,8 +178,8 @@ Result<void> probe_service(
   return {};
 }
 
-Result<void> wait_for_probe(World& world, Signals& signals, const config::Site& site,
-    const PlannedService& p, const std::string& slot) {
+Result<void> wait_for_probe(
+    World& world, Signals& signals, const config::Site& site, const PlannedService& p, Slot slot) {
   const os::Millis end = world.clock.mono() + p.service.health.deadline;
   for (;;) {
     auto answer = probe_service(world, site, p, slot);
@@ -227,16 +223,16 @@ os::Millis grace_of_undone(const Rollout& r, const openrc::SlotName& name) {
   return r.signals.switched || name.index > 0 ? k_stop_grace : k_grace_without_visitors;
 }
 
-Result<void> stop_slots(World& world, const SiteName& site, const std::string& slot) {
+Result<void> stop_slots(World& world, const SiteName& site, Slot slot) {
   for (const auto& name : world.slots.all())
-    if (name.site == site && (slot.empty() || (name.slot == slot && !is_redis(name))))
+    if (name.site == site && (slot == Slot::none || (name.slot == slot && !is_redis(name))))
       TRY(world.slots.stop(name, k_stop_grace));
   return {};
 }
 
 // Until nobody waits to be accepted by this slot any more. What it accepted it finishes by itself
 // after TERM.
-void drain(Rollout& r, const std::string& slot) {
+void drain(Rollout& r, Slot slot) {
   const os::Millis begun = r.world.clock.mono();
   const auto names = r.world.slots.all();
   for (;;) {
@@ -270,8 +266,8 @@ Result<void> clear_slot(Rollout& r) {
 }
 
 Result<Next> run_start(Rollout& r) {
-  if (r.release.slot.empty())
-    r.release.slot = other_slot(r.old ? r.old->slot : "");
+  if (r.release.slot == Slot::none)
+    r.release.slot = other_slot(r.old ? r.old->slot : Slot::none);
   const bool anew = !r.old || r.release.slot != r.old->slot;
   if (anew)
     TRY(clear_slot(r));
@@ -319,7 +315,7 @@ void redis_of_old(Rollout& r) {
 }
 
 void undo_start(Rollout& r) {
-  if (r.release.slot.empty() || (r.old && r.old->slot == r.release.slot))
+  if (r.release.slot == Slot::none || (r.old && r.old->slot == r.release.slot))
     return;
   keep_last_lines(r);
   if (r.signals.switched)

@@ -154,11 +154,9 @@ Result<void> stage_current_set(World& world, const SiteName& site);
 // Reads SITE.site.json of an installed release and finds the handler of each of its services.
 Result<void> load_release(Rollout& r);
 Result<std::vector<PlannedService>> plan_services(World& world, const config::Site& site);
-std::string other_slot(const std::string& slot); // of a and b; "" has a
 openrc::SlotName slot_name(
-    const config::Site& site, const PlannedService& p, const std::string& slot, uint32_t index);
-std::string slot_socket(
-    World& world, const config::Site& site, const PlannedService& p, const std::string& slot);
+    const config::Site& site, const PlannedService& p, Slot slot, uint32_t index);
+std::string slot_socket(World& world, const config::Site& site, const PlannedService& p, Slot slot);
 // Root's, as all in it; a link that is there is none of the agent's and goes.
 Result<void> make_socket_dir(World& world, const SiteName& site);
 // The services' live links point to `slot`, `current` to `release`. Links of services that the site
@@ -176,7 +174,7 @@ Result<std::string> render_from(World& world, const config::Site& site,
 Result<void> start_slots(World& world, const config::Site& site,
     const std::vector<PlannedService>& services, const store::Release& release,
     const os::User& user, const std::vector<std::string>& skip);
-void drain(Rollout& r, const std::string& slot);
+void drain(Rollout& r, Slot slot);
 inline constexpr os::Millis k_stop_grace{30'000};
 // How long a copy of a release that is given up may take to end. It had no visitors before the
 // switch, so it has nothing to finish, and with stop-first the site is away until it is gone; a
@@ -187,7 +185,7 @@ os::Millis grace_of_undone(const Rollout& r, const openrc::SlotName& name);
 Result<void> wait_healthy(Rollout& r, const PlannedService& p);
 // What the new slots wrote since they were started, once, into the job's log and the release's row.
 void keep_last_lines(Rollout& r);
-Result<void> stop_slots(World& world, const SiteName& site, const std::string& slot);
+Result<void> stop_slots(World& world, const SiteName& site, Slot slot); // none: both
 // command.cpp
 // A command line of the site's own, for a shell that runs as its user in the live release, in the
 // environment of its first service that runs (else its first worker). not_found: no live release;
@@ -220,29 +218,28 @@ Result<PortVariables> port_variables(
 // listens there; else NGINX may know it already.
 enum class Ports { as_they_are, free_only };
 Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services,
-    const std::string& slot, Ports kept = Ports::as_they_are);
+    Slot slot, Ports kept = Ports::as_they_are);
 // The same without a word to the store, for a look ahead.
 Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services,
-    const std::string& slot, Ports kept = Ports::as_they_are);
+    Slot slot, Ports kept = Ports::as_they_are);
 // Who listens on the slot's port, when that is none of its own processes.
 std::optional<os::PortHolder> stranger_at(
     World& world, uint16_t port, const openrc::SlotName& name);
-std::optional<uint16_t> port_of(
-    const store::SiteRow& row, const ServiceName& service, const std::string& slot);
+std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, Slot slot);
 // Another site that has this port for one of its slots.
 std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteName& but);
 // Of services whose ports were chosen: PORT or CHILL_PORT that is none or root's, a port that
 // somebody else has (faults 73, 108).
-std::vector<std::string> port_problems(World& world, const config::Site& site,
-    const std::vector<PlannedService>& services, const std::string& slot);
+std::vector<std::string> port_problems(
+    World& world, const config::Site& site, const std::vector<PlannedService>& services, Slot slot);
 // Services that declare a secret file which is not staged: "SERVICE/FILE".
 std::vector<std::string> missing_secrets(World& world, const config::Site& site);
 // Is this good? One probe of one service.
 Result<void> probe_service(
-    World& world, const config::Site& site, const PlannedService& p, const std::string& slot);
+    World& world, const config::Site& site, const PlannedService& p, Slot slot);
 // Until it is good, at most health.deadline.
-Result<void> wait_for_probe(World& world, Signals& signals, const config::Site& site,
-    const PlannedService& p, const std::string& slot);
+Result<void> wait_for_probe(
+    World& world, Signals& signals, const config::Site& site, const PlannedService& p, Slot slot);
 // The sealed flag that NGINX looks at.
 Result<void> set_sealed_flag(World& world, const SiteName& site, bool sealed);
 

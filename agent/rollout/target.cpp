@@ -13,8 +13,8 @@
 namespace chillbox::rollout {
 namespace {
 
-std::string idle_slot(const Rollout& r) {
-  return other_slot(r.old ? r.old->slot : "");
+Slot idle_slot(const Rollout& r) {
+  return other_slot(r.old ? r.old->slot : Slot::none);
 }
 
 // The release that the job names by id or by version; the newest of several.
@@ -51,7 +51,7 @@ Result<void> check_name(World& world, const SiteName& site,
 
 // Its processes still run in the slot that it had. Files alone are never warm: what keeps them
 // unchanged is nothing but their digest.
-bool is_warm(Rollout& r, const std::string& slot) {
+bool is_warm(Rollout& r, Slot slot) {
   bool any = false;
   for (const auto& p : r.services) {
     if (p.kind.listens == Kind::Listens::no && !p.service.worker)

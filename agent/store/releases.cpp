@@ -19,7 +19,7 @@ Result<Release> read_release(const Db& db, Stmt& row) {
       .sha256 = row.text(4),
       .secrets = row.text(5),
       .state = *state,
-      .slot = row.text(7),
+      .slot = parse_slot(row.text(7)),
       .digest = row.text(8),
       .nginx = row.text(9),
       .last_log = row.text(10),
@@ -37,8 +37,9 @@ Result<void> write_release(Db& db, const Release& r) {
       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
       " ON CONFLICT(site, id) DO UPDATE SET version = ?3, serial = ?4, sha256 = ?5, secrets = ?6, state = ?7, slot = ?8,"
       " digest = ?9, nginx = ?10, last_log = ?11, signer = ?12, created_ms = ?13, live_ms = ?14, message = ?15, signer_key = ?16, kept_by = ?17",
-      r.site.str(), r.id, r.version, r.serial, r.sha256, r.secrets, name(r.state), r.slot, r.digest,
-      r.nginx, r.last_log, r.signer, r.created_ms, r.live_ms, r.message, r.signer_key, r.kept_by);
+      r.site.str(), r.id, r.version, r.serial, r.sha256, r.secrets, name(r.state), letter(r.slot),
+      r.digest, r.nginx, r.last_log, r.signer, r.created_ms, r.live_ms, r.message, r.signer_key,
+      r.kept_by);
 }
 
 Result<SiteRow> read_site(const Db& db, Stmt& row) {

@@ -74,11 +74,11 @@ struct Release {
   std::string sha256;  // of the artifact
   std::string secrets; // sha256 of the secret set that it was started with, "" : none
   ReleaseState state = ReleaseState::staged;
-  std::string slot;     // "a" or "b": the one it has or last had
-  std::string digest;   // of the release directory, once sealed
-  std::string nginx;    // the text of its NGINX file
-  std::string last_log; // of a failed one: the last lines of the service that failed
-  std::string signer;   // name of the key that signed it
+  Slot slot = Slot::none; // the one it has or last had
+  std::string digest;     // of the release directory, once sealed
+  std::string nginx;      // the text of its NGINX file
+  std::string last_log;   // of a failed one: the last lines of the service that failed
+  std::string signer;     // name of the key that signed it
   std::string
       signer_key;      // its fingerprint (artifact/verify.hpp); "" : from before they were recorded
   std::string kept_by; // an administrator for whom it stays good without that key, "" : nobody

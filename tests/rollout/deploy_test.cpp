@@ -46,7 +46,7 @@ TEST_CASE("the next deploy goes to the other slot and the old one is stopped beh
   INFO(job.message);
   REQUIRE(job.state == JobState::done);
   CHECK(disagreement(host, "2.0.0") == "");
-  CHECK(host.live().slot == "b");
+  CHECK(host.live().slot == Slot::b);
   CHECK(host.row().previous_good == "1.0.0-1");
   CHECK(job.previous == "1.0.0-1");
   CHECK(host.runner.ran("stop chillbox.blog.app.a"));

@@ -21,7 +21,7 @@ void kept_the_old(LiveHost& host, const store::Job& job, Code code, const std::s
   CHECK(release.state == ReleaseState::failed);
   CHECK(release.message.find(part) != std::string::npos);
   for (const auto& slot : host.world().slots.all())
-    CHECK(slot.slot == "a");
+    CHECK(slot.slot == Slot::a);
 }
 
 } // namespace

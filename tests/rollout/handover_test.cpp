@@ -30,7 +30,8 @@ struct PairHost : Host {
   void look_for_two() { twice |= !slot("a").empty() && !slot("b").empty(); }
   std::string slot(
       const std::string& slot, const std::string& service = "db") { // the release that runs there
-    return world().slots.release_in({site(), ServiceName::parse(service).value(), slot});
+    return world().slots.release_in(
+        {site(), ServiceName::parse(service).value(), parse_slot(slot)});
   }
   ptrdiff_t at(const std::string& command) {
     const auto all = runner.commands();

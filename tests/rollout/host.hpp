@@ -244,7 +244,7 @@ inline std::string disagreement(
   expect(host.link(paths.current(site(slug))) == "releases/" + release.id,
       cat("current points to ", host.link(paths.current(site(slug)))));
   expect(host.link(paths.live_socket(site(slug), "app")) ==
-          cat(paths.slots_of(site(slug)), "/app.", release.slot, ".sock"),
+          cat(paths.slots_of(site(slug)), "/app.", letter(release.slot), ".sock"),
       cat("the live socket points to ", host.link(paths.live_socket(site(slug), "app"))));
   expect(host.ask(slug) == version, cat("who asks gets ", host.ask(slug)));
   expect(host.nginx_text(slug) == release.nginx, "NGINX has another text");

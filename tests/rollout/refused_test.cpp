@@ -304,7 +304,7 @@ TEST_CASE("[fault-73] [fault-108] [attack-B3] a port of its slot that somebody e
   next.version = "1.6.0";
   REQUIRE(host.deploy(next).state == JobState::done);
   const auto ports = parse_json(host.row().ports, 1000).value();
-  const auto idle = ports.at(cat("app.", host.live().slot == "a" ? "b" : "a")).get<uint16_t>();
+  const auto idle = ports.at(cat("app.", letter(other_slot(host.live().slot)))).get<uint16_t>();
   const FakeServer stranger(idle, [](std::string_view) { return Answer{}; });
   REQUIRE(stranger.open());
   next.version = "1.7.0";
@@ -312,7 +312,7 @@ TEST_CASE("[fault-73] [fault-108] [attack-B3] a port of its slot that somebody e
   INFO(job.message);
   CHECK(job.state == JobState::done);
   const auto now = parse_json(host.row().ports, 1000).value();
-  CHECK(now.at(cat("app.", host.live().slot)).get<uint16_t>() != idle);
+  CHECK(now.at(cat("app.", letter(host.live().slot))).get<uint16_t>() != idle);
   CHECK(disagreement(host, "1.7.0") == "");
 }
 

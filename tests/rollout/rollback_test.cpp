@@ -172,7 +172,7 @@ TEST_CASE("a restart goes to the other slot with overlap, and the release stays"
   INFO(job.message);
   REQUIRE(job.state == JobState::done);
   CHECK(job.release == "1.0.0-1");
-  CHECK(host.live().slot == "b");
+  CHECK(host.live().slot == Slot::b);
   CHECK(disagreement(host, "1.0.0") == "");
   CHECK(std::ranges::find(seen, "stop chillbox.blog.app.a while 1.0.0 answers") != seen.end());
   CHECK(host.row().previous_good.empty());

@@ -67,7 +67,7 @@ TEST_CASE("new secrets restart the services with overlap, and no release is made
   REQUIRE(job.state == JobState::done);
   CHECK(host.staged() == "two");
   CHECK(host.live().id == "1.0.0-1");
-  CHECK(host.live().slot == "b");
+  CHECK(host.live().slot == Slot::b);
   CHECK(host.live().secrets == job.sha256);
   CHECK(disagreement(host, "1.0.0") == "");
   CHECK(std::ranges::find(seen, "start chillbox.blog.app.b while 1.0.0 answers") != seen.end());
