@@ -31,7 +31,8 @@ bool has_ipv6();
 // One service as NGINX sees it.
 struct Upstream {
   ServiceName service;
-  std::string lang;
+  bool front = false;  // it answers `/` rather than one that only has files
+  bool hashed = false; // its files are under /immutable/ only
   std::string
       socket; // "/run/chillbox/live/SITE/SERVICE.sock"; "" when it listens on TCP or not at all
   uint16_t port = 0;      // TCP, of the live slot

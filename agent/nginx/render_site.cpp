@@ -156,10 +156,8 @@ private:
   }
 
   const Upstream* front() const {
-    const auto found = std::ranges::find_if(m_in.upstreams, [](const Upstream& u) {
-      return (u.lang == "python" || u.lang == "chill" || u.lang == "binary") &&
-          (serves_requests(u) || !u.files.empty());
-    });
+    const auto found = std::ranges::find_if(m_in.upstreams,
+        [](const Upstream& u) { return u.front && (serves_requests(u) || !u.files.empty()); });
     if (found != m_in.upstreams.end())
       return &*found;
     const auto files =
@@ -197,8 +195,7 @@ private:
   }
 
   std::string immutable() const {
-    if (std::ranges::none_of(
-            m_in.upstreams, [](const Upstream& u) { return u.lang == "immutable"; }))
+    if (std::ranges::none_of(m_in.upstreams, &Upstream::hashed))
       return {};
     return cat("  location ^~ /immutable/ {\n    root ", m_in.paths.site(m_site.slug),
         ";\n    try_files $uri =404;\n", security_headers("    ", m_in.certificate),

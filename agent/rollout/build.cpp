@@ -205,8 +205,7 @@ private:
 Result<void> build_all(Rollout& r) {
   Layers layers(r);
   auto services = r.services; // those first whose paths the others may want to know
-  std::ranges::stable_partition(
-      services, [](const PlannedService& p) { return p.service.lang == "immutable"; });
+  std::ranges::stable_partition(services, [](const PlannedService& p) { return p.kind.hashed; });
   for (const auto& p : services)
     if (p.kind.builds && r.world.disk.exists(r.release_dir() + "/" + p.service.name.str()))
       TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p, layers).go());

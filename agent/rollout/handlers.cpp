@@ -1,11 +1,7 @@
 #include "rollout/handlers.hpp"
 
-#include "base/json.hpp"
 #include "base/text.hpp"
-#include "control/json.hpp"
 #include "os/root_owned.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <set>
@@ -13,7 +9,6 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr size_t k_max_kind = 16 * 1024; // bytes of a kind.json
 constexpr uint64_t k_shared_memory = 64ULL << 20;
 constexpr int k_missing_inputs =
     3; // of a build: what the artifact should have brought is not there (chillbox-hooks(7))
@@ -44,37 +39,12 @@ Result<void> must_succeed(const os::Exit& exit, std::string_view what) {
       cat(what, " ended with code ", exit.code, reached(exit), said.empty() ? "" : ": ", said));
 }
 
-std::vector<std::string> strings(const Json& json) {
-  std::vector<std::string> out;
-  for (const auto& item : json)
-    if (item.is_string())
-      out.push_back(item.get<std::string>());
-  return out;
-}
-
 // As in the name of a variable.
 std::string upper_name(std::string name) {
   std::ranges::transform(name, name.begin(), [](char c) {
     return c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
   });
   return name;
-}
-
-// What an object of kind.json says; of what it does not say, the kind stays as it is.
-void read_kind(const Json& json, Kind& kind) {
-  if (json.contains("listens")) {
-    const std::string listens = control::string_or(json, "listens", "no");
-    kind.listens = listens == "unix" ? Kind::Listens::on_socket
-        : listens == "tcp"           ? Kind::Listens::on_port
-                                     : Kind::Listens::no;
-  }
-  kind.builds = control::bool_or(json, "build", kind.builds);
-  if (json.contains("public") && json["public"].is_array())
-    kind.published = strings(json["public"]);
-  if (json.contains("needs") && json["needs"].is_array())
-    kind.needs = strings(json["needs"]);
-  if (json.contains("built") && json["built"].is_array())
-    kind.built = strings(json["built"]);
 }
 
 config::Variables variables_of(World& world, const config::Site& site,
@@ -174,29 +144,25 @@ std::vector<std::string> known_kinds(World& world) {
 }
 
 Result<Kind> find_kind(World& world, const config::Site& site, const config::Service& service) {
-  Kind kind;
-  kind.directory = TRY(kind_directory(world, service.lang));
-  const std::string path = kind.directory + "/kind.json";
-  const auto json = TRY_IN(path, parse_json(TRY(world.disk.read(path, k_max_kind)), k_max_kind));
-  if (!json.is_object())
-    return fail(Code::failure, cat(path, ": must be one JSON object"));
-  read_kind(json, kind);
-  if (service.listen == "fd" && kind.listens == Kind::Listens::on_port)
-    kind.listens = Kind::Listens::on_socket;
-  if (!json.contains("when") || !json["when"].is_array())
-    return kind;
+  const std::string directory = TRY(kind_directory(world, service.lang));
+  const std::string path = directory + "/kind.json";
+  const std::string text = TRY_IN(path, world.disk.read(path, config::k_max_kind_json));
   const auto variables =
       variables_of(world, site, service, site.version ? site.version->str() : "", {});
-  for (const auto& one : json["when"]) {
-    const auto found =
-        one.is_object() ? variables.find(control::string_or(one, "variable", "")) : variables.end();
+  const auto value_of = [&](const std::string& name) -> Result<std::optional<std::string>> {
+    const auto found = variables.find(name);
     if (found == variables.end())
-      continue;
-    const auto value =
-        TRY_IN(cat("variable '", found->first, "'"), config::expand(found->second, variables));
-    if (value == control::string_or(one, "value", ""))
-      read_kind(one, kind);
-  }
+      return std::nullopt;
+    return TRY_IN(cat("variable '", name, "'"), config::expand(found->second, variables));
+  };
+  Kind kind{TRY_IN(path, config::parse_kind(text, value_of)), directory};
+  const auto other = service.worker ? Kind::Role::service : Kind::Role::worker;
+  if (kind.role == other)
+    return fail(Code::preflight,
+        cat("lang '", service.lang, "' is for `", service.worker ? "services" : "workers",
+            "` in the site file, not for `", service.worker ? "workers" : "services", "`"));
+  if (service.listen == "fd" && kind.listens == Kind::Listens::on_port)
+    kind.listens = Kind::Listens::on_socket;
   return kind;
 }
 
@@ -227,9 +193,8 @@ Environment hook_environment(World& world, const Place& place) {
       {"CHILLBOX_RUN_CMD", join(s.run_cmd, "\n")},
   };
   for (const auto& other : site.services)
-    if (other.lang == "immutable")
-      if (const auto path = immutable_path(world, place.release_dir, other.name.str()))
-        env.emplace_back("CHILLBOX_IMMUTABLE_" + upper_name(other.name.str()), *path);
+    if (const auto path = immutable_path(world, place.release_dir, other.name.str()))
+      env.emplace_back("CHILLBOX_IMMUTABLE_" + upper_name(other.name.str()), *path);
   if (place.slot != Slot::none) {
     env.emplace_back("CHILLBOX_SLOT", letter(place.slot));
     env.emplace_back(

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "config/expand.hpp"
+#include "config/kind.hpp"
 #include "config/site.hpp"
 #include "rollout/world.hpp"
 
@@ -22,19 +23,14 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 // The site's variables that stand for a port which moves with the slot (ports.cpp), and the port.
 using PortVariables = std::map<std::string, uint16_t>;
 
-struct Kind {
-  enum class Listens { no, on_socket, on_port };
-  std::string directory; // of its hooks
-  Listens listens = Listens::no;
-  bool builds = false;
-  std::vector<std::string>
-      published; // directories of the service, relative, that NGINX reads by itself
-  std::vector<std::string> built;      // the same of what was built
-  std::vector<std::string> needs = {}; // programs that the host must have
+// A kind, and the folder of its hooks.
+struct Kind : config::Kind {
+  std::string directory;
 };
 
-// What its kind.json says of this service, whose variables may decide. Starts nothing. preflight
-// "no handler for lang 'x'" with the names that there are.
+// What its kind.json says of this service, whose variables may decide. Starts nothing. preflight:
+// "no handler for lang 'x'" with the names that exist, or one that is for the other list of the
+// site file; invalid: its kind.json.
 Result<Kind> find_kind(World& world, const config::Site& site, const config::Service& service);
 std::vector<std::string> known_kinds(World& world);
 

@@ -40,10 +40,9 @@ void check_assets(Rollout& r, Problems& problems) {
       std::back_inserter(problems));
 }
 
-void check_folder(Rollout& r, const config::Service& service, Problems& problems) {
+void check_folder(Rollout& r, const config::Service& service, bool hashed, Problems& problems) {
   const std::string& name = service.name.str();
-  const bool elsewhere =
-      service.lang == "immutable" && r.world.disk.exists(cat(staged(r), "/immutable/", name));
+  const bool elsewhere = hashed && r.world.disk.exists(cat(staged(r), "/immutable/", name));
   if (!r.world.disk.exists(cat(staged(r), "/", name)) && !elsewhere)
     problems.push_back(cat("service '", name, "': no folder '", name, "' in the artifact"));
 }
@@ -88,7 +87,7 @@ void check_published(Rollout& r, Problems& problems) {
 void check_services(Rollout& r, const os::User& reader, Problems& problems) {
   for (const auto& service : r.site.services) {
     auto kind = find_kind(r.world, r.site, service);
-    check_folder(r, service, problems);
+    check_folder(r, service, !kind || kind->hashed, problems);
     if (!kind) {
       problems.push_back(cat("service '", service.name.str(), "': ", kind.error().message));
       continue;

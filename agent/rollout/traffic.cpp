@@ -22,7 +22,7 @@ Result<std::map<std::string, std::string>> templates_of(
 // What NGINX serves of it by itself under its name.
 std::string files_of(const PlannedService& p) {
   const std::string& name = p.service.name.str();
-  if (p.service.lang == "immutable")
+  if (p.kind.hashed)
     return {}; // under its hash only
   if (!p.kind.built.empty())
     return cat(".chillbox/", name, "/", p.kind.built[0]);
@@ -68,7 +68,9 @@ Result<std::string> render_from(World& world, const config::Site& site,
   input.templates = TRY(templates_of(world, tree));
   const auto ports = TRY(port_variables(site, services));
   for (const auto& p : services) {
-    nginx::Upstream upstream{.service = p.service.name, .lang = p.service.lang};
+    nginx::Upstream upstream{.service = p.service.name,
+        .front = p.kind.front() && !p.service.worker,
+        .hashed = p.kind.hashed};
     if (p.kind.listens == Kind::Listens::on_socket)
       upstream.socket = world.paths.live_socket(site.slug, p.service.name.str());
     upstream.port = p.port;

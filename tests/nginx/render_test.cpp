@@ -38,7 +38,7 @@ TEST_CASE("a site of files only is served through `current`, so that its text is
 TEST_CASE("what was frozen is files below its build, at / when it is the first, else under its own name") {
   const Sample s;
   auto pages = Sample::service("pages", "static");
-  pages.lang = "chill";
+  pages.front = true;
   pages.files = ".chillbox/pages/frozen";
   const auto first = render_site(s.input({pages, Sample::service("api", "python")})).value();
   CHECK(has(first,

@@ -75,10 +75,12 @@ struct Sample {
     return in;
   }
   static Upstream service(const char* called, const char* lang, uint16_t port = 0) {
-    Upstream u{ServiceName::parse(called).value(), lang, {}, port};
-    if (port == 0 && std::string_view(lang) != "static" && std::string_view(lang) != "immutable")
+    const std::string_view kind = lang;
+    Upstream u{ServiceName::parse(called).value(), kind != "static" && kind != "immutable",
+        kind == "immutable", {}, port};
+    if (port == 0 && kind != "static" && kind != "immutable")
       u.socket = std::string("/run/chillbox/live/blog/") + called + ".sock";
-    if (std::string_view(lang) == "static")
+    if (kind == "static")
       u.files = called;
     return u;
   }

@@ -22,8 +22,9 @@ std::vector<rollout::PlannedService> plan(
   std::vector<rollout::PlannedService> out;
   uint16_t port = 20'000;
   for (const auto& service : s.services) {
-    out.push_back({service,
-        Kind{.directory = "", .listens = listens, .builds = false, .published = {}, .built = {}}});
+    Kind kind;
+    kind.listens = listens;
+    out.push_back({service, std::move(kind)});
     out.back().port = port++;
   }
   return out;
@@ -49,22 +50,42 @@ TEST_CASE("a variable of the service chooses what its kind is, also through othe
   }
 }
 
-TEST_CASE("a description with values of other types is read as far as it is one, and never throws") {
+TEST_CASE("a kind.json with members or values that it cannot have is refused, each by its place, and never throws") {
   Host host;
   const auto s = read("", R"({"name":"a","lang":"chill"})");
-  for (const char* text :
-      {R"({"listens":7,"build":"yes","public":"x","when":[3,{"variable":4},{"variable":"VERSION","value":5}]})",
-          R"({"when":{}})"}) {
+  const std::string path = host.paths.shipped_hooks() + "/handlers/chill/kind.json";
+  const auto problem = [&](const std::string& text) {
     host.handler("chill", text);
-    const auto kind = must(rollout::find_kind(host.world(), s, s.services[0]));
-    CHECK(kind.listens == Kind::Listens::no);
-    CHECK_FALSE(kind.builds);
-  }
-  host.handler("chill", "[]");
-  CHECK(rollout::find_kind(host.world(), s, s.services[0]).error().message ==
-      host.paths.shipped_hooks() + "/handlers/chill/kind.json: must be one JSON object");
+    return rollout::find_kind(host.world(), s, s.services[0]).error().message;
+  };
+  CHECK(problem(
+            R"({"listens":7,"build":"yes","when":[3,{"variable":"a","value":"b","publik":[]}]})") ==
+      cat(path, R"(: $.listens: found 7, must be one of no, unix, tcp
+$.build: found 'yes', must be true or false
+$.when[0]: found 3, must be an object
+$.when[1].publik: unknown field, allowed are variable, value, listens, build, public, built, needs, front; did you mean 'public'?)"));
+  CHECK(problem("[]") == path + ": $: found an array, must be an object");
+  CHECK(problem(R"({"when":{}})") == path + ": $.when: found an object, must be an array");
   host.handler("chill", std::string(16 * 1024 + 1, ' '));
   CHECK(rollout::find_kind(host.world(), s, s.services[0]).error().code == Code::too_large);
+}
+
+TEST_CASE("a kind that says so is for services or for workers only; one that says nothing is for both") {
+  Host host;
+  host.handler("x-w", R"({"role":"worker"})");
+  host.handler("x-s", R"({"role":"service"})");
+  const auto s = must(config::parse_site(
+      R"({"name":"B","server_name":"blog.example","services":[{"name":"a","lang":"x-w"},{"name":"b","lang":"x-s"},{"name":"c","lang":"x-port"}],
+"workers":[{"name":"d","lang":"x-w","run-cmd":"x"},{"name":"e","lang":"x-s","run-cmd":"x"},{"name":"f","lang":"x-port","run-cmd":"x"}]})",
+      site()));
+  std::vector<std::string> refused;
+  for (const auto& service : s.services)
+    if (const auto kind = rollout::find_kind(host.world(), s, service); !kind)
+      refused.push_back(cat(service.name.str(), ": ", kind.error().message));
+  CHECK(refused ==
+      std::vector<std::string>{
+          "a: lang 'x-w' is for `workers` in the site file, not for `services`",
+          "e: lang 'x-s' is for `services` in the site file, not for `workers`"});
 }
 
 TEST_CASE("site variables that a service's own PORT or CHILL_PORT refers to are given the port of its slot, through other names too") {

@@ -1,0 +1,48 @@
+// A kind of service is a folder handlers/NAME of hooks; its kind.json says what the agent has to
+// know of it (chillbox-hooks(7) lists the members). It is data: nothing is run to learn it, and no
+// code of the agent knows a kind by its name.
+#pragma once
+
+#include "base/error.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chillbox::config {
+
+inline constexpr size_t k_max_kind_json = 16 * 1024; // bytes
+
+struct Kind {
+  enum class Listens { no, on_socket, on_port };
+  enum class Role { either, service, worker }; // under which list of the site file it may be named
+
+  Role role = Role::either;
+  Listens listens = Listens::no;
+  bool builds = false;
+  std::optional<bool> preferred_front; // see front()
+  bool hashed = false;  // its files are served under /immutable/NAME/HASH/ and nowhere else
+  std::string language; // whose `collect` brings what its build needs; "": nothing is needed
+  // Directories that NGINX reads by itself, relative: of the service's folder ("." is all of it),
+  // and of what was built.
+  std::vector<std::string> published, built;
+  std::vector<std::string> needs; // programs that the host must have
+
+  // Whether such a service answers `/` rather than one that only has files.
+  bool front() const { return preferred_front.value_or(listens != Listens::no); }
+};
+
+// The value of a variable of the service; nullopt: it has no such variable.
+using VariableValue = std::function<Result<std::optional<std::string>>(const std::string& name)>;
+
+// What a kind.json says; what its `when` says replaces it where a variable has the value. Without
+// value_of no `when` applies. invalid: every problem, one a line, with its JSON path; errors of
+// value_of.
+Result<Kind> parse_kind(std::string_view json, const VariableValue& value_of = {});
+
+// Lower-case letters, digits and "-", at most 32, a letter first.
+bool is_kind_name(std::string_view text);
+
+} // namespace chillbox::config
