@@ -1,8 +1,8 @@
 #include "catch.hpp"
 
-#include "cli/pack/contents.hpp"
+#include "cli/pack/archive_summary.hpp"
+#include "cli/pack/encrypt_and_sign.hpp"
 #include "cli/pack/requirements.hpp"
-#include "cli/pack/sealing.hpp"
 #include "cli/pack/site_commands.hpp"
 #include "cli/pack/site_folder.hpp"
 #include "cli/pack/wheels.hpp"

@@ -1,12 +1,12 @@
 // What people see and write: tables, times, colours, words for a shell.
 #include "catch.hpp"
 
+#include "cli/core/duration.hpp"
+#include "cli/core/file_input.hpp"
 #include "cli/core/http.hpp"
-#include "cli/core/input.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/times.hpp"
-#include "cli/fleet/remote.hpp"
+#include "cli/fleet/ssh.hpp"
 
 #include <cstdlib>
 #include <ctime>

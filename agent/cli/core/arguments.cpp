@@ -1,7 +1,7 @@
 #include "cli/core/arguments.hpp"
 
 #include "base/text.hpp"
-#include "cli/fleet/hosts.hpp"
+#include "cli/fleet/inventory.hpp"
 
 #include <CLI/CLI.hpp>
 

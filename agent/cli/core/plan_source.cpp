@@ -2,7 +2,7 @@
 
 #include "base/names.hpp"
 #include "base/text.hpp"
-#include "cli/core/input.hpp"
+#include "cli/core/file_input.hpp"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "cli/core/complete.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/fleet/there.hpp"
+#include "cli/fleet/fleet_run.hpp"
 
 namespace chillbox::cli {
 namespace {

@@ -1,8 +1,8 @@
 #include "cli/core/progress.hpp"
 
 #include "base/text.hpp"
+#include "cli/core/duration.hpp"
 #include "cli/core/table.hpp"
-#include "cli/core/times.hpp"
 
 #include <algorithm>
 

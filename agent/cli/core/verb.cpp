@@ -2,7 +2,7 @@
 
 #include "base/names.hpp"
 #include "base/text.hpp"
-#include "cli/core/times.hpp"
+#include "cli/core/duration.hpp"
 
 namespace chillbox::cli {
 namespace {

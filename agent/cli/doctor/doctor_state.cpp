@@ -4,7 +4,7 @@
 #include "cli/core/daemon.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/json_fields.hpp"
-#include "cli/pack/sealing.hpp"
+#include "cli/pack/encrypt_and_sign.hpp"
 
 #include "base/text.hpp"
 #include "os/clock.hpp"

@@ -1,7 +1,7 @@
 #include "cli/pack/requirements.hpp"
 
 #include "base/text.hpp"
-#include "cli/core/input.hpp"
+#include "cli/core/file_input.hpp"
 #include "crypto/hash.hpp"
 
 #include <unistd.h>

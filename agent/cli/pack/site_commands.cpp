@@ -1,8 +1,8 @@
 #include "cli/pack/site_commands.hpp"
 
 #include "base/text.hpp"
-#include "cli/core/input.hpp"
-#include "cli/fleet/remote.hpp"
+#include "cli/core/file_input.hpp"
+#include "cli/fleet/ssh.hpp"
 #include "config/expand.hpp"
 #include "control/json.hpp"
 

@@ -1,7 +1,7 @@
 #include "cli/pack/site_folder.hpp"
 
 #include "base/text.hpp"
-#include "cli/core/input.hpp"
+#include "cli/core/file_input.hpp"
 
 #include <unistd.h>
 

@@ -1,8 +1,8 @@
 #include "cli/pack/wheels.hpp"
 
 #include "base/text.hpp"
-#include "cli/core/input.hpp"
-#include "cli/fleet/remote.hpp"
+#include "cli/core/file_input.hpp"
+#include "cli/fleet/ssh.hpp"
 #include "cli/pack/requirements.hpp"
 #include "cli/pack/site_commands.hpp"
 

@@ -1,6 +1,6 @@
 // bootstrap: user-data for the first boot of a fresh image. It has no secret: what remains is
 // `chillboxctl init`, where a person types.
-#include "cli/core/input.hpp"
+#include "cli/core/file_input.hpp"
 #include "cli/core/json_fields.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/core/verbs.hpp"

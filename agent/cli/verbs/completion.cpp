@@ -6,7 +6,7 @@
 #include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/core/verbs.hpp"
-#include "cli/fleet/remote.hpp"
+#include "cli/fleet/ssh.hpp"
 
 #include "base/text.hpp"
 

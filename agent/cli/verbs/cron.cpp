@@ -1,8 +1,8 @@
 // cron list, cron history, cron run: the crontab of a site.
 #include "cli/core/answer_table.hpp"
+#include "cli/core/duration.hpp"
 #include "cli/core/interrupt.hpp"
 #include "cli/core/reply.hpp"
-#include "cli/core/times.hpp"
 #include "cli/core/verbs.hpp"
 
 #include "base/text.hpp"

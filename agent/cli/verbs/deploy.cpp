@@ -1,12 +1,12 @@
 // deploy: announce, upload, follow; to several hosts one after the other.
-#include "cli/core/input.hpp"
+#include "cli/core/file_input.hpp"
 #include "cli/core/interrupt.hpp"
 #include "cli/core/json_fields.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/core/verbs.hpp"
-#include "cli/fleet/delivery.hpp"
-#include "cli/fleet/hosts.hpp"
-#include "cli/fleet/remote.hpp"
+#include "cli/fleet/deploy_client.hpp"
+#include "cli/fleet/inventory.hpp"
+#include "cli/fleet/ssh.hpp"
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"

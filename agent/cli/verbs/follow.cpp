@@ -1,9 +1,9 @@
 // job, logs: what was and what comes.
 #include "cli/core/daemon.hpp"
+#include "cli/core/duration.hpp"
 #include "cli/core/progress.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/times.hpp"
 #include "cli/core/verbs.hpp"
 #include "control/json.hpp"
 

@@ -1,7 +1,7 @@
 // releases, jobs, audit, audit verify: what happened.
 #include "cli/core/answer_table.hpp"
+#include "cli/core/duration.hpp"
 #include "cli/core/reply.hpp"
-#include "cli/core/times.hpp"
 #include "cli/core/verbs.hpp"
 
 #include "base/text.hpp"

@@ -1,8 +1,8 @@
 // pack: a site's folder to an artifact.
 #include "cli/core/terminal.hpp"
 #include "cli/core/verbs.hpp"
-#include "cli/pack/contents.hpp"
-#include "cli/pack/sealing.hpp"
+#include "cli/pack/archive_summary.hpp"
+#include "cli/pack/encrypt_and_sign.hpp"
 #include "cli/pack/site_commands.hpp"
 #include "cli/pack/wheels.hpp"
 

@@ -1,7 +1,7 @@
 // secrets pack: DIR/SERVICE/FILE to a secret set of a site.
 #include "cli/core/terminal.hpp"
 #include "cli/core/verbs.hpp"
-#include "cli/pack/sealing.hpp"
+#include "cli/pack/encrypt_and_sign.hpp"
 
 #include "base/text.hpp"
 

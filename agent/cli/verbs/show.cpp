@@ -1,9 +1,9 @@
 // status, sites: what is there now.
 #include "cli/core/daemon.hpp"
+#include "cli/core/duration.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/times.hpp"
 #include "cli/core/verbs.hpp"
 
 #include "base/text.hpp"

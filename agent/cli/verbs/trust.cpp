@@ -1,8 +1,8 @@
 // trust add, list, remove: /etc/chillbox/trusted/NAME.pub (the format is artifact/verify.hpp's).
 #include "artifact/verify.hpp"
 #include "cli/core/daemon.hpp"
+#include "cli/core/file_input.hpp"
 #include "cli/core/host_setup.hpp"
-#include "cli/core/input.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"

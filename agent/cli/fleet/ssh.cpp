@@ -1,4 +1,4 @@
-#include "cli/fleet/remote.hpp"
+#include "cli/fleet/ssh.hpp"
 
 #include "base/text.hpp"
 #include "cli/core/terminal.hpp"

@@ -1,6 +1,6 @@
 #include "catch.hpp"
 
-#include "cli/fleet/delivery.hpp"
+#include "cli/fleet/deploy_client.hpp"
 #include "crypto/webhook.hpp"
 
 #include "base/text.hpp"

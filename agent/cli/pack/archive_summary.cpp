@@ -1,4 +1,4 @@
-#include "cli/pack/contents.hpp"
+#include "cli/pack/archive_summary.hpp"
 
 #include "base/text.hpp"
 #include "cli/core/json_fields.hpp"

@@ -1,11 +1,11 @@
-#include "cli/fleet/delivery.hpp"
+#include "cli/fleet/deploy_client.hpp"
 
 #include "artifact/artifact_store.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
-#include "cli/core/input.hpp"
+#include "cli/core/file_input.hpp"
 #include "cli/core/json_fields.hpp"
-#include "cli/pack/sealing.hpp"
+#include "cli/pack/encrypt_and_sign.hpp"
 #include "crypto/webhook.hpp"
 
 #include <fcntl.h>

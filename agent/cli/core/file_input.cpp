@@ -1,4 +1,4 @@
-#include "cli/core/input.hpp"
+#include "cli/core/file_input.hpp"
 
 #include "base/fd.hpp"
 #include "base/text.hpp"

@@ -8,7 +8,7 @@
 #include "base/error.hpp"
 #include "base/names.hpp"
 #include "cli/core/verb.hpp"
-#include "cli/pack/contents.hpp"
+#include "cli/pack/archive_summary.hpp"
 
 #include <cstdint>
 #include <optional>

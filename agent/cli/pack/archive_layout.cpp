@@ -1,6 +1,6 @@
 // What of a site's folder goes into the artifact, and where it lies there.
 #include "base/text.hpp"
-#include "cli/core/input.hpp"
+#include "cli/core/file_input.hpp"
 #include "cli/pack/requirements.hpp"
 #include "cli/pack/site_folder.hpp"
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/error.hpp"
-#include "cli/fleet/hosts.hpp"
+#include "cli/fleet/inventory.hpp"
 
 #include <sys/types.h>
 

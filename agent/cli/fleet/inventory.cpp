@@ -1,9 +1,9 @@
-#include "cli/fleet/hosts.hpp"
+#include "cli/fleet/inventory.hpp"
 
 #include "base/json.hpp"
 #include "base/text.hpp"
-#include "cli/core/input.hpp"
-#include "cli/fleet/remote.hpp"
+#include "cli/core/file_input.hpp"
+#include "cli/fleet/ssh.hpp"
 #include "os/disk.hpp"
 #include "os/runner.hpp"
 

@@ -1,4 +1,4 @@
-#include "cli/core/times.hpp"
+#include "cli/core/duration.hpp"
 
 #include "base/text.hpp"
 

@@ -2,7 +2,7 @@
 // descriptors, no threads.
 #include "base/fd.hpp"
 #include "base/text.hpp"
-#include "cli/fleet/remote.hpp"
+#include "cli/fleet/ssh.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
