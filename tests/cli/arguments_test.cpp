@@ -98,7 +98,7 @@ TEST_CASE("[fault-76] no verb takes a passphrase as an argument, and one that is
   for (const Verb& verb : verbs())
     for (const Option& option : verb.options)
       if (mentions(std::string(option.names), "pass"))
-        CHECK((key_of(option) == "passphrase-fd" || option.kind == Kind::flag));
+        CHECK((key_of(option) == "passphrase-fd" || option.kind == ArgKind::flag));
   for (const auto& words : std::vector<std::vector<std::string>>{{"unlock", "--passphrase=hunter2"},
            {"unlock", "--passphrase", "hunter2"}, {"init", "--password", "hunter2"}}) {
     const auto line = parse(words);

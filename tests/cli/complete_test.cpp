@@ -22,9 +22,9 @@ Words texts(const Completion& completion) {
 
 std::vector<Candidate> host_values(const Wanted& wanted) {
   switch (wanted.kind) {
-  case Kind::site: return {{"blog", "1.0.0"}, {"shop", ""}};
-  case Kind::target: return {{"blog", ""}, {"blog/api", ""}, {"shop", ""}};
-  case Kind::release: return {{cat("1.0.0-of-", wanted.site), ""}};
+  case ArgKind::site: return {{"blog", "1.0.0"}, {"shop", ""}};
+  case ArgKind::target: return {{"blog", ""}, {"blog/api", ""}, {"shop", ""}};
+  case ArgKind::release: return {{cat("1.0.0-of-", wanted.site), ""}};
   default: return {{wanted.hosts.empty() ? "here" : wanted.hosts.front(), ""}};
   }
 }

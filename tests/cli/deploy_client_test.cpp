@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view k_key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const std::string k_digest(64, 'a');
 
-Parcel parcel(bool secrets) {
+ArtifactFile file(bool secrets) {
   return {"x.age", "",
       {*SiteName::parse("blog"), secrets, secrets ? "" : "1.0.0", 7, *Digest::parse(k_digest),
           std::nullopt},
@@ -31,7 +31,7 @@ std::string header(const Delivery& delivery, std::string_view name) {
 
 TEST_CASE("a delivery is signed over its id, time and body") {
   const auto key = *crypto::parse_webhook_key(k_key);
-  const auto delivery = sign_delivery(key, parcel(false), "msg_1", 1'795'196'014);
+  const auto delivery = sign_delivery(key, file(false), "msg_1", 1'795'196'014);
   CHECK(delivery.body ==
       cat(R"({"type":"site.deploy","timestamp":"2026-11-20T17:33:34Z","data":{"sha256":")",
           k_digest, R"(","site":"blog","size":1234,"version":"1.0.0"}})"));
@@ -48,14 +48,14 @@ TEST_CASE("a delivery is signed over its id, time and body") {
 
 TEST_CASE("the same delivery is the same bytes, so that it can be sent again") {
   const auto key = *crypto::parse_webhook_key(k_key);
-  const auto first = sign_delivery(key, parcel(false), "msg_1", 1000);
-  const auto again = sign_delivery(key, parcel(false), "msg_1", 1000);
+  const auto first = sign_delivery(key, file(false), "msg_1", 1000);
+  const auto again = sign_delivery(key, file(false), "msg_1", 1000);
   CHECK(first.body == again.body);
   CHECK(first.headers == again.headers);
 }
 
 TEST_CASE("a secret set is announced as one, without a version") {
-  const auto delivery = sign_delivery(*crypto::parse_webhook_key(k_key), parcel(true), "msg_1", 0);
+  const auto delivery = sign_delivery(*crypto::parse_webhook_key(k_key), file(true), "msg_1", 0);
   CHECK(delivery.body.find(R"("type":"secrets.update")") != std::string::npos);
   CHECK(delivery.body.find("version") == std::string::npos);
 }

@@ -71,7 +71,7 @@ TEST_CASE("a site's folder becomes SLUG/ with each service under its own name") 
   dir.write("notes.txt", "stays here");
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
-  const auto entries = lay_out(*folder, folder->json);
+  const auto entries = archive_entries(*folder, folder->json);
   REQUIRE(entries);
   CHECK(names(*entries) ==
       std::vector<std::string>{"blog/api/app.py", "blog/api/dep/a.whl", "blog/blog.site.json",
@@ -87,16 +87,16 @@ TEST_CASE("a manifest says what is taken of a service's folder, each once") {
   dir.write("backend/Dockerfile", "x");
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
-  CHECK(names(*lay_out(*folder, folder->json)) ==
+  CHECK(names(*archive_entries(*folder, folder->json)) ==
       std::vector<std::string>{"blog/api/setup.py", "blog/api/src/a.py", "blog/blog.site.json"});
   for (const char* bad : {"../secret", "/etc/passwd", "src/../../x"}) {
     dir.write("backend/MANIFEST", bad);
-    const auto refused = lay_out(*folder, folder->json);
+    const auto refused = archive_entries(*folder, folder->json);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().message.find("service api: manifest") != std::string::npos);
   }
   dir.write("backend/MANIFEST", "gone.py\n");
-  CHECK(lay_out(*folder, folder->json).error().code == Code::not_found);
+  CHECK(archive_entries(*folder, folder->json).error().code == Code::not_found);
 }
 
 TEST_CASE("a handler that is not there is named, one that leads out of the folder is refused") {
@@ -104,13 +104,13 @@ TEST_CASE("a handler that is not there is named, one that leads out of the folde
   dir.write("blog.site.json", site_json());
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
-  const auto missing = lay_out(*folder, folder->json);
+  const auto missing = archive_entries(*folder, folder->json);
   REQUIRE_FALSE(missing);
   CHECK(missing.error().code == Code::not_found);
   CHECK(missing.error().message.find("service api: its handler folder") == 0);
   SiteFolder outside = *folder;
   outside.site.services[0].handler = "../backend";
-  CHECK(lay_out(outside, outside.json).error().code == Code::invalid);
+  CHECK(archive_entries(outside, outside.json).error().code == Code::invalid);
 }
 
 TEST_CASE("an immutable service that was built into immutable/ needs no handler folder") {
@@ -120,7 +120,7 @@ TEST_CASE("an immutable service that was built into immutable/ needs no handler 
   dir.write("immutable/web/h4sh/a.css", "x");
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
-  CHECK(names(*lay_out(*folder, folder->json)) ==
+  CHECK(names(*archive_entries(*folder, folder->json)) ==
       std::vector<std::string>{"blog/blog.site.json", "blog/immutable/web/h4sh/a.css"});
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("a site may be TOML: the archive has the JSON that it means, and probl
   REQUIRE(folder);
   CHECK(folder->site.title == "Gärten ✓");
   CHECK(folder->site.services.size() == 2);
-  const auto entries = lay_out(*folder, folder->json);
+  const auto entries = archive_entries(*folder, folder->json);
   REQUIRE(entries);
   CHECK(names(*entries) ==
       std::vector<std::string>{"blog/api/app.py", "blog/blog.site.json", "blog/w/w.py"});
@@ -277,7 +277,7 @@ TEST_CASE("an immutable folder with the original's Makefile: its dist below its 
   const auto hashes = make_immutable(*folder, told.laptop());
   REQUIRE(hashes);
   CHECK(told.lines.back() == "running make --silent");
-  CHECK(names(*lay_out(*folder, folder->json, {*hashes, false})) ==
+  CHECK(names(*archive_entries(*folder, folder->json, {*hashes, false})) ==
       std::vector<std::string>{"blog/blog.site.json", "blog/immutable/web/h4sh/.gitkeep",
           "blog/immutable/web/h4sh/a.css"});
   CHECK(make_immutable(*folder, told.laptop()));
@@ -298,12 +298,12 @@ TEST_CASE("what .chillboxignore names stays on the laptop, and a manifest cannot
   dir.write(".chillboxignore", "*.md\n!README.md\ntests/\n/nginx/Dockerfile\n");
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
-  CHECK(names(*lay_out(*folder, folder->json)) ==
+  CHECK(names(*archive_entries(*folder, folder->json)) ==
       std::vector<std::string>{"blog/api/README.md", "blog/api/app.py", "blog/blog.site.json",
           "blog/nginx/root/index.html"});
   dir.write("blog.site.json", site_json(R"(,"manifest":"MANIFEST")"));
   dir.write("backend/MANIFEST", "app.py\ntests/test_app.py\n");
-  const auto both = lay_out(*read_site_folder(dir.path()), "{}");
+  const auto both = archive_entries(*read_site_folder(dir.path()), "{}");
   REQUIRE_FALSE(both);
   CHECK(both.error().message.find(
             "'backend/tests/test_app.py' is to be taken, but .chillboxignore leaves it out") !=
@@ -320,7 +320,7 @@ TEST_CASE("a local.site.json beside the site file is not meant; the sources may 
   dir.write("elsewhere/backend/app.py", "x");
   const auto folder = read_site_folder(dir.path(), dir.path("elsewhere"));
   REQUIRE(folder);
-  CHECK(names(*lay_out(*folder, folder->json)) ==
+  CHECK(names(*archive_entries(*folder, folder->json)) ==
       std::vector<std::string>{"blog/api/app.py", "blog/blog.site.json"});
   dir.write("site.json", "{}");
   CHECK(read_site_folder(dir.path("site.json")).error().code == Code::usage);
@@ -336,7 +336,7 @@ TEST_CASE("the contents are counted by part, with the largest files") {
   dir.write("nginx/root/index.html", "1");
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
-  const auto contents = contents_of(folder->site, *lay_out(*folder, folder->json));
+  const auto contents = summarize(folder->site, *archive_entries(*folder, folder->json));
   const auto rows = table_of(contents).rows;
   CHECK(rows[0] == std::vector<std::string>{"api", "python", "2", "3.0 kB"});
   CHECK(rows[1] == std::vector<std::string>{"web", "immutable", "1", "3 B"});

@@ -100,14 +100,14 @@ TEST_CASE("a moment is a duration from now, a day to its end, or a time in UTC")
 TEST_CASE("a time is shown in the zone of this machine, a duration in two units") {
   ::setenv("TZ", "UTC", 1);
   ::tzset();
-  CHECK(show_time(1795196014'000) == "2026-11-20 17:33:34");
-  CHECK(show_time(0).empty());
-  CHECK(show_duration(milliseconds(449)) == "0.4 s");
-  CHECK(show_duration(milliseconds(12'300)) == "12 s");
-  CHECK(show_duration(milliseconds(185'000)) == "3 min 5 s");
-  CHECK(show_duration(milliseconds(14'520'000)) == "4 h 2 min");
-  CHECK(show_duration(milliseconds(273'600'000)) == "3 d 4 h");
-  CHECK(show_duration(milliseconds(-5)) == "0.0 s");
+  CHECK(format_time(1795196014'000) == "2026-11-20 17:33:34");
+  CHECK(format_time(0).empty());
+  CHECK(format_duration(milliseconds(449)) == "0.4 s");
+  CHECK(format_duration(milliseconds(12'300)) == "12 s");
+  CHECK(format_duration(milliseconds(185'000)) == "3 min 5 s");
+  CHECK(format_duration(milliseconds(14'520'000)) == "4 h 2 min");
+  CHECK(format_duration(milliseconds(273'600'000)) == "3 d 4 h");
+  CHECK(format_duration(milliseconds(-5)) == "0.0 s");
 }
 
 TEST_CASE("every word for the shell on the other side is quoted") {

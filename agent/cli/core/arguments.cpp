@@ -64,18 +64,18 @@ void add_option(
     CLI::App& app, const Option& option, Slots& slots, const std::string& group = "Options") {
   const std::string key(key_of(option));
   const std::string names = is_position(option) ? key : std::string(option.names);
-  if (option.kind == Kind::flag) {
+  if (option.kind == ArgKind::flag) {
     app.add_flag(names, slots.flags[key], std::string(option.help))->group(group);
     return;
   }
   CLI::Option* added =
       app.add_option(names, slots.values[key], std::string(option.help))->group(group);
   if (is_position(option))
-    added->type_name(option.kind == Kind::choice ? std::string(option.value) : "");
+    added->type_name(option.kind == ArgKind::choice ? std::string(option.value) : "");
   else
     added->option_text(cat(option.value, option.required ? " REQUIRED" : ""));
   added->required(option.required || (is_position(option) && !option.names.starts_with('[')));
-  if (option.kind == Kind::list)
+  if (option.kind == ArgKind::list)
     added->delimiter(',')->allow_extra_args(is_position(option));
   else
     added->expected(1)->allow_extra_args(false);
@@ -305,7 +305,7 @@ std::vector<std::string> words_of(const CommandLine& line) {
     if (is_position(option)) {
       for (const std::string& value : line.args.list(key))
         positions.push_back(value);
-    } else if (option.kind == Kind::flag) {
+    } else if (option.kind == ArgKind::flag) {
       if (line.args.has(key))
         words.push_back(cat("--", key));
     } else {

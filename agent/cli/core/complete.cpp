@@ -53,7 +53,7 @@ void keep_value(Typed& typed, const Option& option, std::string_view value) {
 void take_option(Typed& typed, const std::string& word) {
   const auto equals = word.find('=');
   const Option* option = find_option(typed.verb, word.substr(0, equals));
-  if (option == nullptr || option->kind == Kind::flag)
+  if (option == nullptr || option->kind == ArgKind::flag)
     return;
   if (equals == std::string::npos)
     typed.pending = option;
@@ -144,19 +144,20 @@ void Finder::options(const Verb* verb) {
 }
 
 void Finder::value(const Option& option, const Typed& line, const std::string& before) {
-  Kind kind = option.kind;
+  ArgKind kind = option.kind;
   std::string head = before;
-  if (kind == Kind::list) {
+  if (kind == ArgKind::list) {
     if (const auto comma = m_typed.rfind(','); comma != std::string::npos && comma >= before.size())
       head = m_typed.substr(0, comma + 1);
   }
-  m_found.files = kind == Kind::text || (kind == Kind::list && !option.value.starts_with("SITE"));
+  m_found.files =
+      kind == ArgKind::text || (kind == ArgKind::list && !option.value.starts_with("SITE"));
   if (option.value.starts_with("SITE") || option.names.ends_with("|SITE"))
-    kind = Kind::site;
-  if (kind == Kind::choice)
+    kind = ArgKind::site;
+  if (kind == ArgKind::choice)
     for (const auto word : split(option.value, '|'))
       add(cat(head, word), "");
-  if (kind >= Kind::site)
+  if (kind >= ArgKind::site)
     for (const Candidate& candidate :
         m_source({kind, line.positions.empty() ? "" : line.positions.front(), line.hosts}))
       add(cat(head, candidate.text), candidate.help);
@@ -172,7 +173,7 @@ const Option* next_position(const Typed& line) {
       if (number++ == line.positions.size())
         return last;
     }
-  return last != nullptr && last->kind == Kind::list ? last : nullptr;
+  return last != nullptr && last->kind == ArgKind::list ? last : nullptr;
 }
 
 } // namespace

@@ -18,7 +18,7 @@ struct Candidate {
 
 // Where values come from that only the host knows.
 struct Wanted {
-  Kind kind;                      // site, target, release, job, deployer, sender
+  ArgKind kind;                   // site, target, release, job, deployer, sender
   std::string site;               // of a release
   std::vector<std::string> hosts; // -H as far as it was typed
 };

@@ -77,7 +77,7 @@ Result<int64_t> parse_moment(std::string_view text, int64_t now) {
           "' is not a moment: write 30d, 2026-11-20 or 2026-11-20T17:33:34Z"));
 }
 
-std::string show_time(int64_t unix_ms) {
+std::string format_time(int64_t unix_ms) {
   if (unix_ms <= 0)
     return "";
   const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
@@ -88,7 +88,7 @@ std::string show_time(int64_t unix_ms) {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)};
 }
 
-std::string show_duration(milliseconds time) {
+std::string format_duration(milliseconds time) {
   const auto ms = time.count() < 0 ? 0 : time.count();
   const auto s = ms / 1000;
   if (s < 10)

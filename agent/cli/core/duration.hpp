@@ -16,8 +16,8 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 // "2026-11-20T17:33:34Z".
 Result<int64_t> parse_moment(std::string_view text, int64_t now);
 // "2026-11-20 17:33:34" in the time zone of this machine; "" for 0.
-std::string show_time(int64_t unix_ms);
-std::string show_duration(
+std::string format_time(int64_t unix_ms);
+std::string format_duration(
     std::chrono::milliseconds time); // "0.4 s", "12 s", "3 min 5 s", "4 h 2 min", "3 d 4 h"
 
 } // namespace chillbox::cli

@@ -55,7 +55,7 @@ Result<std::vector<std::string>> sites_of(const Args& args) {
   return sites;
 }
 
-void tell_change(Call& call, std::string_view schema, const std::string& name, bool changed,
+void print_change(Call& call, std::string_view schema, const std::string& name, bool changed,
     std::string_view text) {
   call.terminal.print(call.terminal.json()
           ? result_text(schema, {{"name", name}, {"changed", changed}})

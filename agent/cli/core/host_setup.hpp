@@ -29,7 +29,7 @@ os::Owner owner_of(const os::Paths& paths, const std::string& user, const std::s
 Result<std::vector<std::string>> sites_of(const Args& args);
 // What was done to the one that is called `name`: the text, or with --json "chillbox.SCHEMA.v1"
 // with "name" and "changed", so that a script knows whether it was so already.
-void tell_change(Call& call, std::string_view schema, const std::string& name, bool changed,
+void print_change(Call& call, std::string_view schema, const std::string& name, bool changed,
     std::string_view text);
 // not_found with the names that there are.
 std::unexpected<Error> no_such(

@@ -60,7 +60,7 @@ void catch_interrupts() {
   std::atexit(restore_terminal);
 }
 
-void say_on_interrupt(std::string_view text) {
+void print_on_interrupt(std::string_view text) {
   g_words_size.store(0);
   if (text.empty())
     return;

@@ -1,5 +1,5 @@
 // Ctrl-C, and TERM, HUP, QUIT: what must happen before the program is gone. The terminal gets its
-// echo back (faults 78), the words set by say_on_interrupt() are told, and the program ends with
+// echo back (faults 78), the words set by print_on_interrupt() are told, and the program ends with
 // 128 + signal. Everything in the handler is async-signal-safe.
 #pragma once
 
@@ -13,7 +13,7 @@ namespace chillbox::cli {
 void catch_interrupts(); // once, in main
 
 // Told on the way out; "" nothing. Cut at 400 bytes.
-void say_on_interrupt(std::string_view text);
+void print_on_interrupt(std::string_view text);
 
 // While one lives, the signal is only noted; interrupted() tells and the owner cleans up and calls
 // leave_interrupted().

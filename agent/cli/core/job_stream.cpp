@@ -19,9 +19,9 @@ Result<JobView> stream_job(Call& call, Question question) {
   };
   question.timeout = std::chrono::milliseconds(
       -1); // a step may be silent for long; a daemon that dies closes the connection
-  say_on_interrupt("interrupted: the job goes on; `chillboxctl jobs` shows it");
+  print_on_interrupt("interrupted: the job goes on; `chillboxctl jobs` shows it");
   const auto answer = ask(call.paths, question, &call.error_data);
-  say_on_interrupt("");
+  print_on_interrupt("");
   progress.end_line();
   if (!answer) {
     if (const auto available = member_list(call.error_data, "available"); !available.empty())

@@ -11,24 +11,25 @@ namespace chillbox::cli {
 namespace {
 
 // "chillboxctl: MESSAGE"; of several lines (all problems of a file) each is told.
-void tell_error(Terminal& terminal, std::string_view message, std::string_view hint) {
+void print_error(Terminal& terminal, std::string_view message, std::string_view hint) {
   for (const auto line : split(message, '\n'))
     if (!line.empty())
-      terminal.complain(cat(terminal.err(Style::bad, "chillboxctl:"), " ", printable(line, 2000)));
+      terminal.print_error(
+          cat(terminal.err(Style::bad, "chillboxctl:"), " ", printable(line, 2000)));
   if (!hint.empty())
-    terminal.complain(cat(terminal.err(Style::dim, "hint:"), " ", printable(hint, 1000)));
+    terminal.print_error(cat(terminal.err(Style::dim, "hint:"), " ", printable(hint, 1000)));
 }
 
 int fail_usage(const TerminalOptions& options, const UsageError& error) {
   Terminal terminal(options);
-  tell_error(terminal, error.message, error.hint);
+  print_error(terminal, error.message, error.hint);
   return exit_code(Code::usage);
 }
 
-int tell_end(
+int report_error(
     const CommandLine& line, const Error& error, std::string_view hint, std::string_view data) {
   Terminal terminal(line.terminal);
-  tell_error(terminal, error.message, hint);
+  print_error(terminal, error.message, hint);
   if (terminal.json())
     terminal.print(error_json(error, data));
   return exit_code(error.code);
@@ -41,12 +42,12 @@ int run_here(const CommandLine& line) {
   if (done)
     return call.exit;
   const Error& error = done.error();
-  if (call.told)
+  if (call.error_printed)
     return exit_code(error.code);
   std::string hint = call.hint;
   if (hint.empty() && line.verb->where == Where::host)
     hint = hint_for(error.code);
-  return tell_end(line, error, hint, call.error_data);
+  return report_error(line, error, hint, call.error_data);
 }
 
 } // namespace
@@ -72,8 +73,8 @@ int run_program(const std::vector<std::string>& words) {
   }
   if (line->hosts.empty() && line->inventory.empty())
     return run_here(*line);
-  const auto code = run_there(*line);
-  return code ? *code : tell_end(*line, code.error(), "", "");
+  const auto code = run_on_hosts(*line);
+  return code ? *code : report_error(*line, code.error(), "", "");
 }
 
 } // namespace chillbox::cli

@@ -28,16 +28,16 @@ std::string bar(int percent) {
 
 void Progress::line(std::string_view text) {
   if (!m_terminal.live()) {
-    m_terminal.note(text);
+    m_terminal.print_status(text);
     return;
   }
-  m_terminal.raw_note(cat("\r\x1b[K", text));
+  m_terminal.print_unfinished(cat("\r\x1b[K", text));
   m_open_line = true;
 }
 
 void Progress::end_line() {
   if (std::exchange(m_open_line, false))
-    m_terminal.raw_note("\n");
+    m_terminal.print_unfinished("\n");
 }
 
 void Progress::event(const JobEvent& e) {
@@ -50,7 +50,7 @@ void Progress::event(const JobEvent& e) {
       line(cat(padded(e.step), m_terminal.err(Style::dim, "...")));
   } else if (e.kind == "done") {
     const auto took = e.step == m_step
-        ? cat("  ", show_duration(std::chrono::milliseconds(e.time_ms - m_begun_ms)))
+        ? cat("  ", format_duration(std::chrono::milliseconds(e.time_ms - m_begun_ms)))
         : "";
     line(cat(padded(e.step), m_terminal.err(Style::good, "ok"),
         text.empty() ? took : text)); // the host says its own time
@@ -99,10 +99,10 @@ void Progress::tell_logs() {
   if (m_logs.empty())
     return;
   const std::string step = m_logs.back().step;
-  m_terminal.complain(cat("last lines of the log, step ", printable(step, 40), ":"));
+  m_terminal.print_error(cat("last lines of the log, step ", printable(step, 40), ":"));
   for (const JobEvent& e : m_logs)
     if (e.step == step)
-      m_terminal.complain(cat("  | ", printable(e.text, 500)));
+      m_terminal.print_error(cat("  | ", printable(e.text, 500)));
 }
 
 Result<void> verdict_of(const JobView& job) {

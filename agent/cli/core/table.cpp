@@ -51,7 +51,7 @@ std::vector<std::string> render(const Table& table) {
 void print_table(Terminal& terminal, const Table& table, std::string_view when_empty) {
   const auto lines = render(table);
   if (lines.empty())
-    terminal.note(when_empty);
+    terminal.print_status(when_empty);
   for (size_t i = 0; i < lines.size(); ++i)
     terminal.print(i == 0 ? terminal.out(Style::bold, lines[i]) : lines[i]);
 }

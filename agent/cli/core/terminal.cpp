@@ -96,17 +96,17 @@ void Terminal::print_line_of(std::string_view line) {
   print(clean);
 }
 
-void Terminal::note(std::string_view line) {
+void Terminal::print_status(std::string_view line) {
   if (!m_options.quiet)
     write_or_end(STDERR_FILENO, cat(line, '\n'));
 }
 
-void Terminal::raw_note(std::string_view text) {
+void Terminal::print_unfinished(std::string_view text) {
   if (!m_options.quiet)
     write_or_end(STDERR_FILENO, text);
 }
 
-void Terminal::complain(std::string_view line) {
+void Terminal::print_error(std::string_view line) {
   write_or_end(STDERR_FILENO, cat(line, '\n'));
 }
 

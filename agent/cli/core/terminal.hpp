@@ -41,9 +41,10 @@ public:
   void print(std::string_view line); // to standard output, with a line end
   void print_line_of(std::string_view
           line); // one line of somebody else's: on a terminal without its control characters
-  void note(std::string_view line);     // to standard error, unless quiet
-  void raw_note(std::string_view text); // the same, no line end: for lines that are written over
-  void complain(std::string_view line); // to standard error, always
+  void print_status(std::string_view line); // to standard error, unless quiet
+  void print_unfinished(
+      std::string_view text);              // the same, no line end: for lines that are written over
+  void print_error(std::string_view line); // to standard error, always
   std::string out(Style style, std::string_view text) const; // for standard output
   std::string err(Style style, std::string_view text) const; // for standard error
 

@@ -58,34 +58,34 @@ std::string_view key_of(const Option& option) {
 
 Result<void> check(const Option& option, std::string_view text) {
   switch (option.kind) {
-  case Kind::flag: return {};
-  case Kind::choice:
+  case ArgKind::flag: return {};
+  case ArgKind::choice:
     for (const auto word : split(option.value, '|'))
       if (word == text)
         return {};
     return as_usage(cat("'", printable(text, 40), "' is none of ", option.value));
-  case Kind::text:
-  case Kind::list:
-  case Kind::release:
-  case Kind::job:
-  case Kind::deployer:
-  case Kind::sender: return text.empty() ? as_usage("is empty") : Result<void>{};
-  case Kind::number:
+  case ArgKind::text:
+  case ArgKind::list:
+  case ArgKind::release:
+  case ArgKind::job:
+  case ArgKind::deployer:
+  case ArgKind::sender: return text.empty() ? as_usage("is empty") : Result<void>{};
+  case ArgKind::number:
     return parse_u64(text) ? Result<void>{}
                            : as_usage(cat("'", printable(text, 40), "' is not a whole number"));
-  case Kind::fd:
+  case ArgKind::fd:
     if (const auto number = parse_u64(text); number && *number < 65'536)
       return {};
     return as_usage(cat("'", printable(text, 40), "' is not the number of a descriptor"));
-  case Kind::duration:
+  case ArgKind::duration:
     if (const auto duration = parse_duration(text); !duration)
       return as_usage(duration.error().message);
     return {};
-  case Kind::site:
+  case ArgKind::site:
     if (const auto site = SiteName::parse(text); !site)
       return as_usage(site.error().message);
     return {};
-  case Kind::target: return check_target(text);
+  case ArgKind::target: return check_target(text);
   }
   return {};
 }

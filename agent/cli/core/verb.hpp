@@ -27,7 +27,7 @@ enum class Where {
 
 // What an argument must look like. What does not is a usage error, before anything is done.
 // From `site` on the values are on the host, and completion asks there for them.
-enum class Kind {
+enum class ArgKind {
   flag,
   text,
   list,
@@ -46,7 +46,7 @@ enum class Kind {
 struct Option {
   std::string_view
       names; // "-n,--lines"; "SITE" is a position that must be filled, "[SITE]" one that may be
-  Kind kind = Kind::text;
+  ArgKind kind = ArgKind::text;
   std::string_view
       value; // how help shows its value: "N"; of a choice what there is: "bash|zsh|fish"
   std::string_view help;
@@ -79,7 +79,8 @@ struct Call {
       {}; // one line below the error, when the verb knows better than the table of hints
   std::string error_data = {}; // JSON that goes with the error, for --json
   int exit = 0;                // of a run that went well
-  bool told = false; // the verb has printed what the error says: only its exit code is left
+  bool error_printed =
+      false; // the verb has printed what the error says: only its exit code is left
 };
 
 struct Verb {

@@ -13,77 +13,82 @@ constexpr std::string_view k_seal = "On the host: sealed and unsealed";
 constexpr std::string_view k_show = "On the host: what is there, what happened";
 constexpr std::string_view k_act = "On the host: change what runs";
 
-constexpr Option k_recipients{"-r,--recipient", Kind::list, "AGE1..[,..]",
+constexpr Option k_recipients{"-r,--recipient", ArgKind::list, "AGE1..[,..]",
     "encrypt to this host (its recipient.txt); may be repeated"};
 constexpr Option k_recipients_file{
-    "-R,--recipients-file", Kind::text, "FILE", "encrypt to all hosts in FILE, one a line"};
-constexpr Option k_key{"-k,--key", Kind::text, "KEY", "sign with this minisign secret key", true};
+    "-R,--recipients-file", ArgKind::text, "FILE", "encrypt to all hosts in FILE, one a line"};
+constexpr Option k_key{
+    "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key", true};
 constexpr Option k_outdir{
-    "-o,--output", Kind::text, "OUTDIR", "where the artifact and its .minisig go", true};
-constexpr Option k_serial{"--serial", Kind::number, "N",
+    "-o,--output", ArgKind::text, "OUTDIR", "where the artifact and its .minisig go", true};
+constexpr Option k_serial{"--serial", ArgKind::number, "N",
     "serial of the artifact (default: minutes since 1970, and newer than any in OUTDIR)"};
-constexpr Option k_expires{"--expires", Kind::text, "TIME",
+constexpr Option k_expires{"--expires", ArgKind::text, "TIME",
     "hosts refuse it after this: 30d, 2026-11-20, 2026-11-20T17:33:34Z"};
 constexpr Option k_armor{
-    "-a,--armor", Kind::flag, "", "write text, a third larger, instead of bytes"};
-constexpr Option k_no_wait{"--no-wait", Kind::flag, "", "do not wait for the job's end"};
-constexpr Option k_no_watch{"--no-watch", Kind::flag, "",
+    "-a,--armor", ArgKind::flag, "", "write text, a third larger, instead of bytes"};
+constexpr Option k_no_wait{"--no-wait", ArgKind::flag, "", "do not wait for the job's end"};
+constexpr Option k_no_watch{"--no-watch", ArgKind::flag, "",
     "do not watch the release behind the switch, and not roll it back by itself"};
-constexpr Option k_site{"SITE", Kind::site, "", "name of the site"};
-constexpr Option k_site_or_all{"[SITE]", Kind::site, "", "only of this site"};
-constexpr Option k_target{"SITE[/SERVICE]", Kind::target, "", "the site, or one of its services"};
-constexpr Option k_name{"NAME", Kind::text, "", "its name"};
-constexpr Option k_sender{"NAME", Kind::sender, "", "its name"};
-constexpr Option k_limit{"-n,--lines", Kind::number, "N", "how many, the newest"};
-constexpr Option k_follow{"-f,--follow", Kind::flag, "", "go on as more comes"};
-constexpr Option k_limit_sites{"--sites", Kind::list, "SITE[,..]", "only for these sites"};
+constexpr Option k_site{"SITE", ArgKind::site, "", "name of the site"};
+constexpr Option k_site_or_all{"[SITE]", ArgKind::site, "", "only of this site"};
+constexpr Option k_target{
+    "SITE[/SERVICE]", ArgKind::target, "", "the site, or one of its services"};
+constexpr Option k_name{"NAME", ArgKind::text, "", "its name"};
+constexpr Option k_sender{"NAME", ArgKind::sender, "", "its name"};
+constexpr Option k_limit{"-n,--lines", ArgKind::number, "N", "how many, the newest"};
+constexpr Option k_follow{"-f,--follow", ArgKind::flag, "", "go on as more comes"};
+constexpr Option k_limit_sites{"--sites", ArgKind::list, "SITE[,..]", "only for these sites"};
 
 constexpr std::array k_common{
-    Option{"--json", Kind::flag, "", "print the result as JSON, with its schema"},
-    Option{"-q,--quiet", Kind::flag, "", "only results and errors"},
-    Option{"--no-color", Kind::flag, "", "no colours (as NO_COLOR)"},
-    Option{"-h,--help", Kind::flag, "", "print this help"},
+    Option{"--json", ArgKind::flag, "", "print the result as JSON, with its schema"},
+    Option{"-q,--quiet", ArgKind::flag, "", "only results and errors"},
+    Option{"--no-color", ArgKind::flag, "", "no colours (as NO_COLOR)"},
+    Option{"-h,--help", ArgKind::flag, "", "print this help"},
 };
 constexpr std::array k_remote{
+    Option{"-H,--host", ArgKind::list, "USER@HOST[,..]",
+        "run it there through ssh (or CHILLBOX_HOST)"},
+    Option{"--hosts", ArgKind::text, "INVENTORY", "run it on the hosts of an Ansible inventory"},
     Option{
-        "-H,--host", Kind::list, "USER@HOST[,..]", "run it there through ssh (or CHILLBOX_HOST)"},
-    Option{"--hosts", Kind::text, "INVENTORY", "run it on the hosts of an Ansible inventory"},
-    Option{"--limit", Kind::list, "PATTERN[,..]", "only on these hosts or groups of --hosts or -H"},
+        "--limit", ArgKind::list, "PATTERN[,..]", "only on these hosts or groups of --hosts or -H"},
 };
 constexpr std::array k_bootstrap{
-    Option{"--trust", Kind::list, "KEY.pub[,..]", "deployers that the host trusts from the start"},
-    Option{"--package", Kind::list, "PACKAGE[,..]",
+    Option{
+        "--trust", ArgKind::list, "KEY.pub[,..]", "deployers that the host trusts from the start"},
+    Option{"--package", ArgKind::list, "PACKAGE[,..]",
         "what is installed: names, URLs or paths for apk, or a .tar of `make install` (default: chillbox)"},
-    Option{"--apk-key", Kind::list, "KEY.rsa.pub[,..]",
+    Option{"--apk-key", ArgKind::list, "KEY.rsa.pub[,..]",
         "public keys of those who signed these packages"},
 };
 constexpr std::array k_completion{
-    Option{"SHELL", Kind::choice, "bash|zsh|fish", "for which shell"}};
+    Option{"SHELL", ArgKind::choice, "bash|zsh|fish", "for which shell"}};
 constexpr std::array k_keygen{
-    Option{"-o,--output", Kind::text, "NAME", "write NAME.key and NAME.pub (default: chillbox)"},
-    Option{"--no-password", Kind::flag, "", "do not encrypt the secret key"},
+    Option{"-o,--output", ArgKind::text, "NAME", "write NAME.key and NAME.pub (default: chillbox)"},
+    Option{"--no-password", ArgKind::flag, "", "do not encrypt the secret key"},
     k_passphrase_fd,
 };
 constexpr std::array k_new{
     k_site,
-    Option{"--kind", Kind::text, "KIND", "python (the default), static or chill"},
-    Option{"--server-name", Kind::text, "NAME", "its host name (default: SITE.example)"},
-    Option{"-o,--output", Kind::text, "DIR", "the folder to make (default: SITE)"},
+    Option{"--kind", ArgKind::text, "KIND", "python (the default), static or chill"},
+    Option{"--server-name", ArgKind::text, "NAME", "its host name (default: SITE.example)"},
+    Option{"-o,--output", ArgKind::text, "DIR", "the folder to make (default: SITE)"},
 };
 constexpr std::array k_pack{
-    Option{"DIR", Kind::text, "",
+    Option{"DIR", ArgKind::text, "",
         "folder with SITE.site.json (or .toml) and the services' folders, or that file"},
-    Option{"--source", Kind::text, "DIR",
+    Option{"--source", ArgKind::text, "DIR",
         "where the services' folders are, when not beside the site file"},
-    Option{"--wheels", Kind::flag, "",
+    Option{"--wheels", ArgKind::flag, "",
         "collect what the Python services need into their dep/, with pip"},
-    Option{"--python", Kind::text, "VERSION",
+    Option{"--python", ArgKind::text, "VERSION",
         "wheels for this Python, such as 3.12 (default: this machine's)"},
-    Option{"--platform", Kind::list, "TAG[,..]",
+    Option{"--platform", ArgKind::list, "TAG[,..]",
         "wheels for this platform (default with --python: musllinux_1_2_x86_64, which is Alpine)"},
-    Option{"--new-hashes", Kind::flag, "",
+    Option{"--new-hashes", ArgKind::flag, "",
         "collect wheels of which requirements.txt has no hash, where it has those of others"},
-    Option{"--no-commands", Kind::flag, "", "run no command that the site names: env[].cmd, make"},
+    Option{
+        "--no-commands", ArgKind::flag, "", "run no command that the site names: env[].cmd, make"},
     k_recipients,
     k_recipients_file,
     k_key,
@@ -94,8 +99,8 @@ constexpr std::array k_pack{
     k_passphrase_fd,
 };
 constexpr std::array k_secrets_pack{
-    Option{"DIR", Kind::text, "", "folder with SERVICE/FILE"},
-    Option{"-s,--site", Kind::site, "SITE", "the site that they are for", true},
+    Option{"DIR", ArgKind::text, "", "folder with SERVICE/FILE"},
+    Option{"-s,--site", ArgKind::site, "SITE", "the site that they are for", true},
     k_recipients,
     k_recipients_file,
     k_key,
@@ -105,126 +110,128 @@ constexpr std::array k_secrets_pack{
     k_armor,
     k_passphrase_fd,
 };
-constexpr std::array k_validate{Option{
-    "PATH", Kind::text, "", "a SITE.site.json or SITE.site.toml, or a folder that `pack` takes"}};
+constexpr std::array k_validate{Option{"PATH", ArgKind::text, "",
+    "a SITE.site.json or SITE.site.toml, or a folder that `pack` takes"}};
 constexpr std::array k_deploy{
-    Option{"ARTIFACT", Kind::text, "",
+    Option{"ARTIFACT", ArgKind::text, "",
         "an artifact or a secret set of `pack`, its .minisig beside it"},
-    Option{"--to", Kind::list, "URL[,..]",
+    Option{"--to", ArgKind::list, "URL[,..]",
         "https://HOST of the chillbox host; several are taken one after the other"},
-    Option{"--webhook-key", Kind::list, "FILE[,..]",
+    Option{"--webhook-key", ArgKind::list, "FILE[,..]",
         "file with the sender's whsec_ key, one for all hosts or one for each; - reads standard input"},
-    Option{"--hosts", Kind::text, "INVENTORY",
+    Option{"--hosts", ArgKind::text, "INVENTORY",
         "the hosts of an Ansible inventory, its chillbox_url and chillbox_webhook_key"},
-    Option{"--limit", Kind::list, "PATTERN[,..]", "only these hosts or groups of --hosts"},
-    Option{"--keep-going", Kind::flag, "", "a host that fails does not keep the others from it"},
-    Option{
-        "-w,--wait", Kind::flag, "", "follow the job to its end; the exit code says how it went"},
-    Option{"--timeout", Kind::duration, "TIME",
+    Option{"--limit", ArgKind::list, "PATTERN[,..]", "only these hosts or groups of --hosts"},
+    Option{"--keep-going", ArgKind::flag, "", "a host that fails does not keep the others from it"},
+    Option{"-w,--wait", ArgKind::flag, "",
+        "follow the job to its end; the exit code says how it went"},
+    Option{"--timeout", ArgKind::duration, "TIME",
         "give up waiting after this (default: 120s); the job goes on"},
-    Option{"--cacert", Kind::text, "FILE",
+    Option{"--cacert", ArgKind::text, "FILE",
         "trust these certificate authorities (PEM) instead of the system's"},
     k_no_watch,
 };
 constexpr std::array k_init{
     k_passphrase_fd,
-    Option{"--work-factor", Kind::number, "N",
+    Option{"--work-factor", ArgKind::number, "N",
         "log2 of the scrypt work factor (default: what the memory allows, at most 18)"},
 };
 constexpr std::array k_trust_add{
-    Option{"KEY", Kind::text, "", "a minisign .pub file, or the key itself (RW...)"},
-    Option{"--name", Kind::text, "NAME", "name of the deployer (default: the file's name)"},
+    Option{"KEY", ArgKind::text, "", "a minisign .pub file, or the key itself (RW...)"},
+    Option{"--name", ArgKind::text, "NAME", "name of the deployer (default: the file's name)"},
     k_limit_sites,
 };
 constexpr std::array k_webhook_add{
     k_name,
-    Option{"--sites", Kind::list, "SITE[,..]", "the sites that it may deploy"},
-    Option{"--all-sites", Kind::flag, "", "all sites, also those to come"},
-    Option{"--types", Kind::list, "TYPE[,..]", "what it may send (default: site.deploy,host.ping)"},
-    Option{"--all-types", Kind::flag, "",
+    Option{"--sites", ArgKind::list, "SITE[,..]", "the sites that it may deploy"},
+    Option{"--all-sites", ArgKind::flag, "", "all sites, also those to come"},
+    Option{
+        "--types", ArgKind::list, "TYPE[,..]", "what it may send (default: site.deploy,host.ping)"},
+    Option{"--all-types", ArgKind::flag, "",
         "everything: also secrets.update, site.rollback, site.restart"},
-    Option{"--format", Kind::choice, "standard|github",
+    Option{"--format", ArgKind::choice, "standard|github",
         "how its deliveries are signed (default: standard)"},
 };
 constexpr std::array k_webhook_rotate{
     k_sender,
-    Option{"--grace", Kind::duration, "TIME", "the old key ends by itself after this time (24h)"},
-    Option{"--finish", Kind::flag, "",
+    Option{
+        "--grace", ArgKind::duration, "TIME", "the old key ends by itself after this time (24h)"},
+    Option{"--finish", ArgKind::flag, "",
         "make no new key: end the time in which the old one is still good"},
 };
 constexpr std::array k_trust_remove{
-    Option{"NAME", Kind::deployer, "", "its name"},
-    Option{"--keep-live", Kind::flag, "",
+    Option{"NAME", ArgKind::deployer, "", "its name"},
+    Option{"--keep-live", ArgKind::flag, "",
         "what is live of it stays good: its owner has a new key, or has left"},
-    Option{"--revoke", Kind::flag, "",
+    Option{"--revoke", ArgKind::flag, "",
         "nothing of it is started again, what is live neither: the key was stolen"},
 };
 constexpr std::array k_by_sender{k_sender};
-constexpr std::array k_ping{Option{"--wait", Kind::duration, "TIME", "try for so long"}};
+constexpr std::array k_ping{Option{"--wait", ArgKind::duration, "TIME", "try for so long"}};
 constexpr std::array k_unlock{k_passphrase_fd};
 constexpr std::array k_by_site{k_site};
 constexpr std::array k_jobs{k_site_or_all, k_limit};
-constexpr std::array k_job{Option{"ID", Kind::job, "", "id of the job"}, k_follow};
+constexpr std::array k_job{Option{"ID", ArgKind::job, "", "id of the job"}, k_follow};
 constexpr Option k_exit_code{
-    "--exit-code", Kind::flag, "", "exit with 20 when something would change"};
+    "--exit-code", ArgKind::flag, "", "exit with 20 when something would change"};
 constexpr std::array k_plan{
-    Option{"ARTIFACT|SITE", Kind::text, "",
+    Option{"ARTIFACT|SITE", ArgKind::text, "",
         "a file of `pack`, its .minisig beside it; its digest; - ; or the name of a site"},
     k_exit_code,
 };
 constexpr std::array k_nginx_diff{
-    k_site, Option{"ARTIFACT", Kind::text, "", "as for plan"}, k_exit_code};
+    k_site, Option{"ARTIFACT", ArgKind::text, "", "as for plan"}, k_exit_code};
 constexpr std::array k_logs{k_target, k_follow, k_limit};
 constexpr std::array k_audit{k_limit};
 constexpr std::array k_audit_verify{
-    Option{"--head", Kind::text, "NUMBER:HASH",
+    Option{"--head", ArgKind::text, "NUMBER:HASH",
         "that this head, which an earlier run printed, is still in the trail"},
 };
 constexpr std::array k_cron_history{k_site, k_limit};
 constexpr std::array k_cron_run{
     k_site,
-    Option{"N", Kind::number, "", "number of the entry, as `cron list` shows it"},
-    Option{"--no-wait", Kind::flag, "", "do not wait for its end"},
+    Option{"N", ArgKind::number, "", "number of the entry, as `cron list` shows it"},
+    Option{"--no-wait", ArgKind::flag, "", "do not wait for its end"},
 };
 constexpr std::array k_rollback{
     k_site,
-    Option{
-        "[VERSION]", Kind::release, "", "version or release to go to (default: the last good one)"},
-    Option{"--during-hold", Kind::flag, "", "also while the site is held"},
+    Option{"[VERSION]", ArgKind::release, "",
+        "version or release to go to (default: the last good one)"},
+    Option{"--during-hold", ArgKind::flag, "", "also while the site is held"},
     k_no_wait,
 };
 constexpr std::array k_maintenance_on{
     k_site,
-    Option{"-m,--message", Kind::text, "TEXT",
+    Option{"-m,--message", ArgKind::text, "TEXT",
         "what visitors are told (default: that the site is back soon)"},
 };
 constexpr std::array k_by_target{k_target, k_no_wait};
 constexpr std::array k_restart{k_target, k_no_watch, k_no_wait};
 constexpr std::array k_hold{
-    k_site, Option{"-m,--message", Kind::text, "WHY", "for whoever is refused", true}};
+    k_site, Option{"-m,--message", ArgKind::text, "WHY", "for whoever is refused", true}};
 constexpr std::array k_withdraw{
     k_site,
-    Option{"VERSION", Kind::release, "", "version or release that is never good again"},
-    Option{"-m,--message", Kind::text, "WHY", "for whoever is refused"},
+    Option{"VERSION", ArgKind::release, "", "version or release that is never good again"},
+    Option{"-m,--message", ArgKind::text, "WHY", "for whoever is refused"},
 };
 constexpr std::array k_secrets_withdraw{k_site,
-    Option{"[SERIAL]", Kind::number, "",
+    Option{"[SERIAL]", ArgKind::number, "",
         "up to this one (default: all before the set that is in use)"}};
 constexpr std::array k_prune{
-    k_site_or_all, Option{"--dry-run", Kind::flag, "", "only say what would go"}};
-constexpr std::array k_doctor{Option{
-    "--clock", Kind::number, "SECONDS", "compare the host's clock with this one: \"$(date +%s)\""}};
+    k_site_or_all, Option{"--dry-run", ArgKind::flag, "", "only say what would go"}};
+constexpr std::array k_doctor{Option{"--clock", ArgKind::number, "SECONDS",
+    "compare the host's clock with this one: \"$(date +%s)\""}};
 constexpr std::array k_remove{
     k_site,
-    Option{"--purge", Kind::flag, "", "its data, secrets, logs and user too"},
-    Option{"-y,--yes", Kind::flag, "", "do not ask"},
+    Option{"--purge", ArgKind::flag, "", "its data, secrets, logs and user too"},
+    Option{"-y,--yes", ArgKind::flag, "", "do not ask"},
     k_no_wait,
 };
 constexpr std::array k_retry{
-    Option{"ID", Kind::job, "", "id of the failed or held job"},
-    Option{"--allow-downgrade", Kind::flag, "",
+    Option{"ID", ArgKind::job, "", "id of the failed or held job"},
+    Option{"--allow-downgrade", ArgKind::flag, "",
         "take an artifact that is older than the installed one"},
-    Option{"--allow-jump", Kind::flag, "", "take a serial that is held because it jumped far"},
+    Option{"--allow-jump", ArgKind::flag, "", "take a serial that is held because it jumped far"},
     k_no_watch,
     k_no_wait,
 };

@@ -32,9 +32,9 @@ constexpr int k_tries = 3;
 constexpr int k_looks_while_queued = 5;
 
 // The one job-body of a delivery as JSON: {"type","timestamp","data":{...}}.
-std::string body_of(const Parcel& parcel, int64_t now, bool watch) {
-  const artifact::Statement& s = parcel.statement;
-  Fields data{{"site", s.site.str()}, {"sha256", s.sha256.str()}, {"size", parcel.size}};
+std::string body_of(const ArtifactFile& file, int64_t now, bool watch) {
+  const artifact::Statement& s = file.statement;
+  Fields data{{"site", s.site.str()}, {"sha256", s.sha256.str()}, {"size", file.size}};
   if (!s.secrets)
     data.emplace_back("version", s.version);
   if (!watch)
@@ -45,7 +45,7 @@ std::string body_of(const Parcel& parcel, int64_t now, bool watch) {
 
 } // namespace
 
-Result<Parcel> open_parcel(const std::string& path) {
+Result<ArtifactFile> open_artifact(const std::string& path) {
   const std::string minisig = path + ".minisig";
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd)
@@ -60,12 +60,12 @@ Result<Parcel> open_parcel(const std::string& path) {
     return fail(Code::invalid,
         cat(printable(minisig, 1024), " is the signature of another file: pack again"));
   const std::string signature = TRY(read_input(minisig, 64 * 1024));
-  return Parcel{path, signature, std::move(statement), file.size};
+  return ArtifactFile{path, signature, std::move(statement), file.size};
 }
 
-Delivery sign_delivery(
-    const SecretBytes& key, const Parcel& parcel, const std::string& id, int64_t now, bool watch) {
-  Delivery delivery{body_of(parcel, now, watch), {}};
+Delivery sign_delivery(const SecretBytes& key, const ArtifactFile& file, const std::string& id,
+    int64_t now, bool watch) {
+  Delivery delivery{body_of(file, now, watch), {}};
   const std::string timestamp = std::to_string(now);
   delivery.headers = {"Content-Type: application/json", cat("webhook-id: ", id),
       cat("webhook-timestamp: ", timestamp),
@@ -81,24 +81,24 @@ Result<SecretBytes> parse_key_file(std::string_view text) {
       "no whsec_ key in it: it is what `chillboxctl webhook add` printed on the host");
 }
 
-milliseconds Shipment::left() const {
+milliseconds DeployClient::left() const {
   return std::max(milliseconds(1),
       std::chrono::ceil<milliseconds>(m_deadline - std::chrono::steady_clock::now()));
 }
 
-void Shipment::wait(milliseconds time) const {
+void DeployClient::wait(milliseconds time) const {
   std::this_thread::sleep_for(std::min(time, left()));
 }
 
 // A reply of 2xx; everything else as the error that it is.
-Result<HttpReply> Shipment::checked(const HttpRequest& request) {
+Result<HttpReply> DeployClient::checked(const HttpRequest& request) {
   auto reply = TRY(m_http.send(request));
   if (reply.status / 100 != 2)
     return std::unexpected(parse_http_error(reply.status, reply.body));
   return reply;
 }
 
-Result<Accepted> Shipment::announce(const Delivery& delivery) {
+Result<Accepted> DeployClient::announce(const Delivery& delivery) {
   for (int tried = 1;; ++tried) {
     const auto reply = checked({.method = "POST",
         .url = m_base + "/v1/hooks",
@@ -117,15 +117,15 @@ Result<Accepted> Shipment::announce(const Delivery& delivery) {
   }
 }
 
-Result<JobView> Shipment::look(const Accepted& job) {
+Result<JobView> DeployClient::job_now(const Accepted& job) {
   const auto reply = TRY(checked({.url = m_base + job.status,
       .timeout = k_look_timeout})); // also when the time is over: it is the verdict
   return parse_job(reply.body);
 }
 
-Result<bool> Shipment::wants_upload(const Accepted& job) {
+Result<bool> DeployClient::wants_upload(const Accepted& job) {
   for (int looked = 1;; ++looked) {
-    const JobView view = TRY(look(job));
+    const JobView view = TRY(job_now(job));
     if (view.state == "waiting-upload")
       return true;
     const bool before = view.step.empty() || view.step == "accept" || view.step == "obtain";
@@ -138,7 +138,7 @@ Result<bool> Shipment::wants_upload(const Accepted& job) {
 }
 
 // False: the host does not take it any more, because the job has ended.
-Result<bool> Shipment::put(const std::string& link, const HttpRequest& what) {
+Result<bool> DeployClient::put(const std::string& link, const HttpRequest& what) {
   HttpRequest request = what;
   request.method = "PUT";
   request.url = m_base + link;
@@ -155,28 +155,29 @@ Result<bool> Shipment::put(const std::string& link, const HttpRequest& what) {
   }
 }
 
-Result<bool> Shipment::upload(const Accepted& job, const Parcel& parcel) {
+Result<bool> DeployClient::upload(const Accepted& job, const ArtifactFile& file) {
   if (!TRY(wants_upload(job)))
     return false;
-  if (!TRY_IN("upload of the signature", put(job.signature, {.body = parcel.minisig})))
+  if (!TRY_IN("upload of the signature", put(job.signature, {.body = file.minisig})))
     return false;
-  const Fd fd(::open(parcel.path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd)
-    return fail_errno(cat("read ", printable(parcel.path, 1024)), errno);
+    return fail_errno(cat("read ", printable(file.path, 1024)), errno);
   const bool taken = TRY_IN("upload",
       put(job.artifact,
-          {.file = fd.get(), .file_size = parcel.size, .sent = [&](uint64_t done, uint64_t total) {
+          {.file = fd.get(), .file_size = file.size, .sent = [&](uint64_t done, uint64_t total) {
              m_progress.percent("upload", done, total);
            }}));
   if (taken)
-    m_progress.percent_done("upload", parcel.size);
+    m_progress.percent_done("upload", file.size);
   m_progress.end_line();
   return taken;
 }
 
 // One connection to the event stream. An error only when another one would end the same way.
-Result<Shipment::Heard> Shipment::listen(const Accepted& job, SseParser& parser) {
-  Heard heard;
+Result<DeployClient::StreamState> DeployClient::read_events(
+    const Accepted& job, SseParser& parser) {
+  StreamState stream;
   HttpRequest request{
       .url = m_base + job.events, .headers = {"Accept: text/event-stream"}, .timeout = left()};
   if (!parser.last_id().empty())
@@ -184,40 +185,40 @@ Result<Shipment::Heard> Shipment::listen(const Accepted& job, SseParser& parser)
   request.on_bytes = [&](std::string_view bytes) {
     return parser.feed(bytes, [&](const SseParser::Event& event) {
       const auto parsed = parse_event(event.data);
-      heard.ended |= event.kind == "end";
+      stream.ended |= event.kind == "end";
       if (!parsed || parsed->number <= m_progress.last_number())
         return; // told already: the host repeats itself
-      heard.anything = true;
+      stream.anything = true;
       m_progress.event(*parsed);
     });
   };
   const auto reply = checked(request);
   parser.reconnect();
   if (reply)
-    return heard;
+    return stream;
   const Code code = reply.error().code;
   if (code == Code::unreachable || code == Code::timed_out || code == Code::busy ||
       code == Code::throttled)
-    return heard;
+    return stream;
   return std::unexpected(reply.error());
 }
 
-Result<JobView> Shipment::follow(const Accepted& job) {
+Result<JobView> DeployClient::follow(const Accepted& job) {
   SseParser parser;
   milliseconds pause = k_reconnect_first;
   while (std::chrono::steady_clock::now() < m_deadline) {
-    const Heard heard = TRY(listen(job, parser));
-    if (heard.ended)
-      return look(job);
-    if (!heard.anything) {
-      if (const auto view = look(job);
+    const StreamState stream = TRY(read_events(job, parser));
+    if (stream.ended)
+      return job_now(job);
+    if (!stream.anything) {
+      if (const auto view = job_now(job);
           view && view->ended()) // and there are no more events to come
         return view;
     }
-    pause = heard.anything ? k_reconnect_first : std::min(pause * 2, k_reconnect_most);
+    pause = stream.anything ? k_reconnect_first : std::min(pause * 2, k_reconnect_most);
     wait(pause);
   }
-  const auto view = look(job);
+  const auto view = job_now(job);
   if (view && view->ended())
     return view;
   if (view && view->state == "waiting-unlock")

@@ -77,7 +77,7 @@ Result<Args> args_for_there(const CommandLine& line, Fd& input) {
 }
 
 // Without the words of the host, what ssh said last.
-Json error_of(const FromHost& from, const std::string& last_line) {
+Json error_of(const HostResult& from, const std::string& last_line) {
   if (const auto object = parse_json(last_line, k_max_answer);
       object && object->is_object() && object->contains("error"))
     return (*object)["error"];
@@ -85,9 +85,9 @@ Json error_of(const FromHost& from, const std::string& last_line) {
   return {{"code", code_name(code)}, {"message", printable(from.last_error, 500)}};
 }
 
-class Fleet {
+class FleetRun {
 public:
-  Fleet(const CommandLine& line, const std::vector<Host>& hosts, std::vector<std::string> words)
+  FleetRun(const CommandLine& line, const std::vector<Host>& hosts, std::vector<std::string> words)
       : m_line(line), m_hosts(hosts), m_words(std::move(words)), m_terminal(line.terminal) {
     for (const Host& host : hosts)
       m_width = std::max(m_width, columns_of(host.name));
@@ -113,21 +113,22 @@ private:
   size_t m_width = 0;
 };
 
-int Fleet::verdict(const std::vector<int>& codes) {
+int FleetRun::verdict(const std::vector<int>& codes) {
   std::vector<std::string> failed;
   for (size_t i = 0; i < codes.size(); ++i)
     if (codes[i] != 0)
       failed.push_back(cat(m_hosts[i].name, " (exit ", codes[i], ")"));
   if (!failed.empty())
-    m_terminal.complain(cat(m_terminal.err(Style::bad, "chillboxctl:"), " ", failed.size(), " of ",
-        codes.size(), codes.size() == 1 ? " host" : " hosts", " failed: ", join(failed, ", ")));
+    m_terminal.print_error(
+        cat(m_terminal.err(Style::bad, "chillboxctl:"), " ", failed.size(), " of ", codes.size(),
+            codes.size() == 1 ? " host" : " hosts", " failed: ", join(failed, ", ")));
   return joined_exit(codes);
 }
 
-Result<int> Fleet::one_after_another() {
+Result<int> FleetRun::one_after_another() {
   std::vector<int> codes;
   for (const Host& host : m_hosts) {
-    m_terminal.note(m_terminal.err(Style::bold, cat("== ", host.name)));
+    m_terminal.print_status(m_terminal.err(Style::bold, cat("== ", host.name)));
     codes.push_back(TRY(
         run_on(host, {m_words, ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1})));
     if (codes.back() == exit_code(Code::interrupted))
@@ -136,29 +137,29 @@ Result<int> Fleet::one_after_another() {
   return verdict(codes);
 }
 
-Result<int> Fleet::lines() {
-  SideBySide command{m_words};
+Result<int> FleetRun::lines() {
+  ParallelSsh command{m_words};
   command.on_out = [&](const Host& host, const std::string& line) {
     m_terminal.print_line_of(
         cat(host.name, std::string(m_width - columns_of(host.name) + 2, ' '), line));
   };
   command.on_error = [&](const Host& host, const std::string& line) {
-    m_terminal.complain(cat(prefix(host, true), printable(line, 2000)));
+    m_terminal.print_error(cat(prefix(host, true), printable(line, 2000)));
   };
   std::vector<int> codes;
-  for (const FromHost& from : TRY(run_side_by_side(m_hosts, command)))
+  for (const HostResult& from : TRY(run_in_parallel(m_hosts, command)))
     codes.push_back(from.code);
   return verdict(codes);
 }
 
-Result<int> Fleet::objects() {
+Result<int> FleetRun::objects() {
   std::map<std::string, std::string> last; // what each host said in the end
   auto print = [&](const Host& host, Json object) {
     object["schema"] = "chillbox.host.v1";
     object["host"] = host.name;
     m_terminal.print(dump(object));
   };
-  SideBySide command{m_words};
+  ParallelSsh command{m_words};
   command.on_out = [&](const Host& host, const std::string& line) {
     const auto object = parse_json(line, k_max_answer);
     if (object && object->is_object() && object->contains("schema"))
@@ -166,7 +167,7 @@ Result<int> Fleet::objects() {
     else if (object)
       print(host, {{"event", *object}});
   };
-  command.on_end = [&](const Host& host, const FromHost& from) {
+  command.on_end = [&](const Host& host, const HostResult& from) {
     Json object{{"exit", from.code}};
     if (from.code != 0)
       object["error"] = error_of(from, last[host.name]);
@@ -175,19 +176,19 @@ Result<int> Fleet::objects() {
     print(host, std::move(object));
   };
   std::vector<int> codes;
-  for (const FromHost& from : TRY(run_side_by_side(m_hosts, command)))
+  for (const HostResult& from : TRY(run_in_parallel(m_hosts, command)))
     codes.push_back(from.code);
   return joined_exit(codes);
 }
 
-Result<int> Fleet::overview() {
-  SideBySide command{m_words};
+Result<int> FleetRun::overview() {
+  ParallelSsh command{m_words};
   command.words.emplace_back("--json");
-  const auto results = TRY(run_side_by_side(m_hosts, command));
+  const auto results = TRY(run_in_parallel(m_hosts, command));
   Table table{{"HOST", "STATE", "SITES", "WAITING", "UP", "VERSION", "WORTH A LOOK"}, {}};
   std::vector<int> codes;
   for (size_t i = 0; i < results.size(); ++i) {
-    const FromHost& from = results[i];
+    const HostResult& from = results[i];
     codes.push_back(from.code);
     const auto host =
         from.code == 0 ? parse_status(from.out) : Result<HostView>(fail(Code::unreachable, ""));
@@ -203,7 +204,7 @@ Result<int> Fleet::overview() {
         notes.push_back(cat(site.site, ": ", site.waiting.empty() ? site.state : site.waiting));
     table.rows.push_back({m_hosts[i].name, host->sealed ? "sealed" : "unsealed",
         std::to_string(host->sites.size()), std::to_string(host->waiting_unlock),
-        show_duration(std::chrono::seconds(host->uptime_s)), host->version, join(notes, "; ")});
+        format_duration(std::chrono::seconds(host->uptime_s)), host->version, join(notes, "; ")});
   }
   print_table(m_terminal, table, "");
   return joined_exit(codes);
@@ -211,7 +212,7 @@ Result<int> Fleet::overview() {
 
 } // namespace
 
-Result<int> run_there(const CommandLine& line) {
+Result<int> run_on_hosts(const CommandLine& line) {
   const auto hosts = TRY(hosts_of(line));
   CommandLine there = line;
   Fd input;
@@ -231,7 +232,7 @@ Result<int> run_there(const CommandLine& line) {
   if (!many)
     return run_on(hosts.front(),
         {words_of(there), ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1});
-  Fleet fleet(line, hosts, words_of(there));
+  FleetRun fleet(line, hosts, words_of(there));
   if (asks(line))
     return fleet.one_after_another();
   if (line.terminal.json)

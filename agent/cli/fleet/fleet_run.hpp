@@ -9,6 +9,6 @@
 namespace chillbox::cli {
 
 // The exit code: that of all, or 11 when hosts ended differently.
-Result<int> run_there(const CommandLine& line);
+Result<int> run_on_hosts(const CommandLine& line);
 
 } // namespace chillbox::cli

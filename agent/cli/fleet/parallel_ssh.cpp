@@ -20,9 +20,9 @@ namespace {
 constexpr size_t k_most_at_once = 16;
 constexpr size_t k_most_kept = 8 << 20;
 
-class Runner {
+class SshChild {
 public:
-  Runner(const Host& host, const SideBySide& command) : m_host(&host), m_command(&command) {}
+  SshChild(const Host& host, const ParallelSsh& command) : m_host(&host), m_command(&command) {}
 
   Result<void> start();
   bool running() const { return m_pid > 0; }
@@ -32,7 +32,7 @@ public:
   }
   void read_from(size_t pipe); // all that is there
   void end();                  // the process is gone: what is left in the pipes, and its exit code
-  const FromHost& result() const { return m_result; }
+  const HostResult& result() const { return m_result; }
 
 private:
   struct Pipe {
@@ -43,14 +43,14 @@ private:
   void tell(size_t pipe, const std::string& line);
 
   const Host* m_host;
-  const SideBySide* m_command;
+  const ParallelSsh* m_command;
   pid_t m_pid = -1;
   Fd m_pidfd;
   std::array<Pipe, 2> m_pipes;
-  FromHost m_result;
+  HostResult m_result;
 };
 
-Result<void> Runner::start() {
+Result<void> SshChild::start() {
   const Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   std::array<Fd, 2> to;
   for (size_t i = 0; i < 2; ++i) {
@@ -67,7 +67,7 @@ Result<void> Runner::start() {
   return m_pidfd ? Result<void>{} : fail_errno("watch ssh", errno);
 }
 
-void Runner::tell(size_t pipe, const std::string& line) {
+void SshChild::tell(size_t pipe, const std::string& line) {
   if (pipe == 1)
     m_result.last_error = line;
   const auto& hear = pipe == 0 ? m_command->on_out : m_command->on_error;
@@ -75,7 +75,7 @@ void Runner::tell(size_t pipe, const std::string& line) {
     hear(*m_host, line);
 }
 
-void Runner::take(size_t pipe, std::string_view bytes) {
+void SshChild::take(size_t pipe, std::string_view bytes) {
   if (pipe == 0 && !m_command->on_out) {
     if (m_result.out.size() < k_most_kept)
       m_result.out += bytes;
@@ -89,7 +89,7 @@ void Runner::take(size_t pipe, std::string_view bytes) {
       begun += c;
 }
 
-void Runner::read_from(size_t pipe) {
+void SshChild::read_from(size_t pipe) {
   std::array<char, 8192> bytes;
   for (;;) {
     const ssize_t n = ::read(m_pipes[pipe].from.get(), bytes.data(), bytes.size());
@@ -104,7 +104,7 @@ void Runner::read_from(size_t pipe) {
 }
 
 // Not at the end of the pipes: a shared connection that ssh leaves behind keeps them open.
-void Runner::end() {
+void SshChild::end() {
   int status = 0;
   while (::waitpid(m_pid, &status, 0) < 0 && errno == EINTR) {}
   for (size_t pipe = 0; pipe < 2; ++pipe) {
@@ -122,21 +122,21 @@ void Runner::end() {
 }
 
 // One round: waits until something can be read, reads it.
-Result<void> serve(std::vector<Runner>& runners) {
+Result<void> serve(std::vector<SshChild>& children) {
   std::vector<pollfd> polled;
-  std::vector<std::pair<Runner*, size_t>> whose;
-  for (Runner& runner : runners)
-    if (runner.running())
-      for (size_t i = 0; const int fd : runner.descriptors()) {
+  std::vector<std::pair<SshChild*, size_t>> whose;
+  for (SshChild& child : children)
+    if (child.running())
+      for (size_t i = 0; const int fd : child.descriptors()) {
         if (fd >= 0) {
           polled.push_back({fd, POLLIN, 0});
-          whose.emplace_back(&runner, i);
+          whose.emplace_back(&child, i);
         }
         ++i;
       }
   if (::poll(polled.data(), polled.size(), -1) < 0)
     return errno == EINTR ? Result<void>{} : fail_errno("wait for the hosts", errno);
-  for (size_t i = polled.size(); i-- > 0;) // the pipes of a runner before its end
+  for (size_t i = polled.size(); i-- > 0;) // the pipes of a child before its end
     if (polled[i].revents != 0)
       whose[i].second == 0 ? whose[i].first->end() : whose[i].first->read_from(whose[i].second - 1);
   return {};
@@ -144,22 +144,22 @@ Result<void> serve(std::vector<Runner>& runners) {
 
 } // namespace
 
-Result<std::vector<FromHost>> run_side_by_side(
-    const std::vector<Host>& hosts, const SideBySide& command) {
+Result<std::vector<HostResult>> run_in_parallel(
+    const std::vector<Host>& hosts, const ParallelSsh& command) {
   const SignalsForChild guard;
-  std::vector<Runner> runners;
-  runners.reserve(hosts.size());
+  std::vector<SshChild> children;
+  children.reserve(hosts.size());
   for (size_t begun = 0;;) {
-    auto running = static_cast<size_t>(std::ranges::count_if(runners, &Runner::running));
+    auto running = static_cast<size_t>(std::ranges::count_if(children, &SshChild::running));
     for (; begun < hosts.size() && running < k_most_at_once; ++begun, ++running)
-      TRY(runners.emplace_back(hosts[begun], command).start());
+      TRY(children.emplace_back(hosts[begun], command).start());
     if (running == 0)
       break;
-    TRY(serve(runners));
+    TRY(serve(children));
   }
-  std::vector<FromHost> results;
-  for (const Runner& runner : runners)
-    results.push_back(runner.result());
+  std::vector<HostResult> results;
+  for (const SshChild& child : children)
+    results.push_back(child.result());
   return results;
 }
 

@@ -72,7 +72,7 @@ int exit_of_ssh(int status) {
   return WEXITSTATUS(status) == k_ssh_failed ? exit_code(Code::unreachable) : WEXITSTATUS(status);
 }
 
-Result<int> run_on(const Host& host, const RemoteCommand& command) {
+Result<int> run_on(const Host& host, const SshCommand& command) {
   std::vector<std::string> options;
   if (command.terminal)
     options.emplace_back("-t");
@@ -121,7 +121,7 @@ int joined_exit(const std::vector<int>& codes) {
   return codes.empty() ? 0 : codes.front();
 }
 
-Result<std::string> ask_quietly(const std::string& host, const std::vector<std::string>& words,
+Result<std::string> run_quietly(const std::string& host, const std::vector<std::string>& words,
     std::chrono::milliseconds timeout) {
   const std::string ssh = TRY(find_program("ssh"));
   os::Command command{.argv = {ssh, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "--", host,

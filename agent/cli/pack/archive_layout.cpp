@@ -33,7 +33,7 @@ bool stays_below(std::string_view path) {
 
 class Layer {
 public:
-  Layer(const SiteFolder& folder, const LayOut& how)
+  Layer(const SiteFolder& folder, const LayoutOptions& how)
       : m_folder(folder), m_how(how), m_slug(folder.site.slug.str()) {}
 
   Result<void> service(const config::Service& service);
@@ -48,7 +48,7 @@ private:
   Result<void> hashes(const config::Service& service, const std::string& prefix);
 
   const SiteFolder& m_folder;
-  const LayOut& m_how;
+  const LayoutOptions& m_how;
   const std::string& m_slug;
 };
 
@@ -163,8 +163,8 @@ Result<void> Layer::service(const config::Service& service) {
 
 } // namespace
 
-Result<std::vector<artifact::PackEntry>> lay_out(
-    const SiteFolder& folder, const std::string& site_json, const LayOut& how) {
+Result<std::vector<artifact::PackEntry>> archive_entries(
+    const SiteFolder& folder, const std::string& site_json, const LayoutOptions& how) {
   const std::string& slug = folder.site.slug.str();
   Layer layer(folder, how);
   layer.entries.push_back({.name = cat(slug, "/", slug, ".site.json"),

@@ -30,8 +30,9 @@ std::string part_of(const std::string& path) {
 
 } // namespace
 
-Contents contents_of(const config::Site& site, const std::vector<artifact::PackEntry>& entries) {
-  Contents out;
+ArchiveSummary summarize(
+    const config::Site& site, const std::vector<artifact::PackEntry>& entries) {
+  ArchiveSummary out;
   for (const auto& service : site.services)
     out.parts.push_back({.name = service.name.str(), .kind = service.lang});
   for (const auto& entry : entries) {
@@ -54,7 +55,7 @@ Contents contents_of(const config::Site& site, const std::vector<artifact::PackE
   return out;
 }
 
-Table table_of(const Contents& contents) {
+Table table_of(const ArchiveSummary& contents) {
   Table table{{"PART", "KIND", "FILES", "SIZE"}, {}};
   Part sum{.name = "total", .kind = ""};
   for (const Part& part : contents.parts) {
@@ -66,7 +67,7 @@ Table table_of(const Contents& contents) {
   return table;
 }
 
-std::string with_contents(const std::string& object, const Contents& contents) {
+std::string with_summary(const std::string& object, const ArchiveSummary& contents) {
   std::vector<std::string> parts, files;
   for (const Part& part : contents.parts)
     parts.push_back(json_text(

@@ -17,7 +17,7 @@ struct Part {
   uint64_t files = 0, size = 0;
 };
 
-struct Contents {
+struct ArchiveSummary {
   std::vector<Part> parts; // as the site file has them, then the shared folders
   struct File {
     std::string path;
@@ -26,10 +26,10 @@ struct Contents {
   std::vector<File> largest; // at most five, the largest first
 };
 
-Contents contents_of(const config::Site& site, const std::vector<artifact::PackEntry>& entries);
+ArchiveSummary summarize(const config::Site& site, const std::vector<artifact::PackEntry>& entries);
 // The rows, and one with the sums.
-Table table_of(const Contents& contents);
+Table table_of(const ArchiveSummary& contents);
 // As members "contents" and "largest" of a JSON object.
-std::string with_contents(const std::string& object, const Contents& contents);
+std::string with_summary(const std::string& object, const ArchiveSummary& contents);
 
 } // namespace chillbox::cli

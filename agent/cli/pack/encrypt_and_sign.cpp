@@ -78,7 +78,7 @@ void remove_begun(const std::string& path) {
 
 } // namespace
 
-Result<Sealer> prepare_sealer(const Args& args) {
+Result<ArtifactSigner> prepare_signer(const Args& args) {
   auto recipients = TRY(recipients_of(args));
   const int64_t mtime = TRY(source_date());
   std::optional<int64_t> expires;
@@ -93,7 +93,7 @@ Result<Sealer> prepare_sealer(const Args& args) {
   fs::create_directories(outdir, error);
   if (error)
     return fail_errno(cat("make ", printable(outdir, 1024)), error.value());
-  return Sealer{std::move(recipients), std::move(key), outdir, mtime, expires};
+  return ArtifactSigner{std::move(recipients), std::move(key), outdir, mtime, expires};
 }
 
 Result<artifact::Statement> read_statement(const std::string& minisig_path) {
@@ -115,14 +115,15 @@ uint64_t next_serial(const std::string& outdir, const SiteName& site, bool secre
   return serial;
 }
 
-Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::PackEntry> entries,
-    const SiteName& site, const std::optional<Version>& version) {
+Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer,
+    std::vector<artifact::PackEntry> entries, const SiteName& site,
+    const std::optional<Version>& version) {
   const std::string name =
       version ? cat(site.str(), "-", version->str()) : cat(site.str(), ".secrets");
-  const std::string path = cat(sealer.outdir, "/", name, ".tar.zst.age");
+  const std::string path = cat(signer.outdir, "/", name, ".tar.zst.age");
   const uint64_t serial = call.args.has("serial")
       ? call.args.number("serial", 0)
-      : next_serial(sealer.outdir, site, !version, os::real_clock().wall());
+      : next_serial(signer.outdir, site, !version, os::real_clock().wall());
   if (serial == 0)
     return fail(Code::usage, "--serial 0: hosts count from 1");
   os::Disk& disk = os::real_disk();
@@ -131,7 +132,7 @@ Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::Pack
   TRY(disk.remove(
       path + ".minisig")); // first: a signature beside a file that it is not for helps nobody
   artifact::PackRequest request{
-      std::move(entries), sealer.recipients, sealer.mtime, path, call.args.has("armor"), {}};
+      std::move(entries), signer.recipients, signer.mtime, path, call.args.has("armor"), {}};
   request.progress = [&](uint64_t done, uint64_t total) {
     progress.percent("pack", done, total);
     if (interrupted()) {
@@ -144,15 +145,15 @@ Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::Pack
   if (call.terminal.live())
     progress.percent_done("pack", packed.unpacked);
   const artifact::Statement statement{
-      site, !version, version ? version->str() : "", serial, packed.sha256, sealer.expires};
+      site, !version, version ? version->str() : "", serial, packed.sha256, signer.expires};
   const std::string signature =
-      sealer.key.sign(packed.blake2b, artifact::statement_text(statement));
+      signer.key.sign(packed.blake2b, artifact::statement_text(statement));
   TRY(disk.write(path + ".minisig", signature, 0644, {::geteuid(), ::getegid()}));
-  return Sealed{path, packed, serial};
+  return SignedArtifact{path, packed, serial};
 }
 
-void tell_sealed(Call& call, std::string_view schema, const SiteName& site,
-    const std::string& version, const Sealed& sealed, const Contents* contents) {
+void print_artifact(Call& call, std::string_view schema, const SiteName& site,
+    const std::string& version, const SignedArtifact& sealed, const ArchiveSummary* contents) {
   const artifact::Packed& packed = sealed.packed;
   const std::string name = fs::path(sealed.path).filename();
   const std::string digest = packed.sha256.str();
@@ -162,7 +163,7 @@ void tell_sealed(Call& call, std::string_view schema, const SiteName& site,
             {"size", packed.size}, {"sha256", digest}, {"serial", sealed.serial},
             {"files", packed.files}, {"unpacked", packed.unpacked},
             {"tar_sha256", packed.tar_sha256.str()}});
-    call.terminal.print(contents != nullptr ? with_contents(object, *contents) : object);
+    call.terminal.print(contents != nullptr ? with_summary(object, *contents) : object);
     return;
   }
   call.terminal.print(sealed.path);

@@ -17,7 +17,7 @@
 
 namespace chillbox::cli {
 
-struct Sealer {
+struct ArtifactSigner {
   std::vector<std::string> recipients;
   crypto::MinisignSecretKey key;
   std::string outdir;
@@ -25,21 +25,23 @@ struct Sealer {
   std::optional<int64_t> expires;
 };
 
-struct Sealed {
+struct SignedArtifact {
   std::string path;
   artifact::Packed packed;
   uint64_t serial = 0;
 };
 
 // From -r, -R, -k, -o, --expires, --passphrase-fd; makes OUTDIR.
-Result<Sealer> prepare_sealer(const Args& args);
+Result<ArtifactSigner> prepare_signer(const Args& args);
 // version: nullopt for a secret set. Writes OUTDIR/SITE-VERSION.tar.zst.age or
 // OUTDIR/SITE.secrets.tar.zst.age, and .minisig beside.
-Result<Sealed> seal(Call& call, const Sealer& sealer, std::vector<artifact::PackEntry> entries,
-    const SiteName& site, const std::optional<Version>& version);
+Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer,
+    std::vector<artifact::PackEntry> entries, const SiteName& site,
+    const std::optional<Version>& version);
 // Name, size, digest, serial, and what is in it when that is given.
-void tell_sealed(Call& call, std::string_view schema, const SiteName& site,
-    const std::string& version, const Sealed& sealed, const Contents* contents = nullptr);
+void print_artifact(Call& call, std::string_view schema, const SiteName& site,
+    const std::string& version, const SignedArtifact& sealed,
+    const ArchiveSummary* contents = nullptr);
 
 // The statement in a .minisig file, not verified: what the file says it is. not_found: no such
 // file.

@@ -36,12 +36,12 @@ bool is_made(const SiteFolder& folder, const config::Service& service);
 bool makefile_inspects(const std::string& dir, std::string_view name);
 bool runs_python(const config::Service& service);
 
-struct LayOut {
+struct LayoutOptions {
   std::map<std::string, std::string> hashes; // of made immutable services, by their names
   bool wheels = false; // a python service's dep goes in though its manifest does not list it
 };
 // Everything that the archive holds. not_found: a handler's folder or a file of its manifest.
-Result<std::vector<artifact::PackEntry>> lay_out(
-    const SiteFolder& folder, const std::string& site_json, const LayOut& how = {});
+Result<std::vector<artifact::PackEntry>> archive_entries(
+    const SiteFolder& folder, const std::string& site_json, const LayoutOptions& how = {});
 
 } // namespace chillbox::cli

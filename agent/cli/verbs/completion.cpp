@@ -126,15 +126,15 @@ std::vector<Candidate> names(const std::string& dir, std::string_view suffix) {
   return out;
 }
 
-std::vector<Candidate> values_here(Kind kind, const std::string& site) {
+std::vector<Candidate> values_here(ArgKind kind, const std::string& site) {
   const os::Paths paths = os::Paths::from_environment();
   switch (kind) {
-  case Kind::site:
-  case Kind::target: return sites(paths, kind == Kind::target);
-  case Kind::release: return releases(paths, site);
-  case Kind::job: return jobs(paths);
-  case Kind::deployer: return names(paths.trusted(), ".pub");
-  case Kind::sender: return names(paths.webhooks(), ".key");
+  case ArgKind::site:
+  case ArgKind::target: return sites(paths, kind == ArgKind::target);
+  case ArgKind::release: return releases(paths, site);
+  case ArgKind::job: return jobs(paths);
+  case ArgKind::deployer: return names(paths.trusted(), ".pub");
+  case ArgKind::sender: return names(paths.webhooks(), ".key");
   default: return {};
   }
 }
@@ -148,7 +148,7 @@ std::vector<std::string> question_there(const Wanted& wanted) {
         std::vector<std::string> words{"__complete"};
         for (const auto word : split(verb.name, ' '))
           words.emplace_back(word);
-        if (wanted.kind == Kind::release)
+        if (wanted.kind == ArgKind::release)
           words.push_back(wanted.site);
         words.emplace_back();
         return words;
@@ -158,7 +158,7 @@ std::vector<std::string> question_there(const Wanted& wanted) {
 
 std::vector<Candidate> values_there(const std::string& host, const Wanted& wanted) {
   std::vector<Candidate> out;
-  const auto answer = ask_quietly(host, question_there(wanted), k_patience_for_ssh);
+  const auto answer = run_quietly(host, question_there(wanted), k_patience_for_ssh);
   if (!answer)
     return out;
   for (const auto line : split(*answer, '\n'))

@@ -24,7 +24,7 @@ std::string last_line(const std::string& text) {
 std::string took(const CronRunView& run) {
   return run.ended_ms == 0 || run.state == "skipped"
       ? ""
-      : show_duration(std::chrono::milliseconds(run.ended_ms - run.started_ms));
+      : format_duration(std::chrono::milliseconds(run.ended_ms - run.started_ms));
 }
 
 } // namespace
@@ -36,8 +36,8 @@ Result<void> run_cron_list(Call& call) {
       [](const std::string& answer, Table& table) -> Result<void> {
         for (const CronEntryView& e : TRY(parse_cron_entries(answer)))
           table.rows.push_back(
-              {std::to_string(e.number), e.next_ms == 0 ? "never" : show_time(e.next_ms),
-                  show_time(e.last.started_ms), outcome(e.last), e.line});
+              {std::to_string(e.number), e.next_ms == 0 ? "never" : format_time(e.next_ms),
+                  format_time(e.last.started_ms), outcome(e.last), e.line});
         return {};
       });
 }
@@ -50,8 +50,8 @@ Result<void> run_cron_history(Call& call) {
       {{"RUN", "STARTED", "TOOK", "OUTCOME", "BY", "ENTRY", "LAST LINE"}, {}},
       "no entry has run yet", [](const std::string& answer, Table& table) -> Result<void> {
         for (const CronRunView& r : TRY(parse_cron_runs(answer)))
-          table.rows.push_back({std::to_string(r.id), show_time(r.started_ms), took(r), outcome(r),
-              r.actor.empty() ? "schedule" : r.actor, r.line, last_line(r.text)});
+          table.rows.push_back({std::to_string(r.id), format_time(r.started_ms), took(r),
+              outcome(r), r.actor.empty() ? "schedule" : r.actor, r.line, last_line(r.text)});
         return {};
       });
 }
@@ -63,9 +63,9 @@ Result<void> run_cron_run(Call& call) {
       .args = {{"site", call.args.text("SITE")}, {"number", call.args.number("N", 0)},
           {"wait", wait}},
       .timeout = std::chrono::milliseconds(wait ? -1 : 30'000)};
-  say_on_interrupt("interrupted: the run goes on; `chillboxctl cron history` shows it");
+  print_on_interrupt("interrupted: the run goes on; `chillboxctl cron history` shows it");
   const auto answer = ask(call.paths, question, &call.error_data);
-  say_on_interrupt("");
+  print_on_interrupt("");
   if (!answer)
     return std::unexpected(answer.error());
   const CronRunView run = TRY(parse_cron_run(*answer));

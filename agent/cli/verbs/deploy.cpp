@@ -70,18 +70,17 @@ Result<std::vector<Target>> targets_of(const Args& args) {
   return targets;
 }
 
-void tell(
-    Call& call, const std::string& host, const JobView& job, const Parcel& parcel, bool uploaded) {
+void tell(Call& call, const std::string& host, const JobView& job, const ArtifactFile& file,
+    bool uploaded) {
   if (call.terminal.json()) {
     call.terminal.print(result_text("deploy",
-        {{"host", host}, {"job", job.id}, {"state", job.state},
-            {"site", parcel.statement.site.str()}, {"version", parcel.statement.version},
-            {"release", job.release}, {"code", job.code}, {"message", job.message},
-            {"uploaded", uploaded}}));
+        {{"host", host}, {"job", job.id}, {"state", job.state}, {"site", file.statement.site.str()},
+            {"version", file.statement.version}, {"release", job.release}, {"code", job.code},
+            {"message", job.message}, {"uploaded", uploaded}}));
     return;
   }
-  const std::string what = cat(parcel.statement.site.str(),
-      parcel.statement.secrets ? " secrets" : cat(" ", parcel.statement.version));
+  const std::string what = cat(file.statement.site.str(),
+      file.statement.secrets ? " secrets" : cat(" ", file.statement.version));
   if (job.ended())
     call.terminal.print(
         cat(what, ": ", job.message.empty() ? "done" : printable(job.message, 500)));
@@ -96,25 +95,25 @@ Result<SecretBytes> read_key(const std::string& path) {
 }
 
 Result<void> deploy_to(
-    Call& call, const Target& target, const SecretBytes& key, const Parcel& parcel, bool wait) {
+    Call& call, const Target& target, const SecretBytes& key, const ArtifactFile& file, bool wait) {
   Progress progress(call.terminal);
   const auto timeout = call.args.duration("timeout", k_default_timeout);
   Http http = TRY(Http::create(call.args.text("cacert")));
-  Shipment shipment(
+  DeployClient client(
       std::move(http), target.url, std::chrono::steady_clock::now() + timeout, progress);
-  const Delivery delivery = sign_delivery(key, parcel, cat("msg_", random_token(16)),
+  const Delivery delivery = sign_delivery(key, file, cat("msg_", random_token(16)),
       os::real_clock().wall(), !call.args.has("no-watch"));
-  const Accepted accepted = TRY(shipment.announce(delivery));
+  const Accepted accepted = TRY(client.announce(delivery));
   const std::string id = printable(accepted.job, 40);
-  call.terminal.note(cat(call.terminal.err(Style::bold,
-                             cat(parcel.statement.site.str(), " ", parcel.statement.version)),
+  call.terminal.print_status(cat(
+      call.terminal.err(Style::bold, cat(file.statement.site.str(), " ", file.statement.version)),
       "  job ", id));
-  say_on_interrupt(cat("interrupted before the upload was through: job ", id,
+  print_on_interrupt(cat("interrupted before the upload was through: job ", id,
       " waits for it; run the same command again"));
-  const bool uploaded = TRY_IN(cat("job ", id), shipment.upload(accepted, parcel));
-  say_on_interrupt(cat(
+  const bool uploaded = TRY_IN(cat("job ", id), client.upload(accepted, file));
+  print_on_interrupt(cat(
       "interrupted: job ", id, " goes on; on the host `chillboxctl job ", id, " -f` follows it"));
-  const auto seen = wait ? shipment.follow(accepted) : shipment.look(accepted);
+  const auto seen = wait ? client.follow(accepted) : client.job_now(accepted);
   progress.end_line();
   if (!seen) {
     call.hint = cat("on the host: chillboxctl job ", id, " -f");
@@ -125,15 +124,15 @@ Result<void> deploy_to(
     call.error_data = json_text({{"job", seen->id}, {"state", seen->state}, {"step", seen->step}});
     return verdict;
   }
-  say_on_interrupt("");
-  tell(call, target.name, *seen, parcel, uploaded);
+  print_on_interrupt("");
+  tell(call, target.name, *seen, file, uploaded);
   return {};
 }
 
 // One after the other, each to its end: a host that fails ends it, unless --keep-going, and those
 // behind it stay as they are.
 Result<void> roll(Call& call, const std::vector<Target>& targets,
-    const std::vector<SecretBytes>& keys, const Parcel& parcel) {
+    const std::vector<SecretBytes>& keys, const ArtifactFile& file) {
   std::vector<std::string> failed, untried;
   std::vector<int> codes;
   Error last;
@@ -142,19 +141,20 @@ Result<void> roll(Call& call, const std::vector<Target>& targets,
       untried.push_back(targets[i].name);
       continue;
     }
-    call.terminal.note(call.terminal.err(Style::bold, cat("== ", printable(targets[i].name))));
-    const auto done = deploy_to(call, targets[i], keys[i], parcel, true);
+    call.terminal.print_status(
+        call.terminal.err(Style::bold, cat("== ", printable(targets[i].name))));
+    const auto done = deploy_to(call, targets[i], keys[i], file, true);
     codes.push_back(done ? 0 : exit_code(done.error().code));
     if (done)
       continue;
     last = done.error();
     failed.push_back(targets[i].name);
-    call.terminal.complain(cat(call.terminal.err(Style::bad, "chillboxctl:"), " ",
+    call.terminal.print_error(cat(call.terminal.err(Style::bad, "chillboxctl:"), " ",
         printable(targets[i].name), ": ", printable(last.message, 2000)));
     if (call.terminal.json())
       call.terminal.print(result_text("deploy",
-          {{"host", targets[i].name}, {"site", parcel.statement.site.str()},
-              {"version", parcel.statement.version}, {"code", std::string(code_name(last.code))},
+          {{"host", targets[i].name}, {"site", file.statement.site.str()},
+              {"version", file.statement.version}, {"code", std::string(code_name(last.code))},
               {"message", last.message}}));
   }
   if (failed.empty())
@@ -172,7 +172,8 @@ void warn_of_plain_http(Call& call, const std::vector<Target>& targets) {
   const auto plain = std::ranges::find_if(
       targets, [](const Target& target) { return is_readable_on_the_way(target.url); });
   if (plain != targets.end())
-    call.terminal.note(cat(call.terminal.err(Style::warn, "warning:"), " ", printable(plain->url),
+    call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " ",
+        printable(plain->url),
         " is not encrypted: anyone between here and there can read this job and upload for it (never other bytes than were "
         "signed); use https:// where the host has a certificate"));
 }
@@ -181,7 +182,7 @@ void warn_of_plain_http(Call& call, const std::vector<Target>& targets) {
 
 Result<void> run_deploy(Call& call) {
   const auto targets = TRY(targets_of(call.args));
-  const Parcel parcel = TRY(open_parcel(call.args.text("ARTIFACT")));
+  const ArtifactFile file = TRY(open_artifact(call.args.text("ARTIFACT")));
   std::vector<SecretBytes> keys; // all of them before the first host is touched
   std::map<std::string, size_t> read;
   for (const Target& target : targets)
@@ -193,8 +194,8 @@ Result<void> run_deploy(Call& call) {
     }
   warn_of_plain_http(call, targets);
   if (targets.size() == 1)
-    return deploy_to(call, targets.front(), keys.front(), parcel, call.args.has("wait"));
-  return roll(call, targets, keys, parcel);
+    return deploy_to(call, targets.front(), keys.front(), file, call.args.has("wait"));
+  return roll(call, targets, keys, file);
 }
 
 } // namespace chillbox::cli

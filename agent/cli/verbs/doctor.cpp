@@ -60,12 +60,12 @@ Result<void> run_doctor(Call& call) {
       if (!call.terminal.quiet() || finding.health != Health::ok)
         print(call.terminal, finding);
   if (failed > 0) {
-    call.told = call.terminal.json();
+    call.error_printed = call.terminal.json();
     return chillbox::fail(Code::failure,
         cat(failed, failed == 1 ? " check fails" : " checks fail", ", ", warned,
             warned == 1 ? " warns" : " warn"));
   }
-  call.terminal.note(cat("all is well",
+  call.terminal.print_status(cat("all is well",
       warned == 0 ? std::string()
                   : cat(", but for ", warned, warned == 1 ? " warning" : " warnings")));
   return {};

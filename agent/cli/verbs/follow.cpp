@@ -28,8 +28,8 @@ void print_job(Terminal& terminal, const JobView& job) {
   row("release", job.release);
   row("previous", job.previous);
   row("by", job.actor);
-  row("created", show_time(job.created_ms));
-  row("finished", show_time(job.finished_ms));
+  row("created", format_time(job.created_ms));
+  row("finished", format_time(job.finished_ms));
   row("gap", job.gap_ms > 0 ? cat(job.gap_ms, " ms (stop-first)") : "");
   row("state", job.step.empty() || job.ended() ? job.state : cat(job.state, ", step ", job.step));
   row("code", job.code);
@@ -37,7 +37,7 @@ void print_job(Terminal& terminal, const JobView& job) {
 }
 
 void print_event(Terminal& terminal, const JobEvent& event) {
-  const std::string time = show_time(event.time_ms);
+  const std::string time = format_time(event.time_ms);
   terminal.print(cat(terminal.out(Style::dim, time), "  ", printable(event.step, 40), "  ",
       event.kind == "log"        ? "| "
           : event.kind == "info" ? ""

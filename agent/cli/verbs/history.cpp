@@ -16,7 +16,7 @@ Result<void> run_releases(Call& call) {
         for (const ReleaseView& r : TRY(parse_releases(answer)))
           table.rows.push_back({r.live ? "*" : " ", r.id, r.version,
               r.withdrawn ? "withdrawn" : r.state, r.slot, std::to_string(r.serial),
-              show_time(r.live_ms), r.signer, r.message.empty() ? r.distrust : r.message});
+              format_time(r.live_ms), r.signer, r.message.empty() ? r.distrust : r.message});
         return {};
       });
 }
@@ -30,7 +30,7 @@ Result<void> run_jobs(Call& call) {
       "no job yet", [](const std::string& answer, Table& table) -> Result<void> {
         for (const JobView& j : TRY(parse_jobs(answer)))
           table.rows.push_back({j.id, j.kind, j.site, j.version, j.state, j.step, j.actor,
-              show_time(j.created_ms), j.message});
+              format_time(j.created_ms), j.message});
         return {};
       });
 }
@@ -42,7 +42,7 @@ Result<void> run_audit(Call& call) {
       {{"NUMBER", "TIME", "WHO", "DID", "SITE", "WHAT", "OUTCOME"}, {}}, "nothing yet",
       [](const std::string& answer, Table& table) -> Result<void> {
         for (const AuditView& a : TRY(parse_audit(answer)))
-          table.rows.push_back({std::to_string(a.number), show_time(a.time_ms), a.actor, a.verb,
+          table.rows.push_back({std::to_string(a.number), format_time(a.time_ms), a.actor, a.verb,
               a.site, a.text, a.outcome});
         return {};
       });

@@ -226,7 +226,7 @@ Result<void> run_init(Call& call) {
   else
     call.terminal.print(cat("public key  ", recipient));
   if (!setup.made().empty())
-    call.terminal.note(
+    call.terminal.print_status(
         "next: chillboxctl trust add DEPLOYER.pub, chillboxctl webhook add NAME --sites SITE, rc-service chillboxd start");
   return {};
 }

@@ -45,7 +45,7 @@ Result<void> run_withdraw(Call& call) {
   call.terminal.print(cat("withdrawn: ", join(member_list(answer, "releases"), ", "), " of '", site,
       "' is never started again, nor deployed"));
   if (const std::string live = member_text(answer, "live"); !live.empty())
-    call.terminal.note(cat(printable(live, 100),
+    call.terminal.print_status(cat(printable(live, 100),
         " is live, and runs until it is replaced or the host is rebooted: deploy another version, `chillboxctl rollback ",
         site, "`, or `chillboxctl stop ", site, "`"));
   return {};
@@ -78,9 +78,10 @@ Result<void> run_prune(Call& call) {
   const auto paths = member_list(answer, "paths");
   for (const auto& path : paths)
     call.terminal.print(printable(path, 1024));
-  call.terminal.note(paths.empty() ? "nothing to remove"
-                                   : cat(dry_run ? "would remove " : "removed ", paths.size(), ", ",
-                                         human_size(member_number(answer, "bytes"))));
+  call.terminal.print_status(paths.empty()
+          ? "nothing to remove"
+          : cat(dry_run ? "would remove " : "removed ", paths.size(), ", ",
+                human_size(member_number(answer, "bytes"))));
   return {};
 }
 

@@ -48,7 +48,7 @@ Result<void> run_keygen(Call& call) {
   call.terminal.print(cat("secret key  ", secret_path,
       passphrase.empty() ? "  (not encrypted: keep it off shared disks)" : ""));
   call.terminal.print(cat("public key  ", public_path, "  ", id));
-  call.terminal.note(
+  call.terminal.print_status(
       cat("on each host: chillboxctl trust add ", public_key.to_line(), " --name YOURS"));
   return {};
 }

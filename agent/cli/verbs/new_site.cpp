@@ -151,7 +151,7 @@ Result<void> run_new(Call& call) {
     return {};
   }
   call.terminal.print(dir);
-  call.terminal.note(cat("next: chillboxctl pack ", printable(dir, 200),
+  call.terminal.print_status(cat("next: chillboxctl pack ", printable(dir, 200),
       kind.wheels ? " --wheels --python 3.12" : "", " -R recipient.txt -k deployer.key -o out"));
   return {};
 }

@@ -14,9 +14,9 @@ Result<void> run_pack(Call& call) {
   const auto target = TRY(wheel_target(call.args));
   const SiteFolder folder = TRY(read_site_folder(call.args.text("DIR"), call.args.text("source")));
   const SiteName& slug = folder.site.slug;
-  const Sealer sealer = TRY(prepare_sealer(call.args));
+  const ArtifactSigner signer = TRY(prepare_signer(call.args));
   const Laptop laptop{os::real_runner(), !call.args.has("no-commands"),
-      [&](std::string_view line) { call.terminal.note(line); }};
+      [&](std::string_view line) { call.terminal.print_status(line); }};
   const Version version = TRY(version_of(folder, laptop));
   const auto values = TRY(env_values(folder, version, laptop));
   const std::string json = TRY(packed_json(folder, version, values));
@@ -26,11 +26,12 @@ Result<void> run_pack(Call& call) {
     TRY(fetch_wheels(folder, *target, os::real_runner(), progress));
   TRY(tell_added_hashes(folder, progress));
   auto immutable = TRY(make_immutable(folder, laptop));
-  const LayOut how{std::move(immutable), target.has_value()};
-  auto entries = TRY_IN(slug.str(), lay_out(folder, json, how));
-  const Contents contents = contents_of(folder.site, entries);
-  const Sealed sealed = TRY(seal(call, sealer, std::move(entries), slug, version));
-  tell_sealed(call, "pack", slug, version.str(), sealed, &contents);
+  const LayoutOptions how{std::move(immutable), target.has_value()};
+  auto entries = TRY_IN(slug.str(), archive_entries(folder, json, how));
+  const ArchiveSummary contents = summarize(folder.site, entries);
+  const SignedArtifact sealed =
+      TRY(encrypt_and_sign(call, signer, std::move(entries), slug, version));
+  print_artifact(call, "pack", slug, version.str(), sealed, &contents);
   return {};
 }
 

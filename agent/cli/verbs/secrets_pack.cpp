@@ -58,9 +58,10 @@ Result<void> run_secrets_pack(Call& call) {
   }
   if (entries.empty())
     return fail(Code::invalid, cat(printable(dir, 1024), ": no SERVICE/FILE in it"));
-  const Sealer sealer = TRY(prepare_sealer(call.args));
-  const Sealed sealed = TRY(seal(call, sealer, std::move(entries), site, std::nullopt));
-  tell_sealed(call, "secrets-pack", site, "", sealed);
+  const ArtifactSigner signer = TRY(prepare_signer(call.args));
+  const SignedArtifact sealed =
+      TRY(encrypt_and_sign(call, signer, std::move(entries), site, std::nullopt));
+  print_artifact(call, "secrets-pack", site, "", sealed);
   return {};
 }
 

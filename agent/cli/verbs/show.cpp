@@ -26,7 +26,7 @@ void print_host(Terminal& terminal, const HostView& host) {
   terminal.print(
       cat(terminal.out(Style::bold, cat("chillboxd ", printable(host.version, 40), name)), "  ",
           host.sealed ? terminal.out(Style::warn, "sealed") : terminal.out(Style::good, "unsealed"),
-          "  up ", show_duration(std::chrono::seconds(host.uptime_s))));
+          "  up ", format_duration(std::chrono::seconds(host.uptime_s))));
   if (!host.recipient.empty())
     terminal.print(cat("recipient  ", printable(host.recipient, 120)));
   if (host.running > 0)
@@ -63,7 +63,7 @@ void print_status(Terminal& terminal, const HostView& host) {
   Table table{{"SITE", "STATE", "VERSION", "RELEASE", "LIVE SINCE", "SERVICES"}, {}};
   for (const SiteView& site : host.sites)
     table.rows.push_back({site.site, site.state, site.version, site.release,
-        show_time(site.live_ms), services_of(site)});
+        format_time(site.live_ms), services_of(site)});
   if (!table.rows.empty())
     terminal.print("");
   print_table(terminal, table, "no site yet");
@@ -79,7 +79,7 @@ Result<void> run_status(Call& call) {
     call.terminal.print(answer);
   else
     print_status(call.terminal, host);
-  call.told = true;
+  call.error_printed = true;
   return host.nginx.empty() ? Result<void>{} : fail(Code::failure, host.nginx);
 }
 

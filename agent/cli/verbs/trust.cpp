@@ -74,7 +74,7 @@ Result<void> run_trust_add(Call& call) {
   for (const auto& key : there)
     if (key.key.to_line() == wanted.key.to_line() && key.sites == wanted.sites &&
         (key.name == name || !call.args.has("name"))) {
-      tell_change(call, "trust-add", key.name, false,
+      print_change(call, "trust-add", key.name, false,
           cat("already so: ", key.name, "  ", id, "  sites: ", limits_of(key)));
       return {};
     }
@@ -83,7 +83,7 @@ Result<void> run_trust_add(Call& call) {
   TRY(disk.make_dir(call.paths.trusted(), 0755, root_owner(call.paths)));
   TRY(disk.write(cat(call.paths.trusted(), "/", name, k_suffix), artifact::trusted_key_text(wanted),
       0644, root_owner(call.paths)));
-  tell_change(call, "trust-add", name, true,
+  print_change(call, "trust-add", name, true,
       cat("trusted: ", name, "  ", id, "  sites: ", limits_of(wanted)));
   return ask_reload(call.paths);
 }
@@ -137,7 +137,7 @@ Result<void> run_trust_keep(Call& call) {
   TRY(require_root(call.paths, "trust keep"));
   const std::string site = call.args.text("SITE");
   TRY(keep(call, site));
-  tell_change(call, "trust-keep", site, true,
+  print_change(call, "trust-keep", site, true,
       cat("kept: what is live of '", site, "' stays good without its signer"));
   return {};
 }
@@ -174,14 +174,14 @@ Result<void> run_trust_remove(Call& call) {
     for (const auto& site : sites)
       TRY_IN(cat("keep '", site, "'"), keep(call, site));
   TRY(disk.remove(path));
-  tell_change(call, "trust-remove", name, true, cat("removed: ", name, " is trusted no more"));
+  print_change(call, "trust-remove", name, true, cat("removed: ", name, " is trusted no more"));
   if (!list.empty())
-    call.terminal.note(keep_live
+    call.terminal.print_status(keep_live
             ? cat("kept: ", list)
             : cat("still running: ", list,
                   ": deploy or roll back to something else, or stop it; a reboot does not bring it back"));
   if (!uses)
-    call.terminal.note(
+    call.terminal.print_status(
         "chillboxd does not answer: what this key signed, if it is live, does not come up when chillboxd starts; `chillboxctl trust keep SITE` keeps it");
   return ask_reload(call.paths);
 }

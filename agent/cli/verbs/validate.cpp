@@ -13,7 +13,7 @@ Result<void> run_validate(Call& call) {
   const SiteFolder folder = TRY(read_site_folder(path));
   const config::Site& site = folder.site;
   if (path != folder.file) // a folder: its services must be there too
-    TRY_IN(folder.file, lay_out(folder, folder.json));
+    TRY_IN(folder.file, archive_entries(folder, folder.json));
   const std::string version = site.version ? site.version->str() : "";
   if (call.terminal.json())
     call.terminal.print(result_text("validate",

@@ -84,7 +84,7 @@ Result<void> tell_key(Call& call, std::string_view verb, const config::Sender& s
             {"changed", true}}));
   else
     call.terminal.print(sender.keys.front().text);
-  call.terminal.note(cat("sender ", sender.name,
+  call.terminal.print_status(cat("sender ", sender.name,
       ": this is its key, shown only now: give it to the sender and keep it secret"));
   return ask_reload(call.paths);
 }
@@ -141,12 +141,12 @@ Result<void> run_webhook_add(Call& call) {
     if (call.terminal.json())
       call.terminal.print(result_text(
           "webhook-add", {{"name", sender.name}, {"format", sender.format}, {"changed", false}}));
-    call.terminal.note(cat("already so: sender ", sender.name,
+    call.terminal.print_status(cat("already so: sender ", sender.name,
         " (its key is not shown again; `webhook rotate ", sender.name, "` makes a new one)"));
     return {};
   }
   TRY(write_sender(call.paths, sender));
-  call.terminal.note(cat("sender ", sender.name, " may send ",
+  call.terminal.print_status(cat("sender ", sender.name, " may send ",
       sender.types.empty() ? "everything" : join(sender.types, ", "), " for ",
       sender.sites.empty() ? "all sites" : join(sender.sites, ", ")));
   return tell_key(call, "webhook-add", sender);
@@ -162,7 +162,8 @@ Result<void> run_webhook_list(Call& call) {
     rows.push_back(json_text({{"name", s.name}, {"format", s.format}, {"keys", v.keys},
         {"until", v.until ? rfc3339(*v.until) : ""}, {"sites", s.sites}, {"types", s.types}}));
     table.rows.push_back({s.name, s.format,
-        v.until ? cat(v.keys, ", one until ", show_time(*v.until * 1000)) : std::to_string(v.keys),
+        v.until ? cat(v.keys, ", one until ", format_time(*v.until * 1000))
+                : std::to_string(v.keys),
         s.sites.empty() ? "all" : join(s.sites, ","),
         s.types.empty() ? "all" : join(s.types, ",")});
   }
@@ -180,13 +181,13 @@ Result<void> run_webhook_rotate(Call& call) {
     if (call.args.has("grace"))
       return fail(Code::usage, "--finish ends the old key now, --grace later: one of them");
     if (sender.keys.size() == 1) {
-      tell_change(call, "webhook-rotate", sender.name, false,
+      print_change(call, "webhook-rotate", sender.name, false,
           cat("already so: sender ", sender.name, " has one key"));
       return {};
     }
     sender.keys.resize(1);
     TRY(write_sender(call.paths, sender));
-    tell_change(call, "webhook-rotate", sender.name, true,
+    print_change(call, "webhook-rotate", sender.name, true,
         cat("finished: only the newest key of sender ", sender.name, " is good now"));
     return ask_reload(call.paths);
   }
@@ -197,8 +198,8 @@ Result<void> run_webhook_rotate(Call& call) {
     old.until = TRY(end_of_grace(call.args));
   sender.keys = {new_key(sender), old};
   TRY(write_sender(call.paths, sender));
-  call.terminal.note(cat("the key before is good until ",
-      old.until ? cat(show_time(*old.until * 1000), ", or ") : "", "`chillboxctl webhook rotate ",
+  call.terminal.print_status(cat("the key before is good until ",
+      old.until ? cat(format_time(*old.until * 1000), ", or ") : "", "`chillboxctl webhook rotate ",
       sender.name, " --finish`"));
   return tell_key(call, "webhook-rotate", sender);
 }
@@ -209,7 +210,7 @@ Result<void> run_webhook_remove(Call& call) {
   if (!os::real_disk().exists(path_of(call.paths, name)))
     return no_such("webhook sender", name, TRY(names_in(call.paths.webhooks(), k_suffix)));
   TRY(os::real_disk().remove(path_of(call.paths, name)));
-  tell_change(call, "webhook-remove", name, true,
+  print_change(call, "webhook-remove", name, true,
       cat("removed: sender ", name, " is refused from now on, and what it announced ends"));
   return ask_reload(call.paths);
 }
