@@ -58,9 +58,9 @@ in_shells() { # SCRIPT: dash, then ash
     [ "$(grep -cx 'chillboxctl upgrade' "$calls")" -eq 2 ]
 }
 
-@test "post-upgrade: a new program that is refused is told, and is no failure of the package" {
+@test "post-upgrade: a new program that is refused is reported, and does not fail the package" {
     FAILS=chillboxctl run -0 in_shells chillbox.post-upgrade
-    [[ "$output" == *"previous version goes on"*"rc-service chillboxd upgrade"* ]]
+    [[ "$output" == *"previous version keeps running"*"rc-service chillboxd upgrade"* ]]
 }
 
 @test "pre-deinstall stops the daemon and takes it out of the runlevels" {

@@ -155,14 +155,14 @@ db = sqlite3.connect(sys.argv[1]); print(*db.execute("PRAGMA user_version").fetc
     ctl upgrade
 }
 
-@test "restart seals the host, says so before, and leaves services alone" {
+@test "restart locks the host, says so before, and leaves services alone" {
     before=$(services)
     run -0 in_box rc-service chillboxd restart
-    [[ "$output" == *"The host is sealed by this"* ]]
+    [[ "$output" == *"This locks the host"* ]]
     [ "$(json ping .sealed)" = true ]
     [ "$(services)" = "$before" ]
-    run -0 in_box rc-service chillboxd restart # sealed already: nothing to tell
-    [[ "$output" != *"is sealed by this"* ]]
+    run -0 in_box rc-service chillboxd restart # locked already: no warning
+    [[ "$output" != *"This locks the host"* ]]
     unlock
 }
 
