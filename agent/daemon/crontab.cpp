@@ -4,8 +4,6 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "config/site.hpp"
-#include "rollout/steps.hpp"
-#include "rollout/trust.hpp"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -31,11 +29,11 @@ bool readable(int fd) {
 
 } // namespace
 
-Crontab::Crontab(rollout::World& world, ChangeNotifier& changes)
-    : m_world(world), m_changes(changes), m_tasks(world.disk, world.clock, world.paths),
+Crontab::Crontab(Host host)
+    : m_host(std::move(host)), m_tasks(m_host.disk, m_host.clock, m_host.paths),
       m_wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   ::tzset();
-  m_offset_ms = world.clock.wall_ms() - world.clock.mono().count();
+  m_offset_ms = m_host.clock.wall_ms() - m_host.clock.mono().count();
 }
 
 Crontab::~Crontab() {
@@ -44,19 +42,19 @@ Crontab::~Crontab() {
   (void)!::write(m_wake.get(), &one, sizeof one);
   m_thread.wait();
   if (m_begun) {
-    (void)m_world.store.set_meta(k_left_off, std::to_string(m_world.clock.wall_ms()));
+    (void)m_host.store.set_meta(k_left_off, std::to_string(m_host.clock.wall_ms()));
   }
   for (auto& [id, running] : m_running)
     running.child.leave();
 }
 
 void Crontab::begin() {
-  if (const auto left_off = m_world.store.meta(k_left_off); left_off && *left_off) {
-    const int64_t now = m_world.clock.wall();
+  if (const auto left_off = m_host.store.meta(k_left_off); left_off && *left_off) {
+    const int64_t now = m_host.clock.wall();
     const auto from = static_cast<int64_t>(parse_u64(**left_off).value_or(0)) / 1000;
     if (from <= now && now - from < k_resume_most)
       m_resumed = from;
-    (void)m_world.store.set_meta(k_left_off, ""); // a kill -9 is no orderly stop
+    (void)m_host.store.set_meta(k_left_off, ""); // a kill -9 is no orderly stop
   }
   take_over();
   if (auto begun = m_thread.start("crontab", [this] { loop(); }); !begun)
@@ -66,7 +64,7 @@ void Crontab::begin() {
 }
 
 void Crontab::take_over() {
-  const auto open = m_world.store.open_cron_runs();
+  const auto open = m_host.store.open_cron_runs();
   if (!open)
     return log::error(cat("crontab: ", open.error().message));
   const std::lock_guard lock(m_mutex);
@@ -88,22 +86,22 @@ void Crontab::take_over() {
 
 void Crontab::refresh() {
   const uint64_t one = 1;
-  if (m_world.store.sites_changed() != m_seen)
+  if (m_host.store.sites_changed() != m_seen)
     (void)!::write(m_wake.get(), &one, sizeof one);
 }
 
 Result<std::vector<CronEntry>> Crontab::entries(const SiteName& site) {
-  const auto row = TRY(m_world.store.site(site));
+  const auto row = TRY(m_host.store.site(site));
   if (!row)
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
   std::vector<CronEntry> entries;
   if (row->live.empty() || row->stopped)
     return entries;
   const std::string file =
-      cat(m_world.paths.releases(site), "/", row->live, "/", site.str(), ".site.json");
+      cat(m_host.paths.releases(site), "/", row->live, "/", site.str(), ".site.json");
   const auto read =
-      TRY(config::parse_site(TRY(m_world.disk.read(file, config::k_max_site_json)), site));
-  const int64_t now = m_world.clock.wall();
+      TRY(config::parse_site(TRY(m_host.disk.read(file, config::k_max_site_json)), site));
+  const int64_t now = m_host.clock.wall();
   for (const auto& line : read.crontab) {
     auto parsed = TRY(config::parse_cron_line(line));
     config::Appointment next{parsed.when, config::next_due(parsed.when, now)};
@@ -115,10 +113,10 @@ Result<std::vector<CronEntry>> Crontab::entries(const SiteName& site) {
 // An entry that both releases have keeps its moment, so that a switch in that very second loses
 // none. What could not be read is tried again.
 void Crontab::read_sites() {
-  const uint64_t changed = m_world.store.sites_changed();
+  const uint64_t changed = m_host.store.sites_changed();
   if (changed == m_seen)
     return;
-  const auto rows = m_world.store.sites();
+  const auto rows = m_host.store.sites();
   if (!rows)
     return log::error(cat("crontab: ", rows.error().message));
   std::map<SiteName, Site> now;
@@ -153,9 +151,9 @@ void Crontab::read_sites() {
 }
 
 void Crontab::run_due() {
-  const int64_t offset = m_world.clock.wall_ms() - m_world.clock.mono().count();
+  const int64_t offset = m_host.clock.wall_ms() - m_host.clock.mono().count();
   const int64_t clock_set = (offset - std::exchange(m_offset_ms, offset)) / 1000;
-  const int64_t now = m_world.clock.wall();
+  const int64_t now = m_host.clock.wall();
   for (auto& [site, plan] : m_sites)
     for (auto& entry : plan.entries)
       if (config::take_due(entry.next, now, clock_set))
@@ -167,7 +165,7 @@ void Crontab::due(const SiteName& site, const CronEntry& entry) {
   if (id || id.error().code == Code::conflict ||
       id.error().code == Code::not_found) // stopped or removed meanwhile
     return;
-  const int64_t now = m_world.clock.wall_ms();
+  const int64_t now = m_host.clock.wall_ms();
   store::CronRun run{.site = site,
       .release = m_sites[site].release,
       .line = entry.line,
@@ -175,10 +173,10 @@ void Crontab::due(const SiteName& site, const CronEntry& entry) {
       .started_ms = now,
       .ended_ms = now};
   run.text = id.error().message;
-  (void)m_world.store.skip_cron_run(run);
+  (void)m_host.store.skip_cron_run(run);
   log::warn(cat("site '", site.str(), "': crontab: '", printable(entry.command, 80),
       "' is skipped: ", run.text));
-  m_changes.notify();
+  m_host.changed();
 }
 
 Result<uint64_t> Crontab::run_now(const SiteName& site, uint64_t number, const std::string& actor) {
@@ -200,24 +198,21 @@ Result<uint64_t> Crontab::start(
   for (const auto& [id, running] : m_running)
     if (running.site == site && running.command == entry.command)
       return fail(Code::busy, cat("run ", id, " of it has not ended"));
-  const auto row = TRY(m_world.store.site(site));
-  if (const auto live = row ? TRY(m_world.store.release(site, row->live)) : std::nullopt)
-    TRY(rollout::check_live(m_world, *live));
-  auto spec = TRY(rollout::site_command(m_world, site, entry.command));
+  auto spec = TRY(m_host.prepare(site, entry.command));
   store::CronRun run{.site = site,
       .release = spec.release,
       .line = entry.line,
       .actor = actor,
-      .started_ms = m_world.clock.wall_ms()};
-  run.id = TRY(m_world.store.begin_cron_run(run));
+      .started_ms = m_host.clock.wall_ms()};
+  run.id = TRY(m_host.store.begin_cron_run(run));
   spec.env.emplace_back("CHILLBOX_CRON_RUN", std::to_string(run.id));
   auto child = m_tasks.start(run.id, spec);
   if (!child) {
     (void)m_tasks.finish(run.id);
     run.state = "failed";
-    run.ended_ms = m_world.clock.wall_ms();
+    run.ended_ms = m_host.clock.wall_ms();
     run.text = child.error().message;
-    TRY(m_world.store.end_cron_run(run));
+    TRY(m_host.store.end_cron_run(run));
     return std::unexpected(child.error());
   }
   auto& running = m_running.emplace(run.id, Running{.site = site}).first->second;
@@ -245,22 +240,22 @@ void Crontab::finish(uint64_t id) {
       found.mapped().pidfd) // a child still, when this program replaced another (upgrade)
     openrc::reap_task(found.mapped().pidfd);
   const auto end = m_tasks.finish(id);
-  auto run = m_world.store.cron_run(id);
+  auto run = m_host.store.cron_run(id);
   if (!run || !*run)
     return; // of a site that was removed
   auto& row = **run;
   const bool known = end && *end;
   row.state = !known ? "lost" : (*end)->code == 0 ? "done" : "failed";
-  row.ended_ms = known ? (*end)->ended_ms : m_world.clock.wall_ms();
+  row.ended_ms = known ? (*end)->ended_ms : m_host.clock.wall_ms();
   row.text = known ? (*end)->text : end ? std::string(k_lost) : end.error().message;
   if (known)
     row.code = (*end)->code;
-  if (auto written = m_world.store.end_cron_run(row); !written)
+  if (auto written = m_host.store.end_cron_run(row); !written)
     log::error(cat("crontab: run ", id, ": ", written.error().message));
   if (row.state != "done")
     log::warn(cat("site '", row.site.str(), "': crontab: '", printable(row.line, 80), "' ",
         known ? cat("ended with code ", *row.code) : printable(row.text)));
-  m_changes.notify();
+  m_host.changed();
 }
 
 void Crontab::tick() {

@@ -11,12 +11,12 @@
 
 #include "base/thread_group.hpp"
 #include "config/crontab.hpp"
-#include "daemon/change_notifier.hpp"
 #include "openrc/task.hpp"
-#include "rollout/world.hpp"
+#include "store/store.hpp"
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -31,9 +31,22 @@ struct CronEntry {
   config::Appointment next;
 };
 
+// What a command of a site's live release is run with: its environment, user and limits. An error
+// says why it may not run now.
+using PrepareCommand =
+    std::function<Result<openrc::SlotSpec>(const SiteName& site, const std::string& command)>;
+
 class Crontab {
 public:
-  Crontab(rollout::World& world, ChangeNotifier& changes);
+  struct Host {
+    store::Store& store;
+    os::Disk& disk;
+    os::Clock& clock;
+    os::Paths paths;
+    PrepareCommand prepare;
+    std::function<void()> changed; // a run began, ended or was skipped; any thread
+  };
+  explicit Crontab(Host host);
   ~Crontab(); // the thread ends, runs go on
   Crontab(const Crontab&) = delete;
   Crontab& operator=(const Crontab&) = delete;
@@ -73,8 +86,7 @@ private:
   void due(const SiteName& site, const CronEntry& entry);
   Result<uint64_t> start(const SiteName& site, const CronEntry& entry, const std::string& actor);
 
-  rollout::World& m_world;
-  ChangeNotifier& m_changes;
+  Host m_host;
   openrc::Tasks m_tasks;
   std::mutex m_mutex; // of m_running
   std::map<uint64_t, Running> m_running;

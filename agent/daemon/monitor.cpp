@@ -19,6 +19,7 @@
 #include "os/root_owned.hpp"
 #include "os/sandbox.hpp"
 #include "os/socket.hpp"
+#include "rollout/steps.hpp"
 
 #include <poll.h>
 #include <signal.h>
@@ -64,7 +65,12 @@ public:
         m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config),
             m_store, m_vault, m_nginx, m_slots, is_real_host(paths),
             [this](const std::string&) { changed(); }},
-        m_crontab(m_world, m_changes), m_engine(m_world),
+        m_crontab({m_store, m_world.disk, m_world.clock, m_world.paths,
+            [this](const SiteName& site, const std::string& command) {
+              return rollout::site_command(m_world, site, command);
+            },
+            [this] { m_changes.notify(); }}),
+        m_engine(m_world),
         m_control_server(m_world, m_engine, m_crontab, m_changes,
             {.reload = [this] { return reload(); },
                 .upgrade = [this] { return upgrade(); },

@@ -3,6 +3,7 @@
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
+#include "rollout/trust.hpp"
 
 #include <algorithm>
 
@@ -33,6 +34,7 @@ Result<openrc::SlotSpec> site_command(World& world, const SiteName& site, const 
   if (!release)
     return fail(Code::corrupt,
         cat("site '", site.str(), "': live release ", row->live, " is not in the store"));
+  TRY(check_live(world, *release));
   Signals signals;
   Rollout r(world, store::Job{.site = site}, signals);
   r.row = *row;

@@ -5,6 +5,7 @@
 #include "daemon/change_notifier.hpp"
 #include "daemon/control_server.hpp"
 #include "rollout/engine_host.hpp"
+#include "rollout/steps.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -45,7 +46,11 @@ struct ControlHost : EngineHost {
           ++upgrades;
           return {};
         }};
-    crontab = std::make_unique<daemon::Crontab>(world(), changes);
+    crontab = std::make_unique<daemon::Crontab>(daemon::Crontab::Host{store(), disk, clock, paths,
+        [this](const SiteName& name, const std::string& command) {
+          return rollout::site_command(world(), name, command);
+        },
+        [this] { changes.notify(); }});
     op = std::make_unique<daemon::ControlServer>(
         world(), *engine, *crontab, changes, std::move(ask));
   }
