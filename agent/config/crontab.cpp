@@ -1,7 +1,7 @@
 #include "config/crontab.hpp"
 
 #include "base/text.hpp"
-#include "config/rules.hpp"
+#include "config/validators.hpp"
 
 #include <algorithm>
 #include <array>

@@ -72,17 +72,17 @@ std::unexpected<Error> Problems::error() const {
   return fail(Code::invalid, cat(join(told, "\n"), "\nand ", m_found.size() - k_max_told, " more"));
 }
 
-At At::operator/(std::string_view key) const {
+Location Location::operator/(std::string_view key) const {
   if (!plain_key(key))
     return {problems, cat(path, "[\"", printable(key, 60), "\"]")};
   return {problems, cat(path, path.empty() ? "" : ".", key)};
 }
 
-At At::operator[](size_t index) const {
+Location Location::operator[](size_t index) const {
   return {problems, cat(path, "[", index, "]")};
 }
 
-std::nullopt_t At::refuse(
+std::nullopt_t Location::refuse(
     const Json& found, std::string_view allowed, const std::vector<std::string>& known) const {
   const std::string hint =
       found.is_string() ? did_you_mean(found.get_ref<const std::string&>(), known) : "";
@@ -90,7 +90,7 @@ std::nullopt_t At::refuse(
   return std::nullopt;
 }
 
-std::optional<std::string> Text::operator()(const At& at, const Json& json) const {
+std::optional<std::string> Text::operator()(const Location& at, const Json& json) const {
   if (!json.is_string())
     return at.refuse(json, cat("a string: ", rule.allowed));
   const auto& text = json.get_ref<const std::string&>();
@@ -99,28 +99,28 @@ std::optional<std::string> Text::operator()(const At& at, const Json& json) cons
   return text;
 }
 
-std::optional<std::string> Choice::operator()(const At& at, const Json& json) const {
+std::optional<std::string> Choice::operator()(const Location& at, const Json& json) const {
   if (json.is_string() &&
       std::ranges::find(allowed, json.get_ref<const std::string&>()) != allowed.end())
     return json.get<std::string>();
   return at.refuse(json, cat("one of ", join(allowed, ", ")), allowed);
 }
 
-std::optional<int64_t> Whole::operator()(const At& at, const Json& json) const {
+std::optional<int64_t> Integer::operator()(const Location& at, const Json& json) const {
   const auto number = whole(json);
   if (!number || *number < low || *number > high)
     return at.refuse(json, cat("a whole number from ", low, " to ", high));
   return number;
 }
 
-std::optional<bool> Truth::operator()(const At& at, const Json& json) const {
+std::optional<bool> Boolean::operator()(const Location& at, const Json& json) const {
   if (!json.is_boolean())
     return at.refuse(json, "true or false");
   return json.get<bool>();
 }
 
 std::optional<std::chrono::milliseconds> Duration::operator()(
-    const At& at, const Json& json) const {
+    const Location& at, const Json& json) const {
   if (json.is_string()) {
     if (const auto duration = parse_duration(json.get_ref<const std::string&>(), zero);
         duration && *duration <= most)
@@ -136,7 +136,7 @@ std::optional<std::chrono::milliseconds> Duration::operator()(
           zero ? ", or 0" : ""));
 }
 
-std::optional<uint64_t> Size::operator()(const At& at, const Json& json) const {
+std::optional<uint64_t> Size::operator()(const Location& at, const Json& json) const {
   std::optional<uint64_t> size;
   if (json.is_string())
     size = parse_size(json.get_ref<const std::string&>());
@@ -149,13 +149,14 @@ std::optional<uint64_t> Size::operator()(const At& at, const Json& json) const {
   return size;
 }
 
-std::optional<std::vector<std::string>> Words::operator()(const At& at, const Json& json) const {
+std::optional<std::vector<std::string>> Argv::operator()(
+    const Location& at, const Json& json) const {
   const std::string allowed =
       cat("one command line or an array of its words, of ", k_command.allowed);
   if (json.is_string()) {
     if (!Text{k_command}(at, json))
       return std::nullopt;
-    auto words = split_words(json.get_ref<const std::string&>());
+    auto words = split_argv(json.get_ref<const std::string&>());
     if (words && !words->empty() && !words->front().empty())
       return *std::move(words);
     at.problem(words ? "holds no command" : words.error().message);
@@ -170,8 +171,8 @@ std::optional<std::vector<std::string>> Words::operator()(const At& at, const Js
   return words;
 }
 
-bool detail::check_fields(const At& at, const Json& json, const std::vector<std::string>& names,
-    const std::vector<std::string>& required) {
+bool detail::check_fields(const Location& at, const Json& json,
+    const std::vector<std::string>& names, const std::vector<std::string>& required) {
   if (!json.is_object()) {
     at.refuse(json, "an object");
     return false;
@@ -186,7 +187,7 @@ bool detail::check_fields(const At& at, const Json& json, const std::vector<std:
   return true;
 }
 
-bool detail::check_list(const At& at, const Json& json, size_t max) {
+bool detail::check_list(const Location& at, const Json& json, size_t max) {
   if (json.is_array() && json.size() <= max)
     return true;
   if (json.is_array())

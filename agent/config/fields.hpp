@@ -1,13 +1,13 @@
 // How a checked value is read from JSON (or from TOML, which is turned into JSON first): a table
 // says which fields an object has and what each may hold; reading it fills the C++ value and
-// collects every problem with its place. Kinds (Text, Choice, Whole, ...) read one value each;
+// collects every problem with its place. Kinds (Text, Choice, Integer, ...) read one value each;
 // into() binds a kind to a member.
 #pragma once
 
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
-#include "config/rules.hpp"
+#include "config/validators.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -42,12 +42,12 @@ private:
 };
 
 // A place in the text: "$.services[0].lang".
-struct At {
+struct Location {
   Problems& problems;
   std::string path;
 
-  At operator/(std::string_view key) const;
-  At operator[](size_t index) const;
+  Location operator/(std::string_view key) const;
+  Location operator[](size_t index) const;
   void problem(std::string_view text) const { problems.add(path, text); }
   // "found WHAT, must be ALLOWED", with the nearest of `known`.
   std::nullopt_t refuse(const Json& found, std::string_view allowed,
@@ -57,33 +57,33 @@ struct At {
 // Kinds.
 struct Text {
   const TextRule& rule;
-  std::optional<std::string> operator()(const At& at, const Json& json) const;
+  std::optional<std::string> operator()(const Location& at, const Json& json) const;
 };
 struct Choice {
   std::vector<std::string> allowed;
-  std::optional<std::string> operator()(const At& at, const Json& json) const;
+  std::optional<std::string> operator()(const Location& at, const Json& json) const;
 };
-struct Whole {
+struct Integer {
   int64_t low, high;
-  std::optional<int64_t> operator()(const At& at, const Json& json) const;
+  std::optional<int64_t> operator()(const Location& at, const Json& json) const;
 };
-struct Truth {
-  std::optional<bool> operator()(const At& at, const Json& json) const;
+struct Boolean {
+  std::optional<bool> operator()(const Location& at, const Json& json) const;
 };
 struct Duration { // "500ms", "10s", or a number of seconds
   bool zero = false;
   std::chrono::seconds most{32'400}; // 9h
-  std::optional<std::chrono::milliseconds> operator()(const At& at, const Json& json) const;
+  std::optional<std::chrono::milliseconds> operator()(const Location& at, const Json& json) const;
 };
 struct Size { // "256M", or a number of bytes
   uint64_t low, high;
-  std::optional<uint64_t> operator()(const At& at, const Json& json) const;
+  std::optional<uint64_t> operator()(const Location& at, const Json& json) const;
 };
-struct Words { // argv, or one command line that is split into it
-  std::optional<std::vector<std::string>> operator()(const At& at, const Json& json) const;
+struct Argv { // argv, or one command line that is split into it
+  std::optional<std::vector<std::string>> operator()(const Location& at, const Json& json) const;
 };
 
-template <class T> using Read = std::function<void(const At&, const Json&, T&)>;
+template <class T> using Read = std::function<void(const Location&, const Json&, T&)>;
 
 template <class T> struct Field {
   std::string_view name;
@@ -96,9 +96,9 @@ namespace detail {
 
 // False, and the problem told, when `json` is not an object, has a field outside `names`, or lacks
 // a required one.
-bool check_fields(const At& at, const Json& json, const std::vector<std::string>& names,
+bool check_fields(const Location& at, const Json& json, const std::vector<std::string>& names,
     const std::vector<std::string>& required);
-bool check_list(const At& at, const Json& json, size_t max);
+bool check_list(const Location& at, const Json& json, size_t max);
 
 template <class To, class From> To convert(From&& from) {
   using Plain = std::remove_cvref_t<From>;
@@ -115,7 +115,8 @@ template <class To, class From> To convert(From&& from) {
 
 } // namespace detail
 
-template <class T> void read_object(const At& at, const Json& json, const Table<T>& table, T& out) {
+template <class T>
+void read_object(const Location& at, const Json& json, const Table<T>& table, T& out) {
   std::vector<std::string> names, required;
   for (const auto& field : table) {
     names.emplace_back(field.name);
@@ -131,7 +132,7 @@ template <class T> void read_object(const At& at, const Json& json, const Table<
 
 // What a kind reads goes into a member.
 template <class T, class M, class Kind> Read<T> into(M T::* member, Kind kind) {
-  return [member, kind](const At& at, const Json& json, T& out) {
+  return [member, kind](const Location& at, const Json& json, T& out) {
     if (auto value = kind(at, json))
       out.*member = detail::convert<M>(*std::move(value));
   };
@@ -139,14 +140,15 @@ template <class T, class M, class Kind> Read<T> into(M T::* member, Kind kind) {
 
 // An object within the object.
 template <class T, class M> Read<T> into(M T::* member, const Table<M>& table) {
-  return [member, table](
-             const At& at, const Json& json, T& out) { read_object(at, json, table, out.*member); };
+  return [member, table](const Location& at, const Json& json, T& out) {
+    read_object(at, json, table, out.*member);
+  };
 }
 
 // A list of what a kind reads.
 template <class T, class E, class Kind>
 Read<T> each(std::vector<E> T::* member, size_t max, Kind kind) {
-  return [member, max, kind](const At& at, const Json& json, T& out) {
+  return [member, max, kind](const Location& at, const Json& json, T& out) {
     if (!detail::check_list(at, json, max))
       return;
     for (size_t i = 0; i < json.size(); ++i)
@@ -157,7 +159,7 @@ Read<T> each(std::vector<E> T::* member, size_t max, Kind kind) {
 
 // Checked, and of no use to the host.
 template <class T, class Kind> Read<T> checked(Kind kind) {
-  return [kind](const At& at, const Json& json, T&) { kind(at, json); };
+  return [kind](const Location& at, const Json& json, T&) { kind(at, json); };
 }
 
 } // namespace chillbox::config

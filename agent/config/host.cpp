@@ -44,8 +44,9 @@ constexpr uint64_t k_tib = 1ULL << 40;
 
 // A section of the file; its keys are members of the one HostConfig.
 Read<HostConfig> section(Section keys) {
-  return [keys = std::move(keys)](
-             const At& at, const Json& json, HostConfig& out) { read_object(at, json, keys, out); };
+  return [keys = std::move(keys)](const Location& at, const Json& json, HostConfig& out) {
+    read_object(at, json, keys, out);
+  };
 }
 
 const Section& sections() {
@@ -58,28 +59,28 @@ const Section& sections() {
       {"stage",
           section({{"size", into(&H::stage_size, Size{k_mib, k_tib})},
               {"secrets_size", into(&H::secrets_size, Size{k_mib, k_tib})},
-              {"allow_swap", into(&H::allow_swap, Truth{})}})},
+              {"allow_swap", into(&H::allow_swap, Boolean{})}})},
       {"limits",
           section({{"artifact_max", into(&H::artifact_max, Size{k_mib, k_tib})},
               {"uploads_max", into(&H::uploads_max, Size{k_mib, k_tib})},
               {"log_size", into(&H::log_size, Size{64'000, k_tib})},
-              {"log_files", into(&H::log_files, Whole{0, 100})},
+              {"log_files", into(&H::log_files, Integer{0, 100})},
               {"unpacked_max", into(&H::unpacked_max, Size{k_mib, k_tib})},
-              {"entries_max", into(&H::entries_max, Whole{1, 10'000'000})},
-              {"ratio_max", into(&H::ratio_max, Whole{1, 100'000})},
-              {"jobs_max", into(&H::jobs_max, Whole{1, 64})},
-              {"queue_max", into(&H::queue_max, Whole{1, 100'000})},
+              {"entries_max", into(&H::entries_max, Integer{1, 10'000'000})},
+              {"ratio_max", into(&H::ratio_max, Integer{1, 100'000})},
+              {"jobs_max", into(&H::jobs_max, Integer{1, 64})},
+              {"queue_max", into(&H::queue_max, Integer{1, 100'000})},
               {"upload_wait", into(&H::upload_wait, Duration{})},
               {"build_timeout", into(&H::build_timeout, Duration{})},
-              {"tasks_default", into(&H::tasks_default, Whole{16, 100'000})},
-              {"serial_jump_max", into(&H::serial_jump_max, Whole{1, INT64_MAX})},
-              {"reserve_percent", into(&H::reserve_percent, Whole{0, 50})},
-              {"scrypt_cap", into(&H::scrypt_cap, Whole{10, 22})}})},
+              {"tasks_default", into(&H::tasks_default, Integer{16, 100'000})},
+              {"serial_jump_max", into(&H::serial_jump_max, Integer{1, INT64_MAX})},
+              {"reserve_percent", into(&H::reserve_percent, Integer{0, 50})},
+              {"scrypt_cap", into(&H::scrypt_cap, Integer{10, 22})}})},
       {"nginx",
           section({{"dir", into(&H::nginx_dir, Text{k_optional_path})},
               {"group", into(&H::nginx_group, Text{k_group})},
-              {"http_port", into(&H::http_port, Whole{1, 65'535})},
-              {"https_port", into(&H::https_port, Whole{1, 65'535})},
+              {"http_port", into(&H::http_port, Integer{1, 65'535})},
+              {"https_port", into(&H::https_port, Integer{1, 65'535})},
               {"tls_certificate", into(&H::tls_certificate, Text{k_optional_path})},
               {"tls_certificate_key", into(&H::tls_certificate_key, Text{k_optional_path})},
               {"allow_directives", each(&H::nginx_allow_directives, 100, Text{k_nginx_word})},
@@ -88,14 +89,14 @@ const Section& sections() {
               {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
       {"defaults",
           section({{"watch", into(&H::watch, Duration{.zero = true})},
-              {"keep_releases", into(&H::keep_releases, Whole{1, 100})}})},
+              {"keep_releases", into(&H::keep_releases, Integer{1, 100})}})},
       {"variables",
           section({{"s3_endpoint_url", into(&H::s3_endpoint_url, Text{k_word})},
               {"artifact_bucket", into(&H::artifact_bucket, Text{k_word})},
               {"immutable_bucket", into(&H::immutable_bucket, Text{k_word})},
               {"immutable_bucket_domain", into(&H::immutable_bucket_domain, Text{k_word})},
               {"subnet", into(&H::subnet, Text{k_word})}})},
-      {"edge", section({{"test_port", into(&H::edge_test_port, Whole{0, 65'535})}})}};
+      {"edge", section({{"test_port", into(&H::edge_test_port, Integer{0, 65'535})}})}};
   return k_sections;
 }
 

@@ -18,18 +18,18 @@ struct Draft {
 
 template <class M, class Reader> Read<Draft> member(M Kind::* member, Reader reader) {
   return [read = into(member, std::move(reader))](
-             const At& at, const Json& json, Draft& draft) { read(at, json, draft.kind); };
+             const Location& at, const Json& json, Draft& draft) { read(at, json, draft.kind); };
 }
 
 template <class Reader> Read<Draft> list(std::vector<std::string> Kind::* member, Reader reader) {
   return [member, read = each(member, k_max_list, std::move(reader))](
-             const At& at, const Json& json, Draft& draft) {
+             const Location& at, const Json& json, Draft& draft) {
     (draft.kind.*member).clear(); // that of a `when` replaces the other
     read(at, json, draft.kind);
   };
 }
 
-std::optional<Kind::Listens> read_listens(const At& at, const Json& json) {
+std::optional<Kind::Listens> read_listens(const Location& at, const Json& json) {
   const auto text = Choice{{"no", "unix", "tcp"}}(at, json);
   if (!text)
     return std::nullopt;
@@ -38,34 +38,34 @@ std::optional<Kind::Listens> read_listens(const At& at, const Json& json) {
                          : Kind::Listens::no;
 }
 
-std::optional<Kind::Role> read_role(const At& at, const Json& json) {
+std::optional<Kind::Role> read_role(const Location& at, const Json& json) {
   const auto text = Choice{{"service", "worker"}}(at, json);
   if (!text)
     return std::nullopt;
   return *text == "worker" ? Kind::Role::worker : Kind::Role::service;
 }
 
-std::optional<std::string> read_language(const At& at, const Json& json) {
+std::optional<std::string> read_language(const Location& at, const Json& json) {
   if (!json.is_string() || !is_kind_name(json.get_ref<const std::string&>()))
     return at.refuse(json, "the name of a handler");
   return json.get<std::string>();
 }
 
-std::optional<std::string> read_public(const At& at, const Json& json) {
+std::optional<std::string> read_public(const Location& at, const Json& json) {
   return json == "." ? "." : Text{k_folder}(at, json);
 }
 
-void read_when(const At& at, const Json& json, Draft& draft) {
+void read_when(const Location& at, const Json& json, Draft& draft) {
   if (detail::check_list(at, json, k_max_list))
     draft.when.assign(json.begin(), json.end());
 }
 
 Table<Draft> common_members() {
   return {{"listens", member(&Kind::listens, read_listens)},
-      {"build", member(&Kind::builds, Truth{})}, {"public", list(&Kind::published, read_public)},
+      {"build", member(&Kind::builds, Boolean{})}, {"public", list(&Kind::published, read_public)},
       {"built", list(&Kind::built, Text{k_folder})},
       {"needs", list(&Kind::needs, Text{k_file_name})},
-      {"front", member(&Kind::preferred_front, Truth{})}};
+      {"front", member(&Kind::preferred_front, Boolean{})}};
 }
 
 Table<Draft> with_common(Table<Draft> table) {
@@ -76,7 +76,7 @@ Table<Draft> with_common(Table<Draft> table) {
 
 const Table<Draft>& file_table() {
   static const Table<Draft> k_table = with_common({{"about", into(&Draft::about, Text{k_line})},
-      {"role", member(&Kind::role, read_role)}, {"hashed", member(&Kind::hashed, Truth{})},
+      {"role", member(&Kind::role, read_role)}, {"hashed", member(&Kind::hashed, Boolean{})},
       {"language", member(&Kind::language, read_language)}, {"when", read_when}});
   return k_table;
 }
@@ -97,7 +97,7 @@ Result<Kind> parse_kind(std::string_view text, const VariableValue& value_of) {
   read_object({problems, "$"}, json, file_table(), draft);
   for (size_t i = 0; i < draft.when.size(); ++i) {
     Draft other = draft;
-    read_object(At{problems, "$.when"}[i], draft.when[i], when_table(), other);
+    read_object(Location{problems, "$.when"}[i], draft.when[i], when_table(), other);
     if (!value_of || other.variable.empty())
       continue;
     const auto value = TRY(value_of(other.variable));

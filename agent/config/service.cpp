@@ -10,7 +10,7 @@ constexpr size_t k_max_variables = 1000;
 constexpr std::chrono::seconds k_longest_probe{
     60}; // of one check: a job that is to stop waits for it
 
-std::optional<std::string> read_variable_name(const At& at, const Json& json) {
+std::optional<std::string> read_variable_name(const Location& at, const Json& json) {
   if (!json.is_string())
     return at.refuse(json, "a string: the name of a variable");
   auto name = json.get<std::string>();
@@ -22,7 +22,7 @@ std::optional<std::string> read_variable_name(const At& at, const Json& json) {
 }
 
 // A variable is kept only whole, so that half of one causes no second problem further on.
-std::optional<Variable> read_variable(const At& at, const Json& json, bool with_cmd) {
+std::optional<Variable> read_variable(const Location& at, const Json& json, bool with_cmd) {
   static const Table<Variable> k_with_cmd{{"name", into(&Variable::name, read_variable_name), true},
       {"value", into(&Variable::value, Text{k_value})},
       {"cmd", into(&Variable::cmd, Text{k_command})}};
@@ -35,12 +35,12 @@ std::optional<Variable> read_variable(const At& at, const Json& json, bool with_
   return variable.name.empty() ? std::nullopt : std::optional(std::move(variable));
 }
 
-void read_environment(const At& at, const Json& json, Service& service) {
+void read_environment(const Location& at, const Json& json, Service& service) {
   read_variables(at, json, false, service.environment);
 }
 
 // The name is the folder in the artifact too, where these stand for something else.
-std::optional<ServiceName> read_name(const At& at, const Json& json) {
+std::optional<ServiceName> read_name(const Location& at, const Json& json) {
   if (!json.is_string())
     return at.refuse(json, "a string: the service's name");
   const auto& text = json.get_ref<const std::string&>();
@@ -60,7 +60,7 @@ std::optional<ServiceName> read_name(const At& at, const Json& json) {
 // One of the kinds that we ship, or x-NAME: a handler that the administrator added.
 auto lang_kind(std::vector<std::string> shipped) {
   return [shipped = std::move(shipped)](
-             const At& at, const Json& json) -> std::optional<std::string> {
+             const Location& at, const Json& json) -> std::optional<std::string> {
     if (json.is_string()) {
       const auto& text = json.get_ref<const std::string&>();
       const bool own = text.size() > 2 && text.size() <= 32 && text.starts_with("x-") &&
@@ -76,24 +76,24 @@ auto lang_kind(std::vector<std::string> shipped) {
   };
 }
 
-void read_strategy(const At& at, const Json& json, Service& service) {
+void read_strategy(const Location& at, const Json& json, Service& service) {
   if (const auto text = Choice{{"overlap", "stop-first"}}(at, json))
     service.strategy = *text == "overlap" ? Strategy::overlap : Strategy::stop_first;
 }
 
-void read_health(const At& at, const Json& json, Service& service) {
+void read_health(const Location& at, const Json& json, Service& service) {
   static const Table<Health> k_health{{"path", into(&Health::path, Text{k_health_path})},
       {"interval", into(&Health::interval, Duration{.most = k_longest_probe})},
       {"timeout", into(&Health::timeout, Duration{.most = k_longest_probe})},
       {"deadline", into(&Health::deadline, Duration{})},
-      {"count", into(&Health::count, Whole{1, 100})}};
+      {"count", into(&Health::count, Integer{1, 100})}};
   read_object(at, json, k_health, service.health);
   service.health.declared = json.is_object() && json.contains("path");
 }
 
 // Percent of one processor: 50, or "50%".
-std::optional<int64_t> read_percent(const At& at, const Json& json) {
-  constexpr Whole k_percent{1, 9999};
+std::optional<int64_t> read_percent(const Location& at, const Json& json) {
+  constexpr Integer k_percent{1, 9999};
   if (!json.is_string())
     return k_percent(at, json);
   std::string_view text = json.get_ref<const std::string&>();
@@ -110,7 +110,7 @@ const Table<Resources>& resources_table() {
       {"memory_max", into(&Resources::memory_max, Size{1'000'000, 1ULL << 40})},
       {"cpu_max", into(&Resources::cpu_max, read_percent)},
       {"cpus", into(&Resources::cpus, Text{k_cpu_list})},
-      {"tasks_max", into(&Resources::tasks_max, Whole{1, 100'000})}};
+      {"tasks_max", into(&Resources::tasks_max, Integer{1, 100'000})}};
   return k_resources;
 }
 
@@ -120,16 +120,16 @@ Table<Service> common_fields() {
       {"secrets_config", into(&Service::secrets_config, Text{k_file_name})},
       {"secrets_export_dockerfile", checked<Service>(Text{k_folder})},
       {"manifest", into(&Service::manifest, Text{k_folder})},
-      {"niceness", into(&Service::niceness, Whole{-20, 19})}, {"strategy", read_strategy},
-      {"release_command", into(&Service::release_command, Words{})},
+      {"niceness", into(&Service::niceness, Integer{-20, 19})}, {"strategy", read_strategy},
+      {"release_command", into(&Service::release_command, Argv{})},
       {"resources", into(&Service::resources, resources_table())}};
 }
 
 const Table<Service>& service_table() {
   static const Table<Service> k_table = [] {
     Table<Service> table = common_fields();
-    const Whole workers{1, 64};
-    const Whole requests{0, 1'000'000'000};
+    const Integer workers{1, 64};
+    const Integer requests{0, 1'000'000'000};
     const Table<Service> own{
         {"lang",
             into(&Service::lang, lang_kind({"immutable", "chill", "python", "static", "binary"})),
@@ -157,8 +157,8 @@ const Table<Service>& worker_table() {
     Table<Service> table = common_fields();
     const Table<Service> own{
         {"lang", into(&Service::lang, lang_kind({"python-worker", "binary-worker"})), true},
-        {"run-cmd", into(&Service::run_cmd, Words{}), true},
-        {"count", into(&Service::count, Whole{1, 64})}};
+        {"run-cmd", into(&Service::run_cmd, Argv{}), true},
+        {"count", into(&Service::count, Integer{1, 64})}};
     table.insert(table.end(), own.begin(), own.end());
     return table;
   }();
@@ -172,7 +172,7 @@ bool same_name(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [&](char x, char y) { return lower(x) == lower(y); });
 }
 
-void check_worker_counts(const At& at, const Service& s) {
+void check_worker_counts(const Location& at, const Service& s) {
   const bool above = s.workers_minimum && s.workers && *s.workers < *s.workers_minimum;
   const bool below = s.workers_maximum && s.workers && *s.workers > *s.workers_maximum;
   if (above || below)
@@ -181,7 +181,7 @@ void check_worker_counts(const At& at, const Service& s) {
     (at / "workers_minimum").problem("is greater than workers_maximum");
 }
 
-void check_references(const At& at, const Site& site, const Service& service) {
+void check_references(const Location& at, const Site& site, const Service& service) {
   Variables variables = known_variables(site);
   for (const auto name : {"HOST", "PORT"}) // which the agent gives to every service
     variables.try_emplace(name);
@@ -196,7 +196,8 @@ void check_references(const At& at, const Site& site, const Service& service) {
 
 } // namespace
 
-void read_variables(const At& at, const Json& json, bool with_cmd, std::vector<Variable>& out) {
+void read_variables(
+    const Location& at, const Json& json, bool with_cmd, std::vector<Variable>& out) {
   if (!detail::check_list(at, json, k_max_variables))
     return;
   for (size_t i = 0; i < json.size(); ++i) {
@@ -219,7 +220,7 @@ Variables known_variables(const Site& site) {
   return variables;
 }
 
-void read_service(const At& at, const Json& json, bool worker, Site& site) {
+void read_service(const Location& at, const Json& json, bool worker, Site& site) {
   static const ServiceName k_nameless = ServiceName::parse("nameless-until-it-is-read").value();
   Service service{.name = k_nameless};
   service.worker = worker;

@@ -10,7 +10,7 @@
 namespace chillbox::config {
 namespace {
 
-std::optional<Version> read_version(const At& at, const Json& json) {
+std::optional<Version> read_version(const Location& at, const Json& json) {
   if (!json.is_string())
     return at.refuse(json, "a string: a semantic version");
   auto version = Version::parse(json.get_ref<const std::string&>());
@@ -21,7 +21,7 @@ std::optional<Version> read_version(const At& at, const Json& json) {
   return *std::move(version);
 }
 
-void read_domains(const At& at, const Json& json, Site& site) {
+void read_domains(const Location& at, const Json& json, Site& site) {
   std::vector<std::string> seen;
   if (!detail::check_list(at, json, 100))
     return;
@@ -37,20 +37,20 @@ void read_domains(const At& at, const Json& json, Site& site) {
   }
 }
 
-void read_server_name(const At& at, const Json& json, Site& site) {
+void read_server_name(const Location& at, const Json& json, Site& site) {
   if (const auto name = Text{k_host_name}(at, json)) {
     site.server_name = *name;
     site.domains.push_back(*name);
   }
 }
 
-void read_contact(const At& at, const Json& json, Site& site) {
+void read_contact(const Location& at, const Json& json, Site& site) {
   static const Table<Site> k_contact{{"owner", into(&Site::contact_owner, Text{k_line})},
       {"technical", into(&Site::contact_technical, Text{k_line})}};
   read_object(at, json, k_contact, site);
 }
 
-void read_env(const At& at, const Json& json, Site& site) {
+void read_env(const Location& at, const Json& json, Site& site) {
   read_variables(at, json, true, site.env);
   std::vector<std::string> names;
   for (const auto& variable : site.env)
@@ -59,7 +59,7 @@ void read_env(const At& at, const Json& json, Site& site) {
     at.problem(cat("'", name, "': ", error.message));
 }
 
-void read_crontab(const At& at, const Json& json, Site& site) {
+void read_crontab(const Location& at, const Json& json, Site& site) {
   if (!detail::check_list(at, json, 100))
     return;
   const Variables variables = known_variables(site);
@@ -71,7 +71,7 @@ void read_crontab(const At& at, const Json& json, Site& site) {
     const auto& line = json[i].get_ref<const std::string&>();
     if (const auto read = parse_cron_line(line); !read)
       at[i].problem(read.error().message);
-    else if (const auto words = split_words(line); !words)
+    else if (const auto words = split_argv(line); !words)
       at[i].problem(words.error().message);
     else if (const auto expanded = expand_command(read->command, variables); !expanded)
       at[i].problem(expanded.error().message);
@@ -80,7 +80,7 @@ void read_crontab(const At& at, const Json& json, Site& site) {
   }
 }
 
-void read_redis(const At& at, const Json& json, Site& site) {
+void read_redis(const Location& at, const Json& json, Site& site) {
   site.has_redis = true;
   if (!json.is_object()) {
     at.refuse(json, "an object: options of redis.conf and their values");
@@ -89,18 +89,18 @@ void read_redis(const At& at, const Json& json, Site& site) {
   if (json.size() > 200)
     at.problem(cat("holds ", json.size(), " options, the limit is 200"));
   for (const auto& [name, value] : json.items()) {
-    const At here = at / name;
+    const Location here = at / name;
     if (const auto problem = redis_option_problem(name))
       here.problem(cat("'", printable(name, 70), "' ", *problem));
     else if (!value.is_number())
       site.redis[name] = Text{k_line}(here, value).value_or("");
-    else if (const auto number = Whole{0, 1'000'000'000'000'000}(here, value))
+    else if (const auto number = Integer{0, 1'000'000'000'000'000}(here, value))
       site.redis[name] = std::to_string(*number);
   }
 }
 
 Read<Site> service_list(bool worker) {
-  return [worker](const At& at, const Json& json, Site& site) {
+  return [worker](const Location& at, const Json& json, Site& site) {
     if (!detail::check_list(at, json, 64))
       return;
     for (size_t i = 0; i < json.size(); ++i)
@@ -108,7 +108,7 @@ Read<Site> service_list(bool worker) {
   };
 }
 
-void read_store(const At& at, const Json& json, Site& site) {
+void read_store(const Location& at, const Json& json, Site& site) {
   if (const auto store = Choice{{"disk", "tmpfs"}}(at, json))
     site.confidential = *store == "tmpfs";
 }
@@ -122,7 +122,7 @@ const Table<Site>& site_table() {
       {"release", into(&Site::release, Text{k_line})}, {"env", read_env}, {"crontab", read_crontab},
       {"redis", read_redis}, {"services", service_list(false)}, {"workers", service_list(true)},
       {"watch", into(&Site::watch, Duration{.zero = true})},
-      {"keep_releases", into(&Site::keep_releases, Whole{1, 100})}, {"store", read_store},
+      {"keep_releases", into(&Site::keep_releases, Integer{1, 100})}, {"store", read_store},
       {"$schema", checked<Site>(Text{k_line})}};
   return k_site;
 }

@@ -101,10 +101,8 @@ Result<void> require_resolved(const Site& site);
 // Strict host name (RFC 1123 labels, at most 253 bytes, no port, no wildcard), lower case (faults
 // 68).
 bool is_host_name(std::string_view text);
-bool is_variable_name(std::string_view text); // ^[A-Za-z_][A-Za-z0-9_]{0,63}$, and not LD_PRELOAD,
-                                              // PATH, PYTHONPATH, ... (faults 64, 67)
 // The shell-like words of one command line: spaces separate, '...' and "..." and \ quote, nothing
 // is ever expanded.
-Result<std::vector<std::string>> split_words(std::string_view line);
+Result<std::vector<std::string>> split_argv(std::string_view line);
 
 } // namespace chillbox::config

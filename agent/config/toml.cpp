@@ -23,7 +23,7 @@ public:
   Converter(std::string_view file, Lines& lines) : m_problems(file, &lines), m_lines(lines) {}
 
   Json convert(const toml::node& node, const std::string& path, size_t depth) {
-    const At at{m_problems, path};
+    const Location at{m_problems, path};
     m_lines[path] = static_cast<int>(node.source().begin.line);
     if (depth > k_max_json_depth) {
       at.problem(cat("nested deeper than ", k_max_json_depth, " levels"));
@@ -47,7 +47,7 @@ public:
   const Problems& problems() const { return m_problems; }
 
 private:
-  static Json scalar(const toml::node& node, const At& at) {
+  static Json scalar(const toml::node& node, const Location& at) {
     if (const auto* text = node.as_string())
       return text->get();
     if (const auto* number = node.as_integer())

@@ -32,7 +32,7 @@ std::string redis_word(std::string_view word) {
 
 Result<std::string> option_line(const std::string& name, const std::string& value) {
   std::string line = name;
-  const auto words = TRY_IN(cat("redis.", name), config::split_words(value));
+  const auto words = TRY_IN(cat("redis.", name), config::split_argv(value));
   for (const auto& word : words.empty() ? std::vector<std::string>{""} : words)
     line += " " + redis_word(word);
   return line + "\n";

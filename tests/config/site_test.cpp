@@ -243,14 +243,14 @@ TEST_CASE("server_name comes first in the domains, and once") {
 
 TEST_CASE("a command line is split into words and nothing of it is expanded") {
   using W = std::vector<std::string>;
-  CHECK(split_words("arq main.Settings").value() == W{"arq", "main.Settings"});
-  CHECK(split_words("  a\tb\n'c d' \"e \\\" f\" g\\ h '' ").value() ==
+  CHECK(split_argv("arq main.Settings").value() == W{"arq", "main.Settings"});
+  CHECK(split_argv("  a\tb\n'c d' \"e \\\" f\" g\\ h '' ").value() ==
       W{"a", "b", "c d", "e \" f", "g h", ""});
-  CHECK(split_words("a'b'\"c\"d").value() == W{"abcd"});
-  CHECK(split_words("echo $(id) `id` $X *.c > f; x").value() ==
+  CHECK(split_argv("a'b'\"c\"d").value() == W{"abcd"});
+  CHECK(split_argv("echo $(id) `id` $X *.c > f; x").value() ==
       W{"echo", "$(id)", "`id`", "$X", "*.c", ">", "f;", "x"});
-  CHECK(split_words("'\\n' \"\\n\" \"\\$x\"").value() == W{"\\n", "\\n", "\\$x"});
-  CHECK(split_words("").value().empty());
+  CHECK(split_argv("'\\n' \"\\n\" \"\\$x\"").value() == W{"\\n", "\\n", "\\$x"});
+  CHECK(split_argv("").value().empty());
   for (const char* bad : {"'a", "\"a", "\"a\\\"", "a\\", "'a\"'\""})
-    CHECK_FALSE(split_words(bad));
+    CHECK_FALSE(split_argv(bad));
 }

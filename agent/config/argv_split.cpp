@@ -29,7 +29,7 @@ Result<size_t> quoted(std::string_view line, size_t at, std::string& word) {
 
 } // namespace
 
-Result<std::vector<std::string>> split_words(std::string_view line) {
+Result<std::vector<std::string>> split_argv(std::string_view line) {
   std::vector<std::string> words;
   std::string word;
   bool open = false; // '' is a word too

@@ -1,4 +1,4 @@
-#include "config/rules.hpp"
+#include "config/validators.hpp"
 
 #include "base/text.hpp"
 #include "config/site.hpp"
@@ -188,10 +188,6 @@ std::optional<std::string> variable_name_problem(std::string_view name) {
           k_prefixes, [&](std::string_view prefix) { return name.starts_with(prefix); }))
     return "is denied, because it changes which code is run: choose another name";
   return std::nullopt;
-}
-
-bool is_variable_name(std::string_view name) {
-  return !variable_name_problem(name);
 }
 
 std::optional<std::string> redis_option_problem(std::string_view name) {
