@@ -184,7 +184,7 @@ void Monitor::changed() {
 Result<void> Monitor::serve_host() {
   if (m_world.paths.testing() && m_world.config.nginx_dir.empty())
     return {}; // a test that names no directory of its own must not find this machine's
-  sweep(TRY(m_nginx.directory()), "chillbox.");
+  os::sweep_temporaries(TRY(m_nginx.directory()), "chillbox.");
   return TRY(m_nginx.install_host()) ? m_nginx.reload() : Result<void>{};
 }
 

@@ -4,7 +4,6 @@
 #include "base/text.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
-#include "os/files.hpp"
 #include "os/job_user.hpp"
 #include "os/mount.hpp"
 #include "os/socket.hpp"
@@ -45,25 +44,26 @@ std::vector<std::string> below(const std::string& dir) {
 }
 
 // Every directory that is ours alone and has files or links in it that are written by a rename.
+// Copies of artifacts and of releases can be large.
 void sweep_all(const os::Paths& paths) {
   for (const auto& dir : {paths.artifacts(), paths.secret_sets(), paths.state() + "/nginx",
            paths.run() + "/sealed", paths.slots()})
-    sweep(dir);
+    os::sweep_temporaries(dir);
   for (const auto& dir : below(paths.run() + "/live"))
-    sweep(dir);
+    os::sweep_temporaries(dir);
   for (const auto& site : below(paths.sites())) {
-    sweep(site);
-    sweep(site + "/releases");
+    os::sweep_temporaries(site);
+    os::sweep_temporaries(site + "/releases");
     for (const auto& immutable : below(site + "/immutable"))
-      sweep(immutable);
+      os::sweep_temporaries(immutable);
     const std::string slug = site.substr(site.rfind('/'));
-    sweep(cat(paths.root, "/srv", slug), "root");
+    os::sweep_temporaries(cat(paths.root, "/srv", slug), "root");
     for (const auto& service : below(cat(paths.root, "/usr/local/src", slug)))
-      sweep(service);
+      os::sweep_temporaries(service);
   }
   // OpenRC's are everybody's.
   for (const auto& dir : {paths.init_d(), paths.conf_d()})
-    sweep(dir, "chillbox.");
+    os::sweep_temporaries(dir, "chillbox.");
 }
 
 Result<void> check_users() {
@@ -85,18 +85,6 @@ Result<void> remove_begun(const os::Paths& paths) {
 }
 
 } // namespace
-
-void sweep(const std::string& dir, std::string_view beginning) {
-  for (const auto& path : below(dir)) {
-    const std::string name = path.substr(path.rfind('/') + 1);
-    if (!os::is_temporary_name(name) || !std::string_view(name).substr(1).starts_with(beginning))
-      continue;
-    if (auto removed = os::real_disk().remove_tree(path); !removed)
-      log::warn(removed.error().message);
-    else
-      log::info(cat(path, ": removed, it was not written to the end"));
-  }
-}
 
 std::string service_user(const std::string& name) {
   return ::geteuid() == 0 && os::find_user(name) ? name : "-";

@@ -17,10 +17,6 @@
 namespace chillbox::daemon {
 
 Result<void> prepare_directories(const os::Paths& paths, const config::HostConfig& config);
-// What a power cut or a kill left half written: copies of artifacts and of releases can be large.
-// What cannot be swept is no reason not to start. Of everybody's directories only names with our
-// beginning.
-void sweep(const std::string& dir, std::string_view beginning = "");
 // A damaged file is moved aside, and the store is made again from the sites' own files
 // (rollout/manifest.hpp); so are the sites of a store that is older than the disk. `told`: what was
 // done, for status too.

@@ -1,5 +1,6 @@
 #include "os/disk.hpp"
 
+#include "base/log.hpp"
 #include "base/text.hpp"
 #include "os/atomic_file.hpp"
 #include "os/disk_tree.hpp"
@@ -277,14 +278,16 @@ Disk& real_disk() {
   return disk;
 }
 
-Result<size_t> sweep_temporaries(const std::string& dir) {
-  size_t swept = 0;
-  for (const std::string& name : TRY(list_names(dir)))
-    if (is_temporary_name(name)) {
-      TRY(remove_whole_tree(cat(dir, "/", name)));
-      ++swept;
-    }
-  return swept;
+void sweep_temporaries(const std::string& dir, std::string_view beginning) {
+  for (const std::string& name : list_names(dir).value_or(std::vector<std::string>{})) {
+    if (!is_temporary_name(name) || !std::string_view(name).substr(1).starts_with(beginning))
+      continue;
+    const std::string path = cat(dir, "/", name);
+    if (auto removed = remove_whole_tree(path); !removed)
+      log::warn(removed.error().message);
+    else
+      log::info(cat(path, ": removed, because it was not written to the end"));
+  }
 }
 
 } // namespace chillbox::os

@@ -105,9 +105,10 @@ public:
 
 Disk& real_disk();
 
-// Removes what write, set_link and copy_tree left in `dir` when the power went
-// (".NAME.tmp.XXXXXXXX"); returns how many. At the start of the daemon only: it cannot tell a
-// temporary file that somebody is still writing.
-Result<size_t> sweep_temporaries(const std::string& dir);
+// Removes what write, set_link and copy_tree left in `dir` after a power cut or a kill
+// (".NAME.tmp.XXXXXXXX", NAME beginning with `beginning`), and logs each name. At the start of the
+// daemon only: it cannot tell a temporary file that somebody is still writing. A file that cannot
+// be removed is logged and left.
+void sweep_temporaries(const std::string& dir, std::string_view beginning = "");
 
 } // namespace chillbox::os

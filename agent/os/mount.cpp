@@ -104,10 +104,6 @@ int mount_new(const std::string& path, const std::string& data) {
 
 } // namespace
 
-bool is_mount_point(const std::string& path) {
-  return find_mount(path).has_value();
-}
-
 Result<bool> mount_tmpfs(const std::string& path, const TmpfsOptions& options) {
   if (options.size_bytes == 0)
     return fail(Code::invalid, cat("mount tmpfs on ", path, ": it needs a size"));

@@ -17,7 +17,6 @@ struct TmpfsOptions {
   bool allow_swap = false; // else: without `noswap` and with swap on, denied (faults 81)
 };
 
-bool is_mount_point(const std::string& path);
 // Mounts once: a mount point of ours that is there already stays as it is. Returns true when noswap
 // holds.
 Result<bool> mount_tmpfs(const std::string& path, const TmpfsOptions& options);

@@ -253,15 +253,6 @@ Result<void> Store::finish_job(const Job& job, const std::string& event_text) {
   return txn.commit();
 }
 
-Result<uint64_t> Store::add_event(const std::string& job, JobEvent event) {
-  const std::scoped_lock lock(m_state->mutex);
-  Db& db = m_state->db;
-  Txn txn = TRY(Txn::begin(db));
-  const uint64_t number = TRY(write_event(db, job, event));
-  TRY(txn.commit());
-  return number;
-}
-
 Result<std::vector<JobEvent>> Store::events(const std::string& job, uint64_t after, size_t limit) {
   const std::scoped_lock lock(m_state->mutex);
   return m_state->db.all<JobEvent>(

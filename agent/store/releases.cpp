@@ -145,11 +145,6 @@ Result<std::vector<Release>> Store::releases(const SiteName& site) {
       [&](Stmt& row) { return read_release(db, row); }, site.str());
 }
 
-Result<void> Store::delete_release(const SiteName& site, const std::string& id) {
-  const std::scoped_lock lock(m_state->mutex);
-  return m_state->db.run("DELETE FROM releases WHERE site = ?1 AND id = ?2", site.str(), id);
-}
-
 Result<void> Store::forget_old_releases(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;

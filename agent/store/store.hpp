@@ -73,7 +73,6 @@ public:
   Result<void> record(const Job& job, const std::vector<JobEvent>& events);
   // The job's end in one transaction with its last event.
   Result<void> finish_job(const Job& job, const std::string& event_text);
-  Result<uint64_t> add_event(const std::string& job, JobEvent event); // its number
   Result<std::vector<JobEvent>> events(const std::string& job, uint64_t after, size_t limit = 1000);
 
   Result<void> forget_old_output(); // what programs said (kind "log") is kept of the newest 500
@@ -90,7 +89,6 @@ public:
   Result<void> put_release(const Release& release);   // insert or replace
   Result<std::optional<Release>> release(const SiteName& site, const std::string& id);
   Result<std::vector<Release>> releases(const SiteName& site); // newest first
-  Result<void> delete_release(const SiteName& site, const std::string& id);
   Result<void> forget_old_releases(
       const SiteName& site); // of those that failed or were removed the newest 50 rows stay
   Result<void> put_site(const SiteRow& row);

@@ -236,13 +236,9 @@ TEST_CASE("a long poll without news is answered empty after its time") {
 
 TEST_CASE("many events come in parts, and the end only with the last part") {
   UploadHost host;
-  for (int i = 0; i < 60; ++i)
-    must(host.store().add_event(host.job,
-        {.number = 0,
-            .time_ms = 1,
-            .step = "build",
-            .kind = "log",
-            .text = std::string(2000, '"')}));
+  const std::vector<store::JobEvent> events(60,
+      {.number = 0, .time_ms = 1, .step = "build", .kind = "log", .text = std::string(2000, '"')});
+  must(host.store().record(*must(host.store().job(host.job)), events));
   host.clock.sleep(std::chrono::hours{1});
   host.engine->expire();
   REQUIRE(host.becomes(host.look(host.job), JobState::failed));

@@ -42,10 +42,10 @@ TEST_CASE("a tmpfs is mounted once, with its size and mode, without setuid progr
   const std::string path = dir / "a b"; // as the kernel's table escapes it
   CHECK(in_child([&](Report& r) {
     own_mounts(r);
-    r.expect(!is_mount_point(path), "not mounted yet");
+    r.expect(!keeps_out_of_swap(path), "not mounted yet");
     const Result<bool> first = mount_tmpfs(path, k_small);
     r.expect_ok(first, "mount");
-    r.expect(is_mount_point(path), "mounted");
+    r.expect(keeps_out_of_swap(path).has_value(), "mounted");
     r.expect(mode_of(path) == 0711, "its mode");
     struct statvfs fs{};
     ::statvfs(path.c_str(), &fs);
@@ -56,7 +56,7 @@ TEST_CASE("a tmpfs is mounted once, with its size and mode, without setuid progr
     r.expect(second && *second == *first, "the same answer for the one that is there");
     r.expect(slurp(path + "/kept") == "x", "the second time nothing is mounted over it");
     r.expect_ok(unmount(path), "unmount");
-    r.expect(!is_mount_point(path), "gone");
+    r.expect(!keeps_out_of_swap(path), "gone");
     r.expect_ok(unmount(path), "again");
     r.expect_ok(unmount(dir / "none"), "never there");
   }) == "");

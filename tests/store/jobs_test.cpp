@@ -103,9 +103,8 @@ TEST_CASE("a job's end and its last event are there together, and it is not unfi
   {
     Store store = scratch.open();
     must(store.add_job(new_job("j1")));
-    CHECK(must(store.add_event("j1", {0, 1, "accept", "begin", ""})) == 1);
-    CHECK(must(store.add_event("j1", {0, 2, "accept", "done", "ok"})) == 2);
     Job job = *must(store.job("j1"));
+    must(store.record(job, {{0, 1, "accept", "begin", ""}, {0, 2, "accept", "done", "ok"}}));
     job.state = JobState::failed;
     job.step = "check";
     job.code = Code::unhealthy;
@@ -149,7 +148,7 @@ TEST_CASE("an end must be an end, and a job that is not there is not found") {
   must(store.add_job(new_job("j1")));
   CHECK(store.finish_job(new_job("j1"), "").error().code == Code::invalid);
   CHECK(store.update_job(new_job("j2")).error().code == Code::not_found);
-  CHECK(store.add_event("j2", {0, 1, "", "info", ""}).error().code == Code::not_found);
+  CHECK(store.record(new_job("j2"), {{0, 1, "", "info", ""}}).error().code == Code::not_found);
   CHECK_FALSE(must(store.job("j2")));
   CHECK(must(store.events("j2", 0)).empty());
 }
