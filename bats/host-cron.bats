@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The crontab of a site: entries run as its user in the live release, each run with its record. The clock of the box is the machine's own, so what
-# happens when it is set is in tests/config/schedule_test.cpp.
+# happens when it is set is in tests/cron/schedule_test.cpp.
 
 # shellcheck disable=SC2154,SC2016 # box_up sets HOST; the commands are expanded in the box
 

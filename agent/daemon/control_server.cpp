@@ -59,8 +59,8 @@ constexpr ControlServer::Verb ControlServer::k_verbs[] = {
     {"cron_run", &ControlServer::cron_run, true},
 };
 
-ControlServer::ControlServer(rollout::World& world, rollout::Engine& engine, Crontab& crontab,
-    ChangeNotifier& changes, Ask ask)
+ControlServer::ControlServer(rollout::World& world, rollout::Engine& engine,
+    cron::Scheduler& crontab, ChangeNotifier& changes, Ask ask)
     : m_world(world), m_engine(engine), m_crontab(crontab), m_changes(changes),
       m_ask(std::move(ask)), m_started(world.clock.mono()) {}
 

@@ -7,9 +7,9 @@
 #include "base/fd.hpp"
 #include "base/thread_group.hpp"
 #include "control/control.hpp"
+#include "cron/scheduler.hpp"
 #include "daemon/change_notifier.hpp"
 #include "daemon/control_limits.hpp"
-#include "daemon/crontab.hpp"
 #include "os/socket.hpp"
 #include "rollout/engine.hpp"
 #include "rollout/prune.hpp"
@@ -32,7 +32,7 @@ public:
     std::function<Result<void>()> reload, upgrade;
     std::function<uint64_t()> refused_webhooks = {}, refused_uploads = {}; // since the start
   };
-  ControlServer(rollout::World& world, rollout::Engine& engine, Crontab& crontab,
+  ControlServer(rollout::World& world, rollout::Engine& engine, cron::Scheduler& crontab,
       ChangeNotifier& changes, Ask ask);
   ~ControlServer(); // waits until every connection has ended
   ControlServer(const ControlServer&) = delete;
@@ -127,7 +127,7 @@ private:
 
   rollout::World& m_world;
   rollout::Engine& m_engine;
-  Crontab& m_crontab;
+  cron::Scheduler& m_crontab;
   ChangeNotifier& m_changes;
   Ask m_ask;
   os::Millis m_started;

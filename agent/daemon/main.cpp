@@ -4,9 +4,9 @@
 #include "base/log.hpp"
 #include "base/secret.hpp"
 #include "base/text.hpp"
+#include "cron/task.hpp"
 #include "daemon/monitor.hpp"
 #include "openrc/slots.hpp"
-#include "openrc/task.hpp"
 #include "secrets/vault.hpp"
 
 #include <unistd.h>
@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
     return std::fwrite(k_help.data(), 1, k_help.size(), stdout) == k_help.size() ? 0 : 1;
   init_crypto();
   if (role == "--task" && args.size() == 2)
-    return openrc::task_main(args[1]);
+    return cron::task_main(args[1]);
   if (role == "--slot" && args.size() == 2)
     return openrc::slot_main(args[1]);
   log::init(role.empty() || role == "--check" ? "monitor" : role.substr(2), log::Level::info);

@@ -4,9 +4,9 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "cron/scheduler.hpp"
 #include "daemon/change_notifier.hpp"
 #include "daemon/control_server.hpp"
-#include "daemon/crontab.hpp"
 #include "daemon/log_rotation.hpp"
 #include "daemon/reexec.hpp"
 #include "daemon/startup.hpp"
@@ -114,7 +114,7 @@ private:
   openrc::Slots m_slots;
   ChangeNotifier m_changes;
   rollout::World m_world;
-  Crontab m_crontab;
+  cron::Scheduler m_crontab;
   rollout::Engine m_engine; // behind it, because its jobs tell the crontab
   ControlServer m_control_server;
   LogRotation m_logs;

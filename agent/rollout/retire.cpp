@@ -3,7 +3,7 @@
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
-#include "openrc/task.hpp"
+#include "cron/task.hpp"
 #include "os/root_owned.hpp"
 
 namespace chillbox::rollout {
@@ -66,7 +66,7 @@ Result<Next> run_remove(Rollout& r) {
   TRY(disk.remove(nginx::answers_log(paths, r.job.site)));
   TRY(stop_slots(r.world, r.job.site, Slot::none));
   TRY(stop_redis(r.world, r.job.site)); // its link
-  TRY(openrc::Tasks(disk, r.world.clock, paths).end_all(r.job.site));
+  TRY(cron::Tasks(disk, r.world.clock, paths).end_all(r.job.site));
   TRY(secrets::wipe_secrets(paths, r.job.site));
   TRY(set_sealed_flag(r.world, r.job.site, false));
   TRY(unlink_compatible(r.world, r.job.site));

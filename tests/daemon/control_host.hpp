@@ -46,7 +46,7 @@ struct ControlHost : EngineHost {
           ++upgrades;
           return {};
         }};
-    crontab = std::make_unique<daemon::Crontab>(daemon::Crontab::Host{store(), disk, clock, paths,
+    crontab = std::make_unique<cron::Scheduler>(cron::Scheduler::Host{store(), disk, clock, paths,
         [this](const SiteName& name, const std::string& command) {
           return rollout::site_command(world(), name, command);
         },
@@ -95,7 +95,7 @@ struct ControlHost : EngineHost {
   daemon::ChangeNotifier changes;
   int reloads = 0;
   int upgrades = 0;
-  std::unique_ptr<daemon::Crontab> crontab;
+  std::unique_ptr<cron::Scheduler> crontab;
   std::unique_ptr<daemon::ControlServer> op;
 };
 

@@ -3,13 +3,13 @@
 #pragma once
 
 #include "artifact/stager.hpp"
-#include "openrc/task.hpp"
+#include "cron/task.hpp"
 #include "secrets/vault.hpp"
 
 int run_role(const std::string& role, const std::string& argument);
 int run_role(const std::string& role, const std::string& argument) {
   if (role == "--task")
-    return chillbox::openrc::task_main(argument);
+    return chillbox::cron::task_main(argument);
   return role == "--stager" ? chillbox::artifact::stager_main()
                             : chillbox::secrets::vault_main(argument);
 }

@@ -1,6 +1,6 @@
 // The crontabs of the sites, as the store has their live releases: a switch or a rollback takes the
 // entries over by itself, a stopped site has none. One thread, which sleeps until an entry is due,
-// the clock is set, a run ends or a site changes. Runs are tasks (openrc/task.hpp): they outlive
+// the clock is set, a run ends or a site changes. Runs are tasks (cron/task.hpp): they outlive
 // the daemon, and the next one takes them over. Each has its row in the store before it begins.
 //
 // An entry does not run beside another of its site with the same command, nor while the site waits
@@ -10,8 +10,8 @@
 #pragma once
 
 #include "base/thread_group.hpp"
-#include "config/crontab.hpp"
-#include "openrc/task.hpp"
+#include "cron/schedule.hpp"
+#include "cron/task.hpp"
 #include "store/store.hpp"
 
 #include <atomic>
@@ -23,12 +23,12 @@
 #include <string>
 #include <vector>
 
-namespace chillbox::daemon {
+namespace chillbox::cron {
 
 struct CronEntry {
   uint64_t number = 0; // in the site file, from 1
   std::string line, command;
-  config::Appointment next;
+  Appointment next;
 };
 
 // What a command of a site's live release is run with: its environment, user and limits. An error
@@ -36,7 +36,7 @@ struct CronEntry {
 using PrepareCommand =
     std::function<Result<openrc::SlotSpec>(const SiteName& site, const std::string& command)>;
 
-class Crontab {
+class Scheduler {
 public:
   struct Host {
     store::Store& store;
@@ -46,10 +46,10 @@ public:
     PrepareCommand prepare;
     std::function<void()> changed; // a run began, ended or was skipped; any thread
   };
-  explicit Crontab(Host host);
-  ~Crontab(); // the thread ends, runs go on
-  Crontab(const Crontab&) = delete;
-  Crontab& operator=(const Crontab&) = delete;
+  explicit Scheduler(Host host);
+  ~Scheduler(); // the thread ends, runs go on
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
 
   void begin();   // takes over what an earlier daemon left, then the thread goes
   void refresh(); // something was written to the store: cheap, returns at once
@@ -87,7 +87,7 @@ private:
   Result<uint64_t> start(const SiteName& site, const CronEntry& entry, const std::string& actor);
 
   Host m_host;
-  openrc::Tasks m_tasks;
+  Tasks m_tasks;
   std::mutex m_mutex; // of m_running
   std::map<uint64_t, Running> m_running;
   std::map<SiteName, Site> m_sites; // the thread's own
@@ -101,4 +101,4 @@ private:
   ThreadGroup m_thread; // one; last: it uses all of the others
 };
 
-} // namespace chillbox::daemon
+} // namespace chillbox::cron

@@ -1,4 +1,4 @@
-#include "daemon/crontab.hpp"
+#include "cron/scheduler.hpp"
 
 #include "base/guarded.hpp"
 #include "base/log.hpp"
@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <ctime>
 
-namespace chillbox::daemon {
+namespace chillbox::cron {
 namespace {
 
 constexpr const char* k_left_off = "cron_left_off_ms";
@@ -29,14 +29,14 @@ bool readable(int fd) {
 
 } // namespace
 
-Crontab::Crontab(Host host)
+Scheduler::Scheduler(Host host)
     : m_host(std::move(host)), m_tasks(m_host.disk, m_host.clock, m_host.paths),
       m_wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   ::tzset();
   m_offset_ms = m_host.clock.wall_ms() - m_host.clock.mono().count();
 }
 
-Crontab::~Crontab() {
+Scheduler::~Scheduler() {
   m_stop = true;
   const uint64_t one = 1;
   (void)!::write(m_wake.get(), &one, sizeof one);
@@ -48,7 +48,7 @@ Crontab::~Crontab() {
     running.child.leave();
 }
 
-void Crontab::begin() {
+void Scheduler::begin() {
   if (const auto left_off = m_host.store.meta(k_left_off); left_off && *left_off) {
     const int64_t now = m_host.clock.wall();
     const auto from = static_cast<int64_t>(parse_u64(**left_off).value_or(0)) / 1000;
@@ -63,7 +63,7 @@ void Crontab::begin() {
   m_begun = true;
 }
 
-void Crontab::take_over() {
+void Scheduler::take_over() {
   const auto open = m_host.store.open_cron_runs();
   if (!open)
     return log::error(cat("crontab: ", open.error().message));
@@ -84,13 +84,13 @@ void Crontab::take_over() {
     }
 }
 
-void Crontab::refresh() {
+void Scheduler::refresh() {
   const uint64_t one = 1;
   if (m_host.store.sites_changed() != m_seen)
     (void)!::write(m_wake.get(), &one, sizeof one);
 }
 
-Result<std::vector<CronEntry>> Crontab::entries(const SiteName& site) {
+Result<std::vector<CronEntry>> Scheduler::entries(const SiteName& site) {
   const auto row = TRY(m_host.store.site(site));
   if (!row)
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
@@ -104,7 +104,7 @@ Result<std::vector<CronEntry>> Crontab::entries(const SiteName& site) {
   const int64_t now = m_host.clock.wall();
   for (const auto& line : read.crontab) {
     auto parsed = TRY(config::parse_cron_line(line));
-    config::Appointment next{parsed.when, config::next_due(parsed.when, now)};
+    Appointment next{parsed.when, next_due(parsed.when, now)};
     entries.push_back({entries.size() + 1, line, std::move(parsed.command), std::move(next)});
   }
   return entries;
@@ -112,7 +112,7 @@ Result<std::vector<CronEntry>> Crontab::entries(const SiteName& site) {
 
 // An entry that both releases have keeps its moment, so that a switch in that very second loses
 // none. What could not be read is tried again.
-void Crontab::read_sites() {
+void Scheduler::read_sites() {
   const uint64_t changed = m_host.store.sites_changed();
   if (changed == m_seen)
     return;
@@ -137,7 +137,7 @@ void Crontab::read_sites() {
         .entries = read ? std::move(*read) : std::vector<CronEntry>{}};
     for (auto& entry : site.entries) {
       if (m_resumed)
-        entry.next.due = config::next_due(entry.next.when, *m_resumed);
+        entry.next.due = next_due(entry.next.when, *m_resumed);
       if (before != m_sites.end())
         for (const auto& old : before->second.entries)
           if (old.line == entry.line)
@@ -150,17 +150,17 @@ void Crontab::read_sites() {
     m_seen = changed;
 }
 
-void Crontab::run_due() {
+void Scheduler::run_due() {
   const int64_t offset = m_host.clock.wall_ms() - m_host.clock.mono().count();
   const int64_t clock_set = (offset - std::exchange(m_offset_ms, offset)) / 1000;
   const int64_t now = m_host.clock.wall();
   for (auto& [site, plan] : m_sites)
     for (auto& entry : plan.entries)
-      if (config::take_due(entry.next, now, clock_set))
+      if (take_due(entry.next, now, clock_set))
         due(site, entry);
 }
 
-void Crontab::due(const SiteName& site, const CronEntry& entry) {
+void Scheduler::due(const SiteName& site, const CronEntry& entry) {
   const auto id = start(site, entry, "");
   if (id || id.error().code == Code::conflict ||
       id.error().code == Code::not_found) // stopped or removed meanwhile
@@ -179,7 +179,8 @@ void Crontab::due(const SiteName& site, const CronEntry& entry) {
   m_host.changed();
 }
 
-Result<uint64_t> Crontab::run_now(const SiteName& site, uint64_t number, const std::string& actor) {
+Result<uint64_t> Scheduler::run_now(
+    const SiteName& site, uint64_t number, const std::string& actor) {
   const auto all = TRY(entries(site));
   if (all.empty())
     return fail(Code::not_found, cat("site '", site.str(), "' has no crontab, or is stopped"));
@@ -192,7 +193,7 @@ Result<uint64_t> Crontab::run_now(const SiteName& site, uint64_t number, const s
   return id;
 }
 
-Result<uint64_t> Crontab::start(
+Result<uint64_t> Scheduler::start(
     const SiteName& site, const CronEntry& entry, const std::string& actor) {
   const std::lock_guard lock(m_mutex);
   for (const auto& [id, running] : m_running)
@@ -221,7 +222,7 @@ Result<uint64_t> Crontab::start(
   return run.id;
 }
 
-void Crontab::collect() {
+void Scheduler::collect() {
   const std::lock_guard lock(m_mutex);
   std::vector<uint64_t> ended;
   for (const auto& [id, running] : m_running)
@@ -232,13 +233,13 @@ void Crontab::collect() {
 }
 
 // With m_mutex held.
-void Crontab::finish(uint64_t id) {
+void Scheduler::finish(uint64_t id) {
   auto found = m_running.extract(id);
   if (found && found.mapped().child.running())
     (void)found.mapped().child.wait(os::Millis{0});
   else if (found &&
       found.mapped().pidfd) // a child still, when this program replaced another (upgrade)
-    openrc::reap_task(found.mapped().pidfd);
+    reap_task(found.mapped().pidfd);
   const auto end = m_tasks.finish(id);
   auto run = m_host.store.cron_run(id);
   if (!run || !*run)
@@ -258,7 +259,7 @@ void Crontab::finish(uint64_t id) {
   m_host.changed();
 }
 
-void Crontab::tick() {
+void Scheduler::tick() {
   read_sites();
   run_due();
   collect();
@@ -266,7 +267,7 @@ void Crontab::tick() {
 }
 
 // The timer fires when the clock is set too, and at no other time.
-void Crontab::arm(int timer) {
+void Scheduler::arm(int timer) {
   std::optional<int64_t> first;
   for (const auto& [site, plan] : m_sites)
     for (const auto& entry : plan.entries)
@@ -277,7 +278,7 @@ void Crontab::arm(int timer) {
   ::timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, nullptr);
 }
 
-void Crontab::loop() {
+void Scheduler::loop() {
   const Fd timer(::timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK));
   while (!m_stop) {
     const auto done = guarded("crontab", [&] {
@@ -289,7 +290,7 @@ void Crontab::loop() {
 }
 
 // soon: the last look ended by an exception, and is repeated after a while.
-void Crontab::wait_for_next(int timer, bool soon) {
+void Scheduler::wait_for_next(int timer, bool soon) {
   std::vector<pollfd> fds{{m_wake.get(), POLLIN, 0}, {timer, POLLIN, 0}};
   if (!soon) {
     const std::lock_guard lock(m_mutex);
@@ -302,4 +303,4 @@ void Crontab::wait_for_next(int timer, bool soon) {
     (void)!::read(fd, &ignored, sizeof ignored);
 }
 
-} // namespace chillbox::daemon
+} // namespace chillbox::cron

@@ -1,9 +1,9 @@
 // From a schedule to moments, over the days on which clocks are set.
-#include "config/crontab.hpp"
+#include "cron/schedule.hpp"
 
 #include <ctime>
 
-namespace chillbox::config {
+namespace chillbox::cron {
 namespace {
 
 constexpr int64_t k_minute = 60, k_hour = 3600;
@@ -17,7 +17,7 @@ std::tm local(int64_t at) {
   return out;
 }
 
-bool day_matches(const Schedule& when, const std::tm& t) {
+bool day_matches(const config::Schedule& when, const std::tm& t) {
   if (!when.months[static_cast<size_t>(t.tm_mon) + 1])
     return false;
   const bool day = when.days[static_cast<size_t>(t.tm_mday)];
@@ -25,7 +25,7 @@ bool day_matches(const Schedule& when, const std::tm& t) {
   return when.any_day || when.any_weekday ? day && weekday : day || weekday;
 }
 
-bool matches(const Schedule& when, const std::tm& t) {
+bool matches(const config::Schedule& when, const std::tm& t) {
   return when.minutes[static_cast<size_t>(t.tm_min)] &&
       when.hours[static_cast<size_t>(t.tm_hour)] && day_matches(when, t);
 }
@@ -37,7 +37,7 @@ bool comes_again(int64_t at, const std::tm& t) {
 }
 
 // Clocks go forward at this very moment, over a time that was meant.
-bool left_out(const Schedule& when, int64_t at, const std::tm& t) {
+bool left_out(const config::Schedule& when, int64_t at, const std::tm& t) {
   const int64_t gap = t.tm_gmtoff - local(at - 1).tm_gmtoff;
   for (int64_t before = gap; before > 0; before -= k_minute) {
     const auto moment = static_cast<std::time_t>(
@@ -52,7 +52,7 @@ bool left_out(const Schedule& when, int64_t at, const std::tm& t) {
 
 // To where the next match may be: never past a moment at which clocks are set, as these are whole
 // hours.
-int64_t advance(const Schedule& when, int64_t at, const std::tm& t) {
+int64_t advance(const config::Schedule& when, int64_t at, const std::tm& t) {
   if (when.hours[static_cast<size_t>(t.tm_hour)] && day_matches(when, t))
     return at + k_minute;
   if (t.tm_hour < 20 && !day_matches(when, t))
@@ -62,7 +62,7 @@ int64_t advance(const Schedule& when, int64_t at, const std::tm& t) {
 
 } // namespace
 
-std::optional<int64_t> next_due(const Schedule& when, int64_t after) {
+std::optional<int64_t> next_due(const config::Schedule& when, int64_t after) {
   for (int64_t at = after - after % k_minute + k_minute; at <= after + k_horizon;) {
     const auto t = local(at);
     const bool due = when.fixed()
@@ -86,4 +86,4 @@ bool take_due(Appointment& appointment, int64_t now, int64_t clock_set) {
   return in_time;
 }
 
-} // namespace chillbox::config
+} // namespace chillbox::cron

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-namespace chillbox::openrc {
+namespace chillbox::cron {
 
 struct TaskEnd {
   int code = 0; // of the command, as a shell says it; 126, 127: it did not start, and text says why
@@ -28,7 +28,7 @@ class Tasks {
 public:
   Tasks(os::Disk& disk, os::Clock& clock, os::Paths paths);
   // spec.name: whose environment it has. Its output is appended to cron.log of the site.
-  Result<os::Child> start(uint64_t id, const SlotSpec& spec);
+  Result<os::Child> start(uint64_t id, const openrc::SlotSpec& spec);
   // Of one that an earlier daemon started: a pidfd to poll while it runs, nullopt when it does not.
   std::optional<Fd> running(uint64_t id);
   // When its process has ended: how; nullopt when that was killed before it could say. Whatever is
@@ -50,4 +50,4 @@ private:
 void reap_task(const Fd& pidfd); // of one that has ended; nothing when it is no child of ours
 int task_main(const std::string& id);
 
-} // namespace chillbox::openrc
+} // namespace chillbox::cron

@@ -1,4 +1,4 @@
-#include "openrc/task.hpp"
+#include "cron/task.hpp"
 
 #include "base/text.hpp"
 #include "control/json.hpp"
@@ -21,7 +21,7 @@
 #include <cstdio>
 #include <deque>
 
-namespace chillbox::openrc {
+namespace chillbox::cron {
 namespace {
 
 constexpr os::Millis k_kill_wait{5'000};
@@ -81,7 +81,7 @@ public:
 
   Result<void> run() {
     const std::string path = task_file(m_paths, m_id, ".json");
-    const auto spec = TRY(read_spec(path));
+    const auto spec = TRY(openrc::read_spec(path));
     // Out of the daemon's group before anybody can see the task by its lock: a new daemon ends what
     // is left in that one.
     const std::string root = groups_root(m_paths);
@@ -97,14 +97,14 @@ public:
       return fail(Code::conflict, cat("task ", m_id, ": somebody else has it"));
     const auto end = command(spec);
     if (grouped && enter(root))
-      (void)kill_leftovers(
+      (void)openrc::kill_leftovers(
           os::real_disk(), os::real_clock(), m_paths, group_name(m_id), k_kill_wait);
     return os::real_disk().write(task_file(m_paths, m_id, ".end"),
         dump(Json{{"code", end.code}, {"ended_ms", end.ended_ms}, {"text", end.text}}), 0600);
   }
 
 private:
-  TaskEnd command(const SlotSpec& spec) {
+  TaskEnd command(const openrc::SlotSpec& spec) {
     const std::string dir = m_paths.logs_of(spec.name.site);
     os::LogWriter log(Fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "cron.log",
         spec.log_size, spec.log_files);
@@ -131,7 +131,7 @@ private:
     return end;
   }
 
-  Result<os::Exit> as_user(const SlotSpec& spec, os::Command& c) {
+  Result<os::Exit> as_user(const openrc::SlotSpec& spec, os::Command& c) {
     if (!m_paths.testing()) // tests make no users
       c.user = TRY(os::find_user(spec.user));
     return os::real_runner().run(c);
@@ -160,13 +160,14 @@ std::string Tasks::file(uint64_t id, std::string_view ending) const {
   return task_file(m_paths, std::to_string(id), ending);
 }
 
-Result<os::Child> Tasks::start(uint64_t id, const SlotSpec& spec) {
+Result<os::Child> Tasks::start(uint64_t id, const openrc::SlotSpec& spec) {
   const std::string logs = m_paths.logs_of(spec.name.site);
   if (!m_disk.exists(logs))
     TRY(m_disk.make_dir(logs, 0750));
   if (!m_disk.exists(tasks_dir(m_paths)))
     TRY(m_disk.make_dir(tasks_dir(m_paths), 0700, {::geteuid(), ::getegid()}));
-  TRY(m_disk.write(file(id, ".json"), TRY(spec_text(spec)), 0600, {::geteuid(), ::getegid()}));
+  TRY(m_disk.write(
+      file(id, ".json"), TRY(openrc::spec_text(spec)), 0600, {::geteuid(), ::getegid()}));
   os::RoleCommand role{.argv = {"chillboxd: task", "--task", std::to_string(id)}};
   if (m_paths.testing())
     role.env = {{"CHILLBOX_ROOT", m_paths.root}};
@@ -216,13 +217,15 @@ Result<void> Tasks::end(uint64_t id) {
 
 // Of one that ended by itself nothing is in them; they are there when its process was killed.
 Result<void> Tasks::empty_groups(uint64_t id) {
-  TRY(kill_leftovers(m_disk, m_clock, m_paths, group_name(std::to_string(id)), k_kill_wait));
-  return kill_leftovers(m_disk, m_clock, m_paths, command_group(std::to_string(id)), k_kill_wait);
+  TRY(openrc::kill_leftovers(
+      m_disk, m_clock, m_paths, group_name(std::to_string(id)), k_kill_wait));
+  return openrc::kill_leftovers(
+      m_disk, m_clock, m_paths, command_group(std::to_string(id)), k_kill_wait);
 }
 
 Result<void> Tasks::end_all(const SiteName& site) {
   for (const uint64_t id : all())
-    if (const auto spec = read_spec(file(id, ".json")); spec && spec->name.site == site)
+    if (const auto spec = openrc::read_spec(file(id, ".json")); spec && spec->name.site == site)
       TRY(end(id));
   return {};
 }
@@ -251,4 +254,4 @@ int task_main(const std::string& id) {
   return done ? 0 : exit_code(done.error().code);
 }
 
-} // namespace chillbox::openrc
+} // namespace chillbox::cron

@@ -1,13 +1,14 @@
 // When the entries of a crontab are due, also on the days on which clocks are set.
 #include "catch.hpp"
 
-#include "config/crontab.hpp"
+#include "cron/schedule.hpp"
 
 #include <cstdlib>
 #include <ctime>
 
 using namespace chillbox;
 using namespace chillbox::config;
+using namespace chillbox::cron;
 
 namespace {
 

@@ -1,9 +1,9 @@
 // A task in a process of its own: this program again. What needs root (the site's user, the control
 // group) is proven in bats/host-cron.bats.
-#include "fake_openrc.hpp"
+#include "openrc/fake_openrc.hpp"
 
+#include "cron/task.hpp"
 #include "openrc/spec.hpp"
-#include "openrc/task.hpp"
 
 #include <sys/wait.h>
 
@@ -12,6 +12,7 @@
 #include <thread>
 
 using namespace chillbox;
+using namespace chillbox::cron;
 using namespace chillbox::openrc;
 
 namespace {
