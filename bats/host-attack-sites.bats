@@ -111,7 +111,7 @@ refused() {
     run -0 send "$(artifact shop)"
     in_box sh -c 'userdel shop; groupdel shop 2>/dev/null; groupadd -g 4244 shop && useradd -u 4244 -g shop -d /var/lib/shop -M shop'
     run ! ctl remove shop --purge -y
-    [[ "$output" == *"user 'shop' has another id than the one that was made"* ]]
+    [[ "$output" == *"user 'shop' does not have the id with which it was made"* ]]
     [ "$(in_box id -u shop)" = 4244 ]
     in_box sh -c 'userdel shop; groupdel shop 2>/dev/null || :'
     run -0 ctl remove shop --purge -y

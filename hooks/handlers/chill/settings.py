@@ -1,4 +1,4 @@
-"""The service's own site.cfg, and over it what the host decides: where the database and the frozen files are, and where to listen.
+"""The service's own site.cfg, overridden by what the host decides: where the database and the frozen files are, and where to listen.
 
 Chill reads this file as its configuration, in the service's folder, once for each start.
 """
@@ -10,7 +10,7 @@ import gunicorn.config
 
 SQLITE_JOURNAL_MODE = "wal"  # Chill insists on one
 CACHE_NO_NULL_WARNING = True
-# Chill loads these again whenever it freezes or starts; by itself it would take chill-data.yaml alone.
+# Chill loads these again whenever it freezes or starts; its default would be chill-data.yaml alone.
 CHILL_DATA = ",".join(sorted(glob.glob("chill-*.yaml")))
 
 if os.path.exists("site.cfg"):
@@ -19,18 +19,18 @@ if os.path.exists("site.cfg"):
 
 CHILL_DATABASE_URI = os.path.join(os.environ["CHILLBOX_BUILD_DIR"], "database")
 FREEZER_DESTINATION = os.path.join(os.environ["CHILLBOX_BUILD_DIR"], "frozen")
-# Tables of one's own would be written into the service's folder, which does not change after the build.
+# Dumped tables would be written into the service's folder, which must not change after the build.
 CHILL_SQL_DUMP_TABLES = ""
 
 if "CHILLBOX_SLOT" in os.environ:
-    HOST, PORT = "127.0.0.1", 0  # not used: gunicorn has the sockets that it was handed
-    # The release stays as it was built: each slot has a copy of its own, and a fresh one at each start.
+    HOST, PORT = "127.0.0.1", 0  # not used: gunicorn uses the sockets that it was handed
+    # The release stays as it was built: each slot gets a fresh copy of the database at each start.
     built, CHILL_DATABASE_URI = CHILL_DATABASE_URI, os.path.join(os.environ["CHILLBOX_DATA_DIR"], "chill." + os.environ["CHILLBOX_SLOT"])
     for ending in ("-wal", "-shm"):
         if os.path.exists(CHILL_DATABASE_URI + ending):
             os.remove(CHILL_DATABASE_URI + ending)
     shutil.copyfile(built, CHILL_DATABASE_URI)
-    # Since gunicorn 25, in the home directory, which both slots would share; Chill cannot be told.
+    # Since gunicorn 25 there is a control socket in the home directory, which both slots would share; Chill has no setting for it.
     if hasattr(gunicorn.config, "ControlSocketDisable"):
         gunicorn.config.ControlSocketDisable.default = True
     PROC_NAME = "{CHILLBOX_SITE}-{CHILLBOX_SERVICE}.{CHILLBOX_SLOT}".format(**os.environ)
