@@ -12,14 +12,14 @@ CXX ?= g++
 CCACHE := $(shell command -v ccache 2>/dev/null)
 SANITIZE ?=
 OPT ?= -O2 -g1
-# The tests themselves need not be fast, they need to compile fast.
+# Tests need not run fast, they need to compile fast.
 OPT_TESTS := -O0 -g1 -U_FORTIFY_SOURCE
 PKGS := libsodium libcrypto sqlite3 spdlog cpp-httplib libcurl
 # -Wno-restrict: g++ 12 sees overlaps in std::string that cannot be (its bug 105329).
 CPPFLAGS += -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION='"$(VERSION)"'
 CXXFLAGS += -std=c++23 $(OPT) -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Wno-restrict -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -DCHILLBOX_SANITIZED -U_FORTIFY_SOURCE)
-# musl gives a thread 128 KiB unless the program says otherwise; glibc does not look at it.
+# musl gives a thread 128 KiB unless the program says otherwise; glibc ignores this.
 STACK := 1048576
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,stack-size=$(STACK) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 COMPILE = $(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP
@@ -30,7 +30,7 @@ below = $(shell sort -rn agent/rooms | awk '$$2 == "$(1)" {rank = $$1; print $$2
 $(foreach room,$(ROOMS),$(eval below_$(room) := $(call below,$(room))))
 libs = $(foreach room,$(1),$(BUILD)/lib$(room).a)
 
-# Evaluated when they are used, not when make begins: on a fresh machine pkg-config and the libraries come only with the first target.
+# Evaluated when they are used, not when make begins: on a fresh machine the first target installs pkg-config and the libraries.
 FLAGS_edge = $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
 FLAGS_base = $(shell pkg-config --cflags spdlog 2>/dev/null)
 
@@ -40,7 +40,7 @@ ARCHIVE_LIBS := -l:libarchive.a -lzstd -lz
 LIBS_DAEMON = -lsodium -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog cpp-httplib 2>/dev/null) $(ARCHIVE_LIBS) -lpthread
 LIBS_CLI = -lsodium -lcrypto -lcurl $(shell pkg-config --libs spdlog 2>/dev/null) -larchive -lzstd -lz -lpthread
 
-# The host in a box needs root; nothing else does.
+# Only the host in a box needs root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))
 
 DEPS_SENTINEL := $(BUILD)/.deps
@@ -56,7 +56,7 @@ help: ## list the targets
 
 -include tests/make/*.mk
 
-deps: $(DEPS_SENTINEL) ## install what building and testing needs (apt or apk; says what it does)
+deps: $(DEPS_SENTINEL) ## install what building and testing need (with apt or apk, and say so)
 	@sh .ci/deps build test box
 
 PROGRAMS := $(BUILD)/chillboxd $(BUILD)/chillboxctl $(BUILD)/chillbox-log
@@ -118,12 +118,12 @@ SUITES ?= lint unit shell host
 test: deps $(LINT_TOOLS) build $(TESTS) $(BUILD)/crypto-tool ## run every test (SUITES="lint unit shell host" chooses)
 	@BUILD=$(BUILD) UNIT_TESTS="$(TESTS)" sh tests/run-all $(SUITES)
 
-demo: build ## the whole story in a host in a box, with real output (KEEP=1 leaves the host running)
+demo: build ## play the whole story on a host in a box, with real output (KEEP=1 leaves the host running)
 	@sh .ci/deps box test
 	@[ "$$(id -u)" -eq 0 ] || echo 'demo: a host in a box needs root: it is asked for now'
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) KEEP=$(KEEP) sh tests/host/demo
 
-lint: $(LINT_TOOLS) ## layers, layout of the code, shellcheck
+lint: $(LINT_TOOLS) ## check layers, code layout, shell scripts, man pages, words and the threat table
 	@BUILD=$(BUILD) sh tests/run-all lint
 
 unit-programs: $(TESTS)

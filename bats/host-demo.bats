@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# `make demo` does what it prints, and `KEEP=1 make demo` keeps the host: each command that it offers is run as it stands there.
+# `make demo` does what it prints, and `KEEP=1 make demo` keeps the host: each command that it offers is run as printed.
 
 load helpers/box
 load helpers/host
@@ -12,7 +12,7 @@ setup_file() {
 
 teardown_file() {
     for command in $(sed -n 's|^  tests/host/box down ||p' "$DEMO"); do box down "$command"; done
-    rm -rf -- "$(sed -n "s|^The laptop's files are in \\(/[^ ]*\\)\\. End.*|\\1|p" "$DEMO")"
+    rm -rf -- "$(sed -n "s|^The laptop's files are in \\(/[^ ]*\\)\\. To remove.*|\\1|p" "$DEMO")"
 }
 
 setup() { host_or_skip; }

@@ -1,6 +1,6 @@
 # On Alpine's own root file system: an unpacked minirootfs, better with OpenRC, NGINX and python3, as `make alpine-rootfs` makes it.
 .PHONY: alpine-rootfs test-alpine
-alpine-rootfs: ## download and check Alpine's minirootfs into build/alpine-rootfs (MINIROOTFS=FILE: this one)
+alpine-rootfs: ## download and check Alpine's minirootfs into build/alpine-rootfs (MINIROOTFS=FILE uses that file)
 	@$(AS_ROOT) env MINIROOTFS='$(MINIROOTFS)' sh apk/rootfs $(BUILD)/alpine-rootfs
 
 test-alpine: ARCHS := $(shell uname -m)

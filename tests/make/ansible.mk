@@ -1,4 +1,4 @@
-# Ansible in a virtual environment of its own, for the tests of docs/examples/ansible.
+# Installs Ansible in a virtual environment of its own, for the tests of docs/examples/ansible.
 ANSIBLE := $(BUILD)/ansible/.installed
 
 .PHONY: ansible test-ansible
@@ -11,6 +11,6 @@ $(ANSIBLE): tests/ansible/requirements.txt
 	@$(@D)/bin/pip --quiet --disable-pip-version-check install --requirement $<
 	@touch $@
 
-test-ansible: build ansible ## the example playbooks over real ssh into two hosts in boxes
+test-ansible: build ansible ## run the example playbooks over real ssh against two hosts in boxes
 	@sh .ci/deps box test
 	@BUILD=$(BUILD) $(AS_ROOT) bats bats/host-ansible.bats

@@ -1,10 +1,10 @@
-# What things cost, beside what others need for the same: `make bench`, BENCH="intake" for some of it.
+# Measures what chillbox costs, next to what other programs need for the same: `make bench`, or BENCH="intake" for a part of it.
 $(BUILD)/bench-%: tests/bench/%.cpp | $(DEPS_SENTINEL)
 	@printf '  CXX   %s\n' $<
 	@$(COMPILE) -O2 -o $@ $< $(LDFLAGS) -lcrypto -lpthread
 
 .PHONY: bench
-bench: build $(BUILD)/bench-load $(BUILD)/bench-first $(BUILD)/bench-stage $(BUILD)/bench-hmac ## figures side by side, as ratios (BENCH="intake rollout stage" chooses)
+bench: build $(BUILD)/bench-load $(BUILD)/bench-first $(BUILD)/bench-stage $(BUILD)/bench-hmac ## measure chillbox next to other programs, as ratios (BENCH="intake rollout stage" chooses)
 	@sh .ci/deps bench box test
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) sh tests/bench/run $(BENCH)
 

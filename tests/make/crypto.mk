@@ -7,5 +7,5 @@ $(BUILD)/crypto-tool: $(BUILD)/tests/crypto/tool.o $(call libs,$(below_crypto))
 vectors: ## get the C2SP age test vectors (npm package cctv-age) into build/vectors
 	@BUILD=$(BUILD) sh tests/crypto/fetch-vectors
 
-# Once they are there, the unit tests use them.
+# Once they are downloaded, the unit tests use them.
 export CCTV_AGE ?= $(wildcard $(abspath $(BUILD))/vectors/cctv-age)

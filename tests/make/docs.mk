@@ -1,10 +1,10 @@
-# What users read: man pages, from scdoc's text.
+# Makes what users read: man pages, from scdoc's text.
 MAN_PAGES := $(patsubst agent/man/%.scd,$(BUILD)/man/%,$(wildcard agent/man/*.scd))
 
 .PHONY: man
 man: $(MAN_PAGES) ## build the man pages
 
-# They take milliseconds, so that whoever builds has them and `make install` finds them.
+# They take milliseconds, so every build makes them and `make install` finds them.
 all build: man
 
 $(BUILD)/man/%: agent/man/%.scd | $(DEPS_SENTINEL)

@@ -10,11 +10,11 @@ SANITIZE_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize CXX=$(FUZZ_
 
 .PHONY: sanitize fuzz fuzzers instrumented
 # Rooms that end in seccomp are left out: a sanitizer's own system calls are forbidden there.
-sanitize: ## the parsing rooms' unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+sanitize: ## run the parsing rooms' unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@sh .ci/deps build fuzz
 	+@$(SANITIZE_MAKE) unit
 
-fuzz: ## fuzz what strangers can reach: T=60 seconds each (FUZZ="head tar" chooses)
+fuzz: ## fuzz what strangers can reach, T=60 seconds each (FUZZ="head tar" chooses)
 	@sh .ci/deps build fuzz
 	+@$(SANITIZE_MAKE) fuzzers
 	@BUILD=$(BUILD)/sanitize sh tests/fuzz/run $(T) $(FUZZ)

@@ -1,4 +1,4 @@
-# Programs that attack a running host's gate: bats/host-gate.bats uses them.
+# Programs that attack the webhook intake of a running host: bats/host-gate.bats uses them.
 GATE := $(patsubst tests/gate/%.cpp,$(BUILD)/gate-%,$(wildcard tests/gate/*.cpp))
 GATE_LIBS := $(call libs,$(below_crypto))
 

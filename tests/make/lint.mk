@@ -2,7 +2,7 @@
 LINT_TOOLS := $(BUILD)/lint/.installed
 
 .PHONY: format
-format: $(LINT_TOOLS) ## lay out all C++ as .clang-format says
+format: $(LINT_TOOLS) ## format all C++ as .clang-format says
 	@git ls-files 'agent/*.cpp' 'agent/*.hpp' 'tests/*.cpp' 'tests/*.hpp' | xargs $(BUILD)/lint/bin/clang-format -i
 
 $(LINT_TOOLS): tests/lint-requirements.txt

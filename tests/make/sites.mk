@@ -1,11 +1,11 @@
-# Sites: what their authors write, and what becomes of it on a host.
+# Tests sites: what their authors write, and how it behaves on a host.
 .PHONY: schema test-sites docs
-schema: $(BUILD)/chillboxctl ## the corpus of site files: the JSON Schema (by ajv) and the agent agree
+schema: $(BUILD)/chillboxctl ## check that the JSON Schema (by ajv) and the agent agree on the corpus of site files
 	@sh .ci/deps schema
 	@BUILD=$(abspath $(BUILD)) sh tests/schema/run
 
 SITE_UNITS := $(BUILD)/test-config $(BUILD)/test-nginx
-test-sites: deps build $(SITE_UNITS) ## whole sites of every kind in a host in a box, the corpus, the injections, the pages of docs/
+test-sites: deps build $(SITE_UNITS) ## test whole sites of every kind on a host in a box, the corpus, the injections and the pages of docs/
 	@sh .ci/deps schema
 	@BUILD=$(BUILD) KEEP_GOING=1 UNIT_TESTS="$(SITE_UNITS)" sh tests/run-all schema unit sites
 

@@ -8,10 +8,10 @@ STATIC := $(STATIC_CACHE)/$(STATIC_ID)
 STATIC_BUILD = $(BUILD)/static/$(1)
 # Header-only C++ libraries come from the machine; everything else of its /usr/include is another libc's.
 STATIC_HEADERS := nlohmann CLI toml++ spdlog fmt catch2
-# They put themselves between the program and the C library, which a static program has inside.
+# They are preloaded between the program and the C library, which a static program has inside.
 STATIC_LEFT_OUT := $(patsubst %,tests/rollout/%_test.cpp,calls call_fault power)
 
-# FLAGS_edge, FLAGS_base: what cpp-httplib 0.11 and spdlog take for granted and libc++ and musl do not give by themselves.
+# FLAGS_edge, FLAGS_base: headers that cpp-httplib 0.11 and spdlog rely on and that libc++ and musl do not include for them.
 static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) CCACHE=$(CCACHE) CXX='$(STATIC)/zig/bin/$(1)-linux-musl-c++' \
   AR='$(STATIC)/zig/bin/ar' OPT='-Os -w -ffunction-sections -fdata-sections -fno-sanitize=undefined' \
   CPPFLAGS='-isystem $(STATIC)/headers -isystem $(STATIC)/$(1)/include -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION="\"$(VERSION)\"" -DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY' \
@@ -22,10 +22,10 @@ static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) CCA
   TESTS_LEFT_OUT='$(STATIC_LEFT_OUT)'
 
 .PHONY: static static-test
-static: $(ARCHS:%=static-%) ## the programs with everything inside, for ARCHS="x86_64 aarch64", and their sizes
+static: $(ARCHS:%=static-%) ## build programs with everything inside, for ARCHS="x86_64 aarch64", and print their sizes
 	@sh apk/static/report $(foreach arch,$(ARCHS),$(call STATIC_BUILD,$(arch)))
 
-static-test: $(ARCHS:%=static-test-%) ## the unit tests as such programs (another architecture's where qemu-user runs them)
+static-test: $(ARCHS:%=static-test-%) ## run the unit tests as such programs (another architecture's through qemu-user)
 
 static-%: $(STATIC)/%
 	$(call static_make,$*) static-programs
@@ -33,7 +33,7 @@ static-%: $(STATIC)/%
 static-test-%: $(STATIC)/%
 	$(call static_make,$*) ARCH=$* static-unit
 
-# Below static_make: the variables are those of one architecture.
+# Run by static_make: the variables are those of one architecture.
 .PHONY: static-programs static-unit
 static-programs: $(PROGRAMS)
 static-unit: $(TESTS)
