@@ -22,12 +22,12 @@ constexpr os::Millis k_unlock_turn{30'000}; // more than a try of somebody else 
 // A service that the live release has not is refused here: restart and start would take its name
 // for the whole site's.
 Result<void> check_service(
-    rollout::World& world, const store::SiteRow& row, const std::string& service) {
+    rollout::HostContext& world, const store::SiteRow& row, const std::string& service) {
   const auto live = TRY(world.store.release(row.site, row.live));
   if (service.empty() || !live)
     return {};
-  rollout::Signals signals;
-  rollout::Rollout r(world, store::Job{.site = row.site}, signals);
+  rollout::JobControl signals;
+  rollout::JobContext r(world, store::Job{.site = row.site}, signals);
   r.release = *live;
   TRY(rollout::load_release(r));
   std::vector<std::string> names;

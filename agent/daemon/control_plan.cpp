@@ -46,7 +46,7 @@ Result<void> append(int fd, std::string_view bytes, uint32_t reserve_percent) {
   return {};
 }
 
-Result<Fd> receive_artifact(int from, const rollout::World& world) {
+Result<Fd> receive_artifact(int from, const rollout::HostContext& world) {
   Fd file = TRY(nameless_file(world.paths.artifacts()));
   const os::Millis end = world.clock.mono() + k_body_wait;
   for (uint64_t size = 0;;) {

@@ -30,7 +30,7 @@ std::string_view slot_text(openrc::SlotState state) {
 }
 
 // Why no visitor of any site is served; "" : NGINX answers.
-std::string nginx_trouble(const rollout::World& world) {
+std::string nginx_trouble(const rollout::HostContext& world) {
   if (world.paths.testing())
     return ""; // this machine's NGINX is not the test's
   const auto& config = world.config;
@@ -52,10 +52,10 @@ struct ServiceState {
 };
 
 // Of all copies of one service.
-ServiceState look_at(rollout::World& world, const config::Site& site, const store::SiteRow& row,
-    const rollout::PlannedService& p, Slot slot) {
+ServiceState look_at(rollout::HostContext& world, const config::Site& site,
+    const store::SiteRow& row, const rollout::PlannedService& p, Slot slot) {
   ServiceState seen;
-  if (p.kind.listens == rollout::Kind::Listens::no && !p.service.worker)
+  if (p.kind.listens == rollout::ServiceKind::Listens::no && !p.service.worker)
     return seen;
   const std::string who = cat("service '", p.service.name.str(), "'");
   const auto first = rollout::slot_name(site, p, slot, 0);
@@ -133,8 +133,8 @@ Result<Json> ControlServer::site_view(const store::SiteRow& row) {
         link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
         ": `chillboxctl restart ", row.site.str(), "` puts it right");
   }
-  rollout::Signals signals;
-  rollout::Rollout r(m_world, store::Job{.site = row.site}, signals);
+  rollout::JobControl signals;
+  rollout::JobContext r(m_world, store::Job{.site = row.site}, signals);
   r.release = *release;
   if (auto loaded = rollout::load_release(r); !loaded) {
     json["state"] = loaded.error().code == Code::sealed ? "sealed" : "degraded";

@@ -59,7 +59,7 @@ constexpr ControlServer::Verb ControlServer::k_verbs[] = {
     {"cron_run", &ControlServer::cron_run, true},
 };
 
-ControlServer::ControlServer(rollout::World& world, rollout::Engine& engine,
+ControlServer::ControlServer(rollout::HostContext& world, rollout::Engine& engine,
     cron::Scheduler& crontab, ChangeNotifier& changes, Ask ask)
     : m_world(world), m_engine(engine), m_crontab(crontab), m_changes(changes),
       m_ask(std::move(ask)), m_started(world.clock.mono()) {}

@@ -12,8 +12,8 @@
 #include "daemon/control_limits.hpp"
 #include "os/socket.hpp"
 #include "rollout/engine.hpp"
+#include "rollout/host_context.hpp"
 #include "rollout/prune.hpp"
-#include "rollout/world.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -32,7 +32,7 @@ public:
     std::function<Result<void>()> reload, upgrade;
     std::function<uint64_t()> refused_webhooks = {}, refused_uploads = {}; // since the start
   };
-  ControlServer(rollout::World& world, rollout::Engine& engine, cron::Scheduler& crontab,
+  ControlServer(rollout::HostContext& world, rollout::Engine& engine, cron::Scheduler& crontab,
       ChangeNotifier& changes, Ask ask);
   ~ControlServer(); // waits until every connection has ended
   ControlServer(const ControlServer&) = delete;
@@ -125,7 +125,7 @@ private:
   Result<control::Json> follow(
       const Call& call, const std::string& id, bool to_the_end, bool as_error);
 
-  rollout::World& m_world;
+  rollout::HostContext& m_world;
   rollout::Engine& m_engine;
   cron::Scheduler& m_crontab;
   ChangeNotifier& m_changes;

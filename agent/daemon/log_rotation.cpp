@@ -18,7 +18,7 @@ constexpr os::Millis k_pause{10'000};     // between the first word of the kerne
 
 } // namespace
 
-LogRotation::LogRotation(rollout::World& world)
+LogRotation::LogRotation(rollout::HostContext& world)
     : m_world(world), m_events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
   m_due = world.clock.mono(); // what grew while nobody looked
 }

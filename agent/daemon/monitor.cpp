@@ -113,7 +113,7 @@ private:
   nginx::Nginx m_nginx;
   openrc::Slots m_slots;
   ChangeNotifier m_changes;
-  rollout::World m_world;
+  rollout::HostContext m_world;
   cron::Scheduler m_crontab;
   rollout::Engine m_engine; // behind it, because its jobs tell the crontab
   ControlServer m_control_server;

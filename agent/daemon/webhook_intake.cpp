@@ -46,8 +46,8 @@ std::string error_body(const Error& error) {
 
 // What the body of a signed webhook asks for. A site that the sender may not name looks like a
 // wrong signature (faults 16).
-Result<store::Job> read_order(
-    std::string_view body, const LoadedSender& sender, rollout::World& world, int64_t now_ms) {
+Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
+    rollout::HostContext& world, int64_t now_ms) {
   const auto json = TRY_IN("body", control::parse_json(body, k_max_body));
   const std::string name = TRY_IN("body", control::string_at(json, "type"));
   const auto type = std::ranges::find(k_types, name, &Type::name);
@@ -98,7 +98,7 @@ Result<store::Job> read_order(
 
 } // namespace
 
-WebhookIntake::WebhookIntake(rollout::World& world, rollout::Engine& engine,
+WebhookIntake::WebhookIntake(rollout::HostContext& world, rollout::Engine& engine,
     std::string host_secret, std::vector<LoadedSender> senders, std::chrono::microseconds hold)
     : m_world(world), m_engine(engine), m_host_secret(std::move(host_secret)), m_hold(hold),
       m_refusal_timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {

@@ -2,10 +2,10 @@
 
 #include "base/text.hpp"
 #include "nginx/bounds.hpp"
+#include "nginx/html_page.hpp"
 #include "nginx/names.hpp"
 #include "nginx/pattern.hpp"
 #include "nginx/rules.hpp"
-#include "nginx/text.hpp"
 
 #include <algorithm>
 #include <optional>

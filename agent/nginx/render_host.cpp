@@ -1,8 +1,8 @@
 // chillbox.conf. Text from top to bottom as NGINX reads it; the reasons stand in the text itself,
 // for who reads it on the host.
 #include "base/text.hpp"
+#include "nginx/html_page.hpp"
 #include "nginx/nginx.hpp"
-#include "nginx/text.hpp"
 
 #include <unistd.h>
 

@@ -1,9 +1,9 @@
 #include "base/text.hpp"
 #include "config/expand.hpp"
 #include "nginx/check.hpp"
+#include "nginx/html_page.hpp"
 #include "nginx/names.hpp"
 #include "nginx/nginx.hpp"
-#include "nginx/text.hpp"
 
 #include <algorithm>
 

@@ -43,10 +43,10 @@ struct People {
   }
 };
 
-Result<People> people_of(World& world, const SiteName& site) {
+Result<People> people_of(HostContext& host, const SiteName& site) {
   People people;
-  people.user_row = TRY(world.store.asset(site, k_user, site.str()));
-  people.group_row = TRY(world.store.asset(site, k_group, site.str()));
+  people.user_row = TRY(host.store.asset(site, k_user, site.str()));
+  people.group_row = TRY(host.store.asset(site, k_group, site.str()));
   if (auto user = os::find_user(site.str()))
     people.user = std::move(*user);
   else if (user.error().code != Code::not_found)
@@ -64,7 +64,8 @@ bool is_made_by_us(
   return user.uid != 0 && user.home == paths.data(site) && user.gid == group;
 }
 
-std::vector<std::string> wrong_people(World& world, const People& people, const SiteName& site) {
+std::vector<std::string> wrong_people(
+    HostContext& host, const People& people, const SiteName& site) {
   std::vector<std::string> problems;
   const auto look = [&](const char* kind, bool there, const std::optional<store::Asset>& row,
                         uint64_t id) {
@@ -77,47 +78,46 @@ std::vector<std::string> wrong_people(World& world, const People& people, const 
   look(k_user, people.user.has_value(), people.user_row, people.user ? people.user->uid : 0);
   look(k_group, people.gid.has_value(), people.group_row, people.gid.value_or(0));
   if (problems.empty() && people.user &&
-      !is_made_by_us(*people.user, world.paths, site, people.gid.value_or(0)))
+      !is_made_by_us(*people.user, host.paths, site, people.gid.value_or(0)))
     problems.push_back(cat("user '", site.str(), "' is not as chillbox made it: its home must be ",
-        world.paths.data(site), ", its group '", site.str(), "'"));
+        host.paths.data(site), ", its group '", site.str(), "'"));
   return problems;
 }
 
-Result<os::Exit> run_hook(World& world, const char* hook, std::vector<std::string> arguments) {
+Result<os::Exit> run_hook(HostContext& host, const char* hook, std::vector<std::string> arguments) {
   os::Command c;
-  c.argv = {os::host_hook(world.paths, hook)};
+  c.argv = {os::host_hook(host.paths, hook)};
   c.argv.insert(c.argv.end(), arguments.begin(), arguments.end());
   c.timeout = os::Millis{30'000};
-  return world.runner.run(c);
+  return host.runner.run(c);
 }
 
 Result<void> remove_people(
-    World& world, const SiteName& site, const std::string& uid, const std::string& gid) {
+    HostContext& host, const SiteName& site, const std::string& uid, const std::string& gid) {
   const auto exit = TRY_IN("user-remove",
       run_hook(
-          world, "user-remove", {site.str(), uid.empty() ? "-" : uid, gid.empty() ? "-" : gid}));
+          host, "user-remove", {site.str(), uid.empty() ? "-" : uid, gid.empty() ? "-" : gid}));
   return exit.ok()
       ? Result<void>{}
       : fail(Code::failure, cat("remove user '", site.str(), "': ", printable(trim(exit.err))));
 }
 
 Result<void> record_people(
-    World& world, const SiteName& site, const std::string& uid, const std::string& gid) {
-  return world.store.put_assets(
-      {{site, k_user, site.str(), uid}, {site, k_group, site.str(), gid}});
+    HostContext& host, const SiteName& site, const std::string& uid, const std::string& gid) {
+  return host.store.put_assets({{site, k_user, site.str(), uid}, {site, k_group, site.str(), gid}});
 }
 
-Result<os::User> make_user(World& world, const SiteName& site, const People& before) {
+Result<os::User> make_user(HostContext& host, const SiteName& site, const People& before) {
   if (before.gid) // a crash left it without its user, or somebody removed that one
-    TRY(remove_people(world, site, "", before.group_row->id));
-  TRY(record_people(world, site, "", ""));
-  const auto exit = TRY_IN(
-      "user-add", run_hook(world, "user-add", {"--new", site.str(), world.paths.data(site)}));
+    TRY(remove_people(host, site, "", before.group_row->id));
+  TRY(record_people(host, site, "", ""));
+  const auto exit =
+      TRY_IN("user-add", run_hook(host, "user-add", {"--new", site.str(), host.paths.data(site)}));
   if (!exit.ok()) {
     constexpr int k_there = 4;
     if (exit.code == k_there) // since we looked
       for (const char* kind : {k_user, k_group})
-        TRY(world.store.delete_asset({site, kind, site.str(), ""}));
+        TRY(host.store.delete_asset({site, kind, site.str(), ""}));
     return fail(exit.code == k_there ? Code::conflict : Code::failure,
         cat("make user '", site.str(), "': ", printable(trim(exit.err))));
   }
@@ -136,19 +136,20 @@ bool is_as_made(os::Disk& disk, const std::string& path, const os::Found& found,
 }
 
 // "" or why it is not the site's. Nothing there is fine.
-Result<std::string> wrong_directory(World& world, const SiteName& site, const std::string& path) {
-  const auto found = TRY(world.disk.find(path));
+Result<std::string> wrong_directory(
+    HostContext& host, const SiteName& site, const std::string& path) {
+  const auto found = TRY(host.disk.find(path));
   if (!found)
     return std::string();
-  if (!TRY(world.store.asset(site, k_directory, path)))
+  if (!TRY(host.store.asset(site, k_directory, path)))
     return taken(found->directory ? k_directory : "file", path, site);
-  if (found->directory && path == nginx_cache(world.paths, site))
+  if (found->directory && path == nginx_cache(host.paths, site))
     return std::string();
   uid_t owner = ::geteuid();
-  if (path == world.paths.data(site))
-    if (const auto row = TRY(world.store.asset(site, k_user, site.str())))
+  if (path == host.paths.data(site))
+    if (const auto row = TRY(host.store.asset(site, k_user, site.str())))
       owner = static_cast<uid_t>(number(row->id).value_or(owner));
-  if (is_as_made(world.disk, path, *found, owner))
+  if (is_as_made(host.disk, path, *found, owner))
     return std::string();
   return cat("directory '", path, "' is recorded as made for site '", site.str(),
       "', but belongs to uid ", found->owner.uid, " now, not to ", owner,
@@ -156,11 +157,10 @@ Result<std::string> wrong_directory(World& world, const SiteName& site, const st
 }
 
 // Redis's own place for sockets: only a link to the site's socket is the site's.
-std::string wrong_socket(World& world, const SiteName& site) {
-  const std::string path = redis_link(world.paths, site);
-  const auto link = world.disk.read_link(path);
-  return world.disk.exists(path) &&
-          !(link && is_redis_socket(world.paths, site, link->value_or("")))
+std::string wrong_socket(HostContext& host, const SiteName& site) {
+  const std::string path = redis_link(host.paths, site);
+  const auto link = host.disk.read_link(path);
+  return host.disk.exists(path) && !(link && is_redis_socket(host.paths, site, link->value_or("")))
       ? taken("file", path, site)
       : std::string();
 }
@@ -180,92 +180,93 @@ std::string srv_dir(const os::Paths& paths, const SiteName& site) {
   return cat(paths.root, "/srv/", site.str());
 }
 
-std::vector<std::string> foreign_assets(World& world, const config::Site& site, bool compatible) {
+std::vector<std::string> foreign_assets(
+    HostContext& host, const config::Site& site, bool compatible) {
   std::vector<std::string> problems;
-  if (world.as_root) { // tests without root make no users
-    const auto people = people_of(world, site.slug);
+  if (host.as_root) { // tests without root make no users
+    const auto people = people_of(host, site.slug);
     problems =
-        people ? wrong_people(world, *people, site.slug) : std::vector{people.error().message};
+        people ? wrong_people(host, *people, site.slug) : std::vector{people.error().message};
   }
   std::vector<std::string> directories{
-      world.paths.data(site.slug), nginx_logs(world.paths, site.slug)};
+      host.paths.data(site.slug), nginx_logs(host.paths, site.slug)};
   if (compatible)
     directories.insert(directories.end(),
-        {srv_dir(world.paths, site.slug), source_dir(world.paths, site.slug),
-            nginx_cache(world.paths, site.slug)});
+        {srv_dir(host.paths, site.slug), source_dir(host.paths, site.slug),
+            nginx_cache(host.paths, site.slug)});
   for (const auto& path : directories) {
-    auto wrong = wrong_directory(world, site.slug, path);
+    auto wrong = wrong_directory(host, site.slug, path);
     if (!wrong || !wrong->empty())
       problems.push_back(wrong ? std::move(*wrong) : wrong.error().message);
   }
   if (site.has_redis)
-    if (auto wrong = wrong_socket(world, site.slug); !wrong.empty())
+    if (auto wrong = wrong_socket(host, site.slug); !wrong.empty())
       problems.push_back(std::move(wrong));
   return problems;
 }
 
-Result<os::User> claim_user(World& world, const SiteName& site) {
-  const auto people = TRY(people_of(world, site));
-  if (const auto problems = wrong_people(world, people, site); !problems.empty())
+Result<os::User> claim_user(HostContext& host, const SiteName& site) {
+  const auto people = TRY(people_of(host, site));
+  if (const auto problems = wrong_people(host, people, site); !problems.empty())
     return fail(Code::conflict, problems[0]);
   if (people.whole())
     return *people.user;
   const os::User user =
-      people.user && people.gid ? *people.user : TRY(make_user(world, site, people));
-  TRY(record_people(world, site, std::to_string(user.uid), std::to_string(user.gid)));
+      people.user && people.gid ? *people.user : TRY(make_user(host, site, people));
+  TRY(record_people(host, site, std::to_string(user.uid), std::to_string(user.gid)));
   return user;
 }
 
-Result<void> claim_directory(World& world, const SiteName& site, const std::string& path) {
-  if (const auto wrong = TRY(wrong_directory(world, site, path)); !wrong.empty())
+Result<void> claim_directory(HostContext& host, const SiteName& site, const std::string& path) {
+  if (const auto wrong = TRY(wrong_directory(host, site, path)); !wrong.empty())
     return fail(Code::conflict, wrong);
   const store::Asset asset{site, k_directory, path, ""};
-  if (world.disk.exists(path))
+  if (host.disk.exists(path))
     return {};
-  TRY(world.store.put_assets({asset}));
-  const auto made = world.disk.make_new_dir(path);
+  TRY(host.store.put_assets({asset}));
+  const auto made = host.disk.make_new_dir(path);
   if (!made && made.error().code == Code::conflict) // since we looked
-    TRY(world.store.delete_asset(asset));
+    TRY(host.store.delete_asset(asset));
   return made;
 }
 
-Result<void> forget_missing(World& world, const SiteName& site) {
-  for (const auto& asset : TRY(world.store.assets(site)))
-    if (asset.kind == k_directory && !TRY(world.disk.find(asset.name)))
-      TRY(world.store.delete_asset(asset));
+Result<void> forget_missing(HostContext& host, const SiteName& site) {
+  for (const auto& asset : TRY(host.store.assets(site)))
+    if (asset.kind == k_directory && !TRY(host.disk.find(asset.name)))
+      TRY(host.store.delete_asset(asset));
   return {};
 }
 
-Result<void> remove_directory(World& world, const SiteName& site, const std::string& path) {
-  const auto asset = TRY(world.store.asset(site, k_directory, path));
+Result<void> remove_directory(HostContext& host, const SiteName& site, const std::string& path) {
+  const auto asset = TRY(host.store.asset(site, k_directory, path));
   if (!asset)
     return {};
-  TRY(world.disk.remove_tree(path));
-  return world.store.delete_asset(*asset);
+  TRY(host.disk.remove_tree(path));
+  return host.store.delete_asset(*asset);
 }
 
-Result<std::vector<std::string>> remove_directories(World& world, const SiteName& site) {
+Result<std::vector<std::string>> remove_directories(HostContext& host, const SiteName& site) {
   std::vector<std::string> left;
-  for (const auto& asset : TRY(world.store.assets(site))) {
+  for (const auto& asset : TRY(host.store.assets(site))) {
     if (asset.kind != k_directory)
       continue;
-    if (TRY(wrong_directory(world, site, asset.name)).empty())
-      TRY(world.disk.remove_tree(asset.name));
+    if (TRY(wrong_directory(host, site, asset.name)).empty())
+      TRY(host.disk.remove_tree(asset.name));
     else
       left.push_back(asset.name);
-    TRY(world.store.delete_asset(asset)); // last: before, a crash would leave a directory of nobody
+    TRY(host.store.delete_asset(asset)); // last: before, a crash would leave a directory of nobody
   }
   return left;
 }
 
-Result<void> remove_user(World& world, const SiteName& site) {
-  const auto user = TRY(world.store.asset(site, k_user, site.str()));
-  const auto group = TRY(world.store.asset(site, k_group, site.str()));
-  if (!world.as_root || !user || !group)
+Result<void> remove_user(HostContext& host, const SiteName& site) {
+  const auto user = TRY(host.store.asset(site, k_user, site.str()));
+  const auto group = TRY(host.store.asset(site, k_group, site.str()));
+  if (!host.as_root || !user || !group)
     return {};
-  TRY(remove_people(world, site, user->id, group->id));
-  TRY(world.store.delete_asset(*user));
-  return world.store.delete_asset(*group);
+  TRY(remove_people(host, site, user->id, group->id));
+  TRY(host.store.delete_asset(*user));
+  return host.store.delete_asset(*group);
 }
 
 namespace {

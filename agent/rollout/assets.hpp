@@ -13,7 +13,7 @@
 #pragma once
 
 #include "config/site.hpp"
-#include "rollout/world.hpp"
+#include "rollout/host_context.hpp"
 
 #include <string>
 #include <vector>
@@ -29,19 +29,20 @@ std::string srv_dir(const os::Paths& paths, const SiteName& site);    // /srv/SI
 
 // All that is there, is not the site's, and would have to be: one line each. `compatible`: the
 // directories for templates are needed as well.
-std::vector<std::string> foreign_assets(World& world, const config::Site& site, bool compatible);
+std::vector<std::string> foreign_assets(
+    HostContext& host, const config::Site& site, bool compatible);
 // The site's own user, made when it is not there.
-Result<os::User> claim_user(World& world, const SiteName& site);
+Result<os::User> claim_user(HostContext& host, const SiteName& site);
 // The directory is there and the site's: root's and closed when it is new. conflict: it is somebody
 // else's.
-Result<void> claim_directory(World& world, const SiteName& site, const std::string& path);
+Result<void> claim_directory(HostContext& host, const SiteName& site, const std::string& path);
 // What of the site's is gone is not recorded any more.
-Result<void> forget_missing(World& world, const SiteName& site);
+Result<void> forget_missing(HostContext& host, const SiteName& site);
 // With all that is in it, if it is the site's.
-Result<void> remove_directory(World& world, const SiteName& site, const std::string& path);
+Result<void> remove_directory(HostContext& host, const SiteName& site, const std::string& path);
 // For a purge: with all that is in them. Somebody else's stays; returns their paths.
-Result<std::vector<std::string>> remove_directories(World& world, const SiteName& site);
-Result<void> remove_user(World& world, const SiteName& site);
+Result<std::vector<std::string>> remove_directories(HostContext& host, const SiteName& site);
+Result<void> remove_user(HostContext& host, const SiteName& site);
 
 // Sites from before there were records: what they have is recorded, once, when it is as we made it
 // then. One line for each that is not.

@@ -2,8 +2,8 @@
 // empty then, SQLite is the truth. Repeating it changes nothing that is right already.
 #pragma once
 
-#include "rollout/rollout.hpp"
-#include "rollout/world.hpp"
+#include "rollout/host_context.hpp"
+#include "rollout/job_context.hpp"
 
 #include <string>
 #include <vector>
@@ -19,7 +19,7 @@ struct BroughtUp {
 // nobody who is trusted stands for it any more (trust.hpp); what runs since the boot is left alone
 // then.
 Result<BroughtUp> bring_up(
-    World& world, const SiteName& site, bool keep_other_slot, Signals& signals);
-Result<BroughtUp> bring_up(World& world, const SiteName& site, bool keep_other_slot);
+    HostContext& host, const SiteName& site, bool keep_other_slot, JobControl& control);
+Result<BroughtUp> bring_up(HostContext& host, const SiteName& site, bool keep_other_slot);
 
 } // namespace chillbox::rollout

@@ -26,10 +26,10 @@ constexpr size_t k_longest_key = 64;
 os::Owner root_and(const os::User& user) {
   return {0, user.gid};
 }
-std::string top_of(const Rollout& r) {
+std::string top_of(const JobContext& r) {
   return r.release_dir() + "/.chillbox";
 }
-std::string build_dir(const Rollout& r, const PlannedService& p) {
+std::string build_dir(const JobContext& r, const PlannedService& p) {
   return cat(top_of(r), "/", p.service.name.str());
 }
 
@@ -46,11 +46,11 @@ bool is_key(std::string_view name) {
 // loaded machine).
 class Layers {
 public:
-  explicit Layers(Rollout& r) : m_r(r), m_cache(cache_dir(r.world, r.site, r.release_dir())) {
+  explicit Layers(JobContext& r) : m_r(r), m_cache(cache_dir(r.host, r.site, r.release_dir())) {
     if (!r.old || r.site.confidential)
       return;
     for (const auto& p : r.services)
-      if (const auto link = r.world.disk.read_link(cat(r.world.paths.releases(r.job.site), "/",
+      if (const auto link = r.host.disk.read_link(cat(r.host.paths.releases(r.job.site), "/",
               r.old->id, "/.chillbox/", p.service.name.str(), "/layer")))
         if (*link && (*link)->starts_with(m_cache + "/"))
           begin(**link);
@@ -65,49 +65,49 @@ private:
   void begin(const std::string& path) {
     if (!m_digests.contains(path))
       m_digests[path] = std::async(std::launch::async | std::launch::deferred, [this, path] {
-        return m_r.world.disk.tree_digest(
-            path, m_r.world.as_root ? std::optional<uid_t>(0) : std::nullopt);
+        return m_r.host.disk.tree_digest(
+            path, m_r.host.as_root ? std::optional<uid_t>(0) : std::nullopt);
       }).share();
   }
-  Rollout& m_r;
+  JobContext& m_r;
   std::string m_cache;
   std::map<std::string, std::shared_future<Result<std::string>>> m_digests;
 };
 
 class Build {
 public:
-  Build(Rollout& r, const PlannedService& p, Layers& layers)
-      : m_r(r), m_p(p), m_known(layers), m_cache(cache_dir(r.world, r.site, r.release_dir())),
+  Build(JobContext& r, const PlannedService& p, Layers& layers)
+      : m_r(r), m_p(p), m_known(layers), m_cache(cache_dir(r.host, r.site, r.release_dir())),
         m_built(build_dir(r, p)), m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
 
   Result<void> go() {
     TRY(run());
     TRY(adopt_layers());
-    TRY(m_r.world.disk.remove_tree(m_work));
+    TRY(m_r.host.disk.remove_tree(m_work));
     return check_links();
   }
 
 private:
   Result<void> run() {
-    auto& disk = m_r.world.disk;
+    auto& disk = m_r.host.disk;
     std::optional<os::JobUser> own; // as long as something of it runs
-    if (m_r.world.as_root)
+    if (m_r.host.as_root)
       own.emplace(TRY(os::JobUser::take()));
     const os::User user = own ? own->user() : m_r.user;
     TRY(disk.make_dir(top_of(m_r), 0710, root_and(user)));
     for (const auto& dir : {m_built, m_work})
       TRY(disk.make_dir(dir, 0700, {user.uid, user.gid}));
-    const Place place{
+    const ServiceContext place{
         &m_r.site, &m_p.service, m_r.release.version, m_r.release_dir(), Slot::none, 0, user};
-    const Workplace work{.layers = m_layers, .home = m_work, .readers = m_r.user.gid};
+    const BuildDirectories work{.layers = m_layers, .home = m_work, .readers = m_r.user.gid};
     return build(
-        m_r.world, m_p.kind, place, work, [this](std::string_view line) { m_r.output(line); },
-        [this] { return m_r.signals.cancelled(); });
+        m_r.host, m_p.kind, place, work, [this](std::string_view line) { m_r.output(line); },
+        [this] { return m_r.control.cancelled(); });
   }
 
   // By a rename, so that a layer of the cache is whole.
   Result<void> adopt_layers() {
-    auto& disk = m_r.world.disk;
+    auto& disk = m_r.host.disk;
     for (const auto& key : TRY(disk.list(m_layers))) {
       const std::string from = cat(m_layers, "/", key);
       if (key.starts_with('.'))
@@ -131,7 +131,7 @@ private:
   }
 
   Result<void> check_layer_links(const std::string& layer, const std::string& key) {
-    for (const auto& link : TRY(m_r.world.disk.tree_links(layer)))
+    for (const auto& link : TRY(m_r.host.disk.tree_links(layer)))
       if (!stays_inside(link.path, link.target) && !is_of_the_system(link.target))
         return fail(Code::denied,
             cat("layer ", key, ": '", printable(link.path), "' links to '", printable(link.target),
@@ -141,10 +141,10 @@ private:
 
   // The build could not know what its layers are called from now on.
   Result<void> point_to_cache() {
-    for (const auto& link : TRY(m_r.world.disk.tree_links(m_built)))
+    for (const auto& link : TRY(m_r.host.disk.tree_links(m_built)))
       for (const auto& [from, to] : m_names)
         if (link.target == from || link.target.starts_with(from + "/"))
-          TRY(m_r.world.disk.set_link(
+          TRY(m_r.host.disk.set_link(
               to + link.target.substr(from.size()), cat(m_built, "/", link.path)));
     return {};
   }
@@ -152,7 +152,7 @@ private:
   // What is sealed must not lead to what is not.
   Result<void> check_links() {
     const std::string below = cat(".chillbox/", m_p.service.name.str(), "/");
-    for (const auto& link : TRY(m_r.world.disk.tree_links(m_built))) {
+    for (const auto& link : TRY(m_r.host.disk.tree_links(m_built))) {
       if (link.target.starts_with(m_cache + "/"))
         TRY(check_layer(link));
       else if (!stays_inside(below + link.path, link.target) && !is_of_the_system(link.target) &&
@@ -193,7 +193,7 @@ private:
     return {};
   }
 
-  Rollout& m_r;
+  JobContext& m_r;
   const PlannedService& m_p;
   Layers& m_known;
   std::string m_cache, m_built, m_work, m_layers;
@@ -202,24 +202,24 @@ private:
   std::set<std::string> m_adopted;
 };
 
-Result<void> build_all(Rollout& r) {
+Result<void> build_all(JobContext& r) {
   Layers layers(r);
   auto services = r.services; // those first whose paths the others may want to know
   std::ranges::stable_partition(services, [](const PlannedService& p) { return p.kind.hashed; });
   for (const auto& p : services)
-    if (p.kind.builds && r.world.disk.exists(r.release_dir() + "/" + p.service.name.str()))
+    if (p.kind.builds && r.host.disk.exists(r.release_dir() + "/" + p.service.name.str()))
       TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p, layers).go());
-  return r.world.disk.make_dir(top_of(r), k_traverse, root_and(r.user));
+  return r.host.disk.make_dir(top_of(r), k_traverse, root_and(r.user));
 }
 
-Result<void> publish_dir(Rollout& r, const std::string& dir) {
-  if (auto problem = published_problem(r.world, dir))
+Result<void> publish_dir(JobContext& r, const std::string& dir) {
+  if (auto problem = published_problem(r.host, dir))
     return fail(Code::denied, std::move(*problem));
-  return r.world.disk.make_world_readable(dir);
+  return r.host.disk.make_world_readable(dir);
 }
 
-Result<void> publish(Rollout& r) {
-  auto& disk = r.world.disk;
+Result<void> publish(JobContext& r) {
+  auto& disk = r.host.disk;
   for (const auto& p : r.services) {
     const std::string dir = r.release_dir() + "/" + p.service.name.str();
     for (const auto& name : p.kind.published) {
@@ -250,8 +250,8 @@ Result<void> publish(Rollout& r) {
 
 } // namespace
 
-std::optional<std::string> published_problem(World& world, const std::string& dir) {
-  const auto links = world.disk.tree_links(dir);
+std::optional<std::string> published_problem(HostContext& host, const std::string& dir) {
+  const auto links = host.disk.tree_links(dir);
   if (!links)
     return links.error().message;
   const auto* link = first_that_leaves(*links);
@@ -261,36 +261,37 @@ std::optional<std::string> published_problem(World& world, const std::string& di
       "', out of what NGINX serves there: bring the file itself");
 }
 
-Result<void> build_tree(Rollout& r) {
+Result<void> build_tree(JobContext& r) {
   TRY(build_all(r));
   TRY(publish(r));
-  r.release.digest = TRY(r.world.disk.freeze_tree(r.release_dir(), root_and(r.user)));
-  TRY(r.world.store.put_release(r.release));
-  if (r.world.disk.exists(r.release_dir() + "/nginx/templates"))
-    TRY(link_compatible(r.world, r.site, r.services));
-  return link_immutable(r.world, r.job.site); // before the first page that names them is answered
+  r.release.digest = TRY(r.host.disk.freeze_tree(r.release_dir(), root_and(r.user)));
+  TRY(r.host.store.put_release(r.release));
+  if (r.host.disk.exists(r.release_dir() + "/nginx/templates"))
+    TRY(make_legacy_links(r.host, r.site, r.services));
+  return link_immutable(r.host, r.job.site); // before the first page that names them is answered
 }
 
-Result<void> migrate(Rollout& r, const PlannedService& p) {
+Result<void> migrate(JobContext& r, const PlannedService& p) {
   if (p.service.release_command.empty())
     return {};
-  const Place place{&r.site, &p.service, r.release.version, r.release_dir(), Slot::none, 0, r.user};
-  const auto environment = TRY(service_environment(r.world, place));
+  const ServiceContext place{
+      &r.site, &p.service, r.release.version, r.release_dir(), Slot::none, 0, r.user};
+  const auto environment = TRY(service_environment(r.host, place));
   r.info(cat("release_command of '", p.service.name.str(),
       "' runs: ", printable(join(p.service.release_command, " "))));
   TRY_IN(cat("service '", p.service.name.str(), "'"),
       release_command(
-          r.world, place, environment, [&](std::string_view line) { r.output(line); },
-          [&] { return r.signals.cancelled(); }));
+          r.host, place, environment, [&](std::string_view line) { r.output(line); },
+          [&] { return r.control.cancelled(); }));
   return {};
 }
 
-Result<Next> run_build(Rollout& r) {
+Result<Next> run_build(JobContext& r) {
   TRY(build_tree(r));
   for (const auto& p : r.services)
-    if (!takes_over(r, p)) // else once nobody uses its data any more
+    if (!must_stop_first(r, p)) // else once nobody uses its data any more
       TRY(migrate(r, p));
-  return Next::go_on;
+  return Next::proceed;
 }
 
 } // namespace chillbox::rollout

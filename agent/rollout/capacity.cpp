@@ -10,8 +10,8 @@ namespace chillbox::rollout {
 namespace {
 
 // What the kernel could give without swapping (proc(5), MemAvailable).
-std::optional<uint64_t> memory_available(World& world) {
-  const auto text = world.disk.read("/proc/meminfo", 16 * 1024);
+std::optional<uint64_t> memory_available(HostContext& host) {
+  const auto text = host.disk.read("/proc/meminfo", 16 * 1024);
   const auto at = text ? text->find("MemAvailable:") : std::string::npos;
   if (at == std::string::npos)
     return std::nullopt;
@@ -21,18 +21,18 @@ std::optional<uint64_t> memory_available(World& world) {
 }
 
 // A service that stops first never has two copies.
-uint64_t memory_of_second(Rollout& r, const PlannedService& p) {
-  if (p.kind.listens == Kind::Listens::no && !p.service.worker)
+uint64_t memory_of_second(JobContext& r, const PlannedService& p) {
+  if (p.kind.listens == ServiceKind::Listens::no && !p.service.worker)
     return 0;
   if (r.old && p.service.strategy == config::Strategy::stop_first)
     return 0;
   if (p.service.resources.memory_max != 0)
     return p.service.resources.memory_max * p.service.count;
   uint64_t sum = 0;
-  for (const auto& name : r.world.slots.all())
+  for (const auto& name : r.host.slots.all())
     if (r.old && name.site == r.job.site && name.service == p.service.name &&
         name.slot == r.old->slot)
-      sum += r.world.slots.memory(name);
+      sum += r.host.slots.memory(name);
   return sum;
 }
 
@@ -42,22 +42,22 @@ uint64_t Capacity::entries_needed(uint32_t reserve_percent) const {
   return entries * 2 + space.total_inodes / 100 * reserve_percent;
 }
 
-Capacity capacity_of(Rollout& r, const std::string& tree) {
+Capacity capacity_of(JobContext& r, const std::string& tree) {
   Capacity capacity;
-  if (const auto size = r.world.disk.measure(tree)) {
+  if (const auto size = r.host.disk.measure(tree)) {
     capacity.bytes = size->bytes;
     capacity.entries = size->entries;
   }
-  if (const auto space = r.world.disk.space(r.world.paths.sites()))
+  if (const auto space = r.host.disk.space(r.host.paths.sites()))
     capacity.space = *space;
-  capacity.reserve = capacity.space.total_bytes / 100 * r.world.config.reserve_percent;
+  capacity.reserve = capacity.space.total_bytes / 100 * r.host.config.reserve_percent;
   for (const auto& p : r.services)
     capacity.memory += memory_of_second(r, p);
   if (r.site.confidential) { // store: tmpfs
     capacity.memory += capacity.bytes * 2;
     capacity.bytes = capacity.entries = 0;
   }
-  capacity.memory_available = memory_available(r.world);
+  capacity.memory_available = memory_available(r.host);
   return capacity;
 }
 

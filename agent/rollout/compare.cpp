@@ -73,33 +73,33 @@ std::string file_changes(const std::string& before, const std::string& after) {
 
 // Twelve digits that only this host can make: they tell one value from another, and nobody what it
 // is.
-std::string digest_of(World& world, const std::string& value) {
-  const std::string key = world.store.host_secret().value_or("");
+std::string digest_of(HostContext& host, const std::string& value) {
+  const std::string key = host.store.host_secret().value_or("");
   return hex(crypto::hmac_sha256(bytes_of(key), {"value ", value})).substr(0, 12);
 }
 
-Json compare_values(World& world, const std::map<std::string, std::string>& before,
+Json compare_values(HostContext& host, const std::map<std::string, std::string>& before,
     const std::map<std::string, std::string>& after) {
   Json list = Json::array();
   for (const auto& [name, value] : after)
     if (const auto it = before.find(name); it == before.end())
-      list.push_back({{"name", name}, {"change", "added"}, {"before", ""},
-          {"after", digest_of(world, value)}});
+      list.push_back(
+          {{"name", name}, {"change", "added"}, {"before", ""}, {"after", digest_of(host, value)}});
     else if (it->second != value)
       list.push_back({{"name", name}, {"change", "changed"},
-          {"before", digest_of(world, it->second)}, {"after", digest_of(world, value)}});
+          {"before", digest_of(host, it->second)}, {"after", digest_of(host, value)}});
   for (const auto& [name, value] : before)
     if (!after.contains(name))
-      list.push_back({{"name", name}, {"change", "removed"}, {"before", digest_of(world, value)},
+      list.push_back({{"name", name}, {"change", "removed"}, {"before", digest_of(host, value)},
           {"after", ""}});
   return list;
 }
 
 // What the site file gives to this service, expanded, with ports as its author wrote them.
 std::map<std::string, std::string> declared_values(
-    World& world, const config::Site& site, const config::Service& service) {
+    HostContext& host, const config::Site& site, const config::Service& service) {
   std::map<std::string, std::string> values;
-  const auto all = config::expand_all(service_variables(world, site, service));
+  const auto all = config::expand_all(service_variables(host, site, service));
   for (const auto* list : {&site.env, &service.environment})
     for (const auto& variable : *list)
       values[variable.name] = all ? all->at(variable.name) : "";
@@ -156,17 +156,17 @@ std::string_view slot_word(openrc::SlotState state) {
 
 } // namespace
 
-Json compare_services(World& world, const Rollout& old, const std::string& old_tree,
-    const Rollout& now, const std::string& new_tree) {
+Json compare_services(HostContext& host, const JobContext& old, const std::string& old_tree,
+    const JobContext& now, const std::string& new_tree) {
   Json list = Json::array();
   for (const auto& p : now.services) {
     const std::string& name = p.service.name.str();
     const auto* before = find(old.services, name);
     Json one = entry(p, before == nullptr ? "added" : "none");
-    one["environment"] = compare_values(world,
-        before ? declared_values(world, old.site, before->service)
+    one["environment"] = compare_values(host,
+        before ? declared_values(host, old.site, before->service)
                : std::map<std::string, std::string>{},
-        declared_values(world, now.site, p.service));
+        declared_values(host, now.site, p.service));
     if (before != nullptr) {
       for (const auto& field : field_changes(before->service, p.service))
         one["why"].push_back(field);
@@ -184,37 +184,37 @@ Json compare_services(World& world, const Rollout& old, const std::string& old_t
   return list;
 }
 
-Json running_services(Rollout& r) {
+Json running_services(JobContext& r) {
   Json list = Json::array();
   const auto ports = port_variables(r.site, r.services).value_or(PortVariables{});
   for (const auto& p : r.services) {
     Json one = entry(p, "none");
-    if (p.kind.listens == Kind::Listens::no && !p.service.worker) {
+    if (p.kind.listens == ServiceKind::Listens::no && !p.service.worker) {
       list.push_back(std::move(one));
       continue;
     }
     for (uint32_t index = p.service.worker ? 1 : 0;
         index <= (p.service.worker ? p.service.count : 0); ++index) {
       const auto slot = slot_name(r.site, p, r.old->slot, index);
-      const auto state = r.world.slots.state(slot).value_or(openrc::SlotState::stopped);
+      const auto state = r.host.slots.state(slot).value_or(openrc::SlotState::stopped);
       if (state != openrc::SlotState::started)
         one["why"].push_back(cat(slot.str(), " is ", slot_word(state)));
-      else if (const auto runs = r.world.slots.release_in(slot); runs != r.old->id)
+      else if (const auto runs = r.host.slots.release_in(slot); runs != r.old->id)
         one["why"].push_back(cat(slot.str(), " runs release '", printable(runs, 60), "'"));
     }
     const auto slot = slot_name(r.site, p, r.old->slot, p.service.worker ? 1 : 0);
     const auto text =
-        r.world.disk.read(openrc::spec_path(r.world.paths, slot.str()), openrc::k_max_spec);
+        r.host.disk.read(openrc::spec_path(r.host.paths, slot.str()), openrc::k_max_spec);
     const auto spec =
         text ? openrc::parse_spec(*text) : Result<openrc::SlotSpec>(fail(Code::not_found, ""));
-    const Place place{
+    const ServiceContext place{
         &r.site, &p.service, r.old->version, r.release_dir(), r.old->slot, p.port, r.user, ports};
-    const auto would = service_environment(r.world, place);
+    const auto would = service_environment(r.host, place);
     if (spec && would) {
       std::map<std::string, std::string> runs(spec->env.begin(), spec->env.end()),
           next(would->begin(), would->end());
       runs.erase("CHILLBOX_WORKER");
-      one["environment"] = compare_values(r.world, runs, next);
+      one["environment"] = compare_values(r.host, runs, next);
     }
     if (!one["why"].empty() || !one["environment"].empty())
       one["change"] = "changed";
@@ -223,26 +223,26 @@ Json running_services(Rollout& r) {
   return list;
 }
 
-Json drift(Rollout& r) {
+Json drift(JobContext& r) {
   Json list = Json::array();
-  const auto& paths = r.world.paths;
+  const auto& paths = r.host.paths;
   const auto link = [&](const std::string& path, const std::string& wanted) {
-    const auto now = r.world.disk.read_link(path).value_or(std::nullopt);
+    const auto now = r.host.disk.read_link(path).value_or(std::nullopt);
     if (now != wanted)
       list.push_back(cat(path, now ? cat(" points to ", printable(*now, 200)) : " is not there",
           ", the store says ", wanted));
   };
   link(paths.current(r.job.site), "releases/" + r.old->id);
   for (const auto& p : r.services)
-    if (p.kind.listens == Kind::Listens::on_socket)
+    if (p.kind.listens == ServiceKind::Listens::on_socket)
       link(paths.live_socket(r.job.site, p.service.name.str()),
-          slot_socket(r.world, r.site, p, r.old->slot));
-  if (const auto digest = r.world.disk.tree_digest(r.release_dir());
+          slot_socket(r.host, r.site, p, r.old->slot));
+  if (const auto digest = r.host.disk.tree_digest(r.release_dir());
       digest && *digest != r.old->digest)
     list.push_back(cat(r.release_dir(), " was changed since it was built: deploy it again"));
-  if (r.world.nginx.installed(r.job.site).value_or("") != r.old->nginx)
+  if (r.host.nginx.installed(r.job.site).value_or("") != r.old->nginx)
     list.push_back("the NGINX file is not the one that this release went live with");
-  if (const auto set = r.world.store.secret_set(r.job.site);
+  if (const auto set = r.host.store.secret_set(r.job.site);
       set && *set && (*set)->sha256 != r.old->secrets)
     list.push_back("the services were started with another secret set than the one that came last");
   if (r.row.stopped)

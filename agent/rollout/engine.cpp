@@ -23,12 +23,12 @@ constexpr unsigned k_most_exceptions = 3; // of one job
 } // namespace
 
 void Engine::recover() {
-  const auto unfinished = m_world.store.unfinished();
+  const auto unfinished = m_host.store.unfinished();
   if (!unfinished)
     return log::error(cat("recover: ", unfinished.error().message));
-  const auto sites = sites_with_files(m_world).value_or(std::set<SiteName>{});
+  const auto sites = sites_with_files(m_host).value_or(std::set<SiteName>{});
   if (sites.empty()) // else each site's turn does it
-    if (const auto pruned = prune_artifacts(m_world); !pruned)
+    if (const auto pruned = prune_artifacts(m_host); !pruned)
       log::warn(
           cat("artifacts of removed sites stay until the next job: ", pruned.error().message));
   const std::lock_guard lock(m_mutex);
@@ -43,7 +43,7 @@ void Engine::recover() {
 }
 
 void Engine::submit(const std::string& id) {
-  const auto job = m_world.store.job(id);
+  const auto job = m_host.store.job(id);
   if (!job || !*job || (*job)->finished_ms != 0)
     return;
   const std::lock_guard lock(m_mutex);
@@ -51,9 +51,9 @@ void Engine::submit(const std::string& id) {
       it != m_running.end() && !it->second->job.empty()) {
     Running& running = *it->second;
     const bool forward = running.kind == JobKind::deploy || running.kind == JobKind::rollback;
-    if ((*job)->kind == JobKind::rollback && forward && !running.signals.switched)
-      running.signals.cancel();
-    running.signals.cut_watch();
+    if ((*job)->kind == JobKind::rollback && forward && !running.control.switched)
+      running.control.cancel();
+    running.control.cut_watch();
   }
   enqueue((*job)->site, {.job = id, .kind = (*job)->kind});
   schedule();
@@ -62,17 +62,17 @@ void Engine::submit(const std::string& id) {
 void Engine::cancel(const std::string& id) {
   const std::lock_guard lock(m_mutex);
   for (auto& [site, running] : m_running)
-    if (running->job == id && !running->signals.switched)
-      running->signals.cancel();
+    if (running->job == id && !running->control.switched)
+      running->control.cancel();
 }
 
 os::Millis Engine::waited(const store::Job& job) {
-  const os::Millis limit = m_world.config.upload_wait;
-  const os::Millis now = m_world.clock.mono();
-  if (m_since.size() > 2 * m_world.config.queue_max)
+  const os::Millis limit = m_host.config.upload_wait;
+  const os::Millis now = m_host.clock.mono();
+  if (m_since.size() > 2 * m_host.config.queue_max)
     m_since.clear(); // of jobs that were superseded, nearly all of them
   const auto age = std::clamp(
-      os::Millis{m_world.clock.wall_ms() - job.created_ms}, os::Millis{0}, limit + os::Millis{1});
+      os::Millis{m_host.clock.wall_ms() - job.created_ms}, os::Millis{0}, limit + os::Millis{1});
   return now - m_since.try_emplace(job.id, now - age).first->second;
 }
 
@@ -80,18 +80,18 @@ os::Millis Engine::waited(const store::Job& job) {
 // it may have come meanwhile.
 bool Engine::wait_is_over(const store::Job& job) {
   if (job.state == JobState::waiting_unlock)
-    return m_world.vault.unsealed();
+    return m_host.vault.unsealed();
   if (job.state != JobState::waiting_upload)
     return false;
   const auto digest = Digest::parse(job.sha256);
-  const bool expired = waited(job) > m_world.config.upload_wait;
+  const bool expired = waited(job) > m_host.config.upload_wait;
   return expired ||
-      (digest && m_world.disk.exists(m_world.paths.artifact(*digest)) &&
-          !signature_of(m_world, job).empty());
+      (digest && m_host.disk.exists(m_host.paths.artifact(*digest)) &&
+          !signature_of(m_host, job).empty());
 }
 
 void Engine::requeue(const std::function<bool(const store::Job&)>& which) {
-  const auto unfinished = m_world.store.unfinished();
+  const auto unfinished = m_host.store.unfinished();
   const std::lock_guard lock(m_mutex);
   for (const auto& job : unfinished.value_or(std::vector<store::Job>{}))
     if (which(job) && wait_is_over(job))
@@ -106,7 +106,7 @@ void Engine::uploaded(const std::string& sha256) {
 }
 
 void Engine::expire() {
-  const auto unfinished = m_world.store.unfinished();
+  const auto unfinished = m_host.store.unfinished();
   {
     const std::lock_guard lock(m_mutex);
     m_retry.reset();
@@ -126,7 +126,7 @@ std::optional<os::Millis> Engine::next_deadline() {
 void Engine::note_deadline(const store::Job& job) {
   if (job.state == JobState::waiting_upload)
     m_deadline = std::min(m_deadline.value_or(os::Millis::max()),
-        m_world.clock.mono() + m_world.config.upload_wait - waited(job) + os::Millis{1});
+        m_host.clock.mono() + m_host.config.upload_wait - waited(job) + os::Millis{1});
 }
 
 std::vector<std::string> Engine::unlocked(os::Millis limit, const std::function<bool()>& enough) {
@@ -139,7 +139,7 @@ std::vector<std::string> Engine::unlocked(os::Millis limit, const std::function<
   const auto tally = std::make_shared<Tally>();
   {
     const std::lock_guard lock(m_mutex);
-    for (const auto& row : m_world.store.sites().value_or(std::vector<store::SiteRow>{})) {
+    for (const auto& row : m_host.store.sites().value_or(std::vector<store::SiteRow>{})) {
       if (row.live.empty() || row.stopped)
         continue;
       {
@@ -158,8 +158,8 @@ std::vector<std::string> Engine::unlocked(os::Millis limit, const std::function<
   }
   requeue([](const store::Job& job) { return job.state == JobState::waiting_unlock; });
   std::unique_lock lock(tally->mutex);
-  const os::Millis end = m_world.clock.mono() + limit;
-  while (tally->open > 0 && m_world.clock.mono() < end && !enough())
+  const os::Millis end = m_host.clock.mono() + limit;
+  while (tally->open > 0 && m_host.clock.mono() < end && !enough())
     tally->changed.wait_for(lock, k_look);
   return tally->up;
 }
@@ -179,7 +179,7 @@ bool Engine::ask_to_stop() {
   const std::lock_guard lock(m_mutex);
   m_stopping = true;
   for (auto& [site, running] : m_running)
-    running->signals.stop();
+    running->control.stop();
   return m_running.empty();
 }
 
@@ -212,7 +212,7 @@ Engine::Lane Engine::lane_of(const Task& task) {
 bool Engine::has_room(Lane lane) const {
   const auto taken = std::ranges::count_if(m_running,
       [&](const auto& entry) { return entry.second->lane == lane && entry.second->has_place; });
-  return lane == Lane::urgent || static_cast<size_t>(taken) < m_world.config.jobs_max;
+  return lane == Lane::urgent || static_cast<size_t>(taken) < m_host.config.jobs_max;
 }
 
 void Engine::let_go(const SiteName& site) {
@@ -253,7 +253,7 @@ bool Engine::begin(const SiteName& site) {
     running->kind = task.kind;
     running->job = task.job;
     running->lane = lane_of(task);
-    running->signals.on_let_go = [this, site] { let_go(site); };
+    running->control.on_let_go = [this, site] { let_go(site); };
     m_running.emplace(site, running);
     return m_threads.start("a job", [this, site, task, running] { work(site, task, running); });
   });
@@ -265,8 +265,8 @@ bool Engine::begin(const SiteName& site) {
 }
 
 void Engine::try_later() {
-  m_retry = m_world.clock.mono() + k_retry_pause;
-  m_world.changed(""); // so that the new deadline is seen
+  m_retry = m_host.clock.mono() + k_retry_pause;
+  m_host.changed(""); // so that the new deadline is seen
 }
 
 void Engine::work(const SiteName& site, const Task& task, const std::shared_ptr<Running>& running) {
@@ -280,7 +280,7 @@ void Engine::work(const SiteName& site, const Task& task, const std::shared_ptr<
   if (!guarded("schedule", [this] { schedule(); }))
     try_later();
   if (m_stopping)
-    m_world.changed("");
+    m_host.changed("");
   m_idle.notify_all();
 }
 
@@ -288,40 +288,40 @@ void Engine::run(const SiteName& site, const Task& task, Running& running) {
   if (task.other)
     return task.other();
   if (task.job.empty())
-    return bring_up_site(site, task, running.signals);
-  if (const auto job = m_world.store.job(task.job); job && *job) {
+    return bring_up_site(site, task, running.control);
+  if (const auto job = m_host.store.job(task.job); job && *job) {
     const std::lock_guard lock(m_mutex);
-    running.signals.waited = waited(**job);
+    running.control.waited = waited(**job);
   }
-  run_job(m_world, task.job, running.signals);
-  if (const auto job = m_world.store.job(task.job);
-      !running.signals.stopping() && job && *job && (*job)->finished_ms != 0)
-    tidy(m_world, site); // behind its end: nobody who follows it waits for this
+  run_job(m_host, task.job, running.control);
+  if (const auto job = m_host.store.job(task.job);
+      !running.control.stopping() && job && *job && (*job)->finished_ms != 0)
+    prune_after_job(m_host, site); // behind its end: nobody who follows it waits for this
 }
 
-void Engine::bring_up_site(const SiteName& site, const Task& task, Signals& signals) {
+void Engine::bring_up_site(const SiteName& site, const Task& task, JobControl& control) {
   bool interrupted = false;
   const auto result = guarded("bring up", [&] {
-    const auto unfinished = m_world.store.unfinished().value_or(std::vector<store::Job>{});
+    const auto unfinished = m_host.store.unfinished().value_or(std::vector<store::Job>{});
     const bool keep =
         std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site; });
     interrupted = std::ranges::any_of(unfinished,
         [&](const store::Job& job) { return job.site == site && job.state == JobState::running; });
-    return bring_up(m_world, site, keep, signals);
+    return bring_up(m_host, site, keep, control);
   });
   if (!result)
     log::error(cat("site '", site.str(), "': ", result.error().message));
   if (task.done)
     task.done(result);
   else if (!interrupted &&
-      !signals.stopping()) // at the start: a daemon that died after a job's end left this
-    tidy(m_world, site);
+      !control.stopping()) // at the start: a daemon that died after a job's end left this
+    prune_after_job(m_host, site);
 }
 
 void Engine::ended(const SiteName& site, const Task& task, bool is_job) {
   if (!is_job || m_stopping)
     return;
-  const auto job = m_world.store.job(task.job);
+  const auto job = m_host.store.job(task.job);
   if (!job || !*job)
     return;
   note_deadline(**job);
@@ -340,14 +340,14 @@ void Engine::again(const SiteName& site, Task task) {
     enqueue(site, std::move(task));
     return;
   }
-  auto job = m_world.store.job(task.job);
+  auto job = m_host.store.job(task.job);
   if (!job || !*job || (*job)->finished_ms != 0)
     return;
   (*job)->state = JobState::failed;
   (*job)->code = Code::failure;
   (*job)->message = "internal error: see the log of chillboxd";
-  (*job)->finished_ms = m_world.clock.wall_ms();
-  if (auto written = m_world.store.finish_job(**job, (*job)->message); !written)
+  (*job)->finished_ms = m_host.clock.wall_ms();
+  if (auto written = m_host.store.finish_job(**job, (*job)->message); !written)
     log::error(cat("job ", task.job, ": ", written.error().message));
 }
 

@@ -11,8 +11,8 @@
 
 #include "base/thread_group.hpp"
 #include "rollout/bring_up.hpp"
-#include "rollout/rollout.hpp"
-#include "rollout/world.hpp"
+#include "rollout/host_context.hpp"
+#include "rollout/job_context.hpp"
 
 #include <condition_variable>
 #include <cstddef>
@@ -30,7 +30,7 @@ namespace chillbox::rollout {
 
 class Engine {
 public:
-  explicit Engine(World& world) : m_world(world) {}
+  explicit Engine(HostContext& host) : m_host(host) {}
   ~Engine() { stop(); }
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -66,7 +66,7 @@ private:
   };
   enum class Lane { work, bring_up, urgent };
   struct Running {
-    Signals signals;
+    JobControl control;
     store::JobKind kind{};
     std::string job; // "" : it is none
     Lane lane{};
@@ -81,7 +81,7 @@ private:
   static Lane lane_of(const Task& task);
   void work(const SiteName& site, const Task& task, const std::shared_ptr<Running>& running);
   void run(const SiteName& site, const Task& task, Running& running);
-  void bring_up_site(const SiteName& site, const Task& task, Signals& signals);
+  void bring_up_site(const SiteName& site, const Task& task, JobControl& control);
   void ended(const SiteName& site, const Task& task, bool is_job); // with m_mutex held
   void again(const SiteName& site, Task task); // after an exception; with m_mutex held
   void try_later();                            // with m_mutex held
@@ -93,7 +93,7 @@ private:
   bool wait_is_over(const store::Job& job);
   void note_deadline(const store::Job& job); // with m_mutex held
 
-  World& m_world;
+  HostContext& m_host;
   std::mutex m_mutex;
   std::condition_variable m_idle;
   std::map<SiteName, std::deque<Task>> m_queues;

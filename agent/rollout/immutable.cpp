@@ -19,22 +19,22 @@ bool is_hash(std::string_view name) {
   return !name.starts_with('.') && name.find_first_not_of(k_of_a_hash) == std::string_view::npos;
 }
 
-std::vector<std::string> names_in(World& world, const std::string& dir) {
-  return world.disk.list(dir).value_or(std::vector<std::string>{});
+std::vector<std::string> names_in(HostContext& host, const std::string& dir) {
+  return host.disk.list(dir).value_or(std::vector<std::string>{});
 }
 
 // "NAME/HASH" to where it is, from the place of its link, for all of one release.
-void collect(World& world, const SiteName& site, const std::string& release,
+void collect(HostContext& host, const SiteName& site, const std::string& release,
     std::map<std::string, std::set<std::string>>& found) {
-  const std::string dir = world.paths.releases(site) + "/" + release;
+  const std::string dir = host.paths.releases(site) + "/" + release;
   std::set<std::string> services;
   for (const auto& parent : {dir + "/immutable", dir + "/.chillbox"})
-    for (const auto& name : names_in(world, parent))
+    for (const auto& name : names_in(host, parent))
       if (ServiceName::parse(name))
         services.insert(name);
   for (const auto& service : services)
     for (const auto& place : places(service))
-      for (const auto& hash : names_in(world, dir + "/" + place))
+      for (const auto& hash : names_in(host, dir + "/" + place))
         if (is_hash(hash))
           found[cat(service, "/", hash)].insert(
               cat("../../releases/", release, "/", place, "/", hash));
@@ -45,40 +45,40 @@ void collect(World& world, const SiteName& site, const std::string& release,
 // A link that is right stays as it is, so that nobody who reads below it right now notices
 // anything.
 Result<void> link_immutable(
-    World& world, const SiteName& site, const std::set<std::string>& leaving) {
+    HostContext& host, const SiteName& site, const std::set<std::string>& leaving) {
   std::map<std::string, std::set<std::string>> wanted;
-  for (const auto& release : TRY(world.disk.list(world.paths.releases(site))))
+  for (const auto& release : TRY(host.disk.list(host.paths.releases(site))))
     if (!leaving.contains(release))
-      collect(world, site, release, wanted);
-  const std::string top = world.paths.immutable(site);
+      collect(host, site, release, wanted);
+  const std::string top = host.paths.immutable(site);
   for (const auto& [name, targets] : wanted) {
     const std::string link = top + "/" + name;
-    const auto now = TRY(world.disk.read_link(link));
+    const auto now = TRY(host.disk.read_link(link));
     if (now && targets.contains(*now))
       continue;
-    TRY(world.disk.make_dir(top, 0755));
-    TRY(world.disk.make_dir(link.substr(0, link.rfind('/')), 0755));
-    TRY(world.disk.set_link(*targets.rbegin(), link));
+    TRY(host.disk.make_dir(top, 0755));
+    TRY(host.disk.make_dir(link.substr(0, link.rfind('/')), 0755));
+    TRY(host.disk.set_link(*targets.rbegin(), link));
   }
-  for (const auto& service : names_in(world, top)) {
+  for (const auto& service : names_in(host, top)) {
     size_t left = 0;
-    for (const auto& hash : names_in(world, top + "/" + service)) {
+    for (const auto& hash : names_in(host, top + "/" + service)) {
       const bool needed = wanted.contains(cat(service, "/", hash));
       left += needed ? 1 : 0;
       if (!needed)
-        TRY(world.disk.remove(cat(top, "/", service, "/", hash)));
+        TRY(host.disk.remove(cat(top, "/", service, "/", hash)));
     }
     if (left == 0)
-      TRY(world.disk.remove_tree(top + "/" + service));
+      TRY(host.disk.remove_tree(top + "/" + service));
   }
   return {};
 }
 
 std::optional<std::string> immutable_path(
-    World& world, const std::string& release_dir, const std::string& service) {
+    HostContext& host, const std::string& release_dir, const std::string& service) {
   std::vector<std::string> hashes;
   for (const auto& place : places(service))
-    for (const auto& hash : names_in(world, release_dir + "/" + place))
+    for (const auto& hash : names_in(host, release_dir + "/" + place))
       if (is_hash(hash))
         hashes.push_back(hash);
   if (hashes.size() != 1)

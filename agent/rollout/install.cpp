@@ -18,25 +18,25 @@ os::Owner root_and(const os::User& user) {
 }
 
 // That of a template which keeps what it fetched: NGINX gives it to its workers.
-Result<void> claim_cache(Rollout& r) {
+Result<void> claim_cache(JobContext& r) {
   if (r.release.nginx.find("proxy_cache_path ") == std::string::npos)
     return {};
-  const std::string cache = nginx_cache(r.world.paths, r.job.site),
+  const std::string cache = nginx_cache(r.host.paths, r.job.site),
                     all = cache.substr(0, cache.rfind('/'));
-  if (!r.world.disk.exists(all))
-    TRY(r.world.disk.make_dir(all, 0755));
-  return claim_directory(r.world, r.job.site, cache);
+  if (!r.host.disk.exists(all))
+    TRY(r.host.disk.make_dir(all, 0755));
+  return claim_directory(r.host, r.job.site, cache);
 }
 
-Result<void> make_directories(Rollout& r) {
-  auto& disk = r.world.disk;
-  const auto& paths = r.world.paths;
+Result<void> make_directories(JobContext& r) {
+  auto& disk = r.host.disk;
+  const auto& paths = r.host.paths;
   const auto& site = r.job.site;
   TRY(disk.make_dir(paths.site(site), k_traverse, root_and(r.user)));
   TRY(disk.make_dir(paths.releases(site), k_traverse, root_and(r.user)));
   TRY(disk.make_dir(paths.cache(site), 0750, root_and(r.user)));
-  TRY(claim_directory(r.world, site, paths.data(site)));
-  TRY(claim_directory(r.world, site, nginx_logs(paths, site)));
+  TRY(claim_directory(r.host, site, paths.data(site)));
+  TRY(claim_directory(r.host, site, nginx_logs(paths, site)));
   TRY(claim_cache(r));
   TRY(disk.make_dir(paths.data(site), 0700, of(r.user)));
   TRY(disk.make_dir(paths.logs_of(site), 0750, {}));
@@ -47,58 +47,58 @@ Result<void> make_directories(Rollout& r) {
 
 } // namespace
 
-Result<os::User> site_user(World& world, const SiteName& site) {
-  if (!world.as_root) // tests make no users: there we stand in, under the name that it would have
+Result<os::User> site_user(HostContext& host, const SiteName& site) {
+  if (!host.as_root) // tests make no users: there we stand in, under the name that it would have
     return os::User{site.str(), ::geteuid(), ::getegid(), "/"};
-  return claim_user(world, site);
+  return claim_user(host, site);
 }
 
-Result<void> put_tree(Rollout& r) {
-  TRY(make_place(r));
-  const auto copied = TRY(r.world.disk.copy_tree(
+Result<void> put_tree(JobContext& r) {
+  TRY(mount_release(r));
+  const auto copied = TRY(r.host.disk.copy_tree(
       cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.user)));
   if (copied != r.staged_digest)
     return fail(Code::corrupt,
         cat("what was installed is not what was signed: ", r.stage_dir(),
             " changed after it was checked; its digest was ", r.staged_digest, ", now ", copied,
             ": something on this host writes there as root"));
-  TRY(r.world.disk.make_dir(r.release_dir(), k_traverse, root_and(r.user)));
-  TRY(r.world.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.user)));
+  TRY(r.host.disk.make_dir(r.release_dir(), k_traverse, root_and(r.user)));
+  TRY(r.host.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.user)));
   undo_stage(r);
   return {};
 }
 
 // The tree gets its final place before the build, because a virtual environment carries absolute
 // paths.
-Result<Next> run_install(Rollout& r) {
-  r.user = TRY(site_user(r.world, r.job.site));
+Result<Next> run_install(JobContext& r) {
+  r.user = TRY(site_user(r.host, r.job.site));
   TRY(make_directories(r));
-  const uint64_t number = TRY(r.world.store.next_release_number(r.job.site));
+  const uint64_t number = TRY(r.host.store.next_release_number(r.job.site));
   r.release.id = cat(r.site.version->str(), "-", number);
   r.release.version = r.site.version->str();
   r.release.serial = r.verified->statement.serial;
   r.release.sha256 = r.job.sha256;
   r.release.signer = r.verified->signer;
   r.release.signer_key = r.verified->signer_key;
-  r.release.created_ms = r.world.clock.wall_ms();
+  r.release.created_ms = r.host.clock.wall_ms();
   r.release.state = store::ReleaseState::staged;
-  if (const auto set = TRY(r.world.store.secret_set(r.job.site)))
+  if (const auto set = TRY(r.host.store.secret_set(r.job.site)))
     r.release.secrets = set->sha256;
   r.job.release = r.release.id;
-  TRY(r.world.store.update_job(
+  TRY(r.host.store.update_job(
       r.job)); // first, so that after a crash nobody has to guess whose the row is
-  TRY(r.world.store.put_release(r.release));
+  TRY(r.host.store.put_release(r.release));
   TRY(put_tree(r));
-  return Next::go_on;
+  return Next::proceed;
 }
 
-void undo_install(Rollout& r) {
+void undo_install(JobContext& r) {
   if (r.release.id.empty() || (r.old && r.old->id == r.release.id))
     return;
-  (void)remove_release(r.world, r.job.site, r.release.id);
-  (void)link_immutable(r.world, r.job.site);
+  (void)remove_release(r.host, r.job.site, r.release.id);
+  (void)link_immutable(r.host, r.job.site);
   r.release.state = store::ReleaseState::failed;
-  (void)r.world.store.put_release(r.release);
+  (void)r.host.store.put_release(r.release);
 }
 
 } // namespace chillbox::rollout

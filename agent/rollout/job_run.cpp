@@ -16,19 +16,19 @@ namespace chillbox::rollout {
 // sync, for the end of a step and the beginning of the next.
 class Journal {
 public:
-  explicit Journal(Rollout& r) : m_r(r) {}
+  explicit Journal(JobContext& r) : m_r(r) {}
   void event(std::string_view kind, std::string_view text) {
     if (kind == "log" && !has_room(text.size()))
       return;
     m_pending.push_back(
-        {0, m_r.world.clock.wall_ms(), m_r.job.step, std::string(kind), printable(text, 2000)});
+        {0, m_r.host.clock.wall_ms(), m_r.job.step, std::string(kind), printable(text, 2000)});
     if (m_pending.size() >= 100)
       (void)write();
   }
   Result<void> write() {
-    TRY(m_r.world.store.record(m_r.job, m_pending));
+    TRY(m_r.host.store.record(m_r.job, m_pending));
     m_pending.clear();
-    m_r.world.changed(m_r.job.id);
+    m_r.host.changed(m_r.job.id);
     return {};
   }
 
@@ -44,7 +44,7 @@ private:
       event("info", "more output follows and is not kept");
     return m_output <= k_output_kept;
   }
-  Rollout& m_r;
+  JobContext& m_r;
   std::vector<store::JobEvent> m_pending;
   size_t m_output = 0;
 };
@@ -60,34 +60,34 @@ constexpr Step k_unseal{"unseal", run_unseal, nullptr};
 constexpr Step k_start{"start", run_start, undo_start};
 constexpr Step k_check{"check", run_check, nullptr};
 constexpr Step k_configure{"configure", run_configure, nullptr};
-constexpr Step k_handover{"handover", run_handover, undo_handover};
+constexpr Step k_stop_first{"handover", run_stop_first, undo_stop_first};
 constexpr Step k_switch{"switch", run_switch, undo_switch};
 constexpr Step k_reload{"reload", run_reload, undo_reload};
 constexpr Step k_watch{"watch", run_watch, nullptr};
 constexpr Step k_retire{"retire", run_retire, nullptr};
-constexpr Step k_same{"same", run_same, nullptr};
+constexpr Step k_current{"same", run_current, nullptr};
 
 constexpr Step k_deploy[] = {k_obtain, k_verify, {"unseal", run_unseal_all, nullptr},
     {"stage", run_stage, undo_stage}, {"preflight", run_preflight, nullptr},
     {"install", run_install, undo_install}, {"build", run_build, nullptr}, k_start, k_check,
-    k_configure, k_handover, k_switch, k_reload, k_watch, k_retire};
-constexpr Step k_rollback[] = {{"target", run_target, nullptr},
-    {"restage", run_restage, undo_restage}, k_start, k_check, k_configure, k_handover, k_switch,
-    k_reload, k_retire};
+    k_configure, k_stop_first, k_switch, k_reload, k_watch, k_retire};
+constexpr Step k_rollback[] = {{"target", run_select, nullptr},
+    {"restage", run_restore_secrets, undo_restore_secrets}, k_start, k_check, k_configure,
+    k_stop_first, k_switch, k_reload, k_retire};
 constexpr Step k_restart[] = {
-    k_same, k_start, k_check, k_configure, k_handover, k_switch, k_reload, k_watch, k_retire};
+    k_current, k_start, k_check, k_configure, k_stop_first, k_switch, k_reload, k_watch, k_retire};
 constexpr Step k_secrets[] = {k_obtain, k_verify, k_unseal,
-    {"exchange", run_exchange, undo_exchange}, k_same, k_start, k_check, k_configure, k_handover,
-    k_switch, k_reload, k_watch, k_retire};
-constexpr Step k_bring_up[] = {k_same, k_start, k_check, k_switch};
+    {"exchange", run_replace_secrets, undo_replace_secrets}, k_current, k_start, k_check,
+    k_configure, k_stop_first, k_switch, k_reload, k_watch, k_retire};
+constexpr Step k_bring_up[] = {k_current, k_start, k_check, k_switch};
 constexpr Step k_stop[] = {{"stop", run_stop, nullptr}};
 constexpr Step k_remove[] = {{"remove", run_remove, nullptr}};
 
-Result<void> load_row(Rollout& r) {
-  if (auto row = TRY(r.world.store.site(r.job.site)))
+Result<void> load_row(JobContext& r) {
+  if (auto row = TRY(r.host.store.site(r.job.site)))
     r.row = std::move(*row);
   if (!r.row.live.empty())
-    r.old = TRY(r.world.store.release(r.job.site, r.row.live));
+    r.old = TRY(r.host.store.release(r.job.site, r.row.live));
   return {};
 }
 
@@ -101,7 +101,7 @@ template <class F> std::invoke_result_t<F> attempt(std::string_view step, F&& wo
   }
 }
 
-void undo_from(Rollout& r, std::span<const Step> steps, size_t last) {
+void undo_from(JobContext& r, std::span<const Step> steps, size_t last) {
   for (size_t i = last + 1; i-- > 0;)
     if (steps[i].undo != nullptr)
       (void)attempt(steps[i].name, [&] {
@@ -110,14 +110,14 @@ void undo_from(Rollout& r, std::span<const Step> steps, size_t last) {
       });
 }
 
-void finish(Rollout& r, JobState state, std::optional<Code> code, std::string message) {
-  if (r.world.disk.exists(
+void finish(JobContext& r, JobState state, std::optional<Code> code, std::string message) {
+  if (r.host.disk.exists(
           r.stage_dir())) // its removal failed: once more, plaintext shall not lie about
-    (void)r.world.disk.remove_tree(r.stage_dir());
+    (void)r.host.disk.remove_tree(r.stage_dir());
   r.job.state = state;
   r.job.code = code;
   r.job.message = std::move(message);
-  r.job.finished_ms = r.world.clock.wall_ms();
+  r.job.finished_ms = r.host.clock.wall_ms();
   r.journal->event("end", r.job.message);
   if (auto written = r.journal->write(); !written) // and with it the end in the audit trail
     log::error(cat("job ", r.job.id, ": ", written.error().message));
@@ -127,13 +127,13 @@ void finish(Rollout& r, JobState state, std::optional<Code> code, std::string me
 
 // After the end: nothing of it changes the job, but a hook that did not run is not passed over in
 // silence.
-void tell_event(Rollout& r, const std::string& name, const Environment& env) {
-  if (const auto ran = run_event(r.world, name, env, [](std::string_view) {}); !ran)
+void run_lifecycle_hook(JobContext& r, const std::string& name, const Environment& env) {
+  if (const auto ran = run_event(r.host, name, env, [](std::string_view) {}); !ran)
     log::warn(cat("job ", r.job.id, ": ", ran.error().message));
 }
 
 // It is live and does not hold, and what was live before must not come back.
-void stay(Rollout& r, std::string_view step, const Error& why, const Error& why_not_back) {
+void stay(JobContext& r, std::string_view step, const Error& why, const Error& why_not_back) {
   (void)run_retire(r);
   finish(r, JobState::failed, Code::unhealthy,
       cat(step, ": ", why.message, "; ", r.release.version, " stays live all the same, because ",
@@ -141,11 +141,11 @@ void stay(Rollout& r, std::string_view step, const Error& why, const Error& why_
 }
 
 // The verdict of a step that failed: what its code means for the whole job.
-void give_up(Rollout& r, std::span<const Step> steps, size_t at, Error error) {
+void give_up(JobContext& r, std::span<const Step> steps, size_t at, Error error) {
   const std::string step(steps[at].name);
   r.journal->event("undo", error.message);
   if (error.code == Code::rolled_back && r.old && r.old->id != r.release.id)
-    if (const auto good = check_release(r.world, *r.old); !good)
+    if (const auto good = check_release(r.host, *r.old); !good)
       return stay(r, step, error, good.error());
   // A first release that does not hold has nothing to roll back to.
   if (error.code == Code::rolled_back && !r.old)
@@ -153,7 +153,7 @@ void give_up(Rollout& r, std::span<const Step> steps, size_t at, Error error) {
   r.release.message = error.message;
   undo_from(r, steps, at);
   if (r.old && r.old->id == r.release.id)
-    (void)r.world.store.put_release(*r.old);
+    (void)r.host.store.put_release(*r.old);
   const bool cancelled = error.code == Code::interrupted;
   std::string message = cat(step, ": ", error.message);
   if (r.old && r.job.kind != JobKind::remove)
@@ -162,10 +162,10 @@ void give_up(Rollout& r, std::span<const Step> steps, size_t at, Error error) {
   finish(r, cancelled ? JobState::cancelled : JobState::failed, error.code, std::move(message));
   Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.job.version},
       {"CHILLBOX_RESULT", std::string(code_name(error.code))}};
-  tell_event(r, "deploy-failed", env);
+  run_lifecycle_hook(r, "deploy-failed", env);
 }
 
-std::string verdict(const Rollout& r) {
+std::string verdict(const JobContext& r) {
   const std::string warning = r.warning.empty() ? "" : cat("; warning: ", r.warning);
   if (!r.job.message.empty())
     return r.job.message + warning;
@@ -174,21 +174,21 @@ std::string verdict(const Rollout& r) {
 }
 
 // What a job needs to go on behind its switch.
-Result<void> load_behind_switch(Rollout& r) {
-  auto release = TRY(r.world.store.release(r.job.site, r.job.release));
+Result<void> load_behind_switch(JobContext& r) {
+  auto release = TRY(r.host.store.release(r.job.site, r.job.release));
   if (!release)
     return fail(Code::corrupt, cat("release ", r.job.release, " is not in the store"));
   r.release = std::move(*release);
-  r.old = r.job.previous.empty() ? std::nullopt
-                                 : TRY(r.world.store.release(r.job.site, r.job.previous));
+  r.old =
+      r.job.previous.empty() ? std::nullopt : TRY(r.host.store.release(r.job.site, r.job.previous));
   TRY(load_release(r));
   r.journal->event("info", "the daemon was restarted behind the switch: goes on");
-  r.signals.switched = true;
-  return assign_ports(r.world, r.row, r.services, r.release.slot);
+  r.control.switched = true;
+  return assign_ports(r.host, r.row, r.services, r.release.slot);
 }
 
 // One step with its record before and after. nullopt: the job ended or waits.
-bool take_step(Rollout& r, std::span<const Step> steps, size_t i, bool quiet) {
+bool take_step(JobContext& r, std::span<const Step> steps, size_t i, bool quiet) {
   r.job.step = std::string(steps[i].name);
   if (!quiet)
     r.journal->event("begin", "");
@@ -196,21 +196,21 @@ bool take_step(Rollout& r, std::span<const Step> steps, size_t i, bool quiet) {
     give_up(r, steps, i, std::move(written).error());
     return false;
   }
-  const os::Millis begun = r.world.clock.mono();
+  const os::Millis begun = r.host.clock.mono();
   auto next = attempt(steps[i].name, [&]() -> Result<Next> {
     TRY(permit(r, steps[i].name));
     return steps[i].run(r);
   });
-  if (r.signals.stopping())
+  if (r.control.stopping())
     return false; // the journal says where we were; the next start goes on
   if (!next) {
     give_up(r, steps, i, std::move(next).error());
     return false;
   }
   switch (*next) {
-  case Next::go_on:
+  case Next::proceed:
     if (!quiet)
-      r.journal->event("done", cat((r.world.clock.mono() - begun).count(), " ms"));
+      r.journal->event("done", cat((r.host.clock.mono() - begun).count(), " ms"));
     return true;
   case Next::finished:
     r.journal->event("done", "");
@@ -229,7 +229,7 @@ bool take_step(Rollout& r, std::span<const Step> steps, size_t i, bool quiet) {
   return false;
 }
 
-void run_steps(Rollout& r, size_t from) {
+void run_steps(JobContext& r, size_t from) {
   const auto steps = steps_of(r.job.kind);
   // A job that waited begins again, quietly until where it stood.
   const Step* stood = find_step(r.job.kind, r.job.step);
@@ -240,12 +240,12 @@ void run_steps(Rollout& r, size_t from) {
   finish(r, JobState::done, std::nullopt, verdict(r));
   Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.release.version},
       {"CHILLBOX_RESULT", "ok"}};
-  tell_event(r, "post-deploy", env);
+  run_lifecycle_hook(r, "post-deploy", env);
 }
 
 } // namespace
 
-void Signals::set(std::atomic<bool>& flag) {
+void JobControl::set(std::atomic<bool>& flag) {
   {
     const std::lock_guard lock(m_mutex);
     flag = true;
@@ -253,23 +253,23 @@ void Signals::set(std::atomic<bool>& flag) {
   m_changed.notify_all();
 }
 
-void Signals::wait(os::Millis time) {
+void JobControl::wait(os::Millis time) {
   std::unique_lock lock(m_mutex);
   m_changed.wait_for(
       lock, time, [this] { return m_cancel || m_stop || (m_cut_watch && watching); });
 }
 
-bool Rollout::allows(std::string_view option) const {
+bool JobContext::allows(std::string_view option) const {
   const auto options = parse_json(job.options.empty() ? "{}" : job.options, 4096);
   return options && options->is_object() && options->value(option, false);
 }
 
-void Rollout::info(std::string_view text) {
+void JobContext::info(std::string_view text) {
   if (journal != nullptr)
     journal->event("info", text);
 }
 
-void Rollout::output(std::string_view text) {
+void JobContext::output(std::string_view text) {
   if (journal != nullptr)
     journal->event("log", text);
 }
@@ -294,24 +294,24 @@ const Step* find_step(JobKind kind, std::string_view name) {
   return it == steps.end() ? nullptr : &*it;
 }
 
-void run_job(World& world, const std::string& job_id, Signals& signals) {
-  auto job = world.store.job(job_id);
+void run_job(HostContext& host, const std::string& job_id, JobControl& control) {
+  auto job = host.store.job(job_id);
   if (!job || !*job || (*job)->finished_ms != 0)
     return; // superseded or cancelled meanwhile
   bool resume = false;
   if ((*job)->state == JobState::running) { // by a daemon that is gone
-    resume = recover_job(world, **job, signals);
-    job = world.store.job(job_id);
+    resume = recover_job(host, **job, control);
+    job = host.store.job(job_id);
     if (!job || !*job)
       return;
   }
-  Rollout r(world, **job, signals);
+  JobContext r(host, **job, control);
   Journal journal(r);
   r.journal = &journal;
   if (auto loaded = load_row(r); !loaded)
     return finish(r, JobState::failed, loaded.error().code, loaded.error().message);
   if (r.job.started_ms == 0)
-    r.job.started_ms = world.clock.wall_ms();
+    r.job.started_ms = host.clock.wall_ms();
   r.job.state = JobState::running;
   if (r.job.previous.empty() && r.old)
     r.job.previous = r.old->id;
@@ -323,9 +323,9 @@ void run_job(World& world, const std::string& job_id, Signals& signals) {
   run_steps(r, static_cast<size_t>(find_step(r.job.kind, "reload") - steps.data()));
 }
 
-bool recover_job(World& world, const store::Job& job, const Signals& whole) {
-  Signals signals(&whole);
-  Rollout r(world, job, signals);
+bool recover_job(HostContext& host, const store::Job& job, const JobControl& whole) {
+  JobControl control(&whole);
+  JobContext r(host, job, control);
   Journal journal(r);
   r.journal = &journal;
   if (auto loaded = load_row(r); !loaded) {
@@ -340,12 +340,12 @@ bool recover_job(World& world, const store::Job& job, const Signals& whole) {
   if (stood != nullptr && change != nullptr && live && stood >= change)
     return true;
   if (stood != nullptr) {
-    if (auto release = world.store.release(r.job.site, r.job.release); release && *release)
+    if (auto release = host.store.release(r.job.site, r.job.release); release && *release)
       r.release = std::move(**release);
     if (r.old && r.old->id == r.release.id && r.job.kind != JobKind::start)
       r.release.slot = other_slot(r.old->slot);                // a second copy of the live release
-    r.signals.switched = change != nullptr && stood >= change; // perhaps: then it may have visitors
-    if (const auto set = world.store.secret_set(r.job.site);
+    r.control.switched = change != nullptr && stood >= change; // perhaps: then it may have visitors
+    if (const auto set = host.store.secret_set(r.job.site);
         r.job.kind == JobKind::rollback && r.old && set && *set && (*set)->sha256 != r.old->secrets)
       r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job
                                       // takes them up again

@@ -1,5 +1,5 @@
 // What the processes of a site may use up, as its site file and the host's configuration say.
-#include "rollout/handlers.hpp"
+#include "rollout/service_kind.hpp"
 
 #include "base/text.hpp"
 #include "os/control_group.hpp"
@@ -10,9 +10,8 @@
 namespace chillbox::rollout {
 namespace {
 
-uint32_t tasks_of(const World& world, const config::Service& service) {
-  return service.resources.tasks_max != 0 ? service.resources.tasks_max
-                                          : world.config.tasks_default;
+uint32_t tasks_of(const HostContext& host, const config::Service& service) {
+  return service.resources.tasks_max != 0 ? service.resources.tasks_max : host.config.tasks_default;
 }
 
 os::Limits declared(const config::Resources& r) {
@@ -23,19 +22,20 @@ os::Limits declared(const config::Resources& r) {
 // The kernel counts the processes of a user, whatever they belong to: so everybody's share is the
 // sum of what may run at once, both slots and what is run beside them. Never below a control
 // group's own limit, and never without one.
-uint32_t tasks_of_site(const World& world, const config::Site& site) {
-  uint64_t sum = 2ULL * world.config.tasks_default;
+uint32_t tasks_of_site(const HostContext& host, const config::Site& site) {
+  uint64_t sum = 2ULL * host.config.tasks_default;
   for (const auto& service : site.services)
-    sum += 2ULL * tasks_of(world, service) * (service.worker ? service.count : 1);
+    sum += 2ULL * tasks_of(host, service) * (service.worker ? service.count : 1);
   return static_cast<uint32_t>(std::min<uint64_t>(sum, UINT32_MAX));
 }
 
 } // namespace
 
-os::Limits limits_of(const World& world, const config::Site& site, const config::Service& service) {
+os::Limits limits_of(
+    const HostContext& host, const config::Site& site, const config::Service& service) {
   os::Limits limits = declared(service.resources);
-  limits.tasks_max = tasks_of(world, service);
-  limits.user_tasks_max = tasks_of_site(world, site);
+  limits.tasks_max = tasks_of(host, service);
+  limits.user_tasks_max = tasks_of_site(host, site);
   return limits;
 }
 

@@ -181,18 +181,18 @@ Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::
 
 } // namespace
 
-Result<void> write_manifest(World& world, const SiteName& site, const store::Release* made) {
-  const auto row = TRY(world.store.site(site));
+Result<void> write_manifest(HostContext& host, const SiteName& site, const store::Release* made) {
+  const auto row = TRY(host.store.site(site));
   if (!row && made == nullptr)
     return {};
-  Json json = TRY(state_of(world.store, row ? *row : store::SiteRow{.site = site}, made));
-  if (auto now = read_manifest(world.disk, world.paths, site)) {
+  Json json = TRY(state_of(host.store, row ? *row : store::SiteRow{.site = site}, made));
+  if (auto now = read_manifest(host.disk, host.paths, site)) {
     now->erase("revision");
     if (*now == json)
       return {};
   }
-  json["revision"] = TRY(world.store.next_number(site, std::string(k_revision)));
-  return world.disk.write(path_of(world.paths, site), control::dump(json) + "\n", 0600);
+  json["revision"] = TRY(host.store.next_number(site, std::string(k_revision)));
+  return host.disk.write(path_of(host.paths, site), control::dump(json) + "\n", 0600);
 }
 
 std::vector<std::string> restore_from_manifests(

@@ -8,7 +8,7 @@
 // disk.
 #pragma once
 
-#include "rollout/world.hpp"
+#include "rollout/host_context.hpp"
 
 #include <string>
 #include <vector>
@@ -18,7 +18,7 @@ namespace chillbox::rollout {
 // Written anew only when something else than the revision changed. `made`: a release that is about
 // to go live.
 Result<void> write_manifest(
-    World& world, const SiteName& site, const store::Release* made = nullptr);
+    HostContext& host, const SiteName& site, const store::Release* made = nullptr);
 
 // At the start, before anything is brought up. Sites whose file is newer than the store are put
 // back as it says, live is where `current` points. Returns what was done, one line a site: to be

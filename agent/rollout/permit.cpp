@@ -12,26 +12,26 @@ namespace {
 using store::JobKind;
 
 // Who signed what this job starts or switches to, and whether that was withdrawn.
-Result<void> check_signed(Rollout& r) {
+Result<void> check_signed(JobContext& r) {
   if (r.verified)
-    TRY(check_signer(r.world, r.job.site, r.verified->signer, r.verified->signer_key));
+    TRY(check_signer(r.host, r.job.site, r.verified->signer, r.verified->signer_key));
   if (r.release.id.empty() || r.job.kind == JobKind::stop || r.job.kind == JobKind::remove)
     return {};
-  TRY(check_release(r.world, r.release));
+  TRY(check_release(r.host, r.release));
   const bool needs_set = std::ranges::any_of(
       r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
-  return needs_set ? check_set(r.world, r.job.site, r.release.secrets) : Result<void>{};
+  return needs_set ? check_set(r.host, r.job.site, r.release.secrets) : Result<void>{};
 }
 
 } // namespace
 
-Result<void> permit(Rollout& r, std::string_view step) {
-  if (r.signals.switched)
+Result<void> permit(JobContext& r, std::string_view step) {
+  if (r.control.switched)
     return {};
-  if (r.world.check_sender)
-    TRY(r.world.check_sender(r.job));
+  if (r.host.check_sender)
+    TRY(r.host.check_sender(r.job));
   if (r.job.actor.starts_with(store::k_webhook_actor))
-    TRY(check_hold(r.world, r.job.site));
+    TRY(check_hold(r.host, r.job.site));
   return step == "restage" ? Result<void>{}
                            : check_signed(r); // that step may choose another secret set
 }

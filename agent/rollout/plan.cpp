@@ -24,28 +24,28 @@ constexpr size_t k_most_diff = 400'000;
 
 // A plan's rollout: no job in the store, nothing told, and what it staged is gone with it.
 struct Draft {
-  Draft(World& w, const SiteName& site)
+  Draft(HostContext& w, const SiteName& site)
       : rollout(w, {.id = "plan-" + random_token(8), .kind = store::JobKind::deploy, .site = site},
-            signals) {}
-  ~Draft() { (void)rollout.world.disk.remove_tree(rollout.stage_dir()); }
+            control) {}
+  ~Draft() { (void)rollout.host.disk.remove_tree(rollout.stage_dir()); }
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
-  Signals signals;
-  Rollout rollout;
+  JobControl control;
+  JobContext rollout;
 };
 
-Result<void> load_live(Rollout& r) {
-  if (auto row = TRY(r.world.store.site(r.job.site)))
+Result<void> load_live(JobContext& r) {
+  if (auto row = TRY(r.host.store.site(r.job.site)))
     r.row = std::move(*row);
   if (!r.row.live.empty())
-    r.old = TRY(r.world.store.release(r.job.site, r.row.live));
+    r.old = TRY(r.host.store.release(r.job.site, r.row.live));
   return {};
 }
 
 // The live release as its directory has it; a site without services when there is none, or it
 // cannot be read.
 struct Live {
-  explicit Live(Rollout& r) : rollout(r.world, r.job, signals) {
+  explicit Live(JobContext& r) : rollout(r.host, r.job, control) {
     if (!r.old)
       return;
     rollout.release = *r.old;
@@ -53,8 +53,8 @@ struct Live {
     if (const auto loaded = load_release(rollout); !loaded)
       error = loaded.error().message;
   }
-  Signals signals;
-  Rollout rollout;
+  JobControl control;
+  JobContext rollout;
   std::string error;
 };
 
@@ -69,8 +69,8 @@ Json sets(const std::vector<std::string>& before, const std::vector<std::string>
   return {{"added", std::move(added)}, {"removed", std::move(removed)}};
 }
 
-Json nginx_part(Rollout& r, const std::string& text) {
-  const std::string now = r.world.nginx.installed(r.job.site).value_or("");
+Json nginx_part(JobContext& r, const std::string& text) {
+  const std::string now = r.host.nginx.installed(r.job.site).value_or("");
   const std::string file = cat("chillbox.", r.job.site.str(), ".conf");
   std::string diff = unified_diff(now, text, file + " (in force)", file + " (planned)");
   if (diff.size() > k_most_diff) // an answer has a limit
@@ -79,18 +79,18 @@ Json nginx_part(Rollout& r, const std::string& text) {
 }
 
 // How long it was the last time, of the newest jobs.
-std::pair<int64_t, std::string> last_gap(Rollout& r) {
+std::pair<int64_t, std::string> last_gap(JobContext& r) {
   for (const auto& job :
-      r.world.store.jobs(r.job.site.str(), 200).value_or(std::vector<store::Job>{}))
+      r.host.store.jobs(r.job.site.str(), 200).value_or(std::vector<store::Job>{}))
     if (job.gap_ms > 0)
       return {job.gap_ms, job.id};
   return {0, ""};
 }
 
-Json gap_part(Rollout& r) {
+Json gap_part(JobContext& r) {
   std::vector<std::string> names;
   for (const auto& p : r.services)
-    if (takes_over(r, p))
+    if (must_stop_first(r, p))
       names.push_back(cat("'", p.service.name.str(), "'"));
   if (names.empty())
     return {{"expected", false}, {"last_ms", 0},
@@ -131,9 +131,9 @@ Result<artifact::Statement> stated(const std::string& signature) {
 
 // Authentic it must be before anything of it is parsed. That it is too old for this host is one
 // problem among others.
-Result<std::vector<std::string>> verify_draft(Rollout& r, const artifact::StoredFile& stored,
+Result<std::vector<std::string>> verify_draft(JobContext& r, const artifact::StoredFile& stored,
     const std::string& signature, artifact::Statement said) {
-  const auto trusted = TRY(artifact::load_trusted_keys(r.world.paths.trusted()));
+  const auto trusted = TRY(artifact::load_trusted_keys(r.host.paths.trusted()));
   artifact::Expected wanted{.site = said.site,
       .version = said.version,
       .sha256 = stored.sha256,
@@ -141,12 +141,11 @@ Result<std::vector<std::string>> verify_draft(Rollout& r, const artifact::Stored
       .allow_jump = true};
   r.verified = TRY(artifact::verify(trusted, signature, stored.blake2b, stored.sha256, wanted));
   wanted.allow_downgrade = wanted.allow_jump = false;
-  wanted.installed_serial = TRY(r.world.store.serial(said.site, "site"));
+  wanted.installed_serial = TRY(r.host.store.serial(said.site, "site"));
   wanted.allow_jump = wanted.installed_serial == 0;
-  wanted.serial_jump_max = r.world.config.serial_jump_max;
-  wanted.now_unix = r.world.clock.wall();
-  if (const auto good = check_withdrawn(r.world, said.site, stored.sha256.str(), said.serial);
-      !good)
+  wanted.serial_jump_max = r.host.config.serial_jump_max;
+  wanted.now_unix = r.host.clock.wall();
+  if (const auto good = check_withdrawn(r.host, said.site, stored.sha256.str(), said.serial); !good)
     return std::vector<std::string>{good.error().message};
   if (r.old && r.old->sha256 == stored.sha256.str())
     return std::vector<std::string>{}; // it is the live one
@@ -159,12 +158,12 @@ Result<std::vector<std::string>> verify_draft(Rollout& r, const artifact::Stored
 
 } // namespace
 
-Result<Json> plan_artifact(World& world, int fd, const std::string& signature) {
+Result<Json> plan_artifact(HostContext& host, int fd, const std::string& signature) {
   auto said = TRY_IN("signature", stated(signature));
   if (said.secrets)
     return fail(Code::invalid, "this is a secret set: a plan is made for releases");
-  Draft draft(world, said.site);
-  Rollout& r = draft.rollout;
+  Draft draft(host, said.site);
+  JobContext& r = draft.rollout;
   TRY(load_live(r));
   const auto stored = TRY(artifact::digest_file(fd));
   r.job.version = said.version;
@@ -179,18 +178,18 @@ Result<Json> plan_artifact(World& world, int fd, const std::string& signature) {
   const std::string tree = cat(r.stage_dir(), "/", r.job.site.str());
   Live live(r);
   const auto& old = live.rollout;
-  const auto installed = TRY(world.store.serial(r.job.site, "site"));
+  const auto installed = TRY(host.store.serial(r.job.site, "site"));
   Json json{{"site", r.job.site.str()}, {"from", r.old ? r.old->version : ""}, {"to", said.version},
       {"sha256", r.job.sha256}, {"serial", said.serial}, {"installed_serial", installed},
       {"signer", r.verified->signer},
-      {"services", compare_services(world, old, old.release_dir(), r, tree)},
+      {"services", compare_services(host, old, old.release_dir(), r, tree)},
       {"hosts", sets(old.site.domains, r.site.domains)},
       {"cron", sets(old.site.crontab, r.site.crontab)},
       {"nginx",
           r.release.nginx.empty() ? Json{{"diff", ""}, {"reload", false}}
                                   : nginx_part(r, r.release.nginx)},
       {"gap", gap_part(r)}, {"drift", Json::array()}};
-  add_capacity(json, capacity_of(r, tree), world.config.reserve_percent);
+  add_capacity(json, capacity_of(r, tree), host.config.reserve_percent);
   if (!live.error.empty())
     problems.push_back(cat("the live release cannot be read: ", live.error));
   json["problems"] = problems;
@@ -199,17 +198,17 @@ Result<Json> plan_artifact(World& world, int fd, const std::string& signature) {
   return json;
 }
 
-Result<Json> plan_site(World& world, const SiteName& site) {
-  Draft draft(world, site);
-  Rollout& r = draft.rollout;
+Result<Json> plan_site(HostContext& host, const SiteName& site) {
+  Draft draft(host, site);
+  JobContext& r = draft.rollout;
   r.job.kind = store::JobKind::restart;
   TRY(load_live(r));
   if (!r.old)
     return fail(Code::not_found, cat("no release of '", site.str(), "' is live on this host"));
   r.release = *r.old;
   TRY(load_release(r));
-  TRY(choose_ports(world, r.row, r.services, r.old->slot));
-  const std::string text = TRY(render(world, r.site, r.services, r.release));
+  TRY(choose_ports(host, r.row, r.services, r.old->slot));
+  const std::string text = TRY(render(host, r.site, r.services, r.release));
   Json json{{"site", site.str()}, {"from", r.old->version}, {"to", r.old->version},
       {"services", running_services(r)}, {"hosts", sets({}, {})}, {"cron", sets({}, {})},
       {"nginx", nginx_part(r, text)}, {"drift", drift(r)}};
@@ -217,10 +216,10 @@ Result<Json> plan_site(World& world, const SiteName& site) {
   json["gap"] = gap_part(r);
   auto capacity = capacity_of(r, r.release_dir());
   capacity.bytes = capacity.entries = 0; // it is there
-  add_capacity(json, capacity, world.config.reserve_percent);
+  add_capacity(json, capacity, host.config.reserve_percent);
   std::vector<std::string> problems =
-      capacity_problems(capacity, world.paths, world.config.reserve_percent);
-  for (const auto& file : missing_secrets(world, r.site))
+      capacity_problems(capacity, host.paths, host.config.reserve_percent);
+  for (const auto& file : missing_secrets(host, r.site))
     problems.push_back(cat("secret '", file, "' is not staged: `chillboxctl unlock`"));
   json["problems"] = problems;
   json["warnings"] = limit_warnings(r.site);
@@ -228,8 +227,8 @@ Result<Json> plan_site(World& world, const SiteName& site) {
   return json;
 }
 
-Result<std::string> nginx_in_force(World& world, const SiteName& site) {
-  auto text = TRY(world.nginx.installed(site));
+Result<std::string> nginx_in_force(HostContext& host, const SiteName& site) {
+  auto text = TRY(host.nginx.installed(site));
   if (text.empty())
     return fail(Code::not_found, cat("no NGINX text of '", site.str(), "' is in force"));
   return text;

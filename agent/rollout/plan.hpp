@@ -14,7 +14,7 @@
 
 #include "base/error.hpp"
 #include "control/json.hpp"
-#include "rollout/world.hpp"
+#include "rollout/host_context.hpp"
 
 #include <string>
 
@@ -23,10 +23,10 @@ namespace chillbox::rollout {
 // fd: the whole artifact, a file of which nobody else has a descriptor. denied, corrupt, sealed,
 // invalid as in a deploy; what a deploy would refuse before it changes anything stands in
 // "problems" instead.
-Result<control::Json> plan_artifact(World& world, int fd, const std::string& signature);
+Result<control::Json> plan_artifact(HostContext& host, int fd, const std::string& signature);
 // not_found: no such site, or nothing of it is live.
-Result<control::Json> plan_site(World& world, const SiteName& site);
+Result<control::Json> plan_site(HostContext& host, const SiteName& site);
 // The NGINX text that is in force. not_found: none.
-Result<std::string> nginx_in_force(World& world, const SiteName& site);
+Result<std::string> nginx_in_force(HostContext& host, const SiteName& site);
 
 } // namespace chillbox::rollout

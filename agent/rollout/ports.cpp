@@ -30,8 +30,8 @@ Json ports_of(const store::SiteRow& row) {
 // Those that know nothing else, and those whose author gave them one: a template may send requests
 // there.
 bool has_port(const PlannedService& p) {
-  return p.kind.listens == Kind::Listens::on_port ||
-      (p.kind.listens == Kind::Listens::on_socket && !own_port_variables(p.service).empty());
+  return p.kind.listens == ServiceKind::Listens::on_port ||
+      (p.kind.listens == ServiceKind::Listens::on_socket && !own_port_variables(p.service).empty());
 }
 
 // The site's variables that the service's own PORT or CHILL_PORT refer to, one by another.
@@ -53,12 +53,12 @@ std::vector<std::string> names_of_port(const config::Site& site, const config::S
 }
 
 // Where there are no control groups, a slot that runs is believed.
-bool is_of_slot(World& world, const os::PortHolder& holder, const openrc::SlotName& name) {
-  const auto groups = openrc::cgroups_of(world.disk, world.paths, name.str());
+bool is_of_slot(HostContext& host, const os::PortHolder& holder, const openrc::SlotName& name) {
+  const auto groups = openrc::cgroups_of(host.disk, host.paths, name.str());
   if (groups.empty() || holder.pid == 0)
-    return !world.slots.release_in(name).empty();
+    return !host.slots.release_in(name).empty();
   return std::ranges::any_of(groups, [&](const auto& group) {
-    const auto members = openrc::members(world.disk, group);
+    const auto members = openrc::members(host.disk, group);
     return std::ranges::find(members, holder.pid) != members.end();
   });
 }
@@ -66,9 +66,9 @@ bool is_of_slot(World& world, const os::PortHolder& holder, const openrc::SlotNa
 } // namespace
 
 std::optional<os::PortHolder> stranger_at(
-    World& world, uint16_t port, const openrc::SlotName& name) {
+    HostContext& host, uint16_t port, const openrc::SlotName& name) {
   auto holder = port == 0 ? std::nullopt : os::port_holder(port);
-  return holder && !is_of_slot(world, *holder, name) ? holder : std::nullopt;
+  return holder && !is_of_slot(host, *holder, name) ? holder : std::nullopt;
 }
 
 std::vector<std::string> own_port_variables(const config::Service& service) {
@@ -104,11 +104,11 @@ Result<PortVariables> port_variables(
 
 // One a slot, kept with the site so that they stay the same, unique on the host. Whoever takes the
 // port of a slot that does not run blocks nothing.
-Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services,
-    Slot slot, Ports kept) {
+Result<void> choose_ports(HostContext& host, store::SiteRow& row,
+    std::vector<PlannedService>& services, Slot slot, Ports kept) {
   Json ports = ports_of(row);
   std::set<uint64_t> taken;
-  for (const auto& other : TRY(world.store.sites())) {
+  for (const auto& other : TRY(host.store.sites())) {
     const Json theirs = ports_of(other);
     for (const auto& [key, value] : theirs.items())
       taken.insert(value.get<uint64_t>());
@@ -118,8 +118,7 @@ Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<Planned
       continue;
     const std::string key = cat(p.service.name.str(), ".", letter(slot));
     const bool lost = kept == Ports::free_only && ports.contains(key) &&
-        stranger_at(world, ports[key].get<uint16_t>(), {row.site, p.service.name, slot})
-            .has_value();
+        stranger_at(host, ports[key].get<uint16_t>(), {row.site, p.service.name, slot}).has_value();
     if (!ports.contains(key) || lost) {
       uint16_t port = k_first_port;
       while ((taken.contains(port) || os::port_holder(port)) && port < k_last_port)
@@ -134,13 +133,13 @@ Result<void> choose_ports(World& world, store::SiteRow& row, std::vector<Planned
   return {};
 }
 
-Result<void> assign_ports(World& world, store::SiteRow& row, std::vector<PlannedService>& services,
-    Slot slot, Ports kept) {
+Result<void> assign_ports(HostContext& host, store::SiteRow& row,
+    std::vector<PlannedService>& services, Slot slot, Ports kept) {
   static std::mutex one; // sites side by side must not find the same port free
   const std::scoped_lock lock(one);
   const std::string before = row.ports;
-  TRY(choose_ports(world, row, services, slot, kept));
-  return row.ports == before ? Result<void>() : world.store.put_site(row);
+  TRY(choose_ports(host, row, services, slot, kept));
+  return row.ports == before ? Result<void>() : host.store.put_site(row);
 }
 
 std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, Slot slot) {
@@ -149,8 +148,8 @@ std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& se
   return found == ports.end() ? std::nullopt : std::optional(found->get<uint16_t>());
 }
 
-std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteName& but) {
-  for (const auto& other : world.store.sites().value_or(std::vector<store::SiteRow>{})) {
+std::optional<std::string> site_of_port(HostContext& host, uint16_t port, const SiteName& but) {
+  for (const auto& other : host.store.sites().value_or(std::vector<store::SiteRow>{})) {
     const Json theirs = ports_of(other);
     for (const auto& [key, value] : theirs.items())
       if (other.site != but && value == port)
@@ -159,12 +158,12 @@ std::optional<std::string> site_of_port(World& world, uint16_t port, const SiteN
   return std::nullopt;
 }
 
-std::vector<std::string> port_problems(World& world, const config::Site& site,
+std::vector<std::string> port_problems(HostContext& host, const config::Site& site,
     const std::vector<PlannedService>& services, Slot slot) {
   std::vector<std::string> problems;
   for (const auto& p : services) {
     const std::string who = cat("service '", p.service.name.str(), "': ");
-    const auto variables = config::expand_all(service_variables(world, site, p.service));
+    const auto variables = config::expand_all(service_variables(host, site, p.service));
     for (const auto& name : own_port_variables(p.service)) {
       const auto number = variables ? parse_u64(variables->at(name))
                                     : std::optional<uint64_t>(k_first_port); // else told already
@@ -173,7 +172,7 @@ std::vector<std::string> port_problems(World& world, const config::Site& site,
             "': must be a port from ", k_least_port, " to ", UINT16_MAX));
     }
     // What an earlier release of the site left in the slot is stopped before.
-    if (const auto holder = stranger_at(world, p.port, slot_name(site, p, slot, 0)))
+    if (const auto holder = stranger_at(host, p.port, slot_name(site, p, slot, 0)))
       problems.push_back(cat(who, "port ", p.port, " is taken by ", os::describe(*holder)));
   }
   return problems;

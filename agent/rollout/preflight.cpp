@@ -16,77 +16,77 @@ namespace {
 
 using Problems = std::vector<std::string>;
 
-void check_hosts(Rollout& r, Problems& problems) {
+void check_hosts(JobContext& r, Problems& problems) {
   for (const auto& host : r.site.domains) {
-    const auto owner = r.world.store.host_owner(host, r.job.site);
+    const auto owner = r.host.store.host_owner(host, r.job.site);
     if (owner && *owner)
       problems.push_back(cat("host name '", host, "' belongs to site '", **owner, "'"));
   }
 }
 
-void check_secrets(Rollout& r, Problems& problems) {
-  for (const auto& file : missing_secrets(r.world, r.site))
+void check_secrets(JobContext& r, Problems& problems) {
+  for (const auto& file : missing_secrets(r.host, r.site))
     problems.push_back(cat("secret '", file,
         "' is not in the site's secret set: send it with `chillboxctl secrets pack` and `deploy`"));
 }
 
-std::string staged(const Rollout& r) {
+std::string staged(const JobContext& r) {
   return cat(r.stage_dir(), "/", r.job.site.str());
 }
 
-void check_assets(Rollout& r, Problems& problems) {
+void check_assets(JobContext& r, Problems& problems) {
   std::ranges::move(
-      foreign_assets(r.world, r.site, r.world.disk.exists(staged(r) + "/nginx/templates")),
+      foreign_assets(r.host, r.site, r.host.disk.exists(staged(r) + "/nginx/templates")),
       std::back_inserter(problems));
 }
 
-void check_folder(Rollout& r, const config::Service& service, bool hashed, Problems& problems) {
+void check_folder(JobContext& r, const config::Service& service, bool hashed, Problems& problems) {
   const std::string& name = service.name.str();
-  const bool elsewhere = hashed && r.world.disk.exists(cat(staged(r), "/immutable/", name));
-  if (!r.world.disk.exists(cat(staged(r), "/", name)) && !elsewhere)
+  const bool elsewhere = hashed && r.host.disk.exists(cat(staged(r), "/immutable/", name));
+  if (!r.host.disk.exists(cat(staged(r), "/", name)) && !elsewhere)
     problems.push_back(cat("service '", name, "': no folder '", name, "' in the artifact"));
 }
 
-bool on_this_host(World& world, const std::string& program) {
+bool on_this_host(HostContext& host, const std::string& program) {
   return std::ranges::any_of(std::array{"/usr/local/bin/", "/usr/bin/", "/bin/"},
-      [&](const char* dir) { return world.disk.exists(dir + program); });
+      [&](const char* dir) { return host.disk.exists(dir + program); });
 }
 
 // Programs that the handler needs, then what the handler itself finds in the unpacked artifact:
 // wheels, programs for another libc.
 void check_handler(
-    Rollout& r, const PlannedService& p, const os::User& reader, Problems& problems) {
+    JobContext& r, const PlannedService& p, const os::User& reader, Problems& problems) {
   const std::string who = cat("service '", p.service.name.str(), "': ");
   bool complete = true;
   for (const auto& program : p.kind.needs)
-    if (!on_this_host(r.world, program)) {
+    if (!on_this_host(r.host, program)) {
       problems.push_back(cat(who, "lang '", p.service.lang, "' needs ", printable(program, 60),
           ", which this host does not have"));
       complete = false;
     }
-  if (!complete || !r.world.disk.exists(cat(staged(r), "/", p.service.name.str())))
+  if (!complete || !r.host.disk.exists(cat(staged(r), "/", p.service.name.str())))
     return;
-  const Place place{&r.site, &p.service, r.site.version ? r.site.version->str() : "", staged(r),
-      Slot::none, 0, reader};
-  for (const auto& problem : preflight(r.world, p.kind, place))
+  const ServiceContext place{&r.site, &p.service, r.site.version ? r.site.version->str() : "",
+      staged(r), Slot::none, 0, reader};
+  for (const auto& problem : preflight(r.host, p.kind, place))
     problems.push_back(who + problem);
 }
 
 // Links of the artifact stay in it; those of what NGINX serves must stay in that.
-void check_published(Rollout& r, Problems& problems) {
+void check_published(JobContext& r, Problems& problems) {
   std::vector<std::string> dirs{staged(r) + "/immutable", staged(r) + "/nginx/root"};
   for (const auto& p : r.services)
     for (const auto& name : p.kind.published)
       dirs.push_back(cat(staged(r), "/", p.service.name.str(), name == "." ? "" : "/" + name));
   for (const auto& dir : dirs)
-    if (r.world.disk.exists(dir))
-      if (auto problem = published_problem(r.world, dir))
+    if (r.host.disk.exists(dir))
+      if (auto problem = published_problem(r.host, dir))
         problems.push_back(std::move(*problem));
 }
 
-void check_services(Rollout& r, const os::User& reader, Problems& problems) {
+void check_services(JobContext& r, const os::User& reader, Problems& problems) {
   for (const auto& service : r.site.services) {
-    auto kind = find_kind(r.world, r.site, service);
+    auto kind = find_kind(r.host, r.site, service);
     check_folder(r, service, !kind || kind->hashed, problems);
     if (!kind) {
       problems.push_back(cat("service '", service.name.str(), "': ", kind.error().message));
@@ -94,16 +94,15 @@ void check_services(Rollout& r, const os::User& reader, Problems& problems) {
     }
     r.services.push_back({service, std::move(*kind)});
     check_handler(r, r.services.back(), reader, problems);
-    if (const auto values = config::expand_all(service_variables(r.world, r.site, service));
-        !values)
+    if (const auto values = config::expand_all(service_variables(r.host, r.site, service)); !values)
       problems.push_back(cat("service '", service.name.str(), "': ", values.error().message));
   }
 }
 
 // The hooks run as a user that reads what was unpacked, which is root's, and can do nothing else
 // with it.
-Result<void> check_services(Rollout& r, Problems& problems) {
-  if (!r.world.as_root) {
+Result<void> check_services(JobContext& r, Problems& problems) {
+  if (!r.host.as_root) {
     check_services(r, os::User{"", ::geteuid(), ::getegid(), "/"}, problems);
     return {};
   }
@@ -112,36 +111,36 @@ Result<void> check_services(Rollout& r, Problems& problems) {
   return {};
 }
 
-void check_ports(Rollout& r, Slot slot, Problems& problems) {
+void check_ports(JobContext& r, Slot slot, Problems& problems) {
   if (const auto ports = port_variables(r.site, r.services); !ports)
     problems.push_back(ports.error().message);
   auto row = r.row;
-  if (const auto chosen = choose_ports(r.world, row, r.services, slot,
+  if (const auto chosen = choose_ports(r.host, row, r.services, slot,
           !r.old || slot != r.old->slot ? Ports::free_only : Ports::as_they_are);
       !chosen)
     problems.push_back(chosen.error().message);
-  std::ranges::move(port_problems(r.world, r.site, r.services, slot), std::back_inserter(problems));
+  std::ranges::move(port_problems(r.host, r.site, r.services, slot), std::back_inserter(problems));
 }
 
 // What is old may still be there: it goes before anybody is refused for it.
-Problems room_for(Rollout& r) {
+Problems room_for(JobContext& r) {
   const auto look = [&r] {
     return capacity_problems(
-        capacity_of(r, staged(r)), r.world.paths, r.world.config.reserve_percent);
+        capacity_of(r, staged(r)), r.host.paths, r.host.config.reserve_percent);
   };
   Problems problems = look();
   if (problems.empty())
     return problems;
-  tidy(r.world, r.job.site);
+  prune_after_job(r.host, r.job.site);
   return look();
 }
 
 // Beside the ports that all sites have, one is one site's: who listens on an address of it would
 // get the others' visitors.
-std::optional<std::string> site_listening(World& world, uint16_t port, const SiteName& but) {
-  for (const auto& row : world.store.sites().value_or(std::vector<store::SiteRow>{})) {
+std::optional<std::string> site_listening(HostContext& host, uint16_t port, const SiteName& but) {
+  for (const auto& row : host.store.sites().value_or(std::vector<store::SiteRow>{})) {
     const auto text =
-        row.site == but ? std::string() : world.nginx.installed(row.site).value_or(std::string());
+        row.site == but ? std::string() : host.nginx.installed(row.site).value_or(std::string());
     if (const auto ports = nginx::listen_ports(text); std::ranges::find(ports, port) != ports.end())
       return row.site.str();
   }
@@ -150,17 +149,17 @@ std::optional<std::string> site_listening(World& world, uint16_t port, const Sit
 
 // NGINX itself holds the ports of its sites; on another one it would fail at the reload, silently
 // (faults 114).
-void check_listen(Rollout& r, const std::string& text, Problems& problems) {
+void check_listen(JobContext& r, const std::string& text, Problems& problems) {
   for (const uint16_t port : nginx::listen_ports(text)) {
-    if (port == r.world.config.http_port || port == r.world.config.https_port)
+    if (port == r.host.config.http_port || port == r.host.config.https_port)
       continue;
     if (port < 1024)
       problems.push_back(cat("nginx: listens on port ", port, ": below 1024 only ",
-          r.world.config.http_port, " and ", r.world.config.https_port, " are for sites"));
-    else if (const auto owner = site_of_port(r.world, port, r.job.site))
+          r.host.config.http_port, " and ", r.host.config.https_port, " are for sites"));
+    else if (const auto owner = site_of_port(r.host, port, r.job.site))
       problems.push_back(
           cat("nginx: listens on port ", port, ", which belongs to site '", *owner, "'"));
-    else if (const auto other = site_listening(r.world, port, r.job.site))
+    else if (const auto other = site_listening(r.host, port, r.job.site))
       problems.push_back(
           cat("nginx: listens on port ", port, ", on which site '", *other, "' listens"));
     else if (const auto holder = os::port_holder(port); holder && holder->name != "nginx")
@@ -169,36 +168,37 @@ void check_listen(Rollout& r, const std::string& text, Problems& problems) {
   }
 }
 
-void check_nginx(Rollout& r, Problems& problems) {
+void check_nginx(JobContext& r, Problems& problems) {
   if (r.services.size() != r.site.services.size())
     return; // a handler is missing: the text would be another
   const auto text = render_from(
-      r.world, r.site, r.services, r.site.version ? r.site.version->str() : "", staged(r));
+      r.host, r.site, r.services, r.site.version ? r.site.version->str() : "", staged(r));
   if (!text) {
     problems.push_back(cat("nginx: ", text.error().message));
     return;
   }
   r.release.nginx = *text;
   check_listen(r, *text, problems);
-  if (const auto now = r.world.nginx.installed(r.job.site); now && *now == *text)
+  if (const auto now = r.host.nginx.installed(r.job.site); now && *now == *text)
     return;
-  if (const auto fine = r.world.nginx.test(r.job.site, *text); !fine)
+  if (const auto fine = r.host.nginx.test(r.job.site, *text); !fine)
     problems.push_back(fine.error().message);
 }
 
 } // namespace
 
-Result<std::vector<PlannedService>> plan_services(World& world, const config::Site& site) {
+Result<std::vector<PlannedService>> plan_services(HostContext& host, const config::Site& site) {
   std::vector<PlannedService> planned;
   for (const auto& service : site.services) {
-    Kind kind = TRY_IN(cat("service '", service.name.str(), "'"), find_kind(world, site, service));
+    ServiceKind kind =
+        TRY_IN(cat("service '", service.name.str(), "'"), find_kind(host, site, service));
     planned.push_back({service, std::move(kind)});
   }
   return planned;
 }
 
-std::vector<std::string> missing_secrets(World& world, const config::Site& site) {
-  const auto staged = secrets::loaded_files(world.paths, site.slug);
+std::vector<std::string> missing_secrets(HostContext& host, const config::Site& site) {
+  const auto staged = secrets::loaded_files(host.paths, site.slug);
   std::vector<std::string> missing;
   for (const auto& service : site.services)
     if (service.secrets_config) {
@@ -209,7 +209,7 @@ std::vector<std::string> missing_secrets(World& world, const config::Site& site)
   return missing;
 }
 
-std::vector<std::string> preflight_problems(Rollout& r) {
+std::vector<std::string> preflight_problems(JobContext& r) {
   Problems problems;
   r.services.clear();
   if (const auto checked = check_services(r, problems); !checked)
@@ -220,18 +220,18 @@ std::vector<std::string> preflight_problems(Rollout& r) {
   check_secrets(r, problems);
   check_ports(r, other_slot(r.old ? r.old->slot : Slot::none), problems);
   check_nginx(r, problems);
-  if (r.site.has_redis && !redis_program(r.world))
+  if (r.site.has_redis && !redis_program(r.host))
     problems.emplace_back(k_no_redis);
   std::ranges::move(room_for(r), std::back_inserter(problems));
   return problems;
 }
 
-Result<Next> run_preflight(Rollout& r) {
+Result<Next> run_preflight(JobContext& r) {
   const auto problems = preflight_problems(r);
   for (const auto& warning : limit_warnings(r.site))
     r.info(cat("warning: ", warning));
   if (problems.empty())
-    return Next::go_on;
+    return Next::proceed;
   if (problems.size() == 1)
     return fail(Code::preflight, problems[0]);
   for (const auto& problem : problems)

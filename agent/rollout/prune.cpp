@@ -12,9 +12,9 @@ namespace chillbox::rollout {
 namespace {
 
 // Removes, or only says what it would remove.
-class Broom {
+class Pruner {
 public:
-  Broom(os::Disk& disk, bool dry_run) : m_disk(disk), m_dry_run(dry_run) {}
+  Pruner(os::Disk& disk, bool dry_run) : m_disk(disk), m_dry_run(dry_run) {}
 
   Result<void> file(const std::string& path) {
     if (!m_disk.exists(path))
@@ -47,60 +47,60 @@ void add(Pruned& to, Pruned more) {
 }
 
 // As the live release says, else the host.
-uint32_t releases_to_keep(World& world, const SiteName& site, const std::string& live) {
+uint32_t releases_to_keep(HostContext& host, const SiteName& site, const std::string& live) {
   const auto text =
-      world.disk.read(cat(world.paths.releases(site), "/", live, "/", site.str(), ".site.json"),
+      host.disk.read(cat(host.paths.releases(site), "/", live, "/", site.str(), ".site.json"),
           config::k_max_site_json);
   const auto parsed =
       text ? config::parse_site(*text, site) : Result<config::Site>(std::unexpected(text.error()));
-  return (parsed ? parsed->keep_releases : std::nullopt).value_or(world.config.keep_releases);
+  return (parsed ? parsed->keep_releases : std::nullopt).value_or(host.config.keep_releases);
 }
 
 // In memory, and a boot took it: until it is made again nobody knows how many its site keeps, nor
 // which layers and links it uses.
-Result<bool> live_is_gone(World& world, const store::SiteRow& row) {
-  const auto live = row.live.empty() ? std::nullopt : TRY(world.store.release(row.site, row.live));
-  return live && is_gone(world, *live);
+Result<bool> live_needs_rebuild(HostContext& host, const store::SiteRow& row) {
+  const auto live = row.live.empty() ? std::nullopt : TRY(host.store.release(row.site, row.live));
+  return live && needs_rebuild(host, *live);
 }
 
-void note_layers(World& world, const std::string& release_dir, std::set<std::string>& layers) {
+void note_layers(HostContext& host, const std::string& release_dir, std::set<std::string>& layers) {
   for (const auto& service :
-      world.disk.list(release_dir + "/.chillbox").value_or(std::vector<std::string>{}))
-    if (const auto layer = world.disk.read_link(cat(release_dir, "/.chillbox/", service, "/layer"));
+      host.disk.list(release_dir + "/.chillbox").value_or(std::vector<std::string>{}))
+    if (const auto layer = host.disk.read_link(cat(release_dir, "/.chillbox/", service, "/layer"));
         layer && *layer)
       layers.insert((*layer)->substr((*layer)->rfind('/') + 1));
 }
 
-Result<void> remove_releases(World& world, const SiteName& site,
-    std::vector<store::Release> leaving, Broom& broom, bool dry_run) {
+Result<void> remove_releases(HostContext& host, const SiteName& site,
+    std::vector<store::Release> leaving, Pruner& pruner, bool dry_run) {
   std::set<std::string> ids;
   for (const auto& release : leaving)
     ids.insert(release.id);
   if (!dry_run)
     TRY(link_immutable(
-        world, site, ids)); // first, because what stays may share files with what goes
+        host, site, ids)); // first, because what stays may share files with what goes
   for (auto& release : leaving) {
     if (!dry_run)
-      TRY(unmount_release(world, site, release.id));
-    TRY(broom.tree(world.paths.releases(site) + "/" + release.id));
+      TRY(unmount_release(host, site, release.id));
+    TRY(pruner.tree(host.paths.releases(site) + "/" + release.id));
     if (release.state == store::ReleaseState::good && !dry_run) {
       release.state = store::ReleaseState::removed;
-      TRY(world.store.put_release(release));
+      TRY(host.store.put_release(release));
     }
   }
   return {};
 }
 
 // Digests of what a release was made of, or of what a job is about to take.
-Result<std::set<std::string>> needed_artifacts(World& world, bool of_jobs) {
+Result<std::set<std::string>> needed_artifacts(HostContext& host, bool of_jobs) {
   std::set<std::string> needed;
-  for (const auto& row : TRY(world.store.sites()))
-    for (const auto& release : TRY(world.store.releases(row.site)))
+  for (const auto& row : TRY(host.store.sites()))
+    for (const auto& release : TRY(host.store.releases(row.site)))
       if (release.state == store::ReleaseState::good ||
           release.state == store::ReleaseState::staged)
         needed.insert(release.sha256);
   if (of_jobs)
-    for (const auto& job : TRY(world.store.unfinished()))
+    for (const auto& job : TRY(host.store.unfinished()))
       needed.insert(job.sha256);
   return needed;
 }
@@ -123,13 +123,13 @@ std::optional<SetName> parse_set_name(std::string_view name) {
 }
 
 // A signature that was uploaded for a job, which has ended and will not be retried with it.
-Result<bool> is_left(World& world, std::string_view file_name) {
+Result<bool> is_left(HostContext& host, std::string_view file_name) {
   constexpr std::string_view k_mark = ".minisig.";
   const auto at = file_name.find(k_mark);
   const std::string id(at == std::string_view::npos ? "" : file_name.substr(at + k_mark.size()));
   if (id.empty() || id == "refused")
     return false;
-  const auto job = TRY(world.store.job(id));
+  const auto job = TRY(host.store.job(id));
   return !job || (!store::is_open(job->state) && job->state != store::JobState::failed);
 }
 
@@ -141,21 +141,21 @@ std::string digest_of(std::string_view file_name) {
 
 // Releases that were good, newest first: the live one, the one before and as many as the site keeps
 // stay; the newest rows of the others stay as history.
-Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
-  const auto known = TRY(world.store.site(site));
-  if (!known && world.disk.exists(world.paths.site(site)))
+Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run) {
+  const auto known = TRY(host.store.site(site));
+  if (!known && host.disk.exists(host.paths.site(site)))
     return Pruned{}; // a store that lost it: its secret set is what it comes back with
   const auto row =
       known.value_or(store::SiteRow{.site = site}); // secrets may come before the first release
-  Broom broom(world.disk, dry_run);
-  const bool asleep = TRY(live_is_gone(world, row));
-  const uint32_t keep = releases_to_keep(world, site, row.live);
+  Pruner pruner(host.disk, dry_run);
+  const bool asleep = TRY(live_needs_rebuild(host, row));
+  const uint32_t keep = releases_to_keep(host, site, row.live);
   uint32_t kept = 0;
   std::set<std::string> layers;
   std::set<std::string> sets;
   std::vector<store::Release> leaving;
-  const auto withdrawn = TRY(world.store.withdrawn(site));
-  for (auto& release : TRY(world.store.releases(site))) {
+  const auto withdrawn = TRY(host.store.withdrawn(site));
+  for (auto& release : TRY(host.store.releases(site))) {
     const bool never = !asleep && release.id != row.live &&
         std::ranges::any_of(withdrawn, [&](const auto& w) { return w.sha256 == release.sha256; });
     const bool needed = asleep || release.id == row.live || release.id == row.previous_good;
@@ -164,85 +164,85 @@ Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run) {
     if (made || (release.state == store::ReleaseState::good && !never && (needed || kept < keep))) {
       ++kept;
       sets.insert(release.secrets);
-      note_layers(world, world.paths.releases(site) + "/" + release.id, layers);
+      note_layers(host, host.paths.releases(site) + "/" + release.id, layers);
       continue;
     }
     leaving.push_back(std::move(release));
   }
   if (!asleep)
-    TRY(remove_releases(world, site, std::move(leaving), broom, dry_run));
-  for (const auto& layer : TRY(world.disk.list(world.paths.cache(site))))
+    TRY(remove_releases(host, site, std::move(leaving), pruner, dry_run));
+  for (const auto& layer : TRY(host.disk.list(host.paths.cache(site))))
     if (!asleep && !layers.contains(layer))
-      TRY(broom.tree(world.paths.cache(site) + "/" + layer));
-  if (const auto set = TRY(world.store.secret_set(site)))
+      TRY(pruner.tree(host.paths.cache(site) + "/" + layer));
+  if (const auto set = TRY(host.store.secret_set(site)))
     sets.insert(set->sha256);
-  Pruned pruned = broom.done();
-  add(pruned, TRY(prune_secret_sets(world, site, sets, dry_run)));
+  Pruned pruned = pruner.done();
+  add(pruned, TRY(prune_secret_sets(host, site, sets, dry_run)));
   if (dry_run)
     return pruned;
-  TRY(world.store.forget_old_releases(site));
-  TRY(world.store.forget_old_output());
+  TRY(host.store.forget_old_releases(site));
+  TRY(host.store.forget_old_output());
   return pruned;
 }
 
 Result<Pruned> prune_secret_sets(
-    World& world, const SiteName& site, const std::set<std::string>& keep, bool dry_run) {
+    HostContext& host, const SiteName& site, const std::set<std::string>& keep, bool dry_run) {
   std::set<std::string>
       open; // of a job that a crash or a seal interrupted: it takes its upload up again
-  for (const auto& job : TRY(world.store.unfinished()))
+  for (const auto& job : TRY(host.store.unfinished()))
     open.insert(job.sha256);
-  Broom broom(world.disk, dry_run);
-  for (const auto& name : TRY(world.disk.list(world.paths.secret_sets()))) {
+  Pruner pruner(host.disk, dry_run);
+  for (const auto& name : TRY(host.disk.list(host.paths.secret_sets()))) {
     const auto set = parse_set_name(name);
     if (!set || set->site != site || keep.contains(set->sha256.str()) ||
         open.contains(set->sha256.str()))
       continue;
-    TRY(broom.file(world.paths.secret_sets() + "/" + name));
-    TRY(broom.file(world.paths.artifact(set->sha256)));
-    TRY(broom.file(world.paths.artifact_signature(set->sha256)));
+    TRY(pruner.file(host.paths.secret_sets() + "/" + name));
+    TRY(pruner.file(host.paths.artifact(set->sha256)));
+    TRY(pruner.file(host.paths.artifact_signature(set->sha256)));
   }
-  return broom.done();
+  return pruner.done();
 }
 
 // Of artifacts that were refused the newest few stay for inspection: who can only send webhooks
 // must not be able to fill the disk.
-Result<Pruned> prune_artifacts(World& world, bool dry_run) {
+Result<Pruned> prune_artifacts(HostContext& host, bool dry_run) {
   constexpr size_t k_refused_kept = 3;
   constexpr size_t k_jobs_looked_at = 200;
-  const auto there = TRY(world.disk.list(world.paths
+  const auto there = TRY(host.disk.list(host.paths
           .artifacts())); // first: what comes meanwhile has a job that is not looked at any more
-  auto needed = TRY(needed_artifacts(world, true));
+  auto needed = TRY(needed_artifacts(host, true));
   size_t refused = 0;
-  for (const auto& job : TRY(world.store.jobs("", k_jobs_looked_at)))
+  for (const auto& job : TRY(host.store.jobs("", k_jobs_looked_at)))
     if (job.state == store::JobState::failed && !needed.contains(job.sha256) &&
         refused++ < k_refused_kept)
       needed.insert(job.sha256);
-  Broom broom(world.disk, dry_run);
+  Pruner pruner(host.disk, dry_run);
   for (const auto& name : there)
     if (!name.starts_with('.') &&
         (!needed.contains(digest_of(name)) ||
-            TRY(is_left(world, name)))) // a dot first: a copy under way
-      TRY(broom.file(world.paths.artifacts() + "/" + name));
-  return broom.done();
+            TRY(is_left(host, name)))) // a dot first: a copy under way
+      TRY(pruner.file(host.paths.artifacts() + "/" + name));
+  return pruner.done();
 }
 
-Result<std::set<SiteName>> sites_with_files(World& world) {
+Result<std::set<SiteName>> sites_with_files(HostContext& host) {
   std::set<SiteName> sites;
-  for (const auto& row : TRY(world.store.sites()))
+  for (const auto& row : TRY(host.store.sites()))
     sites.insert(row.site);
-  for (const auto& name : TRY(world.disk.list(world.paths.secret_sets())))
+  for (const auto& name : TRY(host.disk.list(host.paths.secret_sets())))
     if (const auto set = parse_set_name(name))
       sites.insert(set->site);
   return sites;
 }
 
-void tidy(World& world, const SiteName& site) {
-  if (auto forgotten = forget_missing(world, site); !forgotten)
+void prune_after_job(HostContext& host, const SiteName& site) {
+  if (auto forgotten = forget_missing(host, site); !forgotten)
     log::warn(cat("site '", site.str(), "': ", forgotten.error().message));
-  if (auto written = write_manifest(world, site); !written)
+  if (auto written = write_manifest(host, site); !written)
     log::warn(cat("site '", site.str(), "': ", written.error().message));
-  const auto site_done = prune_site(world, site);
-  const auto host_done = prune_artifacts(world);
+  const auto site_done = prune_site(host, site);
+  const auto host_done = prune_artifacts(host);
   for (const auto* done : {&site_done, &host_done})
     if (!*done)
       log::warn(cat("site '", site.str(),
@@ -252,16 +252,16 @@ void tidy(World& world, const SiteName& site) {
           human_size((*done)->bytes)));
 }
 
-Result<Unproven> unproven_artifacts(World& world) {
-  const auto proven = TRY(needed_artifacts(world, false));
+Result<Unproven> unproven_artifacts(HostContext& host) {
+  const auto proven = TRY(needed_artifacts(host, false));
   std::map<std::string, uint64_t> sizes; // by digest: artifact and signature together
-  for (const auto& name : TRY(world.disk.list(world.paths.artifacts())))
+  for (const auto& name : TRY(host.disk.list(host.paths.artifacts())))
     if (!proven.contains(digest_of(name)))
-      sizes[digest_of(name)] += world.disk.size(world.paths.artifacts() + "/" + name);
+      sizes[digest_of(name)] += host.disk.size(host.paths.artifacts() + "/" + name);
   Unproven unproven;
   if (sizes.empty())
     return unproven;
-  const auto actors = TRY(world.store.announced_by());
+  const auto actors = TRY(host.store.announced_by());
   for (const auto& [digest, size] : sizes) {
     unproven.bytes += size;
     if (const auto actor = actors.find(digest); actor != actors.end())

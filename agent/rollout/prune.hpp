@@ -5,7 +5,7 @@
 // replaced secret is not kept. Each removal is whole by itself.
 #pragma once
 
-#include "rollout/world.hpp"
+#include "rollout/host_context.hpp"
 
 #include <cstdint>
 #include <map>
@@ -22,24 +22,24 @@ struct Pruned {
 
 // Of one site, which may have nothing but secret sets; none of its jobs may run meanwhile, unless
 // nothing is changed (dry_run).
-Result<Pruned> prune_site(World& world, const SiteName& site, bool dry_run = false);
+Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run = false);
 // Of all sites: artifacts that no release and no open job needs; of those whose job failed the
 // newest three stay for inspection.
-Result<Pruned> prune_artifacts(World& world, bool dry_run = false);
+Result<Pruned> prune_artifacts(HostContext& host, bool dry_run = false);
 // Sites that are in the store or have a secret set on disk.
-Result<std::set<SiteName>> sites_with_files(World& world);
+Result<std::set<SiteName>> sites_with_files(HostContext& host);
 // Both, and the site's manifest (manifest.hpp), behind a job of this site. What could not be
 // removed is logged, and tried again behind the next job.
-void tidy(World& world, const SiteName& site);
+void prune_after_job(HostContext& host, const SiteName& site);
 // The secret sets of a site but these (sha256), and what came with them.
-Result<Pruned> prune_secret_sets(
-    World& world, const SiteName& site, const std::set<std::string>& keep, bool dry_run = false);
+Result<Pruned> prune_secret_sets(HostContext& host, const SiteName& site,
+    const std::set<std::string>& keep, bool dry_run = false);
 // Bytes of artifacts that came in and that no release was made of: what a sender alone can fill the
 // disk with. By who announced them, too.
 struct Unproven {
   uint64_t bytes = 0;
   std::map<std::string, uint64_t> by_actor;
 };
-Result<Unproven> unproven_artifacts(World& world);
+Result<Unproven> unproven_artifacts(HostContext& host);
 
 } // namespace chillbox::rollout

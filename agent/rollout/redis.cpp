@@ -15,11 +15,11 @@ constexpr os::Millis k_come_up{10'000}; // it reads its data
 constexpr size_t k_max_acl = 256 * 1024;
 constexpr std::string_view k_service = "redis"; // no service of a site can have this name
 
-std::string settings_dir(const World& world, const SiteName& site) {
-  return world.paths.site(site) + "/redis";
+std::string settings_dir(const HostContext& host, const SiteName& site) {
+  return host.paths.site(site) + "/redis";
 }
-std::string data_dir(const World& world, const SiteName& site) {
-  return world.paths.data(site) + "/redis";
+std::string data_dir(const HostContext& host, const SiteName& site) {
+  return host.paths.data(site) + "/redis";
 }
 
 // Redis's own quoting: \ and " are escaped; control characters are in no value.
@@ -39,36 +39,35 @@ Result<std::string> option_line(const std::string& name, const std::string& valu
 }
 
 // Defaults, what the site says, and last what it may not say.
-Result<std::string> settings_text(const World& world, const config::Site& site, bool acl) {
+Result<std::string> settings_text(const HostContext& host, const config::Site& site, bool acl) {
   std::string text =
       "# Written by chillboxd from the site file; changes are overwritten.\nmaxclients 100\nmaxmemory 64mb\n";
   for (const auto& [name, value] : site.redis)
     text += TRY(option_line(name, value));
   const auto& slug = site.slug;
-  text +=
-      cat("port 0\nprotected-mode yes\nunixsocket ", redis_word(redis_socket(world.paths, slug)),
-          "\nunixsocketperm 700\ndir ", redis_word(data_dir(world, slug)),
-          "\ndbfilename dump.rdb\ndaemonize no\nsupervised no\npidfile \"\"\nlogfile \"\"\n");
-  return acl ? cat(text, "aclfile ", redis_word(settings_dir(world, slug) + "/users.acl"), "\n")
+  text += cat("port 0\nprotected-mode yes\nunixsocket ", redis_word(redis_socket(host.paths, slug)),
+      "\nunixsocketperm 700\ndir ", redis_word(data_dir(host, slug)),
+      "\ndbfilename dump.rdb\ndaemonize no\nsupervised no\npidfile \"\"\nlogfile \"\"\n");
+  return acl ? cat(text, "aclfile ", redis_word(settings_dir(host, slug) + "/users.acl"), "\n")
              : text;
 }
 
 Result<void> write_if_new(
-    World& world, const std::string& path, const std::string& text, os::Owner owner) {
-  const auto now = world.disk.read(path, k_max_acl);
-  return now && *now == text ? Result<void>{} : world.disk.write(path, text, 0640, owner);
+    HostContext& host, const std::string& path, const std::string& text, os::Owner owner) {
+  const auto now = host.disk.read(path, k_max_acl);
+  return now && *now == text ? Result<void>{} : host.disk.write(path, text, 0640, owner);
 }
 
-Result<void> wait_until_up(World& world, const SiteName& site) {
+Result<void> wait_until_up(HostContext& host, const SiteName& site) {
   const auto name = redis_slot(site);
-  const os::Millis end = world.clock.mono() + k_come_up;
-  while (!openrc::accept_queue(redis_socket(world.paths, site))) {
-    const auto state = world.slots.state(name);
-    if (world.clock.mono() >= end || world.slots.respawns(name) > 0 || !state ||
+  const os::Millis end = host.clock.mono() + k_come_up;
+  while (!openrc::accept_queue(redis_socket(host.paths, site))) {
+    const auto state = host.slots.state(name);
+    if (host.clock.mono() >= end || host.slots.respawns(name) > 0 || !state ||
         *state == openrc::SlotState::crashed)
       return fail(Code::unhealthy,
-          cat("redis does not come up: ", world.paths.logs_of(site), "/redis.log tells why"));
-    world.clock.sleep(os::Millis{10});
+          cat("redis does not come up: ", host.paths.logs_of(site), "/redis.log tells why"));
+    host.clock.sleep(os::Millis{10});
   }
   return {};
 }
@@ -85,10 +84,10 @@ std::string redis_link(const os::Paths& paths, const SiteName& site) {
   return cat(paths.root, "/run/redis/", site.str(), ".sock");
 }
 
-std::optional<std::string> redis_program(World& world) {
+std::optional<std::string> redis_program(HostContext& host) {
   for (const char* path : {"/usr/bin/redis-server", "/usr/bin/valkey-server",
            "/usr/local/bin/redis-server", "/usr/local/bin/valkey-server"})
-    if (world.disk.exists(world.paths.root + path))
+    if (host.disk.exists(host.paths.root + path))
       return path;
   return std::nullopt;
 }
@@ -100,52 +99,51 @@ bool is_redis(const openrc::SlotName& name) {
   return name.service.str() == k_service;
 }
 
-Result<void> start_redis(
-    World& world, const config::Site& site, const store::Release& release, const os::User& user) {
+Result<void> start_redis(HostContext& host, const config::Site& site, const store::Release& release,
+    const os::User& user) {
   if (!site.has_redis)
     return {};
-  const auto program = redis_program(world);
+  const auto program = redis_program(host);
   if (!program)
     return fail(Code::preflight, std::string(k_no_redis));
   const std::string brought =
-      cat(world.paths.releases(site.slug), "/", release.id, "/redis/users.acl");
-  const bool acl = world.disk.exists(brought);
-  const auto rules = acl ? TRY(world.disk.read(brought, k_max_acl)) : std::string();
-  const auto settings = TRY(settings_text(world, site, acl));
+      cat(host.paths.releases(site.slug), "/", release.id, "/redis/users.acl");
+  const bool acl = host.disk.exists(brought);
+  const auto rules = acl ? TRY(host.disk.read(brought, k_max_acl)) : std::string();
+  const auto settings = TRY(settings_text(host, site, acl));
   const os::Owner readable{::geteuid(), user.gid};
-  const std::string dir = settings_dir(world, site.slug);
-  TRY(world.disk.make_dir(dir, 0750, readable));
-  TRY(world.disk.make_dir(data_dir(world, site.slug), 0700, {user.uid, user.gid}));
-  TRY(write_if_new(world, dir + "/users.acl", rules, readable));
-  TRY(write_if_new(world, dir + "/redis.conf", settings, readable));
-  const std::string run = world.paths.root + "/run/redis";
-  if (!world.disk.exists(run)) // the host's own Redis may have made it
-    TRY(world.disk.make_dir(run, 0755, {::geteuid(), ::getegid()}));
-  TRY(world.disk.set_link(
-      redis_socket(world.paths, site.slug), redis_link(world.paths, site.slug)));
+  const std::string dir = settings_dir(host, site.slug);
+  TRY(host.disk.make_dir(dir, 0750, readable));
+  TRY(host.disk.make_dir(data_dir(host, site.slug), 0700, {user.uid, user.gid}));
+  TRY(write_if_new(host, dir + "/users.acl", rules, readable));
+  TRY(write_if_new(host, dir + "/redis.conf", settings, readable));
+  const std::string run = host.paths.root + "/run/redis";
+  if (!host.disk.exists(run)) // the host's own Redis may have made it
+    TRY(host.disk.make_dir(run, 0755, {::geteuid(), ::getegid()}));
+  TRY(host.disk.set_link(redis_socket(host.paths, site.slug), redis_link(host.paths, site.slug)));
   openrc::SlotSpec spec{.name = redis_slot(site.slug)};
   spec.release = crypto::sha256_of(bytes_of(cat(settings, rules)))
                      .str(); // whose slot it is: of these settings
   spec.argv = {*program, dir + "/redis.conf"};
-  spec.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", data_dir(world, site.slug)}};
-  spec.cwd = data_dir(world, site.slug);
+  spec.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", data_dir(host, site.slug)}};
+  spec.cwd = data_dir(host, site.slug);
   spec.user = user.name;
-  spec.limits.tasks_max = world.config.tasks_default;
-  spec.log = world.paths.logs_of(site.slug) + "/redis.log";
-  spec.log_size = world.config.log_size;
-  spec.log_files = world.config.log_files;
-  TRY_IN("redis", world.slots.start(spec));
-  return wait_until_up(world, site.slug);
+  spec.limits.tasks_max = host.config.tasks_default;
+  spec.log = host.paths.logs_of(site.slug) + "/redis.log";
+  spec.log_size = host.config.log_size;
+  spec.log_files = host.config.log_files;
+  TRY_IN("redis", host.slots.start(spec));
+  return wait_until_up(host, site.slug);
 }
 
-Result<void> stop_redis(World& world, const SiteName& site) {
-  if (!world.disk.exists(settings_dir(world, site)))
+Result<void> stop_redis(HostContext& host, const SiteName& site) {
+  if (!host.disk.exists(settings_dir(host, site)))
     return {}; // it has none
-  TRY_IN("redis", world.slots.stop(redis_slot(site), k_stop_grace));
-  TRY(world.disk.remove_tree(settings_dir(world, site)));
-  const auto link = TRY(world.disk.read_link(redis_link(world.paths, site)));
-  return is_redis_socket(world.paths, site, link.value_or(""))
-      ? world.disk.remove(redis_link(world.paths, site))
+  TRY_IN("redis", host.slots.stop(redis_slot(site), k_stop_grace));
+  TRY(host.disk.remove_tree(settings_dir(host, site)));
+  const auto link = TRY(host.disk.read_link(redis_link(host.paths, site)));
+  return is_redis_socket(host.paths, site, link.value_or(""))
+      ? host.disk.remove(redis_link(host.paths, site))
       : Result<void>{};
 }
 

@@ -10,8 +10,8 @@ namespace chillbox::rollout {
 namespace {
 
 // What waits for an upload or the unlock since before the removal would bring the site back.
-Result<void> cancel_waiting(Rollout& r) {
-  for (auto& job : TRY(r.world.store.unfinished())) {
+Result<void> cancel_waiting(JobContext& r) {
+  for (auto& job : TRY(r.host.store.unfinished())) {
     if (job.id == r.job.id)
       break; // oldest first: what comes now was asked for later
     if (job.site != r.job.site)
@@ -19,9 +19,9 @@ Result<void> cancel_waiting(Rollout& r) {
     job.state = store::JobState::cancelled;
     job.code = Code::interrupted;
     job.message = cat("the site was removed by ", r.job.id);
-    job.finished_ms = r.world.clock.wall_ms();
-    TRY(r.world.store.finish_job(job, job.message));
-    r.world.changed(job.id);
+    job.finished_ms = r.host.clock.wall_ms();
+    TRY(r.host.store.finish_job(job, job.message));
+    r.host.changed(job.id);
   }
   return {};
 }
@@ -29,68 +29,68 @@ Result<void> cancel_waiting(Rollout& r) {
 } // namespace
 
 // A job that cut the watch short decides itself what happens to the slot that is still warm.
-Result<Next> run_retire(Rollout& r) {
-  if (r.signals.watch_is_cut())
-    return Next::go_on;
+Result<Next> run_retire(JobContext& r) {
+  if (r.control.watch_is_cut())
+    return Next::proceed;
   const Slot idle = other_slot(r.release.slot);
   bool any = false;
-  for (const auto& name : r.world.slots.all())
+  for (const auto& name : r.host.slots.all())
     any = any || (name.site == r.job.site && name.slot == idle && !is_redis(name));
   if (any) {
     drain(r, idle);
-    if (auto stopped = stop_slots(r.world, r.job.site, idle); !stopped)
+    if (auto stopped = stop_slots(r.host, r.job.site, idle); !stopped)
       r.output(
           cat("the old slot did not stop, the next deploy tries again: ", stopped.error().message));
   }
   if (!r.site.has_redis)
-    if (auto stopped = stop_redis(r.world, r.job.site); !stopped)
+    if (auto stopped = stop_redis(r.host, r.job.site); !stopped)
       r.output(cat(
           "the site's Redis did not stop, the next deploy tries again: ", stopped.error().message));
-  return Next::go_on;
+  return Next::proceed;
 }
 
-Result<Next> run_remove(Rollout& r) {
-  auto& disk = r.world.disk;
-  const auto& paths = r.world.paths;
-  if (!TRY(r.world.store.site(r.job.site))) {
+Result<Next> run_remove(JobContext& r) {
+  auto& disk = r.host.disk;
+  const auto& paths = r.host.paths;
+  if (!TRY(r.host.store.site(r.job.site))) {
     if (r.job.previous.empty())
       return fail(Code::not_found, cat("no site '", r.job.site.str(), "' on this host"));
     r.job.message = "removed"; // by this very job, before the daemon was restarted
     return Next::finished;
   }
-  if (!TRY(r.world.nginx.installed(r.job.site)).empty()) {
-    TRY(r.world.nginx.install(r.job.site, ""));
-    TRY(r.world.nginx.reload());
-    TRY(remove_directory(r.world, r.job.site, nginx_cache(paths, r.job.site)));
+  if (!TRY(r.host.nginx.installed(r.job.site)).empty()) {
+    TRY(r.host.nginx.install(r.job.site, ""));
+    TRY(r.host.nginx.reload());
+    TRY(remove_directory(r.host, r.job.site, nginx_cache(paths, r.job.site)));
   }
   TRY(disk.remove(nginx::answers_log(paths, r.job.site)));
-  TRY(stop_slots(r.world, r.job.site, Slot::none));
-  TRY(stop_redis(r.world, r.job.site)); // its link
-  TRY(cron::Tasks(disk, r.world.clock, paths).end_all(r.job.site));
+  TRY(stop_slots(r.host, r.job.site, Slot::none));
+  TRY(stop_redis(r.host, r.job.site)); // its link
+  TRY(cron::Tasks(disk, r.host.clock, paths).end_all(r.job.site));
   TRY(secrets::wipe_secrets(paths, r.job.site));
-  TRY(set_sealed_flag(r.world, r.job.site, false));
-  TRY(unlink_compatible(r.world, r.job.site));
-  for (const auto& release : TRY(r.world.store.releases(r.job.site)))
+  TRY(set_sealed_flag(r.host, r.job.site, false));
+  TRY(remove_legacy_links(r.host, r.job.site));
+  for (const auto& release : TRY(r.host.store.releases(r.job.site)))
     if (const auto digest = Digest::parse(release.sha256)) {
       TRY(disk.remove(paths.artifact(*digest)));
       TRY(disk.remove(paths.artifact_signature(*digest)));
     }
   for (const auto& id : TRY(disk.list(paths.releases(r.job.site))))
-    TRY(unmount_release(r.world, r.job.site, id));
+    TRY(unmount_release(r.host, r.job.site, id));
   for (const auto& dir :
       {paths.live(r.job.site), paths.slots_of(r.job.site), paths.site(r.job.site)})
     TRY(disk.remove_tree(dir));
-  (void)TRY(prune_secret_sets(r.world, r.job.site, {}));
+  (void)TRY(prune_secret_sets(r.host, r.job.site, {}));
   const bool purge = r.allows("purge");
   if (purge) {
     TRY(disk.remove_tree(paths.logs_of(r.job.site)));
-    for (const auto& path : TRY(remove_directories(r.world, r.job.site)))
+    for (const auto& path : TRY(remove_directories(r.host, r.job.site)))
       r.info(cat(path, " stays: it is not as it was made for the site"));
-    TRY(remove_user(r.world, r.job.site));
+    TRY(remove_user(r.host, r.job.site));
   }
-  TRY(forget_missing(r.world, r.job.site));
+  TRY(forget_missing(r.host, r.job.site));
   TRY(cancel_waiting(r));
-  TRY(r.world.store.delete_site(r.job.site));
+  TRY(r.host.store.delete_site(r.job.site));
   r.job.message =
       purge ? "removed with its data" : cat("removed; its data stays in ", paths.data(r.job.site));
   return Next::finished;

@@ -23,17 +23,17 @@ std::unexpected<Error> withdrawn_by(const store::Withdrawn& withdrawn) {
           ": deploy another version"));
 }
 
-std::string file_of_set(const World& world, const SiteName& site, const std::string& sha256) {
-  return cat(world.paths.secret_sets(), "/", site.str(), "-", sha256, ".age");
+std::string file_of_set(const HostContext& host, const SiteName& site, const std::string& sha256) {
+  return cat(host.paths.secret_sets(), "/", site.str(), "-", sha256, ".age");
 }
 
 } // namespace
 
-Result<void> check_signer(
-    World& world, const SiteName& site, const std::string& signer, const std::string& fingerprint) {
+Result<void> check_signer(HostContext& host, const SiteName& site, const std::string& signer,
+    const std::string& fingerprint) {
   if (signer.empty())
     return {}; // from before signers were recorded
-  const auto trusted = artifact::read_trusted_keys(world.paths.trusted());
+  const auto trusted = artifact::read_trusted_keys(host.paths.trusted());
   bool known = false;
   for (const auto& key : trusted.keys) {
     if (!is_same(key, signer, fingerprint))
@@ -49,18 +49,18 @@ Result<void> check_signer(
 }
 
 Result<void> check_withdrawn(
-    World& world, const SiteName& site, const std::string& sha256, uint64_t serial) {
-  for (const auto& withdrawn : TRY(world.store.withdrawn(site)))
+    HostContext& host, const SiteName& site, const std::string& sha256, uint64_t serial) {
+  for (const auto& withdrawn : TRY(host.store.withdrawn(site)))
     if (withdrawn.sha256 == sha256 || (serial != 0 && withdrawn.serial == serial))
       return withdrawn_by(withdrawn);
   return {};
 }
 
-Result<void> check_release(World& world, const store::Release& release) {
-  TRY(check_withdrawn(world, release.site, release.sha256, 0));
+Result<void> check_release(HostContext& host, const store::Release& release) {
+  TRY(check_withdrawn(host, release.site, release.sha256, 0));
   if (!release.kept_by.empty())
     return {};
-  const auto signer = check_signer(world, release.site, release.signer, release.signer_key);
+  const auto signer = check_signer(host, release.site, release.signer, release.signer_key);
   if (signer || signer.error().code != Code::denied)
     return signer;
   return fail(Code::denied,
@@ -69,18 +69,18 @@ Result<void> check_release(World& world, const store::Release& release) {
           release.site.str(), "`"));
 }
 
-Result<void> check_set(World& world, const SiteName& site, const std::string& sha256) {
+Result<void> check_set(HostContext& host, const SiteName& site, const std::string& sha256) {
   if (sha256.empty())
     return {};
-  const auto set = TRY(world.store.used_set(site, sha256));
-  const uint64_t floor = TRY(world.store.serial(site, k_secrets_floor));
+  const auto set = TRY(host.store.used_set(site, sha256));
+  const uint64_t floor = TRY(host.store.serial(site, k_secrets_floor));
   if (floor > 0 && (!set || set->serial <= floor))
     return fail(Code::denied,
         cat("the secret set with the serial ", set ? set->serial : 0,
             " was withdrawn, with all up to ", floor, ": deploy a newer one"));
   if (!set || !set->kept_by.empty())
     return {};
-  const auto signer = check_signer(world, site, set->signer, set->signer_key);
+  const auto signer = check_signer(host, site, set->signer, set->signer_key);
   if (signer || signer.error().code != Code::denied)
     return signer;
   return fail(Code::denied,
@@ -90,54 +90,53 @@ Result<void> check_set(World& world, const SiteName& site, const std::string& sh
           site.str(), "`"));
 }
 
-Result<void> check_live(World& world, const store::Release& live) {
-  TRY(check_release(world, live));
-  const auto set = TRY(world.store.secret_set(live.site));
-  return set ? check_set(world, live.site, set->sha256) : Result<void>{};
+Result<void> check_live(HostContext& host, const store::Release& live) {
+  TRY(check_release(host, live));
+  const auto set = TRY(host.store.secret_set(live.site));
+  return set ? check_set(host, live.site, set->sha256) : Result<void>{};
 }
 
 Result<std::vector<SignedUse>> uses_of_key(
-    World& world, const std::string& signer, const std::string& fingerprint) {
+    HostContext& host, const std::string& signer, const std::string& fingerprint) {
   const auto of_key = [&](const std::string& name, const std::string& key,
                           const std::string& kept_by) {
     return kept_by.empty() && !name.empty() &&
         (key.empty() || fingerprint.empty() ? name == signer : key == fingerprint);
   };
   std::vector<SignedUse> uses;
-  for (const auto& row : TRY(world.store.sites())) {
-    const auto live =
-        row.live.empty() ? std::nullopt : TRY(world.store.release(row.site, row.live));
+  for (const auto& row : TRY(host.store.sites())) {
+    const auto live = row.live.empty() ? std::nullopt : TRY(host.store.release(row.site, row.live));
     if (live && of_key(live->signer, live->signer_key, live->kept_by))
       uses.push_back({row.site, live->version});
-    const auto set = TRY(world.store.secret_set(row.site));
-    const auto used = set ? TRY(world.store.used_set(row.site, set->sha256)) : std::nullopt;
+    const auto set = TRY(host.store.secret_set(row.site));
+    const auto used = set ? TRY(host.store.used_set(row.site, set->sha256)) : std::nullopt;
     if (used && of_key(used->signer, used->signer_key, used->kept_by))
       uses.push_back({row.site, ""});
   }
   return uses;
 }
 
-Result<std::string> keep_live(World& world, const SiteName& site, const std::string& actor) {
-  const auto row = TRY(world.store.site(site));
-  auto live = row && !row->live.empty() ? TRY(world.store.release(site, row->live)) : std::nullopt;
+Result<std::string> keep_live(HostContext& host, const SiteName& site, const std::string& actor) {
+  const auto row = TRY(host.store.site(site));
+  auto live = row && !row->live.empty() ? TRY(host.store.release(site, row->live)) : std::nullopt;
   if (!live)
     return fail(Code::not_found,
         cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
-  TRY(check_withdrawn(world, site, live->sha256, 0)); // nobody brings that back
+  TRY(check_withdrawn(host, site, live->sha256, 0)); // nobody brings that back
   live->kept_by = actor;
-  TRY(world.store.put_release(*live));
-  const auto set = TRY(world.store.secret_set(site));
-  if (auto used = set ? TRY(world.store.used_set(site, set->sha256)) : std::nullopt) {
+  TRY(host.store.put_release(*live));
+  const auto set = TRY(host.store.secret_set(site));
+  if (auto used = set ? TRY(host.store.used_set(site, set->sha256)) : std::nullopt) {
     used->kept_by = actor;
-    TRY(world.store.put_used_set(*used));
+    TRY(host.store.put_used_set(*used));
   }
-  TRY(write_manifest(world, site));
+  TRY(write_manifest(host, site));
   return live->version;
 }
 
-Result<SetsWithdrawn> withdraw_sets(World& world, const SiteName& site, uint64_t serial) {
-  const auto current = TRY(world.store.secret_set(site));
-  const auto used = current ? TRY(world.store.used_set(site, current->sha256)) : std::nullopt;
+Result<SetsWithdrawn> withdraw_sets(HostContext& host, const SiteName& site, uint64_t serial) {
+  const auto current = TRY(host.store.secret_set(site));
+  const auto used = current ? TRY(host.store.used_set(site, current->sha256)) : std::nullopt;
   if (!used)
     return fail(Code::not_found, cat("no secret set of '", site.str(), "' is in use"));
   if (serial >= used->serial)
@@ -145,7 +144,7 @@ Result<SetsWithdrawn> withdraw_sets(World& world, const SiteName& site, uint64_t
         cat("the secret set with the serial ", used->serial,
             " is in use: deploy a newer one first, then withdraw this"));
   SetsWithdrawn done{.serial = serial};
-  const auto sets = TRY(world.store.used_sets(site));
+  const auto sets = TRY(host.store.used_sets(site));
   if (serial == 0)
     for (const auto& set : sets)
       if (set.serial < used->serial)
@@ -154,12 +153,12 @@ Result<SetsWithdrawn> withdraw_sets(World& world, const SiteName& site, uint64_t
     return fail(Code::not_found,
         cat("no secret set of '", site.str(), "' is older than the one in use, serial ",
             used->serial));
-  TRY(world.store.raise_serial(
+  TRY(host.store.raise_serial(
       site, k_secrets_floor, done.serial)); // first: from here on none of them is used
-  TRY(write_manifest(world, site));
+  TRY(write_manifest(host, site));
   for (const auto& set : sets)
     if (set.serial <= done.serial) {
-      TRY(world.disk.remove(file_of_set(world, site, set.sha256)));
+      TRY(host.disk.remove(file_of_set(host, site, set.sha256)));
       ++done.sets;
     }
   return done;

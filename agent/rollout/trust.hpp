@@ -5,7 +5,7 @@
 // keep`), and withdraw a release or old secret sets for ever.
 #pragma once
 
-#include "rollout/world.hpp"
+#include "rollout/host_context.hpp"
 
 #include <string>
 #include <vector>
@@ -14,19 +14,19 @@ namespace chillbox::rollout {
 
 // denied, each with what to do: it was withdrawn; or its signer is not trusted for the site any
 // more, and nobody kept it.
-Result<void> check_release(World& world, const store::Release& release);
+Result<void> check_release(HostContext& host, const store::Release& release);
 Result<void> check_set(
-    World& world, const SiteName& site, const std::string& sha256); // a secret set; "" is good
+    HostContext& host, const SiteName& site, const std::string& sha256); // a secret set; "" is good
 Result<void> check_live(
-    World& world, const store::Release& live); // the release and the set that the site uses
+    HostContext& host, const store::Release& live); // the release and the set that the site uses
 // denied: an artifact of this digest, or a release with this serial, was withdrawn. The serial 0 is
 // nobody's.
 Result<void> check_withdrawn(
-    World& world, const SiteName& site, const std::string& sha256, uint64_t serial);
+    HostContext& host, const SiteName& site, const std::string& sha256, uint64_t serial);
 // denied: this key may not sign for the site now. fingerprint "": of a time when only the name was
 // recorded.
-Result<void> check_signer(
-    World& world, const SiteName& site, const std::string& signer, const std::string& fingerprint);
+Result<void> check_signer(HostContext& host, const SiteName& site, const std::string& signer,
+    const std::string& fingerprint);
 
 // What of this key is live or in use now.
 struct SignedUse {
@@ -34,10 +34,10 @@ struct SignedUse {
   std::string version; // "" : its secret set
 };
 Result<std::vector<SignedUse>> uses_of_key(
-    World& world, const std::string& signer, const std::string& fingerprint);
+    HostContext& host, const std::string& signer, const std::string& fingerprint);
 // The live release and the secret set in use stay good without their signers. Its version;
 // not_found: nothing is live.
-Result<std::string> keep_live(World& world, const SiteName& site, const std::string& actor);
+Result<std::string> keep_live(HostContext& host, const SiteName& site, const std::string& actor);
 
 // Secret sets up to this serial, 0: all before the one in use, are not used again, and their files
 // go. How many; conflict: one of them is in use.
@@ -45,7 +45,7 @@ struct SetsWithdrawn {
   uint64_t serial = 0;
   size_t sets = 0;
 };
-Result<SetsWithdrawn> withdraw_sets(World& world, const SiteName& site, uint64_t serial);
+Result<SetsWithdrawn> withdraw_sets(HostContext& host, const SiteName& site, uint64_t serial);
 inline constexpr const char* k_secrets_floor = "secrets-floor"; // the counter in the store
 
 } // namespace chillbox::rollout

@@ -37,17 +37,17 @@ std::string text_of(const Seen& seen, os::Millis time) {
                         : cat(seen.crashes, seen.crashes == 1 ? " crash" : " crashes"));
 }
 
-Result<void> judge_slots(Rollout& r, Seen& seen) {
+Result<void> judge_slots(JobContext& r, Seen& seen) {
   for (const auto& p : r.services) {
-    if (p.kind.listens == Kind::Listens::no && !p.service.worker)
+    if (p.kind.listens == ServiceKind::Listens::no && !p.service.worker)
       continue;
     for (uint32_t index = p.service.worker ? 1 : 0;
         index <= (p.service.worker ? p.service.count : 0); ++index) {
       const auto name = slot_name(r.site, p, r.release.slot, index);
-      const auto state = r.world.slots.state(name);
+      const auto state = r.host.slots.state(name);
       const bool gone =
           state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped);
-      const uint32_t respawns = r.world.slots.respawns(name);
+      const uint32_t respawns = r.host.slots.respawns(name);
       seen.crashes += gone ? std::max(respawns, 1U) : respawns;
       if (seen.crashes > 0)
         return fail(Code::rolled_back,
@@ -59,17 +59,17 @@ Result<void> judge_slots(Rollout& r, Seen& seen) {
 
 // A question of our own: does "/" fail here that did not fail in the copy of the old release, which
 // is still there?
-void compare_pages(Rollout& r, std::map<std::string, uint32_t>& bad) {
+void compare_pages(JobContext& r, std::map<std::string, uint32_t>& bad) {
   if (!r.old)
     return;
-  Rollout before(r.world, r.job, r.signals);
+  JobContext before(r.host, r.job, r.control);
   before.release = *r.old;
   if (!load_release(before))
     return;
   for (auto p : r.services) {
     const auto old = std::ranges::find(
         before.services, p.service.name, [](const auto& other) { return other.service.name; });
-    if (p.kind.listens == Kind::Listens::no || old == before.services.end() ||
+    if (p.kind.listens == ServiceKind::Listens::no || old == before.services.end() ||
         p.service.health.path == "/")
       continue; // nothing to ask, or nothing else than its health check asks
     p.service.health = {.path = "/", .timeout = p.service.health.timeout};
@@ -78,15 +78,15 @@ void compare_pages(Rollout& r, std::map<std::string, uint32_t>& bad) {
     then.service.health = p.service.health;
     uint32_t& misses = bad[cat(
         "'/' of service '", p.service.name.str(), "', which answered in ", r.old->version, ",")];
-    const bool worse = !probe_service(r.world, r.site, p, r.release.slot) &&
-        probe_service(r.world, before.site, then, r.old->slot);
+    const bool worse = !probe_service(r.host, r.site, p, r.release.slot) &&
+        probe_service(r.host, before.site, then, r.old->slot);
     misses = worse ? misses + 1 : 0;
   }
 }
 
 // What visitors get decides nothing alone: who asks for what fails anyway would undo every release.
 // It makes us ask.
-Result<void> judge_answers(Rollout& r, const Seen& seen, std::map<std::string, uint32_t>& bad) {
+Result<void> judge_answers(JobContext& r, const Seen& seen, std::map<std::string, uint32_t>& bad) {
   if (!is_worse(seen.answers, {}))
     return {};
   const std::string answers = cat(seen.answers.bad, " of ", seen.answers.all,
@@ -104,14 +104,14 @@ Result<void> judge_answers(Rollout& r, const Seen& seen, std::map<std::string, u
 }
 
 // One look at all of it.
-Result<void> look(Rollout& r, Seen& seen, std::map<std::string, uint32_t>& bad) {
+Result<void> look(JobContext& r, Seen& seen, std::map<std::string, uint32_t>& bad) {
   TRY(judge_slots(r, seen));
   for (const auto& p : r.services) {
-    if (p.kind.listens == Kind::Listens::no)
+    if (p.kind.listens == ServiceKind::Listens::no)
       continue;
     ++seen.probes;
     uint32_t& misses = bad[cat("the health check of service '", p.service.name.str(), "'")];
-    const auto answer = probe_service(r.world, r.site, p, r.release.slot);
+    const auto answer = probe_service(r.host, r.site, p, r.release.slot);
     misses = answer ? 0 : misses + 1;
     seen.bad_probes += answer ? 0 : 1;
     if (misses >= k_bad_probes)
@@ -120,7 +120,7 @@ Result<void> look(Rollout& r, Seen& seen, std::map<std::string, uint32_t>& bad) 
               " bad health checks in a row: ", answer.error().message));
   }
   seen.maintained =
-      seen.maintained || r.world.disk.exists(nginx::maintenance_flag(r.world.paths, r.job.site));
+      seen.maintained || r.host.disk.exists(nginx::maintenance_flag(r.host.paths, r.job.site));
   return seen.maintained ? Result<void>{} : judge_answers(r, seen, bad);
 }
 
@@ -128,43 +128,43 @@ Result<void> look(Rollout& r, Seen& seen, std::map<std::string, uint32_t>& bad) 
 
 // Bad checks and crashes: the error makes the loop undo the switch, and the old slot, still warm,
 // has the traffic back. What was seen stands in the history either way.
-Result<Next> run_watch(Rollout& r) {
-  const auto window = r.site.watch.value_or(r.world.config.watch);
+Result<Next> run_watch(JobContext& r) {
+  const auto window = r.site.watch.value_or(r.host.config.watch);
   if (window <= os::Millis::zero())
-    return Next::go_on;
+    return Next::proceed;
   if (r.allows("no_watch")) {
     r.info("not watched, as was asked for");
-    return Next::go_on;
+    return Next::proceed;
   }
-  const os::Millis begun = r.world.clock.mono();
-  const int64_t since = r.world.clock.wall_ms();
-  AnswerLog log(nginx::answers_log(r.world.paths, r.job.site));
+  const os::Millis begun = r.host.clock.mono();
+  const int64_t since = r.host.clock.wall_ms();
+  AnswerLog log(nginx::answers_log(r.host.paths, r.job.site));
   Seen seen;
   std::map<std::string, uint32_t> bad;
-  log.count(r.world.disk, r.release.live_ms - std::max(window, k_before).count(), r.release.live_ms,
+  log.count(r.host.disk, r.release.live_ms - std::max(window, k_before).count(), r.release.live_ms,
       seen.before);
-  const auto read_on = [&] { log.count(r.world.disk, since, INT64_MAX, seen.answers); };
+  const auto read_on = [&] { log.count(r.host.disk, since, INT64_MAX, seen.answers); };
   Result<void> verdict{};
-  r.signals.let_go(); // said already, but by a job that goes on behind its switch
-  r.signals.watching = true;
-  while (verdict && r.world.clock.mono() - begun < window && !r.signals.watch_is_cut()) {
-    r.signals.wait(std::min(k_watch_pause, window - (r.world.clock.mono() - begun)));
-    if (r.signals.stopping())
-      return Next::go_on;
+  r.control.let_go(); // said already, but by a job that goes on behind its switch
+  r.control.watching = true;
+  while (verdict && r.host.clock.mono() - begun < window && !r.control.watch_is_cut()) {
+    r.control.wait(std::min(k_watch_pause, window - (r.host.clock.mono() - begun)));
+    if (r.control.stopping())
+      return Next::proceed;
     read_on();
     verdict = look(r, seen, bad);
   }
-  r.signals.watching = false;
+  r.control.watching = false;
   read_on();
-  r.info(cat(r.signals.watch_is_cut() ? "watch cut short by another job after " : "watched ",
-      text_of(seen, r.world.clock.mono() - begun)));
+  r.info(cat(r.control.watch_is_cut() ? "watch cut short by another job after " : "watched ",
+      text_of(seen, r.host.clock.mono() - begun)));
   if (!verdict)
     return std::unexpected(verdict.error());
   if (r.warning.empty())
-    return Next::go_on;
+    return Next::proceed;
   r.release.message = cat("warning: ", r.warning);
-  TRY(r.world.store.put_release(r.release));
-  return Next::go_on;
+  TRY(r.host.store.put_release(r.release));
+  return Next::proceed;
 }
 
 } // namespace chillbox::rollout

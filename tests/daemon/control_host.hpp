@@ -48,11 +48,11 @@ struct ControlHost : EngineHost {
         }};
     crontab = std::make_unique<cron::Scheduler>(cron::Scheduler::Host{store(), disk, clock, paths,
         [this](const SiteName& name, const std::string& command) {
-          return rollout::site_command(world(), name, command);
+          return rollout::site_command(context(), name, command);
         },
         [this] { changes.notify(); }});
     op = std::make_unique<daemon::ControlServer>(
-        world(), *engine, *crontab, changes, std::move(ask));
+        context(), *engine, *crontab, changes, std::move(ask));
   }
   void restart_all(bool machine = false) {
     op.reset(); // first, as in the monitor: its connections ask the engine

@@ -33,8 +33,8 @@ struct IntakeHost : EngineHost {
   ~IntakeHost() { intake.reset(); }
 
   void open_intake() {
-    intake = std::make_unique<daemon::WebhookIntake>(world(), *engine, must(store().host_secret()),
-        must(daemon::load_senders(paths.webhooks())), hold);
+    intake = std::make_unique<daemon::WebhookIntake>(context(), *engine,
+        must(store().host_secret()), must(daemon::load_senders(paths.webhooks())), hold);
     auto [ours, theirs] = must(os::packet_pair());
     intake->attach(std::move(ours));
     edge = std::move(theirs);

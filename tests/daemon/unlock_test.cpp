@@ -10,7 +10,7 @@ TEST_CASE("an unlock opens the vault and says to whom artifacts are encrypted") 
   const auto called = host.try_unlock();
   REQUIRE(called.code() == "ok");
   CHECK(called.json()["recipient"] == host.identity.recipient());
-  CHECK(host.world().vault.unsealed());
+  CHECK(host.context().vault.unsealed());
 }
 
 TEST_CASE("[fault-75] wrong passphrases wait 1, 2, 4 ... 60 seconds, and the right one ends the counting") {
@@ -57,7 +57,7 @@ TEST_CASE("[fault-75] a wrong passphrase on an open host leaves it open") {
   ControlHost host;
   REQUIRE(host.try_unlock().code() == "ok");
   CHECK(host.try_unlock("wrong").code() == "denied");
-  CHECK(host.world().vault.unsealed());
+  CHECK(host.context().vault.unsealed());
 }
 
 TEST_CASE("[fault-86] a connection that dies before the passphrase counts nothing and keeps nothing") {
@@ -69,7 +69,7 @@ TEST_CASE("[fault-86] a connection that dies before the passphrase counts nothin
   host.op.reset(); // waits until the connection's thread has ended
   host.open();
   CHECK(must(host.store().attempts(::geteuid())).failures == 0);
-  CHECK_FALSE(host.world().vault.unsealed());
+  CHECK_FALSE(host.context().vault.unsealed());
 }
 
 TEST_CASE("a host without an identity says which command makes one") {
@@ -92,7 +92,7 @@ TEST_CASE("lock wipes the identity, services go on, and the next deploy waits") 
   const auto called = host.call("lock");
   REQUIRE(called.code() == "ok");
   CHECK(called.json()["was_unsealed"] == true);
-  CHECK_FALSE(host.world().vault.unsealed());
+  CHECK_FALSE(host.context().vault.unsealed());
   CHECK(host.ask() == "2.0.0");
   CHECK(host.deploy("3.0.0").state == JobState::waiting_unlock);
   CHECK(host.call("lock").json()["was_unsealed"] == false);

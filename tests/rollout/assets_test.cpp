@@ -120,10 +120,10 @@ TEST_CASE("[attack-A4] a daemon that dies between the record and the directory, 
     Host host;
     host.unlock();
     const auto job = host.queue_deploy({});
-    rollout::Signals signals;
+    rollout::JobControl control;
     host.disk.cut_power_at(n);
     try {
-      rollout::run_job(host.world(), job.id, signals);
+      rollout::run_job(host.context(), job.id, control);
     } catch (const PowerCut&) {}
     if (!host.disk.struck())
       return;

@@ -118,7 +118,7 @@ void fail_everywhere(JobKind kind, int error) {
     if (ended.finished_ms == 0) { // its end could not be written: the next start does it
       host.restart();
       host.unlock();
-      must(rollout::bring_up(host.world(), site(), true));
+      must(rollout::bring_up(host.context(), site(), true));
       ended = host.run(job);
     }
     REQUIRE((ended.state == JobState::done || ended.state == JobState::failed));

@@ -26,7 +26,7 @@ struct CrashHost : Host {
   // Runs the job until the record of this step is written; the daemon dies then, or behind the
   // step.
   bool die_in(const store::Job& job, const std::string& step, bool behind) {
-    rollout::Signals signals;
+    rollout::JobControl control;
     bool died = false;
     changed = [&](const std::string& id) {
       if (look(id).step != step || look(id).state != JobState::running)
@@ -34,10 +34,10 @@ struct CrashHost : Host {
       died = true;
       if (!behind)
         throw PowerCut();
-      signals.stop(); // leaves everything as it is when the step has ended
+      control.stop(); // leaves everything as it is when the step has ended
     };
     try {
-      rollout::run_job(world(), job.id, signals);
+      rollout::run_job(context(), job.id, control);
     } catch (const PowerCut&) {}
     changed = nullptr;
     return died;
@@ -46,7 +46,7 @@ struct CrashHost : Host {
     machine ? reboot() : restart();
     const auto before = look(job.id);
     unlock();
-    must(rollout::bring_up(world(), site(), true));
+    must(rollout::bring_up(context(), site(), true));
     CHECK(before.state == JobState::running);
     return run(job);
   }
@@ -136,7 +136,7 @@ TEST_CASE("[fault-120] a crash in a restart whose new copy does not come up leav
   const auto job = host.queue(JobKind::restart);
   REQUIRE(host.die_in(job, "check", false));
   host.restart();
-  must(rollout::bring_up(host.world(), site(), true));
+  must(rollout::bring_up(host.context(), site(), true));
   CHECK(host.ask() == "2.0.0");
   CHECK(host.live().slot == slot);
   const auto ended = host.run(job);
@@ -189,11 +189,11 @@ TEST_CASE("[fault-120] what a secrets update had been sent is still there when i
   const auto job = host.queue(JobKind::secrets, "blog", "", sent);
   REQUIRE(host.die_in(job, "exchange", false));
   // What the exchange begins with:
-  must(host.world().disk.write(
+  must(host.context().disk.write(
       cat(host.paths.secret_sets(), "/blog-", sent.sha256, ".age"), "as it came", 0600));
   host.restart(); // sealed: the job waits, others go on
   CHECK(host.run(job).state == JobState::waiting_unlock);
-  must(rollout::prune_site(host.world(), site(), false));
+  must(rollout::prune_site(host.context(), site(), false));
   host.unlock();
   const auto ended = host.run(job);
   INFO(ended.message);
@@ -206,7 +206,7 @@ TEST_CASE("[fault-120] secrets that do not hold while the vault has died are not
   const auto before = host.live().secrets;
   host.changed = [&](const std::string& id) {
     if (host.look(id).step == "check")
-      host.world().vault.lock();
+      host.context().vault.lock();
   };
   host.runner.app("2.0.0").exits = true;
   CHECK(host.secrets({{"app/app.cfg", "broken"}}).code == Code::unhealthy);
@@ -216,7 +216,7 @@ TEST_CASE("[fault-120] secrets that do not hold while the vault has died are not
   CHECK(host.ask() == "2.0.0");
   host.runner.app("2.0.0").exits = false;
   host.unlock();
-  must(rollout::bring_up(host.world(), site(), false));
+  must(rollout::bring_up(host.context(), site(), false));
   CHECK(host.text(host.paths.secrets_of(site()) + "/app/app.cfg") == "one");
   CHECK(disagreement(host, "2.0.0") == "");
 }
@@ -225,7 +225,7 @@ TEST_CASE("[fault-120] secrets whose vault dies behind their unseal need it no m
   CrashHost host;
   host.changed = [&](const std::string& id) {
     if (host.look(id).step == "exchange")
-      host.world().vault.lock();
+      host.context().vault.lock();
   };
   const auto job = host.secrets({{"app/app.cfg", "two"}});
   INFO(job.message);
@@ -270,7 +270,7 @@ TEST_CASE("secrets that came before the site's first release are there for it be
   REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
   host.reboot();
   host.unlock();
-  must(rollout::bring_up(host.world(), site(), false));
+  must(rollout::bring_up(host.context(), site(), false));
   const auto job = host.deploy(Order{.version = "1.0.0", .services = k_services});
   INFO(job.message);
   CHECK(job.state == JobState::done);
@@ -310,7 +310,7 @@ TEST_CASE("[fault-120] a daemon that dies while it removes a site ends it after 
     INFO("cut " << n << ": " << ended.message);
     CHECK(ended.state == JobState::done);
     CHECK(host.nginx_text().empty());
-    CHECK(host.world().slots.all().empty());
+    CHECK(host.context().slots.all().empty());
     CHECK_FALSE(host.disk.exists(host.paths.site(site())));
     CHECK_FALSE(host.disk.exists(host.paths.live(site())));
     CHECK(must(host.store().site(site())) == std::nullopt);

@@ -116,7 +116,7 @@ TEST_CASE("a build has its service's resources, the default number of processes 
       .version = "2.0.0", .services = services, .files = {{"app/app.py", ""}, {"api/app.py", ""}}});
   INFO(job.message);
   REQUIRE(builds.size() == 2);
-  CHECK(builds[0].contained == host.world().as_root);
+  CHECK(builds[0].contained == host.context().as_root);
   CHECK(builds[0].limits.memory_max == 256ULL << 20);
   CHECK(builds[0].limits.cpu_max == 50);
   CHECK(builds[0].limits.tasks_max == 20);

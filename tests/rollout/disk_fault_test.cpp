@@ -114,7 +114,7 @@ TEST_CASE("[fault-92] [fault-120] the power goes before every change of a deploy
     const auto changes = host.disk.changes();
     INFO("cut " << n << " before " << changes.back() << " in step " << host.look(job.id).step);
     machine ? host.reboot() : host.restart();
-    must(rollout::bring_up(host.world(), site(), true));
+    must(rollout::bring_up(host.context(), site(), true));
     CHECK((host.ask() == live || host.ask() == job.version)); // before the job goes on
     host.unlock();
     const auto ended = host.run(job);
@@ -147,7 +147,7 @@ TEST_CASE("[fault-120] the daemon dies before every command of a deploy") {
     host.runner.before = nullptr;
     INFO("cut " << n << " before " << host.runner.commands().back());
     host.restart();
-    must(rollout::bring_up(host.world(), site(), true));
+    must(rollout::bring_up(host.context(), site(), true));
     CHECK((host.ask() == live || host.ask() == job.version));
     host.unlock();
     const auto ended = host.run(job);

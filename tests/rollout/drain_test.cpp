@@ -58,9 +58,9 @@ TEST_CASE("who waits at the old slot when the new one takes over is still answer
 TEST_CASE("who waits at a slot whose watch was cut short is answered before the next deploy takes it") {
   LiveHost host;
   const auto job = host.queue_deploy({.version = "2.0.0"});
-  rollout::Signals signals;
-  signals.cut_watch();
-  rollout::run_job(host.world(), job.id, signals);
+  rollout::JobControl control;
+  control.cut_watch();
+  rollout::run_job(host.context(), job.id, control);
   REQUIRE(host.look(job.id).state == JobState::done);
   Visitor visitor(host, "1.0.0", "a");
   CHECK(host.deploy("3.0.0").state == JobState::done);
@@ -90,5 +90,5 @@ TEST_CASE("[fault-123] an old process that dies while its slot is drained is no 
   INFO(job.message);
   CHECK(job.state == JobState::done);
   CHECK(disagreement(host, "2.0.0") == "");
-  CHECK(host.world().slots.all().size() == 1);
+  CHECK(host.context().slots.all().size() == 1);
 }

@@ -40,7 +40,7 @@ private:
 struct EngineHost : Host {
   EngineHost() { start_engine(); }
   ~EngineHost() { engine.reset(); }
-  void start_engine() { engine = std::make_unique<rollout::Engine>(world()); }
+  void start_engine() { engine = std::make_unique<rollout::Engine>(context()); }
   // kill -9 or SIGTERM and a new start: services go on, the vault does not.
   void restart_daemon() {
     engine.reset();

@@ -20,7 +20,7 @@ void kept_the_old(LiveHost& host, const store::Job& job, Code code, const std::s
   const auto release = host.release(job.release);
   CHECK(release.state == ReleaseState::failed);
   CHECK(release.message.find(part) != std::string::npos);
-  for (const auto& slot : host.world().slots.all())
+  for (const auto& slot : host.context().slots.all())
     CHECK(slot.slot == Slot::a);
 }
 
@@ -167,7 +167,7 @@ TEST_CASE("a first release that fails leaves no site behind") {
   CHECK(job.code == Code::unhealthy);
   CHECK(host.row().live.empty());
   CHECK(host.releases_on_disk().empty());
-  CHECK(host.world().slots.all().empty());
+  CHECK(host.context().slots.all().empty());
   CHECK(host.nginx_text().empty());
   CHECK(host.link(host.paths.current(site())).empty());
   host.runner.app("1.0.0").status = 200;

@@ -9,8 +9,8 @@
 #include "rollout/deployer.hpp"
 #include "rollout/fake_runner.hpp"
 #include "rollout/fakes.hpp"
+#include "rollout/job_context.hpp"
 #include "rollout/prune.hpp"
-#include "rollout/rollout.hpp"
 
 #include <filesystem>
 #include <functional>
@@ -44,13 +44,13 @@ struct Daemon {
       const config::HostConfig& config, std::function<void(const std::string&)> changed)
       : store(must(store::Store::open(paths.database(), clock.wall_ms()))),
         nginx(disk, runner, clock, paths, config), slots(disk, runner, clock, paths),
-        world{disk, runner, clock, paths, config, store, vault, nginx, slots, false,
+        context{disk, runner, clock, paths, config, store, vault, nginx, slots, false,
             std::move(changed)} {}
   store::Store store;
   secrets::Vault vault{"-"};
   nginx::Nginx nginx;
   openrc::Slots slots;
-  rollout::World world;
+  rollout::HostContext context;
 };
 
 class Host {
@@ -97,10 +97,10 @@ public:
     begin();
   }
   void unlock() {
-    must(world().vault.unlock(
+    must(context().vault.unlock(
         must(disk.read(paths.identity(), 65'536)), SecretBytes(bytes_of(k_passphrase)), 18));
   }
-  rollout::World& world() { return daemon->world; }
+  rollout::HostContext& context() { return daemon->context; }
   store::Store& store() { return daemon->store; }
 
   // --- orders
@@ -125,10 +125,10 @@ public:
     return job;
   }
   store::Job run(const store::Job& job) {
-    rollout::Signals signals;
-    rollout::run_job(world(), job.id, signals);
+    rollout::JobControl control;
+    rollout::run_job(context(), job.id, control);
     if (look(job.id).finished_ms != 0)
-      rollout::tidy(world(), job.site); // as the engine does
+      rollout::prune_after_job(context(), job.site); // as the engine does
     return look(job.id);
   }
   store::Job look(const std::string& id) { return must(store().job(id)).value(); }
@@ -249,8 +249,8 @@ inline std::string disagreement(
   expect(host.ask(slug) == version, cat("who asks gets ", host.ask(slug)));
   expect(host.nginx_text(slug) == release.nginx, "NGINX has another text");
   const openrc::SlotName slot{site(slug), ServiceName::parse("app").value(), release.slot};
-  expect(host.world().slots.release_in(slot) == release.id,
-      cat("its slot runs '", host.world().slots.release_in(slot), "'"));
+  expect(host.context().slots.release_in(slot) == release.id,
+      cat("its slot runs '", host.context().slots.release_in(slot), "'"));
   expect(must(host.disk.list(paths.stage())).empty(), "something is left in the stage");
   for (const auto& id : host.releases_on_disk(slug)) {
     const auto known = must(host.store().release(site(slug), id));

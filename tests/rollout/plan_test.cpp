@@ -15,7 +15,7 @@ namespace {
 Result<Json> plan(Host& host, const Sent& sent) {
   const Fd fd(::open(sent.file.c_str(), O_RDONLY | O_CLOEXEC));
   return rollout::plan_artifact(
-      host.world(), fd.get(), must(os::real_disk().read(sent.signature, 10'000)));
+      host.context(), fd.get(), must(os::real_disk().read(sent.signature, 10'000)));
 }
 Result<Json> plan(Host& host, const Order& order) {
   return plan(host, host.laptop.pack(order));
@@ -133,7 +133,7 @@ TEST_CASE("[fault-36] a plan looks into nothing that no trusted key has signed, 
   Sent mixed = host.laptop.pack({.version = "3.0.0"});
   mixed.signature = good.signature;
   CHECK(outcome(plan(host, mixed)).find("denied: ") == 0);
-  host.world().vault.lock();
+  host.context().vault.lock();
   CHECK(outcome(plan(host, good)).find("sealed: ") == 0);
   CHECK(must(host.disk.list(host.paths.stage())).empty());
 }
@@ -159,17 +159,19 @@ TEST_CASE("the gap of stop-first is foretold with its reason, and how long it to
   CHECK(again["last_ms"] == job.gap_ms);
   CHECK(again["reason"].get<std::string>().ends_with(
       cat("it took ", job.gap_ms, " ms in job ", job.id)));
-  CHECK(must(rollout::plan_site(host.world(), site()))["gap"]["expected"] ==
+  CHECK(must(rollout::plan_site(host.context(), site()))["gap"]["expected"] ==
       true); // of a restart likewise
 }
 
 TEST_CASE("[fault-121] a live site that is as it should be has no drift; what was edited by hand is told and left as it is") {
   LiveHost host;
-  const auto clean = must(rollout::plan_site(host.world(), site()));
+  const auto clean = must(rollout::plan_site(host.context(), site()));
   INFO(clean.dump(1));
   CHECK(clean["change"] == false);
   CHECK(clean["drift"].empty());
-  const auto drift = [&] { return must(rollout::plan_site(host.world(), site()))["drift"].dump(); };
+  const auto drift = [&] {
+    return must(rollout::plan_site(host.context(), site()))["drift"].dump();
+  };
 
   must(os::real_disk().set_link("releases/by-hand", host.paths.current(site())));
   CHECK(drift().find("/current points to releases/by-hand, the store says releases/1.0.0-1") !=
@@ -180,7 +182,7 @@ TEST_CASE("[fault-121] a live site that is as it should be has no drift; what wa
   const std::string file = cat(host.config.nginx_dir, "/chillbox.blog.conf");
   const std::string text = host.nginx_text();
   host.write(file, "# by hand\n" + text);
-  const auto edited = must(rollout::plan_site(host.world(), site()));
+  const auto edited = must(rollout::plan_site(host.context(), site()));
   CHECK(edited["drift"].dump().find("the NGINX file is not the one") != std::string::npos);
   CHECK(edited["nginx"]["diff"].get<std::string>().find("\n-# by hand\n") != std::string::npos);
   CHECK(edited["change"] == true);
@@ -194,16 +196,16 @@ TEST_CASE("[fault-121] a live site that is as it should be has no drift; what wa
 TEST_CASE("a service that does not run, and values that a restart would change, are told") {
   LiveHost host;
   std::filesystem::remove(host.paths.root + "/run/supervise-chillbox.blog.app.a.pid");
-  const auto down = must(rollout::plan_site(host.world(), site()));
+  const auto down = must(rollout::plan_site(host.context(), site()));
   CHECK(service(down, "app")["why"] == Json({"chillbox.blog.app.a is crashed"}));
   CHECK(down["change"] == true);
-  CHECK(outcome(rollout::plan_site(host.world(), site("nowhere"))) ==
+  CHECK(outcome(rollout::plan_site(host.context(), site("nowhere"))) ==
       "not_found: no release of 'nowhere' is live on this host");
 }
 
 TEST_CASE("the NGINX text in force is shown as it is") {
   LiveHost host;
-  CHECK(must(rollout::nginx_in_force(host.world(), site())) == host.nginx_text());
-  CHECK(outcome(rollout::nginx_in_force(host.world(), site("nowhere"))) ==
+  CHECK(must(rollout::nginx_in_force(host.context(), site())) == host.nginx_text());
+  CHECK(outcome(rollout::nginx_in_force(host.context(), site("nowhere"))) ==
       "not_found: no NGINX text of 'nowhere' is in force");
 }

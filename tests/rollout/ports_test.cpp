@@ -5,7 +5,7 @@
 
 using namespace chillbox;
 using namespace chillbox::test;
-using rollout::Kind;
+using rollout::ServiceKind;
 using store::JobState;
 
 namespace {
@@ -39,12 +39,12 @@ TEST_CASE("a variable of the service chooses what its kind is, also through othe
   const auto s = read(R"({"name":"STILL","value":"true"})",
       R"({"name":"a","lang":"chill","environment":[{"name":"freeze","value":"$STILL"}]},
                          {"name":"b","lang":"chill","environment":[{"name":"freeze","value":"false"}]},{"name":"c","lang":"chill"})");
-  const auto frozen = must(rollout::find_kind(host.world(), s, s.services[0]));
+  const auto frozen = must(rollout::find_kind(host.context(), s, s.services[0]));
   CHECK(frozen.listens == Kind::Listens::no);
   CHECK(frozen.builds);
   CHECK(frozen.built == std::vector<std::string>{"frozen"});
   for (const size_t i : {1U, 2U}) {
-    const auto served = must(rollout::find_kind(host.world(), s, s.services[i]));
+    const auto served = must(rollout::find_kind(host.context(), s, s.services[i]));
     CHECK(served.listens == Kind::Listens::on_port);
     CHECK(served.built.empty());
   }
@@ -56,7 +56,7 @@ TEST_CASE("a kind.json with members or values that it cannot have is refused, ea
   const std::string path = host.paths.shipped_hooks() + "/handlers/chill/kind.json";
   const auto problem = [&](const std::string& text) {
     host.handler("chill", text);
-    return rollout::find_kind(host.world(), s, s.services[0]).error().message;
+    return rollout::find_kind(host.context(), s, s.services[0]).error().message;
   };
   CHECK(problem(
             R"({"listens":7,"build":"yes","when":[3,{"variable":"a","value":"b","publik":[]}]})") ==
@@ -67,7 +67,7 @@ $.when[1].publik: unknown field, allowed are variable, value, listens, build, pu
   CHECK(problem("[]") == path + ": $: found an array, must be an object");
   CHECK(problem(R"({"when":{}})") == path + ": $.when: found an object, must be an array");
   host.handler("chill", std::string(16 * 1024 + 1, ' '));
-  CHECK(rollout::find_kind(host.world(), s, s.services[0]).error().code == Code::too_large);
+  CHECK(rollout::find_kind(host.context(), s, s.services[0]).error().code == Code::too_large);
 }
 
 TEST_CASE("a kind that says so is for services or for workers only; one that says nothing is for both") {
@@ -80,7 +80,7 @@ TEST_CASE("a kind that says so is for services or for workers only; one that say
       site()));
   std::vector<std::string> refused;
   for (const auto& service : s.services)
-    if (const auto kind = rollout::find_kind(host.world(), s, service); !kind)
+    if (const auto kind = rollout::find_kind(host.context(), s, service); !kind)
       refused.push_back(cat(service.name.str(), ": ", kind.error().message));
   CHECK(refused ==
       std::vector<std::string>{

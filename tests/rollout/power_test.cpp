@@ -64,7 +64,7 @@ std::string trouble(PowerHost& host, const Plan& plan, const std::string& job, b
     return "the job is not known";
   host.unlock();
   // A site that is half removed may not come up: its removal goes on.
-  if (auto up = rollout::bring_up(host.world(), site(), true); !up && !plan.version.empty())
+  if (auto up = rollout::bring_up(host.context(), site(), true); !up && !plan.version.empty())
     return cat("bring up: ", up.error().message);
   const bool known = must(host.store().job(job)).has_value(), gone = plan.version.empty();
   if (!gone && host.ask() != "2.0.0" && host.ask() != plan.version)

@@ -77,9 +77,9 @@ TEST_CASE("a failed release is never the target of a rollback") {
 TEST_CASE("while the old slot is warm a rollback starts and stops nothing and asks NGINX nothing") {
   LiveHost host;
   const auto job = host.queue_deploy({.version = "2.0.0"});
-  rollout::Signals signals;
-  signals.cut_watch(); // as the rollback does that waits behind it
-  rollout::run_job(host.world(), job.id, signals);
+  rollout::JobControl control;
+  control.cut_watch(); // as the rollback does that waits behind it
+  rollout::run_job(host.context(), job.id, control);
   REQUIRE(host.ask() == "2.0.0");
   host.forget();
   std::string at_switch;

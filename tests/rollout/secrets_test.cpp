@@ -158,13 +158,13 @@ TEST_CASE("a rollback to other secrets needs the vault, and says so when the hos
 TEST_CASE("[fault-83] after a reboot a site with secrets is sealed and starts by the unlock") {
   SecretHost host;
   host.reboot();
-  auto up = must(rollout::bring_up(host.world(), site(), false));
+  auto up = must(rollout::bring_up(host.context(), site(), false));
   CHECK(up.release == "1.0.0-1");
   CHECK(join(up.waiting, " ") == "app/app.cfg");
   CHECK(host.disk.exists(host.paths.run() + "/sealed/blog"));
   CHECK(host.ask() == "nobody");
   host.unlock();
-  up = must(rollout::bring_up(host.world(), site(), false));
+  up = must(rollout::bring_up(host.context(), site(), false));
   CHECK(up.waiting.empty());
   CHECK(host.staged() == "one");
   CHECK_FALSE(host.disk.exists(host.paths.run() + "/sealed/blog"));
@@ -174,7 +174,7 @@ TEST_CASE("[fault-83] after a reboot a site with secrets is sealed and starts by
 TEST_CASE("[fault-83] a site without secrets serves after a reboot, sealed or not") {
   LiveHost host;
   host.reboot();
-  const auto up = must(rollout::bring_up(host.world(), site(), false));
+  const auto up = must(rollout::bring_up(host.context(), site(), false));
   CHECK(up.waiting.empty());
   CHECK(disagreement(host, "1.0.0") == "");
 }
@@ -183,7 +183,7 @@ TEST_CASE("[fault-83] a restart of the daemon leaves running services alone") {
   SecretHost host;
   host.restart();
   host.disk.forget();
-  REQUIRE(must(rollout::bring_up(host.world(), site(), false)).waiting.empty());
+  REQUIRE(must(rollout::bring_up(host.context(), site(), false)).waiting.empty());
   CHECK(host.runner.count("start ") + host.runner.count("stop ") + host.runner.count("nginx") == 0);
   CHECK(disagreement(host, "1.0.0") == "");
 }

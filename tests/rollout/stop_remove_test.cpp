@@ -17,7 +17,7 @@ TEST_CASE("a stopped site has no process and stays so over a start of the daemon
   CHECK(host.row().stopped);
   CHECK(host.ask() == "nobody");
   host.restart();
-  must(rollout::bring_up(host.world(), site(), false));
+  must(rollout::bring_up(host.context(), site(), false));
   CHECK(host.ask() == "nobody");
   CHECK(host.run(host.queue(JobKind::start)).state == JobState::done);
   CHECK_FALSE(host.row().stopped);
@@ -30,7 +30,7 @@ TEST_CASE("a deploy to a stopped site starts it, for good") {
   REQUIRE(host.deploy("2.0.0").state == JobState::done);
   CHECK_FALSE(host.row().stopped);
   host.restart();
-  must(rollout::bring_up(host.world(), site(), false));
+  must(rollout::bring_up(host.context(), site(), false));
   CHECK(disagreement(host, "2.0.0") == "");
 }
 
@@ -107,7 +107,7 @@ TEST_CASE("a removed site leaves its data and its freshness, and nothing that ru
       1); // an old artifact is still old when the site comes back
   CHECK(host.nginx_text().empty());
   CHECK(host.runner.count("nginx -s reload") == 1);
-  CHECK(host.world().slots.all().empty());
+  CHECK(host.context().slots.all().empty());
   CHECK(must(host.disk.list(host.paths.artifacts())).empty());
   CHECK(must(host.disk.list(host.paths.secret_sets())).empty());
   CHECK(secrets::loaded_files(host.paths, site()).empty());

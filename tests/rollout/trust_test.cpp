@@ -106,7 +106,7 @@ TEST_CASE("what is live of a key that goes runs on over a restart of the daemon,
   CHECK(host.run(host.queue(JobKind::restart)).code == Code::denied);
   host.restart();
   host.unlock();
-  CHECK_FALSE(rollout::bring_up(host.world(), site(), false));
+  CHECK_FALSE(rollout::bring_up(host.context(), site(), false));
   CHECK(host.ask() == "3.0.0");
   CHECK(host.run(host.queue(JobKind::stop)).state == JobState::done);
   CHECK(host.run(host.queue(JobKind::start)).code == Code::denied);
@@ -117,15 +117,15 @@ TEST_CASE("behind a boot it does not come up, visitors get the page; kept by an 
   Robbed host;
   host.reboot();
   host.unlock();
-  const auto up = rollout::bring_up(host.world(), site(), false);
+  const auto up = rollout::bring_up(host.context(), site(), false);
   REQUIRE_FALSE(up);
   CHECK(up.error().code == Code::denied);
   CHECK(up.error().message.find("`chillboxctl trust keep blog`") != std::string::npos);
   CHECK(host.ask() == "nobody");
   CHECK(host.disk.exists(host.paths.run() + "/sealed/blog"));
   CHECK(host.link(host.paths.current(site())) == "");
-  CHECK(must(rollout::keep_live(host.world(), site(), "uid:0 root")) == "3.0.0");
-  REQUIRE(rollout::bring_up(host.world(), site(), false));
+  CHECK(must(rollout::keep_live(host.context(), site(), "uid:0 root")) == "3.0.0");
+  REQUIRE(rollout::bring_up(host.context(), site(), false));
   CHECK(disagreement(host, "3.0.0") == "");
   CHECK_FALSE(host.disk.exists(host.paths.run() + "/sealed/blog"));
   CHECK(host.run(host.queue(JobKind::restart)).state == JobState::done);
@@ -137,7 +137,7 @@ TEST_CASE("instead of what does not come up, another release can be deployed, or
     Robbed host;
     host.reboot();
     host.unlock();
-    REQUIRE_FALSE(rollout::bring_up(host.world(), site(), false));
+    REQUIRE_FALSE(rollout::bring_up(host.context(), site(), false));
     const auto job =
         rollback ? host.rollback("2.0.0") : host.deploy(Order{.version = "4.0.0", .serial = 4});
     INFO(job.message);
@@ -150,13 +150,13 @@ TEST_CASE("instead of what does not come up, another release can be deployed, or
 TEST_CASE("what uses a key is listed: what is live of it, and the secrets in use") {
   Robbed host;
   const auto uses = must(rollout::uses_of_key(
-      host.world(), "thief", artifact::fingerprint(host.thief.key().public_key())));
+      host.context(), "thief", artifact::fingerprint(host.thief.key().public_key())));
   REQUIRE(uses.size() == 1);
   CHECK(uses[0].site == site());
   CHECK(uses[0].version == "3.0.0");
-  must(rollout::keep_live(host.world(), site(), "uid:0 root"));
+  must(rollout::keep_live(host.context(), site(), "uid:0 root"));
   CHECK(must(rollout::uses_of_key(
-                 host.world(), "thief", artifact::fingerprint(host.thief.key().public_key())))
+                 host.context(), "thief", artifact::fingerprint(host.thief.key().public_key())))
           .empty());
 }
 
@@ -195,7 +195,7 @@ TEST_CASE("a release that was withdrawn is no target, is not deployed again, and
   must(host.store().withdraw(
       {site(), live.sha256, live.version, live.serial, "uid:0 root", "", host.clock.wall_ms()}));
   CHECK(host.run(host.queue(JobKind::restart)).code == Code::denied);
-  CHECK(outcome(rollout::keep_live(host.world(), site(), "uid:0 root"))
+  CHECK(outcome(rollout::keep_live(host.context(), site(), "uid:0 root"))
           .starts_with("denied: 2.0.0 of 'blog' was withdrawn"));
   CHECK(host.ask() == "2.0.0");
   // Its files go once it is not live any more.
@@ -208,7 +208,7 @@ TEST_CASE("a store that is made again knows what was withdrawn, who signed and w
   const auto old = host.release("2.0.0-2");
   must(
       host.store().withdraw({site(), old.sha256, old.version, old.serial, "uid:0 root", "why", 5}));
-  must(rollout::keep_live(host.world(), site(), "uid:0 root"));
+  must(rollout::keep_live(host.context(), site(), "uid:0 root"));
   host.daemon.reset();
   for (const char* suffix : {"", "-wal", "-shm"})
     std::filesystem::remove(host.paths.database() + suffix);
@@ -240,9 +240,9 @@ struct Leaked : Host {
 TEST_CASE("a secret set that was withdrawn does not come back with its release, its file goes, and the current one is refused [attack-B5]") {
   Leaked host;
   const auto current = must(host.store().secret_set(site()));
-  CHECK(outcome(rollout::withdraw_sets(host.world(), site(), current->serial))
+  CHECK(outcome(rollout::withdraw_sets(host.context(), site(), current->serial))
           .starts_with("conflict: "));
-  const auto done = must(rollout::withdraw_sets(host.world(), site(), 0));
+  const auto done = must(rollout::withdraw_sets(host.context(), site(), 0));
   CHECK(done.sets == 1);
   CHECK(must(host.disk.list(host.paths.secret_sets())).size() == 1);
   const auto job = host.rollback("1.0.0");
@@ -271,10 +271,10 @@ TEST_CASE("secrets of a key that is not trusted any more are not used again [att
   CHECK(host.run(host.queue(JobKind::restart)).code == Code::denied);
   host.reboot();
   host.unlock();
-  CHECK_FALSE(rollout::bring_up(host.world(), site(), false));
+  CHECK_FALSE(rollout::bring_up(host.context(), site(), false));
   CHECK(host.staged() == "");
-  must(rollout::keep_live(host.world(), site(), "uid:0 root"));
-  CHECK(rollout::bring_up(host.world(), site(), false));
+  must(rollout::keep_live(host.context(), site(), "uid:0 root"));
+  CHECK(rollout::bring_up(host.context(), site(), false));
   CHECK(host.staged() == "two");
 }
 

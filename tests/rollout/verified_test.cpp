@@ -100,18 +100,18 @@ TEST_CASE("what a kind is, is read: no program is started to learn it, and an ol
   const auto s = must(config::parse_site(
       R"({"name":"B","server_name":"b.example","version":"1.0.0","services":[{"name":"a","lang":"x-port"}]})",
       site()));
-  CHECK(must(rollout::find_kind(host.world(), s, s.services[0])).listens ==
-      rollout::Kind::Listens::on_port);
+  CHECK(must(rollout::find_kind(host.context(), s, s.services[0])).listens ==
+      rollout::ServiceKind::Listens::on_port);
   const std::string ours = host.paths.admin_hooks() + "/handlers/x-port";
   spit(ours + "/describe", "#!/bin/sh\n");
-  const auto old = rollout::find_kind(host.world(), s, s.services[0]);
+  const auto old = rollout::find_kind(host.context(), s, s.services[0]);
   CHECK(old.error().code == Code::preflight);
   CHECK(old.error().message ==
       cat("handler 'x-port': ", ours,
           "/describe is not run any more: write the JSON that it prints to ", ours, "/kind.json"));
   spit(ours + "/kind.json", R"({"listens":"unix"})");
-  CHECK(must(rollout::find_kind(host.world(), s, s.services[0])).listens ==
-      rollout::Kind::Listens::on_socket);
+  CHECK(must(rollout::find_kind(host.context(), s, s.services[0])).listens ==
+      rollout::ServiceKind::Listens::on_socket);
   CHECK(host.runner.commands().empty());
 }
 

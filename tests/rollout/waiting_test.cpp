@@ -139,15 +139,15 @@ TEST_CASE("a job that waited tells its steps once") {
 
 TEST_CASE("[fault-87] a lock in the middle of a deploy lets it end whole") {
   LiveHost host;
-  host.runner.app("2.0.0").building = [&](const os::Command&) { host.world().vault.lock(); };
+  host.runner.app("2.0.0").building = [&](const os::Command&) { host.context().vault.lock(); };
   CHECK(host.deploy("2.0.0").state == JobState::done);
   CHECK(disagreement(host, "2.0.0") == "");
 }
 
 TEST_CASE("[fault-87] a vault that dies makes the next deploy wait, not fail") {
   LiveHost host;
-  ::kill(host.world().vault.pid(), SIGKILL);
-  REQUIRE(eventually([&] { return !host.world().vault.unsealed(); }));
+  ::kill(host.context().vault.pid(), SIGKILL);
+  REQUIRE(eventually([&] { return !host.context().vault.unsealed(); }));
   CHECK(host.deploy("2.0.0").state == JobState::waiting_unlock);
   CHECK(disagreement(host, "1.0.0") == "");
 }
@@ -177,7 +177,7 @@ TEST_CASE("what is asked for behind a removal, or for another site, goes on afte
   EngineHost host;
   host.unlock();
   REQUIRE(host.deploy("1.0.0").state == JobState::done);
-  host.world().vault.lock();
+  host.context().vault.lock();
   const auto waiting = host.submit(host.queue_deploy({.version = "2.0.0"}));
   REQUIRE(host.becomes(waiting, JobState::waiting_unlock));
   const auto other = host.submit(host.queue_deploy({.slug = "shop"}));
@@ -198,7 +198,7 @@ TEST_CASE("a removal cancels a deploy that waits, and says so to who follows it"
   EngineHost host;
   host.unlock();
   REQUIRE(host.deploy("1.0.0").state == JobState::done);
-  host.world().vault.lock();
+  host.context().vault.lock();
   const auto waiting = host.submit(host.queue_deploy({.version = "2.0.0"}));
   REQUIRE(host.becomes(waiting, JobState::waiting_unlock));
   const auto removal = host.submit(host.queue(store::JobKind::remove));

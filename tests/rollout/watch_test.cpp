@@ -191,19 +191,19 @@ TEST_CASE("a first release that does not hold is unhealthy: there is nothing to 
   CHECK(host.row().live.empty());
   CHECK(host.nginx_text().empty());
   CHECK(host.releases_on_disk().empty());
-  CHECK(host.world().slots.all().empty());
+  CHECK(host.context().slots.all().empty());
   CHECK(must(host.store().host_owner("blog.example", site("shop"))) == std::nullopt);
 }
 
 TEST_CASE("a watch that another job cuts short keeps the old slot warm for it") {
   LiveHost host;
   const auto job = host.queue_deploy({.version = "2.0.0", .members = R"("watch":"60m",)"});
-  rollout::Signals signals;
+  rollout::JobControl control;
   host.changed = [&](const std::string&) {
     if (host.look(job.id).step == "watch")
-      signals.cut_watch();
+      control.cut_watch();
   };
-  rollout::run_job(host.world(), job.id, signals);
+  rollout::run_job(host.context(), job.id, control);
   CHECK(host.look(job.id).state == JobState::done);
   CHECK(host.told(job.id, "watch cut short by another job"));
   CHECK(host.runner.count("stop chillbox.blog.app.a") == 0);

@@ -8,7 +8,7 @@
 #include "config/expand.hpp"
 #include "config/kind.hpp"
 #include "config/site.hpp"
-#include "rollout/world.hpp"
+#include "rollout/host_context.hpp"
 
 #include <cstdint>
 #include <map>
@@ -24,18 +24,19 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 using PortVariables = std::map<std::string, uint16_t>;
 
 // A kind, and the folder of its hooks.
-struct Kind : config::Kind {
+struct ServiceKind : config::Kind {
   std::string directory;
 };
 
 // What its kind.json says of this service, whose variables may decide. Starts nothing. preflight:
 // "no handler for lang 'x'" with the names that exist, or one that is for the other list of the
 // site file; invalid: its kind.json.
-Result<Kind> find_kind(World& world, const config::Site& site, const config::Service& service);
-std::vector<std::string> known_kinds(World& world);
+Result<ServiceKind> find_kind(
+    HostContext& host, const config::Site& site, const config::Service& service);
+std::vector<std::string> known_kinds(HostContext& host);
 
 // Where a service is being built or run.
-struct Place {
+struct ServiceContext {
   const config::Site* site;
   const config::Service* service;
   std::string version;
@@ -47,50 +48,56 @@ struct Place {
 };
 // "/immutable/NAME/HASH/" when this release has one HASH of that immutable service (immutable.cpp).
 std::optional<std::string> immutable_path(
-    World& world, const std::string& release_dir, const std::string& service);
-// What releases share, root's (again.cpp); nothing is shared with a release in memory.
-std::string cache_dir(const World& world, const config::Site& site, const std::string& release_dir);
-Environment hook_environment(World& world, const Place& place);
+    HostContext& host, const std::string& release_dir, const std::string& service);
+// What releases share, root's (tmpfs_release.cpp); nothing is shared with a release in memory.
+std::string cache_dir(
+    const HostContext& host, const config::Site& site, const std::string& release_dir);
+Environment hook_environment(HostContext& host, const ServiceContext& place);
 
 // What a service, its build and its release_command may use up, each by itself: its `resources`,
 // and the host's default for what they leave open.
-os::Limits limits_of(const World& world, const config::Site& site, const config::Service& service);
+os::Limits limits_of(
+    const HostContext& host, const config::Site& site, const config::Service& service);
 // Limits of the site file that this host cannot keep, one a line.
 std::vector<std::string> limit_warnings(const config::Site& site);
 
 // What its optional hook `preflight` has to say against the unpacked artifact at place.release_dir,
 // one a line; empty when it is content. Runs as place.user, without a network, and changes nothing.
-std::vector<std::string> preflight(World& world, const Kind& kind, const Place& place);
+std::vector<std::string> preflight(
+    HostContext& host, const ServiceKind& kind, const ServiceContext& place);
 // What a build may write to, besides its build folder, and the group that may read the release.
-struct Workplace {
+struct BuildDirectories {
   std::string layers; // new layers go there, below `home`
   std::string home;   // HOME and TMPDIR
   gid_t readers;
 };
 // on_line: each line of output, for the job's log. failure carries the exit code and the last line.
-Result<void> build(World& world, const Kind& kind, const Place& place, const Workplace& work,
-    const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled);
-Result<std::vector<std::string>> command(World& world, const Kind& kind, const Place& place);
-Result<void> release_command(World& world, const Place& place, const Environment& environment,
-    const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled);
+Result<void> build(HostContext& host, const ServiceKind& kind, const ServiceContext& place,
+    const BuildDirectories& work, const std::function<void(std::string_view)>& on_line,
+    const std::function<bool()>& cancelled);
+Result<std::vector<std::string>> command(
+    HostContext& host, const ServiceKind& kind, const ServiceContext& place);
+Result<void> release_command(HostContext& host, const ServiceContext& place,
+    const Environment& environment, const std::function<void(std::string_view)>& on_line,
+    const std::function<bool()>& cancelled);
 
 // The environment of a running service: the site's and the service's variables expanded, HOST,
 // PORT, SECRETS_CONFIG, VIRTUAL_ENV_BIN, CHILLBOX_*.
-Result<Environment> service_environment(World& world, const Place& place);
+Result<Environment> service_environment(HostContext& host, const ServiceContext& place);
 // The variables of NGINX templates and services of this site (site contract, "Variables"), not yet
 // expanded.
-config::Variables site_variables(World& world, const config::Site& site, const std::string& version,
-    const PortVariables& ports = {});
+config::Variables site_variables(HostContext& host, const config::Site& site,
+    const std::string& version, const PortVariables& ports = {});
 
 // The same with those of one service on top.
 config::Variables service_variables(
-    World& world, const config::Site& site, const config::Service& service);
+    HostContext& host, const config::Site& site, const config::Service& service);
 
 // Which of PORT and CHILL_PORT the service's environment has: they are given the port of its slot.
 std::vector<std::string> own_port_variables(const config::Service& service);
 
 // A lifecycle event of the administrator's own, events/NAME, as root; a missing one is fine.
-Result<void> run_event(World& world, const std::string& name, const Environment& environment,
+Result<void> run_event(HostContext& host, const std::string& name, const Environment& environment,
     const std::function<void(std::string_view)>& on_line);
 
 } // namespace chillbox::rollout

@@ -30,7 +30,7 @@ struct PairHost : Host {
   void look_for_two() { twice |= !slot("a").empty() && !slot("b").empty(); }
   std::string slot(
       const std::string& slot, const std::string& service = "db") { // the release that runs there
-    return world().slots.release_in(
+    return context().slots.release_in(
         {site(), ServiceName::parse(service).value(), parse_slot(slot)});
   }
   ptrdiff_t at(const std::string& command) {
@@ -206,7 +206,7 @@ TEST_CASE("[fault-120] a daemon that dies anywhere in a job with a handover ends
         store::name(kind) << ", cut before change " << cut << (machine ? " with the machine" : ""));
     machine ? host.reboot() : host.restart();
     host.unlock();
-    must(rollout::bring_up(host.world(), site(), true));
+    must(rollout::bring_up(host.context(), site(), true));
     host.look_for_two();
     REQUIRE_FALSE(host.twice);
     const auto ended = host.run(job);

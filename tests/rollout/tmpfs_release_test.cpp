@@ -34,12 +34,12 @@ struct Lost : Host {
 
 TEST_CASE("a release in memory waits for the unlock after a boot, and is made again then") {
   Lost host;
-  const auto sealed = must(rollout::bring_up(host.world(), site(), false));
+  const auto sealed = must(rollout::bring_up(host.context(), site(), false));
   REQUIRE(sealed.waiting.size() == 1);
   CHECK(must(host.disk.list(host.paths.releases(site()) + "/2.0.0-2")).empty());
   CHECK(host.disk.exists(host.paths.run() + "/sealed/blog"));
   host.unlock();
-  CHECK(must(rollout::bring_up(host.world(), site(), false)).waiting.empty());
+  CHECK(must(rollout::bring_up(host.context(), site(), false)).waiting.empty());
   CHECK_FALSE(host.disk.exists(host.paths.run() + "/sealed/blog"));
   CHECK(
       must(host.disk.tree_digest(host.paths.releases(site()) + "/2.0.0-2")) == host.live().digest);
@@ -70,7 +70,7 @@ TEST_CASE("pruning waits until a release in memory is made again: how many its s
   host.reboot();
   for (const auto& id : kept)
     lose(host, id);
-  CHECK(must(rollout::prune_site(host.world(), site())).paths.empty());
+  CHECK(must(rollout::prune_site(host.context(), site())).paths.empty());
   CHECK(host.releases_on_disk() == kept);
 }
 
@@ -82,7 +82,7 @@ TEST_CASE("a crash while it is made again leaves no half of it for the next star
   must(host.store().put_release(release));
   std::filesystem::create_directories(host.paths.releases(site()) + "/2.0.0-2/app");
   std::ofstream(host.paths.releases(site()) + "/2.0.0-2/blog.site.json") << "{}";
-  must(rollout::bring_up(host.world(), site(), false));
+  must(rollout::bring_up(host.context(), site(), false));
   CHECK(
       must(host.disk.tree_digest(host.paths.releases(site()) + "/2.0.0-2")) == host.live().digest);
 }

@@ -18,8 +18,8 @@
 #include "base/fd.hpp"
 #include "base/secret.hpp"
 #include "config/site.hpp"
-#include "rollout/handlers.hpp"
-#include "rollout/world.hpp"
+#include "rollout/host_context.hpp"
+#include "rollout/service_kind.hpp"
 
 #include <atomic>
 #include <condition_variable>
@@ -35,11 +35,11 @@
 namespace chillbox::rollout {
 
 // What others may ask of a running job.
-class Signals {
+class JobControl {
 public:
-  Signals() = default;
+  JobControl() = default;
   // Of a part of a job that has a life of its own: it stops when the job is to stop.
-  explicit Signals(const Signals* whole) : m_whole(whole) {}
+  explicit JobControl(const JobControl* whole) : m_whole(whole) {}
   void cancel() { set(m_cancel); }       // give up unless it has switched
   void cut_watch() { set(m_cut_watch); } // stop watching, the verdict so far holds
   void stop() { set(m_stop); } // the daemon ends: leave everything as it is, the journal knows
@@ -62,7 +62,7 @@ public:
 
 private:
   void set(std::atomic<bool>& flag);
-  const Signals* m_whole = nullptr;
+  const JobControl* m_whole = nullptr;
   std::atomic<bool> m_cancel{false}, m_cut_watch{false}, m_stop{false};
   std::mutex m_mutex;
   std::condition_variable m_changed;
@@ -70,21 +70,22 @@ private:
 
 struct PlannedService {
   config::Service service;
-  Kind kind;
+  ServiceKind kind;
   uint16_t port = 0; // in the new slot, when it listens on TCP
 };
 
 // How a step ended well.
-enum class Next { go_on, finished, wait_upload, wait_unlock };
+enum class Next { proceed, finished, wait_upload, wait_unlock };
 
 class Journal;
 
-struct Rollout {
-  Rollout(World& w, store::Job j, Signals& s) : world(w), job(std::move(j)), signals(s) {}
+struct JobContext {
+  JobContext(HostContext& w, store::Job j, JobControl& s)
+      : host(w), job(std::move(j)), control(s) {}
 
-  World& world;
+  HostContext& host;
   store::Job job;
-  Signals& signals;
+  JobControl& control;
   Journal* journal = nullptr; // where info() and output() go; none: a plan, which tells nobody
 
   store::SiteRow row{job.site};
@@ -100,13 +101,13 @@ struct Rollout {
   std::string old_secrets; // set that was current before this job exchanged it
   std::string old_nginx;
   std::vector<std::pair<std::string, uint64_t>>
-      log_start;                       // service log file, its size when the slot started
-  std::set<std::string> handover;      // services whose old copy stops before the new one starts
-  std::string warning;                 // what speaks against a release that stays
-  std::optional<os::Millis> gap_begun; // when the first of them stopped
+      log_start;                    // service log file, its size when the slot started
+  std::set<std::string> stop_first; // services whose old copy stops before the new one starts
+  std::string warning;              // what speaks against a release that stays
+  std::optional<os::Millis> downtime_begun; // when the first of them stopped
 
-  std::string stage_dir() const { return world.paths.stage() + "/" + job.id; }
-  std::string release_dir() const { return world.paths.releases(job.site) + "/" + release.id; }
+  std::string stage_dir() const { return host.paths.stage() + "/" + job.id; }
+  std::string release_dir() const { return host.paths.releases(job.site) + "/" + release.id; }
   bool allows(std::string_view option) const;
   void info(std::string_view text);   // an event of kind info in the current step
   void output(std::string_view text); // ... of kind log
@@ -114,8 +115,8 @@ struct Rollout {
 
 struct Step {
   std::string_view name;
-  Result<Next> (*run)(Rollout&);
-  void (*undo)(Rollout&); // null: nothing to undo
+  Result<Next> (*run)(JobContext&);
+  void (*undo)(JobContext&); // null: nothing to undo
 };
 std::span<const Step> steps_of(store::JobKind kind);
 const Step* find_step(store::JobKind kind, std::string_view name);
@@ -123,6 +124,6 @@ const Step* find_step(store::JobKind kind, std::string_view name);
 // Runs the job from where it is to its end, or until it waits. The job's row says which. A job that
 // was under way when the daemon ended is first recovered: what it left behind is undone and it
 // begins again, or it goes on behind the switch.
-void run_job(World& world, const std::string& job_id, Signals& signals);
+void run_job(HostContext& host, const std::string& job_id, JobControl& control);
 
 } // namespace chillbox::rollout

@@ -18,7 +18,7 @@
 
 namespace chillbox::rollout {
 
-struct World {
+struct HostContext {
   os::Disk& disk;
   os::Runner& runner;
   os::Clock& clock;

@@ -36,17 +36,17 @@ TEST_CASE("what is pruned is told, and a dry run only tells") {
   REQUIRE(host.releases_on_disk().size() == 3);
   must(os::real_disk().write(host.paths.releases(site()) + "/1.2.0-3/blog.site.json",
       site_json({.version = "1.2.0", .members = R"("keep_releases":1,)"}), 0600));
-  const auto dry = must(rollout::prune_site(host.world(), site(), true));
+  const auto dry = must(rollout::prune_site(host.context(), site(), true));
   CHECK(dry.paths == std::vector<std::string>{host.paths.releases(site()) + "/1.0.0-1"});
   CHECK(dry.bytes > 0);
   CHECK(host.releases_on_disk().size() == 3);
   CHECK(host.release("1.0.0-1").state == ReleaseState::good);
-  CHECK(must(rollout::prune_site(host.world(), site())).paths == dry.paths);
+  CHECK(must(rollout::prune_site(host.context(), site())).paths == dry.paths);
   CHECK(host.releases_on_disk() ==
       std::vector<std::string>{
           "1.1.0-2", "1.2.0-3"}); // the live one and the one before, whatever is kept
   CHECK(host.release("1.0.0-1").state == ReleaseState::removed);
-  CHECK(must(rollout::prune_site(host.world(), site())).paths.empty());
+  CHECK(must(rollout::prune_site(host.context(), site())).paths.empty());
 }
 
 TEST_CASE("pruning has no part in a deploy: one that cannot remove what is old still ends well") {
@@ -56,11 +56,11 @@ TEST_CASE("pruning has no part in a deploy: one that cannot remove what is old s
   const Sent sent = host.laptop.pack({.version = "1.3.0"});
   host.upload(sent);
   const auto job = host.queue(store::JobKind::deploy, "blog", "1.3.0", sent);
-  rollout::Signals signals;
-  rollout::run_job(host.world(), job.id, signals);
+  rollout::JobControl control;
+  rollout::run_job(host.context(), job.id, control);
   CHECK(host.look(job.id).state == JobState::done);
   CHECK(host.releases_on_disk().size() == 4); // still
-  rollout::tidy(host.world(), site());
+  rollout::prune_after_job(host.context(), site());
   CHECK(host.releases_on_disk().size() == 3);
 }
 
@@ -75,10 +75,10 @@ TEST_CASE("artifacts of what was superseded or failed go, the newest three that 
   std::filesystem::copy_file(
       waiting.file, host.paths.artifact(Digest::parse(waiting.sha256).value()));
   host.run(host.queue(store::JobKind::deploy, "blog", "3.0.0", waiting)); // without its signature
-  CHECK(must(rollout::unproven_artifacts(host.world())).bytes > waiting.size);
+  CHECK(must(rollout::unproven_artifacts(host.context())).bytes > waiting.size);
   host.queue(store::JobKind::deploy, "blog", "3.0.1",
       host.laptop.pack({.version = "3.0.1"})); // supersedes it
-  (void)must(rollout::prune_artifacts(host.world()));
+  (void)must(rollout::prune_artifacts(host.context()));
   const auto left = artifacts(host);
   CHECK(left.size() == 4);
   CHECK(std::ranges::find(left, live) != left.end());
@@ -89,13 +89,13 @@ TEST_CASE("a daemon that dies after a job's end and before it pruned leaves no c
   EngineHost host;
   host.unlock();
   REQUIRE(host.deploy("1.0.0").state == JobState::done);
-  rollout::Signals signals;
+  rollout::JobControl control;
   std::string last;
   for (const char* text : {"one", "two", "three"}) {
     const Sent sent = host.laptop.pack_secrets("blog", {{"app/app.cfg", text}});
     host.upload(sent);
     const auto job = host.queue(store::JobKind::secrets, "blog", "", sent);
-    rollout::run_job(host.world(), job.id, signals); // and nothing after its end
+    rollout::run_job(host.context(), job.id, control); // and nothing after its end
     REQUIRE(host.look(job.id).state == JobState::done);
     last = sent.sha256;
   }
@@ -175,7 +175,7 @@ TEST_CASE("[fault-94] a store that is lost is made again from the releases on di
   REQUIRE(host.deploy("1.1.0").state == JobState::done);
   REQUIRE(host.deploy(Order{.slug = "shop", .version = "5.0.0"}).state == JobState::done);
   must(host.store().put_hold({site("shop"), "uid:0 root", "why", 1}));
-  must(rollout::write_manifest(host.world(), site("shop")));
+  must(rollout::write_manifest(host.context(), site("shop")));
   const auto row = host.row(), shop = host.row("shop");
   const auto live = host.live();
   const auto serial = must(host.store().serial(site(), "site"));
@@ -199,7 +199,7 @@ TEST_CASE("[fault-94] a store that is lost is made again from the releases on di
   CHECK(host.row("shop").live == shop.live);
   CHECK(rollout::restore_from_manifests(host.disk, host.paths, host.store(), 1).empty()); // once
 
-  must(rollout::bring_up(host.world(), site(), false));
+  must(rollout::bring_up(host.context(), site(), false));
   CHECK(disagreement(host, "1.1.0") == "");
   CHECK(host.runner.count("start ") == 0); // what ran goes on
   host.unlock();
@@ -226,7 +226,7 @@ TEST_CASE("[fault-94] a store that lost its last transactions is older than the 
       rollout::restore_from_manifests(host.disk, host.paths, host.store(), host.clock.wall_ms());
   REQUIRE(told.size() == 1);
   CHECK(host.row().live == "1.1.0-2");
-  must(rollout::bring_up(host.world(), site(), false));
+  must(rollout::bring_up(host.context(), site(), false));
   CHECK(disagreement(host, "1.1.0") == "");
 }
 
@@ -235,13 +235,13 @@ TEST_CASE("[fault-94] a store that is lost between a switch and the end of its j
   const Sent sent = host.laptop.pack({.version = "1.1.0"});
   host.upload(sent);
   const auto job = host.queue(store::JobKind::deploy, "blog", "1.1.0", sent);
-  rollout::Signals signals;
-  rollout::run_job(host.world(), job.id, signals); // and nothing behind its end
+  rollout::JobControl control;
+  rollout::run_job(host.context(), job.id, control); // and nothing behind its end
   const auto told = start_with_an_empty_store(host);
   REQUIRE(told.size() == 1);
   CHECK(host.row().live == "1.1.0-2");
   CHECK(host.row().previous_good == "1.0.0-1");
-  must(rollout::bring_up(host.world(), site(), false));
+  must(rollout::bring_up(host.context(), site(), false));
   CHECK(host.ask() == "1.1.0");
 }
 

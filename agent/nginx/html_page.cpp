@@ -1,4 +1,4 @@
-#include "nginx/text.hpp"
+#include "nginx/html_page.hpp"
 
 #include "base/text.hpp"
 

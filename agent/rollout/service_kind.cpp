@@ -1,4 +1,4 @@
-#include "rollout/handlers.hpp"
+#include "rollout/service_kind.hpp"
 
 #include "base/text.hpp"
 #include "os/root_owned.hpp"
@@ -47,9 +47,9 @@ std::string upper_name(std::string name) {
   return name;
 }
 
-config::Variables variables_of(World& world, const config::Site& site,
+config::Variables variables_of(HostContext& host, const config::Site& site,
     const config::Service& service, const std::string& version, const PortVariables& ports) {
-  auto variables = site_variables(world, site, version, ports);
+  auto variables = site_variables(host, site, version, ports);
   for (const auto& variable : service.environment)
     config::set_variable(variables, variable.name, variable.value);
   variables.try_emplace("HOST", "127.0.0.1");
@@ -68,11 +68,11 @@ void set(Environment& environment, std::string_view name, std::string value) {
       std::move(value);
 }
 
-os::Command as_site(
-    const World& world, const Place& place, std::string program, Environment environment) {
+os::Command as_site(const HostContext& host, const ServiceContext& place, std::string program,
+    Environment environment) {
   os::Command c;
-  c.contained = world.as_root;
-  c.limits = limits_of(world, *place.site, *place.service);
+  c.contained = host.as_root;
+  c.limits = limits_of(host, *place.site, *place.service);
   c.argv = {std::move(program)};
   c.env = std::move(environment);
   c.user = place.user;
@@ -82,9 +82,9 @@ os::Command as_site(
 
 // Whatever a site runs while it is deployed: the message of what took too long names the limit that
 // was in its way, and its code says that it is over (timed_out would say that the job goes on).
-Result<os::Exit> run_within_limit(World& world, os::Command& c, std::string_view what) {
-  c.timeout = world.config.build_timeout;
-  auto exit = world.runner.run(c);
+Result<os::Exit> run_within_limit(HostContext& host, os::Command& c, std::string_view what) {
+  c.timeout = host.config.build_timeout;
+  auto exit = host.runner.run(c);
   if (exit)
     return exit;
   if (exit.error().code == Code::timed_out)
@@ -95,36 +95,36 @@ Result<os::Exit> run_within_limit(World& world, os::Command& c, std::string_view
 // The administrator's goes before the shipped one. One that others could have written is an error,
 // never passed over in silence. "" : neither is there.
 Result<std::string> find_hook(
-    World& world, const std::string& name, const std::string& program = "") {
-  if (world.disk.exists(cat(world.paths.admin_hooks(), "/", name, program))) {
-    TRY(os::check_root_owned(world.paths.admin_hooks(), name));
-    return cat(world.paths.admin_hooks(), "/", name);
+    HostContext& host, const std::string& name, const std::string& program = "") {
+  if (host.disk.exists(cat(host.paths.admin_hooks(), "/", name, program))) {
+    TRY(os::check_root_owned(host.paths.admin_hooks(), name));
+    return cat(host.paths.admin_hooks(), "/", name);
   }
-  const std::string shipped = cat(world.paths.shipped_hooks(), "/", name);
-  return world.disk.exists(shipped + program) ? shipped : "";
+  const std::string shipped = cat(host.paths.shipped_hooks(), "/", name);
+  return host.disk.exists(shipped + program) ? shipped : "";
 }
 
 // The folder of its hooks.
-Result<std::string> kind_directory(World& world, const std::string& lang) {
-  const std::string name = cat("handlers/", lang), own = cat(world.paths.admin_hooks(), "/", name);
-  if (world.disk.exists(own + "/describe") && !world.disk.exists(own + "/kind.json"))
+Result<std::string> kind_directory(HostContext& host, const std::string& lang) {
+  const std::string name = cat("handlers/", lang), own = cat(host.paths.admin_hooks(), "/", name);
+  if (host.disk.exists(own + "/describe") && !host.disk.exists(own + "/kind.json"))
     return fail(Code::preflight,
         cat("handler '", lang, "': ", own,
             "/describe is not run any more: write the JSON that it prints to ", own, "/kind.json"));
-  const std::string dir = TRY_IN(cat("handler '", lang, "'"), find_hook(world, name, "/kind.json"));
+  const std::string dir = TRY_IN(cat("handler '", lang, "'"), find_hook(host, name, "/kind.json"));
   if (dir.empty())
     return fail(Code::preflight,
         cat("no handler for lang '", lang, "' on this host: there are ",
-            join(known_kinds(world), ", ")));
+            join(known_kinds(host), ", ")));
   return dir;
 }
 
 // It reads the release and what its site's releases share, and writes to its own two places.
-os::View build_view(World& world, const Place& place, const Workplace& work) {
-  auto view = os::view_of({place.release_dir, world.paths.wheelhouse()});
+os::View build_view(HostContext& host, const ServiceContext& place, const BuildDirectories& work) {
+  auto view = os::view_of({place.release_dir, host.paths.wheelhouse()});
   if (!place.site->confidential) // else it is in the release
-    view.binds.push_back({cache_dir(world, *place.site, place.release_dir),
-        cache_dir(world, *place.site, place.release_dir)});
+    view.binds.push_back({cache_dir(host, *place.site, place.release_dir),
+        cache_dir(host, *place.site, place.release_dir)});
   for (const auto& dir :
       {cat(place.release_dir, "/.chillbox/", place.service->name.str()), work.home})
     view.binds.push_back({dir, dir, true});
@@ -134,46 +134,46 @@ os::View build_view(World& world, const Place& place, const Workplace& work) {
 
 } // namespace
 
-std::vector<std::string> known_kinds(World& world) {
+std::vector<std::string> known_kinds(HostContext& host) {
   std::set<std::string> names;
-  for (const auto& base : {world.paths.admin_hooks(), world.paths.shipped_hooks()})
-    for (const auto& name :
-        world.disk.list(base + "/handlers").value_or(std::vector<std::string>{}))
+  for (const auto& base : {host.paths.admin_hooks(), host.paths.shipped_hooks()})
+    for (const auto& name : host.disk.list(base + "/handlers").value_or(std::vector<std::string>{}))
       names.insert(name);
   return {names.begin(), names.end()};
 }
 
-Result<Kind> find_kind(World& world, const config::Site& site, const config::Service& service) {
-  const std::string directory = TRY(kind_directory(world, service.lang));
+Result<ServiceKind> find_kind(
+    HostContext& host, const config::Site& site, const config::Service& service) {
+  const std::string directory = TRY(kind_directory(host, service.lang));
   const std::string path = directory + "/kind.json";
-  const std::string text = TRY_IN(path, world.disk.read(path, config::k_max_kind_json));
+  const std::string text = TRY_IN(path, host.disk.read(path, config::k_max_kind_json));
   const auto variables =
-      variables_of(world, site, service, site.version ? site.version->str() : "", {});
+      variables_of(host, site, service, site.version ? site.version->str() : "", {});
   const auto value_of = [&](const std::string& name) -> Result<std::optional<std::string>> {
     const auto found = variables.find(name);
     if (found == variables.end())
       return std::nullopt;
     return TRY_IN(cat("variable '", name, "'"), config::expand(found->second, variables));
   };
-  Kind kind{TRY_IN(path, config::parse_kind(text, value_of)), directory};
-  const auto other = service.worker ? Kind::Role::service : Kind::Role::worker;
+  ServiceKind kind{TRY_IN(path, config::parse_kind(text, value_of)), directory};
+  const auto other = service.worker ? ServiceKind::Role::service : ServiceKind::Role::worker;
   if (kind.role == other)
     return fail(Code::preflight,
         cat("lang '", service.lang, "' is for `", service.worker ? "services" : "workers",
             "` in the site file, not for `", service.worker ? "workers" : "services", "`"));
-  if (service.listen == "fd" && kind.listens == Kind::Listens::on_port)
-    kind.listens = Kind::Listens::on_socket;
+  if (service.listen == "fd" && kind.listens == ServiceKind::Listens::on_port)
+    kind.listens = ServiceKind::Listens::on_socket;
   return kind;
 }
 
-Environment hook_environment(World& world, const Place& place) {
+Environment hook_environment(HostContext& host, const ServiceContext& place) {
   const auto& s = *place.service;
   const auto& site = *place.site;
   const std::string service_dir = place.release_dir + "/" + s.name.str();
   Environment env{
       {"PATH", "/usr/local/bin:/usr/bin:/bin"},
       {"LANG", "C.UTF-8"},
-      {"HOME", world.paths.data(site.slug)},
+      {"HOME", host.paths.data(site.slug)},
       {"TMPDIR", "/tmp"},
       {"CHILLBOX_SITE", site.slug.str()},
       {"CHILLBOX_SERVICE", s.name.str()},
@@ -181,9 +181,9 @@ Environment hook_environment(World& world, const Place& place) {
       {"CHILLBOX_RELEASE_DIR", place.release_dir},
       {"CHILLBOX_SERVICE_DIR", service_dir},
       {"CHILLBOX_BUILD_DIR", cat(place.release_dir, "/.chillbox/", s.name.str())},
-      {"CHILLBOX_CACHE_DIR", cache_dir(world, site, place.release_dir)},
-      {"CHILLBOX_WHEELHOUSE", world.paths.wheelhouse()},
-      {"CHILLBOX_DATA_DIR", cat(world.paths.data(site.slug), "/", s.name.str())},
+      {"CHILLBOX_CACHE_DIR", cache_dir(host, site, place.release_dir)},
+      {"CHILLBOX_WHEELHOUSE", host.paths.wheelhouse()},
+      {"CHILLBOX_DATA_DIR", cat(host.paths.data(site.slug), "/", s.name.str())},
       {"CHILLBOX_APP", s.app},
       {"CHILLBOX_WORKERS", digits(s.workers)},
       {"CHILLBOX_WORKER_CLASS", s.worker_class},
@@ -193,29 +193,30 @@ Environment hook_environment(World& world, const Place& place) {
       {"CHILLBOX_RUN_CMD", join(s.run_cmd, "\n")},
   };
   for (const auto& other : site.services)
-    if (const auto path = immutable_path(world, place.release_dir, other.name.str()))
+    if (const auto path = immutable_path(host, place.release_dir, other.name.str()))
       env.emplace_back("CHILLBOX_IMMUTABLE_" + upper_name(other.name.str()), *path);
   if (place.slot != Slot::none) {
     env.emplace_back("CHILLBOX_SLOT", letter(place.slot));
     env.emplace_back(
-        "CHILLBOX_SOCKET", openrc::slot_socket(world.paths, {site.slug, s.name, place.slot}));
+        "CHILLBOX_SOCKET", openrc::slot_socket(host.paths, {site.slug, s.name, place.slot}));
     if (place.port != 0)
       env.emplace_back("CHILLBOX_PORT", std::to_string(place.port));
   }
   return env;
 }
 
-std::vector<std::string> preflight(World& world, const Kind& kind, const Place& place) {
-  if (!world.disk.exists(kind.directory + "/preflight"))
+std::vector<std::string> preflight(
+    HostContext& host, const ServiceKind& kind, const ServiceContext& place) {
+  if (!host.disk.exists(kind.directory + "/preflight"))
     return {};
-  auto environment = hook_environment(world, place);
+  auto environment = hook_environment(host, place);
   set(environment, "HOME", "/nonexistent");
-  auto c = as_site(world, place, kind.directory + "/preflight", std::move(environment));
+  auto c = as_site(host, place, kind.directory + "/preflight", std::move(environment));
   c.limits = {}; // the sandbox has less
-  if (world.as_root)
-    os::sandbox(c, {place.release_dir, world.paths.wheelhouse()});
+  if (host.as_root)
+    os::sandbox(c, {place.release_dir, host.paths.wheelhouse()});
   c.timeout = os::Millis{60'000};
-  const auto exit = world.runner.run(c);
+  const auto exit = host.runner.run(c);
   if (!exit)
     return {cat("preflight: ", exit.error().message)};
   std::vector<std::string> problems;
@@ -227,34 +228,36 @@ std::vector<std::string> preflight(World& world, const Kind& kind, const Place& 
   return problems;
 }
 
-Result<void> build(World& world, const Kind& kind, const Place& place, const Workplace& work,
-    const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled) {
-  Environment environment = hook_environment(world, place);
+Result<void> build(HostContext& host, const ServiceKind& kind, const ServiceContext& place,
+    const BuildDirectories& work, const std::function<void(std::string_view)>& on_line,
+    const std::function<bool()>& cancelled) {
+  Environment environment = hook_environment(host, place);
   set(environment, "HOME", work.home);
   set(environment, "TMPDIR", work.home); // in the release: of one in memory nothing goes to a disk
   environment.emplace_back("CHILLBOX_LAYER_DIR", work.layers);
   const auto variables =
-      TRY(config::expand_all(variables_of(world, *place.site, *place.service, place.version, {})));
+      TRY(config::expand_all(variables_of(host, *place.site, *place.service, place.version, {})));
   add_missing(environment, variables);
-  auto c = as_site(world, place, kind.directory + "/build", std::move(environment));
+  auto c = as_site(host, place, kind.directory + "/build", std::move(environment));
   c.no_network = true;
-  if (world.as_root) {
+  if (host.as_root) {
     c.groups = {work.readers};
-    c.view = build_view(world, place, work);
+    c.view = build_view(host, place, work);
   }
   c.on_line = on_line;
   c.cancelled = cancelled;
-  const auto exit = TRY(run_within_limit(world, c, "build"));
+  const auto exit = TRY(run_within_limit(host, c, "build"));
   auto built = must_succeed(exit, "build");
   if (!built && exit.code == k_missing_inputs)
     return fail(Code::preflight, built.error().message);
   return built;
 }
 
-Result<std::vector<std::string>> command(World& world, const Kind& kind, const Place& place) {
-  auto c = as_site(world, place, kind.directory + "/command", hook_environment(world, place));
+Result<std::vector<std::string>> command(
+    HostContext& host, const ServiceKind& kind, const ServiceContext& place) {
+  auto c = as_site(host, place, kind.directory + "/command", hook_environment(host, place));
   c.timeout = os::Millis{10'000};
-  const auto exit = TRY(world.runner.run(c));
+  const auto exit = TRY(host.runner.run(c));
   TRY(must_succeed(exit, "command"));
   std::vector<std::string> argv;
   for (auto line : split(trim(exit.out), '\n'))
@@ -266,35 +269,37 @@ Result<std::vector<std::string>> command(World& world, const Kind& kind, const P
   return argv;
 }
 
-Result<void> release_command(World& world, const Place& place, const Environment& environment,
-    const std::function<void(std::string_view)>& on_line, const std::function<bool()>& cancelled) {
-  auto c = as_site(world, place, "", environment);
+Result<void> release_command(HostContext& host, const ServiceContext& place,
+    const Environment& environment, const std::function<void(std::string_view)>& on_line,
+    const std::function<bool()>& cancelled) {
+  auto c = as_site(host, place, "", environment);
   c.argv = place.service->release_command;
   c.on_line = on_line;
   c.cancelled = cancelled;
   const std::string what = cat("release_command '", printable(c.argv[0]), "'");
-  return must_succeed(TRY(run_within_limit(world, c, what)), what);
+  return must_succeed(TRY(run_within_limit(host, c, what)), what);
 }
 
-config::Variables site_variables(World& world, const config::Site& site, const std::string& version,
-    const PortVariables& ports) {
-  const auto& host = world.config;
+config::Variables site_variables(HostContext& host, const config::Site& site,
+    const std::string& version, const PortVariables& ports) {
+  const auto& config = host.config;
   config::Variables v{
       {"SLUGNAME", site.slug.str()},
       {"VERSION", version},
       {"SERVER_NAME", site.server_name},
-      {"SERVER_PORT", std::to_string(host.http_port)},
-      {"CHILLBOX_SERVER_NAME", host.server_name},
-      {"CHILLBOX_SERVER_PORT", std::to_string(host.http_port)},
+      {"SERVER_PORT", std::to_string(config.http_port)},
+      {"CHILLBOX_SERVER_NAME", config.server_name},
+      {"CHILLBOX_SERVER_PORT", std::to_string(config.http_port)},
       {"CHILLBOX_SUBNET",
-          host.subnet.empty() ? "127.0.0.0/8" : host.subnet}, // templates say "allow ...;" with it
-      {"TECH_EMAIL", host.tech_email},
-      {"S3_ENDPOINT_URL", host.s3_endpoint_url},
-      {"ARTIFACT_BUCKET_NAME", host.artifact_bucket},
-      {"IMMUTABLE_BUCKET_NAME", host.immutable_bucket},
+          config.subnet.empty() ? "127.0.0.0/8"
+                                : config.subnet}, // templates say "allow ...;" with it
+      {"TECH_EMAIL", config.tech_email},
+      {"S3_ENDPOINT_URL", config.s3_endpoint_url},
+      {"ARTIFACT_BUCKET_NAME", config.artifact_bucket},
+      {"IMMUTABLE_BUCKET_NAME", config.immutable_bucket},
       {"IMMUTABLE_BUCKET_DOMAIN_NAME",
-          host.immutable_bucket_domain.empty() ? std::string(nginx::k_immutable_host)
-                                               : host.immutable_bucket_domain},
+          config.immutable_bucket_domain.empty() ? std::string(nginx::k_immutable_host)
+                                                 : config.immutable_bucket_domain},
   };
   for (const auto& variable : site.env)
     config::set_variable(v, variable.name, variable.value);
@@ -304,42 +309,42 @@ config::Variables site_variables(World& world, const config::Site& site, const s
 }
 
 config::Variables service_variables(
-    World& world, const config::Site& site, const config::Service& service) {
-  return variables_of(world, site, service, site.version ? site.version->str() : "", {});
+    HostContext& host, const config::Site& site, const config::Service& service) {
+  return variables_of(host, site, service, site.version ? site.version->str() : "", {});
 }
 
-Result<Environment> service_environment(World& world, const Place& place) {
+Result<Environment> service_environment(HostContext& host, const ServiceContext& place) {
   const auto& s = *place.service;
-  auto variables = variables_of(world, *place.site, s, place.version, place.ports);
+  auto variables = variables_of(host, *place.site, s, place.version, place.ports);
   if (place.port != 0) {
     variables["PORT"] = std::to_string(place.port);
     for (const auto& name : own_port_variables(s))
       variables[name] = std::to_string(place.port);
   }
   const auto expanded = TRY(config::expand_all(variables));
-  Environment env = hook_environment(world, place);
+  Environment env = hook_environment(host, place);
   std::erase_if(env, [](const auto& pair) {
     return pair.first == "CHILLBOX_RUN_CMD" || pair.first == "CHILLBOX_CACHE_DIR";
   });
   if (s.secrets_config)
     env.emplace_back("SECRETS_CONFIG",
-        cat(world.paths.secrets_of(place.site->slug), "/", s.name.str(), "/", *s.secrets_config));
+        cat(host.paths.secrets_of(place.site->slug), "/", s.name.str(), "/", *s.secrets_config));
   env.emplace_back(
       "VIRTUAL_ENV_BIN", cat(place.release_dir, "/.chillbox/", s.name.str(), "/venv/bin"));
   add_missing(env, expanded);
   return env;
 }
 
-Result<void> run_event(World& world, const std::string& name, const Environment& environment,
+Result<void> run_event(HostContext& host, const std::string& name, const Environment& environment,
     const std::function<void(std::string_view)>& on_line) {
-  const std::string program = TRY_IN(cat("event ", name), find_hook(world, cat("events/", name)));
+  const std::string program = TRY_IN(cat("event ", name), find_hook(host, cat("events/", name)));
   if (program.empty())
     return {};
   os::Command c;
   c.argv = {program};
   c.env = environment;
   c.on_line = on_line;
-  const auto exit = TRY(run_within_limit(world, c, cat("event ", name)));
+  const auto exit = TRY(run_within_limit(host, c, cat("event ", name)));
   return must_succeed(exit, cat("event ", name));
 }
 

@@ -16,14 +16,13 @@ namespace {
 
 constexpr mode_t k_traverse = 0751;
 
-std::string dir_of(const World& world, const SiteName& site, const std::string& id) {
-  return cat(world.paths.releases(site), "/", id);
+std::string dir_of(const HostContext& host, const SiteName& site, const std::string& id) {
+  return cat(host.paths.releases(site), "/", id);
 }
 
-Result<void> open_own_artifact(Rollout& r) {
+Result<void> open_own_artifact(JobContext& r) {
   const Digest digest = TRY(Digest::parse(r.release.sha256));
-  r.artifact =
-      Fd(::open(r.world.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  r.artifact = Fd(::open(r.host.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!r.artifact)
     return fail(Code::not_found, "its files are gone, and so is its artifact: deploy it again");
   if (TRY(artifact::digest_file(r.artifact.get())).sha256 != digest)
@@ -32,17 +31,17 @@ Result<void> open_own_artifact(Rollout& r) {
   return {};
 }
 
-Result<void> make_it(Rollout& r) {
+Result<void> make_it(JobContext& r) {
   TRY(open_own_artifact(r));
   if (TRY(run_unseal(r)) == Next::wait_unlock)
     return fail(Code::sealed, "it is made again from its artifact after `chillboxctl unlock`");
   undo_stage(r); // of a daemon that is gone
   TRY(unpack(r));
-  r.services = TRY(plan_services(r.world, r.site));
-  r.user = TRY(site_user(r.world, r.job.site));
+  r.services = TRY(plan_services(r.host, r.site));
+  r.user = TRY(site_user(r.host, r.job.site));
   r.release.digest.clear(); // in the store until it is whole again
-  TRY(r.world.store.put_release(r.release));
-  TRY(remove_release(r.world, r.job.site, r.release.id));
+  TRY(r.host.store.put_release(r.release));
+  TRY(remove_release(r.host, r.job.site, r.release.id));
   TRY(put_tree(r));
   return build_tree(r);
 }
@@ -50,43 +49,42 @@ Result<void> make_it(Rollout& r) {
 } // namespace
 
 std::string cache_dir(
-    const World& world, const config::Site& site, const std::string& release_dir) {
-  return site.confidential ? release_dir + "/.chillbox/.cache" : world.paths.cache(site.slug);
+    const HostContext& host, const config::Site& site, const std::string& release_dir) {
+  return site.confidential ? release_dir + "/.chillbox/.cache" : host.paths.cache(site.slug);
 }
 
-Result<void> make_place(Rollout& r) {
+Result<void> mount_release(JobContext& r) {
   if (!r.site.confidential)
     return {};
-  TRY(r.world.disk.make_dir(r.release_dir(), k_traverse));
-  if (r.world.paths.testing()) // tests mount nothing
+  TRY(r.host.disk.make_dir(r.release_dir(), k_traverse));
+  if (r.host.paths.testing()) // tests mount nothing
     return {};
   (void)TRY(os::mount_tmpfs(r.release_dir(),
-      {.size_bytes = r.world.config.stage_size,
+      {.size_bytes = r.host.config.stage_size,
           .mode = k_traverse,
-          .allow_swap = r.world.config.allow_swap}));
+          .allow_swap = r.host.config.allow_swap}));
   return {};
 }
 
-Result<void> unmount_release(World& world, const SiteName& site, const std::string& id) {
-  return world.paths.testing() ? Result<void>{} : os::unmount(dir_of(world, site, id));
+Result<void> unmount_release(HostContext& host, const SiteName& site, const std::string& id) {
+  return host.paths.testing() ? Result<void>{} : os::unmount(dir_of(host, site, id));
 }
 
-Result<void> remove_release(World& world, const SiteName& site, const std::string& id) {
-  TRY(unmount_release(world, site, id));
-  return world.disk.remove_tree(dir_of(world, site, id));
+Result<void> remove_release(HostContext& host, const SiteName& site, const std::string& id) {
+  TRY(unmount_release(host, site, id));
+  return host.disk.remove_tree(dir_of(host, site, id));
 }
 
-bool is_gone(World& world, const store::Release& release) {
-  const std::string dir = dir_of(world, release.site, release.id);
+bool needs_rebuild(HostContext& host, const store::Release& release) {
+  const std::string dir = dir_of(host, release.site, release.id);
   return release.digest.empty() ||
-      (world.disk.exists(dir) &&
-          !world.disk.exists(cat(dir, "/", release.site.str(), ".site.json")));
+      (host.disk.exists(dir) && !host.disk.exists(cat(dir, "/", release.site.str(), ".site.json")));
 }
 
-Result<void> make_again(Rollout& r) {
-  if (!is_gone(r.world, r.release))
+Result<void> rebuild_release(JobContext& r) {
+  if (!needs_rebuild(r.host, r.release))
     return {};
-  TRY(check_release(r.world, r.release));
+  TRY(check_release(r.host, r.release));
   auto made = make_it(r);
   undo_stage(r);
   r.file_key = SecretBytes();
@@ -95,8 +93,8 @@ Result<void> make_again(Rollout& r) {
         " is made again from its artifact"));
     return {};
   }
-  (void)remove_release(r.world, r.job.site, r.release.id);
-  (void)r.world.disk.make_dir(r.release_dir(), k_traverse); // its place, for the next try
+  (void)remove_release(r.host, r.job.site, r.release.id);
+  (void)r.host.disk.make_dir(r.release_dir(), k_traverse); // its place, for the next try
   return within(cat("release ", r.release.id), std::move(made).error());
 }
 

@@ -1,0 +1,194 @@
+#include "rollout/manifest.hpp"
+#include "rollout/steps.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+
+namespace chillbox::rollout {
+namespace {
+
+// Text files under nginx/templates/ of a release by name.
+Result<std::map<std::string, std::string>> templates_of(
+    HostContext& host, const std::string& release_dir) {
+  std::map<std::string, std::string> texts;
+  const std::string dir = release_dir + "/nginx/templates";
+  for (const auto& name : TRY(host.disk.list(dir)))
+    if (name.ends_with(".nginx.conf.template"))
+      texts[name] = TRY(host.disk.read(dir + "/" + name, 256 * 1024));
+  return texts;
+}
+
+// What NGINX serves of it by itself under its name.
+std::string files_of(const PlannedService& p) {
+  const std::string& name = p.service.name.str();
+  if (p.kind.hashed)
+    return {}; // under its hash only
+  if (!p.kind.built.empty())
+    return cat(".chillbox/", name, "/", p.kind.built[0]);
+  if (p.kind.published.empty())
+    return {};
+  return p.kind.published[0] == "." ? name : cat(name, "/", p.kind.published[0]);
+}
+
+void put_back(JobContext& r, const store::SiteRow& row, const store::Release& old) {
+  JobContext back(r.host, r.job, r.control);
+  back.row = row; // its ports
+  back.release = old;
+  if (auto loaded = load_release(back); !loaded)
+    return r.output(cat("cannot read the release to go back to: ", loaded.error().message));
+  (void)assign_ports(r.host, back.row, back.services, old.slot);
+  undo_stop_first(r);
+  // Warm as a rule, then this does nothing; after a restart in the watch it may be down.
+  if (auto up = start_slots(r.host, back.site, back.services, old, back.user, {}); !up)
+    r.output(cat("cannot start the release to go back to: ", up.error().message));
+  for (const auto& p : back.services)
+    (void)wait_for_probe(r.host, r.control, back.site, p, old.slot);
+  if (auto pointed = point_links(r.host, back.site, back.services, old); !pointed)
+    return r.output(cat("cannot point the links back: ", pointed.error().message));
+  (void)r.host.store.claim_hosts(r.job.site, back.site.domains);
+  const bool failed =
+      r.job.kind == store::JobKind::deploy; // what a rollback goes to was good, and may be so again
+  (void)r.host.store.commit_live(r.job.site, old, failed, r.host.clock.wall_ms());
+}
+
+} // namespace
+
+Result<std::string> render(HostContext& host, const config::Site& site,
+    const std::vector<PlannedService>& services, const store::Release& release) {
+  return render_from(
+      host, site, services, release.version, host.paths.releases(site.slug) + "/" + release.id);
+}
+
+Result<std::string> render_from(HostContext& host, const config::Site& site,
+    const std::vector<PlannedService>& services, const std::string& version,
+    const std::string& tree) {
+  nginx::SiteInput input{.site = &site, .host = &host.config, .paths = host.paths};
+  input.release_dir = tree;
+  input.templates = TRY(templates_of(host, tree));
+  const auto ports = TRY(port_variables(site, services));
+  for (const auto& p : services) {
+    nginx::Upstream upstream{.service = p.service.name,
+        .front = p.kind.front() && !p.service.worker,
+        .hashed = p.kind.hashed};
+    if (p.kind.listens == ServiceKind::Listens::on_socket)
+      upstream.socket = host.paths.live_socket(site.slug, p.service.name.str());
+    upstream.port = p.port;
+    upstream.files = files_of(p);
+    input.upstreams.push_back(std::move(upstream));
+  }
+  input.variables = site_variables(host, site, version, ports);
+  return nginx::render_site(input);
+}
+
+Result<void> point_links(HostContext& host, const config::Site& site,
+    const std::vector<PlannedService>& services, const store::Release& release) {
+  const std::string live = host.paths.live(site.slug);
+  TRY(host.disk.make_dir(live, 0755));
+  std::vector<std::string> wanted;
+  for (const auto& p : services)
+    if (p.kind.listens == ServiceKind::Listens::on_socket) {
+      wanted.push_back(p.service.name.str() + ".sock");
+      TRY(host.disk.set_link(slot_socket(host, site, p, release.slot), live + "/" + wanted.back()));
+    }
+  TRY(host.disk.set_link("releases/" + release.id, host.paths.current(site.slug)));
+  for (const auto& name : TRY(host.disk.list(live)))
+    if (std::ranges::find(wanted, name) == wanted.end())
+      TRY(host.disk.remove(live + "/" + name));
+  return {};
+}
+
+Result<void> set_sealed_flag(HostContext& host, const SiteName& site, bool sealed) {
+  const std::string flag = host.paths.run() + "/sealed/" + site.str();
+  return sealed ? host.disk.write(flag, "", 0644) : host.disk.remove(flag);
+}
+
+Result<Next> run_configure(JobContext& r) {
+  r.release.nginx = TRY(render(r.host, r.site, r.services, r.release));
+  if (r.release.nginx == TRY(r.host.nginx.installed(r.job.site)))
+    return Next::proceed;
+  TRY(r.host.nginx.test(r.job.site, r.release.nginx));
+  r.info("the NGINX configuration changes, `nginx -t` is content");
+  return Next::proceed;
+}
+
+// All that could fail is behind us. The links first, then the store: until the store says
+// otherwise, a restart points the links back.
+Result<Next> run_switch(JobContext& r) {
+  if (r.control.cancelled())
+    return fail(Code::interrupted, "cancelled before the switch");
+  TRY(r.host.store.claim_hosts(r.job.site, r.site.domains));
+  TRY(set_sealed_flag(r.host, r.job.site,
+      !missing_secrets(r.host, r.site).empty())); // of a site that is only started
+  if (r.row.stopped) {
+    r.row.stopped = false;
+    TRY(r.host.store.put_site(r.row));
+  }
+  if (r.job.kind == store::JobKind::deploy)
+    TRY(write_manifest(r.host, r.job.site,
+        &r.release)); // so that a store that is lost after this can be made again
+  TRY(point_links(r.host, r.site, r.services, r.release));
+  r.release.state = store::ReleaseState::good;
+  r.release.live_ms = r.host.clock.wall_ms();
+  TRY(r.host.store.commit_live(r.job.site, r.release, false, r.release.live_ms));
+  r.control.switched = true;
+  if (std::ranges::none_of(r.services,
+          [](const auto& p) { return p.kind.listens == ServiceKind::Listens::on_port; }))
+    end_downtime(r); // else with the reload
+  return Next::proceed;
+}
+
+void undo_switch(JobContext& r) {
+  const auto row = r.host.store.site(r.job.site);
+  if (!row || r.release.id.empty())
+    return;
+  const bool committed = *row && (*row)->live == r.release.id;
+  if (r.old) {
+    if (committed)
+      return put_back(r, **row, *r.old);
+    // Links may point to the new slot already; the store still says the old release.
+    JobContext back(r.host, r.job, r.control);
+    back.release = *r.old;
+    if (load_release(back)) {
+      (void)point_links(r.host, back.site, back.services, *r.old);
+      (void)r.host.store.claim_hosts(r.job.site, back.site.domains);
+    }
+    return;
+  }
+  // A first release that did not hold: there is nothing to go back to, so the site is not live.
+  (void)r.host.disk.remove_tree(r.host.paths.live(r.job.site));
+  (void)r.host.disk.remove(r.host.paths.current(r.job.site));
+  (void)r.host.store.claim_hosts(r.job.site, {});
+  if (committed) {
+    auto changed = **row;
+    changed.live.clear();
+    (void)r.host.store.put_site(changed);
+  }
+}
+
+Result<Next> run_reload(JobContext& r) {
+  r.old_nginx = TRY(r.host.nginx.installed(r.job.site));
+  if (r.old_nginx == r.release.nginx) {
+    end_downtime(r);
+    return Next::proceed;
+  }
+  TRY(r.host.nginx.install(r.job.site, r.release.nginx));
+  TRY(r.host.nginx.reload());
+  TRY(r.host.nginx.ask_by_name(r.job.site, r.release.nginx));
+  r.info("NGINX serves the new configuration");
+  end_downtime(r);
+  return Next::proceed;
+}
+
+void undo_reload(JobContext& r) {
+  const std::string before = r.old ? r.old->nginx : "";
+  const auto now = r.host.nginx.installed(r.job.site);
+  if (!now || *now == before)
+    return;
+  if (auto back = r.host.nginx.install(r.job.site, before); !back)
+    return r.output(cat("cannot put the old NGINX file back: ", back.error().message));
+  if (auto back = r.host.nginx.reload(); !back)
+    r.output(cat("NGINX did not take the old file back: ", back.error().message));
+}
+
+} // namespace chillbox::rollout
