@@ -1,4 +1,4 @@
-# What the tests of agent/crypto need beside test-crypto: a tool for the interop tests (bats/formats.bats), the age vectors.
+# Makes what the tests of agent/crypto need in addition to test-crypto: a tool for the interop tests (bats/formats.bats) and the age vectors.
 $(BUILD)/crypto-tool: $(BUILD)/tests/crypto/tool.o $(call libs,$(below_crypto))
 	@printf '  LINK  %s\n' $@
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS_DAEMON)
