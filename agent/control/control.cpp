@@ -1,12 +1,11 @@
 #include "control/control.hpp"
 
 #include "base/text.hpp"
+#include "os/io.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -16,81 +15,10 @@
 namespace chillbox::control {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using Millis = std::chrono::milliseconds;
+using os::Deadline;
+using os::Millis;
 
 constexpr size_t k_head = 4;
-
-class Deadline {
-public:
-  explicit Deadline(Millis timeout) {
-    if (timeout.count() >= 0)
-      m_end = Clock::now() + timeout;
-  }
-  // Milliseconds for poll(2): rounded up, so that it does not spin through the last one; -1 for
-  // ever.
-  int left() const {
-    if (!m_end)
-      return -1;
-    const auto left = std::chrono::ceil<Millis>(*m_end - Clock::now()).count();
-    return static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000'000));
-  }
-
-private:
-  std::optional<Clock::time_point> m_end;
-};
-
-Result<void> wait_for(int fd, short events, const Deadline& deadline, std::string_view what) {
-  for (;;) {
-    pollfd p{fd, events, 0};
-    const int left = deadline.left();
-    const int n = ::poll(&p, 1, left);
-    if (n > 0)
-      return {};
-    if (n < 0 && errno != EINTR)
-      return fail_errno(what, errno);
-    if (left == 0)
-      return fail(Code::timed_out, cat(what, ": the other side did not answer in time"));
-  }
-}
-
-// A pipe (ssh) has no send(2); a socket must not raise SIGPIPE.
-ssize_t write_some(int fd, ByteView bytes) {
-  const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  return n < 0 && errno == ENOTSOCK ? ::write(fd, bytes.data(), bytes.size()) : n;
-}
-
-Result<void> write_all(int fd, ByteView bytes, const Deadline& deadline) {
-  while (!bytes.empty()) {
-    const ssize_t n = write_some(fd, bytes);
-    if (n >= 0) {
-      bytes = bytes.subspan(static_cast<size_t>(n));
-    } else if (errno == EAGAIN) {
-      TRY(wait_for(fd, POLLOUT, deadline, "write frame"));
-    } else if (errno == EPIPE || errno == ECONNRESET) {
-      return fail(Code::unreachable, "write frame: the other side closed the connection");
-    } else if (errno != EINTR) {
-      return fail_errno("write frame", errno);
-    }
-  }
-  return {};
-}
-
-// How much came before the end of the stream.
-Result<size_t> read_up_to(int fd, std::span<uint8_t> out, const Deadline& deadline) {
-  size_t have = 0;
-  while (have < out.size()) {
-    TRY(wait_for(fd, POLLIN, deadline, "read frame"));
-    const ssize_t n = ::read(fd, out.data() + have, out.size() - have);
-    if (n == 0 || (n < 0 && errno == ECONNRESET))
-      break;
-    if (n > 0)
-      have += static_cast<size_t>(n);
-    else if (errno != EINTR && errno != EAGAIN)
-      return fail_errno("read frame", errno);
-  }
-  return have;
-}
 
 Result<void> write_bytes(int fd, ByteView bytes, size_t limit, Millis timeout) {
   if (bytes.size() > limit)
@@ -99,13 +27,14 @@ Result<void> write_bytes(int fd, ByteView bytes, size_t limit, Millis timeout) {
   const auto n = static_cast<uint32_t>(bytes.size());
   const std::array<uint8_t, k_head> head{static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8),
       static_cast<uint8_t>(n >> 16), static_cast<uint8_t>(n >> 24)};
-  TRY(write_all(fd, head, deadline));
-  return write_all(fd, bytes, deadline);
+  TRY_IN("frame", os::write_all(fd, head, deadline));
+  TRY_IN("frame", os::write_all(fd, bytes, deadline));
+  return {};
 }
 
 Result<size_t> read_head(int fd, size_t limit, const Deadline& deadline) {
   std::array<uint8_t, k_head> head{};
-  const size_t have = TRY(read_up_to(fd, head, deadline));
+  const size_t have = TRY_IN("frame", os::read_up_to(fd, head, deadline));
   if (have == 0)
     return fail(Code::not_found, "the other side closed the connection");
   if (have < head.size())
@@ -118,7 +47,7 @@ Result<size_t> read_head(int fd, size_t limit, const Deadline& deadline) {
 }
 
 Result<void> read_body(int fd, std::span<uint8_t> out, const Deadline& deadline) {
-  const size_t have = TRY(read_up_to(fd, out, deadline));
+  const size_t have = TRY_IN("frame", os::read_up_to(fd, out, deadline));
   if (have < out.size())
     return fail(Code::corrupt, cat("frame is cut off: ", have, " of ", out.size(), " bytes came"));
   return {};
@@ -210,9 +139,7 @@ std::string error_text(const Error& error, const Json& data) {
 Result<void> write_body(int fd, int from) {
   std::string chunk(k_max_control_frame / 2, '\0');
   for (;;) {
-    const ssize_t n = ::read(from, chunk.data(), chunk.size());
-    if (n < 0 && errno == EINTR)
-      continue;
+    const ssize_t n = os::read_some(from, chunk.data(), chunk.size());
     if (n < 0)
       return fail_errno("read what is to be sent", errno);
     TRY(write_frame(fd, std::string_view(chunk).substr(0, static_cast<size_t>(n))));

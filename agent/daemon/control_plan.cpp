@@ -2,6 +2,7 @@
 #include "base/guarded.hpp"
 #include "base/text.hpp"
 #include "daemon/control_server.hpp"
+#include "os/io.hpp"
 #include "rollout/plan.hpp"
 
 #include <fcntl.h>
@@ -37,12 +38,8 @@ Result<void> append(int fd, std::string_view bytes, uint32_t reserve_percent) {
       uint64_t{fs.f_bavail} < uint64_t{fs.f_blocks} / 100 * reserve_percent)
     return fail(Code::no_space,
         cat("no space to look at the artifact: ", reserve_percent, " % of the disk stay free"));
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno != EINTR)
-      return fail_errno("write the artifact", errno);
-    bytes.remove_prefix(n > 0 ? static_cast<size_t>(n) : 0);
-  }
+  if (const int err = os::write_fully(fd, bytes); err != 0)
+    return fail_errno("write the artifact", err);
   return {};
 }
 

@@ -5,6 +5,7 @@
 // byte.
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "os/io.hpp"
 #include "os/log_writer.hpp"
 #include "os/sandbox.hpp"
 
@@ -57,10 +58,10 @@ int main(int argc, char** argv) {
   }
   static std::array<char, 16 * 1024> buffer;
   for (;;) {
-    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    const ssize_t n = os::read_some(STDIN_FILENO, buffer.data(), buffer.size());
     if (n > 0)
       log.append({buffer.data(), static_cast<size_t>(n)});
-    else if (n == 0 || errno != EINTR)
+    else
       return 0;
   }
 }

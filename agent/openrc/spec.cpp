@@ -3,6 +3,7 @@
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "control/json.hpp"
+#include "os/io.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -141,14 +142,8 @@ Result<std::string> read_private(const std::string& path) {
   if (static_cast<uint64_t>(st.st_size) > k_max_spec)
     return fail(Code::too_large, cat(path, ": over ", k_max_spec, " bytes"));
   std::string text(static_cast<size_t>(st.st_size), '\0');
-  size_t got = 0;
-  while (got < text.size()) {
-    const ssize_t n =
-        ::pread(fd.get(), text.data() + got, text.size() - got, static_cast<off_t>(got));
-    if (n <= 0 && errno != EINTR)
-      return fail(Code::failure, cat(path, ": changed while it was read"));
-    got += n > 0 ? static_cast<size_t>(n) : 0;
-  }
+  if (os::read_fully(fd.get(), text.data(), text.size()) != st.st_size)
+    return fail(Code::failure, cat(path, ": changed while it was read"));
   return text;
 }
 

@@ -38,7 +38,7 @@ AtomicFile::~AtomicFile() {
 }
 
 Result<void> AtomicFile::write(std::string_view bytes) {
-  return write_fully(m_file.get(), bytes, m_path);
+  return write_file(m_file.get(), bytes, m_path);
 }
 
 Result<void> AtomicFile::commit() {

@@ -1,4 +1,4 @@
-// A moment on the monotonic clock, as poll(2) wants it. For this room only.
+// A moment on the monotonic clock, as poll(2) wants it.
 #pragma once
 
 #include "os/clock.hpp"
@@ -11,12 +11,14 @@ namespace chillbox::os {
 
 class Deadline {
 public:
-  explicit Deadline(Millis timeout)
+  Deadline() : Deadline(Millis{-1}) {} // never
+  Deadline(Millis timeout)             // from now; negative: never
       : m_never(timeout < Millis::zero()), m_at(real_clock().mono() + timeout) {}
 
   Millis left() const {
     return m_never ? Millis::max() : std::max(m_at - real_clock().mono(), Millis::zero());
   }
+  bool never() const { return m_never; }
   bool passed() const { return !m_never && left() == Millis::zero(); }
   // -1: waits for ever.
   int poll_ms() const {

@@ -38,21 +38,7 @@ Result<OpenFile> open_regular(const std::string& path) {
 
 Result<std::string> read_file(const std::string& path, size_t limit) {
   const OpenFile file = TRY(open_regular(path));
-  std::string out;
-  std::array<char, 16384> buffer;
-  for (;;) {
-    const ssize_t n = ::read(file.fd.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return fail_io("read", path, errno);
-    if (n == 0)
-      return out;
-    if (static_cast<size_t>(n) > limit - out.size())
-      return fail(Code::too_large,
-          cat("read ", printable(path, 1024), ": more than the limit of ", limit, " bytes"));
-    out.append(buffer.data(), static_cast<size_t>(n));
-  }
+  return read_all(file.fd.get(), limit, cat("read ", printable(path, 1024)));
 }
 
 Result<std::string> read_tail(const std::string& path, uint64_t from, size_t limit) {
@@ -62,19 +48,12 @@ Result<std::string> read_tail(const std::string& path, uint64_t from, size_t lim
   uint64_t at = from > size ? 0 : from;
   at = std::max(at, size > limit ? size - limit : 0);
   std::string out(static_cast<size_t>(size - at), '\0');
-  size_t got = 0;
-  while (got < out.size()) {
-    const ssize_t n =
-        ::pread(file.fd.get(), out.data() + got, out.size() - got, static_cast<off_t>(at + got));
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return fail_io("read", path, errno);
-    if (n == 0)
-      break;
-    got += static_cast<size_t>(n);
-  }
-  out.resize(got);
+  if (::lseek(file.fd.get(), static_cast<off_t>(at), SEEK_SET) < 0)
+    return fail_io("read", path, errno);
+  const ssize_t got = read_fully(file.fd.get(), out.data(), out.size());
+  if (got < 0)
+    return fail_io("read", path, errno);
+  out.resize(static_cast<size_t>(got));
   return out;
 }
 
@@ -267,7 +246,7 @@ public:
         path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode));
     if (!fd)
       return fail_io("append to", path, errno);
-    return write_fully(fd.get(), bytes, path);
+    return write_file(fd.get(), bytes, path);
   }
 };
 

@@ -145,15 +145,13 @@ private:
 
   Result<uint64_t> copy_bytes(int in, int out, const std::string& path) {
     for (uint64_t copied = 0;;) {
-      const ssize_t n = ::read(in, m_buffer.get(), k_buffer);
-      if (n < 0 && errno == EINTR)
-        continue;
+      const ssize_t n = read_fully(in, m_buffer.get(), k_buffer);
       if (n < 0)
         return fail_io("copy to", path, errno);
       if (n == 0)
         return copied;
       m_digest.bytes(m_buffer.get(), static_cast<size_t>(n));
-      TRY(write_fully(out, {m_buffer.get(), static_cast<size_t>(n)}, path));
+      TRY(write_file(out, {m_buffer.get(), static_cast<size_t>(n)}, path));
       copied += static_cast<uint64_t>(n);
     }
   }

@@ -95,15 +95,9 @@ Result<void> sync_filesystem(int fd, const std::string& path) {
   return {};
 }
 
-Result<void> write_fully(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return fail_io("write", path, errno);
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
+Result<void> write_file(int fd, std::string_view bytes, const std::string& path) {
+  if (const int err = write_fully(fd, bytes); err != 0)
+    return fail_io("write", path, err);
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "os/disk.hpp"
+#include "os/io.hpp"
 
 #include <string>
 #include <string_view>
@@ -27,7 +28,7 @@ Result<void> sync_directory(const std::string& path);
 // (2,000 small files on a busy ext4: 1 s instead of 9 s). It waits for what others wrote to the
 // same file system too. Linux tells failed write-back here since 5.8.
 Result<void> sync_filesystem(int fd, const std::string& path);
-Result<void> write_fully(int fd, std::string_view bytes, const std::string& path);
+Result<void> write_file(int fd, std::string_view bytes, const std::string& path);
 // Owner (root only: nobody else can give files away), then mode, because chown clears bits.
 Result<void> set_owner_and_mode(int fd, Owner owner, mode_t mode, const std::string& path);
 

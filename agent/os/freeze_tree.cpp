@@ -74,9 +74,7 @@ private:
       TRY(check_no_writer(in.fd.get(), at.below(name)));
     m_digest.file(in.st.st_mode, relative, static_cast<uint64_t>(in.st.st_size));
     for (uint64_t left = static_cast<uint64_t>(in.st.st_size);;) {
-      const ssize_t n = ::read(in.fd.get(), m_buffer.get(), k_buffer);
-      if (n < 0 && errno == EINTR)
-        continue;
+      const ssize_t n = read_fully(in.fd.get(), m_buffer.get(), k_buffer);
       if (n < 0)
         return fail_io("read", at.below(name), errno);
       if (static_cast<uint64_t>(n) > left || (n == 0 && left > 0))

@@ -34,7 +34,7 @@ Result<LockFile> LockFile::take(const std::string& path, std::string_view what) 
   }
   if (::ftruncate(fd.get(), 0) != 0)
     return fail_io("lock", path, errno);
-  TRY(write_fully(fd.get(), cat("PID ", ::getpid(), " (", what, ")\n"), path));
+  TRY(write_file(fd.get(), cat("PID ", ::getpid(), " (", what, ")\n"), path));
   return LockFile(std::move(fd));
 }
 

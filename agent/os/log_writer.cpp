@@ -1,6 +1,7 @@
 #include "os/log_writer.hpp"
 
 #include "base/text.hpp"
+#include "os/io.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -55,18 +56,13 @@ void LogWriter::rotate() {
 }
 
 bool LogWriter::put(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(m_file.get(), text.data(), text.size());
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0) {
-      m_dropped += text.size();
-      return false;
-    }
-    m_line_begins = text[static_cast<size_t>(n) - 1] == '\n';
-    text.remove_prefix(static_cast<size_t>(n));
-  }
-  return true;
+  std::string_view rest = text;
+  const int err = write_fully(m_file.get(), rest);
+  const size_t written = text.size() - rest.size();
+  if (written > 0)
+    m_line_begins = text[written - 1] == '\n';
+  m_dropped += rest.size();
+  return err == 0;
 }
 
 void LogWriter::tell_dropped() {

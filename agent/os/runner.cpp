@@ -3,7 +3,7 @@
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "os/control_group.hpp"
-#include "os/deadline.hpp"
+#include "os/io.hpp"
 #include "os/spawn.hpp"
 
 #include <fcntl.h>
@@ -48,12 +48,8 @@ Result<Fd> input_file(const std::string& input) {
     return open_null(O_RDONLY);
   Fd fd(::memfd_create("input", MFD_CLOEXEC));
   std::string_view rest = input;
-  while (fd && !rest.empty()) {
-    const ssize_t n = ::write(fd.get(), rest.data(), rest.size());
-    if (n < 0 && errno != EINTR)
-      return fail_errno("write input", errno);
-    rest.remove_prefix(static_cast<size_t>(std::max<ssize_t>(n, 0)));
-  }
+  if (const int err = fd ? write_fully(fd.get(), rest) : 0; err != 0)
+    return fail_errno("write input", err);
   if (!fd || ::lseek(fd.get(), 0, SEEK_SET) != 0)
     return fail_errno("make input", errno);
   return fd;
@@ -79,10 +75,10 @@ public:
   // What is there now; false: nothing more for the moment, or for ever (then fd() is -1).
   bool pump() {
     std::array<char, 65536> buffer;
-    const ssize_t n = ::read(m_fd.get(), buffer.data(), buffer.size());
+    const ssize_t n = read_some(m_fd.get(), buffer.data(), buffer.size());
     if (n > 0)
       take({buffer.data(), static_cast<size_t>(n)});
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+    else if (n == 0 || errno != EAGAIN)
       m_fd.reset();
     return n > 0;
   }

@@ -1,13 +1,11 @@
 #include "os/socket.hpp"
 
 #include "base/text.hpp"
-#include "os/deadline.hpp"
 #include "os/files.hpp"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -61,19 +59,6 @@ Result<void> clear_stale(const std::string& path, const sockaddr_un& address) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     return fail_errno(cat("remove stale socket ", path), errno);
   return {};
-}
-
-Result<bool> readable(int fd, const Deadline& deadline) {
-  for (;;) {
-    pollfd p{fd, POLLIN, 0};
-    const int n = ::poll(&p, 1, deadline.poll_ms());
-    if (n > 0)
-      return true;
-    if (n < 0 && errno != EINTR)
-      return fail_errno("poll", errno);
-    if (n == 0 && deadline.passed())
-      return false;
-  }
 }
 
 } // namespace
@@ -153,58 +138,6 @@ Result<Fd> accept(int listener) {
       error.code = Code::throttled;
     return std::unexpected(std::move(error));
   }
-}
-
-Result<bool> wait_readable(int fd, Millis timeout) {
-  return readable(fd, Deadline(timeout));
-}
-
-Result<void> write_all(int fd, ByteView bytes, Millis timeout) {
-  constexpr size_t k_pipe_piece = 4096; // poll promises that a pipe takes this much at once
-  const Deadline deadline(timeout);
-  bool is_socket = true;
-  while (!bytes.empty()) {
-    pollfd p{fd, POLLOUT, 0};
-    if (::poll(&p, 1, deadline.poll_ms()) == 0 && deadline.passed())
-      return fail(Code::timed_out,
-          cat("write: ", bytes.size(), " bytes were not taken within ", timeout.count(), " ms"));
-    if (p.revents == 0)
-      continue;
-    const ssize_t n = is_socket
-        ? ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT)
-        : ::write(fd, bytes.data(), std::min(bytes.size(), k_pipe_piece));
-    if (n < 0 && errno == ENOTSOCK && is_socket)
-      is_socket = false;
-    else if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-      return fail(Code::unreachable, "write: the other side closed");
-    else if (n < 0 && errno != EINTR && errno != EAGAIN)
-      return fail_errno("write", errno);
-    else if (n > 0)
-      bytes = bytes.subspan(static_cast<size_t>(n));
-  }
-  return {};
-}
-
-Result<bool> read_exact(int fd, std::span<uint8_t> out, Millis timeout) {
-  const Deadline deadline(timeout);
-  for (size_t got = 0; got < out.size();) {
-    if (!TRY(readable(fd, deadline)))
-      return fail(Code::timed_out,
-          cat("read: ", got, " of ", out.size(), " bytes came within ", timeout.count(), " ms"));
-    const ssize_t n = ::read(fd, out.data() + got, out.size() - got);
-    if (n > 0)
-      got += static_cast<size_t>(n);
-    else if (n < 0 && (errno == EINTR || errno == EAGAIN))
-      continue;
-    else if (n < 0 && errno != ECONNRESET)
-      return fail_errno("read", errno);
-    else if (got > 0)
-      return fail(Code::corrupt,
-          cat("read: the other side closed after ", got, " of ", out.size(), " bytes"));
-    else
-      return false;
-  }
-  return true;
 }
 
 } // namespace chillbox::os

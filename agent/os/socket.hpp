@@ -7,6 +7,7 @@
 #include "base/fd.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
+#include "os/io.hpp"
 
 #include <sys/types.h>
 
@@ -44,12 +45,5 @@ Result<void> send_packet(int socket, ByteView bytes, int fd = -1);
 // nullopt: the other side closed. too_large: over `limit`, the packet is lost. timed_out after
 // `timeout` (negative: waits for ever).
 Result<std::optional<Packet>> receive_packet(int socket, size_t limit, Millis timeout = Millis{-1});
-
-// All of it or an error; both know EINTR, short writes and a deadline (timed_out).
-Result<void> write_all(int fd, ByteView bytes, Millis timeout = Millis{-1});
-// Exactly out.size() bytes. nullopt-like: returns false when the other side closed before the first
-// byte; corrupt when in the middle.
-Result<bool> read_exact(int fd, std::span<uint8_t> out, Millis timeout = Millis{-1});
-Result<bool> wait_readable(int fd, Millis timeout); // false: timed out
 
 } // namespace chillbox::os

@@ -265,7 +265,7 @@ TEST_CASE("write_all and read_exact give up at their deadline") {
   REQUIRE(write_all(a.get(), Bytes(4, 1)));
   const Result<bool> read = read_exact(b.get(), bytes, Millis{50});
   CHECK(read.error().code == Code::timed_out);
-  CHECK(has(read.error().message, "4 of 10 bytes"));
+  CHECK(has(read.error().message, "did not answer in time"));
   CHECK(write_all(a.get(), Bytes(5'000'000, 1), Millis{50}).error().code == Code::timed_out);
   int pipe[2];
   REQUIRE(::pipe2(pipe, O_CLOEXEC) == 0);

@@ -2,6 +2,7 @@
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "os/io.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -17,18 +18,12 @@ Result<SecretBytes> read_secret_input(const std::string& path, size_t limit) {
   if (!opened)
     return fail_errno(cat("read ", name), errno);
   SecretBytes bytes(limit + 1);
-  size_t have = 0;
-  while (have < bytes.size()) {
-    const ssize_t n = ::read(opened.get(), bytes.data() + have, bytes.size() - have);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return fail_errno(cat("read ", name), errno);
-    if (n == 0) {
-      bytes.truncate(have);
-      return bytes;
-    }
-    have += static_cast<size_t>(n);
+  const ssize_t have = os::read_fully(opened.get(), bytes.data(), bytes.size());
+  if (have < 0)
+    return fail_errno(cat("read ", name), errno);
+  if (static_cast<size_t>(have) <= limit) {
+    bytes.truncate(static_cast<size_t>(have));
+    return bytes;
   }
   return fail(Code::too_large, cat("read ", name, ": more than the limit of ", limit, " bytes"));
 }

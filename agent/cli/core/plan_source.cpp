@@ -3,6 +3,7 @@
 #include "base/names.hpp"
 #include "base/text.hpp"
 #include "cli/core/file_input.hpp"
+#include "os/io.hpp"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -32,10 +33,7 @@ Result<std::string> read_signature(int fd) {
   std::string text;
   for (int lines = 0; lines < k_signature_lines;) {
     char c = 0;
-    const ssize_t n = ::read(fd, &c, 1);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0 || text.size() >= k_max_signature)
+    if (os::read_some(fd, &c, 1) <= 0 || text.size() >= k_max_signature)
       return fail(Code::invalid,
           "standard input: must be the signature and then the artifact: cat FILE.minisig FILE");
     text += c;
@@ -47,17 +45,14 @@ Result<std::string> read_signature(int fd) {
 Result<void> copy_all(int from, int to) {
   std::string chunk(256 * 1024, '\0');
   for (;;) {
-    const ssize_t n = ::read(from, chunk.data(), chunk.size());
-    if (n == 0)
-      return {};
+    const ssize_t n = os::read_fully(from, chunk.data(), chunk.size());
     if (n < 0)
       return fail_errno("read the artifact", errno);
-    for (std::string_view rest(chunk.data(), static_cast<size_t>(n)); !rest.empty();) {
-      const ssize_t written = ::write(to, rest.data(), rest.size());
-      if (written < 0)
-        return fail_errno("copy the artifact", errno);
-      rest.remove_prefix(static_cast<size_t>(written));
-    }
+    if (n == 0)
+      return {};
+    std::string_view rest(chunk.data(), static_cast<size_t>(n));
+    if (const int err = os::write_fully(to, rest); err != 0)
+      return fail_errno("copy the artifact", err);
   }
 }
 

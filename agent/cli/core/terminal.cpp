@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "os/io.hpp"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -31,22 +32,15 @@ std::string styled(bool color, Style style, std::string_view text) {
 }
 
 void write_or_end(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n >= 0) {
-      text.remove_prefix(static_cast<size_t>(n));
-    } else if (errno != EINTR) {
-      if (errno == EPIPE)
-        ::_exit(141); // as SIGPIPE would have ended us; it is ignored because sockets raise it too
-      if (fd == STDERR_FILENO)
-        return; // nobody left to tell
-      const std::string complaint =
-          cat("chillboxctl: ", fail_errno("write standard output", errno).error().message, "\n");
-      [[maybe_unused]] const ssize_t told =
-          ::write(STDERR_FILENO, complaint.data(), complaint.size());
-      ::_exit(exit_code(Code::failure));
-    }
-  }
+  const int err = os::write_fully(fd, text);
+  if (err == EPIPE)
+    ::_exit(141); // as SIGPIPE would have ended us; it is ignored because sockets raise it too
+  if (err == 0 || fd == STDERR_FILENO)
+    return; // an error of standard error can be reported nowhere
+  const std::string message =
+      cat("chillboxctl: ", fail_errno("write standard output", err).error().message, "\n");
+  [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, message.data(), message.size());
+  ::_exit(exit_code(Code::failure));
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "cli/fleet/ssh.hpp"
+#include "os/io.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -92,10 +93,10 @@ void SshChild::take(size_t pipe, std::string_view bytes) {
 void SshChild::read_from(size_t pipe) {
   std::array<char, 8192> bytes;
   for (;;) {
-    const ssize_t n = ::read(m_pipes[pipe].from.get(), bytes.data(), bytes.size());
+    const ssize_t n = os::read_some(m_pipes[pipe].from.get(), bytes.data(), bytes.size());
     if (n > 0)
       take(pipe, {bytes.data(), static_cast<size_t>(n)});
-    else if (n == 0 || errno != EINTR) {
+    else {
       if (n == 0)
         m_pipes[pipe].from.reset();
       return;
