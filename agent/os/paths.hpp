@@ -1,4 +1,4 @@
-// Where things are (agent/DESIGN.md, "Where things are"). CHILLBOX_ROOT moves every path under one
+// The paths of a host (agent/FORMATS.md, "On disk"). CHILLBOX_ROOT moves every path under one
 // directory, for tests only.
 #pragma once
 
