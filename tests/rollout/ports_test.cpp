@@ -18,11 +18,11 @@ config::Site read(std::string_view env, std::string_view services) {
 }
 
 std::vector<rollout::PlannedService> plan(
-    const config::Site& s, Kind::Listens listens = Kind::Listens::on_socket) {
+    const config::Site& s, ServiceKind::Listens listens = ServiceKind::Listens::on_socket) {
   std::vector<rollout::PlannedService> out;
   uint16_t port = 20'000;
   for (const auto& service : s.services) {
-    Kind kind;
+    ServiceKind kind;
     kind.listens = listens;
     out.push_back({service, std::move(kind)});
     out.back().port = port++;
@@ -40,12 +40,12 @@ TEST_CASE("a variable of the service chooses what its kind is, also through othe
       R"({"name":"a","lang":"chill","environment":[{"name":"freeze","value":"$STILL"}]},
                          {"name":"b","lang":"chill","environment":[{"name":"freeze","value":"false"}]},{"name":"c","lang":"chill"})");
   const auto frozen = must(rollout::find_kind(host.context(), s, s.services[0]));
-  CHECK(frozen.listens == Kind::Listens::no);
+  CHECK(frozen.listens == ServiceKind::Listens::no);
   CHECK(frozen.builds);
   CHECK(frozen.built == std::vector<std::string>{"frozen"});
   for (const size_t i : {1U, 2U}) {
     const auto served = must(rollout::find_kind(host.context(), s, s.services[i]));
-    CHECK(served.listens == Kind::Listens::on_port);
+    CHECK(served.listens == ServiceKind::Listens::on_port);
     CHECK(served.built.empty());
   }
 }
@@ -99,7 +99,7 @@ TEST_CASE("site variables that a service's own PORT or CHILL_PORT refers to are 
   CHECK(ports ==
       rollout::PortVariables{{"API_PORT", 20'000}, {"FIRST", 20'000}, {"LIVE_PORT", 20'001}});
   for (const auto& [variable, port] :
-      must(rollout::port_variables(s, plan(s, Kind::Listens::no)))) // where nobody is
+      must(rollout::port_variables(s, plan(s, ServiceKind::Listens::no)))) // where nobody is
     CHECK(port == 1);
 }
 
