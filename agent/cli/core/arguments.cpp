@@ -282,10 +282,10 @@ Parsed parse_command_line(const std::vector<std::string>& words, const Environme
 std::string help_text() {
   std::string out =
       "usage: chillboxctl COMMAND [ARGUMENTS], `chillboxctl help COMMAND` for one of them\n";
-  std::string_view group;
+  std::optional<Group> group;
   for (const Verb& verb : verbs()) {
     if (verb.group != group)
-      out += cat("\n", verb.group, "\n");
+      out += cat("\n", heading(verb.group), "\n");
     group = verb.group;
     out += line_of(verb);
   }

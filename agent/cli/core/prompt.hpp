@@ -14,10 +14,6 @@ namespace chillbox::cli {
 
 enum class Ask { once, twice };
 
-// The option that every verb with a passphrase has.
-inline constexpr Option k_passphrase_fd{"--passphrase-fd", ArgKind::fd, "N",
-    "read the passphrase from descriptor N, up to the end of its first line"};
-
 // usage: no terminal and no --passphrase-fd; invalid: empty, over 1,000 bytes, or the two entries
 // differ.
 Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, Ask how);

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -83,16 +84,22 @@ struct Call {
       false; // the verb has printed what the error says: only its exit code is left
 };
 
+// The headings of help.
+enum class Group { laptop, setup, seal, show, act };
+
 struct Verb {
   std::string_view name; // one or two words
-  std::string_view group;
+  Group group;
   Where where;
   std::string_view help;
   std::span<const Option> options;
   Result<void> (*run)(Call&);
 };
 
-std::span<const Verb> verbs();
+std::span<const Verb* const> verb_list(); // in the order of help
+inline auto verbs() {
+  return verb_list() | std::views::transform([](const Verb* verb) -> const Verb& { return *verb; });
+}
 std::span<const Option> common_options(); // that every verb has
 std::span<const Option> remote_options(); // that every verb of the host has besides
 const Verb* find_verb(std::string_view name);
@@ -102,5 +109,6 @@ std::string_view key_of(const Option& option);
 bool is_position(const Option& option);
 // usage with what the kind of the option allows.
 Result<void> check(const Option& option, std::string_view text);
+std::string_view heading(Group group);
 
 } // namespace chillbox::cli

@@ -2,8 +2,8 @@
 // `chillboxctl init`, where a person types.
 #include "cli/core/file_input.hpp"
 #include "cli/core/json_fields.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 
 #include "base/encoding.hpp"
 #include "base/names.hpp"
@@ -14,6 +14,15 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr std::array k_options{
+    Option{
+        "--trust", ArgKind::list, "KEY.pub[,..]", "deployers that the host trusts from the start"},
+    Option{"--package", ArgKind::list, "PACKAGE[,..]",
+        "what is installed: names, URLs or paths for apk, or a .tar of `make install` (default: chillbox)"},
+    Option{"--apk-key", ArgKind::list, "KEY.rsa.pub[,..]",
+        "public keys of those who signed these packages"},
+};
 
 constexpr size_t k_max_key_file = 8 * 1024;
 
@@ -128,9 +137,7 @@ Result<std::string> trust_line(const std::string& file) {
       "chillboxctl trust add ", shell_quoted(key.to_line()), " --name ", shell_quoted(name), "\n");
 }
 
-} // namespace
-
-Result<void> run_bootstrap(Call& call) {
+Result<void> run(Call& call) {
   std::string script(k_begin);
   for (const std::string& file : call.args.list("apk-key"))
     script += TRY(apk_key_line(file));
@@ -150,5 +157,10 @@ Result<void> run_bootstrap(Call& call) {
                                            : script.substr(0, script.size() - 1));
   return {};
 }
+
+} // namespace
+
+extern constinit const Verb k_bootstrap{"bootstrap", Group::laptop, Where::both,
+    "print user-data that makes a fresh image a host", k_options, run};
 
 } // namespace chillbox::cli

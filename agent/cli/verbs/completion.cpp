@@ -3,9 +3,9 @@
 #include "cli/core/daemon.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/json_fields.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 #include "cli/fleet/ssh.hpp"
 
 #include "base/text.hpp"
@@ -14,6 +14,9 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr std::array k_options{
+    Option{"SHELL", ArgKind::choice, "bash|zsh|fish", "for which shell"}};
 
 constexpr std::chrono::milliseconds k_patience{1'000};
 constexpr std::chrono::milliseconds k_patience_for_ssh{4'000};
@@ -167,6 +170,16 @@ std::vector<Candidate> values_there(const std::string& host, const Wanted& wante
   return out;
 }
 
+Result<void> run(Call& call) {
+  const std::string shell = call.args.text("SHELL");
+  for (const Script& script : k_scripts)
+    if (script.shell == shell)
+      call.terminal.print(call.terminal.json()
+              ? result_text("completion", {{"shell", shell}, {"script", std::string(script.text)}})
+              : std::string(script.text));
+  return {};
+}
+
 } // namespace
 
 int run_complete(const std::vector<std::string>& words) {
@@ -183,14 +196,7 @@ int run_complete(const std::vector<std::string>& words) {
   return 0;
 }
 
-Result<void> run_completion(Call& call) {
-  const std::string shell = call.args.text("SHELL");
-  for (const Script& script : k_scripts)
-    if (script.shell == shell)
-      call.terminal.print(call.terminal.json()
-              ? result_text("completion", {{"shell", shell}, {"script", std::string(script.text)}})
-              : std::string(script.text));
-  return {};
-}
+extern constinit const Verb k_completion{"completion", Group::laptop, Where::both,
+    "print the completion script for a shell", k_options, run};
 
 } // namespace chillbox::cli

@@ -2,13 +2,21 @@
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/interrupt.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"
-#include "cli/core/verbs.hpp"
 
 #include "base/text.hpp"
 
 namespace chillbox::cli {
 namespace {
+
+constexpr std::array k_only_site{k_site};
+constexpr std::array k_cron_history_options{k_site, k_limit};
+constexpr std::array k_cron_run_options{
+    k_site,
+    Option{"N", ArgKind::number, "", "number of the entry, as `cron list` shows it"},
+    Option{"--no-wait", ArgKind::flag, "", "do not wait for its end"},
+};
 
 // "done", "failed (3)", "skipped, 4 times".
 std::string outcome(const CronRunView& run) {
@@ -26,8 +34,6 @@ std::string took(const CronRunView& run) {
       ? ""
       : format_duration(std::chrono::milliseconds(run.ended_ms - run.started_ms));
 }
-
-} // namespace
 
 Result<void> run_cron_list(Call& call) {
   const Question question{.verb = "cron_list", .args = {{"site", call.args.text("SITE")}}};
@@ -82,5 +88,14 @@ Result<void> run_cron_run(Call& call) {
   return run.state == "lost" ? fail(Code::failure, cat("run ", run.id, ": ", printable(run.text)))
                              : Result<void>{};
 }
+
+} // namespace
+
+extern constinit const Verb k_cron_list{"cron list", Group::show, Where::host,
+    "the crontab of a site, and when its entries are due", k_only_site, run_cron_list};
+extern constinit const Verb k_cron_history{"cron history", Group::show, Where::host,
+    "the runs of a site's crontab, the newest first", k_cron_history_options, run_cron_history};
+extern constinit const Verb k_cron_run{"cron run", Group::act, Where::host,
+    "run an entry of a site's crontab now", k_cron_run_options, run_cron_run};
 
 } // namespace chillbox::cli

@@ -2,8 +2,8 @@
 #include "cli/core/file_input.hpp"
 #include "cli/core/interrupt.hpp"
 #include "cli/core/json_fields.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 #include "cli/fleet/deploy_client.hpp"
 #include "cli/fleet/inventory.hpp"
 #include "cli/fleet/ssh.hpp"
@@ -17,6 +17,26 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr std::array k_options{
+    Option{"ARTIFACT", ArgKind::text, "",
+        "an artifact or a secret set of `pack`, its .minisig beside it"},
+    Option{"--to", ArgKind::list, "URL[,..]",
+        "https://HOST of the chillbox host; several are taken one after the other"},
+    Option{"--webhook-key", ArgKind::list, "FILE[,..]",
+        "file with the sender's whsec_ key, one for all hosts or one for each; - reads standard input"},
+    Option{"--hosts", ArgKind::text, "INVENTORY",
+        "the hosts of an Ansible inventory, its chillbox_url and chillbox_webhook_key"},
+    Option{"--limit", ArgKind::list, "PATTERN[,..]", "only these hosts or groups of --hosts"},
+    Option{"--keep-going", ArgKind::flag, "", "a host that fails does not keep the others from it"},
+    Option{"-w,--wait", ArgKind::flag, "",
+        "follow the job to its end; the exit code says how it went"},
+    Option{"--timeout", ArgKind::duration, "TIME",
+        "give up waiting after this (default: 120s); the job goes on"},
+    Option{"--cacert", ArgKind::text, "FILE",
+        "trust these certificate authorities (PEM) instead of the system's"},
+    k_no_watch,
+};
 
 using std::chrono::milliseconds;
 
@@ -178,9 +198,7 @@ void warn_of_plain_http(Call& call, const std::vector<Target>& targets) {
         "signed); use https:// where the host has a certificate"));
 }
 
-} // namespace
-
-Result<void> run_deploy(Call& call) {
+Result<void> run(Call& call) {
   const auto targets = TRY(targets_of(call.args));
   const ArtifactFile file = TRY(open_artifact(call.args.text("ARTIFACT")));
   std::vector<SecretBytes> keys; // all of them before the first host is touched
@@ -197,5 +215,10 @@ Result<void> run_deploy(Call& call) {
     return deploy_to(call, targets.front(), keys.front(), file, call.args.has("wait"));
   return roll(call, targets, keys, file);
 }
+
+} // namespace
+
+extern constinit const Verb k_deploy{"deploy", Group::laptop, Where::laptop,
+    "send an artifact to a host and follow what becomes of it", k_options, run};
 
 } // namespace chillbox::cli

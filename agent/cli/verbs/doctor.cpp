@@ -2,8 +2,8 @@
 
 #include "cli/core/daemon.hpp"
 #include "cli/core/json_fields.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 
 #include "base/text.hpp"
 
@@ -11,6 +11,9 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr std::array k_options{Option{"--clock", ArgKind::number, "SECONDS",
+    "compare the host's clock with this one: \"$(date +%s)\""}};
 
 std::string_view word(Health health) {
   return health == Health::ok ? "ok" : health == Health::warn ? "warn" : "fail";
@@ -41,9 +44,7 @@ void print_json(Terminal& terminal, const std::vector<Finding>& findings, bool w
   terminal.print(with_array(result_text("doctor", {{"ok", well}}), "checks", rows));
 }
 
-} // namespace
-
-Result<void> run_doctor(Call& call) {
+Result<void> run(Call& call) {
   Doctor doctor{call.paths, os::real_disk()};
   if (call.args.has("clock"))
     doctor.clock = call.args.number("clock", 0);
@@ -70,5 +71,10 @@ Result<void> run_doctor(Call& call) {
                   : cat(", but for ", warned, warned == 1 ? " warning" : " warnings")));
   return {};
 }
+
+} // namespace
+
+extern constinit const Verb k_doctor{"doctor", Group::show, Where::host,
+    "all that this host needs, each with what to do", k_options, run};
 
 } // namespace chillbox::cli

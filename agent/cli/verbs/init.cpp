@@ -4,10 +4,10 @@
 #include "cli/core/host_setup.hpp"
 #include "cli/core/host_toml.hpp"
 #include "cli/core/json_fields.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 
 #include "base/text.hpp"
 #include "config/host.hpp"
@@ -24,6 +24,12 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr std::array k_options{
+    k_passphrase_fd,
+    Option{"--work-factor", ArgKind::number, "N",
+        "log2 of the scrypt work factor (default: what the memory allows, at most 18)"},
+};
 
 constexpr int k_least_work_factor = 10;
 constexpr int k_most_work_factor = 22;
@@ -210,9 +216,7 @@ Result<void> Setup::runlevel() {
   return {};
 }
 
-} // namespace
-
-Result<void> run_init(Call& call) {
+Result<void> run(Call& call) {
   TRY(require_root(call.paths, "init"));
   Setup setup(call);
   TRY(setup.people());
@@ -230,5 +234,10 @@ Result<void> run_init(Call& call) {
         "next: chillboxctl trust add DEPLOYER.pub, chillboxctl webhook add NAME --sites SITE, rc-service chillboxd start");
   return {};
 }
+
+} // namespace
+
+extern constinit const Verb k_init{"init", Group::setup, Where::host,
+    "make directories, users and the host's identity", k_options, run};
 
 } // namespace chillbox::cli

@@ -1,8 +1,8 @@
 // keygen: a minisign key pair. minisign itself reads both files.
 #include "cli/core/json_fields.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 
 #include "base/text.hpp"
 #include "crypto/minisign.hpp"
@@ -13,12 +13,16 @@
 namespace chillbox::cli {
 namespace {
 
+constexpr std::array k_options{
+    Option{"-o,--output", ArgKind::text, "NAME", "write NAME.key and NAME.pub (default: chillbox)"},
+    Option{"--no-password", ArgKind::flag, "", "do not encrypt the secret key"},
+    k_passphrase_fd,
+};
+
 constexpr mode_t k_secret_mode = 0600;
 constexpr mode_t k_public_mode = 0644;
 
-} // namespace
-
-Result<void> run_keygen(Call& call) {
+Result<void> run(Call& call) {
   const std::string name = call.args.text("output", "chillbox");
   const std::string secret_path = name + ".key", public_path = name + ".pub";
   os::Disk& disk = os::real_disk();
@@ -52,5 +56,10 @@ Result<void> run_keygen(Call& call) {
       cat("on each host: chillboxctl trust add ", public_key.to_line(), " --name YOURS"));
   return {};
 }
+
+} // namespace
+
+extern constinit const Verb k_keygen{"keygen", Group::laptop, Where::laptop,
+    "make a minisign key pair for signing artifacts", k_options, run};
 
 } // namespace chillbox::cli

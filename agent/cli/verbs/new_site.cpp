@@ -1,6 +1,6 @@
 // new: a site as small as one can be that pack takes and a host serves.
+#include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 
 #include "base/names.hpp"
 #include "base/text.hpp"
@@ -16,6 +16,13 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr std::array k_options{
+    k_site,
+    Option{"--kind", ArgKind::text, "KIND", "python (the default), static or chill"},
+    Option{"--server-name", ArgKind::text, "NAME", "its host name (default: SITE.example)"},
+    Option{"-o,--output", ArgKind::text, "DIR", "the folder to make (default: SITE)"},
+};
 
 namespace fs = std::filesystem;
 
@@ -38,7 +45,6 @@ constexpr std::array k_python{
     File{"web/@MODULE@_web/app.py", R"(import os
 
 from flask import Flask
-
 
 def create_app():
     app = Flask(__name__)
@@ -121,9 +127,7 @@ std::string filled(std::string_view text, const SiteName& site, const std::strin
   return out;
 }
 
-} // namespace
-
-Result<void> run_new(Call& call) {
+Result<void> run(Call& call) {
   const SiteName site = TRY(SiteName::parse(call.args.text("SITE")));
   const SiteKind kind = TRY(kind_of(call.args.text("kind", "python")));
   const std::string host = call.args.text("server-name", site.str() + ".example");
@@ -155,5 +159,10 @@ Result<void> run_new(Call& call) {
       kind.wheels ? " --wheels --python 3.12" : "", " -R recipient.txt -k deployer.key -o out"));
   return {};
 }
+
+} // namespace
+
+extern constinit const Verb k_new{"new", Group::laptop, Where::laptop,
+    "make the folder of a small site that deploys", k_options, run};
 
 } // namespace chillbox::cli

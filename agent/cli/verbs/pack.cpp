@@ -1,6 +1,6 @@
 // pack: a site's folder to an artifact.
+#include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 #include "cli/pack/archive_summary.hpp"
 #include "cli/pack/encrypt_and_sign.hpp"
 #include "cli/pack/site_commands.hpp"
@@ -9,8 +9,34 @@
 #include "base/text.hpp"
 
 namespace chillbox::cli {
+namespace {
 
-Result<void> run_pack(Call& call) {
+constexpr std::array k_options{
+    Option{"DIR", ArgKind::text, "",
+        "folder with SITE.site.json (or .toml) and the services' folders, or that file"},
+    Option{"--source", ArgKind::text, "DIR",
+        "where the services' folders are, when not beside the site file"},
+    Option{"--wheels", ArgKind::flag, "",
+        "collect what the Python services need into their dep/, with pip"},
+    Option{"--python", ArgKind::text, "VERSION",
+        "wheels for this Python, such as 3.12 (default: this machine's)"},
+    Option{"--platform", ArgKind::list, "TAG[,..]",
+        "wheels for this platform (default with --python: musllinux_1_2_x86_64, which is Alpine)"},
+    Option{"--new-hashes", ArgKind::flag, "",
+        "collect wheels of which requirements.txt has no hash, where it has those of others"},
+    Option{
+        "--no-commands", ArgKind::flag, "", "run no command that the site names: env[].cmd, make"},
+    k_recipients,
+    k_recipients_file,
+    k_key,
+    k_outdir,
+    k_serial,
+    k_expires,
+    k_armor,
+    k_passphrase_fd,
+};
+
+Result<void> run(Call& call) {
   const auto target = TRY(wheel_target(call.args));
   const SiteFolder folder = TRY(read_site_folder(call.args.text("DIR"), call.args.text("source")));
   const SiteName& slug = folder.site.slug;
@@ -34,5 +60,10 @@ Result<void> run_pack(Call& call) {
   print_artifact(call, "pack", slug, version.str(), sealed, &contents);
   return {};
 }
+
+} // namespace
+
+extern constinit const Verb k_pack{"pack", Group::laptop, Where::laptop,
+    "make an encrypted, signed artifact of a site", k_options, run};
 
 } // namespace chillbox::cli

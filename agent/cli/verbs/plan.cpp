@@ -1,8 +1,8 @@
 // plan, nginx show, nginx diff: what would change, and nothing is changed.
 #include "cli/core/daemon.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/plan_source.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 #include "control/control.hpp"
 
 #include "base/text.hpp"
@@ -11,6 +11,17 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr Option k_exit_code{
+    "--exit-code", ArgKind::flag, "", "exit with 20 when something would change"};
+constexpr std::array k_plan_options{
+    Option{"ARTIFACT|SITE", ArgKind::text, "",
+        "a file of `pack`, its .minisig beside it; its digest; - ; or the name of a site"},
+    k_exit_code,
+};
+constexpr std::array k_only_site{k_site};
+constexpr std::array k_nginx_diff_options{
+    k_site, Option{"ARTIFACT", ArgKind::text, "", "as for plan"}, k_exit_code};
 
 constexpr std::chrono::milliseconds k_patience{180'000};
 constexpr std::string_view k_target = "ARTIFACT|SITE";
@@ -145,8 +156,6 @@ void say_if_changed(Call& call, bool changed) {
     call.exit = exit_code(Code::changed);
 }
 
-} // namespace
-
 Result<void> run_plan(Call& call) {
   std::string text;
   const Json plan = TRY(ask_for_plan(call, call.args.text(k_target), &text));
@@ -192,5 +201,14 @@ Result<void> run_nginx_diff(Call& call) {
   say_if_changed(call, !diff.empty());
   return {};
 }
+
+} // namespace
+
+extern constinit const Verb k_plan{"plan", Group::show, Where::host,
+    "what a deploy or a restart would change", k_plan_options, run_plan};
+extern constinit const Verb k_nginx_show{"nginx show", Group::show, Where::host,
+    "the NGINX text of a site that is in force", k_only_site, run_nginx_show};
+extern constinit const Verb k_nginx_diff{"nginx diff", Group::show, Where::host,
+    "what an artifact would change in it", k_nginx_diff_options, run_nginx_diff};
 
 } // namespace chillbox::cli

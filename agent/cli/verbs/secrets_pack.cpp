@@ -1,6 +1,6 @@
 // secrets pack: DIR/SERVICE/FILE to a secret set of a site.
+#include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 #include "cli/pack/encrypt_and_sign.hpp"
 
 #include "base/text.hpp"
@@ -10,6 +10,19 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr std::array k_options{
+    Option{"DIR", ArgKind::text, "", "folder with SERVICE/FILE"},
+    Option{"-s,--site", ArgKind::site, "SITE", "the site that they are for", true},
+    k_recipients,
+    k_recipients_file,
+    k_key,
+    k_outdir,
+    k_serial,
+    k_expires,
+    k_armor,
+    k_passphrase_fd,
+};
 
 namespace fs = std::filesystem;
 using Entries = std::vector<artifact::PackEntry>;
@@ -40,9 +53,7 @@ Result<void> add_files(Entries& entries, const fs::path& dir, const std::string&
   return {};
 }
 
-} // namespace
-
-Result<void> run_secrets_pack(Call& call) {
+Result<void> run(Call& call) {
   const std::string dir = call.args.text("DIR");
   const SiteName site = TRY(SiteName::parse(call.args.text("site")));
   Entries entries;
@@ -64,5 +75,10 @@ Result<void> run_secrets_pack(Call& call) {
   print_artifact(call, "secrets-pack", site, "", sealed);
   return {};
 }
+
+} // namespace
+
+extern constinit const Verb k_secrets_pack{"secrets pack", Group::laptop, Where::laptop,
+    "make an encrypted, signed set of a site's secrets", k_options, run};
 
 } // namespace chillbox::cli

@@ -3,10 +3,10 @@
 #include "cli/core/daemon.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/core/host_setup.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 
 #include "base/text.hpp"
 
@@ -16,6 +16,21 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr Option k_limit_sites{"--sites", ArgKind::list, "SITE[,..]", "only for these sites"};
+constexpr std::array k_trust_add_options{
+    Option{"KEY", ArgKind::text, "", "a minisign .pub file, or the key itself (RW...)"},
+    Option{"--name", ArgKind::text, "NAME", "name of the deployer (default: the file's name)"},
+    k_limit_sites,
+};
+constexpr std::array k_trust_remove_options{
+    Option{"NAME", ArgKind::deployer, "", "its name"},
+    Option{"--keep-live", ArgKind::flag, "",
+        "what is live of it stays good: its owner has a new key, or has left"},
+    Option{"--revoke", ArgKind::flag, "",
+        "nothing of it is started again, what is live neither: the key was stolen"},
+};
+constexpr std::array k_only_site{k_site};
 
 constexpr size_t k_max_key_file = 8 * 1024;
 constexpr std::string_view k_suffix = ".pub";
@@ -57,8 +72,6 @@ Result<void> check_change(
   }
   return {};
 }
-
-} // namespace
 
 Result<void> run_trust_add(Call& call) {
   TRY(require_root(call.paths, "trust add"));
@@ -105,8 +118,6 @@ Result<void> run_trust_list(Call& call) {
   return {};
 }
 
-namespace {
-
 // What of the key is live now, a site or its secrets each; nullopt: chillboxd does not answer.
 Result<std::optional<std::vector<std::string>>> uses_of(Call& call, const std::string& name,
     const std::string& fingerprint, std::vector<std::string>& sites) {
@@ -130,8 +141,6 @@ Result<void> keep(Call& call, const std::string& site) {
   (void)TRY(ask(call.paths, {.verb = "trust_keep", .args = {{"site", site}}}, &call.error_data));
   return {};
 }
-
-} // namespace
 
 Result<void> run_trust_keep(Call& call) {
   TRY(require_root(call.paths, "trust keep"));
@@ -185,5 +194,17 @@ Result<void> run_trust_remove(Call& call) {
         "chillboxd does not answer: what this key signed, if it is live, does not come up when chillboxd starts; `chillboxctl trust keep SITE` keeps it");
   return ask_reload(call.paths);
 }
+
+} // namespace
+
+extern constinit const Verb k_trust_add{"trust add", Group::setup, Where::host,
+    "trust the signatures of a deployer", k_trust_add_options, run_trust_add};
+extern constinit const Verb k_trust_list{
+    "trust list", Group::setup, Where::host, "whose signatures are trusted", {}, run_trust_list};
+extern constinit const Verb k_trust_remove{"trust remove", Group::setup, Where::host,
+    "trust a deployer no more", k_trust_remove_options, run_trust_remove};
+extern constinit const Verb k_trust_keep{"trust keep", Group::setup, Where::host,
+    "keep what is live of a site although its signer is not trusted any more", k_only_site,
+    run_trust_keep};
 
 } // namespace chillbox::cli

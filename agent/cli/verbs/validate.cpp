@@ -1,14 +1,18 @@
 // validate: what pack would say, without making anything.
 #include "cli/core/json_fields.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 #include "cli/pack/site_folder.hpp"
 
 #include "base/text.hpp"
 
 namespace chillbox::cli {
+namespace {
 
-Result<void> run_validate(Call& call) {
+constexpr std::array k_options{Option{"PATH", ArgKind::text, "",
+    "a SITE.site.json or SITE.site.toml, or a folder that `pack` takes"}};
+
+Result<void> run(Call& call) {
   const std::string path = call.args.text("PATH");
   const SiteFolder folder = TRY(read_site_folder(path));
   const config::Site& site = folder.site;
@@ -25,5 +29,10 @@ Result<void> run_validate(Call& call) {
         site.services.size() == 1 ? " service" : " services"));
   return {};
 }
+
+} // namespace
+
+extern constinit const Verb k_validate{"validate", Group::laptop, Where::both,
+    "check a site file, or a folder as `pack` would", k_options, run};
 
 } // namespace chillbox::cli

@@ -6,10 +6,10 @@
 #include "cli/core/duration.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/core/host_setup.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 #include "config/host.hpp"
 #include "os/clock.hpp"
 
@@ -18,6 +18,28 @@
 
 namespace chillbox::cli {
 namespace {
+
+constexpr Option k_name{"NAME", ArgKind::text, "", "its name"};
+constexpr std::array k_webhook_add_options{
+    k_name,
+    Option{"--sites", ArgKind::list, "SITE[,..]", "the sites that it may deploy"},
+    Option{"--all-sites", ArgKind::flag, "", "all sites, also those to come"},
+    Option{
+        "--types", ArgKind::list, "TYPE[,..]", "what it may send (default: site.deploy,host.ping)"},
+    Option{"--all-types", ArgKind::flag, "",
+        "everything: also secrets.update, site.rollback, site.restart"},
+    Option{"--format", ArgKind::choice, "standard|github",
+        "how its deliveries are signed (default: standard)"},
+};
+constexpr Option k_sender{"NAME", ArgKind::sender, "", "its name"};
+constexpr std::array k_webhook_rotate_options{
+    k_sender,
+    Option{
+        "--grace", ArgKind::duration, "TIME", "the old key ends by itself after this time (24h)"},
+    Option{"--finish", ArgKind::flag, "",
+        "make no new key: end the time in which the old one is still good"},
+};
+constexpr std::array k_by_sender_options{k_sender};
 
 constexpr std::string_view k_suffix = ".key";
 constexpr size_t k_max_sender = 16 * 1024;
@@ -126,8 +148,6 @@ Result<config::Sender> sender_of(const Args& args) {
   return sender;
 }
 
-} // namespace
-
 Result<void> run_webhook_add(Call& call) {
   TRY(require_root(call.paths, "webhook add"));
   const config::Sender sender = TRY(sender_of(call.args));
@@ -214,5 +234,18 @@ Result<void> run_webhook_remove(Call& call) {
       cat("removed: sender ", name, " is refused from now on, and what it announced ends"));
   return ask_reload(call.paths);
 }
+
+} // namespace
+
+extern constinit const Verb k_webhook_add{"webhook add", Group::setup, Where::host,
+    "make the key of a webhook sender, and print it once", k_webhook_add_options, run_webhook_add};
+extern constinit const Verb k_webhook_list{
+    "webhook list", Group::setup, Where::host, "which senders there are", {}, run_webhook_list};
+extern constinit const Verb k_webhook_rotate{"webhook rotate", Group::setup, Where::host,
+    "make a new key; the old one stays good for --grace, or until --finish",
+    k_webhook_rotate_options, run_webhook_rotate};
+extern constinit const Verb k_webhook_remove{"webhook remove", Group::setup, Where::host,
+    "refuse a sender from now on, and end what it announced", k_by_sender_options,
+    run_webhook_remove};
 
 } // namespace chillbox::cli

@@ -1,10 +1,10 @@
-// status, sites: what is there now.
+// status, sites: the host and its sites as they are now.
 #include "cli/core/daemon.hpp"
 #include "cli/core/duration.hpp"
+#include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/core/verbs.hpp"
 
 #include "base/text.hpp"
 
@@ -70,8 +70,6 @@ void print_status(Terminal& terminal, const HostView& host) {
   print_waiting(terminal, host);
 }
 
-} // namespace
-
 Result<void> run_status(Call& call) {
   const std::string answer = TRY(ask(call.paths, {.verb = "status"}));
   const HostView host = TRY(parse_status(answer));
@@ -102,5 +100,12 @@ Result<void> run_sites(Call& call) {
   print_waiting(call.terminal, host);
   return {};
 }
+
+} // namespace
+
+extern constinit const Verb k_status{
+    "status", Group::show, Where::host, "the host and its sites", {}, run_status};
+extern constinit const Verb k_sites{
+    "sites", Group::show, Where::host, "the sites and their services", {}, run_sites};
 
 } // namespace chillbox::cli

@@ -1,0 +1,34 @@
+// Options that several verbs have.
+#pragma once
+
+#include "cli/core/verb.hpp"
+
+namespace chillbox::cli {
+
+inline constexpr Option k_site{"SITE", ArgKind::site, "", "name of the site"};
+inline constexpr Option k_site_or_all{"[SITE]", ArgKind::site, "", "only of this site"};
+inline constexpr Option k_target{
+    "SITE[/SERVICE]", ArgKind::target, "", "the site, or one of its services"};
+inline constexpr Option k_no_wait{"--no-wait", ArgKind::flag, "", "do not wait for the job's end"};
+inline constexpr Option k_no_watch{"--no-watch", ArgKind::flag, "",
+    "do not watch the release behind the switch, and not roll it back by itself"};
+inline constexpr Option k_limit{"-n,--lines", ArgKind::number, "N", "how many, the newest"};
+inline constexpr Option k_follow{"-f,--follow", ArgKind::flag, "", "go on as more comes"};
+inline constexpr Option k_recipients{"-r,--recipient", ArgKind::list, "AGE1..[,..]",
+    "encrypt to this host (its recipient.txt); may be repeated"};
+inline constexpr Option k_recipients_file{
+    "-R,--recipients-file", ArgKind::text, "FILE", "encrypt to all hosts in FILE, one a line"};
+inline constexpr Option k_key{
+    "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key", true};
+inline constexpr Option k_outdir{
+    "-o,--output", ArgKind::text, "OUTDIR", "where the artifact and its .minisig go", true};
+inline constexpr Option k_serial{"--serial", ArgKind::number, "N",
+    "serial of the artifact (default: minutes since 1970, and newer than any in OUTDIR)"};
+inline constexpr Option k_expires{"--expires", ArgKind::text, "TIME",
+    "hosts refuse it after this: 30d, 2026-11-20, 2026-11-20T17:33:34Z"};
+inline constexpr Option k_armor{
+    "-a,--armor", ArgKind::flag, "", "write text, a third larger, instead of bytes"};
+inline constexpr Option k_passphrase_fd{"--passphrase-fd", ArgKind::fd, "N",
+    "read the passphrase from descriptor N, up to the end of its first line"};
+
+} // namespace chillbox::cli

@@ -1,0 +1,50 @@
+// audit, audit verify: who did what.
+#include "cli/core/answer_table.hpp"
+#include "cli/core/duration.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/reply.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_audit_options{k_limit};
+constexpr std::array k_audit_verify_options{
+    Option{"--head", ArgKind::text, "NUMBER:HASH",
+        "that this head, which an earlier run printed, is still in the trail"},
+};
+
+Result<void> run_audit(Call& call) {
+  const Question question{
+      .verb = "audit", .args = {{"limit", call.args.number("lines", k_default_lines)}}};
+  return show_table(call, question,
+      {{"NUMBER", "TIME", "WHO", "DID", "SITE", "WHAT", "OUTCOME"}, {}}, "nothing yet",
+      [](const std::string& answer, Table& table) -> Result<void> {
+        for (const AuditView& a : TRY(parse_audit(answer)))
+          table.rows.push_back({std::to_string(a.number), format_time(a.time_ms), a.actor, a.verb,
+              a.site, a.text, a.outcome});
+        return {};
+      });
+}
+
+Result<void> run_audit_verify(Call& call) {
+  const std::string answer = TRY(ask(call.paths,
+      {.verb = "audit_verify",
+          .args = {{"head", call.args.text("head")}},
+          .timeout = std::chrono::milliseconds(300'000)}));
+  call.terminal.print(call.terminal.json()
+          ? answer
+          : cat("ok: ", member_number(answer, "entries"), " entries, none changed; head ",
+                member_text(answer, "head")));
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_audit{
+    "audit", Group::show, Where::host, "who did what", k_audit_options, run_audit};
+extern constinit const Verb k_audit_verify{"audit verify", Group::show, Where::host,
+    "prove that the audit trail was not changed", k_audit_verify_options, run_audit_verify};
+
+} // namespace chillbox::cli

@@ -1,0 +1,48 @@
+// hold, release-hold: deploys of a site are refused for a while.
+#include "cli/core/daemon.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/terminal.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_hold_options{
+    k_site, Option{"-m,--message", ArgKind::text, "WHY", "for whoever is refused", true}};
+constexpr std::array k_only_site{k_site};
+
+Result<void> run_hold(Call& call) {
+  const std::string site = call.args.text("SITE");
+  const std::string answer = TRY(ask(call.paths,
+      {.verb = "hold", .args = {{"site", site}, {"why", call.args.text("message")}}},
+      &call.error_data));
+  call.terminal.print(call.terminal.json()
+          ? answer
+          : cat("held: deploys of '", site,
+                "', and all that comes by webhook, are refused until `chillboxctl release-hold ",
+                site, "`"));
+  return {};
+}
+
+Result<void> run_release_hold(Call& call) {
+  const std::string site = call.args.text("SITE");
+  const std::string answer =
+      TRY(ask(call.paths, {.verb = "release_hold", .args = {{"site", site}}}, &call.error_data));
+  const bool was = member_flag(answer, "was_held");
+  call.terminal.print(call.terminal.json()
+          ? answer
+          : cat(was ? "released: '" : "already so: '", site, "' is not held: deploys are taken"));
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_hold{"hold", Group::act, Where::host,
+    "refuse deploys of a site, and all that comes by webhook, for a while", k_hold_options,
+    run_hold};
+extern constinit const Verb k_release_hold{
+    "release-hold", Group::act, Where::host, "end a hold", k_only_site, run_release_hold};
+
+} // namespace chillbox::cli

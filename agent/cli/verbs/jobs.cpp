@@ -1,0 +1,33 @@
+// jobs: the newest ones.
+#include "cli/core/answer_table.hpp"
+#include "cli/core/duration.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/reply.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_options{k_site_or_all, k_limit};
+
+Result<void> run(Call& call) {
+  const Question question{.verb = "jobs",
+      .args = {
+          {"site", call.args.text("SITE")}, {"limit", call.args.number("lines", k_default_lines)}}};
+  return show_table(call, question,
+      {{"JOB", "KIND", "SITE", "VERSION", "STATE", "STEP", "BY", "CREATED", "VERDICT"}, {}},
+      "no job yet", [](const std::string& answer, Table& table) -> Result<void> {
+        for (const JobView& j : TRY(parse_jobs(answer)))
+          table.rows.push_back({j.id, j.kind, j.site, j.version, j.state, j.step, j.actor,
+              format_time(j.created_ms), j.message});
+        return {};
+      });
+}
+
+} // namespace
+
+extern constinit const Verb k_jobs{
+    "jobs", Group::show, Where::host, "what was asked for, the newest first", k_options, run};
+
+} // namespace chillbox::cli

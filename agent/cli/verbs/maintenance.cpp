@@ -1,0 +1,52 @@
+// maintenance on, maintenance off: a page instead of the site.
+#include "cli/core/daemon.hpp"
+#include "cli/core/job_stream.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/core/terminal.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_maintenance_on_options{
+    k_site,
+    Option{"-m,--message", ArgKind::text, "TEXT",
+        "what visitors are told (default: that the site is back soon)"},
+};
+constexpr std::array k_only_site{k_site};
+
+Result<void> set_maintenance(Call& call, bool on, const Question& question, std::string_view said) {
+  const auto answer = ask(call.paths, question, &call.error_data);
+  if (!answer)
+    return std::unexpected(answer.error());
+  const bool already = member_flag(*answer, "was") == on;
+  call.terminal.print(call.terminal.json()
+          ? *answer
+          : cat(call.args.text("SITE"), ": ", already ? "already so: " : "", said));
+  return {};
+}
+
+Result<void> run_maintenance_on(Call& call) {
+  return set_maintenance(call, true,
+      {.verb = "maintenance_on",
+          .args = {{"site", call.args.text("SITE")}, {"message", call.args.text("message")}}},
+      "visitors get the maintenance page");
+}
+
+Result<void> run_maintenance_off(Call& call) {
+  return set_maintenance(call, false,
+      {.verb = "maintenance_off", .args = {{"site", call.args.text("SITE")}}},
+      "visitors are let in");
+}
+
+} // namespace
+
+extern constinit const Verb k_maintenance_on{"maintenance on", Group::act, Where::host,
+    "answer every visitor of a site with 503 and a page", k_maintenance_on_options,
+    run_maintenance_on};
+extern constinit const Verb k_maintenance_off{"maintenance off", Group::act, Where::host,
+    "let visitors in again", k_only_site, run_maintenance_off};
+
+} // namespace chillbox::cli

@@ -1,0 +1,41 @@
+// remove: a site leaves the host.
+#include "cli/core/daemon.hpp"
+#include "cli/core/job_stream.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/core/terminal.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_options{
+    k_site,
+    Option{"--purge", ArgKind::flag, "", "its data, secrets, logs and user too"},
+    Option{"-y,--yes", ArgKind::flag, "", "do not ask"},
+    k_no_wait,
+};
+
+Result<void> run(Call& call) {
+  const std::string site = call.args.text("SITE");
+  const bool purge = call.args.has("purge");
+  if (!call.args.has("yes")) {
+    const std::string loss = purge ? "its releases, data, secrets and logs are deleted"
+                                   : "its releases are deleted, its data stays";
+    const std::string answer =
+        TRY(ask_line(cat("remove '", site, "': ", loss, ". Type the site's name to go on"),
+            "asking before a site is removed", "use --yes"));
+    if (trim(answer) != site)
+      return fail(Code::failure,
+          cat("'", printable(answer, 40), "' is not '", site, "': nothing was removed"));
+  }
+  return run_job_verb(call, "remove", {{"site", site}, {"purge", purge}});
+}
+
+} // namespace
+
+extern constinit const Verb k_remove{
+    "remove", Group::act, Where::host, "take a site off the host", k_options, run};
+
+} // namespace chillbox::cli

@@ -1,0 +1,33 @@
+// retry: a failed or held job again.
+#include "cli/core/daemon.hpp"
+#include "cli/core/job_stream.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/core/terminal.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_options{
+    Option{"ID", ArgKind::job, "", "id of the failed or held job"},
+    Option{"--allow-downgrade", ArgKind::flag, "",
+        "take an artifact that is older than the installed one"},
+    Option{"--allow-jump", ArgKind::flag, "", "take a serial that is held because it jumped far"},
+    k_no_watch,
+    k_no_wait,
+};
+
+Result<void> run(Call& call) {
+  return run_job_verb(call, "retry",
+      {{"job", call.args.text("ID")}, {"allow_downgrade", call.args.has("allow-downgrade")},
+          {"allow_jump", call.args.has("allow-jump")}, {"no_watch", call.args.has("no-watch")}});
+}
+
+} // namespace
+
+extern constinit const Verb k_retry{
+    "retry", Group::act, Where::host, "run a failed or held job again", k_options, run};
+
+} // namespace chillbox::cli

@@ -1,0 +1,35 @@
+// secrets withdraw: old secret sets that are never used again.
+#include "cli/core/daemon.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/terminal.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_options{k_site,
+    Option{"[SERIAL]", ArgKind::number, "",
+        "up to this one (default: all before the set that is in use)"}};
+
+Result<void> run(Call& call) {
+  const std::string site = call.args.text("SITE");
+  const std::string answer = TRY(ask(call.paths,
+      {.verb = "secrets_withdraw",
+          .args = {{"site", site}, {"serial", call.args.number("SERIAL", 0)}}},
+      &call.error_data));
+  call.terminal.print(call.terminal.json()
+          ? answer
+          : cat("withdrawn: secret sets of '", site, "' up to the serial ",
+                member_number(answer, "serial"),
+                " are gone: a rollback starts with the set that is in use"));
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_secrets_withdraw{
+    "secrets withdraw", Group::act, Where::host, "never use old secret sets again", k_options, run};
+
+} // namespace chillbox::cli

@@ -1,0 +1,52 @@
+// reload, upgrade: the running daemon reads its files again, or replaces itself.
+#include "cli/core/daemon.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/terminal.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds k_upgrade_timeout{5 * 60'000}; // an unlock that is under way is waited for
+
+Result<void> run_reload(Call& call) {
+  const std::string answer =
+      TRY(ask(call.paths, {.verb = "reload", .timeout = milliseconds(60'000)}));
+  call.terminal.print(call.terminal.json() ? answer : "reloaded");
+  return {};
+}
+
+// The first to answer after the old program agreed is the new one, or the old one once more, which
+// then says why.
+Result<void> run_upgrade(Call& call) {
+  const std::string before =
+      TRY(ask(call.paths, {.verb = "upgrade", .timeout = k_upgrade_timeout}));
+  const std::string after =
+      TRY_IN("the new program", ask(call.paths, {.verb = "ping", .timeout = k_upgrade_timeout}));
+  if (const std::string why = member_text(after, "not_upgraded"); !why.empty())
+    return fail(Code::failure, cat("the old program goes on: ", printable(why, 500)));
+  const bool sealed = member_flag(after, "sealed");
+  if (call.terminal.json())
+    call.terminal.print(result_text("upgrade",
+        {{"from", member_text(before, "version")}, {"version", member_text(after, "version")},
+            {"sealed", sealed}}));
+  else
+    call.terminal.print(cat("chillboxd ", printable(member_text(before, "version"), 40),
+        " handed over to ", printable(member_text(after, "version"), 40), ", the host is ",
+        sealed ? "sealed" : "unsealed"));
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_reload{
+    "reload", Group::act, Where::host, "let chillboxd read the webhook keys again", {}, run_reload};
+extern constinit const Verb k_upgrade{"upgrade", Group::act, Where::host,
+    "let the chillboxd that is installed now take over, without sealing the host", {}, run_upgrade};
+
+} // namespace chillbox::cli

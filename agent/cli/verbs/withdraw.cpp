@@ -1,0 +1,42 @@
+// withdraw: a release that is never good again.
+#include "cli/core/daemon.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/reply.hpp"
+#include "cli/core/terminal.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_options{
+    k_site,
+    Option{"VERSION", ArgKind::release, "", "version or release that is never good again"},
+    Option{"-m,--message", ArgKind::text, "WHY", "for whoever is refused"},
+};
+
+Result<void> run(Call& call) {
+  const std::string site = call.args.text("SITE"), version = call.args.text("VERSION");
+  const std::string answer = TRY(ask(call.paths,
+      {.verb = "withdraw",
+          .args = {{"site", site}, {"version", version}, {"why", call.args.text("message")}}},
+      &call.error_data));
+  if (call.terminal.json()) {
+    call.terminal.print(answer);
+    return {};
+  }
+  call.terminal.print(cat("withdrawn: ", join(member_list(answer, "releases"), ", "), " of '", site,
+      "' is never started again, nor deployed"));
+  if (const std::string live = member_text(answer, "live"); !live.empty())
+    call.terminal.print_status(cat(printable(live, 100),
+        " is live, and runs until it is replaced or the host is rebooted: deploy another version, `chillboxctl rollback ",
+        site, "`, or `chillboxctl stop ", site, "`"));
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_withdraw{
+    "withdraw", Group::act, Where::host, "mark a release as never good again", k_options, run};
+
+} // namespace chillbox::cli
