@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Every block of the pages in docs/ is run, in its order, on a fresh host and a laptop; what a page shows is what comes.
+# Every block of the pages in docs/ is run, in order, on a fresh host and a laptop, and prints what the page shows.
 # It takes minutes: `make test-sites` runs it.
 
 # bats file_tags=slow
@@ -29,7 +29,7 @@ teardown() { host_down; }
 
 page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
 
-@test "README.md: from nothing to a live site, the next version, back; and its transcript is what comes" {
+@test "README.md: from nothing to a live site, the next version, back; and its transcript is what is printed" {
     in_box sh -c 'mkdir -p /etc/chillbox && printf "[host]\n# server_name = \"_\"\n[defaults]\nwatch = \"1s\"\n" >/etc/chillbox/chillbox.toml' # not ten seconds each time
     page_runs ../README.md
 }
@@ -49,6 +49,7 @@ page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
 
 @test "every page of docs/ is run here" {
     for page in "$ROOT"/docs/*.md; do
+        [ "${page##*/}" != contributing.md ] || continue # tests/lint/pages reads that one
         grep -q "page_runs ${page##*/}" "$BATS_TEST_FILENAME" || { echo "$page is not run"; false; }
     done
 }
