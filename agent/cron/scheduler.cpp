@@ -169,7 +169,7 @@ void Scheduler::due(const SiteName& site, const CronEntry& entry) {
   store::CronRun run{.site = site,
       .release = m_sites[site].release,
       .line = entry.line,
-      .state = "skipped",
+      .state = store::CronState::skipped,
       .started_ms = now,
       .ended_ms = now};
   run.text = id.error().message;
@@ -210,7 +210,7 @@ Result<uint64_t> Scheduler::start(
   auto child = m_tasks.start(run.id, spec);
   if (!child) {
     (void)m_tasks.finish(run.id);
-    run.state = "failed";
+    run.state = store::CronState::failed;
     run.ended_ms = m_host.clock.wall_ms();
     run.text = child.error().message;
     TRY(m_host.store.end_cron_run(run));
@@ -246,14 +246,16 @@ void Scheduler::finish(uint64_t id) {
     return; // of a site that was removed
   auto& row = **run;
   const bool known = end && *end;
-  row.state = !known ? "lost" : (*end)->code == 0 ? "done" : "failed";
+  row.state = !known      ? store::CronState::lost
+      : (*end)->code == 0 ? store::CronState::done
+                          : store::CronState::failed;
   row.ended_ms = known ? (*end)->ended_ms : m_host.clock.wall_ms();
   row.text = known ? (*end)->text : end ? std::string(k_lost) : end.error().message;
   if (known)
     row.code = (*end)->code;
   if (auto written = m_host.store.end_cron_run(row); !written)
     log::error(cat("crontab: run ", id, ": ", written.error().message));
-  if (row.state != "done")
+  if (row.state != store::CronState::done)
     log::warn(cat("site '", row.site.str(), "': crontab: '", printable(row.line, 80), "' ",
         known ? cat("ended with code ", *row.code) : printable(row.text)));
   m_host.changed();

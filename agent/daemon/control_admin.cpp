@@ -33,7 +33,7 @@ Result<Json> ControlServer::hold(const Call& call) {
     return fail(Code::invalid, "a hold needs a reason: whoever is refused wants to know");
   if (!TRY(m_world.store.site(site)))
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
-  TRY(m_world.store.put_hold({site, call.actor, why, m_world.clock.wall_ms()}));
+  TRY(m_world.store.put_hold({{call.actor, why, m_world.clock.wall_ms()}, site}));
   TRY(rollout::write_manifest(m_world, site));
   log::info(cat("site '", site.str(), "': is held by ", call.actor, ": ", why));
   return Json::object();

@@ -13,7 +13,7 @@ control::Json view(const store::Job& job) {
 
 control::Json view(const store::JobEvent& event) {
   return {{"number", event.number}, {"time_ms", event.time_ms}, {"step", event.step},
-      {"kind", event.kind}, {"text", event.text}};
+      {"kind", store::name(event.kind)}, {"text", event.text}};
 }
 
 control::Json view(const store::Release& release, const std::string& live) {
@@ -26,7 +26,7 @@ control::Json view(const store::Release& release, const std::string& live) {
 
 control::Json view(const store::CronRun& run) {
   return {{"id", run.id}, {"site", run.site.str()}, {"release", run.release}, {"line", run.line},
-      {"actor", run.actor}, {"state", run.state}, {"started_ms", run.started_ms},
+      {"actor", run.actor}, {"state", store::name(run.state)}, {"started_ms", run.started_ms},
       {"ended_ms", run.ended_ms}, {"code", run.code ? control::Json(*run.code) : control::Json()},
       {"count", run.count}, {"text", run.text}};
 }

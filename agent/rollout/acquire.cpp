@@ -69,8 +69,9 @@ void put_aside(JobContext& r, const Digest& digest, const std::string& path) {
 // yet.
 bool begun_again(JobContext& r) {
   const auto events = r.host.store.events(r.job.id, 0);
-  return events &&
-      std::ranges::any_of(*events, [](const auto& event) { return event.kind == "undo"; });
+  return events && std::ranges::any_of(*events, [](const auto& event) {
+    return event.kind == store::EventKind::undo;
+  });
 }
 
 // A crash interrupted it behind that, and a rollback to other secrets came before it goes on: the

@@ -90,7 +90,7 @@ struct JobContext {
 
   store::SiteRow row{job.site};
   std::optional<store::Release> old;    // live when the job began
-  store::Release release{"", job.site}; // the one it makes or goes to
+  store::Release release{{}, job.site}; // the one it makes or goes to
   config::Site site{job.site};
   std::vector<PlannedService> services;
   os::User user;

@@ -12,16 +12,17 @@
 
 namespace chillbox::rollout {
 
+using store::EventKind;
+
 // The job's row and the events that wait for it go to the store together: one transaction, one
 // sync, for the end of a step and the beginning of the next.
 class Journal {
 public:
   explicit Journal(JobContext& r) : m_r(r) {}
-  void event(std::string_view kind, std::string_view text) {
-    if (kind == "log" && !has_room(text.size()))
+  void event(EventKind kind, std::string_view text) {
+    if (kind == EventKind::log && !has_room(text.size()))
       return;
-    m_pending.push_back(
-        {0, m_r.host.clock.wall_ms(), m_r.job.step, std::string(kind), printable(text, 2000)});
+    m_pending.push_back({0, m_r.host.clock.wall_ms(), m_r.job.step, kind, printable(text, 2000)});
     if (m_pending.size() >= 100)
       (void)write();
   }
@@ -41,7 +42,7 @@ private:
       return false;
     m_output += size + 1;
     if (m_output > k_output_kept)
-      event("info", "more output follows and is not kept");
+      event(EventKind::info, "more output follows and is not kept");
     return m_output <= k_output_kept;
   }
   JobContext& m_r;
@@ -118,7 +119,7 @@ void finish(JobContext& r, JobState state, std::optional<Code> code, std::string
   r.job.code = code;
   r.job.message = std::move(message);
   r.job.finished_ms = r.host.clock.wall_ms();
-  r.journal->event("end", r.job.message);
+  r.journal->event(EventKind::end, r.job.message);
   if (auto written = r.journal->write(); !written) // and with it the end in the audit trail
     log::error(cat("job ", r.job.id, ": ", written.error().message));
   log::info(cat("job ", r.job.id, " ", store::name(r.job.kind), " ", r.job.site.str(), ": ",
@@ -143,7 +144,7 @@ void stay(JobContext& r, std::string_view step, const Error& why, const Error& w
 // The verdict of a step that failed: what its code means for the whole job.
 void give_up(JobContext& r, std::span<const Step> steps, size_t at, Error error) {
   const std::string step(steps[at].name);
-  r.journal->event("undo", error.message);
+  r.journal->event(EventKind::undo, error.message);
   if (error.code == Code::rolled_back && r.old && r.old->id != r.release.id)
     if (const auto good = check_release(r.host, *r.old); !good)
       return stay(r, step, error, good.error());
@@ -182,7 +183,7 @@ Result<void> load_behind_switch(JobContext& r) {
   r.old =
       r.job.previous.empty() ? std::nullopt : TRY(r.host.store.release(r.job.site, r.job.previous));
   TRY(load_release(r));
-  r.journal->event("info", "the daemon was restarted behind the switch: goes on");
+  r.journal->event(EventKind::info, "the daemon was restarted behind the switch: goes on");
   r.control.switched = true;
   return assign_ports(r.host, r.row, r.services, r.release.slot);
 }
@@ -191,7 +192,7 @@ Result<void> load_behind_switch(JobContext& r) {
 bool take_step(JobContext& r, std::span<const Step> steps, size_t i, bool quiet) {
   r.job.step = std::string(steps[i].name);
   if (!quiet)
-    r.journal->event("begin", "");
+    r.journal->event(EventKind::begin, "");
   if (auto written = r.journal->write(); !written) {
     give_up(r, steps, i, std::move(written).error());
     return false;
@@ -210,19 +211,19 @@ bool take_step(JobContext& r, std::span<const Step> steps, size_t i, bool quiet)
   switch (*next) {
   case Next::proceed:
     if (!quiet)
-      r.journal->event("done", cat((r.host.clock.mono() - begun).count(), " ms"));
+      r.journal->event(EventKind::done, cat((r.host.clock.mono() - begun).count(), " ms"));
     return true;
   case Next::finished:
-    r.journal->event("done", "");
+    r.journal->event(EventKind::done, "");
     finish(r, JobState::done, std::nullopt, r.job.message);
     return false;
   case Next::wait_upload:
     r.job.state = JobState::waiting_upload;
-    r.journal->event("info", "waits for the upload");
+    r.journal->event(EventKind::info, "waits for the upload");
     break;
   case Next::wait_unlock:
     r.job.state = JobState::waiting_unlock;
-    r.journal->event("info", "the host is sealed: waits for `chillboxctl unlock`");
+    r.journal->event(EventKind::info, "the host is sealed: waits for `chillboxctl unlock`");
     break;
   }
   (void)r.journal->write();
@@ -266,12 +267,12 @@ bool JobContext::allows(std::string_view option) const {
 
 void JobContext::info(std::string_view text) {
   if (journal != nullptr)
-    journal->event("info", text);
+    journal->event(EventKind::info, text);
 }
 
 void JobContext::output(std::string_view text) {
   if (journal != nullptr)
-    journal->event("log", text);
+    journal->event(EventKind::log, text);
 }
 
 std::span<const Step> steps_of(JobKind kind) {
@@ -283,7 +284,8 @@ std::span<const Step> steps_of(JobKind kind) {
   case JobKind::start: return k_bring_up;
   case JobKind::stop: return k_stop;
   case JobKind::remove: return k_remove;
-  case JobKind::ping: return {}; // ended when it was accepted
+  case JobKind::ping: // ended when it was accepted
+  case JobKind::unknown: return {};
   }
   return {};
 }
@@ -349,7 +351,7 @@ bool recover_job(HostContext& host, const store::Job& job, const JobControl& who
         r.job.kind == JobKind::rollback && r.old && set && *set && (*set)->sha256 != r.old->secrets)
       r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job
                                       // takes them up again
-    r.journal->event("undo", "the daemon was restarted in this step: begins again");
+    r.journal->event(EventKind::undo, "the daemon was restarted in this step: begins again");
     undo_from(r, steps, static_cast<size_t>(stood - steps.data()));
     r.job.release.clear();
     r.job.step.clear();

@@ -45,7 +45,7 @@ Json json_of(const store::Release& release) {
 }
 
 store::Release release_of(const Json& json, const SiteName& site) {
-  store::Release release{"", site};
+  store::Release release{{}, site};
   for (const auto& text : k_texts)
     release.*text.member = control::string_or(json, text.name, "");
   release.slot = parse_slot(control::string_or(json, "slot", ""));
@@ -121,9 +121,9 @@ Result<void> restore_rest(store::Store& store, const SiteName& site, const Json&
         control::string_or(w, "actor", ""), control::string_or(w, "why", ""),
         static_cast<int64_t>(control::u64_or(w, "time_ms", 0))}));
   if (const Json& hold = member(json, "hold"); !hold.empty())
-    TRY(store.put_hold(
-        {site, control::string_or(hold, "actor", ""), control::string_or(hold, "why", ""),
-            static_cast<int64_t>(control::u64_or(hold, "time_ms", 0))}));
+    TRY(store.put_hold({{control::string_or(hold, "actor", ""), control::string_or(hold, "why", ""),
+                            static_cast<int64_t>(control::u64_or(hold, "time_ms", 0))},
+        site}));
   return {};
 }
 

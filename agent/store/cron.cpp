@@ -12,7 +12,7 @@ Result<CronRun> read_run(const Db& db, Stmt& row) {
       .release = row.text(2),
       .line = row.text(3),
       .actor = row.text(4),
-      .state = row.text(5),
+      .state = control::named<CronState>(row.bytes(5)),
       .started_ms = row.i64(6),
       .ended_ms = row.i64(7),
       .code = row.null(8) ? std::nullopt : std::optional(static_cast<int>(row.i64(8))),
@@ -24,7 +24,7 @@ Result<uint64_t> insert_run(Db& db, const CronRun& r) {
   TRY(db.run(
       "INSERT INTO cron_runs(site, release, line, actor, state, started_ms, ended_ms, code, count, text)"
       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8, ?9)",
-      r.site.str(), r.release, r.line, r.actor, r.state, r.started_ms, r.ended_ms, r.count,
+      r.site.str(), r.release, r.line, r.actor, name(r.state), r.started_ms, r.ended_ms, r.count,
       r.text));
   return static_cast<uint64_t>(db.last_row());
 }
@@ -61,7 +61,7 @@ Result<uint64_t> Store::begin_cron_run(const CronRun& run) {
 Result<void> Store::end_cron_run(const CronRun& run) {
   const std::scoped_lock lock(m_state->mutex);
   TRY(m_state->db.run("UPDATE cron_runs SET state = ?2, ended_ms = ?3, text = ?4 WHERE id = ?1",
-      run.id, run.state, run.ended_ms, run.text));
+      run.id, name(run.state), run.ended_ms, run.text));
   return run.code
       ? m_state->db.run("UPDATE cron_runs SET code = ?2 WHERE id = ?1", run.id, *run.code)
       : Result<void>{};
@@ -72,7 +72,8 @@ Result<void> Store::skip_cron_run(const CronRun& run) {
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
   const auto last = TRY(last_run(db, run.site, run.line));
-  if (last && last->state == "skipped" && last->text == run.text && last->release == run.release)
+  if (last && last->state == CronState::skipped && last->text == run.text &&
+      last->release == run.release)
     TRY(db.run("UPDATE cron_runs SET count = count + 1, ended_ms = ?2 WHERE id = ?1", last->id,
         run.ended_ms));
   else

@@ -9,13 +9,13 @@ namespace {
   "started_ms, finished_ms, code, message, gap_ms, key"
 
 Result<Job> read_job(const Db& db, Stmt& row) {
-  const auto kind = job_kind(row.bytes(1));
-  const auto state = job_state(row.bytes(9));
-  if (!kind || !state)
+  const auto kind = control::named<JobKind>(row.bytes(1));
+  const auto state = control::named<JobState>(row.bytes(9));
+  if (kind == JobKind::unknown || state == JobState::unknown)
     return db.corrupt(cat("job ", printable(row.bytes(0)), ": unknown kind or state"));
   SiteName site = TRY(site_in(db, row, 2));
   Job job{.id = row.text(0),
-      .kind = *kind,
+      .kind = kind,
       .site = std::move(site),
       .version = row.text(3),
       .sha256 = row.text(4),
@@ -23,7 +23,7 @@ Result<Job> read_job(const Db& db, Stmt& row) {
       .service = row.text(6),
       .actor = row.text(7),
       .options = row.text(8),
-      .state = *state,
+      .state = state,
       .step = row.text(10),
       .release = row.text(11),
       .previous = row.text(12),
@@ -66,7 +66,7 @@ Result<uint64_t> write_event(Db& db, const std::string& job, const JobEvent& eve
       "INSERT INTO events SELECT seq, coalesce((SELECT max(number) FROM events WHERE job = seq), 0) + 1, ?2, ?3, ?4, ?5"
       " FROM jobs WHERE id = ?1 RETURNING number",
       [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, job, event.time_ms, event.step,
-      event.kind, event.text));
+      name(event.kind), event.text));
   if (!number)
     return fail(Code::not_found, cat("no job ", printable(job)));
   return *number;
@@ -248,7 +248,7 @@ Result<void> Store::finish_job(const Job& job, const std::string& event_text) {
       {.number = 0,
           .time_ms = job.finished_ms,
           .step = job.step,
-          .kind = "end",
+          .kind = EventKind::end,
           .text = event_text}));
   return txn.commit();
 }
@@ -262,7 +262,7 @@ Result<std::vector<JobEvent>> Store::events(const std::string& job, uint64_t aft
         return JobEvent{.number = row.u64(0),
             .time_ms = row.i64(1),
             .step = row.text(2),
-            .kind = row.text(3),
+            .kind = control::named<EventKind>(row.bytes(3)),
             .text = row.text(4)};
       },
       job, after, limit);

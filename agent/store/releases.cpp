@@ -8,27 +8,22 @@ namespace {
   "site, id, version, serial, sha256, secrets, state, slot, digest, nginx, last_log, signer, created_ms, live_ms, message, signer_key, kept_by"
 
 Result<Release> read_release(const Db& db, Stmt& row) {
-  const auto state = release_state(row.bytes(6));
-  if (!state)
+  const auto state = control::named<ReleaseState>(row.bytes(6));
+  if (state == ReleaseState::unknown)
     return db.corrupt(cat("release ", printable(row.bytes(1)), ": unknown state"));
   SiteName site = TRY(site_in(db, row, 0));
-  return Release{.id = row.text(1),
-      .site = std::move(site),
-      .version = row.text(2),
-      .serial = row.u64(3),
-      .sha256 = row.text(4),
-      .secrets = row.text(5),
-      .state = *state,
-      .slot = parse_slot(row.text(7)),
-      .digest = row.text(8),
-      .nginx = row.text(9),
-      .last_log = row.text(10),
-      .signer = row.text(11),
-      .signer_key = row.text(15),
-      .kept_by = row.text(16),
-      .created_ms = row.i64(12),
-      .live_ms = row.i64(13),
-      .message = row.text(14)};
+  return Release{{.id = row.text(1),
+                     .version = row.text(2),
+                     .serial = row.u64(3),
+                     .state = state,
+                     .slot = parse_slot(row.text(7)),
+                     .last_log = row.text(10),
+                     .signer = row.text(11),
+                     .created_ms = row.i64(12),
+                     .live_ms = row.i64(13),
+                     .message = row.text(14)},
+      std::move(site), row.text(4), row.text(5), row.text(8), row.text(9), row.text(15),
+      row.text(16)};
 }
 
 Result<void> write_release(Db& db, const Release& r) {

@@ -38,7 +38,7 @@ Result<std::optional<Hold>> Store::hold(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   return m_state->db.one<Hold>(
       "SELECT actor, why, time_ms FROM holds WHERE site = ?1",
-      [&](Stmt& row) -> Result<Hold> { return Hold{site, row.text(0), row.text(1), row.i64(2)}; },
+      [&](Stmt& row) -> Result<Hold> { return Hold{{row.text(0), row.text(1), row.i64(2)}, site}; },
       site.str());
 }
 

@@ -37,10 +37,6 @@ inline constexpr int64_t k_audit_kept = 100'000;
 // They go in lots of this size: one lot touches fewer pages than so many single rows.
 inline constexpr int64_t k_lot = 1'000;
 
-std::optional<JobKind> job_kind(std::string_view text);
-std::optional<JobState> job_state(std::string_view text);
-std::optional<ReleaseState> release_state(std::string_view text);
-
 Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column); // corrupt when it is none
 
 // Within a transaction of the caller.

@@ -37,7 +37,7 @@ TEST_CASE("an entry runs when its time has come, once, and its end is recorded")
   host.pass(std::chrono::minutes(10));
   REQUIRE(host.ended(1));
   const auto run = host.runs()[0];
-  CHECK(run.state == "failed");
+  CHECK(run.state == store::CronState::failed);
   CHECK(run.code == 3);
   CHECK(run.text == "at blog.example");
   CHECK(run.actor.empty());
@@ -53,10 +53,10 @@ TEST_CASE("an entry that still runs is skipped, and counted for as long as that 
     host.pass(std::chrono::minutes(10));
   auto runs = host.runs();
   REQUIRE(runs.size() == 2);
-  CHECK(runs[0].state == "skipped");
+  CHECK(runs[0].state == store::CronState::skipped);
   CHECK(runs[0].count == 2);
   CHECK(runs[0].text == "run 1 of it has not ended");
-  CHECK(runs[1].state == "running");
+  CHECK(runs[1].state == store::CronState::running);
   host.write(cat(host.paths.releases(site()), "/1.0.0-1/go"), "");
   CHECK(host.ended(2));
 }
@@ -91,7 +91,8 @@ TEST_CASE("behind an orderly restart what was due meanwhile runs once; behind a 
     host.clock.move(std::chrono::minutes(45));
     host.open();
     host.crontab->begin();
-    CHECK(eventually([&] { return host.runs().size() == 1 && host.runs()[0].state == "done"; }));
+    CHECK(eventually(
+        [&] { return host.runs().size() == 1 && host.runs()[0].state == store::CronState::done; }));
   }
   SECTION("long") {
     host.clock.move(std::chrono::hours(4));
@@ -110,10 +111,12 @@ TEST_CASE("a run is under way when the daemon is restarted: the next one sees it
   host.write(host.paths.run() + "/tasks/99.json", "{}");
   host.restart_all();
   host.crontab->begin();
-  CHECK(host.runs()[0].state == "running");
+  CHECK(host.runs()[0].state == store::CronState::running);
   CHECK_FALSE(host.disk.exists(host.paths.run() + "/tasks/99.json"));
   host.write(cat(host.paths.releases(site()), "/1.0.0-1/go"), "");
-  CHECK(eventually([&] { return host.runs()[0].state == "failed" && host.runs()[0].code == 4; }));
+  CHECK(eventually([&] {
+    return host.runs()[0].state == store::CronState::failed && host.runs()[0].code == 4;
+  }));
 }
 
 TEST_CASE("cron list, run and history say what there is, and what is wrong with the question") {

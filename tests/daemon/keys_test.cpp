@@ -114,7 +114,7 @@ TEST_CASE("a capability has a deadline") {
 TEST_CASE("a held site takes nothing by webhook, and says why to who has a key [attack-B5]") {
   IntakeHost host;
   must(host.store().put_site({.site = site()}));
-  must(host.store().put_hold({site(), "uid:0 root", "a key was stolen", host.clock.wall_ms()}));
+  must(host.store().put_hold({{"uid:0 root", "a key was stolen", host.clock.wall_ms()}, site()}));
   int number = 0;
   for (const std::string& body :
       {host.any_deploy(), host.order("site.rollback", R"("site":"blog")"),

@@ -237,7 +237,11 @@ TEST_CASE("a long poll without news is answered empty after its time") {
 TEST_CASE("many events come in parts, and the end only with the last part") {
   UploadHost host;
   const std::vector<store::JobEvent> events(60,
-      {.number = 0, .time_ms = 1, .step = "build", .kind = "log", .text = std::string(2000, '"')});
+      {.number = 0,
+          .time_ms = 1,
+          .step = "build",
+          .kind = store::EventKind::log,
+          .text = std::string(2000, '"')});
   must(host.store().record(*must(host.store().job(host.job)), events));
   host.clock.sleep(std::chrono::hours{1});
   host.engine->expire();
@@ -323,7 +327,7 @@ TEST_CASE("a site that is held: its webhooks are told who, when and why, before 
   UploadHost host;
   host.unlock();
   REQUIRE(host.deploy("0.9.0").state == JobState::done);
-  must(host.store().put_hold({site(), "uid:0 root", "the database moves", host.clock.wall_ms()}));
+  must(host.store().put_hold({{"uid:0 root", "the database moves", host.clock.wall_ms()}, site()}));
   const auto held = host.hook({.body = host.any_deploy(), .id = "msg_9"});
   CHECK(held.status == 503);
   CHECK(held.body["error"]["code"] == "busy");

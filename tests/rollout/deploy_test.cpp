@@ -28,9 +28,9 @@ TEST_CASE("the steps of a deploy are told in order, each with its end") {
   const auto job = host.deploy("1.0.0");
   std::vector<std::string> begun, done;
   for (const auto& e : must(host.store().events(job.id, 0))) {
-    if (e.kind == "begin")
+    if (e.kind == store::EventKind::begin)
       begun.push_back(e.step);
-    if (e.kind == "done")
+    if (e.kind == store::EventKind::done)
       done.push_back(e.step);
   }
   CHECK(join(begun, " ") ==

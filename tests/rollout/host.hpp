@@ -178,7 +178,7 @@ public:
   std::vector<std::string> events(const std::string& job) {
     std::vector<std::string> lines;
     for (const auto& e : must(store().events(job, 0)))
-      lines.push_back(cat(e.step, " ", e.kind, " ", e.text));
+      lines.push_back(cat(e.step, " ", store::name(e.kind), " ", e.text));
     return lines;
   }
   bool told(const std::string& job, std::string_view part) {

@@ -136,7 +136,7 @@ TEST_CASE("a program that never stops talking does not fill the history [attack-
 TEST_CASE("a hold refuses deploys and secrets with who, when and why, and nothing else") {
   LiveHost host;
   REQUIRE(host.deploy("1.1.0").state == JobState::done);
-  must(host.store().put_hold({site(), "uid:0 root", "the database moves", host.clock.wall_ms()}));
+  must(host.store().put_hold({{"uid:0 root", "the database moves", host.clock.wall_ms()}, site()}));
   const auto job = host.deploy("2.0.0");
   INFO(job.message);
   CHECK(job.code == Code::busy);
@@ -162,7 +162,7 @@ TEST_CASE("a deploy that waits since before the hold is refused when it goes on"
   const Sent sent = host.laptop.pack({.version = "2.0.0"});
   auto job = host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent));
   REQUIRE(job.state == JobState::waiting_upload);
-  must(host.store().put_hold({site(), "uid:0 root", "not now", host.clock.wall_ms()}));
+  must(host.store().put_hold({{"uid:0 root", "not now", host.clock.wall_ms()}, site()}));
   host.upload(sent);
   job = host.run(job);
   CHECK(job.code == Code::busy);

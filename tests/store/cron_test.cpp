@@ -11,7 +11,7 @@ CronRun run_of(const std::string& line, int64_t at, const std::string& name = "b
 
 CronRun skip_of(const std::string& line, int64_t at, const std::string& why) {
   auto run = run_of(line, at);
-  run.state = "skipped";
+  run.state = CronState::skipped;
   run.ended_ms = at;
   run.text = why;
   return run;
@@ -27,9 +27,9 @@ TEST_CASE("a run is open until it has ended, and read back with its end") {
     id = must(store.begin_cron_run(run_of("* * * * * a", 100)));
     REQUIRE(must(store.open_cron_runs()).size() == 1);
     auto run = *must(store.cron_run(id));
-    CHECK(run.state == "running");
+    CHECK(run.state == CronState::running);
     CHECK_FALSE(run.code);
-    run.state = "failed";
+    run.state = CronState::failed;
     run.ended_ms = 200;
     run.code = 3;
     run.text = "last words";
@@ -39,7 +39,7 @@ TEST_CASE("a run is open until it has ended, and read back with its end") {
   CHECK(must(store.open_cron_runs()).empty());
   const auto last = *must(store.last_cron_run(site(), "* * * * * a"));
   CHECK(last.id == id);
-  CHECK(last.state == "failed");
+  CHECK(last.state == CronState::failed);
   CHECK(last.code == 3);
   CHECK(last.text == "last words");
   CHECK(last.ended_ms == 200);

@@ -131,7 +131,7 @@ TEST_CASE("[fault-101] a newer deploy ends the queued and waiting ones of its si
     CHECK(ended.message == "superseded by the newer deploy after-" + id);
     const auto events = must(store.events(id, 0));
     REQUIRE(events.size() == 1);
-    CHECK(events.back().kind == "end");
+    CHECK(events.back().kind == EventKind::end);
     CHECK(events.back().text == ended.message);
   }
   for (const char* id : {"other", "restart"})

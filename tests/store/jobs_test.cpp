@@ -90,7 +90,7 @@ TEST_CASE("[fault-120] the end of a job is in the audit trail with it, once: wha
   job.code = Code::unhealthy;
   job.message = "it crashes";
   job.finished_ms = 9;
-  must(store.record(job, {{0, 9, "check", "end", "it crashes"}}));
+  must(store.record(job, {{0, 9, "check", EventKind::end, "it crashes"}}));
   CHECK(store.record(job, {}).error().code == Code::conflict);
   const auto trail = must(store.audit_entries(10));
   REQUIRE(trail.size() == 1);
@@ -104,7 +104,8 @@ TEST_CASE("a job's end and its last event are there together, and it is not unfi
     Store store = scratch.open();
     must(store.add_job(new_job("j1")));
     Job job = *must(store.job("j1"));
-    must(store.record(job, {{0, 1, "accept", "begin", ""}, {0, 2, "accept", "done", "ok"}}));
+    must(store.record(
+        job, {{0, 1, "accept", EventKind::begin, ""}, {0, 2, "accept", EventKind::done, "ok"}}));
     job.state = JobState::failed;
     job.step = "check";
     job.code = Code::unhealthy;
@@ -118,7 +119,7 @@ TEST_CASE("a job's end and its last event are there together, and it is not unfi
   REQUIRE(events.size() == 2);
   CHECK(events[0].number == 2);
   CHECK(events[1].number == 3);
-  CHECK(events[1].kind == "end");
+  CHECK(events[1].kind == EventKind::end);
   CHECK(events[1].step == "check");
   CHECK(events[1].time_ms == 9'000);
   CHECK(events[1].text == "did not become healthy");
@@ -148,7 +149,8 @@ TEST_CASE("an end must be an end, and a job that is not there is not found") {
   must(store.add_job(new_job("j1")));
   CHECK(store.finish_job(new_job("j1"), "").error().code == Code::invalid);
   CHECK(store.update_job(new_job("j2")).error().code == Code::not_found);
-  CHECK(store.record(new_job("j2"), {{0, 1, "", "info", ""}}).error().code == Code::not_found);
+  CHECK(store.record(new_job("j2"), {{0, 1, "", EventKind::info, ""}}).error().code ==
+      Code::not_found);
   CHECK_FALSE(must(store.job("j2")));
   CHECK(must(store.events("j2", 0)).empty());
 }

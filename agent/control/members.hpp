@@ -1,0 +1,291 @@
+// A message is a struct with one table of its members: a row names the member in JSON, points to it
+// and says what it means. The table writes the message, reads it and makes its JSON Schema, so a
+// new member is one row.
+//
+//   constexpr auto table(const Hold*) {
+//     return message("hold", "Why deploys of a site are refused.",
+//         Member{"actor", &Hold::actor, "who asked for it"},
+//         Member{"why", &Hold::why, "the reason that was given"});
+//   }
+//
+// Reading is lenient, because the two programs may be of different versions: members that are not
+// in the table are ignored, one that is missing or of another type keeps its default, a name that
+// an enum does not have becomes its `unknown`. Only a site's name must exist and be one.
+//
+// For the files that hold tables: this header brings in the whole JSON library.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/names.hpp"
+#include "base/text.hpp"
+#include "control/json.hpp"
+#include "control/names.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace chillbox::control {
+
+// When a member is written. `if_set` is for optional values: absent instead of null.
+enum class Written { always, if_set };
+
+template <class T, class V> struct Member {
+  const char* name;
+  V T::* at;
+  const char* about;
+  Written written = Written::always;
+};
+template <class T, class V> Member(const char*, V T::*, const char*) -> Member<T, V>;
+template <class T, class V> Member(const char*, V T::*, const char*, Written) -> Member<T, V>;
+
+template <class... M> struct Table {
+  const char* name; // in the schema
+  const char* about;
+  std::tuple<M...> members;
+};
+
+template <class... M> constexpr auto message(const char* name, const char* about, M... members) {
+  return Table<M...>{name, about, std::tuple(members...)};
+}
+// A message that has all members of another one, its base, and more.
+template <class... B, class... M>
+constexpr auto message(const char* name, const char* about, const Table<B...>& base, M... members) {
+  return Table<B..., M...>{name, about, std::tuple_cat(base.members, std::tuple(members...))};
+}
+
+namespace detail {
+
+template <class T>
+concept Message = requires { table(static_cast<const T*>(nullptr)); };
+template <class T>
+concept NamedEnum = std::is_enum_v<T> && requires(T value) { name(value); };
+template <class T> inline constexpr bool is_optional = false;
+template <class T> inline constexpr bool is_optional<std::optional<T>> = true;
+template <class T> inline constexpr bool is_vector = false;
+template <class T> inline constexpr bool is_vector<std::vector<T>> = true;
+// "" stands for none where a name is expected.
+template <class T> inline constexpr bool is_optional_name = false;
+template <class E>
+  requires std::is_enum_v<E>
+inline constexpr bool is_optional_name<std::optional<E>> = true;
+
+template <class T, class F> void each_member(F&& visit) {
+  constexpr auto all = table(static_cast<const T*>(nullptr));
+  std::apply([&](const auto&... members) { (visit(members), ...); }, all.members);
+}
+
+inline std::string_view text_of(Code code) {
+  return code_name(code);
+}
+inline std::string_view text_of(Slot slot) {
+  return letter(slot);
+}
+template <NamedEnum E> std::string_view text_of(E value) {
+  return name(value);
+}
+
+} // namespace detail
+
+template <class T> Json to_json(const T& value) {
+  if constexpr (detail::Message<T>) {
+    Json object = Json::object();
+    detail::each_member<T>([&](const auto& member) {
+      const auto& of = value.*member.at;
+      if constexpr (detail::is_optional<std::remove_cvref_t<decltype(of)>>)
+        if (!of && member.written == Written::if_set)
+          return;
+      object[member.name] = to_json(of);
+    });
+    return object;
+  } else if constexpr (detail::is_vector<T>) {
+    Json array = Json::array();
+    for (const auto& element : value)
+      array.push_back(to_json(element));
+    return array;
+  } else if constexpr (detail::is_optional_name<T>) {
+    return value ? std::string(detail::text_of(*value)) : std::string();
+  } else if constexpr (detail::is_optional<T>) {
+    return value ? to_json(*value) : Json();
+  } else if constexpr (std::is_enum_v<T>) {
+    return std::string(detail::text_of(value));
+  } else if constexpr (std::same_as<T, SiteName>) {
+    return value.str();
+  } else {
+    return value;
+  }
+}
+
+// corrupt: not an object, or without the name of its site.
+template <class T> Result<T> from_json(const Json& json);
+
+namespace detail {
+
+template <class T> Result<void> read(const Json& json, T& value) {
+  if constexpr (Message<T>) {
+    if (!json.is_object())
+      return {};
+    value = TRY(from_json<T>(json));
+  } else if constexpr (is_vector<T>) {
+    if (!json.is_array())
+      return {};
+    for (const Json& one : json)
+      if constexpr (Message<typename T::value_type>)
+        value.push_back(TRY(from_json<typename T::value_type>(one)));
+      else
+        value.push_back(one.is_string() ? one.get<std::string>() : dump(one));
+  } else if constexpr (is_optional_name<T>) {
+    if (json.is_string() && json != "")
+      value = named<typename T::value_type>(json.get_ref<const std::string&>());
+  } else if constexpr (is_optional<T>) {
+    if (json.is_null())
+      return {};
+    if constexpr (Message<typename T::value_type>) {
+      if (json.is_object())
+        value = TRY(from_json<typename T::value_type>(json));
+    } else {
+      typename T::value_type found{};
+      const Json before = to_json(found);
+      TRY(read(json, found));
+      if (json.type() == before.type() || (json.is_number() && before.is_number()))
+        value = std::move(found);
+    }
+  } else if constexpr (std::is_enum_v<T>) {
+    if (json.is_string())
+      value = named<T>(json.get_ref<const std::string&>());
+  } else if constexpr (std::same_as<T, SiteName>) {
+    value = TRY(SiteName::parse(json.is_string() ? json.get<std::string>() : ""));
+  } else if constexpr (std::same_as<T, std::string>) {
+    if (json.is_string())
+      value = json.get<std::string>();
+  } else if constexpr (std::same_as<T, bool>) {
+    if (json.is_boolean())
+      value = json.get<bool>();
+  } else {
+    static_assert(std::integral<T>);
+    if (json.is_number_unsigned()
+            ? std::in_range<T>(json.get<uint64_t>())
+            : json.is_number_integer() && std::in_range<T>(json.get<int64_t>()))
+      value = json.get<T>();
+  }
+  return {};
+}
+
+template <class T>
+concept HasSite = requires(T value) {
+  { value.site } -> std::same_as<SiteName&>;
+};
+
+// A value to read into. Without a default: its site is known first, or it begins with such a value.
+template <class T> Result<T> begin(const Json& json) {
+  if constexpr (std::default_initializable<T>) {
+    return T{};
+  } else if constexpr (HasSite<T>) {
+    auto site = SiteName::parse(string_or(json, "site", ""));
+    if (!site)
+      return fail(Code::corrupt, cat("site: ", site.error().message));
+    return T{.site = std::move(*site)};
+  } else {
+    constexpr auto first = std::get<0>(table(static_cast<const T*>(nullptr)).members);
+    using Inner = std::remove_cvref_t<decltype(std::declval<T>().*first.at)>;
+    const auto found = json.find(first.name);
+    if (found == json.end())
+      return fail(Code::corrupt, cat("no ", first.name, " in it"));
+    Inner inner = TRY_IN(first.name, from_json<Inner>(*found));
+    return T{std::move(inner)};
+  }
+}
+
+} // namespace detail
+
+template <class T> Result<T> from_json(const Json& json) {
+  if (!json.is_object())
+    return fail(Code::corrupt, "not an object");
+  T value = TRY(detail::begin<T>(json));
+  Result<void> outcome;
+  detail::each_member<T>([&](const auto& member) {
+    const auto found = outcome ? json.find(member.name) : json.end();
+    if (found == json.end())
+      return;
+    outcome = detail::read(*found, value.*member.at);
+    if (!outcome)
+      outcome = fail(Code::corrupt, cat(member.name, ": ", outcome.error().message));
+  });
+  TRY(outcome);
+  return value;
+}
+
+// JSON Schema (2020-12). The definitions of messages that are named go into `defs`, once each.
+template <class T> Json schema_of(Json& defs);
+
+namespace detail {
+
+template <class T> Json type_schema(Json& defs) {
+  if constexpr (Message<T>) {
+    constexpr auto all = table(static_cast<const T*>(nullptr));
+    if (!defs.contains(all.name)) {
+      defs[all.name] = nullptr; // before its members, which may name it again
+      Json schema = schema_of<T>(defs);
+      defs[all.name] = std::move(schema);
+    }
+    return {{"$ref", cat("#/$defs/", all.name)}};
+  } else if constexpr (is_vector<T>) {
+    return {{"type", "array"}, {"items", type_schema<typename T::value_type>(defs)}};
+  } else if constexpr (std::is_enum_v<T>) {
+    Json values = Json::array();
+    for (const auto name : names_of<T>())
+      values.push_back(name);
+    return {{"enum", std::move(values)}};
+  } else if constexpr (is_optional_name<T>) {
+    Json schema = type_schema<typename T::value_type>(defs);
+    schema["enum"].insert(schema["enum"].begin(), "");
+    return schema;
+  } else if constexpr (is_optional<T>) {
+    return {{"anyOf", {type_schema<typename T::value_type>(defs), {{"type", "null"}}}}};
+  } else if constexpr (std::same_as<T, bool>) {
+    return {{"type", "boolean"}};
+  } else if constexpr (std::integral<T>) {
+    Json schema{{"type", "integer"}};
+    if constexpr (std::unsigned_integral<T>)
+      schema["minimum"] = 0;
+    return schema;
+  } else {
+    return {{"type", "string"}};
+  }
+}
+
+// An optional that is left out is never null.
+template <class V> Json member_schema(Json& defs, Written written) {
+  if constexpr (is_optional<V> && !is_optional_name<V>)
+    if (written == Written::if_set)
+      return type_schema<typename V::value_type>(defs);
+  return type_schema<V>(defs);
+}
+
+} // namespace detail
+
+template <class T> Json schema_of(Json& defs) {
+  constexpr auto all = table(static_cast<const T*>(nullptr));
+  Json properties = Json::object(), required = Json::array();
+  detail::each_member<T>([&]<class S, class V>(const Member<S, V>& member) {
+    Json schema = detail::member_schema<V>(defs, member.written);
+    if (*member.about != '\0')
+      schema["description"] = member.about;
+    properties[member.name] = std::move(schema);
+    if (member.written == Written::always)
+      required.push_back(member.name);
+  });
+  return {{"type", "object"}, {"description", all.about}, {"properties", std::move(properties)},
+      {"required", std::move(required)}};
+}
+
+} // namespace chillbox::control

@@ -1,0 +1,444 @@
+#include "control/messages.hpp"
+
+#include "control/members.hpp"
+
+namespace chillbox::control {
+namespace {
+
+constexpr size_t k_longest = 4 << 20;
+constexpr auto k_if_set = Written::if_set;
+
+} // namespace
+
+// A row is "name in JSON, member, what it is". What has no row stays in its process.
+
+constexpr auto table(const Arguments*) {
+  using A = Arguments;
+  return message("arguments", "What a verb is asked with.", Member{"site", &A::site, "", k_if_set},
+      Member{"service", &A::service, "", k_if_set}, Member{"version", &A::version, "", k_if_set},
+      Member{"job", &A::job, "", k_if_set}, Member{"why", &A::why, "", k_if_set},
+      Member{"message", &A::message, "", k_if_set}, Member{"name", &A::name, "", k_if_set},
+      Member{"fingerprint", &A::fingerprint, "", k_if_set}, Member{"head", &A::head, "", k_if_set},
+      Member{"sha256", &A::sha256, "", k_if_set}, Member{"signature", &A::signature, "", k_if_set},
+      Member{"number", &A::number, "", k_if_set}, Member{"serial", &A::serial, "", k_if_set},
+      Member{"limit", &A::limit, "", k_if_set}, Member{"lines", &A::lines, "", k_if_set},
+      Member{"after", &A::after, "", k_if_set}, Member{"wait", &A::wait, "", k_if_set},
+      Member{"follow", &A::follow, "", k_if_set}, Member{"dry_run", &A::dry_run, "", k_if_set},
+      Member{"no_watch", &A::no_watch, "", k_if_set}, Member{"purge", &A::purge, "", k_if_set},
+      Member{"during_hold", &A::during_hold, "", k_if_set},
+      Member{"allow_downgrade", &A::allow_downgrade, "", k_if_set},
+      Member{"allow_jump", &A::allow_jump, "", k_if_set});
+}
+
+constexpr auto table(const Job*) {
+  return message("job", "What was asked for, and how it went.",
+      Member{"id", &Job::id, "16 hex digits"}, Member{"kind", &Job::kind, ""},
+      Member{"site", &Job::site, ""},
+      Member{"version", &Job::version, "wanted; of a rollback \"\": the last good one"},
+      Member{"state", &Job::state, ""}, Member{"step", &Job::step, "the last one begun"},
+      Member{"actor", &Job::actor, "\"webhook:SENDER\" or \"uid:NUMBER NAME\""},
+      Member{"release", &Job::release, "the one it makes or goes to, once known"},
+      Member{"previous", &Job::previous, "the release that was live when it began"},
+      Member{"created_ms", &Job::created_ms, ""},
+      Member{"started_ms", &Job::started_ms, "0: not yet"},
+      Member{"finished_ms", &Job::finished_ms, "0: not yet"},
+      Member{"gap_ms", &Job::gap_ms, "downtime of a stop-first switch, 0: none"},
+      Member{"code", &Job::code, "\"\": no error, or not yet"},
+      Member{"message", &Job::message, "the verdict, one line"});
+}
+
+constexpr auto table(const JobEvent*) {
+  return message("job_event", "A line of a job's history.",
+      Member{"number", &JobEvent::number, "from 1, within the job"},
+      Member{"time_ms", &JobEvent::time_ms, ""}, Member{"step", &JobEvent::step, ""},
+      Member{"kind", &JobEvent::kind, ""}, Member{"text", &JobEvent::text, ""});
+}
+
+constexpr auto table(const JobList*) {
+  return message("job_list", "", Member{"jobs", &JobList::jobs, "newest first"});
+}
+
+constexpr auto table(const JobAnswer*) {
+  return message("job_answer", "", Member{"job", &JobAnswer::job, ""},
+      Member{"events", &JobAnswer::events, "unless they were printed as they came", k_if_set});
+}
+
+constexpr auto table(const Release*) {
+  return message("release", "A version of a site as it was installed on this host.",
+      Member{"id", &Release::id, "VERSION-N"}, Member{"version", &Release::version, ""},
+      Member{"serial", &Release::serial, ""}, Member{"state", &Release::state, ""},
+      Member{"slot", &Release::slot, "where its copies run, or last ran"},
+      Member{"created_ms", &Release::created_ms, ""},
+      Member{"live_ms", &Release::live_ms, "when it went live the last time, 0: never"},
+      Member{"signer", &Release::signer, "name of the trusted key"},
+      Member{"message", &Release::message, "why it failed"},
+      Member{"last_log", &Release::last_log, "the last lines of the service that failed"});
+}
+
+constexpr auto table(const ReleaseStatus*) {
+  using R = ReleaseStatus;
+  return message("release_status", "A release, and whether it may be started.",
+      table(static_cast<const Release*>(nullptr)), Member{"live", &R::live, ""},
+      Member{"withdrawn", &R::withdrawn, "it is never started again"},
+      Member{"distrust", &R::distrust, "why its signature no longer counts, \"\": it does"});
+}
+
+constexpr auto table(const ReleaseList*) {
+  return message("release_list", "", Member{"site", &ReleaseList::site, ""},
+      Member{"live", &ReleaseList::live, "id of the live release, \"\": none"},
+      Member{"releases", &ReleaseList::releases, "newest first"});
+}
+
+constexpr auto table(const ServiceStatus*) {
+  using S = ServiceStatus;
+  return message("service_status", "A service of a live site.", Member{"name", &S::name, ""},
+      Member{"lang", &S::lang, "its kind"}, Member{"slot", &S::slot, ""},
+      Member{"state", &S::state, ""},
+      Member{"restarts", &S::restarts, "since it was started: after a crash, or for want of memory",
+          k_if_set});
+}
+
+constexpr auto table(const Hold*) {
+  return message("hold", "Deploys of the site are refused until it is released.",
+      Member{"actor", &Hold::actor, "who holds it"}, Member{"why", &Hold::why, ""},
+      Member{"time_ms", &Hold::time_ms, ""});
+}
+
+constexpr auto table(const SiteStatus*) {
+  using S = SiteStatus;
+  return message("site_status", "A site of this host, now.", Member{"site", &S::site, ""},
+      Member{"state", &S::state, ""}, Member{"version", &S::version, "of the live release"},
+      Member{"release", &S::release, "id of the live release, \"\": none"},
+      Member{"previous_good", &S::previous_good, "where a rollback without a version goes"},
+      Member{"waiting", &S::waiting, "what is wrong or awaited, and what to do about it"},
+      Member{"live_ms", &S::live_ms, ""},
+      Member{"maintenance", &S::maintenance, "visitors get the maintenance page"},
+      Member{"hold", &S::hold, "", k_if_set},
+      Member{
+          "distrust", &S::distrust, "why what is live is not started again, \"\": it is", k_if_set},
+      Member{"services", &S::services, ""});
+}
+
+constexpr auto table(const HostStatus*) {
+  using H = HostStatus;
+  return message("host_status", "The host, now.", Member{"version", &H::version, "of chillboxd"},
+      Member{"recipient", &H::recipient, "what artifacts are encrypted to"},
+      Member{"server_name", &H::server_name, ""}, Member{"sealed", &H::sealed, ""},
+      Member{"uptime_s", &H::uptime_s, "of chillboxd"}, Member{"running", &H::running, "jobs"},
+      Member{"waiting_unlock", &H::waiting_unlock, "jobs"},
+      Member{"unlock_failures", &H::unlock_failures, "of all users, in a row"},
+      Member{"unlock_wait_s", &H::unlock_wait_s, "until this user may try again"},
+      Member{"refused_webhooks", &H::refused_webhooks, "since chillboxd started"},
+      Member{"refused_uploads", &H::refused_uploads, "since chillboxd started"},
+      Member{"newest_ms", &H::newest_ms, "of the newest entry of the audit trail"},
+      Member{"nginx", &H::nginx, "why no visitor is served, \"\": NGINX answers"},
+      Member{"warnings", &H::warnings, ""});
+}
+
+constexpr auto table(const SiteList*) {
+  return message("site_list", "", Member{"sites", &SiteList::sites, ""});
+}
+
+constexpr auto table(const Status*) {
+  return message(
+      "status", "", Member{"host", &Status::host, ""}, Member{"sites", &Status::sites, ""});
+}
+
+constexpr auto table(const Ping*) {
+  return message("ping", "", Member{"version", &Ping::version, "of chillboxd"},
+      Member{"sealed", &Ping::sealed, ""}, Member{"pid", &Ping::pid, ""},
+      Member{"not_upgraded", &Ping::not_upgraded, "why the last upgrade failed", k_if_set});
+}
+
+constexpr auto table(const LogLine*) {
+  return message(
+      "log_line", "", Member{"service", &LogLine::service, ""}, Member{"line", &LogLine::line, ""});
+}
+
+constexpr auto table(const Log*) {
+  return message(
+      "log", "", Member{"lines", &Log::lines, "unless they were printed as they came", k_if_set});
+}
+
+constexpr auto table(const NginxText*) {
+  return message("nginx_text", "", Member{"site", &NginxText::site, ""},
+      Member{"text", &NginxText::text, "the configuration that is in force"});
+}
+
+constexpr auto table(const CronRun*) {
+  using R = CronRun;
+  return message("cron_run", "A run of a crontab entry.", Member{"id", &R::id, ""},
+      Member{"site", &R::site, ""}, Member{"release", &R::release, "whose entry it is"},
+      Member{"line", &R::line, "the entry"},
+      Member{"actor", &R::actor, "who asked for it, \"\": the schedule"},
+      Member{"state", &R::state, ""}, Member{"started_ms", &R::started_ms, ""},
+      Member{"ended_ms", &R::ended_ms, "0: it still runs"},
+      Member{"code", &R::code, "exit code as a shell reports it"},
+      Member{"count", &R::count, "skipped: so many times in a row for the same reason"},
+      Member{"text", &R::text, "its last lines, or why it was skipped or lost"});
+}
+
+constexpr auto table(const CronEntry*) {
+  return message("cron_entry", "", Member{"number", &CronEntry::number, "in the site file, from 1"},
+      Member{"line", &CronEntry::line, ""}, Member{"next_ms", &CronEntry::next_ms, "0: never"},
+      Member{"last", &CronEntry::last, "its last run"});
+}
+
+constexpr auto table(const CronList*) {
+  return message("cron_list", "", Member{"site", &CronList::site, ""},
+      Member{"entries", &CronList::entries, ""});
+}
+
+constexpr auto table(const CronHistory*) {
+  return message("cron_history", "", Member{"site", &CronHistory::site, ""},
+      Member{"runs", &CronHistory::runs, "newest first"});
+}
+
+constexpr auto table(const CronAnswer*) {
+  return message("cron_answer", "", Member{"run", &CronAnswer::run, ""});
+}
+
+constexpr auto table(const AuditEntry*) {
+  using A = AuditEntry;
+  return message("audit_entry", "An entry of the audit trail.", Member{"number", &A::number, ""},
+      Member{"time_ms", &A::time_ms, ""}, Member{"actor", &A::actor, ""},
+      Member{"verb", &A::verb, ""}, Member{"site", &A::site, "\"\": the host"},
+      Member{"text", &A::text, ""}, Member{"outcome", &A::outcome, "\"ok\" or a code's name"});
+}
+
+constexpr auto table(const AuditTrail*) {
+  return message("audit_trail", "", Member{"entries", &AuditTrail::entries, "newest first"});
+}
+
+constexpr auto table(const AuditProof*) {
+  return message("audit_proof", "", Member{"entries", &AuditProof::entries, "so many"},
+      Member{"head", &AuditProof::head, "NUMBER:HASH of the newest entry"});
+}
+
+constexpr auto table(const Unlocked*) {
+  return message("unlocked", "", Member{"recipient", &Unlocked::recipient, ""},
+      Member{"sites", &Unlocked::sites, "that were started"});
+}
+
+constexpr auto table(const Locked*) {
+  return message("locked", "", Member{"was_unsealed", &Locked::was_unsealed, ""});
+}
+
+constexpr auto table(const Maintenance*) {
+  return message("maintenance", "", Member{"site", &Maintenance::site, ""},
+      Member{"maintenance", &Maintenance::maintenance, ""},
+      Member{"was", &Maintenance::was, "it was already so"});
+}
+
+constexpr auto table(const Upgraded*) {
+  return message("upgraded", "", Member{"version", &Upgraded::version, ""});
+}
+
+constexpr auto table(const HoldReleased*) {
+  return message("hold_released", "", Member{"was_held", &HoldReleased::was_held, ""});
+}
+
+constexpr auto table(const Withdrawal*) {
+  return message("withdrawal", "", Member{"site", &Withdrawal::site, ""},
+      Member{"releases", &Withdrawal::releases, "ids"},
+      Member{"live", &Withdrawal::live, "one of them that is live, \"\": none"});
+}
+
+constexpr auto table(const SecretsWithdrawal*) {
+  using S = SecretsWithdrawal;
+  return message("secrets_withdrawal", "", Member{"site", &S::site, ""},
+      Member{"serial", &S::serial, "up to which they are gone"},
+      Member{"sets", &S::sets, "so many"});
+}
+
+constexpr auto table(const KeyUse*) {
+  return message("key_use", "", Member{"site", &KeyUse::site, ""},
+      Member{"version", &KeyUse::version, "\"\": its secret set"});
+}
+
+constexpr auto table(const KeyUses*) {
+  return message("key_uses", "", Member{"uses", &KeyUses::uses, "what is live of it"});
+}
+
+constexpr auto table(const Kept*) {
+  return message(
+      "kept", "", Member{"site", &Kept::site, ""}, Member{"version", &Kept::version, ""});
+}
+
+constexpr auto table(const Pruned*) {
+  return message("pruned", "", Member{"dry_run", &Pruned::dry_run, ""},
+      Member{"bytes", &Pruned::bytes, ""}, Member{"paths", &Pruned::paths, ""});
+}
+
+constexpr auto table(const Done*) {
+  return message("done", "");
+}
+
+constexpr auto table(const ValueChange*) {
+  using V = ValueChange;
+  return message("value_change", "An environment variable that would change.",
+      Member{"name", &V::name, ""}, Member{"change", &V::change, ""},
+      Member{"before", &V::before, "a digest that only this host can make, \"\": none"},
+      Member{"after", &V::after, "a digest that only this host can make, \"\": none"});
+}
+
+constexpr auto table(const ServiceChange*) {
+  using S = ServiceChange;
+  return message("service_change", "", Member{"name", &S::name, ""}, Member{"lang", &S::lang, ""},
+      Member{"change", &S::change, ""}, Member{"why", &S::why, ""},
+      Member{"environment", &S::environment, ""});
+}
+
+constexpr auto table(const SetChange*) {
+  return message("set_change", "", Member{"added", &SetChange::added, ""},
+      Member{"removed", &SetChange::removed, ""});
+}
+
+constexpr auto table(const PlannedNginx*) {
+  return message("planned_nginx", "", Member{"diff", &PlannedNginx::diff, ""},
+      Member{"reload", &PlannedNginx::reload, ""});
+}
+
+constexpr auto table(const PlannedDisk*) {
+  using D = PlannedDisk;
+  return message("planned_disk", "", Member{"needed", &D::needed, "bytes, with the reserve"},
+      Member{"free", &D::free, "bytes"}, Member{"inodes_needed", &D::inodes_needed, ""},
+      Member{"inodes_free", &D::inodes_free, ""});
+}
+
+constexpr auto table(const PlannedMemory*) {
+  return message("planned_memory", "",
+      Member{"needed", &PlannedMemory::needed, "bytes, for second copies"},
+      Member{"available", &PlannedMemory::available, "bytes, 0: not known"});
+}
+
+constexpr auto table(const PlannedGap*) {
+  return message("planned_gap", "", Member{"expected", &PlannedGap::expected, ""},
+      Member{"last_ms", &PlannedGap::last_ms, "how long it was the last time, 0: not measured"},
+      Member{"reason", &PlannedGap::reason, ""});
+}
+
+constexpr auto table(const Plan*) {
+  return message("plan", "What a deploy or a restart would change.",
+      Member{"site", &Plan::site, ""}, Member{"from", &Plan::from, "the live version, \"\": none"},
+      Member{"to", &Plan::to, "the planned version"}, Member{"change", &Plan::change, ""},
+      Member{"services", &Plan::services, ""}, Member{"hosts", &Plan::hosts, ""},
+      Member{"cron", &Plan::cron, ""}, Member{"nginx", &Plan::nginx, ""},
+      Member{"disk", &Plan::disk, ""}, Member{"memory", &Plan::memory, ""},
+      Member{"gap", &Plan::gap, "downtime"},
+      Member{"drift", &Plan::drift, "where the host is not as the store has it"},
+      Member{"warnings", &Plan::warnings, "what a deploy would not refuse"},
+      Member{"problems", &Plan::problems, "what a deploy would refuse"},
+      Member{"sha256", &Plan::sha256, "of the artifact", k_if_set},
+      Member{"serial", &Plan::serial, "of the artifact", k_if_set},
+      Member{
+          "installed_serial", &Plan::installed_serial, "the greatest that was installed", k_if_set},
+      Member{"signer", &Plan::signer, "of the artifact", k_if_set});
+}
+
+constexpr auto table(const JobLinks*) {
+  return message("job_links", "Paths on this host, with the job's capability.",
+      Member{"status", &JobLinks::status, ""}, Member{"events", &JobLinks::events, ""},
+      Member{"artifact", &JobLinks::artifact, "", k_if_set},
+      Member{"signature", &JobLinks::signature, "", k_if_set});
+}
+
+constexpr auto table(const Accepted*) {
+  return message("accepted", "", Member{"job", &Accepted::job, "its id"},
+      Member{"links", &Accepted::links, ""});
+}
+
+constexpr auto table(const EventBatch*) {
+  return message("event_batch", "", Member{"events", &EventBatch::events, ""},
+      Member{"ended", &EventBatch::ended, "no more will come"});
+}
+
+bool is_open(JobState state) {
+  return state == JobState::queued || state == JobState::running ||
+      state == JobState::waiting_upload || state == JobState::waiting_unlock;
+}
+
+template <class T> Result<T> read_answer(std::string_view text) {
+  const auto json = parse_json(text, k_longest);
+  if (!json)
+    return fail(Code::corrupt, cat("answer of chillboxd: ", json.error().message));
+  auto read = from_json<T>(*json);
+  if (!read)
+    return fail(Code::corrupt, cat("answer of chillboxd: ", read.error().message));
+  return read;
+}
+
+#define CHILLBOX_MESSAGE(T)                                                                        \
+  template Json to_json(const T&);                                                                 \
+  template Result<T> from_json(const Json&);                                                       \
+  template Result<T> read_answer(std::string_view);
+
+CHILLBOX_MESSAGE(Arguments)
+CHILLBOX_MESSAGE(JobEvent)
+CHILLBOX_MESSAGE(JobList)
+CHILLBOX_MESSAGE(JobAnswer)
+CHILLBOX_MESSAGE(ReleaseList)
+CHILLBOX_MESSAGE(SiteList)
+CHILLBOX_MESSAGE(Status)
+CHILLBOX_MESSAGE(Ping)
+CHILLBOX_MESSAGE(LogLine)
+CHILLBOX_MESSAGE(Log)
+CHILLBOX_MESSAGE(NginxText)
+CHILLBOX_MESSAGE(CronList)
+CHILLBOX_MESSAGE(CronHistory)
+CHILLBOX_MESSAGE(CronAnswer)
+CHILLBOX_MESSAGE(AuditTrail)
+CHILLBOX_MESSAGE(AuditProof)
+CHILLBOX_MESSAGE(Unlocked)
+CHILLBOX_MESSAGE(Locked)
+CHILLBOX_MESSAGE(Maintenance)
+CHILLBOX_MESSAGE(Upgraded)
+CHILLBOX_MESSAGE(HoldReleased)
+CHILLBOX_MESSAGE(Withdrawal)
+CHILLBOX_MESSAGE(SecretsWithdrawal)
+CHILLBOX_MESSAGE(KeyUses)
+CHILLBOX_MESSAGE(Kept)
+CHILLBOX_MESSAGE(Pruned)
+CHILLBOX_MESSAGE(Done)
+CHILLBOX_MESSAGE(Plan)
+CHILLBOX_MESSAGE(Accepted)
+CHILLBOX_MESSAGE(EventBatch)
+
+const std::vector<Answer>& answers() {
+  static const std::vector<Answer> all{
+      {"audit", schema_of<AuditTrail>},
+      {"audit_verify", schema_of<AuditProof>},
+      {"cron_history", schema_of<CronHistory>},
+      {"cron_list", schema_of<CronList>},
+      {"cron_run", schema_of<CronAnswer>},
+      {"hold", schema_of<Done>},
+      {"job", schema_of<JobAnswer>},
+      {"jobs", schema_of<JobList>},
+      {"key_uses", schema_of<KeyUses>},
+      {"lock", schema_of<Locked>},
+      {"logs", schema_of<Log>},
+      {"maintenance_off", schema_of<Maintenance>},
+      {"maintenance_on", schema_of<Maintenance>},
+      {"nginx_show", schema_of<NginxText>},
+      {"ping", schema_of<Ping>},
+      {"plan", schema_of<Plan>},
+      {"prune", schema_of<Pruned>},
+      {"release_hold", schema_of<HoldReleased>},
+      {"releases", schema_of<ReleaseList>},
+      {"reload", schema_of<Done>},
+      {"remove", schema_of<JobAnswer>},
+      {"restart", schema_of<JobAnswer>},
+      {"retry", schema_of<JobAnswer>},
+      {"rollback", schema_of<JobAnswer>},
+      {"secrets_withdraw", schema_of<SecretsWithdrawal>},
+      {"sites", schema_of<SiteList>},
+      {"start", schema_of<JobAnswer>},
+      {"status", schema_of<Status>},
+      {"stop", schema_of<JobAnswer>},
+      {"trust_keep", schema_of<Kept>},
+      {"withdraw", schema_of<Withdrawal>},
+  };
+  return all;
+}
+
+} // namespace chillbox::control

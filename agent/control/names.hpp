@@ -1,0 +1,64 @@
+// States and kinds that cross the control socket and lie in the store, each with one table of
+// names. `unknown` is what a program reads that a newer one wrote; it is never written.
+#pragma once
+
+#include "base/names.hpp"
+
+#include <span>
+#include <string_view>
+
+namespace chillbox::control {
+
+enum class JobKind { deploy, rollback, restart, start, stop, secrets, remove, ping, unknown };
+// waiting_upload and waiting_unlock: begun, and not running until something comes.
+enum class JobState {
+  queued,
+  running,
+  waiting_upload,
+  waiting_unlock,
+  done,
+  failed,
+  superseded,
+  cancelled,
+  unknown
+};
+// begin, done, undo: of a step. info: a line for its reader. log: what a program wrote. end: the
+// last one of a job.
+enum class EventKind { begin, done, undo, info, log, end, unknown };
+// staged: being made; good: was live and held, or is; failed: never went live, or was rolled back;
+// removed: its directory is gone.
+enum class ReleaseState { staged, good, failed, removed, unknown };
+// done: code 0; lost: nobody knows its end; skipped: it did not run.
+enum class CronState { running, done, failed, lost, skipped, unknown };
+// none: no release is live; refused: its signer is not trusted any more; degraded: something of it
+// does not run as it should; sealed: it waits for an unlock.
+enum class SiteState { none, live, stopped, refused, degraded, sealed, unknown };
+// files: nothing runs, NGINX serves it; crashing: started again and again; displaced: a stranger
+// listens on its port.
+enum class ServiceState {
+  files,
+  starting,
+  started,
+  stopped,
+  crashed,
+  crashing,
+  displaced,
+  unknown
+};
+enum class Change { none, added, changed, removed, unknown };
+
+std::string_view name(JobKind kind);
+std::string_view name(JobState state);
+std::string_view name(EventKind kind);
+std::string_view name(ReleaseState state);
+std::string_view name(CronState state);
+std::string_view name(SiteState state);
+std::string_view name(ServiceState state);
+std::string_view name(Change change);
+
+// The value of that name, for the enums above and Slot; another name: unknown, or none.
+template <class E> E named(std::string_view name);
+// All names, without that of `unknown`.
+template <class E> std::span<const std::string_view> names_of();
+
+} // namespace chillbox::control
