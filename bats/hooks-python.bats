@@ -315,3 +315,111 @@ $CHILLBOX_BUILD_DIR/venv/bin/gunicorn" ]
     [[ "$stderr" == "command: web: no gunicorn"* ]]
     [ -z "$output" ]
 }
+
+# A wheel of one module, and files of its .data folder: wheel FOLDER NAME VERSION [PATH TEXT]...
+wheel() {
+    python3 - "$@" <<'END'
+import sys, zipfile
+folder, name, version = sys.argv[1:4]
+with zipfile.ZipFile("%s/%s-%s-py3-none-any.whl" % (folder, name, version), "w") as z:
+    info = "%s-%s.dist-info/" % (name, version)
+    z.writestr(name + ".py", "VERSION = %r\n" % version)
+    for path, text in zip(sys.argv[4::2], sys.argv[5::2]):
+        entry = zipfile.ZipInfo("%s-%s.data/%s" % (name, version, path))
+        entry.external_attr = 0o100755 << 16
+        z.writestr(entry, open("/bin/true", "rb").read() if text == "ELF" else text.encode().decode("unicode_escape"))
+    z.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version))
+    z.writestr(info + "WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    z.writestr(info + "RECORD", "")
+END
+}
+
+@test "a layer's key is over all that pip reads: files that -r and -c name whatever their endings, wheels and folders that are named by their path" {
+    flask_site
+    fresh_cache
+    mkdir vendor
+    wheel dep foo 3.0
+    wheel dep foo 3.1
+    wheel vendor bar 1.0
+    printf 'flask\n-r requirements.lock\n./vendor/bar-1.0-py3-none-any.whl\n' >requirements.txt
+    printf 'foo==3.1\n' >requirements.lock
+    with_dash "$python/build"
+    [ "$(inside 'import foo, bar; print(foo.VERSION, bar.VERSION)')" = "3.1 1.0" ]
+    printf 'foo==3.0\n' >requirements.lock
+    with_dash "$python/build"
+    [ "$(inside 'import foo; print(foo.VERSION)')" = 3.0 ]
+    printf 'foo\n-c pins.cfg\n' >requirements.lock
+    printf 'foo<3.1\n' >pins.cfg
+    with_ash "$python/build"
+    [ "$(inside 'import foo; print(foo.VERSION)')" = 3.0 ]
+    printf 'foo\n' >pins.cfg
+    with_ash "$python/build"
+    [ "$(inside 'import foo; print(foo.VERSION)')" = 3.1 ]
+    mkdir other && wheel other bar 2.0
+    mv other/bar-2.0-py3-none-any.whl other/x && rm vendor/*
+    python3 - other/x vendor/bar-1.0-py3-none-any.whl <<'END'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as old, zipfile.ZipFile(sys.argv[2], "w") as new:
+    for name in old.namelist():
+        new.writestr(name.replace("2.0.dist", "1.0.dist"), old.read(name).replace(b"Version: 2.0", b"Version: 1.0"))
+END
+    with_dash "$python/build"
+    [ "$(inside 'import bar; print(bar.VERSION)')" = 2.0 ]
+}
+
+@test "programs and data of wheels arrive whole: only a first line that names the layer's python is another one" {
+    flask_site
+    wheel dep odd 1.0 scripts/oddtrue ELF scripts/oddsh '#!/bin/sh\necho "a shell script says $1"\n' scripts/oddline '#!/bin/sh\n' \
+        scripts/python-odd '#!python\nimport sys; print(sys.prefix)\n' data/share/odd/words.txt 'words\n' data/etc/odd.conf 'x\n'
+    printf 'odd\n' >requirements.txt
+    for shell in with_dash with_ash; do
+        "$shell" "$python/build"
+        cmp /bin/true "$CHILLBOX_BUILD_DIR/venv/bin/oddtrue"
+        "$CHILLBOX_BUILD_DIR/venv/bin/oddtrue"
+        [ "$("$CHILLBOX_BUILD_DIR/venv/bin/oddsh" x)" = "a shell script says x" ]
+        "$CHILLBOX_BUILD_DIR/venv/bin/oddline"
+        [ "$("$CHILLBOX_BUILD_DIR/venv/bin/python-odd")" = "$CHILLBOX_BUILD_DIR/venv" ]
+        [ "$(inside 'import sys; print(open(sys.prefix + "/share/odd/words.txt").read() + open(sys.prefix + "/etc/odd.conf").read())')" = "words
+x" ]
+        run ! grep -rIl "$CHILLBOX_LAYER_DIR" "$CHILLBOX_BUILD_DIR/venv"
+    done
+}
+
+@test "requirements as people have them: hashes in an included file, a byte order mark, UTF-16, dependencies in pyproject.toml only" {
+    flask_site
+    fresh_cache
+    for file in dep/*.whl; do
+        IFS=- read -r name version _ <<<"$(basename "$file")"
+        printf '%s==%s --hash=sha256:%s\n' "$name" "$version" "$(sha256sum "$file" | cut -d ' ' -f 1)"
+    done >base.txt
+    printf -- '-r base.txt\n' >requirements.txt
+    with_dash "$python/build" # gunicorn has no hash, and is the handler's own
+    inside 'import flask, gunicorn'
+    printf '\xef\xbb\xbfflask\r\n' >requirements.txt
+    run -0 with_dash "$python/preflight"
+    [ -z "$output" ]
+    with_dash "$python/build"
+    printf 'flask\r\n' | iconv -t utf-16 >requirements.txt
+    run -0 with_dash "$python/preflight"
+    [ -z "$output" ]
+    with_dash "$python/build"
+    printf 'fl\xe4sk\n' >requirements.txt
+    run -0 with_dash "$python/preflight"
+    [ "${lines[0]}" = "requirements.txt is not UTF-8: save it as UTF-8" ]
+    rm requirements.txt
+    printf '[project]\nname = "x"\nversion = "1.0"\ndependencies = ["flask", "absent"]\n' >pyproject.toml
+    run -0 with_dash "$python/preflight"
+    [[ "$output" == "missing: absent: no wheel of it"* ]]
+    sed -i 's/, "absent"//' pyproject.toml
+    with_dash "$python/build"
+    inside 'import flask'
+}
+
+@test "a pyproject.toml with the settings of a linter alone is no package, also when setuptools is among the wheels" {
+    flask_site
+    cp "$WHEELS"/setuptools-* "$WHEELS"/wheel-* dep/
+    printf '[tool.ruff]\nline-length = 100\n' >pyproject.toml
+    mkdir migrations && : >migrations/env.py
+    with_dash "$python/build"
+    inside 'import my_blog_web.app as a; assert a.__file__.startswith("'"$CHILLBOX_SERVICE_DIR"'"), a.__file__'
+}

@@ -1,8 +1,8 @@
-"""Which requirements no wheel of ./dep or the host's wheelhouse meets, and what this host takes: wheels.py PREFIX REQUIREMENT...
+"""Prints which requirements are met by no wheel in ./dep or in the host's wheelhouse, and what this host takes: wheels.py PREFIX REQUIREMENT...
 
-The requirements are those of requirements.txt, those of the arguments, and what the wheels that would be taken require themselves. Each problem is a
-line, behind PREFIX; nothing is said when all is there. Uses the parsers that pip carries, so that it reads requirements and tags as pip does. It
-only looks, and does not go back on a choice as pip does: that two requirements contradict each other the installation tells.
+It looks at requirements.txt (requirements.py), at its arguments, and at what the wheels that would be taken require themselves. Each problem is a
+line after PREFIX; nothing is printed when nothing is missing. It uses the parsers that pip carries, so it reads requirements and tags as pip
+does. It does not reconsider a choice as pip does: that two requirements contradict each other is for the installation to find.
 """
 import email.parser
 import glob
@@ -11,12 +11,12 @@ import os
 import sys
 import zipfile
 
-sys.path[:0] = glob.glob("/usr/share/python-wheels/pip-*.whl") + glob.glob(os.path.join(os.path.dirname(os.__file__), "ensurepip/_bundled/pip-*.whl"))
+sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))] + glob.glob("/usr/share/python-wheels/pip-*.whl") + \
+    glob.glob(os.path.join(os.path.dirname(os.__file__), "ensurepip/_bundled/pip-*.whl"))
 from pip._vendor.packaging import requirements, tags, utils  # noqa: E402
+from requirements import LARGEST, Line, Problem, lines, project  # noqa: E402
 
-LARGEST_TEXT = 1 << 20  # bytes of requirements, and of a wheel's METADATA
 problems = []
-read = set()  # files of requirements
 
 
 def complain(text):
@@ -24,55 +24,33 @@ def complain(text):
         problems.append(text)
 
 
-def below(path):
-    """In the service's folder, which is the current one, wherever links lead."""
-    return os.path.realpath(path).startswith(os.path.realpath(".") + os.sep)
-
-
-def text_of(path):
-    with open(path, encoding="utf-8", errors="replace") as file:
-        text = file.read(LARGEST_TEXT + 1)
-    if len(text) > LARGEST_TEXT:
-        complain("%s: over %d bytes" % (path, LARGEST_TEXT))
-        return ""
-    return text
-
-
-def lines(path):
-    """Requirements of a file and of those that it names with -r, each file once, each with the hashes that it allows."""
-    read.add(os.path.realpath(path))
-    for line in text_of(path).replace("\\\n", " ").splitlines():
-        words = line.split(" #")[0].split()
-        if not words or words[0].startswith("#"):
-            continue
-        if words[0] in ("-r", "--requirement") and len(words) == 2:
-            other = os.path.join(os.path.dirname(path), words[1])
-            if not below(other):
-                complain("%s names %s, which is not in the service's folder" % (path, words[1]))
-            elif not os.path.isfile(other):
-                complain("%s names %s, which is not there" % (path, words[1]))
-            elif os.path.realpath(other) not in read:
-                yield from lines(other)
-        elif not words[0].startswith("-"):
-            hashes = {w.split("=", 1)[1].replace("sha256:", "") for w in words if w.startswith("--hash=")}
-            yield " ".join(w for w in words if not w.startswith("--")), hashes
+def named():
+    """Lines of requirements.txt, else of pyproject.toml, and those that the handler itself asks for."""
+    try:
+        own = lines(complain=complain) if os.path.exists("requirements.txt") else [Line(text, []) for text in project()]
+        return [Line(text, []) for text in sys.argv[2:]] + [line for line in own if line.name or line.path()]
+    except Problem as problem:
+        complain(str(problem))
+        return []
 
 
 def wanted():
-    for text, hashes in [(text, set()) for text in sys.argv[2:]] + (list(lines("requirements.txt")) if os.path.exists("requirements.txt") else []):
-        if text.startswith(("./", "/", "dep/")):
-            if not os.path.exists(text):
-                complain("missing: %s, which requirements.txt names" % text)
+    for line in named():
+        text, file = line.text.split(" --")[0], line.path()
+        if file and not line.name:
+            if not os.path.exists(file):
+                complain("missing: %s, which requirements.txt names" % file)
             continue
         try:
             requirement = requirements.Requirement(text)
         except requirements.InvalidRequirement:
-            complain("requirements.txt: cannot read '%s'" % text)
+            if not (file and os.path.exists(file)):
+                complain("requirements.txt: cannot read '%s'" % text)
             continue
-        if requirement.url:
+        if requirement.url and not file:
             complain("missing: %s: there is no network here, bring its wheel and name it by its version" % requirement)
-        elif requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield requirement, hashes
+        elif not requirement.url and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            yield requirement, {value.replace("sha256:", "") for value in line.hashes}
 
 
 def wheels():
@@ -92,7 +70,7 @@ def is_one_of(path, hashes):
 
 
 def best(requirement, hashes, there, ours, why):
-    """The newest wheel that meets it; none: the reason is told."""
+    """The newest wheel that meets it; without one the reason is printed."""
     named = [w for w in there if w[0] == utils.canonicalize_name(requirement.name)]
     right = [w for w in named if requirement.specifier.contains(w[1], prereleases=True)]
     fitting = [w for w in right if w[2] & ours]
@@ -115,9 +93,9 @@ def required_by(path, extras):
         with zipfile.ZipFile(path) as wheel:
             name = next(n for n in wheel.namelist() if n.endswith(".dist-info/METADATA") and n.count("/") == 1)
             with wheel.open(name) as file:
-                text = file.read(LARGEST_TEXT + 1)
-            if len(text) > LARGEST_TEXT:
-                complain("%s: its METADATA has over %d bytes" % (path, LARGEST_TEXT))
+                text = file.read(LARGEST + 1)
+            if len(text) > LARGEST:
+                complain("%s: its METADATA has over %d bytes" % (path, LARGEST))
                 return
             metadata = email.parser.HeaderParser().parsestr(text.decode("utf-8", "replace"))
     except (OSError, zipfile.BadZipFile, StopIteration) as error:

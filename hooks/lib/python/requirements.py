@@ -1,0 +1,186 @@
+"""Requirement files as pip reads them: for collect on the laptop, for build and preflight on the host.
+
+A service requires what its requirements.txt lists; without that file, the dependencies in its pyproject.toml. As a program, run in the
+service's folder: `inputs` prints the digest of everything that pip would read of it, `hashed` exits with 0 when pip would ask for hashes,
+`project` prints the dependencies in pyproject.toml when they are what counts.
+"""
+import codecs
+import hashlib
+import os
+import re
+import sys
+
+LARGEST = 1 << 20  # bytes of one file of requirements
+LOCKED, BECAUSE = "dep/chillbox.requirements.txt", "  # added: "
+MARKS = [(codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+         (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")]  # the longer of two that begin alike first
+
+
+class Problem(Exception):
+    """One line for the author of the file."""
+
+
+class Line:
+    """A requirement with the hashes that it allows, or an option."""
+
+    def __init__(self, text, hashes, why=""):
+        self.text, self.hashes, self.why = text, hashes, why  # why: of a hash that was added
+        bare = self.path() and "@" not in text
+        self.name = "" if text.startswith("-") or bare else normal(re.match(r"[A-Za-z0-9._-]*", text).group())
+
+    def path(self):
+        """The file or folder that it names instead of a name; "": none."""
+        text = re.sub(r"^(-e|--editable)[ =]*", "", self.text).split(" ;")[0]
+        text = re.sub(r"^file:(//)?", "", re.sub(r"^[^/@;]*@ *", "", text).strip()).split("#")[0]
+        text = re.sub(r"\[[^]/]*\]$", "", text)
+        named = text.startswith(".") or "/" in text or text.endswith((".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
+        return text if named and "://" not in text and not text.startswith("-") else ""
+
+    def written(self, place=str):
+        text = re.sub(r"^(-c|-e) (.*)", lambda m: m.group(1) + " " + place(m.group(2)), self.text)
+        return text + "".join(" --hash=" + h for h in self.hashes) + (BECAUSE + self.why if self.why else "")
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def text_of(path):
+    with open(path, "rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise Problem("%s: over %d bytes" % (path, LARGEST))
+    mark, encoding = next((m for m in MARKS if data.startswith(m[0])), (b"", "utf-8"))
+    for line in data.split(b"\n")[:2]:
+        cookie = re.match(rb"#.*?coding[:=]\s*([-\w.]+)", line)
+        encoding = cookie.group(1).decode() if cookie and not mark else encoding
+    try:
+        return data[len(mark):].decode(encoding)
+    except (LookupError, UnicodeDecodeError):
+        raise Problem("%s is not %s: save it as UTF-8" % (path, encoding.upper())) from None
+
+
+def lines(path="requirements.txt", complain=None, read=None, folder=None):
+    """Those of a file and of the files that it names, each file once. What is wrong with them goes to `complain`; else it is raised."""
+    read = [] if read is None else read
+    read.append(path)
+
+    def wrong(problem):
+        if complain is None:
+            raise problem
+        complain(str(problem))
+
+    try:
+        text = text_of(path)
+    except Problem as problem:
+        return wrong(problem)
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        why = line.partition(BECAUSE)[2]
+        line = re.sub(r"(^|\s+)#.*$", "", line).strip()
+        named = re.match(r"(?:-r|-c|--requirement|--constraint)[ =]*(.+)", line)
+        if named:
+            other = os.path.normpath(os.path.join(os.path.dirname(path) if folder is None else folder, named.group(1).strip("'\"")))
+            if not os.path.realpath(other).startswith(os.path.realpath(".") + os.sep):
+                wrong(Problem("%s names %s, which is not in the service's folder" % (path, named.group(1))))
+            elif not os.path.isfile(other):
+                wrong(Problem("%s names %s, which does not exist" % (path, named.group(1))))
+            elif os.path.realpath(other) in map(os.path.realpath, read):
+                pass
+            elif line.startswith(("-c", "--c")):
+                list(lines(other, complain, read))  # it is read, and requires nothing
+                yield Line("-c " + other, [])
+            else:
+                yield from lines(other, complain, read)
+        elif line.startswith("-"):
+            yield Line(line, [])
+        elif line:
+            hashes = re.findall(r"\s--hash[= ]\s*([a-z0-9]+:[0-9a-f]+)", line)
+            yield Line(re.sub(r"\s+--hash[= ]\s*\S+", "", line), hashes, why)
+
+
+def project():
+    """The dependencies of pyproject.toml, which count when there is no requirements.txt."""
+    if os.path.exists("requirements.txt") or not os.path.exists("pyproject.toml"):
+        return []
+    text = text_of("pyproject.toml")
+    if not re.search(r"^\s*(\[\s*project\s*\]|project\.dependencies)", text, re.M):
+        return []
+    try:
+        import tomllib
+    except ImportError:  # before Python 3.11
+        from pip._vendor import tomli as tomllib
+    try:
+        return [str(d) for d in tomllib.loads(text).get("project", {}).get("dependencies", [])]
+    except ValueError as error:
+        raise Problem("pyproject.toml: %s" % error) from None
+
+
+class Locked:
+    """What is required, with the hashes that were added for the host; they count for the files that they were added to."""
+
+    def __init__(self):
+        read, sha = [], hashlib.sha256()
+        own = list(lines(read=read)) if os.path.exists("requirements.txt") else [Line(text, []) for text in project()]
+        for path in read:
+            with open(path, "rb") as file:
+                sha.update(file.read())
+        self.first = "# requirements.txt with sha256 %s, and hashes of what lies here beside its own\n" % sha.hexdigest()
+        made_from_these = os.path.exists(LOCKED) and text_of(LOCKED).startswith(self.first)
+        self.lines = list(lines(LOCKED, folder="")) if made_from_these else own
+
+    def allow(self, name, sha256, why):
+        for line in self.lines:  # a name may stand twice, with different conditions
+            if line.name == name and line.hashes and "sha256:" + sha256 not in line.hashes:
+                line.hashes, line.why = line.hashes + ["sha256:" + sha256], why
+
+    def add(self, pinned, sha256, why):
+        self.lines.append(Line(pinned, ["sha256:" + sha256], why))
+
+    def text(self):
+        return "".join(line.written() + "\n" for line in self.lines)
+
+    def write(self):
+        """Keeps them; without any there is no such file."""
+        if any(line.why for line in self.lines):
+            with open(LOCKED, "w", encoding="utf-8") as file:
+                file.write(self.first + self.text())
+        elif os.path.exists(LOCKED):
+            os.remove(LOCKED)
+
+
+def hashed(some):
+    return any(line.hashes or line.text == "--require-hashes" for line in some)
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def inputs():
+    """Everything that pip reads of the service's folder: what it installs is a function of it."""
+    read = []
+    named = [line.path() for line in lines(read=read)] if os.path.exists("requirements.txt") else project()
+    for path in read + [path for path in named if path]:
+        if os.path.isfile(path):
+            yield "%s %s" % (digest(path), path)
+        elif os.path.realpath(path).startswith(os.path.realpath(".") + os.sep):
+            for folder, folders, files in os.walk(path):
+                folders.sort()
+                yield from ("%s %s/%s" % (digest(os.path.join(folder, name)), folder, name) for name in sorted(files))
+        else:
+            yield path
+
+
+def main(what):
+    if what == "hashed":
+        sys.exit(0 if hashed(lines()) else 1)
+    for line in inputs() if what == "inputs" else project():
+        print(line)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except Problem as problem:
+        sys.exit("build: " + str(problem))
