@@ -14,7 +14,6 @@ SANITIZE ?=
 OPT ?= -O2 -g1
 # Tests need not run fast, they need to compile fast.
 OPT_TESTS := -O0 -g1 -U_FORTIFY_SOURCE
-PKGS := libsodium libcrypto sqlite3 spdlog cpp-httplib libcurl
 # -Wno-restrict: g++ 12 sees overlaps in std::string that cannot be (its bug 105329).
 CPPFLAGS += -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION='"$(VERSION)"'
 CXXFLAGS += -std=c++23 $(OPT) -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
@@ -37,8 +36,8 @@ FLAGS_base = $(shell pkg-config --cflags spdlog 2>/dev/null)
 # The daemon reads tar and nothing else: from the static libarchive only that is linked, not the XML and ICU libraries that other
 # formats drag in and that would cost the idle host megabytes. The laptop's program writes too, and takes the shared one.
 ARCHIVE_LIBS := -l:libarchive.a -lzstd -lz
-LIBS_DAEMON = -lsodium -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog cpp-httplib 2>/dev/null) $(ARCHIVE_LIBS) -lpthread
-LIBS_CLI = -lsodium -lcrypto -lcurl $(shell pkg-config --libs spdlog 2>/dev/null) -larchive -lzstd -lz -lpthread
+LIBS_DAEMON = -lsodium -lseccomp -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog cpp-httplib 2>/dev/null) $(ARCHIVE_LIBS) -lpthread
+LIBS_CLI = -lsodium -lseccomp -lcrypto -lcurl $(shell pkg-config --libs spdlog 2>/dev/null) -larchive -lzstd -lz -lpthread
 
 # Only the host in a box needs root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))
@@ -106,7 +105,7 @@ $(BUILD)/chillboxctl: $(BUILD)/agent/cli/main.o $(call libs,$(below_cli))
 # One runs for each service: with the C++ library inside, of which it uses little, it takes a quarter of a megabyte.
 $(BUILD)/chillbox-log: $(BUILD)/agent/openrc/main.o $(call libs,$(below_os))
 	@printf '  LINK  %s\n' $@
-	@$(CXX) $(CXXFLAGS) $(LDFLAGS) $(if $(SANITIZE),,-static-libstdc++ -static-libgcc) -o $@ $^ -lsodium -lpthread
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) $(if $(SANITIZE),,-static-libstdc++ -static-libgcc) -o $@ $^ -lsodium -lseccomp -lpthread
 
 $(BUILD)/test-openrc: | $(BUILD)/chillbox-log
 

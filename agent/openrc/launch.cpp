@@ -114,8 +114,8 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 Result<void> run_as(SlotSpec& spec, const os::User& user, const SlotSockets& sockets) {
   auto words = environment_of(spec, sockets);
   const auto argv = pointers(spec.argv), env = pointers(words);
-  const os::ListenRules rules(
-      spec.port == 0 ? std::vector<uint16_t>{} : std::vector<uint16_t>{spec.port});
+  const auto rules = TRY(os::ListenRules::create(
+      spec.port == 0 ? std::vector<uint16_t>{} : std::vector<uint16_t>{spec.port}));
   TRY(set_limits(spec));
   keep_for_exec(sockets.handed);
   TRY(become(user));

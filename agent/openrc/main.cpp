@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "os/io.hpp"
 #include "os/log_writer.hpp"
+#include "os/memory.hpp"
 #include "os/sandbox.hpp"
 
 #include <fcntl.h>
@@ -56,6 +57,7 @@ int main(int argc, char** argv) {
     log.append(cat("chillbox-log: ", confined.error().message, "\n"));
     return 1;
   }
+  os::trim_memory();
   static std::array<char, 16 * 1024> buffer;
   for (;;) {
     const ssize_t n = os::read_some(STDIN_FILENO, buffer.data(), buffer.size());

@@ -6,25 +6,28 @@
 #pragma once
 
 #include "base/error.hpp"
-
-#include <linux/filter.h>
+#include "os/seccomp.hpp"
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace chillbox::os {
 
 class ListenRules {
 public:
-  explicit ListenRules(std::vector<uint16_t> ports);
+  static Result<ListenRules> create(std::vector<uint16_t> ports);
   // For this process and all that it starts, for good. Needs no_new_privs. 0, or errno. Asks for no
   // memory: for a forked child.
   int apply() const;
   static bool kernel_has_ports();
 
 private:
+  ListenRules(std::vector<uint16_t> ports, const Filter* filter)
+      : m_ports(std::move(ports)), m_filter(filter) {}
+
   std::vector<uint16_t> m_ports;
-  std::vector<sock_filter> m_filter;
+  const Filter* m_filter; // the same for all, made once
 };
 
 } // namespace chillbox::os

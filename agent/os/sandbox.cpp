@@ -2,7 +2,8 @@
 
 #include "base/text.hpp"
 #include "os/landlock.hpp"
-#include "os/seccomp.hpp"
+#include "os/memory.hpp"
+#include "os/sandbox_calls.hpp"
 
 #include <grp.h>
 #include <linux/capability.h>
@@ -125,6 +126,12 @@ Result<void> deny_core_and_ptrace() {
 
 Result<void> confine(const Confinement& c) {
   TRY(check_single_thread());
+  // First, because it needs memory, which may be locked or limited from here on.
+  const Filter filter = TRY(filter_for(c.profile, ::getpid()));
+  if (c.locks_memory) {
+    trim_memory(); // pages that were dropped are not locked
+    TRY(lock_memory());
+  }
   ::tzset(); // opens the time zone file, which nothing does later
   int death_signal = 0;
   const pid_t parent = ::getppid();
@@ -143,7 +150,9 @@ Result<void> confine(const Confinement& c) {
     TRY(restrict_with_landlock(nullptr));
   else if (c.chroot_to)
     TRY(restrict_with_landlock("/"));
-  return install_filter(filter_for(c.profile, ::getpid()));
+  if (const int err = load_filter(filter, true); err != 0)
+    return fail_errno("load system call filter", err);
+  return {};
 }
 
 Result<void> lock_memory() {

@@ -34,6 +34,7 @@ struct Confinement {
   uint64_t memory_limit = 0;            // RLIMIT_AS in bytes, 0: none
   uint64_t file_limit = 0;              // RLIMIT_FSIZE in bytes, 0: none
   uint64_t open_files = 0;              // RLIMIT_NOFILE, 0: as it is
+  bool locks_memory = false;            // lock_memory(), once what is not needed is given back
 };
 // A forbidden system call afterwards ends the process by SIGSYS: exit code 159, the call's number
 // in the kernel's log.

@@ -69,8 +69,8 @@ struct Prepared {
   pid_t parent = ::getpid();
   std::vector<gid_t> groups;
   MountCalls mounts;
-  ListenRules listening{
-      {}}; // of who runs as somebody else: no TCP port but a free one, which is nobody's
+  // Of a program that runs as somebody else: no TCP port but a free one, which is nobody's.
+  std::optional<ListenRules> listening;
   std::array<std::pair<int, rlim_t>, 5> limits{}; // 0: none
 };
 
@@ -242,7 +242,7 @@ void follow_parent(const Prepared& p) {
     become(*plan.user, p);
   if (plan.no_new_privs && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     give_up(p, Step::privileges);
-  if (plan.user && plan.no_new_privs && (errno = p.listening.apply()) != 0)
+  if (p.listening && (errno = p.listening->apply()) != 0)
     give_up(p, Step::listening);
   // After the change of user, which clears it. A contained one ends with the first process of its
   // namespace.
@@ -360,6 +360,8 @@ Result<Spawned> spawn(const Spawn& plan) {
   Spawned child;
   child.status = TRY_IN(cat("run ", printable(plan.program)), prepare_descriptors(plan, p));
   prepare_view(plan, p);
+  if (plan.user && plan.no_new_privs)
+    p.listening = TRY_IN(cat("run ", printable(plan.program)), ListenRules::create({}));
   // No handler of ours may run in the copy: it would write into the pipes and sockets that both
   // share.
   sigset_t all, old;

@@ -45,12 +45,11 @@ Result<crypto::AgeIdentity> open_identity(const control::PacketView& order) {
 // After scrypt, because its 256 MiB need not be locked; while still root, because nobody else may
 // lock so much.
 Result<void> give_up_rights(const std::string& user) {
-  os::Confinement c{.profile = os::Profile::vault, .user = {}, .chroot_to = {}};
+  // Tests of users who may not lock memory go on without.
+  os::Confinement c{
+      .profile = os::Profile::vault, .user = {}, .chroot_to = {}, .locks_memory = ::geteuid() == 0};
   if (user != "-")
     c.user = TRY_IN("vault", os::find_user(user));
-  os::trim_memory();                                              // what is not there is not locked
-  if (auto locked = os::lock_memory(); !locked && geteuid() == 0) // tests of others go on without
-    return within("vault", std::move(locked.error()));
   return os::confine(c);
 }
 

@@ -3,10 +3,11 @@
 
 #include "base/secret.hpp"
 #include "os/sandbox.hpp"
-#include "os/seccomp.hpp"
+#include "os/sandbox_calls.hpp"
 #include "os/socket.hpp"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -22,6 +23,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -363,11 +365,32 @@ TEST_CASE("root is no role's user, a second thread is no time to confine, a miss
   }) == "");
 }
 
-TEST_CASE("the filter is within what the kernel takes, and ends in death") {
-  for (const Profile profile : {Profile::edge, Profile::vault, Profile::stager}) {
-    const std::vector<sock_filter> filter = filter_for(profile, 1);
+TEST_CASE("the filter is within what the kernel takes, and another architecture's call ends the process") {
+  constexpr uint32_t k_another = 0x40000008; // no architecture that we build for
+  for (const Profile profile : {Profile::edge, Profile::vault, Profile::log, Profile::stager}) {
+    const Filter filter = filter_for(profile, 1).value();
     CHECK(filter.size() < 4096);
-    CHECK(filter.back().code == (BPF_RET | BPF_K));
-    CHECK(filter.back().k == 0x80000000U); // SECCOMP_RET_KILL_PROCESS
+    REQUIRE(filter[0].code == (BPF_LD | BPF_W | BPF_ABS));
+    REQUIRE(filter[0].k == offsetof(seccomp_data, arch));
+    REQUIRE(filter[1].code == (BPF_JMP | BPF_JEQ | BPF_K));
+    CHECK(filter[1].k != k_another);
+    const size_t otherwise = 2 + size_t{filter[1].jf};
+    CHECK(filter[otherwise].code == (BPF_RET | BPF_K));
+    CHECK(filter[otherwise].k == SECCOMP_RET_KILL_PROCESS);
   }
 }
+
+#ifdef __x86_64__
+TEST_CASE("[attack-E2] [attack-V2] the tables of system calls with 32 bits and of x32 are closed") {
+  constexpr long k_x32 = 0x40000000;
+  for (const Profile profile : {Profile::edge, Profile::vault, Profile::log, Profile::stager}) {
+    CHECK(confined(confinement(profile), [] {
+      long number = 20; // getpid, by the table of i386
+      asm volatile("int $0x80" : "+a"(number) : : "memory");
+      return 0;
+    }) == k_sigsys);
+    CHECK(confined(confinement(profile),
+              [] { return ::syscall(k_x32 + SYS_getpid) > 0 ? 0 : 1; }) == k_sigsys);
+  }
+}
+#endif
