@@ -91,30 +91,27 @@ Result<SecretBytes> read_secret_frame(int fd, Millis timeout, size_t limit) {
   return secret;
 }
 
-Result<Request> parse_request(std::string_view text, Json& storage) {
-  storage = TRY_IN("request", parse_json(text, k_max_control_frame));
-  const uint64_t version = TRY_IN("request", u64_at(storage, "v"));
-  if (version != k_control_version) // before the rest: another version may well look different
+Result<Request> parse_request(std::string_view text) {
+  const auto json = TRY_IN("request", parse_json(text, k_max_control_frame));
+  const std::string verb = string_or(json, "verb", "");
+  const uint64_t version = u64_or(json, "v", 0);
+  if (version != k_control_version && verb != "upgrade") // another version may well look different
     return fail(Code::invalid,
-        cat("request: version ", version, " of the control protocol, this chillboxd speaks ",
-            k_control_version, ": use a chillboxctl of the same release"));
-  auto verb = TRY_IN("request", string_at(storage, "verb"));
-  Request request{std::move(verb), nullptr};
-  for (const auto& [key, value] : storage.items())
-    if (key != "v" && key != "verb" && key != "args")
-      return fail(Code::invalid, cat("request: unknown member '", printable(key, 60), "'"));
-  Json& args = storage["args"];
-  if (args.is_null())
-    args = Json::object();
-  if (!args.is_object())
-    return fail(Code::invalid, "request: args: must be an object");
-  request.args = &args;
+        cat("request: protocol version ", version, ", this chillboxd speaks ", k_control_version,
+            ": use the chillboxctl of the same release"));
+  if (verb.empty())
+    return fail(Code::invalid, "request: verb: must be a string, and is missing");
+  Request request{verb, {}};
+  if (const auto args = json.find("args"); args != json.end() && !args->is_null()) {
+    if (!args->is_object())
+      return fail(Code::invalid, "request: args: must be an object");
+    request.args = TRY_IN("request: args", from_json<Arguments>(*args));
+  }
   return request;
 }
 
-std::string request_text(std::string_view verb, const Json& args) {
-  return dump(
-      {{"v", k_control_version}, {"verb", verb}, {"args", args.is_null() ? Json::object() : args}});
+std::string request_text(std::string_view verb, const Arguments& args) {
+  return dump({{"v", k_control_version}, {"verb", verb}, {"args", to_json(args)}});
 }
 
 std::string event_text(const Json& event) {
@@ -148,9 +145,9 @@ Result<void> write_body(int fd, int from) {
   }
 }
 
-Result<std::string> call(int fd, std::string_view verb, const Json& args, const SecretBytes* secret,
-    const std::function<void(const Json&)>& on_event, Millis timeout, std::string* error_data,
-    int body) {
+Result<std::string> call(int fd, std::string_view verb, const Arguments& args,
+    const SecretBytes* secret, const std::function<void(const Json&)>& on_event, Millis timeout,
+    std::string* error_data, int body) {
   // A daemon that refuses the caller answers and closes without reading on: its answer says more
   // than our broken pipe.
   Result<void> sent = write_frame(fd, request_text(verb, args));

@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/secret.hpp"
 #include "control/json.hpp"
+#include "control/messages.hpp"
 
 #include <chrono>
 #include <functional>
@@ -38,12 +39,13 @@ Result<SecretBytes> read_secret_frame(
 
 struct Request {
   std::string verb;
-  Json* args; // never null while the request lives
+  Arguments args;
 };
-// The first frame of a client, into `storage`, which the request's args point into. invalid:
-// another version, no verb, other members.
-Result<Request> parse_request(std::string_view text, Json& storage);
-std::string request_text(std::string_view verb, const Json& args);
+// The first frame of a client. invalid: another version, no verb, arguments that are no object.
+// `upgrade` is taken in every version, because a newer chillboxctl must be able to bring its own
+// daemon up: that verb and its answer never change. Members that are not known are ignored.
+Result<Request> parse_request(std::string_view text);
+std::string request_text(std::string_view verb, const Arguments& args);
 std::string event_text(const Json& event);
 std::string result_text(std::string_view verb, const Json& result); // adds "schema"
 std::string error_text(const Error& error);
@@ -54,9 +56,9 @@ std::string error_text(
 // object or the daemon's error. body: a descriptor that is read to its end and sent as write_body()
 // does. timeout: for each frame; negative waits for ever. error_data: the JSON text of what an
 // error carries besides code and message, if any.
-Result<std::string> call(int fd, std::string_view verb, const Json& args, const SecretBytes* secret,
-    const std::function<void(const Json&)>& on_event, std::chrono::milliseconds timeout,
-    std::string* error_data = nullptr, int body = -1);
+Result<std::string> call(int fd, std::string_view verb, const Arguments& args,
+    const SecretBytes* secret, const std::function<void(const Json&)>& on_event,
+    std::chrono::milliseconds timeout, std::string* error_data = nullptr, int body = -1);
 
 // What comes behind a request with a body: raw frames, then an empty one. The daemon's side stops
 // at its own limit.

@@ -1,7 +1,8 @@
 // Verbs that keep the host in order: hold, release_hold, withdraw, trust_keep, prune.
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "daemon/control_server.hpp"
+#include "daemon/control_verbs.hpp"
+#include "rollout/prune.hpp"
 #include "rollout/bring_up.hpp"
 #include "rollout/manifest.hpp"
 #include "rollout/trust.hpp"
@@ -10,8 +11,6 @@
 #include <memory>
 
 namespace chillbox::daemon {
-
-using control::Json;
 
 namespace {
 
@@ -23,101 +22,102 @@ void add(rollout::Pruned& to, rollout::Pruned more) {
   to.paths.insert(to.paths.end(), more.paths.begin(), more.paths.end());
 }
 
-} // namespace
-
-Result<Json> ControlServer::hold(const Call& call) {
+Result<control::Done> hold(const Call& call) {
+  auto& host = call.host();
   constexpr size_t k_longest = 500;
-  const auto site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))));
-  const std::string why = printable(trim(TRY(control::string_at(call.args, "why"))), k_longest);
+  const auto site = TRY(site_of(call));
+  const std::string why = printable(trim(TRY(required(call.args.why, "why"))), k_longest);
   if (why.empty())
     return fail(Code::invalid, "a hold needs a reason: whoever is refused wants to know");
-  if (!TRY(m_world.store.site(site)))
-    return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
-  TRY(m_world.store.put_hold({{call.actor, why, m_world.clock.wall_ms()}, site}));
-  TRY(rollout::write_manifest(m_world, site));
+  (void)TRY(known_site(call, site));
+  TRY(host.store.put_hold({{call.actor, why, host.clock.wall_ms()}, site}));
+  TRY(rollout::write_manifest(host, site));
   log::info(cat("site '", site.str(), "': is held by ", call.actor, ": ", why));
-  return Json::object();
+  return control::Done{};
 }
 
-Result<Json> ControlServer::release_hold(const Call& call) {
-  const auto site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))));
-  const bool was = TRY(m_world.store.delete_hold(site));
-  TRY(rollout::write_manifest(m_world, site));
-  return Json{{"was_held", was}};
+Result<control::HoldReleased> release_hold(const Call& call) {
+  auto& host = call.host();
+  const auto site = TRY(site_of(call));
+  const bool was = TRY(host.store.delete_hold(site));
+  TRY(rollout::write_manifest(host, site));
+  return control::HoldReleased{.was_held = was};
 }
 
 // Of all releases that the text names. One that is live goes on, and is named in the answer.
-Result<Json> ControlServer::withdraw(const Call& call) {
+Result<control::Withdrawal> withdraw(const Call& call) {
+  auto& host = call.host();
   constexpr size_t k_longest = 500;
-  const auto site = TRY(site_of(call.args));
-  const std::string wanted = TRY(control::string_at(call.args, "version"));
-  const auto row = TRY(m_world.store.site(site));
-  Json list = Json::array();
-  std::string live;
+  const auto site = TRY(site_of(call));
+  const std::string wanted = TRY(required(call.args.version, "version"));
+  const auto row = TRY(host.store.site(site));
+  control::Withdrawal done{.site = site.str(), .releases = {}, .live = ""};
   std::vector<std::string> known;
-  for (const auto& release : TRY(m_world.store.releases(site))) {
+  for (const auto& release : TRY(host.store.releases(site))) {
     known.push_back(cat(release.version, " (", release.id, ")"));
     if (release.version != wanted && release.id != wanted)
       continue;
-    TRY(m_world.store.withdraw({site, release.sha256, release.version, release.serial, call.actor,
-        printable(trim(control::string_or(call.args, "why", "")), k_longest),
-        m_world.clock.wall_ms()}));
-    list.push_back(release.id);
+    TRY(host.store.withdraw({site, release.sha256, release.version, release.serial, call.actor,
+        printable(trim(call.args.why.value_or("")), k_longest), host.clock.wall_ms()}));
+    done.releases.push_back(release.id);
     if (row && row->live == release.id)
-      live = release.id;
+      done.live = release.id;
   }
-  if (list.empty())
+  if (done.releases.empty())
     return fail(Code::not_found,
         cat("no release '", printable(wanted, 60), "' of '", site.str(),
             "': ", known.empty() ? "there is none" : cat("there are ", join(known, ", "))));
-  TRY(rollout::write_manifest(m_world, site));
+  TRY(rollout::write_manifest(host, site));
   log::warn(cat("site '", site.str(), "': ", wanted, " was withdrawn by ", call.actor));
-  return Json{{"site", site.str()}, {"releases", std::move(list)}, {"live", live}};
+  return done;
 }
 
-Result<Json> ControlServer::secrets_withdraw(const Call& call) {
-  const auto site = TRY(site_of(call.args));
-  const auto done =
-      TRY(rollout::withdraw_sets(m_world, site, control::u64_or(call.args, "serial", 0)));
+Result<control::SecretsWithdrawal> secrets_withdraw(const Call& call) {
+  auto& host = call.host();
+  const auto site = TRY(site_of(call));
+  const auto done = TRY(rollout::withdraw_sets(host, site, call.args.serial.value_or(0)));
   log::warn(cat("site '", site.str(), "': secret sets up to ", done.serial, " were withdrawn by ",
       call.actor));
-  return Json{{"site", site.str()}, {"serial", done.serial}, {"sets", done.sets}};
+  return control::SecretsWithdrawal{.site = site.str(), .serial = done.serial, .sets = done.sets};
 }
 
-Result<Json> ControlServer::key_uses(const Call& call) {
-  Json list = Json::array();
-  for (const auto& use :
-      TRY(rollout::uses_of_key(m_world, TRY(control::string_at(call.args, "name")),
-          TRY(control::string_at(call.args, "fingerprint")))))
-    list.push_back({{"site", use.site.str()}, {"version", use.version}});
-  return Json{{"uses", std::move(list)}};
+Result<control::KeyUses> key_uses(const Call& call) {
+  auto& host = call.host();
+  const auto name = TRY(required(call.args.name, "name"));
+  const auto fingerprint = TRY(required(call.args.fingerprint, "fingerprint"));
+  control::KeyUses all;
+  for (const auto& use : TRY(rollout::uses_of_key(host, name, fingerprint)))
+    all.uses.push_back({use.site.str(), use.version});
+  return all;
 }
 
 // It is root who says whose signatures this host takes, so it is root who may do without one. A
 // site that is down for it comes up.
-Result<Json> ControlServer::trust_keep(const Call& call) {
-  if (call.uid != 0 && !m_world.paths.testing())
+Result<control::Kept> trust_keep(const Call& call) {
+  auto& host = call.host();
+  if (call.visit.uid != 0 && !host.paths.testing())
     return fail(Code::denied, "only root may keep what a key signed that is not trusted");
-  const auto site = TRY(site_of(call.args));
-  const std::string version = TRY(rollout::keep_live(m_world, site, call.actor));
-  m_engine.alone(site, [&world = m_world, site] {
-    if (const auto up = rollout::bring_up(world, site, true); !up)
+  const auto site = TRY(site_of(call));
+  const std::string version = TRY(rollout::keep_live(host, site, call.actor));
+  call.state.engine.alone(site, [&host, site] {
+    if (const auto up = rollout::bring_up(host, site, true); !up)
       log::error(cat("site '", site.str(), "': ", up.error().message));
   });
   log::warn(cat("site '", site.str(), "': ", version, " is kept by ", call.actor));
-  return Json{{"site", site.str()}, {"version", version}};
+  return control::Kept{.site = site.str(), .version = version};
 }
 
 // In the site's turn: what a job is about to use must not go. A copy of what the task needs,
 // because it may outlive this call.
-Result<rollout::Pruned> ControlServer::prune_in_turn(const SiteName& site) {
+Result<rollout::Pruned> prune_in_turn(const Call& call, const SiteName& site) {
+  auto& host = call.host();
   const auto promise = std::make_shared<std::promise<Result<rollout::Pruned>>>();
   auto outcome = promise->get_future();
-  m_engine.alone(site,
-      [promise, &world = m_world, site] { promise->set_value(rollout::prune_site(world, site)); });
-  const os::Millis end = m_world.clock.mono() + k_turn_wait;
-  while (outcome.wait_for(k_pause) != std::future_status::ready && m_world.clock.mono() < end &&
-      !m_stopping) {}
+  call.state.engine.alone(
+      site, [promise, &host, site] { promise->set_value(rollout::prune_site(host, site)); });
+  const os::Millis end = host.clock.mono() + k_turn_wait;
+  while (outcome.wait_for(k_pause) != std::future_status::ready && host.clock.mono() < end &&
+      !call.state.stopping) {}
   if (outcome.wait_for(os::Millis{0}) != std::future_status::ready)
     return fail(Code::busy,
         cat("site '", site.str(),
@@ -126,21 +126,38 @@ Result<rollout::Pruned> ControlServer::prune_in_turn(const SiteName& site) {
   return outcome.get();
 }
 
-Result<Json> ControlServer::prune(const Call& call) {
-  const std::string only = control::string_or(call.args, "site", "");
-  const bool dry_run = control::bool_or(call.args, "dry_run", false);
+Result<control::Pruned> prune(const Call& call) {
+  auto& host = call.host();
+  const std::string only = call.args.site.value_or("");
+  const bool dry_run = call.args.dry_run.value_or(false);
   std::vector<SiteName> sites;
-  for (const auto& site : TRY(rollout::sites_with_files(m_world)))
+  for (const auto& site : TRY(rollout::sites_with_files(host)))
     if (only.empty() || site.str() == only)
       sites.push_back(site);
   if (sites.empty() && !only.empty())
     return fail(Code::not_found, cat("no site '", printable(only, 40), "' on this host"));
   rollout::Pruned pruned;
   for (const auto& site : sites)
-    add(pruned, TRY(dry_run ? rollout::prune_site(m_world, site, true) : prune_in_turn(site)));
+    add(pruned, TRY(dry_run ? rollout::prune_site(host, site, true) : prune_in_turn(call, site)));
   if (only.empty())
-    add(pruned, TRY(rollout::prune_artifacts(m_world, dry_run)));
-  return Json{{"dry_run", dry_run}, {"bytes", pruned.bytes}, {"paths", pruned.paths}};
+    add(pruned, TRY(rollout::prune_artifacts(host, dry_run)));
+  return control::Pruned{.dry_run = dry_run, .bytes = pruned.bytes, .paths = pruned.paths};
+}
+
+constexpr ControlVerb k_verbs[] = {
+    {"hold", answer<hold>, true},
+    {"release_hold", answer<release_hold>, true},
+    {"withdraw", answer<withdraw>, true},
+    {"secrets_withdraw", answer<secrets_withdraw>, true},
+    {"key_uses", answer<key_uses>},
+    {"trust_keep", answer<trust_keep>, true},
+    {"prune", answer<prune>, true},
+};
+
+} // namespace
+
+std::span<const ControlVerb> admin_verbs() {
+  return k_verbs;
 }
 
 } // namespace chillbox::daemon

@@ -1,48 +1,56 @@
 // Verbs of the crontab.
 #include "base/text.hpp"
-#include "daemon/control_server.hpp"
-#include "daemon/views.hpp"
+#include "daemon/control_verbs.hpp"
 
 namespace chillbox::daemon {
+namespace {
 
-using control::Json;
-
-Result<Json> ControlServer::cron_list(const Call& call) {
-  const auto site = TRY(site_of(call.args));
-  Json list = Json::array();
-  for (const auto& entry : TRY(m_crontab.entries(site))) {
-    const auto last = TRY(m_world.store.last_cron_run(site, entry.line));
-    list.push_back({{"number", entry.number}, {"line", entry.line},
-        {"next_ms", entry.next.due.value_or(0) * 1000}, {"last", last ? view(*last) : Json()}});
+Result<control::CronList> cron_list(const Call& call) {
+  const auto site = TRY(site_of(call));
+  control::CronList list{.site = site.str(), .entries = {}};
+  for (const auto& entry : TRY(call.state.scheduler.entries(site))) {
+    auto last = TRY(call.host().store.last_cron_run(site, entry.line));
+    list.entries.push_back(
+        {entry.number, entry.line, entry.next.due.value_or(0) * 1000, std::move(last)});
   }
-  return Json{{"site", site.str()}, {"entries", std::move(list)}};
+  return list;
 }
 
-Result<Json> ControlServer::cron_history(const Call& call) {
-  const auto site = TRY(site_of(call.args));
-  if (!TRY(m_world.store.site(site)))
-    return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
-  Json list = Json::array();
-  for (const auto& run : TRY(m_world.store.cron_runs(site, limit_of(call.args, 20))))
-    list.push_back(view(run));
-  return Json{{"site", site.str()}, {"runs", std::move(list)}};
+Result<control::CronHistory> cron_history(const Call& call) {
+  const auto site = TRY(site_of(call));
+  (void)TRY(known_site(call, site));
+  control::CronHistory history{.site = site.str(), .runs = {}};
+  history.runs = TRY(call.host().store.cron_runs(site, limit_of(call)));
+  return history;
 }
 
-Result<Json> ControlServer::cron_run(const Call& call) {
+Result<control::CronAnswer> cron_run(const Call& call) {
   constexpr os::Millis k_look_again{2'000};
-  const auto site = TRY(site_of(call.args));
-  const auto id = TRY(m_crontab.run_now(site, control::u64_or(call.args, "number", 0), call.actor));
+  const auto site = TRY(site_of(call));
+  const auto id = TRY(call.state.scheduler.run_now(site, call.args.number.value_or(0), call.actor));
   for (;;) {
-    const uint64_t seen = m_changes.count();
-    const auto run = TRY(m_world.store.cron_run(id));
+    const uint64_t seen = call.state.changes.count();
+    auto run = TRY(call.host().store.cron_run(id));
     if (!run)
-      return fail(Code::not_found,
-          cat("run ", id, " is not in the history any more: the site was removed"));
-    if (run->ended_ms != 0 || !control::bool_or(call.args, "wait", true))
-      return Json{{"run", view(*run)}};
-    TRY(may_wait(call, cat("; run ", id, " goes on")));
-    m_changes.wait(seen, k_look_again);
+      return fail(
+          Code::not_found, cat("run ", id, " is no longer in the history: the site was removed"));
+    if (run->ended_ms != 0 || !call.args.wait.value_or(true))
+      return control::CronAnswer{std::move(*run)};
+    TRY(may_wait(call, cat("; run ", id, " continues")));
+    call.state.changes.wait(seen, k_look_again);
   }
+}
+
+constexpr ControlVerb k_verbs[] = {
+    {"cron_list", answer<cron_list>},
+    {"cron_history", answer<cron_history>},
+    {"cron_run", answer<cron_run>, true},
+};
+
+} // namespace
+
+std::span<const ControlVerb> cron_verbs() {
+  return k_verbs;
 }
 
 } // namespace chillbox::daemon

@@ -1,15 +1,16 @@
-// Verbs that act.
+// Verbs that order a job, lock and unlock, and what the monitor itself does.
 #include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "daemon/control_server.hpp"
-#include "daemon/views.hpp"
+#include "daemon/control_verbs.hpp"
+#include "daemon/orders.hpp"
 #include "rollout/steps.hpp"
 
 #include <algorithm>
 
 namespace chillbox::daemon {
 
+using control::JobAnswer;
 using control::Json;
 
 namespace {
@@ -22,12 +23,12 @@ constexpr os::Millis k_unlock_turn{30'000}; // more than a try of somebody else 
 // A service that the live release has not is refused here: restart and start would take its name
 // for the whole site's.
 Result<void> check_service(
-    rollout::HostContext& world, const store::SiteRow& row, const std::string& service) {
-  const auto live = TRY(world.store.release(row.site, row.live));
+    rollout::HostContext& host, const store::SiteRow& row, const std::string& service) {
+  const auto live = TRY(host.store.release(row.site, row.live));
   if (service.empty() || !live)
     return {};
   rollout::JobControl signals;
-  rollout::JobContext r(world, store::Job{.site = row.site}, signals);
+  rollout::JobContext r(host, store::Job{.site = row.site}, signals);
   r.release = *live;
   TRY(rollout::load_release(r));
   std::vector<std::string> names;
@@ -42,122 +43,105 @@ Result<void> check_service(
           join(names, ", ")));
 }
 
-Json watch_of(const Json& args) {
-  return {{"no_watch", control::bool_or(args, "no_watch", false)}};
-}
-
-} // namespace
-
-Result<Json> ControlServer::run_job(const Call& call, store::JobKind kind, const Json& options) {
-  SiteName site = TRY(SiteName::parse(TRY(control::string_at(call.args, "site"))));
-  store::Job job{
-      .id = store::new_job_id(m_world.clock.wall_ms()), .kind = kind, .site = std::move(site)};
-  const auto row = TRY(m_world.store.site(job.site));
-  if (!row)
-    return fail(Code::not_found, cat("no site '", job.site.str(), "' on this host"));
-  job.version = control::string_or(call.args, "version", "");
-  job.service = control::string_or(call.args, "service", "");
-  TRY(check_service(m_world, *row, job.service));
-  job.actor = call.actor;
-  job.options = control::dump(options);
-  job.created_ms = m_world.clock.wall_ms();
-  TRY(m_world.store.add_job(job));
-  m_engine.submit(job.id);
-  if (control::bool_or(call.args, "wait", true))
+// Into the queue; then its events, unless the caller does not wait for its end.
+Result<JobAnswer> submit(const Call& call, const store::Job& job) {
+  TRY(call.host().store.add_job(job));
+  call.state.engine.submit(job.id);
+  if (call.args.wait.value_or(true))
     return follow(call, job.id, true, true);
-  const auto stored = TRY(m_world.store.job(job.id));
-  return Json{{"job", view(*stored)}};
+  auto stored = TRY(call.host().store.job(job.id));
+  if (!stored)
+    return fail(Code::not_found, cat("no job '", job.id, "'"));
+  return JobAnswer{.job = std::move(*stored), .events = std::nullopt};
 }
 
-Result<Json> ControlServer::rollback(const Call& call) {
-  if (!control::bool_or(call.args, "during_hold", false)) {
-    const auto free = rollout::check_hold(m_world, TRY(site_of(call.args)));
+Result<JobAnswer> order(const Call& call, store::JobKind kind, const Json& options) {
+  const auto row = TRY(known_site(call, TRY(site_of(call))));
+  auto job = new_job(call.host(), kind, row.site, call.actor);
+  job.version = call.args.version.value_or("");
+  job.service = call.args.service.value_or("");
+  TRY(check_service(call.host(), row, job.service));
+  job.options = control::dump(options);
+  return submit(call, job);
+}
+
+Result<JobAnswer> rollback(const Call& call) {
+  if (!call.args.during_hold.value_or(false)) {
+    const auto free = rollout::check_hold(call.host(), TRY(site_of(call)));
     if (!free && free.error().code == Code::busy)
       return fail(Code::busy, cat(free.error().message, "; --during-hold rolls back all the same"));
     TRY(free);
   }
-  return run_job(call, store::JobKind::rollback, Json::object());
-}
-Result<Json> ControlServer::restart(const Call& call) {
-  return run_job(call, store::JobKind::restart, watch_of(call.args));
-}
-Result<Json> ControlServer::start(const Call& call) {
-  return run_job(call, store::JobKind::start, Json::object());
-}
-Result<Json> ControlServer::stop_site(const Call& call) {
-  return run_job(call, store::JobKind::stop, Json::object());
+  return order(call, store::JobKind::rollback, Json::object());
 }
 
-Result<Json> ControlServer::remove(const Call& call) {
-  return run_job(
-      call, store::JobKind::remove, {{"purge", control::bool_or(call.args, "purge", false)}});
+Result<JobAnswer> restart(const Call& call) {
+  return order(call, store::JobKind::restart, {{"no_watch", call.args.no_watch.value_or(false)}});
+}
+
+Result<JobAnswer> start(const Call& call) {
+  return order(call, store::JobKind::start, Json::object());
+}
+
+Result<JobAnswer> stop(const Call& call) {
+  return order(call, store::JobKind::stop, Json::object());
+}
+
+Result<JobAnswer> remove(const Call& call) {
+  return order(call, store::JobKind::remove, {{"purge", call.args.purge.value_or(false)}});
 }
 
 // The same order once more, with what the operator allows. Only from here can a downgrade or a jump
 // of the serial be allowed (faults 38, 39).
-Result<Json> ControlServer::retry(const Call& call) {
-  const std::string id = TRY(control::string_at(call.args, "job"));
-  const auto old = TRY(m_world.store.job(id));
+Result<JobAnswer> retry(const Call& call) {
+  auto& host = call.host();
+  const std::string id = TRY(required(call.args.job, "job"));
+  const auto old = TRY(host.store.job(id));
   if (!old)
     return fail(Code::not_found, cat("no job '", printable(id, 40), "'"));
   if (old->finished_ms == 0)
     return fail(Code::busy, cat("job ", id, " has not ended: it is ", store::name(old->state)));
   if (old->kind == store::JobKind::deploy || old->kind == store::JobKind::secrets)
-    TRY(rollout::check_hold(m_world, old->site));
-  store::Job job{
-      .id = store::new_job_id(m_world.clock.wall_ms()), .kind = old->kind, .site = old->site};
+    TRY(rollout::check_hold(host, old->site));
+  auto job = new_job(host, old->kind, old->site, call.actor);
   job.version = old->version;
   job.sha256 = old->sha256;
   job.size = old->size;
   job.service = old->service;
-  job.actor = call.actor;
   job.options = control::dump(
-      {{"retry", true}, {"allow_downgrade", control::bool_or(call.args, "allow_downgrade", false)},
-          {"allow_jump", control::bool_or(call.args, "allow_jump", false)},
-          {"no_watch", control::bool_or(call.args, "no_watch", false)}});
-  job.created_ms = m_world.clock.wall_ms();
+      {{"retry", true}, {"allow_downgrade", call.args.allow_downgrade.value_or(false)},
+          {"allow_jump", call.args.allow_jump.value_or(false)},
+          {"no_watch", call.args.no_watch.value_or(false)}});
   if (const auto digest = Digest::parse(old->sha256)) // what came for the old one is the new one's
-    if (const auto signature = rollout::uploaded_signature(m_world, *digest, id);
-        m_world.disk.exists(signature))
-      TRY(m_world.disk.write(rollout::uploaded_signature(m_world, *digest, job.id),
-          TRY(m_world.disk.read(signature, 4096)), 0600));
-  TRY(m_world.store.add_job(job));
-  m_engine.submit(job.id);
-  if (control::bool_or(call.args, "wait", true))
-    return follow(call, job.id, true, true);
-  const auto stored = TRY(m_world.store.job(job.id));
-  return Json{{"job", view(*stored)}};
-}
-
-// A clock that was set back must not lock the operator out for longer than the longest wait.
-int64_t ControlServer::unlock_wait_ms(const store::Store::Attempts& attempts) const {
-  const int64_t wait = secrets::unlock_delay_seconds(attempts.failures) * 1000;
-  return attempts.failures == 0
-      ? 0
-      : std::clamp<int64_t>(attempts.last_ms + wait - m_world.clock.wall_ms(), 0, wait);
+    if (const auto signature = rollout::uploaded_signature(host, *digest, id);
+        host.disk.exists(signature))
+      TRY(host.disk.write(rollout::uploaded_signature(host, *digest, job.id),
+          TRY(host.disk.read(signature, 4096)), 0600));
+  return submit(call, job);
 }
 
 // One try at a time. After each wrong one the next of the same user has to wait, also over a
 // restart (faults 75); another user's waits for nothing.
-Result<std::string> ControlServer::open_vault(const Call& call, const SecretBytes& passphrase) {
-  const std::unique_lock one(m_unlocking, k_unlock_turn);
+Result<std::string> open_vault(const Call& call, const SecretBytes& passphrase) {
+  auto& host = call.host();
+  const std::unique_lock one(call.state.unlocking, k_unlock_turn);
   if (!one)
     return fail(Code::busy, "somebody else is unlocking right now");
   const uid_t uid = call.visit.uid;
-  auto attempts = TRY(m_world.store.attempts(uid));
-  const int64_t left = unlock_wait_ms(attempts);
+  auto attempts = TRY(host.store.attempts(uid));
+  const int64_t left = unlock_wait_ms(host, attempts);
   if (left > 0)
     return fail(Code::throttled,
         cat("wrong passphrase (", attempts.failures, " in a row): wait ", (left + 999) / 1000,
             " s, then try again"));
-  const auto identity = m_world.disk.read(m_world.paths.identity(), k_max_identity);
+  const auto identity = host.disk.read(host.paths.identity(), k_max_identity);
   if (!identity)
     return fail(
         identity.error().code, cat(identity.error().message, ": `chillboxctl init` makes it"));
-  auto recipient = m_world.vault.unlock(*identity, passphrase, m_world.config.scrypt_cap);
+  auto recipient = host.vault.unlock(*identity, passphrase, host.config.scrypt_cap);
   if (!recipient && recipient.error().code == Code::denied) {
     ++attempts.failures;
-    TRY(m_world.store.set_attempts(uid, {attempts.failures, m_world.clock.wall_ms()}));
+    TRY(host.store.set_attempts(uid, {attempts.failures, host.clock.wall_ms()}));
     log::warn(cat(
         "unlock: wrong passphrase from ", call.actor, ", the ", attempts.failures, ". in a row"));
     return fail(Code::denied,
@@ -166,78 +150,108 @@ Result<std::string> ControlServer::open_vault(const Call& call, const SecretByte
   }
   if (!recipient)
     return std::unexpected(recipient.error());
-  TRY(m_world.store.set_attempts(uid, {0, 0}));
+  TRY(host.store.set_attempts(uid, {0, 0}));
   return std::move(*recipient);
 }
 
-Result<Json> ControlServer::unlock(const Call& call) {
+Result<control::Unlocked> unlock(const Call& call) {
   const auto passphrase =
-      TRY_IN("passphrase", control::read_secret_frame(call.fd, k_passphrase_wait));
+      TRY_IN("passphrase", control::read_secret_frame(call.fd(), k_passphrase_wait));
   auto recipient = TRY(open_vault(call, passphrase));
   log::info(cat("unsealed by ", call.actor));
-  Json started = Json::array();
-  for (const auto& site : m_engine.unlocked(k_bring_up_wait, [this] { return m_stopping.load(); }))
-    started.push_back(site);
-  return Json{{"recipient", std::move(recipient)}, {"sites", std::move(started)}};
+  return control::Unlocked{.recipient = std::move(recipient),
+      .sites =
+          call.state.engine.unlocked(k_bring_up_wait, [&] { return call.state.stopping.load(); })};
 }
 
-Result<Json> ControlServer::lock(const Call& call) {
-  const bool was = m_world.vault.unsealed();
-  m_locked = was;
-  m_world.vault.lock();
+Result<control::Locked> lock(const Call& call) {
+  auto& host = call.host();
+  const bool was = host.vault.unsealed();
+  call.state.locked = was;
+  host.vault.lock();
   log::info(cat("sealed by ", call.actor));
-  return Json{{"was_unsealed", was}};
+  return control::Locked{.was_unsealed = was};
 }
 
 // A flag that NGINX looks at: no job, no reload. The page first, so that the flag never shows an
 // older one.
-Result<Json> ControlServer::maintenance_on(const Call& call) {
+Result<control::Maintenance> maintenance_on(const Call& call) {
+  auto& host = call.host();
   constexpr size_t k_longest = 2'000;
-  const auto site = TRY(site_of(call.args));
-  const std::string message = control::string_or(call.args, "message", "");
+  const auto site = TRY(site_of(call));
+  const std::string message = call.args.message.value_or("");
   if (message.size() > k_longest)
     return fail(
         Code::too_large, cat("message: ", message.size(), " bytes, the limit is ", k_longest));
-  const auto row = TRY(m_world.store.site(site));
+  const auto row = TRY(host.store.site(site));
   if (!row || row->live.empty())
     return fail(Code::not_found,
         cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
-  const auto release = TRY(m_world.store.release(site, row->live));
-  if (!release || !nginx::has_maintenance(release->nginx, m_world.paths, site))
+  const auto release = TRY(host.store.release(site, row->live));
+  if (!release || !nginx::has_maintenance(release->nginx, host.paths, site))
     return fail(Code::conflict,
         cat("the NGINX template of '", site.str(), "' does not include ", site.str(),
             ".ssl_cert.include, which brings the maintenance page: add it and deploy"));
-  const std::string flag = nginx::maintenance_flag(m_world.paths, site),
+  const std::string flag = nginx::maintenance_flag(host.paths, site),
                     page = nginx::maintenance_page(message);
-  const auto shown = m_world.disk.read(flag + ".html", page.size());
-  const bool was = m_world.disk.exists(flag) && shown && *shown == page;
-  TRY(m_world.disk.write(flag + ".html", page, 0644));
-  TRY(m_world.disk.write(flag, "", 0644));
-  return Json{{"site", site.str()}, {"maintenance", true}, {"was", was}};
+  const auto shown = host.disk.read(flag + ".html", page.size());
+  const bool was = host.disk.exists(flag) && shown && *shown == page;
+  TRY(host.disk.write(flag + ".html", page, 0644));
+  TRY(host.disk.write(flag, "", 0644));
+  return control::Maintenance{.site = site.str(), .maintenance = true, .was = was};
 }
 
-Result<Json> ControlServer::maintenance_off(const Call& call) {
-  const auto site = TRY(site_of(call.args));
-  if (!TRY(m_world.store.site(site)))
-    return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
-  const std::string flag = nginx::maintenance_flag(m_world.paths, site);
-  const bool was = m_world.disk.exists(flag);
-  TRY(m_world.disk.remove(flag));
-  TRY(m_world.disk.remove(flag + ".html"));
-  return Json{{"site", site.str()}, {"maintenance", false}, {"was", was}};
+Result<control::Maintenance> maintenance_off(const Call& call) {
+  auto& host = call.host();
+  const auto site = TRY(site_of(call));
+  (void)TRY(known_site(call, site));
+  const std::string flag = nginx::maintenance_flag(host.paths, site);
+  const bool was = host.disk.exists(flag);
+  TRY(host.disk.remove(flag));
+  TRY(host.disk.remove(flag + ".html"));
+  return control::Maintenance{.site = site.str(), .maintenance = false, .was = was};
 }
 
-Result<Json> ControlServer::reload(const Call& call) {
-  const auto reloaded = m_ask.reload();
-  record_keys(call.actor); // also of a reload that found faults
+Result<control::Done> reload(const Call& call) {
+  const auto reloaded = call.state.monitor.reload();
+  call.state.record_keys(call.actor); // also of a reload that found faults
   TRY(reloaded);
-  return Json::object();
+  return control::Done{};
 }
 
-Result<Json> ControlServer::upgrade(const Call& call) {
-  TRY(m_ask.upgrade());
+Result<control::Upgraded> upgrade(const Call& call) {
+  TRY(call.state.monitor.upgrade());
   log::info(cat("upgrade asked by ", call.actor));
-  return Json{{"version", CHILLBOX_VERSION}};
+  return control::Upgraded{.version = CHILLBOX_VERSION};
+}
+
+constexpr ControlVerb k_verbs[] = {
+    {"rollback", answer<rollback>},
+    {"restart", answer<restart>},
+    {"start", answer<start>},
+    {"stop", answer<stop>},
+    {"remove", answer<remove>},
+    {"retry", answer<retry>, true},
+    {"unlock", answer<unlock>, true},
+    {"lock", answer<lock>, true},
+    {"reload", answer<reload>, true},
+    {"upgrade", answer<upgrade>, true},
+    {"maintenance_on", answer<maintenance_on>, true},
+    {"maintenance_off", answer<maintenance_off>, true},
+};
+
+} // namespace
+
+std::span<const ControlVerb> job_verbs() {
+  return k_verbs;
+}
+
+// A clock that was set back must not lock the operator out for longer than the longest wait.
+int64_t unlock_wait_ms(const rollout::HostContext& host, const store::Store::Attempts& attempts) {
+  const int64_t wait = secrets::unlock_delay_seconds(attempts.failures) * 1000;
+  return attempts.failures == 0
+      ? 0
+      : std::clamp<int64_t>(attempts.last_ms + wait - host.clock.wall_ms(), 0, wait);
 }
 
 } // namespace chillbox::daemon

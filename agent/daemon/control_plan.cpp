@@ -1,7 +1,7 @@
 // Verbs that look ahead.
 #include "base/guarded.hpp"
 #include "base/text.hpp"
-#include "daemon/control_server.hpp"
+#include "daemon/control_verbs.hpp"
 #include "os/io.hpp"
 #include "rollout/plan.hpp"
 
@@ -43,67 +43,79 @@ Result<void> append(int fd, std::string_view bytes, uint32_t reserve_percent) {
   return {};
 }
 
-Result<Fd> receive_artifact(int from, const rollout::HostContext& world) {
-  Fd file = TRY(nameless_file(world.paths.artifacts()));
-  const os::Millis end = world.clock.mono() + k_body_wait;
+Result<Fd> receive_artifact(int from, const rollout::HostContext& host) {
+  Fd file = TRY(nameless_file(host.paths.artifacts()));
+  const os::Millis end = host.clock.mono() + k_body_wait;
   for (uint64_t size = 0;;) {
-    if (world.clock.mono() >= end)
+    if (host.clock.mono() >= end)
       return fail(Code::timed_out,
           cat("the artifact did not come within ", k_body_wait.count() / 60'000, " minutes"));
     const auto frame = TRY_IN("artifact", control::read_frame(from, k_frame_wait));
     if (frame.empty())
       return file;
     size += frame.size();
-    if (size > world.config.artifact_max)
+    if (size > host.config.artifact_max)
       return fail(Code::too_large,
-          cat("the artifact has more than ", human_size(world.config.artifact_max),
+          cat("the artifact has more than ", human_size(host.config.artifact_max),
               " (limits.artifact_max)"));
-    TRY(append(file.get(), frame, world.config.reserve_percent));
+    TRY(append(file.get(), frame, host.config.reserve_percent));
   }
 }
 
-} // namespace
-
 // One at a time of a user: it lies on the disk before anything of it is known.
-Result<Fd> ControlServer::receive_body(const Call& call) {
+Result<Fd> receive_body(const Call& call) {
   {
-    const std::lock_guard lock(m_mutex);
-    if (!m_sending.insert(call.visit.uid).second)
+    const std::lock_guard lock(call.state.mutex);
+    if (!call.state.sending.insert(call.visit.uid).second)
       return fail(Code::busy,
           "you are sending an artifact to look at already: try again when that is done");
   }
-  auto file = guarded("receive an artifact", [&] { return receive_artifact(call.fd, m_world); });
-  const std::lock_guard lock(m_mutex);
-  m_sending.erase(call.visit.uid);
+  auto file =
+      guarded("receive an artifact", [&] { return receive_artifact(call.fd(), call.host()); });
+  const std::lock_guard lock(call.state.mutex);
+  call.state.sending.erase(call.visit.uid);
   return file;
 }
 
 // Of a site, of an artifact that is in the store, or of one that comes behind the request.
-Result<Json> ControlServer::plan(const Call& call) {
-  if (call.args.contains("site"))
-    return rollout::plan_site(m_world, TRY(site_of(call.args)));
+Result<Json> plan(const Call& call) {
+  auto& host = call.host();
+  if (call.args.site)
+    return rollout::plan_site(host, TRY(site_of(call)));
   Fd file;
   std::string signature;
-  if (call.args.contains("sha256")) {
-    const Digest digest = TRY(Digest::parse(TRY(control::string_at(call.args, "sha256"))));
-    file = Fd(::open(m_world.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (call.args.sha256) {
+    const Digest digest = TRY(Digest::parse(*call.args.sha256));
+    file = Fd(::open(host.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!file)
       return fail(Code::not_found, cat("no artifact ", digest.str(), " on this host"));
-    signature = TRY(m_world.disk.read(m_world.paths.artifact_signature(digest), k_max_signature));
+    signature = TRY(host.disk.read(host.paths.artifact_signature(digest), k_max_signature));
   } else {
-    signature = TRY(control::string_at(call.args, "signature"));
+    signature = TRY(required(call.args.signature, "signature"));
     file = TRY(receive_body(call));
   }
-  const std::unique_lock one(m_planning, k_plan_turn); // they share the staging memory with deploys
+  const std::unique_lock one(
+      call.state.planning, k_plan_turn); // they share the staging memory with deploys
   if (!one)
     return fail(Code::busy, "another plan is being made: try again");
-  return rollout::plan_artifact(m_world, file.get(), signature);
+  return rollout::plan_artifact(host, file.get(), signature);
 }
 
-Result<Json> ControlServer::nginx_show(const Call& call) {
-  const auto site = TRY(site_of(call.args));
-  auto text = TRY(rollout::nginx_in_force(m_world, site));
-  return Json{{"site", site.str()}, {"text", std::move(text)}};
+Result<control::NginxText> nginx_show(const Call& call) {
+  const auto site = TRY(site_of(call));
+  auto text = TRY(rollout::nginx_in_force(call.host(), site));
+  return control::NginxText{.site = site.str(), .text = std::move(text)};
+}
+
+constexpr ControlVerb k_verbs[] = {
+    {"plan", plan, true}, // changes nothing, but unpacks what somebody brought
+    {"nginx_show", answer<nginx_show>},
+};
+
+} // namespace
+
+std::span<const ControlVerb> plan_verbs() {
+  return k_verbs;
 }
 
 } // namespace chillbox::daemon

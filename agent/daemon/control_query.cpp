@@ -1,8 +1,7 @@
-// Verbs that show.
+// Verbs that only show.
 #include "artifact/stager.hpp"
 #include "base/text.hpp"
-#include "daemon/control_server.hpp"
-#include "daemon/views.hpp"
+#include "daemon/control_verbs.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/trust.hpp"
 
@@ -13,27 +12,28 @@
 
 namespace chillbox::daemon {
 
-using control::Json;
+using control::ServiceState;
+using control::SiteState;
 
 namespace {
 
 constexpr size_t k_most_rows = 1000;
 
-std::string_view slot_text(openrc::SlotState state) {
+ServiceState state_of(openrc::SlotState state) {
   switch (state) {
-  case openrc::SlotState::starting: return "starting";
-  case openrc::SlotState::started: return "started";
-  case openrc::SlotState::crashed: return "crashed";
+  case openrc::SlotState::starting: return ServiceState::starting;
+  case openrc::SlotState::started: return ServiceState::started;
+  case openrc::SlotState::crashed: return ServiceState::crashed;
   case openrc::SlotState::stopped: break;
   }
-  return "stopped";
+  return ServiceState::stopped;
 }
 
 // Why no visitor of any site is served; "" : NGINX answers.
-std::string nginx_trouble(const rollout::HostContext& world) {
-  if (world.paths.testing())
+std::string nginx_trouble(const rollout::HostContext& host) {
+  if (host.paths.testing())
     return ""; // this machine's NGINX is not the test's
-  const auto& config = world.config;
+  const auto& config = host.config;
   const auto answer = nginx::probe({.port = config.http_port,
       .path = "/healthcheck/",
       .host = config.server_name,
@@ -44,29 +44,28 @@ std::string nginx_trouble(const rollout::HostContext& world) {
             ": no site is served: ", answer.error().message, ": `rc-service nginx start`");
 }
 
-struct ServiceState {
-  std::string state = "files";
-  uint32_t restarts =
-      0; // since it was started: after a crash, or when the kernel ended it for want of memory
+struct Seen {
+  ServiceState state = ServiceState::files;
+  uint32_t restarts = 0;
   std::string trouble; // what is wrong and what to do
 };
 
 // Of all copies of one service.
-ServiceState look_at(rollout::HostContext& world, const config::Site& site,
-    const store::SiteRow& row, const rollout::PlannedService& p, Slot slot) {
-  ServiceState seen;
+Seen look_at(rollout::HostContext& host, const config::Site& site, const store::SiteRow& row,
+    const rollout::PlannedService& p, Slot slot) {
+  Seen seen;
   if (p.kind.listens == rollout::ServiceKind::Listens::no && !p.service.worker)
     return seen;
   const std::string who = cat("service '", p.service.name.str(), "'");
   const auto first = rollout::slot_name(site, p, slot, 0);
-  seen.state = slot_text(world.slots.state(first).value_or(openrc::SlotState::stopped));
+  seen.state = state_of(host.slots.state(first).value_or(openrc::SlotState::stopped));
   for (uint32_t i = 1; i <= p.service.count; ++i) {
     const auto name = rollout::slot_name(site, p, slot, p.service.worker ? i : 0);
-    seen.restarts += world.slots.respawns(name);
-    const auto next = world.slots.crash_loop(name);
-    if (!next || seen.state != "started")
+    seen.restarts += host.slots.respawns(name);
+    const auto next = host.slots.crash_loop(name);
+    if (!next || seen.state != ServiceState::started)
       continue;
-    seen.state = "crashing";
+    seen.state = ServiceState::crashing;
     seen.trouble = cat(who, " keeps crashing, ",
         next->count() > 0 ? cat("its next start is in ", (next->count() + 999) / 1000, " s")
                           : "it was just started again",
@@ -74,209 +73,182 @@ ServiceState look_at(rollout::HostContext& world, const config::Site& site,
   }
   const auto port = rollout::port_of(row, p.service.name, slot);
   if (const auto stranger =
-          port && !row.stopped ? rollout::stranger_at(world, *port, first) : std::nullopt) {
-    seen.state = "displaced";
+          port && !row.stopped ? rollout::stranger_at(host, *port, first) : std::nullopt) {
+    seen.state = ServiceState::displaced;
     seen.trouble = cat(who, ": on its port ", *port, " listens ", os::describe(*stranger),
         ", which is none of its processes: end that one");
   }
   return seen;
 }
 
-} // namespace
-
-size_t ControlServer::limit_of(const Json& args, size_t fallback) {
-  return std::clamp<size_t>(control::u64_or(args, "limit", fallback), 0, k_most_rows);
-}
-
-Result<SiteName> ControlServer::site_of(const Json& args) {
-  return SiteName::parse(TRY(control::string_at(args, "site")));
-}
-
-Result<Json> ControlServer::ping(const Call&) {
-  Json json{
-      {"version", CHILLBOX_VERSION}, {"sealed", !m_world.vault.unsealed()}, {"pid", ::getpid()}};
-  const std::lock_guard lock(m_mutex);
-  if (!m_not_upgraded.empty())
-    json["not_upgraded"] = m_not_upgraded;
-  return json;
-}
-
-Result<Json> ControlServer::site_view(const store::SiteRow& row) {
-  Json json{{"site", row.site.str()}, {"state", "none"}, {"version", ""}, {"release", row.live},
-      {"live_ms", 0}, {"waiting", ""}, {"previous_good", row.previous_good},
-      {"services", Json::array()}};
-  if (const auto hold = TRY(m_world.store.hold(row.site)))
-    json["hold"] = {{"actor", hold->actor}, {"why", hold->why}, {"time_ms", hold->time_ms}};
-  const bool maintained = m_world.disk.exists(nginx::maintenance_flag(m_world.paths, row.site));
-  json["maintenance"] = maintained;
-  if (row.live.empty())
-    return json;
-  json["state"] = row.stopped ? "stopped" : "live";
-  const auto release = TRY(m_world.store.release(row.site, row.live));
-  if (!release)
-    return json;
-  json["version"] = release->version;
-  json["live_ms"] = release->live_ms;
-  const auto good = rollout::check_live(m_world, *release);
-  json["distrust"] = good ? "" : good.error().message;
-  if (!good && !row.stopped && !m_world.disk.exists(m_world.paths.live(row.site))) {
-    json["state"] = "refused";
-    json["waiting"] = good.error().message;
-    return json;
-  }
-  // Somebody moved the link by hand: shown, and put right by the next job, never in silence (faults
-  // 121).
-  if (const auto link = m_world.disk.read_link(m_world.paths.current(row.site));
-      !link || *link != "releases/" + row.live) {
-    json["state"] = "degraded";
-    json["waiting"] = cat("`current` points to '",
-        link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
-        ": `chillboxctl restart ", row.site.str(), "` puts it right");
-  }
-  rollout::JobControl signals;
-  rollout::JobContext r(m_world, store::Job{.site = row.site}, signals);
-  r.release = *release;
-  if (auto loaded = rollout::load_release(r); !loaded) {
-    json["state"] = loaded.error().code == Code::sealed ? "sealed" : "degraded";
-    json["waiting"] = loaded.error().message;
-    return json;
-  }
+// A live release whose services can be looked at: they, Redis, and what it waits for.
+void add_services(rollout::HostContext& host, const store::SiteRow& row,
+    const rollout::JobContext& r, control::SiteStatus& status) {
+  const Slot slot = r.release.slot;
   const auto missing =
-      row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(m_world, r.site);
+      row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(host, r.site);
   for (const auto& p : r.services) {
-    const auto seen = look_at(m_world, r.site, row, p, release->slot);
-    if (seen.state != "started" && seen.state != "files" && missing.empty() && !row.stopped)
-      json["state"] = "degraded";
+    const auto seen = look_at(host, r.site, row, p, slot);
+    if (seen.state != ServiceState::started && seen.state != ServiceState::files &&
+        missing.empty() && !row.stopped)
+      status.state = SiteState::degraded;
     if (!seen.trouble.empty())
-      json["waiting"] = seen.trouble;
-    json["services"].push_back({{"name", p.service.name.str()}, {"lang", p.service.lang},
-        {"slot", letter(release->slot)}, {"state", seen.state}, {"restarts", seen.restarts}});
+      status.waiting = seen.trouble;
+    status.services.push_back(
+        {p.service.name.str(), p.service.lang, slot, seen.state, seen.restarts});
   }
   if (r.site.has_redis) {
     const auto state =
-        m_world.slots.state(rollout::redis_slot(row.site)).value_or(openrc::SlotState::stopped);
+        host.slots.state(rollout::redis_slot(row.site)).value_or(openrc::SlotState::stopped);
     if (state != openrc::SlotState::started && !row.stopped)
-      json["state"] = "degraded";
-    json["services"].push_back(
-        {{"name", "redis"}, {"lang", "redis"}, {"slot", ""}, {"state", slot_text(state)}});
+      status.state = SiteState::degraded;
+    status.services.push_back({"redis", "redis", Slot::none, state_of(state), std::nullopt});
   }
-  if (!good)
-    json["waiting"] =
-        cat("runs until it is replaced or the host is rebooted: ", good.error().message);
-  if (maintained)
-    json["waiting"] = cat("visitors get the maintenance page: `chillboxctl maintenance off ",
+  if (!status.distrust->empty())
+    status.waiting = cat("runs until it is replaced or the host is rebooted: ", *status.distrust);
+  if (status.maintenance)
+    status.waiting = cat("visitors get the maintenance page: `chillboxctl maintenance off ",
         row.site.str(), "` ends that");
   if (!missing.empty()) {
-    json["state"] = "sealed";
-    json["waiting"] = cat("waits for ", join(missing, ", "), ": `chillboxctl unlock`");
+    status.state = SiteState::sealed;
+    status.waiting = cat("waits for ", join(missing, ", "), ": `chillboxctl unlock`");
   }
-  return json;
 }
 
-Result<Json> ControlServer::sites(const Call&) {
-  Json list = Json::array();
-  for (const auto& row : TRY(m_world.store.sites()))
-    list.push_back(TRY(site_view(row)));
-  return Json{{"sites", std::move(list)}};
-}
-
-Result<Json> ControlServer::status(const Call& call) {
-  Json result = TRY(sites(call));
-  size_t waiting = 0;
-  for (const auto& job : TRY(m_world.store.unfinished()))
-    waiting += job.state == store::JobState::waiting_unlock ? 1 : 0;
-  const auto attempts = TRY(m_world.store.attempts(call.visit.uid));
-  const auto failures = TRY(m_world.store.unlock_failures());
-  const auto entries = TRY(m_world.store.audit_entries(1));
-  const int64_t newest =
-      entries.empty() ? 0 : entries[0].time_ms; // a clock that is behind it was set back
-  Json warnings = Json::array();
-  {
-    const std::lock_guard lock(m_mutex);
-    for (const auto& text : m_warnings)
-      warnings.push_back(text);
+Result<control::SiteStatus> status_of(rollout::HostContext& host, const store::SiteRow& row) {
+  control::SiteStatus status{
+      .site = row.site.str(), .release = row.live, .previous_good = row.previous_good};
+  if (auto hold = TRY(host.store.hold(row.site)))
+    status.hold = std::move(*hold);
+  status.maintenance = host.disk.exists(nginx::maintenance_flag(host.paths, row.site));
+  if (row.live.empty())
+    return status;
+  status.state = row.stopped ? SiteState::stopped : SiteState::live;
+  const auto release = TRY(host.store.release(row.site, row.live));
+  if (!release)
+    return status;
+  status.version = release->version;
+  status.live_ms = release->live_ms;
+  const auto good = rollout::check_live(host, *release);
+  status.distrust = good ? "" : good.error().message;
+  if (!good && !row.stopped && !host.disk.exists(host.paths.live(row.site))) {
+    status.state = SiteState::refused;
+    status.waiting = good.error().message;
+    return status;
   }
-  result["host"] = {{"version", CHILLBOX_VERSION}, {"sealed", !m_world.vault.unsealed()},
-      {"recipient",
-          std::string(trim(m_world.disk.read(m_world.paths.recipient(), 256).value_or("")))},
-      {"server_name", m_world.config.server_name},
-      {"uptime_s",
-          std::chrono::duration_cast<std::chrono::seconds>(m_world.clock.mono() - m_started)
-              .count()},
-      {"running", m_engine.running()}, {"waiting_unlock", waiting}, {"unlock_failures", failures},
-      {"unlock_wait_s", (unlock_wait_ms(attempts) + 999) / 1000}, {"newest_ms", newest},
-      {"nginx", nginx_trouble(m_world)},
-      {"refused_webhooks", m_ask.refused_webhooks ? m_ask.refused_webhooks() : 0},
-      {"refused_uploads", m_ask.refused_uploads ? m_ask.refused_uploads() : 0},
-      {"warnings", std::move(warnings)}};
-  return result;
+  // Somebody moved the link by hand: shown, and put right by the next job, never in silence (faults
+  // 121).
+  if (const auto link = host.disk.read_link(host.paths.current(row.site));
+      !link || *link != "releases/" + row.live) {
+    status.state = SiteState::degraded;
+    status.waiting = cat("`current` points to '",
+        link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
+        ": `chillboxctl restart ", row.site.str(), "` puts it right");
+  }
+  rollout::JobControl control;
+  rollout::JobContext r(host, store::Job{.site = row.site}, control);
+  r.release = *release;
+  if (auto loaded = rollout::load_release(r); !loaded) {
+    status.state = loaded.error().code == Code::sealed ? SiteState::sealed : SiteState::degraded;
+    status.waiting = loaded.error().message;
+    return status;
+  }
+  add_services(host, row, r, status);
+  return status;
 }
 
-Result<Json> ControlServer::releases(const Call& call) {
-  const auto site = TRY(site_of(call.args));
-  const auto row = TRY(m_world.store.site(site));
-  const auto releases = TRY(m_world.store.releases(site));
+Result<std::vector<control::SiteStatus>> all_sites(rollout::HostContext& host) {
+  std::vector<control::SiteStatus> all;
+  for (const auto& row : TRY(host.store.sites()))
+    all.push_back(TRY(status_of(host, row)));
+  return all;
+}
+
+template <class T> Result<void> send_event(const Call& call, const T& event) {
+  return control::write_frame(call.fd(), control::event_text(control::to_json(event)));
+}
+
+Result<control::Ping> ping(const Call& call) {
+  control::Ping ping{
+      .version = CHILLBOX_VERSION, .sealed = !call.host().vault.unsealed(), .pid = ::getpid()};
+  const std::lock_guard lock(call.state.mutex);
+  if (!call.state.not_upgraded.empty())
+    ping.not_upgraded = call.state.not_upgraded;
+  return ping;
+}
+
+Result<control::SiteList> sites(const Call& call) {
+  control::SiteList list;
+  list.sites = TRY(all_sites(call.host()));
+  return list;
+}
+
+Result<control::Status> status(const Call& call) {
+  auto& state = call.state;
+  auto& host = call.host();
+  control::Status status;
+  status.sites = TRY(all_sites(host));
+  const auto unfinished = TRY(host.store.unfinished());
+  const auto attempts = TRY(host.store.attempts(call.visit.uid));
+  const auto entries = TRY(host.store.audit_entries(1));
+  const auto count = [](const auto& counter) { return counter ? counter() : 0; };
+  auto& h = status.host;
+  h.version = CHILLBOX_VERSION;
+  h.sealed = !host.vault.unsealed();
+  h.recipient = trim(host.disk.read(host.paths.recipient(), 256).value_or(""));
+  h.server_name = host.config.server_name;
+  h.uptime_s = static_cast<uint64_t>((host.clock.mono() - state.started).count()) / 1000;
+  h.running = state.engine.running();
+  h.waiting_unlock = static_cast<uint64_t>(
+      std::ranges::count(unfinished, store::JobState::waiting_unlock, &store::Job::state));
+  h.unlock_failures = TRY(host.store.unlock_failures());
+  h.unlock_wait_s = static_cast<uint64_t>(unlock_wait_ms(host, attempts) + 999) / 1000;
+  h.newest_ms = entries.empty() ? 0 : entries[0].time_ms; // a clock that is behind it was set back
+  h.nginx = nginx_trouble(host);
+  h.refused_webhooks = count(state.monitor.refused_webhooks);
+  h.refused_uploads = count(state.monitor.refused_uploads);
+  const std::lock_guard lock(state.mutex);
+  h.warnings = state.warnings;
+  return status;
+}
+
+Result<control::ReleaseList> releases(const Call& call) {
+  auto& host = call.host();
+  const auto site = TRY(site_of(call));
+  const auto row = TRY(host.store.site(site));
+  const auto releases = TRY(host.store.releases(site));
   if (!row && releases.empty())
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
-  Json list = Json::array();
+  control::ReleaseList list{.site = site.str(), .live = row ? row->live : "", .releases = {}};
   for (const auto& release : releases) {
-    Json one = view(release, row ? row->live : "");
-    const auto good = rollout::check_release(m_world, release);
-    one["distrust"] = good ? "" : good.error().message;
-    one["withdrawn"] = !rollout::check_withdrawn(m_world, site, release.sha256, 0);
-    list.push_back(std::move(one));
+    const auto good = rollout::check_release(host, release);
+    list.releases.push_back(
+        {release, release.id == list.live, !rollout::check_withdrawn(host, site, release.sha256, 0),
+            good ? "" : good.error().message});
   }
-  return Json{{"site", site.str()}, {"live", row ? row->live : ""}, {"releases", std::move(list)}};
+  return list;
 }
 
-Result<Json> ControlServer::jobs(const Call& call) {
-  Json list = Json::array();
-  for (const auto& job :
-      TRY(m_world.store.jobs(control::string_or(call.args, "site", ""), limit_of(call.args, 20))))
-    list.push_back(view(job));
-  return Json{{"jobs", std::move(list)}};
+Result<control::JobList> jobs(const Call& call) {
+  control::JobList list;
+  list.jobs = TRY(call.host().store.jobs(call.args.site.value_or(""), limit_of(call)));
+  return list;
 }
 
-Result<Json> ControlServer::job(const Call& call) {
-  return follow(call, TRY(control::string_at(call.args, "job")),
-      control::bool_or(call.args, "follow", false), false);
+Result<control::JobAnswer> job(const Call& call) {
+  return follow(call, TRY(required(call.args.job, "job")), call.args.follow.value_or(false), false);
 }
 
-// Sends the job's events, and waits for more of them until it has ended when asked to.
-Result<Json> ControlServer::follow(
-    const Call& call, const std::string& id, bool to_the_end, bool as_error) {
-  constexpr os::Millis k_look_again{2'000};
-  uint64_t after = control::u64_or(call.args, "after", 0);
-  for (;;) {
-    const uint64_t seen = m_changes.count();
-    const auto job = TRY(m_world.store.job(id));
-    if (!job)
-      return fail(Code::not_found, cat("no job '", printable(id, 40), "'"));
-    const auto events = TRY(m_world.store.events(id, after));
-    for (const auto& event : events) {
-      TRY(control::write_frame(call.fd, control::event_text(view(event))));
-      after = event.number;
-    }
-    if (!events.empty())
-      continue;
-    if (job->finished_ms != 0 && as_error && job->code)
-      return fail(*job->code, job->message);
-    if (job->finished_ms != 0 || !to_the_end)
-      return Json{{"job", view(*job)}};
-    TRY(may_wait(call, cat("; job ", id, " goes on")));
-    m_changes.wait(seen, k_look_again);
-  }
-}
-
-Result<Json> ControlServer::logs(const Call& call) {
+Result<control::Log> logs(const Call& call) {
   constexpr size_t k_tail = 256 * 1024;
   constexpr os::Millis k_pause{300};
-  const auto site = TRY(site_of(call.args));
-  const std::string only = control::string_or(call.args, "service", "");
-  const size_t lines = std::clamp<size_t>(control::u64_or(call.args, "lines", 20), 0, 10'000);
-  const std::string dir = m_world.paths.logs_of(site);
+  auto& host = call.host();
+  const auto site = TRY(site_of(call));
+  const std::string only = call.args.service.value_or("");
+  const size_t lines = std::clamp<size_t>(call.args.lines.value_or(20), 0, 10'000);
+  const std::string dir = host.paths.logs_of(site);
   std::vector<std::pair<std::string, uint64_t>> files; // service, offset that was shown
-  for (const auto& file : TRY(m_world.disk.list(dir)))
+  for (const auto& file : TRY(host.disk.list(dir)))
     if (file.ends_with(".log") && (only.empty() || file == only + ".log"))
       files.emplace_back(file.substr(0, file.size() - 4), 0);
   if (files.empty())
@@ -285,10 +257,10 @@ Result<Json> ControlServer::logs(const Call& call) {
   for (bool first = true;; first = false) {
     for (auto& [service, offset] : files) {
       const std::string path = cat(dir, "/", service, ".log");
-      const uint64_t size = m_world.disk.size(path);
+      const uint64_t size = host.disk.size(path);
       if (size < offset)
         offset = 0; // rotated
-      const auto text = TRY(m_world.disk.tail(path, offset, k_tail));
+      const auto text = TRY(host.disk.tail(path, offset, k_tail));
       const auto end = text.rfind('\n');
       if (end == std::string::npos)
         continue;
@@ -296,27 +268,68 @@ Result<Json> ControlServer::logs(const Call& call) {
       if (first && rows.size() > lines)
         rows.erase(rows.begin(), rows.end() - static_cast<std::ptrdiff_t>(lines));
       for (auto row : rows)
-        TRY(control::write_frame(
-            call.fd, control::event_text({{"service", service}, {"line", printable(row, 4000)}})));
+        TRY(send_event(call, control::LogLine{service, printable(row, 4000)}));
       offset = (text.size() < k_tail ? offset : size - text.size()) + end + 1;
     }
-    if (!control::bool_or(call.args, "follow", false) || m_stopping)
-      return Json::object();
+    if (!call.args.follow.value_or(false) || call.state.stopping)
+      return control::Log{};
     TRY(may_wait(call, ""));
-    m_world.clock.sleep(k_pause);
+    host.clock.sleep(k_pause);
   }
 }
 
-Result<Json> ControlServer::audit(const Call& call) {
-  Json list = Json::array();
-  for (const auto& entry : TRY(m_world.store.audit_entries(limit_of(call.args, 20))))
-    list.push_back(view(entry));
-  return Json{{"entries", std::move(list)}};
+Result<control::AuditTrail> audit(const Call& call) {
+  control::AuditTrail trail;
+  trail.entries = TRY(call.host().store.audit_entries(limit_of(call)));
+  return trail;
 }
 
-Result<Json> ControlServer::audit_verify(const Call& call) {
-  const auto head = TRY(m_world.store.verify_audit(control::string_or(call.args, "head", "")));
-  return Json{{"entries", head.entries}, {"head", head.text()}};
+Result<control::AuditProof> audit_verify(const Call& call) {
+  const auto head = TRY(call.host().store.verify_audit(call.args.head.value_or("")));
+  return control::AuditProof{.entries = head.entries, .head = head.text()};
+}
+
+constexpr ControlVerb k_verbs[] = {
+    {"ping", answer<ping>},
+    {"status", answer<status>},
+    {"sites", answer<sites>},
+    {"releases", answer<releases>},
+    {"jobs", answer<jobs>},
+    {"job", answer<job>},
+    {"logs", answer<logs>},
+    {"audit", answer<audit>},
+    {"audit_verify", answer<audit_verify>},
+};
+
+} // namespace
+
+std::span<const ControlVerb> query_verbs() {
+  return k_verbs;
+}
+
+Result<control::JobAnswer> follow(
+    const Call& call, const std::string& id, bool to_the_end, bool as_error) {
+  constexpr os::Millis k_look_again{2'000};
+  uint64_t after = call.args.after.value_or(0);
+  for (;;) {
+    const uint64_t seen = call.state.changes.count();
+    auto job = TRY(call.host().store.job(id));
+    if (!job)
+      return fail(Code::not_found, cat("no job '", printable(id, 40), "'"));
+    const auto events = TRY(call.host().store.events(id, after));
+    for (const auto& event : events) {
+      TRY(send_event(call, event));
+      after = event.number;
+    }
+    if (!events.empty())
+      continue;
+    if (job->finished_ms != 0 && as_error && job->code)
+      return fail(*job->code, job->message);
+    if (job->finished_ms != 0 || !to_the_end)
+      return control::JobAnswer{.job = std::move(*job), .events = std::nullopt};
+    TRY(may_wait(call, cat("; job ", id, " continues")));
+    call.state.changes.wait(seen, k_look_again);
+  }
 }
 
 } // namespace chillbox::daemon

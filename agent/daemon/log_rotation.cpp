@@ -18,22 +18,22 @@ constexpr os::Millis k_pause{10'000};     // between the first word of the kerne
 
 } // namespace
 
-LogRotation::LogRotation(rollout::HostContext& world)
-    : m_world(world), m_events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-  m_due = world.clock.mono(); // what grew while nobody looked
+LogRotation::LogRotation(rollout::HostContext& host)
+    : m_host(host), m_events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+  m_due = host.clock.mono(); // what grew while nobody looked
 }
 
 void LogRotation::written() {
   std::array<char, 4096> events;
   while (::read(m_events.get(), events.data(), events.size()) > 0) {}
   if (!m_due)
-    m_due = m_world.clock.mono() + k_pause;
+    m_due = m_host.clock.mono() + k_pause;
 }
 
 os::Millis LogRotation::look_if_due() {
   if (!m_due)
     return os::Millis{-1};
-  if (const os::Millis left = *m_due - m_world.clock.mono(); left > os::Millis{0})
+  if (const os::Millis left = *m_due - m_host.clock.mono(); left > os::Millis{0})
     return left;
   m_due.reset();
   look();
@@ -47,13 +47,13 @@ void LogRotation::listen(const std::string& dir) {
 }
 
 bool LogRotation::rotate(const std::string& file, bool of_nginx) {
-  const auto& limits = m_world.config;
-  if (m_world.disk.size(file) <= limits.log_size)
+  const auto& limits = m_host.config;
+  if (m_host.disk.size(file) <= limits.log_size)
     return false;
   if (of_nginx) {
     if (auto done = os::rotate_by_name(file, limits.log_files); !done)
       log::warn(cat("rotate: ", done.error().message));
-    else if (auto made = m_world.disk.write(file, "", 0640);
+    else if (auto made = m_host.disk.write(file, "", 0640);
         !made) // else NGINX makes it readable for everybody
       log::warn(cat("rotate: ", made.error().message));
     return true;
@@ -69,21 +69,21 @@ bool LogRotation::rotate(const std::string& file, bool of_nginx) {
 
 // What the services answered: only the newest of it is of use, and only to ourselves.
 bool LogRotation::drop_answers() {
-  const std::string dir = nginx::answers_dir(m_world.paths);
+  const std::string dir = nginx::answers_dir(m_host.paths);
   bool dropped = false;
   listen(dir);
-  for (const auto& name : m_world.disk.list(dir).value_or(std::vector<std::string>{}))
-    if (const std::string file = cat(dir, "/", name); m_world.disk.size(file) > k_answers)
+  for (const auto& name : m_host.disk.list(dir).value_or(std::vector<std::string>{}))
+    if (const std::string file = cat(dir, "/", name); m_host.disk.size(file) > k_answers)
       dropped = os::rotate_by_name(file, 0).has_value() || dropped;
   return dropped;
 }
 
 void LogRotation::look() {
-  auto& disk = m_world.disk;
+  auto& disk = m_host.disk;
   bool reopen = drop_answers();
-  const std::string of_nginx = m_world.paths.root + "/var/log/nginx";
-  std::vector<std::pair<std::string, bool>> dirs{{m_world.paths.logs(), false}};
-  for (const auto& row : m_world.store.sites().value_or(std::vector<store::SiteRow>{}))
+  const std::string of_nginx = m_host.paths.root + "/var/log/nginx";
+  std::vector<std::pair<std::string, bool>> dirs{{m_host.paths.logs(), false}};
+  for (const auto& row : m_host.store.sites().value_or(std::vector<store::SiteRow>{}))
     dirs.emplace_back(cat(of_nginx, "/", row.site.str()), true);
   for (const auto& [dir, nginx] : dirs) {
     listen(dir); // first: what comes while it is looked at is told again
@@ -92,7 +92,7 @@ void LogRotation::look() {
         reopen = rotate(cat(dir, "/", name), nginx) || reopen;
   }
   if (reopen)
-    if (auto done = m_world.nginx.reopen_logs(); !done)
+    if (auto done = m_host.nginx.reopen_logs(); !done)
       log::warn(cat("rotate: ", done.error().message));
 }
 

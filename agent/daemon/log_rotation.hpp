@@ -15,7 +15,7 @@ namespace chillbox::daemon {
 
 class LogRotation {
 public:
-  explicit LogRotation(rollout::HostContext& world);
+  explicit LogRotation(rollout::HostContext& host);
   int fd() const { return m_events.get(); } // readable: something was written
   void written();                           // a look is due soon
   os::Millis look_if_due();                 // the time until the next one; negative: none is due
@@ -26,7 +26,7 @@ private:
   bool drop_answers();
   void listen(const std::string& dir);
 
-  rollout::HostContext& m_world;
+  rollout::HostContext& m_host;
   Fd m_events;
   std::optional<os::Millis> m_due;
 };

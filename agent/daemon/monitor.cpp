@@ -62,21 +62,21 @@ public:
         m_vault(service_user("chillbox-vault")),
         m_nginx(os::real_disk(), os::real_runner(), os::real_clock(), paths, config),
         m_slots(os::real_disk(), os::real_runner(), os::real_clock(), paths),
-        m_world{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config),
+        m_host{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config),
             m_store, m_vault, m_nginx, m_slots, is_real_host(paths),
             [this](const std::string&) { changed(); }},
-        m_crontab({m_store, m_world.disk, m_world.clock, m_world.paths,
+        m_crontab({m_store, m_host.disk, m_host.clock, m_host.paths,
             [this](const SiteName& site, const std::string& command) {
-              return rollout::site_command(m_world, site, command);
+              return rollout::site_command(m_host, site, command);
             },
             [this] { m_changes.notify(); }}),
-        m_engine(m_world),
-        m_control_server(m_world, m_engine, m_crontab, m_changes,
+        m_engine(m_host),
+        m_control_server(m_host, m_engine, m_crontab, m_changes,
             {.reload = [this] { return reload(); },
                 .upgrade = [this] { return upgrade(); },
                 .refused_webhooks = [this] { return m_intake->refused().webhooks; },
                 .refused_uploads = [this] { return m_intake->refused().uploads; }}),
-        m_logs(m_world) {}
+        m_logs(m_host) {}
 
   Result<void> start(Inherited inherited);
   void warn(std::string text) { m_control_server.warn(std::move(text)); }
@@ -113,7 +113,7 @@ private:
   nginx::Nginx m_nginx;
   openrc::Slots m_slots;
   ChangeNotifier m_changes;
-  rollout::HostContext m_world;
+  rollout::HostContext m_host;
   cron::Scheduler m_crontab;
   rollout::Engine m_engine; // behind it, because its jobs tell the crontab
   ControlServer m_control_server;
@@ -137,7 +137,7 @@ private:
 };
 
 Result<void> Monitor::start(Inherited inherited) {
-  const auto& paths = m_world.paths;
+  const auto& paths = m_host.paths;
   sigset_t set;
   sigemptyset(&set);
   for (const int number : {SIGTERM, SIGINT, SIGHUP})
@@ -154,11 +154,11 @@ Result<void> Monitor::start(Inherited inherited) {
         paths.control_socket(), 0660, {::geteuid(), group.value_or(::getegid())}, 64));
   m_hook = std::move(inherited.hook);
   if (!m_hook)
-    m_hook = TRY(listen_for_edge(m_world.config, paths, m_nginx));
+    m_hook = TRY(listen_for_edge(m_host.config, paths, m_nginx));
   auto secret = TRY(m_store.host_secret());
   auto senders = TRY(load_senders(paths.webhooks()));
   m_intake = std::make_unique<WebhookIntake>(
-      m_world, m_engine, std::move(secret), std::move(senders), k_refusal_hold);
+      m_host, m_engine, std::move(secret), std::move(senders), k_refusal_hold);
   TRY(start_edge());
   if (auto host = serve_host(); !host) {
     log::warn(cat("nginx: ", host.error().message));
@@ -182,7 +182,7 @@ void Monitor::changed() {
 }
 
 Result<void> Monitor::serve_host() {
-  if (m_world.paths.testing() && m_world.config.nginx_dir.empty())
+  if (m_host.paths.testing() && m_host.config.nginx_dir.empty())
     return {}; // a test that names no directory of its own must not find this machine's
   os::sweep_temporaries(TRY(m_nginx.directory()), "chillbox.");
   return TRY(m_nginx.install_host()) ? m_nginx.reload() : Result<void>{};
@@ -191,9 +191,9 @@ Result<void> Monitor::serve_host() {
 Result<void> Monitor::start_edge() {
   auto [ours, theirs] = TRY(os::packet_pair());
   os::RoleCommand command{.argv = {"chillboxd: edge", "--edge", service_user("chillbox"),
-                              std::to_string(m_world.config.artifact_max)}};
+                              std::to_string(m_host.config.artifact_max)}};
   command.fds = {{theirs.get(), 3}, {m_hook.get(), 4}};
-  m_edge_started = m_world.clock.mono();
+  m_edge_started = m_host.clock.mono();
   m_edge = TRY(os::Child::start(command));
   m_intake->attach(std::move(ours));
   return {};
@@ -207,19 +207,19 @@ void Monitor::edge_ended() {
         "the edge made a forbidden system call and was started again: see the log, and look for who sends what");
   m_edge = os::Child(); // also one that lives, but takes no answers
   m_intake->attach(Fd());
-  if (m_world.clock.mono() - m_edge_started < k_edge_life)
+  if (m_host.clock.mono() - m_edge_started < k_edge_life)
     return start_edge_later();
   m_edge_pause = os::Millis{0};
-  m_edge_due = m_world.clock.mono();
+  m_edge_due = m_host.clock.mono();
 }
 
 void Monitor::start_edge_later() {
   m_edge_pause = std::clamp(2 * m_edge_pause, k_edge_pause, k_edge_pause_most);
-  m_edge_due = m_world.clock.mono() + m_edge_pause;
+  m_edge_due = m_host.clock.mono() + m_edge_pause;
 }
 
 void Monitor::start_edge_if_due() {
-  if (!m_edge_due || m_leaving || m_world.clock.mono() < *m_edge_due)
+  if (!m_edge_due || m_leaving || m_host.clock.mono() < *m_edge_due)
     return;
   m_edge_due.reset();
   if (auto started = guarded("start the edge", [this] { return start_edge(); }); !started) {
@@ -241,7 +241,7 @@ void Monitor::vault_ended() {
 
 // The senders first: a key that was removed opens nothing from here on, whatever else is wrong.
 Result<void> Monitor::read_again() {
-  auto files = read_senders(m_world.paths.webhooks());
+  auto files = read_senders(m_host.paths.webhooks());
   m_intake->set_senders(std::move(files.senders));
   for (const auto& fault : files.faults)
     log::error(cat("reload: ", fault.message, ": its sender is refused"));
@@ -249,7 +249,7 @@ Result<void> Monitor::read_again() {
     return fail(Code::invalid,
         cat(files.faults.front().message,
             ": its sender is refused until this is mended; the other keys are taken as they are"));
-  const auto config = check_configuration(m_world.paths);
+  const auto config = check_configuration(m_host.paths);
   return config ? Result<void>{}
                 : fail(config.error().code,
                       cat("the webhook keys are taken as they are; ", config.error().message));
@@ -295,7 +295,7 @@ bool Monitor::signalled() {
 
 // What can be known to fail is found before anything is given up.
 Result<void> Monitor::upgrade() {
-  TRY_IN("this program goes on", try_program(m_world.paths, m_program));
+  TRY_IN("this program goes on", try_program(m_host.paths, m_program));
   m_upgrading = true;
   m_changes.notify(); // before the answer: who connects after it waits for the new program
   return {};
@@ -304,7 +304,7 @@ Result<void> Monitor::upgrade() {
 void Monitor::leave() {
   log::info(cat("upgrade: ", m_program, " takes over"));
   m_leaving = true;
-  m_hang_up = m_world.clock.mono() + k_hang_up;
+  m_hang_up = m_host.clock.mono() + k_hang_up;
   m_control_server.stop();
 }
 
@@ -312,20 +312,20 @@ void Monitor::leave() {
 // still needs its answer from here.
 bool Monitor::may_leave() {
   if (!m_drain_until) {
-    if (m_hang_up && m_world.clock.mono() >= *m_hang_up) {
+    if (m_hang_up && m_host.clock.mono() >= *m_hang_up) {
       m_control_server.hang_up();
       m_hang_up.reset();
     }
     if (!m_control_server.idle() || !m_engine.ask_to_stop())
       return false;
     m_intake->drain();
-    m_drain_until = m_world.clock.mono() + k_drain_limit;
+    m_drain_until = m_host.clock.mono() + k_drain_limit;
   }
-  return m_world.clock.mono() >= *m_drain_until;
+  return m_host.clock.mono() >= *m_drain_until;
 }
 
 int Monitor::timeout() {
-  const os::Millis now = m_world.clock.mono();
+  const os::Millis now = m_host.clock.mono();
   os::Millis wait = m_poll_wait;
   for (const auto& deadline : {m_drain_until, m_drain_until ? std::nullopt : m_hang_up,
            m_leaving ? std::nullopt : m_edge_due, m_engine.next_deadline()})
@@ -344,7 +344,7 @@ void Monitor::accept_operator() {
     m_control_server.take(std::move(*connection));
   else if (connection.error().code ==
       Code::throttled) // no descriptor is left, and it is still in the queue
-    m_world.clock.sleep(k_breath);
+    m_host.clock.sleep(k_breath);
 }
 
 // An exception is an error of this one event. Nothing that happens ends the loop but a signal, or a
@@ -396,7 +396,7 @@ Monitor::End Monitor::loop() {
     if (end && *end)
       return **end;
     if (!end || std::exchange(m_hurt, false))
-      m_world.clock.sleep(k_breath);
+      m_host.clock.sleep(k_breath);
   }
 }
 

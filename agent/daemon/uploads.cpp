@@ -6,8 +6,8 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "control/messages.hpp"
 #include "daemon/capability.hpp"
-#include "daemon/views.hpp"
 #include "os/socket.hpp"
 #include "rollout/prune.hpp"
 #include "rollout/steps.hpp"
@@ -38,10 +38,10 @@ bool ended(const store::Job& job) {
 // One text for all reasons, as for a webhook.
 Result<store::Job> WebhookIntake::check_capability(std::string_view text) {
   const auto capability = read_capability(m_host_secret, text);
-  if (!capability || m_world.clock.wall() >= capability->until)
+  if (!capability || m_host.clock.wall() >= capability->until)
     return fail(Code::denied, "capability");
-  auto job = TRY(m_world.store.job(capability->job));
-  if (!job || job->key != capability->key || !m_known->check(*job, m_world.clock.wall()))
+  auto job = TRY(m_host.store.job(capability->job));
+  if (!job || job->key != capability->key || !m_known->check(*job, m_host.clock.wall()))
     return fail(Code::denied, "capability");
   return std::move(*job);
 }
@@ -68,18 +68,18 @@ WebhookIntake::Flying WebhookIntake::flying(const std::string& sender) {
 // together have a quota, and where there are several one alone has half of it, so that the others
 // are never kept out by him.
 Result<void> WebhookIntake::check_quota(const std::string& sender, uint64_t size) {
-  const uint64_t most = m_world.config.uploads_max;
+  const uint64_t most = m_host.config.uploads_max;
   const uint64_t most_of_sender = m_senders.size() > 1 ? most / 2 : most;
   const Flying open = flying(sender);
-  auto there = TRY(rollout::unproven_artifacts(m_world));
+  auto there = TRY(rollout::unproven_artifacts(m_host));
   const auto fits = [&] {
     return there.bytes + open.bytes + size <= most &&
         there.by_actor[sender] + open.of_sender + size <= most_of_sender;
   };
   if (fits())
     return {};
-  (void)TRY(rollout::prune_artifacts(m_world));
-  there = TRY(rollout::unproven_artifacts(m_world));
+  (void)TRY(rollout::prune_artifacts(m_host));
+  there = TRY(rollout::unproven_artifacts(m_host));
   if (fits())
     return {};
   return fail(Code::throttled,
@@ -93,13 +93,13 @@ Result<void> WebhookIntake::check_quota(const std::string& sender, uint64_t size
 Result<void> WebhookIntake::check_room(const std::string& sender, uint64_t size) {
   TRY(check_quota(sender, size));
   const uint64_t all = flying(sender).bytes + size;
-  const auto space = TRY(m_world.disk.space(m_world.paths.state()));
+  const auto space = TRY(m_host.disk.space(m_host.paths.state()));
   const uint64_t need =
-      2 * all + space.total_bytes / 100 * m_world.config.reserve_percent; // each is copied once
+      2 * all + space.total_bytes / 100 * m_host.config.reserve_percent; // each is copied once
   if (space.free_bytes < need)
     return fail(Code::no_space,
-        cat("no space on the disk of ", m_world.paths.state(), ": need ", human_size(need),
-            " (twice the upload and ", m_world.config.reserve_percent, " % reserve), have ",
+        cat("no space on the disk of ", m_host.paths.state(), ": need ", human_size(need),
+            " (twice the upload and ", m_host.config.reserve_percent, " % reserve), have ",
             human_size(space.free_bytes)));
   return {};
 }
@@ -114,14 +114,14 @@ Result<WebhookIntake::Ticket> WebhookIntake::open_upload(const control::PacketVi
     return fail(Code::denied, "capability");
   const bool signature = packet.fields[1] == "minisig";
   const uint64_t limit =
-      signature ? k_max_signature : std::min(job->size, m_world.config.artifact_max);
+      signature ? k_max_signature : std::min(job->size, m_host.config.artifact_max);
   if (!size || *size > limit)
     return fail(
         Code::too_large, cat("more than the ", limit, " bytes that were announced or are allowed"));
   if (ended(*job))
     return fail(Code::conflict, cat("the job has ended: ", job->message));
   const std::string final_path =
-      signature ? m_world.paths.artifact_signature(*digest) : m_world.paths.artifact(*digest);
+      signature ? m_host.paths.artifact_signature(*digest) : m_host.paths.artifact(*digest);
   Ticket ticket{.job = job->id,
       .sender = job->actor,
       .digest = {},
@@ -129,7 +129,7 @@ Result<WebhookIntake::Ticket> WebhookIntake::open_upload(const control::PacketVi
       .path = {},
       .size = *size,
       .file = Fd()};
-  if (!signature && m_world.disk.exists(final_path))
+  if (!signature && m_host.disk.exists(final_path))
     return ticket;
   ticket.digest = digest->str();
   const Flying open = flying(ticket.sender);
@@ -155,7 +155,7 @@ void WebhookIntake::begin_upload(const control::PacketView& packet) {
   if (ticket.digest.empty())
     return answer(asker, 200, R"({"stored":true})");
   const std::string name = random_token(8);
-  ticket.path = m_world.paths.inbox() + "/" + name;
+  ticket.path = m_host.paths.inbox() + "/" + name;
   ticket.file =
       Fd(::open(ticket.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!ticket.file) {
@@ -176,7 +176,7 @@ void WebhookIntake::end_upload(const control::PacketView& packet) {
   Ticket ticket = std::move(it->second);
   m_tickets.erase(it);
   if (packet.fields[1] != "ok") {
-    (void)m_world.disk.remove(ticket.path);
+    (void)m_host.disk.remove(ticket.path);
     return refuse(asker, {Code::invalid, printable(packet.fields[1])});
   }
   Copying::iterator place;
@@ -191,7 +191,7 @@ void WebhookIntake::end_upload(const control::PacketView& packet) {
       "copy an upload", [this, asker, shared, place] { copy_upload(asker, *shared, place); });
   if (started)
     return;
-  (void)m_world.disk.remove(path);
+  (void)m_host.disk.remove(path);
   copied(place);
   refuse(asker, started.error());
 }
@@ -216,16 +216,16 @@ void WebhookIntake::keep_upload(const Asker& asker, const Ticket& ticket, uint64
   const auto digest = Digest::parse(ticket.digest);
   Result<void> kept{};
   if (ticket.signature) {
-    auto text = m_world.disk.read(ticket.path, k_max_signature);
+    auto text = m_host.disk.read(ticket.path, k_max_signature);
     kept = text
-        ? m_world.disk.write(rollout::uploaded_signature(m_world, *digest, ticket.job), *text, 0600)
+        ? m_host.disk.write(rollout::uploaded_signature(m_host, *digest, ticket.job), *text, 0600)
         : Result<void>(std::unexpected(text.error()));
   } else if (auto stored = artifact::store_copy(
-                 ticket.file.get(), m_world.paths.artifact(*digest), *digest, ticket.size);
+                 ticket.file.get(), m_host.paths.artifact(*digest), *digest, ticket.size);
       !stored) {
     kept = std::unexpected(stored.error());
   }
-  (void)m_world.disk.remove(ticket.path);
+  (void)m_host.disk.remove(ticket.path);
   { // before the answer: who has it may send the next at once
     const std::lock_guard lock(m_mutex);
     flying = 0;
@@ -249,7 +249,8 @@ void WebhookIntake::show_job(const control::PacketView& packet) {
                                              : Result<store::Job>(fail(Code::invalid, "packet"));
   if (!job || job->id != packet.fields[0])
     return refuse(asker_of(packet), {Code::denied, "capability"});
-  answer(asker_of(packet), 200, control::dump({{"job", view(*job)}}));
+  answer(asker_of(packet), 200,
+      control::dump(control::to_json(control::JobAnswer{.job = *job, .events = {}})));
 }
 
 void WebhookIntake::show_events(const control::PacketView& packet) {
@@ -259,7 +260,7 @@ void WebhookIntake::show_events(const control::PacketView& packet) {
   if (!job || job->id != packet.fields[0] || !after)
     return refuse(asker_of(packet), {Code::denied, "capability"});
   const bool wait = packet.fields[3] == "wait" && m_waiting.size() < k_max_waiting;
-  const Waiting waiting{asker_of(packet), job->id, *after, m_world.clock.mono() + k_long_poll};
+  const Waiting waiting{asker_of(packet), job->id, *after, m_host.clock.mono() + k_long_poll};
   if (!answer_events(waiting, !wait))
     m_waiting.push_back(waiting);
 }
@@ -267,8 +268,8 @@ void WebhookIntake::show_events(const control::PacketView& packet) {
 bool WebhookIntake::answer_events(const Waiting& waiting, bool at_last) {
   constexpr size_t k_at_once =
       25; // of at most 2,000 bytes each, twice that in JSON: below the packet's limit
-  const auto job = m_world.store.job(waiting.job);
-  const auto events = m_world.store.events(waiting.job, waiting.after, k_at_once);
+  const auto job = m_host.store.job(waiting.job);
+  const auto events = m_host.store.events(waiting.job, waiting.after, k_at_once);
   if (!job || !*job || !events) {
     refuse(waiting.asker, {Code::not_found, "no such job"});
     return true;
@@ -276,15 +277,13 @@ bool WebhookIntake::answer_events(const Waiting& waiting, bool at_last) {
   const bool is_over = ended(**job) && events->size() < k_at_once;
   if (events->empty() && !is_over && !at_last)
     return false;
-  Json list = Json::array();
-  for (const auto& event : *events)
-    list.push_back(view(event));
-  answer(waiting.asker, 200, control::dump({{"events", std::move(list)}, {"ended", is_over}}));
+  answer(waiting.asker, 200,
+      control::dump(control::to_json(control::EventBatch{.events = *events, .ended = is_over})));
   return true;
 }
 
 os::Millis WebhookIntake::answer_waiting() {
-  const os::Millis now = m_world.clock.mono();
+  const os::Millis now = m_host.clock.mono();
   std::erase_if(m_waiting,
       [&](const Waiting& waiting) { return answer_events(waiting, now >= waiting.until); });
   os::Millis next{-1};

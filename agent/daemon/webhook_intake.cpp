@@ -4,9 +4,10 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "control/messages.hpp"
 #include "crypto/hash.hpp"
 #include "daemon/capability.hpp"
-#include "daemon/views.hpp"
+#include "daemon/orders.hpp"
 #include "os/socket.hpp"
 #include "rollout/steps.hpp"
 
@@ -46,8 +47,8 @@ std::string error_body(const Error& error) {
 
 // What the body of a signed webhook asks for. A site that the sender may not name looks like a
 // wrong signature (faults 16).
-Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
-    rollout::HostContext& world, int64_t now_ms) {
+Result<store::Job> read_order(
+    std::string_view body, const LoadedSender& sender, rollout::HostContext& host) {
   const auto json = TRY_IN("body", control::parse_json(body, k_max_body));
   const std::string name = TRY_IN("body", control::string_at(json, "type"));
   const auto type = std::ranges::find(k_types, name, &Type::name);
@@ -62,13 +63,11 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
   // A ping is of no site, but the row of a job names one.
   const bool ping = type->kind == store::JobKind::ping;
   const std::string site = ping ? "host" : TRY_IN("body: data", control::string_at(data, "site"));
-  SiteName site_name = TRY_IN("body: data.site", SiteName::parse(site));
-  store::Job job{.id = store::new_job_id(now_ms), .kind = type->kind, .site = std::move(site_name)};
+  store::Job job = new_job(host, type->kind, TRY_IN("body: data.site", SiteName::parse(site)),
+      cat(store::k_webhook_actor, sender.name));
   if (!ping &&
-      (!allowed(sender.sites, site) || (!type->new_sites && !TRY(world.store.site(job.site)))))
+      (!allowed(sender.sites, site) || (!type->new_sites && !TRY(host.store.site(job.site)))))
     return fail(Code::denied, "site");
-  job.created_ms = now_ms;
-  job.actor = cat(store::k_webhook_actor, sender.name);
   job.version = control::string_or(data, "version", "");
   if (!job.version.empty())
     (void)TRY_IN("body: data.version", Version::parse(job.version));
@@ -77,20 +76,20 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
         Digest::parse(TRY_IN("body: data", control::string_at(data, "sha256"))))
                      .str();
     job.size = TRY_IN("body: data", control::u64_at(data, "size"));
-    if (job.size > world.config.artifact_max)
+    if (job.size > host.config.artifact_max)
       return fail(Code::invalid,
-          cat("body: data.size: ", job.size, " bytes, the limit is ", world.config.artifact_max,
+          cat("body: data.size: ", job.size, " bytes, the limit is ", host.config.artifact_max,
               " (limits.artifact_max)"));
   }
   if (!ping)
-    TRY(rollout::check_hold(world, job.site));
+    TRY(rollout::check_hold(host, job.site));
   if (!control::bool_or(data, "watch", true))
     job.options = control::dump({{"no_watch", true}});
   if (job.kind == store::JobKind::deploy && job.version.empty())
     return fail(Code::invalid, "body: data.version: must be a string");
   if (ping) {
     job.state = store::JobState::done;
-    job.started_ms = job.finished_ms = now_ms;
+    job.started_ms = job.finished_ms = job.created_ms;
     job.message = "pong";
   }
   return job;
@@ -98,12 +97,12 @@ Result<store::Job> read_order(std::string_view body, const LoadedSender& sender,
 
 } // namespace
 
-WebhookIntake::WebhookIntake(rollout::HostContext& world, rollout::Engine& engine,
+WebhookIntake::WebhookIntake(rollout::HostContext& host, rollout::Engine& engine,
     std::string host_secret, std::vector<LoadedSender> senders, std::chrono::microseconds hold)
-    : m_world(world), m_engine(engine), m_host_secret(std::move(host_secret)), m_hold(hold),
+    : m_host(host), m_engine(engine), m_host_secret(std::move(host_secret)), m_hold(hold),
       m_refusal_timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
-  m_world.check_sender = [known = m_known, &clock = m_world.clock](
-                             const store::Job& job) { return known->check(job, clock.wall()); };
+  m_host.check_sender = [known = m_known, &clock = m_host.clock](
+                            const store::Job& job) { return known->check(job, clock.wall()); };
   set_senders(std::move(senders)); // also of what was removed while the daemon was down
 }
 
@@ -117,11 +116,11 @@ void WebhookIntake::set_senders(std::vector<LoadedSender> senders) {
 
 // One that runs is stopped by the engine before its next step, and finds the reason there.
 void WebhookIntake::end_orphans() {
-  const auto unfinished = m_world.store.unfinished();
+  const auto unfinished = m_host.store.unfinished();
   if (!unfinished)
     return log::error(cat("senders: ", unfinished.error().message));
   for (auto job : *unfinished) {
-    const auto known = m_known->check(job, m_world.clock.wall());
+    const auto known = m_known->check(job, m_host.clock.wall());
     if (known)
       continue;
     log::warn(cat("job ", job.id, " of ", job.actor, " ends: its webhook key is gone"));
@@ -129,19 +128,19 @@ void WebhookIntake::end_orphans() {
       job.state = store::JobState::cancelled;
       job.code = known.error().code;
       job.message = known.error().message;
-      job.finished_ms = m_world.clock.wall_ms();
-      if (auto ended = m_world.store.finish_job(job, job.message); !ended)
+      job.finished_ms = m_host.clock.wall_ms();
+      if (auto ended = m_host.store.finish_job(job, job.message); !ended)
         log::error(cat("job ", job.id, ": ", ended.error().message));
     }
     m_engine.cancel(job.id);
-    m_world.changed(job.id);
+    m_host.changed(job.id);
   }
 }
 
 void WebhookIntake::shut_orphans() {
   const auto is_orphan = [&](const std::string& id) {
-    const auto job = m_world.store.job(id);
-    return !job || !*job || !m_known->check(**job, m_world.clock.wall());
+    const auto job = m_host.store.job(id);
+    return !job || !*job || !m_known->check(**job, m_host.clock.wall());
   };
   std::erase_if(m_waiting, [&](const Waiting& waiting) {
     const bool orphan = is_orphan(waiting.job);
@@ -152,7 +151,7 @@ void WebhookIntake::shut_orphans() {
   std::erase_if(m_tickets, [&](const auto& entry) { // the edge is told when its upload ends
     const bool orphan = is_orphan(entry.second.job);
     if (orphan)
-      (void)m_world.disk.remove(entry.second.path);
+      (void)m_host.disk.remove(entry.second.path);
     return orphan;
   });
 }
@@ -166,7 +165,7 @@ void WebhookIntake::attach(Fd edge) {
   m_waiting.clear();
   m_refusals.clear();
   for (const auto& [id, ticket] : m_tickets)
-    (void)m_world.disk.remove(ticket.path);
+    (void)m_host.disk.remove(ticket.path);
   m_tickets.clear();
 }
 
@@ -253,7 +252,7 @@ void WebhookIntake::take(const control::PacketView& packet, std::vector<Pending>
   case PacketVerb::refused: return count_refused(packet);
   case PacketVerb::health:
     return answer(asker_of(packet), 200,
-        control::dump({{"status", "ok"}, {"sealed", !m_world.vault.unsealed()}}));
+        control::dump({{"status", "ok"}, {"sealed", !m_host.vault.unsealed()}}));
   default: reject(cat("verb ", static_cast<int>(packet.verb), " is not the edge's to say"));
   }
 }
@@ -267,9 +266,8 @@ Result<store::Intake> WebhookIntake::check_hook(const control::PacketView& packe
   const std::string_view github_delivery = packet.fields[4];
   if (github.empty())
     (void)TRY(crypto::check_delivery_shape(delivery));
-  const auto [sender, key] = TRY(find_sender(m_senders, delivery, github, m_world.clock.wall()));
-  const int64_t now_ms = m_world.clock.wall_ms();
-  store::Job job = TRY(read_order(delivery.body, *sender, m_world, now_ms));
+  const auto [sender, key] = TRY(find_sender(m_senders, delivery, github, m_host.clock.wall()));
+  store::Job job = TRY(read_order(delivery.body, *sender, m_host));
   job.key = key->id;
   store::Intake intake{.sender = sender->name, .job = std::move(job)};
   intake.by_body = sender->github;
@@ -284,8 +282,7 @@ void WebhookIntake::commit(std::vector<Pending>& hooks) {
   std::vector<store::Intake> batch;
   for (auto& hook : hooks)
     batch.push_back(std::move(hook.intake));
-  const auto answers =
-      m_world.store.accept(batch, m_world.config.queue_max, m_world.clock.wall_ms());
+  const auto answers = m_host.store.accept(batch, m_host.config.queue_max, m_host.clock.wall_ms());
   for (size_t i = 0; i < hooks.size(); ++i) {
     const Asker asker = hooks[i].asker;
     if (!answers || (*answers)[i].verdict == store::IntakeVerdict::full ||
@@ -302,7 +299,7 @@ void WebhookIntake::commit(std::vector<Pending>& hooks) {
     case store::IntakeVerdict::full:
       refuse(asker,
           {Code::throttled,
-              cat("the queue is full (", m_world.config.queue_max, " jobs): try again later")});
+              cat("the queue is full (", m_host.config.queue_max, " jobs): try again later")});
       break;
     case store::IntakeVerdict::flooded:
       refuse(asker,
@@ -317,10 +314,10 @@ void WebhookIntake::commit(std::vector<Pending>& hooks) {
       if (batch[i].job.kind != store::JobKind::ping)
         m_engine.submit(verdict.job);
       for (const auto& id : verdict.superseded)
-        m_world.changed(id);
+        m_host.changed(id);
       break;
     case store::IntakeVerdict::repeated:
-      if (const auto job = m_world.store.job(verdict.job); job && *job)
+      if (const auto job = m_host.store.job(verdict.job); job && *job)
         answer_job(asker, 200, **job);
       else
         refuse(asker, {Code::conflict, "the job of this webhook-id is gone"});
@@ -334,12 +331,13 @@ void WebhookIntake::answer_job(const Asker& asker, int status, const store::Job&
   const std::string cap = "?cap=" +
       capability_text(m_host_secret, {job.id, job.key, job.created_ms / 1000 + k_capability_life});
   const std::string place = cat("/v1/jobs/", job.id, cap);
-  Json links{{"status", place}, {"events", cat("/v1/jobs/", job.id, "/events", cap)}};
+  control::Accepted accepted{.job = job.id,
+      .links = {.status = place, .events = cat("/v1/jobs/", job.id, "/events", cap)}};
   if (!job.sha256.empty()) {
-    links["artifact"] = cat("/v1/artifacts/", job.sha256, cap);
-    links["signature"] = cat("/v1/artifacts/", job.sha256, ".minisig", cap);
+    accepted.links.artifact = cat("/v1/artifacts/", job.sha256, cap);
+    accepted.links.signature = cat("/v1/artifacts/", job.sha256, ".minisig", cap);
   }
-  answer(asker, status, control::dump({{"job", job.id}, {"links", std::move(links)}}), place);
+  answer(asker, status, control::dump(control::to_json(accepted)), place);
 }
 
 void WebhookIntake::answer(

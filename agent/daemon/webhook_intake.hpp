@@ -28,7 +28,7 @@ class WebhookIntake {
 public:
   // hold: a webhook from nobody we know is answered so long after it came, so that the time does
   // not tell what was found wrong with it (faults 16); 0: at once.
-  WebhookIntake(rollout::HostContext& world, rollout::Engine& engine, std::string host_secret,
+  WebhookIntake(rollout::HostContext& host, rollout::Engine& engine, std::string host_secret,
       std::vector<LoadedSender> senders, std::chrono::microseconds hold);
   ~WebhookIntake() = default; // waits for copies that are under way
   WebhookIntake(const WebhookIntake&) = delete;
@@ -130,7 +130,7 @@ private:
   void refused_hooks(uint64_t more);
   void refused_uploads(uint64_t more, std::string_view why);
 
-  rollout::HostContext& m_world;
+  rollout::HostContext& m_host;
   rollout::Engine& m_engine;
   std::string m_host_secret;
   std::vector<LoadedSender> m_senders;

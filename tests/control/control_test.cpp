@@ -129,18 +129,23 @@ TEST_CASE("a secret frame comes into guarded memory, within its own limit") {
 }
 
 TEST_CASE("a request comes back as it was sent; another version names both") {
-  Json storage;
-  const auto request = parse_request(request_text("rollback", {{"site", "blog"}}), storage).value();
+  const auto request = parse_request(request_text("rollback", {.site = "blog"})).value();
   CHECK(request.verb == "rollback");
-  CHECK((*request.args)["site"] == "blog");
-  CHECK(parse_request(R"({"v":1,"verb":"status"})", storage).value().args->is_object());
-  const auto other = parse_request(R"({"v":2,"words":["status"]})", storage).error().message;
+  CHECK(request.args.site == "blog");
+  CHECK_FALSE(parse_request(R"({"v":1,"verb":"status"})").value().args.site);
+  const auto other = parse_request(R"({"v":2,"words":["status"]})").error().message;
   CHECK(other ==
-      "request: version 2 of the control protocol, this chillboxd speaks 1: use a chillboxctl of the same release");
+      "request: protocol version 2, this chillboxd speaks 1: use the chillboxctl of the same release");
   for (const char* bad : {"", "[]", "{}", R"({"v":"1","verb":"a"})", R"({"v":1})",
-           R"({"v":1,"verb":7})", R"({"v":1,"verb":"a","args":[]})",
-           R"({"v":1,"verb":"a","argz":{}})", R"({"v":-1,"verb":"a"})"})
-    CHECK(parse_request(bad, storage).error().code == Code::invalid);
+           R"({"v":1,"verb":7})", R"({"v":1,"verb":"a","args":[]})", R"({"v":-1,"verb":"a"})"})
+    CHECK(parse_request(bad).error().code == Code::invalid);
+}
+
+TEST_CASE("a newer chillboxctl can upgrade its daemon, and may say more than is known here") {
+  CHECK(parse_request(R"({"v":2,"verb":"upgrade"})")->verb == "upgrade");
+  CHECK(
+      parse_request(R"({"v":1,"verb":"a","args":{"site":"b","colour":1},"more":{}})")->args.site ==
+      "b");
 }
 
 TEST_CASE("call gives each event to the caller and returns the result with its schema") {
@@ -148,9 +153,8 @@ TEST_CASE("call gives each event to the caller and returns the result with its s
   Pair pair;
   std::string verb, passphrase;
   std::thread daemon([&] {
-    Json storage;
     const auto text = read_frame(pair.far.get(), 5s);
-    verb = parse_request(*text, storage).value().verb;
+    verb = parse_request(*text).value().verb;
     passphrase = read_secret_frame(pair.far.get(), 5s).value().text();
     CHECK(write_frame(pair.far.get(), event_text({{"step", 1}})));
     CHECK(write_frame(pair.far.get(), event_text({{"step", 2}})));
@@ -159,8 +163,7 @@ TEST_CASE("call gives each event to the caller and returns the result with its s
   std::vector<int> steps;
   const SecretBytes word = secret("opensesame");
   const auto result = call(
-      pair.near.get(), "unlock", Json::object(), &word,
-      [&](const Json& e) { steps.push_back(e["step"]); }, 5s);
+      pair.near.get(), "unlock", {}, &word, [&](const Json& e) { steps.push_back(e["step"]); }, 5s);
   daemon.join();
   CHECK(result.value() == R"({"recipient":"age1x","schema":"chillbox.unlock.v1"})");
   CHECK(steps == std::vector<int>{1, 2});
@@ -171,8 +174,7 @@ TEST_CASE("call gives each event to the caller and returns the result with its s
 TEST_CASE("call returns the daemon's error with its code and message") {
   Pair pair;
   CHECK(write_frame(pair.far.get(), error_text({Code::not_found, "site 'shop': no such site"})));
-  const auto error =
-      call(pair.near.get(), "rollback", Json::object(), nullptr, nullptr, 1s).error();
+  const auto error = call(pair.near.get(), "rollback", {}, nullptr, nullptr, 1s).error();
   CHECK(error.code == Code::not_found);
   CHECK(error.message == "site 'shop': no such site");
 }
@@ -182,28 +184,26 @@ TEST_CASE("a daemon that refuses and closes at once is still heard") {
   CHECK(write_frame(
       pair.far.get(), error_text({Code::denied, "user 'bob' is not in group chillbox-admin"})));
   pair.far.reset();
-  CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 1s).error().code ==
-      Code::denied);
+  CHECK(call(pair.near.get(), "status", {}, nullptr, nullptr, 1s).error().code == Code::denied);
 }
 
 TEST_CASE("a daemon that goes, keeps silent or talks nonsense ends the call") {
   Pair pair;
   SECTION("gone") {
     pair.far.reset();
-    CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 1s).error().code ==
+    CHECK(call(pair.near.get(), "status", {}, nullptr, nullptr, 1s).error().code ==
         Code::unreachable);
   }
   SECTION("silent") {
-    CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 30ms).error().code ==
+    CHECK(call(pair.near.get(), "status", {}, nullptr, nullptr, 30ms).error().code ==
         Code::timed_out);
   }
   SECTION("nonsense") {
     CHECK(write_frame(pair.far.get(), "SSH-2.0-OpenSSH"));
-    CHECK_FALSE(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 1s));
+    CHECK_FALSE(call(pair.near.get(), "status", {}, nullptr, nullptr, 1s));
   }
   SECTION("not an object") {
     CHECK(write_frame(pair.far.get(), "[]"));
-    CHECK(call(pair.near.get(), "status", Json::object(), nullptr, nullptr, 1s).error().code ==
-        Code::corrupt);
+    CHECK(call(pair.near.get(), "status", {}, nullptr, nullptr, 1s).error().code == Code::corrupt);
   }
 }

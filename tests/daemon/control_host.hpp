@@ -38,10 +38,10 @@ struct ControlHost : EngineHost {
     crontab.reset();
   }
   void open() {
-    daemon::ControlServer::Ask ask{.reload = [this]() -> Result<void> {
-                                     ++reloads;
-                                     return {};
-                                   },
+    daemon::MonitorRequests ask{.reload = [this]() -> Result<void> {
+                                  ++reloads;
+                                  return {};
+                                },
         .upgrade = [this]() -> Result<void> {
           ++upgrades;
           return {};
@@ -77,7 +77,8 @@ struct ControlHost : EngineHost {
     Called called;
     const SecretBytes bytes(bytes_of(secret));
     called.result = control::call(
-        fd.get(), verb, args, secret.empty() ? nullptr : &bytes,
+        fd.get(), verb, must(control::from_json<control::Arguments>(args)),
+        secret.empty() ? nullptr : &bytes,
         [&](const Json& event) { called.events.push_back(event); }, os::Millis{20'000});
     return called;
   }

@@ -300,7 +300,7 @@ TEST_CASE("followers hear of it when the daemon stops") {
   std::string last;
   while (const auto frame = control::read_frame(fd.get(), os::Millis{10'000}))
     last = *frame;
-  CHECK(last.find("the daemon stops; job " + job.id + " goes on") != std::string::npos);
+  CHECK(last.find("the daemon stops; job " + job.id + " continues") != std::string::npos);
 }
 
 TEST_CASE("the audit trail shows what was done, newest first, and verifies") {

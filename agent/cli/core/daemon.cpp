@@ -32,9 +32,10 @@ Result<Fd> connect(const os::Paths& paths) {
 
 Result<std::string> ask(const os::Paths& paths, const Question& question, std::string* error_data) {
   const Fd fd = TRY(connect(paths));
-  Json args = Json::object();
+  Json fields = Json::object();
   for (const auto& [key, value] : question.args)
-    std::visit([&](const auto& v) { args[key] = v; }, value);
+    std::visit([&](const auto& v) { fields[key] = v; }, value);
+  const auto args = TRY(control::from_json<control::Arguments>(fields));
   return control::call(fd.get(), question.verb, args, question.secret, question.on_event,
       question.timeout, error_data, question.body);
 }

@@ -1,0 +1,95 @@
+// The verbs of the control socket: functions of a call, in one table a file. A new verb is its
+// function, its row in that file's table, and its answer in control/messages.hpp.
+#pragma once
+
+#include "control/control.hpp"
+#include "control/messages.hpp"
+#include "cron/scheduler.hpp"
+#include "daemon/change_notifier.hpp"
+#include "daemon/control_limits.hpp"
+#include "rollout/engine.hpp"
+#include "rollout/host_context.hpp"
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace chillbox::daemon {
+
+// What the monitor does when a verb asks for it.
+struct MonitorRequests {
+  std::function<Result<void>()> reload, upgrade;
+  std::function<uint64_t()> refused_webhooks = {}, refused_uploads = {}; // since the start
+};
+
+struct Visit { // a connection
+  Fd fd;
+  uid_t uid;
+  bool follows = false;
+};
+
+// What all calls share.
+struct ControlState {
+  rollout::HostContext& host;
+  rollout::Engine& engine;
+  cron::Scheduler& scheduler;
+  ChangeNotifier& changes;
+  MonitorRequests monitor;
+  std::function<void(const std::string& actor)> record_keys = {};
+  os::Millis started = host.clock.mono();
+  ControlLimits limits = {};
+  std::timed_mutex unlocking = {}, planning = {};
+  std::mutex mutex = {};        // of the next three
+  std::set<uid_t> sending = {}; // an artifact for a plan
+  std::vector<std::string> warnings = {};
+  std::string not_upgraded = {};
+  std::atomic<bool> stopping{false}, locked{false};
+};
+
+struct Call {
+  ControlState& state;
+  Visit& visit;
+  std::string actor; // "uid:0 root"
+  control::Arguments args;
+
+  rollout::HostContext& host() const { return state.host; }
+  int fd() const { return visit.fd.get(); }
+};
+
+struct ControlVerb {
+  std::string_view name;
+  Result<control::Json> (*run)(const Call&);
+  bool audited = false; // jobs write their own entry when they end
+};
+// A function that returns a message, as a verb.
+template <auto function> Result<control::Json> answer(const Call& call) {
+  return control::to_json(TRY(function(call)));
+}
+
+std::span<const ControlVerb> query_verbs(); // control_query.cpp: what they only show
+std::span<const ControlVerb> job_verbs();   // control_jobs.cpp: orders, lock and unlock
+std::span<const ControlVerb> admin_verbs(); // control_admin.cpp: what keeps the host in order
+std::span<const ControlVerb> plan_verbs();
+std::span<const ControlVerb> cron_verbs();
+
+// --- what several of them use
+Result<std::string> required(const std::optional<std::string>& argument, std::string_view name);
+Result<SiteName> site_of(const Call& call);
+size_t limit_of(const Call& call); // rows
+// not_found: no such site.
+Result<store::SiteRow> known_site(const Call& call, const SiteName& site);
+// Before it waits for what may take for ever, each time. unreachable: the caller is gone, or the
+// daemon stops; busy: he follows too much.
+Result<void> may_wait(const Call& call, const std::string& what);
+// Sends the job's events, and waits for more of them until it has ended when asked to. as_error:
+// the error of a job that failed is the answer.
+Result<control::JobAnswer> follow(
+    const Call& call, const std::string& id, bool to_the_end, bool as_error);
+// How long a user still has to wait after so many wrong passphrases.
+int64_t unlock_wait_ms(const rollout::HostContext& host, const store::Store::Attempts& attempts);
+
+} // namespace chillbox::daemon
