@@ -99,9 +99,9 @@ live() { # <TEMPLATE: it goes live
     with "'shop.example' is not a name of this site" 'server { server_name blog.example shop.example; return 200 stolen; }'
     with 'is not a name of this site' 'server { server_name ~. ; return 200 stolen; }' 'server { server_name *.example; }' 'server { server_name ""; }' \
         'server { server_name generation.chillbox.invalid; }'
-    with 'would hold for the port of all sites' "$(in_server 'listen 80 default_server;')" "$(in_server 'listen 80 proxy_protocol;')"
-    with 'only a whole port is for sites' "$(in_server 'listen 127.0.0.1:80;')"
-    with 'port 80 is without TLS for all sites' "$(in_server 'listen 80 ssl;')"
+    with 'would apply to the port of all sites' "$(in_server 'listen 80 default_server;')" "$(in_server 'listen 80 proxy_protocol;')"
+    with 'a site may listen only on a whole port' "$(in_server 'listen 127.0.0.1:80;')"
+    with 'port 80 has no TLS, for all sites' "$(in_server 'listen 80 ssl;')"
     [[ "$(visit shop /)" == 'hello from shop '* ]]
 }
 
@@ -138,7 +138,7 @@ live() { # <TEMPLATE: it goes live
     [[ "$(visit shop /)" == 'hello from shop '* ]]
     [[ "$(visit blog /)" == 'hello from blog '* ]]
     in_box tail -n 1 /var/log/nginx/shop/access.log | grep -q '^shop '
-    with 'is neither a variable of NGINX nor one that this template gives a value' "$(in_location 'return 200 $cb_shop__cors;')"
+    with 'is neither a variable of NGINX nor one to which this template assigns a value' "$(in_location 'return 200 $cb_shop__cors;')"
 }
 
 @test "the upstreams of 'shop-b' with 'c' and of 'shop' with 'b-c' are two [attack-A2]" {

@@ -297,7 +297,7 @@ lines[1] = base64.b64encode(raw).decode()
 open(sys.argv[2], "w").write("\n".join(lines))
 END
     run by_hand "$artifact" "$(jq -r .version "$LAPTOP/hello/hello.site.json")"
-    refused 4 "does not fit this file"
+    refused 4 "does not match this file"
 }
 
 @test "[fault-36] minisign's legacy signature, not over the hash: exit 4" {

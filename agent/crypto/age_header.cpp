@@ -30,7 +30,7 @@ public:
       if (m_text.size() >= k_max_age_header)
         return fail(
             Code::too_large, cat("age header does not end within ", k_max_age_header, " bytes"));
-      return malformed(m_number + 1, "the file ends here: cut short");
+      return malformed(m_number + 1, "the file is cut short here");
     }
     m_position += end + 1;
     ++m_number;
@@ -128,7 +128,7 @@ Result<void> check_scrypt_alone(const AgeHeader& header) {
   auto is_scrypt = [](const AgeStanza& stanza) { return stanza.args[0] == "scrypt"; };
   if (header.stanzas.size() > 1 &&
       std::any_of(header.stanzas.begin(), header.stanzas.end(), is_scrypt))
-    return fail(Code::invalid, "age header: a passphrase (scrypt) beside other recipients");
+    return fail(Code::invalid, "age header: a passphrase (scrypt) together with other recipients");
   return {};
 }
 

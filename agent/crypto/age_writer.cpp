@@ -56,7 +56,7 @@ struct AgeWriter::State {
     if (failed)
       return std::unexpected(*failed);
     if (finished)
-      return fail(Code::failure, "age file is finished already");
+      return fail(Code::failure, "age file is already finished");
     return {};
   }
   Result<void> begin(const std::vector<AgeStanza>& stanzas, const SecretBytes& file_key) {

@@ -13,7 +13,7 @@ void must(bool ok) {
   if (ok)
     return;
   std::fputs(
-      "chillbox: libcrypto fails: out of memory, or its default provider is disabled in openssl.cnf\n",
+      "chillbox: libcrypto failed: out of memory, or its default provider is disabled in openssl.cnf\n",
       stderr);
   std::abort();
 }

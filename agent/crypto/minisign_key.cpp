@@ -71,7 +71,7 @@ Result<SecretBytes> secret_struct(std::string_view file_text) {
     return fail(Code::invalid, "minisign secret key: unknown signature algorithm");
   if (text.substr(2, 2) != k_kdf_scrypt && text.substr(2, 2) != k_kdf_none)
     return fail(
-        Code::invalid, "minisign secret key: unknown key derivation, wanted scrypt or none");
+        Code::invalid, "minisign secret key: unknown key derivation, expected scrypt or none");
   if (text.substr(4, 2) != k_checksum_algorithm)
     return fail(Code::invalid, "minisign secret key: unknown checksum algorithm");
   return raw;
@@ -132,7 +132,7 @@ Result<void> check_halves(const SecretBytes& raw) {
       std::all_of(checksum.begin(), checksum.end(), [](uint8_t b) { return b == 0; });
   if (!same(derived, raw.view().subspan(k_secret_at + k_seed, derived.size())) ||
       (!absent && !same(checksum_of(raw), checksum)))
-    return fail(Code::corrupt, "minisign secret key: damaged: its parts do not belong together");
+    return fail(Code::corrupt, "minisign secret key: damaged: its parts do not match");
   return {};
 }
 

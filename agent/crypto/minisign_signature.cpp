@@ -69,14 +69,14 @@ Result<MinisignSignature> MinisignSignature::parse(std::string_view text) {
   if (text.size() > k_max_text)
     return fail(Code::too_large, cat("minisign signature: longer than ", k_max_text, " bytes"));
   if (text.find('\r') != std::string_view::npos)
-    return malformed("carriage return in it: was it sent as text?");
+    return malformed("contains a carriage return: was it sent as text?");
   if (text.ends_with('\n'))
     text.remove_suffix(1);
   const std::vector<std::string_view> lines = split(text, '\n');
   if (lines.size() != 4)
     return malformed(cat(lines.size(), " lines, wanted 4"));
   if (!lines[0].starts_with(k_untrusted) || !lines[2].starts_with(k_trusted))
-    return malformed("line 1 or 3 is not the comment that belongs there");
+    return malformed("line 1 or 3 is not the expected comment");
   if (!is_printable(lines[0]) || !is_printable(lines[2]))
     return malformed("unprintable character in a comment");
   const auto signature = unbase64(lines[1]);
@@ -108,7 +108,8 @@ Result<std::string> MinisignSignature::verify(
         Code::denied, cat("signed with key ", key_id_text(id), ", not with ", key_id_text(key.id)));
   if (crypto_sign_verify_detached(
           m_signature.data(), blake2b.data(), blake2b.size(), key.key.data()) != 0)
-    return fail(Code::denied, cat("signature of key ", key_id_text(id), " does not fit this file"));
+    return fail(
+        Code::denied, cat("signature of key ", key_id_text(id), " does not match this file"));
   const Bytes covered = with_comment(m_signature, m_trusted_comment);
   if (crypto_sign_verify_detached(
           m_global_signature.data(), covered.data(), covered.size(), key.key.data()) != 0)

@@ -77,8 +77,8 @@ Bounds::Bounds(const SiteInput& input)
 
 Problem Bounds::clean(std::string_view expanded) {
   if (expanded.find(k_visitors_own) != std::string_view::npos)
-    return "a visitor could choose the file: a path may have $uri, $host, a named group of the location's pattern that begins behind a '/' and "
-           "goes to its end, and variables that the template itself gives their values";
+    return "a visitor could choose the file: a path may have $uri, $host, a named group of the location's pattern that begins after a '/' and "
+           "extends to its end, and variables to which the template itself assigns values";
   if (expanded.find("..") != std::string_view::npos)
     return "a path may not have '..'";
   for (size_t at = 0; at + 1 < expanded.size(); ++at)
@@ -174,7 +174,7 @@ Problem Bounds::server_name(std::string_view name) const {
       (name.starts_with("*.") && own(name.substr(2))))
     return std::nullopt;
   return cat(shown(name),
-      " is not a name of this site: put it into domain_list of the site file, or write .NAME for all below a name that is there");
+      " is not a name of this site: put it into domain_list of the site file, or write .NAME for all names below one of the site's");
 }
 
 Problem Bounds::listen(const std::vector<std::string>& words) const {
@@ -195,21 +195,20 @@ Problem Bounds::listen(const std::vector<std::string>& words) const {
   if (!address.empty() && address != "*" && address != "0.0.0.0" && address != "[::]" &&
       !(loopback && !shared))
     return cat(shown(where),
-        ": only a whole port is for sites, not one address of it: others' visitors come there, too");
+        ": a site may listen only on a whole port, not on one address of it, where others' visitors arrive, too");
   if (port > UINT16_MAX || (port < 1024 && !shared))
-    return cat("listens on port ", port, ": below 1024 only ", m_in.host->http_port, " and ",
-        m_in.host->https_port, " are for sites");
+    return cat("listens on port ", port, ": below 1024 sites may use only ", m_in.host->http_port,
+        " and ", m_in.host->https_port);
   const bool ssl = std::ranges::find(words, "ssl") != words.end();
   if (shared && ssl != (port == m_in.host->https_port))
     return cat("port ", port,
-        ssl ? " is without TLS for all sites: take out 'ssl'"
-            : " is with TLS for all sites: add 'ssl'");
+        ssl ? " has no TLS, for all sites: remove 'ssl'" : " has TLS, for all sites: add 'ssl'");
   for (size_t at = 2; at < words.size(); ++at) {
     const auto& option = words[at];
     if (option == "ssl" || option == "ipv6only=on" || (option == "http2" && ssl))
       continue;
     return cat(shown(option),
-        " would hold for the port of all sites: only ssl and, with it, http2 are for one");
+        " would apply to the port of all sites: a site may give only ssl and, with it, http2");
   }
   return std::nullopt;
 }
@@ -265,7 +264,7 @@ Problem Bounds::target(std::string_view expanded, bool own) const {
           (name == lower(host_of(h.immutable_bucket_domain)) ||
               name == lower(host_of(h.s3_endpoint_url)))))
     return std::nullopt;
-  return cat(shown(whole), " is none of this site's services: write http://", m_slug,
+  return cat(shown(whole), " is not one of this site's services: write http://", m_slug,
       "-SERVICE, or a port that is PORT of a service; chillbox.toml may allow more: nginx.allow_upstreams");
 }
 

@@ -124,7 +124,7 @@ private:
           !(piece.text.size() == 1 && piece.text[0] >= '0' && piece.text[0] <= '9'))
         refuse(node,
             cat("'$", printable(piece.text, 60),
-                "' is neither a variable of NGINX nor one that this template gives a value"));
+                "' is neither a variable of NGINX nor one to which this template assigns a value"));
     return m_names.with_variables(word);
   }
 
@@ -145,7 +145,7 @@ private:
       name.remove_prefix(1);
     if (is_builtin_variable(lower(name)))
       refuse(node,
-          cat("'$", printable(name, 60), "' is a variable of NGINX's own: choose another name"));
+          cat("'$", printable(name, 60), "' is one of NGINX's own variables: choose another name"));
   }
 
   void words(const Node& node, Kind kind, Node& copy) {
@@ -202,7 +202,7 @@ private:
       if (std::ranges::any_of(w, [](const auto& word) {
             return word == "resolve" || word.starts_with("service=") || word.starts_with("route=");
           }))
-        refuse(node, "'server': resolve, service= and route= are not for sites");
+        refuse(node, "'server': sites may not use resolve, service= and route=");
       return;
     case Kind::uri: return uris(node);
     case Kind::error_page:
@@ -279,7 +279,7 @@ private:
       return out.push_back(node);
     refuse(node,
         cat("'include ", printable(file, 100), "': only ", ours,
-            ", in a server, is there for sites; chillbox.toml may allow more: nginx.allow_paths"));
+            ", in a server, is allowed for sites; chillbox.toml may allow more: nginx.allow_paths"));
   }
 
   void condition(const Node& node, Node& copy) {

@@ -64,8 +64,8 @@ Result<std::string> mark(os::Disk& disk, const std::string& path) {
   auto text = TRY(disk.read(path, k_max_file));
   const std::string before = generation_of(text), generation = random_token(8);
   if (before.empty())
-    return fail(
-        Code::corrupt, cat(path, ": not as chillboxd wrote it: remove it and restart chillboxd"));
+    return fail(Code::corrupt,
+        cat(path, ": was changed since chillboxd wrote it: remove it and restart chillboxd"));
   text.replace(
       text.find(k_generation_before) + k_generation_before.size(), before.size(), generation);
   TRY(disk.write(path, text, 0644));
@@ -121,7 +121,7 @@ Result<std::string> Nginx::directory() {
     return m_directory;
   }
   if (!m_disk.exists(m_host.nginx_dir))
-    return fail(Code::not_found, cat("nginx.dir: ", m_host.nginx_dir, " is not there"));
+    return fail(Code::not_found, cat("nginx.dir: ", m_host.nginx_dir, " does not exist"));
   return m_directory = m_host.nginx_dir;
 }
 
@@ -254,7 +254,7 @@ Result<void> Nginx::reopen_logs() {
       return {};
   }
   return fail(Code::unreachable,
-      "nginx: no process by its pid file: its logs are not opened again; is it running? rc-service nginx start");
+      "nginx: its pid file names no process, so its logs are not reopened; is it running? rc-service nginx start");
 }
 
 std::string Nginx::file_with_name(const SiteName& site, std::string_view host_name) {
@@ -284,7 +284,7 @@ Result<void> Nginx::ask_by_name(const SiteName& site, const std::string& text) {
                           answer->status == 200 ? cat(": ", printable(answer->body, 40))
                                                 : std::string()),
             file.empty() ? std::string()
-                         : cat("; ", file, " has that name, too: give one of them another")));
+                         : cat("; ", file, " has that name, too: change one of them")));
   }
   return {};
 }

@@ -92,7 +92,7 @@ private:
     return fail(Code::denied,
         cat("the pattern '", printable(m_pattern, 80), "' has '",
             printable(m_pattern.substr(m_at, length), 10),
-            "', which is not understood here: write it without"));
+            "', which is not supported here: write it without"));
   }
 
   Result<void> open() {

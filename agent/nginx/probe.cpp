@@ -106,7 +106,7 @@ Result<ProbeAnswer> ask(const Probe& p) {
   const auto deadline = clock.mono() + p.timeout;
   if (!p.path.starts_with('/') || !is_plain(p.path) || !is_plain(p.host))
     return fail(
-        Code::invalid, cat("'", printable(p.path, 80), "' is no path that can be asked for"));
+        Code::invalid, cat("'", printable(p.path, 80), "' is not a path that can be requested"));
   const Fd fd = p.socket.empty() ? TRY(connect_loopback(p.port, p.timeout))
                                  : TRY(os::connect_unix(p.socket, p.timeout));
   const std::string request = cat("GET ", p.path, " HTTP/1.0\r\nHost: ", p.host,

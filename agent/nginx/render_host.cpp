@@ -119,7 +119,7 @@ std::string names_of(const config::HostConfig& host, const HostFacts& facts) {
 
 std::string generation_server(uint16_t port, const std::string& generation, bool ipv6) {
   return cat(
-      "# chillboxd asks for this after a reload: NGINX keeps its old configuration without a word when the new one fails.\n"
+      "# chillboxd requests this after a reload: NGINX silently keeps its old configuration if the new one fails.\n"
       "server {\n",
       listen(port, ipv6), "  server_name ", k_generation_host,
       ";\n  allow 127.0.0.1;\n  deny all;\n  access_log off;\n  default_type text/plain;\n  location / { return 404; }\n"
@@ -131,9 +131,8 @@ std::string generation_server(uint16_t port, const std::string& generation, bool
 // there, from the kept releases. On an address of its own: a site that passes a request on to it
 // cannot name another server of this machine, whatever Host it sends.
 std::string immutable_server(uint16_t port, const os::Paths& paths) {
-  return cat(
-      "# Stands in for the bucket that sites of the original have their immutable files in.\n"
-      "upstream ",
+  return cat("# Replaces the bucket in which sites of the original keep their immutable files.\n"
+             "upstream ",
       k_immutable_host, " { server ", k_immutable_address, ":", port,
       " max_fails=0; }\nserver {\n  listen ", k_immutable_address, ":", port, ";\n  server_name ",
       k_immutable_host,
@@ -155,10 +154,10 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths,
   std::string out(k_shared);
   if (facts.names_hash)
     out +=
-        "# A host name may have 253 bytes; NGINX is prepared for about 50.\nserver_names_hash_bucket_size 512;\n";
+        "# A host name may have 253 bytes; NGINX expects about 50.\nserver_names_hash_bucket_size 512;\n";
   if (facts.header_timeout)
     out +=
-        "# A head is read before NGINX knows whose it is, by the default server's time, whoever brought that one.\nclient_header_timeout 5s;\n";
+        "# A head is read before NGINX knows its server, within the time of the default server, from whichever file that is.\nclient_header_timeout 5s;\n";
   out += cat("\nupstream chillbox_edge { server unix:", paths.hook_socket(),
       " max_fails=0; }\n\nserver {\n");
   out += listen(host.http_port, facts.ipv6, facts.default_server ? "default_server" : "");
@@ -170,9 +169,9 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths,
   out += cat("  server_name ", names_of(host, facts), ";\n");
   out +=
       "  server_tokens off;\n"
-      "  # Paths and queries carry capabilities: no log may have them.\n"
+      "  # Paths and queries carry capabilities: no log may contain them.\n"
       "  access_log off;\n"
-      "  # The slow ones: at most so long between two reads of a header or a body.\n"
+      "  # Limits slow clients: the longest time between two reads of a header or a body.\n"
       "  client_header_timeout 3s;\n  client_body_timeout 3s;\n  send_timeout 30s;\n"
       "  large_client_header_buffers 4 8k;\n"
       "  client_max_body_size 1k;\n\n"

@@ -38,7 +38,7 @@ constexpr std::string_view k_gzip = R"(  gzip on;
 
 constexpr std::string_view k_maintenance_title = "Back soon";
 constexpr std::string_view k_maintenance_text =
-    "This site is being worked on. Please try again in a few minutes.";
+    "This site is under maintenance. Please try again in a few minutes.";
 
 bool serves_requests(const Upstream& u) {
   return !u.socket.empty() || u.port != 0;

@@ -127,7 +127,7 @@ Result<Token> Lexer::quoted(char quote, size_t line) {
   const char after = m_at < m_text.size() ? m_text[m_at] : ' ';
   if (!is_space(after) && after != ';' && after != '{' && after != ')')
     return wrong(m_line,
-        cat("unexpected '", printable(std::string_view(&after, 1)), "' behind a quoted text"));
+        cat("unexpected '", printable(std::string_view(&after, 1)), "' after a quoted text"));
   return Token{Token::Kind::word, unescaped(raw), line};
 }
 

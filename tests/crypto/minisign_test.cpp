@@ -148,7 +148,7 @@ TEST_CASE("[fault-36] a wrong key id, a wrong signature and an edited comment ar
   const auto other_file =
       signature.verify(MinisignPublicKey::parse(k_public).value(), hash_of("another file"));
   CHECK(failed_with(Code::denied, other_file));
-  CHECK(contains(outcome(other_file), "does not fit this file"));
+  CHECK(contains(outcome(other_file), "does not match this file"));
 
   const auto edited = verify(replaced(k_signature, "serial=7", "serial=8"));
   CHECK(failed_with(Code::denied, edited));

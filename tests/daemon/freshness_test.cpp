@@ -101,7 +101,7 @@ Said mixed(FreshHost& host, int i) {
   if (i % 3 == 0) { // the signature of another release of the same site
     auto sent = host.pack({.version = version, .serial = k_installed + 10});
     sent.signature = host.pack({.version = version, .serial = k_installed + 11}).signature;
-    return said(host.send_all(sent, version), Code::denied, "does not fit this file");
+    return said(host.send_all(sent, version), Code::denied, "does not match this file");
   }
   if (i % 3 == 1) { // another site's content
     const auto sent = host.pack(

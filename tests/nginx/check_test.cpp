@@ -229,7 +229,7 @@ TEST_CASE("a path that NGINX goes on with cannot climb out of the root [attack-A
         has(blog.in_location(line), "a path may not have '..'")));
   }
   CHECK(has(blog.in_location("rewrite ^ $arg_x break;"), "a replacement begins with '/'"));
-  CHECK(has(blog.in_location("rewrite (?x)a#( (b) /$1 break;"), "which is not understood here"));
+  CHECK(has(blog.in_location("rewrite (?x)a#( (b) /$1 break;"), "which is not supported here"));
   CHECK_FALSE(has(blog.in_location("rewrite ^/u/(.*)$ /x/$1?y=$arg_z break;"), "line"));
 }
 
@@ -267,16 +267,16 @@ TEST_CASE("a port is listened on as a whole and for what it is for all sites [at
   for (const char* how : {"127.0.0.1:80", "[::1]:80", "203.0.113.7:80", "203.0.113.7:8090",
            "localhost:80", "127.99.104.98:80"}) {
     INFO(how << "\n" << listens(how));
-    CHECK(has(listens(how), "only a whole port is for sites"));
+    CHECK(has(listens(how), "a site may listen only on a whole port"));
   }
   for (const char* how : {"80 default_server", "80 reuseport", "80 proxy_protocol", "80 backlog=1",
            "[::]:80 ipv6only=off", "8090 bind", "80 http2", "443 ssl quic", "80 so_keepalive=on"}) {
     INFO(how << "\n" << listens(how));
-    CHECK(has(listens(how), "would hold for the port of all sites"));
+    CHECK(has(listens(how), "would apply to the port of all sites"));
   }
-  CHECK(has(listens("80 ssl"), "port 80 is without TLS for all sites"));
-  CHECK(has(listens("443"), "port 443 is with TLS for all sites: add 'ssl'"));
-  CHECK(has(listens("22"), "below 1024 only 80 and 443 are for sites"));
+  CHECK(has(listens("80 ssl"), "port 80 has no TLS, for all sites"));
+  CHECK(has(listens("443"), "port 443 has TLS, for all sites: add 'ssl'"));
+  CHECK(has(listens("22"), "below 1024 sites may use only 80 and 443"));
   for (const char* how :
       {"unix:/run/x.sock", "example.org", "127.0.0.1", "[::1]", "*", "80:80:x"}) {
     INFO(how << "\n" << listens(how));
@@ -315,9 +315,10 @@ TEST_CASE("requests go on to the site's own services and to what the host allows
     INFO(target << "\n" << to(target));
     CHECK_FALSE(has(to(target), "line 4"));
   }
-  CHECK(has(blog.in_location("fastcgi_pass 127.0.0.1:9000;"), "is none of this site's services"));
-  CHECK(has(
-      blog.refused("upstream x { server 169.254.169.254; }"), "is none of this site's services"));
+  CHECK(
+      has(blog.in_location("fastcgi_pass 127.0.0.1:9000;"), "is not one of this site's services"));
+  CHECK(has(blog.refused("upstream x { server 169.254.169.254; }"),
+      "is not one of this site's services"));
   CHECK(
       has(blog.refused("upstream x { server api.partner.example resolve; }"), "are not for sites"));
   CHECK(has(
@@ -329,13 +330,14 @@ TEST_CASE("requests go on to the site's own services and to what the host allows
 TEST_CASE("variables and zones of others are neither read nor taken [attack-A2]") {
   const Blog blog;
   CHECK(has(blog.in_location("return 200 $cb_shop__secret;"),
-      "is neither a variable of NGINX nor one that this template gives a value"));
-  CHECK(has(blog.in_location("set $uri /x;"), "is a variable of NGINX's own"));
-  CHECK(has(blog.refused("map $host $http_cookie { default x; }"), "is a variable of NGINX's own"));
-  CHECK(
-      has(blog.refused("geo $remote_addr { default 127.0.0.1; }"), "is a variable of NGINX's own"));
+      "is neither a variable of NGINX nor one to which this template assigns a value"));
+  CHECK(has(blog.in_location("set $uri /x;"), "is one of NGINX's own variables"));
+  CHECK(has(
+      blog.refused("map $host $http_cookie { default x; }"), "is one of NGINX's own variables"));
+  CHECK(has(
+      blog.refused("geo $remote_addr { default 127.0.0.1; }"), "is one of NGINX's own variables"));
   CHECK(has(blog.refused("server { server_name example.org; location ~ ^/(?<host>.*) { } }"),
-      "is a variable of NGINX's own"));
+      "is one of NGINX's own variables"));
   CHECK(has(blog.in_location("limit_req zone=chillbox_requests;"),
       "zone 'chillbox_requests' is not defined in this site's templates"));
   CHECK(has(blog.refused("limit_req_zone $uri zone=x:1g rate=1r/s;"),

@@ -42,7 +42,7 @@ TEST_CASE("what NGINX would not read is refused with its line") {
   CHECK(words("a {\n b;") == "line 1: '{' is not closed");
   CHECK(words("a\nb") == "line 1: 'a' has no ';'");
   CHECK(words(";") == "line 1: unexpected ';'");
-  CHECK(words("a \"b\"c;") == "line 1: unexpected 'c' behind a quoted text");
+  CHECK(words("a \"b\"c;") == "line 1: unexpected 'c' after a quoted text");
   CHECK(words(std::string_view("a \0;", 4)) == "line 1: a control character, \\x00");
   std::string deep;
   for (int i = 0; i < 20; ++i)
@@ -87,7 +87,7 @@ TEST_CASE("groups of a pattern: their names, and whether they are whole segments
   CHECK(groups("(?=x)(?<!y)(?i)(?:a)") == "");
   for (const char* pattern : {"(?x)a", "(?#c)", "(*UTF8)a", "\\Qa\\E", "(?|a)", "(?1)", "\\k<a>",
            "(?(1)a)", "(?&a)", "(?P>a)"})
-    CHECK(has(groups(pattern), "which is not understood here"));
+    CHECK(has(groups(pattern), "which is not supported here"));
   CHECK(with_names("^(?<a>x)[(?<b>]\\(?<c>(?P<d>y)$", [](const std::string& name) {
     return "N" + name;
   }) == "^(?<Na>x)[(?<b>]\\(?<c>(?P<Nd>y)$");
