@@ -33,11 +33,8 @@ libs = $(foreach room,$(1),$(BUILD)/lib$(room).a)
 FLAGS_edge = $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
 FLAGS_base = $(shell pkg-config --cflags spdlog 2>/dev/null)
 
-# The daemon reads tar and nothing else: from the static libarchive only that is linked, not the XML and ICU libraries that other
-# formats drag in and that would cost the idle host megabytes. The laptop's program writes too, and takes the shared one.
-ARCHIVE_LIBS := -l:libarchive.a -lzstd -lz
-LIBS_DAEMON = -lsodium -lseccomp -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog cpp-httplib 2>/dev/null) $(ARCHIVE_LIBS) -lpthread
-LIBS_CLI = -lsodium -lseccomp -lcrypto -lcurl $(shell pkg-config --libs spdlog 2>/dev/null) -larchive -lzstd -lz -lpthread
+LIBS_DAEMON = -lsodium -lseccomp -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog cpp-httplib 2>/dev/null) -lzstd -lz -lpthread
+LIBS_CLI = -lsodium -lseccomp -lcrypto -lcurl $(shell pkg-config --libs spdlog 2>/dev/null) -lzstd -lz -lpthread
 
 # Only the host in a box needs root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))
@@ -90,7 +87,7 @@ define test_rules
 $(BUILD)/test-$(1): $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o $$(call libs,$$(below_$(1)))
 	@printf '  LINK  %s\n' $$@
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $$@ $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o \
-	  $$(call libs,$$(below_$(1))) $$(filter-out $(ARCHIVE_LIBS),$$(LIBS_DAEMON)) -larchive -lzstd -lz -lcurl $$(CATCH_LIBS)
+	  $$(call libs,$$(below_$(1))) $$(LIBS_DAEMON) -lcurl $$(CATCH_LIBS)
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
 

@@ -34,9 +34,9 @@ struct StageStats {
 };
 
 // What happens in the stager itself: reads the age file from `artifact_fd` (at offset 0), writes
-// below the empty directory `tree_fd`. The process has umask 022 and its thread a Utf8Locale
-// (locale.hpp). denied: against the policy; too_large: over a limit; corrupt: damaged or not such
-// an archive. After an error part of the tree is there, and is for the caller to remove.
+// below the empty directory `tree_fd`. The process has umask 022. denied: against the policy;
+// too_large: over a limit; corrupt: damaged or not such an archive. After an error part of the tree
+// exists, and the caller removes it.
 Result<StageStats> unpack(
     int artifact_fd, const SecretBytes& file_key, int tree_fd, const StageLimits& limits);
 

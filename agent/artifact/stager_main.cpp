@@ -1,6 +1,5 @@
 #include "artifact/stager.hpp"
 
-#include "artifact/locale.hpp"
 #include "artifact/secret_packet.hpp"
 #include "base/text.hpp"
 #include "crypto/preload_libcrypto.hpp"
@@ -66,7 +65,6 @@ Result<StageStats> run() {
   const auto order = TRY(receive_order());
   // What opens files comes before what forbids it.
   crypto::preload_libcrypto();
-  const auto locale = TRY(Utf8Locale::enter());
   umask(022);
   TRY(give_up_rights(order.limits));
   return unpack(k_artifact, order.file_key, k_tree, order.limits);

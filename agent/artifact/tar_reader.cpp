@@ -3,7 +3,6 @@
 #include "base/text.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 namespace chillbox::artifact {
@@ -11,19 +10,15 @@ namespace {
 
 constexpr uint64_t k_max_padding = 1 << 20; // tar -b 2048; the usual record is 10 KiB
 constexpr uint64_t k_max_pax = 64 * 1024;
-constexpr uint64_t k_max_long_name = k_max_path + 2; // a directory's slash, a NUL
-
-// Offsets and sizes of POSIX ustar's fields.
-constexpr size_t k_name = 0, k_mode = 100, k_uid = 108, k_gid = 116, k_size = 124, k_mtime = 136,
-                 k_checksum = 148, k_type = 156, k_link = 157, k_magic = 257, k_prefix = 345,
-                 k_after_prefix = 500;
-constexpr std::string_view k_posix_magic("ustar\0"
-                                         "00",
-    8),
-    k_gnu_magic("ustar  \0", 8);
+constexpr uint64_t k_max_gnu_name = k_max_path + 2; // a directory's slash, a NUL
+constexpr std::string_view k_gnu_magic("ustar  \0", 8);
 
 bool all_zero(ByteView bytes) {
   return std::ranges::all_of(bytes, [](uint8_t b) { return b == 0; });
+}
+
+bool is_extension(char type) {
+  return type == 'x' || type == 'g' || type == 'L' || type == 'K';
 }
 
 std::string_view refused_type(char type) {
@@ -47,22 +42,17 @@ std::string_view refused_type(char type) {
 } // namespace
 
 std::unexpected<Error> TarReader::at(Code code, std::string_view what) const {
-  return fail(code, cat("tar, byte ", m_offset, ": ", what));
+  return fail(code, cat("tar, byte ", m_block_at, ": ", what));
 }
 
-std::string_view TarReader::field(size_t from, size_t size) const {
-  return text_of(ByteView(m_block).subspan(from, size));
+std::string_view TarReader::field(TarField place) const {
+  return text_of(ByteView(m_block).subspan(place.at, place.size));
 }
 
-bool TarReader::posix() const {
-  return field(k_magic, 8) == k_posix_magic;
-}
-
-Result<uint64_t> TarReader::octal(size_t from, size_t size, std::string_view what) const {
-  const auto raw = field(from, size);
+Result<uint64_t> TarReader::octal(TarField place, std::string_view what) const {
+  const auto raw = field(place);
   const auto digits = raw.substr(0, raw.find_first_not_of("01234567"));
-  // Of 12 digits none overflows 64 bits. Behind them only spaces and NULs, at least one where there
-  // is room.
+  // 12 digits do not overflow 64 bits. Only spaces and NULs may follow.
   const bool ended = raw.substr(digits.size()).find_first_not_of(std::string_view(" \0", 2)) ==
       std::string_view::npos;
   if (digits.empty() || !ended)
@@ -71,114 +61,139 @@ Result<uint64_t> TarReader::octal(size_t from, size_t size, std::string_view wha
       [](uint64_t n, char c) { return n * 8 + static_cast<uint64_t>(c - '0'); });
 }
 
-Result<void> TarReader::ignored_number(size_t from, size_t size, std::string_view what) const {
-  const auto first = m_block[from];
+Result<void> TarReader::ignored_number(TarField place, std::string_view what) const {
+  const auto first = m_block[place.at];
   if (first != 0x80 && first != 0xFF)
-    TRY(octal(from, size, what));
+    TRY(octal(place, what));
   return {};
 }
 
-Result<std::string> TarReader::text(size_t from, size_t size, std::string_view what) const {
-  const auto raw = field(from, size);
+Result<std::string> TarReader::text(TarField place, std::string_view what) const {
+  const auto raw = field(place);
   const auto end = std::min(raw.find('\0'), raw.size());
   if (raw.find_first_not_of('\0', end) != std::string_view::npos)
-    return at(Code::corrupt, cat("bytes behind the end of the ", what));
+    return at(Code::corrupt, cat("bytes after the end of the ", what));
   return std::string(raw.substr(0, end));
 }
 
-Result<void> TarReader::feed(ByteView bytes) {
-  while (!bytes.empty()) {
-    if (m_in == In::data) {
-      const auto n = static_cast<size_t>(std::min<uint64_t>(m_skip, bytes.size()));
-      bytes = bytes.subspan(n);
-      m_offset += n;
-      m_skip -= n;
-      if (m_skip == 0)
-        m_in = In::header;
-      continue;
+Result<void> TarReader::refill() {
+  if (m_input.empty())
+    m_input = TRY(m_source());
+  return {};
+}
+
+Result<bool> TarReader::read_block() {
+  m_block_at = m_position;
+  for (size_t filled = 0; filled < k_tar_block;) {
+    TRY(refill());
+    if (m_input.empty() && filled == 0)
+      return false;
+    if (m_input.empty())
+      return at(Code::corrupt, "cut off: the end of the archive is missing");
+    const size_t n = std::min(k_tar_block - filled, m_input.size());
+    std::copy_n(m_input.begin(), n, m_block.begin() + static_cast<ptrdiff_t>(filled));
+    m_input = m_input.subspan(n);
+    m_position += n;
+    filled += n;
+  }
+  return true;
+}
+
+Result<void> TarReader::need_block() {
+  if (!TRY(read_block()))
+    return at(Code::corrupt,
+        m_block_at == 0 ? "empty: not a tar archive"
+                        : "cut off: the end of the archive is missing");
+  return {};
+}
+
+Result<ByteView> TarReader::contents() {
+  if (m_contents == 0)
+    return ByteView{};
+  TRY(refill());
+  m_block_at = m_position;
+  if (m_input.empty())
+    return at(Code::corrupt, "cut off: the end of the archive is missing");
+  const auto piece =
+      m_input.first(static_cast<size_t>(std::min<uint64_t>(m_contents, m_input.size())));
+  m_input = m_input.subspan(piece.size());
+  m_position += piece.size();
+  m_contents -= piece.size();
+  return piece;
+}
+
+Result<void> TarReader::skip_contents() {
+  m_contents += std::exchange(m_padding, 0);
+  while (m_contents > 0)
+    TRY(contents());
+  return {};
+}
+
+Result<std::optional<TarMember>> TarReader::next() {
+  TRY(skip_contents());
+  for (;;) {
+    TRY(need_block());
+    if (all_zero(m_block)) {
+      TRY(read_end());
+      return std::nullopt;
     }
-    const size_t n = std::min(k_block - m_filled, bytes.size());
-    std::memcpy(m_block.data() + m_filled, bytes.data(), n);
-    bytes = bytes.subspan(n);
-    m_filled += n;
-    if (m_filled < k_block)
-      return {};
-    m_filled = 0;
-    TRY(take_header());
-    m_offset += k_block;
+    const auto type = static_cast<char>(m_block[k_tar_type.at]);
+    TRY(check_header(type));
+    const auto size = TRY(octal(k_tar_size, "size"));
+    if (!is_extension(type))
+      return TRY(take_member(type, size));
+    TRY(read_extension(type, size));
+  }
+}
+
+// The first zero block was read.
+Result<void> TarReader::read_end() {
+  if (!m_extension.empty())
+    return at(Code::corrupt, "an extended header without its entry");
+  TRY(need_block());
+  if (!all_zero(m_block))
+    return at(Code::corrupt, "a lone zero block, and more after it");
+  for (uint64_t padding = k_tar_block; TRY(read_block()); padding += k_tar_block) {
+    if (!all_zero(m_block))
+      return at(Code::corrupt, "data after the end of the archive");
+    if (padding > k_max_padding)
+      return at(Code::corrupt, "endless padding after the end");
   }
   return {};
 }
 
-Result<void> TarReader::take_header() {
-  if (m_in == In::meta) {
-    const auto n = static_cast<size_t>(std::min<uint64_t>(m_meta_left, k_block));
-    m_meta_text.append(field(0, n));
-    m_meta_left -= n;
-    return m_meta_left == 0 ? end_meta() : Result<void>{};
-  }
-  const bool zero = all_zero(m_block);
-  if (m_in == In::padding) {
-    m_padding += k_block;
-    if (!zero || m_padding > k_max_padding)
-      return at(Code::corrupt,
-          zero ? "endless padding behind the end" : "data behind the end of the archive");
-    return {};
-  }
-  if (zero && m_pending)
-    return at(Code::corrupt, "an extended header without its entry");
-  if (zero) {
-    m_in = m_in == In::first_zero ? In::padding : In::first_zero;
-    return {};
-  }
-  if (m_in == In::first_zero)
-    return at(Code::corrupt, "a lone zero block, and more behind it");
-
-  const auto type = static_cast<char>(m_block[k_type]);
-  TRY(check_fields(type));
-  const auto size = TRY(octal(k_size, 12, "size"));
-  if (type == 'x' || type == 'g' || type == 'L' || type == 'K')
-    return take_meta_header(type, size);
-  return take_member(type, size);
-}
-
-Result<void> TarReader::check_fields(char type) const {
-  if (!posix() && field(k_magic, 8) != k_gnu_magic)
+Result<void> TarReader::check_header(char type) const {
+  if (!posix() && field(k_tar_magic) != k_gnu_magic)
     return at(Code::corrupt,
         m_entries == 0 ? "not a tar archive (ustar, pax or GNU)"
                        : "not a header where one must be");
-  uint32_t sum = 0;
-  for (const uint8_t byte : m_block)
-    sum += byte;
-  for (size_t i = k_checksum; i < k_type; ++i) // counted as spaces
-    sum += uint8_t{' '} - m_block[i];
-  if (TRY(octal(k_checksum, 8, "checksum")) != sum)
+  if (TRY(octal(k_tar_checksum, "checksum")) != tar_checksum(m_block))
     return at(Code::corrupt, "wrong header checksum");
   if (const auto what = refused_type(type); !what.empty()) {
-    const auto name = TRY(text(k_name, 100, "name"));
+    const auto name = TRY(text(k_tar_name, "name"));
     return at(Code::denied,
         cat("'", printable(name), "' is ", what, ": only files, folders and symlinks",
             type == '1' ? " (tar --hard-dereference makes files of it)" : ""));
   }
-  if (std::string_view("025xgLK").find(type) == std::string_view::npos && type != '\0')
+  if (type != '\0' && type != '0' && type != '2' && type != '5' && !is_extension(type))
     return at(Code::denied, cat("entry of unknown type '", printable({&type, 1}), "'"));
-  TRY(octal(k_mode, 8, "mode"));
-  TRY(ignored_number(k_uid, 8, "uid"));
-  TRY(ignored_number(k_gid, 8, "gid"));
-  TRY(ignored_number(k_mtime, 12, "mtime"));
+  TRY(octal(k_tar_mode, "mode"));
+  TRY(ignored_number(k_tar_uid, "uid"));
+  TRY(ignored_number(k_tar_gid, "gid"));
+  TRY(ignored_number(k_tar_mtime, "mtime"));
   // GNU keeps sparse maps and more where POSIX has the prefix; nothing of that passes.
-  const size_t unused = posix() ? k_after_prefix : k_prefix;
+  const size_t unused = posix() ? k_tar_unused.at : k_tar_prefix.at;
   if (!all_zero(ByteView(m_block).subspan(unused)))
     return at(Code::denied, "a header with fields of sparse or incremental archives");
   return {};
 }
 
-Result<void> TarReader::take_meta_header(char type, uint64_t size) {
+Result<void> TarReader::read_extension(char type, uint64_t size) {
   const bool gnu = type == 'L' || type == 'K';
-  const bool again = (type == 'L' && !m_long_name.empty()) || (type == 'K' && !m_long_link.empty());
-  if (m_pending && (!gnu || again || m_has_pax))
+  std::string& gnu_text = type == 'L' ? m_extension.gnu_name : m_extension.gnu_link;
+  if (!m_extension.empty() && (!gnu || m_extension.pax || !gnu_text.empty()))
     return at(Code::denied, "a chain of extended headers");
-  const uint64_t limit = gnu ? k_max_long_name : k_max_pax;
+  const uint64_t limit = gnu ? k_max_gnu_name : k_max_pax;
   if (size == 0)
     return at(Code::corrupt, "an empty extended header");
   if (size > limit)
@@ -187,99 +202,92 @@ Result<void> TarReader::take_meta_header(char type, uint64_t size) {
             gnu ? k_max_path : limit));
   if (type == 'g' && ++m_entries > m_max_entries)
     return at(Code::too_large, cat("more than ", m_max_entries, " entries"));
-  m_meta = type;
-  m_meta_left = size;
-  m_meta_text.clear();
-  m_in = In::meta;
-  return {};
-}
-
-Result<void> TarReader::end_meta() {
-  m_in = In::header;
-  if (m_meta == 'g') {
-    const auto checked = parse_pax(m_meta_text, true);
-    return checked ? Result<void>{} : at(checked.error().code, checked.error().message);
-  }
-  m_pending = true;
-  if (m_meta == 'x') {
-    auto records = parse_pax(m_meta_text, false);
+  std::string text = TRY(read_text(size));
+  if (!gnu) {
+    auto records = parse_pax(text, type == 'g');
     if (!records)
       return at(records.error().code, records.error().message);
-    m_pax = std::move(*records);
-    m_has_pax = true;
+    if (type == 'x')
+      m_extension.pax = std::move(*records);
     return {};
   }
   // GNU writes the NUL that ends the name; others leave it out.
-  if (m_meta_text.back() == '\0')
-    m_meta_text.pop_back();
-  if (m_meta_text.empty() || m_meta_text.find('\0') != std::string::npos)
+  if (text.back() == '\0')
+    text.pop_back();
+  if (text.empty() || text.find('\0') != std::string::npos)
     return at(Code::corrupt, "a long name that is empty or contains NUL");
-  (m_meta == 'L' ? m_long_name : m_long_link) = m_meta_text;
+  gnu_text = std::move(text);
   return {};
 }
 
-Result<std::string> TarReader::name_of(char type) const {
-  std::string name = TRY(text(k_name, 100, "name"));
-  if (posix())
-    if (const auto prefix = TRY(text(k_prefix, 155, "prefix")); !prefix.empty())
-      name = cat(prefix, "/", name);
-  if (!m_long_name.empty())
-    name = m_long_name;
-  if (!m_pax.path.empty())
-    name = m_pax.path;
-  if (type == '5' && name.ends_with('/'))
-    name.pop_back();
-  else if (name.ends_with('/'))
-    return at(Code::denied, cat("'", printable(name), "' is named like a folder and is none"));
-  return name;
+Result<std::string> TarReader::read_text(uint64_t size) {
+  std::string text;
+  while (text.size() < size) {
+    TRY(need_block());
+    text += text_of(m_block).substr(0, static_cast<size_t>(size) - text.size());
+  }
+  return text;
 }
 
-Result<void> TarReader::take_member(char type, uint64_t size) {
-  Member member;
+Result<std::string> TarReader::path_of(char type) const {
+  std::string path = TRY(text(k_tar_name, "name"));
+  if (posix())
+    if (const auto prefix = TRY(text(k_tar_prefix, "prefix")); !prefix.empty())
+      path = cat(prefix, "/", path);
+  if (!m_extension.gnu_name.empty())
+    path = m_extension.gnu_name;
+  if (m_extension.pax && !m_extension.pax->path.empty())
+    path = m_extension.pax->path;
+  if (type == '5' && path.ends_with('/'))
+    path.pop_back();
+  else if (path.ends_with('/'))
+    return at(Code::denied, cat("'", printable(path), "' is named like a folder and is none"));
+  return path;
+}
+
+Result<TarMember> TarReader::named_member(char type, uint64_t size) {
+  TarMember member;
   member.kind = type == '5' ? EntryKind::directory
       : type == '2'         ? EntryKind::link
                             : EntryKind::file;
-  member.path = TRY(name_of(type));
-  member.link = TRY(text(k_link, 100, "link name"));
+  member.path = TRY(path_of(type));
+  member.link = TRY(text(k_tar_link, "link name"));
   member.size = size;
-  member.mode = static_cast<uint32_t>(TRY(octal(k_mode, 8, "mode")));
-  if (!m_long_link.empty())
-    member.link = m_long_link;
-  if (!m_pax.link.empty())
-    member.link = m_pax.link;
-  const auto named = [&](Code code, std::string_view what) {
+  const auto mode = TRY(octal(k_tar_mode, "mode"));
+  if (mode > 0177777)
+    return at(
+        Code::corrupt, cat("mode field '", printable(field(k_tar_mode)), "' is no file's mode"));
+  member.mode = static_cast<uint32_t>(mode & 07777);
+  if (!m_extension.gnu_link.empty())
+    member.link = m_extension.gnu_link;
+  if (m_extension.pax && !m_extension.pax->link.empty())
+    member.link = m_extension.pax->link;
+  return member;
+}
+
+Result<TarMember> TarReader::take_member(char type, uint64_t size) {
+  auto member = TRY(named_member(type, size));
+  const auto refused = [&](Code code, std::string_view what) {
     return at(code, cat("'", printable(member.path), "' ", what));
   };
   if (member.kind != EntryKind::link && !member.link.empty())
-    return named(Code::denied, "has a link target and is no link");
-  if (m_pax.has_size && m_pax.size != size)
-    return named(Code::corrupt,
-        cat("has size ", size, " in its header and ", m_pax.size, " in its pax record"));
+    return refused(Code::denied, "has a link target and is no link");
+  if (m_extension.pax && m_extension.pax->size.value_or(size) != size)
+    return refused(Code::corrupt,
+        cat("has size ", size, " in its header and ", *m_extension.pax->size,
+            " in its pax record"));
   if (member.kind != EntryKind::file && size != 0)
-    return named(Code::corrupt, "is no file and has a size");
+    return refused(Code::corrupt, "is no file and has a size");
   if (++m_entries > m_max_entries)
-    return named(Code::too_large, cat("is beyond the limit of ", m_max_entries, " entries"));
+    return refused(Code::too_large, cat("is beyond the limit of ", m_max_entries, " entries"));
   if (size > m_bytes_left)
-    return named(Code::too_large,
+    return refused(Code::too_large,
         cat("takes the archive over the limit of ", m_max_bytes, " bytes unpacked"));
   m_bytes_left -= size;
-  m_skip = (size + k_block - 1) / k_block * k_block;
-  m_in = m_skip > 0 ? In::data : In::header;
-  m_members.push_back(std::move(member));
-  m_pending = false;
-  m_has_pax = false;
-  m_pax = {};
-  m_long_name.clear();
-  m_long_link.clear();
-  return {};
-}
-
-Result<void> TarReader::finish() const {
-  if (m_in != In::padding || m_filled != 0)
-    return at(Code::corrupt,
-        m_offset == 0 && m_filled == 0 ? "empty: not a tar archive"
-                                       : "cut off: the end of the archive is missing");
-  return {};
+  m_contents = size;
+  m_padding = (k_tar_block - size % k_tar_block) % k_tar_block;
+  m_extension = {};
+  return member;
 }
 
 } // namespace chillbox::artifact

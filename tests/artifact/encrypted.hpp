@@ -1,7 +1,6 @@
 // Archives as an artifact comes: compressed or not, encrypted to a host, in a file.
 #pragma once
 
-#include "artifact/locale.hpp"
 #include "artifact/scratch.hpp"
 #include "artifact/stager.hpp"
 #include "base/fd.hpp"
@@ -87,7 +86,6 @@ struct Unpacked {
     run(Encrypted(plain), limits);
   }
   void run(const Encrypted& sealed, const artifact::StageLimits& limits) {
-    const auto locale = must(artifact::Utf8Locale::enter());
     const mode_t before = umask(022);
     mkdir(tree.c_str(), 0700);
     const Fd fd(open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

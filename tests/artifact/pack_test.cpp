@@ -98,6 +98,48 @@ TEST_CASE("the same input makes the same tar, whatever order, times and owners i
   CHECK(must(pack(one.request())).tar_sha256 != a.tar_sha256);
 }
 
+TEST_CASE("the tar of given entries has the bytes that it had in every version") {
+  const Source source;
+  const auto digest = [&](std::vector<PackEntry> entries, int64_t mtime = 0) {
+    auto request = source.request();
+    request.entries = std::move(entries);
+    request.mtime = mtime;
+    return must(pack(request)).tar_sha256.str();
+  };
+  const auto named = [](std::string name, std::string target = {}, bool directory = false) {
+    return PackEntry{.name = std::move(name),
+        .source = {},
+        .content = target.empty() && !directory ? "content" : "",
+        .executable = false,
+        .link_target = std::move(target),
+        .directory = directory};
+  };
+  auto small = std::vector{named("b/a"), named("b/l", "a"), named("b/empty", "", true)};
+  small.push_back({.name = "b/run",
+      .source = {},
+      .content = std::string(512, '#'),
+      .executable = true,
+      .link_target = {}});
+  CHECK(digest(small) == "cda725b315fa6044663e9234a69104a2b202bfd15d26600dcf4c272113974ba2");
+  CHECK(digest(small, 1'700'000'000) ==
+      "d1de7b54538fedbe715111e475447005e888aa6d93b8c39f1e9ed64e2d6338df");
+
+  // Every length at which a name moves from the name field to the prefix, and from there to a pax
+  // record; folders, links and letters beyond ASCII too.
+  std::vector<PackEntry> names;
+  for (size_t n = 40; n <= 250; ++n)
+    for (const std::string& top : {std::string("t"), std::string(90, 't'), std::string(160, 't')}) {
+      const auto number = std::to_string(n);
+      names.push_back(named(cat(top, "/", number, "/", std::string(n, 'n'))));
+      names.push_back(named(cat(top, "/", number, "/", std::string(n / 2, 'm'), "/é")));
+      names.push_back(named(cat(top, "/", number, "/", std::string(n, 'd')), "", true));
+      names.push_back(named(cat(top, "/l", number), std::string(n, 'l')));
+    }
+  names.push_back(named("t/größe"));
+  names.push_back(named("t/link", "größe"));
+  CHECK(digest(names) == "085714ba687c2ef853f1e0d7c62090d97e13d7dfa1b3278db409e13dfc6f6832");
+}
+
 TEST_CASE("the digests and the size are those of the file") {
   const Source source;
   const auto packed = must(pack(source.request()));
@@ -121,6 +163,21 @@ TEST_CASE("an armored artifact is text, its digests are those of the text, and w
   CHECK(packed.size == text.size());
   CHECK(packed.tar_sha256 == binary.tar_sha256);
   CHECK(must(crypto::decrypt_with_identity(bytes_of(text), source.identity)).size() > 0);
+}
+
+TEST_CASE("what the packer makes of any name the stager takes, composed letters and others") {
+  const Source source;
+  auto request = source.request();
+  request.entries = {
+      {.name = "b/gro\u0308ße", .source = {}, .content = "decomposed", .link_target = {}},
+      {.name = "b/" + std::string(255, 'n'), .source = {}, .content = "long", .link_target = {}},
+      {.name = "b/link", .source = {}, .content = {}, .link_target = "gro\u0308ße"}};
+  REQUIRE(says(pack(request)) == "packed");
+  const Unpacked out = source.unpack();
+  REQUIRE(out.error() == "");
+  CHECK(out.read("b/gro\u0308ße") == "decomposed");
+  CHECK(out.read("b/link") == "decomposed");
+  CHECK(out.read("b/" + std::string(255, 'n')) == "long");
 }
 
 TEST_CASE("other tools read it: the payload is one zstd frame with one tar") {

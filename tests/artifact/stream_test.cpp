@@ -22,8 +22,8 @@ TEST_CASE("[fault-59] an archive without its end, or with something behind it, i
       "corrupt: tar, byte 5120: cut off: the end of the archive is missing");
   CHECK_SAYS(Unpacked(body + zero).error(), "the end of the archive is missing");
   CHECK_SAYS(Unpacked(body + zero + file("b/d") + end()).error(), "a lone zero block");
-  CHECK_SAYS(Unpacked(good() + file("b/d")).error(), "data behind the end of the archive");
-  CHECK_SAYS(Unpacked(good() + zero + good()).error(), "data behind the end of the archive");
+  CHECK_SAYS(Unpacked(good() + file("b/d")).error(), "data after the end of the archive");
+  CHECK_SAYS(Unpacked(good() + zero + good()).error(), "data after the end of the archive");
   CHECK_SAYS(Unpacked(good() + std::string(100, '\0')).error(), "cut off");
   CHECK_SAYS(Unpacked(good() + std::string(2 << 20, '\0')).error(), "endless padding");
   CHECK(Unpacked(good() + std::string(9 * 1024, '\0')).error() == ""); // GNU tar's record

@@ -8,19 +8,28 @@
 
 using namespace chillbox;
 using namespace chillbox::test;
-using artifact::TarReader;
+using namespace chillbox::artifact;
 
 namespace {
 
-// Feeds in pieces of `step` bytes, so that headers fall over the edges of buffers too.
+// Gives `bytes` in pieces of `step`, so that headers fall over the edges of buffers too.
+TarReader::Source in_pieces(ByteView bytes, size_t step) {
+  return [rest = bytes, step]() mutable -> Result<ByteView> {
+    const auto piece = rest.first(std::min(step, rest.size()));
+    rest = rest.subspan(piece.size());
+    return piece;
+  };
+}
+
 std::string said(const std::string& tar, size_t step = 4096) {
-  TarReader guard(1 << 20, 100);
-  for (ByteView rest = bytes_of(tar); !rest.empty();
-      rest = rest.subspan(std::min(step, rest.size())))
-    if (auto fed = guard.feed(rest.first(std::min(step, rest.size()))); !fed)
-      return cat(code_name(fed.error().code), ": ", fed.error().message);
-  const auto finished = guard.finish();
-  return finished ? "" : finished.error().message;
+  TarReader reader(in_pieces(bytes_of(tar), step), 1 << 20, 100);
+  for (;;) {
+    const auto member = reader.next();
+    if (!member)
+      return cat(code_name(member.error().code), ": ", member.error().message);
+    if (!*member)
+      return "";
+  }
 }
 
 std::string with(const Header& header) {
@@ -35,24 +44,38 @@ std::string patched(size_t at, std::string_view text, bool gnu = false) {
 
 } // namespace
 
-TEST_CASE("the guard reads the same whatever the pieces are") {
+TEST_CASE("an archive is read the same whatever the pieces are") {
   const std::string longer = std::string(150, 'n') + "/x";
   const std::string tar = dir("b") + file("b/a", std::string(1000, 'a')) +
       pax(record("path", longer)) + file("x", "123") + gnu_long(longer + "2") +
       gnu_long("target", 'K') + Header{.name = "x", .type = '2', .gnu = true}.bytes() + end();
   for (const size_t step : {1, 7, 511, 512, 513, 1'000'000}) {
-    TarReader guard(1 << 20, 100);
-    for (ByteView rest = bytes_of(tar); !rest.empty();
-        rest = rest.subspan(std::min(step, rest.size())))
-      REQUIRE(guard.feed(rest.first(std::min(step, rest.size()))));
-    REQUIRE(guard.finish());
-    REQUIRE(guard.members().size() == 4);
-    CHECK(guard.members()[0] == artifact::Member{artifact::EntryKind::directory, "b", "", 0, 0755});
-    CHECK(guard.members()[1] == artifact::Member{artifact::EntryKind::file, "b/a", "", 1000, 0644});
-    CHECK(guard.members()[2] == artifact::Member{artifact::EntryKind::file, longer, "", 3, 0644});
-    CHECK(guard.members()[3] ==
-        artifact::Member{artifact::EntryKind::link, longer + "2", "target", 0, 0644});
+    TarReader reader(in_pieces(bytes_of(tar), step), 1 << 20, 100);
+    std::vector<TarMember> members;
+    std::string contents;
+    while (const auto member = reader.next().value()) {
+      members.push_back(*member);
+      if (member->path == "b/a")
+        continue; // its contents are passed over
+      for (auto piece = reader.contents().value(); !piece.empty();
+          piece = reader.contents().value())
+        contents += text_of(piece);
+    }
+    CHECK(members ==
+        std::vector<TarMember>{{EntryKind::directory, "b", "", 0, 0755},
+            {EntryKind::file, "b/a", "", 1000, 0644}, {EntryKind::file, longer, "", 3, 0644},
+            {EntryKind::link, longer + "2", "target", 0, 0644}});
+    CHECK(contents == "123");
   }
+}
+
+TEST_CASE("an error of the stream ends the archive, and a stream without bytes is none") {
+  TarReader broken([]() -> Result<ByteView> { return fail(Code::corrupt, "chunk 3"); }, 1, 1);
+  CHECK(broken.next().error().message == "chunk 3");
+  CHECK(said("") == "corrupt: tar, byte 0: empty: not a tar archive");
+  CHECK_SAYS(said(file("b/a") + std::string(512, '\0')), "tar, byte 1536: cut off");
+  CHECK_SAYS(said(file("b/a") + std::string(700, '\0')), "tar, byte 1536: cut off");
+  CHECK_SAYS(said(file("b/a").substr(0, 700)), "tar, byte 700: cut off");
 }
 
 TEST_CASE("[fault-57] chains of extended headers are refused") {
@@ -94,6 +117,8 @@ TEST_CASE("[fault-57] malformed pax records are refused, never skipped") {
   CHECK_SAYS(of("path=a\n"), "malformed pax record");
   CHECK_SAYS(of(record("path", "a") + std::string(4, '\0')), "malformed pax record");
   CHECK_SAYS(of(record("path", "a") + record("path", "b")), "pax key 'path' twice");
+  CHECK_SAYS(of(record("uname", "\xff")), "pax uname is not UTF-8");
+  CHECK_SAYS(of(record("gname", "caf\xe9")), "pax gname is not UTF-8");
   CHECK(of(record("path", "a=b\nc").substr(0)) == ""); // the policy of names speaks later
 }
 
@@ -131,6 +156,8 @@ TEST_CASE("[fault-58] sizes that are negative, base-256 or no octal, and wrong c
   CHECK_SAYS(said(patched(124, std::string(12, '\0'))), "size field");
   CHECK_SAYS(said(patched(124, "777777777777")), "too_large: "); // every digit there is
   CHECK_SAYS(said(patched(100, "000064x")), "mode field");
+  CHECK(said(patched(100, "0100644")) == ""); // with the kind of a file, as some write it
+  CHECK_SAYS(said(patched(100, "0200644")), "mode field '0200644\\x00' is no file's mode");
   CHECK_SAYS(said(patched(108, "garbage")), "uid field");
   CHECK_SAYS(said(patched(136, "never")), "mtime field");
   std::string tar = with({.name = "b/a"});
@@ -144,9 +171,9 @@ TEST_CASE("[fault-58] sizes that are negative, base-256 or no octal, and wrong c
 TEST_CASE("[fault-58] headers that readers could read in two ways are refused") {
   CHECK_SAYS(said(patched(257, std::string("ustar\0\0\0", 8))), "not a tar archive");
   CHECK_SAYS(said(patched(257, std::string(8, '\0'))), "not a tar archive"); // before POSIX
-  CHECK_SAYS(said(patched(4, "\x01")), "bytes behind the end of the name");
+  CHECK_SAYS(said(patched(4, "\x01")), "bytes after the end of the name");
   CHECK(said(patched(300, "x")) == ""); // a group's name: nobody reads it
-  CHECK_SAYS(said(patched(157, std::string("\0x", 2))), "bytes behind the end of the link name");
+  CHECK_SAYS(said(patched(157, std::string("\0x", 2))), "bytes after the end of the link name");
   CHECK_SAYS(said(patched(157, "elsewhere")), "has a link target and is no link");
   CHECK_SAYS(said(patched(510, "x")), "fields of sparse or incremental");
   CHECK_SAYS(said(patched(345, "x", true)), "fields of sparse or incremental");

@@ -150,7 +150,7 @@ TEST_CASE("[fault-53] owners in the archive mean nothing") {
 TEST_CASE("[fault-54] sparse, multi-volume, dump, volume and name table entries are refused") {
   for (const char type : {'S', 'M', 'D', 'V', 'N', 'A', 'X'})
     CHECK_SAYS(refusal(special("b/d", type)), "'b/d' is a");
-  // A GNU header of a common file with a sparse map in it, which libarchive would follow.
+  // A GNU header of a common file with a sparse map in it, which GNU tar would follow.
   const auto map = [](std::string& b) { Header::put(b, 386, "00000001000"); };
   CHECK_SAYS(refusal(Header{.name = "a", .gnu = true, .patch = map}.bytes()), "fields of sparse");
 }

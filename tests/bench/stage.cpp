@@ -6,7 +6,6 @@
 //
 // Prints the seconds. The figure is of the streaming pass: the identity is read and the file key
 // unwrapped before the clock starts.
-#include "artifact/locale.hpp"
 #include "artifact/stager.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
@@ -47,7 +46,6 @@ Result<void> run(int argc, char** argv) {
   if (argc > 3)
     tree = TRY(open_at(argv[3], O_RDONLY | O_DIRECTORY));
   ::umask(022);
-  const auto locale = TRY(artifact::Utf8Locale::enter());
   const auto begun = std::chrono::steady_clock::now();
   if (tree) {
     (void)TRY(artifact::unpack(artifact.get(), file_key, tree.get(),

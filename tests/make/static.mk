@@ -17,8 +17,8 @@ static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) CCA
   CPPFLAGS='-isystem $(STATIC)/headers -isystem $(STATIC)/$(1)/include -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION="\"$(VERSION)\"" -DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY' \
   FLAGS_edge='-include exception' FLAGS_base=-D_LARGEFILE64_SOURCE CATCH_LIBS='-lssl -lcrypto' \
   LDFLAGS='-static -pie -L$(STATIC)/$(1)/lib -Wl,-z,relro,-z,now -Wl,-z,stack-size=$(STACK) -Wl,--gc-sections -Wl,-s' \
-  ARCHIVE_LIBS='-larchive -lzstd -lz' LIBS_DAEMON='-lsodium -lseccomp -lcrypto -lsqlite3 -larchive -lzstd -lz' \
-  LIBS_CLI='-lsodium -lseccomp -lcurl -lssl -lcrypto -larchive -lzstd -lz' \
+  LIBS_DAEMON='-lsodium -lseccomp -lcrypto -lsqlite3 -lzstd -lz' \
+  LIBS_CLI='-lsodium -lseccomp -lcurl -lssl -lcrypto -lzstd -lz' \
   TESTS_LEFT_OUT='$(STATIC_LEFT_OUT)'
 
 .PHONY: static static-test

@@ -1,4 +1,4 @@
-#include "artifact/tar_reader.hpp"
+#include "artifact/tar_format.hpp"
 
 #include "base/text.hpp"
 
@@ -10,8 +10,7 @@ namespace chillbox::artifact {
 namespace {
 
 // Keys of pax that leave an entry what its header says (POSIX.1-2017, pax, "pax Header Block"), and
-// harmless ones that bsdtar adds. path, linkpath and size are read; the others are ignored by us
-// and by policy.
+// harmless ones that bsdtar adds. path, linkpath and size are read, the others are ignored.
 constexpr std::array<std::string_view, 15> k_keys{
     "path",
     "linkpath",
@@ -59,6 +58,22 @@ Result<std::string> name_value(const Record& record) {
 
 } // namespace
 
+uint32_t tar_checksum(const TarBlock& block) {
+  uint32_t sum = k_tar_checksum.size * uint8_t{' '};
+  for (size_t i = 0; i < block.size(); ++i)
+    if (i < k_tar_checksum.at || i >= k_tar_checksum.at + k_tar_checksum.size)
+      sum += block[i];
+  return sum;
+}
+
+std::string pax_record(std::string_view key, std::string_view value) {
+  const size_t rest = key.size() + value.size() + 3; // a space, '=' and the newline
+  size_t digits = 1;
+  while (std::to_string(rest + digits).size() != digits) // the length counts its own digits
+    ++digits;
+  return cat(rest + digits, " ", key, "=", value, "\n");
+}
+
 Result<PaxRecords> parse_pax(std::string_view data, bool global) {
   PaxRecords records;
   std::vector<std::string_view> seen;
@@ -74,6 +89,8 @@ Result<PaxRecords> parse_pax(std::string_view data, bool global) {
     if (std::ranges::find(seen, record.key) != seen.end())
       return fail(Code::corrupt, cat("pax key '", record.key, "' twice"));
     seen.push_back(record.key);
+    if ((record.key == "uname" || record.key == "gname") && !is_utf8(record.value))
+      return fail(Code::corrupt, cat("pax ", record.key, " is not UTF-8"));
     if (record.key == "path")
       records.path = TRY(name_value(record));
     else if (record.key == "linkpath")
@@ -83,8 +100,7 @@ Result<PaxRecords> parse_pax(std::string_view data, bool global) {
       if (!size)
         return fail(
             Code::corrupt, cat("pax size '", printable(record.value, 40), "' is not a number"));
-      records.has_size = true;
-      records.size = *size;
+      records.size = size;
     }
   }
   return records;
