@@ -31,7 +31,7 @@ deploy() { chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key "$@
 @test "without --wait it ends when the upload was taken" {
     start_host slow
     run -0 --separate-stderr deploy
-    [[ "$output" == "blog 1.0.0: uploaded, job 0123456789abcdef goes on" ]]
+    [[ "$output" == "blog 1.0.0: uploaded, job 0123456789abcdef keeps running" ]]
     run ! grep events host/log
 }
 
@@ -73,16 +73,16 @@ deploy() { chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key "$@
 @test "the timeout is exit 124 and says that the job goes on; for a sealed host it is exit 6" {
     start_host slow
     run -124 --separate-stderr deploy --wait --timeout 2s
-    [[ "$stderr" == *"step build: it goes on"*"hint: on the host: chillboxctl job 0123456789abcdef -f"* ]]
+    [[ "$stderr" == *"step build: it keeps running"*"hint: on the host: chillboxctl job 0123456789abcdef -f"* ]]
     printf sealed >host/accident
     run -6 --separate-stderr deploy --wait --timeout 2s
-    [[ "$stderr" == *"the host is sealed"* ]]
+    [[ "$stderr" == *"the host is locked"* ]]
 }
 
 @test "Ctrl-C is exit 130 and says that the job goes on" {
     start_host slow
     run -130 "$FAKE/at-terminal" expect:build ctrl-c -- chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key --wait
-    [[ "$output" == *"interrupted: job 0123456789abcdef goes on"* ]]
+    [[ "$output" == *"interrupted: job 0123456789abcdef keeps running"* ]]
 }
 
 @test "a delivery whose answer is lost is sent again under the same id" {

@@ -21,7 +21,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
 @test "status is for people, and the daemon's own object with --json" {
     start_daemon "$STATUS"
     run -0 env TZ=UTC "$CTL" status
-    [[ "$output" == *"chillboxd 0.1.0 on host.example"*sealed*"up 1 h 1 min"*age1xyz*"2 jobs wait"*"certificate ends"* ]]
+    [[ "$output" == *"chillboxd 0.1.0 on host.example"*locked*"up 1 h 1 min"*age1xyz*"2 jobs wait"*"certificate ends"* ]]
     [[ "$output" == *"blog"*"sealed"*"1.0.0-3"*"2026-11-20 17:33:34"*"api:stopped"* ]]
     [[ "$output" == *"blog: api waits for api.cfg"* ]]
     run -0 chillboxctl status --json
@@ -98,7 +98,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     start_daemon '{"stop": {"events": [{"number": 1, "step": "drain", "kind": "begin"}], "wait": 30, "result": '"$JOB"'}}'
     export TERM=xterm
     run -130 "$FAKE/at-terminal" expect:drain ctrl-c -- chillboxctl stop blog
-    [[ "$output" == *"the job goes on"* ]]
+    [[ "$output" == *"the job keeps running"* ]]
 }
 
 @test "remove wants the site's name typed, takes --yes instead, and removes nothing otherwise" {
@@ -115,7 +115,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
 @test "unlock brings the passphrase as its own frame, from the prompt or a descriptor" {
     start_daemon '{"ping": {"result": {"sealed": true}}, "unlock": {"result": {"recipient": "age1x", "sites": ["blog", "shop"]}}}'
     run -0 chillboxctl unlock --passphrase-fd 3 3<<<"host passphrase"
-    [ "$output" = $'unsealed\nstarted: blog, shop' ]
+    [ "$output" = $'unlocked\nstarted: blog, shop' ]
     [ "$(tail -n 1 daemon.log | jq -r '.secret + (.args | tostring)')" = "host passphrase{}" ]
     run -0 "$FAKE/at-terminal" expect:'of the host: ' echo:off type:'typed one' -- chillboxctl unlock
     [ "$(tail -n 1 daemon.log | jq -r .secret)" = "typed one" ]
@@ -137,12 +137,12 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     start_daemon '{"lock": {"result": {"was_unsealed": true}}, "reload": {"result": {}}, "retry": {"result": '"$JOB"'},
       "ping": {"result": {"version": "0.1.0", "sealed": false, "pid": 42}}}'
     run -0 chillboxctl lock
-    [[ "$output" == sealed* ]]
+    [[ "$output" == locked* ]]
     run -0 chillboxctl reload
     run -0 chillboxctl retry j1 --allow-downgrade
     [ "$(asked)" = '["retry",{"allow_downgrade":true,"allow_jump":false,"job":"j1","no_watch":false,"wait":true}]' ]
     run -0 chillboxctl ping
-    [ "$output" = "chillboxd 0.1.0, pid 42, unsealed" ]
+    [ "$output" = "chillboxd 0.1.0, pid 42, unlocked" ]
 }
 
 @test "ping --wait goes on until the daemon answers, or its time is over" {

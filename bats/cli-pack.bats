@@ -183,7 +183,7 @@ TXT
     [[ "$output" == *"all in dep/ already"*"for docopt (built"* ]]
     unpacked | cmp - 3.11.tar
     run -4 pack --python 3.12 --platform manylinux_2_28_x86_64
-    [[ "$output" == *"no hash in requirements.txt is that of what fits of markupsafe: --new-hashes takes the index's word"* ]]
+    [[ "$output" == *"no hash in requirements.txt is that of what fits of markupsafe: --new-hashes trusts the index"* ]]
     run -0 pack --python 3.12 --platform manylinux_2_28_x86_64 --new-hashes
     [[ "$output" == *"for docopt (built from its source), markupsafe (new, from the index)"* ]]
     # What was added counts for the requirements.txt that it was added to, and a wrong hash of a source is not built.

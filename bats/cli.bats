@@ -61,7 +61,7 @@ teardown() { cli_teardown; }
     minisign -S -s mine.key -m file -W 2>/dev/null || minisign -S -s mine.key -m file
     minisign -V -p mine.pub -m file
     run -7 chillboxctl keygen -o mine --no-password
-    [[ "$output" == *"not written over"* ]]
+    [[ "$output" == *"not overwritten"* ]]
 }
 
 @test "an encrypted key needs its passphrase: the right one packs, a wrong one is exit 4, none without a terminal exit 2" {
@@ -121,7 +121,7 @@ teardown() { cli_teardown; }
     run -0 chillboxctl status
     [[ "$output" != *$'\e['* ]]
     run -0 "$FAKE/at-terminal" -- chillboxctl status
-    [[ "$output" == *$'\e['*sealed* ]]
+    [[ "$output" == *$'\e['*locked* ]]
     run -0 "$FAKE/at-terminal" -- chillboxctl status --no-color
     [[ "$output" != *$'\e['* ]]
     NO_COLOR=1 run -0 "$FAKE/at-terminal" -- chillboxctl status

@@ -141,7 +141,7 @@ release() { # VERSION [PYTHON]: for both hosts
 @test "chillboxctl takes the same inventory: status of both, and -H with ssh's own configuration" {
     export ANSIBLE_VAULT_PASSWORD_FILE=$PWD/vault-password
     run -0 chillboxctl status --hosts inventory.yml
-    [[ "${lines[1]}" == web1*unsealed* && "${lines[2]}" == web2*unsealed* ]]
+    [[ "${lines[1]}" == web1*unlocked* && "${lines[2]}" == web2*unlocked* ]]
     run -0 chillboxctl --hosts inventory.yml --limit web2 releases hello --json
     [ "$(jq -r '.host + " " + .result.releases[0].version' <<<"$output")" = "web2 1.0.0" ]
     run -3 chillboxctl --hosts hosts.json rollback hello 9.9.9 --limit 'web1,web2' --json

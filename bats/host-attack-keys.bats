@@ -150,7 +150,7 @@ END
     announce host.ping '{}' | grep -q '"job"' # who has nothing to do with it goes on
     in_box rm /etc/chillbox/webhooks/weak.key
     run -1 ctl reload
-    [[ "$output" == *"the webhook keys are taken as they are"*nonsense* ]]
+    [[ "$output" == *"the webhook keys are read as they are"*nonsense* ]]
     in_box sed -i '/nonsense/d' /etc/chillbox/chillbox.toml
     ctl reload
 }

@@ -191,7 +191,7 @@ needs_injection() { [ "$(uname -m)" = x86_64 ] || skip 'tests/host/inject is for
     [ "$(json status '[.host.warnings[] | select(startswith("the edge made a forbidden system call"))] | length')" = 1 ]
 }
 
-@test "a vault that calls open, socket, execve or ptrace ends by SIGSYS: the host is sealed, loudly, until the next unlock [attack-V2]" {
+@test "a vault that calls open, socket, execve or ptrace ends by SIGSYS: the host is locked, loudly, until the next unlock [attack-V2]" {
     needs_injection
     sealed() { [ "$(json ping .sealed)" = true ]; }
     for call in open socket execve ptrace; do
@@ -199,11 +199,11 @@ needs_injection() { [ "$(uname -m)" = x86_64 ] || skip 'tests/host/inject is for
         forbidden "$(vault)" "$call"
         wait_for 10 sealed
         run ! vault
-        log_has "the vault ended by itself with $killed: the host is sealed"
+        log_has "the vault ended unexpectedly with $killed: the host is locked"
         unlock
         [ "$(json ping .sealed)" = false ]
     done
-    [[ "$(ctl status)" == *"the vault ended by itself with $killed"* ]]
+    [[ "$(ctl status)" == *"the vault ended unexpectedly with $killed"* ]]
     [ "$(get /)" = "hello from 1.0.0" ]
 }
 

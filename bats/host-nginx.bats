@@ -92,7 +92,7 @@ headers() { get "$@" -o /dev/null -D - | tr -d '\r'; }
     [[ "$(get blog.test /)" == *"Not available"* ]]
     in_box touch /run/chillbox/sealed/blog
     [ "$(code blog.test /)" = 503 ]
-    [[ "$(get blog.test /)" == *"Sealed"* ]]
+    [[ "$(get blog.test /)" == *"Locked"* ]]
     [[ "$(headers blog.test /)" == *"Retry-After: 300"* ]]
     [ "$(get blog.test /docs/)" = docs ]
     in_box mv /run/chillbox/live/blog/away /run/chillbox/live/blog/web.sock

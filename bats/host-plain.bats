@@ -35,7 +35,7 @@ by_hand() { (cd "$DESK" && box net "$HOST" -- env -i PATH="$TOOLS" HOME="$DESK" 
     ctl webhook add plain --sites hello,leaflet --types site.deploy,secrets.update 2>/dev/null >"$DESK/hook.key"
     in_box rc-service chillboxd start
     run -0 unlock
-    [ "$output" = unsealed ]
+    [ "$output" = unlocked ]
 }
 
 @test "a secret set, sent by the script under dash" {

@@ -91,14 +91,14 @@ disk() { printf '%s/%s/disk\n' "${BOX_STATE:-/var/lib/chillbox-box}" "$HOST"; }
     unlock
 }
 
-@test "[fault-83] after a reboot the host is sealed and says so; what needs no secret serves, the rest is a sealed page" {
+@test "[fault-83] after a reboot the host is locked and says so; what needs no secret serves, the rest is a sealed page" {
     reboot
     [ "$(state)" = sealed ]
     [ "$(json ping .sealed)" = true ]
     run -0 ctl status
-    [[ "$output" == *sealed*"hello: waits for api/api.cfg: \`chillboxctl unlock\`"* ]]
+    [[ "$output" == *locked*"hello: waits for api/api.cfg: \`chillboxctl unlock\`"* ]]
     run -0 get / -D -
-    [[ "$output" == "HTTP/1.1 503 "*"Retry-After:"*"no-store"*"<h1>Sealed</h1>"* ]]
+    [[ "$output" == "HTTP/1.1 503 "*"Retry-After:"*"no-store"*"<h1>Locked</h1>"* ]]
     [ "$(get /docs/)" = "the manual" ]
     wait_for 20 clock_ticks
     [ "$(in_box ls /run/chillbox/secrets)" = '' ]
@@ -110,7 +110,7 @@ clock_ticks() { [ "$(get /clock/)" = "tick 1.0.0" ]; }
     three_services 1.1.0
     artifact=$(pack)
     run -6 send "$artifact" --timeout 5s
-    [[ "$output" == *"job "*" waits: the host is sealed, and goes on after \`chillboxctl unlock\` there"* ]]
+    [[ "$output" == *"job "*" waits: the host is locked; it continues after \`chillboxctl unlock\` there"* ]]
     job=$(json jobs '.jobs[0].id')
     job_is "$job" waiting-unlock
     [ "$(json status .host.waiting_unlock)" = 1 ]
@@ -162,7 +162,7 @@ nobody_asks() { ! somebody_asks; }
 }
 
 @test "unlock over a real ssh login: the services start, and the job that waited goes live" {
-    run -0 "$TERMINAL" expect:'passphrase of the host: ' echo:off type:"$PASSPHRASE" expect:'unsealed' \
+    run -0 "$TERMINAL" expect:'passphrase of the host: ' echo:off type:"$PASSPHRASE" expect:'unlocked' \
         -- "$ROOT/tests/host/box" ssh "$HOST" -t chillboxctl unlock
     [[ "$output" != *"$PASSPHRASE"* ]]
     [[ "$output" == *"started: hello"* ]]
@@ -179,7 +179,7 @@ nobody_asks() { ! somebody_asks; }
     before=$(in_box pgrep -u hello)
     pid=$(vault)
     run -0 ctl lock
-    [[ "$output" == *"the identity is wiped, what runs goes on"* ]]
+    [[ "$output" == *"the host key is wiped, running services keep running"* ]]
     run ! in_box kill -0 "$pid"
     run ! vault
     [ "$(json ping .sealed)" = true ]
@@ -210,7 +210,7 @@ nobody_asks() { ! somebody_asks; }
 @test "a vault that dies by itself seals the host, loudly, and what runs goes on" {
     in_box sh -c 'kill -9 "$(pgrep -u chillbox-vault)"'
     wait_for 10 is_sealed
-    [[ "$(json status '.host.warnings | join(" ")')" == *"the vault ended by itself"* ]]
+    [[ "$(json status '.host.warnings | join(" ")')" == *"the vault ended unexpectedly"* ]]
     [ "$(get /)" = "hello from 1.3.0" ]
     unlock
 }

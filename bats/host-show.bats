@@ -64,7 +64,7 @@ slots() { in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid';
     [[ "${lines[1]}" == "*  1.1.0-2"*good*laptop* ]]
     [[ "${lines[2]}" == "   1.0.0-1"*good*laptop* ]]
     run -0 ctl status
-    [[ "$output" == *unsealed*"recipient  $RECIPIENT"*SITE*STATE*"hello  live   1.1.0"*"api:started"* ]]
+    [[ "$output" == *unlocked*"recipient  $RECIPIENT"*SITE*STATE*"hello  live   1.1.0"*"api:started"* ]]
     run -0 ctl jobs
     [[ "${lines[1]}" == *"deploy "*hello*1.1.0*"done"*"webhook:laptop"*"1.1.0 is live"* ]]
     run -0 ctl sites
@@ -74,9 +74,9 @@ slots() { in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid';
 @test "colours on a terminal, none with NO_COLOR or elsewhere" {
     export TERM=xterm
     run -0 "$TERMINAL" -- "$ROOT/tests/host/box" run "$HOST" -- chillboxctl status
-    [[ "$output" == *$'\e['*unsealed* ]]
+    [[ "$output" == *$'\e['*unlocked* ]]
     run -0 "$TERMINAL" -- "$ROOT/tests/host/box" run "$HOST" -- env NO_COLOR=1 chillboxctl status
-    [[ "$output" == *unsealed* && "$output" != *$'\e['* ]]
+    [[ "$output" == *unlocked* && "$output" != *$'\e['* ]]
     run -0 ctl status
     [[ "$output" != *$'\e['* ]]
 }

@@ -86,7 +86,7 @@ job() { json jobs ledger -n 1 ".jobs[0].$1"; }
 @test "kill -9 of the daemon in the gap: after its restart the job ends, and never two copies" {
     before=$(job id)
     locked=$(in_box grep -c 'database is locked' /var/log/chillbox/ledger/ledger.log)
-    TIMEOUT=20s ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 & # the host is sealed afterwards
+    TIMEOUT=20s ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 & # the host is locked afterwards
     sender=$!
     in_gap() { [ "$(job id)" != "$before" ] && [ "$(job step)" = handover ]; }
     wait_for 20 in_gap

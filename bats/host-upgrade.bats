@@ -36,7 +36,7 @@ the_same_again() { in_box cp /usr/sbin/chillboxd /usr/sbin/chillboxd.new; in_box
     the_same_again
     [[ "$(program)" == *deleted* ]]
     run -0 in_box rc-service chillboxd upgrade
-    [[ "$output" == *"the host is unsealed"* ]]
+    [[ "$output" == *"the host is unlocked"* ]]
     [ "$(program)" = /usr/sbin/chillboxd ]
     [ "$(monitor) $(vault) $(services)" = "$before" ]
     [ "$(edge)" != "$old_edge" ]
@@ -73,7 +73,7 @@ the_same_again() { in_box cp /usr/sbin/chillboxd /usr/sbin/chillboxd.new; in_box
 serves() { [ "$(get /)" = "$1" ]; }
 is_live() { ctl jobs hello --json | jq -e --arg v "$1" '[.jobs[] | select(.version == $v)][0].state == "done"'; }
 
-@test "chillbox.toml as it is now holds after an upgrade; one with a mistake is refused, and the old program goes on" {
+@test "chillbox.toml as it is now holds after an upgrade; one with a mistake is refused, and the old program keeps running" {
     before="$(monitor) $(edge) $(vault)"
     in_box sh -c 'cp /etc/chillbox/chillbox.toml /root/; echo "no_such_table = 1" >>/etc/chillbox/chillbox.toml'
     run -1 ctl upgrade
@@ -89,7 +89,7 @@ is_live() { ctl jobs hello --json | jq -e --arg v "$1" '[.jobs[] | select(.versi
     for bad in 'not a program' '#!/bin/false' '#!/nonexistent/sh'; do
         printf '%s\n' "$bad" | new_program
         run -1 ctl upgrade
-        [[ "$output" == *"this program goes on"* ]]
+        [[ "$output" == *"this program keeps running"* ]]
         [ "$(monitor) $(edge) $(vault)" = "$before" ]
     done
     in_box rm /usr/sbin/chillboxd
@@ -103,7 +103,7 @@ is_live() { ctl jobs hello --json | jq -e --arg v "$1" '[.jobs[] | select(.versi
 @test "a program whose check is good and that then cannot be executed: the old one goes on, unsealed, and says so" {
     printf '#!/bin/sh\n[ "$1" = --check ] || exit 1\nrm -- "$0"\n' | new_program
     run -1 ctl upgrade
-    [[ "$output" == *"the old program goes on"* ]]
+    [[ "$output" == *"the old program keeps running"* ]]
     [ "$(json ping .sealed)" = false ]
     [[ "$(ctl status)" == *"the upgrade failed"* ]]
     [ "$(code /)" = 200 ]

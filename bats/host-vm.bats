@@ -65,8 +65,8 @@ state() { json status '.sites[0].state'; }
     [ "$(state)" = sealed ]
     [ "$(get /pages/)" = "a page of 1.0.0" ]
     run -0 get / -D -
-    [[ "$output" == "HTTP/1.1 503 "*"<h1>Sealed</h1>"* ]]
-    run -0 "$TERMINAL" expect:'passphrase of the host: ' echo:off type:"$PASSPHRASE" expect:'unsealed' \
+    [[ "$output" == "HTTP/1.1 503 "*"<h1>Locked</h1>"* ]]
+    run -0 "$TERMINAL" expect:'passphrase of the host: ' echo:off type:"$PASSPHRASE" expect:'unlocked' \
         -- "$ROOT/tests/host/box" ssh "$HOST" -t chillboxctl unlock
     [ "$(get /)" = "16 letters, 1.0.0" ]
 }

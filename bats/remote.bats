@@ -57,10 +57,10 @@ status_of() { # SEALED STATE
 
 @test "several hosts run side by side, each line under its host, and exit 11 when they differ" {
     host one "$(status_of false live)"
-    host two '{"rollback": {"error": {"code": "sealed", "message": "the host is sealed"}}}'
+    host two '{"rollback": {"error": {"code": "sealed", "message": "the host is locked"}}}'
     run -11 --separate-stderr chillboxctl rollback blog -H one,root@two,c
     [ "$output" = "one       blog: 1.0.0 (1.0.0-3) is live" ]
-    [[ "$stderr" == *"root@two  chillboxctl: the host is sealed"* ]]
+    [[ "$stderr" == *"root@two  chillboxctl: the host is locked"* ]]
     [[ "$stderr" == *"c         ssh: connect to host c"* ]]
     [[ "${stderr_lines[-1]}" == "chillboxctl: 2 of 3 hosts failed: root@two (exit 6), c (exit 5)" ]]
     grep -q -- '-o BatchMode=yes -- root@two ' ssh.log
@@ -95,8 +95,8 @@ status_of() { # SEALED STATE
     host two "$(status_of true sealed)"
     run -11 chillboxctl status -H one,two,c
     [ "${#lines[@]}" -eq 4 ]
-    [[ "${lines[1]}" == "one "*unsealed*" 1 "*"1 min 30 s"*"0.1.0"* ]]
-    [[ "${lines[2]}" == "two "*sealed*"blog: sealed" ]]
+    [[ "${lines[1]}" == "one "*unlocked*" 1 "*"1 min 30 s"*"0.1.0"* ]]
+    [[ "${lines[2]}" == "two "*locked*"blog: sealed" ]]
     [[ "${lines[3]}" == "c "*"exit 5"*"Connection refused" ]]
 }
 

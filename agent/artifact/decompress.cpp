@@ -161,7 +161,7 @@ Result<size_t> Decompressor::next(std::span<uint8_t> out) {
       TRY(refill());
       if (!m_ended)
         return fail(Code::corrupt,
-            cat("data behind the ", m_codec->name(),
+            cat("data after the ", m_codec->name(),
                 ": exactly one is allowed (pzstd, bgzip and cat make several)"));
       m_codec = std::make_unique<None>();
     } else if (m_ended && step.made == 0) {

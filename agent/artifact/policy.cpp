@@ -125,7 +125,7 @@ Result<void> TreeNames::add(std::string_view path, EntryKind kind) {
   if (there.name != path)
     return refused(path, cat("differs from '", printable(there.name), "' only in case"));
   if (there.named || kind != EntryKind::directory)
-    return refused(path, "is there twice");
+    return refused(path, "appears twice");
   there.named = true;
   return {};
 }

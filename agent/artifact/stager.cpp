@@ -52,7 +52,7 @@ std::unexpected<Error> died(os::Child& child) {
   const auto code = child.wait(k_end);
   return fail(Code::failure,
       code ? cat("the stager ended without an answer, exit ", os::end_text(*code))
-           : "the stager closed its socket and goes on");
+           : "the stager closed its socket but keeps running");
 }
 
 Result<StageStats> parse_answer(const Bytes& bytes) {
@@ -61,7 +61,7 @@ Result<StageStats> parse_answer(const Bytes& bytes) {
     return fail(code_from_name(view.fields[0]), printable(view.fields[1], 1000));
   std::array<uint64_t, 5> n{};
   if (view.verb != control::PacketVerb::stage_done || view.fields.size() != n.size())
-    return fail(Code::corrupt, "answer of the stager: not one");
+    return fail(Code::corrupt, "answer of the stager: malformed");
   for (size_t i = 0; i < n.size(); ++i) {
     const auto value = parse_u64(view.fields[i]);
     if (!value)
@@ -148,8 +148,8 @@ Result<StageStats> stage(const StageJob& job) {
   if (seen.files != said->files || seen.directories != said->directories ||
       seen.links != said->links || seen.bytes != said->bytes)
     return fail(Code::corrupt,
-        cat("stage: the stager told of ", said->files, " files, ", said->directories, " folders, ",
-            said->links, " links, there are ", seen.files, ", ", seen.directories, ", ",
+        cat("stage: the stager reported ", said->files, " files, ", said->directories, " folders, ",
+            said->links, " links, but there are ", seen.files, ", ", seen.directories, ", ",
             seen.links));
   said->digest = TRY_IN("stage", seal(job.tree, me));
   attempt.keep();

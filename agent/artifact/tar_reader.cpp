@@ -241,7 +241,7 @@ Result<std::string> TarReader::path_of(char type) const {
   if (type == '5' && path.ends_with('/'))
     path.pop_back();
   else if (path.ends_with('/'))
-    return at(Code::denied, cat("'", printable(path), "' is named like a folder and is none"));
+    return at(Code::denied, cat("'", printable(path), "' is named like a folder but is not one"));
   return path;
 }
 
@@ -271,13 +271,13 @@ Result<TarMember> TarReader::take_member(char type, uint64_t size) {
     return at(code, cat("'", printable(member.path), "' ", what));
   };
   if (member.kind != EntryKind::link && !member.link.empty())
-    return refused(Code::denied, "has a link target and is no link");
+    return refused(Code::denied, "has a link target but is not a link");
   if (m_extension.pax && m_extension.pax->size.value_or(size) != size)
     return refused(Code::corrupt,
         cat("has size ", size, " in its header and ", *m_extension.pax->size,
             " in its pax record"));
   if (member.kind != EntryKind::file && size != 0)
-    return refused(Code::corrupt, "is no file and has a size");
+    return refused(Code::corrupt, "is not a file but has a size");
   if (++m_entries > m_max_entries)
     return refused(Code::too_large, cat("is beyond the limit of ", m_max_entries, " entries"));
   if (size > m_bytes_left)

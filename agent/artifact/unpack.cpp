@@ -81,7 +81,7 @@ Result<StageStats> Unpacker::run() {
   m_stats.links = m_links.size();
   m_stats.directories = m_writer.directories();
   if (m_stats.files + m_stats.directories + m_stats.links == 0)
-    return fail(Code::corrupt, "archive: there is nothing in it");
+    return fail(Code::corrupt, "archive: it is empty");
   return m_stats;
 }
 

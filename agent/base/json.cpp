@@ -51,7 +51,7 @@ public:
   bool key(string_t& name) override {
     Json& object = *m_open.back();
     if (object.contains(name))
-      return refuse(cat(path(), ": key '", printable(name, 60), "' stands twice"));
+      return refuse(cat(path(), ": key '", printable(name, 60), "' appears twice"));
     m_slot = &object[name];
     m_keys.back() = name;
     return true;

@@ -89,7 +89,7 @@ public:
     if (found == m_variables.end())
       return unknown(name);
     if (std::ranges::find(m_open, name) != m_open.end())
-      return fail(Code::invalid, cat("variables go in a circle: ", chain(name)));
+      return fail(Code::invalid, cat("variables form a circle: ", chain(name)));
     if (m_open.size() >= k_max_depth)
       return fail(
           Code::invalid, cat("variables nest deeper than ", k_max_depth, ": ", chain(name)));

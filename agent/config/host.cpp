@@ -35,7 +35,7 @@ const TextRule k_optional_path{
     "an absolute path of letters, digits, '.', '_', '-', without '..'", 1000, path_or_empty};
 const TextRule k_nginx_word{"a name of letters, digits and '_'", 100, nginx_word};
 const TextRule k_upstream{
-    "a host name or address in lower case, with \":PORT\" behind it when the port is not the usual one",
+    "a host name or address in lower case, followed by \":PORT\" if the port is not the usual one",
     260, upstream};
 const TextRule k_group{"the name of a group", 32, group};
 

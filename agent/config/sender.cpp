@@ -53,7 +53,7 @@ Result<SenderKey> parse_key_line(std::string_view line) {
     return SenderKey{.text = std::string(line), .until = {}};
   const auto seconds = parse_u64(line.substr(at + k_until.size()));
   if (!seconds || *seconds > k_last_second)
-    return fail(Code::invalid, "until= behind the key: must be whole seconds since 1970");
+    return fail(Code::invalid, "until= after the key: must be whole seconds since 1970");
   return SenderKey{
       .text = std::string(trim(line.substr(0, at))), .until = static_cast<int64_t>(*seconds)};
 }

@@ -205,7 +205,7 @@ void read_variables(
     if (!variable)
       continue;
     if (std::ranges::find(out, variable->name, &Variable::name) != out.end())
-      (at[i] / "name").problem(cat("'", variable->name, "' stands twice in this list"));
+      (at[i] / "name").problem(cat("'", variable->name, "' appears twice in this list"));
     else
       out.push_back(*std::move(variable));
   }

@@ -30,7 +30,7 @@ void read_domains(const Location& at, const Json& json, Site& site) {
     if (!name)
       continue;
     if (std::ranges::find(seen, *name) != seen.end())
-      at[i].problem(cat("'", *name, "' stands twice"));
+      at[i].problem(cat("'", *name, "' appears twice"));
     seen.push_back(*name);
     if (std::ranges::find(site.domains, *name) == site.domains.end())
       site.domains.push_back(*name);

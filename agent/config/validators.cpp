@@ -197,7 +197,7 @@ std::optional<std::string> redis_option_problem(std::string_view name) {
   };
   static constexpr std::string_view k_socket =
       "the site's Redis listens on /run/redis/SLUG.sock only";
-  static constexpr std::string_view k_access = "who may do what stands in redis/users.acl";
+  static constexpr std::string_view k_access = "redis/users.acl says who may do what";
   static constexpr std::string_view k_place = "the agent chooses where its files are";
   static constexpr std::string_view k_code = "it would load code or settings from elsewhere";
   static constexpr std::string_view k_process = "the agent supervises the process";

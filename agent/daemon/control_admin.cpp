@@ -2,9 +2,9 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "daemon/control_verbs.hpp"
-#include "rollout/prune.hpp"
 #include "rollout/bring_up.hpp"
 #include "rollout/manifest.hpp"
+#include "rollout/prune.hpp"
 #include "rollout/trust.hpp"
 
 #include <future>
@@ -28,7 +28,7 @@ Result<control::Done> hold(const Call& call) {
   const auto site = TRY(site_of(call));
   const std::string why = printable(trim(TRY(required(call.args.why, "why"))), k_longest);
   if (why.empty())
-    return fail(Code::invalid, "a hold needs a reason: whoever is refused wants to know");
+    return fail(Code::invalid, "a hold needs a reason: refusals name it");
   (void)TRY(known_site(call, site));
   TRY(host.store.put_hold({{call.actor, why, host.clock.wall_ms()}, site}));
   TRY(rollout::write_manifest(host, site));
@@ -121,7 +121,7 @@ Result<rollout::Pruned> prune_in_turn(const Call& call, const SiteName& site) {
   if (outcome.wait_for(os::Millis{0}) != std::future_status::ready)
     return fail(Code::busy,
         cat("site '", site.str(),
-            "' has a job that runs: it is pruned behind that one; `chillboxctl jobs ", site.str(),
+            "' has a running job: it is pruned after that one; `chillboxctl jobs ", site.str(),
             "`"));
   return outcome.get();
 }

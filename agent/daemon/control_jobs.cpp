@@ -126,7 +126,7 @@ Result<std::string> open_vault(const Call& call, const SecretBytes& passphrase) 
   auto& host = call.host();
   const std::unique_lock one(call.state.unlocking, k_unlock_turn);
   if (!one)
-    return fail(Code::busy, "somebody else is unlocking right now");
+    return fail(Code::busy, "another unlock is in progress");
   const uid_t uid = call.visit.uid;
   auto attempts = TRY(host.store.attempts(uid));
   const int64_t left = unlock_wait_ms(host, attempts);
@@ -158,7 +158,7 @@ Result<control::Unlocked> unlock(const Call& call) {
   const auto passphrase =
       TRY_IN("passphrase", control::read_secret_frame(call.fd(), k_passphrase_wait));
   auto recipient = TRY(open_vault(call, passphrase));
-  log::info(cat("unsealed by ", call.actor));
+  log::info(cat("unlocked by ", call.actor));
   return control::Unlocked{.recipient = std::move(recipient),
       .sites =
           call.state.engine.unlocked(k_bring_up_wait, [&] { return call.state.stopping.load(); })};
@@ -169,7 +169,7 @@ Result<control::Locked> lock(const Call& call) {
   const bool was = host.vault.unsealed();
   call.state.locked = was;
   host.vault.lock();
-  log::info(cat("sealed by ", call.actor));
+  log::info(cat("locked by ", call.actor));
   return control::Locked{.was_unsealed = was};
 }
 

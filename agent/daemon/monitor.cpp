@@ -145,7 +145,7 @@ Result<void> Monitor::start(Inherited inherited) {
   m_signals = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (inherited.vault.socket)
     if (auto taken = m_vault.take(std::move(inherited.vault)); !taken)
-      m_control_server.warn(cat("the vault did not come through the upgrade: the host is sealed (",
+      m_control_server.warn(cat("the vault did not survive the upgrade: the host is locked (",
           taken.error().message, ")"));
   const auto group = os::find_group("chillbox-admin");
   m_control = std::move(inherited.control);
@@ -204,7 +204,7 @@ void Monitor::edge_ended() {
   log::error(cat("the edge ended with ", os::end_text(code.value_or(-1)), ": it is started again"));
   if (code.value_or(-1) == 128 + SIGSYS) // somebody got in
     m_control_server.warn(
-        "the edge made a forbidden system call and was started again: see the log, and look for who sends what");
+        "the edge made a forbidden system call and was started again: see the log, and find out who sends what");
   m_edge = os::Child(); // also one that lives, but takes no answers
   m_intake->attach(Fd());
   if (m_host.clock.mono() - m_edge_started < k_edge_life)
@@ -234,7 +234,7 @@ void Monitor::vault_ended() {
     return;
   const std::string end = m_vault.last_end();
   const std::string what =
-      cat("the vault ended by itself", end.empty() ? "" : " with ", end, ": the host is sealed");
+      cat("the vault ended unexpectedly", end.empty() ? "" : " with ", end, ": the host is locked");
   log::error(cat(what, ", `chillboxctl unlock` opens it again"));
   m_control_server.warn(what);
 }
@@ -248,11 +248,11 @@ Result<void> Monitor::read_again() {
   if (!files.faults.empty())
     return fail(Code::invalid,
         cat(files.faults.front().message,
-            ": its sender is refused until this is mended; the other keys are taken as they are"));
+            ": its sender is refused until this is fixed; the other keys are read as they are"));
   const auto config = check_configuration(m_host.paths);
   return config ? Result<void>{}
                 : fail(config.error().code,
-                      cat("the webhook keys are taken as they are; ", config.error().message));
+                      cat("the webhook keys are read as they are; ", config.error().message));
 }
 
 // It is answered when the keys hold: who removed one must not see it used afterwards.
@@ -295,7 +295,7 @@ bool Monitor::signalled() {
 
 // What can be known to fail is found before anything is given up.
 Result<void> Monitor::upgrade() {
-  TRY_IN("this program goes on", try_program(m_host.paths, m_program));
+  TRY_IN("this program keeps running", try_program(m_host.paths, m_program));
   m_upgrading = true;
   m_changes.notify(); // before the answer: who connects after it waits for the new program
   return {};
@@ -390,7 +390,7 @@ std::optional<Monitor::End> Monitor::turn() {
 
 Monitor::End Monitor::loop() {
   log::info(cat("chillboxd ", CHILLBOX_VERSION, " is ready, the host is ",
-      m_vault.unsealed() ? "unsealed" : "sealed"));
+      m_vault.unsealed() ? "unlocked" : "locked"));
   for (;;) {
     const auto end = guarded("the main loop", [this] { return turn(); });
     if (end && *end)
@@ -479,7 +479,7 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
     inherited = monitor.hand_over();
     return std::nullopt;
   }
-  log::info("asked to stop: services go on");
+  log::info("asked to stop: services keep running");
   return 0;
 }
 
@@ -501,7 +501,7 @@ int monitor_main(const os::Paths& paths, const std::string& program) {
     if (const auto code = run_monitor(paths, program, *inherited, refusal))
       return *code;
     refusal = execute(program, *inherited).message;
-    log::error(cat("upgrade: this program goes on: ", refusal));
+    log::error(cat("upgrade: this program keeps running: ", refusal));
   }
 }
 

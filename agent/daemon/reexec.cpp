@@ -49,7 +49,7 @@ Result<Inherited> take_inherited() {
   if (read < 1 || numbers[0] != k_format)
     return fail(Code::conflict,
         cat("this program cannot take over from the one that runs (", printable(text, 40),
-            "): `rc-service chillboxd restart` starts it, and seals the host"));
+            "): `rc-service chillboxd restart` starts it, and locks the host"));
   Inherited h;
   for (const auto& [fd, number] :
       {std::pair{&h.control, numbers[1]}, {&h.hook, numbers[2]}, {&h.vault.socket, numbers[3]}})

@@ -130,7 +130,7 @@ Result<store::Store> open_store(const os::Paths& paths, std::vector<std::string>
   if (!store && store.error().code == Code::corrupt) {
     const std::string aside = cat(paths.database(), ".damaged-", now);
     notes.push_back(cat(store.error().message, ": moved to ", aside,
-        "; history, audit trail and replay memory begin anew"));
+        "; history, audit trail and replay memory start empty"));
     for (const char* suffix : {"", "-wal", "-shm"})
       if (os::real_disk().exists(paths.database() + suffix))
         TRY(os::real_disk().rename(paths.database() + suffix, aside + suffix));

@@ -83,9 +83,9 @@ Result<void> WebhookIntake::check_quota(const std::string& sender, uint64_t size
   if (fits())
     return {};
   return fail(Code::throttled,
-      cat("uploads that no release was made of may take ", human_size(most),
+      cat("uploads without a release may take ", human_size(most),
           " (limits.uploads_max), and those of one sender ", human_size(most_of_sender), "; ",
-          human_size(there.bytes + open.bytes), " are there, ",
+          human_size(there.bytes + open.bytes), " are in use, ",
           human_size(there.by_actor[sender] + open.of_sender), " of it yours: try again later"));
 }
 

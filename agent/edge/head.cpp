@@ -108,7 +108,7 @@ Verdict parse_length(Head& head) {
   if (text.empty() || text.size() > 10 || !digits)
     return bad("header content-length: must be 1 to 10 digits");
   if (head.has("transfer-encoding"))
-    return bad("header transfer-encoding: given beside content-length");
+    return bad("header transfer-encoding: given together with content-length");
   uint64_t length = 0;
   for (const char c : text)
     length = length * 10 + static_cast<uint64_t>(c - '0');

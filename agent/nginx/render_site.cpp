@@ -230,7 +230,7 @@ private:
            "    add_header X-Content-Type-Options nosniff always;\n    etag off;\n    if_modified_since off;\n    max_ranges 0;\n";
   }
 
-  // A service that cannot be reached: because the host is sealed, or because it is down. What a
+  // A service that cannot be reached: because the host is locked, or because it is down. What a
   // service answers itself is passed on.
   std::string failures() const {
     return cat(maintenance_location(),
@@ -238,7 +238,7 @@ private:
         "  location @unavailable {\n    default_type text/html;\n    add_header Cache-Control no-store always;\n    if (-f ",
         sealed_flag(),
         ") {\n      add_header Retry-After 300 always;\n      add_header Cache-Control no-store always;\n      return 503 ",
-        page("Sealed",
+        page("Locked",
             "This host was restarted and waits for its owner to unlock it. Please try again later."),
         ";\n    }\n    return 502 ",
         page("Not available", "This site does not answer at the moment. Please try again later."),

@@ -89,7 +89,7 @@ Result<void> make_new_directory(const std::string& path) {
   TRY(make_missing(parent_of(path), 0755));
   if (::mkdir(path.c_str(), 0700) == 0)
     return sync_directory(parent_of(path));
-  return errno == EEXIST ? fail(Code::conflict, cat(printable(path, 1024), " is there already"))
+  return errno == EEXIST ? fail(Code::conflict, cat(printable(path, 1024), " already exists"))
                          : Result<void>(fail_io("make directory", path, errno));
 }
 

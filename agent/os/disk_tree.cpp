@@ -183,7 +183,7 @@ Result<std::string> fill_directory(const std::string& from, const std::string& t
   const Fd target = TRY(open_directory(to));
   const At at{target.get(), to};
   if (!TRY(names_in(at)).empty())
-    return fail(Code::conflict, cat("copy to ", printable(to, 1024), ": it is there already"));
+    return fail(Code::conflict, cat("copy to ", printable(to, 1024), ": it already exists"));
   Copier copier(owner);
   auto copied = copier.copy_directory(At{source.get(), from}, at, "");
   if (copied)
@@ -263,7 +263,7 @@ Result<std::string> copy_whole_tree(const std::string& from, const std::string& 
   if (::lstat(to.c_str(), &st) == 0)
     return S_ISDIR(st.st_mode)
         ? fill_directory(from, to, owner)
-        : fail(Code::conflict, cat("copy to ", printable(to, 1024), ": it is there already"));
+        : fail(Code::conflict, cat("copy to ", printable(to, 1024), ": it already exists"));
   const std::string parent = parent_of(to), temporary = temporary_name(base_of(to));
   const std::string path = cat(parent, "/", temporary);
   Result<std::string> copied = copy_into(from, parent, temporary, owner);

@@ -46,8 +46,7 @@ Result<void> clear_stale(const std::string& path, const sockaddr_un& address) {
     return fail_errno(cat("listen on ", path), errno);
   }
   if (!S_ISSOCK(st.st_mode))
-    return fail(
-        Code::conflict, cat("listen on ", path, ": something is there that is not a socket"));
+    return fail(Code::conflict, cat("listen on ", path, ": it exists and is not a socket"));
   // Not blocking: one with a full queue answers EAGAIN, and is alive.
   const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe)

@@ -187,7 +187,7 @@ pid_t Vault::pid() {
 Result<Vault::Question> Vault::next_question() {
   const std::scoped_lock guard(m_mutex);
   if (!alive())
-    return sealed("the host is sealed");
+    return sealed("the host is locked");
   return Question{m_socket, ++m_sequence};
 }
 
@@ -213,7 +213,7 @@ Result<SecretBytes> Vault::file_key(std::string_view age_header) {
     return unsealed()
         ? std::move(answer)
         : Result<SecretBytes>(
-              sealed(cat("the vault died (", answer.error().message, "), the host is sealed")));
+              sealed(cat("the vault died (", answer.error().message, "), the host is locked")));
   }
 }
 

@@ -223,7 +223,7 @@ TEST_CASE("what the stager would refuse is refused by the packer, and leaves no 
   };
   CHECK_SAYS(with(named("blog/../x")), "denied: 'blog/../x': '..' component");
   CHECK_SAYS(with(named("blog/RUN")), "'blog/run': differs from 'blog/RUN' only in case");
-  CHECK_SAYS(with(named("blog/run")), "is there twice");
+  CHECK_SAYS(with(named("blog/run")), "appears twice");
   CHECK_SAYS(with(named("blog/run/x")), "which is a file");
   CHECK_SAYS(with(named("blog/l", "/etc/passwd")), "absolute link target");
   CHECK_SAYS(with(named("blog/l", "../../x")), "leaves the tree");

@@ -199,7 +199,7 @@ TEST_CASE("a stager that dies, lies or leaves what is forbidden is not believed,
   CHECK_SAYS(with("dies"), "failure: stage: the stager ended without an answer, exit code 3");
   CHECK(s.gone());
   CHECK_SAYS(with("lies"),
-      "corrupt: stage: the stager told of 1 files, 0 folders, 0 links, there are 0, 0, 0");
+      "corrupt: stage: the stager reported 1 files, 0 folders, 0 links, but there are 0, 0, 0");
   CHECK(s.gone());
   CHECK_SAYS(with("junk"), "answer of the stager");
   CHECK(s.gone());

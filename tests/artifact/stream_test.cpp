@@ -34,14 +34,14 @@ TEST_CASE("[fault-59] an archive without its end, or with something behind it, i
 
 TEST_CASE("[fault-59] [fault-61] a second frame or member of compression is refused") {
   const std::string half = good().substr(0, 2048), rest = good().substr(2048);
-  CHECK_SAYS(Unpacked(zstd(half) + zstd(rest)).error(), "corrupt: data behind the zstd frame");
-  CHECK_SAYS(Unpacked(gzip(half) + gzip(rest)).error(), "corrupt: data behind the gzip member");
-  CHECK_SAYS(Unpacked(zstd(good()) + zstd(good())).error(), "data behind the zstd frame");
-  CHECK_SAYS(Unpacked(gzip(good()) + gzip(good())).error(), "data behind the gzip member");
-  CHECK_SAYS(Unpacked(zstd(good()) + "x").error(), "data behind the zstd frame");
-  CHECK_SAYS(Unpacked(gzip(good()) + std::string(10, '\0')).error(), "data behind the gzip member");
+  CHECK_SAYS(Unpacked(zstd(half) + zstd(rest)).error(), "corrupt: data after the zstd frame");
+  CHECK_SAYS(Unpacked(gzip(half) + gzip(rest)).error(), "corrupt: data after the gzip member");
+  CHECK_SAYS(Unpacked(zstd(good()) + zstd(good())).error(), "data after the zstd frame");
+  CHECK_SAYS(Unpacked(gzip(good()) + gzip(good())).error(), "data after the gzip member");
+  CHECK_SAYS(Unpacked(zstd(good()) + "x").error(), "data after the zstd frame");
+  CHECK_SAYS(Unpacked(gzip(good()) + std::string(10, '\0')).error(), "data after the gzip member");
   const std::string skippable("\x50\x2a\x4d\x18\x04\0\0\0abcd", 12);
-  CHECK_SAYS(Unpacked(zstd(good()) + skippable).error(), "data behind the zstd frame");
+  CHECK_SAYS(Unpacked(zstd(good()) + skippable).error(), "data after the zstd frame");
   CHECK_FALSE(Unpacked(skippable + zstd(good())).ok());
 }
 

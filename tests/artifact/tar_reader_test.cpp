@@ -174,11 +174,11 @@ TEST_CASE("[fault-58] headers that readers could read in two ways are refused") 
   CHECK_SAYS(said(patched(4, "\x01")), "bytes after the end of the name");
   CHECK(said(patched(300, "x")) == ""); // a group's name: nobody reads it
   CHECK_SAYS(said(patched(157, std::string("\0x", 2))), "bytes after the end of the link name");
-  CHECK_SAYS(said(patched(157, "elsewhere")), "has a link target and is no link");
+  CHECK_SAYS(said(patched(157, "elsewhere")), "has a link target but is not a link");
   CHECK_SAYS(said(patched(510, "x")), "fields of sparse or incremental");
   CHECK_SAYS(said(patched(345, "x", true)), "fields of sparse or incremental");
-  CHECK_SAYS(said(with({.name = "b/a/"})), "is named like a folder and is none");
-  CHECK_SAYS(said(with({.name = "b/d/", .type = '5', .size = 5})), "is no file and has a size");
+  CHECK_SAYS(said(with({.name = "b/a/"})), "is named like a folder but is not one");
+  CHECK_SAYS(said(with({.name = "b/d/", .type = '5', .size = 5})), "is not a file but has a size");
   CHECK_SAYS(said(with({.name = "b/l", .type = '2', .size = 5, .link = "x"})),
-      "is no file and has a size");
+      "is not a file but has a size");
 }

@@ -44,8 +44,8 @@ TEST_CASE("[fault-66] an unknown name is an error that names it, who uses it and
 
 TEST_CASE("[fault-66] a circle is an error that shows the whole of it, and only it") {
   const Variables v{{"A", "$B"}, {"B", "$C"}, {"C", "${B}"}, {"SELF", "x$SELF"}};
-  CHECK(problem("$A", v) == "variables go in a circle: B -> C -> B");
-  CHECK(problem("$SELF", v) == "variables go in a circle: SELF -> SELF");
+  CHECK(problem("$A", v) == "variables form a circle: B -> C -> B");
+  CHECK(problem("$SELF", v) == "variables form a circle: SELF -> SELF");
 }
 
 TEST_CASE("[fault-66] braces without a name or an end are an error") {
@@ -87,7 +87,7 @@ TEST_CASE("a variable may hand on the value that it covers") {
   set_variable(v, "API_PATH_2", "x");
   CHECK(expand("$API_PATH", v).value() == "/api/1/v2/x$API_PATH");
   set_variable(v, "NEW", "$NEW"); // nothing to hand on
-  CHECK(problem("$NEW", v) == "variables go in a circle: NEW -> NEW");
+  CHECK(problem("$NEW", v) == "variables form a circle: NEW -> NEW");
 }
 
 TEST_CASE("every variable that does not expand is told, each reason once") {

@@ -102,7 +102,7 @@ class Visitors(threading.Thread):
 
 
 class Unlocker(threading.Thread):
-    """The operator who unlocks whenever the host is sealed."""
+    """The operator who unlocks whenever the host is locked."""
 
     def __init__(self):
         super().__init__(daemon=True)

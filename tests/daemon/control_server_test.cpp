@@ -45,11 +45,11 @@ TEST_CASE("ping says which daemon this is, and each result its schema") {
 
 TEST_CASE("status shows the host and its sites") {
   ServingHost host;
-  host.op->warn("the vault ended by itself");
+  host.op->warn("the vault ended unexpectedly");
   const auto json = host.call("status").json();
   CHECK(json["host"]["sealed"] == false);
   CHECK(json["host"]["recipient"] == host.identity.recipient());
-  CHECK(json["host"]["warnings"] == Json({"the vault ended by itself"}));
+  CHECK(json["host"]["warnings"] == Json({"the vault ended unexpectedly"}));
   REQUIRE(json["sites"].size() == 1);
   const auto& one = json["sites"][0];
   CHECK(one["site"] == "blog");

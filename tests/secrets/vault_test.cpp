@@ -115,7 +115,7 @@ TEST_CASE("locking ends the vault, and a sealed host says so") {
   NEEDS_CONFINEMENT();
   const Host host;
   Vault vault(host.user);
-  CHECK_SAYS(says(vault.file_key("x")), "sealed: the host is sealed: chillboxctl unlock");
+  CHECK_SAYS(says(vault.file_key("x")), "sealed: the host is locked: chillboxctl unlock");
   REQUIRE(host.unlock(vault));
   const pid_t pid = vault.pid();
   CHECK(::kill(pid, 0) == 0);

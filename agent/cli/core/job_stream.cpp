@@ -19,7 +19,7 @@ Result<JobView> stream_job(Call& call, Question question) {
   };
   question.timeout = std::chrono::milliseconds(
       -1); // a step may be silent for long; a daemon that dies closes the connection
-  print_on_interrupt("interrupted: the job goes on; `chillboxctl jobs` shows it");
+  print_on_interrupt("interrupted: the job keeps running; `chillboxctl jobs` shows it");
   const auto answer = ask(call.paths, question, &call.error_data);
   print_on_interrupt("");
   progress.end_line();

@@ -10,10 +10,10 @@ inline constexpr Option k_site_or_all{"[SITE]", ArgKind::site, "", "only of this
 inline constexpr Option k_target{
     "SITE[/SERVICE]", ArgKind::target, "", "the site, or one of its services"};
 inline constexpr Option k_no_wait{"--no-wait", ArgKind::flag, "", "do not wait for the job's end"};
-inline constexpr Option k_no_watch{"--no-watch", ArgKind::flag, "",
-    "do not watch the release behind the switch, and not roll it back by itself"};
+inline constexpr Option k_no_watch{
+    "--no-watch", ArgKind::flag, "", "skip the watch after the switch and the automatic rollback"};
 inline constexpr Option k_limit{"-n,--lines", ArgKind::number, "N", "how many, the newest"};
-inline constexpr Option k_follow{"-f,--follow", ArgKind::flag, "", "go on as more comes"};
+inline constexpr Option k_follow{"-f,--follow", ArgKind::flag, "", "follow as more is written"};
 inline constexpr Option k_recipients{"-r,--recipient", ArgKind::list, "AGE1..[,..]",
     "encrypt to this host (its recipient.txt); may be repeated"};
 inline constexpr Option k_recipients_file{

@@ -55,7 +55,7 @@ int run_here(const CommandLine& line) {
 std::string hint_for(Code code) {
   switch (code) {
   case Code::unreachable:
-    return "on the host `rc-service chillboxd status` tells more; from a laptop add -H USER@HOST";
+    return "on the host `rc-service chillboxd status` says more; from a laptop add -H USER@HOST";
   case Code::sealed: return "chillboxctl unlock";
   default: return "";
   }

@@ -61,7 +61,7 @@ Result<SecretBytes> read_passphrase(int fd) {
   if (::fcntl(fd, F_GETFD) < 0)
     return fail(Code::usage,
         cat("--passphrase-fd ", fd, ": no such descriptor is open: write for example ", fd,
-            "<FILE behind the command"));
+            "<FILE after the command"));
   return read_secret(fd, cat("passphrase from descriptor ", fd));
 }
 

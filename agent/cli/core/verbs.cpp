@@ -102,8 +102,8 @@ std::string_view heading(Group group) {
   switch (group) {
   case Group::laptop: return "On the laptop: keys, artifacts, deploys";
   case Group::setup: return "On the host, as root: set-up";
-  case Group::seal: return "On the host: sealed and unsealed";
-  case Group::show: return "On the host: what is there, what happened";
+  case Group::seal: return "On the host: locked and unlocked";
+  case Group::show: return "On the host: state and history";
   case Group::act: return "On the host: change what runs";
   }
   return "";

@@ -63,7 +63,7 @@ void look_at_hooks(Doctor& d) {
                     own = d.paths.admin_hooks() + "/host";
   if (::access(hook.c_str(), X_OK) != 0)
     return d.fail(
-        "hooks", cat(hook, " is not there, or may not be run"), "install the package again");
+        "hooks", cat(hook, " does not exist, or may not be run"), "install the package again");
   if (const auto checked = os::check_root_owned(d.paths.etc(), "hooks.d");
       !checked && checked.error().code == Code::denied)
     return d.fail("hooks", checked.error().message, "what others can change is not run");
@@ -116,10 +116,10 @@ bool in_a_runlevel(Doctor& d, const std::string& service) {
 
 void look_at_openrc(Doctor& d) {
   if (!has_program(d, "openrc-run") || !has_program(d, "supervise-daemon"))
-    return d.fail("openrc", "openrc-run or supervise-daemon is not there",
+    return d.fail("openrc", "openrc-run or supervise-daemon does not exist",
         "chillbox needs OpenRC: apk add openrc");
   if (!d.disk.exists(d.paths.init_d() + "/chillbox-service"))
-    return d.fail("openrc", cat(d.paths.init_d(), "/chillbox-service is not there"),
+    return d.fail("openrc", cat(d.paths.init_d(), "/chillbox-service does not exist"),
         "install the package again");
   for (const char* name : {"chillboxd", "nginx"})
     if (!in_a_runlevel(d, name))
@@ -156,7 +156,7 @@ void look_at_nginx(Doctor& d) {
   if (!directory)
     return d.fail("nginx", directory.error().message, "nginx -t");
   if (!d.disk.exists(*directory + "/chillbox.conf"))
-    return d.fail("nginx", cat(*directory, "/chillbox.conf is not there: /v1/ is not served"),
+    return d.fail("nginx", cat(*directory, "/chillbox.conf does not exist: /v1/ is not served"),
         "rc-service chillboxd restart writes it");
   const auto answer = nginx::probe(
       {.port = d.config.http_port, .path = "/healthcheck/", .host = d.config.server_name});

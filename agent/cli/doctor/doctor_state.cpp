@@ -20,7 +20,7 @@ constexpr size_t k_max_file = 1 << 20;
 void look_at_config(Doctor& d) {
   const std::string file = d.paths.config_file();
   if (!d.disk.exists(file))
-    return d.warn("config", cat(file, " is not there: the defaults hold"), "chillboxctl init");
+    return d.warn("config", cat(file, " does not exist: the defaults apply"), "chillboxctl init");
   const auto text = d.disk.read(file, k_max_file);
   const auto parsed = text ? config::parse_host_config(*text, file)
                            : Result<config::HostConfig>(std::unexpected(text.error()));
@@ -85,13 +85,13 @@ void look_at_senders(Doctor& d) {
 void look_at_identity(Doctor& d) {
   struct stat info{};
   if (::lstat(d.paths.identity().c_str(), &info) != 0)
-    return d.fail("identity", cat(d.paths.identity(), " is not there: nothing can be decrypted"),
+    return d.fail("identity", cat(d.paths.identity(), " does not exist: nothing can be decrypted"),
         "chillboxctl init, or bring it back from a backup");
   if ((info.st_mode & 077) != 0)
     return d.fail("identity", cat(d.paths.identity(), ": others may read it"),
         cat("chmod 0600 ", d.paths.identity()));
   if (!d.disk.exists(d.paths.recipient()))
-    return d.fail("identity", cat(d.paths.recipient(), " is not there"), "chillboxctl init");
+    return d.fail("identity", cat(d.paths.recipient(), " does not exist"), "chillboxctl init");
   d.ok("identity", d.paths.identity());
 }
 
@@ -154,12 +154,12 @@ void look_at_seal(Doctor& d) {
     d.warn("unlock", cat(d.host->unlock_failures, " wrong passphrases"),
         cat("the next try is possible in ", d.host->unlock_wait_s, " s"));
   if (d.host->sealed)
-    return d.warn("seal",
-        cat("the host is sealed",
+    return d.warn("lock",
+        cat("the host is locked",
             d.host->waiting_unlock > 0 ? cat(", ", d.host->waiting_unlock, " jobs wait")
                                        : std::string()),
         "chillboxctl unlock");
-  d.ok("seal", "unsealed");
+  d.ok("lock", "unlocked");
 }
 
 void look_at_trail(Doctor& d) {

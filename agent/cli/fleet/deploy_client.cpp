@@ -52,8 +52,8 @@ Result<ArtifactFile> open_artifact(const std::string& path) {
     return fail_errno(cat("read ", printable(path, 1024)), errno);
   if (::access(minisig.c_str(), F_OK) != 0)
     return fail(Code::not_found,
-        cat(printable(path, 1024), " has no signature beside it: ", printable(minisig, 1024),
-            " is not there"));
+        cat(printable(path, 1024), " has no signature next to it: ", printable(minisig, 1024),
+            " does not exist"));
   auto statement = TRY_IN(printable(minisig, 1024), read_statement(minisig));
   const artifact::StoredFile file = TRY_IN(printable(path, 1024), artifact::digest_file(fd.get()));
   if (file.sha256 != statement.sha256)
@@ -224,11 +224,11 @@ Result<JobView> DeployClient::follow(const Accepted& job) {
   if (view && view->state == "waiting-unlock")
     return fail(Code::sealed,
         cat("job ", printable(job.job, 40),
-            " waits: the host is sealed, and goes on after `chillboxctl unlock` there"));
+            " waits: the host is locked; it continues after `chillboxctl unlock` there"));
   return fail(Code::timed_out,
       cat("job ", printable(job.job, 40), " is not done yet",
           m_progress.step().empty() ? "" : cat(", step ", printable(m_progress.step(), 40)),
-          ": it goes on"));
+          ": it keeps running"));
 }
 
 } // namespace chillbox::cli

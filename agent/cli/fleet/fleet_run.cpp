@@ -202,7 +202,7 @@ Result<int> FleetRun::overview() {
     for (const SiteView& site : host->sites)
       if (site.state != "live")
         notes.push_back(cat(site.site, ": ", site.waiting.empty() ? site.state : site.waiting));
-    table.rows.push_back({m_hosts[i].name, host->sealed ? "sealed" : "unsealed",
+    table.rows.push_back({m_hosts[i].name, host->sealed ? "locked" : "unlocked",
         std::to_string(host->sites.size()), std::to_string(host->waiting_unlock),
         format_duration(std::chrono::seconds(host->uptime_s)), host->version, join(notes, "; ")});
   }

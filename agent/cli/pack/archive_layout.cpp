@@ -136,7 +136,7 @@ Result<void> Layer::made(const config::Service& service) {
     return {}; // nothing was run: whoever only validates has no dist/
   if (!is_directory(on_disk(dist)))
     return fail(
-        Code::not_found, cat(printable(on_disk(dist)), " is not there: its Makefile makes it"));
+        Code::not_found, cat(printable(on_disk(dist)), " does not exist: its Makefile makes it"));
   return add(dist, cat(m_slug, "/immutable/", service.name.str(), "/", hash->second));
 }
 
@@ -153,7 +153,7 @@ Result<void> Layer::service(const config::Service& service) {
     return {}; // built elsewhere and lying there already
   if (!is_directory(on_disk(service.handler)))
     return fail(Code::not_found,
-        cat("its handler folder ", printable(on_disk(service.handler)), " is not there"));
+        cat("its handler folder ", printable(on_disk(service.handler)), " does not exist"));
   if (is_made(m_folder, service))
     return made(service);
   const std::string prefix = cat(m_slug, "/", name);

@@ -299,7 +299,7 @@ Result<std::string> Collector::collect() {
   if (!m_new.empty() && !m_target.new_hashes)
     return fail(Code::denied,
         cat("no hash in requirements.txt is that of what fits of ", join(m_new, ", "),
-            ": --new-hashes takes the index's word for them, pip-compile --generate-hashes writes them anew"));
+            ": --new-hashes trusts the index for them, pip-compile --generate-hashes writes new ones"));
   std::error_code error;
   uint64_t count = 0, size = 0;
   for (const auto& entry : fs::directory_iterator(to.path(), error)) {

@@ -114,7 +114,7 @@ Result<void> check_package(const std::string& package) {
     if (!Digest::parse(std::string_view(package).substr(mark + k_mark.size())))
       return fail(Code::usage,
           cat("--package ", printable(package, 1024),
-              ": behind #sha256= there must be 64 hex digits, as `sha256sum` prints them"));
+              ": #sha256= must be followed by 64 hex digits, as `sha256sum` prints them"));
     return {};
   }
   if (package.starts_with("http://"))

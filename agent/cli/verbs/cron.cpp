@@ -69,7 +69,7 @@ Result<void> run_cron_run(Call& call) {
       .args = {{"site", call.args.text("SITE")}, {"number", call.args.number("N", 0)},
           {"wait", wait}},
       .timeout = std::chrono::milliseconds(wait ? -1 : 30'000)};
-  print_on_interrupt("interrupted: the run goes on; `chillboxctl cron history` shows it");
+  print_on_interrupt("interrupted: the run continues; `chillboxctl cron history` shows it");
   const auto answer = ask(call.paths, question, &call.error_data);
   print_on_interrupt("");
   if (!answer)

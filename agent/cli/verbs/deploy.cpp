@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::array k_options{
     Option{"ARTIFACT", ArgKind::text, "",
-        "an artifact or a secret set of `pack`, its .minisig beside it"},
+        "an artifact or a secret set of `pack`, with its .minisig next to it"},
     Option{"--to", ArgKind::list, "URL[,..]",
         "https://HOST of the chillbox host; several are taken one after the other"},
     Option{"--webhook-key", ArgKind::list, "FILE[,..]",
@@ -28,11 +28,11 @@ constexpr std::array k_options{
     Option{"--hosts", ArgKind::text, "INVENTORY",
         "the hosts of an Ansible inventory, its chillbox_url and chillbox_webhook_key"},
     Option{"--limit", ArgKind::list, "PATTERN[,..]", "only these hosts or groups of --hosts"},
-    Option{"--keep-going", ArgKind::flag, "", "a host that fails does not keep the others from it"},
+    Option{"--keep-going", ArgKind::flag, "", "try the remaining hosts after one fails"},
     Option{"-w,--wait", ArgKind::flag, "",
         "follow the job to its end; the exit code says how it went"},
     Option{"--timeout", ArgKind::duration, "TIME",
-        "give up waiting after this (default: 120s); the job goes on"},
+        "give up waiting after this (default: 120s); the job keeps running"},
     Option{"--cacert", ArgKind::text, "FILE",
         "trust these certificate authorities (PEM) instead of the system's"},
     k_no_watch,
@@ -106,7 +106,7 @@ void tell(Call& call, const std::string& host, const JobView& job, const Artifac
         cat(what, ": ", job.message.empty() ? "done" : printable(job.message, 500)));
   else
     call.terminal.print(cat(what, ": ", uploaded ? "uploaded" : "the host has it already", ", job ",
-        printable(job.id, 40), " goes on"));
+        printable(job.id, 40), " keeps running"));
 }
 
 Result<SecretBytes> read_key(const std::string& path) {
@@ -128,11 +128,11 @@ Result<void> deploy_to(
   call.terminal.print_status(cat(
       call.terminal.err(Style::bold, cat(file.statement.site.str(), " ", file.statement.version)),
       "  job ", id));
-  print_on_interrupt(cat("interrupted before the upload was through: job ", id,
+  print_on_interrupt(cat("interrupted before the upload finished: job ", id,
       " waits for it; run the same command again"));
   const bool uploaded = TRY_IN(cat("job ", id), client.upload(accepted, file));
-  print_on_interrupt(cat(
-      "interrupted: job ", id, " goes on; on the host `chillboxctl job ", id, " -f` follows it"));
+  print_on_interrupt(cat("interrupted: job ", id, " keeps running; on the host `chillboxctl job ",
+      id, " -f` follows it"));
   const auto seen = wait ? client.follow(accepted) : client.job_now(accepted);
   progress.end_line();
   if (!seen) {
@@ -219,6 +219,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_deploy{"deploy", Group::laptop, Where::laptop,
-    "send an artifact to a host and follow what becomes of it", k_options, run};
+    "send an artifact to a host and follow the deploy", k_options, run};
 
 } // namespace chillbox::cli

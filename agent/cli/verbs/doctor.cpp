@@ -75,6 +75,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_doctor{"doctor", Group::show, Where::host,
-    "all that this host needs, each with what to do", k_options, run};
+    "check everything this host needs, and suggest fixes", k_options, run};
 
 } // namespace chillbox::cli

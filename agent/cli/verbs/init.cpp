@@ -107,7 +107,7 @@ Result<void> Setup::directory(const std::string& path, mode_t mode, os::Owner ow
   struct stat st{};
   const bool there = ::lstat(path.c_str(), &st) == 0;
   if (there && !S_ISDIR(st.st_mode))
-    return fail(Code::conflict, cat(path, " is there and is no directory"));
+    return fail(Code::conflict, cat(path, " exists and is not a directory"));
   const bool right =
       there && (st.st_mode & 07777) == mode && st.st_uid == owner.uid && st.st_gid == owner.gid;
   if (!right)
@@ -237,7 +237,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_init{"init", Group::setup, Where::host,
-    "make directories, users and the host's identity", k_options, run};
+extern constinit const Verb k_init{
+    "init", Group::setup, Where::host, "make directories, users and the host key", k_options, run};
 
 } // namespace chillbox::cli

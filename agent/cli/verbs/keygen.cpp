@@ -30,7 +30,7 @@ Result<void> run(Call& call) {
     if (disk.exists(path))
       return fail(Code::conflict,
           cat(printable(path),
-              " is there already and is not written over: choose another name with -o"));
+              " already exists and is not overwritten: choose another name with -o"));
   if (call.args.has("no-password") && call.args.has("passphrase-fd"))
     return fail(Code::usage, "--no-password and --passphrase-fd contradict each other");
   SecretBytes passphrase;

@@ -13,7 +13,7 @@ namespace {
 constexpr std::array k_maintenance_on_options{
     k_site,
     Option{"-m,--message", ArgKind::text, "TEXT",
-        "what visitors are told (default: that the site is back soon)"},
+        "what the page says (default: that the site is back soon)"},
 };
 constexpr std::array k_only_site{k_site};
 

@@ -138,8 +138,8 @@ Result<void> run(Call& call) {
   const std::string dir = call.args.text("output", site.str());
   std::error_code error;
   if (fs::exists(dir, error))
-    return fail(Code::conflict,
-        cat(printable(dir, 1024), " is there already, and nothing is written over"));
+    return fail(
+        Code::conflict, cat(printable(dir, 1024), " already exists, and nothing is overwritten"));
   for (const File& file : kind.files) {
     const fs::path path = fs::path(dir) / filled(file.path, site, host);
     fs::create_directories(path.parent_path(), error);
@@ -163,6 +163,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_new{"new", Group::laptop, Where::laptop,
-    "make the folder of a small site that deploys", k_options, run};
+    "make the folder of a small site that can be deployed", k_options, run};
 
 } // namespace chillbox::cli

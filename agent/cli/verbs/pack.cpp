@@ -15,7 +15,7 @@ constexpr std::array k_options{
     Option{"DIR", ArgKind::text, "",
         "folder with SITE.site.json (or .toml) and the services' folders, or that file"},
     Option{"--source", ArgKind::text, "DIR",
-        "where the services' folders are, when not beside the site file"},
+        "where the services' folders are, if not next to the site file"},
     Option{"--wheels", ArgKind::flag, "",
         "collect what the Python services need into their dep/, with pip"},
     Option{"--python", ArgKind::text, "VERSION",

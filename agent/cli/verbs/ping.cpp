@@ -12,7 +12,8 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{Option{"--wait", ArgKind::duration, "TIME", "try for so long"}};
+constexpr std::array k_options{
+    Option{"--wait", ArgKind::duration, "TIME", "keep trying for this long"}};
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
@@ -40,13 +41,13 @@ Result<void> run(Call& call) {
     call.terminal.print(answer);
   else
     call.terminal.print(cat("chillboxd ", printable(member_text(answer, "version"), 40), ", pid ",
-        member_number(answer, "pid"), ", ", member_flag(answer, "sealed") ? "sealed" : "unsealed"));
+        member_number(answer, "pid"), ", ", member_flag(answer, "sealed") ? "locked" : "unlocked"));
   return {};
 }
 
 } // namespace
 
 extern constinit const Verb k_ping{
-    "ping", Group::show, Where::host, "does chillboxd answer", k_options, run};
+    "ping", Group::show, Where::host, "ask whether chillboxd answers", k_options, run};
 
 } // namespace chillbox::cli

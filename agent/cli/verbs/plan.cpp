@@ -16,7 +16,7 @@ constexpr Option k_exit_code{
     "--exit-code", ArgKind::flag, "", "exit with 20 when something would change"};
 constexpr std::array k_plan_options{
     Option{"ARTIFACT|SITE", ArgKind::text, "",
-        "a file of `pack`, its .minisig beside it; its digest; - ; or the name of a site"},
+        "a file of `pack`, with its .minisig next to it; its digest; - ; or the name of a site"},
     k_exit_code,
 };
 constexpr std::array k_only_site{k_site};

@@ -24,7 +24,7 @@ Result<void> run(Call& call) {
     const std::string loss = purge ? "its releases, data, secrets and logs are deleted"
                                    : "its releases are deleted, its data stays";
     const std::string answer =
-        TRY(ask_line(cat("remove '", site, "': ", loss, ". Type the site's name to go on"),
+        TRY(ask_line(cat("remove '", site, "': ", loss, ". Type the site's name to continue"),
             "asking before a site is removed", "use --yes"));
     if (trim(answer) != site)
       return fail(Code::failure,

@@ -36,7 +36,7 @@ Result<void> run_start(Call& call) {
 } // namespace
 
 extern constinit const Verb k_restart{"restart", Group::act, Where::host,
-    "start anew, without a gap", k_restart_options, run_restart};
+    "start new copies, without downtime", k_restart_options, run_restart};
 extern constinit const Verb k_stop{
     "stop", Group::act, Where::host, "stop serving", k_by_target_options, run_stop};
 extern constinit const Verb k_start{

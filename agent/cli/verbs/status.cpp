@@ -25,7 +25,7 @@ void print_host(Terminal& terminal, const HostView& host) {
       : cat(" on ", printable(host.server_name));
   terminal.print(
       cat(terminal.out(Style::bold, cat("chillboxd ", printable(host.version, 40), name)), "  ",
-          host.sealed ? terminal.out(Style::warn, "sealed") : terminal.out(Style::good, "unsealed"),
+          host.sealed ? terminal.out(Style::warn, "locked") : terminal.out(Style::good, "unlocked"),
           "  up ", format_duration(std::chrono::seconds(host.uptime_s))));
   if (!host.recipient.empty())
     terminal.print(cat("recipient  ", printable(host.recipient, 120)));

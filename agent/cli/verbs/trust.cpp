@@ -199,12 +199,11 @@ Result<void> run_trust_remove(Call& call) {
 
 extern constinit const Verb k_trust_add{"trust add", Group::setup, Where::host,
     "trust the signatures of a deployer", k_trust_add_options, run_trust_add};
-extern constinit const Verb k_trust_list{
-    "trust list", Group::setup, Where::host, "whose signatures are trusted", {}, run_trust_list};
+extern constinit const Verb k_trust_list{"trust list", Group::setup, Where::host,
+    "show whose signatures are trusted", {}, run_trust_list};
 extern constinit const Verb k_trust_remove{"trust remove", Group::setup, Where::host,
-    "trust a deployer no more", k_trust_remove_options, run_trust_remove};
+    "stop trusting a deployer", k_trust_remove_options, run_trust_remove};
 extern constinit const Verb k_trust_keep{"trust keep", Group::setup, Where::host,
-    "keep what is live of a site although its signer is not trusted any more", k_only_site,
-    run_trust_keep};
+    "keep what is live of a site whose signer is no longer trusted", k_only_site, run_trust_keep};
 
 } // namespace chillbox::cli

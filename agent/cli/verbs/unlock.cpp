@@ -24,7 +24,7 @@ Result<void> run_unlock(Call& call) {
     if (call.terminal.json())
       call.terminal.print(result_text("unlock", {{"changed", false}}));
     else
-      call.terminal.print("already so: the host is unsealed");
+      call.terminal.print("already so: the host is unlocked");
     return {};
   }
   const SecretBytes passphrase =
@@ -38,7 +38,7 @@ Result<void> run_unlock(Call& call) {
     return {};
   }
   const auto sites = member_list(*answer, "sites");
-  call.terminal.print("unsealed");
+  call.terminal.print("unlocked");
   if (!sites.empty())
     call.terminal.print(cat("started: ", printable(join(sites, ", "), 2000)));
   return {};
@@ -51,16 +51,16 @@ Result<void> run_lock(Call& call) {
     call.terminal.print(answer);
   else
     call.terminal.print(member_flag(answer, "was_unsealed")
-            ? "sealed: the identity is wiped, what runs goes on"
-            : "already so: the host is sealed");
+            ? "locked: the host key is wiped, running services keep running"
+            : "already so: the host is locked");
   return {};
 }
 
 } // namespace
 
 extern constinit const Verb k_unlock{"unlock", Group::seal, Where::host,
-    "unseal the host with its passphrase", k_unlock_options, run_unlock};
+    "unlock the host with its passphrase", k_unlock_options, run_unlock};
 extern constinit const Verb k_lock{
-    "lock", Group::seal, Where::host, "wipe the identity from memory", {}, run_lock};
+    "lock", Group::seal, Where::host, "lock the host: wipe its key from memory", {}, run_lock};
 
 } // namespace chillbox::cli

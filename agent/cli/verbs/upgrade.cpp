@@ -29,7 +29,7 @@ Result<void> run_upgrade(Call& call) {
   const std::string after =
       TRY_IN("the new program", ask(call.paths, {.verb = "ping", .timeout = k_upgrade_timeout}));
   if (const std::string why = member_text(after, "not_upgraded"); !why.empty())
-    return fail(Code::failure, cat("the old program goes on: ", printable(why, 500)));
+    return fail(Code::failure, cat("the old program keeps running: ", printable(why, 500)));
   const bool sealed = member_flag(after, "sealed");
   if (call.terminal.json())
     call.terminal.print(result_text("upgrade",
@@ -37,16 +37,17 @@ Result<void> run_upgrade(Call& call) {
             {"sealed", sealed}}));
   else
     call.terminal.print(cat("chillboxd ", printable(member_text(before, "version"), 40),
-        " handed over to ", printable(member_text(after, "version"), 40), ", the host is ",
-        sealed ? "sealed" : "unsealed"));
+        " was replaced by ", printable(member_text(after, "version"), 40), ", the host is ",
+        sealed ? "locked" : "unlocked"));
   return {};
 }
 
 } // namespace
 
-extern constinit const Verb k_reload{
-    "reload", Group::act, Where::host, "let chillboxd read the webhook keys again", {}, run_reload};
+extern constinit const Verb k_reload{"reload", Group::act, Where::host,
+    "make chillboxd read the webhook keys again", {}, run_reload};
 extern constinit const Verb k_upgrade{"upgrade", Group::act, Where::host,
-    "let the chillboxd that is installed now take over, without sealing the host", {}, run_upgrade};
+    "replace the running chillboxd with the installed one; the host stays unlocked", {},
+    run_upgrade};
 
 } // namespace chillbox::cli

@@ -34,8 +34,7 @@ constexpr std::array k_webhook_add_options{
 constexpr Option k_sender{"NAME", ArgKind::sender, "", "its name"};
 constexpr std::array k_webhook_rotate_options{
     k_sender,
-    Option{
-        "--grace", ArgKind::duration, "TIME", "the old key ends by itself after this time (24h)"},
+    Option{"--grace", ArgKind::duration, "TIME", "the old key expires after this time (24h)"},
     Option{"--finish", ArgKind::flag, "",
         "make no new key: end the time in which the old one is still good"},
 };
@@ -240,7 +239,7 @@ Result<void> run_webhook_remove(Call& call) {
 extern constinit const Verb k_webhook_add{"webhook add", Group::setup, Where::host,
     "make the key of a webhook sender, and print it once", k_webhook_add_options, run_webhook_add};
 extern constinit const Verb k_webhook_list{
-    "webhook list", Group::setup, Where::host, "which senders there are", {}, run_webhook_list};
+    "webhook list", Group::setup, Where::host, "show the senders", {}, run_webhook_list};
 extern constinit const Verb k_webhook_rotate{"webhook rotate", Group::setup, Where::host,
     "make a new key; the old one stays good for --grace, or until --finish",
     k_webhook_rotate_options, run_webhook_rotate};

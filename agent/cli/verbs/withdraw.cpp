@@ -12,7 +12,7 @@ namespace {
 constexpr std::array k_options{
     k_site,
     Option{"VERSION", ArgKind::release, "", "version or release that is never good again"},
-    Option{"-m,--message", ArgKind::text, "WHY", "for whoever is refused"},
+    Option{"-m,--message", ArgKind::text, "WHY", "the reason that a refusal gives"},
 };
 
 Result<void> run(Call& call) {
