@@ -394,7 +394,7 @@ teardown() { cli_teardown; }
     now=$(date +%s)
     run -0 --separate-stderr chillboxctl webhook rotate ci --grace 24h
     second=$output
-    [[ "$stderr" == *"the key before is good until 2"*"or \`chillboxctl webhook rotate ci --finish\`"* ]]
+    [[ "$stderr" == *"the previous key is good until 2"*"or \`chillboxctl webhook rotate ci --finish\`"* ]]
     until=$(sed -n "s|^$first until=||p" $file)
     [ "$until" -ge $((now + 86400)) ]
     [ "$until" -le $((now + 86460)) ]

@@ -35,7 +35,7 @@ restart_sealed() { in_box rc-service -q chillboxd restart; }
     in_box rc-update -q del nginx default
     run -1 ctl doctor
     [[ "$output" == *"fail  directories   /var/lib/chillbox/artifacts has another owner or mode"* ]]
-    [[ "$output" == *"-> chillboxctl init puts them right"* ]]
+    [[ "$output" == *"-> chillboxctl init corrects them"* ]]
     [[ "$output" == *"fail  openrc        nginx is in no runlevel: it does not start at boot"* ]]
     [[ "$output" == *"-> rc-update add nginx default"* ]]
     [[ "$output" == *"2 checks fail"* ]]
@@ -226,7 +226,7 @@ damage() {
     visit_while damage
     [[ "$(ctl status)" == *"moved to /var/lib/chillbox/state.db.damaged-"*"site 'hello' was put back as /srv/chillbox/hello/state.json says"* ]]
     [ "$(json status '.sites[0] | [.release, .state] | join(" ")')" = "$live live" ]
-    [[ "$(ctl doctor)" == *"warn  store "*"the store was damaged and made again"* ]]
+    [[ "$(ctl doctor)" == *"warn  store "*"the store was damaged and rebuilt"* ]]
     [[ "$(ctl audit)" == *"chillboxd"*"restore"* ]]
     unlock
     run -0 ctl rollback hello

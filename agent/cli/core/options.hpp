@@ -6,18 +6,18 @@
 namespace chillbox::cli {
 
 inline constexpr Option k_site{"SITE", ArgKind::site, "", "name of the site"};
-inline constexpr Option k_site_or_all{"[SITE]", ArgKind::site, "", "only of this site"};
+inline constexpr Option k_site_or_all{"[SITE]", ArgKind::site, "", "only this site"};
 inline constexpr Option k_target{
     "SITE[/SERVICE]", ArgKind::target, "", "the site, or one of its services"};
 inline constexpr Option k_no_wait{"--no-wait", ArgKind::flag, "", "do not wait for the job's end"};
 inline constexpr Option k_no_watch{
     "--no-watch", ArgKind::flag, "", "skip the watch after the switch and the automatic rollback"};
-inline constexpr Option k_limit{"-n,--lines", ArgKind::number, "N", "how many, the newest"};
+inline constexpr Option k_limit{"-n,--lines", ArgKind::number, "N", "show this many, the newest"};
 inline constexpr Option k_follow{"-f,--follow", ArgKind::flag, "", "follow as more is written"};
 inline constexpr Option k_recipients{"-r,--recipient", ArgKind::list, "AGE1..[,..]",
     "encrypt to this host (its recipient.txt); may be repeated"};
 inline constexpr Option k_recipients_file{
-    "-R,--recipients-file", ArgKind::text, "FILE", "encrypt to all hosts in FILE, one a line"};
+    "-R,--recipients-file", ArgKind::text, "FILE", "encrypt to all hosts in FILE, one per line"};
 inline constexpr Option k_key{
     "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key", true};
 inline constexpr Option k_outdir{

@@ -17,16 +17,16 @@ namespace {
 
 constexpr std::array k_common{
     Option{"--json", ArgKind::flag, "", "print the result as JSON, with its schema"},
-    Option{"-q,--quiet", ArgKind::flag, "", "only results and errors"},
-    Option{"--no-color", ArgKind::flag, "", "no colours (as NO_COLOR)"},
+    Option{"-q,--quiet", ArgKind::flag, "", "print only results and errors"},
+    Option{"--no-color", ArgKind::flag, "", "use no colours (as NO_COLOR does)"},
     Option{"-h,--help", ArgKind::flag, "", "print this help"},
 };
 constexpr std::array k_remote{
     Option{"-H,--host", ArgKind::list, "USER@HOST[,..]",
         "run it there through ssh (or CHILLBOX_HOST)"},
     Option{"--hosts", ArgKind::text, "INVENTORY", "run it on the hosts of an Ansible inventory"},
-    Option{
-        "--limit", ArgKind::list, "PATTERN[,..]", "only on these hosts or groups of --hosts or -H"},
+    Option{"--limit", ArgKind::list, "PATTERN[,..]",
+        "run it only on these hosts or groups of --hosts or -H"},
 };
 
 constexpr std::array k_verbs{

@@ -54,7 +54,7 @@ void look_at_directories(Doctor& d) {
       wrong.push_back(cat(row.path, " has another owner or mode"));
   }
   if (!wrong.empty())
-    return d.fail("directories", join(wrong, "; "), "chillboxctl init puts them right");
+    return d.fail("directories", join(wrong, "; "), "chillboxctl init corrects them");
   d.ok("directories", "owners and modes are right");
 }
 
@@ -186,7 +186,7 @@ void look_at_clock(Doctor& d) {
         "rc-service chronyd restart, or date -s");
   timex state{};
   if (::adjtimex(&state) == TIME_ERROR || (state.status & STA_UNSYNC) != 0)
-    return d.warn("clock", cat("nobody keeps it right; it says ", rfc3339(now)),
+    return d.warn("clock", cat("no time service keeps it right; it says ", rfc3339(now)),
         "rc-update add chronyd default; rc-service chronyd start");
   d.ok(
       "clock", cat("is kept right, within ", state.esterror / 1000, " ms; it says ", rfc3339(now)));

@@ -37,7 +37,7 @@ void look_at_deployers(Doctor& d) {
   if (!keys)
     return d.fail("deployers", keys.error().message, cat("see the files in ", d.paths.trusted()));
   if (keys->empty())
-    return d.warn("deployers", "nobody is trusted: no artifact will be taken",
+    return d.warn("deployers", "nobody is trusted: no artifact will be accepted",
         "chillboxctl trust add DEPLOYER.pub");
   std::vector<std::string> names;
   for (const auto& key : *keys)
@@ -118,8 +118,8 @@ void look_at_signatures(Doctor& d) {
 void look_at_damage(Doctor& d) {
   for (const auto& name : d.disk.list(d.paths.state()).value_or(std::vector<std::string>{}))
     if (name.starts_with("state.db.damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm"))
-      d.warn("store", cat(d.paths.state(), "/", name, ": the store was damaged and made again"),
-          "see chillboxctl audit; remove the file when nobody wants to look at it any more");
+      d.warn("store", cat(d.paths.state(), "/", name, ": the store was damaged and rebuilt"),
+          "see chillboxctl audit; remove the file once nobody needs it any more");
 }
 
 void look_at_sites(Doctor& d) {
@@ -184,7 +184,7 @@ void look_at_daemon(Doctor& d) {
       cat(host->refused_webhooks, " webhooks, ", host->refused_uploads,
           " uploads since chillboxd started"));
   for (const auto& warning : host->warnings)
-    d.warn("chillboxd", warning, "this stands here until the next start of chillboxd");
+    d.warn("chillboxd", warning, "this stays until the next start of chillboxd");
   look_at_seal(d);
   look_at_sites(d);
   look_at_trail(d);

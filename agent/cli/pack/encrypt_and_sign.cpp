@@ -86,7 +86,7 @@ Result<ArtifactSigner> prepare_signer(const Args& args) {
     expires = TRY_IN("--expires", parse_moment(args.text("expires"), os::real_clock().wall()));
   if (expires && *expires <= os::real_clock().wall())
     return fail(Code::usage,
-        cat("--expires ", printable(args.text("expires"), 40), ": that is over already"));
+        cat("--expires ", printable(args.text("expires"), 40), ": that time has passed"));
   auto key = TRY(key_of_args(args));
   const std::string outdir = args.text("output");
   std::error_code error;

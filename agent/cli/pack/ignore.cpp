@@ -65,7 +65,7 @@ Result<IgnoreList::Rule> IgnoreList::rule_of(std::string_view line) {
   else if (line.starts_with('/'))
     line.remove_prefix(1);
   if (line.ends_with('\\') && !line.ends_with("\\\\"))
-    return fail(Code::invalid, "a \\ at the end takes the meaning of nothing");
+    return fail(Code::invalid, "a \\ at the end quotes nothing");
   for (const auto part : split(line, '/')) {
     if (part.empty() || part == "." || part == "..")
       return fail(Code::invalid, cat("'", printable(part), "' names nothing in the site's folder"));

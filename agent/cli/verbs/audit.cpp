@@ -43,7 +43,7 @@ Result<void> run_audit_verify(Call& call) {
 } // namespace
 
 extern constinit const Verb k_audit{
-    "audit", Group::show, Where::host, "who did what", k_audit_options, run_audit};
+    "audit", Group::show, Where::host, "show who did what", k_audit_options, run_audit};
 extern constinit const Verb k_audit_verify{"audit verify", Group::show, Where::host,
     "prove that the audit trail was not changed", k_audit_verify_options, run_audit_verify};
 

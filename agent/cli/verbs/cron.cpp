@@ -92,9 +92,9 @@ Result<void> run_cron_run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_cron_list{"cron list", Group::show, Where::host,
-    "the crontab of a site, and when its entries are due", k_only_site, run_cron_list};
+    "show the crontab of a site, and when its entries are due", k_only_site, run_cron_list};
 extern constinit const Verb k_cron_history{"cron history", Group::show, Where::host,
-    "the runs of a site's crontab, the newest first", k_cron_history_options, run_cron_history};
+    "show the runs of a site's crontab, newest first", k_cron_history_options, run_cron_history};
 extern constinit const Verb k_cron_run{"cron run", Group::act, Where::host,
     "run an entry of a site's crontab now", k_cron_run_options, run_cron_run};
 

@@ -40,7 +40,7 @@ Result<void> run_release_hold(Call& call) {
 } // namespace
 
 extern constinit const Verb k_hold{"hold", Group::act, Where::host,
-    "refuse deploys of a site, and all that comes by webhook, for a while", k_hold_options,
+    "refuse deploys of a site, and all that comes by webhook, until released", k_hold_options,
     run_hold};
 extern constinit const Verb k_release_hold{
     "release-hold", Group::act, Where::host, "end a hold", k_only_site, run_release_hold};

@@ -76,6 +76,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_job{
-    "job", Group::show, Where::host, "one job, step by step", k_options, run};
+    "job", Group::show, Where::host, "show one job, step by step", k_options, run};
 
 } // namespace chillbox::cli

@@ -28,6 +28,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_jobs{
-    "jobs", Group::show, Where::host, "what was asked for, the newest first", k_options, run};
+    "jobs", Group::show, Where::host, "show what was asked for, newest first", k_options, run};
 
 } // namespace chillbox::cli

@@ -51,6 +51,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_logs{
-    "logs", Group::show, Where::host, "what the services wrote", k_options, run};
+    "logs", Group::show, Where::host, "show what the services wrote", k_options, run};
 
 } // namespace chillbox::cli

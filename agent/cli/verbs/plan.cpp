@@ -205,10 +205,10 @@ Result<void> run_nginx_diff(Call& call) {
 } // namespace
 
 extern constinit const Verb k_plan{"plan", Group::show, Where::host,
-    "what a deploy or a restart would change", k_plan_options, run_plan};
+    "show what a deploy or a restart would change", k_plan_options, run_plan};
 extern constinit const Verb k_nginx_show{"nginx show", Group::show, Where::host,
-    "the NGINX text of a site that is in force", k_only_site, run_nginx_show};
+    "show the NGINX text of a site that is in force", k_only_site, run_nginx_show};
 extern constinit const Verb k_nginx_diff{"nginx diff", Group::show, Where::host,
-    "what an artifact would change in it", k_nginx_diff_options, run_nginx_diff};
+    "show what an artifact would change in it", k_nginx_diff_options, run_nginx_diff};
 
 } // namespace chillbox::cli

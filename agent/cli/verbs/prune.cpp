@@ -10,7 +10,7 @@ namespace chillbox::cli {
 namespace {
 
 constexpr std::array k_options{
-    k_site_or_all, Option{"--dry-run", ArgKind::flag, "", "only say what would go"}};
+    k_site_or_all, Option{"--dry-run", ArgKind::flag, "", "only print what would be removed"}};
 
 Result<void> run(Call& call) {
   const bool dry_run = call.args.has("dry-run");
@@ -35,6 +35,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_prune{
-    "prune", Group::act, Where::host, "remove now what is old", k_options, run};
+    "prune", Group::act, Where::host, "remove old releases and files now", k_options, run};
 
 } // namespace chillbox::cli

@@ -27,6 +27,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_releases{
-    "releases", Group::show, Where::host, "the releases of a site", k_options, run};
+    "releases", Group::show, Where::host, "show the releases of a site", k_options, run};
 
 } // namespace chillbox::cli

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::array k_options{
     k_site,
-    Option{"--purge", ArgKind::flag, "", "its data, secrets, logs and user too"},
+    Option{"--purge", ArgKind::flag, "", "also remove its data, secrets, logs and user"},
     Option{"-y,--yes", ArgKind::flag, "", "do not ask"},
     k_no_wait,
 };

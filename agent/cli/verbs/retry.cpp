@@ -13,8 +13,8 @@ namespace {
 constexpr std::array k_options{
     Option{"ID", ArgKind::job, "", "id of the failed or held job"},
     Option{"--allow-downgrade", ArgKind::flag, "",
-        "take an artifact that is older than the installed one"},
-    Option{"--allow-jump", ArgKind::flag, "", "take a serial that is held because it jumped far"},
+        "accept an artifact that is older than the installed one"},
+    Option{"--allow-jump", ArgKind::flag, "", "accept a serial that is held because it jumped far"},
     k_no_watch,
     k_no_wait,
 };

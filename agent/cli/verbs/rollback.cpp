@@ -14,7 +14,7 @@ constexpr std::array k_options{
     k_site,
     Option{"[VERSION]", ArgKind::release, "",
         "version or release to go to (default: the last good one)"},
-    Option{"--during-hold", ArgKind::flag, "", "also while the site is held"},
+    Option{"--during-hold", ArgKind::flag, "", "even while the site is on hold"},
     k_no_wait,
 };
 
@@ -27,6 +27,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_rollback{
-    "rollback", Group::act, Where::host, "go back to a release that was good", k_options, run};
+    "rollback", Group::act, Where::host, "go back to a good release", k_options, run};
 
 } // namespace chillbox::cli

@@ -44,7 +44,7 @@ Result<void> add_files(Entries& entries, const fs::path& dir, const std::string&
     if (entry.is_symlink() || !entry.is_regular_file())
       return fail(Code::invalid,
           cat(printable(entry.path().string(), 1024),
-              ": only files lie in a service's folder of secrets"));
+              ": a service's folder of secrets may contain only files"));
     entries.push_back({.name = cat(service, "/", name),
         .source = entry.path(),
         .content = {},
@@ -63,12 +63,12 @@ Result<void> run(Call& call) {
       continue;
     if (entry.is_symlink() || !entry.is_directory())
       return fail(Code::invalid,
-          cat(printable(entry.path().string(), 1024), ": secrets lie in DIR/SERVICE/FILE"));
+          cat(printable(entry.path().string(), 1024), ": secrets must be in DIR/SERVICE/FILE"));
     TRY_IN(printable(entry.path().string(), 1024), ServiceName::parse(name));
     TRY(add_files(entries, entry.path(), name));
   }
   if (entries.empty())
-    return fail(Code::invalid, cat(printable(dir, 1024), ": no SERVICE/FILE in it"));
+    return fail(Code::invalid, cat(printable(dir, 1024), ": contains no SERVICE/FILE"));
   const ArtifactSigner signer = TRY(prepare_signer(call.args));
   const SignedArtifact sealed =
       TRY(encrypt_and_sign(call, signer, std::move(entries), site, std::nullopt));

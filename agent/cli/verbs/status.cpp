@@ -104,8 +104,8 @@ Result<void> run_sites(Call& call) {
 } // namespace
 
 extern constinit const Verb k_status{
-    "status", Group::show, Where::host, "the host and its sites", {}, run_status};
+    "status", Group::show, Where::host, "show the host and its sites", {}, run_status};
 extern constinit const Verb k_sites{
-    "sites", Group::show, Where::host, "the sites and their services", {}, run_sites};
+    "sites", Group::show, Where::host, "show the sites and their services", {}, run_sites};
 
 } // namespace chillbox::cli

@@ -26,9 +26,9 @@ constexpr std::array k_trust_add_options{
 constexpr std::array k_trust_remove_options{
     Option{"NAME", ArgKind::deployer, "", "its name"},
     Option{"--keep-live", ArgKind::flag, "",
-        "what is live of it stays good: its owner has a new key, or has left"},
+        "what it signed and is live stays good: its owner has a new key, or has left"},
     Option{"--revoke", ArgKind::flag, "",
-        "nothing of it is started again, what is live neither: the key was stolen"},
+        "nothing it signed is started again, not even what is live: the key was stolen"},
 };
 constexpr std::array k_only_site{k_site};
 
@@ -68,7 +68,7 @@ Result<void> check_change(
           cat("'", wanted.name, "' is trusted with another key, ", crypto::key_id_text(key.key.id),
               ": remove it first, or choose another --name"));
     if (key.name != wanted.name && key.key.to_line() == wanted.key.to_line())
-      return fail(Code::conflict, cat("this key is trusted already, as '", key.name, "'"));
+      return fail(Code::conflict, cat("this key is already trusted, as '", key.name, "'"));
   }
   return {};
 }
@@ -162,7 +162,7 @@ Result<void> run_trust_remove(Call& call) {
     return no_such("trusted key", name, TRY(names_in(call.paths.trusted(), k_suffix)));
   const bool keep_live = call.args.has("keep-live"), revoke = call.args.has("revoke");
   if (keep_live && revoke)
-    return fail(Code::usage, "--keep-live or --revoke: one of them");
+    return fail(Code::usage, "give either --keep-live or --revoke");
   std::string key_text; // of a file that is no key any more: all that it could have signed is asked
                         // for by its name
   for (const auto& key : artifact::read_trusted_keys(call.paths.trusted()).keys)
@@ -173,17 +173,17 @@ Result<void> run_trust_remove(Call& call) {
   const std::string list = uses ? join(*uses, ", ") : "";
   if (!uses && keep_live)
     return fail(Code::unreachable,
-        "--keep-live: chillboxd does not answer, and it is what keeps: `rc-service chillboxd start` first");
+        "--keep-live needs chillboxd, which does not answer: `rc-service chillboxd start` first");
   if (!list.empty() && !keep_live && !revoke)
     return fail(Code::conflict,
         cat("'", name, "' signed what is live: ", list,
-            ". --keep-live keeps that, when its owner has a new key; --revoke does not, when "
-            "the key was stolen: it runs on, and is not started again, after a reboot neither"));
+            ". --keep-live keeps it, if its owner has a new key; --revoke does not, if "
+            "the key was stolen: it keeps running, and is not started again, not even after a reboot"));
   if (keep_live)
     for (const auto& site : sites)
       TRY_IN(cat("keep '", site, "'"), keep(call, site));
   TRY(disk.remove(path));
-  print_change(call, "trust-remove", name, true, cat("removed: ", name, " is trusted no more"));
+  print_change(call, "trust-remove", name, true, cat("removed: ", name, " is no longer trusted"));
   if (!list.empty())
     call.terminal.print_status(keep_live
             ? cat("kept: ", list)

@@ -23,7 +23,7 @@ constexpr Option k_name{"NAME", ArgKind::text, "", "its name"};
 constexpr std::array k_webhook_add_options{
     k_name,
     Option{"--sites", ArgKind::list, "SITE[,..]", "the sites that it may deploy"},
-    Option{"--all-sites", ArgKind::flag, "", "all sites, also those to come"},
+    Option{"--all-sites", ArgKind::flag, "", "all sites, including future ones"},
     Option{
         "--types", ArgKind::list, "TYPE[,..]", "what it may send (default: site.deploy,host.ping)"},
     Option{"--all-types", ArgKind::flag, "",
@@ -35,8 +35,7 @@ constexpr Option k_sender{"NAME", ArgKind::sender, "", "its name"};
 constexpr std::array k_webhook_rotate_options{
     k_sender,
     Option{"--grace", ArgKind::duration, "TIME", "the old key expires after this time (24h)"},
-    Option{"--finish", ArgKind::flag, "",
-        "make no new key: end the time in which the old one is still good"},
+    Option{"--finish", ArgKind::flag, "", "make no new key: end the old one now"},
 };
 constexpr std::array k_by_sender_options{k_sender};
 
@@ -198,7 +197,7 @@ Result<void> run_webhook_rotate(Call& call) {
   config::Sender sender = TRY(read_sender(call.paths, TRY(parse_key_name(call.args.text("NAME")))));
   if (call.args.has("finish")) {
     if (call.args.has("grace"))
-      return fail(Code::usage, "--finish ends the old key now, --grace later: one of them");
+      return fail(Code::usage, "--finish ends the old key now, --grace later: give one of them");
     if (sender.keys.size() == 1) {
       print_change(call, "webhook-rotate", sender.name, false,
           cat("already so: sender ", sender.name, " has one key"));
@@ -217,7 +216,7 @@ Result<void> run_webhook_rotate(Call& call) {
     old.until = TRY(end_of_grace(call.args));
   sender.keys = {new_key(sender), old};
   TRY(write_sender(call.paths, sender));
-  call.terminal.print_status(cat("the key before is good until ",
+  call.terminal.print_status(cat("the previous key is good until ",
       old.until ? cat(format_time(*old.until * 1000), ", or ") : "", "`chillboxctl webhook rotate ",
       sender.name, " --finish`"));
   return tell_key(call, "webhook-rotate", sender);
@@ -230,7 +229,7 @@ Result<void> run_webhook_remove(Call& call) {
     return no_such("webhook sender", name, TRY(names_in(call.paths.webhooks(), k_suffix)));
   TRY(os::real_disk().remove(path_of(call.paths, name)));
   print_change(call, "webhook-remove", name, true,
-      cat("removed: sender ", name, " is refused from now on, and what it announced ends"));
+      cat("removed: sender ", name, " is refused from now on, and the jobs that it announced end"));
   return ask_reload(call.paths);
 }
 
@@ -244,7 +243,7 @@ extern constinit const Verb k_webhook_rotate{"webhook rotate", Group::setup, Whe
     "make a new key; the old one stays good for --grace, or until --finish",
     k_webhook_rotate_options, run_webhook_rotate};
 extern constinit const Verb k_webhook_remove{"webhook remove", Group::setup, Where::host,
-    "refuse a sender from now on, and end what it announced", k_by_sender_options,
+    "refuse a sender from now on, and end the jobs that it announced", k_by_sender_options,
     run_webhook_remove};
 
 } // namespace chillbox::cli
