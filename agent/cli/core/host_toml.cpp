@@ -3,69 +3,69 @@
 namespace chillbox::cli {
 
 std::string_view default_host_toml() {
-  return R"(# Configuration of chillboxd. Every key is optional; what stands here behind '#' is its default. `chillboxd --check` tells what is
-# wrong; changes here hold from the next `chillboxctl upgrade`, which keeps the host unsealed. chillbox.toml(5) says more.
+  return R"(# Configuration of chillboxd. Every key is optional; commented-out values are the defaults. `chillboxd --check` reports mistakes. Changes take
+# effect at the next `chillboxctl upgrade`, which keeps the host unlocked. chillbox.toml(5) says more.
 
 [host]
-# Host name of the server that answers /healthcheck/ and /v1/; "_": the host's own, and any that no site has
-# unless NGINX has a default server elsewhere. Write the name here that deployers send to.
+# Host name of the server that answers /healthcheck/ and /v1/, which deployers use. "_" stands for the host's own name, and for any name that
+# no site has unless NGINX has a default server elsewhere.
 # server_name = "_"
-# How much goes into the log: debug, info, warn, error.
+# The lowest level that is logged: debug, info, warn or error.
 # log_level = "info"
-# TECH_EMAIL for sites.
+# The variable TECH_EMAIL of sites.
 # tech_email = ""
 
 [stage]
 # Size of the memory in which artifacts are unpacked, and of the largest secret set of a site.
 # size = "512M"
 # secrets_size = "16M"
-# Where the kernel cannot keep this memory out of swap (before Linux 6.4) and swap is on: refuse, unless this is true.
+# If the kernel cannot keep this memory out of swap (before Linux 6.4) and swap is on, chillboxd starts only if this is true.
 # allow_swap = false
 
 [limits]
-# Largest artifact, encrypted; largest tree, unpacked; files and folders in it; unpacked bytes for each compressed one.
+# Largest encrypted artifact; largest unpacked tree; most files and folders in it; most unpacked bytes for each compressed byte.
 # artifact_max = "1G"
 # unpacked_max = "2G"
 # entries_max = 50000
 # ratio_max = 200
-# All uploads together that no release was made of yet.
+# Total size of the uploads from which no release was made yet.
 # uploads_max = "4G"
-# A log file over this size is rotated; so many rotated ones are kept beside it.
+# Logs larger than this are rotated; this many rotated files are kept next to each.
 # log_size = "10M"
 # log_files = 3
-# Jobs of different sites that run side by side; jobs that may wait.
+# Most jobs of different sites that run in parallel; most unfinished jobs of one sender.
 # jobs_max = 4
 # queue_max = 1000
-# How long a job waits for its upload; how long the build of a service may take.
+# How long a job waits for its upload; longest build of a service.
 # upload_wait = "10m"
 # build_timeout = "5m"
-# Processes and threads of a service, a build or a crontab's run whose `resources` set no tasks_max.
+# Most processes and threads of a service, a build or a crontab run whose `resources` set no tasks_max.
 # tasks_default = 512
-# A serial that grows by more than this at once is held until `chillboxctl retry JOB --allow-jump`.
+# A job whose serial grows by more than this is held until `chillboxctl retry JOB --allow-jump`.
 # serial_jump_max = 1000000
-# Percent of the disk that a deploy leaves free.
+# Percentage of the disk that a deploy leaves free.
 # reserve_percent = 5
 # Greatest log2 of the scrypt work factor that an unlock accepts: 18 takes 256 MiB while it runs.
 # scrypt_cap = 18
 
 [nginx]
-# Directory for one file a site; "" finds the one that NGINX includes (/etc/nginx/http.d on Alpine).
+# Directory for one file per site; "" finds the one that NGINX includes (/etc/nginx/http.d on Alpine).
 # dir = ""
-# Group of NGINX's workers; "" is nginx, else www-data.
+# Group of NGINX's workers; "" means nginx, else www-data.
 # group = ""
 # http_port = 80
 # https_port = 443
-# Certificate of the host's own server, full chain and key; "" answers on http_port only.
+# Certificate of the host's own server, full chain and key; with "" it answers only on http_port.
 # tls_certificate = ""
 # tls_certificate_key = ""
-# What templates of sites may use beside what site.json(5) says: directives, variables, servers ("HOST:PORT"), files or directories.
+# What templates of sites may use in addition to site.json(5): directives, variables, servers ("HOST:PORT"), files or directories.
 # allow_directives = []
 # allow_variables = []
 # allow_upstreams = []
 # allow_paths = []
 
 [defaults]
-# For sites that say nothing: how long a new release is watched, and how many releases stay.
+# For sites that do not say otherwise: how long a new release is watched, and how many releases are kept.
 # watch = "10s"
 # keep_releases = 3
 

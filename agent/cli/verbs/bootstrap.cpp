@@ -16,18 +16,17 @@ namespace chillbox::cli {
 namespace {
 
 constexpr std::array k_options{
-    Option{
-        "--trust", ArgKind::list, "KEY.pub[,..]", "deployers that the host trusts from the start"},
+    Option{"--trust", ArgKind::list, "KEY.pub[,..]", "trust these deployers from the start"},
     Option{"--package", ArgKind::list, "PACKAGE[,..]",
-        "what is installed: names, URLs or paths for apk, or a .tar of `make install` (default: chillbox)"},
-    Option{"--apk-key", ArgKind::list, "KEY.rsa.pub[,..]",
-        "public keys of those who signed these packages"},
+        "install these: names, URLs or paths for apk, or a .tar of `make install` (default: chillbox)"},
+    Option{
+        "--apk-key", ArgKind::list, "KEY.rsa.pub[,..]", "public keys that signed these packages"},
 };
 
 constexpr size_t k_max_key_file = 8 * 1024;
 
 constexpr std::string_view k_begin = R"sh(#!/bin/sh
-# user-data: makes a fresh image a chillbox host. Safe to run twice.
+# user-data: turns a fresh image into a chillbox host. Safe to run twice.
 set -eu
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
@@ -38,9 +37,9 @@ apk_key() { # NAME TEXT
   printf '%s\n' "$2" >"/etc/apk/keys/$1"
 }
 
-install_packages() { # NAME, URL OR PATH, with #sha256=HEX after it when only those bytes will do...
+install_packages() { # NAME, URL OR PATH, followed by #sha256=HEX if only those bytes are accepted...
   if command -v chillboxctl >/dev/null; then
-    say 'installed already'
+    say 'already installed'
     return
   fi
   dir=$(mktemp -d)
@@ -73,7 +72,7 @@ install_packages() { # NAME, URL OR PATH, with #sha256=HEX after it when only th
   rm -rf -- "$dir"
 }
 
-# chillboxd itself can only start behind init.
+# chillboxd itself can only start after init.
 enable_services() {
   for service in nginx chillboxd; do
     rc-update -q add "$service" default
