@@ -320,11 +320,11 @@ TEST_CASE("requests go on to the site's own services and to what the host allows
   CHECK(has(blog.refused("upstream x { server 169.254.169.254; }"),
       "is not one of this site's services"));
   CHECK(
-      has(blog.refused("upstream x { server api.partner.example resolve; }"), "are not for sites"));
+      has(blog.refused("upstream x { server api.partner.example resolve; }"), "sites may not use"));
   CHECK(has(
       blog.refused(
           "map $arg_b $b { default http://10.9.9.9; }\nserver { server_name example.org; location / { proxy_pass $b; } }"),
-      "'10.9.9.9:80' is none of"));
+      "'10.9.9.9:80' is not one of"));
 }
 
 TEST_CASE("variables and zones of others are neither read nor taken [attack-A2]") {
