@@ -11,9 +11,9 @@
 namespace chillbox::edge {
 namespace {
 
-constexpr size_t k_piece = 4096;        // of a head; most are smaller
-constexpr size_t k_kept = 8192;         // of a buffer between two requests
-constexpr size_t k_read_on = 64 * 1024; // without waiting
+constexpr size_t k_piece = 4096;               // of a head; most are smaller
+constexpr size_t k_kept = 8192;                // of a buffer between two requests
+constexpr size_t k_read_available = 64 * 1024; // without waiting
 constexpr os::Millis k_linger{1'000};
 constexpr uint64_t k_linger_bytes = 256 * 1024;
 
@@ -87,7 +87,7 @@ Result<Connection::ReadHead> Connection::read_head() {
   }
 }
 
-bool Connection::read_on() {
+bool Connection::read_available() {
   std::string& in = m_buffers.in;
   for (;;) {
     const size_t before = in.size();
@@ -97,7 +97,7 @@ bool Connection::read_on() {
     in.resize(before + static_cast<size_t>(std::max<ssize_t>(n, 0)));
     if (n == 0 || (n < 0 && errno != EAGAIN))
       return false;
-    if (n < static_cast<ssize_t>(k_piece) || in.size() > k_read_on)
+    if (n < static_cast<ssize_t>(k_piece) || in.size() > k_read_available)
       return true;
   }
 }
@@ -130,7 +130,7 @@ Result<size_t> Connection::read_body(char* data, size_t size) {
   return got;
 }
 
-Result<bool> Connection::flush_on() {
+Result<bool> Connection::flush_available() {
   std::string& out = m_buffers.out;
   size_t sent = 0;
   while (sent < out.size()) {
@@ -148,12 +148,12 @@ Result<bool> Connection::flush_on() {
 }
 
 Result<void> Connection::flush() {
-  while (!TRY(flush_on()))
+  while (!TRY(flush_available()))
     TRY(wait(POLLOUT, m_deadline));
   return {};
 }
 
-bool Connection::more_is_there() const {
+bool Connection::has_pending_input() const {
   if (m_taken < m_buffers.in.size())
     return true;
   char one;
@@ -161,7 +161,7 @@ bool Connection::more_is_there() const {
 }
 
 void Connection::linger() {
-  if (m_body_left == 0 && !more_is_there())
+  if (m_body_left == 0 && !has_pending_input())
     return;
   ::shutdown(m_fd, SHUT_WR);
   m_deadline = now() + k_linger;

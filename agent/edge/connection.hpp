@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/error.hpp"
-#include "edge/head.hpp"
+#include "edge/request_head.hpp"
 #include "os/clock.hpp"
 
 #include <cstdint>
@@ -33,7 +33,7 @@ public:
   };
   Result<ReadHead> read_head();
   // Takes what is there, without waiting. False: the client is gone.
-  bool read_on();
+  bool read_available();
   void expect_body(uint64_t length) { m_body_left = length; }
   // Up to `size` bytes of the body; 0: it is all read. Errors: timed_out, unreachable.
   Result<size_t> read_body(char* data, size_t size);
@@ -44,10 +44,10 @@ public:
   void write(std::string_view bytes) { m_buffers.out += bytes; }
   Result<void> flush();
   // As much as goes without waiting. False: there is more.
-  Result<bool> flush_on();
+  Result<bool> flush_available();
   // The client has sent more than this request, or closed its side: no further request is taken
   // here.
-  bool more_is_there() const;
+  bool has_pending_input() const;
   // After an answer that came before the body was read: takes a little of it, so that closing does
   // not destroy the answer on its way.
   void linger();

@@ -2,7 +2,7 @@
 
 #include "base/guarded.hpp"
 #include "base/log.hpp"
-#include "edge/pool.hpp"
+#include "edge/sessions.hpp"
 
 #include <unistd.h>
 
@@ -13,7 +13,7 @@ namespace {
 
 // At once, from whichever thread: there is nothing to put in order, and nothing can be answered any
 // more.
-[[noreturn]] void give_up(std::string_view why) {
+[[noreturn]] void fail_process(std::string_view why) {
   log::error(why);
   ::_exit(1);
 }
@@ -24,17 +24,17 @@ int edge_main(const EdgeOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
   MonitorLink monitor(options.monitor_fd);
   Server server(options, monitor);
-  Pool pool(options, server, monitor);
-  monitor.on_drain = [&pool] { pool.drain(); };
+  Sessions sessions(options, server, monitor);
+  monitor.on_drain = [&sessions] { sessions.drain(); };
   auto reader = start_thread(
       [](void* link) {
         static_cast<MonitorLink*>(link)->serve();
-        give_up("the monitor is gone");
+        fail_process("the monitor is gone");
       },
       &monitor);
   if (reader)
-    reader = guarded("the edge", [&] { return pool.run(); });
-  give_up(reader.error().message);
+    reader = guarded("the edge", [&] { return sessions.run(); });
+  fail_process(reader.error().message);
 }
 
 } // namespace chillbox::edge

@@ -4,7 +4,7 @@
 //
 // Started after confine(): from here on nothing is opened. Bounded in everything: connections,
 // workers, streams, uploads, bytes, time. Refuses what could be read in two ways before cpp-httplib
-// sees it (head.hpp). Waits without waking when nobody asks.
+// sees it (request_head.hpp). Waits without waking when nobody asks.
 #pragma once
 
 #include "os/clock.hpp"

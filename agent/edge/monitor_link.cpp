@@ -100,7 +100,7 @@ void MonitorLink::tell(control::PacketVerb verb, std::initializer_list<std::stri
   (void)os::send_packet(m_fd, control::make_packet(verb, enter(nullptr), fields));
 }
 
-void MonitorLink::tell_refused() {
+void MonitorLink::report_refused() {
   const uint64_t hooks = refused_hooks.exchange(0);
   const uint64_t uploads = refused_uploads.exchange(0);
   if (hooks + uploads > 0)

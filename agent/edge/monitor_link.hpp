@@ -50,9 +50,9 @@ public:
   // Says it, and does not wait for the answer.
   void tell(control::PacketVerb verb, std::initializer_list<std::string_view> fields);
   // What was refused without the monitor: counted by any thread, and told at the next
-  // tell_refused().
+  // report_refused().
   std::atomic<uint64_t> refused_hooks{0}, refused_uploads{0};
-  void tell_refused();
+  void report_refused();
   // Brings the answers until the monitor is gone. In one thread.
   void serve();
 

@@ -77,7 +77,7 @@ bool token(std::string_view s) {
 
 } // namespace
 
-std::optional<Refusal> find_route(const Head& head, Route& route) {
+std::optional<Refusal> find_route(const RequestHead& head, Route& route) {
   const auto found = match(head.path);
   if (!found)
     return Refusal{.status = 404, .code = "not_found", .message = "nothing here"};

@@ -2,7 +2,7 @@
 // as they came, nothing is decoded: what needs decoding is no path of ours.
 #pragma once
 
-#include "edge/head.hpp"
+#include "edge/request_head.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -25,7 +25,7 @@ struct Route {
 };
 
 // 404 for an unknown path, 405 with `allow` for another method, 400 for a capability given twice.
-std::optional<Refusal> find_route(const Head& head, Route& route);
+std::optional<Refusal> find_route(const RequestHead& head, Route& route);
 bool takes_body(Action action);
 uint64_t body_limit(Action action, uint64_t artifact_max);
 

@@ -4,7 +4,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "edge/events.hpp"
-#include "edge/exchange.hpp"
+#include "edge/request_context.hpp"
 
 #include <httplib.h>
 #include <nlohmann/json.hpp>
@@ -28,7 +28,7 @@ constexpr uint64_t k_slow_line = 64; // bytes a millisecond: half a megabit a se
 
 // Handlers of cpp-httplib get a Request and a Response only; what belongs to the request is in the
 // worker's thread.
-thread_local Exchange* t_exchange = nullptr;
+thread_local RequestContext* t_exchange = nullptr;
 
 os::Millis now() {
   return os::real_clock().mono();
@@ -130,19 +130,19 @@ struct EventStream {
 class Server::Http final : public httplib::Server {
 public:
   Http(const EdgeOptions& options, MonitorLink& monitor);
-  bool run(Exchange& x, bool keep);
+  bool run(RequestContext& x, bool keep);
 
 private:
-  void upload(Exchange& x, httplib::Response& response, const httplib::ContentReader& read);
-  void events(Exchange& x, httplib::Response& response);
-  bool stream_on(Exchange& x, EventStream& stream, httplib::DataSink& sink);
-  void get(Exchange& x, httplib::Response& response);
-  Result<EventBatch> wait_for_events(const Exchange& x, uint64_t after);
+  void upload(RequestContext& x, httplib::Response& response, const httplib::ContentReader& read);
+  void events(RequestContext& x, httplib::Response& response);
+  bool stream_on(RequestContext& x, EventStream& stream, httplib::DataSink& sink);
+  void get(RequestContext& x, httplib::Response& response);
+  Result<EventBatch> wait_for_events(const RequestContext& x, uint64_t after);
 
   const EdgeOptions& m_options;
   MonitorLink& m_monitor;
-  Places m_streams;
-  Places m_uploads;
+  Semaphore m_streams;
+  Semaphore m_uploads;
 };
 
 Server::Http::Http(const EdgeOptions& options, MonitorLink& monitor)
@@ -194,7 +194,7 @@ Server::Http::Http(const EdgeOptions& options, MonitorLink& monitor)
   });
 }
 
-bool Server::Http::run(Exchange& x, bool keep) {
+bool Server::Http::run(RequestContext& x, bool keep) {
   const bool decided = x.refusal || x.answer;
   std::string head = decided ? cat(x.head.method == "HEAD" ? "HEAD" : "GET", " / HTTP/1.1\r\n")
                              : cat(x.head.method, " ", x.head.path, " HTTP/1.1\r\n");
@@ -216,7 +216,7 @@ bool Server::Http::run(Exchange& x, bool keep) {
 }
 
 void Server::Http::upload(
-    Exchange& x, httplib::Response& response, const httplib::ContentReader& read) {
+    RequestContext& x, httplib::Response& response, const httplib::ContentReader& read) {
   const auto place = m_uploads.take();
   if (!place) {
     ++m_monitor.refused_uploads;
@@ -259,7 +259,7 @@ void Server::Http::upload(
       response, m_monitor.ask(PacketVerb::upload_done, {begun->ticket, "ok"}, m_options.stored));
 }
 
-void Server::Http::get(Exchange& x, httplib::Response& response) {
+void Server::Http::get(RequestContext& x, httplib::Response& response) {
   if (x.route.action == Action::job_events)
     return events(x, response);
   if (x.route.action == Action::job)
@@ -268,7 +268,7 @@ void Server::Http::get(Exchange& x, httplib::Response& response) {
   set_answer(response, m_monitor.ask(PacketVerb::health, {}, m_options.answer));
 }
 
-void Server::Http::events(Exchange& x, httplib::Response& response) {
+void Server::Http::events(RequestContext& x, httplib::Response& response) {
   auto stream = std::make_shared<EventStream>();
   stream->place = m_streams.take();
   if (!stream->place)
@@ -296,7 +296,7 @@ void Server::Http::events(Exchange& x, httplib::Response& response) {
 
 // Sends what there is, then waits for more. False: the stream is over without its end, and its
 // reader comes back.
-bool Server::Http::stream_on(Exchange& x, EventStream& stream, httplib::DataSink& sink) {
+bool Server::Http::stream_on(RequestContext& x, EventStream& stream, httplib::DataSink& sink) {
   x.connection.set_deadline(now() + m_options.request);
   if (!sink.write(stream.batch.text.data(), stream.batch.text.size()) || !x.connection.flush())
     return false;
@@ -319,7 +319,7 @@ bool Server::Http::stream_on(Exchange& x, EventStream& stream, httplib::DataSink
   return true;
 }
 
-Result<EventBatch> Server::Http::wait_for_events(const Exchange& x, uint64_t after) {
+Result<EventBatch> Server::Http::wait_for_events(const RequestContext& x, uint64_t after) {
   const auto answer = TRY(m_monitor.ask(PacketVerb::job_events,
       {x.route.id, x.route.capability, std::to_string(after), "wait"},
       m_options.poll + m_options.answer));
@@ -339,11 +339,11 @@ Result<std::string> read_body(Connection& connection) {
 
 } // namespace
 
-struct Asked {
-  Asked(int fd, Buffers& buffers, os::Millis deadline)
+struct PendingRequest {
+  PendingRequest(int fd, Buffers& buffers, os::Millis deadline)
       : connection(fd, buffers, deadline), x{.connection = connection} {}
   Connection connection;
-  Exchange x;
+  RequestContext x;
   bool keep = false;
 };
 
@@ -352,13 +352,13 @@ Server::Server(const EdgeOptions& options, MonitorLink& monitor)
 Server::~Server() = default;
 
 std::optional<Server::Next> Server::begin(int fd, Buffers& buffers, uint32_t served, Then then) {
-  auto asked = std::make_shared<Asked>(fd, buffers, now() + m_options.request);
-  if (!asked->connection.read_on())
+  auto asked = std::make_shared<PendingRequest>(fd, buffers, now() + m_options.request);
+  if (!asked->connection.read_available())
     return Next::close;
   size_t size = 0;
   if (find_head(buffers.in, 0, size) || size == 0)
     return std::nullopt;
-  Exchange& x = asked->x;
+  RequestContext& x = asked->x;
   if (!read_request(x, m_options.artifact_max) || x.refusal || x.route.action != Action::hook)
     return std::nullopt;
   const auto body = asked->connection.whole_body();
@@ -370,8 +370,8 @@ std::optional<Server::Next> Server::begin(int fd, Buffers& buffers, uint32_t ser
 }
 
 Server::Next Server::serve(int fd, Buffers& buffers, uint32_t served, Then then) {
-  auto asked = std::make_shared<Asked>(fd, buffers, now() + m_options.request);
-  Exchange& x = asked->x;
+  auto asked = std::make_shared<PendingRequest>(fd, buffers, now() + m_options.request);
+  RequestContext& x = asked->x;
   if (!read_request(x, m_options.artifact_max))
     return Next::close;
   asked->keep = x.head.keep_alive && !x.refusal && x.route.action != Action::job_events &&
@@ -390,15 +390,15 @@ Server::Next Server::serve(int fd, Buffers& buffers, uint32_t served, Then then)
 }
 
 // By what the path says, which is known for most of what is refused.
-void Server::count_refused(const Exchange& x) {
+void Server::count_refused(const RequestContext& x) {
   if (x.head.path == "/v1/hooks")
     ++m_monitor.refused_hooks;
   else if (x.head.path.starts_with("/v1/artifacts/"))
     ++m_monitor.refused_uploads;
 }
 
-void Server::ask(std::shared_ptr<Asked> asked, std::string_view body, Then then) {
-  const Head& h = asked->x.head;
+void Server::ask(std::shared_ptr<PendingRequest> asked, std::string_view body, Then then) {
+  const RequestHead& h = asked->x.head;
   const auto answered = [this, asked, then = std::move(then)](Result<Answer> answer) {
     asked->x.answer = std::move(answer);
     try {
@@ -416,13 +416,13 @@ void Server::ask(std::shared_ptr<Asked> asked, std::string_view body, Then then)
       m_options.answer, answered);
 }
 
-std::optional<Server::Next> Server::send(Asked& asked) {
+std::optional<Server::Next> Server::send(PendingRequest& asked) {
   if (asked.x.abandoned)
     return Next::close;
   // Before the answer goes out: what is there now was not sent because of it (faults 29).
-  const bool more = asked.connection.body_left() > 0 || asked.connection.more_is_there();
+  const bool more = asked.connection.body_left() > 0 || asked.connection.has_pending_input();
   asked.keep = asked.keep && asked.x.status < 400 && !more;
-  const auto sent = asked.connection.flush_on();
+  const auto sent = asked.connection.flush_available();
   if (!sent)
     return Next::close;
   if (!*sent || more)
@@ -430,7 +430,7 @@ std::optional<Server::Next> Server::send(Asked& asked) {
   return asked.keep ? Next::another : Next::close;
 }
 
-Server::Next Server::finish(Asked& asked) {
+Server::Next Server::finish(PendingRequest& asked) {
   asked.connection.set_deadline(now() + m_options.request);
   if (const auto done = send(asked))
     return *done;

@@ -1,5 +1,5 @@
 // The head of an HTTP request, as the edge reads it before cpp-httplib sees anything.
-#include "edge/head.hpp"
+#include "edge/request_head.hpp"
 #include "edge/route.hpp"
 #include "fuzz.hpp"
 
@@ -20,7 +20,7 @@ void claim_same_in_pieces(std::string_view bytes, size_t cut, size_t whole, bool
   claim(refusal.has_value() == refused && size == whole, "a head is the same however it arrives");
 }
 
-void claim_good(const Head& head) {
+void claim_good(const RequestHead& head) {
   claim(head.headers.size() <= k_max_headers, "no more headers than allowed");
   claim(
       head.path.starts_with('/') && head.path.size() <= k_max_target, "a path begins with a slash");
@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (refusal || found == 0)
     return 0;
   claim(found <= k_max_head && found <= size, "a head within its limit");
-  Head head;
+  RequestHead head;
   if (const auto refused = parse_head(bytes.substr(0, found), head)) {
     claim(refused->status >= 400 && refused->status < 600 && !refused->message.empty(),
         "a refusal has a status and a reason");

@@ -87,8 +87,8 @@ void serve_connection(int fd) {
   Edge& e = the_edge();
   edge::Buffers buffers;
   std::binary_semaphore came{0};
-  std::shared_ptr<edge::Asked> asked;
-  const auto then = [&](std::shared_ptr<edge::Asked> a) {
+  std::shared_ptr<edge::PendingRequest> asked;
+  const auto then = [&](std::shared_ptr<edge::PendingRequest> a) {
     asked = std::move(a);
     came.release();
   };

@@ -1,10 +1,10 @@
-#include "edge/exchange.hpp"
+#include "edge/request_context.hpp"
 
 namespace chillbox::edge {
 namespace {
 
 // A webhook that nobody signed is told from a wrongly signed one by nothing (faults 1).
-std::optional<Refusal> check_signed(const Head& head) {
+std::optional<Refusal> check_signed(const RequestHead& head) {
   const bool standard = !head.value("webhook-id").empty() &&
       !head.value("webhook-timestamp").empty() && !head.value("webhook-signature").empty();
   if (standard || !head.value("x-hub-signature-256").empty())
@@ -12,7 +12,7 @@ std::optional<Refusal> check_signed(const Head& head) {
   return Refusal{.status = 401, .code = "denied", .message = "not authorized"};
 }
 
-std::optional<Refusal> check(Exchange& x, std::string_view bytes, uint64_t artifact_max) {
+std::optional<Refusal> check(RequestContext& x, std::string_view bytes, uint64_t artifact_max) {
   if (auto refusal = parse_head(bytes, x.head))
     return refusal;
   if (auto refusal = find_route(x.head, x.route))
@@ -30,7 +30,7 @@ std::optional<Refusal> check(Exchange& x, std::string_view bytes, uint64_t artif
 
 } // namespace
 
-bool read_request(Exchange& x, uint64_t artifact_max) {
+bool read_request(RequestContext& x, uint64_t artifact_max) {
   auto read = x.connection.read_head();
   if (!read) {
     if (read.error().code != Code::timed_out)

@@ -18,9 +18,9 @@
 
 namespace chillbox::edge {
 
-class Pool {
+class Sessions {
 public:
-  Pool(const EdgeOptions& options, Server& server, MonitorLink& monitor)
+  Sessions(const EdgeOptions& options, Server& server, MonitorLink& monitor)
       : m_options(options), m_server(server), m_monitor(monitor) {}
   Result<void> run(); // returns only with an error
   // Nobody new is taken; with the last one that is served the process ends. Who has connected since
@@ -28,7 +28,7 @@ public:
   void drain();
 
 private:
-  struct Seat {
+  struct Session {
     Fd fd;
     Buffers buffers;
     uint32_t served = 0;
@@ -37,14 +37,14 @@ private:
   };
   struct Task {
     int fd;
-    std::shared_ptr<Asked> asked; // null: a request has begun
+    std::shared_ptr<PendingRequest> asked; // null: a request has begun
   };
 
   Result<void> watch(int fd, int operation, uint32_t events) const;
   void accept_from(int listener);
-  void open_door(bool open);
+  void set_accepting(bool open);
   void begin(int fd);
-  void answered(int fd, std::shared_ptr<Asked> asked);
+  void answered(int fd, std::shared_ptr<PendingRequest> asked);
   void hand_over(Task task);
   void close_idle();
   void work();
@@ -60,11 +60,11 @@ private:
   Fd m_epoll;
   std::mutex m_mutex; // of all below
   std::condition_variable m_ready;
-  std::unordered_map<int, Seat> m_seats;
+  std::unordered_map<int, Session> m_sessions;
   std::deque<Task> m_queue;
   size_t m_workers = 0;
   size_t m_waiting = 0; // workers with nothing to do
-  bool m_door_open = true;
+  bool m_accepting = true;
   bool m_draining = false;
   os::Millis m_tell_refused_at{};
 };

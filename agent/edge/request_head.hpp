@@ -34,7 +34,7 @@ struct Header {
 };
 
 // Views into the bytes that were parsed.
-struct Head {
+struct RequestHead {
   std::string_view method;
   std::string_view path;   // up to '?'
   std::string_view query;  // after it
@@ -51,9 +51,9 @@ struct Head {
 // head any more.
 std::optional<Refusal> find_head(std::string_view bytes, size_t from, size_t& size);
 // `bytes`: what find_head measured. A refusal, or nothing and `head`.
-std::optional<Refusal> parse_head(std::string_view bytes, Head& head);
+std::optional<Refusal> parse_head(std::string_view bytes, RequestHead& head);
 // What would make the body's end or meaning doubtful. After the method was found good for the path,
 // because that is told first.
-std::optional<Refusal> check_body_headers(const Head& head, bool takes_body, uint64_t limit);
+std::optional<Refusal> check_body_headers(const RequestHead& head, bool takes_body, uint64_t limit);
 
 } // namespace chillbox::edge

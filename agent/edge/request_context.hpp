@@ -12,9 +12,9 @@
 
 namespace chillbox::edge {
 
-struct Exchange {
+struct RequestContext {
   Connection& connection;
-  Head head;
+  RequestHead head;
   Route route;
   std::optional<Refusal> refusal; // then nothing else is looked at
   std::optional<Result<Answer>> answer =
@@ -24,15 +24,15 @@ struct Exchange {
 };
 
 // Reads the head and finds what is asked for, or why not. False: no request came.
-bool read_request(Exchange& exchange, uint64_t artifact_max);
+bool read_request(RequestContext& exchange, uint64_t artifact_max);
 
-class Places {
+class Semaphore {
 public:
-  explicit Places(size_t count) : m_left(static_cast<long>(count)) {}
+  explicit Semaphore(size_t count) : m_left(static_cast<long>(count)) {}
   // Null when all are taken; given back when the last copy goes.
   std::shared_ptr<void> take() {
     if (m_left.fetch_sub(1) > 0)
-      return {this, [](void* self) { ++static_cast<Places*>(self)->m_left; }};
+      return {this, [](void* self) { ++static_cast<Semaphore*>(self)->m_left; }};
     ++m_left;
     return nullptr;
   }

@@ -1,4 +1,4 @@
-#include "edge/head.hpp"
+#include "edge/request_head.hpp"
 
 #include "base/text.hpp"
 
@@ -47,7 +47,7 @@ Refusal bad(std::string message) {
 }
 
 // METHOD SP TARGET SP HTTP/1.x
-Verdict parse_request_line(std::string_view line, Head& head) {
+Verdict parse_request_line(std::string_view line, RequestHead& head) {
   const auto parts = split(line, ' ');
   if (parts.size() != 3)
     return bad("request line: must be a method, a target and a version, with one space between");
@@ -74,7 +74,7 @@ Verdict parse_request_line(std::string_view line, Head& head) {
   return std::nullopt;
 }
 
-Verdict parse_header_line(std::string_view line, Head& head) {
+Verdict parse_header_line(std::string_view line, RequestHead& head) {
   if (line.front() == ' ' || line.front() == '\t')
     return bad("header: a folded line");
   const auto colon = line.find(':');
@@ -92,7 +92,7 @@ Verdict parse_header_line(std::string_view line, Head& head) {
   return std::nullopt;
 }
 
-Verdict check_single(const Head& head) {
+Verdict check_single(const RequestHead& head) {
   for (const std::string_view name : k_single)
     if (std::ranges::count_if(
             head.headers, [&](const Header& h) { return same_name(h.name, name); }) > 1)
@@ -100,7 +100,7 @@ Verdict check_single(const Head& head) {
   return std::nullopt;
 }
 
-Verdict parse_length(Head& head) {
+Verdict parse_length(RequestHead& head) {
   if (!head.has("content-length"))
     return std::nullopt;
   const std::string_view text = head.value("content-length");
@@ -118,13 +118,13 @@ Verdict parse_length(Head& head) {
 
 } // namespace
 
-std::string_view Head::value(std::string_view name) const {
+std::string_view RequestHead::value(std::string_view name) const {
   const auto found =
       std::ranges::find_if(headers, [&](const Header& h) { return same_name(h.name, name); });
   return found == headers.end() ? std::string_view() : found->value;
 }
 
-bool Head::has(std::string_view name) const {
+bool RequestHead::has(std::string_view name) const {
   return std::ranges::any_of(headers, [&](const Header& h) { return same_name(h.name, name); });
 }
 
@@ -151,7 +151,7 @@ Verdict find_head(std::string_view bytes, size_t from, size_t& size) {
   return std::nullopt;
 }
 
-Verdict parse_head(std::string_view bytes, Head& head) {
+Verdict parse_head(std::string_view bytes, RequestHead& head) {
   bool first = true;
   while (!bytes.starts_with("\r\n")) {
     const auto end = bytes.find("\r\n");
@@ -175,7 +175,7 @@ Verdict parse_head(std::string_view bytes, Head& head) {
   return parse_length(head);
 }
 
-Verdict check_body_headers(const Head& head, bool takes_body, uint64_t limit) {
+Verdict check_body_headers(const RequestHead& head, bool takes_body, uint64_t limit) {
   if (head.has("transfer-encoding"))
     return Refusal{.status = 411,
         .code = "length_required",

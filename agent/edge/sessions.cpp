@@ -1,4 +1,4 @@
-#include "edge/pool.hpp"
+#include "edge/sessions.hpp"
 
 #include "base/guarded.hpp"
 #include "base/log.hpp"
@@ -57,14 +57,14 @@ Result<void> start_thread(void (*work)(void*), void* argument) {
   return {};
 }
 
-Result<void> Pool::watch(int fd, int operation, uint32_t events) const {
+Result<void> Sessions::watch(int fd, int operation, uint32_t events) const {
   epoll_event event{.events = events, .data = {.fd = fd}};
   if (::epoll_ctl(m_epoll.get(), operation, fd, &event) != 0)
     return fail_errno("epoll_ctl", errno);
   return {};
 }
 
-Result<void> Pool::run() {
+Result<void> Sessions::run() {
   m_epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!m_epoll)
     return fail_errno("epoll_create1", errno);
@@ -95,26 +95,26 @@ Result<void> Pool::run() {
 
 // Once a second, and before it goes to sleep: what is refused later has a connection, which wakes
 // it up again.
-bool Pool::tell_refused_is_due() {
+bool Sessions::tell_refused_is_due() {
   const std::scoped_lock lock(m_mutex);
-  if (!m_seats.empty() && now() < m_tell_refused_at)
+  if (!m_sessions.empty() && now() < m_tell_refused_at)
     return false;
   m_tell_refused_at = now() + k_tell_pause;
   return true;
 }
 
 // Only while there is a connection does it wake up by itself.
-int Pool::timeout() {
+int Sessions::timeout() {
   const auto next = m_monitor.expire();
   if (tell_refused_is_due())
-    m_monitor.tell_refused();
+    m_monitor.report_refused();
   const std::scoped_lock lock(m_mutex);
-  if (m_seats.empty())
+  if (m_sessions.empty())
     return -1;
   return static_cast<int>(std::min<int64_t>(k_tick_ms, next ? next->count() + 1 : k_tick_ms));
 }
 
-void Pool::accept_from(int listener) {
+void Sessions::accept_from(int listener) {
   auto accepted = os::accept(listener);
   if (!accepted) {
     if (accepted.error().code == Code::throttled)
@@ -123,40 +123,40 @@ void Pool::accept_from(int listener) {
   }
   const int fd = accepted->get();
   const std::scoped_lock lock(m_mutex);
-  m_seats.insert_or_assign(
-      fd, Seat{.fd = std::move(*accepted), .idle_until = now() + m_options.idle});
+  m_sessions.insert_or_assign(
+      fd, Session{.fd = std::move(*accepted), .idle_until = now() + m_options.idle});
   if (!watch(fd, EPOLL_CTL_ADD, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
-    m_seats.erase(fd);
-  if (m_seats.size() >= m_options.connections)
-    open_door(false);
+    m_sessions.erase(fd);
+  if (m_sessions.size() >= m_options.connections)
+    set_accepting(false);
 }
 
 // Closed while all seats are taken: who comes then waits in the listener's backlog, and the kernel
 // refuses who does not fit in there.
-void Pool::open_door(bool open) {
+void Sessions::set_accepting(bool open) {
   open = open && !m_draining;
-  if (m_door_open == open)
+  if (m_accepting == open)
     return;
-  m_door_open = open;
+  m_accepting = open;
   for (const int listener : {m_options.listener_fd, m_options.second_listener_fd})
     if (listener >= 0)
       (void)watch(listener, EPOLL_CTL_MOD, open ? uint32_t{EPOLLIN} : 0U);
 }
 
-void Pool::begin(int fd) {
-  Seat* seat = nullptr;
+void Sessions::begin(int fd) {
+  Session* session = nullptr;
   {
     const std::scoped_lock lock(m_mutex);
-    const auto found = m_seats.find(fd);
-    if (found == m_seats.end() || found->second.busy)
+    const auto found = m_sessions.find(fd);
+    if (found == m_sessions.end() || found->second.busy)
       return;
-    seat = &found->second; // nobody takes it away while it is busy
-    seat->busy = true;
+    session = &found->second; // nobody takes it away while it is busy
+    session->busy = true;
   }
   std::optional<Server::Next> next;
   try {
-    next = m_server.begin(fd, seat->buffers, seat->served,
-        [this, fd](std::shared_ptr<Asked> asked) { answered(fd, std::move(asked)); });
+    next = m_server.begin(fd, session->buffers, session->served,
+        [this, fd](std::shared_ptr<PendingRequest> asked) { answered(fd, std::move(asked)); });
   } catch (const std::exception& e) { // no memory, mostly: this connection ends, the others go on
     log::error(cat("a request ended: ", printable(e.what())));
     next = Server::Next::close;
@@ -167,18 +167,18 @@ void Pool::begin(int fd) {
     give_back(fd, *next);
 }
 
-void Pool::answered(int fd, std::shared_ptr<Asked> asked) {
+void Sessions::answered(int fd, std::shared_ptr<PendingRequest> asked) {
   if (const auto next = m_server.send(*asked))
     give_back(fd, *next);
   else
     hand_over({fd, std::move(asked)});
 }
 
-void Pool::hand_over(Task task) {
+void Sessions::hand_over(Task task) {
   const std::scoped_lock lock(m_mutex);
   m_queue.push_back(std::move(task));
   if (m_waiting < m_queue.size() && m_workers < m_options.workers) {
-    if (auto started = start_thread([](void* self) { static_cast<Pool*>(self)->work(); }, this))
+    if (auto started = start_thread([](void* self) { static_cast<Sessions*>(self)->work(); }, this))
       ++m_workers;
     else
       log::error(started.error().message);
@@ -186,16 +186,16 @@ void Pool::hand_over(Task task) {
   m_ready.notify_one();
 }
 
-void Pool::close_idle() {
+void Sessions::close_idle() {
   const std::scoped_lock lock(m_mutex);
-  std::erase_if(m_seats, [at = now()](const auto& entry) {
+  std::erase_if(m_sessions, [at = now()](const auto& entry) {
     return !entry.second.busy && entry.second.idle_until <= at;
   });
-  if (m_seats.size() < m_options.connections)
-    open_door(true);
+  if (m_sessions.size() < m_options.connections)
+    set_accepting(true);
 }
 
-void Pool::work() {
+void Sessions::work() {
   for (;;) {
     std::unique_lock lock(m_mutex);
     ++m_waiting;
@@ -215,44 +215,45 @@ void Pool::work() {
   }
 }
 
-Server::Next Pool::run_task(const Task& task) {
+Server::Next Sessions::run_task(const Task& task) {
   if (task.asked)
     return m_server.finish(*task.asked);
   std::unique_lock lock(m_mutex);
-  Seat& seat = m_seats.at(task.fd);
+  Session& session = m_sessions.at(task.fd);
   lock.unlock();
-  return m_server.serve(task.fd, seat.buffers, seat.served,
-      [this, fd = task.fd](std::shared_ptr<Asked> asked) { answered(fd, std::move(asked)); });
+  return m_server.serve(task.fd, session.buffers, session.served,
+      [this, fd = task.fd](
+          std::shared_ptr<PendingRequest> asked) { answered(fd, std::move(asked)); });
 }
 
-void Pool::give_back(int fd, Server::Next next) {
+void Sessions::give_back(int fd, Server::Next next) {
   const std::scoped_lock lock(m_mutex);
-  Seat& seat = m_seats.at(fd);
-  seat.buffers.reset();
-  seat.busy = false;
-  ++seat.served;
-  seat.idle_until = now() + m_options.idle;
+  Session& session = m_sessions.at(fd);
+  session.buffers.reset();
+  session.busy = false;
+  ++session.served;
+  session.idle_until = now() + m_options.idle;
   if (next == Server::Next::another && !m_draining &&
       watch(fd, EPOLL_CTL_MOD, EPOLLIN | EPOLLRDHUP | EPOLLONESHOT))
     return;
-  m_seats.erase(fd);
-  if (m_seats.size() < m_options.connections)
-    open_door(true);
+  m_sessions.erase(fd);
+  if (m_sessions.size() < m_options.connections)
+    set_accepting(true);
   end_when_drained();
 }
 
-void Pool::drain() {
+void Sessions::drain() {
   const std::scoped_lock lock(m_mutex);
   m_draining = true;
-  open_door(false);
+  set_accepting(false);
   // One that has had no answer yet is about to ask, or has asked already.
   std::erase_if(
-      m_seats, [](const auto& entry) { return !entry.second.busy && entry.second.served > 0; });
+      m_sessions, [](const auto& entry) { return !entry.second.busy && entry.second.served > 0; });
   end_when_drained();
 }
 
-void Pool::end_when_drained() {
-  if (m_draining && m_seats.empty())
+void Sessions::end_when_drained() {
+  if (m_draining && m_sessions.empty())
     ::_exit(0);
 }
 

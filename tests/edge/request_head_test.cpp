@@ -1,7 +1,7 @@
 // The pure half: whatever bytes come, they are a head that says one thing, or a refusal.
 #include "box.hpp"
 
-#include "edge/head.hpp"
+#include "edge/request_head.hpp"
 #include "edge/route.hpp"
 
 using namespace chillbox;
@@ -12,7 +12,7 @@ namespace {
 struct Outcome {
   std::optional<Refusal> refusal;
   size_t size = 0;
-  Head head;
+  RequestHead head;
 };
 
 Outcome parse(std::string_view bytes) {
