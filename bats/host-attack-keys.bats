@@ -99,7 +99,7 @@ END
     [[ "$(jq -r .error.message "$LAPTOP/ci/answer")" == *"is held by"* ]]
     [ "$(live)" = 1.3.0 ]
     run -7 ctl rollback hello
-    [[ "$output" == *"--during-hold rolls back all the same"* ]]
+    [[ "$output" == *"--during-hold rolls back anyway"* ]]
     run -0 ctl rollback hello --during-hold
     [ "$(live)" = 1.2.0 ]
     [ "$(json job "$waits" .job.state)" = cancelled ]

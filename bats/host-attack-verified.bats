@@ -195,7 +195,7 @@ END
     mv "$(attack_folder files)/pages/link" "$(attack_folder files)/pages/more/link"
     run attack_deploy files
     [ "$status" -eq 8 ]
-    [[ "$output" == *"'more/link' in "*" links to '../../web/web', out of what NGINX serves there"* ]]
+    [[ "$output" == *"'more/link' in "*" links to '../../web/web', out of the folder that NGINX serves"* ]]
 }
 
 @test "status, sites and plan start no program to learn what a kind is [attack-A1]" {
@@ -207,7 +207,7 @@ END
     in_box rm /etc/chillbox/hooks.d/handlers/binary/kind.json
     run attack_deploy victim
     [ "$status" -eq 8 ]
-    [[ "$output" == *"/etc/chillbox/hooks.d/handlers/binary/describe is not run any more: write the JSON that it prints to /etc/chillbox/hooks.d/handlers/binary/kind.json"* ]]
+    [[ "$output" == *"/etc/chillbox/hooks.d/handlers/binary/describe is no longer run: write the JSON that it prints to /etc/chillbox/hooks.d/handlers/binary/kind.json"* ]]
     in_box rm -r /etc/chillbox/hooks.d/handlers/binary
 }
 

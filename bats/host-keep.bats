@@ -152,7 +152,7 @@ master() { in_box cat "/run/openrc/options/chillbox.hello.api.$(live_slot)/child
     make_site "$(next_version)"
     edit_site '.watch = "10m"'
     run -0 send "$(pack)" --no-watch
-    [[ "$(ctl job "$(json jobs hello '.jobs[0].id')")" == *"not watched, as was asked for"* ]]
+    [[ "$(ctl job "$(json jobs hello '.jobs[0].id')")" == *"not watched, as requested"* ]]
 }
 
 @test "the verdict of the watch has its numbers" {
@@ -224,7 +224,7 @@ damage() {
     live=$(json status '.sites[0].release')
     previous=$(json status '.sites[0].previous_good')
     visit_while damage
-    [[ "$(ctl status)" == *"moved to /var/lib/chillbox/state.db.damaged-"*"site 'hello' was put back as /srv/chillbox/hello/state.json says"* ]]
+    [[ "$(ctl status)" == *"moved to /var/lib/chillbox/state.db.damaged-"*"site 'hello' was restored as /srv/chillbox/hello/state.json says"* ]]
     [ "$(json status '.sites[0] | [.release, .state] | join(" ")')" = "$live live" ]
     [[ "$(ctl doctor)" == *"warn  store "*"the store was damaged and rebuilt"* ]]
     [[ "$(ctl audit)" == *"chillboxd"*"restore"* ]]

@@ -60,7 +60,7 @@ mounts() { in_box sh -c 'grep -c " /srv/chillbox/hello/releases/" /proc/mounts |
     [[ "$(get /)" == *'<h1>Locked</h1>'* ]]
     [[ "$(get /page/)" == *'<h1>Locked</h1>'* ]]
     [ "$(json sites '.sites[0].state')" = sealed ]
-    [[ "$(json sites '.sites[0].waiting')" == *'made again from its artifact after `chillboxctl unlock`'* ]]
+    [[ "$(json sites '.sites[0].waiting')" == *'rebuilt from its artifact after `chillboxctl unlock`'* ]]
     run -6 ctl restart hello
     unlock
     back() { [ "$(get /)" = 'hello from 1.1.0' ]; }

@@ -111,7 +111,7 @@ deploy_until_watch() {
     run -0 ctl rollback hello
     [ "$(get /)" = "hello from $live" ]
     [ "$(service_pids)" = "$before" ]
-    [[ "$(ctl job "$job")" == *"the daemon was restarted behind the switch: goes on"* ]]
+    [[ "$(ctl job "$job")" == *"the daemon was restarted after the switch: continues"* ]]
     unlock
 }
 

@@ -69,7 +69,7 @@ Result<JobAnswer> rollback(const Call& call) {
   if (!call.args.during_hold.value_or(false)) {
     const auto free = rollout::check_hold(call.host(), TRY(site_of(call)));
     if (!free && free.error().code == Code::busy)
-      return fail(Code::busy, cat(free.error().message, "; --during-hold rolls back all the same"));
+      return fail(Code::busy, cat(free.error().message, "; --during-hold rolls back anyway"));
     TRY(free);
   }
   return order(call, store::JobKind::rollback, Json::object());

@@ -316,7 +316,7 @@ Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& st
     const auto group = os::find_group(site.str());
     if (!group || !is_made_by_us(*found, paths, site, *group)) {
       told.push_back(cat("site '", site.str(), "': user '", site.str(),
-          "' is not as chillbox makes one, and is not taken for the site's"));
+          "' is not as chillbox makes one, and is not used for the site"));
       return {};
     }
     user = *found;

@@ -18,7 +18,7 @@ Result<void> mend_links(JobContext& r) {
       r.host.disk.exists(r.host.paths.live(r.job.site)); // its folder says: up since the boot
   if (current && current != "releases/" + r.release.id)  // faults 121: never silently
     log::warn(cat("site '", r.job.site.str(), "': current pointed to '", printable(*current),
-        "', the store says ", r.release.id, ": it is put right"));
+        "', the store says ", r.release.id, ": it is corrected"));
   for (const auto& p : r.services)
     if (p.kind.listens == ServiceKind::Listens::on_socket) {
       const auto link =

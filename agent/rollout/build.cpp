@@ -135,7 +135,7 @@ private:
       if (!stays_inside(link.path, link.target) && !is_of_the_system(link.target))
         return fail(Code::denied,
             cat("layer ", key, ": '", printable(link.path), "' links to '", printable(link.target),
-                "': a link of a layer stays in it, or goes to a program of the system"));
+                "': a link of a layer must stay in it, or go to a program of the system"));
     return {};
   }
 
@@ -183,7 +183,7 @@ private:
       return {};
     const std::string path = cat(m_cache, "/", name);
     const auto digest = m_known.digest(path);
-    const std::string advice = cat("remove ", path, " and deploy again, so that it is made anew");
+    const std::string advice = cat("remove ", path, " and deploy again, so that it is rebuilt");
     if (!digest && digest.error().code == Code::denied)
       return fail(Code::corrupt,
           cat("a layer is not root's alone: ", digest.error().message, ": ", advice));
@@ -258,7 +258,7 @@ std::optional<std::string> published_problem(HostContext& host, const std::strin
   if (link == nullptr)
     return std::nullopt;
   return cat("'", printable(link->path), "' in ", dir, " links to '", printable(link->target),
-      "', out of what NGINX serves there: bring the file itself");
+      "', out of the folder that NGINX serves: bring the file itself");
 }
 
 Result<void> build_tree(JobContext& r) {

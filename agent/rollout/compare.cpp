@@ -229,7 +229,7 @@ Json drift(JobContext& r) {
   const auto link = [&](const std::string& path, const std::string& wanted) {
     const auto now = r.host.disk.read_link(path).value_or(std::nullopt);
     if (now != wanted)
-      list.push_back(cat(path, now ? cat(" points to ", printable(*now, 200)) : " is not there",
+      list.push_back(cat(path, now ? cat(" points to ", printable(*now, 200)) : " does not exist",
           ", the store says ", wanted));
   };
   link(paths.current(r.job.site), "releases/" + r.old->id);
@@ -241,10 +241,10 @@ Json drift(JobContext& r) {
       digest && *digest != r.old->digest)
     list.push_back(cat(r.release_dir(), " was changed since it was built: deploy it again"));
   if (r.host.nginx.installed(r.job.site).value_or("") != r.old->nginx)
-    list.push_back("the NGINX file is not the one that this release went live with");
+    list.push_back("the NGINX file is not the one with which this release went live");
   if (const auto set = r.host.store.secret_set(r.job.site);
       set && *set && (*set)->sha256 != r.old->secrets)
-    list.push_back("the services were started with another secret set than the one that came last");
+    list.push_back("the services were started with another secret set than the newest");
   if (r.row.stopped)
     list.push_back("the site is stopped: `chillboxctl start` brings it back");
   return list;

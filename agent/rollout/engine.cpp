@@ -276,7 +276,7 @@ void Engine::work(const SiteName& site, const Task& task, const std::shared_ptr<
   const std::lock_guard lock(m_mutex);
   m_running.erase(site);
   (void)guarded(
-      "behind a job", [&] { done ? ended(site, task, !running->job.empty()) : again(site, task); });
+      "after a job", [&] { done ? ended(site, task, !running->job.empty()) : again(site, task); });
   if (!guarded("schedule", [this] { schedule(); }))
     try_later();
   if (m_stopping)

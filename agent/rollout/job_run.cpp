@@ -137,7 +137,7 @@ void run_lifecycle_hook(JobContext& r, const std::string& name, const Environmen
 void stay(JobContext& r, std::string_view step, const Error& why, const Error& why_not_back) {
   (void)run_retire(r);
   finish(r, JobState::failed, Code::unhealthy,
-      cat(step, ": ", why.message, "; ", r.release.version, " stays live all the same, because ",
+      cat(step, ": ", why.message, "; ", r.release.version, " stays live anyway, because ",
           why_not_back.message));
 }
 
@@ -183,7 +183,7 @@ Result<void> load_behind_switch(JobContext& r) {
   r.old =
       r.job.previous.empty() ? std::nullopt : TRY(r.host.store.release(r.job.site, r.job.previous));
   TRY(load_release(r));
-  r.journal->event(EventKind::info, "the daemon was restarted behind the switch: goes on");
+  r.journal->event(EventKind::info, "the daemon was restarted after the switch: continues");
   r.control.switched = true;
   return assign_ports(r.host, r.row, r.services, r.release.slot);
 }
@@ -223,7 +223,7 @@ bool take_step(JobContext& r, std::span<const Step> steps, size_t i, bool quiet)
     break;
   case Next::wait_unlock:
     r.job.state = JobState::waiting_unlock;
-    r.journal->event(EventKind::info, "the host is sealed: waits for `chillboxctl unlock`");
+    r.journal->event(EventKind::info, "the host is locked: waits for `chillboxctl unlock`");
     break;
   }
   (void)r.journal->write();
@@ -351,7 +351,7 @@ bool recover_job(HostContext& host, const store::Job& job, const JobControl& who
         r.job.kind == JobKind::rollback && r.old && set && *set && (*set)->sha256 != r.old->secrets)
       r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job
                                       // takes them up again
-    r.journal->event(EventKind::undo, "the daemon was restarted in this step: begins again");
+    r.journal->event(EventKind::undo, "the daemon was restarted in this step: starts it again");
     undo_from(r, steps, static_cast<size_t>(stood - steps.data()));
     r.job.release.clear();
     r.job.step.clear();

@@ -175,7 +175,7 @@ Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::
                                : Result<config::Site>(std::unexpected(text.error())))
     TRY(store.claim_hosts(site, parsed->domains));
   TRY(store.raise_serial(site, std::string(k_revision), control::u64_or(json, "revision", 0)));
-  return cat("site '", site.str(), "' was put back as ", path_of(paths, site), " says: ", version,
+  return cat("site '", site.str(), "' was restored as ", path_of(paths, site), " says: ", version,
       " is live, ", releases.size(), releases.size() == 1 ? " release" : " releases");
 }
 
@@ -207,7 +207,7 @@ std::vector<std::string> restore_from_manifests(
     if (!json) {
       if (known && !*known) {
         told.push_back(cat("site '", name,
-            "' is on the disk and not in the store: ", json.error().message, ": deploy it again"));
+            "' is on the disk but not in the store: ", json.error().message, ": deploy it again"));
         if (const auto adopted = adopt_site(disk, paths, store, *site, told); !adopted)
           told.push_back(adopted.error().message);
       }
@@ -218,7 +218,7 @@ std::vector<std::string> restore_from_manifests(
       continue;
     const auto done = restore_site(disk, paths, store, *site, *json, now_ms);
     told.push_back(
-        done ? *done : cat("site '", name, "' cannot be put back: ", done.error().message));
+        done ? *done : cat("site '", name, "' cannot be restored: ", done.error().message));
   }
   return told;
 }

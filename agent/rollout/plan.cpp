@@ -101,7 +101,7 @@ Json gap_part(JobContext& r) {
       {"reason",
           cat(join(names, ", "), names.size() == 1 ? " has" : " have",
               " strategy stop-first: the old copy stops before the new one starts; ",
-              ms > 0 ? cat("it took ", ms, " ms in job ", job) : "it was not measured yet")}};
+              ms > 0 ? cat("it took ", ms, " ms in job ", job) : "it has not been measured yet")}};
 }
 
 void add_capacity(Json& json, const Capacity& c, uint32_t reserve_percent) {
@@ -171,7 +171,7 @@ Result<Json> plan_artifact(HostContext& host, int fd, const std::string& signatu
   auto problems = TRY(verify_draft(r, stored, signature, said));
   r.artifact = Fd(::dup(fd));
   if (TRY(run_unseal(r)) == Next::wait_unlock)
-    return fail(Code::sealed, "the host is sealed: what is in the artifact cannot be looked at");
+    return fail(Code::sealed, "the host is locked: the artifact cannot be read");
   TRY(run_stage(r));
   std::ranges::move(preflight_problems(r), std::back_inserter(problems));
 

@@ -154,8 +154,8 @@ void check_listen(JobContext& r, const std::string& text, Problems& problems) {
     if (port == r.host.config.http_port || port == r.host.config.https_port)
       continue;
     if (port < 1024)
-      problems.push_back(cat("nginx: listens on port ", port, ": below 1024 only ",
-          r.host.config.http_port, " and ", r.host.config.https_port, " are for sites"));
+      problems.push_back(cat("nginx: listens on port ", port, ": below 1024 sites may use only ",
+          r.host.config.http_port, " and ", r.host.config.https_port));
     else if (const auto owner = site_of_port(r.host, port, r.job.site))
       problems.push_back(
           cat("nginx: listens on port ", port, ", which belongs to site '", *owner, "'"));

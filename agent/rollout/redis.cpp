@@ -66,7 +66,7 @@ Result<void> wait_until_up(HostContext& host, const SiteName& site) {
     if (host.clock.mono() >= end || host.slots.respawns(name) > 0 || !state ||
         *state == openrc::SlotState::crashed)
       return fail(Code::unhealthy,
-          cat("redis does not come up: ", host.paths.logs_of(site), "/redis.log tells why"));
+          cat("redis does not come up: ", host.paths.logs_of(site), "/redis.log says why"));
     host.clock.sleep(os::Millis{10});
   }
   return {};

@@ -85,7 +85,7 @@ Result<Next> run_remove(JobContext& r) {
   if (purge) {
     TRY(disk.remove_tree(paths.logs_of(r.job.site)));
     for (const auto& path : TRY(remove_directories(r.host, r.job.site)))
-      r.info(cat(path, " stays: it is not as it was made for the site"));
+      r.info(cat(path, " stays: it was changed since it was made for the site"));
     TRY(remove_user(r.host, r.job.site));
   }
   TRY(forget_missing(r.host, r.job.site));

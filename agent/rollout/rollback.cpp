@@ -102,10 +102,10 @@ Result<void> load_release(JobContext& r) {
     return r.host.vault.unsealed()
         ? fail(Code::corrupt,
               cat("release ", r.release.id, ": its files are gone: `chillboxctl restart ", slug,
-                  "` makes it again from its artifact"))
+                  "` rebuilds it from its artifact"))
         : fail(Code::sealed,
               cat("release ", r.release.id,
-                  " is made again from its artifact after `chillboxctl unlock`"));
+                  " is rebuilt from its artifact after `chillboxctl unlock`"));
   const auto text =
       r.host.disk.read(cat(r.release_dir(), "/", slug, ".site.json"), config::k_max_site_json);
   if (!text)
@@ -124,7 +124,7 @@ Result<Next> run_select(JobContext& r) {
   if (wanted.empty())
     return fail(Code::not_found,
         cat("no earlier good release of '", r.job.site.str(),
-            "' to go back to: ", targets(r.host, releases, r.row.live)));
+            "' to roll back to: ", targets(r.host, releases, r.row.live)));
   const auto* target = choose(releases, wanted);
   if (target == nullptr)
     TRY(check_name(r.host, r.job.site, releases, wanted));
@@ -191,7 +191,7 @@ Result<Next> run_restore_secrets(JobContext& r) {
             " was live with another secret set: `chillboxctl unlock` first"));
   TRY(std::move(staged));
   TRY(use_set(r, r.release.secrets));
-  r.info("its own secret set is back");
+  r.info("its own secret set is restored");
   return Next::proceed;
 }
 
@@ -208,7 +208,7 @@ Result<void> put_set_back(JobContext& r) {
 
 void undo_restore_secrets(JobContext& r) {
   if (auto back = put_set_back(r); !back)
-    r.output(cat("the secret set before this job is not back: ", back.error().message));
+    r.output(cat("the previous secret set is not restored: ", back.error().message));
 }
 
 Result<Next> run_current(JobContext& r) {
@@ -268,7 +268,7 @@ void undo_replace_secrets(JobContext& r) {
   auto back = put_set_back(r);
   if (back)
     return;
-  r.output(cat("the secret set before this job is not back: ", back.error().message));
+  r.output(cat("the previous secret set is not restored: ", back.error().message));
   // Sealed meanwhile: what was refused shall not be what the next start finds. The unlock stages
   // the one before.
   if (back.error().code == Code::sealed && secrets::wipe_secrets(r.host.paths, r.job.site))

@@ -110,7 +110,7 @@ Result<std::string> kind_directory(HostContext& host, const std::string& lang) {
   if (host.disk.exists(own + "/describe") && !host.disk.exists(own + "/kind.json"))
     return fail(Code::preflight,
         cat("handler '", lang, "': ", own,
-            "/describe is not run any more: write the JSON that it prints to ", own, "/kind.json"));
+            "/describe is no longer run: write the JSON that it prints to ", own, "/kind.json"));
   const std::string dir = TRY_IN(cat("handler '", lang, "'"), find_hook(host, name, "/kind.json"));
   if (dir.empty())
     return fail(Code::preflight,

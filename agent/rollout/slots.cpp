@@ -128,7 +128,7 @@ Result<void> wait_healthy(JobContext& r, const PlannedService& p) {
     if (crashed(r.host, slot_name(r.site, p, r.release.slot, 0)))
       return fail(Code::unhealthy,
           cat("service '", p.service.name.str(),
-              "' crashes while starting: its last lines tell why"));
+              "' keeps crashing on start; see its last log lines"));
     const os::Millis passed = r.host.clock.mono() - begun;
     if (passed >= health.deadline)
       return fail(Code::unhealthy,
@@ -286,7 +286,7 @@ Result<Next> run_start(JobContext& r) {
         Code::sealed, cat("secret '", missing[0], "' is not staged: `chillboxctl unlock` first"));
   if (!missing.empty())
     r.job.message =
-        cat("started, but for what waits for ", join(missing, ", "), ": `chillboxctl unlock`");
+        cat("started, except what waits for ", join(missing, ", "), ": `chillboxctl unlock`");
   std::vector<std::string> skip;
   for (const auto& file : missing)
     skip.emplace_back(split(file, '/')[0]);

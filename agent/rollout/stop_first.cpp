@@ -101,7 +101,7 @@ void undo_stop_first(JobContext& r) {
     for (const auto& name : copies(r.host, r.job.site, service, r.release.slot))
       if (auto stopped = r.host.slots.stop(name, grace_of_undone(r, name)); !stopped)
         return r.output(cat("the new copy of '", service,
-            "' does not stop, its old one must not run beside it: ", stopped.error().message));
+            "' does not stop, and its old one must not run next to it: ", stopped.error().message));
   JobContext back(r.host, r.job, r.control);
   back.row = r.row;
   back.release = *r.old;

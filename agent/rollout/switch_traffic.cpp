@@ -36,12 +36,12 @@ void put_back(JobContext& r, const store::SiteRow& row, const store::Release& ol
   back.row = row; // its ports
   back.release = old;
   if (auto loaded = load_release(back); !loaded)
-    return r.output(cat("cannot read the release to go back to: ", loaded.error().message));
+    return r.output(cat("cannot read the release to roll back to: ", loaded.error().message));
   (void)assign_ports(r.host, back.row, back.services, old.slot);
   undo_stop_first(r);
   // Warm as a rule, then this does nothing; after a restart in the watch it may be down.
   if (auto up = start_slots(r.host, back.site, back.services, old, back.user, {}); !up)
-    r.output(cat("cannot start the release to go back to: ", up.error().message));
+    r.output(cat("cannot start the release to roll back to: ", up.error().message));
   for (const auto& p : back.services)
     (void)wait_for_probe(r.host, r.control, back.site, p, old.slot);
   if (auto pointed = point_links(r.host, back.site, back.services, old); !pointed)
@@ -108,7 +108,7 @@ Result<Next> run_configure(JobContext& r) {
   if (r.release.nginx == TRY(r.host.nginx.installed(r.job.site)))
     return Next::proceed;
   TRY(r.host.nginx.test(r.job.site, r.release.nginx));
-  r.info("the NGINX configuration changes, `nginx -t` is content");
+  r.info("NGINX configuration changed; `nginx -t` passed");
   return Next::proceed;
 }
 
@@ -186,9 +186,9 @@ void undo_reload(JobContext& r) {
   if (!now || *now == before)
     return;
   if (auto back = r.host.nginx.install(r.job.site, before); !back)
-    return r.output(cat("cannot put the old NGINX file back: ", back.error().message));
+    return r.output(cat("cannot restore the old NGINX file: ", back.error().message));
   if (auto back = r.host.nginx.reload(); !back)
-    r.output(cat("NGINX did not take the old file back: ", back.error().message));
+    r.output(cat("NGINX did not accept the old file: ", back.error().message));
 }
 
 } // namespace chillbox::rollout

@@ -1,6 +1,6 @@
 // Releases that are in memory only (site.json, "store": "tmpfs"): each is a tmpfs of its own,
 // mounted at the place that a release on the disk has, so that every path is the same. A boot
-// leaves the empty place. Once the vault is open the release is made again from its artifact.
+// leaves the empty place. Once the vault is open the release is rebuilt from its artifact.
 #include "rollout/steps.hpp"
 #include "rollout/trust.hpp"
 
@@ -34,7 +34,7 @@ Result<void> open_own_artifact(JobContext& r) {
 Result<void> make_it(JobContext& r) {
   TRY(open_own_artifact(r));
   if (TRY(run_unseal(r)) == Next::wait_unlock)
-    return fail(Code::sealed, "it is made again from its artifact after `chillboxctl unlock`");
+    return fail(Code::sealed, "it is rebuilt from its artifact after `chillboxctl unlock`");
   undo_stage(r); // of a daemon that is gone
   TRY(unpack(r));
   r.services = TRY(plan_services(r.host, r.site));
@@ -89,8 +89,8 @@ Result<void> rebuild_release(JobContext& r) {
   undo_stage(r);
   r.file_key = SecretBytes();
   if (made) {
-    log::info(cat("site '", r.job.site.str(), "': release ", r.release.id,
-        " is made again from its artifact"));
+    log::info(cat(
+        "site '", r.job.site.str(), "': release ", r.release.id, " is rebuilt from its artifact"));
     return {};
   }
   (void)remove_release(r.host, r.job.site, r.release.id);

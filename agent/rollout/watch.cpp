@@ -98,7 +98,7 @@ Result<void> judge_answers(JobContext& r, const Seen& seen, std::map<std::string
   if (!is_worse(seen.answers, seen.before))
     return {};
   if (r.warning.empty())
-    r.info(cat("warning: ", answers, "; it stays, because our own checks are good"));
+    r.info(cat("warning: ", answers, "; it stays, because the host's own checks are good"));
   r.warning = answers;
   return {};
 }
@@ -133,7 +133,7 @@ Result<Next> run_watch(JobContext& r) {
   if (window <= os::Millis::zero())
     return Next::proceed;
   if (r.allows("no_watch")) {
-    r.info("not watched, as was asked for");
+    r.info("not watched, as requested");
     return Next::proceed;
   }
   const os::Millis begun = r.host.clock.mono();

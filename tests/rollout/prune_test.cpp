@@ -184,7 +184,7 @@ TEST_CASE("[fault-94] a store that is lost is made again from the releases on di
 
   const auto told = start_with_an_empty_store(host);
   REQUIRE(told.size() == 2);
-  CHECK(told[0].find("site 'blog' was put back as ") == 0);
+  CHECK(told[0].find("site 'blog' was restored as ") == 0);
   CHECK(told[0].find("1.1.0 is live, 2 releases") != std::string::npos);
   CHECK(host.row().live == row.live);
   CHECK(host.row().previous_good == "1.0.0-1");
@@ -251,7 +251,7 @@ TEST_CASE("a site whose file cannot be read is named, and the others are put bac
   host.write(host.paths.site(site()) + "/state.json", "{");
   const auto told = start_with_an_empty_store(host);
   REQUIRE(told.size() == 2);
-  CHECK(told[0].find("site 'blog' is on the disk and not in the store: ") == 0);
+  CHECK(told[0].find("site 'blog' is on the disk but not in the store: ") == 0);
   CHECK(told[0].ends_with(": deploy it again"));
   CHECK(host.row("shop").live == "5.0.0-1");
   host.unlock();

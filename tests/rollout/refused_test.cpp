@@ -335,7 +335,8 @@ TEST_CASE("[fault-73] [fault-114] ports that a template listens on: root's, anot
     CHECK(disagreement(host, "1.0.0") == "");
     return job.message;
   };
-  CHECK(with(22).find("'listen': listens on port 22: below 1024 only ") != std::string::npos);
+  CHECK(with(22).find("'listen': listens on port 22: below 1024 sites may use only ") !=
+      std::string::npos);
   CHECK(with(theirs).find(cat("nginx: listens on port ", theirs,
             ", which belongs to site 'shop'")) != std::string::npos);
   CHECK(with(stranger.port())

@@ -140,10 +140,10 @@ TEST_CASE("a rollback takes the secrets back that its release was live with") {
   REQUIRE(job.state == JobState::done);
   CHECK(host.staged() == "one");
   CHECK(must(host.store().secret_set(site()))->sha256 == first);
-  CHECK(host.told(job.id, "its own secret set is back"));
+  CHECK(host.told(job.id, "its own secret set is restored"));
 }
 
-TEST_CASE("a rollback to other secrets needs the vault, and says so when the host is sealed") {
+TEST_CASE("a rollback to other secrets needs the vault, and says so when the host is locked") {
   SecretHost host;
   REQUIRE(host.deploy(secretive("2.0.0")).state == JobState::done);
   REQUIRE(host.secrets({{"app/app.cfg", "two"}}).state == JobState::done);

@@ -47,12 +47,12 @@ TEST_CASE("a release in memory waits for the unlock after a boot, and is made ag
           .empty()); // not before somebody asks for it
 }
 
-TEST_CASE("a rollback makes the release again that it goes to, and says so when the host is sealed") {
+TEST_CASE("a rollback makes the release again that it goes to, and says so when the host is locked") {
   Lost host;
   const auto sealed = host.rollback();
   CHECK(sealed.code == Code::sealed);
   CHECK(sealed.message ==
-      "target: release 1.0.0-1: it is made again from its artifact after `chillboxctl unlock`; 2.0.0 stays live");
+      "target: release 1.0.0-1: it is rebuilt from its artifact after `chillboxctl unlock`; 2.0.0 stays live");
   host.unlock();
   REQUIRE(host.rollback().state == JobState::done);
   CHECK(host.live().id == "1.0.0-1");

@@ -108,7 +108,7 @@ TEST_CASE("what a kind is, is read: no program is started to learn it, and an ol
   CHECK(old.error().code == Code::preflight);
   CHECK(old.error().message ==
       cat("handler 'x-port': ", ours,
-          "/describe is not run any more: write the JSON that it prints to ", ours, "/kind.json"));
+          "/describe is no longer run: write the JSON that it prints to ", ours, "/kind.json"));
   spit(ours + "/kind.json", R"({"listens":"unix"})");
   CHECK(must(rollout::find_kind(host.context(), s, s.services[0])).listens ==
       rollout::ServiceKind::Listens::on_socket);
@@ -142,7 +142,7 @@ TEST_CASE("a layer that is not what its name says, or has no digest in it, is no
   CHECK(job.code == Code::corrupt);
   CHECK(job.message ==
       cat("build: service 'app': layer ", layer, " is not what was built under this name: remove ",
-          layer, " and deploy again, so that it is made anew; 2.0.0 stays live"));
+          layer, " and deploy again, so that it is rebuilt; 2.0.0 stays live"));
   CHECK(disagreement(host, "2.0.0") == "");
   spit(host.paths.cache(site()) + "/old/lib/x.py", "of a chillbox that did not know digests");
   host.runner.app("4.0.0").building = links(host.paths.cache(site()) + "/old/lib");
@@ -196,7 +196,7 @@ TEST_CASE("what NGINX serves by itself has no link out of it, brought or built [
   CHECK(built.message.find("'a/link' in ") != std::string::npos);
   CHECK(
       built.message.find(
-          "/frozen links to '../../built', out of what NGINX serves there: bring the file itself") !=
+          "/frozen links to '../../built', out of the folder that NGINX serves: bring the file itself") !=
       std::string::npos);
   CHECK(disagreement(host, "1.0.0") == "");
 }

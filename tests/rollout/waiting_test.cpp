@@ -105,7 +105,7 @@ TEST_CASE("[fault-47] a deploy to a sealed host waits for the unlock and goes on
   EngineHost host;
   const auto job = host.submit(host.queue_deploy({}));
   REQUIRE(host.becomes(job, JobState::waiting_unlock));
-  CHECK(host.told(job.id, "unseal info the host is sealed: waits for `chillboxctl unlock`"));
+  CHECK(host.told(job.id, "unseal info the host is locked: waits for `chillboxctl unlock`"));
   CHECK(host.runner.commands().empty());
   host.unlock();
   host.engine->unlocked(os::Millis{5'000});

@@ -160,7 +160,7 @@ TEST_CASE("a release that nobody watches, as was asked for, stays live whatever 
   const auto job = host.deploy("2.0.0");
   INFO(job.message);
   CHECK(job.state == JobState::done);
-  CHECK(host.told(job.id, "watch info not watched, as was asked for"));
+  CHECK(host.told(job.id, "watch info not watched, as requested"));
   CHECK(disagreement(host, "2.0.0") == "");
 }
 
