@@ -1,5 +1,6 @@
 // The textual header: parsed by lines, written by lines. No key is used here but for the MAC.
 #include "crypto/age_wrap.hpp"
+#include "crypto/hash.hpp"
 #include "crypto/hkdf.hpp"
 
 #include "base/text.hpp"
@@ -111,11 +112,14 @@ Result<AgeHeader> parse_age_header(ByteView file_start) {
   }
 }
 
+namespace {
+std::array<uint8_t, 32> header_mac(std::string_view text, const SecretBytes& file_key) {
+  return hmac_sha256(hkdf_sha256(file_key.view(), {}, "header").view(), {text});
+}
+} // namespace
+
 bool header_mac_ok(const AgeHeader& header, const SecretBytes& file_key) {
-  if (file_key.size() != k_file_key)
-    return false;
-  const SecretBytes key = hkdf_sha256(file_key.view(), {}, "header");
-  return same(header_hmac(key.view(), header.text), header.mac);
+  return file_key.size() == k_file_key && same(header_mac(header.text, file_key), header.mac);
 }
 
 Result<SecretBytes> with_mac_checked(const AgeHeader& header, SecretBytes file_key) {
@@ -142,8 +146,7 @@ std::string write_age_header(const std::vector<AgeStanza>& stanzas, const Secret
       out += cat(std::string_view(body).substr(at, k_columns), "\n");
   }
   out += k_mac_mark;
-  const SecretBytes key = hkdf_sha256(file_key.view(), {}, "header");
-  out += cat(" ", base64_unpadded(header_hmac(key.view(), out)), "\n");
+  out += cat(" ", base64_unpadded(header_mac(out, file_key)), "\n");
   return out;
 }
 

@@ -2,6 +2,9 @@
 
 #include "crypto/libcrypto.hpp"
 
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
 namespace chillbox::crypto {
 
 namespace {
@@ -52,6 +55,23 @@ void Blake2b512::update(ByteView bytes) {
 }
 std::array<uint8_t, 64> Blake2b512::finish() {
   return end<64>(m_state->context);
+}
+
+std::array<uint8_t, 32> hmac_sha256(ByteView key, std::initializer_list<std::string_view> parts) {
+  static constexpr uint8_t no_key = 0; // a null pointer would mean "the key set before"
+  static char digest[] = "SHA256";
+  const std::array params{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+      OSSL_PARAM_construct_end()};
+  const std::unique_ptr<EVP_MAC_CTX, FreeMacContext> context(EVP_MAC_CTX_new(hmac()));
+  must(context != nullptr &&
+      EVP_MAC_init(context.get(), key.empty() ? &no_key : key.data(), key.size(), params.data()) ==
+          1);
+  for (const std::string_view part : parts)
+    must(part.empty() || EVP_MAC_update(context.get(), bytes_of(part).data(), part.size()) == 1);
+  std::array<uint8_t, 32> out{};
+  size_t size = 0;
+  must(EVP_MAC_final(context.get(), out.data(), &size, out.size()) == 1 && size == out.size());
+  return out;
 }
 
 Digest sha256_of(ByteView bytes) {

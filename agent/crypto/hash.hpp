@@ -1,5 +1,5 @@
-// Streaming digests by libcrypto: SHA-256 of artifacts, BLAKE2b-512 of what minisign signs (1.8
-// times the speed of libsodium's).
+// Digests and HMAC by libcrypto: SHA-256 of artifacts, BLAKE2b-512 of what minisign signs (1.8
+// times the speed of libsodium's), HMAC-SHA256 of webhooks and age headers (5 times).
 #pragma once
 
 #include "base/encoding.hpp"
@@ -7,7 +7,9 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
+#include <string_view>
 
 namespace chillbox::crypto {
 
@@ -40,5 +42,7 @@ private:
 };
 
 Digest sha256_of(ByteView bytes);
+
+std::array<uint8_t, 32> hmac_sha256(ByteView key, std::initializer_list<std::string_view> parts);
 
 } // namespace chillbox::crypto

@@ -1,51 +1,32 @@
 #include "crypto/hkdf.hpp"
 
-#include <sodium.h>
+#include "crypto/libcrypto.hpp"
+
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
+#include <array>
+#include <memory>
 
 namespace chillbox::crypto {
-namespace {
-
-// libsodium's one-shot HMAC takes 32-byte keys only; a salt has any length.
-class Hmac {
-public:
-  explicit Hmac(ByteView key) {
-    static constexpr uint8_t no_key =
-        0; // libsodium declares the pointer never null, also for no bytes
-    crypto_auth_hmacsha256_init(&m_state, key.empty() ? &no_key : key.data(), key.size());
-  }
-  Hmac(const Hmac&) = delete;
-  Hmac& operator=(const Hmac&) = delete;
-  ~Hmac() { wipe(&m_state, sizeof m_state); }
-  void update(ByteView bytes) {
-    crypto_auth_hmacsha256_update(&m_state, bytes.data(), bytes.size());
-  }
-  void finish(uint8_t* out) { crypto_auth_hmacsha256_final(&m_state, out); }
-
-private:
-  crypto_auth_hmacsha256_state m_state;
-};
-
-} // namespace
 
 SecretBytes hkdf_sha256(ByteView key, ByteView salt, std::string_view info) {
-  SecretBytes out(crypto_auth_hmacsha256_BYTES);
-  Hmac extract(
-      salt); // an empty salt and one of 32 zero bytes are the same HMAC key, as section 2.2 wants
-  extract.update(key);
-  extract.finish(out.data());
-  Hmac expand(out.view());
-  const uint8_t block_number = 1;
-  expand.update(bytes_of(info));
-  expand.update({&block_number, 1});
-  expand.finish(out.data());
-  return out;
-}
-
-std::array<uint8_t, 32> header_hmac(ByteView key, std::string_view text) {
-  std::array<uint8_t, 32> out{};
-  Hmac mac(key);
-  mac.update(bytes_of(text));
-  mac.finish(out.data());
+  // What RFC 5869 takes for no salt, which OpenSSL 3.0 refuses.
+  static constexpr std::array<uint8_t, 32> k_no_salt{};
+  // libcrypto only reads through these pointers.
+  const auto octets = [](const char* name, ByteView bytes) {
+    return OSSL_PARAM_construct_octet_string(
+        name, const_cast<uint8_t*>(bytes.data()), bytes.size());
+  };
+  char digest[] = "SHA256";
+  const std::array params{OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+      octets(OSSL_KDF_PARAM_KEY, key),
+      octets(OSSL_KDF_PARAM_SALT, salt.empty() ? ByteView(k_no_salt) : salt),
+      octets(OSSL_KDF_PARAM_INFO, bytes_of(info)), OSSL_PARAM_construct_end()};
+  SecretBytes out(32);
+  const std::unique_ptr<EVP_KDF_CTX, FreeKdfContext> context(EVP_KDF_CTX_new(hkdf()));
+  must(context != nullptr &&
+      EVP_KDF_derive(context.get(), out.data(), out.size(), params.data()) == 1);
   return out;
 }
 

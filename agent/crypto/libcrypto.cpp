@@ -2,6 +2,9 @@
 
 #include "crypto/preload_libcrypto.hpp"
 
+#include "crypto/hkdf.hpp"
+
+#include "base/encoding.hpp"
 #include "base/secret.hpp"
 
 #include <cstdio>
@@ -42,11 +45,18 @@ EVP_MAC* hmac() {
   return mac;
 }
 
+EVP_KDF* hkdf() {
+  static EVP_KDF* const kdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
+  must(kdf != nullptr);
+  return kdf;
+}
+
 void preload_libcrypto() {
   chacha20_poly1305();
   sha256();
   blake2b512();
   hmac();
+  hkdf_sha256(bytes_of("k"), {}, ""); // it looks up its digest itself
   // The smallest scrypt there is, so that its own look-ups (KDF, PBKDF2, HMAC, digest) are done
   // too.
   unsigned char out[16];

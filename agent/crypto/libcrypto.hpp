@@ -4,6 +4,7 @@
 #pragma once
 
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 
 namespace chillbox::crypto {
 
@@ -11,6 +12,7 @@ const EVP_CIPHER* chacha20_poly1305();
 const EVP_MD* sha256();
 const EVP_MD* blake2b512();
 EVP_MAC* hmac();
+EVP_KDF* hkdf();
 
 // libcrypto fails here only without memory, and no caller can go on without its digest: ends the
 // process, as SecretBytes does.
@@ -24,6 +26,9 @@ struct FreeDigestContext {
 };
 struct FreeMacContext {
   void operator()(EVP_MAC_CTX* p) const { EVP_MAC_CTX_free(p); } // wipes the key
+};
+struct FreeKdfContext {
+  void operator()(EVP_KDF_CTX* p) const { EVP_KDF_CTX_free(p); } // wipes key and salt
 };
 
 } // namespace chillbox::crypto

@@ -1,11 +1,7 @@
 #include "crypto/webhook.hpp"
 
-#include "crypto/libcrypto.hpp"
-
 #include "base/text.hpp"
 
-#include <openssl/core_names.h>
-#include <openssl/params.h>
 #include <sodium.h>
 
 #include <algorithm>
@@ -142,23 +138,6 @@ Result<void> verify_github(
           [&](const SecretBytes& key) { return hmac_sha256(key.view(), {body}); }))
     return fail(Code::denied, "no valid signature in X-Hub-Signature-256");
   return {};
-}
-
-std::array<uint8_t, 32> hmac_sha256(ByteView key, std::initializer_list<std::string_view> parts) {
-  static constexpr uint8_t no_key = 0; // a null pointer would mean "the key set before"
-  static char digest[] = "SHA256";
-  const std::array params{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-      OSSL_PARAM_construct_end()};
-  const std::unique_ptr<EVP_MAC_CTX, FreeMacContext> context(EVP_MAC_CTX_new(hmac()));
-  must(context != nullptr &&
-      EVP_MAC_init(context.get(), key.empty() ? &no_key : key.data(), key.size(), params.data()) ==
-          1);
-  for (const std::string_view part : parts)
-    must(part.empty() || EVP_MAC_update(context.get(), bytes_of(part).data(), part.size()) == 1);
-  Mac out{};
-  size_t size = 0;
-  must(EVP_MAC_final(context.get(), out.data(), &size, out.size()) == 1 && size == out.size());
-  return out;
 }
 
 } // namespace chillbox::crypto

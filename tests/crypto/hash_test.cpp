@@ -33,7 +33,7 @@ TEST_CASE("HKDF gives the first 32 bytes of RFC 5869's cases 1 and 3") {
       "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d");
 }
 
-TEST_CASE("warming libcrypto up leaves every algorithm working, and twice is once") {
+TEST_CASE("preloading libcrypto leaves every algorithm working, and twice is once") {
   preload_libcrypto();
   preload_libcrypto();
   CHECK(sha256_of(bytes_of("abc")).str().starts_with("ba7816bf"));
