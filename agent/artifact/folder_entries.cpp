@@ -3,15 +3,13 @@
 #include "artifact/policy.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "os/tree_walk.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <memory>
 
 namespace chillbox::artifact {
 namespace {
@@ -22,11 +20,11 @@ public:
       : m_dir(dir), m_prefix(prefix), m_skip(skip) {}
   // `below`: path relative to the directory, "" for itself. Returns whether anything in it was
   // taken.
-  Result<bool> folder(Fd fd, const std::string& below);
+  Result<bool> folder(const os::At& at, const std::string& below);
   std::vector<PackEntry> entries;
 
 private:
-  Result<bool> entry(int dir, const std::string& name, const std::string& below);
+  Result<bool> entry(const os::At& at, const std::string& name, const std::string& below);
   std::string on_disk(const std::string& below) const {
     return below.empty() ? m_dir : cat(m_dir, "/", below);
   }
@@ -36,43 +34,16 @@ private:
   const Skip& m_skip;
 };
 
-Result<std::vector<std::string>> names_in(Fd fd) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(fd.get()), closedir);
-  if (!dir)
-    return fail_errno("read folder", errno);
-  (void)fd.release(); // closedir closes it
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = readdir(dir.get())) {
-    if (const std::string name = entry->d_name; name != "." && name != "..")
-      names.push_back(name);
-    errno = 0;
-  }
-  if (errno != 0)
-    return fail_errno("read folder", errno);
-  std::ranges::sort(names);
-  return names;
-}
-
-Result<std::string> link_target(int dir, const std::string& name) {
-  std::array<char, k_max_path + 1> target{};
-  const ssize_t n = readlinkat(dir, name.c_str(), target.data(), target.size());
-  if (n < 0)
-    return fail_errno("read link", errno);
-  return std::string(target.data(), static_cast<size_t>(n));
-}
-
 // Whether it was taken.
-Result<bool> FolderReader::entry(int dir, const std::string& name, const std::string& below) {
-  struct stat st{};
-  if (fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
-    return fail_errno(on_disk(below), errno);
+Result<bool> FolderReader::entry(
+    const os::At& at, const std::string& name, const std::string& below) {
+  const struct stat st = TRY(os::stat_at(at, name));
   if (m_skip && m_skip(below, S_ISDIR(st.st_mode)))
     return false;
   const std::string path = m_prefix.empty() ? below : cat(m_prefix, "/", below);
   TRY(check_path(path));
   if (S_ISLNK(st.st_mode)) {
-    const auto target = TRY_IN(on_disk(below), link_target(dir, name));
+    const auto target = TRY(os::link_target(at, name));
     TRY(check_link(path, target));
     entries.push_back({.name = path, .source = {}, .content = {}, .link_target = target});
     return true;
@@ -87,22 +58,20 @@ Result<bool> FolderReader::entry(int dir, const std::string& name, const std::st
   }
   if (!S_ISDIR(st.st_mode))
     return fail(Code::denied, cat(on_disk(below), ": is neither file, folder nor symlink"));
-  Fd fd(openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  // Not os::enter(): a folder of the site may be a mount.
+  const Fd fd(openat(at.fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd)
     return fail_errno(on_disk(below), errno);
-  if (!TRY(folder(std::move(fd), below)))
+  if (!TRY(folder(os::At{fd.get(), on_disk(below)}, below)))
     entries.push_back(
         {.name = path, .source = {}, .content = {}, .link_target = {}, .directory = true});
   return true;
 }
 
-Result<bool> FolderReader::folder(Fd fd, const std::string& below) {
-  Fd listing(openat(fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!listing)
-    return fail_errno(on_disk(below), errno);
+Result<bool> FolderReader::folder(const os::At& at, const std::string& below) {
   bool any = false;
-  for (const auto& name : TRY_IN(on_disk(below), names_in(std::move(listing)))) {
-    const bool taken = TRY(entry(fd.get(), name, below.empty() ? name : cat(below, "/", name)));
+  for (const auto& name : TRY(os::names_in(at))) {
+    const bool taken = TRY(entry(at, name, below.empty() ? name : cat(below, "/", name)));
     any = any || taken;
   }
   return any;
@@ -112,11 +81,11 @@ Result<bool> FolderReader::folder(Fd fd, const std::string& below) {
 
 Result<std::vector<PackEntry>> folder_entries(
     const std::string& dir, const std::string& prefix, const Skip& skip) {
-  Fd fd(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Fd fd(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd)
     return fail_errno(dir, errno);
   FolderReader reader(dir, prefix, skip);
-  TRY(reader.folder(std::move(fd), ""));
+  TRY(reader.folder(os::At{fd.get(), dir}, ""));
   std::ranges::sort(reader.entries, {}, &PackEntry::name);
   return std::move(reader.entries);
 }

@@ -3,6 +3,7 @@
 #include "artifact/policy.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "os/tree_walk.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -59,53 +60,43 @@ Result<void> check_file(Walk& walk, const struct stat& st, const std::string& pa
   return {};
 }
 
-Result<void> check_symlink(Walk& walk, int dir, const std::string& name, const std::string& path) {
-  std::array<char, k_max_path + 1> target{};
-  const ssize_t n = readlinkat(dir, name.c_str(), target.data(), target.size());
-  if (n < 0)
-    return fail_errno(cat("read link '", printable(path), "'"), errno);
-  TRY_IN("staged tree", check_link(path, {target.data(), static_cast<size_t>(n)}));
-  ++walk.stats.links;
-  return {};
-}
+Result<void> walk_folder(Walk& walk, const os::At& at, const std::string& above);
 
-Result<void> walk_folder(Walk& walk, Fd fd, const std::string& above);
-
-Result<void> walk_entry(Walk& walk, int dir, const std::string& name, const std::string& path) {
+Result<void> walk_entry(
+    Walk& walk, const os::At& at, const std::string& name, const std::string& path) {
   TRY_IN("staged tree", check_path(path)); // and with it the depth
-  struct stat st{};
-  if (fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0)
-    return fail_errno(cat("stat '", printable(path), "'"), errno);
+  const struct stat st = TRY(os::stat_at(at, name));
   TRY(check_common(walk, st, path));
-  if (S_ISLNK(st.st_mode))
-    return check_symlink(walk, dir, name, path);
+  if (S_ISLNK(st.st_mode)) {
+    TRY_IN("staged tree", check_link(path, TRY(os::link_target(at, name))));
+    ++walk.stats.links;
+    return {};
+  }
   if (S_ISREG(st.st_mode))
     return check_file(walk, st, path);
   if (!S_ISDIR(st.st_mode))
     return found(path, "is neither file, folder nor symlink");
   TRY(check_mode(st, path));
   ++walk.stats.directories;
-  Fd below(openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!below)
-    return fail_errno(cat("open folder '", printable(path), "'"), errno);
-  return walk_folder(walk, std::move(below), path);
+  const Fd below = TRY(os::enter(at, name));
+  return walk_folder(walk, os::At{below.get(), at.below(name), at.depth + 1}, path);
 }
 
-Result<void> walk_folder(Walk& walk, Fd fd, const std::string& above) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(fd.get()), closedir);
+// Entry by entry, not all names first: the limit ends a folder that somebody made endless.
+Result<void> walk_folder(Walk& walk, const os::At& at, const std::string& above) {
+  Fd listing(openat(at.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(listing.get()), closedir);
   if (!dir)
-    return fail_errno(cat("read folder '", printable(above), "'"), errno);
-  const int number = fd.release(); // closedir closes it
+    return fail_errno(cat("list ", printable(at.path)), errno);
+  (void)listing.release(); // closedir closes it
   for (;;) {
     errno = 0;
     const dirent* entry = readdir(dir.get());
-    if (entry == nullptr && errno != 0)
-      return fail_errno(cat("read folder '", printable(above), "'"), errno);
     if (entry == nullptr)
-      return {};
+      return errno == 0 ? Result<void>{} : fail_errno(cat("list ", printable(at.path)), errno);
     const std::string name = entry->d_name;
     if (name != "." && name != "..")
-      TRY(walk_entry(walk, number, name, above.empty() ? name : cat(above, "/", name)));
+      TRY(walk_entry(walk, at, name, above.empty() ? name : cat(above, "/", name)));
   }
 }
 
@@ -120,7 +111,7 @@ Result<StageStats> verify_tree(
   Walk walk{.owner = owner, .limits = limits, .device = st.st_dev, .entries = 0, .stats = {}};
   if (owner && st.st_uid != *owner)
     return found(tree, "belongs to another user");
-  TRY(walk_folder(walk, std::move(root), ""));
+  TRY(walk_folder(walk, os::At{root.get(), tree}, ""));
   return walk.stats;
 }
 

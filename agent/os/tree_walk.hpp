@@ -1,6 +1,6 @@
 // The steps of a walk through a tree that somebody else may write in: from one open directory to
 // the next, never by path, never through a link, never into another file system, at most
-// k_max_depth levels. For this room only.
+// k_max_depth levels.
 #pragma once
 
 #include "base/error.hpp"
