@@ -1,5 +1,5 @@
-// One request on one connection: reads with a deadline, hands out no byte beyond the request's own,
-// gathers the answer and sends it at once. It uses the worker's buffers and closes nothing.
+// One request on one connection: reads with a deadline, gives out no byte beyond the request's own,
+// and gathers the answer to send it at once. It uses the session's buffers and closes nothing.
 #pragma once
 
 #include "base/error.hpp"
@@ -13,11 +13,11 @@
 
 namespace chillbox::edge {
 
-// Of a connection. What is in `in` already was read before, and is the beginning of the request.
+// Of a connection. What `in` has already was read before, and is the beginning of the request.
 struct Buffers {
   std::string in;
   std::string out;
-  void reset(); // for the next request; what only a large one needs is given back
+  void reset(); // for the next request; the memory that only a large one needs is given back
 };
 
 class Connection {
@@ -32,7 +32,7 @@ public:
     std::optional<Refusal> refusal;
   };
   Result<ReadHead> read_head();
-  // Takes what is there, without waiting. False: the client is gone.
+  // Reads what has come, without waiting. False: the client is gone.
   bool read_available();
   void expect_body(uint64_t length) { m_body_left = length; }
   // Up to `size` bytes of the body; 0: it is all read. Errors: timed_out, unreachable.
@@ -43,7 +43,7 @@ public:
 
   void write(std::string_view bytes) { m_buffers.out += bytes; }
   Result<void> flush();
-  // As much as goes without waiting. False: there is more.
+  // As much as possible without waiting. False: there is more.
   Result<bool> flush_available();
   // The client has sent more than this request, or closed its side: no further request is taken
   // here.

@@ -4,37 +4,57 @@
 #include "base/log.hpp"
 #include "edge/sessions.hpp"
 
+#include <pthread.h>
 #include <unistd.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <csignal>
+#include <thread>
 
 namespace chillbox::edge {
 namespace {
 
-// At once, from whichever thread: there is nothing to put in order, and nothing can be answered any
-// more.
+constexpr size_t k_stack = 256 * 1024;
+
+// At once, from any thread: nothing has to be put in order, and nothing can be answered any more.
 [[noreturn]] void fail_process(std::string_view why) {
   log::error(why);
   ::_exit(1);
+}
+
+void keep_threads_small() {
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, k_stack);
+  ::pthread_setattr_default_np(&attributes);
+  ::pthread_attr_destroy(&attributes);
+#ifdef __GLIBC__
+  // One heap for all threads: before glibc shrinks another one it opens a file, which ends a
+  // process that may open none.
+  ::mallopt(M_ARENA_MAX, 1);
+#endif
 }
 
 } // namespace
 
 int edge_main(const EdgeOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
+  keep_threads_small();
   MonitorLink monitor(options.monitor_fd);
   Server server(options, monitor);
   Sessions sessions(options, server, monitor);
   monitor.on_drain = [&sessions] { sessions.drain(); };
-  auto reader = start_thread(
-      [](void* link) {
-        static_cast<MonitorLink*>(link)->serve();
-        fail_process("the monitor is gone");
-      },
-      &monitor);
-  if (reader)
-    reader = guarded("the edge", [&] { return sessions.run(); });
-  fail_process(reader.error().message);
+  const auto served = guarded("the edge", [&] {
+    std::thread([&monitor] {
+      const auto read = guarded("the monitor's answers", [&] { monitor.serve(); });
+      fail_process(read ? "the monitor is gone" : read.error().message);
+    }).detach();
+    return sessions.run();
+  });
+  fail_process(served.error().message);
 }
 
 } // namespace chillbox::edge

@@ -1,10 +1,9 @@
 // The HTTP process: the only one that parses what strangers send. It holds no key, no database and
-// no right; what it reads it checks for shape, and passes on to the monitor as packets
+// no right; it checks the shape of what it reads, and passes it on to the monitor as packets
 // (control/packet.hpp), whose answers it gives back.
 //
-// Started after confine(): from here on nothing is opened. Bounded in everything: connections,
-// workers, streams, uploads, bytes, time. Refuses what could be read in two ways before cpp-httplib
-// sees it (request_head.hpp). Waits without waking when nobody asks.
+// Started after confine(): from here on nothing is opened. Everything is bounded: connections,
+// workers, streams, uploads, bytes, time. It waits without waking while nobody asks.
 #pragma once
 
 #include "os/clock.hpp"
@@ -18,20 +17,20 @@ struct EdgeOptions {
   int listener_fd = -1;
   int monitor_fd = -1;                // a packet socket
   uint64_t artifact_max = 1ULL << 30; // bytes of one upload
-  int second_listener_fd = -1;        // tests and benchmarks: a loopback port
   size_t connections = 256;           // more wait in the listener's backlog
-  size_t workers =
-      48; // threads, started when they are needed: more than streams and uploads together can hold
-  size_t streams = 16;            // event streams at once
-  size_t uploads = 16;            // at once
-  uint32_t requests = 1000;       // on one connection
-  os::Millis idle{10'000};        // a connection on which nothing comes
-  os::Millis request{20'000};     // from the first byte of a request to the last of its body
-  os::Millis answer{10'000};      // of the monitor
-  os::Millis upload{15 * 60'000}; // from the first byte to the last, at most; and no longer than a
-                                  // slow line needs for its size
-  os::Millis stored{110'000};     // the monitor's answer after an upload: it copies and syncs
-  os::Millis poll{15'000}; // as long as the monitor holds a wait for events; then a heartbeat
+  // Threads, started when they are needed: more than streams and uploads together can hold.
+  size_t workers = 48;
+  size_t streams = 16;      // event streams at once
+  size_t uploads = 16;      // at once
+  uint32_t requests = 1000; // on one connection
+  os::Millis idle{10'000};  // a connection on which nothing comes
+  // From the first byte of a request to the last of its body.
+  os::Millis request{20'000};
+  os::Millis answer{10'000}; // of the monitor
+  // From the first byte to the last, at most; and no longer than a slow line needs for its size.
+  os::Millis upload{15 * 60'000};
+  os::Millis stored{110'000}; // the monitor's answer after an upload: it copies and syncs
+  os::Millis poll{15'000};    // as long as the monitor holds a wait for events; then a heartbeat
   os::Millis stream{60 * 60'000}; // one event stream; its reader comes back with Last-Event-ID
 };
 

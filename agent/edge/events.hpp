@@ -1,5 +1,5 @@
-// A job's events as server-sent events (WHATWG HTML, "Server-sent events"): one message an event,
-// its number as id, its kind as event type, the whole of it as one line of JSON in data.
+// A job's events as server-sent events (WHATWG HTML, "Server-sent events"): each event is a message
+// with its number as id, its kind as event type and all of it as one line of JSON in data.
 #pragma once
 
 #include <cstdint>

@@ -59,7 +59,7 @@ Result<Answer> MonitorLink::ask(
 void MonitorLink::ask_later(control::PacketVerb verb,
     std::initializer_list<std::string_view> fields, os::Millis timeout, Then then) {
   const uint64_t sequence = enter(nullptr);
-  // First: without the memory for it the connection ends, and nobody may be left who would answer
+  // First: without memory for it the connection ends, and no entry may be left that would answer
   // to it.
   const auto packet = control::make_packet(verb, sequence, fields);
   {
@@ -96,7 +96,7 @@ std::optional<os::Millis> MonitorLink::expire() {
   return next;
 }
 
-void MonitorLink::tell(control::PacketVerb verb, std::initializer_list<std::string_view> fields) {
+void MonitorLink::send(control::PacketVerb verb, std::initializer_list<std::string_view> fields) {
   (void)os::send_packet(m_fd, control::make_packet(verb, enter(nullptr), fields));
 }
 
@@ -104,7 +104,7 @@ void MonitorLink::report_refused() {
   const uint64_t hooks = refused_hooks.exchange(0);
   const uint64_t uploads = refused_uploads.exchange(0);
   if (hooks + uploads > 0)
-    tell(control::PacketVerb::refused, {std::to_string(hooks), std::to_string(uploads)});
+    send(control::PacketVerb::refused, {std::to_string(hooks), std::to_string(uploads)});
 }
 
 void MonitorLink::serve() {

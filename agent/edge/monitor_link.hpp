@@ -1,5 +1,5 @@
-// The edge's end of the packet socket: questions of many workers at once, each answer brought to
-// who asked by its sequence. An answer that comes after its asker gave up is dropped, with the
+// The edge's end of the packet socket: many requests ask at once, and each gets its own answer by
+// the packet's sequence. An answer that comes after its request gave up is dropped, with the
 // descriptor that it carries.
 #pragma once
 
@@ -25,8 +25,8 @@ namespace chillbox::edge {
 // Fields of PacketVerb::answer.
 struct Answer {
   int status = 500;
-  std::string body;   // JSON
-  std::string ticket; // upload_begin: what upload_done says again; hook: the Location of its job
+  std::string body;        // JSON
+  std::string ticket;      // upload_begin: repeated by upload_done; hook: the Location of its job
   std::string retry_after; // seconds, of a 503; "" : the edge's own default
   Fd fd;                   // upload_begin: the file
 };
@@ -44,13 +44,13 @@ public:
   using Then = std::function<void(Result<Answer>)>;
   void ask_later(control::PacketVerb verb, std::initializer_list<std::string_view> fields,
       os::Millis timeout, Then then);
-  // Tells those that asked later and have no answer in time. How long until the next must be told;
+  // Answers timed_out to those of ask_later() whose time is over. How long until the next is due;
   // nullopt: nobody waits.
   std::optional<os::Millis> expire();
-  // Says it, and does not wait for the answer.
-  void tell(control::PacketVerb verb, std::initializer_list<std::string_view> fields);
-  // What was refused without the monitor: counted by any thread, and told at the next
-  // report_refused().
+  // Sends it, and does not wait for an answer.
+  void send(control::PacketVerb verb, std::initializer_list<std::string_view> fields);
+  // Requests that were refused without asking the monitor: counted by any thread, and sent with
+  // the next report_refused().
   std::atomic<uint64_t> refused_hooks{0}, refused_uploads{0};
   void report_refused();
   // Brings the answers until the monitor is gone. In one thread.
@@ -74,7 +74,7 @@ private:
   uint64_t m_sequence = 0;
   std::unordered_map<uint64_t, Asker*> m_askers;
   std::map<uint64_t, Later>
-      m_later; // in the order in which they were asked, which is that of their ends
+      m_later; // in the order in which they were asked, which is that of their deadlines
 };
 
 } // namespace chillbox::edge

@@ -3,7 +3,7 @@
 namespace chillbox::edge {
 namespace {
 
-// A webhook that nobody signed is told from a wrongly signed one by nothing (faults 1).
+// A webhook without a signature gets the same answer as one with a wrong signature (faults 1).
 std::optional<Refusal> check_signed(const RequestHead& head) {
   const bool standard = !head.value("webhook-id").empty() &&
       !head.value("webhook-timestamp").empty() && !head.value("webhook-signature").empty();

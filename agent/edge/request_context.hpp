@@ -1,4 +1,5 @@
-// What belongs to one request while it is served; and places, of which there are only so many.
+// What belongs to one request while it is served; and a semaphore for what may happen only so often
+// at a time.
 #pragma once
 
 #include "edge/connection.hpp"
@@ -16,21 +17,19 @@ struct RequestContext {
   Connection& connection;
   RequestHead head;
   Route route;
-  std::optional<Refusal> refusal; // then nothing else is looked at
-  std::optional<Result<Answer>> answer =
-      {};                 // of the monitor, when it was asked before cpp-httplib had its turn
-  bool abandoned = false; // the client went away: there is nobody to answer
-  int status = 0;         // of the answer
+  std::optional<Refusal> refusal;            // then nothing else counts
+  std::optional<Result<Answer>> answer = {}; // of the monitor, to a webhook
+  bool abandoned = false;                    // nobody waits for an answer any more
 };
 
-// Reads the head and finds what is asked for, or why not. False: no request came.
-bool read_request(RequestContext& exchange, uint64_t artifact_max);
+// Reads the head and finds what it asks for, or why it is refused. False: no request came.
+bool read_request(RequestContext& context, uint64_t artifact_max);
 
 class Semaphore {
 public:
   explicit Semaphore(size_t count) : m_left(static_cast<long>(count)) {}
   // Null when all are taken; given back when the last copy goes.
-  std::shared_ptr<void> take() {
+  std::shared_ptr<void> try_acquire() {
     if (m_left.fetch_sub(1) > 0)
       return {this, [](void* self) { ++static_cast<Semaphore*>(self)->m_left; }};
     ++m_left;

@@ -10,7 +10,7 @@ namespace {
 
 using Verdict = std::optional<Refusal>;
 
-// Each of these means one thing only when it is there once.
+// Each of these means one thing only when it is given once.
 constexpr std::array<std::string_view, 13> k_single{"host", "content-length", "content-type",
     "authorization", "webhook-id", "webhook-timestamp", "webhook-signature", "x-hub-signature",
     "x-hub-signature-256", "last-event-id", "x-github-delivery", "transfer-encoding", "connection"};

@@ -1,5 +1,5 @@
-// Which request is meant: a closed table of paths and their one method each. Found from the bytes
-// as they came, nothing is decoded: what needs decoding is no path of ours.
+// What a request asks for: a closed table of paths and their one method each. Found from the bytes
+// as they came: a path that would need decoding is none of ours.
 #pragma once
 
 #include "edge/request_head.hpp"

@@ -6,7 +6,6 @@
 #include "os/socket.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -17,11 +16,9 @@
 namespace chillbox::edge {
 namespace {
 
-constexpr size_t k_stack = 256 * 1024;
-constexpr int k_tick_ms =
-    2'000; // how late an idle connection may be closed; only while there is any
-
-constexpr os::Millis k_tell_pause{1'000};
+// How late an idle connection may be closed; only while there is any.
+constexpr int k_tick_ms = 2'000;
+constexpr os::Millis k_report_pause{1'000};
 constexpr os::Millis k_breath{100};
 
 os::Millis now() {
@@ -29,33 +26,6 @@ os::Millis now() {
 }
 
 } // namespace
-
-Result<void> start_thread(void (*work)(void*), void* argument) {
-  struct Start {
-    void (*work)(void*);
-    void* argument;
-  };
-  pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, k_stack);
-  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  auto start = std::make_unique<Start>(work, argument);
-  pthread_t thread;
-  const int err = ::pthread_create(
-      &thread, &attributes,
-      [](void* p) -> void* {
-        const std::unique_ptr<Start> s(static_cast<Start*>(p));
-        if (!guarded("a thread of the edge", [&] { s->work(s->argument); }))
-          ::_exit(1); // the monitor starts another edge
-        return nullptr;
-      },
-      start.get());
-  ::pthread_attr_destroy(&attributes);
-  if (err != 0)
-    return fail_errno("start a thread", err);
-  (void)start.release(); // the thread's
-  return {};
-}
 
 Result<void> Sessions::watch(int fd, int operation, uint32_t events) const {
   epoll_event event{.events = events, .data = {.fd = fd}};
@@ -68,14 +38,11 @@ Result<void> Sessions::run() {
   m_epoll = Fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!m_epoll)
     return fail_errno("epoll_create1", errno);
-  for (const int listener : {m_options.listener_fd, m_options.second_listener_fd}) {
-    if (listener < 0)
-      continue;
-    // A client that is gone again before accept must not hold up the others.
-    if (::fcntl(listener, F_SETFL, ::fcntl(listener, F_GETFL) | O_NONBLOCK) < 0)
-      return fail_errno("listener", errno);
-    TRY(watch(listener, EPOLL_CTL_ADD, EPOLLIN));
-  }
+  const int listener = m_options.listener_fd;
+  // A client that is gone again before accept must not hold up the others.
+  if (::fcntl(listener, F_SETFL, ::fcntl(listener, F_GETFL) | O_NONBLOCK) < 0)
+    return fail_errno("listener", errno);
+  TRY(watch(listener, EPOLL_CTL_ADD, EPOLLIN));
   std::array<epoll_event, 64> events;
   for (;;) {
     const int n =
@@ -84,8 +51,7 @@ Result<void> Sessions::run() {
       return fail_errno("epoll_wait", errno);
     for (int i = 0; i < n; ++i) {
       const int fd = events[static_cast<size_t>(i)].data.fd;
-      const bool listens = fd == m_options.listener_fd || fd == m_options.second_listener_fd;
-      if (!guarded("a connection", [&] { listens ? accept_from(fd) : begin(fd); }))
+      if (!guarded("a connection", [&] { fd == listener ? accept_next() : begin(fd); }))
         os::real_clock().sleep(k_breath); // no memory, mostly: not at once again
     }
     if (n == 0)
@@ -93,20 +59,20 @@ Result<void> Sessions::run() {
   }
 }
 
-// Once a second, and before it goes to sleep: what is refused later has a connection, which wakes
+// Once a second, and before the loop goes to sleep: a later refusal has a connection, which wakes
 // it up again.
-bool Sessions::tell_refused_is_due() {
+bool Sessions::report_is_due() {
   const std::scoped_lock lock(m_mutex);
-  if (!m_sessions.empty() && now() < m_tell_refused_at)
+  if (!m_sessions.empty() && now() < m_report_at)
     return false;
-  m_tell_refused_at = now() + k_tell_pause;
+  m_report_at = now() + k_report_pause;
   return true;
 }
 
-// Only while there is a connection does it wake up by itself.
+// Milliseconds; -1, without a timer, while there is no connection.
 int Sessions::timeout() {
   const auto next = m_monitor.expire();
-  if (tell_refused_is_due())
+  if (report_is_due())
     m_monitor.report_refused();
   const std::scoped_lock lock(m_mutex);
   if (m_sessions.empty())
@@ -114,8 +80,8 @@ int Sessions::timeout() {
   return static_cast<int>(std::min<int64_t>(k_tick_ms, next ? next->count() + 1 : k_tick_ms));
 }
 
-void Sessions::accept_from(int listener) {
-  auto accepted = os::accept(listener);
+void Sessions::accept_next() {
+  auto accepted = os::accept(m_options.listener_fd);
   if (!accepted) {
     if (accepted.error().code == Code::throttled)
       os::real_clock().sleep(k_breath); // it is still in the queue
@@ -131,16 +97,14 @@ void Sessions::accept_from(int listener) {
     set_accepting(false);
 }
 
-// Closed while all seats are taken: who comes then waits in the listener's backlog, and the kernel
-// refuses who does not fit in there.
-void Sessions::set_accepting(bool open) {
-  open = open && !m_draining;
-  if (m_accepting == open)
+// Not while all sessions are taken: new clients then wait in the listener's backlog, and the kernel
+// refuses those that do not fit in there.
+void Sessions::set_accepting(bool accepting) {
+  accepting = accepting && !m_draining;
+  if (m_accepting == accepting)
     return;
-  m_accepting = open;
-  for (const int listener : {m_options.listener_fd, m_options.second_listener_fd})
-    if (listener >= 0)
-      (void)watch(listener, EPOLL_CTL_MOD, open ? uint32_t{EPOLLIN} : 0U);
+  m_accepting = accepting;
+  (void)watch(m_options.listener_fd, EPOLL_CTL_MOD, accepting ? uint32_t{EPOLLIN} : 0U);
 }
 
 void Sessions::begin(int fd) {
@@ -150,39 +114,37 @@ void Sessions::begin(int fd) {
     const auto found = m_sessions.find(fd);
     if (found == m_sessions.end() || found->second.busy)
       return;
-    session = &found->second; // nobody takes it away while it is busy
+    session = &found->second; // it stays while it is busy
     session->busy = true;
   }
   std::optional<Server::Next> next;
   try {
     next = m_server.begin(fd, session->buffers, session->served,
-        [this, fd](std::shared_ptr<PendingRequest> asked) { answered(fd, std::move(asked)); });
-  } catch (const std::exception& e) { // no memory, mostly: this connection ends, the others go on
+        [this, fd](std::shared_ptr<PendingRequest> pending) { answered(fd, std::move(pending)); });
+  } catch (
+      const std::exception& e) { // no memory, mostly: this connection ends, the others continue
     log::error(cat("a request ended: ", printable(e.what())));
     next = Server::Next::close;
   }
   if (!next)
     hand_over({fd, nullptr});
-  else if (*next != Server::Next::asked)
+  else if (*next != Server::Next::pending)
     give_back(fd, *next);
 }
 
-void Sessions::answered(int fd, std::shared_ptr<PendingRequest> asked) {
-  if (const auto next = m_server.send(*asked))
+void Sessions::answered(int fd, std::shared_ptr<PendingRequest> pending) {
+  if (const auto next = m_server.send(*pending))
     give_back(fd, *next);
   else
-    hand_over({fd, std::move(asked)});
+    hand_over({fd, std::move(pending)});
 }
 
 void Sessions::hand_over(Task task) {
   const std::scoped_lock lock(m_mutex);
   m_queue.push_back(std::move(task));
-  if (m_waiting < m_queue.size() && m_workers < m_options.workers) {
-    if (auto started = start_thread([](void* self) { static_cast<Sessions*>(self)->work(); }, this))
-      ++m_workers;
-    else
-      log::error(started.error().message);
-  }
+  if (m_waiting < m_queue.size() && m_workers.size() < m_options.workers)
+    if (const auto started = m_workers.start("a worker", [this] { work(); }); !started)
+      log::error(started.error().message); // a worker that has become free will take it
   m_ready.notify_one();
 }
 
@@ -210,20 +172,20 @@ void Sessions::work() {
     } catch (const std::exception& e) {
       log::error(cat("a request ended: ", printable(e.what())));
     }
-    if (next != Server::Next::asked)
+    if (next != Server::Next::pending)
       give_back(task.fd, next);
   }
 }
 
 Server::Next Sessions::run_task(const Task& task) {
-  if (task.asked)
-    return m_server.finish(*task.asked);
+  if (task.pending)
+    return m_server.finish(*task.pending);
   std::unique_lock lock(m_mutex);
   Session& session = m_sessions.at(task.fd);
   lock.unlock();
   return m_server.serve(task.fd, session.buffers, session.served,
       [this, fd = task.fd](
-          std::shared_ptr<PendingRequest> asked) { answered(fd, std::move(asked)); });
+          std::shared_ptr<PendingRequest> pending) { answered(fd, std::move(pending)); });
 }
 
 void Sessions::give_back(int fd, Server::Next next) {
@@ -246,7 +208,7 @@ void Sessions::drain() {
   const std::scoped_lock lock(m_mutex);
   m_draining = true;
   set_accepting(false);
-  // One that has had no answer yet is about to ask, or has asked already.
+  // A client without an answer yet is about to ask, or has asked already.
   std::erase_if(
       m_sessions, [](const auto& entry) { return !entry.second.busy && entry.second.served > 0; });
   end_when_drained();

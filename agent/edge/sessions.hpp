@@ -1,12 +1,13 @@
-// The connections and who serves them. One thread waits for all that are idle (epoll), accepts new
-// ones while there is room, and passes webhooks that came whole on to the monitor; whose answers
-// the thread that brings them sends. All else goes to a worker, which may wait. So neither an idle
-// or silent client nor a webhook that the monitor works on holds a thread, and nothing wakes up
-// while nobody asks.
+// The connections and the threads that serve them. One thread waits for all idle connections
+// (epoll), accepts new ones while there is room, and passes complete webhooks on to the monitor;
+// the thread that reads the monitor's answers sends the replies. Everything else goes to a worker,
+// which may wait. So neither a silent client nor a webhook that the monitor works on holds a
+// thread, and nothing wakes up while nobody asks.
 #pragma once
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
+#include "base/thread_group.hpp"
 #include "edge/edge.hpp"
 #include "edge/server.hpp"
 
@@ -23,8 +24,8 @@ public:
   Sessions(const EdgeOptions& options, Server& server, MonitorLink& monitor)
       : m_options(options), m_server(server), m_monitor(monitor) {}
   Result<void> run(); // returns only with an error
-  // Nobody new is taken; with the last one that is served the process ends. Who has connected since
-  // waits for whoever listens next.
+  // No new client is accepted, and the process ends with the last one that is served. Clients that
+  // connect meanwhile wait for the next process that listens.
   void drain();
 
 private:
@@ -37,14 +38,14 @@ private:
   };
   struct Task {
     int fd;
-    std::shared_ptr<PendingRequest> asked; // null: a request has begun
+    std::shared_ptr<PendingRequest> pending; // null: a request has begun
   };
 
   Result<void> watch(int fd, int operation, uint32_t events) const;
-  void accept_from(int listener);
-  void set_accepting(bool open);
+  void accept_next();
+  void set_accepting(bool accepting);
   void begin(int fd);
-  void answered(int fd, std::shared_ptr<PendingRequest> asked);
+  void answered(int fd, std::shared_ptr<PendingRequest> pending);
   void hand_over(Task task);
   void close_idle();
   void work();
@@ -52,7 +53,7 @@ private:
   void give_back(int fd, Server::Next next);
   void end_when_drained(); // with m_mutex held
   int timeout();
-  bool tell_refused_is_due();
+  bool report_is_due();
 
   const EdgeOptions& m_options;
   Server& m_server;
@@ -62,14 +63,11 @@ private:
   std::condition_variable m_ready;
   std::unordered_map<int, Session> m_sessions;
   std::deque<Task> m_queue;
-  size_t m_workers = 0;
   size_t m_waiting = 0; // workers with nothing to do
   bool m_accepting = true;
   bool m_draining = false;
-  os::Millis m_tell_refused_at{};
+  os::Millis m_report_at{};
+  ThreadGroup m_workers;
 };
-
-// Runs `work` in a thread of its own with a small stack, for good.
-Result<void> start_thread(void (*work)(void*), void* argument);
 
 } // namespace chillbox::edge

@@ -1,4 +1,4 @@
-// The head of an HTTP request, as the edge reads it before cpp-httplib sees anything.
+// The head of an HTTP request, as the edge reads it.
 #include "edge/request_head.hpp"
 #include "edge/route.hpp"
 #include "fuzz.hpp"

@@ -1,5 +1,4 @@
-// A connection from its first byte to its end: the edge's server with cpp-httplib below it, the
-// monitor played here.
+// A connection from its first byte to its end: the edge's server; the monitor is played here.
 #include "base/text.hpp"
 #include "control/packet.hpp"
 #include "edge/server.hpp"
@@ -96,7 +95,7 @@ void serve_connection(int fd) {
     auto next = e.server.begin(fd, buffers, served, then);
     if (!next)
       next = e.server.serve(fd, buffers, served, then);
-    if (*next == Next::asked) {
+    if (*next == Next::pending) {
       came.acquire();
       next = e.server.send(*asked);
       if (!next)
