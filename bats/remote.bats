@@ -146,9 +146,13 @@ JSON
     host one "$(status_of false live)"
     run -3 env PATH="$WORK/bin:/usr/bin-none" "$CTL" ping --hosts hosts.ini
     [[ "$output" == *"ansible-inventory"* ]]
-    printf '#!/bin/sh\n[ "$*" = "-i hosts.ini --list" ] || exit 2\ncat "$WORK/list.json"\n' >bin/ansible-inventory
+    printf '#!/bin/sh\ncase "$*" in\n"-i hosts.ini --list --limit web*,!web2") cat "$WORK/web1.json" ;;\n*) exit 2 ;;\nesac\n' >bin/ansible-inventory
+    jq 'del(.db, .web.hosts[1])' list.json >web1.json
     chmod +x bin/ansible-inventory
-    run -0 chillboxctl rollback blog --hosts hosts.ini --limit web1
+    run -0 chillboxctl rollback blog --hosts hosts.ini --limit 'web*,!web2' --json
+    [ "$(jq -sr 'map(.host) | join(" ")' <<<"$output")" = web1 ]
+    printf '#!/bin/sh\necho "[ERROR]: Specified inventory, host pattern and/or --limit leaves us with no hosts to target." >&2; exit 1\n' >bin/ansible-inventory
+    run -3 chillboxctl ping --hosts hosts.ini --limit nobody
     printf '#!/bin/sh\necho "cannot parse it" >&2; exit 4\n' >bin/ansible-inventory
     run -1 chillboxctl ping --hosts hosts.ini
     [[ "$output" == *"cannot parse it"* ]]

@@ -27,9 +27,9 @@ constexpr size_t k_max_answer = 8 << 20;
 constexpr size_t k_max_key_file = 8 * 1024;
 
 Result<std::vector<Host>> hosts_of(const CommandLine& line) {
-  Inventory inventory;
   if (!line.inventory.empty())
-    inventory = TRY(read_inventory(line.inventory));
+    return read_inventory(line.inventory, line.limit);
+  Inventory inventory;
   for (const std::string& host : line.hosts)
     inventory.hosts.push_back(TRY(host_from(host)));
   return choose(inventory, line.limit);
@@ -88,7 +88,7 @@ Json error_of(const HostResult& from, const std::string& last_line) {
 class FleetRun {
 public:
   FleetRun(const CommandLine& line, const std::vector<Host>& hosts, std::vector<std::string> words)
-      : m_line(line), m_hosts(hosts), m_words(std::move(words)), m_terminal(line.terminal) {
+      : m_hosts(hosts), m_words(std::move(words)), m_terminal(line.terminal) {
     for (const Host& host : hosts)
       m_width = std::max(m_width, columns_of(host.name));
   }
@@ -106,7 +106,6 @@ private:
   }
   int verdict(const std::vector<int>& codes);
 
-  const CommandLine& m_line;
   const std::vector<Host>& m_hosts;
   std::vector<std::string> m_words;
   Terminal m_terminal;

@@ -183,34 +183,6 @@ Result<Inventory> parse_inventory(std::string_view text) {
   return inventory;
 }
 
-Result<Inventory> read_inventory(const std::string& path) {
-  std::error_code error;
-  if (path == "-")
-    return TRY_IN(
-        "--hosts: standard input", parse_inventory(TRY(read_input(path, k_max_inventory))));
-  if (std::filesystem::is_regular_file(path, error)) {
-    const std::string text = TRY(os::real_disk().read(path, k_max_inventory));
-    if (auto inventory = parse_inventory(text);
-        inventory || inventory.error().code != Code::invalid) // invalid: another form of it
-      return inventory;
-  } else if (path.find(',') == std::string::npos &&
-      !std::filesystem::exists(path, error)) { // Ansible takes "a,b" too
-    return fail(Code::not_found, cat("--hosts: no inventory ", printable(path, 1024)));
-  }
-  const std::string program =
-      TRY_IN(cat("--hosts ", printable(path, 1024)), find_program("ansible-inventory"));
-  const os::Command command{.argv = {program, "-i", path, "--list"},
-      .env = whole_environment(),
-      .cwd = std::filesystem::current_path(error),
-      .output_limit = k_max_inventory,
-      .no_new_privs = false};
-  const os::Exit exit = TRY_IN("ansible-inventory", os::real_runner().run(command));
-  if (!exit.ok())
-    return fail(Code::invalid,
-        cat("ansible-inventory -i ", printable(path, 1024), ": ", printable(trim(exit.err), 1000)));
-  return TRY_IN("ansible-inventory", parse_inventory(exit.out));
-}
-
 Result<std::vector<Host>> choose(
     const Inventory& inventory, const std::vector<std::string>& limit) {
   std::set<std::string> kept;
@@ -236,6 +208,51 @@ Result<std::vector<Host>> choose(
         limit.empty() ? "the inventory has no host"
                       : cat("--limit ", printable(join(limit, ",")), " leaves no host"));
   return chosen;
+}
+
+namespace {
+
+// Where Ansible is asked, the limit is its own.
+Result<std::vector<Host>> ask_ansible(
+    const std::string& path, const std::vector<std::string>& limit) {
+  std::error_code error;
+  const std::string program =
+      TRY_IN(cat("--hosts ", printable(path, 1024)), find_program("ansible-inventory"));
+  os::Command command{.argv = {program, "-i", path, "--list"},
+      .env = whole_environment(),
+      .cwd = std::filesystem::current_path(error),
+      .output_limit = k_max_inventory,
+      .no_new_privs = false};
+  if (!limit.empty())
+    command.argv.insert(command.argv.end(), {"--limit", join(limit, ",")});
+  const os::Exit exit = TRY_IN("ansible-inventory", os::real_runner().run(command));
+  if (!exit.ok()) // a limit that leaves no host is an error to it, which names the option
+    return fail(exit.err.find("--limit") == std::string::npos ? Code::invalid : Code::not_found,
+        cat("ansible-inventory -i ", printable(path, 1024), ": ", printable(trim(exit.err), 1000)));
+  return choose(TRY_IN("ansible-inventory", parse_inventory(exit.out)), {});
+}
+
+} // namespace
+
+Result<std::vector<Host>> read_inventory(
+    const std::string& path, const std::vector<std::string>& limit) {
+  std::error_code error;
+  if (path == "-")
+    return choose(
+        TRY_IN("--hosts: standard input", parse_inventory(TRY(read_input(path, k_max_inventory)))),
+        limit);
+  if (std::filesystem::is_regular_file(path, error)) {
+    const std::string text = TRY(os::real_disk().read(path, k_max_inventory));
+    const auto inventory = parse_inventory(text);
+    if (inventory)
+      return choose(*inventory, limit);
+    if (inventory.error().code != Code::invalid) // invalid: another form of it
+      return std::unexpected(inventory.error());
+  } else if (path.find(',') == std::string::npos &&
+      !std::filesystem::exists(path, error)) { // Ansible takes "a,b" too
+    return fail(Code::not_found, cat("--hosts: no inventory ", printable(path, 1024)));
+  }
+  return ask_ansible(path, limit);
 }
 
 } // namespace chillbox::cli

@@ -30,10 +30,12 @@ struct Inventory {
 Result<Host> host_from(const std::string& text);
 // What `ansible-inventory --list` prints; invalid when it is something else.
 Result<Inventory> parse_inventory(std::string_view json);
-// A file with such JSON, "-" for standard input, or anything that `ansible-inventory -i` reads.
-Result<Inventory> read_inventory(const std::string& path);
-// As Ansible's --limit, parts by commas: a host or group, with * ? [..], "!" leaves out, "&" keeps
-// only; none: all. not_found: a part that names nothing, or nothing is left.
+// As Ansible's --limit, parts separated by commas: a host or group, with * ? [..]; "!" excludes,
+// "&" keeps only those; no part: all. not_found: a part names nothing, or no host is left.
 Result<std::vector<Host>> choose(const Inventory& inventory, const std::vector<std::string>& limit);
+// The hosts of a file with such JSON, "-" for standard input, or of anything that
+// `ansible-inventory -i` reads, which then applies the limit itself.
+Result<std::vector<Host>> read_inventory(
+    const std::string& path, const std::vector<std::string>& limit);
 
 } // namespace chillbox::cli

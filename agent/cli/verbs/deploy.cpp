@@ -60,8 +60,7 @@ Result<std::vector<Target>> targets_of(const Args& args) {
         urls.empty() ? "to which host? give --to URL, or --hosts INVENTORY"
                      : "--to and --hosts both say where: give one of them");
   if (args.has("hosts")) {
-    for (const Host& host :
-        TRY(choose(TRY(read_inventory(args.text("hosts"))), args.list("limit"))))
+    for (const Host& host : TRY(read_inventory(args.text("hosts"), args.list("limit"))))
       targets.push_back({host.name, host.url,
           host.webhook_key.empty() && !keys.empty() ? keys.front() : host.webhook_key});
   } else {
