@@ -6,25 +6,13 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 
 namespace chillbox::cli {
 namespace {
 
-using Parsed = std::expected<CommandLine, UsageError>;
-
 constexpr std::string_view k_hint = "chillboxctl help lists the commands";
-
-std::unexpected<UsageError> usage(std::string message, std::string hint = std::string(k_hint)) {
-  return std::unexpected(UsageError{std::move(message), std::move(hint)});
-}
-
-void parse_words(CLI::App& app, const std::vector<std::string>& words) {
-  std::vector<const char*> argv{"chillboxctl"};
-  for (const std::string& word : words)
-    argv.push_back(word.c_str());
-  app.parse(static_cast<int>(argv.size()), argv.data());
-}
 
 std::string one_line(std::string text) {
   auto upper = [&](size_t i) { return i < text.size() && text[i] >= 'A' && text[i] <= 'Z'; };
@@ -33,43 +21,20 @@ std::string one_line(std::string text) {
   return printable(trim(text), 300);
 }
 
-// Only the name of what was not expected: its value may be a passphrase that somebody tried to pass
-// (faults 76).
-std::unexpected<UsageError> unexpected_word(
-    const std::vector<std::string>& extra, const std::string& verb_hint) {
-  const std::string word = extra.empty() ? "" : extra.front();
-  if (!word.starts_with('-'))
-    return usage(cat("'", printable(word, 80), "' is one argument too many"), verb_hint);
-  const std::string name = word.substr(0, word.find('='));
-  if (name.find("pass") != std::string::npos)
-    return usage(cat("there is no option ", printable(name, 40),
-                     ": a passphrase is never an argument, everybody could see it"),
-        "type it when asked, or use --passphrase-fd N");
-  return usage(cat("there is no option ", printable(name, 40)), verb_hint);
-}
-
-std::vector<std::string> extra_words(const CLI::App& app) {
-  std::vector<std::string> extra = app.remaining();
-  std::erase(extra, "--"); // which CLI11 hands back too
-  return extra;
-}
-
 // What a verb's arguments are read into, by their key.
 struct Slots {
   std::map<std::string, std::vector<std::string>> values;
   std::map<std::string, bool> flags;
 };
 
-void add_option(
-    CLI::App& app, const Option& option, Slots& slots, const std::string& group = "Options") {
+void add_option(CLI::App& app, const Option& option, Slots& slots) {
   const std::string key(key_of(option));
   const std::string names = is_position(option) ? key : std::string(option.names);
   if (option.kind == ArgKind::flag) {
-    app.add_flag(names, slots.flags[key], std::string(option.help))->group(group);
+    app.add_flag(names, slots.flags[key], std::string(option.help));
     return;
   }
-  CLI::Option* added =
-      app.add_option(names, slots.values[key], std::string(option.help))->group(group);
+  CLI::Option* added = app.add_option(names, slots.values[key], std::string(option.help));
   if (is_position(option))
     added->type_name(option.kind == ArgKind::choice ? std::string(option.value) : "");
   else
@@ -87,123 +52,16 @@ void add_option(
       "", ""));
 }
 
-// remote: are the options of host verbs shown. They are always read, so that a verb can say that
-// they are not for it.
-void add_common(CLI::App& app, Slots& slots, bool remote,
-    const std::map<std::string, std::vector<std::string>>& own = {}) {
-  app.set_help_flag();
-  for (const Option& option : common_options())
-    if (key_of(option) == "help")
-      app.set_help_flag(std::string(option.names), std::string(option.help));
-    else
-      add_option(app, option, slots);
-  for (const Option& option : remote_options())
-    if (!own.contains(std::string(key_of(option))))
-      add_option(app, option, slots, remote ? "Options" : ""); // "" hides it
-}
-
-// The verb that the words begin with: two words before one; "trust:add" is "trust add".
-std::string take_verb(std::vector<std::string>& words) {
-  if (const auto colon = words[0].find(':'); colon != std::string::npos)
-    words[0][colon] = ' ';
-  if (words.size() > 1)
-    if (const std::string two = words[0] + " " + words[1]; find_verb(two)) {
-      words.erase(words.begin(), words.begin() + 2);
-      return two;
-    }
-  std::string one = words[0];
-  words.erase(words.begin());
-  return one;
-}
-
-std::unexpected<UsageError> unknown_verb(
-    const std::string& name, const std::vector<std::string>& rest) {
-  std::vector<std::string> names, below;
-  for (const Verb& verb : verbs()) {
-    names.emplace_back(verb.name);
-    if (verb.name.starts_with(name + " "))
-      below.emplace_back(verb.name.substr(name.size() + 1));
-  }
-  if (!below.empty())
-    return usage(cat(name, rest.empty() ? " needs" : " knows only", ": ", join(below, ", ")),
-        cat("chillboxctl help ", name));
-  if (name.starts_with('-'))
-    return unexpected_word({name}, std::string(k_hint));
-  const auto near = nearest(name, names);
-  return usage(cat("there is no command '", printable(name, 40), "'"),
-      near ? cat("did you mean ", *near, "?") : std::string(k_hint));
-}
-
-void take_common(CommandLine& line, const Slots& before, const Slots& behind) {
-  auto set = [&](const char* key) { return before.flags.at(key) || behind.flags.at(key); };
-  line.terminal = {set("json"), set("quiet"), set("no-color")};
-  auto last = [&](const std::string& key) { // behind the verb before the one in front of it; a verb
-                                            // may have one of its own
-    const auto there = behind.values.find(key);
-    return there == behind.values.end() || there->second.empty() ? before.values.at(key)
-                                                                 : there->second;
-  };
-  line.hosts = last("host");
-  line.limit = last("limit");
-  if (const auto inventory = last("hosts"); !inventory.empty())
-    line.inventory = inventory.front();
-}
-
-Parsed finish(CommandLine line, const Environment& env) {
-  if (line.verb->where != Where::host) {
-    if (!line.hosts.empty() || !line.inventory.empty() || !line.limit.empty())
-      return usage(cat(line.verb->name,
-          " runs here: ", line.hosts.empty() ? "--hosts and --limit are" : "-H is", " not for it"));
-    return line;
-  }
-  if (const std::string host = env("CHILLBOX_HOST");
-      line.hosts.empty() && line.inventory.empty() && !host.empty())
-    for (const auto name : split(host, ','))
-      line.hosts.emplace_back(trim(name));
-  for (const std::string& host : line.hosts)
-    if (const auto fine = host_from(host); !fine)
-      return usage(fine.error().message);
-  if (!line.hosts.empty() && !line.inventory.empty())
-    return usage("-H and --hosts both say where: give one of them");
-  if (!line.limit.empty() && line.hosts.empty() && line.inventory.empty())
-    return usage("--limit chooses among the hosts of --hosts or -H: give one of them");
-  return line;
-}
-
-Parsed parse_verb(const Verb& verb, const std::vector<std::string>& words, const Slots& before,
-    const Environment& env) {
-  const std::string hint = cat("chillboxctl help ", verb.name);
+// The help of a verb, with the options that it has from chillboxctl, which CLI11 would leave out.
+std::string help_of(const Verb& verb) {
   CLI::App app(std::string(verb.help), cat("chillboxctl ", verb.name));
-  CommandLine line;
-  line.verb = &verb;
-  Slots slots, common;
-  for (const Option& option : verb.options)
-    add_option(app, option, slots);
-  add_common(app, common, verb.where == Where::host, slots.values);
-  app.allow_extras();
-  try {
-    parse_words(app, words);
-  } catch (const CLI::CallForHelp&) {
-    line.verb = nullptr;
-    line.text = app.help();
-    return line;
-  } catch (const CLI::ParseError& e) {
-    // A misspelt option makes others missing: it is what is wrong.
-    const auto extra = extra_words(app);
-    if (std::ranges::any_of(extra, [](const std::string& word) { return word.starts_with('-'); }))
-      return unexpected_word(extra, hint);
-    return usage(one_line(e.what()), hint);
-  }
-  if (const auto extra = extra_words(app); !extra.empty())
-    return unexpected_word(extra, hint);
-  for (const auto& [key, values] : slots.values)
-    for (const std::string& value : values)
-      line.args.add(key, value);
-  for (const auto& [key, set] : slots.flags)
-    if (set)
-      line.args.add(key, "");
-  take_common(line, before, common);
-  return finish(std::move(line), env);
+  app.set_help_flag();
+  Slots slots;
+  for (const auto options : {verb.options, common_options(),
+           verb.where == Where::host ? remote_options() : std::span<const Option>()})
+    for (const Option& option : options)
+      add_option(app, option, slots);
+  return app.help();
 }
 
 // "  trust add KEY          trust the signatures of a deployer"
@@ -225,58 +83,256 @@ std::string help_of_family(const std::string& name) {
   return out.empty() ? "" : cat("usage: chillboxctl ", name, " COMMAND [ARGUMENTS]\n\n", out);
 }
 
-Parsed help_for(std::vector<std::string> words) {
+// chillboxctl and its verbs as CLI11's subcommands: "trust add" is `add` below `trust`, and
+// "trust:add" is another name of it. Options that a verb does not have fall through to those of
+// chillboxctl.
+class CommandTree {
+public:
+  CommandTree();
+
+  // What CLI11 has against the words, "" when it takes them.
+  std::string read(const std::vector<std::string>& words);
+  bool has(const std::string& flag) const { return m_app.count(flag) > 0; }
+  std::string name() const; // the verb, or as much of one as was given
+  const Verb* verb() const;
+  std::vector<std::string> left_over() const; // words that have no place
+  const Slots& common() const { return m_common; }
+  const Slots& own() const { return m_own.at(verb()); }
+
+private:
+  CLI::App& child(const std::string& name);
+  void add(CLI::App& app, const Verb& verb);
+  const CLI::App& last() const;
+
+  CLI::App m_app{"chillboxctl", "chillboxctl"};
+  Slots m_common;
+  std::map<const CLI::App*, const Verb*> m_verbs;
+  std::map<const Verb*, Slots> m_own;
+};
+
+CommandTree::CommandTree() {
+  m_app.set_help_flag(); // ours is an option like the others
+  m_app.allow_extras()->fallthrough()->require_subcommand(0, 1);
+  for (const auto options : {common_options(), remote_options()})
+    for (const Option& option : options)
+      add_option(m_app, option, m_common);
+  m_app.add_flag("--version");
+  child("help");
+  for (const Verb& verb : verbs()) {
+    const std::string name(verb.name);
+    const auto space = name.find(' ');
+    if (space == std::string::npos) {
+      add(child(name), verb);
+      continue;
+    }
+    add(*child(name.substr(0, space)).add_subcommand(name.substr(space + 1)), verb);
+    add(child(cat(name.substr(0, space), ":", name.substr(space + 1))), verb);
+  }
+}
+
+// By pointer, because add_subcommand(name) refuses a colon.
+CLI::App& CommandTree::child(const std::string& name) {
+  const auto same = [&](const CLI::App* app) { return app->get_name() == name; };
+  if (const auto known = m_app.get_subcommands(same); !known.empty())
+    return *known.front();
+  auto app = std::make_shared<CLI::App>("", name);
+  app->set_help_flag();
+  app->allow_extras()->fallthrough()->require_subcommand(0, 1);
+  return *m_app.add_subcommand(std::move(app));
+}
+
+void CommandTree::add(CLI::App& app, const Verb& verb) {
+  m_verbs[&app] = &verb;
+  Slots& slots = m_own[&verb];
+  for (const Option& option : verb.options)
+    add_option(app, option, slots);
+}
+
+std::string CommandTree::read(const std::vector<std::string>& words) {
+  std::vector<const char*> argv{"chillboxctl"};
+  for (const std::string& word : words)
+    argv.push_back(word.c_str());
+  try {
+    m_app.parse(static_cast<int>(argv.size()), argv.data());
+  } catch (const CLI::ParseError& e) {
+    return one_line(e.what());
+  }
+  return "";
+}
+
+const CLI::App& CommandTree::last() const {
+  const CLI::App* app = &m_app;
+  while (!app->get_subcommands().empty())
+    app = app->get_subcommands().front();
+  return *app;
+}
+
+std::string CommandTree::name() const {
+  const CLI::App& app = last();
+  return verb() != nullptr ? std::string(verb()->name) : &app == &m_app ? "" : app.get_name();
+}
+
+const Verb* CommandTree::verb() const {
+  const auto found = m_verbs.find(&last());
+  return found == m_verbs.end() ? nullptr : found->second;
+}
+
+std::vector<std::string> CommandTree::left_over() const {
+  std::vector<std::string> words = m_app.remaining(true);
+  std::erase(words, "--"); // which CLI11 hands back too
+  // `audit -n 5 verify`: -n belongs to `audit`, which is another verb
+  for (const CLI::App* app = last().get_parent(); app != nullptr && app != &m_app;
+      app = app->get_parent())
+    for (const CLI::Option* option : app->get_options())
+      if (option->count() > 0)
+        words.push_back(option->get_name());
+  return words;
+}
+
+class Parser {
+public:
+  Parser(const Environment& env, std::string& hint) : m_env(env), m_hint(hint) {}
+  Result<CommandLine> parse(const std::vector<std::string>& words);
+
+private:
+  std::unexpected<Error> usage(std::string message, std::string hint = std::string(k_hint)) {
+    m_hint = std::move(hint);
+    return fail(Code::usage, std::move(message));
+  }
+  std::unexpected<Error> unexpected_word(const std::string& word, const std::string& hint);
+  std::unexpected<Error> unknown_verb(
+      const std::string& name, const std::vector<std::string>& rest);
+  Result<CommandLine> help_for(std::vector<std::string> words);
+  Result<void> take_hosts(CommandLine& line, const Slots& common);
+
+  const Environment& m_env;
+  std::string& m_hint;
+};
+
+// Only the name of what was not expected: its value may be a passphrase that somebody tried to pass
+// (faults 76).
+std::unexpected<Error> Parser::unexpected_word(const std::string& word, const std::string& hint) {
+  if (!word.starts_with('-'))
+    return usage(cat("'", printable(word, 80), "' is one argument too many"), hint);
+  const std::string name = word.substr(0, word.find('='));
+  if (name.find("pass") != std::string::npos)
+    return usage(cat("there is no option ", printable(name, 40),
+                     ": a passphrase is never an argument, everybody could see it"),
+        "type it when asked, or use --passphrase-fd N");
+  return usage(cat("there is no option ", printable(name, 40)), hint);
+}
+
+std::unexpected<Error> Parser::unknown_verb(
+    const std::string& name, const std::vector<std::string>& rest) {
+  std::vector<std::string> names, below;
+  for (const Verb& verb : verbs()) {
+    names.emplace_back(verb.name);
+    if (verb.name.starts_with(name + " "))
+      below.emplace_back(verb.name.substr(name.size() + 1));
+  }
+  if (!below.empty())
+    return usage(cat(name, rest.empty() ? " needs" : " knows only", ": ", join(below, ", ")),
+        cat("chillboxctl help ", name));
+  if (name.starts_with('-'))
+    return unexpected_word(name, std::string(k_hint));
+  const auto near = nearest(name, names);
+  return usage(cat("there is no command '", printable(name, 40), "'"),
+      near ? cat("did you mean ", *near, "?") : std::string(k_hint));
+}
+
+// words: what was given after `help`, or the name of the verb that was given with --help.
+Result<CommandLine> Parser::help_for(std::vector<std::string> words) {
   CommandLine line;
   if (words.empty()) {
     line.text = help_text();
     return line;
   }
-  const std::string name = take_verb(words);
-  const Verb* verb = find_verb(name);
-  if (!verb && words.empty())
-    line.text = help_of_family(name);
-  if (!line.text.empty())
+  std::ranges::replace(words[0], ':', ' ');
+  const Verb* verb = words.size() > 1 ? find_verb(cat(words[0], " ", words[1])) : nullptr;
+  if (verb == nullptr)
+    verb = find_verb(words[0]);
+  line.text = verb != nullptr ? help_of(*verb) : words.size() == 1 ? help_of_family(words[0]) : "";
+  if (line.text.empty())
+    return unknown_verb(words[0], {words.begin() + 1, words.end()});
+  return line;
+}
+
+// On which machines: -H, CHILLBOX_HOST or --hosts with --limit.
+Result<void> Parser::take_hosts(CommandLine& line, const Slots& common) {
+  line.hosts = common.values.at("host");
+  line.limit = common.values.at("limit");
+  if (const auto& inventory = common.values.at("hosts"); !inventory.empty())
+    line.inventory = inventory.front();
+  if (line.verb->where != Where::host) {
+    if (!line.hosts.empty() || !line.inventory.empty() || !line.limit.empty())
+      return usage(cat(line.verb->name,
+          " runs here: ", line.hosts.empty() ? "--hosts and --limit are" : "-H is", " not for it"));
+    return {};
+  }
+  if (const std::string host = m_env("CHILLBOX_HOST");
+      line.hosts.empty() && line.inventory.empty() && !host.empty())
+    for (const auto name : split(host, ','))
+      line.hosts.emplace_back(trim(name));
+  for (const std::string& host : line.hosts)
+    if (const auto fine = host_from(host); !fine)
+      return usage(fine.error().message);
+  if (!line.hosts.empty() && !line.inventory.empty())
+    return usage("-H and --hosts both say where: give one of them");
+  if (!line.limit.empty() && line.hosts.empty() && line.inventory.empty())
+    return usage("--limit chooses among the hosts of --hosts or -H: give one of them");
+  return {};
+}
+
+Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
+  CommandTree tree;
+  const std::string problem = tree.read(words);
+  CommandLine line;
+  line.verb = tree.verb();
+  if (tree.has("--version")) {
+    line.verb = nullptr;
+    line.text = cat("chillboxctl ", CHILLBOX_VERSION, "\n");
     return line;
-  if (!verb)
-    return unknown_verb(name, words);
-  return parse_verb(*verb, {"--help"}, {}, [](const char*) { return std::string(); });
+  }
+  const auto extra = tree.left_over();
+  if (tree.name() == "help")
+    return help_for(extra);
+  if (tree.has("--help") && (line.verb != nullptr || extra.empty()))
+    return help_for(line.verb == nullptr && tree.name().empty() ? std::vector<std::string>()
+                                                                : std::vector{tree.name()});
+  if (line.verb == nullptr && tree.name().empty())
+    return extra.empty() ? usage(problem.empty() ? "no command was given" : problem)
+                         : unknown_verb(extra.front(), {extra.begin() + 1, extra.end()});
+  if (line.verb == nullptr)
+    return unknown_verb(tree.name(), extra);
+  // `relase blog status`: what was meant for a command comes before the one that was found.
+  const auto word = std::ranges::find_if(words, [](const auto& w) { return !w.starts_with('-'); });
+  if (!extra.empty() && word != words.end() && *word == extra.front() &&
+      !tree.name().starts_with(*word))
+    return unknown_verb(*word, {});
+  const std::string hint = cat("chillboxctl help ", line.verb->name);
+  // A misspelt option makes others missing: it is what is wrong.
+  const auto misspelt = [](const std::string& word) { return word.starts_with('-'); };
+  if (!extra.empty() && (problem.empty() || std::ranges::any_of(extra, misspelt)))
+    return unexpected_word(extra.front(), hint);
+  if (!problem.empty())
+    return usage(problem, hint);
+  for (const auto& [key, values] : tree.own().values)
+    for (const std::string& value : values)
+      line.args.add(key, value);
+  for (const auto& [key, set] : tree.own().flags)
+    if (set)
+      line.args.add(key, "");
+  const auto& flags = tree.common().flags;
+  line.terminal = {flags.at("json"), flags.at("quiet"), flags.at("no-color")};
+  TRY(take_hosts(line, tree.common()));
+  return line;
 }
 
 } // namespace
 
-Parsed parse_command_line(const std::vector<std::string>& words, const Environment& env) {
-  CLI::App app("chillboxctl", "chillboxctl");
-  Slots common;
-  bool help = false, version = false;
-  add_common(app, common, true);
-  app.set_help_flag(); // it may be for a verb
-  app.add_flag("-h,--help", help);
-  app.add_flag("--version", version);
-  app.prefix_command();
-  try {
-    parse_words(app, words);
-  } catch (const CLI::ParseError& e) {
-    return usage(one_line(e.what()));
-  }
-  CommandLine line;
-  if (version) {
-    line.text = cat("chillboxctl ", CHILLBOX_VERSION, "\n");
-    return line;
-  }
-  std::vector<std::string> rest = app.remaining();
-  if (help && rest.empty())
-    return help_for({});
-  if (rest.empty())
-    return usage("no command was given");
-  if (rest[0] == "help")
-    return help_for({rest.begin() + 1, rest.end()});
-  if (help)
-    return help_for(rest);
-  const std::string name = take_verb(rest);
-  const Verb* verb = find_verb(name);
-  if (!verb && rest.size() == 1 && (rest[0] == "--help" || rest[0] == "-h"))
-    return help_for({name});
-  return verb ? parse_verb(*verb, rest, common, env) : unknown_verb(name, rest);
+Result<CommandLine> parse_command_line(
+    const std::vector<std::string>& words, const Environment& env, std::string& hint) {
+  return Parser(env, hint).parse(words);
 }
 
 std::string help_text() {

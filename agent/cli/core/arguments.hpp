@@ -22,15 +22,10 @@ struct CommandLine {
   std::string text; // help or version
 };
 
-// What was wrong, and where help is.
-struct UsageError {
-  std::string message;
-  std::string hint;
-};
-
-// words: argv without the program's name. env: CHILLBOX_HOST is looked up there.
-std::expected<CommandLine, UsageError> parse_command_line(
-    const std::vector<std::string>& words, const Environment& env);
+// words: argv without the program's name. env: CHILLBOX_HOST is looked up there. usage, with a hint
+// at what to do.
+Result<CommandLine> parse_command_line(
+    const std::vector<std::string>& words, const Environment& env, std::string& hint);
 
 // All verbs by group, and the options that all have.
 std::string help_text();

@@ -20,12 +20,6 @@ void print_error(Terminal& terminal, std::string_view message, std::string_view 
     terminal.print_error(cat(terminal.err(Style::dim, "hint:"), " ", printable(hint, 1000)));
 }
 
-int fail_usage(const TerminalOptions& options, const UsageError& error) {
-  Terminal terminal(options);
-  print_error(terminal, error.message, error.hint);
-  return exit_code(Code::usage);
-}
-
 int report_error(
     const CommandLine& line, const Error& error, std::string_view hint, std::string_view data) {
   Terminal terminal(line.terminal);
@@ -64,9 +58,13 @@ std::string hint_for(Code code) {
 int run_program(const std::vector<std::string>& words) {
   if (!words.empty() && words[0] == "__complete")
     return run_complete({words.begin() + 1, words.end()});
-  const auto line = parse_command_line(words, environment);
-  if (!line)
-    return fail_usage({}, line.error());
+  std::string hint;
+  const auto line = parse_command_line(words, environment, hint);
+  if (!line) {
+    Terminal terminal({});
+    print_error(terminal, line.error().message, hint);
+    return exit_code(line.error().code);
+  }
   if (line->verb == nullptr) {
     Terminal(line->terminal).print(trim(line->text));
     return 0;
