@@ -8,7 +8,7 @@
 namespace chillbox::artifact {
 namespace {
 
-crypto::ReadBytes reading(int fd) {
+crypto::ReadBytes file_source(int fd) {
   return [fd, at = off_t{0}](std::span<uint8_t> out) mutable -> Result<size_t> {
     for (;;) {
       const ssize_t n = pread(fd, out.data(), out.size(), at);
@@ -38,16 +38,9 @@ crypto::ReadBytes continuing(Bytes held, crypto::ReadBytes source) {
 } // namespace
 
 Result<AgeInput> open_age(int fd) {
-  auto source = crypto::unarmored(reading(fd));
+  auto source = crypto::unarmored(file_source(fd));
   Bytes start(crypto::k_max_age_header);
-  size_t have = 0;
-  while (have < start.size()) {
-    const size_t n = TRY(source(std::span(start).subspan(have)));
-    if (n == 0)
-      break;
-    have += n;
-  }
-  start.resize(have);
+  start.resize(TRY(crypto::read_full(source, start)));
   auto header = TRY(crypto::parse_age_header(start));
   const auto payload = start.begin() + static_cast<ptrdiff_t>(header.size);
   std::string text(start.begin(), payload);

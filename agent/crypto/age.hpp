@@ -5,11 +5,11 @@
 // stager), unwrap (vault only: it alone has the identity) and PayloadReader (stager: it has the
 // file key and nothing else).
 //
-// Refused: non-canonical base64, a scrypt stanza beside others (before any KDF work), a work factor
-// over the cap, low-order points, a wrong header MAC, an empty last chunk that is not chunk 0,
-// anything after the last chunk.
+// Refused: non-canonical base64, a scrypt stanza together with others (before any KDF work), a work
+// factor over the cap, low-order points, a wrong header MAC, an empty last chunk that is not chunk
+// 0, anything after the last chunk.
 //
-// Codes: invalid, the header (or the nonce behind it) is malformed; too_large, over a limit of
+// Codes: invalid, the header (or the nonce after it) is malformed; too_large, over a limit of
 // ours; not_found, "no identity matches"; denied, a wrong passphrase; corrupt, a wrong MAC or a
 // damaged payload; no_space, not the memory for scrypt. Keys are wiped on every path. A process in
 // a sandbox calls preload_libcrypto() (preload_libcrypto.hpp) first.
@@ -82,11 +82,14 @@ bool header_mac_ok(const AgeHeader& header, const SecretBytes& file_key);
 
 // Pull: fills the buffer, returns how many bytes came, 0 at the end.
 using ReadBytes = std::function<Result<size_t>(std::span<uint8_t>)>;
+ReadBytes bytes_source(ByteView bytes); // which must outlive it
+// Pulls until `into` is full or nothing more comes; how many bytes came.
+Result<size_t> read_full(const ReadBytes& source, std::span<uint8_t> into);
 // Push: takes all of the bytes or fails.
 using WriteBytes = std::function<Result<void>(ByteView)>;
 
-// Decrypts the payload chunk by chunk (STREAM, ChaCha20-Poly1305 by libcrypto). `source` stands at
-// the nonce, behind the header.
+// Decrypts the payload chunk by chunk (STREAM, ChaCha20-Poly1305 by libcrypto). `source` begins
+// with the nonce, after the header.
 class PayloadReader {
 public:
   PayloadReader(const SecretBytes& file_key, ReadBytes source);

@@ -6,18 +6,15 @@
 namespace chillbox::crypto {
 namespace {
 
-// All of the payload, released only when its last chunk was verified.
-Result<SecretBytes> read_payload(
-    ByteView file, const AgeHeader& header, const SecretBytes& file_key) {
-  ByteView rest = file.subspan(header.size);
-  SecretBytes out(rest.size()); // more than enough
+// All of the plaintext, given only after its last chunk was verified. file_key_of:
+// Result<SecretBytes> of an AgeHeader.
+template <class FileKeyOf> Result<SecretBytes> decrypt(ByteView file, FileKeyOf file_key_of) {
+  const Bytes binary = TRY(unarmor(file));
+  const AgeHeader header = TRY(parse_age_header(binary));
+  const SecretBytes file_key = TRY(file_key_of(header));
+  PayloadReader reader(file_key, bytes_source(ByteView(binary).subspan(header.size)));
+  SecretBytes out(binary.size() - header.size); // more than enough
   size_t size = 0;
-  PayloadReader reader(file_key, [&rest](std::span<uint8_t> into) -> Result<size_t> {
-    const size_t n = std::min(into.size(), rest.size());
-    std::copy_n(rest.data(), n, into.data());
-    rest = rest.subspan(n);
-    return n;
-  });
   for (;;) {
     const ByteView plain = TRY(reader.next());
     if (plain.empty())
@@ -32,17 +29,12 @@ Result<SecretBytes> read_payload(
 } // namespace
 
 Result<SecretBytes> decrypt_with_passphrase(ByteView file, const SecretBytes& passphrase, int cap) {
-  const Bytes binary = TRY(unarmor(file));
-  const AgeHeader header = TRY(parse_age_header(binary));
-  const SecretBytes file_key = TRY(scrypt_file_key(header, passphrase, cap));
-  return read_payload(binary, header, file_key);
+  return decrypt(
+      file, [&](const AgeHeader& header) { return scrypt_file_key(header, passphrase, cap); });
 }
 
 Result<SecretBytes> decrypt_with_identity(ByteView file, const AgeIdentity& identity) {
-  const Bytes binary = TRY(unarmor(file));
-  const AgeHeader header = TRY(parse_age_header(binary));
-  const SecretBytes file_key = TRY(identity.file_key(header));
-  return read_payload(binary, header, file_key);
+  return decrypt(file, [&](const AgeHeader& header) { return identity.file_key(header); });
 }
 
 Result<Bytes> encrypt_with_passphrase(

@@ -55,6 +55,26 @@ void ChunkCipher::encrypt(ByteView plain, bool last, uint8_t* out) {
           out + plain.size()) == 1);
 }
 
+ReadBytes bytes_source(ByteView bytes) {
+  return [bytes](std::span<uint8_t> into) mutable -> Result<size_t> {
+    const size_t n = std::min(into.size(), bytes.size());
+    std::copy_n(bytes.begin(), n, into.begin());
+    bytes = bytes.subspan(n);
+    return n;
+  };
+}
+
+Result<size_t> read_full(const ReadBytes& source, std::span<uint8_t> into) {
+  size_t have = 0;
+  while (have < into.size()) {
+    const size_t n = TRY(source(into.subspan(have)));
+    if (n == 0)
+      break;
+    have += n;
+  }
+  return have;
+}
+
 struct PayloadReader::State {
   State(const SecretBytes& key, ReadBytes from) : file_key(key.copy()), source(std::move(from)) {}
 
@@ -68,7 +88,6 @@ struct PayloadReader::State {
   bool ended = false;
   std::optional<Error> failed; // once failed, always failed
 
-  Result<size_t> fill(std::span<uint8_t> into);
   Result<void> start();
   Result<size_t> next_chunk(uint8_t* out);
   Result<void> nothing_follows();
@@ -77,23 +96,11 @@ struct PayloadReader::State {
   }
 };
 
-// As many bytes as there are, at most what fits.
-Result<size_t> PayloadReader::State::fill(std::span<uint8_t> into) {
-  size_t have = 0;
-  while (have < into.size()) {
-    const size_t n = TRY(source(into.subspan(have)));
-    if (n == 0)
-      break;
-    have += n;
-  }
-  return have;
-}
-
 Result<void> PayloadReader::State::start() {
   if (file_key.size() != 16)
     return fail(Code::invalid, "age file key is not 16 bytes");
   std::array<uint8_t, k_age_nonce> nonce{};
-  if (TRY(fill(nonce)) != nonce.size())
+  if (TRY(read_full(source, nonce)) != nonce.size())
     return fail(Code::invalid, "age payload: cut short within its nonce");
   cipher = std::make_unique<ChunkCipher>(Direction::decrypt, file_key, nonce);
   file_key = SecretBytes();
@@ -101,7 +108,7 @@ Result<void> PayloadReader::State::start() {
 }
 
 Result<void> PayloadReader::State::nothing_follows() {
-  if (TRY(fill(std::span(chunk).first(1))) != 0)
+  if (TRY(read_full(source, std::span(chunk).first(1))) != 0)
     return damaged("data after the last chunk");
   ended = true;
   return {};
@@ -114,14 +121,14 @@ Result<size_t> PayloadReader::State::next_chunk(uint8_t* out) {
     TRY(nothing_follows());
     return 0;
   }
-  const size_t size = TRY(fill(chunk));
+  const size_t size = TRY(read_full(source, chunk));
   if (size < k_age_tag)
     return damaged(size == 0 ? "missing: cut short" : "cut short");
-  const ByteView sealed(chunk.data(), size);
+  const ByteView encrypted(chunk.data(), size);
   // A full chunk is usually not the last one, a shorter one must be.
   const bool full = size == chunk.size();
-  last_seen = !full || !cipher->decrypt(sealed, false, out);
-  if (last_seen && !cipher->decrypt(sealed, true, out))
+  last_seen = !full || !cipher->decrypt(encrypted, false, out);
+  if (last_seen && !cipher->decrypt(encrypted, true, out))
     return damaged(full ? "wrong tag: damaged" : "wrong tag: damaged or cut short");
   if (size == k_age_tag) {
     if (!cipher->at_first())

@@ -53,11 +53,10 @@ private:
         m_input.begin() + static_cast<ptrdiff_t>(m_end), m_input.begin());
     m_end -= m_at;
     m_at = 0;
-    while (!m_source_ended && m_end < m_input.size()) {
-      const size_t n = TRY(m_source(std::span(m_input).subspan(m_end)));
-      m_source_ended = n == 0;
-      m_end += n;
-    }
+    if (m_source_ended || m_end == m_input.size())
+      return {};
+    m_end += TRY(read_full(m_source, std::span(m_input).subspan(m_end)));
+    m_source_ended = m_end < m_input.size();
     return {};
   }
 
@@ -142,21 +141,9 @@ ReadBytes unarmored(ReadBytes source) {
 }
 
 Result<Bytes> unarmor(ByteView file) {
-  Unarmor reader([&file](std::span<uint8_t> into) -> Result<size_t> {
-    const size_t n = std::min(into.size(), file.size());
-    std::copy_n(file.begin(), n, into.begin());
-    file = file.subspan(n);
-    return n;
-  });
+  const ReadBytes source = unarmored(bytes_source(file));
   Bytes out(file.size()); // more than enough
-  size_t have = 0;
-  while (have < out.size()) {
-    const size_t n = TRY(reader.read(std::span(out).subspan(have)));
-    if (n == 0)
-      break;
-    have += n;
-  }
-  out.resize(have);
+  out.resize(TRY(read_full(source, out)));
   return out;
 }
 
