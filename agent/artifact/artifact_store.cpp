@@ -16,7 +16,7 @@ constexpr size_t k_buffer = 256 * 1024;
 
 using Take = std::function<Result<void>(ByteView)>;
 
-// One pass over the file from its beginning, whatever position the descriptor has: the edge may
+// Reads the file once from its beginning, whatever the position of the descriptor is: the edge may
 // share it and move it.
 Result<StoredFile> digest(int fd, uint64_t limit, const Take& take) {
   struct stat st{};

@@ -1,6 +1,6 @@
-// From the inbox, which the edge owns and may still write to, into the artifact store: a private
-// copy, root's own, 0600, digested while it is copied; everything after reads that copy (faults
-// 43). Cut at the announced size (faults 42). Nothing under its final name until synced.
+// Copies an upload, to which the edge may still write, into the artifact store: a private file of
+// root, 0600, digested while it is copied. Everything later reads that copy (faults 43). It ends at
+// the announced size (faults 42) and gets its final name only when it is synced.
 #pragma once
 
 #include "base/encoding.hpp"
@@ -20,12 +20,12 @@ struct StoredFile {
   uint64_t size = 0;
 };
 
-// Copies the whole of `from` to `path` (temporary file beside it, sync, rename, sync of the
+// Copies the whole of `from` to `path` (temporary file next to it, sync, rename, sync of the
 // directory). too_large over `limit` bytes; denied "sha256 is X, announced was Y" and nothing
 // stored when the digest is not `expected`.
 Result<StoredFile> store_copy(
     int from, const std::string& path, const Digest& expected, uint64_t limit);
-// Both digests of a stored file, through one descriptor that the caller goes on to use.
+// Both digests of a stored file, through one descriptor that the caller continues to use.
 Result<StoredFile> digest_file(int fd);
 
 } // namespace chillbox::artifact

@@ -18,7 +18,7 @@ constexpr size_t k_magic_size = 4;
 
 } // namespace
 
-// Turns input into output; says when its one frame or member is over.
+// Turns input into output and reports when its one frame or member is over.
 class Decompressor::Codec {
 public:
   struct Step {
@@ -117,7 +117,7 @@ Result<void> Decompressor::start() {
   else if (m_input[0] == 0x1F && m_input[1] == 0x8B)
     m_codec = std::make_unique<Gzip>();
   else
-    m_codec = std::make_unique<None>(); // a tar, or the guard says that it is none
+    m_codec = std::make_unique<None>(); // a tar, or the reader says that it is none
   return {};
 }
 

@@ -1,8 +1,8 @@
-// From an encrypted artifact to the plain bytes of its tar: age payload, then exactly one zstd
-// frame, one gzip member, or nothing, told apart by their first bytes. Refused within one buffer:
-// more than the limits allow (faults 60), a second frame or member, anything behind the last one, a
-// wrong checksum, a cut (faults 59, 61). What comes out before the end is not yet proven whole: the
-// caller throws it away when next() fails.
+// Turns an encrypted artifact into the bytes of its tar: an age payload, in it exactly one zstd
+// frame, one gzip member, or no compression, which their first bytes decide. Refused within one
+// buffer: more than the limits allow (faults 60), a second frame or member, anything after the last
+// one, a wrong checksum, a cut (faults 59, 61). The bytes are proven whole only at the end: the
+// caller throws them away when next() fails.
 #pragma once
 
 #include "artifact/stager.hpp"
@@ -20,7 +20,7 @@ public:
   ~Decompressor();
   Decompressor(const Decompressor&) = delete;
   Decompressor& operator=(const Decompressor&) = delete;
-  // Fills `out` as far as there is something, says how much of it; 0 once the payload's last chunk
+  // Fills `out` as far as possible and returns how many bytes came; 0 once the payload's last chunk
   // was verified and the compression ended with it.
   Result<size_t> next(std::span<uint8_t> out);
 

@@ -27,7 +27,7 @@ struct FreeZstd {
   void operator()(ZSTD_CCtx* p) const { ZSTD_freeCCtx(p); }
 };
 
-// The way of the bytes behind the tar: digest, zstd, age, digests, file.
+// Where the bytes of the tar go: digest, zstd, age, digests, file.
 class Pipeline {
 public:
   static Result<std::unique_ptr<Pipeline>> open(const PackRequest& request);

@@ -1,7 +1,7 @@
 // The laptop's half: a deterministic tar (pax only where needed; sorted by bytes, owner 0:0 without
-// names, mtime SOURCE_DATE_EPOCH or 0, modes 0755/0644), zstd, age to the recipients; minisign over
-// the result is the caller's. Same input, same tar bytes. What the stager would refuse is refused
-// here already, with the same words.
+// names, mtime SOURCE_DATE_EPOCH or 0, modes 0755/0644), zstd, age to the recipients; the caller
+// signs the result. Same input, same tar bytes. What the stager would refuse is refused here, with
+// the same words.
 #pragma once
 
 #include "base/error.hpp"
@@ -42,8 +42,8 @@ struct Packed {
   uint64_t files = 0;
 };
 
-// What stays out, by the path relative to the directory that is collected; a folder that it names
-// is not looked into.
+// True for what stays out, by its path relative to the directory; a folder that stays out is not
+// read.
 using Skip = std::function<bool(const std::string& path, bool directory)>;
 
 // The files below a directory as entries under `prefix/` ("": none), sorted; empty folders and

@@ -1,10 +1,10 @@
-// What a name, a link and a tree of them may be (faults 48, 49, 55, 56, 62). The packer, the stager
-// and the walk afterwards ask the same functions, so that what one makes the others take. Refused,
-// never made good.
+// Which names, links and trees are allowed (faults 48, 49, 55, 56, 62). The packer, the stager and
+// the verification afterwards use the same functions, so that each accepts what the others make. A
+// bad name is refused, never repaired.
 //
-// A symlink is relative and stays inside its own top folder: "NAME/../../x" style detours are
-// refused because ".." may only stand in front, where it climbs real directories (no entry lies
-// behind a link); by that a chain of links cannot leave either.
+// A symlink is relative and stays inside its own top folder. ".." is allowed only at its beginning,
+// where it climbs real directories, since no entry's path leads through a link. So a chain of links
+// cannot leave the tree either.
 #pragma once
 
 #include "base/error.hpp"
@@ -22,18 +22,18 @@ inline constexpr size_t k_max_depth = 32;
 
 enum class EntryKind { directory, file, link };
 
-// A path as it stands in the archive, without the slash that ends a directory's. denied with the
+// A path as in the archive, without the slash that ends a directory's. denied with the
 // reason and the path.
 Result<void> check_path(std::string_view path);
 Result<void> check_link(std::string_view path, std::string_view target);
 
-// All names of one tree. Directories that were never named themselves exist as soon as something
-// lies in them, and count.
+// All names of one tree. A directory that has no entry of its own exists, and counts, as soon as
+// something lies in it.
 class TreeNames {
 public:
   explicit TreeNames(uint64_t max) : m_max(max) {}
   // A checked path. denied: named twice, differs from another only in case (ASCII), or lies in
-  // something that is no directory; too_large.
+  // something that is not a directory; too_large.
   Result<void> add(std::string_view path, EntryKind kind);
 
 private:

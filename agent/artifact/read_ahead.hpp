@@ -1,6 +1,6 @@
-// Decrypting and decompressing in a thread of its own, a few buffers ahead of whoever unpacks: on
-// two processors the artifact takes as long as the slower of the two, not as both. The order of the
-// bytes and the first error are those of the stream itself.
+// Decrypts and decompresses in a thread, a few buffers ahead of the one that unpacks: on two
+// processors an artifact takes as long as the slower of the two, not as both. The bytes and the
+// first error come in the order of the stream.
 #pragma once
 
 #include "artifact/decompress.hpp"
@@ -26,7 +26,7 @@ public:
 private:
   static constexpr size_t k_buffer = 256 * 1024;
   static constexpr size_t k_buffers = 4;
-  static constexpr size_t k_low = 1; // so many left to take: time to fill others
+  static constexpr size_t k_low = 1; // with so many filled buffers left it is time to fill others
 
   void work();
 
@@ -36,7 +36,7 @@ private:
   std::condition_variable m_changed;
   size_t m_filled = 0; // buffers that the thread has filled so far; the number of one, modulo
                        // k_buffers, is its place
-  size_t m_taken = 0;  // that the caller has taken; the last of them is in its hands
+  size_t m_taken = 0;  // that the caller has taken; it still uses the last of them
   bool m_ended = false, m_stop = false;
   std::optional<Error> m_failed;
   std::thread m_thread; // began with the first next()

@@ -1,6 +1,6 @@
-// Packets that carry keys or passphrases: built in and received into guarded memory, never in a
-// buffer of the heap. Same layout, limits and socket as the others (control/packet.hpp,
-// os/socket.hpp).
+// Packets that carry keys or passphrases. They are built in and received into guarded memory, never
+// in a buffer of the heap. They have the same layout, limits and socket as the others
+// (control/packet.hpp, os/socket.hpp).
 #pragma once
 
 #include "base/error.hpp"
@@ -17,8 +17,8 @@ namespace chillbox::artifact {
 // Empty when over the maximum, which send_packet refuses.
 SecretBytes make_secret_packet(
     control::PacketVerb verb, uint64_t sequence, std::initializer_list<std::string_view> fields);
-// The next packet. not_found: the other side closed; timed_out; too_large. A descriptor that rides
-// along is closed.
+// The next packet. not_found: the other side closed; timed_out; too_large. A descriptor that comes
+// with it is closed.
 Result<SecretBytes> receive_secret_packet(int socket, size_t limit, os::Millis timeout);
 
 } // namespace chillbox::artifact

@@ -22,7 +22,7 @@ constexpr os::Millis k_look{200};   // at `cancelled`
 constexpr os::Millis k_end{10'000}; // from the answer to the end of the process
 constexpr size_t k_max_answer = 8192;
 
-// The directory of one attempt: gone with it unless kept.
+// The directory of one attempt, removed with it unless kept.
 class Attempt {
 public:
   explicit Attempt(std::string path) : m_path(std::move(path)) {}
@@ -106,9 +106,9 @@ Result<StageStats> run_stager(const StageJob& job, int tree_fd) {
   return await(job, ours.get(), child);
 }
 
-// Seals each top folder. A file next to them is left alone: the caller refuses it, and the tree's
+// Freezes each top folder. A file next to them is left alone: the caller refuses it, and the tree's
 // own mode (0700) hides it.
-Result<std::string> seal(const std::string& tree, os::Owner owner) {
+Result<std::string> freeze(const std::string& tree, os::Owner owner) {
   std::string digest;
   TRY(os::real_disk().make_dir(tree, 0700, owner));
   for (const auto& name : TRY(os::real_disk().list(tree))) {
@@ -142,8 +142,8 @@ Result<StageStats> stage(const StageJob& job) {
   auto said = run_stager(job, tree_fd.get());
   if (!said)
     return within("stage", with_size(std::move(said.error()), tree_fd.get()));
-  // It was reaped and cannot have forked: nobody writes there any more. Its word is not enough: it
-  // read what a stranger wrote.
+  // It has ended and cannot have forked, so nothing writes there any more. Its report is not
+  // enough: it read what a stranger wrote.
   const auto seen = TRY(verify_tree(job.tree, owner.uid, job.limits));
   if (seen.files != said->files || seen.directories != said->directories ||
       seen.links != said->links || seen.bytes != said->bytes)
@@ -151,7 +151,7 @@ Result<StageStats> stage(const StageJob& job) {
         cat("stage: the stager reported ", said->files, " files, ", said->directories, " folders, ",
             said->links, " links, but there are ", seen.files, ", ", seen.directories, ", ",
             seen.links));
-  said->digest = TRY_IN("stage", seal(job.tree, me));
+  said->digest = TRY_IN("stage", freeze(job.tree, me));
   attempt.keep();
   return said;
 }

@@ -1,14 +1,14 @@
-// The stager: decrypts, decompresses and unpacks an untrusted archive in one streaming pass from a
-// descriptor into the directory that is its whole file system (chroot), as a user that nobody else
-// is (os/job_user.hpp), no network, no exec, one process an artifact.
+// The stager decrypts, decompresses and unpacks an untrusted archive in one streaming pass, from a
+// descriptor into the directory that is its whole file system (chroot). It is one process for each
+// artifact, with a user of its own (os/job_user.hpp), without network or exec.
 //
-// Policy of the archive (faults 48-63): refused as a whole, never skipped or sanitised: absolute
-// names, "..", "." or empty components, control characters or bad UTF-8, names over 255 or paths
-// over 1024 bytes, depth over 32, doubles and case-only twins, hard links, devices, fifos, sockets,
-// sparse and multi-volume members, pax records that change meaning, symlinks that are absolute or
-// leave the tree (created last), sizes that contradict, missing end, trailing data, several members
-// of compression, totals over the limits. Modes become 0755 or 0644 and are counted when that
-// changed them; owners, times, xattrs, ACLs are ignored.
+// Policy (faults 48-63). The archive is refused as a whole, nothing is skipped or repaired:
+// absolute names, "..", "." or empty components, control characters or bad UTF-8, names over 255 or
+// paths over 1024 bytes, depth over 32, doubles and case-only twins, hard links, devices, fifos,
+// sockets, sparse and multi-volume members, pax records that change meaning, symlinks that are
+// absolute or leave the tree (created last), sizes that contradict, missing end, trailing data,
+// several members of compression, totals over the limits. Modes become 0755 or 0644 and are counted
+// when that changed them; owners, times, xattrs, ACLs are ignored.
 #pragma once
 
 #include "base/error.hpp"
@@ -30,10 +30,10 @@ struct StageLimits {
 
 struct StageStats {
   uint64_t files = 0, directories = 0, links = 0, bytes = 0, masked = 0;
-  std::string digest = {}; // stage() only: of the last top folder, as os::Disk::tree_digest says it
+  std::string digest = {}; // stage() only: of the last top folder, as by os::Disk::tree_digest
 };
 
-// What happens in the stager itself: reads the age file from `artifact_fd` (at offset 0), writes
+// The work of the stager process: reads the age file from `artifact_fd` (at offset 0), writes
 // below the empty directory `tree_fd`. The process has umask 022. denied: against the policy;
 // too_large: over a limit; corrupt: damaged or not such an archive. After an error part of the tree
 // exists, and the caller removes it.
@@ -48,23 +48,23 @@ inline constexpr const char* k_stager_role = "--stager";
 int stager_main();
 
 // The monitor's side: runs a stager over `artifact_fd` into `tree` (made fresh, removed when this
-// fails) and walks the result again. Afterwards the tree is the caller's (root's), mode 0700.
-// Besides what unpack() says: no_space with the size of the file system, timed_out, interrupted
+// fails) and verifies the result. Afterwards the tree is the caller's (root's), mode 0700. Errors
+// are those of unpack(), and no_space with the size of the file system, timed_out, interrupted
 // (cancelled), failure when the stager died.
 struct StageJob {
   int artifact_fd;
   const SecretBytes* file_key;
   std::string tree;
   StageLimits limits;
-  bool own_user; // a user of its own; false: ours, in tests that are not root
+  bool own_user; // the stager gets a user of its own; false only in tests that are not root
   os::Millis timeout{600'000};
   std::function<bool()> cancelled = {}; // looked at every 200 ms
 };
 Result<StageStats> stage(const StageJob& job);
 
-// After the stager is gone: walks by descriptor and refuses everything that the policy does not
-// allow, whoever made it (hard links, devices, setuid, foreign owners, links out of the tree).
-// denied names the first thing found.
+// Walks the tree by descriptor after the stager has ended, and refuses everything that the policy
+// does not allow (hard links, devices, setuid, foreign owners, links out of the tree), however it
+// came there. denied names the first thing found.
 Result<StageStats> verify_tree(
     const std::string& tree, std::optional<uid_t> owner, const StageLimits& limits);
 

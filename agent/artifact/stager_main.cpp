@@ -41,7 +41,7 @@ Result<Order> receive_order() {
   return Order{SecretBytes(bytes_of(view.fields[0])), {*bytes, *entries, *ratio}};
 }
 
-// Nobody but the owner of the tree from here on, and nothing but the tree.
+// From here on the process is the owner of the tree, and the tree is all that it can reach.
 Result<void> give_up_rights(const StageLimits& limits) {
   os::Confinement c{.profile = os::Profile::stager,
       .user = {},
@@ -63,7 +63,7 @@ Result<void> give_up_rights(const StageLimits& limits) {
 Result<StageStats> run() {
   TRY(os::deny_core_and_ptrace());
   const auto order = TRY(receive_order());
-  // What opens files comes before what forbids it.
+  // Opens files, so it comes before the filter that forbids them.
   crypto::preload_libcrypto();
   umask(022);
   TRY(give_up_rights(order.limits));

@@ -16,7 +16,7 @@ bool is_ascii(std::string_view text) {
 }
 
 // Where a name that is too long for its field splits into prefix and name: the slash between them,
-// npos when there is none that will do.
+// npos when none will do.
 size_t split_of(std::string_view name) {
   const auto slash = name.find('/', name.size() - k_tar_name.size - 1);
   return slash > k_tar_prefix.size || slash + 1 == name.size() ? std::string_view::npos : slash;
@@ -26,8 +26,8 @@ bool fits(std::string_view name) {
   return name.size() <= k_tar_name.size || split_of(name) != std::string_view::npos;
 }
 
-// What stands in a header whose name is in a pax record, for programs that do not know pax: as many
-// leading folders as fit, `folder` when there is one, and the beginning of the last component.
+// The name in a header for programs that do not know the pax record before it: as many leading
+// folders as fit, `folder` unless it is empty, and the beginning of the last component.
 std::string fallback_name(std::string_view path, std::string_view folder) {
   if (path.size() < k_tar_name.size && folder.empty())
     return std::string(path);

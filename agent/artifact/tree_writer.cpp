@@ -16,7 +16,7 @@ Result<int> TreeWriter::enter(std::string_view dir) {
     while (same < parts.size() && same < m_levels.size() && parts[same] == m_levels[same].name)
       ++same;
     m_levels.resize(same);
-    m_current = "/"; // no path of ours, until we are there
+    m_current = "/"; // no path that can occur, until the last level is open
     for (size_t i = same; i < parts.size(); ++i) {
       const int above = m_levels.empty() ? m_tree_fd : m_levels.back().fd.get();
       std::string name(parts[i]);

@@ -1,7 +1,7 @@
-// Writes a tree below one directory descriptor, each step openat/mkdirat/symlinkat relative to the
-// folder it is in and never through a link. Keeps the way down to the current folder open, so that
-// a sorted archive opens each folder once. Modes are 0755 and 0644 under the umask 022 of the
-// process.
+// Writes a tree below one directory descriptor. Each step is an openat, mkdirat or symlinkat
+// relative to the folder it is in, never through a link. The folders down to the current one stay
+// open, so that a sorted archive opens each folder once. Modes are 0755 and 0644 under the umask
+// 022 of the process.
 #pragma once
 
 #include "base/error.hpp"
@@ -17,9 +17,9 @@ namespace chillbox::artifact {
 class TreeWriter {
 public:
   explicit TreeWriter(int tree_fd) : m_tree_fd(tree_fd) {}
-  // Checked paths (policy.hpp). Parents are made; a directory that is there is fine.
+  // Checked paths (policy.hpp). Parents are made; a directory may exist already.
   Result<void> make_dir(std::string_view path);
-  Result<Fd> create(std::string_view path, bool executable); // must not be there
+  Result<Fd> create(std::string_view path, bool executable); // must not exist
   Result<void> make_link(std::string_view path, const std::string& target);
   uint64_t directories() const { return m_directories; } // made so far
 

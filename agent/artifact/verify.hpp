@@ -1,15 +1,15 @@
-// What makes an artifact acceptable (a webhook only announces it: a trigger is not authority): a
+// An artifact is accepted for its signature, not for the webhook that announced it: a
 // minisign signature of a trusted deployer over the encrypted file, whose trusted comment names
 // this site, this version, this digest and a serial that is newer than what is installed.
 //
 // The trusted comment, written by `chillboxctl pack` or by hand with `minisign -t`:
-//   chillbox site=SITE version=VERSION serial=N sha256=HEX [expires=UNIX_SECONDS]          a
-//   release chillbox site=SITE secrets serial=N sha256=HEX [expires=UNIX_SECONDS] a secret set
+//   of a release:     chillbox site=SITE version=VERSION serial=N sha256=HEX [expires=UNIX_SECONDS]
+//   of a secret set:  chillbox site=SITE secrets serial=N sha256=HEX [expires=UNIX_SECONDS]
 // Words may come in any order, each once, with one space between; an unknown word, a double or a
 // missing one is refused. A serial is 1 or more.
 //
 // A trusted key is /etc/chillbox/trusted/NAME.pub, minisign's own two lines. What may follow them
-// (minisign reads no further, so that `minisign -V -p NAME.pub` goes on working) is ours: empty
+// (minisign reads no further, so that `minisign -V -p NAME.pub` still works) is ours: empty
 // lines, '#' comments, and one line "sites: blog,shop" that limits the key.
 #pragma once
 
@@ -49,8 +49,8 @@ std::string trusted_key_text(const TrustedKey& key); // parse_trusted_key reads 
 // cannot be used fails the whole set and is named: a deployer who is locked out should not have to
 // guess. denied: writable by others than root. No directory: no keys.
 Result<std::vector<TrustedKey>> load_trusted_keys(const std::string& dir);
-// The same for who looks whether a key is still trusted: one that cannot be used is not, and speaks
-// for no other.
+// The same, to find out whether a key is still trusted: a file that cannot be used is not, and has
+// no effect on the others.
 struct TrustedKeys {
   std::vector<TrustedKey> keys;
   std::vector<Error> faults; // each names its file

@@ -82,7 +82,7 @@ Result<void> walk_entry(
   return walk_folder(walk, os::At{below.get(), at.below(name), at.depth + 1}, path);
 }
 
-// Entry by entry, not all names first: the limit ends a folder that somebody made endless.
+// Takes the names one by one, not all of them first: an endless folder ends at the limit.
 Result<void> walk_folder(Walk& walk, const os::At& at, const std::string& above) {
   Fd listing(openat(at.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(fdopendir(listing.get()), closedir);

@@ -75,7 +75,7 @@ Result<AgeStanza> scrypt_stanza(
   randombytes_buf(salt.data(), salt.size());
   const SecretBytes key = TRY(derive(passphrase, salt, log2_work_factor));
   return AgeStanza{{"scrypt", base64_unpadded(salt), std::to_string(log2_work_factor)},
-      seal_file_key(file_key, key)};
+      encrypt_file_key(file_key, key)};
 }
 
 Result<SecretBytes> scrypt_file_key(
@@ -93,7 +93,7 @@ Result<SecretBytes> scrypt_file_key(
     return malformed("body is not 32 bytes");
   const int factor = TRY(work_factor(stanza.args[2], std::min(cap, k_greatest_factor)));
   const SecretBytes key = TRY(derive(passphrase, *salt, factor));
-  auto file_key = open_file_key(stanza.body, key);
+  auto file_key = decrypt_file_key(stanza.body, key);
   if (!file_key)
     return fail(Code::denied, "wrong passphrase");
   return with_mac_checked(header, std::move(*file_key));

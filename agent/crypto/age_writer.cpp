@@ -36,7 +36,7 @@ struct AgeWriter::State {
   WriteBytes sink;
   SecretBytes plain{k_age_chunk};
   size_t held = 0; // bytes of `plain` in use
-  Bytes sealed = Bytes(k_age_chunk + k_age_tag);
+  Bytes encrypted = Bytes(k_age_chunk + k_age_tag);
   bool finished = false;
   std::optional<Error> failed; // a sink that failed once gets nothing more: its file has a hole
 
@@ -48,9 +48,9 @@ struct AgeWriter::State {
     return {};
   }
   Result<void> emit_chunk(ByteView chunk, bool last) {
-    cipher.encrypt(chunk, last, sealed.data());
+    cipher.encrypt(chunk, last, encrypted.data());
     cipher.advance();
-    return emit(ByteView(sealed).first(chunk.size() + k_age_tag));
+    return emit(ByteView(encrypted).first(chunk.size() + k_age_tag));
   }
   Result<void> usable() const {
     if (failed)

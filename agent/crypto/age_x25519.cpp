@@ -62,14 +62,14 @@ Result<Point> share_of(const AgeStanza& stanza) {
 
 } // namespace
 
-Bytes seal_file_key(const SecretBytes& file_key, const SecretBytes& wrap_key) {
+Bytes encrypt_file_key(const SecretBytes& file_key, const SecretBytes& wrap_key) {
   Bytes out(file_key.size() + k_age_tag);
   crypto_aead_chacha20poly1305_ietf_encrypt(out.data(), nullptr, file_key.data(), file_key.size(),
       nullptr, 0, nullptr, k_zero_nonce.data(), wrap_key.data());
   return out;
 }
 
-std::optional<SecretBytes> open_file_key(ByteView body, const SecretBytes& wrap_key) {
+std::optional<SecretBytes> decrypt_file_key(ByteView body, const SecretBytes& wrap_key) {
   SecretBytes out(k_file_key);
   if (body.size() != k_wrapped_key ||
       crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, body.data(),
@@ -84,7 +84,7 @@ Result<AgeStanza> x25519_stanza(const Point& recipient, const SecretBytes& file_
   const auto key = wrap_key(ephemeral, recipient, share, recipient);
   if (!key)
     return fail(Code::invalid, "recipient is a low-order point: not a real key");
-  return AgeStanza{{"X25519", base64_unpadded(share)}, seal_file_key(file_key, *key)};
+  return AgeStanza{{"X25519", base64_unpadded(share)}, encrypt_file_key(file_key, *key)};
 }
 
 AgeIdentity AgeIdentity::generate() {
@@ -120,8 +120,8 @@ Result<SecretBytes> AgeIdentity::file_key(const AgeHeader& header) const {
     return fail(Code::not_found, "encrypted with a passphrase, not to a key");
   const Point recipient = public_half(m_scalar);
   std::optional<SecretBytes> found;
-  // All stanzas, also after a match: a header with one malformed stanza is refused wherever that
-  // one stands.
+  // All stanzas, also after a match: a header with a malformed stanza is refused wherever that
+  // stanza is.
   for (const AgeStanza& stanza : header.stanzas) {
     if (stanza.args[0] != "X25519")
       continue;
@@ -129,7 +129,7 @@ Result<SecretBytes> AgeIdentity::file_key(const AgeHeader& header) const {
     const auto key = wrap_key(m_scalar, share, share, recipient);
     if (!key)
       return fail(Code::invalid, "age header: X25519 stanza: share is a low-order point");
-    if (auto file_key = open_file_key(stanza.body, *key); file_key && !found)
+    if (auto file_key = decrypt_file_key(stanza.body, *key); file_key && !found)
       found = std::move(file_key);
   }
   if (!found)

@@ -41,7 +41,7 @@ private:
 };
 
 // The value of a character of the alphabet, or 32. Looks at all of them, so that the time does not
-// tell which it was.
+// reveal which it was.
 uint32_t value_of(char c) {
   uint32_t value = 32;
   for (uint32_t i = 0; i < 32; ++i) {

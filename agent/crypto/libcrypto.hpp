@@ -14,7 +14,7 @@ const EVP_MD* blake2b512();
 EVP_MAC* hmac();
 EVP_KDF* hkdf();
 
-// libcrypto fails here only without memory, and no caller can go on without its digest: ends the
+// libcrypto fails here only without memory, and no caller can continue without its digest: ends the
 // process, as SecretBytes does.
 void must(bool ok);
 

@@ -92,7 +92,7 @@ std::array<uint8_t, k_checksum> checksum_of(const SecretBytes& raw) {
   return out;
 }
 
-// Encrypts or decrypts what stands behind the bar. False without the memory for it.
+// Encrypts or decrypts everything from the key id on. False without the memory for it.
 bool apply_passphrase(SecretBytes& raw, const SecretBytes& passphrase) {
   SecretBytes stream(k_size - k_id_at);
   if (crypto_pwhash_scryptsalsa208sha256(stream.data(), stream.size(),
@@ -136,7 +136,7 @@ Result<void> check_halves(const SecretBytes& raw) {
   return {};
 }
 
-// Encoded within guarded memory: a std::string would leave copies behind as it grows.
+// Encoded within guarded memory: a std::string would leave copies as it grows.
 SecretBytes as_file(std::string_view first_line, const SecretBytes& raw) {
   const size_t line =
       sodium_base64_encoded_len(raw.size(), sodium_base64_VARIANT_ORIGINAL); // with its NUL

@@ -1,6 +1,6 @@
-// For processes that lock themselves up. The first use of an algorithm makes libcrypto read
-// openssl.cnf; a process that gives its file system calls away (vault, stager, unlock child) calls
-// this before it does. Afterwards nothing in agent/crypto opens a file.
+// For processes that confine themselves. The first use of an algorithm makes libcrypto read
+// openssl.cnf, so a process that gives up its file system calls (vault, stager) calls this before.
+// Afterwards nothing in agent/crypto opens a file.
 #pragma once
 
 namespace chillbox::crypto {

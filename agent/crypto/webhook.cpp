@@ -38,7 +38,7 @@ std::vector<Mac> v1_signatures(std::string_view header) {
   return out;
 }
 
-// Every signature against every key, always all of them: how long it takes tells nothing but how
+// Every signature against every key, always all of them: the time it takes reveals only how
 // many there were. An empty key is never right: anybody could sign with it.
 template <class MacUnder> bool any_right(
     std::span<const SecretBytes> keys, const std::vector<Mac>& signatures, MacUnder mac_under) {
@@ -47,7 +47,7 @@ template <class MacUnder> bool any_right(
     Mac mac = mac_under(key);
     for (const Mac& signature : signatures)
       right |= static_cast<unsigned>(same(mac, signature)) & static_cast<unsigned>(!key.empty());
-    wipe(mac.data(), mac.size()); // the answer to the question that the sender has to answer
+    wipe(mac.data(), mac.size()); // what the sender had to know
   }
   return right != 0;
 }

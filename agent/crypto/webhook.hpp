@@ -1,7 +1,7 @@
 // Webhook signatures: Standard Webhooks v1 (standardwebhooks.com, spec/standard-webhooks.md) and
 // GitHub's X-Hub-Signature-256. Signed are the exact bytes that came: id "." timestamp "." body. A
 // signature is compared only when it decodes to exactly 32 bytes, in constant time, against every
-// key; the time taken does not tell which key or which byte was wrong.
+// key; the time taken does not reveal which key or which byte was wrong.
 #pragma once
 
 #include "base/encoding.hpp"

@@ -21,13 +21,12 @@ namespace {
 constexpr uint64_t k_max_entries = 1000; // of a set
 constexpr mode_t k_folder_mode = 0750, k_file_mode = 0440;
 
-// Nobody can tell it before it is there.
+// A name that nobody can predict.
 std::string next_to(const os::Paths& paths, const SiteName& site) {
   return cat(paths.secrets(), "/.", site.str(), ".", random_token(16));
 }
 
-// Of an attempt that a crash ended: there is never another one of the same site. Its name ends
-// behind the dot.
+// Removes the set of an attempt that a crash ended; there is never another one of the same site.
 Result<void> remove_begun(const os::Paths& paths, const SiteName& site) {
   const std::string begin = cat(".", site.str(), ".");
   for (const auto& name : TRY(os::real_disk().list(paths.secrets())))
@@ -43,8 +42,8 @@ Result<Fd> open_below(int dir, const std::string& name, int flags) {
   return fd;
 }
 
-Result<void> hand_over(int fd, gid_t group, mode_t mode) {
-  // Only root gives away; in tests of others all stays theirs.
+Result<void> give_to_site(int fd, gid_t group, mode_t mode) {
+  // Only root can; in tests of other users the files stay theirs.
   if ((geteuid() == 0 && fchown(fd, 0, group) != 0) || fchmod(fd, mode) != 0)
     return fail_errno("change owner", errno);
   return {};
@@ -68,21 +67,21 @@ Result<void> settle_service(
       return fail(Code::denied,
           cat("secret set: '", service, "/", printable(name),
               "' is not a file: a set holds SERVICE/FILE"));
-    TRY(hand_over(file.get(), group, k_file_mode));
+    TRY(give_to_site(file.get(), group, k_file_mode));
   }
-  return hand_over(folder->get(), group, k_folder_mode);
+  return give_to_site(folder->get(), group, k_folder_mode);
 }
 
-// Checks the shape and gives it to root and the site. The site's directory last: until then nobody
-// but us can look in.
+// Checks the shape of the set and gives it to root and the site. The directory itself comes last:
+// until then nobody else can look into it.
 Result<void> settle(const std::string& dir, gid_t group) {
   const Fd set = TRY(open_below(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY));
   for (const auto& service : TRY(os::real_disk().list(dir)))
     TRY(settle_service(set.get(), dir, service, group));
-  return hand_over(set.get(), group, k_folder_mode);
+  return give_to_site(set.get(), group, k_folder_mode);
 }
 
-// From one moment to the next. The old set is at `next` afterwards, if there was one.
+// Exchanges the two in one rename. The old set is at `next` afterwards, if there was one.
 Result<void> swap_in(const std::string& next, const std::string& live) {
   auto rename2 = [&](unsigned flags) {
     return syscall(SYS_renameat2, AT_FDCWD, next.c_str(), AT_FDCWD, live.c_str(), flags) == 0;

@@ -1,6 +1,6 @@
-// Secret sets in tmpfs: /run/chillbox/secrets/SITE/SERVICE/FILE, root:SITE 0440 in directories
-// root:SITE 0750. A new set replaces the old one by one exchange of the site's directory, so that a
-// service sees either the whole old or the whole new set. Both fit side by side, or the old one
+// Loads secret sets into tmpfs: /run/chillbox/secrets/SITE/SERVICE/FILE, root:SITE 0440 in
+// directories root:SITE 0750. One exchange of the site's directory replaces the old set, so that a
+// service sees either the whole old or the whole new set. If there is no room for both, the old one
 // stays.
 #pragma once
 
@@ -23,7 +23,7 @@ namespace chillbox::secrets {
 // 82).
 Result<void> load_secrets(const os::Paths& paths, const SiteName& site, int artifact_fd,
     const SecretBytes& file_key, bool own_user, gid_t site_group, uint64_t size_limit);
-// Also when only part of a set is there. The bytes are overwritten, then the names go: a service
+// Works for a part of a set too. The bytes are overwritten, then the names removed: a service
 // that still reads a file reads zeros.
 Result<void> wipe_secrets(const os::Paths& paths, const SiteName& site);
 bool secrets_loaded(const os::Paths& paths, const SiteName& site);

@@ -14,8 +14,9 @@ namespace {
 using control::PacketVerb;
 
 constexpr os::Millis k_unlock_limit{120'000}; // scrypt with 2^20 on a small machine
-constexpr os::Millis k_answer_limit{30'000};  // of whoever asks, not of the vault: a machine that
-                                              // swaps or was paused is no reason to seal it
+constexpr os::Millis k_answer_limit{
+    30'000}; // how long a caller waits; the vault lives on: a machine that
+             // swaps or was paused is no reason to lock it
 constexpr os::Millis k_end_limit{2'000};
 constexpr size_t k_max_answer = 4096;
 
@@ -92,7 +93,7 @@ Result<Vault::Started> Vault::start(
   const auto sent = os::send_packet(started.socket.get(), order.view());
   if (!sent &&
       sent.error().code !=
-          Code::unreachable) // one that has ended already tells by its answer or by how it ended
+          Code::unreachable) // if it has ended already, its answer or its exit says why
     return std::unexpected(sent.error());
   const auto packet =
       artifact::receive_secret_packet(started.socket.get(), k_max_answer, k_unlock_limit);

@@ -1,9 +1,9 @@
-// The vault: one process that holds the unlocked identity, and exists only while the host is
-// unsealed. It is started by an unlock, opens identity.age with the passphrase (scrypt) in itself,
-// locks its memory, gives everything up but read, write and exit, and answers one question: "the
-// file key of this age header". The identity never leaves it. Sealed means: there is no vault. A
-// vault that dies seals the host; one that is slow does not: who asked gets an error after a while,
-// and it lives on.
+// The vault is one process that holds the decrypted identity. It exists only while the host is
+// unlocked. An unlock starts it; it decrypts identity.age with the passphrase (scrypt), locks its
+// memory, gives up everything but read, write and exit, and answers one question: "the file key of
+// this age header". The identity never leaves it. Locked means that no vault exists, so a vault
+// that dies locks the host. One that is slow does not: the caller gets an error after a while, and
+// the vault lives on.
 #pragma once
 
 #include "base/error.hpp"
@@ -31,26 +31,26 @@ public:
   // user: the name of the vault's user; "-" in tests that are not root.
   explicit Vault(std::string user);
   // Starts a vault; the recipient. denied: wrong passphrase; corrupt: the identity file is damaged;
-  // timed_out. Already unsealed: checks the passphrase all the same and keeps the new vault; after
-  // an error the old one stays, so that a typing error does not seal the host. One at a time;
-  // others may ask the old vault meanwhile.
+  // timed_out. If the host is unlocked already, the passphrase is checked all the same and the new
+  // vault kept; after an error the old one stays, so that a typing error does not lock the host.
+  // One at a time; others may ask the old vault meanwhile.
   Result<std::string> unlock(
       std::string_view identity_file, const SecretBytes& passphrase, int scrypt_cap);
   void lock(); // asks it to wipe and end, then makes sure
   bool unsealed();
-  // For the program that this process executes next. Whoever has these two has the vault: nothing
-  // happens to it here any more.
+  // For the program that this process executes next. These two are the vault: after hand_over()
+  // this object does nothing with it.
   struct Handed {
-    pid_t pid = -1; // -1: sealed
+    pid_t pid = -1; // -1: locked
     Fd socket;
   };
   Handed hand_over();
   Result<void> take(Handed handed); // not_found: it died on the way
-  // For poll: readable when the vault died; -1 when sealed. Another one after every unlock: ask
+  // For poll: readable when the vault died; -1 when locked. Another one after every unlock: ask
   // again before each poll.
   int pidfd();
   pid_t pid();
-  // How the one that died last ended: "code 137 (killed)"; empty when nobody saw it.
+  // How the vault that died last ended: "code 137 (killed)"; empty when that is not known.
   std::string last_end();
   // sealed: no vault; not_found: the artifact is not encrypted to this host; corrupt; throttled: it
   // gave no answer in time.
@@ -76,7 +76,7 @@ private:
   std::string m_user;
   std::mutex m_unlocking;
   std::timed_mutex m_asking; // one question at a time, since answers come on one socket
-  std::mutex m_mutex;        // of the others; nobody waits for the vault with it
+  std::mutex m_mutex;        // of the other members; never held while waiting for the vault
   uint64_t m_sequence;       // of the last question
   os::Child m_child;
   std::shared_ptr<const Fd> m_socket;

@@ -17,8 +17,7 @@ using control::PacketVerb;
 constexpr int k_socket = 3;
 constexpr os::Millis k_first_packet{10'000};
 
-// What is wrong with a stored or sent file is `corrupt` to who asked, whichever part of it was
-// malformed.
+// A stored or sent file that is malformed anywhere is `corrupt` to the caller.
 Error damaged(std::string_view what, Error error) {
   if (error.code == Code::invalid)
     error.code = Code::corrupt;
@@ -107,7 +106,7 @@ Result<void> answer(const crypto::AgeIdentity& identity, const control::PacketVi
 }
 
 // One question, one answer. False: it is over, because the monitor says so or is gone. Nothing else
-// ends it, since that would seal the host.
+// ends it, since that would lock the host.
 bool serve(const crypto::AgeIdentity& identity) {
   const auto packet = os::receive_packet(k_socket, control::k_max_packet);
   if (!packet)
@@ -128,7 +127,7 @@ bool serve(const crypto::AgeIdentity& identity) {
 int vault_main(const std::string& user) {
   const auto identity = unlock(user);
   if (!identity) {
-    (void)send_error(0, identity.error()); // nobody there to hear it: nothing else to do either
+    (void)send_error(0, identity.error()); // if nobody reads it, nothing else can be done
     return 1;
   }
   if (!os::send_packet(
