@@ -90,7 +90,7 @@ nobody_sleeps() { ! in_box pgrep -u farm -f "sleep $1"; }
     in_box sh -c '! ls -d /sys/fs/cgroup/chillbox.task.*'
     run ctl cron run farm 4
     [ "$status" -eq 3 ]
-    grep -q 'they are 1 to 3' <<<"$output"
+    grep -q 'its entries are 1 to 3' <<<"$output"
     run ctl cron list nosuch
     [ "$status" -eq 3 ]
 }

@@ -1,8 +1,8 @@
-// One line of a site's crontab, read (faults 71): when, as cron(8) counts, and the command. Times
-// are those of the host's time zone.
+// Reads one line of a site's crontab (faults 71): the schedule, as in cron(8), and the command.
+// Times are in the host's time zone.
 //
-// As in cron: a day must match the day of the month and of the week, or one of them when both are
-// restricted (neither begins with "*").
+// As in cron, a day must match the day of the month and the day of the week; if both are restricted
+// (neither begins with "*"), one of them is enough.
 #pragma once
 
 #include "base/error.hpp"
@@ -25,7 +25,7 @@ struct Schedule {
 
 struct CronLine {
   Schedule when;
-  std::string command; // as it stands, variables not expanded
+  std::string command; // as written, variables not expanded
 };
 
 // invalid, for the reader of a site file: "minute '60': must be ...".

@@ -1,4 +1,3 @@
-// From a schedule to moments, over the days on which clocks are set.
 #include "cron/schedule.hpp"
 
 #include <ctime>
@@ -8,7 +7,7 @@ namespace {
 
 constexpr int64_t k_minute = 60, k_hour = 3600;
 constexpr int64_t k_horizon = 8LL * 366 * 24 * k_hour; // 29 February comes within
-constexpr int64_t k_far = 3 * k_hour; // what cron takes for a correction of the clock
+constexpr int64_t k_far = 3 * k_hour; // cron calls anything less a correction of the clock
 
 std::tm local(int64_t at) {
   const auto time = static_cast<std::time_t>(at);
@@ -30,13 +29,13 @@ bool matches(const config::Schedule& when, const std::tm& t) {
       when.hours[static_cast<size_t>(t.tm_hour)] && day_matches(when, t);
 }
 
-// Clocks went back a while ago, and showed this time before.
+// The clocks went back a while ago and already showed this time.
 bool comes_again(int64_t at, const std::tm& t) {
   const int64_t back = local(at - k_far).tm_gmtoff - t.tm_gmtoff;
   return back > 0 && local(at - back).tm_gmtoff == t.tm_gmtoff + back;
 }
 
-// Clocks go forward at this very moment, over a time that was meant.
+// The clocks go forward at this moment, past a time at which the entry was due.
 bool left_out(const config::Schedule& when, int64_t at, const std::tm& t) {
   const int64_t gap = t.tm_gmtoff - local(at - 1).tm_gmtoff;
   for (int64_t before = gap; before > 0; before -= k_minute) {
@@ -50,8 +49,8 @@ bool left_out(const config::Schedule& when, int64_t at, const std::tm& t) {
   return false;
 }
 
-// To where the next match may be: never past a moment at which clocks are set, as these are whole
-// hours.
+// Skips to where the next match may be. It never skips a moment at which the clocks change, because
+// these are full hours.
 int64_t advance(const config::Schedule& when, int64_t at, const std::tm& t) {
   if (when.hours[static_cast<size_t>(t.tm_hour)] && day_matches(when, t))
     return at + k_minute;

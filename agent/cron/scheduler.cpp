@@ -20,7 +20,7 @@ constexpr const char* k_left_off = "cron_left_off_ms";
 constexpr int k_pause_ms = 1'000;
 constexpr int64_t k_resume_most = 3 * 3600; // seconds
 constexpr std::string_view k_lost =
-    "its process was killed or the host went down: how it ended is not known";
+    "its process was killed or the host went down, so its result is unknown";
 
 bool readable(int fd) {
   pollfd one{fd, POLLIN, 0};
@@ -38,14 +38,11 @@ Scheduler::Scheduler(Host host)
 
 Scheduler::~Scheduler() {
   m_stop = true;
-  const uint64_t one = 1;
-  (void)!::write(m_wake.get(), &one, sizeof one);
+  wake();
   m_thread.wait();
   if (m_begun) {
     (void)m_host.store.set_meta(k_left_off, std::to_string(m_host.clock.wall_ms()));
   }
-  for (auto& [id, running] : m_running)
-    running.child.leave();
 }
 
 void Scheduler::begin() {
@@ -54,16 +51,16 @@ void Scheduler::begin() {
     const auto from = static_cast<int64_t>(parse_u64(**left_off).value_or(0)) / 1000;
     if (from <= now && now - from < k_resume_most)
       m_resumed = from;
-    (void)m_host.store.set_meta(k_left_off, ""); // a kill -9 is no orderly stop
+    (void)m_host.store.set_meta(k_left_off, ""); // written again by an orderly stop only
   }
-  take_over();
+  adopt_runs();
   if (auto begun = m_thread.start("crontab", [this] { loop(); }); !begun)
     return log::error(
-        cat("crontab: no entry is run until the next start: ", begun.error().message));
+        cat("crontab: entries do not run until chillboxd starts again: ", begun.error().message));
   m_begun = true;
 }
 
-void Scheduler::take_over() {
+void Scheduler::adopt_runs() {
   const auto open = m_host.store.open_cron_runs();
   if (!open)
     return log::error(cat("crontab: ", open.error().message));
@@ -77,17 +74,21 @@ void Scheduler::take_over() {
     else
       finish(run.id);
   }
-  for (const uint64_t id : m_tasks.all()) // of a store that is gone
+  for (const uint64_t id : m_tasks.all()) // those that no row names
     if (!m_running.contains(id)) {
-      (void)m_tasks.end(id);
+      (void)m_tasks.kill(id);
       (void)m_tasks.finish(id);
     }
 }
 
 void Scheduler::refresh() {
-  const uint64_t one = 1;
   if (m_host.store.sites_changed() != m_seen)
-    (void)!::write(m_wake.get(), &one, sizeof one);
+    wake();
+}
+
+void Scheduler::wake() {
+  const uint64_t one = 1;
+  (void)!::write(m_wake.get(), &one, sizeof one);
 }
 
 Result<std::vector<CronEntry>> Scheduler::entries(const SiteName& site) {
@@ -110,8 +111,8 @@ Result<std::vector<CronEntry>> Scheduler::entries(const SiteName& site) {
   return entries;
 }
 
-// An entry that both releases have keeps its moment, so that a switch in that very second loses
-// none. What could not be read is tried again.
+// An entry that both releases have keeps its moment, so that a switch in that second loses no run.
+// A crontab that cannot be read is read again next time.
 void Scheduler::read_sites() {
   const uint64_t changed = m_host.store.sites_changed();
   if (changed == m_seen)
@@ -130,7 +131,7 @@ void Scheduler::read_sites() {
     auto read = entries(row.site);
     if (!read) {
       log::error(
-          cat("site '", row.site.str(), "': its crontab is not read: ", read.error().message));
+          cat("site '", row.site.str(), "': cannot read its crontab: ", read.error().message));
       all = false;
     }
     Site site{.release = row.stopped || !read ? "" : row.live,
@@ -163,7 +164,7 @@ void Scheduler::run_due() {
 void Scheduler::due(const SiteName& site, const CronEntry& entry) {
   const auto id = start(site, entry, "");
   if (id || id.error().code == Code::conflict ||
-      id.error().code == Code::not_found) // stopped or removed meanwhile
+      id.error().code == Code::not_found) // the site was stopped or removed in the meantime
     return;
   const int64_t now = m_host.clock.wall_ms();
   store::CronRun run{.site = site,
@@ -175,7 +176,7 @@ void Scheduler::due(const SiteName& site, const CronEntry& entry) {
   run.text = id.error().message;
   (void)m_host.store.skip_cron_run(run);
   log::warn(cat("site '", site.str(), "': crontab: '", printable(entry.command, 80),
-      "' is skipped: ", run.text));
+      "' was skipped: ", run.text));
   m_host.changed();
 }
 
@@ -186,10 +187,10 @@ Result<uint64_t> Scheduler::run_now(
     return fail(Code::not_found, cat("site '", site.str(), "' has no crontab, or is stopped"));
   if (number < 1 || number > all.size())
     return fail(Code::not_found,
-        cat("no entry ", number, " of '", site.str(), "': they are 1 to ", all.size()));
+        cat("site '", site.str(), "' has no entry ", number, ": its entries are 1 to ",
+            all.size()));
   const auto id = TRY(start(site, all[number - 1], actor));
-  const uint64_t one = 1;
-  (void)!::write(m_wake.get(), &one, sizeof one); // its end is to be seen
+  wake(); // the thread must wait for the end of this run too
   return id;
 }
 
@@ -198,7 +199,7 @@ Result<uint64_t> Scheduler::start(
   const std::lock_guard lock(m_mutex);
   for (const auto& [id, running] : m_running)
     if (running.site == site && running.command == entry.command)
-      return fail(Code::busy, cat("run ", id, " of it has not ended"));
+      return fail(Code::busy, cat("run ", id, " of this entry has not ended"));
   auto spec = TRY(m_host.prepare(site, entry.command));
   store::CronRun run{.site = site,
       .release = spec.release,
@@ -207,18 +208,18 @@ Result<uint64_t> Scheduler::start(
       .started_ms = m_host.clock.wall_ms()};
   run.id = TRY(m_host.store.begin_cron_run(run));
   spec.env.emplace_back("CHILLBOX_CRON_RUN", std::to_string(run.id));
-  auto child = m_tasks.start(run.id, spec);
-  if (!child) {
+  auto pidfd = m_tasks.start(run.id, spec);
+  if (!pidfd) {
     (void)m_tasks.finish(run.id);
     run.state = store::CronState::failed;
     run.ended_ms = m_host.clock.wall_ms();
-    run.text = child.error().message;
+    run.text = pidfd.error().message;
     TRY(m_host.store.end_cron_run(run));
-    return std::unexpected(child.error());
+    return std::unexpected(pidfd.error());
   }
   auto& running = m_running.emplace(run.id, Running{.site = site}).first->second;
   running.command = entry.command;
-  running.child = std::move(*child);
+  running.pidfd = std::move(*pidfd);
   return run.id;
 }
 
@@ -226,7 +227,7 @@ void Scheduler::collect() {
   const std::lock_guard lock(m_mutex);
   std::vector<uint64_t> ended;
   for (const auto& [id, running] : m_running)
-    if (readable(running.fd()))
+    if (readable(running.pidfd.get()))
       ended.push_back(id);
   for (const uint64_t id : ended)
     finish(id);
@@ -235,15 +236,11 @@ void Scheduler::collect() {
 // With m_mutex held.
 void Scheduler::finish(uint64_t id) {
   auto found = m_running.extract(id);
-  if (found && found.mapped().child.running())
-    (void)found.mapped().child.wait(os::Millis{0});
-  else if (found &&
-      found.mapped().pidfd) // a child still, when this program replaced another (upgrade)
-    reap_task(found.mapped().pidfd);
-  const auto end = m_tasks.finish(id);
+  const Fd pidfd = found ? std::move(found.mapped().pidfd) : Fd();
+  const auto end = m_tasks.finish(id, pidfd);
   auto run = m_host.store.cron_run(id);
   if (!run || !*run)
-    return; // of a site that was removed
+    return; // its site was removed
   auto& row = **run;
   const bool known = end && *end;
   row.state = !known      ? store::CronState::lost
@@ -268,7 +265,7 @@ void Scheduler::tick() {
   m_resumed.reset();
 }
 
-// The timer fires when the clock is set too, and at no other time.
+// The timer also fires when the clock is set.
 void Scheduler::arm(int timer) {
   std::optional<int64_t> first;
   for (const auto& [site, plan] : m_sites)
@@ -291,13 +288,13 @@ void Scheduler::loop() {
   }
 }
 
-// soon: the last look ended by an exception, and is repeated after a while.
+// soon: tick() threw an exception and is called again after a pause.
 void Scheduler::wait_for_next(int timer, bool soon) {
   std::vector<pollfd> fds{{m_wake.get(), POLLIN, 0}, {timer, POLLIN, 0}};
   if (!soon) {
     const std::lock_guard lock(m_mutex);
     for (const auto& [id, running] : m_running)
-      fds.push_back({running.fd(), POLLIN, 0});
+      fds.push_back({running.pidfd.get(), POLLIN, 0});
   }
   ::poll(fds.data(), fds.size(), soon ? k_pause_ms : -1);
   uint64_t ignored = 0;

@@ -1,12 +1,12 @@
-// The crontabs of the sites, as the store has their live releases: a switch or a rollback takes the
-// entries over by itself, a stopped site has none. One thread, which sleeps until an entry is due,
-// the clock is set, a run ends or a site changes. Runs are tasks (cron/task.hpp): they outlive
-// the daemon, and the next one takes them over. Each has its row in the store before it begins.
+// Runs the crontabs of all sites. The entries are those of a site's live release, so a switch or a
+// rollback changes them automatically; a stopped site has none. One thread sleeps until an entry is
+// due, the clock is set, a run ends or a site changes. Runs are tasks (cron/task.hpp): they outlive
+// the daemon, and the next daemon adopts them. Each run has a row in the store before it begins.
 //
-// An entry does not run beside another of its site with the same command, nor while the site waits
-// for a secret: it is skipped, and the history says why. What was due while the daemon was down is
-// left out, but for an orderly restart or reboot of less than three hours, behind which it is run
-// once.
+// An entry is skipped while the same command of the same site still runs, and while the site waits
+// for a secret; the history records why. Entries that came due while the daemon was down are
+// skipped too, except after an orderly restart or reboot of less than three hours: then each of
+// them runs once.
 #pragma once
 
 #include "base/thread_group.hpp"
@@ -47,17 +47,17 @@ public:
     std::function<void()> changed; // a run began, ended or was skipped; any thread
   };
   explicit Scheduler(Host host);
-  ~Scheduler(); // the thread ends, runs go on
+  ~Scheduler(); // the thread ends, the runs continue
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  void begin();   // takes over what an earlier daemon left, then the thread goes
-  void refresh(); // something was written to the store: cheap, returns at once
-  // Of the live release, with the next moment of each; none when it is stopped. not_found: no such
-  // site.
+  void begin();   // adopts the runs of an earlier daemon, then starts the thread
+  void refresh(); // something was written to the store; cheap, returns at once
+  // The entries of the live release, each with its next moment; none when the site is stopped.
+  // not_found: no such site.
   Result<std::vector<CronEntry>> entries(const SiteName& site);
-  // Now, whatever its schedule. The id of the run. busy: it runs already; sealed; not_found: no
-  // such entry; conflict: the site is stopped.
+  // Runs an entry now, whatever its schedule; the id of the run. busy: it already runs; sealed: the
+  // site waits for a secret; not_found: no such entry; conflict: the site is stopped.
   Result<uint64_t> run_now(const SiteName& site, uint64_t number, const std::string& actor);
 
   // What the thread does between two sleeps; for tests, which have a clock of their own.
@@ -71,11 +71,10 @@ private:
   struct Running {
     SiteName site;
     std::string command;
-    os::Child child; // or, of an earlier daemon:
-    Fd pidfd;
-    int fd() const { return child.running() ? child.pidfd() : pidfd.get(); }
+    Fd pidfd; // none: it has ended
   };
-  void take_over();
+  void adopt_runs();
+  void wake();
   void read_sites();
   void run_due();
   void collect();

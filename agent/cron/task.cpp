@@ -29,7 +29,8 @@ constexpr size_t k_last_lines = 20;
 constexpr size_t k_line = 500;
 constexpr size_t k_max_end = 64 * 1024;
 
-// Of the process that watches, which has none of the site's limits, and of what it runs.
+// Control groups: one for the process that watches, which has none of the site's limits, and one
+// for the command.
 std::string group_name(std::string_view id) {
   return cat("chillbox.task.", id);
 }
@@ -68,34 +69,35 @@ std::string groups_root(const os::Paths& paths) {
   return {};
 }
 
-// "0" is who writes it.
+// "0" means the writing process.
 bool enter(const std::string& group) {
   const Fd fd(::open((group + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
   return fd && ::write(fd.get(), "0", 1) == 1;
 }
 
-// The process that watches one task. What it does not get to, Tasks::finish does.
-class Watch {
+// The process of one task. Tasks::finish does what this one does not get to.
+class TaskProcess {
 public:
-  Watch(std::string id, os::Paths paths) : m_id(std::move(id)), m_paths(std::move(paths)) {}
+  TaskProcess(std::string id, os::Paths paths) : m_id(std::move(id)), m_paths(std::move(paths)) {}
 
   Result<void> run() {
     const std::string path = task_file(m_paths, m_id, ".json");
     const auto spec = TRY(openrc::read_spec(path));
-    // Out of the daemon's group before anybody can see the task by its lock: a new daemon ends what
-    // is left in that one.
+    // It leaves the daemon's group before its lock makes the task visible: a new daemon kills what
+    // is left in the old group.
     const std::string root = groups_root(m_paths);
     const std::string group = cat(root, "/", group_name(m_id));
     const bool grouped =
         !root.empty() && (::mkdir(group.c_str(), 0755) == 0 || errno == EEXIST) && enter(group);
-    // Behind it no other descriptor of this file may be closed here: that would take the lock away.
+    // From here on this process must not close another descriptor of the file: that would release
+    // the lock.
     const Fd lock(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
     auto whole = whole_file(F_RDLCK);
     struct stat st{};
     if (!lock || ::fcntl(lock.get(), F_SETLK, &whole) != 0 || ::fstat(lock.get(), &st) != 0 ||
         st.st_nlink == 0)
-      return fail(Code::conflict, cat("task ", m_id, ": somebody else has it"));
-    const auto end = command(spec);
+      return fail(Code::conflict, cat("task ", m_id, ": another process already runs it"));
+    const auto end = run_command(spec);
     if (grouped && enter(root))
       (void)openrc::kill_leftovers(
           os::real_disk(), os::real_clock(), m_paths, group_name(m_id), k_kill_wait);
@@ -104,7 +106,7 @@ public:
   }
 
 private:
-  TaskEnd command(const openrc::SlotSpec& spec) {
+  TaskEnd run_command(const openrc::SlotSpec& spec) {
     const std::string dir = m_paths.logs_of(spec.name.site);
     os::LogWriter log(Fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "cron.log",
         spec.log_size, spec.log_files);
@@ -160,7 +162,7 @@ std::string Tasks::file(uint64_t id, std::string_view ending) const {
   return task_file(m_paths, std::to_string(id), ending);
 }
 
-Result<os::Child> Tasks::start(uint64_t id, const openrc::SlotSpec& spec) {
+Result<Fd> Tasks::start(uint64_t id, const openrc::SlotSpec& spec) {
   const std::string logs = m_paths.logs_of(spec.name.site);
   if (!m_disk.exists(logs))
     TRY(m_disk.make_dir(logs, 0750));
@@ -172,12 +174,12 @@ Result<os::Child> Tasks::start(uint64_t id, const openrc::SlotSpec& spec) {
   if (m_paths.testing())
     role.env = {{"CHILLBOX_ROOT", m_paths.root}};
   auto child = TRY(os::Child::start(role));
-  // Until it can be seen by its lock, so that a daemon that comes right behind finds it.
+  // Wait until its lock makes it visible, so that a daemon that replaces this one now finds it.
   constexpr int k_most_waits = 2'000; // of a millisecond
   pollfd ended{child.pidfd(), POLLIN, 0};
   for (int i = 0; i < k_most_waits && holder(file(id, ".json")) == 0 && ::poll(&ended, 1, 1) == 0;
       ++i) {}
-  return child;
+  return child.detach();
 }
 
 std::optional<Fd> Tasks::running(uint64_t id) {
@@ -185,18 +187,21 @@ std::optional<Fd> Tasks::running(uint64_t id) {
   if (pid <= 0)
     return std::nullopt;
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd ||
-      holder(file(id, ".json")) != pid) // the number may have gone to somebody else meanwhile
+  if (!pidfd || holder(file(id, ".json")) != pid) // the number may belong to another process by now
     return std::nullopt;
   return pidfd;
 }
 
-Result<std::optional<TaskEnd>> Tasks::finish(uint64_t id) {
-  // Locked first: a process that was started and did not get that far finds no task any more.
+Result<std::optional<TaskEnd>> Tasks::finish(uint64_t id, const Fd& pidfd) {
+  constexpr auto k_by_pidfd = static_cast<idtype_t>(3); // P_PIDFD, which not every libc names
+  siginfo_t info{};
+  if (pidfd) // does nothing for a child of an earlier daemon
+    (void)::waitid(k_by_pidfd, static_cast<id_t>(pidfd.get()), &info, WEXITED | WNOHANG);
+  // The lock comes first: a process that was started and did not get that far finds no task.
   const Fd lock(::open(file(id, ".json").c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
   auto whole = whole_file(F_WRLCK);
   if (lock && ::fcntl(lock.get(), F_SETLK, &whole) != 0)
-    return fail(Code::busy, cat("task ", id, " runs"));
+    return fail(Code::busy, cat("task ", id, " still runs"));
   std::optional<TaskEnd> end;
   if (m_disk.exists(file(id, ".end")))
     end = TRY(parse_end(TRY(m_disk.read(file(id, ".end"), k_max_end))));
@@ -206,16 +211,16 @@ Result<std::optional<TaskEnd>> Tasks::finish(uint64_t id) {
   return end;
 }
 
-Result<void> Tasks::end(uint64_t id) {
+Result<void> Tasks::kill(uint64_t id) {
   if (const auto pidfd = running(id))
-    ::syscall(SYS_pidfd_send_signal, pidfd->get(), SIGTERM, nullptr, 0); // and with it its command
+    ::syscall(SYS_pidfd_send_signal, pidfd->get(), SIGTERM, nullptr, 0); // the command ends with it
   const auto deadline = m_clock.mono() + k_kill_wait;
   while (holder(file(id, ".json")) != 0 && m_clock.mono() < deadline)
     m_clock.sleep(os::Millis{5});
   return empty_groups(id);
 }
 
-// Of one that ended by itself nothing is in them; they are there when its process was killed.
+// They are empty unless the process of the task was killed.
 Result<void> Tasks::empty_groups(uint64_t id) {
   TRY(openrc::kill_leftovers(
       m_disk, m_clock, m_paths, group_name(std::to_string(id)), k_kill_wait));
@@ -223,10 +228,10 @@ Result<void> Tasks::empty_groups(uint64_t id) {
       m_disk, m_clock, m_paths, command_group(std::to_string(id)), k_kill_wait);
 }
 
-Result<void> Tasks::end_all(const SiteName& site) {
+Result<void> Tasks::kill_all(const SiteName& site) {
   for (const uint64_t id : all())
     if (const auto spec = openrc::read_spec(file(id, ".json")); spec && spec->name.site == site)
-      TRY(end(id));
+      TRY(kill(id));
   return {};
 }
 
@@ -239,16 +244,10 @@ std::vector<uint64_t> Tasks::all() {
   return ids;
 }
 
-void reap_task(const Fd& pidfd) {
-  constexpr auto k_by_pidfd = static_cast<idtype_t>(3); // P_PIDFD, which not every libc names
-  siginfo_t info{};
-  (void)::waitid(k_by_pidfd, static_cast<id_t>(pidfd.get()), &info, WEXITED | WNOHANG);
-}
-
 int task_main(const std::string& id) {
   if (!parse_u64(id))
     return exit_code(Code::usage);
-  const auto done = Watch(id, os::Paths::from_environment()).run();
+  const auto done = TaskProcess(id, os::Paths::from_environment()).run();
   if (!done)
     std::fprintf(stderr, "%s\n", done.error().message.c_str());
   return done ? 0 : exit_code(done.error().code);

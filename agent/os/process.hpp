@@ -42,9 +42,11 @@ public:
   int pidfd() const { return m_pidfd.get(); } // readable when it ended: for poll
   bool running() const { return m_pid > 0; }
   void signal(int number);
-  void leave() {
-    m_pid = -1, m_pidfd.reset();
-  } // it lives on without us; whoever becomes its parent reaps it
+  // Its pidfd; it is neither killed nor reaped from here any more.
+  Fd detach() {
+    m_pid = -1;
+    return std::move(m_pidfd);
+  }
   // Waits for the end and reaps; the code as in Exit::code. timed_out: still running.
   Result<int> wait(Millis timeout = Millis{-1});
 

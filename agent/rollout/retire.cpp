@@ -66,7 +66,7 @@ Result<Next> run_remove(JobContext& r) {
   TRY(disk.remove(nginx::answers_log(paths, r.job.site)));
   TRY(stop_slots(r.host, r.job.site, Slot::none));
   TRY(stop_redis(r.host, r.job.site)); // its link
-  TRY(cron::Tasks(disk, r.host.clock, paths).end_all(r.job.site));
+  TRY(cron::Tasks(disk, r.host.clock, paths).kill_all(r.job.site));
   TRY(secrets::wipe_secrets(paths, r.job.site));
   TRY(set_sealed_flag(r.host, r.job.site, false));
   TRY(remove_legacy_links(r.host, r.job.site));

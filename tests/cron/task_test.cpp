@@ -130,10 +130,10 @@ TEST_CASE("a removed site's tasks are ended, others go on") {
   TaskHost host;
   const pid_t pid = host.begin(7, "sleep 60");
   REQUIRE(host.comes_up(7));
-  must(host.tasks.end_all(SiteName::parse("shop").value()));
+  must(host.tasks.kill_all(SiteName::parse("shop").value()));
   CHECK(host.tasks.running(7));
   std::thread reaper([&] { host.wait(pid); }); // as init does
-  must(host.tasks.end_all(SiteName::parse("blog").value()));
+  must(host.tasks.kill_all(SiteName::parse("blog").value()));
   reaper.join();
   CHECK_FALSE(host.tasks.running(7));
 }

@@ -55,7 +55,7 @@ TEST_CASE("an entry that still runs is skipped, and counted for as long as that 
   REQUIRE(runs.size() == 2);
   CHECK(runs[0].state == store::CronState::skipped);
   CHECK(runs[0].count == 2);
-  CHECK(runs[0].text == "run 1 of it has not ended");
+  CHECK(runs[0].text == "run 1 of this entry has not ended");
   CHECK(runs[1].state == store::CronState::running);
   host.write(cat(host.paths.releases(site()), "/1.0.0-1/go"), "");
   CHECK(host.ended(2));
@@ -136,7 +136,7 @@ TEST_CASE("cron list, run and history say what there is, and what is wrong with 
   CHECK(run["code"] == 0);
   CHECK(run["text"] == cat("app in ", host.paths.releases(site()), "/1.0.0-1 as blog"));
   CHECK(host.call("cron_run", {{"site", "blog"}, {"number", 3}}).message() ==
-      "no entry 3 of 'blog': they are 1 to 2");
+      "site 'blog' has no entry 3: its entries are 1 to 2");
   CHECK(host.call("cron_history", {{"site", "blog"}}).json()["runs"].size() == 1);
   const auto audit = must(host.store().audit_entries(5));
   CHECK(std::ranges::any_of(audit, [](const auto& entry) {
