@@ -17,7 +17,7 @@ setup_file() {
 teardown_file() { host_down; }
 setup() { host_or_skip; }
 
-STEPS='obtain verify unseal stage preflight install build start check configure handover switch reload watch retire'
+STEPS='obtain verify unseal stage preflight install build start check configure stop-first switch reload watch retire'
 
 slot_pids() { in_box sh -c 'for f in /run/openrc/options/chillbox.hello.api.*/child_pid; do echo "$f $(cat "$f")"; done'; }
 

@@ -4,7 +4,8 @@
 #include "base/text.hpp"
 #include "daemon/control_verbs.hpp"
 #include "daemon/orders.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/acquire.hpp"
+#include "rollout/loaded_release.hpp"
 
 #include <algorithm>
 
@@ -27,14 +28,11 @@ Result<void> check_service(
   const auto live = TRY(host.store.release(row.site, row.live));
   if (service.empty() || !live)
     return {};
-  rollout::JobControl signals;
-  rollout::JobContext r(host, store::Job{.site = row.site}, signals);
-  r.release = *live;
-  TRY(rollout::load_release(r));
+  const auto release = TRY(rollout::load(host, *live));
   std::vector<std::string> names;
-  for (const auto& p : r.services)
+  for (const auto& p : release.services)
     names.push_back(p.service.name.str());
-  if (r.site.has_redis)
+  if (release.site.has_redis)
     names.emplace_back("redis");
   if (std::ranges::find(names, service) != names.end())
     return {};

@@ -2,7 +2,9 @@
 #include "artifact/stager.hpp"
 #include "base/text.hpp"
 #include "daemon/control_verbs.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/loaded_release.hpp"
+#include "rollout/ports.hpp"
+#include "rollout/redis.hpp"
 #include "rollout/trust.hpp"
 
 #include <sys/socket.h>
@@ -51,16 +53,16 @@ struct Seen {
 };
 
 // Of all copies of one service.
-Seen look_at(rollout::HostContext& host, const config::Site& site, const store::SiteRow& row,
-    const rollout::PlannedService& p, Slot slot) {
+Seen look_at(rollout::HostContext& host, const rollout::LoadedRelease& release,
+    const store::SiteRow& row, const rollout::PlannedService& p) {
   Seen seen;
-  if (p.kind.listens == rollout::ServiceKind::Listens::no && !p.service.worker)
+  if (p.files_only())
     return seen;
   const std::string who = cat("service '", p.service.name.str(), "'");
-  const auto first = rollout::slot_name(site, p, slot, 0);
+  const auto first = rollout::slot_name(release, p);
   seen.state = state_of(host.slots.state(first).value_or(openrc::SlotState::stopped));
-  for (uint32_t i = 1; i <= p.service.count; ++i) {
-    const auto name = rollout::slot_name(site, p, slot, p.service.worker ? i : 0);
+  for (const uint32_t index : p.indexes()) {
+    const auto name = rollout::slot_name(release, p, index);
     seen.restarts += host.slots.respawns(name);
     const auto next = host.slots.crash_loop(name);
     if (!next || seen.state != ServiceState::started)
@@ -69,9 +71,9 @@ Seen look_at(rollout::HostContext& host, const config::Site& site, const store::
     seen.trouble = cat(who, " keeps crashing, ",
         next->count() > 0 ? cat("its next start is in ", (next->count() + 999) / 1000, " s")
                           : "it was just started again",
-        ": see `chillboxctl logs ", site.slug.str(), "/", p.service.name.str(), "`");
+        ": see `chillboxctl logs ", row.site.str(), "/", p.service.name.str(), "`");
   }
-  const auto port = rollout::port_of(row, p.service.name, slot);
+  const auto port = rollout::port_of(row, p.service.name, release.row.slot);
   if (const auto stranger =
           port && !row.stopped ? rollout::stranger_at(host, *port, first) : std::nullopt) {
     seen.state = ServiceState::displaced;
@@ -83,12 +85,12 @@ Seen look_at(rollout::HostContext& host, const config::Site& site, const store::
 
 // A live release whose services can be looked at: they, Redis, and what it waits for.
 void add_services(rollout::HostContext& host, const store::SiteRow& row,
-    const rollout::JobContext& r, control::SiteStatus& status) {
-  const Slot slot = r.release.slot;
+    const rollout::LoadedRelease& release, control::SiteStatus& status) {
+  const Slot slot = release.row.slot;
   const auto missing =
-      row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(host, r.site);
-  for (const auto& p : r.services) {
-    const auto seen = look_at(host, r.site, row, p, slot);
+      row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(host, release.site);
+  for (const auto& p : release.services) {
+    const auto seen = look_at(host, release, row, p);
     if (seen.state != ServiceState::started && seen.state != ServiceState::files &&
         missing.empty() && !row.stopped)
       status.state = SiteState::degraded;
@@ -97,7 +99,7 @@ void add_services(rollout::HostContext& host, const store::SiteRow& row,
     status.services.push_back(
         {p.service.name.str(), p.service.lang, slot, seen.state, seen.restarts});
   }
-  if (r.site.has_redis) {
+  if (release.site.has_redis) {
     const auto state =
         host.slots.state(rollout::redis_slot(row.site)).value_or(openrc::SlotState::stopped);
     if (state != openrc::SlotState::started && !row.stopped)
@@ -145,15 +147,13 @@ Result<control::SiteStatus> status_of(rollout::HostContext& host, const store::S
         link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
         ": `chillboxctl restart ", row.site.str(), "` puts it right");
   }
-  rollout::JobControl control;
-  rollout::JobContext r(host, store::Job{.site = row.site}, control);
-  r.release = *release;
-  if (auto loaded = rollout::load_release(r); !loaded) {
+  const auto loaded = rollout::load(host, *release);
+  if (!loaded) {
     status.state = loaded.error().code == Code::sealed ? SiteState::sealed : SiteState::degraded;
     status.waiting = loaded.error().message;
     return status;
   }
-  add_services(host, row, r, status);
+  add_services(host, row, *loaded, status);
   return status;
 }
 

@@ -10,6 +10,8 @@
 #include "rollout/engine.hpp"
 #include "rollout/host_context.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <atomic>
 #include <functional>
 #include <mutex>

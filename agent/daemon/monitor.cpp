@@ -19,7 +19,7 @@
 #include "os/root_owned.hpp"
 #include "os/sandbox.hpp"
 #include "os/socket.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/site_command.hpp"
 
 #include <poll.h>
 #include <signal.h>

@@ -9,8 +9,8 @@
 #include "control/messages.hpp"
 #include "daemon/capability.hpp"
 #include "os/socket.hpp"
+#include "rollout/acquire.hpp"
 #include "rollout/prune.hpp"
-#include "rollout/steps.hpp"
 
 #include <fcntl.h>
 

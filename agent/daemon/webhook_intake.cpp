@@ -9,7 +9,7 @@
 #include "daemon/capability.hpp"
 #include "daemon/orders.hpp"
 #include "os/socket.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/acquire.hpp"
 
 #include <sys/timerfd.h>
 #include <unistd.h>

@@ -12,6 +12,8 @@
 #include "rollout/host_context.hpp"
 #include "store/store.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>

@@ -98,6 +98,16 @@ Result<os::Exit> run_script(os::Runner& runner, const os::Paths& paths, const st
 
 } // namespace
 
+std::string_view name(SlotState state) {
+  switch (state) {
+  case SlotState::starting: return "starting";
+  case SlotState::started: return "started";
+  case SlotState::crashed: return "crashed";
+  case SlotState::stopped: break;
+  }
+  return "stopped";
+}
+
 std::string slot_socket(const os::Paths& paths, const SlotName& slot) {
   return cat(paths.slots_of(slot.site), "/", slot.service.str(), ".", letter(slot.slot), ".sock");
 }

@@ -64,6 +64,7 @@ struct SlotSpec {
 std::string slot_socket(const os::Paths& paths, const SlotName& name);
 
 enum class SlotState { stopped, starting, started, crashed };
+std::string_view name(SlotState state);
 
 class Slots {
 public:

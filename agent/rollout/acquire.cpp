@@ -1,4 +1,5 @@
-#include "rollout/steps.hpp"
+#include "rollout/acquire.hpp"
+#include "rollout/secret_set.hpp"
 #include "rollout/trust.hpp"
 
 #include "artifact/age_input.hpp"
@@ -12,6 +13,9 @@
 #include <algorithm>
 
 namespace chillbox::rollout {
+
+extern const Step k_replace_secrets; // secret_set.cpp
+
 namespace {
 
 Result<Fd> open_artifact(const std::string& path) {
@@ -78,8 +82,9 @@ bool begun_again(JobContext& r) {
 // serial that is installed is its own.
 bool had_replaced_secrets(JobContext& r) {
   const auto events = r.host.store.events(r.job.id, 0);
-  return events &&
-      std::ranges::any_of(*events, [](const auto& event) { return event.step == "exchange"; });
+  return events && std::ranges::any_of(*events, [](const auto& event) {
+    return k_replace_secrets.is(event.step);
+  });
 }
 
 bool is_live_already(JobContext& r) {
@@ -129,7 +134,7 @@ std::string signature_of(HostContext& host, const store::Job& job) {
   return "";
 }
 
-Result<Next> run_obtain(JobContext& r) {
+static Result<Next> run_obtain(JobContext& r) {
   TRY(check_hold(r.host, r.job.site)); // also what waited since before the hold
   const Digest digest = TRY(Digest::parse(r.job.sha256));
   TRY(check_withdrawn(r.host, r.job.site, r.job.sha256, 0));
@@ -165,7 +170,7 @@ Result<Next> run_obtain(JobContext& r) {
   return Next::wait_upload;
 }
 
-Result<Next> run_verify(JobContext& r) {
+static Result<Next> run_verify(JobContext& r) {
   const Digest announced = TRY(Digest::parse(r.job.sha256));
   const auto stored = TRY(artifact::digest_file(r.artifact.get()));
   const std::string signature_file = signature_of(r.host, r.job);
@@ -205,7 +210,7 @@ Result<Next> run_verify(JobContext& r) {
   return Next::proceed;
 }
 
-Result<Next> run_unseal(JobContext& r) {
+Result<Next> open_artifact_key(JobContext& r) {
   const auto input = TRY_IN("artifact", artifact::open_age(r.artifact.get()));
   auto key = r.host.vault.file_key(input.header_text);
   if (!key && key.error().code == Code::sealed)
@@ -218,8 +223,8 @@ Result<Next> run_unseal(JobContext& r) {
 
 // The unlock brings the site up in its turn, which may come behind this job; and only a site that
 // has a release.
-Result<Next> run_unseal_all(JobContext& r) {
-  const Next next = TRY(run_unseal(r));
+static Result<Next> run_unseal_all(JobContext& r) {
+  const Next next = TRY(open_artifact_key(r));
   auto staged = next == Next::proceed ? load_current_set(r.host, r.job.site) : Result<void>{};
   if (!staged && staged.error().code == Code::sealed)
     return Next::wait_unlock;
@@ -245,19 +250,19 @@ Result<void> unpack(JobContext& r) {
   if (top != std::vector<std::string>{slug})
     return fail(Code::invalid,
         cat("artifact: must have one top folder '", slug, "', has: ", printable(join(top, ", "))));
-  const auto text = TRY(r.host.disk.read(
-      cat(r.stage_dir(), "/", slug, "/", slug, ".site.json"), config::k_max_site_json));
-  r.site = TRY_IN(cat(slug, ".site.json"), config::parse_site(text, r.job.site));
-  TRY_IN(cat(slug, ".site.json"), config::require_resolved(r.site));
+  r.release.site = TRY_IN(
+      cat(slug, ".site.json"), read_site(r.host.disk, cat(r.stage_dir(), "/", slug), r.job.site));
+  TRY_IN(cat(slug, ".site.json"), config::require_resolved(r.release.site));
   return {};
 }
 
 Result<Next> run_stage(JobContext& r) {
   TRY(unpack(r));
   const std::string slug = r.job.site.str();
-  if (!r.site.version || r.site.version->str() != r.verified->statement.version)
+  if (!r.release.site.version || r.release.site.version->str() != r.verified->statement.version)
     return fail(Code::denied,
-        cat(slug, ".site.json says version ", r.site.version ? r.site.version->str() : "(none)",
+        cat(slug, ".site.json says version ",
+            r.release.site.version ? r.release.site.version->str() : "(none)",
             ", the signature says ", r.verified->statement.version));
   return Next::proceed;
 }
@@ -265,5 +270,11 @@ Result<Next> run_stage(JobContext& r) {
 void undo_stage(JobContext& r) {
   (void)r.host.disk.remove_tree(r.stage_dir());
 }
+
+extern const Step k_obtain{.name = "obtain", .run = run_obtain};
+extern const Step k_verify{.name = "verify", .run = run_verify};
+extern const Step k_unseal{.name = "unseal", .run = open_artifact_key};
+extern const Step k_unseal_all{.name = "unseal", .run = run_unseal_all};
+extern const Step k_stage{.name = "stage", .run = run_stage, .undo = undo_stage};
 
 } // namespace chillbox::rollout

@@ -1,5 +1,6 @@
+#include "rollout/answers.hpp"
+
 #include "base/text.hpp"
-#include "rollout/steps.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -2,7 +2,7 @@
 
 #include "base/text.hpp"
 #include "os/root_owned.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/redis.hpp"
 
 #include <unistd.h>
 

@@ -2,7 +2,13 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/job_context.hpp"
+#include "rollout/ports.hpp"
+#include "rollout/secret_set.hpp"
+#include "rollout/slots.hpp"
+#include "rollout/stop_first.hpp"
+#include "rollout/switch_traffic.hpp"
+#include "rollout/tmpfs_release.hpp"
 #include "rollout/trust.hpp"
 
 #include <algorithm>
@@ -14,25 +20,25 @@ namespace {
 // sync.
 Result<void> mend_links(JobContext& r) {
   const auto current = TRY(r.host.disk.read_link(r.host.paths.current(r.job.site)));
-  bool right = current == "releases/" + r.release.id &&
-      r.host.disk.exists(r.host.paths.live(r.job.site)); // its folder says: up since the boot
-  if (current && current != "releases/" + r.release.id)  // faults 121: never silently
+  bool right = current == "releases/" + r.release.row.id &&
+      r.host.disk.exists(r.host.paths.live(r.job.site));    // its folder says: up since the boot
+  if (current && current != "releases/" + r.release.row.id) // faults 121: never silently
     log::warn(cat("site '", r.job.site.str(), "': current pointed to '", printable(*current),
-        "', the store says ", r.release.id, ": it is corrected"));
-  for (const auto& p : r.services)
+        "', the store says ", r.release.row.id, ": it is corrected"));
+  for (const auto& p : r.release.services)
     if (p.kind.listens == ServiceKind::Listens::on_socket) {
       const auto link =
           TRY(r.host.disk.read_link(r.host.paths.live_socket(r.job.site, p.service.name.str())));
-      right = right && link == slot_socket(r.host, r.site, p, r.release.slot);
+      right = right && link == slot_socket(r.host, r.release, p);
     }
-  return right ? Result<void>{} : point_links(r.host, r.site, r.services, r.release);
+  return right ? Result<void>{} : point_links(r.host, r.release);
 }
 
 Result<void> mend_nginx(JobContext& r) {
   TRY(r.host.nginx.guard_logs(r.job.site));
-  if (r.release.nginx.empty() || TRY(r.host.nginx.installed(r.job.site)) == r.release.nginx)
+  if (r.release.row.nginx.empty() || TRY(r.host.nginx.installed(r.job.site)) == r.release.row.nginx)
     return {};
-  TRY(r.host.nginx.install(r.job.site, r.release.nginx));
+  TRY(r.host.nginx.install(r.job.site, r.release.row.nginx));
   return r.host.nginx.reload();
 }
 
@@ -70,40 +76,37 @@ Result<BroughtUp> bring_up(
       store::Job{.id = cat("start-", site.str()), .kind = store::JobKind::start, .site = site},
       control);
   r.row = *row;
-  const auto release = TRY(host.store.release(site, row->live));
+  const auto release = TRY(live_row(host, *row));
   if (!release)
     return fail(Code::corrupt,
         cat("site '", site.str(), "': live release ", row->live, " is not in the store"));
-  r.release = *release;
-  if (const auto good = check_live(host, r.release); !good)
+  r.release.row = *release;
+  if (const auto good = check_live(host, r.release.row); !good)
     return refuse(host, site, good.error());
-  if (needs_rebuild(host, r.release) && !host.vault.unsealed()) {
+  if (needs_rebuild(host, r.release.row) && !host.vault.unsealed()) {
     TRY(set_sealed_flag(host, site, true));
     return BroughtUp{
         .release = release->id, .waiting = {"the release itself, which is in memory only"}};
   }
   TRY(rebuild_release(r));
-  TRY(load_release(r));
+  r.release = TRY(load(host, r.release.row));
   TRY(load_current_set(host, site));
-  BroughtUp result{.release = release->id, .waiting = missing_secrets(host, r.site)};
-  std::vector<std::string> skip;
-  for (const auto& file : result.waiting)
-    skip.emplace_back(split(file, '/')[0]);
-  TRY(assign_ports(host, r.row, r.services, r.release.slot));
+  BroughtUp result{.release = release->id, .waiting = missing_secrets(host, r.release.site)};
+  TRY(assign_ports(host, r.row, r.release));
   TRY(mend_links(r));
   if (!result.waiting.empty())
     TRY(set_sealed_flag(host, site, true));
-  TRY(stop_second_copies(host, r.site, r.release));
-  TRY(start_slots(host, r.site, r.services, r.release, r.user, skip));
+  TRY(stop_second_copies(host, r.release));
+  TRY(start_slots(host, r.release, services_of(result.waiting)));
   TRY(mend_nginx(r));
   if (!keep_other_slot)
-    TRY(stop_slots(host, site, other_slot(r.release.slot)));
+    TRY(stop_slots(host, site, other_slot(r.release.row.slot)));
   if (!result.waiting.empty())
     return result;
   control.let_go();
-  for (const auto& p : r.services)
-    TRY_IN(cat("service '", p.service.name.str(), "'"),
-        wait_for_probe(host, control, r.site, p, r.release.slot));
+  for (const auto& p : r.release.services)
+    TRY_IN(
+        cat("service '", p.service.name.str(), "'"), wait_for_probe(host, control, r.release, p));
   TRY(set_sealed_flag(host, site, false));
   return result;
 }

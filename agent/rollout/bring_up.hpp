@@ -3,7 +3,7 @@
 #pragma once
 
 #include "rollout/host_context.hpp"
-#include "rollout/job_context.hpp"
+#include "rollout/job_control.hpp"
 
 #include <string>
 #include <vector>

@@ -2,8 +2,12 @@
 // is, in a view of the host in which it writes to its own places only; what it made is looked at
 // and becomes root's before the next one begins. Nobody but that user and root comes to what is
 // being built: `.chillbox` is closed to the site's own services meanwhile.
+#include "rollout/build.hpp"
+#include "rollout/immutable.hpp"
+#include "rollout/legacy_links.hpp"
 #include "rollout/links.hpp"
 #include "rollout/steps.hpp"
+#include "rollout/stop_first.hpp"
 
 #include "base/text.hpp"
 #include "os/job_user.hpp"
@@ -46,10 +50,11 @@ bool is_key(std::string_view name) {
 // loaded machine).
 class Layers {
 public:
-  explicit Layers(JobContext& r) : m_r(r), m_cache(cache_dir(r.host, r.site, r.release_dir())) {
-    if (!r.old || r.site.confidential)
+  explicit Layers(JobContext& r)
+      : m_r(r), m_cache(cache_dir(r.host, r.release.site, r.release_dir())) {
+    if (!r.old || r.release.site.confidential)
       return;
-    for (const auto& p : r.services)
+    for (const auto& p : r.release.services)
       if (const auto link = r.host.disk.read_link(cat(r.host.paths.releases(r.job.site), "/",
               r.old->id, "/.chillbox/", p.service.name.str(), "/layer")))
         if (*link && (*link)->starts_with(m_cache + "/"))
@@ -77,8 +82,9 @@ private:
 class Build {
 public:
   Build(JobContext& r, const PlannedService& p, Layers& layers)
-      : m_r(r), m_p(p), m_known(layers), m_cache(cache_dir(r.host, r.site, r.release_dir())),
-        m_built(build_dir(r, p)), m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
+      : m_r(r), m_p(p), m_known(layers),
+        m_cache(cache_dir(r.host, r.release.site, r.release_dir())), m_built(build_dir(r, p)),
+        m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
 
   Result<void> go() {
     TRY(run());
@@ -93,13 +99,14 @@ private:
     std::optional<os::JobUser> own; // as long as something of it runs
     if (m_r.host.as_root)
       own.emplace(TRY(os::JobUser::take()));
-    const os::User user = own ? own->user() : m_r.user;
+    const os::User user = own ? own->user() : m_r.release.user;
     TRY(disk.make_dir(top_of(m_r), 0710, root_and(user)));
     for (const auto& dir : {m_built, m_work})
       TRY(disk.make_dir(dir, 0700, {user.uid, user.gid}));
-    const ServiceContext place{
-        &m_r.site, &m_p.service, m_r.release.version, m_r.release_dir(), Slot::none, 0, user};
-    const BuildDirectories work{.layers = m_layers, .home = m_work, .readers = m_r.user.gid};
+    const ServiceContext place{&m_r.release.site, &m_p.service, m_r.release.row.version,
+        m_r.release_dir(), Slot::none, 0, user};
+    const BuildDirectories work{
+        .layers = m_layers, .home = m_work, .readers = m_r.release.user.gid};
     return build(
         m_r.host, m_p.kind, place, work, [this](std::string_view line) { m_r.output(line); },
         [this] { return m_r.control.cancelled(); });
@@ -117,11 +124,11 @@ private:
             cat("layer '", printable(key, 80), "': a name has at most ", k_longest_key,
                 " letters, digits and '_'"));
       const std::string digest =
-          TRY_IN(cat("layer ", key), disk.freeze_tree(from, root_and(m_r.user)));
+          TRY_IN(cat("layer ", key), disk.freeze_tree(from, root_and(m_r.release.user)));
       TRY(check_layer_links(from, key));
       const std::string name = cat(key, "-", digest);
       if (!disk.exists(cat(m_cache, "/", name))) {
-        TRY(disk.make_dir(m_cache, 0750, root_and(m_r.user)));
+        TRY(disk.make_dir(m_cache, 0750, root_and(m_r.release.user)));
         TRY(disk.rename(from, cat(m_cache, "/", name)));
         m_adopted.insert(name);
       }
@@ -204,12 +211,12 @@ private:
 
 Result<void> build_all(JobContext& r) {
   Layers layers(r);
-  auto services = r.services; // those first whose paths the others may want to know
+  auto services = r.release.services; // those first whose paths the others may want to know
   std::ranges::stable_partition(services, [](const PlannedService& p) { return p.kind.hashed; });
   for (const auto& p : services)
     if (p.kind.builds && r.host.disk.exists(r.release_dir() + "/" + p.service.name.str()))
       TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p, layers).go());
-  return r.host.disk.make_dir(top_of(r), k_traverse, root_and(r.user));
+  return r.host.disk.make_dir(top_of(r), k_traverse, root_and(r.release.user));
 }
 
 Result<void> publish_dir(JobContext& r, const std::string& dir) {
@@ -220,10 +227,10 @@ Result<void> publish_dir(JobContext& r, const std::string& dir) {
 
 Result<void> publish(JobContext& r) {
   auto& disk = r.host.disk;
-  for (const auto& p : r.services) {
+  for (const auto& p : r.release.services) {
     const std::string dir = r.release_dir() + "/" + p.service.name.str();
     for (const auto& name : p.kind.published) {
-      TRY(disk.make_dir(dir, k_traverse, root_and(r.user)));
+      TRY(disk.make_dir(dir, k_traverse, root_and(r.release.user)));
       TRY(publish_dir(r, name == "." ? dir : dir + "/" + name));
     }
     const std::string built = build_dir(r, p);
@@ -231,9 +238,9 @@ Result<void> publish(JobContext& r) {
       continue; // all of it came in immutable/
     if (!p.kind.built
             .empty()) // sealed first: it may have hard links that are not for everybody to read
-      (void)TRY(disk.freeze_tree(built, root_and(r.user)));
+      (void)TRY(disk.freeze_tree(built, root_and(r.release.user)));
     for (const auto& name : p.kind.built) {
-      TRY(disk.make_dir(built, k_traverse, root_and(r.user)));
+      TRY(disk.make_dir(built, k_traverse, root_and(r.release.user)));
       TRY(publish_dir(r, built + "/" + name));
     }
   }
@@ -242,7 +249,7 @@ Result<void> publish(JobContext& r) {
     TRY(publish_dir(r, immutable));
   const std::string nginx_root = r.release_dir() + "/nginx/root";
   if (disk.exists(nginx_root)) {
-    TRY(disk.make_dir(r.release_dir() + "/nginx", k_traverse, root_and(r.user)));
+    TRY(disk.make_dir(r.release_dir() + "/nginx", k_traverse, root_and(r.release.user)));
     TRY(publish_dir(r, nginx_root));
   }
   return {};
@@ -264,18 +271,18 @@ std::optional<std::string> published_problem(HostContext& host, const std::strin
 Result<void> build_tree(JobContext& r) {
   TRY(build_all(r));
   TRY(publish(r));
-  r.release.digest = TRY(r.host.disk.freeze_tree(r.release_dir(), root_and(r.user)));
-  TRY(r.host.store.put_release(r.release));
+  r.release.row.digest = TRY(r.host.disk.freeze_tree(r.release_dir(), root_and(r.release.user)));
+  TRY(r.host.store.put_release(r.release.row));
   if (r.host.disk.exists(r.release_dir() + "/nginx/templates"))
-    TRY(make_legacy_links(r.host, r.site, r.services));
+    TRY(make_legacy_links(r.host, r.release));
   return link_immutable(r.host, r.job.site); // before the first page that names them is answered
 }
 
 Result<void> migrate(JobContext& r, const PlannedService& p) {
   if (p.service.release_command.empty())
     return {};
-  const ServiceContext place{
-      &r.site, &p.service, r.release.version, r.release_dir(), Slot::none, 0, r.user};
+  const ServiceContext place{&r.release.site, &p.service, r.release.row.version, r.release_dir(),
+      Slot::none, 0, r.release.user};
   const auto environment = TRY(service_environment(r.host, place));
   r.info(cat("release_command of '", p.service.name.str(),
       "' runs: ", printable(join(p.service.release_command, " "))));
@@ -286,12 +293,14 @@ Result<void> migrate(JobContext& r, const PlannedService& p) {
   return {};
 }
 
-Result<Next> run_build(JobContext& r) {
+static Result<Next> run_build(JobContext& r) {
   TRY(build_tree(r));
-  for (const auto& p : r.services)
+  for (const auto& p : r.release.services)
     if (!must_stop_first(r, p)) // else once nobody uses its data any more
       TRY(migrate(r, p));
   return Next::proceed;
 }
+
+extern const Step k_build{.name = "build", .run = run_build};
 
 } // namespace chillbox::rollout

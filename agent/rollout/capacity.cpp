@@ -1,6 +1,4 @@
-// Is there room for a second copy: on the disk while the old release stays, in memory while both
-// run.
-#include "rollout/steps.hpp"
+#include "rollout/capacity.hpp"
 
 #include "base/text.hpp"
 
@@ -22,7 +20,7 @@ std::optional<uint64_t> memory_available(HostContext& host) {
 
 // A service that stops first never has two copies.
 uint64_t memory_of_second(JobContext& r, const PlannedService& p) {
-  if (p.kind.listens == ServiceKind::Listens::no && !p.service.worker)
+  if (p.files_only())
     return 0;
   if (r.old && p.service.strategy == config::Strategy::stop_first)
     return 0;
@@ -51,9 +49,9 @@ Capacity capacity_of(JobContext& r, const std::string& tree) {
   if (const auto space = r.host.disk.space(r.host.paths.sites()))
     capacity.space = *space;
   capacity.reserve = capacity.space.total_bytes / 100 * r.host.config.reserve_percent;
-  for (const auto& p : r.services)
+  for (const auto& p : r.release.services)
     capacity.memory += memory_of_second(r, p);
-  if (r.site.confidential) { // store: tmpfs
+  if (r.release.site.confidential) { // store: tmpfs
     capacity.memory += capacity.bytes * 2;
     capacity.bytes = capacity.entries = 0;
   }

@@ -4,7 +4,7 @@
 #include "control/json.hpp"
 #include "crypto/webhook.hpp"
 #include "openrc/spec.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/ports.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -147,17 +147,11 @@ std::vector<std::string> field_changes(const config::Service& a, const config::S
   return why;
 }
 
-std::string_view slot_word(openrc::SlotState state) {
-  return state == openrc::SlotState::started ? "started"
-      : state == openrc::SlotState::starting ? "starting"
-      : state == openrc::SlotState::crashed  ? "crashed"
-                                             : "stopped";
-}
-
 } // namespace
 
-Json compare_services(HostContext& host, const JobContext& old, const std::string& old_tree,
-    const JobContext& now, const std::string& new_tree) {
+Json compare_services(HostContext& host, const LoadedRelease& old, const LoadedRelease& now,
+    const std::string& now_tree) {
+  const std::string old_tree = old.dir(host.paths);
   Json list = Json::array();
   for (const auto& p : now.services) {
     const std::string& name = p.service.name.str();
@@ -170,7 +164,7 @@ Json compare_services(HostContext& host, const JobContext& old, const std::strin
     if (before != nullptr) {
       for (const auto& field : field_changes(before->service, p.service))
         one["why"].push_back(field);
-      if (const auto files = file_changes(cat(old_tree, "/", name), cat(new_tree, "/", name));
+      if (const auto files = file_changes(cat(old_tree, "/", name), cat(now_tree, "/", name));
           !files.empty())
         one["why"].push_back(files);
       if (!one["why"].empty() || !one["environment"].empty())
@@ -184,69 +178,69 @@ Json compare_services(HostContext& host, const JobContext& old, const std::strin
   return list;
 }
 
-Json running_services(JobContext& r) {
+namespace {
+
+// Why what runs of this service is not what a restart would run.
+void compare_copies(HostContext& host, const LoadedRelease& live, const PlannedService& p,
+    const PortVariables& ports, Json& one) {
+  for (const uint32_t index : p.indexes()) {
+    const auto slot = slot_name(live, p, index);
+    const auto state = host.slots.state(slot).value_or(openrc::SlotState::stopped);
+    if (state != openrc::SlotState::started)
+      one["why"].push_back(cat(slot.str(), " is ", openrc::name(state)));
+    else if (const auto runs = host.slots.release_in(slot); runs != live.row.id)
+      one["why"].push_back(cat(slot.str(), " runs release '", printable(runs, 60), "'"));
+  }
+  const auto text =
+      host.disk.read(openrc::spec_path(host.paths, slot_name(live, p).str()), openrc::k_max_spec);
+  const auto spec =
+      text ? openrc::parse_spec(*text) : Result<openrc::SlotSpec>(fail(Code::not_found, ""));
+  const auto would = service_environment(host, context_of(host, live, p, ports));
+  if (spec && would) {
+    std::map<std::string, std::string> runs(spec->env.begin(), spec->env.end()),
+        next(would->begin(), would->end());
+    runs.erase("CHILLBOX_WORKER");
+    one["environment"] = compare_values(host, runs, next);
+  }
+  if (!one["why"].empty() || !one["environment"].empty())
+    one["change"] = "changed";
+}
+
+} // namespace
+
+Json running_services(HostContext& host, const LoadedRelease& live) {
   Json list = Json::array();
-  const auto ports = port_variables(r.site, r.services).value_or(PortVariables{});
-  for (const auto& p : r.services) {
+  const auto ports = port_variables(live).value_or(PortVariables{});
+  for (const auto& p : live.services) {
     Json one = entry(p, "none");
-    if (p.kind.listens == ServiceKind::Listens::no && !p.service.worker) {
-      list.push_back(std::move(one));
-      continue;
-    }
-    for (uint32_t index = p.service.worker ? 1 : 0;
-        index <= (p.service.worker ? p.service.count : 0); ++index) {
-      const auto slot = slot_name(r.site, p, r.old->slot, index);
-      const auto state = r.host.slots.state(slot).value_or(openrc::SlotState::stopped);
-      if (state != openrc::SlotState::started)
-        one["why"].push_back(cat(slot.str(), " is ", slot_word(state)));
-      else if (const auto runs = r.host.slots.release_in(slot); runs != r.old->id)
-        one["why"].push_back(cat(slot.str(), " runs release '", printable(runs, 60), "'"));
-    }
-    const auto slot = slot_name(r.site, p, r.old->slot, p.service.worker ? 1 : 0);
-    const auto text =
-        r.host.disk.read(openrc::spec_path(r.host.paths, slot.str()), openrc::k_max_spec);
-    const auto spec =
-        text ? openrc::parse_spec(*text) : Result<openrc::SlotSpec>(fail(Code::not_found, ""));
-    const ServiceContext place{
-        &r.site, &p.service, r.old->version, r.release_dir(), r.old->slot, p.port, r.user, ports};
-    const auto would = service_environment(r.host, place);
-    if (spec && would) {
-      std::map<std::string, std::string> runs(spec->env.begin(), spec->env.end()),
-          next(would->begin(), would->end());
-      runs.erase("CHILLBOX_WORKER");
-      one["environment"] = compare_values(r.host, runs, next);
-    }
-    if (!one["why"].empty() || !one["environment"].empty())
-      one["change"] = "changed";
+    if (!p.files_only())
+      compare_copies(host, live, p, ports, one);
     list.push_back(std::move(one));
   }
   return list;
 }
 
-Json drift(JobContext& r) {
+Json drift(HostContext& host, const LoadedRelease& live) {
   Json list = Json::array();
-  const auto& paths = r.host.paths;
+  const auto& paths = host.paths;
+  const auto& row = live.row;
   const auto link = [&](const std::string& path, const std::string& wanted) {
-    const auto now = r.host.disk.read_link(path).value_or(std::nullopt);
+    const auto now = host.disk.read_link(path).value_or(std::nullopt);
     if (now != wanted)
       list.push_back(cat(path, now ? cat(" points to ", printable(*now, 200)) : " does not exist",
           ", the store says ", wanted));
   };
-  link(paths.current(r.job.site), "releases/" + r.old->id);
-  for (const auto& p : r.services)
+  link(paths.current(row.site), "releases/" + row.id);
+  for (const auto& p : live.services)
     if (p.kind.listens == ServiceKind::Listens::on_socket)
-      link(paths.live_socket(r.job.site, p.service.name.str()),
-          slot_socket(r.host, r.site, p, r.old->slot));
-  if (const auto digest = r.host.disk.tree_digest(r.release_dir());
-      digest && *digest != r.old->digest)
-    list.push_back(cat(r.release_dir(), " was changed since it was built: deploy it again"));
-  if (r.host.nginx.installed(r.job.site).value_or("") != r.old->nginx)
+      link(paths.live_socket(row.site, p.service.name.str()), slot_socket(host, live, p));
+  if (const auto digest = host.disk.tree_digest(live.dir(paths)); digest && *digest != row.digest)
+    list.push_back(cat(live.dir(paths), " was changed since it was built: deploy it again"));
+  if (host.nginx.installed(row.site).value_or("") != row.nginx)
     list.push_back("the NGINX file is not the one with which this release went live");
-  if (const auto set = r.host.store.secret_set(r.job.site);
-      set && *set && (*set)->sha256 != r.old->secrets)
+  if (const auto set = host.store.secret_set(row.site);
+      set && *set && (*set)->sha256 != row.secrets)
     list.push_back("the services were started with another secret set than the newest");
-  if (r.row.stopped)
-    list.push_back("the site is stopped: `chillboxctl start` brings it back");
   return list;
 }
 

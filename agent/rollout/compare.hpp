@@ -3,19 +3,19 @@
 #pragma once
 
 #include "control/json.hpp"
-#include "rollout/job_context.hpp"
+#include "rollout/loaded_release.hpp"
 
 #include <string>
 
 namespace chillbox::rollout {
 
-// The services of the live release at `old_tree` and of the one at `new_tree`.
-control::Json compare_services(HostContext& host, const JobContext& old,
-    const std::string& old_tree, const JobContext& now, const std::string& new_tree);
+// The services of the live release, installed, and of the one whose tree this is.
+control::Json compare_services(HostContext& host, const LoadedRelease& old,
+    const LoadedRelease& now, const std::string& now_tree);
 // Those of the live release: what runs beside what a restart would run.
-control::Json running_services(JobContext& r);
+control::Json running_services(HostContext& host, const LoadedRelease& live);
 // Where the host is not as the store says: the link `current`, the live sockets, the release's
 // files, the NGINX file (faults 121).
-control::Json drift(JobContext& r);
+control::Json drift(HostContext& host, const LoadedRelease& live);
 
 } // namespace chillbox::rollout

@@ -4,8 +4,9 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "os/memory.hpp"
+#include "rollout/acquire.hpp"
+#include "rollout/job_context.hpp"
 #include "rollout/prune.hpp"
-#include "rollout/steps.hpp"
 
 #include <algorithm>
 

@@ -12,7 +12,7 @@
 #include "base/thread_group.hpp"
 #include "rollout/bring_up.hpp"
 #include "rollout/host_context.hpp"
-#include "rollout/job_context.hpp"
+#include "rollout/job_control.hpp"
 
 #include <condition_variable>
 #include <cstddef>

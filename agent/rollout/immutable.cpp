@@ -1,4 +1,5 @@
-#include "rollout/steps.hpp"
+#include "rollout/immutable.hpp"
+#include "rollout/service_kind.hpp"
 
 #include "base/text.hpp"
 

@@ -1,5 +1,9 @@
+#include "rollout/install.hpp"
+#include "rollout/acquire.hpp"
 #include "rollout/assets.hpp"
+#include "rollout/immutable.hpp"
 #include "rollout/steps.hpp"
+#include "rollout/tmpfs_release.hpp"
 
 #include "base/text.hpp"
 #include "os/root_owned.hpp"
@@ -19,7 +23,7 @@ os::Owner root_and(const os::User& user) {
 
 // That of a template which keeps what it fetched: NGINX gives it to its workers.
 Result<void> claim_cache(JobContext& r) {
-  if (r.release.nginx.find("proxy_cache_path ") == std::string::npos)
+  if (r.release.row.nginx.find("proxy_cache_path ") == std::string::npos)
     return {};
   const std::string cache = nginx_cache(r.host.paths, r.job.site),
                     all = cache.substr(0, cache.rfind('/'));
@@ -32,16 +36,16 @@ Result<void> make_directories(JobContext& r) {
   auto& disk = r.host.disk;
   const auto& paths = r.host.paths;
   const auto& site = r.job.site;
-  TRY(disk.make_dir(paths.site(site), k_traverse, root_and(r.user)));
-  TRY(disk.make_dir(paths.releases(site), k_traverse, root_and(r.user)));
-  TRY(disk.make_dir(paths.cache(site), 0750, root_and(r.user)));
+  TRY(disk.make_dir(paths.site(site), k_traverse, root_and(r.release.user)));
+  TRY(disk.make_dir(paths.releases(site), k_traverse, root_and(r.release.user)));
+  TRY(disk.make_dir(paths.cache(site), 0750, root_and(r.release.user)));
   TRY(claim_directory(r.host, site, paths.data(site)));
   TRY(claim_directory(r.host, site, nginx_logs(paths, site)));
   TRY(claim_cache(r));
-  TRY(disk.make_dir(paths.data(site), 0700, of(r.user)));
+  TRY(disk.make_dir(paths.data(site), 0700, of(r.release.user)));
   TRY(disk.make_dir(paths.logs_of(site), 0750, {}));
-  for (const auto& p : r.services)
-    TRY(disk.make_dir(paths.data(site) + "/" + p.service.name.str(), 0700, of(r.user)));
+  for (const auto& p : r.release.services)
+    TRY(disk.make_dir(paths.data(site) + "/" + p.service.name.str(), 0700, of(r.release.user)));
   return {};
 }
 
@@ -56,49 +60,51 @@ Result<os::User> site_user(HostContext& host, const SiteName& site) {
 Result<void> put_tree(JobContext& r) {
   TRY(mount_release(r));
   const auto copied = TRY(r.host.disk.copy_tree(
-      cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.user)));
+      cat(r.stage_dir(), "/", r.job.site.str()), r.release_dir(), root_and(r.release.user)));
   if (copied != r.staged_digest)
     return fail(Code::corrupt,
         cat("what was installed is not what was signed: ", r.stage_dir(),
             " changed after it was checked; its digest was ", r.staged_digest, ", now ", copied,
             ": something on this host writes there as root"));
-  TRY(r.host.disk.make_dir(r.release_dir(), k_traverse, root_and(r.user)));
-  TRY(r.host.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.user)));
+  TRY(r.host.disk.make_dir(r.release_dir(), k_traverse, root_and(r.release.user)));
+  TRY(r.host.disk.make_dir(r.release_dir() + "/.chillbox", k_traverse, root_and(r.release.user)));
   undo_stage(r);
   return {};
 }
 
 // The tree gets its final place before the build, because a virtual environment carries absolute
 // paths.
-Result<Next> run_install(JobContext& r) {
-  r.user = TRY(site_user(r.host, r.job.site));
+static Result<Next> run_install(JobContext& r) {
+  r.release.user = TRY(site_user(r.host, r.job.site));
   TRY(make_directories(r));
   const uint64_t number = TRY(r.host.store.next_release_number(r.job.site));
-  r.release.id = cat(r.site.version->str(), "-", number);
-  r.release.version = r.site.version->str();
-  r.release.serial = r.verified->statement.serial;
-  r.release.sha256 = r.job.sha256;
-  r.release.signer = r.verified->signer;
-  r.release.signer_key = r.verified->signer_key;
-  r.release.created_ms = r.host.clock.wall_ms();
-  r.release.state = store::ReleaseState::staged;
+  r.release.row.id = cat(r.release.site.version->str(), "-", number);
+  r.release.row.version = r.release.site.version->str();
+  r.release.row.serial = r.verified->statement.serial;
+  r.release.row.sha256 = r.job.sha256;
+  r.release.row.signer = r.verified->signer;
+  r.release.row.signer_key = r.verified->signer_key;
+  r.release.row.created_ms = r.host.clock.wall_ms();
+  r.release.row.state = store::ReleaseState::staged;
   if (const auto set = TRY(r.host.store.secret_set(r.job.site)))
-    r.release.secrets = set->sha256;
-  r.job.release = r.release.id;
+    r.release.row.secrets = set->sha256;
+  r.job.release = r.release.row.id;
   TRY(r.host.store.update_job(
       r.job)); // first, so that after a crash nobody has to guess whose the row is
-  TRY(r.host.store.put_release(r.release));
+  TRY(r.host.store.put_release(r.release.row));
   TRY(put_tree(r));
   return Next::proceed;
 }
 
-void undo_install(JobContext& r) {
-  if (r.release.id.empty() || (r.old && r.old->id == r.release.id))
+static void undo_install(JobContext& r) {
+  if (r.release.row.id.empty() || (r.old && r.old->id == r.release.row.id))
     return;
-  (void)remove_release(r.host, r.job.site, r.release.id);
+  (void)remove_release(r.host, r.job.site, r.release.row.id);
   (void)link_immutable(r.host, r.job.site);
-  r.release.state = store::ReleaseState::failed;
-  (void)r.host.store.put_release(r.release);
+  r.release.row.state = store::ReleaseState::failed;
+  (void)r.host.store.put_release(r.release.row);
 }
+
+extern const Step k_install{.name = "install", .run = run_install, .undo = undo_install};
 
 } // namespace chillbox::rollout

@@ -1,3 +1,8 @@
+#include "rollout/job_context.hpp"
+#include "rollout/permit.hpp"
+#include "rollout/ports.hpp"
+#include "rollout/retire.hpp"
+#include "rollout/service_kind.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/trust.hpp"
 
@@ -55,43 +60,6 @@ namespace {
 using store::JobKind;
 using store::JobState;
 
-constexpr Step k_obtain{"obtain", run_obtain, nullptr};
-constexpr Step k_verify{"verify", run_verify, nullptr};
-constexpr Step k_unseal{"unseal", run_unseal, nullptr};
-constexpr Step k_start{"start", run_start, undo_start};
-constexpr Step k_check{"check", run_check, nullptr};
-constexpr Step k_configure{"configure", run_configure, nullptr};
-constexpr Step k_stop_first{"handover", run_stop_first, undo_stop_first};
-constexpr Step k_switch{"switch", run_switch, undo_switch};
-constexpr Step k_reload{"reload", run_reload, undo_reload};
-constexpr Step k_watch{"watch", run_watch, nullptr};
-constexpr Step k_retire{"retire", run_retire, nullptr};
-constexpr Step k_current{"same", run_current, nullptr};
-
-constexpr Step k_deploy[] = {k_obtain, k_verify, {"unseal", run_unseal_all, nullptr},
-    {"stage", run_stage, undo_stage}, {"preflight", run_preflight, nullptr},
-    {"install", run_install, undo_install}, {"build", run_build, nullptr}, k_start, k_check,
-    k_configure, k_stop_first, k_switch, k_reload, k_watch, k_retire};
-constexpr Step k_rollback[] = {{"target", run_select, nullptr},
-    {"restage", run_restore_secrets, undo_restore_secrets}, k_start, k_check, k_configure,
-    k_stop_first, k_switch, k_reload, k_retire};
-constexpr Step k_restart[] = {
-    k_current, k_start, k_check, k_configure, k_stop_first, k_switch, k_reload, k_watch, k_retire};
-constexpr Step k_secrets[] = {k_obtain, k_verify, k_unseal,
-    {"exchange", run_replace_secrets, undo_replace_secrets}, k_current, k_start, k_check,
-    k_configure, k_stop_first, k_switch, k_reload, k_watch, k_retire};
-constexpr Step k_bring_up[] = {k_current, k_start, k_check, k_switch};
-constexpr Step k_stop[] = {{"stop", run_stop, nullptr}};
-constexpr Step k_remove[] = {{"remove", run_remove, nullptr}};
-
-Result<void> load_row(JobContext& r) {
-  if (auto row = TRY(r.host.store.site(r.job.site)))
-    r.row = std::move(*row);
-  if (!r.row.live.empty())
-    r.old = TRY(r.host.store.release(r.job.site, r.row.live));
-  return {};
-}
-
 // What a library throws in a step is that step's error. Nothing else is caught: the tests end a job
 // in the middle of a step by it.
 template <class F> std::invoke_result_t<F> attempt(std::string_view step, F&& work) {
@@ -102,11 +70,11 @@ template <class F> std::invoke_result_t<F> attempt(std::string_view step, F&& wo
   }
 }
 
-void undo_from(JobContext& r, std::span<const Step> steps, size_t last) {
+void undo_from(JobContext& r, Steps steps, size_t last) {
   for (size_t i = last + 1; i-- > 0;)
-    if (steps[i].undo != nullptr)
-      (void)attempt(steps[i].name, [&] {
-        steps[i].undo(r);
+    if (steps[i]->undo != nullptr)
+      (void)attempt(steps[i]->name, [&] {
+        steps[i]->undo(r);
         return Result<void>();
       });
 }
@@ -135,25 +103,25 @@ void run_lifecycle_hook(JobContext& r, const std::string& name, const Environmen
 
 // It is live and does not hold, and what was live before must not come back.
 void stay(JobContext& r, std::string_view step, const Error& why, const Error& why_not_back) {
-  (void)run_retire(r);
+  retire_old_slot(r);
   finish(r, JobState::failed, Code::unhealthy,
-      cat(step, ": ", why.message, "; ", r.release.version, " stays live anyway, because ",
+      cat(step, ": ", why.message, "; ", r.release.row.version, " stays live anyway, because ",
           why_not_back.message));
 }
 
 // The verdict of a step that failed: what its code means for the whole job.
-void give_up(JobContext& r, std::span<const Step> steps, size_t at, Error error) {
-  const std::string step(steps[at].name);
+void give_up(JobContext& r, Steps steps, size_t at, Error error) {
+  const std::string step(steps[at]->name);
   r.journal->event(EventKind::undo, error.message);
-  if (error.code == Code::rolled_back && r.old && r.old->id != r.release.id)
+  if (error.code == Code::rolled_back && r.old && r.old->id != r.release.row.id)
     if (const auto good = check_release(r.host, *r.old); !good)
       return stay(r, step, error, good.error());
   // A first release that does not hold has nothing to roll back to.
   if (error.code == Code::rolled_back && !r.old)
     error.code = Code::unhealthy;
-  r.release.message = error.message;
+  r.release.row.message = error.message;
   undo_from(r, steps, at);
-  if (r.old && r.old->id == r.release.id)
+  if (r.old && r.old->id == r.release.row.id)
     (void)r.host.store.put_release(*r.old);
   const bool cancelled = error.code == Code::interrupted;
   std::string message = cat(step, ": ", error.message);
@@ -170,27 +138,29 @@ std::string verdict(const JobContext& r) {
   const std::string warning = r.warning.empty() ? "" : cat("; warning: ", r.warning);
   if (!r.job.message.empty())
     return r.job.message + warning;
-  return cat(r.release.version, " is live (release ", r.release.id, ", slot ",
-      letter(r.release.slot), ")", warning);
+  return cat(r.release.row.version, " is live (release ", r.release.row.id, ", slot ",
+      letter(r.release.row.slot), ")", warning);
 }
 
-// What a job needs to go on behind its switch.
-Result<void> load_behind_switch(JobContext& r) {
-  auto release = TRY(r.host.store.release(r.job.site, r.job.release));
-  if (!release)
-    return fail(Code::corrupt, cat("release ", r.job.release, " is not in the store"));
-  r.release = std::move(*release);
+// What a job needs to continue after its commit.
+Result<void> load_committed(JobContext& r) {
+  r.release = TRY(load(r.host, r.job.site, r.job.release));
   r.old =
       r.job.previous.empty() ? std::nullopt : TRY(r.host.store.release(r.job.site, r.job.previous));
-  TRY(load_release(r));
   r.journal->event(EventKind::info, "the daemon was restarted after the switch: continues");
   r.control.switched = true;
-  return assign_ports(r.host, r.row, r.services, r.release.slot);
+  return assign_ports(r.host, r.row, r.release);
+}
+
+// The first step after the commit.
+size_t first_after_commit(Steps steps) {
+  const auto it = std::ranges::find(steps, Step::Phase::after_commit, &Step::phase);
+  return static_cast<size_t>(it - steps.begin());
 }
 
 // One step with its record before and after. nullopt: the job ended or waits.
-bool take_step(JobContext& r, std::span<const Step> steps, size_t i, bool quiet) {
-  r.job.step = std::string(steps[i].name);
+bool take_step(JobContext& r, Steps steps, size_t i, bool quiet) {
+  r.job.step = std::string(steps[i]->name);
   if (!quiet)
     r.journal->event(EventKind::begin, "");
   if (auto written = r.journal->write(); !written) {
@@ -198,9 +168,9 @@ bool take_step(JobContext& r, std::span<const Step> steps, size_t i, bool quiet)
     return false;
   }
   const os::Millis begun = r.host.clock.mono();
-  auto next = attempt(steps[i].name, [&]() -> Result<Next> {
-    TRY(permit(r, steps[i].name));
-    return steps[i].run(r);
+  auto next = attempt(steps[i]->name, [&]() -> Result<Next> {
+    TRY(permit(r, *steps[i]));
+    return steps[i]->run(r);
   });
   if (r.control.stopping())
     return false; // the journal says where we were; the next start goes on
@@ -232,32 +202,63 @@ bool take_step(JobContext& r, std::span<const Step> steps, size_t i, bool quiet)
 
 void run_steps(JobContext& r, size_t from) {
   const auto steps = steps_of(r.job.kind);
-  // A job that waited begins again, quietly until where it stood.
-  const Step* stood = find_step(r.job.kind, r.job.step);
-  const size_t stood_at = stood == nullptr ? 0 : static_cast<size_t>(stood - steps.data());
+  // A job that waited begins again, quietly until the step where it waited.
+  const size_t stood_at = find_step(steps, r.job.step).value_or(0);
   for (size_t i = from; i < steps.size(); ++i)
     if (!take_step(r, steps, i, i < stood_at))
       return;
   finish(r, JobState::done, std::nullopt, verdict(r));
-  Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.release.version},
+  Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.release.row.version},
       {"CHILLBOX_RESULT", "ok"}};
   run_lifecycle_hook(r, "post-deploy", env);
 }
 
-} // namespace
-
-void JobControl::set(std::atomic<bool>& flag) {
-  {
-    const std::lock_guard lock(m_mutex);
-    flag = true;
+// Of a daemon that is gone. True: the job's release is live, it continues after the commit. False:
+// all is as before the job, which is queued again.
+bool recover_job(HostContext& host, const store::Job& job, const JobControl& whole) {
+  JobControl control(&whole);
+  JobContext r(host, job, control);
+  Journal journal(r);
+  r.journal = &journal;
+  if (auto loaded = r.read_row(); !loaded) {
+    log::error(cat("job ", job.id, ": ", loaded.error().message));
+    return false;
   }
-  m_changed.notify_all();
+  const auto steps = steps_of(r.job.kind);
+  const auto stood = find_step(steps, r.job.step);
+  const bool commits = stood && steps[*stood]->phase != Step::Phase::before_commit;
+  const bool live =
+      !r.job.release.empty() && r.row.live == r.job.release && r.job.previous != r.job.release;
+  if (commits && live)
+    return true;
+  if (stood) {
+    if (auto release = host.store.release(r.job.site, r.job.release); release && *release)
+      r.release.row = std::move(**release);
+    if (r.old && r.old->id == r.release.row.id && r.job.kind != JobKind::start)
+      r.release.row.slot = other_slot(r.old->slot); // a second copy of the live release
+    r.control.switched = commits;                   // perhaps: then it may have visitors
+    if (const auto set = host.store.secret_set(r.job.site);
+        r.job.kind == JobKind::rollback && r.old && set && *set && (*set)->sha256 != r.old->secrets)
+      r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job
+                                      // takes them up again
+    r.journal->event(EventKind::undo, "the daemon was restarted in this step: starts it again");
+    undo_from(r, steps, *stood);
+    r.job.release.clear();
+    r.job.step.clear();
+  }
+  r.job.state = JobState::queued;
+  if (auto written = r.journal->write(); !written)
+    log::error(cat("job ", r.job.id, ": ", written.error().message));
+  return false;
 }
 
-void JobControl::wait(os::Millis time) {
-  std::unique_lock lock(m_mutex);
-  m_changed.wait_for(
-      lock, time, [this] { return m_cancel || m_stop || (m_cut_watch && watching); });
+} // namespace
+
+Result<void> JobContext::read_row() {
+  if (auto known = TRY(host.store.site(job.site)))
+    row = std::move(*known);
+  old = TRY(live_row(host, row));
+  return {};
 }
 
 bool JobContext::allows(std::string_view option) const {
@@ -275,27 +276,6 @@ void JobContext::output(std::string_view text) {
     journal->event(EventKind::log, text);
 }
 
-std::span<const Step> steps_of(JobKind kind) {
-  switch (kind) {
-  case JobKind::deploy: return k_deploy;
-  case JobKind::rollback: return k_rollback;
-  case JobKind::restart: return k_restart;
-  case JobKind::secrets: return k_secrets;
-  case JobKind::start: return k_bring_up;
-  case JobKind::stop: return k_stop;
-  case JobKind::remove: return k_remove;
-  case JobKind::ping: // ended when it was accepted
-  case JobKind::unknown: return {};
-  }
-  return {};
-}
-
-const Step* find_step(JobKind kind, std::string_view name) {
-  const auto steps = steps_of(kind);
-  const auto it = std::ranges::find(steps, name, &Step::name);
-  return it == steps.end() ? nullptr : &*it;
-}
-
 void run_job(HostContext& host, const std::string& job_id, JobControl& control) {
   auto job = host.store.job(job_id);
   if (!job || !*job || (*job)->finished_ms != 0)
@@ -310,7 +290,7 @@ void run_job(HostContext& host, const std::string& job_id, JobControl& control) 
   JobContext r(host, **job, control);
   Journal journal(r);
   r.journal = &journal;
-  if (auto loaded = load_row(r); !loaded)
+  if (auto loaded = r.read_row(); !loaded)
     return finish(r, JobState::failed, loaded.error().code, loaded.error().message);
   if (r.job.started_ms == 0)
     r.job.started_ms = host.clock.wall_ms();
@@ -319,47 +299,9 @@ void run_job(HostContext& host, const std::string& job_id, JobControl& control) 
     r.job.previous = r.old->id;
   if (!resume)
     return run_steps(r, 0);
-  if (auto loaded = load_behind_switch(r); !loaded)
+  if (auto loaded = load_committed(r); !loaded)
     return finish(r, JobState::failed, loaded.error().code, loaded.error().message);
-  const auto steps = steps_of(r.job.kind);
-  run_steps(r, static_cast<size_t>(find_step(r.job.kind, "reload") - steps.data()));
-}
-
-bool recover_job(HostContext& host, const store::Job& job, const JobControl& whole) {
-  JobControl control(&whole);
-  JobContext r(host, job, control);
-  Journal journal(r);
-  r.journal = &journal;
-  if (auto loaded = load_row(r); !loaded) {
-    log::error(cat("job ", job.id, ": ", loaded.error().message));
-    return false;
-  }
-  const auto steps = steps_of(r.job.kind);
-  const Step* stood = find_step(r.job.kind, r.job.step);
-  const Step* change = find_step(r.job.kind, "switch");
-  const bool live =
-      !r.job.release.empty() && r.row.live == r.job.release && r.job.previous != r.job.release;
-  if (stood != nullptr && change != nullptr && live && stood >= change)
-    return true;
-  if (stood != nullptr) {
-    if (auto release = host.store.release(r.job.site, r.job.release); release && *release)
-      r.release = std::move(**release);
-    if (r.old && r.old->id == r.release.id && r.job.kind != JobKind::start)
-      r.release.slot = other_slot(r.old->slot);                // a second copy of the live release
-    r.control.switched = change != nullptr && stood >= change; // perhaps: then it may have visitors
-    if (const auto set = host.store.secret_set(r.job.site);
-        r.job.kind == JobKind::rollback && r.old && set && *set && (*set)->sha256 != r.old->secrets)
-      r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job
-                                      // takes them up again
-    r.journal->event(EventKind::undo, "the daemon was restarted in this step: starts it again");
-    undo_from(r, steps, static_cast<size_t>(stood - steps.data()));
-    r.job.release.clear();
-    r.job.step.clear();
-  }
-  r.job.state = JobState::queued;
-  if (auto written = r.journal->write(); !written)
-    log::error(cat("job ", r.job.id, ": ", written.error().message));
-  return false;
+  run_steps(r, first_after_commit(steps_of(r.job.kind)));
 }
 
 } // namespace chillbox::rollout

@@ -1,5 +1,6 @@
+#include "rollout/legacy_links.hpp"
+
 #include "rollout/assets.hpp"
-#include "rollout/steps.hpp"
 
 #include "base/text.hpp"
 
@@ -29,18 +30,17 @@ Result<void> unlink_ours(
 } // namespace
 
 // Through `current`, so that they never change.
-Result<void> make_legacy_links(
-    HostContext& host, const config::Site& site, const std::vector<PlannedService>& services) {
-  const std::string current = host.paths.current(site.slug);
-  const std::string srv = srv_dir(host.paths, site.slug),
-                    source = source_dir(host.paths, site.slug);
-  TRY(claim_directory(host, site.slug, srv));
+Result<void> make_legacy_links(HostContext& host, const LoadedRelease& release) {
+  const SiteName& site = release.row.site;
+  const std::string current = host.paths.current(site);
+  const std::string srv = srv_dir(host.paths, site), source = source_dir(host.paths, site);
+  TRY(claim_directory(host, site, srv));
   TRY(make_link_once(host, current + "/nginx/root", srv + "/root"));
-  if (std::ranges::any_of(services, [](const auto& p) { return !p.kind.built.empty(); })) {
-    TRY(claim_directory(host, site.slug, source));
+  if (std::ranges::any_of(release.services, [](const auto& p) { return !p.kind.built.empty(); })) {
+    TRY(claim_directory(host, site, source));
     TRY(host.disk.make_dir(source, 0755));
   }
-  for (const auto& p : services)
+  for (const auto& p : release.services)
     for (const auto& dir : p.kind.built)
       TRY(make_link_once(host, cat(current, "/.chillbox/", p.service.name.str(), "/", dir),
           cat(source, "/", p.service.name.str(), "/", dir)));

@@ -1,5 +1,6 @@
 #include "rollout/manifest.hpp"
 #include "rollout/assets.hpp"
+#include "rollout/loaded_release.hpp"
 #include "rollout/trust.hpp"
 
 #include "base/text.hpp"
@@ -168,11 +169,7 @@ Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::
   }
   TRY(store.put_site(row));
   TRY(restore_rest(store, site, json));
-  const auto text =
-      disk.read(cat(paths.releases(site), "/", row.live, "/", site.str(), ".site.json"),
-          config::k_max_site_json);
-  if (const auto parsed = text ? config::parse_site(*text, site)
-                               : Result<config::Site>(std::unexpected(text.error())))
+  if (const auto parsed = read_site(disk, cat(paths.releases(site), "/", row.live), site))
     TRY(store.claim_hosts(site, parsed->domains));
   TRY(store.raise_serial(site, std::string(k_revision), control::u64_or(json, "revision", 0)));
   return cat("site '", site.str(), "' was restored as ", path_of(paths, site), " says: ", version,

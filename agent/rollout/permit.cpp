@@ -1,12 +1,8 @@
-// Who asked for a job, and what he may, can change while it waits or runs: what was good when it
-// was accepted is looked at again before each step.
-#include "rollout/steps.hpp"
+#include "rollout/permit.hpp"
+#include "rollout/acquire.hpp"
 #include "rollout/trust.hpp"
 
-#include <algorithm>
-
 namespace chillbox::rollout {
-
 namespace {
 
 using store::JobKind;
@@ -15,25 +11,23 @@ using store::JobKind;
 Result<void> check_signed(JobContext& r) {
   if (r.verified)
     TRY(check_signer(r.host, r.job.site, r.verified->signer, r.verified->signer_key));
-  if (r.release.id.empty() || r.job.kind == JobKind::stop || r.job.kind == JobKind::remove)
+  if (r.release.row.id.empty() || r.job.kind == JobKind::stop || r.job.kind == JobKind::remove)
     return {};
-  TRY(check_release(r.host, r.release));
-  const bool needs_set = std::ranges::any_of(
-      r.site.services, [](const auto& s) { return s.secrets_config.has_value(); });
-  return needs_set ? check_set(r.host, r.job.site, r.release.secrets) : Result<void>{};
+  TRY(check_release(r.host, r.release.row));
+  return uses_secrets(r.release.site) ? check_set(r.host, r.job.site, r.release.row.secrets)
+                                      : Result<void>{};
 }
 
 } // namespace
 
-Result<void> permit(JobContext& r, std::string_view step) {
+Result<void> permit(JobContext& r, const Step& step) {
   if (r.control.switched)
     return {};
   if (r.host.check_sender)
     TRY(r.host.check_sender(r.job));
   if (r.job.actor.starts_with(store::k_webhook_actor))
     TRY(check_hold(r.host, r.job.site));
-  return step == "restage" ? Result<void>{}
-                           : check_signed(r); // that step may choose another secret set
+  return step.checks_signers ? check_signed(r) : Result<void>{};
 }
 
 } // namespace chillbox::rollout

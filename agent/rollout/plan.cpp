@@ -5,8 +5,13 @@
 #include "base/diff.hpp"
 #include "base/encoding.hpp"
 #include "base/text.hpp"
+#include "rollout/acquire.hpp"
+#include "rollout/capacity.hpp"
 #include "rollout/compare.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/ports.hpp"
+#include "rollout/preflight.hpp"
+#include "rollout/stop_first.hpp"
+#include "rollout/switch_traffic.hpp"
 #include "rollout/trust.hpp"
 
 #include <nlohmann/json.hpp>
@@ -22,40 +27,16 @@ using control::Json;
 
 constexpr size_t k_most_diff = 400'000;
 
-// A plan's rollout: no job in the store, nothing told, and what it staged is gone with it.
+// A plan's job: not in the store, nothing told, and what it staged is gone with it.
 struct Draft {
   Draft(HostContext& w, const SiteName& site)
-      : rollout(w, {.id = "plan-" + random_token(8), .kind = store::JobKind::deploy, .site = site},
+      : job(w, {.id = "plan-" + random_token(8), .kind = store::JobKind::deploy, .site = site},
             control) {}
-  ~Draft() { (void)rollout.host.disk.remove_tree(rollout.stage_dir()); }
+  ~Draft() { (void)job.host.disk.remove_tree(job.stage_dir()); }
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
   JobControl control;
-  JobContext rollout;
-};
-
-Result<void> load_live(JobContext& r) {
-  if (auto row = TRY(r.host.store.site(r.job.site)))
-    r.row = std::move(*row);
-  if (!r.row.live.empty())
-    r.old = TRY(r.host.store.release(r.job.site, r.row.live));
-  return {};
-}
-
-// The live release as its directory has it; a site without services when there is none, or it
-// cannot be read.
-struct Live {
-  explicit Live(JobContext& r) : rollout(r.host, r.job, control) {
-    if (!r.old)
-      return;
-    rollout.release = *r.old;
-    rollout.row = r.row;
-    if (const auto loaded = load_release(rollout); !loaded)
-      error = loaded.error().message;
-  }
-  JobControl control;
-  JobContext rollout;
-  std::string error;
+  JobContext job;
 };
 
 Json sets(const std::vector<std::string>& before, const std::vector<std::string>& after) {
@@ -89,7 +70,7 @@ std::pair<int64_t, std::string> last_gap(JobContext& r) {
 
 Json gap_part(JobContext& r) {
   std::vector<std::string> names;
-  for (const auto& p : r.services)
+  for (const auto& p : r.release.services)
     if (must_stop_first(r, p))
       names.push_back(cat("'", p.service.name.str(), "'"));
   if (names.empty())
@@ -163,66 +144,67 @@ Result<Json> plan_artifact(HostContext& host, int fd, const std::string& signatu
   if (said.secrets)
     return fail(Code::invalid, "this is a secret set: a plan is made for releases");
   Draft draft(host, said.site);
-  JobContext& r = draft.rollout;
-  TRY(load_live(r));
+  JobContext& r = draft.job;
+  TRY(r.read_row());
   const auto stored = TRY(artifact::digest_file(fd));
   r.job.version = said.version;
   r.job.sha256 = stored.sha256.str();
   auto problems = TRY(verify_draft(r, stored, signature, said));
   r.artifact = Fd(::dup(fd));
-  if (TRY(run_unseal(r)) == Next::wait_unlock)
+  if (TRY(open_artifact_key(r)) == Next::wait_unlock)
     return fail(Code::sealed, "the host is locked: the artifact cannot be read");
   TRY(run_stage(r));
   std::ranges::move(preflight_problems(r), std::back_inserter(problems));
 
   const std::string tree = cat(r.stage_dir(), "/", r.job.site.str());
-  Live live(r);
-  const auto& old = live.rollout;
+  // A site without services when nothing is live, or it cannot be read.
+  auto live = r.old ? load(host, *r.old) : LoadedRelease(store::Release{{}, r.job.site});
+  const auto old = live ? std::move(*live) : LoadedRelease(*r.old);
   const auto installed = TRY(host.store.serial(r.job.site, "site"));
   Json json{{"site", r.job.site.str()}, {"from", r.old ? r.old->version : ""}, {"to", said.version},
       {"sha256", r.job.sha256}, {"serial", said.serial}, {"installed_serial", installed},
-      {"signer", r.verified->signer},
-      {"services", compare_services(host, old, old.release_dir(), r, tree)},
-      {"hosts", sets(old.site.domains, r.site.domains)},
-      {"cron", sets(old.site.crontab, r.site.crontab)},
+      {"signer", r.verified->signer}, {"services", compare_services(host, old, r.release, tree)},
+      {"hosts", sets(old.site.domains, r.release.site.domains)},
+      {"cron", sets(old.site.crontab, r.release.site.crontab)},
       {"nginx",
-          r.release.nginx.empty() ? Json{{"diff", ""}, {"reload", false}}
-                                  : nginx_part(r, r.release.nginx)},
+          r.release.row.nginx.empty() ? Json{{"diff", ""}, {"reload", false}}
+                                      : nginx_part(r, r.release.row.nginx)},
       {"gap", gap_part(r)}, {"drift", Json::array()}};
   add_capacity(json, capacity_of(r, tree), host.config.reserve_percent);
-  if (!live.error.empty())
-    problems.push_back(cat("the live release cannot be read: ", live.error));
+  if (!live)
+    problems.push_back(cat("the live release cannot be read: ", live.error().message));
   json["problems"] = problems;
-  json["warnings"] = limit_warnings(r.site);
+  json["warnings"] = limit_warnings(r.release.site);
   json["change"] = differs(json);
   return json;
 }
 
 Result<Json> plan_site(HostContext& host, const SiteName& site) {
   Draft draft(host, site);
-  JobContext& r = draft.rollout;
+  JobContext& r = draft.job;
   r.job.kind = store::JobKind::restart;
-  TRY(load_live(r));
+  TRY(r.read_row());
   if (!r.old)
     return fail(Code::not_found, cat("no release of '", site.str(), "' is live on this host"));
-  r.release = *r.old;
-  TRY(load_release(r));
-  TRY(choose_ports(host, r.row, r.services, r.old->slot));
-  const std::string text = TRY(render(host, r.site, r.services, r.release));
+  r.release = TRY(load(host, *r.old));
+  TRY(choose_ports(host, r.row, r.release));
+  const std::string text = TRY(render(host, r.release));
   Json json{{"site", site.str()}, {"from", r.old->version}, {"to", r.old->version},
-      {"services", running_services(r)}, {"hosts", sets({}, {})}, {"cron", sets({}, {})},
-      {"nginx", nginx_part(r, text)}, {"drift", drift(r)}};
-  r.release.slot = other_slot(r.old->slot);
+      {"services", running_services(host, r.release)}, {"hosts", sets({}, {})},
+      {"cron", sets({}, {})}, {"nginx", nginx_part(r, text)}, {"drift", drift(host, r.release)}};
+  if (r.row.stopped)
+    json["drift"].push_back("the site is stopped: `chillboxctl start` brings it back");
+  r.release.row.slot = other_slot(r.old->slot);
   json["gap"] = gap_part(r);
   auto capacity = capacity_of(r, r.release_dir());
   capacity.bytes = capacity.entries = 0; // it is there
   add_capacity(json, capacity, host.config.reserve_percent);
   std::vector<std::string> problems =
       capacity_problems(capacity, host.paths, host.config.reserve_percent);
-  for (const auto& file : missing_secrets(host, r.site))
+  for (const auto& file : missing_secrets(host, r.release.site))
     problems.push_back(cat("secret '", file, "' is not staged: `chillboxctl unlock`"));
   json["problems"] = problems;
-  json["warnings"] = limit_warnings(r.site);
+  json["warnings"] = limit_warnings(r.release.site);
   json["change"] = differs(json);
   return json;
 }

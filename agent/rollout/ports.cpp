@@ -1,9 +1,8 @@
-#include "rollout/steps.hpp"
+#include "rollout/ports.hpp"
 
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "openrc/cgroup.hpp"
-#include "os/port.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -81,13 +80,12 @@ std::vector<std::string> own_port_variables(const config::Service& service) {
 
 // "PORT": "$API_PORT", and API_PORT may be another name for a third one. What is more than a name
 // stays as it is.
-Result<PortVariables> port_variables(
-    const config::Site& site, const std::vector<PlannedService>& services) {
+Result<PortVariables> port_variables(const LoadedRelease& release) {
   PortVariables ports;
   std::map<std::string, std::string> whose;
-  for (const auto& p : services)
+  for (const auto& p : release.services)
     for (const auto& name :
-        has_port(p) ? names_of_port(site, p.service) : std::vector<std::string>()) {
+        has_port(p) ? names_of_port(release.site, p.service) : std::vector<std::string>()) {
       const auto [owner, is_new] = whose.emplace(name, p.service.name.str());
       if (!is_new && owner->second != p.service.name.str())
         return fail(Code::preflight,
@@ -95,17 +93,17 @@ Result<PortVariables> port_variables(
                 "' and of service '", p.service.name.str(), "': give each its own"));
       ports[name] = p.port;
     }
-  for (const auto& p : services)
+  for (const auto& p : release.services)
     if (!p.service.worker && !has_port(p))
-      for (const auto& name : names_of_port(site, p.service))
+      for (const auto& name : names_of_port(release.site, p.service))
         ports.emplace(name, k_nobodys_port);
   return ports;
 }
 
 // One a slot, kept with the site so that they stay the same, unique on the host. Whoever takes the
 // port of a slot that does not run blocks nothing.
-Result<void> choose_ports(HostContext& host, store::SiteRow& row,
-    std::vector<PlannedService>& services, Slot slot, Ports kept) {
+Result<void> choose_ports(
+    HostContext& host, store::SiteRow& row, LoadedRelease& release, Ports kept) {
   Json ports = ports_of(row);
   std::set<uint64_t> taken;
   for (const auto& other : TRY(host.store.sites())) {
@@ -113,12 +111,13 @@ Result<void> choose_ports(HostContext& host, store::SiteRow& row,
     for (const auto& [key, value] : theirs.items())
       taken.insert(value.get<uint64_t>());
   }
-  for (auto& p : services) {
+  for (auto& p : release.services) {
     if (!has_port(p))
       continue;
-    const std::string key = cat(p.service.name.str(), ".", letter(slot));
+    const std::string key = cat(p.service.name.str(), ".", letter(release.row.slot));
     const bool lost = kept == Ports::free_only && ports.contains(key) &&
-        stranger_at(host, ports[key].get<uint16_t>(), {row.site, p.service.name, slot}).has_value();
+        stranger_at(host, ports[key].get<uint16_t>(), {row.site, p.service.name, release.row.slot})
+            .has_value();
     if (!ports.contains(key) || lost) {
       uint16_t port = k_first_port;
       while ((taken.contains(port) || os::port_holder(port)) && port < k_last_port)
@@ -133,12 +132,12 @@ Result<void> choose_ports(HostContext& host, store::SiteRow& row,
   return {};
 }
 
-Result<void> assign_ports(HostContext& host, store::SiteRow& row,
-    std::vector<PlannedService>& services, Slot slot, Ports kept) {
+Result<void> assign_ports(
+    HostContext& host, store::SiteRow& row, LoadedRelease& release, Ports kept) {
   static std::mutex one; // sites side by side must not find the same port free
   const std::scoped_lock lock(one);
   const std::string before = row.ports;
-  TRY(choose_ports(host, row, services, slot, kept));
+  TRY(choose_ports(host, row, release, kept));
   return row.ports == before ? Result<void>() : host.store.put_site(row);
 }
 
@@ -158,12 +157,11 @@ std::optional<std::string> site_of_port(HostContext& host, uint16_t port, const 
   return std::nullopt;
 }
 
-std::vector<std::string> port_problems(HostContext& host, const config::Site& site,
-    const std::vector<PlannedService>& services, Slot slot) {
+std::vector<std::string> port_problems(HostContext& host, const LoadedRelease& release) {
   std::vector<std::string> problems;
-  for (const auto& p : services) {
+  for (const auto& p : release.services) {
     const std::string who = cat("service '", p.service.name.str(), "': ");
-    const auto variables = config::expand_all(service_variables(host, site, p.service));
+    const auto variables = config::expand_all(service_variables(host, release.site, p.service));
     for (const auto& name : own_port_variables(p.service)) {
       const auto number = variables ? parse_u64(variables->at(name))
                                     : std::optional<uint64_t>(k_first_port); // else told already
@@ -172,7 +170,7 @@ std::vector<std::string> port_problems(HostContext& host, const config::Site& si
             "': must be a port from ", k_least_port, " to ", UINT16_MAX));
     }
     // What an earlier release of the site left in the slot is stopped before.
-    if (const auto holder = stranger_at(host, p.port, slot_name(site, p, slot, 0)))
+    if (const auto holder = stranger_at(host, p.port, slot_name(release, p)))
       problems.push_back(cat(who, "port ", p.port, " is taken by ", os::describe(*holder)));
   }
   return problems;

@@ -1,6 +1,12 @@
+#include "rollout/preflight.hpp"
 #include "rollout/assets.hpp"
+#include "rollout/build.hpp"
+#include "rollout/capacity.hpp"
+#include "rollout/ports.hpp"
 #include "rollout/prune.hpp"
+#include "rollout/redis.hpp"
 #include "rollout/steps.hpp"
+#include "rollout/switch_traffic.hpp"
 
 #include "base/text.hpp"
 #include "os/job_user.hpp"
@@ -17,7 +23,7 @@ namespace {
 using Problems = std::vector<std::string>;
 
 void check_hosts(JobContext& r, Problems& problems) {
-  for (const auto& host : r.site.domains) {
+  for (const auto& host : r.release.site.domains) {
     const auto owner = r.host.store.host_owner(host, r.job.site);
     if (owner && *owner)
       problems.push_back(cat("host name '", host, "' belongs to site '", **owner, "'"));
@@ -25,7 +31,7 @@ void check_hosts(JobContext& r, Problems& problems) {
 }
 
 void check_secrets(JobContext& r, Problems& problems) {
-  for (const auto& file : missing_secrets(r.host, r.site))
+  for (const auto& file : missing_secrets(r.host, r.release.site))
     problems.push_back(cat("secret '", file,
         "' is not in the site's secret set: send it with `chillboxctl secrets pack` and `deploy`"));
 }
@@ -36,7 +42,7 @@ std::string staged(const JobContext& r) {
 
 void check_assets(JobContext& r, Problems& problems) {
   std::ranges::move(
-      foreign_assets(r.host, r.site, r.host.disk.exists(staged(r) + "/nginx/templates")),
+      foreign_assets(r.host, r.release.site, r.host.disk.exists(staged(r) + "/nginx/templates")),
       std::back_inserter(problems));
 }
 
@@ -66,8 +72,9 @@ void check_handler(
     }
   if (!complete || !r.host.disk.exists(cat(staged(r), "/", p.service.name.str())))
     return;
-  const ServiceContext place{&r.site, &p.service, r.site.version ? r.site.version->str() : "",
-      staged(r), Slot::none, 0, reader};
+  const ServiceContext place{&r.release.site, &p.service,
+      r.release.site.version ? r.release.site.version->str() : "", staged(r), Slot::none, 0,
+      reader};
   for (const auto& problem : preflight(r.host, p.kind, place))
     problems.push_back(who + problem);
 }
@@ -75,7 +82,7 @@ void check_handler(
 // Links of the artifact stay in it; those of what NGINX serves must stay in that.
 void check_published(JobContext& r, Problems& problems) {
   std::vector<std::string> dirs{staged(r) + "/immutable", staged(r) + "/nginx/root"};
-  for (const auto& p : r.services)
+  for (const auto& p : r.release.services)
     for (const auto& name : p.kind.published)
       dirs.push_back(cat(staged(r), "/", p.service.name.str(), name == "." ? "" : "/" + name));
   for (const auto& dir : dirs)
@@ -85,16 +92,17 @@ void check_published(JobContext& r, Problems& problems) {
 }
 
 void check_services(JobContext& r, const os::User& reader, Problems& problems) {
-  for (const auto& service : r.site.services) {
-    auto kind = find_kind(r.host, r.site, service);
+  for (const auto& service : r.release.site.services) {
+    auto kind = find_kind(r.host, r.release.site, service);
     check_folder(r, service, !kind || kind->hashed, problems);
     if (!kind) {
       problems.push_back(cat("service '", service.name.str(), "': ", kind.error().message));
       continue;
     }
-    r.services.push_back({service, std::move(*kind)});
-    check_handler(r, r.services.back(), reader, problems);
-    if (const auto values = config::expand_all(service_variables(r.host, r.site, service)); !values)
+    r.release.services.push_back({service, std::move(*kind)});
+    check_handler(r, r.release.services.back(), reader, problems);
+    if (const auto values = config::expand_all(service_variables(r.host, r.release.site, service));
+        !values)
       problems.push_back(cat("service '", service.name.str(), "': ", values.error().message));
   }
 }
@@ -111,15 +119,17 @@ Result<void> check_services(JobContext& r, Problems& problems) {
   return {};
 }
 
-void check_ports(JobContext& r, Slot slot, Problems& problems) {
-  if (const auto ports = port_variables(r.site, r.services); !ports)
+// As the release would be started, in the slot that is idle now.
+void check_ports(JobContext& r, Problems& problems) {
+  LoadedRelease next = r.release;
+  next.row.slot = other_slot(r.old ? r.old->slot : Slot::none);
+  if (const auto ports = port_variables(next); !ports)
     problems.push_back(ports.error().message);
   auto row = r.row;
-  if (const auto chosen = choose_ports(r.host, row, r.services, slot,
-          !r.old || slot != r.old->slot ? Ports::free_only : Ports::as_they_are);
-      !chosen)
+  if (const auto chosen = choose_ports(r.host, row, next, Ports::free_only); !chosen)
     problems.push_back(chosen.error().message);
-  std::ranges::move(port_problems(r.host, r.site, r.services, slot), std::back_inserter(problems));
+  std::ranges::move(port_problems(r.host, next), std::back_inserter(problems));
+  r.release.services = std::move(next.services);
 }
 
 // What is old may still be there: it goes before anybody is refused for it.
@@ -169,15 +179,16 @@ void check_listen(JobContext& r, const std::string& text, Problems& problems) {
 }
 
 void check_nginx(JobContext& r, Problems& problems) {
-  if (r.services.size() != r.site.services.size())
+  if (r.release.services.size() != r.release.site.services.size())
     return; // a handler is missing: the text would be another
-  const auto text = render_from(
-      r.host, r.site, r.services, r.site.version ? r.site.version->str() : "", staged(r));
+  LoadedRelease next = r.release;
+  next.row.version = r.release.site.version ? r.release.site.version->str() : "";
+  const auto text = render_from(r.host, next, staged(r));
   if (!text) {
     problems.push_back(cat("nginx: ", text.error().message));
     return;
   }
-  r.release.nginx = *text;
+  r.release.row.nginx = *text;
   check_listen(r, *text, problems);
   if (const auto now = r.host.nginx.installed(r.job.site); now && *now == *text)
     return;
@@ -187,48 +198,26 @@ void check_nginx(JobContext& r, Problems& problems) {
 
 } // namespace
 
-Result<std::vector<PlannedService>> plan_services(HostContext& host, const config::Site& site) {
-  std::vector<PlannedService> planned;
-  for (const auto& service : site.services) {
-    ServiceKind kind =
-        TRY_IN(cat("service '", service.name.str(), "'"), find_kind(host, site, service));
-    planned.push_back({service, std::move(kind)});
-  }
-  return planned;
-}
-
-std::vector<std::string> missing_secrets(HostContext& host, const config::Site& site) {
-  const auto staged = secrets::loaded_files(host.paths, site.slug);
-  std::vector<std::string> missing;
-  for (const auto& service : site.services)
-    if (service.secrets_config) {
-      const std::string file = cat(service.name.str(), "/", *service.secrets_config);
-      if (std::ranges::find(staged, file) == staged.end())
-        missing.push_back(file);
-    }
-  return missing;
-}
-
 std::vector<std::string> preflight_problems(JobContext& r) {
   Problems problems;
-  r.services.clear();
+  r.release.services.clear();
   if (const auto checked = check_services(r, problems); !checked)
     problems.push_back(checked.error().message);
   check_published(r, problems);
   check_hosts(r, problems);
   check_assets(r, problems);
   check_secrets(r, problems);
-  check_ports(r, other_slot(r.old ? r.old->slot : Slot::none), problems);
+  check_ports(r, problems);
   check_nginx(r, problems);
-  if (r.site.has_redis && !redis_program(r.host))
+  if (r.release.site.has_redis && !redis_program(r.host))
     problems.emplace_back(k_no_redis);
   std::ranges::move(room_for(r), std::back_inserter(problems));
   return problems;
 }
 
-Result<Next> run_preflight(JobContext& r) {
+static Result<Next> run_preflight(JobContext& r) {
   const auto problems = preflight_problems(r);
-  for (const auto& warning : limit_warnings(r.site))
+  for (const auto& warning : limit_warnings(r.release.site))
     r.info(cat("warning: ", warning));
   if (problems.empty())
     return Next::proceed;
@@ -238,5 +227,7 @@ Result<Next> run_preflight(JobContext& r) {
     r.output(problem);
   return fail(Code::preflight, cat(problems[0], " (and ", problems.size() - 1, " more)"));
 }
+
+extern const Step k_preflight{.name = "preflight", .run = run_preflight};
 
 } // namespace chillbox::rollout

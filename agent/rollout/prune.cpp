@@ -3,8 +3,10 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "rollout/assets.hpp"
+#include "rollout/immutable.hpp"
 #include "rollout/manifest.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/secret_set.hpp"
+#include "rollout/tmpfs_release.hpp"
 
 #include <algorithm>
 
@@ -48,18 +50,14 @@ void add(Pruned& to, Pruned more) {
 
 // As the live release says, else the host.
 uint32_t releases_to_keep(HostContext& host, const SiteName& site, const std::string& live) {
-  const auto text =
-      host.disk.read(cat(host.paths.releases(site), "/", live, "/", site.str(), ".site.json"),
-          config::k_max_site_json);
-  const auto parsed =
-      text ? config::parse_site(*text, site) : Result<config::Site>(std::unexpected(text.error()));
+  const auto parsed = read_site(host.disk, cat(host.paths.releases(site), "/", live), site);
   return (parsed ? parsed->keep_releases : std::nullopt).value_or(host.config.keep_releases);
 }
 
 // In memory, and a boot took it: until it is made again nobody knows how many its site keeps, nor
 // which layers and links it uses.
 Result<bool> live_needs_rebuild(HostContext& host, const store::SiteRow& row) {
-  const auto live = row.live.empty() ? std::nullopt : TRY(host.store.release(row.site, row.live));
+  const auto live = TRY(live_row(host, row));
   return live && needs_rebuild(host, *live);
 }
 

@@ -1,8 +1,5 @@
-// A site's own Redis: one supervised service of the site's user, beside the slots of its releases
-// and outliving them. It can only make its socket itself, so that is beside its data, where that
-// user may and where nobody but the site's own services goes: /run/redis/SITE.sock is a link to it.
-// No TCP. It is started anew only when its configuration or its ACL is another.
-#include "rollout/steps.hpp"
+#include "rollout/redis.hpp"
+#include "rollout/slots.hpp"
 
 #include "base/secret.hpp"
 #include "base/text.hpp"
@@ -99,22 +96,21 @@ bool is_redis(const openrc::SlotName& name) {
   return name.service.str() == k_service;
 }
 
-Result<void> start_redis(HostContext& host, const config::Site& site, const store::Release& release,
-    const os::User& user) {
+Result<void> start_redis(HostContext& host, const LoadedRelease& release) {
+  const auto& site = release.site;
   if (!site.has_redis)
     return {};
   const auto program = redis_program(host);
   if (!program)
     return fail(Code::preflight, std::string(k_no_redis));
-  const std::string brought =
-      cat(host.paths.releases(site.slug), "/", release.id, "/redis/users.acl");
+  const std::string brought = release.dir(host.paths) + "/redis/users.acl";
   const bool acl = host.disk.exists(brought);
   const auto rules = acl ? TRY(host.disk.read(brought, k_max_acl)) : std::string();
   const auto settings = TRY(settings_text(host, site, acl));
-  const os::Owner readable{::geteuid(), user.gid};
+  const os::Owner readable{::geteuid(), release.user.gid};
   const std::string dir = settings_dir(host, site.slug);
   TRY(host.disk.make_dir(dir, 0750, readable));
-  TRY(host.disk.make_dir(data_dir(host, site.slug), 0700, {user.uid, user.gid}));
+  TRY(host.disk.make_dir(data_dir(host, site.slug), 0700, {release.user.uid, release.user.gid}));
   TRY(write_if_new(host, dir + "/users.acl", rules, readable));
   TRY(write_if_new(host, dir + "/redis.conf", settings, readable));
   const std::string run = host.paths.root + "/run/redis";
@@ -127,7 +123,7 @@ Result<void> start_redis(HostContext& host, const config::Site& site, const stor
   spec.argv = {*program, dir + "/redis.conf"};
   spec.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", data_dir(host, site.slug)}};
   spec.cwd = data_dir(host, site.slug);
-  spec.user = user.name;
+  spec.user = release.user.name;
   spec.limits.tasks_max = host.config.tasks_default;
   spec.log = host.paths.logs_of(site.slug) + "/redis.log";
   spec.log_size = host.config.log_size;

@@ -1,6 +1,13 @@
+#include "rollout/retire.hpp"
 #include "rollout/assets.hpp"
+#include "rollout/legacy_links.hpp"
 #include "rollout/prune.hpp"
+#include "rollout/redis.hpp"
+#include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
+#include "rollout/switch_traffic.hpp"
+#include "rollout/tmpfs_release.hpp"
+#include "secrets/load.hpp"
 
 #include "base/text.hpp"
 #include "cron/task.hpp"
@@ -28,11 +35,10 @@ Result<void> cancel_waiting(JobContext& r) {
 
 } // namespace
 
-// A job that cut the watch short decides itself what happens to the slot that is still warm.
-Result<Next> run_retire(JobContext& r) {
+void retire_old_slot(JobContext& r) {
   if (r.control.watch_is_cut())
-    return Next::proceed;
-  const Slot idle = other_slot(r.release.slot);
+    return;
+  const Slot idle = other_slot(r.release.row.slot);
   bool any = false;
   for (const auto& name : r.host.slots.all())
     any = any || (name.site == r.job.site && name.slot == idle && !is_redis(name));
@@ -42,14 +48,18 @@ Result<Next> run_retire(JobContext& r) {
       r.output(
           cat("the old slot did not stop, the next deploy tries again: ", stopped.error().message));
   }
-  if (!r.site.has_redis)
+  if (!r.release.site.has_redis)
     if (auto stopped = stop_redis(r.host, r.job.site); !stopped)
       r.output(cat(
           "the site's Redis did not stop, the next deploy tries again: ", stopped.error().message));
+}
+
+static Result<Next> run_retire(JobContext& r) {
+  retire_old_slot(r);
   return Next::proceed;
 }
 
-Result<Next> run_remove(JobContext& r) {
+static Result<Next> run_remove(JobContext& r) {
   auto& disk = r.host.disk;
   const auto& paths = r.host.paths;
   if (!TRY(r.host.store.site(r.job.site))) {
@@ -95,5 +105,8 @@ Result<Next> run_remove(JobContext& r) {
       purge ? "removed with its data" : cat("removed; its data stays in ", paths.data(r.job.site));
   return Next::finished;
 }
+
+extern const Step k_retire{.name = "retire", .run = run_retire, .phase = Step::Phase::after_commit};
+extern const Step k_remove{.name = "remove", .run = run_remove};
 
 } // namespace chillbox::rollout

@@ -1,6 +1,5 @@
-// What an entry of a crontab runs: in the live release, in the environment of the site's main
-// service.
-#include "rollout/steps.hpp"
+#include "rollout/site_command.hpp"
+#include "rollout/ports.hpp"
 
 #include "base/text.hpp"
 #include "rollout/trust.hpp"
@@ -12,8 +11,7 @@ namespace {
 
 // The first service that runs, else the first worker, else whatever there is.
 const PlannedService* main_service(const std::vector<PlannedService>& services) {
-  const auto listens = std::ranges::find_if(
-      services, [](const auto& p) { return p.kind.listens != ServiceKind::Listens::no; });
+  const auto listens = std::ranges::find_if(services, [](const auto& p) { return p.listens(); });
   if (listens != services.end())
     return &*listens;
   const auto worker =
@@ -31,39 +29,34 @@ Result<openrc::SlotSpec> site_command(
   if (row->stopped)
     return fail(Code::conflict,
         cat("site '", site.str(), "' is stopped: `chillboxctl start ", site.str(), "`"));
-  const auto release = TRY(host.store.release(site, row->live));
-  if (!release)
+  auto live = TRY(live_row(host, *row));
+  if (!live)
     return fail(Code::corrupt,
         cat("site '", site.str(), "': live release ", row->live, " is not in the store"));
-  TRY(check_live(host, *release));
-  JobControl control;
-  JobContext r(host, store::Job{.site = site}, control);
-  r.row = *row;
-  r.release = *release;
-  TRY(load_release(r));
-  if (const auto missing = missing_secrets(host, r.site); !missing.empty())
+  TRY(check_live(host, *live));
+  auto release = TRY(load(host, std::move(*live)));
+  if (const auto missing = missing_secrets(host, release.site); !missing.empty())
     return fail(Code::sealed, cat("waits for ", join(missing, ", "), ": `chillboxctl unlock`"));
-  TRY(assign_ports(host, r.row, r.services, r.release.slot)); // it has them: nothing is written
-  const auto ports = TRY(port_variables(r.site, r.services));
+  auto known = *row; // it has their ports: nothing is written
+  TRY(assign_ports(host, known, release));
+  const auto ports = TRY(port_variables(release));
   static const PlannedService k_none{
       .service = {.name = ServiceName::parse("cron").value()}, .kind = {}};
-  const auto* found = main_service(r.services);
+  const auto* found = main_service(release.services);
   const PlannedService& p = found == nullptr ? k_none : *found;
-  const ServiceContext place{
-      &r.site, &p.service, release->version, r.release_dir(), release->slot, p.port, r.user, ports};
-  openrc::SlotSpec spec{.name = slot_name(r.site, p, release->slot, 0)};
-  spec.release = release->id;
-  std::string text =
-      TRY(config::expand_command(line, site_variables(host, r.site, release->version, ports)));
+  openrc::SlotSpec spec{.name = slot_name(release, p)};
+  spec.release = release.row.id;
+  std::string text = TRY(
+      config::expand_command(line, site_variables(host, release.site, release.row.version, ports)));
   spec.argv = {"/bin/sh", "-c", std::move(text)};
-  spec.env = TRY(service_environment(host, place));
+  spec.env = TRY(service_environment(host, context_of(host, release, p, ports)));
   for (const auto& [name, value] : {std::pair{"SHELL", std::string("/bin/sh")},
-           std::pair{"USER", r.user.name}, std::pair{"LOGNAME", r.user.name}})
+           std::pair{"USER", release.user.name}, std::pair{"LOGNAME", release.user.name}})
     if (std::ranges::none_of(spec.env, [&](const auto& pair) { return pair.first == name; }))
       spec.env.emplace_back(name, value);
-  spec.cwd = r.release_dir();
-  spec.user = r.user.name;
-  spec.limits = limits_of(host, r.site, p.service);
+  spec.cwd = release.dir(host.paths);
+  spec.user = release.user.name;
+  spec.limits = limits_of(host, release.site, p.service);
   spec.log = host.paths.logs_of(site) + "/cron.log";
   spec.log_size = host.config.log_size;
   spec.log_files = host.config.log_files;

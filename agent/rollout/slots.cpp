@@ -1,4 +1,10 @@
+#include "rollout/slots.hpp"
+#include "rollout/ports.hpp"
+#include "rollout/redis.hpp"
+#include "rollout/secret_set.hpp"
 #include "rollout/steps.hpp"
+#include "rollout/stop_first.hpp"
+#include "rollout/trust.hpp"
 
 #include "base/text.hpp"
 #include "os/port.hpp"
@@ -23,36 +29,24 @@ std::string log_file(HostContext& host, const SiteName& site, const config::Serv
   return cat(host.paths.logs_of(site), "/", s.name.str(), ".log");
 }
 
-// Each service's processes: one, or `count` of a worker.
-std::vector<uint32_t> indexes(const config::Service& s) {
-  if (!s.worker)
-    return {0};
-  std::vector<uint32_t> all;
-  for (uint32_t i = 1; i <= s.count; ++i)
-    all.push_back(i);
-  return all;
-}
-
-Result<openrc::SlotSpec> spec_of(HostContext& host, const config::Site& site,
-    const PlannedService& p, const store::Release& release, const os::User& user,
-    const PortVariables& ports) {
-  const ServiceContext place{&site, &p.service, release.version,
-      host.paths.releases(site.slug) + "/" + release.id, release.slot, p.port, user, ports};
-  openrc::SlotSpec spec{.name = slot_name(site, p, release.slot, 0)};
-  spec.release = release.id;
+Result<openrc::SlotSpec> spec_of(HostContext& host, const LoadedRelease& release,
+    const PlannedService& p, const PortVariables& ports) {
+  const auto place = context_of(host, release, p, ports);
+  openrc::SlotSpec spec{.name = slot_name(release, p)};
+  spec.release = release.row.id;
   spec.argv = TRY(command(host, p.kind, place));
   spec.env = TRY(service_environment(host, place));
   spec.cwd = place.release_dir + "/" + p.service.name.str();
-  spec.user = user.name;
-  spec.log = log_file(host, site.slug, p.service);
+  spec.user = release.user.name;
+  spec.log = log_file(host, release.row.site, p.service);
   spec.niceness = p.service.niceness;
-  spec.limits = limits_of(host, site, p.service);
+  spec.limits = limits_of(host, release.site, p.service);
   spec.port = p.port;
   spec.log_size = host.config.log_size;
   spec.log_files = host.config.log_files;
   if (p.kind.listens == ServiceKind::Listens::on_socket) {
-    spec.socket = slot_socket(host, site, p, release.slot);
-    spec.socket_group = host.as_root ? TRY(host.nginx.group()) : user.gid;
+    spec.socket = slot_socket(host, release, p);
+    spec.socket_group = host.as_root ? TRY(host.nginx.group()) : release.user.gid;
   }
   return spec;
 }
@@ -77,7 +71,7 @@ bool runs(HostContext& host, const openrc::SlotName& name, const std::string& re
 // release's own.
 void mark_logs(JobContext& r) {
   r.log_start.clear();
-  for (const auto& p : r.services) {
+  for (const auto& p : r.release.services) {
     const std::string file = log_file(r.host, r.job.site, p.service);
     r.log_start.emplace_back(file, r.host.disk.size(file));
   }
@@ -105,7 +99,7 @@ void keep_last_lines(JobContext& r) {
       lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(k_last_lines));
     for (auto line : lines) {
       r.output(line);
-      r.release.last_log += printable(line, 500) + "\n";
+      r.release.row.last_log += printable(line, 500) + "\n";
     }
   }
 }
@@ -118,14 +112,14 @@ Result<void> wait_healthy(JobContext& r, const PlannedService& p) {
   for (;;) {
     if (r.control.cancelled())
       return fail(Code::interrupted, "cancelled");
-    if (auto answer = probe_service(r.host, r.site, p, r.release.slot)) {
+    if (auto answer = probe_service(r.host, r.release, p)) {
       if (++good >= health.count)
         return {};
     } else {
       good = 0;
       last = answer.error().message;
     }
-    if (crashed(r.host, slot_name(r.site, p, r.release.slot, 0)))
+    if (crashed(r.host, slot_name(r.release, p)))
       return fail(Code::unhealthy,
           cat("service '", p.service.name.str(),
               "' keeps crashing on start; see its last log lines"));
@@ -141,16 +135,6 @@ Result<void> wait_healthy(JobContext& r, const PlannedService& p) {
   }
 }
 
-openrc::SlotName slot_name(
-    const config::Site& site, const PlannedService& p, Slot slot, uint32_t index) {
-  return {site.slug, p.service.name, slot, p.service.worker && index == 0 ? 1 : index};
-}
-
-std::string slot_socket(
-    HostContext& host, const config::Site& site, const PlannedService& p, Slot slot) {
-  return openrc::slot_socket(host.paths, {site.slug, p.service.name, slot});
-}
-
 Result<void> make_socket_dir(HostContext& host, const SiteName& site) {
   const std::string dir = host.paths.slots_of(site);
   TRY(host.disk.make_dir(dir, 0711, {::geteuid(), ::getegid()}));
@@ -162,13 +146,14 @@ Result<void> make_socket_dir(HostContext& host, const SiteName& site) {
 }
 
 Result<void> probe_service(
-    HostContext& host, const config::Site& site, const PlannedService& p, Slot slot) {
-  if (p.kind.listens == ServiceKind::Listens::no)
+    HostContext& host, const LoadedRelease& release, const PlannedService& p) {
+  if (!p.listens())
     return {};
-  nginx::Probe probe{
-      .path = p.service.health.path, .host = site.server_name, .timeout = p.service.health.timeout};
+  nginx::Probe probe{.path = p.service.health.path,
+      .host = release.site.server_name,
+      .timeout = p.service.health.timeout};
   if (p.kind.listens == ServiceKind::Listens::on_socket)
-    probe.socket = slot_socket(host, site, p, slot);
+    probe.socket = slot_socket(host, release, p);
   else
     probe.port = p.port;
   const auto answer = TRY(nginx::probe(probe));
@@ -179,41 +164,39 @@ Result<void> probe_service(
   return {};
 }
 
-Result<void> wait_for_probe(HostContext& host, JobControl& control, const config::Site& site,
-    const PlannedService& p, Slot slot) {
+Result<void> wait_for_probe(
+    HostContext& host, JobControl& control, const LoadedRelease& release, const PlannedService& p) {
   const os::Millis end = host.clock.mono() + p.service.health.deadline;
   for (;;) {
-    auto answer = probe_service(host, site, p, slot);
+    auto answer = probe_service(host, release, p);
     if (answer || control.stopping() || host.clock.mono() >= end ||
-        crashed(host, slot_name(site, p, slot, 0)))
+        crashed(host, slot_name(release, p)))
       return answer;
     host.clock.sleep(p.service.health.interval);
   }
 }
 
-Result<void> start_slots(HostContext& host, const config::Site& site,
-    const std::vector<PlannedService>& services, const store::Release& release,
-    const os::User& user, const std::vector<std::string>& skip) {
-  TRY(make_socket_dir(host, site.slug));
-  TRY(start_redis(host, site, release, user)); // before those who use it
-  const auto ports = TRY(port_variables(site, services));
-  for (const auto& p : services) {
-    if (p.kind.listens == ServiceKind::Listens::no && !p.service.worker)
-      continue; // files only
-    if (std::ranges::find(skip, p.service.name.str()) != skip.end())
+Result<void> start_slots(
+    HostContext& host, const LoadedRelease& release, const std::vector<std::string>& skip) {
+  TRY(make_socket_dir(host, release.row.site));
+  TRY(start_redis(host, release)); // before those who use it
+  const auto ports = TRY(port_variables(release));
+  for (const auto& p : release.services) {
+    if (p.files_only() || std::ranges::find(skip, p.service.name.str()) != skip.end())
       continue;
-    if (std::ranges::all_of(indexes(p.service), [&](uint32_t index) {
-          return runs(host, slot_name(site, p, release.slot, index), release.id);
+    const auto indexes = p.indexes();
+    if (std::ranges::all_of(indexes, [&](uint32_t index) {
+          return runs(host, slot_name(release, p, index), release.row.id);
         }))
       continue; // warm: its `command` need not be asked
     const std::string what = cat("service '", p.service.name.str(), "'");
-    auto spec = TRY_IN(what, spec_of(host, site, p, release, user, ports));
-    for (const uint32_t index : indexes(p.service)) {
-      spec.name = slot_name(site, p, release.slot, index);
+    auto spec = TRY_IN(what, spec_of(host, release, p, ports));
+    for (const uint32_t index : indexes) {
+      spec.name = slot_name(release, p, index);
       auto numbered = spec;
       if (p.service.worker)
         numbered.env.emplace_back("CHILLBOX_WORKER", std::to_string(index));
-      TRY_IN(what, check_port(host, spec.name, p, release.id));
+      TRY_IN(what, check_port(host, spec.name, p, release.row.id));
       TRY_IN(what, host.slots.start(numbered));
     }
   }
@@ -253,94 +236,92 @@ void drain(JobContext& r, Slot slot) {
 
 // What an earlier release left in the slot, perhaps only a moment ago behind a switch whose watch
 // this job cut short.
-Result<void> clear_slot(JobContext& r) {
+static Result<void> clear_slot(JobContext& r) {
   std::vector<openrc::SlotName> left;
   for (const auto& name : r.host.slots.all())
-    if (name.site == r.job.site && name.slot == r.release.slot && !is_redis(name) &&
-        r.host.slots.release_in(name) != r.release.id)
+    if (name.site == r.job.site && name.slot == r.release.row.slot && !is_redis(name) &&
+        r.host.slots.release_in(name) != r.release.row.id)
       left.push_back(name);
   if (!left.empty())
-    drain(r, r.release.slot);
+    drain(r, r.release.row.slot);
   for (const auto& name : left)
     TRY(r.host.slots.stop(name, k_stop_grace));
   return {};
 }
 
-Result<Next> run_start(JobContext& r) {
-  if (r.release.slot == Slot::none)
-    r.release.slot = other_slot(r.old ? r.old->slot : Slot::none);
-  const bool anew = !r.old || r.release.slot != r.old->slot;
+static Result<Next> run_start(JobContext& r) {
+  if (r.release.row.slot == Slot::none)
+    r.release.row.slot = other_slot(r.old ? r.old->slot : Slot::none);
+  const bool anew = !r.old || r.release.row.slot != r.old->slot;
   if (anew)
     TRY(clear_slot(r));
-  TRY(assign_ports(
-      r.host, r.row, r.services, r.release.slot, anew ? Ports::free_only : Ports::as_they_are));
+  TRY(assign_ports(r.host, r.row, r.release, anew ? Ports::free_only : Ports::as_they_are));
   if (!r.old ||
-      r.old->id != r.release.id) // of the live one the store says where it runs until the switch
-    TRY(r.host.store.put_release(r.release));
+      r.old->id !=
+          r.release.row.id) // of the live one the store says where it runs until the switch
+    TRY(r.host.store.put_release(r.release.row));
   mark_logs(r);
   TRY(load_current_set(
       r.host, r.job.site)); // an unlock may have come whose turn is behind this job
-  const auto missing = missing_secrets(r.host, r.site);
+  const auto missing = missing_secrets(r.host, r.release.site);
   if (!missing.empty() && r.job.kind != store::JobKind::start)
     return fail(
         Code::sealed, cat("secret '", missing[0], "' is not staged: `chillboxctl unlock` first"));
   if (!missing.empty())
     r.job.message =
         cat("started, except what waits for ", join(missing, ", "), ": `chillboxctl unlock`");
-  std::vector<std::string> skip;
-  for (const auto& file : missing)
-    skip.emplace_back(split(file, '/')[0]);
-  for (const auto& p : r.services)
+  auto skip = services_of(missing);
+  for (const auto& p : r.release.services)
     if (must_stop_first(r, p))
       r.stop_first.insert(p.service.name.str());
   skip.insert(skip.end(), r.stop_first.begin(), r.stop_first.end());
-  TRY(start_slots(r.host, r.site, r.services, r.release, r.user, skip));
+  TRY(start_slots(r.host, r.release, skip));
   return Next::proceed;
 }
 
 // The settings of its Redis as the live release has them; a release that did not hold may have
 // brought others.
-void redis_of_old(JobContext& r) {
-  if (!r.site.has_redis)
+static void redis_of_old(JobContext& r) {
+  if (!r.release.site.has_redis)
     return;
   if (!r.old || r.row.stopped)
     return void(stop_redis(r.host, r.job.site));
-  JobContext back(r.host, r.job, r.control);
-  back.release = *r.old;
-  auto done = load_release(back);
-  if (done)
-    done = back.site.has_redis ? start_redis(r.host, back.site, back.release, back.user)
-                               : stop_redis(r.host, r.job.site);
+  const auto back = load(r.host, *r.old);
+  Result<void> done{};
+  if (!back)
+    done = std::unexpected(back.error());
+  else
+    done = back->site.has_redis ? start_redis(r.host, *back) : stop_redis(r.host, r.job.site);
   if (!done)
     r.output(cat("its Redis is not as it was before: ", done.error().message));
 }
 
-void undo_start(JobContext& r) {
-  if (r.release.slot == Slot::none || (r.old && r.old->slot == r.release.slot))
+static void undo_start(JobContext& r) {
+  if (r.release.row.slot == Slot::none || (r.old && r.old->slot == r.release.row.slot))
     return;
   keep_last_lines(r);
   if (r.control.switched)
-    drain(r, r.release.slot); // it had the traffic
+    drain(r, r.release.row.slot); // it had the traffic
   for (const auto& name : r.host.slots.all())
-    if (name.site == r.job.site && name.slot == r.release.slot && !is_redis(name))
+    if (name.site == r.job.site && name.slot == r.release.row.slot && !is_redis(name))
       (void)r.host.slots.stop(name, grace_of_undone(r, name));
   redis_of_old(r);
 }
 
-Result<Next> run_check(JobContext& r) {
+static Result<Next> run_check(JobContext& r) {
   r.control.let_go();
-  const auto missing = missing_secrets(r.host, r.site); // a start on a sealed host left these out
-  for (const auto& p : r.services) {
-    const bool waits = std::ranges::any_of(
-        missing, [&](const auto& file) { return file.starts_with(p.service.name.str() + "/"); });
-    if (p.kind.listens != ServiceKind::Listens::no && !waits &&
-        !r.stop_first.contains(p.service.name.str()))
+  const auto waiting = services_of(
+      missing_secrets(r.host, r.release.site)); // a start on a sealed host left these out
+  for (const auto& p : r.release.services) {
+    const std::string& name = p.service.name.str();
+    const bool waits = std::ranges::find(waiting, name) != waiting.end();
+    if (p.listens() && !waits && !r.stop_first.contains(name))
       TRY(wait_healthy(r, p));
   }
   return Next::proceed;
 }
 
-Result<Next> run_stop(JobContext& r) {
+static Result<Next> run_stop(JobContext& r) {
   if (!r.old)
     return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
   r.job.release = r.old->id;
@@ -362,5 +343,9 @@ Result<Next> run_stop(JobContext& r) {
   r.job.message = "stopped; `chillboxctl start` brings it back";
   return Next::finished;
 }
+
+extern const Step k_start{.name = "start", .run = run_start, .undo = undo_start};
+extern const Step k_check{.name = "check", .run = run_check};
+extern const Step k_stop{.name = "stop", .run = run_stop};
 
 } // namespace chillbox::rollout

@@ -1,7 +1,7 @@
-// Services that must not run twice (`strategy: stop-first`): their old copy has stopped before the
-// new one starts. All others of the release are up and were checked by then, and NGINX likes the
-// new text, so that the gap is as short as the two copies allow. It is measured and kept with the
-// job.
+#include "rollout/stop_first.hpp"
+#include "rollout/build.hpp"
+#include "rollout/ports.hpp"
+#include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
@@ -20,41 +20,29 @@ std::vector<openrc::SlotName> copies(
   return names;
 }
 
-std::vector<PlannedService> only(
-    const std::vector<PlannedService>& services, const std::set<std::string>& names) {
-  std::vector<PlannedService> some;
-  std::ranges::copy_if(services, std::back_inserter(some),
-      [&](const auto& p) { return names.contains(p.service.name.str()); });
-  return some;
+// The release with these of its services.
+LoadedRelease only(LoadedRelease release, const std::set<std::string>& names) {
+  std::erase_if(
+      release.services, [&](const auto& p) { return !names.contains(p.service.name.str()); });
+  return release;
 }
 
-std::vector<std::string> waiting_for_secrets(HostContext& host, const config::Site& site) {
-  std::vector<std::string> services;
-  for (const auto& file : missing_secrets(host, site))
-    services.emplace_back(split(file, '/')[0]);
-  return services;
-}
-
-} // namespace
-
+// The services of an installed release that must not run twice; none when it cannot be read.
 std::set<std::string> stop_first_services(
-    HostContext& host, const SiteName& site, const std::string& release) {
+    const HostContext& host, const SiteName& site, const std::string& release) {
   std::set<std::string> names;
-  const auto text =
-      host.disk.read(cat(host.paths.releases(site), "/", release, "/", site.str(), ".site.json"),
-          config::k_max_site_json);
-  const auto parsed =
-      text ? config::parse_site(*text, site) : Result<config::Site>(fail(Code::not_found, ""));
-  if (parsed)
+  if (const auto parsed = read_site(host.disk, cat(host.paths.releases(site), "/", release), site))
     for (const auto& service : parsed->services)
       if (service.strategy == config::Strategy::stop_first)
         names.insert(service.name.str());
   return names;
 }
 
+} // namespace
+
 bool must_stop_first(const JobContext& r, const PlannedService& p) {
   return p.service.strategy == config::Strategy::stop_first && r.old &&
-      r.old->slot != r.release.slot &&
+      r.old->slot != r.release.row.slot &&
       !copies(r.host, r.job.site, p.service.name.str(), r.old->slot).empty();
 }
 
@@ -67,69 +55,73 @@ void end_downtime(JobContext& r) {
   r.downtime_begun.reset();
 }
 
-Result<Next> run_stop_first(JobContext& r) {
-  const auto services = only(r.services, r.stop_first);
-  if (services.empty())
+static Result<Next> run_stop_first(JobContext& r) {
+  const auto release = only(r.release, r.stop_first);
+  if (release.services.empty())
     return Next::proceed;
   if (r.control.cancelled())
     return fail(Code::interrupted, "cancelled before the old copies stopped");
   r.downtime_begun = r.host.clock.mono();
-  for (const auto& p : services)
+  for (const auto& p : release.services)
     for (const auto& name : copies(r.host, r.job.site, p.service.name.str(), r.old->slot))
       TRY(r.host.slots.stop(name, k_stop_grace));
-  for (const auto& p : services)
+  for (const auto& p : release.services)
     if (r.job.kind == store::JobKind::deploy)
       TRY(migrate(r, p));
-  TRY(start_slots(r.host, r.site, services, r.release, r.user, {}));
-  for (const auto& p : services)
-    if (p.kind.listens != ServiceKind::Listens::no)
+  TRY(start_slots(r.host, release, {}));
+  for (const auto& p : release.services)
+    if (p.listens())
       TRY(wait_healthy(r, p));
   return Next::proceed;
 }
 
-// Also of a job that a crash ended: who is to give back is read from the two releases. Those that
-// run already are left alone.
+// The old copies of these services run again.
+static Result<void> start_again(JobContext& r, const std::set<std::string>& names) {
+  auto back = TRY(load(r.host, *r.old));
+  auto row = r.row;
+  TRY(assign_ports(r.host, row, back));
+  back = only(std::move(back), names);
+  TRY(start_slots(r.host, back, services_of(missing_secrets(r.host, back.site))));
+  for (const auto& p : back.services)
+    (void)wait_for_probe(r.host, r.control, back, p);
+  return {};
+}
+
+// Also of a job that a crash ended: which services are to be given back is read from the two
+// releases.
 void undo_stop_first(JobContext& r) {
-  if (!r.old || r.release.slot == Slot::none || r.release.slot == r.old->slot || r.row.stopped)
+  if (!r.old || r.release.row.slot == Slot::none || r.release.row.slot == r.old->slot ||
+      r.row.stopped)
     return;
-  auto names = stop_first_services(r.host, r.job.site, r.release.id);
+  auto names = stop_first_services(r.host, r.job.site, r.release.row.id);
   names.merge(stop_first_services(r.host, r.job.site, r.old->id));
   if (names.empty())
     return;
   keep_last_lines(r); // before the old copies write to the same logs
   for (const auto& service : names)
-    for (const auto& name : copies(r.host, r.job.site, service, r.release.slot))
+    for (const auto& name : copies(r.host, r.job.site, service, r.release.row.slot))
       if (auto stopped = r.host.slots.stop(name, grace_of_undone(r, name)); !stopped)
         return r.output(cat("the new copy of '", service,
             "' does not stop, and its old one must not run next to it: ", stopped.error().message));
-  JobContext back(r.host, r.job, r.control);
-  back.row = r.row;
-  back.release = *r.old;
-  auto up = load_release(back);
-  if (up)
-    up = assign_ports(r.host, back.row, back.services, r.old->slot);
-  back.services = only(back.services, names);
-  if (up)
-    up = start_slots(r.host, back.site, back.services, *r.old, back.user,
-        waiting_for_secrets(r.host, back.site));
-  if (!up)
+  if (const auto up = start_again(r, names); !up)
     return r.output(cat("cannot start the old copy of ", join({names.begin(), names.end()}, ", "),
         " again: ", up.error().message));
-  for (const auto& p : back.services)
-    (void)wait_for_probe(r.host, r.control, back.site, p, r.old->slot);
   end_downtime(r);
 }
 
-Result<void> stop_second_copies(
-    HostContext& host, const config::Site& site, const store::Release& release) {
-  auto names = stop_first_services(host, site.slug, release.id);
+Result<void> stop_second_copies(HostContext& host, const LoadedRelease& release) {
+  const SiteName& site = release.row.site;
+  auto names = stop_first_services(host, site, release.row.id);
   for (const auto& name : host.slots.all())
-    if (name.site == site.slug && name.slot != release.slot)
-      names.merge(stop_first_services(host, site.slug, host.slots.release_in(name)));
+    if (name.site == site && name.slot != release.row.slot)
+      names.merge(stop_first_services(host, site, host.slots.release_in(name)));
   for (const auto& service : names)
-    for (const auto& name : copies(host, site.slug, service, other_slot(release.slot)))
+    for (const auto& name : copies(host, site, service, other_slot(release.row.slot)))
       TRY(host.slots.stop(name, k_stop_grace));
   return {};
 }
+
+extern const Step k_stop_first{
+    .name = "stop-first", .run = run_stop_first, .undo = undo_stop_first, .old_name = "handover"};
 
 } // namespace chillbox::rollout

@@ -1,5 +1,9 @@
+#include "rollout/switch_traffic.hpp"
 #include "rollout/manifest.hpp"
+#include "rollout/ports.hpp"
+#include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
+#include "rollout/stop_first.hpp"
 
 #include "base/text.hpp"
 
@@ -31,22 +35,20 @@ std::string files_of(const PlannedService& p) {
   return p.kind.published[0] == "." ? name : cat(name, "/", p.kind.published[0]);
 }
 
-void put_back(JobContext& r, const store::SiteRow& row, const store::Release& old) {
-  JobContext back(r.host, r.job, r.control);
-  back.row = row; // its ports
-  back.release = old;
-  if (auto loaded = load_release(back); !loaded)
-    return r.output(cat("cannot read the release to roll back to: ", loaded.error().message));
-  (void)assign_ports(r.host, back.row, back.services, old.slot);
+void put_back(JobContext& r, store::SiteRow row, const store::Release& old) {
+  auto back = load(r.host, old);
+  if (!back)
+    return r.output(cat("cannot read the release to roll back to: ", back.error().message));
+  (void)assign_ports(r.host, row, *back);
   undo_stop_first(r);
   // Warm as a rule, then this does nothing; after a restart in the watch it may be down.
-  if (auto up = start_slots(r.host, back.site, back.services, old, back.user, {}); !up)
+  if (auto up = start_slots(r.host, *back, {}); !up)
     r.output(cat("cannot start the release to roll back to: ", up.error().message));
-  for (const auto& p : back.services)
-    (void)wait_for_probe(r.host, r.control, back.site, p, old.slot);
-  if (auto pointed = point_links(r.host, back.site, back.services, old); !pointed)
+  for (const auto& p : back->services)
+    (void)wait_for_probe(r.host, r.control, *back, p);
+  if (auto pointed = point_links(r.host, *back); !pointed)
     return r.output(cat("cannot point the links back: ", pointed.error().message));
-  (void)r.host.store.claim_hosts(r.job.site, back.site.domains);
+  (void)r.host.store.claim_hosts(r.job.site, back->site.domains);
   const bool failed =
       r.job.kind == store::JobKind::deploy; // what a rollback goes to was good, and may be so again
   (void)r.host.store.commit_live(r.job.site, old, failed, r.host.clock.wall_ms());
@@ -54,44 +56,40 @@ void put_back(JobContext& r, const store::SiteRow& row, const store::Release& ol
 
 } // namespace
 
-Result<std::string> render(HostContext& host, const config::Site& site,
-    const std::vector<PlannedService>& services, const store::Release& release) {
-  return render_from(
-      host, site, services, release.version, host.paths.releases(site.slug) + "/" + release.id);
+Result<std::string> render(HostContext& host, const LoadedRelease& release) {
+  return render_from(host, release, release.dir(host.paths));
 }
 
-Result<std::string> render_from(HostContext& host, const config::Site& site,
-    const std::vector<PlannedService>& services, const std::string& version,
-    const std::string& tree) {
-  nginx::SiteInput input{.site = &site, .host = &host.config, .paths = host.paths};
+Result<std::string> render_from(
+    HostContext& host, const LoadedRelease& release, const std::string& tree) {
+  nginx::SiteInput input{.site = &release.site, .host = &host.config, .paths = host.paths};
   input.release_dir = tree;
   input.templates = TRY(templates_of(host, tree));
-  const auto ports = TRY(port_variables(site, services));
-  for (const auto& p : services) {
+  const auto ports = TRY(port_variables(release));
+  for (const auto& p : release.services) {
     nginx::Upstream upstream{.service = p.service.name,
         .front = p.kind.front() && !p.service.worker,
         .hashed = p.kind.hashed};
     if (p.kind.listens == ServiceKind::Listens::on_socket)
-      upstream.socket = host.paths.live_socket(site.slug, p.service.name.str());
+      upstream.socket = host.paths.live_socket(release.row.site, p.service.name.str());
     upstream.port = p.port;
     upstream.files = files_of(p);
     input.upstreams.push_back(std::move(upstream));
   }
-  input.variables = site_variables(host, site, version, ports);
+  input.variables = site_variables(host, release.site, release.row.version, ports);
   return nginx::render_site(input);
 }
 
-Result<void> point_links(HostContext& host, const config::Site& site,
-    const std::vector<PlannedService>& services, const store::Release& release) {
-  const std::string live = host.paths.live(site.slug);
+Result<void> point_links(HostContext& host, const LoadedRelease& release) {
+  const std::string live = host.paths.live(release.row.site);
   TRY(host.disk.make_dir(live, 0755));
   std::vector<std::string> wanted;
-  for (const auto& p : services)
+  for (const auto& p : release.services)
     if (p.kind.listens == ServiceKind::Listens::on_socket) {
       wanted.push_back(p.service.name.str() + ".sock");
-      TRY(host.disk.set_link(slot_socket(host, site, p, release.slot), live + "/" + wanted.back()));
+      TRY(host.disk.set_link(slot_socket(host, release, p), live + "/" + wanted.back()));
     }
-  TRY(host.disk.set_link("releases/" + release.id, host.paths.current(site.slug)));
+  TRY(host.disk.set_link("releases/" + release.row.id, host.paths.current(release.row.site)));
   for (const auto& name : TRY(host.disk.list(live)))
     if (std::ranges::find(wanted, name) == wanted.end())
       TRY(host.disk.remove(live + "/" + name));
@@ -103,55 +101,53 @@ Result<void> set_sealed_flag(HostContext& host, const SiteName& site, bool seale
   return sealed ? host.disk.write(flag, "", 0644) : host.disk.remove(flag);
 }
 
-Result<Next> run_configure(JobContext& r) {
-  r.release.nginx = TRY(render(r.host, r.site, r.services, r.release));
-  if (r.release.nginx == TRY(r.host.nginx.installed(r.job.site)))
+static Result<Next> run_configure(JobContext& r) {
+  r.release.row.nginx = TRY(render(r.host, r.release));
+  if (r.release.row.nginx == TRY(r.host.nginx.installed(r.job.site)))
     return Next::proceed;
-  TRY(r.host.nginx.test(r.job.site, r.release.nginx));
+  TRY(r.host.nginx.test(r.job.site, r.release.row.nginx));
   r.info("NGINX configuration changed; `nginx -t` passed");
   return Next::proceed;
 }
 
 // All that could fail is behind us. The links first, then the store: until the store says
 // otherwise, a restart points the links back.
-Result<Next> run_switch(JobContext& r) {
+static Result<Next> run_switch(JobContext& r) {
   if (r.control.cancelled())
     return fail(Code::interrupted, "cancelled before the switch");
-  TRY(r.host.store.claim_hosts(r.job.site, r.site.domains));
+  TRY(r.host.store.claim_hosts(r.job.site, r.release.site.domains));
   TRY(set_sealed_flag(r.host, r.job.site,
-      !missing_secrets(r.host, r.site).empty())); // of a site that is only started
+      !missing_secrets(r.host, r.release.site).empty())); // of a site that is only started
   if (r.row.stopped) {
     r.row.stopped = false;
     TRY(r.host.store.put_site(r.row));
   }
   if (r.job.kind == store::JobKind::deploy)
     TRY(write_manifest(r.host, r.job.site,
-        &r.release)); // so that a store that is lost after this can be made again
-  TRY(point_links(r.host, r.site, r.services, r.release));
-  r.release.state = store::ReleaseState::good;
-  r.release.live_ms = r.host.clock.wall_ms();
-  TRY(r.host.store.commit_live(r.job.site, r.release, false, r.release.live_ms));
+        &r.release.row)); // so that a store that is lost after this can be made again
+  TRY(point_links(r.host, r.release));
+  r.release.row.state = store::ReleaseState::good;
+  r.release.row.live_ms = r.host.clock.wall_ms();
+  TRY(r.host.store.commit_live(r.job.site, r.release.row, false, r.release.row.live_ms));
   r.control.switched = true;
-  if (std::ranges::none_of(r.services,
+  if (std::ranges::none_of(r.release.services,
           [](const auto& p) { return p.kind.listens == ServiceKind::Listens::on_port; }))
     end_downtime(r); // else with the reload
   return Next::proceed;
 }
 
-void undo_switch(JobContext& r) {
+static void undo_switch(JobContext& r) {
   const auto row = r.host.store.site(r.job.site);
-  if (!row || r.release.id.empty())
+  if (!row || r.release.row.id.empty())
     return;
-  const bool committed = *row && (*row)->live == r.release.id;
+  const bool committed = *row && (*row)->live == r.release.row.id;
   if (r.old) {
     if (committed)
       return put_back(r, **row, *r.old);
     // Links may point to the new slot already; the store still says the old release.
-    JobContext back(r.host, r.job, r.control);
-    back.release = *r.old;
-    if (load_release(back)) {
-      (void)point_links(r.host, back.site, back.services, *r.old);
-      (void)r.host.store.claim_hosts(r.job.site, back.site.domains);
+    if (const auto back = load(r.host, *r.old)) {
+      (void)point_links(r.host, *back);
+      (void)r.host.store.claim_hosts(r.job.site, back->site.domains);
     }
     return;
   }
@@ -166,21 +162,21 @@ void undo_switch(JobContext& r) {
   }
 }
 
-Result<Next> run_reload(JobContext& r) {
+static Result<Next> run_reload(JobContext& r) {
   r.old_nginx = TRY(r.host.nginx.installed(r.job.site));
-  if (r.old_nginx == r.release.nginx) {
+  if (r.old_nginx == r.release.row.nginx) {
     end_downtime(r);
     return Next::proceed;
   }
-  TRY(r.host.nginx.install(r.job.site, r.release.nginx));
+  TRY(r.host.nginx.install(r.job.site, r.release.row.nginx));
   TRY(r.host.nginx.reload());
-  TRY(r.host.nginx.ask_by_name(r.job.site, r.release.nginx));
+  TRY(r.host.nginx.ask_by_name(r.job.site, r.release.row.nginx));
   r.info("NGINX serves the new configuration");
   end_downtime(r);
   return Next::proceed;
 }
 
-void undo_reload(JobContext& r) {
+static void undo_reload(JobContext& r) {
   const std::string before = r.old ? r.old->nginx : "";
   const auto now = r.host.nginx.installed(r.job.site);
   if (!now || *now == before)
@@ -190,5 +186,11 @@ void undo_reload(JobContext& r) {
   if (auto back = r.host.nginx.reload(); !back)
     r.output(cat("NGINX did not accept the old file: ", back.error().message));
 }
+
+extern const Step k_configure{.name = "configure", .run = run_configure};
+extern const Step k_switch{
+    .name = "switch", .run = run_switch, .undo = undo_switch, .phase = Step::Phase::commit};
+extern const Step k_reload{
+    .name = "reload", .run = run_reload, .undo = undo_reload, .phase = Step::Phase::after_commit};
 
 } // namespace chillbox::rollout

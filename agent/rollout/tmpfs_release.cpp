@@ -1,7 +1,7 @@
-// Releases that are in memory only (site.json, "store": "tmpfs"): each is a tmpfs of its own,
-// mounted at the place that a release on the disk has, so that every path is the same. A boot
-// leaves the empty place. Once the vault is open the release is rebuilt from its artifact.
-#include "rollout/steps.hpp"
+#include "rollout/tmpfs_release.hpp"
+#include "rollout/acquire.hpp"
+#include "rollout/build.hpp"
+#include "rollout/install.hpp"
 #include "rollout/trust.hpp"
 
 #include "artifact/artifact_store.hpp"
@@ -21,7 +21,7 @@ std::string dir_of(const HostContext& host, const SiteName& site, const std::str
 }
 
 Result<void> open_own_artifact(JobContext& r) {
-  const Digest digest = TRY(Digest::parse(r.release.sha256));
+  const Digest digest = TRY(Digest::parse(r.release.row.sha256));
   r.artifact = Fd(::open(r.host.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!r.artifact)
     return fail(Code::not_found, "its files are gone, and so is its artifact: deploy it again");
@@ -33,15 +33,15 @@ Result<void> open_own_artifact(JobContext& r) {
 
 Result<void> make_it(JobContext& r) {
   TRY(open_own_artifact(r));
-  if (TRY(run_unseal(r)) == Next::wait_unlock)
+  if (TRY(open_artifact_key(r)) == Next::wait_unlock)
     return fail(Code::sealed, "it is rebuilt from its artifact after `chillboxctl unlock`");
   undo_stage(r); // of a daemon that is gone
   TRY(unpack(r));
-  r.services = TRY(plan_services(r.host, r.site));
-  r.user = TRY(site_user(r.host, r.job.site));
-  r.release.digest.clear(); // in the store until it is whole again
-  TRY(r.host.store.put_release(r.release));
-  TRY(remove_release(r.host, r.job.site, r.release.id));
+  r.release.services = TRY(plan_services(r.host, r.release.site));
+  r.release.user = TRY(site_user(r.host, r.job.site));
+  r.release.row.digest.clear(); // in the store until it is whole again
+  TRY(r.host.store.put_release(r.release.row));
+  TRY(remove_release(r.host, r.job.site, r.release.row.id));
   TRY(put_tree(r));
   return build_tree(r);
 }
@@ -54,7 +54,7 @@ std::string cache_dir(
 }
 
 Result<void> mount_release(JobContext& r) {
-  if (!r.site.confidential)
+  if (!r.release.site.confidential)
     return {};
   TRY(r.host.disk.make_dir(r.release_dir(), k_traverse));
   if (r.host.paths.testing()) // tests mount nothing
@@ -82,20 +82,20 @@ bool needs_rebuild(HostContext& host, const store::Release& release) {
 }
 
 Result<void> rebuild_release(JobContext& r) {
-  if (!needs_rebuild(r.host, r.release))
+  if (!needs_rebuild(r.host, r.release.row))
     return {};
-  TRY(check_release(r.host, r.release));
+  TRY(check_release(r.host, r.release.row));
   auto made = make_it(r);
   undo_stage(r);
   r.file_key = SecretBytes();
   if (made) {
-    log::info(cat(
-        "site '", r.job.site.str(), "': release ", r.release.id, " is rebuilt from its artifact"));
+    log::info(cat("site '", r.job.site.str(), "': release ", r.release.row.id,
+        " is rebuilt from its artifact"));
     return {};
   }
-  (void)remove_release(r.host, r.job.site, r.release.id);
+  (void)remove_release(r.host, r.job.site, r.release.row.id);
   (void)r.host.disk.make_dir(r.release_dir(), k_traverse); // its place, for the next try
-  return within(cat("release ", r.release.id), std::move(made).error());
+  return within(cat("release ", r.release.row.id), std::move(made).error());
 }
 
 } // namespace chillbox::rollout

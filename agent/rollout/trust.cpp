@@ -2,8 +2,9 @@
 
 #include "artifact/verify.hpp"
 #include "base/text.hpp"
+#include "rollout/loaded_release.hpp"
 #include "rollout/manifest.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/secret_set.hpp"
 
 #include <algorithm>
 
@@ -21,10 +22,6 @@ std::unexpected<Error> withdrawn_by(const store::Withdrawn& withdrawn) {
           " on ", rfc3339(withdrawn.time_ms / 1000),
           withdrawn.why.empty() ? "" : cat(": ", printable(withdrawn.why)),
           ": deploy another version"));
-}
-
-std::string file_of_set(const HostContext& host, const SiteName& site, const std::string& sha256) {
-  return cat(host.paths.secret_sets(), "/", site.str(), "-", sha256, ".age");
 }
 
 } // namespace
@@ -105,7 +102,7 @@ Result<std::vector<SignedUse>> uses_of_key(
   };
   std::vector<SignedUse> uses;
   for (const auto& row : TRY(host.store.sites())) {
-    const auto live = row.live.empty() ? std::nullopt : TRY(host.store.release(row.site, row.live));
+    const auto live = TRY(live_row(host, row));
     if (live && of_key(live->signer, live->signer_key, live->kept_by))
       uses.push_back({row.site, live->version});
     const auto set = TRY(host.store.secret_set(row.site));
@@ -118,7 +115,7 @@ Result<std::vector<SignedUse>> uses_of_key(
 
 Result<std::string> keep_live(HostContext& host, const SiteName& site, const std::string& actor) {
   const auto row = TRY(host.store.site(site));
-  auto live = row && !row->live.empty() ? TRY(host.store.release(site, row->live)) : std::nullopt;
+  auto live = row ? TRY(live_row(host, *row)) : std::nullopt;
   if (!live)
     return fail(Code::not_found,
         cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
@@ -158,7 +155,7 @@ Result<SetsWithdrawn> withdraw_sets(HostContext& host, const SiteName& site, uin
   TRY(write_manifest(host, site));
   for (const auto& set : sets)
     if (set.serial <= done.serial) {
-      TRY(host.disk.remove(file_of_set(host, site, set.sha256)));
+      TRY(host.disk.remove(secret_set_path(host, site, set.sha256)));
       ++done.sets;
     }
   return done;

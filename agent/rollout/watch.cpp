@@ -1,3 +1,6 @@
+#include "rollout/answers.hpp"
+#include "rollout/ports.hpp"
+#include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
@@ -38,12 +41,11 @@ std::string text_of(const Seen& seen, os::Millis time) {
 }
 
 Result<void> judge_slots(JobContext& r, Seen& seen) {
-  for (const auto& p : r.services) {
-    if (p.kind.listens == ServiceKind::Listens::no && !p.service.worker)
+  for (const auto& p : r.release.services) {
+    if (p.files_only())
       continue;
-    for (uint32_t index = p.service.worker ? 1 : 0;
-        index <= (p.service.worker ? p.service.count : 0); ++index) {
-      const auto name = slot_name(r.site, p, r.release.slot, index);
+    for (const uint32_t index : p.indexes()) {
+      const auto name = slot_name(r.release, p, index);
       const auto state = r.host.slots.state(name);
       const bool gone =
           state && (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped);
@@ -62,15 +64,13 @@ Result<void> judge_slots(JobContext& r, Seen& seen) {
 void compare_pages(JobContext& r, std::map<std::string, uint32_t>& bad) {
   if (!r.old)
     return;
-  JobContext before(r.host, r.job, r.control);
-  before.release = *r.old;
-  if (!load_release(before))
+  const auto before = load(r.host, *r.old);
+  if (!before)
     return;
-  for (auto p : r.services) {
+  for (auto p : r.release.services) {
     const auto old = std::ranges::find(
-        before.services, p.service.name, [](const auto& other) { return other.service.name; });
-    if (p.kind.listens == ServiceKind::Listens::no || old == before.services.end() ||
-        p.service.health.path == "/")
+        before->services, p.service.name, [](const auto& other) { return other.service.name; });
+    if (!p.listens() || old == before->services.end() || p.service.health.path == "/")
       continue; // nothing to ask, or nothing else than its health check asks
     p.service.health = {.path = "/", .timeout = p.service.health.timeout};
     PlannedService then = *old;
@@ -78,8 +78,7 @@ void compare_pages(JobContext& r, std::map<std::string, uint32_t>& bad) {
     then.service.health = p.service.health;
     uint32_t& misses = bad[cat(
         "'/' of service '", p.service.name.str(), "', which answered in ", r.old->version, ",")];
-    const bool worse = !probe_service(r.host, r.site, p, r.release.slot) &&
-        probe_service(r.host, before.site, then, r.old->slot);
+    const bool worse = !probe_service(r.host, r.release, p) && probe_service(r.host, *before, then);
     misses = worse ? misses + 1 : 0;
   }
 }
@@ -106,12 +105,12 @@ Result<void> judge_answers(JobContext& r, const Seen& seen, std::map<std::string
 // One look at all of it.
 Result<void> look(JobContext& r, Seen& seen, std::map<std::string, uint32_t>& bad) {
   TRY(judge_slots(r, seen));
-  for (const auto& p : r.services) {
-    if (p.kind.listens == ServiceKind::Listens::no)
+  for (const auto& p : r.release.services) {
+    if (!p.listens())
       continue;
     ++seen.probes;
     uint32_t& misses = bad[cat("the health check of service '", p.service.name.str(), "'")];
-    const auto answer = probe_service(r.host, r.site, p, r.release.slot);
+    const auto answer = probe_service(r.host, r.release, p);
     misses = answer ? 0 : misses + 1;
     seen.bad_probes += answer ? 0 : 1;
     if (misses >= k_bad_probes)
@@ -128,8 +127,8 @@ Result<void> look(JobContext& r, Seen& seen, std::map<std::string, uint32_t>& ba
 
 // Bad checks and crashes: the error makes the loop undo the switch, and the old slot, still warm,
 // has the traffic back. What was seen stands in the history either way.
-Result<Next> run_watch(JobContext& r) {
-  const auto window = r.site.watch.value_or(r.host.config.watch);
+static Result<Next> run_watch(JobContext& r) {
+  const auto window = r.release.site.watch.value_or(r.host.config.watch);
   if (window <= os::Millis::zero())
     return Next::proceed;
   if (r.allows("no_watch")) {
@@ -141,8 +140,8 @@ Result<Next> run_watch(JobContext& r) {
   AnswerLog log(nginx::answers_log(r.host.paths, r.job.site));
   Seen seen;
   std::map<std::string, uint32_t> bad;
-  log.count(r.host.disk, r.release.live_ms - std::max(window, k_before).count(), r.release.live_ms,
-      seen.before);
+  log.count(r.host.disk, r.release.row.live_ms - std::max(window, k_before).count(),
+      r.release.row.live_ms, seen.before);
   const auto read_on = [&] { log.count(r.host.disk, since, INT64_MAX, seen.answers); };
   Result<void> verdict{};
   r.control.let_go(); // said already, but by a job that goes on behind its switch
@@ -162,9 +161,11 @@ Result<Next> run_watch(JobContext& r) {
     return std::unexpected(verdict.error());
   if (r.warning.empty())
     return Next::proceed;
-  r.release.message = cat("warning: ", r.warning);
-  TRY(r.host.store.put_release(r.release));
+  r.release.row.message = cat("warning: ", r.warning);
+  TRY(r.host.store.put_release(r.release.row));
   return Next::proceed;
 }
+
+extern const Step k_watch{.name = "watch", .run = run_watch, .phase = Step::Phase::after_commit};
 
 } // namespace chillbox::rollout

@@ -5,7 +5,7 @@
 #include "daemon/change_notifier.hpp"
 #include "daemon/control_server.hpp"
 #include "rollout/engine_host.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/site_command.hpp"
 
 #include <nlohmann/json.hpp>
 

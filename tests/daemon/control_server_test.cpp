@@ -121,7 +121,7 @@ TEST_CASE("a rollback is followed to its end, its events come on the way") {
   CHECK(called.json()["job"]["state"] == "done");
   CHECK(
       called.json()["job"]["actor"].get<std::string>().starts_with(cat("uid:", ::geteuid(), " ")));
-  CHECK(called.events.front()["step"] == "target");
+  CHECK(called.events.front()["step"] == "select");
   CHECK(disagreement(host, "1.0.0") == "");
 }
 

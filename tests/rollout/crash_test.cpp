@@ -3,6 +3,7 @@
 #include "rollout/host.hpp"
 
 #include "rollout/prune.hpp"
+#include "rollout/steps.hpp"
 #include "secrets/load.hpp"
 
 using namespace chillbox;
@@ -54,8 +55,8 @@ struct CrashHost : Host {
 
 std::vector<std::string> steps_of(JobKind kind) {
   std::vector<std::string> names;
-  for (const auto& step : rollout::steps_of(kind))
-    names.emplace_back(step.name);
+  for (const auto* step : rollout::steps_of(kind))
+    names.emplace_back(step->name);
   return names;
 }
 
@@ -187,8 +188,8 @@ TEST_CASE("[fault-120] what a secrets update had been sent is still there when i
   const Sent sent = host.laptop.pack_secrets("blog", {{"app/app.cfg", "two"}});
   host.upload(sent);
   const auto job = host.queue(JobKind::secrets, "blog", "", sent);
-  REQUIRE(host.die_in(job, "exchange", false));
-  // What the exchange begins with:
+  REQUIRE(host.die_in(job, "replace-secrets", false));
+  // What that step begins with:
   must(host.context().disk.write(
       cat(host.paths.secret_sets(), "/blog-", sent.sha256, ".age"), "as it came", 0600));
   host.restart(); // sealed: the job waits, others go on
@@ -224,7 +225,7 @@ TEST_CASE("[fault-120] secrets that do not hold while the vault has died are not
 TEST_CASE("[fault-120] secrets whose vault dies behind their unseal need it no more") {
   CrashHost host;
   host.changed = [&](const std::string& id) {
-    if (host.look(id).step == "exchange")
+    if (host.look(id).step == "replace-secrets")
       host.context().vault.lock();
   };
   const auto job = host.secrets({{"app/app.cfg", "two"}});

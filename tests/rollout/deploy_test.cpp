@@ -34,7 +34,7 @@ TEST_CASE("the steps of a deploy are told in order, each with its end") {
       done.push_back(e.step);
   }
   CHECK(join(begun, " ") ==
-      "obtain verify unseal stage preflight install build start check configure handover switch reload watch retire");
+      "obtain verify unseal stage preflight install build start check configure stop-first switch reload watch retire");
   CHECK(done == begun);
   CHECK(host.told(job.id, "signed by 'anna', serial 1"));
   CHECK(host.told(job.id, "retire end 1.0.0 is live"));

@@ -1,7 +1,7 @@
 // What kind.json says of a service when its variables decide, and the site's variables that follow
 // the port of a slot.
 #include "rollout/host.hpp"
-#include "rollout/steps.hpp"
+#include "rollout/ports.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -17,15 +17,16 @@ config::Site read(std::string_view env, std::string_view services) {
           site("blog")));
 }
 
-std::vector<rollout::PlannedService> plan(
+rollout::LoadedRelease plan(
     const config::Site& s, ServiceKind::Listens listens = ServiceKind::Listens::on_socket) {
-  std::vector<rollout::PlannedService> out;
+  rollout::LoadedRelease out(store::Release{{}, s.slug});
+  out.site = s;
   uint16_t port = 20'000;
   for (const auto& service : s.services) {
     ServiceKind kind;
     kind.listens = listens;
-    out.push_back({service, std::move(kind)});
-    out.back().port = port++;
+    out.services.push_back({service, std::move(kind)});
+    out.services.back().port = port++;
   }
   return out;
 }
@@ -95,22 +96,22 @@ TEST_CASE("site variables that a service's own PORT or CHILL_PORT refers to are 
                          {"name":"live","lang":"python","environment":[{"name":"CHILL_PORT","value":"${LIVE_PORT}"},{"name":"OTHER","value":"$URL"}]},
                          {"name":"plain","lang":"python"},
                          {"name":"fixed","lang":"python","environment":[{"name":"PORT","value":"38015"}]})");
-  const auto ports = must(rollout::port_variables(s, plan(s)));
+  const auto ports = must(rollout::port_variables(plan(s)));
   CHECK(ports ==
       rollout::PortVariables{{"API_PORT", 20'000}, {"FIRST", 20'000}, {"LIVE_PORT", 20'001}});
   for (const auto& [variable, port] :
-      must(rollout::port_variables(s, plan(s, ServiceKind::Listens::no)))) // where nobody is
+      must(rollout::port_variables(plan(s, ServiceKind::Listens::no)))) // where nobody is
     CHECK(port == 1);
 }
 
 TEST_CASE("names that go in a circle do not end in one, and what is more than a name stays as it is") {
   const auto s = read(R"({"name":"A_PORT","value":"38"})",
       R"({"name":"api","lang":"python","environment":[{"name":"PORT","value":"${A_PORT}01"}]})");
-  CHECK(must(rollout::port_variables(s, plan(s))).empty());
+  CHECK(must(rollout::port_variables(plan(s))).empty());
   auto circle = s;
   circle.env = {{"X", "$Y", ""}, {"Y", "$X", ""}};
   circle.services[0].environment = {{"PORT", "$X", ""}};
-  CHECK(must(rollout::port_variables(circle, plan(circle))).size() == 2);
+  CHECK(must(rollout::port_variables(plan(circle))).size() == 2);
 }
 
 TEST_CASE("two services with one variable for their port are refused before anything is changed") {

@@ -86,13 +86,13 @@ TEST_CASE("when the new copy does not hold, the old one is started again before 
   host.runner.app("1.0.0").says = "the old one starts\n";
   host.runner.app("2.0.0").says = "the new one fails\n";
   host.changed = [&](const std::string& id) {
-    if (host.look(id).step == "handover")
+    if (host.look(id).step == "stop-first")
       host.runner.app("2.0.0").exits = true;
   };
   const auto job = host.deploy(order("2.0.0"));
   INFO(job.message);
   CHECK(job.code == Code::unhealthy);
-  CHECK(job.message.find("handover: service 'db' crashes while starting") == 0);
+  CHECK(job.message.find("stop-first: service 'db' crashes while starting") == 0);
   CHECK(job.message.ends_with("; 1.0.0 stays live"));
   CHECK(disagreement(host, "1.0.0") == "");
   CHECK(host.ask("blog", "db") == "1.0.0");
@@ -108,7 +108,7 @@ TEST_CASE("a release_command of stop-first that fails leaves the old copy runnin
   const auto job = host.deploy(order("2.0.0"));
   CHECK(
       job.message.find(
-          "handover: service 'db': release_command '/usr/bin/migrate' ended with code 3: column exists") ==
+          "stop-first: service 'db': release_command '/usr/bin/migrate' ended with code 3: column exists") ==
       0);
   CHECK(disagreement(host, "1.0.0") == "");
   CHECK(host.ask("blog", "db") == "1.0.0");

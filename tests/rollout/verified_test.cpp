@@ -2,7 +2,6 @@
 // they share.
 #include "rollout/host.hpp"
 #include "rollout/links.hpp"
-#include "rollout/steps.hpp"
 
 #include <filesystem>
 #include <fstream>

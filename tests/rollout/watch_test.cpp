@@ -1,6 +1,6 @@
 // Behind the switch: a release that does not hold goes back by itself.
+#include "rollout/answers.hpp"
 #include "rollout/host.hpp"
-#include "rollout/steps.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;

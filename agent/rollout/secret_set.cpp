@@ -1,0 +1,144 @@
+#include "rollout/secret_set.hpp"
+
+#include "artifact/age_input.hpp"
+#include "artifact/artifact_store.hpp"
+#include "base/text.hpp"
+#include "rollout/install.hpp"
+#include "rollout/job_context.hpp"
+#include "rollout/steps.hpp"
+#include "rollout/trust.hpp"
+#include "secrets/load.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace chillbox::rollout {
+namespace {
+
+Result<void> load_opened(HostContext& host, const SiteName& site, int fd, const SecretBytes& key) {
+  const gid_t group = TRY(site_user(host, site)).gid; // secrets may come before the first release
+  return secrets::load_secrets(
+      host.paths, site, fd, key, host.as_root, group, host.config.secrets_size);
+}
+
+} // namespace
+
+std::string secret_set_path(
+    const HostContext& host, const SiteName& site, const std::string& sha256) {
+  return cat(host.paths.secret_sets(), "/", site.str(), "-", sha256, ".age");
+}
+
+Result<void> load_secret_set(HostContext& host, const SiteName& site, const std::string& sha256) {
+  if (sha256.empty())
+    return secrets::wipe_secrets(host.paths, site);
+  Fd fd(::open(secret_set_path(host, site, sha256).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd)
+    return fail_errno(cat("open ", secret_set_path(host, site, sha256)), errno);
+  const auto input = TRY_IN("secret set", artifact::open_age(fd.get()));
+  const auto key = TRY_IN("secret set", host.vault.file_key(input.header_text));
+  return load_opened(host, site, fd.get(), key);
+}
+
+Result<void> load_current_set(HostContext& host, const SiteName& site) {
+  if (!host.vault.unsealed() || secrets::secrets_loaded(host.paths, site))
+    return {};
+  const auto set = TRY(host.store.secret_set(site));
+  if (!set)
+    return {};
+  TRY(check_set(host, site, set->sha256));
+  return load_secret_set(host, site, set->sha256);
+}
+
+namespace {
+
+// One that was in use before, as the store knows it.
+Result<void> use_set(JobContext& r, const std::string& sha256) {
+  auto set = TRY(r.host.store.used_set(r.job.site, sha256))
+                 .value_or(store::SecretSet{.site = r.job.site, .sha256 = sha256});
+  set.received_ms = r.host.clock.wall_ms();
+  return r.host.store.put_secret_set(set);
+}
+
+Result<Next> run_restore_secrets(JobContext& r) {
+  const auto set = TRY(r.host.store.secret_set(r.job.site));
+  const std::string current = set ? set->sha256 : "";
+  const bool needed = uses_secrets(r.release.site);
+  if (!needed || r.release.row.secrets == current || r.release.row.secrets.empty())
+    return Next::proceed;
+  if (const auto usable = check_set(r.host, r.job.site, r.release.row.secrets); !usable) {
+    if (usable.error().code != Code::denied)
+      return std::unexpected(usable.error());
+    r.info(cat(usable.error().message, "; the release starts with the set that is in use"));
+    r.release.row.secrets = current;
+    return Next::proceed;
+  }
+  r.old_secrets = current;
+  auto staged = load_secret_set(r.host, r.job.site, r.release.row.secrets);
+  if (!staged && staged.error().code == Code::sealed)
+    return fail(Code::sealed,
+        cat("release ", r.release.row.id,
+            " was live with another secret set: `chillboxctl unlock` first"));
+  TRY(std::move(staged));
+  TRY(use_set(r, r.release.row.secrets));
+  r.info("its own secret set is restored");
+  return Next::proceed;
+}
+
+Result<void> put_set_back(JobContext& r) {
+  if (r.old_secrets.empty())
+    return {};
+  TRY(load_secret_set(r.host, r.job.site, r.old_secrets));
+  return use_set(r, r.old_secrets);
+}
+
+void undo_restore_secrets(JobContext& r) {
+  if (auto back = put_set_back(r); !back)
+    r.output(cat("the previous secret set is not restored: ", back.error().message));
+}
+
+// The new set is in tmpfs and is the site's current one; the old one is kept for the way back.
+Result<Next> run_replace_secrets(JobContext& r) {
+  const auto before = TRY(r.host.store.secret_set(r.job.site));
+  // Not the current one if the live release was started with another: a crash may have come
+  // between.
+  r.old_secrets = r.old && !r.old->secrets.empty() ? r.old->secrets : before ? before->sha256 : "";
+  const Digest digest = TRY(Digest::parse(r.job.sha256));
+  // From descriptor to descriptor, since this process shall not grow by a set's size; what arrives
+  // must still have the signed digest.
+  (void)TRY_IN("secret set",
+      artifact::store_copy(r.artifact.get(), secret_set_path(r.host, r.job.site, r.job.sha256),
+          digest, r.host.config.artifact_max));
+  TRY(load_opened(r.host, r.job.site, r.artifact.get(),
+      r.file_key)); // by the key that unseal got: the vault may be gone by now
+  r.file_key = SecretBytes();
+  TRY(r.host.store.put_secret_set({r.job.site, r.job.sha256, r.verified->statement.serial,
+      r.host.clock.wall_ms(), r.verified->signer, r.verified->signer_key}));
+  const auto files = secrets::loaded_files(r.host.paths, r.job.site);
+  r.info(cat(files.size(), files.size() == 1 ? " file" : " files", " in tmpfs"));
+  return Next::proceed;
+}
+
+void undo_replace_secrets(JobContext& r) {
+  auto back = put_set_back(r);
+  if (back)
+    return;
+  r.output(cat("the previous secret set is not restored: ", back.error().message));
+  // Sealed meanwhile: what was refused shall not be what the next start finds. The unlock stages
+  // the one before.
+  if (back.error().code == Code::sealed && secrets::wipe_secrets(r.host.paths, r.job.site))
+    (void)use_set(r, r.old_secrets);
+}
+
+} // namespace
+
+extern const Step k_restore_secrets{.name = "restore-secrets",
+    .run = run_restore_secrets,
+    .undo = undo_restore_secrets,
+    .checks_signers = false, // it may choose another set
+    .old_name = "restage"};
+extern const Step k_replace_secrets{.name = "replace-secrets",
+    .run = run_replace_secrets,
+    .undo = undo_replace_secrets,
+    .old_name = "exchange"};
+
+} // namespace chillbox::rollout
