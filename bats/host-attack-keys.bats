@@ -77,7 +77,7 @@ END
 @test "whoever has a webhook key cannot bring back what a removed deployer signed, by name neither [attack-B5]" {
     run -0 ctl trust remove thief
     [[ "$output" == *"thief is no longer trusted"* ]]
-    [[ "$(ordered site.rollback '{"site": "hello", "version": "1.1.0"}')" == *"denied: target: release 1.1.0-1 is not started again: the key of 'thief' is not trusted for 'hello' any more"*"there are 1.2.0 "* ]]
+    [[ "$(ordered site.rollback '{"site": "hello", "version": "1.1.0"}')" == *"denied: select: release 1.1.0-1 is not started again: the key of 'thief' is not trusted for 'hello' any more"*"there are 1.2.0 "* ]]
     [ "$(get /)" = "hello from 1.3.0" ]
     run -4 ctl rollback hello 1.1.0-1
     # Another key under the same name is another key.
@@ -112,7 +112,7 @@ END
     [ "$(json releases hello '[.releases[] | select(.withdrawn) | .version] | join(" ")')" = 1.2.0 ]
     [[ "$(ctl releases hello)" == *withdrawn*"it lets strangers in"* ]]
     [[ "$(ordered site.rollback '{"site": "hello", "version": "1.2.0"}')" == *"1.2.0 of 'hello' was withdrawn by uid:0 root on "*": it lets strangers in"* ]]
-    [[ "$(ordered site.rollback '{"site": "hello"}')" == "denied: target: release 1.1.0-1 is not started again"* ]]
+    [[ "$(ordered site.rollback '{"site": "hello"}')" == "denied: select: release 1.1.0-1 is not started again"* ]]
     run -4 send "$LAPTOP/out/hello-1.2.0.tar.zst.age"
     [[ "$output" == *"1.2.0 of 'hello' was withdrawn by uid:0 root"* ]]
     run -3 ctl withdraw hello 7.7.7

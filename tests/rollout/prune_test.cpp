@@ -174,7 +174,7 @@ TEST_CASE("[fault-94] a store that is lost is made again from the releases on di
   REQUIRE(host.secrets({{"app/app.cfg", "x"}}).state == JobState::done);
   REQUIRE(host.deploy("1.1.0").state == JobState::done);
   REQUIRE(host.deploy(Order{.slug = "shop", .version = "5.0.0"}).state == JobState::done);
-  must(host.store().put_hold({site("shop"), "uid:0 root", "why", 1}));
+  must(host.store().put_hold({{"uid:0 root", "why", 1}, site("shop")}));
   must(rollout::write_manifest(host.context(), site("shop")));
   const auto row = host.row(), shop = host.row("shop");
   const auto live = host.live();

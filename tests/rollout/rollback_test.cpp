@@ -45,7 +45,7 @@ TEST_CASE("a rollback to an unknown version is not found, and what there is is l
   CHECK(job.code == Code::not_found);
   CHECK(exit_code(*job.code) == 3);
   CHECK(job.message ==
-      "target: no good release '9.9.9' of 'blog': there are 1.0.0 (1.0.0-1); 2.0.0 stays live");
+      "select: no good release '9.9.9' of 'blog': there are 1.0.0 (1.0.0-1); 2.0.0 stays live");
   CHECK(disagreement(host, "2.0.0") == "");
 }
 

@@ -52,7 +52,7 @@ TEST_CASE("a rollback makes the release again that it goes to, and says so when 
   const auto sealed = host.rollback();
   CHECK(sealed.code == Code::sealed);
   CHECK(sealed.message ==
-      "target: release 1.0.0-1: it is rebuilt from its artifact after `chillboxctl unlock`; 2.0.0 stays live");
+      "select: release 1.0.0-1: it is rebuilt from its artifact after `chillboxctl unlock`; 2.0.0 stays live");
   host.unlock();
   REQUIRE(host.rollback().state == JobState::done);
   CHECK(host.live().id == "1.0.0-1");
