@@ -155,7 +155,8 @@ Result<ServiceKind> find_kind(
       return std::nullopt;
     return TRY_IN(cat("variable '", name, "'"), config::expand(found->second, variables));
   };
-  ServiceKind kind{TRY_IN(path, config::parse_kind(text, value_of)), directory};
+  auto parsed = TRY_IN(path, config::parse_kind(text, value_of));
+  ServiceKind kind{std::move(parsed), directory};
   const auto other = service.worker ? ServiceKind::Role::service : ServiceKind::Role::worker;
   if (kind.role == other)
     return fail(Code::preflight,
