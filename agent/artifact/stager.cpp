@@ -5,6 +5,7 @@
 #include "os/disk.hpp"
 #include "os/job_user.hpp"
 #include "os/process.hpp"
+#include "os/roles.hpp"
 #include "os/socket.hpp"
 
 #include <fcntl.h>
@@ -92,10 +93,10 @@ Result<StageStats> await(const StageJob& job, int socket, os::Child& child) {
 
 Result<StageStats> run_stager(const StageJob& job, int tree_fd) {
   auto [ours, theirs] = TRY(os::packet_pair());
-  auto child = TRY(os::Child::start({.argv = {"chillboxd: stager", k_stager_role},
-      .env = {},
-      .fds = {{theirs.get(), 3}, {job.artifact_fd, 4}, {tree_fd, 5}},
-      .ends_with_thread = true}));
+  os::RoleCommand command = os::role_command(os::k_stager_role);
+  command.fds = {{theirs.get(), 3}, {job.artifact_fd, 4}, {tree_fd, 5}};
+  command.ends_with_thread = true;
+  auto child = TRY(os::Child::start(command));
   theirs.reset(); // so that its death is seen
   const auto order = make_secret_packet(control::PacketVerb::file_key, 0,
       {job.file_key->text(), std::to_string(job.limits.bytes), std::to_string(job.limits.entries),

@@ -40,11 +40,10 @@ struct StageStats {
 Result<StageStats> unpack(
     int artifact_fd, const SecretBytes& file_key, int tree_fd, const StageLimits& limits);
 
-// The role's main ("chillboxd: stager", argv[1] is k_stager_role): descriptor 3 is the monitor's
+// The role's main ("chillboxd: stager", argv[1] is --stager): descriptor 3 is the monitor's
 // packet pair, 4 the artifact, 5 the directory, whose owner it becomes and which becomes its root
 // when it was started as root. The first packet is file_key with the key and the limits: bytes,
 // entries, ratio (decimal). It answers stage_done or stage_error and ends.
-inline constexpr const char* k_stager_role = "--stager";
 int stager_main();
 
 // The monitor's side: runs a stager over `artifact_fd` into `tree` (made fresh, removed when this

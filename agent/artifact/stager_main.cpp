@@ -3,6 +3,7 @@
 #include "artifact/secret_packet.hpp"
 #include "base/text.hpp"
 #include "crypto/preload_libcrypto.hpp"
+#include "os/roles.hpp"
 #include "os/sandbox.hpp"
 #include "os/socket.hpp"
 
@@ -15,14 +16,6 @@ namespace {
 
 constexpr int k_socket = 3, k_artifact = 4, k_tree = 5;
 constexpr os::Millis k_first_packet{10'000};
-// The widest zstd window (128 MiB), the names of 50,000 entries at their longest, libraries. An
-// address sanitizer wants terabytes.
-#ifdef CHILLBOX_SANITIZED
-constexpr uint64_t k_memory = 0;
-#else
-constexpr uint64_t k_memory = 512ULL << 20;
-#endif
-constexpr uint64_t k_open_files = 64; // three of ours, three standard ones, one for each level
 
 struct Order {
   SecretBytes file_key;
@@ -43,12 +36,8 @@ Result<Order> receive_order() {
 
 // From here on the process is the owner of the tree, and the tree is all that it can reach.
 Result<void> give_up_rights(const StageLimits& limits) {
-  os::Confinement c{.profile = os::Profile::stager,
-      .user = {},
-      .chroot_to = {},
-      .memory_limit = k_memory,
-      .file_limit = limits.bytes,
-      .open_files = k_open_files};
+  os::Confinement c = os::confinement_of(os::k_stager_role);
+  c.file_limit = limits.bytes;
   struct stat tree{};
   if (fstat(k_tree, &tree) != 0 || fchdir(k_tree) != 0)
     return fail_errno("stager: tree", errno);

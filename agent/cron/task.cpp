@@ -5,6 +5,7 @@
 #include "openrc/cgroup.hpp"
 #include "openrc/spec.hpp"
 #include "os/log_writer.hpp"
+#include "os/roles.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -170,7 +171,7 @@ Result<Fd> Tasks::start(uint64_t id, const openrc::SlotSpec& spec) {
     TRY(m_disk.make_dir(tasks_dir(m_paths), 0700, {::geteuid(), ::getegid()}));
   TRY(m_disk.write(
       file(id, ".json"), TRY(openrc::spec_text(spec)), 0600, {::geteuid(), ::getegid()}));
-  os::RoleCommand role{.argv = {"chillboxd: task", "--task", std::to_string(id)}};
+  os::RoleCommand role = os::role_command(os::k_task_role, {std::to_string(id)});
   if (m_paths.testing())
     role.env = {{"CHILLBOX_ROOT", m_paths.root}};
   auto child = TRY(os::Child::start(role));

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "daemon/key_record.hpp"
+#include "os/host_layout.hpp"
 #include "os/memory.hpp"
 #include "os/socket.hpp"
 
@@ -149,7 +150,7 @@ void ControlServer::leave(Visit& visit) {
 Result<Json> ControlServer::dispatch(Visit& visit, const std::string& text, std::string& verb) {
   const auto peer = TRY(os::peer_of(visit.fd.get()));
   std::string actor = cat("uid:", peer.uid, " ", peer.name());
-  if (!m_state.host.paths.testing() && !os::peer_in_group(peer, "chillbox-admin")) {
+  if (!m_state.host.paths.testing() && !os::peer_in_group(peer, std::string(os::k_admin_group))) {
     log::warn(cat("control: refused ", peer.name(), ": not root and not in group chillbox-admin"));
     if (is_news(peer.uid))
       (void)m_state.host.store.audit({0, m_state.host.clock.wall_ms(), actor, "control", "",

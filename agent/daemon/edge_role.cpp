@@ -3,17 +3,14 @@
 #include "daemon/monitor.hpp"
 #include "edge/edge.hpp"
 #include "os/memory.hpp"
+#include "os/roles.hpp"
 #include "os/sandbox.hpp"
 
 namespace chillbox::daemon {
 
 int edge_role(const std::string& user, uint64_t artifact_max) {
-  constexpr uint64_t k_address_space = 1ULL
-      << 30; // of which it uses a few MB: stacks and libraries are only reserved
-  os::Confinement c{.profile = os::Profile::edge,
-      .memory_limit = k_address_space,
-      .file_limit = artifact_max,
-      .open_files = 1024};
+  os::Confinement c = os::confinement_of(os::k_edge_role);
+  c.file_limit = artifact_max;
   if (user != "-") {
     auto found = os::find_user(user);
     if (!found) {
@@ -21,7 +18,7 @@ int edge_role(const std::string& user, uint64_t artifact_max) {
       return 1;
     }
     c.user = std::move(*found);
-    c.chroot_to = os::Paths::from_environment().run() + "/empty";
+    c.chroot_to = os::Paths::from_environment().empty();
   }
   auto confined = os::deny_core_and_ptrace();
   if (confined)

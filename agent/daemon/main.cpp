@@ -7,10 +7,12 @@
 #include "cron/task.hpp"
 #include "daemon/monitor.hpp"
 #include "openrc/slots.hpp"
+#include "os/roles.hpp"
 #include "secrets/vault.hpp"
 
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -41,6 +43,23 @@ std::string own_path(const std::string& name) {
   return path;
 }
 
+struct RoleMain {
+  const os::Role& role;
+  size_t arguments; // after the flag
+  bool logs;
+  int (*main)(const std::vector<std::string>& arguments);
+};
+using Arguments = const std::vector<std::string>&;
+const std::array k_mains{
+    RoleMain{os::k_edge_role, 2, true,
+        [](Arguments a) { return daemon::edge_role(a[0], parse_u64(a[1]).value_or(0)); }},
+    RoleMain{os::k_vault_role, 1, true, [](Arguments a) { return secrets::vault_main(a[0]); }},
+    RoleMain{os::k_stager_role, 0, true, [](Arguments) { return artifact::stager_main(); }},
+    RoleMain{os::k_task_role, 1, false, [](Arguments a) { return cron::task_main(a[0]); }},
+    RoleMain{os::k_launcher_role, 1, false, [](Arguments a) { return openrc::slot_main(a[0]); }},
+};
+static_assert(k_mains.size() == os::k_roles.size());
+
 int check() {
   const auto paths = os::Paths::from_environment();
   const auto found = daemon::check_start(paths);
@@ -62,21 +81,17 @@ int main(int argc, char** argv) {
   if (role == "--help" || role == "-h")
     return std::fwrite(k_help.data(), 1, k_help.size(), stdout) == k_help.size() ? 0 : 1;
   init_crypto();
-  if (role == "--task" && args.size() == 2)
-    return cron::task_main(args[1]);
-  if (role == "--slot" && args.size() == 2)
-    return openrc::slot_main(args[1]);
-  log::init(role.empty() || role == "--check" ? "monitor" : role.substr(2), log::Level::info);
+  for (const auto& row : k_mains)
+    if (role == row.role.flag && args.size() == 1 + row.arguments) {
+      if (row.logs)
+        log::init(role.substr(2), log::Level::info);
+      return row.main({args.begin() + 1, args.end()});
+    }
+  log::init("monitor", log::Level::info);
   if (role.empty())
     return daemon::monitor_main(os::Paths::from_environment(), own_path(argv[0]));
   if (role == "--check" && args.size() == 1)
     return check();
-  if (role == "--edge" && args.size() == 3)
-    return daemon::edge_role(args[1], parse_u64(args[2]).value_or(0));
-  if (role == "--vault" && args.size() == 2)
-    return secrets::vault_main(args[1]);
-  if (role == "--stager")
-    return artifact::stager_main();
   std::fwrite(k_help.data(), 1, k_help.size(), stderr);
   return 2;
 }

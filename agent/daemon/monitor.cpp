@@ -16,6 +16,7 @@
 #include "os/control_group.hpp"
 #include "os/memory.hpp"
 #include "os/process.hpp"
+#include "os/roles.hpp"
 #include "os/root_owned.hpp"
 #include "os/sandbox.hpp"
 #include "os/socket.hpp"
@@ -59,7 +60,7 @@ class Monitor {
 public:
   Monitor(os::Paths paths, config::HostConfig config, store::Store store, std::string program)
       : m_program(std::move(program)), m_store(std::move(store)),
-        m_vault(service_user("chillbox-vault")),
+        m_vault(service_user(os::k_vault_user)),
         m_nginx(os::real_disk(), os::real_runner(), os::real_clock(), paths, config),
         m_slots(os::real_disk(), os::real_runner(), os::real_clock(), paths),
         m_host{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config),
@@ -147,7 +148,7 @@ Result<void> Monitor::start(Inherited inherited) {
     if (auto taken = m_vault.take(std::move(inherited.vault)); !taken)
       m_control_server.warn(cat("the vault did not survive the upgrade: the host is locked (",
           taken.error().message, ")"));
-  const auto group = os::find_group("chillbox-admin");
+  const auto group = os::find_group(std::string(os::k_admin_group));
   m_control = std::move(inherited.control);
   if (!m_control)
     m_control = TRY(os::listen_unix(
@@ -190,8 +191,8 @@ Result<void> Monitor::serve_host() {
 
 Result<void> Monitor::start_edge() {
   auto [ours, theirs] = TRY(os::packet_pair());
-  os::RoleCommand command{.argv = {"chillboxd: edge", "--edge", service_user("chillbox"),
-                              std::to_string(m_host.config.artifact_max)}};
+  os::RoleCommand command = os::role_command(
+      os::k_edge_role, {service_user(os::k_edge_user), std::to_string(m_host.config.artifact_max)});
   command.fds = {{theirs.get(), 3}, {m_hook.get(), 4}};
   m_edge_started = m_host.clock.mono();
   m_edge = TRY(os::Child::start(command));

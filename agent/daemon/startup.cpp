@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
+#include "os/host_layout.hpp"
 #include "os/job_user.hpp"
 #include "os/mount.hpp"
 #include "os/socket.hpp"
@@ -16,11 +17,6 @@ namespace chillbox::daemon {
 namespace {
 
 constexpr int k_backlog = 512;
-
-os::Owner owned_by(const std::string& user) {
-  const auto found = os::find_user(user);
-  return found ? os::Owner{found->uid, found->gid} : os::Owner{::geteuid(), ::getegid()};
-}
 
 Result<void> mount_or_make(const os::Paths& paths, const std::string& path, uint64_t size,
     const config::HostConfig& config) {
@@ -67,10 +63,10 @@ void sweep_all(const os::Paths& paths) {
 }
 
 Result<void> check_users() {
-  for (const char* name : {"chillbox", "chillbox-vault"})
-    if (!os::find_user(name))
+  for (const auto& user : os::k_host_users)
+    if (!os::find_user(std::string(user.name)))
       return fail(
-          Code::not_found, cat("no user '", name, "' on this host: run `chillboxctl init`"));
+          Code::not_found, cat("no user '", user.name, "' on this host: run `chillboxctl init`"));
   return os::check_job_users();
 }
 
@@ -86,8 +82,8 @@ Result<void> remove_begun(const os::Paths& paths) {
 
 } // namespace
 
-std::string service_user(const std::string& name) {
-  return ::geteuid() == 0 && os::find_user(name) ? name : "-";
+std::string service_user(std::string_view name) {
+  return ::geteuid() == 0 && os::find_user(std::string(name)) ? std::string(name) : "-";
 }
 
 bool is_real_host(const os::Paths& paths) {
@@ -98,20 +94,9 @@ Result<void> prepare_directories(const os::Paths& paths, const config::HostConfi
   auto& disk = os::real_disk();
   if (is_real_host(paths))
     TRY(check_users());
-  const os::Owner me{::geteuid(), ::getegid()};
-  struct Row {
-    std::string path;
-    mode_t mode;
-    os::Owner owner;
-  };
-  const Row rows[] = {{paths.state(), 0755, me}, {paths.artifacts(), 0700, me},
-      {paths.secret_sets(), 0700, me}, {paths.wheelhouse(), 0755, me},
-      {paths.inbox(), 0700, owned_by("chillbox")}, {paths.run(), 0755, me},
-      {paths.run() + "/live", 0755, me}, {paths.run() + "/sealed", 0755, me},
-      {paths.run() + "/empty", 0555, me}, // the root directory of the edge
-      {paths.slots(), 0755, me}, {paths.sites(), 0755, me}, {paths.logs(), 0755, me}};
-  for (const auto& row : rows)
-    TRY(disk.make_dir(row.path, row.mode, row.owner));
+  for (const auto& row : os::host_directories(paths))
+    if (row.kept != os::Kept::configuration)
+      TRY(disk.make_dir(row.path, row.mode, row.owner));
   for (const auto& name : TRY(disk.list(paths.inbox()))) // uploads that a restart cut off
     TRY(disk.remove(paths.inbox() + "/" + name));
   sweep_all(paths);
@@ -159,7 +144,7 @@ Result<Fd> listen_for_edge(
   if (!group)
     log::warn(cat("nginx: ", group.error().message));
   return os::listen_unix(paths.hook_socket(), 0660,
-      {owned_by("chillbox").uid, group.value_or(::getegid())}, k_backlog);
+      {os::owner_of(paths, os::k_edge_user, "").uid, group.value_or(::getegid())}, k_backlog);
 }
 
 } // namespace chillbox::daemon

@@ -26,7 +26,7 @@ Result<Fd> listen_for_edge(
     const config::HostConfig& config, const os::Paths& paths, nginx::Nginx& nginx);
 
 // The name of a service user, or "-" where we are not root and stay who we are (tests).
-std::string service_user(const std::string& name);
+std::string service_user(std::string_view name);
 bool is_real_host(const os::Paths& paths);
 
 } // namespace chillbox::daemon

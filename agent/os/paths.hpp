@@ -37,6 +37,7 @@ struct Paths {
   std::string run() const { return root + "/run/chillbox"; }
   std::string control_socket() const; // CHILLBOX_SOCKET, else run()/control.sock
   std::string hook_socket() const { return run() + "/hook.sock"; }
+  std::string empty() const { return run() + "/empty"; } // the edge's root directory
   std::string stage() const { return run() + "/stage"; }
   std::string secrets() const { return run() + "/secrets"; }
   std::string secrets_of(const SiteName& site) const { return secrets() + "/" + site.str(); }

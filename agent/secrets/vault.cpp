@@ -2,6 +2,7 @@
 
 #include "artifact/secret_packet.hpp"
 #include "base/text.hpp"
+#include "os/roles.hpp"
 #include "os/socket.hpp"
 
 #include <fcntl.h>
@@ -80,8 +81,9 @@ Vault::Vault(std::string user)
 Result<Vault::Started> Vault::start(
     std::string_view identity_file, const SecretBytes& passphrase, int scrypt_cap) {
   auto [ours, theirs] = TRY(os::packet_pair());
-  auto child = TRY(os::Child::start(
-      {.argv = {"chillboxd: vault", k_vault_role, m_user}, .env = {}, .fds = {{theirs.get(), 3}}}));
+  os::RoleCommand command = os::role_command(os::k_vault_role, {m_user});
+  command.fds = {{theirs.get(), 3}};
+  auto child = TRY(os::Child::start(command));
   Started started{std::move(child), std::move(ours), {}};
   theirs.reset(); // so that its death is seen
   const auto order = artifact::make_secret_packet(PacketVerb::unlock, 0,

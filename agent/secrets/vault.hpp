@@ -19,10 +19,9 @@
 
 namespace chillbox::secrets {
 
-// The role's main ("chillboxd: vault", argv[1] is k_vault_role, argv[2] the user): descriptor 3 is
+// The role's main ("chillboxd: vault", argv[1] is --vault, argv[2] the user): descriptor 3 is
 // the monitor's packet pair. Started as root, becomes user chillbox-vault ("-": stays who it is).
 // One unlock, then any number of file_key, until lock or the pair closes: it wipes and ends.
-inline constexpr const char* k_vault_role = "--vault";
 int vault_main(const std::string& user);
 
 // The monitor's side. Any thread.

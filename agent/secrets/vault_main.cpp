@@ -3,6 +3,7 @@
 #include "crypto/age.hpp"
 #include "crypto/preload_libcrypto.hpp"
 #include "os/memory.hpp"
+#include "os/roles.hpp"
 #include "os/sandbox.hpp"
 #include "os/socket.hpp"
 #include "secrets/vault.hpp"
@@ -45,8 +46,8 @@ Result<crypto::AgeIdentity> open_identity(const control::PacketView& order) {
 // lock so much.
 Result<void> give_up_rights(const std::string& user) {
   // Tests of users who may not lock memory go on without.
-  os::Confinement c{
-      .profile = os::Profile::vault, .user = {}, .chroot_to = {}, .locks_memory = ::geteuid() == 0};
+  os::Confinement c = os::confinement_of(os::k_vault_role);
+  c.locks_memory = ::geteuid() == 0;
   if (user != "-")
     c.user = TRY_IN("vault", os::find_user(user));
   return os::confine(c);

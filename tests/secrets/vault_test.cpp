@@ -4,6 +4,7 @@
 #include "artifact/encrypted.hpp"
 #include "artifact/secret_packet.hpp"
 #include "os/process.hpp"
+#include "os/roles.hpp"
 #include "os/socket.hpp"
 #include "secrets/vault.hpp"
 
@@ -231,9 +232,10 @@ TEST_CASE("[fault-83] a vault ends by itself when its monitor is gone") {
   NEEDS_CONFINEMENT();
   const Host host;
   auto [ours, theirs] = os::packet_pair().value();
-  auto child = must(os::Child::start({.argv = {"vault", secrets::k_vault_role, host.user},
-      .env = {},
-      .fds = {{theirs.get(), 3}}}));
+  auto child =
+      must(os::Child::start({.argv = {"vault", std::string(os::k_vault_role.flag), host.user},
+          .env = {},
+          .fds = {{theirs.get(), 3}}}));
   theirs.reset();
   const auto order = artifact::make_secret_packet(
       control::PacketVerb::unlock, 0, {host.file, "correct horse", "18"});

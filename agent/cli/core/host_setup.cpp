@@ -15,38 +15,6 @@ Result<void> require_root(const os::Paths& paths, std::string_view verb) {
   return fail(Code::denied, cat(verb, " changes ", paths.etc(), " and must be run as root"));
 }
 
-os::Owner root_owner(const os::Paths& paths) {
-  return paths.testing() ? os::Owner{::geteuid(), ::getegid()} : os::Owner{};
-}
-
-os::Owner owner_of(const os::Paths& paths, const std::string& user, const std::string& group) {
-  os::Owner owner = root_owner(paths);
-  if (const auto found =
-          user.empty() ? Result<os::User>(fail(Code::not_found, "")) : os::find_user(user))
-    owner.uid = found->uid;
-  if (const auto found =
-          group.empty() ? Result<gid_t>(fail(Code::not_found, "")) : os::find_group(group))
-    owner.gid = *found;
-  return owner;
-}
-
-std::vector<HostDirectory> host_directories(const os::Paths& paths) {
-  const os::Owner root = root_owner(paths);
-  return {
-      {paths.etc(), 0755, root},
-      {paths.trusted(), 0755, root},
-      {paths.webhooks(), 0700, root},
-      {paths.admin_hooks(), 0755, root},
-      {paths.state(), 0755, root},
-      {paths.artifacts(), 0700, root},
-      {paths.secret_sets(), 0700, root},
-      {paths.inbox(), 0700, owner_of(paths, "chillbox", "chillbox")},
-      {paths.wheelhouse(), 0755, root},
-      {paths.sites(), 0755, root},
-      {paths.logs(), 0755, root},
-  };
-}
-
 Result<std::vector<std::string>> sites_of(const Args& args) {
   auto sites = args.list("sites");
   for (const std::string& site : sites)

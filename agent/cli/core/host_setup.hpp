@@ -4,7 +4,7 @@
 
 #include "base/error.hpp"
 #include "cli/core/verb.hpp"
-#include "os/disk.hpp"
+#include "os/host_layout.hpp"
 
 #include <string>
 #include <string_view>
@@ -14,17 +14,6 @@ namespace chillbox::cli {
 
 // denied unless root (or under CHILLBOX_ROOT).
 Result<void> require_root(const os::Paths& paths, std::string_view verb);
-// root, or, under CHILLBOX_ROOT, whoever runs the test.
-os::Owner root_owner(const os::Paths& paths);
-// The directories that a host has, as they must be.
-struct HostDirectory {
-  std::string path;
-  mode_t mode;
-  os::Owner owner;
-};
-std::vector<HostDirectory> host_directories(const os::Paths& paths);
-// A user or group that is not there (tests) is root's; so is "".
-os::Owner owner_of(const os::Paths& paths, const std::string& user, const std::string& group);
 // usage unless each is a site's name.
 Result<std::vector<std::string>> sites_of(const Args& args);
 // What was done to the one that is called `name`: the text, or with --json "chillbox.SCHEMA.v1"

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "nginx/nginx.hpp"
 #include "os/clock.hpp"
+#include "os/host_layout.hpp"
 #include "os/job_user.hpp"
 #include "os/mount.hpp"
 #include "os/root_owned.hpp"
@@ -31,21 +32,26 @@ bool has_program(Doctor& d, const std::string& name) {
 
 void look_at_people(Doctor& d) {
   std::vector<std::string> missing;
-  for (const char* name : {"chillbox", "chillbox-vault"})
-    if (!os::find_user(name))
-      missing.push_back(cat("user ", name));
-  if (!os::find_group("chillbox-admin"))
-    missing.emplace_back("group chillbox-admin");
+  std::string all;
+  for (const auto& user : os::k_host_users) {
+    all += cat(user.name, ", ");
+    if (!os::find_user(std::string(user.name)))
+      missing.push_back(cat("user ", user.name));
+  }
+  if (!os::find_group(std::string(os::k_admin_group)))
+    missing.push_back(cat("group ", os::k_admin_group));
   if (!missing.empty())
     return d.fail("users", cat("missing: ", join(missing, ", ")), "chillboxctl init");
   if (const auto numbers = os::check_job_users(); !numbers)
     return d.fail("users", numbers.error().message, "usermod -u, groupmod -g");
-  d.ok("users", "chillbox, chillbox-vault, group chillbox-admin");
+  d.ok("users", cat(all, "group ", os::k_admin_group));
 }
 
 void look_at_directories(Doctor& d) {
   std::vector<std::string> wrong;
-  for (const auto& row : host_directories(d.paths)) {
+  for (const auto& row : os::host_directories(d.paths)) {
+    if (row.kept == os::Kept::until_boot)
+      continue;
     struct stat info{};
     if (::lstat(row.path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
       wrong.push_back(cat(row.path, " is missing"));

@@ -38,7 +38,7 @@ constexpr size_t k_max_identity = 64 * 1024;
 class Setup {
 public:
   explicit Setup(Call& call)
-      : m_call(call), m_disk(os::real_disk()), m_root(root_owner(call.paths)) {}
+      : m_call(call), m_disk(os::real_disk()), m_root(os::root_owner(call.paths)) {}
 
   Result<void> people();
   Result<void> directories();
@@ -81,24 +81,21 @@ Result<void> Setup::run_hook(const std::string& hook, std::vector<std::string> a
 }
 
 Result<void> Setup::people() {
-  struct Person {
-    std::string name, home;
-  };
-  const std::array people{
-      Person{"chillbox", m_call.paths.state()}, Person{"chillbox-vault", "/dev/null"}};
   if (m_call.paths.testing() && !m_disk.exists(os::host_hook(m_call.paths, "user-add"))) {
     tell(false, "users and groups: left alone under CHILLBOX_ROOT");
     return {};
   }
-  const bool group_is_new = !os::find_group("chillbox-admin");
+  const std::string group(os::k_admin_group);
+  const bool group_is_new = !os::find_group(group);
   if (group_is_new)
-    TRY(run_hook("group-add", {"chillbox-admin"}));
-  tell(group_is_new, "group chillbox-admin: may use the control socket");
-  for (const Person& person : people) {
-    const bool is_new = !os::find_user(person.name);
+    TRY(run_hook("group-add", {group}));
+  tell(group_is_new, cat("group ", group, ": may use the control socket"));
+  for (const auto& user : os::k_host_users) {
+    const std::string name(user.name);
+    const bool is_new = !os::find_user(name);
     if (is_new)
-      TRY(run_hook("user-add", {person.name, person.home}));
-    tell(is_new, cat("user ", person.name));
+      TRY(run_hook("user-add", {name, std::string(user.home)}));
+    tell(is_new, cat("user ", name));
   }
   return {};
 }
@@ -119,8 +116,9 @@ Result<void> Setup::directory(const std::string& path, mode_t mode, os::Owner ow
 }
 
 Result<void> Setup::directories() {
-  for (const HostDirectory& row : host_directories(m_call.paths))
-    TRY(directory(row.path, row.mode, row.owner));
+  for (const auto& row : os::host_directories(m_call.paths))
+    if (row.kept != os::Kept::until_boot)
+      TRY(directory(row.path, row.mode, row.owner));
   return {};
 }
 
@@ -128,7 +126,7 @@ Result<void> Setup::config() {
   const std::string path = m_call.paths.config_file();
   const bool is_new = !m_disk.exists(path);
   if (is_new)
-    TRY(m_disk.write(path, default_host_toml(), 0640, owner_of(m_call.paths, "", "chillbox")));
+    TRY(m_disk.write(path, default_host_toml(), 0640, os::owner_of(m_call.paths, "", "chillbox")));
   tell(is_new, cat("configuration ", path));
   return {};
 }

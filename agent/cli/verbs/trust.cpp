@@ -93,9 +93,9 @@ Result<void> run_trust_add(Call& call) {
     }
   TRY(check_change(there, wanted));
   os::Disk& disk = os::real_disk();
-  TRY(disk.make_dir(call.paths.trusted(), 0755, root_owner(call.paths)));
+  TRY(disk.make_dir(call.paths.trusted(), 0755, os::root_owner(call.paths)));
   TRY(disk.write(cat(call.paths.trusted(), "/", name, k_suffix), artifact::trusted_key_text(wanted),
-      0644, root_owner(call.paths)));
+      0644, os::root_owner(call.paths)));
   print_change(call, "trust-add", name, true,
       cat("trusted: ", name, "  ", id, "  sites: ", limits_of(wanted)));
   return ask_reload(call.paths);

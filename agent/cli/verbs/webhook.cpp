@@ -70,8 +70,8 @@ Result<void> write_sender(const os::Paths& paths, const config::Sender& sender) 
   const std::string text = sender_text(sender);
   TRY(config::parse_sender(text, sender.name)); // never write what the daemon would not start with
   os::Disk& disk = os::real_disk();
-  TRY(disk.make_dir(paths.webhooks(), 0700, root_owner(paths)));
-  return disk.write(path_of(paths, sender.name), text, 0600, root_owner(paths));
+  TRY(disk.make_dir(paths.webhooks(), 0700, os::root_owner(paths)));
+  return disk.write(path_of(paths, sender.name), text, 0600, os::root_owner(paths));
 }
 
 config::SenderKey new_key(const config::Sender& sender) {
