@@ -53,7 +53,10 @@ TEST_CASE("a list takes commas and repetition, and leaves the position behind it
   CHECK(line->args.text("DIR") == "DIR");
 }
 
-TEST_CASE("options for all verbs stand before or behind the verb") {
+TEST_CASE("options of all verbs may be given before, within or after the verb") {
+  CHECK(parse({"trust", "--json", "add", "K"})->terminal.json);
+  CHECK(parse({"-H", "status", "status", "-H", "b"})->hosts ==
+      std::vector<std::string>{"status", "b"});
   for (const auto& words : std::vector<std::vector<std::string>>{
            {"--json", "-q", "sites"}, {"sites", "--json", "-q"}, {"--json", "sites", "-q"}}) {
     const auto line = parse(words);
@@ -83,6 +86,10 @@ TEST_CASE("what is wrong with the command line is named, with a hint") {
       {{"deploy", "A", "--to", "http://h", "--webhook-key", "k", "--timeout", "soon"}, "duration",
           "chillboxctl help deploy"},
       {{"unlock", "--passphrase-fd", "-1"}, "passphrase-fd", "chillboxctl help unlock"},
+      {{"statsu", "blog", "status"}, "no command 'statsu'", "did you mean status?"},
+      {{"status", "status"}, "'status' is one argument too many", "chillboxctl help status"},
+      {{"audit", "verify", "-n", "5"}, "there is no option", "chillboxctl help audit verify"},
+      {{"audit", "-n", "5", "verify"}, "there is no option", "chillboxctl help audit verify"},
       {{"rollback", "blog", "1.0.0", "2.0.0"}, "one argument too many",
           "chillboxctl help rollback"},
   };
