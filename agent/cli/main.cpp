@@ -6,8 +6,8 @@
 #include <csignal>
 
 int main(int argc, char** argv) {
-  std::signal(
-      SIGPIPE, SIG_IGN); // sockets raise it too; standard output says EPIPE instead (terminal.cpp)
+  std::signal(SIGPIPE,
+      SIG_IGN); // sockets raise it too; standard output returns EPIPE instead (terminal.cpp)
   chillbox::init_crypto();
   chillbox::cli::catch_interrupts();
   return chillbox::cli::run_program({argv + 1, argv + argc});

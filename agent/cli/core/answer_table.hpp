@@ -1,4 +1,4 @@
-// One answer of the daemon, shown as it is with --json, else as a table.
+// Prints an answer of the daemon: unchanged with --json, else as a table.
 #pragma once
 
 #include "cli/core/daemon.hpp"
@@ -10,7 +10,7 @@ namespace chillbox::cli {
 
 inline constexpr uint64_t k_default_lines = 20;
 
-// `rows` adds to the table what the answer says.
+// `rows` adds the rows of the answer to the table.
 template <class Rows> Result<void> show_table(
     Call& call, const Question& question, Table table, std::string_view when_empty, Rows rows) {
   const auto answer = ask(call.paths, question, &call.error_data);

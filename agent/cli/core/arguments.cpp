@@ -52,7 +52,8 @@ void add_option(CLI::App& app, const Option& option, Slots& slots) {
       "", ""));
 }
 
-// The help of a verb, with the options that it has from chillboxctl, which CLI11 would leave out.
+// The help of a verb, including the options that fall through to chillboxctl: CLI11 leaves those
+// out.
 std::string help_of(const Verb& verb) {
   CLI::App app(std::string(verb.help), cat("chillboxctl ", verb.name));
   app.set_help_flag();
@@ -74,7 +75,7 @@ std::string line_of(const Verb& verb) {
   return cat(line, verb.help, "\n");
 }
 
-// The verbs that begin with a word that is none by itself: `help trust`. "" when there are none.
+// The help of a word with which several verbs begin, such as trust; "" when there is none.
 std::string help_of_family(const std::string& name) {
   std::string out;
   for (const Verb& verb : verbs())
@@ -90,12 +91,12 @@ class CommandTree {
 public:
   CommandTree();
 
-  // What CLI11 has against the words, "" when it takes them.
+  // Why CLI11 refuses the words; "" when it accepts them.
   std::string read(const std::vector<std::string>& words);
   bool has(const std::string& flag) const { return m_app.count(flag) > 0; }
-  std::string name() const; // the verb, or as much of one as was given
+  std::string name() const; // the verb, or the part of one that was given
   const Verb* verb() const;
-  std::vector<std::string> left_over() const; // words that have no place
+  std::vector<std::string> left_over() const; // words that belong to nothing
   const Slots& common() const { return m_common; }
   const Slots& own() const { return m_own.at(verb()); }
 
@@ -111,7 +112,7 @@ private:
 };
 
 CommandTree::CommandTree() {
-  m_app.set_help_flag(); // ours is an option like the others
+  m_app.set_help_flag(); // help is an option like the others
   m_app.allow_extras()->fallthrough()->require_subcommand(0, 1);
   for (const auto options : {common_options(), remote_options()})
     for (const Option& option : options)
@@ -130,7 +131,7 @@ CommandTree::CommandTree() {
   }
 }
 
-// By pointer, because add_subcommand(name) refuses a colon.
+// It is added by pointer, because add_subcommand(name) refuses a colon.
 CLI::App& CommandTree::child(const std::string& name) {
   const auto same = [&](const CLI::App* app) { return app->get_name() == name; };
   if (const auto known = m_app.get_subcommands(same); !known.empty())
@@ -179,8 +180,8 @@ const Verb* CommandTree::verb() const {
 
 std::vector<std::string> CommandTree::left_over() const {
   std::vector<std::string> words = m_app.remaining(true);
-  std::erase(words, "--"); // which CLI11 hands back too
-  // `audit -n 5 verify`: -n belongs to `audit`, which is another verb
+  std::erase(words, "--"); // CLI11 returns it too
+  // In `audit -n 5 verify` the option belongs to `audit`, which is another verb.
   for (const CLI::App* app = last().get_parent(); app != nullptr && app != &m_app;
       app = app->get_parent())
     for (const CLI::Option* option : app->get_options())
@@ -209,8 +210,7 @@ private:
   std::string& m_hint;
 };
 
-// Only the name of what was not expected: its value may be a passphrase that somebody tried to pass
-// (faults 76).
+// Names the option without its value, which may be a passphrase (faults 76).
 std::unexpected<Error> Parser::unexpected_word(const std::string& word, const std::string& hint) {
   if (!word.starts_with('-'))
     return usage(cat("'", printable(word, 80), "' is one argument too many"), hint);
@@ -240,7 +240,7 @@ std::unexpected<Error> Parser::unknown_verb(
       near ? cat("did you mean ", *near, "?") : std::string(k_hint));
 }
 
-// words: what was given after `help`, or the name of the verb that was given with --help.
+// words: those after `help`, or the name of the verb that has --help.
 Result<CommandLine> Parser::help_for(std::vector<std::string> words) {
   CommandLine line;
   if (words.empty()) {
@@ -257,7 +257,7 @@ Result<CommandLine> Parser::help_for(std::vector<std::string> words) {
   return line;
 }
 
-// On which machines: -H, CHILLBOX_HOST or --hosts with --limit.
+// Reads on which machines the verb runs: -H, CHILLBOX_HOST or --hosts, with --limit.
 Result<void> Parser::take_hosts(CommandLine& line, const Slots& common) {
   line.hosts = common.values.at("host");
   line.limit = common.values.at("limit");
@@ -304,13 +304,13 @@ Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
                          : unknown_verb(extra.front(), {extra.begin() + 1, extra.end()});
   if (line.verb == nullptr)
     return unknown_verb(tree.name(), extra);
-  // `relase blog status`: what was meant for a command comes before the one that was found.
+  // In `relase blog status` the misspelt command comes before the one that was found.
   const auto word = std::ranges::find_if(words, [](const auto& w) { return !w.starts_with('-'); });
   if (!extra.empty() && word != words.end() && *word == extra.front() &&
       !tree.name().starts_with(*word))
     return unknown_verb(*word, {});
   const std::string hint = cat("chillboxctl help ", line.verb->name);
-  // A misspelt option makes others missing: it is what is wrong.
+  // A misspelt option can make required ones missing, so it is reported first.
   const auto misspelt = [](const std::string& word) { return word.starts_with('-'); };
   if (!extra.empty() && (problem.empty() || std::ranges::any_of(extra, misspelt)))
     return unexpected_word(extra.front(), hint);

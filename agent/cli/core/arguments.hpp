@@ -1,6 +1,6 @@
-// From argv to a verb and its arguments, by CLI11 (this room's only use of it is in arguments.cpp).
-// Options that every verb has may stand before or behind the verb. Nothing here connects, locks or
-// prints: help is text that comes back.
+// Parses argv into a verb and its arguments, with CLI11, which only arguments.cpp uses. Options
+// that all verbs have may be given before or after the verb. Nothing here connects, locks or
+// prints: help is returned as text.
 #pragma once
 
 #include "base/error.hpp"
@@ -13,23 +13,23 @@
 namespace chillbox::cli {
 
 struct CommandLine {
-  const Verb* verb = nullptr; // null: only `text` is to be printed
+  const Verb* verb = nullptr; // null: print `text` and nothing else
   Args args;
   TerminalOptions terminal;
-  std::vector<std::string> hosts; // -H or CHILLBOX_HOST, for verbs of the host
+  std::vector<std::string> hosts; // -H or CHILLBOX_HOST, for verbs that run on a host
   std::string inventory;          // --hosts
   std::vector<std::string> limit;
   std::string text; // help or version
 };
 
-// words: argv without the program's name. env: CHILLBOX_HOST is looked up there. usage, with a hint
-// at what to do.
+// words: argv without the program's name. env: where CHILLBOX_HOST is looked up. usage: the words
+// are refused, and `hint` says what to do.
 Result<CommandLine> parse_command_line(
     const std::vector<std::string>& words, const Environment& env, std::string& hint);
 
-// All verbs by group, and the options that all have.
+// The help of the program: all verbs by group, and the options that all of them have.
 std::string help_text();
-// The same call as words again, for the program on another machine: verb, options, "--", positions.
+// The same command line again, to run on another machine: verb, options, "--", positions.
 std::vector<std::string> words_of(const CommandLine& line);
 
 } // namespace chillbox::cli

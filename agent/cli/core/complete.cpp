@@ -8,14 +8,14 @@
 namespace chillbox::cli {
 namespace {
 
-// The line as far as it was typed, without the word at the cursor.
+// What was typed so far, without the word at the cursor.
 struct Typed {
-  std::string name; // of the verb, as far as it goes: "trust", "trust add"
+  std::string name; // the verb or its beginning: "trust", "trust add"
   const Verb* verb = nullptr;
   std::vector<std::string> positions;
   std::vector<std::string> hosts;
-  const Option* pending = nullptr; // an option that waits for its value
-  bool only_positions = false;     // behind "--"
+  const Option* pending = nullptr; // an option whose value comes next
+  bool only_positions = false;     // after "--"
 };
 
 bool has_name(const Option& option, std::string_view name) {
@@ -89,7 +89,7 @@ Typed read_line(std::span<const std::string> words) {
   return typed;
 }
 
-// "add", "list" of "trust add", "trust list" below "trust ".
+// For "trust ": "add", "list" and the other words that follow it.
 std::vector<std::string> words_below(std::string_view head) {
   std::vector<std::string> words;
   for (const Verb& verb : verbs())
@@ -106,7 +106,8 @@ public:
   void verbs_below(std::string_view above); // the next word of every verb that begins with `above`
   void options(const Verb* verb);
   void value(const Option& option, const Typed& line,
-      const std::string& before); // before: what the word begins with, "--sites=a,"
+      const std::string&
+          before); // before: the part of the word that is complete, such as "--sites=a,"
   Completion done() { return std::move(m_found); }
 
 private:
@@ -163,7 +164,7 @@ void Finder::value(const Option& option, const Typed& line, const std::string& b
       add(cat(head, candidate.text), candidate.help);
 }
 
-// The position that comes next; the last one again when it is a list.
+// The next position; the last one again if it is a list.
 const Option* next_position(const Typed& line) {
   const Option* last = nullptr;
   size_t number = 0;

@@ -1,4 +1,4 @@
-// chillboxd over its control socket, one exchange a connection.
+// Asks chillboxd through its control socket, one request per connection.
 #pragma once
 
 #include "base/error.hpp"
@@ -19,17 +19,17 @@ struct Question {
   Fields args = {};
   const SecretBytes* secret = nullptr;
   std::function<void(const Json&)> on_event = {};
-  std::chrono::milliseconds timeout{30'000}; // for each frame; negative for ever
-  int body = -1;                             // a descriptor whose bytes go behind the request
+  std::chrono::milliseconds timeout{30'000}; // for each frame; negative: no limit
+  int body = -1;                             // a descriptor whose bytes follow the request
 };
 
 // The text of the result object. unreachable: nobody answers; denied: this user may not ask.
-// error_data: what the error carries, as JSON.
+// error_data: the error's data, as JSON.
 Result<std::string> ask(
     const os::Paths& paths, const Question& question, std::string* error_data = nullptr);
 
-// A running daemon takes over what was changed in its files; no daemon is fine. An error says that
-// the change is saved.
+// Makes a running daemon read its files again; without a daemon nothing is to be done. The error
+// says that the change itself is saved.
 Result<void> ask_reload(const os::Paths& paths);
 
 } // namespace chillbox::cli

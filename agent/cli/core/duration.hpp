@@ -1,4 +1,4 @@
-// Durations and moments as people write and read them.
+// Durations and moments as text for people.
 #pragma once
 
 #include "base/error.hpp"
@@ -12,7 +12,7 @@ namespace chillbox::cli {
 
 // "90", "90s", "500ms", "2m", "1h", "7d"; at most 366 days. usage otherwise.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
-// When something expires, as Unix seconds: a duration from `now`, "2026-11-20" (its end, UTC),
+// A moment in Unix seconds: a duration from `now`, "2026-11-20" (the end of that day, UTC),
 // "2026-11-20T17:33:34Z".
 Result<int64_t> parse_moment(std::string_view text, int64_t now);
 // "2026-11-20 17:33:34" in the time zone of this machine; "" for 0.

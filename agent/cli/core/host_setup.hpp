@@ -1,5 +1,5 @@
-// What init, trust and webhook share: they change /etc/chillbox and /var/lib/chillbox themselves,
-// as root, with or without a daemon.
+// What init, trust and webhook share. These verbs change /etc/chillbox and /var/lib/chillbox
+// themselves, as root, with or without a daemon.
 #pragma once
 
 #include "base/error.hpp"
@@ -14,16 +14,16 @@ namespace chillbox::cli {
 
 // denied unless root (or under CHILLBOX_ROOT).
 Result<void> require_root(const os::Paths& paths, std::string_view verb);
-// usage unless each is a site's name.
+// The value of --sites. usage: one of them is not a site's name.
 Result<std::vector<std::string>> sites_of(const Args& args);
-// What was done to the one that is called `name`: the text, or with --json "chillbox.SCHEMA.v1"
-// with "name" and "changed", so that a script knows whether it was so already.
+// Prints what was done to `name`: the text, or with --json a "chillbox.SCHEMA.v1" with "name" and
+// "changed", which is false if nothing had to be done.
 void print_change(Call& call, std::string_view schema, const std::string& name, bool changed,
     std::string_view text);
-// not_found with the names that there are.
+// not_found, with the names that exist.
 std::unexpected<Error> no_such(
     std::string_view what, const std::string& name, const std::vector<std::string>& known);
-// Every file NAME + suffix of a directory, without the suffix.
+// The NAMEs of all files NAME + suffix in a directory.
 Result<std::vector<std::string>> names_in(const std::string& dir, std::string_view suffix);
 
 } // namespace chillbox::cli

@@ -1,5 +1,5 @@
-// The chillbox.toml that `init` writes: every key that there is, documented in place and commented
-// out with its default, so that the file changes nothing until somebody edits it.
+// The chillbox.toml that `init` writes. It documents every key and has it commented out with its
+// default, so that the file has no effect until it is edited.
 #pragma once
 
 #include <string_view>

@@ -1,6 +1,6 @@
-// HTTP out, by libcurl (this room's only use of it). http and https only, certificates checked, no
-// redirect followed: a signed delivery and a capability link are for the host that was named and
-// for no other.
+// An HTTP client on libcurl, which only http.cpp uses. It speaks http and https, checks
+// certificates and follows no redirect: a signed delivery and a capability link are only for the
+// host that was named.
 #pragma once
 
 #include "base/error.hpp"
@@ -20,12 +20,12 @@ struct HttpRequest {
   std::string url;
   std::vector<std::string> headers = {};
   std::string_view body = {};
-  int file = -1; // body from this descriptor instead, from its beginning
+  int file = -1; // read the body from this descriptor, from its beginning
   uint64_t file_size = 0;
-  std::chrono::milliseconds timeout{30'000};         // for all of it
-  std::function<void(uint64_t, uint64_t)> sent = {}; // of a file, now and then
+  std::chrono::milliseconds timeout{30'000};         // for the whole request
+  std::function<void(uint64_t, uint64_t)> sent = {}; // progress of a file
   std::function<Result<void>(std::string_view)> on_bytes =
-      {}; // the body of a 200, as it comes; an error ends the transfer
+      {}; // takes the body of a 200 as it arrives; an error ends the transfer
 };
 
 struct HttpReply {
@@ -35,8 +35,7 @@ struct HttpReply {
 
 class Http {
 public:
-  // certificates: a PEM file with the authorities to trust instead of the system's; "" the
-  // system's.
+  // certificates: a PEM file with the authorities to trust; "": the system's.
   static Result<Http> create(const std::string& certificates);
   Http(Http&&) noexcept;
   ~Http();
@@ -53,7 +52,7 @@ private:
 // "https://host[:port][/prefix]" without a closing slash. usage for anything else: user names,
 // queries, other schemes.
 Result<std::string> parse_base_url(std::string_view text);
-// Such an address names another machine and no TLS.
+// Whether the address is another machine's and without TLS.
 bool is_readable_on_the_way(std::string_view url);
 
 } // namespace chillbox::cli

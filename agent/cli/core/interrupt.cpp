@@ -12,7 +12,7 @@
 namespace chillbox::cli {
 namespace {
 
-// Read by the handler: plain memory that is complete before its flag is set.
+// The handler reads this: plain memory that is complete before its flag is set.
 std::array<char, 512> g_words{};
 std::atomic<size_t> g_words_size{0};
 termios g_before{};
@@ -50,10 +50,10 @@ void catch_interrupts() {
   struct sigaction action{};
   action.sa_handler = on_signal;
   sigfillset(&action.sa_mask);
-  action.sa_flags = SA_RESTART; // while deferred, whatever runs goes on
+  action.sa_flags = SA_RESTART; // while deferred, system calls continue
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
     struct sigaction before{};
-    // What was started with it ignored (nohup) stays so.
+    // A signal that is ignored from the start (nohup) stays ignored.
     if (::sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
       ::sigaction(number, &action, nullptr);
   }

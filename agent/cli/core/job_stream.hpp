@@ -1,5 +1,5 @@
-// A verb of the daemon that is a job: its events as they come, then its end. Ctrl-C leaves, the job
-// goes on, and that is said.
+// Runs a verb of the daemon that is a job: shows its events as they come, then its end. After
+// Ctrl-C the job continues, and the program says so.
 #pragma once
 
 #include "cli/core/daemon.hpp"
@@ -10,11 +10,10 @@
 
 namespace chillbox::cli {
 
-// Asks, shows the events, and returns the job as it ended or was left. An error is the job's own,
-// with its last log lines told. With --json it prints the result with the events as "events", and
-// nothing else.
+// Asks the daemon, shows the events and returns the job. On an error the last log lines are
+// printed. With --json it prints the result, with the events as "events", and nothing else.
 Result<JobView> stream_job(Call& call, Question question);
-// For rollback, restart, ...: the above, then the verdict as a line.
+// The same for rollback, restart, ..., followed by the verdict as a line.
 Result<void> run_job_verb(Call& call, std::string_view verb, Fields args);
 
 } // namespace chillbox::cli

@@ -28,7 +28,7 @@ Result<Fd> open_file(const std::string& path) {
   return fd;
 }
 
-// Byte by byte: what comes behind the signature is for somebody else.
+// It reads byte by byte: what follows the signature is for another reader.
 Result<std::string> read_signature(int fd) {
   std::string text;
   for (int lines = 0; lines < k_signature_lines;) {
@@ -85,8 +85,8 @@ Result<std::optional<Fd>> plan_stream(const std::string& text) {
     return std::optional<Fd>();
   const std::string signature = TRY(read_input(text + ".minisig", k_max_signature));
   const Fd artifact = TRY(open_file(text));
-  std::string path =
-      "/tmp/chillbox-plan.XXXXXX"; // encrypted and signed, and without a name at once
+  std::string path = "/tmp/chillbox-plan.XXXXXX"; // its content is encrypted and signed, and it
+                                                  // loses its name at once
   Fd both(::mkostemp(path.data(), O_CLOEXEC));
   if (!both || ::unlink(path.c_str()) != 0 ||
       ::write(both.get(), signature.data(), signature.size()) !=

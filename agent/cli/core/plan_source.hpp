@@ -1,6 +1,6 @@
-// What a plan is made of: a site of the host, an artifact in its store by digest, a file of this
-// machine with its .minisig beside it, or "-": `cat FILE.minisig FILE` on standard input. That is
-// also how -H carries a file.
+// What `plan` is asked about: a site of the host, an artifact in its store by digest, a file of
+// this machine with its .minisig next to it, or "-": `cat FILE.minisig FILE` on standard input. -H
+// sends a file in that form too.
 #pragma once
 
 #include "base/error.hpp"
@@ -14,11 +14,11 @@ namespace chillbox::cli {
 
 struct PlanSource {
   Fields args; // of the daemon's verb
-  Fd body;     // what comes behind them; none for what is on the host
+  Fd body;     // the file; none for something on the host
 };
 Result<PlanSource> plan_source(const std::string& text);
-// For another machine: signature and file in one, at its beginning; none when `text` names
-// something that is there.
+// For another machine: signature and file in one descriptor; none when `text` names something on
+// that machine.
 Result<std::optional<Fd>> plan_stream(const std::string& text);
 
 } // namespace chillbox::cli

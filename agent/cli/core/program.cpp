@@ -10,7 +10,7 @@
 namespace chillbox::cli {
 namespace {
 
-// "chillboxctl: MESSAGE"; of several lines (all problems of a file) each is told.
+// Prints "chillboxctl: MESSAGE", once for each line: a file may have several problems.
 void print_error(Terminal& terminal, std::string_view message, std::string_view hint) {
   for (const auto line : split(message, '\n'))
     if (!line.empty())

@@ -53,7 +53,7 @@ void Progress::event(const JobEvent& e) {
         ? cat("  ", format_duration(std::chrono::milliseconds(e.time_ms - m_begun_ms)))
         : "";
     line(cat(padded(e.step), m_terminal.err(Style::good, "ok"),
-        text.empty() ? took : text)); // the host says its own time
+        text.empty() ? took : text)); // the host reports the time itself
     end_line();
   } else if (e.kind == "undo") {
     line(cat(padded(e.step), m_terminal.err(Style::warn, "undone"), text));

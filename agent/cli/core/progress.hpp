@@ -1,6 +1,6 @@
-// A job while it runs. On a terminal one line a step, written over until the step is done;
-// elsewhere a plain line for each that ended. What the services and hooks wrote (events of kind
-// log) is kept and told only when the job failed: its last lines are the reason.
+// Shows a job while it runs. On a terminal each step has one line, which is rewritten until the
+// step is done; elsewhere a plain line is printed when a step has ended. The output of services and
+// hooks (events of kind log) is printed only if the job fails: its last lines are the reason.
 #pragma once
 
 #include "cli/core/reply.hpp"
@@ -18,10 +18,10 @@ public:
   explicit Progress(Terminal& terminal) : m_terminal(terminal) {}
 
   void event(const JobEvent& event);
-  // What the laptop does itself, and cannot say how far it is.
+  // A step of the laptop itself, without a percentage.
   void begin(std::string_view what, std::string_view text);
   void done(std::string_view what, std::string_view text);
-  // What goes in percent, with a bar, on a terminal only: "upload", "pack".
+  // A step with a percentage, as a bar and on a terminal only: "upload", "pack".
   void percent(std::string_view what, uint64_t done, uint64_t total);
   void percent_done(std::string_view what, uint64_t total);
   void end_line();  // before anything else is printed
@@ -30,9 +30,9 @@ public:
   uint64_t last_number() const { return m_number; }
 
 private:
-  void line(std::string_view text); // written over the one before, on a terminal
+  void line(std::string_view text); // replaces the line before, on a terminal
   Terminal& m_terminal;
-  std::string m_step; // last begun
+  std::string m_step; // the latest that began
   int64_t m_begun_ms = 0;
   uint64_t m_number = 0;
   bool m_open_line = false;
@@ -40,7 +40,7 @@ private:
   std::deque<JobEvent> m_logs;
 };
 
-// The verdict on a job that ended: its code and message when it failed.
+// The verdict on a job that has ended: an error with its code and message if it failed.
 Result<void> verdict_of(const JobView& job);
 
 } // namespace chillbox::cli

@@ -14,8 +14,8 @@ namespace {
 
 constexpr size_t k_max_passphrase = 1000;
 
-// Up to the line end, which is not part of it. One byte at a time: what follows the line belongs to
-// somebody else.
+// Reads up to the end of the line, which is left out. It reads one byte at a time, because what
+// follows the line is for another reader.
 Result<size_t> read_line(int fd, std::span<uint8_t> out, std::string_view what) {
   for (size_t n = 0;;) {
     uint8_t byte = 0;
@@ -50,7 +50,7 @@ Result<Fd> open_terminal(std::string_view meaning, std::string_view instead) {
 
 Result<SecretBytes> prompt_secret(int terminal, std::string_view prompt) {
   const std::string text = cat(prompt, ": ");
-  const EchoOff quiet(terminal); // before the prompt: a fast typist sees nothing either
+  const EchoOff quiet(terminal); // before the prompt, in case someone types at once
   [[maybe_unused]] const ssize_t n = ::write(terminal, text.data(), text.size());
   return read_secret(terminal, "passphrase");
 }

@@ -1,5 +1,5 @@
-// Asking a person: always on /dev/tty, never on standard input. Without a terminal it fails at once
-// and says what else would do (faults 77). Passphrases come without echo, into guarded memory, or
+// Asks a person, on /dev/tty and never on standard input. Without a terminal it fails at once and
+// says what to do instead (faults 77). A passphrase is read without echo into guarded memory, or
 // from a descriptor (--passphrase-fd N): its first line.
 #pragma once
 
@@ -19,7 +19,8 @@ enum class Ask { once, twice };
 Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, Ask how);
 Result<SecretBytes> read_passphrase(int fd);
 
-// A line from the terminal, with echo. usage without one: "MEANING needs a terminal, or INSTEAD".
+// Reads a line from the terminal, with echo. usage: no terminal: "MEANING needs a terminal, or
+// INSTEAD".
 Result<std::string> ask_line(
     std::string_view prompt, std::string_view meaning, std::string_view instead);
 

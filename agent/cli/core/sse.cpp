@@ -27,7 +27,7 @@ Result<void> SseParser::feed(
 
 void SseParser::line(std::string_view text, const std::function<void(const Event&)>& on_event) {
   if (text.empty()) {
-    m_last_id = m_id; // not before: an event that was cut off did not come
+    m_last_id = m_id; // only now: an event that was cut off does not count
     if (m_has_data)
       on_event({m_last_id, m_kind.empty() ? "message" : m_kind, m_data});
     m_kind.clear();

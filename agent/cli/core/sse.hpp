@@ -13,25 +13,25 @@ namespace chillbox::cli {
 class SseParser {
 public:
   struct Event {
-    std::string id;   // of the last event that had one
-    std::string kind; // "message" when the stream names none
+    std::string id;   // the last id that an event had
+    std::string kind; // "message" when the stream gives none
     std::string data; // lines joined by '\n'
   };
   static constexpr size_t k_max_event = 1 << 20;
 
-  // too_large: an event over k_max_event bytes; the parser is of no use afterwards.
+  // too_large: an event over k_max_event bytes; the parser cannot be used afterwards.
   Result<void> feed(std::string_view bytes, const std::function<void(const Event&)>& on_event);
-  // Of the last whole event: what a new connection says as Last-Event-ID; "" before the first.
+  // The id of the last complete event, for Last-Event-ID in a new connection; "" before the first.
   const std::string& last_id() const { return m_last_id; }
-  // A new connection: what was begun and not ended is dropped, as the standard wants it.
+  // Starts a new connection: an incomplete event is dropped, as the standard requires.
   void reconnect();
 
 private:
   void line(std::string_view text, const std::function<void(const Event&)>& on_event);
   std::string m_line, m_kind, m_data, m_id, m_last_id;
   bool m_has_data = false;
-  bool m_after_cr = false; // a line feed now belongs to the line end before
-  bool m_first = true;     // a byte order mark may stand here
+  bool m_after_cr = false; // a line feed now is part of the previous line end
+  bool m_first = true;     // a byte order mark is possible here
 };
 
 } // namespace chillbox::cli

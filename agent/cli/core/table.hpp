@@ -16,11 +16,12 @@ struct Table {
 
 class Terminal;
 
-// The lines, head first; no rows: nothing at all. An empty cell is shown as "-".
+// The lines, head first; no lines for a table without rows. An empty cell becomes "-".
 std::vector<std::string> render(const Table& table);
-// Columns that a text takes: UTF-8 characters, each one wide.
+// The columns that a text needs: its UTF-8 characters, each one column wide.
 size_t columns_of(std::string_view text);
-// To standard output with a bold head; without rows the note says what to do.
+// Prints the table to standard output with a bold head; without rows it prints when_empty as a
+// status.
 void print_table(Terminal& terminal, const Table& table, std::string_view when_empty);
 
 } // namespace chillbox::cli

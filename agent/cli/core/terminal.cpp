@@ -34,9 +34,9 @@ std::string styled(bool color, Style style, std::string_view text) {
 void write_or_end(int fd, std::string_view text) {
   const int err = os::write_fully(fd, text);
   if (err == EPIPE)
-    ::_exit(141); // as SIGPIPE would have ended us; it is ignored because sockets raise it too
+    ::_exit(141); // as if SIGPIPE had ended the program; it is ignored because sockets raise it too
   if (err == 0 || fd == STDERR_FILENO)
-    return; // an error of standard error can be reported nowhere
+    return; // nothing is left on which to report an error of standard error
   const std::string message =
       cat("chillboxctl: ", fail_errno("write standard output", err).error().message, "\n");
   [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, message.data(), message.size());
@@ -85,7 +85,8 @@ void Terminal::print_line_of(std::string_view line) {
   if (!m_out_terminal)
     return print(line);
   std::string clean;
-  for (const std::string_view part : split(line, '\t')) // tabs are harmless and keep columns
+  for (const std::string_view part :
+      split(line, '\t')) // tabs are harmless and keep columns aligned
     clean += cat(clean.empty() ? "" : "\t", printable(part, 4096));
   print(clean);
 }

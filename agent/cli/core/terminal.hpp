@@ -1,8 +1,8 @@
-// What people and programs see: results on standard output, everything else on standard error.
-// Colours only where they help: NO_COLOR,
-// --no-color, CLICOLOR=0 and TERM=dumb turn them off, CLICOLOR_FORCE on. What came from elsewhere
-// is printed without control characters. A reader that went away ends the program quietly, a full
-// disk ends it with an error: output is never lost in silence.
+// Output: results go to standard output, everything else to standard error. Colours appear on
+// terminals only; NO_COLOR, --no-color, CLICOLOR=0 and TERM=dumb turn them off, CLICOLOR_FORCE
+// turns them on. Text from elsewhere is printed without control characters. If the reader of the
+// output is gone the program ends quietly, if the disk is full it ends with an error: output is
+// never lost silently.
 #pragma once
 
 #include <functional>
@@ -23,8 +23,8 @@ struct TerminalOptions {
 using Environment = std::function<std::string(const char*)>;
 std::string environment(const char* name);
 
-// colour: for a stream that is a terminal or not. live: may lines be written over (a terminal that
-// can, and no CI).
+// colour: whether a stream gets colours. live: whether lines may be rewritten (on a terminal that
+// can, and not in CI).
 bool wants_color(const Environment& env, bool no_color_flag, bool is_terminal);
 bool wants_live(const Environment& env, bool is_terminal);
 
@@ -34,17 +34,17 @@ public:
 
   bool json() const { return m_options.json; }
   bool quiet() const { return m_options.quiet; }
-  bool live() const { return m_live; } // of standard error
+  bool live() const { return m_live; } // whether lines of standard error may be rewritten
   bool out_is_terminal() const { return m_out_terminal; }
-  size_t width() const; // columns of standard error, 80 when unknown
+  size_t width() const; // the columns of standard error; 80 when unknown
 
   void print(std::string_view line); // to standard output, with a line end
-  void print_line_of(std::string_view
-          line); // one line of somebody else's: on a terminal without its control characters
+  void print_line_of(
+      std::string_view line); // a line from elsewhere: without control characters on a terminal
   void print_status(std::string_view line); // to standard error, unless quiet
   void print_unfinished(
-      std::string_view text);              // the same, no line end: for lines that are written over
-  void print_error(std::string_view line); // to standard error, always
+      std::string_view text); // the same without a line end, for lines that are rewritten
+  void print_error(std::string_view line);                   // to standard error, always
   std::string out(Style style, std::string_view text) const; // for standard output
   std::string err(Style style, std::string_view text) const; // for standard error
 

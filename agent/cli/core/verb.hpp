@@ -1,7 +1,7 @@
-// The shape of the command line: one table of verbs (verbs.cpp), each with its arguments as data,
-// where it may run, and its function. Parsing, help, completion, the command that -H sends to
-// another machine and the check against the man page are all made from this table. There is no
-// argument that takes a passphrase, and none is read from the environment (faults 76).
+// The command line as data. A verb is a file of cli/verbs/ that defines its options, its help,
+// where it may run and its function; verbs.cpp lists them. Parsing, help, completion, the command
+// that -H sends to another machine and the check against the man page all read these tables. No
+// argument takes a passphrase, and none is read from the environment (faults 76).
 #pragma once
 
 #include "base/error.hpp"
@@ -21,13 +21,13 @@ namespace chillbox::cli {
 class Terminal;
 
 enum class Where {
-  laptop, // never on another machine: refuses -H
-  host,   // speaks to chillboxd or changes its files; -H runs it there
-  both,   // needs neither
+  laptop, // here only: refuses -H
+  host,   // asks chillboxd or changes its files; -H runs it on another host
+  both,   // anywhere
 };
 
-// What an argument must look like. What does not is a usage error, before anything is done.
-// From `site` on the values are on the host, and completion asks there for them.
+// What an argument must look like; anything else is a usage error before anything is done. The host
+// knows the values of the kinds from `site` on, and completion asks it for them.
 enum class ArgKind {
   flag,
   text,
@@ -45,16 +45,15 @@ enum class ArgKind {
 };
 
 struct Option {
-  std::string_view
-      names; // "-n,--lines"; "SITE" is a position that must be filled, "[SITE]" one that may be
+  std::string_view names; // "-n,--lines"; "SITE" is a required position, "[SITE]" an optional one
   ArgKind kind = ArgKind::text;
   std::string_view
-      value; // how help shows its value: "N"; of a choice what there is: "bash|zsh|fish"
+      value; // its value in the help: "N"; for a choice the possible values: "bash|zsh|fish"
   std::string_view help;
   bool required = false;
 };
 
-// The arguments of one call, by the long name of the option or the name of the position.
+// The arguments of a call, by the long name of an option or the name of a position.
 class Args {
 public:
   bool has(std::string_view name) const { return m_values.contains(name); }
@@ -76,12 +75,10 @@ struct Call {
   const Args& args;
   Terminal& terminal;
   os::Paths paths;
-  std::string hint =
-      {}; // one line below the error, when the verb knows better than the table of hints
+  std::string hint = {};       // a line after the error, instead of the one that hint_for() has
   std::string error_data = {}; // JSON that goes with the error, for --json
-  int exit = 0;                // of a run that went well
-  bool error_printed =
-      false; // the verb has printed what the error says: only its exit code is left
+  int exit = 0;                // the exit code of a run without an error
+  bool error_printed = false;  // the verb has already printed the error; only its exit code counts
 };
 
 // The headings of help.
@@ -100,14 +97,14 @@ std::span<const Verb* const> verb_list(); // in the order of help
 inline auto verbs() {
   return verb_list() | std::views::transform([](const Verb* verb) -> const Verb& { return *verb; });
 }
-std::span<const Option> common_options(); // that every verb has
-std::span<const Option> remote_options(); // that every verb of the host has besides
+std::span<const Option> common_options(); // of all verbs
+std::span<const Option> remote_options(); // of all verbs that run on a host
 const Verb* find_verb(std::string_view name);
 
 // "-n,--lines" is "lines", "[SITE]" is "SITE".
 std::string_view key_of(const Option& option);
 bool is_position(const Option& option);
-// usage with what the kind of the option allows.
+// usage: the text is nothing that the kind of the option allows.
 Result<void> check(const Option& option, std::string_view text);
 std::string_view heading(Group group);
 

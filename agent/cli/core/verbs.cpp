@@ -1,4 +1,4 @@
-// The verbs, in the order in which help shows them. Each is defined in a file of cli/verbs/.
+// The list of verbs, in the order of the help. Each is defined in a file of cli/verbs/.
 #include "cli/core/verb.hpp"
 
 #include <array>

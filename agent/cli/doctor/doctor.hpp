@@ -1,6 +1,6 @@
-// doctor: everything that this host needs, a line each, with what to do. It looks by itself, also
-// where no daemon answers; what only the daemon knows it asks for. For the two halves of doctor
-// only: doctor_host.cpp looks at the machine, doctor_state.cpp at what chillbox keeps.
+// The checks of doctor: one line for each thing that this host needs, with what to do. Most of them
+// work without a daemon; the rest ask it. doctor_host.cpp checks the machine, doctor_state.cpp what
+// chillbox keeps there.
 #pragma once
 
 #include "cli/core/reply.hpp"
@@ -25,9 +25,9 @@ struct Finding {
 struct Doctor {
   os::Paths paths;
   os::Disk& disk;
-  config::HostConfig config = {};     // as it is in the file, else the defaults
-  std::optional<HostView> host = {};  // what the daemon says, when it answers
-  std::optional<uint64_t> clock = {}; // of whoever asks, Unix seconds
+  config::HostConfig config = {};     // from the file, else the defaults
+  std::optional<HostView> host = {};  // the daemon's answer, if there is one
+  std::optional<uint64_t> clock = {}; // the caller's clock in Unix seconds
   std::vector<Finding> findings = {};
 
   void ok(std::string what, std::string text) {
@@ -45,7 +45,7 @@ void examine_host(
     Doctor& d); // users, directories, memory, cgroups, OpenRC, NGINX, clock, disks, Python
 void examine_state(Doctor& d); // configuration, keys, the daemon, sites, signatures, audit trail
 
-// Seconds that a clock differs from another, as people say it.
+// A difference between two clocks, for people.
 std::string skew_text(int64_t seconds);
 
 } // namespace chillbox::cli

@@ -23,7 +23,7 @@
 namespace chillbox::cli {
 namespace {
 
-// Where root's commands are found; a service's environment may have no PATH.
+// The PATH of root's commands; a service's environment may have none.
 bool has_program(Doctor& d, const std::string& name) {
   return std::ranges::any_of(
       std::array{"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/", "/usr/local/bin/"},
@@ -80,7 +80,7 @@ void look_at_hooks(Doctor& d) {
   d.ok("hooks", d.paths.shipped_hooks());
 }
 
-// Decrypted things lie in these two, and must never come to a disk.
+// These two hold decrypted data, which must never reach a disk.
 void look_at_memory(Doctor& d) {
   const bool swap = os::swap_is_on();
   for (const auto& path : {d.paths.stage(), d.paths.secrets()}) {
@@ -145,7 +145,7 @@ size_t old_workers(Doctor& d) {
   return count;
 }
 
-// Each keeps its memory and its share of the connections, and after some reloads there are many
+// Each keeps its memory and its share of the connections, and reloads can leave many of them
 // (faults 116).
 void look_at_old_workers(Doctor& d, nginx::Nginx& nginx) {
   if (const size_t count = old_workers(d); count > 0 && !nginx.ends_old_workers().value_or(true))
@@ -174,7 +174,7 @@ void look_at_nginx(Doctor& d) {
 }
 
 void look_at_clock(Doctor& d) {
-  constexpr int64_t k_tolerance = 300; // of webhooks
+  constexpr int64_t k_tolerance = 300; // for webhooks
   constexpr int64_t k_noticeable = 10;
   const int64_t now = os::real_clock().wall();
   if (d.clock) {
@@ -228,7 +228,7 @@ void look_at_disks(Doctor& d) {
     if (::stat(path.c_str(), &info) != 0 || seen.insert(info.st_dev).second)
       look_at_disk(d, path);
   }
-  // SQLite's locks and syncs are not to be trusted there (faults 125).
+  // SQLite cannot rely on locks and syncs there (faults 125).
   if (const auto kind = os::network_file_system(d.paths.state()); !kind.empty())
     d.warn("disk",
         cat(d.paths.state(), " is on a network file system (", kind,
@@ -255,7 +255,7 @@ std::string skew_text(int64_t seconds) {
 
 void examine_host(Doctor& d) {
   if (d.paths.testing())
-    return look_at_disks(d); // the rest is this machine's, not the test's
+    return look_at_disks(d); // under test the rest would check this machine
   if (::geteuid() != 0)
     d.warn("doctor", "not root: some of this cannot be seen", "run it as root");
   look_at_people(d);

@@ -45,7 +45,7 @@ void look_at_deployers(Doctor& d) {
   d.ok("deployers", join(names, ", "));
 }
 
-// Of a sender's file: what is wrong with it, "" : nothing.
+// What is wrong with a sender's file; "": nothing.
 std::string fault_of_sender(
     Doctor& d, const std::string& name, std::vector<std::string>& rotating) {
   const std::string path = cat(d.paths.webhooks(), "/", name, ".key");
@@ -95,7 +95,7 @@ void look_at_identity(Doctor& d) {
   d.ok("identity", d.paths.identity());
 }
 
-// Signatures that will be refused soon, should their artifact ever be needed again.
+// Signatures that expire soon: their artifacts would then be refused.
 void look_at_signatures(Doctor& d) {
   constexpr int64_t k_soon = 14 * 86'400;
   const int64_t now = os::real_clock().wall();
@@ -140,7 +140,7 @@ void look_at_sites(Doctor& d) {
       d.fail("site", cat(site.site, ": degraded", site.waiting.empty() ? "" : ": ", site.waiting),
           cat("chillboxctl restart ", site.site));
     else if (site.state == "refused")
-      continue; // said above
+      continue; // reported above
     else if (site.state == "sealed")
       d.warn("site", cat(site.site, ": ", site.waiting), "chillboxctl unlock");
     else

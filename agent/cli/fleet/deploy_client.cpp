@@ -27,11 +27,11 @@ constexpr milliseconds k_reconnect_first{250};
 constexpr milliseconds k_reconnect_most{5'000};
 constexpr int k_tries = 3;
 
-// The host begins a job within moments; one that is still queued after these looks is sent its
-// files, so that it has them when its turn comes.
+// The host starts a job within moments. If it is still queued after this many looks, its files are
+// sent anyway, so that the host has them when its turn comes.
 constexpr int k_looks_while_queued = 5;
 
-// The one job-body of a delivery as JSON: {"type","timestamp","data":{...}}.
+// The body of a delivery: {"type","timestamp","data":{...}}.
 std::string body_of(const ArtifactFile& file, int64_t now, bool watch) {
   const artifact::Statement& s = file.statement;
   Fields data{{"site", s.site.str()}, {"sha256", s.sha256.str()}, {"size", file.size}};
@@ -90,7 +90,7 @@ void DeployClient::wait(milliseconds time) const {
   std::this_thread::sleep_for(std::min(time, left()));
 }
 
-// A reply of 2xx; everything else as the error that it is.
+// A reply of 2xx; any other becomes its error.
 Result<HttpReply> DeployClient::checked(const HttpRequest& request) {
   auto reply = TRY(m_http.send(request));
   if (reply.status / 100 != 2)
@@ -108,7 +108,7 @@ Result<Accepted> DeployClient::announce(const Delivery& delivery) {
     if (reply)
       return parse_accepted(reply->body);
     Error error = reply.error();
-    if (error.code == Code::denied) // a host tells nobody why
+    if (error.code == Code::denied) // the host does not say why
       error.message =
           "the host refused the delivery: wrong webhook key, a sender that may not do this, or clocks over 5 minutes apart";
     if (error.code != Code::unreachable || tried == k_tries)
@@ -119,7 +119,7 @@ Result<Accepted> DeployClient::announce(const Delivery& delivery) {
 
 Result<JobView> DeployClient::job_now(const Accepted& job) {
   const auto reply = TRY(checked({.url = m_base + job.status,
-      .timeout = k_look_timeout})); // also when the time is over: it is the verdict
+      .timeout = k_look_timeout})); // after the deadline too: it is the verdict
   return parse_job(reply.body);
 }
 
@@ -137,7 +137,7 @@ Result<bool> DeployClient::wants_upload(const Accepted& job) {
   }
 }
 
-// False: the host does not take it any more, because the job has ended.
+// False: the host does not take it, because the job has ended.
 Result<bool> DeployClient::put(const std::string& link, const HttpRequest& what) {
   HttpRequest request = what;
   request.method = "PUT";
@@ -174,7 +174,8 @@ Result<bool> DeployClient::upload(const Accepted& job, const ArtifactFile& file)
   return taken;
 }
 
-// One connection to the event stream. An error only when another one would end the same way.
+// One connection to the event stream. It fails only if another connection would fail in the same
+// way.
 Result<DeployClient::StreamState> DeployClient::read_events(
     const Accepted& job, SseParser& parser) {
   StreamState stream;
@@ -187,7 +188,7 @@ Result<DeployClient::StreamState> DeployClient::read_events(
       const auto parsed = parse_event(event.data);
       stream.ended |= event.kind == "end";
       if (!parsed || parsed->number <= m_progress.last_number())
-        return; // told already: the host repeats itself
+        return; // shown before: the host repeats events
       stream.anything = true;
       m_progress.event(*parsed);
     });
@@ -211,8 +212,7 @@ Result<JobView> DeployClient::follow(const Accepted& job) {
     if (stream.ended)
       return job_now(job);
     if (!stream.anything) {
-      if (const auto view = job_now(job);
-          view && view->ended()) // and there are no more events to come
+      if (const auto view = job_now(job); view && view->ended()) // so there will be no more events
         return view;
     }
     pause = stream.anything ? k_reconnect_first : std::min(pause * 2, k_reconnect_most);

@@ -1,5 +1,5 @@
-// The sender's side of the wire (chillbox-webhook(7)): a signed delivery, the upload it asks for,
-// the job it makes.
+// The sender's side of chillbox-webhook(7): a signed delivery, the upload that follows it, and the
+// job.
 #pragma once
 
 #include "artifact/verify.hpp"
@@ -20,25 +20,25 @@ namespace chillbox::cli {
 
 using Moment = std::chrono::steady_clock::time_point;
 
-// What is sent: an artifact or a secret set, with its signature beside it.
+// The file to send: an artifact or a secret set, with its signature.
 struct ArtifactFile {
   std::string path;
   std::string minisig; // text
   artifact::Statement statement;
   uint64_t size = 0;
 };
-// invalid: the signature is for another file; not_found: no file or no .minisig.
+// invalid: the signature is for another file; not_found: the file or its .minisig does not exist.
 Result<ArtifactFile> open_artifact(const std::string& path);
 
-// The body and the headers of a delivery. Pure: the same id, moment and file give the same bytes,
-// so that it can be sent again.
+// The body and the headers of a delivery. The same id, moment and file give the same bytes, so that
+// it can be sent again.
 struct Delivery {
   std::string body;
   std::vector<std::string> headers;
 };
 Delivery sign_delivery(const SecretBytes& key, const ArtifactFile& file, const std::string& id,
     int64_t now, bool watch = true);
-// The first whsec_ key in the text of a key file, or of a sender's file.
+// The first whsec_ key in a key file or a sender's file.
 Result<SecretBytes> parse_key_file(std::string_view text);
 
 class DeployClient {
@@ -47,20 +47,20 @@ public:
       : m_http(std::move(http)), m_base(std::move(base)), m_deadline(deadline),
         m_progress(progress) {}
 
-  // POST. Sent again with the same id when the connection was lost on the way: the host makes one
-  // job of both.
+  // Sends the delivery, and sends it again with the same id if the connection is lost: the host
+  // makes one job of both.
   Result<Accepted> announce(const Delivery& delivery);
-  // Signature and artifact, unless the job is beyond that. False: the host needed neither.
+  // Sends signature and artifact, unless the job is past that. False: the host needed neither.
   Result<bool> upload(const Accepted& job, const ArtifactFile& file);
-  // Follows the events until the job ended; a lost connection is taken up behind the last event.
-  // timed_out at the deadline.
+  // Follows the events until the job has ended; after a lost connection it continues after the last
+  // event. timed_out: the deadline has passed.
   Result<JobView> follow(const Accepted& job);
 
-  Result<JobView> job_now(const Accepted& job); // as it is now
+  Result<JobView> job_now(const Accepted& job); // its state now
 
 private:
   struct StreamState {
-    bool anything = false; // that was not known
+    bool anything = false; // there was a new event
     bool ended = false;
   };
   std::chrono::milliseconds left() const;

@@ -40,7 +40,7 @@ bool has_option(const Verb& verb, std::string_view key) {
       verb.options, [&](const Option& option) { return key_of(option) == key; });
 }
 
-// Does it ask a person there?
+// Whether the verb will ask a person there.
 bool asks(const CommandLine& line) {
   auto open = [&](std::string_view key) {
     return has_option(*line.verb, key) && !line.args.has(key);
@@ -48,8 +48,8 @@ bool asks(const CommandLine& line) {
   return line.verb->where == Where::host && (open("passphrase-fd") || open("yes"));
 }
 
-// The arguments as that machine can use them: a descriptor becomes its standard input, an artifact
-// that is here too (input), a key file that is here becomes the key.
+// The arguments for the other machine. A descriptor and an artifact of this machine become its
+// standard input (input), and a key file of this machine becomes the key.
 Result<Args> args_for_there(const CommandLine& line, Fd& input) {
   Args there;
   for (const Option& option : line.verb->options) {
@@ -76,7 +76,7 @@ Result<Args> args_for_there(const CommandLine& line, Fd& input) {
   return there;
 }
 
-// Without the words of the host, what ssh said last.
+// The error of a host; without an answer of the host, the last line of ssh.
 Json error_of(const HostResult& from, const std::string& last_line) {
   if (const auto object = parse_json(last_line, k_max_answer);
       object && object->is_object() && object->contains("error"))
@@ -152,7 +152,7 @@ Result<int> FleetRun::lines() {
 }
 
 Result<int> FleetRun::objects() {
-  std::map<std::string, std::string> last; // what each host said in the end
+  std::map<std::string, std::string> last; // the last line of each host
   auto print = [&](const Host& host, Json object) {
     object["schema"] = "chillbox.host.v1";
     object["host"] = host.name;
@@ -225,7 +225,7 @@ Result<int> run_on_hosts(const CommandLine& line) {
     return fail(Code::usage, "a file goes to one host at a time: run it once for each host");
   if (input)
     return run_on(hosts.front(), {words_of(there), false, input.get()});
-  if (line.args.has("passphrase-fd")) // no terminal: it would show what goes through it
+  if (line.args.has("passphrase-fd")) // without a terminal, which would show the passphrase
     return run_on(hosts.front(),
         {words_of(there), false, static_cast<int>(line.args.number("passphrase-fd", 0))});
   if (!many)

@@ -1,6 +1,6 @@
-// A verb of the host that is run on other machines: one with our terminal, several side by side
-// with each line under its host's name, or one after the other when each asks a person. With --json
-// an object "chillbox.host.v1" for each host.
+// Runs a verb on other machines: on one with our terminal, on several in parallel with the host's
+// name before each line, or one after the other if the verb asks a person. With --json it prints a
+// "chillbox.host.v1" for each host.
 #pragma once
 
 #include "base/error.hpp"
@@ -8,7 +8,7 @@
 
 namespace chillbox::cli {
 
-// The exit code: that of all, or 11 when hosts ended differently.
+// The exit code of all hosts, or 11 if they ended differently.
 Result<int> run_on_hosts(const CommandLine& line);
 
 } // namespace chillbox::cli

@@ -20,7 +20,7 @@ namespace {
 
 constexpr size_t k_max_inventory = 8 << 20;
 
-// A string or a number; anything else (a vaulted value, a template) is not for us.
+// A string or a number; anything else, such as a vaulted value, counts as missing.
 std::string text_of(const Json& vars, std::string_view key) {
   const auto value = vars.find(key);
   if (value == vars.end() || (!value->is_string() && !value->is_number_integer()))
@@ -33,7 +33,7 @@ bool safe_for_ssh(const std::string& text) {
       text.find_first_of(" \t'\"") == std::string::npos;
 }
 
-// Words as a shell would split them, quotes included; nothing else of a shell.
+// Splits words as a shell does, with quotes, and without anything else of a shell.
 std::vector<std::string> shell_split(std::string_view text) {
   std::vector<std::string> words;
   std::string word;
@@ -56,7 +56,7 @@ std::vector<std::string> shell_split(std::string_view text) {
   return words;
 }
 
-// What we read must be written out: ansible-inventory does not expand templates.
+// ansible-inventory does not expand templates, so the values that we read must be plain.
 Result<void> refuse_templates(const std::string& name, const Json& vars) {
   for (const std::string_view key : {"ansible_host", "ansible_user", "ansible_port",
            "ansible_ssh_private_key_file", "ansible_ssh_common_args", "ansible_ssh_extra_args",
@@ -94,8 +94,7 @@ Result<Host> host_of_vars(const std::string& name, const Json& vars) {
   return host;
 }
 
-// The hosts of a group and of its children, in their order, each once. A group in itself ends
-// there.
+// The hosts of a group and its children, in their order and each once. A cycle of groups ends.
 void collect(const Json& all, const std::string& group, std::set<std::string>& visited,
     std::vector<std::string>& out) {
   const auto found = all.find(group);
@@ -212,7 +211,7 @@ Result<std::vector<Host>> choose(
 
 namespace {
 
-// Where Ansible is asked, the limit is its own.
+// ansible-inventory applies the limit itself.
 Result<std::vector<Host>> ask_ansible(
     const std::string& path, const std::vector<std::string>& limit) {
   std::error_code error;
@@ -226,7 +225,7 @@ Result<std::vector<Host>> ask_ansible(
   if (!limit.empty())
     command.argv.insert(command.argv.end(), {"--limit", join(limit, ",")});
   const os::Exit exit = TRY_IN("ansible-inventory", os::real_runner().run(command));
-  if (!exit.ok()) // a limit that leaves no host is an error to it, which names the option
+  if (!exit.ok()) // if the limit leaves no host, the error names the option
     return fail(exit.err.find("--limit") == std::string::npos ? Code::invalid : Code::not_found,
         cat("ansible-inventory -i ", printable(path, 1024), ": ", printable(trim(exit.err), 1000)));
   return choose(TRY_IN("ansible-inventory", parse_inventory(exit.out)), {});
@@ -246,10 +245,10 @@ Result<std::vector<Host>> read_inventory(
     const auto inventory = parse_inventory(text);
     if (inventory)
       return choose(*inventory, limit);
-    if (inventory.error().code != Code::invalid) // invalid: another form of it
+    if (inventory.error().code != Code::invalid) // invalid: an inventory in another form
       return std::unexpected(inventory.error());
   } else if (path.find(',') == std::string::npos &&
-      !std::filesystem::exists(path, error)) { // Ansible takes "a,b" too
+      !std::filesystem::exists(path, error)) { // Ansible accepts "a,b" too
     return fail(Code::not_found, cat("--hosts: no inventory ", printable(path, 1024)));
   }
   return ask_ansible(path, limit);

@@ -1,5 +1,5 @@
-// Which machines a command is for: -H and CHILLBOX_HOST name them for ssh, --hosts is an Ansible
-// inventory, --limit chooses among them.
+// The machines that a command is for: -H and CHILLBOX_HOST name them for ssh, --hosts is an Ansible
+// inventory, --limit selects from them.
 #pragma once
 
 #include "base/error.hpp"
@@ -12,23 +12,23 @@
 namespace chillbox::cli {
 
 struct Host {
-  std::string name;   // how it is called in what is told
-  std::string target; // USER@HOST, for ssh
-  std::vector<std::string>
-      ssh;         // ssh's options before it: port, key, what ansible_ssh_common_args says
+  std::string name;             // its name in the output
+  std::string target;           // USER@HOST, for ssh
+  std::vector<std::string> ssh; // options for ssh: port, key, and those of ansible_ssh_common_args
   std::string url; // chillbox_url, for deploys: https://HOST when the inventory does not say
-  std::string webhook_key; // chillbox_webhook_key, a file here; "" when the inventory does not say
+  std::string
+      webhook_key; // chillbox_webhook_key, a file on this machine; "" when the inventory has none
 };
 
 struct Inventory {
-  std::vector<Host> hosts; // in its order
+  std::vector<Host> hosts; // in the order of the inventory
   std::map<std::string, std::vector<std::string>>
-      groups; // the hosts of each, those of its children too
+      groups; // the hosts of each, including those of its children
 };
 
-// USER@HOST as it stands. usage: ssh would take it for an option, or a shell for more than a word.
+// From USER@HOST. usage: ssh would read it as an option, or a shell as more than one word.
 Result<Host> host_from(const std::string& text);
-// What `ansible-inventory --list` prints; invalid when it is something else.
+// From the output of `ansible-inventory --list`; invalid: it is something else.
 Result<Inventory> parse_inventory(std::string_view json);
 // As Ansible's --limit, parts separated by commas: a host or group, with * ? [..]; "!" excludes,
 // "&" keeps only those; no part: all. not_found: a part names nothing, or no host is left.

@@ -1,5 +1,5 @@
-// The same command on many hosts at once, line by line. One loop over pipes and process
-// descriptors, no threads.
+// Runs the same command on many hosts at once and reads their output by lines, with one loop over
+// pipes and process descriptors and without threads.
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "cli/fleet/ssh.hpp"
@@ -27,12 +27,12 @@ public:
 
   Result<void> start();
   bool running() const { return m_pid > 0; }
-  // Of the pid's descriptor, standard output, standard error; -1 where nothing is waited for.
+  // The descriptors of the process, its standard output and its standard error; -1: closed.
   std::array<int, 3> descriptors() const {
     return {m_pidfd.get(), m_pipes[0].from.get(), m_pipes[1].from.get()};
   }
-  void read_from(size_t pipe); // all that is there
-  void end();                  // the process is gone: what is left in the pipes, and its exit code
+  void read_from(size_t pipe); // all that can be read now
+  void end();                  // after the process has ended: reads what is left, and its exit code
   const HostResult& result() const { return m_result; }
 
 private:
@@ -60,7 +60,7 @@ Result<void> SshChild::start() {
       return fail_errno("make a pipe", errno);
     m_pipes[i].from = Fd(ends[0]);
     to[i] = Fd(ends[1]);
-    ::fcntl(ends[0], F_SETFL, O_NONBLOCK); // our end alone: ssh's may not notice
+    ::fcntl(ends[0], F_SETFL, O_NONBLOCK); // only our end: ssh must not be affected
   }
   m_pid = TRY(spawn_ssh(*m_host, {"-o", "BatchMode=yes"}, m_command->words,
       {nothing.get(), to[0].get(), to[1].get()}));
@@ -104,7 +104,8 @@ void SshChild::read_from(size_t pipe) {
   }
 }
 
-// Not at the end of the pipes: a shared connection that ssh leaves behind keeps them open.
+// The end of the process counts, not that of the pipes: a shared connection that ssh leaves running
+// keeps them open.
 void SshChild::end() {
   int status = 0;
   while (::waitpid(m_pid, &status, 0) < 0 && errno == EINTR) {}
@@ -122,7 +123,7 @@ void SshChild::end() {
     m_command->on_end(*m_host, m_result);
 }
 
-// One round: waits until something can be read, reads it.
+// One round: waits until something can be read, and reads it.
 Result<void> serve(std::vector<SshChild>& children) {
   std::vector<pollfd> polled;
   std::vector<std::pair<SshChild*, size_t>> whose;

@@ -103,8 +103,8 @@ std::vector<std::pair<std::string, std::string>> whole_environment() {
 }
 
 std::string shell_words(const std::vector<std::string>& words) {
-  std::string out = "CHILLBOX_HOST= chillboxctl"; // there is here: a default of that machine must
-                                                  // not lead further
+  std::string out =
+      "CHILLBOX_HOST= chillboxctl"; // a default on that machine must not send it on to another
   for (const std::string& word : words) {
     out += " '";
     for (const char c : word)

@@ -1,5 +1,5 @@
-// The same command on other machines: OpenSSH runs chillboxctl there, with its own configuration,
-// agent and shared connections. No protocol of our own.
+// Runs the same command on other machines: OpenSSH runs chillboxctl there, with its own
+// configuration, agent and shared connections.
 #pragma once
 
 #include "base/error.hpp"
@@ -18,28 +18,28 @@ namespace chillbox::cli {
 
 // The command line for the shell that sshd starts: every word quoted, and CHILLBOX_HOST empty.
 std::string shell_words(const std::vector<std::string>& words);
-// The exit code that the whole has: the only one there is, or 11 when hosts differ.
+// The exit code of a run on several hosts: that of all of them, or 11 when they differ.
 int joined_exit(const std::vector<int>& codes);
 
 struct SshCommand {
-  std::vector<std::string> words; // behind "chillboxctl"
-  bool terminal = false;          // ask ssh for one: prompts, colours, Ctrl-C
-  int input = -1;                 // descriptor that becomes the standard input there; -1: ours
+  std::vector<std::string> words; // after "chillboxctl"
+  bool terminal = false;          // with a terminal there, for prompts, colours and Ctrl-C
+  int input = -1;                 // the descriptor that becomes the standard input there; -1: ours
 };
 
-// On one host, with our own terminal or streams. Its exit code; ssh's own 255 is exit 5.
+// Runs it on one host, with our own terminal or streams; the exit code. ssh's own 255 becomes 5.
 Result<int> run_on(const Host& host, const SshCommand& command);
 
-// What came of one host.
+// The result of one host.
 struct HostResult {
   int code = 0;
-  std::string out;        // of standard output, when it was kept
+  std::string out;        // its standard output, if it is kept
   std::string last_error; // the last line of standard error
 };
 
-// On all hosts side by side, 16 at most at once. ssh may not ask there, because nobody could tell
-// who asks. Each line is handed on as it is complete; without on_out standard output is kept
-// instead. The order of the results is that of the hosts.
+// Runs it on all hosts in parallel, at most 16 at once. ssh runs in batch mode, because nobody
+// could see which one asks. Each complete line is passed on; without on_out standard output is kept
+// instead. The results are in the order of the hosts.
 struct ParallelSsh {
   std::vector<std::string> words;
   std::function<void(const Host&, const std::string&)> on_out = {}, on_error = {};
@@ -48,22 +48,20 @@ struct ParallelSsh {
 Result<std::vector<HostResult>> run_in_parallel(
     const std::vector<Host>& hosts, const ParallelSsh& command);
 
-// ssh to a host with these descriptors as its standard streams (-1: ours). The streams but those
-// are closed.
+// Starts ssh with these descriptors as its standard streams (-1: ours).
 Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& options,
     const std::vector<std::string>& words, const int (&streams)[3]);
 int exit_of_ssh(int wait_status);
 
-// What `chillboxctl WORDS` prints there, without a question (BatchMode) and without a word when it
-// does not work: for completion.
+// The output of `chillboxctl WORDS` on a host, for completion: in batch mode and without messages.
 Result<std::string> run_quietly(const std::string& host, const std::vector<std::string>& words,
     std::chrono::milliseconds timeout);
 
-// not_found. Along PATH, as a shell would.
+// Searches PATH, as a shell does. not_found.
 Result<std::string> find_program(const std::string& name);
 std::vector<std::pair<std::string, std::string>> whole_environment();
 
-// While one lives, Ctrl-C is for the children; we wait for what they say.
+// While one exists, Ctrl-C goes to the children only, and we wait for their end.
 class SignalsForChild {
 public:
   SignalsForChild();

@@ -1,4 +1,4 @@
-// audit, audit verify: who did what.
+// audit, audit verify: show who did what, and prove that the trail was not changed.
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"

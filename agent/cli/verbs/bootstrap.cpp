@@ -1,5 +1,5 @@
-// bootstrap: user-data for the first boot of a fresh image. It has no secret: what remains is
-// `chillboxctl init`, where a person types.
+// bootstrap: prints user-data for the first boot of a fresh image. It has no secret; a person runs
+// `chillboxctl init` afterwards and types the passphrase.
 #include "cli/core/file_input.hpp"
 #include "cli/core/json_fields.hpp"
 #include "cli/core/options.hpp"
@@ -93,7 +93,7 @@ std::string shell_quoted(std::string_view text) {
   return out + "'";
 }
 
-// `apk_key NAME TEXT`. The name is the one that a package's signature gives.
+// A line `apk_key NAME TEXT`. A package's signature names the key by this name.
 Result<std::string> apk_key_line(const std::string& file) {
   const std::string text = TRY(read_input(file, k_max_key_file));
   const std::string name = std::filesystem::path(file).filename().string();
@@ -104,8 +104,8 @@ Result<std::string> apk_key_line(const std::string& file) {
   return cat("apk_key ", shell_quoted(name), " ", shell_quoted(trim(text)), "\n");
 }
 
-// apk checks the signature of what it installs; nobody checks a tar, which is unpacked at /, nor
-// which old package came over http://.
+// apk checks the signature of a package, but nothing checks a tar, which is unpacked at /, or that
+// a package over http:// is not an old one.
 Result<void> check_package(const std::string& package) {
   constexpr std::string_view k_mark = "#sha256=";
   const size_t mark = package.rfind(k_mark);

@@ -1,4 +1,5 @@
-// completion: the script for a shell; and what that script asks, `chillboxctl __complete`.
+// completion: prints the script for a shell. The script calls `chillboxctl __complete`, which is
+// here too.
 #include "cli/core/complete.hpp"
 #include "cli/core/daemon.hpp"
 #include "cli/core/host_setup.hpp"
@@ -22,7 +23,7 @@ constexpr std::chrono::milliseconds k_patience{1'000};
 constexpr std::chrono::milliseconds k_patience_for_ssh{4'000};
 constexpr uint64_t k_jobs_offered = 20;
 
-// bash splits words at = : @ too, and replaces only what is behind the last of them.
+// bash splits words also at = : @ and replaces only what follows the last of them.
 constexpr std::string_view k_bash =
     R"sh(# bash completion for chillboxctl: the program itself is asked what fits.
 _chillboxctl() {
@@ -142,8 +143,7 @@ std::vector<Candidate> values_here(ArgKind kind, const std::string& site) {
   }
 }
 
-// The first verb whose first position is of that kind: completing it there gives the values that
-// are wanted here.
+// Completing the first verb that has a position of this kind on the host gives the values.
 std::vector<std::string> question_there(const Wanted& wanted) {
   for (const Verb& verb : verbs())
     for (const Option& option : verb.options)

@@ -1,4 +1,4 @@
-// cron list, cron history, cron run: the crontab of a site.
+// cron list, cron history, cron run: show the crontab of a site and its runs, and run an entry.
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/interrupt.hpp"
@@ -62,7 +62,7 @@ Result<void> run_cron_history(Call& call) {
       });
 }
 
-// With the command's last lines; its code decides ours.
+// Prints the command's last lines; our exit code depends on the command's.
 Result<void> run_cron_run(Call& call) {
   const bool wait = !call.args.has("no-wait");
   const Question question{.verb = "cron_run",

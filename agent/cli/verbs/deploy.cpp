@@ -1,4 +1,5 @@
-// deploy: announce, upload, follow; to several hosts one after the other.
+// deploy: announces an artifact, uploads it and follows the job, to several hosts one after the
+// other.
 #include "cli/core/file_input.hpp"
 #include "cli/core/interrupt.hpp"
 #include "cli/core/json_fields.hpp"
@@ -49,8 +50,8 @@ struct Target {
   std::string key_file;
 };
 
-// From --to and --webhook-key, one for all or one for each; or from the inventory of --hosts, where
-// --webhook-key is for hosts that name none.
+// The hosts of --to with --webhook-key, one for all or one for each, or those of the inventory,
+// where --webhook-key is for the hosts that have none.
 Result<std::vector<Target>> targets_of(const Args& args) {
   const auto urls = args.list("to");
   const auto keys = args.list("webhook-key");
@@ -148,8 +149,8 @@ Result<void> deploy_to(
   return {};
 }
 
-// One after the other, each to its end: a host that fails ends it, unless --keep-going, and those
-// behind it stay as they are.
+// Deploys to one host after the other and waits for each. After a host that fails the remaining
+// ones are left as they are, unless --keep-going was given.
 Result<void> roll(Call& call, const std::vector<Target>& targets,
     const std::vector<SecretBytes>& keys, const ArtifactFile& file) {
   std::vector<std::string> failed, untried;
@@ -185,8 +186,8 @@ Result<void> roll(Call& call, const std::vector<Target>& targets,
           untried.empty() ? "" : cat("; not tried: ", printable(join(untried, ", "), 1000))));
 }
 
-// The webhook's key and the artifact stay safe without TLS; a job's capability and what it prints
-// do not. TLS is not every host's: said, not refused.
+// Without TLS the webhook key and the artifact are still safe, but a job's capability and its
+// output are not. Not every host has TLS, so this is a warning.
 void warn_of_plain_http(Call& call, const std::vector<Target>& targets) {
   const auto plain = std::ranges::find_if(
       targets, [](const Target& target) { return is_readable_on_the_way(target.url); });
@@ -200,7 +201,7 @@ void warn_of_plain_http(Call& call, const std::vector<Target>& targets) {
 Result<void> run(Call& call) {
   const auto targets = TRY(targets_of(call.args));
   const ArtifactFile file = TRY(open_artifact(call.args.text("ARTIFACT")));
-  std::vector<SecretBytes> keys; // all of them before the first host is touched
+  std::vector<SecretBytes> keys; // all are read before the first host is touched
   std::map<std::string, size_t> read;
   for (const Target& target : targets)
     if (const auto known = read.find(target.key_file); known != read.end()) {

@@ -1,3 +1,4 @@
+// doctor: checks the host and suggests fixes.
 #include "cli/doctor/doctor.hpp"
 
 #include "cli/core/daemon.hpp"
@@ -48,7 +49,7 @@ Result<void> run(Call& call) {
   Doctor doctor{call.paths, os::real_disk()};
   if (call.args.has("clock"))
     doctor.clock = call.args.number("clock", 0);
-  examine_state(doctor); // first: it reads the configuration
+  examine_state(doctor); // first, because it reads the configuration
   examine_host(doctor);
   const auto count = [&](Health health) {
     return std::ranges::count(doctor.findings, health, &Finding::health);

@@ -1,4 +1,4 @@
-// hold, release-hold: deploys of a site are refused for a while.
+// hold, release-hold: refuse the deploys of a site for a while, and accept them again.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"

@@ -1,6 +1,6 @@
-// init: what a host needs before chillboxd runs. Groups and users come first, because directories
-// belong to them; the identity last, because only it needs a person. Every line says what was made
-// or what is already so; a second run changes nothing.
+// init: makes what a host needs before chillboxd runs. Groups and users come first, because they
+// own the directories; the identity comes last, because only it needs a person. Every line says
+// what was made or already exists; a second run changes nothing.
 #include "cli/core/host_setup.hpp"
 #include "cli/core/host_toml.hpp"
 #include "cli/core/json_fields.hpp"
@@ -68,7 +68,7 @@ void Setup::tell(bool made, const std::string& what) {
     m_call.terminal.print(cat(made ? "made        " : "already so  ", what));
 }
 
-// Debian and Alpine make users differently: a hook knows how.
+// Debian and Alpine make users differently, so a hook does it.
 Result<void> Setup::run_hook(const std::string& hook, std::vector<std::string> args) {
   os::Command command{.argv = {os::host_hook(m_call.paths, hook)}};
   command.argv.insert(command.argv.end(), args.begin(), args.end());
@@ -131,8 +131,8 @@ Result<void> Setup::config() {
   return {};
 }
 
-// As much as a quarter of the memory, 18 at most: an unlock must work while the sites run. 2^N
-// takes 2^N KiB.
+// The highest factor, up to 18, that needs at most a quarter of the memory: an unlock must work
+// while the sites run. Factor N needs 2^N KiB.
 Result<int> Setup::work_factor() const {
   int cap = crypto::k_default_scrypt_cap;
   if (const auto text = m_disk.read(m_call.paths.config_file(), 1 << 20))
@@ -158,7 +158,7 @@ Result<int> Setup::work_factor() const {
 }
 
 Result<void> Setup::new_identity() {
-  const int factor = TRY(work_factor()); // before somebody types
+  const int factor = TRY(work_factor()); // before someone types
   const SecretBytes passphrase =
       TRY(ask_passphrase(m_call.args, "new passphrase of this host", Ask::twice));
   const auto identity = crypto::AgeIdentity::generate();
@@ -177,7 +177,8 @@ Result<void> Setup::new_identity() {
   return {};
 }
 
-// A run that ended between the two files: the identity says who it is, to who knows the passphrase.
+// After a run that ended between the two files: the recipient is computed from the identity, which
+// needs the passphrase.
 Result<void> Setup::recipient_again() {
   const std::string file = TRY(m_disk.read(m_call.paths.identity(), k_max_identity));
   const SecretBytes passphrase =
@@ -200,7 +201,7 @@ Result<void> Setup::identity() {
   return {};
 }
 
-// Started at every boot: a host that was restarted must come back, be it sealed.
+// chillboxd starts at every boot, so that a rebooted host comes back, even if locked.
 Result<void> Setup::runlevel() {
   const std::string link = "/etc/runlevels/default/chillboxd";
   if (m_call.paths.testing() || !m_disk.exists("/etc/init.d/chillboxd"))
@@ -209,7 +210,7 @@ Result<void> Setup::runlevel() {
     tell(false, "runlevel default: chillboxd starts at boot");
     return {};
   }
-  TRY(m_disk.set_link("/etc/init.d/chillboxd", link)); // what rc-update add does
+  TRY(m_disk.set_link("/etc/init.d/chillboxd", link)); // as rc-update add does
   tell(true, "runlevel default: chillboxd starts at boot");
   return {};
 }

@@ -1,4 +1,4 @@
-// job: one job, step by step.
+// job: shows one job, step by step.
 #include "cli/core/daemon.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"

@@ -1,4 +1,4 @@
-// jobs: the newest ones.
+// jobs: lists the newest jobs.
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"

@@ -1,4 +1,4 @@
-// keygen: a minisign key pair. minisign itself reads both files.
+// keygen: makes a minisign key pair. minisign itself can read both files.
 #include "cli/core/json_fields.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"

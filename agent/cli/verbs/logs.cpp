@@ -1,4 +1,4 @@
-// logs: what the services of a site wrote.
+// logs: prints what the services of a site wrote.
 #include "cli/core/daemon.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"

@@ -1,4 +1,4 @@
-// maintenance on, maintenance off: a page instead of the site.
+// maintenance on, maintenance off: show visitors a page instead of the site.
 #include "cli/core/daemon.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"

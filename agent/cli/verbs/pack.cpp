@@ -1,4 +1,4 @@
-// pack: a site's folder to an artifact.
+// pack: makes an artifact of a site's folder.
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/pack/archive_summary.hpp"

@@ -1,4 +1,4 @@
-// ping: does chillboxd answer.
+// ping: checks that chillboxd answers.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"

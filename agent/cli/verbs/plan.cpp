@@ -1,4 +1,4 @@
-// plan, nginx show, nginx diff: what would change, and nothing is changed.
+// plan, nginx show, nginx diff: show what a deploy would change, without changing anything.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/plan_source.hpp"

@@ -1,4 +1,4 @@
-// prune: what is old is removed now.
+// prune: removes old releases and files now.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"

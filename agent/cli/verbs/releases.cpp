@@ -1,4 +1,4 @@
-// releases: those of a site.
+// releases: lists the releases of a site.
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"

@@ -1,4 +1,4 @@
-// remove: a site leaves the host.
+// remove: takes a site off the host.
 #include "cli/core/daemon.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"

@@ -1,4 +1,4 @@
-// restart, stop, start: of a site or one of its services.
+// restart, stop, start: act on a site or one of its services.
 #include "cli/core/daemon.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"

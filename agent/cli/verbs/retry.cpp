@@ -1,4 +1,4 @@
-// retry: a failed or held job again.
+// retry: runs a failed or held job again.
 #include "cli/core/daemon.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"

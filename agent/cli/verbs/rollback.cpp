@@ -1,4 +1,4 @@
-// rollback: back to an earlier release.
+// rollback: goes back to an earlier release.
 #include "cli/core/daemon.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"

@@ -1,4 +1,4 @@
-// secrets pack: DIR/SERVICE/FILE to a secret set of a site.
+// secrets pack: makes a secret set of the files DIR/SERVICE/FILE.
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/pack/encrypt_and_sign.hpp"

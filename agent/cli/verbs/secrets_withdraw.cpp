@@ -1,4 +1,4 @@
-// secrets withdraw: old secret sets that are never used again.
+// secrets withdraw: marks old secret sets as never to be used again.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"

@@ -1,4 +1,4 @@
-// status, sites: the host and its sites as they are now.
+// status, sites: show the host and its sites.
 #include "cli/core/daemon.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"

@@ -1,4 +1,5 @@
-// trust add, list, remove: /etc/chillbox/trusted/NAME.pub (the format is artifact/verify.hpp's).
+// trust add, list, remove, keep: manage /etc/chillbox/trusted/NAME.pub, in the format that
+// artifact/verify.hpp describes.
 #include "artifact/verify.hpp"
 #include "cli/core/daemon.hpp"
 #include "cli/core/file_input.hpp"
@@ -37,7 +38,7 @@ constexpr std::string_view k_suffix = ".pub";
 
 struct Candidate {
   crypto::MinisignPublicKey key;
-  std::string name; // "" : the caller must say one
+  std::string name; // "": the caller must give one
 };
 
 // A .pub file, else the key itself.
@@ -118,7 +119,8 @@ Result<void> run_trust_list(Call& call) {
   return {};
 }
 
-// What of the key is live now, a site or its secrets each; nullopt: chillboxd does not answer.
+// What the key signed and is live now, a site or its secrets each; nullopt: chillboxd does not
+// answer.
 Result<std::optional<std::vector<std::string>>> uses_of(Call& call, const std::string& name,
     const std::string& fingerprint, std::vector<std::string>& sites) {
   const auto answer =
@@ -151,8 +153,8 @@ Result<void> run_trust_keep(Call& call) {
   return {};
 }
 
-// What is live of a key that goes would not come back after a reboot: that is for its owner to
-// choose, never a surprise.
+// A release that is live but signed by a removed key does not start after a reboot, so the
+// administrator must choose what happens to it.
 Result<void> run_trust_remove(Call& call) {
   TRY(require_root(call.paths, "trust remove"));
   const std::string name = TRY(parse_key_name(call.args.text("NAME")));
@@ -163,8 +165,8 @@ Result<void> run_trust_remove(Call& call) {
   const bool keep_live = call.args.has("keep-live"), revoke = call.args.has("revoke");
   if (keep_live && revoke)
     return fail(Code::usage, "give either --keep-live or --revoke");
-  std::string key_text; // of a file that is no key any more: all that it could have signed is asked
-                        // for by its name
+  std::string key_text; // stays empty if the file has no valid key: its releases are then found by
+                        // the name alone
   for (const auto& key : artifact::read_trusted_keys(call.paths.trusted()).keys)
     if (key.name == name)
       key_text = artifact::fingerprint(key.key);

@@ -1,4 +1,4 @@
-// unlock, lock: decrypt the host's identity into memory, and wipe it.
+// unlock, lock: decrypt the host's identity into memory, and wipe it from there.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
@@ -14,11 +14,11 @@ constexpr std::array k_unlock_options{k_passphrase_fd};
 
 using std::chrono::milliseconds;
 
-// The key derivation alone takes seconds on a small host, and starting what waited takes more.
+// On a small host the key derivation takes seconds, and starting the sites takes longer.
 constexpr milliseconds k_unlock_timeout{10 * 60'000};
 
 Result<void> run_unlock(Call& call) {
-  // Before anybody types: is there a daemon, and is there anything to unlock?
+  // Before anyone types, check that a daemon runs and that the host is locked.
   const std::string state = TRY(ask(call.paths, {.verb = "ping", .timeout = milliseconds(5'000)}));
   if (!member_flag(state, "sealed")) {
     if (call.terminal.json())

@@ -1,4 +1,4 @@
-// reload, upgrade: the running daemon reads its files again, or replaces itself.
+// reload, upgrade: make the running daemon read its files again, or replace itself.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds k_upgrade_timeout{5 * 60'000}; // an unlock that is under way is waited for
+constexpr milliseconds k_upgrade_timeout{5 * 60'000}; // it waits for an unlock that is under way
 
 Result<void> run_reload(Call& call) {
   const std::string answer =
@@ -21,8 +21,8 @@ Result<void> run_reload(Call& call) {
   return {};
 }
 
-// The first to answer after the old program agreed is the new one, or the old one once more, which
-// then says why.
+// After the old program has agreed, the next answer comes from the new program, or from the old one
+// with the reason why it is still running.
 Result<void> run_upgrade(Call& call) {
   const std::string before =
       TRY(ask(call.paths, {.verb = "upgrade", .timeout = k_upgrade_timeout}));

@@ -1,4 +1,4 @@
-// validate: what pack would say, without making anything.
+// validate: checks a site as pack would, without making anything.
 #include "cli/core/json_fields.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
@@ -16,7 +16,7 @@ Result<void> run(Call& call) {
   const std::string path = call.args.text("PATH");
   const SiteFolder folder = TRY(read_site_folder(path));
   const config::Site& site = folder.site;
-  if (path != folder.file) // a folder: its services must be there too
+  if (path != folder.file) // for a folder, the services' folders must exist too
     TRY_IN(folder.file, archive_entries(folder, folder.json));
   const std::string version = site.version ? site.version->str() : "";
   if (call.terminal.json())

@@ -1,6 +1,6 @@
-// webhook add, list, rotate, remove: /etc/chillbox/webhooks/NAME.key (the format is
-// config::parse_sender's). A key is shown once, when it is made, on standard output; nothing else
-// goes there.
+// webhook add, list, rotate, remove: manage /etc/chillbox/webhooks/NAME.key, which
+// config::parse_sender reads. A key is printed once, when it is made, and is alone on standard
+// output.
 #include "crypto/webhook.hpp"
 #include "cli/core/daemon.hpp"
 #include "cli/core/duration.hpp"
@@ -68,7 +68,8 @@ std::string sender_text(const config::Sender& sender) {
 
 Result<void> write_sender(const os::Paths& paths, const config::Sender& sender) {
   const std::string text = sender_text(sender);
-  TRY(config::parse_sender(text, sender.name)); // never write what the daemon would not start with
+  TRY(config::parse_sender(
+      text, sender.name)); // never write a file with which the daemon would not start
   os::Disk& disk = os::real_disk();
   TRY(disk.make_dir(paths.webhooks(), 0700, os::root_owner(paths)));
   return disk.write(path_of(paths, sender.name), text, 0600, os::root_owner(paths));
@@ -79,7 +80,7 @@ config::SenderKey new_key(const config::Sender& sender) {
       .until = {}};
 }
 
-// How many keys are good now, and when the next of them ends by itself.
+// How many keys are valid now, and when the next of them expires.
 struct Validity {
   uint64_t keys = 0;
   std::optional<int64_t> until;
@@ -109,7 +110,7 @@ Result<void> tell_key(Call& call, std::string_view verb, const config::Sender& s
   return ask_reload(call.paths);
 }
 
-// When the old key ends, in seconds since 1970.
+// When the old key expires, in Unix seconds.
 Result<int64_t> end_of_grace(const Args& args) {
   const auto grace = std::chrono::duration_cast<std::chrono::seconds>(args.duration("grace", {}));
   if (grace.count() < 1)
@@ -118,8 +119,8 @@ Result<int64_t> end_of_grace(const Args& args) {
   return os::real_clock().wall() + grace.count();
 }
 
-// What a new sender may: no more than was asked for. Of a list that stays empty all is meant, so
-// that is asked for by a word of its own.
+// A new sender may do no more than was asked for. In the file an empty list means everything, so
+// that needs an option of its own.
 Result<void> set_limits(config::Sender& sender, const Args& args) {
   sender.sites = TRY(sites_of(args));
   sender.types = args.list("types");
@@ -134,7 +135,7 @@ Result<void> set_limits(config::Sender& sender, const Args& args) {
   return {};
 }
 
-// With a new key, and checked as the daemon will.
+// The new sender, with a key, checked as the daemon will check it.
 Result<config::Sender> sender_of(const Args& args) {
   config::Sender sender;
   sender.name = TRY(parse_key_name(args.text("NAME")));
@@ -209,8 +210,7 @@ Result<void> run_webhook_rotate(Call& call) {
         cat("finished: only the newest key of sender ", sender.name, " is good now"));
     return ask_reload(call.paths);
   }
-  // The newest of the old ones stays good until the sender has the new one, or until its time is
-  // over.
+  // The newest of the old keys stays valid until --finish, or until its time is over.
   config::SenderKey old = sender.keys.front();
   if (call.args.has("grace"))
     old.until = TRY(end_of_grace(call.args));

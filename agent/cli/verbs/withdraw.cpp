@@ -1,4 +1,4 @@
-// withdraw: a release that is never good again.
+// withdraw: marks a release as never to be started again.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"
