@@ -29,6 +29,14 @@ struct Arguments {
 };
 
 // --- jobs
+// What the one who asked for it allows or wants; the store has their JSON (store/jobs.cpp).
+struct JobOptions {
+  bool allow_downgrade = false, allow_jump = false; // of the serial
+  bool no_watch = false;
+  bool purge = false; // remove: the site's data, too
+  bool retry = false; // of a job that failed
+};
+
 struct Job {
   std::string id; // 16 hex digits, of store::new_job_id()
   JobKind kind{};
@@ -38,7 +46,7 @@ struct Job {
   uint64_t size = 0;
   std::string service; // restart, start, stop: "" all
   std::string actor;   // store::k_webhook_actor and the sender's name, "uid:0 root", ...
-  std::string options; // JSON object: allow_downgrade, allow_jump, purge, ...
+  JobOptions options;
   JobState state = JobState::queued;
   std::string step;     // the journal: last step begun
   std::string release;  // the release it makes or goes to, once known

@@ -53,13 +53,13 @@ Result<JobAnswer> submit(const Call& call, const store::Job& job) {
   return JobAnswer{.job = std::move(*stored), .events = std::nullopt};
 }
 
-Result<JobAnswer> order(const Call& call, store::JobKind kind, const Json& options) {
+Result<JobAnswer> order(const Call& call, store::JobKind kind, store::JobOptions options = {}) {
   const auto row = TRY(known_site(call, TRY(site_of(call))));
   auto job = new_job(call.host(), kind, row.site, call.actor);
   job.version = call.args.version.value_or("");
   job.service = call.args.service.value_or("");
   TRY(check_service(call.host(), row, job.service));
-  job.options = control::dump(options);
+  job.options = options;
   return submit(call, job);
 }
 
@@ -70,23 +70,23 @@ Result<JobAnswer> rollback(const Call& call) {
       return fail(Code::busy, cat(free.error().message, "; --during-hold rolls back anyway"));
     TRY(free);
   }
-  return order(call, store::JobKind::rollback, Json::object());
+  return order(call, store::JobKind::rollback);
 }
 
 Result<JobAnswer> restart(const Call& call) {
-  return order(call, store::JobKind::restart, {{"no_watch", call.args.no_watch.value_or(false)}});
+  return order(call, store::JobKind::restart, {.no_watch = call.args.no_watch.value_or(false)});
 }
 
 Result<JobAnswer> start(const Call& call) {
-  return order(call, store::JobKind::start, Json::object());
+  return order(call, store::JobKind::start);
 }
 
 Result<JobAnswer> stop(const Call& call) {
-  return order(call, store::JobKind::stop, Json::object());
+  return order(call, store::JobKind::stop);
 }
 
 Result<JobAnswer> remove(const Call& call) {
-  return order(call, store::JobKind::remove, {{"purge", call.args.purge.value_or(false)}});
+  return order(call, store::JobKind::remove, {.purge = call.args.purge.value_or(false)});
 }
 
 // The same order once more, with what the operator allows. Only from here can a downgrade or a jump
@@ -106,10 +106,10 @@ Result<JobAnswer> retry(const Call& call) {
   job.sha256 = old->sha256;
   job.size = old->size;
   job.service = old->service;
-  job.options = control::dump(
-      {{"retry", true}, {"allow_downgrade", call.args.allow_downgrade.value_or(false)},
-          {"allow_jump", call.args.allow_jump.value_or(false)},
-          {"no_watch", call.args.no_watch.value_or(false)}});
+  job.options = {.allow_downgrade = call.args.allow_downgrade.value_or(false),
+      .allow_jump = call.args.allow_jump.value_or(false),
+      .no_watch = call.args.no_watch.value_or(false),
+      .retry = true};
   if (const auto digest = Digest::parse(old->sha256)) // what came for the old one is the new one's
     if (const auto signature = rollout::uploaded_signature(host, *digest, id);
         host.disk.exists(signature))

@@ -83,8 +83,7 @@ Result<store::Job> read_order(
   }
   if (!ping)
     TRY(rollout::check_hold(host, job.site));
-  if (!control::bool_or(data, "watch", true))
-    job.options = control::dump({{"no_watch", true}});
+  job.options.no_watch = !control::bool_or(data, "watch", true);
   if (job.kind == store::JobKind::deploy && job.version.empty())
     return fail(Code::invalid, "body: data.version: must be a string");
   if (ping) {

@@ -88,8 +88,6 @@ bool had_replaced_secrets(JobContext& r) {
 }
 
 bool is_live_already(JobContext& r) {
-  if (r.allows("restore"))
-    return false;
   if (r.job.kind == store::JobKind::deploy)
     return r.old && r.old->sha256 == r.job.sha256;
   const auto set = r.host.store.secret_set(r.job.site);
@@ -153,7 +151,7 @@ static Result<Next> run_obtain(JobContext& r) {
     return Next::finished;
   }
   const std::string signature = r.host.paths.artifact_signature(digest);
-  if (r.allows("retry") && signature_of(r.host, r.job).empty() &&
+  if (r.job.options.retry && signature_of(r.host, r.job).empty() &&
       r.host.disk.exists(refused(signature)))
     TRY(r.host.disk.rename(refused(signature), signature));
   if (r.host.disk.exists(r.host.paths.artifact(digest)) && !signature_of(r.host, r.job).empty()) {
@@ -182,15 +180,15 @@ static Result<Next> run_verify(JobContext& r) {
       .version = secrets ? "" : r.job.version,
       .sha256 = announced};
   const auto set = TRY(r.host.store.secret_set(r.job.site));
-  const bool again = r.allows("restore") ||
-      (secrets && set && set->sha256 == r.job.sha256); // after a crash: it is the installed one
+  const bool again =
+      secrets && set && set->sha256 == r.job.sha256; // after a crash: it is the installed one
   wanted.installed_serial =
       again ? 0 : TRY(r.host.store.serial(r.job.site, secrets ? "secrets" : "site"));
   if (wanted.installed_serial > 0 && secrets && had_replaced_secrets(r))
     --wanted.installed_serial;
   wanted.serial_jump_max = r.host.config.serial_jump_max;
-  wanted.allow_downgrade = r.allows("allow_downgrade");
-  wanted.allow_jump = r.allows("allow_jump") || wanted.installed_serial == 0;
+  wanted.allow_downgrade = r.job.options.allow_downgrade;
+  wanted.allow_jump = r.job.options.allow_jump || wanted.installed_serial == 0;
   wanted.now_unix = TRY(latest_time(r));
   auto verified = artifact::verify(trusted, signature, stored.blake2b, stored.sha256, wanted);
   if (!verified) {

@@ -49,7 +49,6 @@ struct JobContext {
   std::string release_dir() const { return release.dir(host.paths); }
   // Reads what the store says of the site into `row` and `old`.
   Result<void> read_row();
-  bool allows(std::string_view option) const;
   void info(std::string_view text);   // an event of kind info in the current step
   void output(std::string_view text); // ... of kind log
 };

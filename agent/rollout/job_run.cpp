@@ -261,11 +261,6 @@ Result<void> JobContext::read_row() {
   return {};
 }
 
-bool JobContext::allows(std::string_view option) const {
-  const auto options = parse_json(job.options.empty() ? "{}" : job.options, 4096);
-  return options && options->is_object() && options->value(option, false);
-}
-
 void JobContext::info(std::string_view text) {
   if (journal != nullptr)
     journal->event(EventKind::info, text);

@@ -91,7 +91,7 @@ static Result<Next> run_remove(JobContext& r) {
       {paths.live(r.job.site), paths.slots_of(r.job.site), paths.site(r.job.site)})
     TRY(disk.remove_tree(dir));
   (void)TRY(prune_secret_sets(r.host, r.job.site, {}));
-  const bool purge = r.allows("purge");
+  const bool purge = r.job.options.purge;
   if (purge) {
     TRY(disk.remove_tree(paths.logs_of(r.job.site)));
     for (const auto& path : TRY(remove_directories(r.host, r.job.site)))

@@ -131,7 +131,7 @@ static Result<Next> run_watch(JobContext& r) {
   const auto window = r.release.site.watch.value_or(r.host.config.watch);
   if (window <= os::Millis::zero())
     return Next::proceed;
-  if (r.allows("no_watch")) {
+  if (r.job.options.no_watch) {
     r.info("not watched, as requested");
     return Next::proceed;
   }

@@ -1,5 +1,9 @@
+#include "base/json.hpp"
 #include "base/text.hpp"
+#include "control/json.hpp"
 #include "store/store_internal.hpp"
+
+#include <nlohmann/json.hpp>
 
 namespace chillbox::store {
 namespace {
@@ -7,6 +11,30 @@ namespace {
 #define JOB_COLUMNS                                                                                              \
   "id, kind, site, version, sha256, size, service, actor, options, state, step, release, previous, created_ms, " \
   "started_ms, finished_ms, code, message, gap_ms, key"
+
+// The column `options`: an object with those that are set.
+constexpr std::pair<const char*, bool JobOptions::*> k_options[] = {
+    {"allow_downgrade", &JobOptions::allow_downgrade}, {"allow_jump", &JobOptions::allow_jump},
+    {"no_watch", &JobOptions::no_watch}, {"purge", &JobOptions::purge},
+    {"retry", &JobOptions::retry}};
+
+// What cannot be read allows nothing.
+JobOptions read_options(std::string_view text) {
+  JobOptions options;
+  const auto json = parse_json(text.empty() ? "{}" : text, 4096);
+  if (json && json->is_object())
+    for (const auto& [name, member] : k_options)
+      options.*member = control::bool_or(*json, name, false);
+  return options;
+}
+
+std::string options_text(const JobOptions& options) {
+  Json json = Json::object();
+  for (const auto& [name, member] : k_options)
+    if (options.*member)
+      json[name] = true;
+  return dump(json);
+}
 
 Result<Job> read_job(const Db& db, Stmt& row) {
   const auto kind = control::named<JobKind>(row.bytes(1));
@@ -22,7 +50,7 @@ Result<Job> read_job(const Db& db, Stmt& row) {
       .size = row.u64(5),
       .service = row.text(6),
       .actor = row.text(7),
-      .options = row.text(8),
+      .options = read_options(row.text(8)),
       .state = state,
       .step = row.text(10),
       .release = row.text(11),
@@ -94,9 +122,9 @@ Result<void> insert_job(Db& db, const Job& job) {
       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,"
       " coalesce((SELECT max(number) FROM jobs WHERE source = ?22), 0) + 1)",
       is_open(job.state), job.id, name(job.kind), job.site.str(), job.version, job.sha256, job.size,
-      job.service, job.actor, job.options, name(job.state), job.step, job.release, job.previous,
-      job.created_ms, job.started_ms, job.finished_ms, code_text(job.code), job.message, job.gap_ms,
-      job.key, source_of(job));
+      job.service, job.actor, options_text(job.options), name(job.state), job.step, job.release,
+      job.previous, job.created_ms, job.started_ms, job.finished_ms, code_text(job.code),
+      job.message, job.gap_ms, job.key, source_of(job));
 }
 
 std::string source_of(const Job& job) {

@@ -20,6 +20,7 @@ using control::is_open;
 using control::Job;
 using control::JobEvent;
 using control::JobKind;
+using control::JobOptions;
 using control::JobState;
 using control::name;
 using control::ReleaseState;

@@ -73,7 +73,7 @@ TEST_CASE("[attack-A4] what was made is recorded, stays recorded while it is the
   REQUIRE(host.run(host.queue(JobKind::remove)).state == JobState::done);
   CHECK(recorded(host) == std::vector<std::string>{"/var/lib/blog", "/var/log/nginx/blog"});
   REQUIRE(host.deploy("2.0.0").state == JobState::done);
-  host.options = R"({"purge":true})";
+  host.options.purge = true;
   REQUIRE(host.run(host.queue(JobKind::remove)).state == JobState::done);
   CHECK(recorded(host).empty());
   CHECK_FALSE(host.disk.exists(host.paths.root + "/var/log/nginx/blog"));

@@ -194,7 +194,7 @@ public:
   TestDisk disk{ground.path};
   FakeRunner runner{paths};
   config::HostConfig config;
-  std::string options = "{}";                          // of the next jobs
+  store::JobOptions options;                           // of the next jobs
   std::function<void(const std::string& job)> changed; // after each write of the journal
   std::unique_ptr<Daemon> daemon;
 

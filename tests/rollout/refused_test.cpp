@@ -48,7 +48,7 @@ TEST_CASE("a refused signature is not taken again: the same artifact waits for a
       "no trusted key");
   CHECK(host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)).state ==
       JobState::waiting_upload);
-  host.options = R"({"retry":true})";
+  host.options.retry = true;
   refused(host, host.run(host.queue(store::JobKind::deploy, "blog", "2.0.0", sent)), Code::denied,
       "no trusted key");
 }
@@ -94,7 +94,7 @@ TEST_CASE("[fault-38] a lower or equal serial is older than what is installed [a
 TEST_CASE("[fault-38] the operator may allow a downgrade, and only with the option of the job") {
   LiveHost host;
   REQUIRE(host.deploy(Order{.version = "1.5.0", .serial = 41}).state == JobState::done);
-  host.options = R"({"allow_downgrade":true})";
+  host.options.allow_downgrade = true;
   CHECK(host.deploy(Order{.version = "1.4.0", .serial = 7}).state == JobState::done);
   CHECK(disagreement(host, "1.4.0") == "");
   CHECK(must(host.store().serial(site(), "site")) == 41); // what came after stays the mark

@@ -117,7 +117,7 @@ TEST_CASE("a removed site leaves its data and its freshness, and nothing that ru
 
 TEST_CASE("a purged site leaves no data either") {
   LiveHost host;
-  host.options = R"({"purge":true})";
+  host.options.purge = true;
   const auto job = host.run(host.queue(JobKind::remove));
   CHECK(job.message == "removed with its data");
   CHECK_FALSE(host.disk.exists(host.paths.data(site())));

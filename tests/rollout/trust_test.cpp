@@ -184,12 +184,12 @@ TEST_CASE("a release that was withdrawn is no target, is not deployed again, and
       std::string::npos);
   CHECK(job.message.find(": it lets strangers in: deploy another version") != std::string::npos);
   // The same artifact, and the same serial of another encryption, whatever an operator allows.
-  host.options = R"({"allow_downgrade":true})";
+  host.options.allow_downgrade = true;
   auto again = host.queue(JobKind::deploy, "blog", "1.0.0", {.sha256 = old.sha256, .size = 1});
   CHECK(host.run(again).code == Code::denied);
   CHECK(host.deploy_as_thief({.version = "1.0.1", .serial = 1})
             .message.find("1.0.0 of 'blog' was withdrawn") != std::string::npos);
-  host.options = "{}";
+  host.options = {};
   const auto live = host.live();
   must(host.store().withdraw(
       {site(), live.sha256, live.version, live.serial, "uid:0 root", "", host.clock.wall_ms()}));

@@ -155,7 +155,7 @@ TEST_CASE("the verdict of a watch stands in the history with its numbers, also w
 
 TEST_CASE("a release that nobody watches, as was asked for, stays live whatever it does") {
   LiveHost host;
-  host.options = R"({"no_watch":true})";
+  host.options.no_watch = true;
   host.runner.app("2.0.0").respawns = 1;
   const auto job = host.deploy("2.0.0");
   INFO(job.message);

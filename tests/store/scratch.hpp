@@ -61,7 +61,7 @@ inline Job new_job(
       .size = 4096,
       .service = "",
       .actor = "webhook:ci",
-      .options = "{}",
+      .options = {.no_watch = true},
       .state = JobState::queued,
       .step = "",
       .release = "",
