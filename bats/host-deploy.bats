@@ -197,7 +197,7 @@ END
 @test "[fault-104] a release that cannot be imported: exit 9, its own last lines, the old one answers" {
     note_live
     run deploy "$(next_version)" 'import a_module_that_is_not_there'
-    refused 9 "service 'api' crashes while starting"
+    refused 9 "service 'api' keeps crashing on start"
     [[ "$output" == *"| ModuleNotFoundError: No module named 'a_module_that_is_not_there'"* ]]
     [[ "$output" == *"; ${LIVE%-*} stays live"* ]]
     [ "$(json releases hello '.releases[0] | .state + " " + (.last_log | test("a_module_that_is_not_there") | tostring)')" = "failed true" ]

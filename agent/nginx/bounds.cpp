@@ -117,8 +117,7 @@ Problem Bounds::path(std::string_view expanded) const {
 
 Problem Bounds::tested_path(std::string_view expanded) const {
   const auto rest = expanded.substr(std::min(expanded.size(), size_t{1}));
-  if (expanded.starts_with(
-          k_normal_uri)) // $request_filename, $document_root: checked where `root` stands
+  if (expanded.starts_with(k_normal_uri)) // $request_filename, $document_root: checked at `root`
     return clean(rest);
   return path(expanded);
 }

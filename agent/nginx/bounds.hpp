@@ -1,6 +1,6 @@
 // What a site may name in its NGINX text: its own files, logs, cache, host names, ports and
-// services, and what chillbox.toml allows beside these. Each question is answered with what is
-// wrong, for a message behind the directive; nothing: it is fine. For this room only.
+// services, and what chillbox.toml allows in addition. Each question is answered with what is
+// wrong, for a message after the directive; nothing: it is fine. For this room only.
 #pragma once
 
 #include "nginx/nginx.hpp"
@@ -47,7 +47,7 @@ private:
   std::vector<std::string> m_readable; // directories
 };
 
-// Where the host's name stands in "http://NAME:PORT/path", "NAME:PORT", "NAME"; length 0: it has
+// Where the host's name is in "http://NAME:PORT/path", "NAME:PORT", "NAME"; length 0: it has
 // none ("unix:...").
 struct Place {
   size_t at = 0, length = 0;

@@ -1,8 +1,8 @@
 // The NGINX text that a site brings, checked before NGINX sees any of it. An allow-list: directives
 // for each block (rules.hpp), what they may name (bounds.hpp), and names that become the site's own
-// (names.hpp). What comes out is written anew from what was understood, so that NGINX reads nothing
-// else. Each server gets what keeps it honest: no links of somebody else's are followed, and
-// chillboxd can ask whose it is. For this room only.
+// (names.hpp). What comes out is written again from what was understood, so that NGINX reads
+// nothing else. Each server gets what keeps it honest: no links of somebody else's are followed,
+// and chillboxd can ask whose it is. For this room only.
 #pragma once
 
 #include "nginx/nginx.hpp"

@@ -127,7 +127,7 @@ Names::Variable& Names::define(std::string_view name) {
 void Names::collect_pattern(std::string_view pattern, bool of_path) {
   const auto groups = groups_of(pattern);
   if (!groups)
-    return; // the check tells
+    return; // the check reports it
   for (const auto& group : *groups)
     if (!group.name.empty()) {
       auto& variable = define(group.name);

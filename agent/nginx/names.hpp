@@ -38,7 +38,7 @@ struct If { // the words of "if (...)" without the parentheses
 };
 If condition_of(const Node& node);
 // Where a word of this directive is a pattern that NGINX takes variables out of: its offset in that
-// word behind "~" or "~*".
+// word after "~" or "~*".
 std::optional<size_t> pattern_at(const Node& node, size_t word);
 
 class Names {
@@ -59,7 +59,7 @@ public:
   bool has_upstream(std::string_view name) const;
   bool has_zone(const std::string& name) const { return m_zones.contains(name); }
   bool has_format(const std::string& name) const { return m_formats.contains(name); }
-  // It stands where a request is passed on to: values of it that are an upstream's name are renamed
+  // It is where a request is passed on to: values of it that are an upstream's name are renamed
   // with it.
   bool is_target(std::string_view variable) const;
 
@@ -84,7 +84,7 @@ private:
 
   std::string m_site, m_prefix;
   std::map<std::string, Variable>
-      m_variables; // by name in lower case: NGINX does not tell them apart
+      m_variables; // by name in lower case: NGINX does not distinguish them
   mutable std::map<std::string, std::set<std::string>> m_values; // what was expanded, each once
   std::set<std::string> m_upstreams, m_zones, m_formats, m_targets;
 };

@@ -58,7 +58,7 @@ std::string without_wildcard(std::string_view name) {
   return lower(name.substr(name.starts_with("*.") ? 2 : name.starts_with('.') ? 1 : 0));
 }
 
-// A new generation goes to the disk before what it stands for: whoever dies before the reload
+// A new generation goes to the disk before what it names: a daemon that dies before the reload
 // leaves NGINX with another one than the file has, and the next start sees it. Returns it.
 Result<std::string> mark(os::Disk& disk, const std::string& path) {
   auto text = TRY(disk.read(path, k_max_file));
@@ -146,7 +146,7 @@ Result<void> Nginx::install(const SiteName& site, const std::string& text) {
       m_reload_mutex); // a reload between mark and text would pass for the one that loads the text
   if (const std::string host = cat(TRY(directory()), "/", k_host_file); m_disk.exists(host))
     if (auto marked = mark(m_disk, host);
-        !marked && marked.error().code != Code::corrupt) // that one the reload tells of
+        !marked && marked.error().code != Code::corrupt) // the reload reports that one
       return std::unexpected(std::move(marked).error());
   if (text.empty())
     return m_disk.remove(path);
@@ -289,7 +289,7 @@ Result<void> Nginx::ask_by_name(const SiteName& site, const std::string& text) {
   return {};
 }
 
-// The first error that NGINX logged behind this offset: the later ones ("still could not bind()")
+// The first error that NGINX logged after this offset: the later ones ("still could not bind()")
 // are its consequences.
 std::string Nginx::logged_error(uint64_t from) {
   const std::string log = cat(m_paths.root, k_error_log);
@@ -303,7 +303,7 @@ std::string Nginx::logged_error(uint64_t from) {
 Result<void> Nginx::wait_for_generation(const std::string& generation, uint64_t log_start) {
   const Probe ask = generation_probe(m_host.http_port);
   const auto begun = m_clock.mono();
-  auto old = begun; // when it last was not there yet
+  auto old = begun; // when it last did not exist yet
   std::string last = "no answer";
   while (m_clock.mono() - begun < k_reload_deadline) {
     const auto answer = probe(ask);

@@ -36,7 +36,7 @@ struct Upstream {
   std::string
       socket; // "/run/chillbox/live/SITE/SERVICE.sock"; "" when it listens on TCP or not at all
   uint16_t port = 0;      // TCP, of the live slot
-  std::string files = {}; // relative to the release: what NGINX serves of it by itself; "" nothing
+  std::string files = {}; // relative to the release: what NGINX itself serves of it; "" nothing
 };
 
 struct SiteInput {
@@ -64,13 +64,13 @@ struct SiteInput {
 Result<std::string> render_site(const SiteInput& input);
 // What the site's services answered, a line each, for the watch of a release: seconds, status, time
 // that it took ($msec, $upstream_status, $upstream_response_time); no HEAD, no 304, no visitor who
-// went away, nothing that NGINX answered by itself. Not in /run, because NGINX starts at boot
+// went away, nothing that NGINX answered itself. Not in /run, because NGINX starts at boot
 // before anybody makes a directory there; not where templates may write.
 std::string answers_dir(const os::Paths& paths);
 std::string answers_log(const os::Paths& paths, const SiteName& site);
-// site()/maintenance; the page is beside it, with .html
+// site()/maintenance; the page is next to it, with .html
 std::string maintenance_flag(const os::Paths& paths, const SiteName& site);
-// The page that everybody gets while the flag is there; "" has words of its own. The message is
+// The page that everybody gets while the flag exists; "" has words of its own. The message is
 // text: what HTML would read otherwise is escaped.
 std::string maintenance_page(std::string_view message);
 // Whether a site shows that page: a template of its own does when it includes

@@ -16,7 +16,7 @@ bool is_quantifier(char c) {
   return c == '?' || c == '*' || c == '+' || c == '{';
 }
 
-// Where a name stands, if a group that opens at `at` has one: "(?<name>", "(?'name'", "(?P<name>".
+// Where a name is, if a group that opens at `at` has one: "(?<name>", "(?'name'", "(?P<name>".
 std::optional<std::pair<size_t, size_t>> name_at(std::string_view p, size_t at) {
   for (const auto& [opening, closing] : std::array<std::pair<std::string_view, char>, 3>{
            {{"(?<", '>'}, {"(?P<", '>'}, {"(?'", '\''}}}) {
@@ -32,7 +32,7 @@ std::optional<std::pair<size_t, size_t>> name_at(std::string_view p, size_t at) 
   return std::nullopt;
 }
 
-// Behind the class that opens at `at`: a ']' that comes first, or behind '^', is one of its
+// After the class that opens at `at`: a ']' that comes first, or after '^', is one of its
 // members.
 size_t behind_class(std::string_view p, size_t at) {
   ++at;

@@ -1,4 +1,4 @@
-// chillbox.conf. Text from top to bottom as NGINX reads it; the reasons stand in the text itself,
+// chillbox.conf. Text from top to bottom as NGINX reads it; the reasons are in the text itself,
 // for who reads it on the host.
 #include "base/text.hpp"
 #include "nginx/html_page.hpp"
@@ -21,7 +21,7 @@ map "$upstream_http_cache_control|$uri" $chillbox_cache {
   default "";
   "~^\|.*[.-][0-9a-f]{8,64}\.(?:css|js|mjs|map|json|wasm|woff2?|ttf|svg|png|jpe?g|gif|webp|avif|ico|mp4|webm)$" "public, max-age=31536000, immutable";
 }
-# One request, one connection to a service: a kept one would go on to the old release after a switch.
+# One request, one connection to a service: a kept one would continue to reach the old release after a switch.
 map $http_upgrade $chillbox_connection { "" close; default upgrade; }
 # Which answers of a site's own services count when a release is watched.
 map "$request_method $upstream_status" $chillbox_answered { default 1; "~^HEAD " 0; "~ -?$" 0; "~ (304|499)$" 0; }

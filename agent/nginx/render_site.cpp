@@ -204,7 +204,7 @@ private:
 
   std::string maintenance() const { return cat("    if (-f ", m_flag, ") { return 503; }\n"); }
 
-  // Of a site in memory only nothing is there until the host is unsealed, its files neither: the
+  // Of a site in memory only nothing exists until the host is unlocked, its files neither: the
   // page is that of a service that does not answer.
   std::string away() const {
     return m_site.confidential ? cat("    if (-f ", sealed_flag(), ") { return 502; }\n")
@@ -212,7 +212,7 @@ private:
   }
   std::string sealed_flag() const { return cat(m_in.paths.run(), "/sealed/", m_slug); }
 
-  // From the file that `chillboxctl maintenance on` wrote; whoever made the flag by hand gets a
+  // From the file that `chillboxctl maintenance on` wrote; someone who made the flag by hand gets a
   // page with words of ours. As a page by its path, not by a name, because what a POST asked for is
   // then got as a file.
   std::string maintenance_location() const {

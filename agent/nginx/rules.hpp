@@ -1,4 +1,4 @@
-// What a site's own NGINX text may say: each directive with the blocks that it may stand in and how
+// What a site's own NGINX text may say: each directive with the blocks that it may be in and how
 // its words are checked (check.cpp). What is not in the table is refused. For this room only.
 #pragma once
 
@@ -59,9 +59,9 @@ struct Rule {
 };
 
 const Rule* rule_of(
-    std::string_view directive, Where where);        // nullptr: not for a site, or not there
+    std::string_view directive, Where where); // nullptr: not for a site, or not in such a block
 bool is_known_directive(std::string_view directive); // allowed somewhere
-// For messages: what may stand in such a block, the blocks and names of it when there are few; else
+// For messages: what may be in such a block, the blocks and names of it when there are few; else
 // the nearest to what was written.
 std::string what_is_allowed(std::string_view directive, Where where);
 // NGINX's own variables, in lower case, without '$'. Not those of modules that a host may or may

@@ -1,5 +1,5 @@
 // A look into what `nginx -T` prints: its directives with the blocks around them and the file that
-// they stand in. Knows comments, quotes and braces, nothing of what a directive means. For this
+// they are in. Knows comments, quotes and braces, nothing of what a directive means. For this
 // room only.
 #pragma once
 
@@ -22,7 +22,7 @@ std::vector<Directive> scan(std::string_view printed);
 // includes *.conf or everything of, inside its http block (Alpine includes conf.d outside of it).
 // "" when none.
 std::string include_directory(const std::vector<Directive>& directives);
-// The file that makes itself the default server of this port, besides our own chillbox.conf; ""
+// The file that makes itself the default server of this port, other than our own chillbox.conf; ""
 // when none.
 std::string default_server_file(const std::vector<Directive>& directives, unsigned port);
 

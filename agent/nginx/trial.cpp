@@ -25,7 +25,7 @@ bool is_below(std::string_view path, std::string_view dir) {
 // caches, with what the packages of Debian and Alpine have compiled in.
 std::set<std::string> written_to(os::Disk& disk, const std::vector<Directive>& directives) {
   std::set<std::string> dirs{"/run", "/run/nginx", "/var/log/nginx", "/var/cache/nginx"};
-  // Alpine has a link to its modules beside the temporary files.
+  // Alpine has a link to its modules next to the temporary files.
   dirs.insert(disk.exists("/var/lib/nginx/tmp") ? "/var/lib/nginx/tmp" : "/var/lib/nginx");
   for (const auto& d : directives) {
     const auto& name = d.words[0];

@@ -1,4 +1,4 @@
-// Netlink's socket diagnosis (sock_diag(7)): the kernel tells how many connections wait at a
+// Netlink's socket diagnosis (sock_diag(7)): the kernel says how many connections wait at a
 // listening unix socket, which nothing in /proc does. It sees the network namespace that it is
 // asked in, which is the host's own, also in a container.
 #include "base/fd.hpp"

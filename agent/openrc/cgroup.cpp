@@ -35,7 +35,7 @@ void kill_all(os::Disk& disk, const std::string& cgroup) {
     kill_member(disk, cgroup, pid);
 }
 
-// proc_pid_stat(5): the parent is the second field behind the name, which is in brackets and may
+// proc_pid_stat(5): the parent is the second field after the name, which is in brackets and may
 // have any character. 0: no such process.
 uint64_t parent_of(os::Disk& disk, const os::Paths& paths, pid_t pid) {
   const std::string text = disk.read(cat(paths.root, "/proc/", pid, "/stat"), 4096).value_or("");

@@ -1,5 +1,5 @@
 // The launcher: what is the agent's to make for a service, then from root to the site's user in the
-// order that leaves nothing behind, then exec. Whatever is wrong is said on standard error, which
+// order that leaves nothing open, then exec. Whatever is wrong is said on standard error, which
 // goes to the service's own log.
 #include "base/fd.hpp"
 #include "base/text.hpp"

@@ -36,7 +36,7 @@ Result<SlotSockets> listen_for(const SlotSpec& spec, const os::User& user) {
   return sockets;
 }
 
-// Without SO_REUSEADDR: with it, somebody else who has it, too, could bind beside us.
+// Without SO_REUSEADDR: with it, somebody else who has it, too, could bind next to us.
 Result<Fd> hold_port(uint16_t port) {
   Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};

@@ -1,6 +1,6 @@
 // chillbox-log NAME SIZE FILES: adds standard input to the log NAME in the directory that is
 // descriptor 3, and rotates it by size. A program of its own, because one runs for each service: it
-// is a tenth of the daemon. It ends when nobody has the other end any more, whoever else is told
+// is a tenth of the daemon. It ends when nobody has the other end any more, whatever else is said
 // to; it is in no control group of the site, and gives up all but that directory before it reads a
 // byte.
 #include "base/fd.hpp"

@@ -5,7 +5,7 @@
 //
 //   FILE  "RUNS BEGAN NEXT": short runs in a row; when the last one began; when the next one
 //   begins, 0: it has. Milliseconds of the
-//         machine's uptime; below /run, so that a boot begins anew.
+//         machine's uptime; below /run, so that a boot begins again.
 #pragma once
 
 #include "os/clock.hpp"

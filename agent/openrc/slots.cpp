@@ -26,8 +26,8 @@ std::string init_script(const os::Paths& paths, const std::string& name) {
   return cat(paths.init_d(), "/", name);
 }
 
-// A command line in /proc, its words separated by NUL. The service's own name in it is what tells a
-// supervisor from another process that got its number meanwhile (faults 110).
+// A command line in /proc, its words separated by NUL. The service's own name in it is what
+// distinguishes a supervisor from another process that got its number meanwhile (faults 110).
 bool supervisor_lives(os::Disk& disk, const os::Paths& paths, const std::string& name) {
   const auto pid = disk.read(pid_file(paths, name), 64);
   const auto number = pid ? parse_u64(trim(*pid)) : std::nullopt;
@@ -72,7 +72,7 @@ Result<std::string> conf_text(const SlotSpec& spec) {
       limits.empty() ? std::string() : cat("rc_cgroup_settings=\"", limits, "\"\n"));
 }
 
-// Only when it differs: after a crash it is there already, and each write is a sync of the disk.
+// Only when it differs: after a crash it exists already, and each write is a sync of the disk.
 Result<void> write_if_new(
     os::Disk& disk, const std::string& path, const std::string& text, mode_t mode = 0644) {
   const auto now = disk.read(path, k_max_spec);

@@ -49,7 +49,7 @@ struct SlotSpec {
   // The launcher makes the socket at this path, as root, and hands it over as descriptor 3:
   // LISTEN_FDS (sd_listen_fds(3)). "": none.
   std::string socket;
-  gid_t socket_group = 0; // who may connect besides the site's user: NGINX
+  gid_t socket_group = 0; // who may connect next to the site's user: NGINX
   // Of 127.0.0.1, 0: none. With `socket` it is made and handed over, too, as descriptor 4; else the
   // program binds it itself.
   uint16_t port = 0;

@@ -25,7 +25,7 @@ Result<Fd> open_artifact(const std::string& path) {
   return fd;
 }
 
-// Where a kept signature goes that does not hold any more: the same artifact signed anew is then
+// Where a kept signature goes that does not hold any more: the same artifact signed again is then
 // asked for again, and a retry finds this one here.
 std::string refused(const std::string& signature) {
   return signature + ".refused";
@@ -69,7 +69,7 @@ void put_aside(JobContext& r, const Digest& digest, const std::string& path) {
     r.output(cat("the refused signature stays: ", moved.error().message));
 }
 
-// Behind a crash of the daemon: what is in use may be this job's own work, which it has not watched
+// After a crash of the daemon: what is in use may be this job's own work, which it has not watched
 // yet.
 bool begun_again(JobContext& r) {
   const auto events = r.host.store.events(r.job.id, 0);
@@ -78,7 +78,7 @@ bool begun_again(JobContext& r) {
   });
 }
 
-// A crash interrupted it behind that, and a rollback to other secrets came before it goes on: the
+// A crash interrupted it after that, and a rollback to other secrets came before it continues: the
 // serial that is installed is its own.
 bool had_replaced_secrets(JobContext& r) {
   const auto events = r.host.store.events(r.job.id, 0);
@@ -219,7 +219,7 @@ Result<Next> open_artifact_key(JobContext& r) {
   return Next::proceed;
 }
 
-// The unlock brings the site up in its turn, which may come behind this job; and only a site that
+// The unlock brings the site up in its turn, which may come after this job; and only a site that
 // has a release.
 static Result<Next> run_unseal_all(JobContext& r) {
   const Next next = TRY(open_artifact_key(r));

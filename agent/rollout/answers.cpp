@@ -55,7 +55,7 @@ std::optional<Line> read_line(std::string_view text) {
 
 void AnswerLog::count(os::Disk& disk, int64_t since, int64_t until, Answers& into) {
   const uint64_t size = disk.size(m_file);
-  const uint64_t from = m_at > size ? 0 : m_at; // it was dropped, and begun anew
+  const uint64_t from = m_at > size ? 0 : m_at; // it was dropped, and begun again
   const auto text =
       disk.tail(m_file, std::max(from, size > k_most ? size - k_most : 0), 2 * k_most);
   if (!text)

@@ -307,7 +307,7 @@ std::vector<store::Asset> old_assets(os::Disk& disk, const os::Paths& paths, con
 } // namespace
 
 Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& store,
-    const SiteName& site, std::vector<std::string>& told) {
+    const SiteName& site, std::vector<std::string>& lines) {
   std::optional<os::User> user;
   if (::geteuid() == 0 && !paths.testing()) {
     const auto found = os::find_user(site.str());
@@ -315,7 +315,7 @@ Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& st
       return {}; // removed, with all that it had
     const auto group = os::find_group(site.str());
     if (!group || !is_made_by_us(*found, paths, site, *group)) {
-      told.push_back(cat("site '", site.str(), "': user '", site.str(),
+      lines.push_back(cat("site '", site.str(), "': user '", site.str(),
           "' is not as chillbox makes one, and is not used for the site"));
       return {};
     }
@@ -326,18 +326,18 @@ Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& st
 
 std::vector<std::string> adopt_assets(os::Disk& disk, const os::Paths& paths, store::Store& store) {
   const std::string key = "assets";
-  std::vector<std::string> told;
+  std::vector<std::string> lines;
   const auto done = store.meta(key);
   if (!done || *done)
-    return told;
+    return lines;
   const auto sites = store.sites_without_assets();
   for (const auto& site : sites.value_or(std::vector<SiteName>{}))
-    if (const auto adopted = adopt_site(disk, paths, store, site, told); !adopted)
-      told.push_back(cat("site '", site.str(),
+    if (const auto adopted = adopt_site(disk, paths, store, site, lines); !adopted)
+      lines.push_back(cat("site '", site.str(),
           "': what was made for it is not recorded: ", adopted.error().message));
   if (const auto set = store.set_meta(key, "recorded"); !set)
-    told.push_back(set.error().message);
-  return told;
+    lines.push_back(set.error().message);
+  return lines;
 }
 
 } // namespace chillbox::rollout

@@ -1,9 +1,9 @@
-// A site takes nothing that was there. Its user, its group and its directories in places that
-// others use too (/var/lib, /srv, ...) are made by us, exclusively, and the store says so; only
-// what it says, and what is still as it was made, is the site's. Anything else under these names
-// refuses the site, by its own name: no list of names could be complete.
+// A site takes nothing that existed before it. Its user, its group and its directories in places
+// that others use too (/var/lib, /srv, ...) are made by us, exclusively, and the store says so;
+// only what it says, and what is still as it was made, is the site's. Anything else under these
+// names refuses the site, by its own name: no list of names could be complete.
 //
-//   user, group   recorded without an id, made, recorded with it. A record without one behind a
+//   user, group   recorded without an id, made, recorded with it. A record without one after a
 //   crash: what user-add makes is taken for ours. directory     recorded, then made. It is ours
 //   while it belongs to whom we gave it: the data to the site's user (or, empty, to root), others
 //   to root.
@@ -27,14 +27,14 @@ std::string nginx_cache(const os::Paths& paths,
 std::string source_dir(const os::Paths& paths, const SiteName& site); // /usr/local/src/SITE
 std::string srv_dir(const os::Paths& paths, const SiteName& site);    // /srv/SITE
 
-// All that is there, is not the site's, and would have to be: one line each. `compatible`: the
+// All that exists, is not the site's, and would have to be: one line each. `compatible`: the
 // directories for templates are needed as well.
 std::vector<std::string> foreign_assets(
     HostContext& host, const config::Site& site, bool compatible);
-// The site's own user, made when it is not there.
+// The site's own user, made when it does not exist.
 Result<os::User> claim_user(HostContext& host, const SiteName& site);
-// The directory is there and the site's: root's and closed when it is new. conflict: it is somebody
-// else's.
+// Makes sure that the directory exists and is the site's: root's and closed when it is new.
+// conflict: it is somebody else's.
 Result<void> claim_directory(HostContext& host, const SiteName& site, const std::string& path);
 // What of the site's is gone is not recorded any more.
 Result<void> forget_missing(HostContext& host, const SiteName& site);
@@ -49,6 +49,6 @@ Result<void> remove_user(HostContext& host, const SiteName& site);
 std::vector<std::string> adopt_assets(os::Disk& disk, const os::Paths& paths, store::Store& store);
 // The same of one site, of which nothing but its releases is left.
 Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& store,
-    const SiteName& site, std::vector<std::string>& told);
+    const SiteName& site, std::vector<std::string>& lines);
 
 } // namespace chillbox::rollout

@@ -46,7 +46,7 @@ Result<void> mend_nginx(JobContext& r) {
 
 namespace {
 
-// What must not be started again. Since the boot it was up already: it goes on as it is. Else
+// What must not be started again. Since the boot it was up already: it continues as it is. Else
 // visitors get the page of a sealed host, and no file of it either.
 Result<BroughtUp> refuse(HostContext& host, const SiteName& site, Error why) {
   if (!host.disk.exists(host.paths.live(site))) {

@@ -15,8 +15,8 @@ struct BroughtUp {
   std::vector<std::string> waiting; // secrets that are not staged: "SERVICE/FILE"
 };
 // Secrets into tmpfs when the vault is open, links, slots, NGINX file, sealed flag.
-// keep_other_slot: a job of this site goes on and may need the slot that is not live. denied:
-// nobody who is trusted stands for it any more (trust.hpp); what runs since the boot is left alone
+// keep_other_slot: a job of this site continues and may need the slot that is not live. denied:
+// no trusted key vouches for it any more (trust.hpp); what runs since the boot is left alone
 // then.
 Result<BroughtUp> bring_up(
     HostContext& host, const SiteName& site, bool keep_other_slot, JobControl& control);

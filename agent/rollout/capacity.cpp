@@ -62,7 +62,7 @@ Capacity capacity_of(JobContext& r, const std::string& tree) {
 std::vector<std::string> capacity_problems(
     const Capacity& c, const os::Paths& paths, uint32_t reserve_percent) {
   std::vector<std::string> problems;
-  const bool known = c.space.total_bytes != 0; // else the step that needs it tells
+  const bool known = c.space.total_bytes != 0; // else the step that needs it reports it
   if (known && c.space.free_bytes < c.bytes_needed())
     problems.push_back(cat("no space on the disk of ", paths.sites(), ": need ",
         human_size(c.bytes_needed()), " (twice the release and ", reserve_percent,

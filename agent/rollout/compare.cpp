@@ -71,8 +71,8 @@ std::string file_changes(const std::string& before, const std::string& after) {
   return join(words, ", ");
 }
 
-// Twelve digits that only this host can make: they tell one value from another, and nobody what it
-// is.
+// Twelve digits that only this host can make: they distinguish values, and reveal none of them to
+// anybody who is.
 std::string digest_of(HostContext& host, const std::string& value) {
   const std::string key = host.store.host_secret().value_or("");
   return hex(crypto::hmac_sha256(bytes_of(key), {"value ", value})).substr(0, 12);

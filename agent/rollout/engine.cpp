@@ -77,7 +77,7 @@ os::Millis Engine::waited(const store::Job& job) {
   return now - m_since.try_emplace(job.id, now - age).first->second;
 }
 
-// Whether what a job waited for is there: looked at once more after it said that it waits, because
+// Whether what a job waited for has come: looked at once more after it said that it waits, because
 // it may have come meanwhile.
 bool Engine::wait_is_over(const store::Job& job) {
   if (job.state == JobState::waiting_unlock)
@@ -297,7 +297,7 @@ void Engine::run(const SiteName& site, const Task& task, Running& running) {
   run_job(m_host, task.job, running.control);
   if (const auto job = m_host.store.job(task.job);
       !running.control.stopping() && job && *job && (*job)->finished_ms != 0)
-    prune_after_job(m_host, site); // behind its end: nobody who follows it waits for this
+    prune_after_job(m_host, site); // after its end: nobody who follows it waits for this
 }
 
 void Engine::bring_up_site(const SiteName& site, const Task& task, JobControl& control) {
@@ -332,8 +332,8 @@ void Engine::ended(const SiteName& site, const Task& task, bool is_job) {
     enqueue(site, {.job = task.job, .kind = task.kind});
 }
 
-// A step's exception is an error of that step. One beside the steps is to a job what a crash of the
-// daemon is: what it left is undone, and it begins again. Not for ever.
+// A step's exception is an error of that step. One outside the steps is to a job what a crash of
+// the daemon is: what it left is undone, and it begins again. Not for ever.
 void Engine::again(const SiteName& site, Task task) {
   if (task.job.empty() || m_stopping)
     return;

@@ -5,8 +5,9 @@
 //
 // No site waits for what another one says. Work that takes the host's memory and processors has
 // `jobs_max` places: a deploy, a secrets update, a restart, a removal, up to the start of the new
-// copies; bringing sites up has as many of its own. Who waits for his own service or visitors
-// (check, watch) has given his place back. A rollback, a stop and a start by an operator need none.
+// copies; bringing sites up has as many of its own. A job that waits for its own service or
+// visitors (check, watch) has given its place back. A rollback, a stop and a start by an operator
+// need none.
 #pragma once
 
 #include "base/thread_group.hpp"
@@ -35,20 +36,20 @@ public:
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // At start: sites are brought up, then their jobs go on; those that were under way are recovered
-  // first. Returns at once.
+  // At start: sites are brought up, then their jobs continue; those that were under way are
+  // recovered first. Returns at once.
   void recover();
   void submit(const std::string& job);      // it is in the store, queued
   void cancel(const std::string& job);      // when it runs and has not switched
-  void uploaded(const std::string& sha256); // waiting_upload jobs of this digest go on
-  // Every site is brought up, waiting_unlock jobs go on. Waits at most `limit`, and until `enough`;
-  // the sites that came up whole.
+  void uploaded(const std::string& sha256); // waiting_upload jobs of this digest continue
+  // Every site is brought up, waiting_unlock jobs continue. Waits at most `limit`, and until
+  // `enough`; the sites that came up whole.
   std::vector<std::string> unlocked(
       os::Millis limit, const std::function<bool()>& enough = [] { return false; });
   // The time (monotonic) when the oldest wait for an upload is over; nullopt: nothing waits, no
   // timer is needed.
   std::optional<os::Millis> next_deadline();
-  void expire(); // jobs whose wait is over go on, and fail; what found no thread is tried again
+  void expire(); // jobs whose wait is over continue, and fail; what found no thread is tried again
   // In the site's turn, so that no job of it runs meanwhile, on a thread of its own.
   void alone(const SiteName& site, std::function<void()> work);
   size_t running();

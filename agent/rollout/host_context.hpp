@@ -30,7 +30,7 @@ struct HostContext {
   openrc::Slots& slots;
   bool as_root; // makes users and runs what is a site's as them; false in tests, where all is ours
   std::function<void(const std::string& job)>
-      changed; // something of this job is new: whoever follows it may look
+      changed; // something of this job is new: its followers may look
   // denied: the webhook key that announced the job is gone. Set by the gate before the first job
   // runs; none: nobody announces.
   std::function<Result<void>(const store::Job& job)> check_sender = {};

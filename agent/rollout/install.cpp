@@ -52,7 +52,7 @@ Result<void> make_directories(JobContext& r) {
 } // namespace
 
 Result<os::User> site_user(HostContext& host, const SiteName& site) {
-  if (!host.as_root) // tests make no users: there we stand in, under the name that it would have
+  if (!host.as_root) // tests make no users: there it is ours, under the name that it would have
     return os::User{site.str(), ::geteuid(), ::getegid(), "/"};
   return claim_user(host, site);
 }

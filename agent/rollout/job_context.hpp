@@ -28,7 +28,7 @@ struct JobContext {
   HostContext& host;
   store::Job job;
   JobControl& control;
-  Journal* journal = nullptr; // where info() and output() go; none: a plan, which tells nobody
+  Journal* journal = nullptr; // where info() and output() go; none: a plan, which records nothing
 
   store::SiteRow row{job.site};
   std::optional<store::Release> old;                   // live when the job began

@@ -173,7 +173,7 @@ bool take_step(JobContext& r, Steps steps, size_t i, bool quiet) {
     return steps[i]->run(r);
   });
   if (r.control.stopping())
-    return false; // the journal says where we were; the next start goes on
+    return false; // the journal says where we were; the next start continues
   if (!next) {
     give_up(r, steps, i, std::move(next).error());
     return false;

@@ -20,7 +20,7 @@ os::Limits declared(const config::Resources& r) {
 }
 
 // The kernel counts the processes of a user, whatever they belong to: so everybody's share is the
-// sum of what may run at once, both slots and what is run beside them. Never below a control
+// sum of what may run at once, both slots and what is run next to them. Never below a control
 // group's own limit, and never without one.
 uint32_t tasks_of_site(const HostContext& host, const config::Site& site) {
   uint64_t sum = 2ULL * host.config.tasks_default;

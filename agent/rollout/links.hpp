@@ -1,7 +1,7 @@
 // Where the symbolic links of a release may point to. Those of an artifact were held to its own
 // rules before they were installed (artifact/policy.hpp); here are the links that a build made, and
-// those in what NGINX serves by itself. Pure text: what is looked at is sealed, and nobody changes
-// it behind the look.
+// those in what NGINX serves itself. Pure text: what is looked at is frozen, and nobody changes it
+// afterwards.
 #pragma once
 
 #include "os/disk.hpp"
@@ -12,7 +12,7 @@
 
 namespace chillbox::rollout {
 
-// A relative target stays below the folder that `path` is relative to; ".." stands in front only,
+// A relative target stays below the folder that `path` is relative to; ".." comes first only,
 // where it climbs real folders.
 bool stays_inside(std::string_view path, std::string_view target);
 // The system's programs and libraries, which root alone changes: a virtual environment's

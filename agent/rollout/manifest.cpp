@@ -194,7 +194,7 @@ Result<void> write_manifest(HostContext& host, const SiteName& site, const store
 
 std::vector<std::string> restore_from_manifests(
     os::Disk& disk, const os::Paths& paths, store::Store& store, int64_t now_ms) {
-  std::vector<std::string> told;
+  std::vector<std::string> lines;
   for (const auto& name : disk.list(paths.sites()).value_or(std::vector<std::string>{})) {
     const auto site = SiteName::parse(name);
     if (!site || !disk.exists(paths.current(*site)))
@@ -203,10 +203,10 @@ std::vector<std::string> restore_from_manifests(
     const auto known = store.site(*site);
     if (!json) {
       if (known && !*known) {
-        told.push_back(cat("site '", name,
+        lines.push_back(cat("site '", name,
             "' is on the disk but not in the store: ", json.error().message, ": deploy it again"));
-        if (const auto adopted = adopt_site(disk, paths, store, *site, told); !adopted)
-          told.push_back(adopted.error().message);
+        if (const auto adopted = adopt_site(disk, paths, store, *site, lines); !adopted)
+          lines.push_back(adopted.error().message);
       }
       continue;
     }
@@ -214,10 +214,10 @@ std::vector<std::string> restore_from_manifests(
     if (!revision || control::u64_or(*json, "revision", 0) <= *revision)
       continue;
     const auto done = restore_site(disk, paths, store, *site, *json, now_ms);
-    told.push_back(
+    lines.push_back(
         done ? *done : cat("site '", name, "' cannot be restored: ", done.error().message));
   }
-  return told;
+  return lines;
 }
 
 } // namespace chillbox::rollout

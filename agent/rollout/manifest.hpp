@@ -1,4 +1,4 @@
-// What the store knows of a site, once more beside its releases: /srv/chillbox/SITE/state.json. A
+// What the store knows of a site, once more next to its releases: /srv/chillbox/SITE/state.json. A
 // store that was damaged, or that lost its last transactions, is made again from these files:
 // sites, releases, what is live, secret sets, serials, holds, ports. History, audit trail and
 // replay memory are not in them.
@@ -15,7 +15,7 @@
 
 namespace chillbox::rollout {
 
-// Written anew only when something else than the revision changed. `made`: a release that is about
+// Written again only when something else than the revision changed. `made`: a release that is about
 // to go live.
 Result<void> write_manifest(
     HostContext& host, const SiteName& site, const store::Release* made = nullptr);

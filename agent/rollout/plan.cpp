@@ -27,7 +27,7 @@ using control::Json;
 
 constexpr size_t k_most_diff = 400'000;
 
-// A plan's job: not in the store, nothing told, and what it staged is gone with it.
+// A plan's job: it is not in the store, records nothing, and what it staged goes with it.
 struct Draft {
   Draft(HostContext& w, const SiteName& site)
       : job(w, {.id = "plan-" + random_token(8), .kind = store::JobKind::deploy, .site = site},
@@ -197,7 +197,7 @@ Result<Json> plan_site(HostContext& host, const SiteName& site) {
   r.release.row.slot = other_slot(r.old->slot);
   json["gap"] = gap_part(r);
   auto capacity = capacity_of(r, r.release_dir());
-  capacity.bytes = capacity.entries = 0; // it is there
+  capacity.bytes = capacity.entries = 0; // it is installed
   add_capacity(json, capacity, host.config.reserve_percent);
   std::vector<std::string> problems =
       capacity_problems(capacity, host.paths, host.config.reserve_percent);

@@ -21,8 +21,8 @@
 namespace chillbox::rollout {
 
 // fd: the whole artifact, a file of which nobody else has a descriptor. denied, corrupt, sealed,
-// invalid as in a deploy; what a deploy would refuse before it changes anything stands in
-// "problems" instead.
+// invalid as in a deploy; what a deploy would refuse before it changes anything is in "problems"
+// instead.
 Result<control::Json> plan_artifact(HostContext& host, int fd, const std::string& signature);
 // not_found: no such site, or nothing of it is live.
 Result<control::Json> plan_site(HostContext& host, const SiteName& site);

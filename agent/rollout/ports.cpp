@@ -163,8 +163,9 @@ std::vector<std::string> port_problems(HostContext& host, const LoadedRelease& r
     const std::string who = cat("service '", p.service.name.str(), "': ");
     const auto variables = config::expand_all(service_variables(host, release.site, p.service));
     for (const auto& name : own_port_variables(p.service)) {
-      const auto number = variables ? parse_u64(variables->at(name))
-                                    : std::optional<uint64_t>(k_first_port); // else told already
+      const auto number = variables
+          ? parse_u64(variables->at(name))
+          : std::optional<uint64_t>(k_first_port); // else reported already
       if (!number || *number < k_least_port || *number > UINT16_MAX)
         problems.push_back(cat(who, name, " is '", printable(variables->at(name), 20),
             "': must be a port from ", k_least_port, " to ", UINT16_MAX));

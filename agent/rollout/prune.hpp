@@ -2,7 +2,7 @@
 // sets that only those had, artifacts that no release was made of, old rows of the history. It
 // happens after the end of a job, never in its way, when an operator asks, and once at the start of
 // the daemon, because a crash may have come between a job's end and this: the ciphertext of a
-// replaced secret is not kept. Each removal is whole by itself.
+// replaced secret is not kept. Each removal is complete.
 #pragma once
 
 #include "rollout/host_context.hpp"
@@ -28,8 +28,8 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run 
 Result<Pruned> prune_artifacts(HostContext& host, bool dry_run = false);
 // Sites that are in the store or have a secret set on disk.
 Result<std::set<SiteName>> sites_with_files(HostContext& host);
-// Both, and the site's manifest (manifest.hpp), behind a job of this site. What could not be
-// removed is logged, and tried again behind the next job.
+// Both, and the site's manifest (manifest.hpp), after a job of this site. What could not be
+// removed is logged, and tried again after the next job.
 void prune_after_job(HostContext& host, const SiteName& site);
 // The secret sets of a site but these (sha256), and what came with them.
 Result<Pruned> prune_secret_sets(HostContext& host, const SiteName& site,

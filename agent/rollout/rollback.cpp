@@ -35,7 +35,7 @@ std::string targets(
   return names.empty() ? "there is no other good release" : cat("there are ", join(names, ", "));
 }
 
-// Of what is no target: that it was withdrawn says more than that it is not there.
+// Of what cannot be gone back to: that it was withdrawn says more than that it does not exist.
 Result<void> check_name(HostContext& host, const SiteName& site,
     const std::vector<store::Release>& releases, const std::string& wanted) {
   for (const auto& release : releases)

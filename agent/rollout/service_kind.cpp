@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint64_t k_shared_memory = 64ULL << 20;
 constexpr int k_missing_inputs =
-    3; // of a build: what the artifact should have brought is not there (chillbox-hooks(7))
+    3; // of a build: what the artifact should have brought is missing (chillbox-hooks(7))
 
 std::string digits(const std::optional<uint32_t>& n) {
   return n ? std::to_string(*n) : std::string();
@@ -81,7 +81,7 @@ os::Command as_site(const HostContext& host, const ServiceContext& place, std::s
 }
 
 // Whatever a site runs while it is deployed: the message of what took too long names the limit that
-// was in its way, and its code says that it is over (timed_out would say that the job goes on).
+// was in its way, and its code says that it is over (timed_out would say that the job continues).
 Result<os::Exit> run_within_limit(HostContext& host, os::Command& c, std::string_view what) {
   c.timeout = host.config.build_timeout;
   auto exit = host.runner.run(c);
@@ -93,7 +93,7 @@ Result<os::Exit> run_within_limit(HostContext& host, os::Command& c, std::string
 }
 
 // The administrator's goes before the shipped one. One that others could have written is an error,
-// never passed over in silence. "" : neither is there.
+// never passed over in silence. "": neither exists.
 Result<std::string> find_hook(
     HostContext& host, const std::string& name, const std::string& program = "") {
   if (host.disk.exists(cat(host.paths.admin_hooks(), "/", name, program))) {

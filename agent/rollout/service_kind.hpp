@@ -20,7 +20,7 @@
 namespace chillbox::rollout {
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
-// The site's variables that stand for a port which moves with the slot (ports.cpp), and the port.
+// The site's variables that name a port which moves with the slot (ports.cpp), and the port.
 using PortVariables = std::map<std::string, uint16_t>;
 
 // A kind, and the folder of its hooks.
@@ -54,7 +54,7 @@ std::string cache_dir(
     const HostContext& host, const config::Site& site, const std::string& release_dir);
 Environment hook_environment(HostContext& host, const ServiceContext& place);
 
-// What a service, its build and its release_command may use up, each by itself: its `resources`,
+// What a service, its build and its release_command may use up, each on its own: its `resources`,
 // and the host's default for what they leave open.
 os::Limits limits_of(
     const HostContext& host, const config::Site& site, const config::Service& service);
@@ -65,7 +65,7 @@ std::vector<std::string> limit_warnings(const config::Site& site);
 // one a line; empty when it is content. Runs as place.user, without a network, and changes nothing.
 std::vector<std::string> preflight(
     HostContext& host, const ServiceKind& kind, const ServiceContext& place);
-// What a build may write to, besides its build folder, and the group that may read the release.
+// What a build may write to, next to its build folder, and the group that may read the release.
 struct BuildDirectories {
   std::string layers; // new layers go there, below `home`
   std::string home;   // HOME and TMPDIR

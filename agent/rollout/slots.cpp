@@ -51,8 +51,8 @@ Result<openrc::SlotSpec> spec_of(HostContext& host, const LoadedRelease& release
   return spec;
 }
 
-// Else whoever is there would answer the health check, and then the site's requests (faults 73,
-// 108).
+// Else whoever listens there would answer the health check, and then the site's requests (faults
+// 73, 108).
 Result<void> check_port(HostContext& host, const openrc::SlotName& name, const PlannedService& p,
     const std::string& release) {
   if (host.slots.release_in(name) == release)
@@ -214,7 +214,7 @@ Result<void> stop_slots(HostContext& host, const SiteName& site, Slot slot) {
   return {};
 }
 
-// Until nobody waits to be accepted by this slot any more. What it accepted it finishes by itself
+// Until nobody waits to be accepted by this slot any more. What it accepted it finishes
 // after TERM.
 void drain(JobContext& r, Slot slot) {
   const os::Millis begun = r.host.clock.mono();
@@ -234,7 +234,7 @@ void drain(JobContext& r, Slot slot) {
   }
 }
 
-// What an earlier release left in the slot, perhaps only a moment ago behind a switch whose watch
+// What an earlier release left in the slot, perhaps only a moment ago after a switch whose watch
 // this job cut short.
 static Result<void> clear_slot(JobContext& r) {
   std::vector<openrc::SlotName> left;
@@ -252,17 +252,16 @@ static Result<void> clear_slot(JobContext& r) {
 static Result<Next> run_start(JobContext& r) {
   if (r.release.row.slot == Slot::none)
     r.release.row.slot = other_slot(r.old ? r.old->slot : Slot::none);
-  const bool anew = !r.old || r.release.row.slot != r.old->slot;
-  if (anew)
+  const bool other = !r.old || r.release.row.slot != r.old->slot;
+  if (other)
     TRY(clear_slot(r));
-  TRY(assign_ports(r.host, r.row, r.release, anew ? Ports::free_only : Ports::as_they_are));
+  TRY(assign_ports(r.host, r.row, r.release, other ? Ports::free_only : Ports::as_they_are));
   if (!r.old ||
       r.old->id !=
           r.release.row.id) // of the live one the store says where it runs until the switch
     TRY(r.host.store.put_release(r.release.row));
   mark_logs(r);
-  TRY(load_current_set(
-      r.host, r.job.site)); // an unlock may have come whose turn is behind this job
+  TRY(load_current_set(r.host, r.job.site)); // an unlock may have come whose turn is after this job
   const auto missing = missing_secrets(r.host, r.release.site);
   if (!missing.empty() && r.job.kind != store::JobKind::start)
     return fail(

@@ -23,7 +23,7 @@ Result<std::map<std::string, std::string>> templates_of(
   return texts;
 }
 
-// What NGINX serves of it by itself under its name.
+// What NGINX itself serves of it under its name.
 std::string files_of(const PlannedService& p) {
   const std::string& name = p.service.name.str();
   if (p.kind.hashed)
@@ -110,7 +110,7 @@ static Result<Next> run_configure(JobContext& r) {
   return Next::proceed;
 }
 
-// All that could fail is behind us. The links first, then the store: until the store says
+// All that could fail has been done. The links first, then the store: until the store says
 // otherwise, a restart points the links back.
 static Result<Next> run_switch(JobContext& r) {
   if (r.control.cancelled())

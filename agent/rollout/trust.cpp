@@ -39,7 +39,7 @@ Result<void> check_signer(HostContext& host, const SiteName& site, const std::st
       return {};
     known = true;
   }
-  if (!known && !trusted.faults.empty()) // whose it is cannot be told
+  if (!known && !trusted.faults.empty()) // nobody knows whose it is
     return within("trusted keys", Error(trusted.faults.front()));
   return fail(Code::denied,
       cat("the key of '", signer, "' is not trusted for '", site.str(), "' any more"));

@@ -126,7 +126,7 @@ Result<void> look(JobContext& r, Seen& seen, std::map<std::string, uint32_t>& ba
 } // namespace
 
 // Bad checks and crashes: the error makes the loop undo the switch, and the old slot, still warm,
-// has the traffic back. What was seen stands in the history either way.
+// has the traffic back. What was seen is recorded in the history either way.
 static Result<Next> run_watch(JobContext& r) {
   const auto window = r.release.site.watch.value_or(r.host.config.watch);
   if (window <= os::Millis::zero())
@@ -144,7 +144,7 @@ static Result<Next> run_watch(JobContext& r) {
       r.release.row.live_ms, seen.before);
   const auto read_on = [&] { log.count(r.host.disk, since, INT64_MAX, seen.answers); };
   Result<void> verdict{};
-  r.control.let_go(); // said already, but by a job that goes on behind its switch
+  r.control.let_go(); // said already, but not by a job that continues after its switch
   r.control.watching = true;
   while (verdict && r.host.clock.mono() - begun < window && !r.control.watch_is_cut()) {
     r.control.wait(std::min(k_watch_pause, window - (r.host.clock.mono() - begun)));

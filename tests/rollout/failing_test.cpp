@@ -85,7 +85,7 @@ TEST_CASE("[fault-104] a new release that exits at once is found out before its 
   host.runner.app("2.0.0").says = "ModuleNotFoundError: No module named 'flask'\n";
   const auto job = host.deploy(Order{.version = "2.0.0",
       .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
-  kept_the_old(host, job, Code::unhealthy, "service 'app' crashes while starting");
+  kept_the_old(host, job, Code::unhealthy, "service 'app' keeps crashing on start");
   CHECK(host.release(job.release).last_log == "ModuleNotFoundError: No module named 'flask'\n");
 }
 
@@ -95,7 +95,7 @@ TEST_CASE("[fault-104] a new release that crashes again and again is not waited 
   host.runner.app("2.0.0").status = 500;
   const auto job = host.deploy(Order{.version = "2.0.0",
       .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
-  kept_the_old(host, job, Code::unhealthy, "crashes while starting");
+  kept_the_old(host, job, Code::unhealthy, "keeps crashing on start");
 }
 
 TEST_CASE("the last lines are the new release's own, not what the old one wrote before") {

@@ -92,7 +92,7 @@ TEST_CASE("when the new copy does not hold, the old one is started again before 
   const auto job = host.deploy(order("2.0.0"));
   INFO(job.message);
   CHECK(job.code == Code::unhealthy);
-  CHECK(job.message.find("stop-first: service 'db' crashes while starting") == 0);
+  CHECK(job.message.find("stop-first: service 'db' keeps crashing on start") == 0);
   CHECK(job.message.ends_with("; 1.0.0 stays live"));
   CHECK(disagreement(host, "1.0.0") == "");
   CHECK(host.ask("blog", "db") == "1.0.0");
