@@ -72,17 +72,6 @@ Result<std::string> conf_text(const SlotSpec& spec) {
       limits.empty() ? std::string() : cat("rc_cgroup_settings=\"", limits, "\"\n"));
 }
 
-// Only when it differs: after a crash it exists already, and each write is a sync of the disk.
-Result<void> write_if_new(
-    os::Disk& disk, const std::string& path, const std::string& text, mode_t mode = 0644) {
-  const auto now = disk.read(path, k_max_spec);
-  if (now && *now == text)
-    return {};
-  if (!disk.exists(path.substr(0, path.rfind('/'))))
-    TRY(disk.make_dir(path.substr(0, path.rfind('/')), 0755));
-  return disk.write(path, text, mode);
-}
-
 Result<os::Exit> run_script(os::Runner& runner, const os::Paths& paths, const std::string& name,
     const char* verb, os::Millis timeout, std::function<bool()> meanwhile = {}) {
   os::Command c;
@@ -121,7 +110,7 @@ Result<void> Slots::start(const SlotSpec& spec) {
   if (now == SlotState::started &&
       release_in(spec.name) ==
           spec.release) // should it crash, the next copy is as this agent starts one
-    return write_if_new(
+    return os::write_if_changed(
         m_disk, spec_path(m_paths, name), TRY_IN(cat("start ", name), spec_text(spec)), 0600);
   if (now != SlotState::stopped)
     TRY_IN(cat("start ", name), stop(spec.name, os::Millis{5'000}));
@@ -135,7 +124,9 @@ Result<void> Slots::start(const SlotSpec& spec) {
     TRY(m_disk.make_dir(m_paths.slots(), 0755));
   TRY(m_disk.remove(restarts_path(m_paths, name)));
   TRY(m_disk.write(spec_path(m_paths, name), text, 0600));
-  TRY(write_if_new(m_disk, cat(m_paths.conf_d(), "/", name), conf));
+  if (!m_disk.exists(m_paths.conf_d()))
+    TRY(m_disk.make_dir(m_paths.conf_d(), 0755));
+  TRY(os::write_if_changed(m_disk, cat(m_paths.conf_d(), "/", name), conf, 0644));
   const auto link = TRY(m_disk.read_link(init_script(m_paths, name)));
   if (link.value_or("") != "chillbox-service")
     TRY(m_disk.set_link("chillbox-service", init_script(m_paths, name)));

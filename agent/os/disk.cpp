@@ -252,6 +252,12 @@ public:
 
 } // namespace
 
+Result<void> write_if_changed(
+    Disk& disk, const std::string& path, std::string_view text, mode_t mode, Owner owner) {
+  const auto now = disk.read(path, text.size() + 1);
+  return now && *now == text ? Result<void>{} : disk.write(path, text, mode, owner);
+}
+
 Disk& real_disk() {
   static RealDisk disk;
   return disk;

@@ -105,6 +105,10 @@ public:
 
 Disk& real_disk();
 
+// Writes the file unless it has this text already: each write is a sync of the disk.
+Result<void> write_if_changed(
+    Disk& disk, const std::string& path, std::string_view text, mode_t mode, Owner owner = {});
+
 // Removes what write, set_link and copy_tree left in `dir` after a power cut or a kill
 // (".NAME.tmp.XXXXXXXX", NAME beginning with `beginning`), and logs each name. At the start of the
 // daemon only: it cannot tell a temporary file that somebody is still writing. A file that cannot

@@ -4,6 +4,7 @@
 // being built: `.chillbox` is closed to the site's own services meanwhile.
 #include "rollout/build.hpp"
 #include "rollout/immutable.hpp"
+#include "rollout/install.hpp"
 #include "rollout/legacy_links.hpp"
 #include "rollout/links.hpp"
 #include "rollout/steps.hpp"
@@ -21,15 +22,10 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr mode_t k_traverse =
-    0751; // NGINX may pass through to what is published, and read nothing else
 constexpr std::string_view k_of_a_layer =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
 constexpr size_t k_longest_key = 64;
 
-os::Owner root_and(const os::User& user) {
-  return {0, user.gid};
-}
 std::string top_of(const JobContext& r) {
   return r.release_dir() + "/.chillbox";
 }

@@ -11,14 +11,8 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr mode_t k_traverse =
-    0751; // NGINX may pass through to what is published, and read nothing else
-
 os::Owner of(const os::User& user) {
   return {user.uid, user.gid};
-}
-os::Owner root_and(const os::User& user) {
-  return {0, user.gid};
 }
 
 // That of a template which keeps what it fetched: NGINX gives it to its workers.
@@ -50,6 +44,10 @@ Result<void> make_directories(JobContext& r) {
 }
 
 } // namespace
+
+os::Owner root_and(const os::User& user) {
+  return {0, user.gid};
+}
 
 Result<os::User> site_user(HostContext& host, const SiteName& site) {
   if (!host.as_root) // tests make no users: there it is ours, under the name that it would have

@@ -5,6 +5,12 @@
 
 namespace chillbox::rollout {
 
+// The mode of directories on the way to what is published: NGINX may pass through, and read nothing
+// else.
+inline constexpr mode_t k_traverse = 0751;
+// Root's, and readable by the user's group.
+os::Owner root_and(const os::User& user);
+
 // Moves the tree from the stage, which is empty then, to its place. corrupt: it is not what was
 // unpacked and checked.
 Result<void> put_tree(JobContext& r);

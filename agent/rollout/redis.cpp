@@ -49,12 +49,6 @@ Result<std::string> settings_text(const HostContext& host, const config::Site& s
              : text;
 }
 
-Result<void> write_if_new(
-    HostContext& host, const std::string& path, const std::string& text, os::Owner owner) {
-  const auto now = host.disk.read(path, k_max_acl);
-  return now && *now == text ? Result<void>{} : host.disk.write(path, text, 0640, owner);
-}
-
 Result<void> wait_until_up(HostContext& host, const SiteName& site) {
   const auto name = redis_slot(site);
   const os::Millis end = host.clock.mono() + k_come_up;
@@ -111,8 +105,8 @@ Result<void> start_redis(HostContext& host, const LoadedRelease& release) {
   const std::string dir = settings_dir(host, site.slug);
   TRY(host.disk.make_dir(dir, 0750, readable));
   TRY(host.disk.make_dir(data_dir(host, site.slug), 0700, {release.user.uid, release.user.gid}));
-  TRY(write_if_new(host, dir + "/users.acl", rules, readable));
-  TRY(write_if_new(host, dir + "/redis.conf", settings, readable));
+  TRY(os::write_if_changed(host.disk, dir + "/users.acl", rules, 0640, readable));
+  TRY(os::write_if_changed(host.disk, dir + "/redis.conf", settings, 0640, readable));
   const std::string run = host.paths.root + "/run/redis";
   if (!host.disk.exists(run)) // the host's own Redis may have made it
     TRY(host.disk.make_dir(run, 0755, {::geteuid(), ::getegid()}));

@@ -14,8 +14,6 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr mode_t k_traverse = 0751;
-
 std::string dir_of(const HostContext& host, const SiteName& site, const std::string& id) {
   return cat(host.paths.releases(site), "/", id);
 }
