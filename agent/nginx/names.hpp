@@ -1,8 +1,10 @@
 // The names that a site's NGINX text gives: variables, upstreams, zones, log formats. NGINX has one
 // set of them for all sites, so each becomes another that no other site can have:
-//   $origin    -> $cb_SITE__origin    ('-' in SITE is written "_d"; a name over 32 bytes, PCRE's
-//   limit, becomes "cb__" and a part of its SHA-256) blog-web   -> blog-web.SITE.chillbox.invalid
-//   an upstream: also no host name of the world's zone, format -> SITE.zone
+//   $origin        -> $cb_SITE__origin                 '-' in SITE is written "_d"; a name over 32
+//                                                      bytes, PCRE's limit, becomes "cb__" and a
+//                                                      part of its SHA-256
+//   blog-web       -> blog-web.SITE.chillbox.invalid   an upstream: no host name of the world's
+//   zone, format   -> SITE.zone
 // Also knows which values a variable may have, so that a path or an upstream in it can be checked.
 // For this room only.
 #pragma once

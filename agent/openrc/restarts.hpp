@@ -1,11 +1,11 @@
 // Pauses between the starts of what ends again and again: none before the second start and the
 // third, then 1, 2, 4 ... 120 seconds, for as long as it takes; a run of a minute begins the count
-// anew. It is the program that is started that waits, in itself, so that its supervisor needs one
+// again. It is the program that is started that waits, in itself, so that its supervisor needs one
 // short delay and no limit, and a stop ends the waiting.
 //
 //   FILE  "RUNS BEGAN NEXT": short runs in a row; when the last one began; when the next one
-//   begins, 0: it has. Milliseconds of the
-//         machine's uptime; below /run, so that a boot begins again.
+//         begins, 0: it has. In milliseconds of the machine's uptime; below /run, so that a boot
+//         begins again.
 #pragma once
 
 #include "os/clock.hpp"

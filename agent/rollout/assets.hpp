@@ -3,10 +3,10 @@
 // only what it says, and what is still as it was made, is the site's. Anything else under these
 // names refuses the site, by its own name: no list of names could be complete.
 //
-//   user, group   recorded without an id, made, recorded with it. A record without one after a
-//   crash: what user-add makes is taken for ours. directory     recorded, then made. It is ours
-//   while it belongs to whom we gave it: the data to the site's user (or, empty, to root), others
-//   to root.
+//   user, group   recorded without an id, made, recorded with it; after a crash a record without
+//                 an id says that what user-add makes is ours
+//   directory     recorded, then made; it is ours while it belongs to whom we gave it: the data to
+//                 the site's user (or, while it is empty, to root), others to root
 //
 // A record stays while the thing does: a site that was removed with its data kept comes back to
 // them.
