@@ -27,7 +27,7 @@ std::string nginx_cache(const os::Paths& paths,
 std::string source_dir(const os::Paths& paths, const SiteName& site); // /usr/local/src/SITE
 std::string srv_dir(const os::Paths& paths, const SiteName& site);    // /srv/SITE
 
-// All that exists, is not the site's, and would have to be: one line each. `compatible`: the
+// Lists what exists, is not the site's, and would have to be, one a line. `compatible`: the
 // directories for templates are needed as well.
 std::vector<std::string> foreign_assets(
     HostContext& host, const config::Site& site, bool compatible);
@@ -36,18 +36,19 @@ Result<os::User> claim_user(HostContext& host, const SiteName& site);
 // Makes sure that the directory exists and is the site's: root's and closed when it is new.
 // conflict: it is somebody else's.
 Result<void> claim_directory(HostContext& host, const SiteName& site, const std::string& path);
-// What of the site's is gone is not recorded any more.
+// Removes the records of what does not exist any more.
 Result<void> forget_missing(HostContext& host, const SiteName& site);
-// With all that is in it, if it is the site's.
+// Removes the directory with all that is in it, if it is the site's.
 Result<void> remove_directory(HostContext& host, const SiteName& site, const std::string& path);
-// For a purge: with all that is in them. Somebody else's stays; returns their paths.
+// For a purge: removes the site's directories with all that is in them. Somebody else's stay;
+// returns their paths.
 Result<std::vector<std::string>> remove_directories(HostContext& host, const SiteName& site);
 Result<void> remove_user(HostContext& host, const SiteName& site);
 
-// Sites from before there were records: what they have is recorded, once, when it is as we made it
-// then. One line for each that is not.
+// Records once what sites from before there were records have, when it is as we made it then.
+// Returns a line for each that is not.
 std::vector<std::string> adopt_assets(os::Disk& disk, const os::Paths& paths, store::Store& store);
-// The same of one site, of which nothing but its releases is left.
+// Does the same for one site, of which nothing but its releases is left.
 Result<void> adopt_site(os::Disk& disk, const os::Paths& paths, store::Store& store,
     const SiteName& site, std::vector<std::string>& lines);
 

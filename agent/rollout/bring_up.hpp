@@ -1,5 +1,5 @@
-// What the store says is live, made so: after a boot, a restart of the daemon, an unlock. /run is
-// empty then, SQLite is the truth. Repeating it changes nothing that is right already.
+// Makes live what the store says is live: after a boot, a restart of the daemon, an unlock. /run is
+// empty then, and SQLite is the truth. Repeating it changes nothing that is right already.
 #pragma once
 
 #include "rollout/host_context.hpp"
@@ -12,9 +12,9 @@ namespace chillbox::rollout {
 
 struct BroughtUp {
   std::string release;              // "" : the site has no live release, or is stopped
-  std::vector<std::string> waiting; // secrets that are not staged: "SERVICE/FILE"
+  std::vector<std::string> waiting; // secrets that are not loaded: "SERVICE/FILE"
 };
-// Secrets into tmpfs when the vault is open, links, slots, NGINX file, sealed flag.
+// Loads the secrets when the vault is open, then sets links, slots, NGINX file and sealed flag.
 // keep_other_slot: a job of this site continues and may need the slot that is not live. denied:
 // no trusted key vouches for it any more (trust.hpp); what runs since the boot is left alone
 // then.

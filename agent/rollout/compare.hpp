@@ -12,7 +12,7 @@ namespace chillbox::rollout {
 // The services of the live release, installed, and of the one whose tree this is.
 control::Json compare_services(HostContext& host, const LoadedRelease& old,
     const LoadedRelease& now, const std::string& now_tree);
-// Those of the live release: what runs beside what a restart would run.
+// The services of the live release: what runs, compared with what a restart would run.
 control::Json running_services(HostContext& host, const LoadedRelease& live);
 // Where the host is not as the store says: the link `current`, the live sockets, the release's
 // files, the NGINX file (faults 121).

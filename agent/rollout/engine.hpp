@@ -1,4 +1,4 @@
-// Runs the jobs: those of one site one after the other, those of different sites side by side, each
+// Runs the jobs: those of one site one after the other, those of different sites in parallel, each
 // on a thread that exists only while it has work. A rollback cancels a deploy or another rollback
 // of its site that has not switched: two of them in a row would go forward again. Whatever is
 // queued for a site ends its watch.
@@ -53,8 +53,8 @@ public:
   // In the site's turn, so that no job of it runs meanwhile, on a thread of its own.
   void alone(const SiteName& site, std::function<void()> work);
   size_t running();
-  bool ask_to_stop(); // as stop(), but returns at once; false: some have not ended. The world is
-                      // told when one does
+  bool ask_to_stop(); // as stop(), but returns at once; false: some have not ended. The host's
+                      // `changed` is called when one does
   void stop();        // running jobs stop where they are (the journal knows), threads end
 
 private:

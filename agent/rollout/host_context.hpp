@@ -1,5 +1,5 @@
-// What a rollout acts on: the seams, the store and the parts of the host, each guarded by itself,
-// so that jobs of several sites run side by side.
+// The host that jobs act on: the seams, the store and the parts of the host. Each guards itself, so
+// that jobs of several sites run in parallel.
 #pragma once
 
 #include "base/error.hpp"
@@ -31,8 +31,8 @@ struct HostContext {
   bool as_root; // makes users and runs what is a site's as them; false in tests, where all is ours
   std::function<void(const std::string& job)>
       changed; // something of this job is new: its followers may look
-  // denied: the webhook key that announced the job is gone. Set by the gate before the first job
-  // runs; none: nobody announces.
+  // denied: the webhook key that announced the job is gone. Set by the intake of webhooks before
+  // the first job runs; none: nobody announces.
   std::function<Result<void>(const store::Job& job)> check_sender = {};
 };
 

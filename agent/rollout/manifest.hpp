@@ -1,5 +1,5 @@
 // What the store knows of a site, once more next to its releases: /srv/chillbox/SITE/state.json. A
-// store that was damaged, or that lost its last transactions, is made again from these files:
+// store that was damaged, or that lost its last transactions, is restored from these files:
 // sites, releases, what is live, secret sets, serials, holds, ports. History, audit trail and
 // replay memory are not in them.
 //
@@ -22,8 +22,8 @@ Result<void> write_manifest(
 
 // At the start, before anything is brought up. Sites whose file is newer than the store are put
 // back as it says, live is where `current` points. Returns what was done, one line a site: to be
-// told loudly. A site's file that cannot be read is such a line too, when the store does not know
-// the site.
+// reported loudly. A site's file that cannot be read is such a line too, when the store does not
+// know the site.
 std::vector<std::string> restore_from_manifests(
     os::Disk& disk, const os::Paths& paths, store::Store& store, int64_t now_ms);
 

@@ -27,7 +27,7 @@ Result<void> assign_ports(HostContext& host, store::SiteRow& row, LoadedRelease&
 Result<void> choose_ports(HostContext& host, store::SiteRow& row, LoadedRelease& release,
     Ports kept = Ports::as_they_are);
 
-// Who listens on the slot's port, when that is none of its own processes.
+// The process that listens on the slot's port, when it is none of the slot's own.
 std::optional<os::PortHolder> stranger_at(
     HostContext& host, uint16_t port, const openrc::SlotName& name);
 std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, Slot slot);

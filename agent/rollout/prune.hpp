@@ -1,8 +1,8 @@
-// What nobody needs any more: releases over the number that their site keeps, the layers and secret
-// sets that only those had, artifacts that no release was made of, old rows of the history. It
-// happens after the end of a job, never in its way, when an operator asks, and once at the start of
-// the daemon, because a crash may have come between a job's end and this: the ciphertext of a
-// replaced secret is not kept. Each removal is complete.
+// Removes what nobody needs any more: releases over the number that their site keeps, the layers
+// and secret sets that only those had, artifacts that no release was made of, old rows of the
+// history. It happens after the end of a job, never in its way, when an operator asks, and once at
+// the start of the daemon, because a crash may have come between a job's end and this: the
+// ciphertext of a replaced secret is not kept. Each removal is complete.
 #pragma once
 
 #include "rollout/host_context.hpp"
@@ -20,18 +20,18 @@ struct Pruned {
   uint64_t bytes = 0;             // what they took; hard links are counted once each
 };
 
-// Of one site, which may have nothing but secret sets; none of its jobs may run meanwhile, unless
-// nothing is changed (dry_run).
+// Prunes one site, which may have nothing but secret sets. None of its jobs may run meanwhile,
+// unless nothing is changed (dry_run).
 Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run = false);
-// Of all sites: artifacts that no release and no open job needs; of those whose job failed the
-// newest three stay for inspection.
+// Removes artifacts, of all sites, that no release and no open job needs; of those whose job failed
+// the newest three stay for inspection.
 Result<Pruned> prune_artifacts(HostContext& host, bool dry_run = false);
 // Sites that are in the store or have a secret set on disk.
 Result<std::set<SiteName>> sites_with_files(HostContext& host);
-// Both, and the site's manifest (manifest.hpp), after a job of this site. What could not be
-// removed is logged, and tried again after the next job.
+// Does both, and writes the site's manifest (manifest.hpp), after a job of this site. What could
+// not be removed is logged, and tried again after the next job.
 void prune_after_job(HostContext& host, const SiteName& site);
-// The secret sets of a site but these (sha256), and what came with them.
+// Removes the secret sets of a site but these (sha256), and what came with them.
 Result<Pruned> prune_secret_sets(HostContext& host, const SiteName& site,
     const std::set<std::string>& keep, bool dry_run = false);
 // Bytes of artifacts that came in and that no release was made of: what a sender alone can fill the

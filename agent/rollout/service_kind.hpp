@@ -28,7 +28,7 @@ struct ServiceKind : config::Kind {
   std::string directory;
 };
 
-// What its kind.json says of this service, whose variables may decide. Starts nothing. preflight:
+// Reads what kind.json says of this service, whose variables may decide. Starts nothing. preflight:
 // "no handler for lang 'x'" with the names that exist, or one that is for the other list of the
 // site file; invalid: its kind.json.
 Result<ServiceKind> find_kind(
@@ -62,7 +62,8 @@ os::Limits limits_of(
 std::vector<std::string> limit_warnings(const config::Site& site);
 
 // What its optional hook `preflight` has to say against the unpacked artifact at place.release_dir,
-// one a line; empty when it is content. Runs as place.user, without a network, and changes nothing.
+// one a line; empty when it finds no problem. Runs as place.user, without a network, and changes
+// nothing.
 std::vector<std::string> preflight(
     HostContext& host, const ServiceKind& kind, const ServiceContext& place);
 // What a build may write to, next to its build folder, and the group that may read the release.
@@ -96,7 +97,7 @@ config::Variables service_variables(
 // Which of PORT and CHILL_PORT the service's environment has: they are given the port of its slot.
 std::vector<std::string> own_port_variables(const config::Service& service);
 
-// A lifecycle event of the administrator's own, events/NAME, as root; a missing one is fine.
+// Runs a lifecycle event of the administrator's own, events/NAME, as root; a missing one is fine.
 Result<void> run_event(HostContext& host, const std::string& name, const Environment& environment,
     const std::function<void(std::string_view)>& on_line);
 

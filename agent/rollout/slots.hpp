@@ -30,14 +30,14 @@ os::Millis grace_of_undone(const JobContext& r, const openrc::SlotName& name);
 // One health check of one service. unhealthy: it did not answer well.
 Result<void> probe_service(
     HostContext& host, const LoadedRelease& release, const PlannedService& p);
-// Until one is good, health.deadline at most.
+// Waits until one is good, health.deadline at most.
 Result<void> wait_for_probe(
     HostContext& host, JobControl& control, const LoadedRelease& release, const PlannedService& p);
-// Until the new copy answers health.count times in a row. unhealthy: it crashes, or health.deadline
-// is over.
+// Waits until the new copy answers health.count times in a row. unhealthy: it crashes, or
+// health.deadline is over.
 Result<void> wait_healthy(JobContext& r, const PlannedService& p);
-// What the new copies wrote since they were started, once, into the job's log and the release's
-// row.
+// Copies what the new copies wrote since they were started, once, into the job's log and the
+// release's row.
 void keep_last_lines(JobContext& r);
 
 } // namespace chillbox::rollout

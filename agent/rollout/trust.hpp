@@ -1,6 +1,6 @@
 // Revoked is revoked. A release and a secret set remember which key signed them, and may be started
 // again only while that key is trusted for the site: by a rollback, a restart, a start, after a
-// boot, made again from an artifact, by a crontab's entry. What runs continues until it is
+// boot, rebuilt from an artifact, by a crontab's entry. What runs continues until it is
 // replaced: taking a key away takes no site down. An administrator can keep what is live (`trust
 // keep`), and withdraw a release or old secret sets for ever.
 #pragma once
