@@ -60,7 +60,7 @@ Json nginx_part(JobContext& r, const std::string& text) {
 }
 
 // How long it was the last time, of the newest jobs.
-std::pair<int64_t, std::string> last_gap(JobContext& r) {
+std::pair<int64_t, std::string> last_downtime(JobContext& r) {
   for (const auto& job :
       r.host.store.jobs(r.job.site.str(), 200).value_or(std::vector<store::Job>{}))
     if (job.gap_ms > 0)
@@ -68,7 +68,7 @@ std::pair<int64_t, std::string> last_gap(JobContext& r) {
   return {0, ""};
 }
 
-Json gap_part(JobContext& r) {
+Json downtime_part(JobContext& r) {
   std::vector<std::string> names;
   for (const auto& p : r.release.services)
     if (must_stop_first(r, p))
@@ -77,7 +77,7 @@ Json gap_part(JobContext& r) {
     return {{"expected", false}, {"last_ms", 0},
         {"reason",
             r.old ? "the new copies are healthy before the old ones stop" : "nothing is live yet"}};
-  const auto [ms, job] = last_gap(r);
+  const auto [ms, job] = last_downtime(r);
   return {{"expected", true}, {"last_ms", ms},
       {"reason",
           cat(join(names, ", "), names.size() == 1 ? " has" : " have",
@@ -169,7 +169,7 @@ Result<Json> plan_artifact(HostContext& host, int fd, const std::string& signatu
       {"nginx",
           r.release.row.nginx.empty() ? Json{{"diff", ""}, {"reload", false}}
                                       : nginx_part(r, r.release.row.nginx)},
-      {"gap", gap_part(r)}, {"drift", Json::array()}};
+      {"gap", downtime_part(r)}, {"drift", Json::array()}};
   add_capacity(json, capacity_of(r, tree), host.config.reserve_percent);
   if (!live)
     problems.push_back(cat("the live release cannot be read: ", live.error().message));
@@ -195,7 +195,7 @@ Result<Json> plan_site(HostContext& host, const SiteName& site) {
   if (r.row.stopped)
     json["drift"].push_back("the site is stopped: `chillboxctl start` brings it back");
   r.release.row.slot = other_slot(r.old->slot);
-  json["gap"] = gap_part(r);
+  json["gap"] = downtime_part(r);
   auto capacity = capacity_of(r, r.release_dir());
   capacity.bytes = capacity.entries = 0; // it is installed
   add_capacity(json, capacity, host.config.reserve_percent);
