@@ -88,7 +88,7 @@ job() { json jobs ledger -n 1 ".jobs[0].$1"; }
     locked=$(in_box grep -c 'database is locked' /var/log/chillbox/ledger/ledger.log)
     TIMEOUT=20s ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 & # the host is locked afterwards
     sender=$!
-    in_gap() { [ "$(job id)" != "$before" ] && [ "$(job step)" = handover ]; }
+    in_gap() { [ "$(job id)" != "$before" ] && [ "$(job step)" = stop-first ]; }
     wait_for 20 in_gap
     in_box kill -9 "$(json ping .pid)"
     wait "$sender" || :
