@@ -4,8 +4,8 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "nginx/names.hpp"
-#include "nginx/own.hpp"
 #include "nginx/scan.hpp"
+#include "nginx/site_file.hpp"
 
 #include "base/fd.hpp"
 

@@ -5,8 +5,8 @@
 #include "crypto/hash.hpp"
 #include "nginx/names.hpp"
 #include "nginx/nginx.hpp"
-#include "nginx/own.hpp"
 #include "nginx/scan.hpp"
+#include "nginx/site_file.hpp"
 
 #include <algorithm>
 #include <array>

@@ -4,7 +4,7 @@
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "openrc/listen.hpp"
-#include "openrc/own_memory.hpp"
+#include "openrc/private_tmpfs.hpp"
 #include "openrc/restarts.hpp"
 #include "openrc/service_log.hpp"
 #include "openrc/spec.hpp"

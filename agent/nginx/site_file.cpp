@@ -1,4 +1,4 @@
-#include "nginx/own.hpp"
+#include "nginx/site_file.hpp"
 
 #include "base/text.hpp"
 

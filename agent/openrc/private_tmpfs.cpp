@@ -1,4 +1,4 @@
-#include "openrc/own_memory.hpp"
+#include "openrc/private_tmpfs.hpp"
 
 #include "base/text.hpp"
 #include "os/disk.hpp"
