@@ -55,10 +55,9 @@ struct SiteInput {
 
 // The text of chillbox.SITE.conf. Default (no template): canonical redirect, gzip, security
 // headers, error, maintenance and sealed pages, ACME challenge location, one upstream
-// "SITE-SERVICE" a service; `/` goes to the first service of lang python, chill or binary (else
-// static files),
-// `/NAME/` to the others by name. A site whose service does not answer because it is sealed gets
-// the 503 page "sealed" (flag file run()/sealed/SITE); while maintenance_flag() exists everybody
+// "SITE-SERVICE" a service; `/` goes to the first service whose kind has `front` (else to static
+// files), `/NAME/` to the others by name. A site whose service does not answer because the host is
+// locked gets the 503 page "sealed" (flag file run()/sealed/SITE); while maintenance_flag() exists everybody
 // gets the maintenance page. Files are read through `current`, so that the text of a site stays the
 // same from one release to the next and needs no reload.
 Result<std::string> render_site(const SiteInput& input);
@@ -133,7 +132,7 @@ public:
   // file is the default server of the port, as the packages of Debian and Alpine bring one. Changes
   // nothing when all is so already; a change needs a reload().
   Result<bool> install_host(); // pages, host-level server; true: changed, a reload is due
-  // silently (faults 114). Two at once are one after the other, coalesced (115).
+  // silently (faults 114). Two at once run one after the other, coalesced (115).
   Result<void> reload();
   // After they were renamed: a signal to the master, which is waited for by nobody.
   Result<void> reopen_logs();
