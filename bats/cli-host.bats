@@ -81,7 +81,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
 @test "rollback to a version that is not there is exit 3, and says which are" {
     start_daemon '{"rollback": {"error": {"code": "not_found", "message": "no release 9.9.9 of blog", "data": {"available": ["1.0.0 (1.0.0-3)", "0.9.0 (0.9.0-2)"]}}}}'
     run -3 --separate-stderr chillboxctl rollback blog 9.9.9
-    [[ "$stderr" == *"no release 9.9.9"*"hint: there is: 1.0.0 (1.0.0-3), 0.9.0 (0.9.0-2)"* ]]
+    [[ "$stderr" == *"no release 9.9.9"*"hint: available: 1.0.0 (1.0.0-3), 0.9.0 (0.9.0-2)"* ]]
     run -3 --separate-stderr chillboxctl rollback blog 9.9.9 --json
     [ "$(jq -r '.error.data.available[1]' <<<"$output")" = "0.9.0 (0.9.0-2)" ]
 }
@@ -130,7 +130,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     run -7 chillboxctl unlock --passphrase-fd 3 3<<<"x"
     start_daemon '{"ping": {"result": {"sealed": false}}}'
     run -0 setsid -w chillboxctl unlock </dev/null
-    [[ "$output" == "already so"* ]]
+    [[ "$output" == "unchanged"* ]]
 }
 
 @test "lock, reload, retry and ping say what they did" {

@@ -96,11 +96,11 @@ teardown() { cli_teardown; }
 }
 
 @test "a passphrase is typed without echo, twice, and both must be the same" {
-    run -0 "$FAKE/at-terminal" expect:'secret key: ' echo:off type:'hunter two' expect:'once more: ' echo:off type:'hunter two' \
+    run -0 "$FAKE/at-terminal" expect:'secret key: ' echo:off type:'hunter two' expect:'passphrase again: ' echo:off type:'hunter two' \
         -- chillboxctl keygen -o typed
     [[ "$output" != *"hunter"* ]]
     [ -s typed.key ]
-    run -1 "$FAKE/at-terminal" expect:'secret key: ' type:one expect:'once more: ' type:two -- chillboxctl keygen -o other
+    run -1 "$FAKE/at-terminal" expect:'secret key: ' type:one expect:'passphrase again: ' type:two -- chillboxctl keygen -o other
     [[ "$output" == *"not the same"* ]]
     [ ! -e other.key ]
 }
@@ -319,7 +319,7 @@ teardown() { cli_teardown; }
     chillboxctl keygen -q -o second --no-password >/dev/null
     run -0 chillboxctl trust add deploy.pub --sites blog,shop
     run -0 chillboxctl trust add deploy.pub --sites blog,shop
-    [[ "$output" == "already so: deploy"* ]]
+    [[ "$output" == "unchanged: deploy"* ]]
     minisign -S -s deploy.key -m identity -W 2>/dev/null || minisign -S -s deploy.key -m identity
     minisign -V -p root/etc/chillbox/trusted/deploy.pub -m identity
     run -7 chillboxctl trust add second.pub --name deploy
@@ -327,7 +327,7 @@ teardown() { cli_teardown; }
     [[ "$output" == *"--name"* ]]
     run -0 chillboxctl trust add "$(tail -n 1 second.pub)" --name alice
     run -0 chillboxctl trust add second.pub
-    [[ "$output" == "already so: alice"* ]]
+    [[ "$output" == "unchanged: alice"* ]]
     run -7 chillboxctl trust add second.pub --name bob
     [ "$(chillboxctl trust list --json | jq -rc '[.keys[] | [.name, .sites]]')" = '[["alice",[]],["deploy",["blog","shop"]]]' ]
     run -0 chillboxctl trust add deploy.pub
@@ -349,7 +349,7 @@ teardown() { cli_teardown; }
     grep -qx "sites: blog" $file
     run -0 --separate-stderr chillboxctl webhook add ci --sites blog --types site.deploy
     [ -z "$output" ]
-    [[ "$stderr" == *"already so"* ]]
+    [[ "$stderr" == *"unchanged"* ]]
     run -7 chillboxctl webhook add ci --sites blog
     [[ "$output" == *"edit the lines sites: and types: of "*ci.key* ]]
     run -0 --separate-stderr chillboxctl webhook rotate ci
@@ -372,7 +372,7 @@ teardown() { cli_teardown; }
 @test "a new sender may deploy and ping the sites that are named, and more only when that is asked for [attack-B5]" {
     export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
     run -2 chillboxctl webhook add ci
-    [[ "$output" == *"which sites may it deploy? --sites SITE[,..], or --all-sites"* ]]
+    [[ "$output" == *"no site was named: give --sites SITE[,..] or --all-sites"* ]]
     run -2 chillboxctl webhook add ci --sites blog --all-sites
     run -2 chillboxctl webhook add ci --sites blog --types host.ping --all-types
     run -0 --separate-stderr chillboxctl webhook add ci --sites blog,shop

@@ -28,7 +28,7 @@ first_boot() { in_box sh -c 'mkdir -p /var/lib/cloud && cp /root/user-data /var/
     box push "$HOST" user-data /root/
     run -0 first_boot
     run -0 first_boot
-    [[ "$output" == *"already installed"*"already so: deployer"*"chillboxctl init"* ]]
+    [[ "$output" == *"already installed"*"unchanged: deployer"*"chillboxctl init"* ]]
     with_passphrase "$PASSPHRASE" init -q --work-factor 10
     in_box rc-service -q chillboxd start
     unlock

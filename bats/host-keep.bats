@@ -145,7 +145,7 @@ master() { in_box cat "/run/openrc/options/chillbox.hello.api.$(live_slot)/child
     run -0 ctl release-hold hello
     run -0 send "$artifact"
     run -0 ctl release-hold hello
-    [[ "$output" == *"already so"* ]]
+    [[ "$output" == *"unchanged"* ]]
 }
 
 @test "--no-watch: live at once, and the history says that nobody watched" {

@@ -46,7 +46,7 @@ generation() { in_box curl -s -H 'Host: generation.chillbox.invalid' http://127.
     run -0 ctl maintenance on hello
     [ "$output" = 'hello: visitors get the maintenance page' ]
     run -0 ctl maintenance on hello
-    [ "$output" = 'hello: already so: visitors get the maintenance page' ]
+    [ "$output" = 'hello: unchanged: visitors get the maintenance page' ]
     get / | grep -q 'Back soon'
     [ "$(generation)" = "$before" ]
     [ "$(json status '.sites[0] | "\(.maintenance) \(.state)"')" = 'true live' ]
@@ -68,7 +68,7 @@ generation() { in_box curl -s -H 'Host: generation.chillbox.invalid' http://127.
     [ "$(get /)" = 'the page 1.1.0' ]
     [ "$(json status '.sites[0].maintenance')" = false ]
     run -0 ctl maintenance off hello
-    [ "$output" = 'hello: already so: visitors are let in' ]
+    [ "$output" = 'hello: unchanged: visitors are let in' ]
 }
 
 @test "a site with a template of its own has it by the include of its certificate, and is told so without" {

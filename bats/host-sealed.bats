@@ -172,7 +172,7 @@ nobody_asks() { ! somebody_asks; }
     [ "$(get /whisper)" = "a secret of ${#CANARY} characters" ]
     [ "$(get /clock/)" = "tick 1.1.0" ]
     run -0 unlock
-    [[ "$output" == "already so"* ]]
+    [[ "$output" == "unchanged"* ]]
 }
 
 @test "lock ends the vault and with it the identity; what runs goes on; deploys wait; unlock from a script brings it back" {
@@ -186,7 +186,7 @@ nobody_asks() { ! somebody_asks; }
     [ "$(in_box pgrep -u hello)" = "$before" ]
     [ "$(get /)" = "hello from 1.1.0" ]
     run -0 ctl lock
-    [[ "$output" == "already so"* ]]
+    [[ "$output" == "unchanged"* ]]
     run -0 box net "$HOST" -- "$CTL" deploy "$(three_services 1.2.0 && pack)" --to "$URL" --webhook-key "$LAPTOP/hook.key" --json -q
     job=$(jq -r .job <<<"$output")
     wait_for 10 job_is "$job" waiting-unlock

@@ -31,7 +31,7 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
 }
 
 @test "[fault-77] init asks twice without echo; two that differ make no identity" {
-    run -1 "$TERMINAL" expect:'new passphrase of this host: ' echo:off type:'one thing' expect:'once more: ' echo:off type:'another' \
+    run -1 "$TERMINAL" expect:'new passphrase of this host: ' echo:off type:'one thing' expect:'passphrase again: ' echo:off type:'another' \
         -- "$ROOT/tests/host/box" run "$HOST" -- chillboxctl init -q
     [[ "$output" == *"not the same"* ]]
     [[ "$output" != *"one thing"* && "$output" != *another* ]]
@@ -45,7 +45,7 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
 }
 
 @test "init makes identity, users, groups and directories, for nobody else to read" {
-    run -0 "$TERMINAL" expect:'new passphrase of this host: ' echo:off type:"$PASSPHRASE" expect:'once more: ' type:"$PASSPHRASE" \
+    run -0 "$TERMINAL" expect:'new passphrase of this host: ' echo:off type:"$PASSPHRASE" expect:'passphrase again: ' type:"$PASSPHRASE" \
         -- "$ROOT/tests/host/box" run "$HOST" -- chillboxctl init --work-factor 12
     [[ "$output" == *"made        identity"* ]]
     RECIPIENT=$(in_box cat /var/lib/chillbox/recipient.txt)
@@ -67,10 +67,10 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
     [ "$(age-keygen -y "$BATS_TEST_TMPDIR/identity")" = "$(in_box cat /var/lib/chillbox/recipient.txt)" ]
 }
 
-@test "init a second time asks nothing, says what is already so, changes nothing" {
+@test "init a second time asks nothing, says what is unchanged" {
     before=$(footprint)
     run -0 ctl init </dev/null
-    [[ "$output" == *"already so  identity"* && "$output" != *made* ]]
+    [[ "$output" == *"unchanged   identity"* && "$output" != *made* ]]
     [ "$(footprint)" = "$before" ]
     [ "$(json init '.schema + " " + (.made | length | tostring)')" = "chillbox.init.v1 0" ]
 }
@@ -92,7 +92,7 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
     [[ "$output" == "trusted: alice  "*"sites: all" ]]
     before=$(footprint)
     run -0 ctl trust add /root/alice.pub
-    [[ "$output" == "already so: alice "* ]]
+    [[ "$output" == "unchanged: alice "* ]]
     [ "$(footprint)" = "$before" ]
     run -0 ctl trust add "$(tail -n 1 "$BATS_TEST_TMPDIR/bob.pub")" --name bob --sites blog
     [ "$(json trust list '.schema + " " + ([.keys[] | .name + ":" + (.sites | join(","))] | join(" "))')" = "chillbox.trust.v1 alice: bob:blog" ]
@@ -112,7 +112,7 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
     before=$(footprint)
     run -0 --separate-stderr ctl webhook add ci --sites blog --types site.deploy
     [ -z "$output" ]
-    [[ "$stderr" == *"already so"*"not shown again"* ]]
+    [[ "$stderr" == *"unchanged"*"not shown again"* ]]
     [ "$(footprint)" = "$before" ]
     run -0 --separate-stderr ctl webhook rotate ci
     second=$output
@@ -122,7 +122,7 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
     ctl webhook rotate ci --finish
     [ "$(in_box grep ^whsec_ /etc/chillbox/webhooks/ci.key)" = "$second" ]
     run -0 ctl webhook rotate ci --finish
-    [[ "$output" == "already so"* ]]
+    [[ "$output" == "unchanged"* ]]
     [ "$(in_box stat -c '%U %a' /etc/chillbox/webhooks/ci.key)" = "root 600" ]
     run -0 ctl webhook list
     [[ "$output" == *ci*standard*1*blog*site.deploy* && "$output" != *whsec_* ]]

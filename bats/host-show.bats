@@ -140,7 +140,7 @@ logged() { ctl logs hello -n 100 | grep -qF "$1"; }
 
 @test "[fault-85] the control socket is for root and chillbox-admin: another user is refused, and it is logged [attack-L2]" {
     run -4 as visitor status
-    [[ "$output" == *"be root or a member of the group chillbox-admin"* ]]
+    [[ "$output" == *"run it as root, or join the group chillbox-admin"* ]]
     # Also when somebody opened the socket's mode by mistake: the kernel tells who calls.
     in_box chmod 0666 /run/chillbox/control.sock
     run -4 as visitor lock

@@ -132,7 +132,7 @@ JSON
         [ "$(jq -sr 'map(.host) | join(" ")' <<<"$output")" = web2 ]
     done
     run -3 chillboxctl ping --hosts hosts.json --limit nobody
-    [[ "$output" == *"no host or group 'nobody': there is web1, web2, db1"* ]]
+    [[ "$output" == *"no host or group 'nobody': the inventory has web1, web2, db1"* ]]
     run -3 chillboxctl ping --hosts hosts.json --limit 'web,!web*'
     run -2 chillboxctl ping --limit web
     run -2 chillboxctl ping --hosts hosts.json -H one

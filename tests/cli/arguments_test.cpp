@@ -75,8 +75,8 @@ TEST_CASE("what is wrong with the command line is named, with a hint") {
   const std::vector<Row> rows{
       {{}, "no command", "help"},
       {{"statsu"}, "no command 'statsu'", "did you mean status?"},
-      {{"trust"}, "trust needs: add, list, remove", "help"},
-      {{"trust", "ad"}, "trust knows only: add", "help"},
+      {{"trust"}, "trust needs one of: add, list, remove", "help"},
+      {{"trust", "ad"}, "trust has only: add", "help"},
       {{"status", "x"}, "'x' is one argument too many", "chillboxctl help status"},
       {{"status", "--frobnicate=1"}, "there is no option --frobnicate", "chillboxctl help status"},
       {{"releases"}, "SITE", "chillboxctl help releases"},

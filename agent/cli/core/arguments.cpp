@@ -217,8 +217,8 @@ std::unexpected<Error> Parser::unexpected_word(const std::string& word, const st
   const std::string name = word.substr(0, word.find('='));
   if (name.find("pass") != std::string::npos)
     return usage(cat("there is no option ", printable(name, 40),
-                     ": a passphrase is never an argument, everybody could see it"),
-        "type it when asked, or use --passphrase-fd N");
+                     ": a passphrase is never an argument, where everyone could see it"),
+        "type the passphrase when asked, or use --passphrase-fd N");
   return usage(cat("there is no option ", printable(name, 40)), hint);
 }
 
@@ -231,7 +231,7 @@ std::unexpected<Error> Parser::unknown_verb(
       below.emplace_back(verb.name.substr(name.size() + 1));
   }
   if (!below.empty())
-    return usage(cat(name, rest.empty() ? " needs" : " knows only", ": ", join(below, ", ")),
+    return usage(cat(name, rest.empty() ? " needs one of: " : " has only: ", join(below, ", ")),
         cat("chillboxctl help ", name));
   if (name.starts_with('-'))
     return unexpected_word(name, std::string(k_hint));
@@ -265,8 +265,8 @@ Result<void> Parser::take_hosts(CommandLine& line, const Slots& common) {
     line.inventory = inventory.front();
   if (line.verb->where != Where::host) {
     if (!line.hosts.empty() || !line.inventory.empty() || !line.limit.empty())
-      return usage(cat(line.verb->name,
-          " runs here: ", line.hosts.empty() ? "--hosts and --limit are" : "-H is", " not for it"));
+      return usage(cat(line.verb->name, " runs on this machine: it does not take ",
+          line.hosts.empty() ? "--hosts and --limit" : "-H"));
     return {};
   }
   if (const std::string host = m_env("CHILLBOX_HOST");
@@ -277,9 +277,9 @@ Result<void> Parser::take_hosts(CommandLine& line, const Slots& common) {
     if (const auto fine = host_from(host); !fine)
       return usage(fine.error().message);
   if (!line.hosts.empty() && !line.inventory.empty())
-    return usage("-H and --hosts both say where: give one of them");
+    return usage("-H and --hosts exclude each other: give one of them");
   if (!line.limit.empty() && line.hosts.empty() && line.inventory.empty())
-    return usage("--limit chooses among the hosts of --hosts or -H: give one of them");
+    return usage("--limit selects from the hosts of --hosts or -H: give one of them");
   return {};
 }
 
@@ -337,7 +337,7 @@ Result<CommandLine> parse_command_line(
 
 std::string help_text() {
   std::string out =
-      "usage: chillboxctl COMMAND [ARGUMENTS], `chillboxctl help COMMAND` for one of them\n";
+      "usage: chillboxctl COMMAND [ARGUMENTS]; `chillboxctl help COMMAND` explains a command\n";
   std::optional<Group> group;
   for (const Verb& verb : verbs()) {
     if (verb.group != group)
@@ -346,8 +346,8 @@ std::string help_text() {
     out += line_of(verb);
   }
   out +=
-      "\nFor all: --json, -q/--quiet, --no-color, -h/--help, --version; for those on the host also -H/--host USER@HOST[,..]\n"
-      "The manual: chillboxctl(1), with the exit codes\n";
+      "\nAll commands take --json, -q/--quiet, --no-color, -h/--help and --version; those on the host also -H/--host USER@HOST[,..]\n"
+      "See chillboxctl(1) for details and for the exit codes\n";
   return out;
 }
 

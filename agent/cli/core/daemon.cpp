@@ -21,7 +21,7 @@ Result<Fd> connect(const os::Paths& paths) {
   const std::string path = paths.control_socket();
   if (::access(path.c_str(), R_OK | W_OK) != 0 && errno == EACCES)
     return fail(Code::denied,
-        cat("you may not use ", path, ": be root or a member of the group chillbox-admin"));
+        cat("you may not use ", path, ": run it as root, or join the group chillbox-admin"));
   auto fd = os::connect_unix(path, k_connect_timeout);
   if (!fd)
     return fail(Code::unreachable, cat("chillboxd does not answer: ", fd.error().message));

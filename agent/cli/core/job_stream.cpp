@@ -25,7 +25,7 @@ Result<JobView> stream_job(Call& call, Question question) {
   progress.end_line();
   if (!answer) {
     if (const auto available = member_list(call.error_data, "available"); !available.empty())
-      call.hint = cat("there is: ", join(available, ", "));
+      call.hint = cat("available: ", join(available, ", "));
     progress.tell_logs();
     return std::unexpected(answer.error());
   }

@@ -71,7 +71,7 @@ Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, As
   const Fd terminal = TRY(open_terminal("asking for the passphrase", "use --passphrase-fd N"));
   SecretBytes first = TRY(prompt_secret(terminal.get(), prompt));
   if (how == Ask::twice) {
-    const SecretBytes again = TRY(prompt_secret(terminal.get(), "the same passphrase once more"));
+    const SecretBytes again = TRY(prompt_secret(terminal.get(), "the same passphrase again"));
     if (!same(first.view(), again.view()))
       return fail(Code::invalid, "the two passphrases are not the same: nothing was changed");
   }

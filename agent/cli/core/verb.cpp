@@ -63,7 +63,7 @@ Result<void> check(const Option& option, std::string_view text) {
     for (const auto word : split(option.value, '|'))
       if (word == text)
         return {};
-    return as_usage(cat("'", printable(text, 40), "' is none of ", option.value));
+    return as_usage(cat("'", printable(text, 40), "' is not one of ", option.value));
   case ArgKind::text:
   case ArgKind::list:
   case ArgKind::release:

@@ -77,7 +77,7 @@ void look_at_senders(Doctor& d) {
     return d.warn("senders", "no webhook sender: nothing can be announced",
         "chillboxctl webhook add NAME --sites SITE");
   if (!rotating.empty())
-    return d.warn("senders", cat("two keys are good for ", join(rotating, ", ")),
+    return d.warn("senders", cat("two keys are valid for ", join(rotating, ", ")),
         "chillboxctl webhook rotate NAME --finish");
   d.ok("senders", join(*names, ", "));
 }
@@ -167,7 +167,7 @@ void look_at_trail(Doctor& d) {
       ask(d.paths, {.verb = "audit_verify", .timeout = std::chrono::milliseconds(300'000)});
   if (!proof)
     return d.fail("audit", proof.error().message,
-        "somebody changed the store: compare it with a copy, and ask who was root");
+        "someone changed the store: compare it with a copy, and find out who was root");
   d.ok("audit", cat(member_number(*proof, "entries"), " entries, none changed"));
 }
 

@@ -78,7 +78,7 @@ Result<SecretBytes> parse_key_file(std::string_view text) {
     if (line.starts_with("whsec_"))
       return crypto::parse_webhook_key(line);
   return fail(Code::invalid,
-      "no whsec_ key in it: it is what `chillboxctl webhook add` printed on the host");
+      "contains no whsec_ key: use the one that `chillboxctl webhook add` printed on the host");
 }
 
 milliseconds DeployClient::left() const {

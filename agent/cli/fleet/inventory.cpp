@@ -142,7 +142,7 @@ Result<std::set<std::string>> named_by(const Inventory& inventory, const std::st
     for (const Host& host : inventory.hosts)
       known.push_back(host.name);
     return fail(Code::not_found,
-        cat("--limit: no host or group '", printable(pattern, 80), "': there is ",
+        cat("--limit: no host or group '", printable(pattern, 80), "': the inventory has ",
             printable(join(known, ", "), 500)));
   }
   return names;

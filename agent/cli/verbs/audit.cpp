@@ -12,7 +12,7 @@ namespace {
 constexpr std::array k_audit_options{k_limit};
 constexpr std::array k_audit_verify_options{
     Option{"--head", ArgKind::text, "NUMBER:HASH",
-        "that this head, which an earlier run printed, is still in the trail"},
+        "check that this head, printed by an earlier run, is still in the trail"},
 };
 
 Result<void> run_audit(Call& call) {

@@ -58,8 +58,8 @@ Result<std::vector<Target>> targets_of(const Args& args) {
   std::vector<Target> targets;
   if (urls.empty() == !args.has("hosts"))
     return fail(Code::usage,
-        urls.empty() ? "to which host? give --to URL, or --hosts INVENTORY"
-                     : "--to and --hosts both say where: give one of them");
+        urls.empty() ? "no host was named: give --to URL or --hosts INVENTORY"
+                     : "--to and --hosts exclude each other: give one of them");
   if (args.has("hosts")) {
     for (const Host& host : TRY(read_inventory(args.text("hosts"), args.list("limit"))))
       targets.push_back({host.name, host.url,
@@ -77,7 +77,7 @@ Result<std::vector<Target>> targets_of(const Args& args) {
               " --to: give one for all, or one for each"));
     if (args.has("limit"))
       return fail(Code::usage,
-          "--limit chooses among the hosts of --hosts: with --to name those that are meant");
+          "--limit selects from the hosts of --hosts: with --to, name the hosts themselves");
   }
   for (Target& target : targets) {
     target.url = TRY(parse_base_url(target.url));

@@ -33,7 +33,7 @@ Result<void> run_release_hold(Call& call) {
   const bool was = member_flag(answer, "was_held");
   call.terminal.print(call.terminal.json()
           ? answer
-          : cat(was ? "released: '" : "already so: '", site, "' is not held: deploys are taken"));
+          : cat(was ? "released: '" : "unchanged: '", site, "' is not held: deploys are taken"));
   return {};
 }
 

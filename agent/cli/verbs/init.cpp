@@ -65,7 +65,7 @@ void Setup::tell(bool made, const std::string& what) {
   if (made)
     m_made.push_back(what);
   if (!m_call.terminal.json() && !m_call.terminal.quiet())
-    m_call.terminal.print(cat(made ? "made        " : "already so  ", what));
+    m_call.terminal.print(cat(made ? "made        " : "unchanged   ", what));
 }
 
 // Debian and Alpine make users differently, so a hook does it.

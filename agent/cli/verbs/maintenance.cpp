@@ -24,7 +24,7 @@ Result<void> set_maintenance(Call& call, bool on, const Question& question, std:
   const bool already = member_flag(*answer, "was") == on;
   call.terminal.print(call.terminal.json()
           ? *answer
-          : cat(call.args.text("SITE"), ": ", already ? "already so: " : "", said));
+          : cat(call.args.text("SITE"), ": ", already ? "unchanged: " : "", said));
   return {};
 }
 

@@ -187,7 +187,7 @@ Result<void> run_nginx_diff(Call& call) {
   const Json plan = TRY(ask_for_plan(call, call.args.text("ARTIFACT")));
   if (word(plan, "site") != site)
     return fail(
-        Code::invalid, cat("this is of site '", word(plan, "site"), "', not of '", site, "'"));
+        Code::invalid, cat("the artifact is of site '", word(plan, "site"), "', not of '", site, "'"));
   for (const Json& problem : part(plan, "problems"))
     if (problem.is_string() && problem.get<std::string>().starts_with("nginx"))
       return fail(Code::preflight, problem.get<std::string>());

@@ -89,7 +89,7 @@ Result<void> run_trust_add(Call& call) {
     if (key.key.to_line() == wanted.key.to_line() && key.sites == wanted.sites &&
         (key.name == name || !call.args.has("name"))) {
       print_change(call, "trust-add", key.name, false,
-          cat("already so: ", key.name, "  ", id, "  sites: ", limits_of(key)));
+          cat("unchanged: ", key.name, "  ", id, "  sites: ", limits_of(key)));
       return {};
     }
   TRY(check_change(there, wanted));

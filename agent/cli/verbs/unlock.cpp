@@ -24,7 +24,7 @@ Result<void> run_unlock(Call& call) {
     if (call.terminal.json())
       call.terminal.print(result_text("unlock", {{"changed", false}}));
     else
-      call.terminal.print("already so: the host is unlocked");
+      call.terminal.print("unchanged: the host is unlocked");
     return {};
   }
   const SecretBytes passphrase =
@@ -52,7 +52,7 @@ Result<void> run_lock(Call& call) {
   else
     call.terminal.print(member_flag(answer, "was_unsealed")
             ? "locked: the host key is wiped, running services keep running"
-            : "already so: the host is locked");
+            : "unchanged: the host is locked");
   return {};
 }
 

@@ -126,10 +126,11 @@ Result<void> set_limits(config::Sender& sender, const Args& args) {
   sender.types = args.list("types");
   if (sender.sites.empty() != args.has("all-sites"))
     return fail(Code::usage,
-        cat(sender.sites.empty() ? "which sites may it deploy? " : "both at once: ",
-            "--sites SITE[,..], or --all-sites"));
+        cat(sender.sites.empty() ? "no site was named: "
+                                 : "--sites and --all-sites exclude each other: ",
+            "give --sites SITE[,..] or --all-sites"));
   if (!sender.types.empty() && args.has("all-types"))
-    return fail(Code::usage, "both at once: --types TYPE[,..], or --all-types");
+    return fail(Code::usage, "--types and --all-types exclude each other: give one of them");
   if (sender.types.empty() && !args.has("all-types"))
     sender.types = {"site.deploy", "host.ping"};
   return {};
@@ -154,13 +155,13 @@ Result<void> run_webhook_add(Call& call) {
     const config::Sender there = TRY(read_sender(call.paths, sender.name));
     if (there.sites != sender.sites || there.types != sender.types || there.format != sender.format)
       return fail(Code::conflict,
-          cat("there is a sender '", sender.name,
-              "' with other limits: remove it first, or edit the lines sites: and types: of ",
+          cat("sender '", sender.name,
+              "' already exists with other limits: remove it first, or edit the lines sites: and types: of ",
               path_of(call.paths, sender.name), ", then `chillboxctl reload`"));
     if (call.terminal.json())
       call.terminal.print(result_text(
           "webhook-add", {{"name", sender.name}, {"format", sender.format}, {"changed", false}}));
-    call.terminal.print_status(cat("already so: sender ", sender.name,
+    call.terminal.print_status(cat("unchanged: sender ", sender.name,
         " (its key is not shown again; `webhook rotate ", sender.name, "` makes a new one)"));
     return {};
   }
@@ -201,7 +202,7 @@ Result<void> run_webhook_rotate(Call& call) {
       return fail(Code::usage, "--finish ends the old key now, --grace later: give one of them");
     if (sender.keys.size() == 1) {
       print_change(call, "webhook-rotate", sender.name, false,
-          cat("already so: sender ", sender.name, " has one key"));
+          cat("unchanged: sender ", sender.name, " has one key"));
       return {};
     }
     sender.keys.resize(1);
