@@ -57,9 +57,9 @@ struct SiteInput {
 // headers, error, maintenance and sealed pages, ACME challenge location, one upstream
 // "SITE-SERVICE" a service; `/` goes to the first service whose kind has `front` (else to static
 // files), `/NAME/` to the others by name. A site whose service does not answer because the host is
-// locked gets the 503 page "sealed" (flag file run()/sealed/SITE); while maintenance_flag() exists everybody
-// gets the maintenance page. Files are read through `current`, so that the text of a site stays the
-// same from one release to the next and needs no reload.
+// locked gets the 503 page "sealed" (flag file run()/sealed/SITE); while maintenance_flag() exists
+// everybody gets the maintenance page. Files are read through `current`, so that the text of a site
+// stays the same from one release to the next and needs no reload.
 Result<std::string> render_site(const SiteInput& input);
 // What the site's services answered, a line each, for the watch of a release: seconds, status, time
 // that it took ($msec, $upstream_status, $upstream_response_time); no HEAD, no 304, no visitor who
@@ -130,9 +130,11 @@ public:
   Result<void> install(const SiteName& site, const std::string& text); // "" removes
   // The host-level server, and the directories that NGINX looks into. Says (in the log) which other
   // file is the default server of the port, as the packages of Debian and Alpine bring one. Changes
-  // nothing when all is so already; a change needs a reload().
-  Result<bool> install_host(); // pages, host-level server; true: changed, a reload is due
-  // silently (faults 114). Two at once run one after the other, coalesced (115).
+  // nothing when all is so already. True: changed, a reload() is due.
+  Result<bool> install_host();
+  // Returns when the new configuration serves. unhealthy: it does not, about which NGINX itself is
+  // silent (faults 114); unreachable: nothing answers. Two at once run one after the other,
+  // coalesced (115).
   Result<void> reload();
   // After they were renamed: a signal to the master, which is waited for by nobody.
   Result<void> reopen_logs();
