@@ -1,7 +1,6 @@
 // doctor: checks the host and suggests fixes.
 #include "cli/doctor/doctor.hpp"
 
-#include "cli/core/daemon.hpp"
 #include "cli/core/json_fields.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"

@@ -6,7 +6,6 @@
 #include "cli/core/json_fields.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"

@@ -1,8 +1,6 @@
 // logs: prints what the services of a site wrote.
 #include "cli/core/daemon.hpp"
-#include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/progress.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 #include "control/json.hpp"

@@ -1,8 +1,7 @@
 // maintenance on, maintenance off: show visitors a page instead of the site.
 #include "cli/core/daemon.hpp"
-#include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/prompt.hpp"
+#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"

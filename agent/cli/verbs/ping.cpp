@@ -1,7 +1,6 @@
 // ping: checks that chillboxd answers.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/prompt.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 

@@ -186,8 +186,8 @@ Result<void> run_nginx_diff(Call& call) {
   const std::string site = call.args.text("SITE");
   const Json plan = TRY(ask_for_plan(call, call.args.text("ARTIFACT")));
   if (word(plan, "site") != site)
-    return fail(
-        Code::invalid, cat("the artifact is of site '", word(plan, "site"), "', not of '", site, "'"));
+    return fail(Code::invalid,
+        cat("the artifact is of site '", word(plan, "site"), "', not of '", site, "'"));
   for (const Json& problem : part(plan, "problems"))
     if (problem.is_string() && problem.get<std::string>().starts_with("nginx"))
       return fail(Code::preflight, problem.get<std::string>());

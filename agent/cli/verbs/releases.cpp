@@ -4,8 +4,6 @@
 #include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"
 
-#include "base/text.hpp"
-
 namespace chillbox::cli {
 namespace {
 

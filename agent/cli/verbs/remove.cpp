@@ -1,9 +1,7 @@
 // remove: takes a site off the host.
-#include "cli/core/daemon.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
-#include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
 

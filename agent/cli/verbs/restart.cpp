@@ -1,11 +1,6 @@
 // restart, stop, start: act on a site or one of its services.
-#include "cli/core/daemon.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/prompt.hpp"
-#include "cli/core/terminal.hpp"
-
-#include "base/text.hpp"
 
 namespace chillbox::cli {
 namespace {

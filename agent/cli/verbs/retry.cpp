@@ -1,11 +1,6 @@
 // retry: runs a failed or held job again.
-#include "cli/core/daemon.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/prompt.hpp"
-#include "cli/core/terminal.hpp"
-
-#include "base/text.hpp"
 
 namespace chillbox::cli {
 namespace {

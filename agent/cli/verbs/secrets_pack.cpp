@@ -1,6 +1,5 @@
 // secrets pack: makes a secret set of the files DIR/SERVICE/FILE.
 #include "cli/core/options.hpp"
-#include "cli/core/terminal.hpp"
 #include "cli/pack/encrypt_and_sign.hpp"
 
 #include "base/text.hpp"

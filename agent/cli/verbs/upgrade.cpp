@@ -1,7 +1,6 @@
 // reload, upgrade: make the running daemon read its files again, or replace itself.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/prompt.hpp"
 #include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 

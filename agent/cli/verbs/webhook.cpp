@@ -4,7 +4,6 @@
 #include "crypto/webhook.hpp"
 #include "cli/core/daemon.hpp"
 #include "cli/core/duration.hpp"
-#include "cli/core/file_input.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/reply.hpp"
