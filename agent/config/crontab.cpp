@@ -43,7 +43,7 @@ std::optional<uint64_t> value_of(const Field& field, std::string_view text) {
   return number && *number >= field.low && *number <= field.high ? number : std::nullopt;
 }
 
-// From one value to the other, also round the end. Sunday is 0 and 7.
+// From one value to the other, past the end and on from the beginning, too. Sunday is 0 and 7.
 template <size_t N> void set_range(
     const Field& field, uint64_t from, uint64_t to, uint64_t step, std::bitset<N>& bits) {
   const bool week = field.high == 7;
@@ -93,7 +93,7 @@ bool is_assignment(std::string_view command) {
           name, [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)); });
 }
 
-// The sixth field of a system crontab, as far as it can be told from a command.
+// The sixth field of a system crontab, as far as it differs from a command.
 bool is_user_field(std::string_view command) {
   static constexpr std::array<std::string_view, 9> k_users{
       "root", "nobody", "daemon", "bin", "nginx", "www-data", "redis", "postgres", "chillbox"};

@@ -18,7 +18,7 @@ bool name_char(char c) {
   return name_start(c) || (c >= '0' && c <= '9');
 }
 
-// What stands behind one '$'.
+// What follows one '$'.
 struct Reference {
   enum class Kind { literal, dollar, variable, malformed };
   Kind kind = Kind::literal;
@@ -54,7 +54,7 @@ Reference reference_at(std::string_view text, size_t at) {
 
 class Expander {
 public:
-  // named: the one who asks names the variable in the error already.
+  // named: the caller's error names the variable already.
   explicit Expander(const Variables& variables, bool named = false)
       : m_variables(variables), m_named(named ? 1 : 0) {}
 
@@ -121,8 +121,8 @@ private:
             near ? cat(": did you mean '", *near, "'?") : ""));
   }
 
-  // The circle alone, from its first name in the alphabet, so that it reads the same wherever one
-  // enters it; or the whole way down.
+  // Only the cycle, beginning with its alphabetically first name, so that it reads the same
+  // wherever it was entered; or the whole path.
   std::string chain(const std::string& name) const {
     const auto first = std::ranges::find(m_open, name);
     const bool circle = first != m_open.end();

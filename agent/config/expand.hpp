@@ -27,22 +27,21 @@ inline constexpr std::array<std::string_view, 12> k_host_variables{"SLUGNAME", "
     "TECH_EMAIL", "S3_ENDPOINT_URL", "ARTIFACT_BUCKET_NAME", "IMMUTABLE_BUCKET_NAME",
     "IMMUTABLE_BUCKET_DOMAIN_NAME"};
 
-// Puts a variable over what was there: a site's over the host's, a service's over the site's. A
-// reference to itself in `value` means the value that it covers ("API_PATH": "$API_PATH" hands a
-// site's variable on to one service).
+// Sets a variable in place of an earlier one: a site's over the host's, a service's over the
+// site's. A reference to itself in `value` means the value that it covers ("API_PATH": "$API_PATH"
+// hands a site's variable on to one service).
 void set_variable(Variables& variables, const std::string& name, std::string_view value);
 Result<std::string> expand(std::string_view text, const Variables& variables);
 // The name, when `value` is nothing but one reference: "$NAME" or "${NAME}".
 std::optional<std::string> sole_reference(std::string_view value);
 // Every value expanded.
 Result<Variables> expand_all(const Variables& variables);
-// Those of `names` that do not expand, with the reason, each reason once: for a reader who wants to
-// hear everything.
+// Those of `names` that do not expand, each reason once: for a report of every problem.
 std::vector<std::pair<std::string, Error>> broken_variables(
     const Variables& variables, const std::vector<std::string>& names);
 // For a command line that a shell of the site's user will read: replaced in every kind of quotes,
-// as envsubst(1) does. denied: a value that would be more there than a part of one word (faults
-// 65).
+// as envsubst(1) does. denied: a value that a shell would take for more than a part of one word
+// (faults 65).
 Result<std::string> expand_command(std::string_view line, const Variables& variables);
 // For NGINX templates: only names that are in `variables` or written in upper case are ours;
 // lower-case $host and the like stay, "$$" too, and comment lines as they are. Errors begin with

@@ -8,7 +8,7 @@
 namespace chillbox::config {
 namespace {
 
-constexpr size_t k_max_told = 100;
+constexpr size_t k_max_reported = 100;
 
 std::string describe(const Json& json) {
   switch (json.type()) {
@@ -51,8 +51,8 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 void Problems::add(const std::string& path, std::string_view text) {
   std::string place;
   if (m_lines) {
-    // A value that has no line of its own (an element, what is missing) is told at the line of what
-    // holds it.
+    // A value that has no line of its own (an element, or one that is missing) is reported at the
+    // line of its parent.
     std::string_view at = path;
     auto found = m_lines->find(std::string(at));
     while (found == m_lines->end() && !at.empty()) {
@@ -66,10 +66,11 @@ void Problems::add(const std::string& path, std::string_view text) {
 }
 
 std::unexpected<Error> Problems::error() const {
-  if (m_found.size() <= k_max_told)
+  if (m_found.size() <= k_max_reported)
     return fail(Code::invalid, join(m_found, "\n"));
-  const std::vector<std::string> told(m_found.begin(), m_found.begin() + k_max_told);
-  return fail(Code::invalid, cat(join(told, "\n"), "\nand ", m_found.size() - k_max_told, " more"));
+  const std::vector<std::string> first(m_found.begin(), m_found.begin() + k_max_reported);
+  return fail(
+      Code::invalid, cat(join(first, "\n"), "\nand ", m_found.size() - k_max_reported, " more"));
 }
 
 Location Location::operator/(std::string_view key) const {

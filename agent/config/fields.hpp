@@ -1,7 +1,7 @@
 // How a checked value is read from JSON (or from TOML, which is turned into JSON first): a table
 // says which fields an object has and what each may hold; reading it fills the C++ value and
-// collects every problem with its place. Kinds (Text, Choice, Integer, ...) read one value each;
-// into() binds a kind to a member.
+// collects every problem with its location. Readers (Text, Choice, Integer, ...) read one value
+// each; into() binds a reader to a member.
 #pragma once
 
 #include "base/error.hpp"
@@ -41,7 +41,7 @@ private:
   std::vector<std::string> m_found;
 };
 
-// A place in the text: "$.services[0].lang".
+// A location in the text: "$.services[0].lang".
 struct Location {
   Problems& problems;
   std::string path;
@@ -54,7 +54,7 @@ struct Location {
       const std::vector<std::string>& known = {}) const;
 };
 
-// Kinds.
+// Readers of one value.
 struct Text {
   const TextRule& rule;
   std::optional<std::string> operator()(const Location& at, const Json& json) const;
@@ -94,8 +94,8 @@ template <class T> using Table = std::vector<Field<T>>;
 
 namespace detail {
 
-// False, and the problem told, when `json` is not an object, has a field outside `names`, or lacks
-// a required one.
+// False, after adding the problem, when `json` is not an object; problems of its own are a field
+// outside `names` and a required one that is missing.
 bool check_fields(const Location& at, const Json& json, const std::vector<std::string>& names,
     const std::vector<std::string>& required);
 bool check_list(const Location& at, const Json& json, size_t max);
@@ -130,7 +130,7 @@ void read_object(const Location& at, const Json& json, const Table<T>& table, T&
       field.read(at / field.name, *it, out);
 }
 
-// What a kind reads goes into a member.
+// Puts what a reader returns into a member.
 template <class T, class M, class Kind> Read<T> into(M T::* member, Kind kind) {
   return [member, kind](const Location& at, const Json& json, T& out) {
     if (auto value = kind(at, json))
@@ -145,7 +145,7 @@ template <class T, class M> Read<T> into(M T::* member, const Table<M>& table) {
   };
 }
 
-// A list of what a kind reads.
+// A list of what a reader returns.
 template <class T, class E, class Kind>
 Read<T> each(std::vector<E> T::* member, size_t max, Kind kind) {
   return [member, max, kind](const Location& at, const Json& json, T& out) {
@@ -157,7 +157,7 @@ Read<T> each(std::vector<E> T::* member, size_t max, Kind kind) {
   };
 }
 
-// Checked, and of no use to the host.
+// Checks a value that the host does not use.
 template <class T, class Kind> Read<T> checked(Kind kind) {
   return [kind](const Location& at, const Json& json, T&) { kind(at, json); };
 }

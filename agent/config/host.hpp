@@ -1,6 +1,6 @@
 // /etc/chillbox/chillbox.toml: all keys optional, each documented in the shipped file and in
-// chillbox.toml(5). Unknown keys are refused with the nearest known name; every problem of the file
-// is told at once, with its line.
+// chillbox.toml(5). Unknown keys are refused with the nearest known name; all problems of the file
+// are reported together, each with its line.
 #pragma once
 
 #include "base/error.hpp"
@@ -27,7 +27,7 @@ struct HostConfig {
   uint64_t artifact_max = 1ULL << 30; // encrypted bytes
   uint64_t uploads_max = 4ULL << 30;  // of all uploads together that no release was made of
   uint64_t log_size = 10ULL << 20;    // a log file over this is rotated
-  uint32_t log_files = 3;             // rotated ones that are kept beside it
+  uint32_t log_files = 3;             // rotated ones that are kept as well
   uint64_t unpacked_max = 2ULL << 30;
   uint64_t entries_max = 50'000;
   uint64_t ratio_max = 200; // unpacked bytes for each compressed byte
@@ -48,7 +48,7 @@ struct HostConfig {
   uint16_t https_port = 443;
   std::string tls_certificate; // for the host-level server; "" : none
   std::string tls_certificate_key;
-  // beside what nginx/rules.cpp allows templates of sites
+  // in addition to what nginx/rules.cpp allows templates of sites
   std::vector<std::string> nginx_allow_directives, nginx_allow_variables;
   std::vector<std::string> nginx_allow_upstreams; // "HOST" or "HOST:PORT"
   std::vector<std::string> nginx_allow_paths;     // directories or files
@@ -57,24 +57,23 @@ struct HostConfig {
   uint32_t keep_releases = 3;
   // [variables] for templates and services
   std::string s3_endpoint_url, artifact_bucket, immutable_bucket, immutable_bucket_domain, subnet;
-  // [edge], only under CHILLBOX_ROOT: a loopback TCP port beside the socket, for benchmarks
+  // [edge], only under CHILLBOX_ROOT: a loopback TCP port in addition to the socket, for benchmarks
   uint16_t edge_test_port = 0;
 };
 
 // invalid with every problem, one a line: "chillbox.toml:12: limits.artifact_max: ...".
 Result<HostConfig> parse_host_config(std::string_view toml, std::string_view file_name);
 
-// A webhook sender's file: whsec_ keys, one a line, newest first, '#' comments; and settings as
-// "key = value" comments are not a thing: sites and types are limited by lines "sites: blog,shop"
-// and "types: site.deploy", github by the line "format: github". A key that ends by itself has "
-// until=SECONDS" (since 1970) behind it: from that second on it opens nothing, also where nobody
-// reads the file again.
+// A webhook sender's file: whsec_ keys, one a line, newest first, '#' comments. Lines "sites:
+// blog,shop" and "types: site.deploy" limit what it may announce, "format: github" says how it
+// signs. A key that expires is followed by " until=SECONDS" (since 1970): from that second on it is
+// not accepted, even if nobody reads the file again.
 struct SenderKey {
   std::string text; // whsec_..., or the raw secret for github
   std::optional<int64_t> until;
   bool ended(int64_t now_unix) const { return until && now_unix >= *until; }
 };
-std::string key_line(const SenderKey& key); // as it stands in the file
+std::string key_line(const SenderKey& key); // as written in the file
 
 struct Sender {
   std::string name;

@@ -77,7 +77,8 @@ Table<Draft> with_common(Table<Draft> table) {
 const Table<Draft>& file_table() {
   static const Table<Draft> k_table = with_common({{"about", into(&Draft::about, Text{k_line})},
       {"role", member(&Kind::role, read_role)}, {"hashed", member(&Kind::hashed, Boolean{})},
-      {"language", member(&Kind::language, read_language)}, {"when", read_when}});
+      {"language", member(&Kind::language, read_language)},
+      {"default", member(&Kind::is_default, Boolean{})}, {"when", read_when}});
   return k_table;
 }
 
@@ -111,8 +112,13 @@ Result<Kind> parse_kind(std::string_view text, const VariableValue& value_of) {
 
 bool is_kind_name(std::string_view text) {
   return !text.empty() && text.size() <= 32 && text[0] >= 'a' && text[0] <= 'z' &&
-      std::ranges::all_of(text,
-          [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+      text.back() != '-' && std::ranges::all_of(text, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+      });
+}
+
+bool is_administrators_kind(std::string_view name) {
+  return name.starts_with("x-");
 }
 
 } // namespace chillbox::config

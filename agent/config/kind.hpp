@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,9 +24,10 @@ struct Kind {
   Listens listens = Listens::no;
   bool builds = false;
   std::optional<bool> preferred_front; // see front()
-  bool hashed = false;  // its files are served under /immutable/NAME/HASH/ and nowhere else
-  std::string language; // whose `collect` brings what its build needs; "": nothing is needed
-  // Directories that NGINX reads by itself, relative: of the service's folder ("." is all of it),
+  bool hashed = false;     // its files are served under /immutable/NAME/HASH/ and nowhere else
+  std::string language;    // whose `collect` brings what its build needs; "": nothing is needed
+  bool is_default = false; // what `chillboxctl new` makes when no kind is named
+  // Directories that NGINX reads directly, relative: of the service's folder ("." is all of it),
   // and of what was built.
   std::vector<std::string> published, built;
   std::vector<std::string> needs; // programs that the host must have
@@ -42,7 +44,12 @@ using VariableValue = std::function<Result<std::optional<std::string>>(const std
 // value_of.
 Result<Kind> parse_kind(std::string_view json, const VariableValue& value_of = {});
 
-// Lower-case letters, digits and "-", at most 32, a letter first.
+// The kinds that exist, and where each may be named. When empty, every name is accepted.
+using KindRoles = std::map<std::string, Kind::Role>;
+
+// Lower-case letters, digits and "-", at most 32, a letter first and no "-" last.
 bool is_kind_name(std::string_view text);
+// x-NAME, which a host's administrator added: no other machine can know it.
+bool is_administrators_kind(std::string_view name);
 
 } // namespace chillbox::config

@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t k_max_variables = 1000;
 constexpr std::chrono::seconds k_longest_probe{
-    60}; // of one check: a job that is to stop waits for it
+    60}; // of one check: a job that is cancelled waits for it
 
 std::optional<std::string> read_variable_name(const Location& at, const Json& json) {
   if (!json.is_string())
@@ -21,7 +21,7 @@ std::optional<std::string> read_variable_name(const Location& at, const Json& js
   return name;
 }
 
-// A variable is kept only whole, so that half of one causes no second problem further on.
+// Half a variable is not kept: it would cause a second problem later.
 std::optional<Variable> read_variable(const Location& at, const Json& json, bool with_cmd) {
   static const Table<Variable> k_with_cmd{{"name", into(&Variable::name, read_variable_name), true},
       {"value", into(&Variable::value, Text{k_value})},
@@ -39,7 +39,7 @@ void read_environment(const Location& at, const Json& json, Service& service) {
   read_variables(at, json, false, service.environment);
 }
 
-// The name is the folder in the artifact too, where these stand for something else.
+// The name is also that of a folder in the artifact, where these have another meaning.
 std::optional<ServiceName> read_name(const Location& at, const Json& json) {
   if (!json.is_string())
     return at.refuse(json, "a string: the service's name");
@@ -57,23 +57,11 @@ std::optional<ServiceName> read_name(const Location& at, const Json& json) {
   return *std::move(name);
 }
 
-// One of the kinds that we ship, or x-NAME: a handler that the administrator added.
-auto lang_kind(std::vector<std::string> shipped) {
-  return [shipped = std::move(shipped)](
-             const Location& at, const Json& json) -> std::optional<std::string> {
-    if (json.is_string()) {
-      const auto& text = json.get_ref<const std::string&>();
-      const bool own = text.size() > 2 && text.size() <= 32 && text.starts_with("x-") &&
-          std::ranges::all_of(text,
-              [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
-      if (own || std::ranges::find(shipped, text) != shipped.end())
-        return text;
-    }
+std::optional<std::string> read_lang(const Location& at, const Json& json) {
+  if (!json.is_string() || !is_kind_name(json.get_ref<const std::string&>()))
     return at.refuse(json,
-        cat("one of ", join(shipped, ", "),
-            ", or x-NAME for a handler of the host's administrator"),
-        shipped);
-  };
+        "the name of a kind: at most 32 lower-case letters, digits and \"-\", a letter first");
+  return json.get<std::string>();
 }
 
 void read_strategy(const Location& at, const Json& json, Service& service) {
@@ -130,10 +118,7 @@ const Table<Service>& service_table() {
     Table<Service> table = common_fields();
     const Integer workers{1, 64};
     const Integer requests{0, 1'000'000'000};
-    const Table<Service> own{
-        {"lang",
-            into(&Service::lang, lang_kind({"immutable", "chill", "python", "static", "binary"})),
-            true},
+    const Table<Service> own{{"lang", into(&Service::lang, read_lang), true},
         {"app", into(&Service::app, Text{k_app})}, {"health", read_health},
         {"listen", into(&Service::listen, Choice{{"port", "fd"}})},
         {"workers", into(&Service::workers, workers)},
@@ -155,8 +140,7 @@ const Table<Service>& service_table() {
 const Table<Service>& worker_table() {
   static const Table<Service> k_table = [] {
     Table<Service> table = common_fields();
-    const Table<Service> own{
-        {"lang", into(&Service::lang, lang_kind({"python-worker", "binary-worker"})), true},
+    const Table<Service> own{{"lang", into(&Service::lang, read_lang), true},
         {"run-cmd", into(&Service::run_cmd, Argv{}), true},
         {"count", into(&Service::count, Integer{1, 64})}};
     table.insert(table.end(), own.begin(), own.end());

@@ -7,15 +7,15 @@
 
 namespace chillbox::config {
 
-// `env`, where a variable may have a `cmd`, and `environment`, where it may not. Told too: a name
-// that stands twice.
+// Reads `env`, where a variable may have a `cmd`, or `environment`, where it may not. A name that
+// occurs twice is a problem.
 void read_variables(
     const Location& at, const Json& json, bool with_cmd, std::vector<Variable>& out);
-// One element of `services` or `workers`, appended to site.services. The site's env is read before,
-// so that what the service's own variables refer to can be checked.
+// Appends one element of `services` or `workers` to site.services. The site's env must have been
+// read, so that references in the service's own variables can be checked.
 void read_service(const Location& at, const Json& json, bool worker, Site& site);
-// What values may refer to: the host's variables and the site's, their values not yet known or
-// expanded.
+// The variables that values may refer to, the host's and the site's; their values are not known or
+// expanded yet.
 Variables known_variables(const Site& site);
 
 } // namespace chillbox::config

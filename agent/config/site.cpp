@@ -127,25 +127,57 @@ const Table<Site>& site_table() {
   return k_site;
 }
 
+// The location of a service or worker in the file.
+Location location_of(const Location& at, const Site& site, size_t index) {
+  const auto workers =
+      static_cast<size_t>(std::ranges::find(site.services, true, &Service::worker) -
+          site.services.begin()); // which come after the services
+  return index < workers ? (at / "services")[index] : (at / "workers")[index - workers];
+}
+
+void check_kinds(const Location& at, const Site& site, const KindRoles& kinds) {
+  if (kinds.empty())
+    return;
+  for (size_t i = 0; i < site.services.size(); ++i) {
+    const Service& service = site.services[i];
+    const auto other = service.worker ? Kind::Role::service : Kind::Role::worker;
+    const auto found = kinds.find(service.lang);
+    if (service.lang.empty() || (found != kinds.end() && found->second != other) ||
+        (found == kinds.end() && is_administrators_kind(service.lang)))
+      continue;
+    std::vector<std::string> names;
+    for (const auto& [name, role] : kinds)
+      if (role != other)
+        names.push_back(name);
+    (location_of(at, site, i) / "lang")
+        .refuse(service.lang,
+            cat("one of ", join(names, ", "),
+                ", or x-NAME for a handler of the host's administrator"),
+            names);
+  }
+}
+
 } // namespace
 
-Result<Site> parse_site(std::string_view text, const SiteName& slug) {
+Result<Site> parse_site(std::string_view text, const SiteName& slug, const KindRoles& kinds) {
   const Json json = TRY(parse_json(text, k_max_site_json));
   Problems problems;
   Site site{.slug = slug};
   read_object({problems, "$"}, json, site_table(), site);
+  check_kinds({problems, "$"}, site, kinds);
   if (!problems.empty())
     return problems.error();
   return site;
 }
 
 Result<TomlSite> parse_site_toml(
-    std::string_view text, std::string_view file, const SiteName& slug) {
+    std::string_view text, std::string_view file, const SiteName& slug, const KindRoles& kinds) {
   Lines lines;
   const Json json = TRY(parse_toml(text, file, lines));
   Problems problems(file, &lines);
   TomlSite out{.site = Site{.slug = slug}, .json = dump(json) + "\n"};
   read_object({problems, ""}, json, site_table(), out.site);
+  check_kinds({problems, ""}, out.site, kinds);
   if (!problems.empty())
     return problems.error();
   return out;

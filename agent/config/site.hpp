@@ -1,10 +1,12 @@
-// SLUG.site.json, read and checked: the value that the rest works with (docs/site.schema.json says
-// the same). Refused, all problems at once, each with its JSON path, what was found, what is
-// allowed, the nearest known name: unknown fields, wrong types, limits, names.
+// SLUG.site.json, read and checked: the value that everything else works with
+// (docs/site.schema.json agrees). Unknown fields, wrong types, exceeded limits and bad names are
+// refused, all problems together, each with its JSON path, what was found, what is allowed, and the
+// nearest known name.
 #pragma once
 
 #include "base/error.hpp"
 #include "base/names.hpp"
+#include "config/kind.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -29,9 +31,9 @@ struct Health {
   std::chrono::milliseconds interval{200};
   std::chrono::milliseconds timeout{5'000};
   std::chrono::milliseconds deadline{60'000}; // from start to healthy
-  uint32_t count = 1;                         // so many good answers in a row
+  uint32_t count = 1;                         // good answers in a row
   bool declared =
-      false; // the site said something: then only 2xx and 3xx is good; else anything below 500
+      false; // the site file sets it: only 2xx and 3xx are good then; else anything below 500
 };
 
 struct Resources {
@@ -45,7 +47,7 @@ enum class Strategy { overlap, stop_first };
 
 struct Service {
   ServiceName name;
-  std::string lang;    // immutable chill python static binary | python-worker binary-worker
+  std::string lang;    // its kind
   std::string handler; // folder in the source, laptop only
   std::vector<Variable> environment;
   std::optional<std::string> secrets_config; // file name under SECRETS/SERVICE/
@@ -84,18 +86,19 @@ struct Site {
   bool confidential = false; // store = tmpfs
 };
 
-// slug: from the file's name. invalid: every problem, one a line.
-Result<Site> parse_site(std::string_view json, const SiteName& slug);
+// slug: from the file's name. kinds: those that a service may be of; a host leaves that to its
+// preflight. invalid: every problem, one a line.
+Result<Site> parse_site(std::string_view json, const SiteName& slug, const KindRoles& kinds = {});
 // The same site written as TOML, and as the JSON that the host takes. Problems begin with
 // "FILE:LINE: ".
 struct TomlSite {
   Site site;
   std::string json;
 };
-Result<TomlSite> parse_site_toml(
-    std::string_view toml, std::string_view file, const SiteName& slug);
-// For the host: packing has put a value in place of every `cmd`. invalid names each variable that
-// still waits for one.
+Result<TomlSite> parse_site_toml(std::string_view toml, std::string_view file, const SiteName& slug,
+    const KindRoles& kinds = {});
+// For the host: packing has set a value for every `cmd`. invalid: names each variable that has
+// none.
 Result<void> require_resolved(const Site& site);
 
 // Strict host name (RFC 1123 labels, at most 253 bytes, no port, no wildcard), lower case (faults

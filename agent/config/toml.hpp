@@ -1,5 +1,6 @@
 // TOML as the JSON value that it means, with the line of each key, so that one engine checks both
-// (fields.hpp). Refused: dates, numbers that JSON has not, more than 32 levels.
+// (fields.hpp). Dates, numbers that JSON does not have, and more than 32
+// levels are refused.
 #pragma once
 
 #include "config/fields.hpp"

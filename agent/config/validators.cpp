@@ -168,8 +168,8 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   }
 }
 
-// What makes a loader, a shell, an interpreter or pip run or find something else than the release
-// says, and what the agent sets itself.
+// Variables that make a loader, a shell, an interpreter or pip run or find something that the
+// release does not name, and those that the agent sets itself.
 std::optional<std::string> variable_name_problem(std::string_view name) {
   static constexpr std::array<std::string_view, 4> k_prefixes{
       "LD_", "CHILLBOX_", "PIP_", "BASH_FUNC_"};
@@ -192,7 +192,7 @@ std::optional<std::string> variable_name_problem(std::string_view name) {
 
 std::optional<std::string> redis_option_problem(std::string_view name) {
   struct Denied {
-    std::string_view name; // a final '*' stands for the rest
+    std::string_view name; // a final '*' matches the rest
     std::string_view why;
   };
   static constexpr std::string_view k_socket =

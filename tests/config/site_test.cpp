@@ -34,6 +34,16 @@ std::vector<fs::path> files_in(const std::string& folder) {
   return files;
 }
 
+// As the shipped handlers say it.
+KindRoles shipped_kinds() {
+  KindRoles kinds;
+  const fs::path top = fs::path(__FILE__).parent_path() / "../../hooks/handlers";
+  for (const auto& entry : fs::directory_iterator(top))
+    kinds.emplace(
+        entry.path().filename().string(), parse_kind(read_file(entry.path() / "kind.json"))->role);
+  return kinds;
+}
+
 // "bad/no-name.json" to what its error must say.
 std::map<std::string, std::string> expectations() {
   std::map<std::string, std::string> expected;
@@ -49,7 +59,7 @@ std::map<std::string, std::string> expectations() {
 const SiteName k_slug = SiteName::parse("blog").value();
 
 std::string problems(std::string_view json) {
-  const auto site = parse_site(json, k_slug);
+  const auto site = parse_site(json, k_slug, shipped_kinds());
   return site ? "" : site.error().message;
 }
 
@@ -79,7 +89,7 @@ TEST_CASE("[fault-64][fault-66][fault-67][fault-68][fault-71][fault-74] every ba
       const std::string name = folder + "/" + file.filename().string();
       INFO(name);
       REQUIRE(expected.contains(name));
-      const auto site = parse_site(read_file(file), k_slug);
+      const auto site = parse_site(read_file(file), k_slug, shipped_kinds());
       REQUIRE_FALSE(site);
       CHECK(site.error().code == Code::invalid);
       CHECK(holds(site.error().message, expected[name]));
@@ -180,7 +190,31 @@ TEST_CASE("all problems are told at once, one a line, in the order of the tables
   CHECK(text.starts_with("$.name: is missing\n$.servics: unknown field"));
   CHECK(holds(text, "\n$.services[0].lang: found 'pyton'"));
   CHECK(holds(text, "\n$.services[0].workers: found 0"));
-  CHECK(text.ends_with("\n$.services[1]: found 7, must be an object"));
+  CHECK(holds(text, "\n$.services[1]: found 7, must be an object"));
+}
+
+TEST_CASE("kinds are known by their folders: any name of one is taken where none are known, an administrator's everywhere") {
+  const auto site = [](std::string_view lang) {
+    return cat(R"({"name":"B","server_name":"b.test","services":[{"name":"web","lang":")", lang,
+        R"("}]})");
+  };
+  for (const char* name : {"python", "x-go", "cobol", "a"})
+    CHECK(parse_site(site(name), k_slug));
+  CHECK(problems(site("x-go")) == "");
+  CHECK(holds(problems(site("cobol")), "found 'cobol', must be one of binary, chill"));
+  for (const char* bad : {"", "-", "x-", "Python", "../python", "python/..", "1st", "a_b"})
+    CHECK_FALSE(parse_site(site(bad), k_slug));
+  CHECK_FALSE(parse_site(site(std::string(33, 'a')), k_slug));
+  const KindRoles roles{{"both", Kind::Role::either}, {"job", Kind::Role::worker}};
+  const auto said = parse_site(
+      R"({"name":"B","server_name":"b.test","services":[{"name":"a","lang":"both"},{"name":"b","lang":"job"}],
+"workers":[{"name":"c","lang":"both","run-cmd":"x"},{"name":"d","lang":"jub","run-cmd":"x"}]})",
+      k_slug, roles)
+                        .error()
+                        .message;
+  CHECK(said ==
+      "$.services[1].lang: found 'job', must be one of both, or x-NAME for a handler of the host's administrator\n"
+      "$.workers[1].lang: found 'jub', must be one of both, job, or x-NAME for a handler of the host's administrator; did you mean 'job'?");
 }
 
 TEST_CASE("a file with thousands of problems is told by its first hundred") {
