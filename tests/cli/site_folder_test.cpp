@@ -2,10 +2,8 @@
 
 #include "cli/pack/archive_summary.hpp"
 #include "cli/pack/encrypt_and_sign.hpp"
-#include "cli/pack/requirements.hpp"
 #include "cli/pack/site_commands.hpp"
 #include "cli/pack/site_folder.hpp"
-#include "cli/pack/wheels.hpp"
 
 #include "base/text.hpp"
 
@@ -344,56 +342,52 @@ TEST_CASE("the contents are counted by part, with the largest files") {
   CHECK(contents.largest.front().path == "blog/api/dep/a.whl");
 }
 
-TEST_CASE("requirements with hashes: one is added with its reason, and what is written reads as the same") {
-  const std::string one(64, '1'), two(64, '2'), three(64, '3');
-  Requirements file(
-      cat("# by pip-compile\n--find-links ./dep\n\nFoo.Bar[x]==1 \\\n    --hash=sha256:", one,
-          " \\\n    --hash=sha256:", two, "\n    # via api\nplain>=2 ; python_version < '4'\n"));
-  CHECK(file.hashed());
-  CHECK_FALSE(file.changed());
-  CHECK(file.allows("foo-bar", two));
-  CHECK_FALSE(file.allows("foo_bar", three));
-  CHECK(file.allows("plain", three)); // it has no hash at all
-  CHECK_FALSE(file.allow("plain", three, "x"));
-  CHECK_FALSE(file.allow("nobody", three, "x"));
-  REQUIRE(file.allow("FOO__bar", three, "built from its source"));
-  CHECK(file.allows("foo-bar", one));
-  CHECK(file.allows("foo-bar", three));
-  const std::string text = cat("--find-links ./dep\nFoo.Bar[x]==1 --hash=sha256:", one,
-      " --hash=sha256:", two, " --hash=sha256:", three,
-      "  # added: built from its source\nplain>=2 ; python_version < '4'\n");
-  CHECK(file.text() == text);
-  CHECK(Requirements(text).text() == text);
-  CHECK(Requirements(text).added() ==
-      std::vector<std::pair<std::string, std::string>>{{"foo-bar", "built from its source"}});
-  CHECK(wheel_name("Foo_Bar-1.0-py3-none-any.whl") == "foo-bar");
-  CHECK_FALSE(Requirements("a==1\n").hashed());
+TEST_CASE("what collect prints goes into the archive in place of the author's file, or keeps one out of it") {
+  const Folder dir;
+  dir.write("blog.site.json", site_json());
+  dir.write("backend/requirements.txt", "a==1\n");
+  dir.write("backend/dep/notes.txt", "x");
+  const auto folder = read_site_folder(dir.path());
+  REQUIRE(folder);
+  const auto entries = archive_entries(*folder, "{}",
+      {{}, true,
+          {{"api",
+              {{"requirements.txt", "a==2\n"}, {"dep/notes.txt", std::nullopt}, {"x", "y"}}}}});
+  REQUIRE(entries);
+  CHECK(names(*entries) ==
+      std::vector<std::string>{"blog/api/requirements.txt", "blog/blog.site.json"});
+  const auto packed =
+      std::ranges::find(*entries, "blog/api/requirements.txt", &artifact::PackEntry::name);
+  CHECK(packed->content == "a==2\n");
 }
 
-TEST_CASE("requirements with added hashes count as long as requirements.txt is the same, and never go as a file of dep") {
-  const Folder folder;
-  folder.write("dep/a-1-py3-none-any.whl", "x");
-  folder.write("requirements.txt", cat("a==1 --hash=sha256:", std::string(64, '1'), "\n"));
-  Requirements file(cat("a==1 --hash=sha256:", std::string(64, '1'), "\n"));
-  REQUIRE(write_locked(folder.path(), file).has_value());
-  CHECK_FALSE(fs::exists(folder.path("dep/chillbox.requirements.txt")));
-  REQUIRE(file.allow(
-      "a", sha256_of_file(folder.path("dep/a-1-py3-none-any.whl")).value(), "new, from the index"));
-  REQUIRE(write_locked(folder.path(), file).has_value());
-  REQUIRE(read_locked(folder.path()).value().has_value());
-  CHECK(read_locked(folder.path()).value()->text() == file.text());
-  folder.write("requirements.txt", "a==2\n");
-  CHECK_FALSE(read_locked(folder.path()).value().has_value());
-}
+TEST_CASE("every shipped kind is in this program, and a folder in the hooks of the machine is one, too") {
+  const Kinds shipped;
+  size_t count = 0;
+  for (const auto& [path, text] : shipped_hooks())
+    if (path.ends_with("/kind.json")) {
+      INFO(path);
+      CHECK(config::parse_kind(text));
+      ++count;
+    }
+  CHECK(shipped.roles().size() == count);
+  CHECK(!shipped.new_site(shipped.default_name()).value().empty());
+  CHECK(shipped.find("no-such-kind").language.empty());
 
-TEST_CASE("a platform stands for the older ones that its machines take too") {
-  CHECK(older_platforms("musllinux_1_2_x86_64") ==
-      std::vector<std::string>{"musllinux_1_2_x86_64", "musllinux_1_1_x86_64"});
-  const auto many = older_platforms("manylinux_2_28_aarch64");
-  CHECK(many.size() == 27); // 28 to 5 and three old names
-  CHECK(std::ranges::find(many, "manylinux2014_aarch64") != many.end());
-  CHECK(older_platforms("macosx_11_0_arm64").size() == 1);
-  CHECK(older_platforms("any").size() == 1);
+  const Folder dir;
+  dir.write("usr/lib/chillbox/hooks/handlers/cobol/kind.json", R"({"role":"service"})");
+  dir.write("usr/lib/chillbox/hooks/handlers/cobol/new/web/main.cob", "@SITE@");
+  const os::Paths paths{dir.path()};
+  const auto all = Kinds::load(paths);
+  REQUIRE(all);
+  CHECK(all->roles().size() == count + 1);
+  CHECK(all->new_site("cobol").value() ==
+      std::map<std::string, std::string>{{"web/main.cob", "@SITE@"}});
+  CHECK(all->folder("cobol", "/tmp") == dir.path("usr/lib/chillbox/hooks/handlers/cobol"));
+  CHECK(all->folder(shipped.default_name(), "/tmp") == "/tmp/handlers/" + shipped.default_name());
+  dir.write("etc/chillbox/hooks.d/handlers/x-odd/kind.json", R"({"listns":"no"})");
+  CHECK(Kinds::load(paths).error().message.find("x-odd/kind.json: $.listns: unknown field") !=
+      std::string::npos);
 }
 
 TEST_CASE("a serial is the minute, and greater than any of its kind in the folder") {

@@ -1,7 +1,6 @@
-// What of a site's folder goes into the artifact, and where it lies there.
+// Which files of a site's folder go into the artifact, and under which names.
 #include "base/text.hpp"
 #include "cli/core/file_input.hpp"
-#include "cli/pack/requirements.hpp"
 #include "cli/pack/site_folder.hpp"
 
 #include <sys/stat.h>
@@ -16,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Beside the services in the archive.
+// Folders in the archive next to the services.
 constexpr std::array<std::string_view, 3> k_shared{"nginx", "redis", "immutable"};
 
 bool is_directory(const std::string& path) {
@@ -45,7 +44,7 @@ private:
   std::string on_disk(const std::string& path) const { return cat(m_folder.dir, "/", path); }
   Result<void> made(const config::Service& service);
   Result<void> manifest(const config::Service& service, const std::string& prefix);
-  Result<void> hashes(const config::Service& service, const std::string& prefix);
+  void replace(const config::Service& service, const std::string& prefix);
 
   const SiteFolder& m_folder;
   const LayoutOptions& m_how;
@@ -95,7 +94,8 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
   const std::string text =
       TRY_IN("manifest", read_input(on_disk(cat(service.handler, "/", service.manifest)), 1 << 20));
   auto lines = content_lines(text);
-  if (m_how.wheels && runs_python(service) && is_directory(on_disk(service.handler + "/dep")))
+  if (m_how.wheels && is_collected(m_folder, service) &&
+      is_directory(on_disk(service.handler + "/dep")))
     lines.emplace_back("dep");
   for (const auto line : lines) {
     std::string path(line);
@@ -106,7 +106,8 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
     if (!stays_below(path))
       return fail(Code::invalid,
           cat("manifest: '", printable(line), "' is not a path in the service's folder"));
-    if (path == "dep" && runs_python(service) && !is_directory(on_disk(service.handler + "/dep")))
+    if (path == "dep" && is_collected(m_folder, service) &&
+        !is_directory(on_disk(service.handler + "/dep")))
       return fail(Code::not_found,
           cat("manifest: there are no wheels in ",
               printable(on_disk(service.handler + "/dep"), 1024), ": pack --wheels collects them"));
@@ -117,23 +118,27 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
   return {};
 }
 
-// In place of the author's requirements.txt, when hashes of the collected wheels were added to it.
-Result<void> Layer::hashes(const config::Service& service, const std::string& prefix) {
-  std::erase_if(
-      entries, [&](const auto& entry) { return entry.name == cat(prefix, "/dep/", k_locked); });
-  const auto locked = TRY(read_locked(on_disk(service.handler)));
-  if (const auto at =
-          std::ranges::find(entries, prefix + "/requirements.txt", &artifact::PackEntry::name);
-      locked && at != entries.end())
-    *at = {.name = at->name, .source = {}, .content = locked->text(), .link_target = {}};
-  return {};
+// What `collect` prints in place of the author's files.
+void Layer::replace(const config::Service& service, const std::string& prefix) {
+  const auto replaced = m_how.replaced.find(service.name.str());
+  if (replaced == m_how.replaced.end())
+    return;
+  for (const auto& [path, text] : replaced->second) {
+    const auto at = std::ranges::find(entries, cat(prefix, "/", path), &artifact::PackEntry::name);
+    if (at == entries.end())
+      continue;
+    if (text)
+      *at = {.name = at->name, .source = {}, .content = *text, .link_target = {}};
+    else
+      entries.erase(at);
+  }
 }
 
 Result<void> Layer::made(const config::Service& service) {
   const std::string dist = service.handler + "/dist";
   const auto hash = m_how.hashes.find(service.name.str());
   if (hash == m_how.hashes.end())
-    return {}; // nothing was run: whoever only validates has no dist/
+    return {}; // nothing was run: validate has no dist/
   if (!is_directory(on_disk(dist)))
     return fail(
         Code::not_found, cat(printable(on_disk(dist)), " does not exist: its Makefile makes it"));
@@ -149,7 +154,7 @@ Result<void> Layer::service(const config::Service& service) {
     return fail(Code::invalid,
         cat("handler '", printable(service.handler), "' is not a folder below ",
             printable(m_folder.dir)));
-  if (service.lang == "immutable" && is_directory(on_disk("immutable/" + name)))
+  if (m_folder.kind_of(service).hashed && is_directory(on_disk("immutable/" + name)))
     return {}; // built elsewhere and lying there already
   if (!is_directory(on_disk(service.handler)))
     return fail(Code::not_found,
@@ -158,7 +163,8 @@ Result<void> Layer::service(const config::Service& service) {
     return made(service);
   const std::string prefix = cat(m_slug, "/", name);
   TRY(service.manifest.empty() ? add(service.handler, prefix) : manifest(service, prefix));
-  return runs_python(service) ? hashes(service, prefix) : Result<void>{};
+  replace(service, prefix);
+  return {};
 }
 
 } // namespace

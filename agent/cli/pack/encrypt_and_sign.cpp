@@ -66,7 +66,7 @@ Result<int64_t> source_date() {
   return static_cast<int64_t>(*seconds);
 }
 
-// Ctrl-C: what pack() has begun lies under a hidden name beside its place (os/atomic_file.hpp).
+// Ctrl-C: an unfinished file has a hidden name next to its final one (os/atomic_file.hpp).
 void remove_begun(const std::string& path) {
   const fs::path place(path);
   std::error_code error;
@@ -130,7 +130,7 @@ Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer
   Progress progress(call.terminal);
   const DeferInterrupt defer;
   TRY(disk.remove(
-      path + ".minisig")); // first: a signature beside a file that it is not for helps nobody
+      path + ".minisig")); // first: a signature must not lie next to a file that it is not for
   artifact::PackRequest request{
       std::move(entries), signer.recipients, signer.mtime, path, call.args.has("armor"), {}};
   request.progress = [&](uint64_t done, uint64_t total) {

@@ -1,5 +1,5 @@
 // From a list of files to what a host takes: encrypted (age), signed (minisign), with a serial that
-// only grows. Everything that may be wrong with the recipients, the key and its passphrase is found
+// only grows. Every problem with the recipients, the key and its passphrase is found
 // before the first byte is written.
 #pragma once
 
@@ -34,7 +34,7 @@ struct SignedArtifact {
 // From -r, -R, -k, -o, --expires, --passphrase-fd; makes OUTDIR.
 Result<ArtifactSigner> prepare_signer(const Args& args);
 // version: nullopt for a secret set. Writes OUTDIR/SITE-VERSION.tar.zst.age or
-// OUTDIR/SITE.secrets.tar.zst.age, and .minisig beside.
+// OUTDIR/SITE.secrets.tar.zst.age, and its .minisig.
 Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer,
     std::vector<artifact::PackEntry> entries, const SiteName& site,
     const std::optional<Version>& version);

@@ -12,7 +12,7 @@
 namespace chillbox::cli {
 namespace {
 
-// Left by tools, of no use on the host.
+// Files that tools leave and no host needs.
 constexpr std::array<std::string_view, 10> k_of_tools{".git", ".hg", ".svn", "__pycache__", ".venv",
     ".DS_Store", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".chillboxignore"};
 
@@ -34,7 +34,7 @@ bool matches(Patterns patterns, Names names) {
       matches(patterns.subspan(1), names.subspan(1));
 }
 
-// Trailing spaces go, unless a \ stands before them.
+// Trailing spaces go, unless a \ precedes them.
 std::string_view without_end(std::string_view line) {
   if (line.ends_with('\r'))
     line.remove_suffix(1);

@@ -1,9 +1,9 @@
-// .chillboxignore: what of a site's folder stays on the laptop. Lines as in gitignore(5): empty
-// lines and those that begin with # say nothing; ! takes back what a line before it left out; a /
-// at the end means folders only; a / elsewhere means the path from the site's folder, else the name
-// counts at any depth; *, ? and [a-z] match within one name, ** any number of folders; \ takes the
-// meaning of what follows it. The last line that matches decides. What lies in a folder that is
-// left out cannot be taken back. There is one such file, beside the site file.
+// .chillboxignore: which files of a site's folder stay on the laptop. Lines as in gitignore(5):
+// empty lines and those that begin with # say nothing; ! takes back what a line before it left out;
+// a / at the end means folders only; a / elsewhere means the path from the site's folder, else the
+// name counts at any depth; *, ? and [a-z] match within one name, ** any number of folders; \ takes
+// the meaning of what follows it. The last line that matches decides. What lies in a folder that is
+// left out cannot be taken back. There is one such file, next to the site file.
 #pragma once
 
 #include "base/error.hpp"
@@ -16,11 +16,11 @@ namespace chillbox::cli {
 
 class IgnoreList {
 public:
-  // With what tools leave behind and no host needs (.git, __pycache__, .venv, ...) in front, so
+  // Preceded by patterns for what tools leave and no host needs (.git, __pycache__, .venv, ...), so
   // that ! can take it back. invalid: a line that can match nothing, with its number.
   static Result<IgnoreList> parse(std::string_view text);
-  // path: relative to the site's folder. The folders that it lies in are not looked at: whoever
-  // walks does not enter them.
+  // path: relative to the site's folder. The folders that it lies in are not looked at: a
+  // walk does not enter them.
   bool leaves_out(std::string_view path, bool directory) const;
   // The same, and the folders that it lies in.
   bool leaves_out_whole(std::string_view path, bool directory) const;

@@ -1,6 +1,6 @@
 // Commands that a site's own files name for the laptop: env[].cmd, and the two targets of the
-// original's Makefiles. They are run with sh, in the site's folder, as its author wrote them and
-// told before: whoever packs a site signs its code anyway. The host never sees a command.
+// original's Makefiles. They are run with sh, in the site's folder, as its author wrote them, and
+// printed first: someone who packs a site signs its code anyway. The host never sees a command.
 #pragma once
 
 #include "base/error.hpp"
@@ -20,7 +20,7 @@ namespace chillbox::cli {
 struct Laptop {
   os::Runner& runner;
   bool may_run = true;                       // --no-commands
-  std::function<void(std::string_view)> say; // told each command before it runs
+  std::function<void(std::string_view)> say; // prints each command before it runs
 };
 
 // This process's environment, and `more` over it.
@@ -31,7 +31,7 @@ std::vector<std::pair<std::string, std::string>> environment_with(
 Result<Version> version_of(const SiteFolder& folder, const Laptop& laptop);
 // NAME of each env[].cmd to what it printed, without the line ends that close it. A command sees
 // SLUGNAME, SERVER_NAME, VERSION and the site's variables before its own. denied: it must not run,
-// and there is no value beside it.
+// and the site file has no value for it.
 Result<std::map<std::string, std::string>> env_values(
     const SiteFolder& folder, const Version& version, const Laptop& laptop);
 // Each immutable service that has the original's Makefile: its name to what `make inspect.HASH`

@@ -60,12 +60,13 @@ std::unexpected<Error> with_name(const std::string& name, const Error& error) {
   return fail(error.code, problems);
 }
 
-Result<config::TomlSite> parse(const std::string& name, const std::string& text) {
+Result<config::TomlSite> parse(
+    const std::string& name, const std::string& text, const config::KindRoles& kinds) {
   const bool toml = name.ends_with(k_toml);
   const SiteName slug = TRY_IN(name, SiteName::parse(name.substr(0, name.size() - k_json.size())));
   if (toml)
-    return config::parse_site_toml(text, name, slug);
-  auto site = config::parse_site(text, slug);
+    return config::parse_site_toml(text, name, slug, kinds);
+  auto site = config::parse_site(text, slug, kinds);
   if (!site)
     return with_name(name, site.error());
   return config::TomlSite{std::move(*site), text};
@@ -81,7 +82,8 @@ Result<IgnoreList> read_ignore(const std::string& dir) {
 
 } // namespace
 
-Result<SiteFolder> read_site_folder(const std::string& path, const std::string& sources) {
+Result<SiteFolder> read_site_folder(
+    const std::string& path, const std::string& sources, Kinds kinds) {
   const std::string file = TRY(find_site_file(path));
   const auto slash = file.rfind('/');
   const std::string name = file.substr(slash == std::string::npos ? 0 : slash + 1);
@@ -89,9 +91,11 @@ Result<SiteFolder> read_site_folder(const std::string& path, const std::string& 
       : slash == 0                                      ? "/"
                                                         : file.substr(0, slash);
   const std::string dir = sources.empty() ? beside : sources;
-  auto parsed = TRY(parse(name, TRY(read_input(file, config::k_max_site_json))));
+  const std::string text = TRY(read_input(file, config::k_max_site_json));
+  auto parsed = TRY(parse(name, text, kinds.roles()));
   auto ignore = TRY(read_ignore(dir));
-  return SiteFolder{dir, file, std::move(parsed.json), std::move(parsed.site), std::move(ignore)};
+  return SiteFolder{dir, file, std::move(parsed.json), std::move(parsed.site), std::move(ignore),
+      std::move(kinds)};
 }
 
 bool makefile_inspects(const std::string& dir, std::string_view name) {
@@ -108,12 +112,12 @@ bool makefile_inspects(const std::string& dir, std::string_view name) {
 }
 
 bool is_made(const SiteFolder& folder, const config::Service& service) {
-  return service.lang == "immutable" &&
+  return folder.kind_of(service).hashed &&
       makefile_inspects(cat(folder.dir, "/", service.handler), "HASH");
 }
 
-bool runs_python(const config::Service& service) {
-  return service.lang == "python" || service.lang == "chill" || service.lang == "python-worker";
+bool is_collected(const SiteFolder& folder, const config::Service& service) {
+  return !folder.kind_of(service).language.empty();
 }
 
 } // namespace chillbox::cli

@@ -5,6 +5,7 @@
 #include "base/names.hpp"
 #include "base/text.hpp"
 #include "cli/core/json_fields.hpp"
+#include "cli/pack/kinds.hpp"
 #include "config/site.hpp"
 #include "os/disk.hpp"
 
@@ -13,107 +14,40 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 
 namespace chillbox::cli {
 namespace {
 
 constexpr std::array k_options{
     k_site,
-    Option{"--kind", ArgKind::text, "KIND", "python (the default), static or chill"},
+    Option{"--kind", ArgKind::text, "KIND",
+        "kind of its service; a name that does not exist lists them"},
     Option{"--server-name", ArgKind::text, "NAME", "its host name (default: SITE.example)"},
     Option{"-o,--output", ArgKind::text, "DIR", "the folder to make (default: SITE)"},
 };
 
 namespace fs = std::filesystem;
 
-// @SITE@ is the site's name, @MODULE@ the same as Python has it, @TITLE@ with a capital, @HOST@ its
-// host name.
-struct File {
-  std::string_view path, text;
-};
+// The template of a kind: its path in the site's folder to its text.
+using Files = std::map<std::string, std::string>;
 
-constexpr std::array k_python{
-    File{"@SITE@.site.json", R"({
-  "name": "@TITLE@",
-  "server_name": "@HOST@",
-  "version": "0.1.0",
-  "services": [{ "name": "web", "lang": "python", "health": { "path": "/up" } }]
-}
-)"},
-    File{"web/requirements.txt", "flask\n"},
-    File{"web/@MODULE@_web/__init__.py", ""},
-    File{"web/@MODULE@_web/app.py", R"(import os
-
-from flask import Flask
-
-def create_app():
-    app = Flask(__name__)
-
-    @app.get("/")
-    def index():
-        return "Hello from @SITE@ %s\n" % os.environ.get("VERSION", "at home")
-
-    # The host asks here before it lets visitors in.
-    @app.get("/up")
-    def up():
-        return "ok\n"
-
-    return app
-)"},
-};
-
-constexpr std::array k_static{
-    File{"@SITE@.site.json", R"({
-  "name": "@TITLE@",
-  "server_name": "@HOST@",
-  "version": "0.1.0",
-  "services": [{ "name": "web", "lang": "static" }]
-}
-)"},
-    File{"web/index.html", R"(<!doctype html>
-<meta charset="utf-8">
-<title>@TITLE@</title>
-<h1>Hello from @SITE@</h1>
-)"},
-};
-
-constexpr std::array k_chill{
-    File{"@SITE@.site.json", R"({
-  "name": "@TITLE@",
-  "server_name": "@HOST@",
-  "version": "0.1.0",
-  "services": [{ "name": "web", "lang": "chill", "environment": [{ "name": "freeze", "value": "true" }] }]
-}
-)"},
-    File{"web/site.cfg",
-        "THEME_TEMPLATE_FOLDER = \"templates\"\nFREEZER_DESTINATION = \"frozen\"\nCHILL_DATABASE_URI = \"db\"\n"},
-    File{"web/chill-data.yaml",
-        "--- !ChillNode\nname: homepage\nroute: /\ntemplate: page.html\nvalue:\n  title: Hello from @SITE@\n"},
-    File{"web/templates/page.html",
-        "<!doctype html>\n<meta charset=\"utf-8\">\n<title>{{ title }}</title>\n<h1>{{ title }}</h1>\n"},
-};
-
-struct SiteKind {
-  std::string_view name;
-  std::span<const File> files;
-  bool wheels; // it needs some
-};
-constexpr std::array k_kinds{SiteKind{"python", k_python, true},
-    SiteKind{"static", k_static, false}, SiteKind{"chill", k_chill, true}};
-
-Result<SiteKind> kind_of(const std::string& name) {
+Result<Files> template_of(const Kinds& kinds, const std::string& name) {
+  auto files = TRY(kinds.new_site(name));
+  if (!files.empty())
+    return files;
   std::vector<std::string> names;
-  for (const SiteKind& kind : k_kinds) {
-    if (kind.name == name)
-      return kind;
-    names.emplace_back(kind.name);
-  }
+  for (const auto& [other, role] : kinds.roles())
+    if (!TRY(kinds.new_site(other)).empty())
+      names.push_back(other);
   const auto near = nearest(name, names);
   return fail(Code::usage,
       cat("--kind '", printable(name, 40), "': one of ", join(names, ", "),
           near ? cat("; did you mean '", *near, "'?") : ""));
 }
 
+// @SITE@ is the site's name, @MODULE@ the same as Python has it, @TITLE@ with a capital, @HOST@ its
+// host name.
 std::string filled(std::string_view text, const SiteName& site, const std::string& host) {
   std::string module = site.str(), title = site.str();
   std::ranges::replace(module, '-', '_');
@@ -129,7 +63,9 @@ std::string filled(std::string_view text, const SiteName& site, const std::strin
 
 Result<void> run(Call& call) {
   const SiteName site = TRY(SiteName::parse(call.args.text("SITE")));
-  const SiteKind kind = TRY(kind_of(call.args.text("kind", "python")));
+  const Kinds kinds = TRY(Kinds::load(call.paths));
+  const std::string kind = call.args.text("kind", kinds.default_name());
+  const Files files = TRY(template_of(kinds, kind));
   const std::string host = call.args.text("server-name", site.str() + ".example");
   if (!config::is_host_name(host))
     return fail(Code::usage,
@@ -140,23 +76,26 @@ Result<void> run(Call& call) {
   if (fs::exists(dir, error))
     return fail(
         Code::conflict, cat(printable(dir, 1024), " already exists, and nothing is overwritten"));
-  for (const File& file : kind.files) {
-    const fs::path path = fs::path(dir) / filled(file.path, site, host);
+  for (const auto& [name, text] : files) {
+    const fs::path path = fs::path(dir) / filled(name, site, host);
     fs::create_directories(path.parent_path(), error);
     if (error)
       return fail_errno(cat("make ", printable(path.parent_path().string(), 1024)), error.value());
     TRY(os::real_disk().write(
-        path.string(), filled(file.text, site, host), 0644, {::geteuid(), ::getegid()}));
+        path.string(), filled(text, site, host), 0644, {::geteuid(), ::getegid()}));
   }
   if (call.terminal.json()) {
-    call.terminal.print(result_text("new",
-        {{"site", site.str()}, {"path", dir}, {"kind", std::string(kind.name)},
-            {"server_name", host}}));
+    call.terminal.print(result_text(
+        "new", {{"site", site.str()}, {"path", dir}, {"kind", kind}, {"server_name", host}}));
     return {};
   }
   call.terminal.print(dir);
   call.terminal.print_status(cat("next: chillboxctl pack ", printable(dir, 200),
-      kind.wheels ? " --wheels --python 3.12" : "", " -R recipient.txt -k deployer.key -o out"));
+      kinds.find(kind).language.empty() ? "" : " --wheels --python VERSION",
+      " -R recipient.txt -k deployer.key -o out",
+      kinds.find(kind).language.empty()
+          ? ""
+          : ", with the VERSION that `python3 --version` prints on the host"));
   return {};
 }
 

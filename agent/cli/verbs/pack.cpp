@@ -2,9 +2,9 @@
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/pack/archive_summary.hpp"
+#include "cli/pack/collect.hpp"
 #include "cli/pack/encrypt_and_sign.hpp"
 #include "cli/pack/site_commands.hpp"
-#include "cli/pack/wheels.hpp"
 
 #include "base/text.hpp"
 
@@ -19,7 +19,7 @@ constexpr std::array k_options{
     Option{"--wheels", ArgKind::flag, "",
         "collect what the Python services need into their dep/, with pip"},
     Option{"--python", ArgKind::text, "VERSION",
-        "collect wheels for this Python, such as 3.12 (default: this machine's)"},
+        "collect wheels for this Python: what `python3 --version` prints on the host (default: this machine's)"},
     Option{"--platform", ArgKind::list, "TAG[,..]",
         "collect wheels for this platform (default with --python: musllinux_1_2_x86_64, which is Alpine)"},
     Option{"--new-hashes", ArgKind::flag, "",
@@ -37,8 +37,9 @@ constexpr std::array k_options{
 };
 
 Result<void> run(Call& call) {
-  const auto target = TRY(wheel_target(call.args));
-  const SiteFolder folder = TRY(read_site_folder(call.args.text("DIR"), call.args.text("source")));
+  const auto options = TRY(collect_options(call.args));
+  const SiteFolder folder = TRY(read_site_folder(
+      call.args.text("DIR"), call.args.text("source"), TRY(Kinds::load(call.paths))));
   const SiteName& slug = folder.site.slug;
   const ArtifactSigner signer = TRY(prepare_signer(call.args));
   const Laptop laptop{os::real_runner(), !call.args.has("no-commands"),
@@ -48,11 +49,9 @@ Result<void> run(Call& call) {
   const std::string json = TRY(packed_json(folder, version, values));
   TRY_IN(cat(folder.file, ", as it is packed"), config::parse_site(json, slug));
   Progress progress(call.terminal);
-  if (target)
-    TRY(fetch_wheels(folder, *target, os::real_runner(), progress));
-  TRY(tell_added_hashes(folder, progress));
+  auto replaced = TRY(collect(folder, options, os::real_runner(), progress));
   auto immutable = TRY(make_immutable(folder, laptop));
-  const LayoutOptions how{std::move(immutable), target.has_value()};
+  const LayoutOptions how{std::move(immutable), options.collects, std::move(replaced)};
   auto entries = TRY_IN(slug.str(), archive_entries(folder, json, how));
   const ArchiveSummary contents = summarize(folder.site, entries);
   const SignedArtifact sealed =

@@ -14,7 +14,7 @@ constexpr std::array k_options{Option{"PATH", ArgKind::text, "",
 
 Result<void> run(Call& call) {
   const std::string path = call.args.text("PATH");
-  const SiteFolder folder = TRY(read_site_folder(path));
+  const SiteFolder folder = TRY(read_site_folder(path, "", TRY(Kinds::load(call.paths))));
   const config::Site& site = folder.site;
   if (path != folder.file) // for a folder, the services' folders must exist too
     TRY_IN(folder.file, archive_entries(folder, folder.json));

@@ -6,8 +6,11 @@ import json
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
+
+from requirements import Problem
 
 DENIED = 4
 MUSL = "musllinux_1_2_"  # Alpine's, unless --platform names another
@@ -17,6 +20,10 @@ class Target:
     """The host. Without a version of Python it is this machine."""
 
     def __init__(self, python, platforms):
+        for what, text, like, pattern in [("--python", python, "3.N or 3.N.M", r"3\.\d+(\.\d+)?")] + [
+                ("--platform", tag, "musllinux_1_2_x86_64 (Alpine) or manylinux_2_28_x86_64 (Debian)", r"\w{1,64}") for tag in platforms]:
+            if text and not re.fullmatch(pattern, text):
+                raise Problem("%s '%s': such as %s" % (what, text, like), 2)
         self.python = python
         named = platforms or ([MUSL + platform.machine()] if python else [])
         self.platforms = [tag for name in named for tag in [name] + older(name)]
@@ -66,7 +73,8 @@ def main(markers, *words):
         from pip._internal.cli import cmdoptions, main as cli
         from pip._vendor.packaging import markers as packaging
     except ImportError:
-        sys.exit("ERROR: python3 has no pip: install python3-pip, or run in a virtual environment that has it")
+        print("ERROR: python3 has no pip: install python3-pip, or run in a virtual environment that has it", file=sys.stderr)
+        sys.exit(3)
     denied = []
     here = packaging.default_environment()
     packaging.default_environment = lambda: dict(here, **json.loads(markers))

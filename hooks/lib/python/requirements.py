@@ -17,7 +17,11 @@ MARKS = [(codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs
 
 
 class Problem(Exception):
-    """One line for the author of the file."""
+    """One line for the author of the file, and an exit code of collect."""
+
+    def __init__(self, text, code=1):
+        super().__init__(text)
+        self.code = code
 
 
 class Line:

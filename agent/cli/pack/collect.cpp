@@ -1,0 +1,163 @@
+#include "cli/pack/collect.hpp"
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "cli/core/file_input.hpp"
+#include "cli/pack/site_commands.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace chillbox::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr os::Millis k_timeout{30 * 60'000};
+constexpr size_t k_max_answer = 8 << 20; // bytes
+constexpr int k_not_found = 127;         // of env and sh: the interpreter
+
+class TemporaryDir {
+public:
+  static Result<TemporaryDir> create() {
+    std::error_code error;
+    std::string path = (fs::temp_directory_path(error) / "chillbox-hooks-XXXXXX").string();
+    if (::mkdtemp(path.data()) == nullptr)
+      return fail_errno(cat("make ", path), errno);
+    return TemporaryDir(std::move(path));
+  }
+  explicit TemporaryDir(std::string path) : m_path(std::move(path)) {}
+  TemporaryDir(TemporaryDir&& other) noexcept : m_path(std::exchange(other.m_path, {})) {}
+  TemporaryDir& operator=(TemporaryDir&&) = delete;
+  ~TemporaryDir() {
+    std::error_code error;
+    if (!m_path.empty())
+      fs::remove_all(m_path, error);
+  }
+  const std::string& path() const { return m_path; }
+
+private:
+  std::string m_path;
+};
+
+Code code_of(int exit) {
+  return exit == 2 ? Code::usage
+      : exit == 3  ? Code::not_found
+      : exit == 4  ? Code::denied
+                   : Code::failure;
+}
+
+class Collector {
+public:
+  Collector(const SiteFolder& folder, const CollectOptions& options, os::Runner& runner,
+      const std::string& hooks)
+      : m_folder(folder), m_options(options), m_runner(runner), m_hooks(hooks) {}
+
+  // What the hook prints; null: it cannot be run here, and nothing was asked of it.
+  Result<Json> run(const config::Service& service) const;
+
+private:
+  // The hook with the interpreter that its first line names, for a /tmp from which nothing is run.
+  Result<std::vector<std::string>> argv(const config::Service& service) const;
+
+  const SiteFolder& m_folder;
+  const CollectOptions& m_options;
+  os::Runner& m_runner;
+  const std::string& m_hooks;
+};
+
+Result<std::vector<std::string>> Collector::argv(const config::Service& service) const {
+  const Kinds& kinds = m_folder.kinds;
+  const std::string hook = kinds.folder(kinds.find(service.lang).language, m_hooks) + "/collect";
+  const std::string text = TRY(read_input(hook, 1 << 20));
+  const auto line = std::string_view(text).substr(0, text.find('\n'));
+  auto argv = TRY(config::split_argv(line.starts_with("#!") ? line.substr(2) : "/bin/sh"));
+  argv.push_back(hook);
+  argv.push_back(cat("--extras=", kinds.folder(service.lang, m_hooks), "/extras"));
+  if (!m_options.collects)
+    argv.emplace_back("--look");
+  if (!m_options.python.empty())
+    argv.push_back("--python=" + m_options.python);
+  for (const auto& platform : m_options.platforms)
+    argv.push_back("--platform=" + platform);
+  if (m_options.new_hashes)
+    argv.emplace_back("--new-hashes");
+  return argv;
+}
+
+Result<Json> Collector::run(const config::Service& service) const {
+  std::error_code error;
+  os::Command command{.argv = TRY(argv(service)),
+      .env = environment_with({{"CHILLBOX_WORKER_CLASS", service.worker_class}})};
+  command.cwd = fs::absolute(cat(m_folder.dir, "/", service.handler), error).string();
+  command.timeout = k_timeout;
+  command.output_limit = k_max_answer;
+  command.no_new_privs = false;
+  const auto exit = TRY(m_runner.run(command));
+  if (exit.code == k_not_found && !m_options.collects)
+    return Json();
+  if (!exit.ok())
+    return fail(code_of(exit.code), printable(trim(exit.err), 1000));
+  return parse_json(exit.out, k_max_answer);
+}
+
+Replacements replacements(const Json& answer) {
+  Replacements out;
+  for (const auto& [path, text] : answer.value("replace", Json::object()).items())
+    out[path] = text.is_string() ? std::optional(text.get<std::string>()) : std::nullopt;
+  return out;
+}
+
+void print(const std::string& service, const Json& answer, Progress& progress) {
+  for (const auto& [what, text] : answer.value("messages", std::map<std::string, std::string>()))
+    progress.done(what, cat(service, ": ", text));
+}
+
+} // namespace
+
+Result<CollectOptions> collect_options(const Args& args) {
+  CollectOptions options{.collects = args.has("wheels") || args.has("python"),
+      .python = args.text("python"),
+      .platforms = args.list("platform"),
+      .new_hashes = args.has("new-hashes")};
+  if (options.python.empty() && !options.platforms.empty())
+    return fail(Code::usage,
+        "--platform: for which Python? give --python with what `python3 --version` prints on the host");
+  if (options.new_hashes && !options.collects)
+    return fail(Code::usage, "--new-hashes: for which wheels? give --wheels or --python, too");
+  return options;
+}
+
+Result<std::map<std::string, Replacements>> collect(const SiteFolder& folder,
+    const CollectOptions& options, os::Runner& runner, Progress& progress) {
+  std::map<std::string, Replacements> all;
+  std::optional<TemporaryDir> hooks;
+  for (const config::Service& service : folder.site.services) {
+    const std::string& name = service.name.str();
+    const std::string dir = cat(folder.dir, "/", service.handler);
+    std::error_code error;
+    if (!is_collected(folder, service) || !fs::is_directory(dir, error) ||
+        (!options.collects && !fs::is_directory(dir + "/dep", error)))
+      continue;
+    if (!hooks) {
+      hooks.emplace(TRY(TemporaryDir::create()));
+      TRY(write_shipped_hooks(hooks->path()));
+    }
+    if (options.collects)
+      progress.begin("wheels", name);
+    const auto answer = Collector(folder, options, runner, hooks->path()).run(service);
+    progress.end_line();
+    if (!answer)
+      return within(cat("service ", name), Error(answer.error()));
+    if (answer->is_null())
+      continue;
+    print(name, *answer, progress);
+    all[name] = replacements(*answer);
+  }
+  return all;
+}
+
+} // namespace chillbox::cli

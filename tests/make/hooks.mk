@@ -1,0 +1,12 @@
+# hooks/handlers and hooks/lib as a table in chillboxctl: the kinds that a laptop knows which has the program and nothing else.
+HOOK_FILES := $(shell find hooks/handlers hooks/lib -type f ! -name '*.pyc' | LC_ALL=C sort)
+
+$(BUILD)/generated/shipped_hooks.cpp: $(HOOK_FILES) agent/cli/pack/embed-hooks
+	@mkdir -p $(@D)
+	@sh agent/cli/pack/embed-hooks $(HOOK_FILES) >$@.new && mv -f $@.new $@
+
+$(BUILD)/generated/shipped_hooks.o: $(BUILD)/generated/shipped_hooks.cpp | $(DEPS_SENTINEL)
+	@printf '  CXX   %s\n' $<
+	@$(COMPILE) -c -o $@ $<
+
+$(BUILD)/libcli.a: $(BUILD)/generated/shipped_hooks.o
