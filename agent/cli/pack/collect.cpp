@@ -90,8 +90,9 @@ Result<std::vector<std::string>> Collector::argv(const config::Service& service)
 
 Result<Json> Collector::run(const config::Service& service) const {
   std::error_code error;
-  os::Command command{.argv = TRY(argv(service)),
-      .env = environment_with({{"CHILLBOX_WORKER_CLASS", service.worker_class}})};
+  os::Command command;
+  command.argv = TRY(argv(service));
+  command.env = environment_with({{"CHILLBOX_WORKER_CLASS", service.worker_class}});
   command.cwd = fs::absolute(cat(m_folder.dir, "/", service.handler), error).string();
   command.timeout = k_timeout;
   command.output_limit = k_max_answer;

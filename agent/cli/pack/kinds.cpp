@@ -49,8 +49,8 @@ Result<void> Kinds::add(const std::string& handlers, bool replaces) {
     if ((m_known.contains(name) && !replaces) || !fs::exists(file, error))
       continue;
     const std::string text = TRY(read_input(file, config::k_max_kind_json));
-    const Known known{TRY_IN(file, config::parse_kind(text)), folder};
-    m_known.insert_or_assign(name, known);
+    const config::Kind kind = TRY_IN(file, config::parse_kind(text));
+    m_known.insert_or_assign(name, Known{kind, folder});
   }
   return {};
 }
