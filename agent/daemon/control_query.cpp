@@ -2,6 +2,7 @@
 #include "artifact/stager.hpp"
 #include "base/text.hpp"
 #include "daemon/control_verbs.hpp"
+#include "os/probe.hpp"
 #include "rollout/loaded_release.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/redis.hpp"
@@ -36,7 +37,7 @@ std::string nginx_trouble(const rollout::HostContext& host) {
   if (host.paths.testing())
     return ""; // this machine's NGINX is not the test's
   const auto& config = host.config;
-  const auto answer = nginx::probe({.port = config.http_port,
+  const auto answer = os::probe({.port = config.http_port,
       .path = "/healthcheck/",
       .host = config.server_name,
       .timeout = os::Millis{2'000}});

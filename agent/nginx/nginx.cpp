@@ -8,6 +8,7 @@
 #include "nginx/site_file.hpp"
 
 #include "base/fd.hpp"
+#include "os/probe.hpp"
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -46,7 +47,7 @@ std::string generation_of(std::string_view text) {
   return std::string(value.substr(0, value.find('\'')));
 }
 
-Probe generation_probe(uint16_t port) {
+os::Probe generation_probe(uint16_t port) {
   return {.port = port,
       .path = "/generation",
       .host = std::string(k_generation_host),
@@ -187,7 +188,7 @@ Result<bool> Nginx::install_host() {
   const auto now = m_disk.exists(path) ? TRY(m_disk.read(path, k_max_file)) : std::string();
   const std::string generation = generation_of(now);
   if (!generation.empty() && now == render_host(m_host, m_paths, generation, facts)) {
-    const auto answer = probe(generation_probe(m_host.http_port));
+    const auto answer = os::probe(generation_probe(m_host.http_port));
     return answer &&
         answer->body != generation; // nobody there: it will load all of it when it starts
   }
@@ -272,7 +273,7 @@ std::string Nginx::file_with_name(const SiteName& site, std::string_view host_na
 
 Result<void> Nginx::ask_by_name(const SiteName& site, const std::string& text) {
   for (const auto& [name, port] : served_names(text)) {
-    const auto answer = probe(
+    const auto answer = os::probe(
         {.port = port, .path = "/.chillbox/site", .host = name, .timeout = os::Millis{2'000}});
     if (answer && answer->status == 200 && answer->body == site.str())
       continue;
@@ -301,12 +302,12 @@ std::string Nginx::logged_error(uint64_t from) {
 }
 
 Result<void> Nginx::wait_for_generation(const std::string& generation, uint64_t log_start) {
-  const Probe ask = generation_probe(m_host.http_port);
+  const os::Probe ask = generation_probe(m_host.http_port);
   const auto begun = m_clock.mono();
   auto old = begun; // when it last did not exist yet
   std::string last = "no answer";
   while (m_clock.mono() - begun < k_reload_deadline) {
-    const auto answer = probe(ask);
+    const auto answer = os::probe(ask);
     if (answer && answer->status == 200 && answer->body == generation) {
       if (m_clock.mono() - old >= k_settled)
         return {};

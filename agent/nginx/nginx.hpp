@@ -164,19 +164,4 @@ private:
   Result<void> m_outcome; // of that one
 };
 
-// One GET over a unix socket or a loopback port, HTTP/1.0, at most 64 KiB read, whole deadline
-// (faults 105). For health checks and the generation. host: the Host header.
-struct Probe {
-  std::string socket; // or
-  uint16_t port = 0;
-  std::string path = "/";
-  std::string host = "localhost";
-  os::Millis timeout{5'000};
-};
-struct ProbeAnswer {
-  int status = 0;
-  std::string body;
-};
-Result<ProbeAnswer> probe(const Probe& request);
-
 } // namespace chillbox::nginx

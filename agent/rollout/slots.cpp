@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "os/port.hpp"
+#include "os/probe.hpp"
 
 #include <unistd.h>
 
@@ -149,14 +150,14 @@ Result<void> probe_service(
     HostContext& host, const LoadedRelease& release, const PlannedService& p) {
   if (!p.listens())
     return {};
-  nginx::Probe probe{.path = p.service.health.path,
+  os::Probe probe{.path = p.service.health.path,
       .host = release.site.server_name,
       .timeout = p.service.health.timeout};
   if (p.kind.listens == ServiceKind::Listens::on_socket)
     probe.socket = slot_socket(host, release, p);
   else
     probe.port = p.port;
-  const auto answer = TRY(nginx::probe(probe));
+  const auto answer = TRY(os::probe(probe));
   const int limit = p.service.health.declared ? 400 : 500;
   if (answer.status < 200 || answer.status >= limit)
     return fail(

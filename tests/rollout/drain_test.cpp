@@ -1,5 +1,6 @@
 // No request is lost: a slot that had the traffic is stopped only when nobody waits at its socket
 // any more.
+#include "os/probe.hpp"
 #include "rollout/engine_host.hpp"
 
 using namespace chillbox;
@@ -17,7 +18,7 @@ public:
     m_app.busy = true;
     m_thread =
         std::thread([this, socket = cat(host.paths.slots_of(site()), "/app.", slot, ".sock")] {
-          const auto answer = nginx::probe({.socket = socket});
+          const auto answer = os::probe({.socket = socket});
           m_heard = answer ? answer->body : "lost: " + answer.error().message;
         });
     REQUIRE(eventually([&] {

@@ -5,6 +5,7 @@
 
 #include "catch.hpp"
 #include "crypto/age.hpp"
+#include "os/probe.hpp"
 #include "rollout/bring_up.hpp"
 #include "rollout/deployer.hpp"
 #include "rollout/fake_runner.hpp"
@@ -171,7 +172,7 @@ public:
   }
   std::string ask(const std::string& slug = "blog",
       const std::string& service = "app") { // through the link, as NGINX does
-    const auto answer = nginx::probe({.socket = paths.live_socket(site(slug), service)});
+    const auto answer = os::probe({.socket = paths.live_socket(site(slug), service)});
     return answer ? (answer->status == 200 ? answer->body : std::to_string(answer->status))
                   : "nobody";
   }

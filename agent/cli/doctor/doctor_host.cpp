@@ -8,6 +8,7 @@
 #include "os/host_layout.hpp"
 #include "os/job_user.hpp"
 #include "os/mount.hpp"
+#include "os/probe.hpp"
 #include "os/root_owned.hpp"
 #include "os/runner.hpp"
 
@@ -164,7 +165,7 @@ void look_at_nginx(Doctor& d) {
   if (!d.disk.exists(*directory + "/chillbox.conf"))
     return d.fail("nginx", cat(*directory, "/chillbox.conf does not exist: /v1/ is not served"),
         "rc-service chillboxd restart writes it");
-  const auto answer = nginx::probe(
+  const auto answer = os::probe(
       {.port = d.config.http_port, .path = "/healthcheck/", .host = d.config.server_name});
   if (!answer)
     return d.fail("nginx", cat("port ", d.config.http_port, ": ", answer.error().message),

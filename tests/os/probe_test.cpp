@@ -1,7 +1,9 @@
 // Against a server of the worst kind, one connection at a time.
-#include "sample.hpp"
+#include "catch.hpp"
+#include "support.hpp"
 
 #include "base/fd.hpp"
+#include "os/probe.hpp"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -12,7 +14,9 @@
 #include <thread>
 
 using namespace chillbox;
-using namespace chillbox::nginx;
+using namespace chillbox::os;
+using os_test::has;
+using os_test::TempDir;
 
 namespace {
 
@@ -22,7 +26,7 @@ public:
       : m_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), m_serve(std::move(serve)) {
     sockaddr_un a{};
     a.sun_family = AF_UNIX;
-    path = m_root.at("/s.sock");
+    path = m_dir / "s.sock";
     std::memcpy(a.sun_path, path.c_str(), path.size() + 1);
     REQUIRE(::bind(m_fd.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0);
     REQUIRE(::listen(m_fd.get(), 4) == 0);
@@ -40,12 +44,12 @@ public:
   }
   Result<ProbeAnswer> ask(int timeout_ms = 2000) {
     return probe(
-        {.socket = path, .path = "/up", .host = "example.org", .timeout = os::Millis{timeout_ms}});
+        {.socket = path, .path = "/up", .host = "example.org", .timeout = Millis{timeout_ms}});
   }
   std::string path, request;
 
 private:
-  Root m_root;
+  TempDir m_dir;
   Fd m_fd;
   std::function<void(int)> m_serve;
   std::thread m_thread;
@@ -115,7 +119,7 @@ TEST_CASE("what is not HTTP is an error that shows it") {
 
 TEST_CASE("nobody there is unreachable, over a socket and over TCP") {
   CHECK_FALSE(probe({.socket = "/no/such.sock"}));
-  const auto tcp = probe({.port = 1, .timeout = os::Millis{1000}});
+  const auto tcp = probe({.port = 1, .timeout = Millis{1000}});
   REQUIRE_FALSE(tcp);
   CHECK(tcp.error().code == Code::unreachable);
   CHECK(tcp.error().message == "127.0.0.1:1: connect: connection refused");

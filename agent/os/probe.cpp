@@ -1,8 +1,7 @@
-// A client of our own for one small question. libcurl would cost the idle daemon megabytes and its
-// start some milliseconds, for a request of three lines; it stays where real servers are talked to.
+#include "os/probe.hpp"
+
 #include "base/fd.hpp"
 #include "base/text.hpp"
-#include "nginx/nginx.hpp"
 #include "os/socket.hpp"
 
 #include <arpa/inet.h>
@@ -15,7 +14,7 @@
 #include <cerrno>
 #include <poll.h>
 
-namespace chillbox::nginx {
+namespace chillbox::os {
 namespace {
 
 constexpr size_t k_max_answer = 64 * 1024;
@@ -24,7 +23,7 @@ std::string place_of(const Probe& p) {
   return p.socket.empty() ? cat("127.0.0.1:", p.port) : p.socket;
 }
 
-Result<Fd> connect_loopback(uint16_t port, os::Millis timeout) {
+Result<Fd> connect_loopback(uint16_t port, Millis timeout) {
   Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -69,12 +68,12 @@ bool is_whole(std::string_view bytes) {
   return length && bytes.size() - end - 4 >= *length;
 }
 
-Result<std::string> read_answer(int fd, const os::Clock& clock, os::Millis deadline) {
+Result<std::string> read_answer(int fd, const Clock& clock, Millis deadline) {
   std::string bytes;
   std::array<char, 8192> buffer;
   while (bytes.size() < k_max_answer && !is_whole(bytes)) {
     const auto left = deadline - clock.mono();
-    if (left <= os::Millis{0} || !TRY(os::wait_readable(fd, left)))
+    if (left <= Millis{0} || !TRY(wait_readable(fd, left)))
       return fail(Code::timed_out, bytes.empty() ? "no answer" : "the answer does not end");
     const ssize_t n = ::recv(
         fd, buffer.data(), std::min(buffer.size(), k_max_answer - bytes.size()), MSG_DONTWAIT);
@@ -102,16 +101,16 @@ Result<ProbeAnswer> parse_answer(std::string_view bytes) {
 }
 
 Result<ProbeAnswer> ask(const Probe& p) {
-  const os::Clock& clock = os::real_clock();
+  const Clock& clock = real_clock();
   const auto deadline = clock.mono() + p.timeout;
   if (!p.path.starts_with('/') || !is_plain(p.path) || !is_plain(p.host))
     return fail(
         Code::invalid, cat("'", printable(p.path, 80), "' is not a path that can be requested"));
   const Fd fd = p.socket.empty() ? TRY(connect_loopback(p.port, p.timeout))
-                                 : TRY(os::connect_unix(p.socket, p.timeout));
+                                 : TRY(connect_unix(p.socket, p.timeout));
   const std::string request = cat("GET ", p.path, " HTTP/1.0\r\nHost: ", p.host,
       "\r\nUser-Agent: chillbox\r\nConnection: close\r\n\r\n");
-  TRY(os::write_all(fd.get(), bytes_of(request), std::max(deadline - clock.mono(), os::Millis{0})));
+  TRY(write_all(fd.get(), bytes_of(request), std::max(deadline - clock.mono(), Millis{0})));
   return parse_answer(TRY(read_answer(fd.get(), clock, deadline)));
 }
 
@@ -124,4 +123,4 @@ Result<ProbeAnswer> probe(const Probe& request) {
   return answer;
 }
 
-} // namespace chillbox::nginx
+} // namespace chillbox::os

@@ -1,0 +1,33 @@
+// One GET over a unix socket or a loopback port, HTTP/1.0: is a service well, and which generation
+// does NGINX serve. At most 64 KiB are read, and the whole of it ends at its deadline, however
+// slowly bytes drip in (faults 105).
+//
+// A client of our own for a request of three lines. cpp-httplib 0.11 has time-outs only for each
+// read, and keeps a header line of any length: a hostile service could hold the monitor, or fill
+// its memory. libcurl would cost the idle daemon megabytes.
+#pragma once
+
+#include "base/error.hpp"
+#include "os/clock.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace chillbox::os {
+
+struct Probe {
+  std::string socket; // path; "": the port
+  uint16_t port = 0;
+  std::string path = "/";
+  std::string host = "localhost"; // the Host header
+  Millis timeout{5'000};
+};
+struct ProbeAnswer {
+  int status = 0;
+  std::string body;
+};
+// Any status is an answer; no redirect is followed. timed_out; unreachable; invalid: not HTTP, or a
+// path or host that cannot be sent.
+Result<ProbeAnswer> probe(const Probe& request);
+
+} // namespace chillbox::os
