@@ -30,10 +30,9 @@ $(foreach room,$(ROOMS),$(eval below_$(room) := $(call below,$(room))))
 libs = $(foreach room,$(1),$(BUILD)/lib$(room).a)
 
 # Evaluated when they are used, not when make begins: on a fresh machine the first target installs pkg-config and the libraries.
-FLAGS_edge = $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
 FLAGS_base = $(shell pkg-config --cflags spdlog 2>/dev/null)
 
-LIBS_DAEMON = -lsodium -lseccomp -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog cpp-httplib 2>/dev/null) -lzstd -lz -lpthread
+LIBS_DAEMON = -lsodium -lseccomp -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog 2>/dev/null) -lzstd -lz -lpthread
 LIBS_CLI = -lsodium -lseccomp -lcrypto -lcurl $(shell pkg-config --libs spdlog 2>/dev/null) -lzstd -lz -lpthread
 
 # Only the host in a box needs root.

@@ -39,12 +39,11 @@ struct Confinement {
 // A forbidden system call afterwards ends the process by SIGSYS: exit code 159, the call's number
 // in the kernel's log.
 // - One thread only, so far: user, Landlock and memory limits are a thread's own or unsafe to
-// change under another one. busy otherwise.
+//   change under another one. busy otherwise.
 // - Whatever opens files lazily must have done so: users and groups (find_user), locale,
-// std::random_device, hardware_concurrency() (cpp-httplib's
-//   default thread count asks it). The time zone is read here.
+//   std::random_device, hardware_concurrency(). The time zone is read here.
 // - User root is refused. A parent that must not be outlived (PR_SET_PDEATHSIG) stays so: the
-// change of user would clear it.
+//   change of user would clear it.
 // - Under musl a thread that aborts, other than the first, ends by SIGSYS instead of SIGABRT.
 Result<void> confine(const Confinement& c);
 

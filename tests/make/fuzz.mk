@@ -27,7 +27,7 @@ fuzzers: $(FUZZ:%=$(BUILD)/fuzz-%)
 $(FUZZ:%=$(BUILD)/tests/fuzz/%.o): $(BUILD)/tests/fuzz/%.o: tests/fuzz/%.cpp | $(DEPS_SENTINEL)
 	@mkdir -p $(@D)
 	@printf '  CXX   %s\n' $<
-	@$(COMPILE) $(FLAGS_edge) -Itests -c -o $@ $<
+	@$(COMPILE) -Itests -c -o $@ $<
 
 $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/%.o $(FUZZ_LIBS)
 	@printf '  LINK  %s\n' $@

@@ -11,11 +11,11 @@ STATIC_HEADERS := nlohmann CLI toml++ spdlog fmt catch2
 # They are preloaded between the program and the C library, which a static program has inside.
 STATIC_LEFT_OUT := $(patsubst %,tests/rollout/%_test.cpp,calls call_fault power)
 
-# FLAGS_edge, FLAGS_base: headers that cpp-httplib 0.11 and spdlog rely on and that libc++ and musl do not include for them.
+# FLAGS_base: a declaration that spdlog relies on and that musl does not give otherwise.
 static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) CCACHE=$(CCACHE) CXX='$(STATIC)/zig/bin/$(1)-linux-musl-c++' \
   AR='$(STATIC)/zig/bin/ar' OPT='-Os -w -ffunction-sections -fdata-sections -fno-sanitize=undefined' \
   CPPFLAGS='-isystem $(STATIC)/headers -isystem $(STATIC)/$(1)/include -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION="\"$(VERSION)\"" -DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY' \
-  FLAGS_edge='-include exception' FLAGS_base=-D_LARGEFILE64_SOURCE CATCH_LIBS='-lssl -lcrypto' \
+  FLAGS_base=-D_LARGEFILE64_SOURCE CATCH_LIBS='-lssl -lcrypto' \
   LDFLAGS='-static -pie -L$(STATIC)/$(1)/lib -Wl,-z,relro,-z,now -Wl,-z,stack-size=$(STACK) -Wl,--gc-sections -Wl,-s' \
   LIBS_DAEMON='-lsodium -lseccomp -lcrypto -lsqlite3 -lzstd -lz' \
   LIBS_CLI='-lsodium -lseccomp -lcurl -lssl -lcrypto -lzstd -lz' \

@@ -1,6 +1,8 @@
 // An HTTP client on libcurl, which only http.cpp uses. It speaks http and https, checks
 // certificates and follows no redirect: a signed delivery and a capability link are only for the
-// host that was named.
+// host that was named. cpp-httplib's client would lose the answer to an upload that is refused
+// before it was read whole, the reason why a connection failed, proxies from the environment, and
+// before 0.19 the deadline of a whole transfer.
 #pragma once
 
 #include "base/error.hpp"
