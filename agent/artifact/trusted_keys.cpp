@@ -1,5 +1,6 @@
-#include "artifact/verify.hpp"
+#include "artifact/trusted_keys.hpp"
 
+#include "base/names.hpp"
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
 #include "os/disk.hpp"

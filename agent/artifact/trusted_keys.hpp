@@ -1,0 +1,38 @@
+// A trusted key is /etc/chillbox/trusted/NAME.pub, minisign's own two lines. What may follow them
+// (minisign reads no further, so that `minisign -V -p NAME.pub` still works) is ours: empty
+// lines, '#' comments, and one line "sites: blog,shop" that limits the key.
+#pragma once
+
+#include "base/error.hpp"
+#include "crypto/minisign.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chillbox::artifact {
+
+struct TrustedKey {
+  std::string name;
+  crypto::MinisignPublicKey key;
+  std::vector<std::string> sites; // empty: all
+};
+// invalid: not a key, or a line that is none of the above. A mistyped limit must not turn into no
+// limit.
+Result<TrustedKey> parse_trusted_key(std::string_view text, std::string_view name);
+std::string trusted_key_text(const TrustedKey& key); // parse_trusted_key reads it back
+// Every *.pub of the directory, by name; names that begin with a dot are passed over. One that
+// cannot be used fails the whole set and is named: a deployer who is locked out should not have to
+// guess. denied: writable by others than root. No directory: no keys.
+Result<std::vector<TrustedKey>> load_trusted_keys(const std::string& dir);
+// The same, to find out whether a key is still trusted: a file that cannot be used is not, and has
+// no effect on the others.
+struct TrustedKeys {
+  std::vector<TrustedKey> keys;
+  std::vector<Error> faults; // each names its file
+};
+TrustedKeys read_trusted_keys(const std::string& dir);
+// sha256 of the key's base64 line, hex: unlike its id, nobody can make a key that has another's.
+std::string fingerprint(const crypto::MinisignPublicKey& key);
+
+} // namespace chillbox::artifact
