@@ -79,17 +79,17 @@ struct Unpacked {
   std::string tree = scratch / "tree";
   Result<artifact::StageStats> result = artifact::StageStats{};
 
-  explicit Unpacked(const Encrypted& sealed, const artifact::StageLimits& limits = {}) {
-    run(sealed, limits);
+  explicit Unpacked(const Encrypted& encrypted, const artifact::StageLimits& limits = {}) {
+    run(encrypted, limits);
   }
   explicit Unpacked(std::string_view plain, const artifact::StageLimits& limits = {}) {
     run(Encrypted(plain), limits);
   }
-  void run(const Encrypted& sealed, const artifact::StageLimits& limits) {
+  void run(const Encrypted& encrypted, const artifact::StageLimits& limits) {
     const mode_t before = umask(022);
     mkdir(tree.c_str(), 0700);
     const Fd fd(open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    result = artifact::unpack(sealed.fd.get(), sealed.key, fd.get(), limits);
+    result = artifact::unpack(encrypted.fd.get(), encrypted.key, fd.get(), limits);
     umask(before);
   }
   bool ok() const { return result.has_value(); }

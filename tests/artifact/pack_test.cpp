@@ -41,10 +41,11 @@ struct Source {
         .progress = {}};
   }
   Unpacked unpack(const std::string& name = "out.age") const {
-    Encrypted sealed("");
-    sealed.store(read_file(scratch / name));
-    sealed.key = must(identity.file_key(must(crypto::parse_age_header(bytes_of(sealed.bytes)))));
-    return Unpacked(sealed);
+    Encrypted encrypted("");
+    encrypted.store(read_file(scratch / name));
+    encrypted.key =
+        must(identity.file_key(must(crypto::parse_age_header(bytes_of(encrypted.bytes)))));
+    return Unpacked(encrypted);
   }
 };
 

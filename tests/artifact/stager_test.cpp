@@ -34,7 +34,7 @@ struct Evil {
   const char* word;
   bool (*leave)(int tree);
   mode_t mode;               // set at the end, since a change of the owner takes setuid away
-  const char *files, *links; // that it tells of
+  const char *files, *links; // that it reports
   const char* refusal;
 };
 static const Evil k_evils[] = {
@@ -94,9 +94,9 @@ struct Staging {
   bool own_user = geteuid() == 0;
   Result<StageStats> result = StageStats{};
 
-  Staging& run(const Encrypted& sealed, const StageLimits& limits = {}) {
-    result = stage({.artifact_fd = sealed.fd.get(),
-        .file_key = &sealed.key,
+  Staging& run(const Encrypted& encrypted, const StageLimits& limits = {}) {
+    result = stage({.artifact_fd = encrypted.fd.get(),
+        .file_key = &encrypted.key,
         .tree = tree,
         .limits = limits,
         .own_user = own_user});
@@ -161,10 +161,10 @@ TEST_CASE(
 
 TEST_CASE("the wrong file key is refused") {
   NEEDS_CONFINEMENT();
-  Encrypted sealed(good());
-  sealed.key = SecretBytes(16);
+  Encrypted encrypted(good());
+  encrypted.key = SecretBytes(16);
   Staging s;
-  CHECK_SAYS(s.run(sealed).says(), "corrupt: stage: artifact: the age header was changed");
+  CHECK_SAYS(s.run(encrypted).says(), "corrupt: stage: artifact: the age header was changed");
   CHECK(s.gone());
 }
 
@@ -190,11 +190,11 @@ TEST_CASE("staging can be cancelled, and ends at its deadline, without leaving a
 
 TEST_CASE("a stager that dies, lies or leaves what is forbidden is not believed, and its tree is removed") {
   NEEDS_CONFINEMENT();
-  Encrypted sealed(good());
+  Encrypted encrypted(good());
   Staging s;
   const auto with = [&](const std::string& word) {
-    sealed.store(word);
-    return s.run(sealed).says();
+    encrypted.store(word);
+    return s.run(encrypted).says();
   };
   CHECK_SAYS(with("dies"), "failure: stage: the stager ended without an answer, exit code 3");
   CHECK(s.gone());
@@ -205,17 +205,17 @@ TEST_CASE("a stager that dies, lies or leaves what is forbidden is not believed,
   CHECK(s.gone());
 }
 
-TEST_CASE("[fault-49] [fault-50] [fault-51] [fault-52] what a stager that was taken over leaves behind is found by the walk afterwards, and is gone") {
+TEST_CASE("[fault-49] [fault-50] [fault-51] [fault-52] what a stager that was taken over leaves is found when the tree is verified, and is gone") {
   NEEDS_CONFINEMENT();
-  Encrypted sealed(good());
+  Encrypted encrypted(good());
   Staging s;
   for (const Evil& evil : k_evils) {
     CAPTURE(evil.word);
     if (geteuid() != 0 &&
         (evil.word == std::string_view("char") || evil.word == std::string_view("bloc")))
       continue;
-    sealed.store(evil.word);
-    const std::string says = s.run(sealed).says();
+    encrypted.store(evil.word);
+    const std::string says = s.run(encrypted).says();
     CHECK_SAYS(says, "denied: staged tree: ");
     CHECK_SAYS(says, evil.refusal);
     CHECK(s.gone());

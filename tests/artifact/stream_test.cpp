@@ -15,7 +15,7 @@ const std::string& good() {
 }
 } // namespace
 
-TEST_CASE("[fault-59] an archive without its end, or with something behind it, is refused") {
+TEST_CASE("[fault-59] an archive without its end, or with something after it, is refused") {
   const std::string body = good().substr(0, good().size() - 1024);
   const std::string zero(512, '\0');
   CHECK_SAYS(Unpacked(body).error(),
@@ -106,43 +106,43 @@ TEST_CASE("[fault-45] a file cut at a chunk boundary of age is a payload failure
   uint32_t state = 1;
   for (char& c : noise)
     c = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
-  Encrypted sealed(file("b/noise", noise) + end());
-  const std::string whole = sealed.bytes;
+  Encrypted encrypted(file("b/noise", noise) + end());
+  const std::string whole = encrypted.bytes;
   const size_t payload = must(crypto::parse_age_header(bytes_of(whole))).size + crypto::k_age_nonce;
   const size_t chunk = crypto::k_age_chunk + crypto::k_age_tag;
   for (const size_t chunks : {1, 2, 4}) {
-    sealed.store(whole.substr(0, payload + chunks * chunk));
-    CHECK_SAYS(Unpacked(sealed).error(), "corrupt: age payload");
+    encrypted.store(whole.substr(0, payload + chunks * chunk));
+    CHECK_SAYS(Unpacked(encrypted).error(), "corrupt: age payload");
   }
-  sealed.store(whole + "x");
-  CHECK_SAYS(Unpacked(sealed).error(), "corrupt: age payload");
+  encrypted.store(whole + "x");
+  CHECK_SAYS(Unpacked(encrypted).error(), "corrupt: age payload");
   std::string flipped = whole;
   flipped[payload + 100] = static_cast<char>(flipped[payload + 100] ^ 1);
-  sealed.store(flipped);
-  CHECK_SAYS(Unpacked(sealed).error(), "corrupt: age payload");
-  sealed.store(whole);
-  CHECK(Unpacked(sealed).error() == "");
+  encrypted.store(flipped);
+  CHECK_SAYS(Unpacked(encrypted).error(), "corrupt: age payload");
+  encrypted.store(whole);
+  CHECK(Unpacked(encrypted).error() == "");
 }
 
 TEST_CASE("armored artifacts are unpacked, and damaged armor is refused") {
-  Encrypted sealed(good());
+  Encrypted encrypted(good());
   std::string text;
   crypto::ArmorWriter writer([&](ByteView piece) -> Result<void> {
     text += text_of(piece);
     return {};
   });
-  must(writer.write(bytes_of(sealed.bytes)));
+  must(writer.write(bytes_of(encrypted.bytes)));
   must(writer.finish());
-  sealed.store(text);
-  CHECK(Unpacked(sealed).error() == "");
-  sealed.store(text.substr(0, text.size() - 20));
-  CHECK_SAYS(Unpacked(sealed).error(), "invalid: artifact: age armor line");
-  sealed.store(text + "x");
-  CHECK_SAYS(Unpacked(sealed).error(), "after the end line");
+  encrypted.store(text);
+  CHECK(Unpacked(encrypted).error() == "");
+  encrypted.store(text.substr(0, text.size() - 20));
+  CHECK_SAYS(Unpacked(encrypted).error(), "invalid: artifact: age armor line");
+  encrypted.store(text + "x");
+  CHECK_SAYS(Unpacked(encrypted).error(), "after the end line");
 }
 
 TEST_CASE("a header that another key belongs to is refused before anything is read") {
-  Encrypted sealed(good());
-  sealed.key = SecretBytes(16);
-  CHECK_SAYS(Unpacked(sealed).error(), "corrupt: artifact: the age header was changed");
+  Encrypted encrypted(good());
+  encrypted.key = SecretBytes(16);
+  CHECK_SAYS(Unpacked(encrypted).error(), "corrupt: artifact: the age header was changed");
 }

@@ -91,7 +91,7 @@ TEST_CASE("[fault-49] symlinks leave the tree in no way, and nothing is written 
       "leaves the tree"); // out of the top folder: among the releases later
   CHECK_SAYS(refusal(alias("l", "..")), "leaves the tree");
   CHECK_SAYS(refusal(alias("b/l", "")), "empty link target");
-  // A chain: the first link alone is harmless, ".." behind it climbs from where it leads to.
+  // A chain: the first link alone is harmless, ".." after it climbs from where it leads to.
   CHECK_SAYS(refusal(alias("b/c/up", "..") + alias("b/c/out", "up/../../x")), "'..' only in front");
   CHECK_SAYS(refusal(alias("b/l", "sub") + file("b/l/x")), "lies in 'b/l', which is a link");
   CHECK_SAYS(

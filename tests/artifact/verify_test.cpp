@@ -179,7 +179,7 @@ TEST_CASE("a statement is exactly its words, and is written as it is read") {
   CHECK_SAYS(bad(std::string(2000, 'x')), "2000 bytes, the limit is 1024");
 }
 
-TEST_CASE("trusted keys are minisign's files, with our lines behind") {
+TEST_CASE("trusted keys are minisign's files, followed by our lines") {
   const auto key = crypto::MinisignSecretKey::generate().public_key();
   CHECK(parse_trusted_key(key.to_file(), "a")->sites.empty());
   CHECK(parse_trusted_key(key.to_line() + "\n", "a")->key.key == key.key);

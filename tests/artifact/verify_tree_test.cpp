@@ -39,7 +39,7 @@ struct Tree {
 
 } // namespace
 
-TEST_CASE("a tree as the policy wants it passes, counted, whoever wrote it [attack-T1]") {
+TEST_CASE("a tree as the policy wants it passes, and is counted [attack-T1]") {
   const Tree tree;
   const auto stats = artifact::verify_tree(tree.path, geteuid(), {});
   REQUIRE(stats);
@@ -49,7 +49,7 @@ TEST_CASE("a tree as the policy wants it passes, counted, whoever wrote it [atta
   CHECK(stats->bytes == 10);
 }
 
-TEST_CASE("[fault-50] [fault-51] [fault-52] the walk afterwards finds what no stager of ours makes [attack-T3]") {
+TEST_CASE("[fault-50] [fault-51] [fault-52] the verification finds what no stager of ours makes [attack-T3]") {
   const Tree tree;
   CHECK(tree.says() == "");
   SECTION("a hard link") {

@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t k_sealed = k_age_chunk + k_age_tag;
 
-// A file of our own, apart: the key and what stands behind the header (nonce and chunks).
+// A file of our own in parts: the key, and what follows the header (nonce and chunks).
 struct Payload {
   explicit Payload(ByteView plain) {
     const AgeIdentity identity = AgeIdentity::generate();
@@ -63,12 +63,12 @@ TEST_CASE("the writer makes the same chunks from any pieces") {
 }
 
 TEST_CASE(
-    "[fault-45] a payload cut at any chunk boundary, or beside one, is found; only whole chunks before it came out") {
+    "[fault-45] a payload cut at any chunk boundary, or near one, is found; only whole chunks before it came out") {
   const Bytes plain = pattern(3 * k_age_chunk);
   const Payload whole(plain);
   for (size_t chunks = 0; chunks <= 3; ++chunks)
-    for (const int beside : {-17, -16, -1, 0, 1, 16, 17}) {
-      const auto size = static_cast<ptrdiff_t>(k_age_nonce + chunks * k_sealed) + beside;
+    for (const int off : {-17, -16, -1, 0, 1, 16, 17}) {
+      const auto size = static_cast<ptrdiff_t>(k_age_nonce + chunks * k_sealed) + off;
       if (size < 0 || size >= static_cast<ptrdiff_t>(whole.sealed.size()))
         continue;
       Payload cut({});

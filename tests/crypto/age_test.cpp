@@ -125,7 +125,7 @@ TEST_CASE("an identity file is read to its first identity, past comments and emp
   CHECK(contains(outcome(parse_identity_file("# a comment\nrubbish\n")), "line 2"));
 }
 
-TEST_CASE("a recipient is told from a secret key, a plugin and a typing error") {
+TEST_CASE("a recipient is distinguished from a secret key, a plugin and a typing error") {
   CHECK(contains(outcome(parse_age_recipient(k_identity)), "secret key"));
   CHECK_FALSE(contains(outcome(parse_age_recipient(k_identity)), "GFPYYSJZ"));
   CHECK(contains(outcome(parse_age_recipient(
@@ -173,7 +173,7 @@ TEST_CASE("a header that somebody else completed has a wrong MAC: that is damage
   CHECK_FALSE(header_mac_ok(header, SecretBytes()));
 }
 
-TEST_CASE("a passphrase opens what it closed, a wrong one is denied, and a key is told that it is the wrong kind") {
+TEST_CASE("a passphrase opens what it closed, a wrong one is denied, and for a key the error says that it is the wrong kind") {
   const Bytes file =
       encrypt_with_passphrase(bytes_of("secret"), secret("correct horse"), 4).value();
   CHECK(decrypt_with_passphrase(file, secret("correct horse")).value().text() == "secret");
@@ -212,7 +212,7 @@ TEST_CASE("[fault-46] a scrypt work factor over the cap is refused before any me
       scrypt_file_key(scrypt_header("ajMFur+EJLGaohv/dLRGnw 23"), passphrase, 99)));
 }
 
-TEST_CASE("a scrypt stanza beside another one is refused before any key work, by passphrase and by key") {
+TEST_CASE("a scrypt stanza that is not alone is refused before any key work, by passphrase and by key") {
   const std::string text = cat(
       "age-encryption.org/v1\n-> scrypt ajMFur+EJLGaohv/dLRGnw 18\n8SHBz/ldWnjyGFQqfjat6uNBarWqqEMDS7W8X7+Xq5Q\n",
       k_header.substr(k_header.find("->")));

@@ -47,7 +47,7 @@ inline std::string change(const std::string& field, Dice& dice) {
 }
 
 // What HTTP and Standard Webhooks say means the same: blanks around a header, and other signatures
-// beside a right one.
+// next to a right one.
 inline bool same_meaning(std::string_view changed, std::string_view field) {
   for (const std::string_view item : split(changed, ' '))
     if (trim(item) == field)

@@ -139,7 +139,7 @@ TEST_CASE("[fault-6] a signature that ends in zero bytes does not verify without
       Code::denied, verify_webhook(keys({k_key}), {"a", "1614265330", cut, body}, k_then)));
 }
 
-TEST_CASE("[fault-7] unknown versions and malformed items are skipped, and a valid one beside them wins") {
+TEST_CASE("[fault-7] unknown versions and malformed items are skipped, and a valid one among them wins") {
   CHECK(failed_with(
       Code::denied, verify_signature("v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= v1a,AAAA")));
   CHECK(failed_with(

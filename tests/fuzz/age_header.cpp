@@ -40,7 +40,7 @@ void try_header(ByteView bytes) {
   }
   const SecretBytes passphrase(bytes_of("correct horse"));
   if (const auto key = scrypt_file_key(*header, passphrase, 4))
-    claim(header->stanzas.size() == 1, "scrypt stands alone");
+    claim(header->stanzas.size() == 1, "scrypt is alone");
 }
 
 // In pieces, from pieces: nothing when it is malformed.

@@ -81,7 +81,7 @@ bool damage(Bytes& payload, uint64_t kind, uint64_t place, uint8_t with) {
   case 2: // cut
     payload.resize(at);
     break;
-  case 3: // more behind the end
+  case 3: // more after the end
     payload.insert(payload.end(), 1 + at % 70'000, with);
     break;
   case 4: // a chunk is gone

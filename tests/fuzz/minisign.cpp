@@ -1,4 +1,4 @@
-// minisign's keys and signatures, and what stands in a trusted comment and a trusted key's file.
+// minisign's keys and signatures, and what is in a trusted comment and a trusted key's file.
 #include "crypto/minisign.hpp"
 #include "artifact/verify.hpp"
 #include "base/text.hpp"

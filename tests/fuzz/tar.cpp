@@ -134,7 +134,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fuzz::claim_printable(stats.error());
   }
   std::filesystem::remove_all(tree);
-  claim(std::filesystem::is_empty(p.dir), "nothing beside the tree");
+  claim(std::filesystem::is_empty(p.dir), "nothing next to the tree");
   return 0;
 }
 

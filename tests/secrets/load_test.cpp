@@ -22,9 +22,9 @@ struct Host {
 
   Host() { must(os::real_disk().make_dir(paths.secrets(), 0755, {geteuid(), getegid()})); }
   std::string stage(const std::string& tar, uint64_t limit = 1 << 20) const {
-    const Encrypted sealed(tar);
-    const auto r = secrets::load_secrets(paths, site, sealed.fd.get(), sealed.key, geteuid() == 0,
-        geteuid() == 0 ? k_group : getegid(), limit);
+    const Encrypted encrypted(tar);
+    const auto r = secrets::load_secrets(paths, site, encrypted.fd.get(), encrypted.key,
+        geteuid() == 0, geteuid() == 0 ? k_group : getegid(), limit);
     return r ? "" : cat(code_name(r.error().code), ": ", r.error().message);
   }
   std::string read(std::string_view name) const {
@@ -66,7 +66,7 @@ TEST_CASE("a secret set is readable by the site's group and nobody else") {
   CHECK(host.all() == std::vector<std::string>{"blog"});
 }
 
-TEST_CASE("a new set replaces the old one whole, and a service goes on reading what it has open") {
+TEST_CASE("a new set replaces the old one whole, and a service continues to read what it has open") {
   NEEDS_CONFINEMENT();
   const Host host;
   REQUIRE(host.stage(
@@ -101,7 +101,7 @@ TEST_CASE("a set that is not SERVICE/FILE is refused, and the old one stays") {
   CHECK(host.all() == std::vector<std::string>{"blog"});
 }
 
-TEST_CASE("[fault-82] a set that does not fit leaves nothing behind, and the error names the size") {
+TEST_CASE("[fault-82] a set that does not fit leaves nothing, and the error names the size") {
   NEEDS_CONFINEMENT();
   const Host host;
   CHECK_SAYS(host.stage(file("api/big", std::string(2000, 'x')) + end(), 1000), "too_large: ");

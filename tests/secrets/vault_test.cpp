@@ -154,7 +154,7 @@ TEST_CASE("[fault-75] the waiting time doubles from one second to a minute") {
   CHECK(secrets::unlock_delay_seconds(UINT32_MAX) == 60);
 }
 
-TEST_CASE("a damaged identity file is told apart from a wrong passphrase") {
+TEST_CASE("a damaged identity file is another error than a wrong passphrase") {
   NEEDS_CONFINEMENT();
   Host host;
   Vault vault(host.user);
@@ -184,7 +184,7 @@ TEST_CASE("[fault-46] a work factor over the cap is refused before any work") {
   CHECK(host.unlock(vault, "correct horse", 10));
 }
 
-TEST_CASE("a vault that dies seals the host, and whoever polls for it sees it") {
+TEST_CASE("a vault that dies locks the host, and its pidfd says so") {
   NEEDS_CONFINEMENT();
   const Host host;
   Vault vault(host.user);
@@ -228,7 +228,7 @@ TEST_CASE("a vault that does not open says how it ended") {
   CHECK_FALSE(dies.unsealed());
 }
 
-TEST_CASE("[fault-83] a vault ends by itself when its monitor is gone") {
+TEST_CASE("[fault-83] a vault ends when its monitor is gone") {
   NEEDS_CONFINEMENT();
   const Host host;
   auto [ours, theirs] = os::packet_pair().value();
@@ -246,7 +246,7 @@ TEST_CASE("[fault-83] a vault ends by itself when its monitor is gone") {
   CHECK(child.wait(os::Millis{5000}).value() == 0);
 }
 
-TEST_CASE("a vault that is handed over is the same process, open, and ends with whoever took it") {
+TEST_CASE("a vault that is handed over is the same process, open, and ends with the one that took it") {
   NEEDS_CONFINEMENT();
   const Host host;
   Vault before(host.user);
