@@ -132,7 +132,9 @@ std::string signature_of(HostContext& host, const store::Job& job) {
   return "";
 }
 
-static Result<Next> run_obtain(JobContext& r) {
+namespace {
+
+Result<Next> run_obtain(JobContext& r) {
   TRY(check_hold(r.host, r.job.site)); // also what waited since before the hold
   const Digest digest = TRY(Digest::parse(r.job.sha256));
   TRY(check_withdrawn(r.host, r.job.site, r.job.sha256, 0));
@@ -168,7 +170,7 @@ static Result<Next> run_obtain(JobContext& r) {
   return Next::wait_upload;
 }
 
-static Result<Next> run_verify(JobContext& r) {
+Result<Next> run_verify(JobContext& r) {
   const Digest announced = TRY(Digest::parse(r.job.sha256));
   const auto stored = TRY(artifact::digest_file(r.artifact.get()));
   const std::string signature_file = signature_of(r.host, r.job);
@@ -208,6 +210,8 @@ static Result<Next> run_verify(JobContext& r) {
   return Next::proceed;
 }
 
+} // namespace
+
 Result<Next> open_artifact_key(JobContext& r) {
   const auto input = TRY_IN("artifact", artifact::open_age(r.artifact.get()));
   auto key = r.host.vault.file_key(input.header_text);
@@ -219,9 +223,11 @@ Result<Next> open_artifact_key(JobContext& r) {
   return Next::proceed;
 }
 
+namespace {
+
 // The unlock brings the site up in its turn, which may come after this job; and only a site that
 // has a release.
-static Result<Next> run_unseal_all(JobContext& r) {
+Result<Next> run_unseal_all(JobContext& r) {
   const Next next = TRY(open_artifact_key(r));
   auto staged = next == Next::proceed ? load_current_set(r.host, r.job.site) : Result<void>{};
   if (!staged && staged.error().code == Code::sealed)
@@ -229,6 +235,8 @@ static Result<Next> run_unseal_all(JobContext& r) {
   TRY(std::move(staged));
   return next;
 }
+
+} // namespace
 
 Result<void> unpack(JobContext& r) {
   const auto& limits = r.host.config;

@@ -289,13 +289,17 @@ Result<void> migrate(JobContext& r, const PlannedService& p) {
   return {};
 }
 
-static Result<Next> run_build(JobContext& r) {
+namespace {
+
+Result<Next> run_build(JobContext& r) {
   TRY(build_tree(r));
   for (const auto& p : r.release.services)
     if (!must_stop_first(r, p)) // else once nobody uses its data any more
       TRY(migrate(r, p));
   return Next::proceed;
 }
+
+} // namespace
 
 extern const Step k_build{.name = "build", .run = run_build};
 

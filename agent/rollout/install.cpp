@@ -70,9 +70,11 @@ Result<void> put_tree(JobContext& r) {
   return {};
 }
 
+namespace {
+
 // The tree gets its final place before the build, because a virtual environment carries absolute
 // paths.
-static Result<Next> run_install(JobContext& r) {
+Result<Next> run_install(JobContext& r) {
   r.release.user = TRY(site_user(r.host, r.job.site));
   TRY(make_directories(r));
   const uint64_t number = TRY(r.host.store.next_release_number(r.job.site));
@@ -94,7 +96,7 @@ static Result<Next> run_install(JobContext& r) {
   return Next::proceed;
 }
 
-static void undo_install(JobContext& r) {
+void undo_install(JobContext& r) {
   if (r.release.row.id.empty() || (r.old && r.old->id == r.release.row.id))
     return;
   (void)remove_release(r.host, r.job.site, r.release.row.id);
@@ -102,6 +104,8 @@ static void undo_install(JobContext& r) {
   r.release.row.state = store::ReleaseState::failed;
   (void)r.host.store.put_release(r.release.row);
 }
+
+} // namespace
 
 extern const Step k_install{.name = "install", .run = run_install, .undo = undo_install};
 

@@ -215,7 +215,9 @@ std::vector<std::string> preflight_problems(JobContext& r) {
   return problems;
 }
 
-static Result<Next> run_preflight(JobContext& r) {
+namespace {
+
+Result<Next> run_preflight(JobContext& r) {
   const auto problems = preflight_problems(r);
   for (const auto& warning : limit_warnings(r.release.site))
     r.info(cat("warning: ", warning));
@@ -227,6 +229,8 @@ static Result<Next> run_preflight(JobContext& r) {
     r.output(problem);
   return fail(Code::preflight, cat(problems[0], " (and ", problems.size() - 1, " more)"));
 }
+
+} // namespace
 
 extern const Step k_preflight{.name = "preflight", .run = run_preflight};
 

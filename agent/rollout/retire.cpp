@@ -54,12 +54,14 @@ void retire_old_slot(JobContext& r) {
           "the site's Redis did not stop, the next deploy tries again: ", stopped.error().message));
 }
 
-static Result<Next> run_retire(JobContext& r) {
+namespace {
+
+Result<Next> run_retire(JobContext& r) {
   retire_old_slot(r);
   return Next::proceed;
 }
 
-static Result<Next> run_remove(JobContext& r) {
+Result<Next> run_remove(JobContext& r) {
   auto& disk = r.host.disk;
   const auto& paths = r.host.paths;
   if (!TRY(r.host.store.site(r.job.site))) {
@@ -105,6 +107,8 @@ static Result<Next> run_remove(JobContext& r) {
       purge ? "removed with its data" : cat("removed; its data stays in ", paths.data(r.job.site));
   return Next::finished;
 }
+
+} // namespace
 
 extern const Step k_retire{.name = "retire", .run = run_retire, .phase = Step::Phase::after_commit};
 extern const Step k_remove{.name = "remove", .run = run_remove};

@@ -61,9 +61,7 @@ bool is_warm(JobContext& r) {
   return any;
 }
 
-} // namespace
-
-static Result<Next> run_select(JobContext& r) {
+Result<Next> run_select(JobContext& r) {
   if (!r.old)
     return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
   const auto releases = TRY(r.host.store.releases(r.job.site));
@@ -104,7 +102,7 @@ static Result<Next> run_select(JobContext& r) {
   return Next::proceed;
 }
 
-static Result<Next> run_current(JobContext& r) {
+Result<Next> run_current(JobContext& r) {
   if (!r.old) {
     if (r.job.kind != store::JobKind::secrets)
       return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
@@ -133,6 +131,8 @@ static Result<Next> run_current(JobContext& r) {
   r.release.row.slot = idle_slot(r);
   return Next::proceed;
 }
+
+} // namespace
 
 extern const Step k_select{.name = "select", .run = run_select, .old_name = "target"};
 extern const Step k_current{.name = "current", .run = run_current, .old_name = "same"};

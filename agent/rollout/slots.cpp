@@ -235,9 +235,11 @@ void drain(JobContext& r, Slot slot) {
   }
 }
 
+namespace {
+
 // What an earlier release left in the slot, perhaps only a moment ago after a switch whose watch
 // this job cut short.
-static Result<void> clear_slot(JobContext& r) {
+Result<void> clear_slot(JobContext& r) {
   std::vector<openrc::SlotName> left;
   for (const auto& name : r.host.slots.all())
     if (name.site == r.job.site && name.slot == r.release.row.slot && !is_redis(name) &&
@@ -250,7 +252,7 @@ static Result<void> clear_slot(JobContext& r) {
   return {};
 }
 
-static Result<Next> run_start(JobContext& r) {
+Result<Next> run_start(JobContext& r) {
   if (r.release.row.slot == Slot::none)
     r.release.row.slot = other_slot(r.old ? r.old->slot : Slot::none);
   const bool other = !r.old || r.release.row.slot != r.old->slot;
@@ -281,7 +283,7 @@ static Result<Next> run_start(JobContext& r) {
 
 // The settings of its Redis as the live release has them; a release that did not hold may have
 // brought others.
-static void redis_of_old(JobContext& r) {
+void redis_of_old(JobContext& r) {
   if (!r.release.site.has_redis)
     return;
   if (!r.old || r.row.stopped)
@@ -296,7 +298,7 @@ static void redis_of_old(JobContext& r) {
     r.output(cat("its Redis is not as it was before: ", done.error().message));
 }
 
-static void undo_start(JobContext& r) {
+void undo_start(JobContext& r) {
   if (r.release.row.slot == Slot::none || (r.old && r.old->slot == r.release.row.slot))
     return;
   keep_last_lines(r);
@@ -308,7 +310,7 @@ static void undo_start(JobContext& r) {
   redis_of_old(r);
 }
 
-static Result<Next> run_check(JobContext& r) {
+Result<Next> run_check(JobContext& r) {
   r.control.let_go();
   const auto waiting = services_of(
       missing_secrets(r.host, r.release.site)); // a start on a sealed host left these out
@@ -321,7 +323,7 @@ static Result<Next> run_check(JobContext& r) {
   return Next::proceed;
 }
 
-static Result<Next> run_stop(JobContext& r) {
+Result<Next> run_stop(JobContext& r) {
   if (!r.old)
     return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
   r.job.release = r.old->id;
@@ -343,6 +345,8 @@ static Result<Next> run_stop(JobContext& r) {
   r.job.message = "stopped; `chillboxctl start` brings it back";
   return Next::finished;
 }
+
+} // namespace
 
 extern const Step k_start{.name = "start", .run = run_start, .undo = undo_start};
 extern const Step k_check{.name = "check", .run = run_check};

@@ -55,7 +55,9 @@ void end_downtime(JobContext& r) {
   r.downtime_begun.reset();
 }
 
-static Result<Next> run_stop_first(JobContext& r) {
+namespace {
+
+Result<Next> run_stop_first(JobContext& r) {
   const auto release = only(r.release, r.stop_first);
   if (release.services.empty())
     return Next::proceed;
@@ -76,7 +78,7 @@ static Result<Next> run_stop_first(JobContext& r) {
 }
 
 // The old copies of these services run again.
-static Result<void> start_again(JobContext& r, const std::set<std::string>& names) {
+Result<void> start_again(JobContext& r, const std::set<std::string>& names) {
   auto back = TRY(load(r.host, *r.old));
   auto row = r.row;
   TRY(assign_ports(r.host, row, back));
@@ -86,6 +88,8 @@ static Result<void> start_again(JobContext& r, const std::set<std::string>& name
     (void)wait_for_probe(r.host, r.control, back, p);
   return {};
 }
+
+} // namespace
 
 // Also of a job that a crash ended: which services are to be given back is read from the two
 // releases.

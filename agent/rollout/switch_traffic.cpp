@@ -101,7 +101,9 @@ Result<void> set_sealed_flag(HostContext& host, const SiteName& site, bool seale
   return sealed ? host.disk.write(flag, "", 0644) : host.disk.remove(flag);
 }
 
-static Result<Next> run_configure(JobContext& r) {
+namespace {
+
+Result<Next> run_configure(JobContext& r) {
   r.release.row.nginx = TRY(render(r.host, r.release));
   if (r.release.row.nginx == TRY(r.host.nginx.installed(r.job.site)))
     return Next::proceed;
@@ -112,7 +114,7 @@ static Result<Next> run_configure(JobContext& r) {
 
 // All that could fail has been done. The links first, then the store: until the store says
 // otherwise, a restart points the links back.
-static Result<Next> run_switch(JobContext& r) {
+Result<Next> run_switch(JobContext& r) {
   if (r.control.cancelled())
     return fail(Code::interrupted, "cancelled before the switch");
   TRY(r.host.store.claim_hosts(r.job.site, r.release.site.domains));
@@ -136,7 +138,7 @@ static Result<Next> run_switch(JobContext& r) {
   return Next::proceed;
 }
 
-static void undo_switch(JobContext& r) {
+void undo_switch(JobContext& r) {
   const auto row = r.host.store.site(r.job.site);
   if (!row || r.release.row.id.empty())
     return;
@@ -162,7 +164,7 @@ static void undo_switch(JobContext& r) {
   }
 }
 
-static Result<Next> run_reload(JobContext& r) {
+Result<Next> run_reload(JobContext& r) {
   r.old_nginx = TRY(r.host.nginx.installed(r.job.site));
   if (r.old_nginx == r.release.row.nginx) {
     end_downtime(r);
@@ -176,7 +178,7 @@ static Result<Next> run_reload(JobContext& r) {
   return Next::proceed;
 }
 
-static void undo_reload(JobContext& r) {
+void undo_reload(JobContext& r) {
   const std::string before = r.old ? r.old->nginx : "";
   const auto now = r.host.nginx.installed(r.job.site);
   if (!now || *now == before)
@@ -186,6 +188,8 @@ static void undo_reload(JobContext& r) {
   if (auto back = r.host.nginx.reload(); !back)
     r.output(cat("NGINX did not accept the old file: ", back.error().message));
 }
+
+} // namespace
 
 extern const Step k_configure{.name = "configure", .run = run_configure};
 extern const Step k_switch{

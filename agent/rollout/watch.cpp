@@ -123,11 +123,9 @@ Result<void> look(JobContext& r, Seen& seen, std::map<std::string, uint32_t>& ba
   return seen.maintained ? Result<void>{} : judge_answers(r, seen, bad);
 }
 
-} // namespace
-
 // Bad checks and crashes: the error makes the loop undo the switch, and the old slot, still warm,
 // has the traffic back. What was seen is recorded in the history either way.
-static Result<Next> run_watch(JobContext& r) {
+Result<Next> run_watch(JobContext& r) {
   const auto window = r.release.site.watch.value_or(r.host.config.watch);
   if (window <= os::Millis::zero())
     return Next::proceed;
@@ -165,6 +163,8 @@ static Result<Next> run_watch(JobContext& r) {
   TRY(r.host.store.put_release(r.release.row));
   return Next::proceed;
 }
+
+} // namespace
 
 extern const Step k_watch{.name = "watch", .run = run_watch, .phase = Step::Phase::after_commit};
 
