@@ -282,7 +282,7 @@ END
         [[ "$output" == *"no name for a box"* ]]
     done
     run -1 box up "$HOST"
-    [[ "$output" == *"is there already"* ]]
+    [[ "$output" == *"already exists"* ]]
     box run "$HOST" -- true
     run -1 box run no-such-box -- true
     [[ "$output" == *"no box 'no-such-box'"* ]]

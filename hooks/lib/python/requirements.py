@@ -133,7 +133,7 @@ class Locked:
         self.lines = list(lines(LOCKED, folder="")) if made_from_these else own
 
     def allow(self, name, sha256, why):
-        for line in self.lines:  # a name may stand twice, with different conditions
+        for line in self.lines:  # a name may appear twice, with different conditions
             if line.name == name and line.hashes and "sha256:" + sha256 not in line.hashes:
                 line.hashes, line.why = line.hashes + ["sha256:" + sha256], why
 

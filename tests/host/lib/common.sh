@@ -53,7 +53,7 @@ box_name() {
 
 box_exists() {
     box_name "${1-}"
-    [ -r "$dir/id" ] || die "no box '$name' (box list shows what is there)"
+    [ -r "$dir/id" ] || die "no box '$name' (box list shows the boxes)"
     read -r form <"$dir/form"
     read -r id <"$dir/id"
 }

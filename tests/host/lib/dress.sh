@@ -72,7 +72,7 @@ runlevels() {
     for service in nginx ssh sshd cron crond box-ready; do add default "$service"; done
 }
 
-# Where busybox is init (Alpine without openrc-init) its table starts OpenRC; no logins on consoles that are not there.
+# Where busybox is init (Alpine without openrc-init) its table starts OpenRC; no logins on consoles that do not exist.
 consoles() {
     [ ! -e /etc/inittab ] || sed -i '/getty/d' /etc/inittab
 }

@@ -15,7 +15,7 @@ verb_up() {
     done
     lower=$(root_path)
     mkdir -p -- "$BOX_STATE"
-    mkdir -- "$dir" 2>/dev/null || die "box '$name' is there already (box down $name removes it)"
+    mkdir -- "$dir" 2>/dev/null || die "box '$name' already exists (box down $name removes it)"
     trap 'trap - EXIT; verb_down "$name"' EXIT
     trap 'exit 130' INT TERM HUP
     form=$BOX_FORM

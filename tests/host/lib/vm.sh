@@ -97,7 +97,7 @@ vm_power() {
         -netdev "user,id=net$forward" -device virtio-net-pci,netdev=net,romfile=
 }
 
-# The host has written so since it started last (it may have restarted by itself).
+# The host has written so since it started last (it may have restarted on its own).
 vm_ready() {
     awk '/box: starting/ { up = 0 } /box: default runlevel/ { up = 1 } END { exit !up }' "$dir/serial.log" 2>/dev/null
 }
