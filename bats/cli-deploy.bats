@@ -70,7 +70,7 @@ deploy() { chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key "$@
     [ "$(jq -r '[.error.code, .error.data.step] | join(" ")' <<<"$output")" = "unhealthy check" ]
 }
 
-@test "the timeout is exit 124 and says that the job goes on; for a sealed host it is exit 6" {
+@test "the timeout is exit 124 and says that the job keeps running; for a sealed host it is exit 6" {
     start_host slow
     run -124 --separate-stderr deploy --wait --timeout 2s
     [[ "$stderr" == *"step build: it keeps running"*"hint: on the host: chillboxctl job 0123456789abcdef -f"* ]]
@@ -79,7 +79,7 @@ deploy() { chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key "$@
     [[ "$stderr" == *"the host is locked"* ]]
 }
 
-@test "Ctrl-C is exit 130 and says that the job goes on" {
+@test "Ctrl-C is exit 130 and says that the job keeps running" {
     start_host slow
     run -130 "$FAKE/at-terminal" expect:build ctrl-c -- chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key --wait
     [[ "$output" == *"interrupted: job 0123456789abcdef keeps running"* ]]

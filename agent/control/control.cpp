@@ -54,17 +54,19 @@ Result<void> read_body(int fd, std::span<uint8_t> out, const Deadline& deadline)
 }
 
 // The last word of the daemon, when this frame is one.
-std::optional<Result<std::string>> verdict(const Json& frame, std::string* error_data) {
+std::optional<Result<std::string>> verdict(const Json& frame, ErrorData* error_data) {
   if (const auto result = frame.find("result"); result != frame.end())
     return Result<std::string>(dump(*result));
-  if (const auto error = frame.find("error"); error != frame.end()) {
-    if (const auto data = error->is_object() ? error->find("data") : error->end();
-        error_data && data != error->end())
-      *error_data = dump(*data);
-    return Result<std::string>(fail(code_from_name(string_or(*error, "code", "failure")),
-        string_or(*error, "message", "the daemon gave no reason")));
-  }
-  return std::nullopt;
+  if (!frame.contains("error"))
+    return std::nullopt;
+  auto answer = from_json<ErrorAnswer>(frame);
+  if (!answer)
+    return Result<std::string>(std::unexpected(answer.error()));
+  auto& [code, message, data] = answer->error;
+  if (error_data != nullptr && data)
+    *error_data = std::move(*data);
+  return Result<std::string>(
+      fail(code, message.empty() ? "the daemon gave no reason" : std::move(message)));
 }
 
 } // namespace
@@ -125,12 +127,7 @@ std::string result_text(std::string_view verb, const Json& result) {
 }
 
 std::string error_text(const Error& error) {
-  return dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}}}});
-}
-
-std::string error_text(const Error& error, const Json& data) {
-  return dump(
-      {{"error", {{"code", code_name(error.code)}, {"message", error.message}, {"data", data}}}});
+  return to_text(ErrorAnswer{{.code = error.code, .message = error.message, .data = {}}});
 }
 
 Result<void> write_body(int fd, int from) {
@@ -147,7 +144,7 @@ Result<void> write_body(int fd, int from) {
 
 Result<std::string> call(int fd, std::string_view verb, const Arguments& args,
     const SecretBytes* secret, const std::function<void(const Json&)>& on_event, Millis timeout,
-    std::string* error_data, int body) {
+    ErrorData* error_data, int body) {
   // A daemon that refuses the caller answers and closes without reading on: its answer says more
   // than our broken pipe.
   Result<void> sent = write_frame(fd, request_text(verb, args));

@@ -49,16 +49,14 @@ std::string request_text(std::string_view verb, const Arguments& args);
 std::string event_text(const Json& event);
 std::string result_text(std::string_view verb, const Json& result); // adds "schema"
 std::string error_text(const Error& error);
-std::string error_text(
-    const Error& error, const Json& data); // data: an object with more, such as the failed job
 
 // The client's side of one exchange: sends, calls on_event for each event, returns the result
 // object or the daemon's error. body: a descriptor that is read to its end and sent as write_body()
-// does. timeout: for each frame; negative waits for ever. error_data: the JSON text of what an
-// error carries besides code and message, if any.
+// does. timeout: for each frame; negative waits for ever. error_data: what an error carries besides
+// code and message.
 Result<std::string> call(int fd, std::string_view verb, const Arguments& args,
     const SecretBytes* secret, const std::function<void(const Json&)>& on_event,
-    std::chrono::milliseconds timeout, std::string* error_data = nullptr, int body = -1);
+    std::chrono::milliseconds timeout, ErrorData* error_data = nullptr, int body = -1);
 
 // What comes behind a request with a body: raw frames, then an empty one. The daemon's side stops
 // at its own limit.

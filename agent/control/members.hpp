@@ -224,6 +224,27 @@ template <class T> Result<T> from_json(const Json& json) {
   return value;
 }
 
+template <class T> std::string to_text(const T& message) {
+  return dump(to_json(message));
+}
+
+template <class T> std::string answer_text(std::string_view verb, const T& message) {
+  Json json = to_json(message);
+  json["schema"] = cat("chillbox.", verb, ".v1");
+  return dump(json);
+}
+
+template <class T> Result<T> read_answer(std::string_view text) {
+  constexpr size_t k_longest = 4 << 20;
+  const auto json = parse_json(text, k_longest);
+  if (!json)
+    return fail(Code::corrupt, cat("answer of chillboxd: ", json.error().message));
+  auto read = from_json<T>(*json);
+  if (!read)
+    return fail(Code::corrupt, cat("answer of chillboxd: ", read.error().message));
+  return read;
+}
+
 // JSON Schema (2020-12). The definitions of messages that are named go into `defs`, once each.
 template <class T> Json schema_of(Json& defs);
 
@@ -289,3 +310,11 @@ template <class T> Json schema_of(Json& defs) {
 }
 
 } // namespace chillbox::control
+
+// All of the above for one message, in the file that has its table.
+#define CHILLBOX_MESSAGE(T)                                                                        \
+  template Json to_json(const T&);                                                                 \
+  template Result<T> from_json(const Json&);                                                       \
+  template std::string to_text(const T&);                                                          \
+  template std::string answer_text(std::string_view, const T&);                                    \
+  template Result<T> read_answer(std::string_view);

@@ -5,7 +5,6 @@
 namespace chillbox::control {
 namespace {
 
-constexpr size_t k_longest = 4 << 20;
 constexpr auto k_if_set = Written::if_set;
 
 } // namespace
@@ -216,8 +215,10 @@ constexpr auto table(const AuditProof*) {
 }
 
 constexpr auto table(const Unlocked*) {
-  return message("unlocked", "", Member{"recipient", &Unlocked::recipient, ""},
-      Member{"sites", &Unlocked::sites, "that were started"});
+  return message("unlocked", "",
+      Member{"changed", &Unlocked::changed, "false: it was unsealed already", k_if_set},
+      Member{"recipient", &Unlocked::recipient, "", k_if_set},
+      Member{"sites", &Unlocked::sites, "that were started", k_if_set});
 }
 
 constexpr auto table(const Locked*) {
@@ -231,7 +232,9 @@ constexpr auto table(const Maintenance*) {
 }
 
 constexpr auto table(const Upgraded*) {
-  return message("upgraded", "", Member{"version", &Upgraded::version, ""});
+  return message("upgraded", "", Member{"version", &Upgraded::version, "of the new program"},
+      Member{"from", &Upgraded::from, "version of the old one", k_if_set},
+      Member{"sealed", &Upgraded::sealed, "afterwards", k_if_set});
 }
 
 constexpr auto table(const HoldReleased*) {
@@ -348,30 +351,42 @@ constexpr auto table(const Accepted*) {
       Member{"links", &Accepted::links, ""});
 }
 
+constexpr auto table(const Order*) {
+  return message("order", "", Member{"site", &Order::site, ""},
+      Member{"version", &Order::version, "", k_if_set}, Member{"sha256", &Order::sha256, ""},
+      Member{"size", &Order::size, "bytes"}, Member{"watch", &Order::watch, "", k_if_set});
+}
+
+constexpr auto table(const Announcement*) {
+  return message("announcement", "The body of a webhook.", Member{"type", &Announcement::type, ""},
+      Member{"timestamp", &Announcement::timestamp, ""}, Member{"data", &Announcement::data, ""});
+}
+
 constexpr auto table(const EventBatch*) {
   return message("event_batch", "", Member{"events", &EventBatch::events, ""},
       Member{"ended", &EventBatch::ended, "no more will come"});
+}
+
+constexpr auto table(const ErrorData*) {
+  using D = ErrorData;
+  return message("error_data", "", Member{"available", &D::available, "what there is", k_if_set},
+      Member{"job", &D::job, "", k_if_set}, Member{"state", &D::state, "", k_if_set},
+      Member{"step", &D::step, "", k_if_set});
+}
+
+constexpr auto table(const Failure*) {
+  return message("failure", "", Member{"code", &Failure::code, ""},
+      Member{"message", &Failure::message, ""}, Member{"data", &Failure::data, "", k_if_set});
+}
+
+constexpr auto table(const ErrorAnswer*) {
+  return message("error_answer", "", Member{"error", &ErrorAnswer::error, ""});
 }
 
 bool is_open(JobState state) {
   return state == JobState::queued || state == JobState::running ||
       state == JobState::waiting_upload || state == JobState::waiting_unlock;
 }
-
-template <class T> Result<T> read_answer(std::string_view text) {
-  const auto json = parse_json(text, k_longest);
-  if (!json)
-    return fail(Code::corrupt, cat("answer of chillboxd: ", json.error().message));
-  auto read = from_json<T>(*json);
-  if (!read)
-    return fail(Code::corrupt, cat("answer of chillboxd: ", read.error().message));
-  return read;
-}
-
-#define CHILLBOX_MESSAGE(T)                                                                        \
-  template Json to_json(const T&);                                                                 \
-  template Result<T> from_json(const Json&);                                                       \
-  template Result<T> read_answer(std::string_view);
 
 CHILLBOX_MESSAGE(Arguments)
 CHILLBOX_MESSAGE(JobEvent)
@@ -402,7 +417,10 @@ CHILLBOX_MESSAGE(Pruned)
 CHILLBOX_MESSAGE(Done)
 CHILLBOX_MESSAGE(Plan)
 CHILLBOX_MESSAGE(Accepted)
+CHILLBOX_MESSAGE(Announcement)
 CHILLBOX_MESSAGE(EventBatch)
+CHILLBOX_MESSAGE(ErrorData)
+CHILLBOX_MESSAGE(ErrorAnswer)
 
 const std::vector<Answer>& answers() {
   static const std::vector<Answer> all{
@@ -411,6 +429,7 @@ const std::vector<Answer>& answers() {
       {"cron_history", schema_of<CronHistory>},
       {"cron_list", schema_of<CronList>},
       {"cron_run", schema_of<CronAnswer>},
+      {"error", schema_of<ErrorAnswer>},
       {"hold", schema_of<Done>},
       {"job", schema_of<JobAnswer>},
       {"jobs", schema_of<JobList>},
@@ -436,6 +455,8 @@ const std::vector<Answer>& answers() {
       {"status", schema_of<Status>},
       {"stop", schema_of<JobAnswer>},
       {"trust_keep", schema_of<Kept>},
+      {"unlock", schema_of<Unlocked>},
+      {"upgrade", schema_of<Upgraded>},
       {"withdraw", schema_of<Withdrawal>},
   };
   return all;

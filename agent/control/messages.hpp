@@ -200,8 +200,9 @@ struct AuditProof {
 
 // --- what other verbs answer
 struct Unlocked {
-  std::string recipient;
-  std::vector<std::string> sites; // started
+  std::optional<bool> changed; // false: it was unsealed already, and the rest is not there
+  std::optional<std::string> recipient;
+  std::optional<std::vector<std::string>> sites; // started
 };
 struct Locked {
   bool was_unsealed = false;
@@ -211,7 +212,9 @@ struct Maintenance {
   bool maintenance = false, was = false;
 };
 struct Upgraded {
-  std::string version; // of the program that ran
+  std::string version; // the daemon: of the program that runs; --json: of the new one
+  std::optional<std::string> from;
+  std::optional<bool> sealed; // afterwards
 };
 struct HoldReleased {
   bool was_held = false;
@@ -297,13 +300,41 @@ struct Accepted {
   std::string job;
   JobLinks links;
 };
+struct Order {
+  std::string site;
+  std::optional<std::string> version;
+  std::string sha256;
+  uint64_t size = 0;
+  std::optional<bool> watch;
+};
+struct Announcement { // the body of a webhook
+  std::string type, timestamp;
+  Order data;
+};
 struct EventBatch {
   std::vector<JobEvent> events;
   bool ended = false;
 };
 
+// --- errors
+struct ErrorData {
+  std::optional<std::vector<std::string>> available; // what there is instead
+  std::optional<std::string> job, state, step;       // of a job that failed
+};
+struct Failure {
+  Code code = Code::failure;
+  std::string message;
+  std::optional<ErrorData> data;
+};
+struct ErrorAnswer {
+  Failure error;
+};
+
 // For every message above.
 template <class T> Json to_json(const T& message);
+template <class T> std::string to_text(const T& message);
+// With "schema": "chillbox.VERB.v1".
+template <class T> std::string answer_text(std::string_view verb, const T& message);
 // corrupt: not an object, or without the name of its site.
 template <class T> Result<T> from_json(const Json& json);
 // The same of a text. corrupt: also when it is not JSON.

@@ -157,7 +157,8 @@ Result<control::Unlocked> unlock(const Call& call) {
       TRY_IN("passphrase", control::read_secret_frame(call.fd(), k_passphrase_wait));
   auto recipient = TRY(open_vault(call, passphrase));
   log::info(cat("unlocked by ", call.actor));
-  return control::Unlocked{.recipient = std::move(recipient),
+  return control::Unlocked{.changed = std::nullopt,
+      .recipient = std::move(recipient),
       .sites =
           call.state.engine.unlocked(k_bring_up_wait, [&] { return call.state.stopping.load(); })};
 }
@@ -220,7 +221,8 @@ Result<control::Done> reload(const Call& call) {
 Result<control::Upgraded> upgrade(const Call& call) {
   TRY(call.state.monitor.upgrade());
   log::info(cat("upgrade asked by ", call.actor));
-  return control::Upgraded{.version = CHILLBOX_VERSION};
+  return control::Upgraded{
+      .version = CHILLBOX_VERSION, .from = std::nullopt, .sealed = std::nullopt};
 }
 
 constexpr ControlVerb k_verbs[] = {

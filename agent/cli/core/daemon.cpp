@@ -30,13 +30,10 @@ Result<Fd> connect(const os::Paths& paths) {
 
 } // namespace
 
-Result<std::string> ask(const os::Paths& paths, const Question& question, std::string* error_data) {
+Result<std::string> ask(
+    const os::Paths& paths, const Question& question, control::ErrorData* error_data) {
   const Fd fd = TRY(connect(paths));
-  Json fields = Json::object();
-  for (const auto& [key, value] : question.args)
-    std::visit([&](const auto& v) { fields[key] = v; }, value);
-  const auto args = TRY(control::from_json<control::Arguments>(fields));
-  return control::call(fd.get(), question.verb, args, question.secret, question.on_event,
+  return control::call(fd.get(), question.verb, question.args, question.secret, question.on_event,
       question.timeout, error_data, question.body);
 }
 

@@ -3,8 +3,7 @@
 
 #include "base/error.hpp"
 #include "base/secret.hpp"
-#include "cli/core/json_fields.hpp"
-#include "control/json.hpp"
+#include "control/messages.hpp"
 #include "os/paths.hpp"
 
 #include <chrono>
@@ -16,7 +15,7 @@ namespace chillbox::cli {
 
 struct Question {
   std::string_view verb;
-  Fields args = {};
+  control::Arguments args = {};
   const SecretBytes* secret = nullptr;
   std::function<void(const Json&)> on_event = {};
   std::chrono::milliseconds timeout{30'000}; // for each frame; negative: no limit
@@ -24,9 +23,10 @@ struct Question {
 };
 
 // The text of the result object. unreachable: nobody answers; denied: this user may not ask.
-// error_data: the error's data, as JSON.
+// error_data: the
+// error's data.
 Result<std::string> ask(
-    const os::Paths& paths, const Question& question, std::string* error_data = nullptr);
+    const os::Paths& paths, const Question& question, control::ErrorData* error_data = nullptr);
 
 // Makes a running daemon read its files again; without a daemon nothing is to be done. The error
 // says that the change itself is saved.

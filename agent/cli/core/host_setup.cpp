@@ -1,7 +1,7 @@
 #include "cli/core/host_setup.hpp"
+#include "cli/core/answers.hpp"
 
 #include "base/text.hpp"
-#include "cli/core/json_fields.hpp"
 #include "cli/core/terminal.hpp"
 #include "os/runner.hpp"
 
@@ -26,7 +26,7 @@ Result<std::vector<std::string>> sites_of(const Args& args) {
 void print_change(Call& call, std::string_view schema, const std::string& name, bool changed,
     std::string_view text) {
   call.terminal.print(call.terminal.json()
-          ? result_text(schema, {{"name", name}, {"changed", changed}})
+          ? answer_text(schema, Changed{.name = name, .changed = changed, .format = {}, .key = {}})
           : std::string(text));
 }
 

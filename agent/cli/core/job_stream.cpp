@@ -7,44 +7,48 @@
 
 namespace chillbox::cli {
 
-Result<JobView> stream_job(Call& call, Question question) {
+Result<control::Job> stream_job(Call& call, Question question) {
   Terminal& terminal = call.terminal;
   Progress progress(terminal);
-  std::vector<std::string> events;
-  question.on_event = [&](const Json& event) {
-    if (terminal.json())
-      events.push_back(dump(event));
-    else
-      progress.event(event_from(event));
+  std::vector<control::JobEvent> events;
+  question.on_event = [&](const Json& json) {
+    auto event = control::from_json<control::JobEvent>(json);
+    if (event && terminal.json())
+      events.push_back(std::move(*event));
+    else if (event)
+      progress.event(*event);
   };
   question.timeout = std::chrono::milliseconds(
       -1); // a step may be silent for long; a daemon that dies closes the connection
   print_on_interrupt("interrupted: the job keeps running; `chillboxctl jobs` shows it");
-  const auto answer = ask(call.paths, question, &call.error_data);
+  const auto text = ask(call.paths, question, &call.error_data);
   print_on_interrupt("");
   progress.end_line();
-  if (!answer) {
-    if (const auto available = member_list(call.error_data, "available"); !available.empty())
-      call.hint = cat("available: ", join(available, ", "));
+  if (!text) {
+    if (const auto& available = call.error_data.available; available && !available->empty())
+      call.hint = cat("available: ", join(*available, ", "));
     progress.tell_logs();
-    return std::unexpected(answer.error());
+    return std::unexpected(text.error());
   }
+  auto answer = TRY(control::read_answer<control::JobAnswer>(*text));
+  answer.events = std::move(events);
   if (terminal.json())
-    terminal.print(with_array(*answer, "events", events));
-  return parse_job(*answer);
+    terminal.print(control::answer_text(question.verb, answer));
+  return std::move(answer.job);
 }
 
-Result<void> run_job_verb(Call& call, std::string_view verb, Fields args) {
-  args.emplace_back("wait", !call.args.has("no-wait"));
-  const JobView job = TRY(stream_job(call, {.verb = verb, .args = std::move(args)}));
-  TRY(job.ended() ? verdict_of(job) : Result<void>{});
+Result<void> run_job_verb(Call& call, std::string_view verb, control::Arguments args) {
+  args.wait = !call.args.has("no-wait");
+  const auto job = TRY(stream_job(call, {.verb = verb, .args = std::move(args)}));
+  const bool ended = !is_open(job.state);
+  TRY(ended ? verdict_of(job) : Result<void>{});
   if (call.terminal.json())
     return {};
-  if (!job.ended())
-    call.terminal.print(cat("job ", printable(job.id, 40), " is ", printable(job.state, 40),
-        ": chillboxctl job ", printable(job.id, 40), " -f"));
+  const std::string id = printable(job.id, 40);
+  if (!ended)
+    call.terminal.print(cat("job ", id, " is ", name(job.state), ": chillboxctl job ", id, " -f"));
   else
-    call.terminal.print(cat(printable(job.site, 40), ": ",
+    call.terminal.print(cat(job.site.str(), ": ",
         job.message.empty() ? cat(verb, " done") : printable(job.message, 500)));
   return {};
 }

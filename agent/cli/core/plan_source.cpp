@@ -62,20 +62,20 @@ Result<PlanSource> plan_source(const std::string& text) {
   PlanSource source;
   if (text == "-") {
     const std::string signature = TRY(read_signature(STDIN_FILENO));
-    source.args = {{"signature", signature}};
+    source.args.signature = signature;
     source.body = Fd(::dup(STDIN_FILENO));
   } else if (Digest::parse(text)) {
-    source.args = {{"sha256", text}};
+    source.args.sha256 = text;
   } else if (is_file(text)) {
     const std::string signature = TRY(read_input(text + ".minisig", k_max_signature));
-    source.args = {{"signature", signature}};
+    source.args.signature = signature;
     source.body = TRY(open_file(text));
   } else {
     const auto site = SiteName::parse(text);
     if (!site)
       return fail(Code::usage,
           cat(site.error().message, "; a file is written with a slash: ./", printable(text, 100)));
-    source.args = {{"site", text}};
+    source.args.site = text;
   }
   return source;
 }

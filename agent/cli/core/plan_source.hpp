@@ -5,7 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
-#include "cli/core/json_fields.hpp"
+#include "control/messages.hpp"
 
 #include <optional>
 #include <string>
@@ -13,8 +13,8 @@
 namespace chillbox::cli {
 
 struct PlanSource {
-  Fields args; // of the daemon's verb
-  Fd body;     // the file; none for something on the host
+  control::Arguments args; // of the daemon's verb
+  Fd body;                 // the file; none for something on the host
 };
 Result<PlanSource> plan_source(const std::string& text);
 // For another machine: signature and file in one descriptor; none when `text` names something on

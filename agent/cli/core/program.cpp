@@ -1,9 +1,9 @@
 #include "cli/core/program.hpp"
 
 #include "base/text.hpp"
+#include "cli/core/answers.hpp"
 #include "cli/core/arguments.hpp"
 #include "cli/core/complete.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/fleet_run.hpp"
 
@@ -20,12 +20,18 @@ void print_error(Terminal& terminal, std::string_view message, std::string_view 
     terminal.print_error(cat(terminal.err(Style::dim, "hint:"), " ", printable(hint, 1000)));
 }
 
-int report_error(
-    const CommandLine& line, const Error& error, std::string_view hint, std::string_view data) {
+bool is_empty(const control::ErrorData& data) {
+  return !data.available && !data.job && !data.state && !data.step;
+}
+
+int report_error(const CommandLine& line, const Error& error, std::string_view hint,
+    const control::ErrorData& data) {
   Terminal terminal(line.terminal);
   print_error(terminal, error.message, hint);
   if (terminal.json())
-    terminal.print(error_json(error, data));
+    terminal.print(answer_text("error",
+        control::ErrorAnswer{
+            {error.code, error.message, is_empty(data) ? std::nullopt : std::optional(data)}}));
   return exit_code(error.code);
 }
 
@@ -72,7 +78,7 @@ int run_program(const std::vector<std::string>& words) {
   if (line->hosts.empty() && line->inventory.empty())
     return run_here(*line);
   const auto code = run_on_hosts(*line);
-  return code ? *code : report_error(*line, code.error(), "", "");
+  return code ? *code : report_error(*line, code.error(), "", {});
 }
 
 } // namespace chillbox::cli

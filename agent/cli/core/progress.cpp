@@ -40,28 +40,28 @@ void Progress::end_line() {
     m_terminal.print_unfinished("\n");
 }
 
-void Progress::event(const JobEvent& e) {
+void Progress::event(const control::JobEvent& e) {
   m_number = std::max(m_number, e.number);
   const std::string text = e.text.empty() ? "" : cat("  ", printable(e.text, 300));
-  if (e.kind == "begin") {
+  if (e.kind == control::EventKind::begin) {
     m_step = e.step;
     m_begun_ms = e.time_ms;
     if (m_terminal.live())
       line(cat(padded(e.step), m_terminal.err(Style::dim, "...")));
-  } else if (e.kind == "done") {
+  } else if (e.kind == control::EventKind::done) {
     const auto took = e.step == m_step
         ? cat("  ", format_duration(std::chrono::milliseconds(e.time_ms - m_begun_ms)))
         : "";
     line(cat(padded(e.step), m_terminal.err(Style::good, "ok"),
         text.empty() ? took : text)); // the host reports the time itself
     end_line();
-  } else if (e.kind == "undo") {
+  } else if (e.kind == control::EventKind::undo) {
     line(cat(padded(e.step), m_terminal.err(Style::warn, "undone"), text));
     end_line();
-  } else if (e.kind == "info") {
+  } else if (e.kind == control::EventKind::info) {
     line(cat(padded(e.step), printable(e.text, 300)));
     end_line();
-  } else if (e.kind == "log") {
+  } else if (e.kind == control::EventKind::log) {
     m_logs.push_back(e);
     if (m_logs.size() > k_kept_logs)
       m_logs.pop_front();
@@ -100,20 +100,19 @@ void Progress::tell_logs() {
     return;
   const std::string step = m_logs.back().step;
   m_terminal.print_error(cat("last lines of the log, step ", printable(step, 40), ":"));
-  for (const JobEvent& e : m_logs)
+  for (const control::JobEvent& e : m_logs)
     if (e.step == step)
       m_terminal.print_error(cat("  | ", printable(e.text, 500)));
 }
 
-Result<void> verdict_of(const JobView& job) {
-  if (job.state == "done" && job.code.empty())
+Result<void> verdict_of(const control::Job& job) {
+  using control::JobState;
+  if (job.state == JobState::done && !job.code)
     return {};
-  const Code code = job.code.empty()
-      ? (job.state == "cancelled" || job.state == "superseded" ? Code::conflict : Code::failure)
-      : code_from_name(job.code);
-  return fail(code,
-      cat(printable(job.site, 40), ": ",
-          job.message.empty() ? cat("the job ended as ", printable(job.state, 40))
+  const bool replaced = job.state == JobState::cancelled || job.state == JobState::superseded;
+  return fail(job.code.value_or(replaced ? Code::conflict : Code::failure),
+      cat(job.site.str(), ": ",
+          job.message.empty() ? cat("the job ended as ", name(job.state))
                               : printable(job.message, 1000)));
 }
 

@@ -3,8 +3,8 @@
 // hooks (events of kind log) is printed only if the job fails: its last lines are the reason.
 #pragma once
 
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
+#include "control/messages.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -17,7 +17,7 @@ class Progress {
 public:
   explicit Progress(Terminal& terminal) : m_terminal(terminal) {}
 
-  void event(const JobEvent& event);
+  void event(const control::JobEvent& event);
   // A step of the laptop itself, without a percentage.
   void begin(std::string_view what, std::string_view text);
   void done(std::string_view what, std::string_view text);
@@ -37,10 +37,10 @@ private:
   uint64_t m_number = 0;
   bool m_open_line = false;
   int m_percent = -1;
-  std::deque<JobEvent> m_logs;
+  std::deque<control::JobEvent> m_logs;
 };
 
 // The verdict on a job that has ended: an error with its code and message if it failed.
-Result<void> verdict_of(const JobView& job);
+Result<void> verdict_of(const control::Job& job);
 
 } // namespace chillbox::cli

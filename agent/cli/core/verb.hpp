@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "control/messages.hpp"
 #include "os/paths.hpp"
 
 #include <chrono>
@@ -75,10 +76,10 @@ struct Call {
   const Args& args;
   Terminal& terminal;
   os::Paths paths;
-  std::string hint = {};       // a line after the error, instead of the one that hint_for() has
-  std::string error_data = {}; // JSON that goes with the error, for --json
-  int exit = 0;                // the exit code of a run without an error
-  bool error_printed = false;  // the verb has already printed the error; only its exit code counts
+  std::string hint = {}; // a line after the error, instead of the one that hint_for() has
+  control::ErrorData error_data = {}; // what goes with the error, for --json
+  int exit = 0;                       // the exit code of a run without an error
+  bool error_printed = false; // the verb has already printed the error; only its exit code counts
 };
 
 // The headings of help.

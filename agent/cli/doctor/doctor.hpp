@@ -3,9 +3,9 @@
 // chillbox keeps there.
 #pragma once
 
-#include "cli/core/reply.hpp"
 #include "cli/core/verb.hpp"
 #include "config/host.hpp"
+#include "control/messages.hpp"
 #include "os/disk.hpp"
 
 #include <cstdint>
@@ -25,9 +25,9 @@ struct Finding {
 struct Doctor {
   os::Paths paths;
   os::Disk& disk;
-  config::HostConfig config = {};     // from the file, else the defaults
-  std::optional<HostView> host = {};  // the daemon's answer, if there is one
-  std::optional<uint64_t> clock = {}; // the caller's clock in Unix seconds
+  config::HostConfig config = {};             // from the file, else the defaults
+  std::optional<control::Status> status = {}; // the daemon's answer, if there is one
+  std::optional<uint64_t> clock = {};         // the caller's clock in Unix seconds
   std::vector<Finding> findings = {};
 
   void ok(std::string what, std::string text) {

@@ -186,10 +186,10 @@ void look_at_clock(Doctor& d) {
     if (std::abs(skew) > k_noticeable)
       return d.warn("clock", cat("this host is ", skew_text(skew)), "rc-service chronyd restart");
   }
-  if (d.host && d.host->newest_ms / 1000 > now + 60)
+  if (d.status && d.status->host.newest_ms / 1000 > now + 60)
     return d.fail("clock",
         cat("it was set back: the newest audit entry is ",
-            skew_text(d.host->newest_ms / 1000 - now)),
+            skew_text(d.status->host.newest_ms / 1000 - now)),
         "rc-service chronyd restart, or date -s");
   timex state{};
   if (::adjtimex(&state) == TIME_ERROR || (state.status & STA_UNSYNC) != 0)

@@ -1,9 +1,9 @@
 #include "cli/doctor/doctor.hpp"
 
 #include "artifact/verify.hpp"
+#include "cli/core/answers.hpp"
 #include "cli/core/daemon.hpp"
 #include "cli/core/host_setup.hpp"
-#include "cli/core/json_fields.hpp"
 #include "cli/pack/encrypt_and_sign.hpp"
 
 #include "base/text.hpp"
@@ -123,41 +123,44 @@ void look_at_damage(Doctor& d) {
 }
 
 void look_at_sites(Doctor& d) {
+  using control::SiteState;
   size_t well = 0;
-  for (const auto& site : d.host->sites) {
-    if (!site.held.empty())
-      d.warn("site", cat(site.site, ": ", site.held), cat("chillboxctl release-hold ", site.site));
-    if (!site.distrust.empty())
-      d.fail("site", cat(site.site, ": ", site.distrust), cat("chillboxctl releases ", site.site));
+  for (const auto& site : d.status->sites) {
+    if (site.hold)
+      d.warn("site", cat(site.site, ": ", hold_text(*site.hold)),
+          cat("chillboxctl release-hold ", site.site));
+    if (site.distrust && !site.distrust->empty())
+      d.fail("site", cat(site.site, ": ", *site.distrust), cat("chillboxctl releases ", site.site));
     std::vector<std::string> down;
     for (const auto& service : site.services)
-      if (service.state == "crashed")
+      if (service.state == control::ServiceState::crashed)
         down.push_back(service.name);
     if (!down.empty())
       d.fail("site", cat(site.site, ": crashed: ", join(down, ", ")),
           cat("chillboxctl logs ", site.site, "; chillboxctl restart ", site.site));
-    else if (site.state == "degraded")
+    else if (site.state == SiteState::degraded)
       d.fail("site", cat(site.site, ": degraded", site.waiting.empty() ? "" : ": ", site.waiting),
           cat("chillboxctl restart ", site.site));
-    else if (site.state == "refused")
+    else if (site.state == SiteState::refused)
       continue; // reported above
-    else if (site.state == "sealed")
+    else if (site.state == SiteState::sealed)
       d.warn("site", cat(site.site, ": ", site.waiting), "chillboxctl unlock");
     else
       ++well;
   }
-  d.ok("sites", cat(well, " of ", d.host->sites.size(), " are as they should be"));
+  d.ok("sites", cat(well, " of ", d.status->sites.size(), " are as they should be"));
 }
 
 void look_at_seal(Doctor& d) {
-  if (d.host->unlock_wait_s > 0)
-    d.warn("unlock", cat(d.host->unlock_failures, " wrong passphrases"),
-        cat("the next try is possible in ", d.host->unlock_wait_s, " s"));
-  if (d.host->sealed)
+  if (d.status->host.unlock_wait_s > 0)
+    d.warn("unlock", cat(d.status->host.unlock_failures, " wrong passphrases"),
+        cat("the next try is possible in ", d.status->host.unlock_wait_s, " s"));
+  if (d.status->host.sealed)
     return d.warn("lock",
         cat("the host is locked",
-            d.host->waiting_unlock > 0 ? cat(", ", d.host->waiting_unlock, " jobs wait")
-                                       : std::string()),
+            d.status->host.waiting_unlock > 0
+                ? cat(", ", d.status->host.waiting_unlock, " jobs wait")
+                : std::string()),
         "chillboxctl unlock");
   d.ok("lock", "unlocked");
 }
@@ -168,22 +171,24 @@ void look_at_trail(Doctor& d) {
   if (!proof)
     return d.fail("audit", proof.error().message,
         "someone changed the store: compare it with a copy, and find out who was root");
-  d.ok("audit", cat(member_number(*proof, "entries"), " entries, none changed"));
+  const auto read = control::read_answer<control::AuditProof>(*proof);
+  d.ok("audit", cat(read ? read->entries : 0, " entries, none changed"));
 }
 
 void look_at_daemon(Doctor& d) {
   const auto answer = ask(d.paths, {.verb = "status"});
-  const auto host =
-      answer ? parse_status(*answer) : Result<HostView>(std::unexpected(answer.error()));
-  if (!host)
-    return d.fail("chillboxd", host.error().message,
+  auto status = answer ? control::read_answer<control::Status>(*answer)
+                       : Result<control::Status>(std::unexpected(answer.error()));
+  if (!status)
+    return d.fail("chillboxd", status.error().message,
         "rc-service chillboxd start; its log is /var/log/chillbox/chillboxd.log");
-  d.host = *host;
-  d.ok("chillboxd", cat("version ", host->version, " answers"));
+  d.status = std::move(*status);
+  const auto& host = d.status->host;
+  d.ok("chillboxd", cat("version ", host.version, " answers"));
   d.ok("refused",
-      cat(host->refused_webhooks, " webhooks, ", host->refused_uploads,
+      cat(host.refused_webhooks, " webhooks, ", host.refused_uploads,
           " uploads since chillboxd started"));
-  for (const auto& warning : host->warnings)
+  for (const auto& warning : host.warnings)
     d.warn("chillboxd", warning, "this stays until the next start of chillboxd");
   look_at_seal(d);
   look_at_sites(d);

@@ -1,10 +1,10 @@
 #include "cli/fleet/deploy_client.hpp"
+#include "cli/fleet/edge_answer.hpp"
 
 #include "artifact/artifact_store.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "cli/core/file_input.hpp"
-#include "cli/core/json_fields.hpp"
 #include "cli/pack/encrypt_and_sign.hpp"
 #include "crypto/webhook.hpp"
 
@@ -17,6 +17,8 @@
 
 namespace chillbox::cli {
 namespace {
+
+using control::JobState;
 
 using std::chrono::milliseconds;
 
@@ -34,13 +36,14 @@ constexpr int k_looks_while_queued = 5;
 // The body of a delivery: {"type","timestamp","data":{...}}.
 std::string body_of(const ArtifactFile& file, int64_t now, bool watch) {
   const artifact::Statement& s = file.statement;
-  Fields data{{"site", s.site.str()}, {"sha256", s.sha256.str()}, {"size", file.size}};
+  control::Announcement announcement{.type = s.secrets ? "secrets.update" : "site.deploy",
+      .timestamp = rfc3339(now),
+      .data = {.site = s.site.str(), .sha256 = s.sha256.str(), .size = file.size}};
   if (!s.secrets)
-    data.emplace_back("version", s.version);
+    announcement.data.version = s.version;
   if (!watch)
-    data.emplace_back("watch", false);
-  return cat(R"({"type":")", s.secrets ? "secrets.update" : "site.deploy", R"(","timestamp":")",
-      rfc3339(now), R"(","data":)", json_text(data), "}");
+    announcement.data.watch = false;
+  return control::to_text(announcement);
 }
 
 } // namespace
@@ -94,11 +97,11 @@ void DeployClient::wait(milliseconds time) const {
 Result<HttpReply> DeployClient::checked(const HttpRequest& request) {
   auto reply = TRY(m_http.send(request));
   if (reply.status / 100 != 2)
-    return std::unexpected(parse_http_error(reply.status, reply.body));
+    return std::unexpected(http_error(reply.status, reply.body));
   return reply;
 }
 
-Result<Accepted> DeployClient::announce(const Delivery& delivery) {
+Result<control::Accepted> DeployClient::announce(const Delivery& delivery) {
   for (int tried = 1;; ++tried) {
     const auto reply = checked({.method = "POST",
         .url = m_base + "/v1/hooks",
@@ -106,7 +109,7 @@ Result<Accepted> DeployClient::announce(const Delivery& delivery) {
         .body = delivery.body,
         .timeout = std::min(left(), k_request_timeout)});
     if (reply)
-      return parse_accepted(reply->body);
+      return read_accepted(reply->body);
     Error error = reply.error();
     if (error.code == Code::denied) // the host does not say why
       error.message =
@@ -117,19 +120,19 @@ Result<Accepted> DeployClient::announce(const Delivery& delivery) {
   }
 }
 
-Result<JobView> DeployClient::job_now(const Accepted& job) {
-  const auto reply = TRY(checked({.url = m_base + job.status,
+Result<control::Job> DeployClient::job_now(const control::Accepted& job) {
+  const auto reply = TRY(checked({.url = m_base + job.links.status,
       .timeout = k_look_timeout})); // after the deadline too: it is the verdict
-  return parse_job(reply.body);
+  return TRY(control::read_answer<control::JobAnswer>(reply.body)).job;
 }
 
-Result<bool> DeployClient::wants_upload(const Accepted& job) {
+Result<bool> DeployClient::wants_upload(const control::Accepted& job) {
   for (int looked = 1;; ++looked) {
-    const JobView view = TRY(job_now(job));
-    if (view.state == "waiting-upload")
+    const auto view = TRY(job_now(job));
+    if (view.state == JobState::waiting_upload)
       return true;
     const bool before = view.step.empty() || view.step == "accept" || view.step == "obtain";
-    if (view.ended() || view.state == "waiting-unlock" || !before)
+    if (!is_open(view.state) || view.state == JobState::waiting_unlock || !before)
       return false;
     if (looked == k_looks_while_queued)
       return true;
@@ -155,16 +158,16 @@ Result<bool> DeployClient::put(const std::string& link, const HttpRequest& what)
   }
 }
 
-Result<bool> DeployClient::upload(const Accepted& job, const ArtifactFile& file) {
+Result<bool> DeployClient::upload(const control::Accepted& job, const ArtifactFile& file) {
   if (!TRY(wants_upload(job)))
     return false;
-  if (!TRY_IN("upload of the signature", put(job.signature, {.body = file.minisig})))
+  if (!TRY_IN("upload of the signature", put(*job.links.signature, {.body = file.minisig})))
     return false;
   const Fd fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd)
     return fail_errno(cat("read ", printable(file.path, 1024)), errno);
   const bool taken = TRY_IN("upload",
-      put(job.artifact,
+      put(*job.links.artifact,
           {.file = fd.get(), .file_size = file.size, .sent = [&](uint64_t done, uint64_t total) {
              m_progress.percent("upload", done, total);
            }}));
@@ -177,15 +180,16 @@ Result<bool> DeployClient::upload(const Accepted& job, const ArtifactFile& file)
 // One connection to the event stream. It fails only if another connection would fail in the same
 // way.
 Result<DeployClient::StreamState> DeployClient::read_events(
-    const Accepted& job, SseParser& parser) {
+    const control::Accepted& job, SseParser& parser) {
   StreamState stream;
-  HttpRequest request{
-      .url = m_base + job.events, .headers = {"Accept: text/event-stream"}, .timeout = left()};
+  HttpRequest request{.url = m_base + job.links.events,
+      .headers = {"Accept: text/event-stream"},
+      .timeout = left()};
   if (!parser.last_id().empty())
     request.headers.push_back(cat("Last-Event-ID: ", parser.last_id()));
   request.on_bytes = [&](std::string_view bytes) {
     return parser.feed(bytes, [&](const SseParser::Event& event) {
-      const auto parsed = parse_event(event.data);
+      const auto parsed = control::read_answer<control::JobEvent>(event.data);
       stream.ended |= event.kind == "end";
       if (!parsed || parsed->number <= m_progress.last_number())
         return; // shown before: the host repeats events
@@ -204,7 +208,7 @@ Result<DeployClient::StreamState> DeployClient::read_events(
   return std::unexpected(reply.error());
 }
 
-Result<JobView> DeployClient::follow(const Accepted& job) {
+Result<control::Job> DeployClient::follow(const control::Accepted& job) {
   SseParser parser;
   milliseconds pause = k_reconnect_first;
   while (std::chrono::steady_clock::now() < m_deadline) {
@@ -212,16 +216,17 @@ Result<JobView> DeployClient::follow(const Accepted& job) {
     if (stream.ended)
       return job_now(job);
     if (!stream.anything) {
-      if (const auto view = job_now(job); view && view->ended()) // so there will be no more events
+      if (const auto view = job_now(job);
+          view && !is_open(view->state)) // so there will be no more events
         return view;
     }
     pause = stream.anything ? k_reconnect_first : std::min(pause * 2, k_reconnect_most);
     wait(pause);
   }
   const auto view = job_now(job);
-  if (view && view->ended())
+  if (view && !is_open(view->state))
     return view;
-  if (view && view->state == "waiting-unlock")
+  if (view && view->state == JobState::waiting_unlock)
     return fail(Code::sealed,
         cat("job ", printable(job.job, 40),
             " waits: the host is locked; it continues after `chillboxctl unlock` there"));

@@ -7,8 +7,8 @@
 #include "base/secret.hpp"
 #include "cli/core/http.hpp"
 #include "cli/core/progress.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/sse.hpp"
+#include "control/messages.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -49,14 +49,14 @@ public:
 
   // Sends the delivery, and sends it again with the same id if the connection is lost: the host
   // makes one job of both.
-  Result<Accepted> announce(const Delivery& delivery);
+  Result<control::Accepted> announce(const Delivery& delivery);
   // Sends signature and artifact, unless the job is past that. False: the host needed neither.
-  Result<bool> upload(const Accepted& job, const ArtifactFile& file);
+  Result<bool> upload(const control::Accepted& job, const ArtifactFile& file);
   // Follows the events until the job has ended; after a lost connection it continues after the last
   // event. timed_out: the deadline has passed.
-  Result<JobView> follow(const Accepted& job);
+  Result<control::Job> follow(const control::Accepted& job);
 
-  Result<JobView> job_now(const Accepted& job); // its state now
+  Result<control::Job> job_now(const control::Accepted& job); // its state now
 
 private:
   struct StreamState {
@@ -64,10 +64,10 @@ private:
     bool ended = false;
   };
   std::chrono::milliseconds left() const;
-  Result<StreamState> read_events(const Accepted& job, SseParser& parser);
+  Result<StreamState> read_events(const control::Accepted& job, SseParser& parser);
   Result<HttpReply> checked(const HttpRequest& request);
   Result<bool> put(const std::string& link, const HttpRequest& what);
-  Result<bool> wants_upload(const Accepted& job);
+  Result<bool> wants_upload(const control::Accepted& job);
   void wait(std::chrono::milliseconds time) const;
 
   Http m_http;

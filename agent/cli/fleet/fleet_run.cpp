@@ -5,7 +5,6 @@
 #include "cli/core/duration.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/core/plan_source.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/inventory.hpp"
@@ -189,21 +188,23 @@ Result<int> FleetRun::overview() {
   for (size_t i = 0; i < results.size(); ++i) {
     const HostResult& from = results[i];
     codes.push_back(from.code);
-    const auto host =
-        from.code == 0 ? parse_status(from.out) : Result<HostView>(fail(Code::unreachable, ""));
-    if (!host) {
+    const auto status = from.code == 0 ? control::read_answer<control::Status>(from.out)
+                                       : Result<control::Status>(fail(Code::unreachable, ""));
+    if (!status) {
       table.rows.push_back({m_hosts[i].name, cat("exit ", from.code), "", "", "", "",
           error_of(from, std::string(trim(from.out))).value("message", "")});
       codes.back() = from.code == 0 ? exit_code(Code::corrupt) : from.code;
       continue;
     }
-    std::vector<std::string> notes = host->warnings;
-    for (const SiteView& site : host->sites)
-      if (site.state != "live")
-        notes.push_back(cat(site.site, ": ", site.waiting.empty() ? site.state : site.waiting));
-    table.rows.push_back({m_hosts[i].name, host->sealed ? "locked" : "unlocked",
-        std::to_string(host->sites.size()), std::to_string(host->waiting_unlock),
-        format_duration(std::chrono::seconds(host->uptime_s)), host->version, join(notes, "; ")});
+    const auto& host = status->host;
+    std::vector<std::string> notes = host.warnings;
+    for (const auto& site : status->sites)
+      if (site.state != control::SiteState::live)
+        notes.push_back(
+            cat(site.site, ": ", site.waiting.empty() ? name(site.state) : site.waiting));
+    table.rows.push_back({m_hosts[i].name, host.sealed ? "locked" : "unlocked",
+        std::to_string(status->sites.size()), std::to_string(host.waiting_unlock),
+        format_duration(std::chrono::seconds(host.uptime_s)), host.version, join(notes, "; ")});
   }
   print_table(m_terminal, table, "");
   return joined_exit(codes);

@@ -1,8 +1,6 @@
 #include "cli/pack/archive_summary.hpp"
 
 #include "base/text.hpp"
-#include "cli/core/json_fields.hpp"
-#include "cli/core/reply.hpp"
 
 #include <sys/stat.h>
 
@@ -39,7 +37,7 @@ ArchiveSummary summarize(
     if (entry.directory)
       continue;
     const std::string name = part_of(entry.name);
-    auto part = std::ranges::find(out.parts, name, &Part::name);
+    auto part = std::ranges::find(out.parts, name, &PartRow::name);
     if (part == out.parts.end())
       part = out.parts.insert(
           part, {.name = name, .kind = name.ends_with(".site.json") ? "site file" : "files"});
@@ -57,24 +55,14 @@ ArchiveSummary summarize(
 
 Table table_of(const ArchiveSummary& contents) {
   Table table{{"PART", "KIND", "FILES", "SIZE"}, {}};
-  Part sum{.name = "total", .kind = ""};
-  for (const Part& part : contents.parts) {
+  PartRow sum{.name = "total", .kind = ""};
+  for (const PartRow& part : contents.parts) {
     table.rows.push_back({part.name, part.kind, std::to_string(part.files), human_size(part.size)});
     sum.files += part.files;
     sum.size += part.size;
   }
   table.rows.push_back({sum.name, sum.kind, std::to_string(sum.files), human_size(sum.size)});
   return table;
-}
-
-std::string with_summary(const std::string& object, const ArchiveSummary& contents) {
-  std::vector<std::string> parts, files;
-  for (const Part& part : contents.parts)
-    parts.push_back(json_text(
-        {{"name", part.name}, {"kind", part.kind}, {"files", part.files}, {"size", part.size}}));
-  for (const auto& file : contents.largest)
-    files.push_back(json_text({{"path", file.path}, {"size", file.size}}));
-  return with_array(with_array(object, "contents", parts), "largest", files);
 }
 
 } // namespace chillbox::cli

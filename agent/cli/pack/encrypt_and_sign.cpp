@@ -1,10 +1,10 @@
 #include "cli/pack/encrypt_and_sign.hpp"
 
 #include "base/text.hpp"
+#include "cli/core/answers.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/core/interrupt.hpp"
-#include "cli/core/json_fields.hpp"
 #include "cli/core/progress.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
@@ -158,12 +158,21 @@ void print_artifact(Call& call, std::string_view schema, const SiteName& site,
   const std::string name = fs::path(sealed.path).filename();
   const std::string digest = packed.sha256.str();
   if (call.terminal.json()) {
-    const std::string object = result_text(schema,
-        {{"name", name}, {"path", sealed.path}, {"site", site.str()}, {"version", version},
-            {"size", packed.size}, {"sha256", digest}, {"serial", sealed.serial},
-            {"files", packed.files}, {"unpacked", packed.unpacked},
-            {"tar_sha256", packed.tar_sha256.str()}});
-    call.terminal.print(contents != nullptr ? with_summary(object, *contents) : object);
+    PackedArtifact answer{.name = name,
+        .path = sealed.path,
+        .site = site.str(),
+        .version = version,
+        .size = packed.size,
+        .sha256 = digest,
+        .serial = sealed.serial,
+        .files = packed.files,
+        .unpacked = packed.unpacked,
+        .tar_sha256 = packed.tar_sha256.str()};
+    if (contents != nullptr) {
+      answer.contents = contents->parts;
+      answer.largest = contents->largest;
+    }
+    call.terminal.print(answer_text(schema, answer));
     return;
   }
   call.terminal.print(sealed.path);

@@ -2,7 +2,6 @@
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 
 #include "base/text.hpp"
 
@@ -17,26 +16,23 @@ constexpr std::array k_audit_verify_options{
 
 Result<void> run_audit(Call& call) {
   const Question question{
-      .verb = "audit", .args = {{"limit", call.args.number("lines", k_default_lines)}}};
-  return show_table(call, question,
+      .verb = "audit", .args = {.limit = call.args.number("lines", k_default_lines)}};
+  return show_table<control::AuditTrail>(call, question,
       {{"NUMBER", "TIME", "WHO", "DID", "SITE", "WHAT", "OUTCOME"}, {}}, "nothing yet",
-      [](const std::string& answer, Table& table) -> Result<void> {
-        for (const AuditView& a : TRY(parse_audit(answer)))
+      [](const control::AuditTrail& trail, Table& table) {
+        for (const auto& a : trail.entries)
           table.rows.push_back({std::to_string(a.number), format_time(a.time_ms), a.actor, a.verb,
               a.site, a.text, a.outcome});
-        return {};
       });
 }
 
 Result<void> run_audit_verify(Call& call) {
-  const std::string answer = TRY(ask(call.paths,
+  const auto proof = TRY(ask_or_print<control::AuditProof>(call,
       {.verb = "audit_verify",
-          .args = {{"head", call.args.text("head")}},
+          .args = {.head = call.args.text("head")},
           .timeout = std::chrono::milliseconds(300'000)}));
-  call.terminal.print(call.terminal.json()
-          ? answer
-          : cat("ok: ", member_number(answer, "entries"), " entries, none changed; head ",
-                member_text(answer, "head")));
+  if (proof)
+    call.terminal.print(cat("ok: ", proof->entries, " entries, none changed; head ", proof->head));
   return {};
 }
 

@@ -1,7 +1,7 @@
 // bootstrap: prints user-data for the first boot of a fresh image. It has no secret; a person runs
 // `chillboxctl init` afterwards and types the passphrase.
+#include "cli/core/answers.hpp"
 #include "cli/core/file_input.hpp"
-#include "cli/core/json_fields.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 
@@ -152,8 +152,9 @@ Result<void> run(Call& call) {
   for (const std::string& file : call.args.list("trust"))
     script += TRY(trust_line(file));
   script += k_end;
-  call.terminal.print(call.terminal.json() ? result_text("bootstrap", {{"script", script}})
-                                           : script.substr(0, script.size() - 1));
+  call.terminal.print(call.terminal.json()
+          ? answer_text("bootstrap", Script{.script = script, .shell = {}})
+          : script.substr(0, script.size() - 1));
   return {};
 }
 

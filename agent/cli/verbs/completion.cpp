@@ -1,11 +1,10 @@
 // completion: prints the script for a shell. The script calls `chillboxctl __complete`, which is
 // here too.
+#include "cli/core/answers.hpp"
 #include "cli/core/complete.hpp"
 #include "cli/core/daemon.hpp"
 #include "cli/core/host_setup.hpp"
-#include "cli/core/json_fields.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/ssh.hpp"
 
@@ -77,23 +76,25 @@ function __chillboxctl_complete
 end
 complete -c chillboxctl -f -a '(__chillboxctl_complete)')sh";
 
-struct Script {
+struct ShellScript {
   std::string_view shell, text;
 };
 constexpr std::array k_scripts{
-    Script{"bash", k_bash}, Script{"zsh", k_zsh}, Script{"fish", k_fish}};
+    ShellScript{"bash", k_bash}, ShellScript{"zsh", k_zsh}, ShellScript{"fish", k_fish}};
 
 std::vector<Candidate> sites(const os::Paths& paths, bool services) {
   std::vector<Candidate> out;
   const auto answer = ask(paths, {.verb = "status", .timeout = k_patience});
-  const auto host = answer ? parse_status(*answer) : Result<HostView>(HostView{});
-  if (!host)
+  const auto status = control::read_answer<control::Status>(answer.value_or(""));
+  if (!status)
     return out;
-  for (const SiteView& site : host->sites) {
-    out.push_back({site.site, cat(site.version, site.version.empty() ? "" : ", ", site.state)});
+  for (const auto& site : status->sites) {
+    out.push_back(
+        {site.site, cat(site.version, site.version.empty() ? "" : ", ", name(site.state))});
     if (services)
-      for (const ServiceView& service : site.services)
-        out.push_back({cat(site.site, "/", service.name), cat(service.lang, ", ", service.state)});
+      for (const auto& service : site.services)
+        out.push_back(
+            {cat(site.site, "/", service.name), cat(service.lang, ", ", name(service.state))});
   }
   return out;
 }
@@ -101,13 +102,12 @@ std::vector<Candidate> sites(const os::Paths& paths, bool services) {
 std::vector<Candidate> releases(const os::Paths& paths, const std::string& site) {
   std::vector<Candidate> out;
   const auto answer =
-      ask(paths, {.verb = "releases", .args = {{"site", site}}, .timeout = k_patience});
-  if (const auto releases = answer ? parse_releases(*answer) : Result<std::vector<ReleaseView>>({});
-      releases)
-    for (const ReleaseView& release : *releases) {
-      out.push_back(
-          {release.version, cat(release.id, ", ", release.live ? "live" : release.state)});
-      out.push_back({release.id, release.live ? "live" : release.state});
+      ask(paths, {.verb = "releases", .args = {.site = site}, .timeout = k_patience});
+  if (const auto list = control::read_answer<control::ReleaseList>(answer.value_or("")))
+    for (const auto& release : list->releases) {
+      const std::string state(release.live ? "live" : name(release.state));
+      out.push_back({release.version, cat(release.id, ", ", state)});
+      out.push_back({release.id, state});
     }
   return out;
 }
@@ -115,10 +115,10 @@ std::vector<Candidate> releases(const os::Paths& paths, const std::string& site)
 std::vector<Candidate> jobs(const os::Paths& paths) {
   std::vector<Candidate> out;
   const auto answer = ask(paths,
-      {.verb = "jobs", .args = {{"site", ""}, {"limit", k_jobs_offered}}, .timeout = k_patience});
-  if (const auto jobs = answer ? parse_jobs(*answer) : Result<std::vector<JobView>>({}); jobs)
-    for (const JobView& job : *jobs)
-      out.push_back({job.id, cat(job.kind, " ", job.site, " ", job.state)});
+      {.verb = "jobs", .args = {.site = "", .limit = k_jobs_offered}, .timeout = k_patience});
+  if (const auto list = control::read_answer<control::JobList>(answer.value_or("")))
+    for (const auto& job : list->jobs)
+      out.push_back({job.id, cat(name(job.kind), " ", job.site.str(), " ", name(job.state))});
   return out;
 }
 
@@ -172,10 +172,11 @@ std::vector<Candidate> values_there(const std::string& host, const Wanted& wante
 
 Result<void> run(Call& call) {
   const std::string shell = call.args.text("SHELL");
-  for (const Script& script : k_scripts)
+  for (const ShellScript& script : k_scripts)
     if (script.shell == shell)
       call.terminal.print(call.terminal.json()
-              ? result_text("completion", {{"shell", shell}, {"script", std::string(script.text)}})
+              ? answer_text(
+                    "completion", cli::Script{.script = std::string(script.text), .shell = shell})
               : std::string(script.text));
   return {};
 }

@@ -3,7 +3,6 @@
 #include "cli/core/duration.hpp"
 #include "cli/core/interrupt.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 
 #include "base/text.hpp"
 
@@ -18,47 +17,49 @@ constexpr std::array k_cron_run_options{
     Option{"--no-wait", ArgKind::flag, "", "do not wait for its end"},
 };
 
+using control::CronRun;
+using control::CronState;
+
 // "done", "failed (3)", "skipped, 4 times".
-std::string outcome(const CronRunView& run) {
-  if (run.state == "failed" && run.code)
+std::string outcome(const CronRun& run) {
+  if (run.state == CronState::failed && run.code)
     return cat("failed (", *run.code, ")");
-  return run.count > 1 ? cat(run.state, ", ", run.count, " times") : run.state;
+  return cat(name(run.state), run.count > 1 ? cat(", ", run.count, " times") : "");
 }
 
 std::string last_line(const std::string& text) {
   return printable(std::string_view(text).substr(text.rfind('\n') + 1), 60);
 }
 
-std::string took(const CronRunView& run) {
-  return run.ended_ms == 0 || run.state == "skipped"
+std::string took(const CronRun& run) {
+  return run.ended_ms == 0 || run.state == CronState::skipped
       ? ""
       : format_duration(std::chrono::milliseconds(run.ended_ms - run.started_ms));
 }
 
 Result<void> run_cron_list(Call& call) {
-  const Question question{.verb = "cron_list", .args = {{"site", call.args.text("SITE")}}};
-  return show_table(call, question, {{"N", "NEXT", "LAST", "OUTCOME", "ENTRY"}, {}},
-      "no crontab, or the site is stopped",
-      [](const std::string& answer, Table& table) -> Result<void> {
-        for (const CronEntryView& e : TRY(parse_cron_entries(answer)))
+  const Question question{.verb = "cron_list", .args = {.site = call.args.text("SITE")}};
+  return show_table<control::CronList>(call, question,
+      {{"N", "NEXT", "LAST", "OUTCOME", "ENTRY"}, {}}, "no crontab, or the site is stopped",
+      [](const control::CronList& list, Table& table) {
+        for (const auto& e : list.entries)
           table.rows.push_back(
               {std::to_string(e.number), e.next_ms == 0 ? "never" : format_time(e.next_ms),
-                  format_time(e.last.started_ms), outcome(e.last), e.line});
-        return {};
+                  e.last ? format_time(e.last->started_ms) : "", e.last ? outcome(*e.last) : "",
+                  e.line});
       });
 }
 
 Result<void> run_cron_history(Call& call) {
   const Question question{.verb = "cron_history",
       .args = {
-          {"site", call.args.text("SITE")}, {"limit", call.args.number("lines", k_default_lines)}}};
-  return show_table(call, question,
+          .site = call.args.text("SITE"), .limit = call.args.number("lines", k_default_lines)}};
+  return show_table<control::CronHistory>(call, question,
       {{"RUN", "STARTED", "TOOK", "OUTCOME", "BY", "ENTRY", "LAST LINE"}, {}},
-      "no entry has run yet", [](const std::string& answer, Table& table) -> Result<void> {
-        for (const CronRunView& r : TRY(parse_cron_runs(answer)))
+      "no entry has run yet", [](const control::CronHistory& history, Table& table) {
+        for (const auto& r : history.runs)
           table.rows.push_back({std::to_string(r.id), format_time(r.started_ms), took(r),
               outcome(r), r.actor.empty() ? "schedule" : r.actor, r.line, last_line(r.text)});
-        return {};
       });
 }
 
@@ -66,27 +67,27 @@ Result<void> run_cron_history(Call& call) {
 Result<void> run_cron_run(Call& call) {
   const bool wait = !call.args.has("no-wait");
   const Question question{.verb = "cron_run",
-      .args = {{"site", call.args.text("SITE")}, {"number", call.args.number("N", 0)},
-          {"wait", wait}},
+      .args = {.site = call.args.text("SITE"), .number = call.args.number("N", 0), .wait = wait},
       .timeout = std::chrono::milliseconds(wait ? -1 : 30'000)};
   print_on_interrupt("interrupted: the run continues; `chillboxctl cron history` shows it");
   const auto answer = ask(call.paths, question, &call.error_data);
   print_on_interrupt("");
   if (!answer)
     return std::unexpected(answer.error());
-  const CronRunView run = TRY(parse_cron_run(*answer));
+  const CronRun run = TRY(control::read_answer<control::CronAnswer>(*answer)).run;
   if (call.terminal.json())
     call.terminal.print(*answer);
   else if (!wait)
     call.terminal.print(
-        cat("run ", run.id, " has begun: chillboxctl cron history ", printable(run.site, 40)));
+        cat("run ", run.id, " has begun: chillboxctl cron history ", run.site.str()));
   else
     for (const auto line : split(run.text, '\n'))
       call.terminal.print(printable(line, 500));
-  if (run.state == "failed")
+  if (run.state == CronState::failed)
     return fail(Code::failure, cat("run ", run.id, " ended with code ", run.code.value_or(-1)));
-  return run.state == "lost" ? fail(Code::failure, cat("run ", run.id, ": ", printable(run.text)))
-                             : Result<void>{};
+  return run.state == CronState::lost
+      ? fail(Code::failure, cat("run ", run.id, ": ", printable(run.text)))
+      : Result<void>{};
 }
 
 } // namespace

@@ -1,8 +1,8 @@
 // deploy: announces an artifact, uploads it and follows the job, to several hosts one after the
 // other.
+#include "cli/core/answers.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/core/interrupt.hpp"
-#include "cli/core/json_fields.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/deploy_client.hpp"
@@ -90,18 +90,24 @@ Result<std::vector<Target>> targets_of(const Args& args) {
   return targets;
 }
 
-void tell(Call& call, const std::string& host, const JobView& job, const ArtifactFile& file,
+void tell(Call& call, const std::string& host, const control::Job& job, const ArtifactFile& file,
     bool uploaded) {
   if (call.terminal.json()) {
-    call.terminal.print(result_text("deploy",
-        {{"host", host}, {"job", job.id}, {"state", job.state}, {"site", file.statement.site.str()},
-            {"version", file.statement.version}, {"release", job.release}, {"code", job.code},
-            {"message", job.message}, {"uploaded", uploaded}}));
+    call.terminal.print(answer_text("deploy",
+        Deployed{.host = host,
+            .site = file.statement.site.str(),
+            .version = file.statement.version,
+            .code = job.code,
+            .message = job.message,
+            .job = job.id,
+            .state = std::string(name(job.state)),
+            .release = job.release,
+            .uploaded = uploaded}));
     return;
   }
   const std::string what = cat(file.statement.site.str(),
       file.statement.secrets ? " secrets" : cat(" ", file.statement.version));
-  if (job.ended())
+  if (!is_open(job.state))
     call.terminal.print(
         cat(what, ": ", job.message.empty() ? "done" : printable(job.message, 500)));
   else
@@ -123,7 +129,7 @@ Result<void> deploy_to(
       std::move(http), target.url, std::chrono::steady_clock::now() + timeout, progress);
   const Delivery delivery = sign_delivery(key, file, cat("msg_", random_token(16)),
       os::real_clock().wall(), !call.args.has("no-watch"));
-  const Accepted accepted = TRY(client.announce(delivery));
+  const control::Accepted accepted = TRY(client.announce(delivery));
   const std::string id = printable(accepted.job, 40);
   call.terminal.print_status(cat(
       call.terminal.err(Style::bold, cat(file.statement.site.str(), " ", file.statement.version)),
@@ -139,9 +145,12 @@ Result<void> deploy_to(
     call.hint = cat("on the host: chillboxctl job ", id, " -f");
     return std::unexpected(seen.error());
   }
-  if (const auto verdict = seen->ended() ? verdict_of(*seen) : Result<void>{}; !verdict) {
+  if (const auto verdict = !is_open(seen->state) ? verdict_of(*seen) : Result<void>{}; !verdict) {
     progress.tell_logs();
-    call.error_data = json_text({{"job", seen->id}, {"state", seen->state}, {"step", seen->step}});
+    call.error_data = {.available = {},
+        .job = seen->id,
+        .state = std::string(name(seen->state)),
+        .step = seen->step};
     return verdict;
   }
   print_on_interrupt("");
@@ -172,10 +181,12 @@ Result<void> roll(Call& call, const std::vector<Target>& targets,
     call.terminal.print_error(cat(call.terminal.err(Style::bad, "chillboxctl:"), " ",
         printable(targets[i].name), ": ", printable(last.message, 2000)));
     if (call.terminal.json())
-      call.terminal.print(result_text("deploy",
-          {{"host", targets[i].name}, {"site", file.statement.site.str()},
-              {"version", file.statement.version}, {"code", std::string(code_name(last.code))},
-              {"message", last.message}}));
+      call.terminal.print(answer_text("deploy",
+          Deployed{.host = targets[i].name,
+              .site = file.statement.site.str(),
+              .version = file.statement.version,
+              .code = last.code,
+              .message = last.message}));
   }
   if (failed.empty())
     return {};

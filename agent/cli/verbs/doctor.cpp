@@ -1,7 +1,8 @@
 // doctor: checks the host and suggests fixes.
 #include "cli/doctor/doctor.hpp"
 
-#include "cli/core/json_fields.hpp"
+#include "cli/core/answers.hpp"
+
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 
@@ -37,11 +38,10 @@ void print(Terminal& terminal, const Finding& finding) {
 }
 
 void print_json(Terminal& terminal, const std::vector<Finding>& findings, bool well) {
-  std::vector<std::string> rows;
+  Checks checks{.ok = well, .checks = {}};
   for (const auto& f : findings)
-    rows.push_back(json_text({{"health", std::string(word(f.health))}, {"what", f.what},
-        {"text", f.text}, {"todo", f.todo}}));
-  terminal.print(with_array(result_text("doctor", {{"ok", well}}), "checks", rows));
+    checks.checks.push_back({std::string(word(f.health)), f.what, f.text, f.todo});
+  terminal.print(answer_text("doctor", checks));
 }
 
 Result<void> run(Call& call) {

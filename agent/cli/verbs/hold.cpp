@@ -1,7 +1,6 @@
 // hold, release-hold: refuse the deploys of a site for a while, and accept them again.
-#include "cli/core/daemon.hpp"
+#include "cli/core/answer_table.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
@@ -15,9 +14,9 @@ constexpr std::array k_only_site{k_site};
 
 Result<void> run_hold(Call& call) {
   const std::string site = call.args.text("SITE");
-  const std::string answer = TRY(ask(call.paths,
-      {.verb = "hold", .args = {{"site", site}, {"why", call.args.text("message")}}},
-      &call.error_data));
+  const std::string answer = TRY(
+      ask(call.paths, {.verb = "hold", .args = {.site = site, .why = call.args.text("message")}},
+          &call.error_data));
   call.terminal.print(call.terminal.json()
           ? answer
           : cat("held: deploys of '", site,
@@ -28,12 +27,11 @@ Result<void> run_hold(Call& call) {
 
 Result<void> run_release_hold(Call& call) {
   const std::string site = call.args.text("SITE");
-  const std::string answer =
-      TRY(ask(call.paths, {.verb = "release_hold", .args = {{"site", site}}}, &call.error_data));
-  const bool was = member_flag(answer, "was_held");
-  call.terminal.print(call.terminal.json()
-          ? answer
-          : cat(was ? "released: '" : "unchanged: '", site, "' is not held: deploys are taken"));
+  const auto released = TRY(
+      ask_or_print<control::HoldReleased>(call, {.verb = "release_hold", .args = {.site = site}}));
+  if (released)
+    call.terminal.print(cat(released->was_held ? "released: '" : "unchanged: '", site,
+        "' is not held: deploys are taken"));
   return {};
 }
 

@@ -1,9 +1,9 @@
 // init: makes what a host needs before chillboxd runs. Groups and users come first, because they
 // own the directories; the identity comes last, because only it needs a person. Every line says
 // what was made or already exists; a second run changes nothing.
+#include "cli/core/answers.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/host_toml.hpp"
-#include "cli/core/json_fields.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
@@ -224,7 +224,8 @@ Result<void> run(Call& call) {
   TRY(setup.runlevel());
   const std::string recipient(trim(TRY(os::real_disk().read(call.paths.recipient(), 4096))));
   if (call.terminal.json())
-    call.terminal.print(result_text("init", {{"recipient", recipient}, {"made", setup.made()}}));
+    call.terminal.print(
+        answer_text("init", Initialized{.recipient = recipient, .made = setup.made()}));
   else
     call.terminal.print(cat("public key  ", recipient));
   if (!setup.made().empty())

@@ -3,9 +3,7 @@
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/progress.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
-#include "control/json.hpp"
 
 #include "base/text.hpp"
 
@@ -16,15 +14,15 @@ constexpr std::array k_options{Option{"ID", ArgKind::job, "", "id of the job"}, 
 
 constexpr std::chrono::milliseconds k_for_ever{-1};
 
-void print_job(Terminal& terminal, const JobView& job) {
+void print_job(Terminal& terminal, const control::Job& job) {
   auto row = [&](std::string_view name, const std::string& value) {
     if (!value.empty())
       terminal.print(cat(terminal.out(Style::bold, name), std::string(10 - name.size(), ' '),
           printable(value, 1000)));
   };
   row("job", job.id);
-  row("kind", job.kind);
-  row("site", job.site);
+  row("kind", std::string(name(job.kind)));
+  row("site", job.site.str());
   row("version", job.version);
   row("release", job.release);
   row("previous", job.previous);
@@ -32,45 +30,53 @@ void print_job(Terminal& terminal, const JobView& job) {
   row("created", format_time(job.created_ms));
   row("finished", format_time(job.finished_ms));
   row("gap", job.gap_ms > 0 ? cat(job.gap_ms, " ms (stop-first)") : "");
-  row("state", job.step.empty() || job.ended() ? job.state : cat(job.state, ", step ", job.step));
-  row("code", job.code);
+  row("state",
+      job.step.empty() || !is_open(job.state) ? std::string(name(job.state))
+                                              : cat(name(job.state), ", step ", job.step));
+  row("code", job.code ? std::string(code_name(*job.code)) : "");
   row("verdict", job.message);
 }
 
-void print_event(Terminal& terminal, const JobEvent& event) {
+void print_event(Terminal& terminal, const control::JobEvent& event) {
+  using control::EventKind;
   const std::string time = format_time(event.time_ms);
   terminal.print(cat(terminal.out(Style::dim, time), "  ", printable(event.step, 40), "  ",
-      event.kind == "log"        ? "| "
-          : event.kind == "info" ? ""
-                                 : cat(event.kind, event.text.empty() ? "" : ": "),
+      event.kind == EventKind::log        ? "| "
+          : event.kind == EventKind::info ? ""
+                                          : cat(name(event.kind), event.text.empty() ? "" : ": "),
       printable(event.text, 2000)));
 }
 
 Result<void> run(Call& call) {
   Terminal& terminal = call.terminal;
   const bool follow = call.args.has("follow");
-  std::vector<std::string> events;
-  Question question{.verb = "job",
-      .args = {{"job", call.args.text("ID")}, {"follow", follow}, {"after", uint64_t{0}}}};
-  question.on_event = [&](const Json& event) {
+  std::vector<control::JobEvent> events;
+  Question question{
+      .verb = "job", .args = {.job = call.args.text("ID"), .after = 0, .follow = follow}};
+  question.on_event = [&](const Json& json) {
+    const auto event = control::from_json<control::JobEvent>(json);
+    if (!event)
+      return;
     if (!terminal.json())
-      print_event(terminal, event_from(event));
+      print_event(terminal, *event);
     else if (follow)
-      terminal.print(dump(event));
+      terminal.print(dump(json));
     else
-      events.push_back(dump(event));
+      events.push_back(*event);
   };
   if (follow)
     question.timeout = k_for_ever;
-  const auto answer = ask(call.paths, question, &call.error_data);
-  if (!answer)
-    return std::unexpected(answer.error());
-  const JobView job = TRY(parse_job(*answer));
+  const auto text = ask(call.paths, question, &call.error_data);
+  if (!text)
+    return std::unexpected(text.error());
+  auto answer = TRY(control::read_answer<control::JobAnswer>(*text));
+  if (!follow)
+    answer.events = std::move(events);
   if (terminal.json())
-    terminal.print(follow ? *answer : with_array(*answer, "events", events));
+    terminal.print(control::answer_text("job", answer));
   else
-    print_job(terminal, job);
-  return follow && job.ended() ? verdict_of(job) : Result<void>{};
+    print_job(terminal, answer.job);
+  return follow && !is_open(answer.job.state) ? verdict_of(answer.job) : Result<void>{};
 }
 
 } // namespace

@@ -2,7 +2,6 @@
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 
 namespace chillbox::cli {
 namespace {
@@ -12,14 +11,13 @@ constexpr std::array k_options{k_site_or_all, k_limit};
 Result<void> run(Call& call) {
   const Question question{.verb = "jobs",
       .args = {
-          {"site", call.args.text("SITE")}, {"limit", call.args.number("lines", k_default_lines)}}};
-  return show_table(call, question,
+          .site = call.args.text("SITE"), .limit = call.args.number("lines", k_default_lines)}};
+  return show_table<control::JobList>(call, question,
       {{"JOB", "KIND", "SITE", "VERSION", "STATE", "STEP", "BY", "CREATED", "VERDICT"}, {}},
-      "no job yet", [](const std::string& answer, Table& table) -> Result<void> {
-        for (const JobView& j : TRY(parse_jobs(answer)))
-          table.rows.push_back({j.id, j.kind, j.site, j.version, j.state, j.step, j.actor,
-              format_time(j.created_ms), j.message});
-        return {};
+      "no job yet", [](const control::JobList& list, Table& table) {
+        for (const auto& j : list.jobs)
+          table.rows.push_back({j.id, std::string(name(j.kind)), j.site.str(), j.version,
+              std::string(name(j.state)), j.step, j.actor, format_time(j.created_ms), j.message});
       });
 }
 

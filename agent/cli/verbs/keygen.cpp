@@ -1,5 +1,5 @@
 // keygen: makes a minisign key pair. minisign itself can read both files.
-#include "cli/core/json_fields.hpp"
+#include "cli/core/answers.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
@@ -44,9 +44,11 @@ Result<void> run(Call& call) {
   TRY(disk.write(public_path, public_key.to_file(), k_public_mode, owner));
   const std::string id = crypto::key_id_text(public_key.id);
   if (call.terminal.json()) {
-    call.terminal.print(result_text("keygen",
-        {{"secret_key", secret_path}, {"public_key", public_path}, {"id", id},
-            {"key", public_key.to_line()}}));
+    call.terminal.print(answer_text("keygen",
+        KeyPair{.secret_key = secret_path,
+            .public_key = public_path,
+            .id = id,
+            .key = public_key.to_line()}));
     return {};
   }
   call.terminal.print(cat("secret key  ", secret_path,

@@ -1,9 +1,8 @@
 // logs: prints what the services of a site wrote.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
+
 #include "cli/core/terminal.hpp"
-#include "control/json.hpp"
 
 #include "base/text.hpp"
 
@@ -21,28 +20,32 @@ Result<void> run(Call& call) {
   const auto slash = target.find('/');
   const bool follow = call.args.has("follow");
   const bool one_service = slash != std::string::npos;
-  std::vector<std::string> lines;
+  control::Log log;
   Question question{.verb = "logs",
-      .args = {{"site", target.substr(0, slash)},
-          {"service", one_service ? target.substr(slash + 1) : ""},
-          {"lines", call.args.number("lines", k_default_lines)}, {"follow", follow}}};
-  question.on_event = [&](const Json& event) {
-    const std::string line = control::string_or(event, "line", "");
-    if (terminal.json() && follow)
-      terminal.print(dump(event));
-    else if (terminal.json())
-      lines.push_back(dump(event));
+      .args = {.site = target.substr(0, slash),
+          .service = one_service ? target.substr(slash + 1) : "",
+          .lines = call.args.number("lines", k_default_lines),
+          .follow = follow}};
+  question.on_event = [&](const Json& json) {
+    const auto event = control::from_json<control::LogLine>(json);
+    if (!event)
+      return;
+    if (!terminal.json())
+      terminal.print_line_of(one_service ? event->line : cat(event->service, ": ", event->line));
+    else if (follow)
+      terminal.print(dump(json));
     else
-      terminal.print_line_of(
-          one_service ? line : cat(control::string_or(event, "service", ""), ": ", line));
+      log.lines->push_back(*event);
   };
   if (follow)
     question.timeout = k_for_ever;
+  else
+    log.lines.emplace();
   const auto answer = ask(call.paths, question, &call.error_data);
   if (!answer)
     return std::unexpected(answer.error());
   if (terminal.json())
-    terminal.print(follow ? *answer : with_array(*answer, "lines", lines));
+    terminal.print(control::answer_text("logs", log));
   return {};
 }
 

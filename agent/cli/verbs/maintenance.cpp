@@ -1,7 +1,7 @@
 // maintenance on, maintenance off: show visitors a page instead of the site.
-#include "cli/core/daemon.hpp"
+#include "cli/core/answer_table.hpp"
+
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
@@ -17,27 +17,23 @@ constexpr std::array k_maintenance_on_options{
 constexpr std::array k_only_site{k_site};
 
 Result<void> set_maintenance(Call& call, bool on, const Question& question, std::string_view said) {
-  const auto answer = ask(call.paths, question, &call.error_data);
-  if (!answer)
-    return std::unexpected(answer.error());
-  const bool already = member_flag(*answer, "was") == on;
-  call.terminal.print(call.terminal.json()
-          ? *answer
-          : cat(call.args.text("SITE"), ": ", already ? "unchanged: " : "", said));
+  const auto answer = TRY(ask_or_print<control::Maintenance>(call, question));
+  if (answer)
+    call.terminal.print(
+        cat(call.args.text("SITE"), ": ", answer->was == on ? "unchanged: " : "", said));
   return {};
 }
 
 Result<void> run_maintenance_on(Call& call) {
   return set_maintenance(call, true,
       {.verb = "maintenance_on",
-          .args = {{"site", call.args.text("SITE")}, {"message", call.args.text("message")}}},
+          .args = {.site = call.args.text("SITE"), .message = call.args.text("message")}},
       "visitors get the maintenance page");
 }
 
 Result<void> run_maintenance_off(Call& call) {
   return set_maintenance(call, false,
-      {.verb = "maintenance_off", .args = {{"site", call.args.text("SITE")}}},
-      "visitors are let in");
+      {.verb = "maintenance_off", .args = {.site = call.args.text("SITE")}}, "visitors are let in");
 }
 
 } // namespace

@@ -4,7 +4,7 @@
 
 #include "base/names.hpp"
 #include "base/text.hpp"
-#include "cli/core/json_fields.hpp"
+#include "cli/core/answers.hpp"
 #include "cli/pack/kinds.hpp"
 #include "config/site.hpp"
 #include "os/disk.hpp"
@@ -85,8 +85,8 @@ Result<void> run(Call& call) {
         path.string(), filled(text, site, host), 0644, {::geteuid(), ::getegid()}));
   }
   if (call.terminal.json()) {
-    call.terminal.print(result_text(
-        "new", {{"site", site.str()}, {"path", dir}, {"kind", kind}, {"server_name", host}}));
+    call.terminal.print(answer_text(
+        "new", NewSite{.site = site.str(), .path = dir, .kind = kind, .server_name = host}));
     return {};
   }
   call.terminal.print(dir);

@@ -1,13 +1,11 @@
 // plan, nginx show, nginx diff: show what a deploy would change, without changing anything.
-#include "cli/core/daemon.hpp"
+#include "cli/core/answer_table.hpp"
+#include "cli/core/answers.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/plan_source.hpp"
 #include "cli/core/terminal.hpp"
-#include "control/control.hpp"
 
 #include "base/text.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace chillbox::cli {
 namespace {
@@ -23,30 +21,26 @@ constexpr std::array k_only_site{k_site};
 constexpr std::array k_nginx_diff_options{
     k_site, Option{"ARTIFACT", ArgKind::text, "", "as for plan"}, k_exit_code};
 
+using control::Change;
+using control::Plan;
+
 constexpr std::chrono::milliseconds k_patience{180'000};
 constexpr std::string_view k_target = "ARTIFACT|SITE";
 
-Result<Json> ask_for_plan(Call& call, const std::string& target, std::string* text = nullptr) {
+Result<Plan> ask_for_plan(Call& call, const std::string& target, std::string* text = nullptr) {
   const PlanSource source = TRY(plan_source(target));
   const std::string answer = TRY(ask(call.paths,
       {.verb = "plan", .args = source.args, .timeout = k_patience, .body = source.body.get()}));
   if (text != nullptr)
     *text = answer;
-  return TRY(control::parse_json(answer, control::k_max_control_frame));
+  return control::read_answer<Plan>(answer);
 }
 
-std::string word(const Json& json, const char* key, size_t limit = 300) {
-  return printable(control::string_or(json, key, ""), limit);
-}
-
-const Json& part(const Json& json, const char* key) {
-  static const Json k_none = Json::object();
-  const auto it = json.find(key);
-  return it == json.end() ? k_none : *it;
-}
-
-std::string_view sign_of(const std::string& change) {
-  return change == "added" ? "+" : change == "removed" ? "-" : change == "changed" ? "~" : " ";
+std::string_view sign_of(Change change) {
+  return change == Change::added  ? "+"
+      : change == Change::removed ? "-"
+      : change == Change::changed ? "~"
+                                  : " ";
 }
 
 std::string coloured(Terminal& terminal, std::string_view sign, const std::string& line) {
@@ -57,37 +51,33 @@ std::string coloured(Terminal& terminal, std::string_view sign, const std::strin
       line);
 }
 
-std::string values_of(const Json& service) {
+std::string values_of(const control::ServiceChange& service) {
   std::string out;
-  for (const Json& value : part(service, "environment")) {
-    const std::string before = word(value, "before"), after = word(value, "after");
-    out += cat(out.empty() ? "" : ", ", sign_of(word(value, "change")), word(value, "name"), " ",
-        before, before.empty() || after.empty() ? "" : "->", after);
-  }
+  for (const auto& value : service.environment)
+    out += cat(out.empty() ? "" : ", ", sign_of(value.change), printable(value.name, 300), " ",
+        printable(value.before, 300), value.before.empty() || value.after.empty() ? "" : "->",
+        printable(value.after, 300));
   return out;
 }
 
-void print_services(Terminal& terminal, const Json& plan) {
-  for (const Json& service : part(plan, "services")) {
-    const auto sign = sign_of(word(service, "change"));
+void print_services(Terminal& terminal, const Plan& plan) {
+  for (const auto& service : plan.services) {
+    const auto sign = sign_of(service.change);
     std::vector<std::string> why;
-    for (const Json& reason : part(service, "why"))
-      if (reason.is_string())
-        why.push_back(printable(reason.get<std::string>(), 300));
+    for (const auto& reason : service.why)
+      why.push_back(printable(reason, 300));
     if (const auto values = values_of(service); !values.empty())
       why.push_back(values);
     terminal.print(coloured(terminal, sign,
-        cat(sign, " ", word(service, "name"), " (", word(service, "lang"), ")",
+        cat(sign, " ", printable(service.name, 300), " (", printable(service.lang, 300), ")",
             why.empty() ? "" : cat(": ", join(why, "; ")))));
   }
 }
 
-void print_sets(Terminal& terminal, const Json& sets, const char* what) {
-  for (const auto& [key, sign] : {std::pair{"added", "+"}, std::pair{"removed", "-"}})
-    for (const Json& item : part(sets, key))
-      if (item.is_string())
-        terminal.print(coloured(
-            terminal, sign, cat(sign, " ", what, " ", printable(item.get<std::string>(), 500))));
+void print_sets(Terminal& terminal, const control::SetChange& sets, std::string_view what) {
+  for (const auto& [items, sign] : {std::pair{&sets.added, "+"}, std::pair{&sets.removed, "-"}})
+    for (const auto& item : *items)
+      terminal.print(coloured(terminal, sign, cat(sign, " ", what, " ", printable(item, 500))));
 }
 
 void print_diff(Terminal& terminal, const std::string& diff) {
@@ -98,57 +88,50 @@ void print_diff(Terminal& terminal, const std::string& diff) {
         printable(line, 2000)));
 }
 
-void print_facts(Terminal& terminal, const Json& plan) {
-  const auto& nginx = part(plan, "nginx");
-  const auto& disk = part(plan, "disk");
-  const auto& memory = part(plan, "memory");
-  const auto& gap = part(plan, "gap");
-  const auto size = [](const Json& json, const char* key) {
-    return human_size(control::u64_or(json, key, 0));
-  };
+void print_facts(Terminal& terminal, const Plan& plan) {
   const auto fact = [&](std::string_view name, const std::string& text) {
     terminal.print(cat(terminal.out(Style::bold, name), std::string(9 - name.size(), ' '), text));
   };
   fact("nginx",
-      control::bool_or(nginx, "reload", false) ? "its text changes, NGINX is reloaded"
-                                               : "the same text, no reload");
+      plan.nginx.reload ? "its text changes, NGINX is reloaded" : "the same text, no reload");
   fact("disk",
-      cat(size(disk, "needed"), " needed with what must stay free, ", size(disk, "free"), " free"));
+      cat(human_size(plan.disk.needed), " needed with what must stay free, ",
+          human_size(plan.disk.free), " free"));
   fact("memory",
-      cat(size(memory, "needed"), " for second copies, ", size(memory, "available"), " available"));
-  const auto last = control::u64_or(gap, "last_ms", 0);
+      cat(human_size(plan.memory.needed), " for second copies, ", human_size(plan.memory.available),
+          " available"));
+  const auto& gap = plan.gap;
   fact("gap",
-      cat(control::bool_or(gap, "expected", false)
-              ? (last > 0 ? cat("about ", last, " ms: ") : "yes: ")
-              : "none: ",
-          word(gap, "reason", 500)));
+      cat(!gap.expected         ? "none: "
+              : gap.last_ms > 0 ? cat("about ", gap.last_ms, " ms: ")
+                                : "yes: ",
+          printable(gap.reason, 500)));
 }
 
-void print_plan(Terminal& terminal, const Json& plan) {
-  const std::string from = word(plan, "from"), to = word(plan, "to"), signer = word(plan, "signer");
-  const bool artifact = plan.contains("sha256");
-  terminal.print(cat(terminal.out(Style::bold, word(plan, "site")), " ",
-      from.empty() ? "(nothing live)" : from, artifact ? cat(" -> ", to) : ", started again",
-      artifact ? cat("  serial ", control::u64_or(plan, "installed_serial", 0), " -> ",
-                     control::u64_or(plan, "serial", 0), ", signed by '", signer, "'")
-               : ""));
+void print_plan(Terminal& terminal, const Plan& plan) {
+  const auto& artifact = plan.sha256;
+  terminal.print(cat(terminal.out(Style::bold, printable(plan.site, 300)), " ",
+      plan.from.empty() ? "(nothing live)" : printable(plan.from, 300),
+      artifact ? cat(" -> ", printable(plan.to, 300)) : ", started again",
+      artifact
+          ? cat("  serial ", plan.installed_serial.value_or(0), " -> ", plan.serial.value_or(0),
+                ", signed by '", printable(plan.signer.value_or(""), 300), "'")
+          : ""));
   print_services(terminal, plan);
-  print_sets(terminal, part(plan, "hosts"), "host");
-  print_sets(terminal, part(plan, "cron"), "cron");
-  print_diff(terminal, control::string_or(part(plan, "nginx"), "diff", ""));
+  print_sets(terminal, plan.hosts, "host");
+  print_sets(terminal, plan.cron, "cron");
+  print_diff(terminal, plan.nginx.diff);
   print_facts(terminal, plan);
   struct Row {
-    const char* key;
+    const std::vector<std::string>& items;
     Style style;
     std::string_view word, gap;
   };
-  for (const Row& row :
-      {Row{"drift", Style::warn, "drift", "    "}, Row{"warnings", Style::warn, "warning", "  "},
-          Row{"problems", Style::bad, "refused", "  "}})
-    for (const Json& item : part(plan, row.key))
-      if (item.is_string())
-        terminal.print(cat(
-            terminal.out(row.style, row.word), row.gap, printable(item.get<std::string>(), 1000)));
+  for (const Row& row : {Row{plan.drift, Style::warn, "drift", "    "},
+           Row{plan.warnings, Style::warn, "warning", "  "},
+           Row{plan.problems, Style::bad, "refused", "  "}})
+    for (const auto& item : row.items)
+      terminal.print(cat(terminal.out(row.style, row.word), row.gap, printable(item, 1000)));
 }
 
 void say_if_changed(Call& call, bool changed) {
@@ -158,44 +141,39 @@ void say_if_changed(Call& call, bool changed) {
 
 Result<void> run_plan(Call& call) {
   std::string text;
-  const Json plan = TRY(ask_for_plan(call, call.args.text(k_target), &text));
+  const Plan plan = TRY(ask_for_plan(call, call.args.text(k_target), &text));
   if (call.terminal.json())
     call.terminal.print(text);
   else
     print_plan(call.terminal, plan);
-  say_if_changed(call, control::bool_or(plan, "change", false));
+  say_if_changed(call, plan.change);
   return {};
 }
 
 Result<void> run_nginx_show(Call& call) {
-  const std::string answer =
-      TRY(ask(call.paths, {.verb = "nginx_show", .args = {{"site", call.args.text("SITE")}}}));
-  if (call.terminal.json()) {
-    call.terminal.print(answer);
+  const auto answer = TRY(ask_or_print<control::NginxText>(
+      call, {.verb = "nginx_show", .args = {.site = call.args.text("SITE")}}));
+  if (!answer)
     return {};
-  }
-  const Json json = TRY(control::parse_json(answer, control::k_max_control_frame));
-  const std::string text = control::string_or(json, "text", "");
-  for (const auto line :
-      split(std::string_view(text).substr(0, text.find_last_not_of('\n') + 1), '\n'))
+  for (const auto line : split(
+           std::string_view(answer->text).substr(0, answer->text.find_last_not_of('\n') + 1), '\n'))
     call.terminal.print_line_of(line);
   return {};
 }
 
 Result<void> run_nginx_diff(Call& call) {
   const std::string site = call.args.text("SITE");
-  const Json plan = TRY(ask_for_plan(call, call.args.text("ARTIFACT")));
-  if (word(plan, "site") != site)
+  const Plan plan = TRY(ask_for_plan(call, call.args.text("ARTIFACT")));
+  if (plan.site != site)
     return fail(Code::invalid,
-        cat("the artifact is of site '", word(plan, "site"), "', not of '", site, "'"));
-  for (const Json& problem : part(plan, "problems"))
-    if (problem.is_string() && problem.get<std::string>().starts_with("nginx"))
-      return fail(Code::preflight, problem.get<std::string>());
-  const std::string diff = control::string_or(part(plan, "nginx"), "diff", "");
+        cat("the artifact is of site '", printable(plan.site, 300), "', not of '", site, "'"));
+  for (const auto& problem : plan.problems)
+    if (problem.starts_with("nginx"))
+      return fail(Code::preflight, problem);
+  const std::string& diff = plan.nginx.diff;
   if (call.terminal.json())
-    call.terminal.print(result_text("nginx_diff",
-        {{"site", site}, {"diff", diff},
-            {"reload", control::bool_or(part(plan, "nginx"), "reload", false)}}));
+    call.terminal.print(answer_text(
+        "nginx_diff", NginxDiff{.site = site, .diff = diff, .reload = plan.nginx.reload}));
   else if (!diff.empty())
     print_diff(call.terminal, diff);
   say_if_changed(call, !diff.empty());

@@ -1,7 +1,6 @@
 // prune: removes old releases and files now.
-#include "cli/core/daemon.hpp"
+#include "cli/core/answer_table.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
@@ -15,20 +14,17 @@ constexpr std::array k_options{
 Result<void> run(Call& call) {
   const bool dry_run = call.args.has("dry-run");
   const Question question{.verb = "prune",
-      .args = {{"site", call.args.text("SITE")}, {"dry_run", dry_run}},
+      .args = {.site = call.args.text("SITE"), .dry_run = dry_run},
       .timeout = std::chrono::milliseconds(300'000)};
-  const std::string answer = TRY(ask(call.paths, question, &call.error_data));
-  if (call.terminal.json()) {
-    call.terminal.print(answer);
+  const auto pruned = TRY(ask_or_print<control::Pruned>(call, question));
+  if (!pruned)
     return {};
-  }
-  const auto paths = member_list(answer, "paths");
-  for (const auto& path : paths)
+  for (const auto& path : pruned->paths)
     call.terminal.print(printable(path, 1024));
-  call.terminal.print_status(paths.empty()
+  call.terminal.print_status(pruned->paths.empty()
           ? "nothing to remove"
-          : cat(dry_run ? "would remove " : "removed ", paths.size(), ", ",
-                human_size(member_number(answer, "bytes"))));
+          : cat(dry_run ? "would remove " : "removed ", pruned->paths.size(), ", ",
+                human_size(pruned->bytes)));
   return {};
 }
 

@@ -2,7 +2,6 @@
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 
 namespace chillbox::cli {
 namespace {
@@ -10,15 +9,15 @@ namespace {
 constexpr std::array k_options{k_site};
 
 Result<void> run(Call& call) {
-  const Question question{.verb = "releases", .args = {{"site", call.args.text("SITE")}}};
-  return show_table(call, question,
+  const Question question{.verb = "releases", .args = {.site = call.args.text("SITE")}};
+  return show_table<control::ReleaseList>(call, question,
       {{"", "RELEASE", "VERSION", "STATE", "SLOT", "SERIAL", "LIVE SINCE", "SIGNED BY", "WHY"}, {}},
-      "no release yet", [](const std::string& answer, Table& table) -> Result<void> {
-        for (const ReleaseView& r : TRY(parse_releases(answer)))
+      "no release yet", [](const control::ReleaseList& list, Table& table) {
+        for (const auto& r : list.releases)
           table.rows.push_back({r.live ? "*" : " ", r.id, r.version,
-              r.withdrawn ? "withdrawn" : r.state, r.slot, std::to_string(r.serial),
-              format_time(r.live_ms), r.signer, r.message.empty() ? r.distrust : r.message});
-        return {};
+              std::string(r.withdrawn ? "withdrawn" : name(r.state)), std::string(letter(r.slot)),
+              std::to_string(r.serial), format_time(r.live_ms), r.signer,
+              r.message.empty() ? r.distrust : r.message});
       });
 }
 

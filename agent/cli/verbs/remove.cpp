@@ -28,7 +28,7 @@ Result<void> run(Call& call) {
       return fail(Code::failure,
           cat("'", printable(answer, 40), "' is not '", site, "': nothing was removed"));
   }
-  return run_job_verb(call, "remove", {{"site", site}, {"purge", purge}});
+  return run_job_verb(call, "remove", {.site = site, .purge = purge});
 }
 
 } // namespace

@@ -8,16 +8,16 @@ namespace {
 constexpr std::array k_restart_options{k_target, k_no_watch, k_no_wait};
 constexpr std::array k_by_target_options{k_target, k_no_wait};
 
-Result<void> run_on_target(Call& call, std::string_view verb, Fields more = {}) {
+Result<void> run_on_target(Call& call, std::string_view verb, control::Arguments more = {}) {
   const std::string target = call.args.text("SITE[/SERVICE]");
   const auto slash = target.find('/');
-  more.emplace_back("site", target.substr(0, slash));
-  more.emplace_back("service", slash == std::string::npos ? "" : target.substr(slash + 1));
+  more.site = target.substr(0, slash);
+  more.service = slash == std::string::npos ? "" : target.substr(slash + 1);
   return run_job_verb(call, verb, std::move(more));
 }
 
 Result<void> run_restart(Call& call) {
-  return run_on_target(call, "restart", {{"no_watch", call.args.has("no-watch")}});
+  return run_on_target(call, "restart", {.no_watch = call.args.has("no-watch")});
 }
 
 Result<void> run_stop(Call& call) {

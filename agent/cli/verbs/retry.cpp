@@ -16,8 +16,10 @@ constexpr std::array k_options{
 
 Result<void> run(Call& call) {
   return run_job_verb(call, "retry",
-      {{"job", call.args.text("ID")}, {"allow_downgrade", call.args.has("allow-downgrade")},
-          {"allow_jump", call.args.has("allow-jump")}, {"no_watch", call.args.has("no-watch")}});
+      {.job = call.args.text("ID"),
+          .no_watch = call.args.has("no-watch"),
+          .allow_downgrade = call.args.has("allow-downgrade"),
+          .allow_jump = call.args.has("allow-jump")});
 }
 
 } // namespace

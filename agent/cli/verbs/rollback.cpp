@@ -15,8 +15,9 @@ constexpr std::array k_options{
 
 Result<void> run(Call& call) {
   return run_job_verb(call, "rollback",
-      {{"site", call.args.text("SITE")}, {"version", call.args.text("VERSION")},
-          {"during_hold", call.args.has("during-hold")}});
+      {.site = call.args.text("SITE"),
+          .version = call.args.text("VERSION"),
+          .during_hold = call.args.has("during-hold")});
 }
 
 } // namespace

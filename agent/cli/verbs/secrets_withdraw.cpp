@@ -1,7 +1,6 @@
 // secrets withdraw: marks old secret sets as never to be used again.
-#include "cli/core/daemon.hpp"
+#include "cli/core/answer_table.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
@@ -15,15 +14,12 @@ constexpr std::array k_options{k_site,
 
 Result<void> run(Call& call) {
   const std::string site = call.args.text("SITE");
-  const std::string answer = TRY(ask(call.paths,
+  const auto done = TRY(ask_or_print<control::SecretsWithdrawal>(call,
       {.verb = "secrets_withdraw",
-          .args = {{"site", site}, {"serial", call.args.number("SERIAL", 0)}}},
-      &call.error_data));
-  call.terminal.print(call.terminal.json()
-          ? answer
-          : cat("withdrawn: secret sets of '", site, "' up to the serial ",
-                member_number(answer, "serial"),
-                " are gone: a rollback starts with the set that is in use"));
+          .args = {.site = site, .serial = call.args.number("SERIAL", 0)}}));
+  if (done)
+    call.terminal.print(cat("withdrawn: secret sets of '", site, "' up to the serial ",
+        done->serial, " are gone: a rollback starts with the set that is in use"));
   return {};
 }
 

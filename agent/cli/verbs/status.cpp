@@ -1,8 +1,8 @@
 // status, sites: show the host and its sites.
-#include "cli/core/daemon.hpp"
+#include "cli/core/answer_table.hpp"
+#include "cli/core/answers.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
 
@@ -11,13 +11,16 @@
 namespace chillbox::cli {
 namespace {
 
-Style style_of(const std::string& state) {
-  if (state == "live")
+using control::SiteState;
+using control::SiteStatus;
+
+Style style_of(SiteState state) {
+  if (state == SiteState::live)
     return Style::good;
-  return state == "degraded" ? Style::bad : Style::warn;
+  return state == SiteState::degraded ? Style::bad : Style::warn;
 }
 
-void print_host(Terminal& terminal, const HostView& host) {
+void print_host(Terminal& terminal, const control::HostStatus& host) {
   if (!host.nginx.empty())
     terminal.print(terminal.out(Style::bad, printable(host.nginx, 500)));
   const std::string name = host.server_name.empty() || host.server_name == "_"
@@ -42,62 +45,62 @@ void print_host(Terminal& terminal, const HostView& host) {
     terminal.print(cat(terminal.out(Style::warn, "warning"), "    ", printable(warning, 500)));
 }
 
-void print_waiting(Terminal& terminal, const HostView& host) {
-  for (const SiteView& site : host.sites)
-    for (const std::string* text : {&site.waiting, &site.held})
-      if (!text->empty())
-        terminal.print(
-            cat(terminal.out(text == &site.held ? Style::warn : style_of(site.state), site.site),
-                ": ", printable(*text, 700)));
+void print_waiting(Terminal& terminal, const std::vector<SiteStatus>& sites) {
+  for (const SiteStatus& site : sites) {
+    if (!site.waiting.empty())
+      terminal.print(
+          cat(terminal.out(style_of(site.state), site.site), ": ", printable(site.waiting, 700)));
+    if (site.hold)
+      terminal.print(
+          cat(terminal.out(Style::warn, site.site), ": ", printable(hold_text(*site.hold), 700)));
+  }
 }
 
-std::string services_of(const SiteView& site) {
+std::string services_of(const SiteStatus& site) {
   std::string out;
-  for (const ServiceView& service : site.services)
-    out += cat(out.empty() ? "" : " ", service.name, ":", service.state);
+  for (const auto& service : site.services)
+    out += cat(out.empty() ? "" : " ", service.name, ":", name(service.state));
   return out;
 }
 
-void print_status(Terminal& terminal, const HostView& host) {
-  print_host(terminal, host);
+void print_status(Terminal& terminal, const control::Status& status) {
+  print_host(terminal, status.host);
   Table table{{"SITE", "STATE", "VERSION", "RELEASE", "LIVE SINCE", "SERVICES"}, {}};
-  for (const SiteView& site : host.sites)
-    table.rows.push_back({site.site, site.state, site.version, site.release,
+  for (const SiteStatus& site : status.sites)
+    table.rows.push_back({site.site, std::string(name(site.state)), site.version, site.release,
         format_time(site.live_ms), services_of(site)});
   if (!table.rows.empty())
     terminal.print("");
   print_table(terminal, table, "no site yet");
-  print_waiting(terminal, host);
+  print_waiting(terminal, status.sites);
 }
 
 Result<void> run_status(Call& call) {
   const std::string answer = TRY(ask(call.paths, {.verb = "status"}));
-  const HostView host = TRY(parse_status(answer));
+  const auto status = TRY(control::read_answer<control::Status>(answer));
   if (call.terminal.json())
     call.terminal.print(answer);
   else
-    print_status(call.terminal, host);
+    print_status(call.terminal, status);
   call.error_printed = true;
-  return host.nginx.empty() ? Result<void>{} : fail(Code::failure, host.nginx);
+  return status.host.nginx.empty() ? Result<void>{} : fail(Code::failure, status.host.nginx);
 }
 
 Result<void> run_sites(Call& call) {
-  const std::string answer = TRY(ask(call.paths, {.verb = "sites"}));
-  if (call.terminal.json()) {
-    call.terminal.print(answer);
+  const auto list = TRY(ask_or_print<control::SiteList>(call, {.verb = "sites"}));
+  if (!list)
     return {};
-  }
-  const HostView host = TRY(parse_status(answer));
   Table table{{"SITE", "STATE", "VERSION", "SERVICE", "KIND", "SLOT", "STATE"}, {}};
-  for (const SiteView& site : host.sites) {
+  for (const SiteStatus& site : list->sites) {
+    const std::string state(name(site.state));
     if (site.services.empty())
-      table.rows.push_back({site.site, site.state, site.version});
-    for (const ServiceView& service : site.services)
-      table.rows.push_back({site.site, site.state, site.version, service.name, service.lang,
-          service.slot, service.state});
+      table.rows.push_back({site.site, state, site.version});
+    for (const auto& service : site.services)
+      table.rows.push_back({site.site, state, site.version, service.name, service.lang,
+          std::string(letter(service.slot)), std::string(name(service.state))});
   }
   print_table(call.terminal, table, "no site yet");
-  print_waiting(call.terminal, host);
+  print_waiting(call.terminal, list->sites);
   return {};
 }
 

@@ -1,11 +1,11 @@
 // trust add, list, remove, keep: manage /etc/chillbox/trusted/NAME.pub, in the format that
 // artifact/verify.hpp describes.
 #include "artifact/verify.hpp"
+#include "cli/core/answers.hpp"
 #include "cli/core/daemon.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
 
@@ -105,11 +105,10 @@ Result<void> run_trust_add(Call& call) {
 Result<void> run_trust_list(Call& call) {
   const auto keys = TRY(artifact::load_trusted_keys(call.paths.trusted()));
   if (call.terminal.json()) {
-    std::vector<std::string> rows;
+    TrustedKeys all;
     for (const auto& key : keys)
-      rows.push_back(json_text({{"name", key.name}, {"id", crypto::key_id_text(key.key.id)},
-          {"key", key.key.to_line()}, {"sites", key.sites}}));
-    call.terminal.print(with_array(result_text("trust", {}), "keys", rows));
+      all.keys.push_back({key.name, crypto::key_id_text(key.key.id), key.key.to_line(), key.sites});
+    call.terminal.print(answer_text("trust", all));
     return {};
   }
   Table table{{"NAME", "KEY ID", "SITES"}, {}};
@@ -124,13 +123,13 @@ Result<void> run_trust_list(Call& call) {
 Result<std::optional<std::vector<std::string>>> uses_of(Call& call, const std::string& name,
     const std::string& fingerprint, std::vector<std::string>& sites) {
   const auto answer =
-      ask(call.paths, {.verb = "key_uses", .args = {{"name", name}, {"fingerprint", fingerprint}}});
+      ask(call.paths, {.verb = "key_uses", .args = {.name = name, .fingerprint = fingerprint}});
   if (!answer && answer.error().code == Code::unreachable)
     return std::optional<std::vector<std::string>>();
   if (!answer)
     return std::unexpected(answer.error());
   std::vector<std::string> uses;
-  for (const auto& use : TRY(parse_key_uses(*answer))) {
+  for (const auto& use : TRY(control::read_answer<control::KeyUses>(*answer)).uses) {
     uses.push_back(
         use.version.empty() ? cat("the secrets of ", use.site) : cat(use.site, " ", use.version));
     if (std::ranges::find(sites, use.site) == sites.end())
@@ -140,7 +139,7 @@ Result<std::optional<std::vector<std::string>>> uses_of(Call& call, const std::s
 }
 
 Result<void> keep(Call& call, const std::string& site) {
-  (void)TRY(ask(call.paths, {.verb = "trust_keep", .args = {{"site", site}}}, &call.error_data));
+  (void)TRY(ask(call.paths, {.verb = "trust_keep", .args = {.site = site}}, &call.error_data));
   return {};
 }
 

@@ -1,8 +1,7 @@
 // unlock, lock: decrypt the host's identity into memory, and wipe it from there.
-#include "cli/core/daemon.hpp"
+#include "cli/core/answer_table.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
@@ -19,38 +18,33 @@ constexpr milliseconds k_unlock_timeout{10 * 60'000};
 
 Result<void> run_unlock(Call& call) {
   // Before anyone types, check that a daemon runs and that the host is locked.
-  const std::string state = TRY(ask(call.paths, {.verb = "ping", .timeout = milliseconds(5'000)}));
-  if (!member_flag(state, "sealed")) {
+  const std::string text = TRY(ask(call.paths, {.verb = "ping", .timeout = milliseconds(5'000)}));
+  const auto state = TRY(control::read_answer<control::Ping>(text));
+  if (!state.sealed) {
     if (call.terminal.json())
-      call.terminal.print(result_text("unlock", {{"changed", false}}));
+      call.terminal.print(control::answer_text(
+          "unlock", control::Unlocked{.changed = false, .recipient = {}, .sites = {}}));
     else
       call.terminal.print("unchanged: the host is unlocked");
     return {};
   }
   const SecretBytes passphrase =
       TRY(ask_passphrase(call.args, "passphrase of the host", Ask::once));
-  const auto answer = ask(call.paths,
-      {.verb = "unlock", .secret = &passphrase, .timeout = k_unlock_timeout}, &call.error_data);
-  if (!answer)
-    return std::unexpected(answer.error());
-  if (call.terminal.json()) {
-    call.terminal.print(*answer);
+  const auto unlocked = TRY(ask_or_print<control::Unlocked>(
+      call, {.verb = "unlock", .secret = &passphrase, .timeout = k_unlock_timeout}));
+  if (!unlocked)
     return {};
-  }
-  const auto sites = member_list(*answer, "sites");
   call.terminal.print("unlocked");
-  if (!sites.empty())
-    call.terminal.print(cat("started: ", printable(join(sites, ", "), 2000)));
+  if (unlocked->sites && !unlocked->sites->empty())
+    call.terminal.print(cat("started: ", printable(join(*unlocked->sites, ", "), 2000)));
   return {};
 }
 
 Result<void> run_lock(Call& call) {
-  const std::string answer =
-      TRY(ask(call.paths, {.verb = "lock", .timeout = milliseconds(60'000)}));
-  if (call.terminal.json())
-    call.terminal.print(answer);
-  else
-    call.terminal.print(member_flag(answer, "was_unsealed")
+  const auto locked =
+      TRY(ask_or_print<control::Locked>(call, {.verb = "lock", .timeout = milliseconds(60'000)}));
+  if (locked)
+    call.terminal.print(locked->was_unsealed
             ? "locked: the host key is wiped, running services keep running"
             : "unchanged: the host is locked");
   return {};

@@ -1,7 +1,7 @@
 // reload, upgrade: make the running daemon read its files again, or replace itself.
 #include "cli/core/daemon.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
+
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
@@ -23,21 +23,22 @@ Result<void> run_reload(Call& call) {
 // After the old program has agreed, the next answer comes from the new program, or from the old one
 // with the reason why it is still running.
 Result<void> run_upgrade(Call& call) {
-  const std::string before =
+  const std::string agreed =
       TRY(ask(call.paths, {.verb = "upgrade", .timeout = k_upgrade_timeout}));
-  const std::string after =
+  const std::string answered =
       TRY_IN("the new program", ask(call.paths, {.verb = "ping", .timeout = k_upgrade_timeout}));
-  if (const std::string why = member_text(after, "not_upgraded"); !why.empty())
-    return fail(Code::failure, cat("the old program keeps running: ", printable(why, 500)));
-  const bool sealed = member_flag(after, "sealed");
+  const auto before = TRY(control::read_answer<control::Upgraded>(agreed));
+  const auto after = TRY(control::read_answer<control::Ping>(answered));
+  if (after.not_upgraded)
+    return fail(
+        Code::failure, cat("the old program keeps running: ", printable(*after.not_upgraded, 500)));
   if (call.terminal.json())
-    call.terminal.print(result_text("upgrade",
-        {{"from", member_text(before, "version")}, {"version", member_text(after, "version")},
-            {"sealed", sealed}}));
+    call.terminal.print(control::answer_text("upgrade",
+        control::Upgraded{
+            .version = after.version, .from = before.version, .sealed = after.sealed}));
   else
-    call.terminal.print(cat("chillboxd ", printable(member_text(before, "version"), 40),
-        " was replaced by ", printable(member_text(after, "version"), 40), ", the host is ",
-        sealed ? "locked" : "unlocked"));
+    call.terminal.print(cat("chillboxd ", printable(before.version, 40), " was replaced by ",
+        printable(after.version, 40), ", the host is ", after.sealed ? "locked" : "unlocked"));
   return {};
 }
 

@@ -1,5 +1,5 @@
 // validate: checks a site as pack would, without making anything.
-#include "cli/core/json_fields.hpp"
+#include "cli/core/answers.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/pack/site_folder.hpp"
@@ -20,9 +20,11 @@ Result<void> run(Call& call) {
     TRY_IN(folder.file, archive_entries(folder, folder.json));
   const std::string version = site.version ? site.version->str() : "";
   if (call.terminal.json())
-    call.terminal.print(result_text("validate",
-        {{"file", folder.file}, {"site", site.slug.str()}, {"version", version},
-            {"services", uint64_t{site.services.size()}}}));
+    call.terminal.print(answer_text("validate",
+        Validated{.file = folder.file,
+            .site = site.slug.str(),
+            .version = version,
+            .services = site.services.size()}));
   else
     call.terminal.print(cat(folder.file, ": ok: ", site.slug.str(),
         version.empty() ? ", no version in it" : cat(" ", version), ", ", site.services.size(),

@@ -2,11 +2,11 @@
 // config::parse_sender reads. A key is printed once, when it is made, and is alone on standard
 // output.
 #include "crypto/webhook.hpp"
+#include "cli/core/answers.hpp"
 #include "cli/core/daemon.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
 #include "config/host.hpp"
@@ -99,9 +99,11 @@ Validity validity_of(const config::Sender& sender, int64_t now) {
 
 Result<void> tell_key(Call& call, std::string_view verb, const config::Sender& sender) {
   if (call.terminal.json())
-    call.terminal.print(result_text(verb,
-        {{"name", sender.name}, {"format", sender.format}, {"key", sender.keys.front().text},
-            {"changed", true}}));
+    call.terminal.print(answer_text(verb,
+        Changed{.name = sender.name,
+            .changed = true,
+            .format = sender.format,
+            .key = sender.keys.front().text}));
   else
     call.terminal.print(sender.keys.front().text);
   call.terminal.print_status(cat("sender ", sender.name,
@@ -158,8 +160,8 @@ Result<void> run_webhook_add(Call& call) {
               "' already exists with other limits: remove it first, or edit the lines sites: and types: of ",
               path_of(call.paths, sender.name), ", then `chillboxctl reload`"));
     if (call.terminal.json())
-      call.terminal.print(result_text(
-          "webhook-add", {{"name", sender.name}, {"format", sender.format}, {"changed", false}}));
+      call.terminal.print(answer_text("webhook-add",
+          Changed{.name = sender.name, .changed = false, .format = sender.format, .key = {}}));
     call.terminal.print_status(cat("unchanged: sender ", sender.name,
         " (its key is not shown again; `webhook rotate ", sender.name, "` makes a new one)"));
     return {};
@@ -173,13 +175,13 @@ Result<void> run_webhook_add(Call& call) {
 
 Result<void> run_webhook_list(Call& call) {
   TRY(require_root(call.paths, "webhook list"));
-  std::vector<std::string> rows;
+  Senders all;
   Table table{{"NAME", "FORMAT", "KEYS", "SITES", "TYPES"}, {}};
   for (const std::string& name : TRY(names_in(call.paths.webhooks(), k_suffix))) {
     const config::Sender s = TRY(read_sender(call.paths, name));
     const Validity v = validity_of(s, os::real_clock().wall());
-    rows.push_back(json_text({{"name", s.name}, {"format", s.format}, {"keys", v.keys},
-        {"until", v.until ? rfc3339(*v.until) : ""}, {"sites", s.sites}, {"types", s.types}}));
+    all.senders.push_back(
+        {s.name, s.format, v.keys, v.until ? rfc3339(*v.until) : "", s.sites, s.types});
     table.rows.push_back({s.name, s.format,
         v.until ? cat(v.keys, ", one until ", format_time(*v.until * 1000))
                 : std::to_string(v.keys),
@@ -187,7 +189,7 @@ Result<void> run_webhook_list(Call& call) {
         s.types.empty() ? "all" : join(s.types, ",")});
   }
   if (call.terminal.json())
-    call.terminal.print(with_array(result_text("webhook", {}), "senders", rows));
+    call.terminal.print(answer_text("webhook", all));
   else
     print_table(call.terminal, table, "no sender: chillboxctl webhook add NAME --sites SITE");
   return {};

@@ -1,7 +1,6 @@
 // withdraw: marks a release as never to be started again.
-#include "cli/core/daemon.hpp"
+#include "cli/core/answer_table.hpp"
 #include "cli/core/options.hpp"
-#include "cli/core/reply.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
@@ -17,18 +16,15 @@ constexpr std::array k_options{
 
 Result<void> run(Call& call) {
   const std::string site = call.args.text("SITE"), version = call.args.text("VERSION");
-  const std::string answer = TRY(ask(call.paths,
+  const auto done = TRY(ask_or_print<control::Withdrawal>(call,
       {.verb = "withdraw",
-          .args = {{"site", site}, {"version", version}, {"why", call.args.text("message")}}},
-      &call.error_data));
-  if (call.terminal.json()) {
-    call.terminal.print(answer);
+          .args = {.site = site, .version = version, .why = call.args.text("message")}}));
+  if (!done)
     return {};
-  }
-  call.terminal.print(cat("withdrawn: ", join(member_list(answer, "releases"), ", "), " of '", site,
+  call.terminal.print(cat("withdrawn: ", join(done->releases, ", "), " of '", site,
       "' is never started again, nor deployed"));
-  if (const std::string live = member_text(answer, "live"); !live.empty())
-    call.terminal.print_status(cat(printable(live, 100),
+  if (!done->live.empty())
+    call.terminal.print_status(cat(printable(done->live, 100),
         " is live, and runs until it is replaced or the host is rebooted: deploy another version, `chillboxctl rollback ",
         site, "`, or `chillboxctl stop ", site, "`"));
   return {};

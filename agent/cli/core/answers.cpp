@@ -1,0 +1,186 @@
+#include "cli/core/answers.hpp"
+
+#include "control/members.hpp"
+
+namespace chillbox::cli {
+
+using control::Member;
+using control::message;
+constexpr auto k_if_set = control::Written::if_set;
+
+constexpr auto table(const Changed*) {
+  return message("changed", "", Member{"name", &Changed::name, ""},
+      Member{"changed", &Changed::changed, "false: it was so already"},
+      Member{"format", &Changed::format, "of a sender", k_if_set},
+      Member{"key", &Changed::key, "of a sender, shown only once", k_if_set});
+}
+
+constexpr auto table(const TrustedKeyRow*) {
+  using K = TrustedKeyRow;
+  return message("trusted_key", "", Member{"name", &K::name, ""}, Member{"id", &K::id, ""},
+      Member{"key", &K::key, "minisign public key"}, Member{"sites", &K::sites, "none: all"});
+}
+
+constexpr auto table(const TrustedKeys*) {
+  return message("trusted_keys", "", Member{"keys", &TrustedKeys::keys, ""});
+}
+
+constexpr auto table(const SenderRow*) {
+  using S = SenderRow;
+  return message("sender", "", Member{"name", &S::name, ""}, Member{"format", &S::format, ""},
+      Member{"keys", &S::keys, "so many are good"},
+      Member{"until", &S::until, "when the older one ends, \"\": there is none"},
+      Member{"sites", &S::sites, "none: all"}, Member{"types", &S::types, "none: all"});
+}
+
+constexpr auto table(const Senders*) {
+  return message("senders", "", Member{"senders", &Senders::senders, ""});
+}
+
+constexpr auto table(const KeyPair*) {
+  return message("key_pair", "", Member{"secret_key", &KeyPair::secret_key, "path"},
+      Member{"public_key", &KeyPair::public_key, "path"}, Member{"id", &KeyPair::id, ""},
+      Member{"key", &KeyPair::key, "the public key itself"});
+}
+
+constexpr auto table(const Initialized*) {
+  return message("initialized", "", Member{"recipient", &Initialized::recipient, ""},
+      Member{"made", &Initialized::made, "what did not exist before"});
+}
+
+constexpr auto table(const CheckRow*) {
+  using C = CheckRow;
+  return message("check", "", Member{"health", &C::health, ""}, Member{"what", &C::what, ""},
+      Member{"text", &C::text, ""}, Member{"todo", &C::todo, "\"\": nothing"});
+}
+
+constexpr auto table(const Checks*) {
+  return message("checks", "", Member{"ok", &Checks::ok, "nothing is wrong"},
+      Member{"checks", &Checks::checks, ""});
+}
+
+constexpr auto table(const Validated*) {
+  using V = Validated;
+  return message("validated", "", Member{"file", &V::file, ""}, Member{"site", &V::site, ""},
+      Member{"version", &V::version, "\"\": none in it"}, Member{"services", &V::services, ""});
+}
+
+constexpr auto table(const NewSite*) {
+  return message("new_site", "", Member{"site", &NewSite::site, ""},
+      Member{"path", &NewSite::path, ""}, Member{"kind", &NewSite::kind, ""},
+      Member{"server_name", &NewSite::server_name, ""});
+}
+
+constexpr auto table(const PartRow*) {
+  return message("part", "A service, or a folder that services share.",
+      Member{"name", &PartRow::name, ""}, Member{"kind", &PartRow::kind, ""},
+      Member{"files", &PartRow::files, ""}, Member{"size", &PartRow::size, "bytes"});
+}
+
+constexpr auto table(const FileRow*) {
+  return message(
+      "file", "", Member{"path", &FileRow::path, ""}, Member{"size", &FileRow::size, "bytes"});
+}
+
+constexpr auto table(const PackedArtifact*) {
+  using P = PackedArtifact;
+  return message("packed_artifact", "", Member{"name", &P::name, ""}, Member{"path", &P::path, ""},
+      Member{"site", &P::site, ""}, Member{"version", &P::version, "\"\": a secret set"},
+      Member{"size", &P::size, "bytes"}, Member{"sha256", &P::sha256, ""},
+      Member{"serial", &P::serial, ""}, Member{"files", &P::files, ""},
+      Member{"unpacked", &P::unpacked, "bytes"},
+      Member{"tar_sha256", &P::tar_sha256, "of what is in it"},
+      Member{"contents", &P::contents, "", k_if_set},
+      Member{"largest", &P::largest, "at most five files", k_if_set});
+}
+
+constexpr auto table(const Deployed*) {
+  using D = Deployed;
+  return message("deployed", "How a deploy ended on one host.", Member{"host", &D::host, ""},
+      Member{"site", &D::site, ""}, Member{"version", &D::version, ""},
+      Member{"code", &D::code, "\"\": no error"}, Member{"message", &D::message, ""},
+      Member{"job", &D::job, "its id", k_if_set}, Member{"state", &D::state, "", k_if_set},
+      Member{"release", &D::release, "", k_if_set}, Member{"uploaded", &D::uploaded, "", k_if_set});
+}
+
+constexpr auto table(const NginxDiff*) {
+  return message("nginx_diff", "", Member{"site", &NginxDiff::site, ""},
+      Member{"diff", &NginxDiff::diff, ""}, Member{"reload", &NginxDiff::reload, ""});
+}
+
+constexpr auto table(const Script*) {
+  return message("script", "", Member{"script", &Script::script, ""},
+      Member{"shell", &Script::shell, "", k_if_set});
+}
+
+} // namespace chillbox::cli
+
+namespace chillbox::control {
+
+CHILLBOX_MESSAGE(cli::Changed)
+CHILLBOX_MESSAGE(cli::TrustedKeys)
+CHILLBOX_MESSAGE(cli::Senders)
+CHILLBOX_MESSAGE(cli::KeyPair)
+CHILLBOX_MESSAGE(cli::Initialized)
+CHILLBOX_MESSAGE(cli::Checks)
+CHILLBOX_MESSAGE(cli::Validated)
+CHILLBOX_MESSAGE(cli::NewSite)
+CHILLBOX_MESSAGE(cli::PackedArtifact)
+CHILLBOX_MESSAGE(cli::Deployed)
+CHILLBOX_MESSAGE(cli::NginxDiff)
+CHILLBOX_MESSAGE(cli::Script)
+
+} // namespace chillbox::control
+
+namespace chillbox::cli {
+
+std::string hold_text(const control::Hold& hold) {
+  return cat("held by ", hold.actor, " since ", rfc3339(hold.time_ms / 1000), ": ", hold.why);
+}
+
+std::string schema_document() {
+  using control::Json;
+  using control::schema_of;
+  auto all = control::answers();
+  for (const auto& [name, schema] : std::initializer_list<control::Answer>{
+           {"bootstrap", schema_of<Script>},
+           {"completion", schema_of<Script>},
+           {"deploy", schema_of<Deployed>},
+           {"doctor", schema_of<Checks>},
+           {"init", schema_of<Initialized>},
+           {"keygen", schema_of<KeyPair>},
+           {"new", schema_of<NewSite>},
+           {"nginx_diff", schema_of<NginxDiff>},
+           {"pack", schema_of<PackedArtifact>},
+           {"secrets-pack", schema_of<PackedArtifact>},
+           {"trust", schema_of<TrustedKeys>},
+           {"trust-add", schema_of<Changed>},
+           {"trust-keep", schema_of<Changed>},
+           {"trust-remove", schema_of<Changed>},
+           {"validate", schema_of<Validated>},
+           {"webhook", schema_of<Senders>},
+           {"webhook-add", schema_of<Changed>},
+           {"webhook-remove", schema_of<Changed>},
+           {"webhook-rotate", schema_of<Changed>},
+       })
+    all.push_back({name, schema});
+  Json defs = Json::object(), any = Json::array();
+  for (const auto& answer : all) {
+    const std::string name = cat("chillbox.", answer.name, ".v1");
+    Json schema = answer.schema(defs);
+    schema["properties"]["schema"] = {{"const", name}};
+    schema["required"].push_back("schema");
+    defs[name] = std::move(schema);
+    any.push_back({{"$ref", cat("#/$defs/", name)}});
+  }
+  return Json{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+             {"title", "What chillboxctl prints with --json"},
+             {"description",
+                 "One object for each answer, named by its member schema. Times are milliseconds since "
+                 "1970, UTC. A newer release may add members."},
+             {"anyOf", std::move(any)}, {"$defs", std::move(defs)}}
+             .dump(2) +
+      "\n";
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,99 @@
+// What verbs of the laptop and of the host's files answer with --json; what the daemon answers is
+// in control/messages.hpp. answers.cpp has the one table of the members of each.
+#pragma once
+
+#include "control/messages.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chillbox::cli {
+
+using control::answer_text;
+
+struct Changed { // trust, webhook
+  std::string name;
+  bool changed = false; // false: it was so already
+  std::optional<std::string> format, key;
+};
+struct TrustedKeyRow {
+  std::string name, id, key;
+  std::vector<std::string> sites; // none: all
+};
+struct TrustedKeys {
+  std::vector<TrustedKeyRow> keys;
+};
+struct SenderRow {
+  std::string name, format;
+  uint64_t keys = 0;                     // so many are good
+  std::string until;                     // when an older one ends, "" : there is none
+  std::vector<std::string> sites, types; // none: all
+};
+struct Senders {
+  std::vector<SenderRow> senders;
+};
+struct KeyPair {
+  std::string secret_key, public_key; // paths
+  std::string id, key;
+};
+struct Initialized {
+  std::string recipient;
+  std::vector<std::string> made;
+};
+struct CheckRow {
+  std::string health, what, text, todo;
+};
+struct Checks {
+  bool ok = false;
+  std::vector<CheckRow> checks;
+};
+struct Validated {
+  std::string file, site, version;
+  uint64_t services = 0;
+};
+struct NewSite {
+  std::string site, path, kind, server_name;
+};
+struct PartRow {
+  std::string name, kind;
+  uint64_t files = 0, size = 0;
+};
+struct FileRow {
+  std::string path;
+  uint64_t size = 0;
+};
+struct PackedArtifact {
+  std::string name, path, site, version;
+  uint64_t size = 0;
+  std::string sha256;
+  uint64_t serial = 0, files = 0, unpacked = 0;
+  std::string tar_sha256;
+  std::optional<std::vector<PartRow>> contents; // of a release
+  std::optional<std::vector<FileRow>> largest;
+};
+struct Deployed { // a line for each host
+  std::string host, site, version;
+  std::optional<Code> code; // nullopt: no error
+  std::string message;
+  std::optional<std::string> job, state, release; // if there is a job
+  std::optional<bool> uploaded;
+};
+struct NginxDiff {
+  std::string site, diff;
+  bool reload = false;
+};
+struct Script { // bootstrap, completion
+  std::string script;
+  std::optional<std::string> shell;
+};
+
+// "held by WHO since TIME: WHY"
+std::string hold_text(const control::Hold& hold);
+
+// All schemas of `--json` as one JSON document: docs/control.schema.json.
+std::string schema_document();
+
+} // namespace chillbox::cli
