@@ -23,7 +23,7 @@ bool same_name(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
 }
 
-// RFC 9110 section 5.6.2, without '_': NGINX drops such names, and a program behind it might take
+// RFC 9110 section 5.6.2, without '_': NGINX drops such names, and a program after it might take
 // it for '-'.
 bool name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

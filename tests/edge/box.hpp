@@ -1,6 +1,5 @@
-// An edge in a process of its own, as it runs on a host; the monitor played by the test, at the
-// other end of a real packet pair; clients over a real socket, who say the bytes that they are
-// told.
+// An edge in a process of its own, as it runs on a host. The test plays the monitor at the other
+// end of a real packet pair, and clients that send given bytes over a real socket.
 #pragma once
 
 #include "catch.hpp"
@@ -34,7 +33,7 @@ using os::Millis;
 inline const std::string k_job = "0123456789abcdef";
 inline const std::string k_digest(64, 'a');
 
-// What the edge said, and what the monitor says to that. No status: no answer.
+// What the edge sent, and what the monitor answers. nullopt: no answer.
 struct Said {
   PacketVerb verb{};
   uint64_t sequence = 0;
@@ -49,7 +48,7 @@ struct Reply {
 };
 using Monitor = std::function<std::optional<Reply>(const Said&)>;
 
-// All that came until the other side closed; or until `until` is in it.
+// Everything that came until the other side closed, or until it contains `until`.
 inline std::string read_all(int fd, std::string_view until = "", Millis timeout = Millis{8'000}) {
   std::string out;
   const auto deadline = os::real_clock().mono() + timeout;
@@ -105,7 +104,7 @@ struct EdgeBox {
       stop();
     std::filesystem::remove_all(m_dir);
   }
-  // The monitor goes away; the edge's exit status as of waitpid.
+  // The monitor goes away. Returns the edge's exit status as of waitpid.
   int stop() {
     m_stop = true;
     m_thread.join();
@@ -116,7 +115,7 @@ struct EdgeBox {
     return status;
   }
 
-  // What it said that it has refused by itself.
+  // The refusals that it has reported.
   uint64_t refused_hooks() const { return m_refused_hooks; }
   uint64_t refused_uploads() const { return m_refused_uploads; }
   std::string path() const { return m_dir + "/hook.sock"; }
@@ -136,7 +135,7 @@ struct EdgeBox {
     const std::scoped_lock lock(m_mutex);
     return m_said;
   }
-  // Waits until the edge has said so many things.
+  // Waits until the edge has sent so many packets.
   std::vector<Said> said(size_t count) const {
     for (int i = 0; i < 500 && said().size() < count; ++i)
       os::real_clock().sleep(Millis{10});

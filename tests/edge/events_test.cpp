@@ -73,7 +73,7 @@ TEST_CASE("an event reaches its reader when it comes, not when the stream ends")
   CHECK(has(read_all(fd.get()), "id: 2\n"));
 }
 
-TEST_CASE("a reader that comes back goes on where it was, by Last-Event-ID before ?after") {
+TEST_CASE("a reader that comes back continues where it was, by Last-Event-ID before ?after") {
   EdgeBox box([](const Said&) { return Reply{"200", batch(9, 9, true)}; });
   box.exchange(get(k_target + "&after=5"));
   box.exchange(get(k_target + "&after=5", "Last-Event-ID: 8\r\n"));
@@ -86,7 +86,7 @@ TEST_CASE("a reader that comes back goes on where it was, by Last-Event-ID befor
   CHECK(status_of(box.exchange(get(k_target, "Last-Event-ID: x\r\n"))) == 400);
 }
 
-TEST_CASE("a job that ended without more to tell ends its stream at once") {
+TEST_CASE("a job that has ended without further events ends its stream at once") {
   EdgeBox box([](const Said&) { return Reply{"200", R"({"events":[],"ended":true})"}; });
   const std::string answer = box.exchange(get(k_target + "&after=4"));
   CHECK(status_of(answer) == 200);
@@ -101,7 +101,7 @@ TEST_CASE("while nothing happens there is a heartbeat, and a monitor that cannot
   CHECK(box.said().size() <= 4);
 }
 
-TEST_CASE("who may not see a job is told so before any stream begins") {
+TEST_CASE("someone who may not see a job gets 401 before any stream begins") {
   EdgeBox box([](const Said&) {
     return Reply{"401", R"({"error":{"code":"denied","message":"not authorized"}})"};
   });

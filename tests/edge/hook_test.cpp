@@ -20,7 +20,7 @@ TEST_CASE("a webhook reaches the monitor as it was signed, and its answer comes 
           "msg_1", "1614265330", "v1,abc", "", "", "{\"a\": 1}\n", "application/json"});
 }
 
-TEST_CASE("the edge serves the same with all that it must not have taken away from it") {
+TEST_CASE("the edge serves the same in its sandbox") {
   EdgeBox box(accepting, {}, true);
   for (int i = 0; i < 3; ++i)
     CHECK(status_of(box.exchange(post("{}"))) == 202);
@@ -94,7 +94,7 @@ TEST_CASE("[fault-1] a webhook without id, timestamp or signature is 401 without
   }
   CHECK(first == R"({"error":{"code":"denied","message":"not authorized"}})");
   CHECK(status_of(box.exchange(post("{}", "X-Hub-Signature: sha1=ab\r\n"))) ==
-      202); // beside a good one it means nothing
+      202); // next to a good one it means nothing
   CHECK(box.said().size() == 1);
 }
 
@@ -215,7 +215,7 @@ TEST_CASE("a client that sends its body late, or does not take its answers, hold
   CHECK(status_of(read_all(deaf.get(), "xxx\"")) == 202);
 }
 
-TEST_CASE("[fault-29] a second request sent behind the first is ignored, and the connection is closed") {
+TEST_CASE("[fault-29] a second request sent after the first is ignored, and the connection is closed") {
   EdgeBox box(accepting);
   const std::string answer = box.exchange(post("{\"n\":1}", "", "") + post("{\"n\":2}", "", ""));
   CHECK(status_of(answer) == 202);

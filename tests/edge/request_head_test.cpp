@@ -1,4 +1,4 @@
-// The pure half: whatever bytes come, they are a head that says one thing, or a refusal.
+// The pure half: whatever bytes come are a head with one meaning, or a refusal.
 #include "box.hpp"
 
 #include "edge/request_head.hpp"
@@ -48,7 +48,7 @@ std::string mutate(std::string text, Dice& dice) {
 
 } // namespace
 
-TEST_CASE("a head is taken apart as it stands there") {
+TEST_CASE("a head is parsed into its parts, byte by byte as it came") {
   const std::string request =
       "PUT /v1/artifacts/x?cap=a&after=2 HTTP/1.1\r\nHost: h\r\nX-A:\t b c \r\nEmpty:\r\nContent-Length: 12\r\n\r\nbody";
   const auto o = parse(request);
@@ -66,7 +66,7 @@ TEST_CASE("a head is taken apart as it stands there") {
   CHECK(o.head.keep_alive);
 }
 
-TEST_CASE("only HTTP/1.1 without another wish keeps the connection") {
+TEST_CASE("only HTTP/1.1 without 'Connection: close' keeps the connection") {
   CHECK(parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: Keep-Alive\r\n\r\n").head.keep_alive);
   CHECK_FALSE(parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").head.keep_alive);
   CHECK_FALSE(
@@ -75,7 +75,7 @@ TEST_CASE("only HTTP/1.1 without another wish keeps the connection") {
   CHECK_FALSE(parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").head.keep_alive);
 }
 
-TEST_CASE("every beginning of a good head is unfinished, never refused and never taken for whole") {
+TEST_CASE("every beginning of a good head is unfinished, neither refused nor complete") {
   const std::string request = post("{}");
   const size_t whole = request.size() - 2;
   for (size_t n = 0; n < whole; ++n) {
@@ -86,7 +86,7 @@ TEST_CASE("every beginning of a good head is unfinished, never refused and never
   CHECK(parse(request).size == whole);
 }
 
-TEST_CASE("looking on where it stopped finds the same as looking at all of it") {
+TEST_CASE("a head is the same however its bytes arrive") {
   const std::string request = post("{}");
   size_t size = 0;
   for (size_t n = 1; n <= request.size() && size == 0; ++n)
@@ -94,7 +94,7 @@ TEST_CASE("looking on where it stopped finds the same as looking at all of it") 
   CHECK(size == request.size() - 2);
 }
 
-TEST_CASE("the limits are where they are said to be") {
+TEST_CASE("each limit takes its last value and refuses the next") {
   const auto sized = [](size_t n) {
     const std::string front = "GET / HTTP/1.1\r\nHost: h\r\nX: ";
     return front + std::string(n - front.size() - 4, 'x') + "\r\n\r\n";
@@ -153,7 +153,7 @@ TEST_CASE("100,000 damaged heads are each refused, unfinished, or clean") {
   CHECK(routed > 500);
 }
 
-TEST_CASE("damaged requests on the socket are each answered once or not at all, and the edge lives on") {
+TEST_CASE("damaged requests on the socket are each answered once or not at all, and the edge keeps running") {
   EdgeBox box(accepting, {.request = Millis{200}}, true);
   Dice dice;
   for (int i = 0; i < 400; ++i) {
@@ -170,7 +170,7 @@ TEST_CASE("damaged requests on the socket are each answered once or not at all, 
   CHECK(status_of(box.exchange(post("{}"))) == 202);
 }
 
-TEST_CASE("an edge that nobody asks does not wake up") {
+TEST_CASE("an idle edge does not wake up") {
   EdgeBox box(accepting);
   CHECK(status_of(box.exchange(post("{}"))) == 202);
   os::real_clock().sleep(Millis{2'500}); // past the last look at idle connections

@@ -53,7 +53,7 @@ std::string noise(size_t size) {
 
 } // namespace
 
-TEST_CASE("an upload goes into the file that the monitor lent, byte by byte as it came, and is then told") {
+TEST_CASE("an upload goes into the file that the monitor lent, byte by byte as it came, and is then reported") {
   const Inbox inbox;
   EdgeBox box(inbox.monitor());
   const std::string bytes = noise(3 * 1024 * 1024 + 17);
@@ -151,7 +151,7 @@ TEST_CASE("[fault-42] bytes after the announced size are not written") {
   CHECK(inbox.content() == "12345");
 }
 
-TEST_CASE("[fault-31] an upload that is cut off is told to the monitor as such") {
+TEST_CASE("[fault-31] an upload that is cut off is reported to the monitor as such") {
   const Inbox inbox;
   EdgeBox box(inbox.monitor());
   {
@@ -166,7 +166,7 @@ TEST_CASE("[fault-31] an upload that is cut off is told to the monitor as such")
   CHECK(said[1].fields == std::vector<std::string>{"t1", "cut off after 5 of 100 bytes"});
 }
 
-TEST_CASE("[fault-88] a full disk under an upload is 503, told to the monitor, and the edge lives on") {
+TEST_CASE("[fault-88] a full disk under an upload is 503, reported to the monitor, and the edge keeps running") {
   const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   REQUIRE(full);
   EdgeBox box([&](const Said& said) -> std::optional<Reply> {

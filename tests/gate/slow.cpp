@@ -1,6 +1,6 @@
 // slow TO KEY_FILE SECONDS: 200 clients that send a byte of a head every 100 ms, and come back when
-// they are closed; beside them 32 that send signed webhooks, a connection each, one after the other
-// with PAUSE (environment, ms, 20 by default) between. Prints what the 32 had to wait.
+// they are closed; next to them 32 that send signed webhooks, a connection each, one after the
+// other with PAUSE (environment, ms, 20 by default) between. Prints what the 32 had to wait.
 #include "client.hpp"
 
 #include <algorithm>
