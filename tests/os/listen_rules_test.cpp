@@ -42,7 +42,8 @@ int bind_to(uint16_t port, int family = AF_INET, int protocol = 0) {
 }
 
 bool limited(const std::vector<uint16_t>& ports) {
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ListenRules::create(ports).value().apply() == 0;
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+      ListenRules::create(ports).value().apply() == 0;
 }
 
 } // namespace
