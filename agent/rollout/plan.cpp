@@ -2,7 +2,6 @@
 
 #include "artifact/artifact_store.hpp"
 #include "artifact/verify.hpp"
-#include "base/diff.hpp"
 #include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "rollout/acquire.hpp"
@@ -50,13 +49,29 @@ Json sets(const std::vector<std::string>& before, const std::vector<std::string>
   return {{"added", std::move(added)}, {"removed", std::move(removed)}};
 }
 
-Json nginx_part(JobContext& r, const std::string& text) {
-  const std::string now = r.host.nginx.installed(r.job.site).value_or("");
-  const std::string file = cat("chillbox.", r.job.site.str(), ".conf");
-  std::string diff = unified_diff(now, text, file + " (in force)", file + " (planned)");
-  if (diff.size() > k_most_diff) // an answer has a limit
-    diff.replace(diff.rfind('\n', k_most_diff) + 1, std::string::npos, "... and more\n");
-  return {{"diff", std::move(diff)}, {"reload", now != text}};
+// `diff -u` of the text in force, which is a file, and the planned one, which does not become one.
+Result<std::string> diff_to(JobContext& r, const std::string& text) {
+  const std::string name = cat("chillbox.", r.job.site.str(), ".conf");
+  const std::string installed = cat(TRY(r.host.nginx.directory()), "/", name);
+  const os::Command command{
+      .argv = {"diff", "-u", "-L", name + " (in force)", "-L", name + " (planned)",
+          r.host.disk.exists(installed) ? installed : "/dev/null", "-"},
+      .input = text,
+      .output_limit = k_most_diff};
+  os::Exit exit = TRY(r.host.runner.run(command));
+  constexpr int k_trouble = 2; // 0: the same, 1: they differ
+  if (exit.code >= k_trouble)
+    return fail(Code::failure, cat("diff: ", printable(trim(exit.err), 300)));
+  if (exit.out.size() == k_most_diff) // an answer has a limit
+    exit.out.replace(exit.out.rfind('\n') + 1, std::string::npos, "... and more\n");
+  return std::move(exit.out);
+}
+
+Result<Json> nginx_part(JobContext& r, const std::string& text) {
+  // No text: one that could not be rendered is among the problems.
+  const bool same = text.empty() || r.host.nginx.installed(r.job.site).value_or("") == text;
+  const std::string diff = same ? "" : TRY(diff_to(r, text));
+  return Json{{"diff", diff}, {"reload", !same}};
 }
 
 // How long it was the last time, of the newest jobs.
@@ -161,14 +176,12 @@ Result<Json> plan_artifact(HostContext& host, int fd, const std::string& signatu
   auto live = r.old ? load(host, *r.old) : LoadedRelease(store::Release{{}, r.job.site});
   const auto old = live ? std::move(*live) : LoadedRelease(*r.old);
   const auto installed = TRY(host.store.serial(r.job.site, "site"));
+  auto nginx = TRY(nginx_part(r, r.release.row.nginx));
   Json json{{"site", r.job.site.str()}, {"from", r.old ? r.old->version : ""}, {"to", said.version},
       {"sha256", r.job.sha256}, {"serial", said.serial}, {"installed_serial", installed},
       {"signer", r.verified->signer}, {"services", compare_services(host, old, r.release, tree)},
       {"hosts", sets(old.site.domains, r.release.site.domains)},
-      {"cron", sets(old.site.crontab, r.release.site.crontab)},
-      {"nginx",
-          r.release.row.nginx.empty() ? Json{{"diff", ""}, {"reload", false}}
-                                      : nginx_part(r, r.release.row.nginx)},
+      {"cron", sets(old.site.crontab, r.release.site.crontab)}, {"nginx", std::move(nginx)},
       {"gap", downtime_part(r)}, {"drift", Json::array()}};
   add_capacity(json, capacity_of(r, tree), host.config.reserve_percent);
   if (!live)
@@ -189,9 +202,10 @@ Result<Json> plan_site(HostContext& host, const SiteName& site) {
   r.release = TRY(load(host, *r.old));
   TRY(choose_ports(host, r.row, r.release));
   const std::string text = TRY(render(host, r.release));
+  auto nginx = TRY(nginx_part(r, text));
   Json json{{"site", site.str()}, {"from", r.old->version}, {"to", r.old->version},
       {"services", running_services(host, r.release)}, {"hosts", sets({}, {})},
-      {"cron", sets({}, {})}, {"nginx", nginx_part(r, text)}, {"drift", drift(host, r.release)}};
+      {"cron", sets({}, {})}, {"nginx", std::move(nginx)}, {"drift", drift(host, r.release)}};
   if (r.row.stopped)
     json["drift"].push_back("the site is stopped: `chillboxctl start` brings it back");
   r.release.row.slot = other_slot(r.old->slot);

@@ -98,6 +98,8 @@ public:
     const std::string program = base_of(c.argv[0]);
     if (program == "nginx")
       return nginx(c);
+    if (program == "diff")
+      return os::real_runner().run(c);
     if (program == "preflight") // its text is what it finds
       return os::Exit{.code = 0, .out = slurp(c.argv[0]), .err = {}};
     if (program == "build")

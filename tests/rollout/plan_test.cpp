@@ -84,6 +84,8 @@ TEST_CASE("a plan tells services, files, variables, host names, cron and NGINX's
   CHECK(result["hosts"] == Json{{"added", {"www.example"}}, {"removed", {"blog.example"}}});
   CHECK(result["cron"]["added"] == Json({"0 4 * * * tidy"}));
   CHECK(result["nginx"]["reload"] == true);
+  CHECK(result["nginx"]["diff"].get<std::string>().starts_with(
+      "--- chillbox.blog.conf (in force)\n+++ chillbox.blog.conf (planned)\n@@ -"));
   CHECK(result["nginx"]["diff"].get<std::string>().find(
             "\n-  server_name blog.example;\n+  server_name www.example;\n") != std::string::npos);
   CHECK(result["disk"]["needed"].get<uint64_t>() > 0);
