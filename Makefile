@@ -4,6 +4,10 @@
 
 SHELL := /bin/sh
 BUILD ?= build
+# All processors, unless the caller says otherwise (-jN, or MAKEFLAGS). `make clean demo` goes in order.
+ifeq ($(MAKELEVEL)$(findstring -j,$(shell printf '%s' "$$MAKEFLAGS"))$(filter clean,$(MAKECMDGOALS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 VERSION := 0.1.0
 DESTDIR ?=
 PREFIX ?= /usr
@@ -11,7 +15,10 @@ PREFIX ?= /usr
 CXX ?= g++
 CCACHE := $(shell command -v ccache 2>/dev/null)
 SANITIZE ?=
-OPT ?= -O2 -g1
+# -O2 takes a third longer to compile: it is for the rooms that handle many bytes.
+OPT ?= -O1 -g1
+OPT_HOT := $(if $(filter file,$(origin OPT)),-O2)
+HOT := crypto artifact edge
 # Tests need not run fast, they need to compile fast.
 OPT_TESTS := -O0 -g1 -U_FORTIFY_SOURCE
 # -Wno-restrict: g++ 12 sees overlaps in std::string that cannot be (its bug 105329).
@@ -22,6 +29,14 @@ CXXFLAGS += -std=c++23 $(OPT) -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
 STACK := 1048576
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,stack-size=$(STACK) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 COMPILE = $(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP
+
+# g++ compiles the standard headers once, and those of the tests once more: all that uses such a header must have its very flags. With
+# ccache it does not, because a precompiled header is another one after each clean build, and nothing would be found in the cache.
+PRECOMPILES := $(if $(CCACHE)$(SANITIZE),,$(filter g++ g++-%,$(notdir $(firstword $(CXX)))))
+FLAGS_ID := $(if $(PRECOMPILES),$(firstword $(shell echo '$(CXX) $(CXXFLAGS) $(OPT_TESTS)' | cksum)))
+STD := $(if $(PRECOMPILES),$(BUILD)/std/$(FLAGS_ID)/agent.hpp.gch)
+STD_TESTS := $(if $(PRECOMPILES),$(BUILD)/std/$(FLAGS_ID)/tests.hpp.gch)
+with = $(if $(1),-include $(basename $(1)))
 
 # agent/rooms has the rooms by rank, lowest first. below_ROOM: the room itself and all that it may use, as a linker wants them.
 ROOMS := $(shell awk '/^[0-9]/ {print $$2}' agent/rooms)
@@ -57,6 +72,8 @@ deps: $(DEPS_SENTINEL) ## install what building and testing need (with apt or ap
 PROGRAMS := $(BUILD)/chillboxd $(BUILD)/chillboxctl $(BUILD)/chillbox-log
 all build: $(PROGRAMS) ## build the programs
 
+$(foreach room,$(ROOMS),$(eval OPT_$(room) := $(if $(filter $(room),$(HOT)),$(OPT_HOT))))
+$(foreach room,$(ROOMS),$(eval STD_$(room) := $(if $(OPT_$(room)),,$(STD))))
 define room_rules
 SRC_$(1) := $$(wildcard agent/$(1)/*.cpp agent/$(1)/*/*.cpp)
 MAIN_$(1) := agent/$(1)/main.cpp
@@ -64,16 +81,27 @@ OBJ_$(1) := $$(patsubst agent/%.cpp,$(BUILD)/agent/%.o,$$(filter-out $$(MAIN_$(1
 TEST_OBJ_$(1) := $$(patsubst tests/%.cpp,$(BUILD)/tests/%.o,$$(filter-out $(TESTS_LEFT_OUT),$$(wildcard tests/$(1)/*_test.cpp)))
 $(BUILD)/lib$(1).a: $$(OBJ_$(1))
 	@rm -f $$@.new && $(AR) rcs $$@.new $$^ && mv -f $$@.new $$@
-$(BUILD)/agent/$(1)/%.o: agent/$(1)/%.cpp | $(DEPS_SENTINEL)
+$(BUILD)/agent/$(1)/%.o: agent/$(1)/%.cpp $(STD_$(1)) | $(DEPS_SENTINEL)
 	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$<
-	@$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
-$(BUILD)/tests/$(1)/%.o: tests/$(1)/%.cpp | $(DEPS_SENTINEL)
+	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_$(1)) $(call with,$(STD_$(1))) -c -o $$@ $$<
+$(BUILD)/tests/$(1)/%.o: tests/$(1)/%.cpp $(STD_TESTS) | $(DEPS_SENTINEL)
 	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$<
-	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_TESTS) -Itests -c -o $$@ $$<
+	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_TESTS) -Itests $$(if $$(filter %_test.cpp,$$<),$(call with,$(STD_TESTS))) -c -o $$@ $$<
 endef
 $(foreach room,$(ROOMS),$(eval $(call room_rules,$(room))))
+
+ifneq ($(PRECOMPILES),)
+$(STD:.gch=) $(STD_TESTS:.gch=): agent/base/std.hpp
+	@mkdir -p $(@D)
+	@{ cat $<; [ $(@F) = agent.hpp ] || echo '#include "catch.hpp"'; } >$@.new && mv -f $@.new $@
+
+$(STD_TESTS): OPT_STD := $(OPT_TESTS) -Itests
+$(STD) $(STD_TESTS): %.gch: % | $(DEPS_SENTINEL)
+	@printf '  CXX   %s\n' '$(<F)'
+	@$(COMPILE) $(OPT_STD) -x c++-header -o $@ $<
+endif
 
 $(BUILD)/tests/catch_main.o: tests/catch_main.cpp | $(DEPS_SENTINEL)
 	@mkdir -p $(@D)

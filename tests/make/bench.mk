@@ -11,3 +11,8 @@ bench: build $(BUILD)/bench-load $(BUILD)/bench-first $(BUILD)/bench-stage $(BUI
 $(BUILD)/bench-stage $(BUILD)/bench-hmac: $(BUILD)/bench-%: tests/bench/%.cpp $(call libs,$(below_artifact))
 	@printf '  CXX   %s\n' $<
 	@$(COMPILE) -O2 -o $@ $< $(LDFLAGS) $(call libs,$(below_artifact)) $(LIBS_DAEMON)
+
+.PHONY: clean-build
+clean-build: ## measure the time from a clean clone to the end of the demo, without ccache
+	@sh .ci/deps build test box
+	@sh tests/bench/clean-build
