@@ -150,7 +150,7 @@ TEST_CASE("the gap of stop-first is foretold with its reason, and how long it to
   const auto first = must(plan(host, order("2.0.0")))["gap"];
   CHECK(first["expected"] == true);
   CHECK(first["reason"] ==
-      "'app' has strategy stop-first: the old copy stops before the new one starts; it was not measured yet");
+      "'app' has strategy stop-first: the old copy stops before the new one starts; it has not been measured yet");
   host.runner.before = [&](const std::string& command) {
     if (command == "start chillbox.blog.app.b")
       host.clock.sleep(os::Millis{300});
