@@ -37,12 +37,15 @@ slots() { in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid';
 
 @test "every answer has its schema with --json, and is one object on one line" {
     job=$(json jobs '.jobs[0].id')
-    for verb in ping status sites 'releases hello' jobs 'jobs hello -n 1' "job $job" 'logs hello -n 3' audit 'audit verify' 'trust list' 'webhook list'; do
+    for verb in ping status sites 'releases hello' 'plan hello' 'cron list hello' 'cron history hello' 'nginx show hello' 'prune --dry-run' jobs 'jobs hello -n 1' "job $job" 'logs hello -n 3' audit 'audit verify' 'trust list' 'webhook list'; do
         # shellcheck disable=SC2086 # words
         run -0 ctl $verb --json
         [ "${#lines[@]}" -eq 1 ]
-        jq -e '.schema | test("^chillbox\\.[a-z_-]+\\.v1$")' <<<"$output"
+        printf '%s\n' "$output" >>"$BATS_TEST_TMPDIR/answers"
     done
+    run -3 --separate-stderr ctl releases nosuch --json
+    printf '%s\n' "$output" >>"$BATS_TEST_TMPDIR/answers"
+    "$ROOT/tests/schema/validate" "$ROOT/docs/control.schema.json" <"$BATS_TEST_TMPDIR/answers"
     [ "$(json status '.schema + " " + .sites[0].site + " " + .sites[0].version + " " + .sites[0].state')" = "chillbox.status.v1 hello 1.1.0 live" ]
     [ "$(json jobs hello -n 2 '.jobs | length')" = 2 ]
     [ "$(json job "$job" '.events[-1].kind')" = end ]

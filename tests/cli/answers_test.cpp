@@ -8,6 +8,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <fstream>
+#include <sstream>
+
 using namespace chillbox;
 using namespace chillbox::cli;
 
@@ -93,4 +96,13 @@ TEST_CASE("the document of schemas has one for every answer, and each names its 
     const Json& schema = (*document)["$defs"].at(name);
     CHECK(schema["properties"]["schema"]["const"] == name);
   }
+}
+
+TEST_CASE("docs/control.schema.json is what the tables say: else `make docs`") {
+  std::string here = __FILE__;
+  here.erase(here.rfind("tests/cli/"));
+  std::ifstream file(here + "docs/control.schema.json");
+  std::ostringstream text;
+  text << file.rdbuf();
+  CHECK((text.str() == schema_document()));
 }

@@ -9,5 +9,10 @@ test-sites: deps build $(SITE_UNITS) ## test whole sites of every kind on a host
 	@sh .ci/deps schema
 	@BUILD=$(BUILD) KEEP_GOING=1 UNIT_TESTS="$(SITE_UNITS)" sh tests/run-all schema unit sites
 
-docs: ## write docs/site.json.md from the schema
+docs: $(BUILD)/control-schema ## write docs/site.json.md and docs/control.schema.json
 	@python3 tests/docs/reference docs/site.schema.json >docs/site.json.md.new && mv -f docs/site.json.md.new docs/site.json.md
+	@$(BUILD)/control-schema >docs/control.schema.json.new && mv -f docs/control.schema.json.new docs/control.schema.json
+
+$(BUILD)/control-schema: tests/schema/write.cpp $(BUILD)/agent/cli/core/answers.o $(call libs,$(below_control))
+	@printf '  LINK  %s\n' $@
+	@$(COMPILE) $(OPT_TESTS) -o $@ $^ $(LDFLAGS) -lsodium -lpthread $(shell pkg-config --libs spdlog 2>/dev/null)
