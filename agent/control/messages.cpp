@@ -216,7 +216,7 @@ constexpr auto table(const AuditProof*) {
 
 constexpr auto table(const Unlocked*) {
   return message("unlocked", "",
-      Member{"changed", &Unlocked::changed, "false: it was unsealed already", k_if_set},
+      Member{"changed", &Unlocked::changed, "false: it was already unlocked", k_if_set},
       Member{"recipient", &Unlocked::recipient, "", k_if_set},
       Member{"sites", &Unlocked::sites, "that were started", k_if_set});
 }
