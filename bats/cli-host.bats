@@ -103,10 +103,10 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
 
 @test "remove wants the site's name typed, takes --yes instead, and removes nothing otherwise" {
     start_daemon '{"remove": {"result": '"$JOB"'}}'
-    run -1 "$FAKE/at-terminal" expect:'go on: ' type:yes -- chillboxctl remove blog
+    run -1 "$FAKE/at-terminal" expect:'to continue: ' type:yes -- chillboxctl remove blog
     [[ "$output" == *"nothing was removed"* ]]
     [ ! -e daemon.log ]
-    run -0 "$FAKE/at-terminal" expect:'its data stays' expect:'go on: ' type:blog -- chillboxctl remove blog
+    run -0 "$FAKE/at-terminal" expect:'its data stays' expect:'to continue: ' type:blog -- chillboxctl remove blog
     [ "$(asked)" = '["remove",{"purge":false,"site":"blog","wait":true}]' ]
     run -0 chillboxctl remove blog --purge --yes </dev/null
     [ "$(asked)" = '["remove",{"purge":true,"site":"blog","wait":true}]' ]

@@ -305,7 +305,7 @@ teardown() { cli_teardown; }
     run -0 chillboxctl init --passphrase-fd 3 --work-factor 10 3<<<"x"
     run -0 cat called
     [ "${lines[0]}" = "group-add chillbox-admin" ]
-    [ "${lines[1]}" = "user-add chillbox $CHILLBOX_ROOT/var/lib/chillbox" ]
+    [ "${lines[1]}" = "user-add chillbox /var/lib/chillbox" ]
     [ "${lines[2]}" = "user-add chillbox-vault /dev/null" ]
     [ "${#lines[@]}" -eq 3 ]
     printf '#!/bin/sh\necho "no more users" >&2; exit 9\n' >hooks/host/user-add
