@@ -203,8 +203,8 @@ TEST_CASE("followers that go away give their places back, of a job that waits or
   REQUIRE(host.becomes(waiting, JobState::waiting_upload));
   host.write(host.paths.logs_of(site()) + "/app.log", "one\n");
   const std::string request = GENERATE(true, false)
-      ? control::request_text("job", {{"job", waiting.id}, {"follow", true}})
-      : control::request_text("logs", {{"site", "blog"}, {"follow", true}});
+      ? control::request_text("job", {.job = waiting.id, .follow = true})
+      : control::request_text("logs", {.site = "blog", .follow = true});
   {
     std::vector<Fd> places;
     const auto refused =
@@ -225,7 +225,7 @@ TEST_CASE("followers that go away give their places back, of a job that waits or
   }
   CHECK(eventually([&] {
     const Fd again = host.connect();
-    return control::write_frame(again.get(), control::request_text("ping", Json::object())) &&
+    return control::write_frame(again.get(), control::request_text("ping", {})) &&
         control::read_frame(again.get(), os::Millis{1'000}).value_or("").find("chillbox.ping.v1") !=
         std::string::npos;
   }));
@@ -271,7 +271,7 @@ TEST_CASE("a follower that went away with a byte behind its request gives its pl
   {
     const Fd fd = host.connect();
     must(control::write_frame(
-        fd.get(), control::request_text("job", {{"job", job.id}, {"follow", true}})));
+        fd.get(), control::request_text("job", {.job = job.id, .follow = true})));
     must(os::write_all(fd.get(), bytes_of("x")));
     REQUIRE(control::read_frame(fd.get(), os::Millis{10'000}));
     CHECK_FALSE(host.op->idle());
@@ -294,7 +294,7 @@ TEST_CASE("followers hear of it when the daemon stops") {
   REQUIRE(host.becomes(job, JobState::waiting_unlock));
   const Fd fd = host.connect();
   must(control::write_frame(
-      fd.get(), control::request_text("job", {{"job", job.id}, {"follow", true}})));
+      fd.get(), control::request_text("job", {.job = job.id, .follow = true})));
   REQUIRE(control::read_frame(fd.get(), os::Millis{10'000}));
   host.op->stop();
   std::string last;

@@ -64,7 +64,7 @@ TEST_CASE("[fault-86] a connection that dies before the passphrase counts nothin
   ControlHost host;
   {
     const Fd fd = host.connect();
-    must(control::write_frame(fd.get(), control::request_text("unlock", Json::object())));
+    must(control::write_frame(fd.get(), control::request_text("unlock", {})));
   }
   host.op.reset(); // waits until the connection's thread has ended
   host.open();

@@ -311,7 +311,7 @@ Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
     return unknown_verb(*word, {});
   const std::string hint = cat("chillboxctl help ", line.verb->name);
   // A misspelt option can make required ones missing, so it is reported first.
-  const auto misspelt = [](const std::string& word) { return word.starts_with('-'); };
+  const auto misspelt = [](const std::string& text) { return text.starts_with('-'); };
   if (!extra.empty() && (problem.empty() || std::ranges::any_of(extra, misspelt)))
     return unexpected_word(extra.front(), hint);
   if (!problem.empty())

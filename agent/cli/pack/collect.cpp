@@ -107,7 +107,8 @@ Result<Json> Collector::run(const config::Service& service) const {
 
 Replacements replacements(const Json& answer) {
   Replacements out;
-  for (const auto& [path, text] : answer.value("replace", Json::object()).items())
+  const Json given = answer.value("replace", Json::object());
+  for (const auto& [path, text] : given.items())
     out[path] = text.is_string() ? std::optional(text.get<std::string>()) : std::nullopt;
   return out;
 }
