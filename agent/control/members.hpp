@@ -130,6 +130,18 @@ template <class T> Result<T> from_json(const Json& json);
 
 namespace detail {
 
+// Whether a value of this type can be read from it.
+template <class T> bool fits(const Json& json) {
+  if constexpr (std::same_as<T, bool>)
+    return json.is_boolean();
+  else if constexpr (std::integral<T>)
+    return json.is_number_unsigned()
+        ? std::in_range<T>(json.get<uint64_t>())
+        : json.is_number_integer() && std::in_range<T>(json.get<int64_t>());
+  else
+    return json.is_string();
+}
+
 template <class T> Result<void> read(const Json& json, T& value) {
   if constexpr (Message<T>) {
     if (!json.is_object())
@@ -152,29 +164,15 @@ template <class T> Result<void> read(const Json& json, T& value) {
     if constexpr (Message<typename T::value_type>) {
       if (json.is_object())
         value = TRY(from_json<typename T::value_type>(json));
-    } else {
-      typename T::value_type found{};
-      const Json before = to_json(found);
-      TRY(read(json, found));
-      if (json.type() == before.type() || (json.is_number() && before.is_number()))
-        value = std::move(found);
+    } else if (fits<typename T::value_type>(json)) {
+      TRY(read(json, value.emplace()));
     }
-  } else if constexpr (std::is_enum_v<T>) {
-    if (json.is_string())
-      value = named<T>(json.get_ref<const std::string&>());
   } else if constexpr (std::same_as<T, SiteName>) {
     value = TRY(SiteName::parse(json.is_string() ? json.get<std::string>() : ""));
-  } else if constexpr (std::same_as<T, std::string>) {
-    if (json.is_string())
-      value = json.get<std::string>();
-  } else if constexpr (std::same_as<T, bool>) {
-    if (json.is_boolean())
-      value = json.get<bool>();
-  } else {
-    static_assert(std::integral<T>);
-    if (json.is_number_unsigned()
-            ? std::in_range<T>(json.get<uint64_t>())
-            : json.is_number_integer() && std::in_range<T>(json.get<int64_t>()))
+  } else if (fits<T>(json)) {
+    if constexpr (std::is_enum_v<T>)
+      value = named<T>(json.get_ref<const std::string&>());
+    else
       value = json.get<T>();
   }
   return {};

@@ -33,8 +33,9 @@ TEST_CASE("a delivery is signed over its id, time and body") {
   const auto key = *crypto::parse_webhook_key(k_key);
   const auto delivery = sign_delivery(key, file(false), "msg_1", 1'795'196'014);
   CHECK(delivery.body ==
-      cat(R"({"type":"site.deploy","timestamp":"2026-11-20T17:33:34Z","data":{"sha256":")",
-          k_digest, R"(","site":"blog","size":1234,"version":"1.0.0"}})"));
+      cat(R"({"data":{"sha256":")", k_digest,
+          R"(","site":"blog","size":1234,"version":"1.0.0"},"timestamp":"2026-11-20T17:33:34Z",)",
+          R"("type":"site.deploy"})"));
   CHECK(header(delivery, "webhook-id") == "msg_1");
   CHECK(header(delivery, "webhook-timestamp") == "1795196014");
   std::vector<SecretBytes> keys;

@@ -73,7 +73,8 @@ Result<std::vector<std::string>> Collector::argv(const config::Service& service)
   const Kinds& kinds = m_folder.kinds;
   const std::string hook = kinds.folder(kinds.find(service.lang).language, m_hooks) + "/collect";
   const std::string text = TRY(read_input(hook, 1 << 20));
-  const auto line = std::string_view(text).substr(0, text.find('\n'));
+  const std::string_view script = text;
+  const auto line = script.substr(0, script.find('\n'));
   auto argv = TRY(config::split_argv(line.starts_with("#!") ? line.substr(2) : "/bin/sh"));
   argv.push_back(hook);
   argv.push_back(cat("--extras=", kinds.folder(service.lang, m_hooks), "/extras"));
