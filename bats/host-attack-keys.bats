@@ -198,7 +198,7 @@ assert sqlite3.connect("file:/var/lib/chillbox/state.db?mode=ro", uri=True).exec
     ctl trust add /root/thief.pub --name thief
     KEY=thief deploy_as 1.5.0
     run -7 ctl trust remove thief
-    [[ "$output" == *"'thief' signed what is live: hello 1.5.0. --keep-live keeps that"*"--revoke does not"* ]]
+    [[ "$output" == *"'thief' signed what is live: hello 1.5.0. --keep-live keeps it"*"--revoke does not"* ]]
     run -2 ctl trust remove thief --keep-live --revoke
     run -0 ctl trust remove thief --revoke
     [[ "$output" == *"still running: hello 1.5.0"* ]]

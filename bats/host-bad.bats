@@ -10,22 +10,22 @@ load helpers/host
 
 # kind, exit code, whether it had the traffic before it showed (then visitors see it), what the verdict says, lines in the log: yes or no
 TABLE='
-import-error      9  no   crashes.while.starting|not.healthy                yes
-exits-0           9  no   crashes.while.starting|not.healthy                no
+import-error      9  no   keeps.crashing|not.healthy                yes
+exits-0           9  no   keeps.crashing|not.healthy                no
 hangs-at-import   9  no   not.healthy.after                                 no
 drips             9  no   not.healthy.after                                 no
 wrong-port        9  no   not.healthy.after                                 no
-leaves-children   9  no   crashes.while.starting|not.healthy                yes
+leaves-children   9  no   keeps.crashing|not.healthy                yes
 ignores-TERM      9  no   answered.500                                      no
 template-fails    8  no   no_such_directive.*is.not.for.sites                no
 hook-fails        1  no   release_command..sh..ended.with.code.3                 no
 hook-hangs        1  no   release_command..sleep.*build_timeout             no
 dies-in-watch    10  yes  service..api..crashed                             no
 5xx-in-watch     10  yes  answers.were.5xx.since.the.switch                 no
-syntax-error      9  no   crashes.while.starting|not.healthy                yes
+syntax-error      9  no   keeps.crashing|not.healthy                yes
 slow-start        9  no   not.healthy.after                                 no
 500-for-ever      9  no   answered.500                                      yes
-eats-memory       9  no   crashes.while.starting|not.healthy                yes
+eats-memory       9  no   keeps.crashing|not.healthy                yes
 sick-in-watch    10  yes  3.bad.health.checks.in.a.row                      no
 '
 

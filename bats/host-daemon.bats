@@ -222,6 +222,7 @@ needs_injection() { [ "$(uname -m)" = x86_64 ] || skip 'tests/host/inject is for
         ended=0
         wait "$deploy" || ended=$?
         [ "$ended" -eq 1 ]
+        cat "$BATS_TEST_TMPDIR/deploy"
         grep -qF "the stager ended without an answer, exit $killed" "$BATS_TEST_TMPDIR/deploy"
         [ "$(in_box ls /run/chillbox/stage)" = '' ]
         [ "$(get /)" = "hello from 1.0.0" ]

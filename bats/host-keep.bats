@@ -23,7 +23,7 @@ restart_sealed() { in_box rc-service -q chillboxd restart; }
 
 @test "doctor: a host that is well, a line for each thing that it needs, exit 0" {
     run -0 ctl doctor
-    for what in config deployers senders identity signatures chillboxd seal sites audit users directories hooks tmpfs openrc nginx disk python; do
+    for what in config deployers senders identity signatures chillboxd lock sites audit users directories hooks tmpfs openrc nginx disk python; do
         grep -qE "^ok +$what " <<<"$output" || { printf 'no ok line for %s in:\n%s\n' "$what" "$output"; false; }
     done
     [ "$(grep -cE '^fail' <<<"$output" || :)" = 0 ]

@@ -42,7 +42,7 @@ by_hand() { (cd "$DESK" && box net "$HOST" -- env -i PATH="$TOOLS" HOME="$DESK" 
     mkdir -p "$DESK/hello.secrets/api"
     printf 'WHISPER = "plain"\n' >"$DESK/hello.secrets/api/api.cfg"
     run -0 by_hand "$(command -v dash)" "$SCRIPT" "$URL" hello secrets
-    [[ "$output" == *'"step":"exchange"'* ]]
+    [[ "$output" == *'"step":"replace-secrets"'* ]]
     in_box test -s /run/chillbox/secrets/hello/api/api.cfg
 }
 

@@ -162,7 +162,7 @@ nobody_asks() { ! somebody_asks; }
 }
 
 @test "unlock over a real ssh login: the services start, and the job that waited goes live" {
-    run -0 "$TERMINAL" expect:'passphrase of the host: ' echo:off type:"$PASSPHRASE" expect:'unlocked' \
+    run -0 "$TERMINAL" expect:'passphrase of the host: ' echo:off type:"$PASSPHRASE" expect:'started: hello' \
         -- "$ROOT/tests/host/box" ssh "$HOST" -t chillboxctl unlock
     [[ "$output" != *"$PASSPHRASE"* ]]
     [[ "$output" == *"started: hello"* ]]

@@ -138,6 +138,8 @@ template <class T> bool fits(const Json& json) {
     return json.is_number_unsigned()
         ? std::in_range<T>(json.get<uint64_t>())
         : json.is_number_integer() && std::in_range<T>(json.get<int64_t>());
+  else if constexpr (is_vector<T>)
+    return json.is_array();
   else
     return json.is_string();
 }
