@@ -65,8 +65,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   site.domains = {site.server_name};
   SiteInput in{.site = &site,
       .host = &host,
-      .upstreams = {Upstream{
-          ServiceName::parse("web").value(), "python", "/run/chillbox/live/blog/web.sock", 20001}},
+      .upstreams = {Upstream{.service = ServiceName::parse("web").value(),
+          .front = true,
+          .socket = "/run/chillbox/live/blog/web.sock",
+          .port = 20001}},
       .paths = os::Paths{}};
   in.ipv6 = true;
   in.templates = {{"blog.nginx.conf.template", std::string(text)}};

@@ -57,15 +57,14 @@ void try_frames(std::string_view bytes) {
     }
     total += 4 + frame->size();
     claim(total <= bytes.size(), "frames have no more bytes than came");
-    Json storage;
-    (void)parse_request(*frame, storage);
+    (void)parse_request(*frame);
   }
 }
 
 void try_json(std::string_view bytes) {
-  Json storage;
-  if (const auto request = parse_request(bytes, storage))
-    claim(request->args != nullptr && request->args->is_object(), "a request has arguments");
+  if (const auto request = parse_request(bytes))
+    claim(parse_request(request_text(request->verb, request->args)).has_value(),
+        "a request that was read can be sent");
   const auto json = parse_json(bytes, k_max_control_frame);
   if (!json)
     return fuzz::claim_printable(json.error());

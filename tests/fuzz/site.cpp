@@ -2,6 +2,7 @@
 #include "config/site.hpp"
 #include "base/text.hpp"
 #include "config/expand.hpp"
+#include "config/validators.hpp"
 #include "fuzz.hpp"
 
 #include <algorithm>
