@@ -44,7 +44,7 @@ Result<control::HoldReleased> release_hold(const Call& call) {
   return control::HoldReleased{.was_held = was};
 }
 
-// Of all releases that the text names. One that is live goes on, and is named in the answer.
+// Of all releases that the text names. A live one keeps running, and is named in the answer.
 Result<control::Withdrawal> withdraw(const Call& call) {
   auto& host = call.host();
   constexpr size_t k_longest = 500;

@@ -77,7 +77,7 @@ Result<Fd> receive_body(const Call& call) {
   return file;
 }
 
-// Of a site, of an artifact that is in the store, or of one that comes behind the request.
+// Plans a site, an artifact that the store has, or an artifact that follows the request.
 Result<Json> plan(const Call& call) {
   auto& host = call.host();
   if (call.args.site)

@@ -20,8 +20,6 @@ using control::SiteState;
 
 namespace {
 
-constexpr size_t k_most_rows = 1000;
-
 ServiceState state_of(openrc::SlotState state) {
   switch (state) {
   case openrc::SlotState::starting: return ServiceState::starting;
@@ -204,7 +202,7 @@ Result<control::Status> status(const Call& call) {
       std::ranges::count(unfinished, store::JobState::waiting_unlock, &store::Job::state));
   h.unlock_failures = TRY(host.store.unlock_failures());
   h.unlock_wait_s = static_cast<uint64_t>(unlock_wait_ms(host, attempts) + 999) / 1000;
-  h.newest_ms = entries.empty() ? 0 : entries[0].time_ms; // a clock that is behind it was set back
+  h.newest_ms = entries.empty() ? 0 : entries[0].time_ms; // a clock that shows less was set back
   h.nginx = nginx_trouble(host);
   h.refused_webhooks = count(state.monitor.refused_webhooks);
   h.refused_uploads = count(state.monitor.refused_uploads);

@@ -1,6 +1,6 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "daemon/monitor.hpp"
+#include "daemon/monitor_main.hpp"
 #include "edge/edge.hpp"
 #include "os/memory.hpp"
 #include "os/roles.hpp"

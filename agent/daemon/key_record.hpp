@@ -1,4 +1,4 @@
-// Who may sign and who may send stands in files that an editor changes as well as `chillboxctl
+// Files say who may sign and who may send; an editor changes them as well as `chillboxctl
 // trust` and `webhook`. Whatever changed them: at the start and at each reload they are compared
 // with what was there before, and every difference becomes an entry of the audit trail.
 #pragma once

@@ -86,7 +86,7 @@ void LogRotation::look() {
   for (const auto& row : m_host.store.sites().value_or(std::vector<store::SiteRow>{}))
     dirs.emplace_back(cat(of_nginx, "/", row.site.str()), true);
   for (const auto& [dir, nginx] : dirs) {
-    listen(dir); // first: what comes while it is looked at is told again
+    listen(dir); // first: what is written while it is looked at is reported again
     for (const auto& name : disk.list(dir).value_or(std::vector<std::string>{}))
       if (name.ends_with(".log"))
         reopen = rotate(cat(dir, "/", name), nginx) || reopen;

@@ -5,7 +5,8 @@
 #include "base/secret.hpp"
 #include "base/text.hpp"
 #include "cron/task.hpp"
-#include "daemon/monitor.hpp"
+#include "daemon/monitor_main.hpp"
+#include "daemon/startup.hpp"
 #include "openrc/slots.hpp"
 #include "os/roles.hpp"
 #include "secrets/vault.hpp"
@@ -30,7 +31,7 @@ constexpr std::string_view k_help =
     "  --version  print the version\n"
     "See chillboxd(8).\n";
 
-// What an upgrade executes: the path that we were started by, whatever file is there now.
+// What an upgrade executes: the path that we were started by, whatever file is at that path now.
 std::string own_path(const std::string& name) {
   constexpr std::string_view k_gone = " (deleted)";
   if (name.find('/') != std::string::npos)

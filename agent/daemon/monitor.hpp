@@ -4,22 +4,87 @@
 #pragma once
 
 #include "config/host.hpp"
+#include "cron/scheduler.hpp"
+#include "daemon/change_notifier.hpp"
+#include "daemon/control_server.hpp"
+#include "daemon/edge_process.hpp"
+#include "daemon/log_rotation.hpp"
+#include "daemon/reexec.hpp"
+#include "daemon/webhook_intake.hpp"
+#include "nginx/nginx.hpp"
+#include "openrc/slots.hpp"
 #include "os/paths.hpp"
+#include "rollout/engine.hpp"
+#include "rollout/host_context.hpp"
+#include "secrets/vault.hpp"
+#include "store/store.hpp"
 
-#include <cstdint>
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace chillbox::daemon {
 
-// Reads and checks everything that a start needs: the configuration, the senders' keys, the trusted
-// keys. `chillboxd --check` prints it.
-Result<config::HostConfig> check_configuration(const os::Paths& paths);
-// All that is known before a start to make it fail: the configuration, a database of a newer
-// program, another format of what an upgrade hands on.
-Result<void> check_start(const os::Paths& paths);
+class Monitor {
+public:
+  Monitor(os::Paths paths, config::HostConfig config, store::Store store, std::string program);
 
-// Until SIGTERM. 0: asked to stop; 78 (EX_CONFIG): the configuration is wrong; 1: anything else.
-int monitor_main(const os::Paths& paths, const std::string& program);
-// The edge's role: 3 is the monitor's packet pair, 4 the listener; argv gives user and limit.
-int edge_role(const std::string& user, uint64_t artifact_max);
+  Result<void> start(Inherited inherited);
+  void warn(std::string text) { m_control_server.warn(std::move(text)); }
+  enum class End { stop, upgrade };
+  End loop();
+  void not_upgraded(const std::string& why) { m_control_server.not_upgraded(why); }
+  Inherited hand_over() { return {std::move(m_control), std::move(m_hook), m_vault.hand_over()}; }
+
+private:
+  Result<void> start_edge();
+  Result<void> serve_host(); // NGINX passes /v1/ to the edge
+  Result<void> reload();     // by a control thread: what the loop found
+  Result<void> read_again(); // by the loop
+  void reload_asked();
+  void changed(); // by a job
+  void edge_ended();
+  void start_edge_if_due();
+  void vault_ended();
+  std::optional<End> turn();
+  void clear_changes();
+  void accept_operator();
+  template <class F> void handle(bool there, std::string_view what, F&& handler);
+  int timeout();
+  bool signalled();       // false: stop
+  Result<void> upgrade(); // by a control thread: the loop leaves soon, or the new program is
+                          // refused
+  void leave();
+  bool may_leave(); // nothing is under way any more
+
+  std::string m_program;
+  store::Store m_store;
+  secrets::Vault m_vault;
+  nginx::Nginx m_nginx;
+  openrc::Slots m_slots;
+  ChangeNotifier m_changes;
+  rollout::HostContext m_host;
+  cron::Scheduler m_crontab;
+  rollout::Engine m_engine; // after the crontab, which its jobs refresh
+  EdgeProcess m_edge;
+  ControlServer m_control_server;
+  LogRotation m_logs;
+  std::unique_ptr<WebhookIntake> m_intake;
+  std::mutex m_reload_mutex;
+  std::condition_variable m_reloaded;
+  uint64_t m_reloads_asked = 0, m_reloads_done = 0;
+  Result<void> m_reload_outcome; // of the newest
+  Fd m_signals, m_control, m_hook;
+  std::optional<os::Millis> m_hang_up; // at an upgrade
+  os::Millis m_poll_wait{0};           // none: logs may have grown before the start
+  bool m_hurt = false;                 // a handler of this turn threw
+  std::atomic<bool> m_upgrading{false};
+  bool m_leaving = false;
+  std::optional<os::Millis> m_drain_until;
+};
 
 } // namespace chillbox::daemon

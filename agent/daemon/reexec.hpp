@@ -1,9 +1,10 @@
-// From one program to the next in the same process, so that an upgrade neither seals the host nor
+// From one program to the next in the same process, so that an upgrade neither locks the host nor
 // refuses a webhook: the monitor executes the new program in its place. It stays the process that
 // OpenRC supervises and the parent of the vault, and the descriptors that it does not close are the
-// new program's: both listening sockets, with whoever waits in them, and the vault's socket.
+// new program's: both listening sockets, with the connections that wait there, and the vault's
+// socket.
 //
-// Nothing but root takes part: the numbers stand in the environment of the new program, and it is
+// Nothing but root takes part: the numbers are in the environment of the new program, and it is
 // executed by the path of the old one. A vault keeps the program that it was started with; should
 // its packets ever change, k_format does, and the new program then says so before.
 #pragma once

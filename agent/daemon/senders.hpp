@@ -47,7 +47,7 @@ void name_keys(std::vector<LoadedSender>& senders, std::string_view host_secret)
 
 // The sender and the key that signed this, or nobody: denied. Every key of every sender is tried,
 // whatever fits and also when its time is over, so that the time taken says nothing. The clock is
-// looked at for each webhook: a key ends by itself, without a reload.
+// looked at for each webhook: a key ends at its time, without a reload.
 struct Found {
   const LoadedSender* sender = nullptr;
   const LoadedKey* key = nullptr;

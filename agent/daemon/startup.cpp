@@ -1,7 +1,10 @@
 #include "daemon/startup.hpp"
 
+#include "artifact/trusted_keys.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "daemon/reexec.hpp"
+#include "daemon/senders.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
 #include "os/host_layout.hpp"
@@ -108,9 +111,29 @@ Result<void> prepare_directories(const os::Paths& paths, const config::HostConfi
   return remove_begun(paths);
 }
 
-Result<store::Store> open_store(const os::Paths& paths, std::vector<std::string>* told) {
+Result<config::HostConfig> check_configuration(const os::Paths& paths) {
+  constexpr size_t k_max_config = 256 * 1024;
+  auto& disk = os::real_disk();
+  const auto text = disk.exists(paths.config_file())
+      ? TRY(disk.read(paths.config_file(), k_max_config))
+      : std::string();
+  auto config = TRY(config::parse_host_config(text, paths.config_file()));
+  (void)TRY(load_senders(paths.webhooks()));
+  (void)TRY(artifact::load_trusted_keys(paths.trusted()));
+  if (config.edge_test_port != 0 && !paths.testing())
+    return fail(Code::invalid,
+        cat(paths.config_file(), ": edge.test_port: for tests under CHILLBOX_ROOT only"));
+  return config;
+}
+
+Result<void> check_start(const os::Paths& paths) {
+  (void)TRY(check_configuration(paths));
+  (void)TRY(take_inherited());
+  return store::Store::check(paths.database());
+}
+
+Result<store::Store> open_store(const os::Paths& paths, std::vector<std::string>& notes) {
   const int64_t now = os::real_clock().wall_ms();
-  std::vector<std::string> notes;
   auto store = store::Store::open(paths.database(), now);
   if (!store && store.error().code == Code::corrupt) {
     const std::string aside = cat(paths.database(), ".damaged-", now);
@@ -131,8 +154,6 @@ Result<store::Store> open_store(const os::Paths& paths, std::vector<std::string>
     log::error(note);
     TRY(store->audit({0, now, "chillboxd", "restore", "", note, "ok"}));
   }
-  if (told != nullptr)
-    *told = std::move(notes);
   return store;
 }
 

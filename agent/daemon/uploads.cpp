@@ -202,7 +202,7 @@ void WebhookIntake::copied(Copying::iterator place) {
 }
 
 // On a thread of its own, because digesting a large artifact takes seconds. However it ends,
-// whoever waits is answered and nothing is left.
+// every request that waits is answered, and nothing is left.
 void WebhookIntake::copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterator place) {
   if (auto kept = guarded("keep an upload", [&] { keep_upload(asker, ticket, place->second); });
       !kept)

@@ -30,7 +30,7 @@ constexpr size_t k_max_body = 64 * 1024;
 struct Type {
   std::string_view name;
   store::JobKind kind;
-  bool new_sites; // a site that is not there yet may be meant
+  bool new_sites; // it may name a site that does not exist yet
 };
 constexpr Type k_types[] = {{"site.deploy", store::JobKind::deploy, true},
     {"secrets.update", store::JobKind::secrets, true},
@@ -147,7 +147,7 @@ void WebhookIntake::shut_orphans() {
       refuse(waiting.asker, {Code::denied, "capability"});
     return orphan;
   });
-  std::erase_if(m_tickets, [&](const auto& entry) { // the edge is told when its upload ends
+  std::erase_if(m_tickets, [&](const auto& entry) { // the edge learns it when its upload ends
     const bool orphan = is_orphan(entry.second.job);
     if (orphan)
       (void)m_host.disk.remove(entry.second.path);
@@ -210,7 +210,7 @@ void WebhookIntake::reject(std::string_view why) {
     log::warn(cat("edge: rejected a packet, ", m_rejected, " so far: ", why));
 }
 
-// What the edge has refused by itself: fields are webhooks and uploads.
+// What the edge itself has refused: the fields are webhooks and uploads.
 void WebhookIntake::count_refused(const control::PacketView& packet) {
   const auto hooks = packet.fields.size() == 2 ? parse_u64(packet.fields[0]) : std::nullopt;
   const auto uploads = packet.fields.size() == 2 ? parse_u64(packet.fields[1]) : std::nullopt;
@@ -354,7 +354,7 @@ void WebhookIntake::answer(
 }
 
 void WebhookIntake::refuse(const Asker& asker, const Error& error) {
-  // To whoever is not known, one text for all reasons (faults 1, 16).
+  // An unknown sender gets one text for all reasons (faults 1, 16).
   if (error.code == Code::denied)
     return answer(asker, 401, error_body({Code::denied, "not authorized"}));
   answer(asker, http_status(error.code), error_body(error));

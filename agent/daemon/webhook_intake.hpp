@@ -39,9 +39,9 @@ public:
   // capabilities open nothing.
   void set_senders(std::vector<LoadedSender> senders);
   void attach(Fd edge); // a new edge; what the old one had open is forgotten
-  void drain();         // the edge takes nobody new, and ends when it has answered who is there
+  void drain(); // the edge accepts no more connections, and ends when it has answered those it has
   int fd() const { return m_edge.get(); }
-  // Takes all packets that are there. False: the edge is gone, or takes no answers, and must be
+  // Takes all packets that have arrived. False: the edge is gone, or takes no answers, and must be
   // replaced.
   bool serve();
   int refusal_timer() const { return m_refusal_timer.get(); } // readable: refuse_due()
@@ -57,8 +57,8 @@ public:
   Refused refused() const { return {m_refused_hooks, m_refused_uploads}; } // any thread
 
 private:
-  // Who waits for an answer: a request of this edge. Another edge counts anew, and must not get
-  // what was meant for the one before.
+  // Who waits for an answer: a request of this edge. Another edge counts from the start, and must
+  // not get what was meant for the one before.
   struct Asker {
     uint64_t edge;
     uint64_t sequence;

@@ -1,6 +1,5 @@
 // What a start finds, makes and refuses.
 #include "daemon/change_notifier.hpp"
-#include "daemon/monitor.hpp"
 #include "daemon/startup.hpp"
 #include "rollout/host.hpp"
 
@@ -69,7 +68,10 @@ TEST_CASE("[fault-94] a damaged state file is moved aside, and an empty one is b
   must(daemon::prepare_directories(start.paths, {}));
   start.put(start.paths.database(),
       "this is no database, though it is long enough to look like one to somebody who does not look closely");
-  auto store = must(daemon::open_store(start.paths));
+  std::vector<std::string> notes;
+  auto store = must(daemon::open_store(start.paths, notes));
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0].find("state.db.damaged-") != std::string::npos);
   CHECK(must(store.sites()).empty());
   size_t aside = 0;
   for (const auto& name : must(os::real_disk().list(start.paths.state())))
@@ -80,12 +82,13 @@ TEST_CASE("[fault-94] a damaged state file is moved aside, and an empty one is b
 TEST_CASE("[fault-97] a state file of a newer release stops the start and stays as it is") {
   Start start;
   must(daemon::prepare_directories(start.paths, {}));
-  { const auto made = must(daemon::open_store(start.paths)); }
+  std::vector<std::string> notes;
+  { const auto made = must(daemon::open_store(start.paths, notes)); }
   sqlite3* db = nullptr;
   REQUIRE(sqlite3_open(start.paths.database().c_str(), &db) == SQLITE_OK);
   REQUIRE(sqlite3_exec(db, "PRAGMA user_version = 999", nullptr, nullptr, nullptr) == SQLITE_OK);
   sqlite3_close(db);
-  const auto store = daemon::open_store(start.paths);
+  const auto store = daemon::open_store(start.paths, notes);
   REQUIRE_FALSE(store);
   CHECK(store.error().code == Code::conflict);
   for (const auto& name : must(os::real_disk().list(start.paths.state())))
