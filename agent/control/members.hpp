@@ -36,17 +36,17 @@
 
 namespace chillbox::control {
 
-// When a member is written. `if_set` is for optional values: absent instead of null.
-enum class Written { always, if_set };
+// How an optional member without a value is written: not at all, or as null. All others always are.
+enum class WithoutValue { absent, null };
 
 template <class T, class V> struct Member {
   const char* name;
   V T::* at;
   const char* about;
-  Written written = Written::always;
+  WithoutValue without = WithoutValue::absent;
 };
 template <class T, class V> Member(const char*, V T::*, const char*) -> Member<T, V>;
-template <class T, class V> Member(const char*, V T::*, const char*, Written) -> Member<T, V>;
+template <class T, class V> Member(const char*, V T::*, const char*, WithoutValue) -> Member<T, V>;
 
 template <class... M> struct Table {
   const char* name; // in the schema
@@ -79,6 +79,9 @@ template <class E>
   requires std::is_enum_v<E>
 inline constexpr bool is_optional_name<std::optional<E>> = true;
 
+// An optional name is "" without a value, and so never absent.
+template <class V> inline constexpr bool may_be_absent = is_optional<V> && !is_optional_name<V>;
+
 template <class T, class F> void each_member(F&& visit) {
   constexpr auto all = table(static_cast<const T*>(nullptr));
   std::apply([&](const auto&... members) { (visit(members), ...); }, all.members);
@@ -101,8 +104,8 @@ template <class T> Json to_json(const T& value) {
     Json object = Json::object();
     detail::each_member<T>([&](const auto& member) {
       const auto& of = value.*member.at;
-      if constexpr (detail::is_optional<std::remove_cvref_t<decltype(of)>>)
-        if (!of && member.written == Written::if_set)
+      if constexpr (detail::may_be_absent<std::remove_cvref_t<decltype(of)>>)
+        if (!of && member.without == WithoutValue::absent)
           return;
       object[member.name] = to_json(of);
     });
@@ -285,9 +288,9 @@ template <class T> Json type_schema(Json& defs) {
 }
 
 // An optional that is left out is never null.
-template <class V> Json member_schema(Json& defs, Written written) {
-  if constexpr (is_optional<V> && !is_optional_name<V>)
-    if (written == Written::if_set)
+template <class V> Json member_schema(Json& defs, WithoutValue without) {
+  if constexpr (may_be_absent<V>)
+    if (without == WithoutValue::absent)
       return type_schema<typename V::value_type>(defs);
   return type_schema<V>(defs);
 }
@@ -298,11 +301,11 @@ template <class T> Json schema_of(Json& defs) {
   constexpr auto all = table(static_cast<const T*>(nullptr));
   Json properties = Json::object(), required = Json::array();
   detail::each_member<T>([&]<class S, class V>(const Member<S, V>& member) {
-    Json schema = detail::member_schema<V>(defs, member.written);
+    Json schema = detail::member_schema<V>(defs, member.without);
     if (*member.about != '\0')
       schema["description"] = member.about;
     properties[member.name] = std::move(schema);
-    if (member.written == Written::always)
+    if (!detail::may_be_absent<V> || member.without == WithoutValue::null)
       required.push_back(member.name);
   });
   return {{"type", "object"}, {"description", all.about}, {"properties", std::move(properties)},

@@ -3,30 +3,22 @@
 #include "control/members.hpp"
 
 namespace chillbox::control {
-namespace {
-
-constexpr auto k_if_set = Written::if_set;
-
-} // namespace
-
 // A row is "name in JSON, member, what it is". What has no row stays in its process.
 
 constexpr auto table(const Arguments*) {
   using A = Arguments;
-  return message("arguments", "What a verb is asked with.", Member{"site", &A::site, "", k_if_set},
-      Member{"service", &A::service, "", k_if_set}, Member{"version", &A::version, "", k_if_set},
-      Member{"job", &A::job, "", k_if_set}, Member{"why", &A::why, "", k_if_set},
-      Member{"message", &A::message, "", k_if_set}, Member{"name", &A::name, "", k_if_set},
-      Member{"fingerprint", &A::fingerprint, "", k_if_set}, Member{"head", &A::head, "", k_if_set},
-      Member{"sha256", &A::sha256, "", k_if_set}, Member{"signature", &A::signature, "", k_if_set},
-      Member{"number", &A::number, "", k_if_set}, Member{"serial", &A::serial, "", k_if_set},
-      Member{"limit", &A::limit, "", k_if_set}, Member{"lines", &A::lines, "", k_if_set},
-      Member{"after", &A::after, "", k_if_set}, Member{"wait", &A::wait, "", k_if_set},
-      Member{"follow", &A::follow, "", k_if_set}, Member{"dry_run", &A::dry_run, "", k_if_set},
-      Member{"no_watch", &A::no_watch, "", k_if_set}, Member{"purge", &A::purge, "", k_if_set},
-      Member{"during_hold", &A::during_hold, "", k_if_set},
-      Member{"allow_downgrade", &A::allow_downgrade, "", k_if_set},
-      Member{"allow_jump", &A::allow_jump, "", k_if_set});
+  return message("arguments", "What a verb is asked with.", Member{"site", &A::site, ""},
+      Member{"service", &A::service, ""}, Member{"version", &A::version, ""},
+      Member{"job", &A::job, ""}, Member{"why", &A::why, ""}, Member{"message", &A::message, ""},
+      Member{"name", &A::name, ""}, Member{"fingerprint", &A::fingerprint, ""},
+      Member{"head", &A::head, ""}, Member{"sha256", &A::sha256, ""},
+      Member{"signature", &A::signature, ""}, Member{"number", &A::number, ""},
+      Member{"serial", &A::serial, ""}, Member{"limit", &A::limit, ""},
+      Member{"lines", &A::lines, ""}, Member{"after", &A::after, ""}, Member{"wait", &A::wait, ""},
+      Member{"follow", &A::follow, ""}, Member{"dry_run", &A::dry_run, ""},
+      Member{"no_watch", &A::no_watch, ""}, Member{"purge", &A::purge, ""},
+      Member{"during_hold", &A::during_hold, ""},
+      Member{"allow_downgrade", &A::allow_downgrade, ""}, Member{"allow_jump", &A::allow_jump, ""});
 }
 
 constexpr auto table(const Job*) {
@@ -59,7 +51,7 @@ constexpr auto table(const JobList*) {
 
 constexpr auto table(const JobAnswer*) {
   return message("job_answer", "", Member{"job", &JobAnswer::job, ""},
-      Member{"events", &JobAnswer::events, "unless they were printed as they came", k_if_set});
+      Member{"events", &JobAnswer::events, "unless they were printed as they came"});
 }
 
 constexpr auto table(const Release*) {
@@ -93,8 +85,8 @@ constexpr auto table(const ServiceStatus*) {
   return message("service_status", "A service of a live site.", Member{"name", &S::name, ""},
       Member{"lang", &S::lang, "its kind"}, Member{"slot", &S::slot, ""},
       Member{"state", &S::state, ""},
-      Member{"restarts", &S::restarts, "since it was started: after a crash, or for want of memory",
-          k_if_set});
+      Member{
+          "restarts", &S::restarts, "since it was started: after a crash, or for want of memory"});
 }
 
 constexpr auto table(const Hold*) {
@@ -112,9 +104,8 @@ constexpr auto table(const SiteStatus*) {
       Member{"waiting", &S::waiting, "what is wrong or awaited, and what to do about it"},
       Member{"live_ms", &S::live_ms, ""},
       Member{"maintenance", &S::maintenance, "visitors get the maintenance page"},
-      Member{"hold", &S::hold, "", k_if_set},
-      Member{
-          "distrust", &S::distrust, "why what is live is not started again, \"\": it is", k_if_set},
+      Member{"hold", &S::hold, ""},
+      Member{"distrust", &S::distrust, "why what is live is not started again, \"\": it is"},
       Member{"services", &S::services, ""});
 }
 
@@ -146,7 +137,7 @@ constexpr auto table(const Status*) {
 constexpr auto table(const Ping*) {
   return message("ping", "", Member{"version", &Ping::version, "of chillboxd"},
       Member{"sealed", &Ping::sealed, ""}, Member{"pid", &Ping::pid, ""},
-      Member{"not_upgraded", &Ping::not_upgraded, "why the last upgrade failed", k_if_set});
+      Member{"not_upgraded", &Ping::not_upgraded, "why the last upgrade failed"});
 }
 
 constexpr auto table(const LogLine*) {
@@ -155,8 +146,7 @@ constexpr auto table(const LogLine*) {
 }
 
 constexpr auto table(const Log*) {
-  return message(
-      "log", "", Member{"lines", &Log::lines, "unless they were printed as they came", k_if_set});
+  return message("log", "", Member{"lines", &Log::lines, "unless they were printed as they came"});
 }
 
 constexpr auto table(const NginxText*) {
@@ -172,7 +162,7 @@ constexpr auto table(const CronRun*) {
       Member{"actor", &R::actor, "who asked for it, \"\": the schedule"},
       Member{"state", &R::state, ""}, Member{"started_ms", &R::started_ms, ""},
       Member{"ended_ms", &R::ended_ms, "0: it still runs"},
-      Member{"code", &R::code, "exit code as a shell reports it"},
+      Member{"code", &R::code, "exit code as a shell reports it", WithoutValue::null},
       Member{"count", &R::count, "skipped: so many times in a row for the same reason"},
       Member{"text", &R::text, "its last lines, or why it was skipped or lost"});
 }
@@ -180,7 +170,7 @@ constexpr auto table(const CronRun*) {
 constexpr auto table(const CronEntry*) {
   return message("cron_entry", "", Member{"number", &CronEntry::number, "in the site file, from 1"},
       Member{"line", &CronEntry::line, ""}, Member{"next_ms", &CronEntry::next_ms, "0: never"},
-      Member{"last", &CronEntry::last, "its last run"});
+      Member{"last", &CronEntry::last, "its last run", WithoutValue::null});
 }
 
 constexpr auto table(const CronList*) {
@@ -216,9 +206,9 @@ constexpr auto table(const AuditProof*) {
 
 constexpr auto table(const Unlocked*) {
   return message("unlocked", "",
-      Member{"changed", &Unlocked::changed, "false: it was already unlocked", k_if_set},
-      Member{"recipient", &Unlocked::recipient, "", k_if_set},
-      Member{"sites", &Unlocked::sites, "that were started", k_if_set});
+      Member{"changed", &Unlocked::changed, "false: it was already unlocked"},
+      Member{"recipient", &Unlocked::recipient, ""},
+      Member{"sites", &Unlocked::sites, "that were started"});
 }
 
 constexpr auto table(const Locked*) {
@@ -233,8 +223,8 @@ constexpr auto table(const Maintenance*) {
 
 constexpr auto table(const Upgraded*) {
   return message("upgraded", "", Member{"version", &Upgraded::version, "of the new program"},
-      Member{"from", &Upgraded::from, "version of the old one", k_if_set},
-      Member{"sealed", &Upgraded::sealed, "afterwards", k_if_set});
+      Member{"from", &Upgraded::from, "version of the old one"},
+      Member{"sealed", &Upgraded::sealed, "afterwards"});
 }
 
 constexpr auto table(const HoldReleased*) {
@@ -332,18 +322,16 @@ constexpr auto table(const Plan*) {
       Member{"drift", &Plan::drift, "where the host is not as the store has it"},
       Member{"warnings", &Plan::warnings, "what a deploy would not refuse"},
       Member{"problems", &Plan::problems, "what a deploy would refuse"},
-      Member{"sha256", &Plan::sha256, "of the artifact", k_if_set},
-      Member{"serial", &Plan::serial, "of the artifact", k_if_set},
-      Member{
-          "installed_serial", &Plan::installed_serial, "the greatest that was installed", k_if_set},
-      Member{"signer", &Plan::signer, "of the artifact", k_if_set});
+      Member{"sha256", &Plan::sha256, "of the artifact"},
+      Member{"serial", &Plan::serial, "of the artifact"},
+      Member{"installed_serial", &Plan::installed_serial, "the greatest that was installed"},
+      Member{"signer", &Plan::signer, "of the artifact"});
 }
 
 constexpr auto table(const JobLinks*) {
   return message("job_links", "Paths on this host, with the job's capability.",
       Member{"status", &JobLinks::status, ""}, Member{"events", &JobLinks::events, ""},
-      Member{"artifact", &JobLinks::artifact, "", k_if_set},
-      Member{"signature", &JobLinks::signature, "", k_if_set});
+      Member{"artifact", &JobLinks::artifact, ""}, Member{"signature", &JobLinks::signature, ""});
 }
 
 constexpr auto table(const Accepted*) {
@@ -353,8 +341,8 @@ constexpr auto table(const Accepted*) {
 
 constexpr auto table(const Order*) {
   return message("order", "", Member{"site", &Order::site, ""},
-      Member{"version", &Order::version, "", k_if_set}, Member{"sha256", &Order::sha256, ""},
-      Member{"size", &Order::size, "bytes"}, Member{"watch", &Order::watch, "", k_if_set});
+      Member{"version", &Order::version, ""}, Member{"sha256", &Order::sha256, ""},
+      Member{"size", &Order::size, "bytes"}, Member{"watch", &Order::watch, ""});
 }
 
 constexpr auto table(const Announcement*) {
@@ -369,14 +357,13 @@ constexpr auto table(const EventBatch*) {
 
 constexpr auto table(const ErrorData*) {
   using D = ErrorData;
-  return message("error_data", "", Member{"available", &D::available, "what there is", k_if_set},
-      Member{"job", &D::job, "", k_if_set}, Member{"state", &D::state, "", k_if_set},
-      Member{"step", &D::step, "", k_if_set});
+  return message("error_data", "", Member{"available", &D::available, "what there is"},
+      Member{"job", &D::job, ""}, Member{"state", &D::state, ""}, Member{"step", &D::step, ""});
 }
 
 constexpr auto table(const Failure*) {
   return message("failure", "", Member{"code", &Failure::code, ""},
-      Member{"message", &Failure::message, ""}, Member{"data", &Failure::data, "", k_if_set});
+      Member{"message", &Failure::message, ""}, Member{"data", &Failure::data, ""});
 }
 
 constexpr auto table(const ErrorAnswer*) {

@@ -6,13 +6,12 @@ namespace chillbox::cli {
 
 using control::Member;
 using control::message;
-constexpr auto k_if_set = control::Written::if_set;
 
 constexpr auto table(const Changed*) {
   return message("changed", "", Member{"name", &Changed::name, ""},
       Member{"changed", &Changed::changed, "false: it was so already"},
-      Member{"format", &Changed::format, "of a sender", k_if_set},
-      Member{"key", &Changed::key, "of a sender, shown only once", k_if_set});
+      Member{"format", &Changed::format, "of a sender"},
+      Member{"key", &Changed::key, "of a sender, shown only once"});
 }
 
 constexpr auto table(const TrustedKeyRow*) {
@@ -90,8 +89,7 @@ constexpr auto table(const PackedArtifact*) {
       Member{"serial", &P::serial, ""}, Member{"files", &P::files, ""},
       Member{"unpacked", &P::unpacked, "bytes"},
       Member{"tar_sha256", &P::tar_sha256, "of what is in it"},
-      Member{"contents", &P::contents, "", k_if_set},
-      Member{"largest", &P::largest, "at most five files", k_if_set});
+      Member{"contents", &P::contents, ""}, Member{"largest", &P::largest, "at most five files"});
 }
 
 constexpr auto table(const Deployed*) {
@@ -99,8 +97,8 @@ constexpr auto table(const Deployed*) {
   return message("deployed", "How a deploy ended on one host.", Member{"host", &D::host, ""},
       Member{"site", &D::site, ""}, Member{"version", &D::version, ""},
       Member{"code", &D::code, "\"\": no error"}, Member{"message", &D::message, ""},
-      Member{"job", &D::job, "its id", k_if_set}, Member{"state", &D::state, "", k_if_set},
-      Member{"release", &D::release, "", k_if_set}, Member{"uploaded", &D::uploaded, "", k_if_set});
+      Member{"job", &D::job, "its id"}, Member{"state", &D::state, ""},
+      Member{"release", &D::release, ""}, Member{"uploaded", &D::uploaded, ""});
 }
 
 constexpr auto table(const NginxDiff*) {
@@ -109,8 +107,8 @@ constexpr auto table(const NginxDiff*) {
 }
 
 constexpr auto table(const Script*) {
-  return message("script", "", Member{"script", &Script::script, ""},
-      Member{"shell", &Script::shell, "", k_if_set});
+  return message(
+      "script", "", Member{"script", &Script::script, ""}, Member{"shell", &Script::shell, ""});
 }
 
 } // namespace chillbox::cli
