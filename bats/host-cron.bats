@@ -6,15 +6,7 @@
 
 load helpers/box
 load helpers/host
-
-setup_file() {
-    host_possible || return 0
-    host_up
-    host_set_up
-}
-
-teardown_file() { host_down; }
-setup() { host_or_skip; }
+load helpers/one_host
 
 # farm VERSION ENTRY...: a page and a worker, and a crontab
 farm() {

@@ -5,15 +5,7 @@
 
 load helpers/box
 load helpers/host
-
-setup_file() {
-    host_possible || return 0
-    host_up
-    host_set_up
-}
-
-teardown_file() { host_down; }
-setup() { host_or_skip; }
+load helpers/one_host
 
 site() { # LANG [FIELD...]: hello with one service of that kind, and no file yet
     rm -rf "$LAPTOP/hello"

@@ -5,15 +5,7 @@
 
 load helpers/box
 load helpers/host
-
-setup_file() {
-    host_possible || return 0
-    host_up
-    host_set_up
-}
-
-teardown_file() { host_down; }
-setup() { host_or_skip; }
+load helpers/one_host
 
 # page VERSION [TEMPLATE_LINE]: the site of one page; with a line, by a template of its own that has it
 page() {

@@ -5,15 +5,7 @@
 
 load helpers/box
 load helpers/host
-
-setup_file() {
-    host_possible || return 0
-    host_up
-    host_set_up
-}
-
-teardown_file() { host_down; }
-setup() { host_or_skip; }
+load helpers/one_host
 
 # artifact VERSION [JQ_FILTER [COMMAND...]]: hello without its secret, changed by the filter, then by the command in its folder; prints the path
 artifact() {

@@ -5,15 +5,7 @@
 
 load helpers/box
 load helpers/host
-
-setup_file() {
-    host_possible || return 0
-    host_up
-    host_set_up
-}
-
-teardown_file() { host_down; }
-setup() { host_or_skip; }
+load helpers/one_host
 
 # ledger VERSION [STRATEGY]: a page, and `ledger`, which opens its SQLite file exclusively, writes one row and serves the number of rows. With
 # BROKEN=yes it ends before it listens.
