@@ -23,7 +23,7 @@ enum class Code {
   conflict,    // the same id with another content
   preflight,   // refused before anything was touched
   unhealthy,   // the new release did not hold; the previous one is kept
-  rolled_back, // went live, did not hold, was rolled back by itself
+  rolled_back, // went live, failed, was rolled back automatically
   partial,     // some of several hosts failed
   timed_out,
   interrupted,
@@ -67,7 +67,7 @@ template <class T> T take(Result<T>&& r) {
 } // namespace chillbox
 
 // The value of a Result, or return its error from this function. Never inside a braced initialiser
-// or beside another argument: when it returns from there, g++ 12 does not destroy what was built
+// or next to another argument: when it returns from there, g++ 12 does not destroy what was built
 // before it. The name is numbered so that one may stand within another.
 #define CHILLBOX_PASTE_(a, b) a##b
 #define CHILLBOX_PASTE(a, b) CHILLBOX_PASTE_(a, b)

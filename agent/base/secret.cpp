@@ -15,7 +15,7 @@ SecretBytes::SecretBytes(size_t size) : m_size(size) {
     return;
   m_data = static_cast<uint8_t*>(sodium_malloc(size));
   if (m_data == nullptr) {
-    // There is no way to go on without the guarded memory, and no secret may land elsewhere.
+    // Nothing can continue without the guarded memory, and no secret may land elsewhere.
     std::fputs(
         "chillbox: no locked memory for a secret: raise the memlock limit (ulimit -l)\n", stderr);
     std::abort();

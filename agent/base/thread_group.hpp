@@ -1,6 +1,6 @@
-// Threads with an end: whoever owns the group waits for all of them. None of them can end the
+// Threads with an end: the owner of the group waits for all of them. None of them can end the
 // process: an exception is logged and ends its thread alone, and a thread that cannot be had is an
-// error that the caller tells.
+// error that the caller reports.
 #pragma once
 
 #include "base/error.hpp"

@@ -58,7 +58,7 @@ Result<std::string> call(int fd, std::string_view verb, const Arguments& args,
     const SecretBytes* secret, const std::function<void(const Json&)>& on_event,
     std::chrono::milliseconds timeout, ErrorData* error_data = nullptr, int body = -1);
 
-// What comes behind a request with a body: raw frames, then an empty one. The daemon's side stops
+// What follows a request that has a body: raw frames, then an empty one. The daemon's side stops
 // at its own limit.
 Result<void> write_body(int fd, int from);
 

@@ -200,7 +200,7 @@ struct AuditProof {
 
 // --- what other verbs answer
 struct Unlocked {
-  std::optional<bool> changed; // false: it was unsealed already, and the rest is not there
+  std::optional<bool> changed; // false: the host was already unlocked, and nothing else is set
   std::optional<std::string> recipient;
   std::optional<std::vector<std::string>> sites; // started
 };

@@ -28,12 +28,12 @@ enum class PacketVerb : uint16_t {
   job_get,      // job, capability
   job_events,   // job, capability, after (decimal event number), "wait" or ""
   health,       // -
-  refused,      // webhooks, uploads that the edge refused by itself since it last said so (decimal
-                // each); no answer
+  refused, // webhooks, uploads that the edge itself refused since it last reported them (decimal
+           // each); no answer
   // monitor to edge
   answer = 32, // http status (decimal), JSON body; for a hook also the Location, for upload_begin
                // the ticket, and the inbox file's descriptor rides along
-  drain,       // -: take nobody new, answer who is there, end
+  drain,       // -: accept no more connections, answer those that are open, end
   // monitor to vault
   unlock = 64, // identity.age, passphrase, scrypt cap (decimal)
   file_key,    // the age header, as it came

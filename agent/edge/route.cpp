@@ -56,7 +56,7 @@ std::string_view method_of(Action action) {
   }
 }
 
-// The value of `key` in a query; `count`: how often it is there.
+// The value of `key` in a query; `count`: how often it occurs.
 std::string_view parameter(std::string_view query, std::string_view key, int& count) {
   std::string_view found;
   for (const std::string_view part : split(query, '&')) {

@@ -1,5 +1,5 @@
 // A file that appears whole or not at all, also after a power cut. It is written under a temporary
-// name beside its place
+// name next to its place
 // (".NAME.tmp.XXXXXXXX", mode 0600); commit() syncs the file, renames it, and syncs the directory,
 // in this order, because a name that reaches the disk before its bytes is an empty file after a
 // crash. Destroyed without commit(): the temporary file is removed. A failed sync is final: the

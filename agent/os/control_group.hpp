@@ -1,4 +1,4 @@
-// A control group of version 2 for one run of a program: made before it, emptied and removed behind
+// A control group of version 2 for one run of a program: made before it, emptied and removed after
 // it. Its limits hold as far as the host has the controllers (OpenRC's service `cgroups` turns them
 // on).
 #pragma once

@@ -57,18 +57,18 @@ public:
       const std::string& dir) = 0; // names, sorted; empty when there is no such directory
   virtual bool exists(const std::string& path) = 0; // anything, links not followed
   virtual Result<std::optional<Found>> find(
-      const std::string& path) = 0; // nullopt: nothing is there; links not followed
-  virtual uint64_t size(const std::string& file) = 0; // 0 when it is not there
+      const std::string& path) = 0; // nullopt: it does not exist; links are not followed
+  virtual uint64_t size(const std::string& file) = 0; // 0 when it does not exist
   virtual Result<std::string> tail(const std::string& file, uint64_t from,
-      size_t limit) = 0; // the last `limit` bytes behind offset `from`
+      size_t limit) = 0; // the last `limit` bytes after offset `from`
   virtual Result<Space> space(const std::string& path) = 0;
   virtual Result<TreeSize> measure(const std::string& dir) = 0;
   // Changes
   virtual Result<void> make_dir(const std::string& path, mode_t mode,
-      Owner owner = {}) = 0; // with parents (0755 root); sets mode and owner also when it is there
+      Owner owner = {}) = 0; // with parents (0755 root); sets mode and owner also when it exists
   virtual Result<void> make_new_dir(
-      const std::string& path) = 0; // 0700, ours, with parents; conflict when anything is there,
-                                    // which stays as it is
+      const std::string& path) = 0; // 0700, ours, with parents; conflict when anything exists
+                                    // there, which stays as it is
   // Temporary file, sync, rename, sync of the directory.
   virtual Result<void> write(
       const std::string& path, std::string_view bytes, mode_t mode, Owner owner = {}) = 0;
@@ -91,10 +91,10 @@ public:
   // over names, modes and contents (the release's manifest).
   virtual Result<std::string> freeze_tree(const std::string& dir, Owner owner) = 0;
   // Readable for everybody (o+rX), below and including `dir`, without following links: what NGINX
-  // serves by itself.
+  // serves on its own.
   virtual Result<void> make_world_readable(const std::string& dir) = 0;
-  // The same digest of what is there now. denied: something in it is not `owner`'s, when there is
-  // one.
+  // The same digest of the tree as it is now. denied: something in it is not `owner`'s, when there
+  // is one.
   virtual Result<std::string> tree_digest(
       const std::string& dir, std::optional<uid_t> owner = std::nullopt) = 0;
   // Every symbolic link below `dir`, without following one.

@@ -26,7 +26,7 @@ Result<void> sync_file(int fd, const std::string& path);
 Result<void> sync_directory(const std::string& path);
 // For whole trees: one sync instead of one a file, since each fsync commits the journal again
 // (2,000 small files on a busy ext4: 1 s instead of 9 s). It waits for what others wrote to the
-// same file system too. Linux tells failed write-back here since 5.8.
+// same file system too. Linux reports failed write-back here since 5.8.
 Result<void> sync_filesystem(int fd, const std::string& path);
 Result<void> write_file(int fd, std::string_view bytes, const std::string& path);
 // Owner (root only: nobody else can give files away), then mode, because chown clears bits.

@@ -18,7 +18,7 @@ public:
   // keep 0: what is over is gone. size 0: never rotated.
   LogWriter(Fd dir, std::string name, uint64_t size, uint32_t keep);
   void append(std::string_view text);
-  uint64_t dropped() const { return m_dropped; } // and not yet told
+  uint64_t dropped() const { return m_dropped; } // and not yet reported
 
 private:
   bool open_current();

@@ -80,7 +80,7 @@ std::unexpected<Error> fail_swap(const std::string& path) {
           "allow_swap in chillbox.toml"));
 }
 
-// What is there already is ours if it is what we would have mounted.
+// A mount that already exists is ours if it is what we would have mounted.
 Result<bool> take_existing(
     const std::string& path, const Mount& mount, const TmpfsOptions& options) {
   struct statvfs fs{};

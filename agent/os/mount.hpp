@@ -17,7 +17,7 @@ struct TmpfsOptions {
   bool allow_swap = false; // else: without `noswap` and with swap on, denied (faults 81)
 };
 
-// Mounts once: a mount point of ours that is there already stays as it is. Returns true when noswap
+// Mounts once: an existing mount point of ours stays as it is. Returns true when noswap
 // holds.
 Result<bool> mount_tmpfs(const std::string& path, const TmpfsOptions& options);
 Result<void> unmount(const std::string& path); // lazily; not mounted is fine

@@ -26,7 +26,7 @@ struct Scratch {
 
 struct View {
   std::vector<std::string> hidden; // directories that are empty in it, but for what is bound below
-                                   // them; one that is not there is fine
+                                   // them; one that does not exist is fine
   std::vector<Scratch> scratch;
   std::vector<Bind> binds;
   bool read_only = false; // all but `scratch` and what is bound as writable (Linux 5.12)
@@ -40,7 +40,7 @@ class MountCalls {
 public:
   MountCalls() = default;
   explicit MountCalls(const View& view);
-  // In the child, behind unshare(CLONE_NEWNS): system calls only. The number of the one that failed
+  // In the child, after unshare(CLONE_NEWNS): system calls only. The number of the one that failed
   // and errno, or -1.
   int make();
   std::string what_failed(int number) const;

@@ -21,7 +21,7 @@ struct RoleCommand {
       fds; // (ours, number in the child); 0,1,2: /dev/null, ours 2, ours 2 unless given
   // The kernel kills it when the thread that started it ends, so also when we are killed. For a
   // thread that waits for its child; a child of the main thread has it anyway. Any other role must
-  // end by itself when its packet pair is closed.
+  // end on its own when its packet pair is closed.
   bool ends_with_thread = false;
 };
 
@@ -34,7 +34,7 @@ public:
   // One that this process started before it executed another program (daemon/reexec.hpp).
   // not_found: not a child of ours that runs.
   static Result<Child> adopt(pid_t pid);
-  pid_t release(); // it goes on, and is neither killed nor reaped from here
+  pid_t release(); // it keeps running, and is neither killed nor reaped from here
   Child(Child&&) noexcept;
   Child& operator=(Child&&) noexcept;
   ~Child();

@@ -1,6 +1,6 @@
 // What only root can change is what root said: a deployer's key, a sender's key and a hook of the
 // administrator are used only when nobody else could have written them. One check for all three. In
-// tests whoever runs them stands in for root.
+// tests the user who runs them takes the place of root.
 #pragma once
 
 #include "base/error.hpp"

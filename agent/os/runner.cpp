@@ -72,7 +72,7 @@ public:
 
   int fd() const { return m_fd.get(); }
 
-  // What is there now; false: nothing more for the moment, or for ever (then fd() is -1).
+  // What can be read now; false: nothing more for the moment, or for ever (then fd() is -1).
   bool pump() {
     std::array<char, 65536> buffer;
     const ssize_t n = read_some(m_fd.get(), buffer.data(), buffer.size());
@@ -207,7 +207,7 @@ private:
     return {};
   }
 
-  // Until the program has ended. Sleeps in poll; wakes up by itself only for the deadline and to
+  // Until the program has ended. Sleeps in poll; wakes up unasked only for the deadline and to
   // ask `cancelled`.
   Result<void> watch() {
     for (;;) {

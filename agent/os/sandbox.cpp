@@ -157,7 +157,7 @@ Result<void> confine(const Confinement& c) {
 
 Result<void> lock_memory() {
   // With a limit in the way, memory asked for after the change of user would be refused. Where not
-  // even root may raise it (a container without CAP_SYS_RESOURCE) only what is there now gets
+  // even root may raise it (a container without CAP_SYS_RESOURCE) only what exists now gets
   // locked; keys that come later lock themselves as far as the limit goes.
   const Result<void> raised =
       set_limit(RLIMIT_MEMLOCK, static_cast<uint64_t>(RLIM_INFINITY), "locked memory");

@@ -36,8 +36,8 @@ sockaddr* generic(sockaddr_in& address) {
   return reinterpret_cast<sockaddr*>(&address);
 }
 
-// Nothing may be at `path` when we bind. What is there and listens is left alone; what is there and
-// is no socket too.
+// Nothing may be at `path` when we bind. A socket on which somebody listens is left alone, and so
+// is anything that is no socket.
 Result<void> clear_stale(const std::string& path, const sockaddr_un& address) {
   struct stat st{};
   if (::lstat(path.c_str(), &st) != 0) {
@@ -132,7 +132,7 @@ Result<Fd> accept(int listener) {
     if (errno == EINTR || errno == ECONNABORTED)
       continue;
     Error error = fail_errno("accept", errno).error();
-    // It is still in the queue: whoever polls would come back at once, so they must know to wait.
+    // It is still in the queue: a poll would return at once, so the caller must know to wait.
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
       error.code = Code::throttled;
     return std::unexpected(std::move(error));

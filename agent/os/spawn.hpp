@@ -39,7 +39,7 @@ struct Spawn {
   bool no_new_privs = false;
   bool ends_with_thread = false; // SIGKILL when the thread that starts it ends (PR_SET_PDEATHSIG)
   View view;
-  Limits limits;        // those of each process; group_procs stands for the others
+  Limits limits;        // those of each process; group_procs replaces the others
   int group_procs = -1; // "cgroup.procs" of the control group that the program is to be in
   std::vector<std::pair<int, int>> fds; // (ours, number in the child)
 };

@@ -1,7 +1,7 @@
-// A site's own Redis: one supervised service of the site's user, beside the slots of its releases
-// and outliving them. It can only make its socket itself, so that is next to its data, where that
-// user may write and nobody but the site's own services comes: /run/redis/SITE.sock is a link to
-// it. No TCP. It is started again only when its configuration or its ACL changed.
+// A site's own Redis: one supervised service of the site's user, in addition to the slots of its
+// releases and outliving them. It can only make its socket itself, so that is next to its data,
+// where that user may write and nobody but the site's own services comes: /run/redis/SITE.sock is a
+// link to it. No TCP. It is started again only when its configuration or its ACL changed.
 #pragma once
 
 #include "rollout/loaded_release.hpp"

@@ -52,8 +52,8 @@ Result<openrc::SlotSpec> spec_of(HostContext& host, const LoadedRelease& release
   return spec;
 }
 
-// Else whoever listens there would answer the health check, and then the site's requests (faults
-// 73, 108).
+// Otherwise the program that listens there would answer the health check, and then the site's
+// requests (faults 73, 108).
 Result<void> check_port(HostContext& host, const openrc::SlotName& name, const PlannedService& p,
     const std::string& release) {
   if (host.slots.release_in(name) == release)

@@ -45,7 +45,7 @@ Result<crypto::AgeIdentity> open_identity(const control::PacketView& order) {
 // After scrypt, because its 256 MiB need not be locked; while still root, because nobody else may
 // lock so much.
 Result<void> give_up_rights(const std::string& user) {
-  // Tests of users who may not lock memory go on without.
+  // Tests by users who may not lock memory run without it.
   os::Confinement c = os::confinement_of(os::k_vault_role);
   c.locks_memory = ::geteuid() == 0;
   if (user != "-")

@@ -167,7 +167,7 @@ Result<void> forget_old_jobs(Db& db, const std::string& source) {
       "DELETE FROM jobs WHERE source = ?1 AND number <= ?2 AND open = 0", source, newest - kept);
 }
 
-// It is asked for behind each job, so that a lot of them is more than has come since the last time.
+// It is asked for after each job, so a batch is more than has arrived since the last time.
 Result<void> Store::forget_old_output() {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;

@@ -3,7 +3,7 @@
 //
 // A schema is a number (user_version): entry N-1 of a table of SQL texts leads from N-1 to N. Each
 // is one transaction together with its number, so that a file is never between two. Before an
-// existing file is changed, a copy of it is left beside it ("state.db.vN").
+// existing file is changed, a copy of it is left next to it ("state.db.vN").
 #pragma once
 
 #include "store/sql.hpp"

@@ -185,7 +185,7 @@ Result<Txn> Txn::begin(Db& db) {
 }
 
 Txn::~Txn() {
-  // After some errors SQLite has rolled back by itself; nothing more can be done about a rollback
+  // After some errors SQLite has already rolled back; nothing more can be done about a rollback
   // that fails.
   if (m_db != nullptr && sqlite3_get_autocommit(m_db->handle()) == 0)
     (void)m_db->run("ROLLBACK");

@@ -127,7 +127,7 @@ private:
   std::unordered_map<std::string_view, sqlite3_stmt*> m_statements;
 };
 
-// BEGIN IMMEDIATE: whoever holds it is the only writer. Rolled back when it goes without commit().
+// BEGIN IMMEDIATE: its holder is the only writer. Rolled back when it goes without commit().
 class Txn {
 public:
   static Result<Txn> begin(Db& db);

@@ -38,7 +38,7 @@ struct IntakeAnswer {
 
 class Store {
 public:
-  // Creates the file and its schema when absent; migrates forward with a copy beside it
+  // Creates the file and its schema when absent; migrates forward with a copy next to it
   // ("state.db.vN").
   static Result<Store> open(const std::string& path, int64_t now_ms);
   // Whether open() would refuse the file: conflict (a newer schema), denied. Changes nothing.

@@ -26,7 +26,7 @@ inline constexpr int64_t k_output_kept =
 inline constexpr int64_t k_deliveries_kept = 200'000; // of each sender
 inline constexpr int64_t k_deliveries_most =
     1'000'000; // while they are younger than the window below
-// A webhook can be replayed from one tolerance before its timestamp to one behind it; a minute more
+// A webhook can be replayed from one tolerance before its timestamp to one after it; a minute more
 // for a clock that is set meanwhile.
 inline constexpr int64_t k_replay_window_ms =
     2 * std::chrono::milliseconds(crypto::k_webhook_tolerance).count() + 60'000;
