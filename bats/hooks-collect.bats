@@ -88,3 +88,14 @@ assert [l.name for l in lines(complain=said.append)] == ["fine"]
 assert said == ["requirements.txt names ../../secret, which is not in the service'"'"'s folder",
     "requirements.txt names /etc/passwd, which is not in the service'"'"'s folder", "requirements.txt names absent.txt, which does not exist"], said'
 }
+
+@test "modules in a service's folder that are named like those that collect uses are not run" {
+    for name in json argparse requirements host_pip pip logging sitecustomize usercustomize; do
+        printf 'open("ran", "a").write("%s")\n' "$name" >"$name.py"
+    done
+    printf 'plain\n' >requirements.txt
+    [ "$("$HOOKS/handlers/python/collect" --look)" = '{"messages": {}, "replace": {}}' ]
+    with_lib 'import host_pip
+assert host_pip.run({}, "--version")[0] == 0'
+    [ ! -e ran ]
+}
