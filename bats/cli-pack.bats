@@ -84,8 +84,49 @@ use_pip() {
     edit '.services[0].manifest = "MANIFEST"'
     printf 'src\ntests\n' >blog/backend/MANIFEST
     run -7 pack
-    [[ "$output" == *"service api: manifest: 'backend/tests' is to be taken, but .chillboxignore leaves it out"* ]]
+    [[ "$output" == *"service api: manifest: 'backend/tests' is to be taken, but is left out: a line '!backend/tests' in .chillboxignore takes it back"* ]]
     run -7 chillboxctl validate blog
+}
+
+@test "private keys are refused, also in what a static site shows, until .chillboxignore takes one by name (faults 260)" {
+    edit '.services += [{name: "web", lang: "static"}]'
+    mkdir -p blog/web/old
+    openssl genpkey -algorithm ed25519 -out blog/web/old/core.pem
+    openssl req -new -x509 -key blog/web/old/core.pem -subj /CN=x -out blog/web/cert.pem
+    cp deploy.key blog/web/deployer.key
+    cp deploy.pub blog/web/
+    cp identity blog/backend/
+    for verb in pack "chillboxctl validate blog"; do
+        run -4 $verb
+        [[ "$output" == *": 'backend/identity' holds an age identity, 'web/deployer.key' holds a secret key (minisign), 'web/old/core.pem' holds a private key (PEM): a release is no place"* ]]
+        [[ "$output" == *"'!backend/identity' in .chillboxignore takes it"* ]]
+        run ! ls out/*.age
+    done
+    rm blog/web/deployer.key blog/backend/identity
+    echo '!web/old/' >blog/.chillboxignore
+    run -0 pack
+    [ "$(listed | sort | xargs)" = "blog/api/run blog/api/src/app.py blog/blog.site.json blog/web/cert.pem blog/web/deploy.pub blog/web/old/core.pem" ]
+}
+
+@test "what tools leave, files with the secrets of a machine and artifacts are left out, which is said; databases are warned of (faults 261)" {
+    mkdir -p blog/backend/{venv/lib,node_modules/x,.git,.idea,a/__pycache__,b/__pycache__}
+    touch blog/backend/{venv/pyvenv.cfg,venv/lib/x.py,node_modules/x/i.js,.git/HEAD,.idea/x,a/__pycache__/x.pyc,b/__pycache__/x.pyc} \
+        blog/backend/{.env,.env.local,.env.example,.npmrc,.DS_Store,x.py~,.x.py.swp}
+    python3 -c 'import sqlite3; sqlite3.connect("blog/backend/data").execute("create table a (b)")'
+    echo '{}' >blog/backend/secrets.json
+    edit '.services += [{name: "bin", lang: "binary"}]'
+    mkdir -p blog/bin/node_modules && touch blog/bin/node_modules/i.js # such a program may well be one of node
+    run -0 --separate-stderr chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o blog/backend/out
+    [[ "$stderr" == "left out   .DS_Store, .env, .env.local, .git/, .idea/, .npmrc, .x.py.swp, __pycache__/ (2), node_modules/, venv/, x.py~"$'\n'* ]]
+    [[ "$stderr" == *"warning: 'backend/data' is a database (SQLite), 'backend/secrets.json' is secrets, by its name: "* ]]
+    # OUTDIR may be in the service's folder: the second archive is the first again.
+    first=$(age -d -i identity blog/backend/out/*.age | zstd -dq | tar -tf - | grep -v '/$' | sort | xargs)
+    run -0 chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o blog/backend/out
+    [ "$(age -d -i identity blog/backend/out/*.age | zstd -dq | tar -tf - | grep -v '/$' | sort | xargs)" = "$first" ]
+    [ "$first" = "blog/api/.env.example blog/api/data blog/api/run blog/api/secrets.json blog/api/src/app.py blog/bin/node_modules/i.js blog/blog.site.json" ]
+    printf '!.env\n!node_modules/\n!venv\n' >blog/.chillboxignore
+    run -0 pack
+    [[ "$(listed | grep '^blog/api/.*\(env\|node\)' | sort | xargs)" == "blog/api/.env blog/api/.env.example blog/api/node_modules/x/i.js blog/api/venv/lib/x.py blog/api/venv/pyvenv.cfg" ]]
 }
 
 @test "a site written as TOML is the same archive as the one written as JSON" {

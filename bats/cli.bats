@@ -369,6 +369,32 @@ teardown() { cli_teardown; }
     [ "$(chillboxctl webhook add json --sites blog --json 2>/dev/null | jq -r '.schema + " " + .key[0:6]')" = "chillbox.webhook-add.v1 whsec_" ]
 }
 
+@test "-o writes a sender's key to a new file that nobody else can read, and follows no link (faults 262)" {
+    export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
+    umask 0
+    run -0 --separate-stderr chillboxctl webhook add ci --sites blog -o hook.key
+    [ -z "$output" ]
+    [ "$(stat -c %a hook.key)" = 600 ]
+    [[ "$(cat hook.key)" =~ ^whsec_[A-Za-z0-9+/]{43}=$ ]]
+    grep -qxF "$(cat hook.key)" root/etc/chillbox/webhooks/ci.key
+    before=$(cat root/etc/chillbox/webhooks/ci.key)
+    ln -s nowhere link
+    for taken in hook.key link none/hook.key; do
+        run ! chillboxctl webhook rotate ci -o $taken
+    done
+    [[ "$(chillboxctl webhook rotate ci -o link 2>&1)" == *"link already exists and is not overwritten"* ]]
+    run -2 chillboxctl webhook rotate ci --json -o new.key
+    [ "$(cat root/etc/chillbox/webhooks/ci.key)" = "$before" ]
+    run ! ls nowhere new.key
+    run -0 chillboxctl webhook rotate ci -o new.key
+    [ "$(grep whsec_ root/etc/chillbox/webhooks/ci.key | head -n 1)" = "$(cat new.key)" ]
+    # An existing sender has no new key, and a file without one would mislead.
+    run -0 chillboxctl webhook add ci --sites blog -o other.key
+    run ! ls other.key
+    chillboxctl keygen -q -o deploy --no-password >/dev/null
+    [ "$(stat -c %a deploy.key)" = 600 ]
+}
+
 @test "a new sender may deploy and ping the sites that are named, and more only when that is asked for [attack-B5]" {
     export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
     run -2 chillboxctl webhook add ci

@@ -55,6 +55,21 @@ status_of() { # SEALED STATE
     run -2 chillboxctl unlock -H a@one,c@three --passphrase-fd 3 3<<<"x"
 }
 
+@test "a webhook key that is made on a host becomes a file here, for its owner alone; without a key there is no file (faults 262)" {
+    export CHILLBOX_ROOT=$WORK/root
+    umask 0
+    run -0 chillboxctl -H a@one webhook add ci --sites blog -o hook.key
+    [ "$(stat -c %a hook.key)" = 600 ]
+    grep -qxF "$(cat hook.key)" root/etc/chillbox/webhooks/ci.key
+    [ "$(cat ssh.log)" = "-- a@one CHILLBOX_HOST= chillboxctl 'webhook' 'add' '--sites=blog' '--' 'ci'" ]
+    run -7 chillboxctl -H a@one webhook rotate ci -o hook.key
+    run -2 chillboxctl -H a@one,a@two webhook rotate ci -o x.key
+    run -2 chillboxctl -H a@one webhook rotate ci -o x.key --json
+    run -5 chillboxctl -H a@c webhook rotate ci -o x.key
+    run ! ls x.key
+    [ "$(wc -l <ssh.log)" = 2 ]
+}
+
 @test "several hosts run side by side, each line under its host, and exit 11 when they differ" {
     host one "$(status_of false live)"
     host two '{"rollback": {"error": {"code": "sealed", "message": "the host is locked"}}}'

@@ -78,6 +78,7 @@ const Table<Draft>& file_table() {
   static const Table<Draft> k_table = with_common({{"about", into(&Draft::about, Text{k_line})},
       {"role", member(&Kind::role, read_role)}, {"hashed", member(&Kind::hashed, Boolean{})},
       {"language", member(&Kind::language, read_language)},
+      {"leave_out", list(&Kind::left_out, Text{k_file_name})},
       {"default", member(&Kind::is_default, Boolean{})}, {"when", read_when}});
   return k_table;
 }

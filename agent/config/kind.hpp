@@ -30,7 +30,8 @@ struct Kind {
   // Directories that NGINX reads directly, relative: of the service's folder ("." is all of it),
   // and of what was built.
   std::vector<std::string> published, built;
-  std::vector<std::string> needs; // programs that the host must have
+  std::vector<std::string> needs;    // programs that the host must have
+  std::vector<std::string> left_out; // names of folders that `pack` leaves out
 
   // Whether such a service answers `/` rather than one that only has files.
   bool front() const { return preferred_front.value_or(listens != Listens::no); }

@@ -66,6 +66,14 @@ TEST_CASE("the lines of .chillboxignore mean what they mean to git") {
       {"", ".git/", true},
       {"", "api/__pycache__/x.pyc", true},
       {"!.venv", "api/.venv/bin/x", false},
+      {"", "api/.env", true},
+      {"", "api/.env.production", true},
+      {"", "api/.env.example", false},
+      {"", "api/env", false},
+      {"!.env", "api/.env", false},
+      {".env.example", ".env.example", true},
+      {"", "out/blog-1.0.0.tar.zst.age", true},
+      {"", "out/blog-1.0.0.tar.zst.age.minisig", true},
   };
   for (const auto& c : cases) {
     const auto list = IgnoreList::parse(c.lines);
@@ -82,4 +90,13 @@ TEST_CASE("a line that can match nothing is refused with its number") {
     REQUIRE_FALSE(list);
     CHECK(list.error().message.starts_with("line 2 '"));
   }
+}
+
+TEST_CASE("what a line takes back by name is wanted, also by the folder that it lies in") {
+  const auto list = IgnoreList::parse("!keys/\n!*.pem\n/secret.pem\n");
+  REQUIRE(list);
+  for (const char* path : {"a.pem", "x/a.pem", "keys/a", "x/keys/y/a"})
+    CHECK(list->takes_back(path, false));
+  for (const char* path : {"secret.pem", "keys", "a.key", ".env.example"})
+    CHECK_FALSE(list->takes_back(path, false));
 }

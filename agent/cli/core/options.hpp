@@ -22,6 +22,8 @@ inline constexpr Option k_key{
     "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key", true};
 inline constexpr Option k_outdir{
     "-o,--output", ArgKind::text, "OUTDIR", "where the artifact and its .minisig go", true};
+inline constexpr Option k_key_output{"-o,--output", ArgKind::text, "FILE",
+    "write the key to FILE, which is made for you alone; with -H on this machine"};
 inline constexpr Option k_serial{"--serial", ArgKind::number, "N",
     "serial of the artifact (default: minutes since 1970, and newer than any in OUTDIR)"};
 inline constexpr Option k_expires{"--expires", ArgKind::text, "TIME",

@@ -5,6 +5,7 @@
 #include "cli/core/duration.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/core/plan_source.hpp"
+#include "cli/core/secret_output.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/inventory.hpp"
@@ -54,7 +55,9 @@ Result<Args> args_for_there(const CommandLine& line, Fd& input) {
   for (const Option& option : line.verb->options) {
     const std::string_view key = key_of(option);
     for (const std::string& value : line.args.list(key)) {
-      if (key == "passphrase-fd") {
+      if (key == "output") {
+        continue; // a file of this machine: see to_file()
+      } else if (key == "passphrase-fd") {
         there.add(key, "0");
       } else if (line.verb->name == "trust add" && key == "KEY" && os::real_disk().exists(value)) {
         there.add(key,
@@ -210,6 +213,20 @@ Result<int> FleetRun::overview() {
   return joined_exit(codes);
 }
 
+// Its standard output, which is a key, becomes a file here that nobody else can read.
+Result<int> to_file(const CommandLine& line, const Host& host, std::vector<std::string> words) {
+  if (line.terminal.json)
+    return fail(Code::usage, "--json prints the key, and -o keeps it from being printed");
+  auto output = TRY(SecretOutput::create(line.args.text("output")));
+  const int code = TRY(run_on(host, {std::move(words), false, -1, output.fd()}));
+  if (TRY(output.empty()))
+    return code; // there is no new key
+  TRY(output.commit());
+  Terminal(line.terminal)
+      .print_status(cat("the key is in ", printable(line.args.text("output"), 1024)));
+  return code;
+}
+
 } // namespace
 
 Result<int> run_on_hosts(const CommandLine& line) {
@@ -222,6 +239,10 @@ Result<int> run_on_hosts(const CommandLine& line) {
   if (line.args.has("passphrase-fd") && hosts.size() > 1)
     return fail(
         Code::usage, "--passphrase-fd is for one host at a time: run it once for each host");
+  if (line.args.has("output") && hosts.size() > 1)
+    return fail(Code::usage, "-o is for the key of one host: run it once for each host");
+  if (line.args.has("output"))
+    return to_file(line, hosts.front(), words_of(there));
   if (input && hosts.size() > 1)
     return fail(Code::usage, "a file goes to one host at a time: run it once for each host");
   if (input)

@@ -77,7 +77,8 @@ Result<int> run_on(const Host& host, const SshCommand& command) {
   if (command.terminal)
     options.emplace_back("-t");
   const SignalsForChild guard;
-  const pid_t pid = TRY(spawn_ssh(host, options, command.words, {command.input, -1, -1}));
+  const pid_t pid =
+      TRY(spawn_ssh(host, options, command.words, {command.input, command.output, -1}));
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0)
     if (errno != EINTR)

@@ -25,6 +25,7 @@ struct SshCommand {
   std::vector<std::string> words; // after "chillboxctl"
   bool terminal = false;          // with a terminal there, for prompts, colours and Ctrl-C
   int input = -1;                 // the descriptor that becomes the standard input there; -1: ours
+  int output = -1;                // and the one that gets its standard output
 };
 
 // Runs it on one host, with our own terminal or streams; the exit code. ssh's own 255 becomes 5.

@@ -39,9 +39,11 @@ public:
   // path: below the site's folder; name: in the archive.
   Result<void> add(const std::string& path, const std::string& name);
   std::vector<artifact::PackEntry> entries;
+  LeftOut left_out;
 
 private:
   std::string on_disk(const std::string& path) const { return cat(m_folder.dir, "/", path); }
+  bool skips(const std::string& path, bool directory);
   Result<void> made(const config::Service& service);
   Result<void> manifest(const config::Service& service, const std::string& prefix);
   void replace(const config::Service& service, const std::string& prefix);
@@ -49,7 +51,21 @@ private:
   const SiteFolder& m_folder;
   const LayoutOptions& m_how;
   const std::string& m_slug;
+  std::vector<std::string> m_left_out; // folders, by the kind of the service
 };
+
+// Virtual environments have any name, but always this file; they hold paths of one machine.
+bool Layer::skips(const std::string& path, bool directory) {
+  struct stat st{};
+  const std::string name = path.substr(path.rfind('/') + 1);
+  const bool of_tools = directory && !m_folder.ignore.takes_back(path, directory) &&
+      (std::ranges::find(m_left_out, name) != m_left_out.end() ||
+          ::stat(on_disk(path + "/pyvenv.cfg").c_str(), &st) == 0);
+  if (!of_tools && !m_folder.ignore.leaves_out(path, directory))
+    return false;
+  ++left_out[cat(name, directory ? "/" : "")];
+  return true;
+}
 
 Result<void> Layer::add(const std::string& path, const std::string& name) {
   const std::string source = on_disk(path);
@@ -58,10 +74,11 @@ Result<void> Layer::add(const std::string& path, const std::string& name) {
     return fail_errno(cat("read ", printable(source, 1024)), errno);
   if (m_folder.ignore.leaves_out_whole(path, S_ISDIR(st.st_mode)))
     return fail(Code::conflict,
-        cat("'", printable(path, 1024), "' is to be taken, but .chillboxignore leaves it out"));
+        cat("'", printable(path, 1024), "' is to be taken, but is left out: a line '!",
+            printable(path, 1024), "' in .chillboxignore takes it back"));
   if (S_ISDIR(st.st_mode)) {
     const auto skip = [&](const std::string& below, bool directory) {
-      return m_folder.ignore.leaves_out(cat(path, "/", below), directory);
+      return skips(cat(path, "/", below), directory);
     };
     for (auto& entry : TRY(artifact::folder_entries(source, name, skip)))
       entries.push_back(std::move(entry));
@@ -162,6 +179,7 @@ Result<void> Layer::service(const config::Service& service) {
   if (is_made(m_folder, service))
     return made(service);
   const std::string prefix = cat(m_slug, "/", name);
+  m_left_out = m_folder.kind_of(service).left_out;
   TRY(service.manifest.empty() ? add(service.handler, prefix) : manifest(service, prefix));
   replace(service, prefix);
   return {};
@@ -169,8 +187,8 @@ Result<void> Layer::service(const config::Service& service) {
 
 } // namespace
 
-Result<std::vector<artifact::PackEntry>> archive_entries(
-    const SiteFolder& folder, const std::string& site_json, const LayoutOptions& how) {
+Result<std::vector<artifact::PackEntry>> archive_entries(const SiteFolder& folder,
+    const std::string& site_json, const LayoutOptions& how, LeftOut* left_out) {
   const std::string& slug = folder.site.slug.str();
   Layer layer(folder, how);
   layer.entries.push_back({.name = cat(slug, "/", slug, ".site.json"),
@@ -182,6 +200,8 @@ Result<std::vector<artifact::PackEntry>> archive_entries(
   for (const std::string_view name : k_shared)
     if (const std::string shared(name); is_directory(cat(folder.dir, "/", shared)))
       TRY(layer.add(shared, cat(slug, "/", shared)));
+  if (left_out != nullptr)
+    *left_out = std::move(layer.left_out);
   return std::move(layer.entries);
 }
 

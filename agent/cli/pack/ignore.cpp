@@ -5,16 +5,55 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <array>
 #include <ranges>
 #include <span>
 
 namespace chillbox::cli {
 namespace {
 
-// Files that tools leave and no host needs.
-constexpr std::array<std::string_view, 10> k_of_tools{".git", ".hg", ".svn", "__pycache__", ".venv",
-    ".DS_Store", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".chillboxignore"};
+// What tools leave and no host needs; files that hold the secrets of one machine; artifacts.
+constexpr std::string_view k_first_lines = R"(.git
+.hg
+.svn
+.jj
+__pycache__
+.venv
+.tox
+.nox
+.mypy_cache
+.pytest_cache
+.ruff_cache
+.ipynb_checkpoints
+.coverage
+.idea
+.vscode
+.DS_Store
+Thumbs.db
+*~
+.*.sw[a-p]
+\#*#
+.\#*
+.chillboxignore
+.env
+.env.*
+!.env.example
+!.env.sample
+!.env.template
+.envrc
+.direnv
+.netrc
+_netrc
+.npmrc
+.pgpass
+.pypirc
+.git-credentials
+.ssh
+.gnupg
+.aws
+.kube
+.docker
+*.tar.zst.age*
+)";
 
 using Patterns = std::span<const std::string>;
 using Names = std::span<const std::string>;
@@ -76,17 +115,22 @@ Result<IgnoreList::Rule> IgnoreList::rule_of(std::string_view line) {
 
 Result<IgnoreList> IgnoreList::parse(std::string_view text) {
   IgnoreList list;
-  for (const auto name : k_of_tools)
-    list.m_rules.push_back(TRY(rule_of(name)));
+  TRY(list.add(k_first_lines));
+  list.m_own = list.m_rules.size();
+  TRY(list.add(text));
+  return list;
+}
+
+Result<void> IgnoreList::add(std::string_view text) {
   size_t number = 0;
   for (auto line : split(text, '\n')) {
     ++number;
     line = without_end(line);
     if (!line.empty() && !line.starts_with('#'))
-      list.m_rules.push_back(
+      m_rules.push_back(
           TRY_IN(cat("line ", number, " '", printable(line, 60), "'"), rule_of(line)));
   }
-  return list;
+  return {};
 }
 
 bool IgnoreList::leaves_out(std::string_view path, bool directory) const {
@@ -102,6 +146,18 @@ bool IgnoreList::leaves_out_whole(std::string_view path, bool directory) const {
     if (leaves_out(path.substr(0, end), true))
       return true;
   return leaves_out(path, directory);
+}
+
+bool IgnoreList::takes_back(std::string_view path, bool directory) const {
+  for (size_t end = path.size(); end != std::string_view::npos && end != 0;
+      end = path.rfind('/', end - 1)) {
+    const auto names = names_of(path.substr(0, end));
+    for (size_t i = m_rules.size(); i-- > m_own;)
+      if ((directory || end != path.size() || !m_rules[i].directories) &&
+          matches(m_rules[i].parts, names))
+        return m_rules[i].take_back;
+  }
+  return false;
 }
 
 } // namespace chillbox::cli

@@ -16,14 +16,18 @@ namespace chillbox::cli {
 
 class IgnoreList {
 public:
-  // Preceded by patterns for what tools leave and no host needs (.git, __pycache__, .venv, ...), so
-  // that ! can take it back. invalid: a line that can match nothing, with its number.
+  // Preceded by lines for what no host needs: what tools leave (.git, __pycache__, ...), .env and
+  // other files with the secrets of one machine, and artifacts. So ! can take these back. invalid:
+  // a line that can match nothing, with its number.
   static Result<IgnoreList> parse(std::string_view text);
   // path: relative to the site's folder. The folders that it lies in are not looked at: a
   // walk does not enter them.
   bool leaves_out(std::string_view path, bool directory) const;
   // The same, and the folders that it lies in.
   bool leaves_out_whole(std::string_view path, bool directory) const;
+  // Whether the file's own lines take it back, or a folder that it lies in: it is wanted, whatever
+  // it is.
+  bool takes_back(std::string_view path, bool directory) const;
 
 private:
   struct Rule {
@@ -32,7 +36,9 @@ private:
     bool directories = false;
   };
   static Result<Rule> rule_of(std::string_view line);
+  Result<void> add(std::string_view text);
   std::vector<Rule> m_rules;
+  size_t m_own = 0; // where the file's own begin
 };
 
 } // namespace chillbox::cli

@@ -53,8 +53,15 @@ struct LayoutOptions {
   bool wheels = false; // a service's dep/ goes in although its manifest does not list it
   std::map<std::string, Replacements> replaced = {}; // by the names of services
 };
+// What was left out, by the last part of its path (with a / if it is a folder), and how often.
+using LeftOut = std::map<std::string, size_t>;
 // Everything that the archive holds. not_found: a handler's folder or a file of its manifest.
-Result<std::vector<artifact::PackEntry>> archive_entries(
-    const SiteFolder& folder, const std::string& site_json, const LayoutOptions& how = {});
+Result<std::vector<artifact::PackEntry>> archive_entries(const SiteFolder& folder,
+    const std::string& site_json, const LayoutOptions& how = {}, LeftOut* left_out = nullptr);
+// Looks at what the files of an archive hold (private_keys.hpp); the lines are warnings. denied:
+// private keys that .chillboxignore does not take by name. What `collect` brought is not looked at:
+// what a registry published is nobody's secret.
+Result<std::vector<std::string>> check_contents(
+    const SiteFolder& folder, const std::vector<artifact::PackEntry>& entries);
 
 } // namespace chillbox::cli

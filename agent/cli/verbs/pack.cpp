@@ -36,6 +36,15 @@ constexpr std::array k_options{
     k_passphrase_fd,
 };
 
+// "left out   .env, __pycache__/ (12), venv/"
+void print_left_out(const LeftOut& left_out, Progress& progress) {
+  std::vector<std::string> names;
+  for (const auto& [name, count] : left_out)
+    names.push_back(count == 1 ? name : cat(name, " (", count, ")"));
+  if (!names.empty())
+    progress.done("left out", join(names, ", "));
+}
+
 Result<void> run(Call& call) {
   const auto options = TRY(collect_options(call.args));
   const SiteFolder folder = TRY(read_site_folder(
@@ -52,7 +61,11 @@ Result<void> run(Call& call) {
   auto replaced = TRY(collect(folder, options, os::real_runner(), progress));
   auto immutable = TRY(make_immutable(folder, laptop));
   const LayoutOptions how{std::move(immutable), options.collects, std::move(replaced)};
-  auto entries = TRY_IN(slug.str(), archive_entries(folder, json, how));
+  LeftOut left_out;
+  auto entries = TRY_IN(slug.str(), archive_entries(folder, json, how, &left_out));
+  print_left_out(left_out, progress);
+  for (const std::string& warning : TRY_IN(slug.str(), check_contents(folder, entries)))
+    call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " ", warning));
   const ArchiveSummary contents = summarize(folder.site, entries);
   const SignedArtifact sealed =
       TRY(encrypt_and_sign(call, signer, std::move(entries), slug, version));

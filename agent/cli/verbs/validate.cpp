@@ -17,7 +17,8 @@ Result<void> run(Call& call) {
   const SiteFolder folder = TRY(read_site_folder(path, "", TRY(Kinds::load(call.paths))));
   const config::Site& site = folder.site;
   if (path != folder.file) // for a folder, the services' folders must exist too
-    TRY_IN(folder.file, archive_entries(folder, folder.json));
+    TRY_IN(folder.file,
+        check_contents(folder, TRY_IN(folder.file, archive_entries(folder, folder.json))));
   const std::string version = site.version ? site.version->str() : "";
   if (call.terminal.json())
     call.terminal.print(answer_text("validate",

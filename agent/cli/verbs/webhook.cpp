@@ -7,6 +7,7 @@
 #include "cli/core/duration.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/options.hpp"
+#include "cli/core/secret_output.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
 #include "config/host.hpp"
@@ -29,12 +30,14 @@ constexpr std::array k_webhook_add_options{
         "everything: also secrets.update, site.rollback, site.restart"},
     Option{"--format", ArgKind::choice, "standard|github",
         "how its deliveries are signed (default: standard)"},
+    k_key_output,
 };
 constexpr Option k_sender{"NAME", ArgKind::sender, "", "its name"};
 constexpr std::array k_webhook_rotate_options{
     k_sender,
     Option{"--grace", ArgKind::duration, "TIME", "the old key expires after this time (24h)"},
     Option{"--finish", ArgKind::flag, "", "make no new key: end the old one now"},
+    k_key_output,
 };
 constexpr std::array k_by_sender_options{k_sender};
 
@@ -97,17 +100,30 @@ Validity validity_of(const config::Sender& sender, int64_t now) {
   return v;
 }
 
-Result<void> tell_key(Call& call, std::string_view verb, const config::Sender& sender) {
+// Where the key goes: the file of -o, made before anything is changed; else standard output.
+Result<std::optional<SecretOutput>> output_of(const Call& call) {
+  if (!call.args.has("output"))
+    return std::nullopt;
   if (call.terminal.json())
-    call.terminal.print(answer_text(verb,
-        Changed{.name = sender.name,
-            .changed = true,
-            .format = sender.format,
-            .key = sender.keys.front().text}));
-  else
-    call.terminal.print(sender.keys.front().text);
-  call.terminal.print_status(cat("sender ", sender.name,
-      ": this is its key, shown only now: give it to the sender and keep it secret"));
+    return fail(Code::usage, "--json prints the key, and -o keeps it from being printed");
+  return TRY(SecretOutput::create(call.args.text("output")));
+}
+
+Result<void> tell_key(Call& call, std::string_view verb, const config::Sender& sender,
+    std::optional<SecretOutput> output) {
+  const std::string& key = sender.keys.front().text;
+  if (output) {
+    TRY(output->write(cat(key, "\n")));
+    TRY(output->commit());
+  } else if (call.terminal.json()) {
+    call.terminal.print(answer_text(
+        verb, Changed{.name = sender.name, .changed = true, .format = sender.format, .key = key}));
+  } else {
+    call.terminal.print(key);
+  }
+  call.terminal.print_status(cat("sender ", sender.name, ": this is its key, ",
+      output ? "kept nowhere else" : "shown only now",
+      ": give it to the sender and keep it secret"));
   return ask_reload(call.paths);
 }
 
@@ -166,11 +182,12 @@ Result<void> run_webhook_add(Call& call) {
         " (its key is not shown again; `webhook rotate ", sender.name, "` makes a new one)"));
     return {};
   }
+  auto output = TRY(output_of(call));
   TRY(write_sender(call.paths, sender));
   call.terminal.print_status(cat("sender ", sender.name, " may send ",
       sender.types.empty() ? "everything" : join(sender.types, ", "), " for ",
       sender.sites.empty() ? "all sites" : join(sender.sites, ", ")));
-  return tell_key(call, "webhook-add", sender);
+  return tell_key(call, "webhook-add", sender, std::move(output));
 }
 
 Result<void> run_webhook_list(Call& call) {
@@ -212,6 +229,7 @@ Result<void> run_webhook_rotate(Call& call) {
         cat("finished: only the newest key of sender ", sender.name, " is good now"));
     return ask_reload(call.paths);
   }
+  auto output = TRY(output_of(call));
   // The newest of the old keys stays valid until --finish, or until its time is over.
   config::SenderKey old = sender.keys.front();
   if (call.args.has("grace"))
@@ -221,7 +239,7 @@ Result<void> run_webhook_rotate(Call& call) {
   call.terminal.print_status(cat("the previous key is good until ",
       old.until ? cat(format_time(*old.until * 1000), ", or ") : "", "`chillboxctl webhook rotate ",
       sender.name, " --finish`"));
-  return tell_key(call, "webhook-rotate", sender);
+  return tell_key(call, "webhook-rotate", sender, std::move(output));
 }
 
 Result<void> run_webhook_remove(Call& call) {

@@ -1,0 +1,80 @@
+// What must not be in a release by accident: see check_contents().
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include "cli/pack/private_keys.hpp"
+#include "cli/pack/site_folder.hpp"
+#include "os/io.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_named = 5; // files in one message
+
+// "a, b (and 3 more)"
+std::string some_of(const std::vector<std::string>& all) {
+  std::vector<std::string> first(
+      all.begin(), all.begin() + static_cast<ptrdiff_t>(std::min(all.size(), k_named)));
+  return cat(join(first, ", "),
+      all.size() > k_named ? cat(" (and ", all.size() - k_named, " more)") : "");
+}
+
+bool is_brought(const SiteFolder& folder, std::string_view path) {
+  return std::ranges::any_of(folder.site.services, [&](const config::Service& service) {
+    return is_collected(folder, service) && path.starts_with(cat(service.handler, "/dep/"));
+  });
+}
+
+// The first bytes of a file, in a buffer that the next call uses again.
+Result<std::string_view> head_of(const std::string& path, std::string& buffer, size_t& size) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat st{};
+  if (!file || ::fstat(file.get(), &st) != 0)
+    return fail_errno(cat("read ", printable(path, 1024)), errno);
+  buffer.resize(k_key_bytes);
+  const ssize_t have = os::read_fully(file.get(), buffer.data(), buffer.size());
+  if (have < 0)
+    return fail_errno(cat("read ", printable(path, 1024)), errno);
+  size = static_cast<size_t>(st.st_size);
+  return std::string_view(buffer).substr(0, static_cast<size_t>(have));
+}
+
+} // namespace
+
+Result<std::vector<std::string>> check_contents(
+    const SiteFolder& folder, const std::vector<artifact::PackEntry>& entries) {
+  std::vector<std::string> keys, likely;
+  std::string buffer;
+  for (const auto& entry : entries) {
+    if (entry.source.empty() || entry.directory || !entry.link_target.empty())
+      continue;
+    const std::string path = entry.source.substr(folder.dir.size() + 1);
+    if (is_brought(folder, path) || folder.ignore.takes_back(path, false))
+      continue;
+    size_t size = 0;
+    const auto head = TRY(head_of(entry.source, buffer, size));
+    if (const auto what = private_key_in(head, size); !what.empty())
+      keys.push_back(cat("'", printable(path, 200), "' holds ", what));
+    else if (const auto guess = likely_private(path.substr(path.rfind('/') + 1), head);
+             !guess.empty())
+      likely.push_back(cat("'", printable(path, 200), "' is ", guess));
+  }
+  if (!keys.empty())
+    return fail(Code::denied,
+        cat(some_of(keys),
+            ": a release is no place for it. Move it out of the site's folder; what a service needs at run time goes into the secret set (chillboxctl secrets pack). A line such as '!",
+            keys.front().substr(1, keys.front().find('\'', 1) - 1),
+            "' in .chillboxignore takes it nevertheless"));
+  std::vector<std::string> warnings;
+  if (!likely.empty())
+    warnings.push_back(cat(some_of(likely),
+        ": it goes into the release, and a static service shows it to everybody; .chillboxignore leaves files out"));
+  return warnings;
+}
+
+} // namespace chillbox::cli
