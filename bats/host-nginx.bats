@@ -15,7 +15,12 @@ setup_file() {
         mkdir -p /srv/chillbox/blog/releases/1/docs /srv/chillbox/blog/releases/1/immutable/assets/abc &&
         cd /srv/chillbox/blog && ln -s releases/1 current && echo docs >current/docs/index.html &&
         mkdir -p immutable/assets && ln -s ../../releases/1/immutable/assets/abc immutable/assets/abc &&
-        echo asset >current/immutable/assets/abc/a.css && echo hashed >current/docs/app.3f2a9c1d.css'
+        echo asset >current/immutable/assets/abc/a.css && echo hashed >current/docs/app.3f2a9c1d.css &&
+        mkdir -p current/docs/sub current/docs/tags/.net current/docs/.git current/docs/.well-known &&
+        for f in app-3f2a9c1d.css main.55e7cbb9ba48.js menu-20260101.png prices.20241126.json contact-15551234567.svg menu-20260101a.png \
+            cafe-deadbeef.jpg facade01-cafe2024.jpg photo-550e8400-e29b-41d4-a716-4466554a0b1c.png user-0f8fad5bd9cb469fa16570867728950e.png x-b2b.css \
+            a.mjs a.wasm a.webmanifest a.avif a.webp a.woff2 a.jxl a.map a.json a.xml a.md a.txt a.css a.js a.svg a.html a.unknown \
+            tags/.net/index.html sub/index.html .env .htaccess .git/config .well-known/security.txt; do echo "$f" >"current/docs/$f"; done'
     serve /run/chillbox/slots/web.a.sock a
     in_box ln -s ../../slots/web.a.sock /run/chillbox/live/blog/web.sock
     in_box test-nginx '[.host]'
@@ -72,6 +77,109 @@ headers() { get "$@" -o /dev/null -D - | tr -d '\r'; }
     [[ "$(headers blog.test /docs/index.html)" == *"X-Content-Type-Options: nosniff"* ]]
     [ "$(code blog.test /docs/.git/config)" = 404 ]
     [ "$(code blog.test /docs/missing)" = 404 ]
+}
+
+@test "[fault-243] only a file's name with a hash in it is cached for ever: no date, number, word or UUID, no service's answer, no redirect, no 404" {
+    for name in app.3f2a9c1d.css app-3f2a9c1d.css main.55e7cbb9ba48.js; do
+        [[ "$(headers blog.test "/docs/$name")" == *immutable* ]] || { echo "$name"; false; }
+        [[ "$(headers blog.test "/$name")" != *immutable* ]] || { echo "of the service: $name"; false; }
+    done
+    etag=$(headers blog.test /docs/app.3f2a9c1d.css | sed -n 's/^ETag: //p')
+    answer=$(headers blog.test /docs/app.3f2a9c1d.css -H "If-None-Match: $etag")
+    [[ "$answer" == *" 304 "* && "$answer" == *immutable* ]]
+    for name in menu-20260101.png prices.20241126.json contact-15551234567.svg menu-20260101a.png cafe-deadbeef.jpg facade01-cafe2024.jpg \
+        photo-550e8400-e29b-41d4-a716-4466554a0b1c.png user-0f8fad5bd9cb469fa16570867728950e.png x-b2b.css; do
+        answer=$(headers blog.test "/docs/$name")
+        [[ "$answer" == *" 200 "* && "$answer" != *immutable* ]] || { echo "$name"; false; }
+    done
+    in_box mkdir /srv/chillbox/blog/current/docs/folder.3f2a9c1d.css
+    for path in /docs/missing.3f2a9c1d.css /docs/folder.3f2a9c1d.css /immutable/assets/abc /immutable/assets/abc/none.css; do
+        [[ "$(headers blog.test "$path")" != *immutable,* && "$(headers blog.test "$path")" != *max-age* ]] || { echo "$path"; false; }
+    done
+}
+
+@test "[fault-242] a file has the type that browsers want, text is UTF-8, and none of it is guessed" {
+    while read -r end type; do
+        [ "$(get blog.test "/docs/a.$end" -o /dev/null -w '%{content_type}')" = "$type" ] || { echo "$end: $(get blog.test "/docs/a.$end" -o /dev/null -w '%{content_type}')"; false; }
+        [[ "$(headers blog.test "/docs/a.$end")" == *nosniff* ]]
+    done <<'END'
+mjs text/javascript; charset=utf-8
+js text/javascript; charset=utf-8
+css text/css; charset=utf-8
+html text/html; charset=utf-8
+txt text/plain; charset=utf-8
+md text/markdown; charset=utf-8
+json application/json
+map application/json
+xml application/xml
+svg image/svg+xml
+wasm application/wasm
+webmanifest application/manifest+json
+avif image/avif
+webp image/webp
+jxl image/jxl
+woff2 font/woff2
+unknown application/octet-stream
+END
+}
+
+@test "[fault-241] the path of a service's request is the service's, and of files only what is private is away" {
+    for path in /tag/.net /tag/repo/.github/workflows/ci.yml /.env /.git/config /a/.htaccess /tag/%2Enet /.well-known/openid-configuration; do
+        [ "$(get blog.test "$path" | jq -r .line)" = "GET $path HTTP/1.1" ] || { echo "$path"; false; }
+    done
+    [ "$(get blog.test /docs/tags/.net/)" = tags/.net/index.html ]
+    [[ "$(headers blog.test /docs/tags/.net)" == *" 301 "*"Location: /docs/tags/.net/"* ]]
+    [ "$(get blog.test /docs/.well-known/security.txt)" = .well-known/security.txt ]
+    for path in /docs/.env /docs/.htaccess /docs/.git/config /docs/.git/ /docs/%2Eenv /docs/sub/..%2f.env; do
+        [ "$(code blog.test "$path" --path-as-is)" = 404 ] || { echo "$path"; false; }
+    done
+}
+
+@test "[fault-240] headers of 16 KB pass in both directions, and a folder's redirect has no host in it" {
+    for size in 1000 4000 8000 16000 24000; do
+        [ "$(code blog.test / -H "X-Want-Bytes: $size")" = 200 ] || { echo "an answer's $size"; false; }
+        [ "$(code blog.test / -H "Cookie: s=$(printf 'x%.0s' $(seq "$size"))")" = 200 ] || { echo "a request's $size"; false; }
+    done
+    [ "$(code blog.test / -H "X-Want-Bytes: 60000")" = 502 ]
+    in_box grep -q 'upstream sent too big header' /var/log/nginx/blog/error.log
+    [[ "$(headers blog.test '/docs/sub?q=1')" == *"Location: /docs/sub/?q=1"* ]]
+}
+
+@test "[fault-244] what a stranger says about himself is replaced; what a trusted proxy says is kept" {
+    forged=(-H 'X-Forwarded-For: 203.0.113.9' -H 'X-Forwarded-Proto: https' -H 'X-Real-IP: 203.0.113.9' -H 'Forwarded: for=203.0.113.9;proto=https'
+        -H 'X-Forwarded-Host: evil.test' -H 'X-Forwarded-Port: 443' -H 'X-Forwarded-Ssl: on' -H 'X-Forwarded-Scheme: https' -H 'X-Forwarded-Protocol: ssl'
+        -H 'X-Forwarded-Prefix: /evil' -H 'X-Client-IP: 203.0.113.9' -H 'True-Client-IP: 203.0.113.9' -H 'Front-End-Https: on' -H 'X-Url-Scheme: https')
+    said() { get blog.test / "${forged[@]}" "$@" | jq -c '[.headers[] | select(.[0] | test("forwarded|real-ip|client-ip|https|scheme"; "i")) | join("=")] | sort'; }
+    stranger='["X-Forwarded-For=127.0.0.1","X-Forwarded-Host=blog.test","X-Forwarded-Port=80","X-Forwarded-Proto=http","X-Real-IP=127.0.0.1"]'
+    [ "$(said)" = "$stranger" ]
+    in_box test-nginx '[.trusting]'
+    [ "$(said)" = '["X-Forwarded-For=203.0.113.9","X-Forwarded-Host=blog.test","X-Forwarded-Port=443","X-Forwarded-Proto=https","X-Real-IP=203.0.113.9"]' ]
+    # what a visitor wrote before the proxy added his address
+    [ "$(said -H 'X-Forwarded-For: 127.0.0.1, 6.6.6.6, 10.1.2.3' | jq -r '.[] | select(startswith("X-Real"))')" = X-Real-IP=6.6.6.6 ]
+    [ "$(forged=(); said -H 'X-Forwarded-Proto: javascript' | jq -r '.[] | select(test("Proto|Port"))' | tr '\n' ' ')" = 'X-Forwarded-Port=80 X-Forwarded-Proto=http ' ]
+    [[ "$(headers www.blog.test '/x?y=1' -H 'X-Forwarded-Proto: https')" == *"Location: https://blog.test/x?y=1"* ]]
+    in_box grep -q '^203.0.113.9 ' /var/log/nginx/blog/access.log
+    # the limits of the edge count visitors, not the proxy
+    flood=$(get localhost '/v1/health?[1-200]' -o /dev/null -w '%{http_code}\n' -H 'X-Forwarded-For: 198.51.100.7, 6.6.6.6, 10.0.0.1')
+    grep -q 429 <<<"$flood"
+    [ "$(code localhost /v1/health -H 'X-Forwarded-For: 6.6.6.7')" != 429 ]
+    in_box test-nginx '[.host]'
+    [ "$(said)" = "$stranger" ]
+}
+
+@test "[fault-244] with a certificate here a proxy that was asked by https is answered, and everybody else is sent to https" {
+    in_box sh -c 'mkdir -p /var/lib/chillbox/certs/blog && cd /var/lib/chillbox/certs/blog && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=blog.test -keyout privkey.pem -out fullchain.pem 2>/dev/null'
+    in_box test-nginx '[.certificate]'
+    in_box test-nginx '[.trusting]'
+    [[ "$(headers blog.test '/x?y=1')" == *" 308 "*"Location: https://blog.test/x?y=1"* ]]
+    [ "$(code blog.test / -H 'X-Forwarded-Proto: https')" = 200 ]
+    [ "$(code blog.test /.well-known/acme-challenge/none)" = 404 ]
+    [ "$(in_box curl -sk --resolve blog.test:443:127.0.0.1 https://blog.test/ | jq -c '.headers | index([["X-Forwarded-Proto","https"]])')" != null ]
+    [[ "$(in_box curl -sk --resolve www.blog.test:443:127.0.0.1 -o /dev/null -D - https://www.blog.test/x)" == *"https://blog.test/x"* ]]
+    in_box test-nginx '[.host]'
+    [[ "$(headers blog.test / -H 'X-Forwarded-Proto: https')" == *" 308 "* ]]
+    in_box test-nginx '[.site]'
+    [ "$(get blog.test /.chillbox/site)" = blog ]
 }
 
 @test "what the service says itself about frames and caches goes before the defaults, and its errors are its own" {

@@ -2,6 +2,10 @@
 
 #include "config/toml.hpp"
 
+#include <arpa/inet.h>
+
+#include <array>
+
 namespace chillbox::config {
 namespace {
 
@@ -24,6 +28,26 @@ bool upstream(std::string_view s) {
   return !s.empty() &&
       s.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-:[]") == std::string_view::npos;
 }
+// "10.0.0.0/8", "2001:db8::/32", "192.0.2.1": what NGINX's geo and set_real_ip_from take without a
+// warning.
+bool network(std::string_view s) {
+  const auto slash = s.find('/');
+  const std::string address(s.substr(0, slash));
+  std::array<unsigned char, 16> bytes{};
+  const bool v4 = ::inet_pton(AF_INET, address.c_str(), bytes.data()) == 1;
+  if (!v4 && ::inet_pton(AF_INET6, address.c_str(), bytes.data()) != 1)
+    return false;
+  if (slash == std::string_view::npos)
+    return true;
+  const size_t all = v4 ? 32 : 128;
+  const auto length = parse_u64(s.substr(slash + 1));
+  if (!length || *length > all)
+    return false;
+  for (size_t bit = *length; bit < all; ++bit) // beyond the network
+    if ((bytes[bit / 8] >> (7 - bit % 8) & 1) != 0)
+      return false;
+  return true;
+}
 bool group(std::string_view s) {
   return s.empty() || (k_file_name.ok(s) && s.find('.') == std::string_view::npos);
 }
@@ -37,6 +61,9 @@ const TextRule k_nginx_word{"a name of letters, digits and '_'", 100, nginx_word
 const TextRule k_upstream{
     "a host name or address in lower case, followed by \":PORT\" if the port is not the usual one",
     260, upstream};
+const TextRule k_network{
+    "an address or a network, such as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32, with no bits after the network's (sockets of unix need none: sites listen on TCP)",
+    50, network};
 const TextRule k_group{"the name of a group", 32, group};
 
 constexpr uint64_t k_mib = 1ULL << 20;
@@ -83,6 +110,7 @@ const Section& sections() {
               {"https_port", into(&H::https_port, Integer{1, 65'535})},
               {"tls_certificate", into(&H::tls_certificate, Text{k_optional_path})},
               {"tls_certificate_key", into(&H::tls_certificate_key, Text{k_optional_path})},
+              {"trusted_proxies", each(&H::trusted_proxies, 100, Text{k_network})},
               {"allow_directives", each(&H::nginx_allow_directives, 100, Text{k_nginx_word})},
               {"allow_variables", each(&H::nginx_allow_variables, 100, Text{k_nginx_word})},
               {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},

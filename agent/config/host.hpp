@@ -48,6 +48,8 @@ struct HostConfig {
   uint16_t https_port = 443;
   std::string tls_certificate; // for the host-level server; "" : none
   std::string tls_certificate_key;
+  std::vector<std::string>
+      trusted_proxies; // addresses and networks whose word on a visitor is believed
   // in addition to what nginx/rules.cpp allows templates of sites
   std::vector<std::string> nginx_allow_directives, nginx_allow_variables;
   std::vector<std::string> nginx_allow_upstreams; // "HOST" or "HOST:PORT"

@@ -43,6 +43,20 @@ struct Resources {
   uint32_t tasks_max = 0;
 };
 
+inline constexpr std::chrono::milliseconds k_request_timeout{120'000};
+inline constexpr uint64_t k_body_max = 32ULL << 20;
+
+// How NGINX serves it in the default text.
+struct Web {
+  std::string at; // "/api/"; "": by the order of the services
+  std::map<std::string, std::string>
+      paths; // "/static/" to "SERVICE/FOLDER" of the release, or "data:FOLDER" of its data
+  std::string not_found = "404.html"; // of its files: shown with 404, if it exists
+  std::string fallback;               // of its files: shown for pages that do not exist; "" none
+  uint64_t body_max = k_body_max;
+  std::optional<std::chrono::milliseconds> request_timeout; // nullopt: k_request_timeout
+};
+
 enum class Strategy { overlap, stop_first };
 
 struct Service {
@@ -66,6 +80,7 @@ struct Service {
   Strategy strategy = Strategy::overlap;
   std::vector<std::string> release_command; // argv; empty: none
   Resources resources;
+  Web web;
 };
 
 struct Site {

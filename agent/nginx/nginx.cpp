@@ -178,6 +178,7 @@ Result<bool> Nginx::install_host() {
   facts.tls_default_server = default_server_file(directives, m_host.https_port).empty();
   facts.names_hash = !sets(directives, "server_names_hash_bucket_size");
   facts.header_timeout = !sets(directives, "client_header_timeout");
+  facts.real_ip = !sets(directives, "real_ip_header");
   facts.other_names = own_names();
   if (!other.empty())
     log::warn(cat("nginx: ", other, " is the default server of port ", m_host.http_port,

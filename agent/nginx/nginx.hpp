@@ -37,6 +37,7 @@ struct Upstream {
       socket; // "/run/chillbox/live/SITE/SERVICE.sock"; "" when it listens on TCP or not at all
   uint16_t port = 0;      // TCP, of the live slot
   std::string files = {}; // relative to the release: what NGINX itself serves of it; "" nothing
+  config::Web web = {};
 };
 
 struct SiteInput {
@@ -84,6 +85,7 @@ struct HostFacts {
   bool tls_default_server = true;
   bool names_hash = true;     // false: another file sets server_names_hash_bucket_size
   bool header_timeout = true; // false: another file sets client_header_timeout for all servers
+  bool real_ip = true;        // false: another file sets real_ip_header for all servers
   bool ipv6 = has_ipv6();
   std::vector<std::string>
       other_names; // the host-level server answers to as well when it is not the default

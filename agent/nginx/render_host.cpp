@@ -2,6 +2,7 @@
 // for who reads it on the host.
 #include "base/text.hpp"
 #include "nginx/html_page.hpp"
+#include "nginx/media_types.hpp"
 #include "nginx/nginx.hpp"
 
 #include <unistd.h>
@@ -16,11 +17,15 @@ map $upstream_http_x_content_type_options $chillbox_nosniff { "" nosniff; defaul
 map $upstream_http_x_frame_options $chillbox_frame { "" SAMEORIGIN; default ""; }
 map $upstream_http_referrer_policy $chillbox_referrer { "" strict-origin-when-cross-origin; default ""; }
 map $upstream_http_strict_transport_security $chillbox_hsts { "" max-age=31536000; default ""; }
-# A hash in a file's name (app.3f2a9c1d.css) says that its content never changes.
-map "$upstream_http_cache_control|$uri" $chillbox_cache {
+# A hash in a file's name (app.3f2a9c1d.css) says that its content never changes: letters and digits of it in turns, at least three times, since
+# dates, numbers and words are none; nor is a UUID. Only of files that are there, never of what a service answers.
+map $status $chillbox_immutable { default ""; 200 "public, max-age=31536000, immutable"; 206 "public, max-age=31536000, immutable"; 304 "public, max-age=31536000, immutable"; }
+map "$upstream_addr|$status|$uri" $chillbox_cache {
   default "";
-  "~^\|.*[.-][0-9a-f]{8,64}\.(?:css|js|mjs|map|json|wasm|woff2?|ttf|svg|png|jpe?g|gif|webp|avif|ico|mp4|webm)$" "public, max-age=31536000, immutable";
+  "~^\|(?:200|206|304)\|.*[.-](?<!-[0-9a-f]{4}-)(?![0-9a-f]{32}\.)(?=[0-9a-f]{0,60}(?:[0-9][a-f]{1,60}[0-9]{1,60}[a-f]|[a-f][0-9]{1,60}[a-f]{1,60}[0-9]))[0-9a-f]{8,64}\.(?:css|js|mjs|map|json|wasm|woff2?|ttf|otf|svg|png|jpe?g|gif|webp|avif|jxl|ico|mp4|webm)$" "public, max-age=31536000, immutable";
 }
+# A file that a visitor uploaded is shown in a sandbox (a PDF, which has scripts of its own only, would not be shown there at all), or is saved.
+map $uri $chillbox_upload_policy { default "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; sandbox"; "~*\.pdf$" ""; }
 # One request, one connection to a service: a kept one would continue to reach the old release after a switch.
 map $http_upgrade $chillbox_connection { "" close; default upgrade; }
 # Which answers of a site's own services count when a release is watched.
@@ -41,6 +46,32 @@ limit_conn_zone $chillbox_client zone=chillbox_connections:1m;
 limit_conn_zone $chillbox_client zone=chillbox_uploads:1m;
 )nginx";
 
+// Which types an upload may have is known to media_types.cpp.
+std::string dispositions() {
+  return cat("map $uri $chillbox_upload_disposition { default attachment; \"~*", upload_pattern(),
+      "\" \"\"; }\n");
+}
+
+// What a proxy in front of this host says about a visitor, when the administrator trusts it. Of
+// anybody else it is replaced.
+std::string trust(const config::HostConfig& host, const HostFacts& facts) {
+  std::string out = "\n# nginx.trusted_proxies of chillbox.toml\n";
+  if (!host.trusted_proxies.empty() && facts.real_ip)
+    out += "real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n";
+  std::string known;
+  for (const auto& proxy : host.trusted_proxies) {
+    out += cat("set_real_ip_from ", proxy, ";\n");
+    known += cat("  ", proxy, " 1;\n");
+  }
+  return cat(out, "geo $realip_remote_addr $chillbox_trusted {\n  default 0;\n", known,
+      "}\n"
+      "map \"$chillbox_trusted $http_x_forwarded_proto\" $chillbox_scheme { default $scheme; \"1 https\" https; \"1 http\" http; }\n"
+      "map \"$chillbox_trusted $http_x_forwarded_proto\" $chillbox_port { default $server_port; \"1 https\" 443; \"1 http\" 80; }\n"
+      "map \"$chillbox_scheme:$chillbox_port\" $chillbox_port_suffix { default :$chillbox_port; http:80 \"\"; https:443 \"\"; }\n"
+      "# A site with a certificate is asked for by https; a certificate is asked for by http.\n"
+      "map \"$chillbox_scheme $uri\" $chillbox_to_tls { default 0; \"~^http /(?!\\.well-known/acme-challenge/)\" 1; }\n");
+}
+
 // The edge sees only what NGINX has understood: HTTP/1.0, no chunks, no second request on a
 // connection. No body and no answer reaches a disk by NGINX: a webhook is read whole into memory,
 // which is what client_body_buffer_size is for, since a chunked one could not be; an upload passes
@@ -57,7 +88,7 @@ constexpr std::string_view k_to_edge = R"(    if ($http_content_encoding) { retu
     proxy_http_version 1.0;
     proxy_set_header Connection close;
     proxy_set_header Host $host;
-    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Proto $chillbox_scheme;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header Accept-Encoding "";
     proxy_next_upstream off;
@@ -140,7 +171,7 @@ std::string immutable_server(uint16_t port, const os::Paths& paths) {
       "  location ~ \"^/(?<chillbox_site>[a-z][a-z0-9-]{0,30})/immutable/(?<chillbox_file>.+)$\" {\n    alias ",
       paths.sites(),
       "/$chillbox_site/immutable/$chillbox_file;\n"
-      "    add_header Cache-Control \"public, max-age=31536000, immutable\";\n  }\n}\n");
+      "    add_header Cache-Control $chillbox_immutable;\n  }\n}\n");
 }
 
 } // namespace
@@ -151,7 +182,7 @@ bool has_ipv6() {
 
 std::string render_host(const config::HostConfig& host, const os::Paths& paths,
     const std::string& generation, const HostFacts& facts) {
-  std::string out(k_shared);
+  std::string out = cat(k_shared, dispositions(), trust(host, facts));
   if (facts.names_hash)
     out +=
         "# A host name may have 253 bytes; NGINX expects about 50.\nserver_names_hash_bucket_size 512;\n";

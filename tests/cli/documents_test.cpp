@@ -158,7 +158,7 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
     keys += is_key ? 1 : 0;
     active += cat(is_key ? line.substr(2) : line, "\n");
   }
-  CHECK(keys == 38);
+  CHECK(keys == 39);
   const auto parsed = config::parse_host_config(active, "chillbox.toml");
   REQUIRE(parsed);
   const config::HostConfig standard;
@@ -183,6 +183,7 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
   CHECK(parsed->nginx_group == standard.nginx_group);
   CHECK(parsed->http_port == standard.http_port);
   CHECK(parsed->https_port == standard.https_port);
+  CHECK(parsed->trusted_proxies == standard.trusted_proxies);
   CHECK(parsed->nginx_allow_directives == standard.nginx_allow_directives);
   CHECK(parsed->nginx_allow_variables == standard.nginx_allow_variables);
   CHECK(parsed->nginx_allow_upstreams == standard.nginx_allow_upstreams);

@@ -69,6 +69,7 @@ http_port = 8080
 https_port = 8443
 tls_certificate = "/etc/ssl/box.pem"
 tls_certificate_key = "/etc/ssl/box.key"
+trusted_proxies = ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::1"]
 [defaults]
 watch = "500ms"
 keep_releases = 7
@@ -107,6 +108,8 @@ test_port = 9000
   CHECK(host.https_port == 8443);
   CHECK(host.tls_certificate == "/etc/ssl/box.pem");
   CHECK(host.tls_certificate_key == "/etc/ssl/box.key");
+  CHECK(host.trusted_proxies ==
+      std::vector<std::string>{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::1"});
   CHECK(host.watch == 500ms);
   CHECK(host.keep_releases == 7);
   CHECK(host.s3_endpoint_url == "https://s3.example.test");
@@ -132,6 +135,16 @@ TEST_CASE("what templates of sites may use more is lists of plain names, servers
            "allow_paths = [\"/a/../b\"]", "allow_paths = [\"a\"]", "allow_upstreams = [\"\"]"}) {
     INFO(line);
     CHECK(holds(problems(cat("[nginx]\n", line)), "chillbox.toml:2: nginx.allow_"));
+  }
+}
+
+TEST_CASE("a trusted proxy is an address or a network, without a host name, a port, a socket or bits that mean nothing") {
+  for (const char* proxy :
+      {"proxy.example", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/8/8", "2001:db8::1/32",
+          "2001:db8::/129", "unix:", "10.0.0.0:80", "", "*", "10.0.0.0/ 8", "10.0.0"}) {
+    INFO(proxy);
+    CHECK(holds(problems(cat("[nginx]\ntrusted_proxies = [\"", proxy, "\"]")),
+        "chillbox.toml:2: nginx.trusted_proxies[0]: "));
   }
 }
 

@@ -14,12 +14,18 @@ using namespace chillbox::nginx;
 
 namespace {
 
-struct Box {
+config::HostConfig trusting(std::vector<std::string> proxies) {
   config::HostConfig config;
+  config.trusted_proxies = std::move(proxies);
+  return config;
+}
+
+struct Box {
+  config::HostConfig config = {};
   Nginx nginx{os::real_disk(), os::real_runner(), os::real_clock(), os::Paths{}, config};
 };
 
-std::string site_text() {
+std::string site_text(bool certificate = false) {
   Sample s;
   s.site.server_name = "blog.test";
   const std::string label(60, 'a');
@@ -29,6 +35,7 @@ std::string site_text() {
                          .host = &s.host,
                          .upstreams = {Sample::web(), Sample::service("docs", "static"),
                              Sample::service("assets", "immutable")},
+                         .certificate = certificate,
                          .paths = os::Paths{}})
       .value();
 }
@@ -43,6 +50,19 @@ template <class T> void must(const Result<T>& result) {
 TEST_CASE("box: the host-level server goes in and is served", "[.host]") {
   Box box;
   must(box.nginx.install_host());
+  must(box.nginx.reload());
+}
+
+TEST_CASE("box: proxies of this machine and of a network are trusted", "[.trusting]") {
+  Box box{.config = trusting({"127.0.0.1", "::1", "10.0.0.0/8", "2001:db8::/32"})};
+  must(box.nginx.install_host());
+  must(box.nginx.reload());
+}
+
+TEST_CASE("box: the site has a certificate", "[.certificate]") {
+  Box box;
+  must(box.nginx.test(name(), site_text(true)));
+  must(box.nginx.install(name(), site_text(true)));
   must(box.nginx.reload());
 }
 

@@ -29,9 +29,9 @@ TEST_CASE("a site of files only is served through `current`, so that its text is
   in.release_dir = "/srv/chillbox/blog/releases/1.0.1-2";
   CHECK(render_site(in).value() == first);
   CHECK(has(first, "root /srv/chillbox/blog/current/docs;"));
-  CHECK(has(
-      first, "location ^~ /immutable/ {\n    root /srv/chillbox/blog;\n    try_files $uri =404;"));
-  CHECK(has(first, "\"public, max-age=31536000, immutable\""));
+  CHECK(has(first,
+      "location ^~ /immutable/ {\n    root /srv/chillbox/blog;\n    charset utf-8;\n    try_files $uri =404;"));
+  CHECK(has(first, "add_header Cache-Control $chillbox_immutable;"));
   CHECK(has(render_site(s.input({})).value(), "root /srv/chillbox/blog/current/nginx/root;"));
 }
 
@@ -56,7 +56,8 @@ TEST_CASE("other domains go to the canonical name, the challenge of ACME does no
   s.host.http_port = 8080;
   const auto text = render_site(s.input()).value();
   CHECK(has(text, "server_name www.example.org example.net;"));
-  CHECK(has(text, "location / { return 308 http://example.org:8080$request_uri; }"));
+  CHECK(has(text,
+      "location / { return 308 $chillbox_scheme://example.org$chillbox_port_suffix$request_uri; }"));
   CHECK(count(text, "location ^~ /.well-known/acme-challenge/") == 2);
   CHECK(count(text, "listen [::]:8080;") == 2);
 }
@@ -78,7 +79,7 @@ TEST_CASE("with a certificate everything goes to https, and only there is the pr
 
 TEST_CASE("a service that cannot be reached shows the sealed page only while its flag is there") {
   const auto text = render_site(Sample().input()).value();
-  CHECK(has(text, "error_page 502 504 = @unavailable;"));
+  CHECK(has(text, "error_page 502 504 = @chillbox_unavailable;"));
   CHECK(has(text, "if (-f /run/chillbox/sealed/blog) {\n      add_header Retry-After 300 always;"));
   CHECK(has(text, "proxy_next_upstream off;"));
 }
@@ -187,6 +188,21 @@ TEST_CASE("where another file is the default server, ours says none and answers 
                 {.default_server = false, .ipv6 = false, .other_names = {"localhost"}}),
       "server_name box.example.org localhost;"));
   CHECK(has(render_host(host, os::Paths{}, "g1", {.ipv6 = false}), "server_name box.example.org;"));
+}
+
+TEST_CASE("only the proxies of chillbox.toml are believed, and another file's real_ip_header stays the only one") {
+  config::HostConfig host;
+  CHECK_FALSE(has(render_host(host, os::Paths{}, "g", {}), "set_real_ip_from"));
+  CHECK(has(render_host(host, os::Paths{}, "g", {}),
+      "geo $realip_remote_addr $chillbox_trusted {\n  default 0;\n}"));
+  host.trusted_proxies = {"10.0.0.0/8", "2001:db8::/32"};
+  const auto text = render_host(host, os::Paths{}, "g", {});
+  CHECK(has(text, "real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"));
+  CHECK(has(text, "set_real_ip_from 10.0.0.0/8;\nset_real_ip_from 2001:db8::/32;\n"));
+  CHECK(has(text, "  10.0.0.0/8 1;\n  2001:db8::/32 1;\n"));
+  const auto others = render_host(host, os::Paths{}, "g", {.real_ip = false});
+  CHECK_FALSE(has(others, "real_ip_header"));
+  CHECK(has(others, "set_real_ip_from 10.0.0.0/8;"));
 }
 
 TEST_CASE("the host-level server speaks TLS when it has a certificate") {

@@ -58,6 +58,8 @@ std::string_view default_host_toml() {
 # Certificate of the host's own server, full chain and key; with "" it answers only on http_port.
 # tls_certificate = ""
 # tls_certificate_key = ""
+# Proxies in front of this host, such as "10.0.0.0/8", whose X-Forwarded-For and X-Forwarded-Proto are believed.
+# trusted_proxies = []
 # What templates of sites may use in addition to site.json(5): directives, variables, servers ("HOST:PORT"), files or directories.
 # allow_directives = []
 # allow_variables = []

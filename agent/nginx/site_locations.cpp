@@ -1,0 +1,180 @@
+#include "nginx/site_locations.hpp"
+
+#include "base/text.hpp"
+#include "nginx/html_page.hpp"
+#include "nginx/media_types.hpp"
+#include "nginx/names.hpp"
+#include "nginx/site_pages.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace chillbox::nginx {
+namespace {
+
+// A service's answer may have 16k of headers (cookies, policies, links) and more. What it is told
+// about the visitor is NGINX's own word: $remote_addr and $chillbox_scheme are the trusted proxy's
+// where there is one.
+constexpr std::string_view k_proxy = R"(    proxy_http_version 1.1;
+    proxy_buffer_size 32k;
+    proxy_buffers 8 16k;
+    proxy_busy_buffers_size 48k;
+    proxy_set_header Host $http_host;
+    proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-Forwarded-For $remote_addr;
+    proxy_set_header X-Forwarded-Proto $chillbox_scheme;
+    proxy_set_header X-Forwarded-Host $http_host;
+    proxy_set_header X-Forwarded-Port $chillbox_port;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $chillbox_connection;
+    proxy_next_upstream off;
+    proxy_redirect off;
+    proxy_connect_timeout 5s;
+)";
+
+// Headers that servers and frameworks believe, and that only a proxy may say.
+constexpr std::array<std::string_view, 12> k_only_a_proxys{"Proxy", "Forwarded",
+    "X-Forwarded-Protocol", "X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Forwarded-Prefix",
+    "X-Forwarded-Server", "X-Url-Scheme", "Front-End-Https", "X-Client-IP", "X-Cluster-Client-IP",
+    "True-Client-IP"};
+
+// Of the files of a site none whose name begins with '.' is published, nor what version control
+// and the like keep in folders of such a name. A page's own folder (/tags/.net/) is.
+constexpr std::string_view k_hidden =
+    "    location ~ \"/\\.(?:git|svn|hg|bzr|ssh|aws|gnupg|docker|kube|idea|vscode)/\" { return 404; }\n"
+    "    location ~ \"/\\.[^/]*$\" {\n      if (!-d $request_filename) { return 404; }\n    }\n";
+
+// What a visitor uploaded runs nowhere: a page or a drawing is in a sandbox without scripts, and a
+// browser takes no script or style from here because neither has its type.
+constexpr std::string_view k_upload_headers =
+    "    add_header X-Content-Type-Options nosniff always;\n"
+    "    add_header Content-Security-Policy $chillbox_upload_policy always;\n"
+    "    add_header Content-Disposition $chillbox_upload_disposition;\n"
+    "    add_header X-Frame-Options SAMEORIGIN always;\n"
+    "    add_header Referrer-Policy strict-origin-when-cross-origin always;\n";
+
+class Locations {
+public:
+  explicit Locations(const SiteInput& in)
+      : m_in(in), m_current(in.paths.current(in.site->slug)), m_check(maintenance_check(in)) {}
+
+  std::string all() const {
+    std::string out;
+    const Upstream* first = front();
+    for (const auto& u : m_in.upstreams) {
+      if (&u != first)
+        out += location_of(u, u.web.at.empty() ? cat("/", u.service.str(), "/") : u.web.at);
+      for (const auto& [at, folder] : u.web.paths)
+        out += published(u, at, folder);
+    }
+    out += immutable();
+    return out +
+        (first != nullptr ? location_of(*first, "/") : files("/", m_current + "/nginx/root", {}));
+  }
+
+private:
+  static bool answers(const Upstream& u) { return serves_requests(u) || !u.files.empty(); }
+
+  // Who answers `/`: the one that says so, else the first that may, by its kind.
+  const Upstream* front() const {
+    const auto first = [&](auto test) -> const Upstream* {
+      const auto found = std::ranges::find_if(m_in.upstreams, test);
+      return found == m_in.upstreams.end() ? nullptr : &*found;
+    };
+    if (const auto* said = first([](const Upstream& u) { return u.web.at == "/" && answers(u); }))
+      return said;
+    const auto may = [](const Upstream& u) { return u.web.at.empty() && answers(u); };
+    if (const auto* kind = first([&](const Upstream& u) { return u.front && may(u); }))
+      return kind;
+    return first([&](const Upstream& u) { return !u.files.empty() && may(u); });
+  }
+
+  std::string location_of(const Upstream& u, const std::string& at) const {
+    if (serves_requests(u))
+      return proxied(u, at);
+    if (u.files.empty())
+      return {};
+    // Folders other than the service's own are laid out by the paths of their pages, as a service
+    // that runs is asked for them.
+    const bool own = u.files == u.service.str();
+    if (at == "/" || (!own && u.web.at.empty()))
+      return files(at, cat(m_current, "/", u.files), u.web);
+    if (at == cat("/", u.files, "/"))
+      return files(at, m_current, u.web);
+    return files(at, cat(m_current, "/", u.files, "/"), u.web);
+  }
+
+  std::string proxied(const Upstream& u, const std::string& at) const {
+    std::string out = cat("  location ", at, " {\n", m_check, "    proxy_pass http://",
+        upstream_name(m_in, u), ";\n", k_proxy);
+    for (const auto header : k_only_a_proxys)
+      out += cat("    proxy_set_header ", header, " \"\";\n");
+    const auto ms = u.web.request_timeout.value_or(config::k_request_timeout).count();
+    return cat(out, "    proxy_send_timeout ", ms, "ms;\n    proxy_read_timeout ", ms,
+        "ms;\n    client_max_body_size ", u.web.body_max, ";\n  }\n");
+  }
+
+  // A folder that ends with '/' replaces `at`; another contains it.
+  std::string files(
+      const std::string& at, const std::string& folder, const config::Web& web) const {
+    const bool is_alias = folder.ends_with('/');
+    std::string out = cat("  location ", at, " {\n", m_check, away(), is_alias ? "    alias " : "    root ",
+        folder, ";\n    index index.html;\n    charset utf-8;\n", error_pages("    "),
+        "    error_page 404 ", at, web.not_found, ";\n    try_files $uri $uri/ ",
+        web.fallback.empty() ? "=404" : cat(at, web.fallback), ";\n", k_hidden);
+    if (!web.fallback.empty())
+      out += cat("    location ~* \"", asset_pattern(), "\" { }\n");
+    return out + "  }\n";
+  }
+
+  // "web/staticfiles" of the release, or "data:media" of the service's data directory.
+  std::string published(
+      const Upstream& u, const std::string& at, const std::string& folder) const {
+    constexpr std::string_view k_data = "data:";
+    if (!folder.starts_with(k_data))
+      return cat("  location ^~ ", at, " {\n", m_check, away(), "    alias ", m_current, "/", folder,
+          "/;\n    charset utf-8;\n    try_files $uri =404;\n", k_hidden, "  }\n");
+    const std::string data = m_in.paths.data(m_in.site->slug);
+    return cat("  location ^~ ", at, " {\n", m_check, "    alias ", data, "/", u.service.str(), "/",
+        folder.substr(k_data.size()), "/;\n    disable_symlinks on from=", data,
+        ";\n    try_files $uri =404;\n", upload_types("    "), k_upload_headers, "  }\n");
+  }
+
+  std::string immutable() const {
+    if (std::ranges::none_of(m_in.upstreams, &Upstream::hashed))
+      return {};
+    return cat("  location ^~ /immutable/ {\n    root ", m_in.paths.site(m_in.site->slug),
+        ";\n    charset utf-8;\n    try_files $uri =404;\n", security_headers("    ", m_in.certificate),
+        "    add_header Cache-Control $chillbox_immutable;\n  }\n");
+  }
+
+  // Of a site in memory only nothing exists until the host is unlocked, its files neither: the
+  // page is that of a service that does not answer.
+  std::string away() const {
+    return m_in.site->confidential ? cat("    if (-f ", sealed_flag(m_in), ") { return 502; }\n")
+                                   : std::string();
+  }
+
+  const SiteInput& m_in;
+  std::string m_current, m_check;
+};
+
+} // namespace
+
+std::string upstream_name(const SiteInput& in, const Upstream& u) {
+  return Names(in.site->slug).own_upstream(cat(in.site->slug.str(), "-", u.service.str()));
+}
+
+bool serves_requests(const Upstream& u) {
+  return !u.socket.empty() || u.port != 0;
+}
+
+std::string maintenance_check(const SiteInput& in) {
+  return cat("    if (-f ", maintenance_flag(in.paths, in.site->slug), ") { return 503; }\n");
+}
+
+std::string locations(const SiteInput& in) {
+  return Locations(in).all();
+}
+
+} // namespace chillbox::nginx
