@@ -1,0 +1,2 @@
+from datasette.app import Datasette
+app = Datasette([], immutables=["towns.db"]).app()

@@ -1,0 +1,5 @@
+import os
+
+reuse_port = True
+workers = 2
+timeout = 20
