@@ -10,9 +10,10 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 VERSION := 0.1.0
 DESTDIR ?=
-PREFIX ?= /usr
 
 CXX ?= g++
+# WERROR= for a compiler that warns of more than those of Debian 12 and 13.
+WERROR ?= -Werror
 CCACHE := $(shell command -v ccache 2>/dev/null)
 SANITIZE ?=
 # -O2 takes a third longer to compile: it is for the rooms that handle many bytes.
@@ -25,7 +26,7 @@ OPT_TESTS := -O0 -g1 -U_FORTIFY_SOURCE
 # -Wno-stringop-overread: it believes that a string may have 2^64 - 1 bytes where it inlines find() and ==.
 CPPFLAGS += -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION='"$(VERSION)"'
 CXXFLAGS += -std=c++23 $(OPT) -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Wno-restrict -Wno-stringop-overread -Werror $(if $(SANITIZE),-fsanitize=$(SANITIZE) -DCHILLBOX_SANITIZED -U_FORTIFY_SOURCE)
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Wno-restrict -Wno-stringop-overread $(WERROR) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -DCHILLBOX_SANITIZED -U_FORTIFY_SOURCE)
 # musl gives a thread 128 KiB unless the program says otherwise; glibc ignores this.
 STACK := 1048576
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,stack-size=$(STACK) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
@@ -65,12 +66,20 @@ TESTS := $(foreach room,$(ROOMS_TESTED),$(if $(wildcard tests/$(room)/*_test.cpp
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
--include tests/make/*.mk
-
 deps: $(DEPS_SENTINEL) ## install what building and testing need (with apt or apk, and say so)
 	@sh .ci/deps build test box
 
 PROGRAMS := $(BUILD)/chillboxd $(BUILD)/chillboxctl $(BUILD)/chillbox-log
+# Several of these need them, in whatever order they are read.
+ARCHS ?= x86_64 aarch64
+MACHINE := $(shell uname -m)
+STATIC_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chillbox-static
+STATIC_ID := $(shell cd apk/static && cat zig zig.txt sources Cargo.lock libs | sha256sum | cut -c 1-16)
+STATIC := $(STATIC_CACHE)/$(STATIC_ID)
+MAN_PAGES := $(patsubst agent/man/%.scd,$(BUILD)/man/%,$(wildcard agent/man/*.scd))
+
+-include tests/make/*.mk
+
 all build: $(PROGRAMS) ## build the programs
 
 $(foreach room,$(ROOMS),$(eval OPT_$(room) := $(if $(filter $(room),$(HOT)),$(OPT_HOT))))
@@ -154,6 +163,11 @@ unit-programs: $(TESTS)
 
 unit: $(TESTS) ## run the Catch2 tests
 	@sh tests/run-unit $(TESTS)
+
+# Paths below /usr are in the programs.
+ifneq ($(or $(PREFIX),/usr),/usr)
+$(error PREFIX must be /usr: the programs know their files by these paths. DESTDIR=DIR puts all of it below DIR)
+endif
 
 install: build ## copy the files of apk/files below DESTDIR
 	@sh apk/install "$(DESTDIR)" "$(BUILD)"

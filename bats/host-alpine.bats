@@ -17,8 +17,11 @@ setup_file() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
     export ROOT LAPTOP=$BATS_FILE_TMPDIR PASSPHRASE='correct horse' PACKAGES=$BATS_FILE_TMPDIR/packages CTL=$BATS_FILE_TMPDIR/chillboxctl
     mkdir "$PACKAGES"
-    cp "$ROOT"/dist/"$ARCH"/chillbox-[0-9]*.apk "$ROOT"/dist/"$ARCH"/chillbox-openrc-*.apk "$ROOT"/dist/"$ARCH"/chillbox-doc-*.apk "$PACKAGES/"
+    cp -R "$ROOT/dist/repo" "$PACKAGES/repo"
     cp "$ROOT/${BUILD:-build}/static/$ARCH/chillboxctl" "$CTL" # static: it runs here as there
+    KEY=$PACKAGES/repo/$(basename "$APK_KEY").pub
+    VERSION=$(sed -n 's/^VERSION := //p' "$ROOT/Makefile")
+    export KEY VERSION
     stand_in
     export HOST=
     ! has_services || box_up HOST
@@ -32,39 +35,89 @@ setup() {
 }
 needs_services() { [ -n "$HOST" ] || skip "this root has no OpenRC or no NGINX"; }
 
-# A root whose OpenRC and NGINX did not come as packages: for apk, one that says they are there.
+# A root whose OpenRC, NGINX and Python did not come as packages: for apk, ones that say they are there.
 stand_in() {
     ! chroot "$BOX_ROOTFS" /sbin/apk info -q -e nginx 2>/dev/null || return 0
-    printf '%s\n' 'name: stand-in' "arch: $ARCH" 'version: "1"' 'maintainer: none' 'description: what this root has without a package' \
-        'provides: ["cmd:openrc-run=1", "cmd:nginx=1"]' "apk: {signature: {key_file: \"$APK_KEY\", key_name: stand-in.rsa.pub}}" >"$PACKAGES/nfpm.yaml"
-    "${NFPM:-nfpm}" package -f "$PACKAGES/nfpm.yaml" -p apk -t "$PACKAGES/stand-in-1.apk" >/dev/null
-    cp "$ROOT"/dist/*.rsa.pub "$PACKAGES/stand-in.rsa.pub"
+    python3 - "$ROOT/apk" "$APK_KEY" "$PACKAGES/repo/v1/$ARCH" "$ARCH" <<'END'
+import sys
+sys.path.insert(0, sys.argv[1])
+sys.dont_write_bytecode = True
+import hashlib, pack
+key, repository, arch = sys.argv[2:]
+tree = pack.file_tree("/", [])[0]
+for name, provides in [("openrc", "cmd:openrc-run=1"), ("nginx", "cmd:nginx=1"), ("python3", "cmd:python3=3")]:
+    info = "pkgname = %s\npkgver = 1-r0\npkgdesc = stand-in\narch = %s\nsize = 0\nlicense = none\nprovides = %s\ndatahash = %s\n"
+    info %= (name, arch, provides, hashlib.sha256(tree).hexdigest())
+    pack.write("%s/%s-1-r0.apk" % (repository, name), pack.signed(key, pack.segment([(".PKGINFO", info.encode(), 0o644)])) + tree)
+pack.index(key, repository)
+END
 }
 
-# A root to write into, without a host in it.
+# A root to write into, without a host in it. Its apk reads a repository from a directory as it does from a server.
 bare_root() {
     bare=$BATS_FILE_TMPDIR/bare
-    [ -d "$bare" ] || cp -a "$BOX_ROOTFS" "$bare"
-    mkdir -p "$bare/packages"
-    cp "$PACKAGES"/*.apk "$bare/packages/"
+    [ -d "$bare" ] || { cp -a "$BOX_ROOTFS" "$bare" && echo /repo/v1 >"$bare/etc/apk/repositories"; }
+    rm -rf "$bare/repo"
+    cp -R "$PACKAGES/repo" "$bare/repo"
+}
+# The block of README's Install, word by word but for the server's name, which is this machine's.
+readme_install() {
+    sed -n '/^```sh alpine$/,/^```$/p' "$ROOT/README.md" | sed "/^\`\`\`/d; s,https://packages.example,http://127.0.0.1:$port,; s,/KEY.rsa,/$(basename "$APK_KEY")," >"$bare/install"
+    in_bare sh -eu /install
 }
 in_bare() { chroot "$bare" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"; }
-apk_add='apk add -q --no-network --no-progress'
 
-@test "a package that is not signed by a key of the host is refused; with the key it installs, and starts nothing" {
+# The next release of the same programs, into the repository.
+next_release() { # RELEASE
+    python3 -B "$ROOT/apk/pack.py" pack "$ARCH" "$ROOT/${BUILD:-build}/static/$ARCH" "$VERSION" "$APK_KEY" "$LAPTOP/newer" "$1"
+    cp "$LAPTOP/newer/$ARCH"/*-r"$1".apk "$PACKAGES/repo/v1/$ARCH/"
+    python3 -B "$ROOT/apk/pack.py" index "$APK_KEY" "$PACKAGES/repo/v1/$ARCH"
+}
+
+@test "a repository that is not signed by a key of the host is refused; with the key README's lines install, and start nothing" {
     bare_root
-    run in_bare sh -c "$apk_add /packages/*.apk"
+    run in_bare apk add -q --no-progress chillbox nginx python3
     [[ "$status" -ne 0 && "$output" == *UNTRUSTED* ]]
-    cp "$ROOT"/dist/*.rsa.pub "$PACKAGES"/*.rsa.pub "$bare/etc/apk/keys/" 2>/dev/null || cp "$ROOT"/dist/*.rsa.pub "$bare/etc/apk/keys/"
-    run -0 in_bare sh -c "$apk_add /packages/*.apk"
-    [[ "$output" == *"chillboxctl init"* ]]
+    : >"$bare/etc/apk/repositories"
+    python3 -u -m http.server --bind 127.0.0.1 0 --directory "$bare/repo" >"$LAPTOP/web-bare" 2>&1 3>&- &
+    server=$!
+    wait_for 10 grep -q 'port [0-9]' "$LAPTOP/web-bare"
+    port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' "$LAPTOP/web-bare")
+    run readme_install
+    kill "$server"
+    echo "$output"
+    [[ "$status" -eq 0 && "$output" == *"chillboxctl init"* ]]
+    echo /repo/v1 >"$bare/etc/apk/repositories"
     for user in chillbox chillbox-vault; do in_bare getent passwd "$user" | grep -q ':/sbin/nologin$'; done
     in_bare getent group chillbox-admin
     [ "$(in_bare chillboxctl --version | wc -l)" -eq 1 ]
     run -0 in_bare chillboxd --check
     [ ! -e "$bare/var/lib/chillbox/state.db" ]
     [ -z "$(in_bare find /etc -path '*runlevels*' -name 'chillbox*')" ]
+    in_bare apk add -q --no-progress chillbox-doc
     in_bare test -e /usr/share/man/man1/chillboxctl.1.gz
+    in_bare grep -q OpenSSL /usr/share/licenses/chillbox/third-party.txt
+    # What is in it is what apk itself makes of it.
+    in_bare apk verify -q "/repo/v1/$ARCH/chillbox-$VERSION-r0.apk"
+}
+
+@test "a package that was changed after it was signed is refused" {
+    bare_root
+    file=$bare/repo/v1/$ARCH/chillbox-bash-completion-$VERSION-r0.apk
+    printf 'x' | dd of="$file" bs=1 seek="$(($(stat -c %s "$file") - 40))" conv=notrunc status=none
+    run ! in_bare apk add -q --no-progress chillbox-bash-completion
+    in_bare test ! -e /usr/share/bash-completion/completions/chillboxctl
+}
+
+@test "apk upgrade brings the next release, and the same files give the same bytes" {
+    bare_root
+    next_release 1
+    bare_root
+    in_bare apk upgrade -q --no-progress
+    in_bare apk info -v | grep -qx "chillbox-$VERSION-r1"
+    cp "$LAPTOP/newer/$ARCH/chillbox-$VERSION-r1.apk" "$LAPTOP/first.apk"
+    next_release 1
+    cmp "$LAPTOP/first.apk" "$LAPTOP/newer/$ARCH/chillbox-$VERSION-r1.apk"
 }
 
 @test "every installed file is in the package, with the mode of the list; nothing more" {
@@ -80,7 +133,7 @@ apk_add='apk add -q --no-network --no-progress'
 @test "removed: programs go, what the administrator changed stays" {
     bare_root
     in_bare sh -c 'mkdir -p /etc/chillbox && echo "# mine" >/etc/chillbox/chillbox.toml && echo "# mine" >>/etc/conf.d/chillboxd'
-    in_bare apk del -q --no-network chillbox chillbox-openrc chillbox-doc
+    in_bare apk del -q chillbox chillbox-doc
     in_bare test ! -e /usr/sbin/chillboxd
     in_bare grep -q mine /etc/chillbox/chillbox.toml
 }
@@ -99,12 +152,16 @@ make_pages() { # VERSION
 publish() { make_pages "$1" && send "$(pack)"; }
 both_answer() { [ "$(get /pages/)" = "page $1" ] && [ "$(get /clock/)" = "$1" ]; }
 
+serve() { # the packages over HTTP, as long as the box is there
+    box net "$HOST" -- python3 -m http.server --bind 127.0.0.1 8099 --directory "$PACKAGES" >"$LAPTOP/web" 2>&1 3>&- &
+    wait_for 10 host_curl -o /dev/null http://127.0.0.1:8099/
+}
+
 @test "init, unlock, and a site of files and a program goes live" {
     needs_services
-    box push "$HOST" "$ROOT"/dist/*.rsa.pub /etc/apk/keys/
-    [ ! -e "$PACKAGES/stand-in.rsa.pub" ] || box push "$HOST" "$PACKAGES/stand-in.rsa.pub" /etc/apk/keys/
-    for package in "$PACKAGES"/*.apk; do box push "$HOST" "$package" /root/; done
-    in_box sh -c "$apk_add /root/*.apk"
+    serve
+    box push "$HOST" "$KEY" /etc/apk/keys/
+    in_box sh -c "echo http://127.0.0.1:8099/repo/v1 >/etc/apk/repositories && apk add -q --no-progress chillbox nginx python3"
     host_set_up
     printf 'export URL=%s RECIPIENT=%s\n' "$URL" "$RECIPIENT" >"$LAPTOP/host"
     publish 1.0.0
@@ -142,11 +199,9 @@ later() { needs_services && . "$LAPTOP/host"; }
 @test "apk upgrade: the new package takes over, the host stays unsealed, the services are the same processes" {
     later
     before=$(in_box pgrep -u hello)
-    NFPM=${NFPM:-nfpm} sh -c 'cd "$1" && sh apk/pack "$2" "$3" "$4" "$5" "$6" 1' sh "$ROOT" "$ARCH" "${BUILD:-build}/static/$ARCH" \
-        "$(in_box chillboxctl --version | awk '{print $2}')" "$APK_KEY" "$LAPTOP/newer" >/dev/null
-    in_box sh -c 'rm -f /root/chillbox*.apk; echo "# mine" >>/etc/conf.d/chillboxd'
-    for package in "$LAPTOP/newer/$ARCH"/chillbox-[0-9]*.apk "$LAPTOP/newer/$ARCH"/chillbox-openrc-*.apk "$LAPTOP/newer/$ARCH"/chillbox-doc-*.apk; do box push "$HOST" "$package" /root/; done
-    run -0 in_box sh -c "$apk_add -u /root/chillbox*.apk"
+    next_release 2
+    in_box sh -c 'echo "# mine" >>/etc/conf.d/chillboxd'
+    run -0 in_box apk upgrade -q --no-progress -U
     [[ "$output" == *"was replaced by"*"unlocked"* ]]
     [ "$(json ping .sealed)" = false ]
     [ "$(in_box pgrep -u hello)" = "$before" ]
@@ -158,17 +213,14 @@ later() { needs_services && . "$LAPTOP/host"; }
 @test "bootstrap: user-data makes a host of a fresh box, with packages from a URL; init is what remains" {
     needs_services
     box_up HOST
-    cp "$ROOT"/dist/*.rsa.pub "$PACKAGES/"
     in_box sh -c ': >/etc/apk/repositories' # what is needed is there: nobody need be asked
-    box net "$HOST" -- python3 -m http.server --bind 127.0.0.1 8099 --directory "$PACKAGES" >"$LAPTOP/web" 2>&1 3>&- &
-    keys=$(printf ',%s' "$PACKAGES"/*.rsa.pub)
-    packages=$(cd "$PACKAGES" && for package in *.apk; do
-        printf ',http://127.0.0.1:8099/%s?signature=x#sha256=%s' "$package" "$(sha256sum "$package" | cut -d ' ' -f 1)"
+    serve
+    packages=$(cd "$PACKAGES/repo/v1/$ARCH" && for package in *-1-r0.apk chillbox-"$VERSION"-r0.apk chillbox-openrc-"$VERSION"-r0.apk; do
+        [ ! -e "$package" ] || printf ',http://127.0.0.1:8099/repo/v1/%s/%s?signature=x#sha256=%s' "$ARCH" "$package" "$(sha256sum "$package" | cut -d ' ' -f 1)"
     done)
-    "$CTL" bootstrap --apk-key "${keys#,}" --package "${packages#,}" --trust "$LAPTOP/deployer.pub" >"$LAPTOP/user-data"
+    "$CTL" bootstrap --apk-key "$KEY" --package "${packages#,}" --trust "$LAPTOP/deployer.pub" >"$LAPTOP/user-data"
     chmod 0755 "$LAPTOP/user-data"
     box push "$HOST" "$LAPTOP/user-data" /root/
-    wait_for 10 host_curl -o /dev/null http://127.0.0.1:8099/
     for _ in 1 2; do in_box sh -c 'cd / && exec env -i /root/user-data </dev/null'; done
     with_passphrase "$PASSPHRASE" init -q --work-factor 10
     box reboot "$HOST"
@@ -181,10 +233,13 @@ later() { needs_services && . "$LAPTOP/host"; }
     box down "$HOST"
 }
 
-@test "a site and then the package are removed" {
+@test "the package is removed while a site runs: what it says stops the site, the data stay" {
     later
-    ctl remove hello --yes
-    [ "$(code /pages/)" != 200 ]
-    in_box apk del -q --no-network chillbox chillbox-openrc chillbox-doc
+    # What the package says of services that still run works when it is gone.
+    run -0 in_box apk del -q chillbox
+    advice=$(sed -n 's/.*to stop it: //p' <<<"$output" | head -n 1)
+    in_box pgrep -u hello
+    in_box sh -c "$advice"
+    wait_for 20 in_box sh -c '! pgrep -u hello'
     in_box sh -c '! pgrep chillboxd && test -e /var/lib/chillbox/identity.age'
 }

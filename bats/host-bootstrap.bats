@@ -61,6 +61,19 @@ first_boot() { in_box sh -c 'mkdir -p /var/lib/cloud && cp /root/user-data /var/
     box down "$FRESH"
 }
 
+@test "a repository is written down once, and only one that nobody on the way can keep old" {
+    run -2 "$CTL" bootstrap --repository http://packages.example/v1
+    [[ "$output" == *"https://"* ]]
+    run -2 "$CTL" bootstrap --repository 'https://packages.example/v1 x'
+    "$CTL" bootstrap --repository "https://packages.example/v1" >with-repository
+    grep -qx "install_packages 'chillbox' 'python3'" with-repository
+    mkdir -p etc/apk
+    sed -n '/^apk_repository()/,/^}/p; /^apk_repository /p' with-repository | sed "s,/etc/apk,$PWD/etc/apk,g" >lines
+    sh lines
+    sh lines
+    [ "$(cat etc/apk/repositories)" = https://packages.example/v1 ]
+}
+
 @test "what would be more than a word stays one, and a key that is none is refused" {
     run -0 "$CTL" bootstrap --package "x'; touch $LAPTOP/gone; '"
     printf '%s\n' "$output" | sed 's/^install_packages /: /; s/^enable_services$//' | sh

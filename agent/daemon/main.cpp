@@ -65,7 +65,10 @@ int check() {
   const auto paths = os::Paths::from_environment();
   const auto found = daemon::check_start(paths);
   if (found) {
-    std::printf("chillboxd: the configuration %s is fine\n", paths.config_file().c_str());
+    const bool there = os::real_disk().exists(paths.config_file());
+    std::printf(there ? "chillboxd: the configuration %s is fine\n"
+                      : "chillboxd: there is no %s: the defaults are used\n",
+        paths.config_file().c_str());
     return 0;
   }
   std::fprintf(stderr, "chillboxd: %s\n", found.error().message.c_str());

@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "os/disk.hpp"
 
+#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -163,6 +164,12 @@ std::string network_file_system(const std::string& path) {
   return ::statfs(path.c_str(), &fs) == 0
       ? std::string(network_kind(static_cast<int64_t>(fs.f_type)))
       : std::string();
+}
+
+bool is_in_memory(const std::string& path) {
+  struct statfs fs{};
+  return ::statfs(path.c_str(), &fs) == 0 &&
+      (fs.f_type == TMPFS_MAGIC || static_cast<int64_t>(fs.f_type) == RAMFS_MAGIC);
 }
 
 bool swap_is_on() {

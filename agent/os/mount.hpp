@@ -28,5 +28,6 @@ Result<bool> keeps_out_of_swap(const std::string& path);
 // "nfs", "cifs", ...: the kind of a file system that is on another machine; "" : it is on this one.
 std::string network_file_system(const std::string& path);
 std::string_view network_kind(int64_t magic); // statfs(2), f_type
+bool is_in_memory(const std::string& path); // a tmpfs or ramfs: nothing of it is left after a boot
 
 } // namespace chillbox::os

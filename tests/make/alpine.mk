@@ -4,7 +4,7 @@ alpine-rootfs: ## download and check Alpine's minirootfs into build/alpine-rootf
 	@$(AS_ROOT) env MINIROOTFS='$(MINIROOTFS)' sh apk/rootfs $(BUILD)/alpine-rootfs
 
 test-alpine: ARCHS := $(shell uname -m)
-test-alpine: apk ## install the package on Alpine and run the whole story there (BOX_ROOTFS=DIR)
+test-alpine: repo ## install the package on Alpine and run the whole story there (BOX_ROOTFS=DIR)
 	@[ -n "$(BOX_ROOTFS)" ] || { echo 'test-alpine: BOX_ROOTFS=DIR names an unpacked Alpine root: make alpine-rootfs' >&2; exit 2; }
 	@sh .ci/deps box test
-	@$(AS_ROOT) env BUILD=$(BUILD) BOX_ROOTFS=$(abspath $(BOX_ROOTFS)) NFPM='$(NFPM)' APK_KEY='$(APK_KEY)' sh tests/run-bats bats/host-alpine.bats $(BUILD)/logs
+	@$(AS_ROOT) env BUILD=$(BUILD) BOX_ROOTFS=$(abspath $(BOX_ROOTFS)) APK_KEY='$(apk_key)' STRICT=$$(test -x '$(BOX_ROOTFS)/sbin/openrc-run' && echo 1) sh tests/run-bats bats/host-alpine.bats $(BUILD)/logs

@@ -1,5 +1,4 @@
 # Makes what users read: man pages, from scdoc's text.
-MAN_PAGES := $(patsubst agent/man/%.scd,$(BUILD)/man/%,$(wildcard agent/man/*.scd))
 
 .PHONY: man
 man: $(MAN_PAGES) ## build the man pages

@@ -1,10 +1,6 @@
 # Static programs with musl and all libraries inside, for any Linux of the architecture: `make static`, ARCHS="x86_64 aarch64" for which. Compiler and
 # libraries are made once for each state of their recipes and kept in STATIC_CACHE; the sources need Debian (apt) and cargo. On Alpine an ordinary
 # `make build` is linked with musl anyway.
-ARCHS ?= x86_64 aarch64
-STATIC_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chillbox-static
-STATIC_ID := $(shell cd apk/static && cat zig zig.txt sources Cargo.lock libs | sha256sum | cut -c 1-16)
-STATIC := $(STATIC_CACHE)/$(STATIC_ID)
 STATIC_BUILD = $(BUILD)/static/$(1)
 # Header-only C++ libraries come from the machine; everything else of its /usr/include is another libc's.
 STATIC_HEADERS := nlohmann CLI toml++ spdlog fmt catch2

@@ -141,3 +141,9 @@ TEST_CASE("[fault-125] file systems of other machines are known by their magic n
     CHECK(network_kind(here).empty());
   CHECK(network_file_system("/proc").empty());
 }
+
+TEST_CASE("a tmpfs is in memory, and what is not there or of another kind is not") {
+  CHECK(is_in_memory("/dev/shm"));
+  CHECK_FALSE(is_in_memory("/proc"));
+  CHECK_FALSE(is_in_memory("/does/not/exist"));
+}

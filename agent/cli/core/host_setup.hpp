@@ -26,4 +26,10 @@ std::unexpected<Error> no_such(
 // The NAMEs of all files NAME + suffix in a directory.
 Result<std::vector<std::string>> names_in(const std::string& dir, std::string_view suffix);
 
+// Behind a directory that is in memory, as on Alpine that runs from it ("diskless"); and what to
+// do.
+inline constexpr std::string_view k_in_memory = " is in memory: with the next boot it is gone";
+inline constexpr std::string_view k_keep_on_disk =
+    "mount a disk there, in /etc/fstab; lbu does not keep it";
+
 } // namespace chillbox::cli

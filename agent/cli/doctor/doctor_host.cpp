@@ -235,6 +235,9 @@ void look_at_disks(Doctor& d) {
         cat(d.paths.state(), " is on a network file system (", kind,
             "): a lost connection may damage the store"),
         "move it to a disk of this machine");
+  for (const auto& path : {d.paths.state(), d.paths.sites()})
+    if (os::is_in_memory(path))
+      d.warn("disk", cat(path, k_in_memory), std::string(k_keep_on_disk));
 }
 
 void look_at_python(Doctor& d) {

@@ -18,9 +18,11 @@ namespace {
 constexpr std::array k_options{
     Option{"--trust", ArgKind::list, "KEY.pub[,..]", "trust these deployers from the start"},
     Option{"--package", ArgKind::list, "PACKAGE[,..]",
-        "install these: names, URLs or paths for apk, or a .tar of `make install` (default: chillbox)"},
-    Option{
-        "--apk-key", ArgKind::list, "KEY.rsa.pub[,..]", "public keys that signed these packages"},
+        "install these: names, URLs or paths for apk, or a .tar of `make install` (default: chillbox,python3)"},
+    Option{"--repository", ArgKind::text, "URL",
+        "have apk look for them there, now and at each upgrade: what `make repo` made"},
+    Option{"--apk-key", ArgKind::list, "KEY.rsa.pub[,..]",
+        "public keys that signed these packages, or the repository"},
 };
 
 constexpr size_t k_max_key_file = 8 * 1024;
@@ -35,6 +37,10 @@ say() { printf 'chillbox bootstrap: %s\n' "$*"; }
 apk_key() { # NAME TEXT
   mkdir -p /etc/apk/keys
   printf '%s\n' "$2" >"/etc/apk/keys/$1"
+}
+
+apk_repository() { # URL OR PATH
+  grep -qxF -- "$1" /etc/apk/repositories 2>/dev/null || printf '%s\n' "$1" >>/etc/apk/repositories
 }
 
 install_packages() { # NAME, URL OR PATH, followed by #sha256=HEX if only those bytes are accepted...
@@ -127,6 +133,17 @@ Result<void> check_package(const std::string& package) {
   return {};
 }
 
+// Its index and its packages are signed, but that the index is the newest nobody signs.
+Result<std::string> repository_line(const std::string& url) {
+  if (!url.starts_with("https://") && !url.starts_with("/"))
+    return fail(Code::usage,
+        cat("--repository ", printable(url, 1024),
+            ": must be an https:// URL, or a path on the host: anyone on the way could keep an old one there"));
+  if (url.find_first_of(" \t\r\n#") != std::string::npos)
+    return fail(Code::usage, cat("--repository ", printable(url, 1024), ": must be one word"));
+  return cat("apk_repository ", shell_quoted(url), "\n");
+}
+
 Result<std::string> trust_line(const std::string& file) {
   const std::string text = TRY(read_input(file, k_max_key_file));
   const auto key = TRY_IN(printable(file, 1024), crypto::MinisignPublicKey::parse(text));
@@ -140,10 +157,12 @@ Result<void> run(Call& call) {
   std::string script(k_begin);
   for (const std::string& file : call.args.list("apk-key"))
     script += TRY(apk_key_line(file));
+  if (call.args.has("repository"))
+    script += TRY(repository_line(call.args.text("repository")));
   script += "install_packages";
   std::vector<std::string> packages = call.args.list("package");
   if (packages.empty())
-    packages.emplace_back("chillbox");
+    packages = {"chillbox", "python3"};
   for (const std::string& package : packages)
     TRY(check_package(package));
   for (const std::string& package : packages)

@@ -12,6 +12,7 @@
 #include "config/host.hpp"
 #include "crypto/age.hpp"
 #include "os/clock.hpp"
+#include "os/mount.hpp"
 #include "os/root_owned.hpp"
 #include "os/runner.hpp"
 
@@ -228,6 +229,9 @@ Result<void> run(Call& call) {
         answer_text("init", Initialized{.recipient = recipient, .made = setup.made()}));
   else
     call.terminal.print(cat("public key  ", recipient));
+  for (const std::string& path : {call.paths.state(), call.paths.sites()})
+    if (os::is_in_memory(path))
+      call.terminal.print_status(cat("warning: ", path, k_in_memory, "; ", k_keep_on_disk));
   if (!setup.made().empty())
     call.terminal.print_status(
         "next: chillboxctl trust add DEPLOYER.pub, chillboxctl webhook add NAME --sites SITE, rc-service chillboxd start");

@@ -73,7 +73,7 @@ def main(markers, *words):
         from pip._internal.cli import cmdoptions, main as cli
         from pip._vendor.packaging import markers as packaging
     except ImportError:
-        print("ERROR: python3 has no pip: install python3-pip, or run in a virtual environment that has it", file=sys.stderr)
+        print("ERROR: python3 has no pip: install python3-pip (py3-pip on Alpine), or run in a virtual environment that has it", file=sys.stderr)
         sys.exit(3)
     denied = []
     here = packaging.default_environment()
