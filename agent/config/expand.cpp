@@ -265,6 +265,26 @@ std::vector<std::pair<std::string, Error>> broken_variables(
   return broken;
 }
 
+Result<std::vector<std::string>> expand_words(
+    const std::vector<std::string>& words, const Variables& variables) {
+  Expander expander(variables);
+  std::vector<std::string> out;
+  size_t total = 0;
+  for (const auto& word : words) {
+    auto expanded = expander.text(word);
+    if (!expanded)
+      return fail(expanded.error().code,
+          cat("'", printable(word, 60), "': ", expanded.error().message,
+              " (a '$' for a shell is written $$)"));
+    out.push_back(*std::move(expanded));
+    total += out.back().size() + 1;
+    if (total > k_max_environment)
+      return fail(Code::too_large,
+          cat("the words expand to more than ", k_max_environment, " bytes together"));
+  }
+  return out;
+}
+
 Result<std::string> expand_command(std::string_view line, const Variables& variables) {
   Expander expander(variables);
   std::string out;

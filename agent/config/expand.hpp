@@ -39,6 +39,9 @@ Result<Variables> expand_all(const Variables& variables);
 // Those of `names` that do not expand, each reason once: for a report of every problem.
 std::vector<std::pair<std::string, Error>> broken_variables(
     const Variables& variables, const std::vector<std::string>& names);
+// Each word of an argv, which stays one word whatever its value.
+Result<std::vector<std::string>> expand_words(
+    const std::vector<std::string>& words, const Variables& variables);
 // For a command line that a shell of the site's user will read: replaced in every kind of quotes,
 // as envsubst(1) does. denied: a value that a shell would take for more than a part of one word
 // (faults 65).

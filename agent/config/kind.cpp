@@ -55,6 +55,19 @@ std::optional<std::string> read_public(const Location& at, const Json& json) {
   return json == "." ? "." : Text{k_folder}(at, json);
 }
 
+// node_modules/.bin is one, too.
+std::optional<std::string> read_programs(const Location& at, const Json& json) {
+  static constexpr std::string_view k_allowed =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/";
+  const auto text = json.is_string() ? json.get<std::string>() : std::string();
+  const auto parts = split(text, '/');
+  if (text.find_first_not_of(k_allowed) == std::string::npos && text.size() <= 200 &&
+      std::ranges::none_of(
+          parts, [](auto part) { return part.empty() || part == "." || part == ".."; }))
+    return text;
+  return at.refuse(json, "a relative path of letters, digits, '.', '_', '-', without '..'");
+}
+
 void read_when(const Location& at, const Json& json, Draft& draft) {
   if (detail::check_list(at, json, k_max_list))
     draft.when.assign(json.begin(), json.end());
@@ -64,6 +77,8 @@ Table<Draft> common_members() {
   return {{"listens", member(&Kind::listens, read_listens)},
       {"build", member(&Kind::builds, Boolean{})}, {"public", list(&Kind::published, read_public)},
       {"built", list(&Kind::built, Text{k_folder})},
+      {"programs", list(&Kind::programs, read_programs)},
+      {"built_programs", list(&Kind::built_programs, read_programs)},
       {"needs", list(&Kind::needs, Text{k_file_name})},
       {"front", member(&Kind::preferred_front, Boolean{})}};
 }

@@ -32,6 +32,9 @@ struct Kind {
   std::vector<std::string> published, built;
   std::vector<std::string> needs;    // programs that the host must have
   std::vector<std::string> left_out; // names of folders that `pack` leaves out
+  // Folders of programs, where the commands of such a service are looked up first; relative, of what
+  // was built and of the service's folder.
+  std::vector<std::string> built_programs, programs;
 
   // Whether such a service answers `/` rather than one that only has files.
   bool front() const { return preferred_front.value_or(listens != Listens::no); }
@@ -45,8 +48,8 @@ using VariableValue = std::function<Result<std::optional<std::string>>(const std
 // value_of.
 Result<Kind> parse_kind(std::string_view json, const VariableValue& value_of = {});
 
-// The kinds that exist, and where each may be named. When empty, every name is accepted.
-using KindRoles = std::map<std::string, Kind::Role>;
+// The kinds that this machine knows. When empty, every name is accepted.
+using KnownKinds = std::map<std::string, Kind>;
 
 // Lower-case letters, digits and "-", at most 32, a letter first and no "-" last.
 bool is_kind_name(std::string_view text);

@@ -1,5 +1,7 @@
 #include "config/service.hpp"
 
+#include "config/references.hpp"
+
 #include <algorithm>
 #include <cctype>
 
@@ -64,6 +66,11 @@ std::optional<std::string> read_lang(const Location& at, const Json& json) {
   return json.get<std::string>();
 }
 
+void read_of(const Location& at, const Json& json, Service& service) {
+  if (const auto name = read_name(at, json))
+    service.of = name->str();
+}
+
 void read_strategy(const Location& at, const Json& json, Service& service) {
   if (const auto text = Choice{{"overlap", "stop-first"}}(at, json))
     service.strategy = *text == "overlap" ? Strategy::overlap : Strategy::stop_first;
@@ -106,6 +113,7 @@ Table<Service> common_fields() {
   return {{"name", into(&Service::name, read_name), true},
       {"handler", into(&Service::handler, Text{k_folder})}, {"environment", read_environment},
       {"secrets_config", into(&Service::secrets_config, Text{k_file_name})},
+      {"secrets_env", into(&Service::secrets_env, Text{k_file_name})},
       {"secrets_export_dockerfile", checked<Service>(Text{k_folder})},
       {"manifest", into(&Service::manifest, Text{k_folder})},
       {"niceness", into(&Service::niceness, Integer{-20, 19})}, {"strategy", read_strategy},
@@ -121,7 +129,10 @@ const Table<Service>& service_table() {
     const Table<Service> own{{"lang", into(&Service::lang, read_lang), true},
         {"app", into(&Service::app, Text{k_app})}, {"health", read_health},
         {"listen", into(&Service::listen, Choice{{"port", "fd"}})},
+        {"run-cmd", into(&Service::run_cmd, Argv{})}, {"args", into(&Service::args, Argv{})},
         {"workers", into(&Service::workers, workers)},
+        {"threads", into(&Service::threads, Integer{1, 1000})},
+        {"preload", into(&Service::preload, Boolean{})},
         {"workers_minimum", into(&Service::workers_minimum, workers)},
         {"workers_maximum", into(&Service::workers_maximum, workers)},
         {"worker_class",
@@ -140,7 +151,7 @@ const Table<Service>& service_table() {
 const Table<Service>& worker_table() {
   static const Table<Service> k_table = [] {
     Table<Service> table = common_fields();
-    const Table<Service> own{{"lang", into(&Service::lang, read_lang), true},
+    const Table<Service> own{{"lang", into(&Service::lang, read_lang)}, {"of", read_of},
         {"run-cmd", into(&Service::run_cmd, Argv{}), true},
         {"count", into(&Service::count, Integer{1, 64})}};
     table.insert(table.end(), own.begin(), own.end());
@@ -165,17 +176,43 @@ void check_worker_counts(const Location& at, const Service& s) {
     (at / "workers_minimum").problem("is greater than workers_maximum");
 }
 
-void check_references(const Location& at, const Site& site, const Service& service) {
-  Variables variables = known_variables(site);
-  for (const auto name : {"HOST", "PORT"}) // which the agent gives to every service
-    variables.try_emplace(name);
-  std::vector<std::string> own;
-  for (const auto& variable : service.environment) {
-    set_variable(variables, variable.name, variable.value);
-    own.push_back(variable.name);
+// What nothing of a kind runs has no command.
+void check_runs(const Location& at, const Service& service, const KnownKinds& kinds) {
+  const auto kind = kinds.find(service.lang);
+  if (service.worker || kind == kinds.end() || kind->second.listens != Kind::Listens::no)
+    return;
+  for (const auto& [field, words] :
+      {std::pair{"run-cmd", &service.run_cmd}, std::pair{"args", &service.args}})
+    if (!words->empty())
+      (at / field).problem(cat("nothing of lang '", service.lang, "' runs: NGINX serves its files"));
+}
+
+// A worker `of` a service is made from it: its own variables come on top.
+void adopt(const Location& at, Service& worker, const Site& site, const KnownKinds& kinds) {
+  const auto service =
+      std::ranges::find(site.services, worker.of, [](const Service& s) { return s.name.str(); });
+  if (service == site.services.end() || service->worker) {
+    std::vector<std::string> names;
+    for (const auto& other : site.services)
+      if (!other.worker)
+        names.push_back(other.name.str());
+    (at / "of").refuse(worker.of, "the name of a service of this file", names);
+    return;
   }
-  for (const auto& [name, error] : broken_variables(variables, own))
-    (at / "environment").problem(cat("'", name, "': ", error.message));
+  const auto kind = kinds.find(service->lang);
+  if (kind != kinds.end() && kind->second.listens == Kind::Listens::no)
+    (at / "of").problem(
+        cat("service '", worker.of, "' has lang '", service->lang, "', of which nothing runs"));
+  if (!worker.lang.empty() || worker.secrets_config || worker.secrets_env ||
+      !worker.manifest.empty() || worker.handler != worker.name.str())
+    at.problem(cat("lang, handler, manifest, secrets_config and secrets_env are those of service '",
+        worker.of, "': take them out, or take out `of`"));
+  worker.lang = service->lang;
+  worker.handler = service->handler;
+  worker.secrets_config = service->secrets_config;
+  worker.secrets_env = service->secrets_env;
+  worker.environment.insert(
+      worker.environment.begin(), service->environment.begin(), service->environment.end());
 }
 
 } // namespace
@@ -195,15 +232,6 @@ void read_variables(
   }
 }
 
-Variables known_variables(const Site& site) {
-  Variables variables;
-  for (const auto name : k_host_variables)
-    variables.emplace(name, "");
-  for (const auto& variable : site.env) // what a cmd will make is not known here
-    set_variable(variables, variable.name, variable.cmd.empty() ? variable.value : "");
-  return variables;
-}
-
 void read_service(const Location& at, const Json& json, bool worker, Site& site) {
   static const ServiceName k_nameless = ServiceName::parse("nameless-until-it-is-read").value();
   Service service{.name = k_nameless};
@@ -217,8 +245,19 @@ void read_service(const Location& at, const Json& json, bool worker, Site& site)
         (at / "name")
             .problem(cat("'", service.name.str(), "' is the name of another service or worker"));
   check_worker_counts(at, service);
-  check_references(at, site, service);
+  if (!service.run_cmd.empty() && !service.args.empty())
+    (at / "args").problem("write them into run-cmd");
+  if (worker && json.is_object() && !json.contains("of") && !json.contains("lang"))
+    (at / "lang").problem("is missing, and so is `of`, the service that it belongs to");
   site.services.push_back(std::move(service));
+}
+
+void adopt_services(const Location& at, Site& site, const KnownKinds& kinds) {
+  for (size_t i = 0; i < site.services.size(); ++i) {
+    if (!site.services[i].of.empty())
+      adopt(location_of(at, site, i), site.services[i], site, kinds);
+    check_runs(location_of(at, site, i), site.services[i], kinds);
+  }
 }
 
 } // namespace chillbox::config

@@ -11,11 +11,10 @@ namespace chillbox::config {
 // occurs twice is a problem.
 void read_variables(
     const Location& at, const Json& json, bool with_cmd, std::vector<Variable>& out);
-// Appends one element of `services` or `workers` to site.services. The site's env must have been
-// read, so that references in the service's own variables can be checked.
+// Appends one element of `services` or `workers` to site.services.
 void read_service(const Location& at, const Json& json, bool worker, Site& site);
-// The variables that values may refer to, the host's and the site's; their values are not known or
-// expanded yet.
-Variables known_variables(const Site& site);
+// What a service says with regard to another or to its kind, once all are read: a worker takes over
+// what is that service's.
+void adopt_services(const Location& at, Site& site, const KnownKinds& kinds);
 
 } // namespace chillbox::config

@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "config/crontab.hpp"
+#include "config/references.hpp"
 #include "config/service.hpp"
 #include "config/toml.hpp"
 
@@ -62,7 +63,6 @@ void read_env(const Location& at, const Json& json, Site& site) {
 void read_crontab(const Location& at, const Json& json, Site& site) {
   if (!detail::check_list(at, json, 100))
     return;
-  const Variables variables = known_variables(site);
   for (size_t i = 0; i < json.size(); ++i) {
     if (!json[i].is_string()) {
       at[i].refuse(json[i], "a string: five fields and a command");
@@ -73,8 +73,6 @@ void read_crontab(const Location& at, const Json& json, Site& site) {
       at[i].problem(read.error().message);
     else if (const auto words = split_argv(line); !words)
       at[i].problem(words.error().message);
-    else if (const auto expanded = expand_command(read->command, variables); !expanded)
-      at[i].problem(expanded.error().message);
     else
       site.crontab.push_back(line);
   }
@@ -127,27 +125,20 @@ const Table<Site>& site_table() {
   return k_site;
 }
 
-// The location of a service or worker in the file.
-Location location_of(const Location& at, const Site& site, size_t index) {
-  const auto workers =
-      static_cast<size_t>(std::ranges::find(site.services, true, &Service::worker) -
-          site.services.begin()); // which come after the services
-  return index < workers ? (at / "services")[index] : (at / "workers")[index - workers];
-}
-
-void check_kinds(const Location& at, const Site& site, const KindRoles& kinds) {
+void check_kinds(const Location& at, const Site& site, const KnownKinds& kinds) {
   if (kinds.empty())
     return;
   for (size_t i = 0; i < site.services.size(); ++i) {
     const Service& service = site.services[i];
     const auto other = service.worker ? Kind::Role::service : Kind::Role::worker;
     const auto found = kinds.find(service.lang);
-    if (service.lang.empty() || (found != kinds.end() && found->second != other) ||
+    if (service.lang.empty() || !service.of.empty() ||
+        (found != kinds.end() && found->second.role != other) ||
         (found == kinds.end() && is_administrators_kind(service.lang)))
       continue;
     std::vector<std::string> names;
-    for (const auto& [name, role] : kinds)
-      if (role != other)
+    for (const auto& [name, kind] : kinds)
+      if (kind.role != other)
         names.push_back(name);
     (location_of(at, site, i) / "lang")
         .refuse(service.lang,
@@ -157,27 +148,34 @@ void check_kinds(const Location& at, const Site& site, const KindRoles& kinds) {
   }
 }
 
+// What can be said once all of the file is read.
+void complete(const Location& at, Site& site, const KnownKinds& kinds) {
+  adopt_services(at, site, kinds);
+  check_kinds(at, site, kinds);
+  check_references(at, site, kinds);
+}
+
 } // namespace
 
-Result<Site> parse_site(std::string_view text, const SiteName& slug, const KindRoles& kinds) {
+Result<Site> parse_site(std::string_view text, const SiteName& slug, const KnownKinds& kinds) {
   const Json json = TRY(parse_json(text, k_max_site_json));
   Problems problems;
   Site site{.slug = slug};
   read_object({problems, "$"}, json, site_table(), site);
-  check_kinds({problems, "$"}, site, kinds);
+  complete({problems, "$"}, site, kinds);
   if (!problems.empty())
     return problems.error();
   return site;
 }
 
 Result<TomlSite> parse_site_toml(
-    std::string_view text, std::string_view file, const SiteName& slug, const KindRoles& kinds) {
+    std::string_view text, std::string_view file, const SiteName& slug, const KnownKinds& kinds) {
   Lines lines;
   const Json json = TRY(parse_toml(text, file, lines));
   Problems problems(file, &lines);
   TomlSite out{.site = Site{.slug = slug}, .json = dump(json) + "\n"};
   read_object({problems, ""}, json, site_table(), out.site);
-  check_kinds({problems, ""}, out.site, kinds);
+  complete({problems, ""}, out.site, kinds);
   if (!problems.empty())
     return problems.error();
   return out;

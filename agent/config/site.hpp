@@ -65,12 +65,15 @@ struct Service {
   std::string handler; // folder in the source, laptop only
   std::vector<Variable> environment;
   std::optional<std::string> secrets_config; // file name under SECRETS/SERVICE/
+  std::optional<std::string> secrets_env;    // the same, of a file whose variables it gets
   bool worker = false;
-  std::vector<std::string> run_cmd; // workers: argv
+  std::string of;                         // workers: the service whose folder and environment it has
+  std::vector<std::string> run_cmd, args; // argv in place of its kind's, words after that
   uint32_t count = 1;               // workers: processes
   std::optional<int> niceness;
-  std::optional<uint32_t> workers, max_requests, max_requests_jitter, workers_minimum,
+  std::optional<uint32_t> workers, threads, max_requests, max_requests_jitter, workers_minimum,
       workers_maximum;
+  bool preload = false;
   std::string worker_class, log_level;
   std::string app;      // "" : the handler's default
   std::string listen;   // "fd": takes a listening socket as descriptor 3; else, for a kind that
@@ -81,6 +84,9 @@ struct Service {
   std::vector<std::string> release_command; // argv; empty: none
   Resources resources;
   Web web;
+
+  // Its folder in the artifact, in what was built, in the data and in the secret set.
+  const std::string& folder() const { return of.empty() ? name.str() : of; }
 };
 
 struct Site {
@@ -103,7 +109,7 @@ struct Site {
 
 // slug: from the file's name. kinds: those that a service may be of; a host leaves that to its
 // preflight. invalid: every problem, one a line.
-Result<Site> parse_site(std::string_view json, const SiteName& slug, const KindRoles& kinds = {});
+Result<Site> parse_site(std::string_view json, const SiteName& slug, const KnownKinds& kinds = {});
 // The same site written as TOML, and as the JSON that the host takes. Problems begin with
 // "FILE:LINE: ".
 struct TomlSite {
@@ -111,7 +117,7 @@ struct TomlSite {
   std::string json;
 };
 Result<TomlSite> parse_site_toml(std::string_view toml, std::string_view file, const SiteName& slug,
-    const KindRoles& kinds = {});
+    const KnownKinds& kinds = {});
 // For the host: packing has set a value for every `cmd`. invalid: names each variable that has
 // none.
 Result<void> require_resolved(const Site& site);

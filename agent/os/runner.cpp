@@ -33,9 +33,7 @@ Result<std::string> find_program(const std::string& name) {
     return name;
   for (const std::string_view dir : split(k_path, ':')) {
     std::string path = cat(dir, "/", name);
-    struct stat st{};
-    if (!name.empty() && ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
-        ::access(path.c_str(), X_OK) == 0)
+    if (!name.empty() && is_program(path))
       return path;
   }
   return fail(Code::not_found, cat("run ", printable(name), ": no such program in ", k_path));
@@ -310,6 +308,12 @@ public:
 };
 
 } // namespace
+
+bool is_program(const std::string& path) {
+  struct stat st{};
+  return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
+      ::access(path.c_str(), X_OK) == 0;
+}
 
 View view_of(const std::vector<std::string>& readable) {
   View view{.read_only = true};

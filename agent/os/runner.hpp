@@ -82,6 +82,9 @@ public:
   virtual Result<Exit> run(const Command& command) = 0;
 };
 
+// A regular file, links followed, that may be executed.
+bool is_program(const std::string& path);
+
 Runner& real_runner();
 
 } // namespace chillbox::os

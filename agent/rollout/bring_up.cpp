@@ -97,7 +97,7 @@ Result<BroughtUp> bring_up(
   if (!result.waiting.empty())
     TRY(set_sealed_flag(host, site, true));
   TRY(stop_second_copies(host, r.release));
-  TRY(start_slots(host, r.release, services_of(result.waiting)));
+  TRY(start_slots(host, r.release, services_of(r.release.site, result.waiting)));
   TRY(mend_nginx(r));
   if (!keep_other_slot)
     TRY(stop_slots(host, site, other_slot(r.release.row.slot)));

@@ -7,6 +7,7 @@
 #include "rollout/install.hpp"
 #include "rollout/legacy_links.hpp"
 #include "rollout/links.hpp"
+#include "rollout/service_environment.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/stop_first.hpp"
 
@@ -278,7 +279,7 @@ Result<void> migrate(JobContext& r, const PlannedService& p) {
   if (p.service.release_command.empty())
     return {};
   const ServiceContext place{&r.release.site, &p.service, r.release.row.version, r.release_dir(),
-      Slot::none, 0, r.release.user};
+      Slot::none, 0, r.release.user, {}, &p.kind};
   const auto environment = TRY(service_environment(r.host, place));
   r.info(cat("release_command of '", p.service.name.str(),
       "' runs: ", printable(join(p.service.release_command, " "))));

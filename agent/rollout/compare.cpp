@@ -1,4 +1,5 @@
 #include "rollout/compare.hpp"
+#include "rollout/service_environment.hpp"
 
 #include "base/text.hpp"
 #include "control/json.hpp"
@@ -97,10 +98,10 @@ Json compare_values(HostContext& host, const std::map<std::string, std::string>&
 
 // What the site file gives to this service, expanded, with ports as its author wrote them.
 std::map<std::string, std::string> declared_values(
-    HostContext& host, const config::Site& site, const config::Service& service) {
+    HostContext& host, const config::Site& site, const PlannedService& p) {
   std::map<std::string, std::string> values;
-  const auto all = config::expand_all(service_variables(host, site, service));
-  for (const auto* list : {&site.env, &service.environment})
+  const auto all = config::expand_all(service_variables(host, site, p.service, &p.kind));
+  for (const auto* list : {&site.env, &p.service.environment})
     for (const auto& variable : *list)
       values[variable.name] = all ? all->at(variable.name) : "";
   return values;
@@ -125,10 +126,15 @@ std::vector<std::string> field_changes(const config::Service& a, const config::S
   };
   field("lang", a.lang == b.lang);
   field("secrets_config", a.secrets_config == b.secrets_config);
+  field("secrets_env", a.secrets_env == b.secrets_env);
+  field("of", a.of == b.of);
   field("run-cmd", a.run_cmd == b.run_cmd);
+  field("args", a.args == b.args);
   field("count", a.count == b.count);
   field("niceness", a.niceness == b.niceness);
   field("workers", a.workers == b.workers);
+  field("threads", a.threads == b.threads);
+  field("preload", a.preload == b.preload);
   field("worker_class", a.worker_class == b.worker_class);
   field("max_requests",
       a.max_requests == b.max_requests && a.max_requests_jitter == b.max_requests_jitter);
@@ -158,13 +164,13 @@ Json compare_services(HostContext& host, const LoadedRelease& old, const LoadedR
     const auto* before = find(old.services, name);
     Json one = entry(p, before == nullptr ? "added" : "none");
     one["environment"] = compare_values(host,
-        before ? declared_values(host, old.site, before->service)
+        before ? declared_values(host, old.site, *before)
                : std::map<std::string, std::string>{},
-        declared_values(host, now.site, p.service));
+        declared_values(host, now.site, p));
     if (before != nullptr) {
       for (const auto& field : field_changes(before->service, p.service))
         one["why"].push_back(field);
-      if (const auto files = file_changes(cat(old_tree, "/", name), cat(now_tree, "/", name));
+      if (const auto files = file_changes(cat(old_tree, "/", before->service.folder()), cat(now_tree, "/", p.service.folder()));
           !files.empty())
         one["why"].push_back(files);
       if (!one["why"].empty() || !one["environment"].empty())
@@ -200,6 +206,7 @@ void compare_copies(HostContext& host, const LoadedRelease& live, const PlannedS
     std::map<std::string, std::string> runs(spec->env.begin(), spec->env.end()),
         next(would->begin(), would->end());
     runs.erase("CHILLBOX_WORKER");
+    next.erase("CHILLBOX_WORKER");
     one["environment"] = compare_values(host, runs, next);
   }
   if (!one["why"].empty() || !one["environment"].empty())

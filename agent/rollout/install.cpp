@@ -39,7 +39,7 @@ Result<void> make_directories(JobContext& r) {
   TRY(disk.make_dir(paths.data(site), 0700, of(r.release.user)));
   TRY(disk.make_dir(paths.logs_of(site), 0750, {}));
   for (const auto& p : r.release.services)
-    TRY(disk.make_dir(paths.data(site) + "/" + p.service.name.str(), 0700, of(r.release.user)));
+    TRY(disk.make_dir(paths.data(site) + "/" + p.service.folder(), 0700, of(r.release.user)));
   return {};
 }
 

@@ -98,30 +98,40 @@ std::string slot_socket(
 ServiceContext context_of(const HostContext& host, const LoadedRelease& release,
     const PlannedService& p, const PortVariables& ports) {
   return {&release.site, &p.service, release.row.version, release.dir(host.paths), release.row.slot,
-      p.port, release.user, ports};
+      p.port, release.user, ports, &p.kind};
+}
+
+std::vector<std::string> secret_files(const config::Service& service) {
+  std::vector<std::string> files;
+  for (const auto& file : {service.secrets_config, service.secrets_env})
+    if (file)
+      files.push_back(cat(service.folder(), "/", *file));
+  return files;
 }
 
 bool uses_secrets(const config::Site& site) {
   return std::ranges::any_of(
-      site.services, [](const auto& s) { return s.secrets_config.has_value(); });
+      site.services, [](const auto& s) { return !secret_files(s).empty(); });
 }
 
 std::vector<std::string> missing_secrets(HostContext& host, const config::Site& site) {
   const auto loaded = secrets::loaded_files(host.paths, site.slug);
   std::vector<std::string> missing;
   for (const auto& service : site.services)
-    if (service.secrets_config) {
-      const std::string file = cat(service.name.str(), "/", *service.secrets_config);
-      if (std::ranges::find(loaded, file) == loaded.end())
-        missing.push_back(file);
-    }
+    for (auto& file : secret_files(service))
+      if (std::ranges::find(loaded, file) == loaded.end() &&
+          std::ranges::find(missing, file) == missing.end())
+        missing.push_back(std::move(file));
   return missing;
 }
 
-std::vector<std::string> services_of(const std::vector<std::string>& secret_files) {
+std::vector<std::string> services_of(
+    const config::Site& site, const std::vector<std::string>& files) {
   std::vector<std::string> services;
-  for (const auto& file : secret_files)
-    services.emplace_back(split(file, '/')[0]);
+  for (const auto& service : site.services)
+    if (std::ranges::any_of(secret_files(service),
+            [&](const auto& file) { return std::ranges::find(files, file) != files.end(); }))
+      services.push_back(service.name.str());
   return services;
 }
 

@@ -58,11 +58,14 @@ std::string slot_socket(
 // The context in which the release's services run, in its slot.
 ServiceContext context_of(const HostContext& host, const LoadedRelease& release,
     const PlannedService& p, const PortVariables& ports);
+// The files of the secret set that it reads: "SERVICE/FILE".
+std::vector<std::string> secret_files(const config::Service& service);
 // Does any service of the site declare a secret file?
 bool uses_secrets(const config::Site& site);
 // Secret files that services declare and that are not in tmpfs: "SERVICE/FILE".
 std::vector<std::string> missing_secrets(HostContext& host, const config::Site& site);
-// The names of the services that these files belong to.
-std::vector<std::string> services_of(const std::vector<std::string>& secret_files);
+// The names of the services and workers that these files belong to.
+std::vector<std::string> services_of(
+    const config::Site& site, const std::vector<std::string>& secret_files);
 
 } // namespace chillbox::rollout

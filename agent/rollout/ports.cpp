@@ -1,4 +1,5 @@
 #include "rollout/ports.hpp"
+#include "rollout/service_environment.hpp"
 
 #include "base/json.hpp"
 #include "base/text.hpp"
@@ -68,14 +69,6 @@ std::optional<os::PortHolder> stranger_at(
     HostContext& host, uint16_t port, const openrc::SlotName& name) {
   auto holder = port == 0 ? std::nullopt : os::port_holder(port);
   return holder && !is_of_slot(host, *holder, name) ? holder : std::nullopt;
-}
-
-std::vector<std::string> own_port_variables(const config::Service& service) {
-  std::vector<std::string> names;
-  for (const auto& variable : service.environment)
-    if (std::ranges::find(k_names, variable.name) != k_names.end())
-      names.push_back(variable.name);
-  return names;
 }
 
 // "PORT": "$API_PORT", and API_PORT may be another name for a third one. What is more than a name
@@ -161,7 +154,7 @@ std::vector<std::string> port_problems(HostContext& host, const LoadedRelease& r
   std::vector<std::string> problems;
   for (const auto& p : release.services) {
     const std::string who = cat("service '", p.service.name.str(), "': ");
-    const auto variables = config::expand_all(service_variables(host, release.site, p.service));
+    const auto variables = config::expand_all(service_variables(host, release.site, p.service, &p.kind));
     for (const auto& name : own_port_variables(p.service)) {
       const auto number = variables
           ? parse_u64(variables->at(name))

@@ -5,6 +5,8 @@
 #include "rollout/ports.hpp"
 #include "rollout/prune.hpp"
 #include "rollout/redis.hpp"
+#include "rollout/service_environment.hpp"
+#include "rollout/site_command.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/switch_traffic.hpp"
 
@@ -47,7 +49,7 @@ void check_assets(JobContext& r, Problems& problems) {
 }
 
 void check_folder(JobContext& r, const config::Service& service, bool hashed, Problems& problems) {
-  const std::string& name = service.name.str();
+  const std::string& name = service.folder();
   const bool elsewhere = hashed && r.host.disk.exists(cat(staged(r), "/immutable/", name));
   if (!r.host.disk.exists(cat(staged(r), "/", name)) && !elsewhere)
     problems.push_back(cat("service '", name, "': no folder '", name, "' in the artifact"));
@@ -91,6 +93,34 @@ void check_published(JobContext& r, Problems& problems) {
         problems.push_back(std::move(*problem));
 }
 
+// As what runs will find its variables, except that nothing has a port or a slot yet.
+void check_references(JobContext& r, Problems& problems) {
+  const auto version = r.release.site.version ? r.release.site.version->str() : "";
+  const auto place_of = [&](const PlannedService& p) {
+    return ServiceContext{&r.release.site, &p.service, version, staged(r), Slot::none, 0,
+        r.release.user, {}, &p.kind};
+  };
+  for (const auto& p : r.release.services) {
+    const auto variables = run_variables(r.host, place_of(p));
+    const auto add = [&](std::string_view field, const auto& expanded) {
+      if (!expanded)
+        problems.push_back(
+            cat("service '", p.service.name.str(), "': ", field, expanded.error().message));
+    };
+    add("", config::expand_all(variables));
+    add("run-cmd: ", config::expand_words(p.service.run_cmd, variables));
+    add("args: ", config::expand_words(p.service.args, variables));
+    add("release_command: ", config::expand_words(p.service.release_command, variables));
+    if (p.files_only() && (!p.service.run_cmd.empty() || !p.service.args.empty()))
+      problems.push_back(cat("service '", p.service.name.str(),
+          "': nothing of it runs: take run-cmd and args out"));
+  }
+  if (const auto* main = main_service(r.release.services); main != nullptr)
+    for (const auto& line : r.release.site.crontab)
+      if (const auto text = crontab_text(r.host, line, place_of(*main)); !text)
+        problems.push_back(cat("crontab: ", text.error().message));
+}
+
 void check_services(JobContext& r, const os::User& reader, Problems& problems) {
   for (const auto& service : r.release.site.services) {
     auto kind = find_kind(r.host, r.release.site, service);
@@ -100,11 +130,10 @@ void check_services(JobContext& r, const os::User& reader, Problems& problems) {
       continue;
     }
     r.release.services.push_back({service, std::move(*kind)});
-    check_handler(r, r.release.services.back(), reader, problems);
-    if (const auto values = config::expand_all(service_variables(r.host, r.release.site, service));
-        !values)
-      problems.push_back(cat("service '", service.name.str(), "': ", values.error().message));
+    if (service.of.empty())
+      check_handler(r, r.release.services.back(), reader, problems);
   }
+  check_references(r, problems);
 }
 
 // The hooks run as a user that reads what was unpacked, which is root's, and can do nothing else

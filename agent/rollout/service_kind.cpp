@@ -1,4 +1,5 @@
 #include "rollout/service_kind.hpp"
+#include "rollout/service_environment.hpp"
 
 #include "base/text.hpp"
 #include "os/root_owned.hpp"
@@ -12,10 +13,6 @@ namespace {
 constexpr uint64_t k_shared_memory = 64ULL << 20;
 constexpr int k_missing_inputs =
     3; // of a build: what the artifact should have brought is missing (chillbox-hooks(7))
-
-std::string digits(const std::optional<uint32_t>& n) {
-  return n ? std::to_string(*n) : std::string();
-}
 
 std::string last_line(std::string_view text) {
   std::string_view rest = trim(text);
@@ -39,30 +36,6 @@ Result<void> must_succeed(const os::Exit& exit, std::string_view what) {
       cat(what, " ended with code ", exit.code, reached(exit), said.empty() ? "" : ": ", said));
 }
 
-// As in the name of a variable.
-std::string upper_name(std::string name) {
-  std::ranges::transform(name, name.begin(), [](char c) {
-    return c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
-  return name;
-}
-
-config::Variables variables_of(HostContext& host, const config::Site& site,
-    const config::Service& service, const std::string& version, const PortVariables& ports) {
-  auto variables = site_variables(host, site, version, ports);
-  for (const auto& variable : service.environment)
-    config::set_variable(variables, variable.name, variable.value);
-  variables.try_emplace("HOST", "127.0.0.1");
-  return variables;
-}
-
-// What the agent itself says goes first.
-void add_missing(Environment& environment, const config::Variables& expanded) {
-  for (const auto& [name, value] : expanded)
-    if (std::ranges::none_of(environment, [&](const auto& pair) { return pair.first == name; }))
-      environment.emplace_back(name, value);
-}
-
 void set(Environment& environment, std::string_view name, std::string value) {
   std::ranges::find(environment, name, [](const auto& pair) { return pair.first; })->second =
       std::move(value);
@@ -76,8 +49,18 @@ os::Command as_site(const HostContext& host, const ServiceContext& place, std::s
   c.argv = {std::move(program)};
   c.env = std::move(environment);
   c.user = place.user;
-  c.cwd = place.release_dir + "/" + place.service->name.str();
+  c.cwd = place.release_dir + "/" + place.service->folder();
   return c;
+}
+
+// A run-cmd that cannot be expanded is reported by preflight; a hook gets it as it is.
+Environment with_run_cmd(HostContext& host, const ServiceKind& kind, ServiceContext place) {
+  place.kind = &kind;
+  auto environment = hook_environment(host, place);
+  const auto& words = place.service->run_cmd;
+  environment.emplace_back("CHILLBOX_RUN_CMD",
+      join(config::expand_words(words, run_variables(host, place)).value_or(words), "\n"));
+  return environment;
 }
 
 // Whatever a site runs while it is deployed: the message of what took too long names the limit that
@@ -148,7 +131,7 @@ Result<ServiceKind> find_kind(
   const std::string path = directory + "/kind.json";
   const std::string text = TRY_IN(path, host.disk.read(path, config::k_max_kind_json));
   const auto variables =
-      variables_of(host, site, service, site.version ? site.version->str() : "", {});
+      service_variables(host, site, service, nullptr);
   const auto value_of = [&](const std::string& name) -> Result<std::optional<std::string>> {
     const auto found = variables.find(name);
     if (found == variables.end())
@@ -158,6 +141,14 @@ Result<ServiceKind> find_kind(
   auto parsed = TRY_IN(path, config::parse_kind(text, value_of));
   ServiceKind kind{std::move(parsed), directory};
   const auto other = service.worker ? ServiceKind::Role::service : ServiceKind::Role::worker;
+  if (!service.of.empty()) { // the programs of that kind, and nothing else of it
+    kind.listens = ServiceKind::Listens::no;
+    kind.builds = kind.hashed = false;
+    kind.preferred_front.reset();
+    kind.published.clear();
+    kind.built.clear();
+    return kind;
+  }
   if (kind.role == other)
     return fail(Code::preflight,
         cat("lang '", service.lang, "' is for `", service.worker ? "services" : "workers",
@@ -167,50 +158,11 @@ Result<ServiceKind> find_kind(
   return kind;
 }
 
-Environment hook_environment(HostContext& host, const ServiceContext& place) {
-  const auto& s = *place.service;
-  const auto& site = *place.site;
-  const std::string service_dir = place.release_dir + "/" + s.name.str();
-  Environment env{
-      {"PATH", "/usr/local/bin:/usr/bin:/bin"},
-      {"LANG", "C.UTF-8"},
-      {"HOME", host.paths.data(site.slug)},
-      {"TMPDIR", "/tmp"},
-      {"CHILLBOX_SITE", site.slug.str()},
-      {"CHILLBOX_SERVICE", s.name.str()},
-      {"CHILLBOX_VERSION", place.version},
-      {"CHILLBOX_RELEASE_DIR", place.release_dir},
-      {"CHILLBOX_SERVICE_DIR", service_dir},
-      {"CHILLBOX_BUILD_DIR", cat(place.release_dir, "/.chillbox/", s.name.str())},
-      {"CHILLBOX_CACHE_DIR", cache_dir(host, site, place.release_dir)},
-      {"CHILLBOX_WHEELHOUSE", host.paths.wheelhouse()},
-      {"CHILLBOX_DATA_DIR", cat(host.paths.data(site.slug), "/", s.name.str())},
-      {"CHILLBOX_APP", s.app},
-      {"CHILLBOX_WORKERS", digits(s.workers)},
-      {"CHILLBOX_WORKER_CLASS", s.worker_class},
-      {"CHILLBOX_MAX_REQUESTS", digits(s.max_requests)},
-      {"CHILLBOX_MAX_REQUESTS_JITTER", digits(s.max_requests_jitter)},
-      {"CHILLBOX_LOG_LEVEL", s.log_level},
-      {"CHILLBOX_RUN_CMD", join(s.run_cmd, "\n")},
-  };
-  for (const auto& other : site.services)
-    if (const auto path = immutable_path(host, place.release_dir, other.name.str()))
-      env.emplace_back("CHILLBOX_IMMUTABLE_" + upper_name(other.name.str()), *path);
-  if (place.slot != Slot::none) {
-    env.emplace_back("CHILLBOX_SLOT", letter(place.slot));
-    env.emplace_back(
-        "CHILLBOX_SOCKET", openrc::slot_socket(host.paths, {site.slug, s.name, place.slot}));
-    if (place.port != 0)
-      env.emplace_back("CHILLBOX_PORT", std::to_string(place.port));
-  }
-  return env;
-}
-
 std::vector<std::string> preflight(
     HostContext& host, const ServiceKind& kind, const ServiceContext& place) {
   if (!host.disk.exists(kind.directory + "/preflight"))
     return {};
-  auto environment = hook_environment(host, place);
+  auto environment = with_run_cmd(host, kind, place);
   set(environment, "HOME", "/nonexistent");
   auto c = as_site(host, place, kind.directory + "/preflight", std::move(environment));
   c.limits = {}; // the sandbox has less
@@ -232,13 +184,15 @@ std::vector<std::string> preflight(
 Result<void> build(HostContext& host, const ServiceKind& kind, const ServiceContext& place,
     const BuildDirectories& work, const std::function<void(std::string_view)>& on_line,
     const std::function<bool()>& cancelled) {
-  Environment environment = hook_environment(host, place);
+  Environment environment = with_run_cmd(host, kind, place);
   set(environment, "HOME", work.home);
   set(environment, "TMPDIR", work.home); // in the release: of one in memory nothing goes to a disk
   environment.emplace_back("CHILLBOX_LAYER_DIR", work.layers);
-  const auto variables =
-      TRY(config::expand_all(variables_of(host, *place.site, *place.service, place.version, {})));
-  add_missing(environment, variables);
+  ServiceContext of_kind = place;
+  of_kind.kind = &kind;
+  for (auto& [name, value] : TRY(config::expand_all(run_variables(host, of_kind))))
+    if (std::ranges::none_of(environment, [&](const auto& pair) { return pair.first == name; }))
+      environment.emplace_back(name, value);
   auto c = as_site(host, place, kind.directory + "/build", std::move(environment));
   c.no_network = true;
   if (host.as_root) {
@@ -254,9 +208,12 @@ Result<void> build(HostContext& host, const ServiceKind& kind, const ServiceCont
   return built;
 }
 
-Result<std::vector<std::string>> command(
+namespace {
+
+// What the hook says that runs of the kind.
+Result<std::vector<std::string>> command_of_kind(
     HostContext& host, const ServiceKind& kind, const ServiceContext& place) {
-  auto c = as_site(host, place, kind.directory + "/command", hook_environment(host, place));
+  auto c = as_site(host, place, kind.directory + "/command", with_run_cmd(host, kind, place));
   c.timeout = os::Millis{10'000};
   const auto exit = TRY(host.runner.run(c));
   TRY(must_succeed(exit, "command"));
@@ -270,70 +227,31 @@ Result<std::vector<std::string>> command(
   return argv;
 }
 
+} // namespace
+
+Result<std::vector<std::string>> command(
+    HostContext& host, const ServiceKind& kind, const ServiceContext& place) {
+  const auto& s = *place.service;
+  const bool by_hook = s.run_cmd.empty() ||
+      (s.worker && s.of.empty() && host.disk.exists(kind.directory + "/command"));
+  if (!by_hook)
+    return TRY_IN("run-cmd", program_argv(host, place, s.run_cmd));
+  auto argv = TRY(command_of_kind(host, kind, place));
+  for (auto& word : TRY_IN("args", config::expand_words(s.args, run_variables(host, place))))
+    argv.push_back(std::move(word));
+  return argv;
+}
+
 Result<void> release_command(HostContext& host, const ServiceContext& place,
     const Environment& environment, const std::function<void(std::string_view)>& on_line,
     const std::function<bool()>& cancelled) {
   auto c = as_site(host, place, "", environment);
-  c.argv = place.service->release_command;
+  const std::string what =
+      cat("release_command '", printable(place.service->release_command[0]), "'");
+  c.argv = TRY_IN(what, program_argv(host, place, place.service->release_command));
   c.on_line = on_line;
   c.cancelled = cancelled;
-  const std::string what = cat("release_command '", printable(c.argv[0]), "'");
   return must_succeed(TRY(run_within_limit(host, c, what)), what);
-}
-
-config::Variables site_variables(HostContext& host, const config::Site& site,
-    const std::string& version, const PortVariables& ports) {
-  const auto& config = host.config;
-  config::Variables v{
-      {"SLUGNAME", site.slug.str()},
-      {"VERSION", version},
-      {"SERVER_NAME", site.server_name},
-      {"SERVER_PORT", std::to_string(config.http_port)},
-      {"CHILLBOX_SERVER_NAME", config.server_name},
-      {"CHILLBOX_SERVER_PORT", std::to_string(config.http_port)},
-      {"CHILLBOX_SUBNET",
-          config.subnet.empty() ? "127.0.0.0/8"
-                                : config.subnet}, // templates say "allow ...;" with it
-      {"TECH_EMAIL", config.tech_email},
-      {"S3_ENDPOINT_URL", config.s3_endpoint_url},
-      {"ARTIFACT_BUCKET_NAME", config.artifact_bucket},
-      {"IMMUTABLE_BUCKET_NAME", config.immutable_bucket},
-      {"IMMUTABLE_BUCKET_DOMAIN_NAME",
-          config.immutable_bucket_domain.empty() ? std::string(nginx::k_immutable_host)
-                                                 : config.immutable_bucket_domain},
-  };
-  for (const auto& variable : site.env)
-    config::set_variable(v, variable.name, variable.value);
-  for (const auto& [name, port] : ports)
-    v[name] = std::to_string(port);
-  return v;
-}
-
-config::Variables service_variables(
-    HostContext& host, const config::Site& site, const config::Service& service) {
-  return variables_of(host, site, service, site.version ? site.version->str() : "", {});
-}
-
-Result<Environment> service_environment(HostContext& host, const ServiceContext& place) {
-  const auto& s = *place.service;
-  auto variables = variables_of(host, *place.site, s, place.version, place.ports);
-  if (place.port != 0) {
-    variables["PORT"] = std::to_string(place.port);
-    for (const auto& name : own_port_variables(s))
-      variables[name] = std::to_string(place.port);
-  }
-  const auto expanded = TRY(config::expand_all(variables));
-  Environment env = hook_environment(host, place);
-  std::erase_if(env, [](const auto& pair) {
-    return pair.first == "CHILLBOX_RUN_CMD" || pair.first == "CHILLBOX_CACHE_DIR";
-  });
-  if (s.secrets_config)
-    env.emplace_back("SECRETS_CONFIG",
-        cat(host.paths.secrets_of(place.site->slug), "/", s.name.str(), "/", *s.secrets_config));
-  env.emplace_back(
-      "VIRTUAL_ENV_BIN", cat(place.release_dir, "/.chillbox/", s.name.str(), "/venv/bin"));
-  add_missing(env, expanded);
-  return env;
 }
 
 Result<void> run_event(HostContext& host, const std::string& name, const Environment& environment,

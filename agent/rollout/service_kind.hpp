@@ -45,6 +45,8 @@ struct ServiceContext {
   uint16_t port = 0;      // of the slot, when it listens on TCP
   os::User user;
   PortVariables ports = {}; // of all services in this slot
+  const ServiceKind* kind = nullptr; // whose programs are found
+  uint32_t index = 0;                // of a worker's copy
 };
 // "/immutable/NAME/HASH/" when this release has one HASH of that immutable service (immutable.cpp).
 std::optional<std::string> immutable_path(
@@ -52,7 +54,6 @@ std::optional<std::string> immutable_path(
 // What releases share, root's (tmpfs_release.cpp); nothing is shared with a release in memory.
 std::string cache_dir(
     const HostContext& host, const config::Site& site, const std::string& release_dir);
-Environment hook_environment(HostContext& host, const ServiceContext& place);
 
 // What a service, its build and its release_command may use up, each on its own: its `resources`,
 // and the host's default for what they leave open.
@@ -76,26 +77,12 @@ struct BuildDirectories {
 Result<void> build(HostContext& host, const ServiceKind& kind, const ServiceContext& place,
     const BuildDirectories& work, const std::function<void(std::string_view)>& on_line,
     const std::function<bool()>& cancelled);
+// The argv of a copy: its run-cmd, or what its kind's `command` prints and its args.
 Result<std::vector<std::string>> command(
     HostContext& host, const ServiceKind& kind, const ServiceContext& place);
 Result<void> release_command(HostContext& host, const ServiceContext& place,
     const Environment& environment, const std::function<void(std::string_view)>& on_line,
     const std::function<bool()>& cancelled);
-
-// The environment of a running service: the site's and the service's variables expanded, HOST,
-// PORT, SECRETS_CONFIG, VIRTUAL_ENV_BIN, CHILLBOX_*.
-Result<Environment> service_environment(HostContext& host, const ServiceContext& place);
-// The variables of NGINX templates and services of this site (site contract, "Variables"), not yet
-// expanded.
-config::Variables site_variables(HostContext& host, const config::Site& site,
-    const std::string& version, const PortVariables& ports = {});
-
-// The same with those of one service on top.
-config::Variables service_variables(
-    HostContext& host, const config::Site& site, const config::Service& service);
-
-// Which of PORT and CHILL_PORT the service's environment has: they are given the port of its slot.
-std::vector<std::string> own_port_variables(const config::Service& service);
 
 // Runs a lifecycle event of the administrator's own, events/NAME, as root; a missing one is fine.
 Result<void> run_event(HostContext& host, const std::string& name, const Environment& environment,

@@ -1,25 +1,30 @@
 #include "rollout/site_command.hpp"
 #include "rollout/ports.hpp"
+#include "rollout/service_environment.hpp"
 
 #include "base/text.hpp"
+#include "config/crontab.hpp"
+#include "config/references.hpp"
 #include "rollout/trust.hpp"
 
 #include <algorithm>
 
 namespace chillbox::rollout {
-namespace {
-
-// The first service that runs, else the first worker, else whatever there is.
 const PlannedService* main_service(const std::vector<PlannedService>& services) {
-  const auto listens = std::ranges::find_if(services, [](const auto& p) { return p.listens(); });
-  if (listens != services.end())
-    return &*listens;
-  const auto worker =
-      std::ranges::find_if(services, [](const auto& p) { return p.service.worker; });
-  return worker != services.end() ? &*worker : services.empty() ? nullptr : &services.front();
+  std::vector<config::Candidate> candidates;
+  for (const auto& p : services)
+    candidates.push_back({&p.service, p.listens()});
+  const auto* chosen = config::main_service(candidates);
+  const auto found =
+      std::ranges::find_if(services, [&](const auto& p) { return &p.service == chosen; });
+  return found == services.end() ? nullptr : &*found;
 }
 
-} // namespace
+Result<std::string> crontab_text(
+    HostContext& host, const std::string& line, const ServiceContext& place) {
+  return config::expand_command(
+      TRY(config::parse_cron_line(line)).command, run_variables(host, place));
+}
 
 Result<openrc::SlotSpec> site_command(
     HostContext& host, const SiteName& site, const std::string& line) {
@@ -46,10 +51,10 @@ Result<openrc::SlotSpec> site_command(
   const PlannedService& p = found == nullptr ? k_none : *found;
   openrc::SlotSpec spec{.name = slot_name(release, p)};
   spec.release = release.row.id;
-  std::string text = TRY(
-      config::expand_command(line, site_variables(host, release.site, release.row.version, ports)));
-  spec.argv = {"/bin/sh", "-c", std::move(text)};
-  spec.env = TRY(service_environment(host, context_of(host, release, p, ports)));
+  const auto place = context_of(host, release, p, ports);
+  spec.argv = {
+      "/bin/sh", "-c", TRY(config::expand_command(line, run_variables(host, place)))};
+  spec.env = TRY(service_environment(host, place));
   for (const auto& [name, value] : {std::pair{"SHELL", std::string("/bin/sh")},
            std::pair{"USER", release.user.name}, std::pair{"LOGNAME", release.user.name}})
     if (std::ranges::none_of(spec.env, [&](const auto& pair) { return pair.first == name; }))

@@ -4,10 +4,17 @@
 
 #include "openrc/slots.hpp"
 #include "rollout/host_context.hpp"
+#include "rollout/loaded_release.hpp"
 
 #include <string>
 
 namespace chillbox::rollout {
+
+// The service whose environment it has (config/references.hpp); null: the site has none.
+const PlannedService* main_service(const std::vector<PlannedService>& services);
+// What /bin/sh runs for a line of the crontab.
+Result<std::string> crontab_text(
+    HostContext& host, const std::string& line, const ServiceContext& place);
 
 // A command line of the site's own, for a shell that runs as its user in the live release, in the
 // environment of its first service that runs (else its first worker). not_found: no live release;

@@ -2,6 +2,7 @@
 #include "rollout/ports.hpp"
 #include "rollout/redis.hpp"
 #include "rollout/secret_set.hpp"
+#include "rollout/service_environment.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/stop_first.hpp"
 #include "rollout/trust.hpp"
@@ -31,13 +32,14 @@ std::string log_file(HostContext& host, const SiteName& site, const config::Serv
 }
 
 Result<openrc::SlotSpec> spec_of(HostContext& host, const LoadedRelease& release,
-    const PlannedService& p, const PortVariables& ports) {
-  const auto place = context_of(host, release, p, ports);
-  openrc::SlotSpec spec{.name = slot_name(release, p)};
+    const PlannedService& p, const PortVariables& ports, uint32_t index) {
+  auto place = context_of(host, release, p, ports);
+  place.index = index;
+  openrc::SlotSpec spec{.name = slot_name(release, p, index)};
   spec.release = release.row.id;
   spec.argv = TRY(command(host, p.kind, place));
   spec.env = TRY(service_environment(host, place));
-  spec.cwd = place.release_dir + "/" + p.service.name.str();
+  spec.cwd = place.release_dir + "/" + p.service.folder();
   spec.user = release.user.name;
   spec.log = log_file(host, release.row.site, p.service);
   spec.niceness = p.service.niceness;
@@ -191,14 +193,10 @@ Result<void> start_slots(
         }))
       continue; // warm: its `command` need not be asked
     const std::string what = cat("service '", p.service.name.str(), "'");
-    auto spec = TRY_IN(what, spec_of(host, release, p, ports));
     for (const uint32_t index : indexes) {
-      spec.name = slot_name(release, p, index);
-      auto numbered = spec;
-      if (p.service.worker)
-        numbered.env.emplace_back("CHILLBOX_WORKER", std::to_string(index));
+      const auto spec = TRY_IN(what, spec_of(host, release, p, ports, index));
       TRY_IN(what, check_port(host, spec.name, p, release.row.id));
-      TRY_IN(what, host.slots.start(numbered));
+      TRY_IN(what, host.slots.start(spec));
     }
   }
   return {};
@@ -272,7 +270,7 @@ Result<Next> run_start(JobContext& r) {
   if (!missing.empty())
     r.job.message =
         cat("started, except what waits for ", join(missing, ", "), ": `chillboxctl unlock`");
-  auto skip = services_of(missing);
+  auto skip = services_of(r.release.site, missing);
   for (const auto& p : r.release.services)
     if (must_stop_first(r, p))
       r.stop_first.insert(p.service.name.str());
@@ -313,7 +311,7 @@ void undo_start(JobContext& r) {
 Result<Next> run_check(JobContext& r) {
   r.control.let_go();
   const auto waiting = services_of(
-      missing_secrets(r.host, r.release.site)); // a start on a sealed host left these out
+      r.release.site, missing_secrets(r.host, r.release.site)); // a start on a sealed host left these out
   for (const auto& p : r.release.services) {
     const std::string& name = p.service.name.str();
     const bool waits = std::ranges::find(waiting, name) != waiting.end();

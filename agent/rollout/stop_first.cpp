@@ -83,7 +83,7 @@ Result<void> start_again(JobContext& r, const std::set<std::string>& names) {
   auto row = r.row;
   TRY(assign_ports(r.host, row, back));
   back = only(std::move(back), names);
-  TRY(start_slots(r.host, back, services_of(missing_secrets(r.host, back.site))));
+  TRY(start_slots(r.host, back, services_of(back.site, missing_secrets(r.host, back.site))));
   for (const auto& p : back.services)
     (void)wait_for_probe(r.host, r.control, back, p);
   return {};

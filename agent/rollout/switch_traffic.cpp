@@ -4,6 +4,7 @@
 #include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/stop_first.hpp"
+#include "rollout/service_environment.hpp"
 
 #include "base/text.hpp"
 

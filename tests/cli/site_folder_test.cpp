@@ -371,7 +371,7 @@ TEST_CASE("every shipped kind is in this program, and a folder in the hooks of t
       CHECK(config::parse_kind(text));
       ++count;
     }
-  CHECK(shipped.roles().size() == count);
+  CHECK(shipped.known().size() == count);
   CHECK(!shipped.new_site(shipped.default_name()).value().empty());
   CHECK(shipped.find("no-such-kind").language.empty());
 
@@ -381,7 +381,7 @@ TEST_CASE("every shipped kind is in this program, and a folder in the hooks of t
   const os::Paths paths{dir.path()};
   const auto all = Kinds::load(paths);
   REQUIRE(all);
-  CHECK(all->roles().size() == count + 1);
+  CHECK(all->known().size() == count + 1);
   CHECK(all->new_site("cobol").value() ==
       std::map<std::string, std::string>{{"web/main.cob", "@SITE@"}});
   CHECK(all->folder("cobol", "/tmp") == dir.path("usr/lib/chillbox/hooks/handlers/cobol"));

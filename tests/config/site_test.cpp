@@ -35,12 +35,12 @@ std::vector<fs::path> files_in(const std::string& folder) {
 }
 
 // As the shipped handlers say it.
-KindRoles shipped_kinds() {
-  KindRoles kinds;
+KnownKinds shipped_kinds() {
+  KnownKinds kinds;
   const fs::path top = fs::path(__FILE__).parent_path() / "../../hooks/handlers";
   for (const auto& entry : fs::directory_iterator(top))
     kinds.emplace(
-        entry.path().filename().string(), parse_kind(read_file(entry.path() / "kind.json"))->role);
+        entry.path().filename().string(), *parse_kind(read_file(entry.path() / "kind.json")));
   return kinds;
 }
 
@@ -143,7 +143,12 @@ TEST_CASE("every field of a service arrives with its unit") {
   CHECK(s.health.count == 3);
   CHECK(s.strategy == Strategy::stop_first);
   CHECK(s.listen == "fd");
-  CHECK(s.release_command == std::vector<std::string>{"flask", "db", "upgrade", ""});
+  CHECK(s.release_command == std::vector<std::string>{
+                                "flask", "db", "upgrade", "", "${CHILLBOX_DATA_DIR}/x", "$$HOME"});
+  CHECK(s.args == std::vector<std::string>{"--timeout", "90", "--access-logfile", "-"});
+  CHECK(s.secrets_env == "web.env");
+  CHECK(s.threads == 4);
+  CHECK(s.preload);
   CHECK(s.resources.memory_max == 256ULL << 20);
   CHECK(s.resources.cpu_max == 150);
   CHECK(s.resources.cpus == "0-3,5");
@@ -205,7 +210,7 @@ TEST_CASE("kinds are known by their folders: any name of one is taken where none
   for (const char* bad : {"", "-", "x-", "Python", "../python", "python/..", "1st", "a_b"})
     CHECK_FALSE(parse_site(site(bad), k_slug));
   CHECK_FALSE(parse_site(site(std::string(33, 'a')), k_slug));
-  const KindRoles roles{{"both", Kind::Role::either}, {"job", Kind::Role::worker}};
+  const KnownKinds roles{{"both", Kind{.role = Kind::Role::either}}, {"job", Kind{.role = Kind::Role::worker}}};
   const auto said = parse_site(
       R"({"name":"B","server_name":"b.test","services":[{"name":"a","lang":"both"},{"name":"b","lang":"job"}],
 "workers":[{"name":"c","lang":"both","run-cmd":"x"},{"name":"d","lang":"jub","run-cmd":"x"}]})",

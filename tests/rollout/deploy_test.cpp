@@ -170,7 +170,7 @@ TEST_CASE("workers start one process each, numbered, beside the service") {
   host.handler("python-worker", R"({"listens":"no","build":true})");
   const auto job = host.deploy(Order{
       .members =
-          R"("workers":[{"name":"mail","lang":"python-worker","run-cmd":"send --all","count":2}],)",
+          R"("workers":[{"name":"mail","lang":"python-worker","run-cmd":"/bin/send --all","count":2}],)",
       .files = {{"app/app.py", ""}, {"mail/send.py", ""}}});
   INFO(job.message);
   REQUIRE(job.state == JobState::done);

@@ -163,7 +163,7 @@ TEST_CASE("workers with stop-first: every old process is gone before the first n
   const auto with = [](const std::string& version, int count) {
     return Order{.version = version,
         .members = cat(
-            R"("workers":[{"name":"mail","lang":"python-worker","run-cmd":"send","strategy":"stop-first","count":)",
+            R"("workers":[{"name":"mail","lang":"python-worker","run-cmd":"/bin/send","strategy":"stop-first","count":)",
             count, "}],"),
         .files = {{"app/app.py", ""}, {"mail/send.py", ""}}};
   };

@@ -164,6 +164,8 @@ Result<void> Layer::made(const config::Service& service) {
 
 Result<void> Layer::service(const config::Service& service) {
   const std::string& name = service.name.str();
+  if (!service.of.empty())
+    return {}; // it runs in that service's folder
   if (std::ranges::find(k_shared, name) != k_shared.end())
     return fail(Code::preflight,
         cat("the archive has a folder '", name, "' of its own: give the service another name"));

@@ -61,11 +61,11 @@ const config::Kind& Kinds::find(const std::string& name) const {
   return found == m_known.end() ? k_unknown : found->second.kind;
 }
 
-config::KindRoles Kinds::roles() const {
-  config::KindRoles roles;
+config::KnownKinds Kinds::known() const {
+  config::KnownKinds kinds;
   for (const auto& [name, known] : m_known)
-    roles.emplace(name, known.kind.role);
-  return roles;
+    kinds.emplace(name, known.kind);
+  return kinds;
 }
 
 std::string Kinds::default_name() const {

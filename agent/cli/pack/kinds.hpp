@@ -29,7 +29,7 @@ public:
 
   // A kind that is not known is one of no properties.
   const config::Kind& find(const std::string& name) const;
-  config::KindRoles roles() const;
+  config::KnownKinds known() const;
   std::string default_name() const;
   // Path to text of a site as `chillboxctl new` writes it: the files in the kind's folder new/.
   // Empty: it has none.

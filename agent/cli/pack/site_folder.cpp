@@ -61,7 +61,7 @@ std::unexpected<Error> with_name(const std::string& name, const Error& error) {
 }
 
 Result<config::TomlSite> parse(
-    const std::string& name, const std::string& text, const config::KindRoles& kinds) {
+    const std::string& name, const std::string& text, const config::KnownKinds& kinds) {
   const bool toml = name.ends_with(k_toml);
   const SiteName slug = TRY_IN(name, SiteName::parse(name.substr(0, name.size() - k_json.size())));
   if (toml)
@@ -92,7 +92,7 @@ Result<SiteFolder> read_site_folder(
                                                         : file.substr(0, slash);
   const std::string dir = sources.empty() ? beside : sources;
   const std::string text = TRY(read_input(file, config::k_max_site_json));
-  auto parsed = TRY(parse(name, text, kinds.roles()));
+  auto parsed = TRY(parse(name, text, kinds.known()));
   auto ignore = TRY(read_ignore(dir));
   return SiteFolder{dir, file, std::move(parsed.json), std::move(parsed.site), std::move(ignore),
       std::move(kinds)};
@@ -112,12 +112,12 @@ bool makefile_inspects(const std::string& dir, std::string_view name) {
 }
 
 bool is_made(const SiteFolder& folder, const config::Service& service) {
-  return folder.kind_of(service).hashed &&
+  return service.of.empty() && folder.kind_of(service).hashed &&
       makefile_inspects(cat(folder.dir, "/", service.handler), "HASH");
 }
 
 bool is_collected(const SiteFolder& folder, const config::Service& service) {
-  return !folder.kind_of(service).language.empty();
+  return service.of.empty() && !folder.kind_of(service).language.empty();
 }
 
 } // namespace chillbox::cli

@@ -37,7 +37,7 @@ Result<Files> template_of(const Kinds& kinds, const std::string& name) {
   if (!files.empty())
     return files;
   std::vector<std::string> names;
-  for (const auto& [other, role] : kinds.roles())
+  for (const auto& [other, kind] : kinds.known())
     if (!TRY(kinds.new_site(other)).empty())
       names.push_back(other);
   const auto near = nearest(name, names);
