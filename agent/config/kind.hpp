@@ -32,8 +32,8 @@ struct Kind {
   std::vector<std::string> published, built;
   std::vector<std::string> needs;    // programs that the host must have
   std::vector<std::string> left_out; // names of folders that `pack` leaves out
-  // Folders of programs, where the commands of such a service are looked up first; relative, of what
-  // was built and of the service's folder.
+  // Folders of programs, where the commands of such a service are looked up first; relative, of
+  // what was built and of the service's folder.
   std::vector<std::string> built_programs, programs;
 
   // Whether such a service answers `/` rather than one that only has files.

@@ -35,8 +35,8 @@ Variables variables_of(const Site& site, const Service& service, const KnownKind
   return variables;
 }
 
-void check_words(const Location& at, const std::vector<std::string>& words,
-    const Variables& variables) {
+void check_words(
+    const Location& at, const std::vector<std::string>& words, const Variables& variables) {
   if (const auto expanded = expand_words(words, variables); !expanded)
     at.problem(expanded.error().message);
 }

@@ -1,6 +1,6 @@
-// What values, commands and crontab lines of a site file may refer to. One table for all of them and
-// for both programs: the laptop checks names by it, and what runs on the host gets exactly these
-// (rollout/service_kind.hpp gives the values).
+// What values, commands and crontab lines of a site file may refer to. One table for all of them
+// and for both programs: the laptop checks names by it, and what runs on the host gets exactly
+// these (rollout/service_kind.hpp gives the values).
 #pragma once
 
 #include "config/expand.hpp"
@@ -40,8 +40,8 @@ std::optional<std::string> secret_name_problem(std::string_view name);
 // CHILLBOX_IMMUTABLE_NAME of a service.
 std::string immutable_variable(const ServiceName& service);
 
-// Whose environment a crontab entry has: the first service that listens, else the first worker, else
-// whatever there is.
+// Whose environment a crontab entry has: the first service that listens, else the first worker,
+// else whatever there is.
 struct Candidate {
   const Service* service;
   bool listens;
@@ -51,8 +51,8 @@ const Service* main_service(std::span<const Candidate> services);
 // The variables that values may refer to, the host's and the site's; their values are not known or
 // expanded yet.
 Variables known_variables(const Site& site);
-// Every reference in the site file, once all of it is read. What depends on a kind that is not known
-// is left to the host.
+// Every reference in the site file, once all of it is read. What depends on a kind that is not
+// known is left to the host.
 void check_references(const Location& at, const Site& site, const KnownKinds& kinds);
 // The location of a service or worker in the file.
 Location location_of(const Location& at, const Site& site, size_t index);

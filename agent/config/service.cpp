@@ -184,7 +184,8 @@ void check_runs(const Location& at, const Service& service, const KnownKinds& ki
   for (const auto& [field, words] :
       {std::pair{"run-cmd", &service.run_cmd}, std::pair{"args", &service.args}})
     if (!words->empty())
-      (at / field).problem(cat("nothing of lang '", service.lang, "' runs: NGINX serves its files"));
+      (at / field)
+          .problem(cat("nothing of lang '", service.lang, "' runs: NGINX serves its files"));
 }
 
 // A worker `of` a service is made from it: its own variables come on top.

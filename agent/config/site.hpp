@@ -67,9 +67,9 @@ struct Service {
   std::optional<std::string> secrets_config; // file name under SECRETS/SERVICE/
   std::optional<std::string> secrets_env;    // the same, of a file whose variables it gets
   bool worker = false;
-  std::string of;                         // workers: the service whose folder and environment it has
+  std::string of; // workers: the service whose folder and environment it has
   std::vector<std::string> run_cmd, args; // argv in place of its kind's, words after that
-  uint32_t count = 1;               // workers: processes
+  uint32_t count = 1;                     // workers: processes
   std::optional<int> niceness;
   std::optional<uint32_t> workers, threads, max_requests, max_requests_jitter, workers_minimum,
       workers_maximum;

@@ -118,22 +118,22 @@ private:
   std::string files(
       const std::string& at, const std::string& folder, const config::Web& web) const {
     const bool is_alias = folder.ends_with('/');
-    std::string out = cat("  location ", at, " {\n", m_check, away(), is_alias ? "    alias " : "    root ",
-        folder, ";\n    index index.html;\n    charset utf-8;\n", error_pages("    "),
-        "    error_page 404 ", at, web.not_found, ";\n    try_files $uri $uri/ ",
-        web.fallback.empty() ? "=404" : cat(at, web.fallback), ";\n", k_hidden);
+    std::string out =
+        cat("  location ", at, " {\n", m_check, away(), is_alias ? "    alias " : "    root ",
+            folder, ";\n    index index.html;\n    charset utf-8;\n", error_pages("    "),
+            "    error_page 404 ", at, web.not_found, ";\n    try_files $uri $uri/ ",
+            web.fallback.empty() ? "=404" : cat(at, web.fallback), ";\n", k_hidden);
     if (!web.fallback.empty())
       out += cat("    location ~* \"", asset_pattern(), "\" { }\n");
     return out + "  }\n";
   }
 
   // "web/staticfiles" of the release, or "data:media" of the service's data directory.
-  std::string published(
-      const Upstream& u, const std::string& at, const std::string& folder) const {
+  std::string published(const Upstream& u, const std::string& at, const std::string& folder) const {
     constexpr std::string_view k_data = "data:";
     if (!folder.starts_with(k_data))
-      return cat("  location ^~ ", at, " {\n", m_check, away(), "    alias ", m_current, "/", folder,
-          "/;\n    charset utf-8;\n    try_files $uri =404;\n", k_hidden, "  }\n");
+      return cat("  location ^~ ", at, " {\n", m_check, away(), "    alias ", m_current, "/",
+          folder, "/;\n    charset utf-8;\n    try_files $uri =404;\n", k_hidden, "  }\n");
     const std::string data = m_in.paths.data(m_in.site->slug);
     return cat("  location ^~ ", at, " {\n", m_check, "    alias ", data, "/", u.service.str(), "/",
         folder.substr(k_data.size()), "/;\n    disable_symlinks on from=", data,
@@ -144,7 +144,8 @@ private:
     if (std::ranges::none_of(m_in.upstreams, &Upstream::hashed))
       return {};
     return cat("  location ^~ /immutable/ {\n    root ", m_in.paths.site(m_in.site->slug),
-        ";\n    charset utf-8;\n    try_files $uri =404;\n", security_headers("    ", m_in.certificate),
+        ";\n    charset utf-8;\n    try_files $uri =404;\n",
+        security_headers("    ", m_in.certificate),
         "    add_header Cache-Control $chillbox_immutable;\n  }\n");
   }
 

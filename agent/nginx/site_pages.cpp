@@ -22,8 +22,7 @@ std::string sealed_flag(const SiteInput& in) {
 
 std::string error_pages(std::string_view indent) {
   return cat(indent, "error_page 502 504 = @chillbox_unavailable;\n", indent,
-      "error_page 503 /.chillbox/maintenance;\n", indent,
-      "error_page 413 @chillbox_too_large;\n");
+      "error_page 503 /.chillbox/maintenance;\n", indent, "error_page 413 @chillbox_too_large;\n");
 }
 
 // From the file that `chillboxctl maintenance on` wrote; someone who made the flag by hand gets a

@@ -164,13 +164,13 @@ Json compare_services(HostContext& host, const LoadedRelease& old, const LoadedR
     const auto* before = find(old.services, name);
     Json one = entry(p, before == nullptr ? "added" : "none");
     one["environment"] = compare_values(host,
-        before ? declared_values(host, old.site, *before)
-               : std::map<std::string, std::string>{},
+        before ? declared_values(host, old.site, *before) : std::map<std::string, std::string>{},
         declared_values(host, now.site, p));
     if (before != nullptr) {
       for (const auto& field : field_changes(before->service, p.service))
         one["why"].push_back(field);
-      if (const auto files = file_changes(cat(old_tree, "/", before->service.folder()), cat(now_tree, "/", p.service.folder()));
+      if (const auto files = file_changes(
+              cat(old_tree, "/", before->service.folder()), cat(now_tree, "/", p.service.folder()));
           !files.empty())
         one["why"].push_back(files);
       if (!one["why"].empty() || !one["environment"].empty())

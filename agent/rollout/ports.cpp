@@ -154,7 +154,8 @@ std::vector<std::string> port_problems(HostContext& host, const LoadedRelease& r
   std::vector<std::string> problems;
   for (const auto& p : release.services) {
     const std::string who = cat("service '", p.service.name.str(), "': ");
-    const auto variables = config::expand_all(service_variables(host, release.site, p.service, &p.kind));
+    const auto variables =
+        config::expand_all(service_variables(host, release.site, p.service, &p.kind));
     for (const auto& name : own_port_variables(p.service)) {
       const auto number = variables
           ? parse_u64(variables->at(name))

@@ -112,8 +112,8 @@ void check_references(JobContext& r, Problems& problems) {
     add("args: ", config::expand_words(p.service.args, variables));
     add("release_command: ", config::expand_words(p.service.release_command, variables));
     if (p.files_only() && (!p.service.run_cmd.empty() || !p.service.args.empty()))
-      problems.push_back(cat("service '", p.service.name.str(),
-          "': nothing of it runs: take run-cmd and args out"));
+      problems.push_back(cat(
+          "service '", p.service.name.str(), "': nothing of it runs: take run-cmd and args out"));
   }
   if (const auto* main = main_service(r.release.services); main != nullptr)
     for (const auto& line : r.release.site.crontab)

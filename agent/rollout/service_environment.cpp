@@ -39,12 +39,11 @@ config::Variables agent_variables(HostContext& host, const ServiceContext& place
       {"PORT", std::to_string(place.port)}, {"CHILLBOX_WORKER", std::to_string(place.index)},
       {"VIRTUAL_ENV_BIN", build_dir(place) + "/venv/bin"}};
   if (const auto& secrets = place.service->secrets_config)
-    values["SECRETS_CONFIG"] = cat(host.paths.secrets_of(place.site->slug), "/",
-        place.service->folder(), "/", *secrets);
+    values["SECRETS_CONFIG"] =
+        cat(host.paths.secrets_of(place.site->slug), "/", place.service->folder(), "/", *secrets);
   for (const auto& [name, value] : hook_environment(host, place))
     values.try_emplace(name, value);
-  const auto listens =
-      place.kind == nullptr ? config::Kind::Listens::no : place.kind->listens;
+  const auto listens = place.kind == nullptr ? config::Kind::Listens::no : place.kind->listens;
   config::Variables out;
   for (const auto& variable : config::k_agent_variables)
     if (config::has_variable(variable, *place.service, listens))
@@ -192,8 +191,8 @@ Result<std::vector<std::string>> program_argv(
       program = path;
       return argv;
     }
-  return fail(Code::not_found,
-      cat("no program '", printable(program, 100), "' in ", join(folders, ", ")));
+  return fail(
+      Code::not_found, cat("no program '", printable(program, 100), "' in ", join(folders, ", ")));
 }
 
 std::vector<std::string> own_port_variables(const config::Service& service) {

@@ -130,8 +130,7 @@ Result<ServiceKind> find_kind(
   const std::string directory = TRY(kind_directory(host, service.lang));
   const std::string path = directory + "/kind.json";
   const std::string text = TRY_IN(path, host.disk.read(path, config::k_max_kind_json));
-  const auto variables =
-      service_variables(host, site, service, nullptr);
+  const auto variables = service_variables(host, site, service, nullptr);
   const auto value_of = [&](const std::string& name) -> Result<std::optional<std::string>> {
     const auto found = variables.find(name);
     if (found == variables.end())

@@ -44,7 +44,7 @@ struct ServiceContext {
   Slot slot = Slot::none; // while building
   uint16_t port = 0;      // of the slot, when it listens on TCP
   os::User user;
-  PortVariables ports = {}; // of all services in this slot
+  PortVariables ports = {};          // of all services in this slot
   const ServiceKind* kind = nullptr; // whose programs are found
   uint32_t index = 0;                // of a worker's copy
 };

@@ -52,8 +52,7 @@ Result<openrc::SlotSpec> site_command(
   openrc::SlotSpec spec{.name = slot_name(release, p)};
   spec.release = release.row.id;
   const auto place = context_of(host, release, p, ports);
-  spec.argv = {
-      "/bin/sh", "-c", TRY(config::expand_command(line, run_variables(host, place)))};
+  spec.argv = {"/bin/sh", "-c", TRY(config::expand_command(line, run_variables(host, place)))};
   spec.env = TRY(service_environment(host, place));
   for (const auto& [name, value] : {std::pair{"SHELL", std::string("/bin/sh")},
            std::pair{"USER", release.user.name}, std::pair{"LOGNAME", release.user.name}})

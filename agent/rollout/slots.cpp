@@ -310,8 +310,8 @@ void undo_start(JobContext& r) {
 
 Result<Next> run_check(JobContext& r) {
   r.control.let_go();
-  const auto waiting = services_of(
-      r.release.site, missing_secrets(r.host, r.release.site)); // a start on a sealed host left these out
+  const auto waiting = services_of(r.release.site,
+      missing_secrets(r.host, r.release.site)); // a start on a sealed host left these out
   for (const auto& p : r.release.services) {
     const std::string& name = p.service.name.str();
     const bool waits = std::ranges::find(waiting, name) != waiting.end();

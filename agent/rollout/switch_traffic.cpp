@@ -1,10 +1,10 @@
 #include "rollout/switch_traffic.hpp"
 #include "rollout/manifest.hpp"
 #include "rollout/ports.hpp"
+#include "rollout/service_environment.hpp"
 #include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/stop_first.hpp"
-#include "rollout/service_environment.hpp"
 
 #include "base/text.hpp"
 

@@ -35,8 +35,8 @@ std::string der(unsigned char tag, const std::string& value) {
   if (value.size() < 0x80)
     out += static_cast<char>(value.size());
   else
-    out += cat('\x82', static_cast<char>(value.size() >> 8),
-        static_cast<char>(value.size() & 0xFF));
+    out +=
+        cat('\x82', static_cast<char>(value.size() >> 8), static_cast<char>(value.size() & 0xFF));
   return out + value;
 }
 
@@ -49,8 +49,8 @@ const std::string k_rsa_oid = der(6, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01");
 } // namespace
 
 TEST_CASE("private keys are known by what is in the file, whatever its name (faults 260)") {
-  for (const std::string& text : {pem("PRIVATE KEY"), pem("RSA PRIVATE KEY"),
-           pem("EC PRIVATE KEY"), pem("OPENSSH PRIVATE KEY"), pem("ENCRYPTED PRIVATE KEY"),
+  for (const std::string& text : {pem("PRIVATE KEY"), pem("RSA PRIVATE KEY"), pem("EC PRIVATE KEY"),
+           pem("OPENSSH PRIVATE KEY"), pem("ENCRYPTED PRIVATE KEY"),
            pem("DSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00AA\n\n"),
            pem("PGP PRIVATE KEY BLOCK", "Version: GnuPG v2\nComment: mine\n\n"),
            pem("CERTIFICATE") + pem("CERTIFICATE") + pem("PRIVATE KEY"),
@@ -111,9 +111,9 @@ TEST_CASE("public keys, certificates and text about keys are no private keys (fa
            std::string("aws_secret_access_key = os.environ['KEY']"),
            std::string("whsec_... is printed once"), std::string("//x/:_authToken=${NPM_TOKEN}"),
            std::string("client-key-data: REDACTED"),
-           der(0x30, der(0x30, k_rsa_oid) + der(3, body(300))),            // a public key
+           der(0x30, der(0x30, k_rsa_oid) + der(3, body(300))),                // a public key
            der(0x30, der(0x30, der(0xA0, number(2)) + number(1)) + body(300)), // a certificate
-           der(0x30, number(0) + der(2, body(128))) + "and more",          // not all of the file
+           der(0x30, number(0) + der(2, body(128))) + "and more", // not all of the file
            std::string("\xfe\xed\xfe\xed\0\0\0\2\0\0\0\1\0\0\0\2", 16) + body(99),
            std::string("\x89PNG\r\n\x1a\n\0\0", 10) + pem("PRIVATE KEY")}) {
     CAPTURE(text);
@@ -122,7 +122,8 @@ TEST_CASE("public keys, certificates and text about keys are no private keys (fa
 }
 
 TEST_CASE("databases and files that are named like secrets are worth a warning") {
-  CHECK(likely_private("x", std::string_view("SQLite format 3\0\x10", 17)) == "a database (SQLite)");
+  CHECK(
+      likely_private("x", std::string_view("SQLite format 3\0\x10", 17)) == "a database (SQLite)");
   CHECK(likely_private("secrets.json", "{}") == "secrets, by its name");
   CHECK(likely_private("Credentials.yaml", "") == "secrets, by its name");
   CHECK(likely_private("prod.env", "") == "secrets, by its name");

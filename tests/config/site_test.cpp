@@ -81,7 +81,7 @@ TEST_CASE("every good file of the corpus is taken") {
   }
 }
 
-TEST_CASE("[fault-64][fault-66][fault-67][fault-68][fault-71][fault-74] every bad file of the corpus is refused at the right place with the right words") {
+TEST_CASE("[fault-64][fault-66][fault-67][fault-68][fault-71][fault-74][fault-282][fault-283] every bad file of the corpus is refused at the right place with the right words") {
   auto expected = expectations();
   size_t seen = 0;
   for (const std::string folder : {"bad", "beyond"})
@@ -143,8 +143,8 @@ TEST_CASE("every field of a service arrives with its unit") {
   CHECK(s.health.count == 3);
   CHECK(s.strategy == Strategy::stop_first);
   CHECK(s.listen == "fd");
-  CHECK(s.release_command == std::vector<std::string>{
-                                "flask", "db", "upgrade", "", "${CHILLBOX_DATA_DIR}/x", "$$HOME"});
+  CHECK(s.release_command ==
+      std::vector<std::string>{"flask", "db", "upgrade", "", "${CHILLBOX_DATA_DIR}/x", "$$HOME"});
   CHECK(s.args == std::vector<std::string>{"--timeout", "90", "--access-logfile", "-"});
   CHECK(s.secrets_env == "web.env");
   CHECK(s.threads == 4);
@@ -210,7 +210,8 @@ TEST_CASE("kinds are known by their folders: any name of one is taken where none
   for (const char* bad : {"", "-", "x-", "Python", "../python", "python/..", "1st", "a_b"})
     CHECK_FALSE(parse_site(site(bad), k_slug));
   CHECK_FALSE(parse_site(site(std::string(33, 'a')), k_slug));
-  const KnownKinds roles{{"both", Kind{.role = Kind::Role::either}}, {"job", Kind{.role = Kind::Role::worker}}};
+  const KnownKinds roles{
+      {"both", Kind{.role = Kind::Role::either}}, {"job", Kind{.role = Kind::Role::worker}}};
   const auto said = parse_site(
       R"({"name":"B","server_name":"b.test","services":[{"name":"a","lang":"both"},{"name":"b","lang":"job"}],
 "workers":[{"name":"c","lang":"both","run-cmd":"x"},{"name":"d","lang":"jub","run-cmd":"x"}]})",

@@ -77,7 +77,7 @@ TEST_CASE("a program is looked up in the folders of the kind, then in the servic
           place.release, "/web:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"));
 }
 
-TEST_CASE("a program that is nowhere, a folder or a file that may not be executed is told with every place (faults 280)") {
+TEST_CASE("a program that is nowhere, a folder or a file that may not be executed is told with every place [fault-280]") {
   Place place;
   place.file(place.release + "/web/flask");
   std::filesystem::create_directories(place.release + "/.chillbox/web/venv/bin/flask");
@@ -88,13 +88,13 @@ TEST_CASE("a program that is nowhere, a folder or a file that may not be execute
       cat("no program 'flask' in ", place.release, "/.chillbox/web/venv/bin, ")));
 }
 
-TEST_CASE("every variable of the table has a value, where the table says so, and can be used in a value") {
+TEST_CASE("[fault-281] every variable of the table has a value, where the table says so, and can be used in a value") {
   Place place;
   for (size_t i = 0; i < place.planned.size(); ++i)
     for (const auto& variable : config::k_agent_variables) {
       INFO(i << " " << variable.name);
-      const bool has = config::has_variable(
-          variable, place.planned[i].service, place.planned[i].kind.listens);
+      const bool has =
+          config::has_variable(variable, place.planned[i].service, place.planned[i].kind.listens);
       CHECK(has ==
           config::expand(cat("$", variable.name), run_variables(place.context(), place.of(i)))
               .has_value());
@@ -112,14 +112,14 @@ TEST_CASE("every variable of the table has a value, where the table says so, and
 TEST_CASE("release_command, run-cmd and crontab are expanded by the same rule; what comes out stays one word") {
   Place place;
   place.program(place.release + "/.chillbox/web/venv/bin/flask");
-  const auto argv = must(program_argv(
-      place.context(), place.of(0), place.planned[0].service.release_command));
+  const auto argv =
+      must(program_argv(place.context(), place.of(0), place.planned[0].service.release_command));
   CHECK(argv ==
       std::vector<std::string>{place.release + "/.chillbox/web/venv/bin/flask", "db of blog",
           "$HOME", place.context().paths.data(site()) + "/web/x"});
-  CHECK(must(crontab_text(place.context(), "* * * * * flask \"$DB\" $$HOME $CHILLBOX_DATA_DIR",
-            place.of(0))) == cat("flask \"db of blog\" $HOME ",
-            place.context().paths.data(site()), "/web"));
+  CHECK(must(crontab_text(
+            place.context(), "* * * * * flask \"$DB\" $$HOME $CHILLBOX_DATA_DIR", place.of(0))) ==
+      cat("flask \"db of blog\" $HOME ", place.context().paths.data(site()), "/web"));
 }
 
 TEST_CASE("a worker of a service has its folder, programs, environment, secrets and data, and variables of its own") {

@@ -20,8 +20,8 @@ constexpr size_t k_named = 5; // files in one message
 std::string some_of(const std::vector<std::string>& all) {
   std::vector<std::string> first(
       all.begin(), all.begin() + static_cast<ptrdiff_t>(std::min(all.size(), k_named)));
-  return cat(join(first, ", "),
-      all.size() > k_named ? cat(" (and ", all.size() - k_named, " more)") : "");
+  return cat(
+      join(first, ", "), all.size() > k_named ? cat(" (and ", all.size() - k_named, " more)") : "");
 }
 
 bool is_brought(const SiteFolder& folder, std::string_view path) {
@@ -61,7 +61,7 @@ Result<std::vector<std::string>> check_contents(
     if (const auto what = private_key_in(head, size); !what.empty())
       keys.push_back(cat("'", printable(path, 200), "' holds ", what));
     else if (const auto guess = likely_private(path.substr(path.rfind('/') + 1), head);
-             !guess.empty())
+        !guess.empty())
       likely.push_back(cat("'", printable(path, 200), "' is ", guess));
   }
   if (!keys.empty())

@@ -139,8 +139,9 @@ std::string_view der_key(std::string_view head, size_t size) {
     return "";
   if (size <= head.size() && all.value.data() + all.value.size() != head.data() + size)
     return "";
-  if (first.tag == '\x30' && (first.value.starts_with("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05") ||
-                                 first.value.starts_with("\x06\x0a\x2a\x86\x48\x86\xf7\x0d\x01\x0c")))
+  if (first.tag == '\x30' &&
+      (first.value.starts_with("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05") ||
+          first.value.starts_with("\x06\x0a\x2a\x86\x48\x86\xf7\x0d\x01\x0c")))
     return "a private key (DER)";
   if (first.tag != '\x02' || first.value.size() != 1 || !read_der(first.rest, next))
     return "";
