@@ -44,6 +44,15 @@ in_shells() { # SCRIPT: dash, then ash
     grep -q '^static-programs: .*/chillboxd .*/chillboxctl .*/chillbox-log' "$BATS_TEST_TMPDIR/database"
 }
 
+@test "APKBUILD has a maintainer as abuild wants one, and names no package that Alpine does not have" {
+    (cd "$ROOT/apk" && startdir=$PWD && . ./APKBUILD && printf '%s\n' "$maintainer" $makedepends) >"$BATS_TEST_TMPDIR/apkbuild"
+    head -n 1 "$BATS_TEST_TMPDIR/apkbuild" | grep -qE '^[^<>]+ <[^@<> ]+@[^@<> ]+\.[^@<> ]+>$'
+    run ! grep -x 'toml++-dev' "$BATS_TEST_TMPDIR/apkbuild"
+    # What building asks for is what .ci/deps installs on Alpine, but for the tools that abuild has.
+    sed -n '/^alpine_packages/,/^}/{/  build)/,/;;/p}' "$ROOT/.ci/deps" | grep -oE '[a-z0-9+-]+-dev|nlohmann-json|linux-headers|scdoc' | sort -u >"$BATS_TEST_TMPDIR/deps"
+    sed 1d "$BATS_TEST_TMPDIR/apkbuild" | sort -u | diff "$BATS_TEST_TMPDIR/deps" -
+}
+
 @test "make install refuses a PREFIX that the programs do not know" {
     run -2 make -C "$ROOT" -n install PREFIX=/usr/local
     [[ "$output" == *"PREFIX must be /usr"*DESTDIR* ]]
