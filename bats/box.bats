@@ -23,6 +23,17 @@ teardown() {
     [ -z "${BOX_STATE-}" ] || rm -rf -- "$BATS_TEST_TMPDIR/state"
 }
 
+@test "in a chroot it says what it needs, and leaves nothing" {
+    cd "$BATS_TEST_DIRNAME/.."
+    mkdir "$BATS_TEST_TMPDIR/root"
+    run -1 unshare --mount --propagation private -- sh -c '
+        cd "$1" && for name in bin sbin lib lib64; do [ ! -e "/$name" ] || { mkdir "$name" && mount --rbind "/$name" "$name"; }; done
+        for name in usr etc proc dev sys tmp var "${2#/}"; do mkdir -p "$name" && mount --rbind "/$name" "$name"; done
+        exec chroot . "$2/tests/host/box" up chrooted' sh "$BATS_TEST_TMPDIR/root" "$PWD"
+    [[ "$output" == *"'/' is not a mount point here"*"mount --bind"* ]]
+    [[ "$(box list)" != *chrooted* ]]
+}
+
 # traces NAME: how one box is seen from this machine, to look for after it ended.
 traces() {
     id=$(cat "$STATE/$1/id")

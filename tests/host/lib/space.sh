@@ -8,7 +8,17 @@
 # Every mount is made in the host's own mount namespace, so none can be left behind.
 # shellcheck shell=sh disable=SC2154
 
+# What a box asks of this machine. A container has root and often none of it.
+space_possible() {
+    [ -r /proc/self/mountinfo ] || die "/proc is not mounted here: a box needs it"
+    awk '$5 == "/" {found = 1} END {exit !found}' /proc/self/mountinfo ||
+        die "'/' is not a mount point here, as in a plain chroot: first 'mount --bind DIR DIR', then pivot_root or chroot into DIR"
+    said=$(unshare --mount --net --pid --fork --uts --ipc --cgroup --propagation private -- true 2>&1) ||
+        die "this machine does not let root make namespaces ($said): in a container that takes all rights, such as docker's --privileged"
+}
+
 space_up() {
+    space_possible
     if [ "$form" = space ] && [ -n "${BOX_DISK-}" ]; then
         truncate -s "$BOX_DISK" "$dir/image"
         PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -F "$dir/image"
