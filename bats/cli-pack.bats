@@ -260,6 +260,77 @@ TXT
     unpacked | tar -xOf - blog/w/requirements.txt | grep -qx "async-timeout==[0-9.]* --hash=sha256:$(sha256sum blog/w/dep/async_timeout-*.whl | cut -c 1-64)  # added: new, from the index"
 }
 
+@test "what people bring: -r in folders, a byte order mark, ./libs/x, -e ., one artifact for the host (faults 263)" {
+    use_pip
+    cd blog/backend
+    mkdir -p requirements libs/x/xlib
+    printf '[project]\nname = "api"\nversion = "1"\ndependencies = ["six"]\n[tool.ruff]\nline-length = 100\n' >pyproject.toml
+    printf '[project]\nname = "xlib"\nversion = "1"\n' >libs/x/pyproject.toml
+    echo 'STATE = "first"' >libs/x/xlib/__init__.py
+    printf '\xef\xbb\xbf-r base.txt\r\n-c pins\r\n' >requirements/prod.txt
+    printf 'docopt ; python_version > "3"\n' >requirements/base.txt
+    echo 'docopt==0.6.2' >requirements/pins
+    printf -- '-r requirements/prod.txt\n-e .\n./libs/x\n' >requirements.txt
+    printf '3.99\n' >.python-version # of the service's folder, and not what pack runs with
+    cd ../..
+    run -3 pack
+    [[ "$output" == *"service api: no wheel of six, ./libs/x in dep/: --wheels --python VERSION collects them"* ]]
+    run ! ls out/*.age
+    run -0 pack --no-wheels
+    run -0 pack --python "Python 3.11.2"
+    [[ "$output" == *"made       api: its requirements.txt is packed with xlib==1 (made of ./libs/x)"* ]]
+    listed | grep -q '^blog/api/dep/xlib-1-py3-none-any.whl$'
+    [ "$(unpacked | tar -xOf - blog/api/requirements.txt)" = 'docopt ; python_version > "3"
+-c requirements/pins
+six
+xlib==1  # added: made of ./libs/x' ]
+    run -0 pack # all is there
+    first=$(sha256sum <blog/backend/dep/xlib-1-py3-none-any.whl)
+    # Its code is another one: so is the wheel.
+    echo 'STATE = "second"' >blog/backend/libs/x/xlib/__init__.py
+    run -3 pack
+    run -0 pack --python 3.11.2
+    [ "$(sha256sum <blog/backend/dep/xlib-1-py3-none-any.whl)" != "$first" ]
+    # Dependencies in pyproject.toml alone, one of them a folder.
+    printf '[project]\nname = "api"\nversion = "1"\ndependencies = ["six", "xlib @ file:./libs/x"]\n' >blog/backend/pyproject.toml
+    rm blog/backend/requirements.txt
+    run -0 pack --python 3.11.2
+    [[ "$output" == *"made       api: "*"xlib==1"* ]]
+    printf 'git+https://127.0.0.1:1/x.git\n' >blog/backend/requirements.txt
+    run -1 pack --python 3.11.2
+    [[ "$output" == *"service api: wheels for Python 3.11.2 on musllinux_1_2_"*": git clone "*" did not run successfully: fatal: unable to access 'https://127.0.0.1:1/x.git/'"* ]]
+    [[ "$output" != *'\x0a'* ]]
+    run -2 pack --wheels --no-wheels
+}
+
+@test "a source-only dependency of a dependency is named, with what to do (faults 266)" {
+    use_pip
+    make_sdist() { # NAME VERSION REQUIRES, with a C extension
+        mkdir -p "$1" && printf 'from setuptools import setup, Extension\nsetup(name="%s", version="1.0", ext_modules=[Extension("%s", ["x.c"])])\n' "$1" "$1" >"$1/setup.py"
+        printf '#include <Python.h>\nstatic struct PyModuleDef m = {PyModuleDef_HEAD_INIT, "%s"};\nPyMODINIT_FUNC PyInit_%s(void) { return PyModule_Create(&m); }\n' "$1" "$1" >"$1/x.c"
+        printf 'Metadata-Version: 2.1\nName: %s\nVersion: 1.0\n' "$1" >"$1/PKG-INFO"
+        tar -czf "sdists/$1-1.0.tar.gz" --transform "s,^$1,$1-1.0," "$1"
+    }
+    mkdir sdists && make_sdist slowlib
+    python3 - <<'END'
+import zipfile
+with zipfile.ZipFile("sdists/front-1.0-py3-none-any.whl", "w") as z:
+    z.writestr("front.py", "")
+    z.writestr("front-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: front\nVersion: 1.0\nRequires-Dist: slowlib\n")
+    z.writestr("front-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    z.writestr("front-1.0.dist-info/RECORD", "")
+END
+    printf -- '--find-links %s\nfront\n' "$PWD/sdists" >blog/backend/requirements.txt
+    run -1 pack --python 3.11.2
+echo "$output"
+    [[ "$output" == *"no wheel of slowlib==1.0 for Python 3.11.2 on musllinux_1_2_"*", and its source makes one for this machine only (slowlib-1.0-"*"): \`pack --wheels\` without --python, on a machine like the host"* ]]
+    # Built on a machine like the host it is taken, also when --python is given again.
+    here=$(python3 -c 'import platform; print("manylinux_2_28" if platform.libc_ver()[0] == "glibc" else "musllinux_1_2", platform.machine(), sep="_")')
+    run -0 pack --wheels
+    run -0 pack --python "$(python3 --version)" --platform "$here"
+    [[ "$output" == *"all in dep/ already"* ]]
+}
+
 @test "--wheels alone is for this machine" {
     use_pip
     echo docopt >blog/backend/requirements.txt

@@ -5,6 +5,7 @@
 load helpers/hooks
 
 setup() {
+    bats_require_minimum_version 1.5.0
     hook_setup
     LIB=$HOOKS/lib/python
 }
@@ -29,7 +30,12 @@ assert target.flags()[:4] == ["--python-version", "3.9.5", "--platform", "muslli
 of = target.markers()
 assert (of["python_version"], of["python_full_version"], of["platform_machine"]) == ("3.9", "3.9.5", "aarch64"), of
 assert Target("3.2", []).markers()["python_full_version"] == "3.2.99"
+assert Target("Python 3.11.2+\n", []).python == "3.11.2"
 assert Target("", []).markers() == {} and Target("", []).flags() == []
+import platform
+here, other = ("manylinux_2_28", "musllinux_1_2") if platform.libc_ver()[0] == "glibc" else ("musllinux_1_2", "manylinux_2_28")
+assert "linux_x86_64" in Target("3.12", [here + "_x86_64"]).platforms
+assert "linux_x86_64" not in Target("3.12", [other + "_x86_64"]).platforms
 for python, platforms in [("three", []), ("3", []), ("2.7", []), ("3.12", ["a b"]), ("3.12", ["-x"])]:
     try:
         Target(python, platforms)
@@ -94,8 +100,88 @@ assert said == ["requirements.txt names ../../secret, which is not in the servic
         printf 'open("ran", "a").write("%s")\n' "$name" >"$name.py"
     done
     printf 'plain\n' >requirements.txt
-    [ "$("$HOOKS/handlers/python/collect" --look)" = '{"messages": {}, "replace": {}}' ]
+    [ "$("$HOOKS/handlers/python/collect" --look --no-wheels)" = '{"messages": {}, "replace": {}}' ]
     with_lib 'import host_pip
 assert host_pip.run({}, "--version")[0] == 0'
     [ ! -e ran ]
+}
+
+@test "what is required: the service's own folder stands for the dependencies of its pyproject.toml, with extras; foreign lists are named with what to do (faults 263)" {
+    mkdir libs && printf 'x\n' >libs/a.py
+    cat >pyproject.toml <<'TOML'
+[project]
+name = "Thing.Web"
+dependencies = ["flask>2"]
+[project.optional-dependencies]
+db = ["psycopg[binary]"]
+all = ["thing-web[db]", "redis ; python_version > '3'"]
+TOML
+    with_lib 'assert [l.text for l in required()] == ["flask>2"]'
+    for line in -e\ . . ./ -e\ file:. file:. --editable=. -e\ ../web; do
+        printf '%s\nsix\n' "$line" >requirements.txt
+        with_lib 'assert [l.text for l in required()] == ["flask>2", "six"], [l.text for l in required()]'
+    done
+    echo '-e .[all]' >requirements.txt
+    with_lib 'assert [l.text for l in required()] == ["flask>2", "redis ; python_version > '"'3'"'", "psycopg[binary]"], [l.text for l in required()]'
+    refused() { with_lib "try:
+    raise SystemExit('taken: %s' % [l.text for l in required()])
+except Problem as problem:
+    assert '$1' in str(problem), problem"; }
+    printf '[project]\nname = "x"\ndynamic = ["dependencies"]\n' >pyproject.toml
+    refused "requirements.txt names '-e .[all]', but only its build knows what it needs: list that in requirements.txt" || refused "only its build knows"
+    rm requirements.txt
+    refused 'only its build knows'
+    printf '[project]\nname = "x"\ndependencies = [\n' >pyproject.toml
+    refused 'pyproject.toml: '
+    printf '[tool.poetry.dependencies]\npython = "^3.11"\nflask = "^3"\n' >pyproject.toml
+    refused 'poetry export -o requirements.txt'
+    sed -i /flask/d pyproject.toml
+    with_lib 'assert required() == []'
+    printf '[tool.ruff]\nx = 1\n' >pyproject.toml
+    printf '[[source]]\nurl = "x"\n\n[packages]\nflask = "*"\n' >Pipfile
+    refused 'Pipfile says what it needs, but there is no requirements.txt: `pipenv requirements >requirements.txt` writes it'
+    rm Pipfile
+    printf 'from setuptools import setup\nsetup(install_requires=["flask"])\n' >setup.py
+    refused 'setup.py says what it needs'
+    printf -- '-r https://example.org/r.txt\n' >requirements.txt
+    refused 'names https://example.org/r.txt: save that file'
+}
+
+@test "without --wheels pack sees what is missing in dep/, without pip or an index (faults 264)" {
+    look() { "$HOOKS/handlers/python/collect" --look "$@"; }
+    printf '\xef\xbb\xbfFlask_Cors>=1\r\nredis\r\ncolorama ; sys_platform == "win32"\r\n--index-url https://x/\r\n-c pins\r\n' >requirements.txt
+    echo 'redis<9' >pins
+    run -3 look
+    [[ "$output" == "no wheel of flask-cors, redis in dep/: --wheels --python VERSION collects them, "* ]]
+    touch dep/flask_cors-1.0-py3-none-any.whl
+    run -3 look
+    [[ "$output" == "no wheel of redis in dep/"* ]]
+    run -0 look --no-wheels
+    mkdir own && touch own/redis-1.0-py3-none-any.whl
+    echo '--find-links=own' >>requirements.txt
+    run -0 look
+    for line in git+https://example.org/x.git ./libs "x @ https://example.org/x.zip"; do
+        mkdir -p libs && printf '%s\n' "$line" >requirements.txt
+        run -3 look
+    done
+    echo ./absent-1.0-py3-none-any.whl >requirements.txt
+    run -1 look
+    [ "$output" = "requirements.txt names ./absent-1.0-py3-none-any.whl, which does not exist" ]
+    rm requirements.txt
+    run -0 look
+}
+
+@test "pip's reason is its ERROR line, or what the program that it ran says, in one line (faults 265)" {
+    with_lib 'from host_pip import first_error
+assert first_error("WARNING: x\nERROR: No matching distribution found for a\nnote: this is not a problem with pip\n") == "No matching distribution found for a"
+git = """  error: subprocess-exited-with-error
+
+  \u00d7 git clone --quiet https://x/y.git /tmp/z did not run successfully.
+  exit code: 128
+fatal: repository not found
+note: This error originates from a subprocess, and is likely not a problem with pip.
+"""
+assert first_error(git) == "git clone --quiet https://x/y.git /tmp/z did not run successfully: fatal: repository not found", first_error(git)
+assert first_error("ERROR: Exception:\nTraceback:\n  x\nKeyError: 1\n") == "KeyError: 1"
+assert first_error("") == "pip failed without a word"'
 }

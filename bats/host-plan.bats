@@ -67,7 +67,7 @@ everything() { in_box sh -c 'ls -R /srv/chillbox /run/chillbox/stage /run/chillb
     }
     bad=$(artifact 1.2.0 '.services[0].secrets_config = "api.cfg" | .services[0].environment += [{"name": "PORT", "value": "80"}]' foreign)
     run -8 send "$bad"
-    for part in 'missing: click' 'does not fit this host: dep/markupsafe-3.0.2-cp27-cp27m-win_amd64.whl' 'this host takes wheels for cp3' "secret 'api/api.cfg'" \
+    for part in 'missing: click' 'does not fit this host: dep/markupsafe-3.0.2-cp27-cp27m-win_amd64.whl' '; `pack --wheels --python 3.' "secret 'api/api.cfg'" \
         "PORT is '80': must be a port from 1024 to 65535" "variable 'NOT_THERE' is not defined"; do
         [[ "$output" == *"$part"* ]] || { echo "no: $part"; false; }
     done

@@ -142,8 +142,12 @@ void Layer::replace(const config::Service& service, const std::string& prefix) {
     return;
   for (const auto& [path, text] : replaced->second) {
     const auto at = std::ranges::find(entries, cat(prefix, "/", path), &artifact::PackEntry::name);
-    if (at == entries.end())
+    if (at == entries.end()) {
+      if (text && service.manifest.empty())
+        entries.push_back(
+            {.name = cat(prefix, "/", path), .source = {}, .content = *text, .link_target = {}});
       continue;
+    }
     if (text)
       *at = {.name = at->name, .source = {}, .content = *text, .link_target = {}};
     else

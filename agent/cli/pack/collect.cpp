@@ -80,6 +80,8 @@ Result<std::vector<std::string>> Collector::argv(const config::Service& service)
   argv.push_back(cat("--extras=", kinds.folder(service.lang, m_hooks), "/extras"));
   if (!m_options.collects)
     argv.emplace_back("--look");
+  if (m_options.none)
+    argv.emplace_back("--no-wheels");
   if (!m_options.python.empty())
     argv.push_back("--python=" + m_options.python);
   for (const auto& platform : m_options.platforms)
@@ -91,10 +93,12 @@ Result<std::vector<std::string>> Collector::argv(const config::Service& service)
 
 Result<Json> Collector::run(const config::Service& service) const {
   std::error_code error;
+  const std::string dir = fs::absolute(cat(m_folder.dir, "/", service.handler), error).string();
   os::Command command;
   command.argv = TRY(argv(service));
-  command.env = environment_with({{"CHILLBOX_WORKER_CLASS", service.worker_class}});
-  command.cwd = fs::absolute(cat(m_folder.dir, "/", service.handler), error).string();
+  command.env = environment_with(
+      {{"CHILLBOX_WORKER_CLASS", service.worker_class}, {"CHILLBOX_SERVICE_DIR", dir}});
+  command.cwd = fs::current_path(error).string();
   command.timeout = k_timeout;
   command.output_limit = k_max_answer;
   command.no_new_privs = false;
@@ -123,12 +127,15 @@ void print(const std::string& service, const Json& answer, Progress& progress) {
 
 Result<CollectOptions> collect_options(const Args& args) {
   CollectOptions options{.collects = args.has("wheels") || args.has("python"),
+      .none = args.has("no-wheels"),
       .python = args.text("python"),
       .platforms = args.list("platform"),
       .new_hashes = args.has("new-hashes")};
   if (options.python.empty() && !options.platforms.empty())
     return fail(Code::usage,
         "--platform: for which Python? give --python with what `python3 --version` prints on the host");
+  if (options.none && options.collects)
+    return fail(Code::usage, "--no-wheels: nothing is collected, and --wheels collects");
   if (options.new_hashes && !options.collects)
     return fail(Code::usage, "--new-hashes: for which wheels? give --wheels or --python, too");
   return options;
@@ -142,8 +149,7 @@ Result<std::map<std::string, Replacements>> collect(const SiteFolder& folder,
     const std::string& name = service.name.str();
     const std::string dir = cat(folder.dir, "/", service.handler);
     std::error_code error;
-    if (!is_collected(folder, service) || !fs::is_directory(dir, error) ||
-        (!options.collects && !fs::is_directory(dir + "/dep", error)))
+    if (!is_collected(folder, service) || !fs::is_directory(dir, error))
       continue;
     if (!hooks) {
       hooks.emplace(TRY(TemporaryDir::create()));

@@ -1,9 +1,9 @@
 // pack --wheels: what the build of a service needs from elsewhere, brought into the service's
 // folder dep/. Which programs and files these are is the language's own business: its hook
-// `collect` (hooks/handlers/LANGUAGE/collect) is run in the service's folder and prints one JSON
-// object: `messages`, an object of words and lines for people, and `replace`, the text of files
-// that go into the artifact instead of those in the folder, or null for one that stays out. Exit
-// codes: 2 usage, 3 a program is missing, 4 denied.
+// `collect` (hooks/handlers/LANGUAGE/collect) is run for the folder CHILLBOX_SERVICE_DIR and prints
+// one JSON object: `messages`, an object of words and lines for people, and `replace`, the text of
+// files that go into the artifact instead of those in the folder, or null for one that stays out.
+// Exit codes: 2 usage, 3 a program is missing, 4 denied.
 #pragma once
 
 #include "base/error.hpp"
@@ -18,12 +18,14 @@
 namespace chillbox::cli {
 
 struct CollectOptions {
-  bool collects = false; // else the hook only says what is replaced
+  bool collects = false; // else the hook only says what is replaced, and what is missing
+  bool none = false;     // nothing is missing: the host has it
   std::string python;    // version of the host's; "": this machine's
   std::vector<std::string> platforms;
   bool new_hashes = false;
 };
-// From --wheels, --python, --platform, --new-hashes. usage: one without what it is about.
+// From --wheels, --no-wheels, --python, --platform, --new-hashes. usage: one without what it is
+// about.
 Result<CollectOptions> collect_options(const Args& args);
 
 // For each service, by its name, what replaces its own files. What `collect` fails with.

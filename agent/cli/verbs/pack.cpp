@@ -18,6 +18,7 @@ constexpr std::array k_options{
         "where the services' folders are, if not next to the site file"},
     Option{"--wheels", ArgKind::flag, "",
         "collect what the Python services need into their dep/, with pip"},
+    Option{"--no-wheels", ArgKind::flag, "", "pack although wheels are missing: the host has them"},
     Option{"--python", ArgKind::text, "VERSION",
         "collect wheels for this Python: what `python3 --version` prints on the host (default: this machine's)"},
     Option{"--platform", ArgKind::list, "TAG[,..]",

@@ -20,14 +20,18 @@ class Target:
     """The host. Without a version of Python it is this machine."""
 
     def __init__(self, python, platforms):
+        python = re.sub(r"^Python |\+$", "", python.strip())  # as `python3 --version` prints it
         for what, text, like, pattern in [("--python", python, "3.N or 3.N.M", r"3\.\d+(\.\d+)?")] + [
                 ("--platform", tag, "musllinux_1_2_x86_64 (Alpine) or manylinux_2_28_x86_64 (Debian)", r"\w{1,64}") for tag in platforms]:
             if text and not re.fullmatch(pattern, text):
                 raise Problem("%s '%s': such as %s" % (what, text, like), 2)
         self.python = python
+        here = "manylinux" if platform.libc_ver()[0] == "glibc" else "musllinux"
         named = platforms or ([MUSL + platform.machine()] if python else [])
-        self.platforms = [tag for name in named for tag in [name] + older(name)]
-        self.shown = "Python %s on %s" % (python, named[0]) if python else "this machine"
+        # What was built on a machine like the host; no index has such wheels.
+        built = ["linux_" + named[0].split("_", 3)[3]] if named and re.match(here + r"_\d+_\d+_", named[0]) else []
+        self.platforms = [tag for name in named for tag in [name] + older(name)] + built
+        self.shown = "Python %s on %s" % (python, named[0]) if python else "this machine and its Python %s" % platform.python_version()
 
     def flags(self):
         words = ["--python-version", self.python] if self.python else []
@@ -55,14 +59,25 @@ def older(tag):
         ["%s_%s" % (alias, machine) for since, alias in aliases if int(minor) >= since]
 
 
+def first_error(text):
+    """What pip names as the reason: its first line with ERROR, and of a program that it ran also what that program said."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line[7:] for line in lines if line.startswith("ERROR: ")]
+    ran = [line[2:] for line in lines if line.startswith("\u00d7 ")]
+    if errors and errors[0] != "Exception:":
+        return errors[0]
+    if not ran:
+        return (lines or ["pip failed without a word"])[-1]
+    said = [line for line in lines if re.match(r"(fatal|error|\w*(Error|Exception)): ", line) and line != "error: subprocess-exited-with-error"]
+    return ": ".join(text.rstrip(".") for text in ran[:1] + said[-1:])
+
+
 def run(markers, *words):
     """Exit code, and the first error that pip names."""
     done = subprocess.run(
         [sys.executable, __file__, json.dumps(markers), *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
-        env=dict(os.environ, PIP_BREAK_SYSTEM_PACKAGES="1"))  # nothing is installed
-    errors = [line[7:] for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-    error = (errors + [done.stderr.strip()[-300:]])[0]
-    return done.returncode, done.stderr.strip().splitlines()[-1] if error == "Exception:" else error
+        env=dict(os.environ, PIP_BREAK_SYSTEM_PACKAGES="1", PIP_NO_COLOR="1", GIT_TERMINAL_PROMPT="0"))  # nothing is installed
+    return done.returncode, first_error(done.stderr)
 
 
 def main(markers, *words):

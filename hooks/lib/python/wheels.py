@@ -1,4 +1,4 @@
-"""Prints which requirements are met by no wheel in ./dep or in the host's wheelhouse, and what this host takes: wheels.py PREFIX REQUIREMENT...
+"""Prints which requirements are met by no wheel in ./dep or in the host's wheelhouse, and how to collect them: wheels.py PREFIX REQUIREMENT...
 
 It looks at requirements.txt (requirements.py), at its arguments, and at what the wheels that would be taken require themselves. Each problem is a
 line after PREFIX; nothing is printed when nothing is missing. It uses the parsers that pip carries, so it reads requirements and tags as pip
@@ -14,9 +14,9 @@ import zipfile
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))] + glob.glob("/usr/share/python-wheels/pip-*.whl") + \
     glob.glob(os.path.join(os.path.dirname(os.__file__), "ensurepip/_bundled/pip-*.whl"))
 from pip._vendor.packaging import requirements, tags, utils  # noqa: E402
-from requirements import LARGEST, Line, Problem, lines, project  # noqa: E402
+from requirements import LARGEST, Line, Problem, required  # noqa: E402
 
-problems = []
+problems, folders = [], ["dep", os.environ.get("CHILLBOX_WHEELHOUSE", "")]
 
 
 def complain(text):
@@ -27,16 +27,20 @@ def complain(text):
 def named():
     """Lines of requirements.txt, else of pyproject.toml, and those that the handler itself asks for."""
     try:
-        own = lines(complain=complain) if os.path.exists("requirements.txt") else [Line(text, []) for text in project()]
-        return [Line(text, []) for text in sys.argv[2:]] + [line for line in own if line.name or line.path()]
+        own = required(complain=complain)
     except Problem as problem:
         complain(str(problem))
-        return []
+        own = []
+    folders.extend(line.folder() for line in own if line.folder() and line.folder() not in folders)
+    return [Line(text, []) for text in sys.argv[2:]] + [line for line in own if not line.text.startswith("-") or line.text.startswith(("-e", "--editable"))]
 
 
 def wanted():
     for line in named():
         text, file = line.text.split(" --")[0], line.path()
+        if not file and not line.name:
+            complain("missing: %s: there is no network here, bring its wheel and name it by its version" % text)
+            continue
         if file and not line.name:
             if not os.path.exists(file):
                 complain("missing: %s, which requirements.txt names" % file)
@@ -54,7 +58,7 @@ def wanted():
 
 
 def wheels():
-    for folder in ("dep", os.environ.get("CHILLBOX_WHEELHOUSE", "")):
+    for folder in folders:
         for path in sorted(glob.glob(os.path.join(folder, "*.whl"))):
             try:
                 name, version, _, fits = utils.parse_wheel_filename(os.path.basename(path))
@@ -107,20 +111,28 @@ def required_by(path, extras):
             yield requirement
 
 
+def how():
+    """The call that collects what this host takes."""
+    linux = [t.platform for t in tags.sys_tags() if t.platform.startswith(("manylinux_", "musllinux_"))]
+    return "`pack --wheels --python %s%s` collects them for this host" % (
+        ".".join(map(str, sys.version_info[:3])), " --platform " + linux[0] if linux else "")
+
+
 def main():
-    ours, there = list(tags.sys_tags()), list(wheels())
+    ours = set(tags.sys_tags())
     queue, seen = [(requirement, hashes, "") for requirement, hashes in wanted()], set()
+    there = list(wheels())
     while queue:
         requirement, hashes, why = queue.pop(0)
         if (str(requirement), why == "") in seen:
             continue
         seen.add((str(requirement), why == ""))
-        wheel = best(requirement, hashes, there, set(ours), why)
+        wheel = best(requirement, hashes, there, ours, why)
         if wheel:
             queue += [(r, set(), " (for %s)" % requirement.name) for r in required_by(wheel[3], requirement.extras)]
-    if problems:
-        some = [str(t) for t in ours[:1]] + [str(t) for t in ours if "linux" in str(t)][1:4] + ["py3-none-any"]
-        complain("this host takes wheels for %s, ..." % ", ".join(dict.fromkeys(some)))
+    first = next((i for i, problem in enumerate(problems) if problem.startswith("missing: ")), None)
+    if first is not None:
+        problems[first] += "; " + how()
     for problem in problems:
         print(sys.argv[1] + problem)
 
