@@ -77,3 +77,41 @@ $venv" ]
     wait_for 20 in_box sh -c '[ "$(ls -d /run/openrc/options/chillbox.hello.api.* | wc -l)" = 1 ]'
     [[ "$(command_line)" == *" --name own-hello "* ]]
 }
+
+# Everything that the disk has of it, state.db and its WAL included.
+on_disk() { grep -rlaF "$1" "${BOX_STATE:-/var/lib/chillbox-box}/$HOST/disk" || :; }
+
+@test "[fault-284] a secret that its service, a traceback, a release_command, a worker or the crontab prints is kept nowhere and sent to nobody [attack-O3]" {
+    canary=canary-$(openssl rand -hex 8)
+    printf 'OTHER = 1\nWHISPER = "%s"\n' "$canary" >"$LAPTOP/secrets/api/api.cfg"
+    printf '{"key": "%s-json", "list": ["first\\n%s-line"]}' "$canary" "$canary" >"$LAPTOP/secrets/api/key.json"
+    run -0 send "$(pack_secrets "$LAPTOP/secrets")"
+    make_site "$(next_version)" 'import sys; print("start", open(os.environ["SECRETS_CONFIG"]).read(), file=sys.stderr, flush=True)'
+    edit_site '.services[0].release_command = ["sh", "-c", "cat $SECRETS_CONFIG; cat $SECRETS_CONFIG >&2"]
+      | .crontab = ["* * * * * cat $SECRETS_CONFIG; false"]
+      | .workers = [{"name": "leak", "of": "api", "run-cmd": ["sh", "-c", "sed s/WHISPER/worker/ $SECRETS_CONFIG; cat $CHILLBOX_SERVICE_DIR/../../../../../../run/chillbox/secrets/hello/api/key.json; printf %s no-line-break; sleep 1000"]}]'
+    run send "$(pack)"
+    printf '%s\n' "$output" >"$LAPTOP/screen"
+    [ "$status" -eq 0 ] || { cat "$LAPTOP/screen"; false; }
+    ctl cron run hello 1 >>"$LAPTOP/screen" 2>&1 || :
+    ctl cron history hello >>"$LAPTOP/screen" 2>&1 || :
+    grep -q 'WHISPER = "\[secret\]"' "$LAPTOP/screen" # of the release_command, and of the crontab
+    logged() { in_box cat /var/log/chillbox/hello/leak.log | grep -q 'worker = "\[secret\]"' && in_box cat /var/log/chillbox/hello/leak.log | grep -q no-line-break; }
+    wait_for 10 logged
+    in_box cat /var/log/chillbox/hello/leak.log
+    in_box grep -q 'start OTHER = 1' /var/log/chillbox/hello/api.log
+    in_box grep -q '\[secret\]' /var/log/chillbox/hello/cron.log
+    # A typo: Python prints the line, gunicorn cannot start.
+    printf 'OTHER = 1\nWHISPER = "%s-typo\n' "$canary" >"$LAPTOP/secrets/api/api.cfg"
+    run ! send "$(pack_secrets "$LAPTOP/secrets")"
+    printf '%s\n' "$output" >>"$LAPTOP/screen"
+    [[ "$output" == *"unterminated string literal"* ]]
+    [[ "$output" == *'WHISPER = "[secret]'* ]]
+    { ctl releases hello --json; ctl jobs --json; ctl logs hello || :; ctl status; } >>"$LAPTOP/screen" 2>&1
+    run ! grep -F "$canary" "$LAPTOP/screen"
+    [ -n "$(on_disk no-line-break)" ]
+    [ "$(on_disk "$canary")" = '' ]
+    printf 'OTHER = 1\nWHISPER = "nobody knows"\n' >"$LAPTOP/secrets/api/api.cfg"
+    rm "$LAPTOP/secrets/api/key.json"
+    run -0 send "$(pack_secrets "$LAPTOP/secrets")"
+}

@@ -6,6 +6,7 @@
 #include "openrc/spec.hpp"
 #include "os/log_writer.hpp"
 #include "os/roles.hpp"
+#include "os/secret_mask.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -111,6 +112,7 @@ private:
     const std::string dir = m_paths.logs_of(spec.name.site);
     os::LogWriter log(Fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "cron.log",
         spec.log_size, spec.log_files);
+    const Mask mask = os::mask_of_set(m_paths.secrets_of(spec.name.site));
     os::Command c;
     c.argv = spec.argv;
     c.env = spec.env;
@@ -121,7 +123,8 @@ private:
     if (!m_paths.testing())
       c.group = command_group(m_id);
     c.output_limit = 0;
-    c.on_line = [&](std::string_view line) {
+    c.on_line = [&](std::string_view said) {
+      const std::string line = mask.apply(said);
       m_last.push_back(printable(line, k_line));
       if (m_last.size() > k_last_lines)
         m_last.pop_front();
@@ -130,7 +133,7 @@ private:
     const auto exit = as_user(spec, c);
     TaskEnd end{.ended_ms = os::real_clock().wall_ms()};
     end.code = exit ? exit->code : exit.error().code == Code::not_found ? 127 : 126;
-    end.text = exit ? join({m_last.begin(), m_last.end()}, "\n") : exit.error().message;
+    end.text = exit ? join({m_last.begin(), m_last.end()}, "\n") : mask.apply(exit.error().message);
     return end;
   }
 

@@ -1,14 +1,16 @@
 // chillbox-log NAME SIZE FILES: adds standard input to the log NAME in the directory that is
-// descriptor 3, and rotates it by size. A program of its own, because one runs for each service: it
-// is a tenth of the daemon. It ends when nobody has the other end any more, whatever else is said
-// to; it is in no control group of the site, and gives up all but that directory before it reads a
-// byte.
+// descriptor 3, and rotates it by size. The values of the site's secret set, whose directory is
+// descriptor 4 if there is one, become "[secret]" before they are written. A program of its own,
+// because one runs for each service: it is a tenth of the daemon. It ends when nobody has the other
+// end any more, whatever else is said to; it is in no control group of the site, and gives up all
+// but that directory before it reads a byte.
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "os/io.hpp"
 #include "os/log_writer.hpp"
 #include "os/memory.hpp"
 #include "os/sandbox.hpp"
+#include "os/secret_mask.hpp"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -41,14 +43,27 @@ void ignore_signals() {
     ::signal(number, SIG_IGN);
 }
 
+// Before anything of the site is read, and into memory that never gets to a disk, where that can
+// be.
+Mask read_mask(int directory) {
+  if (::fcntl(directory, F_GETFD) < 0)
+    return {};
+  (void)os::lock_memory();
+  Mask mask = os::mask_of_set(directory);
+  ::close(directory);
+  return mask;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
-  constexpr int k_dir = 3, k_usage = 2;
+  constexpr int k_dir = 3, k_secrets = 4, k_usage = 2;
   if (argc != 4 || ::fchdir(k_dir) != 0)
     return k_usage;
   leave_group();
   ignore_signals();
+  (void)os::deny_core_and_ptrace();
+  const Mask mask = read_mask(k_secrets);
   const auto confined =
       os::confine({.profile = os::Profile::log, .user = std::nullopt, .chroot_to = "."});
   os::LogWriter log(Fd(k_dir), argv[1], parse_u64(argv[2]).value_or(0),
@@ -58,12 +73,15 @@ int main(int argc, char** argv) {
     return 1;
   }
   os::trim_memory();
+  MaskedStream masked(mask);
   static std::array<char, 16 * 1024> buffer;
   for (;;) {
     const ssize_t n = os::read_some(STDIN_FILENO, buffer.data(), buffer.size());
     if (n > 0)
-      log.append({buffer.data(), static_cast<size_t>(n)});
+      log.append(masked.feed({buffer.data(), static_cast<size_t>(n)}));
     else
-      return 0;
+      break;
   }
+  log.append(masked.end());
+  return 0;
 }

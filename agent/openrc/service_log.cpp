@@ -30,20 +30,23 @@ struct Words {
   std::string program, name, size, files;
 };
 
-// Its own, and no descriptor of ours but the pipe and the directory.
+// Its own, and no descriptor of ours but the pipe and the directories.
 [[noreturn]] void become_keeper(
-    const Pipe& pipe, const Fd& dir, const Words& words, pid_t starter) {
-  constexpr int k_dir = 3;
+    const Pipe& pipe, const Fd& dir, const Fd& secrets, const Words& words, pid_t starter) {
+  constexpr int k_dir = 3, k_secrets = 4;
   ::setsid();
   while (::getppid() ==
       starter) // it is ending; what confines the program wants to know whose child it is
     ::usleep(200);
   const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  const int far_dir = ::fcntl(dir.get(), F_DUPFD_CLOEXEC, k_dir + 1);
+  const int far_dir = ::fcntl(dir.get(), F_DUPFD_CLOEXEC, k_secrets + 1);
+  const int far_secrets = ::fcntl(secrets.get(), F_DUPFD_CLOEXEC, k_secrets + 1); // -1: no set
   for (const auto& [from, to] : {std::pair{pipe.read.get(), 0}, std::pair{null.get(), 1},
            std::pair{null.get(), 2}, std::pair{far_dir, k_dir}})
     if (::dup2(from, to) < 0)
       ::_exit(1);
+  if (far_secrets >= 0 && ::dup2(far_secrets, k_secrets) < 0)
+    ::_exit(1);
   ::execl(words.program.c_str(), "chillbox-log", words.name.c_str(), words.size.c_str(),
       words.files.c_str(), nullptr);
   ::_exit(1);
@@ -63,6 +66,8 @@ Result<void> pipe_to_log(const SlotSpec& spec, const os::Paths& paths) {
   const Fd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir)
     return fail_errno(cat("open ", path), errno);
+  const Fd secrets(
+      ::open(paths.secrets_of(spec.name.site).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const auto pipe = TRY(make_pipe());
   // Twice, so that it is init's child: a service does not expect one that it did not start.
   const pid_t starter = ::fork();
@@ -72,7 +77,7 @@ Result<void> pipe_to_log(const SlotSpec& spec, const os::Paths& paths) {
     const pid_t self = ::getpid();
     const pid_t keeper = ::fork();
     if (keeper == 0)
-      become_keeper(pipe, dir, words, self);
+      become_keeper(pipe, dir, secrets, words, self);
     ::_exit(keeper < 0 ? 1 : 0);
   }
   int status = 0;

@@ -3,6 +3,7 @@
 
 #include "base/text.hpp"
 #include "os/root_owned.hpp"
+#include "os/secret_mask.hpp"
 
 #include <algorithm>
 #include <set>
@@ -65,14 +66,32 @@ Environment with_run_cmd(HostContext& host, const ServiceKind& kind, ServiceCont
 
 // Whatever a site runs while it is deployed: the message of what took too long names the limit that
 // was in its way, and its code says that it is over (timed_out would say that the job continues).
-Result<os::Exit> run_within_limit(HostContext& host, os::Command& c, std::string_view what) {
-  c.timeout = host.config.build_timeout;
+Result<os::Exit> run_within_limit(HostContext& host, os::Command& c, std::string_view what,
+    std::optional<os::Millis> limit = {}) {
+  c.timeout = limit.value_or(host.config.build_timeout);
   auto exit = host.runner.run(c);
   if (exit)
     return exit;
   if (exit.error().code == Code::timed_out)
     return fail(Code::failure, cat(what, ": ", exit.error().message, " (limits.build_timeout)"));
   return fail(exit.error().code, cat(what, ": ", exit.error().message));
+}
+
+// The same for what can read the site's secrets: of what it says, their values become "[secret]",
+// since that goes to the job's log, which is kept.
+Result<os::Exit> run_masked(HostContext& host, const ServiceContext& place, os::Command& c,
+    std::string_view what, std::optional<os::Millis> limit = {}) {
+  const Mask mask = os::mask_of_set(host.paths.secrets_of(place.site->slug));
+  if (c.on_line)
+    c.on_line = [&mask, tell = std::move(c.on_line)](
+                    std::string_view line) { tell(mask.apply(line)); };
+  auto exit = run_within_limit(host, c, what, limit);
+  if (!exit)
+    return fail(exit.error().code, mask.apply(exit.error().message));
+  exit->err = mask.apply(exit->err);
+  if (!exit->ok())
+    exit->out = mask.apply(exit->out);
+  return exit;
 }
 
 // The administrator's goes before the shipped one. One that others could have written is an error,
@@ -213,8 +232,7 @@ namespace {
 Result<std::vector<std::string>> command_of_kind(
     HostContext& host, const ServiceKind& kind, const ServiceContext& place) {
   auto c = as_site(host, place, kind.directory + "/command", with_run_cmd(host, kind, place));
-  c.timeout = os::Millis{10'000};
-  const auto exit = TRY(host.runner.run(c));
+  const auto exit = TRY(run_masked(host, place, c, "command", os::Millis{10'000}));
   TRY(must_succeed(exit, "command"));
   std::vector<std::string> argv;
   for (auto line : split(trim(exit.out), '\n'))
@@ -250,7 +268,7 @@ Result<void> release_command(HostContext& host, const ServiceContext& place,
   c.argv = TRY_IN(what, program_argv(host, place, place.service->release_command));
   c.on_line = on_line;
   c.cancelled = cancelled;
-  return must_succeed(TRY(run_within_limit(host, c, what)), what);
+  return must_succeed(TRY(run_masked(host, place, c, what)), what);
 }
 
 Result<void> run_event(HostContext& host, const std::string& name, const Environment& environment,
