@@ -115,3 +115,49 @@ on_disk() { grep -rlaF "$1" "${BOX_STATE:-/var/lib/chillbox-box}/$HOST/disk" || 
     rm "$LAPTOP/secrets/api/key.json"
     run -0 send "$(pack_secrets "$LAPTOP/secrets")"
 }
+
+@test "[fault-285] secrets_env: variables of a secret file are in the environment of a service, its worker, release_command and crontab, and nowhere else [attack-X4]" {
+    secret="env-$(openssl rand -hex 8)"
+    mkdir -p "$LAPTOP/secrets/api"
+    printf '\xef\xbb\xbf# of the database\r\nexport DB_URL="postgres://app:%s@db/app"\r\nDB_KEY='\''first\nsecond %s'\'' # two lines\r\n' "$secret" "$secret" >"$LAPTOP/secrets/api/api.env"
+    run -0 send "$(pack_secrets "$LAPTOP/secrets")"
+    make_site "$(next_version)" 'open(os.environ["CHILLBOX_DATA_DIR"] + "/served", "w").write(str(len(os.environ["DB_URL"])) + os.environ["DB_KEY"][:6])'
+    edit_site '.services[0].secrets_env = "api.env" | .services[0].release_command = "sh -c \"echo $${#DB_URL} >$CHILLBOX_DATA_DIR/migrated; echo $$DB_URL\""
+      | .crontab = ["* * * * * echo $${#DB_URL} >$CHILLBOX_DATA_DIR/cronned"]
+      | .workers = [{"name": "jobs", "of": "api", "run-cmd": "sh -c \"echo $${#DB_URL} >$CHILLBOX_DATA_DIR/worked; sleep 1000\""}]'
+    run send "$(pack)"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" != *"$secret"* ]]
+    length=$((${#secret} + 22))
+    [ "$(data migrated)" = "$length" ]
+    wait_for 10 in_box test -s /var/lib/hello/api/served
+    [ "$(data served)" = "${length}first" ]
+    wait_for 10 in_box test -s /var/lib/hello/api/worked
+    [ "$(data worked)" = "$length" ]
+    ctl cron run hello 1
+    [ "$(data cronned)" = "$length" ]
+    # Not in argv, nor in what the launcher reads, nor on the disk; in the environment only for the site's user and root.
+    run ! in_box sh -c "cat /proc/[0-9]*/cmdline | grep -aF $secret"
+    run ! in_box grep -rF "$secret" /run/openrc /run/chillbox/slots /run/chillbox/tasks
+    [ "$(on_disk "$secret")" = '' ]
+    pid=$(in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid | tail -n 1')
+    in_box grep -aqF "$secret" "/proc/$pid/environ"
+    in_box adduser --system stranger >/dev/null 2>&1 || in_box useradd stranger
+    for user in www-data stranger chillbox; do
+        run ! in_box su -s /bin/sh "$user" -c "cat /proc/$pid/environ"
+        [[ "$output" == *[Pp]ermission* ]]
+    done
+}
+
+@test "[fault-285] a mistake in a secrets_env is refused with its file and line and without its value; the set before it stays" {
+    printf 'A=1\nhunter-%s\n' "$(openssl rand -hex 4 | tee "$LAPTOP/wrong")" >"$LAPTOP/secrets/api/api.env"
+    run ! send "$(pack_secrets "$LAPTOP/secrets")"
+    [[ "$output" == *"secret 'api/api.env': line 2: is not NAME=VALUE"* ]]
+    [[ "$output" != *"$(cat "$LAPTOP/wrong")"* ]]
+    printf 'LD_PRELOAD=/tmp/x\n' >"$LAPTOP/secrets/api/api.env"
+    run ! send "$(pack_secrets "$LAPTOP/secrets")"
+    [[ "$output" == *"secret 'api/api.env': line 1: 'LD_PRELOAD' is denied"* ]]
+    in_box grep -q DB_URL /run/chillbox/secrets/hello/api/api.env
+    [ "$(code /)" = 200 ]
+}

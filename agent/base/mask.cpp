@@ -1,7 +1,5 @@
 #include "base/mask.hpp"
 
-#include "base/secret.hpp"
-
 #include <algorithm>
 #include <cstring>
 
@@ -12,7 +10,7 @@ constexpr size_t k_part = 1024;
 
 } // namespace
 
-Mask::Mask(const std::vector<std::string>& values) {
+Mask::Mask(const SecretStrings& values) {
   for (std::string_view value : values)
     for (; value.size() >= k_shortest_secret; value.remove_prefix(std::min(k_part, value.size())))
       m_values.emplace_back(value.substr(0, k_part));
@@ -28,18 +26,6 @@ Mask::Mask(const std::vector<std::string>& values) {
   });
 }
 
-Mask& Mask::operator=(Mask&& other) noexcept {
-  std::swap(m_values, other.m_values);
-  std::swap(m_starts, other.m_starts);
-  std::swap(m_begins, other.m_begins);
-  return *this;
-}
-
-Mask::~Mask() {
-  for (auto& value : m_values)
-    wipe(value.data(), value.size());
-}
-
 uint16_t Mask::start_of(const char* text) {
   uint32_t four;
   std::memcpy(&four, text, sizeof four);
@@ -52,9 +38,9 @@ size_t Mask::match(std::string_view text) const {
   const uint16_t start = start_of(text.data());
   if (!m_begins.test(start))
     return 0;
-  for (auto it = std::ranges::lower_bound(
-           m_starts, start, {}, &std::pair<uint16_t, uint32_t>::first);
-       it != m_starts.end() && it->first == start; ++it)
+  for (auto it =
+           std::ranges::lower_bound(m_starts, start, {}, &std::pair<uint16_t, uint32_t>::first);
+      it != m_starts.end() && it->first == start; ++it)
     if (text.starts_with(m_values[it->second]))
       return m_values[it->second].size();
   return 0;
@@ -86,12 +72,6 @@ std::string Mask::apply(std::string_view text) const {
   return out += stream.end();
 }
 
-void MaskedStream::keep(size_t from) {
-  std::string left = m_held.substr(from);
-  wipe(m_held.data(), m_held.size());
-  m_held = std::move(left);
-}
-
 std::string MaskedStream::feed(std::string_view bytes) {
   if (m_mask.empty())
     return std::string(bytes);
@@ -99,7 +79,7 @@ std::string MaskedStream::feed(std::string_view bytes) {
   std::string out;
   out.reserve(m_held.size());
   const auto line_break = m_held.rfind('\n');
-  size_t at = line_break == std::string::npos ? 0 : line_break + 1;
+  size_t at = line_break == SecretString::npos ? 0 : line_break + 1;
   m_mask.replace(std::string_view(m_held).substr(0, at), out);
   // Of the line that has not ended: at each place a value begins, or one may, or the byte goes out.
   for (const std::string_view text = m_held; at < text.size();) {
@@ -110,7 +90,7 @@ std::string MaskedStream::feed(std::string_view bytes) {
     out += length > 0 ? k_masked : rest.substr(0, 1);
     at += std::max<size_t>(length, 1);
   }
-  keep(at);
+  m_held = m_held.substr(at);
   return out;
 }
 
@@ -124,7 +104,7 @@ std::string MaskedStream::end() {
     out += length > 0 ? k_masked : rest.substr(0, 1);
     at += std::max<size_t>(length, 1);
   }
-  keep(m_held.size());
+  m_held.clear();
   return out;
 }
 

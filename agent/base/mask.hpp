@@ -1,6 +1,8 @@
-// Takes known values out of text: each becomes "[secret]". The longest one that fits goes first. The
-// values are wiped with this. Costs a table look-up for each byte, whatever their number.
+// Takes known values out of text: each becomes "[secret]". The longest one that fits goes first.
+// Costs a table look-up for each byte, whatever their number.
 #pragma once
+
+#include "base/secret.hpp"
 
 #include <bitset>
 #include <cstddef>
@@ -19,10 +21,7 @@ class Mask {
 public:
   Mask() = default;
   // Values that are too short are passed over; one of more than a KiB is looked for in parts.
-  explicit Mask(const std::vector<std::string>& values);
-  Mask(Mask&&) noexcept = default;
-  Mask& operator=(Mask&& other) noexcept;
-  ~Mask();
+  explicit Mask(const SecretStrings& values);
 
   bool empty() const { return m_values.empty(); }
   std::string apply(std::string_view text) const;
@@ -36,13 +35,13 @@ private:
   // Does a value begin with all of this, and go on?
   bool may_become(std::string_view text) const;
 
-  std::vector<std::string> m_values; // sorted
+  SecretStrings m_values;                              // sorted
   std::vector<std::pair<uint16_t, uint32_t>> m_starts; // to a value, sorted; the longest first
   std::bitset<65536> m_begins;
 };
 
-// The same for bytes that come in pieces: what may be the beginning of a value is kept back until it
-// is known, which a line break always decides.
+// The same for bytes that come in pieces: what may be the beginning of a value is kept back until
+// it is known, which a line break always decides.
 class MaskedStream {
 public:
   explicit MaskedStream(const Mask& mask) : m_mask(mask) {}
@@ -50,9 +49,8 @@ public:
   std::string end(); // what was kept back; the greater part of a value is masked, too
 
 private:
-  void keep(size_t from);
   const Mask& m_mask;
-  std::string m_held;
+  SecretString m_held;
 };
 
 } // namespace chillbox

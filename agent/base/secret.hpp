@@ -4,8 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace chillbox {
 
@@ -41,6 +44,22 @@ private:
 
 // Wipes what a stack buffer or a std::string held. Not optimised away.
 void wipe(void* data, size_t size);
+// Text whose memory is wiped when it is given back: for secrets of which there are many, or that
+// grow. Not locked.
+template <class T> struct WipingAllocator {
+  using value_type = T;
+  WipingAllocator() = default;
+  template <class U> WipingAllocator(const WipingAllocator<U>&) noexcept {}
+  T* allocate(size_t n) { return std::allocator<T>().allocate(n); }
+  void deallocate(T* p, size_t n) noexcept {
+    wipe(p, n * sizeof(T));
+    std::allocator<T>().deallocate(p, n);
+  }
+  bool operator==(const WipingAllocator&) const = default;
+};
+using SecretString = std::basic_string<char, std::char_traits<char>, WipingAllocator<char>>;
+using SecretStrings = std::vector<SecretString, WipingAllocator<SecretString>>;
+
 // Constant-time for equal sizes; the sizes themselves are public.
 bool same(ByteView a, ByteView b);
 // Once in main, before anything else of crypto. Ends the process if libsodium cannot start.

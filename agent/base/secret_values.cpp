@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdio>
+#include <charconv>
+#include <optional>
 
 namespace chillbox {
 namespace {
@@ -14,10 +15,10 @@ namespace {
 constexpr size_t k_least_plain = 8; // of letters or digits alone
 
 // Settings that share a file with secrets.
-constexpr auto k_ordinary = std::to_array<std::string_view>({"127.0.0.1", "0.0.0.0", "critical",
-    "database", "debugging", "default", "development", "disabled", "enabled", "localhost",
-    "password", "postgres", "postgresql", "production", "required", "staging", "username",
-    "warning"});
+constexpr auto k_ordinary =
+    std::to_array<std::string_view>({"127.0.0.1", "0.0.0.0", "critical", "database", "debugging",
+        "default", "development", "disabled", "enabled", "localhost", "password", "postgres",
+        "postgresql", "production", "required", "staging", "username", "warning"});
 
 bool is_letter(char c) {
   return std::isalpha(static_cast<unsigned char>(c)) != 0;
@@ -29,17 +30,16 @@ bool is_digit(char c) {
 bool is_ordinary(std::string_view value) {
   if (value.size() < k_shortest_secret)
     return true;
-  std::string lower(value);
-  std::ranges::transform(
-      lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto same = [&](std::string_view word) {
+    return std::ranges::equal(word, value, {}, {}, [](unsigned char c) { return std::tolower(c); });
+  };
   const bool plain = std::ranges::all_of(value, is_letter) || std::ranges::all_of(value, is_digit);
-  return (plain && value.size() < k_least_plain) ||
-      std::ranges::find(k_ordinary, lower) != k_ordinary.end();
+  return (plain && value.size() < k_least_plain) || std::ranges::any_of(k_ordinary, same);
 }
 
 // \n, \" and the like of JSON, TOML, Python and dotenv; what is not known stays.
-std::string unescaped(std::string_view raw) {
-  std::string out;
+SecretString unescaped(std::string_view raw) {
+  SecretString out;
   for (size_t i = 0; i < raw.size(); ++i) {
     const char next = raw[i] == '\\' && i + 1 < raw.size() ? raw[i + 1] : '\0';
     switch (next) {
@@ -57,9 +57,18 @@ std::string unescaped(std::string_view raw) {
   return out;
 }
 
+// %41
+std::optional<char> unhex(std::string_view text) {
+  unsigned value = 0;
+  if (text.size() != 3 || text[0] != '%' ||
+      std::from_chars(text.data() + 1, text.data() + 3, value, 16).ptr != text.data() + 3)
+    return std::nullopt;
+  return static_cast<char>(value);
+}
+
 class Values {
 public:
-  std::vector<std::string> take() { return std::move(m_found); }
+  SecretStrings take() { return std::move(m_found); }
 
   void file(std::string_view text) {
     for (const auto line : split(text, '\n'))
@@ -75,9 +84,9 @@ private:
       return;
     m_found.emplace_back(value);
     if (value.find('\\') != std::string_view::npos) {
-      std::string twice; // as repr() and JSON print it
+      SecretString twice; // as repr() and JSON print it
       for (const char c : value)
-        twice += c == '\\' ? "\\\\" : std::string(1, c);
+        twice.append(c == '\\' ? 2 : 1, c);
       m_found.push_back(std::move(twice));
     }
     password_of_url(value);
@@ -86,8 +95,9 @@ private:
   // In quotes: also what its escapes mean, line by line.
   void quoted(std::string_view raw) {
     add(raw);
-    if (raw.find('\\') != std::string_view::npos)
-      for (const auto part : split(unescaped(raw), '\n'))
+    const SecretString lines = unescaped(raw);
+    if (lines.size() != raw.size())
+      for (const auto part : split(std::string_view(lines), '\n'))
         add(part);
   }
 
@@ -103,11 +113,10 @@ private:
       const auto password = user.substr(colon + 1);
       if (!is_ordinary(password))
         m_found.emplace_back(password);
-      std::string decoded;
+      SecretString decoded;
       for (size_t i = 0; i < password.size(); ++i)
-        if (unsigned value_of = 0; password[i] == '%' && i + 2 < password.size() &&
-            std::sscanf(std::string(password.substr(i + 1, 2)).c_str(), "%2x", &value_of) == 1) {
-          decoded += static_cast<char>(value_of);
+        if (const auto byte = unhex(password.substr(i, 3)); byte) {
+          decoded += *byte;
           i += 2;
         } else {
           decoded += password[i];
@@ -122,7 +131,7 @@ private:
   size_t take_quoted(std::string_view line) {
     size_t first = std::string_view::npos;
     for (size_t at = line.find_first_of("\"'"); at != std::string_view::npos;
-         at = line.find_first_of("\"'", at)) {
+        at = line.find_first_of("\"'", at)) {
       first = std::min(first, at);
       size_t end = at + 1;
       while (end < line.size() && line[end] != line[at])
@@ -142,9 +151,9 @@ private:
   static size_t value_of(std::string_view line) {
     size_t at = line.starts_with("export ") ? 7 : 0;
     const size_t begin = at;
-    while (at < line.size() && (is_letter(line[at]) || is_digit(line[at]) ||
-                                   std::string_view("_.-\"'").find(line[at]) !=
-                                       std::string_view::npos))
+    while (at < line.size() &&
+        (is_letter(line[at]) || is_digit(line[at]) ||
+            std::string_view("_.-\"'").find(line[at]) != std::string_view::npos))
       ++at;
     if (at == begin)
       return std::string_view::npos;
@@ -202,12 +211,12 @@ private:
         add(word);
   }
 
-  std::vector<std::string> m_found;
+  SecretStrings m_found;
 };
 
 } // namespace
 
-std::vector<std::string> secret_values(std::string_view file) {
+SecretStrings secret_values(std::string_view file) {
   if (file.find('\0') != std::string_view::npos)
     return {}; // no text
   Values values;

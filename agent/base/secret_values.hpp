@@ -3,14 +3,14 @@
 // is the one whose lines a traceback prints.
 #pragma once
 
-#include <string>
+#include "base/secret.hpp"
+
 #include <string_view>
-#include <vector>
 
 namespace chillbox {
 
 // As they are written and, where that differs, as they are meant (escapes). None for what anybody
 // could guess and every log has: short words, numbers, "localhost", "production".
-std::vector<std::string> secret_values(std::string_view file);
+SecretStrings secret_values(std::string_view file);
 
 } // namespace chillbox

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "control/json.hpp"
 #include "openrc/cgroup.hpp"
+#include "openrc/secret_variables.hpp"
 #include "openrc/spec.hpp"
 #include "os/log_writer.hpp"
 #include "os/roles.hpp"
@@ -138,6 +139,7 @@ private:
   }
 
   Result<os::Exit> as_user(const openrc::SlotSpec& spec, os::Command& c) {
+    TRY(openrc::add_secret_variables(spec.secrets_env, c.env));
     if (!m_paths.testing()) // tests make no users
       c.user = TRY(os::find_user(spec.user));
     return os::real_runner().run(c);

@@ -6,6 +6,7 @@
 #include "openrc/listen.hpp"
 #include "openrc/private_tmpfs.hpp"
 #include "openrc/restarts.hpp"
+#include "openrc/secret_variables.hpp"
 #include "openrc/service_log.hpp"
 #include "openrc/spec.hpp"
 #include "os/listen_rules.hpp"
@@ -145,6 +146,7 @@ Result<void> launch(const std::string& slot_name) {
   TRY(pipe_to_log(spec, paths));
   const auto sockets = TRY(listen_for(spec, user));
   TRY(own_shared_memory(spec, paths));
+  TRY(add_secret_variables(spec.secrets_env, spec.env));
   return run_as(spec, user, sockets);
 }
 

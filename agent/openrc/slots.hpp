@@ -40,6 +40,7 @@ struct SlotSpec {
   std::string release;                                  // release id, to recognise whose slot it is
   std::vector<std::string> argv;                        // argv[0] absolute
   std::vector<std::pair<std::string, std::string>> env; // whole environment
+  std::string secrets_env; // absolute: a secret file with more of it; "": none
   std::string cwd;
   std::string user;
   std::string umask = "007";

@@ -18,9 +18,9 @@
 namespace chillbox::openrc {
 namespace {
 
-constexpr std::array<std::string_view, 15> k_members{"name", "release", "argv", "env", "cwd",
+constexpr std::array<std::string_view, 16> k_members{"name", "release", "argv", "env", "cwd",
     "user", "umask", "niceness", "limits", "socket", "socket_group", "port", "log", "log_size",
-    "log_files"};
+    "log_files", "secrets_env"};
 
 bool has_nul(std::string_view s) {
   return s.find('\0') != std::string_view::npos;
@@ -41,6 +41,8 @@ Result<void> check(const SlotSpec& s) {
     return fail(Code::denied, "socket: must be an absolute path");
   if (s.log_size != 0 && (!s.log.starts_with('/') || has_nul(s.log)))
     return fail(Code::denied, "log: must be an absolute path");
+  if (!s.secrets_env.empty() && (!s.secrets_env.starts_with('/') || has_nul(s.secrets_env)))
+    return fail(Code::denied, "secrets_env: must be an absolute path");
   if (std::ranges::any_of(s.argv, has_nul))
     return fail(Code::denied, "argv: a NUL byte");
   for (const auto& [name, value] : s.env)
@@ -127,6 +129,8 @@ Result<SlotSpec> read_members(const Json& json) {
   }
   if (json.contains("limits")) // of an older agent there are none
     s.limits = TRY_IN("limits", read_limits(json["limits"]));
+  if (json.contains("secrets_env"))
+    s.secrets_env = TRY(control::string_at(json, "secrets_env"));
   TRY(read_sockets(json, s));
   TRY(read_log(json, s));
   return s;
@@ -189,6 +193,8 @@ Result<std::string> spec_text(const SlotSpec& s) {
     json["socket"] = s.socket;
     json["socket_group"] = s.socket_group;
   }
+  if (!s.secrets_env.empty())
+    json["secrets_env"] = s.secrets_env;
   if (s.port != 0)
     json["port"] = s.port;
   if (s.log_size != 0) {

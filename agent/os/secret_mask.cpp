@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <functional>
-#include <vector>
 
 namespace chillbox::os {
 namespace {
@@ -33,23 +32,19 @@ void each_entry(int directory, const std::function<void(const Fd& entry)>& take)
 } // namespace
 
 Mask mask_of_set(int directory) {
-  std::vector<std::string> values;
+  SecretStrings values;
   each_entry(directory, [&](const Fd& service) {
     each_entry(service.get(), [&](const Fd& file) {
       struct stat st{};
       if (::fstat(file.get(), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > k_largest)
         return;
-      std::string text(static_cast<size_t>(st.st_size), '\0');
+      SecretString text(static_cast<size_t>(st.st_size), '\0');
       if (read_fully(file.get(), text.data(), text.size()) == st.st_size)
         for (auto& value : secret_values(text))
           values.push_back(std::move(value));
-      wipe(text.data(), text.size());
     });
   });
-  Mask mask(values);
-  for (auto& value : values)
-    wipe(value.data(), value.size());
-  return mask;
+  return Mask(values);
 }
 
 Mask mask_of_set(const std::string& directory) {

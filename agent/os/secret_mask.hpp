@@ -1,6 +1,6 @@
 // The mask of a site's secret set, from its files in memory (/run/chillbox/secrets/SITE): for every
-// process that keeps or passes on what the site's programs print. Whoever makes one can read the set
-// anyway.
+// process that keeps or passes on what the site's programs print. Whoever makes one can read the
+// set anyway.
 #pragma once
 
 #include "base/mask.hpp"

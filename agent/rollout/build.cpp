@@ -12,6 +12,7 @@
 #include "rollout/stop_first.hpp"
 
 #include "base/text.hpp"
+#include "openrc/secret_variables.hpp"
 #include "os/job_user.hpp"
 
 #include <algorithm>
@@ -280,12 +281,13 @@ Result<void> migrate(JobContext& r, const PlannedService& p) {
     return {};
   const ServiceContext place{&r.release.site, &p.service, r.release.row.version, r.release_dir(),
       Slot::none, 0, r.release.user, {}, &p.kind};
-  const auto environment = TRY(service_environment(r.host, place));
+  auto environment = TRY(service_environment(r.host, place));
+  TRY(openrc::add_secret_variables(secrets_env_path(r.host, place), environment));
   r.info(cat("release_command of '", p.service.name.str(),
       "' runs: ", printable(join(p.service.release_command, " "))));
   TRY_IN(cat("service '", p.service.name.str(), "'"),
       release_command(
-          r.host, place, environment, [&](std::string_view line) { r.output(line); },
+          r.host, place, std::move(environment), [&](std::string_view line) { r.output(line); },
           [&] { return r.control.cancelled(); }));
   return {};
 }

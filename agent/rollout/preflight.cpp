@@ -33,7 +33,10 @@ void check_hosts(JobContext& r, Problems& problems) {
 }
 
 void check_secrets(JobContext& r, Problems& problems) {
-  for (const auto& file : missing_secrets(r.host, r.release.site))
+  const auto missing = missing_secrets(r.host, r.release.site);
+  if (const auto good = check_secret_variables(r.host, r.release.site); missing.empty() && !good)
+    problems.push_back(good.error().message);
+  for (const auto& file : missing)
     problems.push_back(cat("secret '", file,
         "' is not in the site's secret set: send it with `chillboxctl secrets pack` and `deploy`"));
 }

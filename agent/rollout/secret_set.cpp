@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "rollout/install.hpp"
 #include "rollout/job_context.hpp"
+#include "rollout/service_environment.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/trust.hpp"
 #include "secrets/load.hpp"
@@ -113,6 +114,10 @@ Result<Next> run_replace_secrets(JobContext& r) {
   r.file_key = SecretBytes();
   TRY(r.host.store.put_secret_set({r.job.site, r.job.sha256, r.verified->statement.serial,
       r.host.clock.wall_ms(), r.verified->signer, r.verified->signer_key}));
+  if (r.old)
+    if (const auto live = read_site(
+            r.host.disk, cat(r.host.paths.releases(r.job.site), "/", r.old->id), r.job.site))
+      TRY(check_secret_variables(r.host, *live));
   const auto files = secrets::loaded_files(r.host.paths, r.job.site);
   r.info(cat(files.size(), files.size() == 1 ? " file" : " files", " in tmpfs"));
   return Next::proceed;

@@ -1,7 +1,9 @@
 #include "rollout/service_environment.hpp"
 
+#include "base/secret.hpp"
 #include "base/text.hpp"
 #include "config/references.hpp"
+#include "openrc/secret_variables.hpp"
 #include "os/runner.hpp"
 
 #include <algorithm>
@@ -158,6 +160,24 @@ Result<Environment> service_environment(HostContext& host, const ServiceContext&
     if (name != "CHILLBOX_CACHE_DIR" && !expanded.contains(name))
       env.emplace_back(name, std::move(value));
   return env;
+}
+
+std::string secrets_env_path(const HostContext& host, const ServiceContext& place) {
+  const auto& file = place.service->secrets_env;
+  return file
+      ? cat(host.paths.secrets_of(place.site->slug), "/", place.service->folder(), "/", *file)
+      : std::string();
+}
+
+Result<void> check_secret_variables(const HostContext& host, const config::Site& site) {
+  for (const auto& service : site.services) {
+    Environment scratch;
+    TRY(openrc::add_secret_variables(
+        secrets_env_path(host, {&site, &service, "", "", Slot::none, 0, {}}), scratch));
+    for (auto& [name, value] : scratch)
+      wipe(value.data(), value.size());
+  }
+  return {};
 }
 
 std::vector<std::string> program_folders(const ServiceContext& place) {

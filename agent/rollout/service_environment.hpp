@@ -24,6 +24,11 @@ config::Variables service_variables(HostContext& host, const config::Site& site,
 // The whole environment of what runs: run_variables expanded, and what its hooks know.
 Result<Environment> service_environment(HostContext& host, const ServiceContext& place);
 
+// The path of its `secrets_env`, "" if it has none.
+std::string secrets_env_path(const HostContext& host, const ServiceContext& place);
+// The first of the site's `secrets_env` that cannot be used, as the set is now.
+Result<void> check_secret_variables(const HostContext& host, const config::Site& site);
+
 // Where its programs are looked up, in this order: the kind's folders of programs, the service's
 // own folder, the host's. It is its PATH, too.
 std::vector<std::string> program_folders(const ServiceContext& place);

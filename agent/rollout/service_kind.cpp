@@ -260,9 +260,9 @@ Result<std::vector<std::string>> command(
 }
 
 Result<void> release_command(HostContext& host, const ServiceContext& place,
-    const Environment& environment, const std::function<void(std::string_view)>& on_line,
+    Environment environment, const std::function<void(std::string_view)>& on_line,
     const std::function<bool()>& cancelled) {
-  auto c = as_site(host, place, "", environment);
+  auto c = as_site(host, place, "", std::move(environment));
   const std::string what =
       cat("release_command '", printable(place.service->release_command[0]), "'");
   c.argv = TRY_IN(what, program_argv(host, place, place.service->release_command));

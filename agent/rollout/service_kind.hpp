@@ -81,7 +81,7 @@ Result<void> build(HostContext& host, const ServiceKind& kind, const ServiceCont
 Result<std::vector<std::string>> command(
     HostContext& host, const ServiceKind& kind, const ServiceContext& place);
 Result<void> release_command(HostContext& host, const ServiceContext& place,
-    const Environment& environment, const std::function<void(std::string_view)>& on_line,
+    Environment environment, const std::function<void(std::string_view)>& on_line,
     const std::function<bool()>& cancelled);
 
 // Runs a lifecycle event of the administrator's own, events/NAME, as root; a missing one is fine.

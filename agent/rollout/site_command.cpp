@@ -54,6 +54,7 @@ Result<openrc::SlotSpec> site_command(
   const auto place = context_of(host, release, p, ports);
   spec.argv = {"/bin/sh", "-c", TRY(config::expand_command(line, run_variables(host, place)))};
   spec.env = TRY(service_environment(host, place));
+  spec.secrets_env = secrets_env_path(host, place);
   for (const auto& [name, value] : {std::pair{"SHELL", std::string("/bin/sh")},
            std::pair{"USER", release.user.name}, std::pair{"LOGNAME", release.user.name}})
     if (std::ranges::none_of(spec.env, [&](const auto& pair) { return pair.first == name; }))

@@ -39,6 +39,7 @@ Result<openrc::SlotSpec> spec_of(HostContext& host, const LoadedRelease& release
   spec.release = release.row.id;
   spec.argv = TRY(command(host, p.kind, place));
   spec.env = TRY(service_environment(host, place));
+  spec.secrets_env = secrets_env_path(host, place);
   spec.cwd = place.release_dir + "/" + p.service.folder();
   spec.user = release.user.name;
   spec.log = log_file(host, release.row.site, p.service);

@@ -33,7 +33,7 @@ TEST_CASE("a value is masked wherever it is, the longest one first, and nothing 
 
 TEST_CASE("a value that comes in pieces is masked, whatever the cuts, and a line that is whole does not wait") {
   const std::string long_value = std::string(1500, 'x') + "END" + std::string(700, 'y');
-  const Mask mask({"hunter3", "hunter3456789", long_value});
+  const Mask mask({"hunter3", "hunter3456789", SecretString(long_value)});
   const std::string text = cat("one hunter3\ntwo hunter345678 ", long_value, " three\nhunt");
   for (size_t piece = 1; piece < 40; ++piece) {
     MaskedStream stream(mask);
@@ -65,7 +65,8 @@ TEST_CASE("[fault-284] the values of a set are found whatever the format of its 
            std::pair{"key: yaml-value-1\n", "yaml-value-1"},
            std::pair{"list:\n  - item-value-1\n", "item-value-1"},
            std::pair{"key: |\n  block-line-1\n", "block-line-1"},
-           std::pair{"-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0B==\n-----END", "kqhkiG9w0B=="},
+           std::pair{"-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0B==\n-----END",
+               "kqhkiG9w0B=="},
            std::pair{"URL=postgres://app:p%40ss-w0rd@db.example/app\n", "p@ss-w0rd"},
            std::pair{"postgres://app:p%40ss-w0rd@db.example/app\n", "p%40ss-w0rd"},
            std::pair{"db.example:5432:app:app:pgp4ssword\n", "pgp4ssword"},
