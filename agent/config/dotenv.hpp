@@ -1,6 +1,6 @@
-// Files of NAME=VALUE lines as people have them: `export`, "..." with \n \t \" \\ and \$, '...' as it
-// is, both over several lines, comments, CRLF, a BOM. Nothing is expanded. Of a name that is there
-// twice the last one counts.
+// Files of NAME=VALUE lines as people have them: `export`, "..." with \n \t \" \\ and \$, '...' as
+// it is, both over several lines, comments, CRLF, a BOM. Nothing is expanded. Of a name that is
+// there twice the last one counts.
 #pragma once
 
 #include "base/error.hpp"

@@ -10,8 +10,8 @@
 
 namespace chillbox::openrc {
 
-// Adds them, in place of others of the same name; "" adds none. The message names the file, the line
-// and no value. sealed: the file is not there.
+// Adds them, in place of others of the same name; "" adds none. The message names the file, the
+// line and no value. sealed: the file is not there.
 Result<void> add_secret_variables(
     const std::string& path, std::vector<std::pair<std::string, std::string>>& environment);
 

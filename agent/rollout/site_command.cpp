@@ -52,7 +52,8 @@ Result<openrc::SlotSpec> site_command(
   openrc::SlotSpec spec{.name = slot_name(release, p)};
   spec.release = release.row.id;
   const auto place = context_of(host, release, p, ports);
-  spec.argv = {"/bin/sh", "-c", TRY(config::expand_command(line, run_variables(host, place)))};
+  auto text = TRY(config::expand_command(line, run_variables(host, place)));
+  spec.argv = {"/bin/sh", "-c", std::move(text)};
   spec.env = TRY(service_environment(host, place));
   spec.secrets_env = secrets_env_path(host, place);
   for (const auto& [name, value] : {std::pair{"SHELL", std::string("/bin/sh")},

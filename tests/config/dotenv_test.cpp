@@ -23,9 +23,12 @@ std::string read(std::string_view text) { // NAME=VALUE|..., or the error
 TEST_CASE("[fault-285] a file of variables is read as people have it") {
   CHECK(read("A=1\nB = two words  \n\n# comment\n  export C=3 # why\nexport\tD=#none\n") ==
       "A=1|B=two words|C=3|D=");
-  CHECK(read("\xEF\xBB\xBF" "A=1\r\nB=\"2\"\r\n") == "A=1|B=2");
-  CHECK(read("A=\"x\\n\\t\\\"y\\\\ \\$Z \\q\"  # c\nB='\\n \"$X'\n") == "A=x\n\t\"y\\ $Z \\q|B=\\n \"$X");
-  CHECK(read("KEY=\"-----BEGIN\r\nabc\n\n-----END\"\nB=2") == "KEY=-----BEGIN\nabc\n\n-----END|B=2");
+  CHECK(read("\xEF\xBB\xBF"
+             "A=1\r\nB=\"2\"\r\n") == "A=1|B=2");
+  CHECK(read("A=\"x\\n\\t\\\"y\\\\ \\$Z \\q\"  # c\nB='\\n \"$X'\n") ==
+      "A=x\n\t\"y\\ $Z \\q|B=\\n \"$X");
+  CHECK(
+      read("KEY=\"-----BEGIN\r\nabc\n\n-----END\"\nB=2") == "KEY=-----BEGIN\nabc\n\n-----END|B=2");
   CHECK(read("A=it's\nB=a#b\nC=a=b==\nD=\nE=''\n") == "A=it's|B=a#b|C=a=b==|D=|E=");
   CHECK(read("A=$B ${C} `d` $(e)\n") == "A=$B ${C} `d` $(e)"); // nothing is expanded
   CHECK(read("A=1\nB=2\nA=3\n") == "B=2|A=3");
