@@ -121,6 +121,36 @@ Table<Service> common_fields() {
       {"resources", into(&Service::resources, resources_table())}};
 }
 
+void read_paths(const Location& at, const Json& json, Web& web) {
+  if (!json.is_object()) {
+    at.refuse(json, "an object: paths on the web and the folders that are served there");
+    return;
+  }
+  if (json.size() > 20)
+    at.problem(cat("holds ", json.size(), " paths, the limit is 20"));
+  for (const auto& [path, folder] : json.items()) {
+    const Location here = at / path;
+    if (path == "/" || !k_web_path.ok(path) || path.size() > k_web_path.max)
+      here.problem(cat("is no path for files: it must be ", k_web_path.allowed, ", and not \"/\""));
+    else if (auto text = Text{k_web_folder}(here, folder))
+      web.paths[path] = *std::move(text);
+  }
+}
+
+Read<Service> web_field(Read<Web> read) {
+  return [read = std::move(read)](const Location& at, const Json& json, Service& service) {
+    read(at, json, service.web);
+  };
+}
+
+Table<Service> web_fields() {
+  return {{"at", web_field(into(&Web::at, Text{k_web_path}))}, {"paths", web_field(read_paths)},
+      {"not_found", web_field(into(&Web::not_found, Text{k_folder}))},
+      {"fallback", web_field(into(&Web::fallback, Text{k_folder}))},
+      {"body_max", web_field(into(&Web::body_max, Size{1'000'000, 1ULL << 40}))},
+      {"request_timeout", web_field(into(&Web::request_timeout, Duration{}))}};
+}
+
 const Table<Service>& service_table() {
   static const Table<Service> k_table = [] {
     Table<Service> table = common_fields();
@@ -143,6 +173,8 @@ const Table<Service>& service_table() {
         {"log_level",
             into(&Service::log_level, Choice{{"debug", "info", "warning", "error", "critical"}})}};
     table.insert(table.end(), own.begin(), own.end());
+    const Table<Service> web = web_fields();
+    table.insert(table.end(), web.begin(), web.end());
     return table;
   }();
   return k_table;
@@ -174,6 +206,30 @@ void check_worker_counts(const Location& at, const Service& s) {
     (at / "workers").problem("must lie between workers_minimum and workers_maximum");
   if (s.workers_minimum && s.workers_maximum && *s.workers_minimum > *s.workers_maximum)
     (at / "workers_minimum").problem("is greater than workers_maximum");
+}
+
+// Every path on the web has one owner.
+void check_web(const Location& at, const Site& site, const Service& service) {
+  const auto paths_of = [](const Service& s) {
+    std::map<std::string, std::string> paths; // and where in the file they are
+    if (!s.worker)
+      paths[s.web.at.empty() ? cat("/", s.name.str(), "/") : s.web.at] =
+          s.web.at.empty() ? "name" : "at";
+    for (const auto& [path, folder] : s.web.paths)
+      paths[path] = "paths";
+    return paths;
+  };
+  for (const auto& [path, folder] : service.web.paths)
+    if (!folder.starts_with("data:") && !folder.starts_with(service.name.str() + "/"))
+      (at / "paths" / path)
+          .problem(cat("'", folder, "' must begin with '", service.name.str(),
+              "/', the service's folder in the release, or with 'data:'"));
+  if (service.web.paths.contains(service.web.at))
+    (at / "at").problem(cat("'", service.web.at, "' is also one of its paths"));
+  for (const auto& other : site.services)
+    for (const auto theirs = paths_of(other); const auto& [path, field] : paths_of(service))
+      if (theirs.contains(path))
+        (at / field).problem(cat("'", path, "' is already a path of '", other.name.str(), "'"));
 }
 
 // What nothing of a kind runs has no command.
@@ -246,6 +302,8 @@ void read_service(const Location& at, const Json& json, bool worker, Site& site)
         (at / "name")
             .problem(cat("'", service.name.str(), "' is the name of another service or worker"));
   check_worker_counts(at, service);
+  if (service.name != k_nameless)
+    check_web(at, site, service);
   if (!service.run_cmd.empty() && !service.args.empty())
     (at / "args").problem("write them into run-cmd");
   if (worker && json.is_object() && !json.contains("of") && !json.contains("lang"))

@@ -22,12 +22,13 @@ std::optional<Version> read_version(const Location& at, const Json& json) {
   return *std::move(version);
 }
 
-void read_domains(const Location& at, const Json& json, Site& site) {
-  std::vector<std::string> seen;
+// A list of host names without doubles; each becomes one of the site's domains.
+void read_names(const Location& at, const Json& json, const TextRule& rule, Site& site,
+    std::vector<std::string>& seen) {
   if (!detail::check_list(at, json, 100))
     return;
   for (size_t i = 0; i < json.size(); ++i) {
-    const auto name = Text{k_host_name}(at[i], json[i]);
+    const auto name = Text{rule}(at[i], json[i]);
     if (!name)
       continue;
     if (std::ranges::find(seen, *name) != seen.end())
@@ -36,6 +37,15 @@ void read_domains(const Location& at, const Json& json, Site& site) {
     if (std::ranges::find(site.domains, *name) == site.domains.end())
       site.domains.push_back(*name);
   }
+}
+
+void read_domains(const Location& at, const Json& json, Site& site) {
+  std::vector<std::string> seen;
+  read_names(at, json, k_host_name, site, seen);
+}
+
+void read_aliases(const Location& at, const Json& json, Site& site) {
+  read_names(at, json, k_served_name, site, site.aliases);
 }
 
 void read_server_name(const Location& at, const Json& json, Site& site) {
@@ -116,10 +126,10 @@ void read_store(const Location& at, const Json& json, Site& site) {
 const Table<Site>& site_table() {
   static const Table<Site> k_site{{"name", into(&Site::title, Text{k_title}), true},
       {"server_name", read_server_name, true}, {"domain_list", read_domains},
-      {"version", into(&Site::version, read_version)}, {"contact", read_contact},
-      {"release", into(&Site::release, Text{k_line})}, {"env", read_env}, {"crontab", read_crontab},
-      {"redis", read_redis}, {"services", service_list(false)}, {"workers", service_list(true)},
-      {"watch", into(&Site::watch, Duration{.zero = true})},
+      {"aliases", read_aliases}, {"version", into(&Site::version, read_version)},
+      {"contact", read_contact}, {"release", into(&Site::release, Text{k_line})}, {"env", read_env},
+      {"crontab", read_crontab}, {"redis", read_redis}, {"services", service_list(false)},
+      {"workers", service_list(true)}, {"watch", into(&Site::watch, Duration{.zero = true})},
       {"keep_releases", into(&Site::keep_releases, Integer{1, 100})}, {"store", read_store},
       {"$schema", checked<Site>(Text{k_line})}};
   return k_site;

@@ -93,7 +93,9 @@ struct Site {
   SiteName slug;
   std::string title; // `name`
   std::string server_name;
-  std::vector<std::string> domains; // server_name first, then domain_list without doubles
+  std::vector<std::string>
+      domains; // server_name first, then domain_list and aliases without doubles
+  std::vector<std::string> aliases; // those that are served, not redirected; "*.NAME": all below
   std::optional<Version> version;
   std::string release; // laptop only
   std::string contact_owner, contact_technical;

@@ -84,6 +84,27 @@ bool health_path(std::string_view s) {
   return s.starts_with('/') && all(s, [](char c) { return c > ' ' && c < 0x7f; });
 }
 
+// "/" or "/a/b/", of parts that are neither hidden nor written in another way.
+bool web_path(std::string_view s) {
+  if (s == "/")
+    return true;
+  if (s.size() < 3 || s.front() != '/' || s.back() != '/' || s.starts_with("/immutable/"))
+    return false;
+  return std::ranges::all_of(split(s.substr(1, s.size() - 2), '/'), [](std::string_view part) {
+    return !part.empty() && (word(part[0]) || part[0] == '-') &&
+        all(part, [](char c) { return word(c) || one_of(c, ".~-"); });
+  });
+}
+
+// "SERVICE/FOLDER" of the release, "data:FOLDER" of the service's data.
+bool web_folder(std::string_view s) {
+  return relative_path(s.starts_with("data:") ? s.substr(5) : s);
+}
+
+bool served_name(std::string_view s) {
+  return is_host_name(s) || (s.starts_with("*.") && s.size() <= 253 && is_host_name(s.substr(2)));
+}
+
 // 0-3,5
 bool cpu_list(std::string_view s) {
   for (const auto part : split(s, ',')) {
@@ -117,6 +138,15 @@ const TextRule k_app{
     "MODULE:CALLABLE, MODULE:FACTORY() or a relative path, without '..'", 200, app};
 const TextRule k_health_path{"a path that begins with '/', without spaces", 1000, health_path};
 const TextRule k_cpu_list{"a list of processors such as 0-3,5", 100, cpu_list};
+const TextRule k_web_path{
+    "\"/\" or a path that begins and ends with '/', such as /api/: letters, digits, '_', '-', '.', '~', no part that begins with '.', not below /immutable/",
+    200, web_path};
+const TextRule k_web_folder{
+    "SERVICE/FOLDER of the release, or data:FOLDER of the service's data: letters, digits, '.', '_', '-' between '/', no part that begins with '.' or '-'",
+    200, web_folder};
+const TextRule k_served_name{
+    "a host name in lower case without a port, or *.NAME for all names below one", 253,
+    served_name};
 const TextRule k_absolute_path{
     "an absolute path of letters, digits, '.', '_', '-', without '..'", 1000, absolute_path};
 
@@ -137,6 +167,8 @@ bool is_host_name(std::string_view s) {
 }
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text, bool zero) {
+  if (zero && text == "0")
+    return std::chrono::milliseconds(0);
   struct Unit {
     std::string_view name;
     size_t digits;

@@ -238,6 +238,28 @@ Result<control::JobAnswer> job(const Call& call) {
   return follow(call, TRY(required(call.args.job, "job")), call.args.follow.value_or(false), false);
 }
 
+struct LogFile {
+  std::string service, path;
+  uint64_t offset = 0; // what was shown
+};
+
+// Of the services, and as "nginx", which no service is called, what NGINX says went wrong.
+std::vector<LogFile> log_files(
+    rollout::HostContext& host, const SiteName& site, std::string_view only) {
+  std::vector<LogFile> files;
+  const auto add = [&](const std::string& dir, std::string_view end, std::string_view service) {
+    for (const auto& file : host.disk.list(dir).value_or(std::vector<std::string>{}))
+      if (file.ends_with(end) &&
+          (only.empty() || (service.empty() ? file == cat(only, end) : service == only)))
+        files.push_back(
+            {service.empty() ? file.substr(0, file.size() - end.size()) : std::string(service),
+                cat(dir, "/", file)});
+  };
+  add(host.paths.logs_of(site), ".log", "");
+  add(nginx::log_dir(host.paths, site), "error.log", "nginx");
+  return files;
+}
+
 Result<control::Log> logs(const Call& call) {
   constexpr size_t k_tail = 256 * 1024;
   constexpr os::Millis k_pause{300};
@@ -245,17 +267,12 @@ Result<control::Log> logs(const Call& call) {
   const auto site = TRY(site_of(call));
   const std::string only = call.args.service.value_or("");
   const size_t lines = std::clamp<size_t>(call.args.lines.value_or(20), 0, 10'000);
-  const std::string dir = host.paths.logs_of(site);
-  std::vector<std::pair<std::string, uint64_t>> files; // service, offset that was shown
-  for (const auto& file : TRY(host.disk.list(dir)))
-    if (file.ends_with(".log") && (only.empty() || file == only + ".log"))
-      files.emplace_back(file.substr(0, file.size() - 4), 0);
+  auto files = log_files(host, site, only);
   if (files.empty())
     return fail(Code::not_found,
         cat("no log of '", site.str(), only.empty() ? "" : "/", printable(only, 40), "'"));
   for (bool first = true;; first = false) {
-    for (auto& [service, offset] : files) {
-      const std::string path = cat(dir, "/", service, ".log");
+    for (auto& [service, path, offset] : files) {
       const uint64_t size = host.disk.size(path);
       if (size < offset)
         offset = 0; // rotated

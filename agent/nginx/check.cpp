@@ -133,8 +133,9 @@ private:
       first += cat("server_name ", join(m_in.site->domains, " "), ";\n");
     first += answers_directive("", m_in.paths, m_in.site->slug);
     if (!has("access_log")) // ours ends those that it would have inherited
-      first += cat("access_log ", m_in.paths.root, "/var/log/nginx/", m_in.site->slug.str(),
-          "/access.log combined;\n");
+      first += cat("access_log ", log_dir(m_in.paths, m_in.site->slug), "/access.log combined;\n");
+    if (!has("error_log"))
+      first += cat("error_log ", log_dir(m_in.paths, m_in.site->slug), "/error.log warn;\n");
     auto nodes = parse(first).value_or(std::vector<Node>{});
     out.insert(
         out.begin(), std::make_move_iterator(nodes.begin()), std::make_move_iterator(nodes.end()));

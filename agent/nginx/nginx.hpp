@@ -68,6 +68,8 @@ Result<std::string> render_site(const SiteInput& input);
 // before anybody makes a directory there; not where templates may write.
 std::string answers_dir(const os::Paths& paths);
 std::string answers_log(const os::Paths& paths, const SiteName& site);
+// Of NGINX's own logs of a site: access.log, error.log and what a template has.
+std::string log_dir(const os::Paths& paths, const SiteName& site);
 // site()/maintenance; the page is next to it, with .html
 std::string maintenance_flag(const os::Paths& paths, const SiteName& site);
 // The page that everybody gets while the flag exists; "" has words of its own. The message is

@@ -45,8 +45,10 @@ public:
     std::string out = cat("# Site '", m_slug,
         "', the default of chillboxd; changes are overwritten. A site brings its own in nginx/templates/.\n",
         upstreams(), answers_format());
-    if (m_site.domains.size() > 1)
-      out += redirect(join({m_site.domains.begin() + 1, m_site.domains.end()}, " "));
+    std::vector<std::string> others = m_site.domains;
+    std::erase_if(others, [&](const std::string& name) { return is_served(name); });
+    if (!others.empty())
+      out += redirect(join(others, " "));
     return out + site_server();
   }
 
@@ -84,6 +86,18 @@ public:
   }
 
 private:
+  bool is_served(const std::string& name) const {
+    return name == m_site.server_name ||
+        std::ranges::find(m_site.aliases, name) != m_site.aliases.end();
+  }
+
+  std::string served_names() const {
+    std::vector<std::string> names{m_site.server_name};
+    std::ranges::copy_if(m_site.aliases, std::back_inserter(names),
+        [&](const std::string& name) { return name != m_site.server_name; });
+    return join(names, " ");
+  }
+
   std::string logs() const {
     const std::string dir = log_dir(m_in.paths, m_site.slug);
     return cat(
@@ -102,8 +116,10 @@ private:
   std::string canonical() const {
     if (!m_in.certificate)
       return cat("$chillbox_scheme://", m_site.server_name, "$chillbox_port_suffix");
-    const uint16_t port = m_host.https_port;
-    return cat("https://", m_site.server_name, port == 443 ? std::string() : cat(":", port));
+    return cat("https://", m_site.server_name, tls_port());
+  }
+  std::string tls_port() const {
+    return m_host.https_port == 443 ? std::string() : cat(":", m_host.https_port);
   }
 
   std::string listens() const {
@@ -127,10 +143,10 @@ private:
 
   std::string site_server() const {
     return cat("\nserver {\n", server_preamble("  ", m_site.slug),
-        m_in.certificate
-            ? cat("  if ($chillbox_to_tls) { return 308 ", canonical(), "$request_uri; }\n")
-            : std::string(),
-        listens(), "  server_name ", m_site.server_name, ";\n  server_tokens off;\n", logs(),
+        m_in.certificate ? cat("  if ($chillbox_to_tls) { return 308 https://$host", tls_port(),
+                               "$request_uri; }\n")
+                         : std::string(),
+        listens(), "  server_name ", served_names(), ";\n  server_tokens off;\n", logs(),
         answers_directive("  ", m_in.paths, m_site.slug), k_limits, k_types, site_types("  "),
         k_gzip, security_headers("  ", m_in.certificate),
         "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "), "\n", acme(),

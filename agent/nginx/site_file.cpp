@@ -1,6 +1,7 @@
 #include "nginx/site_file.hpp"
 
 #include "base/text.hpp"
+#include "nginx/nginx.hpp"
 
 #include <algorithm>
 #include <array>

@@ -13,7 +13,6 @@ namespace chillbox::nginx {
 inline constexpr size_t k_max_file = 4 * 1024 * 1024;
 
 std::string file_of(const SiteName& site); // in NGINX's directory
-std::string log_dir(const os::Paths& paths, const SiteName& site);
 bool is_error(std::string_view line);
 // NGINX's own line: the first that is an error, without what it puts before the level.
 std::string nginx_line(const os::Exit& exit);

@@ -15,6 +15,11 @@ constexpr std::string_view k_hook_path = "/usr/local/bin:/usr/bin:/bin";
 constexpr std::string_view k_host_path =
     "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
+// Whole ones, as gunicorn counts them.
+std::string seconds(const std::optional<std::chrono::milliseconds>& time) {
+  return time ? std::to_string((time->count() + 999) / 1000) : std::string();
+}
+
 std::string digits(const std::optional<uint32_t>& n) {
   return n ? std::to_string(*n) : std::string();
 }
@@ -90,6 +95,7 @@ Environment hook_environment(HostContext& host, const ServiceContext& place) {
       {"CHILLBOX_MAX_REQUESTS", digits(s.max_requests)},
       {"CHILLBOX_MAX_REQUESTS_JITTER", digits(s.max_requests_jitter)},
       {"CHILLBOX_LOG_LEVEL", s.log_level},
+      {"CHILLBOX_REQUEST_TIMEOUT", seconds(s.web.request_timeout)},
   };
   for (const auto& other : site.services)
     if (const auto path = immutable_path(host, place.release_dir, other.name.str()))

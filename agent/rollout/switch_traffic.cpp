@@ -75,6 +75,7 @@ Result<std::string> render_from(
       upstream.socket = host.paths.live_socket(release.row.site, p.service.name.str());
     upstream.port = p.port;
     upstream.files = files_of(p);
+    upstream.web = p.service.web;
     input.upstreams.push_back(std::move(upstream));
   }
   input.variables = site_variables(host, release.site, release.row.version, ports);

@@ -217,15 +217,19 @@ Result<void> Store::commit_live(
   return txn.commit();
 }
 
+// The site other than ?2 that has the name ?1 itself, or a wildcard "*.NAME" that it is below.
+constexpr Sql k_owner =
+    "SELECT site FROM hosts WHERE site <> ?2 AND "
+    "(host = ?1 OR (host LIKE '*.%' AND substr(?1, 1 - length(host)) = substr(host, 2)))";
+
 Result<void> Store::claim_hosts(const SiteName& site, const std::vector<std::string>& hosts) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
   Txn txn = TRY(Txn::begin(db));
   TRY(db.run("DELETE FROM hosts WHERE site = ?1", site.str()));
   for (const std::string& host : hosts) {
-    const auto owner =
-        TRY(db.one<std::string>("SELECT site FROM hosts WHERE host = ?1", text_of_row, host));
-    if (owner && *owner != site.str())
+    const auto owner = TRY(db.one<std::string>(k_owner, text_of_row, host, site.str()));
+    if (owner)
       return fail(
           Code::conflict, cat("host '", printable(host), "' belongs to site '", *owner, "'"));
     TRY(db.run("INSERT OR REPLACE INTO hosts VALUES(?1, ?2)", host, site.str()));
@@ -235,8 +239,7 @@ Result<void> Store::claim_hosts(const SiteName& site, const std::vector<std::str
 
 Result<std::optional<std::string>> Store::host_owner(const std::string& host, const SiteName& but) {
   const std::scoped_lock lock(m_state->mutex);
-  return m_state->db.one<std::string>(
-      "SELECT site FROM hosts WHERE host = ?1 AND site <> ?2", text_of_row, host, but.str());
+  return m_state->db.one<std::string>(k_owner, text_of_row, host, but.str());
 }
 
 Result<uint64_t> Store::serial(const SiteName& site, const std::string& what) {
