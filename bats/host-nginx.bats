@@ -145,7 +145,7 @@ END
     [[ "$(headers blog.test '/docs/sub?q=1')" == *"Location: /docs/sub/?q=1"* ]]
 }
 
-@test "[fault-244] what a stranger says about himself is replaced; what a trusted proxy says is kept" {
+@test "[fault-244] what a stranger says about himself is replaced; what a trusted proxy says is kept [attack-N4]" {
     forged=(-H 'X-Forwarded-For: 203.0.113.9' -H 'X-Forwarded-Proto: https' -H 'X-Real-IP: 203.0.113.9' -H 'Forwarded: for=203.0.113.9;proto=https'
         -H 'X-Forwarded-Host: evil.test' -H 'X-Forwarded-Port: 443' -H 'X-Forwarded-Ssl: on' -H 'X-Forwarded-Scheme: https' -H 'X-Forwarded-Protocol: ssl'
         -H 'X-Forwarded-Prefix: /evil' -H 'X-Client-IP: 203.0.113.9' -H 'True-Client-IP: 203.0.113.9' -H 'Front-End-Https: on' -H 'X-Url-Scheme: https')

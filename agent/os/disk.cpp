@@ -5,6 +5,7 @@
 #include "os/atomic_file.hpp"
 #include "os/disk_tree.hpp"
 #include "os/files.hpp"
+#include "os/shared_dir.hpp"
 #include "os/tree_walk.hpp"
 
 #include <dirent.h>
@@ -230,6 +231,9 @@ public:
 
   Result<std::string> freeze_tree(const std::string& dir, Owner owner) override {
     return digest_tree(dir, &owner);
+  }
+  Result<void> share_dir(const std::string& top, const std::string& below, Owner owner) override {
+    return share_directory(top, below, owner);
   }
   Result<void> make_world_readable(const std::string& dir) override {
     return make_tree_readable(dir);

@@ -93,6 +93,9 @@ public:
   // Readable for everybody (o+rX), below and including `dir`, without following links: what NGINX
   // serves on its own.
   virtual Result<void> make_world_readable(const std::string& dir) = 0;
+  // Makes `below` ("web/uploads") in `top`, both of `owner`, whose group may read what is in it and
+  // pass through all above it. No link is followed. denied: something on the way is another's.
+  virtual Result<void> share_dir(const std::string& top, const std::string& below, Owner owner) = 0;
   // The same digest of the tree as it is now. denied: something in it is not `owner`'s, when there
   // is one.
   virtual Result<std::string> tree_digest(

@@ -8,6 +8,7 @@
 #include "rollout/legacy_links.hpp"
 #include "rollout/links.hpp"
 #include "rollout/service_environment.hpp"
+#include "rollout/shared_data.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/stop_first.hpp"
 
@@ -227,8 +228,11 @@ Result<void> publish(JobContext& r) {
   auto& disk = r.host.disk;
   for (const auto& p : r.release.services) {
     const std::string dir = r.release_dir() + "/" + p.service.name.str();
-    for (const auto& name : p.kind.published) {
+    for (const auto& name : published_folders(p)) {
       TRY(disk.make_dir(dir, k_traverse, root_and(r.release.user)));
+      for (size_t end = name.find('/'); end != std::string::npos; end = name.find('/', end + 1))
+        TRY(disk.make_dir(
+            cat(dir, "/", name.substr(0, end)), k_traverse, root_and(r.release.user)));
       TRY(publish_dir(r, name == "." ? dir : dir + "/" + name));
     }
     const std::string built = build_dir(r, p);

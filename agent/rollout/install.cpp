@@ -2,6 +2,7 @@
 #include "rollout/acquire.hpp"
 #include "rollout/assets.hpp"
 #include "rollout/immutable.hpp"
+#include "rollout/shared_data.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/tmpfs_release.hpp"
 
@@ -36,11 +37,22 @@ Result<void> make_directories(JobContext& r) {
   TRY(claim_directory(r.host, site, paths.data(site)));
   TRY(claim_directory(r.host, site, nginx_logs(paths, site)));
   TRY(claim_cache(r));
-  TRY(disk.make_dir(paths.data(site), 0700, of(r.release.user)));
+  const auto private_dir = [&](const std::string& dir, bool shared) {
+    return shared && disk.exists(dir) ? Result<void>{} // share_data() has its mode
+                                      : disk.make_dir(dir, 0700, of(r.release.user));
+  };
+  std::optional<config::Site> old; // NGINX still serves what it shares
+  if (r.old)
+    if (auto loaded = load(r.host, *r.old))
+      old = std::move(loaded->site);
+  TRY(private_dir(paths.data(site), shares_data(r.release.site) || (old && shares_data(*old))));
   TRY(disk.make_dir(paths.logs_of(site), 0750, {}));
-  for (const auto& p : r.release.services)
-    TRY(disk.make_dir(paths.data(site) + "/" + p.service.folder(), 0700, of(r.release.user)));
-  return {};
+  for (const auto& p : r.release.services) {
+    const std::string& folder = p.service.folder();
+    TRY(private_dir(paths.data(site) + "/" + folder,
+        shares_data(r.release.site, folder) || (old && shares_data(*old, folder))));
+  }
+  return share_data(r.host, r.release);
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 #include "rollout/prune.hpp"
 #include "rollout/redis.hpp"
 #include "rollout/service_environment.hpp"
+#include "rollout/shared_data.hpp"
 #include "rollout/site_command.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/switch_traffic.hpp"
@@ -53,6 +54,10 @@ void check_assets(JobContext& r, Problems& problems) {
 
 void check_folder(JobContext& r, const config::Service& service, bool hashed, Problems& problems) {
   const std::string& name = service.folder();
+  for (const auto& [path, folder] : service.web.paths)
+    if (!data_folder(folder) && !r.host.disk.exists(cat(staged(r), "/", folder)))
+      problems.push_back(cat("service '", name, "': paths: ", path, ": no folder '", folder,
+          "' in the artifact: make it before packing (Django: manage.py collectstatic)"));
   const bool elsewhere = hashed && r.host.disk.exists(cat(staged(r), "/immutable/", name));
   if (!r.host.disk.exists(cat(staged(r), "/", name)) && !elsewhere)
     problems.push_back(cat("service '", name, "': no folder '", name, "' in the artifact"));
@@ -88,7 +93,7 @@ void check_handler(
 void check_published(JobContext& r, Problems& problems) {
   std::vector<std::string> dirs{staged(r) + "/immutable", staged(r) + "/nginx/root"};
   for (const auto& p : r.release.services)
-    for (const auto& name : p.kind.published)
+    for (const auto& name : published_folders(p))
       dirs.push_back(cat(staged(r), "/", p.service.name.str(), name == "." ? "" : "/" + name));
   for (const auto& dir : dirs)
     if (r.host.disk.exists(dir))

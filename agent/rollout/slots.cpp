@@ -3,6 +3,7 @@
 #include "rollout/redis.hpp"
 #include "rollout/secret_set.hpp"
 #include "rollout/service_environment.hpp"
+#include "rollout/shared_data.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/stop_first.hpp"
 #include "rollout/trust.hpp"
@@ -42,6 +43,8 @@ Result<openrc::SlotSpec> spec_of(HostContext& host, const LoadedRelease& release
   spec.secrets_env = secrets_env_path(host, place);
   spec.cwd = place.release_dir + "/" + p.service.folder();
   spec.user = release.user.name;
+  if (shares_data(release.site, p.service.folder()))
+    spec.umask = "027"; // NGINX's group reads what is made in a shared folder, and changes nothing
   spec.log = log_file(host, release.row.site, p.service);
   spec.niceness = p.service.niceness;
   spec.limits = limits_of(host, release.site, p.service);

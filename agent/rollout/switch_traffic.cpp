@@ -2,6 +2,7 @@
 #include "rollout/manifest.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/service_environment.hpp"
+#include "rollout/shared_data.hpp"
 #include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/stop_first.hpp"
@@ -106,6 +107,7 @@ Result<void> set_sealed_flag(HostContext& host, const SiteName& site, bool seale
 namespace {
 
 Result<Next> run_configure(JobContext& r) {
+  TRY(share_data(r.host, r.release)); // also of a release that a rollback goes to
   r.release.row.nginx = TRY(render(r.host, r.release));
   if (r.release.row.nginx == TRY(r.host.nginx.installed(r.job.site)))
     return Next::proceed;

@@ -130,6 +130,11 @@ public:
     TRY(change("freeze_tree", dir));
     return real().freeze_tree(dir, owner);
   }
+  Result<void> share_dir(
+      const std::string& top, const std::string& below, os::Owner owner) override {
+    TRY(change("share_dir", top + "/" + below));
+    return real().share_dir(top, below, owner);
+  }
   Result<void> make_world_readable(const std::string& dir) override {
     TRY(change("make_world_readable", dir));
     return real().make_world_readable(dir);

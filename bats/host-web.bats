@@ -1,0 +1,185 @@
+#!/usr/bin/env bats
+# What a site says of its place on the web: paths, files that NGINX serves, limits, names. On a whole host.
+
+# shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" and jq expand
+
+load helpers/box
+load helpers/host
+load helpers/attack
+
+setup_file() {
+    host_possible || return 0
+    attack_up
+}
+
+teardown_file() { host_down; }
+setup() { host_or_skip; }
+
+status() { visit "$@" -o /dev/null -w '%{http_code}'; }
+heads() { visit "$@" -o /dev/null -D - | tr -d '\r'; }
+
+@test "[fault-246] names that are the same when they are joined by '-' are two sites' and two services'" {
+    for pair in 'shop b-c' 'shop-b c'; do
+        read -r site service <<<"$pair"
+        attack_site "$site" '.services[0].name = "'"$service"'"'
+        mv "$LAPTOP/sites/$site/web" "$LAPTOP/sites/$site/$service"
+        mv "$LAPTOP/sites/$site/$service/web" "$LAPTOP/sites/$site/$service/$service"
+        run -0 attack_deploy "$site"
+    done
+    [[ "$(visit shop /)" == "hello from shop "* && "$(visit shop-b /)" == "hello from shop-b "* ]]
+    run -0 attack_deploy shop
+    [[ "$(visit shop /)" == "hello from shop "* && "$(visit shop-b /)" == "hello from shop-b "* ]]
+}
+
+@test "[fault-248] a body has the limit of its service, with a page that says so, and a slow answer its time" {
+    head -c 40000000 /dev/zero >"$LAPTOP/body"
+    attack_site wide
+    run -0 attack_deploy wide
+    [ "$(status wide /upload -X PUT --data-binary "@$LAPTOP/body")" = 413 ]
+    [[ "$(visit wide /upload -X PUT --data-binary "@$LAPTOP/body")" == *"<h1>Too large</h1>"* ]]
+    [[ "$(ctl logs wide)" == *"nginx: "*"client intended to send too large body"* ]]
+    [[ "$(ctl logs wide/nginx -n 1)" == *"too large body"* ]]
+    attack_edit wide '.services[0] += {body_max: "50M", request_timeout: "2s"}'
+    run -0 attack_deploy wide
+    [ "$(status wide /upload -X PUT --data-binary "@$LAPTOP/body")" = 501 ] # the service's own: it has no PUT
+    printf 'sleep\0005\000' >"$LAPTOP/words"
+    [ "$(status wide / --data-binary "@$LAPTOP/words")" = 502 ] || [ "$(status wide / --data-binary "@$LAPTOP/words")" = 504 ]
+    [[ "$(visit wide / --data-binary "@$LAPTOP/words")" == *"Not available"* ]]
+}
+
+@test "[fault-249] pages at /, an application behind them: routes that a page makes are answered, missing files are not" {
+    attack_site spa '.services[0].name = "api" | .services = [{name: "web", lang: "static", at: "/", fallback: "index.html"}] + .services'
+    mkdir -p "$LAPTOP/sites/spa/api" "$LAPTOP/sites/spa/web/sub"
+    mv "$LAPTOP/sites/spa/web/web" "$LAPTOP/sites/spa/api/api"
+    echo front >"$LAPTOP/sites/spa/web/index.html"
+    echo sub >"$LAPTOP/sites/spa/web/sub/index.html"
+    echo 'a{}' >"$LAPTOP/sites/spa/web/app-3f2a9c1d.css"
+    run -0 attack_deploy spa
+    for path in / /users/7 /users/john.doe /a/b/c; do
+        [ "$(visit spa "$path" -w '%{http_code}')" = $'front\n200' ] || { echo "$path"; false; }
+    done
+    [ "$(visit spa /sub/)" = sub ]
+    for path in /missing.js /static/none-3f2a9c1d.css /img/x.PNG /.env /.git/config; do
+        [ "$(status spa "$path")" = 404 ] || { echo "$path"; false; }
+    done
+    [[ "$(heads spa /app-3f2a9c1d.css)" == *immutable* ]]
+    [[ "$(heads spa /users/app-3f2a9c1d)" != *immutable* ]]
+    [[ "$(visit spa /api/anything)" == "hello from spa "* ]]
+    [[ "$(heads spa /api)" == *"Location: /api/"* ]]
+
+    attack_edit spa 'del(.services[0].fallback) | .services[0] += {at: "/pages/v1/", not_found: "lost.html"} | .services[1].at = "/"'
+    echo lost >"$LAPTOP/sites/spa/web/lost.html"
+    run -0 attack_deploy spa
+    [[ "$(visit spa /)" == "hello from spa "* ]]
+    [ "$(visit spa /pages/v1/)" = front ]
+    [ "$(visit spa /pages/v1/sub/)" = sub ]
+    [[ "$(heads spa /pages/v1/sub)" == *"Location: /pages/v1/sub/"* ]]
+    [ "$(visit spa /pages/v1/none -w '%{http_code}')" = $'lost\n404' ]
+    [[ "$(heads spa /pages/v1/none.3f2a9c1d.css)" != *immutable* ]]
+    [[ "$(visit spa /pages/v2/)" == "hello from spa "* ]]
+    for path in /pages/v1../api/api /pages/v1/..%2f..%2fapi/api /pages/v1/../../api/api; do
+        [[ "$(visit spa "$path" --path-as-is)" != *python* ]] || { echo "$path"; false; }
+    done
+
+    attack_edit spa 'del(.services[0].at) | del(.services[0].not_found) | del(.services[1].at)'
+    echo gone >"$LAPTOP/sites/spa/web/404.html"
+    run -0 attack_deploy spa
+    [[ "$(visit spa /)" == "hello from spa "* ]]
+    [ "$(visit spa /web/)" = front ]
+    [ "$(visit spa /web/none -w '%{http_code}')" = $'gone\n404' ]
+}
+
+@test "[fault-247] folders of the release and of the data are served, with their own headers" {
+    attack_site media '.services[0].paths = {"/static/": "web/assets/static", "/media/": "data:uploads/public"}'
+    mkdir -p "$LAPTOP/sites/media/web/assets"
+    run -8 attack_deploy media
+    [[ "$output" == *"service 'web': paths: /static/: no folder 'web/assets/static' in the artifact"* ]]
+    mkdir -p "$LAPTOP/sites/media/web/assets/static"
+    echo 'a{}' >"$LAPTOP/sites/media/web/assets/static/app.3f2a9c1d.css"
+    echo private >"$LAPTOP/sites/media/web/assets/settings.txt"
+    run -0 attack_deploy media
+    [ "$(visit media /static/app.3f2a9c1d.css)" = 'a{}' ]
+    [[ "$(heads media /static/app.3f2a9c1d.css)" == *"text/css; charset=utf-8"*immutable* ]]
+    [ "$(status media /static/)" = 404 ]
+    [ "$(status media /static/../settings.txt --path-as-is)" != 200 ] || [[ "$(visit media /settings.txt)" == hello* ]]
+    [ "$(status media /static../settings.txt --path-as-is)" != 200 ] || [[ "$(visit media /static../settings.txt --path-as-is)" == hello* ]]
+
+    in_service media sh -c 'cd "$CHILLBOX_DATA_DIR/uploads/public" && mkdir -p 2026/11 && for f in photo.3f2a9c1d.png x.svg x.html x.js x.pdf 2026/11/a.txt; do echo "$f" >"$f"; done'
+    [ "$(visit media /media/2026/11/a.txt)" = 2026/11/a.txt ]
+    answer=$(heads media /media/photo.3f2a9c1d.png)
+    [[ "$answer" == *"Content-Type: image/png"* && "$answer" == *nosniff* && "$answer" == *sandbox* && "$answer" != *Cache-Control* && "$answer" != *Disposition* ]]
+    run -0 attack_deploy media
+    [ "$(visit media /media/2026/11/a.txt)" = 2026/11/a.txt ]
+    # without the paths nobody passes, and the data stay
+    attack_edit media '.services[0].paths = {}'
+    run -0 attack_deploy media
+    [[ "$(visit media /media/2026/11/a.txt)" == "hello from media "* ]]
+    run -0 attack_deploy media
+    [ "$(in_box stat -c %a /var/lib/media)" = 700 ]
+    attack_edit media '.services[0].paths = {"/media/": "data:uploads/public"}'
+    run -0 attack_deploy media
+    [ "$(visit media /media/2026/11/a.txt)" = 2026/11/a.txt ]
+}
+
+@test "what a visitor uploaded runs in nobody's browser [attack-N3]" {
+    for name in x.html x.js x.css x.unknown x.HTML.; do
+        in_service media sh -c 'echo "<script>alert(1)</script>" >"$CHILLBOX_DATA_DIR/uploads/public/$1"' sh "$name"
+        answer=$(heads media "/media/$name")
+        [[ "$answer" == *"Content-Type: application/octet-stream"* && "$answer" == *nosniff* && "$answer" == *"Content-Disposition: attachment"* ]] || { echo "$answer"; false; }
+    done
+    [[ "$(heads media /media/x.svg)" == *"Content-Type: image/svg+xml"*"Content-Security-Policy: default-src 'none';"*sandbox* ]]
+    answer=$(heads media /media/x.pdf)
+    [[ "$answer" == *"application/pdf"*nosniff* && "$answer" != *sandbox* ]]
+}
+
+@test "of its data a site has NGINX read what is in the folders of \`paths\`, through no link, and nothing of another's [attack-D12]" {
+    in_service media sh -c 'cd "$CHILLBOX_DATA_DIR" && echo private >state.db && chmod 644 state.db && echo nested >uploads/nested && chmod 644 uploads/nested
+        cd uploads/public && ln -s ../../state.db link && ln -s /etc/passwd passwd && ln -s .. up && ln ../../state.db hard 2>/dev/null || :'
+    for path in link passwd up/nested ../nested ../../state.db %2e%2e/nested 2026/../../nested; do
+        [ "$(status media "/media/$path" --path-as-is)" != 200 ] || [[ "$(visit media "/media/$path" --path-as-is)" == "hello from"* ]] || { echo "$path"; false; }
+    done
+    # www-data may not list, nor read what is private by its mode
+    run ! in_box su -s /bin/sh www-data -c 'ls /var/lib/media/web || ls /var/lib/media'
+    in_service media sh -c 'echo quiet >"$CHILLBOX_DATA_DIR/quiet"'
+    run ! in_box su -s /bin/sh www-data -c 'cat /var/lib/media/web/quiet'
+    # a folder that the site made a link to another's data
+    attack_site victim '.services[0].paths = {"/media/": "data:pictures"}'
+    run -0 attack_deploy victim
+    in_service victim sh -c 'echo theirs >"$CHILLBOX_DATA_DIR/pictures/a.txt" && chmod 644 "$CHILLBOX_DATA_DIR/pictures/a.txt"'
+    [ "$(visit victim /media/a.txt)" = theirs ]
+    in_service media sh -c 'cd "$CHILLBOX_DATA_DIR" && mv uploads away && ln -s /var/lib/victim/web uploads && mv away/public . 2>/dev/null; ls -l'
+    [ "$(status media /media/a.txt)" != 200 ]
+    [ "$(status media /media/pictures/a.txt)" != 200 ]
+    run ! attack_deploy media
+    [[ "$output" == *"paths /media/"*uploads* ]]
+    [ "$(in_box stat -c %U /var/lib/victim/web/pictures)" = victim ]
+    run ! in_box test -e /var/lib/victim/web/public
+    in_service media sh -c 'cd "$CHILLBOX_DATA_DIR" && rm uploads && mkdir uploads && mv public uploads/'
+    run -0 attack_deploy media
+    [ "$(visit media /media/2026/11/a.txt)" = 2026/11/a.txt ]
+}
+
+@test "[fault-247] what an application hides from NGINX is not served, and the logs of the site say so" {
+    in_service media sh -c 'umask 077 && echo secret >"$CHILLBOX_DATA_DIR/uploads/public/hidden.txt"'
+    [ "$(status media /media/hidden.txt)" = 404 ]
+    [[ "$(ctl logs media/nginx -n 3)" == *hidden.txt*"(13: Permission denied)"* ]]
+}
+
+@test "[fault-251] aliases are served, not redirected; a name below a wildcard is the site's that has the wildcard, unless it was another's before" {
+    attack_site names '.domain_list = ["names.example", "www.names.example"] | .aliases = ["shop.test", "*.tenants.test"]'
+    run -0 attack_deploy names
+    of() { host_curl -H "Host: $1" "${@:2}" "$URL/"; }
+    for name in names.example shop.test a.tenants.test b.c.tenants.test; do
+        [[ "$(of "$name")" == "hello from names "* ]] || { echo "$name"; false; }
+    done
+    [[ "$(of www.names.example -o /dev/null -D -)" == *"Location: http://names.example/"* ]]
+    attack_site thief '.server_name = "a.tenants.test" | .domain_list = ["a.tenants.test"]'
+    run -8 attack_deploy thief
+    [[ "$output" == *"host name 'a.tenants.test' belongs to site 'names'"* ]]
+    attack_edit thief '.server_name = "thief.example" | .domain_list = ["thief.example"] | .aliases = ["*.c.tenants.test"]'
+    run -8 attack_deploy thief
+    [[ "$output" == *"host name '*.c.tenants.test' belongs to site 'names'"* ]]
+    attack_edit thief '.aliases = ["*.names.example"]'
+    run -0 attack_deploy thief
+    [[ "$(of www.names.example -o /dev/null -D -)" == *"Location: http://names.example/"* ]]
+}
