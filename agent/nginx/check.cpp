@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "nginx/check_words.hpp"
 #include "nginx/html_page.hpp"
+#include "nginx/site_pages.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -136,10 +137,25 @@ private:
       first += cat("access_log ", log_dir(m_in.paths, m_in.site->slug), "/access.log combined;\n");
     if (!has("error_log"))
       first += cat("error_log ", log_dir(m_in.paths, m_in.site->slug), "/error.log warn;\n");
+    first += pages(out);
     auto nodes = parse(first).value_or(std::vector<Node>{});
     out.insert(
         out.begin(), std::make_move_iterator(nodes.begin()), std::make_move_iterator(nodes.end()));
     return out;
+  }
+
+  // The site's own pages for 502 and 504, or ours. Without any of ours a locked site would be a
+  // bare 502.
+  std::string pages(const std::vector<Node>& server) const {
+    std::string codes;
+    for (const std::string_view code : {"502", "504"})
+      if (std::ranges::none_of(server, [&](const Node& n) {
+            return n.words[0] == "error_page" && std::ranges::find(n.words, code) != n.words.end();
+          }))
+        codes += cat(" ", code);
+    return codes.empty()
+        ? codes
+        : cat("error_page", codes, " = @chillbox_unavailable;\n", unavailable_location(m_in));
   }
 
   // The one that chillboxd provides, wherever the original had it; or a file that the administrator

@@ -72,7 +72,8 @@ TEST_CASE("with a certificate everything goes to https, and only there is the pr
   const auto text = render_site(in).value();
   CHECK(has(text, "listen 443 ssl;"));
   CHECK(has(text, "ssl_certificate /var/lib/chillbox/certs/blog/fullchain.pem;"));
-  CHECK(count(text, "return 308 https://example.org$request_uri;") == 2);
+  CHECK(count(text, "return 308 https://example.org$request_uri;") == 1);
+  CHECK(count(text, "if ($chillbox_to_tls) { return 308 https://$host$request_uri; }") == 1);
   CHECK(has(text, "Strict-Transport-Security"));
   CHECK_FALSE(has(text, "[::]"));
 }
@@ -94,7 +95,7 @@ TEST_CASE("a site with templates is those, with upstreams that they can name and
   CHECK(has(text, "upstream blog-web.blog.chillbox.invalid {"));
   CHECK(has(text,
       "  listen 80;\n  server_name example.org;\n  location / {\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n    set $cb_blog__x $host;\n  }\n}\n"));
-  CHECK_FALSE(has(text, "error_page"));
+  CHECK(has(text, "error_page 502 504 = @chillbox_unavailable;"));
   CHECK_FALSE(has_maintenance(text, in.paths, s.site.slug));
 }
 
@@ -127,6 +128,36 @@ TEST_CASE("the include of the original's certificate file becomes what it held, 
   const auto secure = render_site(in).value();
   CHECK(has(
       secure, "  listen 443 ssl;\n  ssl_certificate /var/lib/chillbox/certs/blog/fullchain.pem;"));
+}
+
+TEST_CASE("[fault-252] the include is provided with a comment, in quotes, and with others on its line") {
+  const Sample s;
+  auto in = s.input();
+  for (const char* line : {"include blog.ssl_cert.include; # TLS",
+           "include \"blog.ssl_cert.include\";", "include 'blog.ssl_cert.include' ;",
+           "server_tokens off; include blog.ssl_cert.include; etag off;",
+           "include\n    /etc/nginx/blog.ssl_cert.include\n;"}) {
+    INFO(line);
+    in.templates = {
+        {"a.nginx.conf.template", cat("server {\n  ", line, "\n  server_name example.org;\n}\n")}};
+    const auto text = render_site(in);
+    REQUIRE(text);
+    CHECK(has(*text, "set $chillbox_maintenance 0;"));
+    CHECK_FALSE(has(*text, "ssl_cert"));
+  }
+}
+
+TEST_CASE("[fault-253] a template's own pages for a service that does not answer stay, and where it has none ours are shown") {
+  const Sample s;
+  auto in = s.input();
+  const auto with = [&](std::string_view text) {
+    in.templates = {{"a.nginx.conf.template",
+        cat("server {\n  ", text, "\n  location / { proxy_pass http://blog-web; }\n}\n")}};
+    return render_site(in).value();
+  };
+  CHECK(has(with("error_page 404 /lost.html;"), "error_page 502 504 = @chillbox_unavailable;"));
+  CHECK(has(with("error_page 500 502 /own.html;"), "error_page 504 = @chillbox_unavailable;"));
+  CHECK_FALSE(has(with("error_page 500 502 504 /own.html;"), "@chillbox_unavailable"));
 }
 
 TEST_CASE("[fault-68] a variable that would end a directive is refused, and the template and line are named") {
