@@ -200,10 +200,10 @@ forwarded() { visit lb.example /s -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-
     brought lb
     run ! forwarded 'https 203.0.113.9'
     in_box sed -i '/^\[nginx\]/a trusted_proxies = ["127.0.0.0/8", "10.0.0.0/8"]' /etc/chillbox/chillbox.toml
-    ctl reload
+    ctl upgrade
     wait_for 20 forwarded 'https 203.0.113.9'
     in_box sed -i '/^trusted_proxies/d' /etc/chillbox/chillbox.toml
-    ctl reload
+    ctl upgrade
 }
 
 # pypi/warehouse#1056, pypa/pip#733, pypa/setuptools#3803, piku/piku#344

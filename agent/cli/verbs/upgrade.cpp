@@ -16,7 +16,9 @@ constexpr milliseconds k_upgrade_timeout{5 * 60'000}; // it waits for an unlock 
 Result<void> run_reload(Call& call) {
   const std::string answer =
       TRY(ask(call.paths, {.verb = "reload", .timeout = milliseconds(60'000)}));
-  call.terminal.print(call.terminal.json() ? answer : "reloaded");
+  call.terminal.print(call.terminal.json()
+          ? answer
+          : "reloaded the webhook keys; chillbox.toml is read again by `chillboxctl upgrade`");
   return {};
 }
 
