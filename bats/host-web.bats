@@ -183,3 +183,38 @@ heads() { visit "$@" -o /dev/null -D - | tr -d '\r'; }
     run -0 attack_deploy thief
     [[ "$(of www.names.example -o /dev/null -D -)" == *"Location: http://names.example/"* ]]
 }
+
+@test "[fault-250] one location of its own leaves a site all that the default has" {
+    attack_site own
+    attack_file own nginx/server.conf <<'END'
+add_header X-Own yes always;
+location = /robots.txt { return 200 "none\n"; }
+location /private/ { auth_basic "members"; auth_basic_user_file /srv/chillbox/own/current/nginx/members; proxy_pass http://own-web; }
+END
+    run -0 attack_deploy own
+    [ "$(visit own /robots.txt)" = none ]
+    [ "$(status own /private/)" = 401 ]
+    [[ "$(visit own /)" == "hello from own "* ]]
+    [[ "$(heads own /)" == *nosniff*"X-Own: yes"* || "$(heads own /)" == *"X-Own: yes"*nosniff* ]]
+    ctl maintenance on own
+    [ "$(status own /robots.txt)" = 503 ]
+    ctl maintenance off own
+    attack_file own nginx/server.conf <<<'location /etc/ { root /; }'
+    run -8 attack_deploy own
+    [[ "$output" == *"nginx/server.conf: line 1: 'root': "* ]]
+    [ "$(visit own /robots.txt)" = none ]
+}
+
+@test "[fault-253] a site with a template of its own shows the pages \"Locked\" and \"Not available\"" {
+    attack_site theirs
+    attack_file theirs nginx/templates/theirs.nginx.conf.template <<<'server { server_name theirs.example; location / { proxy_pass http://theirs-web; } }'
+    run -0 attack_deploy theirs
+    [[ "$(visit theirs /)" == "hello from theirs "* ]]
+    in_box sh -c 'for link in /run/chillbox/slots/theirs /run/chillbox/live/theirs; do ls $link; done' || :
+    in_box rc-service -q "chillbox.theirs.web.a" stop || in_box rc-service -q "chillbox.theirs.web.b" stop
+    [ "$(visit theirs / -w '%{http_code}' | tail -n 1)" = 502 ]
+    [[ "$(visit theirs /)" == *"<h1>Not available</h1>"* ]]
+    in_box touch /run/chillbox/sealed/theirs
+    [[ "$(visit theirs / -w '%{http_code}')" == *"<h1>Locked</h1>"*503 ]]
+    in_box rm /run/chillbox/sealed/theirs
+}

@@ -139,6 +139,8 @@ private:
       first += cat("error_log ", log_dir(m_in.paths, m_in.site->slug), "/error.log warn;\n");
     first += pages(out);
     auto nodes = parse(first).value_or(std::vector<Node>{});
+    for (auto& added : nodes)
+      added.line = 0; // of no file
     out.insert(
         out.begin(), std::make_move_iterator(nodes.begin()), std::make_move_iterator(nodes.end()));
     return out;

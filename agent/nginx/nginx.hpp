@@ -47,6 +47,7 @@ struct SiteInput {
   std::string release_dir; // absolute, of this release (templates, static files) through `current`
   std::map<std::string, std::string>
       templates; // file name to text, from nginx/templates/; empty: the default configuration
+  std::string snippet = {};                     // nginx/server.conf: in the default text; "" none
   std::map<std::string, std::string> variables; // not yet expanded
   bool certificate =
       false; // state()/certs/SITE/{fullchain,privkey}.pem: serve TLS, and redirect to it

@@ -7,6 +7,7 @@
 #include "nginx/site_file.hpp"
 #include "nginx/site_locations.hpp"
 #include "nginx/site_pages.hpp"
+#include "nginx/snippet.hpp"
 
 #include <algorithm>
 
@@ -196,11 +197,15 @@ bool has_maintenance(std::string_view site_text, const os::Paths& paths, const S
 }
 
 Result<std::string> render_site(const SiteInput& input) {
+  if (!input.templates.empty() && !input.snippet.empty())
+    return fail(Code::invalid,
+        "nginx/server.conf is for the default text, and this site has nginx/templates/: take one of them out");
   if (!input.templates.empty())
     return from_templates(input);
   if (input.site->server_name.empty())
     return fail(Code::invalid, "server_name: needed, because the site brings no NGINX template");
-  return SiteText(input).whole();
+  const std::string text = SiteText(input).whole();
+  return input.snippet.empty() ? Result<std::string>(text) : with_snippet(input, text);
 }
 
 } // namespace chillbox::nginx

@@ -67,6 +67,8 @@ Result<std::string> render_from(
   nginx::SiteInput input{.site = &release.site, .host = &host.config, .paths = host.paths};
   input.release_dir = tree;
   input.templates = TRY(templates_of(host, tree));
+  if (const std::string snippet = tree + "/nginx/server.conf"; host.disk.exists(snippet))
+    input.snippet = TRY(host.disk.read(snippet, 256 * 1024));
   const auto ports = TRY(port_variables(release));
   for (const auto& p : release.services) {
     nginx::Upstream upstream{.service = p.service.name,

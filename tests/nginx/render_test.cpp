@@ -130,6 +130,40 @@ TEST_CASE("the include of the original's certificate file becomes what it held, 
       secure, "  listen 443 ssl;\n  ssl_certificate /var/lib/chillbox/certs/blog/fullchain.pem;"));
 }
 
+TEST_CASE("[fault-250] a site's few directives are in the default text, which stays, and say no more than a template may") {
+  const Sample s;
+  auto in = s.input();
+  in.snippet =
+      "client_max_body_size 1m;\nadd_header X-Own $mine;\nset $mine 1;\nlocation = /x { return 200 x; }\nlocation / { proxy_pass http://blog-web; }\n";
+  const auto text = render_site(in).value();
+  CHECK(has(text, "client_max_body_size 1m;"));
+  CHECK_FALSE(has(text, "  client_max_body_size 32m;"));
+  CHECK(has(text, "add_header X-Own $cb_blog__mine;"));
+  CHECK(has(
+      text, "location = /x {\n    if (-f /srv/chillbox/blog/maintenance) {\n      return 503;"));
+  CHECK(count(text, "location / {") == 1);
+  CHECK(has(text,
+      "location / {\n    if (-f /srv/chillbox/blog/maintenance) {\n      return 503;\n    }\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n  }"));
+  CHECK(has(text, "gzip on;"));
+  CHECK(has(text, "location @chillbox_unavailable"));
+  CHECK(count(text, "access_log ") == 2);
+  CHECK(count(text, "disable_symlinks") == 1);
+  for (const char* bad : {"listen 81;", "server_name other.test;", "include /etc/passwd;",
+           "error_log /dev/null;", "ssl_certificate /x;", "}", "} server {",
+           "location /x { root /etc; }", "location /x { alias /var/lib/shop/web; }",
+           "location /x { proxy_pass http://127.0.0.1:22; }", "load_module x;",
+           "disable_symlinks off;", "lua_code x;", "upstream x { server 127.0.0.1; }",
+           "server { }"}) {
+    INFO(bad);
+    in.snippet = bad;
+    const auto refused = render_site(in);
+    REQUIRE_FALSE(refused);
+    CHECK(has(refused.error().message, "nginx/server.conf: line 1: "));
+  }
+  in.templates = {{"a.nginx.conf.template", "server { }"}};
+  CHECK(has(render_site(in).error().message, "take one of them out"));
+}
+
 TEST_CASE("[fault-252] the include is provided with a comment, in quotes, and with others on its line") {
   const Sample s;
   auto in = s.input();
