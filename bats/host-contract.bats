@@ -138,8 +138,9 @@ on_disk() { grep -rlaF "$1" "${BOX_STATE:-/var/lib/chillbox-box}/$HOST/disk" || 
     ctl cron run hello 1
     [ "$(data cronned)" = "$length" ]
     # Not in argv, nor in what the launcher reads, nor on the disk; in the environment only for the site's user and root.
-    run ! in_box sh -c "cat /proc/[0-9]*/cmdline | grep -aF $secret"
-    run ! in_box grep -rF "$secret" /run/openrc /run/chillbox/slots /run/chillbox/tasks
+    in_box sh -c 'cat /proc/[0-9]*/cmdline /run/chillbox/slots/*.json /run/openrc/options/*/* 2>/dev/null | tr "\0" "\n"' >"$LAPTOP/seen"
+    grep -q api.env "$LAPTOP/seen"
+    run ! grep -F "$secret" "$LAPTOP/seen"
     [ "$(on_disk "$secret")" = '' ]
     pid=$(in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid | tail -n 1')
     in_box grep -aqF "$secret" "/proc/$pid/environ"

@@ -21,7 +21,7 @@ Result<void> add_secret_variables(
   const Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd)
     return errno == ENOENT
-        ? fail(Code::sealed, cat(what, " is not there: `chillboxctl unlock` first"))
+        ? fail(Code::sealed, cat(what, " is missing: `chillboxctl unlock` first"))
         : fail_errno(what, errno);
   std::string text = TRY(os::read_all(fd.get(), config::k_max_dotenv, what));
   auto pairs = config::parse_dotenv(text);

@@ -11,7 +11,7 @@
 namespace chillbox::openrc {
 
 // Adds them, in place of others of the same name; "" adds none. The message names the file, the
-// line and no value. sealed: the file is not there.
+// line and no value. sealed: it is missing.
 Result<void> add_secret_variables(
     const std::string& path, std::vector<std::pair<std::string, std::string>>& environment);
 
