@@ -109,9 +109,24 @@ void stay(JobContext& r, std::string_view step, const Error& why, const Error& w
           why_not_back.message));
 }
 
+// A message is one line: of several problems the first, the others go to the log.
+std::string first_problem(JobContext& r, std::string_view message) {
+  std::vector<std::string_view> problems;
+  for (const auto line : split(message, '\n'))
+    if (!trim(line).empty())
+      problems.push_back(trim(line));
+  if (problems.empty())
+    return std::string(message);
+  for (size_t i = 1; i < problems.size(); ++i)
+    r.output(problems[i]);
+  return problems.size() == 1 ? std::string(problems[0])
+                              : cat(problems[0], " (and ", problems.size() - 1, " more)");
+}
+
 // The verdict of a step that failed: what its code means for the whole job.
 void give_up(JobContext& r, Steps steps, size_t at, Error error) {
   const std::string step(steps[at]->name);
+  error.message = first_problem(r, error.message);
   r.journal->event(EventKind::undo, error.message);
   if (error.code == Code::rolled_back && r.old && r.old->id != r.release.row.id)
     if (const auto good = check_release(r.host, *r.old); !good)

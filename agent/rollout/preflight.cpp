@@ -260,11 +260,7 @@ Result<Next> run_preflight(JobContext& r) {
     r.info(cat("warning: ", warning));
   if (problems.empty())
     return Next::proceed;
-  if (problems.size() == 1)
-    return fail(Code::preflight, problems[0]);
-  for (const auto& problem : problems)
-    r.output(problem);
-  return fail(Code::preflight, cat(problems[0], " (and ", problems.size() - 1, " more)"));
+  return fail(Code::preflight, join(problems, "\n"));
 }
 
 } // namespace

@@ -1,4 +1,5 @@
 #include "rollout/service_kind.hpp"
+#include "rollout/first_error.hpp"
 #include "rollout/service_environment.hpp"
 
 #include "base/text.hpp"
@@ -268,7 +269,12 @@ Result<void> release_command(HostContext& host, const ServiceContext& place,
   c.argv = TRY_IN(what, program_argv(host, place, place.service->release_command));
   c.on_line = on_line;
   c.cancelled = cancelled;
-  return must_succeed(TRY(run_masked(host, place, c, what)), what);
+  const auto exit = TRY(run_masked(host, place, c, what));
+  if (exit.ok())
+    return {};
+  const std::string reason = reason_in(exit.err.empty() ? exit.out : exit.err);
+  return fail(Code::failure,
+      cat(what, " ended with code ", exit.code, reached(exit), reason.empty() ? "" : ": ", reason));
 }
 
 Result<void> run_event(HostContext& host, const std::string& name, const Environment& environment,

@@ -1,4 +1,5 @@
 #include "rollout/slots.hpp"
+#include "rollout/first_error.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/redis.hpp"
 #include "rollout/secret_set.hpp"
@@ -84,6 +85,17 @@ void mark_logs(JobContext& r) {
   }
 }
 
+// ": what its log says that went wrong", as far as a line of it looks like that.
+std::string error_since_start(JobContext& r, const PlannedService& p) {
+  const std::string file = log_file(r.host, r.job.site, p.service);
+  for (const auto& [log, start] : r.log_start)
+    if (log == file)
+      if (const auto text = r.host.disk.tail(file, start, 16 * 1024))
+        if (const auto error = first_error(*text); !error.empty())
+          return ": " + error;
+  return {};
+}
+
 // A copy that ended once may have been unlucky; one that ends again and again will not become
 // healthy.
 bool crashed(HostContext& host, const openrc::SlotName& name) {
@@ -128,8 +140,8 @@ Result<void> wait_healthy(JobContext& r, const PlannedService& p) {
     }
     if (crashed(r.host, slot_name(r.release, p)))
       return fail(Code::unhealthy,
-          cat("service '", p.service.name.str(),
-              "' keeps crashing on start; see its last log lines"));
+          cat("service '", p.service.name.str(), "' keeps crashing on start",
+              error_since_start(r, p), "; see its last log lines"));
     const os::Millis passed = r.host.clock.mono() - begun;
     if (passed >= health.deadline)
       return fail(Code::unhealthy,

@@ -42,7 +42,7 @@ TEST_CASE("a release_command that fails leaves the old release live and is named
   const auto job = host.deploy(Order{.version = "2.0.0",
       .services = R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate"}])"});
   kept_the_old(host, job, Code::failure,
-      "release_command '/usr/bin/migrate' ended with code 3: column exists");
+      "release_command '/usr/bin/migrate' ended with code 3: its last line: column exists");
   CHECK(host.told(job.id, "release_command of 'app' runs"));
 }
 

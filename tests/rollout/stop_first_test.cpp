@@ -108,7 +108,7 @@ TEST_CASE("a release_command of stop-first that fails leaves the old copy runnin
   const auto job = host.deploy(order("2.0.0"));
   CHECK(
       job.message.find(
-          "stop-first: service 'db': release_command '/usr/bin/migrate' ended with code 3: column exists") ==
+          "stop-first: service 'db': release_command '/usr/bin/migrate' ended with code 3: its last line: column exists") ==
       0);
   CHECK(disagreement(host, "1.0.0") == "");
   CHECK(host.ask("blog", "db") == "1.0.0");

@@ -27,7 +27,7 @@ Result<control::Job> stream_job(Call& call, Question question) {
   if (!text) {
     if (const auto& available = call.error_data.available; available && !available->empty())
       call.hint = cat("available: ", join(*available, ", "));
-    progress.tell_logs();
+    progress.tell_logs(text.error().message);
     return std::unexpected(text.error());
   }
   auto answer = TRY(control::read_answer<control::JobAnswer>(*text));

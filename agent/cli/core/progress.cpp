@@ -43,6 +43,8 @@ void Progress::end_line() {
 void Progress::event(const control::JobEvent& e) {
   m_number = std::max(m_number, e.number);
   const std::string text = e.text.empty() ? "" : cat("  ", printable(e.text, 300));
+  if (e.kind == control::EventKind::begin && !m_undone.empty())
+    done(m_step, std::exchange(m_undone, {}));
   if (e.kind == control::EventKind::begin) {
     m_step = e.step;
     m_begun_ms = e.time_ms;
@@ -56,8 +58,9 @@ void Progress::event(const control::JobEvent& e) {
         text.empty() ? took : text)); // the host reports the time itself
     end_line();
   } else if (e.kind == control::EventKind::undo) {
-    line(cat(padded(e.step), m_terminal.err(Style::warn, "undone"), text));
+    line(cat(padded(e.step), m_terminal.err(Style::warn, "failed")));
     end_line();
+    m_undone = e.text;
   } else if (e.kind == control::EventKind::info) {
     line(cat(padded(e.step), printable(e.text, 300)));
     end_line();
@@ -94,15 +97,20 @@ void Progress::percent_done(std::string_view what, uint64_t total) {
   m_percent = -1;
 }
 
-void Progress::tell_logs() {
+void Progress::tell_logs(std::string_view verdict) {
+  constexpr size_t k_telling = 10; // a shorter line may be in the verdict by chance
   end_line();
+  const std::string step = m_logs.empty() ? "" : m_logs.back().step;
+  std::erase_if(m_logs, [&](const control::JobEvent& e) {
+    const auto line = trim(e.text);
+    return e.step != step ||
+        (line.size() >= k_telling && verdict.find(line) != std::string_view::npos);
+  });
   if (m_logs.empty())
     return;
-  const std::string step = m_logs.back().step;
   m_terminal.print_error(cat("last lines of the log, step ", printable(step, 40), ":"));
   for (const control::JobEvent& e : m_logs)
-    if (e.step == step)
-      m_terminal.print_error(cat("  | ", printable(e.text, 500)));
+    m_terminal.print_error(cat("  | ", printable(e.text, 500)));
 }
 
 Result<void> verdict_of(const control::Job& job) {

@@ -24,8 +24,9 @@ public:
   // A step with a percentage, as a bar and on a terminal only: "upload", "pack".
   void percent(std::string_view what, uint64_t done, uint64_t total);
   void percent_done(std::string_view what, uint64_t total);
-  void end_line();  // before anything else is printed
-  void tell_logs(); // the last lines of the step that failed, to standard error
+  void end_line(); // before anything else is printed
+  // The last lines of the step that failed, to standard error, but for those that the verdict has.
+  void tell_logs(std::string_view verdict);
   const std::string& step() const { return m_step; }
   uint64_t last_number() const { return m_number; }
 
@@ -38,6 +39,8 @@ private:
   bool m_open_line = false;
   int m_percent = -1;
   std::deque<control::JobEvent> m_logs;
+  std::string
+      m_undone; // why a step was undone: only if the job continues, else the verdict says it
 };
 
 // The verdict on a job that has ended: an error with its code and message if it failed.

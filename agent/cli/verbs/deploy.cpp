@@ -146,7 +146,7 @@ Result<void> deploy_to(
     return std::unexpected(seen.error());
   }
   if (const auto verdict = !is_open(seen->state) ? verdict_of(*seen) : Result<void>{}; !verdict) {
-    progress.tell_logs();
+    progress.tell_logs(verdict.error().message);
     call.error_data = {.available = {},
         .job = seen->id,
         .state = std::string(name(seen->state)),
