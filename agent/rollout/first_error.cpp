@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 namespace chillbox::rollout {
@@ -10,28 +11,40 @@ namespace {
 
 constexpr size_t k_longest = 300;
 
-// Also "sqlalchemy.exc.OperationalError: ..." and "Exception: ...", and what a logger puts first.
-bool is_error(std::string_view line) {
-  if (line.empty() || line[0] == ' ' || line[0] == '\t') // of a traceback's frames, or a list
-    return false;
-  std::string lower(line.substr(0, k_longest));
+std::string lower(std::string_view line) {
+  std::string out(line.substr(0, k_longest));
   std::ranges::transform(
-      lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (lower.starts_with("fatal") || lower.starts_with("panic:") || lower.starts_with("[error]") ||
-      lower.find("[emerg]") != std::string::npos)
-    return true;
-  for (const std::string_view word : {"error:", "exception:", "error -", "[error]"})
-    if (lower.find(word) != std::string::npos)
-      return true;
-  return false;
+      out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+// "ERROR: ...", "fatal: ...", "sqlalchemy.exc.OperationalError: ...": what was thrown, or a
+// program's own word for it.
+bool begins_as_error(std::string_view line) {
+  const auto colon = line.find(':');
+  const std::string word = lower(line.substr(0, colon));
+  return colon != std::string_view::npos && word.find_first_of(" \t[(") == std::string::npos &&
+      (word.ends_with("error") || word.ends_with("exception") || word == "fatal" ||
+          word == "panic");
+}
+
+// What a logger or a program puts in front may be anything.
+bool mentions_error(std::string_view line) {
+  const std::string text = lower(line);
+  return std::ranges::any_of(std::array<std::string_view, 7>{"error:", "exception:", "fatal:",
+                                 "fatal error", "[error]", "[emerg]", "[critical]"},
+      [&](std::string_view word) { return text.find(word) != std::string::npos; });
 }
 
 } // namespace
 
+// Lines that are set in are of a traceback's frames, or of a list.
 std::string first_error(std::string_view output) {
-  for (const auto line : split(output, '\n'))
-    if (is_error(line))
-      return printable(trim(line), k_longest);
+  const auto lines = split(output, '\n');
+  for (const auto kind : {begins_as_error, mentions_error})
+    for (const auto line : lines)
+      if (!line.starts_with(' ') && !line.starts_with('\t') && kind(line))
+        return printable(trim(line), k_longest);
   return {};
 }
 

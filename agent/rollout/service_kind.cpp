@@ -210,7 +210,8 @@ Result<void> build(HostContext& host, const ServiceKind& kind, const ServiceCont
   ServiceContext of_kind = place;
   of_kind.kind = &kind;
   for (auto& [name, value] : TRY(config::expand_all(run_variables(host, of_kind))))
-    if (std::ranges::none_of(environment, [&](const auto& pair) { return pair.first == name; }))
+    if (name != "SECRETS_CONFIG" && // a build has no secrets
+        std::ranges::none_of(environment, [&](const auto& pair) { return pair.first == name; }))
       environment.emplace_back(name, value);
   auto c = as_site(host, place, kind.directory + "/build", std::move(environment));
   c.no_network = true;

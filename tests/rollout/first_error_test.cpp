@@ -5,17 +5,21 @@
 using namespace chillbox::rollout;
 
 TEST_CASE("[fault-286] the reason is the first line that says an error, not the last line of the output") {
-  CHECK(reason_in("INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\n"
-                  "Traceback (most recent call last):\n  File \"x.py\", line 1, in f\n"
-                  "    raise ValueError('Error: no')\nsqlite3.OperationalError: no such table: t\n\n"
-                  "The above exception was the direct cause of the following exception:\n"
-                  "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table\n") ==
+  CHECK(
+      reason_in("INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\n"
+                "Traceback (most recent call last):\n  File \"x.py\", line 1, in f\n"
+                "    raise ValueError('Error: no')\nsqlite3.OperationalError: no such table: t\n\n"
+                "The above exception was the direct cause of the following exception:\n"
+                "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table\n") ==
       "sqlite3.OperationalError: no such table: t");
   CHECK(reason_in("npm ERR! x\nerror: no space\nnote: this is no problem of pip\n") ==
       "error: no space");
   CHECK(reason_in("fatal: not a git repository\nbye\n") == "fatal: not a git repository");
   CHECK(reason_in("[2026-11-28] [ERROR] Exception in worker process\nx\n") ==
       "[2026-11-28] [ERROR] Exception in worker process");
+  CHECK(reason_in("[ERROR] Exception in worker process\nTraceback:\n  File \"x: Error: y\"\n"
+                  "ModuleNotFoundError: No module named 'x'\n[ERROR] Worker failed to boot.\n") ==
+      "ModuleNotFoundError: No module named 'x'");
 }
 
 TEST_CASE("without such a line it says that this is only the last one; without any, nothing") {
