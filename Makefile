@@ -48,9 +48,11 @@ libs = $(foreach room,$(1),$(BUILD)/lib$(room).a)
 
 # Evaluated when they are used, not when make begins: on a fresh machine the first target installs pkg-config and the libraries.
 FLAGS_base = $(shell pkg-config --cflags spdlog 2>/dev/null)
+FLAGS_cli = $(shell pkg-config --cflags cpp-httplib 2>/dev/null)
 
 LIBS_DAEMON = -lsodium -lseccomp -lcrypto -lsqlite3 $(shell pkg-config --libs spdlog 2>/dev/null) -lzstd -lz -lpthread
-LIBS_CLI = -lsodium -lseccomp -lcrypto -lcurl $(shell pkg-config --libs spdlog 2>/dev/null) -lzstd -lz -lpthread
+LIBS_HTTP = $(shell pkg-config --libs cpp-httplib 2>/dev/null) -lssl -lcrypto
+LIBS_CLI = -lsodium -lseccomp $(LIBS_HTTP) $(shell pkg-config --libs spdlog 2>/dev/null) -lzstd -lz -lpthread
 
 # Only the host in a box needs root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))
@@ -124,7 +126,7 @@ define test_rules
 $(BUILD)/test-$(1): $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o $$(call libs,$$(below_$(1)))
 	@printf '  LINK  %s\n' $$@
 	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $$@ $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o \
-	  $$(call libs,$$(below_$(1))) $$(LIBS_DAEMON) -lcurl $$(CATCH_LIBS)
+	  $$(call libs,$$(below_$(1))) $$(LIBS_HTTP) $$(LIBS_DAEMON) $$(CATCH_LIBS)
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))
 

@@ -11,7 +11,7 @@ cli_setup() {
     PATH=$(dirname "$CTL"):$PATH
     export CHILLBOX_SOCKET="$BATS_TEST_TMPDIR/control.sock"
     export TERM=xterm # whatever the tests themselves run in
-    unset CI CHILLBOX_HOST NO_COLOR CLICOLOR CLICOLOR_FORCE SOURCE_DATE_EPOCH http_proxy https_proxy HTTPS_PROXY ALL_PROXY
+    unset CI CHILLBOX_HOST NO_COLOR CLICOLOR CLICOLOR_FORCE SOURCE_DATE_EPOCH http_proxy https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
     cd "$BATS_TEST_TMPDIR" || return
 }
 

@@ -3,10 +3,10 @@
 
 #include "cli/core/duration.hpp"
 #include "cli/core/file_input.hpp"
-#include "cli/core/http.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/ssh.hpp"
+#include "cli/http/url.hpp"
 
 #include <cstdlib>
 #include <ctime>
@@ -127,11 +127,20 @@ TEST_CASE("hosts that end alike give their code, others 11") {
 TEST_CASE("a base address is http or https with a host and nothing secret in it") {
   CHECK(*parse_base_url("https://host.example") == "https://host.example");
   CHECK(*parse_base_url("https://host.example:8443/") == "https://host.example:8443");
-  CHECK(*parse_base_url("http://[::1]:80/box/") == "http://[::1]:80/box");
+  CHECK(*parse_base_url("http://[::1]:80/") == "http://[::1]:80");
   for (const char* bad :
       {"", "host.example", "ftp://h", "https://", "https:///x", "https://u:p@h", "https://h?x=1",
-          "https://h#x", "https://h h", "https://h\nx", "file:///etc/passwd", "HTTPS://h"})
+          "https://h#x", "https://h h", "https://h\nx", "file:///etc/passwd", "HTTPS://h",
+          "https://h:0", "https://h:99999", "https://h:x", "https://[::1", "https://::1"})
     CHECK(parse_base_url(bad).error().code == Code::usage);
+}
+
+TEST_CASE("a base address with a path is refused, and the path is named (faults 204)") {
+  for (const char* url : {"http://h/v1/hooks", "https://h:1/x/", "https://[::1]/a"}) {
+    const auto refused = parse_base_url(url);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.find("must have no path") != std::string::npos);
+  }
 }
 
 TEST_CASE("an address is readable on the way when it names another machine and no TLS [attack-D9]") {

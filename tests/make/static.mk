@@ -7,14 +7,14 @@ STATIC_HEADERS := nlohmann CLI toml++ spdlog fmt catch2
 # They are preloaded between the program and the C library, which a static program has inside.
 STATIC_LEFT_OUT := $(patsubst %,tests/rollout/%_test.cpp,calls call_fault power)
 
-# FLAGS_base: a declaration that spdlog relies on and that musl does not give otherwise.
+# FLAGS_base, FLAGS_cli: what spdlog and cpp-httplib 0.11 rely on and musl and libc++ do not give them otherwise.
 static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) CCACHE=$(CCACHE) CXX='$(STATIC)/zig/bin/$(1)-linux-musl-c++' \
   AR='$(STATIC)/zig/bin/ar' OPT='-Os -w -ffunction-sections -fdata-sections -fno-sanitize=undefined' \
   CPPFLAGS='-isystem $(STATIC)/headers -isystem $(STATIC)/$(1)/include -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION="\"$(VERSION)\"" -DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY' \
-  FLAGS_base=-D_LARGEFILE64_SOURCE CATCH_LIBS='-lssl -lcrypto' \
+  FLAGS_base=-D_LARGEFILE64_SOURCE FLAGS_cli='-include exception' LIBS_HTTP='-lssl -lcrypto' \
   LDFLAGS='-static -pie -L$(STATIC)/$(1)/lib -Wl,-z,relro,-z,now -Wl,-z,stack-size=$(STACK) -Wl,--gc-sections -Wl,-s' \
   LIBS_DAEMON='-lsodium -lseccomp -lcrypto -lsqlite3 -lzstd -lz' \
-  LIBS_CLI='-lsodium -lseccomp -lcurl -lssl -lcrypto -lzstd -lz' \
+  LIBS_CLI='-lsodium -lseccomp -lssl -lcrypto -lzstd -lz' \
   TESTS_LEFT_OUT='$(STATIC_LEFT_OUT)'
 
 .PHONY: static static-test

@@ -168,8 +168,8 @@ Result<bool> DeployClient::upload(const control::Accepted& job, const ArtifactFi
     return fail_errno(cat("read ", printable(file.path, 1024)), errno);
   const bool taken = TRY_IN("upload",
       put(*job.links.artifact,
-          {.file = fd.get(), .file_size = file.size, .sent = [&](uint64_t done, uint64_t total) {
-             m_progress.percent("upload", done, total);
+          {.file = fd.get(), .file_size = file.size, .sent = [&](uint64_t done) {
+             m_progress.percent("upload", done, file.size);
            }}));
   if (taken)
     m_progress.percent_done("upload", file.size);

@@ -5,9 +5,9 @@
 #include "artifact/verify.hpp"
 #include "base/error.hpp"
 #include "base/secret.hpp"
-#include "cli/core/http.hpp"
 #include "cli/core/progress.hpp"
 #include "cli/core/sse.hpp"
+#include "cli/http/client.hpp"
 #include "control/messages.hpp"
 
 #include <chrono>

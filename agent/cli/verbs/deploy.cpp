@@ -8,6 +8,7 @@
 #include "cli/fleet/deploy_client.hpp"
 #include "cli/fleet/inventory.hpp"
 #include "cli/fleet/ssh.hpp"
+#include "cli/http/url.hpp"
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"

@@ -6,9 +6,9 @@ set -eu
 # Beside the host's services: getent, setpriv and GNU's odds and ends that the box itself asks the host for.
 packages="alpine-base openrc busybox-openrc nginx nginx-openrc openssh-server openssh-keygen python3 py3-pip
     curl age minisign zstd openssl jq ca-certificates shadow procps-ng iproute2 redis redis-openrc setpriv musl-utils
-    libsodium sqlite-libs spdlog fmt libssl3 libcrypto3 libcurl libstdc++ zlib zstd-libs"
+    libsodium sqlite-libs spdlog fmt libssl3 libcrypto3 cpp-httplib libstdc++ zlib zstd-libs"
 # Not in every release: they are taken where they are.
-optional="openrc-init nginx-openrc busybox-openrc redis-openrc procps-ng redis"
+optional="openrc-init nginx-openrc busybox-openrc redis-openrc procps-ng cpp-httplib redis"
 
 main() {
     dest=$1

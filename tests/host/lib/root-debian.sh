@@ -8,7 +8,7 @@ set -eu
 packages="openrc nginx openssh-server cron python3 python3-venv curl age minisign zstd openssl jq ca-certificates
     adduser passwd procps iproute2 redis-server libstdc++6 zlib1g"
 # Run-time libraries of the agent: their package names carry a version that differs by suite.
-libraries='libsodium[0-9]+ libsqlite3-0 libspdlog[0-9.]+(t64)? libfmt[0-9]+(t64)? libssl3(t64)? libcurl4(t64)?'
+libraries='libsodium[0-9]+ libsqlite3-0 libspdlog[0-9.]+(t64)? libfmt[0-9]+(t64)? libssl3(t64)? libcpp-httplib[0-9.]+(t64)?'
 
 # The address of the first Debian archive that the machine itself uses for this suite.
 mirror_of() {
