@@ -92,11 +92,14 @@ deploy() { chillboxctl deploy "$ARTIFACT" --to "$URL" --webhook-key host/key "$@
     [ "$(grep '^POST' host/log | sort -u | wc -l)" -eq 1 ]
 }
 
-@test "an upload that is cut off is sent again, whole" {
+@test "[fault-205] an upload that is cut off goes on where the host has it" {
     start_host lost-upload
-    run -0 deploy --wait
+    run -0 --separate-stderr deploy --wait
     cmp "$ARTIFACT" host/artifact
     [ "$(grep -c '^PUT /v1/artifacts/[0-9a-f]*?' host/log)" -eq 2 ]
+    size=$(stat -c %s "$ARTIFACT")
+    [ "$(grep -i '^content-range' host/headers)" = "Content-Range: bytes 10-$((size - 1))/$size" ]
+    [[ "$stderr" == *"upload     broke off: "*"upload     continues at 10 B of "* ]]
 }
 
 @test "an event stream that is cut off is taken up behind the last event, and nothing is told twice" {

@@ -11,7 +11,7 @@ setup_file() {
     host_up
     export DESK=$LAPTOP/desk TOOLS=$LAPTOP/tools SCRIPT=$ROOT/docs/examples/plain/deploy.sh
     mkdir "$DESK" "$TOOLS"
-    for tool in tar zstd age minisign openssl curl cat cut date grep od rm sed sha256sum tr wc; do
+    for tool in tar zstd age minisign openssl curl cat cut date grep od rm sed sha256sum sleep tr wc; do
         ln -s "$(command -v "$tool")" "$TOOLS/$tool"
     done
     URL=$(box url "$HOST")

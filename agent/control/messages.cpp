@@ -49,9 +49,17 @@ constexpr auto table(const JobList*) {
   return message("job_list", "", Member{"jobs", &JobList::jobs, "newest first"});
 }
 
+constexpr auto table(const UploadState*) {
+  return message("upload", "The artifact that a job waits for, over HTTP.",
+      Member{
+          "received", &UploadState::received, "bytes that the host has: an upload continues there"},
+      Member{"running", &UploadState::running, "more are on their way"});
+}
+
 constexpr auto table(const JobAnswer*) {
   return message("job_answer", "", Member{"job", &JobAnswer::job, ""},
-      Member{"events", &JobAnswer::events, "unless they were printed as they came"});
+      Member{"events", &JobAnswer::events, "unless they were printed as they came"},
+      Member{"upload", &JobAnswer::upload, "while it waits for one, over HTTP"});
 }
 
 constexpr auto table(const Release*) {

@@ -71,9 +71,14 @@ struct JobEvent {
 struct JobList {
   std::vector<Job> jobs;
 };
+struct UploadState {
+  uint64_t received = 0;
+  bool running = false;
+};
 struct JobAnswer {
   Job job;
   std::optional<std::vector<JobEvent>> events; // of `job` and what runs one, with --json
+  std::optional<UploadState> upload = {};      // over HTTP, of one that waits for it
 };
 
 // --- releases

@@ -19,12 +19,16 @@ namespace chillbox::control {
 inline constexpr size_t k_max_packet = 128 * 1024;
 inline constexpr size_t k_max_fields = 12;
 
+// Begins the word of an upload that may go on later.
+inline constexpr std::string_view k_cut_off = "cut off";
+
 enum class PacketVerb : uint16_t {
   // edge to monitor; the answer has the same sequence
   hook =
       1, // standard id, timestamp, signature, github signature, github delivery, body, content type
-  upload_begin, // digest, "artifact" or "minisig", capability, size (decimal)
-  upload_done,  // ticket, "ok" or what went wrong
+  upload_begin, // digest, "artifact" or "minisig", capability, size of the whole, where it goes
+                // on (decimal each)
+  upload_done,  // ticket, "ok" or what went wrong: k_cut_off ..
   job_get,      // job, capability
   job_events,   // job, capability, after (decimal event number), "wait" or ""
   health,       // -

@@ -13,6 +13,8 @@
 #include "rollout/prune.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -58,6 +60,8 @@ WebhookIntake::Flying WebhookIntake::flying(const std::string& sender) {
   };
   for (const auto& [name, ticket] : m_tickets)
     add(ticket.sender, ticket.size);
+  all.bytes += m_parts.bytes("");
+  all.of_sender += m_parts.bytes(sender);
   const std::lock_guard lock(m_mutex);
   for (const auto& [whose, size] : m_copying)
     add(whose, size);
@@ -70,12 +74,19 @@ WebhookIntake::Flying WebhookIntake::flying(const std::string& sender) {
 Result<void> WebhookIntake::check_quota(const std::string& sender, uint64_t size) {
   const uint64_t most = m_host.config.uploads_max;
   const uint64_t most_of_sender = m_senders.size() > 1 ? most / 2 : most;
-  const Flying open = flying(sender);
+  Flying open = flying(sender);
   auto there = TRY(rollout::unproven_artifacts(m_host));
   const auto fits = [&] {
     return there.bytes + open.bytes + size <= most &&
         there.by_actor[sender] + open.of_sender + size <= most_of_sender;
   };
+  for (const bool all : {false, true}) { // parts go first: his own, then all
+    if (fits())
+      return {};
+    m_parts.drop(
+        [&](const std::string& whose, const PartialUpload&) { return all || whose == sender; });
+    open = flying(sender);
+  }
   if (fits())
     return {};
   (void)TRY(rollout::prune_artifacts(m_host));
@@ -105,17 +116,18 @@ Result<void> WebhookIntake::check_room(const std::string& sender, uint64_t size)
 }
 
 Result<WebhookIntake::Ticket> WebhookIntake::open_upload(const control::PacketView& packet) {
-  if (packet.fields.size() != 4)
-    return fail(Code::invalid, "packet: upload_begin has four fields");
+  if (packet.fields.size() != 5)
+    return fail(Code::invalid, "packet: upload_begin has five fields");
   const auto job = check_capability(packet.fields[2]);
   const auto digest = Digest::parse(packet.fields[0]);
   const auto size = parse_u64(packet.fields[3]);
+  const auto offset = parse_u64(packet.fields[4]);
   if (!digest || !job || job->sha256 != digest->str())
     return fail(Code::denied, "capability");
   const bool signature = packet.fields[1] == "minisig";
   const uint64_t limit =
       signature ? k_max_signature : std::min(job->size, m_host.config.artifact_max);
-  if (!size || *size > limit)
+  if (!size || !offset || *size > limit || *offset > *size)
     return fail(
         Code::too_large, cat("more than the ", limit, " bytes that were announced or are allowed"));
   if (ended(*job))
@@ -127,8 +139,8 @@ Result<WebhookIntake::Ticket> WebhookIntake::open_upload(const control::PacketVi
       .digest = {},
       .signature = signature,
       .path = {},
-      .size = *size,
-      .file = Fd()};
+      .offset = *offset,
+      .size = *size};
   if (!signature && m_host.disk.exists(final_path))
     return ticket;
   ticket.digest = digest->str();
@@ -137,8 +149,44 @@ Result<WebhookIntake::Ticket> WebhookIntake::open_upload(const control::PacketVi
     return fail(Code::throttled,
         cat("more than ", k_max_tickets, " uploads at once, or ", k_max_tickets_of_sender,
             " of one sender: try again later"));
-  TRY(check_room(ticket.sender, *size));
   return ticket;
+}
+
+// Of the part that the sender goes on with, or an invalid one: it is another one's turn.
+Fd WebhookIntake::open_part(Ticket& ticket) {
+  auto part = m_parts.take(ticket.sender, ticket.digest);
+  if (!part)
+    return Fd();
+  if (part->size != ticket.offset) {
+    m_parts.keep(ticket.sender, ticket.digest, std::move(*part));
+    return Fd();
+  }
+  // Opened anew, and not shared with whoever wrote the part.
+  Fd file(::open(part->path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (file && ::lseek(file.get(), static_cast<off_t>(ticket.offset), SEEK_SET) < 0)
+    file.reset();
+  ticket.path = part->path;
+  return file;
+}
+
+// The file for an upload: a new one, or the part that it goes on with.
+Result<void> WebhookIntake::place_upload(const std::string& name, Ticket& ticket) {
+  if (ticket.offset == 0) {
+    TRY(check_room(ticket.sender, ticket.size));
+    ticket.path = m_host.paths.inbox() + "/" + name;
+    ticket.file =
+        Fd(::open(ticket.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    return ticket.file ? Result<void>{} : fail_errno(cat("create ", ticket.path), errno);
+  }
+  const uint64_t have = m_parts.size(ticket.sender, ticket.digest);
+  if (ticket.signature || have != ticket.offset)
+    return fail(Code::conflict,
+        cat("the host has ", have, " bytes of it, and not ", ticket.offset,
+            ": continue from there"));
+  TRY(check_room(ticket.sender, ticket.size - have)); // which may drop it
+  ticket.file = open_part(ticket);
+  return ticket.file ? Result<void>{}
+                     : fail(Code::conflict, "the host has 0 bytes of it: send the whole");
 }
 
 // The monitor makes the file and lends the edge its descriptor: the edge itself can open nothing.
@@ -155,13 +203,17 @@ void WebhookIntake::begin_upload(const control::PacketView& packet) {
   if (ticket.digest.empty())
     return answer(asker, 200, R"({"stored":true})");
   const std::string name = random_token(8);
-  ticket.path = m_host.paths.inbox() + "/" + name;
-  ticket.file =
-      Fd(::open(ticket.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!ticket.file) {
-    log::error(fail_errno(cat("create ", ticket.path), errno).error().message);
+  if (const auto placed = place_upload(name, ticket); !placed) {
+    const Error& error = placed.error();
+    if (error.code == Code::throttled || error.code == Code::no_space ||
+        error.code == Code::conflict) {
+      refused_uploads(1, error.message);
+      return refuse(asker, error);
+    }
+    log::error(error.message);
     return refuse(asker, {Code::throttled, "the host cannot take uploads now: try again later"});
   }
+  m_engine.upload_begun(ticket.digest);
   const int file = ticket.file.get();
   m_tickets.emplace(name, std::move(ticket));
   answer(asker, 200, "{}", name, file);
@@ -175,8 +227,12 @@ void WebhookIntake::end_upload(const control::PacketView& packet) {
     return refuse(asker, {Code::invalid, "packet: no such upload"});
   Ticket ticket = std::move(it->second);
   m_tickets.erase(it);
+  m_engine.upload_ended(ticket.digest);
   if (packet.fields[1] != "ok") {
-    (void)m_host.disk.remove(ticket.path);
+    if (packet.fields[1].starts_with(control::k_cut_off))
+      break_off(ticket);
+    else
+      (void)m_host.disk.remove(ticket.path);
     return refuse(asker, {Code::invalid, printable(packet.fields[1])});
   }
   Copying::iterator place;
@@ -194,6 +250,31 @@ void WebhookIntake::end_upload(const control::PacketView& packet) {
   (void)m_host.disk.remove(path);
   copied(place);
   refuse(asker, started.error());
+}
+
+// What came of it is kept as a part.
+void WebhookIntake::break_off(const Ticket& ticket) {
+  struct stat st{};
+  const bool some = !ticket.signature && ::fstat(ticket.file.get(), &st) == 0 && st.st_size > 0 &&
+      static_cast<uint64_t>(st.st_size) < ticket.size;
+  if (!some)
+    return void(m_host.disk.remove(ticket.path));
+  m_parts.keep(ticket.sender, ticket.digest,
+      {.path = ticket.path,
+          .job = ticket.job,
+          .size = static_cast<uint64_t>(st.st_size),
+          .until = m_host.clock.mono() + m_host.config.upload_wait});
+}
+
+control::UploadState WebhookIntake::upload_state(const store::Job& job) const {
+  control::UploadState state{.received = m_parts.size(job.actor, job.sha256)};
+  for (const auto& [name, ticket] : m_tickets)
+    if (struct stat st{}; ticket.sender == job.actor && ticket.digest == job.sha256 &&
+        !ticket.signature && ::fstat(ticket.file.get(), &st) == 0) {
+      state.running = true;
+      state.received = std::max(state.received, static_cast<uint64_t>(st.st_size));
+    }
+  return state;
 }
 
 void WebhookIntake::copied(Copying::iterator place) {
@@ -249,8 +330,10 @@ void WebhookIntake::show_job(const control::PacketView& packet) {
                                              : Result<store::Job>(fail(Code::invalid, "packet"));
   if (!job || job->id != packet.fields[0])
     return refuse(asker_of(packet), {Code::denied, "capability"});
-  answer(asker_of(packet), 200,
-      control::dump(control::to_json(control::JobAnswer{.job = *job, .events = {}})));
+  control::JobAnswer shown{.job = *job, .events = {}, .upload = {}};
+  if (job->state == store::JobState::waiting_upload)
+    shown.upload = upload_state(*job);
+  answer(asker_of(packet), 200, control::dump(control::to_json(shown)));
 }
 
 void WebhookIntake::show_events(const control::PacketView& packet) {
@@ -286,7 +369,7 @@ os::Millis WebhookIntake::answer_waiting() {
   const os::Millis now = m_host.clock.mono();
   std::erase_if(m_waiting,
       [&](const Waiting& waiting) { return answer_events(waiting, now >= waiting.until); });
-  os::Millis next{-1};
+  os::Millis next = m_parts.expire(now);
   for (const auto& waiting : m_waiting)
     next = next.count() < 0 ? waiting.until - now : std::min(next, waiting.until - now);
   return next;

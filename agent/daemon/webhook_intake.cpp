@@ -149,10 +149,13 @@ void WebhookIntake::shut_orphans() {
   });
   std::erase_if(m_tickets, [&](const auto& entry) { // the edge learns it when its upload ends
     const bool orphan = is_orphan(entry.second.job);
-    if (orphan)
+    if (orphan) {
       (void)m_host.disk.remove(entry.second.path);
+      m_engine.upload_ended(entry.second.digest);
+    }
     return orphan;
   });
+  m_parts.drop([&](const std::string&, const PartialUpload& part) { return is_orphan(part.job); });
 }
 
 void WebhookIntake::attach(Fd edge) {
@@ -163,8 +166,10 @@ void WebhookIntake::attach(Fd edge) {
   m_rejected = 0;
   m_waiting.clear();
   m_refusals.clear();
-  for (const auto& [id, ticket] : m_tickets)
+  for (const auto& [id, ticket] : m_tickets) {
     (void)m_host.disk.remove(ticket.path);
+    m_engine.upload_ended(ticket.digest);
+  }
   m_tickets.clear();
 }
 

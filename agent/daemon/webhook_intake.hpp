@@ -5,8 +5,10 @@
 
 #include "base/fd.hpp"
 #include "base/thread_group.hpp"
+#include "control/messages.hpp"
 #include "control/packet.hpp"
 #include "daemon/change_notifier.hpp"
+#include "daemon/partial_uploads.hpp"
 #include "daemon/senders.hpp"
 #include "rollout/engine.hpp"
 #include "rollout/host_context.hpp"
@@ -46,8 +48,8 @@ public:
   bool serve();
   int refusal_timer() const { return m_refusal_timer.get(); } // readable: refuse_due()
   void refuse_due();
-  // Long polls whose job has something new, or whose time is over, are answered. The time until the
-  // next is over; negative: none waits.
+  // Long polls whose job has something new, or whose time is over, are answered, and parts of
+  // uploads whose time is over are dropped. The time until the next is over; negative: none waits.
   os::Millis answer_waiting();
   // Since the start, of requests that came as far as the edge.
   struct Refused {
@@ -93,8 +95,9 @@ private:
     std::string digest;
     bool signature;
     std::string path;
-    uint64_t size;
-    Fd file;
+    uint64_t offset = 0; // it continues a part
+    uint64_t size = 0;   // of the whole
+    Fd file = {};
   };
   // The job that a capability opens. denied: it is not one of ours, its deadline is over, or the
   // key that announced the job is gone.
@@ -112,7 +115,11 @@ private:
   Result<void> check_room(const std::string& sender, uint64_t size);  // throttled, no_space
   Result<Ticket> open_upload(
       const control::PacketView& packet); // no digest in it: it is stored already
+  Result<void> place_upload(const std::string& name, Ticket& ticket);
+  Fd open_part(Ticket& ticket);
   void begin_upload(const control::PacketView& packet);
+  void break_off(const Ticket& ticket);
+  control::UploadState upload_state(const store::Job& job) const;
   void end_upload(const control::PacketView& packet);
   void copy_upload(const Asker& asker, const Ticket& ticket, Copying::iterator place);
   void copied(Copying::iterator place);
@@ -151,6 +158,7 @@ private:
   Steady::time_point m_came; // the packets that are being served
   std::deque<Refusal> m_refusals;
   std::map<std::string, Ticket> m_tickets;
+  PartialUploads m_parts{m_host.disk};
   ThreadGroup m_copies; // last: its threads use all of the others
 };
 

@@ -27,10 +27,11 @@ struct EdgeOptions {
   // From the first byte of a request to the last of its body.
   os::Millis request{20'000};
   os::Millis answer{10'000}; // of the monitor
-  // From the first byte to the last, at most; and no longer than a slow line needs for its size.
-  os::Millis upload{15 * 60'000};
-  os::Millis stored{110'000}; // the monitor's answer after an upload: it copies and syncs
-  os::Millis poll{15'000};    // as long as the monitor holds a wait for events; then a heartbeat
+  // An upload may take long while its bytes come: each time as long as this for the next 64 KiB.
+  os::Millis upload_piece{60'000};
+  os::Millis upload{24 * 60 * 60'000}; // from the first byte to the last
+  os::Millis stored{110'000};          // the monitor's answer after an upload: it copies and syncs
+  os::Millis poll{15'000}; // as long as the monitor holds a wait for events; then a heartbeat
   os::Millis stream{60 * 60'000}; // one event stream; its reader comes back with Last-Event-ID
 };
 

@@ -1,5 +1,7 @@
 #include "edge/request_context.hpp"
 
+#include "base/text.hpp"
+
 namespace chillbox::edge {
 namespace {
 
@@ -23,6 +25,16 @@ std::optional<Refusal> check(RequestContext& x, std::string_view bytes, uint64_t
     return refusal;
   if (action == Action::hook)
     return check_signed(x.head);
+  if (action == Action::upload_artifact) {
+    if (auto refusal = parse_content_range(x.head, x.route.from))
+      return refusal;
+    if (x.route.from > artifact_max - *x.head.content_length)
+      return Refusal{.status = 413,
+          .code = "too_large",
+          .message = cat("an upload has at most ", artifact_max, " bytes")};
+  } else if (x.head.has("content-range")) {
+    return Refusal{.message = "header content-range: only an artifact can be sent in parts"};
+  }
   if (action != Action::health && x.route.capability.empty())
     return Refusal{.status = 401, .code = "denied", .message = "not authorized"};
   return std::nullopt;

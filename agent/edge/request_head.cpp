@@ -11,9 +11,10 @@ namespace {
 using Verdict = std::optional<Refusal>;
 
 // Each of these means one thing only when it is given once.
-constexpr std::array<std::string_view, 13> k_single{"host", "content-length", "content-type",
+constexpr std::array<std::string_view, 14> k_single{"host", "content-length", "content-type",
     "authorization", "webhook-id", "webhook-timestamp", "webhook-signature", "x-hub-signature",
-    "x-hub-signature-256", "last-event-id", "x-github-delivery", "transfer-encoding", "connection"};
+    "x-hub-signature-256", "last-event-id", "x-github-delivery", "transfer-encoding", "connection",
+    "content-range"};
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -196,6 +197,26 @@ Verdict check_body_headers(const RequestHead& head, bool takes_body, uint64_t li
         .code = "too_large",
         .message = cat("a body has at most ", limit, " bytes here")};
   return std::nullopt;
+}
+
+Verdict parse_content_range(const RequestHead& head, uint64_t& first) {
+  first = 0;
+  std::string_view text = head.value("content-range");
+  if (!head.has("content-range"))
+    return std::nullopt;
+  const size_t dash = text.find('-'), slash = text.find('/');
+  if (text.starts_with("bytes ") && dash < slash && slash != text.npos) {
+    const auto from = parse_u64(text.substr(6, dash - 6));
+    const auto last = parse_u64(text.substr(dash + 1, slash - dash - 1));
+    const auto size = parse_u64(text.substr(slash + 1));
+    if (from && last && size && *from <= *last && *last + 1 == *size &&
+        *size - *from == head.content_length) {
+      first = *from;
+      return std::nullopt;
+    }
+  }
+  return bad("header content-range: must be 'bytes FIRST-LAST/SIZE', be as long as the body, and "
+             "end with the last byte");
 }
 
 } // namespace chillbox::edge

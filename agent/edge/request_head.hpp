@@ -59,5 +59,8 @@ std::optional<Refusal> parse_head(std::string_view bytes, RequestHead& head);
 // Refuses what would make the body's end or meaning doubtful. After the route, whose 404 or 405
 // goes first.
 std::optional<Refusal> check_body_headers(const RequestHead& head, bool takes_body, uint64_t limit);
+// "Content-Range: bytes FIRST-LAST/SIZE" of a body that is the rest of something: `first` is FIRST,
+// 0 without one. Refuses one that does not reach to the end, or is not as long as the body.
+std::optional<Refusal> parse_content_range(const RequestHead& head, uint64_t& first);
 
 } // namespace chillbox::edge

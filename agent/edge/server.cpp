@@ -16,8 +16,7 @@ using control::PacketVerb;
 
 constexpr size_t k_piece = 16 * 1024; // of an upload
 constexpr os::Millis k_least_wait{1'000};
-constexpr os::Millis k_upload_start{60'000};
-constexpr uint64_t k_slow_line = 64; // bytes a millisecond: half a megabit a second
+constexpr uint64_t k_upload_least = 64 * 1024; // in m_options.upload_piece
 
 os::Millis now() {
   return os::real_clock().mono();
@@ -159,28 +158,32 @@ std::optional<Response> Server::upload(RequestContext& x) {
     return error_response(
         503, "throttled", cat(m_options.uploads, " uploads are running: try again later"));
   }
-  const uint64_t size = *x.head.content_length;
+  const uint64_t size = x.route.from + *x.head.content_length;
   auto begun = m_monitor.ask(PacketVerb::upload_begin,
       {x.route.id, x.route.action == Action::upload_minisig ? "minisig" : "artifact",
-          x.route.capability, std::to_string(size)},
+          x.route.capability, std::to_string(size), std::to_string(x.route.from)},
       m_options.answer);
   if (!begun || begun->status != 200 || begun->ticket.empty()) // refused, or stored already
     return answer_response(begun);
   if (!begun->fd)
     throw std::runtime_error("upload_begin was answered without a file");
-  x.connection.set_deadline(
-      now() + std::min(m_options.upload, k_upload_start + os::Millis{size / k_slow_line}));
   return receive_upload(x, size, std::move(*begun));
 }
 
 std::optional<Response> Server::receive_upload(RequestContext& x, uint64_t size, Answer begun) {
   std::array<char, k_piece> piece;
+  const os::Millis end = now() + m_options.upload;
+  uint64_t extend_at = UINT64_MAX; // when no more than so much is left
   while (x.connection.body_left() > 0) {
+    if (x.connection.body_left() <= extend_at) {
+      extend_at = x.connection.body_left() - std::min(x.connection.body_left(), k_upload_least);
+      x.connection.set_deadline(std::min(end, now() + m_options.upload_piece));
+    }
     const auto got = x.connection.read_body(piece.data(), piece.size());
     if (!got) {
       const uint64_t came = size - x.connection.body_left();
       m_monitor.send(PacketVerb::upload_done,
-          {begun.ticket, cat("cut off after ", came, " of ", size, " bytes")});
+          {begun.ticket, cat(control::k_cut_off, " after ", came, " of ", size, " bytes")});
       return std::nullopt;
     }
     std::string_view rest(piece.data(), *got);

@@ -74,7 +74,27 @@ os::Millis Engine::waited(const store::Job& job) {
     m_since.clear(); // of jobs that were superseded, nearly all of them
   const auto age = std::clamp(
       os::Millis{m_host.clock.wall_ms() - job.created_ms}, os::Millis{0}, limit + os::Millis{1});
-  return now - m_since.try_emplace(job.id, now - age).first->second;
+  os::Millis since = m_since.try_emplace(job.id, now - age).first->second;
+  if (m_coming.contains(job.sha256))
+    since = now;
+  if (const auto came = m_came.find(job.sha256); came != m_came.end())
+    since = std::max(since, came->second);
+  return now - since;
+}
+
+void Engine::upload_begun(const std::string& sha256) {
+  const std::lock_guard lock(m_mutex);
+  m_coming.insert(sha256);
+}
+
+void Engine::upload_ended(const std::string& sha256) {
+  const std::lock_guard lock(m_mutex);
+  if (const auto one = m_coming.find(sha256); one != m_coming.end())
+    m_coming.erase(one);
+  const os::Millis now = m_host.clock.mono();
+  std::erase_if(
+      m_came, [&](const auto& entry) { return now - entry.second > m_host.config.upload_wait; });
+  m_came[sha256] = now;
 }
 
 // Whether what a job waited for has come: looked at once more after it said that it waits, because

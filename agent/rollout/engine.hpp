@@ -24,6 +24,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,9 @@ public:
   void submit(const std::string& job);      // it is in the store, queued
   void cancel(const std::string& job);      // when it runs and has not switched
   void uploaded(const std::string& sha256); // waiting_upload jobs of this digest continue
+  // While bytes of this digest come, nothing waits for it; afterwards the wait begins again.
+  void upload_begun(const std::string& sha256);
+  void upload_ended(const std::string& sha256);
   // Every site is brought up, waiting_unlock jobs continue. Waits at most `limit`, and until
   // `enough`; the sites that came up whole.
   std::vector<std::string> unlocked(
@@ -101,6 +105,8 @@ private:
   std::deque<SiteName> m_turns; // sites in the order in which their first task came
   std::map<SiteName, std::shared_ptr<Running>> m_running;
   std::map<std::string, os::Millis> m_since; // when the jobs that wait began to
+  std::multiset<std::string> m_coming;       // digests of uploads that run
+  std::map<std::string, os::Millis> m_came;  // when the last upload of a digest ended
   std::optional<os::Millis>
       m_deadline; // the earliest that is known; may be of a job whose upload came meanwhile
   std::optional<os::Millis> m_retry; // when schedule() is to be tried again

@@ -119,8 +119,9 @@ struct IntakeHost : EngineHost {
         must(store().host_secret()), {job, stored.key, stored.created_ms / 1000 + 86'400});
   }
   Reply begin(const std::string& digest, const std::string& kind, const std::string& capability,
-      uint64_t size) {
-    return ask(PacketVerb::upload_begin, {digest, kind, capability, std::to_string(size)});
+      uint64_t size, uint64_t from = 0) {
+    return ask(PacketVerb::upload_begin,
+        {digest, kind, capability, std::to_string(size), std::to_string(from)});
   }
   // The whole of an upload as the edge does it.
   Reply put(const std::string& digest, const std::string& kind, const std::string& capability,

@@ -65,7 +65,7 @@ TEST_CASE("an upload goes into the file that the monitor lent, byte by byte as i
   REQUIRE(said.size() == 2);
   CHECK(said[0].verb == PacketVerb::upload_begin);
   CHECK(said[0].fields ==
-      std::vector<std::string>{k_digest, "artifact", k_cap, std::to_string(bytes.size())});
+      std::vector<std::string>{k_digest, "artifact", k_cap, std::to_string(bytes.size()), "0"});
   CHECK(said[1].verb == PacketVerb::upload_done);
   CHECK(said[1].fields == std::vector<std::string>{"t1", "ok"});
 }
@@ -83,7 +83,7 @@ TEST_CASE("a signature is its own kind of upload, and small") {
   EdgeBox box(inbox.monitor());
   CHECK(status_of(box.exchange(put(k_digest + ".minisig", "untrusted comment: x\n",
             cat("Authorization: Bearer ", k_cap, "\r\n")))) == 201);
-  CHECK(box.said(1)[0].fields == std::vector<std::string>{k_digest, "minisig", k_cap, "21"});
+  CHECK(box.said(1)[0].fields == std::vector<std::string>{k_digest, "minisig", k_cap, "21", "0"});
   CHECK(status_of(box.exchange(put(k_digest + ".minisig?cap=" + k_cap, std::string(8'193, 'x')))) ==
       413);
 }
@@ -115,14 +115,61 @@ TEST_CASE("an upload is refused by its head, while the client still keeps its bo
   CHECK(box.refused_hooks() == 1);
 }
 
-TEST_CASE("an upload has as long as a slow line needs for its size, and no longer [attack-B2]") {
+TEST_CASE("an upload ends when its bytes come too slowly, or at the end of its time [attack-B2]") {
   const Inbox inbox;
-  EdgeBox box(inbox.monitor(), {.upload = Millis{300}});
+  const bool slow = GENERATE(true, false);
+  EdgeBox box(inbox.monitor(),
+      {.upload_piece = Millis{slow ? 300 : 60'000}, .upload = Millis{slow ? 60'000 : 300}});
   const Fd fd = box.connect();
   say(fd.get(),
       cat("PUT /v1/artifacts/", k_digest,
           "?cap=a.b HTTP/1.0\r\nHost: h\r\nContent-Length: 100\r\n\r\n12345"));
   CHECK_FALSE(has(read_all(fd.get(), "", Millis{3'000}), "<still open>"));
+}
+
+TEST_CASE("an upload takes as long as it needs while its bytes come (faults 201)") {
+  const Inbox inbox;
+  EdgeBox box(inbox.monitor(), {.upload_piece = Millis{400}});
+  const std::string bytes = noise(10 * 64 * 1024);
+  const Fd fd = box.connect();
+  say(fd.get(),
+      cat("PUT /v1/artifacts/", k_digest,
+          "?cap=a.b HTTP/1.0\r\nHost: h\r\nContent-Length: ", bytes.size(), "\r\n\r\n"));
+  for (size_t at = 0; at < bytes.size(); at += 64 * 1024) {
+    os::real_clock().sleep(Millis{100}); // a second together
+    say(fd.get(), bytes.substr(at, 64 * 1024));
+  }
+  CHECK(status_of(read_all(fd.get(), "stored")) == 201);
+  CHECK((inbox.content() == bytes));
+}
+
+TEST_CASE("an upload that goes on says where, and the monitor learns it and the size of the whole (faults 205)") {
+  const Inbox inbox;
+  EdgeBox box(inbox.monitor());
+  const std::string to = k_digest + "?cap=" + k_cap;
+  CHECK(status_of(box.exchange(put(to, "6789", "Content-Range: bytes 6-9/10\r\n"))) == 201);
+  CHECK(box.said(1)[0].fields == std::vector<std::string>{k_digest, "artifact", k_cap, "10", "6"});
+}
+
+TEST_CASE("a Content-Range that is not the rest of an artifact is refused on the head (faults 205) [attack-B2]") {
+  EdgeBox box(accepting, {.artifact_max = 1'000});
+  const std::string to = k_digest + "?cap=" + k_cap;
+  for (const char* range :
+      {"", "bytes", "bytes 6-9", "bytes 6-9/*", "bytes */10", "bytes 6-8/10", "bytes 5-9/10",
+          "bytes 9-6/10", "bytes 06-9/10", "bytes +6-9/10", "bytes 6-9/11", "octets 6-9/10",
+          "bytes 6-9/10, 1-2/3", "bytes 18446744073709551612-18446744073709551615/0",
+          "bytes 18446744073709551611-18446744073709551614/18446744073709551615"}) {
+    INFO(range);
+    const int status =
+        status_of(box.exchange(put(to, "6789", cat("Content-Range: ", range, "\r\n"))));
+    CHECK((status == 400 || status == 413));
+  }
+  CHECK(status_of(box.exchange(put(to, "6789", "Content-Range: bytes 997-1000/1001\r\n"))) == 413);
+  CHECK(status_of(box.exchange(put(
+            to, "6789", "Content-Range: bytes 6-9/10\r\nContent-Range: bytes 6-9/10\r\n"))) == 400);
+  CHECK(status_of(box.exchange(put(k_digest + ".minisig?cap=" + k_cap, "6789",
+            "Content-Range: bytes 6-9/10\r\n"))) == 400);
+  CHECK(box.said().empty());
 }
 
 TEST_CASE("what the monitor says against an upload is passed on before the body was read") {

@@ -30,7 +30,7 @@ Bytes reply_to(const control::PacketView& asked, int& fd) {
     return control::make_packet(PacketVerb::answer, asked.sequence,
         {"202", R"({"job":"0123456789abcdef"})", "/v1/jobs/0123456789abcdef?cap=x"});
   case PacketVerb::upload_begin:
-    claim(asked.fields.size() == 4 && asked.fields[0].size() == 64 && !asked.fields[2].empty(),
+    claim(asked.fields.size() == 5 && asked.fields[0].size() == 64 && !asked.fields[2].empty(),
         "an upload names a digest and has a capability");
     fd = ::memfd_create("upload", MFD_CLOEXEC);
     return control::make_packet(PacketVerb::answer, asked.sequence, {"200", "{}", "ticket"});

@@ -26,6 +26,17 @@ std::string bar(int percent) {
 
 } // namespace
 
+std::string speed_text(uint64_t done, uint64_t left, std::chrono::nanoseconds time) {
+  using std::chrono::milliseconds;
+  constexpr milliseconds k_least{1'000};
+  if (time < k_least || done == 0)
+    return "";
+  const double a_second = static_cast<double>(done) * 1e9 / static_cast<double>(time.count());
+  const auto more = milliseconds(static_cast<int64_t>(static_cast<double>(left) * 1e3 / a_second));
+  return cat(", ", human_size(static_cast<uint64_t>(a_second)), "/s, ",
+      format_duration(std::chrono::ceil<std::chrono::seconds>(more)), " left");
+}
+
 void Progress::line(std::string_view text) {
   if (!m_terminal.live()) {
     m_terminal.print_status(text);
@@ -82,13 +93,24 @@ void Progress::done(std::string_view what, std::string_view text) {
 }
 
 void Progress::percent(std::string_view what, uint64_t done, uint64_t total) {
+  constexpr std::chrono::milliseconds k_pause{200};
   const int percent = total == 0 ? 100 : static_cast<int>(done * 100 / total);
-  if (!m_terminal.live() || percent == m_percent)
+  const auto now = Clock::now();
+  if (m_percent < 0 || done < m_first) {
+    m_first = done;
+    m_began = now;
+  } else if (percent == m_percent && now - m_shown < k_pause) {
     return;
+  }
   m_percent = percent;
+  if (!m_terminal.live())
+    return;
+  m_shown = now;
   const bool wide = m_terminal.width() >= 60;
   line(cat(padded(what), wide ? bar(percent) + "  " : std::string(),
-      m_terminal.err(Style::dim, cat(percent, " % of ", human_size(total)))));
+      m_terminal.err(Style::dim,
+          cat(percent, " % of ", human_size(total),
+              speed_text(done - m_first, total - done, now - m_began)))));
 }
 
 void Progress::percent_done(std::string_view what, uint64_t total) {

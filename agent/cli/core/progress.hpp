@@ -6,6 +6,7 @@
 #include "cli/core/terminal.hpp"
 #include "control/messages.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -21,7 +22,8 @@ public:
   // A step of the laptop itself, without a percentage.
   void begin(std::string_view what, std::string_view text);
   void done(std::string_view what, std::string_view text);
-  // A step with a percentage, as a bar and on a terminal only: "upload", "pack".
+  // A step with a percentage, as a bar and on a terminal only: "upload", "pack". Its rate and the
+  // time that is left are those since its first call.
   void percent(std::string_view what, uint64_t done, uint64_t total);
   void percent_done(std::string_view what, uint64_t total);
   void end_line(); // before anything else is printed
@@ -37,12 +39,17 @@ private:
   int64_t m_begun_ms = 0;
   uint64_t m_number = 0;
   bool m_open_line = false;
+  using Clock = std::chrono::steady_clock;
   int m_percent = -1;
+  uint64_t m_first = 0; // done when it began
+  Clock::time_point m_began, m_shown;
   std::deque<control::JobEvent> m_logs;
   std::string
       m_undone; // why a step was undone: only if the job continues, else the verdict says it
 };
 
+// ", 2.1 MB/s, 12 s left"; "" while it is too early to tell.
+std::string speed_text(uint64_t done, uint64_t left, std::chrono::nanoseconds time);
 // The verdict on a job that has ended: an error with its code and message if it failed.
 Result<void> verdict_of(const control::Job& job);
 

@@ -28,6 +28,9 @@ constexpr milliseconds k_look_again{200};
 constexpr milliseconds k_reconnect_first{250};
 constexpr milliseconds k_reconnect_most{5'000};
 constexpr int k_tries = 3;
+constexpr int k_upload_tries = 10; // one after the other in which nothing was sent
+// The host learns within a quarter of a minute that a connection is gone.
+constexpr milliseconds k_still_running{25'000};
 
 // The host starts a job within moments. If it is still queued after this many looks, its files are
 // sent anyway, so that the host has them when its turn comes.
@@ -120,10 +123,14 @@ Result<control::Accepted> DeployClient::announce(const Delivery& delivery) {
   }
 }
 
-Result<control::Job> DeployClient::job_now(const control::Accepted& job) {
+Result<control::JobAnswer> DeployClient::look(const control::Accepted& job) {
   const auto reply = TRY(checked({.url = m_base + job.links.status,
       .timeout = k_look_timeout})); // after the deadline too: it is the verdict
-  return TRY(control::read_answer<control::JobAnswer>(reply.body)).job;
+  return control::read_answer<control::JobAnswer>(reply.body);
+}
+
+Result<control::Job> DeployClient::job_now(const control::Accepted& job) {
+  return TRY(look(job)).job;
 }
 
 Result<bool> DeployClient::wants_upload(const control::Accepted& job) {
@@ -158,6 +165,70 @@ Result<bool> DeployClient::put(const std::string& link, const HttpRequest& what)
   }
 }
 
+// How much of the artifact the host has; nullopt: the job has ended, or is past its upload.
+Result<std::optional<uint64_t>> DeployClient::resume_point(const control::Accepted& job) {
+  const auto until = std::chrono::steady_clock::now() + k_still_running;
+  for (;;) {
+    const auto view = TRY(look(job));
+    if (view.job.state != JobState::waiting_upload && view.job.state != JobState::queued)
+      return std::nullopt;
+    const auto upload = view.upload.value_or(control::UploadState{});
+    if (!upload.running)
+      return upload.received;
+    if (std::chrono::steady_clock::now() >= until)
+      return 0; // another one sends it too: the whole is always taken
+    std::this_thread::sleep_for(k_look_again * 5);
+  }
+}
+
+Result<HttpReply> DeployClient::send_from(
+    uint64_t at, const control::Accepted& job, const ArtifactFile& file, int fd) {
+  HttpRequest request{.method = "PUT",
+      .url = m_base + *job.links.artifact,
+      .headers = {"Content-Type: application/octet-stream"},
+      .file = fd,
+      .file_offset = at,
+      .file_size = file.size,
+      .timeout = milliseconds::max(),
+      .sent = [&](uint64_t done) {
+        m_sent = done;
+        m_progress.percent("upload", done, file.size);
+      }};
+  if (at > 0) {
+    request.headers.push_back(cat("Content-Range: bytes ", at, "-", file.size - 1, "/", file.size));
+    m_progress.done("upload", cat("continues at ", human_size(at), " of ", human_size(file.size)));
+  }
+  m_progress.percent("upload", at, file.size);
+  return checked(request);
+}
+
+// False: the host does not take it any more.
+Result<bool> DeployClient::send_artifact(
+    const control::Accepted& job, const ArtifactFile& file, int fd) {
+  uint64_t reached = 0;
+  for (int tried = 1;; ++tried) {
+    Error error{};
+    if (const auto at = resume_point(job); !at)
+      error = at.error();
+    else if (!*at)
+      return false;
+    else if (const auto reply = send_from(**at < file.size ? **at : 0, job, file, fd); reply)
+      return true;
+    else if (error = reply.error(); error.code == Code::corrupt && **at > 0)
+      error.code = Code::conflict; // what the host had was not this: from the beginning
+    m_progress.end_line();
+    if (error.code != Code::unreachable && error.code != Code::conflict)
+      return std::unexpected(error);
+    if (m_sent > reached)
+      tried = 1;
+    reached = std::max(reached, m_sent);
+    if (tried == k_upload_tries)
+      return std::unexpected(error);
+    m_progress.done("upload", cat("broke off: ", error.message));
+    std::this_thread::sleep_for(std::min(k_reconnect_first * (1 << tried), k_reconnect_most));
+  }
+}
+
 Result<bool> DeployClient::upload(const control::Accepted& job, const ArtifactFile& file) {
   if (!TRY(wants_upload(job)))
     return false;
@@ -166,11 +237,9 @@ Result<bool> DeployClient::upload(const control::Accepted& job, const ArtifactFi
   const Fd fd(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd)
     return fail_errno(cat("read ", printable(file.path, 1024)), errno);
-  const bool taken = TRY_IN("upload",
-      put(*job.links.artifact,
-          {.file = fd.get(), .file_size = file.size, .sent = [&](uint64_t done) {
-             m_progress.percent("upload", done, file.size);
-           }}));
+  const auto began = std::chrono::steady_clock::now();
+  const bool taken = TRY_IN("upload", send_artifact(job, file, fd.get()));
+  m_deadline += std::chrono::steady_clock::now() - began; // which is for waiting
   if (taken)
     m_progress.percent_done("upload", file.size);
   m_progress.end_line();

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,9 @@ public:
   // Sends the delivery, and sends it again with the same id if the connection is lost: the host
   // makes one job of both.
   Result<control::Accepted> announce(const Delivery& delivery);
-  // Sends signature and artifact, unless the job is past that. False: the host needed neither.
+  // Sends signature and artifact, unless the job is past that. False: the host needed neither. The
+  // artifact goes on where an upload broke off, of this job or of an earlier one, and may take as
+  // long as bytes flow: the deadline is moved by it.
   Result<bool> upload(const control::Accepted& job, const ArtifactFile& file);
   // Follows the events until the job has ended; after a lost connection it continues after the last
   // event. timed_out: the deadline has passed.
@@ -67,13 +70,19 @@ private:
   Result<StreamState> read_events(const control::Accepted& job, SseParser& parser);
   Result<HttpReply> checked(const HttpRequest& request);
   Result<bool> put(const std::string& link, const HttpRequest& what);
+  Result<control::JobAnswer> look(const control::Accepted& job);
   Result<bool> wants_upload(const control::Accepted& job);
+  Result<std::optional<uint64_t>> resume_point(const control::Accepted& job);
+  Result<HttpReply> send_from(
+      uint64_t at, const control::Accepted& job, const ArtifactFile& file, int fd);
+  Result<bool> send_artifact(const control::Accepted& job, const ArtifactFile& file, int fd);
   void wait(std::chrono::milliseconds time) const;
 
   Http m_http;
   std::string m_base;
   Moment m_deadline;
   Progress& m_progress;
+  uint64_t m_sent = 0; // of the artifact
 };
 
 } // namespace chillbox::cli

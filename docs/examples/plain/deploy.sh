@@ -36,9 +36,14 @@ signature=v1,$(printf '%s.%s.' "$id" "$time" | cat - body |
 curl -sSf "$url/v1/hooks" -H "webhook-id: $id" -H "webhook-timestamp: $time" -H "webhook-signature: $signature" \
   -H 'content-type: application/json' --data-binary @body >answer
 
-# Upload it, and follow the job to its end.
+# Upload it, going on where it broke off, and follow the job to its end.
 link() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p' answer; }
 curl -sSf -T "$file.minisig" -H 'expect:' "$url$(link signature)"
-curl -sSf -T "$file" -H 'expect:' "$url$(link artifact)"
+send() { curl -sSf -C "$1" -T "$file" -H 'expect:' "$url$(link artifact)"; }
+received() { curl -sSf "$url$(link status)" | sed -n 's/.*"upload":{"received":\([0-9]*\),"running":'"$1"'}.*/\1/p'; }
+send 0 || {
+  while [ -n "$(received true)" ]; do sleep 1; done # the host still waits for the rest
+  send "$(received false)"
+}
 curl -sSN "$url$(link events)" | sed -n 's/^data: //p'
 curl -sSf "$url$(link status)" | grep -q '"state":"done"'
