@@ -50,6 +50,9 @@ status_of() { # SEALED STATE
     CHILLBOX_HOST=a@one run -3 chillboxctl releases 'blog' --json
     [ "$(tail -n 1 ssh.log)" = "-- a@one CHILLBOX_HOST= chillboxctl 'releases' '--json' '--' 'blog'" ]
     run -5 chillboxctl rollback blog -H b@c
+    run -5 --separate-stderr chillboxctl rollback blog -H b@c --json
+    [ "$(jq -r '[.schema, .error.code, .error.message] | join(" ")' <<<"$output")" = "chillbox.error.v1 unreachable b@c: ssh did not reach it" ]
+    [[ "$stderr" == *"Connection refused"* ]]
     run -0 chillboxctl unlock -H a@one --passphrase-fd 3 3<<<"through ssh"
     [ "$(tail -n 1 one.log | jq -r .secret)" = "through ssh" ]
     run -2 chillboxctl unlock -H a@one,c@three --passphrase-fd 3 3<<<"x"
@@ -192,4 +195,28 @@ JSON
     run -0 chillboxctl trust add deploy.pub -H one
     [[ "$(cat ssh.log)" == *"'trust' 'add' '--name=deploy' '--' 'RW"* ]]
     [ -s root/etc/chillbox/trusted/deploy.pub ]
+}
+
+@test "[fault-209] a port is written as ssh://USER@HOST:PORT, and the refusal says so" {
+    for host in root@one:2222 one:22 one:/etc '[::1]:22' '[::1]'; do
+        run -2 --separate-stderr chillboxctl ping -H "$host"
+        [[ "$stderr" == *"'$host' is not a host for ssh: with a port, write ssh://$host"* ]]
+        CHILLBOX_HOST=$host run -2 chillboxctl ping
+    done
+    [ ! -e ssh.log ]
+    run chillboxctl ping -H ssh://root@one:2222
+    grep -q -- '-- ssh://root@one:2222 ' ssh.log
+    run chillboxctl ping -H root@2001:db8::1
+    grep -q -- '-- root@2001:db8::1 ' ssh.log
+}
+
+@test "[fault-210] --json prints an object for words that are not understood, too" {
+    for words in 'keygen --json --nonsense' 'trust add --json' '--json statsu' 'deploy x --json' 'ping -H a:1 --json'; do
+        # shellcheck disable=SC2086
+        run -2 --separate-stderr chillboxctl $words
+        [ "$(jq -r '[.schema, .error.code] | join(" ")' <<<"$output")" = "chillbox.error.v1 usage" ]
+        [ -n "$stderr" ]
+    done
+    run -2 --separate-stderr chillboxctl statsu -- --json
+    [ -z "$output" ]
 }

@@ -84,3 +84,39 @@ TEST_CASE("no senders are no error: nothing can be sent then") {
   host.intake->set_senders(must(daemon::load_senders(host.paths.webhooks())));
   CHECK(host.hook({.body = host.any_deploy()}).status == 401);
 }
+
+TEST_CASE("GitHub's ping is answered as a ping, whatever else the sender may do (faults 208)") {
+  GithubHost host;
+  host.write(host.paths.webhooks() + "/hub.key",
+      cat("format: github\nsites: blog\ntypes: site.deploy\n", k_secret, "\n"));
+  host.intake->set_senders(must(daemon::load_senders(host.paths.webhooks())));
+  const std::string ping =
+      R"({"zen":"Keep it logically awesome.","hook_id":42,"hook":{"type":"Repository"},"repository":{}})";
+  const auto reply = host.deliver(ping, "d1", host.sign(ping));
+  CHECK(reply.status == 202);
+  CHECK(host.look(reply.body["job"]).kind == store::JobKind::ping);
+  CHECK(host.deliver(ping, "d2", host.sign(ping)).status == 200);
+  CHECK(host.deliver(ping, "d3", host.sign(ping + " ")).status == 401);
+  // Only as GitHub's.
+  CHECK(host.hook({.body = ping}).status == 422);
+}
+
+TEST_CASE("a form body, and an event of GitHub's own, are refused with what would be right (faults 208)") {
+  GithubHost host;
+  const std::string form = "payload=%7B%22zen%22%3A%22x%22%7D";
+  const auto send = [&](const std::string& body, std::string_view content_type) {
+    host.send(PacketVerb::hook, {"", "", "", host.sign(body), "d1", body, content_type});
+    host.intake->serve();
+    return host.receive();
+  };
+  const auto refused = send(form, "application/x-www-form-urlencoded; charset=utf-8");
+  CHECK(refused.status == 422);
+  CHECK(refused.body["error"]["message"] ==
+      "body: content type must be application/json, and is 'application/x-www-form-urlencoded'");
+  CHECK(host.jobs() == 0);
+  const auto push = send(R"({"ref":"refs/heads/main","commits":[]})", "application/json");
+  CHECK(push.status == 422);
+  CHECK(push.body["error"]["message"].get<std::string>().starts_with(
+      "body: type: must be a string, and is missing: GitHub's own events are not taken"));
+  CHECK(send(host.any_deploy(), "text/plain").status == 202);
+}

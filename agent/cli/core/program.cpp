@@ -7,6 +7,8 @@
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/fleet_run.hpp"
 
+#include <algorithm>
+
 namespace chillbox::cli {
 namespace {
 
@@ -24,9 +26,9 @@ bool is_empty(const control::ErrorData& data) {
   return !data.available && !data.job && !data.state && !data.step;
 }
 
-int report_error(const CommandLine& line, const Error& error, std::string_view hint,
+int report_error(const TerminalOptions& options, const Error& error, std::string_view hint,
     const control::ErrorData& data) {
-  Terminal terminal(line.terminal);
+  Terminal terminal(options);
   print_error(terminal, error.message, hint);
   if (terminal.json())
     terminal.print(answer_text("error",
@@ -47,7 +49,7 @@ int run_here(const CommandLine& line) {
   std::string hint = call.hint;
   if (hint.empty() && line.verb->where == Where::host)
     hint = hint_for(error.code);
-  return report_error(line, error, hint, call.error_data);
+  return report_error(line.terminal, error, hint, call.error_data);
 }
 
 } // namespace
@@ -67,9 +69,10 @@ int run_program(const std::vector<std::string>& words) {
   std::string hint;
   const auto line = parse_command_line(words, environment, hint);
   if (!line) {
-    Terminal terminal({});
-    print_error(terminal, line.error().message, hint);
-    return exit_code(line.error().code);
+    // They were not understood, but a program that reads objects gets one.
+    const bool json = std::ranges::find(words.begin(), std::ranges::find(words, "--"), "--json") !=
+        std::ranges::find(words, "--");
+    return report_error({.json = json}, line.error(), hint, {});
   }
   if (line->verb == nullptr) {
     Terminal(line->terminal).print(trim(line->text));
@@ -78,7 +81,7 @@ int run_program(const std::vector<std::string>& words) {
   if (line->hosts.empty() && line->inventory.empty())
     return run_here(*line);
   const auto code = run_on_hosts(*line);
-  return code ? *code : report_error(*line, code.error(), "", {});
+  return code ? *code : report_error(line->terminal, code.error(), "", {});
 }
 
 } // namespace chillbox::cli

@@ -130,8 +130,12 @@ Result<int> FleetRun::one_after_another() {
   std::vector<int> codes;
   for (const Host& host : m_hosts) {
     m_terminal.print_status(m_terminal.err(Style::bold, cat("== ", host.name)));
-    codes.push_back(TRY(
-        run_on(host, {m_words, ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1})));
+    const auto code =
+        run_on(host, {m_words, ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1});
+    if (!code)
+      m_terminal.print_error(cat(
+          m_terminal.err(Style::bad, "chillboxctl:"), " ", printable(code.error().message, 500)));
+    codes.push_back(code ? *code : exit_code(code.error().code));
     if (codes.back() == exit_code(Code::interrupted))
       return codes.back();
   }

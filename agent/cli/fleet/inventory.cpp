@@ -155,6 +155,13 @@ Result<Host> host_from(const std::string& text) {
     return fail(
         Code::usage, cat("'", printable(text, 80), "' is not a host for ssh: write USER@HOST"));
   const auto at = text.rfind('@');
+  const std::string place = at == text.npos ? text : text.substr(at + 1);
+  // One with two colons is an IPv6 address.
+  if (text.find("://") == text.npos &&
+      (place.starts_with('[') || std::ranges::count(place, ':') == 1))
+    return fail(Code::usage,
+        cat("'", printable(text, 80), "' is not a host for ssh: with a port, write ssh://",
+            printable(text, 80)));
   return Host{
       text, text, {}, cat("https://", at == std::string::npos ? text : text.substr(at + 1)), ""};
 }

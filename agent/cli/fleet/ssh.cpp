@@ -83,6 +83,8 @@ Result<int> run_on(const Host& host, const SshCommand& command) {
   while (::waitpid(pid, &status, 0) < 0)
     if (errno != EINTR)
       return fail_errno("wait for ssh", errno);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == k_ssh_failed)
+    return fail(Code::unreachable, cat(host.name, ": ssh did not reach it"));
   return exit_of_ssh(status);
 }
 

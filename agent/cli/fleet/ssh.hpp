@@ -28,7 +28,8 @@ struct SshCommand {
   int output = -1;                // and the one that gets its standard output
 };
 
-// Runs it on one host, with our own terminal or streams; the exit code. ssh's own 255 becomes 5.
+// Runs it on one host, with our own terminal or streams; the exit code. unreachable when ssh itself
+// failed, which has printed why.
 Result<int> run_on(const Host& host, const SshCommand& command);
 
 // The result of one host.
