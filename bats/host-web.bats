@@ -218,3 +218,61 @@ END
     [[ "$(visit theirs / -w '%{http_code}')" == *"<h1>Locked</h1>"*503 ]]
     in_box rm /run/chillbox/sealed/theirs
 }
+
+# What an application under gunicorn sees of who asks and how.
+python_site() { # NAME WORKER_CLASS, and its module on standard input
+    mkdir -p "$LAPTOP/sites/$1/web/$1_web"
+    printf 'flask\ngunicorn\nuvicorn\n' >"$LAPTOP/sites/$1/web/requirements.txt"
+    wheels "$LAPTOP/sites/$1/web/requirements.txt" "$LAPTOP/sites/$1/web/dep"
+    touch "$LAPTOP/sites/$1/web/$1_web/__init__.py"
+    cat >"$LAPTOP/sites/$1/web/$1_web/app.py"
+    jq -n --arg name "$1" --arg class "$2" '{name: $name, server_name: "\($name).example", version: "0.0.0", watch: "0s",
+        services: [{name: "web", lang: "python", worker_class: $class, app: "\($name)_web.app:app", health: {deadline: "40s", path: "/up"}}]}' >"$LAPTOP/sites/$1/$1.site.json"
+    attack_keys "$1"
+}
+as_proxy() { visit "$1" "$2" -H 'X-Forwarded-For: 203.0.113.9' -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-Ssl: on' -H 'Forwarded: for=203.0.113.9'; }
+
+@test "[fault-245] ASGI and WSGI see the visitor and https as NGINX says, a stranger's word not at all, and SCRIPT_NAME below a path" {
+    python_site asgi uvicorn.workers.UvicornWorker <<'END'
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    text = "up" if scope["path"] == "/up" else "%s %s" % (scope["client"][0], scope["scheme"])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": text.encode()})
+END
+    python_site wsgi sync <<'END'
+from flask import Flask, request, url_for
+from werkzeug.middleware.proxy_fix import ProxyFix
+app = Flask(__name__)
+app.wsgi_app = ProxyFix(app.wsgi_app)
+
+@app.get("/up")
+def up():
+    return "up"
+
+@app.get("/")
+def index():
+    return "%s %s" % (request.remote_addr, url_for("index", _external=True))
+END
+    run attack_deploy asgi; [ "$status" = 0 ] || { echo "$output"; false; }
+    run attack_deploy wsgi; [ "$status" = 0 ] || { echo "$output"; false; }
+    me=$(visit asgi /)
+    me=${me% *}
+    [ -n "$me" ]
+    [ "$(as_proxy asgi /)" = "$me http" ]
+    [ "$(as_proxy wsgi /)" = "$me http://wsgi.example/" ]
+    [ "$(status wsgi / -H "Cookie: s=$(printf 'x%.0s' {1..16000})")" = 200 ]
+    [ "$(status wsgi "/?q=$(printf 'x%.0s' {1..7000})")" = 200 ]
+    in_box sh -c "grep -q trusted_proxies /etc/chillbox/chillbox.toml && sed -i 's|^#* *trusted_proxies = .*|trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]|' /etc/chillbox/chillbox.toml"
+    ctl upgrade
+    [ "$(as_proxy asgi /)" = "203.0.113.9 https" ]
+    [ "$(as_proxy wsgi /)" = "203.0.113.9 https://wsgi.example/" ]
+    attack_edit wsgi '.services[0] += {at: "/blog/", request_timeout: "45s", environment: [{name: "SCRIPT_NAME", value: "/blog"}], health: {deadline: "40s"}}'
+    run attack_deploy wsgi; [ "$status" = 0 ] || { echo "$output"; false; }
+    [ "$(as_proxy wsgi /blog/)" = "203.0.113.9 https://wsgi.example/blog/" ]
+    in_box sh -c 'tr "\0" " " </proc/$(pgrep -o -u wsgi)/cmdline; for p in $(pgrep -u wsgi); do tr "\0" " " </proc/$p/cmdline; done' | grep -q -e '--timeout 45'
+    in_box sed -i 's|^trusted_proxies = .*|trusted_proxies = []|' /etc/chillbox/chillbox.toml
+    ctl upgrade
+    [ "$(as_proxy asgi /)" = "$me http" ]
+}
