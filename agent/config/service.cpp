@@ -304,6 +304,8 @@ void read_service(const Location& at, const Json& json, bool worker, Site& site)
   check_worker_counts(at, service);
   if (service.name != k_nameless)
     check_web(at, site, service);
+  if (!service.health.declared && !service.web.at.empty())
+    service.health.path = service.web.at;
   if (!service.run_cmd.empty() && !service.args.empty())
     (at / "args").problem("write them into run-cmd");
   if (worker && json.is_object() && !json.contains("of") && !json.contains("lang"))

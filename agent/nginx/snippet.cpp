@@ -47,8 +47,9 @@ void put_into(Node& server, const std::vector<Node>& own) {
   auto& nodes = server.inside;
   for (const auto& node : own)
     std::erase_if(nodes, [&](const Node& other) {
-      return node.words[0] == "location" ? other.words == node.words
-                                         : !is_one_of(node, k_adds) && other.words[0] == node.words[0];
+      return node.words[0] == "location"
+          ? other.words == node.words
+          : !is_one_of(node, k_adds) && other.words[0] == node.words[0];
     });
   constexpr std::ptrdiff_t k_preamble = 2; // server_preamble()
   nodes.insert(nodes.begin() + k_preamble, own.begin(), own.end());
@@ -57,7 +58,8 @@ void put_into(Node& server, const std::vector<Node>& own) {
 } // namespace
 
 Result<std::string> with_snippet(const SiteInput& in, const std::string& text) {
-  const auto expanded = TRY_IN(std::string(k_file), config::expand_template(in.snippet, in.variables));
+  const auto expanded =
+      TRY_IN(std::string(k_file), config::expand_template(in.snippet, in.variables));
   auto own = TRY_IN(std::string(k_file), parse(expanded));
   TRY(check_owner(own));
   own = TRY(checked_inside(in, std::move(own)));

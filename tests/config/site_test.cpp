@@ -198,6 +198,22 @@ TEST_CASE("all problems are told at once, one a line, in the order of the tables
   CHECK(holds(text, "\n$.services[1]: found 7, must be an object"));
 }
 
+TEST_CASE("a service that is at a path is checked there, unless its health says where") {
+  const auto path = [](std::string_view more) {
+    return parse_site(
+        cat(R"({"name":"B","server_name":"b.test","services":[{"name":"web","lang":"python")", more,
+            "}]}"),
+        k_slug)
+        .value()
+        .services[0]
+        .health.path;
+  };
+  CHECK(path("") == "/");
+  CHECK(path(R"(,"at":"/blog/")") == "/blog/");
+  CHECK(path(R"(,"at":"/blog/","health":{"deadline":"9s"})") == "/blog/");
+  CHECK(path(R"(,"at":"/blog/","health":{"path":"/up"})") == "/up");
+}
+
 TEST_CASE("kinds are known by their folders: any name of one is taken where none are known, an administrator's everywhere") {
   const auto site = [](std::string_view lang) {
     return cat(R"({"name":"B","server_name":"b.test","services":[{"name":"web","lang":")", lang,
