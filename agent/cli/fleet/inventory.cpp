@@ -68,13 +68,30 @@ Result<void> refuse_templates(const std::string& name, const Json& vars) {
   return {};
 }
 
+// As ssh takes an address of IPv6: without the brackets of a URL.
+std::string bare(std::string address) {
+  if (address.starts_with('[') && address.ends_with(']'))
+    return address.substr(1, address.size() - 2);
+  return address;
+}
+
+// And as a URL does: in brackets, a zone behind %25 (RFC 6874).
+std::string url_of(std::string_view address) {
+  if (address.starts_with('[') ||
+      std::ranges::count(address, ':') < 2) // a name, perhaps with a port
+    return cat("https://", address);
+  const auto zone = address.find('%');
+  return cat("https://[", address.substr(0, zone),
+      zone == std::string_view::npos ? "" : cat("%25", address.substr(zone + 1)), "]");
+}
+
 Result<Host> host_of_vars(const std::string& name, const Json& vars) {
   TRY(refuse_templates(name, vars));
   auto either = [&](std::string_view key, std::string_view older) {
     const std::string value = text_of(vars, key);
     return value.empty() ? text_of(vars, older) : value;
   };
-  const std::string address = either("ansible_host", "ansible_ssh_host");
+  const std::string address = bare(either("ansible_host", "ansible_ssh_host"));
   const std::string user = either("ansible_user", "ansible_ssh_user");
   Host host = TRY_IN(cat("host ", printable(name)),
       host_from(cat(user, user.empty() ? "" : "@", address.empty() ? name : address)));
@@ -89,7 +106,7 @@ Result<Host> host_of_vars(const std::string& name, const Json& vars) {
       host.ssh.push_back(std::move(word));
   host.url = text_of(vars, "chillbox_url");
   if (host.url.empty())
-    host.url = cat("https://", address.empty() ? name : address);
+    host.url = url_of(address.empty() ? name : address);
   host.webhook_key = text_of(vars, "chillbox_webhook_key");
   return host;
 }
@@ -162,8 +179,7 @@ Result<Host> host_from(const std::string& text) {
     return fail(Code::usage,
         cat("'", printable(text, 80), "' is not a host for ssh: with a port, write ssh://",
             printable(text, 80)));
-  return Host{
-      text, text, {}, cat("https://", at == std::string::npos ? text : text.substr(at + 1)), ""};
+  return Host{text, text, {}, url_of(place), ""};
 }
 
 Result<Inventory> parse_inventory(std::string_view text) {
@@ -189,8 +205,23 @@ Result<Inventory> parse_inventory(std::string_view text) {
   return inventory;
 }
 
+// What ansible-playbook takes and this does not, rather than "no such host".
+Result<void> check_form(const Inventory& inventory, std::string_view part) {
+  const auto name = part.substr(part.starts_with('!') || part.starts_with('&') ? 1 : 0);
+  const bool is_host = std::ranges::any_of(
+      inventory.hosts, [&](const Host& host) { return host.name == name || host.target == name; });
+  if (is_host || name.find_first_of(":~@[") == std::string_view::npos)
+    return {};
+  return fail(Code::usage,
+      cat("--limit '", printable(part, 80),
+          "': write names of hosts or groups, with * and ?, separated by commas; ! leaves out, & "
+          "keeps what is in both. ':', ~REGEX, @FILE and [RANGE] are not known here"));
+}
+
 Result<std::vector<Host>> choose(
     const Inventory& inventory, const std::vector<std::string>& limit) {
+  for (const std::string& part : limit)
+    TRY(check_form(inventory, part));
   std::set<std::string> kept;
   const bool only_taken_away = std::ranges::all_of(limit,
       [](const std::string& part) { return part.starts_with('!') || part.starts_with('&'); });
