@@ -108,16 +108,17 @@ send_over() { over_line "$CTL" deploy "$ARTIFACT" --to "$URL" --webhook-key "$LA
 
 @test "[fault-205] so does the script of docs/examples/plain" {
     line 2000000 1000000
-    big_site 1.4.1 3000000
-    mkdir -p "$LAPTOP/desk"
-    rm -rf "$LAPTOP/desk/hello"
-    mv "$LAPTOP/hello" "$LAPTOP/desk/hello"
-    cp "$LAPTOP/deployer.key" "$LAPTOP/hook.key" "$LAPTOP/desk"
-    echo "$RECIPIENT" >"$LAPTOP/desk/recipient.txt"
+    mkdir -p "$LAPTOP/desk/leaflet/pages"
     cd "$LAPTOP/desk"
-    run -0 over_line sh "$ROOT/docs/examples/plain/deploy.sh" "$URL" hello 1.4.1
+    printf 'a leaf\n' >leaflet/pages/index.html
+    head -c 3000000 /dev/urandom >leaflet/pages/noise.bin
+    printf '%s' '{"name": "Leaflet", "server_name": "leaflet.example", "version": "1.0.0", "watch": "1s",
+        "services": [{"name": "pages", "lang": "static", "handler": "pages"}]}' >leaflet/leaflet.site.json
+    cp "$LAPTOP/deployer.key" "$LAPTOP/hook.key" .
+    echo "$RECIPIENT" >recipient.txt
+    run -0 over_line sh "$ROOT/docs/examples/plain/deploy.sh" "$URL" leaflet 1.0.0
     [[ "$output" == *"curl: "* ]] # it did break off
-    [[ "$(get /)" = "hello from 1.4.1" ]]
+    [ "$(host_curl -H 'Host: leaflet.example' "$URL/")" = "a leaf" ]
 }
 
 @test "[fault-207] a part that nobody goes on with is gone after upload_wait, and its job has ended" {
