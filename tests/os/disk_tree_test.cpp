@@ -321,6 +321,27 @@ TEST_CASE("published trees are readable for everybody, executables executable, n
   CHECK(mode_of(dir / "t/app/text") == 0604);
 }
 
+TEST_CASE("a folder is shared step by step: its readers pass above it and read in it, and no link is followed") {
+  const TempDir dir;
+  const Owner nobody = is_root() ? Owner{k_nobody, k_nobody} : k_me;
+  REQUIRE(real_disk().make_dir(dir / "site", 0700, nobody));
+  REQUIRE(real_disk().share_dir(dir / "site", "web/uploads", nobody));
+  REQUIRE(real_disk().share_dir(dir / "site", "web/uploads", nobody)); // again
+  CHECK(mode_of(dir / "site") == 0710);
+  CHECK(mode_of(dir / "site/web") == 0710);
+  CHECK(mode_of(dir / "site/web/uploads") == 02750);
+  REQUIRE(real_disk().make_dir(dir / "outside", 0700));
+  make_link("../outside", dir / "site/link");
+  CHECK_FALSE(real_disk().share_dir(dir / "site", "link/uploads", nobody));
+  CHECK_FALSE(real_disk().share_dir(dir / "site", "link", nobody));
+  CHECK(names(dir / "outside").empty());
+  CHECK(mode_of(dir / "outside") == 0700);
+  if (is_root()) {
+    REQUIRE(real_disk().make_dir(dir / "site/theirs", 0700, Owner{k_nobody - 1, k_nobody - 1}));
+    CHECK(real_disk().share_dir(dir / "site", "theirs/x", nobody).error().code == Code::denied);
+  }
+}
+
 TEST_CASE("a tree is measured in bytes and entries") {
   const TempDir dir;
   make_release(dir / "t");
