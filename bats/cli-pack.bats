@@ -41,6 +41,36 @@ use_pip() {
     [ "$(pack -q)" = out/blog-1.0.0.tar.zst.age ]
 }
 
+@test "pack without a word says all that is missing at once, with a line to copy; a folder that is deployed is to be packed first (faults 272)" {
+    cd blog
+    run -2 chillboxctl pack
+    [[ "$output" == *"not said: for which host (-R FILE, its recipient.txt, or -r AGE1..), which key signs (-k KEY, of \`chillboxctl keygen\`), where it goes (-o OUTDIR); for example: chillboxctl pack . -R recipient.txt -k deployer.key -o out"* ]]
+    run -2 chillboxctl pack -k ../deploy.key -o ../out
+    [[ "$output" == *"not said: for which host (-R FILE, its recipient.txt, or -r AGE1..); for example"* ]]
+    run -0 chillboxctl pack -r "$RECIPIENT" -k ../deploy.key -o ../out
+    run -2 chillboxctl secrets pack ../secrets -s blog
+    [[ "$output" == *"for example: chillboxctl secrets pack ../secrets -s SITE -R recipient.txt"* ]]
+    cd ..
+    echo "$(head -c 24 /dev/zero | base64 | sed s/^/whsec_/)" >hook
+    run -2 chillboxctl deploy blog --to http://127.0.0.1 --webhook-key hook
+    [[ "$output" == *"blog is a folder, and what is deployed is an artifact of it: chillboxctl pack blog "* ]]
+    run -0 chillboxctl new fresh
+    [[ "$output" == *'next: chillboxctl pack fresh --wheels --python "$(ssh root@HOST python3 --version)" -R recipient.txt -k deployer.key -o out' ]]
+}
+
+@test "what a host would refuse is said on the laptop: a ratio, an SSH key as recipient, a clock of 1970 (faults 270)" {
+    head -c 80000000 /dev/zero >blog/backend/blank
+    run -0 --separate-stderr pack
+    [[ "$stderr" == *"warning: it unpacks to "*" times its size, and a host takes 200 unless limits.ratio_max in its chillbox.toml is more"* ]]
+    rm blog/backend/blank
+    run -2 chillboxctl pack blog -r "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEftGq9RipYrymfj7RhNuGZfvd4UUqV2+kLxH5Yy6kQx" -k deploy.key -o out
+    [[ "$output" == *": an SSH key: only X25519 recipients (age1...) work here"* ]]
+    if command -v faketime >/dev/null; then
+        run -1 faketime '1970-01-02 00:00:00' chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o out2
+        [[ "$output" == *"this machine's clock says 1970-01-0"*": set it, because serials are made of the time, or give --serial"* ]]
+    fi
+}
+
 @test "on a terminal there is a bar" {
     head -c 30000000 /dev/zero >blog/backend/big
     run -0 env COLUMNS=100 "$FAKE/at-terminal" -- chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o out

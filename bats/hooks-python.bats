@@ -308,6 +308,32 @@ $CHILLBOX_BUILD_DIR/venv/bin/gunicorn" ]
     [ "$(tail -n 1 <<<"$set_up")" = 'a:b("x y")' ]
 }
 
+@test "preflight names settings of gunicorn that cannot work, each with its line (faults 268)" {
+    flask_site
+    conf() { printf '%s\n' "$@" >gunicorn.conf.py; }
+    conf '# of the start app' 'import os' 'reuse_port = True' 'daemon: bool = True' 'pidfile = "/var/run/web.pid"' 'user = "www-data"' 'errorlog = "logs/error.log"' \
+        'certfile = "x.pem"' 'group = os.environ["G"]' 'bind = "0.0.0.0:8000"' 'accesslog = "-"' 'worker_tmp_dir = "/dev/shm"' "errorlog = '$CHILLBOX_DATA_DIR/error.log'"
+    for shell in with_dash with_ash; do
+        run -0 "$shell" "$python/preflight"
+        [[ "${lines[0]}" == "gunicorn.conf.py, line 3: reuse_port cannot work: the service answers on a socket that it is handed"* ]]
+        [[ "${lines[1]}" == "gunicorn.conf.py, line 4: daemon cannot work: a service must stay in the foreground" ]]
+        [[ "${lines[2]}" == "gunicorn.conf.py, line 5: pidfile cannot work: "*"CHILLBOX_DATA_DIR and /tmp only" ]]
+        [[ "${lines[3]}" == "gunicorn.conf.py, line 6: user cannot work: "* ]]
+        [[ "${lines[4]}" == "gunicorn.conf.py, line 7: errorlog cannot work: "* ]]
+        [[ "${lines[5]}" == "gunicorn.conf.py, line 8: certfile cannot work: "* ]]
+        [ "${#lines[@]}" -eq 6 ]
+    done
+    conf 'daemon = False' 'reuse_port = bool(0)' 'def on_starting(server):' '    open("/nowhere")' 'open("ran", "w")' "user = '$CHILLBOX_SITE'"
+    GUNICORN_CMD_ARGS="--workers 3 --threads=2" run -0 with_dash "$python/preflight"
+    [ -z "$output" ]
+    [ ! -e ran ]
+    GUNICORN_CMD_ARGS="--daemon --pid /run/x.pid -u root" run -0 with_dash "$python/preflight"
+    [ "$(grep -c '^GUNICORN_CMD_ARGS: ' <<<"$output")" -eq 3 ]
+    conf 'workers = (' 'x'
+    run -0 with_dash "$python/preflight"
+    [[ "$output" == "gunicorn.conf.py, line "*": "* ]]
+}
+
 @test "command without a build says so" {
     export CHILLBOX_SLOT=a CHILLBOX_SOCKET=/x
     run --separate-stderr with_dash "$python/command"

@@ -46,6 +46,32 @@ example() { awk '/^# A HANDLER OF YOUR OWN/ {on = 1} on && /^```/ {inside = !ins
     [ "$(get /any/path)" = "hello from x-go" ]
 }
 
+@test "a Node.js application with a package is a service of the shipped kind node, which the host refuses while it has no Node.js" {
+    command -v npm >/dev/null || skip "needs Node.js with npm"
+    rm -rf "$LAPTOP/hello"
+    "$CTL" new -q hello -o "$LAPTOP/hello" --kind node
+    mkdir -p "$LAPTOP/hello/web/vendor" "$BATS_TEST_TMPDIR/package"
+    echo '{"name": "greet", "version": "1.0.0"}' >"$BATS_TEST_TMPDIR/package/package.json"
+    echo 'module.exports = "hello from a package";' >"$BATS_TEST_TMPDIR/package/index.js"
+    tar -czf "$LAPTOP/hello/web/vendor/greet.tgz" -C "$BATS_TEST_TMPDIR" package
+    (cd "$LAPTOP/hello/web" && jq '.dependencies = {greet: "file:vendor/greet.tgz"}' package.json >new && mv new package.json && npm install --package-lock-only --no-audit --no-fund --silent)
+    sed -i 's/"@TITLE@.*"\|"Hello: hello from chillbox\\n"/require("greet")/' "$LAPTOP/hello/web/server.js"
+    jq --arg v "$(next_version)" '.version = $v | .watch = "1s"' "$LAPTOP/hello/hello.site.json" >"$LAPTOP/new" && mv "$LAPTOP/new" "$LAPTOP/hello/hello.site.json"
+    run -3 pack
+    [[ "$output" == *"service web: its packages are not in dep/"* ]]
+    artifact=$(pack --wheels)
+    in_box test ! -e /usr/bin/node || in_box rm /usr/bin/node
+    run -8 send "$artifact"
+    [[ "$output" == *"lang 'node' needs node, which this host does not have"* ]]
+    box push "$HOST" "$(readlink -f "$(command -v node)")" /usr/bin/
+    run -0 send "$artifact"
+    [ "$(get /)" = "hello from a package" ]
+    [ "$(get /up)" = ok ]
+    run -0 ctl restart hello
+    [ "$(get /)" = "hello from a package" ]
+    in_box rm /usr/bin/node
+}
+
 @test "a kind that the host does not have is refused before anything is changed, with the kinds that it has" {
     site x-og
     server never

@@ -4,6 +4,7 @@
 
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 
@@ -12,9 +13,16 @@ namespace {
 
 constexpr int k_max_window_log =
     27; // 128 MiB, what `zstd --ultra -22` writes and zstd itself accepts unasked
-constexpr uint64_t k_ratio_from = 1
-    << 20; // below, a ratio says nothing: a tar of one small file is mostly zeros
+// Below, a ratio says nothing, and what it would keep out fits: regular text, blank databases.
+constexpr uint64_t k_ratio_from = 64 << 20;
 constexpr size_t k_magic_size = 4;
+
+struct Magic {
+  std::string_view bytes, name;
+};
+constexpr std::array<Magic, 6> k_not_taken{
+    {{"\xFD\x37zXZ", "xz"}, {"BZh", "bzip2"}, {"\x04\x22\x4D\x18", "lz4"}, {"PK\x03\x04", "zip"},
+        {"7z\xBC\xAF", "7-Zip"}, {"\x1F\x9D", "compress"}}};
 
 } // namespace
 
@@ -42,6 +50,10 @@ public:
     ZSTD_inBuffer from{in.data(), in.size(), 0};
     ZSTD_outBuffer to{out.data(), out.size(), 0};
     const size_t left = ZSTD_decompressStream(m_stream.get(), &to, &from);
+    if (ZSTD_getErrorCode(left) == ZSTD_error_frameParameter_windowTooLarge)
+      return fail(Code::corrupt,
+          cat("zstd: its window is larger than 2^", k_max_window_log,
+              " bytes: compress with --long=", k_max_window_log, " at most"));
     if (ZSTD_isError(left))
       return fail(Code::corrupt, cat("zstd: ", ZSTD_getErrorName(left)));
     return Step{from.pos, to.pos, left == 0};
@@ -111,6 +123,12 @@ Result<void> Decompressor::start() {
   TRY(refill());
   if (m_input.size() < k_magic_size)
     return fail(Code::corrupt, cat("payload of ", m_input.size(), " bytes: not an archive"));
+  for (const Magic& magic : k_not_taken)
+    if (std::ranges::equal(m_input.first(std::min(magic.bytes.size(), k_magic_size)),
+            magic.bytes.substr(0, k_magic_size), {}, {},
+            [](char c) { return static_cast<uint8_t>(c); }))
+      return fail(Code::corrupt,
+          cat("compressed with ", magic.name, ": zstd, gzip and plain tar are taken"));
   static constexpr std::array<uint8_t, k_magic_size> k_zstd{0x28, 0xB5, 0x2F, 0xFD};
   if (std::ranges::equal(m_input.first(k_magic_size), k_zstd))
     m_codec = std::make_unique<Zstd>();
@@ -127,8 +145,8 @@ Result<void> Decompressor::check_limits() const {
         Code::too_large, cat("unpacks to more than the limit of ", m_limits.bytes, " bytes"));
   if (m_out > k_ratio_from && m_out / m_limits.ratio > m_in)
     return fail(Code::too_large,
-        cat("unpacks to more than ", m_limits.ratio, " times its size: ", m_out, " bytes out of ",
-            m_in));
+        cat("unpacks to more than ", m_limits.ratio, " times its size (limits.ratio_max): ", m_out,
+            " bytes out of ", m_in));
   return {};
 }
 

@@ -79,6 +79,7 @@ Table<Draft> common_members() {
       {"built", list(&Kind::built, Text{k_folder})},
       {"programs", list(&Kind::programs, read_programs)},
       {"built_programs", list(&Kind::built_programs, read_programs)},
+      {"environment", list(&Kind::environment, Text{k_line})},
       {"needs", list(&Kind::needs, Text{k_file_name})},
       {"front", member(&Kind::preferred_front, Boolean{})}};
 }

@@ -35,6 +35,8 @@ struct Kind {
   // Folders of programs, where the commands of such a service are looked up first; relative, of
   // what was built and of the service's folder.
   std::vector<std::string> built_programs, programs;
+  // "NAME=VALUE", for what such a service runs, unless the service has that variable itself.
+  std::vector<std::string> environment;
 
   // Whether such a service answers `/` rather than one that only has files.
   bool front() const { return preferred_front.value_or(listens != Listens::no); }

@@ -157,6 +157,9 @@ Result<Point> parse_age_recipient(std::string_view text) {
   if (text.starts_with("age1pq") && text.size() > 100)
     return fail(Code::invalid,
         cat(context(), ": post-quantum: only X25519 recipients (age1...) work here"));
+  if (text.starts_with("ssh-") || text.starts_with("ecdsa-") || text.starts_with("sk-"))
+    return fail(
+        Code::invalid, cat(context(), ": an SSH key: only X25519 recipients (age1...) work here"));
   if (!text.starts_with("age1"))
     return fail(Code::invalid, cat(context(), ": does not begin with age1"));
   const SecretBytes bytes = TRY_IN(context(), bech32_decode(k_recipient_hrp, text));

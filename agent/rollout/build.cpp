@@ -213,8 +213,10 @@ Result<void> build_all(JobContext& r) {
   auto services = r.release.services; // those first whose paths the others may want to know
   std::ranges::stable_partition(services, [](const PlannedService& p) { return p.kind.hashed; });
   for (const auto& p : services)
-    if (p.kind.builds && r.host.disk.exists(r.release_dir() + "/" + p.service.name.str()))
+    if (p.kind.builds && r.host.disk.exists(r.release_dir() + "/" + p.service.name.str())) {
+      r.info(cat("builds '", p.service.name.str(), "'")); // the first time takes long
       TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p, layers).go());
+    }
   return r.host.disk.make_dir(top_of(r), k_traverse, root_and(r.release.user));
 }
 

@@ -165,6 +165,11 @@ Result<Environment> service_environment(HostContext& host, const ServiceContext&
   for (auto& [name, value] : hook_environment(host, place))
     if (name != "CHILLBOX_CACHE_DIR" && !expanded.contains(name))
       env.emplace_back(name, std::move(value));
+  if (place.kind == nullptr)
+    return env;
+  for (const std::string& line : place.kind->environment)
+    if (const auto name = line.substr(0, line.find('=')); !expanded.contains(name))
+      env.emplace_back(name, line.substr(std::min(line.size(), name.size() + 1)));
   return env;
 }
 

@@ -30,12 +30,28 @@ std::string_view reached(const os::Exit& exit) {
       : "";
 }
 
+} // namespace
+
+std::string_view read_only_hint(std::string_view said) {
+  const auto has = [&](std::string_view text) { return said.find(text) != said.npos; };
+  const bool denied =
+      has("ermission denied") || has("EACCES"); // of Python, Node, Go, libc; of a release only
+  if (has("unable to open database file") || has("attempt to write a readonly database") ||
+      has("ead-only file system") || has("EROFS") || (denied && has("/releases/")))
+    return "the release is read-only: what a service writes goes to $CHILLBOX_DATA_DIR, see site.json(5)";
+  return "";
+}
+
+namespace {
+
 Result<void> must_succeed(const os::Exit& exit, std::string_view what) {
   if (exit.ok())
     return {};
   const std::string said = last_line(exit.err.empty() ? exit.out : exit.err);
+  const auto hint = read_only_hint(said);
   return fail(Code::failure,
-      cat(what, " ended with code ", exit.code, reached(exit), said.empty() ? "" : ": ", said));
+      cat(what, " ended with code ", exit.code, reached(exit), said.empty() ? "" : ": ", said,
+          hint.empty() ? "" : "; ", hint));
 }
 
 void set(Environment& environment, std::string_view name, std::string value) {
@@ -62,6 +78,8 @@ Environment with_run_cmd(HostContext& host, const ServiceKind& kind, ServiceCont
   const auto& words = place.service->run_cmd;
   environment.emplace_back("CHILLBOX_RUN_CMD",
       join(config::expand_words(words, run_variables(host, place)).value_or(words), "\n"));
+  if (const auto& command = place.service->release_command; !command.empty())
+    environment.emplace_back("CHILLBOX_RELEASE_COMMAND", command[0]);
   return environment;
 }
 

@@ -88,4 +88,8 @@ Result<void> release_command(HostContext& host, const ServiceContext& place,
 Result<void> run_event(HostContext& host, const std::string& name, const Environment& environment,
     const std::function<void(std::string_view)>& on_line);
 
+// A line for people whose program could not write where a release is: "" when that is not what it
+// says.
+std::string_view read_only_hint(std::string_view said);
+
 } // namespace chillbox::rollout

@@ -120,6 +120,11 @@ void keep_last_lines(JobContext& r) {
       r.output(line);
       r.release.row.last_log += printable(line, 500) + "\n";
     }
+    for (auto line : lines)
+      if (const auto hint = read_only_hint(line); !hint.empty()) {
+        r.output(hint);
+        break;
+      }
   }
 }
 

@@ -149,7 +149,7 @@ TEST_CASE(
   Encrypted cut(good());
   cut.store(cut.bytes.substr(0, cut.bytes.size() - 1));
   Encrypted bad(file("blog/a") + file("../x") + end());
-  Encrypted bomb(zstd(file("b", std::string(8 << 20, '\0')) + end()));
+  Encrypted bomb(zstd(file("b", std::string(80 << 20, '\0')) + end()));
   Staging s;
   CHECK_SAYS(s.run(cut).says(), "corrupt: stage: age payload");
   CHECK(s.gone());

@@ -343,7 +343,7 @@ TEST_CASE("the contents are counted by part, with the largest files") {
   CHECK(contents.largest.front().path == "blog/api/dep/a.whl");
 }
 
-TEST_CASE("what collect prints goes into the archive in place of the author's file, or keeps one out of it") {
+TEST_CASE("what collect prints goes into the archive in place of the author's file or in addition, or keeps one out of it") {
   const Folder dir;
   dir.write("blog.site.json", site_json());
   dir.write("backend/requirements.txt", "a==1\n");
@@ -356,7 +356,7 @@ TEST_CASE("what collect prints goes into the archive in place of the author's fi
               {{"requirements.txt", "a==2\n"}, {"dep/notes.txt", std::nullopt}, {"x", "y"}}}}});
   REQUIRE(entries);
   CHECK(names(*entries) ==
-      std::vector<std::string>{"blog/api/requirements.txt", "blog/blog.site.json"});
+      std::vector<std::string>{"blog/api/requirements.txt", "blog/api/x", "blog/blog.site.json"});
   const auto packed =
       std::ranges::find(*entries, "blog/api/requirements.txt", &artifact::PackEntry::name);
   CHECK(packed->content == "a==2\n");

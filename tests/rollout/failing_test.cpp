@@ -1,6 +1,7 @@
 // A new release that fails on its way: each time the old one is live, the new one's directory is
 // gone and its row says why.
 #include "rollout/host.hpp"
+#include "rollout/service_kind.hpp"
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -87,6 +88,22 @@ TEST_CASE("[fault-104] a new release that exits at once is found out before its 
       .services = R"([{"name":"app","lang":"python","health":{"deadline":"10m"}}])"});
   kept_the_old(host, job, Code::unhealthy, "service 'app' keeps crashing on start");
   CHECK(host.release(job.release).last_log == "ModuleNotFoundError: No module named 'flask'\n");
+}
+
+TEST_CASE("a release that writes where it cannot is told where it can (faults 269)") {
+  LiveHost host;
+  host.runner.app("2.0.0").exits = true;
+  host.runner.app("2.0.0").says = "sqlite3.OperationalError: unable to open database file\n";
+  const auto job = host.deploy("2.0.0");
+  CHECK(host.told(job.id, "log the release is read-only: what a service writes goes to"));
+  CHECK(host.release(job.release).last_log ==
+      "sqlite3.OperationalError: unable to open database file\n");
+  CHECK(rollout::read_only_hint("open '/srv/chillbox/b/releases/1/web/x': EACCES") != "");
+  CHECK(rollout::read_only_hint(
+            "[Errno 13] Permission denied: '/srv/x/releases/1.0-1/web/instance'") != "");
+  CHECK(rollout::read_only_hint("OSError: [Errno 30] Read-only file system: 'x'") != "");
+  CHECK(rollout::read_only_hint("open /etc/shadow: permission denied") == "");
+  CHECK(rollout::read_only_hint("ModuleNotFoundError: No module named 'x'") == "");
 }
 
 TEST_CASE("[fault-104] a new release that crashes again and again is not waited for") {

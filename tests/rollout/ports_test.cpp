@@ -64,7 +64,7 @@ TEST_CASE("a kind.json with members or values that it cannot have is refused, ea
       cat(path, R"(: $.listens: found 7, must be one of no, unix, tcp
 $.build: found 'yes', must be true or false
 $.when[0]: found 3, must be an object
-$.when[1].publik: unknown field, allowed are variable, value, listens, build, public, built, programs, built_programs, needs, front; did you mean 'public'?)"));
+$.when[1].publik: unknown field, allowed are variable, value, listens, build, public, built, programs, built_programs, environment, needs, front; did you mean 'public'?)"));
   CHECK(problem("[]") == path + ": $: found an array, must be an object");
   CHECK(problem(R"({"when":{}})") == path + ": $.when: found an object, must be an array");
   host.handler("chill", std::string(16 * 1024 + 1, ' '));

@@ -27,7 +27,8 @@ constexpr std::string_view k_site = R"({"name":"B","server_name":"b.test",
 struct Place {
   Place() {
     host.handler("python", R"({"listens":"unix","build":true,"built_programs":["venv/bin"],
-      "programs":["node_modules/.bin"]})");
+      "programs":["node_modules/.bin"],
+      "environment":["PYTHONUNBUFFERED=1","LANG=C"]})");
     for (const auto& service : site.services)
       planned.push_back({service, must(find_kind(context(), site, service))});
   }
@@ -57,6 +58,12 @@ struct Place {
 };
 
 } // namespace
+
+TEST_CASE("a kind has variables of its own, which a service may set to something else") {
+  Place place;
+  CHECK(place.variable(place.of(0), "PYTHONUNBUFFERED") == "1");
+  CHECK(place.variable(place.of(0), "LANG") == "de_DE.UTF-8");
+}
 
 TEST_CASE("a program is looked up in the folders of the kind, then in the service's, then on the host, and PATH says the same") {
   Place place;

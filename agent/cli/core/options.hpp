@@ -15,13 +15,13 @@ inline constexpr Option k_no_watch{
 inline constexpr Option k_limit{"-n,--lines", ArgKind::number, "N", "show this many, the newest"};
 inline constexpr Option k_follow{"-f,--follow", ArgKind::flag, "", "follow as more is written"};
 inline constexpr Option k_recipients{"-r,--recipient", ArgKind::list, "AGE1..[,..]",
-    "encrypt to this host (its recipient.txt); may be repeated"};
+    "encrypt to this host (its recipient.txt); may be repeated; this or -R is required"};
 inline constexpr Option k_recipients_file{
     "-R,--recipients-file", ArgKind::text, "FILE", "encrypt to all hosts in FILE, one per line"};
 inline constexpr Option k_key{
-    "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key", true};
+    "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key (required)"};
 inline constexpr Option k_outdir{
-    "-o,--output", ArgKind::text, "OUTDIR", "where the artifact and its .minisig go", true};
+    "-o,--output", ArgKind::text, "OUTDIR", "where the artifact and its .minisig go (required)"};
 inline constexpr Option k_key_output{"-o,--output", ArgKind::text, "FILE",
     "write the key to FILE, which is made for you alone; with -H on this machine"};
 inline constexpr Option k_serial{"--serial", ArgKind::number, "N",

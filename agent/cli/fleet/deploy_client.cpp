@@ -9,6 +9,7 @@
 #include "crypto/webhook.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -52,6 +53,12 @@ std::string body_of(const ArtifactFile& file, int64_t now, bool watch) {
 } // namespace
 
 Result<ArtifactFile> open_artifact(const std::string& path) {
+  struct stat st{};
+  if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
+    return fail(Code::usage,
+        cat(printable(path, 1024),
+            " is a folder, and what is deployed is an artifact of it: chillboxctl pack ",
+            printable(path, 1024), " -R recipient.txt -k deployer.key -o out"));
   const std::string minisig = path + ".minisig";
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd)

@@ -24,6 +24,9 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view k_trusted_comment = "trusted comment: ";
 constexpr size_t k_max_small_file = 64 * 1024;
+constexpr int64_t k_year_2020 = 1'577'836'800; // Unix seconds
+// What hosts refuse, unless their limits.ratio_max says otherwise (chillbox.toml(5)).
+constexpr uint64_t k_ratio = 200, k_ratio_from = 64 << 20;
 
 Result<std::vector<std::string>> recipients_of(const Args& args) {
   std::vector<std::string> recipients;
@@ -78,6 +81,19 @@ void remove_begun(const std::string& path) {
 
 } // namespace
 
+Result<void> check_signer_args(const Args& args, std::string_view example) {
+  std::vector<std::string> missing;
+  if (!args.has("recipient") && !args.has("recipients-file"))
+    missing.emplace_back("for which host (-R FILE, its recipient.txt, or -r AGE1..)");
+  if (!args.has("key"))
+    missing.emplace_back("which key signs (-k KEY, of `chillboxctl keygen`)");
+  if (!args.has("output"))
+    missing.emplace_back("where it goes (-o OUTDIR)");
+  if (missing.empty())
+    return {};
+  return fail(Code::usage, cat("not said: ", join(missing, ", "), "; for example: ", example));
+}
+
 Result<ArtifactSigner> prepare_signer(const Args& args) {
   auto recipients = TRY(recipients_of(args));
   const int64_t mtime = TRY(source_date());
@@ -124,8 +140,12 @@ Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer
   const uint64_t serial = call.args.has("serial")
       ? call.args.number("serial", 0)
       : next_serial(signer.outdir, site, !version, os::real_clock().wall());
-  if (serial == 0)
+  if (call.args.has("serial") && serial == 0)
     return fail(Code::usage, "--serial 0: hosts count from 1");
+  if (const int64_t now = os::real_clock().wall(); !call.args.has("serial") && now < k_year_2020)
+    return fail(Code::invalid,
+        cat("this machine's clock says ", rfc3339(now),
+            ": set it, because serials are made of the time, or give --serial"));
   os::Disk& disk = os::real_disk();
   Progress progress(call.terminal);
   const DeferInterrupt defer;
@@ -149,6 +169,10 @@ Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer
   const std::string signature =
       signer.key.sign(packed.blake2b, artifact::statement_text(statement));
   TRY(disk.write(path + ".minisig", signature, 0644, {::geteuid(), ::getegid()}));
+  if (packed.unpacked > k_ratio_from && packed.unpacked / k_ratio > packed.size)
+    call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " it unpacks to ",
+        packed.unpacked / std::max<uint64_t>(packed.size, 1), " times its size, and a host takes ",
+        k_ratio, " unless limits.ratio_max in its chillbox.toml is more"));
   return SignedArtifact{path, packed, serial};
 }
 

@@ -31,6 +31,9 @@ struct SignedArtifact {
   uint64_t serial = 0;
 };
 
+// usage: names at once which of -r or -R, -k and -o are missing; example: a command with all of
+// them.
+Result<void> check_signer_args(const Args& args, std::string_view example);
 // From -r, -R, -k, -o, --expires, --passphrase-fd; makes OUTDIR.
 Result<ArtifactSigner> prepare_signer(const Args& args);
 // version: nullopt for a secret set. Writes OUTDIR/SITE-VERSION.tar.zst.age or

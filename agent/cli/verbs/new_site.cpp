@@ -91,11 +91,10 @@ Result<void> run(Call& call) {
   }
   call.terminal.print(dir);
   call.terminal.print_status(cat("next: chillboxctl pack ", printable(dir, 200),
-      kinds.find(kind).language.empty() ? "" : " --wheels --python VERSION",
-      " -R recipient.txt -k deployer.key -o out",
       kinds.find(kind).language.empty()
           ? ""
-          : ", with the VERSION that `python3 --version` prints on the host"));
+          : " --wheels --python \"$(ssh root@HOST python3 --version)\"",
+      " -R recipient.txt -k deployer.key -o out"));
   return {};
 }
 

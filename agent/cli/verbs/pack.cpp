@@ -12,8 +12,8 @@ namespace chillbox::cli {
 namespace {
 
 constexpr std::array k_options{
-    Option{"DIR", ArgKind::text, "",
-        "folder with SITE.site.json (or .toml) and the services' folders, or that file"},
+    Option{"[DIR]", ArgKind::text, "",
+        "folder with SITE.site.json (or .toml) and the services' folders, or that file (default: .)"},
     Option{"--source", ArgKind::text, "DIR",
         "where the services' folders are, if not next to the site file"},
     Option{"--wheels", ArgKind::flag, "",
@@ -47,9 +47,12 @@ void print_left_out(const LeftOut& left_out, Progress& progress) {
 }
 
 Result<void> run(Call& call) {
+  const std::string dir = call.args.text("DIR", ".");
+  TRY(check_signer_args(call.args,
+      cat("chillboxctl pack ", printable(dir, 200), " -R recipient.txt -k deployer.key -o out")));
   const auto options = TRY(collect_options(call.args));
-  const SiteFolder folder = TRY(read_site_folder(
-      call.args.text("DIR"), call.args.text("source"), TRY(Kinds::load(call.paths))));
+  const SiteFolder folder =
+      TRY(read_site_folder(dir, call.args.text("source"), TRY(Kinds::load(call.paths))));
   const SiteName& slug = folder.site.slug;
   const ArtifactSigner signer = TRY(prepare_signer(call.args));
   const Laptop laptop{os::real_runner(), !call.args.has("no-commands"),

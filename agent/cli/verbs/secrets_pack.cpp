@@ -54,6 +54,9 @@ Result<void> add_files(Entries& entries, const fs::path& dir, const std::string&
 
 Result<void> run(Call& call) {
   const std::string dir = call.args.text("DIR");
+  TRY(check_signer_args(call.args,
+      cat("chillboxctl secrets pack ", printable(dir, 200),
+          " -s SITE -R recipient.txt -k deployer.key -o out")));
   const SiteName site = TRY(SiteName::parse(call.args.text("site")));
   Entries entries;
   for (const auto& entry : TRY(list(dir))) {

@@ -1,0 +1,120 @@
+// What package.json and its lock file say, in the current folder, for a host's Node.js and for the laptop's: project.js problems|start|scripts.
+// problems: what would go wrong, one per line. start: the arguments of node, one per line. scripts: packages that want to run something when they
+// are installed. CHILLBOX_APP names the file to start, and with CHILLBOX_RUN_CMD there is none. Nothing of the application is run.
+"use strict";
+const fs = require("fs");
+
+const LOCKS = ["npm-shrinkwrap.json", "package-lock.json"]; // npm's own order
+const OTHERS = ["yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"];
+
+function read(name) {
+  const text = fs.readFileSync(name, "utf8").replace(/^\uFEFF/, "");
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${name}: ${error.message.split("\n")[0]}`);
+  }
+}
+
+// "node FILE" or "node --option FILE" of scripts.start, else main, else what npm and node themselves take.
+function start(project) {
+  if (process.env.CHILLBOX_APP) return [process.env.CHILLBOX_APP];
+  const script = (project.scripts || {}).start;
+  if (script) {
+    const words = script.trim().split(/\s+/);
+    if (words[0] !== "node" || words.length < 2 || /["'`$&|;<>*?\\()]/.test(script)) {
+      throw new Error(`package.json: scripts.start is '${script}', which is more than node and a file: name the file with "app", or a command with "run-cmd"`);
+    }
+    return words.slice(1);
+  }
+  const found = [project.main, "server.js", "index.js"].find((name) => name && is_file(name));
+  if (!found) throw new Error('package.json: neither scripts.start nor main says what is started: name the file with "app"');
+  return [found];
+}
+
+function is_file(name) {
+  return [name, `${name}.js`, `${name}/index.js`].some((path) => fs.existsSync(path) && fs.statSync(path).isFile());
+}
+
+function numbers(text) {
+  return text.split(".").map((part) => (/^\d+$/.test(part) ? Number(part) : undefined));
+}
+
+function compare(a, b) {
+  for (let i = 0; i < 3; ++i) if ((a[i] || 0) !== (b[i] || 0)) return (a[i] || 0) - (b[i] || 0);
+  return 0;
+}
+
+// One comparator of a range, as npm has them: ">=18", "^20.1", "~20.1.2", "18.x", "20", "*".
+function meets(version, text) {
+  const [, operator, rest] = /^([<>]=?|=|\^|~)?\s*v?(.*)$/.exec(text);
+  const wanted = numbers(rest.split(/[-+]/)[0]).slice(0, 3);
+  const fixed = wanted.findIndex((n) => n === undefined) === -1 ? wanted.length : wanted.findIndex((n) => n === undefined);
+  if (fixed === 0) return true; // "*"
+  const order = compare(version, wanted);
+  const same = (count) => wanted.slice(0, count).every((n, i) => version[i] === n);
+  switch (operator) {
+    case ">=": return order >= 0;
+    case ">": return order > 0 && !same(fixed === 3 ? 3 : fixed);
+    case "<": return order < 0;
+    case "<=": return order <= 0 || same(fixed);
+    case "^": return order >= 0 && same(wanted[0] > 0 || fixed === 1 ? 1 : wanted[1] > 0 || fixed === 2 ? 2 : 3);
+    case "~": return order >= 0 && same(Math.min(fixed, 2));
+    default: return same(fixed);
+  }
+}
+
+function in_range(version, range) {
+  return range.split("||").some((all) => {
+    const between = /^\s*(\S+)\s+-\s+(\S+)\s*$/.exec(all);
+    const comparators = between ? [`>=${between[1]}`, `<=${between[2]}`] : all.trim().replace(/([<>=^~])\s+/g, "$1").split(/\s+/);
+    return comparators.every((one) => meets(numbers(version), one));
+  });
+}
+
+function problems() {
+  if (!is_file("package.json")) return ["no package.json in the service's folder"];
+  const project = read("package.json");
+  const found = [];
+  const say = (text) => found.push(text);
+  if (project.workspaces) say("package.json is the root of workspaces: make the folder of one package the service, with a lock file of its own");
+  const lock = LOCKS.find((name) => fs.existsSync(name));
+  const needed = Object.keys(project.dependencies || {}).length + Object.keys(project.optionalDependencies || {}).length > 0;
+  if (!lock && needed) {
+    const other = OTHERS.find((name) => fs.existsSync(name));
+    say(`no package-lock.json${other ? `, and ${other} is another tool's` : ""}: \`npm install --package-lock-only\` makes it`);
+  } else if (lock && !(read(lock).lockfileVersion >= 2)) {
+    say(`${lock} is of npm 6 or older: \`npm install --package-lock-only\` writes a new one`);
+  }
+  if (!process.env.CHILLBOX_RUN_CMD) {
+    try {
+      const file = start(project).find((word) => !word.startsWith("-"));
+      if (!file || !is_file(file)) say(`package.json starts '${file || ""}', which is not in the service's folder`);
+    } catch (error) {
+      say(error.message);
+    }
+  }
+  const range = (project.engines || {}).node;
+  if (process.argv[3] === "host" && typeof range === "string" && !in_range(process.versions.node, range)) {
+    say(`package.json wants Node.js ${range} (engines.node), and this host has ${process.versions.node}`);
+  }
+  return found;
+}
+
+function scripts() {
+  const lock = LOCKS.find((name) => fs.existsSync(name));
+  const packages = Object.entries((lock && read(lock).packages) || {});
+  return packages.filter(([name, one]) => name && one.hasInstallScript && !one.dev && !one.optional).map(([name]) => name.split("node_modules/").pop());
+}
+
+function run(what) {
+  try {
+    return { problems, scripts, start: () => start(read("package.json")) }[what]();
+  } catch (error) {
+    if (what === "problems") return [error.message];
+    process.stderr.write(`command: ${error.message}\n`);
+    process.exit(1);
+  }
+}
+
+for (const line of run(process.argv[2])) process.stdout.write(`${line}\n`);
