@@ -11,7 +11,7 @@ STATIC_LEFT_OUT := $(patsubst %,tests/rollout/%_test.cpp,calls call_fault power)
 static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) CCACHE=$(CCACHE) CXX='$(STATIC)/zig/bin/$(1)-linux-musl-c++' \
   AR='$(STATIC)/zig/bin/ar' OPT='-Os -w -ffunction-sections -fdata-sections -fno-sanitize=undefined' \
   CPPFLAGS='-isystem $(STATIC)/headers -isystem $(STATIC)/$(1)/include -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION="\"$(VERSION)\"" -DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY' \
-  FLAGS_base=-D_LARGEFILE64_SOURCE FLAGS_cli='-include exception' LIBS_HTTP='-lssl -lcrypto' \
+  FLAGS_base=-D_LARGEFILE64_SOURCE FLAGS_cli='-include exception' LIBS_HTTP='-lssl -lcrypto' CATCH_LIBS= \
   LDFLAGS='-static -pie -L$(STATIC)/$(1)/lib -Wl,-z,relro,-z,now -Wl,-z,stack-size=$(STACK) -Wl,--gc-sections -Wl,-s' \
   LIBS_DAEMON='-lsodium -lseccomp -lcrypto -lsqlite3 -lzstd -lz' \
   LIBS_CLI='-lsodium -lseccomp -lssl -lcrypto -lzstd -lz' \
