@@ -31,7 +31,8 @@ in_fish() { fish --no-config -c 'source $FISH_SCRIPT; complete -C "chillboxctl $
     start_daemon "$STATUS"
     [ "$(LINE='roll' in_bash roll)" = rollback ]
     [ "$(LINE='rollback ' in_bash rollback '')" = $'blog\nshop' ]
-    [ "$(LINE='rollback blog 1.1' in_bash rollback blog 1.1)" = $'1.1.0\n1.1.0-4' ]
+    [ "$(LINE='rollback blog 1.0' in_bash rollback blog 1.0)" = $'1.0.0\n1.0.0-3' ]
+    [ -z "$(LINE='rollback blog 1.1' in_bash rollback blog 1.1)" ] # it is live already
     [ "$(LINE='logs blog/a' in_bash logs blog/a)" = blog/api ]
     [ "$(LINE='job ' in_bash job '')" = 0a1b ]
     [ "$(LINE='trust add k --sites=bl' in_bash trust add k --sites = bl)" = blog ]
@@ -104,7 +105,7 @@ SH
     chmod +x bin/ssh
     export PATH="$PWD/bin:$PATH" SSH_LOG="$PWD/ssh.log"
     start_daemon "$STATUS"
-    [ "$(chillboxctl __complete -H root@one rollback blog 1.1)" = $':words\n1.1.0\t1.1.0-4, live\n1.1.0-4\tlive' ]
+    [ "$(chillboxctl __complete -H root@one rollback blog 1.0)" = $':words\n1.0.0\t1.0.0-3, good\n1.0.0-3\tgood' ]
     grep -q -- '-o BatchMode=yes -o ConnectTimeout=3 -- root@one' ssh.log
     CHILLBOX_HOST=root@two,root@three run -0 chillboxctl __complete logs shop
     [ "${lines[1]%%$'\t'*}" = shop ]

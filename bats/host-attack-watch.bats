@@ -108,6 +108,51 @@ in_watch() {
     [ "$(live)" = "$before" ]
 }
 
+# announce_only SHA256 VERSION: what somebody can do who has only the site's webhook key
+announce_only() {
+    cp "$LAPTOP/wall.hook" "$LAPTOP/hook.key"
+    announce site.deploy '{"site": "wall", "version": "'"$2"'", "sha256": "'"$1"'", "size": 4096}' >/dev/null
+    [ "$(jq -r .job "$LAPTOP/answer")" != null ]
+}
+
+@test "what is announced and never comes, and what is refused, ends no watch and makes no bad release good [attack-B6]" {
+    before=$(live)
+    touch "$(attack_folder wall)/web/bad"
+    attack_deploy wall >"$LAPTOP/deploy.out" 2>&1 3>&- &
+    deploying=$!
+    wait_for 60 is_watched
+    watched=$(json jobs wall '.jobs[0].id')
+    announce_only "$(printf '%064d' 7)" 99.0.0
+    (cd "$LAPTOP" && "$CTL" keygen -q -o nobody --no-password)
+    run ! attack_send wall "$(KEY="$LAPTOP/nobody.key" attack_pack wall)"
+    [[ "$output" == *"verify"*"undone"* ]]
+    [ "$(json job "$watched" .job.step)" = watch ]
+    [ "$(json releases wall '.releases[] | select(.live) | .state')" = unproven ]
+    box net "$HOST" -- python3 "$LAPTOP/strangers" 'GET / HTTP/1.1\r\nHost: wall.example\r\nConnection: close'
+    rm "$(attack_folder wall)/web/bad"
+    status=0
+    wait "$deploying" || status=$?
+    cat "$LAPTOP/deploy.out"
+    [ "$status" -eq 10 ]
+    [ "$(live)" = "$before" ]
+    [ "$(json releases wall '.releases[] | select(.live) | .state')" = good ]
+}
+
+@test "a deploy ends the watch of the one before when its own copies are healthy; that one is unproven, and no rollback chooses it" {
+    good=$(live)
+    attack_deploy wall >"$LAPTOP/deploy.out" 2>&1 3>&- &
+    deploying=$!
+    wait_for 60 is_watched
+    run -0 attack_deploy wall
+    wait "$deploying"
+    [[ "$(cat "$LAPTOP/deploy.out")" == *"unproven: another job ended its watch before its time"* ]]
+    [ "$(json releases wall '[.releases[].state][0:2] | join(" ")')" = 'good unproven' ]
+    run -0 ctl rollback wall
+    [[ "$output" == *" was live after it, but its watch did not end: "* ]]
+    [ "$(live)" = "$good" ]
+    run -0 ctl rollback wall "$(json releases wall '[.releases[] | select(.state == "unproven")][0].id')"
+}
+
 @test "the log of answers has nothing that a visitor chose, nobody else reads it, and it stays small [attack-B1]" {
     run ! in_box grep -v -E '^[0-9]+\.[0-9]{3}( [0-9]{3},?)+( [0-9]+\.[0-9]{3},?)+$' /var/lib/chillbox/nginx/answers/wall.log
     run ! in_box setpriv --reuid wall --regid wall --clear-groups cat /var/lib/chillbox/nginx/answers/wall.log

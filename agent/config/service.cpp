@@ -9,6 +9,7 @@ namespace chillbox::config {
 namespace {
 
 constexpr size_t k_max_variables = 1000;
+constexpr std::chrono::seconds k_longest_stop{3'600};
 constexpr std::chrono::seconds k_longest_probe{
     60}; // of one check: a job that is cancelled waits for it
 
@@ -118,6 +119,7 @@ Table<Service> common_fields() {
       {"manifest", into(&Service::manifest, Text{k_folder})},
       {"niceness", into(&Service::niceness, Integer{-20, 19})}, {"strategy", read_strategy},
       {"release_command", into(&Service::release_command, Argv{})},
+      {"stop_timeout", into(&Service::stop_timeout, Duration{.most = k_longest_stop})},
       {"resources", into(&Service::resources, resources_table())}};
 }
 

@@ -81,7 +81,8 @@ struct Service {
   std::string manifest; // laptop only
   Health health;
   Strategy strategy = Strategy::overlap;
-  std::vector<std::string> release_command; // argv; empty: none
+  std::vector<std::string> release_command;              // argv; empty: none
+  std::optional<std::chrono::milliseconds> stop_timeout; // to end what is under way
   Resources resources;
   Web web;
 

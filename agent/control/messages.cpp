@@ -110,6 +110,9 @@ constexpr auto table(const SiteStatus*) {
       Member{"release", &S::release, "id of the live release, \"\": none"},
       Member{"previous_good", &S::previous_good, "where a rollback without a version goes"},
       Member{"waiting", &S::waiting, "what is wrong or awaited, and what to do about it"},
+      Member{"down", &S::down,
+          "why visitors are not served, though nobody stopped the site, \"\": they are"},
+      Member{"warning", &S::warning, "what speaks against the live release"},
       Member{"live_ms", &S::live_ms, ""},
       Member{"maintenance", &S::maintenance, "visitors get the maintenance page"},
       Member{"hold", &S::hold, ""},
@@ -216,7 +219,8 @@ constexpr auto table(const Unlocked*) {
   return message("unlocked", "",
       Member{"changed", &Unlocked::changed, "false: it was already unlocked"},
       Member{"recipient", &Unlocked::recipient, ""},
-      Member{"sites", &Unlocked::sites, "that were started"});
+      Member{"sites", &Unlocked::sites, "that were started"},
+      Member{"failed", &Unlocked::failed, "\"SITE: why it is not up\""});
 }
 
 constexpr auto table(const Locked*) {

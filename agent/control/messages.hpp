@@ -119,6 +119,8 @@ struct SiteStatus {
   SiteState state = SiteState::none;
   std::string version, release, previous_good; // of the live release: version, id; "" : none
   std::string waiting;                         // what is wrong or awaited, and what to do about it
+  std::string down;    // why visitors are not served, though nobody wished it; "" : they are
+  std::string warning; // what speaks against the live release
   int64_t live_ms = 0;
   bool maintenance = false;
   std::optional<Hold> hold;
@@ -207,7 +209,8 @@ struct AuditProof {
 struct Unlocked {
   std::optional<bool> changed; // false: the host was already unlocked, and nothing else is set
   std::optional<std::string> recipient;
-  std::optional<std::vector<std::string>> sites; // started
+  std::optional<std::vector<std::string>> sites;  // started
+  std::optional<std::vector<std::string>> failed; // "SITE: why it is not up"
 };
 struct Locked {
   bool was_unsealed = false;

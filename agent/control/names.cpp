@@ -23,7 +23,8 @@ template <> struct Names<EventKind> {
       "begin", "done", "undo", "info", "log", "end"};
 };
 template <> struct Names<ReleaseState> {
-  static constexpr std::array<std::string_view, 4> names{"staged", "good", "failed", "removed"};
+  static constexpr std::array<std::string_view, 5> names{
+      "staged", "good", "unproven", "failed", "removed"};
 };
 template <> struct Names<CronState> {
   static constexpr std::array<std::string_view, 5> names{

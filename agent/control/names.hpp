@@ -25,9 +25,13 @@ enum class JobState {
 // begin, done, undo: of a step. info: a line for its reader. log: what a program wrote. end: the
 // last one of a job.
 enum class EventKind { begin, done, undo, info, log, end, unknown };
-// staged: being made; good: was live and held, or is; failed: never went live, or was rolled back;
-// removed: its directory is gone.
-enum class ReleaseState { staged, good, failed, removed, unknown };
+// staged: being made; good: was live and held, or is; unproven: was live, or is, and was not
+// watched to the end; failed: never went live, or was rolled back; removed: its directory is gone.
+enum class ReleaseState { staged, good, unproven, failed, removed, unknown };
+// It can be live, or become so again.
+constexpr bool is_kept(ReleaseState state) {
+  return state == ReleaseState::good || state == ReleaseState::unproven;
+}
 // done: code 0; lost: nobody knows its end; skipped: it did not run.
 enum class CronState { running, done, failed, lost, skipped, unknown };
 // none: no release is live; refused: its signer is not trusted any more; degraded: something of it

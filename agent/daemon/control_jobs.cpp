@@ -157,10 +157,12 @@ Result<control::Unlocked> unlock(const Call& call) {
       TRY_IN("passphrase", control::read_secret_frame(call.fd(), k_passphrase_wait));
   auto recipient = TRY(open_vault(call, passphrase));
   log::info(cat("unlocked by ", call.actor));
+  auto came =
+      call.state.engine.unlocked(k_bring_up_wait, [&] { return call.state.stopping.load(); });
   return control::Unlocked{.changed = std::nullopt,
       .recipient = std::move(recipient),
-      .sites =
-          call.state.engine.unlocked(k_bring_up_wait, [&] { return call.state.stopping.load(); })};
+      .sites = std::move(came.sites),
+      .failed = std::move(came.failed)};
 }
 
 Result<control::Locked> lock(const Call& call) {

@@ -2,10 +2,8 @@
 #include "artifact/stager.hpp"
 #include "base/text.hpp"
 #include "daemon/control_verbs.hpp"
+#include "daemon/site_status.hpp"
 #include "os/probe.hpp"
-#include "rollout/loaded_release.hpp"
-#include "rollout/ports.hpp"
-#include "rollout/redis.hpp"
 #include "rollout/trust.hpp"
 
 #include <sys/socket.h>
@@ -15,20 +13,7 @@
 
 namespace chillbox::daemon {
 
-using control::ServiceState;
-using control::SiteState;
-
 namespace {
-
-ServiceState state_of(openrc::SlotState state) {
-  switch (state) {
-  case openrc::SlotState::starting: return ServiceState::starting;
-  case openrc::SlotState::started: return ServiceState::started;
-  case openrc::SlotState::crashed: return ServiceState::crashed;
-  case openrc::SlotState::stopped: break;
-  }
-  return ServiceState::stopped;
-}
 
 // Why no visitor of any site is served; "" : NGINX answers.
 std::string nginx_trouble(const rollout::HostContext& host) {
@@ -43,124 +28,6 @@ std::string nginx_trouble(const rollout::HostContext& host) {
       ? ""
       : cat("NGINX does not answer on port ", config.http_port,
             ": no site is served: ", answer.error().message, ": `rc-service nginx start`");
-}
-
-struct Seen {
-  ServiceState state = ServiceState::files;
-  uint32_t restarts = 0;
-  std::string trouble; // what is wrong and what to do
-};
-
-// Of all copies of one service.
-Seen look_at(rollout::HostContext& host, const rollout::LoadedRelease& release,
-    const store::SiteRow& row, const rollout::PlannedService& p) {
-  Seen seen;
-  if (p.files_only())
-    return seen;
-  const std::string who = cat("service '", p.service.name.str(), "'");
-  const auto first = rollout::slot_name(release, p);
-  seen.state = state_of(host.slots.state(first).value_or(openrc::SlotState::stopped));
-  for (const uint32_t index : p.indexes()) {
-    const auto name = rollout::slot_name(release, p, index);
-    seen.restarts += host.slots.respawns(name);
-    const auto next = host.slots.crash_loop(name);
-    if (!next || seen.state != ServiceState::started)
-      continue;
-    seen.state = ServiceState::crashing;
-    seen.trouble = cat(who, " keeps crashing, ",
-        next->count() > 0 ? cat("its next start is in ", (next->count() + 999) / 1000, " s")
-                          : "it was just started again",
-        ": see `chillboxctl logs ", row.site.str(), "/", p.service.name.str(), "`");
-  }
-  const auto port = rollout::port_of(row, p.service.name, release.row.slot);
-  if (const auto stranger =
-          port && !row.stopped ? rollout::stranger_at(host, *port, first) : std::nullopt) {
-    seen.state = ServiceState::displaced;
-    seen.trouble = cat(who, ": on its port ", *port, " listens ", os::describe(*stranger),
-        ", which is none of its processes: end that one");
-  }
-  return seen;
-}
-
-// A live release whose services can be looked at: they, Redis, and what it waits for.
-void add_services(rollout::HostContext& host, const store::SiteRow& row,
-    const rollout::LoadedRelease& release, control::SiteStatus& status) {
-  const Slot slot = release.row.slot;
-  const auto missing =
-      row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(host, release.site);
-  for (const auto& p : release.services) {
-    const auto seen = look_at(host, release, row, p);
-    if (seen.state != ServiceState::started && seen.state != ServiceState::files &&
-        missing.empty() && !row.stopped)
-      status.state = SiteState::degraded;
-    if (!seen.trouble.empty())
-      status.waiting = seen.trouble;
-    status.services.push_back(
-        {p.service.name.str(), p.service.lang, slot, seen.state, seen.restarts});
-  }
-  if (release.site.has_redis) {
-    const auto state =
-        host.slots.state(rollout::redis_slot(row.site)).value_or(openrc::SlotState::stopped);
-    if (state != openrc::SlotState::started && !row.stopped)
-      status.state = SiteState::degraded;
-    status.services.push_back({"redis", "redis", Slot::none, state_of(state), std::nullopt});
-  }
-  if (!status.distrust->empty())
-    status.waiting = cat("runs until it is replaced or the host is rebooted: ", *status.distrust);
-  if (status.maintenance)
-    status.waiting = cat("visitors get the maintenance page: `chillboxctl maintenance off ",
-        row.site.str(), "` ends that");
-  if (!missing.empty()) {
-    status.state = SiteState::sealed;
-    status.waiting = cat("waits for ", join(missing, ", "), ": `chillboxctl unlock`");
-  }
-}
-
-Result<control::SiteStatus> status_of(rollout::HostContext& host, const store::SiteRow& row) {
-  control::SiteStatus status{
-      .site = row.site.str(), .release = row.live, .previous_good = row.previous_good};
-  if (auto hold = TRY(host.store.hold(row.site)))
-    status.hold = std::move(*hold);
-  status.maintenance = host.disk.exists(nginx::maintenance_flag(host.paths, row.site));
-  if (row.live.empty())
-    return status;
-  status.state = row.stopped ? SiteState::stopped : SiteState::live;
-  const auto release = TRY(host.store.release(row.site, row.live));
-  if (!release)
-    return status;
-  status.version = release->version;
-  status.live_ms = release->live_ms;
-  const auto good = rollout::check_live(host, *release);
-  status.distrust = good ? "" : good.error().message;
-  if (!good && !row.stopped && !host.disk.exists(host.paths.live(row.site))) {
-    status.state = SiteState::refused;
-    status.waiting = good.error().message;
-    return status;
-  }
-  // Somebody moved the link by hand: shown, and put right by the next job, never in silence (faults
-  // 121).
-  if (const auto link = host.disk.read_link(host.paths.current(row.site));
-      !link || *link != "releases/" + row.live) {
-    status.state = SiteState::degraded;
-    status.waiting = cat("`current` points to '",
-        link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
-        ": `chillboxctl restart ", row.site.str(), "` puts it right");
-  }
-  const auto loaded = rollout::load(host, *release);
-  if (!loaded) {
-    status.state = loaded.error().code == Code::sealed ? SiteState::sealed : SiteState::degraded;
-    status.waiting = loaded.error().message;
-    return status;
-  }
-  add_services(host, row, *loaded, status);
-  return status;
-}
-
-Result<std::vector<control::SiteStatus>> all_sites(rollout::HostContext& host) {
-  std::vector<control::SiteStatus> all;
-  for (const auto& row : TRY(host.store.sites()))
-    all.push_back(TRY(status_of(host, row)));
-  return all;
 }
 
 template <class T> Result<void> send_event(const Call& call, const T& event) {

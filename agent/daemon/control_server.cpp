@@ -147,6 +147,31 @@ void ControlServer::leave(Visit& visit) {
     os::trim_memory();
 }
 
+namespace {
+
+// What a verb was asked with, as the command line has it: the site and the reason have a place of
+// their own in the trail, and what only says how long to wait or how much to show is not in it.
+std::string asked_for(const control::Arguments& args) {
+  using A = control::Arguments;
+  constexpr std::pair<const char*, std::optional<bool> A::*> k_flags[] = {
+      {"--allow-downgrade", &A::allow_downgrade}, {"--allow-jump", &A::allow_jump},
+      {"--no-watch", &A::no_watch}, {"--purge", &A::purge}, {"--during-hold", &A::during_hold},
+      {"--dry-run", &A::dry_run}};
+  std::vector<std::string> words;
+  for (const auto member : {&A::job, &A::service, &A::version, &A::name, &A::message})
+    if (const auto& value = args.*member; value && !value->empty())
+      words.push_back(printable(*value, 200));
+  for (const auto member : {&A::number, &A::serial})
+    if (args.*member)
+      words.push_back(std::to_string(*(args.*member)));
+  for (const auto& [word, member] : k_flags)
+    if ((args.*member).value_or(false))
+      words.emplace_back(word);
+  return join(words, " ");
+}
+
+} // namespace
+
 Result<Json> ControlServer::dispatch(Visit& visit, const std::string& text, std::string& verb) {
   const auto peer = TRY(os::peer_of(visit.fd.get()));
   std::string actor = cat("uid:", peer.uid, " ", peer.name());
@@ -166,16 +191,24 @@ Result<Json> ControlServer::dispatch(Visit& visit, const std::string& text, std:
     return fail(Code::invalid, cat("request: no verb '", printable(verb, 60), "'"));
   const Call call{m_state, visit, std::move(actor), std::move(request.args)};
   auto result = row->run(call);
-  if (row->audited) {
-    const auto answered = [&](std::string_view member) {
-      return result ? control::string_or(*result, member, "") : "";
-    };
-    (void)m_state.host.store.audit({0, m_state.host.clock.wall_ms(), call.actor, verb,
-        call.args.site.value_or(answered("site")),
-        result ? call.args.why.value_or(answered("to")) : result.error().message,
-        std::string(result ? "ok" : code_name(result.error().code))});
-  }
+  if (row->audited)
+    record(call, verb, result);
   return result;
+}
+
+void ControlServer::record(const Call& call, const std::string& verb, const Result<Json>& result) {
+  auto& store = m_state.host.store;
+  const auto answered = [&](std::string_view member) {
+    return result ? control::string_or(*result, member, "") : "";
+  };
+  std::string site = call.args.site.value_or(answered("site"));
+  if (const auto job = store.job(call.args.job.value_or("")); site.empty() && job && *job)
+    site = (*job)->site.str();
+  const std::string asked = asked_for(call.args);
+  const std::string text = result ? call.args.why.value_or(answered("to")) : result.error().message;
+  (void)store.audit({0, m_state.host.clock.wall_ms(), call.actor, verb, site,
+      cat(asked, asked.empty() || text.empty() ? "" : ": ", text),
+      std::string(result ? "ok" : code_name(result.error().code))});
 }
 
 Result<std::string> required(const std::optional<std::string>& argument, std::string_view name) {

@@ -37,6 +37,7 @@ private:
   bool is_news(uid_t uid); // of a user who is refused
   void converse(Visit& visit);
   void leave(Visit& visit);
+  void record(const Call& call, const std::string& verb, const Result<control::Json>& result);
   Result<control::Json> dispatch(Visit& visit, const std::string& text, std::string& verb);
 
   ControlState m_state;

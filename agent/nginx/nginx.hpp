@@ -109,6 +109,7 @@ struct ServedName {
   auto operator<=>(const ServedName&) const = default;
 };
 std::vector<ServedName> served_names(std::string_view text);
+bool serves_tls(std::string_view text);
 
 class Nginx {
 public:

@@ -170,6 +170,15 @@ std::vector<uint16_t> listen_ports(std::string_view text) {
   return ports;
 }
 
+bool serves_tls(std::string_view text) {
+  const auto nodes = parse(text).value_or(std::vector<Node>{});
+  return std::ranges::any_of(nodes, [](const Node& server) {
+    return std::ranges::any_of(server.inside, [](const Node& node) {
+      return node.words[0] == "listen" && std::ranges::find(node.words, "ssl") != node.words.end();
+    });
+  });
+}
+
 std::vector<ServedName> served_names(std::string_view text) {
   const auto nodes = parse(text).value_or(std::vector<Node>{});
   std::set<ServedName> found;

@@ -67,8 +67,12 @@ Result<std::string> conf_text(const SlotSpec& spec) {
   std::string limits;
   for (const auto& [file, value] : os::group_settings(spec.limits))
     limits += cat(file, " ", value, "\n");
+  // A little longer than chillboxd waits, which ends it by itself.
+  const auto seconds = (spec.stop_timeout.count() + 999) / 1000 + 5;
   return cat("# Written by chillboxd at every start.\noutput_log=\"", spec.log, "\"\nerror_log=\"",
       spec.log, "\"\n",
+      spec.stop_timeout == k_stop_timeout ? std::string()
+                                          : cat("retry=\"TERM/", seconds, "/KILL/5\"\n"),
       limits.empty() ? std::string() : cat("rc_cgroup_settings=\"", limits, "\"\n"));
 }
 
@@ -143,8 +147,11 @@ Result<void> Slots::start(const SlotSpec& spec) {
   return {};
 }
 
-Result<void> Slots::stop(const SlotName& slot, os::Millis grace) {
+Result<void> Slots::stop(
+    const SlotName& slot, os::Millis most, const std::function<bool()>& hurry) {
   const std::string name = slot.str();
+  const auto spec = spec_of(name);
+  const os::Millis grace = std::min(most, spec ? spec->stop_timeout : k_stop_timeout);
   auto link = TRY(m_disk.read_link(init_script(m_paths, name)));
   if (!link &&
       TRY(state(slot)) !=
@@ -155,9 +162,10 @@ Result<void> Slots::stop(const SlotName& slot, os::Millis grace) {
   if (link) {
     // supervise-daemon keeps the schedule that it was started with; a shorter grace is ours to
     // enforce, in the middle of its waiting.
-    const auto deadline = m_clock.mono() + grace;
+    const auto begun = m_clock.mono();
     const auto kill_when_over = [&] {
-      if (m_clock.mono() >= deadline)
+      const auto passed = m_clock.mono() - begun;
+      if (passed >= grace || (passed >= k_stop_timeout && hurry && hurry()))
         static_cast<void>(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{1'000}));
       return false;
     };
@@ -204,6 +212,28 @@ std::optional<os::Millis> Slots::crash_loop(const SlotName& slot) {
   return openrc::crash_loop(m_disk, m_clock, restarts_path(m_paths, slot.str()));
 }
 
+bool Slots::in_background(const SlotName& slot) {
+  const std::string name = slot.str();
+  const auto supervisor = m_disk.read(pid_file(m_paths, name), 32);
+  const auto pid = supervisor ? parse_u64(trim(*supervisor)) : std::nullopt;
+  if (!pid)
+    return false;
+  bool orphans = false, child = false;
+  for (const auto& cgroup : cgroups_of(m_disk, m_paths, name))
+    for (const pid_t member : members(m_disk, cgroup)) {
+      // "PID (NAME) STATE PARENT ...", where NAME may contain anything
+      const auto stat = m_disk.read(cat(m_paths.root, "/proc/", member, "/stat"), 4096);
+      const auto end = stat ? stat->rfind(')') : std::string::npos;
+      if (end == std::string::npos || static_cast<uint64_t>(member) == *pid)
+        continue;
+      const auto words = split(trim(std::string_view(*stat).substr(end + 1)), ' ');
+      const bool is_log = stat->find("(chillbox-log)") != std::string::npos;
+      orphans = orphans || (words.size() > 1 && words[1] == "1" && words[0] != "Z" && !is_log);
+      child = child || (words.size() > 1 && parse_u64(words[1]) == pid);
+    }
+  return orphans && (!child || respawns(slot) > 0);
+}
+
 uint64_t Slots::memory(const SlotName& slot) {
   uint64_t kib = 0;
   for (const auto& cgroup : cgroups_of(m_disk, m_paths, slot.str()))
@@ -220,9 +250,14 @@ std::string Slots::release_in(const SlotName& slot) {
   const auto now = state(slot);
   if (!now || (*now != SlotState::started && *now != SlotState::starting))
     return {};
-  const auto text = m_disk.read(spec_path(m_paths, slot.str()), k_max_spec);
-  const auto spec = text ? parse_spec(*text) : Result<SlotSpec>(fail(Code::not_found, ""));
+  const auto spec = spec_of(slot.str());
   return spec ? spec->release : std::string();
+}
+
+std::optional<SlotSpec> Slots::spec_of(const std::string& name) {
+  const auto text = m_disk.read(spec_path(m_paths, name), k_max_spec);
+  auto spec = text ? parse_spec(*text) : Result<SlotSpec>(fail(Code::not_found, ""));
+  return spec ? std::optional(std::move(*spec)) : std::nullopt;
 }
 
 std::vector<SlotName> Slots::all() {

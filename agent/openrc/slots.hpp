@@ -16,6 +16,7 @@
 #include "os/runner.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -34,6 +35,8 @@ struct SlotName {
   static Result<SlotName> parse(std::string_view text);
 };
 
+inline constexpr os::Millis k_stop_timeout{30'000};
+
 // What the launcher execs.
 struct SlotSpec {
   SlotName name;
@@ -47,6 +50,7 @@ struct SlotSpec {
   std::string log; // absolute; of supervise-daemon only until the program has a pipe
   std::optional<int> niceness;
   os::Limits limits;
+  os::Millis stop_timeout = k_stop_timeout; // from TERM to KILL
   // The launcher makes the socket at this path, as root, and hands it over as descriptor 3:
   // LISTEN_FDS (sd_listen_fds(3)). "": none.
   std::string socket;
@@ -73,15 +77,19 @@ public:
   // Writes spec, conf.d, init.d link and starts it through OpenRC. Running already with the same
   // release: nothing. Each of this is safe to repeat.
   Result<void> start(const SlotSpec& spec);
-  // TERM, then KILL after `grace`; whatever is left in its cgroup is killed. Removes spec, link and
-  // conf.d. Not there: fine.
-  Result<void> stop(const SlotName& name, os::Millis grace);
+  // TERM, then KILL after its stop_timeout, `most` at most; whatever is left in its cgroup is
+  // killed. Removes spec, link and conf.d. Not there: fine. hurry: asked while it waits; then
+  // k_stop_timeout is enough.
+  Result<void> stop(const SlotName& name, os::Millis most = os::Millis::max(),
+      const std::function<bool()>& hurry = {});
   Result<SlotState> state(const SlotName& name);
   // How often supervise-daemon has started it again since start(), 0 when it is not running.
   // `crashed` is when supervise-daemon itself is gone.
   uint32_t respawns(const SlotName& name);
   // It crashes again and again: the time until its next start, 0 when it has just had one.
   std::optional<os::Millis> crash_loop(const SlotName& name);
+  // Its program ended and left processes that go on without supervision.
+  bool in_background(const SlotName& name);
   // Bytes of memory that its processes take, what they share counted once (Pss); 0: none, or not to
   // be seen.
   uint64_t memory(const SlotName& name);
@@ -92,6 +100,7 @@ public:
   std::vector<SlotName> all();
 
 private:
+  std::optional<SlotSpec> spec_of(const std::string& name);
   os::Disk& m_disk;
   os::Runner& m_runner;
   os::Clock& m_clock;

@@ -18,9 +18,11 @@
 namespace chillbox::openrc {
 namespace {
 
-constexpr std::array<std::string_view, 16> k_members{"name", "release", "argv", "env", "cwd",
+constexpr std::array<std::string_view, 17> k_members{"name", "release", "argv", "env", "cwd",
     "user", "umask", "niceness", "limits", "socket", "socket_group", "port", "log", "log_size",
-    "log_files", "secrets_env"};
+    "log_files", "secrets_env", "stop_timeout"};
+
+constexpr uint64_t k_longest = 86'400'000;
 
 bool has_nul(std::string_view s) {
   return s.find('\0') != std::string_view::npos;
@@ -131,6 +133,9 @@ Result<SlotSpec> read_members(const Json& json) {
     s.limits = TRY_IN("limits", read_limits(json["limits"]));
   if (json.contains("secrets_env"))
     s.secrets_env = TRY(control::string_at(json, "secrets_env"));
+  if (json.contains("stop_timeout"))
+    s.stop_timeout = os::Millis{
+        static_cast<int64_t>(std::min(TRY(control::u64_at(json, "stop_timeout")), k_longest))};
   TRY(read_sockets(json, s));
   TRY(read_log(json, s));
   return s;
@@ -197,6 +202,8 @@ Result<std::string> spec_text(const SlotSpec& s) {
     json["secrets_env"] = s.secrets_env;
   if (s.port != 0)
     json["port"] = s.port;
+  if (s.stop_timeout != k_stop_timeout) // milliseconds
+    json["stop_timeout"] = s.stop_timeout.count();
   if (s.log_size != 0) {
     json["log"] = s.log;
     json["log_size"] = s.log_size;

@@ -51,20 +51,26 @@ bool is_plain(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 127; });
 }
 
+// Of a head, "" : it has none.
+std::string_view header(std::string_view head, std::string_view name) {
+  for (auto line : split(head, '\n')) {
+    const auto colon = line.find(':');
+    if (colon != std::string_view::npos &&
+        std::ranges::equal(line.substr(0, colon), name, [](char a, char b) {
+          return (a >= 'A' && a <= 'Z' ? static_cast<char>(a | 0x20) : a) == b;
+        }))
+      return trim(line.substr(colon + 1));
+  }
+  return {};
+}
+
 // The headers' end, and with a Content-Length the body's: a server that keeps the connection open
 // shall not cost us the whole deadline.
 bool is_whole(std::string_view bytes) {
   const auto end = bytes.find("\r\n\r\n");
   if (end == std::string_view::npos)
     return false;
-  std::string head(bytes.substr(0, end));
-  std::ranges::transform(head, head.begin(),
-      [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  const auto at = head.find("\r\ncontent-length:");
-  if (at == std::string::npos)
-    return false;
-  const auto value = std::string_view(head).substr(at + 17, head.find("\r\n", at + 2) - at - 17);
-  const auto length = parse_u64(trim(value));
+  const auto length = parse_u64(header(bytes.substr(0, end), "content-length"));
   return length && bytes.size() - end - 4 >= *length;
 }
 
@@ -97,7 +103,16 @@ Result<ProbeAnswer> parse_answer(std::string_view bytes) {
     return fail(Code::unreachable, "closed the connection without an answer");
   if (!status || *status < 100 || *status > 599 || end == std::string_view::npos)
     return fail(Code::invalid, cat("what came back is not HTTP: '", printable(bytes, 60), "'"));
-  return ProbeAnswer{static_cast<int>(*status), std::string(bytes.substr(end + 4))};
+  return ProbeAnswer{static_cast<int>(*status), std::string(bytes.substr(end + 4)),
+      printable(header(bytes.substr(0, end), "location"), 200)};
+}
+
+// The headers of nginx/render_site.cpp for a visitor on this machine.
+std::string forwarded(const Probe& p) {
+  if (p.scheme.empty())
+    return {};
+  return cat("X-Real-IP: 127.0.0.1\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: ", p.scheme,
+      "\r\nX-Forwarded-Host: ", p.host, "\r\n");
 }
 
 Result<ProbeAnswer> ask(const Probe& p) {
@@ -109,7 +124,7 @@ Result<ProbeAnswer> ask(const Probe& p) {
   const Fd fd = p.socket.empty() ? TRY(connect_loopback(p.port, p.timeout))
                                  : TRY(connect_unix(p.socket, p.timeout));
   const std::string request = cat("GET ", p.path, " HTTP/1.0\r\nHost: ", p.host,
-      "\r\nUser-Agent: chillbox\r\nConnection: close\r\n\r\n");
+      "\r\nUser-Agent: chillbox\r\n", forwarded(p), "Connection: close\r\n\r\n");
   TRY(write_all(fd.get(), bytes_of(request), std::max(deadline - clock.mono(), Millis{0})));
   return parse_answer(TRY(read_answer(fd.get(), clock, deadline)));
 }

@@ -20,11 +20,15 @@ struct Probe {
   uint16_t port = 0;
   std::string path = "/";
   std::string host = "localhost"; // the Host header
+  // As NGINX passes a visitor's request on: the scheme by which he came, "http" or "https". "" :
+  // not said.
+  std::string scheme = "";
   Millis timeout{5'000};
 };
 struct ProbeAnswer {
   int status = 0;
   std::string body;
+  std::string location = ""; // of a redirect, printable
 };
 // Any status is an answer; no redirect is followed. timed_out; unreachable; invalid: not HTTP, or a
 // path or host that cannot be sent.

@@ -45,8 +45,7 @@ bool is_needed(HostContext& host, const store::Job& job) {
     for (const auto& release :
         host.store.releases(row.site).value_or(std::vector<store::Release>{}))
       if (release.sha256 == job.sha256 &&
-          (release.state == store::ReleaseState::good ||
-              release.state == store::ReleaseState::staged))
+          (is_kept(release.state) || release.state == store::ReleaseState::staged))
         return true;
   }
   return false;
@@ -277,10 +276,11 @@ void undo_stage(JobContext& r) {
   (void)r.host.disk.remove_tree(r.stage_dir());
 }
 
-extern const Step k_obtain{.name = "obtain", .run = run_obtain};
-extern const Step k_verify{.name = "verify", .run = run_verify};
-extern const Step k_unseal{.name = "unseal", .run = open_artifact_key};
-extern const Step k_unseal_all{.name = "unseal", .run = run_unseal_all};
-extern const Step k_stage{.name = "stage", .run = run_stage, .undo = undo_stage};
+extern const Step k_obtain{.name = "obtain", .run = run_obtain, .touches_site = false};
+extern const Step k_verify{.name = "verify", .run = run_verify, .touches_site = false};
+extern const Step k_unseal{.name = "unseal", .run = open_artifact_key, .touches_site = false};
+extern const Step k_unseal_all{.name = "unseal", .run = run_unseal_all, .touches_site = false};
+extern const Step k_stage{
+    .name = "stage", .run = run_stage, .undo = undo_stage, .touches_site = false};
 
 } // namespace chillbox::rollout

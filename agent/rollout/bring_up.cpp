@@ -1,4 +1,5 @@
 #include "rollout/bring_up.hpp"
+#include "rollout/health.hpp"
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -85,17 +86,23 @@ Result<BroughtUp> bring_up(
     return refuse(host, site, good.error());
   if (needs_rebuild(host, r.release.row) && !host.vault.unsealed()) {
     TRY(set_sealed_flag(host, site, true));
-    return BroughtUp{
-        .release = release->id, .waiting = {"the release itself, which is in memory only"}};
+    return BroughtUp{.release = release->id,
+        .started = false,
+        .waiting = {"the release itself, which is in memory only"}};
   }
+  const bool was_away = needs_rebuild(host, r.release.row);
   TRY(rebuild_release(r));
   r.release = TRY(load(host, r.release.row));
   TRY(load_current_set(host, site));
-  BroughtUp result{.release = release->id, .waiting = missing_secrets(host, r.release.site)};
+  BroughtUp result{
+      .release = release->id, .started = false, .waiting = missing_secrets(host, r.release.site)};
   TRY(assign_ports(host, r.row, r.release));
   TRY(mend_links(r));
   if (!result.waiting.empty())
     TRY(set_sealed_flag(host, site, true));
+  result.started = was_away || std::ranges::any_of(r.release.services, [&](const auto& p) {
+    return !p.files_only() && host.slots.release_in(slot_name(r.release, p)) != release->id;
+  });
   TRY(stop_second_copies(host, r.release));
   TRY(start_slots(host, r.release, services_of(r.release.site, result.waiting)));
   TRY(mend_nginx(r));
@@ -103,7 +110,7 @@ Result<BroughtUp> bring_up(
     TRY(stop_slots(host, site, other_slot(r.release.row.slot)));
   if (!result.waiting.empty())
     return result;
-  control.let_go();
+  control.turn().let_go();
   for (const auto& p : r.release.services)
     TRY_IN(
         cat("service '", p.service.name.str(), "'"), wait_for_probe(host, control, r.release, p));

@@ -12,6 +12,7 @@ namespace chillbox::rollout {
 
 struct BroughtUp {
   std::string release;              // "" : the site has no live release, or is stopped
+  bool started = false;             // not all of it ran before
   std::vector<std::string> waiting; // secrets that are not loaded: "SERVICE/FILE"
 };
 // Loads the secrets when the vault is open, then sets links, slots, NGINX file and sealed flag.

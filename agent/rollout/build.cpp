@@ -310,6 +310,6 @@ Result<Next> run_build(JobContext& r) {
 
 } // namespace
 
-extern const Step k_build{.name = "build", .run = run_build};
+extern const Step k_build{.name = "build", .run = run_build, .touches_site = false};
 
 } // namespace chillbox::rollout

@@ -132,6 +132,7 @@ std::vector<std::string> field_changes(const config::Service& a, const config::S
   field("args", a.args == b.args);
   field("count", a.count == b.count);
   field("niceness", a.niceness == b.niceness);
+  field("stop_timeout", a.stop_timeout == b.stop_timeout);
   field("workers", a.workers == b.workers);
   field("threads", a.threads == b.threads);
   field("preload", a.preload == b.preload);

@@ -7,6 +7,7 @@
 #include "rollout/acquire.hpp"
 #include "rollout/job_context.hpp"
 #include "rollout/prune.hpp"
+#include "rollout/secret_set.hpp"
 
 #include <algorithm>
 
@@ -20,6 +21,15 @@ namespace {
 constexpr os::Millis k_retry_pause{1'000};
 constexpr os::Millis k_look{200};
 constexpr unsigned k_most_exceptions = 3; // of one job
+
+// "" : all of the site is up, or it is down because somebody chose that (trust.hpp).
+std::string why_not_up(HostContext& host, const SiteName& site, const Result<BroughtUp>& result) {
+  if (!result)
+    return result.error().code == Code::denied ? std::string() : result.error().message;
+  return result->waiting.empty()
+      ? std::string()
+      : cat("waits for ", join(result->waiting, ", "), ": ", secrets_remedy(host, site));
+}
 
 } // namespace
 
@@ -44,20 +54,30 @@ void Engine::recover() {
 }
 
 void Engine::submit(const std::string& id) {
-  const auto job = m_host.store.job(id);
+  auto job = m_host.store.job(id);
   if (!job || !*job || (*job)->finished_ms != 0)
     return;
+  note_what_is_live(**job);
   const std::lock_guard lock(m_mutex);
-  if (const auto it = m_running.find((*job)->site);
-      it != m_running.end() && !it->second->job.empty()) {
+  if (const auto it = m_running.find((*job)->site); it != m_running.end()) {
     Running& running = *it->second;
     const bool forward = running.kind == JobKind::deploy || running.kind == JobKind::rollback;
     if ((*job)->kind == JobKind::rollback && forward && !running.control.switched)
       running.control.cancel();
-    running.control.cut_watch();
   }
   enqueue((*job)->site, {.job = id, .kind = (*job)->kind});
   schedule();
+}
+
+// A rollback is from what is live when it is asked for: what a watch rolls back meanwhile is not
+// rolled back once more.
+void Engine::note_what_is_live(store::Job& job) {
+  const auto row = m_host.store.site(job.site);
+  if (job.kind != JobKind::rollback || !job.version.empty() || !row || !*row)
+    return;
+  job.previous = (*row)->live;
+  if (auto written = m_host.store.update_job(job); !written)
+    log::warn(cat("job ", job.id, ": ", written.error().message));
 }
 
 void Engine::cancel(const std::string& id) {
@@ -150,12 +170,12 @@ void Engine::note_deadline(const store::Job& job) {
         m_host.clock.mono() + m_host.config.upload_wait - waited(job) + os::Millis{1});
 }
 
-std::vector<std::string> Engine::unlocked(os::Millis limit, const std::function<bool()>& enough) {
+Engine::CameUp Engine::unlocked(os::Millis limit, const std::function<bool()>& enough) {
   struct Tally {
     std::mutex mutex;
     std::condition_variable changed;
     size_t open = 0;
-    std::vector<std::string> up;
+    CameUp came;
   };
   const auto tally = std::make_shared<Tally>();
   {
@@ -167,11 +187,14 @@ std::vector<std::string> Engine::unlocked(os::Millis limit, const std::function<
         const std::lock_guard count(tally->mutex);
         ++tally->open;
       }
-      enqueue(row.site, {.done = [tally, site = row.site](const Result<BroughtUp>& result) {
+      enqueue(row.site, {.done = [this, tally, site = row.site](const Result<BroughtUp>& result) {
+        const std::string why = why_not_up(m_host, site, result);
         const std::lock_guard count(tally->mutex);
         --tally->open;
-        if (result && result->waiting.empty())
-          tally->up.push_back(site.str());
+        if (!why.empty())
+          tally->came.failed.push_back(cat(site.str(), ": ", why));
+        else if (result && result->started)
+          tally->came.sites.push_back(site.str());
         tally->changed.notify_all();
       }});
     }
@@ -182,7 +205,7 @@ std::vector<std::string> Engine::unlocked(os::Millis limit, const std::function<
   const os::Millis end = m_host.clock.mono() + limit;
   while (tally->open > 0 && m_host.clock.mono() < end && !enough())
     tally->changed.wait_for(lock, k_look);
-  return tally->up;
+  return tally->came;
 }
 
 void Engine::alone(const SiteName& site, std::function<void()> work) {
@@ -193,21 +216,22 @@ void Engine::alone(const SiteName& site, std::function<void()> work) {
 
 size_t Engine::running() {
   const std::lock_guard lock(m_mutex);
-  return m_running.size();
+  return m_running.size() + m_watching.size();
 }
 
 bool Engine::ask_to_stop() {
   const std::lock_guard lock(m_mutex);
   m_stopping = true;
-  for (auto& [site, running] : m_running)
-    running->control.stop();
-  return m_running.empty();
+  for (const auto* all : {&m_running, &m_watching})
+    for (auto& [site, running] : *all)
+      running->control.stop();
+  return m_running.empty() && m_watching.empty();
 }
 
 void Engine::stop() {
   (void)ask_to_stop();
   std::unique_lock lock(m_mutex);
-  m_idle.wait(lock, [this] { return m_running.empty(); });
+  m_idle.wait(lock, [this] { return m_running.empty() && m_watching.empty(); });
 }
 
 void Engine::enqueue(const SiteName& site, Task task) {
@@ -236,28 +260,20 @@ bool Engine::has_room(Lane lane) const {
   return lane == Lane::urgent || static_cast<size_t>(taken) < m_host.config.jobs_max;
 }
 
-void Engine::let_go(const SiteName& site) {
-  const std::lock_guard lock(m_mutex);
-  const auto running = m_running.find(site);
-  if (running == m_running.end() || !running->second->has_place)
-    return;
-  running->second->has_place = false;
-  schedule();
-}
-
 // The sites in turn; one whose lane is full is passed by, and keeps its turn.
 void Engine::schedule() {
   for (size_t i = 0; i < m_turns.size() && !m_stopping;) {
     const SiteName site = m_turns[i];
     const auto queue = m_queues.find(site);
-    if (m_running.contains(site) || !has_room(lane_of(queue->second.front()))) {
+    const auto next = next_of(site, queue->second);
+    if (next == queue->second.end() || !has_room(lane_of(*next))) {
       ++i;
       continue;
     }
-    if (!begin(site))
+    if (!begin(site, *next))
       return try_later();
     m_turns.erase(m_turns.begin() + static_cast<std::ptrdiff_t>(i));
-    queue->second.pop_front();
+    queue->second.erase(next);
     if (queue->second.empty())
       m_queues.erase(queue);
     else
@@ -266,15 +282,26 @@ void Engine::schedule() {
   }
 }
 
+// The first; next to a watch the first job, since what else a site needs takes it whole.
+std::deque<Engine::Task>::iterator Engine::next_of(const SiteName& site, std::deque<Task>& queue) {
+  if (m_running.contains(site))
+    return queue.end();
+  const auto watching = m_watching.find(site);
+  if (watching == m_watching.end())
+    return queue.begin();
+  const Running& first = *watching->second;
+  return first.ends ? queue.end() : std::ranges::find_if(queue, [&](const Task& task) {
+    return !task.job.empty() && task.job != first.job; // it may still be queued from when it waited
+  });
+}
+
 // Whatever goes wrong here: the task is still in its queue.
-bool Engine::begin(const SiteName& site) {
+bool Engine::begin(const SiteName& site, const Task& task) {
   const auto started = guarded("start a job", [&] {
-    const Task& task = m_queues.at(site).front();
-    auto running = std::make_shared<Running>();
+    auto running = std::make_shared<Running>(*this, site);
     running->kind = task.kind;
     running->job = task.job;
     running->lane = lane_of(task);
-    running->control.on_let_go = [this, site] { let_go(site); };
     m_running.emplace(site, running);
     return m_threads.start("a job", [this, site, task, running] { work(site, task, running); });
   });
@@ -295,7 +322,7 @@ void Engine::work(const SiteName& site, const Task& task, const std::shared_ptr<
   if (this->running() == 1)
     os::trim_memory();
   const std::lock_guard lock(m_mutex);
-  m_running.erase(site);
+  left(*running);
   (void)guarded(
       "after a job", [&] { done ? ended(site, task, !running->job.empty()) : again(site, task); });
   if (!guarded("schedule", [this] { schedule(); }))
@@ -315,8 +342,8 @@ void Engine::run(const SiteName& site, const Task& task, Running& running) {
     running.control.waited = waited(**job);
   }
   run_job(m_host, task.job, running.control);
-  if (const auto job = m_host.store.job(task.job);
-      !running.control.stopping() && job && *job && (*job)->finished_ms != 0)
+  const auto job = m_host.store.job(task.job);
+  if (is_to_prune(running, job && *job && (*job)->finished_ms != 0))
     prune_after_job(m_host, site); // after its end: nobody who follows it waits for this
 }
 
@@ -348,7 +375,7 @@ void Engine::ended(const SiteName& site, const Task& task, bool is_job) {
   note_deadline(**job);
   if ((*job)->finished_ms != 0)
     m_since.erase(task.job);
-  else if (wait_is_over(**job))
+  else if ((*job)->state == JobState::queued || wait_is_over(**job))
     enqueue(site, {.job = task.job, .kind = task.kind});
 }
 

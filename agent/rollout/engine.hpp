@@ -1,7 +1,13 @@
 // Runs the jobs: those of one site one after the other, those of different sites in parallel, each
 // on a thread that exists only while it has work. A rollback cancels a deploy or another rollback
-// of its site that has not switched: two of them in a row would go forward again. Whatever is
-// queued for a site ends its watch.
+// of its site that has not switched: two of them in a row would go forward again.
+//
+// Only a job that watches its release has the next one of its site next to it. That one waits for
+// nobody until it starts its copies, takes the slots then, and ends the watch once its own check is
+// passed: what is refused, never comes or is not healthy ends no watch. If the watch goes bad
+// first, it gives the slots back, and begins again when the release has been rolled back. The same
+// holds while old copies end in their time: a job that needs their slots waits, and a rollback, a
+// stop or a removal does not wait for longer than k_stop_timeout.
 //
 // No site waits for what another one says. Work that takes the host's memory and processors has
 // `jobs_max` places: a deploy, a secrets update, a restart, a removal, up to the start of the new
@@ -26,6 +32,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace chillbox::rollout {
@@ -47,9 +54,12 @@ public:
   void upload_begun(const std::string& sha256);
   void upload_ended(const std::string& sha256);
   // Every site is brought up, waiting_unlock jobs continue. Waits at most `limit`, and until
-  // `enough`; the sites that came up whole.
-  std::vector<std::string> unlocked(
-      os::Millis limit, const std::function<bool()>& enough = [] { return false; });
+  // `enough`; the sites that came up whole and had not run before.
+  struct CameUp {
+    std::vector<std::string> sites;
+    std::vector<std::string> failed; // "SITE: why"
+  };
+  CameUp unlocked(os::Millis limit, const std::function<bool()>& enough = [] { return false; });
   // The time (monotonic) when the oldest wait for an upload is over; nullopt: nothing waits, no
   // timer is needed.
   std::optional<os::Millis> next_deadline();
@@ -70,18 +80,44 @@ private:
     unsigned failed = 0; // how often it ended by an exception
   };
   enum class Lane { work, bring_up, urgent };
-  struct Running {
+  struct Running : Turn {
+    Running(Engine& e, SiteName s) : engine(e), site(std::move(s)) { control.set_turn(*this); }
+    void let_go() override { engine.let_go(*this); }
+    void watch_begins() override { engine.watch_begins(*this); }
+    bool watch_ends(bool good) override { return engine.watch_ends(*this, good); }
+    void take_slots() override { engine.take_slots(*this); }
+    void give_slots() override { engine.give_slots(*this); }
+    void retires() override { engine.retires(*this); }
+    void end_watch() override { engine.end_watch(*this); }
+    Engine& engine;
+    SiteName site;
     JobControl control;
     store::JobKind kind{};
     std::string job; // "" : it is none
     Lane lane{};
     bool has_place = true;
+    bool has_slots = false;
+    bool ends = false; // of one that watched: no other begins next to it
   };
   void enqueue(const SiteName& site, Task task); // with m_mutex held
   void schedule();                               // with m_mutex held
-  bool begin(const SiteName&
-          site); // the first task in its queue; with m_mutex held. False: there is no thread for it
-  void let_go(const SiteName& site);
+  std::deque<Task>::iterator next_of(
+      const SiteName& site, std::deque<Task>& queue); // with m_mutex held
+  bool begin(const SiteName& site, const Task& task); // of its queue; with m_mutex held. False:
+                                                      // there is no thread for it
+  // engine_turn.cpp
+  void let_go(Running& one);
+  void watch_begins(Running& one);
+  bool watch_ends(Running& one, bool good);
+  void take_slots(Running& one);
+  void give_slots(Running& one);
+  void retires(Running& one);
+  void end_watch(Running& one);
+  std::shared_ptr<Running> other_of(const Running& one) const; // at its site; with m_mutex held
+  bool is_to_prune(const Running& one, bool ended); // or the other one of its site does it
+  void left(const Running& one);                    // with m_mutex held
+  void wait_until(std::unique_lock<std::mutex>& lock, const Running& one,
+      const std::function<bool()>& holds); // or that one is to end
   bool has_room(Lane lane) const;
   static Lane lane_of(const Task& task);
   void work(const SiteName& site, const Task& task, const std::shared_ptr<Running>& running);
@@ -90,6 +126,7 @@ private:
   void ended(const SiteName& site, const Task& task, bool is_job); // with m_mutex held
   void again(const SiteName& site, Task task); // after an exception; with m_mutex held
   void try_later();                            // with m_mutex held
+  void note_what_is_live(store::Job& job);
   void requeue(const std::function<bool(const store::Job&)>& which);
   // With m_mutex held. How long a job has waited: by the wall clock when it is first seen, which
   // may be by a new daemon, from then on by the monotonic one, so that a clock that is set ends no
@@ -104,6 +141,8 @@ private:
   std::map<SiteName, std::deque<Task>> m_queues;
   std::deque<SiteName> m_turns; // sites in the order in which their first task came
   std::map<SiteName, std::shared_ptr<Running>> m_running;
+  std::map<SiteName, std::shared_ptr<Running>> m_watching; // the next one may run next to it
+  std::set<SiteName> m_unpruned;             // a job ended while another one of the site ran
   std::map<std::string, os::Millis> m_since; // when the jobs that wait began to
   std::multiset<std::string> m_coming;       // digests of uploads that run
   std::map<std::string, os::Millis> m_came;  // when the last upload of a digest ended

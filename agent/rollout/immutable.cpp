@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 
 #include <map>
+#include <mutex>
 
 namespace chillbox::rollout {
 namespace {
@@ -47,6 +48,8 @@ void collect(HostContext& host, const SiteName& site, const std::string& release
 // anything.
 Result<void> link_immutable(
     HostContext& host, const SiteName& site, const std::set<std::string>& leaving) {
+  static std::mutex one; // a job that installs, and one that undoes next to it
+  const std::scoped_lock lock(one);
   std::map<std::string, std::set<std::string>> wanted;
   for (const auto& release : TRY(host.disk.list(host.paths.releases(site))))
     if (!leaving.contains(release))

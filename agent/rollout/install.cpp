@@ -119,6 +119,7 @@ void undo_install(JobContext& r) {
 
 } // namespace
 
-extern const Step k_install{.name = "install", .run = run_install, .undo = undo_install};
+extern const Step k_install{
+    .name = "install", .run = run_install, .undo = undo_install, .touches_site = false};
 
 } // namespace chillbox::rollout

@@ -21,6 +21,8 @@ namespace chillbox::rollout {
 
 class Journal;
 
+inline constexpr std::string_view k_warning = "warning: "; // before that of a release's row
+
 struct JobContext {
   JobContext(HostContext& w, store::Job j, JobControl& s)
       : host(w), job(std::move(j)), control(s) {}
@@ -31,7 +33,8 @@ struct JobContext {
   Journal* journal = nullptr; // where info() and output() go; none: a plan, which records nothing
 
   store::SiteRow row{job.site};
-  std::optional<store::Release> old;                   // live when the job began
+  std::optional<store::Release> old; // live when the job began
+  std::string asked_when_live;       // a job that begins again: what was live when it began first
   LoadedRelease release{store::Release{{}, job.site}}; // the one it makes or goes to
   Fd artifact;
   SecretBytes file_key;
@@ -43,6 +46,7 @@ struct JobContext {
       log_start;                    // service log file, its size when the slot started
   std::set<std::string> stop_first; // services whose old copy stops before the new one starts
   std::string warning;              // what speaks against a release that stays
+  bool has_old_slot = true;         // false: it is the next job's by now
   std::optional<os::Millis> downtime_begun; // when the first of them stopped
 
   std::string stage_dir() const { return host.paths.stage() + "/" + job.id; }
@@ -50,6 +54,7 @@ struct JobContext {
   // Reads what the store says of the site into `row` and `old`.
   Result<void> read_row();
   void info(std::string_view text);   // an event of kind info in the current step
+  void warn(const std::string& text); // ... and in the verdict and the history
   void output(std::string_view text); // ... of kind log
 };
 

@@ -13,7 +13,7 @@ void JobControl::set(std::atomic<bool>& flag) {
 void JobControl::wait(os::Millis time) {
   std::unique_lock lock(m_mutex);
   m_changed.wait_for(
-      lock, time, [this] { return m_cancel || m_stop || (m_cut_watch && watching); });
+      lock, time, [this] { return m_cancel || m_yield || m_stop || (m_cut_watch && watching); });
 }
 
 } // namespace chillbox::rollout

@@ -141,12 +141,24 @@ void give_up(JobContext& r, Steps steps, size_t at, Error error) {
   const bool cancelled = error.code == Code::interrupted;
   std::string message = cat(step, ": ", error.message);
   if (r.old && r.job.kind != JobKind::remove)
-    message += error.code == Code::rolled_back ? cat("; ", r.old->version, " is live again")
-                                               : cat("; ", r.old->version, " stays live");
+    message += cat("; ", r.old->version,
+        error.code == Code::rolled_back ? " is live again" : " stays live",
+        r.old->state == store::ReleaseState::unproven ? ", whose watch did not end" : "");
   finish(r, cancelled ? JobState::cancelled : JobState::failed, error.code, std::move(message));
   Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.job.version},
       {"CHILLBOX_RESULT", std::string(code_name(error.code))}};
   run_lifecycle_hook(r, "deploy-failed", env);
+}
+
+// All is as before the job, which is queued again.
+void begin_again(JobContext& r, Steps steps, size_t last, std::string_view why) {
+  r.journal->event(EventKind::undo, why);
+  undo_from(r, steps, last);
+  r.job.release.clear();
+  r.job.step.clear();
+  r.job.state = JobState::queued;
+  if (auto written = r.journal->write(); !written)
+    log::error(cat("job ", r.job.id, ": ", written.error().message));
 }
 
 std::string verdict(const JobContext& r) {
@@ -162,6 +174,8 @@ Result<void> load_committed(JobContext& r) {
   r.release = TRY(load(r.host, r.job.site, r.job.release));
   r.old =
       r.job.previous.empty() ? std::nullopt : TRY(r.host.store.release(r.job.site, r.job.previous));
+  if (r.release.row.message.starts_with(k_warning))
+    r.warning = r.release.row.message.substr(k_warning.size());
   r.journal->event(EventKind::info, "the daemon was restarted after the switch: continues");
   r.control.switched = true;
   return assign_ports(r.host, r.row, r.release);
@@ -173,7 +187,26 @@ size_t first_after_commit(Steps steps) {
   return static_cast<size_t>(it - steps.begin());
 }
 
-// One step with its record before and after. nullopt: the job ended or waits.
+constexpr std::string_view k_other_base =
+    "what was live when this job began is not live any more: begins again";
+
+// What the step needs of its site, which another job may have while that watches its release. What
+// is live is looked at again: this job goes on from there, or begins again.
+Result<Next> take_turn(JobContext& r, const Step& step) {
+  if (r.control.switched || (!step.touches_site && !step.ends_watch))
+    return Next::proceed;
+  r.control.turn().take_slots();
+  if (step.ends_watch && !r.control.cancelled())
+    r.control.turn().end_watch();
+  if (r.control.cancelled())
+    return r.control.yielded() ? Next::again : Next::proceed; // the step says so
+  const std::string base = r.old ? cat(r.old->id, letter(r.old->slot)) : "";
+  TRY(r.read_row());
+  const std::string now = r.old ? cat(r.old->id, letter(r.old->slot)) : "";
+  return base == now ? Next::proceed : Next::again;
+}
+
+// One step with its record before and after. False: the job ended or waits.
 bool take_step(JobContext& r, Steps steps, size_t i, bool quiet) {
   r.job.step = std::string(steps[i]->name);
   if (!quiet)
@@ -184,11 +217,17 @@ bool take_step(JobContext& r, Steps steps, size_t i, bool quiet) {
   }
   const os::Millis begun = r.host.clock.mono();
   auto next = attempt(steps[i]->name, [&]() -> Result<Next> {
+    if (TRY(take_turn(r, *steps[i])) == Next::again)
+      return Next::again;
     TRY(permit(r, *steps[i]));
     return steps[i]->run(r);
   });
   if (r.control.stopping())
     return false; // the journal says where we were; the next start continues
+  if ((!next && r.control.yielded()) || (next && *next == Next::again)) {
+    begin_again(r, steps, i, k_other_base);
+    return false;
+  }
   if (!next) {
     give_up(r, steps, i, std::move(next).error());
     return false;
@@ -202,6 +241,7 @@ bool take_step(JobContext& r, Steps steps, size_t i, bool quiet) {
     r.journal->event(EventKind::done, "");
     finish(r, JobState::done, std::nullopt, r.job.message);
     return false;
+  case Next::again: return false; // done above
   case Next::wait_upload:
     r.job.state = JobState::waiting_upload;
     r.journal->event(EventKind::info, "waits for the upload");
@@ -256,10 +296,8 @@ bool recover_job(HostContext& host, const store::Job& job, const JobControl& who
         r.job.kind == JobKind::rollback && r.old && set && *set && (*set)->sha256 != r.old->secrets)
       r.old_secrets = r.old->secrets; // new secrets stay: their serial is installed, and the job
                                       // takes them up again
-    r.journal->event(EventKind::undo, "the daemon was restarted in this step: starts it again");
-    undo_from(r, steps, *stood);
-    r.job.release.clear();
-    r.job.step.clear();
+    begin_again(r, steps, *stood, "the daemon was restarted in this step: starts it again");
+    return false;
   }
   r.job.state = JobState::queued;
   if (auto written = r.journal->write(); !written)
@@ -281,6 +319,11 @@ void JobContext::info(std::string_view text) {
     journal->event(EventKind::info, text);
 }
 
+void JobContext::warn(const std::string& text) {
+  info(cat("warning: ", text));
+  warning = cat(warning, warning.empty() ? "" : "; ", text);
+}
+
 void JobContext::output(std::string_view text) {
   if (journal != nullptr)
     journal->event(EventKind::log, text);
@@ -292,7 +335,9 @@ void run_job(HostContext& host, const std::string& job_id, JobControl& control) 
     return; // superseded or cancelled meanwhile
   bool resume = false;
   if ((*job)->state == JobState::running) { // by a daemon that is gone
+    control.turn().take_slots();
     resume = recover_job(host, **job, control);
+    control.turn().give_slots();
     job = host.store.job(job_id);
     if (!job || !*job)
       return;
@@ -305,10 +350,12 @@ void run_job(HostContext& host, const std::string& job_id, JobControl& control) 
   if (r.job.started_ms == 0)
     r.job.started_ms = host.clock.wall_ms();
   r.job.state = JobState::running;
-  if (r.job.previous.empty() && r.old)
-    r.job.previous = r.old->id;
-  if (!resume)
+  if (!resume) {
+    r.asked_when_live = r.job.previous;
+    if (r.old) // else a removal that was interrupted: it knows from this that there was a site
+      r.job.previous = r.old->id;
     return run_steps(r, 0);
+  }
   if (auto loaded = load_committed(r); !loaded)
     return finish(r, JobState::failed, loaded.error().code, loaded.error().message);
   run_steps(r, first_after_commit(steps_of(r.job.kind)));

@@ -38,8 +38,8 @@ constexpr TextMember k_texts[] = {{"id", &store::Release::id},
     {"signer_key", &store::Release::signer_key}, {"kept_by", &store::Release::kept_by}};
 
 Json json_of(const store::Release& release) {
-  Json json{{"slot", letter(release.slot)}, {"serial", release.serial},
-      {"created_ms", release.created_ms}, {"live_ms", release.live_ms}};
+  Json json{{"state", store::name(release.state)}, {"slot", letter(release.slot)},
+      {"serial", release.serial}, {"created_ms", release.created_ms}, {"live_ms", release.live_ms}};
   for (const auto& text : k_texts)
     json[text.name] = release.*text.member;
   return json;
@@ -53,7 +53,10 @@ store::Release release_of(const Json& json, const SiteName& site) {
   release.serial = control::u64_or(json, "serial", 0);
   release.created_ms = static_cast<int64_t>(control::u64_or(json, "created_ms", 0));
   release.live_ms = static_cast<int64_t>(control::u64_or(json, "live_ms", 0));
-  release.state = store::ReleaseState::good;
+  release.state =
+      control::string_or(json, "state", "") == store::name(store::ReleaseState::unproven)
+      ? store::ReleaseState::unproven
+      : store::ReleaseState::good;
   return release;
 }
 
@@ -68,7 +71,7 @@ Result<Json> state_of(store::Store& store, const store::SiteRow& row, const stor
   if (made != nullptr)
     json["releases"].push_back(json_of(*made));
   for (const auto& release : TRY(store.releases(row.site))) // newest first
-    if (release.state == store::ReleaseState::good && (made == nullptr || made->id != release.id))
+    if (is_kept(release.state) && (made == nullptr || made->id != release.id))
       json["releases"].push_back(json_of(release));
   if (const auto set = TRY(store.secret_set(row.site)))
     json["secret_set"] = {{"sha256", set->sha256}, {"serial", set->serial},

@@ -265,6 +265,6 @@ Result<Next> run_preflight(JobContext& r) {
 
 } // namespace
 
-extern const Step k_preflight{.name = "preflight", .run = run_preflight};
+extern const Step k_preflight{.name = "preflight", .run = run_preflight, .touches_site = false};
 
 } // namespace chillbox::rollout

@@ -81,7 +81,7 @@ Result<void> remove_releases(HostContext& host, const SiteName& site,
     if (!dry_run)
       TRY(unmount_release(host, site, release.id));
     TRY(pruner.tree(host.paths.releases(site) + "/" + release.id));
-    if (release.state == store::ReleaseState::good && !dry_run) {
+    if (is_kept(release.state) && !dry_run) {
       release.state = store::ReleaseState::removed;
       TRY(host.store.put_release(release));
     }
@@ -94,8 +94,7 @@ Result<std::set<std::string>> needed_artifacts(HostContext& host, bool of_jobs) 
   std::set<std::string> needed;
   for (const auto& row : TRY(host.store.sites()))
     for (const auto& release : TRY(host.store.releases(row.site)))
-      if (release.state == store::ReleaseState::good ||
-          release.state == store::ReleaseState::staged)
+      if (is_kept(release.state) || release.state == store::ReleaseState::staged)
         needed.insert(release.sha256);
   if (of_jobs)
     for (const auto& job : TRY(host.store.unfinished()))
@@ -153,13 +152,18 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
   std::set<std::string> sets;
   std::vector<store::Release> leaving;
   const auto withdrawn = TRY(host.store.withdrawn(site));
+  std::set<std::string> ways_back; // of jobs that run, such as one that watches
+  for (const auto& job : TRY(host.store.unfinished()))
+    if (job.site == site)
+      ways_back.insert(job.previous);
   for (auto& release : TRY(host.store.releases(site))) {
     const bool never = !asleep && release.id != row.live &&
         std::ranges::any_of(withdrawn, [&](const auto& w) { return w.sha256 == release.sha256; });
-    const bool needed = asleep || release.id == row.live || release.id == row.previous_good;
+    const bool needed = asleep || release.id == row.live || release.id == row.previous_good ||
+        ways_back.contains(release.id);
     const bool made =
         release.state == store::ReleaseState::staged && dry_run; // by a job that may be running
-    if (made || (release.state == store::ReleaseState::good && !never && (needed || kept < keep))) {
+    if (made || (is_kept(release.state) && !never && (needed || kept < keep))) {
       ++kept;
       sets.insert(release.secrets);
       note_layers(host, host.paths.releases(site) + "/" + release.id, layers);

@@ -129,7 +129,7 @@ Result<void> start_redis(HostContext& host, const LoadedRelease& release) {
 Result<void> stop_redis(HostContext& host, const SiteName& site) {
   if (!host.disk.exists(settings_dir(host, site)))
     return {}; // it has none
-  TRY_IN("redis", host.slots.stop(redis_slot(site), k_stop_grace));
+  TRY_IN("redis", host.slots.stop(redis_slot(site)));
   TRY(host.disk.remove_tree(settings_dir(host, site)));
   const auto link = TRY(host.disk.read_link(redis_link(host.paths, site)));
   return is_redis_socket(host.paths, site, link.value_or(""))

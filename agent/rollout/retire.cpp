@@ -36,7 +36,7 @@ Result<void> cancel_waiting(JobContext& r) {
 } // namespace
 
 void retire_old_slot(JobContext& r) {
-  if (r.control.watch_is_cut())
+  if (r.control.watch_is_cut() || !r.has_old_slot)
     return;
   const Slot idle = other_slot(r.release.row.slot);
   bool any = false;
@@ -44,7 +44,9 @@ void retire_old_slot(JobContext& r) {
     any = any || (name.site == r.job.site && name.slot == idle && !is_redis(name));
   if (any) {
     drain(r, idle);
-    if (auto stopped = stop_slots(r.host, r.job.site, idle); !stopped)
+    r.control.turn().retires();
+    if (auto stopped = stop_slots(r.host, r.job.site, idle, [&r] { return r.control.hurried(); });
+        !stopped)
       r.output(
           cat("the old slot did not stop, the next deploy tries again: ", stopped.error().message));
   }
@@ -111,6 +113,6 @@ Result<Next> run_remove(JobContext& r) {
 } // namespace
 
 extern const Step k_retire{.name = "retire", .run = run_retire, .phase = Step::Phase::after_commit};
-extern const Step k_remove{.name = "remove", .run = run_remove};
+extern const Step k_remove{.name = "remove", .run = run_remove, .ends_watch = true};
 
 } // namespace chillbox::rollout

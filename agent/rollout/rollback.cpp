@@ -19,8 +19,7 @@ Slot idle_slot(const JobContext& r) {
 const store::Release* choose(
     const std::vector<store::Release>& releases, const std::string& wanted) {
   for (const auto& release : releases)
-    if (release.state == store::ReleaseState::good &&
-        (release.id == wanted || release.version == wanted))
+    if (is_kept(release.state) && (release.id == wanted || release.version == wanted))
       return &release;
   return nullptr;
 }
@@ -29,8 +28,7 @@ std::string targets(
     HostContext& host, const std::vector<store::Release>& releases, const std::string& live) {
   std::vector<std::string> names;
   for (const auto& release : releases)
-    if (release.state == store::ReleaseState::good && release.id != live &&
-        check_release(host, release))
+    if (is_kept(release.state) && release.id != live && check_release(host, release))
       names.push_back(cat(release.version, " (", release.id, ")"));
   return names.empty() ? "there is no other good release" : cat("there are ", join(names, ", "));
 }
@@ -61,9 +59,36 @@ bool is_warm(JobContext& r) {
   return any;
 }
 
+// It was asked for while another job watched the release that shall go, and that job was faster: a
+// second step back is not what was asked for.
+Result<bool> was_rolled_back(JobContext& r) {
+  if (!r.job.version.empty() || r.asked_when_live.empty() || r.asked_when_live == r.old->id)
+    return false;
+  const auto then = TRY(r.host.store.release(r.job.site, r.asked_when_live));
+  return then && then->state == store::ReleaseState::failed;
+}
+
+// The newest that was live after it and is passed by because nobody saw its watch end well.
+void note_passed_by(
+    JobContext& r, const std::vector<store::Release>& releases, const store::Release& target) {
+  for (const auto& other : releases)
+    if (other.state == store::ReleaseState::unproven && other.id != r.old->id &&
+        other.live_ms > target.live_ms)
+      return r.info(cat(other.version, " (", other.id,
+          ") was live after it, but its watch did not end: `chillboxctl rollback ",
+          r.job.site.str(), " ", other.id, "` goes there"));
+  if (target.state == store::ReleaseState::unproven)
+    r.info(cat("the watch of ", target.version, " did not end, but there is no good release"));
+}
+
 Result<Next> run_select(JobContext& r) {
   if (!r.old)
     return fail(Code::not_found, cat("site '", r.job.site.str(), "' has no live release"));
+  if (TRY(was_rolled_back(r))) {
+    r.job.release = r.old->id;
+    r.job.message = cat("rolled back already: ", r.old->version, " is live again");
+    return Next::finished;
+  }
   const auto releases = TRY(r.host.store.releases(r.job.site));
   const std::string wanted = r.job.version.empty() ? r.row.previous_good : r.job.version;
   if (wanted.empty())
@@ -85,6 +110,8 @@ Result<Next> run_select(JobContext& r) {
   if (const auto good = check_release(r.host, *target); !good)
     return fail(
         good.error().code, cat(good.error().message, "; ", targets(r.host, releases, r.row.live)));
+  if (r.job.version.empty())
+    note_passed_by(r, releases, *target);
   r.release.row = *target;
   r.job.release = r.release.row.id;
   r.job.version = r.release.row.version;

@@ -29,15 +29,38 @@ std::string secret_set_path(
   return cat(host.paths.secret_sets(), "/", site.str(), "-", sha256, ".age");
 }
 
+namespace {
+
+struct OpenSet {
+  Fd file;
+  SecretBytes key;
+};
+
+// not_found: it is encrypted to another host key, such as the one from before an `init`.
+Result<OpenSet> open_set(HostContext& host, const SiteName& site, const std::string& sha256) {
+  OpenSet set{.file = Fd(::open(
+                  secret_set_path(host, site, sha256).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW))};
+  if (!set.file)
+    return fail_errno(cat("open ", secret_set_path(host, site, sha256)), errno);
+  const auto input = TRY_IN("secret set", artifact::open_age(set.file.get()));
+  auto key = host.vault.file_key(input.header_text);
+  if (!key && key.error().code == Code::not_found)
+    return fail(Code::not_found,
+        cat("the secret set of '", site.str(),
+            "' is encrypted to a former key, not to this host's, ",
+            trim(host.disk.read(host.paths.recipient(), 256).value_or("")),
+            ": pack it again with that as --recipient, and deploy it"));
+  set.key = TRY_IN("secret set", std::move(key));
+  return set;
+}
+
+} // namespace
+
 Result<void> load_secret_set(HostContext& host, const SiteName& site, const std::string& sha256) {
   if (sha256.empty())
     return secrets::wipe_secrets(host.paths, site);
-  Fd fd(::open(secret_set_path(host, site, sha256).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd)
-    return fail_errno(cat("open ", secret_set_path(host, site, sha256)), errno);
-  const auto input = TRY_IN("secret set", artifact::open_age(fd.get()));
-  const auto key = TRY_IN("secret set", host.vault.file_key(input.header_text));
-  return load_opened(host, site, fd.get(), key);
+  const auto set = TRY(open_set(host, site, sha256));
+  return load_opened(host, site, set.file.get(), set.key);
 }
 
 Result<void> load_current_set(HostContext& host, const SiteName& site) {
@@ -48,6 +71,19 @@ Result<void> load_current_set(HostContext& host, const SiteName& site) {
     return {};
   TRY(check_set(host, site, set->sha256));
   return load_secret_set(host, site, set->sha256);
+}
+
+std::string secrets_remedy(HostContext& host, const SiteName& site) {
+  if (!host.vault.unsealed())
+    return "`chillboxctl unlock`";
+  const auto set = host.store.secret_set(site);
+  if (!set || !*set)
+    return "send a secret set with `chillboxctl secrets pack` and `deploy`";
+  if (const auto usable = check_set(host, site, (*set)->sha256); !usable)
+    return usable.error().message;
+  if (const auto opened = open_set(host, site, (*set)->sha256); !opened)
+    return opened.error().message;
+  return cat("`chillboxctl restart ", site.str(), "`, or send a secret set that has it");
 }
 
 namespace {

@@ -14,5 +14,7 @@ std::string secret_set_path(
 Result<void> load_secret_set(HostContext& host, const SiteName& site, const std::string& sha256);
 // Loads the site's own set when nothing is loaded and the vault is open.
 Result<void> load_current_set(HostContext& host, const SiteName& site);
+// What to do so that the site's secrets are there: unlock, or send a set that this host can open.
+std::string secrets_remedy(HostContext& host, const SiteName& site);
 
 } // namespace chillbox::rollout

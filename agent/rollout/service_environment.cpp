@@ -90,6 +90,8 @@ Environment hook_environment(HostContext& host, const ServiceContext& place) {
       {"CHILLBOX_APP", s.app},
       {"CHILLBOX_WORKERS", digits(s.workers)},
       {"CHILLBOX_THREADS", digits(s.threads)},
+      {"CHILLBOX_STOP_TIMEOUT",
+          s.stop_timeout ? std::to_string((s.stop_timeout->count() + 999) / 1000) : ""},
       {"CHILLBOX_PRELOAD", s.preload ? "true" : ""},
       {"CHILLBOX_WORKER_CLASS", s.worker_class},
       {"CHILLBOX_MAX_REQUESTS", digits(s.max_requests)},

@@ -1,5 +1,6 @@
 #include "rollout/slots.hpp"
 #include "rollout/first_error.hpp"
+#include "rollout/health.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/redis.hpp"
 #include "rollout/secret_set.hpp"
@@ -11,7 +12,6 @@
 
 #include "base/text.hpp"
 #include "os/port.hpp"
-#include "os/probe.hpp"
 
 #include <unistd.h>
 
@@ -25,7 +25,6 @@ constexpr os::Millis k_drain_least{
     300}; // NGINX may have looked the old link up and not connected yet
 constexpr os::Millis k_drain_most{10'000};
 constexpr os::Millis k_drain_pause{20};
-constexpr os::Millis k_first_pause{5};
 constexpr os::Millis k_grace_without_visitors{3'000};
 constexpr size_t k_last_lines = 20;
 
@@ -48,6 +47,7 @@ Result<openrc::SlotSpec> spec_of(HostContext& host, const LoadedRelease& release
     spec.umask = "027"; // NGINX's group reads what is made in a shared folder, and changes nothing
   spec.log = log_file(host, release.row.site, p.service);
   spec.niceness = p.service.niceness;
+  spec.stop_timeout = p.service.stop_timeout.value_or(openrc::k_stop_timeout);
   spec.limits = limits_of(host, release.site, p.service);
   spec.port = p.port;
   spec.log_size = host.config.log_size;
@@ -85,7 +85,8 @@ void mark_logs(JobContext& r) {
   }
 }
 
-// ": what its log says that went wrong", as far as a line of it looks like that.
+} // namespace
+
 std::string error_since_start(JobContext& r, const PlannedService& p) {
   const std::string file = log_file(r.host, r.job.site, p.service);
   for (const auto& [log, start] : r.log_start)
@@ -95,18 +96,6 @@ std::string error_since_start(JobContext& r, const PlannedService& p) {
           return ": " + error;
   return {};
 }
-
-// A copy that ended once may have been unlucky; one that ends again and again will not become
-// healthy.
-bool crashed(HostContext& host, const openrc::SlotName& name) {
-  constexpr uint32_t k_enough = 2;
-  const auto state = host.slots.state(name);
-  return (state &&
-             (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped)) ||
-      host.slots.respawns(name) >= k_enough;
-}
-
-} // namespace
 
 void keep_last_lines(JobContext& r) {
   for (const auto& [file, start] : std::exchange(r.log_start, {})) {
@@ -128,37 +117,6 @@ void keep_last_lines(JobContext& r) {
   }
 }
 
-Result<void> wait_healthy(JobContext& r, const PlannedService& p) {
-  const auto& health = p.service.health;
-  const os::Millis begun = r.host.clock.mono();
-  uint32_t good = 0;
-  std::string last = "no answer yet";
-  for (;;) {
-    if (r.control.cancelled())
-      return fail(Code::interrupted, "cancelled");
-    if (auto answer = probe_service(r.host, r.release, p)) {
-      if (++good >= health.count)
-        return {};
-    } else {
-      good = 0;
-      last = answer.error().message;
-    }
-    if (crashed(r.host, slot_name(r.release, p)))
-      return fail(Code::unhealthy,
-          cat("service '", p.service.name.str(), "' keeps crashing on start",
-              error_since_start(r, p), "; see its last log lines"));
-    const os::Millis passed = r.host.clock.mono() - begun;
-    if (passed >= health.deadline)
-      return fail(Code::unhealthy,
-          cat("service '", p.service.name.str(), "' is not healthy after ", passed.count(),
-              " ms (health.deadline): ", last));
-    // An eighth of what it has taken so far: seen late by that much at most, and seldom asked when
-    // it is slow.
-    r.control.wait(good > 0 ? health.interval
-                            : std::min(std::max(passed / 8, k_first_pause), health.interval));
-  }
-}
-
 Result<void> make_socket_dir(HostContext& host, const SiteName& site) {
   const std::string dir = host.paths.slots_of(site);
   TRY(host.disk.make_dir(dir, 0711, {::geteuid(), ::getegid()}));
@@ -167,37 +125,6 @@ Result<void> make_socket_dir(HostContext& host, const SiteName& site) {
         link && *link) // else it is a socket
       TRY(host.disk.remove(cat(dir, "/", name)));
   return {};
-}
-
-Result<void> probe_service(
-    HostContext& host, const LoadedRelease& release, const PlannedService& p) {
-  if (!p.listens())
-    return {};
-  os::Probe probe{.path = p.service.health.path,
-      .host = release.site.server_name,
-      .timeout = p.service.health.timeout};
-  if (p.kind.listens == ServiceKind::Listens::on_socket)
-    probe.socket = slot_socket(host, release, p);
-  else
-    probe.port = p.port;
-  const auto answer = TRY(os::probe(probe));
-  const int limit = p.service.health.declared ? 400 : 500;
-  if (answer.status < 200 || answer.status >= limit)
-    return fail(
-        Code::unhealthy, cat("GET ", printable(probe.path, 80), " answered ", answer.status));
-  return {};
-}
-
-Result<void> wait_for_probe(
-    HostContext& host, JobControl& control, const LoadedRelease& release, const PlannedService& p) {
-  const os::Millis end = host.clock.mono() + p.service.health.deadline;
-  for (;;) {
-    auto answer = probe_service(host, release, p);
-    if (answer || control.stopping() || host.clock.mono() >= end ||
-        crashed(host, slot_name(release, p)))
-      return answer;
-    host.clock.sleep(p.service.health.interval);
-  }
 }
 
 Result<void> start_slots(
@@ -224,13 +151,14 @@ Result<void> start_slots(
 }
 
 os::Millis grace_of_undone(const JobContext& r, const openrc::SlotName& name) {
-  return r.control.switched || name.index > 0 ? k_stop_grace : k_grace_without_visitors;
+  return r.control.switched || name.index > 0 ? os::Millis::max() : k_grace_without_visitors;
 }
 
-Result<void> stop_slots(HostContext& host, const SiteName& site, Slot slot) {
+Result<void> stop_slots(
+    HostContext& host, const SiteName& site, Slot slot, const std::function<bool()>& hurry) {
   for (const auto& name : host.slots.all())
     if (name.site == site && (slot == Slot::none || (name.slot == slot && !is_redis(name))))
-      TRY(host.slots.stop(name, k_stop_grace));
+      TRY(host.slots.stop(name, os::Millis::max(), hurry));
   return {};
 }
 
@@ -267,7 +195,7 @@ Result<void> clear_slot(JobContext& r) {
   if (!left.empty())
     drain(r, r.release.row.slot);
   for (const auto& name : left)
-    TRY(r.host.slots.stop(name, k_stop_grace));
+    TRY(r.host.slots.stop(name));
   return {};
 }
 
@@ -286,8 +214,8 @@ Result<Next> run_start(JobContext& r) {
   TRY(load_current_set(r.host, r.job.site)); // an unlock may have come whose turn is after this job
   const auto missing = missing_secrets(r.host, r.release.site);
   if (!missing.empty() && r.job.kind != store::JobKind::start)
-    return fail(
-        Code::sealed, cat("secret '", missing[0], "' is not staged: `chillboxctl unlock` first"));
+    return fail(Code::sealed,
+        cat("secret '", missing[0], "' is not staged: ", secrets_remedy(r.host, r.job.site)));
   if (!missing.empty())
     r.job.message =
         cat("started, except what waits for ", join(missing, ", "), ": `chillboxctl unlock`");
@@ -330,7 +258,7 @@ void undo_start(JobContext& r) {
 }
 
 Result<Next> run_check(JobContext& r) {
-  r.control.let_go();
+  r.control.turn().let_go();
   const auto waiting = services_of(r.release.site,
       missing_secrets(r.host, r.release.site)); // a start on a sealed host left these out
   for (const auto& p : r.release.services) {
@@ -349,7 +277,7 @@ Result<Next> run_stop(JobContext& r) {
   size_t stopped = 0;
   for (const auto& name : r.host.slots.all())
     if (name.site == r.job.site && (r.job.service.empty() || name.service.str() == r.job.service)) {
-      TRY(r.host.slots.stop(name, k_stop_grace));
+      TRY(r.host.slots.stop(name));
       ++stopped;
     }
   if (!r.job.service.empty()) {
@@ -369,6 +297,6 @@ Result<Next> run_stop(JobContext& r) {
 
 extern const Step k_start{.name = "start", .run = run_start, .undo = undo_start};
 extern const Step k_check{.name = "check", .run = run_check};
-extern const Step k_stop{.name = "stop", .run = run_stop};
+extern const Step k_stop{.name = "stop", .run = run_stop, .ends_watch = true};
 
 } // namespace chillbox::rollout

@@ -3,12 +3,11 @@
 
 #include "rollout/job_context.hpp"
 
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace chillbox::rollout {
-
-inline constexpr os::Millis k_stop_grace{30'000};
 
 // The directory of the site's sockets: root's, as all in it. A link in it is none of the agent's
 // and goes.
@@ -17,25 +16,20 @@ Result<void> make_socket_dir(HostContext& host, const SiteName& site);
 // already is left alone.
 Result<void> start_slots(
     HostContext& host, const LoadedRelease& release, const std::vector<std::string>& skip);
-// Stops what runs of the site in this slot; in both, with its Redis, when it is none.
-Result<void> stop_slots(HostContext& host, const SiteName& site, Slot slot);
+// Stops what runs of the site in this slot; in both, with its Redis, when it is none. Each copy has
+// its stop_timeout, until somebody is in a hurry.
+Result<void> stop_slots(
+    HostContext& host, const SiteName& site, Slot slot, const std::function<bool()>& hurry = {});
 // Waits until no connection waits to be accepted by this slot, 10 s at most. What it accepted it
 // finishes after TERM.
 void drain(JobContext& r, Slot slot);
-// How long a copy of a release that is given up may take to end. It had no visitors before the
-// switch, so it has nothing to finish, and with stop-first the site is away until it is gone; a
+// How long a copy of a release that is given up may take to end at most. It had no visitors before
+// the switch, so it has nothing to finish, and with stop-first the site is away until it is gone; a
 // worker may have taken something from a queue.
 os::Millis grace_of_undone(const JobContext& r, const openrc::SlotName& name);
 
-// One health check of one service. unhealthy: it did not answer well.
-Result<void> probe_service(
-    HostContext& host, const LoadedRelease& release, const PlannedService& p);
-// Waits until one is good, health.deadline at most.
-Result<void> wait_for_probe(
-    HostContext& host, JobControl& control, const LoadedRelease& release, const PlannedService& p);
-// Waits until the new copy answers health.count times in a row. unhealthy: it crashes, or
-// health.deadline is over.
-Result<void> wait_healthy(JobContext& r, const PlannedService& p);
+// ": what its log says that went wrong", as far as a line of it looks like that.
+std::string error_since_start(JobContext& r, const PlannedService& p);
 // Copies what the new copies wrote since they were started, once, into the job's log and the
 // release's row.
 void keep_last_lines(JobContext& r);

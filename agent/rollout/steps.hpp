@@ -20,7 +20,7 @@ namespace chillbox::rollout {
 struct JobContext;
 
 // How a step ended well.
-enum class Next { proceed, finished, wait_upload, wait_unlock };
+enum class Next { proceed, finished, wait_upload, wait_unlock, again };
 
 struct Step {
   // commit: when it has ended, the store says that the job's release is live; visitors may get it
@@ -30,6 +30,9 @@ struct Step {
   Result<Next> (*run)(JobContext&);
   void (*undo)(JobContext&) = nullptr; // null: nothing to undo
   Phase phase = Phase::before_commit;
+  bool touches_site = true; // its slots, links or secrets; else it may run next to a watch
+  bool ends_watch =
+      false; // of the live release: this job's copies are healthy, or it ends them all
   bool checks_signers = true;     // of what is to run, before the step (permit.hpp)
   std::string_view old_name = {}; // as earlier versions recorded it
   bool is(std::string_view recorded) const;

@@ -1,5 +1,6 @@
 #include "rollout/stop_first.hpp"
 #include "rollout/build.hpp"
+#include "rollout/health.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
@@ -66,7 +67,7 @@ Result<Next> run_stop_first(JobContext& r) {
   r.downtime_begun = r.host.clock.mono();
   for (const auto& p : release.services)
     for (const auto& name : copies(r.host, r.job.site, p.service.name.str(), r.old->slot))
-      TRY(r.host.slots.stop(name, k_stop_grace));
+      TRY(r.host.slots.stop(name));
   for (const auto& p : release.services)
     if (r.job.kind == store::JobKind::deploy)
       TRY(migrate(r, p));
@@ -121,11 +122,14 @@ Result<void> stop_second_copies(HostContext& host, const LoadedRelease& release)
       names.merge(stop_first_services(host, site, host.slots.release_in(name)));
   for (const auto& service : names)
     for (const auto& name : copies(host, site, service, other_slot(release.row.slot)))
-      TRY(host.slots.stop(name, k_stop_grace));
+      TRY(host.slots.stop(name));
   return {};
 }
 
-extern const Step k_stop_first{
-    .name = "stop-first", .run = run_stop_first, .undo = undo_stop_first, .old_name = "handover"};
+extern const Step k_stop_first{.name = "stop-first",
+    .run = run_stop_first,
+    .undo = undo_stop_first,
+    .ends_watch = true,
+    .old_name = "handover"};
 
 } // namespace chillbox::rollout

@@ -1,11 +1,14 @@
 #include "rollout/switch_traffic.hpp"
+#include "rollout/health.hpp"
 #include "rollout/manifest.hpp"
 #include "rollout/ports.hpp"
+#include "rollout/redis.hpp"
 #include "rollout/service_environment.hpp"
 #include "rollout/shared_data.hpp"
 #include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/stop_first.hpp"
+#include "rollout/watch.hpp"
 
 #include "base/text.hpp"
 
@@ -43,6 +46,12 @@ void put_back(JobContext& r, store::SiteRow row, const store::Release& old) {
     return r.output(cat("cannot read the release to roll back to: ", back.error().message));
   (void)assign_ports(r.host, row, *back);
   undo_stop_first(r);
+  // What a job that ran next to the watch left there, when the daemon was restarted in it.
+  for (const auto& name : r.host.slots.all())
+    if (name.site == r.job.site && name.slot == old.slot && !is_redis(name) &&
+        r.host.slots.release_in(name) != old.id)
+      if (auto stopped = r.host.slots.stop(name, grace_of_undone(r, name)); !stopped)
+        r.output(cat("the slot of the release to roll back to: ", stopped.error().message));
   // Warm as a rule, then this does nothing; after a restart in the watch it may be down.
   if (auto up = start_slots(r.host, *back, {}); !up)
     r.output(cat("cannot start the release to roll back to: ", up.error().message));
@@ -118,6 +127,13 @@ Result<Next> run_configure(JobContext& r) {
   return Next::proceed;
 }
 
+// A release is good when its watch has ended well, or when its site or the host wants none.
+store::ReleaseState state_at_switch(const JobContext& r) {
+  if (watch_of(r) <= os::Millis::zero())
+    return store::ReleaseState::good;
+  return r.job.kind == store::JobKind::deploy ? store::ReleaseState::unproven : r.release.row.state;
+}
+
 // All that could fail has been done. The links first, then the store: until the store says
 // otherwise, a restart points the links back.
 Result<Next> run_switch(JobContext& r) {
@@ -130,11 +146,12 @@ Result<Next> run_switch(JobContext& r) {
     r.row.stopped = false;
     TRY(r.host.store.put_site(r.row));
   }
+  r.release.row.state = state_at_switch(r);
+  r.release.row.message = r.warning.empty() ? "" : cat(k_warning, r.warning);
   if (r.job.kind == store::JobKind::deploy)
     TRY(write_manifest(r.host, r.job.site,
         &r.release.row)); // so that a store that is lost after this can be made again
   TRY(point_links(r.host, r.release));
-  r.release.row.state = store::ReleaseState::good;
   r.release.row.live_ms = r.host.clock.wall_ms();
   TRY(r.host.store.commit_live(r.job.site, r.release.row, false, r.release.row.live_ms));
   r.control.switched = true;
@@ -198,8 +215,11 @@ void undo_reload(JobContext& r) {
 } // namespace
 
 extern const Step k_configure{.name = "configure", .run = run_configure};
-extern const Step k_switch{
-    .name = "switch", .run = run_switch, .undo = undo_switch, .phase = Step::Phase::commit};
+extern const Step k_switch{.name = "switch",
+    .run = run_switch,
+    .undo = undo_switch,
+    .phase = Step::Phase::commit,
+    .ends_watch = true};
 extern const Step k_reload{
     .name = "reload", .run = run_reload, .undo = undo_reload, .phase = Step::Phase::after_commit};
 

@@ -1,4 +1,6 @@
+#include "rollout/watch.hpp"
 #include "rollout/answers.hpp"
+#include "rollout/health.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
@@ -22,6 +24,7 @@ struct Seen {
   uint32_t probes = 0, bad_probes = 0;
   Answers answers, before; // since the switch; of the release before it
   uint32_t crashes = 0;
+  std::string worse; // what visitors get, when nothing else speaks against the release
 };
 
 std::string text_of(const Seen& seen, os::Millis time) {
@@ -68,6 +71,8 @@ void compare_pages(JobContext& r, std::map<std::string, uint32_t>& bad) {
   if (!before)
     return;
   for (auto p : r.release.services) {
+    if (r.host.slots.release_in(slot_name(*before, p)) != r.old->id)
+      continue; // the next job has taken its slot
     const auto old = std::ranges::find(
         before->services, p.service.name, [](const auto& other) { return other.service.name; });
     if (!p.listens() || old == before->services.end() || p.service.health.path == "/")
@@ -85,7 +90,7 @@ void compare_pages(JobContext& r, std::map<std::string, uint32_t>& bad) {
 
 // What visitors get decides nothing alone: who asks for what fails anyway would undo every release.
 // It makes us ask.
-Result<void> judge_answers(JobContext& r, const Seen& seen, std::map<std::string, uint32_t>& bad) {
+Result<void> judge_answers(JobContext& r, Seen& seen, std::map<std::string, uint32_t>& bad) {
   if (!is_worse(seen.answers, {}))
     return {};
   const std::string answers = cat(seen.answers.bad, " of ", seen.answers.all,
@@ -96,9 +101,9 @@ Result<void> judge_answers(JobContext& r, const Seen& seen, std::map<std::string
       return fail(Code::rolled_back, cat(what, " fails, and ", answers));
   if (!is_worse(seen.answers, seen.before))
     return {};
-  if (r.warning.empty())
+  if (seen.worse.empty())
     r.info(cat("warning: ", answers, "; it stays, because the host's own checks are good"));
-  r.warning = answers;
+  seen.worse = answers;
   return {};
 }
 
@@ -123,14 +128,36 @@ Result<void> look(JobContext& r, Seen& seen, std::map<std::string, uint32_t>& ba
   return seen.maintained ? Result<void>{} : judge_answers(r, seen, bad);
 }
 
+// Whoever ended the watch waits for the end of this job: nobody else has changed the row.
+Result<Next> keep_verdict(JobContext& r, const Seen& seen, bool whole) {
+  auto& row = r.release.row;
+  const auto add = [&r](std::string_view text) {
+    r.warning = cat(r.warning, r.warning.empty() ? "" : "; ", text);
+  };
+  if (!seen.worse.empty())
+    add(seen.worse);
+  if (whole)
+    row.state = store::ReleaseState::good;
+  else if (row.state == store::ReleaseState::unproven)
+    add("unproven: another job ended its watch before its time");
+  row.message = r.warning.empty() ? "" : cat(k_warning, r.warning);
+  TRY(r.host.store.put_release(row));
+  return Next::proceed;
+}
+
 // Bad checks and crashes: the error makes the loop undo the switch, and the old slot, still warm,
 // has the traffic back. What was seen is recorded in the history either way.
 Result<Next> run_watch(JobContext& r) {
-  const auto window = r.release.site.watch.value_or(r.host.config.watch);
+  const auto window = watch_of(r);
   if (window <= os::Millis::zero())
     return Next::proceed;
   if (r.job.options.no_watch) {
     r.info("not watched, as requested");
+    if (r.release.row.state != store::ReleaseState::unproven)
+      return Next::proceed;
+    r.release.row.message = cat(
+        k_warning, r.warning, r.warning.empty() ? "" : "; ", "unproven: not watched, as requested");
+    TRY(r.host.store.put_release(r.release.row));
     return Next::proceed;
   }
   const os::Millis begun = r.host.clock.mono();
@@ -142,8 +169,9 @@ Result<Next> run_watch(JobContext& r) {
       r.release.row.live_ms, seen.before);
   const auto read_on = [&] { log.count(r.host.disk, since, INT64_MAX, seen.answers); };
   Result<void> verdict{};
-  r.control.let_go(); // said already, but not by a job that continues after its switch
+  r.control.turn().let_go(); // said already, but not by a job that continues after its switch
   r.control.watching = true;
+  r.control.turn().watch_begins();
   while (verdict && r.host.clock.mono() - begun < window && !r.control.watch_is_cut()) {
     r.control.wait(std::min(k_watch_pause, window - (r.host.clock.mono() - begun)));
     if (r.control.stopping())
@@ -152,19 +180,25 @@ Result<Next> run_watch(JobContext& r) {
     verdict = look(r, seen, bad);
   }
   r.control.watching = false;
+  r.has_old_slot = r.control.turn().watch_ends(verdict.has_value());
+  if (r.control.stopping())
+    return Next::proceed;
   read_on();
-  r.info(cat(r.control.watch_is_cut() ? "watch cut short by another job after " : "watched ",
-      text_of(seen, r.host.clock.mono() - begun)));
+  const os::Millis watched = r.host.clock.mono() - begun;
+  const bool whole = watched >= window;
+  r.info(
+      cat(!whole && r.control.watch_is_cut() ? "watch cut short by another job after " : "watched ",
+          text_of(seen, watched)));
   if (!verdict)
     return std::unexpected(verdict.error());
-  if (r.warning.empty())
-    return Next::proceed;
-  r.release.row.message = cat("warning: ", r.warning);
-  TRY(r.host.store.put_release(r.release.row));
-  return Next::proceed;
+  return keep_verdict(r, seen, whole);
 }
 
 } // namespace
+
+os::Millis watch_of(const JobContext& r) {
+  return r.release.site.watch.value_or(r.host.config.watch);
+}
 
 extern const Step k_watch{.name = "watch", .run = run_watch, .phase = Step::Phase::after_commit};
 

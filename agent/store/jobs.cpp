@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace chillbox::store {
 namespace {
 
@@ -34,6 +36,16 @@ std::string options_text(const JobOptions& options) {
     if (options.*member)
       json[name] = true;
   return dump(json);
+}
+
+// For the audit trail.
+std::string asked_with(const JobOptions& options) {
+  std::string out;
+  for (const auto& [name, member] : k_options)
+    if (options.*member && member != &JobOptions::retry)
+      out += cat(out.empty() ? " (--" : ", --", name);
+  std::ranges::replace(out, '_', '-');
+  return out.empty() ? out : out + ")";
 }
 
 Result<Job> read_job(const Db& db, Stmt& row) {
@@ -260,7 +272,7 @@ Result<void> Store::record(const Job& job, const std::vector<JobEvent>& events) 
             .actor = job.actor,
             .verb = std::string(name(job.kind)),
             .site = job.site.str(),
-            .text = job.message,
+            .text = cat(job.message, asked_with(job.options)),
             .outcome = std::string(job.code ? code_name(*job.code) : "ok")}));
   return txn.commit();
 }

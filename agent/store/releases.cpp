@@ -61,14 +61,22 @@ Result<std::string> text_of_row(Stmt& row) {
   return row.text(0);
 }
 
-// The newest good release that is not this one and was not withdrawn.
+// The newest release that is not this one and was not withdrawn: a good one, else an unproven one.
 Result<std::string> newest_other(Db& db, const SiteName& site, const std::string& live) {
-  const auto other = TRY(
-      db.one<std::string>("SELECT id FROM releases WHERE site = ?1 AND state = 'good' AND id <> ?2"
-                          " AND sha256 NOT IN (SELECT sha256 FROM withdrawn WHERE site = ?1)"
-                          " ORDER BY live_ms DESC, seq DESC LIMIT 1",
-          text_of_row, site.str(), live));
+  const auto other = TRY(db.one<std::string>(
+      "SELECT id FROM releases WHERE site = ?1 AND state IN ('good', 'unproven') AND id <> ?2"
+      " AND sha256 NOT IN (SELECT sha256 FROM withdrawn WHERE site = ?1)"
+      " ORDER BY state = 'good' DESC, live_ms DESC, seq DESC LIMIT 1",
+      text_of_row, site.str(), live));
   return other.value_or("");
+}
+
+Result<bool> is_good(Db& db, const SiteName& site, const std::string& release) {
+  const auto found = TRY(
+      db.one<std::string>("SELECT id FROM releases WHERE site = ?1 AND id = ?2 AND state = 'good'"
+                          " AND sha256 NOT IN (SELECT sha256 FROM withdrawn WHERE site = ?1)",
+          text_of_row, site.str(), release));
+  return found.has_value();
 }
 
 Result<bool> is_withdrawn(Db& db, const SiteName& site, const std::string& release) {
@@ -83,7 +91,7 @@ Result<std::string> choose_previous(
     Db& db, const SiteRow& before, const std::string& now_live, bool old_failed) {
   if (before.live == now_live)
     return before.previous_good;
-  if (!old_failed && !before.live.empty() && !TRY(is_withdrawn(db, before.site, before.live)))
+  if (!old_failed && TRY(is_good(db, before.site, before.live)))
     return before.live;
   return newest_other(db, before.site, now_live);
 }
@@ -149,7 +157,7 @@ Result<void> Store::forget_old_releases(const SiteName& site) {
       site.str(), k_releases_kept));
   // And of secret sets, with which no release comes back any more.
   return db.run(
-      "DELETE FROM used_sets WHERE site = ?1 AND sha256 NOT IN (SELECT secrets FROM releases WHERE site = ?1 AND state IN ('staged', 'good'))"
+      "DELETE FROM used_sets WHERE site = ?1 AND sha256 NOT IN (SELECT secrets FROM releases WHERE site = ?1 AND state IN ('staged', 'good', 'unproven'))"
       " AND sha256 NOT IN (SELECT sha256 FROM secret_sets WHERE site = ?1)",
       site.str());
 }
@@ -203,7 +211,8 @@ Result<void> Store::commit_live(
           .value_or(SiteRow{
               .site = site, .live = {}, .previous_good = {}, .stopped = false, .ports = {}});
   Release live = release;
-  live.state = ReleaseState::good;
+  if (live.state != ReleaseState::unproven)
+    live.state = ReleaseState::good;
   live.live_ms = now_ms;
   TRY(write_release(db, live));
   if (old_failed && row.live != live.id)

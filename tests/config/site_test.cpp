@@ -137,6 +137,7 @@ TEST_CASE("every field of a service arrives with its unit") {
   const auto& s = site.services.at(0);
   CHECK(s.health.declared);
   CHECK(s.health.path == "/up?full=1");
+  CHECK(s.stop_timeout == 90s);
   CHECK(s.health.interval == 500ms);
   CHECK(s.health.timeout == 2s);
   CHECK(s.health.deadline == 2min);

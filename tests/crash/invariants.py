@@ -51,7 +51,7 @@ def check_site(wrong, live):
     wrong.expect(release['version'] == live[0], f"the store says {release['version']} is live, wanted {live[0]}")
     serial = sql("SELECT value FROM counters WHERE site = ? AND what = 'site'", SITE)
     wrong.expect(serial and serial[0]['value'] >= release['serial'], f"serial {release['serial']} is live, installed is {serial}")
-    wrong.expect(release['state'] == 'good', f"the live release is {release['state']}")
+    wrong.expect(release['state'] in ('good', 'unproven'), f"the live release is {release['state']}")
     wrong.expect(link(f'{SITES}/{SITE}/current') == 'releases/' + release['id'], f"current is {link(f'{SITES}/{SITE}/current')}")
     wrong.expect(link(f'{RUN}/live/{SITE}/app.sock') == f"{RUN}/slots/{SITE}/app.{release['slot']}.sock",
                  f"the live socket is {link(f'{RUN}/live/{SITE}/app.sock')}, its slot is {release['slot']}")
@@ -68,7 +68,7 @@ def check_site(wrong, live):
     wrong.expect(read(f'{RUN}/secrets/{SITE}/app/word').strip() == live[1], 'another secret is staged')
     slots = [name for name in listing('/etc/init.d') if name.startswith('chillbox.')]
     wrong.expect(slots == [SLOT + release['slot']], f'OpenRC has {slots}, the slot is {release["slot"]}')
-    good = {row['id'] for row in sql('SELECT id FROM releases WHERE site = ? AND state = "good"', SITE)}
+    good = {row['id'] for row in sql('SELECT id FROM releases WHERE site = ? AND state IN ("good", "unproven")', SITE)}
     wrong.expect(set(listing(f'{SITES}/{SITE}/releases')) == good, f"releases on disk: {listing(f'{SITES}/{SITE}/releases')}, good: {sorted(good)}")
     wrong.expect(row[0]['previous_good'] == '' or row[0]['previous_good'] in good, f"the release to go back to is {row[0]['previous_good']}")
 
@@ -136,11 +136,11 @@ def check_files(wrong, mounts):
             wrong.expect(not left, f'left in {directory}: {left}')
     for site in listing(SITES):
         wrong.expect(bool(sql('SELECT 1 FROM sites WHERE site = ?', site)), f'a directory of no site: {site}')
-    kept = {row['sha256'] for row in sql("SELECT sha256 FROM releases WHERE state = 'good' UNION SELECT sha256 FROM jobs WHERE state = 'failed'")}
+    kept = {row['sha256'] for row in sql("SELECT sha256 FROM releases WHERE state IN ('good', 'unproven') UNION SELECT sha256 FROM jobs WHERE state = 'failed'")}
     stray = {name.split('.')[0] for name in listing(f'{STATE}/artifacts')} - kept
     wrong.expect(not stray, f'artifacts of nobody: {sorted(stray)}')
     sets = {f"{row['site']}-{row['sha256']}.age" for row in sql("SELECT site, sha256 FROM secret_sets UNION"
-                                                                " SELECT site, secrets FROM releases WHERE state = 'good' AND secrets <> ''")}
+                                                                " SELECT site, secrets FROM releases WHERE state IN ('good', 'unproven') AND secrets <> ''")}
     stray = set(listing(f'{STATE}/secrets')) - sets
     wrong.expect(not stray, f'secret sets that were replaced: {sorted(stray)}')
     wrong.expect(run('nginx', '-t').returncode == 0, '`nginx -t` is not content')

@@ -84,7 +84,7 @@ class Visitors(threading.Thread):
         self.stream, self.pause, self.asked, self.findings, self.stopping = stream, pause, 0, [], False
         live = host.visit()
         self.versions, self.words = {live[0]}, {live[1]}
-        self.versions |= {row['version'] for row in host.sql("SELECT version FROM releases WHERE state = 'good'")}
+        self.versions |= {row['version'] for row in host.sql("SELECT version FROM releases WHERE state IN ('good', 'unproven')")}
         self.words |= {f'word{n}' for n in range(10000)}
 
     def run(self):

@@ -67,7 +67,16 @@ TEST_CASE("a probe asks with HTTP/1.0 and gives back status and body") {
   REQUIRE(answer);
   CHECK(answer->status == 302); // and it did not follow
   CHECK(answer->body == "body");
+  CHECK(answer->location == "/login");
   CHECK(server.request.starts_with("GET /up HTTP/1.0\r\nHost: example.org\r\n"));
+}
+
+TEST_CASE("a probe of a visitor has the headers with which NGINX passes one on") {
+  Server server([](int fd) { say(fd, "HTTP/1.1 200 OK\r\n\r\n"); });
+  REQUIRE(probe({.socket = server.path, .path = "/", .host = "example.org", .scheme = "https"}));
+  CHECK(has(server.request, "\r\nX-Forwarded-Proto: https\r\n"));
+  CHECK(has(server.request, "\r\nX-Forwarded-For: 127.0.0.1\r\n"));
+  CHECK(has(server.request, "\r\nX-Forwarded-Host: example.org\r\n"));
 }
 
 TEST_CASE("a probe ends at the announced length, although the server keeps the connection") {

@@ -26,6 +26,13 @@ struct BusyHost : EngineHost {
       door.stand();
     };
   }
+  // Live, and in its watch.
+  store::Job watched(const std::string& version, const std::string& time = "60m") {
+    auto job =
+        submit(queue_deploy({.version = version, .members = cat("\"watch\":\"", time, "\",")}));
+    REQUIRE(eventually([&] { return look(job.id).step == "watch"; }));
+    return job;
+  }
   void hold_start() { // of any slot
     runner.before = [this](const std::string& command) {
       if (command.starts_with("start "))
@@ -85,7 +92,7 @@ struct NarrowHost : BusyHost { // one place
 
 TEST_CASE("a site that watches, or waits for its own service, holds up no other site [attack-C5]") {
   NarrowHost host;
-  host.runner.app("2.0.0").status = 500; // never well
+  host.runner.app("2.0.0").status = 503; // never well
   const auto waits = host.submit(host.queue_deploy({.version = "2.0.0",
       .services =
           R"([{"name":"app","lang":"python","health":{"deadline":"9h","interval":"50ms"}}])"}));
@@ -187,7 +194,7 @@ TEST_CASE("a rollback cancels a running deploy that has not switched, which leav
 TEST_CASE("a rollback cancels a deploy whose health check takes its time") {
   BusyHost host;
   REQUIRE(host.deploy("2.0.0").state == JobState::done);
-  host.runner.app("3.0.0").status = 500;
+  host.runner.app("3.0.0").status = 503;
   const auto running = host.submit(host.queue_deploy({.version = "3.0.0",
       .services = R"([{"name":"app","lang":"python","health":{"deadline":"60m"}}])"}));
   REQUIRE(eventually([&] { return host.look(running.id).step == "check"; }));
@@ -234,22 +241,133 @@ TEST_CASE("of several rollbacks in a row the newest is done, so that they do not
 
 TEST_CASE("a rollback in the watch cuts it short and finds the old slot warm") {
   BusyHost host;
-  const auto running =
-      host.submit(host.queue_deploy({.version = "2.0.0", .members = R"("watch":"60m",)"}));
-  REQUIRE(eventually([&] { return host.look(running.id).step == "watch"; }));
+  const auto running = host.watched("2.0.0");
   host.runner.forget();
   const auto back = host.submit(host.queue(store::JobKind::rollback));
   REQUIRE(host.becomes(back, JobState::done));
   CHECK(host.look(running.id).state == JobState::done);
   CHECK(host.told(running.id, "watch cut short by another job"));
+  CHECK(host.look(running.id)
+          .message.ends_with("warning: unproven: another job ended its watch before its time"));
+  CHECK(host.release("2.0.0-2").state == store::ReleaseState::unproven);
   CHECK(host.told(back.id, "its slot is still warm"));
   CHECK(host.runner.count("start ") == 0);
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
+TEST_CASE("what never comes, is refused or does not get well ends no watch (faults 224) [attack-B6]") {
+  BusyHost host;
+  const auto running = host.watched("2.0.0");
+  const auto never = host.submit(
+      host.queue(store::JobKind::deploy, "blog", "9.0.0", Sent{std::string(64, '9'), 1}));
+  REQUIRE(host.becomes(never, JobState::waiting_upload));
+  const auto forged =
+      host.submit(host.queue_deploy({.version = "8.0.0", .signed_version = "7.0.0"}));
+  REQUIRE(host.becomes(forged, JobState::failed));
+  host.runner.app("3.0.0").status = 500;
+  const auto sick = host.submit(host.queue_deploy({.version = "3.0.0"}));
+  REQUIRE(host.becomes(sick, JobState::failed));
+  CHECK(host.look(sick.id).code == Code::unhealthy);
+  CHECK(host.becomes(
+      host.submit(host.queue(store::JobKind::rollback, "blog", "9.9.9")), JobState::failed));
+  CHECK(host.look(running.id).step == "watch");
+  CHECK(host.live().state == store::ReleaseState::unproven);
+  host.runner.app("2.0.0").status = 500; // it was bad all along
+  REQUIRE(host.becomes(running, JobState::failed));
+  CHECK(host.look(running.id).code == Code::rolled_back);
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("a deploy whose copies are healthy ends the watch of the one before, which is unproven then (faults 225)") {
+  BusyHost host;
+  const auto first = host.watched("2.0.0");
+  const auto second = host.submit(host.queue_deploy({.version = "3.0.0"}));
+  REQUIRE(host.becomes(second, JobState::done));
+  CHECK(host.look(first.id).state == JobState::done);
+  CHECK(host.release("2.0.0-2").state == store::ReleaseState::unproven);
+  CHECK(host.live().state == store::ReleaseState::good);
+  CHECK(host.row().previous_good == "1.0.0-1"); // not to what nobody saw hold
+  CHECK(disagreement(host, "3.0.0") == "");
+  const auto back = host.submit(host.queue(store::JobKind::rollback));
+  REQUIRE(host.becomes(back, JobState::done));
+  CHECK(host.told(back.id,
+      "2.0.0 (2.0.0-2) was live after it, but its watch did not end: "
+      "`chillboxctl rollback blog 2.0.0-2` goes there"));
+  CHECK(disagreement(host, "1.0.0") == "");
+  CHECK(host.becomes(
+      host.submit(host.queue(store::JobKind::rollback, "blog", "2.0.0")), JobState::done));
+  CHECK(host.live().state == store::ReleaseState::unproven); // nobody watched it this time either
+}
+
+TEST_CASE("a watch that goes bad while the next release is checked: rolled back, and the next one goes live after it (faults 226)") {
+  BusyHost host;
+  const auto first = host.watched("2.0.0");
+  host.runner.app("3.0.0").status = 503; // is starting
+  const auto second = host.submit(host.queue_deploy({.version = "3.0.0",
+      .services = R"([{"name":"app","lang":"python","health":{"deadline":"60m"}}])"}));
+  REQUIRE(eventually([&] { return host.look(second.id).step == "check"; }));
+  CHECK(host.look(first.id).step == "watch");
+  host.runner.app("2.0.0").status = 500;
+  REQUIRE(host.becomes(first, JobState::failed));
+  CHECK(host.look(first.id).message.ends_with("; 1.0.0 is live again"));
+  host.runner.app("3.0.0").status = 200;
+  REQUIRE(host.becomes(second, JobState::done));
+  CHECK(host.told(second.id, "begins again"));
+  CHECK(host.look(second.id).previous == "1.0.0-1");
+  CHECK(disagreement(host, "3.0.0") == "");
+}
+
+TEST_CASE("a watch that goes bad while the next release is built: what is built starts from what is live then (faults 226)") {
+  BusyHost host;
+  const auto first = host.watched("2.0.0");
+  host.hold_build("3.0.0");
+  const auto second = host.submit(host.queue_deploy({.version = "3.0.0"}));
+  REQUIRE(host.door.wait_for_somebody());
+  host.runner.app("2.0.0").status = 500;
+  REQUIRE(host.becomes(first, JobState::failed));
+  host.door.open();
+  REQUIRE(host.becomes(second, JobState::done));
+  CHECK(host.look(second.id).previous == "1.0.0-1");
+  CHECK(disagreement(host, "3.0.0") == "");
+}
+
+TEST_CASE("a watch that ends well while the next release is built: the old slot stops, the release is good") {
+  BusyHost host;
+  const auto first = host.watched("2.0.0", "1s");
+  host.hold_build("3.0.0");
+  const auto second = host.submit(host.queue_deploy({.version = "3.0.0"}));
+  REQUIRE(host.door.wait_for_somebody());
+  REQUIRE(host.becomes(first, JobState::done));
+  CHECK(host.release("2.0.0-2").state == store::ReleaseState::good);
+  CHECK(host.runner.ran("stop chillbox.blog.app.a"));
+  host.door.open();
+  REQUIRE(host.becomes(second, JobState::done));
+  CHECK(host.row().previous_good == "2.0.0-2");
+  CHECK(disagreement(host, "3.0.0") == "");
+}
+
+TEST_CASE("a daemon that ends in a watch with the next release next to it: both continue, one after the other") {
+  BusyHost host;
+  const auto first = host.watched("2.0.0");
+  host.runner.app("3.0.0").status = 503;
+  const auto second = host.submit(host.queue_deploy({.version = "3.0.0",
+      .services = R"([{"name":"app","lang":"python","health":{"deadline":"60m"}}])"}));
+  REQUIRE(eventually([&] { return host.look(second.id).step == "check"; }));
+  host.runner.app("3.0.0").status = 200;
+  host.restart_daemon();
+  REQUIRE(host.becomes(second, JobState::waiting_unlock)); // it begins again, and the vault is gone
+  CHECK(host.look(first.id).step == "watch");
+  CHECK(disagreement(host, "2.0.0") == "");
+  host.unlock();
+  host.engine->unlocked(os::Millis{100});
+  REQUIRE(host.becomes(second, JobState::done));
+  CHECK(host.look(first.id).state == JobState::done);
+  CHECK(disagreement(host, "3.0.0") == "");
+}
+
 TEST_CASE("[fault-120] the engine stops in the middle and the next start ends the job") {
   BusyHost host;
-  host.runner.app("2.0.0").status = 500;
+  host.runner.app("2.0.0").status = 503;
   const auto job = host.submit(host.queue_deploy({.version = "2.0.0",
       .services = R"([{"name":"app","lang":"python","health":{"deadline":"60m"}}])"}));
   REQUIRE(eventually([&] { return host.look(job.id).step == "check"; }));

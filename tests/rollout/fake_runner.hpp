@@ -24,6 +24,7 @@ namespace chillbox::test {
 struct App {
   std::atomic<int> status{200};   // of every answer; the body is the version
   std::atomic<int> page{0};       // of "/", when it is another
+  std::string location;           // of every answer
   std::atomic<bool> busy{false};  // accepts nobody for the time being
   std::atomic<bool> exits{false}; // at once: OpenRC shows it as crashed
   std::atomic<uint32_t> respawns{
@@ -223,7 +224,8 @@ private:
         cat("/sbin/supervise-daemon", '\0', name, '\0', "--start"));
     put(openrc("options", name) + "/start_count", std::to_string(one.respawns.load()));
     const auto answers = [&one, version = env["CHILLBOX_VERSION"]](std::string_view path) {
-      return Answer{path == "/" && one.page != 0 ? one.page.load() : one.status.load(), version};
+      return Answer{path == "/" && one.page != 0 ? one.page.load() : one.status.load(), version,
+          one.location};
     };
     if (env.contains("CHILLBOX_PORT"))
       m_ports[name] = std::make_unique<FakeServer>(

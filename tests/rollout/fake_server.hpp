@@ -25,6 +25,7 @@ namespace chillbox::test {
 struct Answer {
   int status = 200;
   std::string body;
+  std::string location = {};
 };
 
 class FakeServer {
@@ -105,7 +106,8 @@ private:
       path += cat(" ", request.substr(host + 8, request.find('\r', host + 2) - host - 8));
     const auto answer = m_answers(path);
     const std::string text = cat("HTTP/1.0 ", answer.status,
-        " -\r\nContent-Length: ", answer.body.size(), "\r\n\r\n", answer.body);
+        " -\r\nContent-Length: ", answer.body.size(),
+        answer.location.empty() ? "" : "\r\nLocation: ", answer.location, "\r\n\r\n", answer.body);
     (void)!::send(client, text.data(), text.size(), MSG_NOSIGNAL);
   }
 

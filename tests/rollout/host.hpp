@@ -241,7 +241,7 @@ inline std::string disagreement(
     wrong += holds ? "" : cat(what, "\n");
   };
   expect(release.version == version, cat("the store says ", release.version));
-  expect(release.state == store::ReleaseState::good, "the live release is not good");
+  expect(is_kept(release.state), "the live release is not good");
   expect(host.link(paths.current(site(slug))) == "releases/" + release.id,
       cat("current points to ", host.link(paths.current(site(slug)))));
   expect(host.link(paths.live_socket(site(slug), "app")) ==
@@ -255,8 +255,7 @@ inline std::string disagreement(
   expect(must(host.disk.list(paths.stage())).empty(), "something is left in the stage");
   for (const auto& id : host.releases_on_disk(slug)) {
     const auto known = must(host.store().release(site(slug), id));
-    expect(
-        known && known->state == store::ReleaseState::good, cat("a stray release directory ", id));
+    expect(known && is_kept(known->state), cat("a stray release directory ", id));
   }
   for (const auto& known : must(host.store().releases(site(slug))))
     expect(known.state != store::ReleaseState::staged,

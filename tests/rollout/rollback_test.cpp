@@ -197,3 +197,50 @@ TEST_CASE("a restart of a site that has no release is not found") {
   const auto job = host.run(host.queue(store::JobKind::restart, "nosite"));
   CHECK(job.code == Code::not_found);
 }
+
+TEST_CASE("a rollback that is asked for while a watch does it goes no second step back") {
+  LiveHost host;
+  REQUIRE(host.deploy("1.5.0").state == JobState::done);
+  host.runner.app("2.0.0").respawns = 1;
+  REQUIRE(host.deploy("2.0.0").code == Code::rolled_back);
+  auto asked = host.queue(store::JobKind::rollback);
+  asked.previous = "2.0.0-3"; // was live then
+  must(host.store().update_job(asked));
+  const auto job = host.run(asked);
+  CHECK(job.state == JobState::done);
+  CHECK(job.message == "rolled back already: 1.5.0 is live again");
+  CHECK(disagreement(host, "1.5.0") == "");
+}
+
+TEST_CASE("a release that nobody watched is unproven, and good once a watch of it ended well") {
+  LiveHost host;
+  host.options.no_watch = true;
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  CHECK(host.live().state == ReleaseState::unproven);
+  CHECK(host.live().message == "unproven: not watched, as requested");
+  host.options.no_watch = false;
+  REQUIRE(host.run(host.queue(store::JobKind::restart)).state == JobState::done);
+  CHECK(host.live().state == ReleaseState::good);
+  CHECK(host.live().message.empty());
+}
+
+TEST_CASE("where the site or the host wants no watch a release is good at once") {
+  LiveHost host;
+  REQUIRE(
+      host.deploy(Order{.version = "2.0.0", .members = R"("watch":0,)"}).state == JobState::done);
+  CHECK(host.live().state == ReleaseState::good);
+}
+
+TEST_CASE("only unproven releases are left: a rollback goes to one, and says so") {
+  LiveHost host;
+  host.options.no_watch = true;
+  REQUIRE(host.deploy("2.0.0").state == JobState::done);
+  REQUIRE(host.deploy("3.0.0").state == JobState::done);
+  CHECK(host.row().previous_good == "1.0.0-1");
+  must(host.store().withdraw({site(), host.release("1.0.0-1").sha256, "1.0.0", 1, "root", "", 1}));
+  CHECK(host.row().previous_good == "2.0.0-2");
+  const auto job = host.rollback();
+  CHECK(job.state == JobState::done);
+  CHECK(host.told(job.id, "the watch of 2.0.0 did not end, but there is no good release"));
+  CHECK(host.live().version == "2.0.0");
+}

@@ -152,7 +152,7 @@ TEST_CASE("[fault-87] a vault that dies makes the next deploy wait, not fail") {
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
-TEST_CASE("the unlock starts what waited for secrets and names the sites that are up") {
+TEST_CASE("the unlock starts what waited for secrets and names the sites that it started, and no other") {
   EngineHost host;
   host.unlock();
   const Order order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"};
@@ -167,10 +167,35 @@ TEST_CASE("the unlock starts what waited for secrets and names the sites that ar
   CHECK(host.ask() == "nobody");
   CHECK(host.ask("open") == "1.0.0");
   host.unlock();
-  auto up = host.engine->unlocked(os::Millis{10'000});
-  std::ranges::sort(up);
-  CHECK(join(up, " ") == "blog open");
+  const auto up = host.engine->unlocked(os::Millis{10'000});
+  CHECK(join(up.sites, " ") == "blog");
+  CHECK(up.failed.empty());
   CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("a host key that was made anew: the unlock says which secret set must be sent again (faults 228)") {
+  EngineHost host;
+  host.unlock();
+  const Order order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"};
+  REQUIRE(host.secrets({{"app/app.cfg", "one"}}).state == JobState::done);
+  REQUIRE(host.deploy(order).state == JobState::done);
+  host.engine.reset();
+  host.reboot();
+  const auto other = crypto::AgeIdentity::generate();
+  const auto sealed = must(crypto::encrypt_with_passphrase(
+      other.to_text().view(), SecretBytes(bytes_of(k_passphrase)), 2));
+  host.write(host.paths.identity(), text_of(sealed));
+  host.write(host.paths.recipient(), other.recipient() + "\n");
+  host.start_engine();
+  host.engine->recover();
+  REQUIRE(host.idle());
+  host.unlock();
+  const auto up = host.engine->unlocked(os::Millis{10'000});
+  CHECK(up.sites.empty());
+  CHECK(join(up.failed, "; ") ==
+      cat("blog: the secret set of 'blog' is encrypted to a former key, not to this host's, ",
+          other.recipient(), ": pack it again with that as --recipient, and deploy it"));
+  CHECK(host.ask() == "nobody");
 }
 
 TEST_CASE("what is asked for behind a removal, or for another site, goes on after the unlock") {

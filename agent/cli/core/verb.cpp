@@ -67,6 +67,7 @@ Result<void> check(const Option& option, std::string_view text) {
   case ArgKind::text:
   case ArgKind::list:
   case ArgKind::release:
+  case ArgKind::any_release:
   case ArgKind::job:
   case ArgKind::deployer:
   case ArgKind::sender: return text.empty() ? as_usage("is empty") : Result<void>{};

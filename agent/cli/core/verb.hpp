@@ -39,7 +39,8 @@ enum class ArgKind {
   choice,
   site,
   target,
-  release,
+  release,     // one that a rollback takes
+  any_release, // one that is still there
   job,
   deployer,
   sender

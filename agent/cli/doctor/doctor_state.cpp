@@ -122,29 +122,42 @@ void look_at_damage(Doctor& d) {
           "see chillboxctl audit; remove the file once nobody needs it any more");
 }
 
+// What to do about a site that does not run as it should.
+std::string todo_of(const control::SiteStatus& site, bool locked) {
+  if (site.state == control::SiteState::sealed)
+    return locked ? "chillboxctl unlock" : "send its secret set again, for this host's key";
+  return site.state == control::SiteState::refused
+      ? cat("chillboxctl releases ", site.site)
+      : cat("chillboxctl logs ", site.site, "; chillboxctl restart ", site.site);
+}
+
+// "" : all of it runs.
+std::string trouble_of(const control::SiteStatus& site) {
+  if (!site.down.empty())
+    return cat("down for visitors: ", site.down);
+  std::vector<std::string> crashed;
+  for (const auto& service : site.services)
+    if (service.state == control::ServiceState::crashed)
+      crashed.push_back(service.name);
+  if (!crashed.empty())
+    return cat("crashed: ", join(crashed, ", "));
+  if (site.state != control::SiteState::degraded)
+    return {};
+  return cat("degraded", site.waiting.empty() ? "" : ": ", site.waiting);
+}
+
 void look_at_sites(Doctor& d) {
-  using control::SiteState;
   size_t well = 0;
   for (const auto& site : d.status->sites) {
     if (site.hold)
       d.warn("site", cat(site.site, ": ", hold_text(*site.hold)),
           cat("chillboxctl release-hold ", site.site));
-    if (site.distrust && !site.distrust->empty())
+    if (site.distrust && !site.distrust->empty() && site.distrust != site.down)
       d.fail("site", cat(site.site, ": ", *site.distrust), cat("chillboxctl releases ", site.site));
-    std::vector<std::string> down;
-    for (const auto& service : site.services)
-      if (service.state == control::ServiceState::crashed)
-        down.push_back(service.name);
-    if (!down.empty())
-      d.fail("site", cat(site.site, ": crashed: ", join(down, ", ")),
-          cat("chillboxctl logs ", site.site, "; chillboxctl restart ", site.site));
-    else if (site.state == SiteState::degraded)
-      d.fail("site", cat(site.site, ": degraded", site.waiting.empty() ? "" : ": ", site.waiting),
-          cat("chillboxctl restart ", site.site));
-    else if (site.state == SiteState::refused)
-      continue; // reported above
-    else if (site.state == SiteState::sealed)
-      d.warn("site", cat(site.site, ": ", site.waiting), "chillboxctl unlock");
+    if (!site.warning.empty())
+      d.warn("site", cat(site.site, ": ", site.warning), cat("chillboxctl releases ", site.site));
+    if (const auto trouble = trouble_of(site); !trouble.empty())
+      d.fail("site", cat(site.site, ": ", trouble), todo_of(site, d.status->host.sealed));
     else
       ++well;
   }

@@ -99,12 +99,16 @@ std::vector<Candidate> sites(const os::Paths& paths, bool services) {
   return out;
 }
 
-std::vector<Candidate> releases(const os::Paths& paths, const std::string& site) {
+// Those that a rollback takes, or all that can still be taken out of its way.
+std::vector<Candidate> releases(const os::Paths& paths, const std::string& site, bool all) {
   std::vector<Candidate> out;
   const auto answer =
       ask(paths, {.verb = "releases", .args = {.site = site}, .timeout = k_patience});
   if (const auto list = control::read_answer<control::ReleaseList>(answer.value_or("")))
     for (const auto& release : list->releases) {
+      if (!is_kept(release.state) || release.withdrawn ||
+          (!all && (release.live || !release.distrust.empty())))
+        continue;
       const std::string state(release.live ? "live" : name(release.state));
       out.push_back({release.version, cat(release.id, ", ", state)});
       out.push_back({release.id, state});
@@ -135,7 +139,8 @@ std::vector<Candidate> values_here(ArgKind kind, const std::string& site) {
   switch (kind) {
   case ArgKind::site:
   case ArgKind::target: return sites(paths, kind == ArgKind::target);
-  case ArgKind::release: return releases(paths, site);
+  case ArgKind::release: return releases(paths, site, false);
+  case ArgKind::any_release: return releases(paths, site, true);
   case ArgKind::job: return jobs(paths);
   case ArgKind::deployer: return names(paths.trusted(), ".pub");
   case ArgKind::sender: return names(paths.webhooks(), ".key");
@@ -151,7 +156,7 @@ std::vector<std::string> question_there(const Wanted& wanted) {
         std::vector<std::string> words{"__complete"};
         for (const auto word : split(verb.name, ' '))
           words.emplace_back(word);
-        if (wanted.kind == ArgKind::release)
+        if (wanted.kind == ArgKind::release || wanted.kind == ArgKind::any_release)
           words.push_back(wanted.site);
         words.emplace_back();
         return words;

@@ -50,6 +50,8 @@ Result<void> run(Call& call) {
     doctor.clock = call.args.number("clock", 0);
   examine_state(doctor); // first, because it reads the configuration
   examine_host(doctor);
+  std::ranges::stable_partition(doctor.findings, // first what visitors notice
+      [](const Finding& f) { return f.what == "site" && f.health == Health::fail; });
   const auto count = [&](Health health) {
     return std::ranges::count(doctor.findings, health, &Finding::health);
   };

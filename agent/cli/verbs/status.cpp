@@ -20,9 +20,29 @@ Style style_of(SiteState state) {
   return state == SiteState::degraded ? Style::bad : Style::warn;
 }
 
+// First of all: who gets no page, and why.
+void print_down(
+    Terminal& terminal, const std::string& nginx, const std::vector<SiteStatus>& sites) {
+  if (!nginx.empty()) // which is why no site is served
+    return terminal.print(terminal.out(Style::bad, printable(nginx, 500)));
+  for (const SiteStatus& site : sites)
+    if (!site.down.empty())
+      terminal.print(terminal.out(
+          Style::bad, cat(site.site, " is down for visitors: ", printable(site.down, 700))));
+}
+
+Result<void> outcome(const std::string& nginx, const std::vector<SiteStatus>& sites) {
+  if (!nginx.empty())
+    return fail(Code::failure, nginx);
+  std::vector<std::string> down;
+  for (const SiteStatus& site : sites)
+    if (!site.down.empty())
+      down.push_back(site.site);
+  return down.empty() ? Result<void>{}
+                      : fail(Code::failure, cat("down for visitors: ", join(down, ", ")));
+}
+
 void print_host(Terminal& terminal, const control::HostStatus& host) {
-  if (!host.nginx.empty())
-    terminal.print(terminal.out(Style::bad, printable(host.nginx, 500)));
   const std::string name = host.server_name.empty() || host.server_name == "_"
       ? ""
       : cat(" on ", printable(host.server_name));
@@ -47,7 +67,10 @@ void print_host(Terminal& terminal, const control::HostStatus& host) {
 
 void print_waiting(Terminal& terminal, const std::vector<SiteStatus>& sites) {
   for (const SiteStatus& site : sites) {
-    if (!site.waiting.empty())
+    if (!site.warning.empty())
+      terminal.print(
+          cat(terminal.out(Style::warn, site.site), ": warning: ", printable(site.warning, 700)));
+    if (!site.waiting.empty() && site.down.find(site.waiting) == std::string::npos) // said above
       terminal.print(
           cat(terminal.out(style_of(site.state), site.site), ": ", printable(site.waiting, 700)));
     if (site.hold)
@@ -64,6 +87,7 @@ std::string services_of(const SiteStatus& site) {
 }
 
 void print_status(Terminal& terminal, const control::Status& status) {
+  print_down(terminal, status.host.nginx, status.sites);
   print_host(terminal, status.host);
   Table table{{"SITE", "STATE", "VERSION", "RELEASE", "LIVE SINCE", "SERVICES"}, {}};
   for (const SiteStatus& site : status.sites)
@@ -83,7 +107,7 @@ Result<void> run_status(Call& call) {
   else
     print_status(call.terminal, status);
   call.error_printed = true;
-  return status.host.nginx.empty() ? Result<void>{} : fail(Code::failure, status.host.nginx);
+  return outcome(status.host.nginx, status.sites);
 }
 
 Result<void> run_sites(Call& call) {

@@ -22,22 +22,29 @@ Result<void> run_unlock(Call& call) {
   const auto state = TRY(control::read_answer<control::Ping>(text));
   if (!state.sealed) {
     if (call.terminal.json())
-      call.terminal.print(control::answer_text(
-          "unlock", control::Unlocked{.changed = false, .recipient = {}, .sites = {}}));
+      call.terminal.print(control::answer_text("unlock",
+          control::Unlocked{.changed = false, .recipient = {}, .sites = {}, .failed = {}}));
     else
       call.terminal.print("unchanged: the host is unlocked");
     return {};
   }
   const SecretBytes passphrase =
       TRY(ask_passphrase(call.args, "passphrase of the host", Ask::once));
-  const auto unlocked = TRY(ask_or_print<control::Unlocked>(
-      call, {.verb = "unlock", .secret = &passphrase, .timeout = k_unlock_timeout}));
-  if (!unlocked)
+  const std::string answer =
+      TRY(ask(call.paths, {.verb = "unlock", .secret = &passphrase, .timeout = k_unlock_timeout}));
+  const auto unlocked = TRY(control::read_answer<control::Unlocked>(answer));
+  const auto failed = unlocked.failed.value_or(std::vector<std::string>{});
+  if (call.terminal.json())
+    call.terminal.print(answer);
+  else
+    call.terminal.print("unlocked");
+  if (!call.terminal.json() && unlocked.sites && !unlocked.sites->empty())
+    call.terminal.print(cat("started: ", printable(join(*unlocked.sites, ", "), 2000)));
+  if (failed.empty())
     return {};
-  call.terminal.print("unlocked");
-  if (unlocked->sites && !unlocked->sites->empty())
-    call.terminal.print(cat("started: ", printable(join(*unlocked->sites, ", "), 2000)));
-  return {};
+  call.error_printed = call.terminal.json();
+  return fail(Code::failure,
+      cat("unlocked, but not every site is up: ", printable(join(failed, "; "), 2000)));
 }
 
 Result<void> run_lock(Call& call) {

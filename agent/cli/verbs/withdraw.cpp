@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::array k_options{
     k_site,
-    Option{"VERSION", ArgKind::release, "", "version or release that is never good again"},
+    Option{"VERSION", ArgKind::any_release, "", "version or release that is never good again"},
     Option{"-m,--message", ArgKind::text, "WHY", "the reason that a refusal gives"},
 };
 

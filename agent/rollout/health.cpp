@@ -1,0 +1,237 @@
+#include "rollout/health.hpp"
+#include "rollout/ports.hpp"
+#include "rollout/slots.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace chillbox::rollout {
+namespace {
+
+constexpr os::Millis k_first_pause{5};
+constexpr os::Millis k_patience{10'000}; // with one that says the same, k_same times at least
+constexpr uint32_t k_same = 5;
+constexpr os::Millis k_second_look{300};
+constexpr std::array k_not_yet{429, 502, 503, 504};
+
+// A copy that ended once may have been unlucky; one that ends again and again will not become
+// healthy.
+bool crashed(HostContext& host, const openrc::SlotName& name) {
+  constexpr uint32_t k_enough = 2;
+  const auto state = host.slots.state(name);
+  return (state &&
+             (*state == openrc::SlotState::crashed || *state == openrc::SlotState::stopped)) ||
+      host.slots.respawns(name) >= k_enough;
+}
+
+// Whether visitors may come by TLS: to NGINX itself, or to a proxy before it.
+bool has_tls(const HostContext& host, const LoadedRelease& release) {
+  return !host.config.trusted_proxies.empty() || nginx::serves_tls(release.row.nginx);
+}
+
+bool is_good(const PlannedService& p, int status) {
+  return status >= 200 && status < (p.service.health.declared ? 400 : 500);
+}
+
+// A service that says 404 to its health check says it for ever; one that says 503 may be starting.
+struct Refrain {
+  std::string text;
+  os::Millis since{};
+  uint32_t times = 0;
+  Result<void> hear(os::Millis now, const std::string& said) {
+    if (said != text)
+      *this = {said, now, 0};
+    const bool waits = std::ranges::any_of(
+        k_not_yet, [&](int status) { return said.ends_with(cat("answered ", status)); });
+    if (++times < k_same || now - since < k_patience || waits ||
+        said.find(" answered ") == std::string::npos)
+      return {};
+    return fail(Code::unhealthy,
+        cat(said, " for ", (now - since).count() / 1000,
+            " s, which is no answer of one that is still starting (503 would be)"));
+  }
+};
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(),
+      [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  return out;
+}
+
+// "https://www.example:8443/x": its scheme and its name. Nothing of a path.
+struct Target {
+  std::string scheme, host;
+};
+Target target_of(std::string_view location) {
+  const auto slashes = location.find("//");
+  const auto colon = location.find(':');
+  if (slashes == std::string_view::npos || (slashes != 0 && colon + 1 != slashes))
+    return {};
+  const auto rest = location.substr(slashes + 2);
+  const auto host = rest.substr(0, rest.find_first_of("/?#"));
+  return {
+      slashes == 0 ? "" : lower(location.substr(0, colon)), lower(host.substr(0, host.find(':')))};
+}
+
+// Why visitors would not get the page to which they are sent on; "" : they would.
+std::string redirect_trouble(const JobContext& r, const std::string& location) {
+  const auto [scheme, host] = target_of(location);
+  const auto& site = r.release.site;
+  const bool own = host.empty() || host == lower(site.server_name) ||
+      std::ranges::find(site.domains, host) != site.domains.end();
+  if (!own)
+    return cat("it sends visitors to another host, ", location);
+  if (scheme == "https" && !has_tls(r.host, r.release))
+    return cat("it sends visitors to ", location,
+        ", and neither this host nor a proxy in nginx.trusted_proxies has TLS for the site");
+  if (scheme == "http" && has_tls(r.host, r.release))
+    return cat("it sends visitors back to ", location, ", without TLS");
+  return {};
+}
+
+// What is wrong with an answer that may still pass a health check.
+std::string answer_trouble(const JobContext& r, const PlannedService& p, const std::string& path,
+    const os::ProbeAnswer& answer) {
+  if (answer.status >= 300 && answer.status < 400)
+    return redirect_trouble(r, answer.location);
+  const bool wanted = path == p.service.health.path && !p.service.health.declared &&
+      is_front(r.release, p); // nobody said which page must work: then it is this one
+  return answer.status >= 500 || (wanted && answer.status >= 400)
+      ? cat("visitors get ", answer.status, " at ", path)
+      : std::string();
+}
+
+// What answers is then no process that is watched, limited to one copy and ended by OpenRC.
+Result<void> check_foreground(const JobContext& r, const PlannedService& p) {
+  const auto name = slot_name(r.release, p);
+  if (!r.host.slots.in_background(name))
+    return {};
+  r.host.clock.sleep(k_second_look); // a program that is just started again leaves some, too
+  return !r.host.slots.in_background(name)
+      ? Result<void>{}
+      : fail(Code::unhealthy,
+            cat("service '", p.service.name.str(),
+                "' went into the background: it must stay in the foreground (gunicorn.conf.py: daemon = True, or a fork of its own)"));
+}
+
+// It is healthy; what it answers may still be of no use to anybody.
+Result<void> tell_first_answer(JobContext& r, const PlannedService& p) {
+  std::vector<std::string> paths{p.service.health.path};
+  if (is_front(r.release, p) && p.service.health.path != "/")
+    paths.emplace_back("/");
+  const std::string who = cat("service '", p.service.name.str(), "'");
+  for (const auto& path : paths) {
+    const auto answer = ask_service(r.host, r.release, p, path);
+    r.info(answer ? cat(who, ": GET ", printable(path, 80), " answered ", answer->status)
+                  : cat(who, ": GET ", printable(path, 80), ": ", answer.error().message));
+    if (const auto trouble = answer ? answer_trouble(r, p, path, *answer)
+                                    : cat("no answer at ", printable(path, 80));
+        !trouble.empty())
+      r.warn(cat(who, ": ", trouble));
+  }
+  return {};
+}
+
+} // namespace
+
+Result<os::ProbeAnswer> ask_service(HostContext& host, const LoadedRelease& release,
+    const PlannedService& p, const std::string& path) {
+  os::Probe probe{.path = path,
+      .host = release.site.server_name,
+      .scheme = has_tls(host, release) ? "https" : "http",
+      .timeout = p.service.health.timeout};
+  if (p.kind.listens == ServiceKind::Listens::on_socket)
+    probe.socket = slot_socket(host, release, p);
+  else
+    probe.port = p.port;
+  return os::probe(probe);
+}
+
+Result<void> probe_service(
+    HostContext& host, const LoadedRelease& release, const PlannedService& p) {
+  if (!p.listens())
+    return {};
+  const auto answer = TRY(ask_service(host, release, p, p.service.health.path));
+  if (is_good(p, answer.status))
+    return {};
+  return fail(Code::unhealthy,
+      cat("GET ", printable(p.service.health.path, 80), " answered ", answer.status));
+}
+
+Result<void> wait_for_probe(
+    HostContext& host, JobControl& control, const LoadedRelease& release, const PlannedService& p) {
+  const os::Millis end = host.clock.mono() + p.service.health.deadline;
+  for (;;) {
+    auto answer = probe_service(host, release, p);
+    if (answer || control.stopping() || host.clock.mono() >= end ||
+        crashed(host, slot_name(release, p)))
+      return answer;
+    host.clock.sleep(p.service.health.interval);
+  }
+}
+
+Result<void> wait_healthy(JobContext& r, const PlannedService& p) {
+  const auto& health = p.service.health;
+  const os::Millis begun = r.host.clock.mono();
+  uint32_t good = 0;
+  std::string last = "no answer yet";
+  Refrain refrain;
+  for (;;) {
+    if (r.control.cancelled())
+      return fail(Code::interrupted, "cancelled");
+    if (auto answer = probe_service(r.host, r.release, p)) {
+      if (++good >= health.count) {
+        TRY(check_foreground(r, p));
+        return tell_first_answer(r, p);
+      }
+    } else {
+      good = 0;
+      last = answer.error().message;
+    }
+    TRY_IN(cat("service '", p.service.name.str(), "'"), refrain.hear(r.host.clock.mono(), last));
+    if (crashed(r.host, slot_name(r.release, p)))
+      return fail(Code::unhealthy,
+          cat("service '", p.service.name.str(), "' keeps crashing on start",
+              error_since_start(r, p), "; see its last log lines"));
+    const os::Millis passed = r.host.clock.mono() - begun;
+    if (passed >= health.deadline)
+      return fail(Code::unhealthy,
+          cat("service '", p.service.name.str(), "' is not healthy after ", passed.count(),
+              " ms (health.deadline): ", last));
+    // An eighth of what it has taken so far: seen late by that much at most, and seldom asked when
+    // it is slow.
+    r.control.wait(good > 0 ? health.interval
+                            : std::min(std::max(passed / 8, k_first_pause), health.interval));
+  }
+}
+
+// As nginx/site_locations.cpp has it: who says so, else the first that may, by its kind.
+bool is_front(const LoadedRelease& release, const PlannedService& p) {
+  const auto at_top = [](const auto& other) { return other.service.web.at == "/"; };
+  if (std::ranges::any_of(release.services, at_top))
+    return at_top(p);
+  const auto first = std::ranges::find_if(release.services, [](const auto& other) {
+    return other.kind.front() && !other.service.worker && other.service.web.at.empty();
+  });
+  return first != release.services.end() && first->service.name == p.service.name;
+}
+
+std::string visitors_trouble(
+    HostContext& host, const LoadedRelease& release, const PlannedService& p) {
+  if (!p.listens())
+    return {};
+  const std::string who = cat("service '", p.service.name.str(), "': ");
+  if (const auto healthy = probe_service(host, release, p); !healthy)
+    return cat(who, healthy.error().message);
+  if (!is_front(release, p) || p.service.health.path == "/")
+    return {};
+  const auto page = ask_service(host, release, p, "/");
+  if (!page)
+    return cat(who, page.error().message);
+  return page->status >= 500 ? cat(who, "GET / answered ", page->status) : std::string();
+}
+
+} // namespace chillbox::rollout

@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# What visitors get is what `status`, `doctor` and the job say: a page that fails, a name that is another's, a copy that ends in its time.
+
+# shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" expands in the box
+
+load helpers/box
+load helpers/host
+load helpers/attack
+
+setup_file() {
+    host_possible || return 0
+    attack_up
+    attack_site shop '.watch = "1s" | .services[0].health = {path: "/up", interval: "100ms", deadline: "20s"} | .services[0].stop_timeout = "5s"'
+    attack_file shop web/web <<'END'
+#!/usr/bin/python3 -I
+import http.server, os, pathlib, socket, time
+
+# /var/lib/shop/web/page: the status of "/"; /slow/N answers after N seconds.
+page = pathlib.Path("/var/lib/shop/web/page")
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_): pass
+    def do_GET(self):
+        status = int(page.read_text()) if self.path == "/" and page.exists() else 200
+        if self.path.startswith("/slow/"):
+            time.sleep(int(self.path[6:]))
+        body = b"shop " + os.environ["VERSION"].encode() + b"\n"
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = False
+    def server_bind(self):
+        if "LISTEN_FDS" in os.environ:
+            self.socket.close()
+            self.socket = socket.socket(fileno=3)
+        else:
+            super().server_bind()
+
+import signal, threading
+server = Server((os.environ["HOST"], int(os.environ["PORT"])), Handler)
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+server.serve_forever()
+server.server_close() # waits for the threads
+END
+    attack_deploy shop
+}
+
+teardown_file() { host_down; }
+setup() { host_or_skip; }
+
+page_is() { in_box sh -c "echo $1 >/var/lib/shop/web/page"; }
+first_line() { printf '%s\n' "${lines[0]}"; }
+
+@test "[fault-223] a site that is well: status and doctor exit with 0" {
+    run -0 ctl status
+    [[ "$output" != *"down for visitors"* ]]
+    run -0 ctl doctor
+}
+
+@test "[fault-223] 5xx at / behind a good health check: status and doctor say it first and exit with 1" {
+    page_is 500
+    run -1 ctl status
+    [ "$(first_line)" = "shop is down for visitors: service 'web': GET / answered 500" ]
+    run -1 --separate-stderr ctl status --json
+    [ "$(jq -r '.sites[0].down' <<<"$output")" = "service 'web': GET / answered 500" ]
+    run -1 ctl doctor
+    [[ "$(first_line)" == *"fail"*"shop: down for visitors: service 'web': GET / answered 500" ]]
+    [[ "$output" == *"-> chillboxctl logs shop; chillboxctl restart shop"* ]]
+}
+
+@test "[fault-221] a deploy of such a site says so, and status repeats it" {
+    run -0 attack_deploy shop
+    [[ "$output" == *"service 'web': GET / answered 500"* ]]
+    [[ "$(json jobs shop '.jobs[0].message')" == *"; warning: service 'web': visitors get 500 at /" ]]
+    page_is 200
+    run -0 ctl status
+    [[ "$output" == *"shop: warning: service 'web': visitors get 500 at /"* ]]
+    run -0 ctl restart shop
+    run -0 ctl status
+    [[ "$output" != *"warning:"* ]]
+}
+
+@test "[fault-223] what the operator wishes is not down: maintenance, and a site that is stopped" {
+    page_is 500
+    ctl maintenance on shop
+    run -0 ctl status
+    [[ "$output" == *"visitors get the maintenance page"* ]]
+    ctl maintenance off shop
+    ctl stop shop
+    run -0 ctl status
+    page_is 200
+    ctl start shop
+    run -0 ctl status
+}
+
+@test "[fault-223] another server that takes the site's name: down, with its file" {
+    dir=$(in_box sh -c 'dirname "$(ls /etc/nginx/*/chillbox.conf)"')
+    in_box sh -c "printf 'server { listen 80; listen [::]:80; server_name shop.example; return 404; }\n' >$dir/aaa.conf && nginx -s reload"
+    taken() { ! ctl status >/dev/null; }
+    wait_for 10 taken
+    run -1 ctl status
+    [[ "$(first_line)" == "shop is down for visitors: asked for 'shop.example' on port 80, NGINX does not answer as this site but with 404; "*"/aaa.conf has that name, too"* ]]
+    in_box sh -c "rm $dir/aaa.conf && nginx -s reload"
+    free() { ctl status >/dev/null; }
+    wait_for 10 free
+}
+
+@test "a site with the host's own name is refused, and both are named" {
+    name=$(in_box hostname)
+    attack_edit shop '.server_name = "'"$name"'" | .domain_list = ["'"$name"'"]'
+    run -8 attack_deploy shop
+    [[ "$output" == *"'$name' is this host's own name"* ]]
+    attack_edit shop '.server_name = "shop.example" | .domain_list = ["shop.example"]'
+}
+
+@test "[fault-227] a request that ends within stop_timeout gets its answer from the old copy" {
+    before=$(visit shop /)
+    visit shop /slow/4 >"$LAPTOP/slow" &
+    slow=$!
+    sleep 0.5
+    run -0 attack_deploy shop
+    wait "$slow"
+    [ "$(cat "$LAPTOP/slow")" = "$before" ]
+    [ "$(visit shop /)" != "$before" ]
+}
+
+@test "[fault-227] one that takes longer ends with 502 when stop_timeout is over, and not sooner" {
+    attack_edit shop '.services[0].stop_timeout = "2s"'
+    run -0 attack_deploy shop
+    [[ "$(in_box sh -c 'grep -h retry= /etc/conf.d/chillbox.shop.web.*')" == *'retry="TERM/7/KILL/5"'* ]]
+    visit shop /slow/30 -o /dev/null -w '%{http_code} %{time_total}\n' >"$LAPTOP/slow" &
+    slow=$!
+    sleep 0.5
+    run -0 attack_deploy shop
+    wait "$slow"
+    [[ "$(cat "$LAPTOP/slow")" =~ ^502\ ([2-9])\. ]]
+}
+
+@test "[fault-227] the next deploy does not wait for old copies that still end, until it needs their place" {
+    attack_edit shop '.services[0].stop_timeout = "60s"'
+    run -0 attack_deploy shop
+    visit shop /slow/20 >"$LAPTOP/slow" &
+    slow=$!
+    sleep 0.5
+    attack_deploy shop >"$LAPTOP/first.out" 2>&1 3>&- &
+    first=$!
+    retiring() { [ "$(json jobs shop '.jobs[0].step')" = retire ]; }
+    wait_for 30 retiring
+    attack_deploy shop >"$LAPTOP/second.out" 2>&1 3>&- &
+    second=$!
+    builds() { [ "$(json jobs shop '.jobs[0].step')" = start ] && [ "$(json jobs shop '.jobs[1].step')" = retire ]; }
+    wait_for 15 builds
+    wait "$slow" "$first" "$second"
+    [[ "$(cat "$LAPTOP/slow")" == "shop "* ]]
+}
+
+@test "[fault-231] a service that goes into the background is refused, and the reason is said" {
+    attack_site dark
+    sed -i '2i import os, sys\nif os.fork(): sys.exit(0)\nos.setsid()' "$(attack_folder dark)/web/web"
+    run -9 attack_deploy dark
+    [[ "$output" == *"service 'web' went into the background: it must stay in the foreground"* ]]
+    run ! in_box pgrep -u dark
+}
+
+@test "[fault-230] the audit trail has the site, the job and the options of what was asked for" {
+    run -0 ctl restart shop --no-watch
+    [[ "$(json audit '.entries[0] | .site + " " + .verb + " " + .text')" == "shop restart "*"(--no-watch)" ]]
+    job=$(json jobs dark '.jobs[0].id')
+    run ctl retry "$job" --allow-downgrade
+    [ "$(json audit '[.entries[] | select(.verb == "retry")][0] | .site + " " + .actor')" = "dark uid:0 root" ]
+    [[ "$(json audit '[.entries[] | select(.verb == "retry")][0].text')" == "$job --allow-downgrade: "* ]]
+}
+
+@test "[fault-228] a host key that was made anew: unlock, status and doctor say which secrets to send again, and fail" {
+    printf 'word\n' >"$LAPTOP/web.cfg"
+    run -0 attack_secrets shop "$LAPTOP/web.cfg"
+    attack_edit shop '.services[0].secrets_config = "web.cfg"'
+    run -0 attack_deploy shop
+    in_box rm /var/lib/chillbox/identity.age /var/lib/chillbox/recipient.txt
+    with_passphrase "another one" init -q --work-factor 10
+    box reboot "$HOST"
+    ctl ping --wait 20s
+    run -1 unlock "another one"
+    new=$(json status .host.recipient)
+    [[ "$output" == *"unlocked, but not every site is up: shop: the secret set of 'shop' is encrypted to a former key, not to this host's, $new: pack it again"* ]]
+    run -1 ctl status
+    [[ "$(first_line)" == "shop is down for visitors: waits for web/web.cfg: the secret set of 'shop' is encrypted to a former key, not to this host's, $new"* ]]
+    run -1 ctl doctor
+    [[ "$(first_line)" == *"shop: down for visitors: waits for web/web.cfg"* ]]
+}
