@@ -68,7 +68,8 @@ struct Target {
 Target target_of(std::string_view location) {
   const auto slashes = location.find("//");
   const auto colon = location.find(':');
-  if (slashes == std::string_view::npos || (slashes != 0 && colon + 1 != slashes))
+  if (slashes == std::string_view::npos || (slashes != 0 && colon + 1 != slashes) ||
+      location.find_first_of("/?#") < slashes) // "//" in a query is no host
     return {};
   const auto rest = location.substr(slashes + 2);
   const auto host = rest.substr(0, rest.find_first_of("/?#"));

@@ -217,7 +217,7 @@ TEST_CASE("a release that nobody watched is unproven, and good once a watch of i
   host.options.no_watch = true;
   REQUIRE(host.deploy("2.0.0").state == JobState::done);
   CHECK(host.live().state == ReleaseState::unproven);
-  CHECK(host.live().message == "unproven: not watched, as requested");
+  CHECK(host.live().message == "warning: unproven: not watched, as requested");
   host.options.no_watch = false;
   REQUIRE(host.run(host.queue(store::JobKind::restart)).state == JobState::done);
   CHECK(host.live().state == ReleaseState::good);
