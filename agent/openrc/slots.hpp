@@ -43,7 +43,6 @@ struct SlotSpec {
   std::string release;                                  // release id, to recognise whose slot it is
   std::vector<std::string> argv;                        // argv[0] absolute
   std::vector<std::pair<std::string, std::string>> env; // whole environment
-  std::string secrets_env; // absolute: a secret file with more of it; "": none
   std::string cwd;
   std::string user;
   std::string umask = "007";
@@ -51,6 +50,7 @@ struct SlotSpec {
   std::optional<int> niceness;
   os::Limits limits;
   os::Millis stop_timeout = k_stop_timeout; // from TERM to KILL
+  std::string secrets_env; // absolute: a secret file with more of the environment; "": none
   // The launcher makes the socket at this path, as root, and hands it over as descriptor 3:
   // LISTEN_FDS (sd_listen_fds(3)). "": none.
   std::string socket;
