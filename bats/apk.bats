@@ -49,7 +49,7 @@ in_shells() { # SCRIPT: dash, then ash
     head -n 1 "$BATS_TEST_TMPDIR/apkbuild" | grep -qE '^[^<>]+ <[^@<> ]+@[^@<> ]+\.[^@<> ]+>$'
     run ! grep -x 'toml++-dev' "$BATS_TEST_TMPDIR/apkbuild"
     # What building asks for is what .ci/deps installs on Alpine, but for the tools that abuild has.
-    sed -n '/^alpine_packages/,/^}/{/  build)/,/;;/p}' "$ROOT/.ci/deps" | grep -oE '[a-z0-9+-]+-dev|nlohmann-json|linux-headers|scdoc' | sort -u >"$BATS_TEST_TMPDIR/deps"
+    sed -n '/^alpine_packages/,/^}/{/  build)/,/;;/p}' "$ROOT/.ci/deps" | grep -oE '[a-z0-9+-]+-dev|nlohmann-json|linux-headers|scdoc|cpp-httplib' | sort -u >"$BATS_TEST_TMPDIR/deps"
     sed 1d "$BATS_TEST_TMPDIR/apkbuild" | sort -u | diff "$BATS_TEST_TMPDIR/deps" -
 }
 

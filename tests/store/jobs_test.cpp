@@ -94,7 +94,7 @@ TEST_CASE("[fault-120] the end of a job is in the audit trail with it, once: wha
   CHECK(store.record(job, {}).error().code == Code::conflict);
   const auto trail = must(store.audit_entries(10));
   REQUIRE(trail.size() == 1);
-  CHECK((trail[0].text == "it crashes" && trail[0].outcome == "unhealthy" &&
+  CHECK((trail[0].text == "it crashes (--no-watch)" && trail[0].outcome == "unhealthy" &&
       trail[0].actor == job.actor && trail[0].time_ms == 9));
 }
 
