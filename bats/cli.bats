@@ -13,7 +13,7 @@ teardown() { cli_teardown; }
         # shellcheck disable=SC2086 # words
         run -2 --separate-stderr chillboxctl $line
         [ -z "$output" ]
-        [[ "$stderr" == chillboxctl:*hint:* ]]
+        [[ "$stderr" == chillboxctl:*hint:* || "$stderr" == chillboxctl:*"for example: chillboxctl "* ]]
     done
 }
 

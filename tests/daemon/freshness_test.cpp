@@ -135,7 +135,7 @@ Said endless(FreshHost& host, int i) {
         reply.body["error"]["message"], i % 3 == 0 ? "longer than" : "bytes that were announced"};
   }
   Order order{.version = version_of(i), .serial = k_installed + 31};
-  order.files["app/zeros"] = std::string(48 << 20, '\0');
+  order.files["app/zeros"] = std::string(65 << 20, '\0'); // a ratio says nothing below 64 MiB
   return said(host.send_all(host.pack(order), version_of(i)), Code::too_large, "times");
 }
 
