@@ -243,7 +243,7 @@ others() {
     run ! in_box grep -qF "$(sed 's/^whsec_//' "$LAPTOP/guest.hook" | tr -d '\n')" /var/lib/chillbox/state.db
     head=$(ctl audit verify --json | jq -r .head)
     ctl lock
-    unlock
+    unlock || : # the site of a kind that is gone is not up
     run -0 ctl audit verify --head "$head"
     run -1 ctl audit verify --head "${head%:*}:$(printf '%064d' 0)"
 }

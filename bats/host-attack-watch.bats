@@ -125,7 +125,7 @@ announce_only() {
     announce_only "$(printf '%064d' 7)" 99.0.0
     (cd "$LAPTOP" && "$CTL" keygen -q -o nobody --no-password)
     run ! attack_send wall "$(KEY="$LAPTOP/nobody.key" attack_pack wall)"
-    [[ "$output" == *"verify"*"undone"* ]]
+    [[ "$output" == *"verify"*"failed"* ]]
     [ "$(json job "$watched" .job.step)" = watch ]
     [ "$(json releases wall '.releases[] | select(.live) | .state')" = unproven ]
     box net "$HOST" -- python3 "$LAPTOP/strangers" 'GET / HTTP/1.1\r\nHost: wall.example\r\nConnection: close'
