@@ -198,7 +198,8 @@ END
     note_live
     run deploy "$(next_version)" 'import a_module_that_is_not_there'
     refused 9 "service 'api' keeps crashing on start"
-    [[ "$output" == *"| ModuleNotFoundError: No module named 'a_module_that_is_not_there'"* ]]
+    [[ "$output" == *"start: ModuleNotFoundError: No module named 'a_module_that_is_not_there'; see its last log lines"* ]]
+    [[ "$output" == *"|     import a_module_that_is_not_there"* ]]
     [[ "$output" == *"; ${LIVE%-*} stays live"* ]]
     [ "$(json releases hello '.releases[0] | .state + " " + (.last_log | test("a_module_that_is_not_there") | tostring)')" = "failed true" ]
 }
@@ -235,7 +236,9 @@ def create_app():
     note_live
     make_site "$(next_version)"
     rm "$LAPTOP"/hello/api/dep/[Ff]lask-*
-    run send "$(pack)"
+    run -3 pack
+    [[ "$output" == *"no wheel of flask in dep/"* ]]
+    run send "$(pack --no-wheels)"
     [ "$status" -ne 0 ]
     refused "$status" "service 'api'"
     [[ "$output" == *flask* ]]

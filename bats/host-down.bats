@@ -142,7 +142,7 @@ first_line() { printf '%s\n' "${lines[0]}"; }
 @test "[fault-227] the next deploy does not wait for old copies that still end, until it needs their place" {
     attack_edit shop '.services[0].stop_timeout = "60s"'
     run -0 attack_deploy shop
-    visit shop /slow/20 >"$LAPTOP/slow" &
+    visit shop /slow/45 >"$LAPTOP/slow" &
     slow=$!
     sleep 0.5
     attack_deploy shop >"$LAPTOP/first.out" 2>&1 3>&- &
@@ -152,7 +152,7 @@ first_line() { printf '%s\n' "${lines[0]}"; }
     attack_deploy shop >"$LAPTOP/second.out" 2>&1 3>&- &
     second=$!
     builds() { [ "$(json jobs shop '.jobs[0].step')" = start ] && [ "$(json jobs shop '.jobs[1].step')" = retire ]; }
-    wait_for 15 builds
+    wait_for 40 builds
     wait "$slow" "$first" "$second"
     [[ "$(cat "$LAPTOP/slow")" == "shop "* ]]
 }

@@ -73,11 +73,12 @@ example() { awk '/^# A HANDLER OF YOUR OWN/ {on = 1} on && /^```/ {inside = !ins
 }
 
 @test "a kind that the host does not have is refused before anything is changed, with the kinds that it has" {
+    before=$(get /)
     site x-og
     server never
     run -8 send "$(pack)"
     [[ "$output" == *"no handler for lang 'x-og' on this host: "*"python, "*"x-go"* ]]
-    [ "$(get /)" = "hello from x-go" ]
+    [ "$(get /)" = "$before" ]
     site pyton
     run -1 "$CTL" validate "$LAPTOP/hello"
     [[ "$output" == *"\$.services[0].lang: found 'pyton', must be one of "*"python, "*"did you mean 'python'?"* ]]
