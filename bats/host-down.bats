@@ -142,7 +142,7 @@ first_line() { printf '%s\n' "${lines[0]}"; }
 @test "[fault-227] the next deploy does not wait for old copies that still end, until it needs their place" {
     attack_edit shop '.services[0].stop_timeout = "60s"'
     run -0 attack_deploy shop
-    visit shop /slow/45 >"$LAPTOP/slow" &
+    visit shop /slow/45 -m 100 >"$LAPTOP/slow" &
     slow=$!
     sleep 0.5
     attack_deploy shop >"$LAPTOP/first.out" 2>&1 3>&- &

@@ -95,7 +95,7 @@ disk() { printf '%s/%s/disk\n' "${BOX_STATE:-/var/lib/chillbox-box}" "$HOST"; }
     reboot
     [ "$(state)" = sealed ]
     [ "$(json ping .sealed)" = true ]
-    run -0 ctl status
+    run -1 ctl status
     [[ "$output" == *locked*"hello: waits for api/api.cfg: \`chillboxctl unlock\`"* ]]
     run -0 get / -D -
     [[ "$output" == "HTTP/1.1 503 "*"Retry-After:"*"no-store"*"<h1>Locked</h1>"* ]]
