@@ -96,7 +96,7 @@ disk() { printf '%s/%s/disk\n' "${BOX_STATE:-/var/lib/chillbox-box}" "$HOST"; }
     [ "$(state)" = sealed ]
     [ "$(json ping .sealed)" = true ]
     run -1 ctl status
-    [[ "$output" == *locked*"hello: waits for api/api.cfg: \`chillboxctl unlock\`"* ]]
+    [[ "$output" == "hello is down for visitors: waits for api/api.cfg: \`chillboxctl unlock\`"*locked* ]]
     run -0 get / -D -
     [[ "$output" == "HTTP/1.1 503 "*"Retry-After:"*"no-store"*"<h1>Locked</h1>"* ]]
     [ "$(get /docs/)" = "the manual" ]
