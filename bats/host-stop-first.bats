@@ -23,6 +23,8 @@ db.execute("CREATE TABLE IF NOT EXISTS starts(version)")
 db.execute("INSERT INTO starts VALUES(?)", (os.environ["VERSION"],))
 db.execute("COMMIT")
 assert "BROKEN" not in os.environ, "broken on purpose"
+if "SLOW" in os.environ:
+    __import__("time").sleep(3)
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = "%s %d\n" % (os.environ["VERSION"], db.execute("SELECT count(*) FROM starts").fetchone()[0])
@@ -78,7 +80,7 @@ job() { json jobs ledger -n 1 ".jobs[0].$1"; }
 @test "kill -9 of the daemon in the gap: after its restart the job ends, and never two copies" {
     before=$(job id)
     locked=$(in_box grep -c 'database is locked' /var/log/chillbox/ledger/ledger.log)
-    TIMEOUT=20s ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 & # the host is locked afterwards
+    SLOW=yes TIMEOUT=20s ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 & # the host is locked afterwards
     sender=$!
     in_gap() { [ "$(job id)" != "$before" ] && [ "$(job step)" = stop-first ]; }
     wait_for 20 in_gap
