@@ -298,7 +298,7 @@ END
     [ "$(head -n 2 <<<"$plain")" = "$CHILLBOX_BUILD_DIR/venv/bin/python3
 $CHILLBOX_BUILD_DIR/venv/bin/gunicorn" ]
     [ "$(tail -n 1 <<<"$plain")" = 'my_blog_web.app:create_app()' ]
-    [[ "$plain" != *--bind* && "$plain" == *$'--graceful-timeout\n30\n'* ]]
+    [[ "$plain" != *--bind* && "$plain" == *$'--graceful-timeout\n120\n'* ]]
     [[ "$plain" != *--workers* && "$plain" != *--access-logfile* ]]
     printf 'graceful_timeout = 5\nworkers = 7\n' >gunicorn.conf.py
     set_up=$(CHILLBOX_APP='a:b("x y")' CHILLBOX_WORKERS=3 CHILLBOX_WORKER_CLASS=gthread CHILLBOX_MAX_REQUESTS=9 CHILLBOX_MAX_REQUESTS_JITTER=2 \

@@ -81,7 +81,7 @@ with zipfile.ZipFile(sys.argv[1] + "/oddtools-1.0-py3-none-any.whl", "w") as z:
             (info + "METADATA", 0o644, b"Metadata-Version: 2.1\nName: oddtools\nVersion: 1.0\n"), (info + "RECORD", 0o644, b""),
             (info + "WHEEL", 0o644, b"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n")]:
         i = zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0))
-        i.external_attr = mode << 16
+        i.external_attr = (0o100000 | mode) << 16
         z.writestr(i, text)' "$LAPTOP/odd/web/dep"
     printf 'flask\noddtools\n' >"$LAPTOP/odd/web/requirements.txt"
     app_line odd 'import subprocess; app.add_url_rule("/tool/<name>", "tool", lambda name: subprocess.run([name, "x"], capture_output=True, text=True).stdout or "nothing")'

@@ -32,6 +32,13 @@ std::string log_file(HostContext& host, const SiteName& site, const config::Serv
   return cat(host.paths.logs_of(site), "/", s.name.str(), ".log");
 }
 
+// A request has the time that NGINX waits for its answer, unless nobody else answers meanwhile.
+os::Millis stop_timeout_of(const config::Service& service) {
+  if (service.stop_timeout || service.worker || service.strategy == config::Strategy::stop_first)
+    return service.stop_timeout.value_or(openrc::k_stop_timeout);
+  return service.web.request_timeout.value_or(config::k_request_timeout);
+}
+
 Result<openrc::SlotSpec> spec_of(HostContext& host, const LoadedRelease& release,
     const PlannedService& p, const PortVariables& ports, uint32_t index) {
   auto place = context_of(host, release, p, ports);
@@ -47,7 +54,7 @@ Result<openrc::SlotSpec> spec_of(HostContext& host, const LoadedRelease& release
     spec.umask = "027"; // NGINX's group reads what is made in a shared folder, and changes nothing
   spec.log = log_file(host, release.row.site, p.service);
   spec.niceness = p.service.niceness;
-  spec.stop_timeout = p.service.stop_timeout.value_or(openrc::k_stop_timeout);
+  spec.stop_timeout = stop_timeout_of(p.service);
   spec.limits = limits_of(host, release.site, p.service);
   spec.port = p.port;
   spec.log_size = host.config.log_size;
