@@ -26,7 +26,7 @@ setup() { host_or_skip; }
 @test "a blog with migrations, a queue, a worker and a cron command" { try_app microblog; }
 @test "code too old for the host's Python is refused with its own words" { try_app realworld; }
 @test "a pyproject.toml for tools only, gevent, a .env that stays at home" { try_app cookiecutter; }
-@test "Isso, with a dependency that has no wheel" { try_app isso; }
+@test "Isso, set up by a file of the secret set" { try_app isso; }
 @test "Django with the admin's files" { try_app djangox; }
 @test "Django with uploads that NGINX serves" { try_app bakery; }
 @test "Django with a gunicorn.conf.py" { try_app heroku; }
