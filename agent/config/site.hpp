@@ -55,6 +55,8 @@ struct Web {
   std::string fallback;               // of its files: shown for pages that do not exist; "" none
   uint64_t body_max = k_body_max;
   std::optional<std::chrono::milliseconds> request_timeout; // nullopt: k_request_timeout
+
+  bool operator==(const Web&) const = default;
 };
 
 enum class Strategy { overlap, stop_first };

@@ -13,8 +13,6 @@
 
 namespace chillbox::daemon {
 
-using control::Json;
-
 namespace {
 
 constexpr std::chrono::milliseconds k_frame_wait{60'000};
@@ -78,7 +76,7 @@ Result<Fd> receive_body(const Call& call) {
 }
 
 // Plans a site, an artifact that the store has, or an artifact that follows the request.
-Result<Json> plan(const Call& call) {
+Result<control::Plan> plan(const Call& call) {
   auto& host = call.host();
   if (call.args.site)
     return rollout::plan_site(host, TRY(site_of(call)));
@@ -108,7 +106,7 @@ Result<control::NginxText> nginx_show(const Call& call) {
 }
 
 constexpr ControlVerb k_verbs[] = {
-    {"plan", plan, true}, // changes nothing, but unpacks what somebody brought
+    {"plan", answer<plan>, true}, // changes nothing, but unpacks what somebody brought
     {"nginx_show", answer<nginx_show>},
 };
 

@@ -2,12 +2,9 @@
 #include "rollout/service_environment.hpp"
 
 #include "base/text.hpp"
-#include "control/json.hpp"
 #include "crypto/webhook.hpp"
 #include "openrc/spec.hpp"
 #include "rollout/ports.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
@@ -17,7 +14,7 @@
 namespace chillbox::rollout {
 namespace {
 
-using control::Json;
+using control::Change;
 namespace fs = std::filesystem;
 
 // Relative paths of the files and links below; where they are for reading.
@@ -79,20 +76,18 @@ std::string digest_of(HostContext& host, const std::string& value) {
   return hex(crypto::hmac_sha256(bytes_of(key), {"value ", value})).substr(0, 12);
 }
 
-Json compare_values(HostContext& host, const std::map<std::string, std::string>& before,
+std::vector<control::ValueChange> compare_values(HostContext& host,
+    const std::map<std::string, std::string>& before,
     const std::map<std::string, std::string>& after) {
-  Json list = Json::array();
+  std::vector<control::ValueChange> list;
   for (const auto& [name, value] : after)
     if (const auto it = before.find(name); it == before.end())
-      list.push_back(
-          {{"name", name}, {"change", "added"}, {"before", ""}, {"after", digest_of(host, value)}});
+      list.push_back({name, Change::added, "", digest_of(host, value)});
     else if (it->second != value)
-      list.push_back({{"name", name}, {"change", "changed"},
-          {"before", digest_of(host, it->second)}, {"after", digest_of(host, value)}});
+      list.push_back({name, Change::changed, digest_of(host, it->second), digest_of(host, value)});
   for (const auto& [name, value] : before)
     if (!after.contains(name))
-      list.push_back({{"name", name}, {"change", "removed"}, {"before", digest_of(host, value)},
-          {"after", ""}});
+      list.push_back({name, Change::removed, digest_of(host, value), ""});
   return list;
 }
 
@@ -113,9 +108,8 @@ const PlannedService* find(const std::vector<PlannedService>& services, const st
   return it == services.end() ? nullptr : &*it;
 }
 
-Json entry(const PlannedService& p, std::string_view change) {
-  return {{"name", p.service.name.str()}, {"lang", p.service.lang}, {"change", change},
-      {"why", Json::array()}, {"environment", Json::array()}};
+control::ServiceChange entry(const PlannedService& p, Change change) {
+  return {p.service.name.str(), p.service.lang, change, {}, {}};
 }
 
 std::vector<std::string> field_changes(const config::Service& a, const config::Service& b) {
@@ -147,6 +141,7 @@ std::vector<std::string> field_changes(const config::Service& a, const config::S
       a.health.path == b.health.path && a.health.deadline == b.health.deadline &&
           a.health.count == b.health.count && a.health.interval == b.health.interval &&
           a.health.timeout == b.health.timeout);
+  field("at, paths or another field of the web side", a.web == b.web);
   field("resources",
       a.resources.memory_max == b.resources.memory_max &&
           a.resources.cpu_max == b.resources.cpu_max && a.resources.cpus == b.resources.cpus &&
@@ -156,32 +151,31 @@ std::vector<std::string> field_changes(const config::Service& a, const config::S
 
 } // namespace
 
-Json compare_services(HostContext& host, const LoadedRelease& old, const LoadedRelease& now,
-    const std::string& now_tree) {
+std::vector<control::ServiceChange> compare_services(HostContext& host, const LoadedRelease& old,
+    const LoadedRelease& now, const std::string& now_tree) {
   const std::string old_tree = old.dir(host.paths);
-  Json list = Json::array();
+  std::vector<control::ServiceChange> list;
   for (const auto& p : now.services) {
     const std::string& name = p.service.name.str();
     const auto* before = find(old.services, name);
-    Json one = entry(p, before == nullptr ? "added" : "none");
-    one["environment"] = compare_values(host,
+    auto one = entry(p, before == nullptr ? Change::added : Change::none);
+    one.environment = compare_values(host,
         before ? declared_values(host, old.site, *before) : std::map<std::string, std::string>{},
         declared_values(host, now.site, p));
     if (before != nullptr) {
-      for (const auto& field : field_changes(before->service, p.service))
-        one["why"].push_back(field);
+      one.why = field_changes(before->service, p.service);
       if (const auto files = file_changes(
               cat(old_tree, "/", before->service.folder()), cat(now_tree, "/", p.service.folder()));
           !files.empty())
-        one["why"].push_back(files);
-      if (!one["why"].empty() || !one["environment"].empty())
-        one["change"] = "changed";
+        one.why.push_back(files);
+      if (!one.why.empty() || !one.environment.empty())
+        one.change = Change::changed;
     }
     list.push_back(std::move(one));
   }
   for (const auto& p : old.services)
     if (find(now.services, p.service.name.str()) == nullptr)
-      list.push_back(entry(p, "removed"));
+      list.push_back(entry(p, Change::removed));
   return list;
 }
 
@@ -189,14 +183,14 @@ namespace {
 
 // Why what runs of this service is not what a restart would run.
 void compare_copies(HostContext& host, const LoadedRelease& live, const PlannedService& p,
-    const PortVariables& ports, Json& one) {
+    const PortVariables& ports, control::ServiceChange& one) {
   for (const uint32_t index : p.indexes()) {
     const auto slot = slot_name(live, p, index);
     const auto state = host.slots.state(slot).value_or(openrc::SlotState::stopped);
     if (state != openrc::SlotState::started)
-      one["why"].push_back(cat(slot.str(), " is ", openrc::name(state)));
+      one.why.push_back(cat(slot.str(), " is ", openrc::name(state)));
     else if (const auto runs = host.slots.release_in(slot); runs != live.row.id)
-      one["why"].push_back(cat(slot.str(), " runs release '", printable(runs, 60), "'"));
+      one.why.push_back(cat(slot.str(), " runs release '", printable(runs, 60), "'"));
   }
   const auto text =
       host.disk.read(openrc::spec_path(host.paths, slot_name(live, p).str()), openrc::k_max_spec);
@@ -208,19 +202,19 @@ void compare_copies(HostContext& host, const LoadedRelease& live, const PlannedS
         next(would->begin(), would->end());
     runs.erase("CHILLBOX_WORKER");
     next.erase("CHILLBOX_WORKER");
-    one["environment"] = compare_values(host, runs, next);
+    one.environment = compare_values(host, runs, next);
   }
-  if (!one["why"].empty() || !one["environment"].empty())
-    one["change"] = "changed";
+  if (!one.why.empty() || !one.environment.empty())
+    one.change = Change::changed;
 }
 
 } // namespace
 
-Json running_services(HostContext& host, const LoadedRelease& live) {
-  Json list = Json::array();
+std::vector<control::ServiceChange> running_services(HostContext& host, const LoadedRelease& live) {
+  std::vector<control::ServiceChange> list;
   const auto ports = port_variables(live).value_or(PortVariables{});
   for (const auto& p : live.services) {
-    Json one = entry(p, "none");
+    auto one = entry(p, Change::none);
     if (!p.files_only())
       compare_copies(host, live, p, ports, one);
     list.push_back(std::move(one));
@@ -228,8 +222,8 @@ Json running_services(HostContext& host, const LoadedRelease& live) {
   return list;
 }
 
-Json drift(HostContext& host, const LoadedRelease& live) {
-  Json list = Json::array();
+std::vector<std::string> drift(HostContext& host, const LoadedRelease& live) {
+  std::vector<std::string> list;
   const auto& paths = host.paths;
   const auto& row = live.row;
   const auto link = [&](const std::string& path, const std::string& wanted) {

@@ -13,16 +13,12 @@
 #include "rollout/switch_traffic.hpp"
 #include "rollout/trust.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <unistd.h>
 
 #include <algorithm>
 
 namespace chillbox::rollout {
 namespace {
-
-using control::Json;
 
 constexpr size_t k_most_diff = 400'000;
 
@@ -38,15 +34,16 @@ struct Draft {
   JobContext job;
 };
 
-Json sets(const std::vector<std::string>& before, const std::vector<std::string>& after) {
-  Json added = Json::array(), removed = Json::array();
+control::SetChange sets(
+    const std::vector<std::string>& before, const std::vector<std::string>& after) {
+  control::SetChange change;
   for (const auto& item : after)
     if (std::ranges::find(before, item) == before.end())
-      added.push_back(item);
+      change.added.push_back(item);
   for (const auto& item : before)
     if (std::ranges::find(after, item) == after.end())
-      removed.push_back(item);
-  return {{"added", std::move(added)}, {"removed", std::move(removed)}};
+      change.removed.push_back(item);
+  return change;
 }
 
 // `diff -u` of the text in force, which is a file, and the planned one, which does not become one.
@@ -67,11 +64,11 @@ Result<std::string> diff_to(JobContext& r, const std::string& text) {
   return std::move(exit.out);
 }
 
-Result<Json> nginx_part(JobContext& r, const std::string& text) {
+Result<control::PlannedNginx> nginx_part(JobContext& r, const std::string& text) {
   // No text: one that could not be rendered is among the problems.
   const bool same = text.empty() || r.host.nginx.installed(r.job.site).value_or("") == text;
   const std::string diff = same ? "" : TRY(diff_to(r, text));
-  return Json{{"diff", diff}, {"reload", !same}};
+  return control::PlannedNginx{diff, !same};
 }
 
 // How long it was the last time, of the newest jobs.
@@ -83,36 +80,38 @@ std::pair<int64_t, std::string> last_downtime(JobContext& r) {
   return {0, ""};
 }
 
-Json downtime_part(JobContext& r) {
+control::PlannedGap downtime_part(JobContext& r) {
   std::vector<std::string> names;
   for (const auto& p : r.release.services)
     if (must_stop_first(r, p))
       names.push_back(cat("'", p.service.name.str(), "'"));
   if (names.empty())
-    return {{"expected", false}, {"last_ms", 0},
-        {"reason",
-            r.old ? "the new copies are healthy before the old ones stop" : "nothing is live yet"}};
+    return {.expected = false,
+        .last_ms = 0,
+        .reason =
+            r.old ? "the new copies are healthy before the old ones stop" : "nothing is live yet"};
   const auto [ms, job] = last_downtime(r);
-  return {{"expected", true}, {"last_ms", ms},
-      {"reason",
-          cat(join(names, ", "), names.size() == 1 ? " has" : " have",
-              " strategy stop-first: the old copy stops before the new one starts; ",
-              ms > 0 ? cat("it took ", ms, " ms in job ", job) : "it has not been measured yet")}};
+  return {.expected = true,
+      .last_ms = ms,
+      .reason = cat(join(names, ", "), names.size() == 1 ? " has" : " have",
+          " strategy stop-first: the old copy stops before the new one starts; ",
+          ms > 0 ? cat("it took ", ms, " ms in job ", job) : "it has not been measured yet")};
 }
 
-void add_capacity(Json& json, const Capacity& c, uint32_t reserve_percent) {
-  json["disk"] = {{"needed", c.bytes_needed()}, {"free", c.space.free_bytes},
-      {"inodes_needed", c.entries_needed(reserve_percent)}, {"inodes_free", c.space.free_inodes}};
-  json["memory"] = {{"needed", c.memory}, {"available", c.memory_available.value_or(0)}};
-}
-
-bool differs(const Json& json) {
-  const auto some = [&](const char* part) {
-    return !json[part]["added"].empty() || !json[part]["removed"].empty();
+// What every plan ends with, of what it has so far.
+void finish(control::Plan& plan, const Capacity& c, const HostContext& host,
+    const config::Site& site, std::vector<std::string> problems) {
+  plan.disk = {c.bytes_needed(), c.space.free_bytes, c.entries_needed(host.config.reserve_percent),
+      c.space.free_inodes};
+  plan.memory = {c.memory, c.memory_available.value_or(0)};
+  plan.problems = std::move(problems);
+  plan.warnings = limit_warnings(site);
+  const auto some = [](const control::SetChange& set) {
+    return !set.added.empty() || !set.removed.empty();
   };
-  return some("hosts") || some("cron") || json["nginx"]["reload"] || !json["drift"].empty() ||
-      json["from"] != json["to"] || std::ranges::any_of(json["services"], [](const Json& service) {
-        return service["change"] != "none";
+  plan.change = some(plan.hosts) || some(plan.cron) || plan.nginx.reload || !plan.drift.empty() ||
+      plan.from != plan.to || std::ranges::any_of(plan.services, [](const auto& service) {
+        return service.change != control::Change::none;
       });
 }
 
@@ -154,7 +153,7 @@ Result<std::vector<std::string>> verify_draft(JobContext& r, const artifact::Sto
 
 } // namespace
 
-Result<Json> plan_artifact(HostContext& host, int fd, const std::string& signature) {
+Result<control::Plan> plan_artifact(HostContext& host, int fd, const std::string& signature) {
   auto said = TRY_IN("signature", stated(signature));
   if (said.secrets)
     return fail(Code::invalid, "this is a secret set: a plan is made for releases");
@@ -177,22 +176,25 @@ Result<Json> plan_artifact(HostContext& host, int fd, const std::string& signatu
   const auto old = live ? std::move(*live) : LoadedRelease(*r.old);
   const auto installed = TRY(host.store.serial(r.job.site, "site"));
   auto nginx = TRY(nginx_part(r, r.release.row.nginx));
-  Json json{{"site", r.job.site.str()}, {"from", r.old ? r.old->version : ""}, {"to", said.version},
-      {"sha256", r.job.sha256}, {"serial", said.serial}, {"installed_serial", installed},
-      {"signer", r.verified->signer}, {"services", compare_services(host, old, r.release, tree)},
-      {"hosts", sets(old.site.domains, r.release.site.domains)},
-      {"cron", sets(old.site.crontab, r.release.site.crontab)}, {"nginx", std::move(nginx)},
-      {"gap", downtime_part(r)}, {"drift", Json::array()}};
-  add_capacity(json, capacity_of(r, tree), host.config.reserve_percent);
+  control::Plan plan{.site = r.job.site.str(),
+      .from = r.old ? r.old->version : "",
+      .to = said.version,
+      .services = compare_services(host, old, r.release, tree),
+      .hosts = sets(old.site.domains, r.release.site.domains),
+      .cron = sets(old.site.crontab, r.release.site.crontab),
+      .nginx = std::move(nginx),
+      .gap = downtime_part(r),
+      .sha256 = r.job.sha256,
+      .signer = r.verified->signer,
+      .serial = said.serial,
+      .installed_serial = installed};
   if (!live)
     problems.push_back(cat("the live release cannot be read: ", live.error().message));
-  json["problems"] = problems;
-  json["warnings"] = limit_warnings(r.release.site);
-  json["change"] = differs(json);
-  return json;
+  finish(plan, capacity_of(r, tree), host, r.release.site, std::move(problems));
+  return plan;
 }
 
-Result<Json> plan_site(HostContext& host, const SiteName& site) {
+Result<control::Plan> plan_site(HostContext& host, const SiteName& site) {
   Draft draft(host, site);
   JobContext& r = draft.job;
   r.job.kind = store::JobKind::restart;
@@ -203,24 +205,23 @@ Result<Json> plan_site(HostContext& host, const SiteName& site) {
   TRY(choose_ports(host, r.row, r.release));
   const std::string text = TRY(render(host, r.release));
   auto nginx = TRY(nginx_part(r, text));
-  Json json{{"site", site.str()}, {"from", r.old->version}, {"to", r.old->version},
-      {"services", running_services(host, r.release)}, {"hosts", sets({}, {})},
-      {"cron", sets({}, {})}, {"nginx", std::move(nginx)}, {"drift", drift(host, r.release)}};
+  control::Plan plan{.site = site.str(),
+      .from = r.old->version,
+      .to = r.old->version,
+      .services = running_services(host, r.release),
+      .nginx = std::move(nginx),
+      .drift = drift(host, r.release)};
   if (r.row.stopped)
-    json["drift"].push_back("the site is stopped: `chillboxctl start` brings it back");
+    plan.drift.emplace_back("the site is stopped: `chillboxctl start` brings it back");
   r.release.row.slot = other_slot(r.old->slot);
-  json["gap"] = downtime_part(r);
+  plan.gap = downtime_part(r);
   auto capacity = capacity_of(r, r.release_dir());
   capacity.bytes = capacity.entries = 0; // it is installed
-  add_capacity(json, capacity, host.config.reserve_percent);
-  std::vector<std::string> problems =
-      capacity_problems(capacity, host.paths, host.config.reserve_percent);
+  auto problems = capacity_problems(capacity, host.paths, host.config.reserve_percent);
   for (const auto& file : missing_secrets(host, r.release.site))
     problems.push_back(cat("secret '", file, "' is not staged: `chillboxctl unlock`"));
-  json["problems"] = problems;
-  json["warnings"] = limit_warnings(r.release.site);
-  json["change"] = differs(json);
-  return json;
+  finish(plan, capacity, host, r.release.site, std::move(problems));
+  return plan;
 }
 
 Result<std::string> nginx_in_force(HostContext& host, const SiteName& site) {

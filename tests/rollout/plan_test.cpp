@@ -12,10 +12,14 @@ using store::JobState;
 
 namespace {
 
+Result<Json> shown(const Result<control::Plan>& plan) {
+  return plan ? Result<Json>(control::to_json(*plan)) : std::unexpected(plan.error());
+}
+
 Result<Json> plan(Host& host, const Sent& sent) {
   const Fd fd(::open(sent.file.c_str(), O_RDONLY | O_CLOEXEC));
-  return rollout::plan_artifact(
-      host.context(), fd.get(), must(os::real_disk().read(sent.signature, 10'000)));
+  return shown(rollout::plan_artifact(
+      host.context(), fd.get(), must(os::real_disk().read(sent.signature, 10'000))));
 }
 Result<Json> plan(Host& host, const Order& order) {
   return plan(host, host.laptop.pack(order));
@@ -161,18 +165,18 @@ TEST_CASE("the gap of stop-first is foretold with its reason, and how long it to
   CHECK(again["last_ms"] == job.gap_ms);
   CHECK(again["reason"].get<std::string>().ends_with(
       cat("it took ", job.gap_ms, " ms in job ", job.id)));
-  CHECK(must(rollout::plan_site(host.context(), site()))["gap"]["expected"] ==
+  CHECK(must(shown(rollout::plan_site(host.context(), site())))["gap"]["expected"] ==
       true); // of a restart likewise
 }
 
 TEST_CASE("[fault-121] a live site that is as it should be has no drift; what was edited by hand is told and left as it is") {
   LiveHost host;
-  const auto clean = must(rollout::plan_site(host.context(), site()));
+  const auto clean = must(shown(rollout::plan_site(host.context(), site())));
   INFO(clean.dump(1));
   CHECK(clean["change"] == false);
   CHECK(clean["drift"].empty());
   const auto drift = [&] {
-    return must(rollout::plan_site(host.context(), site()))["drift"].dump();
+    return must(shown(rollout::plan_site(host.context(), site())))["drift"].dump();
   };
 
   must(os::real_disk().set_link("releases/by-hand", host.paths.current(site())));
@@ -184,7 +188,7 @@ TEST_CASE("[fault-121] a live site that is as it should be has no drift; what wa
   const std::string file = cat(host.config.nginx_dir, "/chillbox.blog.conf");
   const std::string text = host.nginx_text();
   host.write(file, "# by hand\n" + text);
-  const auto edited = must(rollout::plan_site(host.context(), site()));
+  const auto edited = must(shown(rollout::plan_site(host.context(), site())));
   CHECK(edited["drift"].dump().find("the NGINX file is not the one") != std::string::npos);
   CHECK(edited["nginx"]["diff"].get<std::string>().find("\n-# by hand\n") != std::string::npos);
   CHECK(edited["change"] == true);
@@ -198,7 +202,7 @@ TEST_CASE("[fault-121] a live site that is as it should be has no drift; what wa
 TEST_CASE("a service that does not run, and values that a restart would change, are told") {
   LiveHost host;
   std::filesystem::remove(host.paths.root + "/run/supervise-chillbox.blog.app.a.pid");
-  const auto down = must(rollout::plan_site(host.context(), site()));
+  const auto down = must(shown(rollout::plan_site(host.context(), site())));
   CHECK(service(down, "app")["why"] == Json({"chillbox.blog.app.a is crashed"}));
   CHECK(down["change"] == true);
   CHECK(outcome(rollout::plan_site(host.context(), site("nowhere"))) ==
