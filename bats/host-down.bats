@@ -13,14 +13,29 @@ setup_file() {
     attack_site shop '.watch = "1s" | .services[0].health = {path: "/up", interval: "100ms", deadline: "20s"} | .services[0].stop_timeout = "5s"'
     attack_file shop web/web <<'END'
 #!/usr/bin/python3 -I
-import http.server, os, pathlib, socket, time
+import http.server, os, pathlib, signal, socket, threading, time
 
-# /var/lib/shop/web/page: the status of "/"; /slow/N answers after N seconds.
+# /var/lib/shop/web/page: the status of "/"; /slow/N answers after N seconds; /events is a stream of events, /ws a websocket that says nothing:
+# both say goodbye when the server is told to end.
 page = pathlib.Path("/var/lib/shop/web/page")
+ending = threading.Event()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
+    def stream(self, status, headers, goodbye, tick=b""):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        while not ending.wait(0.2):
+            self.wfile.write(tick)
+        self.wfile.write(goodbye)
+        self.close_connection = True
     def do_GET(self):
+        if self.path == "/events":
+            return self.stream(200, {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}, b"event: bye\n\n", b"data: tick\n\n")
+        if self.path == "/ws": # 1012: service restart
+            return self.stream(101, {"Upgrade": "websocket", "Connection": "Upgrade"}, b"\x88\x02\x03\xf4")
         status = int(page.read_text()) if self.path == "/" and page.exists() else 200
         if self.path.startswith("/slow/"):
             time.sleep(int(self.path[6:]))
@@ -39,9 +54,13 @@ class Server(http.server.ThreadingHTTPServer):
         else:
             super().server_bind()
 
-import signal, threading
+def end(*_):
+    ending.set()
+    threading.Thread(target=server.shutdown).start()
+
+Handler.protocol_version = "HTTP/1.1"
 server = Server((os.environ["HOST"], int(os.environ["PORT"])), Handler)
-signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+signal.signal(signal.SIGTERM, end)
 server.serve_forever()
 server.server_close() # waits for the threads
 END
@@ -137,6 +156,23 @@ first_line() { printf '%s\n' "${lines[0]}"; }
     run -0 attack_deploy shop
     wait "$slow"
     [[ "$(cat "$LAPTOP/slow")" =~ ^502\ ([2-9])\. ]]
+}
+
+@test "[fault-227] streams of events and websockets are closed by the server in its own way, at once" {
+    attack_edit shop '.services[0].stop_timeout = "30s"'
+    run -0 attack_deploy shop
+    visit shop /events -N -m 60 >"$LAPTOP/events" &
+    events=$!
+    visit shop /ws -N -m 60 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' >"$LAPTOP/ws" &
+    ws=$!
+    wait_for 10 grep -q tick "$LAPTOP/events"
+    before=$SECONDS
+    run -0 attack_deploy shop
+    wait "$events"
+    wait "$ws" || :
+    [ $((SECONDS - before)) -lt 25 ]
+    [ "$(tail -n 2 "$LAPTOP/events" | head -n 1)" = 'event: bye' ]
+    [ "$(od -A n -t x1 "$LAPTOP/ws" | tr -d ' \n')" = 880203f4 ]
 }
 
 @test "[fault-227] the next deploy does not wait for old copies that still end, until it needs their place" {
