@@ -67,8 +67,9 @@ log_lines() { in_box sh -c 'wc -l </var/log/chillbox/chillboxd.log'; }
 @test "a capability has an end, too: no more than was announced, 8 at once of an address and of a sender; others still pass [attack-B2]" {
     announce site.deploy '{"site": "hello", "version": "7.0.0", "sha256": "'"$DIGEST"'", "size": 1000000}' >/dev/null
     cap=$(jq -r .links.artifact "$LAPTOP/answer")
-    run -0 in_box attack-put 1 "$cap" 1000001
-    [[ "$output" == *'answer 413'*'stored 0 '* ]]
+    # NGINX may not have noticed yet that those of the test before are gone, and holds what they sent.
+    too_large() { [[ "$(in_box attack-put 1 "$cap" 1000001)" == *'answer 413'*'stored 0 '* ]]; }
+    within 10 too_large
     run -0 in_box attack-put 12 "$cap" 1000000 slow 127.0.0.21
     [ "$(grep -c 'answer 429' <<<"$output")" -eq 4 ]
     run -0 in_box attack-put 12 "$cap" 1000000 slow each
