@@ -80,10 +80,10 @@ job() { json jobs ledger -n 1 ".jobs[0].$1"; }
 @test "kill -9 of the daemon in the gap: after its restart the job ends, and never two copies" {
     before=$(job id)
     locked=$(in_box grep -c 'database is locked' /var/log/chillbox/ledger/ledger.log)
-    SLOW=yes TIMEOUT=20s ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 & # the host is locked afterwards
+    SLOW=yes TIMEOUT=50s ledger 1.4.0 >"$LAPTOP/out.log" 2>&1 & # the host is locked afterwards
     sender=$!
     in_gap() { [ "$(job id)" != "$before" ] && [ "$(job step)" = stop-first ]; }
-    wait_for 20 in_gap
+    wait_for 45 in_gap
     in_box kill -9 "$(json ping .pid)"
     wait "$sender" || :
     ctl ping --wait 20s >/dev/null
