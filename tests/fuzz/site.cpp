@@ -19,15 +19,18 @@ const SiteName& slug() {
 }
 
 void claim_good(const Site& site) {
-  claim(std::ranges::all_of(site.domains, [](const auto& d) { return is_host_name(d); }),
-      "every domain is a host name");
+  const auto host = [](const std::string& d) {
+    return is_host_name(d.starts_with("*.") ? d.substr(2) : d); // an alias may be a wildcard
+  };
+  claim(std::ranges::all_of(site.domains, host), "every domain is a host name");
   claim(!site.domains.empty() && site.domains.front() == site.server_name,
       "the canonical name is first");
   const auto named = [](const Variable& v) { return !variable_name_problem(v.name); };
   claim(std::ranges::all_of(site.env, named), "every variable has a good name");
   for (const Service& s : site.services) {
     claim(std::ranges::all_of(s.environment, named), "and those of services");
-    claim(s.worker == !s.run_cmd.empty() || s.worker, "only workers have a command");
+    claim(!s.worker || !s.run_cmd.empty(), "a worker has a command");
+    claim(s.of.empty() || s.worker, "only a worker is of a service");
     claim(s.count >= 1 && s.health.count >= 1, "at least one");
   }
   for (const auto& line : site.crontab)
