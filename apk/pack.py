@@ -226,15 +226,14 @@ def key(directory):
     print(os.path.join(directory, keys[0]))
 
 
-HEADERS = "libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libcpp-httplib-dev"
-
-
 def parts(static):
     """(name, where from and which version) of each library, and of the compiler that brings the C and C++ libraries."""
     with open(os.path.join(static, "src", "LIST")) as rows:
         for row in rows:
             yield row.split()  # a crate's name has the library's version only where they differ
-    for name in HEADERS.split():
+    with open(os.path.join(HERE, "static", "headers")) as names:
+        headers = [name.strip() for name in names if not name.startswith("#")]
+    for name in headers:
         found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], capture_output=True, text=True)
         if found.returncode == 0:
             yield name, found.stdout

@@ -9,10 +9,14 @@
 #include "rollout/trust.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <future>
 
 namespace chillbox::daemon {
 namespace {
+
+// Sites that are looked at side by side, each by a thread: one that hangs costs its time-out only.
+constexpr size_t k_at_once = 8;
 
 using control::ServiceState;
 using control::SiteState;
@@ -191,13 +195,21 @@ Result<control::SiteStatus> status_of(rollout::HostContext& host, const store::S
 } // namespace
 
 Result<std::vector<control::SiteStatus>> all_sites(rollout::HostContext& host) {
-  std::vector<std::future<Result<control::SiteStatus>>> looks;
-  for (const auto& row : TRY(host.store.sites())) // at once: one that hangs costs its time-out
-    looks.push_back(std::async(std::launch::async | std::launch::deferred,
-        [&host, row] { return guarded("status", [&] { return status_of(host, row); }); }));
+  std::deque<std::future<Result<control::SiteStatus>>> looks;
   std::vector<control::SiteStatus> all;
-  for (auto& look : looks)
-    all.push_back(TRY(look.get()));
+  const auto take = [&]() -> Result<void> {
+    all.push_back(TRY(looks.front().get()));
+    looks.pop_front();
+    return {};
+  };
+  for (const auto& row : TRY(host.store.sites())) {
+    if (looks.size() == k_at_once)
+      TRY(take());
+    looks.push_back(std::async(std::launch::async,
+        [&host, row] { return guarded("status", [&] { return status_of(host, row); }); }));
+  }
+  while (!looks.empty())
+    TRY(take());
   return all;
 }
 

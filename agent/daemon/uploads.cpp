@@ -161,10 +161,12 @@ Fd WebhookIntake::open_part(Ticket& ticket) {
     m_parts.keep(ticket.sender, ticket.digest, std::move(*part));
     return Fd();
   }
-  // Opened anew, and not shared with whoever wrote the part.
+  // A descriptor of its own: whoever wrote the part may still have one, with its own position.
   Fd file(::open(part->path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (file && ::lseek(file.get(), static_cast<off_t>(ticket.offset), SEEK_SET) < 0)
     file.reset();
+  if (!file)
+    (void)m_host.disk.remove(part->path);
   ticket.path = part->path;
   return file;
 }

@@ -12,9 +12,9 @@
 namespace chillbox::nginx {
 namespace {
 
-// A service's answer may have 16k of headers (cookies, policies, links) and more. What it is told
-// about the visitor is NGINX's own word: $remote_addr and $chillbox_scheme are the trusted proxy's
-// where there is one.
+// A service's answer may have 16k of headers (cookies, policies, links) and more. The headers about
+// the visitor are set here, whatever the visitor sent; behind a trusted proxy $remote_addr and
+// $chillbox_scheme are those that the proxy reports.
 constexpr std::string_view k_proxy = R"(    proxy_http_version 1.1;
     proxy_buffer_size 32k;
     proxy_buffers 8 16k;
@@ -32,7 +32,7 @@ constexpr std::string_view k_proxy = R"(    proxy_http_version 1.1;
     proxy_connect_timeout 5s;
 )";
 
-// Headers that servers and frameworks believe, and that only a proxy may say.
+// Headers that servers and frameworks believe, so only a proxy may set them.
 constexpr std::array<std::string_view, 12> k_only_a_proxys{"Proxy", "Forwarded",
     "X-Forwarded-Protocol", "X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Forwarded-Prefix",
     "X-Forwarded-Server", "X-Url-Scheme", "Front-End-Https", "X-Client-IP", "X-Cluster-Client-IP",

@@ -88,6 +88,7 @@ public:
   uint32_t respawns(const SlotName& name);
   // It crashes again and again: the time until its next start, 0 when it has just had one.
   std::optional<os::Millis> crash_loop(const SlotName& name);
+  std::optional<SlotSpec> spec_of(const std::string& name); // with which it was started
   // Its program ended and left processes that go on without supervision.
   bool in_background(const SlotName& name);
   // Bytes of memory that its processes take, what they share counted once (Pss); 0: none, or not to
@@ -100,7 +101,6 @@ public:
   std::vector<SlotName> all();
 
 private:
-  std::optional<SlotSpec> spec_of(const std::string& name);
   os::Disk& m_disk;
   os::Runner& m_runner;
   os::Clock& m_clock;

@@ -192,10 +192,7 @@ void compare_copies(HostContext& host, const LoadedRelease& live, const PlannedS
     else if (const auto runs = host.slots.release_in(slot); runs != live.row.id)
       one.why.push_back(cat(slot.str(), " runs release '", printable(runs, 60), "'"));
   }
-  const auto text =
-      host.disk.read(openrc::spec_path(host.paths, slot_name(live, p).str()), openrc::k_max_spec);
-  const auto spec =
-      text ? openrc::parse_spec(*text) : Result<openrc::SlotSpec>(fail(Code::not_found, ""));
+  const auto spec = host.slots.spec_of(slot_name(live, p).str());
   const auto would = service_environment(host, context_of(host, live, p, ports));
   if (spec && would) {
     std::map<std::string, std::string> runs(spec->env.begin(), spec->env.end()),

@@ -35,23 +35,32 @@ bool is_good(const PlannedService& p, int status) {
   return status >= 200 && status < (p.service.health.declared ? 400 : 500);
 }
 
-// A service that says 404 to its health check says it for ever; one that says 503 may be starting.
-struct Refrain {
-  std::string text;
-  os::Millis since{};
-  uint32_t times = 0;
-  Result<void> hear(os::Millis now, const std::string& said) {
-    if (said != text)
-      *this = {said, now, 0};
-    const bool waits = std::ranges::any_of(
-        k_not_yet, [&](int status) { return said.ends_with(cat("answered ", status)); });
-    if (++times < k_same || now - since < k_patience || waits ||
-        said.find(" answered ") == std::string::npos)
+std::string bad_answer(const PlannedService& p, int status) {
+  return cat("GET ", printable(p.service.health.path, 80), " answered ", status);
+}
+
+// Counts equal bad answers: a service that answers its health check with 404 again and again has
+// started, and one that answers with 503 may still be starting.
+class SameAnswer {
+public:
+  // unhealthy: it has been this one for too long.
+  Result<void> add(os::Millis now, int status) {
+    if (status != m_status)
+      *this = SameAnswer(now, status);
+    if (++m_times < k_same || now - m_since < k_patience ||
+        std::ranges::find(k_not_yet, status) != k_not_yet.end())
       return {};
     return fail(Code::unhealthy,
-        cat(said, " for ", (now - since).count() / 1000,
-            " s, which is no answer of one that is still starting (503 would be)"));
+        cat("the same for ", (now - m_since).count() / 1000,
+            " s; a service that is still starting would answer 503"));
   }
+  SameAnswer() = default;
+
+private:
+  SameAnswer(os::Millis now, int status) : m_status(status), m_since(now) {}
+  int m_status = 0;
+  os::Millis m_since{};
+  uint32_t m_times = 0;
 };
 
 std::string lower(std::string_view text) {
@@ -158,8 +167,7 @@ Result<void> probe_service(
   const auto answer = TRY(ask_service(host, release, p, p.service.health.path));
   if (is_good(p, answer.status))
     return {};
-  return fail(Code::unhealthy,
-      cat("GET ", printable(p.service.health.path, 80), " answered ", answer.status));
+  return fail(Code::unhealthy, bad_answer(p, answer.status));
 }
 
 Result<void> wait_for_probe(
@@ -179,20 +187,26 @@ Result<void> wait_healthy(JobContext& r, const PlannedService& p) {
   const os::Millis begun = r.host.clock.mono();
   uint32_t good = 0;
   std::string last = "no answer yet";
-  Refrain refrain;
+  SameAnswer bad;
   for (;;) {
     if (r.control.cancelled())
       return fail(Code::interrupted, "cancelled");
-    if (auto answer = probe_service(r.host, r.release, p)) {
+    const auto answer = ask_service(r.host, r.release, p, health.path);
+    if (answer && is_good(p, answer->status)) {
       if (++good >= health.count) {
         TRY(check_foreground(r, p));
         return tell_first_answer(r, p);
       }
+    } else if (answer) {
+      good = 0;
+      last = bad_answer(p, answer->status);
+      TRY_IN(cat("service '", p.service.name.str(), "': ", last),
+          bad.add(r.host.clock.mono(), answer->status));
     } else {
       good = 0;
       last = answer.error().message;
+      bad = {};
     }
-    TRY_IN(cat("service '", p.service.name.str(), "'"), refrain.hear(r.host.clock.mono(), last));
     if (crashed(r.host, slot_name(r.release, p)))
       return fail(Code::unhealthy,
           cat("service '", p.service.name.str(), "' keeps crashing on start",

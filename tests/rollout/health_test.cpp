@@ -22,7 +22,8 @@ TEST_CASE("a service that says the same wrong thing for ten seconds is given up 
   const auto job = host.deploy(with_path("2.0.0"));
   INFO(job.message);
   CHECK(job.code == Code::unhealthy);
-  CHECK(job.message.find(cat("GET /up answered ", status, " for 10 s")) != std::string::npos);
+  CHECK(job.message.find(cat("GET /up answered ", status, ": the same for 10 s")) !=
+      std::string::npos);
   CHECK(disagreement(host, "1.0.0") == "");
 }
 

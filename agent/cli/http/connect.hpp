@@ -20,7 +20,9 @@ Result<Fd> connect_tcp(const std::string& host, uint16_t port, std::chrono::mill
 
 // A connection through a proxy's CONNECT, offered to one client on a port of 127.0.0.1. httplib's
 // own CONNECT waits for ever when the proxy's answer closes the connection (0.11), takes a refusal
-// for success, and sends the proxy's password on to the host.
+// for success, and sends the proxy's password on to the host. Another user of this machine who
+// connects first gets bytes to and from that host's TLS port, and takes this one client its turn;
+// what is sent is inside of TLS, which the client checks.
 class Tunnel {
 public:
   // unreachable: also when the proxy refuses.
