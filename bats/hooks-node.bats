@@ -74,6 +74,17 @@ said() { # TEXT: preflight says one thing, under both shells
     [ "$answer" = "greet production" ]
 }
 
+@test "a lock file that names a package outside of the service's folder copies nothing there (faults 273)" {
+    application
+    sed -i 's,"resolved": "file:vendor/greet.tgz","resolved": "file:../greet-of-another/greet.tgz",' package-lock.json
+    mkdir ../greet-of-another
+    cp vendor/greet.tgz ../greet-of-another/
+    run -1 collect
+    [[ "$output" == *"file:../greet-of-another/greet.tgz is not below the service's folder"* ]]
+    [ ! -e "${TMPDIR:-/tmp}/greet-of-another" ]
+    rmdir dep 2>/dev/null || [ -z "$(ls dep)" ]
+}
+
 @test "a lock file that changed, and compiled parts for another machine, are refused before anything is changed (faults 273)" {
     application
     collect >/dev/null

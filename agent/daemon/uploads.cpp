@@ -152,7 +152,7 @@ Result<WebhookIntake::Ticket> WebhookIntake::open_upload(const control::PacketVi
   return ticket;
 }
 
-// Of the part that the sender goes on with, or an invalid one: it is another one's turn.
+// The part that the sender continues; invalid if another upload of his has taken it.
 Fd WebhookIntake::open_part(Ticket& ticket) {
   auto part = m_parts.take(ticket.sender, ticket.digest);
   if (!part)
@@ -171,7 +171,7 @@ Fd WebhookIntake::open_part(Ticket& ticket) {
   return file;
 }
 
-// The file for an upload: a new one, or the part that it goes on with.
+// The file for an upload: a new one, or the part that it continues.
 Result<void> WebhookIntake::place_upload(const std::string& name, Ticket& ticket) {
   if (ticket.offset == 0) {
     TRY(check_room(ticket.sender, ticket.size));

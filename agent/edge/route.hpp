@@ -21,7 +21,7 @@ struct Route {
   std::string_view id; // job or digest
   std::string_view
       capability;     // "Authorization: Bearer" or ?cap=; "" : none, or none that could be ours
-  uint64_t from = 0;  // an upload: where it goes on
+  uint64_t from = 0;  // of an upload: how many bytes of it the host has
   uint64_t after = 0; // events: the last that the reader has; Last-Event-ID or ?after=
 };
 
