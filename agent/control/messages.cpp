@@ -1,5 +1,6 @@
 #include "control/messages.hpp"
 
+#include "control/certificate_table.hpp"
 #include "control/members.hpp"
 
 namespace chillbox::control {
@@ -18,7 +19,8 @@ constexpr auto table(const Arguments*) {
       Member{"follow", &A::follow, ""}, Member{"dry_run", &A::dry_run, ""},
       Member{"no_watch", &A::no_watch, ""}, Member{"purge", &A::purge, ""},
       Member{"during_hold", &A::during_hold, ""},
-      Member{"allow_downgrade", &A::allow_downgrade, ""}, Member{"allow_jump", &A::allow_jump, ""});
+      Member{"allow_downgrade", &A::allow_downgrade, ""}, Member{"allow_jump", &A::allow_jump, ""},
+      Member{"staging", &A::staging, ""});
 }
 
 constexpr auto table(const Job*) {
@@ -141,8 +143,10 @@ constexpr auto table(const SiteList*) {
 }
 
 constexpr auto table(const Status*) {
-  return message(
-      "status", "", Member{"host", &Status::host, ""}, Member{"sites", &Status::sites, ""});
+  return message("status", "", Member{"host", &Status::host, ""},
+      Member{"sites", &Status::sites, ""},
+      Member{
+          "certificates", &Status::certificates, "of each live site, and of the host's own name"});
 }
 
 constexpr auto table(const Ping*) {
@@ -401,6 +405,12 @@ CHILLBOX_MESSAGE(NginxText)
 CHILLBOX_MESSAGE(CronList)
 CHILLBOX_MESSAGE(CronHistory)
 CHILLBOX_MESSAGE(CronAnswer)
+CHILLBOX_MESSAGE(Certificate)
+CHILLBOX_MESSAGE(CertificateList)
+CHILLBOX_MESSAGE(CertificateAnswer)
+CHILLBOX_MESSAGE(CertificateCheck)
+CHILLBOX_MESSAGE(CertificateRenewal)
+CHILLBOX_MESSAGE(AcmeAccount)
 CHILLBOX_MESSAGE(AuditTrail)
 CHILLBOX_MESSAGE(AuditProof)
 CHILLBOX_MESSAGE(Unlocked)
@@ -453,6 +463,11 @@ const std::vector<Answer>& answers() {
       {"start", schema_of<JobAnswer>},
       {"status", schema_of<Status>},
       {"stop", schema_of<JobAnswer>},
+      {"tls", schema_of<CertificateList>},
+      {"tls_account", schema_of<AcmeAccount>},
+      {"tls_check", schema_of<CertificateCheck>},
+      {"tls_renew", schema_of<CertificateRenewal>},
+      {"tls_revoke", schema_of<CertificateAnswer>},
       {"trust_keep", schema_of<Kept>},
       {"unlock", schema_of<Unlocked>},
       {"upgrade", schema_of<Upgraded>},

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/names.hpp"
+#include "control/certificate.hpp"
 #include "control/json.hpp"
 #include "control/names.hpp"
 
@@ -25,7 +26,7 @@ struct Arguments {
       sha256, signature;
   std::optional<uint64_t> number, serial, limit, lines, after;
   std::optional<bool> wait, follow, dry_run, no_watch, purge, during_hold, allow_downgrade,
-      allow_jump;
+      allow_jump, staging;
 };
 
 // --- jobs
@@ -143,6 +144,7 @@ struct SiteList {
 struct Status {
   HostStatus host;
   std::vector<SiteStatus> sites;
+  std::vector<Certificate> certificates; // of each live site, and of the host's own name
 };
 struct Ping {
   std::string version;

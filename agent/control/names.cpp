@@ -38,6 +38,13 @@ template <> struct Names<ServiceState> {
   static constexpr std::array<std::string_view, 7> names{
       "files", "starting", "started", "stopped", "crashed", "crashing", "displaced"};
 };
+template <> struct Names<CertificateState> {
+  static constexpr std::array<std::string_view, 8> names{
+      "off", "waiting", "ordering", "verifying", "installing", "valid", "backing-off", "attention"};
+};
+template <> struct Names<AlertLevel> {
+  static constexpr std::array<std::string_view, 4> names{"none", "warning", "error", "expired"};
+};
 template <> struct Names<Change> {
   static constexpr std::array<std::string_view, 4> names{"none", "added", "changed", "removed"};
 };
@@ -71,6 +78,12 @@ std::string_view name(SiteState state) {
 std::string_view name(ServiceState state) {
   return name_of(state);
 }
+std::string_view name(CertificateState state) {
+  return name_of(state);
+}
+std::string_view name(AlertLevel level) {
+  return name_of(level);
+}
 std::string_view name(Change change) {
   return name_of(change);
 }
@@ -90,6 +103,8 @@ template ReleaseState named(std::string_view);
 template CronState named(std::string_view);
 template SiteState named(std::string_view);
 template ServiceState named(std::string_view);
+template CertificateState named(std::string_view);
+template AlertLevel named(std::string_view);
 template Change named(std::string_view);
 template std::span<const std::string_view> names_of<JobKind>();
 template std::span<const std::string_view> names_of<JobState>();
@@ -98,6 +113,8 @@ template std::span<const std::string_view> names_of<ReleaseState>();
 template std::span<const std::string_view> names_of<CronState>();
 template std::span<const std::string_view> names_of<SiteState>();
 template std::span<const std::string_view> names_of<ServiceState>();
+template std::span<const std::string_view> names_of<CertificateState>();
+template std::span<const std::string_view> names_of<AlertLevel>();
 template std::span<const std::string_view> names_of<Change>();
 
 // Names that other headers have.

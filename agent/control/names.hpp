@@ -49,6 +49,21 @@ enum class ServiceState {
   displaced,
   unknown
 };
+// off: none is wanted; waiting: the host is not reached under the names yet, and no CA was asked;
+// ordering, verifying, installing: under way; backing_off: it failed and is tried again; attention:
+// a person is needed, and it is tried again once a day.
+enum class CertificateState {
+  off,
+  waiting,
+  ordering,
+  verifying,
+  installing,
+  valid,
+  backing_off,
+  attention,
+  unknown
+};
+enum class AlertLevel { none, warning, error, expired, unknown };
 enum class Change { none, added, changed, removed, unknown };
 
 std::string_view name(JobKind kind);
@@ -58,6 +73,8 @@ std::string_view name(ReleaseState state);
 std::string_view name(CronState state);
 std::string_view name(SiteState state);
 std::string_view name(ServiceState state);
+std::string_view name(CertificateState state);
+std::string_view name(AlertLevel level);
 std::string_view name(Change change);
 
 // The value of that name, for the enums above and Slot; another name: unknown, or none.

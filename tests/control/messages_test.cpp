@@ -64,6 +64,16 @@ TEST_CASE("what is written is read again") {
   entry.last = CronRun{.id = 4, .site = SiteName::parse("blog").value(), .code = -1};
   check_round_trip(CronList{.site = "blog", .entries = {entry}});
   check_round_trip(Plan{.site = "blog", .serial = 7});
+  const Certificate certificate{.site = "blog",
+      .state = CertificateState::backing_off,
+      .alert = AlertLevel::error,
+      .names = {"blog.example"},
+      .plain = {{"www.blog.example", "no A record"}},
+      .not_after_ms = 9,
+      .probes = {{.name = "blog.example", .address = "192.0.2.1", .good = true, .text = "200"}}};
+  check_round_trip(CertificateList{.certificates = {certificate}});
+  check_round_trip(CertificateRenewal{.certificate = certificate, .staging = true});
+  check_round_trip(AcmeAccount{.ca = "https://ca.example/dir", .contact = {"mailto:a@b.example"}});
 }
 
 TEST_CASE("an optional member is left out, or null where it always was") {
@@ -132,6 +142,8 @@ TEST_CASE("every name of a state is read as the state that it is of") {
   check(CronState{});
   check(SiteState{});
   check(ServiceState{});
+  check(CertificateState{});
+  check(AlertLevel{});
   check(Change{});
 }
 
