@@ -114,6 +114,7 @@ is_live() { ctl jobs hello --json | jq -e --arg v "$1" '[.jobs[] | select(.versi
 # What a program of schema 3 left, before crontabs came. Whoever adds a migration takes back what it makes here, too.
 as_schema_3() {
     in_box python3 -c 'import sqlite3, sys; sqlite3.connect("/var/lib/chillbox/state.db", timeout=20).executescript(sys.argv[1])' "BEGIN IMMEDIATE;
+        DROP TABLE certificates; DROP TABLE certificate_orders;
         CREATE TABLE unlock_attempts(only INTEGER PRIMARY KEY CHECK(only = 1), failures INTEGER NOT NULL, last_ms INTEGER NOT NULL) STRICT;
         DROP TABLE unlock_failures; DROP TABLE assets; DELETE FROM meta WHERE key = 'assets'; ALTER TABLE sites ADD COLUMN user_ours INTEGER NOT NULL DEFAULT 0;
         DROP INDEX jobs_source; DROP INDEX jobs_open_source; ALTER TABLE jobs DROP COLUMN source; ALTER TABLE jobs DROP COLUMN number;

@@ -251,8 +251,35 @@ INSERT INTO unlock_failures SELECT 0, failures, last_ms FROM unlock_attempts WHE
 DROP TABLE unlock_attempts;
 )sql";
 
-constexpr std::array k_steps{
-    k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds, k_assets, k_unlock_failures};
+// Certificates of sites and of the host, by the name of their file. chain, key: what is served,
+// from which the file can be written again; key is '' when it may not reach a disk. pending: the
+// order that is under way, facts: the rest of what the room tls knows, both JSON.
+// certificate_orders: what a CA was asked for, for the budgets, which outlives the certificate.
+constexpr std::string_view k_certificates = R"sql(
+CREATE TABLE certificates(
+  id TEXT PRIMARY KEY,
+  site TEXT NOT NULL,
+  state TEXT NOT NULL,
+  next_ms INTEGER NOT NULL,
+  wanted TEXT NOT NULL,
+  chain TEXT NOT NULL,
+  key TEXT NOT NULL,
+  pending TEXT NOT NULL,
+  facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE certificate_orders(
+  seq INTEGER PRIMARY KEY,
+  certificate TEXT NOT NULL,
+  names TEXT NOT NULL,
+  time_ms INTEGER NOT NULL,
+  outcome TEXT NOT NULL
+) STRICT;
+CREATE INDEX certificate_orders_of ON certificate_orders(certificate, time_ms);
+)sql";
+
+constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds,
+    k_assets, k_unlock_failures, k_certificates};
 
 } // namespace
 

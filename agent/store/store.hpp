@@ -151,6 +151,16 @@ public:
   Result<std::optional<CronRun>> last_cron_run(const SiteName& site, const std::string& line);
   Result<std::vector<CronRun>> open_cron_runs(); // state running, oldest first
 
+  // --- certificates. delete_site leaves them: the room tls removes the file first, then the row.
+  Result<std::vector<Certificate>> certificates(); // by id
+  Result<std::optional<Certificate>> certificate(const std::string& id);
+  Result<void> put_certificate(const Certificate& certificate);
+  Result<void> delete_certificate(const std::string& id);
+  // Before a CA is asked, so that a crash loop asks for no more than it may; kept for eight days.
+  Result<uint64_t> begin_certificate_order(const CertificateOrder& order); // its seq
+  Result<void> end_certificate_order(uint64_t seq, const std::string& outcome);
+  Result<std::vector<CertificateOrder>> certificate_orders(int64_t since_ms); // oldest first
+
   // --- unlock attempts, of each user (faults 75)
   struct Attempts {
     uint32_t failures = 0;

@@ -79,6 +79,25 @@ struct Withdrawn {
   int64_t time_ms = 0;
 };
 
+// Of a site, or of the host's own name (site ""). The room tls knows what pending and facts say.
+struct Certificate {
+  std::string id; // the name of its file: "SITE", "SITE.wildcard", "_host"
+  std::string site;
+  std::string state = "off";       // control::CertificateState
+  int64_t next_ms = 0;             // when it is looked at again; 0: only when something changes
+  std::vector<std::string> wanted; // host names
+  std::string chain, key;          // PEM: what is served; key "": it may not reach a disk
+  std::string pending, facts;      // JSON
+};
+// What a CA was asked for.
+struct CertificateOrder {
+  uint64_t seq = 0; // given by the store
+  std::string certificate;
+  std::vector<std::string> names;
+  int64_t time_ms = 0;
+  std::string outcome; // "begun", "issued", "failed", "refused": as the room tls says
+};
+
 struct Hold : control::Hold {
   SiteName site;
 };
