@@ -1,9 +1,11 @@
 #include "config/host.hpp"
 
+#include "config/kind.hpp"
 #include "config/toml.hpp"
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 
 namespace chillbox::config {
@@ -16,6 +18,9 @@ bool word_or_empty(std::string_view s) {
 }
 bool server_name(std::string_view s) {
   return s == "_" || k_host_name.ok(s);
+}
+bool kind_name_or_empty(std::string_view s) {
+  return s.empty() || is_kind_name(s);
 }
 bool path_or_empty(std::string_view s) {
   return s.empty() || k_absolute_path.ok(s);
@@ -48,6 +53,38 @@ bool network(std::string_view s) {
       return false;
   return true;
 }
+// A URL of https, as plain as those of ACME directories are.
+bool acme_server(std::string_view s) {
+  if (s == "letsencrypt" || s == "letsencrypt-staging" || s == "off")
+    return true;
+  return s.starts_with("https://") && s.size() > 8 && s[8] != '/' &&
+      std::ranges::all_of(s, [](char c) { return c > ' ' && c < 0x7f; }) &&
+      s.find_first_of("\"'\\<>{}") == std::string_view::npos;
+}
+bool mail(std::string_view s) {
+  const auto at = s.find('@');
+  return at != 0 && at != std::string_view::npos && k_host_name.ok(s.substr(at + 1)) &&
+      s.substr(0, at).find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+/=?^_`{|}~-") ==
+      std::string_view::npos;
+}
+// Another host of chillbox: what proxy_pass takes as it is, without a name that NGINX would have to
+// look up at its start.
+bool peer(std::string_view s) {
+  const bool brackets = s.starts_with('[');
+  const auto end = brackets ? s.find(']') : s.find(':');
+  if (brackets && end == std::string_view::npos)
+    return false;
+  const std::string address(brackets ? s.substr(1, end - 1) : s.substr(0, end));
+  std::array<unsigned char, 16> bytes{};
+  if (::inet_pton(brackets ? AF_INET6 : AF_INET, address.c_str(), bytes.data()) != 1)
+    return false;
+  auto rest = brackets ? s.substr(end + 1) : end == std::string_view::npos ? "" : s.substr(end);
+  if (rest.empty())
+    return true;
+  const auto port = rest.starts_with(':') ? parse_u64(rest.substr(1)) : std::nullopt;
+  return port && *port >= 1 && *port <= 65'535;
+}
 bool group(std::string_view s) {
   return s.empty() || (k_file_name.ok(s) && s.find('.') == std::string_view::npos);
 }
@@ -65,6 +102,16 @@ const TextRule k_network{
     "an address or a network, such as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32, with no bits after the network's (sockets of unix need none: sites listen on TCP)",
     50, network};
 const TextRule k_group{"the name of a group", 32, group};
+const TextRule k_kind_name{
+    "a name: a lower-case letter, then lower-case letters, digits or inner '-'", 32, is_kind_name};
+const TextRule k_profile{"the name of a profile, such as classic, or \"\"", 32, kind_name_or_empty};
+const TextRule k_acme_server{
+    "letsencrypt, letsencrypt-staging, off, or the https:// URL of an ACME directory", 500,
+    acme_server};
+const TextRule k_mail{"an address of e-mail, such as admin@example.org", 200, mail};
+const TextRule k_peer{
+    "the address of another host, followed by \":PORT\" if its port is not this host's: 10.0.0.2, 10.0.0.2:8080 or [2001:db8::2]",
+    60, peer};
 
 constexpr uint64_t k_mib = 1ULL << 20;
 constexpr uint64_t k_tib = 1ULL << 40;
@@ -74,6 +121,20 @@ Read<HostConfig> section(Section keys) {
   return [keys = std::move(keys)](const Location& at, const Json& json, HostConfig& out) {
     read_object(at, json, keys, out);
   };
+}
+
+const Table<HostTls>& tls_table() {
+  using T = HostTls;
+  static const Table<T> k_tls{{"acme", into(&T::acme, Text{k_acme_server})},
+      {"profile", into(&T::profile, Text{k_profile})},
+      {"contact", each(&T::contact, 10, Text{k_mail})},
+      {"ca_file", into(&T::ca_file, Text{k_optional_path})},
+      {"eab_kid", into(&T::eab_kid, Text{k_word})},
+      {"eab_key_file", into(&T::eab_key_file, Text{k_optional_path})},
+      {"engine", into(&T::engine, Text{k_kind_name})}, {"http3", into(&T::http3, Boolean{})},
+      {"proxy_protocol", into(&T::proxy_protocol, Boolean{})},
+      {"peers", each(&T::peers, 20, Text{k_peer})}};
+  return k_tls;
 }
 
 const Section& sections() {
@@ -115,6 +176,7 @@ const Section& sections() {
               {"allow_variables", each(&H::nginx_allow_variables, 100, Text{k_nginx_word})},
               {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},
               {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
+      {"tls", into(&H::tls, tls_table())},
       {"defaults",
           section({{"watch", into(&H::watch, Duration{.zero = true})},
               {"keep_releases", into(&H::keep_releases, Integer{1, 100})}})},
@@ -132,11 +194,24 @@ void check_together(Problems& problems, const HostConfig& host) {
   if (host.tls_certificate.empty() != host.tls_certificate_key.empty())
     problems.add(
         "nginx.tls_certificate", "must be set together with nginx.tls_certificate_key, or neither");
+  if (host.tls.eab_kid.empty() != host.tls.eab_key_file.empty())
+    problems.add("tls.eab_kid", "must be set together with tls.eab_key_file, or neither");
+  if (host.tls.proxy_protocol && host.trusted_proxies.empty())
+    problems.add("tls.proxy_protocol",
+        "needs the proxies that speak it in nginx.trusted_proxies: without them every visitor has a proxy's address");
   if (host.http_port == host.https_port)
     problems.add("nginx.https_port", cat("is the same as nginx.http_port, ", host.http_port));
 }
 
 } // namespace
+
+std::string HostTls::directory() const {
+  if (acme == "letsencrypt")
+    return "https://acme-v02.api.letsencrypt.org/directory";
+  if (acme == "letsencrypt-staging")
+    return "https://acme-staging-v02.api.letsencrypt.org/directory";
+  return issues() ? acme : std::string();
+}
 
 Result<HostConfig> parse_host_config(std::string_view toml, std::string_view file_name) {
   Lines lines;

@@ -14,6 +14,23 @@
 
 namespace chillbox::config {
 
+// [tls]: who issues certificates, and what holds for every site's port 443.
+struct HostTls {
+  std::string acme = "letsencrypt"; // or "letsencrypt-staging", "off", the URL of a directory
+  std::string profile;              // of certificates; "": tlsserver of Let's Encrypt, else none
+  std::vector<std::string> contact; // addresses of e-mail for the account
+  std::string ca_file; // PEM: whom to believe that the directory is who it says; "": the system's
+  std::string eab_kid, eab_key_file; // external account binding: both or neither
+  std::string engine = "acmez";      // hooks/acme/NAME
+  bool http3 = false;
+  bool proxy_protocol = false;    // on both ports, of every site
+  std::vector<std::string> peers; // "HOST" or "HOST:PORT": other hosts with the same names
+
+  bool issues() const { return acme != "off"; }
+  std::string directory() const; // URL; "" when off
+  bool operator==(const HostTls&) const = default;
+};
+
 struct HostConfig {
   // [host]
   std::string server_name = "_"; // the host-level server: /healthcheck/, /v1/
@@ -54,6 +71,7 @@ struct HostConfig {
   std::vector<std::string> nginx_allow_directives, nginx_allow_variables;
   std::vector<std::string> nginx_allow_upstreams; // "HOST" or "HOST:PORT"
   std::vector<std::string> nginx_allow_paths;     // directories or files
+  HostTls tls;
   // [defaults] for sites that say nothing
   std::chrono::milliseconds watch{10'000};
   uint32_t keep_releases = 3;

@@ -4,6 +4,7 @@
 #include "config/crontab.hpp"
 #include "config/references.hpp"
 #include "config/service.hpp"
+#include "config/tls.hpp"
 #include "config/toml.hpp"
 
 #include <algorithm>
@@ -131,7 +132,7 @@ const Table<Site>& site_table() {
       {"crontab", read_crontab}, {"redis", read_redis}, {"services", service_list(false)},
       {"workers", service_list(true)}, {"watch", into(&Site::watch, Duration{.zero = true})},
       {"keep_releases", into(&Site::keep_releases, Integer{1, 100})}, {"store", read_store},
-      {"$schema", checked<Site>(Text{k_line})}};
+      {"tls", read_tls}, {"$schema", checked<Site>(Text{k_line})}};
   return k_site;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/names.hpp"
+#include "config/host.hpp"
 #include "config/kind.hpp"
 
 #include <chrono>
@@ -92,6 +93,24 @@ struct Service {
   const std::string& folder() const { return of.empty() ? name.str() : of; }
 };
 
+// Its certificate, and what port 443 does with it.
+struct Tls {
+  // automatic: from the host's CA. off: none. provided: tls/SITE.pem of the secret set.
+  // edge: somebody in front of the host has it, so there is none here and no redirect.
+  enum class Mode { automatic, off, provided, edge };
+  enum class Challenge { http_01, dns_01 };
+  Mode mode = Mode::automatic;
+  bool key_in_memory = false; // never on a disk
+  Challenge challenge = Challenge::http_01;
+  std::string dns; // hooks/dns/NAME
+  std::optional<uint64_t>
+      hsts_seconds;     // nullopt: as long as the certificate is proven for; 0: none
+  bool redirect = true; // from http to https
+  std::string profile;  // of the CA; "": the host's
+
+  bool operator==(const Tls&) const = default;
+};
+
 struct Site {
   SiteName slug;
   std::string title; // `name`
@@ -110,6 +129,7 @@ struct Site {
   std::optional<std::chrono::milliseconds> watch;
   std::optional<uint32_t> keep_releases;
   bool confidential = false; // store = tmpfs
+  Tls tls;
 };
 
 // slug: from the file's name. kinds: those that a service may be of; a host leaves that to its
@@ -130,6 +150,12 @@ Result<void> require_resolved(const Site& site);
 // Strict host name (RFC 1123 labels, at most 253 bytes, no port, no wildcard), lower case (faults
 // 68).
 bool is_host_name(std::string_view text);
+// Whether the world's name servers can know this name, so that a public CA could certify it: it has
+// a dot, and does not end in what is reserved (RFC 2606, 6761, 6762, 8375, 9476: test, example,
+// invalid, localhost, local, internal, onion, home.arpa, alt).
+bool is_public_name(std::string_view host_name);
+// The profile that an order names; "": none.
+std::string profile_of(const Tls& site, const HostTls& host);
 // The shell-like words of one command line: spaces separate, '...' and "..." and \ quote, nothing
 // is ever expanded.
 Result<std::vector<std::string>> split_argv(std::string_view line);

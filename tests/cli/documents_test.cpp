@@ -158,7 +158,7 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
     keys += is_key ? 1 : 0;
     active += cat(is_key ? line.substr(2) : line, "\n");
   }
-  CHECK(keys == 39);
+  CHECK(keys == 49);
   const auto parsed = config::parse_host_config(active, "chillbox.toml");
   REQUIRE(parsed);
   const config::HostConfig standard;
@@ -188,6 +188,7 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
   CHECK(parsed->nginx_allow_variables == standard.nginx_allow_variables);
   CHECK(parsed->nginx_allow_upstreams == standard.nginx_allow_upstreams);
   CHECK(parsed->nginx_allow_paths == standard.nginx_allow_paths);
+  CHECK(parsed->tls == standard.tls);
   CHECK(parsed->watch == standard.watch);
   CHECK(parsed->keep_releases == standard.keep_releases);
 }

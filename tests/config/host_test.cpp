@@ -3,6 +3,7 @@
 #include "base/secret.hpp"
 #include "base/text.hpp"
 #include "config/host.hpp"
+#include "config/site.hpp"
 #include "config/toml.hpp"
 
 using namespace chillbox;
@@ -70,6 +71,17 @@ https_port = 8443
 tls_certificate = "/etc/ssl/box.pem"
 tls_certificate_key = "/etc/ssl/box.key"
 trusted_proxies = ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::1"]
+[tls]
+acme = "https://ca.example.test:9000/acme/directory"
+profile = "shortlived"
+contact = ["tls+box@example.test"]
+ca_file = "/etc/ssl/ca.pem"
+eab_kid = "kid-1"
+eab_key_file = "/etc/chillbox/eab"
+engine = "lego"
+http3 = true
+proxy_protocol = true
+peers = ["10.0.0.2", "10.0.0.3:8080", "[2001:db8::2]"]
 [defaults]
 watch = "500ms"
 keep_releases = 7
@@ -110,6 +122,16 @@ test_port = 9000
   CHECK(host.tls_certificate_key == "/etc/ssl/box.key");
   CHECK(host.trusted_proxies ==
       std::vector<std::string>{"10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::1"});
+  CHECK(host.tls.directory() == "https://ca.example.test:9000/acme/directory");
+  CHECK(host.tls.profile == "shortlived");
+  CHECK(host.tls.contact == std::vector<std::string>{"tls+box@example.test"});
+  CHECK(host.tls.ca_file == "/etc/ssl/ca.pem");
+  CHECK(host.tls.eab_kid == "kid-1");
+  CHECK(host.tls.eab_key_file == "/etc/chillbox/eab");
+  CHECK(host.tls.engine == "lego");
+  CHECK(host.tls.http3);
+  CHECK(host.tls.proxy_protocol);
+  CHECK(host.tls.peers == std::vector<std::string>{"10.0.0.2", "10.0.0.3:8080", "[2001:db8::2]"});
   CHECK(host.watch == 500ms);
   CHECK(host.keep_releases == 7);
   CHECK(host.s3_endpoint_url == "https://s3.example.test");
@@ -148,11 +170,56 @@ TEST_CASE("a trusted proxy is an address or a network, without a host name, a po
   }
 }
 
+TEST_CASE("a host that says nothing of TLS asks Let's Encrypt, with the profile of 45 days") {
+  const auto asks = [](std::string_view toml) {
+    return parse_host_config(toml, "chillbox.toml").value().tls;
+  };
+  CHECK(asks("").directory() == "https://acme-v02.api.letsencrypt.org/directory");
+  CHECK(profile_of({}, asks("")) == "tlsserver");
+  CHECK(asks("[tls]\nacme = \"letsencrypt-staging\"").directory() ==
+      "https://acme-staging-v02.api.letsencrypt.org/directory");
+  CHECK(asks("[tls]\nacme = \"off\"").directory().empty());
+  CHECK_FALSE(asks("[tls]\nacme = \"off\"").issues());
+  CHECK(profile_of({}, asks("[tls]\nacme = \"https://ca.lan/dir\"")).empty());
+  CHECK(profile_of({}, asks("[tls]\nprofile = \"classic\"")) == "classic");
+  CHECK(
+      profile_of({.profile = "shortlived"}, asks("[tls]\nprofile = \"classic\"")) == "shortlived");
+}
+
+TEST_CASE("the world knows no names under what is reserved, and none without a dot") {
+  for (const char* name : {"example.org", "a.b.co.uk", "test.de", "xn--bcher-kva.example.com",
+           "local.example.net", "mytest.org", "home.arpa.org"}) {
+    INFO(name);
+    CHECK(is_public_name(name));
+  }
+  for (const char* name : {"box", "localhost", "blog.example", "a.test", "x.invalid", "db.local",
+           "a.b.internal", "abc.onion", "nas.home.arpa", "dev.localhost", "x.alt"}) {
+    INFO(name);
+    CHECK_FALSE(is_public_name(name));
+  }
+}
+
+TEST_CASE("a directory is https, a peer an address, and contact an address of e-mail") {
+  for (const char* line : {"acme = \"http://ca.example/dir\"", "acme = \"https://\"",
+           "acme = \"https:///x\"", "acme = \"lets-encrypt\"", "acme = \"https://a b/\"",
+           "acme = true", "acme = \"\"", "peers = [\"other.example\"]", "peers = [\"10.0.0.2:0\"]",
+           "peers = [\"10.0.0.2:\"]", "peers = [\"10.0.0.2/24\"]", "peers = [\"[2001:db8::2\"]",
+           "peers = [\"2001:db8::2\"]", "peers = [\"10.0.0.2; return 200\"]", "peers = [\"\"]",
+           "contact = [\"admin\"]", "contact = [\"mailto:a@b.example\"]",
+           "contact = [\"@b.example\"]", "contact = [\"a@b@c.example\"]", "engine = \"../sh\"",
+           "engine = \"a b\"", "profile = \"\\\"\"", "ca_file = \"ca.pem\"", "http3 = 1"}) {
+    INFO(line);
+    CHECK(holds(problems(cat("[tls]\n", line)), "chillbox.toml:2: tls."));
+  }
+  CHECK(holds(problems("[tls]\neab_kid = \"a\""), "tls.eab_kid: must be set together"));
+  CHECK(holds(problems("[tls]\nproxy_protocol = true"), "nginx.trusted_proxies"));
+}
+
 TEST_CASE("every problem of the host configuration is told at once, with its line") {
   CHECK(
       problems(
           "[limits]\nartifact_max = \"1TB\"\njobs_max = 0\n\n[limts]\na = 1\n[host]\nlog_levl = \"info\"\n") ==
-      "chillbox.toml:5: limts: unknown field, allowed are host, stage, limits, nginx, defaults, variables, edge; did you mean 'limits'?\n"
+      "chillbox.toml:5: limts: unknown field, allowed are host, stage, limits, nginx, tls, defaults, variables, edge; did you mean 'limits'?\n"
       "chillbox.toml:8: host.log_levl: unknown field, allowed are server_name, log_level, tech_email; did you mean 'log_level'?\n"
       "chillbox.toml:2: limits.artifact_max: found '1TB', must be a size such as \"256M\" or \"2G\", or a number of bytes, from 1.0 MB to 1.1 TB\n"
       "chillbox.toml:3: limits.jobs_max: found 0, must be a whole number from 1 to 64");

@@ -100,6 +100,22 @@ TEST_CASE("[fault-64][fault-66][fault-67][fault-68][fault-71][fault-74][fault-28
   CHECK(seen >= 40);
 }
 
+TEST_CASE("what a site says of its certificate arrives, and a site that says nothing gets one") {
+  const auto site = parse_site(read_file(k_corpus / "good/tls.json"), k_slug).value();
+  CHECK(site.tls ==
+      Tls{.key_in_memory = true,
+          .challenge = Tls::Challenge::dns_01,
+          .dns = "rfc2136",
+          .hsts_seconds = 31'536'000,
+          .redirect = false,
+          .profile = "shortlived"});
+  CHECK(parse_site(read_file(k_corpus / "good/least.json"), k_slug).value().tls == Tls{});
+  CHECK(Tls{}.mode == Tls::Mode::automatic);
+  CHECK(Tls{}.redirect);
+  CHECK(parse_site(read_file(k_corpus / "good/tls-edge.json"), k_slug).value().tls ==
+      Tls{.mode = Tls::Mode::edge, .hsts_seconds = 0});
+}
+
 TEST_CASE("a site like the original's becomes the value that it says") {
   const auto site = parse_site(
       read_file(k_corpus / "good/like-an-original-site.json"), SiteName::parse("garden").value())

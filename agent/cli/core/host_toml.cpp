@@ -66,6 +66,28 @@ std::string_view default_host_toml() {
 # allow_upstreams = []
 # allow_paths = []
 
+[tls]
+# Who issues certificates: letsencrypt, letsencrypt-staging, the https:// URL of another ACME directory, or off. The host asks for each site whose
+# names point to it, and so agrees to the terms of that CA.
+# acme = "letsencrypt"
+# The CA's profile; "" means tlsserver of Let's Encrypt, and none of other CAs.
+# profile = ""
+# E-mail addresses for the account; a CA may write to them.
+# contact = []
+# Certificate authorities (PEM) of the directory itself; "" means the system's.
+# ca_file = ""
+# External account binding, which some CAs ask for: the key's id, and the file that has its base64url.
+# eab_kid = ""
+# eab_key_file = ""
+# The program that speaks to the CA: a folder in /usr/lib/chillbox/hooks/acme.
+# engine = "acmez"
+# HTTP/3 as well, on UDP port 443, if NGINX has it.
+# http3 = false
+# The proxies of nginx.trusted_proxies speak the PROXY protocol to both ports.
+# proxy_protocol = false
+# Addresses of other hosts with the same names, which are asked for the challenges that this one does not have.
+# peers = []
+
 [defaults]
 # For sites that do not say otherwise: how long a new release is watched, and how many releases are kept.
 # watch = "10s"
