@@ -82,7 +82,7 @@ MAN_PAGES := $(patsubst agent/man/%.scd,$(BUILD)/man/%,$(wildcard agent/man/*.sc
 
 -include tests/make/*.mk
 
-all build: $(PROGRAMS) ## build the programs
+all build: $(PROGRAMS) engine ## build the programs, and the ACME engine where there is Go
 
 $(foreach room,$(ROOMS),$(eval OPT_$(room) := $(if $(filter $(room),$(HOT)),$(OPT_HOT))))
 $(foreach room,$(ROOMS),$(eval STD_$(room) := $(if $(OPT_$(room)),,$(STD))))

@@ -32,7 +32,7 @@ in_shells() { # SCRIPT: dash, then ash
     done
     diff "$calls.chillbox.pre-install" "$calls.chillbox.pre-upgrade"
     grep -qx 'addgroup -S chillbox-admin' "$calls"
-    for user in 'chillbox:/var/lib/chillbox' 'chillbox-vault:/dev/null'; do
+    for user in 'chillbox:/var/lib/chillbox' 'chillbox-vault:/dev/null' 'chillbox-acme:/var/lib/chillbox/acme'; do
         grep -qx "adduser -S -D -H -h ${user#*:} -s /sbin/nologin -g  -G ${user%%:*} ${user%%:*}" "$calls"
     done
 }
@@ -114,7 +114,7 @@ in_shells() { # SCRIPT: dash, then ash
     cd "$ROOT"
     # The licences of others are only with static programs, which have their code inside.
     sed -n '/third-party/d; s,^0[0-9]* \(/[^ ]*\) .*,\1,p' apk/files >"$BATS_TEST_TMPDIR/want"
-    (cd hooks && find . -type f ! -name '*.md') | sed 's,^\.,/usr/lib/chillbox/hooks,' >>"$BATS_TEST_TMPDIR/want"
+    (cd hooks && find . -type f ! -name '*.md' ! -name '*.go' ! -name 'go.*') | sed 's,^\.,/usr/lib/chillbox/hooks,' >>"$BATS_TEST_TMPDIR/want"
     (cd "$pkgdir" && find . -type f) | sed 's,^\.,,' | sort | diff <(sort "$BATS_TEST_TMPDIR/want") -
     cmp "$build/chillboxd" "$pkgdir/usr/sbin/chillboxd"
     [ "$(stat -c %a "$pkgdir/usr/lib/chillbox/hooks/host/user-add") $(stat -c %a "$pkgdir/etc/conf.d/chillbox")" = '755 644' ]

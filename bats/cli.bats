@@ -307,7 +307,8 @@ teardown() { cli_teardown; }
     [ "${lines[0]}" = "group-add chillbox-admin" ]
     [ "${lines[1]}" = "user-add chillbox /var/lib/chillbox" ]
     [ "${lines[2]}" = "user-add chillbox-vault /dev/null" ]
-    [ "${#lines[@]}" -eq 3 ]
+    [ "${lines[3]}" = "user-add chillbox-acme /var/lib/chillbox/acme" ]
+    [ "${#lines[@]}" -eq 4 ]
     printf '#!/bin/sh\necho "no more users" >&2; exit 9\n' >hooks/host/user-add
     run -1 chillboxctl init
     [[ "$output" == *"no more users"* ]]

@@ -170,7 +170,6 @@ Result<bool> Nginx::install_host() {
   TRY(m_disk.make_dir(m_paths.state() + "/nginx", 0755));
   TRY(m_disk.make_dir(answers_dir(m_paths), 0750,
       {::geteuid(), group().value_or(::getegid())})); // its workers open the files there
-  TRY(m_disk.make_dir(m_paths.state() + "/acme/.well-known/acme-challenge", 0755));
   const auto directives = TRY(loaded());
   const auto other = default_server_file(directives, m_host.http_port);
   HostFacts facts;

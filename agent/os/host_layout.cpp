@@ -24,6 +24,7 @@ Owner owner_of(const Paths& paths, std::string_view user, std::string_view group
 std::vector<HostDirectory> host_directories(const Paths& paths) {
   const Owner root = root_owner(paths);
   const Owner edge = owner_of(paths, k_edge_user, k_edge_user);
+  const Owner acme = owner_of(paths, k_acme_user, k_acme_user);
   using enum Kept;
   return {
       {paths.etc(), 0755, root, configuration},
@@ -37,6 +38,10 @@ std::vector<HostDirectory> host_directories(const Paths& paths) {
       {paths.wheelhouse(), 0755, root, always},
       {paths.sites(), 0755, root, always},
       {paths.logs(), 0755, root, always},
+      {paths.acme(), 0755, root, always},
+      {paths.acme() + "/account", 0700, acme, always},
+      {paths.acme() + "/.well-known", 0755, root, always},
+      {paths.acme() + "/.well-known/acme-challenge", 0755, acme, always},
       {paths.run(), 0755, root, until_boot},
       {paths.run() + "/live", 0755, root, until_boot},
       {paths.run() + "/sealed", 0755, root, until_boot},

@@ -15,6 +15,8 @@ namespace chillbox::os {
 
 inline constexpr std::string_view k_edge_user = "chillbox";
 inline constexpr std::string_view k_vault_user = "chillbox-vault";
+// Engines of hooks/acme run as this one.
+inline constexpr std::string_view k_acme_user = "chillbox-acme";
 // Its members may use the control socket.
 inline constexpr std::string_view k_admin_group = "chillbox-admin";
 
@@ -23,8 +25,8 @@ struct HostUser {
   std::string_view name;
   std::string_view home;
 };
-inline constexpr std::array k_host_users{
-    HostUser{k_edge_user, "/var/lib/chillbox"}, HostUser{k_vault_user, "/dev/null"}};
+inline constexpr std::array k_host_users{HostUser{k_edge_user, "/var/lib/chillbox"},
+    HostUser{k_vault_user, "/dev/null"}, HostUser{k_acme_user, "/var/lib/chillbox/acme"}};
 
 enum class Kept {
   configuration, // the administrator's: made by init only

@@ -34,6 +34,9 @@ struct Paths {
   std::string inbox() const { return state() + "/inbox"; }
   std::string wheelhouse() const { return state() + "/python"; }
 
+  // What is asked of a CA: account/, and .well-known/acme-challenge/, which NGINX serves.
+  std::string acme() const { return state() + "/acme"; }
+
   std::string run() const { return root + "/run/chillbox"; }
   std::string control_socket() const; // CHILLBOX_SOCKET, else run()/control.sock
   std::string hook_socket() const { return run() + "/hook.sock"; }

@@ -8,7 +8,7 @@ STATIC_HEADERS := nlohmann CLI toml++ spdlog fmt catch2
 STATIC_LEFT_OUT := $(patsubst %,tests/rollout/%_test.cpp,calls call_fault power)
 
 # FLAGS_base, FLAGS_cli: what spdlog and cpp-httplib 0.11 rely on and musl and libc++ do not give them otherwise.
-static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) CCACHE=$(CCACHE) CXX='$(STATIC)/zig/bin/$(1)-linux-musl-c++' \
+static_make = +@$(MAKE) --no-print-directory BUILD=$(call STATIC_BUILD,$(1)) ARCH=$(1) CCACHE=$(CCACHE) CXX='$(STATIC)/zig/bin/$(1)-linux-musl-c++' \
   AR='$(STATIC)/zig/bin/ar' OPT='-Os -w -ffunction-sections -fdata-sections -fno-sanitize=undefined' \
   CPPFLAGS='-isystem $(STATIC)/headers -isystem $(STATIC)/$(1)/include -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION="\"$(VERSION)\"" -DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY' \
   FLAGS_base=-D_LARGEFILE64_SOURCE FLAGS_cli='-include exception' LIBS_HTTP='-lssl -lcrypto' CATCH_LIBS= \
@@ -31,7 +31,7 @@ static-test-%: $(STATIC)/%
 
 # Run by static_make: the variables are those of one architecture.
 .PHONY: static-programs static-unit
-static-programs: $(PROGRAMS)
+static-programs: $(PROGRAMS) engine
 static-unit: $(TESTS)
 	@sh apk/static/try $(ARCH) $(TESTS)
 

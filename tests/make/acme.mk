@@ -1,0 +1,15 @@
+# The ACME engine that is shipped, the one part in Go: static, for the machine or, in a static build, for ARCH.
+ENGINE_SOURCES := $(wildcard hooks/acme/acmez/*.go hooks/acme/acmez/go.*)
+GOARCH_x86_64 := amd64
+GOARCH_aarch64 := arm64
+
+.PHONY: engine
+engine: $(BUILD)/acmez
+
+$(BUILD)/acmez: $(ENGINE_SOURCES) | $(DEPS_SENTINEL)
+	@if go=$$(sh .ci/go); then \
+	  printf '  GO    hooks/acme/acmez\n'; \
+	  CGO_ENABLED=0 GOARCH=$(GOARCH_$(ARCH)) "$$go" build -C hooks/acme/acmez -mod=readonly -trimpath -buildvcs=false -ldflags '-s -w' -o '$(abspath $@)' .; \
+	else \
+	  echo 'build: without the ACME engine acmez: found no Go that is new enough (sh .ci/go get fetches one). [tls] engine = "lego" needs none'; \
+	fi
