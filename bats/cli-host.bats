@@ -182,3 +182,139 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     run -5 env PATH=/nowhere "$CTL" status -H a@one
     [[ "$output" == *"OpenSSH"* ]]
 }
+
+# A certificate that is served, one that fails with little time left, and one that nothing reaches. Times are relative to now.
+tls_answer() {
+    now=$(date +%s)000
+    jq -cn --argjson now "$now" '{certificates: [
+      {id: "blog", site: "blog", state: "valid", alert: "none", mode: "auto", key: "disk", challenge: "http-01", profile: "tlsserver", engine: "acmez",
+       ca: "https://ca.example/dir", names: ["blog.example", "www.blog.example"], plain: [], not_before_ms: $now, not_after_ms: ($now + 44.5 * 86400000 | floor),
+       issuer: "Pretend CA", sha256: "ab12", next_ms: ($now + 30 * 86400000), failing_ms: 0, failures: 0, problem: "", link: "",
+       explanation: "https://ca.example/why", probes: []},
+      {id: "shop", site: "shop", state: "attention", alert: "'"${1-error}"'", mode: "auto", names: ["shop.example"],
+       plain: [{name: "www.shop.example", why: "DNS has no address for it"}], not_before_ms: 1, not_after_ms: ($now + '"${2-5.5}"' * 86400000 | floor),
+       next_ms: ($now + 3600000), failing_ms: 1795196014000, failures: 4, problem: "the CAA record of shop.example forbids this CA",
+       link: "https://ca.example/caa", probes: [{name: "shop.example", address: "192.0.2.1", good: true, text: "the token", time_ms: 1}]},
+      {id: "_host", site: "_host", state: "waiting", alert: "none", mode: "auto", names: [], plain: [], not_after_ms: 0, next_ms: ($now + 60000),
+       failures: 0, problem: "host.example: DNS has no address for it", probes: []}]}'
+}
+
+@test "tls shows every certificate in 80 columns: what is served, what fails and why, what is tried when" {
+    start_daemon "{\"tls\": {\"result\": $(tls_answer)}}"
+    run -0 env TZ=UTC "$CTL" tls
+    [ "$(asked)" = '["tls",{}]' ]
+    [[ "${lines[0]}" == CERTIFICATE*STATE*"VALID UNTIL"*LEFT*NEXT*NAMES ]]
+    [[ "${lines[1]}" == "blog "*valid*"44 days"*"blog.example +1" ]]
+    [[ "${lines[2]}" == "shop "*attention*"5 days"*"shop.example" ]]
+    [[ "${lines[3]}" == "_host "*waiting*" - "* ]]
+    words=$(tr -s ' \n' '  ' <<<"$output")
+    [[ "$words" == *"shop: https ends in 5 days: a person is needed: the CAA record of shop.example forbids this CA (https://ca.example/caa); it has failed 4 times since 2026-11-20"* ]]
+    [[ "$words" == *"next try "*"; \`chillboxctl tls check shop\` asks again now"* ]]
+    [[ "$words" == *"shop: www.shop.example answers on http only: DNS has no address for it"* ]]
+    [[ "$words" == *"_host: no https yet: this host is not reached under its name, and no CA was asked: host.example: DNS has no address"* ]]
+    [ "$(awk 'length > 80' <<<"$output")" = "" ]
+    run -0 --separate-stderr chillboxctl tls --json
+    [ "$(jq -r '.schema + " " + .certificates[1].state' <<<"$output")" = "chillbox.tls.v1 attention" ]
+}
+
+@test "tls of one site says all of it: names, next renewal and why, issuer, how it is ordered" {
+    start_daemon "{\"tls\": {\"result\": $(tls_answer | jq -c '.certificates |= .[:1]')}}"
+    run -0 chillboxctl tls blog
+    [ "$(asked)" = '["tls",{"site":"blog"}]' ]
+    [[ "${lines[0]}" == "blog  valid  valid until "*", 44 days left" ]]
+    [[ "$output" == *"names       blog.example, www.blog.example"*"the CA says why:"*"https://ca.example/why"*"issuer      Pretend CA"* ]]
+    [[ "$output" == *"mode auto, key on disk, by http-01, profile tlsserver, engine acmez"* ]]
+    [ "$(awk 'length > 80' <<<"$output")" = "" ]
+    run -2 chillboxctl tls 'no site'
+    run -0 chillboxctl tls _host
+    [ "$(asked)" = '["tls",{"site":"_host"}]' ]
+}
+
+@test "without a certificate tls says so on standard error" {
+    start_daemon '{"tls": {"result": {"certificates": [{"id": "blog", "site": "blog", "state": "off", "plain": [{"name": "blog.example", "why": "\"tls\" in its site file is off"}]}]}}}'
+    run -0 --separate-stderr chillboxctl tls
+    [[ "$stderr" == "no certificate:"* ]]
+    [[ "$output" == *"blog: blog.example answers on http only"* ]]
+}
+
+@test "tls check: each address, exit 0 when ready, 8 when not, and then the first reason" {
+    start_daemon '{"tls_check": {"result": {"site": "blog", "ready": true, "probes": [{"name": "blog.example", "address": "loopback", "good": true, "text": "the token"}]}}}'
+    run -0 --separate-stderr chillboxctl tls check blog
+    [ "$output" = "ok      blog.example at loopback: the token" ]
+    [[ "$stderr" == ready:* ]]
+    start_daemon '{"tls_check": {"result": {"site": "blog", "ready": false, "probes": [{"name": "blog.example", "address": "loopback", "good": true, "text": "the token"},
+      {"name": "blog.example", "address": "2001:db8::1", "good": false, "text": "answers 404: the AAAA record leads elsewhere; remove or correct it"}]}}}'
+    run -8 --separate-stderr chillboxctl tls check blog
+    [[ "${lines[1]}" == "FAILED  blog.example at 2001:db8::1: answers 404"* ]]
+    [[ "$stderr" == *"blog: not ready, no CA was asked: blog.example: answers 404"* ]]
+    run -8 --separate-stderr chillboxctl tls check blog --json
+    [ "$(jq -r '.schema, .probes[1].good' <<<"$output")" = $'chillbox.tls_check.v1\nfalse' ]
+    [ -z "$stderr" ]
+}
+
+@test "tls renew: the new certificate, a trial, too early is exit 7 with the time, not ready is exit 8" {
+    certificate=$(tls_answer | jq -c '.certificates[0]')
+    start_daemon "{\"tls_renew\": {\"result\": {\"certificate\": $certificate, \"staging\": false}}}"
+    run -0 chillboxctl tls renew blog
+    [ "$(asked)" = '["tls_renew",{"site":"blog","staging":false,"wait":true}]' ]
+    [[ "${lines[0]}" == "blog  valid  valid until "* ]]
+    run -0 chillboxctl tls renew blog --no-wait
+    [ "$output" = "ordered: chillboxctl tls blog" ]
+    start_daemon "{\"tls_renew\": {\"result\": {\"certificate\": $certificate, \"staging\": true, \"text\": \"blog.example by Pretend CA\"}}}"
+    run -0 chillboxctl tls renew blog --staging
+    [[ "$output" == "the trial worked, and nothing was installed: blog.example by Pretend CA" ]]
+    start_daemon '{"tls_renew": {"error": {"code": "throttled", "message": "blog: the CA takes no order before 2026-11-20T17:33:34Z"}}}'
+    run -7 chillboxctl tls renew blog
+    [[ "$output" == *"before 2026-11-20T17:33:34Z"* ]]
+    start_daemon '{"tls_renew": {"error": {"code": "preflight", "message": "blog: not ready"}}}'
+    run -8 chillboxctl tls renew blog
+}
+
+@test "tls revoke wants the site's name typed, or --yes" {
+    start_daemon "{\"tls_revoke\": {\"result\": {\"certificate\": $(tls_answer | jq -c '.certificates[0]')}}}"
+    run -1 "$FAKE/at-terminal" expect:'to continue: ' type:yes -- chillboxctl tls revoke blog
+    [[ "$output" == *"nothing was revoked"* ]]
+    [ ! -e daemon.log ]
+    run -0 "$FAKE/at-terminal" expect:'to continue: ' type:blog -- chillboxctl tls revoke blog
+    [ "$(asked)" = '["tls_revoke",{"site":"blog"}]' ]
+    run -0 chillboxctl tls revoke blog --yes </dev/null
+    [[ "$output" == "revoked: "* ]]
+}
+
+@test "tls account shows the account, and that there is none yet" {
+    start_daemon '{"tls_account": {"result": {"ca": "https://ca.example/dir", "engine": "acmez", "url": "https://ca.example/acct/1", "status": "valid",
+      "thumbprint": "abc", "contact": ["mailto:a@b.example"]}}}'
+    run -0 chillboxctl tls account
+    [[ "$output" == *"account     https://ca.example/acct/1, valid"*"thumbprint  abc"*"mailto:a@b.example"* ]]
+    start_daemon '{"tls_account": {"result": {"ca": "https://ca.example/dir", "engine": "acmez"}}}'
+    run -0 chillboxctl tls account
+    [[ "$output" == *"account     none yet"* ]]
+}
+
+status_with_tls() { # ALERT DAYS
+    jq -cn --argjson status "$STATUS" --argjson tls "$(tls_answer "$@")" '$status | .status.result.sites = [] | .status.result += $tls'
+}
+
+@test "status: certificates below the sites; what ends soon is the first line; exit 1 once one has expired" {
+    start_daemon "$(status_with_tls error)"
+    run -0 chillboxctl status
+    [[ "${lines[0]}" == "shop: https ends in 5 days: a person is needed"* ]]
+    [[ "$output" == *CERTIFICATE*"blog "*valid*"www.shop.example answers on http only"* ]]
+    start_daemon "$(status_with_tls warning)"
+    run -0 chillboxctl status
+    [[ "${lines[0]}" == chillboxd* && "$output" == *"shop: https ends in 5 days"* ]]
+    start_daemon "$(status_with_tls expired -2.5)"
+    run -1 --separate-stderr chillboxctl status
+    [[ "${lines[0]}" == "shop: its certificate expired 2 days ago, and browsers refuse shop.example: "* ]]
+}
+
+@test "doctor: certificates that fail, by how little time is left" {
+    start_daemon "$(status_with_tls warning)"
+    run chillboxctl doctor
+    [[ "$output" == *"warn  certificate   shop: https ends in 5 days"*"-> chillboxctl tls shop"*"ok    certificates  2 of 3 are served"* ]]
+    for alert in error expired; do
+        start_daemon "$(status_with_tls "$alert")"
+        run -1 chillboxctl doctor
+        [[ "$output" == *"fail  certificate   shop: "* ]]
+    done
+}

@@ -29,11 +29,10 @@ template <class V> struct OneOf {
 const Table<Tls>& tls_table() {
   using M = Tls::Mode;
   using C = Tls::Challenge;
-  static const Table<Tls> k_tls{
-      {"mode",
-          into(&Tls::mode,
-              OneOf<M>{{{"auto", M::automatic}, {"off", M::off}, {"provided", M::provided},
-                  {"edge", M::edge}}})},
+  static const Table<Tls> k_tls{{"mode",
+                                    into(&Tls::mode,
+                                        OneOf<M>{{{"auto", M::automatic}, {"off", M::off},
+                                            {"provided", M::provided}, {"edge", M::edge}}})},
       {"key", into(&Tls::key_in_memory, OneOf<bool>{{{"disk", false}, {"memory", true}}})},
       {"challenge",
           into(&Tls::challenge, OneOf<C>{{{"http-01", C::http_01}, {"dns-01", C::dns_01}}})},
@@ -52,8 +51,8 @@ void read_tls(const Location& at, const Json& json, Site& site) {
     return;
   const bool by_dns = site.tls.challenge == Tls::Challenge::dns_01;
   if (by_dns && !json.contains("dns"))
-    (at / "dns").problem(
-        "is missing: dns-01 needs the name of a program in hooks/dns, such as rfc2136");
+    (at / "dns")
+        .problem("is missing: dns-01 needs the name of a program in hooks/dns, such as rfc2136");
   if (!by_dns && json.contains("dns"))
     (at / "dns").problem("is for challenge dns-01: add \"challenge\": \"dns-01\", or leave it out");
   if (site.tls.mode == Tls::Mode::automatic)
@@ -64,8 +63,8 @@ void read_tls(const Location& at, const Json& json, Site& site) {
 }
 
 bool is_public_name(std::string_view host_name) {
-  constexpr std::array<std::string_view, 9> k_reserved{"home.arpa", "test", "example", "invalid", "localhost",
-      "local", "internal", "onion", "alt"};
+  constexpr std::array<std::string_view, 9> k_reserved{
+      "home.arpa", "test", "example", "invalid", "localhost", "local", "internal", "onion", "alt"};
   return host_name.find('.') != std::string_view::npos &&
       std::ranges::none_of(k_reserved, [&](std::string_view last) {
         return host_name.ends_with(last) && host_name.size() > last.size() &&

@@ -31,6 +31,7 @@ struct PlainName {
 };
 
 struct Certificate {
+  std::string id;   // its file's name without .pem: SITE, SITE.wildcard, k_host_certificate
   std::string site; // or k_host_certificate
   CertificateState state = CertificateState::off;
   AlertLevel alert = AlertLevel::none;

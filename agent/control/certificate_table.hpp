@@ -23,6 +23,7 @@ constexpr auto table(const PlainName*) {
 constexpr auto table(const Certificate*) {
   using C = Certificate;
   return message("certificate", "The TLS certificate of a site, or of the host's own name.",
+      Member{"id", &C::id, "SITE, SITE.wildcard or _host"},
       Member{"site", &C::site, "\"_host\": the host's own name"}, Member{"state", &C::state, ""},
       Member{"alert", &C::alert,
           "failing with less than 1/3 of its life left: warning, 1/6: error; expired"},

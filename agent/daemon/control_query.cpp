@@ -54,6 +54,7 @@ Result<control::Status> status(const Call& call) {
   auto& host = call.host();
   control::Status status;
   status.sites = TRY(all_sites(host));
+  status.certificates = TRY(state.monitor.certificates.all());
   const auto unfinished = TRY(host.store.unfinished());
   const auto attempts = TRY(host.store.attempts(call.visit.uid));
   const auto entries = TRY(host.store.audit_entries(1));

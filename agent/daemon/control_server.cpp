@@ -24,7 +24,8 @@ constexpr std::chrono::milliseconds k_first_frame{10'000};
 constexpr os::Millis k_last_words{2'000}; // at the end: for followers to hear of it
 
 const ControlVerb* find_verb(std::string_view name) {
-  for (const auto verbs : {query_verbs(), job_verbs(), admin_verbs(), plan_verbs(), cron_verbs()})
+  for (const auto verbs :
+      {query_verbs(), job_verbs(), admin_verbs(), plan_verbs(), cron_verbs(), tls_verbs()})
     if (const auto it = std::ranges::find(verbs, name, &ControlVerb::name); it != verbs.end())
       return &*it;
   return nullptr;
@@ -156,7 +157,7 @@ std::string asked_for(const control::Arguments& args) {
   constexpr std::pair<const char*, std::optional<bool> A::*> k_flags[] = {
       {"--allow-downgrade", &A::allow_downgrade}, {"--allow-jump", &A::allow_jump},
       {"--no-watch", &A::no_watch}, {"--purge", &A::purge}, {"--during-hold", &A::during_hold},
-      {"--dry-run", &A::dry_run}};
+      {"--dry-run", &A::dry_run}, {"--staging", &A::staging}};
   std::vector<std::string> words;
   for (const auto member : {&A::job, &A::service, &A::version, &A::name, &A::message})
     if (const auto& value = args.*member; value && !value->empty())

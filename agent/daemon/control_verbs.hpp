@@ -22,10 +22,25 @@
 
 namespace chillbox::daemon {
 
+// Certificates, by the name of their site or k_host_certificate.
+struct CertificateRequests {
+  using Certificate = control::Certificate;
+  // Of each live site and of the host's own name.
+  std::function<Result<std::vector<Certificate>>()> all = [] { return std::vector<Certificate>{}; };
+  std::function<Result<control::CertificateCheck>(const std::string&)> check = {};
+  // throttled: not before the time that it names; preflight: the host is not reached under the
+  // names. A trial at the CA's staging service has ended when this returns, an order has only
+  // begun.
+  std::function<Result<control::CertificateRenewal>(const std::string&, bool staging)> renew = {};
+  std::function<Result<Certificate>(const std::string&)> revoke = {};
+  std::function<Result<control::AcmeAccount>()> account = {};
+};
+
 // What the monitor does when a verb asks for it.
 struct MonitorRequests {
   std::function<Result<void>()> reload, upgrade;
   std::function<uint64_t()> refused_webhooks = {}, refused_uploads = {}; // since the start
+  CertificateRequests certificates = {};
 };
 
 struct Visit { // a connection
@@ -77,6 +92,7 @@ std::span<const ControlVerb> job_verbs();   // control_jobs.cpp: orders, lock an
 std::span<const ControlVerb> admin_verbs(); // control_admin.cpp: what keeps the host in order
 std::span<const ControlVerb> plan_verbs();
 std::span<const ControlVerb> cron_verbs();
+std::span<const ControlVerb> tls_verbs();
 
 // --- what several of them use
 Result<std::string> required(const std::optional<std::string>& argument, std::string_view name);

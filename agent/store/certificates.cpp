@@ -72,8 +72,7 @@ Result<uint64_t> Store::begin_certificate_order(const CertificateOrder& order) {
 
 Result<void> Store::end_certificate_order(uint64_t seq, const std::string& outcome) {
   const std::scoped_lock lock(m_state->mutex);
-  return m_state->db.run(
-      "UPDATE certificate_orders SET outcome = ?2 WHERE seq = ?1", seq, outcome);
+  return m_state->db.run("UPDATE certificate_orders SET outcome = ?2 WHERE seq = ?1", seq, outcome);
 }
 
 Result<std::vector<CertificateOrder>> Store::certificate_orders(int64_t since_ms) {

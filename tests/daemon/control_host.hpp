@@ -27,7 +27,8 @@ struct Called {
 };
 
 struct ControlHost : EngineHost {
-  ControlHost() {
+  explicit ControlHost(daemon::CertificateRequests requests = {})
+      : certificates(std::move(requests)) {
     changed = [this](const std::string&) { changes.notify(); };
     open();
   }
@@ -45,7 +46,8 @@ struct ControlHost : EngineHost {
         .upgrade = [this]() -> Result<void> {
           ++upgrades;
           return {};
-        }};
+        },
+        .certificates = certificates};
     crontab = std::make_unique<cron::Scheduler>(cron::Scheduler::Host{store(), disk, clock, paths,
         [this](const SiteName& name, const std::string& command) {
           return rollout::site_command(context(), name, command);
@@ -93,6 +95,7 @@ struct ControlHost : EngineHost {
     return call("unlock", Json::object(), passphrase);
   }
 
+  daemon::CertificateRequests certificates;
   daemon::ChangeNotifier changes;
   int reloads = 0;
   int upgrades = 0;

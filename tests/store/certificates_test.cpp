@@ -38,7 +38,8 @@ TEST_CASE("what a CA was asked for is remembered for its longest window, and no 
   Store store = scratch.open();
   constexpr int64_t k_day = 24LL * 3600 * 1000;
   const auto old = must(store.begin_certificate_order({0, "blog", {"a.example"}, 1, ""}));
-  const auto second = must(store.begin_certificate_order({0, "blog", {"a.example"}, 7 * k_day, ""}));
+  const auto second =
+      must(store.begin_certificate_order({0, "blog", {"a.example"}, 7 * k_day, ""}));
   CHECK(second > old);
   must(store.end_certificate_order(second, "issued"));
   auto orders = must(store.certificate_orders(0));

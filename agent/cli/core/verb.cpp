@@ -82,6 +82,10 @@ Result<void> check(const Option& option, std::string_view text) {
     if (const auto duration = parse_duration(text); !duration)
       return as_usage(duration.error().message);
     return {};
+  case ArgKind::certificate:
+    if (text == control::k_host_certificate)
+      return {};
+    [[fallthrough]];
   case ArgKind::site:
     if (const auto site = SiteName::parse(text); !site)
       return as_usage(site.error().message);

@@ -39,6 +39,7 @@ enum class ArgKind {
   choice,
   site,
   target,
+  certificate, // a site, or the host's own name
   release,     // one that a rollback takes
   any_release, // one that is still there
   job,

@@ -2,7 +2,9 @@
 
 #include "artifact/verify.hpp"
 #include "cli/core/answers.hpp"
+#include "cli/core/certificate_text.hpp"
 #include "cli/core/daemon.hpp"
+#include "cli/core/duration.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/pack/encrypt_and_sign.hpp"
 
@@ -164,6 +166,31 @@ void look_at_sites(Doctor& d) {
   d.ok("sites", cat(well, " of ", d.status->sites.size(), " are as they should be"));
 }
 
+void look_at_certificate(Doctor& d, const control::Certificate& c) {
+  const auto trouble = trouble_text(c, os::real_clock().wall_ms());
+  const std::string todo = cat("chillboxctl tls ", c.site);
+  if (c.alert == control::AlertLevel::error || c.alert == control::AlertLevel::expired)
+    d.fail("certificate", trouble, todo);
+  else if (!trouble.empty())
+    d.warn("certificate", trouble, todo);
+  for (const auto& plain : plain_texts(c))
+    d.warn("certificate", plain, todo);
+}
+
+void look_at_certificates(Doctor& d) {
+  size_t served = 0;
+  int64_t next_ms = 0;
+  for (const auto& c : d.status->certificates) {
+    look_at_certificate(d, c);
+    served += c.not_after_ms != 0 ? 1 : 0;
+    if (c.next_ms != 0 && (next_ms == 0 || c.next_ms < next_ms))
+      next_ms = c.next_ms;
+  }
+  d.ok("certificates",
+      cat(served, " of ", d.status->certificates.size(), " are served",
+          next_ms == 0 ? "" : cat(", the next is looked at ", format_time(next_ms))));
+}
+
 void look_at_seal(Doctor& d) {
   if (d.status->host.unlock_wait_s > 0)
     d.warn("unlock", cat(d.status->host.unlock_failures, " wrong passphrases"),
@@ -205,6 +232,7 @@ void look_at_daemon(Doctor& d) {
     d.warn("chillboxd", warning, "this stays until the next start of chillboxd");
   look_at_seal(d);
   look_at_sites(d);
+  look_at_certificates(d);
   look_at_trail(d);
 }
 

@@ -139,6 +139,11 @@ std::vector<Candidate> values_here(ArgKind kind, const std::string& site) {
   switch (kind) {
   case ArgKind::site:
   case ArgKind::target: return sites(paths, kind == ArgKind::target);
+  case ArgKind::certificate: {
+    auto all = sites(paths, false);
+    all.push_back({std::string(control::k_host_certificate), "this host's own name"});
+    return all;
+  }
   case ArgKind::release: return releases(paths, site, false);
   case ArgKind::any_release: return releases(paths, site, true);
   case ArgKind::job: return jobs(paths);

@@ -1,12 +1,14 @@
 // status, sites: show the host and its sites.
 #include "cli/core/answer_table.hpp"
 #include "cli/core/answers.hpp"
+#include "cli/core/certificate_text.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
+#include "os/clock.hpp"
 
 namespace chillbox::cli {
 namespace {
@@ -31,15 +33,33 @@ void print_down(
           Style::bad, cat(site.site, " is down for visitors: ", printable(site.down, 700))));
 }
 
-Result<void> outcome(const std::string& nginx, const std::vector<SiteStatus>& sites) {
-  if (!nginx.empty())
-    return fail(Code::failure, nginx);
-  std::vector<std::string> down;
-  for (const SiteStatus& site : sites)
+Result<void> outcome(const control::Status& status) {
+  if (!status.host.nginx.empty())
+    return fail(Code::failure, status.host.nginx);
+  std::vector<std::string> down, expired;
+  for (const SiteStatus& site : status.sites)
     if (!site.down.empty())
       down.push_back(site.site);
-  return down.empty() ? Result<void>{}
-                      : fail(Code::failure, cat("down for visitors: ", join(down, ", ")));
+  for (const auto& certificate : status.certificates)
+    if (certificate.alert == control::AlertLevel::expired)
+      expired.push_back(certificate.site);
+  if (!down.empty())
+    return fail(Code::failure, cat("down for visitors: ", join(down, ", ")));
+  return expired.empty() ? Result<void>{}
+                         : fail(Code::failure, cat("certificate expired: ", join(expired, ", ")));
+}
+
+// Those that need somebody soon are above all else, the others below the table.
+void print_certificate_troubles(
+    Terminal& terminal, const std::vector<control::Certificate>& certificates, bool urgent) {
+  for (const auto& c : certificates) {
+    const auto text = trouble_text(c, os::real_clock().wall_ms());
+    if (!text.empty() && urgent == (certificate_style(c) == Style::bad))
+      terminal.print(terminal.out(certificate_style(c), printable(text, 1500)));
+    if (!urgent)
+      for (const auto& plain : plain_texts(c))
+        terminal.print(printable(plain, 700));
+  }
 }
 
 void print_host(Terminal& terminal, const control::HostStatus& host) {
@@ -88,6 +108,7 @@ std::string services_of(const SiteStatus& site) {
 
 void print_status(Terminal& terminal, const control::Status& status) {
   print_down(terminal, status.host.nginx, status.sites);
+  print_certificate_troubles(terminal, status.certificates, true);
   print_host(terminal, status.host);
   Table table{{"SITE", "STATE", "VERSION", "RELEASE", "LIVE SINCE", "SERVICES"}, {}};
   for (const SiteStatus& site : status.sites)
@@ -96,7 +117,13 @@ void print_status(Terminal& terminal, const control::Status& status) {
   if (!table.rows.empty())
     terminal.print("");
   print_table(terminal, table, "no site yet");
+  const Table certificates = certificate_table(status.certificates, os::real_clock().wall_ms());
+  if (!certificates.rows.empty()) {
+    terminal.print("");
+    print_table(terminal, certificates, "");
+  }
   print_waiting(terminal, status.sites);
+  print_certificate_troubles(terminal, status.certificates, false);
 }
 
 Result<void> run_status(Call& call) {
@@ -107,7 +134,7 @@ Result<void> run_status(Call& call) {
   else
     print_status(call.terminal, status);
   call.error_printed = true;
-  return outcome(status.host.nginx, status.sites);
+  return outcome(status);
 }
 
 Result<void> run_sites(Call& call) {
