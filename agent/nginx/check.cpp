@@ -3,7 +3,10 @@
 #include "base/text.hpp"
 #include "nginx/check_words.hpp"
 #include "nginx/html_page.hpp"
+#include "nginx/names.hpp"
+#include "nginx/servers.hpp"
 #include "nginx/site_pages.hpp"
+#include "nginx/site_tls.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -13,12 +16,14 @@ namespace {
 
 class Checker {
 public:
-  Checker(const SiteInput& input, const std::vector<Node>& provided)
-      : m_in(input), m_words(input, m_findings), m_provided(provided) {}
+  Checker(const SiteInput& input, const Provided& provided)
+      : m_in(input), m_words(input, m_findings), m_servers(input), m_provided(provided) {}
 
   Result<std::vector<Template>> run(std::vector<Template> templates) {
-    for (const auto& t : templates)
+    for (const auto& t : templates) {
       m_words.collect(t.nodes);
+      m_servers.collect(t.nodes);
+    }
     for (auto& t : templates) {
       m_findings.file = t.name;
       t.nodes = block(t.nodes, k_http);
@@ -103,7 +108,7 @@ private:
       copy.inside = block(node.inside, where == k_server ? k_if_in_server : k_if_in_location);
       return;
     case Kind::block_limit_except: copy.inside = block(node.inside, k_limit_except); return;
-    case Kind::block_upstream: copy.inside = block(node.inside, k_upstream); return;
+    case Kind::block_upstream: copy.inside = upstream(node); return;
     case Kind::block_pairs:
     case Kind::variable_map:
     case Kind::variable_geo:
@@ -122,14 +127,39 @@ private:
         (last.starts_with("^~/") && !last.ends_with('/'));
   }
 
+  // A connection that is kept leads to the old release after a switch: one to a socket is not kept,
+  // whatever the template says, and one to a port only when it says so, because then the text
+  // changes with each release.
+  std::vector<Node> upstream(const Node& node) {
+    auto out = block(node.inside, k_upstream);
+    const auto keeps = [](const Node& n) { return n.words[0] == "keepalive"; };
+    if (std::ranges::any_of(out, [](const Node& n) {
+          return n.words[0] == "server" && n.words.size() > 1 && n.words[1].starts_with("unix:");
+        }))
+      std::erase_if(out, keeps);
+    if (std::ranges::none_of(out, keeps))
+      std::ranges::move(parse(upstream_include(m_in.paths)).value_or(std::vector<Node>{}),
+          std::back_inserter(out));
+    return out;
+  }
+
   std::vector<Node> server(const Node& node) {
+    const auto place = m_servers.place_of(node);
+    m_has_http_server = place == Servers::Place::has_http_server;
+    m_has_hsts = std::ranges::any_of(node.inside, [](const Node& n) {
+      return n.words[0] == "add_header" && n.words.size() > 1 &&
+          lower(n.words[1]) == "strict-transport-security";
+    });
     auto out = block(node.inside, k_server);
+    if (place != Servers::Place::own)
+      std::erase_if(out, is_ours_to_say);
+    m_servers.with_proxy_protocol(out);
     const auto has = [&](std::string_view name) {
       return std::ranges::any_of(out, [&](const Node& n) { return n.words[0] == name; });
     };
     std::string first = server_preamble("", m_in.site->slug);
-    if (!has("listen"))
-      first += nginx::listen(m_in.host->http_port, m_in.ipv6);
+    if (!m_servers.listens(node) && place != Servers::Place::has_http_server)
+      first += m_servers.listens_by_default(node);
     if (!has("server_name") && !m_in.site->domains.empty())
       first += cat("server_name ", join(m_in.site->domains, " "), ";\n");
     first += answers_directive("", m_in.paths, m_in.site->slug);
@@ -138,6 +168,8 @@ private:
     if (!has("error_log"))
       first += cat("error_log ", log_dir(m_in.paths, m_in.site->slug), "/error.log warn;\n");
     first += pages(out);
+    if (!m_servers.answers_challenge(node))
+      first += challenge_location(*m_in.host, m_in.paths);
     auto nodes = parse(first).value_or(std::vector<Node>{});
     for (auto& added : nodes)
       added.line = 0; // of no file
@@ -164,9 +196,12 @@ private:
   // allows.
   void include(const Node& node, Where where, std::vector<Node>& out) {
     const std::string file = node.words.size() == 2 ? node.words[1] : std::string();
-    const std::string ours = m_in.site->slug.str() + ".ssl_cert.include";
-    if (where == k_server && (file == ours || file.ends_with("/" + ours))) {
-      out.insert(out.end(), m_provided.begin(), m_provided.end());
+    const std::string ours = ssl_cert_include(m_in.site->slug);
+    if (where == k_server && includes_certificate(node, m_in.site->slug)) {
+      const auto& provided =
+          m_has_http_server ? m_provided.has_http_server : m_provided.listens_itself;
+      std::ranges::copy_if(provided, std::back_inserter(out),
+          [&](const Node& n) { return !(m_has_hsts && n.words[0] == "add_header"); });
       return;
     }
     if (m_words.bounds().allows_path(file))
@@ -179,14 +214,16 @@ private:
   const SiteInput& m_in;
   Findings m_findings;
   WordChecker m_words;
-  const std::vector<Node>& m_provided;
+  Servers m_servers;
+  const Provided& m_provided;
+  bool m_has_http_server = false, m_has_hsts = false; // the server that is being read
 };
 
 } // namespace
 
 std::string server_preamble(std::string_view indent, const SiteName& site) {
   return cat(indent, "disable_symlinks if_not_owner;\n", indent,
-      "if ($chillbox_asks) { return 200 ", site.str(), "; }\n");
+      "if ($chillbox_asks) { return 200 ", site.str(), "; }\n", tls_defaults(indent));
 }
 
 std::string answers_directive(
@@ -196,7 +233,7 @@ std::string answers_directive(
 }
 
 Result<std::vector<Template>> checked(
-    std::vector<Template> templates, const SiteInput& input, const std::vector<Node>& provided) {
+    std::vector<Template> templates, const SiteInput& input, const Provided& provided) {
   return Checker(input, provided).run(std::move(templates));
 }
 

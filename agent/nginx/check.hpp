@@ -8,6 +8,7 @@
 #include "nginx/nginx.hpp"
 #include "nginx/syntax.hpp"
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,17 @@ struct Template {
   std::vector<Node> nodes;
 };
 
-// invalid: the first problem ("NAME: line N: ...") and how many more there are. provided: what
-// `include SITE.ssl_cert.include` stands for.
+// What `include SITE.ssl_cert.include` stands for: in templates without a server of their own for
+// http, and in those with one.
+struct Provided {
+  std::vector<Node> listens_itself, has_http_server;
+};
+// invalid: the first problem ("NAME: line N: ...") and how many more there are.
 Result<std::vector<Template>> checked(
-    std::vector<Template> templates, const SiteInput& input, const std::vector<Node>& provided);
+    std::vector<Template> templates, const SiteInput& input, const Provided& provided);
 
-// What every server of a site begins with.
+// What every server of a site begins with, k_preamble directives.
+inline constexpr std::ptrdiff_t k_preamble = 5;
 std::string server_preamble(std::string_view indent, const SiteName& site);
 // In each server of a site that asks its services: nginx::answers_log.
 std::string answers_directive(

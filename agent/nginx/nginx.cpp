@@ -6,6 +6,7 @@
 #include "nginx/names.hpp"
 #include "nginx/scan.hpp"
 #include "nginx/site_file.hpp"
+#include "nginx/site_tls.hpp"
 
 #include "base/fd.hpp"
 #include "os/probe.hpp"
@@ -27,7 +28,6 @@ constexpr os::Millis k_reload_deadline{5'000};
 constexpr os::Millis k_settled{150};
 constexpr os::Millis k_poll{10};
 constexpr std::string_view k_error_log = "/var/log/nginx/error.log";
-constexpr std::string_view k_host_file = "chillbox.conf";
 constexpr std::string_view k_generation_before = "location = /generation {\n    return 200 '";
 
 // Somebody else's file may be broken: then it is where our own is already.
@@ -141,16 +141,25 @@ Result<std::string> Nginx::installed(const SiteName& site) {
   return m_disk.read(path, k_max_file);
 }
 
-Result<void> Nginx::install(const SiteName& site, const std::string& text) {
-  const std::string path = cat(TRY(directory()), "/", file_of(site));
-  const std::scoped_lock one(
-      m_reload_mutex); // a reload between mark and text would pass for the one that loads the text
+Result<void> Nginx::mark_host() {
   if (const std::string host = cat(TRY(directory()), "/", k_host_file); m_disk.exists(host))
     if (auto marked = mark(m_disk, host);
         !marked && marked.error().code != Code::corrupt) // the reload reports that one
       return std::unexpected(std::move(marked).error());
-  if (text.empty())
-    return m_disk.remove(path);
+  return {};
+}
+
+Result<void> Nginx::install(const SiteName& site, const std::string& text) {
+  const std::string path = cat(TRY(directory()), "/", file_of(site));
+  const std::scoped_lock one(
+      m_reload_mutex); // a reload between mark and text would pass for the one that loads the text
+  TRY(mark_host());
+  TRY(write_upstream()); // another NGINX may have been installed since
+  if (text.empty()) {
+    TRY(m_disk.remove(path));
+    return write_listen(site, text);
+  }
+  TRY(write_listen(site, text));
   TRY(guard_logs(site));
   if (text.find("proxy_cache_path ") != std::string::npos)
     TRY(m_disk.make_dir(m_paths.root + "/var/cache/nginx", 0755));
@@ -167,7 +176,7 @@ Result<void> Nginx::guard_logs(const SiteName& site) {
 
 Result<bool> Nginx::install_host() {
   const std::string path = cat(TRY(directory()), "/", k_host_file);
-  TRY(m_disk.make_dir(m_paths.state() + "/nginx", 0755));
+  TRY(write_upstream());
   TRY(m_disk.make_dir(answers_dir(m_paths), 0750,
       {::geteuid(), group().value_or(::getegid())})); // its workers open the files there
   const auto directives = TRY(loaded());
@@ -179,6 +188,10 @@ Result<bool> Nginx::install_host() {
   facts.header_timeout = !sets(directives, "client_header_timeout");
   facts.real_ip = !sets(directives, "real_ip_header");
   facts.other_names = own_names();
+  facts.build = build();
+  facts.tls = TRY(has_any_certificate());
+  if (has_certificate(std::string(k_host_id)))
+    facts.host_name = host_name_of(m_host);
   if (!other.empty())
     log::warn(cat("nginx: ", other, " is the default server of port ", m_host.http_port,
         ": /v1/ answers only as ",

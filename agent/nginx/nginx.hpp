@@ -49,11 +49,44 @@ struct SiteInput {
       templates; // file name to text, from nginx/templates/; empty: the default configuration
   std::string snippet = {};                     // nginx/server.conf: in the default text; "" none
   std::map<std::string, std::string> variables; // not yet expanded
-  bool certificate =
-      false; // state()/certs/SITE/{fullchain,privkey}.pem: serve TLS, and redirect to it
   os::Paths paths;
   bool ipv6 = has_ipv6();
 };
+
+// What the servers of a site do with a certificate, made by room tls. It is in a file of its own,
+// state()/certs/ID.conf, which the site's text includes if it exists: so the text is the same
+// before, with and after a certificate, and what a rollback restores is right. ID is SITE,
+// SITE.wildcard for its aliases "*.NAME", or k_host_id.
+inline constexpr std::string_view k_host_id = "_host";
+struct SiteTls {
+  std::string certificate; // PEM of the key and the chain; "DIR/": fullchain.pem and privkey.pem
+                           // there; "": none
+  std::vector<std::string> names;    // that it covers
+  bool redirect = true;              // from http
+  std::optional<uint64_t> hsts = {}; // max-age in seconds; 0: browsers forget it
+  bool in_memory = false;            // the key is not on disk; without `certificate` it is away:
+                                     // no TLS, and no site in clear either
+};
+// How long browsers are told to ask by https only: a day for the first week with a certificate,
+// then 60 days, unless the site says.
+uint64_t hsts_age(const config::Tls& tls, int64_t seconds_since_first_certificate);
+// Does this text of a site take one? Not when a template says itself where it listens.
+bool takes_certificate(std::string_view site_text);
+// The host name for which the host-level server has a certificate: host.server_name, else the
+// machine's own if the world can know it; "" none.
+std::string host_name_of(const config::HostConfig& host);
+
+// What `nginx -V` says.
+struct Build {
+  unsigned version = 0; // 1.26.3 is 1'026'003; 0: unknown, which is taken for an old one
+  bool http3 = false;
+  bool has_http2_directive() const { return version >= 1'025'001; }
+  bool keeps_connections() const {
+    return version >= 1'029'007;
+  } // to upstreams, unless told not to
+  bool rotates_ticket_keys() const { return version >= 1'023'002; }
+};
+Build build_of(std::string_view nginx_v);
 
 // The text of chillbox.SITE.conf. Default (no template): canonical redirect, gzip, security
 // headers, error, maintenance and sealed pages, ACME challenge location, one upstream
@@ -90,6 +123,9 @@ struct HostFacts {
   bool header_timeout = true; // false: another file sets client_header_timeout for all servers
   bool real_ip = true;        // false: another file sets real_ip_header for all servers
   bool ipv6 = has_ipv6();
+  bool tls = false;           // some server has TLS, so other names are refused there
+  std::string host_name = {}; // for which the host-level server has a certificate
+  Build build = {};
   std::vector<std::string>
       other_names; // the host-level server answers to as well when it is not the default
 };
@@ -142,6 +178,15 @@ public:
   // silent (faults 114); unreachable: nothing answers. Two at once run one after the other,
   // coalesced (115).
   Result<void> reload();
+  // state()/certs/ID.conf, and run()/tls/ID.conf for a key in memory; opens and closes the host's
+  // https_port with the first and the last. `certificate` "" without in_memory removes it. True:
+  // changed, a reload() is due.
+  Result<bool> install_tls(const std::string& id, const SiteTls& tls); // site_tls.cpp
+  // `nginx -t` of the whole configuration with it.
+  Result<void> test_tls(const std::string& id, const SiteTls& tls);
+  bool has_certificate(const std::string& id);
+  // Read once for each binary.
+  Build build();
   // After they were renamed: a signal to the master, which is waited for by nobody.
   Result<void> reopen_logs();
   // Is there a `worker_shutdown_timeout`? Without one a worker from before a reload stays until its
@@ -150,6 +195,13 @@ public:
 
 private:
   Result<std::vector<Directive>> loaded(); // what `nginx -T` shows
+  Result<os::Exit> try_candidate(const std::string& file, const std::string& text);
+  Result<void> mark_host();
+  Result<bool> has_any_certificate();
+  Result<bool> write_tls(const std::string& id, const SiteTls& tls);
+  Result<void> write_listen(const SiteName& site, std::string_view text);
+  Result<void> write_upstream();
+  Result<bool> write_if_other(const std::string& path, const std::string& text);
   Result<void> reload_now();
   Result<void> wait_for_generation(const std::string& generation, uint64_t log_start);
   std::string logged_error(uint64_t from);
@@ -162,9 +214,11 @@ private:
   os::Clock& m_clock;
   os::Paths m_paths;
   config::HostConfig m_host;
-  std::mutex m_directory_mutex, m_test_mutex, m_ticket_mutex, m_reload_mutex;
+  std::mutex m_directory_mutex, m_test_mutex, m_build_mutex, m_ticket_mutex, m_reload_mutex;
   std::string m_directory; // once found
-  std::string m_passed;    // digest of the last candidate that was good
+  std::string m_binary;    // path and time of the binary that m_build is of
+  Build m_build;
+  std::string m_passed; // digest of the last candidate that was good
   uint64_t m_wanted = 0,
            m_done = 0;    // reloads: tickets given, the newest that a finished reload covers
   Result<void> m_outcome; // of that one

@@ -4,8 +4,11 @@
 #include "nginx/html_page.hpp"
 #include "nginx/media_types.hpp"
 #include "nginx/nginx.hpp"
+#include "nginx/site_tls.hpp"
 
 #include <unistd.h>
+
+#include <algorithm>
 
 namespace chillbox::nginx {
 namespace {
@@ -16,7 +19,7 @@ constexpr std::string_view k_shared = R"nginx(# Written by chillboxd; changes ar
 map $upstream_http_x_content_type_options $chillbox_nosniff { "" nosniff; default ""; }
 map $upstream_http_x_frame_options $chillbox_frame { "" SAMEORIGIN; default ""; }
 map $upstream_http_referrer_policy $chillbox_referrer { "" strict-origin-when-cross-origin; default ""; }
-map $upstream_http_strict_transport_security $chillbox_hsts { "" max-age=31536000; default ""; }
+map "$chillbox_scheme|$upstream_http_strict_transport_security" $chillbox_hsts { "https|" $chillbox_hsts_age; default ""; }
 # A hash in a file's name (app.3f2a9c1d.css) says that its content never changes: letters and digits of it in turns, at least three times, since
 # dates, numbers and words are none; nor is a UUID. Only of files that are there, never of what a service answers.
 map $status $chillbox_immutable { default ""; 200 "public, max-age=31536000, immutable"; 206 "public, max-age=31536000, immutable"; 304 "public, max-age=31536000, immutable"; }
@@ -53,23 +56,60 @@ std::string dispositions() {
 }
 
 // What a proxy in front of this host says about a visitor, when the administrator trusts it. Of
-// anybody else it is replaced.
+// anybody else it is replaced. A proxy that speaks the PROXY protocol passes on what the visitor
+// says in headers, so it is believed only in its own words.
 std::string trust(const config::HostConfig& host, const HostFacts& facts) {
   std::string out = "\n# nginx.trusted_proxies of chillbox.toml\n";
   if (!host.trusted_proxies.empty() && facts.real_ip)
-    out += "real_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n";
+    out += cat("real_ip_header ", host.tls.proxy_protocol ? "proxy_protocol" : "X-Forwarded-For",
+        ";\nreal_ip_recursive on;\n");
   std::string known;
   for (const auto& proxy : host.trusted_proxies) {
     out += cat("set_real_ip_from ", proxy, ";\n");
-    known += cat("  ", proxy, " 1;\n");
+    if (!host.tls.proxy_protocol)
+      known += cat("  ", proxy, " 1;\n");
   }
   return cat(out, "geo $realip_remote_addr $chillbox_trusted {\n  default 0;\n", known,
       "}\n"
       "map \"$chillbox_trusted $http_x_forwarded_proto\" $chillbox_scheme { default $scheme; \"1 https\" https; \"1 http\" http; }\n"
       "map \"$chillbox_trusted $http_x_forwarded_proto\" $chillbox_port { default $server_port; \"1 https\" 443; \"1 http\" 80; }\n"
-      "map \"$chillbox_scheme:$chillbox_port\" $chillbox_port_suffix { default :$chillbox_port; http:80 \"\"; https:443 \"\"; }\n"
-      "# A site with a certificate is asked for by https; a certificate is asked for by http.\n"
-      "map \"$chillbox_scheme $uri\" $chillbox_to_tls { default 0; \"~^http /(?!\\.well-known/acme-challenge/)\" 1; }\n");
+      "map \"$chillbox_scheme:$chillbox_port\" $chillbox_port_suffix { default :$chillbox_port; http:80 \"\"; https:443 \"\"; }\n");
+}
+
+// On what a site's certs/SITE.conf says in these variables: chillbox_secure is 1 for names that
+// are asked for by https, 2 while the key for them is away. A certificate is asked for by http.
+std::string tls_maps(const config::HostConfig& host, const HostFacts& facts) {
+  constexpr std::string_view k_not_challenge = " http /(?!\\.well-known/acme-challenge/)";
+  const bool quic = host.tls.http3 && facts.build.http3;
+  return cat("map \"$chillbox_secure $chillbox_scheme $uri\" $chillbox_to_tls { default 0; \"~^1",
+      k_not_challenge, "\" 1; }\n",
+      "map \"$chillbox_secure $chillbox_scheme $uri\" $chillbox_away_now { default 0; \"~^2",
+      k_not_challenge, "\" 1; }\n", "map $chillbox_secure $chillbox_alt_svc { default \"\"; ",
+      quic ? cat("1 'h3=\":", host.https_port, "\"; ma=86400'; ") : std::string(), "}\n");
+}
+
+// Whoever asks for a name that has no certificate here gets none of another's.
+std::string refusing_server(const config::HostConfig& host, const HostFacts& facts) {
+  std::string out = cat("# Other names than those with a certificate.\nserver {\n",
+      listen(host, host.https_port, facts.ipv6,
+          facts.tls_default_server ? "ssl default_server" : "ssl"));
+  if (host.tls.http3 && facts.build.http3)
+    for (const std::string_view family : {"", "[::]:"})
+      if (family.empty() || facts.ipv6)
+        out += cat("  listen ", family, host.https_port, " quic reuseport",
+            facts.tls_default_server ? " default_server" : "", ";\n");
+  return cat(out, "  server_name ", facts.tls_default_server ? "_" : "refused.chillbox.invalid",
+      ";\n  ssl_reject_handshake on;\n", tls_settings(facts.build), "}\n\n");
+}
+
+std::string peers(const config::HostConfig& host) {
+  std::string out;
+  for (const auto& peer : host.tls.peers) {
+    const bool port = peer.starts_with('[') ? !peer.ends_with(']') : peer.find(':') != peer.npos;
+    out +=
+        cat("  server ", peer, port ? std::string() : cat(":", host.http_port), " max_fails=0;\n");
+  }
+  return out.empty() ? out : cat("\nupstream chillbox_peers {\n", out, "}\n");
 }
 
 // The edge sees only what NGINX has understood: HTTP/1.0, no chunks, no second request on a
@@ -141,18 +181,23 @@ std::string edge_server_part(const config::HostConfig& host) {
 
 std::string names_of(const config::HostConfig& host, const HostFacts& facts) {
   if (facts.default_server)
-    return host.server_name;
+    return facts.host_name.empty() || facts.host_name == host.server_name
+        ? host.server_name
+        : cat(host.server_name, " ", facts.host_name);
   std::vector<std::string> names = facts.other_names;
+  if (!facts.host_name.empty() && std::ranges::find(names, facts.host_name) == names.end())
+    names.push_back(facts.host_name);
   if (host.server_name != "_") // as a rule the other default server's name, and NGINX warns of two
     names.insert(names.begin(), host.server_name);
   return join(names, " ");
 }
 
-std::string generation_server(uint16_t port, const std::string& generation, bool ipv6) {
+std::string generation_server(
+    const config::HostConfig& host, const std::string& generation, bool ipv6) {
   return cat(
       "# chillboxd requests this after a reload: NGINX silently keeps its old configuration if the new one fails.\n"
       "server {\n",
-      listen(port, ipv6), "  server_name ", k_generation_host,
+      listen(host, host.http_port, ipv6), "  server_name ", k_generation_host,
       ";\n  allow 127.0.0.1;\n  deny all;\n  access_log off;\n  default_type text/plain;\n  location / { return 404; }\n"
       "  location = /generation {\n    return 200 '",
       generation, "';\n  }\n}\n");
@@ -182,7 +227,8 @@ bool has_ipv6() {
 
 std::string render_host(const config::HostConfig& host, const os::Paths& paths,
     const std::string& generation, const HostFacts& facts) {
-  std::string out = cat(k_shared, dispositions(), trust(host, facts));
+  std::string out =
+      cat(k_shared, dispositions(), trust(host, facts), tls_maps(host, facts), peers(host));
   if (facts.names_hash)
     out +=
         "# A host name may have 253 bytes; NGINX expects about 50.\nserver_names_hash_bucket_size 512;\n";
@@ -191,12 +237,18 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths,
         "# A head is read before NGINX knows its server, within the time of the default server, from whichever file that is.\nclient_header_timeout 5s;\n";
   out += cat("\nupstream chillbox_edge { server unix:", paths.hook_socket(),
       " max_fails=0; }\n\nserver {\n");
-  out += listen(host.http_port, facts.ipv6, facts.default_server ? "default_server" : "");
-  if (!host.tls_certificate.empty()) {
-    out += listen(
-        host.https_port, facts.ipv6, facts.tls_default_server ? "ssl default_server" : "ssl");
-    out += tls_settings(host.tls_certificate, host.tls_certificate_key);
-  }
+  out += listen(host, host.http_port, facts.ipv6, facts.default_server ? "default_server" : "");
+  out += tls_defaults("  ");
+  const bool own = !host.tls_certificate.empty();
+  // A host without a name answers to all of them, with the certificate that it was given.
+  const bool takes_all = own && host.server_name == "_";
+  if (own)
+    out += cat(listen(host, host.https_port, facts.ipv6,
+                   takes_all && facts.tls_default_server ? "ssl default_server" : "ssl"),
+        certificate_files(host.tls_certificate, host.tls_certificate_key),
+        tls_settings(facts.build));
+  else
+    out += tls_include("  ", paths, k_host_id);
   out += cat("  server_name ", names_of(host, facts), ";\n");
   out +=
       "  server_tokens off;\n"
@@ -207,13 +259,13 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths,
       "  large_client_header_buffers 4 8k;\n"
       "  client_max_body_size 1k;\n\n"
       "  location = /healthcheck/ {\n    default_type text/plain;\n    return 200 'ok\\n';\n  }\n";
-  out +=
-      cat("  location ^~ /.well-known/acme-challenge/ {\n    default_type text/plain;\n    root ",
-          paths.state(), "/acme;\n  }\n");
+  out += challenge_location(host, paths);
   out += edge_server_part(host);
   out += "  location / { return 404; }\n}\n\n";
+  if ((facts.tls || own) && !takes_all)
+    out += refusing_server(host, facts);
   out += cat(immutable_server(host.http_port, paths), "\n");
-  return out + generation_server(host.http_port, generation, facts.ipv6);
+  return out + generation_server(host, generation, facts.ipv6);
 }
 
 } // namespace chillbox::nginx

@@ -7,6 +7,7 @@
 #include "nginx/site_file.hpp"
 #include "nginx/site_locations.hpp"
 #include "nginx/site_pages.hpp"
+#include "nginx/site_tls.hpp"
 #include "nginx/snippet.hpp"
 
 #include <algorithm>
@@ -50,7 +51,10 @@ public:
     std::erase_if(others, [&](const std::string& name) { return is_served(name); });
     if (!others.empty())
       out += redirect(join(others, " "));
-    return out + site_server();
+    const auto [names, wildcards] = served_names();
+    if (!wildcards.empty())
+      out += site_server(wildcards, m_slug + ".wildcard");
+    return out + site_server(names, m_slug);
   }
 
   std::string upstreams() const {
@@ -58,8 +62,8 @@ public:
     for (const auto& u : m_in.upstreams)
       if (serves_requests(u))
         out += cat("upstream ", upstream_name(m_in, u), " { server ",
-            u.socket.empty() ? cat("127.0.0.1:", u.port) : cat("unix:", u.socket),
-            " max_fails=0; }\n");
+            u.socket.empty() ? cat("127.0.0.1:", u.port) : cat("unix:", u.socket), " max_fails=0; ",
+            upstream_include(m_in.paths), " }\n");
     return out;
   }
 
@@ -72,11 +76,13 @@ public:
 
   // What the original wrote into SLUG.ssl_cert.include: where to listen, and the certificate when
   // there is one. And the maintenance page, for the whole server: the page's own location must not
-  // be turned away, so the flag alone does not decide.
-  std::string ssl_cert() const {
-    return cat(m_in.certificate ? cat(listen(m_host.https_port, m_in.ipv6, "ssl"), certificate())
-                                : listen(m_host.http_port, m_in.ipv6),
-        "  set $chillbox_maintenance 0;\n  if (-f ", m_flag, ") { set $chillbox_maintenance 1; }\n",
+  // be turned away, so the flag alone does not decide. only_one: http only without a certificate.
+  std::string ssl_cert(bool only_one) const {
+    return cat(only_one ? listen_include("  ", m_in.paths, m_site.slug)
+                        : cat(listen(m_host, m_host.http_port, m_in.ipv6),
+                              tls_include("  ", m_in.paths, m_slug), tls_redirect("  ", m_host)),
+        "  add_header Strict-Transport-Security $chillbox_hsts always;\n  set $chillbox_maintenance 0;\n  if (-f ",
+        m_flag, ") { set $chillbox_maintenance 1; }\n",
         m_site.confidential
             ? cat("  if (-f ", sealed_flag(m_in), ") { set $chillbox_maintenance 1; }\n")
             : std::string(),
@@ -92,11 +98,15 @@ private:
         std::ranges::find(m_site.aliases, name) != m_site.aliases.end();
   }
 
-  std::string served_names() const {
-    std::vector<std::string> names{m_site.server_name};
-    std::ranges::copy_if(m_site.aliases, std::back_inserter(names),
-        [&](const std::string& name) { return name != m_site.server_name; });
-    return join(names, " ");
+  // By spaces: those that one certificate has, and the "*.NAME" that need one of their own.
+  std::pair<std::string, std::string> served_names() const {
+    std::vector<std::string> names{m_site.server_name}, wildcards;
+    for (const auto& name : m_site.aliases)
+      if (name.starts_with("*."))
+        wildcards.push_back(name);
+      else if (name != m_site.server_name)
+        names.push_back(name);
+    return {join(names, " "), join(wildcards, " ")};
   }
 
   std::string logs() const {
@@ -105,54 +115,37 @@ private:
         "  access_log ", dir, "/access.log combined;\n  error_log ", dir, "/error.log warn;\n");
   }
 
-  // Certificates come and go without the site, and before there is any of them this is how the
-  // first one is got.
-  std::string acme() const {
-    return cat(
-        "  location ^~ /.well-known/acme-challenge/ {\n    default_type text/plain;\n    root ",
-        m_in.paths.state(), "/acme;\n  }\n");
+  // What every server begins with.
+  std::string begin(const std::string& id) const {
+    return cat(server_preamble("  ", m_site.slug), listen(m_host, m_host.http_port, m_in.ipv6),
+        tls_include("  ", m_in.paths, id));
   }
 
-  // A trusted proxy may have been asked by https where this host has no certificate.
-  std::string canonical() const {
-    if (!m_in.certificate)
-      return cat("$chillbox_scheme://", m_site.server_name, "$chillbox_port_suffix");
-    return cat("https://", m_site.server_name, tls_port());
-  }
-  std::string tls_port() const {
-    return m_host.https_port == 443 ? std::string() : cat(":", m_host.https_port);
+  // To the canonical name and scheme, with path and query as they came. 308 keeps the method. A
+  // trusted proxy may have been asked by https where this host has no certificate.
+  std::string redirect(const std::string& names) const {
+    const auto& name = m_site.server_name;
+    return cat("\nserver {\n", begin(m_slug), "  set $chillbox_to $chillbox_scheme://", name,
+        "$chillbox_port_suffix;\n  if ($chillbox_names ~ \"\\|", in_pattern(name),
+        "\\|\") { set $chillbox_to https://", name, tls_port(m_host), "; }\n  server_name ", names,
+        ";\n  server_tokens off;\n", logs(), challenge_location(m_host, m_in.paths),
+        "  location / { return 308 $chillbox_to$request_uri; }\n}\n");
   }
 
-  std::string listens() const {
-    std::string out = listen(m_host.http_port, m_in.ipv6);
-    if (m_in.certificate)
-      out += listen(m_host.https_port, m_in.ipv6, "ssl") + certificate();
+  static std::string in_pattern(std::string_view name) {
+    std::string out;
+    for (const char c : name)
+      out += c == '.' ? std::string("\\.") : std::string(1, c);
     return out;
   }
 
-  std::string certificate() const {
-    const std::string dir = cat(m_in.paths.state(), "/certs/", m_slug);
-    return tls_settings(dir + "/fullchain.pem", dir + "/privkey.pem");
-  }
-
-  // To the canonical name and scheme, with path and query as they came. 308 keeps the method.
-  std::string redirect(const std::string& names) const {
-    return cat("\nserver {\n", server_preamble("  ", m_site.slug), listens(), "  server_name ",
-        names, ";\n  server_tokens off;\n", logs(), acme(), "  location / { return 308 ",
-        canonical(), "$request_uri; }\n}\n");
-  }
-
-  std::string site_server() const {
-    return cat("\nserver {\n", server_preamble("  ", m_site.slug),
-        m_in.certificate ? cat("  if ($chillbox_to_tls) { return 308 https://$host", tls_port(),
-                               "$request_uri; }\n")
-                         : std::string(),
-        listens(), "  server_name ", served_names(), ";\n  server_tokens off;\n", logs(),
-        answers_directive("  ", m_in.paths, m_site.slug), k_limits, k_types, site_types("  "),
-        k_gzip, security_headers("  ", m_in.certificate),
-        "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "), "\n", acme(),
-        locations(m_in), maintenance_location(m_in), unavailable_location(m_in),
-        too_large_location(), "}\n");
+  std::string site_server(const std::string& names, const std::string& id) const {
+    return cat("\nserver {\n", begin(id), tls_redirect("  ", m_host), "  server_name ", names,
+        ";\n  server_tokens off;\n", logs(), answers_directive("  ", m_in.paths, m_site.slug),
+        k_limits, k_types, site_types("  "), k_gzip, security_headers("  "),
+        "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "), "\n",
+        challenge_location(m_host, m_in.paths), locations(m_in), maintenance_location(m_in),
+        unavailable_location(m_in), too_large_location(), "}\n");
   }
 
   const SiteInput& m_in;
@@ -170,7 +163,8 @@ Result<std::string> from_templates(const SiteInput& in) {
     auto nodes = TRY_IN(file, parse(expanded));
     templates.push_back({file, std::move(nodes)});
   }
-  const auto provided = TRY(parse(ours.ssl_cert()));
+  const Provided provided{.listens_itself = TRY(parse(ours.ssl_cert(false))),
+      .has_http_server = TRY(parse(ours.ssl_cert(true)))};
   std::string out = cat("# Site '", in.site->slug.str(),
       "', from its own nginx/templates/; changes are overwritten.\n", ours.upstreams(),
       ours.answers_format());

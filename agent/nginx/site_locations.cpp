@@ -144,8 +144,7 @@ private:
     if (std::ranges::none_of(m_in.upstreams, &Upstream::hashed))
       return {};
     return cat("  location ^~ /immutable/ {\n    root ", m_in.paths.site(m_in.site->slug),
-        ";\n    charset utf-8;\n    try_files $uri =404;\n",
-        security_headers("    ", m_in.certificate),
+        ";\n    charset utf-8;\n    try_files $uri =404;\n", security_headers("    "),
         "    add_header Cache-Control $chillbox_immutable;\n  }\n");
   }
 

@@ -51,7 +51,6 @@ void put_into(Node& server, const std::vector<Node>& own) {
           ? other.words == node.words
           : !is_one_of(node, k_adds) && other.words[0] == node.words[0];
     });
-  constexpr std::ptrdiff_t k_preamble = 2; // server_preamble()
   nodes.insert(nodes.begin() + k_preamble, own.begin(), own.end());
 }
 
@@ -68,7 +67,11 @@ Result<std::string> with_snippet(const SiteInput& in, const std::string& text) {
     if (node.words[0] == "location")
       node.inside.insert(node.inside.begin(), maintenance.begin(), maintenance.end());
   auto nodes = TRY(parse(text));
-  put_into(nodes.back(), own);
+  for (auto& node : nodes) // not the one that only sends visitors on
+    if (node.words[0] == "server" && std::ranges::any_of(node.inside, [](const Node& inside) {
+          return inside.words[0] == "error_page";
+        }))
+      put_into(node, own);
   return cat("# Site '", in.site->slug.str(), "', the default of chillboxd with its own ", k_file,
       "; changes are overwritten.\n", write(nodes));
 }

@@ -50,11 +50,13 @@ std::set<std::string> written_to(os::Disk& disk, const std::vector<Directive>& d
 void hide_chillbox(
     os::View& view, os::Disk& disk, const os::Paths& paths, const config::HostConfig& host) {
   view.hidden = {paths.etc(), paths.state()};
-  const std::string certs = paths.state() + "/certs";
-  for (const auto& path : {certs, host.tls_certificate, host.tls_certificate_key})
+  for (const auto& path :
+      {paths.state() + "/certs", host.tls_certificate, host.tls_certificate_key})
     if (std::ranges::any_of(view.hidden, [&](const auto& dir) { return is_below(path, dir); }) &&
         disk.exists(path))
       view.binds.push_back({path, path});
+  if (const std::string keys = paths.run() + "/tls"; disk.exists(keys)) // /run is empty there
+    view.binds.push_back({keys, keys});
 }
 
 os::Command confined(os::Disk& disk, const os::Paths& paths, const config::HostConfig& host,
@@ -129,28 +131,34 @@ Result<std::string> Nginx::fill_candidate(const std::string& candidate, const st
   return Digest::of(all.finish()).str();
 }
 
-Result<void> Nginx::test(const SiteName& site, const std::string& text) {
+Result<os::Exit> Nginx::try_candidate(const std::string& file, const std::string& text) {
   const std::scoped_lock lock(m_test_mutex);
   const std::string dir = TRY(directory());
   const std::string candidate =
       m_paths.run() + "/nginx-candidate"; // on tmpfs: nothing of it has to be synced
-  const std::string digest =
-      TRY_IN("nginx test", fill_candidate(candidate, dir, file_of(site), text));
-  if (digest == m_passed) // a moment ago, in this job's preflight
-    return m_disk.remove_tree(candidate);
+  const std::string digest = TRY_IN("nginx test", fill_candidate(candidate, dir, file, text));
+  if (digest == m_passed) { // a moment ago, in this job's preflight
+    TRY(m_disk.remove_tree(candidate));
+    return os::Exit{0, 0, "", ""};
+  }
   auto directives =
       loaded().value_or(std::vector<Directive>{}); // of what is in force; broken, the test says so
   std::ranges::move(scan(text), std::back_inserter(directives));
   auto c = confined(m_disk, m_paths, m_host, directives);
   c.view.binds.push_back({candidate, dir});
-  const auto exit = TRY(m_runner.run(c));
+  auto exit = TRY(m_runner.run(c));
   TRY(m_disk.remove_tree(candidate));
+  if (exit.ok() && conflicting_names(exit.err).empty())
+    m_passed = digest;
+  return exit;
+}
+
+Result<void> Nginx::test(const SiteName& site, const std::string& text) {
+  const auto exit = TRY(try_candidate(file_of(site), text));
   const std::string failed = cat(m_paths.state(), "/nginx/", site.str(), ".failed");
   const auto taken = exit.ok() ? taken_name(site, text, exit.err) : std::string();
-  if (exit.ok() && taken.empty()) {
-    m_passed = digest;
+  if (exit.ok() && taken.empty())
     return m_disk.remove(failed);
-  }
   TRY(m_disk.make_dir(m_paths.state() + "/nginx", 0755));
   TRY(m_disk.write(failed, text, 0600));
   return fail(Code::invalid,

@@ -28,7 +28,8 @@ bool crashed(HostContext& host, const openrc::SlotName& name) {
 
 // Whether visitors may come by TLS: to NGINX itself, or to a proxy before it.
 bool has_tls(const HostContext& host, const LoadedRelease& release) {
-  return !host.config.trusted_proxies.empty() || nginx::serves_tls(release.row.nginx);
+  return !host.config.trusted_proxies.empty() || nginx::serves_tls(release.row.nginx) ||
+      host.nginx.has_certificate(release.site.slug.str());
 }
 
 bool is_good(const PlannedService& p, int status) {

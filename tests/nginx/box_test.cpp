@@ -25,7 +25,7 @@ struct Box {
   Nginx nginx{os::real_disk(), os::real_runner(), os::real_clock(), os::Paths{}, config};
 };
 
-std::string site_text(bool certificate = false) {
+std::string site_text() {
   Sample s;
   s.site.server_name = "blog.test";
   const std::string label(60, 'a');
@@ -35,7 +35,6 @@ std::string site_text(bool certificate = false) {
                          .host = &s.host,
                          .upstreams = {Sample::web(), Sample::service("docs", "static"),
                              Sample::service("assets", "immutable")},
-                         .certificate = certificate,
                          .paths = os::Paths{}})
       .value();
 }
@@ -61,8 +60,12 @@ TEST_CASE("box: proxies of this machine and of a network are trusted", "[.trusti
 
 TEST_CASE("box: the site has a certificate", "[.certificate]") {
   Box box;
-  must(box.nginx.test(name(), site_text(true)));
-  must(box.nginx.install(name(), site_text(true)));
+  must(box.nginx.install(name(), site_text()));
+  const SiteTls tls{.certificate = "/var/lib/chillbox/certs/blog/",
+      .names = {"blog.test", "www.blog.test"},
+      .hsts = 86'400};
+  must(box.nginx.test_tls("blog", tls));
+  must(box.nginx.install_tls("blog", tls));
   must(box.nginx.reload());
 }
 

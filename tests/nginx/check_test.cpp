@@ -89,7 +89,6 @@ TEST_CASE("every server of a site follows no link of another's and says whose it
       2);
   CHECK(count(text, "  listen 80;\n  listen [::]:80;\n") == 1); // where it says nothing
   auto in = blog.input();
-  in.certificate = true;
   const auto own = render_site(in).value();
   CHECK(
       count(own,
