@@ -116,6 +116,7 @@ as_schema_3() {
     in_box python3 -c 'import sqlite3, sys; sqlite3.connect("/var/lib/chillbox/state.db", timeout=20).executescript(sys.argv[1])' "BEGIN IMMEDIATE;
         DROP TABLE certificates; DROP TABLE certificate_orders;
         CREATE TABLE unlock_attempts(only INTEGER PRIMARY KEY CHECK(only = 1), failures INTEGER NOT NULL, last_ms INTEGER NOT NULL) STRICT;
+        DROP INDEX releases_needed; DROP INDEX releases_of; DROP INDEX jobs_of; DROP INDEX jobs_artifact; DROP INDEX cron_runs_of;
         DROP TABLE unlock_failures; DROP TABLE assets; DELETE FROM meta WHERE key = 'assets'; ALTER TABLE sites ADD COLUMN user_ours INTEGER NOT NULL DEFAULT 0;
         DROP INDEX jobs_source; DROP INDEX jobs_open_source; ALTER TABLE jobs DROP COLUMN source; ALTER TABLE jobs DROP COLUMN number;
         CREATE TABLE old(seq INTEGER PRIMARY KEY, sender TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, by_body INTEGER NOT NULL,

@@ -39,15 +39,11 @@ bool is_needed(HostContext& host, const store::Job& job) {
         return other.id != job.id && other.sha256 == job.sha256;
       }))
     return true;
-  for (const auto& row : host.store.sites().value_or(std::vector<store::SiteRow>{})) {
+  if (const auto needed = host.store.needed_artifacts(); !needed || needed->contains(job.sha256))
+    return true;
+  for (const auto& row : host.store.sites().value_or(std::vector<store::SiteRow>{}))
     if (const auto set = host.store.used_set(row.site, job.sha256); !set || *set)
       return true;
-    for (const auto& release :
-        host.store.releases(row.site).value_or(std::vector<store::Release>{}))
-      if (release.sha256 == job.sha256 &&
-          (is_kept(release.state) || release.state == store::ReleaseState::staged))
-        return true;
-  }
   return false;
 }
 
@@ -97,10 +93,7 @@ bool is_live_already(JobContext& r) {
 // A clock that was set back does not make fresh what had expired when the site's newest release
 // came (faults 98).
 Result<int64_t> latest_time(JobContext& r) {
-  int64_t latest = r.host.clock.wall();
-  for (const auto& release : TRY(r.host.store.releases(r.job.site)))
-    latest = std::max({latest, release.created_ms / 1000, release.live_ms / 1000});
-  return latest;
+  return std::max(r.host.clock.wall(), TRY(r.host.store.newest_release_ms(r.job.site)) / 1000);
 }
 
 } // namespace

@@ -89,19 +89,6 @@ Result<void> remove_releases(HostContext& host, const SiteName& site,
   return {};
 }
 
-// Digests of what a release was made of, or of what a job is about to take.
-Result<std::set<std::string>> needed_artifacts(HostContext& host, bool of_jobs) {
-  std::set<std::string> needed;
-  for (const auto& row : TRY(host.store.sites()))
-    for (const auto& release : TRY(host.store.releases(row.site)))
-      if (is_kept(release.state) || release.state == store::ReleaseState::staged)
-        needed.insert(release.sha256);
-  if (of_jobs)
-    for (const auto& job : TRY(host.store.unfinished()))
-      needed.insert(job.sha256);
-  return needed;
-}
-
 struct SetName {
   SiteName site;
   Digest sha256;
@@ -213,7 +200,9 @@ Result<Pruned> prune_artifacts(HostContext& host, bool dry_run) {
   constexpr size_t k_jobs_looked_at = 200;
   const auto there = TRY(host.disk.list(host.paths
           .artifacts())); // first: what comes meanwhile has a job that is not looked at any more
-  auto needed = TRY(needed_artifacts(host, true));
+  auto needed = TRY(host.store.needed_artifacts());
+  for (const auto& job : TRY(host.store.unfinished()))
+    needed.insert(job.sha256);
   size_t refused = 0;
   for (const auto& job : TRY(host.store.jobs("", k_jobs_looked_at)))
     if (job.state == store::JobState::failed && !needed.contains(job.sha256) &&
@@ -255,19 +244,16 @@ void prune_after_job(HostContext& host, const SiteName& site) {
 }
 
 Result<Unproven> unproven_artifacts(HostContext& host) {
-  const auto proven = TRY(needed_artifacts(host, false));
+  const auto proven = TRY(host.store.needed_artifacts());
   std::map<std::string, uint64_t> sizes; // by digest: artifact and signature together
   for (const auto& name : TRY(host.disk.list(host.paths.artifacts())))
     if (!proven.contains(digest_of(name)))
       sizes[digest_of(name)] += host.disk.size(host.paths.artifacts() + "/" + name);
   Unproven unproven;
-  if (sizes.empty())
-    return unproven;
-  const auto actors = TRY(host.store.announced_by());
   for (const auto& [digest, size] : sizes) {
     unproven.bytes += size;
-    if (const auto actor = actors.find(digest); actor != actors.end())
-      unproven.by_actor[actor->second] += size;
+    if (const auto actor = TRY(host.store.announced_by(digest)); !actor.empty())
+      unproven.by_actor[actor] += size;
   }
   return unproven;
 }

@@ -151,7 +151,7 @@ Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std
       cat(deploy ? "superseded by the newer deploy " : "cancelled by the rollback ", newer.id);
   const auto state = name(deploy ? JobState::superseded : JobState::cancelled);
   const auto older = TRY(db.all<OpenJob>(
-      "SELECT seq, id FROM jobs WHERE open = 1 AND site = ?1 AND kind IN ('deploy', ?2) AND state <> 'running'",
+      "SELECT seq, id FROM jobs INDEXED BY jobs_open WHERE open = 1 AND site = ?1 AND kind IN ('deploy', ?2) AND state <> 'running'",
       [](Stmt& row) -> Result<OpenJob> { return OpenJob{row.i64(0), row.text(1)}; },
       newer.site.str(), name(newer.kind)));
   for (const OpenJob& job : older) {
@@ -226,9 +226,11 @@ Result<std::optional<Job>> Store::job(const std::string& id) {
 Result<std::vector<Job>> Store::jobs(const std::string& site, size_t limit) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<Job>(
-      "SELECT " JOB_COLUMNS " FROM jobs WHERE ?1 IN ('', site) ORDER BY seq DESC LIMIT ?2",
-      [&](Stmt& row) { return read_job(db, row); }, site, limit);
+  const auto read = [&](Stmt& row) { return read_job(db, row); };
+  if (site.empty())
+    return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs ORDER BY seq DESC LIMIT ?1", read, limit);
+  return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs WHERE site = ?1 ORDER BY seq DESC LIMIT ?2",
+      read, site, limit);
 }
 
 Result<std::vector<Job>> Store::unfinished() {
@@ -239,14 +241,12 @@ Result<std::vector<Job>> Store::unfinished() {
       [&](Stmt& row) { return read_job(db, row); });
 }
 
-Result<std::map<std::string, std::string>> Store::announced_by() {
+Result<std::string> Store::announced_by(const std::string& sha256) {
   const std::scoped_lock lock(m_state->mutex);
-  Stmt row =
-      TRY(m_state->db.query("SELECT sha256, actor FROM jobs WHERE sha256 <> '' ORDER BY seq"));
-  std::map<std::string, std::string> actors;
-  while (TRY(row.row()))
-    actors.insert_or_assign(row.text(0), row.text(1));
-  return actors;
+  const auto actor = TRY(m_state->db.one<std::string>(
+      "SELECT actor FROM jobs WHERE sha256 = ?1 AND sha256 <> '' ORDER BY seq DESC LIMIT 1",
+      [](Stmt& row) -> Result<std::string> { return row.text(0); }, sha256));
+  return actor.value_or("");
 }
 
 Result<void> Store::update_job(const Job& job) {

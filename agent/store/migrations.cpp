@@ -278,8 +278,18 @@ CREATE TABLE certificate_orders(
 CREATE INDEX certificate_orders_of ON certificate_orders(certificate, time_ms);
 )sql";
 
+// What is asked for often is found without reading what is only kept.
+constexpr std::string_view k_indexes = R"sql(
+CREATE INDEX releases_needed ON releases(sha256) WHERE state IN ('good', 'unproven', 'staged');
+CREATE INDEX releases_of ON releases(site, seq);
+CREATE INDEX jobs_of ON jobs(site, seq);
+CREATE INDEX cron_runs_of ON cron_runs(site, id);
+CREATE INDEX jobs_artifact ON jobs(sha256, seq) WHERE sha256 <> '';
+UPDATE releases SET nginx = '' WHERE state IN ('failed', 'removed');
+)sql";
+
 constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds,
-    k_assets, k_unlock_failures, k_certificates};
+    k_assets, k_unlock_failures, k_certificates, k_indexes};
 
 } // namespace
 

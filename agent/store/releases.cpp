@@ -148,9 +148,30 @@ Result<std::vector<Release>> Store::releases(const SiteName& site) {
       [&](Stmt& row) { return read_release(db, row); }, site.str());
 }
 
+Result<std::set<std::string>> Store::needed_artifacts() {
+  const std::scoped_lock lock(m_state->mutex);
+  Stmt row = TRY(m_state->db.query("SELECT DISTINCT sha256 FROM releases INDEXED BY releases_needed"
+                                   " WHERE state IN ('good', 'unproven', 'staged')"));
+  std::set<std::string> digests;
+  while (TRY(row.row()))
+    digests.insert(row.text(0));
+  return digests;
+}
+
+Result<int64_t> Store::newest_release_ms(const SiteName& site) {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.number(
+      "SELECT coalesce(max(max(created_ms, live_ms)), 0) FROM releases WHERE site = ?1",
+      site.str());
+}
+
 Result<void> Store::forget_old_releases(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
+  // Nothing goes back to them, and their NGINX text is most of the file.
+  TRY(db.run("UPDATE releases SET nginx = '' WHERE site = ?1 AND state IN ('failed', 'removed')"
+             " AND nginx <> ''",
+      site.str()));
   TRY(db.run(
       "DELETE FROM releases WHERE site = ?1 AND state IN ('failed', 'removed') AND seq NOT IN"
       " (SELECT seq FROM releases WHERE site = ?1 AND state IN ('failed', 'removed') ORDER BY seq DESC LIMIT ?2)",

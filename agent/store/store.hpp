@@ -12,9 +12,9 @@
 #include "store/types.hpp"
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -77,8 +77,8 @@ public:
 
   Result<void> forget_old_output(); // what programs said (kind "log") is kept of the newest 500
                                     // jobs of each actor
-  // Who announced each artifact that a job names, the last one: actors by sha256.
-  Result<std::map<std::string, std::string>> announced_by();
+  // The last one who announced this artifact; "": no job names it any more.
+  Result<std::string> announced_by(const std::string& sha256);
 
   // --- releases and what is live
   Result<uint64_t> next_release_number(const SiteName& site) {
@@ -89,8 +89,11 @@ public:
   Result<void> put_release(const Release& release);   // insert or replace
   Result<std::optional<Release>> release(const SiteName& site, const std::string& id);
   Result<std::vector<Release>> releases(const SiteName& site); // newest first
-  Result<void> forget_old_releases(
-      const SiteName& site); // of those that failed or were removed the newest 50 rows stay
+  Result<std::set<std::string>> needed_artifacts(); // sha256 of every site's releases that are
+                                                    // good, unproven or staged
+  Result<int64_t> newest_release_ms(const SiteName& site); // when one was made or went live last
+  // Of those that failed or were removed the newest 50 rows stay, without their NGINX text.
+  Result<void> forget_old_releases(const SiteName& site);
   Result<void> put_site(const SiteRow& row);
   Result<std::optional<SiteRow>> site(const SiteName& site);
   Result<std::vector<SiteRow>> sites();
