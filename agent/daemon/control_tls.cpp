@@ -37,8 +37,8 @@ Result<std::vector<Certificate>> certificates_of(const Call& call, const std::st
 
 Result<control::CertificateList> tls(const Call& call) {
   control::CertificateList list;
-  list.certificates = call.args.site ? TRY(certificates_of(call, TRY(owner_of(call))))
-                                     : TRY(requests(call).all());
+  list.certificates =
+      call.args.site ? TRY(certificates_of(call, TRY(owner_of(call)))) : TRY(requests(call).all());
   return list;
 }
 

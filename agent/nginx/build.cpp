@@ -37,8 +37,8 @@ Build build_of(std::string_view nginx_v) {
   }
   if (parts != 3)
     return {};
-  return {.version = version,
-      .http3 = nginx_v.find("--with-http_v3_module") != std::string_view::npos};
+  return {
+      .version = version, .http3 = nginx_v.find("--with-http_v3_module") != std::string_view::npos};
 }
 
 Build Nginx::build() {

@@ -154,6 +154,9 @@ private:
     if (place != Servers::Place::own)
       std::erase_if(out, is_ours_to_say);
     m_servers.with_proxy_protocol(out);
+    for (auto& inside : out)
+      if (inside.words[0] == "server_name")
+        inside.words = without_doubles(inside.words);
     const auto has = [&](std::string_view name) {
       return std::ranges::any_of(out, [&](const Node& n) { return n.words[0] == name; });
     };
@@ -175,6 +178,16 @@ private:
       added.line = 0; // of no file
     out.insert(
         out.begin(), std::make_move_iterator(nodes.begin()), std::make_move_iterator(nodes.end()));
+    return out;
+  }
+
+  // NGINX warns of them: ".example.org" is example.org, too.
+  static std::vector<std::string> without_doubles(const std::vector<std::string>& names) {
+    std::vector<std::string> out;
+    for (const auto& name : names)
+      if (std::ranges::find(out, name) == out.end() &&
+          std::ranges::find(names, "." + name) == names.end())
+        out.push_back(name);
     return out;
   }
 

@@ -31,9 +31,9 @@ constexpr std::string_view k_limits = R"(  client_max_body_size 32m;
   absolute_redirect off;
 )";
 
-// Of files only: what a service answers has the type that it says.
+// Of files only: what a service answers has the type that it says. (text/html always has one.)
 constexpr std::string_view k_types = R"(  types_hash_max_size 4096;
-  charset_types text/html text/css text/javascript text/plain text/markdown text/csv text/tab-separated-values text/vtt
+  charset_types text/css text/javascript text/plain text/markdown text/csv text/tab-separated-values text/vtt
     text/calendar text/vcard;
 )";
 
@@ -163,8 +163,9 @@ Result<std::string> from_templates(const SiteInput& in) {
     auto nodes = TRY_IN(file, parse(expanded));
     templates.push_back({file, std::move(nodes)});
   }
-  const Provided provided{.listens_itself = TRY(parse(ours.ssl_cert(false))),
-      .has_http_server = TRY(parse(ours.ssl_cert(true)))};
+  auto listens_itself = TRY(parse(ours.ssl_cert(false)));
+  auto has_http_server = TRY(parse(ours.ssl_cert(true)));
+  const Provided provided{std::move(listens_itself), std::move(has_http_server)};
   std::string out = cat("# Site '", in.site->slug.str(),
       "', from its own nginx/templates/; changes are overwritten.\n", ours.upstreams(),
       ours.answers_format());

@@ -48,8 +48,8 @@ bool includes_certificate(const Node& node, const SiteName& site) {
 }
 
 void Servers::collect(const std::vector<Node>& nodes) {
-  std::ranges::copy_if(
-      nodes, std::back_inserter(m_servers), [](const Node& n) { return is(n, "server") && n.block; });
+  std::ranges::copy_if(nodes, std::back_inserter(m_servers),
+      [](const Node& n) { return is(n, "server") && n.block; });
 }
 
 bool Servers::takes(const Node& server) const {
@@ -90,8 +90,8 @@ bool Servers::share_a_name(const Node& a, const Node& b) const {
 Servers::Place Servers::place_of(const Node& server) const {
   const auto shares = [&](const Node& other) { return share_a_name(server, other); };
   if (takes(server))
-    return std::ranges::any_of(m_servers,
-               [&](const Node& other) { return is_http(other) && shares(other); })
+    return std::ranges::any_of(
+               m_servers, [&](const Node& other) { return is_http(other) && shares(other); })
         ? Place::has_http_server
         : Place::takes;
   const bool other_takes = std::ranges::any_of(
@@ -110,10 +110,9 @@ bool Servers::answers_challenge(const Node& server) const {
   constexpr std::string_view k_challenge = "/.well-known/acme-challenge";
   return !(is_http(server) || takes(server)) ||
       std::ranges::any_of(server.inside, [&](const Node& n) {
-        return is(n, "location") &&
-            std::ranges::any_of(n.words, [&](const std::string& word) {
-              return word.find(k_challenge) != std::string::npos;
-            });
+        return is(n, "location") && std::ranges::any_of(n.words, [&](const std::string& word) {
+          return word.find(k_challenge) != std::string::npos;
+        });
       });
 }
 
@@ -133,8 +132,7 @@ void Servers::with_proxy_protocol(std::vector<Node>& inside) const {
     Node copy = node;
     copy.words[1] = cat("127.0.0.1:", ports[0]);
     std::erase(copy.words, "ipv6only=on");
-    if (std::ranges::none_of(
-            inside, [&](const Node& n) { return n.words == copy.words; }) &&
+    if (std::ranges::none_of(inside, [&](const Node& n) { return n.words == copy.words; }) &&
         std::ranges::none_of(local, [&](const Node& n) { return n.words == copy.words; }))
       local.push_back(std::move(copy));
     node.words.emplace_back("proxy_protocol");

@@ -79,8 +79,8 @@ std::string variables_part(const os::Paths& paths, std::string_view id, const Si
     out += cat("  set $chillbox_hsts_age max-age=", *tls.hsts, ";\n");
   if (!tls.redirect || tls.names.empty())
     return out;
-  out += cat("  set $chillbox_names \"|", join(tls.names, "|"), "|\";\n",
-      host_is_one_of(tls.names), "{ set $chillbox_secure 1; }\n");
+  out += cat("  set $chillbox_names \"|", join(tls.names, "|"), "|\";\n", host_is_one_of(tls.names),
+      "{ set $chillbox_secure 1; }\n");
   if (tls.in_memory) // two conditions at once
     out += cat("  set $chillbox_away $chillbox_secure;\n  if (-f ", memory_file(paths, id),
         ") { set $chillbox_away \"\"; }\n  if ($chillbox_away) { set $chillbox_secure 2; }\n");
@@ -98,8 +98,7 @@ std::string tls_include(std::string_view indent, const os::Paths& paths, std::st
   return include_if_any(indent, disk_file(paths, id));
 }
 
-std::string listen_include(
-    std::string_view indent, const os::Paths& paths, const SiteName& site) {
+std::string listen_include(std::string_view indent, const os::Paths& paths, const SiteName& site) {
   return tls_include(indent, paths, listen_id(site));
 }
 
@@ -183,10 +182,9 @@ Result<void> Nginx::write_listen(const SiteName& site, std::string_view text) {
   }
   TRY(m_disk.make_dir(certs_dir(m_paths), 0755));
   TRY(write_if_other(file,
-      has_certificate(site.str())
-          ? cat("  listen ", k_nowhere_address, ":", m_host.http_port, ";\n",
-                tls_include("  ", m_paths, site.str()))
-          : listen(m_host, m_host.http_port, has_ipv6())));
+      has_certificate(site.str()) ? cat("  listen ", k_nowhere_address, ":", m_host.http_port,
+                                        ";\n", tls_include("  ", m_paths, site.str()))
+                                  : listen(m_host, m_host.http_port, has_ipv6())));
   return {};
 }
 

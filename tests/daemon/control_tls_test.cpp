@@ -39,8 +39,7 @@ daemon::CertificateRequests requests(Known& k) {
         k.say("check", owner);
         return control::CertificateCheck{.site = owner, .ready = true, .probes = {}};
       },
-      .renew = [&k](const std::string& owner,
-                   bool staging) -> Result<control::CertificateRenewal> {
+      .renew = [&k](const std::string& owner, bool staging) -> Result<control::CertificateRenewal> {
         TRY(k.refusal);
         k.say("renew", owner, staging);
         return control::CertificateRenewal{k.rows[0], staging, std::nullopt};
@@ -100,9 +99,9 @@ TEST_CASE("an order that fails, or that finds the host not reached, is the error
     CertificateState state;
     std::string_view code;
   };
-  for (const Row& row : {Row{CertificateState::backing_off, "failure"},
-           Row{CertificateState::attention, "failure"},
-           Row{CertificateState::waiting, "preflight"}}) {
+  for (const Row& row :
+      {Row{CertificateState::backing_off, "failure"}, Row{CertificateState::attention, "failure"},
+          Row{CertificateState::waiting, "preflight"}}) {
     Known known;
     known.order = [&](Certificate& c) {
       c.state = row.state;

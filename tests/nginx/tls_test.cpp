@@ -17,8 +17,8 @@ constexpr Build k_new{.version = 1'030'004, .http3 = true};
 const SiteTls k_valid{
     .certificate = "/c/blog.pem", .names = {"example.org", "www.example.org"}, .hsts = 86'400};
 
-TlsText text_of(const SiteTls& tls, const Build& build = k_new,
-    const config::HostConfig& host = {}, std::string_view id = "blog") {
+TlsText text_of(const SiteTls& tls, const Build& build = k_new, const config::HostConfig& host = {},
+    std::string_view id = "blog") {
   return tls_text(host, os::Paths{}, build, true, id, tls);
 }
 
@@ -56,10 +56,13 @@ std::string rendered(const std::string& tpl, config::HostConfig host = {},
 
 TEST_CASE("what nginx -V says becomes a version and whether it has HTTP/3, and nothing else does") {
   CHECK(build_of("nginx version: nginx/1.22.1\nbuilt with OpenSSL 3.0.17\n").version == 1'022'001);
-  CHECK(build_of("nginx version: nginx/1.26.3 (Debian)\nconfigure arguments: --with-http_v3_module --x").http3);
+  CHECK(build_of(
+      "nginx version: nginx/1.26.3 (Debian)\nconfigure arguments: --with-http_v3_module --x")
+          .http3);
   CHECK_FALSE(build_of("nginx version: nginx/1.22.1").http3);
   CHECK(build_of("nginx version: openresty/1.27.1").version == 0);
-  for (const char* none : {"", "nginx/", "nginx/1.26", "nginx/1.2.3.4", "nginx/a.b.c", "nginx/1..3"}) {
+  for (const char* none :
+      {"", "nginx/", "nginx/1.26", "nginx/1.2.3.4", "nginx/a.b.c", "nginx/1..3"}) {
     INFO(none);
     CHECK(build_of(none).version == 0);
   }
@@ -247,9 +250,9 @@ TEST_CASE("a template cannot have names of another site, by https either [attack
 }
 
 TEST_CASE("[fault-328] no connection to a socket of a service is kept, whatever a template says") {
-  const auto text = rendered(
-      "upstream kept { server unix:/run/chillbox/live/blog/web.sock; keepalive 16; }\n"
-      "server { location / { proxy_pass http://kept; } }\n");
+  const auto text =
+      rendered("upstream kept { server unix:/run/chillbox/live/blog/web.sock; keepalive 16; }\n"
+               "server { location / { proxy_pass http://kept; } }\n");
   CHECK_FALSE(has(text, "keepalive 16"));
   CHECK(count(text, "include /var/lib/chillbox/nginx/upstream.con[f];") == 2);
 }
@@ -277,7 +280,8 @@ TEST_CASE("port 443 opens with the first certificate, refuses other names, and c
   CHECK(has(host.host_text(), "listen 443 ssl default_server;"));
   CHECK(has(host.host_text(), "ssl_reject_handshake on;"));
   CHECK(has(host.host_text(), "include " + host.certs + "/_host.con[f];"));
-  REQUIRE(host.nginx().install_tls("blog.wildcard", {.certificate = "/w.pem", .names = {"*.a.org"}}));
+  REQUIRE(
+      host.nginx().install_tls("blog.wildcard", {.certificate = "/w.pem", .names = {"*.a.org"}}));
   CHECK(host.nginx().has_certificate("blog.wildcard"));
   CHECK(host.nginx().install_tls("blog", {}).value());
   CHECK(has(host.host_text(), "listen 443"));
@@ -351,13 +355,15 @@ TEST_CASE("the host-level server has a certificate by its name, or the administr
   host.tls_certificate = "/etc/c.pem";
   host.tls_certificate_key = "/etc/k.pem";
   const auto any = render_host(host, os::Paths{}, "g", {.ipv6 = false});
-  CHECK(has(any, "listen 443 ssl default_server;\n  ssl_certificate /etc/c.pem;\n  ssl_certificate_key /etc/k.pem;"));
+  CHECK(has(any,
+      "listen 443 ssl default_server;\n  ssl_certificate /etc/c.pem;\n  ssl_certificate_key /etc/k.pem;"));
   CHECK_FALSE(has(any, "ssl_reject_handshake"));
   host.server_name = "box.example.org";
   const auto named = render_host(host, os::Paths{}, "g", {.ipv6 = false});
   CHECK(has(named, "listen 443 ssl;\n  ssl_certificate /etc/c.pem;"));
   CHECK(has(named, "listen 443 ssl default_server;\n  server_name _;\n  ssl_reject_handshake on;"));
-  const auto given = render_host({}, os::Paths{}, "g", {.tls = true, .host_name = "box.example.org"});
+  const auto given =
+      render_host({}, os::Paths{}, "g", {.tls = true, .host_name = "box.example.org"});
   CHECK(has(given, "server_name _ box.example.org;"));
   const auto second =
       render_host({}, os::Paths{}, "g", {.tls_default_server = false, .ipv6 = false, .tls = true});
@@ -372,9 +378,12 @@ TEST_CASE("with the PROXY protocol every port of the host speaks it, and a visit
   CHECK(has(text, "real_ip_header proxy_protocol;"));
   CHECK(has(text, "set_real_ip_from 10.0.0.0/8;"));
   CHECK(has(text, "$chillbox_trusted {\n  default 0;\n}"));
-  CHECK(has(text, "listen 80 default_server proxy_protocol;\n  listen 127.0.0.1:80 default_server;"));
-  CHECK(has(text, "listen 443 ssl default_server proxy_protocol;\n  listen 127.0.0.1:443 ssl default_server;"));
-  const auto site = rendered("server { listen 80; listen [::]:80; listen 443 ssl; listen 8080; }", host);
+  CHECK(
+      has(text, "listen 80 default_server proxy_protocol;\n  listen 127.0.0.1:80 default_server;"));
+  CHECK(has(text,
+      "listen 443 ssl default_server proxy_protocol;\n  listen 127.0.0.1:443 ssl default_server;"));
+  const auto site =
+      rendered("server { listen 80; listen [::]:80; listen 443 ssl; listen 8080; }", host);
   CHECK(has(site, "listen 80 proxy_protocol;"));
   CHECK(has(site, "listen [::]:80 proxy_protocol;"));
   CHECK(has(site, "listen 443 ssl proxy_protocol;"));

@@ -43,8 +43,9 @@ std::string verdict(const Certificate& c, int64_t now_ms) {
   if (c.not_after_ms != 0 && c.not_after_ms <= now_ms)
     return cat("its certificate expired ", span_text(now_ms - c.not_after_ms),
         " ago, and browsers refuse ", join(c.names, ", "));
-  const std::string still =
-      c.not_after_ms == 0 ? "no https yet" : cat("https ends in ", span_text(c.not_after_ms - now_ms));
+  const std::string still = c.not_after_ms == 0
+      ? "no https yet"
+      : cat("https ends in ", span_text(c.not_after_ms - now_ms));
   if (c.state == CertificateState::waiting)
     return cat(still, ": this host is not reached under its name, and no CA was asked");
   if (c.state == CertificateState::attention)
@@ -79,10 +80,9 @@ Table certificate_table(const std::vector<Certificate>& certificates, int64_t no
 std::string validity_text(const Certificate& c, int64_t now_ms) {
   if (c.not_after_ms == 0)
     return c.state == CertificateState::off ? "no certificate" : "no certificate yet";
-  return c.not_after_ms <= now_ms
-      ? cat("expired ", span_text(now_ms - c.not_after_ms), " ago")
-      : cat("valid until ", format_time(c.not_after_ms), ", ", span_text(c.not_after_ms - now_ms),
-            " left");
+  return c.not_after_ms <= now_ms ? cat("expired ", span_text(now_ms - c.not_after_ms), " ago")
+                                  : cat("valid until ", format_time(c.not_after_ms), ", ",
+                                        span_text(c.not_after_ms - now_ms), " left");
 }
 
 std::string trouble_text(const Certificate& c, int64_t now_ms) {

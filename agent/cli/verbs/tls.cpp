@@ -21,8 +21,8 @@ constexpr std::chrono::milliseconds k_check_patience{180'000}, k_order_patience{
 
 constexpr Option k_owner{
     "SITE", ArgKind::certificate, "", "name of the site; _host: this host's own name"};
-constexpr std::array k_tls_options{
-    Option{"[SITE]", ArgKind::certificate, "", "only this site, in full; _host: this host's own name"}};
+constexpr std::array k_tls_options{Option{
+    "[SITE]", ArgKind::certificate, "", "only this site, in full; _host: this host's own name"}};
 constexpr std::array k_check_options{k_owner};
 constexpr std::array k_renew_options{
     k_owner,
@@ -30,8 +30,7 @@ constexpr std::array k_renew_options{
         "a trial at the CA's staging service: nothing of it is installed"},
     Option{"--no-wait", ArgKind::flag, "", "do not wait for the order's end"},
 };
-constexpr std::array k_revoke_options{
-    k_owner, Option{"-y,--yes", ArgKind::flag, "", "do not ask"}};
+constexpr std::array k_revoke_options{k_owner, Option{"-y,--yes", ArgKind::flag, "", "do not ask"}};
 
 int64_t now_ms() {
   return os::real_clock().wall_ms();
@@ -62,9 +61,9 @@ std::string next_text(const Certificate& c) {
 
 std::string order_text(const Certificate& c) {
   std::vector<std::string> parts;
-  for (const auto& [word, value] : {std::pair{"mode ", &c.mode}, std::pair{"key on ", &c.key},
-           std::pair{"by ", &c.challenge}, std::pair{"profile ", &c.profile},
-           std::pair{"engine ", &c.engine}})
+  for (const auto& [word, value] :
+      {std::pair{"mode ", &c.mode}, std::pair{"key on ", &c.key}, std::pair{"by ", &c.challenge},
+          std::pair{"profile ", &c.profile}, std::pair{"engine ", &c.engine}})
     if (!value->empty())
       parts.push_back(cat(word, *value));
   return join(parts, ", ");
@@ -123,9 +122,9 @@ Result<void> run_tls(Call& call) {
 // The first that failed says most: the others often fail for the same reason.
 Result<void> run_check(Call& call) {
   const std::string owner = call.args.text("SITE");
-  const std::string text = TRY(ask(call.paths,
-      {.verb = "tls_check", .args = {.site = owner}, .timeout = k_check_patience},
-      &call.error_data));
+  const std::string text = TRY(
+      ask(call.paths, {.verb = "tls_check", .args = {.site = owner}, .timeout = k_check_patience},
+          &call.error_data));
   const auto check = TRY(control::read_answer<control::CertificateCheck>(text));
   if (call.terminal.json())
     call.terminal.print(text);
