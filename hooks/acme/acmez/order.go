@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -79,8 +80,8 @@ func identifiers(names []string) []acme.Identifier {
 func (c *ca) open(ctx context.Context, owner acme.Account) (acme.Order, bool, error) {
 	if c.in.OrderURL != "" {
 		earlier, err := c.GetOrder(ctx, owner, acme.Order{Location: c.in.OrderURL})
-		var theirs acme.Problem
-		if err != nil && !errors.As(err, &theirs) {
+		gone := c.status == http.StatusNotFound || c.status == http.StatusGone || is(err, acme.ProblemTypeMalformed, acme.ProblemTypeUnauthorized)
+		if err != nil && !gone {
 			c.orderURL = c.in.OrderURL
 			return earlier, false, err
 		}
