@@ -209,7 +209,7 @@ END
 }
 
 @test "maintenance: everybody gets the page, except the challenge of a certificate" {
-    in_box sh -c 'touch /srv/chillbox/blog/maintenance && echo token >/var/lib/chillbox/acme/.well-known/acme-challenge/t'
+    in_box sh -c 'mkdir -p /var/lib/chillbox/acme/.well-known/acme-challenge && touch /srv/chillbox/blog/maintenance && echo token >/var/lib/chillbox/acme/.well-known/acme-challenge/t'
     [ "$(code blog.test /)" = 503 ]
     [ "$(code blog.test /docs/)" = 503 ]
     [[ "$(get blog.test /)" == *"Back soon"* ]]

@@ -152,7 +152,7 @@ Result<void> require_resolved(const Site& site);
 bool is_host_name(std::string_view text);
 // Whether the world's name servers can know this name, so that a public CA could certify it: it has
 // a dot, and does not end in what is reserved (RFC 2606, 6761, 6762, 8375, 9476: test, example,
-// invalid, localhost, local, internal, onion, home.arpa, alt).
+// invalid, localhost, local, internal, onion, home.arpa, alt, example.com and its like).
 bool is_public_name(std::string_view host_name);
 // The profile that an order names; "": none.
 std::string profile_of(const Tls& site, const HostTls& host);

@@ -63,12 +63,13 @@ void read_tls(const Location& at, const Json& json, Site& site) {
 }
 
 bool is_public_name(std::string_view host_name) {
-  constexpr std::array<std::string_view, 9> k_reserved{
-      "home.arpa", "test", "example", "invalid", "localhost", "local", "internal", "onion", "alt"};
+  constexpr std::array<std::string_view, 12> k_reserved{"home.arpa", "test", "example", "invalid",
+      "localhost", "local", "internal", "onion", "alt", "example.com", "example.net",
+      "example.org"};
   return host_name.find('.') != std::string_view::npos &&
       std::ranges::none_of(k_reserved, [&](std::string_view last) {
-        return host_name.ends_with(last) && host_name.size() > last.size() &&
-            host_name[host_name.size() - last.size() - 1] == '.';
+        return host_name == last ||
+            (host_name.ends_with(last) && host_name[host_name.size() - last.size() - 1] == '.');
       });
 }
 

@@ -187,13 +187,14 @@ TEST_CASE("a host that says nothing of TLS asks Let's Encrypt, with the profile 
 }
 
 TEST_CASE("the world knows no names under what is reserved, and none without a dot") {
-  for (const char* name : {"example.org", "a.b.co.uk", "test.de", "xn--bcher-kva.example.com",
-           "local.example.net", "mytest.org", "home.arpa.org"}) {
+  for (const char* name : {"chillbox.dev", "a.b.co.uk", "test.de", "xn--bcher-kva.com",
+           "local.chillbox.net", "mytest.org", "home.arpa.org", "notexample.com"}) {
     INFO(name);
     CHECK(is_public_name(name));
   }
   for (const char* name : {"box", "localhost", "blog.example", "a.test", "x.invalid", "db.local",
-           "a.b.internal", "abc.onion", "nas.home.arpa", "dev.localhost", "x.alt"}) {
+           "a.b.internal", "abc.onion", "nas.home.arpa", "dev.localhost", "x.alt", "example.com",
+           "www.example.org"}) {
     INFO(name);
     CHECK_FALSE(is_public_name(name));
   }

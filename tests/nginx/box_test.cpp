@@ -73,6 +73,7 @@ TEST_CASE("box: the default of a site passes NGINX's own test, goes in and is se
   Box box;
   must(box.nginx.test(name(), site_text()));
   must(box.nginx.install(name(), site_text()));
+  must(box.nginx.install_tls("blog", {}));
   must(box.nginx.reload());
 }
 

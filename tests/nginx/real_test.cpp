@@ -1,5 +1,6 @@
-// The texts as a host has them, written below $CHILLBOX_REAL_ROOT for the NGINX at $CHILLBOX_REAL_NGINX:
-// bats/nginx-tls.bats has several versions, starts them and looks at what they do.
+// The texts as a host has them, written below $CHILLBOX_REAL_ROOT for the NGINX at
+// $CHILLBOX_REAL_NGINX: bats/nginx-tls.bats has several versions, starts them and looks at what
+// they do.
 #include "sample.hpp"
 
 #include <cstdlib>
@@ -87,7 +88,8 @@ server {
 TEST_CASE("real: sites without certificates", "[.sites]") {
   Real real;
   must(real.nginx().install_host());
-  install(real, "blog", {"blog.example", "www.blog.example"}, {"shop.example", "*.shop.example"}, "");
+  install(
+      real, "blog", {"blog.example", "www.blog.example"}, {"shop.example", "*.shop.example"}, "");
   install(real, "old", {"old.example"}, {}, k_original);
   install(real, "own", {"own.example"}, {},
       "server {\n  include own.ssl_cert.include;\n  ssl_protocols TLSv1 TLSv1.1;\n  location / { proxy_pass http://own-web; }\n}\n");
@@ -97,14 +99,19 @@ TEST_CASE("real: sites with certificates", "[.certificates]") {
   Real real;
   auto nginx = real.nginx();
   must(nginx.install_tls("blog",
-      {.certificate = real.pem("blog"), .names = {"blog.example", "www.blog.example"}, .hsts = 86'400}));
+      {.certificate = real.pem("blog"),
+          .names = {"blog.example", "www.blog.example"},
+          .hsts = 86'400}));
   must(nginx.install_tls(
       "blog.wildcard", {.certificate = real.pem("blog.wildcard"), .names = {"*.shop.example"}}));
   must(nginx.install_tls("old", {.certificate = real.pem("old"), .names = {"old.example"}}));
   must(nginx.install_tls("own",
-      {.certificate = real.pem("own"), .names = {"own.example"}, .hsts = 86'400, .in_memory = true}));
-  must(nginx.install_tls(
-      "_host", {.certificate = real.pem("_host"), .names = {"box.example.org"}, .redirect = false}));
+      {.certificate = real.pem("own"),
+          .names = {"own.example"},
+          .hsts = 86'400,
+          .in_memory = true}));
+  must(nginx.install_tls("_host",
+      {.certificate = real.pem("_host"), .names = {"box.example.org"}, .redirect = false}));
 }
 
 TEST_CASE("real: TLS was switched off", "[.off]") {
