@@ -165,6 +165,21 @@ inside() { env -i "$CHILLBOX_BUILD_DIR/venv/bin/python3" -c "$1"; }
     [ "$(find "$top" | sort)" = "$before" ]
 }
 
+@test "preflight does not look at wheels again when a layer of the very same inputs is there" {
+    flask_site
+    cp -r "$HOOKS" "$BATS_TEST_TMPDIR/hooks"
+    hook=$BATS_TEST_TMPDIR/hooks/handlers/python
+    printf 'print("looked")\n' >"$BATS_TEST_TMPDIR/hooks/lib/python/wheels.py"
+    run -0 with_dash "$hook/preflight"
+    [ "$output" = looked ]
+    with_dash "$hook/build"
+    CHILLBOX_LAYERS=$(layers) run -0 with_dash "$hook/preflight"
+    [ -z "$output" ]
+    printf '# another text\n' >>requirements.txt
+    CHILLBOX_LAYERS=$(layers) run -0 with_dash "$hook/preflight"
+    [ "$output" = looked ]
+}
+
 @test "preflight names each wheel that is missing, too old, foreign, of another hash, only a source, or required by another, at once" {
     flask_site
     rm dep/click-* dep/jinja2-*

@@ -201,6 +201,10 @@ std::vector<std::string> preflight(
     return {};
   auto environment = with_run_cmd(host, kind, place);
   set(environment, "HOME", "/nonexistent");
+  environment.emplace_back("CHILLBOX_LAYERS",
+      join(host.disk.list(cache_dir(host, *place.site, place.release_dir))
+               .value_or(std::vector<std::string>{}),
+          " "));
   auto c = as_site(host, place, kind.directory + "/preflight", std::move(environment));
   c.limits = {}; // the sandbox has less
   if (host.as_root)

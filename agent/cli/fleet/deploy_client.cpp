@@ -25,6 +25,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds k_request_timeout{30'000};
 constexpr milliseconds k_look_timeout{10'000};
+constexpr milliseconds k_look_first{2};
 constexpr milliseconds k_look_again{200};
 constexpr milliseconds k_reconnect_first{250};
 constexpr milliseconds k_reconnect_most{5'000};
@@ -35,7 +36,7 @@ constexpr milliseconds k_still_running{25'000};
 
 // The host starts a job within moments. If it is still queued after this many looks, its files are
 // sent anyway, so that the host has them when its turn comes.
-constexpr int k_looks_while_queued = 5;
+constexpr int k_looks_while_queued = 11;
 
 // The body of a delivery: {"type","timestamp","data":{...}}.
 std::string body_of(const ArtifactFile& file, int64_t now, bool watch) {
@@ -150,7 +151,7 @@ Result<bool> DeployClient::wants_upload(const control::Accepted& job) {
       return false;
     if (looked == k_looks_while_queued)
       return true;
-    wait(k_look_again);
+    wait(std::min(k_look_first * (1 << looked), k_look_again)); // most jobs begin at once
   }
 }
 
