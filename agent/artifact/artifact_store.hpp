@@ -25,7 +25,8 @@ struct StoredFile {
 // stored when the digest is not `expected`.
 Result<StoredFile> store_copy(
     int from, const std::string& path, const Digest& expected, uint64_t limit);
-// Both digests of a stored file, through one descriptor that the caller continues to use.
+// Both digests of a stored file, through one descriptor that the caller continues to use. A copy
+// that this process has stored and nobody has written to since is not read again.
 Result<StoredFile> digest_file(int fd);
 
 } // namespace chillbox::artifact

@@ -4,6 +4,7 @@
 #include "artifact/scratch.hpp"
 #include "base/fd.hpp"
 #include "crypto/hash.hpp"
+#include "os/clock.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -29,6 +30,11 @@ struct Inbox {
     return os::real_disk().list(scratch.path).value() == std::vector<std::string>{"upload"};
   }
 };
+
+uint64_t number_after(std::string_view text, std::string_view label) {
+  const auto rest = text.substr(text.find(label) + label.size());
+  return *parse_u64(rest.substr(0, rest.find('\n')));
+}
 
 } // namespace
 
@@ -90,6 +96,20 @@ TEST_CASE("[fault-43] what the edge writes afterwards does not reach the copy th
   REQUIRE(pwrite(in.fd.get(), "evil", 4, 0) == 4);
   REQUIRE(ftruncate(in.fd.get(), 10) == 0);
   CHECK(digest_file(verified.get())->sha256 == in.digest);
+}
+
+TEST_CASE("a stored copy is not read again, until somebody writes to it") {
+  const Inbox in;
+  const auto stored = store_copy(in.fd.get(), in.stored, in.digest, 1 << 20);
+  REQUIRE(stored);
+  const Fd file(open(in.stored.c_str(), O_RDWR | O_CLOEXEC));
+  const auto read_before = [] { return number_after(read_file("/proc/self/io"), "rchar: "); };
+  const auto before = read_before();
+  CHECK(digest_file(file.get())->blake2b == stored->blake2b);
+  CHECK(read_before() - before < in.content.size());
+  os::real_clock().sleep(os::Millis{20}); // the kernel counts change times in ticks
+  REQUIRE(pwrite(file.get(), "evil", 4, 0) == 4);
+  CHECK(digest_file(file.get())->sha256 != in.digest);
 }
 
 TEST_CASE("a stored file is replaced whole, and kept when the new one fails") {
