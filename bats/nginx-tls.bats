@@ -49,7 +49,7 @@ certify() { # ID NAMES
 }
 
 # A root with the NGINX of a suite, and a network with nothing but itself.
-make_host() { # DIR TREE
+make_host() { # DIR TREE [NETWORK PORT PEER]
     mkdir -p "$1/etc/nginx/http.d" "$1/var/lib/chillbox/certs" "$1/var/log/nginx" "$1/var/cache/nginx" "$1/run/chillbox/sealed" "$1/srv/chillbox/blog" \
         "$1/run/chillbox/slots" "$1/tmp"
     cp "$TOP"/pem/*.pem "$1/var/lib/chillbox/certs/"
@@ -58,6 +58,10 @@ make_host() { # DIR TREE
     printf '  access_log off;\n  ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;\n  include %s/etc/nginx/http.d/*.conf;\n}\n' "$1" >>"$1/nginx.conf"
     printf '#!/bin/sh\nexec "%s/tests/host/debs" --run "%s" /usr/sbin/nginx -p "%s" -c "%s/nginx.conf" -e stderr "$@"\n' "$ROOT" "$2" "$1" "$1" >"$1/nginx"
     chmod +x "$1/nginx"
+    if [ -n "${3-}" ]; then
+        CHILLBOX_REAL_PORT=$4 CHILLBOX_REAL_PEER=$5 write "$1" '[.sites]'
+        return
+    fi
     unshare -n sh -c 'ip link set lo up && exec sleep 3600' 3>&- 4>&- &
     echo $! >"$1/net.pid"
     for site in blog old own; do
@@ -74,6 +78,7 @@ serve() { # DIR NAME TEXT
     return 1
 }
 
+# write DIR STEP: what tests/nginx/real_test.cpp makes of it; CHILLBOX_REAL_... say how.
 write() { CHILLBOX_REAL_ROOT=$1 CHILLBOX_REAL_NGINX=$1/nginx "$ROOT/${BUILD:-build}/test-nginx" "$2" >&2; }
 
 inside() { nsenter -t "$(cat "$D/net.pid")" -n -- "$@"; }
@@ -243,6 +248,81 @@ switches() {
 }
 
 @test "after a switch the next request goes to the new release, in a template without Connection too [fault-328]" { each switches; }
+
+http3() {
+    curl=$("$ROOT/tests/host/debs" trixie curl nghttp2-client 2>/dev/null) || skip "no curl with HTTP/3 could be fetched"
+    h3() { inside "$ROOT/tests/host/debs" --run "$curl" /usr/bin/curl -s -m 10 --cacert "$TOP/ca.pem" --connect-to ::127.0.0.1: --http3-only "$@"; }
+    CHILLBOX_REAL_HTTP3=yes write "$D" '[.certificates]' && silent_test && reload || return 1
+    if "$D/nginx" -V 2>&1 | grep -q http_v3; then
+        with "$(h3 https://blog.example:8443/)" ' blog' && is "$(h3 https://own.example:8443/ -o /dev/null -w '%{http_version}')" 3 &&
+            with "$(headers https://blog.example:8443/)" 'h3=":8443"' && ! h3 https://other.example:8443/ || return 1
+    else
+        ! headers https://blog.example:8443/ | grep -i alt-svc || return 1
+    fi
+    with "$(inside "$ROOT/tests/host/debs" --run "$curl" /usr/bin/h2load -n 2000 -c 8 -m 10 --connect-to 127.0.0.1:8443 https://blog.example:8443/)" '2000 succeeded, 0 failed' &&
+        write "$D" '[.certificates]' && reload && ! headers https://blog.example:8443/ | grep -i alt-svc
+}
+
+@test "HTTP/3 is spoken when the host wants it, where NGINX has it; 2000 requests by HTTP/2 fail nowhere" { each http3; }
+
+proxied() {
+    CHILLBOX_REAL_PROXY=yes write "$D" '[.sites]' && CHILLBOX_REAL_PROXY=yes write "$D" '[.certificates]' && silent_test && reload || return 1
+    inside ip addr add 10.9.9.9/32 dev lo
+    far() { inside curl -s -m 10 --cacert "$TOP/ca.pem" --connect-to ::10.9.9.9: "$@"; }
+    with "$(far https://blog.example:8443/ --haproxy-protocol)" ' blog' &&
+        is "$(far http://blog.example:8080/ --haproxy-protocol -o /dev/null -w '%{http_code}' -H 'X-Forwarded-Proto: https')" 308 &&
+        ! far https://blog.example:8443/ && # whoever does not speak it
+        with "$(get https://blog.example:8443/)" ' blog' && # but this machine may
+        with "$(get https://own.example:8443/)" ' own' &&
+        is "$(inside curl -s http://127.0.0.1:8080/generation -H 'Host: generation.chillbox.invalid' -o /dev/null -w '%{http_code}')" 200 &&
+        write "$D" '[.sites]' && write "$D" '[.certificates]' && reload && with "$(far https://blog.example:8443/)" ' blog'
+}
+
+@test "with the PROXY protocol every port speaks it, except to this machine, and a visitor's word on https is not the proxy's [attack-N4]" { each proxied; }
+
+neighbours() {
+    make_host "$D/peer" "$(sed -n 's/.*--run "\([^"]*\)".*/\1/p' "$D/nginx")" "$(cat "$D/net.pid")" 8088 127.0.0.1:8080
+    CHILLBOX_REAL_PEER=127.0.0.1:8088 write "$D" '[.sites]'
+    reload
+    inside "$D/peer/nginx"
+    mkdir -p "$D/peer/var/lib/chillbox/acme/.well-known/acme-challenge"
+    echo theirs >"$D/peer/var/lib/chillbox/acme/.well-known/acme-challenge/there"
+    is "$(get http://blog.example:8080/.well-known/acme-challenge/there)" theirs &&
+        is "$(get http://own.example:8080/.well-known/acme-challenge/there)" theirs &&
+        is "$(get http://blog.example:8088/.well-known/acme-challenge/abc)" token &&
+        is "$(code http://blog.example:8080/.well-known/acme-challenge/nowhere)" '404 '
+    local found=$?
+    kill "$(cat "$D/peer/nginx.pid")"
+    is "$(code http://blog.example:8080/.well-known/acme-challenge/there)" '404 ' || is "$(code http://blog.example:8080/.well-known/acme-challenge/there)" '502 ' || return 1
+    write "$D" '[.sites]'
+    reload
+    return "$found"
+}
+
+@test "a challenge of another host with the same name is answered, and none that nobody has is passed on for ever" { each neighbours; }
+
+@test "testssl.sh gives A with the promise of a new certificate and A+ with that of a year (GRADE=1)" {
+    [ -n "${GRADE-}" ] || skip "takes minutes: make test-tls-grade"
+    D=$TOP/trixie
+    tree=$("$ROOT/tests/host/debs" trixie testssl.sh openssl bind9-host 2>/dev/null) && [ -x "$D/nginx" ] || skip "no testssl.sh of Debian 13 could be fetched"
+    start
+    mkdir -p "$TOP/bin"
+    for name in openssl; do printf '#!/bin/sh\nexec "%s/tests/host/debs" --run "%s" /usr/bin/%s "$@"\n' "$ROOT" "$tree" "$name" >"$TOP/bin/$name"; done
+    printf '#!/bin/sh\nexit 0\n' >"$TOP/bin/host"
+    chmod +x "$TOP"/bin/*
+    grade() {
+        inside env PATH="$TOP/bin:$PATH" TESTSSL_INSTALL_DIR="$tree/etc/testssl" bash "$tree/usr/bin/testssl" --quiet --color 0 --warnings off --openssl "$TOP/bin/openssl" \
+            --add-ca "$TOP/ca.pem" --ip 127.0.0.1 blog.example:8443 </dev/null >"$TOP/grade.txt" 2>&1 || :
+        sed -n 's/.*Overall Grade *\(.*\)/\1/p' "$TOP/grade.txt"
+    }
+    write "$D" '[.certificates]'
+    reload
+    is "$(grade)" A || { tail -n 40 "$TOP/grade.txt" >&2; return 1; }
+    CHILLBOX_REAL_YEAR=yes write "$D" '[.certificates]'
+    reload
+    is "$(grade)" A+
+    ! grep -E 'NOT ok|VULNERABLE|offered \(deprecated\)' "$TOP/grade.txt"
+}
 
 @test "without keepalive 0 the newest NGINX stays with the old release, so the test above can fail [fault-328]" {
     D=$TOP/sid

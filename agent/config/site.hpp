@@ -104,7 +104,7 @@ struct Tls {
   Challenge challenge = Challenge::http_01;
   std::string dns; // hooks/dns/NAME
   std::optional<uint64_t>
-      hsts_seconds;     // nullopt: as long as the certificate is proven for; 0: none
+      hsts_seconds;     // nullopt: by the age of the first certificate; 0: forget it
   bool redirect = true; // from http to https
   std::string profile;  // of the CA; "": the host's
 

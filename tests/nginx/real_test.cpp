@@ -70,14 +70,14 @@ void install(Real& real, const char* slug, std::vector<std::string> domains,
   must(real.nginx().install(site.slug, *text));
 }
 
-constexpr const char* k_original = R"(server {
+constexpr std::string_view k_original = R"(server {
   include /etc/nginx/conf.d/old.ssl_cert.include;
   server_name old.example .old.example;
   location / { proxy_pass http://old-web; }
   location /.well-known/acme-challenge/ { root /srv/chillbox; }
 }
 server {
-  listen 8080;
+  listen PORT;
   server_name old.example .old.example;
   location / { return 307 https://$host:8443$request_uri; }
   location /.well-known/acme-challenge/ { root /srv/chillbox; }
@@ -90,18 +90,21 @@ TEST_CASE("real: sites without certificates", "[.sites]") {
   must(real.nginx().install_host());
   install(
       real, "blog", {"blog.example", "www.blog.example"}, {"shop.example", "*.shop.example"}, "");
-  install(real, "old", {"old.example"}, {}, k_original);
+  std::string original(k_original);
+  original.replace(original.find("PORT"), 4, std::to_string(real.config.http_port));
+  install(real, "old", {"old.example"}, {}, original);
   install(real, "own", {"own.example"}, {},
       "server {\n  include own.ssl_cert.include;\n  ssl_protocols TLSv1 TLSv1.1;\n  location / { proxy_pass http://own-web; }\n}\n");
 }
 
 TEST_CASE("real: sites with certificates", "[.certificates]") {
   Real real;
+  const uint64_t age = variable("CHILLBOX_REAL_YEAR").empty() ? 86'400 : 31'536'000;
   auto nginx = real.nginx();
   must(nginx.install_tls("blog",
       {.certificate = real.pem("blog"),
           .names = {"blog.example", "www.blog.example"},
-          .hsts = 86'400}));
+          .hsts = age}));
   must(nginx.install_tls(
       "blog.wildcard", {.certificate = real.pem("blog.wildcard"), .names = {"*.shop.example"}}));
   must(nginx.install_tls("old", {.certificate = real.pem("old"), .names = {"old.example"}}));
