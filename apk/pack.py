@@ -237,6 +237,11 @@ def parts(static):
         found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name], capture_output=True, text=True)
         if found.returncode == 0:
             yield name, found.stdout
+    with open(os.path.join(HERE, "..", "hooks", "acme", "acmez", "go.sum")) as modules:
+        for module, version, _ in (row.split() for row in modules):
+            if not version.endswith("/go.mod"):
+                yield module, version
+    yield "go", run(run("sh", os.path.join(HERE, "..", ".ci", "go"), "pinned").decode().strip(), "env", "GOVERSION").decode().strip()
     with open(os.path.join(HERE, "static", "zig.txt")) as pin:
         yield "zig (musl, libc++)", re.search(r"ziglang==(\S+)", pin.read()).group(1)
 

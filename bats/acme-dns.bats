@@ -115,9 +115,9 @@ balanced() {
         rm -f "$CALLS"
         input ".challenge = \"dns-01\" | .dns = \"$PROGRAM\"" >"$BATS_TEST_TMPDIR/input"
         # As the daemon does: all of its group.
-        as_engine setsid "$ENGINE" order <"$BATS_TEST_TMPDIR/input" >"$OUT" 3>&- &
+        as_engine setsid sh -c 'echo $$ >"$2" && exec "$1" order' sh "$ENGINE" "$ACCOUNT/pid" <"$BATS_TEST_TMPDIR/input" >"$OUT" 3>&- &
         for ((tries = 200; tries > 0; tries--)); do [ -s "$CALLS" ] && break; sleep 0.05; done
-        kill -$signal -- "-$(pgrep -s 0 -u "$ENGINE_UID" -x engine || pgrep -u "$ENGINE_UID" -x engine)"
+        kill -$signal -- "-$(cat "$ACCOUNT/pid")"
         wait $! || :
         : >"$DOES"
         if [ $signal = TERM ]; then

@@ -7,7 +7,7 @@ GOARCH_aarch64 := arm64
 engine: $(BUILD)/acmez
 
 $(BUILD)/acmez: $(ENGINE_SOURCES) | $(DEPS_SENTINEL)
-	@if go=$$(sh .ci/go); then \
+	@if go=$$(sh .ci/go $(if $(GOARCH_$(ARCH)),pinned)); then \
 	  printf '  GO    hooks/acme/acmez\n'; \
 	  CGO_ENABLED=0 GOARCH=$(GOARCH_$(ARCH)) "$$go" build -C hooks/acme/acmez -mod=readonly -trimpath -buildvcs=false -ldflags '-s -w' -o '$(abspath $@)' .; \
 	else \
