@@ -153,6 +153,25 @@ announce_only() {
     run -0 ctl rollback wall "$(json releases wall '[.releases[] | select(.state == "unproven")][0].id')"
 }
 
+@test "a release whose watch was ended by a deploy that then fails is watched again [attack-B6]" {
+    (cd "$(attack_folder wall)" && jq '.services[0].strategy = "stop-first" | .watch = "4s"' wall.site.json >x && mv x wall.site.json)
+    run -0 attack_deploy wall
+    attack_deploy wall >"$LAPTOP/deploy.out" 2>&1 3>&- &
+    deploying=$!
+    wait_for 60 is_watched
+    live=$(live)
+    cp "$(attack_folder wall)/web/web" "$LAPTOP/web.good"
+    printf '#!/bin/sh\nexit 1\n' >"$(attack_folder wall)/web/web"
+    run ! attack_deploy wall
+    cp "$LAPTOP/web.good" "$(attack_folder wall)/web/web"
+    wait "$deploying"
+    [[ "$output" == *"stop-first: service 'web' keeps crashing on start"*"${live#wall } stays live, which is watched again"* ]]
+    again() { [ "$(json jobs wall '.jobs[0] | "\(.kind) \(.actor) \(.state)"')" = 'watch chillboxd done' ]; }
+    wait_for 30 again
+    [ "$(json releases wall '.releases[] | select(.live) | .state')" = good ]
+    [ "$(live)" = "$live" ]
+}
+
 @test "the log of answers has nothing that a visitor chose, nobody else reads it, and it stays small [attack-B1]" {
     run ! in_box grep -v -E '^[0-9]+\.[0-9]{3}( [0-9]{3},?)+( [0-9]+\.[0-9]{3},?)+$' /var/lib/chillbox/nginx/answers/wall.log
     run ! in_box setpriv --reuid wall --regid wall --clear-groups cat /var/lib/chillbox/nginx/answers/wall.log

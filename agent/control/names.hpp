@@ -9,7 +9,19 @@
 
 namespace chillbox::control {
 
-enum class JobKind { deploy, rollback, restart, start, stop, secrets, remove, ping, unknown };
+// watch: the agent's own, of a live release whose watch was cut by a job that failed then.
+enum class JobKind {
+  deploy,
+  rollback,
+  restart,
+  start,
+  stop,
+  secrets,
+  remove,
+  ping,
+  watch,
+  unknown
+};
 // waiting_upload and waiting_unlock: begun, and not running until something comes.
 enum class JobState {
   queued,

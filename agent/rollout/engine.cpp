@@ -87,89 +87,6 @@ void Engine::cancel(const std::string& id) {
       running->control.cancel();
 }
 
-os::Millis Engine::waited(const store::Job& job) {
-  const os::Millis limit = m_host.config.upload_wait;
-  const os::Millis now = m_host.clock.mono();
-  if (m_since.size() > 2 * m_host.config.queue_max)
-    m_since.clear(); // of jobs that were superseded, nearly all of them
-  const auto age = std::clamp(
-      os::Millis{m_host.clock.wall_ms() - job.created_ms}, os::Millis{0}, limit + os::Millis{1});
-  os::Millis since = m_since.try_emplace(job.id, now - age).first->second;
-  if (m_coming.contains(job.sha256))
-    since = now;
-  if (const auto came = m_came.find(job.sha256); came != m_came.end())
-    since = std::max(since, came->second);
-  return now - since;
-}
-
-void Engine::upload_begun(const std::string& sha256) {
-  const std::lock_guard lock(m_mutex);
-  m_coming.insert(sha256);
-}
-
-void Engine::upload_ended(const std::string& sha256) {
-  const std::lock_guard lock(m_mutex);
-  if (const auto one = m_coming.find(sha256); one != m_coming.end())
-    m_coming.erase(one);
-  const os::Millis now = m_host.clock.mono();
-  std::erase_if(
-      m_came, [&](const auto& entry) { return now - entry.second > m_host.config.upload_wait; });
-  m_came[sha256] = now;
-}
-
-// Whether what a job waited for has come: looked at once more after it said that it waits, because
-// it may have come meanwhile.
-bool Engine::wait_is_over(const store::Job& job) {
-  if (job.state == JobState::waiting_unlock)
-    return m_host.vault.unsealed();
-  if (job.state != JobState::waiting_upload)
-    return false;
-  const auto digest = Digest::parse(job.sha256);
-  const bool expired = waited(job) > m_host.config.upload_wait;
-  return expired ||
-      (digest && m_host.disk.exists(m_host.paths.artifact(*digest)) &&
-          !signature_of(m_host, job).empty());
-}
-
-void Engine::requeue(const std::function<bool(const store::Job&)>& which) {
-  const auto unfinished = m_host.store.unfinished();
-  const std::lock_guard lock(m_mutex);
-  for (const auto& job : unfinished.value_or(std::vector<store::Job>{}))
-    if (which(job) && wait_is_over(job))
-      enqueue(job.site, {.job = job.id, .kind = job.kind});
-  schedule();
-}
-
-void Engine::uploaded(const std::string& sha256) {
-  requeue([&](const store::Job& job) {
-    return job.state == JobState::waiting_upload && job.sha256 == sha256;
-  });
-}
-
-void Engine::expire() {
-  const auto unfinished = m_host.store.unfinished();
-  {
-    const std::lock_guard lock(m_mutex);
-    m_retry.reset();
-    m_deadline.reset();
-    for (const auto& job : unfinished.value_or(std::vector<store::Job>{}))
-      if (!wait_is_over(job))
-        note_deadline(job);
-  }
-  requeue([](const store::Job& job) { return job.state == JobState::waiting_upload; });
-}
-
-std::optional<os::Millis> Engine::next_deadline() {
-  const std::lock_guard lock(m_mutex);
-  return m_deadline && m_retry ? std::min(m_deadline, m_retry) : m_deadline ? m_deadline : m_retry;
-}
-
-void Engine::note_deadline(const store::Job& job) {
-  if (job.state == JobState::waiting_upload)
-    m_deadline = std::min(m_deadline.value_or(os::Millis::max()),
-        m_host.clock.mono() + m_host.config.upload_wait - waited(job) + os::Millis{1});
-}
-
 Engine::CameUp Engine::unlocked(os::Millis limit, const std::function<bool()>& enough) {
   struct Tally {
     std::mutex mutex;
@@ -323,8 +240,7 @@ void Engine::work(const SiteName& site, const Task& task, const std::shared_ptr<
     os::trim_memory();
   const std::lock_guard lock(m_mutex);
   left(*running);
-  (void)guarded(
-      "after a job", [&] { done ? ended(site, task, !running->job.empty()) : again(site, task); });
+  (void)guarded("after a job", [&] { done ? ended(*running, task) : again(site, task); });
   if (!guarded("schedule", [this] { schedule(); }))
     try_later();
   if (m_stopping)
@@ -336,7 +252,7 @@ void Engine::run(const SiteName& site, const Task& task, Running& running) {
   if (task.other)
     return task.other();
   if (task.job.empty())
-    return bring_up_site(site, task, running.control);
+    return bring_up_site(running, task);
   if (const auto job = m_host.store.job(task.job); job && *job) {
     const std::lock_guard lock(m_mutex);
     running.control.waited = waited(**job);
@@ -347,7 +263,8 @@ void Engine::run(const SiteName& site, const Task& task, Running& running) {
     prune_after_job(m_host, site); // after its end: nobody who follows it waits for this
 }
 
-void Engine::bring_up_site(const SiteName& site, const Task& task, JobControl& control) {
+void Engine::bring_up_site(Running& running, const Task& task) {
+  const SiteName& site = running.site;
   bool interrupted = false;
   const auto result = guarded("bring up", [&] {
     const auto unfinished = m_host.store.unfinished().value_or(std::vector<store::Job>{});
@@ -355,28 +272,35 @@ void Engine::bring_up_site(const SiteName& site, const Task& task, JobControl& c
         std::ranges::any_of(unfinished, [&](const store::Job& job) { return job.site == site; });
     interrupted = std::ranges::any_of(unfinished,
         [&](const store::Job& job) { return job.site == site && job.state == JobState::running; });
-    return bring_up(m_host, site, keep, control);
+    return bring_up(m_host, site, keep, running.control);
   });
   if (!result)
     log::error(cat("site '", site.str(), "': ", result.error().message));
+  running.is_up = result && result->waiting.empty();
   if (task.done)
     task.done(result);
   else if (!interrupted &&
-      !control.stopping()) // at the start: a daemon that died after a job's end left this
+      !running.control.stopping()) // at the start: a daemon that died after a job's end left this
     prune_after_job(m_host, site);
 }
 
-void Engine::ended(const SiteName& site, const Task& task, bool is_job) {
-  if (!is_job || m_stopping)
+void Engine::ended(const Running& one, const Task& task) {
+  if (m_stopping || task.other)
     return;
+  if (task.job.empty())
+    return one.is_up ? watch_again(one.site) : void();
   const auto job = m_host.store.job(task.job);
   if (!job || !*job)
     return;
   note_deadline(**job);
-  if ((*job)->finished_ms != 0)
-    m_since.erase(task.job);
-  else if ((*job)->state == JobState::queued || wait_is_over(**job))
-    enqueue(site, {.job = task.job, .kind = task.kind});
+  if ((*job)->finished_ms == 0) {
+    if ((*job)->state == JobState::queued || wait_is_over(**job))
+      enqueue(one.site, {.job = task.job, .kind = task.kind});
+    return;
+  }
+  m_since.erase(task.job);
+  if (task.kind != JobKind::watch)
+    watch_again(one.site);
 }
 
 // A step's exception is an error of that step. One outside the steps is to a job what a crash of

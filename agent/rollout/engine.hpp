@@ -5,7 +5,8 @@
 // Only a job that watches its release has the next one of its site next to it. That one waits for
 // nobody until it starts its copies, takes the slots then, and ends the watch once its own check is
 // passed: what is refused, never comes or is not healthy ends no watch. If the watch goes bad
-// first, it gives the slots back, and begins again when the release has been rolled back. The same
+// first, it gives the slots back, and begins again when the release has been rolled back. If it
+// fails after it ended the watch, a job of the engine's own watches that release again. The same
 // holds while old copies end in their time: a job that needs their slots waits, and a rollback, a
 // stop or a removal does not wait for longer than k_stop_timeout.
 //
@@ -97,7 +98,8 @@ private:
     Lane lane{};
     bool has_place = true;
     bool has_slots = false;
-    bool ends = false; // of one that watched: no other begins next to it
+    bool ends = false;  // of one that watched: no other begins next to it
+    bool is_up = false; // of none: the whole site runs
   };
   void enqueue(const SiteName& site, Task task); // with m_mutex held
   void schedule();                               // with m_mutex held
@@ -113,6 +115,7 @@ private:
   void give_slots(Running& one);
   void retires(Running& one);
   void end_watch(Running& one);
+  void watch_again(const SiteName& site); // if nothing else of it waits its turn; with m_mutex held
   std::shared_ptr<Running> other_of(const Running& one) const; // at its site; with m_mutex held
   bool is_to_prune(const Running& one, bool ended); // or the other one of its site does it
   void left(const Running& one);                    // with m_mutex held
@@ -122,10 +125,10 @@ private:
   static Lane lane_of(const Task& task);
   void work(const SiteName& site, const Task& task, const std::shared_ptr<Running>& running);
   void run(const SiteName& site, const Task& task, Running& running);
-  void bring_up_site(const SiteName& site, const Task& task, JobControl& control);
-  void ended(const SiteName& site, const Task& task, bool is_job); // with m_mutex held
-  void again(const SiteName& site, Task task); // after an exception; with m_mutex held
-  void try_later();                            // with m_mutex held
+  void bring_up_site(Running& running, const Task& task);
+  void ended(const Running& one, const Task& task); // with m_mutex held
+  void again(const SiteName& site, Task task);      // after an exception; with m_mutex held
+  void try_later();                                 // with m_mutex held
   void note_what_is_live(store::Job& job);
   void requeue(const std::function<bool(const store::Job&)>& which);
   // With m_mutex held. How long a job has waited: by the wall clock when it is first seen, which

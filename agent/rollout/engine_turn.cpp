@@ -1,6 +1,10 @@
 // Two jobs of one site: the one that watches its release, and the next.
 #include "rollout/engine.hpp"
 
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "rollout/watch.hpp"
+
 namespace chillbox::rollout {
 namespace {
 
@@ -92,10 +96,23 @@ void Engine::give_slots(Running& one) {
 
 void Engine::end_watch(Running& one) {
   std::unique_lock lock(m_mutex);
-  if (const auto other = other_of(one)) {
-    other->control.cut_watch();
-    wait_until(lock, one, [&] { return other_of(one) != other; });
-  }
+  const auto watching = m_watching.find(one.site);
+  if (watching == m_watching.end() || watching->second.get() == &one)
+    return;
+  const auto other = watching->second;
+  other->control.cut_watch();
+  wait_until(lock, one, [&] { return other_of(one) != other; });
+}
+
+void Engine::watch_again(const SiteName& site) {
+  if (m_stopping || m_queues.contains(site) || m_running.contains(site) ||
+      m_watching.contains(site))
+    return;
+  const auto job = order_watch(m_host, site);
+  if (!job)
+    return log::error(cat("site '", site.str(), "': watch again: ", job.error().message));
+  if (*job)
+    enqueue(site, {.job = (*job)->id, .kind = (*job)->kind});
 }
 
 bool Engine::is_to_prune(const Running& one, bool ended) {

@@ -5,6 +5,7 @@
 #include "rollout/service_kind.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/trust.hpp"
+#include "rollout/watch.hpp"
 
 #include "base/guarded.hpp"
 #include "base/json.hpp"
@@ -143,7 +144,9 @@ void give_up(JobContext& r, Steps steps, size_t at, Error error) {
   if (r.old && r.job.kind != JobKind::remove)
     message += cat("; ", r.old->version,
         error.code == Code::rolled_back ? " is live again" : " stays live",
-        r.old->state == store::ReleaseState::unproven ? ", whose watch did not end" : "");
+        was_cut(*r.old)                                     ? ", which is watched again"
+            : r.old->state == store::ReleaseState::unproven ? ", whose watch did not end"
+                                                            : "");
   finish(r, cancelled ? JobState::cancelled : JobState::failed, error.code, std::move(message));
   Environment env{{"CHILLBOX_SITE", r.job.site.str()}, {"CHILLBOX_VERSION", r.job.version},
       {"CHILLBOX_RESULT", std::string(code_name(error.code))}};

@@ -11,7 +11,7 @@ extern const Step k_restore_secrets, k_replace_secrets;                // secret
 extern const Step k_start, k_check, k_stop;                            // slots.cpp
 extern const Step k_configure, k_switch, k_reload;                     // switch_traffic.cpp
 extern const Step k_stop_first;                                        // stop_first.cpp
-extern const Step k_watch;                                             // watch.cpp
+extern const Step k_watch, k_watch_again;                              // watch.cpp
 extern const Step k_retire, k_remove;                                  // retire.cpp
 
 namespace {
@@ -30,6 +30,9 @@ constexpr const Step* k_restart_steps[] = {&k_current, &k_start, &k_check, &k_co
 constexpr const Step* k_rollback_steps[] = {&k_select, &k_restore_secrets, &k_start, &k_check,
     &k_configure, &k_stop_first, &k_switch, &k_reload, &k_retire};
 constexpr const Step* k_start_steps[] = {&k_current, &k_start, &k_check, &k_switch};
+// What comes after the watch is for a release that does not hold.
+constexpr const Step* k_watch_steps[] = {&k_watch_again, &k_select, &k_restore_secrets, &k_start,
+    &k_check, &k_configure, &k_stop_first, &k_switch, &k_reload, &k_retire};
 constexpr const Step* k_stop_steps[] = {&k_stop};
 constexpr const Step* k_remove_steps[] = {&k_remove};
 
@@ -48,6 +51,7 @@ Steps steps_of(JobKind kind) {
   case JobKind::start: return k_start_steps;
   case JobKind::stop: return k_stop_steps;
   case JobKind::remove: return k_remove_steps;
+  case JobKind::watch: return k_watch_steps;
   case JobKind::ping: // it ended when it was accepted
   case JobKind::unknown: return {};
   }

@@ -147,13 +147,16 @@ Result<Next> run_switch(JobContext& r) {
     TRY(r.host.store.put_site(r.row));
   }
   r.release.row.state = state_at_switch(r);
-  r.release.row.message = r.warning.empty() ? "" : cat(k_warning, r.warning);
+  if (r.job.kind !=
+      store::JobKind::start) // that starts what was live, with all that is known of it
+    r.release.row.message = r.warning.empty() ? "" : cat(k_warning, r.warning);
   if (r.job.kind == store::JobKind::deploy)
     TRY(write_manifest(r.host, r.job.site,
         &r.release.row)); // so that a store that is lost after this can be made again
   TRY(point_links(r.host, r.release));
   r.release.row.live_ms = r.host.clock.wall_ms();
-  TRY(r.host.store.commit_live(r.job.site, r.release.row, false, r.release.row.live_ms));
+  TRY(r.host.store.commit_live(
+      r.job.site, r.release.row, r.job.kind == store::JobKind::watch, r.release.row.live_ms));
   r.control.switched = true;
   if (std::ranges::none_of(r.release.services,
           [](const auto& p) { return p.kind.listens == ServiceKind::Listens::on_port; }))

@@ -2,6 +2,7 @@
 #include "rollout/answers.hpp"
 #include "rollout/health.hpp"
 #include "rollout/ports.hpp"
+#include "rollout/retire.hpp"
 #include "rollout/slots.hpp"
 #include "rollout/steps.hpp"
 
@@ -13,6 +14,7 @@ namespace chillbox::rollout {
 namespace {
 
 constexpr os::Millis k_watch_pause{1'000};
+constexpr std::string_view k_cut = "unproven: another job ended its watch before its time";
 constexpr uint32_t k_bad_probes = 3;       // in a row
 constexpr uint32_t k_bad_with_answers = 2; // when visitors get bad answers as well
 constexpr os::Millis k_before{
@@ -139,7 +141,7 @@ Result<Next> keep_verdict(JobContext& r, const Seen& seen, bool whole) {
   if (whole)
     row.state = store::ReleaseState::good;
   else if (row.state == store::ReleaseState::unproven)
-    add("unproven: another job ended its watch before its time");
+    add(k_cut);
   row.message = r.warning.empty() ? "" : cat(k_warning, r.warning);
   TRY(r.host.store.put_release(row));
   return Next::proceed;
@@ -200,6 +202,64 @@ os::Millis watch_of(const JobContext& r) {
   return r.release.site.watch.value_or(r.host.config.watch);
 }
 
+bool was_cut(const store::Release& release) {
+  return release.state == store::ReleaseState::unproven && release.message.contains(k_cut);
+}
+
+Result<std::optional<store::Job>> order_watch(HostContext& host, const SiteName& site) {
+  const auto row = TRY(host.store.site(site));
+  const auto live = row && !row->stopped ? TRY(live_row(host, *row)) : std::nullopt;
+  if (!live || !was_cut(*live))
+    return std::nullopt;
+  const int64_t now = host.clock.wall_ms();
+  store::Job job{.id = store::new_job_id(now), .kind = store::JobKind::watch, .site = site};
+  job.version = live->version;
+  job.actor = store::k_agent_actor;
+  job.created_ms = now;
+  TRY(host.store.add_job(job));
+  return job;
+}
+
+namespace {
+
+// It does not hold: the job continues as a rollback to what is good.
+Result<Next> go_back(JobContext& r, const Error& why) {
+  auto& bad = r.release.row;
+  bad.message = r.old->message = why.message;
+  TRY(r.host.store.put_release(bad));
+  if (r.row.previous_good.empty())
+    return fail(Code::unhealthy, cat(why.message, "; there is no good release to go back to"));
+  r.info(why.message);
+  r.job.message =
+      cat(bad.version, " (", bad.id, ") failed when it was watched again: ", why.message,
+          "; rolled back to ", r.row.previous_good);
+  r.job.version.clear();
+  return Next::proceed;
+}
+
+Result<Next> run_watch_again(JobContext& r) {
+  if (!r.old || r.row.stopped || !was_cut(*r.old)) {
+    r.job.message = "nothing is left to watch";
+    return Next::finished;
+  }
+  r.release = TRY(load(r.host, *r.old));
+  TRY(assign_ports(r.host, r.row, r.release));
+  r.job.release = r.old->id;
+  const auto watched = run_watch(r);
+  if (r.control.stopping())
+    return Next::proceed;
+  if (!watched)
+    return watched.error().code == Code::rolled_back ? go_back(r, watched.error()) : watched;
+  retire_old_slot(r);
+  r.job.message = cat(r.release.row.version, " is live and ", store::name(r.release.row.state),
+      r.warning.empty() ? "" : "; warning: ", r.warning);
+  return Next::finished;
+}
+
+} // namespace
+
+extern const Step k_watch_again{
+    .name = "watch", .run = run_watch_again, .touches_site = false, .checks_signers = false};
 extern const Step k_watch{.name = "watch", .run = run_watch, .phase = Step::Phase::after_commit};
 
 } // namespace chillbox::rollout

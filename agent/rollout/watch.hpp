@@ -1,4 +1,6 @@
-// How long the job's release is watched after the switch.
+// The watch of a live release: by the job that made it live, or, when that was cut short by a job
+// that failed then, by a job of the agent's own, which ends as a rollback if the release does not
+// hold.
 #pragma once
 
 #include "rollout/job_context.hpp"
@@ -6,5 +8,9 @@
 namespace chillbox::rollout {
 
 os::Millis watch_of(const JobContext& r); // 0: it is not
+// Its watch was ended by a job that wanted to replace it.
+bool was_cut(const store::Release& release);
+// The job that watches the site's live release again; nullopt: that needs none.
+Result<std::optional<store::Job>> order_watch(HostContext& host, const SiteName& site);
 
 } // namespace chillbox::rollout

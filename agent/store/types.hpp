@@ -31,6 +31,7 @@ using control::ReleaseState;
 std::string new_job_id(int64_t now_ms);
 
 inline constexpr std::string_view k_webhook_actor = "webhook:";
+inline constexpr std::string_view k_agent_actor = "chillboxd"; // nobody asked for it
 
 // With what only this host knows of it.
 struct Release : control::Release {

@@ -39,6 +39,36 @@ struct BusyHost : EngineHost {
         door.stand();
     };
   }
+  // Live with a service that must not run twice, and in its watch.
+  store::Job watched_pair(const std::string& version, const std::string& time = "60m") {
+    auto job = submit(queue_deploy(pair(version, time)));
+    REQUIRE(eventually([&] { return look(job.id).step == "watch"; }));
+    return job;
+  }
+  // Its copies are healthy until the watch of the release before has been ended for them.
+  store::Job fails_late(const std::string& version) {
+    changed = [this, version](const std::string& id) {
+      if (look(id).version == version && look(id).step == "stop-first")
+        runner.app(version).exits = true;
+    };
+    auto job = submit(queue_deploy(pair(version, "60m")));
+    REQUIRE(becomes(job, JobState::failed));
+    changed = [](const std::string&) {};
+    return job;
+  }
+  static Order pair(const std::string& version, const std::string& time) {
+    return {.version = version,
+        .services = R"([{"name":"app","lang":"python","health":{"deadline":"2s"}},
+          {"name":"db","lang":"python","strategy":"stop-first","health":{"deadline":"2s"}}])",
+        .members = cat("\"watch\":\"", time, "\","),
+        .files = {{"app/app.py", version}, {"db/db.py", version}}};
+  }
+  // The newest job that the agent ordered itself.
+  store::Job watching_again() {
+    REQUIRE(eventually([&] { return newest().kind == store::JobKind::watch; }));
+    return newest();
+  }
+  store::Job newest() { return must(store().jobs("blog", 1)).at(0); }
   Door door;
 };
 
@@ -297,6 +327,82 @@ TEST_CASE("a deploy whose copies are healthy ends the watch of the one before, w
   CHECK(host.becomes(
       host.submit(host.queue(store::JobKind::rollback, "blog", "2.0.0")), JobState::done));
   CHECK(host.live().state == store::ReleaseState::unproven); // nobody watched it this time either
+}
+
+TEST_CASE("a release whose watch was ended by a job that fails then is watched again, and good at its end (faults 357)") {
+  BusyHost host;
+  const auto first = host.watched_pair("2.0.0", "2s");
+  const auto second = host.fails_late("3.0.0");
+  CHECK(host.look(first.id).state == JobState::done);
+  CHECK(host.told(first.id, "watch cut short by another job"));
+  CHECK(host.look(second.id).message.ends_with("; 2.0.0 stays live, which is watched again"));
+  const auto again = host.watching_again();
+  CHECK(again.actor == "chillboxd");
+  REQUIRE(host.becomes(again, JobState::done));
+  CHECK(host.look(again.id).message == "2.0.0 is live and good");
+  CHECK(host.live().state == store::ReleaseState::good);
+  CHECK(host.live().message == "");
+  REQUIRE(host.idle());
+  CHECK(host.newest().id == again.id); // once is enough
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
+TEST_CASE("a release that does not hold when it is watched again is rolled back to the good one (faults 357)") {
+  BusyHost host;
+  const auto first = host.watched_pair("2.0.0");
+  (void)host.fails_late("3.0.0");
+  const auto again = host.watching_again();
+  REQUIRE(eventually([&] { return host.look(again.id).step == "watch"; }));
+  const auto waits = host.submit(
+      host.queue(store::JobKind::deploy, "blog", "9.0.0", Sent{std::string(64, '9'), 1}));
+  REQUIRE(host.becomes(waits, JobState::waiting_upload)); // and ends nothing
+  host.runner.app("2.0.0").status = 500;
+  REQUIRE(host.becomes(again, JobState::done));
+  CHECK(host.look(again.id).message.starts_with(
+      "2.0.0 (2.0.0-2) failed when it was watched again: service 'app': 3 bad health checks in a row: "));
+  CHECK(host.look(again.id).message.ends_with("; rolled back to 1.0.0-1"));
+  CHECK(host.release("2.0.0-2").state == store::ReleaseState::failed);
+  CHECK(host.look(waits.id).state == JobState::waiting_upload);
+  REQUIRE(host.idle());
+  CHECK(host.newest().id == waits.id); // nothing more of the agent's own
+  CHECK(disagreement(host, "1.0.0") == "");
+}
+
+TEST_CASE("a daemon that ends while a release is watched again does so at its next start, and a stop only puts it off (faults 357)") {
+  BusyHost host;
+  (void)host.watched_pair("2.0.0", "3s");
+  (void)host.fails_late("3.0.0");
+  const auto again = host.watching_again();
+  REQUIRE(eventually([&] { return host.look(again.id).step == "watch"; }));
+  SECTION("the daemon ends") {
+    host.restart_daemon();
+    REQUIRE(host.becomes(again, JobState::done));
+  }
+  SECTION("an operator stops the site, and starts it") {
+    REQUIRE(host.becomes(host.submit(host.queue(store::JobKind::stop)), JobState::done));
+    CHECK(host.look(again.id).state == JobState::done);
+    CHECK(host.live().state == store::ReleaseState::unproven);
+    REQUIRE(host.becomes(host.submit(host.queue(store::JobKind::start)), JobState::done));
+    const auto third = host.watching_again();
+    CHECK(third.id != again.id);
+    REQUIRE(host.becomes(third, JobState::done));
+  }
+  CHECK(host.live().state == store::ReleaseState::good);
+  CHECK(disagreement(host, "2.0.0") == "");
+}
+
+TEST_CASE("the agent watches nothing again that an operator chose, or wants unwatched (faults 357)") {
+  BusyHost host;
+  auto job = host.queue_deploy({.version = "2.0.0", .members = "\"watch\":\"60m\","});
+  const auto first = host.submit(job);
+  REQUIRE(eventually([&] { return host.look(first.id).step == "watch"; }));
+  const auto back = host.submit(host.queue(store::JobKind::rollback));
+  REQUIRE(host.becomes(back, JobState::done));
+  const auto there = host.submit(host.queue(store::JobKind::rollback, "blog", "2.0.0"));
+  REQUIRE(host.becomes(there, JobState::done));
+  CHECK(host.live().state == store::ReleaseState::unproven);
+  REQUIRE(host.idle());
+  CHECK(host.newest().id == there.id);
 }
 
 TEST_CASE("a watch that goes bad while the next release is checked: rolled back, and the next one goes live after it (faults 226)") {
