@@ -220,3 +220,22 @@ JSON
     run -2 --separate-stderr chillboxctl statsu -- --json
     [ -z "$output" ]
 }
+
+@test "pack --for asks the hosts for their serials, so that a colleague's later one is greater; what does not answer is named (faults 358)" {
+    later=$(($(date +%s) / 60 + 40))
+    host one '{"releases": {"result": {"site": "blog", "live": "", "releases": [], "serial": '"$later"', "secrets_serial": 7}}}'
+    host two '{"releases": {"error": {"code": "not_found", "message": "no site"}}}'
+    host old '{"releases": {"result": {"site": "blog", "live": "", "releases": [{"id": "1.0.0-1", "serial": '"$((later + 2))"'}]}}}'
+    make_site
+    pack() { chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o out --json "$@" | jq .serial; }
+    now() { [ $(($1 - $(date +%s) / 60)) -ge -1 ] && [ $(($1 - $(date +%s) / 60)) -le 0 ]; }
+    [ "$(pack --for a@one,a@two)" = $((later + 1)) ]
+    [ "$(tail -n 1 one.log | jq -r '.args.site')" = blog ]
+    now "$(pack --for a@two)" # and not one more than what lies in out
+    mkdir -p s/api && echo x >s/api/x
+    now "$(chillboxctl secrets pack s -s blog -r "$RECIPIENT" -k deploy.key -o out --for a@one --json | jq .serial)"
+    run -5 chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o out --for a@one,a@c
+    [[ "$output" == *"--for a@c: ssh: connect to host c port 22: Connection refused"* ]]
+    [ "$(pack --for a@old)" = $((later + 3)) ]
+    run -2 chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o out --for a@one --serial 5
+}

@@ -96,7 +96,8 @@ Result<void> check_fresh(const Statement& s, const Expected& wanted) {
             ? cat("serial ", s.serial, " is not newer than installed ", installed,
                   ": pack it again in a minute, or now with --serial ", installed + 1)
             : cat("serial ", s.serial, " is older than installed ", installed,
-                  ": if it is what shall be live next, pack it again with --serial ", installed + 1,
+                  ": if it is what shall be live next, pack it again with --for USER@HOST or with --serial ",
+                  installed + 1,
                   "; if an older release shall come back: chillboxctl rollback, or on the host chillboxctl retry JOB --allow-downgrade"));
   if (s.serial > installed && s.serial - installed > wanted.serial_jump_max && !wanted.allow_jump)
     return fail(Code::busy,

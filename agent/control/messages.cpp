@@ -87,7 +87,10 @@ constexpr auto table(const ReleaseStatus*) {
 constexpr auto table(const ReleaseList*) {
   return message("release_list", "", Member{"site", &ReleaseList::site, ""},
       Member{"live", &ReleaseList::live, "id of the live release, \"\": none"},
-      Member{"releases", &ReleaseList::releases, "newest first"});
+      Member{"releases", &ReleaseList::releases, "newest first"},
+      Member{"serial", &ReleaseList::serial,
+          "the greatest serial that was installed of its releases, 0: none"},
+      Member{"secrets_serial", &ReleaseList::secrets_serial, "and of its secret sets"});
 }
 
 constexpr auto table(const ServiceStatus*) {

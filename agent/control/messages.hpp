@@ -101,6 +101,7 @@ struct ReleaseStatus : Release {
 struct ReleaseList {
   std::string site, live; // the id of the live one, "" : none
   std::vector<ReleaseStatus> releases;
+  uint64_t serial = 0, secrets_serial = 0; // the greatest that was installed, 0: none was
 };
 
 // --- the host and its sites

@@ -84,9 +84,13 @@ Result<control::ReleaseList> releases(const Call& call) {
   const auto site = TRY(site_of(call));
   const auto row = TRY(host.store.site(site));
   const auto releases = TRY(host.store.releases(site));
-  if (!row && releases.empty())
+  const auto serial = TRY(host.store.serial(site, "site"));
+  const auto secrets = TRY(host.store.serial(site, "secrets"));
+  if (!row && releases.empty() && serial + secrets == 0)
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
   control::ReleaseList list{.site = site.str(), .live = row ? row->live : "", .releases = {}};
+  list.serial = serial; // also of a site that was removed: they outlive it
+  list.secrets_serial = secrets;
   for (const auto& release : releases) {
     const auto good = rollout::check_release(host, release);
     list.releases.push_back(

@@ -26,6 +26,8 @@ inline constexpr Option k_key_output{"-o,--output", ArgKind::text, "FILE",
     "write the key to FILE, which is made for you alone; with -H on this machine"};
 inline constexpr Option k_serial{"--serial", ArgKind::number, "N",
     "serial of the artifact (default: minutes since 1970, and newer than any in OUTDIR)"};
+inline constexpr Option k_for{"--for", ArgKind::list, "USER@HOST[,..]",
+    "ask these hosts by ssh which serial they have, and be newer than that"};
 inline constexpr Option k_expires{"--expires", ArgKind::text, "TIME",
     "hosts refuse it after this: 30d, 2026-11-20, 2026-11-20T17:33:34Z"};
 inline constexpr Option k_armor{

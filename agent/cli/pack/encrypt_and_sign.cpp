@@ -8,6 +8,7 @@
 #include "cli/core/progress.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
+#include "cli/fleet/installed_serial.hpp"
 #include "crypto/age.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
@@ -131,15 +132,31 @@ uint64_t next_serial(const std::string& outdir, const SiteName& site, bool secre
   return serial;
 }
 
+namespace {
+
+// What was given; else by what the hosts have, or what this machine made so far.
+Result<uint64_t> serial_of(
+    const Args& args, const ArtifactSigner& signer, const SiteName& site, bool secrets) {
+  const int64_t now = os::real_clock().wall();
+  if (args.has("serial") && args.has("for"))
+    return fail(Code::usage, "--serial and --for exclude each other: give one of them");
+  if (args.has("serial"))
+    return args.number("serial", 0);
+  if (!args.has("for"))
+    return next_serial(signer.outdir, site, secrets, now);
+  const uint64_t installed = TRY(installed_serial(args.list("for"), site, secrets));
+  return std::max(static_cast<uint64_t>(now) / 60, installed + 1);
+}
+
+} // namespace
+
 Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer,
     std::vector<artifact::PackEntry> entries, const SiteName& site,
     const std::optional<Version>& version) {
   const std::string name =
       version ? cat(site.str(), "-", version->str()) : cat(site.str(), ".secrets");
   const std::string path = cat(signer.outdir, "/", name, ".tar.zst.age");
-  const uint64_t serial = call.args.has("serial")
-      ? call.args.number("serial", 0)
-      : next_serial(signer.outdir, site, !version, os::real_clock().wall());
+  const uint64_t serial = TRY(serial_of(call.args, signer, site, !version));
   if (call.args.has("serial") && serial == 0)
     return fail(Code::usage, "--serial 0: hosts count from 1");
   if (const int64_t now = os::real_clock().wall(); !call.args.has("serial") && now < k_year_2020)

@@ -49,7 +49,8 @@ void print_artifact(Call& call, std::string_view schema, const SiteName& site,
 // The statement in a .minisig file, not verified: what the file says it is. not_found: no such
 // file.
 Result<artifact::Statement> read_statement(const std::string& minisig_path);
-// What --serial says, else minutes since 1970 or one more than the newest of this kind in OUTDIR.
+// Without --serial and --for: minutes since 1970 or one more than the newest of this kind in
+// OUTDIR.
 uint64_t next_serial(const std::string& outdir, const SiteName& site, bool secrets, int64_t now);
 
 } // namespace chillbox::cli

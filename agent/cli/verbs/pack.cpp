@@ -32,6 +32,7 @@ constexpr std::array k_options{
     k_key,
     k_outdir,
     k_serial,
+    k_for,
     k_expires,
     k_armor,
     k_passphrase_fd,
