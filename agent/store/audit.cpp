@@ -92,35 +92,51 @@ Result<std::vector<AuditEntry>> Store::audit_entries(size_t limit) {
 
 namespace {
 
-// Every entry follows from the one before it.
-Result<AuditHead> walk(
-    Db& db, const std::function<Result<void>(uint64_t, const std::string&)>& each) {
+// How far the trail was looked at.
+struct Walk {
+  uint64_t entries = 0, first = 0, last = 0; // numbers; 0: nothing yet
+  std::string hash;                          // of the last
+};
+
+using Look = std::function<Result<void>(const Walk&)>;
+
+// The next lot: each entry follows from the one before it. False: there was none left.
+Result<bool> walk_on(Db& db, Walk& w, const Look& look) {
   const auto first = static_cast<uint64_t>(TRY(db.number(
       "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audit_first'), 1)")));
-  Stmt row = TRY(db.query(
-      "SELECT number, time_ms, actor, verb, site, text, outcome, hash FROM audit ORDER BY number"));
-  AuditHead last;
-  std::string previous;
+  Stmt row =
+      TRY(db.query("SELECT number, time_ms, actor, verb, site, text, outcome, hash FROM audit"
+                   " WHERE number > ?1 ORDER BY number LIMIT ?2",
+          w.last, k_lot));
+  const uint64_t before = w.entries;
   while (TRY(row.row())) {
     const AuditEntry entry = TRY(read_entry(row));
-    // Those before the first were forgotten by age: its own hash is taken as it is, unless it is
-    // the very first of all.
-    const bool anchor = last.entries == 0 && entry.number > 1;
-    const bool in_order = entry.number == (last.entries == 0 ? first : last.number + 1);
-    if (!in_order || (!anchor && row.bytes(7) != text_of(link(bytes_of(previous), entry))))
+    // Those before the first were forgotten by age, perhaps since the last lot: its own hash is
+    // taken as it is, unless it is the very first of all.
+    const bool anchor = entry.number == first && first > w.last + 1;
+    const bool in_order = anchor || (entry.number == w.last + 1 && entry.number >= first);
+    if (!in_order || (!anchor && row.bytes(7) != text_of(link(bytes_of(w.hash), entry))))
       return db.corrupt(cat("audit entry ", entry.number,
           " does not follow from the one before it: the trail was changed"));
-    previous = row.text(7);
-    last = {last.entries + 1, entry.number, hex(bytes_of(previous))};
-    TRY(each(entry.number, last.hash));
+    w = {w.entries + 1, w.entries == 0 ? entry.number : w.first, entry.number, row.text(7)};
+    TRY(look(w));
   }
-  return last;
+  return w.entries > before;
+}
+
+Result<void> check_end(Db& db, const Walk& w) {
+  const int64_t given =
+      TRY(db.number("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0)"));
+  return static_cast<uint64_t>(given) == w.last
+      ? Result<void>{}
+      : db.corrupt(
+            cat("audit entry ", w.last + 1, " is missing: the trail was cut off at its end"));
 }
 
 } // namespace
 
+// In lots, so that nobody who writes waits for the whole trail.
 Result<AuditHead> Store::verify_audit(std::string_view kept) {
-  const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
   const auto parts = split(kept, ':');
   const auto wanted = parse_u64(parts[0]);
@@ -128,28 +144,27 @@ Result<AuditHead> Store::verify_audit(std::string_view kept) {
     return fail(Code::invalid,
         cat("'", printable(kept, 100),
             "' is no head of an audit trail: NUMBER:HASH, as `audit verify` prints it"));
-  std::optional<uint64_t> first;
   bool met = kept.empty();
-  const AuditHead last =
-      TRY(walk(db, [&](uint64_t number, const std::string& hash) -> Result<void> {
-        first = first.value_or(number);
-        if (kept.empty() || number != *wanted)
-          return {};
-        met = hash == parts[1];
-        return met ? Result<void>{}
-                   : db.corrupt(cat("audit entry ", number,
-                         " is not the one of the head that was kept: another trail was written"));
-      }));
-  const int64_t given =
-      TRY(db.number("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0)"));
-  if (static_cast<uint64_t>(given) != last.number)
-    return db.corrupt(
-        cat("audit entry ", last.number + 1, " is missing: the trail was cut off at its end"));
+  const auto look = [&](const Walk& w) -> Result<void> {
+    if (kept.empty() || w.last != *wanted)
+      return {};
+    met = hex(bytes_of(w.hash)) == parts[1];
+    return met ? Result<void>{}
+               : db.corrupt(cat("audit entry ", w.last,
+                     " is not the one of the head that was kept: another trail was written"));
+  };
+  Walk w;
+  for (bool more = true; more;) {
+    const std::scoped_lock lock(m_state->mutex);
+    more = TRY(walk_on(db, w, look));
+    if (!more)
+      TRY(check_end(db, w));
+  }
   if (met)
-    return last;
-  if (first && *wanted < *first)
+    return AuditHead{w.entries, w.last, w.last == 0 ? "" : hex(bytes_of(w.hash))};
+  if (*wanted < w.first)
     return fail(Code::not_found,
-        cat("audit entry ", *wanted, " was forgotten by age, the oldest is ", *first,
+        cat("audit entry ", *wanted, " was forgotten by age, the oldest is ", w.first,
             ": keep a newer head"));
   return db.corrupt(
       cat("audit entry ", *wanted, " is missing: the head that was kept is newer than the trail"));

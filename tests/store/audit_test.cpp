@@ -2,7 +2,9 @@
 
 #include "store/sql.hpp"
 
+#include <atomic>
 #include <map>
+#include <thread>
 
 using namespace chillbox;
 using namespace chillbox::store;
@@ -80,8 +82,27 @@ TEST_CASE("an audit trail whose oldest entries were forgotten fits together from
   change(
       scratch, "DELETE FROM audit WHERE number = 1; INSERT INTO meta VALUES('audit_first', '2')");
   must(scratch.open().verify_audit());
-  change(scratch, "DELETE FROM audit WHERE number = 2");
+  change(scratch, "UPDATE meta SET value = '3' WHERE key = 'audit_first'"); // 2 is still there
   CHECK_FALSE(scratch.open().verify_audit());
+  change(scratch,
+      "UPDATE meta SET value = '2' WHERE key = 'audit_first'; DELETE FROM audit WHERE number = 2");
+  CHECK_FALSE(scratch.open().verify_audit());
+}
+
+TEST_CASE("the trail is verified while others write to it, which waits for no more than a lot") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  for (int i = 0; i < 2'500; ++i)
+    must(store.audit(entry("one of many")));
+  std::atomic<bool> over = false;
+  std::thread writer([&] {
+    while (!over)
+      must(store.audit(entry("meanwhile")));
+  });
+  for (int i = 0; i < 5; ++i)
+    CHECK(must(store.verify_audit()).entries >= 2'500);
+  over = true;
+  writer.join();
 }
 
 TEST_CASE("a trail that root wrote anew does not have the head that was kept elsewhere [attack-D6]") {
