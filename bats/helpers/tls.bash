@@ -15,7 +15,10 @@ tls_up() {
     mkdir -p "$CA" "$WEB/.well-known/acme-challenge" "$ACCOUNT"
     chmod 0711 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$CA"
     chmod 0700 "$ACCOUNT"
-    cp "$ENGINE" "$BATS_FILE_TMPDIR/engine" # where the source is, others may not be able to read
+    case $ENGINE in
+        */engine) cp "${ENGINE%/*}"/* "$BATS_FILE_TMPDIR" ;; # where the source is, others may not be able to read
+        *) cp "$ENGINE" "$BATS_FILE_TMPDIR/engine" ;;
+    esac
     export ENGINE=$BATS_FILE_TMPDIR/engine
     chown $ENGINE_UID "$ACCOUNT" "$WEB/.well-known/acme-challenge"
     printf 'nameserver 127.0.0.1\n' >"$BATS_FILE_TMPDIR/resolv.conf"
