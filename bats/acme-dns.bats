@@ -66,7 +66,7 @@ balanced() {
     said '.ok == false and .problem.type == "local" and .problem.identifier == "*.blog.example" and (.problem.detail | contains("does not offer http-01"))'
 }
 
-@test "a program that fails: its words are the message, and what it began is cleaned up" {
+@test "a program that fails: its words are the message, and what it began is cleaned up [fault-292]" {
     echo 'fail present' >"$DOES"
     wild
     said '.ok == false and .problem.type == "dns" and .problem.identifier == "blog.example" and (.problem.detail | contains("the provider says no"))'
@@ -78,7 +78,7 @@ balanced() {
     balanced
 }
 
-@test "a program that hangs, or leaves a process that holds its output, costs no more than the deadline" {
+@test "a program that hangs, or leaves a process that holds its output, costs no more than the deadline [fault-292]" {
     for does in 'hang present' 'hang cleanup' 'leave present' 'leave cleanup'; do
         echo "$does" >"$DOES"
         rm -f "$CALLS"
@@ -109,7 +109,7 @@ balanced() {
     ask account
 }
 
-@test "an engine that is asked to end cleans up; what a killed one left is cleaned up by the next order" {
+@test "an engine that is asked to end cleans up; what a killed one left is cleaned up by the next order [fault-292]" {
     for signal in TERM KILL; do
         echo 'hang present' >"$DOES"
         rm -f "$CALLS"
@@ -195,7 +195,7 @@ txt() { net dig +short TXT @127.0.0.1 -p 5353 _acme-challenge.blog.example | tr 
     [[ "$output" == 'rfc2136: 127.0.0.1: '* ]]
 }
 
-@test "rfc2136: what it cannot do is said before anything is sent" {
+@test "rfc2136: what it cannot do is said before anything is sent [fault-296]" {
     HOOK=$BATS_TEST_DIRNAME/../hooks/dns/rfc2136
     export CHILLBOX_DNS_CREDENTIALS=$BATS_TEST_TMPDIR/credentials
     printf 'server 127.0.0.1\nport 5353\n' >"$CHILLBOX_DNS_CREDENTIALS"

@@ -80,7 +80,7 @@ refused() { # TYPE
     [ "$(pebble count 'POST /chalZ/.* 200')" -eq $((before + 1)) ]
 }
 
-@test "order: every name that fails is named, after one order" {
+@test "order: every name that fails is named, after one order [fault-295]" {
     csr good.example nowhere.example other.example
     for host in nowhere other; do pebble dns add-a "{\"host\":\"$host.example\",\"addresses\":[\"10.9.9.9\"]}" >/dev/null; done
     ask order '.order_url = null'
@@ -90,7 +90,7 @@ refused() { # TYPE
     csr blog.example www.blog.example
 }
 
-@test "order: one that is processing at the deadline is continued, and no second one is made" {
+@test "order: one that is processing at the deadline is continued, and no second one is made [fault-290]" {
     pebble fault processing
     before=$(orders)
     ask order '.deadline = 12 | .profile = "seconds"'
@@ -113,7 +113,7 @@ refused() { # TYPE
     csr blog.example www.blog.example
 }
 
-@test "order: nine of ten nonces refused give a certificate or one failure, and never two orders" {
+@test "order: nine of ten nonces refused give a certificate or one failure, and never two orders [fault-291]" {
     pebble stop
     PEBBLE_WFE_NONCEREJECT=90 pebble start
     before=$(orders)
@@ -132,7 +132,7 @@ refused() { # TYPE
     pebble start
 }
 
-@test "account: what the CA has forgotten is registered once more, with the same key" {
+@test "account: what the CA has forgotten is registered once more, with the same key [fault-293]" {
     ask order
     refused :accountDoesNotExist
     ask account
@@ -152,7 +152,7 @@ refused() { # TYPE
     [ -z "$(ls -A "$ACCOUNT/none")" ]
 }
 
-@test "account: a deactivated one is not used in a loop: ensure fails, new makes another" {
+@test "account: a deactivated one is not used in a loop: ensure fails, new makes another [fault-293]" {
     mkdir "$ACCOUNT/gone" && chown $ENGINE_UID "$ACCOUNT/gone"
     ask account '.account += "/gone"'
     old=$(jq -r .thumbprint "$OUT")
@@ -164,7 +164,7 @@ refused() { # TYPE
     said ".ok and .created and .thumbprint != \"$old\""
 }
 
-@test "account: a key is changed, also when the engine was killed before or after the CA knew" {
+@test "account: a key is changed, also when the engine was killed before or after the CA knew [fault-293]" {
     mkdir "$ACCOUNT/roll" && chown $ENGINE_UID "$ACCOUNT/roll"
     ask account '.account += "/roll"'
     old=$(jq -r .thumbprint "$OUT")
@@ -186,7 +186,7 @@ refused() { # TYPE
     said '.problem.detail | contains("damaged")'
 }
 
-@test "problems: what the CA says comes with its time, its link and the name it is about" {
+@test "problems: what the CA says comes with its time, its link and the name it is about [fault-295]" {
     pebble fault rate-limited 7200
     ask order
     refused :rateLimited
@@ -217,7 +217,7 @@ refused() { # TYPE
     csr blog.example www.blog.example
 }
 
-@test "a CA that means ill costs its deadline, a little memory and one message" {
+@test "a CA that means ill costs its deadline, a little memory and one message [fault-288]" {
     for fault in garbage empty big redirect 'redirect http://127.0.0.1/' 'redirect file:///etc/passwd' 'error 500' 'error 404' other-scheme 'other-scheme file:///etc/shadow' bad-token other-name; do
         pebble fault "$fault"
         echo "fault $fault" >&2
@@ -249,7 +249,7 @@ PY
     said .ok
 }
 
-@test "a CA that means ill cannot choose what the site serves, nor whose certificate is used" {
+@test "a CA that means ill cannot choose what the site serves, nor whose certificate is used [fault-289]" {
     pebble fault other-key
     csr key.example
     ask order
@@ -261,7 +261,7 @@ PY
     csr blog.example www.blog.example
 }
 
-@test "renewal information: what the CA says, and nothing when it says nonsense" {
+@test "renewal information: what the CA says, and nothing when it says nonsense [fault-294]" {
     ask order '.profile = "tlsserver"'
     chain >"$BATS_FILE_TMPDIR/leaf.pem"
     leaf=$(as_json "$BATS_FILE_TMPDIR/leaf.pem")
@@ -282,7 +282,7 @@ PY
     said '.ok and .ari == null'
 }
 
-@test "replaces: sent once, and left out when the CA refuses it or knows no renewal information" {
+@test "replaces: sent once, and left out when the CA refuses it or knows no renewal information [fault-294]" {
     ask order '.profile = "tlsserver"'
     chain >"$BATS_FILE_TMPDIR/leaf.pem"
     leaf=$(as_json "$BATS_FILE_TMPDIR/leaf.pem")
@@ -300,7 +300,7 @@ PY
     said '.ok and .replaced == false and .warnings == []'
 }
 
-@test "profile: one that the CA does not have, or refuses, is left out with a warning" {
+@test "profile: one that the CA does not have, or refuses, is left out with a warning [fault-294]" {
     ask order '.profile = "nosuch"'
     said '.ok and .profile == null and (.warnings[0] | contains("nosuch"))'
     for fault in no-profiles invalid-profile; do
@@ -319,8 +319,9 @@ PY
     done
 }
 
-@test "probe: addresses are those of DNS, without /etc/hosts" {
-    ask probe '.kind = "addresses" | .name = "localhost"' # only in /etc/hosts; the DNS of this test has every name
+@test "probe: addresses are those of DNS, without /etc/hosts [fault-297]" {
+    [[ "$(net getent hosts hosted.example)" == 127.0.1.1* ]]
+    ask probe '.kind = "addresses" | .name = "hosted.example"'
     said '.ok and .a == ["127.0.0.1"] and .aaaa == []'
     pebble dns add-aaaa '{"host":"six.example","addresses":["2001:db8::1"]}' >/dev/null
     pebble dns add-a '{"host":"six.example","addresses":["10.1.1.1"]}' >/dev/null

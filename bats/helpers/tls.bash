@@ -22,9 +22,10 @@ tls_up() {
     export ENGINE=$BATS_FILE_TMPDIR/engine
     chown $ENGINE_UID "$ACCOUNT" "$WEB/.well-known/acme-challenge"
     printf 'nameserver 127.0.0.1\n' >"$BATS_FILE_TMPDIR/resolv.conf"
+    printf '127.0.1.1 hosted.example\n' | cat /etc/hosts - >"$BATS_FILE_TMPDIR/hosts"
     # shellcheck disable=SC2016
-    unshare --net --mount sh -c 'ip link set lo up && mount --bind "$1" /etc/resolv.conf && cd "$2" && exec python3 -m http.server 80' \
-        sh "$BATS_FILE_TMPDIR/resolv.conf" "$WEB" >"$BATS_FILE_TMPDIR/web.log" 2>&1 3>&- &
+    unshare --net --mount sh -c 'ip link set lo up && for file in resolv.conf hosts; do mount --bind "$1/$file" "/etc/$file"; done && cd "$2" && exec python3 -m http.server 80' \
+        sh "$BATS_FILE_TMPDIR" "$WEB" >"$BATS_FILE_TMPDIR/web.log" 2>&1 3>&- &
     export NET=$!
     for ((tries = 100; tries > 0; tries--)); do net curl -s -o "$OUT" http://127.0.0.1/ && break; sleep 0.05; done
     net env "$@" sh "$ROOT/tests/tls/pebble" up "$CA"
