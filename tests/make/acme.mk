@@ -13,3 +13,13 @@ $(BUILD)/acmez: $(ENGINE_SOURCES) | $(DEPS_SENTINEL)
 	else \
 	  echo 'build: without the ACME engine acmez: found no Go that is new enough (sh .ci/go get fetches one). [tls] engine = "lego" needs none'; \
 	fi
+
+# Once, before several tests want it.
+.PHONY: test-ca test-tls-more
+test-ca: | $(DEPS_SENTINEL)
+	@! sh .ci/go >/dev/null || sh tests/tls/pebble build >/dev/null
+
+test-tls-more: build test-ca ## test certificates against a second CA, step-ca, which is built first (some minutes)
+	@sh .ci/deps test box
+	@$(AS_ROOT) env BUILD=$(BUILD) BATS_SECONDS=3600 BATS_TAGS=slow TLS_CACHE="$$(dirname "$$(sh tests/tls/step-ca build)")" \
+	  sh tests/run-bats bats/acme-step.bats $(BUILD)/logs
