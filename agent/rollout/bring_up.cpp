@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "rollout/job_context.hpp"
+#include "rollout/manifest.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/secret_set.hpp"
 #include "rollout/slots.hpp"
@@ -35,8 +36,28 @@ Result<void> mend_links(JobContext& r) {
   return right ? Result<void>{} : point_links(r.host, r.release);
 }
 
+// The text that an older chillbox made has no place for a certificate: it is made again, once, if
+// NGINX takes it.
+Result<void> renew_text(JobContext& r) {
+  auto& row = r.release.row;
+  if (row.nginx.empty() || nginx::takes_certificate(row.nginx))
+    return {};
+  const auto text = render(r.host, r.release);
+  if (!text || !nginx::takes_certificate(*text))
+    return {}; // it says itself where it listens
+  if (const auto good = r.host.nginx.test(r.job.site, *text); !good) {
+    log::warn(cat("site '", r.job.site.str(),
+        "': no certificate before its next deploy: ", good.error().message));
+    return {};
+  }
+  row.nginx = *text;
+  TRY(r.host.store.put_release(row));
+  return write_manifest(r.host, r.job.site, &row);
+}
+
 Result<void> mend_nginx(JobContext& r) {
   TRY(r.host.nginx.guard_logs(r.job.site));
+  TRY(renew_text(r));
   if (r.release.row.nginx.empty() || TRY(r.host.nginx.installed(r.job.site)) == r.release.row.nginx)
     return {};
   TRY(r.host.nginx.install(r.job.site, r.release.row.nginx));

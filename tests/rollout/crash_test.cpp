@@ -329,3 +329,23 @@ TEST_CASE("[fault-120] a site that is gone when the daemon dies behind its remov
   host.restart();
   CHECK(host.run(job).state == JobState::done);
 }
+
+TEST_CASE("a site of an older chillbox gets a text with a place for a certificate at the next start, if NGINX takes it") {
+  CrashHost host;
+  auto row = host.live();
+  const std::string now = row.nginx;
+  REQUIRE(nginx::takes_certificate(now));
+  row.nginx = "server { listen 80; }\n";
+  must(host.store().put_release(row));
+  must(host.context().nginx.install(site(), row.nginx));
+  host.runner.nginx_error = "unknown directive";
+  host.restart();
+  must(rollout::bring_up(host.context(), site(), true));
+  CHECK(host.nginx_text() == row.nginx);
+  host.runner.nginx_error.clear();
+  host.restart();
+  must(rollout::bring_up(host.context(), site(), true));
+  CHECK(host.nginx_text() == now);
+  CHECK(host.live().nginx == now);
+  CHECK(disagreement(host, "2.0.0") == "");
+}
