@@ -246,6 +246,9 @@ forwarded() { visit lb.example /s -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-
     app_line inst 'import os, sqlite3; os.makedirs(app.instance_path, exist_ok=True); app.add_url_rule("/db", "db", lambda: sqlite3.connect(os.path.join(app.instance_path, "a.db")).execute("select 7").fetchone()[0].__str__())'
     brought inst
     right 7 "$(visit inst.example /db)"
+    app_line inst 'import os; app.add_url_rule("/where", "where", lambda: os.path.realpath(app.instance_path))'
+    brought inst
+    right /var/lib/inst/web "$(visit inst.example /where)"
 }
 
 # benoitc/gunicorn#520, #949

@@ -89,7 +89,8 @@ public:
     TRY(run());
     TRY(adopt_layers());
     TRY(m_r.host.disk.remove_tree(m_work));
-    return check_links();
+    TRY(check_links());
+    return link_data();
   }
 
 private:
@@ -162,13 +163,28 @@ private:
       if (link.target.starts_with(m_cache + "/"))
         TRY(check_layer(link));
       else if (!stays_inside(below + link.path, link.target) && !is_of_the_system(link.target) &&
-          !is_of_the_release(link.target))
+          !is_of_the_release(link.target) && link.target != data_dir())
         return fail(Code::denied,
             cat("what was built has a link that leaves the release: '",
                 printable(below + link.path), "' links to '", printable(link.target),
                 "'; it may go to the release, to its layers and to programs of the system"));
     }
     return {};
+  }
+
+  // Where programs of its kind write, although that is in the service's folder. What the release
+  // brings there itself stays.
+  Result<void> link_data() {
+    auto& disk = m_r.host.disk;
+    const std::string folder = cat(m_r.release_dir(), "/", m_p.service.folder());
+    for (const auto& name : TRY(disk.list(m_built + "/data-links")))
+      if (disk.exists(folder) && !disk.exists(cat(folder, "/", name)))
+        TRY(disk.set_link(data_dir(), cat(folder, "/", name)));
+    return {};
+  }
+
+  std::string data_dir() const {
+    return cat(m_r.host.paths.data(m_r.job.site), "/", m_p.service.folder());
   }
 
   bool is_of_the_release(std::string_view target) const {

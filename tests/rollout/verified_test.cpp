@@ -172,7 +172,13 @@ TEST_CASE("a link that a build makes stays in the release, its layers and the sy
         std::string::npos);
     CHECK(disagreement(host, "1.0.0") == "");
   }
-  for (const std::string target : {"/usr/bin/python3", "../../app", "built", "/opt/x/bin/x"}) {
+  const std::string data = host.paths.data(site());
+  for (const std::string target : {data, data + "/app/x", data + "/app/", data + "/../app"}) {
+    CAPTURE(target);
+    CHECK(deploy(links(target)).state == JobState::failed);
+  }
+  for (const std::string target : {std::string("/usr/bin/python3"), std::string("../../app"),
+           std::string("built"), std::string("/opt/x/bin/x"), data + "/app"}) {
     CAPTURE(target);
     CHECK(deploy(links(target)).state == JobState::done);
   }
@@ -181,6 +187,21 @@ TEST_CASE("a link that a build makes stays in the release, its layers and the sy
     fs::create_symlink("/var/lib/blog/x", variable(c, "CHILLBOX_LAYER_DIR") + "/bad/x");
   });
   CHECK(layer.message.find("layer bad: 'x' links to '/var/lib/blog/x'") != std::string::npos);
+}
+
+TEST_CASE("a name in data-links of a build becomes a link to the service's data, unless the release has it (faults 359)") {
+  LiveHost host;
+  host.runner.app("2.0.0").building = [](const os::Command& c) {
+    for (const std::string name : {"instance", "app.py"})
+      spit(cat(variable(c, "CHILLBOX_BUILD_DIR"), "/data-links/", name), "");
+  };
+  const auto job = host.deploy("2.0.0");
+  REQUIRE(job.state == JobState::done);
+  const std::string folder = cat(host.paths.releases(site()), "/", job.release, "/app/");
+  CHECK(fs::read_symlink(folder + "instance") == host.paths.data(site()) + "/app");
+  CHECK(fs::is_regular_file(fs::symlink_status(folder + "app.py")));
+  CHECK(host.rollback().state == JobState::done); // its digest is of the tree with the link
+  CHECK(host.rollback("2.0.0").state == JobState::done);
 }
 
 TEST_CASE("what NGINX serves by itself has no link out of it, brought or built [attack-D12]") {

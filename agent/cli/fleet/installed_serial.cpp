@@ -20,10 +20,11 @@ Result<uint64_t> installed_serial(
     if (answers[i].code == exit_code(Code::not_found))
       continue; // no such site there yet
     if (answers[i].code != 0)
-      return fail(answers[i].code == exit_code(Code::unreachable) ? Code::unreachable : Code::failure,
+      return fail(
+          answers[i].code == exit_code(Code::unreachable) ? Code::unreachable : Code::failure,
           cat("--for ", hosts[i].name, ": ", printable(answers[i].last_error, 300)));
-    const auto list = TRY_IN(cat("--for ", hosts[i].name),
-        control::read_answer<control::ReleaseList>(answers[i].out));
+    const auto list = TRY_IN(
+        cat("--for ", hosts[i].name), control::read_answer<control::ReleaseList>(answers[i].out));
     serial = std::max(serial, secrets ? list.secrets_serial : list.serial);
     for (const auto& release : list.releases) // all that a host of an earlier version says
       serial = std::max(serial, secrets ? 0 : release.serial);
