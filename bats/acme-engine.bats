@@ -218,7 +218,7 @@ refused() { # TYPE
 }
 
 @test "a CA that means ill costs its deadline, a little memory and one message [fault-288]" {
-    for fault in garbage empty big redirect 'redirect http://127.0.0.1/' 'redirect file:///etc/passwd' 'error 500' 'error 404' other-scheme 'other-scheme file:///etc/shadow' bad-token other-name; do
+    for fault in garbage empty big redirect 'redirect http://127.0.0.1/' 'redirect file:///etc/passwd' 'error 500' 'error 404' other-scheme 'other-scheme file:///etc/shadow' bad-token other-name "up-for-ever 900000"; do
         pebble fault "$fault"
         echo "fault $fault" >&2
         input '.deadline = 20' >"$BATS_TEST_TMPDIR/input"

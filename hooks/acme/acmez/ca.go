@@ -22,6 +22,7 @@ import (
 
 const (
 	bodyLimit    = 1 << 20 // one answer of the CA
+	totalLimit   = 8 << 20 // all of them
 	requestLimit = 1000    // of one run: a CA that says "again, at once" for ever is not obeyed
 	requestTime  = 30 * time.Second
 )
@@ -32,6 +33,7 @@ type ca struct {
 	in        *input
 	next      *http.Transport
 	requests  int
+	total     int
 	status    int // of the last answer
 	retry     time.Time
 	link      string
@@ -97,6 +99,9 @@ func (c *ca) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	if len(body) > bodyLimit {
 		return nil, fmt.Errorf("%s answered with more than %d bytes", request.URL.Host, bodyLimit)
+	}
+	if c.total += len(body); c.total > totalLimit {
+		return nil, fmt.Errorf("%s sent more than %d bytes", request.URL.Host, totalLimit)
 	}
 	c.remember(response)
 	if c.status >= 300 && c.status < 400 {
@@ -172,6 +177,9 @@ func (c *ca) failure(ctx context.Context, err error) answer {
 		report["detail"] = explained(err)
 	}
 	report["detail"] = clean(report["detail"].(string), textLimit)
+	if c.status < 400 { // of an order that is not ready, not of a refusal
+		c.retry = time.Time{}
+	}
 	out := answer{"ok": false, "problem": report, "retry_at": at(c.retry), "order_url": null(c.orderURL), "ca_date": at(c.date)}
 	if len(c.warnings) > 0 {
 		out["warnings"] = c.warnings

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -140,7 +141,7 @@ func ask(ctx context.Context, network, server string, name dnsmessage.Name, kind
 	until, _ := ctx.Deadline()
 	connection.SetDeadline(until)
 	question := dnsmessage.Question{Name: name, Type: kind, Class: dnsmessage.ClassINET}
-	id := uint16(time.Now().UnixNano())
+	id := uint16(rand.Uint32())
 	query := dnsmessage.Message{Header: dnsmessage.Header{ID: id, RecursionDesired: true}, Questions: []dnsmessage.Question{question}}
 	packed, err := query.Pack()
 	if err != nil {
