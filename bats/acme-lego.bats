@@ -149,3 +149,19 @@ END
     ask order '.account += "/none"'
     refused :accountDoesNotExist
 }
+
+@test "lego, another version's arguments, or no lego: said before a CA is asked" {
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    printf '#!/bin/sh\necho "lego 5: run renew"\n' >"$BATS_TEST_TMPDIR/bin/lego"
+    chmod 0755 "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR/bin" "$BATS_TEST_TMPDIR/bin/lego"
+    before=$(pebble count)
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH ask order
+    refused local
+    said '.problem.detail | contains("not version 4")'
+    rm "$BATS_TEST_TMPDIR/bin/lego"
+    for tool in sh dirname pwd printf head; do ln -s "$(command -v $tool)" "$BATS_TEST_TMPDIR/bin/"; done
+    input | net setpriv --reuid $ENGINE_UID --clear-groups env PATH="$BATS_TEST_TMPDIR/bin" "$ENGINE" order >"$OUT"
+    refused local
+    said '.problem.detail == "install lego and jq"'
+    [ "$(pebble count)" -eq "$before" ]
+}
