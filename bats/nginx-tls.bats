@@ -249,6 +249,24 @@ switches() {
 
 @test "after a switch the next request goes to the new release, in a template without Connection too [fault-328]" { each switches; }
 
+# REQUESTS and RENEWALS for more: `make test-tls-load`.
+renewals() {
+    write "$D" '[.certificates]' && reload
+    inside "$ROOT/tests/nginx/visitors" 8443 blog.example "$TOP/ca.pem" "${REQUESTS:-2400}" >"$D/visitors" 2>"$D/visitors.errors" 3>&- 4>&- &
+    local visitors=$! number=0
+    while [ "$number" -lt "${RENEWALS:-3}" ]; do
+        sleep 0.3
+        certify blog blog.example,www.blog.example && cp "$TOP/pem/blog.pem" "$D/var/lib/chillbox/certs/blog.pem.new" &&
+            mv "$D/var/lib/chillbox/certs/blog.pem.new" "$D/var/lib/chillbox/certs/blog.pem" && reload || return 1
+        number=$((number + 1))
+    done
+    wait "$visitors" || { cat "$D/visitors" "$D/visitors.errors" >&2; return 1; }
+    echo "# NGINX $VERSION: $(cat "$D/visitors")" >&3
+    with "$(cat "$D/visitors")" ' 0 failed' && [ "$(sed 's/.* \([0-9]*\) certificates/\1/' "$D/visitors")" -gt 1 ]
+}
+
+@test "certificates are renewed under visitors who keep their connections, and no request fails" { each renewals; }
+
 http3() {
     curl=$("$ROOT/tests/host/debs" trixie curl nghttp2-client 2>/dev/null) || skip "no curl with HTTP/3 could be fetched"
     h3() { inside "$ROOT/tests/host/debs" --run "$curl" /usr/bin/curl -s -m 10 --cacert "$TOP/ca.pem" --connect-to ::127.0.0.1: --http3-only "$@"; }

@@ -84,6 +84,7 @@ struct Build {
   bool keeps_connections() const {
     return version >= 1'029'007;
   } // to upstreams, unless told not to
+  bool spares_visitors() const { return version >= 1'027'004; } // keepalive_min_timeout
   bool rotates_ticket_keys() const { return version >= 1'023'002; }
 };
 Build build_of(std::string_view nginx_v);

@@ -62,6 +62,8 @@ std::string secure_part(
   std::string out = listen(host, host.https_port, ipv6, directive ? "ssl" : "ssl http2");
   if (directive)
     out += "  http2 on;\n";
+  if (build.spares_visitors()) // a reload does not close what a visitor is about to use
+    out += "  keepalive_min_timeout 2s;\n";
   if (host.tls.http3 && build.http3)
     out += cat("  listen ", host.https_port, " quic;\n",
         ipv6 ? cat("  listen [::]:", host.https_port, " quic;\n") : std::string());

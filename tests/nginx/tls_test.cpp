@@ -91,6 +91,8 @@ TEST_CASE("each version gets the words that it takes without a warning") {
   CHECK(has(old, "ssl_session_tickets off;"));
   CHECK(has(now, "listen 443 ssl;\n  listen [::]:443 ssl;\n  http2 on;\n"));
   CHECK_FALSE(has(now, "tickets"));
+  CHECK(has(now, "keepalive_min_timeout 2s;"));
+  CHECK_FALSE(has(old, "keepalive_min_timeout"));
   for (const auto& text : {old, now}) {
     CHECK(has(text, "ssl_certificate /c/blog.pem;\n  ssl_certificate_key /c/blog.pem;\n"));
     CHECK(has(text, "ssl_protocols TLSv1.2 TLSv1.3;"));
