@@ -159,6 +159,8 @@ Result<control::Unlocked> unlock(const Call& call) {
   log::info(cat("unlocked by ", call.actor));
   auto came =
       call.state.engine.unlocked(k_bring_up_wait, [&] { return call.state.stopping.load(); });
+  if (call.state.monitor.certificates.unlocked)
+    call.state.monitor.certificates.unlocked();
   return control::Unlocked{.changed = std::nullopt,
       .recipient = std::move(recipient),
       .sites = std::move(came.sites),

@@ -34,6 +34,7 @@ struct CertificateRequests {
   std::function<Result<control::CertificateRenewal>(const std::string&, bool staging)> renew = {};
   std::function<Result<Certificate>(const std::string&)> revoke = {};
   std::function<Result<control::AcmeAccount>()> account = {};
+  std::function<void()> unlocked = {}; // keys in memory can be opened
 };
 
 // What the monitor does when a verb asks for it.

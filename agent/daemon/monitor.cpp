@@ -34,6 +34,15 @@ os::Millis sooner(os::Millis a, os::Millis b) {
   return a.count() < 0 ? b : b.count() < 0 ? a : std::min(a, b);
 }
 
+CertificateRequests requests_of(tls::Certificates& all) {
+  return {.all = [&all] { return all.all(); },
+      .check = [&all](const std::string& site) { return all.check(site); },
+      .renew = [&all](const std::string& site, bool staging) { return all.renew(site, staging); },
+      .revoke = [&all](const std::string& site) { return all.revoke(site); },
+      .account = [&all] { return all.account(); },
+      .unlocked = [&all] { all.unlocked(); }};
+}
+
 } // namespace
 
 Monitor::Monitor(
@@ -50,12 +59,15 @@ Monitor::Monitor(
             return rollout::site_command(m_host, site, command);
           },
           [this] { m_changes.notify(); }}),
+      m_certificates({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,
+          m_host.config, m_host.as_root, tls_parts()}),
       m_engine(m_host), m_edge(m_host.clock, m_host.config.artifact_max),
       m_control_server(m_host, m_engine, m_crontab, m_changes,
           {.reload = [this] { return reload(); },
               .upgrade = [this] { return upgrade(); },
               .refused_webhooks = [this] { return m_intake->refused().webhooks; },
-              .refused_uploads = [this] { return m_intake->refused().uploads; }}),
+              .refused_uploads = [this] { return m_intake->refused().uploads; },
+              .certificates = requests_of(m_certificates)}),
       m_logs(m_host) {}
 Result<void> Monitor::start(Inherited inherited) {
   const auto& paths = m_host.paths;
@@ -81,6 +93,7 @@ Result<void> Monitor::start(Inherited inherited) {
   m_intake = std::make_unique<WebhookIntake>(
       m_host, m_engine, std::move(secret), std::move(senders), k_refusal_hold);
   TRY(start_edge());
+  m_certificates.repair(); // before NGINX reads them
   if (auto host = serve_host(); !host) {
     log::warn(cat("nginx: ", host.error().message));
     m_control_server.warn(cat("nginx: ", host.error().message));
@@ -94,12 +107,14 @@ Result<void> Monitor::start(Inherited inherited) {
   }
   m_engine.recover();
   m_crontab.begin();
+  m_certificates.begin();
   return {};
 }
 
 void Monitor::changed() {
   m_changes.notify();
   m_crontab.refresh();
+  m_certificates.refresh();
 }
 
 Result<void> Monitor::serve_host() {
@@ -210,6 +225,7 @@ void Monitor::leave() {
   m_leaving = true;
   m_hang_up = m_host.clock.mono() + k_hang_up;
   m_control_server.stop();
+  m_certificates.ask_to_stop();
 }
 
 // In this order: an unlock that is under way still needs the jobs, and a request that the edge has

@@ -18,6 +18,7 @@
 #include "rollout/host_context.hpp"
 #include "secrets/vault.hpp"
 #include "store/store.hpp"
+#include "tls/certificates.hpp"
 
 #include <atomic>
 #include <condition_variable>
@@ -50,6 +51,7 @@ private:
   void edge_ended();
   void start_edge_if_due();
   void vault_ended();
+  tls::Parts tls_parts();
   std::optional<End> turn();
   void clear_changes();
   void accept_operator();
@@ -69,6 +71,7 @@ private:
   ChangeNotifier m_changes;
   rollout::HostContext m_host;
   cron::Scheduler m_crontab;
+  tls::Certificates m_certificates;
   rollout::Engine m_engine; // after the crontab, which its jobs refresh
   EdgeProcess m_edge;
   ControlServer m_control_server;

@@ -46,7 +46,7 @@ std::vector<std::string> below(const std::string& dir) {
 // Copies of artifacts and of releases can be large.
 void sweep_all(const os::Paths& paths) {
   for (const auto& dir : {paths.artifacts(), paths.secret_sets(), paths.state() + "/nginx",
-           paths.run() + "/sealed", paths.slots()})
+           paths.run() + "/sealed", paths.slots(), paths.certs(), paths.tls()})
     os::sweep_temporaries(dir);
   for (const auto& dir : below(paths.run() + "/live"))
     os::sweep_temporaries(dir);
@@ -107,6 +107,8 @@ Result<void> prepare_directories(const os::Paths& paths, const config::HostConfi
   TRY(mount_or_make(paths, paths.stage(), config.stage_size, config));
   constexpr uint64_t k_sites = 128; // so many sets fit, an old and a new one of each; what one site
                                     // may take is limited when its set is opened
+  constexpr uint64_t k_keys = 16ULL << 20;
+  TRY(mount_or_make(paths, paths.tls(), k_keys, config));
   TRY(mount_or_make(paths, paths.secrets(), config.secrets_size * 2 * k_sites, config));
   return remove_begun(paths);
 }

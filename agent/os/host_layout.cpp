@@ -38,6 +38,7 @@ std::vector<HostDirectory> host_directories(const Paths& paths) {
       {paths.wheelhouse(), 0755, root, always},
       {paths.sites(), 0755, root, always},
       {paths.logs(), 0755, root, always},
+      {paths.certs(), 0755, root, always},
       {paths.acme(), 0755, root, always},
       {paths.acme() + "/account", 0700, acme, always},
       {paths.acme() + "/.well-known", 0755, root, always},

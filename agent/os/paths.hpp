@@ -36,6 +36,7 @@ struct Paths {
 
   // What is asked of a CA: account/, and .well-known/acme-challenge/, which NGINX serves.
   std::string acme() const { return state() + "/acme"; }
+  std::string certs() const { return state() + "/certs"; }
 
   std::string run() const { return root + "/run/chillbox"; }
   std::string control_socket() const; // CHILLBOX_SOCKET, else run()/control.sock
@@ -44,6 +45,7 @@ struct Paths {
   std::string stage() const { return run() + "/stage"; }
   std::string secrets() const { return run() + "/secrets"; }
   std::string secrets_of(const SiteName& site) const { return secrets() + "/" + site.str(); }
+  std::string tls() const { return run() + "/tls"; } // keys that may not reach a disk
   std::string live(const SiteName& site) const { return run() + "/live/" + site.str(); }
   std::string live_socket(const SiteName& site, const std::string& service) const {
     return live(site) + "/" + service + ".sock";

@@ -89,6 +89,7 @@ struct Certificate {
   std::vector<std::string> wanted; // host names
   std::string chain, key;          // PEM: what is served; key "": it may not reach a disk
   std::string pending, facts;      // JSON
+  bool operator==(const Certificate&) const = default;
 };
 // What a CA was asked for.
 struct CertificateOrder {

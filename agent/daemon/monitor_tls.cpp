@@ -1,0 +1,66 @@
+// What the room tls needs of NGINX, of the vault and of events.
+#include "base/encoding.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "crypto/age.hpp"
+#include "daemon/monitor.hpp"
+#include "rollout/service_kind.hpp"
+
+namespace chillbox::daemon {
+namespace {
+
+constexpr size_t k_most = 64 * 1024;
+
+// What was encrypted for this host, opened with the file key that the vault gives.
+Result<SecretString> open_sealed(secrets::Vault& vault, const std::string& sealed) {
+  const auto bytes = TRY(unbase64(sealed));
+  const auto header = TRY(crypto::parse_age_header(bytes));
+  const std::string head(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(header.size));
+  const auto key = TRY(vault.file_key(head));
+  crypto::PayloadReader reader(key, crypto::bytes_source(ByteView(bytes).subspan(header.size)));
+  SecretString text;
+  for (;;) {
+    const auto part = TRY(reader.next());
+    if (part.empty())
+      return text;
+    if (text.size() + part.size() > k_most)
+      return fail(Code::too_large, "a key that is longer than any");
+    text.append(reinterpret_cast<const char*>(part.data()), part.size());
+  }
+}
+
+} // namespace
+
+tls::Parts Monitor::tls_parts() {
+  tls::Parts parts;
+  parts.test = [this](const std::string& id, const nginx::SiteTls& text) {
+    return m_nginx.test_tls(id, text);
+  };
+  parts.install = [this](const std::string& id, const nginx::SiteTls& text) {
+    return m_nginx.install_tls(id, text);
+  };
+  parts.reload = [this] { return m_nginx.reload(); };
+  parts.start_nginx = [this]() -> Result<void> {
+    os::Command start;
+    start.argv = {"rc-service", "--ifstopped", "nginx", "start"};
+    start.leaves_daemon = true;
+    const auto exit = TRY(m_host.runner.run(start));
+    return exit.ok()
+        ? Result<void>{}
+        : fail(Code::failure, cat("rc-service nginx start: ", printable(trim(exit.err))));
+  };
+  parts.takes = [this](const std::string& name) {
+    const auto site = SiteName::parse(name);
+    const auto text = site ? m_nginx.installed(*site) : Result<std::string>("");
+    return !site || (text && nginx::takes_certificate(*text));
+  };
+  parts.open_sealed = [this](const std::string& sealed) { return open_sealed(m_vault, sealed); };
+  parts.event = [this](const std::vector<std::pair<std::string, std::string>>& environment) {
+    if (auto ran = rollout::run_event(m_host, "tls", environment, [](std::string_view) {}); !ran)
+      log::warn(ran.error().message);
+  };
+  parts.changed = [this] { m_changes.notify(); };
+  return parts;
+}
+
+} // namespace chillbox::daemon

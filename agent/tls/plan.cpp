@@ -1,0 +1,116 @@
+#include "tls/plan.hpp"
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "control/certificate.hpp"
+#include "nginx/nginx.hpp"
+#include "tls/files.hpp"
+
+#include <algorithm>
+
+namespace chillbox::tls {
+namespace {
+
+constexpr size_t k_tlsserver_names = 25, k_most_names = 100;
+
+std::string mode_name(config::Tls::Mode mode) {
+  switch (mode) {
+  case config::Tls::Mode::off: return "off";
+  case config::Tls::Mode::provided: return "provided";
+  case config::Tls::Mode::edge: return "edge";
+  default: return "auto";
+  }
+}
+
+// A public CA certifies names of the public tree only; one of the administrator's own may know
+// others.
+std::string why_not_ours(const Wanted& wanted, const config::HostTls& tls) {
+  if (!tls.issues())
+    return "tls.acme is \"off\" in chillbox.toml";
+  if (tls.acme.starts_with("https://"))
+    return {};
+  for (const auto& name : wanted.names)
+    if (config::is_public_name(name.starts_with("*.") ? name.substr(2) : name))
+      return {};
+  return cat("no public CA certifies ", wanted.names.front(), ": it is not a public name");
+}
+
+// More than a profile takes: one that takes them.
+void fit(Wanted& wanted) {
+  if (wanted.names.size() > k_tlsserver_names && wanted.profile == "tlsserver")
+    wanted.profile = "classic";
+  if (wanted.names.size() > k_most_names) {
+    log::warn(cat("site '", wanted.site, "': only its first ", k_most_names,
+        " names fit into a certificate"));
+    wanted.names.resize(k_most_names);
+  }
+}
+
+void add_site(Plan& plan, const config::Site& site, const std::string& release, os::Disk& disk,
+    const os::Paths& paths, const config::HostConfig& config) {
+  const bool dns = site.tls.challenge == config::Tls::Challenge::dns_01;
+  Wanted plain{.id = site.slug.str(),
+      .site = site.slug.str(),
+      .release = release,
+      .names = {},
+      .mode = mode_name(site.tls.mode),
+      .challenge = dns ? "dns-01" : "http-01",
+      .dns = site.tls.dns,
+      .profile = config::profile_of(site.tls, config.tls),
+      .memory = site.tls.key_in_memory,
+      .tls = site.tls};
+  if (has_own_files(disk, paths, plain.site))
+    plain.mode = "provided";
+  Wanted wild = plain;
+  wild.id += ".wildcard";
+  for (const auto& name : site.domains)
+    (name.starts_with("*.") ? wild : plain).names.push_back(name);
+  for (Wanted* one : {&plain, &wild}) {
+    if (one->names.empty() || (one == &wild && one->mode != "auto" && one->mode != "provided"))
+      continue;
+    one->why_not = one->mode == "auto" ? why_not_ours(*one, config.tls) : "";
+    if (one == &wild && !dns && one->why_not.empty())
+      one->why_not =
+          cat("a wildcard needs \"challenge\": \"dns-01\" and \"dns\" in the site's \"tls\": ",
+              one->names.front());
+    fit(*one);
+    plan.wanted.push_back(std::move(*one));
+  }
+}
+
+void add_host(Plan& plan, const config::HostConfig& config) {
+  const std::string name = nginx::host_name_of(config);
+  if (name.empty() || !config.tls_certificate.empty())
+    return;
+  Wanted host{.id = std::string(control::k_host_certificate),
+      .site = "",
+      .release = "",
+      .names = {name},
+      .profile = config::profile_of({}, config.tls)};
+  host.why_not = why_not_ours(host, config.tls);
+  plan.wanted.push_back(std::move(host));
+}
+
+} // namespace
+
+Result<Plan> make_plan(
+    store::Store& store, os::Disk& disk, const os::Paths& paths, const config::HostConfig& config) {
+  Plan plan;
+  for (const auto& row : TRY(store.sites())) {
+    if (row.live.empty())
+      continue;
+    const std::string file =
+        cat(paths.releases(row.site), "/", row.live, "/", row.site.str(), ".site.json");
+    const auto text = disk.read(file, config::k_max_site_json);
+    auto site = text ? config::parse_site(*text, row.site) : std::unexpected(text.error());
+    if (!site) { // a release in memory, before its rebuild
+      plan.unknown.insert(row.site.str());
+      continue;
+    }
+    add_site(plan, *site, row.live, disk, paths, config);
+  }
+  add_host(plan, config);
+  return plan;
+}
+
+} // namespace chillbox::tls
