@@ -6,6 +6,8 @@
 load helpers/box
 load helpers/tls
 
+internal() { ask "$1" ".directory = \"https://127.0.0.1:14444/acme/acme/directory\" | .ca_file = \"$STEP/ca.pem\" | ${2:-.}"; }
+
 setup_file() {
     bats_require_minimum_version 1.5.0
     export BATS_NO_PARALLELIZE_WITHIN_FILE=true
@@ -18,6 +20,7 @@ setup_file() {
     net sh "$ROOT/tests/tls/step-ca" up "$STEP"
     chmod 0711 "$STEP"
     chmod 0644 "$STEP/ca.pem"
+    internal account
 }
 
 teardown_file() {
@@ -30,10 +33,7 @@ setup() {
     [ -n "${STEP-}" ] || skip 'no Go, no CA'
 }
 
-internal() { ask "$1" ".directory = \"https://127.0.0.1:14444/acme/acme/directory\" | .ca_file = \"$STEP/ca.pem\" | ${2:-.}"; }
-
 @test "an internal CA: its own root, its own account, a certificate of a day, what it does not know left out" {
-    internal account
     said '.ok and .created'
     internal order '.profile = "tlsserver"'
     said '.ok and .profile == null and .replaced == false and .ari == null and (.warnings[0] | contains("no profile tlsserver"))'
@@ -60,9 +60,9 @@ internal() { ask "$1" ".directory = \"https://127.0.0.1:14444/acme/acme/director
 
 @test "an internal CA: the failure of a challenge, an order that is continued" {
     csr nowhere.example
-    pebble dns add-a '{"host":"nowhere.example","addresses":["127.0.0.9"]}' >/dev/null
+    pebble dns add-a '{"host":"nowhere.example","addresses":["10.9.9.9"]}' >/dev/null
     internal order '.deadline = 30'
-    said '.ok' # everything on this machine answers for every name
+    said '.ok == false and (.problem.type | endswith(":connection") or . == "deadline")'
     csr blog.example www.blog.example
     internal order
     url=$(jq -r .order_url "$OUT")
