@@ -24,7 +24,8 @@ HOT := crypto artifact edge
 OPT_TESTS := -O0 -g1 -U_FORTIFY_SOURCE
 # -Wno-restrict: g++ 12 sees overlaps in std::string that cannot be (its bug 105329).
 # -Wno-stringop-overread: it believes that a string may have 2^64 - 1 bytes where it inlines find() and ==.
-CPPFLAGS += -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION='"$(VERSION)"'
+# A release's archive brings the libraries that are headers only and that not every distribution has.
+CPPFLAGS += $(if $(wildcard vendor/include),-isystem vendor/include) -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION='"$(VERSION)"'
 CXXFLAGS += -std=c++23 $(OPT) -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Wno-restrict -Wno-stringop-overread $(WERROR) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -DCHILLBOX_SANITIZED -U_FORTIFY_SOURCE)
 # musl gives a thread 128 KiB unless the program says otherwise; glibc ignores this.

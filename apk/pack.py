@@ -33,6 +33,8 @@ SPLIT = [
     ("-zsh-completion", r"/usr/share/zsh/", "Zsh completions", "zsh"),
     ("-fish-completion", r"/usr/share/fish/", "Fish completions", "fish"),
 ]
+# What static programs have inside, with the programs' own ISC; third-party.txt has the texts.
+INSIDE = ["Apache-2.0", "Apache-2.0 WITH LLVM-exception", "blessing", "BSD-2-Clause", "BSD-3-Clause", "LGPL-2.1-only", "MIT", "Zlib"]
 SCRIPTS = ("pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-deinstall")
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -152,6 +154,7 @@ def package(out, key, about, part, stage, files):
 
 def pack(arch, build, version, key, out, release="0"):
     about = apkbuild()
+    about["license"] = " AND ".join([about["license"], *INSIDE])
     about.update(arch=arch, version="%s-r%s" % (version, release), packager=about["maintainer"], commit=commit())
     os.makedirs(os.path.join(out, arch), exist_ok=True)
     public_half(key, out)

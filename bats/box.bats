@@ -103,12 +103,12 @@ STATE=${BOX_STATE:-/var/lib/chillbox-box}
     export LEAK=1
     run -0 box run "$HOST" -- env
     [[ "$output" != *LEAK* ]]
-    box run "$HOST" -- sh -c 'addgroup extra; adduser -D guest 2>/dev/null || adduser --disabled-password --gecos "" guest;
-        adduser guest extra' >/dev/null 2>&1
-    run -0 box run "$HOST" -u guest -- sh -c 'id -un; echo $HOME; pwd; id -Gn'
-    [ "${lines[0]}" = guest ]
-    [ "${lines[1]}" = /home/guest ]
-    [ "${lines[2]}" = /home/guest ]
+    box run "$HOST" -- sh -c 'addgroup extra; adduser -D visitor 2>/dev/null || adduser --disabled-password --gecos "" visitor;
+        adduser visitor extra' >/dev/null 2>&1
+    run -0 box run "$HOST" -u visitor -- sh -c 'id -un; echo $HOME; pwd; id -Gn'
+    [ "${lines[0]}" = visitor ]
+    [ "${lines[1]}" = /home/visitor ]
+    [ "${lines[2]}" = /home/visitor ]
     [[ "${lines[3]}" == *extra* ]]
     run -125 box run "$HOST" -u nobody-here -- true
 }
@@ -164,10 +164,13 @@ END
     chmod 0755 "$BATS_TEST_TMPDIR/sleeper"
     box push "$HOST" "$BATS_TEST_TMPDIR/sleeper" /etc/init.d/sleeper
     box run "$HOST" -- rc-service sleeper start
-    first=$(box run "$HOST" -- pgrep -x sleep)
+    for _ in $(seq 50); do
+        first=$(box run "$HOST" -- cat /run/openrc/options/sleeper/child_pid) && break
+        sleep 0.1
+    done
     box run "$HOST" -- kill -9 "$first"
     for _ in $(seq 50); do
-        second=$(box run "$HOST" -- pgrep -x sleep) && [ "$second" != "$first" ] && break
+        second=$(box run "$HOST" -- cat /run/openrc/options/sleeper/child_pid) && [ "$second" != "$first" ] && break
         sleep 0.1
     done
     [ -n "$second" ]
@@ -191,7 +194,7 @@ END
 
 @test "a host that reboots itself comes back" {
     init=$(cat "$STATE/$HOST/init")
-    box run "$HOST" -- openrc-shutdown -r now || :
+    box run "$HOST" -- sh -c "command -v openrc-shutdown >/dev/null && exec openrc-shutdown -r now; exec reboot" || :
     for _ in $(seq 200); do
         [ "$(cat "$STATE/$HOST/init" 2>/dev/null || echo "$init")" = "$init" ] || break
         sleep 0.1

@@ -121,7 +121,7 @@ END
     sleep 1
     pids=$(in_box pgrep -f 'sleep 7005' | tr '\n' ' ')
     # shellcheck disable=SC2086 # several words
-    in_box sh -c 'kill -9 "$(pgrep -o -x chillboxd)"; for i in 1 2 3 4 5 6 7 8 9 10; do
+    in_box sh -c 'kill -9 "$(cat /run/openrc/options/chillboxd/child_pid)"; for i in 1 2 3 4 5 6 7 8 9 10; do
         left=; for pid in "$@"; do [ ! -d "/proc/$pid" ] || left="$left $pid"; done
         [ -n "$left" ] || exit 0; sleep 0.1; done; echo "left: $left"; exit 1' sh $pids
     wait_for 20 ctl ping
@@ -158,7 +158,7 @@ END
     printf 'python3 -I bomb.py 3\n' | attack_file evil kit/build.sh
     artifact=$(attack_pack evil)
     attack_send evil "$artifact" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
-    bombs() { [ "$(in_box pgrep -c -f 'bomb.py 3')" -gt 20 ]; }
+    bombs() { [ "$(in_box pgrep -f 'bomb.py 3' | wc -l)" -gt 20 ]; }
     wait_for 20 bombs
     [[ "$(visit good / -m 5)" == 'hello from good'* ]]
     ctl ping
@@ -166,14 +166,14 @@ END
     made=$(last_job | sed -n 's/.*made //p')
     [ "$made" -gt 10 ]
     [ "$made" -le 208 ]
-    [ "$(in_box pgrep -c -f 'bomb.py 3' || :)" = 0 ]
+    [ "$(in_box pgrep -f 'bomb.py 3' | wc -l)" = 0 ]
 }
 
 @test "a fork bomb in a service is bounded, and the others answer [attack-D13]" {
     bomb | attack_file evil web/bomb.py
     attack_deploy evil
     in_service evil sh -c 'exec setsid python3 -I "$PWD/bomb.py" 3 >/var/lib/evil/made' 3>&- &
-    bombs() { [ "$(in_box pgrep -c -f 'bomb.py 3')" -gt 20 ]; }
+    bombs() { [ "$(in_box pgrep -f 'bomb.py 3' | wc -l)" -gt 20 ]; }
     wait_for 20 bombs
     [[ "$(visit good / -m 5)" == 'hello from good'* ]]
     ctl ping

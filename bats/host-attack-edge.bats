@@ -10,7 +10,7 @@ setup_file() {
     host_possible || return 0
     host_up
     host_set_up
-    in_box useradd -m mallory -G chillbox-admin
+    add_user mallory 4001 /home/mallory chillbox-admin
     box push "$HOST" "$ROOT/tests/host/attack-put" "$ROOT/tests/host/attack-control" /usr/local/bin/
     secrets hush >&2
     deploy 1.0.0 >&2
@@ -87,17 +87,20 @@ log_lines() { in_box sh -c 'wc -l </var/log/chillbox/chillboxd.log'; }
     [ "$(in_box sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$edge/status")" -le 16000 ]
 }
 
+# limit PID WHAT SOFT HARD, as prlimit does
+limit() { in_box python3 -c 'import resource, sys; resource.prlimit(int(sys.argv[1]), getattr(resource, "RLIMIT_" + sys.argv[2]), (int(sys.argv[3]), int(sys.argv[4])))' "$@"; }
+
 @test "an edge that cannot be started is tried again by a timer: no processor, no flood in the log, no seal [attack-C11]" {
     pid=$(monitor)
     free=$(in_box sh -c 'n=0; while [ -e "/proc/$1/fd/$n" ]; do n=$((n + 1)); done; echo $n' sh "$pid")
-    in_box prlimit --pid "$pid" --nofile="$free:4096" # no other descriptor is to be had
+    limit "$pid" NOFILE "$free" 4096 # no other descriptor is to be had
     lines=$(log_lines)
     used=$(ticks "$pid")
     in_box pkill -9 -u chillbox
     sleep 5
     used=$(($(ticks "$pid") - used))
     lines=$(($(log_lines) - lines))
-    in_box prlimit --pid "$pid" --nofile=1024:4096
+    limit "$pid" NOFILE 1024 4096
     printf '# %s ticks, %s lines in 5 s\n' "$used" "$lines" >&3
     [ "$used" -le 50 ]
     [ "$lines" -ge 3 ]
@@ -109,9 +112,9 @@ log_lines() { in_box sh -c 'wc -l </var/log/chillbox/chillboxd.log'; }
 @test "a thread that is not to be had is an error of one request: the host stays unsealed [attack-C13]" {
     pid=$(monitor)
     size=$(in_box sed -n 's/^VmSize:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status")
-    in_box prlimit --pid "$pid" --as="$((size * 1024 + 300000)):"
+    limit "$pid" AS "$((size * 1024 + 300000))" -1
     run -0 in_box attack-control idle 30 3
-    in_box prlimit --pid "$pid" --as=unlimited:
+    limit "$pid" AS -1 -1
     echo "$output"
     [[ "$output" == *'no thread left'* ]]
     answers() { ctl status >/dev/null 2>&1; }

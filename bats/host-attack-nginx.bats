@@ -73,14 +73,14 @@ live() { # <TEMPLATE: it goes live
     good=$(attack_pack blog)
     box push "$HOST" "$good" /root/good.age
     box push "$HOST" "$good.minisig" /root/good.age.minisig
-    snapshot before /var/log/nginx/blog /var/cache /var/lib/nginx /etc/nginx /run/nginx.pid
+    snapshot before /var/log/nginx/blog /var/cache /var/lib/nginx /etc/nginx /run/nginx.pid /run/nginx
     run in_box chillboxctl plan /root/good.age
     [[ "$output" == *'+  access_log /var/log/nginx/blog/new.log;'* ]]
     unchanged before
     run attack_send blog "$good"
     [ "$status" -eq 0 ] || { echo "$output"; false; }
     [[ "$(visit blog /)" == 'hello from blog '* ]]
-    [ "$(in_box stat -c %U:%a /var/cache/nginx/blog)" = www-data:700 ]
+    [ "$(in_box stat -c %U:%a /var/cache/nginx/blog)" = "$(web_user):700" ]
 }
 
 @test "a template reads no file of the host or of another site [attack-A2]" {
@@ -157,11 +157,11 @@ live() { # <TEMPLATE: it goes live
 
 @test "a name that another server of the host has is refused, with its file [attack-A2]" {
     rm -r "$LAPTOP/sites/blog/nginx"
-    in_box sh -c 'echo "server { listen 80; server_name other.example; return 200 other; }" >/etc/nginx/conf.d/other.conf && nginx -s reload'
+    in_box sh -c 'echo "server { listen 80; server_name other.example; return 200 other; }" >"$1/other.conf" && nginx -s reload' sh "$(http_files)"
     attack_edit blog '.domain_list = ["blog.example", "other.example"]'
     run -8 attack_deploy blog
-    [[ "$output" == *"host name 'other.example' has a server already, in /etc/nginx/conf.d/other.conf"* ]]
-    in_box rm /etc/nginx/conf.d/other.conf
+    [[ "$output" == *"host name 'other.example' has a server already, in $(http_files)/other.conf"* ]]
+    in_box rm "$(http_files)/other.conf"
     attack_edit blog '.domain_list = ["blog.example", "localhost"]'
     run -8 attack_deploy blog
     [[ "$output" == *"'localhost' is this host's own name"* ]]
@@ -176,14 +176,14 @@ live() { # <TEMPLATE: it goes live
         echo "page $n" >"$LAPTOP/sites/calm/page/index.html"
         run -0 attack_deploy calm
     done
-    in_box sh -c 'echo "no such thing" >/etc/nginx/conf.d/broken.conf'
+    in_box sh -c 'echo "no such thing" >"$1/broken.conf"' sh "$(http_files)"
     run -0 ctl rollback calm
     [ "$(visit calm /)" = 'page 1' ]
     in_box rc-service -q chillboxd restart
     unlock
     run -0 ctl rollback calm
     [ "$(visit calm /)" = 'page 2' ]
-    in_box rm /etc/nginx/conf.d/broken.conf
+    in_box rm "$(http_files)/broken.conf"
 }
 
 @test "nobody but root and NGINX reads what visitors of another site asked for, before and after a rotation that runs no program [attack-C6] [attack-D14]" {

@@ -42,21 +42,22 @@ refused() {
 }
 
 @test "a site named like a group of the host does not get into it [attack-A4]" {
-    in_box groupadd docker
-    in_box sh -c 'groupadd -g 4242 ops && useradd -u 4242 -g ops -d /home/ops -M ops'
+    add_group docker
+    add_user ops 4242 -
     refused docker "group 'docker' exists on this host and was not made for site 'docker': choose another site name, or remove the group"
     refused ops "user 'ops' exists on this host and was not made for site 'ops': choose another site name, or remove the user"
     refused root "user 'root' exists on this host and was not made for site 'root'"
-    refused www-data "group 'www-data' exists on this host and was not made for site 'www-data'"
+    web=$(web_user)
+    refused "$web" "group '$web' exists on this host and was not made for site '$web'"
 }
 
 @test "a user with a home that a site's would have is no site's either [attack-A4]" {
-    in_box sh -c 'groupadd -g 4243 mta && useradd -u 4243 -g mta -d /var/lib/mta -M mta'
+    add_user mta 4243 /var/lib/mta
     refused mta "user 'mta' exists on this host and was not made for site 'mta'"
 }
 
 @test "a site named like a package gets none of its directories [attack-A4]" {
-    in_box sh -c 'mkdir -p /srv/wiki /usr/local/src/tools /var/log/nginx/metrics /run/redis && echo theirs >/srv/wiki/page && chmod 0770 /srv/wiki && ln -s /etc /var/lib/etc'
+    in_box sh -c 'mkdir -p /var/lib/dpkg /var/lib/apt /srv/wiki /usr/local/src/tools /var/log/nginx/metrics /run/redis && echo theirs >/srv/wiki/page && chmod 0770 /srv/wiki && ln -s /etc /var/lib/etc'
     refused dpkg "directory '/var/lib/dpkg' exists on this host and was not made for site 'dpkg': choose another site name, or move it away"
     refused apt "directory '/var/lib/apt' exists on this host"
     refused etc "file '/var/lib/etc' exists on this host"
@@ -101,27 +102,31 @@ refused() {
     [ "$(in_box cat /var/lib/shop/status)" = theirs ]
     in_box rm -rf /var/lib/shop
     run -0 send "$(artifact shop)"
-    in_box sh -c 'userdel shop; groupdel shop 2>/dev/null; groupadd -g 4244 shop && useradd -u 4244 -g shop -d /var/lib/shop -M shop'
+    in_box sed -i '/^shop:/d' /etc/passwd /etc/group
+    add_user shop 4244 -
     run ! ctl remove shop --purge -y
     [[ "$output" == *"user 'shop' does not have the id with which it was made"* ]]
     [ "$(in_box id -u shop)" = 4244 ]
-    in_box sh -c 'userdel shop; groupdel shop 2>/dev/null || :'
+    in_box sed -i '/^shop:/d' /etc/passwd /etc/group
     run -0 ctl remove shop --purge -y
 }
 
 # The monitor dies in the middle of user-add, once as the group is there and once as both are.
 @test "a crash while the user is made leaves a site that can be deployed [attack-A4]" {
-    for after in groupadd useradd; do
-        in_box sh -c 'mv "/usr/sbin/$1" "/usr/sbin/$1.real" && cat >"/usr/sbin/$1" && chmod 0755 "/usr/sbin/$1"' sh "$after" <<END
+    tools='groupadd useradd'
+    in_box sh -c 'command -v useradd >/dev/null' || tools='addgroup adduser'
+    for after in $tools; do
+        tool=$(in_box sh -c 'command -v "$1"' sh "$after")
+        in_box sh -c 'mkdir -p /opt/real && mv "$1" /opt/real/ && cat >"$1" && chmod 0755 "$1"' sh "$tool" <<END
 #!/bin/sh
-/usr/sbin/$after.real "\$@" || exit
-mv /usr/sbin/$after.real /usr/sbin/$after
-kill -9 "\$(pgrep -o -x chillboxd)"
+/opt/real/$after "\$@" || exit
+mv /opt/real/$after $tool
+kill -9 "\$(cat /run/openrc/options/chillboxd/child_pid)"
 sleep 1
 END
         next=$(artifact "crash-$after")
         send "$next" --timeout 5s || :
-        wait_for 20 in_box test ! -e "/usr/sbin/$after.real"
+        wait_for 20 in_box test ! -e "/opt/real/$after"
         wait_for 20 unlock
         wait_for 20 sends "$next"
         [ "$(page "crash-$after")" = "page of crash-$after" ]

@@ -17,8 +17,8 @@ setup_file() {
         attack_secrets "$site" "$LAPTOP/word"
         attack_deploy "$site"
     done
-    in_box useradd -m visitor
-    in_box useradd -m -G chillbox-admin operator1
+    add_user visitor
+    add_user operator1 4002 /home/operator1 chillbox-admin
 }
 
 teardown_file() { host_down; }

@@ -144,9 +144,9 @@ on_disk() { grep -rlaF "$1" "${BOX_STATE:-/var/lib/chillbox-box}/$HOST/disk" || 
     [ "$(on_disk "$secret")" = '' ]
     pid=$(in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid | tail -n 1')
     in_box grep -aqF "$secret" "/proc/$pid/environ"
-    in_box adduser --system stranger >/dev/null 2>&1 || in_box useradd stranger
-    for user in www-data stranger chillbox; do
-        run ! in_box su -s /bin/sh "$user" -c "cat /proc/$pid/environ"
+    add_user stranger
+    for user in "$(web_user)" stranger chillbox; do
+        run ! box run "$HOST" -u "$user" -- cat "/proc/$pid/environ"
         [[ "$output" == *[Pp]ermission* ]]
     done
 }

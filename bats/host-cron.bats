@@ -94,7 +94,7 @@ nobody_sleeps() { ! in_box pgrep -u farm -f "sleep $1"; }
     [ "$(last state)" = running ]
     in_box rc-service -q chillboxd restart
     [ "$(last state)" = running ]
-    in_box sh -c 'kill -9 "$(pgrep -o -x chillboxd)"'
+    in_box sh -c 'kill -9 "$(cat /run/openrc/options/chillboxd/child_pid)"'
     wait_for 20 ctl ping
     [ "$(last state)" = running ]
     in_box touch /tmp/go

@@ -45,7 +45,7 @@ print(0 if libc.ptrace(16, int(sys.argv[1]), 0, 0) == 0 else ctypes.get_errno())
     [ "$(edge | wc -l)" -eq 1 ]
     [ "$(vault | wc -l)" -eq 1 ]
     for process in edge vault; do
-        [ "$(status_of "$("$process")" Groups | tr -d ' ')" = "$(in_box id -g "$(in_box ps -o user:32= -p "$("$process")")")" ]
+        [ "$(status_of "$("$process")" Groups | tr -d ' ')" = "$(in_box id -g "$(user_of "$("$process")")")" ]
         [ "$(status_of "$("$process")" PPid)" = "$(monitor)" ]
     done
 }
@@ -80,12 +80,12 @@ print(0 if libc.ptrace(16, int(sys.argv[1]), 0, 0) == 0 else ctypes.get_errno())
     [ "$status" -ne 0 ]
     [ "$(ptrace "$pid" chillbox-vault)" = 1 ]
     # The same user's other processes it may trace: the refusal above is the vault's own.
-    other=$(in_box sh -c 'setpriv --reuid=chillbox-vault --regid=chillbox-vault --clear-groups sleep 20 >/dev/null 2>&1 3>&- & echo $!')
+    other=$(ENDS=1 starts_as chillbox-vault sleep 20 3>&-)
     wait_for 5 runs_as "$other" chillbox-vault
     [ "$(ptrace "$other" chillbox-vault)" = 0 ]
     in_box kill -9 "$other"
 }
-runs_as() { [ "$(in_box ps -o user:32= -p "$1")" = "$2" ]; }
+runs_as() { [ "$(user_of "$1")" = "$2" ]; }
 
 # Some descriptor of this process is a TCP or UDP socket.
 on_the_net() {
@@ -97,7 +97,7 @@ on_the_net() {
     [ "$(in_box stat -c %U "/proc/$(edge)/environ")" = root ]
     [[ "$(in_box grep 'Max core file size' "/proc/$(monitor)/limits")" == *" 0 "* ]]
     for process in monitor edge vault; do run ! on_the_net "$("$process")"; done
-    on_the_net "$(in_box cat /run/nginx.pid)"
+    on_the_net "$(nginx_pid)"
 }
 
 # The process that unpacks, held still in the middle of its work: prints its pid.

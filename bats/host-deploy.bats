@@ -32,7 +32,7 @@ footprint() {
 layer() { in_box sh -c 'cd -P /srv/chillbox/hello/current/.chillbox/api/layer/ && pwd && find . -exec stat -c "%n %i %y" {} + | sort | cksum'; }
 
 # The site's file and the worker processes: a reload changes them.
-nginx_state() { in_box sh -c 'cksum /etc/nginx/*/chillbox.hello.conf; pgrep -P "$(cat /run/nginx.pid)"'; }
+nginx_state() { in_box sh -c 'cksum /etc/nginx/*/chillbox.hello.conf; pgrep -P "$1"' sh "$(nginx_pid)"; }
 
 last_job() { json jobs ".jobs[0]$1"; }
 
@@ -94,7 +94,7 @@ sign() { # ARTIFACT COMMENT [OPTION...]: with minisign itself
 }
 
 @test "the service runs as the site's user from a release that belongs to root, and only NGINX reaches its socket [attack-K1]" {
-    [ "$(in_box sh -c 'ps -o user= -p "$(cat /run/openrc/options/chillbox.hello.api.a/child_pid)"')" = hello ]
+    [ "$(user_of "$(in_box cat /run/openrc/options/chillbox.hello.api.a/child_pid)")" = hello ]
     [ -z "$(in_box find /srv/chillbox/hello/ ! -type l \( ! -user root -o -perm /022 \))" ]
     [ "$(in_box stat -c '%U:%G %a' /run/chillbox/slots/hello)" = "root:root 711" ]
     [ "$(in_box stat -c '%U:%G %a' /run/chillbox/slots/hello/api.a.sock)" = "hello:$WEB 660" ]

@@ -18,7 +18,7 @@ setup_file() {
 teardown_file() { host_down; }
 setup() { host_or_skip; }
 
-used() { in_box df -k --output=used /mnt/small | tail -n 1 | tr -d ' '; }
+used() { in_box df -Pk /mnt/small | awk 'END {print $3}'; }
 
 # 6 MB that do not compress, in the release and in the artifact.
 deploy_large() { # VERSION [PYTHON]

@@ -38,7 +38,7 @@ move_to_small() { # DIR OPTIONS
     in_box sh -c 'cp -a "$1" /tmp/kept && mount -t tmpfs -o "$2" small "$1" && cp -a /tmp/kept/. "$1" && rm -rf /tmp/kept' sh "$1" "$2"
 }
 leave_small() { in_box sh -c 'cp -a "$1" /tmp/kept && umount "$1" && rm -rf "$1"/* && cp -a /tmp/kept/. "$1" && rm -rf /tmp/kept' sh "$1"; }
-fill() { in_box sh -c 'head -c "$2" /dev/zero >"$1/full" 2>/dev/null || :' sh "$1" "${2-1T}"; }
+fill() { in_box sh -c 'head -c "$2" /dev/zero >"$1/full" 2>/dev/null || :' sh "$1" "${2-1000000000000}"; }
 
 nothing_is_left() {
     [ -z "$(in_box ls /run/chillbox/stage | grep -v '^full$')" ]

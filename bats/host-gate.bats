@@ -10,7 +10,7 @@ load helpers/host
 setup_file() {
     host_possible || return 0
     host_up
-    make -s -C "$ROOT" "BUILD=${BUILD:-build}" gate >&2
+    [ -x "$ROOT/${BUILD:-build}/gate-timing" ] || make -s -C "$ROOT" "BUILD=${BUILD:-build}" gate >&2
     host_set_up
     box push "$HOST" "$ROOT/${BUILD:-build}/gate-mutants" "$ROOT/${BUILD:-build}/gate-slow" "$ROOT/${BUILD:-build}/gate-timing" /usr/local/bin/
     box push "$HOST" "$LAPTOP/hook.key" /root/

@@ -101,8 +101,8 @@ master() { in_box cat "/run/openrc/options/chillbox.hello.api.$(live_slot)/child
 }
 
 @test "[fault-116] an old worker of NGINX that waits for its visitor is told by doctor with what ends it, and then it ends" {
-    in_box sh -c 'printf "server { listen 8088; location / { root /srv/slow; limit_rate 1k; } }\n" >/etc/nginx/conf.d/slow.conf
-        mkdir -p /srv/slow && head -c 1000000 /dev/zero >/srv/slow/file && nginx -s reload'
+    in_box sh -c 'printf "server { listen 8088; location / { root /srv/slow; limit_rate 1k; } }\n" >"$1/slow.conf"
+        mkdir -p /srv/slow && head -c 1000000 /dev/zero >/srv/slow/file && nginx -s reload' sh "$(http_files)"
     old() { in_box pgrep -f 'nginx: worker process is shutting down' >/dev/null; }
     none_old() { ! old; }
     workers() { in_box pgrep -f 'nginx: worker process$'; }
@@ -125,7 +125,7 @@ master() { in_box cat "/run/openrc/options/chillbox.hello.api.$(live_slot)/child
     wait_for 5 old
     run ! grep -q '^warn  workers' <<<"$(ctl doctor)"
     wait_for 20 none_old # the visitor has not
-    in_box sh -c 'rm /etc/nginx/conf.d/slow.conf; sed -i 1d /etc/nginx/nginx.conf; nginx -s reload'
+    in_box sh -c 'rm "$1/slow.conf"; sed -i 1d /etc/nginx/nginx.conf; nginx -s reload' sh "$(http_files)"
 }
 
 @test "a hold refuses deploys with who, when and why, exit 7; status shows it; it outlives a reboot" {

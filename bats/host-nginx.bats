@@ -9,8 +9,8 @@ setup_file() {
     needs_root
     ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
     [ -x "$ROOT/${BUILD:-build}/test-nginx" ] || make -s -C "$ROOT" "${BUILD:-build}/test-nginx" >&2
-    box_up NGINX_HOST
-    box push "$NGINX_HOST" "$ROOT/${BUILD:-build}/test-nginx" "$ROOT/tests/nginx/echo" /usr/local/bin/
+    box_up HOST
+    box push "$HOST" "$ROOT/${BUILD:-build}/test-nginx" "$ROOT/tests/nginx/echo" /usr/local/bin/
     in_box sh -c 'mkdir -p /run/chillbox/live/blog /run/chillbox/sealed /run/chillbox/slots &&
         mkdir -p /srv/chillbox/blog/releases/1/docs /srv/chillbox/blog/releases/1/immutable/assets/abc &&
         cd /srv/chillbox/blog && ln -s releases/1 current && echo docs >current/docs/index.html &&
@@ -27,11 +27,11 @@ setup_file() {
     in_box test-nginx '[.site]'
 }
 
-teardown_file() { [ -z "${NGINX_HOST-}" ] || box down "$NGINX_HOST"; }
+teardown_file() { [ -z "${HOST-}" ] || box down "$HOST"; }
 
 setup() { bats_require_minimum_version 1.5.0; }
 
-in_box() { box run "$NGINX_HOST" -- "$@"; }
+in_box() { box run "$HOST" -- "$@"; }
 
 # serve SOCKET NAME: returns when it listens.
 serve() {
@@ -45,7 +45,7 @@ code() { get "$@" -o /dev/null -w '%{http_code}'; }
 headers() { get "$@" -o /dev/null -D - | tr -d '\r'; }
 
 @test "the packaged default site stays, and the host-level server answers to its own names beside it" {
-    in_box test -e /etc/nginx/sites-enabled/default
+    in_box sh -c 'test -e /etc/nginx/sites-enabled/default || test -e /etc/nginx/http.d/default.conf'
     [ "$(get localhost /healthcheck/)" = ok ]
     [ "$(code localhost /)" = 404 ]
     [[ "$(get unknown.test /)" == *"Welcome to nginx"* ]]
@@ -274,14 +274,14 @@ END
 
 @test "[fault-21] [fault-23] a slow body is dropped after three seconds, large headers are refused" {
     begun=$SECONDS
-    in_box bash -c 'exec 3<>/dev/tcp/127.0.0.1/80; printf "POST /v1/hooks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab" >&3; cat <&3' || :
+    box net "$HOST" -- bash -c 'exec 3<>/dev/tcp/127.0.0.1/80; printf "POST /v1/hooks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab" >&3; cat <&3' || :
     [ $((SECONDS - begun)) -le 6 ]
     [ $((SECONDS - begun)) -ge 2 ]
     [ "$(code localhost /v1/health -H "X: $(printf 'a%.0s' {1..40000})")" = 400 ]
 }
 
 @test "[fault-21] a slow head is dropped after five seconds, though the default server is another's, byte by byte too" {
-    in_box test -e /etc/nginx/sites-enabled/default
+    in_box sh -c 'test -e /etc/nginx/sites-enabled/default || test -e /etc/nginx/http.d/default.conf'
     in_box python3 - <<'END'
 import socket, time
 for drip in (False, True):
@@ -305,13 +305,13 @@ END
 
 @test "[fault-21] who sets a time for heads in nginx.conf keeps it" {
     in_box sed -i 's/^http {/http {\n client_header_timeout 20s;/' /etc/nginx/nginx.conf
-    in_box sed -i '/^client_header_timeout/d' /etc/nginx/conf.d/chillbox.conf # else NGINX would not start
+    in_box sed -i '/^client_header_timeout/d' "$(http_files)/chillbox.conf" # else NGINX would not start
     in_box nginx -t
     in_box test-nginx '[.host]'
-    run ! in_box grep -q '^client_header_timeout' /etc/nginx/conf.d/chillbox.conf
+    run ! in_box grep -q '^client_header_timeout' "$(http_files)/chillbox.conf"
     in_box sed -i '/client_header_timeout 20s/d' /etc/nginx/nginx.conf
     in_box test-nginx '[.host]'
-    in_box grep -q '^client_header_timeout 5s;' /etc/nginx/conf.d/chillbox.conf
+    in_box grep -q '^client_header_timeout 5s;' "$(http_files)/chillbox.conf"
 }
 
 @test "capabilities are in no log of NGINX" {
@@ -324,8 +324,8 @@ END
 }
 
 @test "NGINX starts again after kill -9, and at boot before chillboxd has made anything" {
-    in_box sh -c 'kill -9 $(cat /run/nginx.pid); sleep 0.2; for p in /proc/[0-9]*; do grep -q "^nginx: worker" $p/cmdline 2>/dev/null && kill -9 ${p#/proc/}; done
-        rm -rf /run/chillbox; rc-service nginx zap; rc-service nginx start'
+    in_box sh -c 'kill -9 $1; sleep 0.2; for p in /proc/[0-9]*; do grep -q "^nginx: worker" $p/cmdline 2>/dev/null && kill -9 ${p#/proc/}; done
+        rm -rf /run/chillbox; rc-service nginx zap; rc-service nginx start' sh "$(nginx_pid)"
     [ "$(get blog.test /docs/)" = docs ]
     [ "$(code blog.test /)" = 502 ]
     [ "$(get localhost /healthcheck/)" = ok ]

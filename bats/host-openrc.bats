@@ -9,12 +9,14 @@ setup_file() {
     needs_root
     ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
     [ -x "$ROOT/${BUILD:-build}/test-openrc" ] || make -s -C "$ROOT" "${BUILD:-build}/test-openrc" >&2
-    box_up OPENRC_HOST
-    box push "$OPENRC_HOST" "$ROOT/${BUILD:-build}/test-openrc" /usr/local/bin/test-openrc
+    box_up HOST
+    box push "$HOST" "$ROOT/${BUILD:-build}/test-openrc" /usr/local/bin/test-openrc
     # The other hosts have dash; here the init scripts run as on Alpine, under busybox ash.
-    box push "$OPENRC_HOST" "$(command -v busybox)" /usr/bin/
-    box run "$OPENRC_HOST" -- sh -c 'ln -s busybox /bin/sh.new && mv /bin/sh.new /bin/sh'
-    box run "$OPENRC_HOST" -- sh -c 'cat >/usr/sbin/chillboxd && chmod 0755 /usr/sbin/chillboxd' <<'END'
+    if ! box run "$HOST" -- test -e /bin/busybox; then
+        box push "$HOST" "$(command -v busybox)" /usr/bin/
+        box run "$HOST" -- sh -c 'ln -s busybox /bin/sh.new && mv /bin/sh.new /bin/sh'
+    fi
+    box run "$HOST" -- sh -c 'cat >/usr/sbin/chillboxd && chmod 0755 /usr/sbin/chillboxd' <<'END'
 #!/bin/sh
 case ${1-} in
   --slot) exec /usr/local/bin/test-openrc "$@" ;;
@@ -27,22 +29,22 @@ case ${1-} in
     while :; do sleep 0.1; done ;;
 esac
 END
-    box run "$OPENRC_HOST" -- sh -c 'cat >/usr/bin/chillboxctl && chmod 0755 /usr/bin/chillboxctl' <<'END'
+    box run "$HOST" -- sh -c 'cat >/usr/bin/chillboxctl && chmod 0755 /usr/bin/chillboxctl' <<'END'
 #!/bin/sh
 i=0
 while [ ! -e /run/chillbox/up ]; do i=$((i + 1)); [ $i -lt $(($3 * 20)) ] || exit 124; sleep 0.05; done
 END
-    box push "$OPENRC_HOST" "$ROOT/openrc/chillboxd" "$ROOT/openrc/chillbox-service" /etc/init.d/
-    box push "$OPENRC_HOST" "$ROOT/openrc/conf.d/chillboxd" "$ROOT/openrc/conf.d/chillbox" /etc/conf.d/
-    box push "$OPENRC_HOST" "$ROOT/hooks/host/user-add" /usr/lib/chillbox/hooks/host/
-    box run "$OPENRC_HOST" -- sh -c 'mkdir -p /etc/chillbox && : >/etc/chillbox/chillbox.toml && /usr/lib/chillbox/hooks/host/user-add blog /var/lib/blog'
+    box push "$HOST" "$ROOT/openrc/chillboxd" "$ROOT/openrc/chillbox-service" /etc/init.d/
+    box push "$HOST" "$ROOT/openrc/conf.d/chillboxd" "$ROOT/openrc/conf.d/chillbox" /etc/conf.d/
+    box push "$HOST" "$ROOT/hooks/host/user-add" /usr/lib/chillbox/hooks/host/
+    box run "$HOST" -- sh -c 'mkdir -p /etc/chillbox && : >/etc/chillbox/chillbox.toml && /usr/lib/chillbox/hooks/host/user-add blog /var/lib/blog'
 }
 
-teardown_file() { [ -z "${OPENRC_HOST-}" ] || box down "$OPENRC_HOST"; }
+teardown_file() { [ -z "${HOST-}" ] || box down "$HOST"; }
 
 setup() { bats_require_minimum_version 1.5.0; }
 
-in_box() { box run "$OPENRC_HOST" -- "$@"; }
+in_box() { box run "$HOST" -- "$@"; }
 
 @test "slots: start, stop, crash and leftovers, each as a test of its own in the box" {
     in_box /usr/local/bin/test-openrc '[.box]' -r compact >&3

@@ -70,7 +70,7 @@ gunicorn_of() { in_box sh -c 'tr "\0" " " <"/proc/$(cat "/run/openrc/options/chi
     [[ "$(gunicorn_of api.a)" == *" --workers 2 --worker-class gevent --max-requests 50 --max-requests-jitter 11 --log-level info "* ]]
     wait_for 10 has_workers api.a 2
     for pid in $(workers_of api.a); do
-        [ "$(in_box ps -o nice= -p "$pid" | xargs)" = 10 ]
+        [ "$(nice_of "$pid")" = 10 ]
         in_box grep -q 'gevent.*\.so' "/proc/$pid/maps"
     done
     [[ "$(gunicorn_of feed.a)" == *" --worker-class uvicorn.workers.UvicornWorker "* ]]

@@ -53,14 +53,14 @@ END
     send "$(pack)"
 }
 
-client() { in_box setpriv --reuid shop --regid shop --clear-groups redis-cli -s /run/redis/shop.sock --no-auth-warning "$@"; }
+client() { box run "$HOST" -u shop -- redis-cli -s /run/redis/shop.sock --no-auth-warning "$@"; }
 as_worker() { client --user worker --pass open-sesame "$@"; }
 pid() { in_box cat /run/openrc/options/chillbox.shop.redis.a/child_pid; }
 packed() { in_box grep -qx "$1" /var/lib/shop/worker/packed; }
 
 @test "it runs as the site's user on its socket only, with the site's options and rules, and an arq worker works by it" {
     run -0 shop 1.0.0 '{"maxmemory": "3mb", "maxmemory-policy": "allkeys-lfu", "save": "3600 1 60 1000", "databases": 4}'
-    [ "$(in_box ps -o user= -p "$(pid)" | xargs)" = shop ]
+    [ "$(user_of "$(pid)")" = shop ]
     [ "$(as_worker config get maxmemory | tail -n 1)" = 3145728 ]
     [ "$(as_worker config get maxmemory-policy | tail -n 1)" = allkeys-lfu ]
     [ "$(as_worker config get save | tail -n 1)" = '3600 1 60 1000' ]
@@ -69,7 +69,7 @@ packed() { in_box grep -qx "$1" /var/lib/shop/worker/packed; }
     [[ "$(client ping)" == *NOAUTH* ]]
     [[ "$(client --user visitor --pass guest set public:a b)" == *NOPERM* ]]
     # Nobody else, not even with the password.
-    run ! in_box setpriv --reuid nobody --clear-groups redis-cli -s /run/redis/shop.sock --user worker --pass open-sesame ping
+    run ! box run "$HOST" -u nobody -- redis-cli -s /run/redis/shop.sock --user worker --pass open-sesame ping
     ctl cron run shop 1
     wait_for 15 packed 'nightly 1.0.0'
     [ "$(json status '.sites[0].services[] | select(.name == "redis") | .state')" = started ]

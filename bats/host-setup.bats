@@ -55,7 +55,7 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
     [ "$(in_box stat -c '%U:%G %a' /etc/chillbox/webhooks)" = "root:root 700" ]
     [ "$(in_box stat -c '%U:%G %a' /etc/chillbox/chillbox.toml)" = "root:chillbox 640" ]
     for user in chillbox chillbox-vault chillbox-acme; do
-        [[ "$(in_box getent passwd "$user")" == *:/usr/sbin/nologin ]]
+        [[ "$(in_box getent passwd "$user")" == */sbin/nologin ]]
     done
     in_box getent group chillbox-admin
 }

@@ -24,8 +24,8 @@ setup_file() {
     secrets "what nobody else may read"
     deploy 1.0.0
     deploy 1.1.0 "$CHATTY"
-    in_box useradd --system --no-create-home --groups chillbox-admin operator1
-    in_box useradd --system --no-create-home visitor
+    add_user operator1 4001 - chillbox-admin
+    add_user visitor 4002 -
 }
 
 teardown_file() { host_down; }

@@ -139,9 +139,9 @@ heads() { visit "$@" -o /dev/null -D - | tr -d '\r'; }
         [ "$(status media "/media/$path" --path-as-is)" != 200 ] || [[ "$(visit media "/media/$path" --path-as-is)" == "hello from"* ]] || { echo "$path"; false; }
     done
     # www-data may not list, nor read what is private by its mode
-    run ! in_box su -s /bin/sh www-data -c 'ls /var/lib/media/web || ls /var/lib/media'
+    run ! box run "$HOST" -u "$(web_user)" -- sh -c 'ls /var/lib/media/web || ls /var/lib/media'
     in_service media sh -c 'echo quiet >"$CHILLBOX_DATA_DIR/quiet"'
-    run ! in_box su -s /bin/sh www-data -c 'cat /var/lib/media/web/quiet'
+    run ! box run "$HOST" -u "$(web_user)" -- cat /var/lib/media/web/quiet
     # a folder that the site made a link to another's data
     attack_site victim '.services[0].paths = {"/media/": "data:pictures"}'
     run -0 attack_deploy victim

@@ -64,8 +64,8 @@ said() { in_box cat "/var/lib/mill/$1"; }
     [ "$(said mail/mail.1)" = "1.0.0 letters --all 1st $(pid_of mail.a1) /srv/chillbox/mill/releases/1.0.0-1/mail" ]
     [ "$(said mail/mail.2)" = "1.0.0 letters --all 2nd $(pid_of mail.a2) /srv/chillbox/mill/releases/1.0.0-1/mail" ]
     for n in 1 2 3; do [ "$(said "mill/mill.$n")" = "1.0.0 two words $(pid_of "mill.a$n")" ]; done
-    [ "$(in_box ps -o user= -o nice= -p "$(pid_of mail.a1)" | xargs)" = 'mill 7' ]
-    [ "$(in_box ps -o user= -o nice= -p "$(pid_of mill.a3)" | xargs)" = "mill $(in_box ps -o nice= -p 1 | xargs)" ]
+    [ "$(user_of "$(pid_of mail.a1)") $(nice_of "$(pid_of mail.a1)")" = 'mill 7' ]
+    [ "$(user_of "$(pid_of mill.a3)") $(nice_of "$(pid_of mill.a3)")" = "mill $(nice_of 1)" ]
 }
 
 @test "one that is killed is started again under its number; the others notice nothing" {

@@ -112,7 +112,12 @@ run_inside='
 if [ "$USER" != root ]; then
     entry=$(getent passwd "$USER") || { echo "box: no user $USER in the box" >&2; exit 125; }
     HOME=$(echo "$entry" | cut -d : -f 6)
-    set -- setpriv --reuid="$USER" --regid="$(echo "$entry" | cut -d : -f 4)" --init-groups -- "$@"
+    # Without it: busybox, whose su starts no session and stays the same process.
+    if setpriv --help 2>&1 | grep -q init-groups; then
+        set -- setpriv --reuid="$USER" --regid="$(echo "$entry" | cut -d : -f 4)" --init-groups -- "$@"
+    else
+        set -- su -s /bin/sh -c "exec \"\$@\"" -- "$USER" sh "$@"
+    fi
 fi
 cd "$HOME" 2>/dev/null || cd /
 exec "$@"'
