@@ -147,6 +147,8 @@ with zipfile.ZipFile(sys.argv[1] + "/oddtools-1.0-py3-none-any.whl", "w") as z:
         right 200 "$(status hdr.example /hdr/$n)"
     done
     right 200 "$(status hdr.example /up -H "Cookie: s=$(head -c 7000 /dev/zero | tr '\0' x)")"
+    right 200 "$(status hdr.example "/up?q=$(head -c 8100 /dev/zero | tr '\0' x)")"
+    right 414 "$(status hdr.example "/up?q=$(head -c 8200 /dev/zero | tr '\0' x)")"
     right 502 "$(status hdr.example /hdr/60000)"
     has 'too big header' "$(ctl logs hdr -n 50)"
 }

@@ -9,6 +9,7 @@
 #include "nginx/site_pages.hpp"
 #include "nginx/site_tls.hpp"
 #include "nginx/snippet.hpp"
+#include "nginx/visitor_headers.hpp"
 
 #include <algorithm>
 
@@ -169,9 +170,11 @@ Result<std::string> from_templates(const SiteInput& in) {
   std::string out = cat("# Site '", in.site->slug.str(),
       "', from its own nginx/templates/; changes are overwritten.\n", ours.upstreams(),
       ours.answers_format());
-  const auto good = TRY(checked(std::move(templates), in, provided));
-  for (const auto& t : good)
+  auto good = TRY(checked(std::move(templates), in, provided));
+  for (auto& t : good) {
+    own_visitor_headers(t.nodes);
     out += cat("\n# ", t.name.substr(t.name.rfind('/') + 1), "\n", write(t.nodes));
+  }
   return out;
 }
 

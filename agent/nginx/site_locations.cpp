@@ -5,6 +5,7 @@
 #include "nginx/media_types.hpp"
 #include "nginx/names.hpp"
 #include "nginx/site_pages.hpp"
+#include "nginx/visitor_headers.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,31 +13,18 @@
 namespace chillbox::nginx {
 namespace {
 
-// A service's answer may have 16k of headers (cookies, policies, links) and more. The headers about
-// the visitor are set here, whatever the visitor sent; behind a trusted proxy $remote_addr and
-// $chillbox_scheme are those that the proxy reports.
+// A service's answer may have 16k of headers (cookies, policies, links) and more.
 constexpr std::string_view k_proxy = R"(    proxy_http_version 1.1;
     proxy_buffer_size 32k;
     proxy_buffers 8 16k;
     proxy_busy_buffers_size 48k;
     proxy_set_header Host $http_host;
-    proxy_set_header X-Real-IP $remote_addr;
-    proxy_set_header X-Forwarded-For $remote_addr;
-    proxy_set_header X-Forwarded-Proto $chillbox_scheme;
-    proxy_set_header X-Forwarded-Host $http_host;
-    proxy_set_header X-Forwarded-Port $chillbox_port;
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection $chillbox_connection;
     proxy_next_upstream off;
     proxy_redirect off;
     proxy_connect_timeout 5s;
 )";
-
-// Headers that servers and frameworks believe, so only a proxy may set them.
-constexpr std::array<std::string_view, 12> k_only_a_proxys{"Proxy", "Forwarded",
-    "X-Forwarded-Protocol", "X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Forwarded-Prefix",
-    "X-Forwarded-Server", "X-Url-Scheme", "Front-End-Https", "X-Client-IP", "X-Cluster-Client-IP",
-    "True-Client-IP"};
 
 // Of the files of a site none whose name begins with '.' is published, nor what version control
 // and the like keep in folders of such a name. A page's own folder (/tags/.net/) is.
@@ -106,9 +94,7 @@ private:
 
   std::string proxied(const Upstream& u, const std::string& at) const {
     std::string out = cat("  location ", at, " {\n", m_check, "    proxy_pass http://",
-        upstream_name(m_in, u), ";\n", k_proxy);
-    for (const auto header : k_only_a_proxys)
-      out += cat("    proxy_set_header ", header, " \"\";\n");
+        upstream_name(m_in, u), ";\n", k_proxy, visitor_headers());
     const auto ms = u.web.request_timeout.value_or(config::k_request_timeout).count();
     return cat(out, "    proxy_send_timeout ", ms, "ms;\n    proxy_read_timeout ", ms,
         "ms;\n    client_max_body_size ", u.web.body_max, ";\n  }\n");

@@ -4,6 +4,7 @@
 #include "config/expand.hpp"
 #include "nginx/check.hpp"
 #include "nginx/site_locations.hpp"
+#include "nginx/visitor_headers.hpp"
 
 #include <algorithm>
 #include <array>
@@ -62,6 +63,7 @@ Result<std::string> with_snippet(const SiteInput& in, const std::string& text) {
   auto own = TRY_IN(std::string(k_file), parse(expanded));
   TRY(check_owner(own));
   own = TRY(checked_inside(in, std::move(own)));
+  own_visitor_headers(own);
   const auto maintenance = TRY(parse(maintenance_check(in)));
   for (auto& node : own)
     if (node.words[0] == "location")

@@ -80,9 +80,49 @@ TEST_CASE("a site with templates is those, with upstreams that they can name and
   const auto text = render_site(in).value();
   CHECK(has(text, "upstream blog-web.blog.chillbox.invalid {"));
   CHECK(has(text,
-      "  listen 80;\n  server_name example.org;\n  location / {\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n    set $cb_blog__x $host;\n  }\n}\n"));
+      "  listen 80;\n  server_name example.org;\n  location / {\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n    set $cb_blog__x $host;\n    proxy_set_header X-Real-IP $remote_addr;\n"));
   CHECK(has(text, "error_page 502 504 = @chillbox_unavailable;"));
   CHECK_FALSE(has_maintenance(text, in.paths, s.site.slug));
+}
+
+TEST_CASE("a template passes on nothing that a stranger says of himself, and what it sets itself stays (faults 360) [attack-N4]") {
+  const Sample s;
+  auto in = s.input();
+  const auto rendered = [&](const std::string& inside) {
+    in.templates = {
+        {"a.nginx.conf.template", cat("server { server_name example.org; ", inside, " }")}};
+    return render_site(in).value();
+  };
+  const std::string pass = "proxy_pass http://blog-web;";
+  for (const std::string headers :
+      {"", "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+          "proxy_set_header x-forwarded-for \"$http_x_forwarded_for\";",
+          "proxy_set_header X-Forwarded-For ${proxy_add_x_forwarded_for};",
+          "proxy_set_header X-Forwarded-Proto $http_x_forwarded_proto;",
+          "proxy_set_header X-Real-IP $http_x_real_ip;",
+          "set $x $http_x_forwarded_for; proxy_set_header X-Forwarded-For $x;"}) {
+    CAPTURE(headers);
+    for (const auto& text :
+        {rendered(cat("location / { ", pass, headers, " }")),
+            rendered(cat(headers, " location / { ", pass, " }")),
+            rendered(cat(headers, " location / { if ($request_method = POST) { ", pass, " } }"))}) {
+      CHECK_FALSE(has(text, "x_forwarded"));
+      CHECK_FALSE(has(text, "x_real"));
+      for (const char* name : {"X-Real-IP", "X-Forwarded-Proto", "Forwarded", "X-Forwarded-Prefix"})
+        CHECK(count(text, cat("proxy_set_header ", name, " ")) == 1);
+      CHECK(has(text, "proxy_set_header X-Forwarded-Proto $chillbox_scheme;"));
+    }
+  }
+  const auto own = rendered(cat("proxy_set_header X-Forwarded-Prefix /a; location /a { ", pass,
+      " } location /b { proxy_set_header X-Forwarded-Prefix /b; ", pass,
+      " } location /c { return 200 $http_x_forwarded_for_; }"));
+  CHECK(has(own, "proxy_set_header X-Forwarded-Prefix /a;"));
+  CHECK(has(own, "proxy_set_header X-Forwarded-Prefix /b;"));
+  CHECK(count(own, "proxy_set_header X-Forwarded-For $remote_addr;") == 2);
+  CHECK(has(own, "$http_x_forwarded_for_;"));
+  CHECK_FALSE(has(rendered("location / { return 200 x; }"), "proxy_set_header"));
+  CHECK(has(rendered("location / { return 200 a$http_x_forwarded_forb; }"), "forwarded_forb"));
+  CHECK(has(rendered("location / { return 200 ${http_x_forwarded_for}b; }"), "${remote_addr}b"));
 }
 
 TEST_CASE("maintenance: the default and what includes the certificate's file have the page, and its message is text") {
@@ -126,7 +166,7 @@ TEST_CASE("[fault-250] a site's few directives are in the default text, which st
       text, "location = /x {\n    if (-f /srv/chillbox/blog/maintenance) {\n      return 503;"));
   CHECK(count(text, "location / {") == 1);
   CHECK(has(text,
-      "location / {\n    if (-f /srv/chillbox/blog/maintenance) {\n      return 503;\n    }\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n  }"));
+      "location / {\n    if (-f /srv/chillbox/blog/maintenance) {\n      return 503;\n    }\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n    proxy_set_header X-Real-IP $remote_addr;\n"));
   CHECK(has(text, "gzip on;"));
   CHECK(has(text, "location @chillbox_unavailable"));
   CHECK(count(text, "access_log ") == 2);
