@@ -78,7 +78,7 @@ balanced() {
     balanced
 }
 
-@test "a program that hangs, or leaves a process that holds its output, costs no more than the deadline [fault-292]" {
+@test "a program that hangs, or leaves a process that holds its output, costs no more than the deadline [fault-292] [attack-G7]" {
     for does in 'hang present' 'hang cleanup' 'leave present' 'leave cleanup'; do
         echo "$does" >"$DOES"
         rm -f "$CALLS"

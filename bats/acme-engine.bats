@@ -217,7 +217,7 @@ refused() { # TYPE
     csr blog.example www.blog.example
 }
 
-@test "a CA that means ill costs its deadline, a little memory and one message [fault-288]" {
+@test "a CA that means ill costs its deadline, a little memory and one message [fault-288] [attack-G4]" {
     for fault in garbage empty big redirect 'redirect http://127.0.0.1/' 'redirect file:///etc/passwd' 'error 500' 'error 404' other-scheme 'other-scheme file:///etc/shadow' bad-token other-name "up-for-ever 900000"; do
         pebble fault "$fault"
         echo "fault $fault" >&2

@@ -21,5 +21,7 @@ test-ca: | $(DEPS_SENTINEL)
 
 test-tls-more: build test-ca ## test certificates against a second CA, step-ca, which is built first (some minutes)
 	@sh .ci/deps test box
-	@$(AS_ROOT) env BUILD=$(BUILD) BATS_SECONDS=3600 BATS_TAGS=slow TLS_CACHE="$$(dirname "$$(sh tests/tls/step-ca build)")" \
-	  sh tests/run-bats bats/acme-step.bats $(BUILD)/logs
+	@for file in acme-step host-tls-more; do \
+	  $(AS_ROOT) env BUILD=$(BUILD) BATS_SECONDS=3600 BATS_TAGS=slow TLS_CACHE="$$(dirname "$$(sh tests/tls/step-ca build)")" \
+	    sh tests/run-bats bats/$$file.bats $(BUILD)/logs || exit 1; \
+	done
