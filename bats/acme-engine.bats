@@ -310,6 +310,15 @@ PY
     done
 }
 
+@test "order: an IP address, with the profile that has such" {
+    csr blog.example
+    openssl req -new -key "$BATS_FILE_TMPDIR/key.pem" -subj / -addext subjectAltName=IP:127.0.0.1 -out "$BATS_FILE_TMPDIR/csr.pem"
+    ask order '.names = ["127.0.0.1"] | .profile = "shortlived"'
+    said '.ok and .profile == "shortlived"'
+    chain | openssl x509 -noout -ext subjectAltName | grep -q 'IP Address:127.0.0.1'
+    csr blog.example www.blog.example
+}
+
 @test "revoke: a second time is no failure" {
     ask order
     leaf=$(chain | jq -Rs .)
