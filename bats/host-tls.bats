@@ -132,7 +132,7 @@ new_order() { in_box chillboxctl tls renew hello >/dev/null; }
     in_box sh -c ': >'$PEM
     run ! in_box rc-service -q nginx start
     in_box rc-service -q chillboxd start
-    wait_for 30 serves_https
+    wait_for 30 serves_https || { in_box tail -n 12 /var/log/chillbox/chillboxd.log; in_box rc-service nginx status; false; }
     unlock
     [ "$(sha_of hello)" = "$(served_sha hello.example)" ]
 }

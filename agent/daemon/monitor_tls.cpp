@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "crypto/age.hpp"
 #include "daemon/monitor.hpp"
+#include "openrc/cgroup.hpp"
 #include "rollout/service_kind.hpp"
 
 namespace chillbox::daemon {
@@ -41,10 +42,14 @@ tls::Parts Monitor::tls_parts() {
   };
   parts.reload = [this] { return m_nginx.reload(); };
   parts.start_nginx = [this]() -> Result<void> {
+    if (auto reloaded = m_nginx.reload(); reloaded || reloaded.error().code != Code::unreachable)
+      return reloaded;
     os::Command start;
-    start.argv = {"rc-service", "--ifstopped", "nginx", "start"};
+    start.argv = {"rc-service", "nginx", "start"};
     start.leaves_daemon = true;
+    start.no_new_privs = false; // it lives as if a person had started it
     const auto exit = TRY(m_host.runner.run(start));
+    openrc::move_members(m_host.disk, m_host.paths, "chillboxd", "nginx");
     return exit.ok()
         ? Result<void>{}
         : fail(Code::failure, cat("rc-service nginx start: ", printable(trim(exit.err))));

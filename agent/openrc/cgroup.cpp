@@ -1,10 +1,12 @@
 #include "openrc/cgroup.hpp"
 
 #include "base/fd.hpp"
+#include "base/log.hpp"
 #include "base/text.hpp"
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -106,6 +108,22 @@ size_t kill_orphans(
       clock.sleep(os::Millis{2});
     }
   return killed;
+}
+
+void move_members(
+    os::Disk& disk, const os::Paths& paths, const std::string& service, const std::string& other) {
+  for (const auto& group : cgroups_of(disk, paths, service)) {
+    const std::string to = group.substr(0, group.size() - service.size()) + other;
+    (void)::mkdir(to.c_str(), 0755);
+    const Fd procs(::open(cat(to, "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    for (const pid_t pid : members(disk, group)) {
+      const auto name = disk.read(cat(paths.root, "/proc/", pid, "/comm"), 64);
+      const std::string number = std::to_string(pid);
+      if (name && trim(*name) == other &&
+          ::write(procs.get(), number.data(), number.size()) != static_cast<ssize_t>(number.size()))
+        log::warn(cat(other, ": process ", pid, " stays in the control group of ", service));
+    }
+  }
 }
 
 } // namespace chillbox::openrc

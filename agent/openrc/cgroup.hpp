@@ -29,4 +29,10 @@ Result<void> kill_leftovers(os::Disk& disk, os::Clock& clock, const os::Paths& p
 size_t kill_orphans(
     os::Disk& disk, os::Clock& clock, const os::Paths& paths, const std::string& service);
 
+// Members of the service's groups that are called `other` get into the group that OpenRC makes for
+// a service of that name: a script of the distribution that the caller ran leaves its daemon in the
+// caller's group, whose end would be the daemon's.
+void move_members(
+    os::Disk& disk, const os::Paths& paths, const std::string& service, const std::string& other);
+
 } // namespace chillbox::openrc
