@@ -3,6 +3,7 @@
 #include "rollout/build.hpp"
 #include "rollout/capacity.hpp"
 #include "rollout/ports.hpp"
+#include "rollout/provided_certificate.hpp"
 #include "rollout/prune.hpp"
 #include "rollout/redis.hpp"
 #include "rollout/service_environment.hpp"
@@ -244,6 +245,7 @@ std::vector<std::string> preflight_problems(JobContext& r) {
   check_hosts(r, problems);
   check_assets(r, problems);
   check_secrets(r, problems);
+  std::ranges::move(certificate_problems(r.host, r.release.site), std::back_inserter(problems));
   check_ports(r, problems);
   check_nginx(r, problems);
   if (r.release.site.has_redis && !redis_program(r.host))

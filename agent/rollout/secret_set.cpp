@@ -1,4 +1,5 @@
 #include "rollout/secret_set.hpp"
+#include "rollout/provided_certificate.hpp"
 
 #include "artifact/age_input.hpp"
 #include "artifact/artifact_store.hpp"
@@ -152,8 +153,11 @@ Result<Next> run_replace_secrets(JobContext& r) {
       r.host.clock.wall_ms(), r.verified->signer, r.verified->signer_key}));
   if (r.old)
     if (const auto live = read_site(
-            r.host.disk, cat(r.host.paths.releases(r.job.site), "/", r.old->id), r.job.site))
+            r.host.disk, cat(r.host.paths.releases(r.job.site), "/", r.old->id), r.job.site)) {
       TRY(check_secret_variables(r.host, *live));
+      if (const auto problems = certificate_problems(r.host, *live); !problems.empty())
+        return fail(Code::preflight, join(problems, "\n"));
+    }
   const auto files = secrets::loaded_files(r.host.paths, r.job.site);
   r.info(cat(files.size(), files.size() == 1 ? " file" : " files", " in tmpfs"));
   return Next::proceed;
