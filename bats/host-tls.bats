@@ -137,7 +137,7 @@ new_order() { in_box chillboxctl tls renew hello >/dev/null; }
     [ "$(sha_of hello)" = "$(served_sha hello.example)" ]
 }
 
-@test "killed while it orders, again and again: it serves at every moment, and it is valid in the end (tls 18)" {
+@test "killed while it orders, again and again: it serves at every moment, and it is valid in the end [fault-318] (tls 18)" {
     for delay in 0.05 0.15 0.3 0.5 0.8 1.2; do
         old=$(monitor)
         in_box rm -f /run/chillbox/chillboxd.starts # a crash loop would wait

@@ -163,8 +163,6 @@ Result<CheckedChain> check_structure(const std::vector<Cert>& chain, const Key& 
     ERR_clear_error();
     return fail(Code::invalid, "the certificate is of another key than ours");
   }
-  if (X509_check_ca(leaf) != 0)
-    return fail(Code::invalid, "the certificate is an authority's, not a server's");
   if ((X509_get_extended_key_usage(leaf) & XKU_SSL_SERVER) == 0) // all of them when it has none
     return fail(Code::invalid, "the certificate is not for servers (no serverAuth)");
   CheckedChain checked{.leaf = pem_of(leaf), .leaf_facts = facts_of(leaf)};
@@ -234,6 +232,8 @@ Result<CheckedChain> check_chain(std::string_view pem, std::string_view key,
     const std::vector<std::string>& names, int64_t now_ms) {
   const auto chain = TRY(certificates_in(pem));
   auto checked = TRY(check_structure(chain, read_key(key)));
+  if (X509_check_ca(chain.front().get()) != 0)
+    return fail(Code::invalid, "the certificate is an authority's, not a server's");
   const auto& facts = checked.leaf_facts;
   if (const auto name = missing(facts, names))
     return fail(Code::invalid, cat("the certificate does not have the name ", *name));

@@ -44,8 +44,8 @@ struct CheckedChain {
 // begin ten minutes later), and each is signed by the next.
 Result<CheckedChain> check_chain(std::string_view pem, std::string_view key,
     const std::vector<std::string>& names, int64_t now_ms);
-// The same of a file of ours, key and chain in one text; whatever its time, so that an expired one
-// is still served.
+// The same of a file, key and chain in one text; whatever its names and its time, so that an
+// expired one is still served, and a self-signed one of the administrator's.
 Result<CheckedChain> check_certificate_file(std::string_view pem);
 // The first certificate of a text, as PEM; "": there is none.
 std::string first_certificate(std::string_view pem);

@@ -73,15 +73,15 @@ std::string matrix(bool renewal) {
 
 } // namespace
 
-TEST_CASE("a kill before each change of a first certificate: what is there is whole (tls 18)") {
+TEST_CASE("a kill before each change of a first certificate: what is there is whole [fault-309] (tls 18)") {
   CHECK(says(matrix(false), "moments"));
 }
 
-TEST_CASE("a kill before each change of a renewal: old or new, never a pair that does not match (tls 18)") {
+TEST_CASE("a kill before each change of a renewal: old or new, never a pair that does not match [fault-309] (tls 18)") {
   CHECK(says(matrix(true), "moments"));
 }
 
-TEST_CASE("a file that was damaged while the daemon was off is good again before NGINX starts (tls 19)") {
+TEST_CASE("a file that was damaged while the daemon was off is good again before NGINX starts [fault-310] (tls 19)") {
   TlsHost host;
   host.deploy({"blog.example"});
   host.pass(k_minute);
@@ -105,7 +105,7 @@ TEST_CASE("a file that was damaged while the daemon was off is good again before
   CHECK(host.engine.orders.size() == 1);
 }
 
-TEST_CASE("a damaged file without a copy: NGINX starts without it, and it is ordered again (tls 19)") {
+TEST_CASE("a damaged file without a copy: NGINX starts without it, and it is ordered again [fault-310] (tls 19)") {
   TlsHost host;
   host.deploy({"blog.example"});
   host.pass(k_minute);

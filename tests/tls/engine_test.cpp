@@ -29,7 +29,7 @@ struct Script {
 
 } // namespace
 
-TEST_CASE("[attack-G4] an engine that prints garbage, too much, nothing, or dies is one failure with its last line (tls 32)") {
+TEST_CASE("[attack-G4] an engine that prints garbage, too much, nothing, or dies is one failure with its last line [fault-314] (tls 32)") {
   CHECK(says(Script("echo hello").order(), "printed something else than one JSON object"));
   CHECK(says(Script("cat >/dev/null; echo first >&2; echo 'no such CA' >&2; exit 3").order(),
       "ended with code 3: no such CA"));

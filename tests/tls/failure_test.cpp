@@ -94,7 +94,7 @@ TEST_CASE("a CA that is down at the first deploy: the certificate comes once it 
   CHECK(host.state() == "valid");
 }
 
-TEST_CASE("a name that DNS does not have: no CA is asked, and it says which record (tls 3)") {
+TEST_CASE("a name that DNS does not have: no CA is asked, and it says which record [fault-312] (tls 3)") {
   TlsHost host;
   host.deploy({"blog.example"});
   host.engine.world.a.clear();
@@ -129,7 +129,7 @@ TEST_CASE("the rounds of waiting are 1, 5, 15, 60 minutes, and a deploy is one a
   CHECK(host.state() == "valid");
 }
 
-TEST_CASE("A right, AAAA wrong: no CA is asked, and the address is named (tls 4)") {
+TEST_CASE("A right, AAAA wrong: no CA is asked, and the address is named [fault-312] (tls 4)") {
   TlsHost host;
   host.engine.world.hosts["2001:db8::9"] = "404";
   host.engine.world.aaaa["blog.example"] = {"2001:db8::9"};
@@ -145,7 +145,7 @@ TEST_CASE("A right, AAAA wrong: no CA is asked, and the address is named (tls 4)
   CHECK_FALSE(probes[2].good);
 }
 
-TEST_CASE("a name that moved to another host: the others are renewed without it after three days (tls 5)") {
+TEST_CASE("a name that moved to another host: the others are renewed without it after three days [fault-313] (tls 5)") {
   Served host({"blog.example", "shop.example"});
   host.engine.world.a["shop.example"] = {"203.0.113.9"};
   host.engine.world.hosts["203.0.113.9"] = "welcome to nginx";
@@ -168,7 +168,7 @@ TEST_CASE("a name that moved to another host: the others are renewed without it 
   CHECK(host.record().facts.names.size() == 2);
 }
 
-TEST_CASE("a template that swallows the challenge is found before any CA is asked (tls 6)") {
+TEST_CASE("a template that swallows the challenge is found before any CA is asked [fault-312] (tls 6)") {
   TlsHost host;
   for (const std::string& answer : {"404", "to https://blog.example/login", "the application"}) {
     host.engine.world.loopback = answer;
@@ -246,7 +246,7 @@ TEST_CASE("Retry-After wins, and survives a kill and a boot; a person is told wh
   CHECK(host.state() == "valid");
 }
 
-TEST_CASE("no more than three failed orders within an hour, whoever asks for more (tls 11)") {
+TEST_CASE("no more than three failed orders within an hour, whoever asks for more [fault-317] (tls 11)") {
   TlsHost host;
   for (int i = 0; i < 50; ++i)
     host.engine.problems.push_back(problem("unauthorized", "wrong token", "blog.example"));
@@ -319,7 +319,7 @@ TEST_CASE("an account that is of no use is replaced once, never in a loop (tls 1
   CHECK(host.engine.accounts.size() <= 4);
 }
 
-TEST_CASE("a clock that is wrong loses nothing, and says so; none comes in a storm (tls 15)") {
+TEST_CASE("a clock that is wrong loses nothing, and says so; none comes in a storm [fault-315] (tls 15)") {
   Served host;
   host.to_renewal();
   host.engine.life_ms = 45 * k_day;
@@ -358,7 +358,7 @@ TEST_CASE("a CA's clock that is far from ours is in the message (tls 15)") {
       says(host.certificates->all()->front().problem, "and the CA's 2020-01-01T00:00:00Z: set it"));
 }
 
-TEST_CASE("a full disk at the install: the old file stays, and nothing is ordered twice (tls 16)") {
+TEST_CASE("a full disk at the install: the old file stays, and nothing is ordered twice [fault-311] (tls 16)") {
   Served host;
   host.to_renewal();
   host.engine.before_answer = [&] { host.disk.fail_at(1); };
@@ -376,7 +376,7 @@ TEST_CASE("a full disk at the install: the old file stays, and nothing is ordere
   CHECK_FALSE(host.record().facts.sha256 == host.first.facts.sha256);
 }
 
-TEST_CASE("a reload that is not proven: the old file is back, and served (tls 17)") {
+TEST_CASE("a reload that is not proven: the old file is back, and served [fault-311] (tls 17)") {
   Served host;
   host.to_renewal();
   SECTION("the reload fails") {

@@ -189,7 +189,7 @@ TEST_CASE("tls off: browsers forget first, then the file goes") {
   CHECK_FALSE(host.certificates->next_ms());
 }
 
-TEST_CASE("the store is lost: the file is taken over, and no CA is asked (tls 2 of peers)") {
+TEST_CASE("the store is lost: the file is taken over, and no CA is asked [fault-316] (tls 2 of peers)") {
   TlsHost host;
   host.deploy({"blog.example"});
   host.pass(k_minute);
