@@ -100,7 +100,7 @@ nothing() { [ -z "$1" ] || { printf 'found:\n%s\n' "$1"; return 1; }; }
 
 @test "after lock: none in the memory of any process of chillboxd" {
     ctl lock
-    run ! in_box pgrep -u chillbox-vault
+    none_of chillbox-vault
     pids=$(daemons)
     [ "$(wc -w <<<"$pids")" -ge 2 ]
     # shellcheck disable=SC2086 # a list

@@ -198,7 +198,7 @@ first_line() { printf '%s\n' "${lines[0]}"; }
     sed -i '2i import os, sys\nif os.fork(): sys.exit(0)\nos.setsid()' "$(attack_folder dark)/web/web"
     run -9 attack_deploy dark
     [[ "$output" == *"service 'web' went into the background: it must stay in the foreground"* ]]
-    run ! in_box pgrep -u dark
+    none_of dark
 }
 
 @test "[fault-230] the audit trail has the site, the job and the options of what was asked for" {

@@ -38,7 +38,7 @@ move_to_small() { # DIR OPTIONS
     in_box sh -c 'cp -a "$1" /tmp/kept && mount -t tmpfs -o "$2" small "$1" && cp -a /tmp/kept/. "$1" && rm -rf /tmp/kept' sh "$1" "$2"
 }
 leave_small() { in_box sh -c 'cp -a "$1" /tmp/kept && umount "$1" && rm -rf "$1"/* && cp -a /tmp/kept/. "$1" && rm -rf /tmp/kept' sh "$1"; }
-fill() { in_box sh -c 'head -c "$2" /dev/zero >"$1/full" 2>/dev/null || :' sh "$1" "${2-1000000000000}"; }
+fill() { in_box sh -c 'dd if=/dev/zero of="$1/full" bs=64k ${2:+"count=$2"} 2>/dev/null || :' sh "$1" "${2-}"; }
 
 nothing_is_left() {
     [ -z "$(in_box ls /run/chillbox/stage | grep -v '^full$')" ]
@@ -65,7 +65,7 @@ taken() { # VERSION
 
 @test "[fault-88] a disk that is too full for a release: refused with what it needs and what is there, and taken when there is room" {
     move_to_small /srv/chillbox size=8m
-    fill /srv/chillbox 6M
+    fill /srv/chillbox 96 # 6 MiB
     page 2.0.0 2000000
     refused 'need' 'have'
     in_box rm /srv/chillbox/full

@@ -6,6 +6,7 @@
 #
 # What distributions name differently, of the host $HOST:
 # nginx_pid              NGINX's master;  web_user  who its workers are;  http_files  the folder of files that it reads within http {}
+# none_of USER           nothing of it runs: busybox, as init, waits only once a second for what ended
 # user_of PID            the name of who runs it;  nice_of PID
 # starts_as USER CMD...  prints its pid: a process whose parent goes on to sleep, or with ENDS=1 at once, and waits for nobody
 # add_user NAME [UID [HOME [GROUP]]]   a user with a group of its own, in GROUP too; its home is made unless it is -
@@ -26,6 +27,13 @@ nginx_pid() { box run "$HOST" -- sh -c 'cat /run/nginx.pid 2>/dev/null || cat /r
 web_user() { box run "$HOST" -- sed -n 's/^user *\([^;]*\);.*/\1/p' /etc/nginx/nginx.conf; }
 http_files() { box run "$HOST" -- sh -c 'cd /etc/nginx && [ ! -d http.d ] || { echo /etc/nginx/http.d && exit; }; echo /etc/nginx/conf.d'; }
 
+none_of() {
+    for _ in $(seq 30); do
+        box run "$HOST" -- pgrep -u "$1" >/dev/null || return 0
+        sleep 0.1
+    done
+    return 1
+}
 user_of() { box run "$HOST" -- sh -c 'getent passwd "$(sed -n "s/^Uid:[[:space:]]*\([0-9]*\).*/\1/p" "/proc/$1/status")" | cut -d : -f 1' sh "$1"; }
 nice_of() { box run "$HOST" -- sh -c 'sed "s/.*) //" "/proc/$1/stat" | cut -d " " -f 17' sh "$1"; }
 

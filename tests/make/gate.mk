@@ -7,4 +7,4 @@ gate: $(GATE)
 
 $(GATE): $(BUILD)/gate-%: tests/gate/%.cpp $(GATE_LIBS) | $(DEPS_SENTINEL)
 	@printf '  CXX   %s\n' $<
-	@$(COMPILE) -Itests -o $@ $< $(GATE_LIBS) $(LDFLAGS) -lsodium -lcrypto $(shell pkg-config --libs spdlog 2>/dev/null) -lpthread
+	@$(COMPILE) -Itests -o $@ $< $(GATE_LIBS) $(LDFLAGS) $(LIBS_DAEMON)
