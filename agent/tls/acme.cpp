@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace chillbox::tls {
 namespace {
@@ -132,6 +133,9 @@ Answer<Json> Acme::run(
   command.limits.memory_max = m_host.as_root ? k_memory : 0;
   command.contained = m_host.as_root;
   command.env = {{"HOME", "/"}};
+  for (const char* name : {"HTTPS_PROXY", "NO_PROXY"})
+    if (const char* value = std::getenv(name))
+      command.env.emplace_back(name, value);
   command.cancelled = m_host.cancelled;
   if (!dns_secret.empty())
     command.env.emplace_back("CHILLBOX_DNS_CREDENTIALS", dns_secret);

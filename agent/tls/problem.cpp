@@ -56,7 +56,15 @@ bool says(const Problem& problem, std::string_view words) {
 
 // A name that failed a thousand times, until somebody opens a link.
 bool is_paused(const Problem& problem) {
-  return problem.type == "rateLimited" && says(problem, "paused");
+  return problem.type == "rateLimited" &&
+      (says(problem, "paused") || says(problem, "temporarily prevented"));
+}
+
+// The account's own, not a challenge that failed: the detail of that one quotes what a page of a
+// site says.
+bool is_of_account(const Problem& problem) {
+  return problem.type == "unauthorized" && says(problem, "account") && problem.identifier.empty() &&
+      problem.parts.empty();
 }
 
 // Of an order: what it is about, if that is not the order itself.
@@ -74,7 +82,7 @@ bool counts(const store::CertificateOrder& order, const std::string& id, int64_t
 Next next_of(const Problem& problem) {
   if (is_paused(problem))
     return Next::attention;
-  if (problem.type == "unauthorized" && says(problem, "account"))
+  if (is_of_account(problem))
     return Next::register_again;
   const Row* row = row_of(type_of(problem));
   if (row != nullptr)

@@ -75,10 +75,15 @@ TEST_CASE("no engine is one failure that says what to install (tls 32)") {
 }
 
 TEST_CASE("the engine gets its question on standard input, and no key (tls 32)") {
-  Script script("cat >\"$0.in\"; echo '{\"ok\":true,\"chain\":\"x\"}'");
+  ::setenv("HTTPS_PROXY", "http://proxy.test:3128", 1);
+  Script script(
+      "cat >\"$0.in\"; echo $HTTPS_PROXY >\"$0.proxy\"; echo '{\"ok\":true,\"chain\":\"x\"}'");
   CHECK(script.order() == "ok");
   const auto in =
       must(os::real_disk().read(script.dir.path + "/hooks/acme/bad/engine.in", 1 << 20));
+  ::unsetenv("HTTPS_PROXY");
+  CHECK(must(os::real_disk().read(script.dir.path + "/hooks/acme/bad/engine.proxy", 100)) ==
+      "http://proxy.test:3128\n");
   CHECK(says(in, "\"deadline\":1"));
   CHECK(says(in, "\"directory\":\"https://ca.test/dir\""));
 }

@@ -319,6 +319,17 @@ TEST_CASE("an account that is of no use is replaced once, never in a loop (tls 1
   CHECK(host.engine.accounts.size() <= 4);
 }
 
+TEST_CASE("a challenge that failed on a page that says account makes no new account (tls 14)") {
+  TlsHost host;
+  for (int i = 0; i < 9; ++i)
+    host.engine.problems.push_back(problem(
+        "unauthorized", "Invalid response: <h1>Your account is deactivated</h1>", "blog.example"));
+  host.deploy({"blog.example"});
+  host.pass(k_day);
+  CHECK(host.engine.accounts.empty());
+  CHECK(host.state() == "backing-off");
+}
+
 TEST_CASE("a clock that is wrong loses nothing, and says so; none comes in a storm [fault-315] (tls 15)") {
   Served host;
   host.to_renewal();
@@ -430,7 +441,8 @@ TEST_CASE("one bad name of several is left out after three days, never the canon
 
 TEST_CASE("what only a person can mend is tried once a day, in the CA's words and with its link (tls 28)") {
   TlsHost host;
-  Json paused = problem("rateLimited", "blog.example is paused after many failures");
+  Json paused = problem("rateLimited",
+      "Your account is temporarily prevented from requesting certificates for blog.example and possibly others. Please visit: https://ca.test/unpause");
   paused["problem"]["link"] = "https://ca.test/unpause";
   SECTION("paused") {
     for (int i = 0; i < 9; ++i)
