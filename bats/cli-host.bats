@@ -289,6 +289,9 @@ tls_answer() {
     start_daemon '{"tls_account": {"result": {"ca": "https://ca.example/dir", "engine": "acmez"}}}'
     run -0 chillboxctl tls account
     [[ "$output" == *"account     none yet"* ]]
+    start_daemon '{"tls_account": {"result": {"ca": "", "engine": "acmez"}}}'
+    run -0 chillboxctl tls account
+    [[ "$output" == "tls.acme is off"* ]]
 }
 
 status_with_tls() { # ALERT DAYS

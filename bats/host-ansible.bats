@@ -65,6 +65,7 @@ play_folder() {
     chillbox_deployer_key: "{{ inventory_dir }}/deployer.pub"
     chillbox_archive: "$BIN/host.tar"
     chillbox_init_options: [--work-factor, "10"]
+    chillbox_config: {tech_email: ops@web.example, acme: "off", contact: [ops@web.example]}
 YML
     } >inventory.yml
     mkdir -p group_vars/chillbox
@@ -115,6 +116,9 @@ release() { # VERSION [PYTHON]: for both hosts
     for box in "$HOST" "$OTHER"; do
         [ "$(box run "$box" -- chillboxctl status --json | jq .host.sealed)" = false ]
         [ "$(box run "$box" -- chillboxctl trust list --json | jq -r '.keys[0].name')" = deployer ]
+        [ "$(box run "$box" -- grep -xE 'tech_email = .*|acme = .*|contact = .*' /etc/chillbox/chillbox.toml)" = \
+            $'tech_email = "ops@web.example"\nacme = "off"\ncontact = ["ops@web.example"]' ]
+        box run "$box" -- chillboxd --check
     done
     [ "$(stat -c %a keys/web1.key keys/web2.key | tr '\n' ' ')" = "600 600 " ]
     ! grep -qr "$PASSPHRASE" play.log group_vars

@@ -25,7 +25,10 @@ setup() {
         export BOX_PLATFORM=manylinux_2_28_$(uname -m)
     fi
 }
-teardown() { host_down; }
+teardown() {
+    [ ! -d "$BATS_TEST_TMPDIR/ca" ] || sh "$ROOT/tests/tls/pebble" down "$BATS_TEST_TMPDIR/ca"
+    host_down
+}
 
 page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
 
@@ -40,6 +43,15 @@ page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
 
 @test "docs/howto-move-a-chillbox-site.md: a site of the original is deployed unchanged" {
     page_runs howto-move-a-chillbox-site.md
+}
+
+@test "docs/howto-tls.md: certificates of the host and of a site, ordered, provided, and with a key in memory" {
+    sh "$ROOT/tests/tls/pebble" up "$BATS_TEST_TMPDIR/ca" --box "$HOST"
+    in_box mkdir -p /etc/chillbox
+    box push "$HOST" "$BATS_TEST_TMPDIR/ca/ca.pem" /etc/chillbox/ca.pem
+    in_box sh -c 'printf "[host]\n# server_name = \"_\"\n[tls]\nacme = \"https://127.0.0.1:14443/dir\"\nca_file = \"/etc/chillbox/ca.pem\"\nprofile = \"tlsserver\"\n[defaults]\nwatch = \"1s\"\n" >/etc/chillbox/chillbox.toml'
+    sh "$ROOT/tests/tls/pebble" root "$BATS_TEST_TMPDIR/ca" >"$DESK/.test/roots.pem"
+    page_runs howto-tls.md
 }
 
 @test "docs/site.json.md: the reference is what the schema says, and its examples are so" {

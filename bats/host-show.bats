@@ -37,7 +37,7 @@ slots() { in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid';
 
 @test "every answer has its schema with --json, and is one object on one line" {
     job=$(json jobs '.jobs[0].id')
-    for verb in ping status sites 'releases hello' 'plan hello' 'cron list hello' 'cron history hello' 'nginx show hello' 'prune --dry-run' jobs 'jobs hello -n 1' "job $job" 'logs hello -n 3' audit 'audit verify' 'trust list' 'webhook list'; do
+    for verb in ping status sites 'releases hello' 'plan hello' 'cron list hello' 'cron history hello' 'nginx show hello' 'prune --dry-run' tls 'tls account' jobs 'jobs hello -n 1' "job $job" 'logs hello -n 3' audit 'audit verify' 'trust list' 'webhook list'; do
         # shellcheck disable=SC2086 # words
         run -0 ctl $verb --json
         [ "${#lines[@]}" -eq 1 ]

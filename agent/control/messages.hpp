@@ -290,6 +290,7 @@ struct Plan {
   bool change = false;
   std::vector<ServiceChange> services;
   SetChange hosts, cron;
+  std::vector<PlainName> plain; // names that will answer on http only
   PlannedNginx nginx;
   PlannedDisk disk;
   PlannedMemory memory;

@@ -146,6 +146,8 @@ struct ServedName {
   auto operator<=>(const ServedName&) const = default;
 };
 std::vector<ServedName> served_names(std::string_view text);
+// All of them, lower case, with wildcards: ".example.org" is two, that name and "*.example.org".
+std::vector<std::string> all_names(std::string_view text);
 bool serves_tls(std::string_view text);
 
 class Nginx {

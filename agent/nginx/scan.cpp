@@ -179,6 +179,18 @@ bool serves_tls(std::string_view text) {
   });
 }
 
+std::vector<std::string> all_names(std::string_view text) {
+  std::set<std::string> names;
+  for (const auto& directive : scan(text))
+    for (size_t i = 1; directive.words[0] == "server_name" && i < directive.words.size(); ++i) {
+      const std::string name = lower(directive.words[i]);
+      if (name.starts_with('.'))
+        names.insert(cat("*", name));
+      names.insert(name.starts_with('.') ? name.substr(1) : name);
+    }
+  return {names.begin(), names.end()};
+}
+
 std::vector<ServedName> served_names(std::string_view text) {
   const auto nodes = parse(text).value_or(std::vector<Node>{});
   std::set<ServedName> found;

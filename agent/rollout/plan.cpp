@@ -12,6 +12,7 @@
 #include "rollout/stop_first.hpp"
 #include "rollout/switch_traffic.hpp"
 #include "rollout/trust.hpp"
+#include "tls/plan.hpp"
 
 #include <unistd.h>
 
@@ -100,7 +101,8 @@ control::PlannedGap downtime_part(JobContext& r) {
 
 // What every plan ends with, of what it has so far.
 void finish(control::Plan& plan, const Capacity& c, const HostContext& host,
-    const config::Site& site, std::vector<std::string> problems) {
+    const config::Site& site, std::string_view nginx, std::vector<std::string> problems) {
+  plan.plain = tls::plain_names(site, nginx, host.disk, host.paths, host.config);
   plan.disk = {c.bytes_needed(), c.space.free_bytes, c.entries_needed(host.config.reserve_percent),
       c.space.free_inodes};
   plan.memory = {c.memory, c.memory_available.value_or(0)};
@@ -190,7 +192,8 @@ Result<control::Plan> plan_artifact(HostContext& host, int fd, const std::string
       .installed_serial = installed};
   if (!live)
     problems.push_back(cat("the live release cannot be read: ", live.error().message));
-  finish(plan, capacity_of(r, tree), host, r.release.site, std::move(problems));
+  finish(
+      plan, capacity_of(r, tree), host, r.release.site, r.release.row.nginx, std::move(problems));
   return plan;
 }
 
@@ -220,7 +223,7 @@ Result<control::Plan> plan_site(HostContext& host, const SiteName& site) {
   auto problems = capacity_problems(capacity, host.paths, host.config.reserve_percent);
   for (const auto& file : missing_secrets(host, r.release.site))
     problems.push_back(cat("secret '", file, "' is not staged: `chillboxctl unlock`"));
-  finish(plan, capacity, host, r.release.site, std::move(problems));
+  finish(plan, capacity, host, r.release.site, text, std::move(problems));
   return plan;
 }
 

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "control/certificate.hpp"
+#include "crypto/certificate.hpp"
 #include "nginx/nginx.hpp"
 #include "tls/files.hpp"
 
@@ -46,8 +47,24 @@ void fit(Wanted& wanted) {
   }
 }
 
-void add_site(Plan& plan, const config::Site& site, const std::string& release, os::Disk& disk,
+void add_host(Plan& plan, const config::HostConfig& config) {
+  const std::string name = nginx::host_name_of(config);
+  if (name.empty() || !config.tls_certificate.empty())
+    return;
+  Wanted host{.id = std::string(control::k_host_certificate),
+      .site = "",
+      .release = "",
+      .names = {name},
+      .profile = config::profile_of({}, config.tls)};
+  host.why_not = why_not_ours(host, config.tls);
+  plan.wanted.push_back(std::move(host));
+}
+
+} // namespace
+
+std::vector<Wanted> wanted_of(const config::Site& site, const std::string& release, os::Disk& disk,
     const os::Paths& paths, const config::HostConfig& config) {
+  std::vector<Wanted> all;
   const bool dns = site.tls.challenge == config::Tls::Challenge::dns_01;
   Wanted plain{.id = site.slug.str(),
       .site = site.slug.str(),
@@ -74,24 +91,29 @@ void add_site(Plan& plan, const config::Site& site, const std::string& release, 
           cat("a wildcard needs \"challenge\": \"dns-01\" and \"dns\" in the site's \"tls\": ",
               one->names.front());
     fit(*one);
-    plan.wanted.push_back(std::move(*one));
+    all.push_back(std::move(*one));
   }
+  return all;
 }
 
-void add_host(Plan& plan, const config::HostConfig& config) {
-  const std::string name = nginx::host_name_of(config);
-  if (name.empty() || !config.tls_certificate.empty())
-    return;
-  Wanted host{.id = std::string(control::k_host_certificate),
-      .site = "",
-      .release = "",
-      .names = {name},
-      .profile = config::profile_of({}, config.tls)};
-  host.why_not = why_not_ours(host, config.tls);
-  plan.wanted.push_back(std::move(host));
+std::vector<control::PlainName> plain_names(const config::Site& site, std::string_view nginx_text,
+    os::Disk& disk, const os::Paths& paths, const config::HostConfig& config) {
+  std::vector<control::PlainName> plain;
+  std::vector<std::string> known;
+  for (const auto& wanted : wanted_of(site, "", disk, paths, config)) {
+    std::ranges::copy(wanted.names, std::back_inserter(known));
+    const std::string why =
+        wanted.mode == "off" ? "\"tls\" in the site file is off" : wanted.why_not;
+    for (const auto& name : wanted.names)
+      if (!why.empty())
+        plain.push_back({name, why});
+  }
+  for (const auto& name : nginx::all_names(nginx_text))
+    if (std::ranges::none_of(known, [&](const auto& one) { return crypto::covers(one, name); }))
+      plain.push_back({name,
+          "the site's NGINX template answers for it, but it is not in domain_list or aliases"});
+  return plain;
 }
-
-} // namespace
 
 Result<Plan> make_plan(
     store::Store& store, os::Disk& disk, const os::Paths& paths, const config::HostConfig& config) {
@@ -107,7 +129,8 @@ Result<Plan> make_plan(
       plan.unknown.insert(row.site.str());
       continue;
     }
-    add_site(plan, *site, row.live, disk, paths, config);
+    std::ranges::move(
+        wanted_of(*site, row.live, disk, paths, config), std::back_inserter(plan.wanted));
   }
   add_host(plan, config);
   return plan;

@@ -4,6 +4,7 @@
 
 #include "config/host.hpp"
 #include "config/site.hpp"
+#include "control/certificate.hpp"
 #include "os/disk.hpp"
 #include "os/paths.hpp"
 #include "store/store.hpp"
@@ -24,6 +25,13 @@ struct Wanted {
   std::string why_not = {}; // no CA is asked for it, because
   bool orders() const { return mode == "auto" && why_not.empty(); }
 };
+
+// Of a site: one for its names, and one for its wildcards if it has some.
+std::vector<Wanted> wanted_of(const config::Site& site, const std::string& release, os::Disk& disk,
+    const os::Paths& paths, const config::HostConfig& config);
+// The names that a site with this NGINX text will answer for on http only, and why.
+std::vector<control::PlainName> plain_names(const config::Site& site, std::string_view nginx_text,
+    os::Disk& disk, const os::Paths& paths, const config::HostConfig& config);
 
 struct Plan {
   std::vector<Wanted> wanted;

@@ -174,6 +174,18 @@ void look_at_nginx(Doctor& d) {
   look_at_old_workers(d, nginx);
 }
 
+void look_at_engine(Doctor& d) {
+  const auto& tls = d.config.tls;
+  if (!tls.issues())
+    return d.ok("tls", "tls.acme is off: no certificate is ordered");
+  for (const auto& base : {d.paths.admin_hooks(), d.paths.shipped_hooks()})
+    if (const std::string engine = cat(base, "/acme/", tls.engine, "/engine");
+        ::access(engine.c_str(), X_OK) == 0)
+      return d.ok("tls", cat(engine, " orders at ", tls.directory()));
+  d.warn("tls", cat("no engine '", tls.engine, "': no certificate is ordered or renewed"),
+      "install the package again, or choose another engine in [tls] of chillbox.toml");
+}
+
 void look_at_clock(Doctor& d) {
   constexpr int64_t k_tolerance = 300; // for webhooks
   constexpr int64_t k_noticeable = 10;
@@ -269,6 +281,7 @@ void examine_host(Doctor& d) {
   look_at_cgroups(d);
   look_at_openrc(d);
   look_at_nginx(d);
+  look_at_engine(d);
   look_at_clock(d);
   look_at_disks(d);
   look_at_python(d);

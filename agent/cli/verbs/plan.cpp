@@ -122,6 +122,9 @@ void print_plan(Terminal& terminal, const Plan& plan) {
   print_sets(terminal, plan.cron, "cron");
   print_diff(terminal, plan.nginx.diff);
   print_facts(terminal, plan);
+  for (const auto& plain : plan.plain)
+    terminal.print(cat(terminal.out(Style::warn, "http only"), "  ", printable(plain.name, 300),
+        ": ", printable(plain.why, 500)));
   struct Row {
     const std::vector<std::string>& items;
     Style style;

@@ -189,6 +189,10 @@ Result<void> run_account(Call& call) {
       call, {.verb = "tls_account", .timeout = k_check_patience}));
   if (!account)
     return {};
+  if (account->ca.empty()) {
+    call.terminal.print("tls.acme is off in chillbox.toml: this host orders no certificates");
+    return {};
+  }
   fact(call.terminal, "ca", account->ca);
   fact(call.terminal, "engine", account->engine);
   fact(call.terminal, "account",
