@@ -121,6 +121,6 @@ in_box() { box run "$HOST" -- "$@"; }
 }
 
 @test "all of this ran under busybox ash" {
-    [ "$(in_box readlink -f /bin/sh)" = /usr/bin/busybox ]
+    [[ "$(in_box readlink -f /bin/sh)" == */busybox ]]
     in_box sh -c 'readlink "/proc/$$/exe"; :' | grep -q busybox
 }
