@@ -43,6 +43,8 @@ setup() {
     pebble dns clear-txt '{"host":"_acme-challenge.blog.example."}' >/dev/null
 }
 
+teardown() { kill "$(cat "$BATS_FILE_TMPDIR/named/pid" 2>/dev/null)" 2>/dev/null || :; } # of a test that failed
+
 wild() { ask order ".challenge = \"dns-01\" | .dns = \"$PROGRAM\" | ${1:-.}"; }
 
 # Every value that was presented was cleaned up, once.
@@ -151,7 +153,7 @@ END
     set -- named
     command -v named >/dev/null || set -- sh "$ROOT/tests/host/debs" --run "$(sh "$ROOT/tests/host/debs" "$(. /etc/os-release && echo "$VERSION_CODENAME")" bind9)" /usr/sbin/named
     net "$@" -g -c "$dir/named.conf" >"$dir/log" 2>&1 3>&- &
-    for ((tries = 100; tries > 0; tries--)); do net dig +short +time=1 +tries=1 @127.0.0.1 -p 5353 ns.blog.example | grep -q 127 && return; sleep 0.1; done
+    for ((tries = 100; tries > 0; tries--)); do net dig +short +time=1 +tries=1 @127.0.0.1 -p 5353 ns.blog.example | grep -qx 127.0.0.1 && return; sleep 0.1; done
     cat "$dir/log" >&2
     return 1
 }
