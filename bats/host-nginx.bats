@@ -168,7 +168,8 @@ END
 }
 
 @test "[fault-244] with a certificate here a proxy that was asked by https is answered, and everybody else is sent to https" {
-    in_box sh -c 'mkdir -p /var/lib/chillbox/certs/blog && cd /var/lib/chillbox/certs/blog && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=blog.test -keyout privkey.pem -out fullchain.pem 2>/dev/null'
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=blog.test -keyout "$BATS_TEST_TMPDIR/privkey.pem" -out "$BATS_TEST_TMPDIR/fullchain.pem" 2>/dev/null
+    box push "$HOST" "$BATS_TEST_TMPDIR/privkey.pem" "$BATS_TEST_TMPDIR/fullchain.pem" /var/lib/chillbox/certs/blog/
     in_box test-nginx '[.certificate]'
     in_box test-nginx '[.trusting]'
     [[ "$(headers blog.test '/x?y=1')" == *" 308 "*"Location: https://blog.test/x?y=1"* ]]
