@@ -52,7 +52,7 @@ everything() { in_box sh -c 'ls -R /srv/chillbox /run/chillbox/stage /run/chillb
     [[ "$output" =~ \~\ api\ \(python\):.*\+NEW\ [0-9a-f]{12} ]]
     [[ "$output" != *'never shown'* ]]
     [[ "$output" == *'+ cron 0 4 * * * tidy up'* ]]
-    [[ "$output" == *'gap      none: the new copies are healthy before the old ones stop'* ]]
+    [[ "$output" == *'downtime none: the new copies are healthy before the old ones stop'* ]]
     run -20 box net "$HOST" -- env PATH="$LAPTOP/bin:$PATH" "$CTL" -H root@127.0.0.1 plan "$next" --exit-code --json
     [ "$(jq -r '.services[0].environment[0].name' <<<"${lines[0]}")" = NEW ]
 }

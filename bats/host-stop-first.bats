@@ -66,7 +66,7 @@ job() { json jobs ledger -n 1 ".jobs[0].$1"; }
     [[ "$(get /)" == '1.0.0 '* ]]
     [ "$(job gap_ms)" -gt 0 ]
     run -0 ctl plan ledger
-    [[ "$output" =~ gap\ +about\ [0-9]+\ ms:\ \'ledger\'\ has\ strategy\ stop-first:\ the\ old\ copy\ stops\ before\ the\ new\ one\ starts ]]
+    [[ "$output" =~ downtime\ +about\ [0-9]+\ ms:\ \'ledger\'\ has\ strategy\ stop-first:\ the\ old\ copy\ stops\ before\ the\ new\ one\ starts ]]
 }
 
 @test "a new copy that does not come up: the old one is started again, exit 9, and the last lines are the new one's" {

@@ -2,6 +2,8 @@
 
 #include "control/certificate_table.hpp"
 #include "control/members.hpp"
+#include "control/plan_table.hpp"
+#include "control/webhook_table.hpp"
 
 namespace chillbox::control {
 // A row is "name in JSON, member, what it is". What has no row stays in its process.
@@ -284,95 +286,6 @@ constexpr auto table(const Pruned*) {
 
 constexpr auto table(const Done*) {
   return message("done", "");
-}
-
-constexpr auto table(const ValueChange*) {
-  using V = ValueChange;
-  return message("value_change", "An environment variable that would change.",
-      Member{"name", &V::name, ""}, Member{"change", &V::change, ""},
-      Member{"before", &V::before, "a digest that only this host can make, \"\": none"},
-      Member{"after", &V::after, "a digest that only this host can make, \"\": none"});
-}
-
-constexpr auto table(const ServiceChange*) {
-  using S = ServiceChange;
-  return message("service_change", "", Member{"name", &S::name, ""}, Member{"lang", &S::lang, ""},
-      Member{"change", &S::change, ""}, Member{"why", &S::why, ""},
-      Member{"environment", &S::environment, ""});
-}
-
-constexpr auto table(const SetChange*) {
-  return message("set_change", "", Member{"added", &SetChange::added, ""},
-      Member{"removed", &SetChange::removed, ""});
-}
-
-constexpr auto table(const PlannedNginx*) {
-  return message("planned_nginx", "", Member{"diff", &PlannedNginx::diff, ""},
-      Member{"reload", &PlannedNginx::reload, ""});
-}
-
-constexpr auto table(const PlannedDisk*) {
-  using D = PlannedDisk;
-  return message("planned_disk", "", Member{"needed", &D::needed, "bytes, with the reserve"},
-      Member{"free", &D::free, "bytes"}, Member{"inodes_needed", &D::inodes_needed, ""},
-      Member{"inodes_free", &D::inodes_free, ""});
-}
-
-constexpr auto table(const PlannedMemory*) {
-  return message("planned_memory", "",
-      Member{"needed", &PlannedMemory::needed, "bytes, for second copies"},
-      Member{"available", &PlannedMemory::available, "bytes, 0: not known"});
-}
-
-constexpr auto table(const PlannedGap*) {
-  return message("planned_gap", "", Member{"expected", &PlannedGap::expected, ""},
-      Member{"last_ms", &PlannedGap::last_ms, "how long it was the last time, 0: not measured"},
-      Member{"reason", &PlannedGap::reason, ""});
-}
-
-constexpr auto table(const Plan*) {
-  return message("plan", "What a deploy or a restart would change.",
-      Member{"site", &Plan::site, ""}, Member{"from", &Plan::from, "the live version, \"\": none"},
-      Member{"to", &Plan::to, "the planned version"}, Member{"change", &Plan::change, ""},
-      Member{"services", &Plan::services, ""}, Member{"hosts", &Plan::hosts, ""},
-      Member{"cron", &Plan::cron, ""},
-      Member{"plain", &Plan::plain, "host names that will answer on http only"},
-      Member{"nginx", &Plan::nginx, ""}, Member{"disk", &Plan::disk, ""},
-      Member{"memory", &Plan::memory, ""}, Member{"gap", &Plan::gap, "downtime"},
-      Member{"drift", &Plan::drift, "where the host is not as the store has it"},
-      Member{"warnings", &Plan::warnings, "what a deploy would not refuse"},
-      Member{"problems", &Plan::problems, "what a deploy would refuse"},
-      Member{"sha256", &Plan::sha256, "of the artifact"},
-      Member{"serial", &Plan::serial, "of the artifact"},
-      Member{"installed_serial", &Plan::installed_serial, "the greatest that was installed"},
-      Member{"signer", &Plan::signer, "of the artifact"});
-}
-
-constexpr auto table(const JobLinks*) {
-  return message("job_links", "Paths on this host, with the job's capability.",
-      Member{"status", &JobLinks::status, ""}, Member{"events", &JobLinks::events, ""},
-      Member{"artifact", &JobLinks::artifact, ""}, Member{"signature", &JobLinks::signature, ""});
-}
-
-constexpr auto table(const Accepted*) {
-  return message("accepted", "", Member{"job", &Accepted::job, "its id"},
-      Member{"links", &Accepted::links, ""});
-}
-
-constexpr auto table(const Order*) {
-  return message("order", "", Member{"site", &Order::site, ""},
-      Member{"version", &Order::version, ""}, Member{"sha256", &Order::sha256, ""},
-      Member{"size", &Order::size, "bytes"}, Member{"watch", &Order::watch, ""});
-}
-
-constexpr auto table(const Announcement*) {
-  return message("announcement", "The body of a webhook.", Member{"type", &Announcement::type, ""},
-      Member{"timestamp", &Announcement::timestamp, ""}, Member{"data", &Announcement::data, ""});
-}
-
-constexpr auto table(const EventBatch*) {
-  return message("event_batch", "", Member{"events", &EventBatch::events, ""},
-      Member{"ended", &EventBatch::ended, "no more will come"});
 }
 
 constexpr auto table(const ErrorData*) {

@@ -280,7 +280,7 @@ struct PlannedDisk { // bytes, inodes
 struct PlannedMemory { // bytes
   uint64_t needed = 0, available = 0;
 };
-struct PlannedGap { // downtime
+struct PlannedDowntime { // downtime
   bool expected = false;
   int64_t last_ms = 0; // how long it was the last time, 0: not measured
   std::string reason;
@@ -294,7 +294,7 @@ struct Plan {
   PlannedNginx nginx;
   PlannedDisk disk;
   PlannedMemory memory;
-  PlannedGap gap;
+  PlannedDowntime downtime;
   std::vector<std::string> drift;    // where the host is not as the store has it
   std::vector<std::string> warnings; // what a deploy would not refuse
   std::vector<std::string> problems; // what it would refuse

@@ -81,7 +81,7 @@ std::pair<int64_t, std::string> last_downtime(JobContext& r) {
   return {0, ""};
 }
 
-control::PlannedGap downtime_part(JobContext& r) {
+control::PlannedDowntime downtime_part(JobContext& r) {
   std::vector<std::string> names;
   for (const auto& p : r.release.services)
     if (must_stop_first(r, p))
@@ -185,7 +185,7 @@ Result<control::Plan> plan_artifact(HostContext& host, int fd, const std::string
       .hosts = sets(old.site.domains, r.release.site.domains),
       .cron = sets(old.site.crontab, r.release.site.crontab),
       .nginx = std::move(nginx),
-      .gap = downtime_part(r),
+      .downtime = downtime_part(r),
       .sha256 = r.job.sha256,
       .signer = r.verified->signer,
       .serial = said.serial,
@@ -217,7 +217,7 @@ Result<control::Plan> plan_site(HostContext& host, const SiteName& site) {
   if (r.row.stopped)
     plan.drift.emplace_back("the site is stopped: `chillboxctl start` brings it back");
   r.release.row.slot = other_slot(r.old->slot);
-  plan.gap = downtime_part(r);
+  plan.downtime = downtime_part(r);
   auto capacity = capacity_of(r, r.release_dir());
   capacity.bytes = capacity.entries = 0; // it is installed
   auto problems = capacity_problems(capacity, host.paths, host.config.reserve_percent);

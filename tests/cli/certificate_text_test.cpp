@@ -60,7 +60,8 @@ TEST_CASE("a trouble says how it stands, why, when it is tried next, and what to
   c.problem = "the CA is away";
   c.next_ms = k_now + 60'000;
   const auto text = trouble_text(c, k_now);
-  CHECK(text.starts_with("blog: https ends in 2 days: the renewal fails: the CA is away; next try "));
+  CHECK(
+      text.starts_with("blog: https ends in 2 days: the renewal fails: the CA is away; next try "));
   CHECK(text.ends_with("; `chillboxctl tls check blog` asks again now"));
   c.not_after_ms = 0;
   CHECK(trouble_text(c, k_now).starts_with("blog: no https yet: the order failed: "));

@@ -93,7 +93,7 @@ TEST_CASE("a plan tells services, files, variables, host names, cron and NGINX's
   CHECK(result["nginx"]["diff"].get<std::string>().find(
             "\n-  server_name blog.example;\n+  server_name www.example;\n") != std::string::npos);
   CHECK(result["disk"]["needed"].get<uint64_t>() > 0);
-  CHECK(result["gap"]["expected"] == false);
+  CHECK(result["downtime"]["expected"] == false);
 }
 
 TEST_CASE("of the live artifact nothing would change, of the first one all is new") {
@@ -151,7 +151,7 @@ TEST_CASE("the gap of stop-first is foretold with its reason, and how long it to
         .services =
             R"([{"name":"app","lang":"python","strategy":"stop-first","health":{"deadline":"2s"}}])"};
   };
-  const auto first = must(plan(host, order("2.0.0")))["gap"];
+  const auto first = must(plan(host, order("2.0.0")))["downtime"];
   CHECK(first["expected"] == true);
   CHECK(first["reason"] ==
       "'app' has strategy stop-first: the old copy stops before the new one starts; it has not been measured yet");
@@ -161,11 +161,11 @@ TEST_CASE("the gap of stop-first is foretold with its reason, and how long it to
   };
   const auto job = host.deploy(order("2.0.0"));
   REQUIRE(job.state == JobState::done);
-  const auto again = must(plan(host, order("3.0.0")))["gap"];
+  const auto again = must(plan(host, order("3.0.0")))["downtime"];
   CHECK(again["last_ms"] == job.gap_ms);
   CHECK(again["reason"].get<std::string>().ends_with(
       cat("it took ", job.gap_ms, " ms in job ", job.id)));
-  CHECK(must(shown(rollout::plan_site(host.context(), site())))["gap"]["expected"] ==
+  CHECK(must(shown(rollout::plan_site(host.context(), site())))["downtime"]["expected"] ==
       true); // of a restart likewise
 }
 

@@ -13,7 +13,9 @@ std::vector<std::string> plain(
     const std::string& members, std::string_view nginx = "", const std::string& acme = "") {
   const auto slug = SiteName::parse("blog").value();
   const auto site = config::parse_site(
-      cat(R"({"name":"blog","version":"1.0.0","services":[{"name":"web","lang":"static"}],)", members, "}"), slug);
+      cat(R"({"name":"blog","version":"1.0.0","services":[{"name":"web","lang":"static"}],)",
+          members, "}"),
+      slug);
   INFO((site ? "" : site.error().message));
   REQUIRE(site);
   config::HostConfig host;

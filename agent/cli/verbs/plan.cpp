@@ -100,12 +100,12 @@ void print_facts(Terminal& terminal, const Plan& plan) {
   fact("memory",
       cat(human_size(plan.memory.needed), " for second copies, ", human_size(plan.memory.available),
           " available"));
-  const auto& gap = plan.gap;
-  fact("gap",
-      cat(!gap.expected         ? "none: "
-              : gap.last_ms > 0 ? cat("about ", gap.last_ms, " ms: ")
-                                : "yes: ",
-          printable(gap.reason, 500)));
+  const auto& downtime = plan.downtime;
+  fact("downtime",
+      cat(!downtime.expected         ? "none: "
+              : downtime.last_ms > 0 ? cat("about ", downtime.last_ms, " ms: ")
+                                     : "yes: ",
+          printable(downtime.reason, 500)));
 }
 
 void print_plan(Terminal& terminal, const Plan& plan) {
