@@ -110,7 +110,8 @@ std::vector<std::string> secret_files(const config::Service& service) {
 }
 
 bool uses_secrets(const config::Site& site) {
-  return std::ranges::any_of(site.services, [](const auto& s) { return !secret_files(s).empty(); });
+  return site.tls.mode == config::Tls::Mode::provided ||
+      std::ranges::any_of(site.services, [](const auto& s) { return !secret_files(s).empty(); });
 }
 
 std::vector<std::string> missing_secrets(HostContext& host, const config::Site& site) {

@@ -60,7 +60,7 @@ ServiceContext context_of(const HostContext& host, const LoadedRelease& release,
     const PlannedService& p, const PortVariables& ports);
 // The files of the secret set that it reads: "SERVICE/FILE".
 std::vector<std::string> secret_files(const config::Service& service);
-// Does any service of the site declare a secret file?
+// Does any service of the site declare a secret file, or does its certificate come with the set?
 bool uses_secrets(const config::Site& site);
 // Secret files that services declare and that are not in tmpfs: "SERVICE/FILE".
 std::vector<std::string> missing_secrets(HostContext& host, const config::Site& site);

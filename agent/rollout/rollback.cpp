@@ -151,8 +151,8 @@ Result<Next> run_current(JobContext& r) {
   const bool uses = uses_secrets(r.release.site);
   if (r.job.kind == store::JobKind::secrets && (!uses || r.row.stopped)) {
     TRY(r.host.store.put_release(r.release.row));
-    r.job.message = uses ? "staged; the site is stopped"
-                         : "staged; no service of the live release uses secrets";
+    r.job.message =
+        uses ? "staged; the site is stopped" : "staged; the live release uses no secrets";
     return Next::finished;
   }
   r.release.row.slot = idle_slot(r);

@@ -149,8 +149,8 @@ private:
   std::vector<std::string> m_asked; // sites, to be renewed
   bool m_refresh = true;
   bool m_unlocked = false;
-  uint64_t m_seen = 0;     // of the store's sites; the thread's own
-  int64_t m_offset_ms = 0; // wall clock less monotonic clock
+  std::atomic<uint64_t> m_seen = 0; // of the store's sites
+  int64_t m_offset_ms = 0;          // wall clock less monotonic clock
   std::atomic<bool> m_stop{false};
   ThreadGroup m_thread; // one; last: it uses all of the others
 };

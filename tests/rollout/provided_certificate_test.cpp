@@ -61,7 +61,9 @@ TEST_CASE("[fault-332] a secret set with a wrong certificate is refused, and the
   CHECK(says(host.send(host.pem({"blog.example"})), "and not for 'www.blog.example'"));
   CHECK(says(host.send(host.pem({"blog.example", "www.blog.example"}, true)), "key"));
   CHECK(host.text(host.paths.secrets_of(site()) + "/tls/blog.pem") == first);
+  const auto before = host.store().sites_changed();
   const auto renewed = host.send(host.pem({"blog.example", "www.blog.example"}));
   INFO(renewed.message);
   CHECK(renewed.state == JobState::done);
+  CHECK(host.store().sites_changed() != before); // what looks after certificates looks at it now
 }
