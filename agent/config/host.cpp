@@ -82,8 +82,8 @@ bool peer(std::string_view s) {
   auto rest = brackets ? s.substr(end + 1) : end == std::string_view::npos ? "" : s.substr(end);
   if (rest.empty())
     return true;
-  const auto port = rest.starts_with(':') ? parse_u64(rest.substr(1)) : std::nullopt;
-  return port && *port >= 1 && *port <= 65'535;
+  const uint64_t port = rest.starts_with(':') ? parse_u64(rest.substr(1)).value_or(0) : 0;
+  return port >= 1 && port <= 65'535;
 }
 bool group(std::string_view s) {
   return s.empty() || (k_file_name.ok(s) && s.find('.') == std::string_view::npos);

@@ -94,6 +94,7 @@ private:
   void sync(); // rows as the plan says
   void sync_one(const Wanted& wanted, Record record, bool is_new);
   void deployed(const Wanted& wanted, Record& record);
+  void no_longer_provided(Record& record);
   bool adopt(Record& record, const Wanted& wanted);
   void drop(const Record& record, const std::string& why);
   void switch_off(Record record, const Wanted& wanted);

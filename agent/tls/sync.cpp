@@ -68,12 +68,32 @@ void Certificates::sync_one(const Wanted& wanted, Record record, bool is_new) {
       save(record);
     return;
   }
+  if (old.facts.mode == "provided" && record.served())
+    no_longer_provided(record);
   if (!record.served() && record.state == State::off)
     f.memory = wanted.memory;
   if (is_new)
     deployed(wanted, record);
   if (row_of(record) != row_of(old))
     save(record);
+}
+
+// What came with a secret set serves until the host has its own; the administrator's own files are
+// gone, and NGINX must not be told of them any longer.
+void Certificates::no_longer_provided(Record& record) {
+  auto& f = record.facts;
+  f.no_replaces = true; // it is another CA's
+  f.renew_ms = now();
+  record.state = State::valid;
+  record.next_ms = now() + k_first_pause_ms;
+  if (f.memory)
+    return;
+  const auto installed = m_host.parts.install(record.id, {});
+  if (const auto reloaded = installed ? m_host.parts.reload() : Result<void>{}; !reloaded)
+    log::warn(cat("certificate '", record.id, "': ", reloaded.error().message));
+  record.chain.clear();
+  f.names.clear();
+  record.state = State::waiting;
 }
 
 // At the daemon's start each site is new, too: its names may have changed meanwhile.

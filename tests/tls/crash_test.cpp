@@ -237,6 +237,34 @@ TEST_CASE("a certificate that was provided is served, looked at, and no CA is ev
   CHECK(host.engine.verbs.empty());
 }
 
+TEST_CASE("a site that no longer brings its certificate gets one of its own, and serves the old one until then") {
+  for (const char* members : {R"({"key":"memory"})", R"({})"}) {
+    TlsHost host;
+    Authority ca("Company CA");
+    const auto key = crypto::make_certificate_key();
+    const auto csr = must(crypto::make_certificate_request(key, {"blog.example"}));
+    const std::string set = host.paths.secrets_of(site()) + "/tls";
+    std::filesystem::create_directories(set);
+    must(os::real_disk().write(set + "/blog.pem",
+        cat(std::string_view(key),
+            ca.issue(csr,
+                {.names = {"blog.example"},
+                    .from_ms = k_begin - 1'000,
+                    .until_ms = k_begin + 90 * k_day})),
+        0440));
+    host.deploy({"blog.example"}, R"({"mode":"provided"})");
+    const std::string provided = host.record().facts.sha256;
+    host.engine.before_answer = [&] { CHECK(host.record().facts.sha256 == provided); };
+    host.deploy({"blog.example"}, members);
+    host.pass(3 * k_minute);
+    REQUIRE(host.engine.orders.size() == 1);
+    CHECK(host.engine.orders[0]["replaces"].is_null());
+    CHECK(host.state() == "valid");
+    CHECK(host.record().facts.sha256 != provided);
+    CHECK(host.loaded["blog"] == host.record().facts.sha256);
+  }
+}
+
 TEST_CASE("the administrator's own files are served as they are") {
   TlsHost host;
   Authority ca("Own CA");
@@ -255,4 +283,10 @@ TEST_CASE("the administrator's own files are served as they are") {
   CHECK(host.texts["blog"].certificate == folder);
   CHECK(host.certificates->all()->front().mode == "provided");
   CHECK(host.engine.verbs.empty());
+  std::filesystem::remove_all(folder); // the next look sees that they are gone
+  host.deploy({"blog.example"});
+  CHECK(host.texts["blog"].certificate.empty());
+  host.pass(3 * k_minute);
+  CHECK(host.state() == "valid");
+  CHECK(host.file_is_good(host.file()));
 }

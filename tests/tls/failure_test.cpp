@@ -170,7 +170,7 @@ TEST_CASE("a name that moved to another host: the others are renewed without it 
 
 TEST_CASE("a template that swallows the challenge is found before any CA is asked [fault-312] (tls 6)") {
   TlsHost host;
-  for (const std::string& answer : {"404", "to https://blog.example/login", "the application"}) {
+  for (const char* answer : {"404", "to https://blog.example/login", "the application"}) {
     host.engine.world.loopback = answer;
     host.deploy({"blog.example"});
     host.pass(k_minute);

@@ -387,7 +387,7 @@ public:
   // Time passes until something is due, at most so long; as the thread would, a tick at each.
   int pass(int64_t ms) {
     const int64_t end = clock.mono().count() + ms;
-    int ticks = 0;
+    int count = 0;
     while (clock.mono().count() < end) {
       const auto next = certificates->next_ms();
       const int64_t left = end - clock.mono().count();
@@ -397,11 +397,11 @@ public:
       }
       clock.pass(std::max<int64_t>(*next - clock.wall_ms(), 0));
       certificates->tick();
-      ++ticks;
-      if (ticks > 20'000)
+      ++count;
+      if (count > 20'000)
         FAIL("it spins");
     }
-    return ticks;
+    return count;
   }
   tls::Record record(const std::string& id = "blog") {
     const auto row = must(store->certificate(id));
