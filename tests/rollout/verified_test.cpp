@@ -173,11 +173,11 @@ TEST_CASE("a link that a build makes stays in the release, its layers and the sy
     CHECK(disagreement(host, "1.0.0") == "");
   }
   const std::string data = host.paths.data(site());
-  for (const std::string target : {data, data + "/app/x", data + "/app/", data + "/../app"}) {
+  for (const std::string& target : {data, data + "/app/x", data + "/app/", data + "/../app"}) {
     CAPTURE(target);
     CHECK(deploy(links(target)).state == JobState::failed);
   }
-  for (const std::string target : {std::string("/usr/bin/python3"), std::string("../../app"),
+  for (const std::string& target : {std::string("/usr/bin/python3"), std::string("../../app"),
            std::string("built"), std::string("/opt/x/bin/x"), data + "/app"}) {
     CAPTURE(target);
     CHECK(deploy(links(target)).state == JobState::done);
