@@ -55,7 +55,7 @@ balanced() {
     [ ! -e "$ACCOUNT/presented.json" ]
 }
 
-@test "a name and its wildcard in one order: two values at one name, each made and taken back" {
+@test "a name and its wildcard in one order: two values at one name, each made and taken back (tls 24)" {
     wild
     said '.ok and .warnings == []'
     [ "$(grep -c '^present _acme-challenge.blog.example. [A-Za-z0-9_-]*$' "$CALLS")" -eq 2 ]
@@ -80,7 +80,7 @@ balanced() {
     balanced
 }
 
-@test "a program that hangs, or leaves a process that holds its output, costs no more than the deadline [fault-292] [attack-G7]" {
+@test "a program that hangs, or leaves a process that holds its output, costs no more than the deadline (tls 24) [fault-292] [attack-G7]" {
     for does in 'hang present' 'hang cleanup' 'leave present' 'leave cleanup'; do
         echo "$does" >"$DOES"
         rm -f "$CALLS"

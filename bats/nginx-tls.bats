@@ -146,7 +146,7 @@ secured() {
         is "$(code http://box.example.org:8080/healthcheck/)" '200 '
 }
 
-@test "with certificates each takes the text without a warning and serves https, and the host itself too" { each secured; }
+@test "with certificates each takes the text without a warning and serves https, and the host itself too (tls 33)" { each secured; }
 
 redirects() {
     is "$(code http://blog.example:8080/a?b)" '308 https://blog.example:8443/a?b' &&
@@ -172,7 +172,7 @@ claims() {
         is "$(code http://blog.example:8080/ -H 'X-Forwarded-Proto: https')" '308 https://blog.example:8443/'
 }
 
-@test "only a trusted proxy is believed that a visitor came by https [attack-N4]" { each claims; }
+@test "only a trusted proxy is believed that a visitor came by https (tls 30) [attack-N4]" { each claims; }
 
 challenges() {
     mkdir -p "$D/var/lib/chillbox/acme/.well-known/acme-challenge" && chmod -R a+rX "$D/var/lib/chillbox/acme" &&
@@ -247,7 +247,7 @@ switches() {
     done
 }
 
-@test "after a switch the next request goes to the new release, in a template without Connection too [fault-328]" { each switches; }
+@test "after a switch the next request goes to the new release, in a template without Connection too (tls 34) [fault-328]" { each switches; }
 
 # REQUESTS and RENEWALS for more: `make test-tls-load`.
 renewals() {
@@ -317,7 +317,7 @@ neighbours() {
     return "$found"
 }
 
-@test "a challenge of another host with the same name is answered, and none that nobody has is passed on for ever" { each neighbours; }
+@test "a challenge of another host with the same name is answered, and none that nobody has is passed on for ever (tls 31)" { each neighbours; }
 
 @test "testssl.sh gives A with the promise of a new certificate and A+ with that of a year (GRADE=1)" {
     [ -n "${GRADE-}" ] || skip "takes minutes: make test-tls-grade"
