@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# A host with an internal CA, step-ca: a root of its own, short lives, neither renewal information nor profiles. `make test-tls-more`.
+# A host with an internal CA, step-ca: a root of its own, lives of 100 seconds, neither renewal information nor profiles. `make test-tls-more`; with
+# RENEWALS=72 it goes on for an hour.
 
 # bats file_tags=slow
 # shellcheck disable=SC2154 # box_up sets HOST
@@ -37,7 +38,7 @@ issued() { ctl tls --json | jq -r '.certificates[] | select(.id == "hello") | .s
 
 @test "an internal CA: the site is on https, and its certificate is renewed at half of its life, again and again, while visitors see it valid (tls 25)" {
     wait_for 60 serves
-    for _ in 1 2; do
+    for _ in $(seq "${RENEWALS-2}"); do
         before=$(served_sha hello.example)
         begun=$SECONDS
         while [ "$(served_sha hello.example)" = "$before" ]; do
