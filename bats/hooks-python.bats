@@ -411,13 +411,16 @@ END
 @test "programs and data of wheels arrive whole: only a first line that names the layer's python is another one" {
     flask_site
     wheel dep odd 1.0 scripts/oddtrue ELF scripts/oddsh '#!/bin/sh\necho "a shell script says $1"\n' scripts/oddline '#!/bin/sh\n' \
-        scripts/python-odd '#!python\nimport sys; print(sys.prefix)\n' data/share/odd/words.txt 'words\n' data/etc/odd.conf 'x\n'
+        scripts/python-odd '#!python\nimport sys; print(sys.prefix)\n' data/share/odd/words.txt 'words\n' data/etc/odd.conf 'x\n' \
+        'data/share/odd/Grüße an alle.txt' 'hello\n' scripts/öffne '#!/bin/sh\necho open\n'
     printf 'odd\n' >requirements.txt
     for shell in with_dash with_ash; do
         "$shell" "$python/build"
         cmp /bin/true "$CHILLBOX_BUILD_DIR/venv/bin/oddtrue"
         "$CHILLBOX_BUILD_DIR/venv/bin/oddtrue"
         [ "$("$CHILLBOX_BUILD_DIR/venv/bin/oddsh" x)" = "a shell script says x" ]
+        [ "$("$CHILLBOX_BUILD_DIR/venv/bin/öffne")" = open ]
+        [ "$(cat "$CHILLBOX_BUILD_DIR/venv/share/odd/Grüße an alle.txt")" = hello ]
         "$CHILLBOX_BUILD_DIR/venv/bin/oddline"
         [ "$("$CHILLBOX_BUILD_DIR/venv/bin/python-odd")" = "$CHILLBOX_BUILD_DIR/venv" ]
         [ "$(inside 'import sys; print(open(sys.prefix + "/share/odd/words.txt").read() + open(sys.prefix + "/etc/odd.conf").read())')" = "words
