@@ -53,6 +53,40 @@ log_lines() { in_box sh -c 'wc -l </var/log/chillbox/chillboxd.log'; }
     [[ "$(ctl status)" == *'refused '*' upload'* ]]
 }
 
+@test "an upload that stopped is continued by its sender alone: a stranger and another sender add no byte to it [attack-B2]" {
+    make_site "$(next_version)"
+    head -c 3000000 /dev/urandom >"$LAPTOP/hello/api/noise.bin"
+    artifact=$(pack)
+    sum=$(sha256sum <"$artifact" | cut -d ' ' -f 1)
+    job() { jq -cn --arg site "$1" --arg version "$2" --arg sha "$sum" --argjson size "$(stat -c %s "$artifact")" '{site: $site, version: $version, sha256: $sha, size: $size}'; }
+    received() { host_curl "$1" | jq .upload.received; }
+    put() { host_curl -o /dev/null -w '%{http_code}' -H 'expect:' "$@"; }
+    announce site.deploy "$(job hello "$(jq -r .version "$LAPTOP/hello/hello.site.json")")" >/dev/null
+    mine=$(link artifact) signature=$(link signature) shown=$(link status) events=$(link events)
+    host_curl -f -T "$artifact.minisig" -H 'expect:' "$signature"
+    run ! host_curl -m 3 --limit-rate 300000 -T "$artifact" -H 'expect:' "$mine"
+    stopped() { [ "$(host_curl "$shown" | jq .upload.running)" = false ]; }
+    within 40 stopped
+    have=$(received "$shown")
+    [ "$have" -gt 100000 ]
+    # A stranger, with everything but the capability.
+    for target in "${mine%%[?]*}" "${mine%%[?]*}?cap=$FORGED"; do
+        [[ "$(put -C "$have" -T "$artifact" "$target")" != 2* ]]
+    done
+    # A sender of another site, who announces the same bytes.
+    mkdir -p "$LAPTOP/eve"
+    ctl webhook add eve --sites other --types site.deploy 2>/dev/null >"$LAPTOP/eve/hook.key"
+    (LAPTOP=$LAPTOP/eve && announce site.deploy "$(job other 1.0.0)" >/dev/null)
+    theirs=$(LAPTOP=$LAPTOP/eve link artifact)
+    [ "$(received "$(LAPTOP=$LAPTOP/eve link status)")" = 0 ]
+    [ "$(put -C "$have" -T "$artifact" "$theirs")" = 409 ]
+    [ "$(received "$shown")" = "$have" ]
+    [ "$(put -C "$have" -T "$artifact" "$mine")" = 201 ]
+    host_curl -N "$events" >/dev/null
+    [[ "$(get /)" == "hello from "* ]]
+    ctl webhook remove eve
+}
+
 @test "a webhook's body, and what is sent to any other address of the host's server, reaches no disk [attack-B2]" {
     run -0 in_box attack-put 8 /v1/hooks 65000 post
     [[ "$output" == *'stored 0 '* ]]
