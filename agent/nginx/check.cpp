@@ -235,8 +235,8 @@ private:
 } // namespace
 
 std::string server_preamble(std::string_view indent, const SiteName& site) {
-  return cat(indent, "disable_symlinks if_not_owner;\n", indent,
-      "if ($chillbox_asks) { return 200 ", site.str(), "; }\n", tls_defaults(indent));
+  return cat(indent, "disable_symlinks if_not_owner;\n", tls_defaults(indent), indent,
+      "if ($chillbox_asks) { return 200 ", site.str(), "; }\n");
 }
 
 std::string answers_directive(

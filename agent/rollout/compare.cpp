@@ -17,13 +17,15 @@ namespace {
 using control::Change;
 namespace fs = std::filesystem;
 
-// Relative paths of the files and links below; where they are for reading.
+// Relative paths of the files and links below; where they are for reading. A link with an absolute
+// target is the agent's own, to the service's data: an artifact has none.
 std::map<std::string, fs::path> files_below(const std::string& dir) {
   std::map<std::string, fs::path> files;
   std::error_code error;
   for (auto it = fs::recursive_directory_iterator(dir, error);
       !error && it != fs::recursive_directory_iterator(); it.increment(error))
-    if (it->is_symlink(error) || it->is_regular_file(error))
+    if (it->is_symlink(error) ? !fs::read_symlink(it->path(), error).is_absolute()
+                              : it->is_regular_file(error))
       files.emplace(it->path().lexically_relative(dir).string(), it->path());
   return files;
 }

@@ -1,4 +1,5 @@
 // releases: lists the releases of a site.
+#include "base/text.hpp"
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
@@ -10,15 +11,22 @@ constexpr std::array k_options{k_site};
 
 Result<void> run(Call& call) {
   const Question question{.verb = "releases", .args = {.site = call.args.text("SITE")}};
-  return show_table<control::ReleaseList>(call, question,
-      {{"", "RELEASE", "VERSION", "STATE", "SLOT", "SERIAL", "LIVE SINCE", "SIGNED BY", "WHY"}, {}},
-      "no release yet", [](const control::ReleaseList& list, Table& table) {
-        for (const auto& r : list.releases)
-          table.rows.push_back({r.live ? "*" : " ", r.id, r.version,
-              std::string(r.withdrawn ? "withdrawn" : name(r.state)), std::string(letter(r.slot)),
-              std::to_string(r.serial), format_time(r.live_ms), r.signer,
-              r.message.empty() ? r.distrust : r.message});
-      });
+  const auto list = TRY(ask_or_print<control::ReleaseList>(call, question));
+  if (!list)
+    return {};
+  if (list->live.empty() && list->releases.empty() && list->serial > 0)
+    return fail(Code::not_found,
+        cat("no site '", list->site, "' on this host: it was removed, and takes serials over ",
+            list->serial));
+  Table table{
+      {"", "RELEASE", "VERSION", "STATE", "SLOT", "SERIAL", "LIVE SINCE", "SIGNED BY", "WHY"}, {}};
+  for (const auto& r : list->releases)
+    table.rows.push_back({r.live ? "*" : " ", r.id, r.version,
+        std::string(r.withdrawn ? "withdrawn" : name(r.state)), std::string(letter(r.slot)),
+        std::to_string(r.serial), format_time(r.live_ms), r.signer,
+        r.message.empty() ? r.distrust : r.message});
+  print_table(call.terminal, table, "no release yet");
+  return {};
 }
 
 } // namespace
