@@ -17,15 +17,25 @@ bool is_inside(std::string_view path, std::initializer_list<std::string_view> di
       std::ranges::any_of(dirs, [&](auto dir) { return path.starts_with(dir); });
 }
 
+// The site's certificate, where to listen without one, and what every upstream has.
+bool is_of_the_agent(std::string_view file) {
+  return file == "/var/lib/chillbox/certs/blog.con[f]" ||
+      file == "/var/lib/chillbox/certs/blog.listen.con[f]" ||
+      file == "/var/lib/chillbox/certs/blog.wildcard.con[f]" ||
+      file == "/var/lib/chillbox/nginx/upstream.con[f]";
+}
+
 // What a text that was let through has, whatever the check thought of it.
 void try_accepted(const std::vector<Node>& nodes) {
   for (const auto& node : nodes) {
     const auto& name = node.words[0];
     const std::string_view value =
         node.words.size() > 1 ? std::string_view(node.words[1]) : std::string_view();
-    claim(name != "include" && name != "load_module" && name != "resolver" &&
-            !name.ends_with("_temp_path") && !name.starts_with("perl"),
+    claim(name != "load_module" && name != "resolver" && !name.ends_with("_temp_path") &&
+            !name.starts_with("perl"),
         "not for sites");
+    if (name == "include")
+      claim(is_of_the_agent(value), "includes of the agent's");
     if (name == "root" || name == "alias")
       claim(is_inside(value,
                 {"/srv/chillbox/blog/", "/srv/blog", "/usr/local/src/blog", "/var/lib/blog/",
