@@ -114,7 +114,7 @@ private:
   bool restore_key(Record& record); // of a key in memory, after a boot
   // order.cpp
   void order(Record record, const std::vector<std::string>& names);
-  Answer<Issued> ask(Record& record, std::string& outcome);
+  Answer<Issued> ask(Record& record);
   OrderRequest request_of(const Record& record, const std::string& csr) const;
   std::string dns_secret_of(const Record& record) const;
   Result<SecretString> key_of(Record& record, const std::vector<std::string>& names);
@@ -132,6 +132,7 @@ private:
   void mend_text(Record& record); // HSTS, redirect: as the site says now
 
   void save(Record& record);
+  void note_failure(Record& record, const std::string& why, const std::string& type) const;
   control::Certificate describe(const Record& record) const;
   Result<std::vector<Record>> records_of(const std::string& site);
   int64_t now() const { return m_host.clock.wall_ms(); }

@@ -135,15 +135,9 @@ void Certificates::take_back(Record& record, const std::string& sha256) {
 }
 
 void Certificates::refused(Record& record, const std::string& why, Next next) {
-  auto& f = record.facts;
   record.state = State::attention;
-  f.problem = why;
-  f.problem_type = "local";
-  f.link.clear();
-  ++f.failures;
-  if (f.failing_ms == 0)
-    f.failing_ms = now();
-  record.next_ms = now() + delay_ms(next, f.failures, record.id);
+  note_failure(record, why, "local");
+  record.next_ms = now() + delay_ms(next, record.facts.failures, record.id);
   log::error(cat("certificate '", record.id, "': ", why));
   save(record);
 }

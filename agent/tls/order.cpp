@@ -81,9 +81,8 @@ OrderRequest Certificates::request_of(const Record& record, const std::string& c
 }
 
 // The same order again at once, without what the CA did not take; each once.
-Answer<Issued> Certificates::ask(Record& record, std::string& outcome) {
+Answer<Issued> Certificates::ask(Record& record) {
   auto& f = record.facts;
-  outcome = "failed";
   bool registered = false;
   for (int tries = 0;; ++tries) {
     const auto key = key_of(record, record.pending.names);
@@ -152,12 +151,10 @@ void Certificates::order(Record record, const std::vector<std::string>& names) {
     return log::error(cat("certificate '", record.id, "': ", seq.error().message));
   record.state = State::ordering;
   record.next_ms = now();
-  std::string outcome;
-  auto answer = ask(record, outcome);
-  if (answer)
-    outcome = is_boot ? "boot" : "issued";
-  else if (answer.error().type == "interrupted")
-    outcome = "interrupted";
+  auto answer = ask(record);
+  const std::string outcome = answer         ? (is_boot ? "boot" : "issued")
+      : answer.error().type == "interrupted" ? "interrupted"
+                                             : "failed";
   (void)m_host.store.end_certificate_order(*seq, outcome);
   if (!answer)
     return failed(record, answer.error());
@@ -208,12 +205,10 @@ void Certificates::failed(Record& record, const Problem& problem) {
   record.pending.order_url = next == Next::new_order ? "" : problem.order_url;
   if (record.pending.order_url.empty())
     record.pending = {};
-  ++f.failures;
-  if (f.failing_ms == 0)
-    f.failing_ms = now();
   const auto remedy = remedy_of(problem);
-  f.problem = cat(problem.detail, remedy.empty() ? "" : ": ", remedy, clocks(problem, now()));
-  f.problem_type = problem.type;
+  note_failure(record,
+      cat(problem.detail, remedy.empty() ? "" : ": ", remedy, clocks(problem, now())),
+      problem.type);
   f.link = problem.link;
   const bool person = next == Next::attention || next == Next::without_profile ||
       next == Next::without_replaces || next == Next::register_again;

@@ -76,7 +76,6 @@ template <class F, class Visit> void each_flag(F& f, Visit visit) {
   visit("memory", f.memory);
   visit("no_replaces", f.no_replaces);
   visit("no_profile", f.no_profile);
-  visit("registered", f.registered);
 }
 
 Facts read_facts(const Json& j) {

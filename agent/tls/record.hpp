@@ -55,7 +55,7 @@ struct Facts {
   int64_t failing_ms = 0;
   uint64_t failures = 0, unsure = 0;
   std::string problem, problem_type, link;
-  bool no_replaces = false, no_profile = false, registered = false;
+  bool no_replaces = false, no_profile = false;
   std::map<std::string, BadName> bad;
   std::map<std::string, std::string> plain; // names that it does not cover, and why
   std::vector<control::CertificateProbe> probes;

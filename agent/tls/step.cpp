@@ -158,17 +158,23 @@ std::vector<std::string> Certificates::ready_names(Record& record, bool renews) 
   return hold ? std::vector<std::string>{} : names;
 }
 
-// No CA was asked. What serves goes on to serve.
-void Certificates::wait(Record& record, const std::string& why) {
+// What `tls` shows until it is over.
+void Certificates::note_failure(
+    Record& record, const std::string& why, const std::string& type) const {
   auto& f = record.facts;
-  record.state = State::waiting;
   f.problem = why;
-  f.problem_type = "waiting";
+  f.problem_type = type;
   f.link.clear();
   ++f.failures;
   if (f.failing_ms == 0)
     f.failing_ms = now();
-  record.next_ms = now() + waiting_ms(f.failures);
+}
+
+// No CA was asked. What serves goes on to serve.
+void Certificates::wait(Record& record, const std::string& why) {
+  record.state = State::waiting;
+  note_failure(record, why, "waiting");
+  record.next_ms = now() + waiting_ms(record.facts.failures);
   log::info(cat("certificate '", record.id, "' waits, no CA was asked: ", why));
   save(record);
 }
