@@ -20,7 +20,7 @@ teardown_file() { tls_down; }
 
 setup() {
     needs_root
-    [ -x "$ENGINE" ] || skip 'no Go, no engine'
+    [ -x "$ENGINE" ] || skip 'the engine was not built, because there is no Go'
     pebble fault
 }
 

@@ -30,7 +30,7 @@ teardown_file() {
 
 setup() {
     needs_root
-    [ -n "${STEP-}" ] || skip 'no Go, no CA'
+    [ -n "${STEP-}" ] || skip 'step-ca was not built, because there is no Go'
 }
 
 @test "an internal CA: its own root, its own account, a certificate of a day, what it does not know left out" {

@@ -1,6 +1,6 @@
-// certs/ID.conf: what stands in each server of a site while it has a certificate. It only says
-// where to listen, with which key, and sets the variables on which the site's own text and
-// chillbox.conf act.
+// certs/ID.conf, which each server of a site includes while the site has a certificate. It only
+// says where to listen and with which key, and sets the variables that the site's own text and
+// chillbox.conf read.
 #include "nginx/site_tls.hpp"
 
 #include "base/text.hpp"
