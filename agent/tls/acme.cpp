@@ -13,6 +13,7 @@
 namespace chillbox::tls {
 namespace {
 
+constexpr int k_key_compromise = 1; // RFC 5280: `tls revoke` is for a key that was stolen
 constexpr size_t k_max_answer = 256 * 1024;
 constexpr size_t k_max_text = 1'000; // of a problem's detail
 constexpr size_t k_max_items = 100;
@@ -109,7 +110,7 @@ Result<std::string> Acme::program() const {
     return shipped;
   return fail(Code::not_found,
       cat("the ACME engine '", m_host.config.tls.engine,
-          "' is not installed: install the package chillbox-acme, or set tls.engine in chillbox.toml"));
+          "' is not installed: it comes with the package, and with `make install` if Go was there; or set tls.engine in chillbox.toml to another"));
 }
 
 Json Acme::common(bool staging) const {
@@ -195,7 +196,7 @@ Answer<std::optional<Ari>> Acme::renewal_info(const std::string& leaf) {
 Answer<void> Acme::revoke(const std::string& leaf) {
   Json input = common(false);
   input["certificate"] = leaf;
-  input["reason"] = 0;
+  input["reason"] = k_key_compromise;
   const auto answer = run("revoke", std::move(input), k_short_deadline);
   return answer ? Answer<void>{} : std::unexpected(answer.error());
 }

@@ -71,7 +71,7 @@ TEST_CASE("what an engine says is shown to people without what would fool them")
 TEST_CASE("no engine is one failure that says what to install (tls 32)") {
   Script script("true");
   script.config.tls.engine = "none";
-  CHECK(says(script.order(), "the ACME engine 'none' is not installed"));
+  CHECK(says(script.order(), "the ACME engine 'none' is not installed: it comes with the package"));
 }
 
 TEST_CASE("the engine gets its question on standard input, and no key (tls 32)") {
