@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,23 +31,30 @@ struct Words {
   std::string program, name, size, files;
 };
 
-// Its own, and no descriptor of ours but the pipe and the directories.
-[[noreturn]] void become_keeper(
-    const Pipe& pipe, const Fd& dir, const Fd& secrets, const Words& words, pid_t starter) {
-  constexpr int k_dir = 3, k_secrets = 4;
-  ::setsid();
-  while (::getppid() ==
-      starter) // it is ending; what confines the program wants to know whose child it is
-    ::usleep(200);
+constexpr int k_dir = 3, k_secrets = 4;
+
+// The starter has no descriptor but the keeper's: pipe and directories. The launcher waits for it,
+// so from then on nobody has a copy of what the launcher holds, such as the port that the service
+// binds next.
+bool keep_only(const Pipe& pipe, const Fd& dir, const Fd& secrets) {
   const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const int far_dir = ::fcntl(dir.get(), F_DUPFD_CLOEXEC, k_secrets + 1);
   const int far_secrets = ::fcntl(secrets.get(), F_DUPFD_CLOEXEC, k_secrets + 1); // -1: no set
   for (const auto& [from, to] : {std::pair{pipe.read.get(), 0}, std::pair{null.get(), 1},
            std::pair{null.get(), 2}, std::pair{far_dir, k_dir}})
     if (::dup2(from, to) < 0)
-      ::_exit(1);
+      return false;
   if (far_secrets >= 0 && ::dup2(far_secrets, k_secrets) < 0)
-    ::_exit(1);
+    return false;
+  const auto above = static_cast<unsigned>(far_secrets >= 0 ? k_secrets : k_dir) + 1;
+  return ::syscall(SYS_close_range, above, ~0U, 0U) == 0;
+}
+
+[[noreturn]] void become_keeper(const Words& words, pid_t starter) {
+  ::setsid();
+  while (::getppid() ==
+      starter) // it is ending; what confines the program wants to know whose child it is
+    ::usleep(200);
   ::execl(words.program.c_str(), "chillbox-log", words.name.c_str(), words.size.c_str(),
       words.files.c_str(), nullptr);
   ::_exit(1);
@@ -75,9 +83,9 @@ Result<void> pipe_to_log(const SlotSpec& spec, const os::Paths& paths) {
     return fail_errno("fork", errno);
   if (starter == 0) {
     const pid_t self = ::getpid();
-    const pid_t keeper = ::fork();
+    const pid_t keeper = keep_only(pipe, dir, secrets) ? ::fork() : -1;
     if (keeper == 0)
-      become_keeper(pipe, dir, secrets, words, self);
+      become_keeper(words, self);
     ::_exit(keeper < 0 ? 1 : 0);
   }
   int status = 0;

@@ -2,6 +2,8 @@
 // tests run as root, as they do in CI.
 #include "fake_openrc.hpp"
 
+#include "openrc/listen.hpp"
+#include "openrc/service_log.hpp"
 #include "openrc/spec.hpp"
 
 #include <fcntl.h>
@@ -172,4 +174,29 @@ TEST_CASE("what a program writes goes through a pipe to its log, which is rotate
   CHECK(get(log).ends_with("last\n"));
   CHECK(get(log + ".1").starts_with("to out\nto err\npipe:\npipe:\n0123"));
   CHECK(get(log + ".2") == "older\n");
+}
+
+TEST_CASE("[fault-361] a port that is held for a service is free for it as soon as it runs: the process that keeps its log has no copy") {
+  FakeOpenrc host;
+  SlotSpec s{
+      slot(), "r", {"/bin/sh"}, {}, "/tmp", "nobody", "027", host.root + "/log/web.log", {}, {}};
+  s.log_size = 64'000;
+  put(host.root + "/log/web.log", "");
+  put(host.root + "/usr/lib/chillbox/chillbox-log", "#!/bin/sh\nexec cat >/dev/null\n");
+  REQUIRE(::chmod((host.root + "/usr/lib/chillbox/chillbox-log").c_str(), 0755) == 0);
+  constexpr uint16_t k_port = 29'325;
+  for (int i = 0; i < 20; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto held = hold_port(k_port);
+      if (!held || !*held || !pipe_to_log(s, os::Paths{host.root}))
+        ::_exit(1);
+      *held = Fd(); // as its exec does
+      const auto again = hold_port(k_port);
+      ::_exit(again && *again ? 0 : 2);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(status == 0);
+  }
 }
