@@ -18,11 +18,16 @@ setup_file() {
     fi
     box run "$HOST" -- sh -c 'cat >/usr/sbin/chillboxd && chmod 0755 /usr/sbin/chillboxd' <<'END'
 #!/bin/sh
+if [ -e /etc/chillbox/half ]; then
+  [ "${1-}" != --version ] || echo tried >>/run/chillbox/tries
+  exit 127
+fi
 case ${1-} in
   --slot) exec /usr/local/bin/test-openrc "$@" ;;
+  --version) ;;
   --check) [ ! -e /etc/chillbox/broken ] || { echo "chillbox.toml:1: broken" >&2; exit 78; } ;;
   *)
-    [ ! -e /etc/chillbox/crash ] || exit 1
+    [ ! -e /etc/chillbox/crash ] || { sleep 0.5; exit 1; }
     trap 'echo reloaded' HUP
     trap 'rm -f /run/chillbox/up; exit 0' TERM
     echo $$ >/run/chillbox/up
@@ -93,6 +98,17 @@ in_box() { box run "$HOST" -- "$@"; }
     in_box sh -c 'rm /etc/chillbox/crash; sed -i "\$d" /etc/conf.d/chillboxd'
     in_box chillboxctl ping --wait 30
     in_box rc-service chillboxd status
+}
+
+@test "chillboxd: one that ended is started again at once; one that cannot run at all is tried once a second, and answers once it can" {
+    in_box rc-service chillboxd restart
+    in_box sh -c 'touch /etc/chillbox/half; rm -f /run/chillbox/tries; kill -9 $(cat /run/openrc/options/chillboxd/child_pid); sleep 4.5'
+    tries=$(in_box sh -c 'wc -l </run/chillbox/tries')
+    [ "$tries" -ge 2 ]
+    [ "$tries" -le 6 ]
+    in_box sh -c 'rm /etc/chillbox/half /run/chillbox/up; chillboxctl ping --wait 10'
+    # Less than the second that OpenRC could wait at least.
+    in_box sh -c 'rm /run/chillbox/up; kill -9 $(cat /run/openrc/options/chillboxd/child_pid); sleep 0.8; test -e /run/chillbox/up'
 }
 
 @test "a restart, a kill -9 and a stop of chillboxd leave the slots of sites untouched" {
