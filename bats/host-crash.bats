@@ -39,6 +39,12 @@ kill_monitor() {
     grep -q ': 0 inconsistent$' "$BATS_TEST_TMPDIR/out"
 }
 
+@test "[fault-309] kill -9 before a sample of the changes of a renewal: a visitor by https is served at every moment, 0 inconsistent" {
+    [ -x "$BUILD/acmez" ] || skip 'no Go, no engine'
+    "$ROOT/tests/crash/run" certificate --every 60 | tee "$BATS_TEST_TMPDIR/out" | sed 's/^/# /' >&3
+    grep -q ': 0 inconsistent$' "$BATS_TEST_TMPDIR/out"
+}
+
 @test "[fault-120] kill -9 of any process at random moments under webhooks and visitors: 0 jobs lost or run twice, 0 wrong answers" {
     py kills.py --count 6 --seed "$SEED" | tee "$BATS_TEST_TMPDIR/out" | sed 's/^/# /' >&3
     grep -q ': 0 wrong$' "$BATS_TEST_TMPDIR/out"

@@ -33,7 +33,12 @@ teardown_file() {
 
 setup() { host_or_skip; }
 
-serves() { https hello.example / -o /dev/null 2>/dev/null; }
+# A connection that is in its handshake when NGINX is reloaded gets HTTP/2's GOAWAY before its first request, and asks again on another one; curl
+# leaves that to its caller, as error 16. Twice in a row is a gap.
+serves() {
+    https hello.example / -o /dev/null 2>/dev/null && return 0
+    [ $? = 16 ] && echo "# GOAWAY after $SECONDS s" >&3 && https hello.example / -o /dev/null 2>/dev/null
+}
 issued() { ctl tls --json | jq -r '.certificates[] | select(.id == "hello") | .sha256'; }
 
 @test "an internal CA: the site is on https, and its certificate is renewed at half of its life, again and again, while visitors see it valid (tls 25)" {

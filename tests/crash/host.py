@@ -253,7 +253,7 @@ class Artifact:
 
 
 def site_json(version, domains, more=''):
-    return ('{"name": "Crash", "server_name": "%s", "version": "%s", "watch": "0s", "keep_releases": 3, "domain_list": %s,%s "services": ['
+    return ('{"name": "Crash", "server_name": "%s", "version": "%s", "watch": "0s", "keep_releases": 3, "tls": {"redirect": false}, "domain_list": %s,%s "services": ['
             '{"name": "app", "lang": "x-crash", "secrets_config": "word", "health": {"deadline": "20s"}}, {"name": "page", "lang": "static"}]}'
             % (DOMAIN, version, json.dumps([DOMAIN, *domains]), more))
 

@@ -14,6 +14,9 @@ def settings():
     host.must('sed', '-i', 's/"${respawn_delay:=1}" //', '/etc/init.d/chillboxd')  # OpenRC takes no smaller one
     # A sender that a power cut ended uploads nothing any more.
     host.must('sed', '-i', 's/^# upload_wait = .*/upload_wait = "30s"/', '/etc/chillbox/chillbox.toml')
+    if os.path.exists('/etc/chillbox/ca.pem'):  # with a CA, the site is on https as well
+        host.must('sed', '-i', 's|^# acme = .*|acme = "https://127.0.0.1:14443/dir"\\nca_file = "/etc/chillbox/ca.pem"\\nprofile = "tlsserver"|',
+                  '/etc/chillbox/chillbox.toml')
     host.Failpoints()
 
 

@@ -18,6 +18,7 @@ $(BUILD)/crash-site: tests/crash/site.cpp | $(DEPS_SENTINEL)
 
 crash-matrix: crash ## kill -9 the monitor before each change that each kind of job makes (EVERY=5 takes every 5th, SEED=N)
 	@$(CRASH_RUN) matrix --every $(EVERY)
+	@$(CRASH_RUN) certificate --every $(EVERY)
 
 kills: crash ## kill -9 any process of chillbox at random moments (N=1000 SEED=N)
 	@$(CRASH_RUN) kills --count $(or $(N),1000)
