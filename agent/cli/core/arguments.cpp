@@ -1,7 +1,7 @@
 #include "cli/core/arguments.hpp"
 
 #include "base/text.hpp"
-#include "cli/fleet/inventory.hpp"
+#include "cli/laptop/target.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -274,7 +274,7 @@ Result<void> Parser::take_hosts(CommandLine& line, const Slots& common) {
     for (const auto name : split(host, ','))
       line.hosts.emplace_back(trim(name));
   for (const std::string& host : line.hosts)
-    if (const auto fine = host_from(host); !fine)
+    if (const auto fine = target_named(Places::find(m_env), host); !fine)
       return usage(fine.error().message);
   if (!line.hosts.empty() && !line.inventory.empty())
     return usage("-H and --hosts exclude each other: give one of them");

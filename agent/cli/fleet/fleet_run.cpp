@@ -10,6 +10,7 @@
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/inventory.hpp"
 #include "cli/fleet/ssh.hpp"
+#include "cli/laptop/target.hpp"
 #include "crypto/minisign.hpp"
 #include "os/disk.hpp"
 
@@ -31,7 +32,7 @@ Result<std::vector<Host>> hosts_of(const CommandLine& line) {
     return read_inventory(line.inventory, line.limit);
   Inventory inventory;
   for (const std::string& host : line.hosts)
-    inventory.hosts.push_back(TRY(host_from(host)));
+    inventory.hosts.push_back(TRY(target_named(Places::find(), host)).host);
   return choose(inventory, line.limit);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "cli/fleet/ssh.hpp"
+#include "cli/laptop/target.hpp"
 #include "control/messages.hpp"
 
 #include <algorithm>
@@ -12,7 +13,7 @@ Result<uint64_t> installed_serial(
     const std::vector<std::string>& names, const SiteName& site, bool secrets) {
   std::vector<Host> hosts;
   for (const auto& name : names)
-    hosts.push_back(TRY_IN("--for", host_from(name)));
+    hosts.push_back(TRY_IN("--for", target_named(Places::find(), name)).host);
   const auto answers =
       TRY(run_in_parallel(hosts, {.words = {"releases", "--json", "--", site.str()}}));
   uint64_t serial = 0;

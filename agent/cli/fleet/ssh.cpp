@@ -124,11 +124,13 @@ int joined_exit(const std::vector<int>& codes) {
   return codes.empty() ? 0 : codes.front();
 }
 
-Result<std::string> run_quietly(const std::string& host, const std::vector<std::string>& words,
-    std::chrono::milliseconds timeout) {
-  const std::string ssh = TRY(find_program("ssh"));
-  os::Command command{.argv = {ssh, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "--", host,
-                          shell_words(words)},
+Result<std::string> run_quietly(
+    const Host& host, const std::vector<std::string>& words, std::chrono::milliseconds timeout) {
+  std::vector<std::string> argv{
+      TRY(find_program("ssh")), "-o", "BatchMode=yes", "-o", "ConnectTimeout=3"};
+  argv.insert(argv.end(), host.ssh.begin(), host.ssh.end());
+  argv.insert(argv.end(), {"--", host.target, shell_words(words)});
+  os::Command command{.argv = std::move(argv),
       .env = whole_environment(),
       .timeout = timeout,
       .no_new_privs = false};

@@ -56,8 +56,8 @@ Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& option
 int exit_of_ssh(int wait_status);
 
 // The output of `chillboxctl WORDS` on a host, for completion: in batch mode and without messages.
-Result<std::string> run_quietly(const std::string& host, const std::vector<std::string>& words,
-    std::chrono::milliseconds timeout);
+Result<std::string> run_quietly(
+    const Host& host, const std::vector<std::string>& words, std::chrono::milliseconds timeout);
 
 // Searches PATH, as a shell does. not_found.
 Result<std::string> find_program(const std::string& name);

@@ -7,6 +7,7 @@
 #include "cli/core/options.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/ssh.hpp"
+#include "cli/laptop/target.hpp"
 
 #include "base/text.hpp"
 
@@ -171,7 +172,9 @@ std::vector<std::string> question_there(const Wanted& wanted) {
 
 std::vector<Candidate> values_there(const std::string& host, const Wanted& wanted) {
   std::vector<Candidate> out;
-  const auto answer = run_quietly(host, question_there(wanted), k_patience_for_ssh);
+  const auto target = target_named(Places::find(), host);
+  const auto answer = target ? run_quietly(target->host, question_there(wanted), k_patience_for_ssh)
+                             : Result<std::string>(std::unexpected(target.error()));
   if (!answer)
     return out;
   for (const auto line : split(*answer, '\n'))

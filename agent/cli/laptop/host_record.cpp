@@ -1,0 +1,160 @@
+#include "cli/laptop/host_record.hpp"
+
+#include "base/names.hpp"
+#include "base/text.hpp"
+#include "config/toml.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <filesystem>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_max_record = 64 * 1024;
+constexpr std::string_view k_suffix = ".toml";
+
+struct TextMember {
+  std::string_view key;
+  std::string HostRecord::* member;
+  std::string_view comment;
+};
+constexpr std::array k_texts{
+    TextMember{"ssh", &HostRecord::ssh, "what ssh takes"},
+    TextMember{"url", &HostRecord::url, ""},
+    TextMember{"server_name", &HostRecord::server_name, ""},
+    TextMember{"recipient", &HostRecord::recipient, "artifacts are encrypted to it"},
+    TextMember{"python", &HostRecord::python, ""},
+    TextMember{"os", &HostRecord::os, ""},
+    TextMember{"libc", &HostRecord::libc, ""},
+    TextMember{"arch", &HostRecord::arch, ""},
+    TextMember{"version", &HostRecord::version, "of chillboxd there"},
+    TextMember{"role", &HostRecord::role, "what you may do there"},
+};
+
+Result<HostRecord> parse(std::string_view text, const std::string& path, std::string_view name) {
+  config::Lines lines;
+  const Json json = TRY(config::parse_toml(text, path, lines));
+  config::Problems problems(path, &lines);
+  HostRecord record{.name = std::string(name)};
+  for (const auto& [key, member, comment] : k_texts) {
+    const auto value = json.find(key);
+    if (value == json.end())
+      continue;
+    if (value->is_string())
+      record.*member = value->get<std::string>();
+    else
+      problems.add(std::string(key), "must be a text in quotes");
+  }
+  if (const auto seen = json.find("seen"); seen != json.end() && seen->is_number_integer())
+    record.seen_ms = seen->get<int64_t>();
+  if (const auto sites = json.find("sites"); sites != json.end() && sites->is_array())
+    for (const Json& site : *sites)
+      if (site.is_string() && SiteName::parse(site.get<std::string>()))
+        record.sites.push_back(site.get<std::string>());
+  if (!problems.empty())
+    return problems.error();
+  if (record.ssh.empty())
+    return fail(Code::invalid, cat(path, ": has no \"ssh\": write ssh = \"USER@HOST\""));
+  return record;
+}
+
+std::string text_of(const HostRecord& record) {
+  std::string out = "# What chillboxctl remembers of this host. It may be edited.\n";
+  for (const auto& [key, member, comment] : k_texts)
+    if (const std::string& value = record.*member; !value.empty())
+      out += cat(key, " = ", toml_text(value), comment.empty() ? "" : "  # ", comment, "\n");
+  if (record.seen_ms != 0)
+    out += cat("seen = ", record.seen_ms, "  # milliseconds since 1970\n");
+  std::vector<std::string> sites;
+  for (const std::string& site : record.sites)
+    sites.push_back(toml_text(site));
+  if (!sites.empty())
+    out += cat("sites = [", join(sites, ", "), "]\n");
+  return out;
+}
+
+} // namespace
+
+Result<HostRecord> load_host(const Places& places, std::string_view name) {
+  if (!parse_key_name(name))
+    return fail(Code::not_found, cat("no host is called '", printable(name, 80), "' here"));
+  const std::string path = places.host_record(name);
+  const auto text = read_own_file(path, k_max_record);
+  if (!text && text.error().code == Code::not_found)
+    return fail(Code::not_found, cat("no host is called '", printable(name, 80), "' here"));
+  if (!text)
+    return std::unexpected(text.error());
+  return parse(*text, path, name);
+}
+
+std::vector<HostRecord> load_hosts(const Places& places, std::vector<std::string>* problems) {
+  std::vector<HostRecord> records;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(places.hosts(), error)) {
+    const std::string file = entry.path().filename();
+    if (file.size() <= k_suffix.size() || !file.ends_with(k_suffix) || file.starts_with('.'))
+      continue;
+    auto record = load_host(places, file.substr(0, file.size() - k_suffix.size()));
+    if (record)
+      records.push_back(std::move(*record));
+    else if (problems != nullptr)
+      problems->push_back(record.error().message);
+  }
+  std::ranges::sort(records, {}, &HostRecord::name);
+  return records;
+}
+
+Result<void> save_host(const Places& places, const HostRecord& record) {
+  if (const auto name = parse_key_name(record.name); !name)
+    return fail(Code::usage, cat("the name of a host: ", name.error().message));
+  return write_own_file(places.host_record(record.name), text_of(record));
+}
+
+Result<void> forget_host(const Places& places, std::string_view name) {
+  TRY(load_host(places, name));
+  if (::unlink(places.host_record(name).c_str()) != 0)
+    return fail_errno(cat("remove ", places.host_record(name)), errno);
+  ::unlink(places.host_hook(name).c_str());
+  return {};
+}
+
+std::string ssh_destination(std::string_view text) {
+  if (text.find("://") != text.npos)
+    return std::string(text);
+  const auto at = text.rfind('@');
+  const auto place = at == text.npos ? text : text.substr(at + 1);
+  const auto user = text.substr(0, text.size() - place.size());
+  if (place.starts_with('[') && place.ends_with(']')) // ssh takes an address without them
+    return cat(user, place.substr(1, place.size() - 2));
+  if (place.starts_with('[') || std::ranges::count(place, ':') == 1)
+    return cat("ssh://", text);
+  return std::string(text);
+}
+
+std::string address_of(std::string_view destination) {
+  if (const auto scheme = destination.find("://"); scheme != destination.npos)
+    destination.remove_prefix(scheme + 3);
+  destination = destination.substr(0, destination.find('/'));
+  if (const auto at = destination.rfind('@'); at != destination.npos)
+    destination.remove_prefix(at + 1);
+  if (destination.starts_with('['))
+    return std::string(destination.substr(1, destination.find(']') - 1));
+  const bool port = std::ranges::count(destination, ':') == 1;
+  return std::string(port ? destination.substr(0, destination.find(':')) : destination);
+}
+
+Result<Host> host_of(const HostRecord& record) {
+  Host host = TRY_IN(cat("host ", record.name), host_from(ssh_destination(record.ssh)));
+  host.name = record.name;
+  if (!record.url.empty())
+    host.url = record.url;
+  return host;
+}
+
+} // namespace chillbox::cli
