@@ -48,6 +48,18 @@ new_order() { in_box chillboxctl tls renew hello >/dev/null; }
     [ "$(orders)" = 1 ]
 }
 
+@test "a host with a certificate does nothing while nothing happens: no thread wakes up within 20 seconds" {
+    switches() { in_box sh -c 'for pid in $(pgrep -f "^(/usr/sbin/)?chillboxd"); do cat /proc/$pid/task/*/status; done | awk "/ctxt/ {n += \$2} END {print n}"'; }
+    quiet() {
+        local before
+        before=$(switches)
+        [ "$before" -gt 0 ]
+        sleep 20
+        [ "$(switches)" = "$before" ]
+    }
+    wait_for 90 quiet
+}
+
 @test "keys and accounts are out of a local user's and a site's reach [attack-G10]" {
     [ "$(in_box stat -c '%a %U' $PEM)" = '600 root' ]
     in_box useradd --system --no-create-home nobody-at-all || :
@@ -172,4 +184,19 @@ END
     gone() { in_box sh -c '! ls /var/lib/chillbox/certs/ | grep hello'; }
     wait_for 30 gone
     run ! serves_https
+}
+
+@test "a certificate that came from the host before is taken over: https from the first deploy, and no CA is asked" {
+    before=$(orders)
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 60 -subj /CN=moved.example -addext subjectAltName=DNS:moved.example \
+        -addext extendedKeyUsage=serverAuth -keyout "$BATS_TEST_TMPDIR/privkey.pem" -out "$BATS_TEST_TMPDIR/fullchain.pem" 2>/dev/null
+    cat "$BATS_TEST_TMPDIR/privkey.pem" "$BATS_TEST_TMPDIR/fullchain.pem" | in_box sh -c 'umask 077; cat >/var/lib/chillbox/certs/moved.pem'
+    mkdir -p "$LAPTOP/moved/page"
+    printf 'page' >"$LAPTOP/moved/page/index.html"
+    printf '{ "name": "Moved", "server_name": "moved.example", "version": "1.0.0", "watch": "0s", "services": [{ "name": "page", "lang": "static" }] }' >"$LAPTOP/moved/moved.site.json"
+    send "$("$CTL" pack -q "$LAPTOP/moved" -r "$RECIPIENT" -k "$LAPTOP/deployer.key" -o "$LAPTOP/out")"
+    came() { [ "$(served_sha moved.example)" = "$(openssl x509 -in "$BATS_TEST_TMPDIR/fullchain.pem" -outform DER | sha256sum | cut -d ' ' -f 1)" ]; }
+    wait_for 30 came
+    wait_for 10 valid moved
+    [ "$(orders)" = "$before" ]
 }

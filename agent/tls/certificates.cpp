@@ -77,6 +77,7 @@ void Certificates::repair() {
 }
 
 void Certificates::begin() {
+  os::sweep_temporaries(challenge_dir(m_host.paths), k_token);
   for (const auto& name :
       m_host.disk.list(challenge_dir(m_host.paths)).value_or(std::vector<std::string>{}))
     if (name.starts_with(k_token)) // of a probe that a crash cut off

@@ -149,6 +149,8 @@ void Certificates::served(Record& record, const crypto::CheckedChain& chain, std
   record.key = f.memory ? std::string() : std::string(key);
   record.pending = {};
   f.names = facts.names;
+  for (const auto& name : f.names)
+    f.bad.erase(name);
   f.not_before_ms = facts.not_before_ms;
   f.not_after_ms = facts.not_after_ms;
   f.issuer = facts.issuer;

@@ -190,6 +190,8 @@ void Certificates::note_bad_names(Record& record, const Problem& problem) const 
     bad.why = problem.detail;
     if (const int64_t today = now() / k_day; !std::ranges::count(bad.days, today))
       bad.days.push_back(today);
+    if (bad.days.size() > k_bad_days)
+      bad.days.erase(bad.days.begin());
   }
 }
 

@@ -26,12 +26,15 @@ namespace chillbox::tls {
 using control::AlertLevel;
 using State = control::CertificateState;
 
-// A name for which a CA refused orders.
+// A name for which a CA refused orders: on so many days, and it is left out.
+inline constexpr size_t k_bad_days = 3;
 struct BadName {
-  std::vector<int64_t> days; // on which it did, since 1970
+  std::vector<int64_t> days; // the newest on which it did, since 1970
   std::string why;
   bool ours = false; // it did not answer as ourselves: no CA was asked
-  bool dropped() const { return days.size() >= 3; }
+  bool dropped() const { return days.size() >= k_bad_days; }
+  // A CA is asked again after a week: what it refused may have been mended.
+  bool left_out(int64_t today) const { return !ours && dropped() && today < days.back() + 7; }
   bool operator==(const BadName&) const = default;
 };
 

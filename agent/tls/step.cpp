@@ -130,10 +130,10 @@ std::vector<std::string> Certificates::ready_names(Record& record, bool renews) 
   std::vector<std::string> wanted;
   for (const auto& name : record.wanted) {
     const auto bad = f.bad.find(name);
-    if (bad != f.bad.end() && !bad->second.ours && bad->second.dropped() &&
-        name != record.wanted.front())
-      f.plain[name] =
-          cat(name, " is left out, because a CA refused it on three days: ", bad->second.why);
+    if (bad != f.bad.end() && bad->second.left_out(now() / k_day) && name != record.wanted.front())
+      f.plain[name] = cat(name,
+          " is left out, because a CA refused it on three days; it is asked again after a week: ",
+          bad->second.why);
     else
       wanted.push_back(name);
   }

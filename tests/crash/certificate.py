@@ -24,12 +24,13 @@ def row():
 
 
 def settled():
-    """The row, once nothing is under way; None before, and while the daemon is not there."""
+    """The row, once nothing is under way or due; None before, and while the daemon is not there."""
     try:
+        due = host.sql('SELECT 1 FROM certificates WHERE next_ms <= ?', int(time.time() * 1000))
         now = row()
     except (OSError, ValueError, host.Refused):
         return None
-    return now if now['state'] == 'valid' else None
+    return now if now['state'] == 'valid' and not due else None
 
 
 class Visitor(threading.Thread):

@@ -437,6 +437,22 @@ TEST_CASE("one bad name of several is left out after three days, never the canon
   CHECK(host.record().facts.names == std::vector<std::string>{"blog.example"});
   CHECK(says(host.certificates->all()->front().plain.front().why, "a CA refused it on three days"));
   CHECK(host.engine.orders.size() <= 5);
+  SECTION("a CA that goes on refusing is asked once a week") {
+    const size_t before = host.engine.orders.size();
+    host.pass(28 * k_day);
+    CHECK(host.record().facts.names == std::vector<std::string>{"blog.example"});
+    CHECK(host.state() == "valid");
+    CHECK(host.engine.orders.size() - before >= 2);
+    CHECK(host.engine.orders.size() - before <= 5);
+    CHECK(host.record().facts.bad.at("www.example").days.size() == 3);
+  }
+  SECTION("a name that was mended comes back within a week, without a person") {
+    host.engine.refuse = nullptr;
+    host.pass(8 * k_day);
+    CHECK(host.record().facts.names == std::vector<std::string>{"blog.example", "www.example"});
+    CHECK(host.record().facts.bad.empty());
+    CHECK(host.certificates->all()->front().plain.empty());
+  }
 }
 
 TEST_CASE("what only a person can mend is tried once a day, in the CA's words and with its link (tls 28)") {
