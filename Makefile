@@ -33,9 +33,9 @@ STACK := 1048576
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,stack-size=$(STACK) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 COMPILE = $(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP
 
-# g++ compiles the standard headers once, and those of the tests once more: all that uses such a header must have its very flags. With
+# g++, and clang for static programs, compiles the standard headers once, and those of the tests once more: all that uses such a header must have its very flags. With
 # ccache it does not, because a precompiled header is another one after each clean build, and nothing would be found in the cache.
-PRECOMPILES := $(if $(CCACHE)$(SANITIZE),,$(filter g++ g++-%,$(notdir $(firstword $(CXX)))))
+PRECOMPILES := $(if $(CCACHE)$(SANITIZE),,$(filter g++ g++-% %-musl-c++,$(notdir $(firstword $(CXX)))))
 FLAGS_ID := $(if $(PRECOMPILES),$(firstword $(shell echo '$(CXX) $(CXXFLAGS) $(OPT_TESTS)' | cksum)))
 STD := $(if $(PRECOMPILES),$(BUILD)/std/$(FLAGS_ID)/agent.hpp.gch)
 STD_TESTS := $(if $(PRECOMPILES),$(BUILD)/std/$(FLAGS_ID)/tests.hpp.gch)
@@ -86,7 +86,8 @@ MAN_PAGES := $(patsubst agent/man/%.scd,$(BUILD)/man/%,$(wildcard agent/man/*.sc
 all build: $(PROGRAMS) engine ## build the programs, and the ACME engine where there is Go
 
 $(foreach room,$(ROOMS),$(eval OPT_$(room) := $(if $(filter $(room),$(HOT)),$(OPT_HOT))))
-$(foreach room,$(ROOMS),$(eval STD_$(room) := $(if $(OPT_$(room)),,$(STD))))
+# g++ passes over one that was made with other flags, clang does not.
+$(foreach room,$(ROOMS),$(eval STD_$(room) := $(if $(OPT_$(room))$(and $(filter %-musl-c++,$(CXX)),$(FLAGS_$(room))),,$(STD))))
 define room_rules
 SRC_$(1) := $$(wildcard agent/$(1)/*.cpp agent/$(1)/*/*.cpp)
 MAIN_$(1) := agent/$(1)/main.cpp

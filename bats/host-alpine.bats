@@ -159,6 +159,38 @@ next_release() { # RELEASE
     in_bare chillboxctl --version | grep -q "$VERSION"
 }
 
+# What abuild calls, where there is no compiler: it packs programs that are built already, and neither strips nor looks into them.
+in_abuild() { # STEP...
+    [ -e "$bare/usr/bin/make" ] || {
+        printf '#!/bin/sh\n' | tee "$bare/usr/bin/strip" "$bare/usr/bin/getcap" "$bare/usr/bin/scanelf" >"$bare/usr/bin/make"
+        printf '%s\n' 'for word; do case $word in BUILD=*|DESTDIR=*) eval "${word%%=*}=\${word#*=}" ;; esac; done' \
+            'case " $* " in *" install "*) exec sh apk/install "$DESTDIR" "$BUILD" ;; esac' >>"$bare/usr/bin/make"
+        chmod 0755 "$bare"/usr/bin/{make,strip,getcap,scanelf}
+    }
+    in_bare sh -ec 'cd /aports/testing/chillbox && exec abuild -F -d "$@"' sh "$@"
+}
+
+@test "abuild takes the release's APKBUILD and archive, and splits it into the packages that make apk packs" {
+    bare=$BATS_FILE_TMPDIR/released
+    [ -x "$bare/usr/bin/abuild" ] || { echo "# this root has no abuild: not tried" >&3 && return; }
+    mkdir -p "$bare/aports/testing"
+    tar -xzf "$LAPTOP/source/dist/release/aports-$VERSION.tar.gz" -C "$bare/aports/testing"
+    cp "$LAPTOP/source/dist/release/chillbox-$VERSION.tar.gz" "$bare/aports/testing/chillbox/"
+    run -0 in_abuild validate
+    run ! grep -i warning <<<"$output"
+    run -0 in_abuild fetch unpack prepare
+    cp -RL "$ROOT/${BUILD:-build}/static/$ARCH" "$bare/aports/testing/chillbox/src/build"
+    # Without GNU tar it stops before it makes the archives: what is in them, and what they say of themselves, is there.
+    run in_abuild rootpkg
+    for package in chillbox{,-doc,-openrc,-{bash,zsh,fish}-completion}; do
+        ours=$PACKAGES/repo/v1/$ARCH/$package-$VERSION-r0.apk theirs=$bare/aports/testing/chillbox/pkg
+        echo "$package"
+        diff <(tar -tzf "$ours" 2>/dev/null | grep -v '^\.[PSp]' | grep -v '/$' | sort) <(cd "$theirs/$package" && find . -type f ! -path './.*/*' | sed 's,^\./,,; s,^usr/share/man/.*[0-9]$,&.gz,' | sort)
+        about='^(pkgname|pkgver|origin|url|maintainer|provides|install_if) = '
+        diff <(tar -xzOf "$ours" .PKGINFO 2>/dev/null | grep -E "$about" | xargs -n 1 | sort) <(grep -E "$about" "$theirs/.control.$package/.PKGINFO" | xargs -n 1 | sort)
+    done
+}
+
 @test "every installed file is in the package, with the mode of the list; nothing more" {
     bare_root
     in_bare apk info -q -L chillbox chillbox-openrc chillbox-doc | sed 's,^,/,' | grep -v '^/$' | sed 's/\.gz$//' | sort -u >"$LAPTOP/have"
@@ -236,11 +268,16 @@ later() { needs_services && . "$LAPTOP/host"; }
     [ "$(json ping .sealed)" = false ]
 }
 
-@test "apk upgrade: the new package takes over, the host stays unsealed, the services are the same processes" {
+# Of both services, one request after the other, until enough is: prints each status.
+visit() { box net "$HOST" -- sh -c 'while [ ! -e "$1" ]; do for path in pages clock; do curl -s -m 10 -o /dev/null -w "%{http_code}\n" -H "Host: hello.example" "$2/$path/" || :; done; done' sh "$LAPTOP/enough" "$URL"; }
+
+@test "apk upgrade: the new package takes over, no request is lost, the host stays unsealed, the services are the same processes" {
     later
     before=$(in_box pgrep -u hello)
     next_release 2
     serve
+    visit >"$LAPTOP/visits" 3>&- &
+    visitor=$!
     in_box sh -c 'echo "# mine" >>/etc/conf.d/chillboxd'
     run -0 in_box apk upgrade -q --no-progress -U
     [[ "$output" == *"was replaced by"*"unlocked"* ]]
@@ -249,6 +286,20 @@ later() { needs_services && . "$LAPTOP/host"; }
     in_box grep -q '# mine' /etc/conf.d/chillboxd
     publish 1.2.0
     both_answer 1.2.0
+    : >"$LAPTOP/enough"
+    wait "$visitor"
+    printf '# %s requests during an upgrade and a deploy\n' "$(wc -l <"$LAPTOP/visits")" >&3
+    [ "$(wc -l <"$LAPTOP/visits")" -ge 20 ]
+    [ "$(sort -u "$LAPTOP/visits")" = 200 ]
+}
+
+@test "what it takes of memory when idle is printed, and is no more than README says" {
+    later
+    # Shared pages are counted by halves: PSS.
+    idle=$(in_box sh -c 'for it in /proc/[0-9]*; do [ "$(readlink "$it/exe")" != /usr/sbin/chillboxd ] || cat "$it/smaps_rollup"; done' | awk '/^Pss:/ {sum += $2} END {print sum}')
+    printf '# idle: %s kB of the three processes (PSS)\n' "$idle" >&3
+    limit=$(sed -n 's/.* to \([0-9]*\) MB of memory when idle.*/\1/p' "$ROOT/README.md")
+    [ "$idle" -gt 1000 ] && [ "$idle" -lt $((limit * 1000)) ]
 }
 
 @test "bootstrap: user-data makes a host of a fresh box, with packages from a URL; init is what remains" {

@@ -20,11 +20,11 @@ setup_file() {
 
 teardown_file() { host_down; }
 setup() {
-    has_qemu || skip "needs qemu-system-x86_64: tests/host/box deps vm lists the packages"
+    has_qemu || skip "needs qemu-system-${BOX_ARCH:-$(uname -m)}: tests/host/box deps vm lists the packages"
     host_or_skip
 }
 
-has_qemu() { command -v qemu-system-x86_64 >/dev/null; }
+has_qemu() { command -v "qemu-system-${BOX_ARCH:-$(uname -m)}" >/dev/null; }
 
 secrets_for_clock() {
     mkdir -p "$LAPTOP/secrets/clock"

@@ -30,7 +30,7 @@ host_up() {
     export ROOT LAPTOP=$BATS_FILE_TMPDIR CTL=$BATS_FILE_TMPDIR/chillboxctl TERMINAL=$ROOT/tests/cli/at-terminal PASSPHRASE='correct horse'
     box_up HOST "$@"
     "$ROOT/tests/host/install" "$HOST" "${BUILD:-build}"
-    box pull "$HOST" /usr/bin/chillboxctl "$CTL"
+    if [ "${BOX_ARCH:-$(uname -m)}" = "$(uname -m)" ]; then box pull "$HOST" /usr/bin/chillboxctl "$CTL"; else cp "$ROOT/build/chillboxctl" "$CTL"; fi
 }
 
 host_down() { [ -z "${HOST-}" ] || box down "$HOST"; }

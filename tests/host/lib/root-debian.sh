@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a Debian root with OpenRC and what a chillbox host has: root-debian.sh DEST SUITE
+# Makes a Debian root with OpenRC and what a chillbox host has: root-debian.sh DEST SUITE [ARCHITECTURE]
 # Run as root in a mount namespace of its own. The mirror is the one of the machine's own apt sources.
 # shellcheck disable=SC2016
 set -eu
@@ -36,8 +36,9 @@ sources() {
 
 main() {
     dest=$1 suite=$2
+    case "${3-$(uname -m)}" in aarch64) arch=arm64 ;; *) arch=amd64 ;; esac
     mirror=$(mirror_of "$suite")
-    debootstrap --variant=minbase --include=openrc "$suite" "$dest" "${mirror:-http://deb.debian.org/debian}"
+    debootstrap --arch="$arch" --variant=minbase --include=openrc "$suite" "$dest" "${mirror:-http://deb.debian.org/debian}"
 
     sources >"$dest/etc/apt/sources.list.box"
     [ ! -s "$dest/etc/apt/sources.list.box" ] || mv "$dest/etc/apt/sources.list.box" "$dest/etc/apt/sources.list"

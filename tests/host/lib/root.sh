@@ -17,7 +17,7 @@ root_family() {
 # Everything the result depends on: the suite, the architecture and the text of the recipe.
 root_key() {
     {
-        printf '%s %s\n' "$1" "$(uname -m)"
+        printf '%s %s\n' "$1" "$BOX_ARCH"
         cat -- "$BOX_HOME/lib/root-${1%% *}.sh"
     } | sha256sum | cut -c 1-16
 }
@@ -57,7 +57,7 @@ root_build() {
     remove_tree "$part"
     mkdir -p -- "$part"
     # A mount namespace of its own: whatever the package scripts mount is gone when it ends, also after a kill.
-    if ! unshare --mount --propagation private sh "$BOX_HOME/lib/root-${1%% *}.sh" "$part" "${1#* }" >"$2.log" 2>&1; then
+    if ! unshare --mount --propagation private sh "$BOX_HOME/lib/root-${1%% *}.sh" "$part" "${1#* }" "$BOX_ARCH" >"$2.log" 2>&1; then
         tail -n 20 -- "$2.log" >&2
         die "the root file system could not be made: see $2.log (missing tools? run: box deps)"
     fi
@@ -68,11 +68,11 @@ root_build() {
 
 # Roots of older recipes that no box here stands on.
 root_gc() {
-    current=$(root_family)
-    current=root-$(printf '%s' "$current" | tr ' ' '-')-$(root_key "$current")
+    family=$(root_family)
+    current=root-$(printf '%s' "$family" | tr ' ' '-')-
     for root in "$BOX_CACHE"/root-*/; do
         root=${root%/}
-        case "${root##*/}" in "$current" | *.part | 'root-*') continue ;; esac
+        case "${root##*/}" in "$current$(BOX_ARCH=x86_64 root_key "$family")" | "$current$(BOX_ARCH=aarch64 root_key "$family")" | *.part | 'root-*') continue ;; esac
         ! grep -qsFx "$root" "$BOX_STATE"/*/lower || continue
         say "removing ${root##*/}: no box uses it and the recipe is another one now"
         remove_tree "$root"

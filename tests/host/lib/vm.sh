@@ -5,7 +5,7 @@
 vm_ports="22 80 443 8080"
 
 vm_up() {
-    for tool in qemu-system-x86_64 mke2fs cpio; do
+    for tool in "qemu-system-$BOX_ARCH" mke2fs cpio; do
         PATH=$PATH:/sbin:/usr/sbin command -v "$tool" >/dev/null ||
             die "BOX=vm: $tool is missing (install: $("$BOX_HOME/box" deps vm))"
     done
@@ -24,6 +24,7 @@ vm_up() {
     # The kernel unpacks one archive after the other.
     { cat -- "$kernel/initrd"; (cd "$dir/seed" && find . | cpio -o -H newc 2>/dev/null); } >"$dir/initrd"
     cp -- "$kernel/vmlinuz" "$dir/vmlinuz"
+    printf '%s\n' "$BOX_ARCH" >"$dir/arch"
     vm_accel
     space_up
 }
@@ -44,10 +45,10 @@ vm_cached() {
     ) 9>"$BOX_CACHE/.lock" || exit 1
 }
 
-vm_kernel_name() { printf 'kernel-%s\n' "$(cat -- "$BOX_HOME/lib/vm-kernel.sh" "$BOX_HOME/lib/vm-init.sh" | sha256sum | cut -c 1-16)"; }
+vm_kernel_name() { printf 'kernel-%s\n' "$({ cat -- "$BOX_HOME/lib/vm-kernel.sh" "$BOX_HOME/lib/vm-init.sh"; printf '%s\n' "$BOX_ARCH"; } | sha256sum | cut -c 1-16)"; }
 
 vm_make_kernel() {
-    sh "$BOX_HOME/lib/vm-kernel.sh" "$1"
+    sh "$BOX_HOME/lib/vm-kernel.sh" "$1" "$BOX_ARCH"
 }
 
 vm_make_disk() {
@@ -56,12 +57,16 @@ vm_make_disk() {
 
 # /dev/kvm can be there and fail: it counts only when a kernel has come up with it. Asked once in this machine's uptime.
 vm_accel() {
+    if [ "$BOX_ARCH" != "$MACHINE" ]; then
+        printf 'tcg\n' >"$dir/accel"
+        return 0
+    fi
     read -r boot_id </proc/sys/kernel/random/boot_id
     if ! grep -qsF "$boot_id" "$BOX_CACHE/accel"; then
         accel=tcg
-        if [ -w /dev/kvm ] && timeout 5 qemu-system-x86_64 -accel kvm -m 256 -nodefaults -no-user-config -display none -no-reboot \
+        if [ -w /dev/kvm ] && timeout 5 "qemu-system-$BOX_ARCH" -M "$(vm_board "$BOX_ARCH")" -accel kvm -cpu max -m 256 -nodefaults -no-user-config -display none -no-reboot \
             -serial "file:$dir/probe.log" -kernel "$dir/vmlinuz" -initrd "$dir/initrd" \
-            -append 'console=ttyS0 quiet panic=-1 box.probe' >/dev/null 2>&1 && grep -q 'box: probe ok' "$dir/probe.log"; then
+            -append "console=$(vm_console "$BOX_ARCH") quiet panic=-1 box.probe" >/dev/null 2>&1 && grep -q 'box: probe ok' "$dir/probe.log"; then
             accel=kvm
         fi
         printf '%s %s\n' "$accel" "$boot_id" >"$BOX_CACHE/accel"
@@ -78,6 +83,11 @@ vm_start() {
     until_true 10 test -s "$dir/init" || die "box '$name' did not start: see $dir/console.log"
 }
 
+vm_board() { case $1 in aarch64) printf 'virt\n' ;; *) printf 'q35\n' ;; esac; }
+vm_console() { case $1 in aarch64) printf 'ttyAMA0\n' ;; *) printf 'ttyS0\n' ;; esac; }
+# What an emulated one can do more than this costs much time.
+vm_cpu() { case $1 in aarch64-tcg) printf 'cortex-a72\n' ;; *) printf 'max\n' ;; esac; }
+
 # Becomes qemu, in a cgroup of the box.
 vm_machine() {
     exec unshare --mount --propagation private -- "$BOX_HOME/box" _power "$name"
@@ -87,12 +97,13 @@ vm_power() {
     space_cgroup
     read -r memory <"$dir/memory"
     read -r accel _ <"$dir/accel"
+    read -r arch <"$dir/arch"
     forward=''
     for port in $vm_ports; do forward="$forward,hostfwd=tcp:127.0.0.1:$port-:$port"; done
     note_pid "$dir/init" $$
-    exec qemu-system-x86_64 -M q35 -accel "$accel" -cpu max -smp "${BOX_CPUS:-1}" -m "${memory:-512M}" \
+    exec "qemu-system-$arch" -M "$(vm_board "$arch")" -accel "$accel" -cpu "$(vm_cpu "$arch-$accel")" -smp "${BOX_CPUS:-1}" -m "${memory:-512M}" \
         -nodefaults -no-user-config -display none -serial "file:$dir/serial.log" \
-        -kernel "$dir/vmlinuz" -initrd "$dir/initrd" -append 'console=ttyS0 quiet panic=-1 no_timer_check' \
+        -kernel "$dir/vmlinuz" -initrd "$dir/initrd" -append "console=$(vm_console "$arch") quiet panic=-1 no_timer_check" \
         -drive "file=$dir/disk,format=raw,if=virtio,cache=writeback" -device virtio-rng-pci \
         -netdev "user,id=net$forward" -device virtio-net-pci,netdev=net,romfile=
 }
