@@ -9,18 +9,41 @@ setup() { cli_setup; }
 teardown() { cli_teardown; }
 
 @test "a wrong command line is exit 2, with the reason and a hint on standard error only" {
-    for line in "" "nonsense" "trust" "releases" "releases chillboxd" "status --bogus" "pack" "logs blog -n x" "keygen -H host"; do
+    for line in "nonsense" "trust" "releases" "releases chillboxd" "status --bogus" "pack" "logs blog -n x" "keygen -H host"; do
         # shellcheck disable=SC2086 # words
         run -2 --separate-stderr chillboxctl $line
         [ -z "$output" ]
         [[ "$stderr" == chillboxctl:*hint:* || "$stderr" == chillboxctl:*"for example: chillboxctl "* ]]
+    done
+    run -2 --separate-stderr chillboxctl
+    [[ -z "$output" && "$stderr" == "usage: chillboxctl COMMAND"* ]]
+}
+
+@test "-v prints what a command consists of, and nothing of it reaches standard output" {
+    run -5 --separate-stderr chillboxctl -v status
+    [ -z "$output" ]
+    [[ "$stderr" == "+ ask "*control.sock" status"* ]]
+    mkdir bin
+    printf '#!/bin/sh\nexit 255\n' >bin/ssh
+    chmod +x bin/ssh
+    PATH=$PWD/bin:$PATH run -5 --separate-stderr chillboxctl -H root@host.example sites -v
+    [[ "$stderr" == "+ ssh root@host.example CHILLBOX_HOST= chillboxctl 'sites' '--verbose'"* ]]
+    run -0 chillboxctl -v
+    [[ "$output" =~ ^chillboxctl\ [0-9] ]]
+}
+
+@test "help at a terminal of 80 columns: of everything, of each command, of each topic" {
+    run -0 "$BATS_TEST_DIRNAME/helpers/pty" --fits -- chillboxctl help
+    for topic in all exit-codes environment files threat-model deploy "webhook add" "trust add" logs pack; do
+        # shellcheck disable=SC2086 # words
+        run -0 "$BATS_TEST_DIRNAME/helpers/pty" -- chillboxctl help $topic
     done
 }
 
 @test "help and --version go to standard output, connect to nothing, and are exit 0" {
     export CHILLBOX_HOST=nobody@host.invalid
     run -0 --separate-stderr chillboxctl help
-    [[ "$output" == *"rollback SITE [VERSION]"* ]]
+    [[ "$output" == *"rollback SITE [VERSION]"*"help COMMAND"* ]]
     [ -z "$stderr" ]
     run -0 chillboxctl help secrets pack
     [[ "$output" == *"--passphrase-fd N"* ]]

@@ -1,6 +1,7 @@
 #include "catch.hpp"
 
 #include "cli/core/arguments.hpp"
+#include "cli/core/help.hpp"
 
 #include "base/text.hpp"
 
@@ -73,7 +74,6 @@ TEST_CASE("what is wrong with the command line is named, with a hint") {
     std::string message, hint_part;
   };
   const std::vector<Row> rows{
-      {{}, "no command", "help"},
       {{"statsu"}, "no command 'statsu'", "did you mean status?"},
       {{"trust"}, "trust needs one of: add, list, remove", "help"},
       {{"trust", "ad"}, "trust has only: add", "help"},

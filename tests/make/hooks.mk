@@ -1,5 +1,6 @@
-# hooks/handlers and hooks/lib as a table in chillboxctl: the kinds that a laptop knows which has the program and nothing else.
-HOOK_FILES := $(shell find hooks/handlers hooks/lib -type f ! -name '*.pyc' | LC_ALL=C sort)
+# hooks/handlers, hooks/lib and hooks/setup as a table in chillboxctl: the kinds that a laptop knows which has the program and nothing else, and what
+# `setup` sends.
+HOOK_FILES := $(shell find hooks/handlers hooks/lib hooks/setup -type f ! -name '*.pyc' | LC_ALL=C sort)
 
 $(BUILD)/generated/shipped_hooks.cpp: $(HOOK_FILES) agent/cli/pack/embed-hooks
 	@mkdir -p $(@D)

@@ -47,6 +47,14 @@ constexpr auto table(const Initialized*) {
       Member{"made", &Initialized::made, "what did not exist before"});
 }
 
+constexpr auto table(const SetUp*) {
+  using S = SetUp;
+  return message("set_up", "", Member{"host", &S::host, "its name in hosts/"},
+      Member{"ssh", &S::ssh, "how ssh reaches it"}, Member{"recipient", &S::recipient, ""},
+      Member{"done", &S::done, "none: it was so already"},
+      Member{"ok", &S::ok, "doctor finds nothing wrong"});
+}
+
 constexpr auto table(const CheckRow*) {
   using C = CheckRow;
   return message("check", "", Member{"health", &C::health, ""}, Member{"what", &C::what, ""},
@@ -120,6 +128,7 @@ CHILLBOX_MESSAGE(cli::TrustedKeys)
 CHILLBOX_MESSAGE(cli::Senders)
 CHILLBOX_MESSAGE(cli::KeyPair)
 CHILLBOX_MESSAGE(cli::Initialized)
+CHILLBOX_MESSAGE(cli::SetUp)
 CHILLBOX_MESSAGE(cli::Checks)
 CHILLBOX_MESSAGE(cli::Validated)
 CHILLBOX_MESSAGE(cli::NewSite)
@@ -146,6 +155,7 @@ std::string schema_document() {
            {"deploy", schema_of<Deployed>},
            {"doctor", schema_of<Checks>},
            {"init", schema_of<Initialized>},
+           {"setup", schema_of<SetUp>},
            {"keygen", schema_of<KeyPair>},
            {"new", schema_of<NewSite>},
            {"nginx_diff", schema_of<NginxDiff>},

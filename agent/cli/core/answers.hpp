@@ -43,6 +43,11 @@ struct Initialized {
   std::string recipient;
   std::vector<std::string> made;
 };
+struct SetUp { // of a host, from the laptop
+  std::string host, ssh, recipient;
+  std::vector<std::string> done;
+  bool ok = false;
+};
 struct CheckRow {
   std::string health, what, text, todo;
 };

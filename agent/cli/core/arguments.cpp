@@ -1,6 +1,7 @@
 #include "cli/core/arguments.hpp"
 
 #include "base/text.hpp"
+#include "cli/core/help.hpp"
 #include "cli/laptop/target.hpp"
 
 #include <CLI/CLI.hpp>
@@ -50,38 +51,6 @@ void add_option(CLI::App& app, const Option& option, Slots& slots) {
         return fine ? std::string() : fine.error().message;
       },
       "", ""));
-}
-
-// The help of a verb, including the options that fall through to chillboxctl: CLI11 leaves those
-// out.
-std::string help_of(const Verb& verb) {
-  CLI::App app(std::string(verb.help), cat("chillboxctl ", verb.name));
-  app.set_help_flag();
-  Slots slots;
-  for (const auto options : {verb.options, common_options(),
-           verb.where == Where::host ? remote_options() : std::span<const Option>()})
-    for (const Option& option : options)
-      add_option(app, option, slots);
-  return app.help();
-}
-
-// "  trust add KEY          trust the signatures of a deployer"
-std::string line_of(const Verb& verb) {
-  std::string line = cat("  ", verb.name);
-  for (const Option& option : verb.options)
-    if (is_position(option))
-      line += cat(" ", option.names);
-  line.append(line.size() < 34 ? 34 - line.size() : 1, ' ');
-  return cat(line, verb.help, "\n");
-}
-
-// The help of a word with which several verbs begin, such as trust; "" when there is none.
-std::string help_of_family(const std::string& name) {
-  std::string out;
-  for (const Verb& verb : verbs())
-    if (verb.name.starts_with(name + " "))
-      out += line_of(verb);
-  return out.empty() ? "" : cat("usage: chillboxctl ", name, " COMMAND [ARGUMENTS]\n\n", out);
 }
 
 // chillboxctl and its verbs as CLI11's subcommands: "trust add" is `add` below `trust`, and
@@ -205,6 +174,8 @@ private:
       const std::string& name, const std::vector<std::string>& rest);
   Result<CommandLine> help_for(std::vector<std::string> words);
   Result<void> take_hosts(CommandLine& line, const Slots& common);
+  std::vector<std::string> without_synonym(
+      const CommandTree& tree, const std::vector<std::string>& words) const;
 
   const Environment& m_env;
   std::string& m_hint;
@@ -235,7 +206,10 @@ std::unexpected<Error> Parser::unknown_verb(
         cat("chillboxctl help ", name));
   if (name.starts_with('-'))
     return unexpected_word(name, std::string(k_hint));
-  const auto near = nearest(name, names);
+  const auto synonym = std::ranges::find(synonyms(), name, &Synonym::word);
+  const auto near = synonym != synonyms().end() && find_verb(synonym->verb) != nullptr
+      ? std::optional(std::string(synonym->verb))
+      : nearest(name, names);
   return usage(cat("there is no command '", printable(name, 40), "'"),
       near ? cat("did you mean ", *near, "?") : std::string(k_hint));
 }
@@ -243,8 +217,13 @@ std::unexpected<Error> Parser::unknown_verb(
 // words: those after `help`, or the name of the verb that has --help.
 Result<CommandLine> Parser::help_for(std::vector<std::string> words) {
   CommandLine line;
-  if (words.empty()) {
-    line.text = help_text();
+  if (words.empty() || (words.size() == 1 && words[0] == "all")) {
+    line.text = words.empty() ? help_text() : help_all_text();
+    return line;
+  }
+  if (const auto topic = std::ranges::find(help_topics(), words[0], &Topic::name);
+      topic != help_topics().end() && words.size() == 1) {
+    line.text = topic->text();
     return line;
   }
   std::ranges::replace(words[0], ':', ' ');
@@ -283,12 +262,31 @@ Result<void> Parser::take_hosts(CommandLine& line, const Slots& common) {
   return {};
 }
 
+// A word of another tool, in the place of a verb, is read as the verb.
+std::vector<std::string> Parser::without_synonym(
+    const CommandTree& tree, const std::vector<std::string>& words) const {
+  const auto extra = tree.left_over();
+  if (tree.verb() != nullptr || !tree.name().empty() || extra.empty())
+    return {};
+  const auto synonym = std::ranges::find(synonyms(), extra.front(), &Synonym::word);
+  if (synonym == synonyms().end() || !synonym->accepted)
+    return {};
+  auto said = words;
+  *std::ranges::find(said, extra.front()) = synonym->verb;
+  return said;
+}
+
 Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
   CommandTree tree;
   const std::string problem = tree.read(words);
+  if (const auto said = without_synonym(tree, words); !said.empty())
+    return parse(said);
   CommandLine line;
   line.verb = tree.verb();
-  if (tree.has("--version")) {
+  const auto said_alone = [&](std::string_view word) {
+    return words.size() == 1 && words[0] == word;
+  };
+  if (tree.has("--version") || said_alone("version") || said_alone("-v")) {
     line.verb = nullptr;
     line.text = cat("chillboxctl ", CHILLBOX_VERSION, "\n");
     return line;
@@ -299,8 +297,13 @@ Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
   if (tree.has("--help") && (line.verb != nullptr || extra.empty()))
     return help_for(line.verb == nullptr && tree.name().empty() ? std::vector<std::string>()
                                                                 : std::vector{tree.name()});
+  if (line.verb == nullptr && tree.name().empty() && extra.empty() && problem.empty()) {
+    line.text = help_text();
+    line.exit = exit_code(Code::usage);
+    return line;
+  }
   if (line.verb == nullptr && tree.name().empty())
-    return extra.empty() ? usage(problem.empty() ? "no command was given" : problem)
+    return extra.empty() ? usage(problem)
                          : unknown_verb(extra.front(), {extra.begin() + 1, extra.end()});
   if (line.verb == nullptr)
     return unknown_verb(tree.name(), extra);
@@ -323,7 +326,7 @@ Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
     if (set)
       line.args.add(key, "");
   const auto& flags = tree.common().flags;
-  line.terminal = {flags.at("json"), flags.at("quiet"), flags.at("no-color")};
+  line.terminal = {flags.at("json"), flags.at("quiet"), flags.at("no-color"), flags.at("verbose")};
   TRY(take_hosts(line, tree.common()));
   return line;
 }
@@ -333,22 +336,6 @@ Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
 Result<CommandLine> parse_command_line(
     const std::vector<std::string>& words, const Environment& env, std::string& hint) {
   return Parser(env, hint).parse(words);
-}
-
-std::string help_text() {
-  std::string out =
-      "usage: chillboxctl COMMAND [ARGUMENTS]; `chillboxctl help COMMAND` explains a command\n";
-  std::optional<Group> group;
-  for (const Verb& verb : verbs()) {
-    if (verb.group != group)
-      out += cat("\n", heading(verb.group), "\n");
-    group = verb.group;
-    out += line_of(verb);
-  }
-  out +=
-      "\nAll commands take --json, -q/--quiet, --no-color, -h/--help and --version; those on the host also -H/--host USER@HOST[,..]\n"
-      "See chillboxctl(1) for details and for the exit codes\n";
-  return out;
 }
 
 std::vector<std::string> words_of(const CommandLine& line) {
@@ -375,6 +362,8 @@ std::vector<std::string> words_of(const CommandLine& line) {
     words.emplace_back("--quiet");
   if (line.terminal.no_color)
     words.emplace_back("--no-color");
+  if (line.terminal.verbose)
+    words.emplace_back("--verbose");
   if (!positions.empty())
     words.emplace_back("--");
   words.insert(words.end(), positions.begin(), positions.end());

@@ -20,6 +20,7 @@ struct CommandLine {
   std::string inventory;          // --hosts
   std::vector<std::string> limit;
   std::string text; // help or version
+  int exit = 0;     // with it: 2 when there was no command
 };
 
 // words: argv without the program's name. env: where CHILLBOX_HOST is looked up. usage: the words
@@ -27,8 +28,6 @@ struct CommandLine {
 Result<CommandLine> parse_command_line(
     const std::vector<std::string>& words, const Environment& env, std::string& hint);
 
-// The help of the program: all verbs by group, and the options that all of them have.
-std::string help_text();
 // The same command line again, to run on another machine: verb, options, "--", positions.
 std::vector<std::string> words_of(const CommandLine& line);
 

@@ -2,6 +2,7 @@
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "cli/core/terminal.hpp"
 #include "control/control.hpp"
 #include "os/socket.hpp"
 
@@ -32,6 +33,7 @@ Result<Fd> connect(const os::Paths& paths) {
 
 Result<std::string> ask(
     const os::Paths& paths, const Question& question, control::ErrorData* error_data) {
+  say_command(cat("ask ", paths.control_socket(), " ", question.verb));
   const Fd fd = TRY(connect(paths));
   return control::call(fd.get(), question.verb, question.args, question.secret, question.on_event,
       question.timeout, error_data, question.body);

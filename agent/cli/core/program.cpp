@@ -75,9 +75,14 @@ int run_program(const std::vector<std::string>& words) {
     return report_error({.json = json}, line.error(), hint, {});
   }
   if (line->verb == nullptr) {
-    Terminal(line->terminal).print(trim(line->text));
-    return 0;
+    Terminal terminal(line->terminal);
+    if (line->exit == 0)
+      terminal.print(trim(line->text));
+    else
+      terminal.print_error(trim(line->text));
+    return line->exit;
   }
+  say_commands(line->terminal.verbose);
   if (line->hosts.empty() && line->inventory.empty())
     return run_here(*line);
   const auto code = run_on_hosts(*line);

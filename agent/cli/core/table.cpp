@@ -29,6 +29,18 @@ size_t columns_of(std::string_view text) {
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
+std::vector<std::string> wrap(std::string_view text, size_t width) {
+  std::vector<std::string> lines{""};
+  for (const auto word : split(text, ' ')) {
+    if (!lines.back().empty() && columns_of(lines.back()) + 1 + columns_of(word) > width)
+      lines.emplace_back();
+    if (!lines.back().empty())
+      lines.back() += ' ';
+    lines.back() += word;
+  }
+  return lines;
+}
+
 std::vector<std::string> render(const Table& table) {
   if (table.rows.empty())
     return {};

@@ -17,6 +17,8 @@ struct Table {
 class Terminal;
 
 // The lines, head first; no lines for a table without rows. An empty cell becomes "-".
+// The text in lines of at most so many columns, broken at spaces; a longer word has one of its own.
+std::vector<std::string> wrap(std::string_view text, size_t width);
 std::vector<std::string> render(const Table& table);
 // The columns that a text needs: its UTF-8 characters, each one column wide.
 size_t columns_of(std::string_view text);

@@ -13,6 +13,8 @@
 namespace chillbox::cli {
 namespace {
 
+bool say_all = false; // -v of this run
+
 std::string_view code_of(Style style) {
   switch (style) {
   case Style::bold: return "\x1b[1m";
@@ -110,6 +112,15 @@ std::string Terminal::out(Style style, std::string_view text) const {
 }
 std::string Terminal::err(Style style, std::string_view text) const {
   return styled(m_err_color, style, text);
+}
+
+void say_commands(bool wanted) {
+  say_all = wanted;
+}
+
+void say_command(std::string_view line) {
+  if (say_all)
+    Terminal({}).print_error(cat("+ ", printable(line, 2000)));
 }
 
 } // namespace chillbox::cli

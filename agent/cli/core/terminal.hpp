@@ -17,7 +17,13 @@ struct TerminalOptions {
   bool json = false;
   bool quiet = false;
   bool no_color = false;
+  bool verbose = false;
 };
+
+// -v: what is run and asked on the way, a line "+ ..." each on standard error. No secret is in it:
+// none is in an argument.
+void say_commands(bool wanted);
+void say_command(std::string_view line);
 
 // The value of an environment variable, "" when it is not set.
 using Environment = std::function<std::string(const char*)>;

@@ -19,6 +19,7 @@ namespace {
 constexpr std::array k_common{
     Option{"--json", ArgKind::flag, "", "print the result as JSON, with its schema"},
     Option{"-q,--quiet", ArgKind::flag, "", "print only results and errors"},
+    Option{"-v,--verbose", ArgKind::flag, "", "print each command and request that it consists of"},
     Option{"--no-color", ArgKind::flag, "", "use no colours (as NO_COLOR does)"},
     Option{"-h,--help", ArgKind::flag, "", "print this help"},
 };

@@ -34,12 +34,18 @@ SignalsForChild::~SignalsForChild() {
 
 Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& options,
     const std::vector<std::string>& words, const int (&streams)[3]) {
-  std::vector<std::string> line{"ssh"};
-  line.insert(line.end(), options.begin(), options.end());
-  line.insert(line.end(), host.ssh.begin(), host.ssh.end());
-  line.insert(line.end(), {"--", host.target, shell_words(words)});
+  return spawn_ssh_line(host, options, shell_words(words), streams);
+}
+
+Result<pid_t> spawn_ssh_line(const Host& host, const std::vector<std::string>& options,
+    const std::string& line, const int (&streams)[3]) {
+  std::vector<std::string> all{"ssh"};
+  all.insert(all.end(), options.begin(), options.end());
+  all.insert(all.end(), host.ssh.begin(), host.ssh.end());
+  all.insert(all.end(), {"--", host.target, line});
+  say_command(cat("ssh ", host.target, " ", line.substr(0, line.find('\n'))));
   std::vector<char*> argv;
-  for (std::string& word : line)
+  for (std::string& word : all)
     argv.push_back(word.data());
   argv.push_back(nullptr);
   posix_spawnattr_t attributes;
@@ -106,10 +112,14 @@ std::vector<std::pair<std::string, std::string>> whole_environment() {
 }
 
 std::string shell_words(const std::vector<std::string>& words) {
-  std::string out =
-      "CHILLBOX_HOST= chillboxctl"; // a default on that machine must not send it on to another
+  // A default on that machine must not send it on to another.
+  return cat("CHILLBOX_HOST= chillboxctl", words.empty() ? "" : " ", quoted_words(words));
+}
+
+std::string quoted_words(const std::vector<std::string>& words) {
+  std::string out;
   for (const std::string& word : words) {
-    out += " '";
+    out += out.empty() ? "'" : " '";
     for (const char c : word)
       out += c == '\'' ? std::string("'\\''") : std::string(1, c);
     out += '\'';
@@ -130,6 +140,7 @@ Result<std::string> run_quietly(
       TRY(find_program("ssh")), "-o", "BatchMode=yes", "-o", "ConnectTimeout=3"};
   argv.insert(argv.end(), host.ssh.begin(), host.ssh.end());
   argv.insert(argv.end(), {"--", host.target, shell_words(words)});
+  say_command(cat("ssh ", host.target, " ", shell_words(words)));
   os::Command command{.argv = std::move(argv),
       .env = whole_environment(),
       .timeout = timeout,

@@ -18,6 +18,8 @@ namespace chillbox::cli {
 
 // The command line for the shell that sshd starts: every word quoted, and CHILLBOX_HOST empty.
 std::string shell_words(const std::vector<std::string>& words);
+// The words alone, each quoted.
+std::string quoted_words(const std::vector<std::string>& words);
 // The exit code of a run on several hosts: that of all of them, or 11 when they differ.
 int joined_exit(const std::vector<int>& codes);
 
@@ -53,6 +55,9 @@ Result<std::vector<HostResult>> run_in_parallel(
 // Starts ssh with these descriptors as its standard streams (-1: ours).
 Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& options,
     const std::vector<std::string>& words, const int (&streams)[3]);
+// The same for any command line.
+Result<pid_t> spawn_ssh_line(const Host& host, const std::vector<std::string>& options,
+    const std::string& line, const int (&streams)[3]);
 int exit_of_ssh(int wait_status);
 
 // The output of `chillboxctl WORDS` on a host, for completion: in batch mode and without messages.

@@ -338,6 +338,9 @@ Result<Http> Http::create(const std::string& certificates) {
 Result<HttpReply> Http::send(const HttpRequest& request) const {
   try {
     auto url = TRY(parse_url(request.url));
+    // Without the rest of the path, in which there may be a capability.
+    say_command(cat(request.method, " ",
+        request.url.substr(0, request.url.find('/', request.url.find("://") + 3))));
     auto proxy = TRY(proxy_of(url, environment));
     return Transfer(request, std::move(url), std::move(proxy)).run(m_certificates);
   } catch (const std::exception& e) {

@@ -1,0 +1,109 @@
+// The examples of help, one table: tests/cli/help_test.cpp reads each line as the program would.
+#include "cli/core/help.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace chillbox::cli {
+namespace {
+
+using Row = std::pair<std::string_view, std::string_view>;
+
+constexpr std::array k_examples{
+    // The laptop
+    Row{"setup", "chillboxctl setup root@web1.example"},
+    Row{"keygen", "chillboxctl keygen -o deployer"},
+    Row{"new", "chillboxctl new hello --kind static"},
+    Row{"validate", "chillboxctl validate hello"},
+    Row{"pack", "chillboxctl pack hello -R recipient.txt -k deployer.key -o out"},
+    Row{"secrets pack", "chillboxctl secrets pack secrets -s hello -R recipient.txt -k deployer.key -o out"},
+    Row{"secrets list", "chillboxctl secrets list"},
+    Row{"secrets set", "chillboxctl secrets set DB_URL"},
+    Row{"secrets edit", "chillboxctl secrets edit web/web.env"},
+    Row{"secrets import", "chillboxctl secrets import web/web.env"},
+    Row{"secrets unset", "chillboxctl secrets unset DB_URL"},
+    Row{"secrets diff", "chillboxctl secrets diff"},
+    Row{"secrets rotate", "chillboxctl secrets rotate SECRET_KEY"},
+    Row{"secrets push", "chillboxctl secrets push"},
+    Row{"deploy",
+        "chillboxctl deploy out/hello-0.2.0.tar.zst.age --to https://web1.example --webhook-key hook.key --wait"},
+    Row{"passphrase", "chillboxctl passphrase"},
+    Row{"agent status", "chillboxctl agent status"},
+    Row{"agent lock", "chillboxctl agent lock"},
+    Row{"people add", "chillboxctl people add kim --key kim.pub"},
+    Row{"people list", "chillboxctl people list"},
+    Row{"people remove", "chillboxctl people remove kim"},
+    Row{"join", "chillboxctl join web1.example"},
+    Row{"ci add", "chillboxctl ci add hello"},
+    Row{"recover", "chillboxctl recover web1"},
+    Row{"hosts", "chillboxctl hosts"},
+    Row{"hosts remove", "chillboxctl hosts remove web2"},
+    Row{"whoami", "chillboxctl whoami"},
+    Row{"open", "chillboxctl open hello"},
+    Row{"undo", "chillboxctl undo hello"},
+    Row{"move", "chillboxctl move hello --from web1 --to web2"},
+    Row{"bootstrap", "chillboxctl bootstrap --trust deployer.pub >user-data"},
+    Row{"completion", "chillboxctl completion bash"},
+    Row{"facts", "chillboxctl facts hello --json"},
+    Row{"gate", "chillboxctl gate kim"},
+    // The host: set-up
+    Row{"init", "chillboxctl init"},
+    Row{"trust add", "chillboxctl -H root@web1 trust add deployer.pub --sites hello,blog"},
+    Row{"trust list", "chillboxctl -H root@web1 trust list"},
+    Row{"trust remove", "chillboxctl -H root@web1 trust remove kim"},
+    Row{"trust keep", "chillboxctl -H root@web1 trust keep hello"},
+    Row{"webhook add", "chillboxctl -H root@web1 webhook add ci --sites hello --types site.deploy -o hook.key"},
+    Row{"webhook list", "chillboxctl -H root@web1 webhook list"},
+    Row{"webhook rotate", "chillboxctl -H root@web1 webhook rotate ci -o hook.key"},
+    Row{"webhook remove", "chillboxctl -H root@web1 webhook remove ci"},
+    Row{"unlock", "chillboxctl -H root@web1 unlock"},
+    Row{"lock", "chillboxctl -H root@web1 lock"},
+    // The host: state
+    Row{"status", "chillboxctl -H root@web1 status"},
+    Row{"sites", "chillboxctl -H root@web1 sites"},
+    Row{"releases", "chillboxctl -H root@web1 releases hello"},
+    Row{"jobs", "chillboxctl -H root@web1 jobs hello -n 5"},
+    Row{"job", "chillboxctl -H root@web1 job 1a22025c -f"},
+    Row{"plan", "chillboxctl -H root@web1 plan out/hello-0.2.0.tar.zst.age"},
+    Row{"nginx show", "chillboxctl -H root@web1 nginx show hello"},
+    Row{"nginx diff", "chillboxctl -H root@web1 nginx diff hello out/hello-0.2.0.tar.zst.age"},
+    Row{"logs", "chillboxctl -H root@web1 logs hello/web -n 100\nchillboxctl -H root@web1 logs hello -f"},
+    Row{"cron list", "chillboxctl -H root@web1 cron list hello"},
+    Row{"cron history", "chillboxctl -H root@web1 cron history hello -n 10"},
+    Row{"cron run", "chillboxctl -H root@web1 cron run hello 1"},
+    Row{"tls", "chillboxctl -H root@web1 tls hello"},
+    Row{"tls check", "chillboxctl -H root@web1 tls check hello"},
+    Row{"tls account", "chillboxctl -H root@web1 tls account"},
+    Row{"tls renew", "chillboxctl -H root@web1 tls renew hello"},
+    Row{"tls revoke", "chillboxctl -H root@web1 tls revoke hello"},
+    Row{"audit", "chillboxctl -H root@web1 audit -n 50"},
+    Row{"audit verify", "chillboxctl -H root@web1 audit verify"},
+    Row{"doctor", "chillboxctl -H root@web1 doctor"},
+    Row{"ping", "chillboxctl -H root@web1 ping"},
+    // The host: changes
+    Row{"rollback", "chillboxctl -H root@web1 rollback hello\nchillboxctl -H root@web1 rollback hello 0.1.0"},
+    Row{"restart", "chillboxctl -H root@web1 restart hello"},
+    Row{"stop", "chillboxctl -H root@web1 stop hello"},
+    Row{"start", "chillboxctl -H root@web1 start hello"},
+    Row{"maintenance on", "chillboxctl -H root@web1 maintenance on hello"},
+    Row{"maintenance off", "chillboxctl -H root@web1 maintenance off hello"},
+    Row{"remove", "chillboxctl -H root@web1 remove hello"},
+    Row{"retry", "chillboxctl -H root@web1 retry 1a22025c"},
+    Row{"hold", "chillboxctl -H root@web1 hold hello -m \"the database is moved, ask Kim\""},
+    Row{"release-hold", "chillboxctl -H root@web1 release-hold hello"},
+    Row{"withdraw", "chillboxctl -H root@web1 withdraw hello 0.2.0"},
+    Row{"secrets withdraw", "chillboxctl -H root@web1 secrets withdraw hello"},
+    Row{"prune", "chillboxctl -H root@web1 prune"},
+    Row{"reload", "chillboxctl -H root@web1 reload"},
+    Row{"upgrade", "chillboxctl -H root@web1 upgrade"},
+};
+
+} // namespace
+
+std::string_view examples_of(std::string_view verb) {
+  const auto found = std::ranges::find(k_examples, verb, &Row::first);
+  return found == k_examples.end() ? std::string_view() : found->second;
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,148 @@
+#include "cli/laptop/remote_shell.hpp"
+
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include "cli/fleet/ssh.hpp"
+#include "cli/pack/kinds.hpp"
+#include "os/runner.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_output_limit = 1 << 20;
+
+// What ssh would do about a host key that it does not know. To refuse it is as good as to ask.
+bool takes_unknown_keys(const Host& host) {
+  const auto ssh = find_program("ssh");
+  if (!ssh)
+    return false;
+  const auto settings = os::real_runner().run({.argv = {*ssh, "-G", "--", host.target},
+      .env = whole_environment(),
+      .timeout = os::Millis(10'000)});
+  if (!settings)
+    return false;
+  for (const auto line : split(settings->out, '\n'))
+    if (line.starts_with("stricthostkeychecking "))
+      return line != "stricthostkeychecking true" && line != "stricthostkeychecking yes";
+  return true;
+}
+
+// The standard streams are files in memory, not pipes: ssh leaves the process behind that keeps the
+// connection, which would hold a pipe open.
+Result<Fd> memory_file() {
+  Fd file(::memfd_create("chillbox", MFD_CLOEXEC));
+  if (!file)
+    return fail_errno("memfd_create", errno);
+  return file;
+}
+
+std::string text_in(const Fd& file) {
+  std::string text(k_output_limit, '\0');
+  const ssize_t size = ::pread(file.get(), text.data(), text.size(), 0);
+  text.resize(size < 0 ? 0 : static_cast<size_t>(size));
+  return text;
+}
+
+Result<Fd> pipe_with(const SecretBytes& passphrase) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0)
+    return fail_errno("pipe", errno);
+  Fd reads(ends[0]);
+  const Fd writes(ends[1]);
+  // It is at most 1,000 bytes long, which every pipe holds.
+  if (::write(writes.get(), passphrase.data(), passphrase.size()) !=
+      static_cast<ssize_t>(passphrase.size()))
+    return fail_errno("write to ssh", errno);
+  return reads;
+}
+
+std::string last_line(std::string_view text) {
+  const auto lines = split(trim(text), '\n');
+  return lines.empty() ? "" : printable(trim(lines.back()), 300);
+}
+
+} // namespace
+
+Result<RemoteShell> RemoteShell::create(const std::string& target, const std::string& folder) {
+  Host host = TRY(host_from(target));
+  // ssh adds 17 characters to the name while it makes the socket.
+  const std::string socket = cat(folder, "/ssh-", ::getpid());
+  if (socket.size() + 17 < sizeof(sockaddr_un::sun_path))
+    host.ssh.insert(host.ssh.end(), {"-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", cat("ControlPath=", socket)});
+  if (takes_unknown_keys(host))
+    host.ssh.insert(host.ssh.end(), {"-o", "StrictHostKeyChecking=ask"});
+  return RemoteShell(std::move(host));
+}
+
+RemoteShell::RemoteShell(RemoteShell&& other) noexcept : m_host(std::move(other.m_host)) {
+  other.m_host.target.clear();
+}
+
+RemoteShell::~RemoteShell() {
+  if (m_host.target.empty())
+    return;
+  os::Command command{.argv = {find_program("ssh").value_or("ssh"), "-O", "exit"},
+      .env = whole_environment(),
+      .timeout = os::Millis(10'000)};
+  command.argv.insert(command.argv.end(), m_host.ssh.begin(), m_host.ssh.end());
+  command.argv.insert(command.argv.end(), {"--", m_host.target});
+  [[maybe_unused]] const auto ended = os::real_runner().run(command);
+}
+
+Result<RemoteShell::Ran> RemoteShell::run(const std::string& line, int input) const {
+  const Fd out = TRY(memory_file()), err = TRY(memory_file()),
+           nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const SignalsForChild guard;
+  const pid_t pid = TRY(spawn_ssh_line(
+      m_host, {}, line, {input < 0 ? nothing.get() : input, out.get(), err.get()}));
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR)
+      return fail_errno("wait for ssh", errno);
+  Ran ran{exit_of_ssh(status), text_in(out), text_in(err)};
+  if (ran.code == exit_code(Code::unreachable) && WIFEXITED(status) && WEXITSTATUS(status) == 255)
+    return fail(Code::unreachable, cat(m_host.name, ": ", last_line(ran.err)));
+  return ran;
+}
+
+Result<RemoteShell::Ran> RemoteShell::hook(
+    std::string_view name, const std::vector<std::string>& args) const {
+  const auto hooks = shipped_hooks();
+  const auto found = std::ranges::find(hooks, name, &HookFile::path);
+  if (found == hooks.end())
+    return fail(Code::failure, cat("this program has no hooks/", name));
+  std::vector<std::string> words{"sh", "-c", std::string(found->text), std::string(name)};
+  words.insert(words.end(), args.begin(), args.end());
+  return command(words);
+}
+
+Result<RemoteShell::Ran> RemoteShell::command(const std::vector<std::string>& words) const {
+  return run(quoted_words(words), -1);
+}
+
+Result<RemoteShell::Ran> RemoteShell::command(
+    const std::vector<std::string>& words, const SecretBytes& passphrase) const {
+  const Fd input = TRY(pipe_with(passphrase));
+  return run(quoted_words(words), input.get());
+}
+
+Result<void> RemoteShell::send(const std::string& file, const std::string& to) const {
+  const Fd input(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!input)
+    return fail_errno(printable(file, 1024), errno);
+  const Ran ran = TRY(run(cat("umask 077 && cat >", quoted_words({to})), input.get()));
+  if (ran.code != 0)
+    return fail(Code::failure, cat("send ", printable(file, 1024), ": ", last_line(ran.err)));
+  return {};
+}
+
+} // namespace chillbox::cli

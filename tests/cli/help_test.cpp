@@ -1,0 +1,153 @@
+#include "catch.hpp"
+
+#include "base/text.hpp"
+#include "cli/core/arguments.hpp"
+#include "cli/core/help.hpp"
+#include "cli/core/table.hpp"
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+using namespace chillbox;
+using namespace chillbox::cli;
+
+namespace {
+
+std::string nothing(const char*) {
+  return "";
+}
+
+// As a shell splits a line without variables.
+std::vector<std::string> shell_split(std::string_view line) {
+  std::vector<std::string> words{""};
+  bool quoted = false;
+  for (const char c : line.substr(0, line.find(" >"))) {
+    if (c == '"')
+      quoted = !quoted;
+    else if (c == ' ' && !quoted)
+      words.emplace_back();
+    else
+      words.back() += c;
+  }
+  return words;
+}
+
+std::string manual() {
+  std::string here = __FILE__;
+  here.erase(here.rfind("tests/cli/"));
+  std::ifstream file(cat(here, "agent/man/chillboxctl.1.scd"));
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+void check_width(const std::string& text) {
+  for (const auto line : split(text, '\n')) {
+    INFO(line);
+    CHECK((columns_of(line) <= 80 || line.find("chillboxctl ") != std::string_view::npos));
+  }
+}
+
+} // namespace
+
+TEST_CASE("every verb has an example in its help, and each line of it is one that the program takes") {
+  for (const Verb& verb : verbs()) {
+    INFO(verb.name);
+    const auto lines = examples_of(verb.name);
+    CHECK_FALSE(lines.empty());
+    for (const auto line : split(lines, '\n')) {
+      INFO(line);
+      auto words = shell_split(line);
+      REQUIRE(words.front() == "chillboxctl");
+      words.erase(words.begin());
+      std::string hint;
+      const auto parsed = parse_command_line(words, nothing, hint);
+      if (!parsed)
+        FAIL(parsed.error().message);
+      REQUIRE(parsed->verb != nullptr);
+      CHECK(parsed->verb->name == verb.name);
+      CHECK(help_of(verb).find(line) != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("help fits 80 columns, and that of the program a screen and a half") {
+  check_width(help_text());
+  check_width(help_all_text());
+  for (const Verb& verb : verbs())
+    check_width(help_of(verb));
+  for (const Topic& topic : help_topics())
+    check_width(topic.text());
+  CHECK(split(help_text(), '\n').size() <= 46);
+}
+
+TEST_CASE("the help of the program names every verb, and says each only once") {
+  const std::string text = help_text();
+  for (const Verb& verb : verbs()) {
+    INFO(verb.name);
+    const auto at = text.find(verb.name);
+    CHECK(at != std::string::npos);
+    CHECK(help_all_text().find(cat("  ", verb.name)) != std::string::npos);
+  }
+}
+
+TEST_CASE("help TOPIC: the exit codes and the environment are those of chillboxctl(1)") {
+  std::string page = manual();
+  std::erase(page, '\\');
+  std::erase(page, '*');
+  for (const auto line : split(help_topics()[0].text(), '\n'))
+    if (line.size() > 7 && line[6] == ' ' && line[5] == ' ' && line[4] != ' ') {
+      INFO(line);
+      CHECK(page.find(cat(":[ ", line.substr(7), "\n")) != std::string::npos);
+    }
+  const auto begin = page.find("# ENVIRONMENT"), end = page.find("# FILES");
+  REQUIRE(begin < end);
+  const std::string section = page.substr(begin, end - begin);
+  size_t names = 0;
+  for (const auto line : split(help_topics()[1].text(), '\n'))
+    if (!line.empty() && line.find_first_of("abcdefghijklmnopqrstuvwxyz.") == std::string_view::npos)
+      for (const auto name : split(line, ',')) {
+        INFO(name);
+        CHECK(section.find(cat("_", trim(name), "_")) != std::string::npos);
+        ++names;
+      }
+  CHECK(names >= 8);
+  for (const Topic& topic : help_topics()) {
+    std::string hint;
+    const auto parsed = parse_command_line({"help", std::string(topic.name)}, nothing, hint);
+    REQUIRE(parsed);
+    CHECK(parsed->text == topic.text());
+  }
+}
+
+TEST_CASE("words of other tools: those that harm nothing are taken, the others suggested") {
+  std::string hint;
+  for (const Synonym& synonym : synonyms()) {
+    INFO(synonym.word);
+    if (find_verb(synonym.verb) == nullptr)
+      continue;
+    CHECK(find_verb(synonym.word) == nullptr);
+    const auto parsed = parse_command_line({"--json", std::string(synonym.word)}, nothing, hint);
+    if (synonym.accepted && parsed) {
+      CHECK(parsed->verb->name == synonym.verb);
+      CHECK(parsed->terminal.json);
+    } else if (!synonym.accepted) {
+      REQUIRE_FALSE(parsed);
+      CHECK(hint == cat("did you mean ", synonym.verb, "?"));
+    }
+  }
+  for (const auto& word : {"version", "-v", "--version"})
+    CHECK(parse_command_line({word}, nothing, hint)->text.starts_with("chillboxctl "));
+  CHECK_FALSE(parse_command_line({"destroy", "hello"}, nothing, hint));
+  CHECK(parse_command_line({"-H", "ps", "unseal"}, nothing, hint)->hosts == std::vector<std::string>{"ps"});
+}
+
+TEST_CASE("without a command it prints the help, and ends as a wrong command line does") {
+  std::string hint;
+  const auto line = parse_command_line({}, nothing, hint);
+  REQUIRE(line);
+  CHECK(line->text == help_text());
+  CHECK(line->exit == exit_code(Code::usage));
+  CHECK(parse_command_line({"help"}, nothing, hint)->exit == 0);
+}
