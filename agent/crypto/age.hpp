@@ -56,6 +56,7 @@ class AgeIdentity {
 public:
   static AgeIdentity generate();
   static Result<AgeIdentity> parse(std::string_view text);
+  static AgeIdentity from_scalar(SecretBytes scalar) { return AgeIdentity(std::move(scalar)); }
   SecretBytes to_text() const;
   std::string recipient() const; // "age1..."
   // The file key, header MAC verified. not_found: no stanza of this header is for us.

@@ -47,6 +47,8 @@ public:
   // not the memory for scrypt; lower limits (halves of both, as minisign takes them) work too.
   Result<SecretBytes> to_file(const SecretBytes& passphrase, ScryptLimits limits = {}) const;
   MinisignPublicKey public_key() const;
+  // 32 bytes for another use, which `info` names: HKDF of the seed. They say nothing about the key.
+  SecretBytes derive(std::string_view info) const;
   // The text of a .minisig file over a file with this BLAKE2b-512 digest. Unprintable characters of
   // the comment come out as \xNN.
   std::string sign(const std::array<uint8_t, 64>& blake2b, std::string_view trusted_comment) const;

@@ -8,6 +8,7 @@
 #include "crypto/minisign.hpp"
 
 #include "base/text.hpp"
+#include "crypto/hkdf.hpp"
 
 #include <sodium.h>
 
@@ -235,6 +236,10 @@ MinisignPublicKey MinisignSecretKey::public_key() const {
   MinisignPublicKey out{m_id, {}};
   std::copy_n(m_key.data() + k_seed, out.key.size(), out.key.begin());
   return out;
+}
+
+SecretBytes MinisignSecretKey::derive(std::string_view info) const {
+  return hkdf_sha256(m_key.view().first(k_seed), {}, info);
 }
 
 } // namespace chillbox::crypto

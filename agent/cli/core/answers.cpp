@@ -42,6 +42,13 @@ constexpr auto table(const KeyPair*) {
       Member{"key", &KeyPair::key, "the public key itself"});
 }
 
+constexpr auto table(const AgentAnswer*) {
+  using A = AgentAnswer;
+  return message("agent_state", "", Member{"unlocked", &A::unlocked, "the key is in memory"},
+      Member{"name", &A::name, "of the key"}, Member{"id", &A::id, "of the key"},
+      Member{"left_s", &A::left_s, "seconds until it is removed"});
+}
+
 constexpr auto table(const Initialized*) {
   return message("initialized", "", Member{"recipient", &Initialized::recipient, ""},
       Member{"made", &Initialized::made, "what did not exist before"});
@@ -127,6 +134,7 @@ CHILLBOX_MESSAGE(cli::Changed)
 CHILLBOX_MESSAGE(cli::TrustedKeys)
 CHILLBOX_MESSAGE(cli::Senders)
 CHILLBOX_MESSAGE(cli::KeyPair)
+CHILLBOX_MESSAGE(cli::AgentAnswer)
 CHILLBOX_MESSAGE(cli::Initialized)
 CHILLBOX_MESSAGE(cli::SetUp)
 CHILLBOX_MESSAGE(cli::Checks)
@@ -150,6 +158,8 @@ std::string schema_document() {
   using control::schema_of;
   auto all = control::answers();
   for (const auto& [name, schema] : std::initializer_list<control::Answer>{
+           {"agent", schema_of<AgentAnswer>},
+           {"agent-lock", schema_of<Changed>},
            {"bootstrap", schema_of<Script>},
            {"completion", schema_of<Script>},
            {"deploy", schema_of<Deployed>},
@@ -160,6 +170,7 @@ std::string schema_document() {
            {"new", schema_of<NewSite>},
            {"nginx_diff", schema_of<NginxDiff>},
            {"pack", schema_of<PackedArtifact>},
+           {"passphrase", schema_of<Changed>},
            {"secrets-pack", schema_of<PackedArtifact>},
            {"trust", schema_of<TrustedKeys>},
            {"trust-add", schema_of<Changed>},

@@ -39,6 +39,11 @@ struct KeyPair {
   std::string secret_key, public_key; // paths
   std::string id, key;
 };
+struct AgentAnswer {
+  bool unlocked = false;
+  std::string name, id;
+  uint64_t left_s = 0;
+};
 struct Initialized {
   std::string recipient;
   std::vector<std::string> made;

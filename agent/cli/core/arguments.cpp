@@ -242,7 +242,7 @@ Result<void> Parser::take_hosts(CommandLine& line, const Slots& common) {
   line.limit = common.values.at("limit");
   if (const auto& inventory = common.values.at("hosts"); !inventory.empty())
     line.inventory = inventory.front();
-  if (line.verb->where != Where::host) {
+  if (line.verb->where != Where::host || line.args.has(line.verb->here_with)) {
     if (!line.hosts.empty() || !line.inventory.empty() || !line.limit.empty())
       return usage(cat(line.verb->name, " runs on this machine: it does not take ",
           line.hosts.empty() ? "--hosts and --limit" : "-H"));

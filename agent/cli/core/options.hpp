@@ -19,7 +19,7 @@ inline constexpr Option k_recipients{"-r,--recipient", ArgKind::list, "AGE1..[,.
 inline constexpr Option k_recipients_file{
     "-R,--recipients-file", ArgKind::text, "FILE", "encrypt to all hosts in FILE, one per line"};
 inline constexpr Option k_key{
-    "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key (required)"};
+    "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key (default: your own)"};
 inline constexpr Option k_outdir{
     "-o,--output", ArgKind::text, "OUTDIR", "where the artifact and its .minisig go (required)"};
 inline constexpr Option k_key_output{"-o,--output", ArgKind::text, "FILE",

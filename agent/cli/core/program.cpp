@@ -6,6 +6,7 @@
 #include "cli/core/complete.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/fleet_run.hpp"
+#include "cli/laptop/agent.hpp"
 
 #include <algorithm>
 
@@ -66,6 +67,8 @@ std::string hint_for(Code code) {
 int run_program(const std::vector<std::string>& words) {
   if (!words.empty() && words[0] == "__complete")
     return run_complete({words.begin() + 1, words.end()});
+  if (!words.empty() && words[0] == "__agent")
+    return run_agent({words.begin() + 1, words.end()});
   std::string hint;
   const auto line = parse_command_line(words, environment, hint);
   if (!line) {

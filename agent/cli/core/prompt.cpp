@@ -65,6 +65,12 @@ Result<SecretBytes> read_passphrase(int fd) {
   return read_secret(fd, cat("passphrase from descriptor ", fd));
 }
 
+void say_on_terminal(std::string_view line) {
+  const Fd terminal(::open("/dev/tty", O_WRONLY | O_CLOEXEC | O_NOCTTY));
+  const std::string text = cat(line, "\n");
+  [[maybe_unused]] const ssize_t n = ::write(terminal.get(), text.data(), text.size());
+}
+
 Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, Ask how) {
   if (args.has("passphrase-fd"))
     return read_passphrase(static_cast<int>(args.number("passphrase-fd", 0)));

@@ -7,6 +7,7 @@
 #include "base/secret.hpp"
 #include "cli/core/verb.hpp"
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,20 @@ enum class Ask { once, twice };
 // differ.
 Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, Ask how);
 Result<SecretBytes> read_passphrase(int fd);
+
+void say_on_terminal(std::string_view line); // where it is asked; nothing without a terminal
+// Asks, and again when `use` answers that it was wrong (denied): three times in all. One that comes
+// from a descriptor has one try.
+template <class T> Result<T> with_passphrase(const Args& args, std::string_view prompt,
+    const std::function<Result<T>(const SecretBytes&)>& use) {
+  constexpr int k_tries = 3;
+  for (int tried = 1;; ++tried) {
+    auto used = use(TRY(ask_passphrase(args, prompt, Ask::once)));
+    if (used || used.error().code != Code::denied || tried == k_tries || args.has("passphrase-fd"))
+      return used;
+    say_on_terminal("wrong passphrase, try again");
+  }
+}
 
 // Reads a line from the terminal, with echo. usage: no terminal: "MEANING needs a terminal, or
 // INSTEAD".

@@ -94,6 +94,7 @@ struct Verb {
   std::string_view help;
   std::span<const Option> options;
   Result<void> (*run)(Call&);
+  std::string_view here_with = {}; // a flag with which it is for this machine
 };
 
 std::span<const Verb* const> verb_list(); // in the order of help

@@ -9,6 +9,7 @@
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/installed_serial.hpp"
+#include "cli/laptop/signer.hpp"
 #include "crypto/age.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 
 namespace chillbox::cli {
 namespace {
@@ -59,6 +61,23 @@ Result<crypto::MinisignSecretKey> key_of_args(const Args& args) {
   return TRY_IN(printable(path), crypto::MinisignSecretKey::parse(text.text(), passphrase));
 }
 
+// With the key of -k, else with the person's own.
+Result<Sign> sign_of(Call& call) {
+  if (call.args.has("key")) {
+    const auto key = std::make_shared<crypto::MinisignSecretKey>(TRY(key_of_args(call.args)));
+    return [key](const auto& blake2b, const auto& statement) -> Result<std::string> {
+      return key->sign(blake2b, artifact::statement_text(statement));
+    };
+  }
+  const Places places = Places::find();
+  const auto key = TRY(find_key(places));
+  if (!key)
+    return fail(Code::usage, "which key signs? give -k KEY");
+  return [&call, places, key = *key](const auto& blake2b, const auto& statement) {
+    return sign_artifact(call, places, key, blake2b, statement);
+  };
+}
+
 Result<int64_t> source_date() {
   const std::string text = environment("SOURCE_DATE_EPOCH");
   if (text.empty())
@@ -86,7 +105,7 @@ Result<void> check_signer_args(const Args& args, std::string_view example) {
   std::vector<std::string> missing;
   if (!args.has("recipient") && !args.has("recipients-file"))
     missing.emplace_back("for which host (-R FILE, its recipient.txt, or -r AGE1..)");
-  if (!args.has("key"))
+  if (!args.has("key") && !TRY(find_key(Places::find())))
     missing.emplace_back("which key signs (-k KEY, of `chillboxctl keygen`)");
   if (!args.has("output"))
     missing.emplace_back("where it goes (-o OUTDIR)");
@@ -95,7 +114,8 @@ Result<void> check_signer_args(const Args& args, std::string_view example) {
   return fail(Code::usage, cat("not said: ", join(missing, ", "), "; for example: ", example));
 }
 
-Result<ArtifactSigner> prepare_signer(const Args& args) {
+Result<ArtifactSigner> prepare_signer(Call& call) {
+  const Args& args = call.args;
   auto recipients = TRY(recipients_of(args));
   const int64_t mtime = TRY(source_date());
   std::optional<int64_t> expires;
@@ -104,13 +124,13 @@ Result<ArtifactSigner> prepare_signer(const Args& args) {
   if (expires && *expires <= os::real_clock().wall())
     return fail(Code::usage,
         cat("--expires ", printable(args.text("expires"), 40), ": that time has passed"));
-  auto key = TRY(key_of_args(args));
+  auto sign = TRY(sign_of(call));
   const std::string outdir = args.text("output");
   std::error_code error;
   fs::create_directories(outdir, error);
   if (error)
     return fail_errno(cat("make ", printable(outdir, 1024)), error.value());
-  return ArtifactSigner{std::move(recipients), std::move(key), outdir, mtime, expires};
+  return ArtifactSigner{std::move(recipients), std::move(sign), outdir, mtime, expires};
 }
 
 Result<artifact::Statement> read_statement(const std::string& minisig_path) {
@@ -183,8 +203,7 @@ Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer
     progress.percent_done("pack", packed.unpacked);
   const artifact::Statement statement{
       site, !version, version ? version->str() : "", serial, packed.sha256, signer.expires};
-  const std::string signature =
-      signer.key.sign(packed.blake2b, artifact::statement_text(statement));
+  const std::string signature = TRY(signer.sign(packed.blake2b, statement));
   TRY(disk.write(path + ".minisig", signature, 0644, {::geteuid(), ::getegid()}));
   if (packed.unpacked > k_ratio_from && packed.unpacked / k_ratio > packed.size)
     call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " it unpacks to ",

@@ -10,16 +10,22 @@
 #include "cli/core/verb.hpp"
 #include "cli/pack/archive_summary.hpp"
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace chillbox::cli {
 
+// The .minisig over a file with this digest.
+using Sign = std::function<Result<std::string>(
+    const std::array<uint8_t, 64>& blake2b, const artifact::Statement& statement)>;
+
 struct ArtifactSigner {
   std::vector<std::string> recipients;
-  crypto::MinisignSecretKey key;
+  Sign sign;
   std::string outdir;
   int64_t mtime = 0; // SOURCE_DATE_EPOCH, else 0
   std::optional<int64_t> expires;
@@ -34,8 +40,9 @@ struct SignedArtifact {
 // usage: names at once which of -r or -R, -k and -o are missing; example: a command with all of
 // them.
 Result<void> check_signer_args(const Args& args, std::string_view example);
-// From -r, -R, -k, -o, --expires, --passphrase-fd; makes OUTDIR.
-Result<ArtifactSigner> prepare_signer(const Args& args);
+// From -r, -R, -k, -o, --expires, --passphrase-fd; makes OUTDIR. Without -k the person's own key
+// signs (cli/laptop/signer.hpp).
+Result<ArtifactSigner> prepare_signer(Call& call);
 // version: nullopt for a secret set. Writes OUTDIR/SITE-VERSION.tar.zst.age or
 // OUTDIR/SITE.secrets.tar.zst.age, and its .minisig.
 Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer,

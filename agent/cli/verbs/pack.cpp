@@ -55,7 +55,7 @@ Result<void> run(Call& call) {
   const SiteFolder folder =
       TRY(read_site_folder(dir, call.args.text("source"), TRY(Kinds::load(call.paths))));
   const SiteName& slug = folder.site.slug;
-  const ArtifactSigner signer = TRY(prepare_signer(call.args));
+  const ArtifactSigner signer = TRY(prepare_signer(call));
   const Laptop laptop{os::real_runner(), !call.args.has("no-commands"),
       [&](std::string_view line) { call.terminal.print_status(line); }};
   const Version version = TRY(version_of(folder, laptop));

@@ -72,7 +72,7 @@ Result<void> run(Call& call) {
   }
   if (entries.empty())
     return fail(Code::invalid, cat(printable(dir, 1024), ": contains no SERVICE/FILE"));
-  const ArtifactSigner signer = TRY(prepare_signer(call.args));
+  const ArtifactSigner signer = TRY(prepare_signer(call));
   const SignedArtifact sealed =
       TRY(encrypt_and_sign(call, signer, std::move(entries), site, std::nullopt));
   print_artifact(call, "secrets-pack", site, "", sealed);
