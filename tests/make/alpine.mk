@@ -17,7 +17,7 @@ test-alpine: ## install the package on Alpine and run the story there (BOX_ROOTF
 	@[ -n "$(BOX_ROOTFS)" ] || { echo 'test-alpine: BOX_ROOTFS=DIR names an unpacked Alpine root: make alpine-rootfs' >&2; exit 2; }
 	@sh .ci/deps box test
 	+@$(MAKE) --no-print-directory repo ARCHS=$(MACHINE)
-	@$(AS_ROOT) env BUILD=$(BUILD) BOX_ROOTFS=$(abspath $(BOX_ROOTFS)) APK_KEY='$(apk_key)' STRICT=$$(test -x '$(BOX_ROOTFS)/sbin/openrc-run' && echo 1) sh tests/run-bats bats/host-alpine.bats $(BUILD)/logs
+	@$(AS_ROOT) env BUILD=$(BUILD) BOX_ROOTFS=$(abspath $(BOX_ROOTFS)) APK_KEY="$(apk_key)" STRICT=$$(test -x '$(BOX_ROOTFS)/sbin/openrc-run' && echo 1) sh tests/run-bats bats/host-alpine.bats $(BUILD)/logs
 	$(if $(filter all,$(SUITE)),$(call static_make,$(MACHINE)) static-stories)
 	$(if $(filter all,$(SUITE)),@$(AS_ROOT) env BUILD=$(ALPINE_STATIC) BOX_ROOTFS=$(abspath $(BOX_ROOTFS)) sh tests/run-all host)
 
