@@ -279,7 +279,9 @@ visit() { box net "$HOST" -- sh -c 'while [ ! -e "$1" ]; do for path in pages cl
     visit >"$LAPTOP/visits" 3>&- &
     visitor=$!
     in_box sh -c 'echo "# mine" >>/etc/conf.d/chillboxd'
-    run -0 in_box apk upgrade -q --no-progress -U
+    in_box apk update -q # for -U an index of the last minute is new enough
+    run -0 in_box apk upgrade -q --no-progress
+    echo "$output"
     [[ "$output" == *"was replaced by"*"unlocked"* ]]
     [ "$(json ping .sealed)" = false ]
     [ "$(in_box pgrep -u hello)" = "$before" ]
