@@ -108,7 +108,29 @@ Result<void> Monitor::start(Inherited inherited) {
   m_engine.recover();
   m_crontab.begin();
   m_certificates.begin();
+  check_store();
   return {};
+}
+
+// Of a damaged one the next program is the cure: it moves it aside and rebuilds it (RECOVERY.md),
+// and takes over an unlocked vault.
+void Monitor::check_store() {
+  const std::string path = m_host.paths.database();
+  if (!store::Store::is_checked_later(path))
+    return;
+  const auto look = [this, path] {
+    const auto sound = store::Store::check_later(path, m_stop_checks);
+    if (sound)
+      return;
+    log::error(sound.error().message);
+    if (sound.error().code != Code::corrupt)
+      return;
+    if (const auto asked = upgrade(); !asked)
+      m_control_server.warn(cat(sound.error().message, "; chillboxd does not start again by itself: ",
+          asked.error().message));
+  };
+  if (auto begun = m_checks.start("check the database", look); !begun)
+    log::warn(cat("the database is not checked: ", begun.error().message));
 }
 
 void Monitor::changed() {
@@ -222,7 +244,7 @@ Result<void> Monitor::upgrade() {
 
 void Monitor::leave() {
   log::info(cat("upgrade: ", m_program, " takes over"));
-  m_leaving = true;
+  m_leaving = m_stop_checks = true;
   m_hang_up = m_host.clock.mono() + k_hang_up;
   m_control_server.stop();
   m_certificates.ask_to_stop();

@@ -3,6 +3,7 @@
 // network.
 #pragma once
 
+#include "base/thread_group.hpp"
 #include "config/host.hpp"
 #include "cron/scheduler.hpp"
 #include "daemon/change_notifier.hpp"
@@ -33,6 +34,7 @@ namespace chillbox::daemon {
 class Monitor {
 public:
   Monitor(os::Paths paths, config::HostConfig config, store::Store store, std::string program);
+  ~Monitor() { m_stop_checks = true; }
 
   Result<void> start(Inherited inherited);
   void warn(std::string text) { m_control_server.warn(std::move(text)); }
@@ -52,6 +54,7 @@ private:
   void start_edge_if_due();
   void vault_ended();
   tls::Parts tls_parts();
+  void check_store(); // a large one, next to everything else
   std::optional<End> turn();
   void clear_changes();
   void accept_operator();
@@ -88,6 +91,8 @@ private:
   std::atomic<bool> m_upgrading{false};
   bool m_leaving = false;
   std::optional<os::Millis> m_drain_until;
+  std::atomic<bool> m_stop_checks{false};
+  ThreadGroup m_checks; // last: it uses the others
 };
 
 } // namespace chillbox::daemon

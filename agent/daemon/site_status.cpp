@@ -1,6 +1,5 @@
 #include "daemon/site_status.hpp"
 
-#include "base/guarded.hpp"
 #include "base/text.hpp"
 #include "rollout/health.hpp"
 #include "rollout/ports.hpp"
@@ -9,14 +8,11 @@
 #include "rollout/trust.hpp"
 
 #include <algorithm>
-#include <deque>
-#include <future>
+#include <iterator>
+#include <span>
 
 namespace chillbox::daemon {
 namespace {
-
-// Sites that are looked at side by side, each by a thread: one that hangs costs its time-out only.
-constexpr size_t k_at_once = 8;
 
 using control::ServiceState;
 using control::SiteState;
@@ -147,22 +143,25 @@ Result<std::optional<rollout::LoadedRelease>> look_at_site(
   return std::move(*loaded);
 }
 
-// Of a live release that should be served: what its visitors get, by a request to NGINX for each of
-// its names and to each service.
-std::string trouble_of_visitors(rollout::HostContext& host, const rollout::LoadedRelease& release) {
-  if (!host.paths.testing()) // this machine's NGINX is not the test's
-    if (const auto asked = host.nginx.ask_by_name(release.row.site, release.row.nginx); !asked)
-      return asked.error().message;
-  for (const auto& p : release.services)
-    if (auto trouble = rollout::visitors_trouble(host, release, p); !trouble.empty())
-      return trouble;
-  return {};
-}
+// A site as far as it can be seen without waiting for anybody, and what is to be asked of NGINX, by
+// each of its names, and of each of its services.
+struct Look {
+  control::SiteStatus status;
+  std::optional<rollout::LoadedRelease> release; // it should be served: its visitors are asked for
+  size_t first = 0, by_name = 0;                 // of all questions; how many go to NGINX
+  std::vector<size_t> of_service;
+};
 
 // The operator's wish is no trouble: a site that is stopped, or whose visitors get the maintenance
 // page.
-std::string down_of(rollout::HostContext& host,
-    const std::optional<rollout::LoadedRelease>& release, const control::SiteStatus& status) {
+bool is_asked_for(const control::SiteStatus& status) {
+  return (status.state == SiteState::live || status.state == SiteState::degraded) &&
+      !status.maintenance &&
+      std::ranges::none_of(status.services,
+          [](const auto& service) { return service.state == ServiceState::displaced; });
+}
+
+std::string down_unasked(const control::SiteStatus& status) {
   switch (status.state) {
   case SiteState::none:
   case SiteState::stopped:
@@ -172,44 +171,70 @@ std::string down_of(rollout::HostContext& host,
   case SiteState::live:
   case SiteState::degraded: break;
   }
-  if (status.maintenance)
-    return {};
-  if (!release)
-    return status.waiting;
-  for (const auto& service : status.services)
-    if (service.state == ServiceState::displaced)
-      return status.waiting;
-  std::string trouble = trouble_of_visitors(host, *release);
-  return trouble.empty() || status.waiting.empty() ? std::move(trouble)
-                                                   : cat(trouble, "; ", status.waiting);
+  return status.maintenance ? std::string() : status.waiting;
 }
 
-Result<control::SiteStatus> status_of(rollout::HostContext& host, const store::SiteRow& row) {
-  control::SiteStatus status{
-      .site = row.site.str(), .release = row.live, .previous_good = row.previous_good};
-  const auto release = TRY(look_at_site(host, row, status));
-  status.down = down_of(host, release, status);
-  return status;
+Result<Look> look_at(rollout::HostContext& host, const store::SiteRow& row,
+    std::vector<os::Probe>& questions) {
+  Look look{.status = {.site = row.site.str(),
+                .release = row.live,
+                .previous_good = row.previous_good}};
+  auto release = TRY(look_at_site(host, row, look.status));
+  if (!release || !is_asked_for(look.status)) {
+    look.status.down = down_unasked(look.status);
+    return look;
+  }
+  const auto ask = [&](std::vector<os::Probe> more) {
+    std::ranges::move(more, std::back_inserter(questions));
+    return more.size();
+  };
+  look.first = questions.size();
+  if (!host.paths.testing()) // this machine's NGINX is not the test's
+    look.by_name = ask(host.nginx.questions_by_name(row.site, release->row.nginx));
+  for (const auto& p : release->services)
+    look.of_service.push_back(ask(rollout::visitors_questions(host, *release, p)));
+  look.release = std::move(release);
+  return look;
+}
+
+// Of a live release that should be served: what its visitors get.
+std::string trouble_of_visitors(rollout::HostContext& host, const Look& look,
+    std::span<const Result<os::ProbeAnswer>> answers) {
+  const auto& release = *look.release;
+  answers = answers.subspan(look.first);
+  if (const auto named = host.nginx.check_by_name(
+          release.row.site, release.row.nginx, answers.first(look.by_name));
+      !named)
+    return named.error().message;
+  answers = answers.subspan(look.by_name);
+  for (size_t i = 0; i < release.services.size(); ++i) {
+    auto trouble =
+        rollout::visitors_trouble(release.services[i], answers.first(look.of_service[i]));
+    if (!trouble.empty())
+      return trouble;
+    answers = answers.subspan(look.of_service[i]);
+  }
+  return {};
 }
 
 } // namespace
 
 Result<std::vector<control::SiteStatus>> all_sites(rollout::HostContext& host) {
-  std::deque<std::future<Result<control::SiteStatus>>> looks;
+  std::vector<Look> looks;
+  std::vector<os::Probe> questions;
+  for (const auto& row : TRY(host.store.sites()))
+    looks.push_back(TRY(look_at(host, row, questions)));
+  const auto answers = os::probe_all(questions);
   std::vector<control::SiteStatus> all;
-  const auto take = [&]() -> Result<void> {
-    all.push_back(TRY(looks.front().get()));
-    looks.pop_front();
-    return {};
-  };
-  for (const auto& row : TRY(host.store.sites())) {
-    if (looks.size() == k_at_once)
-      TRY(take());
-    looks.push_back(std::async(std::launch::async,
-        [&host, row] { return guarded("status", [&] { return status_of(host, row); }); }));
+  for (auto& look : looks) {
+    auto& status = look.status;
+    if (look.release) {
+      std::string trouble = trouble_of_visitors(host, look, answers);
+      status.down = trouble.empty() || status.waiting.empty() ? std::move(trouble)
+                                                              : cat(trouble, "; ", status.waiting);
+    }
+    all.push_back(std::move(status));
   }
-  while (!looks.empty())
-    TRY(take());
   return all;
 }
 

@@ -284,10 +284,33 @@ std::string Nginx::file_with_name(const SiteName& site, std::string_view host_na
   return {};
 }
 
-Result<void> Nginx::ask_by_name(const SiteName& site, const std::string& text) {
-  for (const auto& [name, port] : served_names(text)) {
-    const auto answer = os::probe(
+std::shared_ptr<const TextFacts> Nginx::facts_of(const SiteName& site, const std::string& text) {
+  const size_t hash = std::hash<std::string>{}(text);
+  const std::scoped_lock lock(m_facts_mutex);
+  auto& known = m_facts[site.str()];
+  if (!known.second || known.first != hash)
+    known = {hash, std::make_shared<TextFacts>(served_names(text), serves_tls(text))};
+  return known.second;
+}
+
+std::vector<os::Probe> Nginx::questions_by_name(const SiteName& site, const std::string& text) {
+  std::vector<os::Probe> questions;
+  for (const auto& [name, port] : facts_of(site, text)->names)
+    questions.push_back(
         {.port = port, .path = "/.chillbox/site", .host = name, .timeout = os::Millis{2'000}});
+  return questions;
+}
+
+Result<void> Nginx::ask_by_name(const SiteName& site, const std::string& text) {
+  return check_by_name(site, text, os::probe_all(questions_by_name(site, text)));
+}
+
+Result<void> Nginx::check_by_name(const SiteName& site, const std::string& text,
+    std::span<const Result<os::ProbeAnswer>> answers) {
+  const auto facts = facts_of(site, text);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const auto& [name, port] = facts->names[i];
+    const auto& answer = answers[i];
     if (answer && answer->status == 200 && answer->body == site.str())
       continue;
     const std::string file = file_with_name(site, name);

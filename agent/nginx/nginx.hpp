@@ -10,15 +10,19 @@
 #include "os/clock.hpp"
 #include "os/disk.hpp"
 #include "os/paths.hpp"
+#include "os/probe.hpp"
 #include "os/runner.hpp"
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace chillbox::nginx {
@@ -149,6 +153,10 @@ std::vector<ServedName> served_names(std::string_view text);
 // All of them, lower case, with wildcards: ".example.org" is two, that name and "*.example.org".
 std::vector<std::string> all_names(std::string_view text);
 bool serves_tls(std::string_view text);
+struct TextFacts {
+  std::vector<ServedName> names;
+  bool tls = false;
+};
 
 class Nginx {
 public:
@@ -167,6 +175,12 @@ public:
   // After a reload: each name of the text is asked for, and its own server must answer. unhealthy:
   // who does instead.
   Result<void> ask_by_name(const SiteName& site, const std::string& text);
+  // The same in two parts, for many sites at once.
+  std::vector<os::Probe> questions_by_name(const SiteName& site, const std::string& text);
+  Result<void> check_by_name(const SiteName& site, const std::string& text,
+      std::span<const Result<os::ProbeAnswer>> answers);
+  // What the text that a site has now says; it is parsed once.
+  std::shared_ptr<const TextFacts> facts_of(const SiteName& site, const std::string& text);
   // The site's logs are for root and NGINX, not for other sites. Also where they were readable
   // before.
   Result<void> guard_logs(const SiteName& site);
@@ -217,7 +231,10 @@ private:
   os::Clock& m_clock;
   os::Paths m_paths;
   config::HostConfig m_host;
-  std::mutex m_directory_mutex, m_test_mutex, m_build_mutex, m_ticket_mutex, m_reload_mutex;
+  std::mutex m_directory_mutex, m_test_mutex, m_build_mutex, m_ticket_mutex, m_reload_mutex,
+      m_facts_mutex;
+  // By site: the hash of its text, and what that says.
+  std::map<std::string, std::pair<size_t, std::shared_ptr<const TextFacts>>> m_facts;
   std::string m_directory; // once found
   std::string m_binary;    // path and time of the binary that m_build is of
   Build m_build;

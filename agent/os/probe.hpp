@@ -11,7 +11,9 @@
 #include "os/clock.hpp"
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace chillbox::os {
 
@@ -33,5 +35,8 @@ struct ProbeAnswer {
 // Any status is an answer; no redirect is followed. timed_out; unreachable; invalid: not HTTP, or a
 // path or host that cannot be sent.
 Result<ProbeAnswer> probe(const Probe& request);
+// All of them on this thread, many side by side: together they take as long as the slowest of them.
+// The answers are in the order of the requests.
+std::vector<Result<ProbeAnswer>> probe_all(std::span<const Probe> requests);
 
 } // namespace chillbox::os

@@ -98,9 +98,19 @@ Result<Fd> listen_tcp_loopback(uint16_t port, int backlog) {
   return fd;
 }
 
+namespace {
+
+std::unexpected<Error> not_connected(const std::string& path, int err) {
+  Error error = fail_errno(cat("connect to ", path), err).error();
+  if (error.code != Code::denied)
+    error.code = Code::unreachable;
+  return std::unexpected(std::move(error));
+}
+
+} // namespace
+
 Result<Fd> connect_unix(const std::string& path, Millis timeout) {
   const sockaddr_un address = TRY(address_of(path));
-  const std::string what = cat("connect to ", path);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd)
     return fail_errno("socket", errno);
@@ -112,16 +122,24 @@ Result<Fd> connect_unix(const std::string& path, Millis timeout) {
   int result;
   while ((result = ::connect(fd.get(), generic(address), sizeof address)) != 0 && errno == EINTR) {}
   if (result != 0 && errno == EAGAIN)
-    return fail(Code::unreachable, cat(what, ": no answer within ", ms, " ms"));
-  if (result != 0) {
-    Error error = fail_errno(what, errno).error();
-    if (error.code != Code::denied)
-      error.code = Code::unreachable;
-    return std::unexpected(std::move(error));
-  }
+    return fail(
+        Code::unreachable, cat("connect to ", path, ": no answer within ", ms, " ms"));
+  if (result != 0)
+    return not_connected(path, errno);
   limit = {};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   return fd;
+}
+
+Result<Fd> try_connect_unix(const std::string& path) {
+  const sockaddr_un address = TRY(address_of(path));
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd)
+    return fail_errno("socket", errno);
+  if (::connect(fd.get(), generic(address), sizeof address) == 0)
+    return fd;
+  return errno == EAGAIN ? fail(Code::busy, cat("connect to ", path, ": no answer"))
+                         : Result<Fd>(not_connected(path, errno));
 }
 
 Result<Fd> accept(int listener) {

@@ -24,6 +24,8 @@ Result<Fd> listen_unix(const std::string& path, mode_t mode, Owner owner, int ba
 Result<Fd> listen_tcp_loopback(
     uint16_t port, int backlog); // tests and benchmarks only; port 0: any
 Result<Fd> connect_unix(const std::string& path, Millis timeout); // unreachable
+// The same at once, and not blocking. busy: the listener's queue is full.
+Result<Fd> try_connect_unix(const std::string& path);
 Result<Fd> accept(int listener);
 
 struct Peer {

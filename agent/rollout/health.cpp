@@ -28,7 +28,7 @@ bool crashed(HostContext& host, const openrc::SlotName& name) {
 
 // Whether visitors may come by TLS: to NGINX itself, or to a proxy before it.
 bool has_tls(const HostContext& host, const LoadedRelease& release) {
-  return !host.config.trusted_proxies.empty() || nginx::serves_tls(release.row.nginx) ||
+  return !host.config.trusted_proxies.empty() || host.nginx.facts_of(release.site.slug, release.row.nginx)->tls ||
       host.nginx.has_certificate(release.site.slug.str());
 }
 
@@ -148,8 +148,10 @@ Result<void> tell_first_answer(JobContext& r, const PlannedService& p) {
 
 } // namespace
 
-Result<os::ProbeAnswer> ask_service(HostContext& host, const LoadedRelease& release,
-    const PlannedService& p, const std::string& path) {
+namespace {
+
+os::Probe question(HostContext& host, const LoadedRelease& release, const PlannedService& p,
+    const std::string& path) {
   os::Probe probe{.path = path,
       .host = release.site.server_name,
       .scheme = has_tls(host, release) ? "https" : "http",
@@ -158,17 +160,28 @@ Result<os::ProbeAnswer> ask_service(HostContext& host, const LoadedRelease& rele
     probe.socket = slot_socket(host, release, p);
   else
     probe.port = p.port;
-  return os::probe(probe);
+  return probe;
+}
+
+Result<void> check_health(const PlannedService& p, const Result<os::ProbeAnswer>& answer) {
+  if (!answer)
+    return std::unexpected(answer.error());
+  return is_good(p, answer->status)
+      ? Result<void>{}
+      : fail(Code::unhealthy, bad_answer(p, answer->status));
+}
+
+} // namespace
+
+Result<os::ProbeAnswer> ask_service(HostContext& host, const LoadedRelease& release,
+    const PlannedService& p, const std::string& path) {
+  return os::probe(question(host, release, p, path));
 }
 
 Result<void> probe_service(
     HostContext& host, const LoadedRelease& release, const PlannedService& p) {
-  if (!p.listens())
-    return {};
-  const auto answer = TRY(ask_service(host, release, p, p.service.health.path));
-  if (is_good(p, answer.status))
-    return {};
-  return fail(Code::unhealthy, bad_answer(p, answer.status));
+  return p.listens() ? check_health(p, ask_service(host, release, p, p.service.health.path))
+                     : Result<void>{};
 }
 
 Result<void> wait_for_probe(
@@ -235,16 +248,26 @@ bool is_front(const LoadedRelease& release, const PlannedService& p) {
   return first != release.services.end() && first->service.name == p.service.name;
 }
 
-std::string visitors_trouble(
+std::vector<os::Probe> visitors_questions(
     HostContext& host, const LoadedRelease& release, const PlannedService& p) {
-  if (!p.listens())
-    return {};
+  std::vector<os::Probe> questions;
+  if (p.listens())
+    questions.push_back(question(host, release, p, p.service.health.path));
+  if (p.listens() && is_front(release, p) && p.service.health.path != "/")
+    questions.push_back(question(host, release, p, "/"));
+  return questions;
+}
+
+std::string visitors_trouble(
+    const PlannedService& p, std::span<const Result<os::ProbeAnswer>> answers) {
   const std::string who = cat("service '", p.service.name.str(), "': ");
-  if (const auto healthy = probe_service(host, release, p); !healthy)
-    return cat(who, healthy.error().message);
-  if (!is_front(release, p) || p.service.health.path == "/")
+  if (answers.empty())
     return {};
-  const auto page = ask_service(host, release, p, "/");
+  if (const auto healthy = check_health(p, answers[0]); !healthy)
+    return cat(who, healthy.error().message);
+  if (answers.size() < 2)
+    return {};
+  const auto& page = answers[1];
   if (!page)
     return cat(who, page.error().message);
   return page->status >= 500 ? cat(who, "GET / answered ", page->status) : std::string();

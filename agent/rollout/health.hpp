@@ -4,7 +4,9 @@
 #include "os/probe.hpp"
 #include "rollout/job_context.hpp"
 
+#include <span>
 #include <string>
+#include <vector>
 
 namespace chillbox::rollout {
 
@@ -24,8 +26,11 @@ Result<void> wait_healthy(JobContext& r, const PlannedService& p);
 
 // Where visitors without a path go: the one that serves "/".
 bool is_front(const LoadedRelease& release, const PlannedService& p);
-// Why nobody gets a page of this service; "" : somebody does.
-std::string visitors_trouble(
+// Why nobody gets a page of this service; "" : somebody does. In two parts, so that many services
+// can be asked at once: the questions, and what their answers say.
+std::vector<os::Probe> visitors_questions(
     HostContext& host, const LoadedRelease& release, const PlannedService& p);
+std::string visitors_trouble(
+    const PlannedService& p, std::span<const Result<os::ProbeAnswer>> answers);
 
 } // namespace chillbox::rollout

@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -96,6 +97,10 @@ Result<void> settle(Db& db) {
       "PRAGMA cache_size = -1024; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 4194304");
 }
 
+std::string note_of_damage(const std::string& path) {
+  return path + ".unsound";
+}
+
 // A copy as of now, under its name only when it is on disk.
 Result<void> copy_beside(Db& db, int64_t schema) {
   const std::string copy = cat(db.path(), ".v", schema);
@@ -139,12 +144,39 @@ Result<void> check_database(const std::string& path) {
   return {};
 }
 
+bool is_checked_later(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 &&
+      static_cast<uint64_t>(info.st_size) > k_checked_at_once &&
+      ::access(note_of_damage(path).c_str(), F_OK) != 0;
+}
+
+Result<void> check_later(const std::string& path, const std::atomic<bool>& stop) {
+  constexpr int k_often = 100'000; // steps of SQLite's machine
+  Db db = TRY(Db::open(path));
+  TRY(db.script("PRAGMA busy_timeout = 2000; PRAGMA query_only = ON; PRAGMA cell_size_check = ON;"
+                "PRAGMA cache_size = -1024; PRAGMA mmap_size = 0"));
+  sqlite3_progress_handler(
+      db.handle(), k_often,
+      [](void* asked) { return static_cast<const std::atomic<bool>*>(asked)->load() ? 1 : 0; },
+      const_cast<std::atomic<bool>*>(&stop));
+  auto whole = check_whole(db);
+  if (stop)
+    return {};
+  if (!whole && whole.error().code == Code::corrupt)
+    TRY(make_file(note_of_damage(path)));
+  return whole;
+}
+
 Result<Db> open_database(const std::string& path, std::span<const std::string_view> steps) {
   TRY(own_file(path));
   Db db = TRY(Db::open(path));
   TRY(db.script("PRAGMA busy_timeout = 2000; PRAGMA cell_size_check = ON"));
   const int64_t schema = TRY(examine(db, static_cast<int64_t>(steps.size())));
-  TRY(check_whole(db));
+  if (!is_checked_later(path)) {
+    TRY(check_whole(db));
+    (void)::unlink(note_of_damage(path).c_str());
+  }
   TRY(settle(db));
   TRY(migrate(db, schema, steps));
   return db;

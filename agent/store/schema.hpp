@@ -8,6 +8,7 @@
 
 #include "store/sql.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -24,5 +25,12 @@ std::span<const std::string_view> migrations();
 Result<void> check_database(const std::string& path);
 Result<Db> open_database(
     const std::string& path, std::span<const std::string_view> steps = migrations());
+
+// quick_check reads the whole file: of a large one open_database leaves that to check_later, which
+// has a connection of its own. Where that finds damage it leaves a note next to the file, for which
+// the next open_database looks at all of it whatever its size.
+inline constexpr uint64_t k_checked_at_once = 32ULL << 20;
+bool is_checked_later(const std::string& path);
+Result<void> check_later(const std::string& path, const std::atomic<bool>& stop);
 
 } // namespace chillbox::store

@@ -15,6 +15,14 @@ Result<void> Store::check(const std::string& path) {
   return check_database(path);
 }
 
+bool Store::is_checked_later(const std::string& path) {
+  return store::is_checked_later(path);
+}
+
+Result<void> Store::check_later(const std::string& path, const std::atomic<bool>& stop) {
+  return store::check_later(path, stop);
+}
+
 Result<Store> Store::open(const std::string& path, int64_t now_ms) {
   auto state = std::make_unique<State>(TRY(open_database(path)));
   TRY(state->db.run(

@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "store/types.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -43,6 +44,10 @@ public:
   static Result<Store> open(const std::string& path, int64_t now_ms);
   // Whether open() would refuse the file: conflict (a newer schema), denied. Changes nothing.
   static Result<void> check(const std::string& path);
+  // A large file is opened without a look at the whole of it, for which check_later has time:
+  // corrupt says that the next open() will refuse it (store/schema.hpp).
+  static bool is_checked_later(const std::string& path);
+  static Result<void> check_later(const std::string& path, const std::atomic<bool>& stop);
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
   ~Store();

@@ -11,7 +11,9 @@
 
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <thread>
+#include <vector>
 
 using namespace chillbox;
 using namespace chillbox::os;
@@ -138,4 +140,33 @@ TEST_CASE("a path or host with a line break is never sent") {
   CHECK(probe({.port = 1, .path = "/a\r\nX: y"}).error().code == Code::invalid);
   CHECK(probe({.port = 1, .path = "/", .host = "a b"}).error().code == Code::invalid);
   CHECK(probe({.port = 1, .path = "no-slash"}).error().code == Code::invalid);
+}
+
+TEST_CASE("[fault-401] many probes at once take as long as the slowest, and each has its own answer") {
+  constexpr size_t k_many = 150; // more than are open at once
+  std::vector<std::unique_ptr<Server>> servers;
+  std::vector<Probe> requests;
+  for (size_t i = 0; i < k_many; ++i) {
+    const std::string body = std::to_string(100 + i);
+    servers.push_back(std::make_unique<Server>([i, body](int fd) {
+      if (i % 50 == 7)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1'200)); // says nothing in time
+      say(fd, "HTTP/1.0 200 OK\r\n\r\n" + body);
+    }));
+    requests.push_back({.socket = servers.back()->path, .timeout = Millis{600}});
+  }
+  requests.push_back({.socket = "/nonexistent/s.sock", .timeout = Millis{600}});
+  requests.push_back({.path = "no path"});
+  const auto begun = std::chrono::steady_clock::now();
+  const auto answers = probe_all(requests);
+  CHECK(std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(3 * 600));
+  REQUIRE(answers.size() == k_many + 2);
+  for (size_t i = 0; i < k_many; ++i)
+    if (i % 50 == 7)
+      CHECK(answers[i].error().code == Code::timed_out);
+    else
+      CHECK(answers[i].value().body == std::to_string(100 + i));
+  CHECK(answers[k_many].error().code == Code::unreachable);
+  CHECK(answers[k_many + 1].error().code == Code::invalid);
+  CHECK(probe_all({}).empty());
 }

@@ -274,3 +274,36 @@ TEST_CASE("a migration that fails leaves the file at the schema that it had") {
   CHECK(number_in(scratch.file(), "SELECT count(*) FROM sqlite_schema WHERE name = 'half'") == 0);
   CHECK(must(scratch.open().job("j0")));
 }
+
+TEST_CASE("[fault-400] a large file is opened unread; damage that is found later is refused at the next open") {
+  const Scratch scratch;
+  fill(scratch, 10);
+  const std::atomic<bool> go_on{false};
+  CHECK_FALSE(Store::is_checked_later(scratch.file())); // it is small
+  {
+    Db db = must(Db::open(scratch.file()));
+    must(db.script(
+        "CREATE TABLE big(b BLOB); WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 40)"
+        " INSERT INTO big SELECT zeroblob(1000000) FROM c; PRAGMA wal_checkpoint(TRUNCATE)"));
+  }
+  REQUIRE(Store::is_checked_later(scratch.file()));
+  must(Store::check_later(scratch.file(), go_on));
+  const auto size = std::filesystem::file_size(scratch.file());
+  {
+    std::fstream file(scratch.file(), std::ios::in | std::ios::out | std::ios::binary);
+    for (const uintmax_t at : {size / 4, size / 2, size / 3})
+      file.seekp(static_cast<std::streamoff>(at / 4096 * 4096)) << std::string(8192, '\x5a');
+    file.seekp(3 * 4096) << std::string(8 * 4096, '\x5a');
+  }
+  { const Store store = scratch.open(); }
+  SECTION("a stop ends the look") {
+    const std::atomic<bool> stop{true};
+    CHECK(Store::check_later(scratch.file(), stop).has_value());
+    CHECK(Store::is_checked_later(scratch.file()));
+  }
+  const auto found = Store::check_later(scratch.file(), go_on);
+  REQUIRE_FALSE(found);
+  CHECK(found.error().code == Code::corrupt);
+  CHECK_FALSE(Store::is_checked_later(scratch.file()));
+  CHECK(scratch.refusal().code == Code::corrupt);
+}
