@@ -75,9 +75,18 @@ Result<void> write_frame(int fd, std::string_view bytes, Millis timeout) {
   return write_bytes(fd, bytes_of(bytes), k_max_control_frame, timeout);
 }
 
-Result<std::string> read_frame(int fd, Millis timeout) {
+Result<void> write_result(int fd, std::string_view text) {
+  if (text.size() <= k_max_control_answer)
+    return write_bytes(fd, bytes_of(text), k_max_control_answer, k_write_timeout);
+  return write_frame(fd,
+      error_text({Code::too_large,
+          cat("the answer has ", text.size(), " bytes, the limit is ", k_max_control_answer,
+              ": ask for less, as with -n")}));
+}
+
+Result<std::string> read_frame(int fd, Millis timeout, size_t limit) {
   const Deadline deadline(timeout);
-  std::string text(TRY(read_head(fd, k_max_control_frame, deadline)), '\0');
+  std::string text(TRY(read_head(fd, limit, deadline)), '\0');
   TRY(read_body(fd, {reinterpret_cast<uint8_t*>(text.data()), text.size()}, deadline));
   return text;
 }
@@ -155,13 +164,13 @@ Result<std::string> call(int fd, std::string_view verb, const Arguments& args,
   if (!sent && sent.error().code != Code::unreachable)
     return std::unexpected(sent.error());
   for (;;) {
-    auto text = read_frame(fd, timeout);
+    auto text = read_frame(fd, timeout, k_max_control_answer);
     if (!text && (text.error().code == Code::not_found || text.error().code == Code::corrupt))
       return fail(
           Code::unreachable, "chillboxd closed the connection without an answer: see its log");
     if (!text)
       return std::unexpected(std::move(text).error());
-    const Json frame = TRY_IN("answer of chillboxd", parse_json(*text, k_max_control_frame));
+    const Json frame = TRY_IN("answer of chillboxd", parse_json(*text, k_max_control_answer));
     if (!frame.is_object())
       return fail(Code::corrupt, "answer of chillboxd: not an object");
     if (auto last = verdict(frame, error_data))

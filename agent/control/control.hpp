@@ -1,5 +1,5 @@
-// The control socket: length-prefixed JSON frames (32 bits, little endian, at most 1 MiB) over a
-// stream socket.
+// The control socket: length-prefixed JSON frames (32 bits, little endian, at most 1 MiB, a result
+// at most 16) over a stream socket.
 //
 //   client: {"v":1,"verb":"rollback","args":{...}}     then, for verbs that take a secret, one raw
 //   frame with its bytes; for a
@@ -24,6 +24,7 @@ namespace chillbox::control {
 
 inline constexpr int k_control_version = 1;
 inline constexpr size_t k_max_control_frame = 1024 * 1024;
+inline constexpr size_t k_max_control_answer = 16 * k_max_control_frame; // the daemon's result
 
 // Raw frames on a descriptor, blocking or not. Errors of reading: timed_out, too_large (nothing of
 // it is read), corrupt (cut off), not_found: the other side closed between frames. Of writing:
@@ -32,7 +33,10 @@ inline constexpr size_t k_max_control_frame = 1024 * 1024;
 inline constexpr std::chrono::milliseconds k_write_timeout{30'000};
 Result<void> write_frame(
     int fd, std::string_view bytes, std::chrono::milliseconds timeout = k_write_timeout);
-Result<std::string> read_frame(int fd, std::chrono::milliseconds timeout);
+Result<std::string> read_frame(
+    int fd, std::chrono::milliseconds timeout, size_t limit = k_max_control_frame);
+// The last frame of the daemon: a result that is too large is an error that says so.
+Result<void> write_result(int fd, std::string_view text);
 Result<void> write_secret_frame(int fd, const SecretBytes& secret);
 Result<SecretBytes> read_secret_frame(
     int fd, std::chrono::milliseconds timeout, size_t limit = 4096);

@@ -22,7 +22,7 @@ constexpr auto table(const Arguments*) {
       Member{"no_watch", &A::no_watch, ""}, Member{"purge", &A::purge, ""},
       Member{"during_hold", &A::during_hold, ""},
       Member{"allow_downgrade", &A::allow_downgrade, ""}, Member{"allow_jump", &A::allow_jump, ""},
-      Member{"staging", &A::staging, ""});
+      Member{"newer", &A::newer, ""}, Member{"staging", &A::staging, ""});
 }
 
 constexpr auto table(const Job*) {

@@ -26,7 +26,7 @@ struct Arguments {
       sha256, signature;
   std::optional<uint64_t> number, serial, limit, lines, after;
   std::optional<bool> wait, follow, dry_run, no_watch, purge, during_hold, allow_downgrade,
-      allow_jump, staging;
+      allow_jump, staging, newer;
 };
 
 // --- jobs

@@ -80,10 +80,12 @@ Result<control::Status> status(const Call& call) {
 }
 
 Result<control::ReleaseList> releases(const Call& call) {
+  constexpr size_t k_releases = 100, k_most_releases = 10'000;
   auto& host = call.host();
   const auto site = TRY(site_of(call));
   const auto row = TRY(host.store.site(site));
-  const auto releases = TRY(host.store.releases(site));
+  const auto releases = TRY(host.store.newest_releases(site, row ? row->live : "",
+      std::min<size_t>(call.args.limit.value_or(k_releases), k_most_releases)));
   const auto serial = TRY(host.store.serial(site, "site"));
   const auto secrets = TRY(host.store.serial(site, "secrets"));
   if (!row && releases.empty() && serial + secrets == 0)
@@ -173,7 +175,9 @@ Result<control::AuditTrail> audit(const Call& call) {
 }
 
 Result<control::AuditProof> audit_verify(const Call& call) {
-  const auto head = TRY(call.host().store.verify_audit(call.args.head.value_or("")));
+  using Look = store::Store::AuditLook;
+  const auto head = TRY(call.host().store.verify_audit(
+      call.args.head.value_or(""), call.args.newer.value_or(false) ? Look::newer : Look::whole));
   return control::AuditProof{.entries = head.entries, .head = head.text()};
 }
 

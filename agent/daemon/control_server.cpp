@@ -133,7 +133,7 @@ void ControlServer::converse(Visit& visit) {
     return;
   std::string verb = "?";
   const auto result = guarded("a control verb", [&] { return dispatch(visit, *text, verb); });
-  (void)control::write_frame(visit.fd.get(),
+  (void)control::write_result(visit.fd.get(),
       result ? control::result_text(verb, *result) : control::error_text(result.error()));
 }
 

@@ -126,8 +126,8 @@ void Monitor::check_store() {
     if (sound.error().code != Code::corrupt)
       return;
     if (const auto asked = upgrade(); !asked)
-      m_control_server.warn(cat(sound.error().message, "; chillboxd does not start again by itself: ",
-          asked.error().message));
+      m_control_server.warn(cat(
+          sound.error().message, "; chillboxd was not restarted for it: ", asked.error().message));
   };
   if (auto begun = m_checks.start("check the database", look); !begun)
     log::warn(cat("the database is not checked: ", begun.error().message));

@@ -156,9 +156,9 @@ struct Look {
 // page.
 bool is_asked_for(const control::SiteStatus& status) {
   return (status.state == SiteState::live || status.state == SiteState::degraded) &&
-      !status.maintenance &&
-      std::ranges::none_of(status.services,
-          [](const auto& service) { return service.state == ServiceState::displaced; });
+      !status.maintenance && std::ranges::none_of(status.services, [](const auto& service) {
+        return service.state == ServiceState::displaced;
+      });
 }
 
 std::string down_unasked(const control::SiteStatus& status) {
@@ -174,11 +174,10 @@ std::string down_unasked(const control::SiteStatus& status) {
   return status.maintenance ? std::string() : status.waiting;
 }
 
-Result<Look> look_at(rollout::HostContext& host, const store::SiteRow& row,
-    std::vector<os::Probe>& questions) {
-  Look look{.status = {.site = row.site.str(),
-                .release = row.live,
-                .previous_good = row.previous_good}};
+Result<Look> look_at(
+    rollout::HostContext& host, const store::SiteRow& row, std::vector<os::Probe>& questions) {
+  Look look{
+      .status = {.site = row.site.str(), .release = row.live, .previous_good = row.previous_good}};
   auto release = TRY(look_at_site(host, row, look.status));
   if (!release || !is_asked_for(look.status)) {
     look.status.down = down_unasked(look.status);

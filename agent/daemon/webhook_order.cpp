@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "control/json.hpp"
 #include "daemon/orders.hpp"
+#include "daemon/webhook_body.hpp"
 #include "rollout/acquire.hpp"
 
 #include <nlohmann/json.hpp>
@@ -37,7 +38,8 @@ bool is_github_ping(const Json& json) {
 }
 
 Result<Json> read_body(std::string_view body, std::string_view content_type) {
-  auto json = control::parse_json(body, k_max_body);
+  const auto few = body.size() <= k_max_body ? essential_members(body) : std::nullopt;
+  auto json = control::parse_json(few ? *few : body, k_max_body);
   const auto media_type = content_type.substr(0, content_type.find(';'));
   if (!json && !media_type.empty() && media_type != "application/json")
     return fail(Code::invalid,

@@ -14,7 +14,7 @@ namespace {
 
 using control::PacketVerb;
 
-constexpr size_t k_piece = 16 * 1024; // of an upload
+constexpr size_t k_piece = 64 * 1024; // of an upload
 constexpr os::Millis k_least_wait{1'000};
 constexpr uint64_t k_upload_least = 64 * 1024; // in m_options.upload_piece
 

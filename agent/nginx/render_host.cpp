@@ -147,7 +147,7 @@ constexpr EdgeLocation k_edge_locations[] = {
         "    client_max_body_size 64k;\n    client_body_buffer_size 64k;\n    client_body_timeout 3s;\n    proxy_read_timeout 30s;\n"},
     {"~ \"^/v1/artifacts/[0-9a-f]{64}(?:\\.minisig)?$\"", "PUT",
         "    if ($content_length = \"\") { return 411; }\n    client_body_timeout 15s;\n    limit_conn chillbox_uploads 8;\n"
-        "    proxy_request_buffering off;\n    proxy_read_timeout 120s;\n    proxy_send_timeout 120s;\n"},
+        "    proxy_request_buffering off;\n    client_body_buffer_size 128k;\n    proxy_read_timeout 120s;\n    proxy_send_timeout 120s;\n"},
     {"~ ^/v1/jobs/[0-9A-Za-z_.-]+/events$", "GET",
         "    client_max_body_size 1k;\n    proxy_buffering off;\n    proxy_cache off;\n    proxy_read_timeout 1h;\n"},
     {"~ ^/v1/jobs/[0-9A-Za-z_.-]+$", "GET",

@@ -129,9 +129,10 @@ private:
   std::unexpected<Error> late() const {
     if (!m_fd) // the listener's queue is full
       return fail(Code::unreachable,
-          cat("connect to ", m_probe.socket, ": no answer within ", m_probe.timeout.count(), " ms"));
+          cat("connect to ", m_probe.socket, ": no answer within ", m_probe.timeout.count(),
+              " ms"));
     return fail(Code::timed_out,
-        !m_sent           ? "connect: no answer"
+        !m_sent               ? "connect: no answer"
             : m_bytes.empty() ? "no answer"
                               : "the answer does not end");
   }
@@ -154,7 +155,8 @@ private:
     if (n < 0 && error == 0 && (errno == EAGAIN || errno == EINTR || errno == ENOTCONN))
       return false;
     if (n < 0) {
-      const Error failed = fail_errno(error != 0 ? "connect" : "write", error != 0 ? error : errno).error();
+      const Error failed =
+          fail_errno(error != 0 ? "connect" : "write", error != 0 ? error : errno).error();
       end(fail(Code::unreachable, failed.message));
       return false;
     }

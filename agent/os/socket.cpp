@@ -122,8 +122,7 @@ Result<Fd> connect_unix(const std::string& path, Millis timeout) {
   int result;
   while ((result = ::connect(fd.get(), generic(address), sizeof address)) != 0 && errno == EINTR) {}
   if (result != 0 && errno == EAGAIN)
-    return fail(
-        Code::unreachable, cat("connect to ", path, ": no answer within ", ms, " ms"));
+    return fail(Code::unreachable, cat("connect to ", path, ": no answer within ", ms, " ms"));
   if (result != 0)
     return not_connected(path, errno);
   limit = {};

@@ -28,7 +28,8 @@ bool crashed(HostContext& host, const openrc::SlotName& name) {
 
 // Whether visitors may come by TLS: to NGINX itself, or to a proxy before it.
 bool has_tls(const HostContext& host, const LoadedRelease& release) {
-  return !host.config.trusted_proxies.empty() || host.nginx.facts_of(release.site.slug, release.row.nginx)->tls ||
+  return !host.config.trusted_proxies.empty() ||
+      host.nginx.facts_of(release.site.slug, release.row.nginx)->tls ||
       host.nginx.has_certificate(release.site.slug.str());
 }
 
@@ -166,9 +167,8 @@ os::Probe question(HostContext& host, const LoadedRelease& release, const Planne
 Result<void> check_health(const PlannedService& p, const Result<os::ProbeAnswer>& answer) {
   if (!answer)
     return std::unexpected(answer.error());
-  return is_good(p, answer->status)
-      ? Result<void>{}
-      : fail(Code::unhealthy, bad_answer(p, answer->status));
+  return is_good(p, answer->status) ? Result<void>{}
+                                    : fail(Code::unhealthy, bad_answer(p, answer->status));
 }
 
 } // namespace

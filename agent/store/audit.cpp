@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <utility>
 
 namespace chillbox::store {
 namespace {
@@ -92,12 +93,7 @@ Result<std::vector<AuditEntry>> Store::audit_entries(size_t limit) {
 
 namespace {
 
-// How far the trail was looked at.
-struct Walk {
-  uint64_t entries = 0, first = 0, last = 0; // numbers; 0: nothing yet
-  std::string hash;                          // of the last
-};
-
+using Walk = AuditWalk;
 using Look = std::function<Result<void>(const Walk&)>;
 
 // The next lot: each entry follows from the one before it. False: there was none left.
@@ -133,10 +129,24 @@ Result<void> check_end(Db& db, const Walk& w) {
             cat("audit entry ", w.last + 1, " is missing: the trail was cut off at its end"));
 }
 
+// Where the last look ended, if all before is as it was then: entries were only added, by this
+// connection, and the oldest are still there.
+Result<Walk> resume(Db& db, const Walk& done, int64_t& data_version) {
+  const int64_t version = TRY(db.number("PRAGMA data_version"));
+  const bool same = std::exchange(data_version, version) == version;
+  const auto hash = TRY(db.one<std::string>(
+      "SELECT hash FROM audit WHERE number = ?1",
+      [](Stmt& row) -> Result<std::string> { return row.text(0); }, done.last));
+  const auto oldest = TRY(db.number("SELECT coalesce(min(number), 0) FROM audit"));
+  return same && done.last != 0 && hash == done.hash && static_cast<uint64_t>(oldest) == done.first
+      ? done
+      : Walk{};
+}
+
 } // namespace
 
 // In lots, so that nobody who writes waits for the whole trail.
-Result<AuditHead> Store::verify_audit(std::string_view kept) {
+Result<AuditHead> Store::verify_audit(std::string_view kept, AuditLook how) {
   Db& db = m_state->db;
   const auto parts = split(kept, ':');
   const auto wanted = parse_u64(parts[0]);
@@ -154,11 +164,18 @@ Result<AuditHead> Store::verify_audit(std::string_view kept) {
                      " is not the one of the head that was kept: another trail was written"));
   };
   Walk w;
+  if (const std::scoped_lock lock(m_state->mutex); true) {
+    const auto known = TRY(resume(db, m_state->verified, m_state->data_version));
+    if (how == AuditLook::newer)
+      w = known;
+  }
   for (bool more = true; more;) {
     const std::scoped_lock lock(m_state->mutex);
     more = TRY(walk_on(db, w, look));
-    if (!more)
-      TRY(check_end(db, w));
+    if (more)
+      continue;
+    TRY(check_end(db, w));
+    m_state->verified = w;
   }
   if (met)
     return AuditHead{w.entries, w.last, w.last == 0 ? "" : hex(bytes_of(w.hash))};

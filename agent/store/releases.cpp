@@ -148,6 +148,21 @@ Result<std::vector<Release>> Store::releases(const SiteName& site) {
       [&](Stmt& row) { return read_release(db, row); }, site.str());
 }
 
+Result<std::vector<Release>> Store::newest_releases(
+    const SiteName& site, const std::string& live, size_t limit) {
+  const std::scoped_lock lock(m_state->mutex);
+  Db& db = m_state->db;
+  constexpr Sql k_newest =
+      "SELECT site, id, version, serial, sha256, secrets, state, slot, digest, '', last_log, signer, created_ms, live_ms, message, signer_key, kept_by"
+      " FROM releases WHERE site = ?1 AND (id = ?2 OR seq >= coalesce("
+      "(SELECT seq FROM releases WHERE site = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?3), 0))"
+      " ORDER BY seq DESC";
+  if (limit == 0)
+    return std::vector<Release>{};
+  return db.all<Release>(
+      k_newest, [&](Stmt& row) { return read_release(db, row); }, site.str(), live, limit - 1);
+}
+
 Result<std::set<std::string>> Store::needed_artifacts() {
   const std::scoped_lock lock(m_state->mutex);
   Stmt row = TRY(m_state->db.query("SELECT DISTINCT sha256 FROM releases INDEXED BY releases_needed"

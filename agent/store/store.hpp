@@ -94,6 +94,9 @@ public:
   Result<void> put_release(const Release& release);   // insert or replace
   Result<std::optional<Release>> release(const SiteName& site, const std::string& id);
   Result<std::vector<Release>> releases(const SiteName& site); // newest first
+  // The same, without NGINX texts: the newest, and the live one however old it is.
+  Result<std::vector<Release>> newest_releases(
+      const SiteName& site, const std::string& live, size_t limit);
   Result<std::set<std::string>> needed_artifacts(); // sha256 of every site's releases that are
                                                     // good, unproven or staged
   Result<int64_t> newest_release_ms(const SiteName& site); // when one was made or went live last
@@ -185,7 +188,10 @@ public:
   Result<std::vector<AuditEntry>> audit_entries(size_t limit); // newest first
   // corrupt: names the first entry that does not fit. kept: AuditHead::text() of an earlier day,
   // which must still be in the trail; not_found: it was forgotten by age.
-  Result<AuditHead> verify_audit(std::string_view kept = "");
+  // AuditLook::newer begins where the last look ended, unless another program has written to the
+  // file since then.
+  enum class AuditLook { whole, newer };
+  Result<AuditHead> verify_audit(std::string_view kept = "", AuditLook look = AuditLook::whole);
   // The newest 100,000 entries are kept; the chain then begins with the oldest of them.
 
 private:

@@ -11,11 +11,19 @@
 
 namespace chillbox::store {
 
+struct AuditWalk {
+  uint64_t entries = 0, first = 0, last = 0; // numbers; 0: nothing yet
+  std::string hash;                          // of the last
+};
+
 struct Store::State {
   explicit State(Db&& opened) : db(std::move(opened)) {}
   std::mutex mutex; // around every use of db
   Db db;
   std::atomic<uint64_t> sites_changed{1};
+  // How far the audit trail was looked at, and SQLite's count of what other connections wrote then.
+  AuditWalk verified;
+  int64_t data_version = 0;
 };
 
 // What is kept of the past; older rows go as new ones come.

@@ -117,6 +117,24 @@ TEST_CASE("a reader that stops reading, or is gone, ends the writer with an erro
   CHECK(write_frame(pair.near.get(), "x").error().code == Code::unreachable);
 }
 
+TEST_CASE("[fault-403] an answer may be larger than a request, and one that is too large is an error that says so") {
+  const auto answered = [](size_t size) {
+    Pair pair;
+    std::thread daemon([&, size] {
+      (void)read_frame(pair.far.get(), 10s);
+      (void)write_result(
+          pair.far.get(), result_text("releases", {{"text", std::string(size, 'x')}}));
+    });
+    auto result = call(pair.near.get(), "releases", {}, nullptr, {}, 20s);
+    daemon.join();
+    return result;
+  };
+  CHECK(answered(2 * k_max_control_frame).value().size() > 2 * k_max_control_frame);
+  const Error error = answered(k_max_control_answer).error();
+  CHECK(error.code == Code::too_large);
+  CHECK(error.message.find("ask for less, as with -n") != std::string::npos);
+}
+
 TEST_CASE("a secret frame comes into guarded memory, within its own limit") {
   init_crypto();
   Pair pair;

@@ -44,6 +44,7 @@ public:
   // The n-th change from now fails with this errno, or the power goes before it. 0: none.
   void fail_at(uint64_t n, int error = ENOSPC) { arm(n, error); }
   void cut_power_at(uint64_t n) { arm(n, 0); }
+  std::atomic<uint64_t> looks{0};          // questions, not changes
   bool struck() const { return m_struck; } // the armed change came
   std::vector<std::string> changes() {     // since forget()
     const std::lock_guard lock(m_mutex);
@@ -55,31 +56,43 @@ public:
   }
 
   Result<std::string> read(const std::string& path, size_t limit) override {
+    ++looks;
     return real().read(path, limit);
   }
   Result<std::optional<std::string>> read_link(const std::string& path) override {
+    ++looks;
     return real().read_link(path);
   }
   Result<std::vector<std::string>> list(const std::string& dir) override {
+    ++looks;
     return real().list(dir);
   }
-  bool exists(const std::string& path) override { return real().exists(path); }
+  bool exists(const std::string& path) override {
+    ++looks;
+    return real().exists(path);
+  }
   Result<std::optional<os::Found>> find(const std::string& path) override {
+    ++looks;
     return real().find(path);
   }
   uint64_t size(const std::string& file) override {
+    ++looks;
     const uint64_t size = real().size(file);
     if (after_size)
       after_size(file);
     return size;
   }
   Result<std::string> tail(const std::string& file, uint64_t from, size_t limit) override {
+    ++looks;
     return real().tail(file, from, limit);
   }
   Result<os::Space> space(const std::string& path) override {
     return free_space ? *free_space : real().space(path);
   }
-  Result<os::TreeSize> measure(const std::string& dir) override { return real().measure(dir); }
+  Result<os::TreeSize> measure(const std::string& dir) override {
+    ++looks;
+    return real().measure(dir);
+  }
   Result<std::string> tree_digest(
       const std::string& dir, std::optional<uid_t> owner = std::nullopt) override {
     return real().tree_digest(dir, owner);

@@ -179,3 +179,23 @@ TEST_CASE("meta values are absent, set and set anew") {
   must(store.set_meta("boot", "2"));
   CHECK(must(store.meta("boot")) == "2");
 }
+
+TEST_CASE("a look at what is newer begins where the last one ended, unless somebody else wrote to the file") {
+  const Scratch scratch;
+  using Look = Store::AuditLook;
+  Store store = scratch.open();
+  const auto add = [&](int n) {
+    for (int i = 0; i < n; ++i)
+      must(store.audit({0, i, "uid:0 root", "hold", "blog", "why", "ok"}));
+  };
+  add(20);
+  CHECK(must(store.verify_audit("", Look::newer)).entries == 20); // nothing was looked at before
+  add(5);
+  CHECK(must(store.verify_audit("", Look::newer)).entries == 25);
+  {
+    Db other = must(Db::open(scratch.file()));
+    must(other.run("UPDATE audit SET text = 'other' WHERE number = 3"));
+  }
+  CHECK(store.verify_audit("", Look::newer).error().code == Code::corrupt);
+  CHECK(store.verify_audit().error().code == Code::corrupt);
+}

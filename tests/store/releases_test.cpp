@@ -151,3 +151,25 @@ TEST_CASE("a serial only grows, also over a restart, and those of secrets are th
   CHECK(set.signer == "anna");
   CHECK(set.received_ms == 9);
 }
+
+TEST_CASE("the newest releases are so many, and the live one however old it is") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  for (const char* version : {"1.0.0-1", "1.0.1-2", "1.0.2-3", "1.0.3-4"}) {
+    Release release = new_release(version);
+    release.nginx = "a text of kilobytes";
+    must(store.put_release(release));
+  }
+  const auto ids = [&](const std::string& live, size_t limit) {
+    std::vector<std::string> all;
+    for (const auto& release : must(store.newest_releases(site(), live, limit))) {
+      CHECK(release.nginx.empty());
+      all.push_back(release.id);
+    }
+    return all;
+  };
+  CHECK(ids("", 2) == std::vector<std::string>{"1.0.3-4", "1.0.2-3"});
+  CHECK(ids("1.0.0-1", 1) == std::vector<std::string>{"1.0.3-4", "1.0.0-1"});
+  CHECK(ids("1.0.3-4", 9).size() == 4);
+  CHECK(ids("", 0).empty());
+}

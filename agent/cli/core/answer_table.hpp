@@ -11,6 +11,7 @@
 namespace chillbox::cli {
 
 inline constexpr uint64_t k_default_lines = 20;
+inline constexpr uint64_t k_default_releases = 100;
 
 // The answer; none if it was printed, with --json.
 template <class T> Result<std::optional<T>> ask_or_print(Call& call, const Question& question) {

@@ -56,9 +56,10 @@ void add_option(CLI::App& app, const Option& option, Slots& slots) {
 // chillboxctl and its verbs as CLI11's subcommands: "trust add" is `add` below `trust`, and
 // "trust:add" is another name of it. Options that a verb does not have fall through to those of
 // chillboxctl.
+// Only verbs that one of the words begins are in it: all of them take milliseconds.
 class CommandTree {
 public:
-  CommandTree();
+  explicit CommandTree(const std::vector<std::string>& words);
 
   // Why CLI11 refuses the words; "" when it accepts them.
   std::string read(const std::vector<std::string>& words);
@@ -80,7 +81,7 @@ private:
   std::map<const Verb*, Slots> m_own;
 };
 
-CommandTree::CommandTree() {
+CommandTree::CommandTree(const std::vector<std::string>& words) {
   m_app.set_help_flag(); // help is an option like the others
   m_app.allow_extras()->fallthrough()->require_subcommand(0, 1);
   for (const auto options : {common_options(), remote_options()})
@@ -91,6 +92,11 @@ CommandTree::CommandTree() {
   for (const Verb& verb : verbs()) {
     const std::string name(verb.name);
     const auto space = name.find(' ');
+    const auto begins = [&](std::string_view word) {
+      return word.substr(0, word.find(':')) == name.substr(0, space);
+    };
+    if (std::ranges::none_of(words, begins))
+      continue;
     if (space == std::string::npos) {
       add(child(name), verb);
       continue;
@@ -277,7 +283,7 @@ std::vector<std::string> Parser::without_synonym(
 }
 
 Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
-  CommandTree tree;
+  CommandTree tree(words);
   const std::string problem = tree.read(words);
   if (const auto said = without_synonym(tree, words); !said.empty())
     return parse(said);

@@ -206,8 +206,10 @@ void look_at_seal(Doctor& d) {
 }
 
 void look_at_trail(Doctor& d) {
-  const auto proof =
-      ask(d.paths, {.verb = "audit_verify", .timeout = std::chrono::milliseconds(300'000)});
+  const auto proof = ask(d.paths,
+      {.verb = "audit_verify",
+          .args = {.newer = true}, // than what an earlier doctor has looked at
+          .timeout = std::chrono::milliseconds(300'000)});
   if (!proof)
     return d.fail("audit", proof.error().message,
         "someone changed the store: compare it with a copy, and find out who was root");

@@ -1,5 +1,6 @@
 // completion: prints the script for a shell. The script calls `chillboxctl __complete`, which is
 // here too.
+#include "cli/core/answer_table.hpp"
 #include "cli/core/answers.hpp"
 #include "cli/core/complete.hpp"
 #include "cli/core/daemon.hpp"
@@ -103,8 +104,10 @@ std::vector<Candidate> sites(const os::Paths& paths, bool services) {
 // Those that a rollback takes, or all that can still be taken out of its way.
 std::vector<Candidate> releases(const os::Paths& paths, const std::string& site, bool all) {
   std::vector<Candidate> out;
-  const auto answer =
-      ask(paths, {.verb = "releases", .args = {.site = site}, .timeout = k_patience});
+  const auto answer = ask(paths,
+      {.verb = "releases",
+          .args = {.site = site, .limit = k_default_releases},
+          .timeout = k_patience});
   if (const auto list = control::read_answer<control::ReleaseList>(answer.value_or("")))
     for (const auto& release : list->releases) {
       if (!is_kept(release.state) || release.withdrawn ||

@@ -7,10 +7,12 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_site};
+constexpr std::array k_options{k_site, k_limit};
 
 Result<void> run(Call& call) {
-  const Question question{.verb = "releases", .args = {.site = call.args.text("SITE")}};
+  const Question question{.verb = "releases",
+      .args = {
+          .site = call.args.text("SITE"), .limit = call.args.number("lines", k_default_releases)}};
   const auto list = TRY(ask_or_print<control::ReleaseList>(call, question));
   if (!list)
     return {};
