@@ -11,7 +11,7 @@ setup_file() {
     host_possible || return 0
     host_up
     host_set_up
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca -keyout "$LAPTOP/ca.key" -out "$LAPTOP/ca.pem" 2>/dev/null
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca -addext keyUsage=critical,keyCertSign -keyout "$LAPTOP/ca.key" -out "$LAPTOP/ca.pem" 2>/dev/null
 }
 
 teardown_file() { host_down; }
