@@ -25,7 +25,7 @@ own_site() { # VERSION: two names, and its own certificate
 
 certificate() { # NAME...: a new key and certificate in $LAPTOP/pem
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=hello.example -keyout "$LAPTOP/key" -out "$LAPTOP/csr" 2>/dev/null
-    printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:false\n' "$(printf ',DNS:%s' "$@" | cut -c 2-)" >"$LAPTOP/ext"
+    printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:false\nauthorityKeyIdentifier=keyid\n' "$(printf ',DNS:%s' "$@" | cut -c 2-)" >"$LAPTOP/ext"
     openssl x509 -req -in "$LAPTOP/csr" -CA "$LAPTOP/ca.pem" -CAkey "$LAPTOP/ca.key" -CAcreateserial -days 1 -extfile "$LAPTOP/ext" -out "$LAPTOP/crt" 2>/dev/null
     cat "$LAPTOP/key" "$LAPTOP/crt" >"$LAPTOP/pem"
 }
