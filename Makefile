@@ -58,7 +58,9 @@ LIBS_CLI = -lsodium -lseccomp $(LIBS_HTTP) $(shell pkg-config --libs spdlog 2>/d
 # Only the host in a box needs root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,$(shell command -v doas || command -v sudo))
 
+# What compiling needs, and what compiling tests needs.
 DEPS_SENTINEL := $(BUILD)/.deps
+DEPS_TESTS := $(BUILD)/.deps-tests
 
 ROOMS_TESTED ?= $(ROOMS)
 TESTS := $(foreach room,$(ROOMS_TESTED),$(if $(wildcard tests/$(room)/*_test.cpp),$(BUILD)/test-$(room)))
@@ -99,7 +101,7 @@ $(BUILD)/agent/$(1)/%.o: agent/$(1)/%.cpp $(STD_$(1)) | $(DEPS_SENTINEL)
 	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$<
 	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_$(1)) $(call with,$(STD_$(1))) -c -o $$@ $$<
-$(BUILD)/tests/$(1)/%.o: tests/$(1)/%.cpp $(STD_TESTS) | $(DEPS_SENTINEL)
+$(BUILD)/tests/$(1)/%.o: tests/$(1)/%.cpp $(STD_TESTS) | $(DEPS_TESTS)
 	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$<
 	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_TESTS) -Itests $$(if $$(filter %_test.cpp,$$<),$(call with,$(STD_TESTS))) -c -o $$@ $$<
@@ -112,12 +114,13 @@ $(STD:.gch=) $(STD_TESTS:.gch=): agent/base/std.hpp
 	@{ cat $<; [ $(@F) = agent.hpp ] || echo '#include "catch.hpp"'; } >$@.new && mv -f $@.new $@
 
 $(STD_TESTS): OPT_STD := $(OPT_TESTS) -Itests
+$(STD_TESTS): | $(DEPS_TESTS)
 $(STD) $(STD_TESTS): %.gch: % | $(DEPS_SENTINEL)
 	@printf '  CXX   %s\n' '$(<F)'
 	@$(COMPILE) $(OPT_STD) -x c++-header -o $@ $<
 endif
 
-$(BUILD)/tests/catch_main.o: tests/catch_main.cpp | $(DEPS_SENTINEL)
+$(BUILD)/tests/catch_main.o: tests/catch_main.cpp | $(DEPS_TESTS)
 	@mkdir -p $(@D)
 	@printf '  CXX   %s\n' $<
 	@$(COMPILE) $(OPT_TESTS) -Itests -c -o $@ $<
@@ -149,6 +152,10 @@ $(BUILD)/test-openrc: | $(BUILD)/chillbox-log
 
 $(DEPS_SENTINEL): .ci/deps
 	@sh .ci/deps build
+	@mkdir -p $(@D) && touch $@
+
+$(DEPS_TESTS): .ci/deps
+	@sh .ci/deps build test
 	@mkdir -p $(@D) && touch $@
 
 SUITES ?= lint unit shell host

@@ -5,6 +5,7 @@ ALPINE_STATIC := $(BUILD)/static/$(MACHINE)
 
 .PHONY: alpine-rootfs test-alpine static-stories
 alpine-rootfs: $(if $(PARTS),$(ALPINE_PARTS)) ## make a root of Alpine's minirootfs in build/alpine-rootfs (MINIROOTFS=FILE; PARTS=1 builds its packages, SOURCES=DIR)
+	@sh .ci/deps test
 	@$(AS_ROOT) env MINIROOTFS='$(MINIROOTFS)' sh apk/rootfs $(BUILD)/alpine-rootfs $(if $(PARTS),'$(ALPINE_PARTS)')
 
 $(ALPINE_PARTS): | $(STATIC)/$(MACHINE)

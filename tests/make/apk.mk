@@ -31,4 +31,5 @@ $(BUILD)/static/third-party.txt: $(STATIC)/$(MACHINE) apk/static/notices
 .PHONY: release
 release: repo ## put a release together in dist/release and tag it: VERSION=X RELEASE_KEY=FILE
 	@[ -n '$(RELEASE_KEY)' ] || { echo 'release: RELEASE_KEY=FILE names the minisign secret key that signs it' >&2; exit 2; }
+	@sh .ci/deps test
 	@sh apk/release $(VERSION) '$(ARCHS)' '$(RELEASE_KEY)' $(STATIC)

@@ -3,7 +3,7 @@ SEED ?= $(shell date +%s)
 EVERY ?= 1
 T ?= 60
 CRASH := $(BUILD)/crash-failpoint.so $(BUILD)/crash-site
-CRASH_RUN = $(AS_ROOT) env BUILD=$(abspath $(BUILD)) SEED=$(SEED) sh tests/crash/run
+CRASH_RUN = sh .ci/deps box test && $(AS_ROOT) env BUILD=$(abspath $(BUILD)) SEED=$(SEED) sh tests/crash/run
 
 .PHONY: crash crash-matrix kills soak soak-power power-images call-faults
 crash: build $(CRASH)

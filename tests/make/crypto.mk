@@ -5,6 +5,7 @@ $(BUILD)/crypto-tool: $(BUILD)/tests/crypto/tool.o $(call libs,$(below_crypto))
 
 .PHONY: vectors
 vectors: ## get the C2SP age test vectors (npm package cctv-age) into build/vectors
+	@sh .ci/deps schema
 	@BUILD=$(BUILD) sh tests/crypto/fetch-vectors
 
 # Once they are downloaded, the unit tests use them.

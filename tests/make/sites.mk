@@ -10,6 +10,7 @@ test-sites: deps build $(SITE_UNITS) ## test whole sites of every kind on a host
 	@BUILD=$(BUILD) KEEP_GOING=1 UNIT_TESTS="$(SITE_UNITS)" sh tests/run-all schema unit sites
 
 docs: $(BUILD)/control-schema ## write docs/site.json.md and docs/control.schema.json
+	@sh .ci/deps test
 	@python3 tests/docs/reference docs/site.schema.json >docs/site.json.md.new && mv -f docs/site.json.md.new docs/site.json.md
 	@$(BUILD)/control-schema >docs/control.schema.json.new && mv -f docs/control.schema.json.new docs/control.schema.json
 
