@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "rollout/health.hpp"
+#include "rollout/known_releases.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/redis.hpp"
 #include "rollout/secret_set.hpp"
@@ -131,7 +132,7 @@ Result<std::optional<rollout::LoadedRelease>> look_at_site(
         link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
         ": `chillboxctl restart ", row.site.str(), "` puts it right");
   }
-  auto loaded = rollout::load(host, *release);
+  auto loaded = rollout::load_known(host, *release);
   if (!loaded) {
     status.state = loaded.error().code == Code::sealed ? SiteState::sealed : SiteState::degraded;
     status.waiting = loaded.error().message;

@@ -106,7 +106,8 @@ TEST_CASE("help TOPIC: the exit codes and the environment are those of chillboxc
   const std::string section = page.substr(begin, end - begin);
   size_t names = 0;
   for (const auto line : split(help_topics()[1].text(), '\n'))
-    if (!line.empty() && line.find_first_of("abcdefghijklmnopqrstuvwxyz.") == std::string_view::npos)
+    if (!line.empty() &&
+        line.find_first_of("abcdefghijklmnopqrstuvwxyz.") == std::string_view::npos)
       for (const auto name : split(line, ',')) {
         INFO(name);
         CHECK(section.find(cat("_", trim(name), "_")) != std::string::npos);
@@ -140,7 +141,8 @@ TEST_CASE("words of other tools: those that harm nothing are taken, the others s
   for (const auto& word : {"version", "-v", "--version"})
     CHECK(parse_command_line({word}, nothing, hint)->text.starts_with("chillboxctl "));
   CHECK_FALSE(parse_command_line({"destroy", "hello"}, nothing, hint));
-  CHECK(parse_command_line({"-H", "ps", "unseal"}, nothing, hint)->hosts == std::vector<std::string>{"ps"});
+  CHECK(parse_command_line({"-H", "ps", "unseal"}, nothing, hint)->hosts ==
+      std::vector<std::string>{"ps"});
 }
 
 TEST_CASE("without a command it prints the help, and ends as a wrong command line does") {

@@ -16,9 +16,10 @@ namespace {
 constexpr int64_t k_now = 1'800'000'000;
 
 HostLook alpine() {
-  return parse_look("uid 0\nuser root\narch x86_64\nos alpine\nos_name Alpine Linux\nos_version 3.22\n"
-                    "init openrc\nlibc musl\nmemory_kib 500000\ndisk_kib 900000\nclock 1800000003\n"
-                    "packages apk\n");
+  return parse_look(
+      "uid 0\nuser root\narch x86_64\nos alpine\nos_name Alpine Linux\nos_version 3.22\n"
+      "init openrc\nlibc musl\nmemory_kib 500000\ndisk_kib 900000\nclock 1800000003\n"
+      "packages apk\n");
 }
 
 Result<void> with(const std::string& word, const std::string& value) {
@@ -57,8 +58,10 @@ TEST_CASE("each thing that a host needs is refused by itself when it is missing"
   CHECK(refusal("packages", "").empty() == false);
   CHECK(refusal("memory_kib", "65536").starts_with("root@web1 has 67.1 MB of memory"));
   CHECK(refusal("disk_kib", "1000").starts_with("root@web1 has 1.0 MB free"));
-  CHECK(refusal("clock", "1799999000").starts_with("the clock of root@web1 is 1000 s behind yours"));
-  CHECK(refusal("clock", "1800001000").starts_with("the clock of root@web1 is 1000 s ahead of yours"));
+  CHECK(
+      refusal("clock", "1799999000").starts_with("the clock of root@web1 is 1000 s behind yours"));
+  CHECK(refusal("clock", "1800001000")
+          .starts_with("the clock of root@web1 is 1000 s ahead of yours"));
   CHECK(with("clock", "1800000100"));
   CHECK(refusal("port80", "used").starts_with("port 80 of root@web1 is used by another program"));
   CHECK(refusal("foreign", "/etc/nginx/http.d/chillbox.conf").starts_with("/etc/nginx/http.d/"));

@@ -24,7 +24,8 @@ struct Laptop {
   std::array<uint8_t, 64> digest{7};
   KeyAgent agent{std::move(key), "jo@mba", 15min, 0ms};
 
-  std::string request(std::string_view verb, std::string_view member, std::string_view value) const {
+  std::string request(
+      std::string_view verb, std::string_view member, std::string_view value) const {
     return Json{{"verb", verb}, {"key", id}, {"blake2b", hex(digest)}, {member, value}}.dump();
   }
   KeyAgent::Answer sign(std::string_view statement, os::Millis now = 1ms) {
@@ -32,7 +33,8 @@ struct Laptop {
   }
 };
 
-const std::string k_statement = cat("chillbox site=hello version=1.0.0 serial=7 sha256=", std::string(64, 'a'));
+const std::string k_statement =
+    cat("chillbox site=hello version=1.0.0 serial=7 sha256=", std::string(64, 'a'));
 
 } // namespace
 
@@ -56,8 +58,9 @@ TEST_CASE("[attack-Q1] the agent signs nothing but statements about artifacts (f
     REQUIRE_FALSE(answer.text);
     CHECK((answer.text.error().code == Code::denied || answer.text.error().code == Code::invalid));
   }
-  for (const std::string& text : {std::string("{"), std::string("[]"), std::string("{\"verb\":\"export\"}"),
-           std::string("{\"verb\":\"sign\"}"), laptop.request("sign", "blake2b", "00")})
+  for (const std::string& text :
+      {std::string("{"), std::string("[]"), std::string("{\"verb\":\"export\"}"),
+          std::string("{\"verb\":\"sign\"}"), laptop.request("sign", "blake2b", "00")})
     CHECK_FALSE(laptop.agent.answer(text, 1ms).text);
 }
 
@@ -98,13 +101,14 @@ TEST_CASE("the agent opens what is encrypted to the person, and nothing else") {
     REQUIRE(writer->finish());
     return file;
   };
-  const auto opened =
-      laptop.agent.answer(laptop.request("open", "header", base64(file_for(laptop.recipient))), 1ms);
+  const auto opened = laptop.agent.answer(
+      laptop.request("open", "header", base64(file_for(laptop.recipient))), 1ms);
   REQUIRE(opened.text);
   CHECK(opened.secret.size() == 16);
-  const auto others = laptop.agent.answer(
-      laptop.request("open", "header", base64(file_for(crypto::AgeIdentity::generate().recipient()))),
-      1ms);
+  const auto others =
+      laptop.agent.answer(laptop.request("open", "header",
+                              base64(file_for(crypto::AgeIdentity::generate().recipient()))),
+          1ms);
   CHECK(others.text.error().code == Code::not_found);
   CHECK(others.secret.empty());
   CHECK_FALSE(laptop.agent.answer(laptop.request("open", "header", "AAAA"), 1ms).text);

@@ -3,7 +3,9 @@
 // not timed (tests/store/growth_test.cpp counts what the database does).
 #include "daemon/control_host.hpp"
 
+#include <chrono>
 #include <map>
+#include <thread>
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -58,6 +60,36 @@ private:
 };
 
 } // namespace
+
+TEST_CASE("[fault-405] status reads a release once, and again when its site file or a kind has changed") {
+  ServingHost host;
+  const auto services = [&] {
+    const auto site = host.call("status").json()["sites"][0];
+    return site["services"].empty() ? site["waiting"].get<std::string>()
+                                    : site["services"][0]["lang"].get<std::string>();
+  };
+  const auto looks = [&] {
+    host.disk.looks = 0;
+    (void)services();
+    return host.disk.looks.load();
+  };
+  std::this_thread::sleep_for(std::chrono::milliseconds(1'200)); // what is new may still change
+  const auto first = looks();
+  CHECK(looks() < first);
+  const std::string kind = host.paths.shipped_hooks() + "/handlers/python/kind.json";
+  const std::string before = must(host.disk.read(kind, 4096));
+  host.write(kind, R"({"listens":"smoke signals"})");
+  CHECK(services().find("smoke signals") != std::string::npos);
+  host.write(kind, before);
+  CHECK(services() == "python");
+  const std::string file =
+      cat(host.paths.releases(site("blog")), "/", host.live().id, "/blog.site.json");
+  const std::string text = must(host.disk.read(file, 65'536));
+  host.write(file, "not JSON");
+  CHECK(services() != "python");
+  host.write(file, text);
+  CHECK(services() == "python");
+}
 
 TEST_CASE("[fault-402] a question about all sites costs the same for each, and a deploy the same on a host of few and of many") {
   Growing host;

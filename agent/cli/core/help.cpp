@@ -116,7 +116,8 @@ std::string help_all_text() {
     group = verb.group;
     out += line_of(verb);
   }
-  return cat(out, "\nAll commands take --json, -q, -v, --no-color and -h; those on the host also\n-H USER@HOST.\n");
+  return cat(out,
+      "\nAll commands take --json, -q, -v, --no-color and -h; those on the host also\n-H USER@HOST.\n");
 }
 
 std::string help_of(const Verb& verb) {

@@ -11,8 +11,8 @@
 
 namespace chillbox::cli {
 
-std::string help_text();      // what one needs, with all other verbs by their names
-std::string help_all_text();  // `help all`: a line for each verb
+std::string help_text();     // what one needs, with all other verbs by their names
+std::string help_all_text(); // `help all`: a line for each verb
 std::string help_of(const Verb& verb);
 // "" when no verb begins with this word.
 std::string help_of_family(const std::string& name);

@@ -34,11 +34,12 @@ std::string exit_codes() {
     std::string& all = names[exit_code(static_cast<Code>(i))];
     all += cat(all.empty() ? "" : ", ", code_name(static_cast<Code>(i)));
   }
-  std::string out = "Every command ends with one of these; in brackets the names in --json.\n\n    0  done\n";
+  std::string out =
+      "Every command ends with one of these; in brackets the names in --json.\n\n    0  done\n";
   for (const auto& [code, meaning] : k_meanings) {
     const std::string number = std::to_string(code);
-    out += cat(std::string(5 - number.size(), ' '), number, "  ", meaning, "\n", std::string(7, ' '), "(",
-        names[code], ")\n");
+    out += cat(std::string(5 - number.size(), ' '), number, "  ", meaning, "\n",
+        std::string(7, ' '), "(", names[code], ")\n");
   }
   return out;
 }

@@ -55,8 +55,8 @@ std::string error_json(const Error& error) {
 KeyAgent::KeyAgent(crypto::MinisignSecretKey key, std::string name, os::Millis idle, os::Millis now)
     : m_key(std::move(key)),
       m_identity(crypto::AgeIdentity::from_scalar(m_key.derive("chillbox age identity v1"))),
-      m_name(std::move(name)), m_id(crypto::key_id_text(m_key.public_key().id)), m_idle(idle), m_started(now),
-      m_used(now) {}
+      m_name(std::move(name)), m_id(crypto::key_id_text(m_key.public_key().id)), m_idle(idle),
+      m_started(now), m_used(now) {}
 
 bool KeyAgent::ended(os::Millis now) const {
   return m_locked || left(now) <= os::Millis::zero();
@@ -72,8 +72,8 @@ Result<std::string> KeyAgent::sign(const Json& request) {
   if (digest.size() != blake2b.size())
     return fail(Code::invalid, "blake2b: is not 64 bytes");
   std::ranges::copy(digest, blake2b.begin());
-  const auto statement =
-      TRY_IN("not signed", artifact::parse_statement(TRY(control::string_at(request, "statement"))));
+  const auto statement = TRY_IN(
+      "not signed", artifact::parse_statement(TRY(control::string_at(request, "statement"))));
   return dump(Json{{"signature", m_key.sign(blake2b, artifact::statement_text(statement))}});
 }
 

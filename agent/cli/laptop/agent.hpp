@@ -8,9 +8,10 @@
 //                                              a raw frame
 //   {"verb":"status"}  {"verb":"lock"}
 // It signs only statements about artifacts (artifact/verify.hpp), written by itself from what it
-// understood. The key is never given out. It ends after 15 minutes (agent_idle in config.toml) without a request
-// that used the key, after 8 hours, at `lock`, after a suspend, and at the logout: when its socket is gone, or
-// when the session that started it is, if the directory outlives sessions.
+// understood. The key is never given out. It ends after 15 minutes (agent_idle in config.toml)
+// without a request that used the key, after 8 hours, at `lock`, after a suspend, and at the
+// logout: when its socket is gone, or when the session that started it is, if the directory
+// outlives sessions.
 //
 // No defence: a process of the same user may ask it for signatures while it runs. Such a process
 // can neither read the key (PR_SET_DUMPABLE 0) nor, by the same rule, trace the agent.
@@ -64,7 +65,8 @@ Result<std::string> agent_socket(const Places& places);
 // Starts the process; it answers when this returns. The key goes through a pair of sockets.
 Result<void> start_agent(
     const Places& places, const crypto::MinisignSecretKey& key, const std::string& name);
-// The process itself: `chillboxctl __agent SOCKET NAME IDLE_MINUTES SESSION`, with the pair at descriptor 3.
+// The process itself: `chillboxctl __agent SOCKET NAME IDLE_MINUTES SESSION`, with the pair at
+// descriptor 3.
 int run_agent(const std::vector<std::string>& words);
 
 } // namespace chillbox::cli

@@ -13,7 +13,7 @@
 namespace chillbox::cli {
 
 struct HostLook {
-  std::map<std::string, std::string> facts; // the last one of each word
+  std::map<std::string, std::string> facts;                 // the last one of each word
   std::vector<std::pair<std::string, std::string>> trusted; // key, name
 
   std::string get(const std::string& word) const;

@@ -77,12 +77,15 @@ Result<HostPackages> as_given(const std::vector<std::string>& given, bool apk) {
       return *found;
     return fail(Code::not_found,
         cat("--package ", printable(given.front(), 1024), ": no ",
-            apk ? "chillbox-VERSION.apk" : "chillbox_VERSION_ARCH.deb", " in that folder. Nothing was changed"));
+            apk ? "chillbox-VERSION.apk" : "chillbox_VERSION_ARCH.deb",
+            " in that folder. Nothing was changed"));
   }
   for (const std::string& file : given) {
     if (!is_file(file))
-      return fail(Code::not_found, cat("--package ", printable(file, 1024), ": no such file. Nothing was changed"));
-    const bool fits = file.ends_with(".tar") || (apk && (file.ends_with(".apk") || file.ends_with(".rsa.pub"))) ||
+      return fail(Code::not_found,
+          cat("--package ", printable(file, 1024), ": no such file. Nothing was changed"));
+    const bool fits = file.ends_with(".tar") ||
+        (apk && (file.ends_with(".apk") || file.ends_with(".rsa.pub"))) ||
         (!apk && file.ends_with(".deb"));
     if (!fits)
       return fail(Code::invalid,
@@ -111,7 +114,8 @@ Result<HostPackages> find_packages(const std::vector<std::string>& given, const 
   return fail(Code::not_found,
       cat("there is no package of chillbox for ", look.get("os"), " on ", arch, " in ", cache,
           "/packages/", arch, ", and the host's own repositories have none: give --package ",
-          apk ? "FOLDER, which `make apk` makes as dist/ARCH" : "chillbox_VERSION_ARCH.deb, or a .tar of `make install`",
+          apk ? "FOLDER, which `make apk` makes as dist/ARCH"
+              : "chillbox_VERSION_ARCH.deb, or a .tar of `make install`",
           ". Nothing was changed"));
 }
 

@@ -33,7 +33,7 @@ std::string cleaned(std::string_view text) {
   std::string out;
   for (const char c : text)
     out += std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-                .contains(c)
+               .contains(c)
         ? c
         : '-';
   return out;
@@ -110,13 +110,12 @@ Result<std::optional<PersonKey>> find_key(const Places& places) {
   const bool is_there = std::ranges::find(names, wanted) != names.end();
   if (!is_there && names.size() > 1)
     return fail(Code::conflict,
-        cat("several keys in ", places.keys(), ": ", join(names, ", "),
-            "; yours must be called ", wanted, k_suffix, ", or be the only one"));
+        cat("several keys in ", places.keys(), ": ", join(names, ", "), "; yours must be called ",
+            wanted, k_suffix, ", or be the only one"));
   return std::optional(TRY(load(places, is_there ? wanted : names.front())));
 }
 
-Result<void> write_key(
-    Call& call, const PersonKey& key, const crypto::MinisignSecretKey& secret) {
+Result<void> write_key(Call& call, const PersonKey& key, const crypto::MinisignSecretKey& secret) {
   const std::string prompt = cat("new passphrase for ", printable(key.path, 1024));
   const SecretBytes passphrase = TRY(ask_passphrase(call.args, prompt, Ask::twice));
   const SecretBytes text = TRY(secret.to_file(passphrase, k_person_scrypt));
@@ -128,8 +127,8 @@ Result<PersonKey> ensure_key(Call& call, const Places& places) {
     return std::move(*found);
   const auto secret = crypto::MinisignSecretKey::generate();
   const std::string name = default_key_name();
-  const PersonKey key{places.key(name),
-      {name, age_identity_of(secret).recipient(), secret.public_key()}};
+  const PersonKey key{
+      places.key(name), {name, age_identity_of(secret).recipient(), secret.public_key()}};
   TRY(make_private_dir(places.keys()));
   // The public half first: a secret one without it is not found complete by the next run.
   TRY(os::real_disk().write(public_path(key.path), public_file_text(key.half), 0644, mine()));
@@ -144,7 +143,8 @@ Result<crypto::MinisignSecretKey> unlock_key(Call& call, const PersonKey& key) {
   const auto open = [&](const SecretBytes& passphrase) {
     return crypto::MinisignSecretKey::parse(text.text(), passphrase);
   };
-  auto secret = TRY_IN(printable(key.path, 1024), crypto::MinisignSecretKey::is_encrypted(text.text()))
+  auto secret =
+      TRY_IN(printable(key.path, 1024), crypto::MinisignSecretKey::is_encrypted(text.text()))
       ? with_passphrase(call.args, cat("passphrase of ", key.half.name),
             std::function<Result<crypto::MinisignSecretKey>(const SecretBytes&)>(open))
       : open({});

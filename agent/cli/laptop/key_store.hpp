@@ -48,7 +48,6 @@ Result<PersonKey> ensure_key(Call& call, const Places& places);
 // Asks for the passphrase, three times when it is wrong.
 Result<crypto::MinisignSecretKey> unlock_key(Call& call, const PersonKey& key);
 // Writes it with a new passphrase, which is asked for twice: all or nothing.
-Result<void> write_key(
-    Call& call, const PersonKey& key, const crypto::MinisignSecretKey& secret);
+Result<void> write_key(Call& call, const PersonKey& key, const crypto::MinisignSecretKey& secret);
 
 } // namespace chillbox::cli

@@ -77,7 +77,8 @@ Result<RemoteShell> RemoteShell::create(const std::string& target, const std::st
   // ssh adds 17 characters to the name while it makes the socket.
   const std::string socket = cat(folder, "/ssh-", ::getpid());
   if (socket.size() + 17 < sizeof(sockaddr_un::sun_path))
-    host.ssh.insert(host.ssh.end(), {"-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", cat("ControlPath=", socket)});
+    host.ssh.insert(host.ssh.end(),
+        {"-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", cat("ControlPath=", socket)});
   if (takes_unknown_keys(host))
     host.ssh.insert(host.ssh.end(), {"-o", "StrictHostKeyChecking=ask"});
   return RemoteShell(std::move(host));
@@ -102,8 +103,8 @@ Result<RemoteShell::Ran> RemoteShell::run(const std::string& line, int input) co
   const Fd out = TRY(memory_file()), err = TRY(memory_file()),
            nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const SignalsForChild guard;
-  const pid_t pid = TRY(spawn_ssh_line(
-      m_host, {}, line, {input < 0 ? nothing.get() : input, out.get(), err.get()}));
+  const pid_t pid = TRY(
+      spawn_ssh_line(m_host, {}, line, {input < 0 ? nothing.get() : input, out.get(), err.get()}));
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0)
     if (errno != EINTR)

@@ -92,7 +92,8 @@ Result<SecretBytes> file_key_by_agent(const Places& places, const PersonKey& key
   return control::read_secret_frame(agent.get(), k_answer);
 }
 
-Result<SecretBytes> payload(const crypto::AgeHeader& header, ByteView file, const SecretBytes& key) {
+Result<SecretBytes> payload(
+    const crypto::AgeHeader& header, ByteView file, const SecretBytes& key) {
   if (!crypto::header_mac_ok(header, key))
     return fail(Code::corrupt, "age: the header was changed");
   crypto::PayloadReader reader(key, crypto::bytes_source(file.subspan(header.size)));

@@ -19,10 +19,9 @@ Result<void> run_status(Call& call) {
             .id = state ? state->id : "",
             .left_s = state ? state->left_s : 0}));
   else
-    call.terminal.print(state
-            ? cat(state->name, "  key ", state->id, "  in memory for ",
-                  format_duration(std::chrono::seconds(state->left_s)))
-            : "locked: the passphrase is asked for at the next signature");
+    call.terminal.print(state ? cat(state->name, "  key ", state->id, "  in memory for ",
+                                    format_duration(std::chrono::seconds(state->left_s)))
+                              : "locked: the passphrase is asked for at the next signature");
   return {};
 }
 
@@ -39,7 +38,7 @@ Result<void> run_lock(Call& call) {
 
 extern constinit const Verb k_agent_status{"agent status", Group::laptop, Where::laptop,
     "show whether your signing key is in memory, and for how long", {}, run_status};
-extern constinit const Verb k_agent_lock{
-    "agent lock", Group::laptop, Where::laptop, "remove your signing key from memory", {}, run_lock};
+extern constinit const Verb k_agent_lock{"agent lock", Group::laptop, Where::laptop,
+    "remove your signing key from memory", {}, run_lock};
 
 } // namespace chillbox::cli

@@ -34,7 +34,8 @@ Result<void> change_key(Call& call) {
   const auto key = TRY(find_key(Places::find()));
   if (!key)
     return fail(Code::not_found,
-        cat("you have no key in ", Places::find().keys(), " yet: chillboxctl setup or join makes it"));
+        cat("you have no key in ", Places::find().keys(),
+            " yet: chillboxctl setup or join makes it"));
   const auto secret = TRY(unlock_key(call, *key));
   TRY(write_key(call, *key, secret));
   print_done(call, key->half.name, "changed: the passphrase of your key, which is the same key");
