@@ -165,7 +165,6 @@ std::span<const Synonym> synonyms() {
       Synonym{"push", "deploy", false},
       Synonym{"ship", "deploy", false},
       Synonym{"launch", "new", false},
-      Synonym{"run", "cron run", false},
       Synonym{"down", "stop", false},
       Synonym{"destroy", "remove", false},
       Synonym{"delete", "remove", false},
