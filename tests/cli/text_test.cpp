@@ -1,6 +1,7 @@
 // What people see and write: tables, times, colours, words for a shell.
 #include "catch.hpp"
 
+#include "base/text.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/core/table.hpp"
@@ -155,4 +156,33 @@ TEST_CASE("an address is readable on the way when it names another machine and n
 TEST_CASE("content lines are without comments, space and empty lines") {
   CHECK(content_lines("# a\n\n  x \r\n#b\ny") == std::vector<std::string_view>{"x", "y"});
   CHECK(content_lines("").empty());
+}
+
+TEST_CASE("a table that is wider than the terminal continues below its rows, and no line is wider") {
+  const Table jobs{{"JOB", "SITE", "STATE", "VERDICT"},
+      {{"1a22025c", "hello", "failed", "check: service 'web' keeps crashing on start: no module"},
+          {"2b", "a", "done", ""}}};
+  CHECK(render(jobs, 36) ==
+      std::vector<std::string>{"JOB       SITE   STATE", "    VERDICT", "1a22025c  hello  failed",
+          "    check: service 'web' keeps", "    crashing on start: no module", "2b        a      done"});
+  CHECK(render(jobs, 20) ==
+      std::vector<std::string>{"JOB       SITE", "    STATE  VERDICT", "1a22025c  hello",
+          "    STATE failed ", "    check: service", "    'web' keeps", "    crashing on",
+          "    start: no module", "2b        a", "    STATE done"});
+  CHECK(render(jobs, 200).size() == 3);
+  for (const size_t width : {20, 30, 40, 80})
+    for (const auto& line : render({{"A", "B"}, {{"x", std::string(200, 'y')}, {"größe", ""}}}, width))
+      CHECK(columns_of(line) <= width);
+}
+
+TEST_CASE("ages beside times: what is near has its hour, what is far its day") {
+  const int64_t now = 1'800'000'000'000, minute = 60'000, day = 86'400'000;
+  CHECK(format_age(now - 12'000, now) == "12 s ago");
+  CHECK(format_age(now - 2 * minute, now) == "2 min ago");
+  CHECK(format_age(now - 30 * 60 * minute, now) == "30 h ago");
+  CHECK(format_age(now - 8 * day, now) == "8 days ago");
+  CHECK(format_age(now + 5 * minute, now) == "in 5 min");
+  CHECK(format_when(now - 2 * minute, now).ends_with(":00, 2 min ago"));
+  CHECK(format_when(now - 8 * day, now) == cat(format_time(now - 8 * day).substr(0, 10), ", 8 days ago"));
+  CHECK(format_when(0, now).empty());
 }

@@ -107,21 +107,4 @@ std::vector<std::string> plain_texts(const Certificate& c) {
   return texts;
 }
 
-std::vector<std::string> fold(std::string_view text, size_t width, size_t indent) {
-  std::vector<std::string> lines;
-  std::string line;
-  for (const auto word : split(text, ' ')) {
-    const bool first = lines.empty() ? line.empty() : line.size() <= indent;
-    if (!first && columns_of(line) + 1 + columns_of(word) > width) {
-      lines.push_back(std::move(line));
-      line = std::string(indent, ' ');
-    } else if (!first) {
-      line += ' ';
-    }
-    line += word;
-  }
-  lines.push_back(std::move(line));
-  return lines;
-}
-
 } // namespace chillbox::cli

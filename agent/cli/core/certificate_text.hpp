@@ -22,8 +22,5 @@ std::string validity_text(const control::Certificate& certificate, int64_t now_m
 std::string trouble_text(const control::Certificate& certificate, int64_t now_ms);
 // "blog: www.blog.example answers on http only: DNS has no address for it", for each such name.
 std::vector<std::string> plain_texts(const control::Certificate& certificate);
-// Lines of at most `width` columns, broken at spaces, those after the first indented. A longer word
-// has a line of its own.
-std::vector<std::string> fold(std::string_view text, size_t width, size_t indent);
 
 } // namespace chillbox::cli

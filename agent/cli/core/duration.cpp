@@ -88,6 +88,23 @@ std::string format_time(int64_t unix_ms) {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts)};
 }
 
+std::string format_age(int64_t unix_ms, int64_t now_ms) {
+  const int64_t seconds = (now_ms > unix_ms ? now_ms - unix_ms : unix_ms - now_ms) / 1000;
+  const std::string span = seconds < 60 ? cat(seconds, " s")
+      : seconds < 3600                  ? cat(seconds / 60, " min")
+      : seconds < 2 * 86'400            ? cat(seconds / 3600, " h")
+                                        : cat(seconds / 86'400, " days");
+  return unix_ms > now_ms + 999 ? cat("in ", span) : cat(span, " ago");
+}
+
+std::string format_when(int64_t unix_ms, int64_t now_ms) {
+  if (unix_ms <= 0)
+    return "";
+  const bool near = now_ms - unix_ms < 86'400'000 && unix_ms - now_ms < 86'400'000;
+  const std::string text = format_time(unix_ms);
+  return cat(near ? text.substr(11) : text.substr(0, 10), ", ", format_age(unix_ms, now_ms));
+}
+
 std::string format_duration(milliseconds time) {
   const auto ms = time.count() < 0 ? 0 : time.count();
   const auto s = ms / 1000;

@@ -37,7 +37,7 @@ std::string line_of(const Verb& verb) {
     out = cat(usage, "\n");
     usage.clear();
   }
-  for (const auto& line : wrap(verb.help, k_width - k_help)) {
+  for (const auto& line : fold(verb.help, k_width - k_help, 0)) {
     out += cat(usage, std::string(k_help - usage.size(), ' '), line, "\n");
     usage.clear();
   }
@@ -51,7 +51,7 @@ bool is_first(std::string_view verb) {
 
 std::string indented(std::string_view text, size_t indent) {
   std::string out;
-  for (const auto& line : wrap(text, k_width - indent))
+  for (const auto& line : fold(text, k_width - indent, 0))
     out += cat(std::string(indent, ' '), line, "\n");
   return out;
 }

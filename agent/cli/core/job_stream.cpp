@@ -37,6 +37,27 @@ Result<control::Job> stream_job(Call& call, Question question) {
   return std::move(answer.job);
 }
 
+Result<std::string> full_job_id(Call& call) {
+  constexpr size_t k_whole = 16, k_least = 4;
+  constexpr uint64_t k_newest = 1000;
+  const std::string text = call.args.text("ID");
+  if (text.size() >= k_whole || text.size() < k_least)
+    return text;
+  const auto list = TRY(control::read_answer<control::JobList>(
+      TRY(ask(call.paths, {.verb = "jobs", .args = {.limit = k_newest}}))));
+  std::vector<std::string> found;
+  for (const auto& job : list.jobs)
+    if (job.id.starts_with(text))
+      found.push_back(job.id);
+  if (found.size() > 1)
+    return fail(Code::usage, cat("'", printable(text, 40), "' is the beginning of ", join(found, ", ")));
+  return found.empty() ? text : found.front(); // the daemon says that there is none
+}
+
+std::string shown_id(const Terminal& terminal, const std::string& id) {
+  return terminal.out_is_terminal() ? id.substr(0, 8) : id;
+}
+
 Result<void> run_job_verb(Call& call, std::string_view verb, control::Arguments args) {
   args.wait = !call.args.has("no-wait");
   const auto job = TRY(stream_job(call, {.verb = verb, .args = std::move(args)}));

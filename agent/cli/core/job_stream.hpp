@@ -12,6 +12,11 @@ namespace chillbox::cli {
 // Asks the daemon, shows the events and returns the job. On an error the last log lines are
 // printed. With --json it prints the result, with the events as "events", and nothing else.
 Result<control::Job> stream_job(Call& call, Question question);
+// The argument ID, of which the first four characters are enough. not_found: no job begins so among
+// the newest thousand; usage: several do.
+Result<std::string> full_job_id(Call& call);
+// An id in a table: at a terminal its first eight characters.
+std::string shown_id(const Terminal& terminal, const std::string& id);
 // The same for rollback, restart, ..., followed by the verdict as a line.
 Result<void> run_job_verb(Call& call, std::string_view verb, control::Arguments args);
 

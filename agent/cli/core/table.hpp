@@ -16,10 +16,12 @@ struct Table {
 
 class Terminal;
 
-// The lines, head first; no lines for a table without rows. An empty cell becomes "-".
-// The text in lines of at most so many columns, broken at spaces; a longer word has one of its own.
-std::vector<std::string> wrap(std::string_view text, size_t width);
-std::vector<std::string> render(const Table& table);
+// The lines, head first; no lines for a table without rows. An empty cell becomes "-". In a line
+// of `width` columns, what does not fit stands below its row, indented.
+std::vector<std::string> render(const Table& table, size_t width = std::string::npos);
+// Lines of at most `width` columns, broken at spaces, those after the first indented. A longer word
+// has a line of its own.
+std::vector<std::string> fold(std::string_view text, size_t width, size_t indent);
 // The columns that a text needs: its UTF-8 characters, each one column wide.
 size_t columns_of(std::string_view text);
 // Prints the table to standard output with a bold head; without rows it prints when_empty as a

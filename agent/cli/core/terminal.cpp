@@ -79,6 +79,13 @@ size_t Terminal::width() const {
   return 80;
 }
 
+size_t Terminal::out_width() const {
+  winsize size{};
+  if (!m_out_terminal)
+    return std::string::npos;
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20 ? size.ws_col : 80;
+}
+
 void Terminal::print(std::string_view line) {
   write_or_end(STDOUT_FILENO, cat(line, '\n'));
 }

@@ -4,6 +4,7 @@
 #include "cli/core/options.hpp"
 
 #include "base/text.hpp"
+#include "os/clock.hpp"
 
 namespace chillbox::cli {
 namespace {
@@ -19,9 +20,9 @@ Result<void> run_audit(Call& call) {
       .verb = "audit", .args = {.limit = call.args.number("lines", k_default_lines)}};
   return show_table<control::AuditTrail>(call, question,
       {{"NUMBER", "TIME", "WHO", "DID", "SITE", "WHAT", "OUTCOME"}, {}}, "nothing yet",
-      [](const control::AuditTrail& trail, Table& table) {
+      [now = os::real_clock().wall_ms()](const control::AuditTrail& trail, Table& table) {
         for (const auto& a : trail.entries)
-          table.rows.push_back({std::to_string(a.number), format_time(a.time_ms), a.actor, a.verb,
+          table.rows.push_back({std::to_string(a.number), format_when(a.time_ms, now), a.actor, a.verb,
               a.site, a.text, a.outcome});
       });
 }

@@ -5,6 +5,7 @@
 #include "cli/core/options.hpp"
 
 #include "base/text.hpp"
+#include "os/clock.hpp"
 
 namespace chillbox::cli {
 namespace {
@@ -41,11 +42,11 @@ Result<void> run_cron_list(Call& call) {
   const Question question{.verb = "cron_list", .args = {.site = call.args.text("SITE")}};
   return show_table<control::CronList>(call, question,
       {{"N", "NEXT", "LAST", "OUTCOME", "ENTRY"}, {}}, "no crontab, or the site is stopped",
-      [](const control::CronList& list, Table& table) {
+      [now = os::real_clock().wall_ms()](const control::CronList& list, Table& table) {
         for (const auto& e : list.entries)
           table.rows.push_back(
-              {std::to_string(e.number), e.next_ms == 0 ? "never" : format_time(e.next_ms),
-                  e.last ? format_time(e.last->started_ms) : "", e.last ? outcome(*e.last) : "",
+              {std::to_string(e.number), e.next_ms == 0 ? "never" : format_when(e.next_ms, now),
+                  e.last ? format_when(e.last->started_ms, now) : "", e.last ? outcome(*e.last) : "",
                   e.line});
       });
 }
@@ -56,9 +57,10 @@ Result<void> run_cron_history(Call& call) {
           .site = call.args.text("SITE"), .limit = call.args.number("lines", k_default_lines)}};
   return show_table<control::CronHistory>(call, question,
       {{"RUN", "STARTED", "TOOK", "OUTCOME", "BY", "ENTRY", "LAST LINE"}, {}},
-      "no entry has run yet", [](const control::CronHistory& history, Table& table) {
+      "no entry has run yet",
+      [now = os::real_clock().wall_ms()](const control::CronHistory& history, Table& table) {
         for (const auto& r : history.runs)
-          table.rows.push_back({std::to_string(r.id), format_time(r.started_ms), took(r),
+          table.rows.push_back({std::to_string(r.id), format_when(r.started_ms, now), took(r),
               outcome(r), r.actor.empty() ? "schedule" : r.actor, r.line, last_line(r.text)});
       });
 }

@@ -1,16 +1,18 @@
 // job: shows one job, step by step.
 #include "cli/core/daemon.hpp"
 #include "cli/core/duration.hpp"
+#include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/progress.hpp"
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
+#include "os/clock.hpp"
 
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{Option{"ID", ArgKind::job, "", "id of the job"}, k_follow};
+constexpr std::array k_options{Option{"ID", ArgKind::job, "", "id of the job, or the first four characters of it or more"}, k_follow};
 
 constexpr std::chrono::milliseconds k_for_ever{-1};
 
@@ -27,8 +29,12 @@ void print_job(Terminal& terminal, const control::Job& job) {
   row("release", job.release);
   row("previous", job.previous);
   row("by", job.actor);
-  row("created", format_time(job.created_ms));
-  row("finished", format_time(job.finished_ms));
+  const int64_t now = os::real_clock().wall_ms();
+  const auto when = [&](int64_t ms) {
+    return ms == 0 ? "" : cat(format_time(ms), ", ", format_age(ms, now));
+  };
+  row("created", when(job.created_ms));
+  row("finished", when(job.finished_ms));
   row("gap", job.gap_ms > 0 ? cat(job.gap_ms, " ms (stop-first)") : "");
   row("state",
       job.step.empty() || !is_open(job.state) ? std::string(name(job.state))
@@ -51,8 +57,8 @@ Result<void> run(Call& call) {
   Terminal& terminal = call.terminal;
   const bool follow = call.args.has("follow");
   std::vector<control::JobEvent> events;
-  Question question{
-      .verb = "job", .args = {.job = call.args.text("ID"), .after = 0, .follow = follow}};
+  const std::string id = TRY(full_job_id(call));
+  Question question{.verb = "job", .args = {.job = id, .after = 0, .follow = follow}};
   question.on_event = [&](const Json& json) {
     const auto event = control::from_json<control::JobEvent>(json);
     if (!event)

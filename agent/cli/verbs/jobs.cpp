@@ -1,7 +1,11 @@
 // jobs: lists the newest jobs.
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
+#include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"
+
+#include "base/text.hpp"
+#include "os/clock.hpp"
 
 namespace chillbox::cli {
 namespace {
@@ -13,11 +17,14 @@ Result<void> run(Call& call) {
       .args = {
           .site = call.args.text("SITE"), .limit = call.args.number("lines", k_default_lines)}};
   return show_table<control::JobList>(call, question,
-      {{"JOB", "KIND", "SITE", "VERSION", "STATE", "STEP", "BY", "CREATED", "VERDICT"}, {}},
-      "no job yet", [](const control::JobList& list, Table& table) {
+      {{"JOB", "KIND", "SITE", "VERSION", "STATE", "BY", "CREATED", "VERDICT"}, {}},
+      "no job yet", [&](const control::JobList& list, Table& table) {
+        const int64_t now = os::real_clock().wall_ms();
         for (const auto& j : list.jobs)
-          table.rows.push_back({j.id, std::string(name(j.kind)), j.site.str(), j.version,
-              std::string(name(j.state)), j.step, j.actor, format_time(j.created_ms), j.message});
+          table.rows.push_back({shown_id(call.terminal, j.id), std::string(name(j.kind)),
+              j.site.str(), j.version, std::string(name(j.state)), j.actor,
+              format_when(j.created_ms, now),
+              j.step.empty() ? j.message : cat(j.step, j.message.empty() ? "" : ": ", j.message)});
       });
 }
 

@@ -4,6 +4,8 @@
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
 
+#include "os/clock.hpp"
+
 namespace chillbox::cli {
 namespace {
 
@@ -20,12 +22,13 @@ Result<void> run(Call& call) {
     return fail(Code::not_found,
         cat("no site '", list->site, "' on this host: it was removed, and takes serials over ",
             list->serial));
+  const int64_t now = os::real_clock().wall_ms();
   Table table{
       {"", "RELEASE", "VERSION", "STATE", "SLOT", "SERIAL", "LIVE SINCE", "SIGNED BY", "WHY"}, {}};
   for (const auto& r : list->releases)
     table.rows.push_back({r.live ? "*" : " ", r.id, r.version,
         std::string(r.withdrawn ? "withdrawn" : name(r.state)), std::string(letter(r.slot)),
-        std::to_string(r.serial), format_time(r.live_ms), r.signer,
+        std::to_string(r.serial), format_when(r.live_ms, now), r.signer,
         r.message.empty() ? r.distrust : r.message});
   print_table(call.terminal, table, "no release yet");
   return {};

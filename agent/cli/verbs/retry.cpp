@@ -16,7 +16,7 @@ constexpr std::array k_options{
 
 Result<void> run(Call& call) {
   return run_job_verb(call, "retry",
-      {.job = call.args.text("ID"),
+      {.job = TRY(full_job_id(call)),
           .no_watch = call.args.has("no-watch"),
           .allow_downgrade = call.args.has("allow-downgrade"),
           .allow_jump = call.args.has("allow-jump")});

@@ -113,7 +113,7 @@ void print_status(Terminal& terminal, const control::Status& status) {
   Table table{{"SITE", "STATE", "VERSION", "RELEASE", "LIVE SINCE", "SERVICES"}, {}};
   for (const SiteStatus& site : status.sites)
     table.rows.push_back({site.site, std::string(name(site.state)), site.version, site.release,
-        format_time(site.live_ms), services_of(site)});
+        format_when(site.live_ms, os::real_clock().wall_ms()), services_of(site)});
   if (!table.rows.empty())
     terminal.print("");
   print_table(terminal, table, "no site yet");
