@@ -164,14 +164,16 @@ TEST_CASE("a table that is wider than the terminal continues below its rows, and
           {"2b", "a", "done", ""}}};
   CHECK(render(jobs, 36) ==
       std::vector<std::string>{"JOB       SITE   STATE", "    VERDICT", "1a22025c  hello  failed",
-          "    check: service 'web' keeps", "    crashing on start: no module", "2b        a      done"});
+          "    check: service 'web' keeps", "    crashing on start: no module",
+          "2b        a      done"});
   CHECK(render(jobs, 20) ==
       std::vector<std::string>{"JOB       SITE", "    STATE  VERDICT", "1a22025c  hello",
           "    STATE failed ", "    check: service", "    'web' keeps", "    crashing on",
           "    start: no module", "2b        a", "    STATE done"});
   CHECK(render(jobs, 200).size() == 3);
   for (const size_t width : {20, 30, 40, 80})
-    for (const auto& line : render({{"A", "B"}, {{"x", std::string(200, 'y')}, {"größe", ""}}}, width))
+    for (const auto& line :
+        render({{"A", "B"}, {{"x", std::string(200, 'y')}, {"größe", ""}}}, width))
       CHECK(columns_of(line) <= width);
 }
 
@@ -183,6 +185,7 @@ TEST_CASE("ages beside times: what is near has its hour, what is far its day") {
   CHECK(format_age(now - 8 * day, now) == "8 days ago");
   CHECK(format_age(now + 5 * minute, now) == "in 5 min");
   CHECK(format_when(now - 2 * minute, now).ends_with(":00, 2 min ago"));
-  CHECK(format_when(now - 8 * day, now) == cat(format_time(now - 8 * day).substr(0, 10), ", 8 days ago"));
+  CHECK(format_when(now - 8 * day, now) ==
+      cat(format_time(now - 8 * day).substr(0, 10), ", 8 days ago"));
   CHECK(format_when(0, now).empty());
 }

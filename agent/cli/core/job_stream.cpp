@@ -50,7 +50,8 @@ Result<std::string> full_job_id(Call& call) {
     if (job.id.starts_with(text))
       found.push_back(job.id);
   if (found.size() > 1)
-    return fail(Code::usage, cat("'", printable(text, 40), "' is the beginning of ", join(found, ", ")));
+    return fail(
+        Code::usage, cat("'", printable(text, 40), "' is the beginning of ", join(found, ", ")));
   return found.empty() ? text : found.front(); // the daemon says that there is none
 }
 

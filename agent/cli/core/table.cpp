@@ -100,7 +100,8 @@ std::vector<std::string> render(const Table& table, size_t width) {
   const size_t fitting = columns_that_fit(widths, width);
   std::vector<std::string> lines;
   for (const auto& cells : shown) {
-    lines.push_back(line_of({cells.begin(), cells.begin() + static_cast<ptrdiff_t>(fitting)}, widths));
+    lines.push_back(
+        line_of({cells.begin(), cells.begin() + static_cast<ptrdiff_t>(fitting)}, widths));
     for (auto& more : lines_below(table.head, cells, fitting, width, lines.size() == 1))
       lines.push_back(std::move(more));
   }

@@ -42,7 +42,7 @@ public:
   bool quiet() const { return m_options.quiet; }
   bool live() const { return m_live; } // whether lines of standard error may be rewritten
   bool out_is_terminal() const { return m_out_terminal; }
-  size_t width() const; // the columns of standard error; 80 when unknown
+  size_t width() const;     // the columns of standard error; 80 when unknown
   size_t out_width() const; // those of standard output; unlimited when it is no terminal
 
   void print(std::string_view line); // to standard output, with a line end

@@ -22,8 +22,8 @@ Result<void> run_audit(Call& call) {
       {{"NUMBER", "TIME", "WHO", "DID", "SITE", "WHAT", "OUTCOME"}, {}}, "nothing yet",
       [now = os::real_clock().wall_ms()](const control::AuditTrail& trail, Table& table) {
         for (const auto& a : trail.entries)
-          table.rows.push_back({std::to_string(a.number), format_when(a.time_ms, now), a.actor, a.verb,
-              a.site, a.text, a.outcome});
+          table.rows.push_back({std::to_string(a.number), format_when(a.time_ms, now), a.actor,
+              a.verb, a.site, a.text, a.outcome});
       });
 }
 

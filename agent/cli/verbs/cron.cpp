@@ -46,8 +46,8 @@ Result<void> run_cron_list(Call& call) {
         for (const auto& e : list.entries)
           table.rows.push_back(
               {std::to_string(e.number), e.next_ms == 0 ? "never" : format_when(e.next_ms, now),
-                  e.last ? format_when(e.last->started_ms, now) : "", e.last ? outcome(*e.last) : "",
-                  e.line});
+                  e.last ? format_when(e.last->started_ms, now) : "",
+                  e.last ? outcome(*e.last) : "", e.line});
       });
 }
 

@@ -12,7 +12,9 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{Option{"ID", ArgKind::job, "", "id of the job, or the first four characters of it or more"}, k_follow};
+constexpr std::array k_options{
+    Option{"ID", ArgKind::job, "", "id of the job, or the first four characters of it or more"},
+    k_follow};
 
 constexpr std::chrono::milliseconds k_for_ever{-1};
 

@@ -17,8 +17,8 @@ Result<void> run(Call& call) {
       .args = {
           .site = call.args.text("SITE"), .limit = call.args.number("lines", k_default_lines)}};
   return show_table<control::JobList>(call, question,
-      {{"JOB", "KIND", "SITE", "VERSION", "STATE", "BY", "CREATED", "VERDICT"}, {}},
-      "no job yet", [&](const control::JobList& list, Table& table) {
+      {{"JOB", "KIND", "SITE", "VERSION", "STATE", "BY", "CREATED", "VERDICT"}, {}}, "no job yet",
+      [&](const control::JobList& list, Table& table) {
         const int64_t now = os::real_clock().wall_ms();
         for (const auto& j : list.jobs)
           table.rows.push_back({shown_id(call.terminal, j.id), std::string(name(j.kind)),

@@ -15,8 +15,9 @@ constexpr std::array k_options{
 };
 
 Result<void> run(Call& call) {
+  const std::string id = TRY(full_job_id(call));
   return run_job_verb(call, "retry",
-      {.job = TRY(full_job_id(call)),
+      {.job = id,
           .no_watch = call.args.has("no-watch"),
           .allow_downgrade = call.args.has("allow-downgrade"),
           .allow_jump = call.args.has("allow-jump")});
