@@ -119,7 +119,12 @@ private:
   const PackRequest& m_request;
   std::vector<PackEntry> m_entries; // sorted
   uint64_t m_total = 0;
-  Packed m_packed{.sha256 = Digest::of({}), .tar_sha256 = Digest::of({}), .blake2b = {}};
+  crypto::Sha256 m_rest;
+  bool m_apart = false;
+  Packed m_packed{.sha256 = Digest::of({}),
+      .tar_sha256 = Digest::of({}),
+      .rest_sha256 = Digest::of({}),
+      .blake2b = {}};
 };
 
 EntryKind kind_of(const PackEntry& entry) {
@@ -147,6 +152,8 @@ Result<void> Packer::check_entries() {
 
 Result<void> Packer::write(TarWriter& tar, ByteView contents) {
   TRY(tar.write(contents));
+  if (!m_apart)
+    m_rest.update(contents);
   m_packed.unpacked += contents.size();
   if (m_request.progress)
     m_request.progress(m_packed.unpacked, m_total);
@@ -189,6 +196,10 @@ Result<void> Packer::add(TarWriter& tar, const PackEntry& entry) {
           : kind == EntryKind::directory || entry.executable ? 0755U
                                                              : 0644U};
   m_packed.files += kind == EntryKind::file ? 1 : 0;
+  m_apart = entry.name == m_request.apart;
+  if (!m_apart)
+    m_rest.update(bytes_of(cat(static_cast<int>(kind), ' ', member.mode, ' ', entry.name.size(),
+        ' ', entry.name, ' ', entry.link_target.size(), ' ', entry.link_target)));
   if (kind == EntryKind::file && !entry.source.empty())
     return add_source(tar, entry, member);
   TRY(tar.add(member));
@@ -204,6 +215,7 @@ Result<Packed> Packer::run() {
     TRY(add(tar, entry));
   TRY(tar.finish());
   TRY(pipeline->finish(m_packed));
+  m_packed.rest_sha256 = Digest::of(m_rest.finish());
   return m_packed;
 }
 

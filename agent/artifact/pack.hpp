@@ -28,14 +28,16 @@ struct PackRequest {
   std::vector<PackEntry> entries; // any order
   std::vector<std::string> recipients;
   int64_t mtime = 0;
-  std::string output;                                          // path of the .age file
-  bool armor = false;                                          // text, a third larger
+  std::string output;     // path of the .age file
+  bool armor = false;     // text, a third larger
+  std::string apart = {}; // name of an entry that is left out of rest_sha256
   std::function<void(uint64_t done, uint64_t total)> progress; // may be empty
 };
 
 struct Packed {
   Digest sha256;
   Digest tar_sha256; // of the tar before compression: what "same input, same bytes" is checked with
+  Digest rest_sha256; // of names, kinds and contents, without those of one entry
   std::array<uint8_t, 64> blake2b;
   uint64_t size = 0;
   uint64_t unpacked = 0;

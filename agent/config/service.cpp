@@ -112,7 +112,7 @@ const Table<Resources>& resources_table() {
 
 Table<Service> common_fields() {
   return {{"name", into(&Service::name, read_name), true},
-      {"handler", into(&Service::handler, Text{k_folder})}, {"environment", read_environment},
+      {"handler", into(&Service::handler, Text{k_handler})}, {"environment", read_environment},
       {"secrets_config", into(&Service::secrets_config, Text{k_file_name})},
       {"secrets_env", into(&Service::secrets_env, Text{k_file_name})},
       {"secrets_export_dockerfile", checked<Service>(Text{k_folder})},

@@ -132,6 +132,9 @@ const TextRule k_host_name{
 const TextRule k_folder{
     "a relative path: letters, digits, '.', '_', '-' between '/', no part that begins with '.' or '-'",
     200, relative_path};
+const TextRule k_handler{
+    "'.' or a relative path: letters, digits, '.', '_', '-' between '/', no part that begins with '.' or '-'",
+    200, [](std::string_view s) { return s == "." || relative_path(s); }};
 const TextRule k_file_name{
     "a file name: a letter, digit or '_', then letters, digits, '.', '_', '-'", 100, path_part};
 const TextRule k_app{

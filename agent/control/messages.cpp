@@ -54,7 +54,7 @@ constexpr auto table(const JobList*) {
 }
 
 constexpr auto table(const UploadState*) {
-  return message("upload", "The artifact that a job waits for, over HTTP.",
+  return message("upload", "An artifact of which the host has a part.",
       Member{
           "received", &UploadState::received, "bytes that the host has: an upload continues there"},
       Member{"running", &UploadState::running, "more are on their way"});
@@ -158,6 +158,45 @@ constexpr auto table(const Ping*) {
   return message("ping", "", Member{"version", &Ping::version, "of chillboxd"},
       Member{"sealed", &Ping::sealed, ""}, Member{"pid", &Ping::pid, ""},
       Member{"not_upgraded", &Ping::not_upgraded, "why the last upgrade failed"});
+}
+
+constexpr auto table(const Deployer*) {
+  return message("deployer", "A key whose signatures the host takes.",
+      Member{"name", &Deployer::name, ""}, Member{"id", &Deployer::id, "minisign's key id"},
+      Member{"sites", &Deployer::sites, "none: all"});
+}
+
+constexpr auto table(const SiteFacts*) {
+  using S = SiteFacts;
+  return message("site_facts", "A site, as the next deploy finds it.", Member{"site", &S::site, ""},
+      Member{"version", &S::version, "live, \"\": nothing is"},
+      Member{"release", &S::release, "its id"}, Member{"sha256", &S::sha256, "of its artifact"},
+      Member{"signer", &S::signer, "name of the key that signed it"},
+      Member{"actor", &S::actor, "who brought it, \"\": not known any more"},
+      Member{"live_ms", &S::live_ms, "when it went live"},
+      Member{"names", &S::names, "its host names, the main one first"},
+      Member{"url", &S::url, "of the main one"},
+      Member{"serial", &S::serial, "the greatest that was installed of its releases, 0: none"},
+      Member{"secrets_serial", &S::secrets_serial, "and of its secret sets"},
+      Member{"hold", &S::hold, "while it is held"});
+}
+
+constexpr auto table(const Facts*) {
+  return message("facts", "What a laptop needs to know before it packs.",
+      Member{"version", &Facts::version, "of chillboxd"},
+      Member{"recipient", &Facts::recipient, "artifacts are encrypted to it"},
+      Member{"server_name", &Facts::server_name, "the host's own name"},
+      Member{"actor", &Facts::actor, "as whom it answers"}, Member{"sealed", &Facts::sealed, ""},
+      Member{"started_ms", &Facts::started_ms, "when chillboxd started"},
+      Member{"artifact_max", &Facts::artifact_max, "bytes"},
+      Member{"http_port", &Facts::http_port, "where visitors come in"},
+      Member{"deployers", &Facts::deployers, "the trusted keys"},
+      Member{"sites", &Facts::sites, "those of this host"},
+      Member{"site", &Facts::site, "the one that was asked about"},
+      Member{"upload", &Facts::upload, "of the artifact that was asked about"},
+      Member{"os", &Facts::os, ""}, Member{"arch", &Facts::arch, "as `uname -m` has it"},
+      Member{"libc", &Facts::libc, "\"glibc 2.36\", \"musl 1.2\""},
+      Member{"python", &Facts::python, "\"\": it has none"});
 }
 
 constexpr auto table(const LogLine*) {
@@ -316,6 +355,7 @@ CHILLBOX_MESSAGE(ReleaseList)
 CHILLBOX_MESSAGE(SiteList)
 CHILLBOX_MESSAGE(Status)
 CHILLBOX_MESSAGE(Ping)
+CHILLBOX_MESSAGE(Facts)
 CHILLBOX_MESSAGE(LogLine)
 CHILLBOX_MESSAGE(Log)
 CHILLBOX_MESSAGE(NginxText)
@@ -356,6 +396,7 @@ const std::vector<Answer>& answers() {
       {"cron_list", schema_of<CronList>},
       {"cron_run", schema_of<CronAnswer>},
       {"error", schema_of<ErrorAnswer>},
+      {"facts", schema_of<Facts>},
       {"hold", schema_of<Done>},
       {"job", schema_of<JobAnswer>},
       {"jobs", schema_of<JobList>},

@@ -153,6 +153,35 @@ struct Ping {
   int64_t pid = 0;
   std::optional<std::string> not_upgraded; // why the last upgrade failed
 };
+// What a laptop needs to know before it packs: for which machine and which key, and what is there.
+struct Deployer { // a trusted key
+  std::string name, id;
+  std::vector<std::string> sites; // none: all
+};
+struct SiteFacts {
+  std::string site;
+  std::string version, release, sha256; // live, "" : nothing is
+  std::string signer, actor;            // whose key signed that, who brought it
+  int64_t live_ms = 0;
+  std::vector<std::string> names;          // host names, the first is the main one
+  std::string url;                         // of the first, "" : nothing is live
+  uint64_t serial = 0, secrets_serial = 0; // the greatest that was installed, 0: none was
+  std::optional<Hold> hold;
+};
+struct Facts {
+  std::string version, recipient, server_name; // of chillboxd
+  std::string actor;                           // as whom it answers: "uid:0 root"
+  bool sealed = false;
+  int64_t started_ms = 0; // of chillboxd, and so locked at least since then, if it is
+  uint64_t artifact_max = 0, http_port = 80;
+  std::vector<Deployer> deployers;
+  std::vector<std::string> sites;
+  std::optional<SiteFacts> site;
+  std::optional<UploadState> upload; // of the artifact that was asked about
+  // Of the machine, which chillboxctl adds there: "Debian GNU/Linux 12 (bookworm)", "x86_64",
+  // "glibc 2.36" or "musl 1.2", "3.11.2"; "" : not there, or not known.
+  std::string os, arch, libc, python;
+};
 struct LogLine {
   std::string service, line;
 };

@@ -41,18 +41,6 @@ Result<void> check_service(
           join(names, ", ")));
 }
 
-// Into the queue; then its events, unless the caller does not wait for its end.
-Result<JobAnswer> submit(const Call& call, const store::Job& job) {
-  TRY(call.host().store.add_job(job));
-  call.state.engine.submit(job.id);
-  if (call.args.wait.value_or(true))
-    return follow(call, job.id, true, true);
-  auto stored = TRY(call.host().store.job(job.id));
-  if (!stored)
-    return fail(Code::not_found, cat("no job '", job.id, "'"));
-  return JobAnswer{.job = std::move(*stored), .events = std::nullopt};
-}
-
 Result<JobAnswer> order(const Call& call, store::JobKind kind, store::JobOptions options = {}) {
   const auto row = TRY(known_site(call, TRY(site_of(call))));
   auto job = new_job(call.host(), kind, row.site, call.actor);
@@ -256,6 +244,17 @@ int64_t unlock_wait_ms(const rollout::HostContext& host, const store::Store::Att
   return attempts.failures == 0
       ? 0
       : std::clamp<int64_t>(attempts.last_ms + wait - host.clock.wall_ms(), 0, wait);
+}
+
+Result<JobAnswer> submit(const Call& call, const store::Job& job) {
+  TRY(call.host().store.add_job(job));
+  call.state.engine.submit(job.id);
+  if (call.args.wait.value_or(true))
+    return follow(call, job.id, true, true);
+  auto stored = TRY(call.host().store.job(job.id));
+  if (!stored)
+    return fail(Code::not_found, cat("no job '", job.id, "'"));
+  return JobAnswer{.job = std::move(*stored), .events = std::nullopt};
 }
 
 } // namespace chillbox::daemon

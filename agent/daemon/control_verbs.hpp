@@ -61,8 +61,9 @@ struct ControlState {
   os::Millis started = host.clock.mono();
   ControlLimits limits = {};
   std::timed_mutex unlocking = {}, planning = {};
-  std::mutex mutex = {};        // of the next three
-  std::set<uid_t> sending = {}; // an artifact for a plan
+  std::mutex mutex = {};               // of the next four
+  std::set<uid_t> sending = {};        // an artifact for a plan
+  std::set<std::string> bringing = {}; // actors whose artifact comes for a deploy
   std::vector<std::string> warnings = {};
   std::string not_upgraded = {};
   std::atomic<bool> stopping{false}, locked{false};
@@ -92,6 +93,7 @@ std::span<const ControlVerb> query_verbs(); // control_query.cpp: what they only
 std::span<const ControlVerb> job_verbs();   // control_jobs.cpp: orders, lock and unlock
 std::span<const ControlVerb> admin_verbs(); // control_admin.cpp: what keeps the host in order
 std::span<const ControlVerb> plan_verbs();
+std::span<const ControlVerb> deploy_verbs();
 std::span<const ControlVerb> cron_verbs();
 std::span<const ControlVerb> tls_verbs();
 
@@ -104,6 +106,8 @@ Result<store::SiteRow> known_site(const Call& call, const SiteName& site);
 // Before it waits for what may take for ever, each time. unreachable: the caller is gone, or the
 // daemon stops; busy: he follows too much.
 Result<void> may_wait(const Call& call, const std::string& what);
+// Into the queue; then its events, unless the caller does not wait for its end.
+Result<control::JobAnswer> submit(const Call& call, const store::Job& job);
 // Sends the job's events, and waits for more of them until it has ended when asked to. as_error:
 // the error of a job that failed is the answer.
 Result<control::JobAnswer> follow(

@@ -242,12 +242,21 @@ Result<CommandLine> Parser::help_for(std::vector<std::string> words) {
   return line;
 }
 
+bool has_own_host(const Verb& verb) {
+  return std::ranges::any_of(
+      verb.options, [](const Option& option) { return key_of(option) == "host"; });
+}
+
 // Reads on which machines the verb runs: -H, CHILLBOX_HOST or --hosts, with --limit.
 Result<void> Parser::take_hosts(CommandLine& line, const Slots& common) {
   line.hosts = common.values.at("host");
   line.limit = common.values.at("limit");
   if (const auto& inventory = common.values.at("hosts"); !inventory.empty())
     line.inventory = inventory.front();
+  if (has_own_host(*line.verb)) { // it may have been said before the verb
+    for (const std::string& host : std::exchange(line.hosts, {}))
+      line.args.add("host", host);
+  }
   if (line.verb->where != Where::host || line.args.has(line.verb->here_with)) {
     if (!line.hosts.empty() || !line.inventory.empty() || !line.limit.empty())
       return usage(cat(line.verb->name, " runs on this machine: it does not take ",

@@ -35,4 +35,11 @@ inline constexpr Option k_armor{
 inline constexpr Option k_passphrase_fd{"--passphrase-fd", ArgKind::fd, "N",
     "read the passphrase from descriptor N, up to the end of its first line"};
 
+inline constexpr Option k_yes{"-y,--yes", ArgKind::flag, "", "do not ask"};
+// Of verbs that run here and are for a host: it is not run there.
+inline constexpr Option k_to_host{
+    "-H,--host", ArgKind::list, "NAME[,..]", "to this host: a name of `hosts`, or USER@HOST"};
+inline constexpr Option k_env{
+    "-e,--env", ArgKind::text, "NAME", "as [env.NAME] of chillbox.toml has it (or CHILLBOX_ENV)"};
+
 } // namespace chillbox::cli

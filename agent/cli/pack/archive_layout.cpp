@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <set>
 
 namespace chillbox::cli {
 namespace {
@@ -45,6 +46,7 @@ private:
   std::string on_disk(const std::string& path) const { return cat(m_folder.dir, "/", path); }
   bool skips(const std::string& path, bool directory);
   Result<void> made(const config::Service& service);
+  Result<void> whole(const std::string& prefix);
   Result<void> manifest(const config::Service& service, const std::string& prefix);
   void replace(const config::Service& service, const std::string& prefix);
 
@@ -129,8 +131,32 @@ Result<void> Layer::manifest(const config::Service& service, const std::string& 
           cat("manifest: there are no wheels in ",
               printable(on_disk(service.handler + "/dep"), 1024), ": pack --wheels collects them"));
     if (std::ranges::find(taken, path) == taken.end())
-      TRY_IN("manifest", add(cat(service.handler, "/", path), cat(prefix, "/", path)));
+      TRY_IN("manifest", add(below(service, path), cat(prefix, "/", path)));
     taken.push_back(std::move(path));
+  }
+  return {};
+}
+
+// The site's own folder, without what is not this service's: the site file and its like, folders of
+// other services, secrets.
+Result<void> Layer::whole(const std::string& prefix) {
+  std::set<std::string> others{"chillbox.toml", ".chillboxignore", "secrets"};
+  others.insert(k_shared.begin(), k_shared.end());
+  for (const config::Service& service : m_folder.site.services)
+    others.insert(service.handler.substr(0, service.handler.find('/')));
+  std::set<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(m_folder.dir, error))
+    if (const std::string name = entry.path().filename();
+        !others.contains(name) && !name.ends_with(".site.json") && !name.ends_with(".site.toml"))
+      names.insert(name);
+  if (error)
+    return fail_errno(cat("read ", printable(m_folder.dir, 1024)), error.value());
+  for (const std::string& name : names) {
+    struct stat st{};
+    const bool directory = ::lstat(on_disk(name).c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+    if (!skips(name, directory))
+      TRY(add(name, cat(prefix, "/", name)));
   }
   return {};
 }
@@ -186,7 +212,9 @@ Result<void> Layer::service(const config::Service& service) {
     return made(service);
   const std::string prefix = cat(m_slug, "/", name);
   m_left_out = m_folder.kind_of(service).left_out;
-  TRY(service.manifest.empty() ? add(service.handler, prefix) : manifest(service, prefix));
+  TRY(!service.manifest.empty()    ? manifest(service, prefix)
+          : service.handler == "." ? whole(prefix)
+                                   : add(service.handler, prefix));
   replace(service, prefix);
   return {};
 }

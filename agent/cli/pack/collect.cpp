@@ -20,29 +20,6 @@ constexpr os::Millis k_timeout{30 * 60'000};
 constexpr size_t k_max_answer = 8 << 20; // bytes
 constexpr int k_not_found = 127;         // of env and sh: the interpreter
 
-class TemporaryDir {
-public:
-  static Result<TemporaryDir> create() {
-    std::error_code error;
-    std::string path = (fs::temp_directory_path(error) / "chillbox-hooks-XXXXXX").string();
-    if (::mkdtemp(path.data()) == nullptr)
-      return fail_errno(cat("make ", path), errno);
-    return TemporaryDir(std::move(path));
-  }
-  explicit TemporaryDir(std::string path) : m_path(std::move(path)) {}
-  TemporaryDir(TemporaryDir&& other) noexcept : m_path(std::exchange(other.m_path, {})) {}
-  TemporaryDir& operator=(TemporaryDir&&) = delete;
-  ~TemporaryDir() {
-    std::error_code error;
-    if (!m_path.empty())
-      fs::remove_all(m_path, error);
-  }
-  const std::string& path() const { return m_path; }
-
-private:
-  std::string m_path;
-};
-
 Code code_of(int exit) {
   return exit == 2 ? Code::usage
       : exit == 3  ? Code::not_found
@@ -110,17 +87,20 @@ Result<Json> Collector::run(const config::Service& service) const {
   return parse_json(exit.out, k_max_answer);
 }
 
-Replacements replacements(const Json& answer) {
-  Replacements out;
-  const Json given = answer.value("replace", Json::object());
-  for (const auto& [path, text] : given.items())
-    out[path] = text.is_string() ? std::optional(text.get<std::string>()) : std::nullopt;
-  return out;
-}
-
-void print(const std::string& service, const Json& answer, Progress& progress) {
-  for (const auto& [what, text] : answer.value("messages", std::map<std::string, std::string>()))
-    progress.done(what, cat(service, ": ", text));
+CollectAnswer answer_of(const Json& json) {
+  CollectAnswer answer;
+  const auto object = [&](const char* key) { return json.value(key, Json::object()); };
+  for (const auto& [what, text] : object("messages").items())
+    answer.messages[what] = text.is_string() ? text.get<std::string>() : dump(text);
+  for (const auto& [path, text] : object("replace").items())
+    answer.replaced[path] =
+        text.is_string() ? std::optional(text.get<std::string>()) : std::nullopt;
+  if (const auto depends = json.find("depends"); depends != json.end() && depends->is_array()) {
+    answer.depends.emplace();
+    for (const Json& file : *depends)
+      answer.depends->push_back(file.is_string() ? file.get<std::string>() : dump(file));
+  }
+  return answer;
 }
 
 } // namespace
@@ -141,6 +121,27 @@ Result<CollectOptions> collect_options(const Args& args) {
   return options;
 }
 
+Result<TemporaryDir> TemporaryDir::create() {
+  std::error_code error;
+  std::string path = (fs::temp_directory_path(error) / "chillbox-hooks-XXXXXX").string();
+  if (::mkdtemp(path.data()) == nullptr)
+    return fail_errno(cat("make ", path), errno);
+  return TemporaryDir(std::move(path));
+}
+
+TemporaryDir::~TemporaryDir() {
+  std::error_code error;
+  if (!m_path.empty())
+    fs::remove_all(m_path, error);
+}
+
+Result<std::optional<CollectAnswer>> collect_service(const SiteFolder& folder,
+    const config::Service& service, const CollectOptions& options, os::Runner& runner,
+    const std::string& hooks) {
+  const Json json = TRY(Collector(folder, options, runner, hooks).run(service));
+  return json.is_object() ? std::optional(answer_of(json)) : std::nullopt;
+}
+
 Result<std::map<std::string, Replacements>> collect(const SiteFolder& folder,
     const CollectOptions& options, os::Runner& runner, Progress& progress) {
   std::map<std::string, Replacements> all;
@@ -157,14 +158,15 @@ Result<std::map<std::string, Replacements>> collect(const SiteFolder& folder,
     }
     if (options.collects)
       progress.begin("wheels", name);
-    const auto answer = Collector(folder, options, runner, hooks->path()).run(service);
+    auto answer = collect_service(folder, service, options, runner, hooks->path());
     progress.end_line();
     if (!answer)
       return within(cat("service ", name), Error(answer.error()));
-    if (answer->is_null())
+    if (!*answer)
       continue;
-    print(name, *answer, progress);
-    all[name] = replacements(*answer);
+    for (const auto& [what, text] : (*answer)->messages)
+      progress.done(what, cat(name, ": ", text));
+    all[name] = std::move((*answer)->replaced);
   }
   return all;
 }

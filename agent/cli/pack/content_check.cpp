@@ -26,7 +26,7 @@ std::string some_of(const std::vector<std::string>& all) {
 
 bool is_brought(const SiteFolder& folder, std::string_view path) {
   return std::ranges::any_of(folder.site.services, [&](const config::Service& service) {
-    return is_collected(folder, service) && path.starts_with(cat(service.handler, "/dep/"));
+    return is_collected(folder, service) && path.starts_with(below(service, "dep/"));
   });
 }
 

@@ -111,6 +111,10 @@ bool makefile_inspects(const std::string& dir, std::string_view name) {
   return false;
 }
 
+std::string below(const config::Service& service, std::string_view path) {
+  return service.handler == "." ? std::string(path) : cat(service.handler, "/", path);
+}
+
 bool is_made(const SiteFolder& folder, const config::Service& service) {
   return service.of.empty() && folder.kind_of(service).hashed &&
       makefile_inspects(cat(folder.dir, "/", service.handler), "HASH");

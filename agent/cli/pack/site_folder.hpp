@@ -37,6 +37,8 @@ struct SiteFolder {
 Result<SiteFolder> read_site_folder(
     const std::string& path, const std::string& sources = "", Kinds kinds = {});
 
+// A path in the folder of a service, below the site's: "web/app.py"; "app.py" of the handler ".".
+std::string below(const config::Service& service, std::string_view path);
 // Of a service with a hashed path that is built by the original's Makefile: its `dist` is what is
 // taken, below the hash that `make inspect.HASH` says.
 bool is_made(const SiteFolder& folder, const config::Service& service);

@@ -1,4 +1,5 @@
-// deploy: announces an artifact, uploads it and follows the job, to several hosts one after the
+// deploy: of a project's folder, by ssh (laptop/deploy_project.hpp); or of an artifact, by a signed
+// webhook: announces it, uploads it and follows the job. Several hosts are taken one after the
 // other.
 #include "cli/core/answers.hpp"
 #include "cli/core/file_input.hpp"
@@ -9,22 +10,41 @@
 #include "cli/fleet/inventory.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "cli/http/url.hpp"
+#include "cli/laptop/deploy_project.hpp"
+#include "cli/laptop/deploy_stream.hpp"
 
 #include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "os/clock.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 namespace chillbox::cli {
 namespace {
 
 constexpr std::array k_options{
-    Option{"ARTIFACT", ArgKind::text, "",
-        "an artifact or a secret set of `pack`, with its .minisig next to it"},
+    Option{"[DIR|ARTIFACT]", ArgKind::text, "",
+        "a folder in the project (default: .), or what `pack` made, with its .minisig next to it"},
+    k_to_host,
+    k_env,
+    Option{"--version", ArgKind::text, "V",
+        "its version (default: what the site file, VERSION or git says)"},
+    k_yes,
+    Option{"--no-wait", ArgKind::flag, "", "do not follow the deploy to its end"},
+    Option{"--refresh", ArgKind::flag, "",
+        "collect packages again, and deploy although nothing has changed"},
+    Option{
+        "--no-commands", ArgKind::flag, "", "run no command that the site names: env[].cmd, make"},
+    Option{"-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key, not your own"},
+    Option{"--expires", ArgKind::text, "TIME",
+        "hosts refuse it after this: 30d, 2026-11-20, 2026-11-20T17:33:34Z"},
+    k_passphrase_fd,
+    Option{
+        "--site", ArgKind::text, "SITE", "with '-', which is what runs on the host: for this site"},
     Option{"--to", ArgKind::list, "URL[,..]",
-        "https://HOST of the chillbox host; several are taken one after the other"},
+        "of an artifact: https://HOST of the chillbox host; several are taken one after the other"},
     Option{"--webhook-key", ArgKind::list, "FILE[,..]",
         "file with the sender's whsec_ key, one for all hosts or one for each; - reads standard input"},
     Option{"--hosts", ArgKind::text, "INVENTORY",
@@ -32,9 +52,9 @@ constexpr std::array k_options{
     Option{"--limit", ArgKind::list, "PATTERN[,..]", "only these hosts or groups of --hosts"},
     Option{"--keep-going", ArgKind::flag, "", "try the remaining hosts after one fails"},
     Option{"-w,--wait", ArgKind::flag, "",
-        "follow the job to its end; the exit code says how it went"},
+        "of an artifact to one URL: follow the job to its end; the exit code says how it went"},
     Option{"--timeout", ArgKind::duration, "TIME",
-        "give up waiting after this (default: 120s); the job keeps running"},
+        "give up waiting after this (default: 120s, by ssh 30m); the job keeps running"},
     Option{"--cacert", ArgKind::text, "FILE",
         "trust these certificate authorities (PEM) instead of the system's"},
     k_no_watch,
@@ -210,9 +230,9 @@ void warn_of_plain_http(Call& call, const std::vector<Target>& targets) {
         "signed); use https:// where the host has a certificate"));
 }
 
-Result<void> run(Call& call) {
+Result<void> deploy_artifact(Call& call) {
   const auto targets = TRY(targets_of(call.args));
-  const ArtifactFile file = TRY(open_artifact(call.args.text("ARTIFACT")));
+  const ArtifactFile file = TRY(open_artifact(call.args.text("DIR|ARTIFACT")));
   std::vector<SecretBytes> keys; // all are read before the first host is touched
   std::map<std::string, size_t> read;
   for (const Target& target : targets)
@@ -228,9 +248,31 @@ Result<void> run(Call& call) {
   return roll(call, targets, keys, file);
 }
 
+// A folder goes by ssh, a file by a webhook.
+Result<void> run(Call& call) {
+  const std::string what = call.args.text("DIR|ARTIFACT");
+  if (what == "-")
+    return serve_deploy(call);
+  std::error_code error;
+  if (what.empty() || std::filesystem::is_directory(what, error)) {
+    for (const char* webhook : {"to", "webhook-key", "hosts", "limit", "cacert"})
+      if (call.args.has(webhook))
+        return fail(Code::usage,
+            cat("--", webhook, " is for an artifact that `pack` made: ",
+                what.empty() ? "name it" : cat(printable(what, 200), " is a folder"),
+                ", or deploy the folder by ssh with -H USER@HOST"));
+    return deploy_project(call);
+  }
+  if (call.args.has("host") || call.args.has("env"))
+    return fail(Code::usage,
+        cat(printable(what, 200),
+            " is an artifact: it goes by --to URL; -H and -e are for a folder"));
+  return deploy_artifact(call);
+}
+
 } // namespace
 
-extern constinit const Verb k_deploy{"deploy", Group::laptop, Where::laptop,
-    "send an artifact to a host and follow the deploy", k_options, run};
+extern constinit const Verb k_deploy{
+    "deploy", Group::laptop, Where::laptop, "make what is in this folder live", k_options, run};
 
 } // namespace chillbox::cli

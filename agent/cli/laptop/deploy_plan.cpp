@@ -1,0 +1,106 @@
+#include "cli/laptop/deploy_plan.hpp"
+
+#include "base/text.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/laptop/site_guess.hpp"
+#include "config/site.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <unistd.h>
+
+namespace chillbox::cli {
+namespace {
+
+// chillbox.toml says from where this environment may be deployed.
+Result<void> check_branch(Call& call, const DeployPlan& plan) {
+  const auto& wanted = plan.table.branch;
+  if (!wanted)
+    return {};
+  const std::string file = printable(plan.project.file, 1024);
+  if (!plan.git)
+    return fail(Code::preflight,
+        cat(file, " takes deploys from branch '", printable(*wanted, 100), "' only, and ",
+            printable(plan.project.root, 1024), " is in no git repository with a commit"));
+  if (plan.git->branch != *wanted)
+    return fail(Code::preflight,
+        cat(file, " takes deploys from branch '", printable(*wanted, 100), "' only, and this is ",
+            plan.git->branch.empty() ? cat("the detached commit ", plan.git->hash)
+                                     : cat("'", printable(plan.git->branch, 100), "'")));
+  if (!plan.git->dirty)
+    return {};
+  return must_agree(call,
+      cat("files here are not committed (git status), and ", file, " wants branch '",
+          printable(*wanted, 100), "': deploy them anyway?"),
+      false);
+}
+
+// The site file as the environment has it: what is signed is the merged one.
+Result<void> merge(SiteFolder& folder, const ProjectTable& table, const std::string& env,
+    const std::string& file) {
+  if (table.overrides.empty())
+    return {};
+  Json json = TRY(parse_json(folder.json, config::k_max_site_json));
+  merge_fields(json, table.overrides);
+  folder.json = dump(json) + "\n";
+  folder.site = TRY_IN(cat(printable(file, 1024), ", [env.", env, "], with ", folder.file),
+      config::parse_site(folder.json, folder.site.slug, folder.kinds.known()));
+  return {};
+}
+
+Result<Project> project_of(Call& call) {
+  if (call.args.has("DIR|ARTIFACT"))
+    return project_at(call.args.text("DIR|ARTIFACT"));
+  auto found = TRY(find_project());
+  return found ? Result<Project>(*std::move(found)) : project_at(".");
+}
+
+} // namespace
+
+Result<bool> agree(Call& call, std::string_view question, bool by_default) {
+  if (call.args.has("yes"))
+    return true;
+  if (::isatty(STDIN_FILENO) != 1)
+    return fail(Code::usage, cat(question, " There is no terminal to ask on: -y says yes"));
+  const std::string answer =
+      TRY(ask_line(cat(question, by_default ? " [Y/n]" : " [y/N]"), "a question", "-y says yes"));
+  const auto word = trim(answer);
+  return word.empty() ? by_default : word.starts_with('y') || word.starts_with('Y');
+}
+
+Result<void> must_agree(Call& call, std::string_view question, bool by_default) {
+  if (TRY(agree(call, question, by_default)))
+    return {};
+  return fail(Code::interrupted, "nothing was changed");
+}
+
+Result<DeployPlan> plan_deploy(Call& call) {
+  const Places places = Places::find();
+  Project project = TRY(project_of(call));
+  if (project.site_files.empty())
+    project = TRY(offer_site_file(call, project));
+  const std::string env = environment_name(call.args.text("env"));
+  auto table = TRY(project.table(env));
+  const std::string file = TRY(project.site_file());
+  auto folder = TRY(read_site_folder(file, "", TRY(Kinds::load(call.paths))));
+  TRY(merge(folder, table, env, project.file));
+  std::string why;
+  auto git = git_facts(project.root, os::real_runner(), &why);
+  if (!why.empty())
+    call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " ", why));
+  const bool may_ask = ::isatty(STDIN_FILENO) == 1;
+  auto targets = TRY(find_targets(places,
+      {.flag = call.args.list("host"),
+          .env_name = call.args.text("env"),
+          .project = &project,
+          .choose = may_ask
+              ? choose_host
+              : std::function<Result<std::string>(const std::vector<std::string>&)>()}));
+  DeployPlan plan{places, std::move(project), std::move(table), std::move(folder), std::move(git),
+      std::move(targets)};
+  TRY(check_branch(call, plan));
+  return plan;
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,38 @@
+// What `deploy [DIR]` knows before it speaks to a host: the project, its site as it is in the
+// environment that was named, and what git says. Nothing of the project has been run yet.
+#pragma once
+
+#include "base/error.hpp"
+#include "cli/core/verb.hpp"
+#include "cli/laptop/git_facts.hpp"
+#include "cli/laptop/places.hpp"
+#include "cli/laptop/project.hpp"
+#include "cli/laptop/target.hpp"
+#include "cli/pack/site_folder.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace chillbox::cli {
+
+struct DeployPlan {
+  Places places;
+  Project project;
+  ProjectTable table;
+  SiteFolder folder;
+  std::optional<GitFacts> git;
+  std::vector<Target> targets;
+
+  const std::string& site() const { return folder.site.slug.str(); }
+};
+
+// preflight: another branch than chillbox.toml wants, or files that are not committed.
+Result<DeployPlan> plan_deploy(Call& call);
+
+// A question that -y answers. usage: there is no terminal; `instead` says what to do then.
+Result<bool> agree(Call& call, std::string_view question, bool by_default);
+// The same, for what is not done without a yes: interrupted when it is no.
+Result<void> must_agree(Call& call, std::string_view question, bool by_default);
+
+} // namespace chillbox::cli

@@ -1,0 +1,107 @@
+#include "cli/laptop/deploy_sign.hpp"
+
+#include "artifact/verify.hpp"
+#include "base/encoding.hpp"
+#include "base/text.hpp"
+#include "cli/core/duration.hpp"
+#include "cli/core/file_input.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/laptop/deploy_artifact.hpp"
+#include "cli/laptop/signer.hpp"
+#include "crypto/minisign.hpp"
+#include "os/clock.hpp"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <memory>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr size_t k_max_key_file = 64 * 1024;
+
+using Blake2b = std::array<uint8_t, 64>;
+struct Signer {
+  std::string name, id, public_line;
+  std::function<Result<std::string>(const Blake2b&, const artifact::Statement&)> sign;
+};
+
+// The key of -k: a file of its own, whose passphrase is asked for each time.
+Result<Signer> signer_of_file(Call& call, const std::string& path) {
+  const SecretBytes text = TRY(read_secret_input(path, k_max_key_file));
+  SecretBytes passphrase;
+  if (TRY_IN(printable(path), crypto::MinisignSecretKey::is_encrypted(text.text())))
+    passphrase = TRY(ask_passphrase(call.args, cat("passphrase of ", printable(path)), Ask::once));
+  auto key = std::make_shared<crypto::MinisignSecretKey>(
+      TRY_IN(printable(path), crypto::MinisignSecretKey::parse(text.text(), passphrase)));
+  const auto open = key->public_key();
+  return Signer{printable(path), crypto::key_id_text(open.id), open.to_line(),
+      [key](const Blake2b& blake2b, const artifact::Statement& statement) -> Result<std::string> {
+        return key->sign(blake2b, artifact::statement_text(statement));
+      }};
+}
+
+Result<Signer> signer_of(Call& call, const Places& places) {
+  if (call.args.has("key"))
+    return signer_of_file(call, call.args.text("key"));
+  const PersonKey key = TRY(ensure_key(call, places));
+  return Signer{key.half.name, crypto::key_id_text(key.half.key.id), key.half.key.to_line(),
+      [&call, &places, key](const Blake2b& blake2b, const artifact::Statement& statement) {
+        return sign_artifact(call, places, key, blake2b, statement);
+      }};
+}
+
+// Before anything is signed, and a passphrase typed in vain.
+Result<void> check_trust(const control::Facts& facts, const std::string& site,
+    const std::string& host, const Signer& signer) {
+  const auto found = std::ranges::find(facts.deployers, signer.id, &control::Deployer::id);
+  if (found == facts.deployers.end())
+    return fail(Code::denied,
+        cat(host, " does not trust your key ", signer.name, " (", signer.id,
+            "): someone who may has to say: chillboxctl trust add ", signer.public_line, " -H ",
+            host, " --name NAME"));
+  if (!found->sites.empty() && std::ranges::find(found->sites, site) == found->sites.end())
+    return fail(Code::denied,
+        cat("your key ", signer.name, " may deploy ", join(found->sites, ", "), " on ", host,
+            ", not ", site));
+  return {};
+}
+
+} // namespace
+
+Result<control::Arguments> signed_order(Call& call, const DeployPlan& plan,
+    const control::Facts& facts, const std::string& host, const std::string& version,
+    const DeployMemory::Pending& artifact, DeployLines& lines) {
+  lines.end_line();
+  const Signer signer = TRY(signer_of(call, plan.places));
+  TRY(check_trust(facts, plan.site(), host, signer));
+  const auto bytes = TRY(unhex(artifact.blake2b));
+  Blake2b blake2b{};
+  if (bytes.size() != blake2b.size())
+    return fail(Code::corrupt, "what was packed is not remembered whole: run it with --refresh");
+  std::ranges::copy(bytes, blake2b.begin());
+  const int64_t now = os::real_clock().wall();
+  std::optional<int64_t> expires;
+  if (call.args.has("expires"))
+    expires = TRY_IN("--expires", parse_moment(call.args.text("expires"), now));
+  const artifact::Statement statement{.site = plan.folder.site.slug,
+      .secrets = false,
+      .version = version,
+      .serial = serial_for(facts.site->serial, now),
+      .sha256 = TRY(Digest::parse(artifact.sha256)),
+      .expires = expires};
+  control::Arguments order;
+  order.site = plan.site();
+  order.version = version;
+  order.sha256 = artifact.sha256;
+  order.number = artifact.size;
+  order.signature = TRY(signer.sign(blake2b, statement));
+  if (call.args.has("no-watch"))
+    order.no_watch = true;
+  if (call.args.has("no-wait"))
+    order.wait = false;
+  return order;
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,274 @@
+// Verbs for a laptop that comes by ssh: what it must know before it packs, and its artifact, which
+// takes the same way as an upload of a webhook: copied into the store by its digest, then a job
+// that verifies its signature.
+//
+// An artifact that broke off stays in the upload directory as ssh-ACTOR-DIGEST, one of each actor,
+// who goes on there; not longer than upload_wait after its last byte, as soon as another one comes,
+// and not over a start of the daemon.
+#include "artifact/artifact_store.hpp"
+#include "artifact/trusted_keys.hpp"
+#include "base/guarded.hpp"
+#include "base/text.hpp"
+#include "crypto/hash.hpp"
+#include "crypto/minisign.hpp"
+#include "daemon/control_verbs.hpp"
+#include "daemon/orders.hpp"
+#include "os/io.hpp"
+#include "rollout/acquire.hpp"
+#include "rollout/loaded_release.hpp"
+#include "rollout/prune.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace chillbox::daemon {
+
+namespace {
+
+constexpr std::chrono::milliseconds k_frame_wait{60'000};
+constexpr size_t k_max_signature = 4096;
+constexpr std::string_view k_prefix = "ssh-";
+
+// "ssh-ACTOR-", without what may be in a name of a person.
+std::string prefix_of(const Call& call) {
+  return cat(k_prefix, crypto::sha256_of(bytes_of(call.actor)).str().substr(0, 16), "-");
+}
+
+std::string part_of(const Call& call, const Digest& digest) {
+  return cat(call.host().paths.inbox(), "/", prefix_of(call), digest.str());
+}
+
+// What came too long ago, of whomever, and what this actor does not go on with.
+void drop_parts(const Call& call, const std::string& but) {
+  auto& host = call.host();
+  const std::string dir = host.paths.inbox();
+  const auto wait = std::chrono::duration_cast<std::chrono::seconds>(host.config.upload_wait);
+  for (const auto& name : host.disk.list(dir).value_or(std::vector<std::string>{})) {
+    const std::string path = cat(dir, "/", name);
+    struct stat info{};
+    if (!name.starts_with(k_prefix) || path == but || ::lstat(path.c_str(), &info) != 0)
+      continue;
+    const bool over = info.st_mtime + wait.count() < host.clock.wall();
+    const bool open = [&] {
+      const std::lock_guard lock(call.state.mutex);
+      return call.state.bringing.contains(name.substr(0, prefix_of(call).size()));
+    }();
+    if (name.starts_with(prefix_of(call)) || (over && !open))
+      (void)host.disk.remove(path);
+  }
+}
+
+control::UploadState upload_of(const Call& call, const Digest& digest) {
+  auto& host = call.host();
+  const std::string stored = host.paths.artifact(digest);
+  return {.received = host.disk.size(host.disk.exists(stored) ? stored : part_of(call, digest))};
+}
+
+std::string url_of(const Call& call, const SiteName& site, const std::string& name) {
+  const int64_t now = call.host().clock.wall_ms();
+  for (const auto& certificate :
+      call.state.monitor.certificates.all().value_or(std::vector<control::Certificate>{}))
+    if (certificate.site == site.str() && certificate.not_after_ms > now &&
+        std::ranges::find(certificate.names, name) != certificate.names.end())
+      return cat("https://", name);
+  const auto port = call.host().config.http_port;
+  return cat("http://", name, port == 80 ? "" : cat(":", port));
+}
+
+// The last one who made that release live.
+std::string brought_by(const Call& call, const SiteName& site, const std::string& release) {
+  constexpr size_t k_newest = 50;
+  for (const auto& job :
+      call.host().store.jobs(site.str(), k_newest).value_or(std::vector<store::Job>{}))
+    if (job.kind == store::JobKind::deploy && job.release == release)
+      return job.actor;
+  return "";
+}
+
+Result<control::SiteFacts> facts_of(const Call& call, const SiteName& site) {
+  auto& host = call.host();
+  control::SiteFacts facts{.site = site.str()};
+  facts.serial = TRY(host.store.serial(site, "site"));
+  facts.secrets_serial = TRY(host.store.serial(site, "secrets"));
+  facts.hold = TRY(host.store.hold(site));
+  const auto row = TRY(host.store.site(site));
+  const auto live = row ? TRY(host.store.release(site, row->live)) : std::nullopt;
+  if (!live)
+    return facts;
+  facts.version = live->version;
+  facts.release = live->id;
+  facts.sha256 = live->sha256;
+  facts.signer = live->signer;
+  facts.live_ms = live->live_ms;
+  facts.actor = brought_by(call, site, live->id);
+  if (const auto loaded = rollout::load(host, *live))
+    for (const auto& domain : loaded->site.domains)
+      facts.names.push_back(domain);
+  if (!facts.names.empty())
+    facts.url = url_of(call, site, facts.names.front());
+  return facts;
+}
+
+Result<control::Facts> facts(const Call& call) {
+  auto& host = call.host();
+  control::Facts facts{.version = CHILLBOX_VERSION,
+      .server_name = host.config.server_name,
+      .actor = call.actor,
+      .sealed = !host.vault.unsealed(),
+      .artifact_max = host.config.artifact_max,
+      .http_port = host.config.http_port};
+  facts.recipient = trim(host.disk.read(host.paths.recipient(), 256).value_or(""));
+  facts.started_ms = host.clock.wall_ms() - (host.clock.mono() - call.state.started).count();
+  for (const auto& key : artifact::read_trusted_keys(host.paths.trusted()).keys)
+    facts.deployers.push_back({key.name, crypto::key_id_text(key.key.id), key.sites});
+  for (const auto& row : TRY(host.store.sites()))
+    facts.sites.push_back(row.site.str());
+  if (call.args.site)
+    facts.site = TRY(facts_of(call, TRY(site_of(call))));
+  if (call.args.sha256)
+    facts.upload = upload_of(call, TRY(Digest::parse(*call.args.sha256)));
+  return facts;
+}
+
+// Who can control the host, but sign nothing, could otherwise fill its disk with what no release is
+// ever made of.
+Result<void> check_room(const Call& call, uint64_t size) {
+  auto& host = call.host();
+  const uint64_t most = host.config.uploads_max;
+  if (TRY(rollout::unproven_artifacts(host)).bytes + size > most)
+    (void)TRY(rollout::prune_artifacts(host));
+  if (const uint64_t there = TRY(rollout::unproven_artifacts(host)).bytes; there + size > most)
+    return fail(Code::throttled,
+        cat("uploads without a release may take ", human_size(most), " (limits.uploads_max), and ",
+            human_size(there), " are in use: `chillboxctl prune`, or try again later"));
+  const auto space = TRY(host.disk.space(host.paths.state()));
+  const uint64_t need = 2 * size + space.total_bytes / 100 * host.config.reserve_percent;
+  if (space.free_bytes < need) // it is copied once
+    return fail(Code::no_space,
+        cat("no space on the disk of ", host.paths.state(), ": need ", human_size(need),
+            " (twice the upload and ", host.config.reserve_percent, " % reserve), have ",
+            human_size(space.free_bytes)));
+  return {};
+}
+
+// The part as it is: it ends where it broke off.
+Result<Fd> open_part(const Call& call, const Digest& digest, uint64_t offset) {
+  const std::string path = part_of(call, digest);
+  drop_parts(call, path);
+  Fd file(::open(path.c_str(),
+      O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (offset ? 0 : O_TRUNC), 0600));
+  struct stat info{};
+  if (!file || ::fstat(file.get(), &info) != 0)
+    return fail_errno(cat("create ", path), errno);
+  if (static_cast<uint64_t>(info.st_size) != offset)
+    return fail(Code::conflict,
+        cat("the host has ", info.st_size, " bytes of it, and not ", offset,
+            ": run the same command again"));
+  return file;
+}
+
+Result<void> receive(const Call& call, int to, uint64_t offset, uint64_t size) {
+  for (;;) {
+    const auto frame = control::read_frame(call.fd(), k_frame_wait);
+    if (!frame || (frame->empty() && offset < size))
+      return fail(Code::unreachable,
+          cat("the upload stopped after ", offset, " of ", size,
+              " bytes: run the same command again to continue from there"));
+    if (frame->empty())
+      return {};
+    offset += frame->size();
+    if (offset > size)
+      return fail(Code::too_large, cat("more than the ", size, " bytes that were announced"));
+    std::string_view rest = *frame;
+    if (const int err = os::write_fully(to, rest); err != 0)
+      return fail_errno("keep the upload", err);
+  }
+}
+
+Result<void> bring(const Call& call, const Digest& digest, uint64_t size) {
+  auto& host = call.host();
+  const uint64_t offset = call.args.after.value_or(0);
+  if (size > host.config.artifact_max || offset > size)
+    return fail(Code::too_large,
+        cat(size, " bytes, the limit is ", host.config.artifact_max, " (limits.artifact_max)"));
+  TRY(check_room(call, size));
+  const Fd part = TRY(open_part(call, digest, offset));
+  TRY(receive(call, part.get(), offset, size));
+  const auto stored = artifact::store_copy(part.get(), host.paths.artifact(digest), digest, size);
+  if (stored || stored.error().code == Code::denied) // other bytes than were announced
+    (void)host.disk.remove(part_of(call, digest));
+  if (!stored)
+    return within("upload", stored.error());
+  return {};
+}
+
+// Takes an actor's place among those who bring something, for as long as it exists.
+class Place {
+public:
+  Place(ControlState& state, std::string name) : m_state(state), m_name(std::move(name)) {
+    const std::lock_guard lock(m_state.mutex);
+    m_taken = m_state.bringing.insert(m_name).second;
+  }
+  ~Place() {
+    const std::lock_guard lock(m_state.mutex);
+    if (m_taken)
+      m_state.bringing.erase(m_name);
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  bool taken() const { return m_taken; }
+
+private:
+  ControlState& m_state;
+  std::string m_name;
+  bool m_taken = false;
+};
+
+Result<void> bring_once(const Call& call, const Digest& digest, uint64_t size) {
+  const Place place(call.state, prefix_of(call));
+  if (!place.taken())
+    return fail(Code::busy, "another upload of yours is on its way: try again when it is through");
+  if (call.host().disk.exists(call.host().paths.artifact(digest)))
+    return {};
+  return guarded("receive an artifact", [&] { return bring(call, digest, size); });
+}
+
+Result<control::JobAnswer> deploy(const Call& call) {
+  auto& host = call.host();
+  const bool secrets = !call.args.version;
+  const auto site = TRY(site_of(call));
+  if (!secrets)
+    (void)TRY_IN("version", Version::parse(*call.args.version));
+  const auto digest = TRY_IN("sha256", Digest::parse(TRY(required(call.args.sha256, "sha256"))));
+  const std::string signature = TRY(required(call.args.signature, "signature"));
+  if (signature.size() > k_max_signature)
+    return fail(Code::too_large, cat("signature: more than ", k_max_signature, " bytes"));
+  TRY(rollout::check_hold(host, site));
+  TRY(bring_once(call, digest, call.args.number.value_or(0)));
+  auto job =
+      new_job(host, secrets ? store::JobKind::secrets : store::JobKind::deploy, site, call.actor);
+  job.version = call.args.version.value_or("");
+  job.sha256 = digest.str();
+  job.size = call.args.number.value_or(0);
+  job.options.no_watch = call.args.no_watch.value_or(false);
+  TRY(host.disk.write(rollout::uploaded_signature(host, digest, job.id), signature, 0600));
+  TRY(control::write_frame(call.fd(), control::event_text({{"job", job.id}})));
+  return submit(call, job);
+}
+
+constexpr ControlVerb k_verbs[] = {
+    {"facts", answer<facts>},
+    {"deploy", answer<deploy>},
+};
+
+} // namespace
+
+std::span<const ControlVerb> deploy_verbs() {
+  return k_verbs;
+}
+
+} // namespace chillbox::daemon
