@@ -101,6 +101,20 @@ Result<std::vector<Directive>> Nginx::loaded() {
   return scan(exit.out);
 }
 
+// At the start directory() has just asked NGINX for the whole of it, which takes longer than all
+// else.
+Result<std::vector<Directive>> Nginx::loaded_once() {
+  constexpr os::Millis k_just_now{1'000};
+  std::shared_ptr<std::vector<Directive>> first;
+  {
+    const std::scoped_lock lock(m_directory_mutex);
+    first = std::exchange(m_first_look, nullptr);
+    if (m_clock.mono() - m_first_at > k_just_now)
+      first.reset();
+  }
+  return first ? std::move(*first) : loaded();
+}
+
 Result<bool> Nginx::ends_old_workers() {
   return std::ranges::any_of(TRY(loaded()),
       [](const auto& d) { return d.block.empty() && d.words[0] == "worker_shutdown_timeout"; });
@@ -111,7 +125,7 @@ Result<std::string> Nginx::directory() {
   if (!m_directory.empty())
     return m_directory;
   if (m_host.nginx_dir.empty()) {
-    const auto directives = loaded();
+    auto directives = loaded();
     m_directory = directives ? include_directory(*directives) : where_ours_is(m_disk, m_paths);
     if (!directives && m_directory.empty())
       return std::unexpected(directives.error());
@@ -119,6 +133,10 @@ Result<std::string> Nginx::directory() {
       return fail(Code::not_found,
           "nginx.conf includes none of http.d/*.conf, conf.d/*.conf, sites-enabled/* in its http block: set "
           "nginx.dir in chillbox.toml to the one that it does include");
+    if (directives) {
+      m_first_look = std::make_shared<std::vector<Directive>>(std::move(*directives));
+      m_first_at = m_clock.mono();
+    }
     return m_directory;
   }
   if (!m_disk.exists(m_host.nginx_dir))
@@ -179,7 +197,7 @@ Result<bool> Nginx::install_host() {
   TRY(write_upstream());
   TRY(m_disk.make_dir(answers_dir(m_paths), 0750,
       {::geteuid(), group().value_or(::getegid())})); // its workers open the files there
-  const auto directives = TRY(loaded());
+  const auto directives = TRY(loaded_once());
   const auto other = default_server_file(directives, m_host.http_port);
   HostFacts facts;
   facts.default_server = other.empty();

@@ -212,6 +212,7 @@ public:
 
 private:
   Result<std::vector<Directive>> loaded(); // what `nginx -T` shows
+  Result<std::vector<Directive>> loaded_once();
   Result<os::Exit> try_candidate(const std::string& file, const std::string& text);
   Result<void> mark_host();
   Result<bool> has_any_certificate();
@@ -233,6 +234,8 @@ private:
   config::HostConfig m_host;
   std::mutex m_directory_mutex, m_test_mutex, m_build_mutex, m_ticket_mutex, m_reload_mutex,
       m_facts_mutex;
+  std::shared_ptr<std::vector<Directive>> m_first_look; // until install_host() takes it
+  os::Millis m_first_at{};
   // By site: the hash of its text, and what that says.
   std::map<std::string, std::pair<size_t, std::shared_ptr<const TextFacts>>> m_facts;
   std::string m_directory; // once found
