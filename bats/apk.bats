@@ -53,6 +53,18 @@ in_shells() { # SCRIPT: dash, then ash
     sed 1d "$BATS_TEST_TMPDIR/apkbuild" | grep -vx go | sort -u | diff "$BATS_TEST_TMPDIR/deps" -
 }
 
+@test "chillbox is a second name of the program, for shells and in the manual too" {
+    (cd "$ROOT" && sh apk/install "$BATS_TEST_TMPDIR/tree" "${BUILD:-build}")
+    cd "$BATS_TEST_TMPDIR/tree"
+    run -0 env PATH="$PWD/usr/bin:$PATH" chillbox --version
+    [[ "$output" =~ ^chillboxctl\ [0-9] ]]
+    run -2 env PATH="$PWD/usr/bin:$PATH" dash usr/bin/chillbox 'no such' verb
+    [ "$(cat usr/share/man/man1/chillbox.1)" = '.so man1/chillboxctl.1' ]
+    for shell in bash zsh fish; do
+        "$ROOT/${BUILD:-build}/chillboxctl" completion $shell | grep -qw chillbox
+    done
+}
+
 @test "make install refuses a PREFIX that the programs do not know" {
     run -2 make -C "$ROOT" -n install PREFIX=/usr/local
     [[ "$output" == *"PREFIX must be /usr"*DESTDIR* ]]

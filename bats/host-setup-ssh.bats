@@ -153,7 +153,7 @@ unfake() { in_box rm "/usr/local/bin/$1"; }
 }
 
 @test "setup: one command, a yes, and the passphrases; the host is unlocked, trusts the key, has its name, and is remembered" {
-    run -0 at_terminal expect:'Go on? [Y/n]' type:y expect:passphrase echo:off type:'a key phrase' expect:'again: ' echo:off type:'a key phrase' \
+    run -0 at_terminal expect:'Continue? [Y/n]' type:y expect:passphrase echo:off type:'a key phrase' expect:'again: ' echo:off type:'a key phrase' \
         expect:'new passphrase for web1' echo:off type:"$PASSPHRASE" expect:'again: ' echo:off type:"$PASSPHRASE" \
         -- chillboxctl setup root@web1.example --package "$PACKAGE"
     [[ "$output" == *"install     chillbox"*"host key    made"*"trust       signatures of "*"start       server_name = \"web1.example\""* ]]
@@ -200,7 +200,7 @@ unfake() { in_box rm "/usr/local/bin/$1"; }
 
 @test "after a reboot it is locked: setup asks for the passphrase again, and a wrong one once more" {
     box reboot "$HOST"
-    run -0 at_terminal expect:'unlock it' expect:'Go on? [Y/n]' type: expect:'passphrase of web1' echo:off type:wrong expect:'passphrase of web1' echo:off type:"$PASSPHRASE" \
+    run -0 at_terminal expect:'unlock it' expect:'Continue? [Y/n]' type: expect:'passphrase of web1' echo:off type:wrong expect:'passphrase of web1' echo:off type:"$PASSPHRASE" \
         -- chillboxctl setup root@web1.example
     [[ "$output" == *"wrong passphrase"*"unlock      ok"* ]]
     [ "$(json ping .sealed)" = false ]

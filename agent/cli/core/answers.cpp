@@ -54,6 +54,32 @@ constexpr auto table(const Initialized*) {
       Member{"made", &Initialized::made, "what did not exist before"});
 }
 
+constexpr auto table(const KnownHost*) {
+  using K = KnownHost;
+  return message("known_host", "", Member{"name", &K::name, ""},
+      Member{"ssh", &K::ssh, "how ssh reaches it"},
+      Member{"state", &K::state, "unlocked, locked, away, no answer"},
+      Member{"version", &K::version, "of chillboxd, as last seen"},
+      Member{"sites", &K::sites, "as last seen"});
+}
+
+constexpr auto table(const Hosts*) {
+  return message("known_hosts", "", Member{"hosts", &Hosts::hosts, ""});
+}
+
+constexpr auto table(const RoleRow*) {
+  return message("role", "", Member{"name", &RoleRow::name, "of a host"},
+      Member{"role", &RoleRow::role, "\"\": not known"});
+}
+
+constexpr auto table(const Person*) {
+  using P = Person;
+  return message("person", "", Member{"name", &P::name, "of the key"}, Member{"id", &P::id, ""},
+      Member{"key", &P::key, "the public key itself"},
+      Member{"recipient", &P::recipient, "age1.., \"\": the key has none"},
+      Member{"unlocked", &P::unlocked, "the agent has it"}, Member{"hosts", &P::hosts, ""});
+}
+
 constexpr auto table(const SetUp*) {
   using S = SetUp;
   return message("set_up", "", Member{"host", &S::host, "its name in hosts/"},
@@ -137,6 +163,10 @@ CHILLBOX_MESSAGE(cli::KeyPair)
 CHILLBOX_MESSAGE(cli::AgentAnswer)
 CHILLBOX_MESSAGE(cli::Initialized)
 CHILLBOX_MESSAGE(cli::SetUp)
+CHILLBOX_MESSAGE(cli::KnownHost)
+CHILLBOX_MESSAGE(cli::Hosts)
+CHILLBOX_MESSAGE(cli::RoleRow)
+CHILLBOX_MESSAGE(cli::Person)
 CHILLBOX_MESSAGE(cli::Checks)
 CHILLBOX_MESSAGE(cli::Validated)
 CHILLBOX_MESSAGE(cli::NewSite)
@@ -166,6 +196,9 @@ std::string schema_document() {
            {"doctor", schema_of<Checks>},
            {"init", schema_of<Initialized>},
            {"setup", schema_of<SetUp>},
+           {"hosts", schema_of<Hosts>},
+           {"hosts-remove", schema_of<Changed>},
+           {"whoami", schema_of<Person>},
            {"keygen", schema_of<KeyPair>},
            {"new", schema_of<NewSite>},
            {"nginx_diff", schema_of<NginxDiff>},

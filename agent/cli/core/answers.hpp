@@ -48,6 +48,21 @@ struct Initialized {
   std::string recipient;
   std::vector<std::string> made;
 };
+struct KnownHost {
+  std::string name, ssh, state, version;
+  std::vector<std::string> sites;
+};
+struct Hosts {
+  std::vector<KnownHost> hosts;
+};
+struct RoleRow {
+  std::string name, role;
+};
+struct Person {
+  std::string name, id, key, recipient;
+  bool unlocked = false;
+  std::vector<RoleRow> hosts;
+};
 struct SetUp { // of a host, from the laptop
   std::string host, ssh, recipient;
   std::vector<std::string> done;

@@ -48,9 +48,9 @@ _chillboxctl() {
     esac
   done < <("${COMP_WORDS[0]}" __complete "${words[@]:1}" 2>/dev/null)
 }
-complete -F _chillboxctl chillboxctl)sh";
+complete -F _chillboxctl chillboxctl chillbox)sh";
 
-constexpr std::string_view k_zsh = R"sh(#compdef chillboxctl
+constexpr std::string_view k_zsh = R"sh(#compdef chillboxctl chillbox
 # zsh completion for chillboxctl: the program itself is asked what fits.
 _chillboxctl() {
   local -a lines described
@@ -65,7 +65,7 @@ _chillboxctl() {
 if [[ $funcstack[1] == _chillboxctl ]]; then
   _chillboxctl "$@"
 else
-  compdef _chillboxctl chillboxctl
+  compdef _chillboxctl chillboxctl chillbox
 fi)sh";
 
 constexpr std::string_view k_fish =
@@ -76,7 +76,8 @@ function __chillboxctl_complete
     string join \n -- $lines[2..-1]
     test "$lines[1]" = :files; and __fish_complete_path (commandline -ct)
 end
-complete -c chillboxctl -f -a '(__chillboxctl_complete)')sh";
+complete -c chillboxctl -f -a '(__chillboxctl_complete)'
+complete -c chillbox -w chillboxctl)sh";
 
 struct ShellScript {
   std::string_view shell, text;

@@ -31,7 +31,8 @@ namespace {
 
 constexpr std::array k_options{
     Option{"HOST", ArgKind::text, "", "how ssh reaches it: root@HOST, or ssh://root@HOST:PORT"},
-    Option{"--name", ArgKind::text, "NAME", "how you will call it (default: the first part of HOST)"},
+    Option{
+        "--name", ArgKind::text, "NAME", "how you will call it (default: the first part of HOST)"},
     Option{"--server-name", ArgKind::text, "NAME",
         "the host name under which it answers (default: HOST, where that is one)"},
     Option{"--package", ArgKind::list, "FILE[,..]",
@@ -102,7 +103,8 @@ std::unexpected<Error> step_failed(std::string_view step, const RemoteShell::Ran
 void Setup::say(std::string_view what, std::string_view text) const {
   constexpr size_t k_indent = 12;
   const Terminal& terminal = m_call.terminal;
-  std::string front = cat(what, std::string(what.size() < k_indent ? k_indent - what.size() : 1, ' '));
+  std::string front =
+      cat(what, std::string(what.size() < k_indent ? k_indent - what.size() : 1, ' '));
   const size_t width = terminal.live() ? terminal.width() : std::string::npos;
   for (const auto& line : fold(text, std::max(width, 2 * k_indent) - k_indent, 0)) {
     m_call.terminal.print_status(cat(front, line));
@@ -172,15 +174,17 @@ Result<Plan> Setup::plan() {
     plan.words.push_back(cat("install ", join(names, ", ")));
   plan.new_identity = !m_look.has("identity");
   if (plan.new_identity)
-    plan.words.emplace_back("write /etc/chillbox and make the host key, with a passphrase that you choose");
+    plan.words.emplace_back(
+        "write /etc/chillbox and make the host key, with a passphrase that you choose");
   const std::string named = m_look.get("server_name"), wanted = m_record.server_name;
   if (!wanted.empty() && (named.empty() || named == "_")) {
     plan.server_name = wanted;
     plan.words.push_back(cat("name it ", wanted));
   }
   if (trusted_as().empty())
-    plan.words.push_back(m_key.empty() ? cat("make your key '", default_key_name(), "' here and trust it there")
-                                       : cat("trust the key '", m_key_name, "'"));
+    plan.words.push_back(m_key.empty()
+            ? cat("make your key '", default_key_name(), "' here and trust it there")
+            : cat("trust the key '", m_key_name, "'"));
   if (!m_look.has("daemon"))
     plan.words.emplace_back("start NGINX and chillboxd, now and at each boot");
   if (m_look.get("daemon") != "unlocked")
@@ -191,7 +195,9 @@ Result<Plan> Setup::plan() {
 Result<bool> Setup::agreed(const Plan& plan) {
   say(m_record.name, text_of(m_look));
   if (plan.words.empty()) {
-    say("as it is", cat("chillbox ", m_look.get("chillbox"), ", unlocked; it trusts your key as '", trusted_as(), "'"));
+    say("as it is",
+        cat("chillbox ", m_look.get("chillbox"), ", unlocked; it trusts your key as '",
+            trusted_as(), "'"));
     return true;
   }
   for (size_t i = 0; i < plan.words.size(); ++i)
@@ -203,8 +209,8 @@ Result<bool> Setup::agreed(const Plan& plan) {
   }
   if (m_call.args.has("yes"))
     return true;
-  const std::string answer =
-      TRY(ask_line("Go on? [Y/n]", "asking before a machine is changed", "use --yes, or --dry-run"));
+  const std::string answer = TRY(
+      ask_line("Continue? [Y/n]", "asking before a machine is changed", "use --yes, or --dry-run"));
   const std::string_view word = trim(answer);
   if (word.empty() || word == "y" || word == "Y" || word == "yes")
     return true;
@@ -213,7 +219,8 @@ Result<bool> Setup::agreed(const Plan& plan) {
 
 // All files go into one folder of root's, from which a hook installs them.
 Result<void> Setup::install(const Plan& plan) {
-  const auto made = TRY(m_shell.command({"sh", "-c", "mktemp -d \"$HOME/.chillbox-setup.XXXXXX\""}));
+  const auto made =
+      TRY(m_shell.command({"sh", "-c", "mktemp -d \"$HOME/.chillbox-setup.XXXXXX\""}));
   const std::string folder(trim(made.out));
   if (made.code != 0 || folder.empty())
     return step_failed("install", made);
@@ -225,7 +232,8 @@ Result<void> Setup::install(const Plan& plan) {
   if (plan.install)
     for (const std::string& file : plan.packages.files)
       if (sent)
-        sent = m_shell.send(file, cat(folder, "/", std::filesystem::path(file).filename().string()));
+        sent =
+            m_shell.send(file, cat(folder, "/", std::filesystem::path(file).filename().string()));
   auto ran = sent ? m_shell.hook("setup/install", words)
                   : Result<RemoteShell::Ran>(std::unexpected(sent.error()));
   [[maybe_unused]] const auto removed = m_shell.command({"rm", "-rf", "--", folder});
@@ -243,7 +251,9 @@ Result<void> Setup::trust() {
     return {};
   std::string name = m_key_name;
   std::ranges::replace_if(
-      name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_'; }, '-');
+      name,
+      [](char c) { return !std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_'; },
+      '-');
   const auto ran = TRY(ctl({"trust", "add", "-q", "--name", name, "--", m_key}));
   if (ran.code != 0)
     return step_failed("trust", ran);
@@ -283,7 +293,8 @@ Result<void> Setup::carry_out(const Plan& plan) {
   std::optional<SecretBytes> passphrase;
   if (plan.new_identity)
     passphrase = TRY(ask_passphrase(m_call.args,
-        cat("new passphrase for ", m_record.name, ", typed after each of its restarts"), Ask::twice));
+        cat("new passphrase for ", m_record.name, ", typed after each of its restarts"),
+        Ask::twice));
   if (plan.install || !plan.missing.empty())
     TRY(install(plan));
   if (plan.new_identity) {
@@ -327,7 +338,8 @@ Result<void> Setup::remember() {
 
 // doctor has the last word.
 Result<void> Setup::finish() {
-  const auto ran = TRY(ctl({"doctor", "--json", "--clock", std::to_string(os::real_clock().wall())}));
+  const auto ran =
+      TRY(ctl({"doctor", "--json", "--clock", std::to_string(os::real_clock().wall())}));
   const auto answer = parse_json(ran.out, k_max_answer);
   if (!answer || !answer->is_object() || !answer->contains("checks"))
     return step_failed("doctor", ran);
@@ -336,17 +348,28 @@ Result<void> Setup::finish() {
     const std::string health = check.value("health", "");
     ++(health == "ok" ? ok : health == "warn" ? warn : failed);
     if (health != "ok")
-      say(health, printable(cat(check.value("what", ""), ": ", check.value("text", ""), " -> ", check.value("todo", "")), 400));
+      say(health,
+          printable(cat(check.value("what", ""), ": ", check.value("text", ""), " -> ",
+                        check.value("todo", "")),
+              400));
   }
   if (m_call.terminal.json())
     m_call.terminal.print(answer_text("setup",
-        SetUp{.host = m_record.name, .ssh = m_record.ssh, .recipient = m_record.recipient, .done = m_done, .ok = failed == 0}));
+        SetUp{.host = m_record.name,
+            .ssh = m_record.ssh,
+            .recipient = m_record.recipient,
+            .done = m_done,
+            .ok = failed == 0}));
   const std::string sum = cat(ok, " ok, ", warn, warn == 1 ? " warning" : " warnings");
   if (failed > 0)
-    return fail(Code::failure, cat(m_record.name, " is set up, but ", failed, failed == 1 ? " check fails, " : " checks fail, ", sum,
-        ": chillboxctl -H ", m_record.name, " doctor"));
-  say("ready", cat(m_record.name, " is unlocked",
-      m_record.server_name.empty() ? "" : cat(", answers as ", m_record.server_name), "; doctor: ", sum));
+    return fail(Code::failure,
+        cat(m_record.name, " is set up, but ", failed,
+            failed == 1 ? " check fails, " : " checks fail, ", sum, ": chillboxctl -H ",
+            m_record.name, " doctor"));
+  say("ready",
+      cat(m_record.name, " is unlocked",
+          m_record.server_name.empty() ? "" : cat(", answers as ", m_record.server_name),
+          "; doctor: ", sum));
   return {};
 }
 
@@ -356,14 +379,17 @@ Result<HostRecord> record_of(Call& call, const Places& places) {
   const std::string address = address_of(target);
   const bool is_name = config::is_host_name(address) && address.find('.') != std::string::npos &&
       address.find_first_not_of("0123456789.") != std::string::npos;
-  std::string name = call.args.text("name", is_name ? address.substr(0, address.find('.')) : address);
+  std::string name =
+      call.args.text("name", is_name ? address.substr(0, address.find('.')) : address);
   std::ranges::replace(name, ':', '-');
   HostRecord record;
   if (auto known = load_host(places, name)) {
     record = std::move(*known);
     if (record.ssh != target)
       return fail(Code::conflict,
-          cat("'", name, "' is ", record.ssh, " already: choose another --name, or chillboxctl hosts remove ", name, ". Nothing was changed"));
+          cat("'", name, "' is ", record.ssh,
+              " already: choose another --name, or chillboxctl hosts remove ", name,
+              ". Nothing was changed"));
   } else if (known.error().code != Code::not_found) {
     return std::unexpected(known.error());
   }
@@ -371,7 +397,8 @@ Result<HostRecord> record_of(Call& call, const Places& places) {
   record.ssh = target;
   record.server_name = call.args.text("server-name", is_name ? address : "");
   if (!record.server_name.empty() && !config::is_host_name(record.server_name))
-    return fail(Code::usage, cat("--server-name '", printable(record.server_name, 80), "' is not a host name"));
+    return fail(Code::usage,
+        cat("--server-name '", printable(record.server_name, 80), "' is not a host name"));
   return record;
 }
 

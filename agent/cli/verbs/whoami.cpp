@@ -1,0 +1,50 @@
+// whoami: the key with which this person signs, and what it may on the hosts that are known.
+#include "cli/core/answers.hpp"
+#include "cli/core/duration.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/laptop/host_record.hpp"
+#include "cli/laptop/key_store.hpp"
+#include "cli/laptop/signer.hpp"
+
+#include "base/text.hpp"
+
+#include <filesystem>
+
+namespace chillbox::cli {
+namespace {
+
+Result<void> run(Call& call) {
+  const Places places = Places::find();
+  const auto key = TRY(find_key(places));
+  if (!key)
+    return fail(Code::not_found,
+        "you have no key yet: `chillboxctl setup root@HOST` makes one, and `chillboxctl keygen` one by itself");
+  const auto agent = TRY(agent_state(places));
+  Person person{.name = std::filesystem::path(key->path).stem(),
+      .id = crypto::key_id_text(key->half.key.id),
+      .key = key->half.key.to_line(),
+      .recipient = key->half.recipient.value_or(""),
+      .unlocked = agent && agent->left_s > 0,
+      .hosts = {}};
+  for (const HostRecord& record : load_hosts(places, nullptr))
+    person.hosts.push_back({.name = record.name, .role = record.role});
+  if (call.terminal.json()) {
+    call.terminal.print(answer_text("whoami", person));
+    return {};
+  }
+  call.terminal.print(cat(call.terminal.out(Style::bold, person.name), "  key ", person.id, "  ",
+      person.unlocked ? cat("in the agent for ", format_duration(std::chrono::seconds(agent->left_s)))
+                      : "locked: its passphrase is asked for at the next signature"));
+  for (const auto& host : person.hosts)
+    call.terminal.print(cat(host.name, ": ", host.role.empty() ? "not known" : host.role));
+  if (person.hosts.empty())
+    call.terminal.print_status("no host is known here yet: chillboxctl setup root@HOST");
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_whoami{"whoami", Group::laptop, Where::laptop,
+    "show your key, and what you may on which host", {}, run};
+
+} // namespace chillbox::cli

@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# What the laptop remembers: hosts, whoami, unlock --all, against an ssh that runs the command here with the daemon of that name; undo.
+
+load helpers/cli
+
+setup() {
+    cli_setup
+    mkdir bin run
+    chmod 0700 run
+    cat >bin/ssh <<'SH'
+#!/bin/sh
+printf '%s\n' "$*" >>"$WORK/ssh.log"
+while [ "$1" != -- ]; do shift; done
+name=${2#*@}
+[ "$name" != c ] || { echo "ssh: connect to host c port 22: Connection refused" >&2; exit 255; }
+CHILLBOX_SOCKET=$WORK/$name.sock; export CHILLBOX_SOCKET
+sh -c "$3"
+SH
+    chmod +x bin/ssh
+    export PATH="$PWD/bin:$PATH" WORK=$PWD HOME=$PWD/home XDG_CONFIG_HOME=$PWD/config XDG_RUNTIME_DIR=$PWD/run
+    mkdir -p home config/chillbox/hosts
+    chmod -R go= home config
+    PTY=$BATS_TEST_DIRNAME/helpers/pty
+}
+teardown() { cli_teardown; }
+
+host() { # NAME ANSWERS
+    printf '%s' "$2" >"$1.json"
+    "$FAKE/fake-daemon" "$WORK/$1.sock" "$1.json" "$1.log" 3>&- &
+    FAKE_PIDS="${FAKE_PIDS-} $!"
+    for _ in $(seq 100); do [ ! -S "$WORK/$1.sock" ] || return 0; sleep 0.05; done
+    return 1
+}
+
+known() { printf 'ssh = "root@%s"\nrole = "admin"\n' "$1" >"config/chillbox/hosts/$1.toml" && chmod 0600 "config/chillbox/hosts/$1.toml"; }
+
+status_of() { # SEALED
+    printf '{"ping": {"result": {"sealed": %s}}, "unlock": {"result": {}}, "status": {"result": {"host": {"version": "0.1.0", "sealed": %s, "uptime_s": 90, "waiting_unlock": 0, "warnings": []},
+      "sites": [{"site": "blog", "state": "live", "version": "1.0.0"}]}}}' "$1" "$1"
+}
+
+@test "hosts shows each host that is known as it is now, in 80 columns, and names what to do about a locked one" {
+    run -0 chillboxctl hosts
+    [[ "$output" == *"no host is known here yet: chillboxctl setup root@HOST"* ]]
+    for name in one two c; do known $name; done
+    host one "$(status_of false)"
+    host two "$(status_of true)"
+    run -0 "$PTY" --fits -- chillboxctl hosts
+    [[ "$output" == *"NAME  ADDRESS   STATE     SITES  VERSION  SEEN"* ]]
+    [[ "$output" == *"c     root@c    away      "*never* && "$output" == *"one   root@one  unlocked  blog   0.1.0    0 s ago"* ]]
+    [[ "$output" == *"two is locked: chillboxctl -H two unlock"* ]]
+    run -0 --separate-stderr chillboxctl hosts list --json
+    [ "$(jq -r '.schema, (.hosts[] | [.name, .state] | join(":"))' <<<"$output" | paste -sd ' ')" = 'chillbox.hosts.v1 c:away one:unlocked two:locked' ]
+    grep -q '^version = "0.1.0"' config/chillbox/hosts/one.toml
+}
+
+@test "hosts remove forgets one, and names those that there are when it is another" {
+    known one
+    run -3 chillboxctl hosts remove nobody
+    [[ "$output" == *"no host 'nobody': there is one"* ]]
+    run -0 chillboxctl hosts remove one
+    [ ! -e config/chillbox/hosts/one.toml ]
+    [ ! -e ssh.log ]
+}
+
+@test "whoami: without a key it says how to get one; with one it shows it, and what it may where" {
+    run -3 chillboxctl whoami
+    [[ "$output" == *"you have no key yet"* ]]
+    known one
+    mkdir -p config/chillbox/keys
+    (umask 077 && cd config/chillbox/keys && chillboxctl keygen -q -o jo --no-password)
+    run -0 chillboxctl whoami
+    [[ "$output" == "jo  key "*"locked: its passphrase is asked for"*"one: admin"* ]]
+    run -0 chillboxctl whoami --json
+    [ "$(jq -r '[.schema, .name, .unlocked, .hosts[0].role] | join(" ")' <<<"$output")" = 'chillbox.whoami.v1 jo false admin' ]
+}
+
+@test "unlock --all asks for each host that is known and locked; one that is away does not stop the others, exit 11" {
+    for name in c one two; do known $name; done
+    host one "$(status_of false)"
+    host two "$(status_of true)"
+    run -11 "$PTY" expect:'of the host: ' echo:off type:'two words' -- chillboxctl unlock --all
+    [[ "$output" == *"== c"*"== one"*"unchanged: the host is unlocked"*"== two"*unlocked*"not unlocked: c"* ]]
+    run -2 chillboxctl unlock --all -H one
+}
+
+@test "unlock at a terminal asks again after a wrong passphrase, when the host takes the next one" {
+    host here '{"ping": {"result": {"sealed": true}}, "unlock": {"error": {"code": "denied", "message": "wrong passphrase"}},
+      "status": {"result": {"host": {"version": "0.1.0", "sealed": true, "uptime_s": 90, "unlock_wait_s": 1, "warnings": []}, "sites": []}}}'
+    CHILLBOX_SOCKET=$WORK/here.sock run -4 "$PTY" again:'of the host: ':wrong -- chillboxctl unlock
+    [ "$(grep -o 'passphrase of the host' <<<"$output" | wc -l)" = 3 ]
+    [ "$(grep -c '"unlock"' here.log)" = 3 ]
+}
+
+@test "undo names the last change and the command that takes it back, and does it after a yes" {
+    job='{"id": "1a22025c00000000", "kind": "deploy", "site": "blog", "version": "2.0.0", "release": "2.0.0-1", "previous": "1.0.0-3", "state": "done", "actor": "uid:0 root", "finished_ms": 1795196014000}'
+    sites='"sites": {"result": {"sites": [{"site": "blog", "state": "live"}]}}'
+    back='"rollback": {"result": {"job": {"id": "j1", "kind": "rollback", "site": "blog", "state": "done", "message": "1.0.0 is live"}}}'
+    start_daemon "{$sites, $back, \"jobs\": {\"result\": {\"jobs\": [$job]}}}"
+    run -2 chillboxctl undo blog
+    run -1 "$PTY" expect:'Do it?' type:n -- chillboxctl undo blog
+    [[ "$output" == *"last change  deploy of 2.0.0 by uid:0 root, "*" ago"*"undo         chillboxctl rollback blog 1.0.0-3"*"nothing was changed"* ]]
+    run -0 "$PTY" expect:'Do it?' type:y -- chillboxctl undo blog
+    [ "$(tail -n 1 daemon.log | jq -r '[.verb, .args.site, .args.version] | join(" ")')" = 'rollback blog 1.0.0-3' ]
+    start_daemon '{"sites": {"result": {"sites": [{"site": "blog", "state": "live", "maintenance": true}]}}, "maintenance_off": {"result": {}}}'
+    run -0 chillboxctl undo blog -y
+    [ "$(tail -n 1 daemon.log | jq -r .verb)" = maintenance_off ]
+    start_daemon "{$sites, \"jobs\": {\"result\": {\"jobs\": [$(jq -c '.previous = ""' <<<"$job")]}}}"
+    run -7 chillboxctl undo blog -y
+    [[ "$output" == *"the first deploy of 'blog'"* ]]
+    start_daemon "{$sites, \"jobs\": {\"result\": {\"jobs\": [$(jq -c '.kind = "secrets"' <<<"$job")]}}}"
+    run -7 chillboxctl undo blog -y
+    [[ "$output" == *"cannot be taken back"* ]]
+}
+
+@test "[fault-485] the first characters of a job's id are enough; several jobs that begin so are named" {
+    start_daemon '{"jobs": {"result": {"jobs": [{"id": "1a22025c00000000", "kind": "deploy", "site": "blog"}, {"id": "1a22ffff00000000", "kind": "deploy", "site": "blog"}]}},
+      "job": {"result": {"job": {"id": "1a22025c00000000", "kind": "deploy", "site": "blog", "state": "done"}}}}'
+    run -0 chillboxctl job 1a22025
+    [ "$(tail -n 1 daemon.log | jq -r .args.job)" = 1a22025c00000000 ]
+    run -2 chillboxctl job 1a22
+    [[ "$output" == *"'1a22' is the beginning of 1a22025c00000000, 1a22ffff00000000"* ]]
+    run -0 "$PTY" --fits -- chillboxctl jobs
+    [[ "$output" == *"1a22025c  deploy"* ]]
+}
