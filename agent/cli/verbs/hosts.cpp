@@ -67,8 +67,11 @@ Result<void> run_hosts(Call& call) {
       record.sites = seen[i].sites;
       TRY(save_host(places, record));
     }
-    answer.hosts.push_back({.name = record.name, .ssh = record.ssh, .state = seen[i].state,
-        .version = record.version, .sites = record.sites});
+    answer.hosts.push_back({.name = record.name,
+        .ssh = record.ssh,
+        .state = seen[i].state,
+        .version = record.version,
+        .sites = record.sites});
     table.rows.push_back({record.name, record.ssh, seen[i].state, join(record.sites, ", "),
         record.version, record.seen_ms == 0 ? "never" : format_age(record.seen_ms, now)});
   }
@@ -78,7 +81,8 @@ Result<void> run_hosts(Call& call) {
     print_table(call.terminal, table, "no host is known here yet: chillboxctl setup root@HOST");
   for (const auto& host : answer.hosts)
     if (host.state == "locked" && !call.terminal.json())
-      call.terminal.print_status(cat(host.name, " is locked: chillboxctl -H ", host.name, " unlock"));
+      call.terminal.print_status(
+          cat(host.name, " is locked: chillboxctl -H ", host.name, " unlock"));
   return {};
 }
 
@@ -93,7 +97,8 @@ Result<void> run_hosts_remove(Call& call) {
   }
   TRY(forget_host(places, name));
   print_change(call, "hosts-remove", name, true,
-      cat(name, " is forgotten here; nothing was changed there, and your key is still trusted there"));
+      cat(name,
+          " is forgotten here; nothing was changed there, and your key is still trusted there"));
   return {};
 }
 

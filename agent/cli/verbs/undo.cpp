@@ -29,9 +29,11 @@ struct Undo {
 std::optional<Undo> undo_of(const control::SiteStatus& status) {
   const std::string& site = status.site;
   if (status.maintenance)
-    return Undo{"maintenance is on", cat("maintenance off ", site), "maintenance_off", {.site = site}, false};
+    return Undo{"maintenance is on", cat("maintenance off ", site), "maintenance_off",
+        {.site = site}, false};
   if (status.hold)
-    return Undo{cat("the site is on hold: ", status.hold->why), cat("release-hold ", site), "release_hold", {.site = site}, false};
+    return Undo{cat("the site is on hold: ", status.hold->why), cat("release-hold ", site),
+        "release_hold", {.site = site}, false};
   return std::nullopt;
 }
 
@@ -40,19 +42,24 @@ Result<Undo> undo_of(const std::string& site, const control::Job& job, int64_t n
   switch (job.kind) {
   case control::JobKind::deploy:
     if (job.previous.empty())
-      return fail(Code::conflict, cat("the last change is the first deploy of '", site, "': `chillboxctl remove ", site, "` takes it off the host"));
-    return Undo{cat("deploy of ", job.version, by), cat("rollback ", site, " ", job.previous), "rollback", {.site = site, .version = job.previous}};
+      return fail(Code::conflict,
+          cat("the last change is the first deploy of '", site, "': `chillboxctl remove ", site,
+              "` takes it off the host"));
+    return Undo{cat("deploy of ", job.version, by), cat("rollback ", site, " ", job.previous),
+        "rollback", {.site = site, .version = job.previous}};
   case control::JobKind::rollback:
     if (job.previous.empty())
       break;
-    return Undo{cat("rollback to ", job.release, by), cat("rollback ", site, " ", job.previous), "rollback", {.site = site, .version = job.previous}};
+    return Undo{cat("rollback to ", job.release, by), cat("rollback ", site, " ", job.previous),
+        "rollback", {.site = site, .version = job.previous}};
   case control::JobKind::stop:
     return Undo{cat("stop", by), cat("start ", site), "start", {.site = site}};
   case control::JobKind::start:
     return Undo{cat("start", by), cat("stop ", site), "stop", {.site = site}};
   default: break;
   }
-  return fail(Code::conflict, cat("the last change is a ", name(job.kind), by, ", and that cannot be taken back"));
+  return fail(Code::conflict,
+      cat("the last change is a ", name(job.kind), by, ", and that cannot be taken back"));
 }
 
 bool changed_something(const control::Job& job) {
@@ -62,7 +69,8 @@ bool changed_something(const control::Job& job) {
 }
 
 Result<Undo> find_undo(Call& call, const std::string& site) {
-  const auto list = TRY(control::read_answer<control::SiteList>(TRY(ask(call.paths, {.verb = "sites"}))));
+  const auto list =
+      TRY(control::read_answer<control::SiteList>(TRY(ask(call.paths, {.verb = "sites"}))));
   const auto here = std::ranges::find(list.sites, site, &control::SiteStatus::site);
   if (here != list.sites.end())
     if (auto switched = undo_of(*here))
@@ -71,7 +79,8 @@ Result<Undo> find_undo(Call& call, const std::string& site) {
       TRY(ask(call.paths, {.verb = "jobs", .args = {.site = site, .limit = 100}}))));
   const auto last = std::ranges::find_if(jobs.jobs, changed_something);
   if (last == jobs.jobs.end())
-    return fail(Code::not_found, cat("nothing was changed at '", site, "' that could be taken back"));
+    return fail(
+        Code::not_found, cat("nothing was changed at '", site, "' that could be taken back"));
   return undo_of(site, *last, os::real_clock().wall_ms());
 }
 
@@ -81,13 +90,15 @@ Result<void> run(Call& call) {
   if (!call.args.has("yes")) {
     call.terminal.print_status(cat("last change  ", printable(undo.change, 300)));
     call.terminal.print_status(cat("undo         chillboxctl ", undo.command));
-    const std::string answer = TRY(ask_line("Do it? [y/N]", "asking before something is taken back", "use --yes"));
+    const std::string answer =
+        TRY(ask_line("Do it? [y/N]", "asking before something is taken back", "use --yes"));
     if (const auto word = trim(answer); word != "y" && word != "Y" && word != "yes")
       return fail(Code::failure, "nothing was changed");
   }
   if (undo.is_job)
     return run_job_verb(call, undo.verb, undo.args);
-  const std::string text = TRY(ask(call.paths, {.verb = undo.verb, .args = undo.args}, &call.error_data));
+  const std::string text =
+      TRY(ask(call.paths, {.verb = undo.verb, .args = undo.args}, &call.error_data));
   call.terminal.print(call.terminal.json() ? text : cat("done: chillboxctl ", undo.command));
   return {};
 }

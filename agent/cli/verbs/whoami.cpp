@@ -33,8 +33,9 @@ Result<void> run(Call& call) {
     return {};
   }
   call.terminal.print(cat(call.terminal.out(Style::bold, person.name), "  key ", person.id, "  ",
-      person.unlocked ? cat("in the agent for ", format_duration(std::chrono::seconds(agent->left_s)))
-                      : "locked: its passphrase is asked for at the next signature"));
+      person.unlocked
+          ? cat("in the agent for ", format_duration(std::chrono::seconds(agent->left_s)))
+          : "locked: its passphrase is asked for at the next signature"));
   for (const auto& host : person.hosts)
     call.terminal.print(cat(host.name, ": ", host.role.empty() ? "not known" : host.role));
   if (person.hosts.empty())
