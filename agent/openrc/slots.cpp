@@ -4,6 +4,7 @@
 #include "openrc/cgroup.hpp"
 #include "openrc/restarts.hpp"
 #include "openrc/spec.hpp"
+#include "openrc/supervise.hpp"
 
 #include <algorithm>
 #include <set>
@@ -24,20 +25,6 @@ std::string pid_file(const os::Paths& paths, const std::string& name) {
 
 std::string init_script(const os::Paths& paths, const std::string& name) {
   return cat(paths.init_d(), "/", name);
-}
-
-// A command line in /proc, its words separated by NUL. The service's own name in it is what
-// distinguishes a supervisor from another process that got its number meanwhile (faults 110).
-bool supervisor_lives(os::Disk& disk, const os::Paths& paths, const std::string& name) {
-  const auto pid = disk.read(pid_file(paths, name), 64);
-  const auto number = pid ? parse_u64(trim(*pid)) : std::nullopt;
-  if (!number)
-    return false;
-  const auto line = disk.read(cat(paths.root, "/proc/", *number, "/cmdline"), 64 * 1024);
-  if (!line)
-    return false;
-  const auto words = split(*line, '\0');
-  return words[0].ends_with("supervise-daemon") && std::ranges::find(words, name) != words.end();
 }
 
 // The last line that OpenRC said, without its " * ".
@@ -135,15 +122,35 @@ Result<void> Slots::start(const SlotSpec& spec) {
   if (link.value_or("") != "chillbox-service")
     TRY(m_disk.set_link("chillbox-service", init_script(m_paths, name)));
 
-  const auto exit =
-      TRY_IN(cat("start ", name), run_script(m_runner, m_paths, name, "start", os::Millis{30'000}));
+  const Supervise directly({m_disk, m_runner, m_clock, m_paths}, name);
+  const std::string group = directly.group();
+  const auto exit = TRY_IN(cat("start ", name),
+      group.empty() ? run_script(m_runner, m_paths, name, "start", os::Millis{30'000})
+                    : directly.start(spec, group));
   if (!exit.ok())
     return fail(Code::failure, cat("start ", name, ": ", reason_of(exit)));
   // The first process of supervise-daemon ends before the one that stays has written its pid file:
-  // until then it looks as if it had crashed.
+  // until then it looks as if it had crashed. That takes less than a look at every millisecond is
+  // worth an inotify for.
   const auto deadline = m_clock.mono() + k_supervisor_wait;
   while (!supervisor_lives(m_disk, m_paths, name) && m_clock.mono() < deadline)
     m_clock.sleep(os::Millis{1});
+  return {};
+}
+
+// Whatever OpenRC says: nothing of it runs any more afterwards, and OpenRC thinks so, too.
+Result<void> Slots::end(
+    const std::string& name, os::Millis most, const std::function<bool()>& meanwhile) {
+  const Supervise directly({m_disk, m_runner, m_clock, m_paths}, name);
+  if (!directly.group().empty()) {
+    const auto stopped = directly.stop(most, meanwhile);
+    TRY(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
+    return directly.forget();
+  }
+  const auto exit = run_script(m_runner, m_paths, name, "stop", most, meanwhile);
+  TRY(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
+  if (!exit || !exit->ok() || TRY(state(TRY(SlotName::parse(name)))) != SlotState::stopped)
+    TRY(run_script(m_runner, m_paths, name, "zap", os::Millis{10'000}));
   return {};
 }
 
@@ -169,12 +176,7 @@ Result<void> Slots::stop(
         static_cast<void>(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{1'000}));
       return false;
     };
-    const auto exit =
-        run_script(m_runner, m_paths, name, "stop", grace + os::Millis{15'000}, kill_when_over);
-    TRY_IN(cat("stop ", name), kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
-    // Whatever it said: nothing of it runs any more, so OpenRC shall think so too.
-    if (!exit || !exit->ok() || TRY(state(slot)) != SlotState::stopped)
-      TRY_IN(cat("stop ", name), run_script(m_runner, m_paths, name, "zap", os::Millis{10'000}));
+    TRY_IN(cat("stop ", name), end(name, grace + os::Millis{15'000}, kill_when_over));
   } else {
     TRY_IN(cat("stop ", name), kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
   }

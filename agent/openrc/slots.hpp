@@ -101,6 +101,8 @@ public:
   std::vector<SlotName> all();
 
 private:
+  Result<void> end(
+      const std::string& name, os::Millis most, const std::function<bool()>& meanwhile);
   os::Disk& m_disk;
   os::Runner& m_runner;
   os::Clock& m_clock;

@@ -1,5 +1,6 @@
 #include "os/files.hpp"
 
+#include "base/unsynced.hpp"
 #include "base/encoding.hpp"
 #include "base/text.hpp"
 
@@ -77,12 +78,14 @@ Result<Fd> open_directory(const std::string& path) {
 }
 
 Result<void> sync_file(int fd, const std::string& path) {
-  if (::fsync(fd) != 0)
+  if (!Unsynced::active() && ::fsync(fd) != 0)
     return fail_io("sync", path, errno);
   return {};
 }
 
 Result<void> sync_directory(const std::string& path) {
+  if (Unsynced::active())
+    return {};
   const Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd)
     return fail_io("open directory", path, errno);
@@ -90,7 +93,7 @@ Result<void> sync_directory(const std::string& path) {
 }
 
 Result<void> sync_filesystem(int fd, const std::string& path) {
-  if (::syncfs(fd) != 0)
+  if (!Unsynced::active() && ::syncfs(fd) != 0)
     return fail_io("sync", path, errno);
   return {};
 }

@@ -200,7 +200,14 @@ private:
     if (m_command.contained)
       m_group = TRY_IN(cat("run ", printable(m_plan.program)),
           ControlGroup::make(m_command.group, m_command.limits));
-    m_plan.group_procs = m_group.procs();
+    Fd joined; // until the child has its own copy
+    if (!m_command.join_group.empty()) {
+      const std::string procs = m_command.join_group + "/cgroup.procs";
+      joined = Fd(::open(procs.c_str(), O_WRONLY | O_CLOEXEC));
+      if (!joined)
+        return fail_errno(cat("open ", procs), errno);
+    }
+    m_plan.group_procs = joined ? joined.get() : m_group.procs();
     m_child = TRY(spawn(m_plan));
     return {};
   }

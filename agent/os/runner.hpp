@@ -47,6 +47,7 @@ struct Command {
   bool contained = false;
   Limits limits;           // those of all its processes together need `contained`
   std::string group;       // name of its control group; "": one is made up
+  std::string join_group;  // the path of a control group that exists: it begins in there
   bool no_network = false; // an empty network namespace of its own
   bool no_new_privs = true;
   bool leaves_daemon =

@@ -13,6 +13,7 @@
 #include "rollout/stop_first.hpp"
 
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 #include "openrc/secret_variables.hpp"
 #include "os/job_user.hpp"
 
@@ -85,9 +86,14 @@ public:
         m_cache(cache_dir(r.host, r.release.site, r.release_dir())), m_built(build_dir(r, p)),
         m_work(top_of(r) + "/.work"), m_layers(m_work + "/layers") {}
 
+  // Not synced but for what goes to the cache: the tree is, as a whole, once all is in it.
   Result<void> go() {
-    TRY(run());
+    {
+      const Unsynced later;
+      TRY(run());
+    }
     TRY(adopt_layers());
+    const Unsynced later;
     TRY(m_r.host.disk.remove_tree(m_work));
     TRY(check_links());
     return link_data();
@@ -233,6 +239,7 @@ Result<void> build_all(JobContext& r) {
       r.info(cat("builds '", p.service.name.str(), "'")); // the first time takes long
       TRY_IN(cat("service '", p.service.name.str(), "'"), Build(r, p, layers).go());
     }
+  const Unsynced later;
   return r.host.disk.make_dir(top_of(r), k_traverse, root_and(r.release.user));
 }
 
@@ -290,9 +297,16 @@ std::optional<std::string> published_problem(HostContext& host, const std::strin
 
 Result<void> build_tree(JobContext& r) {
   TRY(build_all(r));
-  TRY(publish(r));
+  {
+    const Unsynced later;
+    TRY(publish(r));
+  }
+  // The one sync of install and build: the file system, so names, bytes and modes.
   r.release.row.digest = TRY(r.host.disk.freeze_tree(r.release_dir(), root_and(r.release.user)));
-  TRY(r.host.store.put_release(r.release.row));
+  {
+    const Unsynced later; // without it the release is one that was not built to its end
+    TRY(r.host.store.put_release(r.release.row));
+  }
   if (r.host.disk.exists(r.release_dir() + "/nginx/templates"))
     TRY(make_legacy_links(r.host, r.release));
   return link_immutable(r.host, r.job.site); // before the first page that names them is answered

@@ -7,6 +7,7 @@
 #include "rollout/tmpfs_release.hpp"
 
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 #include "os/root_owned.hpp"
 
 namespace chillbox::rollout {
@@ -88,8 +89,12 @@ namespace {
 // paths.
 Result<Next> run_install(JobContext& r) {
   r.release.user = TRY(site_user(r.host, r.job.site));
-  TRY(make_directories(r));
-  const uint64_t number = TRY(r.host.store.next_release_number(r.job.site));
+  uint64_t number;
+  {
+    const Unsynced later; // until the release's row, below
+    TRY(make_directories(r));
+    number = TRY(r.host.store.next_release_number(r.job.site));
+  }
   r.release.row.id = cat(r.release.site.version->str(), "-", number);
   r.release.row.version = r.release.site.version->str();
   r.release.row.serial = r.verified->statement.serial;
@@ -101,9 +106,13 @@ Result<Next> run_install(JobContext& r) {
   if (const auto set = TRY(r.host.store.secret_set(r.job.site)))
     r.release.row.secrets = set->sha256;
   r.job.release = r.release.row.id;
-  TRY(r.host.store.update_job(
-      r.job)); // first, so that after a crash nobody has to guess whose the row is
+  {
+    const Unsynced later; // the row makes it durable with itself
+    TRY(r.host.store.update_job(
+        r.job)); // first, so that after a crash nobody has to guess whose the row is
+  }
   TRY(r.host.store.put_release(r.release.row));
+  const Unsynced later; // build() ends with a sync of all of it, before anything depends on it
   TRY(put_tree(r));
   return Next::proceed;
 }

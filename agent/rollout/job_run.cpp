@@ -11,6 +11,7 @@
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -20,8 +21,10 @@ namespace chillbox::rollout {
 
 using store::EventKind;
 
-// The job's row and the events that wait for it go to the store together: one transaction, one
-// sync, for the end of a step and the beginning of the next.
+// The job's row and the events that wait for it go to the store together: one transaction for the
+// end of a step and the beginning of the next. Most are not synced themselves: after a power cut
+// the store may know an earlier step, and all that later ones changed is either in the release,
+// whose row was made durable before, or mended by what the store says is live.
 class Journal {
 public:
   explicit Journal(JobContext& r) : m_r(r) {}
@@ -30,9 +33,13 @@ public:
       return;
     m_pending.push_back({0, m_r.host.clock.wall_ms(), m_r.job.step, kind, printable(text, 2000)});
     if (m_pending.size() >= 100)
-      (void)write();
+      (void)write(false);
   }
-  Result<void> write() {
+  // on_disk: the record itself, not only its place before the next transaction.
+  Result<void> write(bool on_disk = true) {
+    std::optional<Unsynced> later;
+    if (!on_disk)
+      later.emplace();
     TRY(m_r.host.store.record(m_r.job, m_pending));
     m_pending.clear();
     m_r.host.changed(m_r.job.id);
@@ -214,7 +221,7 @@ bool take_step(JobContext& r, Steps steps, size_t i, bool quiet) {
   r.job.step = std::string(steps[i]->name);
   if (!quiet)
     r.journal->event(EventKind::begin, "");
-  if (auto written = r.journal->write(); !written) {
+  if (auto written = r.journal->write(steps[i]->recorded_first); !written) {
     give_up(r, steps, i, std::move(written).error());
     return false;
   }

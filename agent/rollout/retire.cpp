@@ -10,6 +10,7 @@
 #include "secrets/load.hpp"
 
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 #include "cron/task.hpp"
 #include "os/root_owned.hpp"
 
@@ -44,6 +45,7 @@ void retire_old_slot(JobContext& r) {
     any = any || (name.site == r.job.site && name.slot == idle && !is_redis(name));
   if (any) {
     drain(r, idle);
+    const Unsynced later; // a boot stops what is in the other slot, which removes its files again
     r.control.turn().retires();
     if (auto stopped = stop_slots(r.host, r.job.site, idle, [&r] { return r.control.hurried(); });
         !stopped)
@@ -113,6 +115,6 @@ Result<Next> run_remove(JobContext& r) {
 } // namespace
 
 extern const Step k_retire{.name = "retire", .run = run_retire, .phase = Step::Phase::after_commit};
-extern const Step k_remove{.name = "remove", .run = run_remove, .ends_watch = true};
+extern const Step k_remove{.name = "remove", .run = run_remove, .ends_watch = true, .recorded_first = true};
 
 } // namespace chillbox::rollout

@@ -179,11 +179,13 @@ void undo_replace_secrets(JobContext& r) {
 extern const Step k_restore_secrets{.name = "restore-secrets",
     .run = run_restore_secrets,
     .undo = undo_restore_secrets,
+    .recorded_first = true,
     .checks_signers = false, // it may choose another set
     .old_name = "restage"};
 extern const Step k_replace_secrets{.name = "replace-secrets",
     .run = run_replace_secrets,
     .undo = undo_replace_secrets,
+    .recorded_first = true,
     .old_name = "exchange"};
 
 } // namespace chillbox::rollout

@@ -11,6 +11,7 @@
 #include "rollout/trust.hpp"
 
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 #include "os/port.hpp"
 
 #include <unistd.h>
@@ -207,6 +208,8 @@ Result<void> clear_slot(JobContext& r) {
 }
 
 Result<Next> run_start(JobContext& r) {
+  // After a power cut nothing of it runs, and what is started then writes these files again.
+  const Unsynced later;
   if (r.release.row.slot == Slot::none)
     r.release.row.slot = other_slot(r.old ? r.old->slot : Slot::none);
   const bool other = !r.old || r.release.row.slot != r.old->slot;
@@ -304,6 +307,6 @@ Result<Next> run_stop(JobContext& r) {
 
 extern const Step k_start{.name = "start", .run = run_start, .undo = undo_start};
 extern const Step k_check{.name = "check", .run = run_check};
-extern const Step k_stop{.name = "stop", .run = run_stop, .ends_watch = true};
+extern const Step k_stop{.name = "stop", .run = run_stop, .ends_watch = true, .recorded_first = true};
 
 } // namespace chillbox::rollout

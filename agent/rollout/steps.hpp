@@ -33,6 +33,8 @@ struct Step {
   bool touches_site = true; // its slots, links or secrets; else it may run next to a watch
   bool ends_watch =
       false; // of the live release: this job's copies are healthy, or it ends them all
+  bool recorded_first = false; // on disk before it begins: a power cut in it is not mended by what
+                               // the store says is live; else a crash alone must find the record
   bool checks_signers = true;     // of what is to run, before the step (permit.hpp)
   std::string_view old_name = {}; // as earlier versions recorded it
   bool is(std::string_view recorded) const;

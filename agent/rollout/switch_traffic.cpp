@@ -11,6 +11,7 @@
 #include "rollout/watch.hpp"
 
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 
 #include <algorithm>
 
@@ -139,6 +140,7 @@ store::ReleaseState state_at_switch(const JobContext& r) {
 Result<Next> run_switch(JobContext& r) {
   if (r.control.cancelled())
     return fail(Code::interrupted, "cancelled before the switch");
+  std::optional<Unsynced> later(std::in_place); // commit_live makes it durable with itself
   TRY(r.host.store.claim_hosts(r.job.site, r.release.site.domains));
   TRY(set_sealed_flag(r.host, r.job.site,
       !missing_secrets(r.host, r.release.site).empty())); // of a site that is only started
@@ -146,6 +148,7 @@ Result<Next> run_switch(JobContext& r) {
     r.row.stopped = false;
     TRY(r.host.store.put_site(r.row));
   }
+  later.reset();
   r.release.row.state = state_at_switch(r);
   if (r.job.kind !=
       store::JobKind::start) // that starts what was live, with all that is known of it

@@ -252,6 +252,7 @@ Result<std::string> Store::announced_by(const std::string& sha256) {
 Result<void> Store::update_job(const Job& job) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
+  const Relaxed relaxed(db);
   Txn txn = TRY(Txn::begin(db));
   TRY(write_job(db, job));
   return txn.commit();
@@ -260,6 +261,7 @@ Result<void> Store::update_job(const Job& job) {
 Result<void> Store::record(const Job& job, const std::vector<JobEvent>& events) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
+  const Relaxed relaxed(db);
   Txn txn = TRY(Txn::begin(db));
   TRY(write_job(db, job));
   for (const JobEvent& event : events)

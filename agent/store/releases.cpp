@@ -121,6 +121,7 @@ Result<void> raise(Db& db, const SiteName& site, std::string_view what, uint64_t
 
 Result<uint64_t> Store::next_number(const SiteName& site, const std::string& what) {
   const std::scoped_lock lock(m_state->mutex);
+  const Relaxed relaxed(m_state->db);
   const auto number = TRY(m_state->db.one<uint64_t>(
       "INSERT INTO counters VALUES(?1, ?2, 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
       [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str(), what));
@@ -129,6 +130,7 @@ Result<uint64_t> Store::next_number(const SiteName& site, const std::string& wha
 
 Result<void> Store::put_release(const Release& release) {
   const std::scoped_lock lock(m_state->mutex);
+  const Relaxed relaxed(m_state->db);
   return write_release(m_state->db, release);
 }
 
@@ -204,6 +206,7 @@ uint64_t Store::sites_changed() const {
 
 Result<void> Store::put_site(const SiteRow& row) {
   const std::scoped_lock lock(m_state->mutex);
+  const Relaxed relaxed(m_state->db);
   ++m_state->sites_changed;
   return write_site(m_state->db, row);
 }
@@ -270,6 +273,7 @@ constexpr Sql k_owner =
 Result<void> Store::claim_hosts(const SiteName& site, const std::vector<std::string>& hosts) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
+  const Relaxed relaxed(db);
   Txn txn = TRY(Txn::begin(db));
   TRY(db.run("DELETE FROM hosts WHERE site = ?1", site.str()));
   for (const std::string& host : hosts) {

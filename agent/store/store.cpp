@@ -1,10 +1,22 @@
 #include "store/store.hpp"
 
 #include "base/encoding.hpp"
+#include "base/unsynced.hpp"
 #include "store/schema.hpp"
 #include "store/store_internal.hpp"
 
 namespace chillbox::store {
+
+// A pragma acts when it is compiled, so it is no statement that is kept.
+Relaxed::Relaxed(Db& db) : m_db(Unsynced::active() ? &db : nullptr) {
+  if (m_db != nullptr && !m_db->script("PRAGMA synchronous = NORMAL"))
+    m_db = nullptr;
+}
+
+Relaxed::~Relaxed() {
+  if (m_db != nullptr)
+    (void)m_db->script("PRAGMA synchronous = FULL");
+}
 
 Store::Store(std::unique_ptr<State> state) : m_state(std::move(state)) {}
 Store::Store(Store&&) noexcept = default;

@@ -45,6 +45,19 @@ inline constexpr int64_t k_audit_kept = 100'000;
 // They go in lots of this size: one lot touches fewer pages than so many single rows.
 inline constexpr int64_t k_lot = 1'000;
 
+// While one is alive, in a thread that has an Unsynced, transactions are not synced: they are in the
+// log, in their order, and on disk with the next one that is. Without one it does nothing.
+class Relaxed {
+public:
+  explicit Relaxed(Db& db);
+  Relaxed(const Relaxed&) = delete;
+  Relaxed& operator=(const Relaxed&) = delete;
+  ~Relaxed();
+
+private:
+  Db* m_db;
+};
+
 Result<SiteName> site_in(const Db& db, const Stmt& stmt, int column); // corrupt when it is none
 
 // Within a transaction of the caller.

@@ -47,7 +47,12 @@ struct RealHost {
   pid_t number(const std::string& file) const {
     return static_cast<pid_t>(std::stol("0" + get(file)));
   }
-  pid_t child() const { return number("/run/openrc/options/" + name.str() + "/child_pid"); }
+  // The child itself writes it, after the start: 0 would mean all of our own group to kill(2).
+  pid_t child() const {
+    const std::string file = "/run/openrc/options/" + name.str() + "/child_pid";
+    REQUIRE(within(os::Millis{5'000}, [&] { return number(file) > 0; }));
+    return number(file);
+  }
   pid_t supervisor() const { return number("/run/supervise-" + name.str() + ".pid"); }
 
   template <class Condition> bool within(os::Millis limit, Condition condition) const {
@@ -58,6 +63,57 @@ struct RealHost {
     return false;
   }
 };
+
+// As chillboxd is when OpenRC started it: then a slot starts and stops without openrc-run.
+class InDaemonsGroup {
+public:
+  explicit InDaemonsGroup(const RealHost& like) {
+    const auto groups = cgroups_of(os::real_disk(), like.paths, like.name.str());
+    REQUIRE(groups.size() == 1);
+    m_root = groups[0].substr(0, groups[0].rfind('/'));
+    m_group = groups[0].substr(0, groups[0].size() - like.name.str().size()) + "chillboxd";
+    ::mkdir(m_group.c_str(), 0755);
+    put(m_group + "/cgroup.procs", "0");
+  }
+  InDaemonsGroup(const InDaemonsGroup&) = delete;
+  InDaemonsGroup& operator=(const InDaemonsGroup&) = delete;
+  ~InDaemonsGroup() { put(m_root + "/cgroup.procs", "0"); }
+
+private:
+  std::string m_root, m_group;
+};
+
+// What OpenRC knows of a service, without numbers of processes and times.
+std::string known_of(const RealHost& host, bool running = true) {
+  if (running)
+    host.child();
+  const std::string name = host.name.str();
+  std::string all;
+  for (const char* state : {"started", "starting", "stopping", "failed", "exclusive"})
+    if (const auto link = fs::path("/run/openrc") / state / name; fs::is_symlink(link))
+      all += cat(state, " ", fs::read_symlink(link).string(), "\n");
+    else if (fs::exists(link))
+      all += cat(state, "\n");
+  for (const char* dir : {"options", "daemons"})
+    for (const auto& file : os::real_disk().list(cat("/run/openrc/", dir, "/", name)).value())
+      all += cat(dir, "/", file, " ",
+          file == "child_pid" || file == "start_time"
+              ? ""
+              : get(cat("/run/openrc/", dir, "/", name, "/", file)),
+          "\n");
+  for (const auto& group : cgroups_of(os::real_disk(), os::Paths{}, name))
+    all += group + "\n" + get(group + "/pids.max");
+  return all + get("/proc/" + std::to_string(std::stol("0" + get("/run/supervise-" + name + ".pid"))) + "/cmdline");
+}
+
+int rc_service(const std::string& name, const char* verb) {
+  os::Command c;
+  c.argv = {"rc-service", name, verb};
+  c.no_new_privs = false;
+  c.leaves_daemon = true;
+  const auto exit = os::real_runner().run(c);
+  return exit ? exit->code : -1;
+}
 
 template <class T> void must(const Result<T>& result) {
   if (!result)
@@ -86,6 +142,50 @@ TEST_CASE("box: a slot starts and stops in a cgroup of its own; how long it take
       static_cast<long long>(start.count()), static_cast<long long>(stop.count()));
   CHECK(start < os::Millis{2'000}); // no benchmark: only that nothing in it waits for seconds
   CHECK(stop < os::Millis{2'000});
+}
+
+TEST_CASE("box: a slot that starts without openrc-run is to OpenRC what its script makes, and either stops the other's", "[.box]") {
+  RealHost host("chillbox.blog.web.a");
+  auto spec = host.shell("exec sleep 1000");
+  spec.limits.tasks_max = 50;
+  must(host.slots.start(spec));
+  const std::string by_script = known_of(host);
+  CHECK(by_script.find("started ") != std::string::npos);
+  const InDaemonsGroup daemon(host);
+  must(host.slots.stop(host.name, os::Millis{5'000})); // that of the script, without it
+  CHECK(known_of(host, false).empty());
+  CHECK(host.inside().empty());
+  const auto begun = Time::now();
+  must(host.slots.start(spec));
+  std::printf("# slot start without openrc-run %lld ms\n", static_cast<long long>(since(begun).count()));
+  CHECK(known_of(host) == by_script);
+  CHECK(host.inside().size() == 2);
+  CHECK(host.slots.state(host.name).value() == SlotState::started);
+  CHECK(rc_service(host.name.str(), "status") == 0);
+  const pid_t child = host.child();
+  CHECK(rc_service(host.name.str(), "stop") == 0); // the other way round
+  CHECK(::kill(child, 0) != 0);
+  CHECK(host.slots.state(host.name).value() == SlotState::stopped);
+}
+
+TEST_CASE("box: without openrc-run a service that ignores TERM is gone after the grace, and a supervisor's death is mended", "[.box]") {
+  RealHost host("chillbox.blog.web.b");
+  must(host.slots.start(host.shell("trap '' TERM; while :; do sleep 1; done")));
+  const InDaemonsGroup daemon(host);
+  const auto begun = Time::now();
+  must(host.slots.stop(host.name, os::Millis{500}));
+  CHECK(since(begun) < os::Millis{3'000});
+  CHECK(known_of(host, false).empty());
+  must(host.slots.start(host.shell("exec sleep 1000")));
+  const pid_t orphan = host.child();
+  ::kill(host.supervisor(), SIGKILL);
+  REQUIRE(host.within(os::Millis{2'000},
+      [&] { return host.slots.state(host.name).value() == SlotState::crashed; }));
+  must(host.slots.start(host.shell("exec sleep 1000")));
+  CHECK(::kill(orphan, 0) != 0);
+  CHECK(host.slots.state(host.name).value() == SlotState::started);
+  must(host.slots.stop(host.name, os::Millis{500}));
+  CHECK(host.inside().empty());
 }
 
 TEST_CASE("box: [fault-111][fault-112] a service that ignores TERM and hides a child is gone after the grace", "[.box]") {

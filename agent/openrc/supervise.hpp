@@ -1,0 +1,56 @@
+// What /etc/init.d/NAME start and stop do for a slot, without their shells (each of them starts ten
+// programs, 27 to 80 ms): the control group, its limits, supervise-daemon with the same words, and
+// the files in /run/openrc by which rc-status and rc-service say and do the same afterwards. The
+// lock of openrc-run is held meanwhile, so that neither disturbs the other.
+//
+// Only where all that openrc-run would do is known: chillboxd is itself in a group that OpenRC made
+// (a slot's lies next to it), the script is the shipped one, /etc/conf.d/chillbox sets nothing, and
+// rc.conf nothing that concerns a service. Else Slots runs the script. For this room only.
+#pragma once
+
+#include "base/fd.hpp"
+#include "openrc/slots.hpp"
+
+#include <string_view>
+
+namespace chillbox::openrc {
+
+// Of the shipped init script what is no comment. tests/openrc/supervise_test.cpp compares them.
+extern const std::string_view k_shipped_script;
+// Without comments and blank lines.
+std::string settings_in(std::string_view shell_text);
+// Nothing in it changes how a service is started or stopped, which includes what is no plain
+// setting.
+bool leaves_services_alone(std::string_view rc_conf);
+
+struct Seams {
+  os::Disk& disk;
+  os::Runner& runner;
+  os::Clock& clock;
+  const os::Paths& paths;
+};
+
+// Does the supervisor of the service run?
+bool supervisor_lives(os::Disk& disk, const os::Paths& paths, const std::string& name);
+
+class Supervise {
+public:
+  Supervise(Seams seams, std::string name) : m_s(seams), m_name(std::move(name)) {}
+  // The group for the slot, whether it exists or not; "": the script is run instead.
+  std::string group() const;
+  // Of a slot that is stopped. busy: openrc-run is at it.
+  Result<os::Exit> start(const SlotSpec& spec, const std::string& group) const;
+  // TERM to the supervisor, which ends the program; returns when it has ended, or after `most`.
+  // `meanwhile` is called at least every 200 ms.
+  Result<void> stop(os::Millis most, const std::function<bool()>& meanwhile) const;
+  // OpenRC knows nothing of it any more.
+  Result<void> forget() const;
+
+private:
+  Result<Fd> lock() const;
+  std::string in_openrc(std::string_view what) const;
+  Seams m_s;
+  std::string m_name;
+};
+
+} // namespace chillbox::openrc
