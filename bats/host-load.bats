@@ -7,7 +7,7 @@
 load helpers/box
 load helpers/host
 
-CONNECTIONS=4 # of each of the two visitors: with keep-alive and without
+CONNECTIONS=${CONNECTIONS:-4} # of each of the two visitors: with keep-alive and without
 
 setup_file() {
     host_possible || return 0
@@ -95,4 +95,47 @@ answered() { in_box sh -c 'cat /var/log/nginx/hello/access.log*' | awk '{split($
     # Whoever has a connection open when its worker ends may lose one request on it, and nobody else does.
     [ "$ours" -le $((TEXTS * CONNECTIONS)) ]
     [ "$without" -eq 0 ]
+}
+
+tcp_release() { # VERSION
+    rm -rf "$LAPTOP/hello"
+    mkdir -p "$LAPTOP/hello/web"
+    jq -n --arg version "$1" '{name: "Hello", server_name: "hello.example", version: $version, watch: "0s",
+        services: [{name: "web", lang: "binary", "run-cmd": "./serve", health: {path: "/up", interval: "100ms", deadline: "20s"}}]}' >"$LAPTOP/hello/hello.site.json"
+    cat >"$LAPTOP/hello/web/serve" <<'PY'
+#!/usr/bin/python3 -ISB
+import http.server, os
+class Page(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"up\n")
+    def log_message(self, *words):
+        pass
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 1024
+Server(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forever()
+PY
+    chmod 0755 "$LAPTOP/hello/web/serve"
+    send "$(pack)"
+}
+workers() { in_box sh -c "pgrep -f 'nginx: worker' | sort | tr '\n' ' '"; }
+
+@test "a service on TCP: no reload, no broken connection and no failed request across redeploys and rollbacks" {
+    tcp_release 2.0.0 # from unix sockets: a new text
+    tcp_release 2.0.1
+    before=$(workers)
+    open_doors
+    for ((n = 1; n <= ${TCP:-3}; ++n)); do
+        tcp_release "2.1.$n"
+        [ "$n" -gt "$BACK" ] || ctl rollback hello
+    done
+    close_doors
+    printf '# TCP: %s redeploys, %s rollbacks; %s requests with keep-alive: %s failed, longest %s ms; %s without: %s failed, longest %s ms\n' "${TCP:-3}" "$BACK" \
+        "$(requests "$LAPTOP/keep")" "$(failed keep)" "$(stall "$LAPTOP/keep")" "$(requests "$LAPTOP/close")" "$(failed close)" "$(stall "$LAPTOP/close")" >&3
+    [ "$(workers)" = "$before" ]
+    [ "$(failed keep)" -eq 0 ]
+    [ "$(failed close)" -eq 0 ]
 }

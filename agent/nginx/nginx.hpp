@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <array>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -39,10 +40,16 @@ struct Upstream {
   bool hashed = false; // its files are under /immutable/ only
   std::string
       socket; // "/run/chillbox/live/SITE/SERVICE.sock"; "" when it listens on TCP or not at all
-  uint16_t port = 0;      // TCP, of the live slot
+  uint16_t port = 0;      // TCP, of the release's slot
+  // TCP, of slots a and b: the one whose flag exists has the visitors (slot_flag). 0: not known,
+  // then only `port` is in the text, and a switch is a reload.
+  std::array<uint16_t, 2> slot_ports{};
   std::string files = {}; // relative to the release: what NGINX itself serves of it; "" nothing
   config::Web web = {};
 };
+
+// Of a service that listens on TCP: its file exists while slot b has the visitors.
+std::string slot_flag(const os::Paths& paths, const SiteName& site, const std::string& service);
 
 struct SiteInput {
   const config::Site* site;

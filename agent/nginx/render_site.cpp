@@ -61,10 +61,12 @@ public:
   std::string upstreams() const {
     std::string out;
     for (const auto& u : m_in.upstreams)
-      if (serves_requests(u))
-        out += cat("upstream ", upstream_name(m_in, u), " { server ",
-            u.socket.empty() ? cat("127.0.0.1:", u.port) : cat("unix:", u.socket), " max_fails=0; ",
-            upstream_include(m_in.paths), " }\n");
+      if (chooses_slot(m_in, u))
+        for (const size_t slot : {0, 1})
+          out += upstream(slot_upstream(m_in, u, slot), cat("127.0.0.1:", u.slot_ports[slot]));
+      else if (serves_requests(u))
+        out += upstream(upstream_name(m_in, u),
+            u.socket.empty() ? cat("127.0.0.1:", u.port) : cat("unix:", u.socket));
     return out;
   }
 
@@ -94,6 +96,11 @@ public:
   }
 
 private:
+  std::string upstream(const std::string& name, const std::string& server) const {
+    return cat("upstream ", name, " { server ", server, " max_fails=0; ",
+        upstream_include(m_in.paths), " }\n");
+  }
+
   bool is_served(const std::string& name) const {
     return name == m_site.server_name ||
         std::ranges::find(m_site.aliases, name) != m_site.aliases.end();
@@ -144,7 +151,7 @@ private:
     return cat("\nserver {\n", begin(id), tls_redirect("  ", m_host), "  server_name ", names,
         ";\n  server_tokens off;\n", logs(), answers_directive("  ", m_in.paths, m_site.slug),
         k_limits, k_types, site_types("  "), k_gzip, security_headers("  "),
-        "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "), "\n",
+        "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "), "\n", slot_choice(m_in),
         challenge_location(m_host, m_in.paths), locations(m_in), maintenance_location(m_in),
         unavailable_location(m_in), too_large_location(), "}\n");
   }
@@ -188,6 +195,10 @@ std::string answers_dir(const os::Paths& paths) {
 }
 std::string maintenance_flag(const os::Paths& paths, const SiteName& site) {
   return paths.site(site) + "/maintenance";
+}
+
+std::string slot_flag(const os::Paths& paths, const SiteName& site, const std::string& service) {
+  return cat(paths.live(site), "/", service, ".b");
 }
 
 bool has_maintenance(std::string_view site_text, const os::Paths& paths, const SiteName& site) {

@@ -41,6 +41,11 @@ constexpr std::string_view k_upload_headers =
     "    add_header X-Frame-Options SAMEORIGIN always;\n"
     "    add_header Referrer-Policy strict-origin-when-cross-origin always;\n";
 
+// By its place: a service's name may have what a variable's may not.
+std::string slot_variable(const SiteInput& in, const Upstream& u) {
+  return cat("$chillbox_slot_", &u - in.upstreams.data());
+}
+
 class Locations {
 public:
   explicit Locations(const SiteInput& in)
@@ -94,7 +99,8 @@ private:
 
   std::string proxied(const Upstream& u, const std::string& at) const {
     std::string out = cat("  location ", at, " {\n", m_check, "    proxy_pass http://",
-        upstream_name(m_in, u), ";\n", k_proxy, visitor_headers());
+        chooses_slot(m_in, u) ? slot_variable(m_in, u) : upstream_name(m_in, u), ";\n", k_proxy,
+        visitor_headers());
     const auto ms = u.web.request_timeout.value_or(config::k_request_timeout).count();
     return cat(out, "    proxy_send_timeout ", ms, "ms;\n    proxy_read_timeout ", ms,
         "ms;\n    client_max_body_size ", u.web.body_max, ";\n  }\n");
@@ -146,6 +152,28 @@ private:
 };
 
 } // namespace
+
+bool chooses_slot(const SiteInput& in, const Upstream& u) {
+  return u.socket.empty() && u.slot_ports[0] != 0 && u.slot_ports[1] != 0 &&
+      in.templates.empty() &&
+      lower(in.snippet).find(lower(cat(in.site->slug.str(), "-", u.service.str()))) ==
+      std::string::npos;
+}
+
+std::string slot_upstream(const SiteInput& in, const Upstream& u, size_t slot) {
+  return cat(slot == 0 ? "a." : "b.", upstream_name(in, u));
+}
+
+// For each request, before its location is chosen: one look at a file for each service.
+std::string slot_choice(const SiteInput& in) {
+  std::string out;
+  for (const auto& u : in.upstreams)
+    if (chooses_slot(in, u))
+      out += cat("  set ", slot_variable(in, u), " ", slot_upstream(in, u, 0), ";\n  if (-f ",
+          slot_flag(in.paths, in.site->slug, u.service.str()), ") { set ", slot_variable(in, u), " ",
+          slot_upstream(in, u, 1), "; }\n");
+  return out;
+}
 
 std::string upstream_name(const SiteInput& in, const Upstream& u) {
   return Names(in.site->slug).own_upstream(cat(in.site->slug.str(), "-", u.service.str()));

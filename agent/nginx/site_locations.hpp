@@ -11,6 +11,11 @@ namespace chillbox::nginx {
 // "blog-web.blog.chillbox.invalid"
 std::string upstream_name(const SiteInput& in, const Upstream& u);
 bool serves_requests(const Upstream& u);
+// Both of its slots are in the text, and a flag chooses: of a service on TCP, unless the site's own
+// lines name its upstream.
+bool chooses_slot(const SiteInput& in, const Upstream& u);
+std::string slot_upstream(const SiteInput& in, const Upstream& u, size_t slot); // 0: a, 1: b
+std::string slot_choice(const SiteInput& in); // of the server, before its locations
 std::string locations(const SiteInput& in);
 // "if (-f FLAG) { return 503; }", which every location of a site begins with.
 std::string maintenance_check(const SiteInput& in);

@@ -33,6 +33,7 @@ Result<void> mend_links(JobContext& r) {
           TRY(r.host.disk.read_link(r.host.paths.live_socket(r.job.site, p.service.name.str())));
       right = right && link == slot_socket(r.host, r.release, p);
     }
+  right = right && ports_are_pointed(r.host, r.release);
   return right ? Result<void>{} : point_links(r.host, r.release);
 }
 

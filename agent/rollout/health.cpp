@@ -10,7 +10,7 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr os::Millis k_first_pause{5};
+constexpr os::Millis k_first_pause{2};
 constexpr os::Millis k_patience{10'000}; // with one that says the same, k_same times at least
 constexpr uint32_t k_same = 5;
 constexpr os::Millis k_second_look{300};
@@ -130,13 +130,16 @@ Result<void> check_foreground(const JobContext& r, const PlannedService& p) {
 }
 
 // It is healthy; what it answers may still be of no use to anybody.
-Result<void> tell_first_answer(JobContext& r, const PlannedService& p) {
+Result<void> tell_first_answer(
+    JobContext& r, const PlannedService& p, const os::ProbeAnswer& healthy) {
   std::vector<std::string> paths{p.service.health.path};
   if (is_front(r.release, p) && p.service.health.path != "/")
     paths.emplace_back("/");
   const std::string who = cat("service '", p.service.name.str(), "'");
   for (const auto& path : paths) {
-    const auto answer = ask_service(r.host, r.release, p, path);
+    const auto answer = path == p.service.health.path
+        ? Result<os::ProbeAnswer>(healthy)
+        : ask_service(r.host, r.release, p, path);
     r.info(answer ? cat(who, ": GET ", printable(path, 80), " answered ", answer->status)
                   : cat(who, ": GET ", printable(path, 80), ": ", answer.error().message));
     if (const auto trouble = answer ? answer_trouble(r, p, path, *answer)
@@ -209,7 +212,7 @@ Result<void> wait_healthy(JobContext& r, const PlannedService& p) {
     if (answer && is_good(p, answer->status)) {
       if (++good >= health.count) {
         TRY(check_foreground(r, p));
-        return tell_first_answer(r, p);
+        return tell_first_answer(r, p, *answer);
       }
     } else if (answer) {
       good = 0;
@@ -230,10 +233,11 @@ Result<void> wait_healthy(JobContext& r, const PlannedService& p) {
       return fail(Code::unhealthy,
           cat("service '", p.service.name.str(), "' is not healthy after ", passed.count(),
               " ms (health.deadline): ", last));
-    // An eighth of what it has taken so far: seen late by that much at most, and seldom asked when
-    // it is slow.
+    // The launcher makes a service's socket, where the first request waits until it is answered;
+    // that a program listens on a port is no event. A 32nd of what it has taken so far: seen late
+    // by that much at most, and seldom asked when it is slow.
     r.control.wait(good > 0 ? health.interval
-                            : std::min(std::max(passed / 8, k_first_pause), health.interval));
+                            : std::min(std::max(passed / 32, k_first_pause), health.interval));
   }
 }
 

@@ -7,6 +7,7 @@
 #include "rollout/host_context.hpp"
 #include "rollout/service_kind.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ struct PlannedService {
   config::Service service;
   ServiceKind kind;
   uint16_t port = 0; // in the release's slot, when it listens on TCP
+  std::array<uint16_t, 2> slot_ports{}; // the same in slots a and b
   // Nothing of it runs: NGINX serves its files.
   bool files_only() const { return kind.listens == ServiceKind::Listens::no && !service.worker; }
   bool listens() const { return kind.listens != ServiceKind::Listens::no; }

@@ -63,6 +63,14 @@ bool is_of_slot(HostContext& host, const os::PortHolder& holder, const openrc::S
   });
 }
 
+uint16_t free_port(std::set<uint64_t>& taken) {
+  uint16_t port = k_first_port;
+  while ((taken.contains(port) || os::port_holder(port)) && port < k_last_port)
+    ++port;
+  taken.insert(port);
+  return port;
+}
+
 } // namespace
 
 std::optional<os::PortHolder> stranger_at(
@@ -93,8 +101,8 @@ Result<PortVariables> port_variables(const LoadedRelease& release) {
   return ports;
 }
 
-// One a slot, kept with the site so that they stay the same, unique on the host. Whoever takes the
-// port of a slot that does not run blocks nothing.
+// One a slot, kept with the site so that they stay the same, unique on the host: both are in the
+// NGINX text. Whoever takes the port of a slot that does not run blocks nothing.
 Result<void> choose_ports(
     HostContext& host, store::SiteRow& row, LoadedRelease& release, Ports kept) {
   Json ports = ports_of(row);
@@ -107,18 +115,18 @@ Result<void> choose_ports(
   for (auto& p : release.services) {
     if (!has_port(p))
       continue;
-    const std::string key = cat(p.service.name.str(), ".", letter(release.row.slot));
-    const bool lost = kept == Ports::free_only && ports.contains(key) &&
-        stranger_at(host, ports[key].get<uint16_t>(), {row.site, p.service.name, release.row.slot})
-            .has_value();
-    if (!ports.contains(key) || lost) {
-      uint16_t port = k_first_port;
-      while ((taken.contains(port) || os::port_holder(port)) && port < k_last_port)
-        ++port;
-      taken.insert(port);
-      ports[key] = port;
+    for (const Slot slot : {Slot::a, Slot::b}) {
+      const std::string key = cat(p.service.name.str(), ".", letter(slot));
+      const bool lost = kept == Ports::free_only && slot == release.row.slot &&
+          ports.contains(key) &&
+          stranger_at(host, ports[key].get<uint16_t>(), {row.site, p.service.name, slot})
+              .has_value();
+      if (!ports.contains(key) || lost)
+        ports[key] = free_port(taken);
+      p.slot_ports[slot == Slot::a ? 0 : 1] = ports[key].get<uint16_t>();
+      if (slot == release.row.slot)
+        p.port = ports[key].get<uint16_t>();
     }
-    p.port = ports[key].get<uint16_t>();
   }
   if (ports.size() > 0)
     row.ports = dump(ports);

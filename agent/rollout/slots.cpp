@@ -171,8 +171,8 @@ Result<void> stop_slots(
 }
 
 // Until nobody waits to be accepted by this slot any more. What it accepted it finishes
-// after TERM.
-void drain(JobContext& r, Slot slot) {
+// after TERM. A queue that becomes empty is no event, so it is looked at.
+void drain(JobContext& r, Slot slot, os::Millis without_visitors) {
   const os::Millis begun = r.host.clock.mono();
   const auto names = r.host.slots.all();
   for (;;) {
@@ -184,7 +184,7 @@ void drain(JobContext& r, Slot slot) {
           waiting += os::accept_queue(*port);
       }
     const os::Millis passed = r.host.clock.mono() - begun;
-    if (passed >= k_drain_most || (waiting == 0 && passed >= k_drain_least))
+    if (passed >= k_drain_most || (waiting == 0 && passed + without_visitors >= k_drain_least))
       return;
     r.control.wait(k_drain_pause);
   }
@@ -200,8 +200,11 @@ Result<void> clear_slot(JobContext& r) {
     if (name.site == r.job.site && name.slot == r.release.row.slot && !is_redis(name) &&
         r.host.slots.release_in(name) != r.release.row.id)
       left.push_back(name);
+  // It has no visitors since the live release has them; a clock that was set back makes that no
+  // longer ago.
+  const int64_t since = r.old ? r.host.clock.wall_ms() - r.old->live_ms : 0;
   if (!left.empty())
-    drain(r, r.release.row.slot);
+    drain(r, r.release.row.slot, os::Millis{std::max<int64_t>(since, 0)});
   for (const auto& name : left)
     TRY(r.host.slots.stop(name));
   return {};

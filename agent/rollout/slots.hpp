@@ -22,7 +22,7 @@ Result<void> stop_slots(
     HostContext& host, const SiteName& site, Slot slot, const std::function<bool()>& hurry = {});
 // Waits until no connection waits to be accepted by this slot, 10 s at most. What it accepted it
 // finishes after TERM.
-void drain(JobContext& r, Slot slot);
+void drain(JobContext& r, Slot slot, os::Millis without_visitors = {});
 // How long a copy of a release that is given up may take to end at most. It had no visitors before
 // the switch, so it has nothing to finish, and with stop-first the site is away until it is gone; a
 // worker may have taken something from a queue.

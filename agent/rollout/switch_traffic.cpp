@@ -87,6 +87,7 @@ Result<std::string> render_from(
     if (p.kind.listens == ServiceKind::Listens::on_socket)
       upstream.socket = host.paths.live_socket(release.row.site, p.service.name.str());
     upstream.port = p.port;
+    upstream.slot_ports = p.slot_ports;
     upstream.files = files_of(p);
     upstream.web = p.service.web;
     input.upstreams.push_back(std::move(upstream));
@@ -95,7 +96,27 @@ Result<std::string> render_from(
   return nginx::render_site(input);
 }
 
-Result<void> point_links(HostContext& host, const LoadedRelease& release) {
+Result<void> point_ports(HostContext& host, const LoadedRelease& release) {
+  for (const auto& p : release.services)
+    if (p.kind.listens == ServiceKind::Listens::on_port) {
+      const auto flag = nginx::slot_flag(host.paths, release.row.site, p.service.name.str());
+      const bool wanted = release.row.slot == Slot::b;
+      if (host.disk.exists(flag) != wanted)
+        TRY(wanted ? host.disk.write(flag, "", 0644) : host.disk.remove(flag));
+    }
+  return {};
+}
+
+bool ports_are_pointed(HostContext& host, const LoadedRelease& release) {
+  return std::ranges::all_of(release.services, [&](const auto& p) {
+    return p.kind.listens != ServiceKind::Listens::on_port ||
+        host.disk.exists(
+            nginx::slot_flag(host.paths, release.row.site, p.service.name.str())) ==
+        (release.row.slot == Slot::b);
+  });
+}
+
+Result<void> point_links(HostContext& host, const LoadedRelease& release, bool ports) {
   const std::string live = host.paths.live(release.row.site);
   TRY(host.disk.make_dir(live, 0755));
   std::vector<std::string> wanted;
@@ -103,7 +124,11 @@ Result<void> point_links(HostContext& host, const LoadedRelease& release) {
     if (p.kind.listens == ServiceKind::Listens::on_socket) {
       wanted.push_back(p.service.name.str() + ".sock");
       TRY(host.disk.set_link(slot_socket(host, release, p), live + "/" + wanted.back()));
+    } else if (p.kind.listens == ServiceKind::Listens::on_port) {
+      wanted.push_back(p.service.name.str() + ".b"); // nginx::slot_flag
     }
+  if (ports)
+    TRY(point_ports(host, release));
   TRY(host.disk.set_link("releases/" + release.row.id, host.paths.current(release.row.site)));
   for (const auto& name : TRY(host.disk.list(live)))
     if (std::ranges::find(wanted, name) == wanted.end())
@@ -156,12 +181,16 @@ Result<Next> run_switch(JobContext& r) {
   if (r.job.kind == store::JobKind::deploy)
     TRY(write_manifest(r.host, r.job.site,
         &r.release.row)); // so that a store that is lost after this can be made again
-  TRY(point_links(r.host, r.release));
+  // Of another text the ports are chosen once NGINX has it: of those of the live slot both texts
+  // have the same, of the new one perhaps not.
+  const bool same_text = TRY(r.host.nginx.installed(r.job.site)) == r.release.row.nginx;
+  TRY(point_links(r.host, r.release, same_text));
   r.release.row.live_ms = r.host.clock.wall_ms();
   TRY(r.host.store.commit_live(
       r.job.site, r.release.row, r.job.kind == store::JobKind::watch, r.release.row.live_ms));
   r.control.switched = true;
-  if (std::ranges::none_of(r.release.services,
+  if (same_text ||
+      std::ranges::none_of(r.release.services,
           [](const auto& p) { return p.kind.listens == ServiceKind::Listens::on_port; }))
     end_downtime(r); // else with the reload
   return Next::proceed;
@@ -196,11 +225,13 @@ void undo_switch(JobContext& r) {
 Result<Next> run_reload(JobContext& r) {
   r.old_nginx = TRY(r.host.nginx.installed(r.job.site));
   if (r.old_nginx == r.release.row.nginx) {
+    TRY(point_ports(r.host, r.release)); // done, unless the daemon was restarted in between
     end_downtime(r);
     return Next::proceed;
   }
   TRY(r.host.nginx.install(r.job.site, r.release.row.nginx));
   TRY(r.host.nginx.reload());
+  TRY(point_ports(r.host, r.release));
   TRY(r.host.nginx.ask_by_name(r.job.site, r.release.row.nginx));
   r.info("NGINX serves the new configuration");
   end_downtime(r);
@@ -212,6 +243,10 @@ void undo_reload(JobContext& r) {
   const auto now = r.host.nginx.installed(r.job.site);
   if (!now || *now == before)
     return;
+  if (r.old) // before the old text: of the old slot's port both have the same
+    if (const auto loaded = load(r.host, *r.old))
+      if (auto back = point_ports(r.host, *loaded); !back)
+        r.output(cat("cannot choose the old ports: ", back.error().message));
   if (auto back = r.host.nginx.install(r.job.site, before); !back)
     return r.output(cat("cannot restore the old NGINX file: ", back.error().message));
   if (auto back = r.host.nginx.reload(); !back)

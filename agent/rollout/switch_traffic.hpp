@@ -9,7 +9,13 @@ namespace chillbox::rollout {
 
 // The services' live links point to the release's slot, `current` to the release. Links of services
 // that the site does not have any more go.
-Result<void> point_links(HostContext& host, const LoadedRelease& release);
+// Without `ports` what chooses between the ports of a service stays as it is: for a text that is
+// not installed yet (point_ports).
+Result<void> point_links(HostContext& host, const LoadedRelease& release, bool ports = true);
+// Of services that listen on TCP: NGINX's next request goes to the port of the release's slot.
+Result<void> point_ports(HostContext& host, const LoadedRelease& release);
+// They do so already.
+bool ports_are_pointed(HostContext& host, const LoadedRelease& release);
 // The release's NGINX text.
 Result<std::string> render(HostContext& host, const LoadedRelease& release);
 // The same with the templates of a tree that is not installed yet.

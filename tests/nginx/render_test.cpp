@@ -22,6 +22,27 @@ TEST_CASE("the default gives / to the first service that answers requests, and /
   CHECK_FALSE(has(text, "keepalive"));
 }
 
+TEST_CASE("both slots of a service on TCP are in the text, which is the same for either, and a flag chooses") {
+  const Sample s;
+  auto api = Sample::service("my-api", "go", 20001);
+  api.slot_ports = {20000, 20001};
+  const auto in_b = render_site(s.input({Sample::web(), api})).value();
+  api.port = 20000;
+  auto in = s.input({Sample::web(), api});
+  CHECK(render_site(in).value() == in_b);
+  CHECK(has(in_b, "upstream a.blog-my-api.blog.chillbox.invalid { server 127.0.0.1:20000 max_fails=0; "));
+  CHECK(has(in_b, "upstream b.blog-my-api.blog.chillbox.invalid { server 127.0.0.1:20001 max_fails=0; "));
+  CHECK(has(in_b, "  set $chillbox_slot_1 a.blog-my-api.blog.chillbox.invalid;\n  if (-f /run/chillbox/live/blog/my-api.b) { set $chillbox_slot_1 b.blog-my-api.blog.chillbox.invalid; }\n"));
+  CHECK(has(in_b, "proxy_pass http://$chillbox_slot_1;"));
+  CHECK_FALSE(has(in_b, "upstream blog-my-api"));
+  // Lines of the site's own that name the service's upstream: that one is there, of the one slot.
+  in.snippet = "location /old/ { proxy_pass http://Blog-my-api; }";
+  const auto named = render_site(in).value();
+  CHECK(has(named, "upstream blog-my-api.blog.chillbox.invalid {"));
+  CHECK(has(named, "server 127.0.0.1:20000 max_fails=0;"));
+  CHECK_FALSE(has(named, "$chillbox_slot_"));
+}
+
 TEST_CASE("a site of files only is served through `current`, so that its text is the same in every release") {
   const Sample s;
   auto in = s.input({Sample::service("docs", "static"), Sample::service("assets", "immutable")});

@@ -53,6 +53,50 @@ TEST_CASE("the next deploy goes to the other slot and the old one is stopped beh
   CHECK(host.runner.count("nginx") == 0); // its text is the same: no reload, no lost connection
 }
 
+TEST_CASE("a service on TCP is switched by a flag, to and fro, without a reload; a boot sets it again") {
+  Host host;
+  host.unlock();
+  const std::string services = R"([{"name":"app","lang":"x-port","health":{"deadline":"2s"}}])";
+  const std::string flag = host.paths.live(site()) + "/app.b";
+  REQUIRE(host.deploy(Order{.services = services}).state == JobState::done);
+  CHECK_FALSE(host.disk.exists(flag));
+  const std::string text = host.nginx_text();
+  host.runner.forget();
+  const auto job = host.deploy(Order{.version = "2.0.0", .services = services});
+  INFO(job.message);
+  REQUIRE(job.state == JobState::done);
+  CHECK(host.live().slot == Slot::b);
+  CHECK(host.disk.exists(flag));
+  CHECK(host.runner.count("nginx") == 0);
+  host.reboot();
+  REQUIRE(rollout::bring_up(host.context(), site(), false));
+  CHECK(host.disk.exists(flag));
+  REQUIRE(host.rollback().state == JobState::done);
+  CHECK_FALSE(host.disk.exists(flag));
+  CHECK(host.nginx_text() == text);
+}
+
+TEST_CASE("where the text changes as well, the flag of a service on TCP follows the reload") {
+  Host host;
+  host.unlock();
+  const std::string services = R"([{"name":"app","lang":"x-port","health":{"deadline":"2s"}}])";
+  const std::string flag = host.paths.live(site()) + "/app.b";
+  REQUIRE(host.deploy(Order{.services = services}).state == JobState::done);
+  std::vector<bool> at_reload;
+  host.runner.before = [&](const std::string& command) {
+    if (command == "nginx -s reload")
+      at_reload.push_back(host.disk.exists(flag));
+  };
+  REQUIRE(host.deploy(Order{.version = "2.0.0", .domain = "www.example", .services = services})
+              .state == JobState::done);
+  CHECK(at_reload == std::vector<bool>{false});
+  CHECK(host.disk.exists(flag));
+  host.runner.nginx_answers_as = "another"; // so that the step fails after the reload
+  CHECK(host.deploy(Order{.version = "3.0.0", .domain = "new.example", .services = services})
+            .state == JobState::failed);
+  CHECK(host.disk.exists(flag)); // slot b's again
+}
+
 TEST_CASE("the old slot runs until the new one has answered") {
   LiveHost host;
   std::vector<std::string> asked;

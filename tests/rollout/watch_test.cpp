@@ -223,4 +223,5 @@ TEST_CASE("a site on TCP is rolled back to the port that its old slot has") {
   CHECK(host.live().version == "1.0.0");
   CHECK(host.row().ports.find("\"app.a\":20000") != std::string::npos);
   CHECK(host.nginx_text().find("server 127.0.0.1:20000 ") != std::string::npos);
+  CHECK_FALSE(host.disk.exists(host.paths.live(site()) + "/app.b"));
 }

@@ -1,0 +1,51 @@
+#!/usr/bin/env bats
+# What one redeploy costs, in programs that are started and syncs of the disk: counted, because a machine's speed says nothing about it.
+
+# shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" expands in the box
+
+load helpers/box
+load helpers/host
+load helpers/one_host
+
+# The number that the host's process INNER has on this machine.
+outside() { # INNER
+    init=$(cut -d ' ' -f 1 "${BOX_STATE:-/var/lib/chillbox-box}/$HOST/init")
+    for status in /proc/[0-9]*/status; do
+        if grep -q "^NSpid:.*[[:space:]]$1\$" "$status" 2>/dev/null && [ "$(readlink "${status%/status}/ns/pid")" = "$(readlink "/proc/$init/ns/pid")" ]; then
+            basename "${status%/status}"
+            return
+        fi
+    done
+    return 1
+}
+
+# Of the daemon and all that it starts, until the slot that was replaced has stopped. What is in memory (/run) has nothing to sync.
+counted() { # VERSION
+    monitor=$(outside "$(in_box cat /run/openrc/options/chillboxd/child_pid)")
+    make_site "$1"
+    artifact=$(pack)
+    strace -f -y -s 200 -e trace=execve,fsync,fdatasync,syncfs,sync -o "$LAPTOP/trace" -p "$monitor" 2>/dev/null 3>&- &
+    tracer=$!
+    sleep 1
+    send "$artifact"
+    sleep 1
+    kill -INT "$tracer"
+    wait "$tracer" || :
+    grep -v '<unfinished\|/run/\|^[0-9]* *[+-]' "$LAPTOP/trace" >"$LAPTOP/calls" || :
+    grep '<unfinished' "$LAPTOP/trace" | grep -v /run/ >>"$LAPTOP/calls" || :
+    grep -v resumed "$LAPTOP/calls" >"$LAPTOP/each"
+}
+programs() { grep -c 'execve(' "$LAPTOP/each"; }
+syncs() { grep -c 'sync[a-z]*(' "$LAPTOP/each"; }
+
+@test "a redeploy of a Python site with unchanged wheels starts at most 20 programs and syncs the disk at most 16 times" {
+    strace -o /dev/null true 2>/dev/null || skip "needs strace, and leave to use it"
+    secrets one
+    deploy "$(next_version)"
+    counted "$(next_version)"
+    printf '# a redeploy: %s programs, %s syncs\n' "$(programs)" "$(syncs)" >&3
+    [ "$(programs)" -gt 5 ]
+    [ "$(syncs)" -gt 3 ]
+    [ "$(programs)" -le 20 ] || { cat "$LAPTOP/each"; false; }
+    [ "$(syncs)" -le 16 ] || { cat "$LAPTOP/each"; false; }
+}
