@@ -121,7 +121,7 @@ PY
     chmod 0755 "$LAPTOP/hello/web/serve"
     send "$(pack)"
 }
-workers() { in_box sh -c "pgrep -f 'nginx: worker' | sort | tr '\n' ' '"; }
+workers() { in_box sh -c "pgrep -f 'nginx: worker process$' | sort | tr '\n' ' '"; }
 
 @test "a service on TCP: no reload, no broken connection and no failed request across redeploys and rollbacks" {
     tcp_release 2.0.0 # from unix sockets: a new text

@@ -6,6 +6,7 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 #include "control/messages.hpp"
 #include "daemon/capability.hpp"
 #include "os/socket.hpp"
@@ -308,7 +309,10 @@ void WebhookIntake::keep_upload(const Asker& asker, const Ticket& ticket, uint64
       !stored) {
     kept = std::unexpected(stored.error());
   }
-  (void)m_host.disk.remove(ticket.path);
+  {
+    const Unsynced later; // a start of the daemon empties the directory
+    (void)m_host.disk.remove(ticket.path);
+  }
   { // before the answer: who has it may send the next at once
     const std::lock_guard lock(m_mutex);
     flying = 0;

@@ -15,8 +15,8 @@
 
 #include <sys/types.h>
 
-#include <cstdint>
 #include <array>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -40,7 +40,7 @@ struct Upstream {
   bool hashed = false; // its files are under /immutable/ only
   std::string
       socket; // "/run/chillbox/live/SITE/SERVICE.sock"; "" when it listens on TCP or not at all
-  uint16_t port = 0;      // TCP, of the release's slot
+  uint16_t port = 0; // TCP, of the release's slot
   // TCP, of slots a and b: the one whose flag exists has the visitors (slot_flag). 0: not known,
   // then only `port` is in the text, and a switch is a reload.
   std::array<uint16_t, 2> slot_ports{};

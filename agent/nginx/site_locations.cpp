@@ -154,8 +154,7 @@ private:
 } // namespace
 
 bool chooses_slot(const SiteInput& in, const Upstream& u) {
-  return u.socket.empty() && u.slot_ports[0] != 0 && u.slot_ports[1] != 0 &&
-      in.templates.empty() &&
+  return u.socket.empty() && u.slot_ports[0] != 0 && u.slot_ports[1] != 0 && in.templates.empty() &&
       lower(in.snippet).find(lower(cat(in.site->slug.str(), "-", u.service.str()))) ==
       std::string::npos;
 }
@@ -170,8 +169,8 @@ std::string slot_choice(const SiteInput& in) {
   for (const auto& u : in.upstreams)
     if (chooses_slot(in, u))
       out += cat("  set ", slot_variable(in, u), " ", slot_upstream(in, u, 0), ";\n  if (-f ",
-          slot_flag(in.paths, in.site->slug, u.service.str()), ") { set ", slot_variable(in, u), " ",
-          slot_upstream(in, u, 1), "; }\n");
+          slot_flag(in.paths, in.site->slug, u.service.str()), ") { set ", slot_variable(in, u),
+          " ", slot_upstream(in, u, 1), "; }\n");
   return out;
 }
 

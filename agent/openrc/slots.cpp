@@ -143,7 +143,7 @@ Result<void> Slots::end(
     const std::string& name, os::Millis most, const std::function<bool()>& meanwhile) {
   const Supervise directly({m_disk, m_runner, m_clock, m_paths}, name);
   if (!directly.group().empty()) {
-    const auto stopped = directly.stop(most, meanwhile);
+    static_cast<void>(directly.stop(most, meanwhile)); // if openrc-run is at it, the rest decides
     TRY(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
     return directly.forget();
   }

@@ -123,8 +123,7 @@ std::string Supervise::group() const {
       m_s.disk.exists(cat(paths.conf_d(), "/chillbox.", trim(level))) ||
       !leaves_services_alone(text_of(m_s.disk, etc + "rc.conf")))
     return {};
-  for (const auto& file :
-      m_s.disk.list(etc + "rc.conf.d").value_or(std::vector<std::string>{}))
+  for (const auto& file : m_s.disk.list(etc + "rc.conf.d").value_or(std::vector<std::string>{}))
     if (!leaves_services_alone(text_of(m_s.disk, cat(etc, "rc.conf.d/", file))))
       return {};
   return cat(ours[0].substr(0, ours[0].size() - k_daemon.size()), m_name);

@@ -1,8 +1,8 @@
 #include "os/files.hpp"
 
-#include "base/unsynced.hpp"
 #include "base/encoding.hpp"
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

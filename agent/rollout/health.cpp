@@ -137,9 +137,8 @@ Result<void> tell_first_answer(
     paths.emplace_back("/");
   const std::string who = cat("service '", p.service.name.str(), "'");
   for (const auto& path : paths) {
-    const auto answer = path == p.service.health.path
-        ? Result<os::ProbeAnswer>(healthy)
-        : ask_service(r.host, r.release, p, path);
+    const auto answer = path == p.service.health.path ? Result<os::ProbeAnswer>(healthy)
+                                                      : ask_service(r.host, r.release, p, path);
     r.info(answer ? cat(who, ": GET ", printable(path, 80), " answered ", answer->status)
                   : cat(who, ": GET ", printable(path, 80), ": ", answer.error().message));
     if (const auto trouble = answer ? answer_trouble(r, p, path, *answer)

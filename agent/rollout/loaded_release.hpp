@@ -18,7 +18,7 @@ namespace chillbox::rollout {
 struct PlannedService {
   config::Service service;
   ServiceKind kind;
-  uint16_t port = 0; // in the release's slot, when it listens on TCP
+  uint16_t port = 0;                    // in the release's slot, when it listens on TCP
   std::array<uint16_t, 2> slot_ports{}; // the same in slots a and b
   // Nothing of it runs: NGINX serves its files.
   bool files_only() const { return kind.listens == ServiceKind::Listens::no && !service.worker; }

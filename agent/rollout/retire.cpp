@@ -115,6 +115,7 @@ Result<Next> run_remove(JobContext& r) {
 } // namespace
 
 extern const Step k_retire{.name = "retire", .run = run_retire, .phase = Step::Phase::after_commit};
-extern const Step k_remove{.name = "remove", .run = run_remove, .ends_watch = true, .recorded_first = true};
+extern const Step k_remove{
+    .name = "remove", .run = run_remove, .ends_watch = true, .recorded_first = true};
 
 } // namespace chillbox::rollout

@@ -310,6 +310,7 @@ Result<Next> run_stop(JobContext& r) {
 
 extern const Step k_start{.name = "start", .run = run_start, .undo = undo_start};
 extern const Step k_check{.name = "check", .run = run_check};
-extern const Step k_stop{.name = "stop", .run = run_stop, .ends_watch = true, .recorded_first = true};
+extern const Step k_stop{
+    .name = "stop", .run = run_stop, .ends_watch = true, .recorded_first = true};
 
 } // namespace chillbox::rollout

@@ -35,7 +35,7 @@ struct Step {
       false; // of the live release: this job's copies are healthy, or it ends them all
   bool recorded_first = false; // on disk before it begins: a power cut in it is not mended by what
                                // the store says is live; else a crash alone must find the record
-  bool checks_signers = true;     // of what is to run, before the step (permit.hpp)
+  bool checks_signers = true;  // of what is to run, before the step (permit.hpp)
   std::string_view old_name = {}; // as earlier versions recorded it
   bool is(std::string_view recorded) const;
 };

@@ -110,8 +110,7 @@ Result<void> point_ports(HostContext& host, const LoadedRelease& release) {
 bool ports_are_pointed(HostContext& host, const LoadedRelease& release) {
   return std::ranges::all_of(release.services, [&](const auto& p) {
     return p.kind.listens != ServiceKind::Listens::on_port ||
-        host.disk.exists(
-            nginx::slot_flag(host.paths, release.row.site, p.service.name.str())) ==
+        host.disk.exists(nginx::slot_flag(host.paths, release.row.site, p.service.name.str())) ==
         (release.row.slot == Slot::b);
   });
 }
@@ -189,9 +188,9 @@ Result<Next> run_switch(JobContext& r) {
   TRY(r.host.store.commit_live(
       r.job.site, r.release.row, r.job.kind == store::JobKind::watch, r.release.row.live_ms));
   r.control.switched = true;
-  if (same_text ||
-      std::ranges::none_of(r.release.services,
-          [](const auto& p) { return p.kind.listens == ServiceKind::Listens::on_port; }))
+  if (same_text || std::ranges::none_of(r.release.services, [](const auto& p) {
+        return p.kind.listens == ServiceKind::Listens::on_port;
+      }))
     end_downtime(r); // else with the reload
   return Next::proceed;
 }

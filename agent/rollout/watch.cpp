@@ -7,6 +7,7 @@
 #include "rollout/steps.hpp"
 
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 
 #include <algorithm>
 
@@ -143,6 +144,7 @@ Result<Next> keep_verdict(JobContext& r, const Seen& seen, bool whole) {
   else if (row.state == store::ReleaseState::unproven)
     add(k_cut);
   row.message = r.warning.empty() ? "" : cat(k_warning, r.warning);
+  const Unsynced later; // the job's end makes it durable; until then it would be watched again
   TRY(r.host.store.put_release(row));
   return Next::proceed;
 }

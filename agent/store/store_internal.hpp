@@ -45,8 +45,8 @@ inline constexpr int64_t k_audit_kept = 100'000;
 // They go in lots of this size: one lot touches fewer pages than so many single rows.
 inline constexpr int64_t k_lot = 1'000;
 
-// While one is alive, in a thread that has an Unsynced, transactions are not synced: they are in the
-// log, in their order, and on disk with the next one that is. Without one it does nothing.
+// While one is alive, in a thread that has an Unsynced, transactions are not synced: they are in
+// the log, in their order, and on disk with the next one that is. Without one it does nothing.
 class Relaxed {
 public:
   explicit Relaxed(Db& db);

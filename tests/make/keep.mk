@@ -10,4 +10,4 @@ small-disk: build ## deploy N times in a row (10) on a disk that has room for a 
 
 load-run: build ## send REQUESTS=N (1000000), with keep-alive and without, during 30 deploys, 10 bad ones, 10 rollbacks and 10 reloads: none fails
 	@sh .ci/deps box test
-	@$(AS_ROOT) env BUILD=$(BUILD) GOOD=30 BAD=10 BACK=10 TEXTS=10 STRETCH=10 REQUESTS=$(or $(REQUESTS),1000000) bats bats/host-load.bats
+	@$(AS_ROOT) env BUILD=$(BUILD) GOOD=30 BAD=10 BACK=10 TEXTS=10 TCP=20 STRETCH=10 REQUESTS=$(or $(REQUESTS),1000000) bats bats/host-load.bats

@@ -30,9 +30,12 @@ TEST_CASE("both slots of a service on TCP are in the text, which is the same for
   api.port = 20000;
   auto in = s.input({Sample::web(), api});
   CHECK(render_site(in).value() == in_b);
-  CHECK(has(in_b, "upstream a.blog-my-api.blog.chillbox.invalid { server 127.0.0.1:20000 max_fails=0; "));
-  CHECK(has(in_b, "upstream b.blog-my-api.blog.chillbox.invalid { server 127.0.0.1:20001 max_fails=0; "));
-  CHECK(has(in_b, "  set $chillbox_slot_1 a.blog-my-api.blog.chillbox.invalid;\n  if (-f /run/chillbox/live/blog/my-api.b) { set $chillbox_slot_1 b.blog-my-api.blog.chillbox.invalid; }\n"));
+  CHECK(has(
+      in_b, "upstream a.blog-my-api.blog.chillbox.invalid { server 127.0.0.1:20000 max_fails=0; "));
+  CHECK(has(
+      in_b, "upstream b.blog-my-api.blog.chillbox.invalid { server 127.0.0.1:20001 max_fails=0; "));
+  CHECK(has(in_b,
+      "  set $chillbox_slot_1 a.blog-my-api.blog.chillbox.invalid;\n  if (-f /run/chillbox/live/blog/my-api.b) { set $chillbox_slot_1 b.blog-my-api.blog.chillbox.invalid; }\n"));
   CHECK(has(in_b, "proxy_pass http://$chillbox_slot_1;"));
   CHECK_FALSE(has(in_b, "upstream blog-my-api"));
   // Lines of the site's own that name the service's upstream: that one is there, of the one slot.

@@ -103,7 +103,9 @@ std::string known_of(const RealHost& host, bool running = true) {
           "\n");
   for (const auto& group : cgroups_of(os::real_disk(), os::Paths{}, name))
     all += group + "\n" + get(group + "/pids.max");
-  return all + get("/proc/" + std::to_string(std::stol("0" + get("/run/supervise-" + name + ".pid"))) + "/cmdline");
+  return all +
+      get("/proc/" + std::to_string(std::stol("0" + get("/run/supervise-" + name + ".pid"))) +
+          "/cmdline");
 }
 
 int rc_service(const std::string& name, const char* verb) {
@@ -157,7 +159,8 @@ TEST_CASE("box: a slot that starts without openrc-run is to OpenRC what its scri
   CHECK(host.inside().empty());
   const auto begun = Time::now();
   must(host.slots.start(spec));
-  std::printf("# slot start without openrc-run %lld ms\n", static_cast<long long>(since(begun).count()));
+  std::printf(
+      "# slot start without openrc-run %lld ms\n", static_cast<long long>(since(begun).count()));
   CHECK(known_of(host) == by_script);
   CHECK(host.inside().size() == 2);
   CHECK(host.slots.state(host.name).value() == SlotState::started);

@@ -87,13 +87,15 @@ TEST_CASE("where the text changes as well, the flag of a service on TCP follows 
     if (command == "nginx -s reload")
       at_reload.push_back(host.disk.exists(flag));
   };
-  REQUIRE(host.deploy(Order{.version = "2.0.0", .domain = "www.example", .services = services})
-              .state == JobState::done);
+  REQUIRE(
+      host.deploy(Order{.version = "2.0.0", .domain = "www.example", .services = services}).state ==
+      JobState::done);
   CHECK(at_reload == std::vector<bool>{false});
   CHECK(host.disk.exists(flag));
   host.runner.nginx_answers_as = "another"; // so that the step fails after the reload
-  CHECK(host.deploy(Order{.version = "3.0.0", .domain = "new.example", .services = services})
-            .state == JobState::failed);
+  CHECK(
+      host.deploy(Order{.version = "3.0.0", .domain = "new.example", .services = services}).state ==
+      JobState::failed);
   CHECK(host.disk.exists(flag)); // slot b's again
 }
 
