@@ -49,8 +49,8 @@ mounts() { in_box sh -c 'grep -c " /srv/chillbox/hello/releases/" /proc/mounts |
     [ "$(mounts)" = 0 ]
     sealed() { [ "$(code /)" = 503 ]; }
     wait_for 10 sealed
-    [[ "$(get /)" == *'<h1>Locked</h1>'* ]]
-    [[ "$(get /page/)" == *'<h1>Locked</h1>'* ]]
+    [[ "$(get /)" == *'<h1>Back soon</h1>'* ]]
+    [[ "$(get /page/)" == *'<h1>Back soon</h1>'* ]]
     [ "$(json sites '.sites[0].state')" = sealed ]
     [[ "$(json sites '.sites[0].waiting')" == *'rebuilt from its artifact after `chillboxctl unlock`'* ]]
     run -6 ctl restart hello

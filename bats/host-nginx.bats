@@ -201,7 +201,7 @@ END
     [[ "$(get blog.test /)" == *"Not available"* ]]
     in_box touch /run/chillbox/sealed/blog
     [ "$(code blog.test /)" = 503 ]
-    [[ "$(get blog.test /)" == *"Locked"* ]]
+    [[ "$(get blog.test /)" == *"being restarted"* ]]
     [[ "$(headers blog.test /)" == *"Retry-After: 300"* ]]
     [ "$(get blog.test /docs/)" = docs ]
     in_box mv /run/chillbox/live/blog/away /run/chillbox/live/blog/web.sock

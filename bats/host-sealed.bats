@@ -101,7 +101,7 @@ in_session() { in_box sh -c 'setsid "$@"; exit' sh "$@"; }
     run -1 ctl status
     [[ "$output" == "hello is down for visitors: waits for api/api.cfg: \`chillboxctl unlock\`"*locked* ]]
     run -0 get / -D -
-    [[ "$output" == "HTTP/1.1 503 "*"Retry-After:"*"no-store"*"<h1>Locked</h1>"* ]]
+    [[ "$output" == "HTTP/1.1 503 "*"Retry-After:"*"no-store"*"<h1>Back soon</h1>"* ]]
     [ "$(get /docs/)" = "the manual" ]
     wait_for 20 clock_ticks
     [ "$(in_box ls /run/chillbox/secrets)" = '' ]

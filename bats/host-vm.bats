@@ -65,7 +65,7 @@ state() { json status '.sites[0].state'; }
     [ "$(state)" = sealed ]
     [ "$(get /pages/)" = "a page of 1.0.0" ]
     run -0 get / -D -
-    [[ "$output" == "HTTP/1.1 503 "*"<h1>Locked</h1>"* ]]
+    [[ "$output" == "HTTP/1.1 503 "*"<h1>Back soon</h1>"* ]]
     run -0 "$TERMINAL" expect:'passphrase of the host: ' echo:off type:"$PASSPHRASE" expect:'unlocked' \
         -- "$ROOT/tests/host/box" ssh "$HOST" -t chillboxctl unlock
     [ "$(get /)" = "16 letters, 1.0.0" ]

@@ -205,7 +205,7 @@ END
     [ "$(visit own /robots.txt)" = none ]
 }
 
-@test "[fault-253] a site with a template of its own shows the pages \"Locked\" and \"Not available\"" {
+@test "[fault-253] a site with a template of its own shows the pages \"Back soon\" and \"Not available\"" {
     attack_site theirs
     attack_file theirs nginx/templates/theirs.nginx.conf.template <<<'server { server_name theirs.example; location / { proxy_pass http://theirs-web; } }'
     run -0 attack_deploy theirs
@@ -215,7 +215,7 @@ END
     [ "$(visit theirs / -w '%{http_code}' | tail -n 1)" = 502 ]
     [[ "$(visit theirs /)" == *"<h1>Not available</h1>"* ]]
     in_box touch /run/chillbox/sealed/theirs
-    [[ "$(visit theirs / -w '%{http_code}')" == *"<h1>Locked</h1>"*503 ]]
+    [[ "$(visit theirs / -w '%{http_code}')" == *"<h1>Back soon</h1>"*503 ]]
     in_box rm /run/chillbox/sealed/theirs
 }
 

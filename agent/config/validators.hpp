@@ -17,8 +17,9 @@ struct TextRule {
   size_t max;
   bool (*ok)(std::string_view);
 };
-extern const TextRule k_title, k_line, k_value, k_command, k_host_name, k_folder, k_handler, k_file_name,
-    k_app, k_health_path, k_cpu_list, k_absolute_path, k_web_path, k_web_folder, k_served_name;
+extern const TextRule k_title, k_line, k_value, k_command, k_host_name, k_folder, k_handler,
+    k_file_name, k_app, k_health_path, k_cpu_list, k_absolute_path, k_web_path, k_web_folder,
+    k_served_name;
 
 size_t characters(std::string_view utf8);
 

@@ -44,8 +44,8 @@ std::string unavailable_location(const SiteInput& in) {
       "  location @chillbox_unavailable {\n    default_type text/html;\n    add_header Cache-Control no-store always;\n    if (-f ",
       sealed_flag(in),
       ") {\n      add_header Retry-After 300 always;\n      add_header Cache-Control no-store always;\n      return 503 ",
-      page("Locked",
-          "This host was restarted and waits for its owner to unlock it. Please try again later."),
+      page(k_maintenance_title, // strangers need not know that the host waits for its passphrase
+          "This site is being restarted. Please try again later."),
       ";\n    }\n    return 502 ",
       page("Not available", "This site does not answer at the moment. Please try again later."),
       ";\n  }\n");

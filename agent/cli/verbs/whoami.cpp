@@ -17,8 +17,7 @@ Result<void> run(Call& call) {
   const Places places = Places::find();
   const auto key = TRY(find_key(places));
   if (!key)
-    return fail(Code::not_found,
-        "you have no key yet: `chillboxctl setup root@HOST` makes one");
+    return fail(Code::not_found, "you have no key yet: `chillboxctl setup root@HOST` makes one");
   const auto agent = TRY(agent_state(places));
   Person person{.name = std::filesystem::path(key->path).stem(),
       .id = crypto::key_id_text(key->half.key.id),
