@@ -58,6 +58,7 @@ public:
   static Result<AgeIdentity> parse(std::string_view text);
   static AgeIdentity from_scalar(SecretBytes scalar) { return AgeIdentity(std::move(scalar)); }
   SecretBytes to_text() const;
+  SecretBytes scalar() const { return m_scalar.copy(); }
   std::string recipient() const; // "age1..."
   // The file key, header MAC verified. not_found: no stanza of this header is for us.
   Result<SecretBytes> file_key(const AgeHeader& header) const;

@@ -49,6 +49,19 @@ constexpr auto table(const AgentAnswer*) {
       Member{"left_s", &A::left_s, "seconds until it is removed"});
 }
 
+constexpr auto table(const SecretRow*) {
+  using S = SecretRow;
+  return message("secret", "", Member{"file", &S::file, "SERVICE/FILE"},
+      Member{"key", &S::key, "\"\": a file without keys"}, Member{"by", &S::by, "who set it"},
+      Member{"digest", &S::digest, "changes with the value"},
+      Member{"changed_ms", &S::changed_ms, ""});
+}
+
+constexpr auto table(const SecretList*) {
+  return message("secret_list", "", Member{"site", &SecretList::site, ""},
+      Member{"secrets", &SecretList::secrets, ""});
+}
+
 constexpr auto table(const Initialized*) {
   return message("initialized", "", Member{"recipient", &Initialized::recipient, ""},
       Member{"made", &Initialized::made, "what did not exist before"});
@@ -161,6 +174,7 @@ CHILLBOX_MESSAGE(cli::TrustedKeys)
 CHILLBOX_MESSAGE(cli::Senders)
 CHILLBOX_MESSAGE(cli::KeyPair)
 CHILLBOX_MESSAGE(cli::AgentAnswer)
+CHILLBOX_MESSAGE(cli::SecretList)
 CHILLBOX_MESSAGE(cli::Initialized)
 CHILLBOX_MESSAGE(cli::SetUp)
 CHILLBOX_MESSAGE(cli::KnownHost)
@@ -204,6 +218,9 @@ std::string schema_document() {
            {"nginx_diff", schema_of<NginxDiff>},
            {"pack", schema_of<PackedArtifact>},
            {"passphrase", schema_of<Changed>},
+           {"recover", schema_of<Changed>},
+           {"recover-words", schema_of<Changed>},
+           {"secrets-list", schema_of<SecretList>},
            {"secrets-pack", schema_of<PackedArtifact>},
            {"trust", schema_of<TrustedKeys>},
            {"trust-add", schema_of<Changed>},

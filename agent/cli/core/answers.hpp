@@ -44,6 +44,14 @@ struct AgentAnswer {
   std::string name, id;
   uint64_t left_s = 0;
 };
+struct SecretRow {
+  std::string file, key, by, digest;
+  int64_t changed_ms = 0;
+};
+struct SecretList {
+  std::string site;
+  std::vector<SecretRow> secrets;
+};
 struct Initialized {
   std::string recipient;
   std::vector<std::string> made;

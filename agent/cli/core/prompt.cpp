@@ -84,6 +84,11 @@ Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, As
   return first;
 }
 
+Result<SecretBytes> ask_secret(std::string_view prompt) {
+  const Fd terminal = TRY(open_terminal("asking for a secret", "give it on standard input"));
+  return prompt_secret(terminal.get(), prompt);
+}
+
 Result<std::string> ask_line(
     std::string_view prompt, std::string_view meaning, std::string_view instead) {
   const Fd terminal = TRY(open_terminal(meaning, instead));

@@ -19,6 +19,8 @@ enum class Ask { once, twice };
 // differ.
 Result<SecretBytes> ask_passphrase(const Args& args, std::string_view prompt, Ask how);
 Result<SecretBytes> read_passphrase(int fd);
+// One line without echo, from the terminal alone.
+Result<SecretBytes> ask_secret(std::string_view prompt);
 
 void say_on_terminal(std::string_view line); // where it is asked; nothing without a terminal
 // Asks, and again when `use` answers that it was wrong (denied): three times in all. One that comes

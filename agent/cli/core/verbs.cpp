@@ -5,7 +5,9 @@
 
 namespace chillbox::cli {
 
-extern const Verb k_keygen, k_new, k_validate, k_pack, k_secrets_pack, k_deploy, k_bootstrap,
+extern const Verb k_keygen, k_new, k_validate, k_pack, k_secrets_pack, k_secrets_list,
+    k_secrets_set, k_secrets_unset, k_secrets_diff, k_secrets_rotate, k_secrets_import,
+    k_secrets_edit, k_secrets_push, k_recover, k_recover_words, k_deploy, k_bootstrap,
     k_agent_status, k_agent_lock, k_completion, k_setup, k_hosts, k_hosts_list, k_hosts_remove,
     k_whoami, k_undo, k_init, k_trust_add, k_trust_list, k_trust_remove, k_trust_keep,
     k_webhook_add, k_webhook_list, k_webhook_rotate, k_webhook_remove, k_unlock, k_lock,
@@ -38,6 +40,14 @@ constexpr std::array k_verbs{
     &k_validate,
     &k_pack,
     &k_secrets_pack,
+    &k_secrets_list,
+    &k_secrets_set,
+    &k_secrets_unset,
+    &k_secrets_diff,
+    &k_secrets_rotate,
+    &k_secrets_import,
+    &k_secrets_edit,
+    &k_secrets_push,
     &k_deploy,
     &k_agent_status,
     &k_agent_lock,
@@ -62,6 +72,8 @@ constexpr std::array k_verbs{
     &k_unlock,
     &k_lock,
     &k_passphrase,
+    &k_recover,
+    &k_recover_words,
 
     &k_status,
     &k_sites,

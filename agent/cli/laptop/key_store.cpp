@@ -39,6 +39,13 @@ std::string cleaned(std::string_view text) {
   return out;
 }
 
+// "jo@mba" and what is none
+std::string cleaned_name(std::string_view name) {
+  const auto at = name.find('@');
+  return cat(cleaned(name.substr(0, at)),
+      at == std::string_view::npos ? "" : cat("@", cleaned(name.substr(at + 1))));
+}
+
 os::Owner mine() {
   return {::geteuid(), ::getegid()};
 }
@@ -76,8 +83,8 @@ std::string default_key_name() {
 }
 
 std::string public_file_text(const PublicHalf& half) {
-  return cat(k_comment, k_mark, half.name, half.recipient ? cat(" ", *half.recipient) : "", "\n",
-      half.key.to_line(), "\n");
+  return cat(k_comment, k_mark, cleaned_name(half.name),
+      half.recipient ? cat(" ", *half.recipient) : "", "\n", half.key.to_line(), "\n");
 }
 
 Result<PublicHalf> parse_public_file(std::string_view text) {

@@ -3,6 +3,7 @@
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
+#include "cli/laptop/key_store.hpp"
 
 #include "base/text.hpp"
 #include "crypto/minisign.hpp"
@@ -41,7 +42,10 @@ Result<void> run(Call& call) {
   const crypto::MinisignPublicKey public_key = key.public_key();
   const os::Owner owner{::geteuid(), ::getegid()};
   TRY(disk.write(secret_path, text.text(), k_secret_mode, owner));
-  TRY(disk.write(public_path, public_key.to_file(), k_public_mode, owner));
+  const std::string stem = name.substr(name.rfind('/') + 1);
+  const std::string public_text =
+      public_file_text({stem, age_identity_of(key).recipient(), public_key});
+  TRY(disk.write(public_path, public_text, k_public_mode, owner));
   const std::string id = crypto::key_id_text(public_key.id);
   if (call.terminal.json()) {
     call.terminal.print(answer_text("keygen",

@@ -1,0 +1,220 @@
+#include "cli/laptop/secret_change.hpp"
+
+#include "base/text.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/laptop/secret_sent.hpp"
+#include "cli/laptop/target.hpp"
+#include "cli/pack/site_folder.hpp"
+#include "os/clock.hpp"
+
+#include <algorithm>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::string_view k_tls = "tls"; // a site's certificate of its own: tls/SITE.pem
+
+Result<Project> project_here() {
+  auto project = TRY(find_project());
+  if (!project)
+    return fail(Code::usage,
+        "there is no site file here or in a folder above: secrets are kept in the project's folder");
+  return std::move(*project);
+}
+
+Result<SiteFolder> site_of_project(const Project& project) {
+  return read_site_folder(
+      TRY(project.site_file()), "", TRY(Kinds::load(os::Paths::from_environment())));
+}
+
+} // namespace
+
+Result<SecretChange> SecretChange::open(Call& call) {
+  Project project = TRY(project_here());
+  const std::string site = TRY(project.site());
+  const std::string env = environment_name(call.args.text("env"));
+  (void)TRY(project.table(env));
+  Places places = Places::find();
+  PersonKey key = TRY(ensure_key(call, places));
+  SecretPlace place = secret_place(project, site, env);
+  SecretDoc doc = TRY(load_secrets_of(call, places, key, place));
+  SecretChange change(
+      call, std::move(places), std::move(key), std::move(project), std::move(place));
+  change.m_doc = std::move(doc);
+  return change;
+}
+
+std::vector<std::string> SecretChange::folders() const {
+  std::vector<std::string> names;
+  if (const auto folder = site_of_project(m_project))
+    for (const auto& service : folder->site.services)
+      names.push_back(service.folder());
+  names.emplace_back(k_tls);
+  return names;
+}
+
+// What the site file says that its one service reads.
+Result<std::string> SecretChange::file_by_site() const {
+  std::vector<std::string> named;
+  const auto folder = TRY(site_of_project(m_project));
+  for (const auto& service : folder.site.services)
+    for (const auto& file : {service.secrets_env, service.secrets_config})
+      if (file)
+        named.push_back(cat(service.folder(), "/", *file));
+  if (named.empty())
+    return fail(Code::usage,
+        "no service in the site file has secrets_env or secrets_config: say which file, as in web/web.env:KEY");
+  std::ranges::sort(named);
+  named.erase(std::ranges::unique(named).begin(), named.end());
+  if (named.size() > 1)
+    return fail(
+        Code::usage, cat("which file? ", join(named, ", "), ": say it as ", named.front(), ":KEY"));
+  return named.front();
+}
+
+Result<void> SecretChange::check_file(const std::string& path) const {
+  const auto slash = path.find('/');
+  const std::string service = path.substr(0, slash),
+                    name = slash == std::string::npos ? "" : path.substr(slash + 1);
+  if (name.empty() || name.contains('/') || name.starts_with('.') || path != printable(path) ||
+      path.contains(' '))
+    return fail(
+        Code::usage, cat("'", printable(path, 80), "' is no SERVICE/FILE, such as web/web.env"));
+  const auto known = folders();
+  if (std::ranges::find(known, service) != known.end())
+    return {};
+  const auto near = nearest(service, known);
+  return fail(Code::not_found,
+      cat("no service '", printable(service, 40), "' in ", m_place.site,
+          " (there is: ", join({known.begin(), known.end() - 1}, ", "), ")",
+          near ? cat("; did you mean ", *near, "?") : ""));
+}
+
+Result<SecretName> SecretChange::resolve(const std::string& text) const {
+  const auto colon = text.rfind(':');
+  SecretName name{colon == std::string::npos ? "" : text.substr(0, colon),
+      colon == std::string::npos ? text : text.substr(colon + 1)};
+  TRY(check_secret_key(name.key));
+  std::vector<std::string> having, all;
+  for (const auto& [path, file] : m_doc.files) {
+    if (file.format != SecretFormat::text)
+      all.push_back(path);
+    if (file.keys.contains(name.key))
+      having.push_back(path);
+  }
+  if (name.file.empty() && having.size() > 1)
+    return fail(Code::usage,
+        cat("which file? ", name.key, " is in ", join(having, ", "), ": say it as ", having.front(),
+            ":", name.key));
+  if (name.file.empty())
+    name.file = having.size() == 1 ? having.front()
+        : all.size() == 1          ? all.front()
+                                   : TRY(file_by_site());
+  TRY(check_file(name.file));
+  const auto known = m_doc.files.find(name.file);
+  const auto format =
+      known == m_doc.files.end() ? secret_format_of(name.file) : known->second.format;
+  if (format == SecretFormat::text)
+    return fail(Code::usage,
+        cat(printable(name.file, 80),
+            " has no keys, which .env, .json, .cfg and .py have: `chillboxctl secrets edit` or `import` it as a whole"));
+  return name;
+}
+
+Result<void> SecretChange::agree_to_key(const SecretName& name) const {
+  const auto file = m_doc.files.find(name.file);
+  if (file == m_doc.files.end() || file->second.keys.contains(name.key) || m_call->args.has("yes"))
+    return {};
+  std::vector<std::string> keys;
+  for (const auto& [key, entry] : file->second.keys)
+    keys.push_back(key);
+  constexpr size_t k_short = 3; // any two of them are close
+  const auto near = nearest(name.key, keys);
+  if (!near || name.key.size() <= k_short)
+    return {};
+  const std::string answer =
+      TRY(ask_line(cat("'", name.key, "' is new and close to ", *near, ". Add it? [y/N]"),
+          cat("adding '", name.key, "', which is close to ", *near, ","), "say -y"));
+  return answer == "y" || answer == "Y" || answer == "yes"
+      ? Result<void>{}
+      : fail(Code::usage, "nothing was changed");
+}
+
+bool SecretChange::put(const SecretName& name, SecretString value) {
+  if (!m_doc.files.contains(name.file))
+    m_doc.files[name.file].format = secret_format_of(name.file);
+  auto& keys = m_doc.files[name.file].keys;
+  const auto old = keys.find(name.key);
+  if (old != keys.end() && old->second.value == value)
+    return false;
+  const std::string& by = m_key.half.name;
+  keys[name.key] = {std::move(value), os::real_clock().wall(), by.substr(0, by.find('@'))};
+  return true;
+}
+
+bool SecretChange::put_text(const std::string& path, SecretString text) {
+  auto& file = m_doc.files[path];
+  if (file.format != SecretFormat::text)
+    file = {};
+  return put({path, ""}, std::move(text));
+}
+
+void SecretChange::as_it_is(const std::string& what) const {
+  m_call->terminal.print(cat("unchanged: ", what));
+}
+
+Result<void> SecretChange::finish(const std::string& what) {
+  std::erase_if(m_doc.files, [](const auto& file) { return file.second.keys.empty(); });
+  TRY(save_secrets_of(*m_call, m_key, m_place, m_doc));
+  m_call->terminal.print(what);
+  if (m_call->args.has("stage")) {
+    m_call->terminal.print_status("not sent yet: chillboxctl secrets push");
+    return {};
+  }
+  const auto sent = push();
+  if (!sent)
+    m_call->terminal.print_status(
+        cat("saved in ", m_place.path, ", and not sent: chillboxctl secrets push"));
+  return sent;
+}
+
+Result<void> SecretChange::push() {
+  return send_secrets(*m_call, m_places, m_key, m_project, m_place, m_doc);
+}
+
+Result<void> SecretChange::print_differences() {
+  const TargetQuestion question{.flag = m_call->args.list("host"),
+      .env_name = m_place.env,
+      .project = &m_project,
+      .example = "chillboxctl secrets diff",
+      .choose = choose_host};
+  for (const Target& target : TRY(find_targets(m_places, question))) {
+    const std::string& host = target.host.name;
+    const auto there = recall_sent(m_places, host, m_place);
+    const auto rows = compare(digests_of(m_doc), there.value_or(SecretDigests{}));
+    if (!there)
+      m_call->terminal.print_status(cat(host, ": this machine has sent it no secrets of ",
+          m_place.site, " yet: chillboxctl secrets push"));
+    else if (rows.empty())
+      m_call->terminal.print(cat(host, ": as it is here"));
+    for (const auto& [name, how] : rows)
+      m_call->terminal.print(cat(host, ": ", how, " ", name));
+  }
+  return {};
+}
+
+std::vector<std::pair<std::string, SecretString>> secret_set_of(const SecretDoc& doc) {
+  std::vector<std::pair<std::string, SecretString>> files;
+  for (const auto& [path, file] : doc.files) {
+    SecretValues values;
+    for (const auto& [key, entry] : file.keys)
+      values[key] = entry.value;
+    files.emplace_back(path,
+        file.format == SecretFormat::text ? file.keys.begin()->second.value
+                                          : render_secrets(file.format, values));
+  }
+  return files;
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,64 @@
+// A change of a project's secrets: found, read, changed in memory, written and sent.
+#pragma once
+
+#include "cli/core/verb.hpp"
+#include "cli/laptop/secret_doc.hpp"
+
+#include <string>
+#include <vector>
+
+namespace chillbox::cli {
+
+// FILE and KEY of "web/web.env:DB_URL" or "DB_URL".
+struct SecretName {
+  std::string file; // "": not said
+  std::string key;
+};
+
+class SecretChange {
+public:
+  // Of the project that this is run in. usage: there is none, or it has several sites.
+  static Result<SecretChange> open(Call& call);
+
+  SecretDoc& doc() { return m_doc; }
+  const std::string& site() const { return m_place.site; }
+  // The file: what was said, the one that has the key, the only one, or the one that the site file
+  // names. not_found: no such service; usage: several are possible.
+  Result<SecretName> resolve(const std::string& text) const;
+  // Checks SERVICE/FILE.
+  Result<void> check_file(const std::string& path) const;
+  // Asks before a key is added that looks like one that is there.
+  Result<void> agree_to_key(const SecretName& name) const;
+  // True: it is another value than before.
+  bool put(const SecretName& name, SecretString value);
+  bool put_text(const std::string& path, SecretString text);
+  // Writes, and sends unless --stage. `what` is what the person is told.
+  Result<void> finish(const std::string& what);
+  // Sends what is there.
+  Result<void> push();
+  // The hosts of the environment, with what differs from what this laptop last sent to each.
+  Result<void> print_differences();
+  void as_it_is(const std::string& what) const;
+
+private:
+  SecretChange(Call& call, Places places, PersonKey key, Project project, SecretPlace place)
+      : m_call(&call), m_places(std::move(places)), m_key(std::move(key)),
+        m_project(std::move(project)), m_place(std::move(place)) {}
+  std::vector<std::string> folders() const;
+  Result<std::string> file_by_site() const;
+
+  Call* m_call;
+  Places m_places;
+  PersonKey m_key;
+  Project m_project;
+  SecretPlace m_place;
+  SecretDoc m_doc;
+};
+
+// The files of a set as they are packed.
+std::vector<std::pair<std::string, SecretString>> secret_set_of(const SecretDoc& doc);
+// Packs, signs and sends it to the hosts of the project's environment.
+Result<void> send_secrets(Call& call, const Places& places, const PersonKey& key,
+    const Project& project, const SecretPlace& place, const SecretDoc& doc);
+
+} // namespace chillbox::cli

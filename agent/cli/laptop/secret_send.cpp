@@ -1,0 +1,103 @@
+#include "artifact/pack.hpp"
+#include "base/text.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/laptop/host_session.hpp"
+#include "cli/laptop/secret_change.hpp"
+#include "cli/laptop/secret_sent.hpp"
+#include "cli/laptop/signer.hpp"
+#include "cli/laptop/target.hpp"
+#include "os/clock.hpp"
+#include "os/disk.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+namespace chillbox::cli {
+namespace {
+
+// The set as a file that only the host can read, in the cache; gone with this.
+class Packed {
+public:
+  static Result<Packed> make(
+      const Places& places, const SecretPlace& place, const SecretDoc& doc, std::string recipient) {
+    Packed out;
+    TRY(make_private_dir(places.cache));
+    out.m_path = cat(places.cache, "/", place.site, ".secrets.", ::getpid());
+    artifact::PackRequest request{{}, {std::move(recipient)}, 0, out.m_path, false, {}};
+    for (const auto& [path, text] : secret_set_of(doc))
+      request.entries.push_back(
+          {.name = path, .source = {}, .content = std::string(text), .link_target = {}});
+    auto packed = artifact::pack(request);
+    for (auto& entry : request.entries)
+      wipe(entry.content.data(), entry.content.size());
+    out.m_packed = TRY(std::move(packed));
+    return out;
+  }
+  Packed(Packed&&) = default;
+  Packed& operator=(Packed&&) = delete;
+  ~Packed() {
+    if (!m_path.empty())
+      (void)os::real_disk().remove(m_path);
+  }
+  const artifact::Packed& what() const { return *m_packed; }
+  const std::string& path() const { return m_path; }
+
+private:
+  Packed() = default;
+  std::string m_path;
+  std::optional<artifact::Packed> m_packed;
+};
+
+Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& key,
+    const SecretPlace& place, const SecretDoc& doc, const Target& target) {
+  const SiteName site = TRY(SiteName::parse(place.site));
+  auto session = TRY(HostSession::open(target.host, place.site));
+  const auto& facts = session.facts();
+  const Packed packed = TRY(Packed::make(places, place, doc, facts.recipient));
+  const uint64_t newest = facts.site ? facts.site->secrets_serial : 0;
+  const auto minutes = static_cast<uint64_t>(os::real_clock().wall()) / 60;
+  const artifact::Statement statement{.site = site,
+      .secrets = true,
+      .version = "",
+      .serial = std::max(minutes, newest + 1),
+      .sha256 = packed.what().sha256,
+      .expires = {}};
+  control::Arguments order;
+  order.site = place.site;
+  order.sha256 = packed.what().sha256.str();
+  order.number = packed.what().size;
+  order.signature = TRY(sign_artifact(call, places, key, packed.what().blake2b, statement));
+  const Fd file(::open(packed.path().c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file)
+    return fail_errno(cat("open ", packed.path()), errno);
+  const uint64_t from = TRY(session.announce(order));
+  TRY(session.send(file.get(), from, packed.what().size, [](uint64_t) {}));
+  return session.follow({.begins = [](const std::string&) {},
+      .event = [](const control::JobEvent&) {},
+      .tick = [] {}});
+}
+
+} // namespace
+
+Result<void> send_secrets(Call& call, const Places& places, const PersonKey& key,
+    const Project& project, const SecretPlace& place, const SecretDoc& doc) {
+  if (doc.files.empty())
+    return fail(Code::invalid, "there are no secrets to send");
+  TargetQuestion question{.flag = call.args.list("host"),
+      .env_name = place.env,
+      .project = &project,
+      .example = "chillboxctl secrets push",
+      .choose = choose_host};
+  for (const Target& target : TRY(find_targets(places, question))) {
+    const auto job = TRY_IN(target.host.name, send_to(call, places, key, place, doc, target));
+    if (job.code)
+      return fail(*job.code, cat(target.host.name, ": ", job.message));
+    TRY(remember_sent(places, target.host.name, place, digests_of(doc)));
+    call.terminal.print(cat(target.host.name, ": ",
+        job.message.empty() ? cat("the secrets of ", place.site, " are in use") : job.message));
+  }
+  return {};
+}
+
+} // namespace chillbox::cli

@@ -1,0 +1,75 @@
+#!/usr/bin/env bats
+# A project's secrets from a laptop to a host by real ssh, and the passphrase of a host that was changed.
+
+load helpers/box
+load helpers/host
+load helpers/laptop
+
+setup_file() {
+    host_possible || return 0
+    host_up
+    host_set_up
+    laptop_up
+    mkdir -p "$LAPTOP_HOME/config/chillbox/keys"
+    chmod 0700 "$LAPTOP_HOME/config"
+    cp "$LAPTOP/deployer.key" "$LAPTOP/deployer.pub" "$LAPTOP_HOME/config/chillbox/keys/"
+    laptop ssh -o StrictHostKeyChecking=accept-new root@web1.example true
+    make_site 1.0.0
+}
+teardown_file() {
+    [ -z "${HOST-}" ] || laptop chillboxctl agent lock >/dev/null || :
+    host_down
+}
+setup() {
+    host_or_skip
+    cd "$LAPTOP/hello" || return
+}
+
+set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.example "${@:2}"; }
+
+@test "secrets set sends the set, a deploy uses it, and the next value replaces it without a deploy" {
+    run -0 set_from 'hush; it is "$quoted" \ here' api/api.cfg:WHISPER
+    [[ "$output" == *"api/api.cfg: WHISPER changed"*"root@web1.example: "* ]]
+    send "$(pack)"
+    run -0 in_box cat /run/chillbox/secrets/hello/api/api.cfg
+    [ "$(python3 -c 'import sys; d = {}; exec(sys.stdin.read(), d); print(d["WHISPER"])' <<<"$output")" = 'hush; it is "$quoted" \ here' ]
+    jobs=$(json jobs '.jobs | length')
+    run -0 set_from 'hush; it is "$quoted" \ here' WHISPER
+    [[ "$output" == "unchanged: "* ]]
+    [ "$(json jobs '.jobs | length')" = "$jobs" ]
+    run -0 set_from 'second value' WHISPER
+    run -0 in_box grep -c 'second value' /run/chillbox/secrets/hello/api/api.cfg
+    [ "$(json releases hello '.releases[0].version')" = 1.0.0 ]
+    # in clear neither on the laptop nor on the host's disk
+    ! grep -raq 'second value' "$LAPTOP_HOME" "$LAPTOP/hello"
+    ! in_box grep -raq 'second value' /var/lib/chillbox /srv/chillbox /var/log /etc/chillbox
+    run -0 laptop chillboxctl secrets diff -H root@web1.example
+    [[ "$output" == *": as it is here" ]]
+    run -0 set_from 'staged' WHISPER --stage
+    run -0 laptop chillboxctl secrets diff -H root@web1.example
+    [[ "$output" == *": ~ api/api.cfg:WHISPER" ]]
+    run -0 laptop chillboxctl secrets push -H root@web1.example
+    in_box grep -q staged /run/chillbox/secrets/hello/api/api.cfg
+}
+
+@test "a host that does not take the key, or is not there, leaves what was saved, and says how to send it" {
+    run set_from 'third' WHISPER -H root@127.0.0.2
+    [ "$status" -eq 5 ]
+    [[ "$output" == *"and not sent: chillboxctl secrets push"* ]]
+    run -0 laptop chillboxctl secrets push -H root@web1.example
+    in_box grep -q third /run/chillbox/secrets/hello/api/api.cfg
+}
+
+@test "a changed passphrase and the recovery words unlock the host after a restart" {
+    run -0 with_passphrase "$PASSPHRASE"$'\nbattery staple' passphrase
+    words=$(with_passphrase 'battery staple' recover words 2>/dev/null | sed -n 's/^  *[0-9]*  //p' | paste -sd' ')
+    in_box rc-service -q chillboxd restart
+    run -4 unlock "$PASSPHRASE"
+    sleep 1.1
+    run -0 unlock 'battery staple'
+    run -0 with_passphrase "$words"$'\nthird one' recover
+    in_box rc-service -q chillboxd restart
+    run -0 unlock 'third one'
+    [[ "$output" == *unlocked* ]]
+    wait_for 10 in_box grep -q third /run/chillbox/secrets/hello/api/api.cfg
+}
