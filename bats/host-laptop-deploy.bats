@@ -38,7 +38,16 @@ Host stranger
     UserKnownHostsFile /dev/null
     StrictHostKeyChecking yes
 CONFIG
-    printf '#!/bin/sh\nexec %s -F %s "$@"\n' "$(command -v ssh)" "$LAPTOP/ssh_config" >"$LAPTOP/bin/ssh"
+    # With a file `cut`, the connection breaks once, after so many bytes.
+    cat >"$LAPTOP/bin/ssh" <<SH
+#!/bin/sh
+if [ -f "$LAPTOP/cut" ]; then
+    bytes=\$(cat "$LAPTOP/cut"); rm "$LAPTOP/cut"
+    head -c "\$bytes" | $(command -v ssh) -F $LAPTOP/ssh_config "\$@"
+    exit 255
+fi
+exec $(command -v ssh) -F $LAPTOP/ssh_config "\$@"
+SH
     chmod 755 "$LAPTOP/bin/ssh"
     ln -sf "$CTL" "$LAPTOP/bin/chillboxctl"
 }
@@ -90,4 +99,146 @@ live() { json facts hello .site.version; }
     [ "$output" = "http://hello.example is 1.1.0        undo: chillboxctl rollback" ]
     [[ "$stderr" == *"hello 1.1.0 -> web1   live there: 1.0.0, by laptop, "*" ago"* ]]
     [[ "$stderr" == *"packages unchanged"* ]]
+}
+
+@test "the line that says how to undo it is the command: rollback needs neither site nor host in the project" {
+    run -0 chillboxctl rollback
+    [[ "$output" == *"1.0.0"* ]]
+    [ "$(live)" = 1.0.0 ]
+    run -0 chillboxctl rollback 1.1.0
+    [ "$(live)" = 1.1.0 ]
+    run -0 --separate-stderr chillboxctl releases --json
+    [ "$(jq -r .site <<<"$output")" = hello ]
+    cd /
+    run -2 chillboxctl rollback
+    [[ "$output" == *"SITE is required"* ]]
+}
+
+@test "a release that does not come up: the part, the reason, its last lines, and that visitors saw nothing (exit 9)" {
+    sed -i 's/1.1.0/1.2.0/' hello.site.json
+    printf 'import a_module_that_is_not_there\n' >>api/hello_api/app.py
+    run -9 --separate-stderr deploy
+    [[ "$stderr" == *"health      no: "*"ModuleNotFoundError"* ]]
+    [[ "$stderr" == *"1.1.0 is still live; no visitor saw the new one. The whole log: chillboxctl job "*" -H web1"* ]]
+    [ "$(code /)" = 200 ]
+    sed -i '$d' api/hello_api/app.py
+}
+
+@test "an upload that breaks off goes on by itself from the byte that the host has (faults 424)" {
+    head -c 3000000 /dev/urandom >api/hello_api/large
+    printf '2000000\n' >"$LAPTOP/cut"
+    run -0 --separate-stderr deploy
+    [[ "$stderr" == *"the connection broke, trying again"* ]]
+    [[ "$stderr" == *"send        continues at "*" MB"* ]]
+    [ "$(live)" = 1.2.0 ]
+    rm api/hello_api/large
+}
+
+@test "two hosts of which one is down: the others are left, or tried with --keep-going; exit 11" {
+    sed -i 's/1.2.0/1.3.0/' hello.site.json
+    run -5 deploy -H down
+    [[ "$output" == *"ssh did not reach it"* ]]
+    run -11 deploy -H down,web1
+    [[ "$output" == *"0 of 2 hosts took it; failed: down; not tried: web1"* ]]
+    [ "$(live)" = 1.2.0 ]
+    run -11 deploy -H down,web1 --keep-going
+    [[ "$output" == *"1 of 2 hosts took it; failed: down"* ]]
+    [ "$(live)" = 1.3.0 ]
+}
+
+@test "a host whose key ssh does not know is not spoken to (exit 5)" {
+    run -5 deploy -H root@stranger
+    [[ "$output" == *"Host key verification failed"* ]]
+    run ! ls "$HOME/.config/chillbox/hosts/stranger.toml"
+}
+
+@test "before a host name vanishes it asks: without a terminal exit 2, -y does it" {
+    jq '.server_name = "other.example"' hello.site.json >new.json
+    cp hello.site.json keep.json
+    mv new.json hello.site.json
+    run -2 deploy
+    [[ "$output" == *"visitors of hello.example would find nothing there any more"*"-y says yes"* ]]
+    mv keep.json hello.site.json
+    run -0 deploy
+    [[ "$output" == *"already live"* ]]
+}
+
+@test "an environment of chillbox.toml: its fields are what is signed, its branch is kept" {
+    cat >chillbox.toml <<'TOML'
+host = "web1"
+[env.staging]
+server_name = "staging.example"
+watch = "2s"
+[env.production]
+branch = "main"
+TOML
+    run -0 deploy -e staging -y
+    [[ "$output" == *"http://staging.example is 1.3.0"* ]]
+    [ "$(json facts hello '.site.names[0]')" = staging.example ]
+    run -8 deploy -e production
+    [[ "$output" == *"takes deploys from branch 'main' only, and "*" is in no git repository"* ]]
+    run -2 deploy -e stagin
+    [[ "$output" == *"did you mean 'staging'?"* ]]
+    run -0 deploy -y
+    [ "$(json facts hello '.site.names[0]')" = hello.example ]
+    rm chillbox.toml
+}
+
+@test "a project by a link, with spaces and letters of another alphabet in its path" {
+    mkdir -p "$LAPTOP/a b ä"
+    cp -r "$LAPTOP/hello" "$LAPTOP/a b ä/proj"
+    ln -s "$LAPTOP/a b ä/proj/api" "$LAPTOP/link"
+    cd "$LAPTOP/link"
+    sed -i 's/1.3.0/1.4.0/' "$LAPTOP/a b ä/proj/hello.site.json"
+    run -2 deploy
+    [[ "$output" == *"was last deployed from $LAPTOP/hello, and this is $LAPTOP/a b ä/proj"* ]]
+    run -0 deploy -y
+    [[ "$output" == *"is 1.4.0"* ]]
+    cd "$LAPTOP/hello"
+    run -2 deploy
+    [[ "$output" == *"1.3.0 is older than 1.4.0, which is live"* ]]
+    sed -i 's/1.3.0/1.4.0/' hello.site.json
+}
+
+@test "a key that the host does not trust, a host without chillbox, an older one: each is said before anything is sent" {
+    sed -i 's/1.4.0/1.5.0/' hello.site.json
+    (cd "$LAPTOP" && chillboxctl keygen -q -o mallory --no-password)
+    run -4 chillboxctl deploy -y -k "$LAPTOP/mallory.key"
+    [[ "$output" == *"web1 does not trust your key"* ]]
+    in_box mv /usr/bin/chillboxctl /usr/bin/chillboxctl.away
+    run -3 deploy -y
+    [[ "$output" == *"there is no chillboxctl on web1: chillboxctl setup"* ]]
+    in_box sh -c 'printf "#!/bin/sh\nexit 2\n" >/usr/bin/chillboxctl; chmod 755 /usr/bin/chillboxctl'
+    run -7 deploy -y
+    [[ "$output" == *"is older than this one and takes no deploy by ssh"* ]]
+    in_box mv /usr/bin/chillboxctl.away /usr/bin/chillboxctl
+    [ "$(live)" = 1.4.0 ]
+}
+
+@test "what cannot be remembered does not stop a deploy" {
+    mv "$HOME/.config/chillbox/hosts" "$HOME/.config/chillbox/away"
+    touch "$HOME/.config/chillbox/hosts"
+    run -0 deploy -y -H root@web1.example
+    [ "$(live)" = 1.5.0 ]
+    rm "$HOME/.config/chillbox/hosts"
+    mv "$HOME/.config/chillbox/away" "$HOME/.config/chillbox/hosts"
+}
+
+@test "a locked host: exit 6 without a terminal, and nothing is sent; on one it offers to unlock" {
+    ctl lock
+    sed -i 's/1.5.0/1.6.0/' hello.site.json
+    run -6 deploy -y
+    [[ "$output" == *"web1 is locked since its start at "*": nothing was sent"* ]]
+    [[ "$output" == *"chillboxctl unlock -H web1"* ]]
+    run -0 "$ROOT/bats/helpers/pty" "expect:Deploy hello 1.6.0 to web1? [y/N]" type:y "expect:Unlock it now? [Y/n]" "type:" "expect:passphrase of the host" "type:$PASSPHRASE" -- \
+        chillboxctl deploy -k "$LAPTOP/deployer.key" -H web1
+    [[ "$output" == *"is 1.6.0"* ]]
+}
+
+@test "Ctrl-C after the upload: the deploy continues, and the line to follow it is the command" {
+    jq '.watch = "8s" | .version = "1.7.0"' hello.site.json >new.json
+    mv new.json hello.site.json
+    run -130 "$ROOT/bats/helpers/pty" "expect:watching" ctrl-c -- chillboxctl deploy -k "$LAPTOP/deployer.key" -H web1
+    [[ "$output" == *"interrupted: the deploy continues on web1"* ]]
+    [ "$(live)" = 1.7.0 ]
 }

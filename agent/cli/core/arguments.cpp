@@ -1,5 +1,6 @@
 #include "cli/core/arguments.hpp"
 
+#include "base/names.hpp"
 #include "base/text.hpp"
 #include "cli/core/help.hpp"
 #include "cli/laptop/target.hpp"
@@ -47,6 +48,8 @@ void add_option(CLI::App& app, const Option& option, Slots& slots) {
     added->expected(1)->allow_extra_args(false);
   added->check(CLI::Validator(
       [&option](std::string& text) {
+        if (option.of_project && Version::parse(text))
+          return std::string(); // the next position's: see laptop/defaults.hpp
         const auto fine = check(option, text);
         return fine ? std::string() : fine.error().message;
       },

@@ -6,6 +6,11 @@
 namespace chillbox::cli {
 
 inline constexpr Option k_site{"SITE", ArgKind::site, "", "name of the site"};
+// Without it: the site of the project that the command is run in (laptop/defaults.hpp).
+inline constexpr Option k_project_site{
+    "[SITE]", ArgKind::site, "", "name of the site (default: the project's)", false, true};
+inline constexpr Option k_project_target{"[SITE[/SERVICE]]", ArgKind::target, "",
+    "the site, or one of its services (default: the project's site)", false, true};
 inline constexpr Option k_site_or_all{"[SITE]", ArgKind::site, "", "only this site"};
 inline constexpr Option k_target{
     "SITE[/SERVICE]", ArgKind::target, "", "the site, or one of its services"};

@@ -7,6 +7,7 @@
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/fleet_run.hpp"
 #include "cli/laptop/agent.hpp"
+#include "cli/laptop/defaults.hpp"
 
 #include <algorithm>
 
@@ -70,7 +71,7 @@ int run_program(const std::vector<std::string>& words) {
   if (!words.empty() && words[0] == "__agent")
     return run_agent({words.begin() + 1, words.end()});
   std::string hint;
-  const auto line = parse_command_line(words, environment, hint);
+  auto line = parse_command_line(words, environment, hint);
   if (!line) {
     // They were not understood, but a program that reads objects gets one.
     const bool json = std::ranges::find(words.begin(), std::ranges::find(words, "--"), "--json") !=
@@ -86,6 +87,8 @@ int run_program(const std::vector<std::string>& words) {
     return line->exit;
   }
   say_commands(line->terminal.verbose);
+  if (const auto filled = fill_defaults(*line); !filled)
+    return report_error(line->terminal, filled.error(), "", {});
   if (line->hosts.empty() && line->inventory.empty())
     return run_here(*line);
   const auto code = run_on_hosts(*line);

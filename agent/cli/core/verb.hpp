@@ -54,6 +54,7 @@ struct Option {
       value; // its value in the help: "N"; for a choice the possible values: "bash|zsh|fish"
   std::string_view help;
   bool required = false;
+  bool of_project = false; // a site: without it, that of the project
 };
 
 // The arguments of a call, by the long name of an option or the name of a position.

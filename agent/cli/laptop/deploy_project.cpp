@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
 
 namespace chillbox::cli {
 namespace {
@@ -237,7 +236,6 @@ Result<control::Job> HostDeploy::follow_again() {
   for (int i = 0; i < k_tries; ++i) {
     ::sleep(static_cast<unsigned>(k_pause.count()));
     auto session = TRY(HostSession::run(m_target.host, {"job", "--follow", "--json", "--", m_job}));
-    std::set<uint64_t> none;
     auto heard = ears();
     heard.event = {};
     auto job = session.follow(heard);

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <utility>
 
 namespace chillbox::cli {
 namespace {
@@ -176,8 +177,8 @@ std::optional<SiteGuess> guess_site(const std::string& dir) {
     if (const std::string name = entry.path().filename();
         entry.is_directory(error) && !name.starts_with('.') && !name.starts_with('-'))
       below.push_back(name);
-  std::ranges::sort(below);
-  std::ranges::stable_partition(below, [](const std::string& name) { return name == "web"; });
+  std::ranges::sort(
+      below, {}, [](const std::string& name) { return std::pair(name != "web", name); });
   for (const std::string& name : below)
     if (auto guess = look(cat(dir, "/", name))) {
       guess->handler = name;

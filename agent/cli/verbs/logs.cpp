@@ -9,7 +9,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_target, k_follow, k_limit};
+constexpr std::array k_options{k_project_target, k_follow, k_limit};
 
 constexpr std::chrono::milliseconds k_for_ever{-1};
 constexpr uint64_t k_default_lines = 100;

@@ -9,7 +9,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_site, k_limit};
+constexpr std::array k_options{k_project_site, k_limit};
 
 Result<void> run(Call& call) {
   const Question question{.verb = "releases",

@@ -5,7 +5,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_restart_options{k_target, k_no_watch, k_no_wait};
+constexpr std::array k_restart_options{k_project_target, k_no_watch, k_no_wait};
 constexpr std::array k_by_target_options{k_target, k_no_wait};
 
 Result<void> run_on_target(Call& call, std::string_view verb, control::Arguments more = {}) {

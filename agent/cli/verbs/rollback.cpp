@@ -6,7 +6,7 @@ namespace chillbox::cli {
 namespace {
 
 constexpr std::array k_options{
-    k_site,
+    k_project_site,
     Option{"[VERSION]", ArgKind::release, "",
         "version or release to go to (default: the last good one)"},
     Option{"--during-hold", ArgKind::flag, "", "even while the site is on hold"},
