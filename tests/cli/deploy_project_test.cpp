@@ -161,7 +161,7 @@ TEST_CASE("a folder without a site file is looked at, and what it is becomes a s
   put(dir + "/docs/readme.txt", "");
   CHECK(guessed(dir + "/docs") == "nothing");
   for (const char* name : {"flask", "django", "asgi", "pages", "chill", "node"}) {
-    const std::string text = site_text(*guess_site(dir + "/" + name), "shop.example");
+    const std::string text = site_text(*guess_site(dir + "/" + name), "shop", "shop.example");
     INFO(text);
     CHECK(config::parse_site(text, SiteName::parse("shop").value()).has_value());
   }

@@ -205,8 +205,10 @@ std::string site_name_of(const std::string& folder) {
   return SiteName::parse(name) ? name : "site";
 }
 
-std::string site_text(const SiteGuess& guess, const std::string& server_name) {
-  Json json{{"server_name", server_name}, {"services", Json::array({service_of(guess)})}};
+std::string site_text(
+    const SiteGuess& guess, const std::string& site, const std::string& server_name) {
+  Json json{
+      {"name", site}, {"server_name", server_name}, {"services", Json::array({service_of(guess)})}};
   return json.dump(2) + "\n";
 }
 
@@ -239,7 +241,7 @@ Result<Project> offer_site_file(Call& call, const Project& project) {
     return fail(
         Code::usage, cat("'", printable(host, 80), "' is not a host name such as www.example.org"));
   const std::string path = cat(project.root, "/", name, ".site.json");
-  TRY(os::real_disk().write(path, site_text(*guess, host), 0644, {::geteuid(), ::getegid()}));
+  TRY(os::real_disk().write(path, site_text(*guess, name, host), 0644, {::geteuid(), ::getegid()}));
   call.terminal.print_status(cat("wrote ", printable(path, 1024)));
   return project_at(project.root);
 }

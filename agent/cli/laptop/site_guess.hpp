@@ -24,7 +24,8 @@ std::optional<SiteGuess> guess_site(const std::string& dir);
 // A site's name from a folder's: "My Shop" is "my-shop"; "site" when nothing is left of it.
 std::string site_name_of(const std::string& folder);
 // The text of SITE.site.json.
-std::string site_text(const SiteGuess& guess, const std::string& server_name);
+std::string site_text(
+    const SiteGuess& guess, const std::string& site, const std::string& server_name);
 
 // On a terminal: says what the folder seems to be, asks for name and host name, and writes the site
 // file. Without one, or when nothing is known of the folder: not_found, with what to do.
