@@ -22,7 +22,9 @@ constexpr auto table(const Arguments*) {
       Member{"no_watch", &A::no_watch, ""}, Member{"purge", &A::purge, ""},
       Member{"during_hold", &A::during_hold, ""},
       Member{"allow_downgrade", &A::allow_downgrade, ""}, Member{"allow_jump", &A::allow_jump, ""},
-      Member{"newer", &A::newer, ""}, Member{"staging", &A::staging, ""});
+      Member{"newer", &A::newer, ""}, Member{"staging", &A::staging, ""},
+      Member{"terminal", &A::terminal, ""}, Member{"detach", &A::detach, ""},
+      Member{"timeout_ms", &A::timeout_ms, ""}, Member{"words", &A::words, ""});
 }
 
 constexpr auto table(const Job*) {
@@ -215,15 +217,28 @@ constexpr auto table(const NginxText*) {
 
 constexpr auto table(const CronRun*) {
   using R = CronRun;
-  return message("cron_run", "A run of a crontab entry.", Member{"id", &R::id, ""},
+  return message("cron_run", "A run of a crontab entry, or of a command.", Member{"id", &R::id, ""},
       Member{"site", &R::site, ""}, Member{"release", &R::release, "whose entry it is"},
       Member{"line", &R::line, "the entry"},
       Member{"actor", &R::actor, "who asked for it, \"\": the schedule"},
+      Member{"kind", &R::kind, ""}, Member{"service", &R::service, "of a command: as it was named"},
       Member{"state", &R::state, ""}, Member{"started_ms", &R::started_ms, ""},
       Member{"ended_ms", &R::ended_ms, "0: it still runs"},
       Member{"code", &R::code, "exit code as a shell reports it", WithoutValue::null},
       Member{"count", &R::count, "skipped: so many times in a row for the same reason"},
       Member{"text", &R::text, "its last lines, or why it was skipped or lost"});
+}
+
+constexpr auto table(const RunAnswer*) {
+  return message("run", "", Member{"run", &RunAnswer::run, ""},
+      Member{"socket", &RunAnswer::socket, "where to be attached to it, while it runs"},
+      Member{"output", &RunAnswer::output, "the file that has what it printed"},
+      Member{"terminal", &RunAnswer::terminal, "its streams are a terminal, while it runs"});
+}
+
+constexpr auto table(const RunList*) {
+  return message("run_list", "", Member{"site", &RunList::site, ""},
+      Member{"runs", &RunList::runs, "newest first"});
 }
 
 constexpr auto table(const CronEntry*) {
@@ -377,6 +392,8 @@ CHILLBOX_MESSAGE(Upgraded)
 CHILLBOX_MESSAGE(HoldReleased)
 CHILLBOX_MESSAGE(Withdrawal)
 CHILLBOX_MESSAGE(SecretsWithdrawal)
+CHILLBOX_MESSAGE(RunAnswer)
+CHILLBOX_MESSAGE(RunList)
 CHILLBOX_MESSAGE(KeyUses)
 CHILLBOX_MESSAGE(Kept)
 CHILLBOX_MESSAGE(Pruned)
@@ -417,6 +434,10 @@ const std::vector<Answer>& answers() {
       {"retry", schema_of<JobAnswer>},
       {"rollback", schema_of<JobAnswer>},
       {"secrets_withdraw", schema_of<SecretsWithdrawal>},
+      {"run", schema_of<RunAnswer>},
+      {"run_show", schema_of<RunAnswer>},
+      {"run_stop", schema_of<RunAnswer>},
+      {"runs", schema_of<RunList>},
       {"sites", schema_of<SiteList>},
       {"start", schema_of<JobAnswer>},
       {"status", schema_of<Status>},

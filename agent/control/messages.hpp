@@ -26,7 +26,9 @@ struct Arguments {
       sha256, signature;
   std::optional<uint64_t> number, serial, limit, lines, after;
   std::optional<bool> wait, follow, dry_run, no_watch, purge, during_hold, allow_downgrade,
-      allow_jump, staging, newer;
+      allow_jump, staging, newer, terminal, detach;
+  std::optional<uint64_t> timeout_ms;
+  std::vector<std::string> words; // of a command
 };
 
 // --- jobs
@@ -197,8 +199,10 @@ struct CronRun {
   uint64_t id = 0; // given by the store
   SiteName site;
   std::string release; // whose entry it is
-  std::string line;    // the entry as the site file has it
+  std::string line;    // the entry as the site file has it; of a command its words, without secrets
   std::string actor;   // "" : its time had come; else who asked
+  RunKind kind = RunKind::cron;
+  std::string service; // of a command: whose environment it was to have, "" : the main one's
   CronState state = CronState::running;
   int64_t started_ms = 0, ended_ms = 0;
   std::optional<int> code; // as a shell reports it
@@ -221,6 +225,17 @@ struct CronHistory {
 };
 struct CronAnswer {
   CronRun run;
+};
+// --- what operators run
+struct RunAnswer {
+  CronRun run;
+  std::string socket;    // where to be attached to it (run_stream.hpp), while it runs
+  std::string output;    // the file that has what it printed
+  bool terminal = false; // its streams are one
+};
+struct RunList {
+  std::string site;
+  std::vector<CronRun> runs;
 };
 
 // --- the audit trail

@@ -30,6 +30,9 @@ template <> struct Names<CronState> {
   static constexpr std::array<std::string_view, 5> names{
       "running", "done", "failed", "lost", "skipped"};
 };
+template <> struct Names<RunKind> {
+  static constexpr std::array<std::string_view, 2> names{"cron", "command"};
+};
 template <> struct Names<SiteState> {
   static constexpr std::array<std::string_view, 6> names{
       "none", "live", "stopped", "refused", "degraded", "sealed"};
@@ -72,6 +75,9 @@ std::string_view name(ReleaseState state) {
 std::string_view name(CronState state) {
   return name_of(state);
 }
+std::string_view name(RunKind kind) {
+  return name_of(kind);
+}
 std::string_view name(SiteState state) {
   return name_of(state);
 }
@@ -101,6 +107,7 @@ template JobState named(std::string_view);
 template EventKind named(std::string_view);
 template ReleaseState named(std::string_view);
 template CronState named(std::string_view);
+template RunKind named(std::string_view);
 template SiteState named(std::string_view);
 template ServiceState named(std::string_view);
 template CertificateState named(std::string_view);
@@ -111,6 +118,7 @@ template std::span<const std::string_view> names_of<JobState>();
 template std::span<const std::string_view> names_of<EventKind>();
 template std::span<const std::string_view> names_of<ReleaseState>();
 template std::span<const std::string_view> names_of<CronState>();
+template std::span<const std::string_view> names_of<RunKind>();
 template std::span<const std::string_view> names_of<SiteState>();
 template std::span<const std::string_view> names_of<ServiceState>();
 template std::span<const std::string_view> names_of<CertificateState>();

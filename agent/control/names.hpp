@@ -46,6 +46,8 @@ constexpr bool is_kept(ReleaseState state) {
 }
 // done: code 0; lost: nobody knows its end; skipped: it did not run.
 enum class CronState { running, done, failed, lost, skipped, unknown };
+// cron: an entry of the crontab; command: what an operator ran.
+enum class RunKind { cron, command, unknown };
 // none: no release is live; refused: its signer is not trusted any more; degraded: something of it
 // does not run as it should; sealed: it waits for an unlock.
 enum class SiteState { none, live, stopped, refused, degraded, sealed, unknown };
@@ -83,6 +85,7 @@ std::string_view name(JobState state);
 std::string_view name(EventKind kind);
 std::string_view name(ReleaseState state);
 std::string_view name(CronState state);
+std::string_view name(RunKind kind);
 std::string_view name(SiteState state);
 std::string_view name(ServiceState state);
 std::string_view name(CertificateState state);

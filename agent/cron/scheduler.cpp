@@ -4,6 +4,10 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "config/site.hpp"
+#include "control/run_stream.hpp"
+#include "os/io.hpp"
+#include "os/secret_mask.hpp"
+#include "os/socket.hpp"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -67,8 +71,9 @@ void Scheduler::adopt_runs() {
   const std::lock_guard lock(m_mutex);
   for (const auto& run : *open) {
     auto& running = m_running.emplace(run.id, Running{.site = run.site}).first->second;
-    if (const auto read = config::parse_cron_line(run.line))
-      running.command = read->command;
+    if (run.kind == control::RunKind::cron)
+      if (const auto read = config::parse_cron_line(run.line))
+        running.command = read->command;
     if (auto pidfd = m_tasks.running(run.id))
       running.pidfd = std::move(*pidfd);
     else
@@ -200,15 +205,20 @@ Result<uint64_t> Scheduler::start(
   for (const auto& [id, running] : m_running)
     if (running.site == site && running.command == entry.command)
       return fail(Code::busy, cat("run ", id, " of this entry has not ended"));
-  auto spec = TRY(m_host.prepare(site, entry.command));
+  auto spec = TRY(m_host.prepare(site, {.line = entry.command}));
   store::CronRun run{.site = site,
       .release = spec.release,
       .line = entry.line,
       .actor = actor,
       .started_ms = m_host.clock.wall_ms()};
+  return begin_run(std::move(run), std::move(spec), entry.command, std::nullopt);
+}
+
+Result<uint64_t> Scheduler::begin_run(store::CronRun run, openrc::SlotSpec spec,
+    const std::string& command, const std::optional<RunOptions>& options) {
   run.id = TRY(m_host.store.begin_cron_run(run));
-  spec.env.emplace_back("CHILLBOX_CRON_RUN", std::to_string(run.id));
-  auto pidfd = m_tasks.start(run.id, spec);
+  spec.env.emplace_back(options ? "CHILLBOX_RUN" : "CHILLBOX_CRON_RUN", std::to_string(run.id));
+  auto pidfd = m_tasks.start(run.id, spec, options);
   if (!pidfd) {
     (void)m_tasks.finish(run.id);
     run.state = store::CronState::failed;
@@ -217,10 +227,41 @@ Result<uint64_t> Scheduler::start(
     TRY(m_host.store.end_cron_run(run));
     return std::unexpected(pidfd.error());
   }
-  auto& running = m_running.emplace(run.id, Running{.site = site}).first->second;
-  running.command = entry.command;
+  auto& running = m_running.emplace(run.id, Running{.site = run.site}).first->second;
+  running.command = command;
   running.pidfd = std::move(*pidfd);
   return run.id;
+}
+
+Result<store::CronRun> Scheduler::run(const Order& order) {
+  constexpr size_t k_longest = 500;
+  const std::lock_guard lock(m_mutex);
+  auto spec = TRY(m_host.prepare(order.site, order.command));
+  if (order.options.terminal)
+    spec.env.emplace_back("TERM", order.term);
+  const Mask mask = os::mask_of_set(m_host.paths.secrets_of(order.site));
+  store::CronRun run{.site = order.site,
+      .release = spec.release,
+      .line = printable(mask.apply(join(order.command.words, " ")), k_longest),
+      .actor = order.actor,
+      .kind = control::RunKind::command,
+      .service = order.command.service,
+      .started_ms = m_host.clock.wall_ms()};
+  run.id = TRY(begin_run(run, std::move(spec), "", order.options));
+  wake(); // the thread must wait for its end
+  m_host.changed();
+  return run;
+}
+
+Result<void> Scheduler::stop_run(uint64_t id) {
+  const auto run = TRY(m_host.store.cron_run(id));
+  if (!run || run->kind != control::RunKind::command)
+    return fail(Code::not_found, cat("no run ", id));
+  if (run->ended_ms != 0)
+    return fail(Code::conflict, cat("run ", id, " has ended"));
+  const Fd task = TRY(os::connect_unix(socket(id), os::Millis{5'000}));
+  std::string frame = control::run_frame(control::RunFrame::stop);
+  return os::write_all(task.get(), bytes_of(frame), os::Deadline(os::Millis{5'000}));
 }
 
 void Scheduler::collect() {
@@ -252,7 +293,7 @@ void Scheduler::finish(uint64_t id) {
     row.code = (*end)->code;
   if (auto written = m_host.store.end_cron_run(row); !written)
     log::error(cat("crontab: run ", id, ": ", written.error().message));
-  if (row.state != store::CronState::done)
+  if (row.state != store::CronState::done && row.kind == control::RunKind::cron)
     log::warn(cat("site '", row.site.str(), "': crontab: '", printable(row.line, 80), "' ",
         known ? cat("ended with code ", *row.code) : printable(row.text)));
   m_host.changed();

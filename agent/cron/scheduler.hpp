@@ -1,7 +1,8 @@
-// Runs the crontabs of all sites. The entries are those of a site's live release, so a switch or a
-// rollback changes them automatically; a stopped site has none. One thread sleeps until an entry is
-// due, the clock is set, a run ends or a site changes. Runs are tasks (cron/task.hpp): they outlive
-// the daemon, and the next daemon adopts them. Each run has a row in the store before it begins.
+// Runs the crontabs of all sites, and what operators run of them. The entries are those of a site's
+// live release, so a switch or a rollback changes them automatically; a stopped site has none. One
+// thread sleeps until an entry is due, the clock is set, a run ends or a site changes. Runs are
+// tasks (cron/task.hpp): they outlive the daemon, and the next daemon adopts them. Each run has a
+// row in the store before it begins.
 //
 // An entry is skipped while the same command of the same site still runs, and while the site waits
 // for a secret; the history records why. Entries that came due while the daemon was down are
@@ -34,7 +35,7 @@ struct CronEntry {
 // What a command of a site's live release is run with: its environment, user and limits. An error
 // says why it may not run now.
 using PrepareCommand =
-    std::function<Result<openrc::SlotSpec>(const SiteName& site, const std::string& command)>;
+    std::function<Result<openrc::SlotSpec>(const SiteName& site, const SiteCommand& command)>;
 
 class Scheduler {
 public:
@@ -60,6 +61,20 @@ public:
   // site waits for a secret; not_found: no such entry; conflict: the site is stopped.
   Result<uint64_t> run_now(const SiteName& site, uint64_t number, const std::string& actor);
 
+  // --- what an operator runs, any number at a time
+  struct Order {
+    SiteName site;
+    SiteCommand command;
+    RunOptions options;
+    std::string term, actor; // term: the kind of his terminal
+  };
+  // Its row; he is attached at socket(id). As run_now(), and too_large: the words are too long.
+  Result<store::CronRun> run(const Order& order);
+  // TERM, and KILL after 10 s. not_found: no such run of a command; conflict: it has ended.
+  Result<void> stop_run(uint64_t id);
+  std::string socket(uint64_t id) const { return m_tasks.socket(id); }
+  bool has_terminal(uint64_t id) const { return m_tasks.has_terminal(id); }
+
   // What the thread does between two sleeps; for tests, which have a clock of their own.
   void tick();
 
@@ -84,6 +99,9 @@ private:
   void arm(int timer);
   void due(const SiteName& site, const CronEntry& entry);
   Result<uint64_t> start(const SiteName& site, const CronEntry& entry, const std::string& actor);
+  // The row, and the task. m_mutex is held.
+  Result<uint64_t> begin_run(store::CronRun run, openrc::SlotSpec spec, const std::string& command,
+      const std::optional<RunOptions>& options);
 
   Host m_host;
   Tasks m_tasks;

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "control/json.hpp"
+#include "cron/run_session.hpp"
 #include "openrc/cgroup.hpp"
 #include "openrc/secret_variables.hpp"
 #include "openrc/spec.hpp"
@@ -23,6 +24,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <deque>
+#include <map>
 
 namespace chillbox::cron {
 namespace {
@@ -31,6 +33,9 @@ constexpr os::Millis k_kill_wait{5'000};
 constexpr size_t k_last_lines = 20;
 constexpr size_t k_line = 500;
 constexpr size_t k_max_end = 64 * 1024;
+constexpr size_t k_outputs_kept = 30; // of a site's runs
+constexpr os::Millis k_run_grace{10'000};
+constexpr std::string_view k_output = "run-";
 
 // Control groups: one for the process that watches, which has none of the site's limits, and one
 // for the command.
@@ -78,6 +83,18 @@ bool enter(const std::string& group) {
   return fd && ::write(fd.get(), "0", 1) == 1;
 }
 
+std::string options_text(const RunOptions& run) {
+  return dump(Json{{"terminal", run.terminal}, {"detached", run.detached},
+      {"timeout_ms", static_cast<uint64_t>(run.timeout.count())}});
+}
+
+Result<RunOptions> parse_options(const std::string& text) {
+  const Json json = TRY(parse_json(text, k_max_end));
+  return RunOptions{.terminal = json.at("terminal").get<bool>(),
+      .detached = json.at("detached").get<bool>(),
+      .timeout = os::Millis(TRY(control::u64_at(json, "timeout_ms")))};
+}
+
 // The process of one task. Tasks::finish does what this one does not get to.
 class TaskProcess {
 public:
@@ -100,7 +117,10 @@ public:
     if (!lock || ::fcntl(lock.get(), F_SETLK, &whole) != 0 || ::fstat(lock.get(), &st) != 0 ||
         st.st_nlink == 0)
       return fail(Code::conflict, cat("task ", m_id, ": another process already runs it"));
-    const auto end = run_command(spec);
+    const std::string options = task_file(m_paths, m_id, ".run");
+    const auto end = !os::real_disk().exists(options)
+        ? run_command(spec)
+        : run_attached(spec, TRY(parse_options(TRY(os::real_disk().read(options, k_max_end)))));
     if (grouped && enter(root))
       (void)openrc::kill_leftovers(
           os::real_disk(), os::real_clock(), m_paths, group_name(m_id), k_kill_wait);
@@ -109,11 +129,13 @@ public:
   }
 
 private:
-  TaskEnd run_command(const openrc::SlotSpec& spec) {
+  os::LogWriter log_of(const openrc::SlotSpec& spec, std::string name, uint32_t files) const {
     const std::string dir = m_paths.logs_of(spec.name.site);
-    os::LogWriter log(Fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "cron.log",
-        spec.log_size, spec.log_files);
-    const Mask mask = os::mask_of_set(m_paths.secrets_of(spec.name.site));
+    return os::LogWriter(Fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+        std::move(name), spec.log_size, files);
+  }
+
+  os::Command command_of(const openrc::SlotSpec& spec) const {
     os::Command c;
     c.argv = spec.argv;
     c.env = spec.env;
@@ -124,6 +146,13 @@ private:
     if (!m_paths.testing())
       c.group = command_group(m_id);
     c.output_limit = 0;
+    return c;
+  }
+
+  TaskEnd run_command(const openrc::SlotSpec& spec) {
+    os::LogWriter log = log_of(spec, "cron.log", spec.log_files);
+    const Mask mask = os::mask_of_set(m_paths.secrets_of(spec.name.site));
+    os::Command c = command_of(spec);
     c.on_line = [&](std::string_view said) {
       const std::string line = mask.apply(said);
       m_last.push_back(printable(line, k_line));
@@ -136,6 +165,41 @@ private:
     end.code = exit ? exit->code : exit.error().code == Code::not_found ? 127 : 126;
     end.text = exit ? join({m_last.begin(), m_last.end()}, "\n") : mask.apply(exit.error().message);
     return end;
+  }
+
+  TaskEnd run_attached(const openrc::SlotSpec& spec, const RunOptions& run) {
+    ::signal(SIGPIPE, SIG_IGN); // a command need not read what it is given
+    const Mask mask = os::mask_of_set(m_paths.secrets_of(spec.name.site));
+    uid_t owner = 0;
+    if (!m_paths.testing())
+      if (const auto user = os::find_user(spec.user))
+        owner = user->uid;
+    RunSession session({task_file(m_paths, m_id, ".sock"), run.terminal, run.detached, owner}, mask,
+        log_of(spec, cat(k_output, m_id, ".log"), 1));
+    os::Command c = command_of(spec);
+    c.timeout = run.timeout == os::Millis{} ? os::Millis{-1} : run.timeout;
+    c.grace = k_run_grace;
+    c.terminal = run.terminal;
+    c.cancel = session.stop_asked();
+    const auto exit = [&]() -> Result<os::Exit> {
+      TRY(session.begin());
+      c.streams = session.streams();
+      return as_user(spec, c);
+    }();
+    TaskEnd end{.code = exit ? exit->code : code_of(exit.error().code, c.streams.has_value()),
+        .ended_ms = os::real_clock().wall_ms()};
+    const std::string why = exit ? "" : mask.apply(exit.error().message);
+    session.finish(end.code, why);
+    end.text = why.empty() ? session.last_lines() : why;
+    return end;
+  }
+
+  static int code_of(Code why, bool started) {
+    if (!started)
+      return k_run_not_started;
+    return why == Code::timed_out  ? k_run_timed_out
+        : why == Code::interrupted ? 128 + SIGTERM
+                                   : k_run_not_started;
   }
 
   Result<os::Exit> as_user(const openrc::SlotSpec& spec, os::Command& c) {
@@ -168,12 +232,17 @@ std::string Tasks::file(uint64_t id, std::string_view ending) const {
   return task_file(m_paths, std::to_string(id), ending);
 }
 
-Result<Fd> Tasks::start(uint64_t id, const openrc::SlotSpec& spec) {
+Result<Fd> Tasks::start(
+    uint64_t id, const openrc::SlotSpec& spec, const std::optional<RunOptions>& run) {
   const std::string logs = m_paths.logs_of(spec.name.site);
   if (!m_disk.exists(logs))
     TRY(m_disk.make_dir(logs, 0750));
   if (!m_disk.exists(tasks_dir(m_paths)))
     TRY(m_disk.make_dir(tasks_dir(m_paths), 0700, {::geteuid(), ::getegid()}));
+  if (run) {
+    forget_old_output(logs);
+    TRY(m_disk.write(file(id, ".run"), options_text(*run), 0600, {::geteuid(), ::getegid()}));
+  }
   TRY(m_disk.write(
       file(id, ".json"), TRY(openrc::spec_text(spec)), 0600, {::geteuid(), ::getegid()}));
   os::RoleCommand role = os::role_command(os::k_task_role, {std::to_string(id)});
@@ -186,6 +255,25 @@ Result<Fd> Tasks::start(uint64_t id, const openrc::SlotSpec& spec) {
   for (int i = 0; i < k_most_waits && holder(file(id, ".json")) == 0 && ::poll(&ended, 1, 1) == 0;
       ++i) {}
   return child.detach();
+}
+
+bool Tasks::has_terminal(uint64_t id) const {
+  const auto text = m_disk.read(file(id, ".run"), k_max_end);
+  const auto options = text ? parse_options(*text) : fail(Code::not_found, "");
+  return options && options->terminal;
+}
+
+void Tasks::forget_old_output(const std::string& logs) {
+  std::map<uint64_t, std::vector<std::string>> outputs; // by run, run-ID.log and run-ID.log.1
+  for (const auto& name : m_disk.list(logs).value_or(std::vector<std::string>{}))
+    if (name.starts_with(k_output))
+      if (const auto id = parse_u64(name.substr(k_output.size(), name.find('.') - k_output.size())))
+        outputs[*id].push_back(name);
+  while (outputs.size() >= k_outputs_kept) {
+    for (const auto& name : outputs.begin()->second)
+      (void)m_disk.remove(cat(logs, "/", name));
+    outputs.erase(outputs.begin());
+  }
 }
 
 std::optional<Fd> Tasks::running(uint64_t id) {
@@ -212,8 +300,8 @@ Result<std::optional<TaskEnd>> Tasks::finish(uint64_t id, const Fd& pidfd) {
   if (m_disk.exists(file(id, ".end")))
     end = TRY(parse_end(TRY(m_disk.read(file(id, ".end"), k_max_end))));
   TRY(empty_groups(id));
-  TRY(m_disk.remove(file(id, ".json")));
-  TRY(m_disk.remove(file(id, ".end")));
+  for (const auto ending : {".run", ".sock", ".json", ".end"})
+    TRY(m_disk.remove(file(id, ending)));
   return end;
 }
 

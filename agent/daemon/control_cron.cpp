@@ -1,4 +1,4 @@
-// Verbs of the crontab.
+// Verbs of the crontab, and of what operators run.
 #include "base/text.hpp"
 #include "daemon/control_verbs.hpp"
 
@@ -20,7 +20,7 @@ Result<control::CronHistory> cron_history(const Call& call) {
   const auto site = TRY(site_of(call));
   (void)TRY(known_site(call, site));
   control::CronHistory history{.site = site.str(), .runs = {}};
-  history.runs = TRY(call.host().store.cron_runs(site, limit_of(call)));
+  history.runs = TRY(call.host().store.runs(site, control::RunKind::cron, limit_of(call)));
   return history;
 }
 
@@ -41,10 +41,80 @@ Result<control::CronAnswer> cron_run(const Call& call) {
   }
 }
 
+control::RunAnswer answer_of(const Call& call, control::CronRun run) {
+  control::RunAnswer answer{.run = std::move(run), .socket = {}, .output = {}};
+  const uint64_t id = answer.run.id;
+  answer.output = cat(call.host().paths.logs_of(answer.run.site), "/run-", id, ".log");
+  if (answer.run.ended_ms == 0) {
+    answer.socket = call.state.scheduler.socket(id);
+    answer.terminal = call.state.scheduler.has_terminal(id);
+  }
+  return answer;
+}
+
+Result<control::RunAnswer> run(const Call& call) {
+  constexpr uint64_t k_day = 24 * 3'600'000;
+  const auto& args = call.args;
+  cron::Scheduler::Order order{.site = TRY(site_of(call)),
+      .command = {.words = args.words, .service = args.service.value_or("")},
+      .options = {.terminal = args.terminal.value_or(false),
+          .detached = args.detach.value_or(false),
+          .timeout = os::Millis(args.timeout_ms.value_or(k_day))},
+      .term = args.name.value_or("dumb"),
+      .actor = call.actor};
+  if (order.command.words.empty())
+    return fail(Code::invalid, "run: no command was given");
+  if (order.options.terminal && order.options.detached)
+    return fail(Code::invalid, "run: nobody is at the terminal of what is detached");
+  return answer_of(call, TRY(call.state.scheduler.run(order)));
+}
+
+Result<control::RunList> runs(const Call& call) {
+  const auto site = TRY(site_of(call));
+  (void)TRY(known_site(call, site));
+  control::RunList list{.site = site.str(), .runs = {}};
+  list.runs = TRY(call.host().store.runs(site, control::RunKind::command, limit_of(call)));
+  return list;
+}
+
+Result<control::CronRun> run_named(const Call& call) {
+  const uint64_t id = call.args.number.value_or(0);
+  auto run = TRY(call.host().store.cron_run(id));
+  if (!run || run->kind != control::RunKind::command)
+    return fail(
+        Code::not_found, cat("no run ", id, " in the history: `chillboxctl runs list SITE`"));
+  return std::move(*run);
+}
+
+Result<control::RunAnswer> run_to_end(const Call& call) {
+  constexpr os::Millis k_look_again{2'000};
+  for (;;) {
+    const uint64_t seen = call.state.changes.count();
+    auto one = TRY(run_named(call));
+    if (one.ended_ms != 0)
+      return answer_of(call, std::move(one));
+    TRY(may_wait(call, cat("; run ", one.id, " goes on")));
+    call.state.changes.wait(seen, k_look_again);
+  }
+}
+
+Result<control::RunAnswer> run_show(const Call& call) {
+  return call.args.wait.value_or(false) ? run_to_end(call) : answer_of(call, TRY(run_named(call)));
+}
+
+Result<control::RunAnswer> run_stop(const Call& call) {
+  TRY(call.state.scheduler.stop_run(TRY(run_named(call)).id));
+  return run_to_end(call);
+}
+
 constexpr ControlVerb k_verbs[] = {
     {"cron_list", answer<cron_list>},
     {"cron_history", answer<cron_history>},
     {"cron_run", answer<cron_run>, true},
+    {"run", answer<run>, true},
+    {"run_show", answer<run_show>},
+    {"run_stop", answer<run_stop>, true},
+    {"runs", answer<runs>},
 };
 
 } // namespace

@@ -55,7 +55,7 @@ Monitor::Monitor(
           m_store, m_vault, m_nginx, m_slots, is_real_host(paths),
           [this](const std::string&) { changed(); }},
       m_crontab({m_store, m_host.disk, m_host.clock, m_host.paths,
-          [this](const SiteName& site, const std::string& command) {
+          [this](const SiteName& site, const cron::SiteCommand& command) {
             return rollout::site_command(m_host, site, command);
           },
           [this] { m_changes.notify(); }}),

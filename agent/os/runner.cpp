@@ -21,8 +21,7 @@ namespace chillbox::os {
 namespace {
 
 constexpr std::string_view k_path = "/usr/sbin:/usr/bin:/sbin:/bin";
-constexpr Millis k_look{200};    // how often `cancelled` is asked
-constexpr Millis k_grace{2'000}; // from SIGTERM to SIGKILL
+constexpr Millis k_look{200}; // how often `cancelled` is asked
 constexpr Millis k_giving_up{
     10'000}; // from SIGKILL to leaving it: it waits in the kernel, for a dead disk perhaps
 constexpr size_t k_drain = 1 << 20;          // what a pipe can hold at most
@@ -170,7 +169,7 @@ private:
   Result<void> start() {
     if (m_command.argv.empty())
       return fail(Code::invalid, "run: no program named");
-    if (m_command.output_limit == 0 && !m_command.on_line)
+    if (m_command.output_limit == 0 && !m_command.on_line && !m_command.streams)
       return fail(Code::invalid, "run: nobody takes the output");
     m_plan.program = TRY(find_program(m_command.argv[0]));
     m_plan.argv = m_command.argv;
@@ -188,9 +187,12 @@ private:
     m_plan.view.own_proc |= m_command.contained;
     m_plan.limits = m_command.limits;
     m_plan.ends_with_thread = true; // which waits for it in here
-    const Fd in = TRY(input_file(m_command.input)), out = TRY(m_out.open()),
-             err = TRY(m_err.open());
-    m_plan.fds = {{in.get(), 0}, {out.get(), 1}, {err.get(), 2}};
+    m_plan.terminal = m_command.terminal;
+    const auto standard = TRY(standard_streams());
+    for (int i = 0; i < 3; ++i)
+      m_plan.fds.emplace_back(m_command.streams ? (*m_command.streams)[static_cast<size_t>(i)]
+                                                : standard[static_cast<size_t>(i)].get(),
+          i);
     for (const int fd : m_command.inherit) {
       if (fd <= 2)
         return fail(Code::invalid,
@@ -212,12 +214,24 @@ private:
     return {};
   }
 
+  // The child's ends; none when the caller has given his own.
+  Result<std::array<Fd, 3>> standard_streams() {
+    std::array<Fd, 3> ends;
+    if (!m_command.streams) {
+      ends[0] = TRY(input_file(m_command.input));
+      ends[1] = TRY(m_out.open());
+      ends[2] = TRY(m_err.open());
+    }
+    return ends;
+  }
+
   // Until the program has ended. Sleeps in poll; wakes up unasked only for the deadline and to
   // ask `cancelled`.
   Result<void> watch() {
     for (;;) {
-      std::array<pollfd, 3> fds{pollfd{m_child.pidfd.get(), POLLIN, 0},
-          pollfd{m_out.fd(), POLLIN, 0}, pollfd{m_err.fd(), POLLIN, 0}};
+      const int cancel = m_phase == Phase::running ? m_command.cancel : -1;
+      std::array<pollfd, 4> fds{pollfd{m_child.pidfd.get(), POLLIN, 0},
+          pollfd{m_out.fd(), POLLIN, 0}, pollfd{m_err.fd(), POLLIN, 0}, pollfd{cancel, POLLIN, 0}};
       int wait = m_until.poll_ms();
       if (m_command.cancelled && m_phase == Phase::running)
         wait = wait < 0 ? static_cast<int>(k_look.count())
@@ -230,12 +244,12 @@ private:
         m_err.pump();
       if (fds[0].revents != 0)
         return {};
-      TRY(look());
+      TRY(look(fds[3].revents != 0));
     }
   }
 
-  Result<void> look() {
-    if (m_phase == Phase::running && m_command.cancelled && m_command.cancelled()) {
+  Result<void> look(bool cancel) {
+    if (m_phase == Phase::running && (cancel || (m_command.cancelled && m_command.cancelled()))) {
       m_verdict = Error{Code::interrupted, cat("run ", m_plan.program, ": cancelled")};
       ask();
     }
@@ -261,7 +275,7 @@ private:
 
   void ask() {
     m_phase = Phase::asked;
-    m_until = Deadline(k_grace);
+    m_until = Deadline(m_command.grace);
     signal_all(SIGTERM);
   }
 

@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -53,9 +54,15 @@ struct Command {
   bool leaves_daemon =
       false; // it ends well and leaves a daemon in its group (supervise-daemon): that one lives on
   View view; // of the file system, in a mount namespace of its own
+  // Its standard input, output and error are these descriptors of ours, and we read none of it;
+  // nullopt: `input`, and two pipes. terminal: all three are one terminal, which becomes its own.
+  std::optional<std::array<int, 3>> streams;
+  bool terminal = false;
+  Millis grace{2'000};      // from SIGTERM to SIGKILL
   std::vector<int> inherit; // descriptors that stay open, under the same numbers
   std::function<void(std::string_view line)> on_line; // each line of stdout and stderr as it comes
   std::function<bool()> cancelled;                    // looked at at least every 200 ms
+  int cancel = -1; // a descriptor: it is cancelled once that one is readable
 };
 
 struct Exit {

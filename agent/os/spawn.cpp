@@ -107,6 +107,7 @@ std::string what_failed(const Spawn& plan, const Failure& f) {
   case Step::mounts: return "make a mount namespace";
   case Step::view: return MountCalls(plan.view).what_failed(f.index);
   case Step::descriptors: return "place its descriptors (needs Linux 5.11)";
+  case Step::terminal: return "make a terminal its own";
   case Step::program: return "start it in a pid namespace";
   case Step::group: return "enter its control group";
   case Step::limits: return "set its limits";

@@ -37,6 +37,7 @@ struct Spawn {
   bool contained = false;
   bool no_network = false;
   bool no_new_privs = false;
+  bool terminal = false;         // descriptor 0 becomes the terminal of its session
   bool ends_with_thread = false; // SIGKILL when the thread that starts it ends (PR_SET_PDEATHSIG)
   View view;
   Limits limits;        // those of each process; group_procs replaces the others

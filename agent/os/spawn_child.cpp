@@ -110,6 +110,8 @@ void follow_parent(const Prepared& p) {
 }
 
 [[noreturn]] void run_program(const Spawn& plan, const Prepared& p) {
+  if (plan.terminal && ::ioctl(0, TIOCSCTTY, 0) != 0)
+    give_up(p, Step::terminal);
   set_limits(plan, p);
   if (plan.user)
     become(*plan.user, p);

@@ -20,6 +20,7 @@ enum class Step : int {
   mounts,
   view,
   descriptors,
+  terminal,
   program,
   group,
   limits,

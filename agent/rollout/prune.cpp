@@ -143,11 +143,15 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
   for (const auto& job : TRY(host.store.unfinished()))
     if (job.site == site)
       ways_back.insert(job.previous);
+  std::set<std::string> in_use; // by commands that run
+  for (const auto& run : TRY(host.store.open_cron_runs()))
+    if (run.site == site)
+      in_use.insert(run.release);
   for (auto& release : TRY(host.store.releases(site))) {
     const bool never = !asleep && release.id != row.live &&
         std::ranges::any_of(withdrawn, [&](const auto& w) { return w.sha256 == release.sha256; });
     const bool needed = asleep || release.id == row.live || release.id == row.previous_good ||
-        ways_back.contains(release.id);
+        ways_back.contains(release.id) || in_use.contains(release.id);
     const bool made =
         release.state == store::ReleaseState::staged && dry_run; // by a job that may be running
     if (made || (is_kept(release.state) && !never && (needed || kept < keep))) {

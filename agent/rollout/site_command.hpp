@@ -2,11 +2,13 @@
 // service.
 #pragma once
 
+#include "cron/task.hpp"
 #include "openrc/slots.hpp"
 #include "rollout/host_context.hpp"
 #include "rollout/loaded_release.hpp"
 
 #include <string>
+#include <vector>
 
 namespace chillbox::rollout {
 
@@ -16,10 +18,9 @@ const PlannedService* main_service(const std::vector<PlannedService>& services);
 Result<std::string> crontab_text(
     HostContext& host, const std::string& line, const ServiceContext& place);
 
-// A command line of the site's own, for a shell that runs as its user in the live release, in the
-// environment of its first service that runs (else its first worker). not_found: no live release;
-// conflict: the site is stopped; sealed: a secret of any service is missing.
+// A command of the site's own, as its user in the live release. not_found: no live release, no such
+// service; conflict: the site is stopped; sealed: a secret of any service is missing.
 Result<openrc::SlotSpec> site_command(
-    HostContext& host, const SiteName& site, const std::string& line);
+    HostContext& host, const SiteName& site, const cron::SiteCommand& command);
 
 } // namespace chillbox::rollout

@@ -3,7 +3,8 @@
 namespace chillbox::store {
 namespace {
 
-#define RUN_COLUMNS "id, site, release, line, actor, state, started_ms, ended_ms, code, count, text"
+#define RUN_COLUMNS                                                                                \
+  "id, site, release, line, actor, state, started_ms, ended_ms, code, count, text, kind, service"
 
 Result<CronRun> read_run(const Db& db, Stmt& row) {
   SiteName site = TRY(site_in(db, row, 1));
@@ -12,6 +13,8 @@ Result<CronRun> read_run(const Db& db, Stmt& row) {
       .release = row.text(2),
       .line = row.text(3),
       .actor = row.text(4),
+      .kind = control::named<control::RunKind>(row.bytes(11)),
+      .service = row.text(12),
       .state = control::named<CronState>(row.bytes(5)),
       .started_ms = row.i64(6),
       .ended_ms = row.i64(7),
@@ -22,10 +25,10 @@ Result<CronRun> read_run(const Db& db, Stmt& row) {
 
 Result<uint64_t> insert_run(Db& db, const CronRun& r) {
   TRY(db.run(
-      "INSERT INTO cron_runs(site, release, line, actor, state, started_ms, ended_ms, code, count, text)"
-      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8, ?9)",
+      "INSERT INTO cron_runs(site, release, line, actor, state, started_ms, ended_ms, code, count, text,"
+      " kind, service) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8, ?9, ?10, ?11)",
       r.site.str(), r.release, r.line, r.actor, name(r.state), r.started_ms, r.ended_ms, r.count,
-      r.text));
+      r.text, name(r.kind), r.service));
   return static_cast<uint64_t>(db.last_row());
 }
 
@@ -90,12 +93,14 @@ Result<std::optional<CronRun>> Store::cron_run(uint64_t id) {
       [&](Stmt& row) { return read_run(db, row); }, id);
 }
 
-Result<std::vector<CronRun>> Store::cron_runs(const SiteName& site, size_t limit) {
+Result<std::vector<CronRun>> Store::runs(
+    const SiteName& site, control::RunKind kind, size_t limit) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
   return db.all<CronRun>(
-      "SELECT " RUN_COLUMNS " FROM cron_runs WHERE site = ?1 ORDER BY id DESC LIMIT ?2",
-      [&](Stmt& row) { return read_run(db, row); }, site.str(), limit);
+      "SELECT " RUN_COLUMNS
+      " FROM cron_runs WHERE site = ?1 AND kind = ?2 ORDER BY id DESC LIMIT ?3",
+      [&](Stmt& row) { return read_run(db, row); }, site.str(), name(kind), limit);
 }
 
 Result<std::optional<CronRun>> Store::last_cron_run(const SiteName& site, const std::string& line) {

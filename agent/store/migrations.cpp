@@ -288,8 +288,14 @@ CREATE INDEX jobs_artifact ON jobs(sha256, seq) WHERE sha256 <> '';
 UPDATE releases SET nginx = '' WHERE state IN ('failed', 'removed');
 )sql";
 
+// What operators run is a run, too. service: whose environment it has.
+constexpr std::string_view k_runs = R"sql(
+ALTER TABLE cron_runs ADD COLUMN kind TEXT NOT NULL DEFAULT 'cron';
+ALTER TABLE cron_runs ADD COLUMN service TEXT NOT NULL DEFAULT '';
+)sql";
+
 constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds,
-    k_assets, k_unlock_failures, k_certificates, k_indexes};
+    k_assets, k_unlock_failures, k_certificates, k_indexes, k_runs};
 
 } // namespace
 

@@ -151,14 +151,16 @@ public:
   Result<void> put_hold(const Hold& hold);
   Result<bool> delete_hold(const SiteName& site); // false: there was none
 
-  // --- runs of crontab entries: the newest 100 of each entry are kept, and of each site 2,000
+  // --- runs of crontab entries and of what operators run: the newest 100 of each line are kept,
+  // and of each site 2,000
   Result<uint64_t> begin_cron_run(const CronRun& run); // its id
   Result<void> end_cron_run(const CronRun& run);       // state, ended_ms, code, text
   // One that did not run. The same entry for the same reason as the last time is counted, not
   // repeated.
   Result<void> skip_cron_run(const CronRun& run);
   Result<std::optional<CronRun>> cron_run(uint64_t id);
-  Result<std::vector<CronRun>> cron_runs(const SiteName& site, size_t limit); // newest first
+  // Newest first.
+  Result<std::vector<CronRun>> runs(const SiteName& site, control::RunKind kind, size_t limit);
   Result<std::optional<CronRun>> last_cron_run(const SiteName& site, const std::string& line);
   Result<std::vector<CronRun>> open_cron_runs(); // state running, oldest first
 

@@ -49,7 +49,7 @@ struct ControlHost : EngineHost {
         },
         .certificates = certificates};
     crontab = std::make_unique<cron::Scheduler>(cron::Scheduler::Host{store(), disk, clock, paths,
-        [this](const SiteName& name, const std::string& command) {
+        [this](const SiteName& name, const cron::SiteCommand& command) {
           return rollout::site_command(context(), name, command);
         },
         [this] { changes.notify(); }});

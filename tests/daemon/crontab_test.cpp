@@ -18,7 +18,9 @@ struct CronHost : ControlHost {
     clock.move(time);
     crontab->tick();
   }
-  std::vector<store::CronRun> runs() { return must(store().cron_runs(site(), 50)); } // newest first
+  std::vector<store::CronRun> runs() {
+    return must(store().runs(site(), control::RunKind::cron, 50));
+  } // newest first
   bool ended(size_t count) {
     return eventually([&] {
       crontab->tick();

@@ -55,7 +55,7 @@ TEST_CASE("an entry that is skipped for the same reason again is counted, not re
   must(store.skip_cron_run(skip_of("a", 200, "sealed")));
   must(store.skip_cron_run(skip_of("a", 300, "runs already")));
   must(store.skip_cron_run(skip_of("a", 400, "sealed")));
-  const auto runs = must(store.cron_runs(site(), 10));
+  const auto runs = must(store.runs(site(), control::RunKind::cron, 10));
   REQUIRE(runs.size() == 4);
   CHECK(runs[3].count == 2);
   CHECK(runs[3].started_ms == 100);

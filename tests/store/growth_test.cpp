@@ -76,7 +76,7 @@ void use(Store& store) {
   (void)must(store.assets(one));
   (void)must(store.host_owner("blog.example", one));
   (void)must(store.last_cron_run(one, "line"));
-  (void)must(store.cron_runs(one, 20));
+  (void)must(store.runs(one, control::RunKind::cron, 20));
   (void)must(store.open_cron_runs());
   (void)must(store.cron_run(7));
   (void)accept_one(store, delivery("id", std::string(64, 'e'), "new", "site3"));

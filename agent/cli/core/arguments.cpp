@@ -42,7 +42,9 @@ void add_option(CLI::App& app, const Option& option, Slots& slots) {
   else
     added->option_text(cat(option.value, option.required ? " REQUIRED" : ""));
   added->required(option.required || (is_position(option) && !option.names.starts_with('[')));
-  if (option.kind == ArgKind::list)
+  if (option.kind == ArgKind::words)
+    added->expected(1, -1);
+  else if (option.kind == ArgKind::list)
     added->delimiter(',')->allow_extra_args(is_position(option));
   else
     added->expected(1)->allow_extra_args(false);
@@ -124,7 +126,8 @@ void CommandTree::add(CLI::App& app, const Verb& verb) {
   m_verbs[&app] = &verb;
   Slots& slots = m_own[&verb];
   for (const Option& option : verb.options)
-    add_option(app, option, slots);
+    if (option.kind != ArgKind::words) // take_words() reads those
+      add_option(app, option, slots);
 }
 
 std::string CommandTree::read(const std::vector<std::string>& words) {
@@ -185,9 +188,11 @@ private:
   Result<void> take_hosts(CommandLine& line, const Slots& common);
   std::vector<std::string> without_synonym(
       const CommandTree& tree, const std::vector<std::string>& words) const;
+  Result<CommandLine> parse_with_words(const Verb& verb, const std::vector<std::string>& words);
 
   const Environment& m_env;
   std::string& m_hint;
+  bool m_reading_words = false;
 };
 
 // Names the option without its value, which may be a passphrase (faults 76).
@@ -294,6 +299,25 @@ std::vector<std::string> Parser::without_synonym(
   return said;
 }
 
+const Option* words_option(const Verb& verb) {
+  const auto found = std::ranges::find(verb.options, ArgKind::words, &Option::kind);
+  return found == verb.options.end() ? nullptr : &*found;
+}
+
+// What comes after "--" is the command's, whatever it looks like.
+Result<CommandLine> Parser::parse_with_words(
+    const Verb& verb, const std::vector<std::string>& words) {
+  const auto end = std::ranges::find(words, "--");
+  auto line = TRY(parse({words.begin(), end}));
+  if (line.verb != &verb)
+    return line;
+  if (end == words.end() || end + 1 == words.end())
+    return usage(cat(verb.name, " needs a command after --"), cat("chillboxctl help ", verb.name));
+  for (auto word = end + 1; word != words.end(); ++word)
+    line.args.add(key_of(*words_option(verb)), *word);
+  return line;
+}
+
 Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
   CommandTree tree(words);
   const std::string problem = tree.read(words);
@@ -301,6 +325,11 @@ Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
     return parse(said);
   CommandLine line;
   line.verb = tree.verb();
+  if (line.verb != nullptr && words_option(*line.verb) != nullptr && !m_reading_words &&
+      !tree.has("--help")) {
+    m_reading_words = true;
+    return parse_with_words(*line.verb, words);
+  }
   const auto said_alone = [&](std::string_view word) {
     return words.size() == 1 && words[0] == word;
   };
@@ -361,9 +390,12 @@ std::vector<std::string> words_of(const CommandLine& line) {
   for (const auto word : split(line.verb->name, ' '))
     words.emplace_back(word);
   std::vector<std::string> positions;
+  const bool runs_words = words_option(*line.verb) != nullptr; // "--" comes before those
   for (const Option& option : line.verb->options) {
     const std::string key(key_of(option));
-    if (is_position(option)) {
+    if (is_position(option) && runs_words && option.kind != ArgKind::words) {
+      words.push_back(line.args.text(key));
+    } else if (is_position(option)) {
       for (const std::string& value : line.args.list(key))
         positions.push_back(value);
     } else if (option.kind == ArgKind::flag) {

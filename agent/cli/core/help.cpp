@@ -124,10 +124,13 @@ std::string help_of(const Verb& verb) {
   std::string usage = cat("usage: chillboxctl ", verb.name), positions, options;
   for (const Option& option : verb.options)
     (is_position(option) ? positions : options) += option_text(option);
+  std::string words; // come last
   for (const Option& option : verb.options)
-    if (is_position(option))
+    if (option.kind == ArgKind::words)
+      words = cat(" -- ", option.names, "..");
+    else if (is_position(option))
       usage += cat(" ", option.names, option.kind == ArgKind::list ? ".." : "");
-  std::string out = cat(usage, options.empty() ? "" : " [OPTIONS]", "\n\n", indented(verb.help, 0));
+  std::string out = cat(usage, options.empty() ? "" : " [OPTIONS]", words, "\n\n", indented(verb.help, 0));
   if (!positions.empty())
     out += cat("\n", positions);
   if (!options.empty())
@@ -165,6 +168,9 @@ std::span<const Synonym> synonyms() {
       Synonym{"push", "deploy", false},
       Synonym{"ship", "deploy", false},
       Synonym{"launch", "new", false},
+      Synonym{"exec", "run", false},
+      Synonym{"shell", "run", false},
+      Synonym{"console", "run", false},
       Synonym{"down", "stop", false},
       Synonym{"destroy", "remove", false},
       Synonym{"delete", "remove", false},

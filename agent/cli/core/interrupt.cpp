@@ -84,11 +84,14 @@ DeferInterrupt::~DeferInterrupt() {
 bool interrupted() {
   return g_signal.load() != 0;
 }
+int interrupted_by() {
+  return g_signal.load();
+}
 void leave_interrupted() {
   leave(g_signal.load());
 }
 
-EchoOff::EchoOff(int terminal) {
+EchoOff::EchoOff(int terminal, bool raw) {
   if (::tcgetattr(terminal, &g_before) != 0)
     return;
   g_terminal.store(terminal);
@@ -96,7 +99,9 @@ EchoOff::EchoOff(int terminal) {
   quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
   quiet.c_lflag |= ECHONL | ICANON | ISIG;
   quiet.c_cc[VSUSP] = _POSIX_VDISABLE; // Ctrl-Z would hand a terminal without echo to the shell
-  ::tcsetattr(terminal, TCSAFLUSH, &quiet);
+  if (raw)
+    ::cfmakeraw(&quiet);
+  ::tcsetattr(terminal, raw ? TCSADRAIN : TCSAFLUSH, &quiet);
 }
 
 EchoOff::~EchoOff() {

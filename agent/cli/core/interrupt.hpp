@@ -25,13 +25,14 @@ public:
   DeferInterrupt& operator=(const DeferInterrupt&) = delete;
 };
 bool interrupted();
+int interrupted_by(); // the last signal, 0: none
 [[noreturn]] void leave_interrupted();
 
-// Turns the terminal's echo off while it exists. The old setting comes back afterwards, also after
-// a signal or exit().
+// Turns the terminal's echo off while it exists; raw: all of its line editing, so that each byte is
+// passed on. The old setting comes back afterwards, also after a signal or exit().
 class EchoOff {
 public:
-  explicit EchoOff(int terminal);
+  explicit EchoOff(int terminal, bool raw = false);
   ~EchoOff();
   EchoOff(const EchoOff&) = delete;
   EchoOff& operator=(const EchoOff&) = delete;

@@ -47,11 +47,12 @@ int run_here(const CommandLine& line) {
     return call.exit;
   const Error& error = done.error();
   if (call.error_printed)
-    return exit_code(error.code);
+    return call.error_exit.value_or(exit_code(error.code));
   std::string hint = call.hint;
   if (hint.empty() && line.verb->where == Where::host)
     hint = hint_for(error.code);
-  return report_error(line.terminal, error, hint, call.error_data);
+  const int code = report_error(line.terminal, error, hint, call.error_data);
+  return call.error_exit.value_or(code);
 }
 
 } // namespace

@@ -66,6 +66,7 @@ Result<void> check(const Option& option, std::string_view text) {
     return as_usage(cat("'", printable(text, 40), "' is not one of ", option.value));
   case ArgKind::text:
   case ArgKind::list:
+  case ArgKind::words:
   case ArgKind::release:
   case ArgKind::any_release:
   case ArgKind::job:

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <ranges>
 #include <span>
 #include <string>
@@ -33,6 +34,7 @@ enum class ArgKind {
   flag,
   text,
   list,
+  words, // of a command: all that comes after "--", as it is
   number,
   duration,
   fd,
@@ -82,6 +84,7 @@ struct Call {
   std::string hint = {}; // a line after the error, instead of the one that hint_for() has
   control::ErrorData error_data = {}; // what goes with the error, for --json
   int exit = 0;                       // the exit code of a run without an error
+  std::optional<int> error_exit = {}; // the exit code of an error, instead of the documented one
   bool error_printed = false; // the verb has already printed the error; only its exit code counts
 };
 

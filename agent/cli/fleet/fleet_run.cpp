@@ -257,7 +257,10 @@ Result<int> run_on_hosts(const CommandLine& line) {
         {words_of(there), false, static_cast<int>(line.args.number("passphrase-fd", 0))});
   if (!many)
     return run_on(hosts.front(),
-        {words_of(there), ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1});
+        {words_of(there),
+            ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1 &&
+                !line.args.has("no-terminal"),
+            -1});
   FleetRun fleet(line, hosts, words_of(there));
   if (asks(line))
     return fleet.one_after_another();
