@@ -50,10 +50,13 @@ row() { # TASK WANTED-COMMANDS
     [ "$commands" -le "$2" ]
 }
 
-# missing TASK VERB: the row of a verb that is not there.
-missing() {
-    ! "$CTL" help "${@:2}" >/dev/null 2>&1 || return 1
-    printf '%-34s %8s   (there is no command %s)\n' "$1" missing "${*:2}" >>"$TABLE"
+# not_counted TASK VERB...: the row of a task that no test above does.
+not_counted() {
+    if "$CTL" help "${@:2}" >/dev/null 2>&1; then
+        printf '%-34s %8s   (%s is there, and not counted yet)\n' "$1" - "${*:2}" >>"$TABLE"
+    else
+        printf '%-34s %8s   (there is no command %s)\n' "$1" missing "${*:2}" >>"$TABLE"
+    fi
 }
 
 folder() { # SITE: a project with a site of plain files
@@ -112,11 +115,11 @@ folder() { # SITE: a project with a site of plain files
     row 'unlock after a reboot' 1
 }
 
-@test "what is not there yet is printed as missing" {
-    missing 'change one secret' secrets set || :
-    missing 'a colleague' people add || :
-    missing 'lost laptop' people remove || :
-    missing 'a machine that deploys (CI)' ci add || :
-    missing 'forgotten passphrase' recover || :
-    missing 'move a site to another host' move || :
+@test "what is not there yet is printed as missing, what no test does as not counted" {
+    not_counted 'change one secret' secrets set
+    not_counted 'a colleague' people add
+    not_counted 'lost laptop' people remove
+    not_counted 'a machine that deploys (CI)' ci add
+    not_counted 'forgotten passphrase' recover
+    not_counted 'move a site to another host' move
 }
