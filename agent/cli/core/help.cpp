@@ -22,7 +22,7 @@ constexpr std::array k_first{
     Heading{"From nothing to a live site", {"setup", "new", "deploy"}},
     Heading{"Each day", {"status", "logs", "rollback", "undo", "secrets set", "open", "unlock"}},
     Heading{"With others", {"people add", "join", "ci add", "hosts", "whoami"}},
-    Heading{"When something is wrong", {"doctor", "releases", "restart", "hold", "maintenance on"}},
+    Heading{"When something is wrong", {"doctor", "releases", "hold", "recover"}},
 };
 
 // "  trust add KEY          trust the signatures of a deployer"
