@@ -38,7 +38,16 @@ Host stranger
     UserKnownHostsFile /dev/null
     StrictHostKeyChecking yes
 CONFIG
-    printf '#!/bin/sh\nexec %s -F %s "$@"\n' "$(command -v ssh)" "$LAPTOP/ssh_config" >"$LAPTOP/bin/ssh"
+    # With a file `cut`, the connection breaks once, after so many bytes.
+    cat >"$LAPTOP/bin/ssh" <<SH
+#!/bin/sh
+if [ -f "$LAPTOP/cut" ]; then
+    bytes=\$(cat "$LAPTOP/cut"); rm "$LAPTOP/cut"
+    dd bs=65536 count="\$bytes" iflag=count_bytes 2>/dev/null | $(command -v ssh) -F $LAPTOP/ssh_config "\$@"
+    exit 255
+fi
+exec $(command -v ssh) -F $LAPTOP/ssh_config "\$@"
+SH
     chmod 755 "$LAPTOP/bin/ssh"
     ln -sf "$CTL" "$LAPTOP/bin/chillboxctl"
 }
@@ -115,13 +124,23 @@ live() { json facts hello .site.version; }
     sed -i '$d' api/hello_api/app.py
 }
 
+@test "an upload that breaks off goes on by itself from the byte that the host has (faults 424)" {
+    head -c 3000000 /dev/urandom >api/hello_api/large
+    printf '2000000\n' >"$LAPTOP/cut"
+    run -0 --separate-stderr deploy
+    [[ "$stderr" == *"the connection broke, trying again"* ]]
+    [[ "$stderr" == *"send        continues at "*" MB"* ]]
+    [ "$(live)" = 1.2.0 ]
+    rm api/hello_api/large
+}
+
 @test "two hosts of which one is down: the others are left, or tried with --keep-going; exit 11" {
     sed -i 's/1.2.0/1.3.0/' hello.site.json
     run -5 deploy -H down
     [[ "$output" == *"ssh did not reach it"* ]]
     run -11 deploy -H down,web1
     [[ "$output" == *"0 of 2 hosts took it; failed: down; not tried: web1"* ]]
-    [ "$(live)" = 1.1.0 ]
+    [ "$(live)" = 1.2.0 ]
     run -11 deploy -H down,web1 --keep-going
     [[ "$output" == *"1 of 2 hosts took it; failed: down"* ]]
     [ "$(live)" = 1.3.0 ]

@@ -55,7 +55,8 @@ control::RunAnswer answer_of(const Call& call, control::CronRun run) {
 Result<control::RunAnswer> run(const Call& call) {
   constexpr uint64_t k_day = 24 * 3'600'000;
   const auto& args = call.args;
-  cron::Scheduler::Order order{.site = TRY(site_of(call)),
+  const auto site = TRY(site_of(call));
+  cron::Scheduler::Order order{.site = site,
       .command = {.words = args.words, .service = args.service.value_or("")},
       .options = {.terminal = args.terminal.value_or(false),
           .detached = args.detach.value_or(false),
@@ -93,7 +94,7 @@ Result<control::RunAnswer> run_to_end(const Call& call) {
     auto one = TRY(run_named(call));
     if (one.ended_ms != 0)
       return answer_of(call, std::move(one));
-    TRY(may_wait(call, cat("; run ", one.id, " goes on")));
+    TRY(may_wait(call, cat("; run ", one.id, " continues")));
     call.state.changes.wait(seen, k_look_again);
   }
 }

@@ -76,10 +76,10 @@ TEST_CASE("the newest 100 runs of each entry are kept, and a frequent entry does
     run.ended_ms = run.started_ms + 1;
     must(store.end_cron_run(run));
   }
-  const auto runs = must(store.cron_runs(site(), 1000));
+  const auto runs = must(store.runs(site(), control::RunKind::cron, 1000));
   CHECK(runs.size() == 101);
   CHECK(runs.back().line == "rare");
-  CHECK(must(store.cron_runs(site("shop"), 10)).empty());
+  CHECK(must(store.runs(site("shop"), control::RunKind::cron, 10)).empty());
   must(store.delete_site(site()));
-  CHECK(must(store.cron_runs(site(), 10)).empty());
+  CHECK(must(store.runs(site(), control::RunKind::cron, 10)).empty());
 }

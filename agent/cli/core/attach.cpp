@@ -135,7 +135,7 @@ private:
   // pipe.
   Result<void> write(int fd, std::string_view bytes) {
     if (const int err = os::write_fully(fd, bytes); err != 0)
-      return fail_errno("write the output; the command goes on", err);
+      return fail_errno("write the output; the command continues", err);
     return {};
   }
 

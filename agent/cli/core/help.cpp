@@ -130,7 +130,8 @@ std::string help_of(const Verb& verb) {
       words = cat(" -- ", option.names, "..");
     else if (is_position(option))
       usage += cat(" ", option.names, option.kind == ArgKind::list ? ".." : "");
-  std::string out = cat(usage, options.empty() ? "" : " [OPTIONS]", words, "\n\n", indented(verb.help, 0));
+  std::string out =
+      cat(usage, options.empty() ? "" : " [OPTIONS]", words, "\n\n", indented(verb.help, 0));
   if (!positions.empty())
     out += cat("\n", positions);
   if (!options.empty())
