@@ -5,6 +5,7 @@
 
 #include "catch.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -47,7 +48,7 @@ TEST_CASE("frames come in any pieces, and what is none breaks the stream") {
       got.push_back(frame);
   }
   CHECK(got == std::vector<std::string>{"iabc", "s"});
-  for (const std::string bad : {std::string("\0\0\0\0", 4), std::string("\xff\xff\xff\xff")}) {
+  for (const auto& bad : {std::string("\0\0\0\0", 4), std::string("\xff\xff\xff\xff")}) {
     RunFrames broken;
     broken.feed(bad);
     CHECK(broken.next().empty());
