@@ -120,6 +120,7 @@ void RunSession::finish(int code, std::string_view text) {
   m_ended = true;
   signal(m_wake);
   m_thread.wait();
+  m_client.reset();
   keep(m_masked.end());
   if (!m_line.empty())
     end_line();
