@@ -20,8 +20,8 @@ struct Heading {
 };
 constexpr std::array k_first{
     Heading{"From nothing to a live site", {"setup", "new", "deploy"}},
-    Heading{"Each day", {"status", "logs", "rollback", "undo", "secrets set", "open", "unlock"}},
-    Heading{"With others", {"people add", "join", "ci add", "hosts", "whoami"}},
+    Heading{"Each day", {"status", "logs", "rollback", "undo", "secrets set", "run", "unlock"}},
+    Heading{"With others", {"trust add", "hosts", "whoami"}},
     Heading{"When something is wrong", {"doctor", "releases", "hold", "recover"}},
 };
 
@@ -180,8 +180,8 @@ std::span<const Synonym> synonyms() {
       Synonym{"config", "validate", false},
       Synonym{"env", "secrets set", false},
       Synonym{"check", "doctor", false},
-      Synonym{"users", "people list", false},
-      Synonym{"login", "join", false},
+      Synonym{"users", "trust list", false},
+      Synonym{"login", "whoami", false},
       Synonym{"revert", "rollback", false},
       Synonym{"build", "pack", false},
   };
