@@ -28,7 +28,7 @@ struct Arguments {
   std::optional<bool> wait, follow, dry_run, no_watch, purge, during_hold, allow_downgrade,
       allow_jump, staging, newer, terminal, detach;
   std::optional<uint64_t> timeout_ms;
-  std::vector<std::string> words; // of a command
+  std::optional<std::vector<std::string>> words; // of a command
 };
 
 // --- jobs
