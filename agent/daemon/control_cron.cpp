@@ -57,7 +57,8 @@ Result<control::RunAnswer> run(const Call& call) {
   const auto& args = call.args;
   const auto site = TRY(site_of(call));
   cron::Scheduler::Order order{.site = site,
-      .command = {.words = args.words.value_or(std::vector<std::string>{}), .service = args.service.value_or("")},
+      .command = {.words = args.words.value_or(std::vector<std::string>{}),
+          .service = args.service.value_or("")},
       .options = {.terminal = args.terminal.value_or(false),
           .detached = args.detach.value_or(false),
           .timeout = os::Millis(args.timeout_ms.value_or(k_day))},

@@ -96,7 +96,8 @@ TEST_CASE("help TOPIC: the exit codes and the environment are those of chillboxc
   std::string page = manual();
   std::erase(page, '\\');
   std::erase(page, '*');
-  for (const auto line : split(help_topics()[0].text(), '\n'))
+  const std::string codes = help_topics()[0].text(), variables = help_topics()[1].text();
+  for (const auto line : split(codes, '\n'))
     if (line.size() > 7 && line[6] == ' ' && line[5] == ' ' && line[4] != ' ') {
       INFO(line);
       CHECK(page.find(cat(":[ ", line.substr(7), "\n")) != std::string::npos);
@@ -105,7 +106,7 @@ TEST_CASE("help TOPIC: the exit codes and the environment are those of chillboxc
   REQUIRE(begin < end);
   const std::string section = page.substr(begin, end - begin);
   size_t names = 0;
-  for (const auto line : split(help_topics()[1].text(), '\n'))
+  for (const auto line : split(variables, '\n'))
     if (!line.empty() &&
         line.find_first_of("abcdefghijklmnopqrstuvwxyz.") == std::string_view::npos)
       for (const auto name : split(line, ',')) {
