@@ -39,7 +39,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     [ "$stderr" = "no site yet" ]
     run -0 chillboxctl releases blog
     [[ "${lines[1]}" == "*"*"1.0.0-3"*good*alice* ]]
-    [ "$(asked)" = '["releases",{"site":"blog"}]' ]
+    [ "$(asked)" = '["releases",{"limit":100,"site":"blog"}]' ]
     run -0 chillboxctl jobs blog -n 5
     [[ "$output" == *'bad \x1b[2J release'* ]]
     [ "$(asked)" = '["jobs",{"limit":5,"site":"blog"}]' ]

@@ -53,7 +53,7 @@ use_pip() {
     cd ..
     echo "$(head -c 24 /dev/zero | base64 | sed s/^/whsec_/)" >hook
     run -2 chillboxctl deploy blog --to http://127.0.0.1 --webhook-key hook
-    [[ "$output" == *"blog is a folder, and what is deployed is an artifact of it: chillboxctl pack blog "* ]]
+    [[ "$output" == *"blog is a folder, or deploy the folder by ssh with -H USER@HOST"* ]]
     run -0 chillboxctl new fresh
     [[ "$output" == *'next: chillboxctl pack fresh --wheels --python "$(ssh root@HOST python3 --version)" -R recipient.txt -k deployer.key -o out' ]]
 }

@@ -13,7 +13,7 @@ teardown() { cli_teardown; }
         # shellcheck disable=SC2086 # words
         run -2 --separate-stderr chillboxctl $line
         [ -z "$output" ]
-        [[ "$stderr" == chillboxctl:*hint:* || "$stderr" == chillboxctl:*"for example: chillboxctl "* ]]
+        [[ "$stderr" == chillboxctl:*hint:* || "$stderr" == chillboxctl:*"for example: chillboxctl "* || "$stderr" == *"in the folder of a project"* ]]
     done
     run -2 --separate-stderr chillboxctl
     [[ -z "$output" && "$stderr" == "usage: chillboxctl COMMAND"* ]]
@@ -43,7 +43,7 @@ teardown() { cli_teardown; }
 @test "help and --version go to standard output, connect to nothing, and are exit 0" {
     export CHILLBOX_HOST=nobody@host.invalid
     run -0 --separate-stderr chillboxctl help
-    [[ "$output" == *"rollback SITE [VERSION]"*"help COMMAND"* ]]
+    [[ "$output" == *"rollback [SITE] [VERSION]"*"help COMMAND"* ]]
     [ -z "$stderr" ]
     run -0 chillboxctl help secrets pack
     [[ "$output" == *"--passphrase-fd N"* ]]

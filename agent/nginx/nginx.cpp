@@ -313,7 +313,8 @@ std::shared_ptr<const TextFacts> Nginx::facts_of(const SiteName& site, const std
 
 std::vector<os::Probe> Nginx::questions_by_name(const SiteName& site, const std::string& text) {
   std::vector<os::Probe> questions;
-  for (const auto& [name, port] : facts_of(site, text)->names)
+  const auto facts = facts_of(site, text);
+  for (const auto& [name, port] : facts->names)
     questions.push_back(
         {.port = port, .path = "/.chillbox/site", .host = name, .timeout = os::Millis{2'000}});
   return questions;

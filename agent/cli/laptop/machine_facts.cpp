@@ -20,7 +20,8 @@ std::string libc_of(os::Runner& runner, const std::string& arch) {
   const std::string musl = cat("/lib/ld-musl-", arch, ".so.1");
   if (os::real_disk().exists(musl)) {
     const auto exit = runner.run({.argv = {musl}, .env = {}, .timeout = k_patience});
-    for (const auto line : split(exit ? exit->err : "", '\n'))
+    const std::string said = exit ? exit->err : "";
+    for (const auto line : split(said, '\n'))
       if (line.starts_with("Version "))
         return cat("musl ", printable(trim(line.substr(8)), 20));
     return "musl 1.2";

@@ -262,6 +262,8 @@ Result<ProjectTable> Project::table(const std::string& env) const {
 Result<std::optional<Project>> find_project(const std::string& start) {
   std::error_code error;
   const fs::path dir = fs::canonical(start, error);
+  if (error && start == ".") // a folder that is gone, or not for us: none of its verbs needs one
+    return std::nullopt;
   if (error)
     return fail_errno(cat("read ", printable(start, 1024)), error.value());
   auto found = TRY(look_upwards(dir, false));

@@ -90,9 +90,10 @@ Result<Json> Collector::run(const config::Service& service) const {
 CollectAnswer answer_of(const Json& json) {
   CollectAnswer answer;
   const auto object = [&](const char* key) { return json.value(key, Json::object()); };
-  for (const auto& [what, text] : object("messages").items())
+  const Json messages = object("messages"), replace = object("replace");
+  for (const auto& [what, text] : messages.items())
     answer.messages[what] = text.is_string() ? text.get<std::string>() : dump(text);
-  for (const auto& [path, text] : object("replace").items())
+  for (const auto& [path, text] : replace.items())
     answer.replaced[path] =
         text.is_string() ? std::optional(text.get<std::string>()) : std::nullopt;
   if (const auto depends = json.find("depends"); depends != json.end() && depends->is_array()) {
