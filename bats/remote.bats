@@ -122,6 +122,7 @@ status_of() { # SEALED STATE
     host one '{"ping": {"result": {"sealed": true}}, "unlock": {"result": {}}}'
     host two '{"ping": {"result": {"sealed": true}}, "unlock": {"error": {"code": "denied", "message": "wrong passphrase"}}}'
     run -11 "$FAKE/at-terminal" expect:'== one' expect:'of the host: ' echo:off type:first expect:'== two' expect:'of the host: ' echo:off type:second \
+        expect:'of the host: ' type:second expect:'of the host: ' type:second \
         -- "$CTL" unlock -H one,two
     [ "$(tail -n 1 one.log | jq -r .secret) $(tail -n 1 two.log | jq -r .secret)" = "first second" ]
     [[ "$output" == *"1 of 2 hosts failed: two (exit 4)"* ]]
