@@ -250,7 +250,7 @@ def create_app():
     (cd "$LAPTOP" && [ -e stranger.key ] || "$CTL" keygen -q -o stranger --no-password)
     artifact=$(copy_of "$("$CTL" pack -q "$LAPTOP/hello" -r "$RECIPIENT" -k "$LAPTOP/stranger.key" -o "$LAPTOP/out")")
     run send "$artifact"
-    refused 4 "no trusted key $(sed -n '1s/.* //p' "$LAPTOP/stranger.pub")"
+    refused 4 "no trusted key $(tail -n 1 "$LAPTOP/stranger.pub" | base64 -d | od -An -v -t x1 -j 2 -N 8 | awk '{for (i = 8; i > 0; --i) printf toupper($i)}')"
     # The same file, signed anew by somebody who is trusted, is taken.
     comment=$(sed -n 's/^trusted comment: //p' "$artifact.minisig")
     sign "$artifact" "$comment"
