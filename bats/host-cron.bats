@@ -63,7 +63,7 @@ nobody_sleeps() { ! in_box pgrep -u farm -f "sleep $1"; }
     run ctl cron history farm
     grep -q 'failed (3).*uid:0 root.*row 30' <<<"$output"
     run ctl cron list farm
-    grep -qE '^1 .* 03:00:00 .*failed \(3\)' <<<"$output"
+    grep -qE '^1 .* 03:00:00, .*failed \(3\)' <<<"$output"
     [ "$(json cron list farm '.schema + " " + (.entries | length | tostring)')" = 'chillbox.cron_list.v1 1' ]
     in_box test -z "$(in_box ls -A /run/chillbox/tasks)"
 }
