@@ -94,13 +94,15 @@ std::string known_of(const RealHost& host, bool running = true) {
       all += cat(state, " ", fs::read_symlink(link).string(), "\n");
     else if (fs::exists(link))
       all += cat(state, "\n");
-  for (const char* dir : {"options", "daemons"})
-    for (const auto& file : os::real_disk().list(cat("/run/openrc/", dir, "/", name)).value())
+  for (const char* dir : {"options", "daemons"}) {
+    const auto files = os::real_disk().list(cat("/run/openrc/", dir, "/", name)).value();
+    for (const auto& file : files)
       all += cat(dir, "/", file, " ",
           file == "child_pid" || file == "start_time"
               ? ""
               : get(cat("/run/openrc/", dir, "/", name, "/", file)),
           "\n");
+  }
   for (const auto& group : cgroups_of(os::real_disk(), os::Paths{}, name))
     all += group + "\n" + get(group + "/pids.max");
   return all +
