@@ -41,7 +41,7 @@ use_pip() {
     [ "$(pack -q)" = out/blog-1.0.0.tar.zst.age ]
 }
 
-@test "pack without a word says all that is missing at once, with a line to copy; a folder that is deployed is to be packed first (faults 272)" {
+@test "pack without a word says all that is missing at once, with a line to copy; a folder that is deployed is to be packed first [fault-272]" {
     cd blog
     run -2 chillboxctl pack
     [[ "$output" == *"not said: for which host (-R FILE, its recipient.txt, or -r AGE1..), which key signs (-k KEY, of \`chillboxctl keygen\`), where it goes (-o OUTDIR); for example: chillboxctl pack . -R recipient.txt -k deployer.key -o out"* ]]
@@ -58,7 +58,7 @@ use_pip() {
     [[ "$output" == *'next: chillboxctl pack fresh --wheels --python "$(ssh root@HOST python3 --version)" -R recipient.txt -k deployer.key -o out' ]]
 }
 
-@test "what a host would refuse is said on the laptop: a ratio, an SSH key as recipient, a clock of 1970 (faults 270)" {
+@test "what a host would refuse is said on the laptop: a ratio, an SSH key as recipient, a clock of 1970 [fault-270]" {
     head -c 80000000 /dev/zero >blog/backend/blank
     run -0 --separate-stderr pack
     [[ "$stderr" == *"warning: it unpacks to "*" times its size, and a host takes 200 unless limits.ratio_max in its chillbox.toml is more"* ]]
@@ -118,7 +118,7 @@ use_pip() {
     run -7 chillboxctl validate blog
 }
 
-@test "private keys are refused, also in what a static site shows, until .chillboxignore takes one by name (faults 260)" {
+@test "private keys are refused, also in what a static site shows, until .chillboxignore takes one by name [fault-260]" {
     edit '.services += [{name: "web", lang: "static"}]'
     mkdir -p blog/web/old
     openssl genpkey -algorithm ed25519 -out blog/web/old/core.pem
@@ -138,7 +138,7 @@ use_pip() {
     [ "$(listed | sort | xargs)" = "blog/api/run blog/api/src/app.py blog/blog.site.json blog/web/cert.pem blog/web/deploy.pub blog/web/old/core.pem" ]
 }
 
-@test "what tools leave, files with the secrets of a machine and artifacts are left out, which is said; databases are warned of (faults 261)" {
+@test "what tools leave, files with the secrets of a machine and artifacts are left out, which is said; databases are warned of [fault-261]" {
     mkdir -p blog/backend/{venv/lib,node_modules/x,.git,.idea,a/__pycache__,b/__pycache__}
     touch blog/backend/{venv/pyvenv.cfg,venv/lib/x.py,node_modules/x/i.js,.git/HEAD,.idea/x,a/__pycache__/x.pyc,b/__pycache__/x.pyc} \
         blog/backend/{.env,.env.local,.env.example,.npmrc,.DS_Store,x.py~,.x.py.swp}
@@ -290,7 +290,7 @@ TXT
     unpacked | tar -xOf - blog/w/requirements.txt | grep -qx "async-timeout==[0-9.]* --hash=sha256:$(sha256sum blog/w/dep/async_timeout-*.whl | cut -c 1-64)  # added: new, from the index"
 }
 
-@test "what people bring: -r in folders, a byte order mark, ./libs/x, -e ., one artifact for the host (faults 263)" {
+@test "what people bring: -r in folders, a byte order mark, ./libs/x, -e ., one artifact for the host [fault-263]" {
     use_pip
     cd blog/backend
     mkdir -p requirements libs/x/xlib
@@ -333,7 +333,7 @@ xlib==1  # added: made of ./libs/x' ]
     run -2 pack --wheels --no-wheels
 }
 
-@test "a source-only dependency of a dependency is named, with what to do (faults 266)" {
+@test "a source-only dependency of a dependency is named, with what to do [fault-266]" {
     use_pip
     make_sdist() { # NAME VERSION REQUIRES, with a C extension
         mkdir -p "$1" && printf 'from setuptools import setup, Extension\nsetup(name="%s", version="1.0", ext_modules=[Extension("%s", ["x.c"])])\n' "$1" "$1" >"$1/setup.py"

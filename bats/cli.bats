@@ -393,7 +393,7 @@ teardown() { cli_teardown; }
     [ "$(chillboxctl webhook add json --sites blog --json 2>/dev/null | jq -r '.schema + " " + .key[0:6]')" = "chillbox.webhook-add.v1 whsec_" ]
 }
 
-@test "-o writes a sender's key to a new file that nobody else can read, and follows no link (faults 262)" {
+@test "-o writes a sender's key to a new file that nobody else can read, and follows no link [fault-262]" {
     export CHILLBOX_ROOT=$BATS_TEST_TMPDIR/root
     umask 0
     run -0 --separate-stderr chillboxctl webhook add ci --sites blog -o hook.key

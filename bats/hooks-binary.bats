@@ -41,7 +41,7 @@ refused() {
     twice "$binary/build"
 }
 
-@test "what a kernel would refuse with 'no such file or directory' or 'exec format error' is named before anything is changed (faults 267)" {
+@test "what a kernel would refuse with 'no such file or directory' or 'exec format error' is named before anything is changed [fault-267]" {
     install -m 0755 /dev/null web
     refused "'web' is empty"
     printf '#!/bin/sh\r\nexec sleep 1\r\n' >web

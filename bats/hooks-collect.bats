@@ -106,7 +106,7 @@ assert host_pip.run({}, "--version")[0] == 0'
     [ ! -e ran ]
 }
 
-@test "what is required: the service's own folder stands for the dependencies of its pyproject.toml, with extras; foreign lists are named with what to do (faults 263)" {
+@test "what is required: the service's own folder stands for the dependencies of its pyproject.toml, with extras; foreign lists are named with what to do [fault-263]" {
     mkdir libs && printf 'x\n' >libs/a.py
     cat >pyproject.toml <<'TOML'
 [project]
@@ -147,7 +147,7 @@ except Problem as problem:
     refused 'names https://example.org/r.txt: save that file'
 }
 
-@test "without --wheels pack sees what is missing in dep/, without pip or an index (faults 264)" {
+@test "without --wheels pack sees what is missing in dep/, without pip or an index [fault-264]" {
     look() { "$HOOKS/handlers/python/collect" --look "$@"; }
     printf '\xef\xbb\xbfFlask_Cors>=1\r\nredis\r\ncolorama ; sys_platform == "win32"\r\n--index-url https://x/\r\n-c pins\r\n' >requirements.txt
     echo 'redis<9' >pins
@@ -171,7 +171,7 @@ except Problem as problem:
     run -0 look
 }
 
-@test "pip's reason is its ERROR line, or what the program that it ran says, in one line (faults 265)" {
+@test "pip's reason is its ERROR line, or what the program that it ran says, in one line [fault-265]" {
     with_lib 'from host_pip import first_error
 assert first_error("WARNING: x\nERROR: No matching distribution found for a\nnote: this is not a problem with pip\n") == "No matching distribution found for a"
 git = """  error: subprocess-exited-with-error

@@ -74,7 +74,7 @@ said() { # TEXT: preflight says one thing, under both shells
     [ "$answer" = "greet production" ]
 }
 
-@test "a lock file that names a package outside of the service's folder copies nothing there (faults 273)" {
+@test "a lock file that names a package outside of the service's folder copies nothing there [fault-273]" {
     application
     sed -i 's,"resolved": "file:vendor/greet.tgz","resolved": "file:../greet-of-another/greet.tgz",' package-lock.json
     mkdir ../greet-of-another
@@ -85,7 +85,7 @@ said() { # TEXT: preflight says one thing, under both shells
     rmdir dep 2>/dev/null || [ -z "$(ls dep)" ]
 }
 
-@test "a lock file that changed, and compiled parts for another machine, are refused before anything is changed (faults 273)" {
+@test "a lock file that changed, and compiled parts for another machine, are refused before anything is changed [fault-273]" {
     application
     collect >/dev/null
     here=$(sh -c ". $HOOKS/lib/node-packages; this_machine")
@@ -105,7 +105,7 @@ said() { # TEXT: preflight says one thing, under both shells
     run -3 collect --look
 }
 
-@test "what package.json lacks is named, on the laptop and on the host (faults 273)" {
+@test "what package.json lacks is named, on the laptop and on the host [fault-273]" {
     problem() { said "$1"; run -1 collect --look; [[ "$output" == *"$1"* ]]; }
     problem "no package.json in the service's folder"
     echo '{' >package.json

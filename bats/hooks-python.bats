@@ -323,7 +323,7 @@ $CHILLBOX_BUILD_DIR/venv/bin/gunicorn" ]
     [ "$(tail -n 1 <<<"$set_up")" = 'a:b("x y")' ]
 }
 
-@test "preflight names settings of gunicorn that cannot work, each with its line (faults 268)" {
+@test "preflight names settings of gunicorn that cannot work, each with its line [fault-268]" {
     flask_site
     conf() { printf '%s\n' "$@" >gunicorn.conf.py; }
     conf '# of the start app' 'import os' 'reuse_port = True' 'daemon: bool = True' 'pidfile = "/var/run/web.pid"' 'user = "www-data"' 'errorlog = "logs/error.log"' \
@@ -459,7 +459,7 @@ x" ]
     inside 'import flask'
 }
 
-@test "-e . and . are the service's own package, whose code is added anyway; ./libs/x is what pack made of it (faults 263)" {
+@test "-e . and . are the service's own package, whose code is added anyway; ./libs/x is what pack made of it [fault-263]" {
     flask_site
     fresh_cache
     printf '[project]\nname = "my-blog-web"\nversion = "1.0"\ndependencies = ["flask"]\n' >pyproject.toml
@@ -492,7 +492,7 @@ x" ]
     [ "$(inside 'import foo; print(foo.VERSION)')" = 1.1 ]
 }
 
-@test "a package that cannot be built is its folder on the path, which is said; the verdict on wheels is pip's ERROR line (faults 265)" {
+@test "a package that cannot be built is its folder on the path, which is said; the verdict on wheels is pip's ERROR line [fault-265]" {
     flask_site
     cp "$WHEELS"/setuptools-* "$WHEELS"/wheel-* dep/
     mkdir migrations static && : >migrations/env.py

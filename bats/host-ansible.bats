@@ -121,7 +121,7 @@ release() { # VERSION [PYTHON]: for both hosts
         box run "$box" -- chillboxd --check
     done
     [ "$(stat -c %a keys/web1.key keys/web2.key | tr '\n' ' ')" = "600 600 " ]
-    ! grep -qr "$PASSPHRASE" play.log group_vars
+    run -1 grep -r "$PASSPHRASE" play.log group_vars
     play site.yml
     [ "$CHANGED" -eq 0 ]
 }

@@ -124,7 +124,7 @@ live() { json facts hello .site.version; }
     sed -i '$d' api/hello_api/app.py
 }
 
-@test "an upload that breaks off goes on by itself from the byte that the host has (faults 424)" {
+@test "an upload that breaks off goes on by itself from the byte that the host has [fault-424]" {
     head -c 3000000 /dev/urandom >api/hello_api/large
     printf '2000000\n' >"$LAPTOP/cut"
     run -0 --separate-stderr deploy

@@ -41,8 +41,8 @@ set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.ex
     run -0 in_box grep -c 'second value' /run/chillbox/secrets/hello/api/api.cfg
     [ "$(json releases hello '.releases[0].version')" = 1.0.0 ]
     # in clear neither on the laptop nor on the host's disk
-    ! grep -raq 'second value' "$LAPTOP_HOME" "$LAPTOP/hello"
-    ! in_box grep -raq 'second value' /var/lib/chillbox /srv/chillbox /var/log /etc/chillbox
+    run -1 grep -ra 'second value' "$LAPTOP_HOME" "$LAPTOP/hello"
+    run -1 in_box grep -ra 'second value' /var/lib/chillbox /srv/chillbox /var/log /etc/chillbox
     run -0 laptop chillboxctl secrets diff -H root@web1.example
     [[ "$output" == *": as it is here" ]]
     run -0 set_from 'staged' WHISPER --stage

@@ -90,6 +90,12 @@ gone() { ! runs_as_site "$1"; }
     [ "$(newest state)" = running ]
     run -0 ctl runs stop "$(newest id)"
     wait_for 5 gone 'sleep 4245'
+    in_box sh -c 'chillboxctl run hello -- sh -c "trap \"echo asked; exit 4\" TERM; while :; do sleep 0.1; done" >/root/attached; echo $? >>/root/attached' &
+    wait_for 20 runs_as_site 'while :'
+    ctl runs stop "$(newest id)"
+    wait $! # who is attached sees the last words and the code
+    [ "$(in_box cat /root/attached)" = "asked
+143" ]
 }
 
 @test "what is detached goes on, shows its last lines, and is seen from the middle by who attaches; a new daemon knows its end" {

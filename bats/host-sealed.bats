@@ -178,7 +178,7 @@ nobody_asks() { ! somebody_asks; }
     [[ "$output" == "unchanged"* ]]
 }
 
-@test "lock ends the vault and with it the identity; what runs goes on; deploys wait; unlock from a script brings it back" {
+@test "[fault-229] lock ends the vault and the identity; services keep running; deploys wait; unlock from a script names only what it started" {
     before=$(in_box pgrep -u hello)
     pid=$(vault)
     run -0 ctl lock
@@ -194,6 +194,7 @@ nobody_asks() { ! somebody_asks; }
     job=$(jq -r .job <<<"$output")
     wait_for 10 job_is "$job" waiting-unlock
     run -0 unlock
+    [[ "$output" != *started* ]]
     ctl job "$job" -f
     [ "$(get /)" = "hello from 1.2.0" ]
 }

@@ -72,6 +72,7 @@ folder() { # SITE: a project with a site of plain files
         -- chillboxctl setup root@web1.example
     in_box sed -i 's/^# acme = .*/acme = "off"/' /etc/chillbox/chillbox.toml && ctl upgrade
     person expect:passphrase echo:off type:'a key phrase' -- chillboxctl deploy
+    get / >"$LAPTOP/first-page"
     [ "$(code /)" = 200 ]
     row 'nothing to a live site' 2
 }
@@ -88,7 +89,7 @@ folder() { # SITE: a project with a site of plain files
 @test "roll back: 1 command" {
     folder hello
     person -- chillboxctl -H web1 rollback hello
-    [ "$(get /)" != changed ]
+    [ "$(get /)" = "$(cat "$LAPTOP/first-page")" ]
     row 'roll back' 1
 }
 
@@ -112,6 +113,7 @@ folder() { # SITE: a project with a site of plain files
 @test "after a reboot: 1 command" {
     box reboot "$HOST"
     person expect:'passphrase of the host' echo:off type:"$PASSPHRASE" -- chillboxctl unlock --all
+    [ "$(json ping .sealed)" = false ]
     row 'unlock after a reboot' 1
 }
 

@@ -40,7 +40,7 @@ encrypt() { at expect:'new passphrase for' type:"$1" expect:again type:"$1" -- p
 agent_pid() { pgrep -u $ME -f "__agent $SOCKET"; }
 is_gone() { for _ in $(seq 150); do agent_pid >/dev/null || return 0; sleep 0.1; done; return 1; }
 
-@test "[attack-Q5] the passphrase is typed once, asked for again when it is wrong, and the key is forgotten at lock (faults 451)" {
+@test "[attack-Q5] the passphrase is typed once, asked for again when it is wrong, and the key is forgotten at lock [fault-451]" {
     encrypt 'correct horse'
     run -2 signs </dev/null
     [[ "$output" == *"needs a terminal"* ]]
@@ -62,7 +62,7 @@ is_gone() { for _ in $(seq 150); do agent_pid >/dev/null || return 0; sleep 0.1;
     [[ "$output" == *"wrong passphrase"* ]]
 }
 
-@test "passphrase --key changes the passphrase of the key, which stays the same, and never what is on the disk in parts (faults 452)" {
+@test "passphrase --key changes the passphrase of the key, which stays the same, and never what is on the disk in parts [fault-452]" {
     before=$(cat config/chillbox/keys/jo.pub)
     encrypt one
     grep -q encrypted config/chillbox/keys/jo.key
@@ -164,7 +164,7 @@ sys.exit(0 if libc.ptrace(16, int(sys.argv[1]), 0, 0) == 0 else 1)' "$pid"
     run -0 signs # the dead socket is replaced
 }
 
-@test "the agent is gone with its socket, and with the session where no directory ends with it (faults 453)" {
+@test "the agent is gone with its socket, and with the session where no directory ends with it [fault-453]" {
     signs
     rm "$SOCKET"
     is_gone

@@ -105,6 +105,15 @@ status_of() { # SEALED
     start_daemon '{"sites": {"result": {"sites": [{"site": "blog", "state": "live", "maintenance": true}]}}, "maintenance_off": {"result": {}}}'
     run -0 chillboxctl undo blog -y
     [ "$(tail -n 1 daemon.log | jq -r .verb)" = maintenance_off ]
+    start_daemon '{"sites": {"result": {"sites": [{"site": "blog", "state": "live", "hold": {"why": "ask Kim", "actor": "uid:0 root", "time_ms": 1}}]}}, "release_hold": {"result": {}}}'
+    run -0 chillboxctl undo blog -y
+    [ "$(tail -n 1 daemon.log | jq -r .verb)" = release_hold ]
+    for row in 'stop start' 'start stop' 'rollback rollback'; do
+        done='{"result": {"job": {"id": "j1", "site": "blog", "state": "done", "message": "done"}}}'
+        start_daemon "{$sites, \"${row#* }\": $done, \"jobs\": {\"result\": {\"jobs\": [$(jq -c --arg kind "${row% *}" '.kind = $kind' <<<"$job")]}}}"
+        run -0 chillboxctl undo blog -y
+        [ "$(tail -n 1 daemon.log | jq -r .verb)" = "${row#* }" ]
+    done
     start_daemon "{$sites, \"jobs\": {\"result\": {\"jobs\": [$(jq -c '.previous = ""' <<<"$job")]}}}"
     run -7 chillboxctl undo blog -y
     [[ "$output" == *"the first deploy of 'blog'"* ]]

@@ -37,7 +37,7 @@ set_from() { printf '%s\n' "$1" | chillboxctl secrets set --stage "${@:2}"; }
 # Nothing in the folders of a person, the project or the temporary folder has these words.
 nowhere() { ! grep -raq -- "$1" "$XDG_CONFIG_HOME" "$XDG_STATE_HOME" "$XDG_CACHE_HOME" "$XDG_RUNTIME_DIR" . /dev/shm/chillbox-edit-* 2>/dev/null; }
 
-@test "secrets set keeps a value encrypted, list shows no value, the same value again is as it is (faults 456)" {
+@test "secrets set keeps a value encrypted, list shows no value, the same value again is as it is [fault-456]" {
     run -0 set_from 'hunter2 of jo' DB_URL
     [[ "$output" == *"web/web.env: DB_URL changed"*"not sent yet: chillboxctl secrets push"* ]]
     head -n 1 secrets/hello.age | grep -q 'BEGIN AGE ENCRYPTED FILE'
@@ -61,7 +61,7 @@ nowhere() { ! grep -raq -- "$1" "$XDG_CONFIG_HOME" "$XDG_STATE_HOME" "$XDG_CACHE
     nowhere 'hunter2'
 }
 
-@test "a value is asked for without echo, and never taken from an argument (faults 457)" {
+@test "a value is asked for without echo, and never taken from an argument [fault-457]" {
     run -0 at expect:'DB_URL for web/web.env, not shown: ' echo:off type:'hunter2' -- secrets set DB_URL --stage
     [[ "$output" == *"DB_URL changed"* && "$output" != *hunter2* ]]
     run -2 chillboxctl secrets set DB_URL=hunter2 --stage
@@ -71,7 +71,7 @@ nowhere() { ! grep -raq -- "$1" "$XDG_CONFIG_HOME" "$XDG_STATE_HOME" "$XDG_CACHE
     nowhere hunter2
 }
 
-@test "a misspelt service or key is asked about, not taken (faults 458)" {
+@test "a misspelt service or key is asked about, not taken [fault-458]" {
     set_from x DB_URL
     run -3 set_from x wbe/web.env:DB_URL
     [[ "$output" == *"no service 'wbe' in hello (there is: web)"* ]]
@@ -116,7 +116,7 @@ nowhere() { ! grep -raq -- "$1" "$XDG_CONFIG_HOME" "$XDG_STATE_HOME" "$XDG_CACHE
     run -2 chillboxctl secrets rotate SESSION_KEY --bytes 4 --stage
 }
 
-@test "edit is on a file system in memory alone, and leaves nothing there (faults 459)" {
+@test "edit is on a file system in memory alone, and leaves nothing there [fault-459]" {
     set_from 'hunter2' DB_URL
     cat >../editor <<'S'
 #!/bin/sh

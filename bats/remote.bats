@@ -58,7 +58,7 @@ status_of() { # SEALED STATE
     run -2 chillboxctl unlock -H a@one,c@three --passphrase-fd 3 3<<<"x"
 }
 
-@test "a webhook key that is made on a host becomes a file here, for its owner alone; without a key there is no file (faults 262)" {
+@test "a webhook key that is made on a host becomes a file here, for its owner alone; without a key there is no file [fault-262]" {
     export CHILLBOX_ROOT=$WORK/root
     umask 0
     run -0 chillboxctl -H a@one webhook add ci --sites blog -o hook.key
@@ -222,7 +222,7 @@ JSON
     [ -z "$output" ]
 }
 
-@test "pack --for asks the hosts for their serials, so that a colleague's later one is greater; what does not answer is named (faults 358)" {
+@test "pack --for asks the hosts for their serials, so that a colleague's later one is greater; what does not answer is named [fault-358]" {
     later=$(($(date +%s) / 60 + 40))
     host one '{"releases": {"result": {"site": "blog", "live": "", "releases": [], "serial": '"$later"', "secrets_serial": 7}}}'
     host two '{"releases": {"error": {"code": "not_found", "message": "no site"}}}'

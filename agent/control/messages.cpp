@@ -1,8 +1,10 @@
 #include "control/messages.hpp"
 
 #include "control/certificate_table.hpp"
+#include "control/facts_table.hpp"
 #include "control/members.hpp"
 #include "control/plan_table.hpp"
+#include "control/runs_table.hpp"
 #include "control/webhook_table.hpp"
 
 namespace chillbox::control {
@@ -162,45 +164,6 @@ constexpr auto table(const Ping*) {
       Member{"not_upgraded", &Ping::not_upgraded, "why the last upgrade failed"});
 }
 
-constexpr auto table(const Deployer*) {
-  return message("deployer", "A key whose signatures the host takes.",
-      Member{"name", &Deployer::name, ""}, Member{"id", &Deployer::id, "minisign's key id"},
-      Member{"sites", &Deployer::sites, "none: all"});
-}
-
-constexpr auto table(const SiteFacts*) {
-  using S = SiteFacts;
-  return message("site_facts", "A site, as the next deploy finds it.", Member{"site", &S::site, ""},
-      Member{"version", &S::version, "live, \"\": nothing is"},
-      Member{"release", &S::release, "its id"}, Member{"sha256", &S::sha256, "of its artifact"},
-      Member{"signer", &S::signer, "name of the key that signed it"},
-      Member{"actor", &S::actor, "who brought it, \"\": not known any more"},
-      Member{"live_ms", &S::live_ms, "when it went live"},
-      Member{"names", &S::names, "its host names, the main one first"},
-      Member{"url", &S::url, "of the main one"},
-      Member{"serial", &S::serial, "the greatest that was installed of its releases, 0: none"},
-      Member{"secrets_serial", &S::secrets_serial, "and of its secret sets"},
-      Member{"hold", &S::hold, "while it is held"});
-}
-
-constexpr auto table(const Facts*) {
-  return message("facts", "What a laptop needs to know before it packs.",
-      Member{"version", &Facts::version, "of chillboxd"},
-      Member{"recipient", &Facts::recipient, "artifacts are encrypted to it"},
-      Member{"server_name", &Facts::server_name, "the host's own name"},
-      Member{"actor", &Facts::actor, "as whom it answers"}, Member{"sealed", &Facts::sealed, ""},
-      Member{"started_ms", &Facts::started_ms, "when chillboxd started"},
-      Member{"artifact_max", &Facts::artifact_max, "bytes"},
-      Member{"http_port", &Facts::http_port, "where visitors come in"},
-      Member{"deployers", &Facts::deployers, "the trusted keys"},
-      Member{"sites", &Facts::sites, "those of this host"},
-      Member{"site", &Facts::site, "the one that was asked about"},
-      Member{"upload", &Facts::upload, "of the artifact that was asked about"},
-      Member{"os", &Facts::os, ""}, Member{"arch", &Facts::arch, "as `uname -m` has it"},
-      Member{"libc", &Facts::libc, "\"glibc 2.36\", \"musl 1.2\""},
-      Member{"python", &Facts::python, "\"\": it has none"});
-}
-
 constexpr auto table(const LogLine*) {
   return message(
       "log_line", "", Member{"service", &LogLine::service, ""}, Member{"line", &LogLine::line, ""});
@@ -213,52 +176,6 @@ constexpr auto table(const Log*) {
 constexpr auto table(const NginxText*) {
   return message("nginx_text", "", Member{"site", &NginxText::site, ""},
       Member{"text", &NginxText::text, "the configuration that is in force"});
-}
-
-constexpr auto table(const CronRun*) {
-  using R = CronRun;
-  return message("cron_run", "A run of a crontab entry, or of a command.", Member{"id", &R::id, ""},
-      Member{"site", &R::site, ""}, Member{"release", &R::release, "whose entry it is"},
-      Member{"line", &R::line, "the entry"},
-      Member{"actor", &R::actor, "who asked for it, \"\": the schedule"},
-      Member{"kind", &R::kind, ""}, Member{"service", &R::service, "of a command: as it was named"},
-      Member{"state", &R::state, ""}, Member{"started_ms", &R::started_ms, ""},
-      Member{"ended_ms", &R::ended_ms, "0: it still runs"},
-      Member{"code", &R::code, "exit code as a shell reports it", WithoutValue::null},
-      Member{"count", &R::count, "skipped: so many times in a row for the same reason"},
-      Member{"text", &R::text, "its last lines, or why it was skipped or lost"});
-}
-
-constexpr auto table(const RunAnswer*) {
-  return message("run", "", Member{"run", &RunAnswer::run, ""},
-      Member{"socket", &RunAnswer::socket, "where to be attached to it, while it runs"},
-      Member{"output", &RunAnswer::output, "the file that has what it printed"},
-      Member{"terminal", &RunAnswer::terminal, "its streams are a terminal, while it runs"});
-}
-
-constexpr auto table(const RunList*) {
-  return message("run_list", "", Member{"site", &RunList::site, ""},
-      Member{"runs", &RunList::runs, "newest first"});
-}
-
-constexpr auto table(const CronEntry*) {
-  return message("cron_entry", "", Member{"number", &CronEntry::number, "in the site file, from 1"},
-      Member{"line", &CronEntry::line, ""}, Member{"next_ms", &CronEntry::next_ms, "0: never"},
-      Member{"last", &CronEntry::last, "its last run", WithoutValue::null});
-}
-
-constexpr auto table(const CronList*) {
-  return message("cron_list", "", Member{"site", &CronList::site, ""},
-      Member{"entries", &CronList::entries, ""});
-}
-
-constexpr auto table(const CronHistory*) {
-  return message("cron_history", "", Member{"site", &CronHistory::site, ""},
-      Member{"runs", &CronHistory::runs, "newest first"});
-}
-
-constexpr auto table(const CronAnswer*) {
-  return message("cron_answer", "", Member{"run", &CronAnswer::run, ""});
 }
 
 constexpr auto table(const AuditEntry*) {

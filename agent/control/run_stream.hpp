@@ -14,8 +14,8 @@ enum class RunFrame : char {
   // of who is attached
   input = 'i',        // bytes for the command's standard input
   end_of_input = 'e', // no more of them
-  window = 'w',       // "ROWS COLUMNS" of the terminal
-  stop = 's',         // end the command
+  window = 'w',       // "ROWS COLUMNS" of the terminal; the first frame, also without a terminal
+  stop = 's', // end the command; as the first frame of a connection nobody is attached by it
   // of the run
   output = 'o',
   error = 'r', // of standard error; a terminal has only output

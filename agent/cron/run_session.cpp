@@ -23,7 +23,8 @@ namespace {
 
 using control::RunFrame;
 
-constexpr os::Millis k_first_wait{20'000}; // for the one who began it
+constexpr os::Millis k_first_wait{20'000}; // for the person who began it
+constexpr os::Millis k_first_frame{2'000}; // of a connection; then it is none of ours
 constexpr int k_last_wait_ms = 60'000;     // for one who takes nothing of the last bytes
 constexpr size_t k_most_waiting = 256 * 1024;
 constexpr size_t k_piece = 32 * 1024;
@@ -60,14 +61,14 @@ RunSession::~RunSession() {
 Result<void> RunSession::begin() {
   m_listener = TRY(os::listen_unix(m_options.socket, 0600, {::geteuid(), ::getegid()}, 1));
   TRY(m_options.terminal ? make_terminal() : make_pipes());
-  if (!m_options.detached) {
-    if (!TRY(os::wait_readable(m_listener.get(), os::Deadline(k_first_wait))))
-      return fail(Code::timed_out, "nobody was there to be attached: it was not started");
+  const os::Deadline deadline(k_first_wait);
+  while (!m_options.detached && !m_client) {
+    if (!TRY(os::wait_readable(m_listener.get(), deadline)))
+      return fail(Code::timed_out, "nobody was attached: it was not started");
     take_client();
-    if (m_options.terminal) // its size comes first
-      if (m_client && TRY(os::wait_readable(m_client.get(), os::Deadline(k_first_wait))))
-        read_client();
   }
+  if (m_client)
+    read_client(); // the size of the terminal
   return m_thread.start("run", [this] { loop(); });
 }
 
@@ -170,10 +171,17 @@ bool RunSession::more() {
   return m_client && !m_to_client.empty();
 }
 
+// A first frame comes at once. One that asks for the end is not attached, so that nobody loses the
+// streams by it.
 void RunSession::take_client() {
   auto client = os::accept(m_listener.get());
-  if (!client)
+  std::array<char, 5> head{};
+  if (!client || !os::wait_readable(client->get(), os::Deadline(k_first_frame)).value_or(false) ||
+      ::recv(client->get(), head.data(), head.size(), MSG_PEEK) !=
+          static_cast<ssize_t>(head.size()))
     return;
+  if (static_cast<RunFrame>(head[4]) == RunFrame::stop)
+    return signal(m_stop);
   drop_client();
   m_client = std::move(*client);
   unblock(m_client);

@@ -1,10 +1,10 @@
 // The streams of a run: a terminal or three pipes, who is attached to them, and what is kept of the
-// output. It belongs to the task's process (cron/task.hpp), so that a command outlives the daemon
-// and whoever began it; a thread of its own moves the bytes, and sleeps while there are none.
+// output. It belongs to the task's process (cron/task.hpp), so a command outlives the daemon and
+// the client that started it. A thread of its own moves the bytes; it sleeps when there are none.
 //
-// Nothing is lost between the command and who is attached: while that one does not read, the
-// command waits, as it would for a pipe. Without anybody its output is kept and it goes on. What is
-// attached may be cut off at any moment; that is not the end of the command's input.
+// No byte is lost between the command and the attached client: if the client does not read, the
+// command waits, as it would on a pipe. With no client the command continues, and its output is
+// kept. A client may be cut off at any moment; that does not end the command's input.
 #pragma once
 
 #include "base/error.hpp"

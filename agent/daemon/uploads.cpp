@@ -162,7 +162,7 @@ Fd WebhookIntake::open_part(Ticket& ticket) {
     m_parts.keep(ticket.sender, ticket.digest, std::move(*part));
     return Fd();
   }
-  // Opened again, because whoever wrote the part may still move the first descriptor.
+  // Opened again, because the process that wrote the part may still move the first descriptor.
   Fd file(::open(part->path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (file && ::lseek(file.get(), static_cast<off_t>(ticket.offset), SEEK_SET) < 0)
     file.reset();

@@ -61,7 +61,7 @@ TEST_CASE("[fault-61] a wrong checksum and a cut of the compression are refused"
   CHECK_FALSE(Unpacked(damaged).ok());
 }
 
-TEST_CASE("other compressions are named with those that are taken (faults 271)") {
+TEST_CASE("other compressions are named with those that are taken [fault-271]") {
   const std::pair<std::string, std::string> others[] = {{std::string("\xFD\x37zXZ\0", 6), "xz"},
       {"BZh91AY", "bzip2"}, {"\x04\x22\x4D\x18", "lz4"}, {"PK\x03\x04", "zip"},
       {"7z\xBC\xAF\x27\x1C", "7-Zip"}, {"\x1F\x9D\x90", "compress"}};

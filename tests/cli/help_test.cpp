@@ -82,13 +82,24 @@ TEST_CASE("help fits 80 columns, and that of the program two screens") {
   CHECK(split(help_text(), '\n').size() <= 50);
 }
 
-TEST_CASE("the help of the program names every verb, and says each only once") {
-  const std::string text = help_text();
+TEST_CASE("the help of the program names every verb once, and `help all` explains each") {
+  std::string text = help_text();
+  text = text.substr(0, text.find("\nAll commands take"));
+  for (char& c : text)
+    c = c == ',' ? '\n' : c;
+  std::vector<std::string> named;
+  for (const auto line : split(text, '\n')) // "status   show ...", or a name between commas
+    if (!line.starts_with("   "))           // else the rest of an explanation
+      named.emplace_back(trim(line));
+  const std::string all = help_all_text();
   for (const Verb& verb : verbs()) {
     INFO(verb.name);
-    const auto at = text.find(verb.name);
-    CHECK(at != std::string::npos);
-    CHECK(help_all_text().find(cat("  ", verb.name)) != std::string::npos);
+    CHECK(std::ranges::count_if(named, [&](const std::string& said) {
+      return said == verb.name ||
+          (said.starts_with(cat(verb.name, " ")) && said.find("  ") != std::string::npos &&
+              find_verb(said.substr(0, said.find(' ', verb.name.size() + 1))) == nullptr);
+    }) == 1);
+    CHECK(all.find(cat("\n  ", verb.name)) != std::string::npos);
   }
 }
 
@@ -127,14 +138,15 @@ TEST_CASE("words of other tools: those that harm nothing are taken, the others s
   std::string hint;
   for (const Synonym& synonym : synonyms()) {
     INFO(synonym.word);
-    if (find_verb(synonym.verb) == nullptr)
-      continue;
+    CHECK(find_verb(synonym.verb) != nullptr);
     CHECK(find_verb(synonym.word) == nullptr);
     const auto parsed = parse_command_line({"--json", std::string(synonym.word)}, nothing, hint);
     if (synonym.accepted && parsed) {
       CHECK(parsed->verb->name == synonym.verb);
       CHECK(parsed->terminal.json);
-    } else if (!synonym.accepted) {
+    } else if (synonym.accepted) { // it was understood, and lacks an argument
+      CHECK(parsed.error().message.find("is required") != std::string::npos);
+    } else {
       REQUIRE_FALSE(parsed);
       CHECK(hint == cat("did you mean ", synonym.verb, "?"));
     }

@@ -96,7 +96,7 @@ Result<HttpReply> send(const HttpRequest& request) {
 
 } // namespace
 
-TEST_CASE("the answer to an upload that is refused on its head counts, whether or not the host reads on (faults 200)") {
+TEST_CASE("the answer to an upload that is refused on its head counts, whether or not the host reads on [fault-200]") {
   const bool reads_on = GENERATE(true, false);
   Host host([&](int fd) {
     read_head(fd);
@@ -132,7 +132,7 @@ TEST_CASE("a host that closes in the middle of an upload without a word is unrea
   CHECK(reply.error().message.find("closed before an answer came") != std::string::npos);
 }
 
-TEST_CASE("an upload may take as long as bytes flow, and ends when none does (faults 201)") {
+TEST_CASE("an upload may take as long as bytes flow, and ends when none does [fault-201]") {
   Host slow([](int fd) { // ten times as long as a stall may be
     read_head(fd);
     std::this_thread::sleep_for(milliseconds(100));
@@ -185,7 +185,7 @@ TEST_CASE("the rest of a file is sent from where it is asked for") {
   CHECK(got == "Content-Length: 6 456789");
 }
 
-TEST_CASE("the deadline is one of the whole request, also while a header drips in (faults 202)") {
+TEST_CASE("the deadline is one of the whole request, also while a header drips in [fault-202]") {
   Host host([](int fd) {
     read_head(fd);
     say(fd, "HTTP/1.1 200 OK\r\nX-Slow: ");
@@ -239,7 +239,7 @@ TEST_CASE("an IPv6 address is reached, and named with its brackets") {
   CHECK(head.find(cat("Host: [::1]:", host.port, "\r\n")) != std::string::npos);
 }
 
-TEST_CASE("why there is no connection is said in words (faults 203)") {
+TEST_CASE("why there is no connection is said in words [fault-203]") {
   uint16_t closed = 0;
   {
     const Host gone([](int) {});

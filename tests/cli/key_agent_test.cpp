@@ -48,7 +48,7 @@ TEST_CASE("the agent signs what an artifact's signature says, and it is the key'
   CHECK(signature->verify(laptop.half, laptop.digest).value() == k_statement);
 }
 
-TEST_CASE("[attack-Q1] the agent signs nothing but statements about artifacts (faults 450)") {
+TEST_CASE("[attack-Q1] the agent signs nothing but statements about artifacts [fault-450]") {
   Laptop laptop;
   for (const std::string& text : {std::string("hello"), std::string(), cat("x", k_statement),
            cat(k_statement, "\n", k_statement), cat(k_statement, " site=other"),

@@ -48,7 +48,7 @@ const std::string k_rsa_oid = der(6, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01");
 
 } // namespace
 
-TEST_CASE("private keys are known by what is in the file, whatever its name (faults 260)") {
+TEST_CASE("private keys are known by what is in the file, whatever its name [fault-260]") {
   for (const std::string& text : {pem("PRIVATE KEY"), pem("RSA PRIVATE KEY"), pem("EC PRIVATE KEY"),
            pem("OPENSSH PRIVATE KEY"), pem("ENCRYPTED PRIVATE KEY"),
            pem("DSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00AA\n\n"),
@@ -98,7 +98,7 @@ TEST_CASE("private keys are known by what is in the file, whatever its name (fau
   }
 }
 
-TEST_CASE("public keys, certificates and text about keys are no private keys (faults 260)") {
+TEST_CASE("public keys, certificates and text about keys are no private keys [fault-260]") {
   for (const std::string& text : {std::string(), std::string("0"), std::string("\x30\x82", 2),
            pem("CERTIFICATE"), pem("PUBLIC KEY"), pem("PGP PUBLIC KEY BLOCK"),
            pem("CERTIFICATE REQUEST"), cat("ssh-ed25519 ", body(68), " me@laptop\n"),

@@ -21,7 +21,7 @@ const std::vector<std::string> k_awkward{"plain", "a b", "it's", "say \"hi\"",
 
 } // namespace
 
-TEST_CASE("what is written for a service reads back as the same values, whatever they are (faults 454)") {
+TEST_CASE("what is written for a service reads back as the same values, whatever they are [fault-454]") {
   for (const auto format : {SecretFormat::dotenv, SecretFormat::json, SecretFormat::cfg}) {
     SecretValues values;
     for (size_t i = 0; i < k_awkward.size(); ++i)
@@ -35,7 +35,7 @@ TEST_CASE("what is written for a service reads back as the same values, whatever
   }
 }
 
-TEST_CASE("what is no value and no key is refused, without what it was (faults 455)") {
+TEST_CASE("what is no value and no key is refused, without what it was [fault-455]") {
   for (const std::string_view bad :
       {std::string_view(""), std::string_view("a\0b", 3), std::string_view("\xff\xfe")}) {
     const auto done = check_secret_value(bad);

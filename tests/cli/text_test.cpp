@@ -136,7 +136,7 @@ TEST_CASE("a base address is http or https with a host and nothing secret in it"
     CHECK(parse_base_url(bad).error().code == Code::usage);
 }
 
-TEST_CASE("a base address with a path is refused, and the path is named (faults 204)") {
+TEST_CASE("a base address with a path is refused, and the path is named [fault-204]") {
   for (const char* url : {"http://h/v1/hooks", "https://h:1/x/", "https://[::1]/a"}) {
     const auto refused = parse_base_url(url);
     REQUIRE_FALSE(refused);

@@ -69,7 +69,12 @@ struct Session {
             os::LogWriter(Fd(::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
                 "out.log", 1 << 20, 1)) {}
 
-  Fd attach() { return must(os::connect_unix(dir.path() + "/sock", os::Millis{5'000})); }
+  Fd connect(RunFrame first, std::string_view bytes = {}) {
+    Fd client = must(os::connect_unix(dir.path() + "/sock", os::Millis{5'000}));
+    must(os::write_all(client.get(), bytes_of(control::run_frame(first, bytes))));
+    return client;
+  }
+  Fd attach() { return connect(RunFrame::window, "24 80"); }
   void says(int stream, std::string_view text) {
     REQUIRE(os::write_fully(session.streams()[static_cast<size_t>(stream)], text) == 0);
   }
@@ -99,6 +104,8 @@ TEST_CASE("who is attached gets the output, the end last; it is kept too") {
   s.says(1, "out\n");
   std::this_thread::sleep_for(os::Millis{200}); // the one order that two pipes have
   s.says(2, "err");
+  const Fd other = s.connect(RunFrame::stop); // takes the streams from nobody
+  CHECK(must(os::wait_readable(s.session.stop_asked(), os::Deadline(os::Millis{5'000}))));
   s.session.finish(7, "why");
   reader.join();
   CHECK(join(got, "|") == "oout\n|rerr|x7 why");

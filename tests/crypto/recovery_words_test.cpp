@@ -42,7 +42,7 @@ TEST_CASE("recovery words read back as the same bytes, however they are typed") 
   CHECK(joined(recovery_words(zero.view())).starts_with("baba baba "));
 }
 
-TEST_CASE("recovery words that were misread, swapped, left out or doubled are refused (faults 460)") {
+TEST_CASE("recovery words that were misread, swapped, left out or doubled are refused [fault-460]") {
   const auto scalar = AgeIdentity::generate().scalar();
   const auto words = recovery_words(scalar.view());
   CHECK_FALSE(read_recovery_words(""));

@@ -85,7 +85,7 @@ TEST_CASE("no senders are no error: nothing can be sent then") {
   CHECK(host.hook({.body = host.any_deploy()}).status == 401);
 }
 
-TEST_CASE("GitHub's ping is answered as a ping, whatever else the sender may do (faults 208)") {
+TEST_CASE("GitHub's ping is answered as a ping, whatever else the sender may do [fault-208]") {
   GithubHost host;
   host.write(host.paths.webhooks() + "/hub.key",
       cat("format: github\nsites: blog\ntypes: site.deploy\n", k_secret, "\n"));
@@ -101,7 +101,7 @@ TEST_CASE("GitHub's ping is answered as a ping, whatever else the sender may do 
   CHECK(host.hook({.body = ping}).status == 422);
 }
 
-TEST_CASE("a form body, and an event of GitHub's own, are refused with what would be right (faults 208)") {
+TEST_CASE("a form body, and an event of GitHub's own, are refused with what would be right [fault-208]") {
   GithubHost host;
   const std::string form = "payload=%7B%22zen%22%3A%22x%22%7D";
   const auto send = [&](const std::string& body, std::string_view content_type) {

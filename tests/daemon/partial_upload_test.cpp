@@ -37,7 +37,7 @@ struct PartHost : IntakeHost {
 
 } // namespace
 
-TEST_CASE("an upload that broke off goes on where it stopped, and its digest is that of the whole (faults 205)") {
+TEST_CASE("an upload that broke off goes on where it stopped, and its digest is that of the whole [fault-205]") {
   PartHost host;
   host.unlock();
   CHECK(host.upload() == Json{{"received", 0}, {"running", false}});
@@ -52,7 +52,7 @@ TEST_CASE("an upload that broke off goes on where it stopped, and its digest is 
   REQUIRE(host.becomes(host.look(host.job), JobState::done));
 }
 
-TEST_CASE("another job of the same sender goes on with the part, that of another sender does not (faults 206) [attack-C10]") {
+TEST_CASE("another job of the same sender goes on with the part, that of another sender does not [fault-206] [attack-C10]") {
   PartHost host;
   host.write(host.paths.webhooks() + "/other.key", crypto::new_webhook_key() + "\n");
   host.intake->set_senders(must(daemon::load_senders(host.paths.webhooks())));
@@ -73,7 +73,7 @@ TEST_CASE("another job of the same sender goes on with the part, that of another
   CHECK(host.inbox() == 1);
 }
 
-TEST_CASE("an upload goes on only from where it stopped, and the refusal says where that is (faults 206)") {
+TEST_CASE("an upload goes on only from where it stopped, and the refusal says where that is [fault-206]") {
   PartHost host;
   CHECK(host.go_on(10).status == 409);
   (void)host.send_part(0, 100);
@@ -88,7 +88,7 @@ TEST_CASE("an upload goes on only from where it stopped, and the refusal says wh
   CHECK(host.received() == 100);
 }
 
-TEST_CASE("two who go on at once: the second is refused, and the whole is taken at any time (faults 206)") {
+TEST_CASE("two who go on at once: the second is refused, and the whole is taken at any time [fault-206]") {
   PartHost host;
   host.unlock();
   (void)host.send_part(0, 100);
@@ -100,7 +100,7 @@ TEST_CASE("two who go on at once: the second is refused, and the whole is taken 
   CHECK(host.ask(PacketVerb::upload_done, {first.ticket, "cut off after 0"}).status == 422);
 }
 
-TEST_CASE("a part with other bytes spoils only itself: the whole is refused, and can be sent again (faults 206) [attack-E3]") {
+TEST_CASE("a part with other bytes spoils only itself: the whole is refused, and can be sent again [fault-206] [attack-E3]") {
   PartHost host;
   auto begun = host.go_on(0);
   must(os::write_all(begun.fd.get(), bytes_of(std::string(100, 'x'))));
@@ -119,7 +119,7 @@ TEST_CASE("what the disk refused is not kept") {
   CHECK(host.inbox() == 0);
 }
 
-TEST_CASE("a part is kept as long as a job waits for its upload, and goes with the key that sent it (faults 207) [attack-C9]") {
+TEST_CASE("a part is kept as long as a job waits for its upload, and goes with the key that sent it [fault-207] [attack-C9]") {
   PartHost host;
   (void)host.send_part(0, 100);
   host.clock.sleep(os::Millis{host.context().config.upload_wait} - os::Millis{10});
@@ -136,7 +136,7 @@ TEST_CASE("a part is kept as long as a job waits for its upload, and goes with t
   CHECK(gone.inbox() == 0);
 }
 
-TEST_CASE("a sender has few parts, the oldest goes (faults 207) [attack-B2]") {
+TEST_CASE("a sender has few parts, the oldest goes [fault-207] [attack-B2]") {
   PartHost host;
   std::vector<Sent> more;
   for (int i = 0; i < 6; ++i) {
@@ -154,7 +154,7 @@ TEST_CASE("a sender has few parts, the oldest goes (faults 207) [attack-B2]") {
   CHECK(host.inbox() == 4);
 }
 
-TEST_CASE("parts are counted, and go when they are in the way of an upload (faults 207) [attack-B2]") {
+TEST_CASE("parts are counted, and go when they are in the way of an upload [fault-207] [attack-B2]") {
   PartHost host;
   host.intake.reset();
   host.config.uploads_max = host.sent.size + 50;
@@ -168,7 +168,7 @@ TEST_CASE("parts are counted, and go when they are in the way of an upload (faul
   CHECK(host.inbox() == 1);
 }
 
-TEST_CASE("the wait for an upload runs only while nothing comes (faults 201)") {
+TEST_CASE("the wait for an upload runs only while nothing comes [fault-201]") {
   PartHost host;
   const os::Millis wait{host.context().config.upload_wait};
   const auto ticket = host.go_on(0).ticket;

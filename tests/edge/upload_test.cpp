@@ -127,7 +127,7 @@ TEST_CASE("an upload ends when its bytes come too slowly, or at the end of its t
   CHECK_FALSE(has(read_all(fd.get(), "", Millis{3'000}), "<still open>"));
 }
 
-TEST_CASE("an upload takes as long as it needs while its bytes come (faults 201)") {
+TEST_CASE("an upload takes as long as it needs while its bytes come [fault-201]") {
   const Inbox inbox;
   EdgeBox box(inbox.monitor(), {.upload_piece = Millis{400}});
   const std::string bytes = noise(10 * 64 * 1024);
@@ -143,7 +143,7 @@ TEST_CASE("an upload takes as long as it needs while its bytes come (faults 201)
   CHECK((inbox.content() == bytes));
 }
 
-TEST_CASE("an upload that goes on says where, and the monitor learns it and the size of the whole (faults 205)") {
+TEST_CASE("an upload that goes on says where, and the monitor learns it and the size of the whole [fault-205]") {
   const Inbox inbox;
   EdgeBox box(inbox.monitor());
   const std::string to = k_digest + "?cap=" + k_cap;
@@ -151,7 +151,7 @@ TEST_CASE("an upload that goes on says where, and the monitor learns it and the 
   CHECK(box.said(1)[0].fields == std::vector<std::string>{k_digest, "artifact", k_cap, "10", "6"});
 }
 
-TEST_CASE("a Content-Range that is not the rest of an artifact is refused on the head (faults 205) [attack-B2]") {
+TEST_CASE("a Content-Range that is not the rest of an artifact is refused on the head [fault-205] [attack-B2]") {
   EdgeBox box(accepting, {.artifact_max = 1'000});
   const std::string to = k_digest + "?cap=" + k_cap;
   for (const char* range :

@@ -109,7 +109,7 @@ TEST_CASE("a site with templates is those, with upstreams that they can name and
   CHECK_FALSE(has_maintenance(text, in.paths, s.site.slug));
 }
 
-TEST_CASE("a template passes on nothing that a stranger says of himself, and what it sets itself stays (faults 360) [attack-N4]") {
+TEST_CASE("a template passes on nothing that a stranger says of himself, and what it sets itself stays [fault-360] [attack-N4]") {
   const Sample s;
   auto in = s.input();
   const auto rendered = [&](const std::string& inside) {

@@ -285,7 +285,7 @@ TEST_CASE("a rollback in the watch cuts it short and finds the old slot warm") {
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
-TEST_CASE("what never comes, is refused or does not get well ends no watch (faults 224) [attack-B6]") {
+TEST_CASE("what never comes, is refused or does not get well ends no watch [fault-224] [attack-B6]") {
   BusyHost host;
   const auto running = host.watched("2.0.0");
   const auto never = host.submit(
@@ -308,7 +308,7 @@ TEST_CASE("what never comes, is refused or does not get well ends no watch (faul
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
-TEST_CASE("a deploy whose copies are healthy ends the watch of the one before, which is unproven then (faults 225)") {
+TEST_CASE("a deploy whose copies are healthy ends the watch of the one before, which is unproven then [fault-225]") {
   BusyHost host;
   const auto first = host.watched("2.0.0");
   const auto second = host.submit(host.queue_deploy({.version = "3.0.0"}));
@@ -329,7 +329,7 @@ TEST_CASE("a deploy whose copies are healthy ends the watch of the one before, w
   CHECK(host.live().state == store::ReleaseState::unproven); // nobody watched it this time either
 }
 
-TEST_CASE("a release whose watch was ended by a job that fails then is watched again, and good at its end (faults 357)") {
+TEST_CASE("a release whose watch was ended by a job that fails then is watched again, and good at its end [fault-357]") {
   BusyHost host;
   const auto first = host.watched_pair("2.0.0", "2s");
   const auto second = host.fails_late("3.0.0");
@@ -347,7 +347,7 @@ TEST_CASE("a release whose watch was ended by a job that fails then is watched a
   CHECK(disagreement(host, "2.0.0") == "");
 }
 
-TEST_CASE("a release that does not hold when it is watched again is rolled back to the good one (faults 357)") {
+TEST_CASE("a release that does not hold when it is watched again is rolled back to the good one [fault-357]") {
   BusyHost host;
   const auto first = host.watched_pair("2.0.0");
   (void)host.fails_late("3.0.0");
@@ -368,7 +368,7 @@ TEST_CASE("a release that does not hold when it is watched again is rolled back 
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
-TEST_CASE("a daemon that ends while a release is watched again does so at its next start, and a stop only puts it off (faults 357)") {
+TEST_CASE("a daemon that ends while a release is watched again does so at its next start, and a stop only puts it off [fault-357]") {
   BusyHost host;
   (void)host.watched_pair("2.0.0", "3s");
   (void)host.fails_late("3.0.0");
@@ -391,7 +391,7 @@ TEST_CASE("a daemon that ends while a release is watched again does so at its ne
   CHECK(disagreement(host, "2.0.0") == "");
 }
 
-TEST_CASE("the agent watches nothing again that an operator chose, or wants unwatched (faults 357)") {
+TEST_CASE("the agent watches nothing again that an operator chose, or wants unwatched [fault-357]") {
   BusyHost host;
   auto job = host.queue_deploy({.version = "2.0.0", .members = "\"watch\":\"60m\","});
   const auto first = host.submit(job);
@@ -405,7 +405,7 @@ TEST_CASE("the agent watches nothing again that an operator chose, or wants unwa
   CHECK(host.newest().id == there.id);
 }
 
-TEST_CASE("a watch that goes bad while the next release is checked: rolled back, and the next one goes live after it (faults 226)") {
+TEST_CASE("a watch that goes bad while the next release is checked: rolled back, and the next one goes live after it [fault-226]") {
   BusyHost host;
   const auto first = host.watched("2.0.0");
   host.runner.app("3.0.0").status = 503; // is starting
@@ -423,7 +423,7 @@ TEST_CASE("a watch that goes bad while the next release is checked: rolled back,
   CHECK(disagreement(host, "3.0.0") == "");
 }
 
-TEST_CASE("a watch that goes bad while the next release is built: what is built starts from what is live then (faults 226)") {
+TEST_CASE("a watch that goes bad while the next release is built: what is built starts from what is live then [fault-226]") {
   BusyHost host;
   const auto first = host.watched("2.0.0");
   host.hold_build("3.0.0");

@@ -90,7 +90,7 @@ TEST_CASE("[fault-104] a new release that exits at once is found out before its 
   CHECK(host.release(job.release).last_log == "ModuleNotFoundError: No module named 'flask'\n");
 }
 
-TEST_CASE("a release that writes where it cannot is told where it can (faults 269)") {
+TEST_CASE("a release that writes where it cannot is told where it can [fault-269]") {
   LiveHost host;
   host.runner.app("2.0.0").exits = true;
   host.runner.app("2.0.0").says = "sqlite3.OperationalError: unable to open database file\n";

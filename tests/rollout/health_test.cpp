@@ -15,7 +15,7 @@ Order with_path(const std::string& version, const std::string& deadline = "60m")
 
 } // namespace
 
-TEST_CASE("a service that says the same wrong thing for ten seconds is given up before its deadline (faults 220)") {
+TEST_CASE("a service that says the same wrong thing for ten seconds is given up before its deadline [fault-220]") {
   const int status = GENERATE(400, 404, 500);
   LiveHost host;
   host.runner.app("2.0.0").status = status;
@@ -27,7 +27,7 @@ TEST_CASE("a service that says the same wrong thing for ten seconds is given up 
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
-TEST_CASE("one that says 'not yet' is waited for until its deadline (faults 220)") {
+TEST_CASE("one that says 'not yet' is waited for until its deadline [fault-220]") {
   const int status = GENERATE(429, 502, 503, 504);
   LiveHost host;
   host.runner.app("2.0.0").status = status;
@@ -37,7 +37,7 @@ TEST_CASE("one that says 'not yet' is waited for until its deadline (faults 220)
   CHECK(job.message.find("(health.deadline)") != std::string::npos);
 }
 
-TEST_CASE("a page that nobody can use is live with a warning in the job and in the history (faults 221)") {
+TEST_CASE("a page that nobody can use is live with a warning in the job and in the history [fault-221]") {
   LiveHost host;
   host.runner.app("2.0.0").status = 400; // as of a framework that does not know the host name
   const auto job = host.deploy("2.0.0");
@@ -48,7 +48,7 @@ TEST_CASE("a page that nobody can use is live with a warning in the job and in t
   CHECK(host.live().state == store::ReleaseState::good);
 }
 
-TEST_CASE("a health check of its own says enough, unless the page itself fails (faults 221)") {
+TEST_CASE("a health check of its own says enough, unless the page itself fails [fault-221]") {
   LiveHost host;
   host.runner.app("2.0.0").page = 404; // an API has no page at "/"
   auto job = host.deploy(with_path("2.0.0"));
@@ -59,7 +59,7 @@ TEST_CASE("a health check of its own says enough, unless the page itself fails (
   CHECK(job.message.ends_with("; warning: service 'app': visitors get 500 at /"));
 }
 
-TEST_CASE("a redirect to where the site is not served is a warning (faults 222)") {
+TEST_CASE("a redirect to where the site is not served is a warning [fault-222]") {
   const auto [location, part] = GENERATE(
       std::pair<std::string, std::string>{"https://blog.example/", "nginx.trusted_proxies has TLS"},
       std::pair<std::string, std::string>{"//Elsewhere.example:80/x", "to another host"},
@@ -75,7 +75,7 @@ TEST_CASE("a redirect to where the site is not served is a warning (faults 222)"
   CHECK(job.message.find(part) != std::string::npos);
 }
 
-TEST_CASE("with a proxy before the host that has TLS a redirect to https is right (faults 222)") {
+TEST_CASE("with a proxy before the host that has TLS a redirect to https is right [fault-222]") {
   Host host;
   host.config.trusted_proxies = {"192.0.2.1"};
   host.restart();

@@ -189,7 +189,7 @@ TEST_CASE("a link that a build makes stays in the release, its layers and the sy
   CHECK(layer.message.find("layer bad: 'x' links to '/var/lib/blog/x'") != std::string::npos);
 }
 
-TEST_CASE("a name in data-links of a build becomes a link to the service's data, unless the release has it (faults 359)") {
+TEST_CASE("a name in data-links of a build becomes a link to the service's data, unless the release has it [fault-359]") {
   LiveHost host;
   host.runner.app("2.0.0").building = [](const os::Command& c) {
     for (const std::string name : {"instance", "app.py"})

@@ -173,7 +173,7 @@ TEST_CASE("the unlock starts what waited for secrets and names the sites that it
   CHECK(disagreement(host, "1.0.0") == "");
 }
 
-TEST_CASE("a host key that was made anew: the unlock says which secret set must be sent again (faults 228)") {
+TEST_CASE("a host key that was made anew: the unlock says which secret set must be sent again [fault-228]") {
   EngineHost host;
   host.unlock();
   const Order order{.services = R"([{"name":"app","lang":"python","secrets_config":"app.cfg"}])"};

@@ -39,13 +39,13 @@ void on_window(int) {}
 
 class Attached {
 public:
-  Attached(Fd run, bool terminal) : m_run(std::move(run)), m_terminal(terminal) {
+  Attached(Fd run, bool terminal)
+      : m_run(std::move(run)), m_terminal(terminal), m_to_run(window_frame()) {
     if (!terminal)
       return;
     struct sigaction action{};
     action.sa_handler = on_window;
     ::sigaction(SIGWINCH, &action, nullptr);
-    m_to_run = window_frame();
   }
 
   Result<RunEnd> follow() {
@@ -140,8 +140,9 @@ private:
   }
 
   Fd m_run;
-  bool m_terminal, m_input_open = true, m_asked = false;
+  bool m_terminal;
   std::string m_to_run;
+  bool m_input_open = true, m_asked = false;
   control::RunFrames m_frames;
   std::optional<RunEnd> m_end;
 };

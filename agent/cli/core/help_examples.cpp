@@ -42,7 +42,6 @@ constexpr std::array k_examples{
     Row{"undo", "chillboxctl -H web1 undo hello"},
     Row{"bootstrap", "chillboxctl bootstrap --trust deployer.pub >user-data"},
     Row{"completion", "chillboxctl completion bash"},
-    Row{"facts", "chillboxctl facts hello --json"},
     // The host: set-up
     Row{"init", "chillboxctl init"},
     Row{"trust add", "chillboxctl -H root@web1 trust add deployer.pub --sites hello,blog"},

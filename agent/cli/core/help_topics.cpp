@@ -34,8 +34,8 @@ std::string exit_codes() {
     std::string& all = names[exit_code(static_cast<Code>(i))];
     all += cat(all.empty() ? "" : ", ", code_name(static_cast<Code>(i)));
   }
-  std::string out =
-      "Every command ends with one of these; in brackets the names in --json.\n\n    0  done\n";
+  std::string out = "Every command but `run` ends with one of these; in brackets the names in\n"
+                    "--json. `run` ends with the code of its command: `help run`.\n\n    0  done\n";
   for (const auto& [code, meaning] : k_meanings) {
     const std::string number = std::to_string(code);
     out += cat(std::string(5 - number.size(), ' '), number, "  ", meaning, "\n",
@@ -47,6 +47,8 @@ std::string exit_codes() {
 std::string environment_topic() {
   return R"(CHILLBOX_HOST
     The default of -H: which host a command is for.
+CHILLBOX_ENV
+    The environment of chillbox.toml, if -e names none.
 CHILLBOX_SOCKET
     The control socket to use instead of /run/chillbox/control.sock.
 NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM, CI
@@ -54,6 +56,8 @@ NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM, CI
     turns them on. If CI is set, no line is overwritten.
 SOURCE_DATE_EPOCH
     The time of the files in an artifact, in seconds since 1970.
+VISUAL, EDITOR
+    The editor of `secrets edit`.
 XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR
     Where the laptop keeps what it remembers: `chillboxctl help files`.
 
@@ -71,26 +75,32 @@ std::string files_topic() {
 In the project, committed:
   SITE.site.json or SITE.site.toml      what the site is
   chillbox.toml                         its hosts and environments
+  secrets/SITE.age, SITE.ENV.age        its secrets, encrypted
+  secrets/people.txt                    for whom they are encrypted
 On the host:
   /etc/chillbox/chillbox.toml           the configuration of chillboxd
   /etc/chillbox/trusted/NAME.pub        whose signatures are accepted
   /etc/chillbox/webhooks/NAME.key       who may announce by webhook
   /var/lib/chillbox/identity.age        the host key, encrypted
   /var/lib/chillbox/recipient.txt       its public half
+  /var/lib/chillbox/identity.recovery.age
+                                        the host key for the recovery words
+  /var/log/chillbox/SITE                logs of its services and of runs
   /run/chillbox/control.sock            where chillboxctl talks to chillboxd
 )";
 }
 
 std::string threat_model() {
-  return R"(What each can do at most; the whole table is in agent/DESIGN.md, and each of its
-claims has a test.
+  return R"(What each can do at most. agent/DESIGN.md has the whole table.
 
   a stranger            keep the web server busy
   a webhook key         announce to its sites; what goes live must be signed
   your signing key      what a deployer may: run code as the site's user
-  a stolen, locked disk read releases and data, no secret and no key
-  a stolen laptop       nothing without the passphrase of your key; take the key
-                        off each host with `trust remove`, and rotate secrets
+  a stolen, locked disk read releases, data and the keys of certificates; no
+                        secret, and not the host key
+  a stolen laptop       what its ssh keys and a running agent allow; the key of
+                        releases has a passphrase. Take it off each host with
+                        `trust remove`, and rotate secrets
   a site's own code     its own data and secrets, nothing of other sites
   root on the host      read everything while the host is unlocked
 )";

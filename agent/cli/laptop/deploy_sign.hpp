@@ -1,4 +1,4 @@
-// The order of a deploy: what the host is told to take, with the signature of a person's key.
+// The order of a deploy: which artifact the host should take, with the signature of a person's key.
 #pragma once
 
 #include "cli/core/verb.hpp"

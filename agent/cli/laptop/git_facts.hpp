@@ -26,7 +26,7 @@ struct GitFacts {
 std::optional<GitFacts> git_facts(
     const std::string& dir, os::Runner& runner, std::string* why = nullptr);
 
-// "1.4.0", "1.4.1-dev.2+g3f2a1c9", "0.0.17+g3f2a1c9", ".dirty" behind the hash.
+// "1.4.0", "1.4.1-dev.2+g3f2a1c9", "0.0.17+g3f2a1c9", ".dirty" after the hash.
 std::string version_of_git(const GitFacts& git);
 
 // Semantic Versioning 2.0.0, 11: negative when `a` is older. Build metadata does not count.

@@ -1,7 +1,7 @@
 // The person's key on a laptop: config/keys/NAME.key, a minisign key that is encrypted with a
 // passphrase, and NAME.pub, one file to give to others. From the same secret comes an age identity,
-// for the secrets of a project: whoever may sign can read them, and there is one file to guard. The
-// comment of NAME.pub has its public half, so that the file says all that others need:
+// for the secrets of a project: a person who can sign can read them, and there is one file to
+// guard. The comment of NAME.pub has its public half, so that the file says all that others need:
 //
 //   untrusted comment: chillbox NAME age1...
 //   RWQ...

@@ -32,7 +32,7 @@ public:
   // True: it is another value than before.
   bool put(const SecretName& name, SecretString value);
   bool put_text(const std::string& path, SecretString text);
-  // Writes, and sends unless --stage. `what` is what the person is told.
+  // Writes, and sends unless --stage. `what` is printed for the person.
   Result<void> finish(const std::string& what);
   // Sends what is there.
   Result<void> push();

@@ -25,7 +25,7 @@ struct Undo {
   bool is_job = true;
 };
 
-// What was switched on comes first: it is newer than what visitors got before.
+// What is switched on comes first: visitors see nothing else, or nothing can be deployed.
 std::optional<Undo> undo_of(const control::SiteStatus& status) {
   const std::string& site = status.site;
   if (status.maintenance)
