@@ -1,5 +1,6 @@
-// Runs of a site's commands as values: entries of its crontab, and what operators run. runs_table.hpp
-// has the tables of their members. Times are milliseconds since 1970, UTC; 0: not yet, or never.
+// Runs of a site's commands as values: entries of its crontab, and what operators run.
+// runs_table.hpp has the tables of their members. Times are milliseconds since 1970, UTC; 0: not
+// yet, or never.
 #pragma once
 
 #include "base/names.hpp"

@@ -85,12 +85,11 @@ TEST_CASE("help fits 80 columns, and that of the program two screens") {
 TEST_CASE("the help of the program names every verb once, and `help all` explains each") {
   std::string text = help_text();
   text = text.substr(0, text.find("\nAll commands take"));
-  for (char& c : text)
-    c = c == ',' ? '\n' : c;
   std::vector<std::string> named;
-  for (const auto line : split(text, '\n')) // "status   show ...", or a name between commas
-    if (!line.starts_with("   "))           // else the rest of an explanation
-      named.emplace_back(trim(line));
+  for (const auto line : split(text, '\n'))
+    if (!line.starts_with("   "))              // else the rest of an explanation
+      for (const auto name : split(line, ',')) // "status   show ...", or only names
+        named.emplace_back(trim(name));
   const std::string all = help_all_text();
   for (const Verb& verb : verbs()) {
     INFO(verb.name);
