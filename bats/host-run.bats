@@ -93,12 +93,29 @@ gone() { ! runs_as_site "$1"; }
     in_box sh -c 'chillboxctl run hello -- sh -c "trap \"echo asked; exit 4\" TERM; while :; do sleep 0.1; done" >/root/attached; echo $? >>/root/attached' &
     wait_for 20 runs_as_site 'while :'
     ctl runs stop "$(newest id)"
-    wait $! # who is attached sees the last words and the code
+    wait $! # the attached client sees the last words and the code
     [ "$(in_box cat /root/attached)" = "asked
 143" ]
 }
 
-@test "what is detached goes on, shows its last lines, and is seen from the middle by who attaches; a new daemon knows its end" {
+@test "a signal to its client ends a command that does not read its input, and one whose output nobody takes" {
+    for command in 'sleep 4247' 'sh -c "yes; sleep 4247"'; do
+        in_box sh -c "yes | chillboxctl run hello -- $command | sleep 30 & sleep 3; kill -TERM \$(pgrep -x chillboxctl); wait" &
+        wait_for 20 runs_as_site "sleep 4247|yes"
+        wait_for 20 gone "sleep 4247|yes"
+    done
+    wait
+}
+
+@test "a member of chillbox-admin runs commands and is attached to them; the trail says who ran what" {
+    add_user kim 4711 - chillbox-admin
+    run -0 box run "$HOST" -u kim -- chillboxctl run hello -- echo by kim
+    [ "${lines[-1]}" = "by kim" ]
+    run -0 ctl audit -n 1 --json
+    [ "$(jq -r '.entries[0] | [.verb, .site, .actor, .text] | join(" ")' <<<"$output")" = 'run hello uid:4711 kim echo by kim' ]
+}
+
+@test "a detached run continues and shows its last lines; a client that attaches sees the rest; a new daemon knows its end" {
     run -0 ctl run hello --detach -- sh -c 'echo first; until [ -e /var/lib/hello/go ]; do sleep 0.1; done; echo last; exit 3'
     id=$(newest id)
     [[ "$output" == "run $id has begun: chillboxctl runs attach $id" ]]
@@ -167,11 +184,11 @@ END
 @test "[attack-R9] a site's user, another one and the edge reach no run: its socket, its output and its memory of the command are root's" {
     ctl run hello --detach -- sleep 4246
     id=$(newest id)
-    [ "$(in_box stat -c '%a %U' "/run/chillbox/tasks/$id.sock")" = '600 root' ]
+    [ "$(in_box stat -c '%a %U' "/run/chillbox/tasks/$id.sock")" = '660 root' ]
     for user in hello chillbox nobody; do
         run ! box run "$HOST" -u "$user" -- sh -c "cat /run/chillbox/tasks/$id.json || ls /run/chillbox/tasks"
         run ! box run "$HOST" -u "$user" -- chillboxctl runs attach "$id"
-        run ! box run "$HOST" -u "$user" -- cat "/var/log/chillbox/hello/run-$id.log"
+        run ! box run "$HOST" -u "$user" -- cat "/var/log/chillbox/hello/run.$id.log"
     done
     ctl runs stop "$id"
 }
@@ -179,6 +196,6 @@ END
 @test "all of a long output comes through, and what is kept of it is bounded" {
     in_box sh -c "sed -i 's/^# log_size = .*/log_size = \"1M\"/' /etc/chillbox/chillbox.toml && chillboxctl upgrade -q"
     [ "$(ctl run hello -- sh -c 'yes 0123456789 | head -c 20000000' | wc -c)" -eq 20000000 ]
-    size=$(in_box sh -c 'cat /var/log/chillbox/hello/run-'"$(newest id)"'.log* | wc -c')
+    size=$(in_box sh -c 'cat /var/log/chillbox/hello/run.'"$(newest id)"'.log* | wc -c')
     [ "$size" -le 2100000 ]
 }

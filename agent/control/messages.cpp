@@ -26,7 +26,8 @@ constexpr auto table(const Arguments*) {
       Member{"allow_downgrade", &A::allow_downgrade, ""}, Member{"allow_jump", &A::allow_jump, ""},
       Member{"newer", &A::newer, ""}, Member{"staging", &A::staging, ""},
       Member{"terminal", &A::terminal, ""}, Member{"detach", &A::detach, ""},
-      Member{"timeout_ms", &A::timeout_ms, ""}, Member{"words", &A::words, ""});
+      Member{"timeout_ms", &A::timeout_ms, ""}, Member{"words", &A::words, ""},
+      Member{"term", &A::term, ""});
 }
 
 constexpr auto table(const Job*) {

@@ -30,6 +30,7 @@ struct Arguments {
       allow_jump, staging, newer, terminal, detach;
   std::optional<uint64_t> timeout_ms;
   std::optional<std::vector<std::string>> words; // of a command
+  std::optional<std::string> term;               // the kind of terminal of who asks
 };
 
 // --- jobs

@@ -1,6 +1,7 @@
-// Between the process of a run (cron/run_session.hpp) and who is attached to it, over a socket that
-// only root may open: frames as in control.hpp, 32 bits of length and as many bytes, the first of
-// which says what they are. One is attached at a time; the next one takes its place.
+// Between the process of a run (cron/run_session.hpp) and the client that is attached to it, over a
+// socket for those who control chillbox: frames as in control.hpp, 32 bits of length and as many
+// bytes, the first of which says what they are. One is attached at a time; the next one takes its
+// place.
 #pragma once
 
 #include <cstddef>

@@ -59,7 +59,7 @@ RunSession::~RunSession() {
 }
 
 Result<void> RunSession::begin() {
-  m_listener = TRY(os::listen_unix(m_options.socket, 0600, {::geteuid(), ::getegid()}, 1));
+  m_listener = TRY(os::listen_unix(m_options.socket, 0660, m_options.clients, 1));
   TRY(m_options.terminal ? make_terminal() : make_pipes());
   const os::Deadline deadline(k_first_wait);
   while (!m_options.detached && !m_client) {
@@ -145,8 +145,13 @@ void RunSession::loop() {
         when(true, m_client, client_events), when(!m_to_command.empty(), m_input, POLLOUT),
         when(room, m_sources[0].fd, POLLIN), when(room, m_sources[1].fd, POLLIN)};
     const int ready = ::poll(fds.data(), fds.size(), m_ended ? k_last_wait_ms : -1);
-    if (ready == 0 || (ready < 0 && errno != EINTR))
+    if (ready < 0 && errno != EINTR)
       return;
+    if (ready <= 0) { // after the command's end: what is left is kept without this client
+      if (ready == 0)
+        drop_client();
+      continue;
+    }
     if (fds[1].revents != 0)
       take_client();
     else if (fds[2].revents != 0) {

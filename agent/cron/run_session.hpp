@@ -12,6 +12,7 @@
 #include "base/mask.hpp"
 #include "base/thread_group.hpp"
 #include "control/run_stream.hpp"
+#include "os/disk.hpp"
 #include "os/log_writer.hpp"
 #include "os/runner.hpp"
 
@@ -28,8 +29,9 @@ public:
   struct Options {
     std::string socket; // path of the socket that is listened at
     bool terminal = false;
-    bool detached = false; // nobody is waited for, and there is no input
-    uid_t owner = 0;       // of the terminal
+    bool detached = false;  // nobody is waited for, and there is no input
+    uid_t owner = 0;        // of the terminal
+    os::Owner clients = {}; // who may connect: this user, and the members of this group
   };
   // log: takes the output, with the values of `mask` taken out.
   RunSession(Options options, const Mask& mask, os::LogWriter log);
@@ -53,7 +55,6 @@ private:
   };
   Result<void> make_terminal();
   Result<void> make_pipes();
-  void close_command_ends();
   void loop();
   bool more(); // false: all is passed on
   void take_client();

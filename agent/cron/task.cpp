@@ -6,6 +6,7 @@
 #include "openrc/cgroup.hpp"
 #include "openrc/secret_variables.hpp"
 #include "openrc/spec.hpp"
+#include "os/host_layout.hpp"
 #include "os/log_writer.hpp"
 #include "os/roles.hpp"
 #include "os/secret_mask.hpp"
@@ -35,7 +36,7 @@ constexpr size_t k_line = 500;
 constexpr size_t k_max_end = 64 * 1024;
 constexpr size_t k_outputs_kept = 30; // of a site's runs
 constexpr os::Millis k_run_grace{10'000};
-constexpr std::string_view k_output = "run-";
+constexpr std::string_view k_output = "run."; // no service has such a log
 
 // Control groups: one for the process that watches, which has none of the site's limits, and one
 // for the command.
@@ -69,6 +70,11 @@ pid_t holder(const std::string& path) {
   return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
 }
 
+// Who controls chillbox may be attached to what it runs.
+os::Owner clients() {
+  return {::geteuid(), os::find_group(std::string(os::k_admin_group)).value_or(::getegid())};
+}
+
 // Root of the tree of control groups of version 2, "" where there is none.
 std::string groups_root(const os::Paths& paths) {
   for (const char* dir : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"})
@@ -90,8 +96,8 @@ std::string options_text(const RunOptions& run) {
 
 Result<RunOptions> parse_options(const std::string& text) {
   const Json json = TRY(parse_json(text, k_max_end));
-  return RunOptions{.terminal = json.at("terminal").get<bool>(),
-      .detached = json.at("detached").get<bool>(),
+  return RunOptions{.terminal = control::bool_or(json, "terminal", false),
+      .detached = control::bool_or(json, "detached", false),
       .timeout = os::Millis(TRY(control::u64_at(json, "timeout_ms")))};
 }
 
@@ -174,7 +180,8 @@ private:
     if (!m_paths.testing())
       if (const auto user = os::find_user(spec.user))
         owner = user->uid;
-    RunSession session({task_file(m_paths, m_id, ".sock"), run.terminal, run.detached, owner}, mask,
+    RunSession session(
+        {task_file(m_paths, m_id, ".sock"), run.terminal, run.detached, owner, clients()}, mask,
         log_of(spec, cat(k_output, m_id, ".log"), 1));
     os::Command c = command_of(spec);
     c.timeout = run.timeout == os::Millis{} ? os::Millis{-1} : run.timeout;
@@ -237,8 +244,7 @@ Result<Fd> Tasks::start(
   const std::string logs = m_paths.logs_of(spec.name.site);
   if (!m_disk.exists(logs))
     TRY(m_disk.make_dir(logs, 0750));
-  if (!m_disk.exists(tasks_dir(m_paths)))
-    TRY(m_disk.make_dir(tasks_dir(m_paths), 0700, {::geteuid(), ::getegid()}));
+  TRY(m_disk.make_dir(tasks_dir(m_paths), 0710, clients())); // they reach the sockets, no more
   if (run) {
     forget_old_output(logs);
     TRY(m_disk.write(file(id, ".run"), options_text(*run), 0600, {::geteuid(), ::getegid()}));

@@ -48,7 +48,7 @@ class Tasks {
 public:
   Tasks(os::Disk& disk, os::Clock& clock, os::Paths paths);
   // The pidfd of its process, to poll for the end. The output is appended to the site's cron.log;
-  // of what an operator runs it is run-ID.log next to it, of which the newest 30 are kept.
+  // of what an operator runs it is run.ID.log next to it, of which the newest 30 are kept.
   Result<Fd> start(uint64_t id, const openrc::SlotSpec& spec,
       const std::optional<RunOptions>& run = std::nullopt);
   std::string socket(uint64_t id) const { return file(id, ".sock"); }

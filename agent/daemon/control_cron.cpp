@@ -44,7 +44,7 @@ Result<control::CronAnswer> cron_run(const Call& call) {
 control::RunAnswer answer_of(const Call& call, control::CronRun run) {
   control::RunAnswer answer{.run = std::move(run), .socket = {}, .output = {}};
   const uint64_t id = answer.run.id;
-  answer.output = cat(call.host().paths.logs_of(answer.run.site), "/run-", id, ".log");
+  answer.output = cat(call.host().paths.logs_of(answer.run.site), "/run.", id, ".log");
   if (answer.run.ended_ms == 0) {
     answer.socket = call.state.scheduler.socket(id);
     answer.terminal = call.state.scheduler.has_terminal(id);
@@ -53,7 +53,7 @@ control::RunAnswer answer_of(const Call& call, control::CronRun run) {
 }
 
 Result<control::RunAnswer> run(const Call& call) {
-  constexpr uint64_t k_day = 24 * 3'600'000;
+  constexpr uint64_t k_day = 24 * 3'600'000, k_most = 366 * k_day;
   const auto& args = call.args;
   const auto site = TRY(site_of(call));
   cron::Scheduler::Order order{.site = site,
@@ -62,12 +62,14 @@ Result<control::RunAnswer> run(const Call& call) {
       .options = {.terminal = args.terminal.value_or(false),
           .detached = args.detach.value_or(false),
           .timeout = os::Millis(args.timeout_ms.value_or(k_day))},
-      .term = args.name.value_or("dumb"),
+      .term = args.term.value_or("dumb"),
       .actor = call.actor};
   if (order.command.words.empty())
     return fail(Code::invalid, "run: no command was given");
   if (order.options.terminal && order.options.detached)
-    return fail(Code::invalid, "run: nobody is at the terminal of what is detached");
+    return fail(Code::invalid, "run: what is detached has no terminal");
+  if (args.timeout_ms.value_or(0) > k_most)
+    return fail(Code::invalid, "run: a timeout of more than a year; 0 is none");
   return answer_of(call, TRY(call.state.scheduler.run(order)));
 }
 

@@ -202,11 +202,16 @@ void ControlServer::record(const Call& call, const std::string& verb, const Resu
   const auto answered = [&](std::string_view member) {
     return result ? control::string_or(*result, member, "") : "";
   };
+  const Json run = result && result->contains("run") ? (*result)["run"] : Json::object();
   std::string site = call.args.site.value_or(answered("site"));
+  if (site.empty())
+    site = control::string_or(run, "site", "");
   if (const auto job = store.job(call.args.job.value_or("")); site.empty() && job && *job)
     site = (*job)->site.str();
   const std::string asked = asked_for(call.args);
-  const std::string text = result ? call.args.why.value_or(answered("to")) : result.error().message;
+  std::string text = result ? call.args.why.value_or(answered("to")) : result.error().message;
+  if (text.empty())
+    text = control::string_or(run, "line", "");
   (void)store.audit({0, m_state.host.clock.wall_ms(), call.actor, verb, site,
       cat(asked, asked.empty() || text.empty() ? "" : ": ", text),
       std::string(result ? "ok" : code_name(result.error().code))});

@@ -1,6 +1,7 @@
 #include "cli/core/attach.hpp"
 #include "cli/core/interrupt.hpp"
 
+#include "base/secret.hpp"
 #include "base/text.hpp"
 #include "control/run_stream.hpp"
 #include "os/io.hpp"
@@ -15,8 +16,12 @@
 
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
+#include <deque>
 #include <optional>
+#include <span>
+#include <utility>
 
 namespace chillbox::cli {
 namespace {
@@ -34,13 +39,45 @@ std::string window_frame() {
   return control::run_frame(RunFrame::window, cat(size.ws_row, " ", size.ws_col));
 }
 
-// A change of the window wakes poll up, no more.
-void on_window(int) {}
+volatile std::sig_atomic_t g_resized = 0;
+
+void on_window(int) {
+  g_resized = 1;
+}
+
+// Signals come in wait() alone, so that none is missed, whenever it is sent.
+class SignalsInPoll {
+public:
+  SignalsInPoll() {
+    sigset_t all;
+    sigemptyset(&all);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH})
+      sigaddset(&all, number);
+    ::sigprocmask(SIG_BLOCK, &all, &m_before);
+  }
+  ~SignalsInPoll() { ::sigprocmask(SIG_SETMASK, &m_before, nullptr); }
+  SignalsInPoll(const SignalsInPoll&) = delete;
+  SignalsInPoll& operator=(const SignalsInPoll&) = delete;
+  // As poll(2), without a time limit.
+  int wait(std::span<pollfd> fds) const {
+    return ::ppoll(fds.data(), fds.size(), nullptr, &m_before);
+  }
+
+private:
+  sigset_t m_before{};
+};
+
+// What the command printed and our reader has not taken yet, in its order.
+struct Output {
+  int fd = -1;
+  std::string bytes;
+};
 
 class Attached {
 public:
-  Attached(Fd run, bool terminal)
-      : m_run(std::move(run)), m_terminal(terminal), m_to_run(window_frame()) {
+  Attached(Fd run, std::string socket, bool terminal)
+      : m_run(std::move(run)), m_socket(std::move(socket)), m_terminal(terminal),
+        m_to_run(window_frame()) {
     if (!terminal)
       return;
     struct sigaction action{};
@@ -53,13 +90,17 @@ public:
     if (m_terminal)
       raw.emplace(STDIN_FILENO, true);
     const DeferInterrupt defer;
+    const SignalsInPoll signals;
     ::fcntl(m_run.get(), F_SETFL, ::fcntl(m_run.get(), F_GETFL) | O_NONBLOCK);
-    while (!m_end) {
-      std::array<pollfd, 2> fds{
-          pollfd{m_input_open && m_to_run.size() < k_most_waiting ? STDIN_FILENO : -1, POLLIN, 0},
-          pollfd{m_run.get(), static_cast<short>(POLLIN | (m_to_run.empty() ? 0 : POLLOUT)), 0}};
-      if (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) {
-        take_signal();
+    while (!m_end || !m_output.empty()) {
+      const bool reads = m_input_open && m_to_run.size() < k_most_waiting && !m_end;
+      const short run_events = static_cast<short>(
+          (m_waiting < k_most_waiting ? POLLIN : 0) | (m_to_run.empty() ? 0 : POLLOUT));
+      std::array<pollfd, 3> fds{pollfd{reads ? STDIN_FILENO : -1, POLLIN, 0},
+          pollfd{m_end ? -1 : m_run.get(), run_events, 0},
+          pollfd{m_output.empty() ? -1 : m_output.front().fd, POLLOUT, 0}};
+      if (signals.wait(fds) < 0) {
+        TRY(take_signal());
         continue;
       }
       if (fds[0].revents != 0)
@@ -68,21 +109,26 @@ public:
         send();
       if ((fds[1].revents & ~POLLOUT) != 0)
         TRY(receive());
+      if (fds[2].revents != 0)
+        TRY(write_output());
     }
     return std::move(*m_end);
   }
 
 private:
-  void take_signal() {
-    if (m_terminal)
+  Result<void> take_signal() {
+    if (m_terminal && std::exchange(g_resized, 0) != 0)
       m_to_run += window_frame();
-    const int number = interrupted_by();
+    const int number = take_interrupt();
     if (number == 0)
-      return;
-    if (number == SIGHUP || m_asked || m_terminal) // TERM, of a terminal's: it is left as well
-      leave_interrupted();
+      return {};
+    // At a terminal Ctrl-C is a byte for the command.
+    if (number == SIGHUP || m_asked || m_terminal)
+      leave_interrupted(number);
     m_asked = true;
-    m_to_run += control::run_frame(RunFrame::stop);
+    // On a connection of its own: our input may be in the way.
+    const Fd other = TRY(os::connect_unix(m_socket, k_connect));
+    return os::write_all(other.get(), bytes_of(control::run_frame(RunFrame::stop)));
   }
 
   void read_input() {
@@ -119,8 +165,8 @@ private:
   Result<void> take(std::string_view frame) {
     const auto bytes = frame.substr(1);
     switch (static_cast<RunFrame>(frame[0])) {
-    case RunFrame::output: return write(STDOUT_FILENO, bytes);
-    case RunFrame::error: return write(STDERR_FILENO, bytes);
+    case RunFrame::output: return keep(STDOUT_FILENO, bytes);
+    case RunFrame::error: return keep(STDERR_FILENO, bytes);
     case RunFrame::ended: {
       const auto space = bytes.find(' ');
       const auto code = parse_u64(bytes.substr(0, space));
@@ -131,28 +177,47 @@ private:
     }
   }
 
-  // The reader of our output may be gone: then the command gets no further than it would with a
-  // pipe.
-  Result<void> write(int fd, std::string_view bytes) {
-    if (const int err = os::write_fully(fd, bytes); err != 0)
+  Result<void> keep(int fd, std::string_view bytes) {
+    if (!m_output.empty() && m_output.back().fd == fd)
+      m_output.back().bytes += bytes;
+    else
+      m_output.push_back({fd, std::string(bytes)});
+    m_waiting += bytes.size();
+    return {};
+  }
+
+  // As much as never blocks: a pipe that can be written to takes PIPE_BUF bytes. A reader that is
+  // gone ends us; the command continues.
+  Result<void> write_output() {
+    auto& [fd, bytes] = m_output.front();
+    std::string_view piece = std::string_view(bytes).substr(0, PIPE_BUF);
+    const size_t size = piece.size();
+    if (const int err = os::write_fully(fd, piece); err != 0)
       return fail_errno("write the output; the command continues", err);
+    m_waiting -= size;
+    bytes.erase(0, size);
+    if (bytes.empty())
+      m_output.pop_front();
     return {};
   }
 
   Fd m_run;
+  std::string m_socket;
   bool m_terminal;
   std::string m_to_run;
   bool m_input_open = true, m_asked = false;
+  std::deque<Output> m_output;
+  size_t m_waiting = 0;
   control::RunFrames m_frames;
   std::optional<RunEnd> m_end;
 };
 
-// Its process listens a moment after it was started.
-Result<Fd> connect(const std::string& socket) {
-  const os::Deadline deadline(k_connect);
+// The task's process listens a moment after it was started.
+Result<Fd> connect(const std::string& socket, os::Millis patience) {
+  const os::Deadline deadline(patience);
   for (;;) {
     auto run = os::connect_unix(socket, k_connect);
-    if (run || deadline.passed())
+    if (run || run.error().code != Code::unreachable || deadline.passed())
       return run;
     os::real_clock().sleep(os::Millis{5});
   }
@@ -160,8 +225,9 @@ Result<Fd> connect(const std::string& socket) {
 
 } // namespace
 
-Result<RunEnd> attach(const std::string& socket, bool terminal) {
-  return Attached(TRY(connect(socket)), terminal).follow();
+Result<RunEnd> attach(
+    const std::string& socket, bool terminal, std::chrono::milliseconds patience) {
+  return Attached(TRY(connect(socket, patience)), socket, terminal).follow();
 }
 
 } // namespace chillbox::cli

@@ -3,7 +3,7 @@
 
 #include "base/error.hpp"
 
-#include <cstdint>
+#include <chrono>
 #include <string>
 
 namespace chillbox::cli {
@@ -15,8 +15,8 @@ struct RunEnd {
 
 // Until the command has ended. terminal: our standard input is one, and so is the command's: each
 // key goes to it, Ctrl-C too. Else Ctrl-C and TERM end the command; HUP, of a connection that is
-// lost, leaves it. unreachable: its process is not there; conflict: another one was attached, or
-// its process was killed.
-Result<RunEnd> attach(const std::string& socket, bool terminal);
+// lost, leaves it. patience: for its process to listen. unreachable: it is not there; conflict:
+// another client was attached, or the process was killed.
+Result<RunEnd> attach(const std::string& socket, bool terminal, std::chrono::milliseconds patience);
 
 } // namespace chillbox::cli

@@ -84,11 +84,11 @@ DeferInterrupt::~DeferInterrupt() {
 bool interrupted() {
   return g_signal.load() != 0;
 }
-int interrupted_by() {
-  return g_signal.load();
+int take_interrupt() {
+  return g_signal.exchange(0);
 }
-void leave_interrupted() {
-  leave(g_signal.load());
+void leave_interrupted(int taken) {
+  leave(taken != 0 ? taken : g_signal.load());
 }
 
 EchoOff::EchoOff(int terminal, bool raw) {

@@ -25,8 +25,8 @@ public:
   DeferInterrupt& operator=(const DeferInterrupt&) = delete;
 };
 bool interrupted();
-int interrupted_by(); // the last signal, 0: none
-[[noreturn]] void leave_interrupted();
+int take_interrupt(); // the signal since the last call, 0: none; then interrupted() is false
+[[noreturn]] void leave_interrupted(int taken = 0); // of a signal that was taken
 
 // Turns the terminal's echo off while it exists; raw: all of its line editing, so that each byte is
 // passed on. The old setting comes back afterwards, also after a signal or exit().

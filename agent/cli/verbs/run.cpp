@@ -14,6 +14,7 @@ namespace chillbox::cli {
 namespace {
 
 constexpr int k_not_started = 125;
+constexpr std::chrono::seconds k_start{20}; // until its process listens
 constexpr Option k_run_id{"RUN", ArgKind::number, "", "its number, as `runs list` shows it"};
 constexpr std::array k_run_options{
     k_target,
@@ -60,13 +61,15 @@ Result<control::RunAnswer> show(Call& call, uint64_t id, bool to_the_end = false
 }
 
 // Passes our streams on; the exit code is the command's.
-Result<void> follow(Call& call, const control::RunAnswer& answer, bool terminal) {
-  auto end = attach(answer.socket, terminal);
+Result<void> follow(Call& call, const control::RunAnswer& answer, bool terminal,
+    std::chrono::milliseconds patience) {
+  auto end = attach(answer.socket, terminal, patience);
   if (!end) { // it may have ended before we came
     const auto now = show(call, answer.run.id);
     if (!now || now->run.ended_ms == 0)
       return fail(end.error().code, cat("run ", answer.run.id, ": ", end.error().message));
-    end = RunEnd{now->run.code.value_or(k_not_started), now->run.text};
+    end = RunEnd{now->run.code.value_or(k_not_started),
+        cat("run ", now->run.id, " has ended: chillboxctl runs show ", now->run.id)};
   }
   if (!end->text.empty())
     call.terminal.print_error(
@@ -89,7 +92,7 @@ Result<void> run(Call& call) {
   question.args.words = call.args.list("CMD");
   question.args.terminal = terminal;
   question.args.detach = detach || json;
-  question.args.name = term();
+  question.args.term = term();
   constexpr std::chrono::hours k_day{24};
   question.args.timeout_ms = static_cast<uint64_t>(call.args.duration("timeout", k_day).count());
   const auto begun = TRY(answer_to(call, question));
@@ -104,7 +107,7 @@ Result<void> run(Call& call) {
         cat("run ", begun.run.id, " has begun: chillboxctl runs attach ", begun.run.id));
     return {};
   }
-  return follow(call, begun, terminal);
+  return follow(call, begun, terminal, k_start);
 }
 
 Result<void> run_list(Call& call) {
@@ -145,7 +148,7 @@ Result<void> run_attach(Call& call) {
   if (answer.run.ended_ms != 0)
     return fail(Code::conflict,
         cat("run ", answer.run.id, " has ended: chillboxctl runs show ", answer.run.id));
-  return follow(call, answer, answer.terminal && ::isatty(STDIN_FILENO) == 1);
+  return follow(call, answer, answer.terminal && ::isatty(STDIN_FILENO) == 1, {});
 }
 
 Result<void> run_stop(Call& call) {
