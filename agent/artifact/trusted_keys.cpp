@@ -42,17 +42,22 @@ Result<TrustedKey> parse_trusted_key(std::string_view text, std::string_view nam
     const auto line = trim(lines[i]);
     if (line.empty() || line.starts_with('#'))
       continue;
+    if (line == "only: releases" && !key.only_releases) {
+      key.only_releases = true;
+      continue;
+    }
     if (!line.starts_with("sites:") || !key.sites.empty())
       return fail(Code::invalid,
-          cat("line ", i + 1, ": '", printable(line, 60), "' is not one 'sites: NAME,NAME' line"));
+          cat("line ", i + 1, ": '", printable(line, 60),
+              "' is not one 'sites: NAME,NAME' or one 'only: releases' line"));
     key.sites = TRY_IN(cat("line ", i + 1), parse_sites(line.substr(6)));
   }
   return key;
 }
 
 std::string trusted_key_text(const TrustedKey& key) {
-  return key.sites.empty() ? key.key.to_file()
-                           : cat(key.key.to_file(), "sites: ", join(key.sites, ","), "\n");
+  return cat(key.key.to_file(), key.sites.empty() ? "" : cat("sites: ", join(key.sites, ","), "\n"),
+      key.only_releases ? "only: releases\n" : "");
 }
 
 namespace {

@@ -1,6 +1,7 @@
 // A trusted key is /etc/chillbox/trusted/NAME.pub, minisign's own two lines. What may follow them
 // (minisign reads no further, so that `minisign -V -p NAME.pub` still works) is ours: empty
-// lines, '#' comments, and one line "sites: blog,shop" that limits the key.
+// lines, '#' comments, and what limits the key: one line "sites: blog,shop", and one line
+// "only: releases" of a key that signs no secret set.
 #pragma once
 
 #include "base/error.hpp"
@@ -16,6 +17,7 @@ struct TrustedKey {
   std::string name;
   crypto::MinisignPublicKey key;
   std::vector<std::string> sites; // empty: all
+  bool only_releases = false;     // no secret set
 };
 // invalid: not a key, or a line that is none of the above. A mistyped limit must not turn into no
 // limit.

@@ -181,6 +181,8 @@ Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view
     return fail(Code::denied,
         cat("key '", key->name, "' may sign for ", join(key->sites, ", "), ", not for '",
             statement.site.str(), "'"));
+  if (key->only_releases && statement.secrets)
+    return fail(Code::denied, cat("key '", key->name, "' may sign releases, not a secret set"));
   TRY(check_what(statement, wanted));
   TRY(check_digest(statement, actual_sha256, wanted));
   TRY(check_fresh(statement, wanted));

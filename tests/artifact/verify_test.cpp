@@ -190,6 +190,12 @@ TEST_CASE("trusted keys are minisign's files, followed by our lines") {
   for (const char* bad : {"site: blog\n", "sites=blog\n", "sites:\n", "sites: Blog\n",
            "sites: a\nsites: b\n", "junk\n"})
     CHECK_FALSE(parse_trusted_key(key.to_file() + bad, "a"));
+  CHECK_FALSE(limited->only_releases);
+  const auto releases = parse_trusted_key(key.to_file() + "only: releases\nsites: blog\n", "a");
+  CHECK(releases->only_releases);
+  CHECK(parse_trusted_key(trusted_key_text(*releases), "a")->only_releases);
+  for (const std::string bad : {"only: secrets\n", "only:\n", "only: releases\nonly: releases\n"})
+    CHECK_FALSE(parse_trusted_key(key.to_file() + bad, "a"));
   CHECK_FALSE(parse_trusted_key("", "a"));
   CHECK_FALSE(parse_trusted_key("untrusted comment: x", "a"));
   CHECK_FALSE(parse_trusted_key("untrusted comment: x\nAAAA\n", "a"));

@@ -17,11 +17,21 @@ constexpr auto table(const Changed*) {
 constexpr auto table(const TrustedKeyRow*) {
   using K = TrustedKeyRow;
   return message("trusted_key", "", Member{"name", &K::name, ""}, Member{"id", &K::id, ""},
-      Member{"key", &K::key, "minisign public key"}, Member{"sites", &K::sites, "none: all"});
+      Member{"key", &K::key, "minisign public key"}, Member{"sites", &K::sites, "none: all"},
+      Member{"only", &K::only, "\"releases\": it may sign no secret set"});
 }
 
 constexpr auto table(const TrustedKeys*) {
   return message("trusted_keys", "", Member{"keys", &TrustedKeys::keys, ""});
+}
+
+constexpr auto table(const CiKey*) {
+  return message("ci_key", "", Member{"name", &CiKey::name, ""}, Member{"host", &CiKey::host, ""},
+      Member{"site", &CiKey::site, "the one that it may deploy"}, Member{"id", &CiKey::id, ""});
+}
+
+constexpr auto table(const CiKeys*) {
+  return message("ci_keys", "", Member{"keys", &CiKeys::keys, ""});
 }
 
 constexpr auto table(const SenderRow*) {
@@ -172,6 +182,7 @@ namespace chillbox::control {
 CHILLBOX_MESSAGE(cli::Changed)
 CHILLBOX_MESSAGE(cli::TrustedKeys)
 CHILLBOX_MESSAGE(cli::Senders)
+CHILLBOX_MESSAGE(cli::CiKeys)
 CHILLBOX_MESSAGE(cli::KeyPair)
 CHILLBOX_MESSAGE(cli::AgentAnswer)
 CHILLBOX_MESSAGE(cli::SecretList)
@@ -205,6 +216,9 @@ std::string schema_document() {
            {"agent", schema_of<AgentAnswer>},
            {"agent-lock", schema_of<Changed>},
            {"bootstrap", schema_of<Script>},
+           {"ci-add", schema_of<Changed>},
+           {"ci-list", schema_of<CiKeys>},
+           {"ci-remove", schema_of<Changed>},
            {"completion", schema_of<Script>},
            {"deploy", schema_of<Deployed>},
            {"doctor", schema_of<Checks>},

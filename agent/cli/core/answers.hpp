@@ -22,9 +22,16 @@ struct Changed { // trust, webhook
 struct TrustedKeyRow {
   std::string name, id, key;
   std::vector<std::string> sites; // none: all
+  std::optional<std::string> only;
 };
 struct TrustedKeys {
   std::vector<TrustedKeyRow> keys;
+};
+struct CiKey {
+  std::string name, host, site, id;
+};
+struct CiKeys {
+  std::vector<CiKey> keys;
 };
 struct SenderRow {
   std::string name, format;

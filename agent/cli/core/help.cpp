@@ -76,6 +76,16 @@ std::string footer() {
          "`help threat-model`, and the manual, chillboxctl(1).\n";
 }
 
+// "ci add|list|remove": verbs of two words side by side.
+void add_name(std::vector<std::string>& names, std::string_view verb) {
+  const auto space = verb.find(' ');
+  const std::string_view first = verb.substr(0, space);
+  if (space != verb.npos && !names.empty() && names.back().starts_with(cat(first, " ")))
+    names.back() += cat("|", verb.substr(space + 1));
+  else
+    names.emplace_back(verb);
+}
+
 } // namespace
 
 std::string help_text() {
@@ -93,7 +103,7 @@ std::string help_text() {
     std::vector<std::string> names;
     for (const Verb& verb : verbs())
       if (verb.group == group && !is_first(verb.name))
-        names.emplace_back(verb.name);
+        add_name(names, verb.name);
     std::string line;
     for (size_t i = 0; i < names.size(); ++i) {
       const std::string part = cat(names[i], i + 1 < names.size() ? "," : "");

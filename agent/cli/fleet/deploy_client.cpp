@@ -264,21 +264,26 @@ Result<DeployClient::StreamState> DeployClient::read_events(
       .timeout = left()};
   if (!parser.last_id().empty())
     request.headers.push_back(cat("Last-Event-ID: ", parser.last_id()));
+  bool locked = false;
   request.on_bytes = [&](std::string_view bytes) {
-    return parser.feed(bytes, [&](const SseParser::Event& event) {
+    auto fed = parser.feed(bytes, [&](const SseParser::Event& event) {
       const auto parsed = control::read_answer<control::JobEvent>(event.data);
       stream.ended |= event.kind == "end";
       if (!parsed || parsed->number <= m_progress.last_number())
         return; // shown before: the host repeats events
       stream.anything = true;
+      locked = parsed->step == "unseal" && parsed->kind == control::EventKind::info;
       m_progress.event(*parsed);
     });
+    return fed && locked && m_stop_when_locked ? Result<void>(fail(Code::sealed, "")) : fed;
   };
   const auto reply = checked(request);
   parser.reconnect();
   if (reply)
     return stream;
   const Code code = reply.error().code;
+  if (code == Code::sealed)
+    return fail(code, cat("job ", printable(job.job, 40), " waits: the host is locked"));
   if (code == Code::unreachable || code == Code::timed_out || code == Code::busy ||
       code == Code::throttled)
     return stream;

@@ -60,6 +60,8 @@ public:
   Result<control::Job> follow(const control::Accepted& job);
 
   Result<control::Job> job_now(const control::Accepted& job); // its state now
+  // follow() fails with `sealed` at once when the job waits for an unlock, and not at the deadline.
+  void stop_when_locked() { m_stop_when_locked = true; }
 
 private:
   struct StreamState {
@@ -83,6 +85,7 @@ private:
   Moment m_deadline;
   Progress& m_progress;
   uint64_t m_sent = 0; // of the artifact
+  bool m_stop_when_locked = false;
 };
 
 } // namespace chillbox::cli

@@ -23,6 +23,13 @@ Result<void> check_branch(Call& call, const DeployPlan& plan) {
     return fail(Code::preflight,
         cat(file, " takes deploys from branch '", printable(*wanted, 100), "' only, and ",
             printable(plan.project.root, 1024), " is in no git repository with a commit"));
+  if (plan.commit) {
+    if (plan.commit->is_in(*wanted))
+      return {};
+    return fail(Code::preflight,
+        cat(file, " takes deploys from branch '", printable(*wanted, 100), "' only, and commit ",
+            plan.git->hash, " is not in it"));
+  }
   if (plan.git->branch != *wanted)
     return fail(Code::preflight,
         cat(file, " takes deploys from branch '", printable(*wanted, 100), "' only, and this is ",
@@ -56,6 +63,31 @@ Result<Project> project_of(Call& call) {
   return found ? Result<Project>(*std::move(found)) : project_at(".");
 }
 
+// The commit that was named, in place of what is in the folder.
+Result<std::optional<CommitFolder>> commit_of(Call& call, Project& project) {
+  const std::string revision = call.args.text("COMMIT", call.args.text("commit"));
+  if (revision.empty())
+    return std::optional<CommitFolder>();
+  auto folder = TRY(CommitFolder::create(Places::find(), project.root, revision));
+  project = TRY_IN(cat("commit ", folder.hash().substr(0, 7)), project_at(folder.project()));
+  return std::optional<CommitFolder>(std::move(folder));
+}
+
+Result<DeployPlan> plan_of(Call& call, Project project) {
+  auto commit = TRY(commit_of(call, project));
+  const std::string env = environment_name(call.args.text("env"));
+  auto table = TRY(project.table(env));
+  const std::string file = TRY(project.site_file());
+  auto folder = TRY(read_site_folder(file, "", TRY(Kinds::load(call.paths))));
+  TRY(merge(folder, table, env, project.file));
+  std::string why;
+  auto git = git_facts(project.root, os::real_runner(), &why);
+  if (!why.empty())
+    call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " ", why));
+  return DeployPlan{Places::find(), std::move(project), std::move(table), std::move(folder),
+      std::move(git), {}, std::move(commit)};
+}
+
 } // namespace
 
 Result<bool> agree(Call& call, std::string_view question, bool by_default) {
@@ -75,30 +107,30 @@ Result<void> must_agree(Call& call, std::string_view question, bool by_default) 
   return fail(Code::interrupted, "nothing was changed");
 }
 
-Result<DeployPlan> plan_deploy(Call& call) {
-  const Places places = Places::find();
+Result<DeployPlan> plan_folder(Call& call) {
   Project project = TRY(project_of(call));
   if (project.site_files.empty())
+    return fail(Code::not_found,
+        cat("no site file (SITE.site.json or SITE.site.toml) in ", printable(project.root, 1024),
+            " or above it: run chillboxctl deploy there once by hand, which offers to write it"));
+  DeployPlan plan = TRY(plan_of(call, std::move(project)));
+  TRY(check_branch(call, plan));
+  return plan;
+}
+
+Result<DeployPlan> plan_deploy(Call& call) {
+  Project project = TRY(project_of(call));
+  if (project.site_files.empty() && !call.args.has("commit") && !call.args.has("COMMIT"))
     project = TRY(offer_site_file(call, project));
-  const std::string env = environment_name(call.args.text("env"));
-  auto table = TRY(project.table(env));
-  const std::string file = TRY(project.site_file());
-  auto folder = TRY(read_site_folder(file, "", TRY(Kinds::load(call.paths))));
-  TRY(merge(folder, table, env, project.file));
-  std::string why;
-  auto git = git_facts(project.root, os::real_runner(), &why);
-  if (!why.empty())
-    call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " ", why));
+  DeployPlan plan = TRY(plan_of(call, std::move(project)));
   const bool may_ask = ::isatty(STDIN_FILENO) == 1;
-  auto targets = TRY(find_targets(places,
+  plan.targets = TRY(find_targets(plan.places,
       {.flag = call.args.list("host"),
           .env_name = call.args.text("env"),
-          .project = &project,
+          .project = &plan.project,
           .choose = may_ask
               ? choose_host
               : std::function<Result<std::string>(const std::vector<std::string>&)>()}));
-  DeployPlan plan{places, std::move(project), std::move(table), std::move(folder), std::move(git),
-      std::move(targets)};
   TRY(check_branch(call, plan));
   return plan;
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "cli/core/verb.hpp"
+#include "cli/laptop/commit_folder.hpp"
 #include "cli/laptop/git_facts.hpp"
 #include "cli/laptop/places.hpp"
 #include "cli/laptop/project.hpp"
@@ -23,10 +24,13 @@ struct DeployPlan {
   SiteFolder folder;
   std::optional<GitFacts> git;
   std::vector<Target> targets;
+  std::optional<CommitFolder> commit; // of --commit and `approve`: the project is in it
 
   const std::string& site() const { return folder.site.slug.str(); }
 };
 
+// The same without hosts, which asks nobody. not_found: there is no site file.
+Result<DeployPlan> plan_folder(Call& call);
 // preflight: another branch than chillbox.toml wants, or files that are not committed.
 Result<DeployPlan> plan_deploy(Call& call);
 

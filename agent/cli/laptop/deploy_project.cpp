@@ -44,6 +44,7 @@ private:
   Result<void> meet();
   Result<void> unlock();
   Result<void> prepare();
+  Result<void> check_digest();
   bool is_live_already() const;
   Result<control::Job> bring();
   Result<control::Job> send_and_follow(HostSession& session, const control::Arguments& order);
@@ -170,7 +171,19 @@ Result<void> HostDeploy::prepare() {
   TRY(ask_before(m_call, {m_plan, m_facts, m_memory, m_version, host()}));
   if (m_facts.sealed)
     TRY(unlock());
-  return pack_for(m_call, m_plan, m_target, m_facts, m_version, m_memory, m_lines);
+  TRY(pack_for(m_call, m_plan, m_target, m_facts, m_version, m_memory, m_lines));
+  return check_digest();
+}
+
+// What a CI packed of the same commit is the same, byte for byte.
+Result<void> HostDeploy::check_digest() {
+  if (!m_call.args.has("digest") || m_call.args.text("digest") == m_memory.pending.tree)
+    return {};
+  m_lines.end_line();
+  return fail(Code::denied,
+      cat("this commit, packed here, has the digest ", m_memory.pending.tree,
+          ", and the CI said another one. Either what the CI packed is not this commit, or its "
+          "packages differ: `--refresh` collects those here again. Nothing was signed"));
 }
 
 bool HostDeploy::is_live_already() const {

@@ -70,33 +70,39 @@ Result<void> check_trust(const control::Facts& facts, const std::string& site,
 
 } // namespace
 
+Result<ToSign> what_to_sign(Call& call, const DeployPlan& plan, const std::string& version,
+    const DeployMemory::Pending& artifact, uint64_t serial) {
+  const auto bytes = TRY(unhex(artifact.blake2b));
+  Blake2b blake2b{};
+  if (bytes.size() != blake2b.size())
+    return fail(Code::corrupt, "what was packed is not remembered whole: run it with --refresh");
+  std::ranges::copy(bytes, blake2b.begin());
+  std::optional<int64_t> expires;
+  if (call.args.has("expires"))
+    expires = TRY_IN("--expires", parse_moment(call.args.text("expires"), os::real_clock().wall()));
+  return ToSign{blake2b,
+      artifact::Statement{.site = plan.folder.site.slug,
+          .secrets = false,
+          .version = version,
+          .serial = serial,
+          .sha256 = TRY(Digest::parse(artifact.sha256)),
+          .expires = expires}};
+}
+
 Result<control::Arguments> signed_order(Call& call, const DeployPlan& plan,
     const control::Facts& facts, const std::string& host, const std::string& version,
     const DeployMemory::Pending& artifact, DeployLines& lines) {
   lines.end_line();
   const Signer signer = TRY(signer_of(call, plan.places));
   TRY(check_trust(facts, plan.site(), host, signer));
-  const auto bytes = TRY(unhex(artifact.blake2b));
-  Blake2b blake2b{};
-  if (bytes.size() != blake2b.size())
-    return fail(Code::corrupt, "what was packed is not remembered whole: run it with --refresh");
-  std::ranges::copy(bytes, blake2b.begin());
-  const int64_t now = os::real_clock().wall();
-  std::optional<int64_t> expires;
-  if (call.args.has("expires"))
-    expires = TRY_IN("--expires", parse_moment(call.args.text("expires"), now));
-  const artifact::Statement statement{.site = plan.folder.site.slug,
-      .secrets = false,
-      .version = version,
-      .serial = serial_for(facts.site->serial, now),
-      .sha256 = TRY(Digest::parse(artifact.sha256)),
-      .expires = expires};
+  const auto what = TRY(what_to_sign(
+      call, plan, version, artifact, serial_for(facts.site->serial, os::real_clock().wall())));
   control::Arguments order;
   order.site = plan.site();
   order.version = version;
   order.sha256 = artifact.sha256;
   order.number = artifact.size;
-  order.signature = TRY(signer.sign(blake2b, statement));
+  order.signature = TRY(signer.sign(what.blake2b, what.statement));
   if (call.args.has("no-watch"))
     order.no_watch = true;
   if (call.args.has("no-wait"))

@@ -1,15 +1,26 @@
 // The order of a deploy: which artifact the host should take, with the signature of a person's key.
 #pragma once
 
+#include "artifact/verify.hpp"
 #include "cli/core/verb.hpp"
 #include "cli/laptop/deploy_lines.hpp"
 #include "cli/laptop/deploy_memory.hpp"
 #include "cli/laptop/deploy_plan.hpp"
 #include "control/messages.hpp"
 
+#include <array>
+#include <cstdint>
 #include <string>
 
 namespace chillbox::cli {
+
+struct ToSign {
+  std::array<uint8_t, 64> blake2b{};
+  artifact::Statement statement;
+};
+// With --expires.
+Result<ToSign> what_to_sign(Call& call, const DeployPlan& plan, const std::string& version,
+    const DeployMemory::Pending& artifact, uint64_t serial);
 
 // denied: the host does not take this key for this site; nothing has been signed.
 Result<control::Arguments> signed_order(Call& call, const DeployPlan& plan,

@@ -2,7 +2,7 @@
 
 #include "base/names.hpp"
 #include "base/text.hpp"
-#include "cli/fleet/ssh.hpp"
+#include "cli/laptop/git.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,47 +10,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr os::Millis k_patience{20'000};
 constexpr int k_odd_tags = 20;
-
-class Git {
-public:
-  Git(const std::string& dir, os::Runner& runner) : m_dir(dir), m_runner(runner) {
-    const auto found = find_program("git");
-    if (!found)
-      return;
-    m_program = *found;
-    for (auto& [name, value] : whole_environment()) // of a hook of another repository
-      if (!name.starts_with("GIT_"))
-        m_env.emplace_back(std::move(name), std::move(value));
-    m_env.emplace_back("GIT_OPTIONAL_LOCKS", "0");
-    m_env.emplace_back("LC_ALL", "C");
-  }
-
-  std::optional<std::string> operator()(std::vector<std::string> words) {
-    if (m_program.empty())
-      return std::nullopt;
-    std::vector<std::string> argv{
-        m_program, "-C", m_dir, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"};
-    argv.insert(
-        argv.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
-    const auto exit = m_runner.run({.argv = std::move(argv),
-        .env = m_env,
-        .timeout = k_patience,
-        .output_limit = 64 * 1024,
-        .no_new_privs = false});
-    said = exit ? std::string(trim(exit->err)) : exit.error().message;
-    if (!exit || !exit->ok())
-      return std::nullopt;
-    return std::string(trim(exit->out));
-  }
-  std::string said;
-
-private:
-  std::string m_dir, m_program;
-  std::vector<std::pair<std::string, std::string>> m_env;
-  os::Runner& m_runner;
-};
 
 std::string without_v(std::string_view tag) {
   return std::string(tag.starts_with('v') ? tag.substr(1) : tag);

@@ -10,6 +10,7 @@
 #include "cli/fleet/inventory.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "cli/http/url.hpp"
+#include "cli/laptop/ci_deploy.hpp"
 #include "cli/laptop/deploy_project.hpp"
 #include "cli/laptop/deploy_stream.hpp"
 
@@ -31,6 +32,8 @@ constexpr std::array k_options{
     k_env,
     Option{"--version", ArgKind::text, "V",
         "its version (default: what the site file, VERSION or git says)"},
+    Option{"--commit", ArgKind::text, "REV",
+        "exactly what is in this commit, whatever the folder has"},
     k_yes,
     Option{"--no-wait", ArgKind::flag, "", "do not follow the deploy to its end"},
     Option{"--refresh", ArgKind::flag, "",
@@ -41,6 +44,8 @@ constexpr std::array k_options{
     Option{"--expires", ArgKind::text, "TIME",
         "hosts refuse it after this: 30d, 2026-11-20, 2026-11-20T17:33:34Z"},
     k_passphrase_fd,
+    Option{"--ci-key", ArgKind::text, "FILE",
+        "the line that `ci add` printed: to its host, and nobody is asked; - reads standard input"},
     Option{
         "--site", ArgKind::text, "SITE", "with '-', which is what runs on the host: for this site"},
     Option{"--to", ArgKind::list, "URL[,..]",
@@ -253,6 +258,8 @@ Result<void> run(Call& call) {
   const std::string what = call.args.text("DIR|ARTIFACT");
   if (what == "-")
     return serve_deploy(call);
+  if (call.args.has("ci-key"))
+    return deploy_from_ci(call);
   std::error_code error;
   if (what.empty() || std::filesystem::is_directory(what, error)) {
     for (const char* webhook : {"to", "webhook-key", "hosts", "limit", "cacert"})

@@ -23,6 +23,7 @@ constexpr std::array k_trust_add_options{
     Option{"KEY", ArgKind::text, "", "a minisign .pub file, or the key itself (RW...)"},
     Option{"--name", ArgKind::text, "NAME", "name of the deployer (default: the file's name)"},
     k_limit_sites,
+    Option{"--only-releases", ArgKind::flag, "", "only releases, no secret set"},
 };
 constexpr std::array k_trust_remove_options{
     Option{"NAME", ArgKind::deployer, "", "its name"},
@@ -58,7 +59,8 @@ Result<Candidate> candidate_of(const std::string& text) {
 }
 
 std::string limits_of(const artifact::TrustedKey& key) {
-  return key.sites.empty() ? "all" : join(key.sites, ",");
+  return cat(
+      key.sites.empty() ? "all" : join(key.sites, ","), key.only_releases ? "; only releases" : "");
 }
 
 Result<void> check_change(
@@ -82,12 +84,12 @@ Result<void> run_trust_add(Call& call) {
     return fail(Code::usage, "a key without a file needs --name");
   const std::string name = TRY_IN("--name", parse_key_name(given));
   const auto sites = TRY(sites_of(call.args));
-  const artifact::TrustedKey wanted{name, candidate.key, sites};
+  const artifact::TrustedKey wanted{name, candidate.key, sites, call.args.has("only-releases")};
   const auto there = TRY(artifact::load_trusted_keys(call.paths.trusted()));
   const std::string id = crypto::key_id_text(wanted.key.id);
   for (const auto& key : there)
     if (key.key.to_line() == wanted.key.to_line() && key.sites == wanted.sites &&
-        (key.name == name || !call.args.has("name"))) {
+        key.only_releases == wanted.only_releases && (key.name == name || !call.args.has("name"))) {
       print_change(call, "trust-add", key.name, false,
           cat("unchanged: ", key.name, "  ", id, "  sites: ", limits_of(key)));
       return {};
@@ -107,7 +109,8 @@ Result<void> run_trust_list(Call& call) {
   if (call.terminal.json()) {
     TrustedKeys all;
     for (const auto& key : keys)
-      all.keys.push_back({key.name, crypto::key_id_text(key.key.id), key.key.to_line(), key.sites});
+      all.keys.push_back({key.name, crypto::key_id_text(key.key.id), key.key.to_line(), key.sites,
+          key.only_releases ? std::optional<std::string>("releases") : std::nullopt});
     call.terminal.print(answer_text("trust", all));
     return {};
   }

@@ -1,0 +1,292 @@
+// ci add, list, remove: a machine that may deploy one site. On the host it is a trusted key and a
+// webhook sender, both SITE-ci and both limited to that site: releases alone, no secrets, no
+// rollback, no restart. Here nothing is kept: the line is printed once (cli/laptop/ci_bundle.hpp).
+#include "cli/core/answers.hpp"
+#include "cli/core/host_setup.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/table.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/fleet/ssh.hpp"
+#include "cli/http/url.hpp"
+#include "cli/laptop/ci_bundle.hpp"
+#include "cli/laptop/remote_shell.hpp"
+#include "cli/laptop/target.hpp"
+#include "crypto/minisign.hpp"
+#include "os/runner.hpp"
+#include "os/sandbox.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <optional>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr Option k_ci_site{"SITE", ArgKind::text, "", "the one site that it may deploy"};
+constexpr std::array k_add_options{
+    k_ci_site,
+    k_to_host,
+    Option{"--rotate", ArgKind::flag, "", "a new line, and the old one is refused from then on"},
+    Option{"--approve", ArgKind::flag, "",
+        "without keys: the CI packs, and a person deploys it with `approve`"},
+    Option{"--github", ArgKind::flag, "",
+        "give the line to `gh secret set CHILLBOX_CI`, and do not print it"},
+    Option{"--url", ArgKind::text, "URL",
+        "where the CI reaches the host (default: https:// and the host's own name)"},
+};
+constexpr std::array k_list_options{k_to_host};
+constexpr std::array k_remove_options{
+    k_ci_site,
+    k_to_host,
+    Option{"--revoke", ArgKind::flag, "",
+        "the line was stolen: what it deployed is not started again"},
+};
+
+std::unexpected<Error> refused(const std::string& host, const RemoteShell::Ran& ran) {
+  const auto lines = split(trim(ran.err), '\n');
+  std::string_view why = lines.empty() ? "" : trim(lines.front());
+  for (const auto line : lines)
+    if (line.starts_with("chillboxctl: "))
+      why = line.substr(13);
+  Code code = Code::failure;
+  for (const Code known :
+      {Code::denied, Code::not_found, Code::conflict, Code::sealed, Code::unreachable, Code::usage})
+    if (ran.code == exit_code(known))
+      code = known;
+  return fail(code,
+      cat(host, ": ",
+          why.empty() ? cat("chillboxctl ended with ", ran.code) : printable(why, 500)));
+}
+
+// chillboxctl on one host, over one connection.
+class CiHost {
+public:
+  static Result<CiHost> open(const Places& places, Target target) {
+    TRY(make_private_dir(places.runtime));
+    auto shell = TRY(RemoteShell::create(target.host.target, places.runtime));
+    return CiHost(std::move(target), std::move(shell));
+  }
+  const std::string& name() const { return m_target.host.name; }
+  const std::optional<HostRecord>& record() const { return m_target.record; }
+
+  Result<std::string> run(std::vector<std::string> words) {
+    words.insert(words.begin(), {"env", "CHILLBOX_HOST=", "chillboxctl"});
+    auto ran = TRY(m_shell.command(words));
+    if (ran.code != 0)
+      return refused(name(), ran);
+    return std::move(ran.out);
+  }
+  template <class T> Result<T> ask(std::vector<std::string> words) {
+    words.insert(words.begin() + 1, "--json");
+    return TRY_IN(name(), control::read_answer<T>(TRY(run(std::move(words)))));
+  }
+
+private:
+  CiHost(Target target, RemoteShell shell)
+      : m_target(std::move(target)), m_shell(std::move(shell)) {}
+  Target m_target;
+  RemoteShell m_shell;
+};
+
+Result<std::vector<Target>> targets_of(Call& call, std::string_view example) {
+  const auto project = TRY(find_project());
+  return find_targets(Places::find(),
+      {.flag = call.args.list("host"),
+          .project = project ? &*project : nullptr,
+          .example = std::string(example)});
+}
+
+Result<CiHost> one_host(Call& call, std::string_view verb, const std::string& site) {
+  auto targets = TRY(targets_of(call, cat("chillboxctl ", verb, " ", site)));
+  if (targets.size() != 1)
+    return fail(Code::usage, cat("a CI key is for one host: name it with -H"));
+  return CiHost::open(Places::find(), std::move(targets.front()));
+}
+
+// What the host has of that name.
+struct There {
+  std::optional<TrustedKeyRow> key;
+  std::optional<SenderRow> sender;
+  bool any() const { return key || sender; }
+};
+
+bool is_ci(const TrustedKeyRow& key) {
+  return key.only == "releases" && key.sites.size() == 1 && key.name == ci_name(key.sites[0]);
+}
+
+Result<There> look(CiHost& host, const std::string& site) {
+  There there;
+  for (auto& key : TRY(host.ask<TrustedKeys>({"trust", "list"})).keys)
+    if (key.name == ci_name(site)) {
+      if (!is_ci(key))
+        return fail(Code::conflict,
+            cat(host.name(), " trusts a key ", key.name,
+                " that is not of `ci add`: chillboxctl trust list -H ", host.name()));
+      there.key = std::move(key);
+    }
+  for (auto& sender : TRY(host.ask<Senders>({"webhook", "list"})).senders)
+    if (sender.name == ci_name(site))
+      there.sender = std::move(sender);
+  return there;
+}
+
+Result<void> take_away(
+    CiHost& host, const std::string& site, const There& there, std::string_view how) {
+  if (there.sender)
+    (void)TRY(host.run({"webhook", "remove", "-q", "--", ci_name(site)}));
+  if (there.key)
+    (void)TRY(host.run({"trust", "remove", "-q", std::string(how), "--", ci_name(site)}));
+  return {};
+}
+
+// The two grants. Half of them is none: what was given is taken back when the other fails.
+Result<void> grant(CiHost& host, CiBundle& bundle) {
+  const std::string name = ci_name(bundle.site);
+  const auto key = crypto::MinisignSecretKey::generate();
+  (void)TRY(host.run({"trust", "add", "-q", "--only-releases", "--sites", bundle.site, "--name",
+      name, "--", key.public_key().to_line()}));
+  auto hook = host.run(
+      {"webhook", "add", "-q", "--sites", bundle.site, "--types", "site.deploy", "--", name});
+  if (!hook) {
+    (void)host.run({"trust", "remove", "-q", "--keep-live", "--", name});
+    return std::unexpected(hook.error());
+  }
+  bundle.key = TRY(key.to_file(SecretBytes()));
+  bundle.hook = SecretBytes(bytes_of(trim(*hook)));
+  wipe(hook->data(), hook->size());
+  return {};
+}
+
+// The host's own name by https, unless the person knows better.
+Result<std::string> url_of(Call& call, const CiHost& host, const control::Facts& facts) {
+  if (call.args.has("url"))
+    return TRY_IN("--url", parse_base_url(call.args.text("url")));
+  if (host.record() && !host.record()->url.empty())
+    return host.record()->url;
+  if (facts.server_name.empty() || facts.server_name == "_")
+    return fail(Code::usage,
+        cat(host.name(),
+            " has no name of its own (server_name in its chillboxd.toml): where does "
+            "the CI reach it? --url https://HOST"));
+  return cat("https://", facts.server_name);
+}
+
+// gh reads the secret from its standard input, of the repository that it is run in.
+Result<void> give_to_github(const std::string& line) {
+  const std::string gh = TRY_IN("--github", find_program("gh"));
+  std::error_code ignored;
+  const auto exit = TRY_IN("--github",
+      os::real_runner().run({.argv = {gh, "secret", "set", "CHILLBOX_CI"},
+          .env = whole_environment(),
+          .cwd = std::filesystem::current_path(ignored),
+          .input = line,
+          .no_new_privs = false}));
+  if (!exit.ok())
+    return fail(Code::failure,
+        cat("gh secret set: ", printable(trim(exit.err.empty() ? exit.out : exit.err), 500)));
+  return {};
+}
+
+Result<void> hand_over(Call& call, const CiBundle& bundle) {
+  const std::string line = ci_bundle_text(bundle), name = ci_name(bundle.site);
+  if (call.args.has("github")) {
+    TRY(give_to_github(line));
+    print_change(call, "ci-add", name, true, "stored: the secret CHILLBOX_CI of the repository");
+  } else if (call.terminal.json()) {
+    call.terminal.print(
+        answer_text("ci-add", Changed{.name = name, .changed = true, .format = {}, .key = line}));
+  } else {
+    call.terminal.print(line);
+  }
+  if (bundle.key.empty()) {
+    call.terminal.print_status(cat("the line has no key: the CI packs ", bundle.site, " for ",
+        bundle.host, ", and prints the `approve` that deploys it"));
+    return {};
+  }
+  call.terminal.print_status(
+      cat(name, " may deploy ", bundle.site, " on ", bundle.host, " (", bundle.url,
+          "), nothing else. Revoke: chillboxctl ci remove ", bundle.site, " -H ", bundle.host));
+  if (call.terminal.out_is_terminal() && !call.args.has("github"))
+    call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"),
+        " this line is the key. It is shown only now and kept nowhere: store it as a secret of "
+        "the CI, and clear the screen"));
+  return {};
+}
+
+Result<void> run_add(Call& call) {
+  TRY(os::deny_core_and_ptrace());
+  const std::string site = TRY(SiteName::parse(call.args.text("SITE"))).str();
+  const bool approve = call.args.has("approve");
+  if (approve && call.args.has("rotate"))
+    return fail(Code::usage, "with --approve there is no key to --rotate");
+  CiHost host = TRY(one_host(call, "ci add", site));
+  CiBundle bundle;
+  bundle.host = host.name();
+  bundle.site = site;
+  bundle.facts = TRY(host.ask<control::Facts>({"facts"}));
+  bundle.url = TRY(url_of(call, host, bundle.facts));
+  if (approve)
+    return hand_over(call, bundle);
+  const There there = TRY(look(host, site));
+  if (there.key && there.sender && !call.args.has("rotate"))
+    return fail(Code::conflict,
+        cat(host.name(), " has ", ci_name(site),
+            " already, and its line is not shown again: --rotate makes a new one"));
+  TRY(take_away(host, site, there, "--keep-live")); // also half of one, of a run that broke off
+  TRY(grant(host, bundle));
+  auto given = hand_over(call, bundle);
+  if (!given)
+    TRY(take_away(host, site, TRY(look(host, site)), "--keep-live"));
+  return given;
+}
+
+Result<void> run_list(Call& call) {
+  CiKeys answer;
+  Table table{{"NAME", "HOST", "SITE", "KEY ID"}, {}};
+  for (Target& target : TRY(targets_of(call, "chillboxctl ci list"))) {
+    CiHost host = TRY(CiHost::open(Places::find(), std::move(target)));
+    for (const auto& key : TRY(host.ask<TrustedKeys>({"trust", "list"})).keys)
+      if (is_ci(key)) {
+        answer.keys.push_back({key.name, host.name(), key.sites[0], key.id});
+        table.rows.push_back({key.name, host.name(), key.sites[0], key.id});
+      }
+  }
+  if (call.terminal.json())
+    call.terminal.print(answer_text("ci-list", answer));
+  else
+    print_table(call.terminal, table, "no CI may deploy: chillboxctl ci add SITE");
+  return {};
+}
+
+Result<void> run_remove(Call& call) {
+  const std::string site = TRY(SiteName::parse(call.args.text("SITE"))).str();
+  CiHost host = TRY(one_host(call, "ci remove", site));
+  const There there = TRY(look(host, site));
+  if (!there.any()) {
+    print_change(call, "ci-remove", ci_name(site), false,
+        cat("unchanged: no CI may deploy ", site, " on ", host.name()));
+    return {};
+  }
+  const bool revoke = call.args.has("revoke");
+  TRY(take_away(host, site, there, revoke ? "--revoke" : "--keep-live"));
+  print_change(call, "ci-remove", ci_name(site), true,
+      cat("removed: ", ci_name(site), " may not deploy ", site, " on ", host.name(),
+          " any more; what it made live ",
+          revoke ? "keeps running, and is not started again: deploy or roll back to something else"
+                 : "stays good"));
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_ci_add{"ci add", Group::laptop, Where::laptop,
+    "print the line with which a CI may deploy one site", k_add_options, run_add};
+extern constinit const Verb k_ci_list{"ci list", Group::laptop, Where::laptop,
+    "show which sites a CI may deploy", k_list_options, run_list};
+extern constinit const Verb k_ci_remove{"ci remove", Group::laptop, Where::laptop,
+    "let the CI of a site deploy no more", k_remove_options, run_remove};
+
+} // namespace chillbox::cli
