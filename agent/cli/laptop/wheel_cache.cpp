@@ -8,6 +8,8 @@
 #include "crypto/hash.hpp"
 #include "os/disk.hpp"
 
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
