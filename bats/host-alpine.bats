@@ -274,7 +274,7 @@ visit() { box net "$HOST" -- sh -c 'while [ ! -e "$1" ]; do for path in pages cl
 
 @test "apk upgrade: the new package takes over, no request is lost, the host stays unsealed, the services are the same processes" {
     later
-    before=$(in_box pgrep -u hello)
+    before=$(pids_of hello)
     next_release 2
     serve
     visit >"$LAPTOP/visits" 3>&- &
@@ -285,7 +285,7 @@ visit() { box net "$HOST" -- sh -c 'while [ ! -e "$1" ]; do for path in pages cl
     echo "$output"
     [[ "$output" == *"was replaced by"*"unlocked"* ]]
     [ "$(json ping .sealed)" = false ]
-    [ "$(in_box pgrep -u hello)" = "$before" ]
+    [ "$(pids_of hello)" = "$before" ]
     in_box grep -q '# mine' /etc/conf.d/chillboxd
     publish 1.2.0
     both_answer 1.2.0

@@ -219,7 +219,7 @@ assert sqlite3.connect("file:/var/lib/chillbox/state.db?mode=ro", uri=True).exec
     unlock
     [ "$(json status '.sites[0].state')" = refused ]
     [ "$(code /)" = 503 ]
-    [ -z "$(in_box pgrep -u hello)" ]
+    [ -z "$(pids_of hello)" ]
     [[ "$(ctl status)" == *"hello is down for visitors: release 1.5.0-"*"is not started again"* ]]
     run -0 ctl trust keep hello
     up() { [ "$(get /)" = "hello from 1.5.0" ]; }

@@ -113,7 +113,7 @@ answers_so_far() { wc -l <"$LAPTOP/answers"; }
 
 # Of the old version only: nothing of the bad one is left, in neither slot.
 alone() {
-    [ "$(in_box sh -c 'pgrep -u hello | wc -l')" = "$PROCESSES" ] && ! in_box pgrep -f 'sleep 4321' >/dev/null
+    [ "$(pids_of hello | wc -l)" = "$PROCESSES" ] && ! in_box pgrep -f 'sleep 4321' >/dev/null
 }
 
 # try_bad KIND VARIANT EXIT HAD_TRAFFIC SAYS LOGS: adds the seconds from the announcement to the verdict.
@@ -144,7 +144,7 @@ try_bad() {
 }
 
 @test "[fault-104] [fault-105] [fault-118] bad releases: each is refused or rolled back by itself, and the version before answers" {
-    PROCESSES=$(in_box sh -c 'pgrep -u hello | wc -l')
+    PROCESSES=$(pids_of hello | wc -l)
     visitors
     wait_for 10 test -s "$LAPTOP/answers"
     kinds=$(grep -c . <<<"$TABLE")

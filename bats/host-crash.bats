@@ -76,7 +76,7 @@ not() { ! "$@"; }
 }
 
 @test "[fault-123] the old process dies while it is drained: no error, the deploy is done" {
-    old=$(in_box pgrep -u crash)
+    old=$(pids_of crash)
     py send.py 8.3.0
     wait_for 20 in_box sh -c 'curl -s -H "Host: crash.example" http://127.0.0.1/app/ | grep -q 8.3.0'
     in_box kill -9 "$old" 2>/dev/null || :

@@ -233,13 +233,13 @@ needs_injection() { [ "$(uname -m)" = x86_64 ] || skip 'tests/host/inject is for
 
 @test "a monitor that dies is started again, with nothing of the old one left, sealed; the site goes on" {
     pid=$(monitor) old_edge=$(edge) old_vault=$(vault)
-    services=$(in_box pgrep -u hello)
+    services=$(pids_of hello)
     in_box kill -9 "$pid"
     wait_for 20 is_another monitor "$pid"
     ctl ping --wait 20s
     for old in "$old_edge" "$old_vault"; do run ! in_box test -e "/proc/$old"; done
     [ "$(json ping .sealed)" = true ]
-    [ "$(in_box pgrep -u hello)" = "$services" ]
+    [ "$(pids_of hello)" = "$services" ]
     [ "$(get /)" = "hello from 1.0.0" ]
     wait_for 10 pings
     unlock

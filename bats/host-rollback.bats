@@ -22,7 +22,7 @@ live() { json releases hello '.releases[] | select(.live) | .version'; }
 job_of() { json jobs hello ".jobs[0].$1"; }
 step_of() { [ "$(json job "$1" .job.step)" = "$2" ]; }
 # Master and workers of the service, those of both slots while both run. An error when there are none.
-service_pids() { in_box pgrep -u hello; }
+service_pids() { pids_of hello; }
 nginx_pids() { in_box pgrep nginx; }
 
 # deploy_until_watch VERSION [PYTHON]: live, and watched for a minute; prints the job.
@@ -184,6 +184,6 @@ def create_app():
     run -9 send "$(pack)"
     [ "$(json status '.sites[] | select(.site == "fresh") | .state')" = none ]
     [ "$(host_curl -o /dev/null -w '%{http_code}' -H 'Host: fresh.example' "$URL/")" != 502 ]
-    [ -z "$(in_box pgrep -u fresh)" ]
+    [ -z "$(pids_of fresh)" ]
     run ! in_box ls /srv/chillbox/fresh/current
 }

@@ -179,14 +179,14 @@ nobody_asks() { ! somebody_asks; }
 }
 
 @test "[fault-229] lock ends the vault and the identity; services keep running; deploys wait; unlock from a script names only what it started" {
-    before=$(in_box pgrep -u hello)
+    before=$(pids_of hello)
     pid=$(vault)
     run -0 ctl lock
     [[ "$output" == *"the host key is wiped, running services keep running"* ]]
     run ! in_box kill -0 "$pid"
     run ! vault
     [ "$(json ping .sealed)" = true ]
-    [ "$(in_box pgrep -u hello)" = "$before" ]
+    [ "$(pids_of hello)" = "$before" ]
     [ "$(get /)" = "hello from 1.1.0" ]
     run -0 ctl lock
     [[ "$output" == "unchanged"* ]]

@@ -127,11 +127,11 @@ logged() { ctl logs hello -n 100 | grep -qF "$1"; }
     run -0 ctl stop hello
     [ "$(state)" = stopped ]
     [[ "$(code /)" == 50[23] ]]
-    [ -z "$(in_box pgrep -u hello)" ]
+    [ -z "$(pids_of hello)" ]
     run -0 ctl stop hello
     in_box rc-service chillboxd restart
     [ "$(state)" = stopped ]
-    [ -z "$(in_box pgrep -u hello)" ]
+    [ -z "$(pids_of hello)" ]
     run -0 ctl start hello
     [ "$(get /)" = "hello from 1.1.0" ]
     [ "$(state)" = live ]
@@ -174,7 +174,7 @@ logged() { ctl logs hello -n 100 | grep -qF "$1"; }
     in_box sh -c 'echo precious >/var/lib/hello/api/data && chown hello /var/lib/hello/api/data'
     run -0 "$TERMINAL" expect:'its data stays' expect:'Type the site' type:hello -- "$ROOT/tests/host/box" run "$HOST" -- chillboxctl remove hello
     [ "$(json status '.sites | length')" = 0 ]
-    [ -z "$(in_box pgrep -u hello)" ]
+    [ -z "$(pids_of hello)" ]
     [ -z "$(in_box sh -c 'ls -d /srv/chillbox/hello /run/chillbox/secrets/hello /run/chillbox/live/hello /etc/nginx/*/chillbox.hello.conf /etc/init.d/chillbox.hello.* 2>/dev/null')" ]
     [ "$(in_box ls /var/lib/chillbox/artifacts /var/lib/chillbox/secrets | grep -c age)" -eq 0 ]
     run ! grep -q 'hello from' <<<"$(get /)"

@@ -21,7 +21,7 @@ setup() { host_or_skip; }
 monitor() { in_box cat /run/openrc/options/chillboxd/child_pid; }
 edge() { in_box pgrep -u chillbox; }
 vault() { in_box pgrep -u chillbox-vault; }
-services() { in_box pgrep -u hello; }
+services() { pids_of hello; }
 program() { in_box readlink "/proc/$(monitor)/exe"; }
 schema() { in_box python3 -c 'import sqlite3; print(sqlite3.connect("/var/lib/chillbox/state.db").execute("PRAGMA user_version").fetchone()[0])'; }
 set_schema() { in_box python3 -c 'import sqlite3, sys

@@ -87,11 +87,11 @@ said() { in_box cat "/var/lib/mill/$1"; }
     for pid in $(cut -d ' ' -f 2 <<<"$others"); do in_box kill -0 "$pid"; done
     in_box rm /var/lib/mill/mill/ends.2
     in_box chillboxctl status
-    back() { in_box pgrep -u mill -f 'mill.*2' >/dev/null || [ "$(in_box pgrep -u mill | wc -l)" -ge 3 ]; }
+    back() { in_box pgrep -u mill -f 'mill.*2' >/dev/null || [ "$(pids_of mill | wc -l)" -ge 3 ]; }
     wait_for 60 back
 }
 
-runs() { [ "$(in_box pgrep -u mill | wc -l)" -eq "$1" ]; } # PROCESSES
+runs() { [ "$(pids_of mill | wc -l)" -eq "$1" ]; } # PROCESSES
 
 @test "a new release replaces all of them, and those that it has no more are gone" {
     run -0 mill 1.1.0 1

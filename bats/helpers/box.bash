@@ -6,7 +6,8 @@
 #
 # What distributions name differently, of the host $HOST:
 # nginx_pid              NGINX's master;  web_user  who its workers are;  http_files  the folder of files that it reads within http {}
-# none_of USER           nothing of it runs: busybox, as init, waits only once a second for what ended
+# pids_of USER           what of it runs, exit 1 if nothing, without what ended: busybox, as init, waits for that only once a second
+# none_of USER           nothing of it runs
 # user_of PID            the name of who runs it;  nice_of PID
 # starts_as USER CMD...  prints its pid: a process whose parent goes on to sleep, or with ENDS=1 at once, and waits for nobody
 # add_user NAME [UID [HOME [GROUP]]]   a user with a group of its own, in GROUP too; its home is made unless it is -
@@ -27,9 +28,14 @@ nginx_pid() { box run "$HOST" -- sh -c 'cat /run/nginx.pid 2>/dev/null || cat /r
 web_user() { box run "$HOST" -- sed -n 's/^user *\([^;]*\);.*/\1/p' /etc/nginx/nginx.conf; }
 http_files() { box run "$HOST" -- sh -c 'cd /etc/nginx && [ ! -d http.d ] || { echo /etc/nginx/http.d && exit; }; echo /etc/nginx/conf.d'; }
 
+pids_of() {
+    box run "$HOST" -- sh -c 'found=1
+        for pid in $(pgrep -u "$1"); do if grep -qs "^State:[[:space:]]*[^Z[:space:]]" "/proc/$pid/status"; then echo "$pid" && found=0; fi; done
+        exit "$found"' sh "$1"
+}
 none_of() {
     for _ in $(seq 30); do
-        box run "$HOST" -- pgrep -u "$1" >/dev/null || return 0
+        [ -n "$(pids_of "$1")" ] || return 0
         sleep 0.1
     done
     return 1
