@@ -245,3 +245,91 @@ page() { host_curl -H "Host: ${1:-hello}.example" "$URL/"; }
     run -0 laptop chillboxctl deploy --commit HEAD -e production -k "$LAPTOP/deployer.key" -y
     [ "$(page)" = ninth ]
 }
+
+# The steps of a workflow with a `run`, one after the other as a runner does it: a shell each, with the step's environment.
+workflow() { # FILE
+    rm -rf "$LAPTOP/runner"
+    mkdir -p "$LAPTOP/runner/temp"
+    git clone -q "$LAPTOP/repos/hello" "$LAPTOP/runner/work"
+    env -i HOME="$LAPTOP/runner" PATH="$PATH" RUNNER_TEMP="$LAPTOP/runner/temp" "$ROOT/tests/host/box" net "$HOST" -- python3 - "$LAPTOP/runner/work" "$1" "$CTL" "$LAPTOP/bundle" <<'PY'
+import hashlib, os, re, subprocess, sys, yaml
+work, file, program, bundle = sys.argv[1:]
+known = {"vars.CHILLBOXCTL_URL": "file://" + program, "vars.CHILLBOXCTL_SHA256": hashlib.sha256(open(program, "rb").read()).hexdigest(),
+         "secrets.CHILLBOX_CI": open(bundle).read().strip()}
+flow = yaml.safe_load(open(file))
+assert flow[True] == {"push": {"branches": ["main"]}}, flow  # "on" is true in YAML 1.1
+steps = flow["jobs"]["deploy"]["steps"]
+assert steps[0]["uses"].endswith("actions/checkout@v4") and steps[0]["with"]["fetch-depth"] == 0
+for step in steps[1:]:
+    env = {name: re.sub(r"\$\{\{ (.*?) \}\}", lambda match: known[match[1]], value) for name, value in step["env"].items()}
+    subprocess.run(["bash", "-e", "-o", "pipefail", "-c", step["run"]], cwd=work, env={**os.environ, **env}, check=True)
+PY
+}
+
+@test "the workflows of docs/examples/ci: what they run deploys the commit, and stops at a program that is another one" {
+    python3 -c "import yaml" 2>/dev/null || skip "no PyYAML on this machine"
+    git -C "$LAPTOP/repos/hello" checkout -q main
+    laptop chillboxctl ci add hello -H root@web1.example --url "$URL" --rotate >"$LAPTOP/bundle"
+    for file in github-actions forgejo; do
+        commit hello "by $file"
+        run -0 workflow "$ROOT/docs/examples/ci/$file.yml"
+        [ "$(page)" = "by $file" ]
+        [[ "$(json releases hello '.releases[0].version')" == 0.0.*+g??????? ]] # and not .dirty
+    done
+    sed 's/SHA256 *}}/SHA256 }}0/' "$ROOT/docs/examples/ci/forgejo.yml" >"$LAPTOP/bad.yml"
+    run ! workflow "$LAPTOP/bad.yml"
+    [[ "$output" != *"is live"* ]]
+}
+
+@test "git push to chillbox::HOST/SITE deploys exactly the commit that is pushed, and what the deploy says is on standard error" {
+    install -m 0755 "$ROOT/apk/git-remote" "$LAPTOP/bin/git-remote-chillbox"
+    mkdir -p "$LAPTOP_HOME/config/chillbox/keys"
+    cp "$LAPTOP/deployer.key" "$LAPTOP/deployer.pub" "$LAPTOP_HOME/config/chillbox/keys/"
+    chmod 0600 "$LAPTOP_HOME/config/chillbox/keys/deployer.key"
+    cd "$LAPTOP/repos/hello"
+    git remote add live chillbox::root@web1.example/hello
+    commit hello pushed
+    printf 'not committed\n' >page/index.html
+    run -0 --separate-stderr laptop git push live main
+    [ -z "$output" ]
+    [[ "$stderr" == *"http://hello.example is 0.0."*"main -> main"* ]]
+    [ "$(page)" = pushed ]
+    git checkout -q page/index.html
+    run -0 laptop git push live main
+    [[ "$output" == *"already live"* ]]
+}
+
+@test "git push: not forward from what is live, a tag, a removal, two branches and a fetch are refused, and nothing is deployed [fault-582]" {
+    cd "$LAPTOP/repos/hello"
+    git branch -f old HEAD~1
+    run -1 laptop git push live old:main
+    [[ "$output" == *"not forward from what is live, commit "*"push with --force"* ]]
+    git tag v9.9.9
+    run -1 laptop git push live v9.9.9
+    [[ "$output" == *"only a branch is deployed"* ]]
+    run -1 laptop git push live :main
+    [[ "$output" == *"unable to delete"* ]]
+    run -1 laptop git push live main old
+    [[ "$output" == *"push one branch: a host has one release of a site"* ]]
+    run ! laptop git fetch live
+    [[ "$output" == *"this remote is only for git push"* ]]
+    run ! laptop git push chillbox::web1 main
+    [[ "$output" == *"is not chillbox::HOST/SITE"* ]]
+    run -1 laptop git push chillbox::root@web1.example/other main
+    [[ "$output" == *"the repository has no other.site.json or .site.toml"* ]]
+    git tag -d v9.9.9
+    [ "$(page)" = pushed ]
+    run -0 laptop git push --force live old:main
+    [ "$(page)" != pushed ]
+}
+
+@test "git push of a release that does not come up: the push fails, and what was live stays" {
+    cd "$LAPTOP/repos/hello"
+    before=$(page)
+    git checkout -qb broken
+    printf '{ "name": "Page", "server_name": "hello.example", "services": [{ "name": "page", "lang": "no-such" }] }\n' >hello.site.json
+    commit hello broken
+    run -1 laptop git push --force live broken
+    [[ "$output" == *"remote rejected"*"the deploy failed, exit "* ]]
+    [ "$(page)" = "$before" ]
+}

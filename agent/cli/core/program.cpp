@@ -8,6 +8,7 @@
 #include "cli/fleet/fleet_run.hpp"
 #include "cli/laptop/agent.hpp"
 #include "cli/laptop/defaults.hpp"
+#include "cli/laptop/git_remote.hpp"
 
 #include <algorithm>
 
@@ -71,6 +72,8 @@ int run_program(const std::vector<std::string>& words) {
     return run_complete({words.begin() + 1, words.end()});
   if (!words.empty() && words[0] == "__agent")
     return run_agent({words.begin() + 1, words.end()});
+  if (!words.empty() && words[0] == "__git-remote")
+    return run_git_remote({words.begin() + 1, words.end()});
   std::string hint;
   auto line = parse_command_line(words, environment, hint);
   if (!line) {
