@@ -41,7 +41,7 @@ words() { sed -n 's/^  *[0-9]*  //p' | paste -sd' '; }
     [ ! -e "$STATE/identity.recovery.age" ]
     first=$(fd 'correct horse' recover words 2>said | words)
     [ "$(wc -w <<<"$first")" = 24 ]
-    grep -q 'who has this paper and the disk can read' said
+    grep -q 'anyone with this paper and the disk can read' said
     [ "$(stat -c %a "$STATE/identity.recovery.age")" = 600 ]
     run -1 grep -ra "${first:0:9}" root
     run -0 fd "$first\nnew one" recover

@@ -25,6 +25,8 @@ setup() {
     cd "$LAPTOP/hello" || return
 }
 
+teardown() { printf '%s\n' "${output-}" "${stderr-}"; } # bats shows it when a test failed
+
 set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.example "${@:2}"; }
 
 @test "secrets set sends the set, a deploy uses it, and the next value replaces it without a deploy" {
@@ -41,8 +43,8 @@ set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.ex
     run -0 in_box grep -c 'second value' /run/chillbox/secrets/hello/api/api.cfg
     [ "$(json releases hello '.releases[0].version')" = 1.0.0 ]
     # in clear neither on the laptop nor on the host's disk
-    run -1 grep -ra 'second value' "$LAPTOP_HOME" "$LAPTOP/hello"
-    run -1 in_box grep -ra 'second value' /var/lib/chillbox /srv/chillbox /var/log /etc/chillbox
+    run -1 grep -ral 'second value' "$LAPTOP_HOME" "$LAPTOP/hello"
+    run -1 in_box grep -ral 'second value' /var/lib/chillbox /srv/chillbox /var/log /etc/chillbox
     run -0 laptop chillboxctl secrets diff -H root@web1.example
     [[ "$output" == *": as it is here" ]]
     run -0 set_from 'staged' WHISPER --stage
@@ -58,6 +60,23 @@ set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.ex
     [[ "$output" == *"and not sent: chillboxctl secrets push"* ]]
     run -0 laptop chillboxctl secrets push -H root@web1.example
     in_box grep -q third /run/chillbox/secrets/hello/api/api.cfg
+}
+
+@test "[fault-565] a host that names another host key than the one that is remembered gets no secret before a yes" {
+    record=$LAPTOP_HOME/config/chillbox/hosts/web1.toml
+    mkdir -p -m 0700 "${record%/*}"
+    printf 'ssh = "root@web1.example"\nrecipient = "age1someoneelse"\n' >"$record"
+    chmod 0600 "$record"
+    jobs=$(json jobs '.jobs | length')
+    run -2 laptop chillboxctl secrets push -H web1
+    [[ "$output" == *"web1 has another host key than the one that is remembered of it"*"say -y"* ]]
+    run -1 at_terminal expect:'Send it the secrets? [y/N]' type:n -- chillboxctl secrets push -H web1
+    [ "$(json jobs '.jobs | length')" = "$jobs" ]
+    run -0 at_terminal expect:'Send it the secrets? [y/N]' type:y -- chillboxctl secrets push -H web1
+    [ "$(json jobs '.jobs | length')" -gt "$jobs" ]
+    grep -q "^recipient = \"$RECIPIENT\"" "$record"
+    run -0 --separate-stderr laptop chillboxctl secrets push -H web1 --json # now it is remembered
+    [ "$(jq -r '[.schema, .name, .changed] | join(" ")' <<<"$output")" = 'chillbox.secrets-push.v1 web1 true' ]
 }
 
 @test "a changed passphrase and the recovery words unlock the host after a restart" {

@@ -10,41 +10,13 @@ load helpers/laptop
 
 setup_file() {
     host_possible || return 0
-    export BATS_NO_PARALLELIZE_WITHIN_FILE=true # a file is a story
-    ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-    export ROOT LAPTOP=$BATS_FILE_TMPDIR CTL=$ROOT/${BUILD:-build}/chillboxctl PASSPHRASE='correct horse'
-    export PACKAGE=$LAPTOP/chillbox-0.1.0-$(uname -m).tar
-    if [ -n "${PACKAGES-}" ]; then
-        alpine_packages
-    else
-        cp "$("$ROOT/tests/host/install" --tar "$ROOT/${BUILD:-build}")" "$PACKAGE"
-    fi
-    box_up HOST
+    bare_box_up
     laptop_up
 }
 
 teardown_file() { host_down; }
 setup() { host_or_skip; }
-
-# Those of PACKAGES, and ones that say of OpenRC and NGINX that they are there, for a root in which they did not come as packages.
-alpine_packages() {
-    mkdir "$LAPTOP/packages"
-    cp "$PACKAGES"/chillbox-[0-9]*.apk "$PACKAGES"/chillbox-openrc-*.apk "$PACKAGES"/../*.rsa.pub "$LAPTOP/packages"
-    python3 - "$ROOT/apk" "$APK_KEY" "$LAPTOP/packages" "$(uname -m)" <<'END'
-import sys
-sys.path.insert(0, sys.argv[1])
-sys.dont_write_bytecode = True
-import hashlib, pack
-key, folder, arch = sys.argv[2:]
-tree = pack.file_tree("/", [])[0]
-for name, provides in [("openrc", "cmd:openrc-run=1"), ("nginx", "cmd:nginx=1")]:
-    info = "pkgname = %s\npkgver = 1-r0\npkgdesc = stand-in\narch = %s\nsize = 0\nlicense = none\nprovides = %s\ndatahash = %s\n"
-    info %= (name, arch, provides, hashlib.sha256(tree).hexdigest())
-    pack.write("%s/%s-1-r0.apk" % (folder, name), pack.signed(key, pack.segment([(".PKGINFO", info.encode(), 0o644)])) + tree)
-END
-    PACKAGE=$(printf '%s,' "$LAPTOP/packages"/*)
-    PACKAGE=${PACKAGE%,}
-}
+teardown() { printf '%s\n' "${output-}" "${stderr-}"; } # bats shows it when a test failed
 
 # What a set-up may change, beside NGINX's own files.
 footprint() {
@@ -71,6 +43,8 @@ footprint() {
     [ -s "$LAPTOP/known_hosts" ]
     [[ "$output" == *"web1        "*", $(uname -m), "*"Python 3."*"port 80"* ]]
     [[ "$output" == *"will        install chillbox"*"make the host key"*"name it web1.example"*"make your key"*"unlock it"*"nothing was changed"* ]]
+    run -0 --separate-stderr laptop chillboxctl setup root@web1.example --package "$PACKAGE" --dry-run --json
+    [ "$(jq -r '[.schema, .host, (.done | length), .will[-1]] | join(" ")' <<<"$output")" = 'chillbox.setup.v1 web1 0 unlock it' ]
     [ "$(footprint)" = "$before" ]
     [ ! -e "$LAPTOP_HOME/config/chillbox/keys" ]
 }
@@ -126,22 +100,39 @@ unfake() { in_box rm "/usr/local/bin/$1"; }
 @test "[fault-483] a program that does not run there is refused before it is installed" {
     tree=$BATS_TEST_TMPDIR/tree
     mkdir -p "$tree/usr/bin"
-    printf '\177ELF\002\001\001\000\000\000\000\000\000\000\000\000\003\000\363\000' >"$tree/usr/bin/chillboxctl"
-    chmod 0755 "$tree/usr/bin/chillboxctl"
-    tar -c -f "$BATS_TEST_TMPDIR/chillbox-0.1.0-riscv64.tar" -C "$tree" usr
     (cd "$LAPTOP" && "$CTL" keygen -q -o spare --no-password)
-    PACKAGE=$BATS_TEST_TMPDIR/chillbox-0.1.0-riscv64.tar
-    refused 'the program in chillbox-0.1.0-riscv64.tar does not run here' --trust "$LAPTOP/spare.pub" --passphrase-fd 3 3<<<"$PASSPHRASE"
+    PACKAGE=$BATS_TEST_TMPDIR/chillbox-0.1.0-other.tar
+    # another processor's; and one whose loader, that of another C library, is not there
+    for head in '\177ELF\002\001\001\000\000\000\000\000\000\000\000\000\003\000\363\000' '#!/lib/ld-other.so.1\n'; do
+        # shellcheck disable=SC2059 # it is the format
+        printf "$head" >"$tree/usr/bin/chillboxctl"
+        chmod 0755 "$tree/usr/bin/chillboxctl"
+        tar -c -f "$PACKAGE" -C "$tree" usr
+        refused 'the program in chillbox-0.1.0-other.tar does not run here' --trust "$LAPTOP/spare.pub" --passphrase-fd 3 3<<<"$PASSPHRASE"
+    done
+    mkdir "$BATS_TEST_TMPDIR/empty" && tar -c -f "$BATS_TEST_TMPDIR/empty.tar" -C "$BATS_TEST_TMPDIR/empty" .
+    PACKAGE=$BATS_TEST_TMPDIR/empty.tar
+    refused 'no chillboxctl in what was sent' --trust "$LAPTOP/spare.pub" --passphrase-fd 3 3<<<"$PASSPHRASE"
 }
 
 @test "without a terminal it does not ask, and a package that is not there is named" {
     before=$(footprint)
     run -2 laptop chillboxctl setup root@web1.example --package "$PACKAGE"
-    [[ "$output" == *"use --yes, or --dry-run"* ]]
+    [[ "$output" == *"There is no terminal to ask on: say -y"* ]]
     run -3 laptop chillboxctl setup root@web1.example -y --package /nowhere.tar
     [[ "$output" == *"/nowhere.tar: no such file. Nothing was changed"* ]]
     run -2 laptop chillboxctl setup root@web1.example -y --server-name 'x"; rm'
+    run -2 laptop chillboxctl setup root@web1.example -y --name 'web 1'
+    [[ "$output" == *"--name: name 'web 1': must be"* ]]
     [ "$(footprint)" = "$before" ]
+}
+
+@test "[fault-563] --passphrase-fd is for the host alone: without a key of your own it is refused, and says how to make one" {
+    before=$(footprint)
+    run -2 laptop chillboxctl setup root@web1.example -y --package "$PACKAGE" --passphrase-fd 3 3<<<"$PASSPHRASE"
+    [[ "$output" == *"make your key first (chillboxctl keygen -o $LAPTOP_HOME/config/chillbox/keys/"*"or give --trust"* ]]
+    [ "$(footprint)" = "$before" ]
+    [ ! -e "$LAPTOP_HOME/config/chillbox/keys" ]
 }
 
 @test "[attack-R2] what a hostile machine says of itself reaches the terminal without control characters" {
@@ -152,7 +143,8 @@ unfake() { in_box rm "/usr/local/bin/$1"; }
     unfake uname
 }
 
-@test "setup: one command, a yes, and the passphrases; the host is unlocked, trusts the key, has its name, and is remembered" {
+@test "[fault-562] setup: one command, a yes, and the passphrases, whatever the shell there greets with; the host is unlocked, trusts the key, has its name, and is remembered" {
+    in_box sh -c 'printf "echo Welcome\n" >/root/.bashrc' # which bash reads for ssh, too
     run -0 at_terminal expect:'Continue? [Y/n]' type:y expect:passphrase echo:off type:'a key phrase' expect:'again: ' echo:off type:'a key phrase' \
         expect:'new passphrase for web1' echo:off type:"$PASSPHRASE" expect:'again: ' echo:off type:"$PASSPHRASE" \
         -- chillboxctl setup root@web1.example --package "$PACKAGE"
@@ -196,6 +188,37 @@ unfake() { in_box rm "/usr/local/bin/$1"; }
     [ "$(json trust list '.keys | length')" = 2 ]
     run -7 laptop chillboxctl setup root@127.0.0.1 --name web1 -y
     [[ "$output" == *"'web1' is root@web1.example already"* ]]
+}
+
+@test "a host that is named \"_\", and one whose file has no such line, get their name; the rest of the file stays" {
+    config=/etc/chillbox/chillbox.toml
+    text=$(in_box cat $config)
+    for edit in "s/^server_name = .*/server_name = '_'/" '/^server_name = /d' '/^server_name = /d; /^\[host\]/d'; do
+        in_box sed -i "$edit" $config
+        run -0 laptop chillboxctl setup root@web1.example -y
+        [[ "$output" == *"will        name it web1.example"*'start       server_name = "web1.example"'* ]]
+        [ "$(in_box grep -c '^server_name = "web1.example"$' $config)" = 1 ]
+        [ "$(in_box sort $config | grep .)" = "$(sort <<<"$text" | grep .)" ]
+    done
+    [ "$(json ping .sealed)" = false ]
+}
+
+@test "a newer package in the folder that setup looks into is installed by the same command, and the host stays unlocked" {
+    [ -z "${PACKAGES-}" ] || skip "that folder is for packages of apk or dpkg"
+    folder=$LAPTOP_HOME/cache/chillbox/packages/$(uname -m)
+    mkdir -p "$folder" "$BATS_TEST_TMPDIR/deb/DEBIAN"
+    chmod -R go= "$LAPTOP_HOME/cache"
+    tar -x -f "$PACKAGE" -C "$BATS_TEST_TMPDIR/deb"
+    printf 'Package: chillbox\nVersion: 0.1.1\nArchitecture: %s\nMaintainer: jo <jo@example.org>\nDescription: stand-in\n' "$(dpkg --print-architecture)" >"$BATS_TEST_TMPDIR/deb/DEBIAN/control"
+    for version in 0.1.0 0.1.1; do
+        sed -i "s/^Version: .*/Version: $version/" "$BATS_TEST_TMPDIR/deb/DEBIAN/control"
+        dpkg-deb --root-owner-group -b "$BATS_TEST_TMPDIR/deb" "$folder/chillbox_${version}_$(dpkg --print-architecture).deb" >/dev/null
+    done
+    run -0 laptop chillboxctl setup root@web1.example -y
+    [[ "$output" == *"will        install chillbox 0.1.1 in place of 0.1.0"*"install     chillbox 0.1.1 in place of 0.1.0"* ]]
+    in_box dpkg -s chillbox | grep -qx 'Version: 0.1.1'
+    [ "$(json ping .sealed)" = false ]
+    rm -r "$folder"
 }
 
 @test "after a reboot it is locked: setup asks for the passphrase again, and a wrong one once more" {

@@ -10,18 +10,13 @@ load helpers/laptop
 
 setup_file() {
     host_possible || return 0
-    export BATS_NO_PARALLELIZE_WITHIN_FILE=true # a file is a story
-    ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-    export ROOT LAPTOP=$BATS_FILE_TMPDIR CTL=$ROOT/${BUILD:-build}/chillboxctl PASSPHRASE='correct horse'
+    bare_box_up
     export TABLE=${UX_TABLE:-$LAPTOP/table}
     printf '%-34s %8s %5s %5s %7s %7s\n' TASK COMMANDS FLAGS FILES TYPINGS SECONDS >"$TABLE"
-    export PACKAGE=$LAPTOP/chillbox-0.1.0-$(uname -m).tar
-    cp "$("$ROOT/tests/host/install" --tar "$ROOT/${BUILD:-build}")" "$PACKAGE"
-    box_up HOST
     laptop_up
+    know_host_key
     URL=$(box url "$HOST")
     export URL
-    box net "$HOST" -- ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null | sed 's/^127.0.0.1/web1.example/' >"$LAPTOP/known_hosts"
 }
 
 teardown_file() { host_down; }

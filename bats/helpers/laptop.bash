@@ -1,10 +1,47 @@
-# A laptop in the network of a box: load helpers/box, helpers/host and helpers/laptop, and call laptop_up after box_up HOST.
+# A laptop in the network of a box: load helpers/box, helpers/host and helpers/laptop, and call laptop_up after host_up or bare_box_up.
 #
+# bare_box_up         a fresh box without chillbox, as `setup` finds one; $PACKAGE is what --package takes
 # laptop_up           $LAPTOP/home as a person's home, and an ssh that knows the box as web1.example and web1, by its real sshd; no host key is known yet
 # laptop CMD...       runs it there;  at_terminal STEP... -- CMD...  at a terminal of 80x24 (helpers/pty)
+# know_host_key       ssh knows the box's key from now on
 # another_laptop NAME from now on it is another person's, with a home of its own
 
+# With a file $LAPTOP/cut, the connection breaks once, after so many bytes that were sent.
+
 # shellcheck disable=SC2154 # box_up sets HOST
+
+bare_box_up() {
+    export BATS_NO_PARALLELIZE_WITHIN_FILE=true # a file is a story
+    ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+    export ROOT LAPTOP=$BATS_FILE_TMPDIR CTL=$ROOT/${BUILD:-build}/chillboxctl PASSPHRASE='correct horse'
+    export PACKAGE=$LAPTOP/chillbox-0.1.0-$(uname -m).tar
+    if [ -n "${PACKAGES-}" ]; then
+        alpine_packages
+    else
+        cp "$("$ROOT/tests/host/install" --tar "$ROOT/${BUILD:-build}")" "$PACKAGE"
+    fi
+    box_up HOST
+}
+
+# Those of PACKAGES, and ones that say of OpenRC and NGINX that they are there, for a root in which they did not come as packages.
+alpine_packages() {
+    mkdir "$LAPTOP/packages"
+    cp "$PACKAGES"/chillbox-[0-9]*.apk "$PACKAGES"/chillbox-openrc-*.apk "$PACKAGES"/../*.rsa.pub "$LAPTOP/packages"
+    python3 - "$ROOT/apk" "$APK_KEY" "$LAPTOP/packages" "$(uname -m)" <<'END'
+import sys
+sys.path.insert(0, sys.argv[1])
+sys.dont_write_bytecode = True
+import hashlib, pack
+key, folder, arch = sys.argv[2:]
+tree = pack.file_tree("/", [])[0]
+for name, provides in [("openrc", "cmd:openrc-run=1"), ("nginx", "cmd:nginx=1")]:
+    info = "pkgname = %s\npkgver = 1-r0\npkgdesc = stand-in\narch = %s\nsize = 0\nlicense = none\nprovides = %s\ndatahash = %s\n"
+    info %= (name, arch, provides, hashlib.sha256(tree).hexdigest())
+    pack.write("%s/%s-1-r0.apk" % (folder, name), pack.signed(key, pack.segment([(".PKGINFO", info.encode(), 0o644)])) + tree)
+END
+    PACKAGE=$(printf '%s,' "$LAPTOP/packages"/*)
+    PACKAGE=${PACKAGE%,}
+}
 
 laptop_up() {
     export PTY=$BATS_TEST_DIRNAME/helpers/pty
@@ -21,11 +58,21 @@ Host web1.example web1 127.0.0.1
     UserKnownHostsFile $LAPTOP/known_hosts
     LogLevel ERROR
 END
-    printf '#!/bin/sh\nexec /usr/bin/ssh -F "%s/ssh_config" "$@"\n' "$LAPTOP" >"$LAPTOP/bin/ssh"
+    cat >"$LAPTOP/bin/ssh" <<SH
+#!/bin/sh
+if [ -f "$LAPTOP/cut" ]; then
+    bytes=\$(cat "$LAPTOP/cut"); rm "$LAPTOP/cut"
+    dd bs=65536 count="\$bytes" iflag=count_bytes 2>/dev/null | /usr/bin/ssh -F "$LAPTOP/ssh_config" "\$@"
+    exit 255
+fi
+exec /usr/bin/ssh -F "$LAPTOP/ssh_config" "\$@"
+SH
     ln -sf "$CTL" "$LAPTOP/bin/chillboxctl"
     chmod 0755 "$LAPTOP/bin/ssh"
     another_laptop home
 }
+
+know_host_key() { box net "$HOST" -- ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null | sed 's/^127.0.0.1/web1.example/' >"$LAPTOP/known_hosts"; }
 
 another_laptop() {
     export LAPTOP_HOME=$LAPTOP/$1

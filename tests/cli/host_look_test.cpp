@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "cli/laptop/host_look.hpp"
 #include "cli/laptop/host_packages.hpp"
+#include "cli/laptop/setup_plan.hpp"
 #include "cli/temp_dir.hpp"
 
 #include <filesystem>
@@ -99,4 +100,70 @@ TEST_CASE("packages: those that are given, else of the cache, else next to the p
   look.facts["packages"] = "dpkg";
   make(top / "chillbox_0.4.0_amd64.deb");
   CHECK(find({(top / "chillbox_0.4.0_amd64.deb").string()})->version == "0.4.0");
+}
+
+TEST_CASE("[fault-564] of two versions in a folder the newest is installed, and nothing of the other") {
+  const TempDir dir;
+  const std::filesystem::path folder = std::filesystem::path(dir.path()) / "x86_64";
+  for (const char* name : {"chillbox-0.9.0-r0.apk", "chillbox-openrc-0.9.0-r0.apk",
+           "chillbox-0.10.0-r0.apk", "chillbox-openrc-0.10.0-r0.apk", "jo.rsa.pub"})
+    make(folder / name);
+  const auto found = find_packages({folder.string()}, alpine(), "", "");
+  REQUIRE(found);
+  CHECK(found->version == "0.10.0");
+  CHECK(found->files.size() == 3);
+}
+
+TEST_CASE("setup installs what is missing or newer, and another version only when it was named") {
+  HostLook look = alpine();
+  const HostRecord record{
+      .name = "web1", .ssh = "root@web1.example", .server_name = "web1.example"};
+  const SetupKey key{"RWabc", "jo"};
+  const HostPackages newer{{"chillbox-0.3.0.tar"}, "0.3.0"};
+  const auto fresh = plan_setup(look, record, newer, false, key);
+  CHECK(fresh.install);
+  CHECK_FALSE(fresh.upgrade);
+  CHECK(fresh.new_identity);
+  CHECK(fresh.server_name == "web1.example");
+  REQUIRE(fresh.words.size() == 6);
+  CHECK(fresh.words[0] == "install chillbox 0.3.0, nginx, python3");
+  CHECK(fresh.words[3] == "trust the key 'jo'");
+  for (const auto& [word, value] : std::vector<std::pair<std::string, std::string>>{
+           {"chillbox", "0.2.0"}, {"nginx", "1.26"}, {"python", "3.12"}, {"identity", "yes"},
+           {"server_name", "web1.example"}, {"daemon", "unlocked"}})
+    look.facts[word] = value;
+  look.trusted.emplace_back("RWabc", "laptop");
+  CHECK(trusted_as(look, key) == "laptop");
+  CHECK(trusted_as(look, {}).empty());
+  const auto upgrade = plan_setup(look, record, newer, false, key);
+  CHECK(upgrade.upgrade);
+  CHECK(upgrade.words == std::vector<std::string>{"install chillbox 0.3.0 in place of 0.2.0"});
+  const HostPackages older{{"chillbox-0.1.0.tar"}, "0.1.0"};
+  CHECK(plan_setup(look, record, older, false, key).words.empty());
+  CHECK(plan_setup(look, record, std::nullopt, false, key).words.empty());
+  CHECK(plan_setup(look, record, HostPackages{}, false, key).words.empty());
+  CHECK(plan_setup(look, record, older, true, key).upgrade);
+  look.facts["server_name"] = "_";
+  CHECK(plan_setup(look, record, std::nullopt, false, key).words ==
+      std::vector<std::string>{"name it web1.example"});
+}
+
+TEST_CASE("the names of a host are checked before anything is asked of it") {
+  const TempDir dir;
+  Places places;
+  places.config = dir.path();
+  const auto code = [&](const std::string& target, const std::string& name,
+                        const std::string& server) {
+    const auto record = record_for_setup(places, target, name, server);
+    return record ? Code::failure : record.error().code;
+  };
+  const auto plain = record_for_setup(places, "root@web1.example", "", "");
+  REQUIRE(plain);
+  CHECK(plain->name == "web1");
+  CHECK(plain->server_name == "web1.example");
+  CHECK(record_for_setup(places, "ssh://root@192.0.2.7:2222", "", "")->name == "192.0.2.7");
+  CHECK(code("root@web1.example", "../web1", "") == Code::usage);
+  CHECK(code("root@web1.example", "web 1", "") == Code::usage);
+  CHECK(code("root@web1.example", "", "x\"; rm") == Code::usage);
+  CHECK(code("root@" + std::string(200, 'a') + ".example", "", "") == Code::usage);
 }

@@ -67,7 +67,7 @@ TEST_CASE("[attack-Q1] the agent signs nothing but statements about artifacts [f
 TEST_CASE("the agent does not sign with another key than the one that was asked for") {
   Laptop laptop;
   laptop.id = "0000000000000000";
-  CHECK(laptop.sign(k_statement).text.error().code == Code::not_found);
+  CHECK(laptop.sign(k_statement).text.error().code == Code::conflict);
 }
 
 TEST_CASE("the agent ends 15 minutes after its last use, after 8 hours and when it is locked") {

@@ -72,6 +72,15 @@ constexpr auto table(const SecretList*) {
       Member{"secrets", &SecretList::secrets, ""});
 }
 
+constexpr auto table(const SecretDiff*) {
+  return message("secret_diff",
+      "What of a project's secrets differs from what was last sent to a host.",
+      Member{"host", &SecretDiff::host, ""},
+      Member{"sent", &SecretDiff::sent, "this machine has sent it some before"},
+      Member{"differs", &SecretDiff::differs,
+          "+ not there yet, ~ another value, - only there; then SERVICE/FILE:KEY"});
+}
+
 constexpr auto table(const Initialized*) {
   return message("initialized", "", Member{"recipient", &Initialized::recipient, ""},
       Member{"made", &Initialized::made, "what did not exist before"});
@@ -108,7 +117,8 @@ constexpr auto table(const SetUp*) {
   return message("set_up", "", Member{"host", &S::host, "its name in hosts/"},
       Member{"ssh", &S::ssh, "how ssh reaches it"}, Member{"recipient", &S::recipient, ""},
       Member{"done", &S::done, "none: it was so already"},
-      Member{"ok", &S::ok, "doctor finds nothing wrong"});
+      Member{"will", &S::will, "with --dry-run: what it would do"},
+      Member{"ok", &S::ok, "doctor finds nothing wrong; none with --dry-run"});
 }
 
 constexpr auto table(const CheckRow*) {
@@ -186,6 +196,7 @@ CHILLBOX_MESSAGE(cli::CiKeys)
 CHILLBOX_MESSAGE(cli::KeyPair)
 CHILLBOX_MESSAGE(cli::AgentAnswer)
 CHILLBOX_MESSAGE(cli::SecretList)
+CHILLBOX_MESSAGE(cli::SecretDiff)
 CHILLBOX_MESSAGE(cli::Initialized)
 CHILLBOX_MESSAGE(cli::SetUp)
 CHILLBOX_MESSAGE(cli::KnownHost)
@@ -234,8 +245,11 @@ std::string schema_document() {
            {"passphrase", schema_of<Changed>},
            {"recover", schema_of<Changed>},
            {"recover-words", schema_of<Changed>},
+           {"secrets-change", schema_of<Changed>},
+           {"secrets-diff", schema_of<SecretDiff>},
            {"secrets-list", schema_of<SecretList>},
            {"secrets-pack", schema_of<PackedArtifact>},
+           {"secrets-push", schema_of<Changed>},
            {"trust", schema_of<TrustedKeys>},
            {"trust-add", schema_of<Changed>},
            {"trust-keep", schema_of<Changed>},

@@ -59,6 +59,11 @@ struct SecretList {
   std::string site;
   std::vector<SecretRow> secrets;
 };
+struct SecretDiff { // a line for each host
+  std::string host;
+  bool sent = false;                // this machine has sent it some before
+  std::vector<std::string> differs; // "~ web/web.env:DB_URL"
+};
 struct Initialized {
   std::string recipient;
   std::vector<std::string> made;
@@ -81,7 +86,8 @@ struct Person {
 struct SetUp { // of a host, from the laptop
   std::string host, ssh, recipient;
   std::vector<std::string> done;
-  bool ok = false;
+  std::optional<std::vector<std::string>> will; // with --dry-run
+  std::optional<bool> ok;
 };
 struct CheckRow {
   std::string health, what, text, todo;

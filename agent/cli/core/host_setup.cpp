@@ -3,6 +3,7 @@
 
 #include "base/text.hpp"
 #include "cli/core/terminal.hpp"
+#include "crypto/age.hpp"
 #include "os/runner.hpp"
 
 #include <unistd.h>
@@ -35,6 +36,15 @@ std::unexpected<Error> no_such(
   return fail(Code::not_found,
       cat("no ", what, " '", printable(name, 80),
           "': ", known.empty() ? "there are none" : cat("there is ", join(known, ", "))));
+}
+
+int work_factor_of(ByteView file) {
+  constexpr uint64_t k_least = 10, k_most = 22;
+  const auto header = crypto::parse_age_header(file);
+  const bool scrypt = header && header->stanzas.size() == 1 && header->stanzas[0].args.size() == 3;
+  const auto factor = scrypt ? parse_u64(header->stanzas[0].args[2]).value_or(0) : 0;
+  return factor >= k_least && factor <= k_most ? static_cast<int>(factor)
+                                               : crypto::k_default_scrypt_cap;
 }
 
 Result<std::vector<std::string>> names_in(const std::string& dir, std::string_view suffix) {

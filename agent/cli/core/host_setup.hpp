@@ -2,6 +2,7 @@
 // themselves, as root, with or without a daemon.
 #pragma once
 
+#include "base/encoding.hpp"
 #include "base/error.hpp"
 #include "cli/core/verb.hpp"
 #include "os/host_layout.hpp"
@@ -25,6 +26,9 @@ std::unexpected<Error> no_such(
     std::string_view what, const std::string& name, const std::vector<std::string>& known);
 // The NAMEs of all files NAME + suffix in a directory.
 Result<std::vector<std::string>> names_in(const std::string& dir, std::string_view suffix);
+
+// The log2 of it in a file that a passphrase opens; the usual one where none can be read.
+int work_factor_of(ByteView file);
 
 // Behind a directory that is in memory, as on Alpine that runs from it ("diskless"); and what to
 // do.

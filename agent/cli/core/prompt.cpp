@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 
 namespace chillbox::cli {
 namespace {
@@ -15,8 +16,8 @@ namespace {
 constexpr size_t k_max_passphrase = 1000;
 
 // Reads up to the end of the line, which is left out. It reads one byte at a time, because what
-// follows the line is for another reader.
-Result<size_t> read_line(int fd, std::span<uint8_t> out, std::string_view what) {
+// follows the line is for another reader. nullopt: there was no line any more.
+Result<std::optional<size_t>> read_line(int fd, std::span<uint8_t> out, std::string_view what) {
   for (size_t n = 0;;) {
     uint8_t byte = 0;
     const ssize_t got = ::read(fd, &byte, 1);
@@ -24,6 +25,8 @@ Result<size_t> read_line(int fd, std::span<uint8_t> out, std::string_view what) 
       continue;
     if (got < 0)
       return fail_errno(cat("read ", what), errno);
+    if (got == 0 && n == 0)
+      return std::nullopt;
     if (got == 0 || byte == '\n')
       return n;
     if (n == out.size())
@@ -34,7 +37,7 @@ Result<size_t> read_line(int fd, std::span<uint8_t> out, std::string_view what) 
 
 Result<SecretBytes> read_secret(int fd, std::string_view what) {
   SecretBytes line(k_max_passphrase);
-  const size_t size = TRY(read_line(fd, line.span(), what));
+  const size_t size = TRY(read_line(fd, line.span(), what)).value_or(0);
   if (size == 0)
     return fail(Code::invalid, cat(what, ": is empty"));
   line.truncate(size);
@@ -95,9 +98,28 @@ Result<std::string> ask_line(
   const std::string text = cat(prompt, ": ");
   [[maybe_unused]] const ssize_t n = ::write(terminal.get(), text.data(), text.size());
   std::string line(200, '\0');
-  line.resize(TRY(
-      read_line(terminal.get(), {reinterpret_cast<uint8_t*>(line.data()), line.size()}, "answer")));
+  const auto size = TRY(
+      read_line(terminal.get(), {reinterpret_cast<uint8_t*>(line.data()), line.size()}, "answer"));
+  if (!size)
+    return fail(Code::interrupted, "no answer");
+  line.resize(*size);
   return line;
+}
+
+Result<bool> agree(const Call& call, std::string_view question, bool by_default) {
+  if (call.args.has("yes"))
+    return true;
+  const auto answer = ask_line(cat(question, by_default ? " [Y/n]" : " [y/N]"), "", "");
+  if (!answer && answer.error().code == Code::usage)
+    return fail(Code::usage, cat(question, " There is no terminal to ask on: say -y"));
+  const auto word = trim(TRY(answer));
+  return word.empty() ? by_default : word.starts_with('y') || word.starts_with('Y');
+}
+
+Result<void> must_agree(const Call& call, std::string_view question, bool by_default) {
+  if (TRY(agree(call, question, by_default)))
+    return {};
+  return fail(Code::failure, "nothing was changed");
 }
 
 } // namespace chillbox::cli

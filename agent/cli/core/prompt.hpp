@@ -37,8 +37,13 @@ template <class T> Result<T> with_passphrase(const Args& args, std::string_view 
 }
 
 // Reads a line from the terminal, with echo. usage: no terminal: "MEANING needs a terminal, or
-// INSTEAD".
+// INSTEAD"; interrupted: the end of the input, which is no empty line.
 Result<std::string> ask_line(
     std::string_view prompt, std::string_view meaning, std::string_view instead);
+
+// A yes or no, which -y answers too. usage: there is no terminal.
+Result<bool> agree(const Call& call, std::string_view question, bool by_default);
+// For what is not done without a yes. failure: "nothing was changed".
+Result<void> must_agree(const Call& call, std::string_view question, bool by_default);
 
 } // namespace chillbox::cli

@@ -3,6 +3,7 @@
 #include "artifact/verify.hpp"
 #include "base/text.hpp"
 #include "cli/core/terminal.hpp"
+#include "cli/laptop/key_store.hpp"
 #include "control/control.hpp"
 #include "os/process.hpp"
 #include "os/sandbox.hpp"
@@ -53,10 +54,8 @@ std::string error_json(const Error& error) {
 } // namespace
 
 KeyAgent::KeyAgent(crypto::MinisignSecretKey key, std::string name, os::Millis idle, os::Millis now)
-    : m_key(std::move(key)),
-      m_identity(crypto::AgeIdentity::from_scalar(m_key.derive("chillbox age identity v1"))),
-      m_name(std::move(name)), m_id(crypto::key_id_text(m_key.public_key().id)), m_idle(idle),
-      m_started(now), m_used(now) {}
+    : m_key(std::move(key)), m_identity(age_identity_of(m_key)), m_name(std::move(name)),
+      m_id(crypto::key_id_text(m_key.public_key().id)), m_idle(idle), m_started(now), m_used(now) {}
 
 bool KeyAgent::ended(os::Millis now) const {
   return m_locked || left(now) <= os::Millis::zero();
@@ -103,7 +102,7 @@ KeyAgent::Answer KeyAgent::answer(const std::string& text, os::Millis now) {
   if (verb != "sign" && verb != "open")
     return {fail(Code::invalid, cat("no verb '", printable(verb, 40), "'")), {}};
   if (control::string_or(*request, "key", "") != m_id)
-    return {fail(Code::not_found, "the agent has another key"), {}};
+    return {fail(Code::conflict, "the agent has another key"), {}};
   m_used = now;
   if (verb == "sign")
     return {sign(*request), {}};
@@ -115,22 +114,10 @@ KeyAgent::Answer KeyAgent::answer(const std::string& text, os::Millis now) {
 
 // --- where it listens
 
-namespace {
-
-bool is_ours_alone(const std::string& dir) {
-  struct stat st{};
-  return ::lstat(dir.c_str(), &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == ::geteuid() &&
-      (st.st_mode & 077) == 0;
-}
-
-} // namespace
+namespace {} // namespace
 
 Result<std::string> agent_socket(const Places& places) {
-  TRY(make_private_dir(places.runtime));
-  if (!is_ours_alone(places.runtime))
-    return fail(Code::denied,
-        cat(printable(places.runtime, 1024),
-            " is not a directory that only you can enter (0700): remove it; until then the key is not kept in memory"));
+  TRY(make_runtime_dir(places));
   return places.agent_socket();
 }
 
@@ -154,7 +141,7 @@ Result<void> start_agent(
   const auto ready = TRY(os::receive_packet(ours.get(), 1024, k_start_timeout));
   if (!ready)
     return fail(Code::failure, "the agent ended before it listened");
-  if (!ready->bytes.empty() && text_of(ready->bytes) != "ready")
+  if (text_of(ready->bytes) != "ready")
     return fail(Code::failure, printable(text_of(ready->bytes), 300));
   (void)child.release();
   return {};

@@ -130,17 +130,13 @@ void DeployLines::settle() {
   m_part.clear();
 }
 
-std::string DeployLines::countdown() const {
-  const auto since = std::chrono::duration_cast<milliseconds>(Clock::now() - m_watch_began);
-  const auto left =
-      std::chrono::ceil<std::chrono::seconds>(std::max(m_watch - since, milliseconds(0)));
-  return m_watch.count() == 0 ? cat("watching for ", format_duration(since))
-                              : cat("watching, ", std::max<int64_t>(left.count(), 0), " s left");
-}
-
 void DeployLines::tick() {
-  if (m_watching)
-    working(m_part, cat("since ", clock_time(m_live_ms), ", visitors see it; ", countdown()));
+  if (!m_watching)
+    return;
+  const auto since = std::chrono::duration_cast<milliseconds>(Clock::now() - m_watch_began);
+  working(m_part,
+      cat("since ", clock_time(m_live_ms), ", visitors see it; watching for ",
+          format_duration(since)));
 }
 
 void DeployLines::event(const control::JobEvent& event) {
@@ -156,7 +152,6 @@ void DeployLines::event(const control::JobEvent& event) {
     return;
   if (event.kind == EventKind::begin) {
     begin(std::string(part.part));
-    m_step = event.step;
     m_logs.clear();
     if (event.step == "watch") {
       m_watching = true;

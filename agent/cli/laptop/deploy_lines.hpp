@@ -28,12 +28,11 @@ public:
   void percent(std::string_view part, uint64_t done, uint64_t total);
   void sent(uint64_t bytes);
   void event(const control::JobEvent& event);
-  void tick(); // a countdown goes on
+  void tick(); // the time of the watch goes on
   void done();
   // The part that failed, why, and the last lines of its log.
   void failed(std::string_view reason);
   void end_line(); // before anything else is printed
-  bool watches() const { return m_watching; }
 
 private:
   using Clock = std::chrono::steady_clock;
@@ -41,13 +40,11 @@ private:
   void show(std::string_view text);
   void begin(const std::string& part);
   void settle(); // the part that runs is done
-  std::string countdown() const;
 
   Terminal& m_terminal;
   bool m_open_line = false;
-  std::string m_part, m_step, m_told; // told: what the host says of the part
+  std::string m_part, m_told; // told: what the host says of the part
   Clock::time_point m_part_began{}, m_began{}, m_shown{}, m_watch_began{};
-  std::chrono::milliseconds m_watch{0};
   bool m_watching = false;
   uint64_t m_first = 0;
   int m_percent = -1;

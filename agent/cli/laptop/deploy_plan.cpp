@@ -90,23 +90,6 @@ Result<DeployPlan> plan_of(Call& call, Project project) {
 
 } // namespace
 
-Result<bool> agree(Call& call, std::string_view question, bool by_default) {
-  if (call.args.has("yes"))
-    return true;
-  if (::isatty(STDIN_FILENO) != 1)
-    return fail(Code::usage, cat(question, " There is no terminal to ask on: -y says yes"));
-  const std::string answer =
-      TRY(ask_line(cat(question, by_default ? " [Y/n]" : " [y/N]"), "a question", "-y says yes"));
-  const auto word = trim(answer);
-  return word.empty() ? by_default : word.starts_with('y') || word.starts_with('Y');
-}
-
-Result<void> must_agree(Call& call, std::string_view question, bool by_default) {
-  if (TRY(agree(call, question, by_default)))
-    return {};
-  return fail(Code::interrupted, "nothing was changed");
-}
-
 Result<DeployPlan> plan_folder(Call& call) {
   Project project = TRY(project_of(call));
   if (project.site_files.empty())

@@ -34,9 +34,4 @@ Result<DeployPlan> plan_folder(Call& call);
 // preflight: another branch than chillbox.toml wants, or files that are not committed.
 Result<DeployPlan> plan_deploy(Call& call);
 
-// A question that -y answers. usage: there is no terminal; `instead` says what to do then.
-Result<bool> agree(Call& call, std::string_view question, bool by_default);
-// The same, for what is not done without a yes: interrupted when it is no.
-Result<void> must_agree(Call& call, std::string_view question, bool by_default);
-
 } // namespace chillbox::cli

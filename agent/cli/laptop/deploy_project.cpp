@@ -6,11 +6,13 @@
 #include "cli/core/duration.hpp"
 #include "cli/core/interrupt.hpp"
 #include "cli/core/progress.hpp"
+#include "cli/core/prompt.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "cli/laptop/deploy_artifact.hpp"
 #include "cli/laptop/deploy_lines.hpp"
 #include "cli/laptop/deploy_plan.hpp"
 #include "cli/laptop/deploy_questions.hpp"
+#include "cli/laptop/deploy_roll.hpp"
 #include "cli/laptop/deploy_sign.hpp"
 #include "cli/laptop/host_session.hpp"
 #include "os/clock.hpp"
@@ -164,8 +166,7 @@ Result<void> HostDeploy::prepare() {
   TRY(check_facts(m_facts, m_plan.site(), host()));
   m_version = TRY(deploy_version(m_call, m_plan, there(), m_memory));
   title();
-  if (m_target.record && !m_target.record->recipient.empty() &&
-      m_target.record->recipient != m_facts.recipient)
+  if (has_another_key(m_target, m_facts.recipient))
     m_call.terminal.print_status(cat(m_call.terminal.err(Style::warn, "warning:"), " ", host(),
         " has another host key than at the last deploy: it was set up again, or recovered"));
   TRY(ask_before(m_call, {m_plan, m_facts, m_memory, m_version, host()}));
@@ -346,7 +347,14 @@ Result<void> HostDeploy::run() {
   const Error& error = verdict.error();
   if (!m_job.empty())
     m_call.error_data = {.available = {}, .job = m_job, .state = {}, .step = {}};
-  if (m_job.empty() || error.code == Code::unreachable || error.code == Code::timed_out)
+  if (!job && !m_job.empty() && error.code == Code::timed_out) {
+    m_call.hint = cat("chillboxctl job ", m_job, " -f -H ", host());
+    return fail(error.code,
+        cat("gave up waiting after ",
+            format_duration(m_call.args.duration("timeout", k_default_timeout)),
+            "; the deploy continues on ", host()));
+  }
+  if (m_job.empty() || (!job && error.code == Code::unreachable))
     return std::unexpected(error);
   m_lines.failed(plain_reason(error.message, m_plan.site()));
   m_call.terminal.print_error(still_live(there(), error.code, m_job, host()));
@@ -356,37 +364,11 @@ Result<void> HostDeploy::run() {
   return std::unexpected(error);
 }
 
-// One host after the other; after one that fails the others stay as they are.
 Result<void> roll(Call& call, DeployPlan& plan) {
-  std::vector<std::string> failed, untried;
-  std::vector<int> codes;
-  Error last{Code::failure, ""};
-  for (Target& target : plan.targets) {
-    if (!failed.empty() && !call.args.has("keep-going")) {
-      untried.push_back(target.host.name);
-      continue;
-    }
-    call.error_printed = false;
-    const auto done = HostDeploy(call, plan, target).run();
-    codes.push_back(done ? 0 : exit_code(done.error().code));
-    if (done)
-      continue;
-    last = done.error();
-    failed.push_back(target.host.name);
-    if (!call.error_printed)
-      call.terminal.print_error(cat(call.terminal.err(Style::bad, "chillboxctl:"), " ",
-          printable(target.host.name, 200), ": ", printable(last.message, 2000)));
-    if (last.code == Code::interrupted)
-      return done;
-  }
-  call.error_printed = false;
-  if (failed.empty())
-    return {};
-  const bool alike = untried.empty() && joined_exit(codes) == codes.front();
-  return fail(alike ? last.code : Code::partial,
-      cat(codes.size() - failed.size(), " of ", plan.targets.size(),
-          " hosts took it; failed: ", printable(join(failed, ", "), 1000),
-          untried.empty() ? "" : cat("; not tried: ", printable(join(untried, ", "), 1000))));
+  std::vector<RollPart> parts;
+  for (Target& target : plan.targets)
+    parts.push_back({target.host.name, [&] { return HostDeploy(call, plan, target).run(); }});
+  return roll_deploy(call, parts, Deployed{.site = plan.site()});
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "base/names.hpp"
 #include "base/text.hpp"
+#include "cli/core/prompt.hpp"
 #include "cli/laptop/host_record.hpp"
 
 #include <algorithm>

@@ -17,7 +17,7 @@ struct DeployQuestion {
   const std::string& host;
 };
 // A host name vanishes, the site came from another folder or repository, an older version, and
-// `confirm` of chillbox.toml. interrupted: the answer was no.
+// `confirm` of chillbox.toml. failure: the answer was no.
 Result<void> ask_before(Call& call, const DeployQuestion& about);
 // The reasons for which ask_before() asks; empty: it does not.
 std::vector<std::string> reasons_to_ask(const DeployQuestion& about);

@@ -10,6 +10,7 @@
 #include "cli/laptop/signer.hpp"
 #include "crypto/minisign.hpp"
 #include "os/clock.hpp"
+#include "os/sandbox.hpp"
 
 #include <algorithm>
 #include <array>
@@ -29,6 +30,7 @@ struct Signer {
 
 // The key of -k: a file of its own, whose passphrase is asked for each time.
 Result<Signer> signer_of_file(Call& call, const std::string& path) {
+  TRY(os::deny_core_and_ptrace());
   const SecretBytes text = TRY(read_secret_input(path, k_max_key_file));
   SecretBytes passphrase;
   if (TRY_IN(printable(path), crypto::MinisignSecretKey::is_encrypted(text.text())))
@@ -59,7 +61,7 @@ Result<void> check_trust(const control::Facts& facts, const std::string& site,
   if (found == facts.deployers.end())
     return fail(Code::denied,
         cat(host, " does not trust your key ", signer.name, " (", signer.id,
-            "): someone who may has to say: chillboxctl trust add ", signer.public_line, " -H ",
+            "): ask an administrator to run: chillboxctl trust add ", signer.public_line, " -H ",
             host, " --name NAME"));
   if (!found->sites.empty() && std::ranges::find(found->sites, site) == found->sites.end())
     return fail(Code::denied,

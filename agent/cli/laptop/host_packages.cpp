@@ -1,6 +1,7 @@
 #include "cli/laptop/host_packages.hpp"
 
 #include "base/text.hpp"
+#include "cli/laptop/git_facts.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -33,6 +34,23 @@ std::string version_in(const std::string& file) {
   return name.substr(9, name.find_first_of("-_", 9) - 9);
 }
 
+// Several may lie in a folder: only one can be installed.
+std::string newest_in(const std::vector<std::string>& files) {
+  std::string newest;
+  for (const std::string& file : files)
+    if (const std::string version = version_in(file);
+        newest.empty() || (!version.empty() && compare_versions(version, newest) > 0))
+      newest = version;
+  return newest;
+}
+
+// Of chillbox-0.2.0-r1.apk and chillbox-openrc-0.2.0-r1.apk alike.
+bool is_of_version(const std::string& file, const std::string& version) {
+  const std::string name = fs::path(file).filename();
+  return name.find(cat("-", version, "-")) != name.npos ||
+      name.find(cat("_", version, "_")) != name.npos;
+}
+
 // What a machine without manual and completions needs.
 bool is_wanted(const std::string& file, bool apk) {
   const std::string name = fs::path(file).filename();
@@ -61,8 +79,12 @@ std::optional<HostPackages> in_folder(fs::path folder, bool apk) {
   for (const std::string& file : files_in(folder))
     if (is_wanted(file, apk))
       files.push_back(file);
-  if (std::ranges::none_of(files, [](const auto& file) { return !version_in(file).empty(); }))
+  const std::string version = newest_in(files);
+  if (version.empty())
     return std::nullopt;
+  std::erase_if(files, [&](const std::string& file) {
+    return !file.ends_with(".rsa.pub") && !is_of_version(file, version);
+  });
   if (apk)
     for (const std::string& file : files_in(folder.parent_path()))
       if (file.ends_with(".rsa.pub"))

@@ -61,6 +61,7 @@ Result<HostRecord> parse(std::string_view text, const std::string& path, std::st
     return problems.error();
   if (record.ssh.empty())
     return fail(Code::invalid, cat(path, ": has no \"ssh\": write ssh = \"USER@HOST\""));
+  TRY_IN(path, host_of(record));
   return record;
 }
 
@@ -117,7 +118,8 @@ Result<void> save_host(const Places& places, const HostRecord& record) {
 }
 
 Result<void> forget_host(const Places& places, std::string_view name) {
-  TRY(load_host(places, name));
+  if (const auto known = load_host(places, name); !known && known.error().code == Code::not_found)
+    return std::unexpected(known.error());
   if (::unlink(places.host_record(name).c_str()) != 0)
     return fail_errno(cat("remove ", places.host_record(name)), errno);
   ::unlink(places.host_hook(name).c_str());

@@ -1,5 +1,5 @@
 // What the laptop remembers of a host: hosts/NAME.toml, a file for each, which people may edit.
-// `setup` and `join` write it, each deploy refreshes what the host itself says. It has no secret.
+// `setup` writes it, and each deploy refreshes what the host itself says. It has no secret.
 // Keys that this version does not know are kept out of the way of an older one: they are ignored.
 #pragma once
 

@@ -54,7 +54,7 @@ HostSession::HostSession(HostSession&& other) noexcept
       m_facts(std::move(other.m_facts)) {}
 
 HostSession& HostSession::operator=(HostSession&& other) noexcept {
-  end();
+  abandon();
   m_host = std::move(other.m_host);
   m_pid = std::exchange(other.m_pid, -1);
   m_in = std::move(other.m_in);
@@ -65,6 +65,13 @@ HostSession& HostSession::operator=(HostSession&& other) noexcept {
 }
 
 HostSession::~HostSession() {
+  abandon();
+}
+
+// ssh waits for as long as the other side does.
+void HostSession::abandon() {
+  if (m_pid > 0)
+    ::kill(m_pid, SIGTERM);
   end();
 }
 

@@ -34,7 +34,7 @@ public:
   static Result<HostSession> open(const Host& host, const std::string& site);
   HostSession(HostSession&& other) noexcept;
   HostSession& operator=(HostSession&& other) noexcept;
-  ~HostSession(); // ends ssh
+  ~HostSession(); // ends ssh at once
 
   const control::Facts& facts() const { return m_facts; }
   // How many bytes of this artifact the host has.
@@ -61,6 +61,7 @@ private:
           std::chrono::steady_clock::time_point::max());
   Result<void> write(std::string_view bytes);
   int end(); // waits for ssh: its exit code
+  void abandon();
   std::unexpected<Error> broken();
 
   Host m_host;

@@ -6,6 +6,7 @@
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
 #include "os/disk.hpp"
+#include "os/sandbox.hpp"
 
 #include <pwd.h>
 #include <sys/stat.h>
@@ -62,8 +63,14 @@ Result<void> check_private(const std::string& path) {
   return {};
 }
 
+// The name is a word of the public file and of the secrets document.
 Result<PersonKey> load(const Places& places, const std::string& name) {
   const std::string path = places.key(name);
+  if (name.empty() || name.starts_with('@') || name != cleaned_name(name))
+    return fail(Code::invalid,
+        cat(printable(path, 1024),
+            ": the name of a key has only letters, digits, '.', '_', '-' and one '@': rename the "
+            "two files of it"));
   TRY(check_private(path));
   auto half = TRY_IN(printable(public_path(path), 1024),
       parse_public_file(TRY(read_input(public_path(path), k_max_key_file))));
@@ -132,6 +139,7 @@ Result<void> write_key(Call& call, const PersonKey& key, const crypto::MinisignS
 Result<PersonKey> ensure_key(Call& call, const Places& places) {
   if (auto found = TRY(find_key(places)))
     return std::move(*found);
+  TRY(os::deny_core_and_ptrace());
   const auto secret = crypto::MinisignSecretKey::generate();
   const std::string name = default_key_name();
   const PersonKey key{
@@ -145,6 +153,7 @@ Result<PersonKey> ensure_key(Call& call, const Places& places) {
 }
 
 Result<crypto::MinisignSecretKey> unlock_key(Call& call, const PersonKey& key) {
+  TRY(os::deny_core_and_ptrace());
   TRY(check_private(key.path));
   const SecretBytes text = TRY(read_secret_input(key.path, k_max_key_file));
   const auto open = [&](const SecretBytes& passphrase) {

@@ -41,7 +41,7 @@ Result<PublicHalf> parse_public_file(std::string_view text);
 crypto::AgeIdentity age_identity_of(const crypto::MinisignSecretKey& key);
 
 // The key of this person: that of default_key_name(), else the only one. nullopt: there is none;
-// conflict: several, and none has that name; denied: others may read it.
+// conflict: several, and none has that name; denied: others may read it; invalid: its name.
 Result<std::optional<PersonKey>> find_key(const Places& places);
 // Makes one when there is none, and asks for its passphrase twice.
 Result<PersonKey> ensure_key(Call& call, const Places& places);

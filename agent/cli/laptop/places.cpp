@@ -109,6 +109,17 @@ Result<void> make_private_dir(const std::string& path) {
   return {};
 }
 
+Result<void> make_runtime_dir(const Places& places) {
+  TRY(make_private_dir(places.runtime));
+  struct stat info{};
+  if (::lstat(places.runtime.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) ||
+      info.st_uid != ::geteuid() || (info.st_mode & 077) != 0)
+    return fail(Code::denied,
+        cat(printable(places.runtime, 1024),
+            " is not a directory that only you can enter (0700): remove it"));
+  return {};
+}
+
 Result<std::string> read_own_file(const std::string& path, size_t limit) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file)

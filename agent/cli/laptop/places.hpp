@@ -29,8 +29,10 @@ struct Places {
   std::string agent_socket() const { return runtime + "/agent.sock"; }
 };
 
-// With parents, 0700. denied: a folder on the way is another user's, or others may write into it.
+// With parents, 0700. denied: a folder on the way is another user's.
 Result<void> make_private_dir(const std::string& path);
+// The one for sockets. denied: it is a link, or another one can enter it.
+Result<void> make_runtime_dir(const Places& places);
 // A file of ours, or of root's, that nobody else can write. not_found; denied; too_large.
 Result<std::string> read_own_file(const std::string& path, size_t limit);
 // 0600, whole or not at all, in a folder that is made when it does not exist.

@@ -65,12 +65,12 @@ Result<Fd> pipe_with(const SecretBytes& passphrase) {
   return reads;
 }
 
+} // namespace
+
 std::string last_line(std::string_view text) {
   const auto lines = split(trim(text), '\n');
   return lines.empty() ? "" : printable(trim(lines.back()), 300);
 }
-
-} // namespace
 
 Result<RemoteShell> RemoteShell::create(const std::string& target, const std::string& folder) {
   Host host = TRY(host_from(target));

@@ -14,6 +14,9 @@
 
 namespace chillbox::cli {
 
+// Of what a program said, without control characters.
+std::string last_line(std::string_view text);
+
 class RemoteShell {
 public:
   struct Ran {

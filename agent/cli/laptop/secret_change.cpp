@@ -1,12 +1,15 @@
 #include "cli/laptop/secret_change.hpp"
 
 #include "base/text.hpp"
+#include "cli/core/answers.hpp"
+#include "cli/core/host_setup.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/laptop/secret_sent.hpp"
 #include "cli/laptop/target.hpp"
 #include "cli/pack/site_folder.hpp"
 #include "os/clock.hpp"
+#include "os/sandbox.hpp"
 
 #include <algorithm>
 
@@ -30,13 +33,20 @@ Result<SiteFolder> site_of_project(const Project& project) {
 
 } // namespace
 
-Result<SecretChange> SecretChange::open(Call& call) {
+Result<SecretChange> SecretChange::open(Call& call, Whose whose) {
+  TRY(os::deny_core_and_ptrace());
   Project project = TRY(project_here());
   const std::string site = TRY(project.site());
   const std::string env = environment_name(call.args.text("env"));
   (void)TRY(project.table(env));
   Places places = Places::find();
-  PersonKey key = TRY(ensure_key(call, places));
+  auto found = TRY(find_key(places));
+  if (!found && whose == Whose::reader)
+    return fail(Code::not_found,
+        cat("you have no key in ", places.keys(),
+            " yet, so that there is nothing that you can "
+            "read: chillboxctl secrets set makes one"));
+  PersonKey key = found ? std::move(*found) : TRY(ensure_key(call, places));
   SecretPlace place = secret_place(project, site, env);
   SecretDoc doc = TRY(load_secrets_of(call, places, key, place));
   SecretChange change(
@@ -133,12 +143,8 @@ Result<void> SecretChange::agree_to_key(const SecretName& name) const {
   const auto near = nearest(name.key, keys);
   if (!near || name.key.size() <= k_short)
     return {};
-  const std::string answer =
-      TRY(ask_line(cat("'", name.key, "' is new and close to ", *near, ". Add it? [y/N]"),
-          cat("adding '", name.key, "', which is close to ", *near, ","), "say -y"));
-  return answer == "y" || answer == "Y" || answer == "yes"
-      ? Result<void>{}
-      : fail(Code::usage, "nothing was changed");
+  return must_agree(
+      *m_call, cat("'", name.key, "' is new and close to ", *near, ". Add it?"), false);
 }
 
 bool SecretChange::put(const SecretName& name, SecretString value) {
@@ -161,18 +167,24 @@ bool SecretChange::put_text(const std::string& path, SecretString text) {
 }
 
 void SecretChange::as_it_is(const std::string& what) const {
-  m_call->terminal.print(cat("unchanged: ", what));
+  print_change(*m_call, "secrets-change", m_place.site, false, cat("unchanged: ", what));
 }
 
 Result<void> SecretChange::finish(const std::string& what) {
   std::erase_if(m_doc.files, [](const auto& file) { return file.second.keys.empty(); });
-  TRY(save_secrets_of(*m_call, m_key, m_place, m_doc));
-  m_call->terminal.print(what);
-  if (m_call->args.has("stage")) {
+  const bool stage = m_call->args.has("stage");
+  if (m_doc.files.empty() && !stage)
+    return fail(Code::conflict,
+        cat("no secret of ", m_place.site,
+            " would be left, and a host takes no empty set: nothing was changed. With --stage they "
+            "are removed from the project only, and the hosts keep what they have"));
+  TRY(save_secrets_of(*m_call, m_places, m_key, m_place, m_doc));
+  print_change(*m_call, "secrets-change", m_place.site, true, what);
+  if (stage) {
     m_call->terminal.print_status("not sent yet: chillboxctl secrets push");
     return {};
   }
-  const auto sent = push();
+  const auto sent = send_secrets(*m_call, m_places, m_key, m_project, m_place, m_doc);
   if (!sent)
     m_call->terminal.print_status(
         cat("saved in ", m_place.path, ", and not sent: chillboxctl secrets push"));
@@ -180,6 +192,12 @@ Result<void> SecretChange::finish(const std::string& what) {
 }
 
 Result<void> SecretChange::push() {
+  const auto readers = TRY(read_people(m_place));
+  if (!m_doc.files.empty() && !readers.empty() && !is_encrypted_to(m_doc, readers)) {
+    TRY(save_secrets_of(*m_call, m_places, m_key, m_place, m_doc));
+    m_call->terminal.print_status(
+        cat("encrypted again to the people in ", printable(m_place.people_path, 1024)));
+  }
   return send_secrets(*m_call, m_places, m_key, m_project, m_place, m_doc);
 }
 
@@ -196,7 +214,14 @@ Result<void> SecretChange::print_differences() {
     if (!there)
       m_call->terminal.print_status(cat(host, ": this machine has sent it no secrets of ",
           m_place.site, " yet: chillboxctl secrets push"));
-    else if (rows.empty())
+    if (m_call->terminal.json()) {
+      SecretDiff answer{.host = host, .sent = there.has_value(), .differs = {}};
+      for (const auto& [name, how] : rows)
+        answer.differs.push_back(cat(how, " ", name));
+      m_call->terminal.print(answer_text("secrets-diff", answer));
+      continue;
+    }
+    if (there && rows.empty())
       m_call->terminal.print(cat(host, ": as it is here"));
     for (const auto& [name, how] : rows)
       m_call->terminal.print(cat(host, ": ", how, " ", name));

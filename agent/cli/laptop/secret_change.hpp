@@ -17,8 +17,10 @@ struct SecretName {
 
 class SecretChange {
 public:
-  // Of the project that this is run in. usage: there is none, or it has several sites.
-  static Result<SecretChange> open(Call& call);
+  // Of the project that this is run in. usage: there is none, or it has several sites; not_found: a
+  // reader has no key, which is made only for a change.
+  enum class Whose { writer, reader };
+  static Result<SecretChange> open(Call& call, Whose whose = Whose::writer);
 
   SecretDoc& doc() { return m_doc; }
   const std::string& site() const { return m_place.site; }
@@ -32,9 +34,10 @@ public:
   // True: it is another value than before.
   bool put(const SecretName& name, SecretString value);
   bool put_text(const std::string& path, SecretString text);
-  // Writes, and sends unless --stage. `what` is printed for the person.
+  // Writes, and sends unless --stage. `what` is printed for the person. conflict: nothing would be
+  // left to send.
   Result<void> finish(const std::string& what);
-  // Sends what is there.
+  // Sends what is there; before that it is encrypted again when people.txt has changed.
   Result<void> push();
   // The hosts of the environment, with what differs from what this laptop last sent to each.
   Result<void> print_differences();

@@ -5,6 +5,7 @@
 #include "cli/core/file_input.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
+#include "cli/laptop/secret_sent.hpp"
 #include "cli/laptop/signer.hpp"
 #include "crypto/age.hpp"
 #include "crypto/hash.hpp"
@@ -15,16 +16,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 namespace chillbox::cli {
 namespace {
 
 constexpr std::string_view k_head = "chillbox secrets v1 ";
 constexpr size_t k_max_file = 16 << 20, k_max_people = 64 * 1024, k_salt = 16;
-
-void append(SecretString& out, std::string_view text) {
-  out.append(text.data(), text.size());
-}
 
 void append_base64(SecretString& out, std::string_view value) {
   std::string text = base64(bytes_of(value));
@@ -45,32 +43,32 @@ Result<SecretEntry> entry_of(const std::vector<std::string_view>& words, size_t 
       static_cast<int64_t>(*seconds), std::string(words[at + 1])};
 }
 
-std::string name_of(const std::vector<Reader>& readers, const std::string& recipient) {
-  for (const Reader& reader : readers)
-    if (reader.recipient == recipient && !reader.name.empty())
-      return reader.name;
-  return cat(recipient.substr(0, 12), "..");
+// Anyone may have written the name.
+std::string name_of(const Reader& reader) {
+  const std::string recipient = cat(reader.recipient.substr(0, 12), "..");
+  return reader.name.empty() ? recipient : cat(reader.name, " (", recipient, ")");
 }
 
-// Somebody else may have put a line into people.txt: a person decides who reads from now on.
-Result<void> agree_to_new(Call& call, const std::vector<Reader>& readers, const SecretDoc& doc) {
+// Somebody else may have put a line into people.txt, and removed or replaced the document: a person
+// decides who reads from now on, and only what this laptop remembers of that counts.
+Result<void> agree_to_new(Call& call, const Places& places, const PersonKey& key,
+    const SecretPlace& place, const std::vector<Reader>& readers) {
+  const auto agreed = recall_readers(places, place);
   std::vector<std::string> added;
   for (const Reader& reader : readers)
-    if (std::ranges::find(doc.people, reader.recipient) == doc.people.end())
-      added.push_back(name_of(readers, reader.recipient));
-  if (added.empty() || doc.people.empty())
+    if (reader.recipient != key.half.recipient && !agreed.contains(reader.recipient))
+      added.push_back(name_of(reader));
+  if (added.empty())
     return {};
   const std::string who = printable(join(added, ", "), 500);
   if (call.args.has("yes")) {
     call.terminal.print_status(cat(who, " can read these secrets from now on"));
     return {};
   }
-  const std::string answer =
-      TRY(ask_line(cat(who, " could not read these secrets, and can from now on. Let them? [y/N]"),
-          cat("letting ", who, " read these secrets"), "say -y"));
-  if (answer != "y" && answer != "Y" && answer != "yes")
-    return fail(Code::usage, "nothing was changed");
-  return {};
+  return must_agree(call,
+      cat("nobody has agreed on this machine that ", who,
+          " can read these secrets. Let them from now on?"),
+      false);
 }
 
 } // namespace
@@ -172,8 +170,15 @@ Result<SecretDoc> load_secrets_of(
   return TRY_IN(printable(place.path, 1024), parse_secret_doc(text->text()));
 }
 
-Result<void> save_secrets_of(
-    Call& call, const PersonKey& key, const SecretPlace& place, SecretDoc& doc) {
+bool is_encrypted_to(const SecretDoc& doc, const std::vector<Reader>& readers) {
+  std::set<std::string> wanted;
+  for (const Reader& reader : readers)
+    wanted.insert(reader.recipient);
+  return wanted == std::set<std::string>(doc.people.begin(), doc.people.end());
+}
+
+Result<void> save_secrets_of(Call& call, const Places& places, const PersonKey& key,
+    const SecretPlace& place, SecretDoc& doc) {
   auto readers = TRY(read_people(place));
   if (readers.empty() && key.half.recipient) {
     readers.push_back({*key.half.recipient, key.half.name});
@@ -185,7 +190,7 @@ Result<void> save_secrets_of(
             *key.half.recipient, " # ", key.half.name, "\n"),
         0644, {::geteuid(), ::getegid()}));
   }
-  TRY(agree_to_new(call, readers, doc));
+  TRY(agree_to_new(call, places, key, place, readers));
   doc.people.clear();
   for (const Reader& reader : readers)
     doc.people.push_back(reader.recipient);
@@ -204,7 +209,9 @@ Result<void> save_secrets_of(
   TRY(writer.write(bytes_of(text)));
   TRY(writer.finish());
   TRY(armor.finish());
-  return os::real_disk().write(place.path, file, 0644, {::geteuid(), ::getegid()});
+  TRY(os::real_disk().write(place.path, file, 0644, {::geteuid(), ::getegid()}));
+  (void)remember_readers(places, place, doc.people); // else it is asked again
+  return {};
 }
 
 } // namespace chillbox::cli

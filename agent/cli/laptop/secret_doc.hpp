@@ -62,9 +62,10 @@ Result<std::vector<Reader>> read_people(const SecretPlace& place);
 // An empty document when there is none yet. denied: it is not encrypted to this person.
 Result<SecretDoc> load_secrets_of(
     Call& call, const Places& places, const PersonKey& key, const SecretPlace& place);
-// Encrypts it to the people of today, after a question when someone can read it who could not
-// before. The first one makes people.txt.
-Result<void> save_secrets_of(
-    Call& call, const PersonKey& key, const SecretPlace& place, SecretDoc& doc);
+bool is_encrypted_to(const SecretDoc& doc, const std::vector<Reader>& readers);
+// Encrypts it to the people of today, after a question when someone is among them to whom nobody
+// has agreed on this machine. The first one makes people.txt.
+Result<void> save_secrets_of(Call& call, const Places& places, const PersonKey& key,
+    const SecretPlace& place, SecretDoc& doc);
 
 } // namespace chillbox::cli

@@ -24,7 +24,7 @@ namespace {
 
 constexpr size_t k_max_text = 1 << 20;
 
-// Goes with everything in it, overwritten first.
+// Goes with everything in it.
 class MemoryFolder {
 public:
   static Result<MemoryFolder> create() {
@@ -52,7 +52,9 @@ private:
   std::string m_path;
 };
 
-std::string editor() {
+Result<std::string> editor() {
+  if (std::string given = TRY(load_user_config(Places::find())).editor; !given.empty())
+    return given;
   for (const char* name : {"VISUAL", "EDITOR"})
     if (std::string given = environment(name); !given.empty())
       return given;
@@ -61,7 +63,7 @@ std::string editor() {
 
 // Through sh, as git does: "code --wait" are two words.
 Result<void> run_editor(const std::string& file) {
-  const std::string program = editor();
+  const std::string program = TRY(editor());
   const SignalsForChild guard;
   const pid_t child = ::fork();
   if (child < 0)

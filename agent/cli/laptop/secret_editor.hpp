@@ -9,7 +9,8 @@
 
 namespace chillbox::cli {
 
-// VISUAL, EDITOR or vi. usage: no terminal, or no tmpfs of this user; failure: the editor failed.
+// That of config.toml, VISUAL, EDITOR or vi. usage: no terminal, or no tmpfs of this user; failure:
+// the editor failed.
 Result<SecretString> edit_secret(const std::string& name, const SecretString& text);
 
 } // namespace chillbox::cli

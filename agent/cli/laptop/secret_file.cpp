@@ -11,16 +11,16 @@
 #include <cctype>
 
 namespace chillbox::cli {
+void append(SecretString& out, std::string_view text) {
+  out.append(text.data(), text.size());
+}
+
 namespace {
 
 constexpr size_t k_max_text = 1 << 20;
 constexpr std::array<std::pair<SecretFormat, std::string_view>, 4> k_names{
     {{SecretFormat::dotenv, "dotenv"}, {SecretFormat::json, "json"}, {SecretFormat::cfg, "cfg"},
         {SecretFormat::text, "text"}}};
-
-void append(SecretString& out, std::string_view text) {
-  out.append(text.data(), text.size());
-}
 
 // Within double quotes; JSON and Python read \uNNNN, dotenv needs none of the rare ones.
 void append_quoted(SecretString& out, SecretFormat format, std::string_view value) {

@@ -13,6 +13,8 @@ namespace chillbox::cli {
 
 enum class SecretFormat { dotenv, json, cfg, text };
 
+void append(SecretString& out, std::string_view text);
+
 using SecretValues = std::map<std::string, SecretString>;
 
 // By its name: .env (or env), .json, .cfg and .py (Flask's); anything else is text.

@@ -1,5 +1,7 @@
 #include "artifact/pack.hpp"
 #include "base/text.hpp"
+#include "cli/core/host_setup.hpp"
+#include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/laptop/host_session.hpp"
 #include "cli/laptop/secret_change.hpp"
@@ -54,6 +56,12 @@ Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& 
   const SiteName site = TRY(SiteName::parse(place.site));
   auto session = TRY(HostSession::open(target.host, place.site));
   const auto& facts = session.facts();
+  if (has_another_key(target, facts.recipient))
+    TRY(must_agree(call,
+        cat(target.host.name,
+            " has another host key than the one that is remembered of it: it was set up again or "
+            "recovered, or it is another machine. Send it the secrets?"),
+        false));
   const Packed packed = TRY(Packed::make(places, place, doc, facts.recipient));
   const uint64_t newest = facts.site ? facts.site->secrets_serial : 0;
   const auto minutes = static_cast<uint64_t>(os::real_clock().wall()) / 60;
@@ -73,9 +81,13 @@ Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& 
     return fail_errno(cat("open ", packed.path()), errno);
   const uint64_t from = TRY(session.announce(order));
   TRY(session.send(file.get(), from, packed.what().size, [](uint64_t) {}));
-  return session.follow({.begins = [](const std::string&) {},
-      .event = [](const control::JobEvent&) {},
-      .tick = [] {}});
+  auto job = session.follow({});
+  if (job && !job->code && target.record && target.record->recipient != facts.recipient) {
+    HostRecord record = *target.record;
+    record.recipient = facts.recipient;
+    (void)save_host(places, record); // else it is asked again
+  }
+  return job;
 }
 
 } // namespace
@@ -94,8 +106,9 @@ Result<void> send_secrets(Call& call, const Places& places, const PersonKey& key
     if (job.code)
       return fail(*job.code, cat(target.host.name, ": ", job.message));
     TRY(remember_sent(places, target.host.name, place, digests_of(doc)));
-    call.terminal.print(cat(target.host.name, ": ",
-        job.message.empty() ? cat("the secrets of ", place.site, " are in use") : job.message));
+    print_change(call, "secrets-push", target.host.name, true,
+        cat(target.host.name, ": ",
+            job.message.empty() ? cat("the secrets of ", place.site, " are in use") : job.message));
   }
   return {};
 }

@@ -8,10 +8,12 @@ namespace {
 
 constexpr size_t k_max_file = 1 << 20;
 
+std::string path_of(const Places& places, std::string_view folder, const std::string& name) {
+  return cat(places.state, folder, crypto::sha256_of(bytes_of(name)).str().substr(0, 32));
+}
 // Whatever is in the names: a host's may be USER@HOST.
 std::string path_of(const Places& places, const std::string& host, const SecretPlace& place) {
-  const std::string name = cat(host, "\n", place.path);
-  return cat(places.state, "/secrets/", crypto::sha256_of(bytes_of(name)).str().substr(0, 32));
+  return path_of(places, "/secrets/", cat(host, "\n", place.path));
 }
 
 } // namespace
@@ -41,6 +43,20 @@ std::optional<SecretDigests> recall_sent(
   for (const auto line : split(*text, '\n'))
     if (const auto space = line.find(' '); space != std::string_view::npos)
       out[std::string(line.substr(space + 1))] = std::string(line.substr(0, space));
+  return out;
+}
+
+Result<void> remember_readers(
+    const Places& places, const SecretPlace& place, const std::vector<std::string>& recipients) {
+  return write_own_file(path_of(places, "/readers/", place.path), join(recipients, "\n"));
+}
+
+std::set<std::string> recall_readers(const Places& places, const SecretPlace& place) {
+  const auto text = read_own_file(path_of(places, "/readers/", place.path), k_max_file);
+  std::set<std::string> out;
+  if (text)
+    for (const auto line : split(*text, '\n'))
+      out.emplace(line);
   return out;
 }
 

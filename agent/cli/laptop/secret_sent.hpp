@@ -1,5 +1,6 @@
 // What of a project's secrets this laptop last sent to a host: the digests, which say nothing to
-// someone who does not have the document's salt. Losing it costs a comparison.
+// someone who does not have the document's salt; and the people to whom it last encrypted them.
+// Losing it costs a comparison, and a question.
 #pragma once
 
 #include "base/error.hpp"
@@ -8,6 +9,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,10 @@ Result<void> remember_sent(const Places& places, const std::string& host, const 
 // nullopt: this laptop sent none there.
 std::optional<SecretDigests> recall_sent(
     const Places& places, const std::string& host, const SecretPlace& place);
+
+Result<void> remember_readers(
+    const Places& places, const SecretPlace& place, const std::vector<std::string>& recipients);
+std::set<std::string> recall_readers(const Places& places, const SecretPlace& place);
 
 struct SecretDifference {
   std::string name;

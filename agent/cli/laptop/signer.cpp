@@ -6,7 +6,6 @@
 #include "cli/core/terminal.hpp"
 #include "cli/laptop/agent.hpp"
 #include "control/control.hpp"
-#include "os/sandbox.hpp"
 #include "os/socket.hpp"
 
 #include <nlohmann/json.hpp>
@@ -52,14 +51,13 @@ std::string id_of(const PersonKey& key) {
 
 // Whether the one who asked can do without: no agent, one with another key, one that just ended.
 bool is_absent(const Error& error) {
-  return error.code == Code::not_found || error.code == Code::sealed ||
+  return error.code == Code::conflict || error.code == Code::sealed ||
       error.code == Code::unreachable || error.code == Code::timed_out;
 }
 
 // The key, by its passphrase; an agent has it from then on.
 Result<crypto::MinisignSecretKey> key_by_passphrase(
     Call& call, const Places& places, const PersonKey& key) {
-  TRY(os::deny_core_and_ptrace());
   auto secret = TRY(unlock_key(call, key));
   (void)lock_agent(places); // one with another key
   if (const auto started = start_agent(places, secret, key.half.name); !started)
@@ -145,7 +143,6 @@ Result<SecretBytes> open_age_file(
   const Bytes plain = TRY(crypto::unarmor(file));
   const auto header = TRY(crypto::parse_age_header(plain));
   auto file_key = file_key_by_agent(places, key, ByteView(plain).first(header.size));
-  // not_found is also its answer to a file that is not for this person: then the key says so too.
   if (!file_key && is_absent(file_key.error()))
     file_key = age_identity_of(TRY(key_by_passphrase(call, places, key))).file_key(header);
   if (!file_key)

@@ -70,6 +70,11 @@ Result<Target> target_named(const Places& places, const std::string& text) {
   return Target{std::move(host), std::nullopt};
 }
 
+bool has_another_key(const Target& target, const std::string& recipient) {
+  return target.record && !target.record->recipient.empty() &&
+      target.record->recipient != recipient;
+}
+
 Result<std::vector<Target>> find_targets(
     const Places& places, const TargetQuestion& question, const Environment& env) {
   Names names = TRY(said(places, question, env));

@@ -24,6 +24,9 @@ struct Target {
 // A record's name, or what ssh takes. usage: neither can be.
 Result<Target> target_named(const Places& places, const std::string& text);
 
+// Whether the host names another key than the one that is remembered of it.
+bool has_another_key(const Target& target, const std::string& recipient);
+
 struct TargetQuestion {
   std::vector<std::string> flag = {};         // the values of -H
   std::string env_name = {};                  // -e; "": CHILLBOX_ENV

@@ -12,6 +12,7 @@
 #include "cli/http/url.hpp"
 #include "cli/laptop/ci_deploy.hpp"
 #include "cli/laptop/deploy_project.hpp"
+#include "cli/laptop/deploy_roll.hpp"
 #include "cli/laptop/deploy_stream.hpp"
 
 #include "base/encoding.hpp"
@@ -184,43 +185,17 @@ Result<void> deploy_to(
   return {};
 }
 
-// Deploys to one host after the other and waits for each. After a host that fails the remaining
-// ones are left as they are, unless --keep-going was given.
 Result<void> roll(Call& call, const std::vector<Target>& targets,
     const std::vector<SecretBytes>& keys, const ArtifactFile& file) {
-  std::vector<std::string> failed, untried;
-  std::vector<int> codes;
-  Error last;
-  for (size_t i = 0; i < targets.size(); ++i) {
-    if (!failed.empty() && !call.args.has("keep-going")) {
-      untried.push_back(targets[i].name);
-      continue;
-    }
-    call.terminal.print_status(
-        call.terminal.err(Style::bold, cat("== ", printable(targets[i].name))));
-    const auto done = deploy_to(call, targets[i], keys[i], file, true);
-    codes.push_back(done ? 0 : exit_code(done.error().code));
-    if (done)
-      continue;
-    last = done.error();
-    failed.push_back(targets[i].name);
-    call.terminal.print_error(cat(call.terminal.err(Style::bad, "chillboxctl:"), " ",
-        printable(targets[i].name), ": ", printable(last.message, 2000)));
-    if (call.terminal.json())
-      call.terminal.print(answer_text("deploy",
-          Deployed{.host = targets[i].name,
-              .site = file.statement.site.str(),
-              .version = file.statement.version,
-              .code = last.code,
-              .message = last.message}));
-  }
-  if (failed.empty())
-    return {};
-  const bool alike = untried.empty() && joined_exit(codes) == codes.front();
-  return fail(alike ? last.code : Code::partial,
-      cat(codes.size() - failed.size(), " of ", targets.size(),
-          " hosts took it; failed: ", printable(join(failed, ", "), 1000),
-          untried.empty() ? "" : cat("; not tried: ", printable(join(untried, ", "), 1000))));
+  std::vector<RollPart> parts;
+  for (size_t i = 0; i < targets.size(); ++i)
+    parts.push_back({targets[i].name, [&, i] {
+                       call.terminal.print_status(
+                           call.terminal.err(Style::bold, cat("== ", printable(targets[i].name))));
+                       return deploy_to(call, targets[i], keys[i], file, true);
+                     }});
+  return roll_deploy(
+      call, parts, Deployed{.site = file.statement.site.str(), .version = file.statement.version});
 }
 
 // Without TLS the webhook key and the artifact are still safe, but a job's capability and its

@@ -28,7 +28,7 @@ struct Seen {
 Result<std::vector<Seen>> look_at(const std::vector<HostRecord>& records) {
   std::vector<Host> hosts;
   for (const HostRecord& record : records) {
-    hosts.push_back(TRY(host_of(record)));
+    hosts.push_back(TRY(host_of(record))); // of those that could be read
     hosts.back().ssh.insert(hosts.back().ssh.end(), {"-o", "ConnectTimeout=5"});
   }
   ParallelSsh command{{"status", "--json"}};

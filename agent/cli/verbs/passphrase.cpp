@@ -34,20 +34,11 @@ Result<void> change_key(Call& call) {
   const auto key = TRY(find_key(Places::find()));
   if (!key)
     return fail(Code::not_found,
-        cat("you have no key in ", Places::find().keys(),
-            " yet: chillboxctl setup or join makes it"));
+        cat("you have no key in ", Places::find().keys(), " yet: chillboxctl setup makes it"));
   const auto secret = TRY(unlock_key(call, *key));
   TRY(write_key(call, *key, secret));
   print_done(call, key->half.name, "changed: the passphrase of your key, which is the same key");
   return {};
-}
-
-// "-> scrypt SALT N"
-Result<int> work_factor_of(ByteView file) {
-  const auto header = TRY(crypto::parse_age_header(file));
-  if (header.stanzas.size() != 1 || header.stanzas[0].args.size() != 3)
-    return fail(Code::invalid, "is not encrypted with a passphrase");
-  return static_cast<int>(parse_u64(header.stanzas[0].args[2]).value_or(0));
 }
 
 // The file is replaced as a whole: with a power cut at any moment the host has the old passphrase
@@ -57,7 +48,7 @@ Result<void> change_host(Call& call) {
   os::Disk& disk = os::real_disk();
   const std::string path = call.paths.identity();
   const std::string file = TRY(disk.read(path, k_max_identity));
-  const int factor = TRY_IN(path, work_factor_of(bytes_of(file)));
+  const int factor = work_factor_of(bytes_of(file));
   const auto identity = TRY(with_passphrase<SecretBytes>(
       call.args, "passphrase of this host", [&](const SecretBytes& passphrase) {
         return crypto::decrypt_with_passphrase(bytes_of(file), passphrase, k_most_work_factor);

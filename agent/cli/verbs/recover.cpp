@@ -30,19 +30,10 @@ constexpr std::array k_words_options{
 };
 
 constexpr size_t k_max_identity = 64 * 1024;
-constexpr int k_most_work_factor = 22, k_least_work_factor = 10;
+constexpr int k_most_work_factor = 22;
 
 std::string recovery_file(const os::Paths& paths) {
   return cat(paths.state(), "/identity.recovery.age");
-}
-
-int factor_of(ByteView identity) {
-  const auto header = crypto::parse_age_header(identity);
-  const bool scrypt = header && header->stanzas.size() == 1 && header->stanzas[0].args.size() == 3;
-  const auto factor = scrypt ? parse_u64(header->stanzas[0].args[2]).value_or(0) : 0;
-  return factor >= k_least_work_factor && factor <= k_most_work_factor
-      ? static_cast<int>(factor)
-      : crypto::k_default_scrypt_cap;
 }
 
 // The one that other hosts' artifacts are encrypted to must stay the same.
@@ -108,7 +99,7 @@ Result<void> run_words(Call& call) {
   TRY(print_words(call, words));
   TRY(disk.write(recovery_file(call.paths), out, 0600, os::root_owner(call.paths)));
   call.terminal.print_status(
-      "who has this paper and the disk can read the host's secrets: keep it where you keep a key; "
+      "anyone with this paper and the disk can read the host's secrets: keep it where you keep a key; "
       "words that were made before are useless now");
   return {};
 }
@@ -136,7 +127,7 @@ Result<void> run_recover(Call& call) {
   const auto identity = TRY(opened_by_words(file, words.text()));
   TRY(check_recipient(call, identity));
   const auto old = disk.read(call.paths.identity(), k_max_identity);
-  const int factor = old ? factor_of(bytes_of(*old)) : crypto::k_default_scrypt_cap;
+  const int factor = old ? work_factor_of(bytes_of(*old)) : crypto::k_default_scrypt_cap;
   const SecretBytes next =
       TRY(ask_passphrase(call.args, "new passphrase of this host", Ask::twice));
   const Bytes encrypted = TRY(crypto::encrypt_with_passphrase(identity.view(), next, factor));

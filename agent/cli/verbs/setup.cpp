@@ -7,16 +7,14 @@
 #include "cli/core/prompt.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/laptop/host_look.hpp"
-#include "cli/laptop/host_packages.hpp"
-#include "cli/laptop/host_record.hpp"
 #include "cli/laptop/key_store.hpp"
 #include "cli/laptop/places.hpp"
 #include "cli/laptop/remote_shell.hpp"
+#include "cli/laptop/setup_plan.hpp"
+#include "control/json.hpp"
 
 #include "base/json.hpp"
 #include "base/text.hpp"
-#include "config/site.hpp"
 #include "crypto/minisign.hpp"
 #include "os/clock.hpp"
 
@@ -47,46 +45,43 @@ constexpr std::array k_options{
 constexpr size_t k_max_key_file = 8 * 1024;
 constexpr size_t k_max_answer = 1 << 20;
 
-struct Plan {
-  HostPackages packages;
-  bool install = false, new_identity = false, upgrade = false;
-  std::vector<std::string> missing; // packages of the distribution
-  std::string server_name = "-";    // "-": stays as it is
-  std::vector<std::string> words;   // what will be done, for people
-};
-
 class Setup {
 public:
   Setup(Call& call, RemoteShell& shell, HostRecord record)
       : m_call(call), m_shell(shell), m_record(std::move(record)) {}
 
   Result<void> look();
-  Result<Plan> plan();
-  Result<bool> agreed(const Plan& plan);
-  Result<void> carry_out(const Plan& plan);
+  Result<SetupPlan> plan();
+  Result<bool> agreed(const SetupPlan& plan);
+  Result<void> carry_out(const SetupPlan& plan);
   Result<void> remember();
   Result<void> finish();
 
 private:
   Result<RemoteShell::Ran> ctl(std::vector<std::string> words, const SecretBytes* secret = nullptr);
   void say(std::string_view what, std::string_view text) const;
-  Result<void> choose_key();
-  Result<void> install(const Plan& plan);
+  Result<SetupKey> choose_key() const;
+  Result<void> wait_after_wrong(const RemoteShell::Ran& ran);
+  Result<void> install(const SetupPlan& plan);
   Result<void> trust();
   Result<void> unlock(const std::optional<SecretBytes>& known);
-  std::string_view trusted_as() const;
 
   Call& m_call;
   RemoteShell& m_shell;
   HostRecord m_record;
   HostLook m_look;
-  std::string m_key, m_key_name; // the line of the public half
+  SetupKey m_key;
   std::vector<std::string> m_done;
 };
 
-std::string last_line(std::string_view text) {
-  const auto lines = split(trim(text), '\n');
-  return lines.empty() ? "" : printable(trim(lines.back()), 300);
+// The last line that is an object: a shell there may greet before it.
+std::optional<Json> object_in(std::string_view text) {
+  auto lines = split(trim(text), '\n');
+  std::ranges::reverse(lines);
+  for (const auto line : lines)
+    if (auto json = parse_json(line, k_max_answer); json && json->is_object())
+      return std::move(*json);
+  return std::nullopt;
 }
 
 std::unexpected<Error> step_failed(std::string_view step, const RemoteShell::Ran& ran) {
@@ -127,77 +122,43 @@ Result<void> Setup::look() {
 }
 
 // The key of --trust, or the person's own. One that does not exist yet is made only after the yes.
-Result<void> Setup::choose_key() {
-  if (!m_key.empty())
-    return {};
-  const Places places = Places::find();
+Result<SetupKey> Setup::choose_key() const {
   if (const std::string file = m_call.args.text("trust"); !file.empty()) {
     const std::string text = TRY(read_input(file, k_max_key_file));
-    m_key = TRY_IN(printable(file, 1024), crypto::MinisignPublicKey::parse(text)).to_line();
-    m_key_name = std::filesystem::path(file).stem();
-  } else if (const auto found = TRY(find_key(places)); found) {
-    m_key = found->half.key.to_line();
-    m_key_name = std::filesystem::path(found->path).stem();
+    const auto key = TRY_IN(printable(file, 1024), crypto::MinisignPublicKey::parse(text));
+    return SetupKey{key.to_line(), std::filesystem::path(file).stem()};
   }
-  return {};
+  const Places places = Places::find();
+  if (const auto found = TRY(find_key(places)); found)
+    return SetupKey{found->half.key.to_line(), std::filesystem::path(found->path).stem()};
+  if (m_call.args.has("passphrase-fd"))
+    return fail(Code::usage,
+        cat("you have no key yet, and --passphrase-fd is for the passphrase of the host: make your "
+            "key first (chillboxctl keygen -o ",
+            places.keys(), "/", default_key_name(), "), or give --trust KEY.pub"));
+  return SetupKey{};
 }
 
-std::string_view Setup::trusted_as() const {
-  for (const auto& [key, name] : m_look.trusted)
-    if (key == m_key && !m_key.empty())
-      return name;
-  return "";
-}
-
-Result<Plan> Setup::plan() {
+Result<SetupPlan> Setup::plan() {
   TRY(can_be_host(m_look, m_record.ssh, os::real_clock().wall()));
-  TRY(choose_key());
-  Plan plan;
+  m_key = TRY(choose_key());
   const auto given = m_call.args.list("package");
-  const std::string there = m_look.get("chillbox");
-  if (there.empty() || !given.empty()) {
-    std::error_code ignored;
-    plan.packages = TRY(find_packages(given, m_look, Places::find().cache,
-        std::filesystem::read_symlink("/proc/self/exe", ignored).string()));
-    plan.install = there.empty() || plan.packages.version != there;
-    plan.upgrade = plan.install && !there.empty();
-  }
-  for (const std::string name : {"nginx", "python3"})
-    if (!m_look.has(name == "nginx" ? "nginx" : "python"))
-      plan.missing.push_back(name);
-  std::vector<std::string> names = plan.missing;
-  if (plan.install)
-    names.insert(names.begin(),
-        cat("chillbox", plan.packages.version.empty() ? "" : " ", plan.packages.version,
-            there.empty() ? "" : cat(" in place of ", there)));
-  if (!names.empty())
-    plan.words.push_back(cat("install ", join(names, ", ")));
-  plan.new_identity = !m_look.has("identity");
-  if (plan.new_identity)
-    plan.words.emplace_back(
-        "write /etc/chillbox and make the host key, with a passphrase that you choose");
-  const std::string named = m_look.get("server_name"), wanted = m_record.server_name;
-  if (!wanted.empty() && (named.empty() || named == "_")) {
-    plan.server_name = wanted;
-    plan.words.push_back(cat("name it ", wanted));
-  }
-  if (trusted_as().empty())
-    plan.words.push_back(m_key.empty()
-            ? cat("make your key '", default_key_name(), "' here and trust it there")
-            : cat("trust the key '", m_key_name, "'"));
-  if (!m_look.has("daemon"))
-    plan.words.emplace_back("start NGINX and chillboxd, now and at each boot");
-  if (m_look.get("daemon") != "unlocked")
-    plan.words.emplace_back("unlock it");
-  return plan;
+  std::error_code ignored;
+  auto packages = find_packages(given, m_look, Places::find().cache,
+      std::filesystem::read_symlink("/proc/self/exe", ignored).string());
+  const bool needed = !given.empty() || !m_look.has("chillbox");
+  if (!packages && (needed || packages.error().code != Code::not_found))
+    return std::unexpected(packages.error());
+  return plan_setup(m_look, m_record, packages ? std::optional(std::move(*packages)) : std::nullopt,
+      !given.empty(), m_key);
 }
 
-Result<bool> Setup::agreed(const Plan& plan) {
+Result<bool> Setup::agreed(const SetupPlan& plan) {
   say(m_record.name, text_of(m_look));
   if (plan.words.empty()) {
     say("as it is",
         cat("chillbox ", m_look.get("chillbox"), ", unlocked; it trusts your key as '",
-            trusted_as(), "'"));
+            trusted_as(m_look, m_key), "'"));
     return true;
   }
   for (size_t i = 0; i < plan.words.size(); ++i)
@@ -205,24 +166,26 @@ Result<bool> Setup::agreed(const Plan& plan) {
   say("", "sshd, firewall and other services are left alone");
   if (m_call.args.has("dry-run")) {
     say("dry run", "nothing was changed");
+    if (m_call.terminal.json())
+      m_call.terminal.print(answer_text("setup",
+          SetUp{.host = m_record.name,
+              .ssh = m_record.ssh,
+              .recipient = m_look.get("recipient"),
+              .done = {},
+              .will = plan.words,
+              .ok = std::nullopt}));
     return false;
   }
-  if (m_call.args.has("yes"))
-    return true;
-  const std::string answer = TRY(
-      ask_line("Continue? [Y/n]", "asking before a machine is changed", "use --yes, or --dry-run"));
-  const std::string_view word = trim(answer);
-  if (word.empty() || word == "y" || word == "Y" || word == "yes")
-    return true;
-  return fail(Code::failure, "nothing was changed");
+  TRY(must_agree(m_call, "Continue?", true));
+  return true;
 }
 
 // All files go into one folder of root's, from which a hook installs them.
-Result<void> Setup::install(const Plan& plan) {
+Result<void> Setup::install(const SetupPlan& plan) {
   const auto made =
       TRY(m_shell.command({"sh", "-c", "mktemp -d \"$HOME/.chillbox-setup.XXXXXX\""}));
-  const std::string folder(trim(made.out));
-  if (made.code != 0 || folder.empty())
+  const std::string folder = last_line(made.out);
+  if (made.code != 0 || !folder.starts_with('/') || folder.find("/.chillbox-setup.") == folder.npos)
     return step_failed("install", made);
   std::vector<std::string> words{folder};
   words.insert(words.end(), plan.missing.begin(), plan.missing.end());
@@ -247,18 +210,29 @@ Result<void> Setup::install(const Plan& plan) {
 }
 
 Result<void> Setup::trust() {
-  if (!trusted_as().empty())
+  if (!trusted_as(m_look, m_key).empty())
     return {};
-  std::string name = m_key_name;
+  std::string name = m_key.name;
   std::ranges::replace_if(
       name,
       [](char c) { return !std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_'; },
       '-');
-  const auto ran = TRY(ctl({"trust", "add", "-q", "--name", name, "--", m_key}));
+  const auto ran = TRY(ctl({"trust", "add", "-q", "--name", name, "--", m_key.line}));
   if (ran.code != 0)
     return step_failed("trust", ran);
   say("trust", cat("signatures of ", name, " are accepted"));
   m_done.push_back(cat("trust ", name));
+  return {};
+}
+
+// The host takes the next one only after a while.
+Result<void> Setup::wait_after_wrong(const RemoteShell::Ran& ran) {
+  m_call.terminal.print_error(last_line(ran.err));
+  const auto status = object_in(TRY(ctl({"status", "--json"})).out);
+  const auto host = status && status->contains("host") ? (*status)["host"] : Json();
+  constexpr uint64_t k_longest = 3'600;
+  const uint64_t seconds = host.is_object() ? control::u64_or(host, "unlock_wait_s", 1) : 1;
+  os::real_clock().sleep(std::chrono::seconds(std::clamp<uint64_t>(seconds, 1, k_longest)));
   return {};
 }
 
@@ -267,28 +241,26 @@ Result<void> Setup::unlock(const std::optional<SecretBytes>& known) {
   const auto state = TRY(ctl({"ping"}));
   if (std::string_view(trim(state.out)).ends_with(", unlocked"))
     return {};
-  for (int left = known ? 1 : 3;; --left) {
+  for (int left = known || m_call.args.has("passphrase-fd") ? 1 : 3;; --left) {
     std::optional<SecretBytes> typed;
     if (!known)
       typed = TRY(ask_passphrase(m_call.args, cat("passphrase of ", m_record.name), Ask::once));
     const auto ran = TRY(ctl({"unlock", "--passphrase-fd", "0"}, known ? &*known : &*typed));
     if (ran.code == 0)
       break;
-    if (left == 1 || m_call.args.has("passphrase-fd"))
+    if (left == 1 || ran.code != exit_code(Code::denied))
       return step_failed("unlock", ran);
-    m_call.terminal.print_error(last_line(ran.err));
-    os::real_clock().sleep(os::Millis(1'100)); // the host asks for it after a wrong one
+    TRY(wait_after_wrong(ran));
   }
   say("unlock", "ok");
   m_done.emplace_back("unlock");
   return {};
 }
 
-Result<void> Setup::carry_out(const Plan& plan) {
-  if (m_key.empty()) {
+Result<void> Setup::carry_out(const SetupPlan& plan) {
+  if (m_key.line.empty()) {
     const PersonKey key = TRY(ensure_key(m_call, Places::find()));
-    m_key = key.half.key.to_line();
-    m_key_name = std::filesystem::path(key.path).stem();
+    m_key = {key.half.key.to_line(), std::filesystem::path(key.path).stem()};
   }
   std::optional<SecretBytes> passphrase;
   if (plan.new_identity)
@@ -321,17 +293,7 @@ Result<void> Setup::carry_out(const Plan& plan) {
 
 Result<void> Setup::remember() {
   TRY(look()); // as it is now
-  m_record.recipient = m_look.get("recipient");
-  const std::string name = m_look.get("server_name");
-  m_record.server_name = name == "_" ? "" : name;
-  if (m_record.url.empty() && !m_record.server_name.empty())
-    m_record.url = cat("https://", m_record.server_name);
-  m_record.python = m_look.get("python");
-  m_record.os = cat(m_look.get("os_name"), " ", m_look.get("os_version"));
-  m_record.libc = m_look.get("libc");
-  m_record.arch = m_look.get("arch");
-  m_record.version = m_look.get("chillbox");
-  m_record.role = "admin";
+  take_look(m_record, m_look);
   m_record.seen_ms = os::real_clock().wall() * 1000;
   return save_host(Places::find(), m_record);
 }
@@ -340,18 +302,19 @@ Result<void> Setup::remember() {
 Result<void> Setup::finish() {
   const auto ran =
       TRY(ctl({"doctor", "--json", "--clock", std::to_string(os::real_clock().wall())}));
-  const auto answer = parse_json(ran.out, k_max_answer);
-  if (!answer || !answer->is_object() || !answer->contains("checks"))
+  const auto answer = object_in(ran.out);
+  if (!answer || !answer->contains("checks") || !(*answer)["checks"].is_array())
     return step_failed("doctor", ran);
   size_t ok = 0, warn = 0, failed = 0;
   for (const auto& check : (*answer)["checks"]) {
-    const std::string health = check.value("health", "");
+    const auto word = [&check](std::string_view name) {
+      return check.is_object() ? control::string_or(check, name, "") : std::string();
+    };
+    const std::string health = word("health");
     ++(health == "ok" ? ok : health == "warn" ? warn : failed);
     if (health != "ok")
-      say(health,
-          printable(cat(check.value("what", ""), ": ", check.value("text", ""), " -> ",
-                        check.value("todo", "")),
-              400));
+      say(printable(health, 20),
+          printable(cat(word("what"), ": ", word("text"), " -> ", word("todo")), 400));
   }
   if (m_call.terminal.json())
     m_call.terminal.print(answer_text("setup",
@@ -359,6 +322,7 @@ Result<void> Setup::finish() {
             .ssh = m_record.ssh,
             .recipient = m_record.recipient,
             .done = m_done,
+            .will = std::nullopt,
             .ok = failed == 0}));
   const std::string sum = cat(ok, " ok, ", warn, warn == 1 ? " warning" : " warnings");
   if (failed > 0)
@@ -373,43 +337,15 @@ Result<void> Setup::finish() {
   return {};
 }
 
-// What is known of the host before anything is asked of it.
-Result<HostRecord> record_of(Call& call, const Places& places) {
-  const std::string target = ssh_destination(call.args.text("HOST"));
-  const std::string address = address_of(target);
-  const bool is_name = config::is_host_name(address) && address.find('.') != std::string::npos &&
-      address.find_first_not_of("0123456789.") != std::string::npos;
-  std::string name =
-      call.args.text("name", is_name ? address.substr(0, address.find('.')) : address);
-  std::ranges::replace(name, ':', '-');
-  HostRecord record;
-  if (auto known = load_host(places, name)) {
-    record = std::move(*known);
-    if (record.ssh != target)
-      return fail(Code::conflict,
-          cat("'", name, "' is ", record.ssh,
-              " already: choose another --name, or chillboxctl hosts remove ", name,
-              ". Nothing was changed"));
-  } else if (known.error().code != Code::not_found) {
-    return std::unexpected(known.error());
-  }
-  record.name = name;
-  record.ssh = target;
-  record.server_name = call.args.text("server-name", is_name ? address : "");
-  if (!record.server_name.empty() && !config::is_host_name(record.server_name))
-    return fail(Code::usage,
-        cat("--server-name '", printable(record.server_name, 80), "' is not a host name"));
-  return record;
-}
-
 Result<void> run(Call& call) {
   const Places places = Places::find();
-  HostRecord record = TRY(record_of(call, places));
-  TRY(make_private_dir(places.runtime));
+  HostRecord record = TRY(record_for_setup(
+      places, call.args.text("HOST"), call.args.text("name"), call.args.text("server-name")));
+  TRY(make_runtime_dir(places));
   RemoteShell shell = TRY(RemoteShell::create(record.ssh, places.runtime));
   Setup setup(call, shell, std::move(record));
   TRY(setup.look());
-  const Plan plan = TRY(setup.plan());
+  const SetupPlan plan = TRY(setup.plan());
   if (!TRY(setup.agreed(plan)))
     return {};
   if (!plan.words.empty())

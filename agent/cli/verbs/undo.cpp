@@ -58,8 +58,8 @@ Result<Undo> undo_of(const std::string& site, const control::Job& job, int64_t n
     return Undo{cat("start", by), cat("stop ", site), "stop", {.site = site}};
   default: break;
   }
-  return fail(Code::conflict,
-      cat("the last change is a ", name(job.kind), by, ", and that cannot be taken back"));
+  return fail(
+      Code::conflict, cat("the last change (", name(job.kind), by, ") cannot be taken back"));
 }
 
 bool changed_something(const control::Job& job) {
@@ -90,10 +90,7 @@ Result<void> run(Call& call) {
   if (!call.args.has("yes")) {
     call.terminal.print_status(cat("last change  ", printable(undo.change, 300)));
     call.terminal.print_status(cat("undo         chillboxctl ", undo.command));
-    const std::string answer =
-        TRY(ask_line("Do it? [y/N]", "asking before something is taken back", "use --yes"));
-    if (const auto word = trim(answer); word != "y" && word != "Y" && word != "yes")
-      return fail(Code::failure, "nothing was changed");
+    TRY(must_agree(call, "Do it?", false));
   }
   if (undo.is_job)
     return run_job_verb(call, undo.verb, undo.args);

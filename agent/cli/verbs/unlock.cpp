@@ -57,13 +57,23 @@ Result<void> unlock_all(Call& call) {
   if (call.args.has("passphrase-fd"))
     return fail(
         Code::usage, "--passphrase-fd is for one host at a time: run it once for each host");
-  const auto records = load_hosts(Places::find(), nullptr);
-  if (records.empty())
+  std::vector<std::string> problems, failed;
+  const auto records = load_hosts(Places::find(), &problems);
+  if (records.empty() && problems.empty())
     return fail(Code::not_found, "no host is known here yet: chillboxctl setup root@HOST");
-  std::vector<std::string> failed;
+  for (const std::string& problem : problems) {
+    call.terminal.print_error(printable(problem, 500));
+    failed.push_back(problem.substr(0, problem.find(": ")));
+  }
+  std::vector<std::string> words{"unlock"};
+  for (const std::string_view flag : {"quiet", "no-color", "json"})
+    if (call.args.has(flag))
+      words.push_back(cat("--", flag));
   for (const HostRecord& record : records) {
     call.terminal.print_status(call.terminal.err(Style::bold, cat("== ", record.name)));
-    const auto code = run_on(TRY(host_of(record)), {{"unlock"}, ::isatty(STDIN_FILENO) == 1, -1});
+    const auto host = host_of(record);
+    const auto code = host ? run_on(*host, {words, ::isatty(STDIN_FILENO) == 1, -1})
+                           : Result<int>(std::unexpected(host.error()));
     if (!code)
       call.terminal.print_error(printable(code.error().message, 500));
     if (!code || *code != 0)
