@@ -39,12 +39,12 @@ set_from() { printf '%s\n' "$1" | laptop chillboxctl secrets set -H root@web1.ex
     run -0 set_from 'hush; it is "$quoted" \ here' WHISPER
     [[ "$output" == "unchanged: "* ]]
     [ "$(json jobs '.jobs | length')" = "$jobs" ]
-    run -0 set_from 'second value' WHISPER
-    run -0 in_box grep -c 'second value' /run/chillbox/secrets/hello/api/api.cfg
+    run -0 set_from 'second hush' WHISPER
+    run -0 in_box grep -c 'second hush' /run/chillbox/secrets/hello/api/api.cfg
     [ "$(json releases hello '.releases[0].version')" = 1.0.0 ]
     # in clear neither on the laptop nor on the host's disk
-    run -1 grep -ral 'second value' "$LAPTOP_HOME" "$LAPTOP/hello"
-    run -1 in_box grep -ral 'second value' /var/lib/chillbox /srv/chillbox /var/log /etc/chillbox
+    run -1 grep -ral 'second hush' "$LAPTOP_HOME" "$LAPTOP/hello"
+    run -1 in_box grep -ral 'second hush' /var/lib/chillbox /srv/chillbox /var/log /etc/chillbox
     run -0 laptop chillboxctl secrets diff -H root@web1.example
     [[ "$output" == *": as it is here" ]]
     run -0 set_from 'staged' WHISPER --stage
