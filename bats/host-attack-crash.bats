@@ -54,3 +54,14 @@ kill_often() {
     in_box rc-service -q chillboxd restart # by hand, nobody waits
     in_box chillboxctl ping --wait 10s
 }
+
+@test "a chillboxd that ends before it reads anything waits before each start as well [attack-C7]" {
+    in_box cp /etc/conf.d/chillboxd /root/kept
+    in_box sh -c 'echo CHILLBOXD_OPTS=--anything >>/etc/conf.d/chillboxd'
+    in_box rc-service -q chillboxd restart # which waits 15 s for an answer
+    ended=$(in_box cut -d ' ' -f 1 /run/chillbox/chillboxd.starts)
+    in_box cp /root/kept /etc/conf.d/chillboxd
+    [ "$ended" -ge 3 ] && [ "$ended" -le 6 ]
+    in_box rc-service -q chillboxd restart
+    in_box chillboxctl ping --wait 10s
+}

@@ -30,6 +30,7 @@ case ${1-} in
     [ ! -e /etc/chillbox/crash ] || { sleep 0.5; exit 1; }
     trap 'echo reloaded' HUP
     trap 'rm -f /run/chillbox/up; exit 0' TERM
+    echo "${CHILLBOX_SUPERVISED-}" >/run/chillbox/supervised
     echo $$ >/run/chillbox/up
     while :; do sleep 0.1; done ;;
 esac
@@ -58,6 +59,7 @@ in_box() { box run "$HOST" -- "$@"; }
 @test "chillboxd starts, is ready when the start returns, and its log is its own" {
     in_box rc-service chillboxd start
     in_box test -e /run/chillbox/up
+    [ "$(in_box cat /run/chillbox/supervised)" = yes ] # else it would not wait when it keeps ending
     in_box rc-service chillboxd status
     [ "$(in_box stat -c %a /run/chillbox)" = 755 ]
 }

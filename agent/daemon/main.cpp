@@ -78,6 +78,7 @@ int check() {
 } // namespace
 
 int main(int argc, char** argv) {
+  daemon::wait_if_supervised(os::Paths::from_environment());
   const std::vector<std::string> args(argv + 1, argv + argc);
   const std::string role = args.empty() ? "" : args[0];
   if (role == "--version")

@@ -77,18 +77,18 @@ std::optional<int> run_monitor(const os::Paths& paths, const std::string& progra
   return 0;
 }
 
-// By OpenRC, which starts it again for ever. Somebody who runs it by hand does not wait.
-bool is_supervised() {
-  const char* service = std::getenv("RC_SVCNAME");
-  return service != nullptr && std::string_view(service) == "chillboxd";
-}
-
 } // namespace
+
+void wait_if_supervised(const os::Paths& paths) {
+  constexpr const char* k_variable = "CHILLBOX_SUPERVISED"; // openrc/chillboxd
+  if (std::getenv(k_variable) == nullptr)
+    return;
+  ::unsetenv(k_variable); // the program of an upgrade does not wait
+  openrc::wait_for_turn(os::real_disk(), os::real_clock(), paths.run() + "/chillboxd.starts");
+}
 
 int monitor_main(const os::Paths& paths, const std::string& program) {
   auto inherited = take_inherited();
-  if (inherited && !inherited->control && is_supervised())
-    openrc::wait_for_turn(os::real_disk(), os::real_clock(), paths.run() + "/chillboxd.starts");
   if (!inherited)
     return complain("start", inherited.error(), k_ex_config);
   for (std::string refusal;;) {

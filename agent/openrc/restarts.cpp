@@ -9,8 +9,9 @@ namespace chillbox::openrc {
 namespace {
 
 constexpr os::Millis k_long_run{60'000};
-constexpr os::Millis k_longest_pause{120'000};
-constexpr uint32_t k_free = 2; // starts again without a pause
+constexpr os::Millis k_longest_pause{120'000}; // the cause of a crash may pass
+constexpr os::Millis k_uncounted{1'000};       // when the file cannot be written
+constexpr uint32_t k_free = 2;                 // starts again without a pause
 
 struct Starts {
   uint32_t short_runs = 0;
@@ -54,14 +55,15 @@ void wait_for_turn(os::Disk& disk, os::Clock& clock, const std::string& file) {
   if (last && now - last->began < k_long_run)
     starts.short_runs = last->short_runs + 1;
   starts.began = now;
-  if (const os::Millis pause = pause_before(starts.short_runs); pause > os::Millis{0}) {
+  os::Millis pause = pause_before(starts.short_runs);
+  if (pause > os::Millis{0})
     starts.next = now + pause;
-    if (!write(disk, file, starts))
-      return;
-    clock.sleep(pause);
-    starts = {starts.short_runs, clock.mono(), os::Millis{0}};
-  }
-  (void)write(disk, file, starts);
+  if (!write(disk, file, starts))
+    pause = std::max(pause, k_uncounted);
+  if (pause == os::Millis{0})
+    return;
+  clock.sleep(pause); // in place of its supervisor, which starts it again at once
+  (void)write(disk, file, {starts.short_runs, clock.mono(), os::Millis{0}});
 }
 
 std::optional<os::Millis> crash_loop(os::Disk& disk, os::Clock& clock, const std::string& file) {

@@ -18,8 +18,8 @@
 namespace chillbox::openrc {
 
 os::Millis pause_before(uint32_t short_runs);
-// By what is started, first of all. Writes to FILE and sleeps. Without room for the file there is
-// no pause: the supervisor's delay remains.
+// By what is started, first of all. Writes to FILE and sleeps; at least a second when FILE cannot
+// be written, because then nobody counts.
 void wait_for_turn(os::Disk& disk, os::Clock& clock, const std::string& file);
 // Does it end again and again? The time that is left until it begins once more; 0: it has, less
 // than a minute ago.

@@ -11,7 +11,6 @@ def settings():
     with open('/etc/conf.d/chillboxd', 'w', encoding='utf-8') as file:
         file.write(f'export LD_PRELOAD={host.HOME}/failpoint.so CHILLBOX_FAILPOINTS={host.Failpoints.PATH}\n'
                    'respawn_max=0\n')
-    host.must('sed', '-i', 's/"${respawn_delay:=1}" //', '/etc/init.d/chillboxd')  # OpenRC takes no smaller one
     # A sender that a power cut ended uploads nothing any more.
     host.must('sed', '-i', 's/^# upload_wait = .*/upload_wait = "30s"/', '/etc/chillbox/chillbox.toml')
     if os.path.exists('/etc/chillbox/ca.pem'):  # with a CA, the site is on https as well

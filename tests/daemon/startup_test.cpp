@@ -1,5 +1,6 @@
 // What a start finds, makes and refuses.
 #include "daemon/change_notifier.hpp"
+#include "daemon/monitor_main.hpp"
 #include "daemon/startup.hpp"
 #include "rollout/host.hpp"
 
@@ -125,4 +126,25 @@ TEST_CASE("a notifier wakes who waits and who polls, and counts") {
   changes.wait(seen, std::chrono::hours{1}); // returns at once
   changes.clear();
   CHECK_FALSE(readable());
+}
+
+TEST_CASE("[fault-515] under its supervisor the program waits before all else, also where it cannot count") {
+  const Host host;
+  const auto waited = [&] {
+    const auto before = os::real_clock().mono();
+    daemon::wait_if_supervised(host.paths);
+    return os::real_clock().mono() - before;
+  };
+  const std::string file = host.paths.run() + "/chillboxd.starts";
+  ::unsetenv("CHILLBOX_SUPERVISED");
+  CHECK(waited() < os::Millis{500});
+  CHECK_FALSE(std::filesystem::exists(file));
+  ::setenv("CHILLBOX_SUPERVISED", "yes", 1);
+  CHECK(waited() < os::Millis{500});
+  CHECK(std::filesystem::exists(file));
+  CHECK(std::getenv("CHILLBOX_SUPERVISED") == nullptr); // neither an upgrade nor a child waits
+  std::filesystem::remove(file);
+  std::filesystem::create_directories(file + "/in-the-way");
+  ::setenv("CHILLBOX_SUPERVISED", "yes", 1);
+  CHECK(waited() >= os::Millis{1'000});
 }
