@@ -134,7 +134,7 @@ Result<void> Slots::start(const SlotSpec& spec) {
   // worth an inotify for.
   const auto deadline = m_clock.mono() + k_supervisor_wait;
   while (!supervisor_lives(m_disk, m_paths, name) && m_clock.mono() < deadline)
-    m_clock.sleep(os::Millis{1});
+    m_clock.sleep(os::Millis{1}); // see above
   return {};
 }
 
@@ -142,11 +142,12 @@ Result<void> Slots::start(const SlotSpec& spec) {
 Result<void> Slots::end(
     const std::string& name, os::Millis most, const std::function<bool()>& meanwhile) {
   const Supervise directly({m_disk, m_runner, m_clock, m_paths}, name);
-  if (!directly.group().empty()) {
-    static_cast<void>(directly.stop(most, meanwhile)); // if openrc-run is at it, the rest decides
-    TRY(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
-    return directly.forget();
-  }
+  if (!directly.group().empty())
+    if (const auto locked = directly.lock()) {
+      directly.stop(most, meanwhile);
+      TRY(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
+      return directly.forget();
+    }
   const auto exit = run_script(m_runner, m_paths, name, "stop", most, meanwhile);
   TRY(kill_leftovers(m_disk, m_clock, m_paths, name, os::Millis{5'000}));
   if (!exit || !exit->ok() || TRY(state(TRY(SlotName::parse(name)))) != SlotState::stopped)

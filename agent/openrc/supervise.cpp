@@ -41,17 +41,24 @@ std::string text_of(os::Disk& disk, const std::string& path) {
   return disk.read(path, k_max_conf).value_or(std::string());
 }
 
-// Those of a boot, and what does not reach a program that the launcher starts.
-bool concerns_services(std::string_view name) {
-  constexpr std::array<std::string_view, 6> k_any{
-      "rc_ulimit", "RC_ULIMIT", "RC_CGROUP", "SSD_", "stopsig", "umask"};
-  return std::ranges::any_of(k_any, [&](auto some) { return name.starts_with(some); }) ||
-      (name.starts_with("rc_cgroup_") && name != "rc_cgroup_mode");
-}
+// Settings of rc.conf that say how the machine boots and what OpenRC prints. Any variable of an
+// init script can be set there for all services (respawn_delay, retry, capabilities, directory), so
+// every other name counts as one of those.
+constexpr std::array<std::string_view, 19> k_of_the_boot{"rc_parallel", "rc_interactive",
+    "rc_loopsolver_enable", "rc_loopsolver_warnings", "rc_shell", "rc_depend_strict", "rc_hotplug",
+    "rc_plug_services", "rc_logger", "rc_log_path", "rc_verbose", "rc_quiet", "rc_tty_number",
+    "rc_sys", "rc_cgroup_mode", "rc_default_runlevel", "unicode", "net_fs_list",
+    "extra_net_fs_list"};
 
-bool is_name(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+// One word, or words in quotes, in which a shell expands nothing.
+bool is_value(std::string_view text) {
+  const bool quoted =
+      text.size() >= 2 && (text[0] == '"' || text[0] == '\'') && text.back() == text[0];
+  if (quoted)
+    text = text.substr(1, text.size() - 2);
+  return std::ranges::all_of(text, [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+        std::string_view("_-./:,+").contains(c) || (quoted && c == ' ');
   });
 }
 
@@ -101,8 +108,24 @@ bool leaves_services_alone(std::string_view rc_conf) {
   const std::string settings = settings_in(rc_conf);
   return std::ranges::all_of(split(trim(settings), '\n'), [](std::string_view line) {
     const auto name = line.substr(0, line.find('='));
-    return line.empty() || (name.size() < line.size() && is_name(name) && !concerns_services(name));
+    return line.empty() ||
+        (name.size() < line.size() && is_value(line.substr(name.size() + 1)) &&
+            std::ranges::find(k_of_the_boot, name) != k_of_the_boot.end());
   });
+}
+
+// What openrc-run holds while it starts or stops the service. Its file goes in forget(), as there.
+Result<Fd> Supervise::lock() const {
+  const std::string path = in_openrc("exclusive");
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0664));
+  if (!fd)
+    return fail_errno(cat("open ", path), errno);
+  struct stat info{};
+  // A file without a name was the lock of one that has just ended; another may hold the next one.
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || ::fstat(fd.get(), &info) != 0 ||
+      info.st_nlink == 0)
+    return fail(Code::busy, cat("openrc-run is starting or stopping ", m_name));
+  return fd;
 }
 
 std::string Supervise::in_openrc(std::string_view what) const {
@@ -127,17 +150,6 @@ std::string Supervise::group() const {
     if (!leaves_services_alone(text_of(m_s.disk, cat(etc, "rc.conf.d/", file))))
       return {};
   return cat(ours[0].substr(0, ours[0].size() - k_daemon.size()), m_name);
-}
-
-// Until the descriptor is closed. Its file goes with it, as openrc-run does it.
-Result<Fd> Supervise::lock() const {
-  const std::string path = in_openrc("exclusive");
-  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0664));
-  if (!fd)
-    return fail_errno(cat("open ", path), errno);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
-    return fail(Code::busy, cat("openrc-run is starting or stopping ", m_name));
-  return fd;
 }
 
 Result<os::Exit> Supervise::start(const SlotSpec& spec, const std::string& group) const {
@@ -167,15 +179,14 @@ Result<os::Exit> Supervise::start(const SlotSpec& spec, const std::string& group
   return exit;
 }
 
-Result<void> Supervise::stop(os::Millis most, const std::function<bool()>& meanwhile) const {
+void Supervise::stop(os::Millis most, const std::function<bool()>& meanwhile) const {
   const auto text = m_s.disk.read(cat(m_s.paths.root, "/run/supervise-", m_name, ".pid"), 64);
   const auto pid = text ? parse_u64(trim(*text)) : std::nullopt;
-  const Fd locked = TRY(lock());
   const Fd supervisor(
       pid ? static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(*pid), 0)) : -1);
-  // The number may be somebody else's by now; behind the descriptor it cannot change any more.
+  // The number may be somebody else's by now; the pidfd pins the process before it is looked at.
   if (!supervisor || !supervisor_lives(m_s.disk, m_s.paths, m_name))
-    return {};
+    return;
   ::rename(in_openrc("started").c_str(), in_openrc("stopping").c_str());
   ::syscall(SYS_pidfd_send_signal, supervisor.get(), SIGTERM, nullptr, 0);
   constexpr int k_look = 200; // how often `meanwhile` is asked; the end itself is an event
@@ -183,7 +194,6 @@ Result<void> Supervise::stop(os::Millis most, const std::function<bool()>& meanw
   for (pollfd fd{supervisor.get(), POLLIN, 0};
       ::poll(&fd, 1, k_look) <= 0 && m_s.clock.mono() < deadline;)
     meanwhile();
-  return {};
 }
 
 Result<void> Supervise::forget() const {

@@ -5,7 +5,8 @@
 //
 // Only where all that openrc-run would do is known: chillboxd is itself in a group that OpenRC made
 // (a slot's lies next to it), the script is the shipped one, /etc/conf.d/chillbox sets nothing, and
-// rc.conf nothing that concerns a service. Else Slots runs the script. For this room only.
+// rc.conf nothing but what is known to concern the boot only. Else Slots runs the script. For this
+// room only.
 #pragma once
 
 #include "base/fd.hpp"
@@ -19,8 +20,7 @@ namespace chillbox::openrc {
 extern const std::string_view k_shipped_script;
 // Without comments and blank lines.
 std::string settings_in(std::string_view shell_text);
-// Nothing in it changes how a service is started or stopped, which includes what is no plain
-// setting.
+// Each line is a plain setting that is known not to change how a service is started or stopped.
 bool leaves_services_alone(std::string_view rc_conf);
 
 struct Seams {
@@ -38,16 +38,18 @@ public:
   Supervise(Seams seams, std::string name) : m_s(seams), m_name(std::move(name)) {}
   // The group for the slot, whether it exists or not; "": the script is run instead.
   std::string group() const;
-  // Of a slot that is stopped. busy: openrc-run is at it.
+  // Until the descriptor is closed. busy: openrc-run is running.
+  Result<Fd> lock() const;
+  // Of a slot that is stopped. busy: openrc-run is running.
   Result<os::Exit> start(const SlotSpec& spec, const std::string& group) const;
+  // The lock is held for the next two, and in between.
   // TERM to the supervisor, which ends the program; returns when it has ended, or after `most`.
   // `meanwhile` is called at least every 200 ms.
-  Result<void> stop(os::Millis most, const std::function<bool()>& meanwhile) const;
+  void stop(os::Millis most, const std::function<bool()>& meanwhile) const;
   // OpenRC knows nothing of it any more.
   Result<void> forget() const;
 
 private:
-  Result<Fd> lock() const;
   std::string in_openrc(std::string_view what) const;
   Seams m_s;
   std::string m_name;
