@@ -26,7 +26,7 @@ constexpr os::Millis k_reload_deadline{5'000};
 // The master waits 100 ms between the start of the new workers and the end of the old ones; only
 // then nobody serves the old text any more.
 constexpr os::Millis k_settled{150};
-constexpr os::Millis k_poll{10};
+constexpr os::Millis k_poll{10}; // which workers answer is no event
 constexpr std::string_view k_error_log = "/var/log/nginx/error.log";
 constexpr std::string_view k_generation_before = "location = /generation {\n    return 200 '";
 
@@ -174,6 +174,7 @@ Result<void> Nginx::install(const SiteName& site, const std::string& text) {
   TRY(mark_host());
   TRY(write_upstream()); // another NGINX may have been installed since
   if (text.empty()) {
+    forget_facts(site);
     TRY(m_disk.remove(path));
     return write_listen(site, text);
   }
@@ -303,12 +304,18 @@ std::string Nginx::file_with_name(const SiteName& site, std::string_view host_na
 }
 
 std::shared_ptr<const TextFacts> Nginx::facts_of(const SiteName& site, const std::string& text) {
-  const size_t hash = std::hash<std::string>{}(text);
   const std::scoped_lock lock(m_facts_mutex);
-  auto& known = m_facts[site.str()];
-  if (!known.second || known.first != hash)
-    known = {hash, std::make_shared<TextFacts>(served_names(text), serves_tls(text))};
-  return known.second;
+  auto& [last, facts] = m_facts[site.str()];
+  if (!facts || last != text) {
+    facts = std::make_shared<TextFacts>(served_names(text), serves_tls(text));
+    last = text;
+  }
+  return facts;
+}
+
+void Nginx::forget_facts(const SiteName& site) {
+  const std::scoped_lock lock(m_facts_mutex);
+  m_facts.erase(site.str());
 }
 
 std::vector<os::Probe> Nginx::questions_by_name(const SiteName& site, const std::string& text) {

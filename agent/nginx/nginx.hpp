@@ -186,7 +186,8 @@ public:
   std::vector<os::Probe> questions_by_name(const SiteName& site, const std::string& text);
   Result<void> check_by_name(const SiteName& site, const std::string& text,
       std::span<const Result<os::ProbeAnswer>> answers);
-  // What the text that a site has now says; it is parsed once.
+  // What a text of a site says. The last one asked about is kept, so that `status` does not parse
+  // the text of each site every time.
   std::shared_ptr<const TextFacts> facts_of(const SiteName& site, const std::string& text);
   // The site's logs are for root and NGINX, not for other sites. Also where they were readable
   // before.
@@ -226,6 +227,7 @@ private:
   Result<bool> write_tls(const std::string& id, const SiteTls& tls);
   Result<void> write_listen(const SiteName& site, std::string_view text);
   Result<void> write_upstream();
+  void forget_facts(const SiteName& site);
   Result<bool> write_if_other(const std::string& path, const std::string& text);
   Result<void> reload_now();
   Result<void> wait_for_generation(const std::string& generation, uint64_t log_start);
@@ -243,8 +245,8 @@ private:
       m_facts_mutex;
   std::shared_ptr<std::vector<Directive>> m_first_look; // until install_host() takes it
   os::Millis m_first_at{};
-  // By site: the hash of its text, and what that says.
-  std::map<std::string, std::pair<size_t, std::shared_ptr<const TextFacts>>> m_facts;
+  // By site: its text, and what that says.
+  std::map<std::string, std::pair<std::string, std::shared_ptr<const TextFacts>>> m_facts;
   std::string m_directory; // once found
   std::string m_binary;    // path and time of the binary that m_build is of
   Build m_build;

@@ -25,11 +25,13 @@ constexpr std::string_view k_gzip = R"(  gzip on;
     application/xml application/rss+xml application/atom+xml application/wasm image/svg+xml font/ttf;
 )";
 
-// A cookie of a browser's may have 4 KB, and it sends all of them in one line.
+// A cookie of a browser's may have 4 KB, and it sends all of them in one line. With a cache of open
+// files, nginx.conf's own, the flags of maintenance and of slots would be seen a minute late.
 constexpr std::string_view k_limits = R"(  client_max_body_size 32m;
   client_body_timeout 30s;
   large_client_header_buffers 8 32k;
   absolute_redirect off;
+  open_file_cache off;
 )";
 
 // Of files only: what a service answers has the type that it says. (text/html always has one.)

@@ -44,6 +44,10 @@ TEST_CASE("both slots of a service on TCP are in the text, which is the same for
   CHECK(has(named, "upstream blog-my-api.blog.chillbox.invalid {"));
   CHECK(has(named, "server 127.0.0.1:20000 max_fails=0;"));
   CHECK_FALSE(has(named, "$chillbox_slot_"));
+  // A flag that is removed would exist for a minute more where what is known of a file is kept.
+  CHECK(has(in_b, "  open_file_cache off;\n"));
+  in.snippet = "open_file_cache max=9;";
+  CHECK(has(render_site(in).value(), "upstream blog-my-api.blog.chillbox.invalid {"));
 }
 
 TEST_CASE("a site of files only is served through `current`, so that its text is the same in every release") {
