@@ -1,10 +1,10 @@
-// Verbs for a laptop that comes by ssh: what it must know before it packs, and its artifact, which
-// takes the same way as an upload of a webhook: copied into the store by its digest, then a job
-// that verifies its signature.
+// Verbs for a laptop that connects by ssh: what it must know before it packs, and its artifact or
+// secret set, which is handled as an upload of a webhook is: copied into the store under its
+// digest; then a job verifies its signature.
 //
-// An artifact that broke off stays in the upload directory as ssh-ACTOR-DIGEST, one of each actor,
-// who goes on there; not longer than upload_wait after its last byte, as soon as another one comes,
-// and not over a start of the daemon.
+// An upload that broke off stays in the upload directory as ssh-ACTOR-DIGEST, so that it can be
+// continued. An actor has one such part. It goes when the same actor sends something else, when
+// upload_wait has passed since its last byte, and when the daemon starts.
 #include "artifact/artifact_store.hpp"
 #include "artifact/trusted_keys.hpp"
 #include "base/guarded.hpp"
@@ -13,14 +13,12 @@
 #include "crypto/minisign.hpp"
 #include "daemon/control_verbs.hpp"
 #include "daemon/orders.hpp"
-#include "os/io.hpp"
 #include "rollout/acquire.hpp"
 #include "rollout/loaded_release.hpp"
 #include "rollout/prune.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -33,7 +31,7 @@ constexpr std::chrono::milliseconds k_frame_wait{60'000};
 constexpr size_t k_max_signature = 4096;
 constexpr std::string_view k_prefix = "ssh-";
 
-// "ssh-ACTOR-", without what may be in a name of a person.
+// "ssh-ACTOR-". ACTOR is a hash, because a name may contain any character.
 std::string prefix_of(const Call& call) {
   return cat(k_prefix, crypto::sha256_of(bytes_of(call.actor)).str().substr(0, 16), "-");
 }
@@ -42,7 +40,7 @@ std::string part_of(const Call& call, const Digest& digest) {
   return cat(call.host().paths.inbox(), "/", prefix_of(call), digest.str());
 }
 
-// What came too long ago, of whomever, and what this actor does not go on with.
+// Removes every part that is too old, and those of this actor except `but`.
 void drop_parts(const Call& call, const std::string& but) {
   auto& host = call.host();
   const std::string dir = host.paths.inbox();
@@ -134,31 +132,35 @@ Result<control::Facts> facts(const Call& call) {
   return facts;
 }
 
-// Who can control the host, but sign nothing, could otherwise fill its disk with what no release is
-// ever made of.
-Result<void> check_room(const Call& call, uint64_t size) {
+// Of uploads without a release, those included that are not complete.
+Result<uint64_t> unproven_bytes(rollout::HostContext& host) {
+  return TRY(rollout::unproven_artifacts(host)).bytes +
+      TRY(host.disk.measure(host.paths.inbox())).bytes;
+}
+
+// Somebody who may control the host but has no key that it trusts could otherwise fill its disk.
+Result<void> check_room(const Call& call, uint64_t offset, uint64_t size) {
   auto& host = call.host();
-  const uint64_t most = host.config.uploads_max;
-  if (TRY(rollout::unproven_artifacts(host)).bytes + size > most)
+  const uint64_t most = host.config.uploads_max, more = size - offset;
+  if (TRY(unproven_bytes(host)) + more > most)
     (void)TRY(rollout::prune_artifacts(host));
-  if (const uint64_t there = TRY(rollout::unproven_artifacts(host)).bytes; there + size > most)
+  if (const uint64_t there = TRY(unproven_bytes(host)); there + more > most)
     return fail(Code::throttled,
         cat("uploads without a release may take ", human_size(most), " (limits.uploads_max), and ",
             human_size(there), " are in use: `chillboxctl prune`, or try again later"));
   const auto space = TRY(host.disk.space(host.paths.state()));
-  const uint64_t need = 2 * size + space.total_bytes / 100 * host.config.reserve_percent;
+  const uint64_t need = more + size + space.total_bytes / 100 * host.config.reserve_percent;
   if (space.free_bytes < need) // it is copied once
     return fail(Code::no_space,
         cat("no space on the disk of ", host.paths.state(), ": need ", human_size(need),
-            " (twice the upload and ", host.config.reserve_percent, " % reserve), have ",
-            human_size(space.free_bytes)));
+            " (what is still to come, a copy of the whole, and ", host.config.reserve_percent,
+            " % reserve), have ", human_size(space.free_bytes)));
   return {};
 }
 
 // The part as it is: it ends where it broke off.
 Result<Fd> open_part(const Call& call, const Digest& digest, uint64_t offset) {
   const std::string path = part_of(call, digest);
-  drop_parts(call, path);
   Fd file(::open(path.c_str(),
       O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (offset ? 0 : O_TRUNC), 0600));
   struct stat info{};
@@ -183,9 +185,7 @@ Result<void> receive(const Call& call, int to, uint64_t offset, uint64_t size) {
     offset += frame->size();
     if (offset > size)
       return fail(Code::too_large, cat("more than the ", size, " bytes that were announced"));
-    std::string_view rest = *frame;
-    if (const int err = os::write_fully(to, rest); err != 0)
-      return fail_errno("keep the upload", err);
+    TRY(append(to, *frame, call.host().config.reserve_percent));
   }
 }
 
@@ -195,7 +195,8 @@ Result<void> bring(const Call& call, const Digest& digest, uint64_t size) {
   if (size > host.config.artifact_max || offset > size)
     return fail(Code::too_large,
         cat(size, " bytes, the limit is ", host.config.artifact_max, " (limits.artifact_max)"));
-  TRY(check_room(call, size));
+  drop_parts(call, offset == 0 ? "" : part_of(call, digest));
+  TRY(check_room(call, offset, size));
   const Fd part = TRY(open_part(call, digest, offset));
   TRY(receive(call, part.get(), offset, size));
   const auto stored = artifact::store_copy(part.get(), host.paths.artifact(digest), digest, size);
@@ -206,7 +207,7 @@ Result<void> bring(const Call& call, const Digest& digest, uint64_t size) {
   return {};
 }
 
-// Takes an actor's place among those who bring something, for as long as it exists.
+// Marks the actor as sending something, for as long as it exists.
 class Place {
 public:
   Place(ControlState& state, std::string name) : m_state(state), m_name(std::move(name)) {
@@ -237,32 +238,42 @@ Result<void> bring_once(const Call& call, const Digest& digest, uint64_t size) {
   return guarded("receive an artifact", [&] { return bring(call, digest, size); });
 }
 
-Result<control::JobAnswer> deploy(const Call& call) {
+// The job is in the store when this returns.
+Result<store::Job> take(const Call& call, store::JobKind kind, const std::string& version) {
   auto& host = call.host();
-  const bool secrets = !call.args.version;
   const auto site = TRY(site_of(call));
-  if (!secrets)
-    (void)TRY_IN("version", Version::parse(*call.args.version));
   const auto digest = TRY_IN("sha256", Digest::parse(TRY(required(call.args.sha256, "sha256"))));
   const std::string signature = TRY(required(call.args.signature, "signature"));
   if (signature.size() > k_max_signature)
     return fail(Code::too_large, cat("signature: more than ", k_max_signature, " bytes"));
   TRY(rollout::check_hold(host, site));
+  const rollout::ArtifactHolds::Hold kept(host.artifact_holds, digest.str());
   TRY(bring_once(call, digest, call.args.number.value_or(0)));
-  auto job =
-      new_job(host, secrets ? store::JobKind::secrets : store::JobKind::deploy, site, call.actor);
-  job.version = call.args.version.value_or("");
+  auto job = new_job(host, kind, site, call.actor);
+  job.version = version;
   job.sha256 = digest.str();
   job.size = call.args.number.value_or(0);
   job.options.no_watch = call.args.no_watch.value_or(false);
   TRY(host.disk.write(rollout::uploaded_signature(host, digest, job.id), signature, 0600));
   TRY(control::write_frame(call.fd(), control::event_text({{"job", job.id}})));
-  return submit(call, job);
+  TRY(host.store.add_job(job));
+  return job;
+}
+
+Result<control::JobAnswer> deploy(const Call& call) {
+  const std::string version = TRY(required(call.args.version, "version"));
+  (void)TRY_IN("version", Version::parse(version));
+  return submit(call, TRY(take(call, store::JobKind::deploy, version)));
+}
+
+Result<control::JobAnswer> deploy_secrets(const Call& call) {
+  return submit(call, TRY(take(call, store::JobKind::secrets, "")));
 }
 
 constexpr ControlVerb k_verbs[] = {
     {"facts", answer<facts>},
     {"deploy", answer<deploy>},
+    {"deploy_secrets", answer<deploy_secrets>},
 };
 
 } // namespace

@@ -48,6 +48,7 @@ Result<JobAnswer> order(const Call& call, store::JobKind kind, store::JobOptions
   job.service = call.args.service.value_or("");
   TRY(check_service(call.host(), row, job.service));
   job.options = options;
+  TRY(call.host().store.add_job(job));
   return submit(call, job);
 }
 
@@ -77,6 +78,28 @@ Result<JobAnswer> remove(const Call& call) {
   return order(call, store::JobKind::remove, {.purge = call.args.purge.value_or(false)});
 }
 
+// With what came for the old one, which is the new one's.
+Result<store::Job> add_again(const Call& call, const store::Job& old) {
+  auto& host = call.host();
+  auto job = new_job(host, old.kind, old.site, call.actor);
+  job.version = old.version;
+  job.sha256 = old.sha256;
+  job.size = old.size;
+  job.service = old.service;
+  job.options = {.allow_downgrade = call.args.allow_downgrade.value_or(false),
+      .allow_jump = call.args.allow_jump.value_or(false),
+      .no_watch = call.args.no_watch.value_or(false),
+      .retry = true};
+  const rollout::ArtifactHolds::Hold hold(host.artifact_holds, job.sha256);
+  if (const auto digest = Digest::parse(old.sha256))
+    if (const auto signature = rollout::uploaded_signature(host, *digest, old.id);
+        host.disk.exists(signature))
+      TRY(host.disk.write(rollout::uploaded_signature(host, *digest, job.id),
+          TRY(host.disk.read(signature, 4096)), 0600));
+  TRY(host.store.add_job(job));
+  return job;
+}
+
 // The same order once more, with what the operator allows. Only from here can a downgrade or a jump
 // of the serial be allowed (faults 38, 39).
 Result<JobAnswer> retry(const Call& call) {
@@ -89,21 +112,7 @@ Result<JobAnswer> retry(const Call& call) {
     return fail(Code::busy, cat("job ", id, " has not ended: it is ", store::name(old->state)));
   if (old->kind == store::JobKind::deploy || old->kind == store::JobKind::secrets)
     TRY(rollout::check_hold(host, old->site));
-  auto job = new_job(host, old->kind, old->site, call.actor);
-  job.version = old->version;
-  job.sha256 = old->sha256;
-  job.size = old->size;
-  job.service = old->service;
-  job.options = {.allow_downgrade = call.args.allow_downgrade.value_or(false),
-      .allow_jump = call.args.allow_jump.value_or(false),
-      .no_watch = call.args.no_watch.value_or(false),
-      .retry = true};
-  if (const auto digest = Digest::parse(old->sha256)) // what came for the old one is the new one's
-    if (const auto signature = rollout::uploaded_signature(host, *digest, id);
-        host.disk.exists(signature))
-      TRY(host.disk.write(rollout::uploaded_signature(host, *digest, job.id),
-          TRY(host.disk.read(signature, 4096)), 0600));
-  return submit(call, job);
+  return submit(call, TRY(add_again(call, *old)));
 }
 
 // One try at a time. After each wrong one the next of the same user has to wait, also over a
@@ -247,7 +256,6 @@ int64_t unlock_wait_ms(const rollout::HostContext& host, const store::Store::Att
 }
 
 Result<JobAnswer> submit(const Call& call, const store::Job& job) {
-  TRY(call.host().store.add_job(job));
   call.state.engine.submit(job.id);
   if (call.args.wait.value_or(true))
     return follow(call, job.id, true, true);

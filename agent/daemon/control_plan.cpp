@@ -30,17 +30,6 @@ Result<Fd> nameless_file(const std::string& dir) {
   return fd;
 }
 
-Result<void> append(int fd, std::string_view bytes, uint32_t reserve_percent) {
-  struct statvfs fs{};
-  if (::fstatvfs(fd, &fs) == 0 &&
-      uint64_t{fs.f_bavail} < uint64_t{fs.f_blocks} / 100 * reserve_percent)
-    return fail(Code::no_space,
-        cat("no space to look at the artifact: ", reserve_percent, " % of the disk stay free"));
-  if (const int err = os::write_fully(fd, bytes); err != 0)
-    return fail_errno("write the artifact", err);
-  return {};
-}
-
 Result<Fd> receive_artifact(int from, const rollout::HostContext& host) {
   Fd file = TRY(nameless_file(host.paths.artifacts()));
   const os::Millis end = host.clock.mono() + k_body_wait;
@@ -111,6 +100,18 @@ constexpr ControlVerb k_verbs[] = {
 };
 
 } // namespace
+
+Result<void> append(int fd, std::string_view bytes, uint32_t reserve_percent) {
+  struct statvfs fs{};
+  if (::fstatvfs(fd, &fs) == 0 &&
+      uint64_t{fs.f_bavail} < uint64_t{fs.f_blocks} / 100 * reserve_percent)
+    return fail(Code::no_space,
+        cat("no space for the artifact: ", reserve_percent,
+            " % of the disk stay free (limits.reserve_percent)"));
+  if (const int err = os::write_fully(fd, bytes); err != 0)
+    return fail_errno("write the artifact", err);
+  return {};
+}
 
 std::span<const ControlVerb> plan_verbs() {
   return k_verbs;

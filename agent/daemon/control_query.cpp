@@ -45,7 +45,7 @@ Result<control::Ping> ping(const Call& call) {
 
 Result<control::SiteList> sites(const Call& call) {
   control::SiteList list;
-  list.sites = TRY(all_sites(call.host()));
+  list.sites = TRY(all_sites(call.host(), call.state.known));
   return list;
 }
 
@@ -53,7 +53,7 @@ Result<control::Status> status(const Call& call) {
   auto& state = call.state;
   auto& host = call.host();
   control::Status status;
-  status.sites = TRY(all_sites(host));
+  status.sites = TRY(all_sites(host, call.state.known));
   status.certificates = TRY(state.monitor.certificates.all());
   const auto unfinished = TRY(host.store.unfinished());
   const auto attempts = TRY(host.store.attempts(call.visit.uid));
@@ -136,7 +136,7 @@ std::vector<LogFile> log_files(
 
 Result<control::Log> logs(const Call& call) {
   constexpr size_t k_tail = 256 * 1024;
-  constexpr os::Millis k_pause{300};
+  constexpr os::Millis k_pause{300}; // between two looks at a file that another process writes
   auto& host = call.host();
   const auto site = TRY(site_of(call));
   const std::string only = call.args.service.value_or("");
@@ -201,6 +201,7 @@ std::span<const ControlVerb> query_verbs() {
 
 Result<control::JobAnswer> follow(
     const Call& call, const std::string& id, bool to_the_end, bool as_error) {
+  // the change itself is an event; so late a caller who left is seen
   constexpr os::Millis k_look_again{2'000};
   uint64_t after = call.args.after.value_or(0);
   for (;;) {

@@ -9,6 +9,7 @@
 #include "daemon/control_limits.hpp"
 #include "rollout/engine.hpp"
 #include "rollout/host_context.hpp"
+#include "rollout/known_releases.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -66,6 +67,7 @@ struct ControlState {
   std::set<std::string> bringing = {}; // actors whose artifact comes for a deploy
   std::vector<std::string> warnings = {};
   std::string not_upgraded = {};
+  rollout::KnownReleases known = {};
   std::atomic<bool> stopping{false}, locked{false};
 };
 
@@ -106,12 +108,16 @@ Result<store::SiteRow> known_site(const Call& call, const SiteName& site);
 // Before it waits for what may take for ever, each time. unreachable: the caller is gone, or the
 // daemon stops; busy: he follows too much.
 Result<void> may_wait(const Call& call, const std::string& what);
-// Into the queue; then its events, unless the caller does not wait for its end.
+// Tells the engine of a job that is in the store already; then sends its events, unless the caller
+// does not wait for its end.
 Result<control::JobAnswer> submit(const Call& call, const store::Job& job);
 // Sends the job's events, and waits for more of them until it has ended when asked to. as_error:
 // the error of a job that failed is the answer.
 Result<control::JobAnswer> follow(
     const Call& call, const std::string& id, bool to_the_end, bool as_error);
+// Of an artifact that comes in: never into the reserve of the disk (no_space), whatever else is
+// written meanwhile.
+Result<void> append(int fd, std::string_view bytes, uint32_t reserve_percent);
 // How long a user still has to wait after so many wrong passphrases.
 int64_t unlock_wait_ms(const rollout::HostContext& host, const store::Store::Attempts& attempts);
 

@@ -2,7 +2,6 @@
 
 #include "base/text.hpp"
 #include "rollout/health.hpp"
-#include "rollout/known_releases.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/redis.hpp"
 #include "rollout/secret_set.hpp"
@@ -101,8 +100,8 @@ void add_services(rollout::HostContext& host, const store::SiteRow& row,
 }
 
 // What the store and OpenRC say; the live release, if it can be read.
-Result<std::optional<rollout::LoadedRelease>> look_at_site(
-    rollout::HostContext& host, const store::SiteRow& row, control::SiteStatus& status) {
+Result<std::optional<rollout::LoadedRelease>> look_at_site(rollout::HostContext& host,
+    rollout::KnownReleases& known, const store::SiteRow& row, control::SiteStatus& status) {
   if (auto hold = TRY(host.store.hold(row.site)))
     status.hold = std::move(*hold);
   status.maintenance = host.disk.exists(nginx::maintenance_flag(host.paths, row.site));
@@ -132,7 +131,7 @@ Result<std::optional<rollout::LoadedRelease>> look_at_site(
         link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
         ": `chillboxctl restart ", row.site.str(), "` puts it right");
   }
-  auto loaded = rollout::load_known(host, *release);
+  auto loaded = known.load(host, *release);
   if (!loaded) {
     status.state = loaded.error().code == Code::sealed ? SiteState::sealed : SiteState::degraded;
     status.waiting = loaded.error().message;
@@ -175,11 +174,11 @@ std::string down_unasked(const control::SiteStatus& status) {
   return status.maintenance ? std::string() : status.waiting;
 }
 
-Result<Look> look_at(
-    rollout::HostContext& host, const store::SiteRow& row, std::vector<os::Probe>& questions) {
+Result<Look> look_at(rollout::HostContext& host, rollout::KnownReleases& known,
+    const store::SiteRow& row, std::vector<os::Probe>& questions) {
   Look look{
       .status = {.site = row.site.str(), .release = row.live, .previous_good = row.previous_good}};
-  auto release = TRY(look_at_site(host, row, look.status));
+  auto release = TRY(look_at_site(host, known, row, look.status));
   if (!release || !is_asked_for(look.status)) {
     look.status.down = down_unasked(look.status);
     return look;
@@ -219,11 +218,14 @@ std::string trouble_of_visitors(rollout::HostContext& host, const Look& look,
 
 } // namespace
 
-Result<std::vector<control::SiteStatus>> all_sites(rollout::HostContext& host) {
+Result<std::vector<control::SiteStatus>> all_sites(
+    rollout::HostContext& host, rollout::KnownReleases& known) {
   std::vector<Look> looks;
   std::vector<os::Probe> questions;
-  for (const auto& row : TRY(host.store.sites()))
-    looks.push_back(TRY(look_at(host, row, questions)));
+  const auto rows = TRY(host.store.sites());
+  known.keep_only(rows);
+  for (const auto& row : rows)
+    looks.push_back(TRY(look_at(host, known, row, questions)));
   const auto answers = os::probe_all(questions);
   std::vector<control::SiteStatus> all;
   for (auto& look : looks) {

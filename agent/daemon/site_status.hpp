@@ -4,12 +4,14 @@
 #include "base/error.hpp"
 #include "control/messages.hpp"
 #include "rollout/host_context.hpp"
+#include "rollout/known_releases.hpp"
 
 #include <vector>
 
 namespace chillbox::daemon {
 
-// Asks NGINX and the services of each live site, of all sites at once: as slow as the slowest.
-Result<std::vector<control::SiteStatus>> all_sites(rollout::HostContext& host);
+// Asks NGINX and the services of each live site, of many sites at once (os::probe_all).
+Result<std::vector<control::SiteStatus>> all_sites(
+    rollout::HostContext& host, rollout::KnownReleases& known);
 
 } // namespace chillbox::daemon

@@ -10,6 +10,7 @@
 #include "os/disk.hpp"
 #include "os/paths.hpp"
 #include "os/runner.hpp"
+#include "rollout/artifact_holds.hpp"
 #include "secrets/vault.hpp"
 #include "store/store.hpp"
 
@@ -34,6 +35,7 @@ struct HostContext {
   // denied: the webhook key that announced the job is gone. Set by the intake of webhooks before
   // the first job runs; none: nobody announces.
   std::function<Result<void>(const store::Job& job)> check_sender = {};
+  ArtifactHolds artifact_holds = {};
 };
 
 } // namespace chillbox::rollout

@@ -7,23 +7,16 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <map>
-#include <mutex>
 #include <utility>
 
 namespace chillbox::rollout {
 namespace {
 
-// All zero: the file does not exist.
-struct Stamp {
-  uint64_t device = 0, inode = 0, size = 0;
-  int64_t changed_ns = 0, written_ns = 0;
-  bool operator==(const Stamp&) const = default;
-};
-
 constexpr int64_t k_second_ns = 1'000'000'000;
 
-Stamp stamp_of(const std::string& path) {
+} // namespace
+
+KnownReleases::Stamp KnownReleases::Stamp::of(const std::string& path) {
   struct stat st{};
   if (::stat(path.c_str(), &st) != 0)
     return {};
@@ -32,26 +25,21 @@ Stamp stamp_of(const std::string& path) {
       st.st_mtim.tv_sec * k_second_ns + st.st_mtim.tv_nsec};
 }
 
-struct File {
-  std::string path;
-  Stamp stamp;
-  bool is_same() const { return stamp_of(path) == stamp; }
-  // A file that was changed a moment ago may change again without another time.
-  bool is_settled(int64_t now_ns) const { return stamp.changed_ns < now_ns - k_second_ns; }
-};
+bool KnownReleases::File::is_same() const {
+  return Stamp::of(path) == stamp;
+}
 
-struct Known {
-  std::string release;
-  std::vector<File> files;
-  config::Site site;
-  std::vector<PlannedService> services;
-};
+// A file that was changed a moment ago may change again without another time.
+bool KnownReleases::File::is_settled(int64_t now_ns) const {
+  return stamp.changed_ns < now_ns - k_second_ns;
+}
 
 // What load() reads, or would if it existed (service_kind.cpp).
-std::vector<File> files_of(const HostContext& host, const LoadedRelease& release) {
+std::vector<KnownReleases::File> KnownReleases::files_of(
+    const HostContext& host, const LoadedRelease& release) {
   std::vector<File> files;
   const auto add = [&](std::string path) {
-    const Stamp stamp = stamp_of(path);
+    const Stamp stamp = Stamp::of(path);
     files.push_back({std::move(path), stamp});
   };
   add(cat(release.dir(host.paths), "/", release.row.site.str(), ".site.json"));
@@ -62,13 +50,10 @@ std::vector<File> files_of(const HostContext& host, const LoadedRelease& release
   return files;
 }
 
-std::mutex g_mutex;
-std::map<std::string, Known> g_known; // by the site's directory
-
-std::optional<LoadedRelease> recall(const std::string& place, const store::Release& row) {
-  const std::scoped_lock lock(g_mutex);
-  const auto found = g_known.find(place);
-  if (found == g_known.end() || found->second.release != row.id ||
+std::optional<LoadedRelease> KnownReleases::recall(const store::Release& row) {
+  const std::scoped_lock lock(m_mutex);
+  const auto found = m_known.find(row.site.str());
+  if (found == m_known.end() || found->second.release != row.id ||
       !std::ranges::all_of(found->second.files, &File::is_same))
     return std::nullopt;
   LoadedRelease release(row);
@@ -77,25 +62,30 @@ std::optional<LoadedRelease> recall(const std::string& place, const store::Relea
   return release;
 }
 
-} // namespace
-
-Result<LoadedRelease> load_known(HostContext& host, store::Release row) {
-  const std::string place = host.paths.site(row.site);
+Result<LoadedRelease> KnownReleases::load(HostContext& host, store::Release row) {
   if (needs_rebuild(host, row))
-    return load(host, std::move(row)); // which says why
-  if (auto known = recall(place, row)) {
+    return rollout::load(host, std::move(row)); // which says why
+  if (auto known = recall(row)) {
     known->user = TRY(site_user(host, row.site));
     return std::move(*known);
   }
-  auto loaded = TRY(load(host, std::move(row)));
+  auto loaded = TRY(rollout::load(host, std::move(row)));
   Known known{loaded.row.id, files_of(host, loaded), loaded.site, loaded.services};
   const int64_t now = os::real_clock().wall_ms() * 1'000'000;
-  const std::scoped_lock lock(g_mutex);
+  const std::scoped_lock lock(m_mutex);
   if (std::ranges::all_of(known.files, [&](const File& file) { return file.is_settled(now); }))
-    g_known.insert_or_assign(place, std::move(known));
+    m_known.insert_or_assign(loaded.row.site.str(), std::move(known));
   else
-    g_known.erase(place);
+    m_known.erase(loaded.row.site.str());
   return loaded;
+}
+
+void KnownReleases::keep_only(std::span<const store::SiteRow> sites) {
+  const std::scoped_lock lock(m_mutex);
+  std::erase_if(m_known, [&](const auto& known) {
+    return std::ranges::none_of(
+        sites, [&](const store::SiteRow& row) { return row.site.str() == known.first; });
+  });
 }
 
 } // namespace chillbox::rollout

@@ -180,6 +180,7 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
 
 Result<Pruned> prune_secret_sets(
     HostContext& host, const SiteName& site, const std::set<std::string>& keep, bool dry_run) {
+  const ArtifactHolds::Pruning pruning(host.artifact_holds);
   std::set<std::string>
       open; // of a job that a crash or a seal interrupted: it takes its upload up again
   for (const auto& job : TRY(host.store.unfinished()))
@@ -188,7 +189,7 @@ Result<Pruned> prune_secret_sets(
   for (const auto& name : TRY(host.disk.list(host.paths.secret_sets()))) {
     const auto set = parse_set_name(name);
     if (!set || set->site != site || keep.contains(set->sha256.str()) ||
-        open.contains(set->sha256.str()))
+        open.contains(set->sha256.str()) || pruning.is_held(set->sha256.str()))
       continue;
     TRY(pruner.file(host.paths.secret_sets() + "/" + name));
     TRY(pruner.file(host.paths.artifact(set->sha256)));
@@ -202,6 +203,7 @@ Result<Pruned> prune_secret_sets(
 Result<Pruned> prune_artifacts(HostContext& host, bool dry_run) {
   constexpr size_t k_refused_kept = 3;
   constexpr size_t k_jobs_looked_at = 200;
+  const ArtifactHolds::Pruning pruning(host.artifact_holds);
   const auto there = TRY(host.disk.list(host.paths
           .artifacts())); // first: what comes meanwhile has a job that is not looked at any more
   auto needed = TRY(host.store.needed_artifacts());
@@ -214,7 +216,7 @@ Result<Pruned> prune_artifacts(HostContext& host, bool dry_run) {
       needed.insert(job.sha256);
   Pruner pruner(host.disk, dry_run);
   for (const auto& name : there)
-    if (!name.starts_with('.') &&
+    if (!name.starts_with('.') && !pruning.is_held(digest_of(name)) &&
         (!needed.contains(digest_of(name)) ||
             TRY(is_left(host, name)))) // a dot first: a copy under way
       TRY(pruner.file(host.paths.artifacts() + "/" + name));

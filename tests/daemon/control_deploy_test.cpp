@@ -1,5 +1,9 @@
 // A deploy over the control socket: facts, and the artifact that follows the order.
 #include "daemon/control_host.hpp"
+#include "daemon/control_verbs.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -9,14 +13,17 @@ namespace {
 
 struct BringHost : ControlHost {
   // Sends bytes from..to of the artifact, and the end of it when that is all.
-  Called bring(const Sent& sent, uint64_t from, uint64_t to, Json more = Json::object()) {
+  Called bring(const Sent& sent, uint64_t from, uint64_t to, Json more = Json::object(),
+      const char* verb = "deploy") {
     const std::string bytes = must(disk.read(sent.file, 1 << 24));
     Json args{{"site", "blog"}, {"version", "1.0.0"}, {"sha256", sent.sha256},
         {"number", sent.size}, {"signature", must(disk.read(sent.signature, 4096))},
         {"after", from}};
     args.update(more);
+    if (args["version"].is_null())
+      args.erase("version");
     const Fd fd = connect();
-    must(control::write_frame(fd.get(), Json{{"v", 1}, {"verb", "deploy"}, {"args", args}}.dump()));
+    must(control::write_frame(fd.get(), Json{{"v", 1}, {"verb", verb}, {"args", args}}.dump()));
     if (to > from)
       (void)control::write_frame(fd.get(), bytes.substr(from, to - from));
     (void)control::write_frame(fd.get(), "");
@@ -132,6 +139,48 @@ TEST_CASE("[attack-P3] of one who sends and sends there is one part, and it goes
   CHECK(host.inbox().size() == 1);
   CHECK(host.received(first) == 0);
   CHECK(host.received(second) == 100);
+}
+
+TEST_CASE("[fault-510] a deploy without its version is refused: it is no secret set, which has a verb of its own") {
+  BringHost host;
+  host.unlock();
+  const Sent sent = host.laptop.pack({});
+  CHECK(host.bring(sent, 0, sent.size, {{"version", nullptr}}).message() ==
+      "version: must be a string, and is missing");
+  CHECK(host.received(sent) == 0);
+  const Sent secrets = host.laptop.pack_secrets("blog", {{"app/app.cfg", "x"}});
+  const auto done = host.bring(secrets, 0, secrets.size, {{"version", nullptr}}, "deploy_secrets");
+  REQUIRE(done.code() == "ok");
+  CHECK(done.json()["job"]["kind"] == "secrets");
+  CHECK(host.bring(secrets, 0, secrets.size).code() != "ok"); // nor the other way round
+}
+
+TEST_CASE("[fault-511] what is in the upload directory counts as used room, and what has come of an upload is not asked for twice") {
+  BringHost host;
+  host.unlock();
+  const Sent sent = host.laptop.pack({});
+  host.context().config.uploads_max = sent.size + 50;
+  must(os::real_disk().write(host.paths.inbox() + "/part", std::string(100, 'x'), 0600));
+  const auto full = host.bring(sent, 0, sent.size);
+  CHECK(full.code() == "throttled");
+  CHECK(full.message().find("limits.uploads_max") != std::string::npos);
+  must(host.disk.remove(host.paths.inbox() + "/part"));
+  CHECK(host.bring(sent, 0, 100).code() == "unreachable");
+  CHECK(host.bring(sent, 100, sent.size).code() == "ok");
+}
+
+TEST_CASE("[fault-511] an upload ends where the reserve of the disk begins, whatever was free when it began") {
+  BringHost host;
+  host.unlock();
+  const Sent sent = host.laptop.pack({});
+  struct stat info{};
+  CHECK(host.bring(sent, 0, 100).code() == "unreachable");
+  const Fd file(
+      ::open((host.paths.inbox() + "/" + host.inbox().front()).c_str(), O_RDWR | O_APPEND));
+  CHECK(daemon::append(file.get(), "x", 0));
+  CHECK(daemon::append(file.get(), "x", 101).error().code == Code::no_space);
+  REQUIRE(::fstat(file.get(), &info) == 0);
+  CHECK(info.st_size == 101);
 }
 
 TEST_CASE("a site on hold takes no deploy, and nothing of it is stored") {

@@ -85,6 +85,22 @@ TEST_CASE("artifacts of what was superseded or failed go, the newest three that 
   CHECK(std::ranges::find(left, waiting.sha256) == left.end());
 }
 
+TEST_CASE("[fault-512] what a job is about to need is not pruned between its upload and the job's row") {
+  LiveHost host;
+  const Sent sent = host.laptop.pack({.version = "2.0.0"});
+  host.upload(sent);
+  const auto is_there = [&] {
+    return host.disk.exists(host.paths.artifact(Digest::parse(sent.sha256).value()));
+  };
+  {
+    const rollout::ArtifactHolds::Hold hold(host.context().artifact_holds, sent.sha256);
+    (void)must(rollout::prune_artifacts(host.context()));
+    CHECK(is_there());
+  }
+  (void)must(rollout::prune_artifacts(host.context()));
+  CHECK_FALSE(is_there());
+}
+
 TEST_CASE("a daemon that dies after a job's end and before it pruned leaves no ciphertext of a secret that was replaced: the next start removes it") {
   EngineHost host;
   host.unlock();

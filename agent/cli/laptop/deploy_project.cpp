@@ -229,7 +229,7 @@ Result<control::Job> HostDeploy::send_and_follow(
   const Fd artifact(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!artifact)
     return fail_errno(cat("open ", file.path), errno);
-  const uint64_t from = TRY(session.announce(order));
+  const uint64_t from = TRY(session.announce("deploy", order));
   if (from > file.size)
     return fail(Code::corrupt, cat(host(), " has more of the artifact than there is"));
   m_uploaded |= from < file.size;

@@ -48,14 +48,17 @@ Result<void> serve(Call& call) {
   if (header.empty())
     return {};
   const Json json = TRY_IN("order", parse_json(header, k_max_header));
-  auto order = TRY_IN("order", control::from_json<control::Arguments>(json));
+  const std::string verb = control::string_or(json, "verb", "");
+  if (!json.contains("args") || (verb != "deploy" && verb != "deploy_secrets"))
+    return fail(Code::invalid, "order: the laptop's chillboxctl is of another version");
+  auto order = TRY_IN("order", control::from_json<control::Arguments>(json["args"]));
   if (order.site != site)
     return fail(Code::invalid, "order: another site than was asked about");
   const auto now = TRY(ask_facts(call, {.site = site, .sha256 = order.sha256}));
   order.after = now.upload ? now.upload->received : 0;
   Json upload{{"schema", "chillbox.upload.v1"}, {"received", *order.after}};
   terminal.print(dump(upload));
-  Question question{.verb = "deploy", .args = order, .timeout = std::chrono::milliseconds(-1)};
+  Question question{.verb = verb, .args = order, .timeout = std::chrono::milliseconds(-1)};
   question.body = STDIN_FILENO;
   question.on_event = [&](const Json& event) { terminal.print(dump(event)); };
   const std::string text = TRY(ask(call.paths, question, &call.error_data));

@@ -24,7 +24,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t k_max_line = 8 << 20;
-constexpr milliseconds k_tick{250};
+constexpr milliseconds k_tick{250}; // of the line that shows how long a step takes
 constexpr size_t k_chunk = 64 * 1024;
 constexpr int k_no_such_command = 127; // of the shell there
 
@@ -171,8 +171,8 @@ Result<void> HostSession::write(std::string_view bytes) {
   return {};
 }
 
-Result<uint64_t> HostSession::announce(const control::Arguments& order) {
-  TRY(write(dump(control::to_json(order)) + "\n"));
+Result<uint64_t> HostSession::announce(std::string_view verb, const control::Arguments& order) {
+  TRY(write(dump(Json{{"verb", verb}, {"args", control::to_json(order)}}) + "\n"));
   const Json json = TRY(object());
   if (has_schema(json, "error"))
     return error_in(json);

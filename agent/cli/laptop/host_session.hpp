@@ -37,8 +37,8 @@ public:
   ~HostSession(); // ends ssh at once
 
   const control::Facts& facts() const { return m_facts; }
-  // How many bytes of this artifact the host has.
-  Result<uint64_t> announce(const control::Arguments& order);
+  // How many bytes of this artifact the host has. The verb is deploy or deploy_secrets.
+  Result<uint64_t> announce(std::string_view verb, const control::Arguments& order);
   // From there to the end. unreachable: the connection broke.
   using Sent = std::function<void(uint64_t sent)>;
   Result<void> send(int file, uint64_t from, uint64_t size, const Sent& sent);

@@ -79,7 +79,7 @@ Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& 
   const Fd file(::open(packed.path().c_str(), O_RDONLY | O_CLOEXEC));
   if (!file)
     return fail_errno(cat("open ", packed.path()), errno);
-  const uint64_t from = TRY(session.announce(order));
+  const uint64_t from = TRY(session.announce("deploy_secrets", order));
   TRY(session.send(file.get(), from, packed.what().size, [](uint64_t) {}));
   auto job = session.follow({});
   if (job && !job->code && target.record && target.record->recipient != facts.recipient) {
