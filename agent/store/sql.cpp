@@ -1,5 +1,6 @@
 #include "store/sql.hpp"
 
+#include "base/log.hpp"
 #include "base/text.hpp"
 
 #include <sqlite3.h>
@@ -41,6 +42,8 @@ std::string_view advice(Code code) {
   default: return "";
   }
 }
+
+constexpr std::string_view k_sync = "PRAGMA synchronous = FULL";
 
 // The first words of a statement say enough: "INSERT INTO jobs".
 std::string_view first_words(std::string_view sql) {
@@ -131,7 +134,7 @@ Result<Db> Db::open(const std::string& path) {
 
 Db::Db(Db&& other) noexcept
     : m_path(std::move(other.m_path)), m_handle(std::exchange(other.m_handle, nullptr)),
-      m_statements(std::move(other.m_statements)) {}
+      m_sync_due(other.m_sync_due), m_statements(std::move(other.m_statements)) {}
 
 Db::~Db() {
   for (const auto& [sql, statement] : m_statements)
@@ -140,6 +143,10 @@ Db::~Db() {
 }
 
 Result<Stmt> Db::prepare(Sql sql) {
+  if (m_sync_due && sqlite3_get_autocommit(m_handle) != 0) {
+    TRY(script(k_sync));
+    m_sync_due = false;
+  }
   sqlite3_stmt*& handle = m_statements[sql.text];
   if (handle == nullptr) {
     const int rc = sqlite3_prepare_v3(m_handle, sql.text.data(), static_cast<int>(sql.text.size()),
@@ -155,6 +162,13 @@ Result<void> Db::script(std::string_view text) {
   if (sqlite3_exec(m_handle, terminated.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
     return error(first_words(text));
   return {};
+}
+
+void Db::sync_again() {
+  const auto done = script(k_sync);
+  m_sync_due = !done;
+  if (!done)
+    log::error(cat(done.error().message, "; tried again before the next statement"));
 }
 
 Result<int64_t> Db::number_of(Stmt& stmt) const {

@@ -102,6 +102,9 @@ public:
   }
   // A script of several statements (migrations, pragmas); not kept.
   Result<void> script(std::string_view text);
+  // From here on each transaction is on disk when it ends. If SQLite refuses, it is tried again
+  // before the next statement outside a transaction, which fails if that fails.
+  void sync_again();
   // The one integer of the one row.
   template <class... Args> Result<int64_t> number(Sql sql, const Args&... args) {
     Stmt stmt = TRY(query(sql, args...));
@@ -124,6 +127,7 @@ private:
 
   std::string m_path;
   sqlite3* m_handle;
+  bool m_sync_due = false; // sync_again() has not happened yet
   std::unordered_map<std::string_view, sqlite3_stmt*> m_statements;
 };
 

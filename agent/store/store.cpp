@@ -15,7 +15,7 @@ Relaxed::Relaxed(Db& db) : m_db(Unsynced::active() ? &db : nullptr) {
 
 Relaxed::~Relaxed() {
   if (m_db != nullptr)
-    (void)m_db->script("PRAGMA synchronous = FULL");
+    m_db->sync_again();
 }
 
 Store::Store(std::unique_ptr<State> state) : m_state(std::move(state)) {}

@@ -1,6 +1,9 @@
 #include "faulty_vfs.hpp"
 #include "scratch.hpp"
 
+#include "base/unsynced.hpp"
+#include "store/store_internal.hpp"
+
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -65,6 +68,22 @@ TEST_CASE("accept returns only after the log was synced") {
   REQUIRE(trace.size() >= 2);
   CHECK(trace.front() == "write state.db-wal");
   CHECK(trace.back() == "sync state.db-wal");
+}
+
+TEST_CASE("[fault-514] syncs that could not be turned on again are, before anything else is written") {
+  const Scratch scratch;
+  (void)scratch.open();
+  Db db = must(Db::open(scratch.file()));
+  const auto level = [&] { return must(db.number("PRAGMA synchronous")); };
+  must(db.script("PRAGMA synchronous = FULL"));
+  const Unsynced unsynced;
+  {
+    std::optional<Relaxed> relaxed(db);
+    const Txn txn = must(Txn::begin(db));
+    relaxed.reset(); // SQLite refuses it within a transaction
+    CHECK(level() == 1);
+  }
+  CHECK(level() == 2);
 }
 
 TEST_CASE("[fault-20] a full disk is no_space with the file's name, never an accepted job, and all goes on when there is room") {
