@@ -83,6 +83,7 @@ void Scheduler::adopt_runs() {
     if (!m_running.contains(id)) {
       (void)m_tasks.kill(id);
       (void)m_tasks.finish(id);
+      m_tasks.forget(id);
     }
 }
 
@@ -221,6 +222,7 @@ Result<uint64_t> Scheduler::begin_run(store::CronRun run, openrc::SlotSpec spec,
   auto pidfd = m_tasks.start(run.id, spec, options);
   if (!pidfd) {
     (void)m_tasks.finish(run.id);
+    m_tasks.forget(run.id);
     run.state = store::CronState::failed;
     run.ended_ms = m_host.clock.wall_ms();
     run.text = pidfd.error().message;
@@ -281,7 +283,7 @@ void Scheduler::finish(uint64_t id) {
   const auto end = m_tasks.finish(id, pidfd);
   auto run = m_host.store.cron_run(id);
   if (!run || !*run)
-    return; // its site was removed
+    return m_tasks.forget(id); // its site was removed
   auto& row = **run;
   const bool known = end && *end;
   row.state = !known      ? store::CronState::lost
@@ -291,7 +293,9 @@ void Scheduler::finish(uint64_t id) {
   row.text = known ? (*end)->text : end ? std::string(k_lost) : end.error().message;
   if (known)
     row.code = (*end)->code;
-  if (auto written = m_host.store.end_cron_run(row); !written)
+  if (auto written = m_host.store.end_cron_run(row))
+    m_tasks.forget(id); // not before: a daemon that is killed here asks again how it ended
+  else
     log::error(cat("crontab: run ", id, ": ", written.error().message));
   if (row.state != store::CronState::done && row.kind == control::RunKind::cron)
     log::warn(cat("site '", row.site.str(), "': crontab: '", printable(row.line, 80), "' ",

@@ -306,9 +306,14 @@ Result<std::optional<TaskEnd>> Tasks::finish(uint64_t id, const Fd& pidfd) {
   if (m_disk.exists(file(id, ".end")))
     end = TRY(parse_end(TRY(m_disk.read(file(id, ".end"), k_max_end))));
   TRY(empty_groups(id));
-  for (const auto ending : {".run", ".sock", ".json", ".end"})
+  for (const auto ending : {".run", ".sock", ".json"})
     TRY(m_disk.remove(file(id, ending)));
+  os::sweep_temporaries(tasks_dir(m_paths), cat(id, ".")); // of a daemon, or of it, that was killed
   return end;
+}
+
+void Tasks::forget(uint64_t id) {
+  (void)m_disk.remove(file(id, ".end"));
 }
 
 Result<void> Tasks::kill(uint64_t id) {
@@ -316,7 +321,7 @@ Result<void> Tasks::kill(uint64_t id) {
     ::syscall(SYS_pidfd_send_signal, pidfd->get(), SIGTERM, nullptr, 0); // the command ends with it
   const auto deadline = m_clock.mono() + k_kill_wait;
   while (holder(file(id, ".json")) != 0 && m_clock.mono() < deadline)
-    m_clock.sleep(os::Millis{5});
+    m_clock.sleep(os::Millis{5}); // the lock of a process that ends is no event
   return empty_groups(id);
 }
 

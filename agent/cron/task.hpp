@@ -57,8 +57,9 @@ public:
   std::optional<Fd> running(uint64_t id);
   // After its process has ended: how the command ended, or nullopt when the process was killed
   // before it could record that. Reaps the process, kills what is left of the task and removes its
-  // files. busy: it still runs.
+  // files, except the one that says how it ended. busy: it still runs.
   Result<std::optional<TaskEnd>> finish(uint64_t id, const Fd& pidfd = {});
+  void forget(uint64_t id);       // removes that one too, once the end is in the store
   Result<void> kill(uint64_t id); // finish() must follow
   Result<void> kill_all(const SiteName& site);
   std::vector<uint64_t> all(); // those that have a file

@@ -42,6 +42,16 @@ def check_jobs(wrong):
     wrong.expect(run('chillboxctl', 'audit', 'verify').returncode == 0, 'the audit trail does not verify')
 
 
+def check_runs(wrong):
+    """Of the commands of `chillboxctl run`: each has one end, and nothing else of it is left. A run that the daemon outlived says how its command ended."""
+    for row in sql("SELECT id, state, ended_ms, code FROM cron_runs WHERE kind = 'command'"):
+        ended = (row['state'] == 'failed' and row['code'] == 3) or (row['state'] == 'lost' and row['code'] is None)
+        wrong.expect(row['ended_ms'] > 0 and ended, f"run {row['id']} is {row['state']}, code {row['code']}, ended {row['ended_ms']}")
+    wrong.expect(not listing(f'{RUN}/tasks'), f"files of no task: {listing(f'{RUN}/tasks')}")
+    groups = [name for name in listing('/sys/fs/cgroup') if name.startswith('chillbox.task.')]
+    wrong.expect(not groups, f'control groups of no task: {groups}')
+
+
 def check_site(wrong, live):
     row = sql('SELECT * FROM sites WHERE site = ?', SITE)
     release = sql('SELECT * FROM releases WHERE site = ? AND id = ?', SITE, row[0]['live'] if row else '')
@@ -158,6 +168,7 @@ def disagreements(live, mounts, seconds=10.0):
 def look(live, mounts):
     wrong = Findings()
     check_jobs(wrong)
+    check_runs(wrong)
     check_site(wrong, live) if live else check_gone(wrong)
     names = [name for name in listing('/etc/init.d') if name.startswith('chillbox.')]
     check_openrc(wrong, names)

@@ -1,6 +1,6 @@
 """kill -9 of chillboxd before each of its changes of files and each start of a program, in each kind of job: after the restart all is as before the
 job or as behind it, and the job ends. Before a change is the same moment as behind the one before it.
-usage: matrix.py [--every N] [--first N] [--seed N] [--kinds deploy,rollback,secrets,remove]"""
+usage: matrix.py [--every N] [--first N] [--seed N] [--kinds deploy,rollback,secrets,run,remove]"""
 import argparse
 import collections
 import random
@@ -50,11 +50,20 @@ class Matrix:
         if kind == 'secrets':
             artifact = self.laptop.pack_secrets(f'word{number}')
             return lambda: artifact.send(f'{self.run_id}-{number}'), (self.live[0], f'word{number}')
+        if kind == 'run':
+            return self.run_command, self.live
         if kind == 'remove':
             return lambda: host.control('remove', site=host.SITE), None
         row = host.sql('SELECT previous_good FROM sites WHERE site = ?', host.SITE)[0]
         target = host.sql('SELECT version, secrets FROM releases WHERE id = ?', row['previous_good'])[0]
         return lambda: host.control('rollback', site=host.SITE), (target['version'], self.live[1])
+
+    def run_command(self):
+        """Asked for once: what the daemon did not acknowledge may have begun."""
+        try:
+            host.control('run', site=host.SITE, words=['sh', '-c', 'sleep 0.2; exit 3'], detach=True)
+        except OSError:
+            pass
 
     def restore(self):
         """Behind a remove: the site once more."""
@@ -137,7 +146,7 @@ def main():
     options.add_argument('--every', type=int, default=1)
     options.add_argument('--first', type=int, default=1)
     options.add_argument('--seed', type=int, default=int(time.time()))
-    options.add_argument('--kinds', default='deploy,rollback,secrets,remove')
+    options.add_argument('--kinds', default='deploy,rollback,secrets,run,remove')
     options = options.parse_args()
     random.seed(options.seed)
     matrix = Matrix()

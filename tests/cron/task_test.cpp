@@ -61,7 +61,9 @@ struct TaskHost {
   }
   TaskEnd run(const std::string& command) {
     REQUIRE(wait(begin(7, command)) == 0);
-    return must(tasks.finish(7)).value();
+    auto end = must(tasks.finish(7)).value();
+    tasks.forget(7);
+    return end;
   }
   bool comes_up(uint64_t id) {
     for (int i = 0; i < 2'000; ++i) {
@@ -111,6 +113,20 @@ TEST_CASE("a task that cannot start says why") {
   const auto end = must(host.tasks.finish(8)).value();
   CHECK(end.code == 127);
   CHECK(end.text.find("/no/such/program") != std::string::npos);
+}
+
+TEST_CASE("[fault-516] how a command ended can be asked again until the store has it; what was half written goes with its task") {
+  TaskHost host;
+  const std::string dir = host.paths.run() + "/tasks";
+  REQUIRE(host.wait(host.begin(7, "exit 3")) == 0);
+  CHECK(must(host.tasks.finish(7)).value().code ==
+      3); // by a daemon that is killed before it writes that
+  must(os::real_disk().write(dir + "/.7.json.tmp.0123abcd", "half", 0600));
+  must(os::real_disk().write(dir + "/.77.end.tmp.0123abcd", "another's", 0600));
+  CHECK(must(host.tasks.finish(7)).value().code == 3);
+  host.tasks.forget(7);
+  CHECK_FALSE(must(host.tasks.finish(7)));
+  CHECK(must(os::real_disk().list(dir)) == std::vector<std::string>{".77.end.tmp.0123abcd"});
 }
 
 TEST_CASE("a running task is found by its lock, cannot be finished, and is lost when its process is killed") {
