@@ -160,6 +160,12 @@ except Problem as problem:
     mkdir own && touch own/redis-1.0-py3-none-any.whl
     echo '--find-links=own' >>requirements.txt
     run -0 look
+    for line in '-f own' '-fown' '--find-links own' '-e libs'; do # then a folder says what is asked for, too
+        [ "$(printf '%s\n' "$line" >requirements.txt && look --no-wheels | jq -c 'has("depends")')" = false ]
+    done
+    [ "$(echo redis >requirements.txt && look --no-wheels | jq -c .depends)" = '["dep/chillbox.requirements.txt","pyproject.toml","requirements.txt"]' ]
+    [ "$(printf -- '-r more\n-c pins\n' >requirements.txt && echo redis >more && look --no-wheels | jq -c .depends)" = \
+        '["dep/chillbox.requirements.txt","more","pins","pyproject.toml","requirements.txt"]' ]
     for line in git+https://example.org/x.git ./libs "x @ https://example.org/x.zip"; do
         mkdir -p libs && printf '%s\n' "$line" >requirements.txt
         run -3 look

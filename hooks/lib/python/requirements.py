@@ -191,9 +191,9 @@ class Locked:
     """What is required, with the hashes that were added for the host; they count for the files that they were added to."""
 
     def __init__(self):
-        read, sha = [], hashlib.sha256()
-        own = required(read=read)
-        for path in read:
+        self.read, sha = [], hashlib.sha256()
+        own = required(read=self.read)
+        for path in self.read:
             with open(path, "rb") as file:
                 sha.update(file.read())
         for line in contents(line.path() for line in own if line.path()):
