@@ -53,7 +53,7 @@ words() { sed -n 's/^  *[0-9]*  //p' | paste -sd' '; }
     run -4 fd "$first\nx" recover
     [[ "$output" == *"are not the words that were made last"* ]]
     run -1 fd "${second/????/zzzz}\nx" recover
-    [[ "$output" == *"word 1 is none that a host prints"* && "$output" != *"${second:5:9}"* ]]
+    [[ "$output" == *"word 1 is not a recovery word"* && "$output" != *"${second:5:9}"* ]]
     works 'new one'
     # of another host
     cp "$STATE/recipient.txt" kept && age-keygen 2>/dev/null | age-keygen -y >"$STATE/recipient.txt"

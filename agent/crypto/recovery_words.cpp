@@ -89,8 +89,7 @@ Result<SecretBytes> read_recovery_words(std::string_view text) {
     const auto first = value_of(words[i]), second = value_of(words[i + 1]);
     if (!first || !second)
       return fail(Code::invalid,
-          cat("word ", i + (first ? 2 : 1),
-              " is none that a host prints: look at its letters again"));
+          cat("word ", i + (first ? 2 : 1), " is not a recovery word: check its letters"));
     const unsigned three = *first << k_bits | *second;
     for (size_t byte = 0; byte < 3; ++byte)
       all.data()[i / 2 * 3 + byte] = static_cast<uint8_t>(three >> (16 - 8 * byte));

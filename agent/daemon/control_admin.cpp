@@ -118,7 +118,7 @@ Result<rollout::Pruned> prune_in_turn(const Call& call, const SiteName& site) {
   const os::Millis end = host.clock.mono() + k_turn_wait;
   while (outcome.wait_for(k_pause) != std::future_status::ready && host.clock.mono() < end &&
       !call.state.stopping) {}
-  if (outcome.wait_for(os::Millis{0}) != std::future_status::ready)
+  if (outcome.wait_for(os::Millis{0}) != std::future_status::ready) // only a look
     return fail(Code::busy,
         cat("site '", site.str(),
             "' has a running job: it is pruned after that one; `chillboxctl jobs ", site.str(),

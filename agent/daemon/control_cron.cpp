@@ -25,6 +25,7 @@ Result<control::CronHistory> cron_history(const Call& call) {
 }
 
 Result<control::CronAnswer> cron_run(const Call& call) {
+  // the change itself is an event; so late a caller who left is seen
   constexpr os::Millis k_look_again{2'000};
   const auto site = TRY(site_of(call));
   const auto id = TRY(call.state.scheduler.run_now(site, call.args.number.value_or(0), call.actor));
@@ -91,7 +92,7 @@ Result<control::CronRun> run_named(const Call& call) {
 }
 
 Result<control::RunAnswer> run_to_end(const Call& call) {
-  constexpr os::Millis k_look_again{2'000};
+  constexpr os::Millis k_look_again{2'000}; // as above
   for (;;) {
     const uint64_t seen = call.state.changes.count();
     auto one = TRY(run_named(call));

@@ -81,7 +81,7 @@ void ControlServer::record_keys(const std::string& actor) {
 // Nobody may push others' entries out of the trail by knocking: one entry an hour for each user,
 // and for so many users.
 bool ControlServer::is_news(uid_t uid) {
-  constexpr os::Millis k_again{3'600'000};
+  constexpr os::Millis k_again{3'600'000}; // refused users are named so often at most
   constexpr size_t k_most_users = 256;
   const os::Millis now = m_state.host.clock.mono();
   const std::lock_guard lock(m_recording);

@@ -10,6 +10,7 @@ namespace {
 using control::Certificate;
 using control::CertificateState;
 
+// the change itself is an event; so late a caller who left is seen
 constexpr os::Millis k_look_again{500};
 
 // A site's name, or that of the host's own certificate.

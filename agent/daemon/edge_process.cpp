@@ -12,7 +12,7 @@ namespace {
 
 constexpr os::Millis k_life{1'000}; // one that lived so long is started again at once
 constexpr os::Millis k_pause{1'000};
-constexpr os::Millis k_pause_most{60'000};
+constexpr os::Millis k_pause_most{60'000}; // one that keeps ending waits longer and longer
 constexpr os::Millis k_reap_wait{1'000};
 
 } // namespace

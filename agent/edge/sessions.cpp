@@ -18,8 +18,8 @@ namespace {
 
 // How late an idle connection may be closed; only while there is any.
 constexpr int k_tick_ms = 2'000;
-constexpr os::Millis k_report_pause{1'000};
-constexpr os::Millis k_breath{100};
+constexpr os::Millis k_report_pause{1'000}; // between two lines of the log
+constexpr os::Millis k_breath{100}; // after an accept that failed and would fail again at once
 
 os::Millis now() {
   return os::real_clock().mono();

@@ -79,6 +79,7 @@ Result<void> kill_leftovers(os::Disk& disk, os::Clock& clock, const os::Paths& p
       if (clock.mono() >= deadline)
         return fail(Code::timed_out,
             cat(service, ": process ", left[0], " cannot be killed (", cgroup, ")"));
+      // after SIGKILL: the end of processes that are not ours is no event
       clock.sleep(os::Millis{2});
     }
     // Not by Disk, which would try to empty it first; a group of version 1 goes by its release
@@ -105,7 +106,7 @@ size_t kill_orphans(
           }
       if (!any)
         break;
-      clock.sleep(os::Millis{2});
+      clock.sleep(os::Millis{2}); // as above
     }
   return killed;
 }

@@ -54,7 +54,7 @@ bool has_controller(const std::string& root, std::string_view controller) {
 void remove_group(const std::string& path) {
   for (int i = 0; i < k_most_tries && ::rmdir(path.c_str()) != 0 && errno == EBUSY; ++i) {
     write_to(path + "/cgroup.kill", "1");
-    real_clock().sleep(Millis{1});
+    real_clock().sleep(Millis{1}); // after the kill: when the group is empty is no event here
   }
 }
 

@@ -119,7 +119,7 @@ public:
   }
 
 private:
-  static constexpr Millis k_again{5};
+  static constexpr Millis k_again{5}; // room in the queue of a listener is no event
 
   void end(Result<ProbeAnswer> answer) {
     m_answer = answer ? std::move(answer)
@@ -207,12 +207,11 @@ void wait_for_any(std::span<Exchange*> open, const Clock& clock) {
 } // namespace
 
 std::vector<Result<ProbeAnswer>> probe_all(std::span<const Probe> requests) {
-  constexpr size_t k_at_once = 64;
   const Clock& clock = real_clock();
   std::deque<Exchange> all; // they stay where they are
   std::vector<Exchange*> open;
   do {
-    while (open.size() < k_at_once && all.size() < requests.size()) {
+    while (open.size() < k_probes_at_once && all.size() < requests.size()) {
       open.push_back(&all.emplace_back(requests[all.size()], clock.mono()));
       if (open.back()->is_over())
         open.pop_back();

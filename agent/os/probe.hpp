@@ -35,8 +35,10 @@ struct ProbeAnswer {
 // Any status is an answer; no redirect is followed. timed_out; unreachable; invalid: not HTTP, or a
 // path or host that cannot be sent.
 Result<ProbeAnswer> probe(const Probe& request);
-// All of them on this thread, many side by side: together they take as long as the slowest of them.
+// All of them on this thread, at most k_probes_at_once side by side: so many take as long as the
+// slowest of them, and the others follow as those end.
 // The answers are in the order of the requests.
+inline constexpr size_t k_probes_at_once = 64;
 std::vector<Result<ProbeAnswer>> probe_all(std::span<const Probe> requests);
 
 } // namespace chillbox::os

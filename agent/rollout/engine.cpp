@@ -18,9 +18,9 @@ using store::JobState;
 
 namespace {
 
-constexpr os::Millis k_retry_pause{1'000};
-constexpr os::Millis k_look{200};
-constexpr unsigned k_most_exceptions = 3; // of one job
+constexpr os::Millis k_retry_pause{1'000}; // after the store failed; nothing says when it works
+constexpr os::Millis k_look{200};          // at enough(); what comes up is an event
+constexpr unsigned k_most_exceptions = 3;  // of one job
 
 // "" : all of the site is up, or it is down because somebody chose that (trust.hpp).
 std::string why_not_up(HostContext& host, const SiteName& site, const Result<BroughtUp>& result) {

@@ -8,7 +8,7 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr os::Millis k_look{100};
+constexpr os::Millis k_look{100}; // at cancelled(); the turn itself is an event
 
 } // namespace
 

@@ -10,10 +10,10 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr os::Millis k_first_pause{2};
+constexpr os::Millis k_first_pause{2};   // see wait_healthy
 constexpr os::Millis k_patience{10'000}; // with one that says the same, k_same times at least
 constexpr uint32_t k_same = 5;
-constexpr os::Millis k_second_look{300};
+constexpr os::Millis k_second_look{300}; // see check_foreground
 constexpr std::array k_not_yet{429, 502, 503, 504};
 
 // A copy that ended once may have been unlucky; one that ends again and again will not become
@@ -194,7 +194,7 @@ Result<void> wait_for_probe(
     if (answer || control.stopping() || host.clock.mono() >= end ||
         crashed(host, slot_name(release, p)))
       return answer;
-    host.clock.sleep(p.service.health.interval);
+    host.clock.sleep(p.service.health.interval); // as often as the site says
   }
 }
 

@@ -58,7 +58,7 @@ Result<void> wait_until_up(HostContext& host, const SiteName& site) {
         *state == openrc::SlotState::crashed)
       return fail(Code::unhealthy,
           cat("redis does not come up: ", host.paths.logs_of(site), "/redis.log says why"));
-    host.clock.sleep(os::Millis{10});
+    host.clock.sleep(os::Millis{10}); // that it listens is no event
   }
   return {};
 }

@@ -25,7 +25,7 @@ namespace {
 constexpr os::Millis k_drain_least{
     300}; // NGINX may have looked the old link up and not connected yet
 constexpr os::Millis k_drain_most{10'000};
-constexpr os::Millis k_drain_pause{20};
+constexpr os::Millis k_drain_pause{20}; // see drain
 constexpr os::Millis k_grace_without_visitors{3'000};
 constexpr size_t k_last_lines = 20;
 

@@ -14,7 +14,7 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr os::Millis k_watch_pause{1'000};
+constexpr os::Millis k_watch_pause{1'000}; // its limits are counts of a window
 constexpr std::string_view k_cut = "unproven: another job ended its watch before its time";
 constexpr uint32_t k_bad_probes = 3;       // in a row
 constexpr uint32_t k_bad_with_answers = 2; // when visitors get bad answers as well

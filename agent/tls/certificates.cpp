@@ -123,7 +123,7 @@ void Certificates::loop() {
       continue;
     }
     const os::Millis sleep{std::clamp<int64_t>(*next - now(), 1'000, k_longest_sleep.count())};
-    m_wake.wait_for(lock, sleep, is_asked);
+    m_wake.wait_for(lock, sleep, is_asked); // an event, or the next date
   }
 }
 

@@ -11,7 +11,7 @@ namespace chillbox::tls {
 namespace {
 
 constexpr int k_looks = 10;
-constexpr os::Millis k_look_pause{300};
+constexpr os::Millis k_look_pause{300}; // old workers may answer once more
 
 // For the host's recipient: the public half is enough to write it, no unlock is.
 Result<std::string> sealed(os::Disk& disk, const os::Paths& paths, std::string_view key) {

@@ -170,7 +170,7 @@ void Certificates::note_failure(
     f.failing_ms = now();
 }
 
-// No CA was asked. What serves goes on to serve.
+// No CA was asked. A certificate that is in use stays in use.
 void Certificates::wait(Record& record, const std::string& why) {
   record.state = State::waiting;
   note_failure(record, why, "waiting");

@@ -219,7 +219,7 @@ Result<Fd> connect(const std::string& socket, os::Millis patience) {
     auto run = os::connect_unix(socket, k_connect);
     if (run || run.error().code != Code::unreachable || deadline.passed())
       return run;
-    os::real_clock().sleep(os::Millis{5});
+    os::real_clock().sleep(os::Millis{5}); // that it listens is no event
   }
 }
 

@@ -93,7 +93,7 @@ void Progress::done(std::string_view what, std::string_view text) {
 }
 
 void Progress::percent(std::string_view what, uint64_t done, uint64_t total) {
-  constexpr std::chrono::milliseconds k_pause{200};
+  constexpr std::chrono::milliseconds k_pause{200}; // between two lines that a person reads
   const int percent = total == 0 ? 100 : static_cast<int>(done * 100 / total);
   const auto now = Clock::now();
   if (m_percent < 0 || done < m_first) {

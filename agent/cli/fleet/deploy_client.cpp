@@ -24,9 +24,9 @@ using control::JobState;
 using std::chrono::milliseconds;
 
 constexpr milliseconds k_request_timeout{30'000};
-constexpr milliseconds k_look_timeout{10'000};
-constexpr milliseconds k_look_first{2};
-constexpr milliseconds k_look_again{200};
+constexpr milliseconds k_look_timeout{10'000}; // of one question
+// Until the job wants its upload: before that the host has no stream of events of it.
+constexpr milliseconds k_look_first{2}, k_look_again{200};
 constexpr milliseconds k_reconnect_first{250};
 constexpr milliseconds k_reconnect_most{5'000};
 constexpr int k_tries = 3;
@@ -101,7 +101,7 @@ milliseconds DeployClient::left() const {
 }
 
 void DeployClient::wait(milliseconds time) const {
-  std::this_thread::sleep_for(std::min(time, left()));
+  std::this_thread::sleep_for(std::min(time, left())); // between two looks at a job, see above
 }
 
 // A reply of 2xx; any other becomes its error.

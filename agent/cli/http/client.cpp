@@ -29,8 +29,8 @@ constexpr size_t k_max_body = 1 << 20;
 constexpr size_t k_piece = 16 * 1024;
 constexpr int k_unsent = 128 * 1024; // in the kernel: so that progress is what has left the machine
 constexpr milliseconds k_connect_timeout{10'000};
-constexpr milliseconds k_try_again{2'000};
-constexpr milliseconds k_answer{150'000}; // after an upload the host copies and syncs it
+constexpr milliseconds k_try_again{2'000}; // how long another address is given
+constexpr milliseconds k_answer{150'000};  // after an upload the host copies and syncs it
 constexpr milliseconds k_library_timeout = std::chrono::hours(24); // the watch is earlier
 
 // What the handshake found, and its session: httplib keeps both to itself.

@@ -68,8 +68,8 @@ void TransferWatch::run() {
       continue;
     }
     m_verdict = now >= m_deadline ? Verdict::deadline : Verdict::stalled;
-    // Again and again, because the library may try another address.
     ::shutdown(m_socket.get(), SHUT_RDWR);
+    // Again and again, because the library may try another address.
     m_changed.wait_for(lock, std::chrono::milliseconds(100));
   }
 }

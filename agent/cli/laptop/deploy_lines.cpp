@@ -84,7 +84,7 @@ void DeployLines::working(std::string_view part, std::string_view text) {
 }
 
 void DeployLines::percent(std::string_view part, uint64_t done, uint64_t total) {
-  constexpr milliseconds k_pause{200};
+  constexpr milliseconds k_pause{200}; // between two lines that a person reads
   const auto now = Clock::now();
   const int percent = total == 0 ? 100 : static_cast<int>(done * 100 / total);
   if (m_percent < 0 || done < m_first) {

@@ -17,7 +17,7 @@ constexpr std::array k_options{
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds k_ping_again{200};
+constexpr milliseconds k_ping_again{200}; // while nobody listens, nobody can say that he will
 
 Result<std::string> try_once(const os::Paths& paths) {
   return ask(paths, {.verb = "ping", .timeout = milliseconds(5'000)});

@@ -31,7 +31,7 @@ void wait_for_next_try(const Call& call) {
   for (uint64_t left = status ? status->host.unlock_wait_s : 1; left > 0; --left) {
     if (call.terminal.live())
       call.terminal.print_unfinished(cat("\rwrong passphrase, next try in ", left, " s \x1b[K"));
-    os::real_clock().sleep(os::Millis(1'000));
+    os::real_clock().sleep(os::Millis(1'000)); // the host asks for it; the seconds are shown
   }
   if (call.terminal.live())
     call.terminal.print_unfinished("\r\x1b[K");

@@ -205,7 +205,7 @@ func (c *ca) issue(ctx context.Context, owner acme.Account, o acme.Order, csr []
 	for err == nil && o.Status == acme.StatusProcessing {
 		pause := min(max(time.Until(c.retry), time.Second), 30*time.Second)
 		select {
-		case <-time.After(pause):
+		case <-time.After(pause): // as the CA says: an order that is ready is no event
 			o, err = c.GetOrder(ctx, owner, o)
 		case <-ctx.Done():
 			err = ctx.Err()
