@@ -186,6 +186,8 @@ TOML
     [ "$(json jobs '.jobs | length')" = "$jobs" ]
     run -0 at_terminal expect:'[Y/n]' type: -- chillboxctl deploy -k "$LAPTOP/deployer.key"
     [[ "$output" == *"already live"* ]]
+    run -0 --separate-stderr deploy -y --refresh # collects again
+    [[ "$output" == *" is 1.3.0 "* && "$stderr" == *"api: "* && "$stderr" != *"packages unchanged"* ]]
     rm chillbox.toml
 }
 

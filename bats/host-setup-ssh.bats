@@ -135,6 +135,19 @@ unfake() { in_box rm "/usr/local/bin/$1"; }
     [ ! -e "$LAPTOP_HOME/config/chillbox/keys" ]
 }
 
+@test "without a package here, that of the host's own repositories is installed by apk" {
+    [ -z "${PACKAGES-}" ] || skip "there is a real apk"
+    fake apk 'case $1 in search) echo chillbox-0.1.0-r0 ;; add) echo "$*" >/tmp/added; echo "ERROR: unable to select packages" >&2; exit 1 ;; esac'
+    in_box mv /usr/bin/dpkg /usr/bin/dpkg.away
+    run -1 laptop chillboxctl setup root@web1.example -y --trust "$LAPTOP/spare.pub" --passphrase-fd 3 3<<<"$PASSPHRASE"
+    in_box mv /usr/bin/dpkg.away /usr/bin/dpkg
+    unfake apk
+    [[ "$output" == *"will        install chillbox"*"install: ERROR: unable to select packages"* ]]
+    [ "$(in_box cat /tmp/added)" = 'add --no-progress chillbox' ]
+    run ! in_box test -e /usr/bin/chillboxctl
+    [ -z "$(in_box sh -c 'ls -A /root | grep chillbox-setup')" ]
+}
+
 @test "[attack-R2] what a hostile machine says of itself reaches the terminal without control characters" {
     [ -z "${PACKAGES-}" ] || skip "Alpine's sshd looks into /bin first"
     fake uname 'printf "x86_64\033]0;mine\007\n"'
@@ -219,6 +232,16 @@ unfake() { in_box rm "/usr/local/bin/$1"; }
     in_box dpkg -s chillbox | grep -qx 'Version: 0.1.1'
     [ "$(json ping .sealed)" = false ]
     rm -r "$folder"
+}
+
+@test "a locked host is unlocked by --passphrase-fd, and a wrong passphrase of it is tried once: exit 4" {
+    ctl lock
+    run -4 laptop chillboxctl setup root@web1.example -y --passphrase-fd 3 3<<<wrong
+    [[ "$output" == *"unlock: "*"wrong passphrase"* ]]
+    sleep 1.2 # the host takes none before that
+    run -0 laptop chillboxctl setup root@web1.example -y --passphrase-fd 3 3<<<"$PASSPHRASE"
+    [[ "$output" == *"will        unlock it"*"unlock      ok"* ]]
+    [ "$(json ping .sealed)" = false ]
 }
 
 @test "after a reboot it is locked: setup asks for the passphrase again, and a wrong one once more" {

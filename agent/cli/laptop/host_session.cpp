@@ -16,6 +16,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <thread>
 
 namespace chillbox::cli {
 namespace {
@@ -68,8 +69,18 @@ HostSession::~HostSession() {
   abandon();
 }
 
-// ssh waits for as long as the other side does.
+// With its input closed the other side ends, and so does ssh; but one that still follows a job
+// would be waited for as long as that lasts.
 void HostSession::abandon() {
+  constexpr milliseconds k_grace{1'000}, k_step{5};
+  m_in.reset();
+  m_out.reset();
+  for (milliseconds waited{0}; m_pid > 0 && waited < k_grace; waited += k_step) {
+    if (::waitpid(m_pid, nullptr, WNOHANG) == m_pid)
+      m_pid = -1;
+    else
+      std::this_thread::sleep_for(k_step);
+  }
   if (m_pid > 0)
     ::kill(m_pid, SIGTERM);
   end();

@@ -34,7 +34,7 @@ public:
   static Result<HostSession> open(const Host& host, const std::string& site);
   HostSession(HostSession&& other) noexcept;
   HostSession& operator=(HostSession&& other) noexcept;
-  ~HostSession(); // ends ssh at once
+  ~HostSession(); // ends ssh, within a second
 
   const control::Facts& facts() const { return m_facts; }
   // How many bytes of this artifact the host has. The verb is deploy or deploy_secrets.
