@@ -1,6 +1,6 @@
-# hooks/handlers, hooks/lib and hooks/setup as a table in chillboxctl: the kinds that a laptop knows which has the program and nothing else, and what
-# `setup` sends.
-HOOK_FILES := $(shell find hooks/handlers hooks/lib hooks/setup -type f ! -name '*.pyc' | LC_ALL=C sort)
+# hooks/handlers, hooks/lib, hooks/move and hooks/setup as a table in chillboxctl: the kinds that a laptop knows which has the program and nothing else, and what
+# `setup` and `move` send.
+HOOK_FILES := $(shell find hooks/handlers hooks/lib hooks/move hooks/setup -type f ! -name '*.pyc' | LC_ALL=C sort)
 
 $(BUILD)/generated/shipped_hooks.cpp: $(HOOK_FILES) agent/cli/pack/embed-hooks
 	@mkdir -p $(@D)

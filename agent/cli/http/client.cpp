@@ -238,11 +238,12 @@ httplib::Request Transfer::request() {
   httplib::Request out;
   out.method = m_request.method;
   out.path = m_url.path;
-  out.headers.emplace("Host", m_url.authority);
   out.headers.emplace("User-Agent", "chillboxctl/" CHILLBOX_VERSION);
   for (const std::string& line : m_request.headers)
     out.headers.emplace(
         line.substr(0, line.find(':')), std::string(trim(line.substr(line.find(':') + 1))));
+  if (!out.has_header("Host"))
+    out.headers.emplace("Host", m_url.authority);
   if (body_size() > 0) {
     out.content_length_ = static_cast<size_t>(body_size());
     out.content_provider_ = [this](size_t offset, size_t length, httplib::DataSink& sink) {

@@ -65,6 +65,51 @@ Result<Fd> pipe_with(const SecretBytes& passphrase) {
   return reads;
 }
 
+Result<std::vector<std::string>> words_of(
+    std::string_view name, const std::vector<std::string>& args) {
+  const auto hooks = shipped_hooks();
+  const auto found = std::ranges::find(hooks, name, &HookFile::path);
+  if (found == hooks.end())
+    return fail(Code::failure, cat("this program has no hooks/", name));
+  std::vector<std::string> words{"sh", "-c", std::string(found->text), std::string(name)};
+  words.insert(words.end(), args.begin(), args.end());
+  return words;
+}
+
+Result<std::pair<Fd, Fd>> pipe_ends() { // to read from, to write to
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0)
+    return fail_errno("pipe", errno);
+  return std::pair{Fd(ends[0]), Fd(ends[1])};
+}
+
+// False: one of both ended before the other.
+bool pump(int from, int to, const RemoteShell::Moved& moved) {
+  std::vector<char> buffer(256 * 1024);
+  for (uint64_t sum = 0;;) {
+    const ssize_t size = ::read(from, buffer.data(), buffer.size());
+    if (size < 0 && errno == EINTR)
+      continue;
+    if (size <= 0)
+      return size == 0;
+    for (ssize_t done = 0; done < size;) {
+      const ssize_t n = ::write(to, buffer.data() + done, static_cast<size_t>(size - done));
+      if (n < 0 && errno != EINTR)
+        return false;
+      done += std::max<ssize_t>(n, 0);
+    }
+    moved(sum += static_cast<uint64_t>(size));
+  }
+}
+
+int wait_for(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR)
+      return -1;
+  return exit_of_ssh(status);
+}
+
 } // namespace
 
 std::string last_line(std::string_view text) {
@@ -75,7 +120,8 @@ std::string last_line(std::string_view text) {
 Result<RemoteShell> RemoteShell::create(const std::string& target, const std::string& folder) {
   Host host = TRY(host_from(target));
   // ssh adds 17 characters to the name while it makes the socket.
-  const std::string socket = cat(folder, "/ssh-", ::getpid());
+  static int count = 0; // a connection each
+  const std::string socket = cat(folder, "/ssh-", ::getpid(), "-", ++count);
   if (socket.size() + 17 < sizeof(sockaddr_un::sun_path))
     host.ssh.insert(host.ssh.end(),
         {"-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", cat("ControlPath=", socket)});
@@ -117,13 +163,35 @@ Result<RemoteShell::Ran> RemoteShell::run(const std::string& line, int input) co
 
 Result<RemoteShell::Ran> RemoteShell::hook(
     std::string_view name, const std::vector<std::string>& args) const {
-  const auto hooks = shipped_hooks();
-  const auto found = std::ranges::find(hooks, name, &HookFile::path);
-  if (found == hooks.end())
-    return fail(Code::failure, cat("this program has no hooks/", name));
-  std::vector<std::string> words{"sh", "-c", std::string(found->text), std::string(name)};
-  words.insert(words.end(), args.begin(), args.end());
-  return command(words);
+  return command(TRY(words_of(name, args)));
+}
+
+Result<void> RemoteShell::pipe(
+    const RemoteShell& to, std::string_view hook, const Ends& ends, const Moved& moved) const {
+  const std::string reads = quoted_words(TRY(words_of(hook, ends.from))),
+                    writes = quoted_words(TRY(words_of(hook, ends.to)));
+  const Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const Fd said = TRY(memory_file()), heard = TRY(memory_file()), printed = TRY(memory_file());
+  auto [out_here, out_there] = TRY(pipe_ends());
+  auto [in_there, in_here] = TRY(pipe_ends());
+  const SignalsForChild guard;
+  const pid_t reader = TRY(spawn_ssh_line(
+      m_host, {"-o", "ControlMaster=no"}, reads, {nothing.get(), out_there.get(), said.get()}));
+  out_there = Fd();
+  const auto writer = spawn_ssh_line(
+      to.m_host, {"-o", "ControlMaster=no"}, writes, {in_there.get(), printed.get(), heard.get()});
+  in_there = Fd();
+  const bool whole = writer && pump(out_here.get(), in_here.get(), moved);
+  out_here = Fd(); // one of both that waits for us ends now
+  in_here = Fd();
+  const int read = wait_for(reader), written = writer ? wait_for(*writer) : -1;
+  if (!writer)
+    return std::unexpected(writer.error());
+  if (written != 0)
+    return fail(Code::failure, cat(to.m_host.name, ": ", last_line(text_in(heard))));
+  if (read != 0 || !whole)
+    return fail(Code::failure, cat(m_host.name, ": ", last_line(text_in(said))));
+  return {};
 }
 
 Result<RemoteShell::Ran> RemoteShell::command(const std::vector<std::string>& words) const {

@@ -8,6 +8,8 @@
 #include "base/secret.hpp"
 #include "cli/fleet/inventory.hpp"
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +40,14 @@ public:
   Result<Ran> command(const std::vector<std::string>& words) const;
   // With the passphrase as its standard input: for --passphrase-fd 0.
   Result<Ran> command(const std::vector<std::string>& words, const SecretBytes& passphrase) const;
+  // What the hook writes here is what it reads there, with these words each. `moved`: so many bytes
+  // so far. The error names the host.
+  struct Ends {
+    std::vector<std::string> from, to;
+  };
+  using Moved = std::function<void(uint64_t bytes)>;
+  Result<void> pipe(
+      const RemoteShell& to, std::string_view hook, const Ends& ends, const Moved& moved) const;
   // Sends a file of ours.
   Result<void> send(const std::string& file, const std::string& to) const;
 

@@ -9,7 +9,7 @@
 #include "cli/fleet/ssh.hpp"
 #include "cli/http/url.hpp"
 #include "cli/laptop/ci_bundle.hpp"
-#include "cli/laptop/remote_shell.hpp"
+#include "cli/laptop/remote_ctl.hpp"
 #include "cli/laptop/target.hpp"
 #include "crypto/minisign.hpp"
 #include "os/runner.hpp"
@@ -45,52 +45,6 @@ constexpr std::array k_remove_options{
         "the line was stolen: what it deployed is not started again"},
 };
 
-std::unexpected<Error> refused(const std::string& host, const RemoteShell::Ran& ran) {
-  const auto lines = split(trim(ran.err), '\n');
-  std::string_view why = lines.empty() ? "" : trim(lines.front());
-  for (const auto line : lines)
-    if (line.starts_with("chillboxctl: "))
-      why = line.substr(13);
-  Code code = Code::failure;
-  for (const Code known :
-      {Code::denied, Code::not_found, Code::conflict, Code::sealed, Code::unreachable, Code::usage})
-    if (ran.code == exit_code(known))
-      code = known;
-  return fail(code,
-      cat(host, ": ",
-          why.empty() ? cat("chillboxctl ended with ", ran.code) : printable(why, 500)));
-}
-
-// chillboxctl on one host, over one connection.
-class CiHost {
-public:
-  static Result<CiHost> open(const Places& places, Target target) {
-    TRY(make_private_dir(places.runtime));
-    auto shell = TRY(RemoteShell::create(target.host.target, places.runtime));
-    return CiHost(std::move(target), std::move(shell));
-  }
-  const std::string& name() const { return m_target.host.name; }
-  const std::optional<HostRecord>& record() const { return m_target.record; }
-
-  Result<std::string> run(std::vector<std::string> words) {
-    words.insert(words.begin(), {"env", "CHILLBOX_HOST=", "chillboxctl"});
-    auto ran = TRY(m_shell.command(words));
-    if (ran.code != 0)
-      return refused(name(), ran);
-    return std::move(ran.out);
-  }
-  template <class T> Result<T> ask(std::vector<std::string> words) {
-    words.insert(words.begin() + 1, "--json");
-    return TRY_IN(name(), control::read_answer<T>(TRY(run(std::move(words)))));
-  }
-
-private:
-  CiHost(Target target, RemoteShell shell)
-      : m_target(std::move(target)), m_shell(std::move(shell)) {}
-  Target m_target;
-  RemoteShell m_shell;
-};
-
 Result<std::vector<Target>> targets_of(Call& call, std::string_view example) {
   const auto project = TRY(find_project());
   return find_targets(Places::find(),
@@ -99,11 +53,11 @@ Result<std::vector<Target>> targets_of(Call& call, std::string_view example) {
           .example = std::string(example)});
 }
 
-Result<CiHost> one_host(Call& call, std::string_view verb, const std::string& site) {
+Result<RemoteCtl> one_host(Call& call, std::string_view verb, const std::string& site) {
   auto targets = TRY(targets_of(call, cat("chillboxctl ", verb, " ", site)));
   if (targets.size() != 1)
     return fail(Code::usage, cat("a CI key is for one host: name it with -H"));
-  return CiHost::open(Places::find(), std::move(targets.front()));
+  return RemoteCtl::open(Places::find(), std::move(targets.front()));
 }
 
 // What the host has of that name.
@@ -117,7 +71,7 @@ bool is_ci(const TrustedKeyRow& key) {
   return key.only == "releases" && key.sites.size() == 1 && key.name == ci_name(key.sites[0]);
 }
 
-Result<There> look(CiHost& host, const std::string& site) {
+Result<There> look(RemoteCtl& host, const std::string& site) {
   There there;
   for (auto& key : TRY(host.ask<TrustedKeys>({"trust", "list"})).keys)
     if (key.name == ci_name(site)) {
@@ -134,7 +88,7 @@ Result<There> look(CiHost& host, const std::string& site) {
 }
 
 Result<void> take_away(
-    CiHost& host, const std::string& site, const There& there, std::string_view how) {
+    RemoteCtl& host, const std::string& site, const There& there, std::string_view how) {
   if (there.sender)
     (void)TRY(host.run({"webhook", "remove", "-q", "--", ci_name(site)}));
   if (there.key)
@@ -143,7 +97,7 @@ Result<void> take_away(
 }
 
 // The two grants. Half of them is none: what was given is taken back when the other fails.
-Result<void> grant(CiHost& host, CiBundle& bundle) {
+Result<void> grant(RemoteCtl& host, CiBundle& bundle) {
   const std::string name = ci_name(bundle.site);
   const auto key = crypto::MinisignSecretKey::generate();
   (void)TRY(host.run({"trust", "add", "-q", "--only-releases", "--sites", bundle.site, "--name",
@@ -155,17 +109,17 @@ Result<void> grant(CiHost& host, CiBundle& bundle) {
     return std::unexpected(hook.error());
   }
   bundle.key = TRY(key.to_file(SecretBytes()));
-  bundle.hook = SecretBytes(bytes_of(trim(*hook)));
+  bundle.hook = SecretBytes(bytes_of(answer_in(*hook)));
   wipe(hook->data(), hook->size());
   return {};
 }
 
 // The host's own name by https, unless the person knows better.
-Result<std::string> url_of(Call& call, const CiHost& host, const control::Facts& facts) {
+Result<std::string> url_of(Call& call, const RemoteCtl& host, const control::Facts& facts) {
   if (call.args.has("url"))
     return TRY_IN("--url", parse_base_url(call.args.text("url")));
-  if (host.record() && !host.record()->url.empty())
-    return host.record()->url;
+  if (host.target().record && !host.target().record->url.empty())
+    return host.target().record->url;
   if (facts.server_name.empty() || facts.server_name == "_")
     return fail(Code::usage,
         cat(host.name(),
@@ -222,7 +176,7 @@ Result<void> run_add(Call& call) {
   const bool approve = call.args.has("approve");
   if (approve && call.args.has("rotate"))
     return fail(Code::usage, "with --approve there is no key to --rotate");
-  CiHost host = TRY(one_host(call, "ci add", site));
+  RemoteCtl host = TRY(one_host(call, "ci add", site));
   CiBundle bundle;
   bundle.host = host.name();
   bundle.site = site;
@@ -247,7 +201,7 @@ Result<void> run_list(Call& call) {
   CiKeys answer;
   Table table{{"NAME", "HOST", "SITE", "KEY ID"}, {}};
   for (Target& target : TRY(targets_of(call, "chillboxctl ci list"))) {
-    CiHost host = TRY(CiHost::open(Places::find(), std::move(target)));
+    RemoteCtl host = TRY(RemoteCtl::open(Places::find(), std::move(target)));
     for (const auto& key : TRY(host.ask<TrustedKeys>({"trust", "list"})).keys)
       if (is_ci(key)) {
         answer.keys.push_back({key.name, host.name(), key.sites[0], key.id});
@@ -263,7 +217,7 @@ Result<void> run_list(Call& call) {
 
 Result<void> run_remove(Call& call) {
   const std::string site = TRY(SiteName::parse(call.args.text("SITE"))).str();
-  CiHost host = TRY(one_host(call, "ci remove", site));
+  RemoteCtl host = TRY(one_host(call, "ci remove", site));
   const There there = TRY(look(host, site));
   if (!there.any()) {
     print_change(call, "ci-remove", ci_name(site), false,
