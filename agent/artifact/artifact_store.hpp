@@ -7,10 +7,13 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/names.hpp"
+#include "crypto/hash.hpp"
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace chillbox::artifact {
 
@@ -25,6 +28,33 @@ struct StoredFile {
 // stored when the digest is not `expected`.
 Result<StoredFile> store_copy(
     int from, const std::string& path, const Digest& expected, uint64_t limit);
+
+// An upload that only this process writes: it is digested while it comes, and not copied.
+class Incoming {
+public:
+  // `file` is at `path`, and what it has already is read.
+  static Result<Incoming> open(Fd file, std::string path);
+  int fd() const { return m_file.get(); }
+  uint64_t size() const { return m_size; }
+  void add(ByteView bytes); // that were appended to it
+  // As store_copy(), but the file itself goes to `to`, if nobody else can write to it and it is on
+  // the same file system. `path` is gone then.
+  Result<StoredFile> store(const std::string& to, const Digest& expected);
+
+private:
+  struct Digests {
+    crypto::Sha256 sha256;
+    crypto::Blake2b512 blake2b;
+  };
+  Incoming(Fd file, std::string path) : m_file(std::move(file)), m_path(std::move(path)) {}
+  Result<bool> move_to(const std::string& to) const;
+
+  Fd m_file;
+  std::string m_path;
+  std::unique_ptr<Digests> m_digests = std::make_unique<Digests>();
+  uint64_t m_size = 0;
+};
+
 // Both digests of a stored file, through one descriptor that the caller continues to use. A copy
 // that this process has stored and nobody has written to since is not read again.
 Result<StoredFile> digest_file(int fd);

@@ -149,11 +149,11 @@ Result<void> check_room(const Call& call, uint64_t offset, uint64_t size) {
         cat("uploads without a release may take ", human_size(most), " (limits.uploads_max), and ",
             human_size(there), " are in use: `chillboxctl prune`, or try again later"));
   const auto space = TRY(host.disk.space(host.paths.state()));
-  const uint64_t need = more + size + space.total_bytes / 100 * host.config.reserve_percent;
-  if (space.free_bytes < need) // it is copied once
+  const uint64_t need = more + space.total_bytes / 100 * host.config.reserve_percent;
+  if (space.free_bytes < need)
     return fail(Code::no_space,
-        cat("no space on the disk of ", host.paths.state(), ": need ", human_size(need),
-            " (what is still to come, a copy of the whole, and ", host.config.reserve_percent,
+        cat("no space on the disk of ", host.paths.state(), ": need ", human_size(need), " (",
+            human_size(more), " are still to come, and ", host.config.reserve_percent,
             " % reserve), have ", human_size(space.free_bytes)));
   return {};
 }
@@ -173,8 +173,8 @@ Result<Fd> open_part(const Call& call, const Digest& digest, uint64_t offset) {
   return file;
 }
 
-Result<void> receive(const Call& call, int to, uint64_t offset, uint64_t size) {
-  for (;;) {
+Result<void> receive(const Call& call, artifact::Incoming& to, uint64_t size) {
+  for (uint64_t offset = to.size();;) {
     const auto frame = control::read_frame(call.fd(), k_frame_wait);
     if (!frame || (frame->empty() && offset < size))
       return fail(Code::unreachable,
@@ -185,7 +185,8 @@ Result<void> receive(const Call& call, int to, uint64_t offset, uint64_t size) {
     offset += frame->size();
     if (offset > size)
       return fail(Code::too_large, cat("more than the ", size, " bytes that were announced"));
-    TRY(append(to, *frame, call.host().config.reserve_percent));
+    TRY(append(to.fd(), *frame, call.host().config.reserve_percent));
+    to.add(bytes_of(*frame));
   }
 }
 
@@ -197,9 +198,10 @@ Result<void> bring(const Call& call, const Digest& digest, uint64_t size) {
         cat(size, " bytes, the limit is ", host.config.artifact_max, " (limits.artifact_max)"));
   drop_parts(call, offset == 0 ? "" : part_of(call, digest));
   TRY(check_room(call, offset, size));
-  const Fd part = TRY(open_part(call, digest, offset));
-  TRY(receive(call, part.get(), offset, size));
-  const auto stored = artifact::store_copy(part.get(), host.paths.artifact(digest), digest, size);
+  auto part =
+      TRY(artifact::Incoming::open(TRY(open_part(call, digest, offset)), part_of(call, digest)));
+  TRY(receive(call, part, size));
+  const auto stored = part.store(host.paths.artifact(digest), digest);
   if (stored || stored.error().code == Code::denied) // other bytes than were announced
     (void)host.disk.remove(part_of(call, digest));
   if (!stored)

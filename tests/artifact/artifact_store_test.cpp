@@ -119,3 +119,57 @@ TEST_CASE("a stored file is replaced whole, and kept when the new one fails") {
   CHECK_FALSE(store_copy(in.fd.get(), in.stored, in.digest, 1 << 20));
   CHECK(read_file(in.stored) == in.content);
 }
+
+TEST_CASE("what only this process writes is digested while it comes, and goes to the store without a copy") {
+  const Inbox in;
+  const std::string part = in.scratch / "part";
+  write_file(part, in.content.substr(0, 100));
+  REQUIRE(chmod(part.c_str(), 0600) == 0);
+  Fd file(open(part.c_str(), O_RDWR | O_APPEND | O_CLOEXEC));
+  struct stat before{}, after{};
+  REQUIRE(fstat(file.get(), &before) == 0);
+  auto incoming = Incoming::open(std::move(file), part).value();
+  CHECK(incoming.size() == 100);
+  const std::string rest = in.content.substr(100);
+  REQUIRE(write(incoming.fd(), rest.data(), rest.size()) == static_cast<ssize_t>(rest.size()));
+  incoming.add(bytes_of(rest));
+  const auto stored = incoming.store(in.stored, in.digest);
+  REQUIRE(stored);
+  CHECK(read_file(in.stored) == in.content);
+  REQUIRE(stat(in.stored.c_str(), &after) == 0);
+  CHECK(after.st_ino == before.st_ino);
+  CHECK(after.st_nlink == 1);
+  CHECK(access(part.c_str(), F_OK) != 0);
+  const Fd again(open(in.stored.c_str(), O_RDONLY | O_CLOEXEC));
+  CHECK(digest_file(again.get())->blake2b == stored->blake2b);
+}
+
+TEST_CASE("[fault-517] an upload to which somebody else may write is copied as ever; of other bytes nothing is kept") {
+  const Inbox in;
+  const auto whole = [&](mode_t mode, bool linked) {
+    const std::string part = in.scratch / "part", link = in.scratch / "link";
+    unlink(part.c_str());
+    unlink(link.c_str());
+    unlink(in.stored.c_str());
+    write_file(part, in.content);
+    REQUIRE(chmod(part.c_str(), mode) == 0);
+    if (linked)
+      REQUIRE(::link(part.c_str(), link.c_str()) == 0);
+    struct stat before{}, after{};
+    REQUIRE(stat(part.c_str(), &before) == 0);
+    auto incoming = Incoming::open(Fd(open(part.c_str(), O_RDWR | O_CLOEXEC)), part).value();
+    CHECK(incoming.store(in.stored, in.digest));
+    CHECK(read_file(in.stored) == in.content);
+    REQUIRE(stat(in.stored.c_str(), &after) == 0);
+    return after.st_ino == before.st_ino;
+  };
+  CHECK(whole(0600, false));
+  CHECK_FALSE(whole(0620, false));
+  CHECK_FALSE(whole(0600, true));
+  const std::string part = in.scratch / "part";
+  write_file(part, "other bytes");
+  auto incoming = Incoming::open(Fd(open(part.c_str(), O_RDWR | O_CLOEXEC)), part).value();
+  unlink(in.stored.c_str());
+  CHECK(incoming.store(in.stored, in.digest).error().code == Code::denied);
+  CHECK(access(in.stored.c_str(), F_OK) != 0);
+}
