@@ -220,7 +220,7 @@ page() { host_curl -H "Host: $1" "$URL$2" "${@:3}"; }
     [[ "$output" == *"http://pages.example is 0.0.3 "* ]]
 }
 
-@test "a git repository with a submodule: what is in the submodule is deployed, and the version is git's, or that of make inspect.VERSION" {
+@test "[fault-567] a git repository with a submodule: what is in the submodule is deployed, and the version is git's, or that of make inspect.VERSION" {
     export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=protocol.file.allow GIT_CONFIG_VALUE_0=always
     commit() { git -C "$1" -c user.name=jo -c user.email=jo@example.org commit -q -m "$2"; }
     mkdir "$LAPTOP/part" "$LAPTOP/whole"
@@ -236,6 +236,14 @@ page() { host_curl -H "Host: $1" "$URL$2" "${@:3}"; }
     [[ "$output" == *"http://whole.example is 0.0.1+g$(git rev-parse --short=7 HEAD) "* ]]
     [ "$(page whole.example /part/part.txt)" = 'of the submodule' ]
     [ "$(page whole.example /part/.git -o /dev/null -w '%{http_code}')" = 404 ]
+    # a clone without it would deploy an empty folder
+    git clone -q "$LAPTOP/whole" "$LAPTOP/clone"
+    cd "$LAPTOP/clone"
+    printf 'clone\n' >web/index.html
+    run -2 deploy -H web1
+    [[ "$output" == *"web/part is a git submodule that is not checked out here (git submodule update --init), and would be deployed empty"*"say -y"* ]]
+    run -1 at_terminal expect:'deploy anyway? [y/N]' type: -- chillboxctl deploy -k "$LAPTOP/deployer.key" -H web1
+    cd "$LAPTOP/whole"
     printf 'VERSION = 3.0.0\ninspect.%%:\n\t@echo $($*)\n' >Makefile
     git add . && commit . second
     run -0 deploy -H web1

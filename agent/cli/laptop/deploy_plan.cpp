@@ -43,6 +43,18 @@ Result<void> check_branch(Call& call, const DeployPlan& plan) {
       false);
 }
 
+// What is not here would be taken away from the visitors.
+Result<void> check_submodules(Call& call, const DeployPlan& plan) {
+  if (!plan.git || plan.git->absent.empty())
+    return {};
+  const bool one = plan.git->absent.size() == 1;
+  return must_agree(call,
+      cat(printable(join(plan.git->absent, ", "), 300),
+          one ? " is a git submodule that is" : " are git submodules that are",
+          " not checked out here (git submodule update --init), and would be deployed empty: deploy anyway?"),
+      false);
+}
+
 // The site file as the environment has it: what is signed is the merged one.
 Result<void> merge(SiteFolder& folder, const ProjectTable& table, const std::string& env,
     const std::string& file) {
@@ -98,6 +110,7 @@ Result<DeployPlan> plan_folder(Call& call) {
             " or above it: run chillboxctl deploy there once by hand, which offers to write it"));
   DeployPlan plan = TRY(plan_of(call, std::move(project)));
   TRY(check_branch(call, plan));
+  TRY(check_submodules(call, plan));
   return plan;
 }
 
@@ -115,6 +128,7 @@ Result<DeployPlan> plan_deploy(Call& call) {
               ? choose_host
               : std::function<Result<std::string>(const std::vector<std::string>&)>()}));
   TRY(check_branch(call, plan));
+  TRY(check_submodules(call, plan));
   return plan;
 }
 

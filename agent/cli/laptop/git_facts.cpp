@@ -6,9 +6,12 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 namespace chillbox::cli {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr int k_odd_tags = 20;
 
@@ -55,6 +58,30 @@ std::string origin_of(Git& git) {
   return roots ? roots->substr(0, roots->find('\n')) : "";
 }
 
+// A clone without --recurse-submodules, and a work tree of its own, have an empty folder for each.
+std::vector<std::string> absent_submodules(
+    Git& git, const std::string& dir, const std::string& top) {
+  std::error_code error;
+  std::vector<std::string> absent;
+  const std::string file = top + "/.gitmodules";
+  if (!fs::exists(file, error))
+    return absent;
+  const std::string list =
+      git({"config", "-z", "--file", file, "--get-regexp", R"(^submodule\..*\.path$)"})
+          .value_or("");
+  const fs::path here = fs::canonical(dir, error);
+  for (const auto entry : split(list, '\0')) {
+    const auto end = entry.find('\n');
+    if (end == entry.npos)
+      continue;
+    const fs::path path = fs::path(top) / entry.substr(end + 1);
+    const std::string below = path.lexically_relative(here);
+    if (!below.starts_with("..") && !fs::exists(path / ".git", error))
+      absent.push_back(below);
+  }
+  return absent;
+}
+
 struct Parts {
   std::array<uint64_t, 3> numbers{};
   std::vector<std::string_view> pre;
@@ -87,17 +114,17 @@ int compare_words(std::string_view a, std::string_view b) {
 
 std::optional<GitFacts> git_facts(const std::string& dir, os::Runner& runner, std::string* why) {
   Git git(dir, runner);
-  const auto head =
-      git({"rev-parse", "--is-inside-work-tree", "--is-shallow-repository", "--short=7", "HEAD"});
+  const auto head = git({"rev-parse", "--is-inside-work-tree", "--is-shallow-repository",
+      "--show-toplevel", "--short=7", "HEAD"});
   if (!head) {
     if (why != nullptr && git.said.find("dubious ownership") != std::string::npos)
       *why = git.said.substr(0, git.said.find('\n'));
     return std::nullopt;
   }
   const auto lines = split(*head, '\n');
-  if (lines.size() < 3 || lines[0] != "true")
+  if (lines.size() < 4 || lines[0] != "true")
     return std::nullopt;
-  GitFacts facts{.hash = std::string(lines[2]), .shallow = lines[1] == "true"};
+  GitFacts facts{.hash = std::string(lines.back()), .shallow = lines[1] == "true"};
   if (const auto tracked = git({"ls-tree", "--name-only", "HEAD", "./"});
       !tracked || tracked->empty())
     return std::nullopt;
@@ -108,6 +135,7 @@ std::optional<GitFacts> git_facts(const std::string& dir, os::Runner& runner, st
   facts.dirty =
       !git({"status", "--porcelain", "--untracked-files=normal", "--", "."}).value_or("").empty();
   facts.origin = origin_of(git);
+  facts.absent = absent_submodules(git, dir, std::string(lines[2]));
   return facts;
 }
 

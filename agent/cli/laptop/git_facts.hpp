@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace chillbox::cli {
 
@@ -19,6 +20,7 @@ struct GitFacts {
   bool dirty = false;   // files differ, or are new and not ignored, below the folder
   bool shallow = false; // not all commits are here
   std::string origin;   // the repository's address, without a password; else its first commit
+  std::vector<std::string> absent; // submodules below the folder that are not checked out, as paths
 };
 
 // nullopt: no git here, the folder is in no work tree, none of its files is tracked, or there is no
