@@ -82,6 +82,25 @@ status_of() { # SEALED
     run -11 "$PTY" expect:'of the host: ' echo:off type:'two words' -- chillboxctl unlock --all
     [[ "$output" == *"== c"*"== one"*"unchanged: the host is unlocked"*"== two"*unlocked*"not unlocked: c"* ]]
     run -2 chillboxctl unlock --all -H one
+    rm config/chillbox/hosts/c.toml
+    run --separate-stderr chillboxctl unlock --all --json -q --no-color </dev/null
+    [ "$status" -eq 11 ] # two is locked, and there is no terminal to ask on
+    grep -q -- "--json.*--quiet.*--no-color" ssh.log
+    [ "$(head -n 1 <<<"$output" | jq -r '[.schema, .changed] | join(" ")')" = 'chillbox.unlock.v1 false' ]
+}
+
+@test "[fault-568] a record of a host that cannot be read is named, and does not stop hosts or unlock --all" {
+    known one
+    host one "$(status_of false)"
+    printf 'ssh = "-oProxyCommand=x"\n' >config/chillbox/hosts/odd.toml
+    printf 'ssh = [\n' >config/chillbox/hosts/torn.toml
+    chmod 0600 config/chillbox/hosts/*.toml
+    run -0 chillboxctl hosts
+    [[ "$output" == *"hosts/odd.toml: "* && "$output" == *"hosts/torn.toml:"* && "$output" == *"one   root@one  unlocked"* ]]
+    run -11 chillboxctl unlock --all
+    [[ "$output" == *"hosts/torn.toml:"*"== one"*"not unlocked: "*"odd.toml"* ]]
+    run -0 chillboxctl hosts remove torn
+    [ ! -e config/chillbox/hosts/torn.toml ]
 }
 
 @test "unlock at a terminal asks again after a wrong passphrase, when the host takes the next one" {

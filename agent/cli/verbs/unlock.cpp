@@ -66,9 +66,12 @@ Result<void> unlock_all(Call& call) {
     failed.push_back(problem.substr(0, problem.find(": ")));
   }
   std::vector<std::string> words{"unlock"};
-  for (const std::string_view flag : {"quiet", "no-color", "json"})
-    if (call.args.has(flag))
-      words.push_back(cat("--", flag));
+  if (call.terminal.json())
+    words.emplace_back("--json");
+  if (call.terminal.quiet())
+    words.emplace_back("--quiet");
+  if (call.terminal.err(Style::bold, "x") == "x") // there are no colours here either
+    words.emplace_back("--no-color");
   for (const HostRecord& record : records) {
     call.terminal.print_status(call.terminal.err(Style::bold, cat("== ", record.name)));
     const auto host = host_of(record);
