@@ -47,6 +47,20 @@ generation() { in_box curl -s -H 'Host: generation.chillbox.invalid' http://127.
     run -3 ctl maintenance on nosuch
 }
 
+@test "[fault-518] where NGINX remembers files, for all servers, it ends at once too" {
+    nginx_says() { in_box sh -c 'nginx -t 2>/dev/null && nginx -s reload' && sleep 1; }
+    in_box sh -c 'echo "open_file_cache max=1000; open_file_cache_valid 300s; open_file_cache_errors on;" >"$(dirname "$(ls /etc/nginx/*/chillbox.conf)")/cache.conf"'
+    nginx_says
+    run -0 ctl maintenance off hello
+    for flag in on off on off; do
+        run -0 ctl maintenance "$flag" hello
+        [ "$(code /)" = "$([ "$flag" = on ] && echo 503 || echo 200)" ]
+    done
+    in_box sh -c 'rm /etc/nginx/*/cache.conf'
+    nginx_says
+    run -0 ctl maintenance on hello
+}
+
 @test "it holds over a deploy, whose watch is not misled by it, and a reboot, until it is turned off" {
     (for _ in $(seq 60); do printf "%s\n" "$(code /)"; sleep 0.1; done >"$LAPTOP/codes") 3>&- &
     run -0 page 1.1.0
