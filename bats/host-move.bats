@@ -159,3 +159,34 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     [ "$(at "$SECOND")" = 200 ]
     [ "$(notes "$WEB2")" = second ]
 }
+
+@test "open prints the address of the site, and on a desktop's terminal gives it to the browser" {
+    printf '#!/bin/sh\nprintf "%%s\\n" "$1" >>"%s/opened"\n' "$LAPTOP" >"$LAPTOP/bin/xdg-open"
+    chmod 0755 "$LAPTOP/bin/xdg-open"
+    run -0 --separate-stderr laptop chillboxctl open -H web2
+    [ "$output" = http://hello.example ]
+    [ "$(laptop chillboxctl open -H web2 --json | jq -r '.schema + " " + .url')" = 'chillbox.open.v1 http://hello.example' ]
+    [ ! -e "$LAPTOP/opened" ]
+    DISPLAY=:0 at_terminal -- chillboxctl open -H web2
+    [ "$(cat "$LAPTOP/opened")" = http://hello.example ]
+    run -3 laptop chillboxctl open nothing -H web2
+    [[ "$output" == *"nothing is not live on web2"* ]]
+}
+
+@test "several hosts and none named: asked on a terminal, elsewhere exit 2 with the line to type" {
+    run -2 laptop chillboxctl ping
+    [[ "$output" == *"which host? web1, web2 are known: chillboxctl ping -H web1"* ]]
+    run -0 at_terminal expect:'which host?  1) web1  2) web2' type:2 -- chillboxctl ping
+    [[ "$output" == *unlocked* ]]
+}
+
+@test "rollback --choose: the releases that it can go to, with their age; what is none of them changes nothing" {
+    attack_edit hello '.version = "1.1.0"'
+    laptop chillboxctl deploy -H web2 -y
+    run -2 at_terminal expect:'which one? (Enter: 1)' type:7 -- chillboxctl rollback --choose -H web2
+    [[ "$output" == *"1)  1.0.0-1  good, by me, live "*" ago"*"'7' is none of them; nothing was changed"* ]]
+    run -0 at_terminal expect:'which one? (Enter: 1)' type: -- chillboxctl rollback --choose -H web2
+    [ "$(on_web2 json facts hello .site.version)" = 1.0.0 ]
+    run -2 laptop chillboxctl rollback hello 1.1.0 --choose -H web2
+    [[ "$output" == *"do not name one"* ]]
+}

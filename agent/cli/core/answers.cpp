@@ -175,6 +175,10 @@ constexpr auto table(const Deployed*) {
       Member{"release", &D::release, ""}, Member{"uploaded", &D::uploaded, ""});
 }
 
+constexpr auto table(const Opened*) {
+  return message("opened", "", Member{"site", &Opened::site, ""}, Member{"url", &Opened::url, ""});
+}
+
 constexpr auto table(const NginxDiff*) {
   return message("nginx_diff", "", Member{"site", &NginxDiff::site, ""},
       Member{"diff", &NginxDiff::diff, ""}, Member{"reload", &NginxDiff::reload, ""});
@@ -208,6 +212,7 @@ CHILLBOX_MESSAGE(cli::Validated)
 CHILLBOX_MESSAGE(cli::NewSite)
 CHILLBOX_MESSAGE(cli::PackedArtifact)
 CHILLBOX_MESSAGE(cli::Deployed)
+CHILLBOX_MESSAGE(cli::Opened)
 CHILLBOX_MESSAGE(cli::NginxDiff)
 CHILLBOX_MESSAGE(cli::Script)
 
@@ -241,6 +246,7 @@ std::string schema_document() {
            {"keygen", schema_of<KeyPair>},
            {"new", schema_of<NewSite>},
            {"nginx_diff", schema_of<NginxDiff>},
+           {"open", schema_of<Opened>},
            {"pack", schema_of<PackedArtifact>},
            {"passphrase", schema_of<Changed>},
            {"recover", schema_of<Changed>},

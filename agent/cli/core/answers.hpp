@@ -127,6 +127,9 @@ struct Deployed { // a line for each host
   std::optional<std::string> job, state, release; // if there is a job
   std::optional<bool> uploaded;
 };
+struct Opened {
+  std::string site, url;
+};
 struct NginxDiff {
   std::string site, diff;
   bool reload = false;

@@ -34,6 +34,7 @@ constexpr std::array k_examples{
     Row{"approve",
         "chillboxctl approve 3f2a1c9 --digest 8b1f4c5dbbcf7a03a1b7ef2bb4c63d1a04de6c4f5f3b4c8c7cf1b1f2d3e4a5b6 -H web1"},
     Row{"move", "chillboxctl move hello --from web1 --to web2"},
+    Row{"open", "chillboxctl open"},
     Row{"ci list", "chillboxctl ci list"},
     Row{"ci remove", "chillboxctl ci remove hello -H web1"},
     Row{"passphrase", "chillboxctl passphrase"},

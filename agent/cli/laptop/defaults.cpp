@@ -72,7 +72,8 @@ Result<void> fill_host(CommandLine& line) {
     return {};
   for (const Target& target : TRY(find_targets(places,
            {.project = project ? &*project : nullptr,
-               .example = cat("chillboxctl ", line.verb->name)})))
+               .example = cat("chillboxctl ", line.verb->name),
+               .choose = chooser()})))
     line.hosts.push_back(target.record ? target.record->name : target.host.target);
   return {};
 }

@@ -119,14 +119,11 @@ Result<DeployPlan> plan_deploy(Call& call) {
   if (project.site_files.empty() && !call.args.has("commit") && !call.args.has("COMMIT"))
     project = TRY(offer_site_file(call, project));
   DeployPlan plan = TRY(plan_of(call, std::move(project)));
-  const bool may_ask = ::isatty(STDIN_FILENO) == 1;
   plan.targets = TRY(find_targets(plan.places,
       {.flag = call.args.list("host"),
           .env_name = call.args.text("env"),
           .project = &plan.project,
-          .choose = may_ask
-              ? choose_host
-              : std::function<Result<std::string>(const std::vector<std::string>&)>()}));
+          .choose = chooser()}));
   TRY(check_branch(call, plan));
   TRY(check_submodules(call, plan));
   return plan;

@@ -3,6 +3,8 @@
 #include "base/text.hpp"
 #include "cli/core/prompt.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace chillbox::cli {
@@ -102,6 +104,12 @@ Result<std::vector<Target>> find_targets(
       targets.push_back(std::move(target));
   }
   return targets;
+}
+
+std::function<Result<std::string>(const Names&)> chooser() {
+  if (::isatty(STDIN_FILENO) == 1)
+    return choose_host;
+  return {};
 }
 
 Result<std::string> choose_host(const Names& names) {

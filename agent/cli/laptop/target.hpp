@@ -40,6 +40,8 @@ Result<std::vector<Target>> find_targets(
 
 // The environment's name: -e, else CHILLBOX_ENV, else "".
 std::string environment_name(const std::string& flag, const Environment& env = environment);
+// choose_host on a terminal; null elsewhere, where nobody is asked.
+std::function<Result<std::string>(const std::vector<std::string>&)> chooser();
 // Asks on /dev/tty, with the names numbered; the answer is a number or a name.
 Result<std::string> choose_host(const std::vector<std::string>& names);
 
