@@ -43,7 +43,7 @@ END
     done
     attack_site vault '.tls.key = "memory"'
     attack_deploy vault
-    in_box useradd -m visitor
+    add_user visitor
 }
 
 teardown_file() { ca_down; host_down; }

@@ -95,7 +95,7 @@ folded() { tr -s ' \n' '  ' <<<"$1"; }
 }
 
 @test "who may not use the control socket may not order, revoke or look" {
-    in_box useradd --system --no-create-home visitor
+    add_user visitor 4001 -
     for verb in tls 'tls check hello' 'tls renew hello' 'tls revoke hello --yes' 'tls account'; do
         # shellcheck disable=SC2086 # words
         run -4 box run "$HOST" -u visitor -- chillboxctl $verb

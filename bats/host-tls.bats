@@ -62,7 +62,7 @@ new_order() { in_box chillboxctl tls renew hello >/dev/null; }
 
 @test "keys and accounts are out of a local user's and a site's reach [attack-G10]" {
     [ "$(in_box stat -c '%a %U' $PEM)" = '600 root' ]
-    in_box useradd --system --no-create-home nobody-at-all || :
+    add_user nobody-at-all 4005 -
     for user in nobody-at-all hello chillbox-acme; do
         for path in $PEM /var/lib/chillbox/state.db; do
             run ! box run "$HOST" -u "$user" -- cat $path
