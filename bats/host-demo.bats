@@ -31,7 +31,7 @@ run_offered() { cd "$ROOT" && eval "$(offered "$1")"; }
     run -0 run_offered run
     [[ $output == *hello* ]]
     run -0 run_offered net
-    [[ $output == 'hello from 1.0.0'* ]]
+    [[ $output == *' from hello 0.1.0'* ]]
     run -0 run_offered 'ssh' </dev/null
 }
 

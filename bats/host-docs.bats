@@ -11,21 +11,39 @@ load helpers/host
 
 setup() {
     host_or_skip
-    host_up
+    ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+    CTL=$ROOT/${BUILD:-build}/chillboxctl
+    export ROOT CTL
     DESK=$BATS_TEST_TMPDIR/desk
-    mkdir -p "$DESK/.test/bin"
+    mkdir -p "$DESK/.test/bin" "$DESK/.test/home"
+    mkdir -m 0700 "$DESK/.test/run"
     cp -r "$ROOT/docs/examples/garden" "$DESK"
     cp "$CTL" "$DESK/.test/bin/chillboxctl"
     pip=$ROOT/${BUILD:-build}/pip
     [ -x "$pip/bin/pip" ] || flock "$ROOT/${BUILD:-build}/.wheels.lock" sh -c '[ -x "$1/bin/pip" ] || python3 -m venv "$1"' sh "$pip"
     PATH=$pip/bin:$PATH
+}
+
+# A host with chillbox, as after README's Install, for a page that makes its keys by hand.
+installed() {
+    host_up
     BOX_PYTHON=$(in_box python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     export BOX_PYTHON
     if [[ "$(in_box python3 -c 'import sysconfig; print(sysconfig.get_config_var("SOABI"))')" != *musl* ]]; then
         export BOX_PLATFORM=manylinux_2_28_$(uname -m)
     fi
 }
+
+# A machine without chillbox, and a laptop that has the package.
+bare() {
+    box_up HOST
+    packages=$DESK/.test/home/.cache/chillbox/packages/$(uname -m)
+    mkdir -p "$packages"
+    cp "$("$ROOT/tests/host/install" --tar "$ROOT/${BUILD:-build}")" "$packages/chillbox-0.1.0-$(uname -m).tar"
+}
+
 teardown() {
+    rm -rf -- "$DESK/.test/run" # with its socket the agent ends
     [ ! -d "$BATS_TEST_TMPDIR/ca" ] || sh "$ROOT/tests/tls/pebble" down "$BATS_TEST_TMPDIR/ca"
     host_down
 }
@@ -33,29 +51,38 @@ teardown() {
 page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
 
 @test "README.md: from nothing to a live site, the next version, back; and its transcript is what is printed" {
-    in_box sh -c 'mkdir -p /etc/chillbox && printf "[host]\n# server_name = \"_\"\n[defaults]\nwatch = \"1s\"\n" >/etc/chillbox/chillbox.toml' # not ten seconds each time
+    bare
     page_runs ../README.md
 }
 
 @test "docs/tutorial.md: from nothing to a live site" {
+    bare
     page_runs tutorial.md
 }
 
+@test "docs/howto-by-hand.md: keys, packing and a webhook without setup and deploy" {
+    installed
+    page_runs howto-by-hand.md
+}
+
 @test "docs/howto-move-a-chillbox-site.md: a site of the original is deployed unchanged" {
+    installed
     page_runs howto-move-a-chillbox-site.md
 }
 
 @test "docs/howto-tls.md: certificates of the host and of a site, ordered, provided, and with a key in memory" {
+    installed
     sh "$ROOT/tests/tls/pebble" up "$BATS_TEST_TMPDIR/ca" --box "$HOST"
     in_box mkdir -p /etc/chillbox
     box push "$HOST" "$BATS_TEST_TMPDIR/ca/ca.pem" /etc/chillbox/ca.pem
-    in_box sh -c 'printf "[host]\n# server_name = \"_\"\n[tls]\nacme = \"https://127.0.0.1:14443/dir\"\nca_file = \"/etc/chillbox/ca.pem\"\nprofile = \"tlsserver\"\n[defaults]\nwatch = \"1s\"\n" >/etc/chillbox/chillbox.toml'
+    in_box sh -c 'printf "[host]\n# server_name = \"_\"\n[tls]\nacme = \"https://127.0.0.1:14443/dir\"\nca_file = \"/etc/chillbox/ca.pem\"\nprofile = \"tlsserver\"\n[defaults]\nwatch = \"1s\"\n" >/etc/chillbox/chillboxd.toml'
     sh "$ROOT/tests/tls/pebble" root "$BATS_TEST_TMPDIR/ca" >"$DESK/.test/roots.pem"
     page_runs howto-tls.md
 }
 
 @test "docs/site.json.md: the reference is what the schema says, and its examples are so" {
     "$ROOT/tests/docs/reference" "$ROOT/docs/site.schema.json" | diff - "$ROOT/docs/site.json.md"
+    installed
     page_runs site.json.md
 }
 

@@ -31,6 +31,12 @@ void look_at_config(Doctor& d) {
         parsed.error().code == Code::denied ? "run doctor as root"
                                             : cat("edit ", file, "; chillboxd --check"));
   d.config = *parsed;
+  const std::string old = d.paths.old_config_file();
+  if (file == old)
+    return d.warn("config", cat(file, ": this name is old"),
+        cat("mv ", old, " ", d.paths.etc(), "/chillboxd.toml"));
+  if (d.disk.exists(old))
+    return d.warn("config", cat(old, " is not read: there is ", file), cat("rm ", old));
   d.ok("config", file);
 }
 
@@ -76,8 +82,7 @@ void look_at_senders(Doctor& d) {
     if (const auto fault = fault_of_sender(d, name, rotating); !fault.empty())
       return d.fail("senders", fault, "chillboxctl webhook rotate, or edit the file");
   if (names->empty())
-    return d.warn("senders", "no webhook sender: nothing can be announced",
-        "chillboxctl webhook add NAME --sites SITE");
+    return d.ok("senders", "none: deploys come by ssh alone");
   if (!rotating.empty())
     return d.warn("senders", cat("two keys are valid for ", join(rotating, ", ")),
         "chillboxctl webhook rotate NAME --finish");

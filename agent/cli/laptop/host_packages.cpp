@@ -58,7 +58,8 @@ bool is_wanted(const std::string& file, bool apk) {
     return true;
   if (apk && name.ends_with(".rsa.pub"))
     return true;
-  return name.ends_with(apk ? ".apk" : ".deb") && !version_in(file).empty();
+  return (apk ? name.ends_with(".apk") : name.ends_with(".deb") || name.ends_with(".tar")) &&
+      !version_in(file).empty();
 }
 
 HostPackages chosen(std::vector<std::string> files) {
