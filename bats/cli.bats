@@ -287,7 +287,7 @@ teardown() { cli_teardown; }
     run -0 chillboxctl init --passphrase-fd 3 --work-factor 10 3<<<"host passphrase"
     recipient=$(cat root/var/lib/chillbox/recipient.txt)
     [[ "$output" == *"public key  $recipient"* ]]
-    [ "$(stat -c %a root/etc/chillbox/chillbox.toml root/etc/chillbox/webhooks root/var/lib/chillbox/{identity.age,recipient.txt,artifacts,secrets,inbox} |
+    [ "$(stat -c %a root/etc/chillbox/chillboxd.toml root/etc/chillbox/webhooks root/var/lib/chillbox/{identity.age,recipient.txt,artifacts,secrets,inbox} |
         tr '\n' ' ')" = "640 700 600 644 700 700 700 " ]
     before=$(find root -printf '%p %m %T@ %s\n' | sort)
     run -0 chillboxctl init </dev/null
@@ -464,9 +464,9 @@ teardown() { cli_teardown; }
     start_daemon '{"reload": {"result": {}}}'
     chillboxctl webhook add ci --sites blog >/dev/null 2>&1
     [ "$(jq -r .verb daemon.log)" = reload ]
-    start_daemon '{"reload": {"error": {"code": "invalid", "message": "chillbox.toml:3: no"}}}'
+    start_daemon '{"reload": {"error": {"code": "invalid", "message": "chillboxd.toml:3: no"}}}'
     run -1 chillboxctl webhook remove ci
-    [[ "$output" == *"saved, but"*"chillbox.toml:3: no"* ]]
+    [[ "$output" == *"saved, but"*"chillboxd.toml:3: no"* ]]
 }
 
 @test "only root may change a host" {

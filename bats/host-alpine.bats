@@ -204,10 +204,10 @@ in_abuild() { # STEP...
 
 @test "removed: programs go, what the administrator changed stays" {
     bare_root
-    in_bare sh -c 'mkdir -p /etc/chillbox && echo "# mine" >/etc/chillbox/chillbox.toml && echo "# mine" >>/etc/conf.d/chillboxd'
+    in_bare sh -c 'mkdir -p /etc/chillbox && echo "# mine" >/etc/chillbox/chillboxd.toml && echo "# mine" >>/etc/conf.d/chillboxd'
     in_bare apk del -q chillbox chillbox-doc
     in_bare test ! -e /usr/sbin/chillboxd
-    in_bare grep -q mine /etc/chillbox/chillbox.toml
+    in_bare grep -q mine /etc/chillbox/chillboxd.toml
 }
 
 # The site: files, and a program that busybox can be.

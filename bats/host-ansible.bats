@@ -116,7 +116,7 @@ release() { # VERSION [PYTHON]: for both hosts
     for box in "$HOST" "$OTHER"; do
         [ "$(box run "$box" -- chillboxctl status --json | jq .host.sealed)" = false ]
         [ "$(box run "$box" -- chillboxctl trust list --json | jq -r '.keys[0].name')" = deployer ]
-        [ "$(box run "$box" -- grep -xE 'tech_email = .*|acme = .*|contact = .*' /etc/chillbox/chillbox.toml)" = \
+        [ "$(box run "$box" -- grep -xE 'tech_email = .*|acme = .*|contact = .*' /etc/chillbox/chillboxd.toml)" = \
             $'tech_email = "ops@web.example"\nacme = "off"\ncontact = ["ops@web.example"]' ]
         box run "$box" -- chillboxd --check
     done

@@ -16,7 +16,7 @@ setup_file() {
         printf "#!/bin/sh\nexec sh ./preflight.sh\n" >preflight
         printf "#!/bin/sh\nexec sh ./build.sh\n" >build
         chmod 0755 preflight build
-        sed -i "s/^\[limits\]/[limits]\ntasks_default = 40/" /etc/chillbox/chillbox.toml && grep -q ^tasks_default /etc/chillbox/chillbox.toml'
+        sed -i "s/^\[limits\]/[limits]\ntasks_default = 40/" /etc/chillbox/chillboxd.toml && grep -q ^tasks_default /etc/chillbox/chillboxd.toml'
     ctl upgrade
     attack_site good
     attack_deploy good

@@ -139,7 +139,7 @@ END
     job=$(jq -r .job "$LAPTOP/ci/answer")
     place=$(LAPTOP=$LAPTOP/ci link status) artifact=$(LAPTOP=$LAPTOP/ci link artifact)
     [ "$(host_curl -o /dev/null -w '%{http_code}' "$place")" = 200 ]
-    in_box sh -c 'echo "nonsense = 1" >>/etc/chillbox/chillbox.toml; echo whsec_ >/etc/chillbox/webhooks/weak.key'
+    in_box sh -c 'echo "nonsense = 1" >>/etc/chillbox/chillboxd.toml; echo whsec_ >/etc/chillbox/webhooks/weak.key'
     run -1 ctl webhook remove ci
     [[ "$output" == *"removed: sender ci"*weak.key* ]]
     LAPTOP=$LAPTOP/ci announce host.ping '{}' >/dev/null
@@ -151,17 +151,17 @@ END
     in_box rm /etc/chillbox/webhooks/weak.key
     run -1 ctl reload
     [[ "$output" == *"the webhook keys are read as they are"*nonsense* ]]
-    in_box sed -i '/nonsense/d' /etc/chillbox/chillbox.toml
+    in_box sed -i '/nonsense/d' /etc/chillbox/chillboxd.toml
     ctl reload
 }
 
 @test "the same by a key file that is removed by hand and SIGHUP [attack-C9]" {
     ctl webhook add ci --sites hello --all-types 2>/dev/null >"$LAPTOP/ci/hook.key"
     LAPTOP=$LAPTOP/ci announce host.ping '{}' | grep -q '"job"'
-    in_box sh -c 'echo "nonsense = 1" >>/etc/chillbox/chillbox.toml; rm /etc/chillbox/webhooks/ci.key; kill -HUP "$(cat /run/openrc/options/chillboxd/child_pid)"'
+    in_box sh -c 'echo "nonsense = 1" >>/etc/chillbox/chillboxd.toml; rm /etc/chillbox/webhooks/ci.key; kill -HUP "$(cat /run/openrc/options/chillboxd/child_pid)"'
     gone() { LAPTOP=$LAPTOP/ci announce host.ping '{}' >/dev/null; [ "$(jq -r .error.code "$LAPTOP/ci/answer")" = denied ]; }
     wait_for 5 gone
-    in_box sed -i '/nonsense/d' /etc/chillbox/chillbox.toml
+    in_box sed -i '/nonsense/d' /etc/chillbox/chillboxd.toml
 }
 
 @test "one sender's webhooks push out nothing of another's: neither deliveries nor jobs [attack-C10]" {

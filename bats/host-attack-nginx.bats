@@ -90,7 +90,7 @@ live() { # <TEMPLATE: it goes live
         "$(in_server 'location ~ ^/a(?<up>..)b { alias /srv/blog/root/$up/$up/$up/etc/passwd; }')"
     with "a path may not have '..'" "$(in_location 'rewrite ^ /../../../etc/passwd break; root /srv/blog/root;')" \
         "$(in_location 'root /srv/blog/root/../../../etc;')" "$(in_location 'try_files /../../../etc/passwd =404;')"
-    with 'only blog.ssl_cert.include' 'include /etc/shadow;' "$(in_server 'include /etc/chillbox/chillbox.toml;')"
+    with 'only blog.ssl_cert.include' 'include /etc/shadow;' "$(in_server 'include /etc/chillbox/chillboxd.toml;')"
     with 'certificates and keys are below' "$(in_server 'ssl_certificate_key /etc/ssl/private/ssl-cert-snakeoil.key;')"
     with "'auth_basic_user_file': may only be below" "$(in_location 'auth_basic x; auth_basic_user_file /etc/shadow;')"
 }

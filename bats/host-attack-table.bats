@@ -152,7 +152,7 @@ entries() { audit '.entries[] | select(.verb == "'"$1"'") | .actor + " " + .site
         "/proc/$(in_box pgrep -u chillbox-vault)/mem"; do
         run ! as operator1 head -c 1 "$path"
     done
-    run ! as operator1 touch /etc/chillbox/hooks.d/x /etc/chillbox/trusted/x.pub /etc/chillbox/chillbox.toml
+    run ! as operator1 touch /etc/chillbox/hooks.d/x /etc/chillbox/trusted/x.pub /etc/chillbox/chillboxd.toml
     ln -sf /etc/shadow "$LAPTOP/leak.age"
     in_box ln -sf /etc/shadow /tmp/leak.age
     run ! as_operator plan /tmp/leak.age

@@ -37,7 +37,7 @@ setup_file() {
     OLD=$(next_version)
     export OLD
     deploy "$OLD"
-    in_box sed -i 's/^# build_timeout = .*/build_timeout = "4s"/' /etc/chillbox/chillbox.toml # what is built by now is reused
+    in_box sed -i 's/^# build_timeout = .*/build_timeout = "4s"/' /etc/chillbox/chillboxd.toml # what is built by now is reused
     in_box rc-service -q chillboxd restart
     unlock
 }

@@ -201,10 +201,10 @@ forwarded() { visit lb.example /s -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-
     app_line lb 'app.add_url_rule("/s", "s", lambda: "%s %s" % (request.headers["X-Forwarded-Proto"], request.headers["X-Forwarded-For"]))'
     brought lb
     run ! forwarded 'https 203.0.113.9'
-    in_box sed -i '/^\[nginx\]/a trusted_proxies = ["127.0.0.0/8", "10.0.0.0/8"]' /etc/chillbox/chillbox.toml
+    in_box sed -i '/^\[nginx\]/a trusted_proxies = ["127.0.0.0/8", "10.0.0.0/8"]' /etc/chillbox/chillboxd.toml
     ctl upgrade
     wait_for 20 forwarded 'https 203.0.113.9'
-    in_box sed -i '/^trusted_proxies/d' /etc/chillbox/chillbox.toml
+    in_box sed -i '/^trusted_proxies/d' /etc/chillbox/chillboxd.toml
     ctl upgrade
 }
 
@@ -323,7 +323,7 @@ forwarded() { visit lb.example /s -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-
 
 # caprover/caprover#217, dokku/dokku#2362
 @test "20 a site on one of the host's own names is never live with 404 for all" {
-    in_box sed -i 's/^#* *server_name = .*/server_name = "one.example"/' /etc/chillbox/chillbox.toml
+    in_box sed -i 's/^#* *server_name = .*/server_name = "one.example"/' /etc/chillbox/chillboxd.toml
     ctl upgrade
     for name in one.example localhost "$(in_box hostname)"; do
         files_site one

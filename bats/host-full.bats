@@ -10,7 +10,7 @@ load helpers/host
 setup_file() {
     host_possible || return 0
     host_up
-    printf '[limits]\nreserve_percent = 0\n' >"$LAPTOP/chillbox.toml"
+    printf '[limits]\nreserve_percent = 0\n' >"$LAPTOP/chillboxd.toml"
     host_set_up
 }
 

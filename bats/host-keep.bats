@@ -175,7 +175,7 @@ master() { in_box cat "/run/openrc/options/chillbox.hello.api.$(live_slot)/child
 log_of() { in_box sh -c 'cat "$@" 2>/dev/null || :' sh "$@"; }
 
 @test "[fault-99] logs are rotated by size: the services' by who writes them, NGINX's by name; nobody wakes up for it when nothing is written" {
-    in_box sed -i 's/^# log_size = .*/log_size = 64000/' /etc/chillbox/chillbox.toml
+    in_box sed -i 's/^# log_size = .*/log_size = 64000/' /etc/chillbox/chillboxd.toml
     restart_sealed
     unlock
     in_box sh -c 'yes 0123456789 | head -n 10000 >>/var/log/chillbox/hello/api.log'

@@ -25,7 +25,7 @@ fi
 case ${1-} in
   --slot) exec /usr/local/bin/test-openrc "$@" ;;
   --version) ;;
-  --check) [ ! -e /etc/chillbox/broken ] || { echo "chillbox.toml:1: broken" >&2; exit 78; } ;;
+  --check) [ ! -e /etc/chillbox/broken ] || { echo "chillboxd.toml:1: broken" >&2; exit 78; } ;;
   *)
     [ ! -e /etc/chillbox/crash ] || { sleep 0.5; exit 1; }
     trap 'echo reloaded' HUP
@@ -43,7 +43,7 @@ END
     box push "$HOST" "$ROOT/openrc/chillboxd" "$ROOT/openrc/chillbox-service" /etc/init.d/
     box push "$HOST" "$ROOT/openrc/conf.d/chillboxd" "$ROOT/openrc/conf.d/chillbox" /etc/conf.d/
     box push "$HOST" "$ROOT/hooks/host/user-add" /usr/lib/chillbox/hooks/host/
-    box run "$HOST" -- sh -c 'mkdir -p /etc/chillbox && : >/etc/chillbox/chillbox.toml && /usr/lib/chillbox/hooks/host/user-add blog /var/lib/blog'
+    box run "$HOST" -- sh -c 'mkdir -p /etc/chillbox && : >/etc/chillbox/chillboxd.toml && /usr/lib/chillbox/hooks/host/user-add blog /var/lib/blog'
 }
 
 teardown_file() { [ -z "${HOST-}" ] || box down "$HOST"; }
@@ -74,7 +74,7 @@ in_box() { box run "$HOST" -- "$@"; }
     run in_box rc-service chillboxd reload
     in_box rm /etc/chillbox/broken
     [ "$status" -ne 0 ]
-    [[ "$output" == *"chillbox.toml:1: broken"* ]]
+    [[ "$output" == *"chillboxd.toml:1: broken"* ]]
     run in_box grep reloaded /var/log/chillbox/chillboxd.log
     [ "$status" -ne 0 ]
 }

@@ -194,7 +194,7 @@ END
 }
 
 @test "all of a long output comes through, and what is kept of it is bounded" {
-    in_box sh -c "sed -i 's/^# log_size = .*/log_size = \"1M\"/' /etc/chillbox/chillbox.toml && chillboxctl upgrade -q"
+    in_box sh -c "sed -i 's/^# log_size = .*/log_size = \"1M\"/' /etc/chillbox/chillboxd.toml && chillboxctl upgrade -q"
     [ "$(ctl run hello -- sh -c 'yes 0123456789 | head -c 20000000' | wc -c)" -eq 20000000 ]
     size=$(in_box sh -c 'cat /var/log/chillbox/hello/run.'"$(newest id)"'.log* | wc -c')
     [ "$size" -le 2100000 ]

@@ -165,7 +165,7 @@ unfake() { in_box rm "/usr/local/bin/$1"; }
     [[ "$output" == *"ready       web1 is unlocked, answers as web1.example; doctor: "*"next: chillboxctl new hello"* ]]
     [ "$(json ping .sealed)" = false ]
     [ "$(json trust list '.keys | length')" = 1 ]
-    in_box grep -qx 'server_name = "web1.example"' /etc/chillbox/chillbox.toml
+    in_box grep -qx 'server_name = "web1.example"' /etc/chillbox/chillboxd.toml
     [ "$(host_curl -o /dev/null -w '%{http_code}' -H 'Host: web1.example' "$(box url "$HOST")/healthcheck/")" = 200 ]
     record=$LAPTOP_HOME/config/chillbox/hosts/web1.toml
     [ "$(stat -c %a "$record")" = 600 ]
@@ -204,7 +204,11 @@ unfake() { in_box rm "/usr/local/bin/$1"; }
 }
 
 @test "a host that is named \"_\", and one whose file has no such line, get their name; the rest of the file stays" {
-    config=/etc/chillbox/chillbox.toml
+    in_box mv /etc/chillbox/chillboxd.toml /etc/chillbox/chillbox.toml
+    run -0 laptop chillboxctl setup root@web1.example -y # which it had at first
+    [[ "$output" != *server_name* ]]
+    in_box mv /etc/chillbox/chillbox.toml /etc/chillbox/chillboxd.toml
+    config=/etc/chillbox/chillboxd.toml
     text=$(in_box cat $config)
     for edit in "s/^server_name = .*/server_name = '_'/" '/^server_name = /d' '/^server_name = /d; /^\[host\]/d'; do
         in_box sed -i "$edit" $config

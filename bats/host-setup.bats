@@ -53,7 +53,7 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
     [[ "$output" == *"public key  $RECIPIENT"* ]]
     [ "$(in_box stat -c '%U:%G %a' /var/lib/chillbox/identity.age)" = "root:root 600" ]
     [ "$(in_box stat -c '%U:%G %a' /etc/chillbox/webhooks)" = "root:root 700" ]
-    [ "$(in_box stat -c '%U:%G %a' /etc/chillbox/chillbox.toml)" = "root:chillbox 640" ]
+    [ "$(in_box stat -c '%U:%G %a' /etc/chillbox/chillboxd.toml)" = "root:chillbox 640" ]
     for user in chillbox chillbox-vault chillbox-acme; do
         [[ "$(in_box getent passwd "$user")" == */sbin/nologin ]]
     done
@@ -141,21 +141,37 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
 
 @test "chillboxd --check is content with what init made, and the configuration is documented in place" {
     run -0 in_box chillboxd --check
+    [[ "$output" == *"/etc/chillbox/chillboxd.toml is fine"* ]]
+    in_box grep -q '^# *artifact_max = ' /etc/chillbox/chillboxd.toml
+}
+
+@test "a host that has the configuration under its old name reads it, and doctor says how to rename it" {
+    in_box sh -c 'cd /etc/chillbox && mv chillboxd.toml chillbox.toml && echo "log_levl = 1" >>chillbox.toml'
+    run -78 in_box chillboxd --check
+    [[ "$output" == *"/etc/chillbox/chillbox.toml:"*log_levl* ]]
+    in_box sed -i '/log_levl/d' /etc/chillbox/chillbox.toml
+    run -0 in_box chillboxd --check
     [[ "$output" == *"/etc/chillbox/chillbox.toml is fine"* ]]
-    in_box grep -q '^# *artifact_max = ' /etc/chillbox/chillbox.toml
+    in_box rc-service chillboxd checkconfig
+    run ctl doctor
+    [[ "$output" == *"/etc/chillbox/chillbox.toml: this name is old"*"mv /etc/chillbox/chillbox.toml /etc/chillbox/chillboxd.toml"* ]]
+    in_box sh -c 'cd /etc/chillbox && cp chillbox.toml chillboxd.toml'
+    run ctl doctor
+    [[ "$output" == *"/etc/chillbox/chillbox.toml is not read"*"rm /etc/chillbox/chillbox.toml"* ]]
+    in_box sh -c 'cd /etc/chillbox && chgrp chillbox chillboxd.toml && rm chillbox.toml'
 }
 
 @test "chillboxd --check names file and line of every mistake and ends with 78, and a start ends in the same way" {
-    in_box sh -c 'cp /etc/chillbox/chillbox.toml /root/good.toml
-        printf "[limits]\nartifact_maks = \"1GiB\"\njobs_max = 0\n" >/etc/chillbox/chillbox.toml'
+    in_box sh -c 'cp /etc/chillbox/chillboxd.toml /root/good.toml
+        printf "[limits]\nartifact_maks = \"1GiB\"\njobs_max = 0\n" >/etc/chillbox/chillboxd.toml'
     run -78 in_box chillboxd --check
-    [[ "$output" == *"chillbox.toml:2:"*artifact_maks*artifact_max* ]]
-    [[ "$output" == *"chillbox.toml:3:"*jobs_max* ]]
-    start_fails_naming 'chillbox.toml:2:'
-    in_box sh -c 'printf "[limits\n" >/etc/chillbox/chillbox.toml'
+    [[ "$output" == *"chillboxd.toml:2:"*artifact_maks*artifact_max* ]]
+    [[ "$output" == *"chillboxd.toml:3:"*jobs_max* ]]
+    start_fails_naming 'chillboxd.toml:2:'
+    in_box sh -c 'printf "[limits\n" >/etc/chillbox/chillboxd.toml'
     run -78 in_box chillboxd --check
-    [[ "$output" == *"chillbox.toml:1"* ]]
-    in_box mv /root/good.toml /etc/chillbox/chillbox.toml
+    [[ "$output" == *"chillboxd.toml:1"* ]]
+    in_box mv /root/good.toml /etc/chillbox/chillboxd.toml
     in_box chillboxd --check
 }
 

@@ -16,7 +16,7 @@ setup_file() {
     VALIDITY=100s sh "$ROOT/tests/tls/step-ca" up "$LAPTOP/step" --box "$HOST"
     box push "$HOST" "$LAPTOP/step/ca.pem" /etc/chillbox/step.pem
     in_box chmod 0644 /etc/chillbox/step.pem
-    in_box sed -i 's|^acme = .*|acme = "https://127.0.0.1:14444/acme/acme/directory"|; s|^ca_file = .*|ca_file = "/etc/chillbox/step.pem"|' /etc/chillbox/chillbox.toml
+    in_box sed -i 's|^acme = .*|acme = "https://127.0.0.1:14444/acme/acme/directory"|; s|^ca_file = .*|ca_file = "/etc/chillbox/step.pem"|' /etc/chillbox/chillboxd.toml
     host_set_up
     cp "$LAPTOP/step/ca.pem" "$CA/root.pem"
     mkdir -p "$LAPTOP/hello/page"

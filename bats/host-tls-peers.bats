@@ -22,11 +22,11 @@ setup_file() {
     export OUTSIDE=$CA
 }
 
-# A host with the page, whose chillbox.toml has this TOML and this peer.
+# A host with the page, whose chillboxd.toml has this TOML and this peer.
 page_host() {
     host_up
     host_set_up
-    in_box sed -i "s|^acme = .*|$1|; s|^# peers = .*|peers = [\"$2\"]|" /etc/chillbox/chillbox.toml
+    in_box sed -i "s|^acme = .*|$1|; s|^# peers = .*|peers = [\"$2\"]|" /etc/chillbox/chillboxd.toml
     in_box chillboxctl upgrade -q
     deploy_page
 }

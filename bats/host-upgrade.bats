@@ -73,11 +73,11 @@ the_same_again() { in_box cp /usr/sbin/chillboxd /usr/sbin/chillboxd.new; in_box
 serves() { [ "$(get /)" = "$1" ]; }
 is_live() { ctl jobs hello --json | jq -e --arg v "$1" '[.jobs[] | select(.version == $v)][0].state == "done"'; }
 
-@test "chillbox.toml as it is now holds after an upgrade; one with a mistake is refused, and the old program keeps running" {
+@test "chillboxd.toml as it is now holds after an upgrade; one with a mistake is refused, and the old program keeps running" {
     before="$(monitor) $(edge) $(vault)"
-    in_box sh -c 'cp /etc/chillbox/chillbox.toml /root/; echo "no_such_table = 1" >>/etc/chillbox/chillbox.toml'
+    in_box sh -c 'cp /etc/chillbox/chillboxd.toml /root/; echo "no_such_table = 1" >>/etc/chillbox/chillboxd.toml'
     run -1 ctl upgrade
-    in_box cp /root/chillbox.toml /etc/chillbox/chillbox.toml
+    in_box cp /root/chillboxd.toml /etc/chillbox/chillboxd.toml
     [[ "$output" == *no_such_table* ]]
     [ "$(monitor) $(edge) $(vault)" = "$before" ]
     [ "$(json ping .sealed)" = false ]

@@ -10,7 +10,7 @@ setup_file() {
     host_possible || return 0
     host_up
     host_set_up
-    in_box sh -c 'sed -i "/^upload_wait/d; s/^\[limits\]/[limits]\nupload_wait = \"6s\"/" /etc/chillbox/chillbox.toml && grep -q ^upload_wait /etc/chillbox/chillbox.toml'
+    in_box sh -c 'sed -i "/^upload_wait/d; s/^\[limits\]/[limits]\nupload_wait = \"6s\"/" /etc/chillbox/chillboxd.toml && grep -q ^upload_wait /etc/chillbox/chillboxd.toml'
     in_box rc-service -q chillboxd restart
     unlock
     secrets hush >&2

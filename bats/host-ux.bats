@@ -73,7 +73,7 @@ folder() { # SITE: a project with a site of plain files
     person expect:'Continue?' type: expect:passphrase echo:off type:'a key phrase' expect:'again: ' echo:off type:'a key phrase' \
         expect:'new passphrase for web1' echo:off type:"$PASSPHRASE" expect:'again: ' echo:off type:"$PASSPHRASE" \
         -- chillboxctl setup root@web1.example
-    in_box sed -i 's/^# acme = .*/acme = "off"/' /etc/chillbox/chillbox.toml && ctl upgrade
+    in_box sed -i 's/^# acme = .*/acme = "off"/' /etc/chillbox/chillboxd.toml && ctl upgrade
     person expect:passphrase echo:off type:'a key phrase' -- chillboxctl deploy
     get / >"$LAPTOP/first-page"
     [ "$(code /)" = 200 ]

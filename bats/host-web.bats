@@ -264,7 +264,7 @@ END
     [ "$(as_proxy wsgi /)" = "$me http://wsgi.example/" ]
     [ "$(status wsgi / -H "Cookie: s=$(printf 'x%.0s' {1..16000})")" = 200 ]
     [ "$(status wsgi "/?q=$(printf 'x%.0s' {1..7000})")" = 200 ]
-    in_box sh -c "grep -q trusted_proxies /etc/chillbox/chillbox.toml && sed -i 's|^#* *trusted_proxies = .*|trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]|' /etc/chillbox/chillbox.toml"
+    in_box sh -c "grep -q trusted_proxies /etc/chillbox/chillboxd.toml && sed -i 's|^#* *trusted_proxies = .*|trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]|' /etc/chillbox/chillboxd.toml"
     ctl upgrade
     [ "$(as_proxy asgi /)" = "203.0.113.9 https" ]
     [ "$(as_proxy wsgi /)" = "203.0.113.9 https://wsgi.example/" ]
@@ -272,7 +272,7 @@ END
     run attack_deploy wsgi; [ "$status" = 0 ] || { echo "$output"; false; }
     [ "$(as_proxy wsgi /blog/)" = "203.0.113.9 https://wsgi.example/blog/" ]
     in_box sh -c 'tr "\0" " " </proc/$(pgrep -o -u wsgi)/cmdline; for p in $(pgrep -u wsgi); do tr "\0" " " </proc/$p/cmdline; done' | grep -q -e '--timeout 45'
-    in_box sed -i 's|^trusted_proxies = .*|trusted_proxies = []|' /etc/chillbox/chillbox.toml
+    in_box sed -i 's|^trusted_proxies = .*|trusted_proxies = []|' /etc/chillbox/chillboxd.toml
     ctl upgrade
     [ "$(as_proxy asgi /)" = "$me http" ]
 }

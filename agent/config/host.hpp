@@ -1,5 +1,5 @@
-// /etc/chillbox/chillbox.toml: all keys optional, each documented in the shipped file and in
-// chillbox.toml(5). Unknown keys are refused with the nearest known name; all problems of the file
+// /etc/chillbox/chillboxd.toml: all keys optional, each documented in the shipped file and in
+// chillboxd.toml(5). Unknown keys are refused with the nearest known name; all problems of the file
 // are reported together, each with its line.
 #pragma once
 
@@ -81,7 +81,7 @@ struct HostConfig {
   uint16_t edge_test_port = 0;
 };
 
-// invalid with every problem, one a line: "chillbox.toml:12: limits.artifact_max: ...".
+// invalid with every problem, one a line: "chillboxd.toml:12: limits.artifact_max: ...".
 Result<HostConfig> parse_host_config(std::string_view toml, std::string_view file_name);
 
 // A webhook sender's file: whsec_ keys, one a line, newest first, '#' comments. Lines "sites:

@@ -31,7 +31,7 @@ Result<std::vector<Certificate>> certificates_of(const Call& call, const std::st
   if (all.empty())
     return fail(Code::not_found,
         owner == control::k_host_certificate
-            ? "this host has no name of its own: set host.server_name in chillbox.toml"
+            ? "this host has no name of its own: set host.server_name in chillboxd.toml"
             : cat("no live site '", owner, "' on this host"));
   return all;
 }

@@ -39,7 +39,7 @@ std::string_view usual_port(std::string_view target) {
   return target.starts_with("https://") || target.starts_with("grpcs://") ? "443" : "80";
 }
 
-// Of an URL or a plain host name in chillbox.toml.
+// Of an URL or a plain host name in chillboxd.toml.
 std::string host_of(std::string_view url) {
   return std::string(url.substr(host_in(url).at, host_in(url).length));
 }
@@ -112,7 +112,7 @@ Problem Bounds::path(std::string_view expanded) const {
     return std::nullopt;
   return cat("may only be below ", m_in.paths.current(m_in.site->slug), ", ",
       m_in.paths.immutable(m_in.site->slug), ", /srv/", m_slug, ", /usr/local/src/", m_slug, " or ",
-      data, "SERVICE; chillbox.toml may allow more: nginx.allow_paths");
+      data, "SERVICE; chillboxd.toml may allow more: nginx.allow_paths");
 }
 
 Problem Bounds::tested_path(std::string_view expanded) const {
@@ -162,7 +162,7 @@ Problem Bounds::certificate(std::string_view path, bool is_public) const {
   return cat(shown(path), ": certificates and keys are below ", m_in.paths.state(), "/certs/",
       m_slug, " or /etc/letsencrypt/live/",
       m_in.site->server_name.empty() ? "NAME" : m_in.site->server_name,
-      "; chillbox.toml may allow more: nginx.allow_paths");
+      "; chillboxd.toml may allow more: nginx.allow_paths");
 }
 
 Problem Bounds::server_name(std::string_view name) const {
@@ -264,7 +264,7 @@ Problem Bounds::target(std::string_view expanded, bool own) const {
               name == lower(host_of(h.s3_endpoint_url)))))
     return std::nullopt;
   return cat(shown(whole), " is not one of this site's services: write http://", m_slug,
-      "-SERVICE, or a port that is PORT of a service; chillbox.toml may allow more: nginx.allow_upstreams");
+      "-SERVICE, or a port that is PORT of a service; chillboxd.toml may allow more: nginx.allow_upstreams");
 }
 
 bool Bounds::allows_directive(std::string_view name) const {

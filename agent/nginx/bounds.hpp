@@ -1,5 +1,5 @@
 // What a site may name in its NGINX text: its own files, logs, cache, host names, ports and
-// services, and what chillbox.toml allows in addition. Each question is answered with what is
+// services, and what chillboxd.toml allows in addition. Each question is answered with what is
 // wrong, for a message after the directive; nothing: it is fine. For this room only.
 #pragma once
 

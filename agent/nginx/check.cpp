@@ -55,7 +55,7 @@ private:
           : cat("'", printable(name, 60), "' is not for sites");
       return m_findings.refuse(node,
           cat(what, ": ", what_is_allowed(name, where),
-              "; the host's administrator can allow it: nginx.allow_directives in chillbox.toml"));
+              "; the host's administrator can allow it: nginx.allow_directives in chillboxd.toml"));
     }
     if (rule->kind == Kind::include)
       return include(node, where, out);
@@ -221,7 +221,7 @@ private:
       return out.push_back(node);
     m_findings.refuse(node,
         cat("'include ", printable(file, 100), "': only ", ours,
-            ", in a server, is allowed for sites; chillbox.toml may allow more: nginx.allow_paths"));
+            ", in a server, is allowed for sites; chillboxd.toml may allow more: nginx.allow_paths"));
   }
 
   const SiteInput& m_in;

@@ -132,7 +132,7 @@ Result<std::string> Nginx::directory() {
     if (m_directory.empty())
       return fail(Code::not_found,
           "nginx.conf includes none of http.d/*.conf, conf.d/*.conf, sites-enabled/* in its http block: set "
-          "nginx.dir in chillbox.toml to the one that it does include");
+          "nginx.dir in chillboxd.toml to the one that it does include");
     if (directives) {
       m_first_look = std::make_shared<std::vector<Directive>>(std::move(*directives));
       m_first_at = m_clock.mono();
@@ -216,7 +216,7 @@ Result<bool> Nginx::install_host() {
         ": /v1/ answers only as ",
         m_host.server_name == "_" ? std::string() : m_host.server_name + ", ",
         join(facts.other_names, ", "),
-        "; set host.server_name in chillbox.toml, or remove that file"));
+        "; set host.server_name in chillboxd.toml, or remove that file"));
   const auto now = m_disk.exists(path) ? TRY(m_disk.read(path, k_max_file)) : std::string();
   const std::string generation = generation_of(now);
   if (!generation.empty() && now == render_host(m_host, m_paths, generation, facts)) {

@@ -59,7 +59,7 @@ std::string dispositions() {
 // anybody else it is replaced. A proxy that speaks the PROXY protocol passes on what the visitor
 // says in headers, so it is believed only in its own words.
 std::string trust(const config::HostConfig& host, const HostFacts& facts) {
-  std::string out = "\n# nginx.trusted_proxies of chillbox.toml\n";
+  std::string out = "\n# nginx.trusted_proxies of chillboxd.toml\n";
   if (!host.trusted_proxies.empty() && facts.real_ip)
     out += cat("real_ip_header ", host.tls.proxy_protocol ? "proxy_protocol" : "X-Forwarded-For",
         ";\nreal_ip_recursive on;\n");

@@ -176,7 +176,7 @@ std::string Nginx::taken_name(
     const std::string file = file_with_name(site, name);
     if (file.ends_with("/chillbox.conf"))
       return cat("'", printable(name, 100),
-          "' is this host's own name (host.server_name in chillbox.toml, or one that this machine has): give one of them another");
+          "' is this host's own name (host.server_name in chillboxd.toml, or one that this machine has): give one of them another");
     if (!file.empty()) // else two servers of this text have it, which is its own business
       return cat("host name '", printable(name, 100), "' has a server already, in ", file,
           ", which would get its visitors: take it out there, or give the site another name");

@@ -78,7 +78,7 @@ std::unexpected<Error> fail_swap(const std::string& path) {
   return fail(Code::denied,
       cat("mount tmpfs on ", path,
           ": swap is on and this kernel cannot keep a tmpfs out of it (noswap needs Linux 6.4); turn swap off, or allow it with "
-          "allow_swap in chillbox.toml"));
+          "allow_swap in chillboxd.toml"));
 }
 
 // A mount that already exists is ours if it is what we would have mounted.

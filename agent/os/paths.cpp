@@ -28,6 +28,11 @@ Paths Paths::from_environment() {
   return Paths{std::move(root)};
 }
 
+std::string Paths::config_file() const {
+  std::string file = etc() + "/chillboxd.toml", old = old_config_file();
+  return ::access(file.c_str(), F_OK) != 0 && ::access(old.c_str(), F_OK) == 0 ? old : file;
+}
+
 std::string Paths::shipped_hooks() const {
   // Only tests may replace what root runs.
   if (testing())

@@ -15,7 +15,8 @@ struct Paths {
   bool testing() const { return !root.empty(); }
 
   std::string etc() const { return root + "/etc/chillbox"; }
-  std::string config_file() const { return etc() + "/chillbox.toml"; }
+  std::string config_file() const; // old_config_file() where there is only that
+  std::string old_config_file() const { return etc() + "/chillbox.toml"; } // its name at first
   std::string trusted() const { return etc() + "/trusted"; }
   std::string webhooks() const { return etc() + "/webhooks"; }
   std::string admin_hooks() const { return etc() + "/hooks.d"; }

@@ -110,7 +110,7 @@ Result<std::string> Acme::program() const {
     return shipped;
   return fail(Code::not_found,
       cat("the ACME engine '", m_host.config.tls.engine,
-          "' is not installed: it comes with the package, and with `make install` if Go was there; or set tls.engine in chillbox.toml to another"));
+          "' is not installed: it comes with the package, and with `make install` if Go was there; or set tls.engine in chillboxd.toml to another"));
 }
 
 Json Acme::common(bool staging) const {

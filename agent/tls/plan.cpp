@@ -27,7 +27,7 @@ std::string mode_name(config::Tls::Mode mode) {
 // others.
 std::string why_not_ours(const Wanted& wanted, const config::HostTls& tls) {
   if (!tls.issues())
-    return "tls.acme is \"off\" in chillbox.toml";
+    return "tls.acme is \"off\" in chillboxd.toml";
   if (tls.acme.starts_with("https://"))
     return {};
   for (const auto& name : wanted.names)

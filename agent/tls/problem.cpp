@@ -37,12 +37,12 @@ constexpr std::array k_table{
     Row{"rejectedIdentifier", Next::attention, "this CA does not certify that name"},
     Row{"unsupportedIdentifier", Next::attention, "this CA does not certify that name"},
     Row{"externalAccountRequired", Next::attention,
-        "set tls.eab_kid and tls.eab_key_file in chillbox.toml"},
+        "set tls.eab_kid and tls.eab_key_file in chillboxd.toml"},
     Row{"userActionRequired", Next::attention, "open the CA's link"},
     Row{"badPublicKey", Next::attention},
     Row{"badCSR", Next::attention},
-    Row{"invalidContact", Next::attention, "correct tls.contact in chillbox.toml"},
-    Row{"unsupportedContact", Next::attention, "correct tls.contact in chillbox.toml"},
+    Row{"invalidContact", Next::attention, "correct tls.contact in chillboxd.toml"},
+    Row{"unsupportedContact", Next::attention, "correct tls.contact in chillboxd.toml"},
 };
 
 const Row* row_of(const std::string& type) {

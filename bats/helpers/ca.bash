@@ -1,7 +1,7 @@
 # For whole hosts that order certificates from a CA of their own. load helpers/box, helpers/host and helpers/ca
 #
 # ca_up [VARIABLE=VALUE...]  after host_up, before host_set_up: Pebble in the box's network (tests/tls/pebble, with its knobs), whose DNS leads every name
-#                            to the box, and a chillbox.toml that orders there (Pebble takes any profile if none is asked for); TOML in $CA_TOML is added to its [tls], $CA_NAME is the host's own name
+#                            to the box, and a chillboxd.toml that orders there (Pebble takes any profile if none is asked for); TOML in $CA_TOML is added to its [tls], $CA_NAME is the host's own name
 # ca_down                    in teardown_file
 # ca VERB ARG...             tests/tls/pebble of that CA;  orders  how many it was sent so far
 # https NAME PATH [OPTION...]  curl from the laptop, which trusts that CA
@@ -18,7 +18,7 @@ ca_up() {
     box push "$HOST" "$CA/ca.pem" /etc/chillbox/ca.pem
     in_box chmod 0644 /etc/chillbox/ca.pem
     printf '[host]\nserver_name = "%s"\n[tls]\nacme = "https://127.0.0.1:14443/dir"\nca_file = "/etc/chillbox/ca.pem"\nprofile = "tlsserver"\n%s\n[defaults]\nwatch = "1s"\n' \
-        "${CA_NAME:-_}" "${CA_TOML-}" | in_box sh -c 'cat >/etc/chillbox/chillbox.toml && chmod 0640 /etc/chillbox/chillbox.toml'
+        "${CA_NAME:-_}" "${CA_TOML-}" | in_box sh -c 'cat >/etc/chillbox/chillboxd.toml && chmod 0640 /etc/chillbox/chillboxd.toml'
     ca root >"$CA/root.pem"
 }
 

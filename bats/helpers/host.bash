@@ -47,7 +47,7 @@ unlock() { with_passphrase "${1-$PASSPHRASE}" unlock; }
 
 host_set_up() {
     with_passphrase "$PASSPHRASE" init -q --work-factor 10
-    in_box sed -i 's/^# acme = .*/acme = "off"/' /etc/chillbox/chillbox.toml # a test of certificates names its own CA
+    in_box sed -i 's/^# acme = .*/acme = "off"/' /etc/chillbox/chillboxd.toml # a test of certificates names its own CA
     (cd "$LAPTOP" && "$CTL" keygen -q -o deployer --no-password)
     box push "$HOST" "$LAPTOP/deployer.pub" /root/
     ctl trust add /root/deployer.pub --name laptop

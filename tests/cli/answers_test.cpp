@@ -45,7 +45,7 @@ TEST_CASE("an error of the edge keeps its code, one of something between has its
   CHECK(http_error(401, "").code == Code::denied);
   CHECK(http_error(404, "{}").code == Code::not_found);
   CHECK(http_error(404, "<html>").message ==
-      "the host answered 404: no chillbox answers to this name there: see server_name in its chillbox.toml");
+      "the host answered 404: no chillbox answers to this name there: see server_name in its chillboxd.toml");
   CHECK(http_error(413, "[]").code == Code::too_large);
   CHECK(http_error(500, "").code == Code::failure);
   CHECK(http_error(400, R"({"error":{"code":"x","message":"a\u001b[2J"}})").message == "a\\x1b[2J");

@@ -145,7 +145,7 @@ TEST_CASE("chillboxctl(1) tells of no option that is not there") {
 }
 
 TEST_CASE("the shipped configuration changes nothing, and every key in it is a real one at its default") {
-  const auto as_shipped = config::parse_host_config(default_host_toml(), "chillbox.toml");
+  const auto as_shipped = config::parse_host_config(default_host_toml(), "chillboxd.toml");
   REQUIRE(as_shipped);
   // "# key = value" becomes "key = value"; prose stays a comment.
   std::string active;
@@ -159,7 +159,7 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
     active += cat(is_key ? line.substr(2) : line, "\n");
   }
   CHECK(keys == 49);
-  const auto parsed = config::parse_host_config(active, "chillbox.toml");
+  const auto parsed = config::parse_host_config(active, "chillboxd.toml");
   REQUIRE(parsed);
   const config::HostConfig standard;
   CHECK(parsed->server_name == standard.server_name);
@@ -193,8 +193,8 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
   CHECK(parsed->keep_releases == standard.keep_releases);
 }
 
-TEST_CASE("chillbox.toml(5) has every key at the default that the shipped configuration shows") {
-  std::string text = manual("chillbox.toml.5");
+TEST_CASE("chillboxd.toml(5) has every key at the default that the shipped configuration shows") {
+  std::string text = manual("chillboxd.toml.5");
   std::erase(text, '\\'); // scdoc's, before "_"
   std::string_view section;
   for (const auto line : split(default_host_toml(), '\n')) {

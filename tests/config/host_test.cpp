@@ -17,7 +17,7 @@ bool holds(std::string_view text, std::string_view part) {
 }
 
 std::string problems(std::string_view toml) {
-  const auto host = parse_host_config(toml, "chillbox.toml");
+  const auto host = parse_host_config(toml, "chillboxd.toml");
   return host ? "" : host.error().message;
 }
 
@@ -32,12 +32,12 @@ std::string sender_problem(std::string_view text, std::string_view name = "lapto
 } // namespace
 
 TEST_CASE("an empty host configuration is the defaults") {
-  const auto host = parse_host_config("", "chillbox.toml").value();
+  const auto host = parse_host_config("", "chillboxd.toml").value();
   CHECK(host.server_name == "_");
   CHECK(host.stage_size == 512ULL << 20);
   CHECK(host.http_port == 80);
   CHECK(host.keep_releases == 3);
-  CHECK(parse_host_config("# nothing\n[limits]\n", "chillbox.toml"));
+  CHECK(parse_host_config("# nothing\n[limits]\n", "chillboxd.toml"));
 }
 
 TEST_CASE("every key of the host configuration arrives with its unit") {
@@ -94,7 +94,7 @@ subnet = "10.0.0.0/24"
 [edge]
 test_port = 9000
 )",
-      "chillbox.toml")
+      "chillboxd.toml")
                         .value();
   CHECK(host.server_name == "box.example.test");
   CHECK(host.log_level == "debug");
@@ -146,7 +146,7 @@ TEST_CASE("what templates of sites may use more is lists of plain names, servers
   const auto host = parse_host_config(
       "[nginx]\nallow_directives = [\"brotli\"]\nallow_variables = [\"geoip2_country\"]\n"
       "allow_upstreams = [\"api.example:8443\", \"[::1]:9000\"]\nallow_paths = [\"/mnt/media\"]\n",
-      "chillbox.toml")
+      "chillboxd.toml")
                         .value();
   CHECK(host.nginx_allow_directives == std::vector<std::string>{"brotli"});
   CHECK(host.nginx_allow_variables == std::vector<std::string>{"geoip2_country"});
@@ -156,7 +156,7 @@ TEST_CASE("what templates of sites may use more is lists of plain names, servers
            "allow_variables = [\"$x\"]", "allow_upstreams = [\"http://x/\"]",
            "allow_paths = [\"/a/../b\"]", "allow_paths = [\"a\"]", "allow_upstreams = [\"\"]"}) {
     INFO(line);
-    CHECK(holds(problems(cat("[nginx]\n", line)), "chillbox.toml:2: nginx.allow_"));
+    CHECK(holds(problems(cat("[nginx]\n", line)), "chillboxd.toml:2: nginx.allow_"));
   }
 }
 
@@ -166,13 +166,13 @@ TEST_CASE("a trusted proxy is an address or a network, without a host name, a po
           "2001:db8::/129", "unix:", "10.0.0.0:80", "", "*", "10.0.0.0/ 8", "10.0.0"}) {
     INFO(proxy);
     CHECK(holds(problems(cat("[nginx]\ntrusted_proxies = [\"", proxy, "\"]")),
-        "chillbox.toml:2: nginx.trusted_proxies[0]: "));
+        "chillboxd.toml:2: nginx.trusted_proxies[0]: "));
   }
 }
 
 TEST_CASE("a host that says nothing of TLS asks Let's Encrypt, with the profile of 45 days") {
   const auto asks = [](std::string_view toml) {
-    return parse_host_config(toml, "chillbox.toml").value().tls;
+    return parse_host_config(toml, "chillboxd.toml").value().tls;
   };
   CHECK(asks("").directory() == "https://acme-v02.api.letsencrypt.org/directory");
   CHECK(profile_of({}, asks("")) == "tlsserver");
@@ -210,7 +210,7 @@ TEST_CASE("a directory is https, a peer an address, and contact an address of e-
            "contact = [\"@b.example\"]", "contact = [\"a@b@c.example\"]", "engine = \"../sh\"",
            "engine = \"a b\"", "profile = \"\\\"\"", "ca_file = \"ca.pem\"", "http3 = 1"}) {
     INFO(line);
-    CHECK(holds(problems(cat("[tls]\n", line)), "chillbox.toml:2: tls."));
+    CHECK(holds(problems(cat("[tls]\n", line)), "chillboxd.toml:2: tls."));
   }
   CHECK(holds(problems("[tls]\neab_kid = \"a\""), "tls.eab_kid: must be set together"));
   CHECK(holds(problems("[tls]\nproxy_protocol = true"), "nginx.trusted_proxies"));
@@ -220,10 +220,10 @@ TEST_CASE("every problem of the host configuration is told at once, with its lin
   CHECK(
       problems(
           "[limits]\nartifact_max = \"1TB\"\njobs_max = 0\n\n[limts]\na = 1\n[host]\nlog_levl = \"info\"\n") ==
-      "chillbox.toml:5: limts: unknown field, allowed are host, stage, limits, nginx, tls, defaults, variables, edge; did you mean 'limits'?\n"
-      "chillbox.toml:8: host.log_levl: unknown field, allowed are server_name, log_level, tech_email; did you mean 'log_level'?\n"
-      "chillbox.toml:2: limits.artifact_max: found '1TB', must be a size such as \"256M\" or \"2G\", or a number of bytes, from 1.0 MB to 1.1 TB\n"
-      "chillbox.toml:3: limits.jobs_max: found 0, must be a whole number from 1 to 64");
+      "chillboxd.toml:5: limts: unknown field, allowed are host, stage, limits, nginx, tls, defaults, variables, edge; did you mean 'limits'?\n"
+      "chillboxd.toml:8: host.log_levl: unknown field, allowed are server_name, log_level, tech_email; did you mean 'log_level'?\n"
+      "chillboxd.toml:2: limits.artifact_max: found '1TB', must be a size such as \"256M\" or \"2G\", or a number of bytes, from 1.0 MB to 1.1 TB\n"
+      "chillboxd.toml:3: limits.jobs_max: found 0, must be a whole number from 1 to 64");
 }
 
 TEST_CASE("values of the wrong type or out of range are refused") {
@@ -238,26 +238,26 @@ TEST_CASE("values of the wrong type or out of range are refused") {
            "[edge]\ntest_port = -1", "[host]\nserver_name = 1979-05-27",
            "[limits]\nratio_max = inf"}) {
     INFO(bad);
-    CHECK(problems(bad).starts_with("chillbox.toml:"));
+    CHECK(problems(bad).starts_with("chillboxd.toml:"));
   }
 }
 
 TEST_CASE("a text that is not TOML is refused with its line") {
-  CHECK(problems("[host]\nserver_name = \n").starts_with("chillbox.toml:2: "));
-  CHECK(problems("[host]\na = 1\na = 2\n").starts_with("chillbox.toml:3: "));
-  CHECK(problems("a = \"\xff\"\n").starts_with("chillbox.toml:1: "));
+  CHECK(problems("[host]\nserver_name = \n").starts_with("chillboxd.toml:2: "));
+  CHECK(problems("[host]\na = 1\na = 2\n").starts_with("chillboxd.toml:3: "));
+  CHECK(problems("a = \"\xff\"\n").starts_with("chillboxd.toml:1: "));
   CHECK(problems(std::string(256 * 1024 + 1, '\n')) ==
-      "chillbox.toml: 262145 bytes, the limit is 262144");
+      "chillboxd.toml: 262145 bytes, the limit is 262144");
   CHECK_FALSE(
       problems("[host]\nserver_name = " + std::string(200, '[') + std::string(200, ']')).empty());
 }
 
 TEST_CASE("what toml++ itself does not survive is refused with its line") {
-  CHECK(holds(problems("[host]\n[*a.b]\n"), "chillbox.toml:2: "));
-  CHECK(holds(problems("[[*]]\n"), "chillbox.toml:1: "));
+  CHECK(holds(problems("[host]\n[*a.b]\n"), "chillboxd.toml:2: "));
+  CHECK(holds(problems("[[*]]\n"), "chillboxd.toml:1: "));
   for (const char* end : {"\"\"\"\"\"\"", "''''''",
            "\"\"\"a\"\"\""}) // two quotes more could stand behind them, and the text ends
-    CHECK(holds(problems(std::string(end)), "chillbox.toml:1: "));
+    CHECK(holds(problems(std::string(end)), "chillboxd.toml:1: "));
   for (const char* stray : {"h\u00e9 = 1", "a = 1 \ufef9", "[h\ufffd]", R"(a = """x""" é)",
            "a = 'x'\u00e9", "a = '''x''''' \u00e9", R"(a = "\"#" é)", "a = -\"\u00e9\"", "a = 'b'c",
            "a = \"\\\u00e9\""}) {

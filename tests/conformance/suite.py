@@ -98,7 +98,7 @@ class Daemon:
         os.chmod(self.home + "/bin/nginx", 0o755)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        with open(self.root + "/etc/chillbox/chillbox.toml", "w", encoding="utf-8") as config:
+        with open(self.root + "/etc/chillbox/chillboxd.toml", "w", encoding="utf-8") as config:
             config.write(f'[edge]\ntest_port = {self.port}\n[nginx]\ndir = "{self.root}/nginx"\n{settings}')
         self.environment = dict(os.environ, CHILLBOX_ROOT=self.root, PATH=f"{self.home}/bin:{os.environ['PATH']}")
 

@@ -12,10 +12,10 @@ def settings():
         file.write(f'export LD_PRELOAD={host.HOME}/failpoint.so CHILLBOX_FAILPOINTS={host.Failpoints.PATH}\n'
                    'respawn_max=0\n')
     # A sender that a power cut ended uploads nothing any more.
-    host.must('sed', '-i', 's/^# upload_wait = .*/upload_wait = "30s"/', '/etc/chillbox/chillbox.toml')
+    host.must('sed', '-i', 's/^# upload_wait = .*/upload_wait = "30s"/', '/etc/chillbox/chillboxd.toml')
     if os.path.exists('/etc/chillbox/ca.pem'):  # with a CA, the site is on https as well
         host.must('sed', '-i', 's|^# acme = .*|acme = "https://127.0.0.1:14443/dir"\\nca_file = "/etc/chillbox/ca.pem"\\nprofile = "tlsserver"|',
-                  '/etc/chillbox/chillbox.toml')
+                  '/etc/chillbox/chillboxd.toml')
     host.Failpoints()
 
 

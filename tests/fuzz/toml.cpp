@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const bool ready = (init_crypto(), true);
   claim(ready, "libsodium");
   const std::string_view text = fuzz::text(data, size);
-  if (const auto host = parse_host_config(text, "chillbox.toml")) {
+  if (const auto host = parse_host_config(text, "chillboxd.toml")) {
     claim(host->jobs_max >= 1 && host->queue_max >= 1, "limits that let something through");
     claim(host->ratio_max >= 1 && host->entries_max >= 1 && host->artifact_max >= 1,
         "and those of archives");
@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     claim(host->reserve_percent < 100, "a reserve that leaves something");
   } else {
     claim(
-        host.error().message.find("chillbox.toml") != std::string::npos, "problems name the file");
+        host.error().message.find("chillboxd.toml") != std::string::npos, "problems name the file");
   }
   if (const auto sender = parse_sender(text, "ci")) {
     claim(!sender->keys.empty(), "a sender has a key");

@@ -136,7 +136,7 @@ TEST_CASE("at the top a template has servers and names of its own, nothing for a
     CHECK(has(message, "nginx/templates/blog.nginx.conf.template: line 1: '"));
     CHECK((has(message, "allowed at the top are ") || has(message, "did you mean '") ||
         has(message, "only blog.ssl_cert.include")));
-    CHECK((has(message, "nginx.allow_directives in chillbox.toml") ||
+    CHECK((has(message, "nginx.allow_directives in chillboxd.toml") ||
         has(message, "nginx.allow_paths")));
   }
 }

@@ -172,7 +172,7 @@ TEST_CASE("a name that another server has is refused, with its file [attack-A2]"
       "host name 'example.org' has a server already, in /etc/nginx/conf.d/other.conf, which would get its visitors"));
   file = "/etc/nginx/conf.d/chillbox.conf";
   CHECK(has(host.nginx().test(name(), "server { server_name Example.org; }").error().message,
-      "'example.org' is this host's own name (host.server_name in chillbox.toml"));
+      "'example.org' is this host's own name (host.server_name in chillboxd.toml"));
   CHECK(
       host.nginx().test(name(), "server { server_name else.example; }")); // somebody else's trouble
   file = "/etc/nginx/conf.d/chillbox.blog.conf";

@@ -306,7 +306,7 @@ TEST_CASE("where another file is the default server, ours says none and answers 
   CHECK(has(render_host(host, os::Paths{}, "g1", {.ipv6 = false}), "server_name box.example.org;"));
 }
 
-TEST_CASE("only the proxies of chillbox.toml are believed, and another file's real_ip_header stays the only one") {
+TEST_CASE("only the proxies of chillboxd.toml are believed, and another file's real_ip_header stays the only one") {
   config::HostConfig host;
   CHECK_FALSE(has(render_host(host, os::Paths{}, "g", {}), "set_real_ip_from"));
   CHECK(has(render_host(host, os::Paths{}, "g", {}),

@@ -34,7 +34,7 @@ TEST_CASE("on a host the paths are the documented ones") {
   const Variable root("CHILLBOX_ROOT", nullptr), socket("CHILLBOX_SOCKET", nullptr);
   const Paths paths = Paths::from_environment();
   CHECK_FALSE(paths.testing());
-  CHECK(paths.config_file() == "/etc/chillbox/chillbox.toml");
+  CHECK(paths.config_file() == "/etc/chillbox/chillboxd.toml");
   CHECK(paths.database() == "/var/lib/chillbox/state.db");
   CHECK(paths.control_socket() == "/run/chillbox/control.sock");
   CHECK(paths.shipped_hooks() == "/usr/lib/chillbox/hooks");

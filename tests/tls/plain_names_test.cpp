@@ -41,7 +41,7 @@ TEST_CASE("why no certificate will come: the site or the host says so, or no pub
   CHECK(plain(cat(k_world, R"(,"tls":{"mode":"off"})")) ==
       Names{"blog.chillbox.org: \"tls\" in the site file is off"});
   CHECK(plain(k_world, "", "off") ==
-      Names{"blog.chillbox.org: tls.acme is \"off\" in chillbox.toml"});
+      Names{"blog.chillbox.org: tls.acme is \"off\" in chillboxd.toml"});
   CHECK(plain(R"("server_name":"blog.example")").size() == 1);
   CHECK(plain(R"("server_name":"blog.example")", "", "https://ca.internal/dir").empty());
   CHECK(plain(cat(k_world, R"(,"tls":{"mode":"edge"})")).empty());

@@ -78,7 +78,7 @@ In the project, committed:
   secrets/SITE.age, SITE.ENV.age        its secrets, encrypted
   secrets/people.txt                    for whom they are encrypted
 On the host:
-  /etc/chillbox/chillbox.toml           the configuration of chillboxd
+  /etc/chillbox/chillboxd.toml          the configuration of chillboxd
   /etc/chillbox/trusted/NAME.pub        whose signatures are accepted
   /etc/chillbox/webhooks/NAME.key       who may announce by webhook
   /var/lib/chillbox/identity.age        the host key, encrypted

@@ -4,7 +4,7 @@ namespace chillbox::cli {
 
 std::string_view default_host_toml() {
   return R"(# Configuration of chillboxd. Every key is optional; commented-out values are the defaults. `chillboxd --check` reports mistakes. Changes take
-# effect at the next `chillboxctl upgrade`, which keeps the host unlocked. chillbox.toml(5) says more.
+# effect at the next `chillboxctl upgrade`, which keeps the host unlocked. chillboxd.toml(5) says more.
 
 [host]
 # Host name of the server that answers /healthcheck/ and /v1/, which deployers use. "_" stands for the host's own name, and for any name that

@@ -1,4 +1,4 @@
-// The chillbox.toml that `init` writes. It documents every key and has it commented out with its
+// The chillboxd.toml that `init` writes. It documents every key and has it commented out with its
 // default, so that the file has no effect until it is edited.
 #pragma once
 

@@ -183,7 +183,7 @@ void look_at_engine(Doctor& d) {
         ::access(engine.c_str(), X_OK) == 0)
       return d.ok("tls", cat(engine, " orders at ", tls.directory()));
   d.warn("tls", cat("no engine '", tls.engine, "': no certificate is ordered or renewed"),
-      "install the package again, or choose another engine in [tls] of chillbox.toml");
+      "install the package again, or choose another engine in [tls] of chillboxd.toml");
 }
 
 void look_at_clock(Doctor& d) {
@@ -219,7 +219,7 @@ void look_at_disk(Doctor& d, const std::string& path) {
   const std::string text = cat(
       path, ": ", human_size(space->free_bytes), " of ", human_size(space->total_bytes), " free");
   const std::string todo =
-      "chillboxctl prune; see du -xh, and limits.log_size, defaults.keep_releases in chillbox.toml";
+      "chillboxctl prune; see du -xh, and limits.log_size, defaults.keep_releases in chillboxd.toml";
   if (space->free_bytes < reserve)
     return d.fail("disk",
         cat(text, ", less than the reserve of ", d.config.reserve_percent,

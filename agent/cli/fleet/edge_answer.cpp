@@ -54,7 +54,7 @@ Error http_error(long status, std::string_view body) {
     return {answer->error.code, printable(answer->error.message, 500)};
   // NGINX's own: another server of it than the one that chillboxd wrote.
   const std::string_view why = status == 404
-      ? ": no chillbox answers to this name there: see server_name in its chillbox.toml"
+      ? ": no chillbox answers to this name there: see server_name in its chillboxd.toml"
       : "";
   return {code_of_status(status), cat("the host answered ", status, why)};
 }

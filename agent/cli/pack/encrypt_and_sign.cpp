@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view k_trusted_comment = "trusted comment: ";
 constexpr size_t k_max_small_file = 64 * 1024;
 constexpr int64_t k_year_2020 = 1'577'836'800; // Unix seconds
-// What hosts refuse, unless their limits.ratio_max says otherwise (chillbox.toml(5)).
+// What hosts refuse, unless their limits.ratio_max says otherwise (chillboxd.toml(5)).
 constexpr uint64_t k_ratio = 200, k_ratio_from = 64 << 20;
 
 Result<std::vector<std::string>> recipients_of(const Args& args) {
@@ -208,7 +208,7 @@ Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer
   if (packed.unpacked > k_ratio_from && packed.unpacked / k_ratio > packed.size)
     call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " it unpacks to ",
         packed.unpacked / std::max<uint64_t>(packed.size, 1), " times its size, and a host takes ",
-        k_ratio, " unless limits.ratio_max in its chillbox.toml is more"));
+        k_ratio, " unless limits.ratio_max in its chillboxd.toml is more"));
   return SignedArtifact{path, packed, serial};
 }
 

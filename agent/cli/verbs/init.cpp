@@ -136,7 +136,7 @@ Result<void> Setup::config() {
 Result<int> Setup::work_factor() const {
   int cap = crypto::k_default_scrypt_cap;
   if (const auto text = m_disk.read(m_call.paths.config_file(), 1 << 20))
-    cap = TRY(config::parse_host_config(*text, "chillbox.toml")).scrypt_cap;
+    cap = TRY(config::parse_host_config(*text, m_call.paths.config_file())).scrypt_cap;
   if (m_call.args.has("work-factor")) {
     const uint64_t wanted = m_call.args.number("work-factor", 0);
     if (wanted < k_least_work_factor || wanted > k_most_work_factor)
@@ -146,7 +146,7 @@ Result<int> Setup::work_factor() const {
     if (wanted > static_cast<uint64_t>(cap))
       return fail(Code::usage,
           cat("--work-factor ", wanted, ": this host unlocks up to ", cap,
-              " (limits.scrypt_cap in chillbox.toml)"));
+              " (limits.scrypt_cap in chillboxd.toml)"));
     return static_cast<int>(wanted);
   }
   const auto kib = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *

@@ -190,7 +190,7 @@ Result<void> run_account(Call& call) {
   if (!account)
     return {};
   if (account->ca.empty()) {
-    call.terminal.print("tls.acme is off in chillbox.toml: this host orders no certificates");
+    call.terminal.print("tls.acme is off in chillboxd.toml: this host orders no certificates");
     return {};
   }
   fact(call.terminal, "ca", account->ca);

@@ -18,7 +18,7 @@ Result<void> run_reload(Call& call) {
       TRY(ask(call.paths, {.verb = "reload", .timeout = milliseconds(60'000)}));
   call.terminal.print(call.terminal.json()
           ? answer
-          : "reloaded the webhook keys; chillbox.toml is read again by `chillboxctl upgrade`");
+          : "reloaded the webhook keys; chillboxd.toml is read again by `chillboxctl upgrade`");
   return {};
 }
 
