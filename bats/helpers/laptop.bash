@@ -67,7 +67,7 @@ if [ -f "$LAPTOP/cut" ]; then
 fi
 exec /usr/bin/ssh -F "$LAPTOP/ssh_config" "\$@"
 SH
-    ln -sf "$CTL" "$LAPTOP/bin/chillboxctl"
+    cp -f "$CTL" "$LAPTOP/bin/chillboxctl" # and none of the packages in dist/
     chmod 0755 "$LAPTOP/bin/ssh"
     another_laptop home
 }
