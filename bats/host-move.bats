@@ -154,10 +154,23 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     [ "$(held "$WEB2")" = 'moved to web1' ]
 }
 
-@test "and once more to the second host: a move has no memory but the holds" {
+@test "a way back that broke off when the data were back does not bring older ones once more [fault-610]" {
+    ctl hold hello -m 'moved to web2'
+    in_box sh -c 'echo third >/var/lib/hello/web/notes'
+    run -7 move -y
+    [[ "$output" == *"the way back to web1 was begun: run the same command with --back to finish it"* ]]
+    run -0 move --back -y
+    [[ "$output" == *"hello is on web1 again"* ]]
+    [ "$(notes "$WEB1")" = third ]
+    [ "$(held "$WEB1")" = '' ]
+}
+
+@test "and once more to the second host: a move has no memory but the holds, and asks before it deletes what is there" {
+    run -2 move
+    [[ "$output" == *"visitors see a maintenance page. What web2 has of it, "*", is deleted."* ]]
     run -0 move -y
     [ "$(at "$SECOND")" = 200 ]
-    [ "$(notes "$WEB2")" = second ]
+    [ "$(notes "$WEB2")" = third ]
 }
 
 @test "open prints the address of the site, and on a desktop's terminal gives it to the browser" {

@@ -50,7 +50,7 @@ private:
   Result<void> check();
   Result<void> agree_to_it();
   Result<void> bring_release();
-  Result<void> swap(Side& from, Side& to);
+  Result<void> bring_data(Side& from, Side& to);
   Result<void> copy(const Side& from, const Side& to);
   Result<void> serve(Side& side);
   void visit(const Side& side) const;
@@ -138,7 +138,10 @@ Result<void> SiteMove::agree_to_it() {
   return must_agree(m_call,
       cat("Move ", m_site, " ", m_from.site.version, " from ", m_from.name(), " to ", m_to.name(),
           "? While its data (", human_size(m_from.used_kb * 1024),
-          ") are copied, visitors see a maintenance page."),
+          ") are copied, visitors see a maintenance page.",
+          m_to.site.version.empty() ? ""
+                                    : cat(" What ", m_to.name(), " has of it, ",
+                                          human_size(m_to.used_kb * 1024), ", is deleted.")),
       false);
 }
 
@@ -185,14 +188,13 @@ Result<void> SiteMove::copy(const Side& from, const Side& to) {
   return {};
 }
 
-// One stops, the other gets its data and starts.
-Result<void> SiteMove::swap(Side& from, Side& to) {
+// One stops, the other gets its data.
+Result<void> SiteMove::bring_data(Side& from, Side& to) {
   TRY(on(from, {"maintenance", "on", "-q"}));
   TRY(on(from, {"stop", "-q"}));
   say("stop", cat(from.name(), " shows its maintenance page"));
   TRY(on(to, {"stop", "-q"}));
-  TRY(copy(from, to));
-  return serve(to);
+  return copy(from, to);
 }
 
 Result<void> SiteMove::serve(Side& side) {
@@ -243,6 +245,10 @@ void SiteMove::print_end(const Side& to, const Side& from) const {
 
 Result<void> SiteMove::run() {
   if (m_from.why() == moved(m_to)) {
+    if (m_to.why() == moving(m_from) || m_to.why() == moved(m_from))
+      return fail(Code::busy,
+          cat("the way back to ", m_from.name(),
+              " was begun: run the same command with --back to finish it"));
     m_call.terminal.print_status(cat("unchanged: ", m_site, " was moved to ", m_to.name()));
     print_end(m_to, m_from);
     return {};
@@ -257,7 +263,8 @@ Result<void> SiteMove::run() {
                   .site.value_or(control::SiteFacts{.site = m_site});
   stands(cat(
       m_site, " is in maintenance on ", m_from.name(), ", where its data are whole: ", again()));
-  TRY(swap(m_from, m_to));
+  TRY(bring_data(m_from, m_to));
+  TRY(serve(m_to));
   TRY(on(m_from, {"hold", "-q", "-m", moved(m_to)}));
   stands("");
   print_end(m_to, m_from);
@@ -266,24 +273,27 @@ Result<void> SiteMove::run() {
 
 Result<void> SiteMove::back() {
   const bool whole = m_from.why() == moved(m_to);
+  const bool copied = whole && m_to.why() == moved(m_from); // and may have been written to since
   if (!whole && m_from.why() != moving(m_to))
     return fail(Code::not_found,
         cat("no move of ", m_site, " from ", m_from.name(), " to ", m_to.name(), " was begun"));
   TRY(must_agree(m_call,
-      whole ? cat("Back to ", m_from.name(), ", with the data that ", m_to.name(), " has now?")
-            : cat("Back to ", m_from.name(), ", as it was?"),
+      whole && !copied
+          ? cat("Back to ", m_from.name(), ", with the data that ", m_to.name(), " has now?")
+          : cat("Back to ", m_from.name(), ", as it ", copied ? "is?" : "was?"),
       false));
-  stands(cat("the way back is not done: run the same command again; the data are whole on ",
-      whole ? m_to.name() : m_from.name()));
-  if (whole) {
+  constexpr std::string_view not_done =
+      "the way back is not done: run the same command again; the data are whole on ";
+  if (whole && !copied) {
+    stands(cat(not_done, m_to.name()));
     TRY(on(m_to, {"hold", "-q", "-m", moving(m_from)}));
-    TRY(swap(m_to, m_from));
+    TRY(bring_data(m_to, m_from));
     TRY(on(m_to, {"hold", "-q", "-m", moved(m_from)}));
-  } else {
-    TRY(serve(m_from));
-    if (!m_to.site.version.empty())
-      TRY(on(m_to, {"stop", "-q"}));
   }
+  stands(cat(not_done, m_from.name()));
+  TRY(serve(m_from));
+  if (!whole && !m_to.site.version.empty())
+    TRY(on(m_to, {"stop", "-q"}));
   TRY(on(m_from, {"release-hold", "-q"}));
   stands("");
   m_call.terminal.print(cat(m_site, " is on ", m_from.name(), " again",
