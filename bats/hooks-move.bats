@@ -1,0 +1,52 @@
+#!/usr/bin/env bats
+# hooks/move/data, with the tools of this machine and with those of busybox: what a first host sends that is not to be trusted.
+
+setup() {
+    bats_require_minimum_version 1.5.0
+    [ "$(id -u)" = 0 ] || skip 'only root makes files of other users'
+    cd "$BATS_TEST_TMPDIR" || return
+    export CHILLBOX_ROOT=$PWD/second
+    DATA=$PWD/second/var/lib/hello
+    mkdir -p "$DATA" first busybox
+    chown 1234:1234 "$DATA" first
+    busybox --install -s busybox
+}
+
+with_each() { # FUNCTION
+    "$1" "$PATH"
+    "$1" "$PWD/busybox"
+}
+receive() { tar -C first -cf - . | PATH=$1 sh "$BATS_TEST_DIRNAME/../hooks/move/data" receive hello; } # PATH
+
+@test "data of the site come as they are, also with its own setgid folders and programs" {
+    mkdir first/shared
+    printf 'ours\n' >first/program
+    chown -R 1234:1234 first
+    chmod 2770 first/shared
+    chmod 6750 first/program
+    whole() {
+        printf 'left over\n' >"$DATA/old"
+        receive "$1"
+        [ "$(cd "$DATA" && stat -c '%n %a %u:%g' * | paste -sd ' ')" = 'program 6750 1234:1234 shared 2770 1234:1234' ]
+    }
+    with_each whole
+}
+
+@test "a device, and a program that would run as root, as another user or in another's group, is removed, and the move stops [fault-611]" {
+    bad() {
+        for kind in device root user group; do
+            rm -rf first/* && mkdir first/deep
+            printf 'theirs\n' >first/deep/door
+            case $kind in
+                device) rm first/deep/door && mknod first/deep/door c 1 3 ;;
+                root) chown 0:0 first/deep/door && chmod 4755 first/deep/door ;;
+                user) chown 1235:1234 first/deep/door && chmod 4755 first/deep/door ;;
+                group) chown 1234:42 first/deep/door && chmod 2755 first/deep/door ;;
+            esac
+            run -1 receive "$1"
+            [[ "$output" == *"deep/door is a device, or runs as somebody else than the site"* ]]
+            [ -d "$DATA/deep" ] && [ ! -e "$DATA/deep/door" ]
+        done
+    }
+    with_each bad
+}
