@@ -94,6 +94,17 @@ page() { host_curl -H "Host: ${1:-hello}.example" "$URL/"; }
     [[ "$output" != *"$(cut -c 1-40 "$LAPTOP/bundle")"* ]]
 }
 
+@test "ci add and ci remove leave a webhook sender alone that only has the name of one for a CI [fault-612]" {
+    ctl webhook add blog-ci --sites blog --types site.restart >/dev/null 2>&1
+    for verb in "add blog --url $URL" 'remove blog'; do
+        # shellcheck disable=SC2086 # words
+        run -7 laptop chillboxctl ci $verb -H root@web1.example
+        [[ "$output" == *"has a webhook sender blog-ci that is not of "*"chillboxctl webhook list -H "* ]]
+    done
+    [[ "$(ctl webhook list)" == *blog-ci* ]]
+    ctl webhook remove blog-ci
+}
+
 @test "a line that is cut off, empty or another text is said to be so, and never printed [fault-580]" {
     for text in '' 'ghp_something' "$(head -c 300 "$LAPTOP/bundle")"; do
         printf '%s\n' "$text" >"$LAPTOP/bad"

@@ -71,6 +71,11 @@ bool is_ci(const TrustedKeyRow& key) {
   return key.only == "releases" && key.sites.size() == 1 && key.name == ci_name(key.sites[0]);
 }
 
+bool is_ci(const SenderRow& sender, const std::string& site) {
+  return sender.sites == std::vector{site} &&
+      sender.types == std::vector<std::string>{"site.deploy"};
+}
+
 Result<There> look(RemoteCtl& host, const std::string& site) {
   There there;
   for (auto& key : TRY(host.ask<TrustedKeys>({"trust", "list"})).keys)
@@ -82,8 +87,13 @@ Result<There> look(RemoteCtl& host, const std::string& site) {
       there.key = std::move(key);
     }
   for (auto& sender : TRY(host.ask<Senders>({"webhook", "list"})).senders)
-    if (sender.name == ci_name(site))
+    if (sender.name == ci_name(site)) {
+      if (!is_ci(sender, site))
+        return fail(Code::conflict,
+            cat(host.name(), " has a webhook sender ", sender.name,
+                " that is not of `ci add`: chillboxctl webhook list -H ", host.name()));
       there.sender = std::move(sender);
+    }
   return there;
 }
 
