@@ -54,6 +54,17 @@ status_of() { # SEALED
     grep -q '^version = "0.1.0"' config/chillbox/hosts/one.toml
 }
 
+@test "open takes no address from a host that is not one of a website [fault-613]" {
+    known one
+    for url in file:///etc/passwd --help smb://thief/share; do
+        host one "$(printf '{"facts": {"result": {"site": {"site": "blog", "version": "1.0.0", "url": "%s"}}}}' "$url")"
+        run -1 --separate-stderr chillboxctl open blog -H one
+        [ -z "$output" ]
+        [[ "$stderr" == *"one says that the address of blog is '$url', which is none of a website"* ]]
+        rm -f "$WORK/one.sock"
+    done
+}
+
 @test "hosts remove forgets one, and names those that there are when it is another" {
     known one
     run -3 chillboxctl hosts remove nobody

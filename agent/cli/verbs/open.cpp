@@ -49,6 +49,10 @@ Result<void> run(Call& call) {
   const std::string url = facts.site ? facts.site->url : "";
   if (url.empty())
     return fail(Code::not_found, cat(site, " is not live on ", target.host.name));
+  if (!url.starts_with("http://") && !url.starts_with("https://")) // a file, or a program's option
+    return fail(Code::corrupt,
+        cat(target.host.name, " says that the address of ", site, " is '", printable(url, 200),
+            "', which is none of a website: it is not opened"));
   if (call.terminal.json()) {
     call.terminal.print(answer_text("open", Opened{.site = site, .url = url}));
     return {};
