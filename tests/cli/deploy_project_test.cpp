@@ -1,3 +1,4 @@
+#include "cli/laptop/commit_folder.hpp"
 #include "cli/laptop/deploy_artifact.hpp"
 #include "cli/laptop/deploy_memory.hpp"
 #include "cli/laptop/deploy_questions.hpp"
@@ -87,6 +88,33 @@ TEST_CASE("a version is made of git: the tag, commits after it, none of them, fi
   put(dir + "/.git/info/exclude", "ignored\n");
   CHECK(git_facts(dir, os::real_runner())->dirty == false);
   CHECK_FALSE(git_facts(dir + "/ignored", os::real_runner()).has_value()); // nothing of it is there
+}
+
+TEST_CASE("the folder of a commit takes away what a killed run left, and no work tree of the person's "
+          "whose disk is not there [fault-614]") {
+  TempDir top;
+  const std::string dir = top.path() + "/shop", commits = top.path() + "/cache/commits",
+                    left = commits + "/4194305-abc"; // more than any process has
+  fs::create_directory(dir);
+  const Repository repository(dir);
+  repository.commit();
+  fs::create_directories(commits);
+  fs::permissions(top.path() + "/cache", fs::perms::owner_all);
+  repository.git("worktree add -q --detach '" + left + "'");
+  repository.git("worktree add -q --detach '" + top.path() + "/stick'");
+  fs::rename(top.path() + "/stick", top.path() + "/unplugged");
+  {
+    const auto folder = CommitFolder::create(
+        Places{.config = {}, .cache = top.path() + "/cache", .state = {}, .runtime = {}}, dir,
+        "HEAD");
+    REQUIRE(folder);
+    CHECK(fs::exists(folder->project() + "/file"));
+    CHECK_FALSE(fs::exists(left));
+  }
+  CHECK(fs::is_empty(commits));
+  fs::rename(top.path() + "/unplugged", top.path() + "/stick");
+  CHECK(git_facts(top.path() + "/stick", os::real_runner()).has_value());
+  CHECK(std::distance(fs::directory_iterator(dir + "/.git/worktrees"), {}) == 1);
 }
 
 TEST_CASE("git is asked in a work tree, a shallow clone, and from within another repository's hook") {

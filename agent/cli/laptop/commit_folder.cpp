@@ -18,6 +18,15 @@ namespace fs = std::filesystem;
 
 constexpr os::Millis k_patience{10 * 60'000}; // of a large repository on a slow disk
 
+// Also out of the list of the repository that it is of, whichever that is. `git worktree prune`
+// would take the person's own work trees out, too, whose disk is not there now.
+void remove_tree(const std::string& path) {
+  std::error_code ignored;
+  Git git(path, os::real_runner(), k_patience);
+  if (!git({"worktree", "remove", "--force", path}))
+    fs::remove_all(path, ignored);
+}
+
 // What a run left behind that was killed: each folder has the id of its process in its name.
 void remove_left(const std::string& dir) {
   std::error_code ignored;
@@ -25,7 +34,7 @@ void remove_left(const std::string& dir) {
     const std::string name = entry.path().filename();
     const auto pid = parse_u64(name.substr(0, name.find('-')));
     if (pid && ::kill(static_cast<pid_t>(*pid), 0) != 0 && errno == ESRCH)
-      fs::remove_all(entry.path(), ignored);
+      remove_tree(entry.path());
   }
 }
 
@@ -48,7 +57,6 @@ Result<CommitFolder> CommitFolder::create(
   const std::string dir = places.cache + "/commits";
   TRY(make_private_dir(dir));
   remove_left(dir);
-  (void)git({"worktree", "prune"});
   folder.m_repository = project;
   folder.m_prefix = *prefix;
   folder.m_hash = *hash;
