@@ -110,6 +110,16 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     [ "$(at 127.0.0.1)" = 200 ]
 }
 
+@test "a command that still runs in the site would write what is not copied: exit 7, and nothing is begun [fault-615]" {
+    ctl run -d hello -- sleep 300
+    run=$(json runs list hello -n 1 '.runs[0].id')
+    run -7 move -y
+    [[ "$output" == *"web1: run $run of hello (sleep 300) may still write data: wait for its end"* ]]
+    [ "$(held "$WEB1")" = '' ]
+    [ "$(at 127.0.0.1)" = 200 ]
+    ctl runs stop "$run"
+}
+
 @test "the connection breaks in the middle of the data: both are whole or nothing, and the same command again goes on [fault-584]" {
     on_web2 in_box mv /bin/tar /bin/tar.away
     on_web2 in_box sh -c 'printf "#!/bin/sh\nhead -c 100 >/dev/null\nexit 1\n" >/bin/tar; chmod 755 /bin/tar'

@@ -13,7 +13,8 @@ std::unexpected<Error> refused(const std::string& host, const RemoteShell::Ran& 
       why = line.substr(13);
   Code code = Code::failure;
   for (const Code known :
-      {Code::denied, Code::not_found, Code::conflict, Code::sealed, Code::unreachable, Code::usage})
+      {Code::denied, Code::not_found, Code::conflict, Code::sealed, Code::unreachable, Code::usage,
+          Code::preflight, Code::unhealthy, Code::rolled_back, Code::timed_out})
     if (ran.code == exit_code(known))
       code = known;
   return fail(code,

@@ -22,6 +22,7 @@ namespace chillbox::cli {
 namespace {
 
 constexpr std::chrono::milliseconds k_visit_timeout{10'000};
+constexpr const char* k_runs = "200";      // so many of the newest are looked at
 constexpr uint64_t k_spare_kb = 64 * 1024; // that stay free there
 
 struct Side {
@@ -51,6 +52,7 @@ private:
   Result<void> agree_to_it();
   Result<void> bring_release();
   Result<void> bring_data(Side& from, Side& to);
+  Result<void> check_runs(Side& side) const;
   Result<void> copy(const Side& from, const Side& to);
   Result<void> serve(Side& side);
   void visit(const Side& side) const;
@@ -129,7 +131,7 @@ Result<void> SiteMove::check() {
     return fail(Code::preflight,
         cat(m_to.name(), " has ", human_size(m_to.free_kb * 1024), " free, and the data of ",
             m_site, " are ", human_size(m_from.used_kb * 1024), ". Nothing was changed"));
-  return {};
+  return check_runs(m_from);
 }
 
 Result<void> SiteMove::agree_to_it() {
@@ -188,12 +190,30 @@ Result<void> SiteMove::copy(const Side& from, const Side& to) {
   return {};
 }
 
+// A command of its crontab, or an operator's, outlives the stop of its site.
+Result<void> SiteMove::check_runs(Side& side) const {
+  auto runs =
+      TRY(side.ctl.ask<control::RunList>({"runs", "list", "-n", k_runs, "--", m_site})).runs;
+  for (auto& run :
+      TRY(side.ctl.ask<control::CronHistory>({"cron", "history", "-n", k_runs, "--", m_site})).runs)
+    runs.push_back(std::move(run));
+  for (const auto& run : runs)
+    if (run.ended_ms == 0)
+      return fail(Code::busy,
+          cat(side.name(), ": run ", run.id, " of ", m_site, " (", printable(run.line, 80),
+              ") may still write data: wait for its end (chillboxctl runs list ", m_site, " -H ",
+              side.name(), ", chillboxctl cron history ", m_site, " -H ", side.name(), ")"));
+  return {};
+}
+
 // One stops, the other gets its data.
 Result<void> SiteMove::bring_data(Side& from, Side& to) {
   TRY(on(from, {"maintenance", "on", "-q"}));
   TRY(on(from, {"stop", "-q"}));
   say("stop", cat(from.name(), " shows its maintenance page"));
   TRY(on(to, {"stop", "-q"}));
+  TRY(check_runs(from));
+  TRY(check_runs(to));
   return copy(from, to);
 }
 
