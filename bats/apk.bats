@@ -35,6 +35,8 @@ in_shells() { # SCRIPT: dash, then ash
     for user in 'chillbox:/var/lib/chillbox' 'chillbox-vault:/dev/null' 'chillbox-acme:/var/lib/chillbox/acme'; do
         grep -qx "adduser -S -D -H -h ${user#*:} -s /sbin/nologin -g  -G ${user%%:*} ${user%%:*}" "$calls"
     done
+    grep -qx 'adduser -S -D -H -h /var/lib/chillbox/ssh -s /usr/lib/chillbox/gate -g  -G chillbox-ssh chillbox-ssh' "$calls"
+    grep -qx 'chpasswd -e' "$calls"
 }
 
 @test "make apk builds the programs that it packs, in whatever order its files are read" {

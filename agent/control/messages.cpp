@@ -3,6 +3,7 @@
 #include "control/certificate_table.hpp"
 #include "control/facts_table.hpp"
 #include "control/members.hpp"
+#include "control/people_table.hpp"
 #include "control/plan_table.hpp"
 #include "control/runs_table.hpp"
 #include "control/webhook_table.hpp"
@@ -27,7 +28,9 @@ constexpr auto table(const Arguments*) {
       Member{"newer", &A::newer, ""}, Member{"staging", &A::staging, ""},
       Member{"terminal", &A::terminal, ""}, Member{"detach", &A::detach, ""},
       Member{"timeout_ms", &A::timeout_ms, ""}, Member{"words", &A::words, ""},
-      Member{"term", &A::term, ""});
+      Member{"term", &A::term, ""}, Member{"person", &A::person, ""}, Member{"role", &A::role, ""},
+      Member{"key", &A::key, ""}, Member{"revoke", &A::revoke, ""}, Member{"sites", &A::sites, ""},
+      Member{"ssh", &A::ssh, ""});
 }
 
 constexpr auto table(const Job*) {
@@ -315,6 +318,10 @@ CHILLBOX_MESSAGE(RunList)
 CHILLBOX_MESSAGE(KeyUses)
 CHILLBOX_MESSAGE(Kept)
 CHILLBOX_MESSAGE(Pruned)
+CHILLBOX_MESSAGE(Person)
+CHILLBOX_MESSAGE(People)
+CHILLBOX_MESSAGE(PersonAdded)
+CHILLBOX_MESSAGE(PersonRemoved)
 CHILLBOX_MESSAGE(Done)
 CHILLBOX_MESSAGE(Plan)
 CHILLBOX_MESSAGE(Accepted)
@@ -341,6 +348,9 @@ const std::vector<Answer>& answers() {
       {"maintenance_off", schema_of<Maintenance>},
       {"maintenance_on", schema_of<Maintenance>},
       {"nginx_show", schema_of<NginxText>},
+      {"people_add", schema_of<PersonAdded>},
+      {"people_list", schema_of<People>},
+      {"people_remove", schema_of<PersonRemoved>},
       {"ping", schema_of<Ping>},
       {"plan", schema_of<Plan>},
       {"prune", schema_of<Pruned>},

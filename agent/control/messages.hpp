@@ -11,6 +11,7 @@
 #include "control/certificate.hpp"
 #include "control/json.hpp"
 #include "control/names.hpp"
+#include "control/people.hpp"
 #include "control/runs.hpp"
 
 #include <cstdint>
@@ -24,13 +25,14 @@ namespace chillbox::control {
 // --- what is asked: the arguments of every verb, of which each takes its own
 struct Arguments {
   std::optional<std::string> site, service, version, job, why, message, name, fingerprint, head,
-      sha256, signature;
+      sha256, signature, person, role, key;
   std::optional<uint64_t> number, serial, limit, lines, after;
   std::optional<bool> wait, follow, dry_run, no_watch, purge, during_hold, allow_downgrade,
-      allow_jump, staging, newer, terminal, detach;
+      allow_jump, staging, newer, terminal, detach, revoke;
   std::optional<uint64_t> timeout_ms;
   std::optional<std::vector<std::string>> words; // of a command
   std::optional<std::string> term;               // the kind of terminal of who asks
+  std::optional<std::vector<std::string>> sites, ssh;
 };
 
 // --- jobs
@@ -175,6 +177,8 @@ struct SiteFacts {
 struct Facts {
   std::string version, recipient, server_name; // of chillboxd
   std::string actor;                           // as whom it answers: "uid:0 root"
+  Role role = Role::unknown;                   // and what that one may
+  std::vector<std::string> may;                // only of these sites; none: of all
   bool sealed = false;
   int64_t started_ms = 0; // of chillboxd, and so locked at least since then, if it is
   uint64_t artifact_max = 0, http_port = 80;

@@ -52,6 +52,10 @@ template <> struct Names<Change> {
   static constexpr std::array<std::string_view, 4> names{"none", "added", "changed", "removed"};
 };
 
+template <> struct Names<Role> {
+  static constexpr std::array<std::string_view, 3> names{"look", "deploy", "admin"};
+};
+
 template <class E> std::string_view name_of(E value) {
   constexpr auto& names = Names<E>::names;
   static_assert(names.size() == static_cast<size_t>(E::unknown));
@@ -93,6 +97,9 @@ std::string_view name(AlertLevel level) {
 std::string_view name(Change change) {
   return name_of(change);
 }
+std::string_view name(Role role) {
+  return name_of(role);
+}
 
 template <class E> E named(std::string_view name) {
   const auto& names = Names<E>::names;
@@ -113,6 +120,7 @@ template ServiceState named(std::string_view);
 template CertificateState named(std::string_view);
 template AlertLevel named(std::string_view);
 template Change named(std::string_view);
+template Role named(std::string_view);
 template std::span<const std::string_view> names_of<JobKind>();
 template std::span<const std::string_view> names_of<JobState>();
 template std::span<const std::string_view> names_of<EventKind>();
@@ -124,6 +132,7 @@ template std::span<const std::string_view> names_of<ServiceState>();
 template std::span<const std::string_view> names_of<CertificateState>();
 template std::span<const std::string_view> names_of<AlertLevel>();
 template std::span<const std::string_view> names_of<Change>();
+template std::span<const std::string_view> names_of<Role>();
 
 // Names that other headers have.
 template <> Slot named(std::string_view name) {

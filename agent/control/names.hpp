@@ -79,6 +79,8 @@ enum class CertificateState {
 };
 enum class AlertLevel { none, warning, error, expired, unknown };
 enum class Change { none, added, changed, removed, unknown };
+// Of people who come in by ssh: each may what those before it may.
+enum class Role { look, deploy, admin, unknown };
 
 std::string_view name(JobKind kind);
 std::string_view name(JobState state);
@@ -91,6 +93,7 @@ std::string_view name(ServiceState state);
 std::string_view name(CertificateState state);
 std::string_view name(AlertLevel level);
 std::string_view name(Change change);
+std::string_view name(Role role);
 
 // The value of that name, for the enums above and Slot; another name: unknown, or none.
 template <class E> E named(std::string_view name);

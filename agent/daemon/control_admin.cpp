@@ -12,6 +12,8 @@
 
 namespace chillbox::daemon {
 
+using control::Role;
+
 namespace {
 
 constexpr os::Millis k_turn_wait{25'000}; // below the time that chillboxctl waits for an answer
@@ -145,9 +147,9 @@ Result<control::Pruned> prune(const Call& call) {
 }
 
 constexpr ControlVerb k_verbs[] = {
-    {"hold", answer<hold>, true},
-    {"release_hold", answer<release_hold>, true},
-    {"withdraw", answer<withdraw>, true},
+    {"hold", answer<hold>, true, Role::admin},
+    {"release_hold", answer<release_hold>, true, Role::admin},
+    {"withdraw", answer<withdraw>, true, Role::admin},
     {"secrets_withdraw", answer<secrets_withdraw>, true},
     {"key_uses", answer<key_uses>},
     {"trust_keep", answer<trust_keep>, true},

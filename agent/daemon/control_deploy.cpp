@@ -25,6 +25,8 @@
 
 namespace chillbox::daemon {
 
+using control::Role;
+
 namespace {
 
 constexpr std::chrono::milliseconds k_frame_wait{60'000};
@@ -121,10 +123,20 @@ Result<control::Facts> facts(const Call& call) {
       .http_port = host.config.http_port};
   facts.recipient = trim(host.disk.read(host.paths.recipient(), 256).value_or(""));
   facts.started_ms = host.clock.wall_ms() - (host.clock.mono() - call.state.started).count();
-  for (const auto& key : artifact::read_trusted_keys(host.paths.trusted()).keys)
-    facts.deployers.push_back({key.name, crypto::key_id_text(key.key.id), key.sites});
+  facts.role = call.person ? call.person->role : control::Role::admin;
+  if (call.person)
+    facts.may = call.person->sites;
+  const auto concerns = [&](const artifact::TrustedKey& key) { // for a site that they may see
+    return key.sites.empty() ||
+        std::ranges::any_of(key.sites, [&](const auto& site) { return may_see(call, site); });
+  };
+  const auto trusted = artifact::read_trusted_keys(host.paths.trusted());
+  for (const auto& key : trusted.keys)
+    if (concerns(key))
+      facts.deployers.push_back({key.name, crypto::key_id_text(key.key.id), key.sites});
   for (const auto& row : TRY(host.store.sites()))
-    facts.sites.push_back(row.site.str());
+    if (may_see(call, row.site.str()))
+      facts.sites.push_back(row.site.str());
   if (call.args.site)
     facts.site = TRY(facts_of(call, TRY(site_of(call))));
   if (call.args.sha256)
@@ -273,9 +285,9 @@ Result<control::JobAnswer> deploy_secrets(const Call& call) {
 }
 
 constexpr ControlVerb k_verbs[] = {
-    {"facts", answer<facts>},
-    {"deploy", answer<deploy>},
-    {"deploy_secrets", answer<deploy_secrets>},
+    {"facts", answer<facts>, false, Role::look, Reach::filtered},
+    {"deploy", answer<deploy>, false, Role::deploy},
+    {"deploy_secrets", answer<deploy_secrets>, false, Role::deploy},
 };
 
 } // namespace

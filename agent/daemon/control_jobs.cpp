@@ -13,6 +13,7 @@ namespace chillbox::daemon {
 
 using control::JobAnswer;
 using control::Json;
+using control::Role;
 
 namespace {
 
@@ -227,18 +228,18 @@ Result<control::Upgraded> upgrade(const Call& call) {
 }
 
 constexpr ControlVerb k_verbs[] = {
-    {"rollback", answer<rollback>},
-    {"restart", answer<restart>},
-    {"start", answer<start>},
-    {"stop", answer<stop>},
+    {"rollback", answer<rollback>, false, Role::deploy},
+    {"restart", answer<restart>, false, Role::deploy},
+    {"start", answer<start>, false, Role::deploy},
+    {"stop", answer<stop>, false, Role::deploy},
     {"remove", answer<remove>},
-    {"retry", answer<retry>, true},
-    {"unlock", answer<unlock>, true},
-    {"lock", answer<lock>, true},
+    {"retry", answer<retry>, true, Role::admin},
+    {"unlock", answer<unlock>, true, Role::admin, Reach::filtered},
+    {"lock", answer<lock>, true, Role::admin, Reach::filtered},
     {"reload", answer<reload>, true},
     {"upgrade", answer<upgrade>, true},
-    {"maintenance_on", answer<maintenance_on>, true},
-    {"maintenance_off", answer<maintenance_off>, true},
+    {"maintenance_on", answer<maintenance_on>, true, Role::admin},
+    {"maintenance_off", answer<maintenance_off>, true, Role::deploy},
 };
 
 } // namespace

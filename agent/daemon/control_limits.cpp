@@ -46,6 +46,17 @@ Result<void> ControlLimits::enter(uid_t uid) {
   return {};
 }
 
+Result<void> ControlLimits::become(uid_t uid, uid_t as) {
+  const std::lock_guard lock(m_mutex);
+  if (m_working.of_user(as) >= k_working_of_user)
+    return fail(Code::busy,
+        cat("you have ", k_working_of_user,
+            " control connections open, the most for one person: end one, or try again"));
+  m_working.take(uid);
+  m_working.add(as);
+  return {};
+}
+
 Result<void> ControlLimits::follow(uid_t uid) {
   const std::lock_guard lock(m_mutex);
   const size_t mine = m_following.of_user(uid);

@@ -18,6 +18,9 @@ class ControlLimits {
 public:
   Result<void> enter(uid_t uid);  // busy, and by whom
   Result<void> follow(uid_t uid); // of one that has entered
+  // One that has entered as `uid` is counted as another from now on. busy: that one has too many,
+  // and it stays as it is.
+  Result<void> become(uid_t uid, uid_t as);
   void leave(uid_t uid, bool follows);
 
 private:

@@ -13,6 +13,8 @@
 
 namespace chillbox::daemon {
 
+using control::Role;
+
 namespace {
 
 constexpr std::chrono::milliseconds k_frame_wait{60'000};
@@ -85,7 +87,10 @@ Result<control::Plan> plan(const Call& call) {
       call.state.planning, k_plan_turn); // they share the staging memory with deploys
   if (!one)
     return fail(Code::busy, "another plan is being made: try again");
-  return rollout::plan_artifact(host, file.get(), signature);
+  auto planned = TRY(rollout::plan_artifact(host, file.get(), signature));
+  if (!may_see(call, planned.site))
+    return fail(Code::denied, cat("you may nothing of '", printable(planned.site, 40), "'"));
+  return planned;
 }
 
 Result<control::NginxText> nginx_show(const Call& call) {
@@ -95,7 +100,8 @@ Result<control::NginxText> nginx_show(const Call& call) {
 }
 
 constexpr ControlVerb k_verbs[] = {
-    {"plan", answer<plan>, true}, // changes nothing, but unpacks what somebody brought
+    {"plan", answer<plan>, true, Role::deploy,
+        Reach::filtered}, // changes nothing, but unpacks what somebody brought
     {"nginx_show", answer<nginx_show>},
 };
 

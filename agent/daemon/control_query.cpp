@@ -13,6 +13,8 @@
 
 namespace chillbox::daemon {
 
+using control::Role;
+
 namespace {
 
 // Why no visitor of any site is served; "" : NGINX answers.
@@ -43,9 +45,15 @@ Result<control::Ping> ping(const Call& call) {
   return ping;
 }
 
+Result<std::vector<control::SiteStatus>> sites_seen(const Call& call) {
+  auto sites = TRY(all_sites(call.host(), call.state.known));
+  std::erase_if(sites, [&](const auto& site) { return !may_see(call, site.site); });
+  return sites;
+}
+
 Result<control::SiteList> sites(const Call& call) {
   control::SiteList list;
-  list.sites = TRY(all_sites(call.host(), call.state.known));
+  list.sites = TRY(sites_seen(call));
   return list;
 }
 
@@ -53,8 +61,11 @@ Result<control::Status> status(const Call& call) {
   auto& state = call.state;
   auto& host = call.host();
   control::Status status;
-  status.sites = TRY(all_sites(host, call.state.known));
+  status.sites = TRY(sites_seen(call));
   status.certificates = TRY(state.monitor.certificates.all());
+  std::erase_if(status.certificates, [&](const auto& one) {
+    return one.site != control::k_host_certificate && !may_see(call, one.site);
+  });
   const auto unfinished = TRY(host.store.unfinished());
   const auto attempts = TRY(host.store.attempts(call.visit.uid));
   const auto entries = TRY(host.store.audit_entries(1));
@@ -75,7 +86,8 @@ Result<control::Status> status(const Call& call) {
   h.refused_webhooks = count(state.monitor.refused_webhooks);
   h.refused_uploads = count(state.monitor.refused_uploads);
   const std::lock_guard lock(state.mutex);
-  h.warnings = state.warnings;
+  if (!call.person || call.person->sites.empty()) // they may name any site
+    h.warnings = state.warnings;
   return status;
 }
 
@@ -104,7 +116,17 @@ Result<control::ReleaseList> releases(const Call& call) {
 
 Result<control::JobList> jobs(const Call& call) {
   control::JobList list;
-  list.jobs = TRY(call.host().store.jobs(call.args.site.value_or(""), limit_of(call)));
+  const auto site = call.args.site.value_or("");
+  if (!site.empty() || !call.person || call.person->sites.empty()) {
+    list.jobs = TRY(call.host().store.jobs(site, limit_of(call)));
+    return list;
+  }
+  for (const auto& one : call.person->sites)
+    for (auto& job : TRY(call.host().store.jobs(one, limit_of(call))))
+      list.jobs.push_back(std::move(job));
+  std::ranges::stable_sort(list.jobs, std::greater<>(), &control::Job::created_ms);
+  if (list.jobs.size() > limit_of(call))
+    list.jobs.resize(limit_of(call), list.jobs.front());
   return list;
 }
 
@@ -182,14 +204,14 @@ Result<control::AuditProof> audit_verify(const Call& call) {
 }
 
 constexpr ControlVerb k_verbs[] = {
-    {"ping", answer<ping>},
-    {"status", answer<status>},
-    {"sites", answer<sites>},
-    {"releases", answer<releases>},
-    {"jobs", answer<jobs>},
-    {"job", answer<job>},
-    {"logs", answer<logs>},
-    {"audit", answer<audit>},
+    {"ping", answer<ping>, false, Role::look, Reach::filtered},
+    {"status", answer<status>, false, Role::look, Reach::filtered},
+    {"sites", answer<sites>, false, Role::look, Reach::filtered},
+    {"releases", answer<releases>, false, Role::look},
+    {"jobs", answer<jobs>, false, Role::look, Reach::filtered},
+    {"job", answer<job>, false, Role::look},
+    {"logs", answer<logs>, false, Role::look},
+    {"audit", answer<audit>, false, Role::admin, Reach::filtered},
     {"audit_verify", answer<audit_verify>},
 };
 

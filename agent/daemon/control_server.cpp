@@ -3,7 +3,9 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "crypto/hash.hpp"
 #include "daemon/key_record.hpp"
+#include "daemon/people.hpp"
 #include "os/host_layout.hpp"
 #include "os/memory.hpp"
 #include "os/socket.hpp"
@@ -25,7 +27,7 @@ constexpr os::Millis k_last_words{2'000}; // at the end: for followers to hear o
 
 const ControlVerb* find_verb(std::string_view name) {
   for (const auto verbs : {query_verbs(), job_verbs(), admin_verbs(), plan_verbs(), deploy_verbs(),
-           cron_verbs(), tls_verbs()})
+           cron_verbs(), tls_verbs(), people_verbs()})
     if (const auto it = std::ranges::find(verbs, name, &ControlVerb::name); it != verbs.end())
       return &*it;
   return nullptr;
@@ -43,7 +45,8 @@ bool has_gone(int fd) {
 ControlServer::ControlServer(rollout::HostContext& host, rollout::Engine& engine,
     cron::Scheduler& scheduler, ChangeNotifier& changes, MonitorRequests monitor)
     : m_state{host, engine, scheduler, changes, std::move(monitor),
-          [this](const std::string& actor) { record_keys(actor); }} {}
+          [this](const std::string& actor) { record_keys(actor); },
+          [this](const std::string& name) { hang_up_person(name); }} {}
 
 ControlServer::~ControlServer() {
   stop();
@@ -55,8 +58,15 @@ ControlServer::~ControlServer() {
 
 void ControlServer::hang_up() {
   const std::lock_guard lock(m_mutex);
-  for (const int fd : m_open)
+  for (const auto& [fd, person] : m_open)
     ::shutdown(fd, SHUT_RDWR);
+}
+
+void ControlServer::hang_up_person(const std::string& name) {
+  const std::lock_guard lock(m_mutex);
+  for (const auto& [fd, person] : m_open)
+    if (person == name)
+      ::shutdown(fd, SHUT_RDWR);
 }
 
 void ControlServer::stop() {
@@ -103,17 +113,17 @@ void ControlServer::warn(std::string text) {
     warnings.push_back(std::move(text));
 }
 
-void ControlServer::take(Fd connection) {
+void ControlServer::take(Fd connection, Door door) {
   const auto peer = os::peer_of(connection.get());
   if (!peer)
     return;
   auto taken = m_state.limits.enter(peer->uid);
   if (taken) {
     const auto visit =
-        std::make_shared<Visit>(Visit{.fd = std::move(connection), .uid = peer->uid});
+        std::make_shared<Visit>(Visit{.fd = std::move(connection), .uid = peer->uid, .door = door});
     {
       const std::lock_guard lock(m_mutex);
-      m_open.insert(visit->fd.get());
+      m_open[visit->fd.get()] = "";
     }
     taken = m_threads.start("a control connection", [this, visit] {
       (void)guarded("a control connection", [&] { converse(*visit); });
@@ -173,24 +183,102 @@ std::string asked_for(const control::Arguments& args) {
 
 } // namespace
 
+Result<void> ControlServer::admit_operator(const os::Peer& peer, const std::string& actor) {
+  if (m_state.host.paths.testing() || os::peer_in_group(peer, std::string(os::k_admin_group)))
+    return {};
+  log::warn(cat("control: refused ", peer.name(), ": not root and not in group chillbox-admin"));
+  if (is_news(peer.uid))
+    (void)m_state.host.store.audit({0, m_state.host.clock.wall_ms(), actor, "control", "",
+        "not root and not in group chillbox-admin", "denied"});
+  return fail(Code::denied,
+      cat(peer.name(), " may not control chillbox: root or a member of group chillbox-admin may"));
+}
+
+// The connection has the person's name before his file is read: who removes him takes the file away
+// first, and then cuts what has the name. For what is counted for each user, he is one that no user
+// is.
+Result<control::Person> ControlServer::admit_person(
+    Visit& visit, const os::Peer& peer, const std::string& name) {
+  constexpr uid_t k_people = 0x8000'0000;
+  const auto& paths = m_state.host.paths;
+  const auto user = os::find_user(std::string(os::k_ssh_user));
+  if (!paths.testing() && (!user || peer.uid != user->uid))
+    return fail(Code::denied, cat(peer.name(), " is not ", os::k_ssh_user));
+  {
+    const std::lock_guard lock(m_mutex);
+    m_open[visit.fd.get()] = name;
+  }
+  crypto::Sha256 sha;
+  sha.update(bytes_of(name));
+  const auto hash = sha.finish();
+  const uid_t as = k_people | static_cast<uid_t>(hash[0]) << 16 | static_cast<uid_t>(hash[1]) << 8 |
+      static_cast<uid_t>(hash[2]);
+  TRY(m_state.limits.become(visit.uid, as));
+  visit.uid = as;
+  auto person = load_person(paths, name);
+  if (person)
+    return person;
+  log::warn(cat("control: refused person:", printable(name, 64), ": ", person.error().message));
+  return fail(Code::denied,
+      cat("'", printable(name, 64), "' may not use this host: an admin of it adds people with ",
+          "chillboxctl people add"));
+}
+
+Result<Call> ControlServer::admit(Visit& visit, control::Arguments args) {
+  const auto peer = TRY(os::peer_of(visit.fd.get()));
+  if (visit.door == Door::operators) {
+    std::string actor = cat("uid:", peer.uid, " ", peer.name());
+    return Call{m_state, visit, std::move(actor), std::move(args)};
+  }
+  const std::string name = TRY(required(args.person, "person"));
+  auto person = TRY(admit_person(visit, peer, name));
+  return Call{m_state, visit, cat("person:", person.name), std::move(args), std::move(person)};
+}
+
+// From the table and the person's file alone.
+Result<void> ControlServer::check_right(const Call& call, const ControlVerb& verb) {
+  if (!call.person)
+    return {};
+  const auto refuse = [&](const std::string& why) {
+    log::warn(cat("control: refused ", call.actor, ": ", verb.name, ": ", why));
+    if (is_news(call.visit.uid))
+      (void)m_state.host.store.audit(
+          {0, m_state.host.clock.wall_ms(), call.actor, std::string(verb.name), "", why, "denied"});
+    return fail(Code::denied, why);
+  };
+  const control::Person& person = *call.person;
+  if (!verb.people)
+    return refuse(cat("nobody may ", verb.name, " by ssh as ", os::k_ssh_user, ": root may"));
+  if (person.role < *verb.people)
+    return refuse(cat(person.name, " may ", control::name(person.role), ", and ", verb.name,
+        " needs ", control::name(*verb.people), ": ask an admin of this host"));
+  if (person.sites.empty())
+    return {};
+  const std::string site = call.args.site.value_or("");
+  if (call.args.job) { // whatever site is named beside it
+    const auto job = TRY(m_state.host.store.job(*call.args.job));
+    if (!job || !may_touch(person, job->site.str()))
+      return fail(Code::not_found, cat("no job '", printable(*call.args.job, 40), "'"));
+  }
+  if (site.empty() && (verb.reach == Reach::filtered || call.args.job))
+    return {};
+  if (!may_touch(person, site))
+    return refuse(cat(person.name, " may nothing of '", printable(site, 40), "', only of ",
+        join(person.sites, ", "), ": ask an admin of this host"));
+  return {};
+}
+
 Result<Json> ControlServer::dispatch(Visit& visit, const std::string& text, std::string& verb) {
   const auto peer = TRY(os::peer_of(visit.fd.get()));
-  std::string actor = cat("uid:", peer.uid, " ", peer.name());
-  if (!m_state.host.paths.testing() && !os::peer_in_group(peer, std::string(os::k_admin_group))) {
-    log::warn(cat("control: refused ", peer.name(), ": not root and not in group chillbox-admin"));
-    if (is_news(peer.uid))
-      (void)m_state.host.store.audit({0, m_state.host.clock.wall_ms(), actor, "control", "",
-          "not root and not in group chillbox-admin", "denied"});
-    return fail(Code::denied,
-        cat(peer.name(),
-            " may not control chillbox: root or a member of group chillbox-admin may"));
-  }
+  if (visit.door == Door::operators) // before anything is said of what was asked
+    TRY(admit_operator(peer, cat("uid:", peer.uid, " ", peer.name())));
   auto request = TRY(control::parse_request(text));
   verb = request.verb;
+  const Call call = TRY(admit(visit, std::move(request.args)));
   const ControlVerb* row = find_verb(verb);
   if (row == nullptr)
     return fail(Code::invalid, cat("request: no verb '", printable(verb, 60), "'"));
-  const Call call{m_state, visit, std::move(actor), std::move(request.args)};
+  TRY(check_right(call, *row));
   auto result = row->run(call);
   if (row->audited)
     record(call, verb, result);
@@ -225,6 +313,18 @@ Result<std::string> required(const std::optional<std::string>& argument, std::st
 
 Result<SiteName> site_of(const Call& call) {
   return SiteName::parse(TRY(required(call.args.site, "site")));
+}
+
+bool may_see(const Call& call, std::string_view site) {
+  return !call.person || may_touch(*call.person, site);
+}
+
+Result<void> require_admin(const Call& call, std::string_view what) {
+  if (call.person ? call.person->role == control::Role::admin
+                  : call.visit.uid == 0 || call.host().paths.testing())
+    return {};
+  return fail(Code::denied,
+      cat(what, " needs an admin of this host, or root: chillboxctl people list names the admins"));
 }
 
 size_t limit_of(const Call& call) {

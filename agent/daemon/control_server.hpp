@@ -2,11 +2,17 @@
 // control_limits.hpp). The caller is known by SO_PEERCRED, must be root or in group chillbox-admin,
 // and is recorded in the audit trail. The verbs are those of control_verbs.hpp and no others.
 // Whatever goes wrong in a verb is its answer.
+//
+// People have a socket of their own, on which only processes of chillbox-ssh are heard. These are
+// gates (cli/core/gate.hpp), one for each connection of sshd, and name the person whose key opened
+// it; there is no other way to run anything as that user. What a person may is in the table of
+// verbs and in his file, and nothing that the gate was told changes it.
 #pragma once
 
 #include "base/fd.hpp"
 #include "base/thread_group.hpp"
 #include "daemon/control_verbs.hpp"
+#include "os/socket.hpp"
 
 #include <map>
 #include <mutex>
@@ -22,7 +28,7 @@ public:
   ~ControlServer(); // waits until every connection has ended
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
-  void take(Fd connection);    // returns at once
+  void take(Fd connection, Door door = Door::operators); // returns at once
   void warn(std::string text); // shown by status, once, until the next start
   // What changed of them since the last time, into the audit trail.
   void record_keys(const std::string& actor);
@@ -35,6 +41,11 @@ public:
 
 private:
   bool is_news(uid_t uid); // of a user who is refused
+  Result<Call> admit(Visit& visit, control::Arguments args);
+  Result<void> admit_operator(const os::Peer& peer, const std::string& actor);
+  Result<control::Person> admit_person(Visit& visit, const os::Peer& peer, const std::string& name);
+  Result<void> check_right(const Call& call, const ControlVerb& verb);
+  void hang_up_person(const std::string& name);
   void converse(Visit& visit);
   void leave(Visit& visit);
   void record(const Call& call, const std::string& verb, const Result<control::Json>& result);
@@ -42,9 +53,9 @@ private:
 
   ControlState m_state;
   std::mutex m_recording;
-  std::map<uid_t, os::Millis> m_refused; // users, and when that was recorded
-  std::mutex m_mutex;                    // of m_open
-  std::set<int> m_open;
+  std::map<uid_t, os::Millis> m_refused;                       // users, and when that was recorded
+  std::mutex m_mutex;                                          // of m_open
+  std::map<int, std::string> m_open;                           // with the name of a person
   ThreadGroup m_threads{[this] { m_state.changes.notify(); }}; // last: they use all of the others
 };
 

@@ -45,10 +45,14 @@ struct MonitorRequests {
   CertificateRequests certificates = {};
 };
 
+// By which socket: operators, who are users of this host; people, who come in by ssh.
+enum class Door { operators, people };
+
 struct Visit { // a connection
   Fd fd;
-  uid_t uid;
+  uid_t uid; // of a person: one that no user has (control_server.cpp)
   bool follows = false;
+  Door door = Door::operators;
 };
 
 // What all calls share.
@@ -59,6 +63,7 @@ struct ControlState {
   ChangeNotifier& changes;
   MonitorRequests monitor;
   std::function<void(const std::string& actor)> record_keys = {};
+  std::function<void(const std::string& name)> hang_up_person = {}; // his connections are cut
   os::Millis started = host.clock.mono();
   ControlLimits limits = {};
   std::timed_mutex unlocking = {}, planning = {};
@@ -74,17 +79,25 @@ struct ControlState {
 struct Call {
   ControlState& state;
   Visit& visit;
-  std::string actor; // "uid:0 root"
+  std::string actor; // "uid:0 root", "person:kim"
   control::Arguments args;
+  std::optional<control::Person> person = {}; // nullopt: an operator
 
   rollout::HostContext& host() const { return state.host; }
   int fd() const { return visit.fd.get(); }
 };
 
+// How a person who may only a few sites is kept to them: the verb must name one of them, itself or
+// by a job of it; or its function looks at may_see().
+enum class Reach { named_site, filtered };
+
 struct ControlVerb {
   std::string_view name;
   Result<control::Json> (*run)(const Call&);
   bool audited = false; // jobs write their own entry when they end
+  // What a person needs to be for it; nullopt: it is for operators alone.
+  std::optional<control::Role> people = {};
+  Reach reach = Reach::named_site;
 };
 // A function that returns a message, as a verb.
 template <auto function> Result<control::Json> answer(const Call& call) {
@@ -98,11 +111,16 @@ std::span<const ControlVerb> plan_verbs();
 std::span<const ControlVerb> deploy_verbs();
 std::span<const ControlVerb> cron_verbs();
 std::span<const ControlVerb> tls_verbs();
+std::span<const ControlVerb> people_verbs();
 
 // --- what several of them use
 Result<std::string> required(const std::optional<std::string>& argument, std::string_view name);
 Result<SiteName> site_of(const Call& call);
 size_t limit_of(const Call& call); // rows
+// Of a site's name; operators see all.
+bool may_see(const Call& call, std::string_view site);
+// denied: neither root nor an admin.
+Result<void> require_admin(const Call& call, std::string_view what);
 // not_found: no such site.
 Result<store::SiteRow> known_site(const Call& call, const SiteName& site);
 // Before it waits for what may take for ever, each time. unreachable: the caller is gone, or the

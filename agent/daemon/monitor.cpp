@@ -3,6 +3,7 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "daemon/people.hpp"
 #include "daemon/startup.hpp"
 #include "os/process.hpp"
 #include "os/roles.hpp"
@@ -85,6 +86,7 @@ Result<void> Monitor::start(Inherited inherited) {
   if (!m_control)
     m_control = TRY(os::listen_unix(
         paths.control_socket(), 0660, {::geteuid(), group.value_or(::getegid())}, 64));
+  TRY(listen_to_people(std::move(inherited.people)));
   m_hook = std::move(inherited.hook);
   if (!m_hook)
     m_hook = TRY(listen_for_edge(m_host.config, paths, m_nginx));
@@ -109,6 +111,27 @@ Result<void> Monitor::start(Inherited inherited) {
   m_crontab.begin();
   m_certificates.begin();
   check_store();
+  return {};
+}
+
+// A host that has no such account yet, whose package is older, has no people.
+Result<void> Monitor::listen_to_people(Fd inherited) {
+  const auto& paths = m_host.paths;
+  const auto group = os::find_group(std::string(os::k_ssh_user));
+  m_people = std::move(inherited);
+  if (!group && !paths.testing()) {
+    log::info(cat("people: ", group.error().message, ": `chillboxctl init` makes it"));
+    return {};
+  }
+  if (!m_people)
+    m_people = TRY(os::listen_unix(
+        paths.people_socket(), 0660, {::geteuid(), group.value_or(::getegid())}, 64));
+  std::vector<Error> faults;
+  (void)load_people(paths, &faults);
+  for (const auto& fault : faults)
+    m_control_server.warn(cat("people: ", fault.message, ": who that is may nothing until then"));
+  if (const auto written = write_authorized_keys(paths); !written)
+    m_control_server.warn(cat("people: ", written.error().message));
   return {};
 }
 
@@ -281,9 +304,9 @@ void Monitor::clear_changes() {
   reload_asked();
 }
 
-void Monitor::accept_operator() {
-  if (auto connection = os::accept(m_control.get()))
-    m_control_server.take(std::move(*connection));
+void Monitor::accept_from(const Fd& listener, Door door) {
+  if (auto connection = os::accept(listener.get()))
+    m_control_server.take(std::move(*connection), door);
   else if (connection.error().code ==
       Code::throttled) // no descriptor is left, and it is still in the queue
     m_host.clock.sleep(k_breath);
@@ -298,11 +321,11 @@ template <class F> void Monitor::handle(bool there, std::string_view what, F&& h
 
 // One wait, and all that came of it.
 std::optional<Monitor::End> Monitor::turn() {
-  std::array<pollfd, 8> fds{pollfd{m_signals.get(), POLLIN, 0},
+  std::array<pollfd, 9> fds{pollfd{m_signals.get(), POLLIN, 0},
       pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_intake->fd(), POLLIN, 0},
       pollfd{m_edge.pidfd(), POLLIN, 0}, pollfd{m_changes.fd(), POLLIN, 0},
       pollfd{m_vault.pidfd(), POLLIN, 0}, pollfd{m_intake->refusal_timer(), POLLIN, 0},
-      pollfd{m_logs.fd(), POLLIN, 0}};
+      pollfd{m_logs.fd(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_people.get(), POLLIN, 0}};
   const int ready = ::poll(fds.data(), fds.size(), timeout());
   m_hurt = ready < 0 && errno != EINTR; // no memory: not at once again
   const auto came = [&](size_t i) { return fds[i].revents != 0; };
@@ -313,7 +336,10 @@ std::optional<Monitor::End> Monitor::turn() {
     return End::stop;
   handle(came(4), "changes", [this] { clear_changes(); });
   handle(m_upgrading && !m_leaving, "upgrade", [this] { leave(); });
-  handle(came(1) && !m_leaving, "the control socket", [this] { accept_operator(); });
+  handle(came(1) && !m_leaving, "the control socket",
+      [this] { accept_from(m_control, Door::operators); });
+  handle(came(8) && !m_leaving, "the people's socket",
+      [this] { accept_from(m_people, Door::people); });
   handle(came(2), "the edge", [&] { edge_open = m_intake->serve(); });
   handle(came(6), "refusals", [this] { m_intake->refuse_due(); });
   const bool edge_gone = !edge_open || came(3);

@@ -41,7 +41,9 @@ public:
   enum class End { stop, upgrade };
   End loop();
   void not_upgraded(const std::string& why) { m_control_server.not_upgraded(why); }
-  Inherited hand_over() { return {std::move(m_control), std::move(m_hook), m_vault.hand_over()}; }
+  Inherited hand_over() {
+    return {std::move(m_control), std::move(m_people), std::move(m_hook), m_vault.hand_over()};
+  }
 
 private:
   Result<void> start_edge();
@@ -57,7 +59,8 @@ private:
   void check_store(); // a large one, next to everything else
   std::optional<End> turn();
   void clear_changes();
-  void accept_operator();
+  Result<void> listen_to_people(Fd inherited);
+  void accept_from(const Fd& listener, Door door);
   template <class F> void handle(bool there, std::string_view what, F&& handler);
   int timeout();
   bool signalled();       // false: stop
@@ -84,7 +87,7 @@ private:
   std::condition_variable m_reloaded;
   uint64_t m_reloads_asked = 0, m_reloads_done = 0;
   Result<void> m_reload_outcome; // of the newest
-  Fd m_signals, m_control, m_hook;
+  Fd m_signals, m_control, m_people, m_hook;
   std::optional<os::Millis> m_hang_up; // at an upgrade
   os::Millis m_poll_wait{0};           // none: logs may have grown before the start
   bool m_hurt = false;                 // a handler of this turn threw

@@ -16,7 +16,7 @@ namespace chillbox::daemon {
 namespace {
 
 constexpr const char* k_variable =
-    "CHILLBOX_HANDOVER"; // FORMAT CONTROL HOOK VAULT PID, numbers; none: -1
+    "CHILLBOX_HANDOVER"; // FORMAT CONTROL HOOK VAULT PID PEOPLE, numbers; none: -1
 constexpr int k_format = 1;
 constexpr os::Millis k_try_limit{20'000};
 
@@ -26,13 +26,13 @@ void close_on_exec(int fd, bool yes) {
 }
 
 void close_on_exec(const Inherited& h, bool yes) {
-  for (const int fd : {h.control.get(), h.hook.get(), h.vault.socket.get()})
+  for (const int fd : {h.control.get(), h.people.get(), h.hook.get(), h.vault.socket.get()})
     close_on_exec(fd, yes);
 }
 
 std::string text_of(const Inherited& h) {
   return cat(k_format, ' ', h.control.get(), ' ', h.hook.get(), ' ', h.vault.socket.get(), ' ',
-      h.vault.pid);
+      h.vault.pid, ' ', h.people.get());
 }
 
 } // namespace
@@ -43,16 +43,16 @@ Result<Inherited> take_inherited() {
     return Inherited{};
   const std::string text = found;
   ::unsetenv(k_variable);
-  std::array<int, 5> numbers{};
-  const int read = std::sscanf(text.c_str(), "%d %d %d %d %d", &numbers[0], &numbers[1],
-      &numbers[2], &numbers[3], &numbers[4]);
+  std::array<int, 6> numbers{}; // an earlier version handed five over
+  const int read = std::sscanf(text.c_str(), "%d %d %d %d %d %d", &numbers[0], &numbers[1],
+      &numbers[2], &numbers[3], &numbers[4], &numbers[5]);
   if (read < 1 || numbers[0] != k_format)
     return fail(Code::conflict,
         cat("this program cannot take over from the one that runs (", printable(text, 40),
             "): `rc-service chillboxd restart` starts it, and locks the host"));
   Inherited h;
-  for (const auto& [fd, number] :
-      {std::pair{&h.control, numbers[1]}, {&h.hook, numbers[2]}, {&h.vault.socket, numbers[3]}})
+  for (const auto& [fd, number] : {std::pair{&h.control, numbers[1]}, {&h.hook, numbers[2]},
+           {&h.vault.socket, numbers[3]}, {&h.people, numbers[5]}})
     if (number > STDERR_FILENO && ::fcntl(number, F_GETFD) >= 0)
       *fd = Fd(number);
   h.vault.pid = h.vault.socket ? numbers[4] : -1;

@@ -18,7 +18,7 @@
 namespace chillbox::daemon {
 
 struct Inherited {
-  Fd control, hook; // empty: nothing was handed over
+  Fd control, people, hook; // empty: nothing was handed over
   secrets::Vault::Handed vault;
 };
 

@@ -67,7 +67,7 @@ void sweep_all(const os::Paths& paths) {
 
 Result<void> check_users() {
   for (const auto& user : os::k_host_users)
-    if (!os::find_user(std::string(user.name)))
+    if (user.shell.empty() && !os::find_user(std::string(user.name)))
       return fail(
           Code::not_found, cat("no user '", user.name, "' on this host: run `chillboxctl init`"));
   return os::check_job_users();

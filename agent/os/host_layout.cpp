@@ -25,6 +25,7 @@ std::vector<HostDirectory> host_directories(const Paths& paths) {
   const Owner root = root_owner(paths);
   const Owner edge = owner_of(paths, k_edge_user, k_edge_user);
   const Owner acme = owner_of(paths, k_acme_user, k_acme_user);
+  const Owner ssh{root.uid, owner_of(paths, "", k_ssh_user).gid};
   using enum Kept;
   return {
       {paths.etc(), 0755, root, configuration},
@@ -39,6 +40,9 @@ std::vector<HostDirectory> host_directories(const Paths& paths) {
       {paths.sites(), 0755, root, always},
       {paths.logs(), 0755, root, always},
       {paths.certs(), 0755, root, always},
+      {paths.people(), 0700, root, always},
+      {paths.ssh_home(), 0755, root, always},
+      {paths.ssh_home() + "/.ssh", 0750, ssh, always},
       {paths.acme(), 0755, root, always},
       {paths.acme() + "/account", 0700, acme, always},
       {paths.acme() + "/.well-known", 0755, root, always},

@@ -17,16 +17,20 @@ inline constexpr std::string_view k_edge_user = "chillbox";
 inline constexpr std::string_view k_vault_user = "chillbox-vault";
 // Engines of hooks/acme run as this one.
 inline constexpr std::string_view k_acme_user = "chillbox-acme";
+// People come in by ssh as this one.
+inline constexpr std::string_view k_ssh_user = "chillbox-ssh";
 // Its members may use the control socket.
 inline constexpr std::string_view k_admin_group = "chillbox-admin";
 
-// A system user with a group of the same name and without a shell.
+// A system user with a group of the same name and without a password.
 struct HostUser {
   std::string_view name;
   std::string_view home;
+  std::string_view shell = ""; // "" : none, it cannot log in
 };
 inline constexpr std::array k_host_users{HostUser{k_edge_user, "/var/lib/chillbox"},
-    HostUser{k_vault_user, "/dev/null"}, HostUser{k_acme_user, "/var/lib/chillbox/acme"}};
+    HostUser{k_vault_user, "/dev/null"}, HostUser{k_acme_user, "/var/lib/chillbox/acme"},
+    HostUser{k_ssh_user, "/var/lib/chillbox/ssh", "/usr/lib/chillbox/gate"}};
 
 enum class Kept {
   configuration, // the administrator's: made by init only

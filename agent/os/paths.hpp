@@ -19,6 +19,7 @@ struct Paths {
   std::string old_config_file() const { return etc() + "/chillbox.toml"; } // its name at first
   std::string trusted() const { return etc() + "/trusted"; }
   std::string webhooks() const { return etc() + "/webhooks"; }
+  std::string people() const { return etc() + "/people"; }
   std::string admin_hooks() const { return etc() + "/hooks.d"; }
   std::string shipped_hooks() const; // /usr/lib/chillbox/hooks; CHILLBOX_HOOKS in tests
 
@@ -37,10 +38,14 @@ struct Paths {
 
   // What is asked of a CA: account/, and .well-known/acme-challenge/, which NGINX serves.
   std::string acme() const { return state() + "/acme"; }
+  // Of the account by which people come in: sshd reads what is in it, and nobody but root writes.
+  std::string ssh_home() const { return state() + "/ssh"; }
+  std::string authorized_keys() const { return ssh_home() + "/.ssh/authorized_keys"; }
   std::string certs() const { return state() + "/certs"; }
 
   std::string run() const { return root + "/run/chillbox"; }
   std::string control_socket() const; // CHILLBOX_SOCKET, else run()/control.sock
+  std::string people_socket() const { return run() + "/people.sock"; }
   std::string hook_socket() const { return run() + "/hook.sock"; }
   std::string empty() const { return run() + "/empty"; } // the edge's root directory
   std::string stage() const { return run() + "/stage"; }

@@ -5,6 +5,7 @@
 # laptop CMD...       runs it there;  at_terminal STEP... -- CMD...  at a terminal of 80x24 (helpers/pty)
 # know_host_key       ssh knows the box's key from now on
 # another_laptop NAME from now on it is another person's, with a home of its own
+# persons_laptop NAME the same, with an ssh key of that person's, which opens nothing yet; first_laptop: back to the first one
 
 # With a file $LAPTOP/cut, the connection breaks once, after so many bytes that were sent.
 
@@ -62,10 +63,10 @@ END
 #!/bin/sh
 if [ -f "$LAPTOP/cut" ]; then
     bytes=\$(cat "$LAPTOP/cut"); rm "$LAPTOP/cut"
-    dd bs=65536 count="\$bytes" iflag=count_bytes 2>/dev/null | /usr/bin/ssh -F "$LAPTOP/ssh_config" "\$@"
+    dd bs=65536 count="\$bytes" iflag=count_bytes 2>/dev/null | /usr/bin/ssh -F "\${SSH_CONFIG:-$LAPTOP/ssh_config}" "\$@"
     exit 255
 fi
-exec /usr/bin/ssh -F "$LAPTOP/ssh_config" "\$@"
+exec /usr/bin/ssh -F "\${SSH_CONFIG:-$LAPTOP/ssh_config}" "\$@"
 SH
     cp -f "$CTL" "$LAPTOP/bin/chillboxctl" # and none of the packages in dist/
     chmod 0755 "$LAPTOP/bin/ssh"
@@ -79,6 +80,16 @@ another_laptop() {
     mkdir -p "$LAPTOP_HOME/run"
     chmod 0700 "$LAPTOP_HOME" "$LAPTOP_HOME/run"
 }
+
+persons_laptop() {
+    another_laptop "$1"
+    export SSH_CONFIG=$LAPTOP_HOME/ssh_config
+    [ ! -e "$SSH_CONFIG" ] || return 0
+    mkdir -p -m 0700 "$LAPTOP_HOME/.ssh"
+    ssh-keygen -q -t ed25519 -N '' -C "$1@laptop" -f "$LAPTOP_HOME/.ssh/id_ed25519"
+    sed "s,IdentityFile .*,IdentityFile $LAPTOP_HOME/.ssh/id_ed25519," "$LAPTOP/ssh_config" >"$SSH_CONFIG"
+}
+first_laptop() { another_laptop home; unset SSH_CONFIG; }
 
 laptop_env() {
     env -u SSH_AUTH_SOCK -u CHILLBOX_HOST HOME="$LAPTOP_HOME" XDG_CONFIG_HOME="$LAPTOP_HOME/config" XDG_CACHE_HOME="$LAPTOP_HOME/cache" \

@@ -2,6 +2,7 @@
 #include "crypto/minisign.hpp"
 #include "artifact/verify.hpp"
 #include "base/text.hpp"
+#include "crypto/ssh_key.hpp"
 #include "fuzz.hpp"
 
 using namespace chillbox;
@@ -66,6 +67,12 @@ void try_keys(std::string_view text) {
   if (const auto key = MinisignPublicKey::parse(text))
     claim(MinisignPublicKey::parse(key->to_file()).has_value(),
         "a public key can be written and read");
+  if (const auto key = SshPublicKey::parse(text)) {
+    const std::string line = key->to_line();
+    const auto again = SshPublicKey::parse(line);
+    claim(again && *again == *key && line.find_first_of("\n\"\\,") == std::string::npos,
+        "an ssh key is one line that ends no option");
+  }
   if (const auto trusted = artifact::parse_trusted_key(text, "name")) {
     const auto again = artifact::parse_trusted_key(artifact::trusted_key_text(*trusted), "name");
     claim(again && again->sites == trusted->sites, "a limit is kept");

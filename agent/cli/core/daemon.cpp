@@ -18,8 +18,10 @@ namespace {
 
 constexpr os::Millis k_connect_timeout{5'000};
 
+std::string s_person; // "": an operator asks
+
 Result<Fd> connect(const os::Paths& paths) {
-  const std::string path = paths.control_socket();
+  const std::string path = s_person.empty() ? paths.control_socket() : paths.people_socket();
   if (::access(path.c_str(), R_OK | W_OK) != 0 && errno == EACCES)
     return fail(Code::denied,
         cat("you may not use ", path, ": run it as root, or join the group chillbox-admin"));
@@ -31,11 +33,22 @@ Result<Fd> connect(const os::Paths& paths) {
 
 } // namespace
 
+void ask_as(std::string person) {
+  s_person = std::move(person);
+}
+
+bool is_at_gate() {
+  return !s_person.empty();
+}
+
 Result<std::string> ask(
     const os::Paths& paths, const Question& question, control::ErrorData* error_data) {
   say_command(cat("ask ", paths.control_socket(), " ", question.verb));
   const Fd fd = TRY(connect(paths));
-  return control::call(fd.get(), question.verb, question.args, question.secret, question.on_event,
+  control::Arguments args = question.args;
+  if (is_at_gate())
+    args.person = s_person;
+  return control::call(fd.get(), question.verb, args, question.secret, question.on_event,
       question.timeout, error_data, question.body);
 }
 

@@ -22,6 +22,10 @@ struct Question {
   int body = -1;                             // a descriptor whose bytes follow the request
 };
 
+// From now on questions go by the people's socket, in this person's name (gate.hpp).
+void ask_as(std::string person);
+bool is_at_gate();
+
 // The text of the result object. unreachable: nobody answers; denied: this user may not ask.
 // error_data: the
 // error's data.

@@ -21,7 +21,7 @@ struct Heading {
 constexpr std::array k_first{
     Heading{"From nothing to a live site", {"setup", "new", "deploy"}},
     Heading{"Each day", {"status", "logs", "rollback", "undo", "secrets set", "run", "unlock"}},
-    Heading{"With others", {"trust add", "hosts", "whoami"}},
+    Heading{"With others", {"people add", "join", "hosts", "whoami"}},
     Heading{"When something is wrong", {"doctor", "releases", "hold", "recover"}},
 };
 

@@ -4,6 +4,7 @@
 #include "cli/core/answers.hpp"
 #include "cli/core/arguments.hpp"
 #include "cli/core/complete.hpp"
+#include "cli/core/gate.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/fleet_run.hpp"
 #include "cli/laptop/agent.hpp"
@@ -56,6 +57,15 @@ int run_here(const CommandLine& line) {
   return call.error_exit.value_or(code);
 }
 
+int run_gate(const std::vector<std::string>& words) {
+  std::string hint;
+  bool json = false;
+  const auto line = through_gate(words, environment, json, hint);
+  if (!line)
+    return report_error({.json = json}, line.error(), hint, {});
+  return run_here(*line);
+}
+
 } // namespace
 
 std::string hint_for(Code code) {
@@ -74,6 +84,8 @@ int run_program(const std::vector<std::string>& words) {
     return run_agent({words.begin() + 1, words.end()});
   if (!words.empty() && words[0] == "__git-remote")
     return run_git_remote({words.begin() + 1, words.end()});
+  if (!words.empty() && words[0] == "gate")
+    return run_gate({words.begin() + 1, words.end()});
   std::string hint;
   auto line = parse_command_line(words, environment, hint);
   if (!line) {

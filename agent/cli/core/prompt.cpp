@@ -2,6 +2,7 @@
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "cli/core/daemon.hpp"
 #include "cli/core/interrupt.hpp"
 
 #include <fcntl.h>
@@ -94,14 +95,18 @@ Result<SecretBytes> ask_secret(std::string_view prompt) {
 
 Result<std::string> ask_line(
     std::string_view prompt, std::string_view meaning, std::string_view instead) {
-  const Fd terminal = TRY(open_terminal(meaning, instead));
+  // Through the gate the terminal is the laptop's: its line comes on standard input.
+  const Fd terminal = is_at_gate() ? Fd(::dup(STDIN_FILENO)) : TRY(open_terminal(meaning, instead));
   const std::string text = cat(prompt, ": ");
-  [[maybe_unused]] const ssize_t n = ::write(terminal.get(), text.data(), text.size());
+  [[maybe_unused]] const ssize_t n =
+      ::write(is_at_gate() ? STDERR_FILENO : terminal.get(), text.data(), text.size());
   std::string line(200, '\0');
   const auto size = TRY(
       read_line(terminal.get(), {reinterpret_cast<uint8_t*>(line.data()), line.size()}, "answer"));
   if (!size)
-    return fail(Code::interrupted, "no answer");
+    return is_at_gate()
+        ? fail(Code::usage, cat(meaning, " needs an answer, and there is none: ", instead))
+        : fail(Code::interrupted, "no answer");
   line.resize(*size);
   return line;
 }

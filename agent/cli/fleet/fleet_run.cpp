@@ -8,8 +8,10 @@
 #include "cli/core/secret_output.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
+#include "cli/fleet/gate_host.hpp"
 #include "cli/fleet/inventory.hpp"
 #include "cli/fleet/ssh.hpp"
+#include "cli/laptop/public_keys.hpp"
 #include "cli/laptop/target.hpp"
 #include "crypto/minisign.hpp"
 #include "os/disk.hpp"
@@ -67,6 +69,9 @@ Result<Args> args_for_there(const CommandLine& line, Fd& input) {
                 .to_line());
         if (!line.args.has("name"))
           there.add("name", std::filesystem::path(value).stem());
+      } else if (line.verb->name == "people add" && key == "key") {
+        for (const std::string& text : TRY(public_keys_of(value)))
+          there.add(key, text);
       } else if (key == "ARTIFACT|SITE" || (line.verb->name == "nginx diff" && key == "ARTIFACT")) {
         auto stream = TRY(plan_stream(value));
         there.add(key, stream ? "-" : value);
@@ -90,8 +95,10 @@ Json error_of(const HostResult& from, const std::string& last_line) {
 
 class FleetRun {
 public:
-  FleetRun(const CommandLine& line, const std::vector<Host>& hosts, std::vector<std::string> words)
-      : m_hosts(hosts), m_words(std::move(words)), m_terminal(line.terminal) {
+  FleetRun(const CommandLine& line, const std::vector<Host>& hosts, std::vector<std::string> words,
+      const Questions& questions)
+      : m_hosts(hosts), m_words(std::move(words)), m_questions(questions),
+        m_terminal(line.terminal) {
     for (const Host& host : hosts)
       m_width = std::max(m_width, columns_of(host.name));
   }
@@ -111,6 +118,7 @@ private:
 
   const std::vector<Host>& m_hosts;
   std::vector<std::string> m_words;
+  Questions m_questions;
   Terminal m_terminal;
   size_t m_width = 0;
 };
@@ -131,8 +139,8 @@ Result<int> FleetRun::one_after_another() {
   std::vector<int> codes;
   for (const Host& host : m_hosts) {
     m_terminal.print_status(m_terminal.err(Style::bold, cat("== ", host.name)));
-    const auto code =
-        run_on(host, {m_words, ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1});
+    const auto code = run_asking(host,
+        {m_words, ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1, -1}, m_questions);
     if (!code)
       m_terminal.print_error(cat(
           m_terminal.err(Style::bad, "chillboxctl:"), " ", printable(code.error().message, 500)));
@@ -255,13 +263,19 @@ Result<int> run_on_hosts(const CommandLine& line) {
   if (line.args.has("passphrase-fd")) // without a terminal, which would show the passphrase
     return run_on(hosts.front(),
         {words_of(there), false, static_cast<int>(line.args.number("passphrase-fd", 0))});
+  const auto open = [&](std::string_view key) {
+    return has_option(*line.verb, key) && !line.args.has(key);
+  };
+  const Questions questions{
+      .passphrase = line.verb->name == "unlock" && open("passphrase-fd"), .answer = open("yes")};
   if (!many)
-    return run_on(hosts.front(),
+    return run_asking(hosts.front(),
         {words_of(there),
             ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1 &&
                 !line.args.has("no-terminal"),
-            -1});
-  FleetRun fleet(line, hosts, words_of(there));
+            -1},
+        questions);
+  FleetRun fleet(line, hosts, words_of(there), questions);
   if (asks(line))
     return fleet.one_after_another();
   if (line.terminal.json)

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "cli/core/terminal.hpp"
+#include "cli/fleet/gate_host.hpp"
 #include "os/runner.hpp"
 
 #include <spawn.h>
@@ -42,6 +43,8 @@ Result<pid_t> spawn_ssh_line(const Host& host, const std::vector<std::string>& o
   std::vector<std::string> all{"ssh"};
   all.insert(all.end(), options.begin(), options.end());
   all.insert(all.end(), host.ssh.begin(), host.ssh.end());
+  if (is_gate(host)) // no password fits there, and one would be asked for
+    all.insert(all.end(), {"-o", "PreferredAuthentications=publickey"});
   all.insert(all.end(), {"--", host.target, line});
   say_command(cat("ssh ", host.target, " ", line.substr(0, line.find('\n'))));
   std::vector<char*> argv;

@@ -7,7 +7,7 @@
 #include "cli/core/interrupt.hpp"
 #include "cli/core/progress.hpp"
 #include "cli/core/prompt.hpp"
-#include "cli/fleet/ssh.hpp"
+#include "cli/fleet/gate_host.hpp"
 #include "cli/laptop/deploy_artifact.hpp"
 #include "cli/laptop/deploy_lines.hpp"
 #include "cli/laptop/deploy_plan.hpp"
@@ -109,7 +109,7 @@ Result<void> HostDeploy::unlock() {
   if (!TRY(agree(m_call, cat(locked, ". Unlock it now?"), true)))
     return fail(Code::sealed, cat(locked, ": nothing was sent"));
   m_session.reset();
-  const int code = TRY(run_on(m_target.host, {{"unlock"}, true, -1, -1}));
+  const int code = TRY(unlock_there(m_target.host, {"unlock"}, true));
   if (code != 0)
     return fail(Code::sealed, cat(locked, ": it was not unlocked"));
   return meet();

@@ -194,6 +194,10 @@ Result<void> RemoteShell::pipe(
   return {};
 }
 
+Result<RemoteShell::Ran> RemoteShell::chillboxctl(const std::vector<std::string>& words) const {
+  return run(shell_words(words), -1);
+}
+
 Result<RemoteShell::Ran> RemoteShell::command(const std::vector<std::string>& words) const {
   return run(quoted_words(words), -1);
 }

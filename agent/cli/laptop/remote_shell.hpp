@@ -37,6 +37,8 @@ public:
 
   // Runs a script of hooks/ there, "setup/look". unreachable: ssh failed, with what it said.
   Result<Ran> hook(std::string_view name, const std::vector<std::string>& args = {}) const;
+  // The same of chillboxctl, as -H sends it, which the gate of chillbox-ssh takes too.
+  Result<Ran> chillboxctl(const std::vector<std::string>& words) const;
   Result<Ran> command(const std::vector<std::string>& words) const;
   // With the passphrase as its standard input: for --passphrase-fd 0.
   Result<Ran> command(const std::vector<std::string>& words, const SecretBytes& passphrase) const;

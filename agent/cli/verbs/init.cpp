@@ -93,8 +93,11 @@ Result<void> Setup::people() {
   for (const auto& user : os::k_host_users) {
     const std::string name(user.name);
     const bool is_new = !os::find_user(name);
+    std::vector<std::string> words{name, std::string(user.home)};
+    if (!user.shell.empty())
+      words.insert(words.begin(), {"--login", std::string(user.shell)});
     if (is_new)
-      TRY(run_hook("user-add", {name, std::string(user.home)}));
+      TRY(run_hook("user-add", std::move(words)));
     tell(is_new, cat("user ", name));
   }
   return {};

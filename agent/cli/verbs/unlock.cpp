@@ -3,7 +3,7 @@
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
-#include "cli/fleet/ssh.hpp"
+#include "cli/fleet/gate_host.hpp"
 #include "cli/laptop/host_record.hpp"
 
 #include "base/text.hpp"
@@ -75,7 +75,7 @@ Result<void> unlock_all(Call& call) {
   for (const HostRecord& record : records) {
     call.terminal.print_status(call.terminal.err(Style::bold, cat("== ", record.name)));
     const auto host = host_of(record);
-    const auto code = host ? run_on(*host, {words, ::isatty(STDIN_FILENO) == 1, -1})
+    const auto code = host ? unlock_there(*host, words, ::isatty(STDIN_FILENO) == 1)
                            : Result<int>(std::unexpected(host.error()));
     if (!code)
       call.terminal.print_error(printable(code.error().message, 500));

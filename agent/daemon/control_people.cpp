@@ -1,0 +1,208 @@
+// Verbs about people: who comes in by ssh and may what. One name is all that somebody has here: a
+// key of ssh that opens the gate, and a key whose signatures this host takes.
+#include "artifact/trusted_keys.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "crypto/ssh_key.hpp"
+#include "daemon/control_verbs.hpp"
+#include "daemon/people.hpp"
+#include "os/host_layout.hpp"
+#include "rollout/trust.hpp"
+
+#include <algorithm>
+
+namespace chillbox::daemon {
+
+using control::Person;
+using control::Role;
+
+namespace {
+
+constexpr size_t k_most_keys = 20, k_most_sites = 100, k_most_people = 500;
+
+std::string trusted_file(const Call& call, const std::string& name) {
+  return cat(call.host().paths.trusted(), "/", name, ".pub");
+}
+
+// What was asked for, on top of what is so.
+Result<Person> wanted_of(const Call& call, Person person) {
+  const auto& args = call.args;
+  if (args.role) {
+    person.role = control::named<Role>(*args.role);
+    if (person.role == Role::unknown)
+      return fail(Code::invalid, "role: must be look, deploy or admin");
+  }
+  if (args.sites)
+    person.sites = *args.sites;
+  if (person.role == Role::admin && args.sites && !args.sites->empty())
+    return fail(Code::invalid, "an admin is one of the whole host: leave --sites out");
+  if (person.role == Role::admin)
+    person.sites.clear();
+  for (const auto& site : person.sites)
+    (void)TRY_IN("sites", SiteName::parse(site));
+  for (const auto& key : args.ssh.value_or(std::vector<std::string>{}))
+    if (const auto line = TRY(crypto::SshPublicKey::parse(key)).to_line();
+        std::ranges::find(person.ssh, line) == person.ssh.end())
+      person.ssh.push_back(line);
+  if (args.key && !args.key->empty()) {
+    const auto line = TRY_IN("key", crypto::MinisignPublicKey::parse(*args.key)).to_line();
+    if (!person.key.empty() && person.key != line)
+      return fail(Code::conflict,
+          cat("'", person.name, "' signs with another key already: chillboxctl people remove ",
+              person.name, " first"));
+    person.key = line;
+  }
+  if (person.ssh.size() > k_most_keys || person.sites.size() > k_most_sites)
+    return fail(Code::too_large,
+        cat("a person has at most ", k_most_keys, " ssh keys and ", k_most_sites, " sites"));
+  return person;
+}
+
+// A key is one person's, and a name one key's.
+Result<void> check_keys(const Call& call, const Person& wanted) {
+  const auto people = load_people(call.host().paths, nullptr);
+  if (people.size() >= k_most_people)
+    return fail(Code::too_large, cat("there are ", people.size(), " people already"));
+  for (const auto& other : people) {
+    if (other.name == wanted.name)
+      continue;
+    for (const auto& key : wanted.ssh)
+      if (std::ranges::find(other.ssh, key) != other.ssh.end())
+        return fail(Code::conflict, cat("this ssh key is already ", other.name, "'s"));
+    if (!wanted.key.empty() && other.key == wanted.key)
+      return fail(Code::conflict, cat("this key is already ", other.name, "'s"));
+  }
+  if (wanted.key.empty())
+    return {};
+  const auto trusted = artifact::read_trusted_keys(call.host().paths.trusted());
+  for (const auto& key : trusted.keys)
+    if ((key.name == wanted.name) != (key.key.to_line() == wanted.key))
+      return fail(Code::conflict,
+          key.name == wanted.name
+              ? cat("'", key.name, "' is trusted with another key: chillboxctl trust remove ",
+                    key.name, " first, or choose another name")
+              : cat("this key is already trusted, as '", key.name, "': take that name, or ",
+                    "chillboxctl trust remove ", key.name));
+  return {};
+}
+
+// Who only looks signs nothing.
+Result<void> write_trusted(const Call& call, const Person& person) {
+  auto& host = call.host();
+  const std::string path = trusted_file(call, person.name);
+  if (person.key.empty())
+    return {};
+  if (person.role == Role::look)
+    return host.disk.remove(path);
+  const artifact::TrustedKey key{
+      person.name, TRY(crypto::MinisignPublicKey::parse(person.key)), person.sites};
+  return host.disk.write(path, artifact::trusted_key_text(key), 0644, os::root_owner(host.paths));
+}
+
+Result<control::PersonAdded> people_add(const Call& call) {
+  auto& host = call.host();
+  TRY(require_admin(call, "people add"));
+  const auto name = TRY(parse_key_name(TRY(required(call.args.name, "name"))));
+  auto known = load_person(host.paths, name);
+  if (!known && known.error().code != Code::not_found)
+    return std::unexpected(known.error());
+  const auto wanted =
+      TRY(wanted_of(call, known ? *known : Person{.name = name, .role = Role::deploy}));
+  if (wanted.ssh.empty())
+    return fail(Code::invalid,
+        "a person needs an ssh key, to come in with: --key FILE.pub, --key github:USER");
+  TRY(check_keys(call, wanted));
+  const bool changed = !known || control::to_text(*known) != control::to_text(wanted);
+  if (changed)
+    TRY(save_person(host.paths, wanted));
+  TRY(write_trusted(call, wanted));
+  TRY(write_authorized_keys(host.paths));
+  call.state.record_keys(call.actor);
+  if (changed)
+    log::info(cat("people: ", call.actor, " let ", name, " in: ", control::name(wanted.role)));
+  return control::PersonAdded{.person = wanted, .changed = changed};
+}
+
+Result<control::People> people_list(const Call& call) {
+  TRY(require_admin(call, "people list"));
+  return control::People{.people = load_people(call.host().paths, nullptr)};
+}
+
+// What is live and signed in that name stays good, or not, as was asked for.
+Result<void> settle_releases(
+    const Call& call, const std::string& name, control::PersonRemoved& gone) {
+  auto& host = call.host();
+  const auto trusted = artifact::read_trusted_keys(host.paths.trusted());
+  const auto key = std::ranges::find(trusted.keys, name, &artifact::TrustedKey::name);
+  if (!host.disk.exists(trusted_file(call, name)))
+    return {};
+  const std::string print = key == trusted.keys.end() ? "" : artifact::fingerprint(key->key);
+  const bool revoke = call.args.revoke.value_or(false);
+  for (const auto& use : TRY(rollout::uses_of_key(host, name, print))) {
+    const std::string what =
+        cat(use.site.str(), use.version.empty() ? " secrets" : " ", use.version);
+    (revoke ? gone.revoked : gone.kept).push_back(what);
+    if (!revoke)
+      (void)TRY(rollout::keep_live(host, use.site, call.actor));
+  }
+  return {};
+}
+
+Result<void> list_what_remains(
+    const Call& call, const Person& person, control::PersonRemoved& gone) {
+  auto& store = call.host().store;
+  for (const auto& job : TRY(store.unfinished()))
+    if (job.actor == cat("person:", person.name))
+      gone.jobs.push_back(job.id);
+  if (person.role == Role::look)
+    return {};
+  for (const auto& row : TRY(store.sites()))
+    if (may_touch(person, row.site.str()) && TRY(store.serial(row.site, "secrets")) > 0)
+      gone.secrets.push_back(row.site.str());
+  return {};
+}
+
+// The way in first, whatever fails after it.
+Result<control::PersonRemoved> people_remove(const Call& call) {
+  auto& host = call.host();
+  TRY(require_admin(call, "people remove"));
+  const auto name = TRY(parse_key_name(TRY(required(call.args.name, "name"))));
+  const std::string file = cat(host.paths.people(), "/", name, ".json");
+  const auto person = load_person(host.paths, name);
+  if (!host.disk.exists(file)) {
+    std::vector<std::string> names;
+    for (const auto& other : load_people(host.paths, nullptr))
+      names.push_back(other.name);
+    return fail(Code::not_found,
+        cat("there is nobody called '", name, "' on this host",
+            names.empty() ? "" : cat(": there is ", join(names, ", "))));
+  }
+  TRY(host.disk.remove(file));
+  TRY(write_authorized_keys(host.paths));
+  if (call.actor != cat("person:", name)) { // who removes himself hears how it went
+    call.state.hang_up_person(name);
+    end_sessions(host.paths, name);
+  }
+  control::PersonRemoved gone{.name = name, .jobs = {}, .kept = {}, .revoked = {}, .secrets = {}};
+  const auto settled = settle_releases(call, name, gone);
+  TRY(host.disk.remove(trusted_file(call, name)));
+  TRY(settled);
+  TRY(list_what_remains(call, person ? *person : Person{.name = name, .role = Role::admin}, gone));
+  call.state.record_keys(call.actor);
+  log::info(cat("people: ", call.actor, " removed ", name));
+  return gone;
+}
+
+constexpr ControlVerb k_verbs[] = {
+    {"people_add", answer<people_add>, true, Role::admin, Reach::filtered},
+    {"people_list", answer<people_list>, false, Role::admin, Reach::filtered},
+    {"people_remove", answer<people_remove>, true, Role::admin, Reach::filtered},
+};
+
+} // namespace
+
+std::span<const ControlVerb> people_verbs() {
+  return k_verbs;
+}
+
+} // namespace chillbox::daemon
