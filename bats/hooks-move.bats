@@ -21,13 +21,17 @@ receive() { tar -C first -cf - . | PATH=$1 sh "$BATS_TEST_DIRNAME/../hooks/move/
 @test "data of the site come as they are, also with its own setgid folders and programs" {
     mkdir first/shared
     printf 'ours\n' >first/program
+    printf 'ours\n' >first/.hidden
     chown -R 1234:1234 first
+    chmod 0751 first
     chmod 2770 first/shared
     chmod 6750 first/program
     whole() {
         printf 'left over\n' >"$DATA/old"
         receive "$1"
         [ "$(cd "$DATA" && stat -c '%n %a %u:%g' * | paste -sd ' ')" = 'program 6750 1234:1234 shared 2770 1234:1234' ]
+        [ "$(cd "$DATA" && echo .[!.]*)" = .hidden ]
+        [ "$(stat -c '%a %u' "$DATA")" = '751 1234' ]
     }
     with_each whole
 }
@@ -45,8 +49,27 @@ receive() { tar -C first -cf - . | PATH=$1 sh "$BATS_TEST_DIRNAME/../hooks/move/
             esac
             run -1 receive "$1"
             [[ "$output" == *"deep/door is a device, or runs as somebody else than the site"* ]]
-            [ -d "$DATA/deep" ] && [ ! -e "$DATA/deep/door" ]
+            [ -z "$(ls -A "$DATA")" ]
         done
+    }
+    with_each bad
+}
+
+@test "the owner counts that the second host gave the data, not the one that the first says; what breaks off stays closed to all but root" {
+    bad() {
+        rm -rf first/*
+        printf 'theirs\n' >first/door
+        chown 1235:1234 first first/door
+        chmod 4755 first/door
+        run -1 receive "$1"
+        [[ "$output" == *"door is a device, or runs as somebody else"* ]]
+        head -c 100000 /dev/urandom >first/much
+        tar -C first -cf broken ./door ./much
+        head -c 50000 broken >cut
+        PATH=$1 run ! sh "$BATS_TEST_DIRNAME/../hooks/move/data" receive hello <cut
+        [ "$(cd "$DATA" && stat -c '%n %a %u' .* * 2>/dev/null | grep -v '^\.* ')" = '.chillbox-move 700 0' ]
+        [ -e "$DATA/.chillbox-move/data/door" ]
+        [ "$(stat -c %u "$DATA")" = 1234 ]
     }
     with_each bad
 }
