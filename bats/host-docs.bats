@@ -16,7 +16,6 @@ setup() {
     export ROOT CTL
     DESK=$BATS_TEST_TMPDIR/desk
     mkdir -p "$DESK/.test/bin" "$DESK/.test/home"
-    mkdir -m 0700 "$DESK/.test/run"
     cp -r "$ROOT/docs/examples/garden" "$DESK"
     cp "$CTL" "$DESK/.test/bin/chillboxctl"
     pip=$ROOT/${BUILD:-build}/pip
@@ -43,7 +42,7 @@ bare() {
 }
 
 teardown() {
-    rm -rf -- "$DESK/.test/run" # with its socket the agent ends
+    rm -rf -- "$DESK"/.test/*/run # with its socket the agent ends
     [ ! -d "$BATS_TEST_TMPDIR/ca" ] || sh "$ROOT/tests/tls/pebble" down "$BATS_TEST_TMPDIR/ca"
     host_down
 }
@@ -58,6 +57,14 @@ page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
 @test "docs/tutorial.md: from nothing to a live site" {
     bare
     page_runs tutorial.md
+}
+
+@test "docs/howto-work-in-a-team.md: somebody is let in, deploys by her own name, and is removed" {
+    installed
+    host_set_up
+    (umask 077 && mkdir -p "$DESK/.test/kim/.ssh" && ssh-keygen -q -t ed25519 -N '' -f "$DESK/.test/kim/.ssh/id_ed25519")
+    (cd "$DESK" && "$CTL" new hello --kind static)
+    page_runs howto-work-in-a-team.md
 }
 
 @test "docs/howto-by-hand.md: keys, packing and a webhook without setup and deploy" {
