@@ -257,6 +257,18 @@ page() { host_curl -H "Host: ${1:-hello}.example" "$URL/"; }
     [ "$(page)" = ninth ]
 }
 
+@test "a commit cannot take away the branch that chillbox.toml here asks for [fault-616]" {
+    cd "$LAPTOP/repos/hello"
+    git checkout -qb free
+    printf '[env.production]\nhost = "root@web1.example"\n' >chillbox.toml
+    commit hello unreviewed
+    git checkout -q side
+    run -8 laptop chillboxctl deploy --commit free -e production -k "$LAPTOP/deployer.key" -y
+    [[ "$output" == *"/repos/hello/chillbox.toml takes deploys from branch 'main' only, and commit "*" is not in it"* ]]
+    [ "$(page)" = ninth ]
+    git branch -qD free
+}
+
 # The steps of a workflow with a `run`, one after the other as a runner does it: a shell each, with the step's environment.
 workflow() { # FILE
     rm -rf "$LAPTOP/runner"

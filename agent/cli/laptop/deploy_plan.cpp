@@ -13,6 +13,19 @@
 namespace chillbox::cli {
 namespace {
 
+// A commit that is named has a chillbox.toml of its own, which its author wrote. The one in the
+// person's folder counts as well.
+Result<void> check_branch_here(
+    const Project& here, const std::string& env, const std::optional<CommitFolder>& commit) {
+  const auto table = here.table(env);
+  if (!commit || !table || !table->branch || commit->is_in(*table->branch))
+    return {};
+  return fail(Code::preflight,
+      cat(printable(here.file, 1024), " takes deploys from branch '",
+          printable(*table->branch, 100), "' only, and commit ", commit->hash().substr(0, 7),
+          " is not in it"));
+}
+
 // chillbox.toml says from where this environment may be deployed.
 Result<void> check_branch(Call& call, const DeployPlan& plan) {
   const auto& wanted = plan.table.branch;
@@ -86,8 +99,10 @@ Result<std::optional<CommitFolder>> commit_of(Call& call, Project& project) {
 }
 
 Result<DeployPlan> plan_of(Call& call, Project project) {
+  const Project here = project;
   auto commit = TRY(commit_of(call, project));
   const std::string env = environment_name(call.args.text("env"));
+  TRY(check_branch_here(here, env, commit));
   auto table = TRY(project.table(env));
   const std::string file = TRY(project.site_file());
   auto folder = TRY(read_site_folder(file, "", TRY(Kinds::load(call.paths))));
