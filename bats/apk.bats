@@ -11,7 +11,7 @@ setup() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
     fakes=$BATS_TEST_TMPDIR/fakes calls=$BATS_TEST_TMPDIR/calls
     mkdir "$fakes"
-    for name in addgroup adduser rc-service rc-update chillboxctl; do
+    for name in addgroup adduser chpasswd rc-service rc-update chillboxctl; do
         printf '#!/bin/sh\nprintf "%%s %%s\\n" %s "$*" >>"%s"\ncase " ${FAILS-} " in *" %s "*) exit 1 ;; esac\n' "$name" "$calls" "$name" >"$fakes/$name"
         chmod 0755 "$fakes/$name"
     done

@@ -136,7 +136,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_join{"join", Group::laptop, Where::laptop,
-    "make this laptop ready for a host that somebody else set up", k_options, run};
+extern constinit const Verb k_join{
+    "join", Group::laptop, Where::laptop, "use a host that somebody else set up", k_options, run};
 
 } // namespace chillbox::cli

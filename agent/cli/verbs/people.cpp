@@ -130,7 +130,7 @@ Result<void> run_remove(Call& call) {
 } // namespace
 
 extern constinit const Verb k_people_add{"people add", Group::setup, Where::host,
-    "let somebody in by ssh: deploy, or only look", k_add_options, run_add};
+    "let somebody in by ssh, for their sites", k_add_options, run_add};
 extern constinit const Verb k_people_list{
     "people list", Group::setup, Where::host, "show who may what", {}, run_list};
 extern constinit const Verb k_people_remove{"people remove", Group::setup, Where::host,
