@@ -223,7 +223,10 @@ page() { host_curl -H "Host: ${1:-hello}.example" "$URL/"; }
     [ "$(page)" = sixth ]
     printf '%s\n' "$output" >"$LAPTOP/approve"
     printf 'not committed\n' >"$LAPTOP/repos/hello/page/index.html"
-    run -0 --separate-stderr laptop sh -c "cd '$LAPTOP/repos/hello' && $(cat "$LAPTOP/approve") -k '$LAPTOP/deployer.key'"
+    run -2 laptop sh -c "cd '$LAPTOP/repos/hello' && $(cat "$LAPTOP/approve") -k '$LAPTOP/deployer.key'" </dev/null # nobody has seen whose it is
+    [[ "$output" == *"approve"* ]]
+    [ "$(page)" != approved ]
+    run -0 --separate-stderr laptop sh -c "cd '$LAPTOP/repos/hello' && $(cat "$LAPTOP/approve") -y -k '$LAPTOP/deployer.key'"
     [ "$(page)" = approved ]
     [ "$(json releases hello '.releases[0].signer')" = laptop ]
     [ "$(git -C "$LAPTOP/repos/hello" worktree list | wc -l)" = 1 ]
@@ -234,7 +237,7 @@ page() { host_curl -H "Host: ${1:-hello}.example" "$URL/"; }
     git -C "$LAPTOP/repos/hello" checkout -q .
     commit hello eighth
     hash=$(git -C "$LAPTOP/repos/hello" rev-parse --short HEAD)
-    run -4 laptop sh -c "cd '$LAPTOP/repos/hello' && chillboxctl approve $hash --digest $(printf x | sha256sum | cut -c 1-64) -H root@web1.example -k '$LAPTOP/deployer.key'"
+    run -4 laptop sh -c "cd '$LAPTOP/repos/hello' && chillboxctl approve $hash --digest $(printf x | sha256sum | cut -c 1-64) -y -H root@web1.example -k '$LAPTOP/deployer.key'"
     [[ "$output" == *"this commit, packed here, has the digest "*"Nothing was signed"* ]]
     [ "$(page)" = approved ]
     run -3 laptop sh -c "cd '$LAPTOP/repos/hello' && chillboxctl approve 0123456 --digest x -H root@web1.example"

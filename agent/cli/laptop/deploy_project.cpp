@@ -14,6 +14,7 @@
 #include "cli/laptop/deploy_questions.hpp"
 #include "cli/laptop/deploy_roll.hpp"
 #include "cli/laptop/deploy_sign.hpp"
+#include "cli/laptop/git.hpp"
 #include "cli/laptop/host_session.hpp"
 #include "os/clock.hpp"
 
@@ -371,10 +372,23 @@ Result<void> roll(Call& call, DeployPlan& plan) {
   return roll_deploy(call, parts, Deployed{.site = plan.site()});
 }
 
+// Packing a commit runs what its files name, and its author may be somebody who can only push.
+Result<void> agree_to_commit(Call& call, const DeployPlan& plan) {
+  Git git(plan.project.root, os::real_runner());
+  const auto said =
+      git({"log", "-1", "--no-show-signature", "--format=%an: %s", plan.commit->hash()});
+  return must_agree(call,
+      cat("commit ", plan.commit->hash().substr(0, 7), ", ", printable(said.value_or("?"), 200),
+          "\nPacking it runs the commands and package builds that it names on this machine. Approve it?"),
+      true);
+}
+
 } // namespace
 
 Result<void> deploy_project(Call& call) {
   DeployPlan plan = TRY(plan_deploy(call));
+  if (call.args.has("digest") && plan.commit)
+    TRY(agree_to_commit(call, plan));
   if (plan.targets.size() == 1)
     return HostDeploy(call, plan, plan.targets.front()).run();
   return roll(call, plan);
