@@ -334,3 +334,10 @@ page() { host_curl -H "Host: $1" "$URL$2" "${@:3}"; }
     [[ "$output" == *"interrupted: the deploy continues on web1"* ]]
     [ "$(live)" = 1.7.0 ]
 }
+
+@test "deploy --version: another version than the site file's is what is packed, signed and live" {
+    run -0 deploy --version 9.1.0
+    [ "$(live)" = 9.1.0 ]
+    run -0 deploy --version 9.2.0 -y
+    [ "$(live)" = 9.2.0 ]
+}

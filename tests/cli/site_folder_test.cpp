@@ -216,6 +216,8 @@ TEST_CASE("a site file with a version and without commands is packed byte for by
   const auto folder = read_site_folder(dir.path());
   REQUIRE(folder);
   CHECK(*packed_json(*folder, k_version, {}) == site_json());
+  const auto other = packed_json(*folder, Version::parse("9.1.0").value(), {});
+  CHECK(config::parse_site(*other, folder->site.slug)->version->str() == "9.1.0");
 }
 
 TEST_CASE("a command is a line for sh, as with the original, and sees the variables before it") {

@@ -154,7 +154,7 @@ Result<std::string> packed_json(
     const SiteFolder& folder, const Version& version, const Values& values) {
   const bool has_commands = std::ranges::any_of(
       folder.site.env, [](const config::Variable& v) { return !v.cmd.empty(); });
-  if (folder.site.version && !has_commands)
+  if (folder.site.version && *folder.site.version == version && !has_commands)
     return folder.json;
   Json site = TRY(parse_json(folder.json, config::k_max_site_json));
   site["version"] = version.str();
