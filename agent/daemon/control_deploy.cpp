@@ -132,8 +132,11 @@ Result<control::Facts> facts(const Call& call) {
   };
   const auto trusted = artifact::read_trusted_keys(host.paths.trusted());
   for (const auto& key : trusted.keys)
-    if (concerns(key))
-      facts.deployers.push_back({key.name, crypto::key_id_text(key.key.id), key.sites});
+    if (concerns(key)) {
+      std::vector<std::string> seen = key.sites;
+      std::erase_if(seen, [&](const auto& site) { return !may_see(call, site); });
+      facts.deployers.push_back({key.name, crypto::key_id_text(key.key.id), std::move(seen)});
+    }
   for (const auto& row : TRY(host.store.sites()))
     if (may_see(call, row.site.str()))
       facts.sites.push_back(row.site.str());

@@ -7,9 +7,11 @@
 #include "daemon/control_verbs.hpp"
 #include "daemon/people.hpp"
 #include "os/host_layout.hpp"
+#include "os/socket.hpp"
 #include "rollout/trust.hpp"
 
 #include <algorithm>
+#include <mutex>
 
 namespace chillbox::daemon {
 
@@ -19,6 +21,8 @@ using control::Role;
 namespace {
 
 constexpr size_t k_most_keys = 20, k_most_sites = 100, k_most_people = 500;
+
+std::mutex s_changing; // one at a time: authorized_keys is written from all of them
 
 std::string trusted_file(const Call& call, const std::string& name) {
   return cat(call.host().paths.trusted(), "/", name, ".pub");
@@ -58,6 +62,15 @@ Result<Person> wanted_of(const Call& call, Person person) {
   return person;
 }
 
+// Of what he had, something is not his any more: a role, or a site.
+bool is_less(const Person& now, const Person& before) {
+  return now.role < before.role ||
+      (before.sites.empty()
+              ? !now.sites.empty()
+              : std::ranges::any_of(
+                    before.sites, [&](const auto& site) { return !may_touch(now, site); }));
+}
+
 // A key is one person's, and a name one key's.
 Result<void> check_keys(const Call& call, const Person& wanted) {
   const auto people = load_people(call.host().paths, nullptr);
@@ -86,12 +99,38 @@ Result<void> check_keys(const Call& call, const Person& wanted) {
   return {};
 }
 
+struct Settled {
+  std::vector<std::string> kept, lost; // "SITE VERSION"
+};
+
+// What is live and signed in that name stays good where its signer may no longer sign, unless it
+// was withdrawn or is revoked.
+Result<Settled> settle_releases(
+    const Call& call, const std::string& name, bool revoke, const Person* still = nullptr) {
+  auto& host = call.host();
+  const auto trusted = artifact::read_trusted_keys(host.paths.trusted());
+  const auto key = std::ranges::find(trusted.keys, name, &artifact::TrustedKey::name);
+  Settled settled;
+  if (!host.disk.exists(trusted_file(call, name)))
+    return settled;
+  const std::string print = key == trusted.keys.end() ? "" : artifact::fingerprint(key->key);
+  for (const auto& use : TRY(rollout::uses_of_key(host, name, print))) {
+    if (still != nullptr && still->role != Role::look && may_touch(*still, use.site.str()))
+      continue;
+    const bool keeps = !revoke && rollout::keep_live(host, use.site, call.actor);
+    (keeps ? settled.kept : settled.lost)
+        .push_back(cat(use.site.str(), use.version.empty() ? " secrets" : " ", use.version));
+  }
+  return settled;
+}
+
 // Who only looks signs nothing.
 Result<void> write_trusted(const Call& call, const Person& person) {
   auto& host = call.host();
   const std::string path = trusted_file(call, person.name);
   if (person.key.empty())
     return {};
+  (void)TRY(settle_releases(call, person.name, false, &person));
   if (person.role == Role::look)
     return host.disk.remove(path);
   const artifact::TrustedKey key{
@@ -102,6 +141,7 @@ Result<void> write_trusted(const Call& call, const Person& person) {
 Result<control::PersonAdded> people_add(const Call& call) {
   auto& host = call.host();
   TRY(require_admin(call, "people add"));
+  const std::lock_guard one(s_changing);
   const auto name = TRY(parse_key_name(TRY(required(call.args.name, "name"))));
   auto known = load_person(host.paths, name);
   if (!known && known.error().code != Code::not_found)
@@ -115,6 +155,8 @@ Result<control::PersonAdded> people_add(const Call& call) {
   const bool changed = !known || control::to_text(*known) != control::to_text(wanted);
   if (changed)
     TRY(save_person(host.paths, wanted));
+  if (known && is_less(wanted, *known))
+    call.state.hang_up_person(name, call.fd());
   TRY(write_trusted(call, wanted));
   TRY(write_authorized_keys(host.paths));
   call.state.record_keys(call.actor);
@@ -126,26 +168,6 @@ Result<control::PersonAdded> people_add(const Call& call) {
 Result<control::People> people_list(const Call& call) {
   TRY(require_admin(call, "people list"));
   return control::People{.people = load_people(call.host().paths, nullptr)};
-}
-
-// What is live and signed in that name stays good, or not, as was asked for.
-Result<void> settle_releases(
-    const Call& call, const std::string& name, control::PersonRemoved& gone) {
-  auto& host = call.host();
-  const auto trusted = artifact::read_trusted_keys(host.paths.trusted());
-  const auto key = std::ranges::find(trusted.keys, name, &artifact::TrustedKey::name);
-  if (!host.disk.exists(trusted_file(call, name)))
-    return {};
-  const std::string print = key == trusted.keys.end() ? "" : artifact::fingerprint(key->key);
-  const bool revoke = call.args.revoke.value_or(false);
-  for (const auto& use : TRY(rollout::uses_of_key(host, name, print))) {
-    const std::string what =
-        cat(use.site.str(), use.version.empty() ? " secrets" : " ", use.version);
-    (revoke ? gone.revoked : gone.kept).push_back(what);
-    if (!revoke)
-      (void)TRY(rollout::keep_live(host, use.site, call.actor));
-  }
-  return {};
 }
 
 Result<void> list_what_remains(
@@ -162,34 +184,44 @@ Result<void> list_what_remains(
   return {};
 }
 
-// The way in first, whatever fails after it.
+std::unexpected<Error> nobody(const Call& call, const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& other : load_people(call.host().paths, nullptr))
+    names.push_back(other.name);
+  return fail(Code::not_found,
+      cat("there is nobody called '", name, "' on this host",
+          names.empty() ? "" : cat(": there is ", join(names, ", ")),
+          call.host().disk.exists(trusted_file(call, name))
+              ? cat("; but a key of that name is trusted: chillboxctl trust remove ", name)
+              : ""));
+}
+
+// The way in first; and whatever fails, all the others are taken away. Who removes himself hears
+// how it went.
 Result<control::PersonRemoved> people_remove(const Call& call) {
   auto& host = call.host();
   TRY(require_admin(call, "people remove"));
+  const std::lock_guard one(s_changing);
   const auto name = TRY(parse_key_name(TRY(required(call.args.name, "name"))));
   const std::string file = cat(host.paths.people(), "/", name, ".json");
   const auto person = load_person(host.paths, name);
-  if (!host.disk.exists(file)) {
-    std::vector<std::string> names;
-    for (const auto& other : load_people(host.paths, nullptr))
-      names.push_back(other.name);
-    return fail(Code::not_found,
-        cat("there is nobody called '", name, "' on this host",
-            names.empty() ? "" : cat(": there is ", join(names, ", "))));
-  }
+  if (!host.disk.exists(file))
+    return nobody(call, name);
   TRY(host.disk.remove(file));
-  TRY(write_authorized_keys(host.paths));
-  if (call.actor != cat("person:", name)) { // who removes himself hears how it went
-    call.state.hang_up_person(name);
-    end_sessions(host.paths, name);
-  }
-  control::PersonRemoved gone{.name = name, .jobs = {}, .kept = {}, .revoked = {}, .secrets = {}};
-  const auto settled = settle_releases(call, name, gone);
-  TRY(host.disk.remove(trusted_file(call, name)));
-  TRY(settled);
-  TRY(list_what_remains(call, person ? *person : Person{.name = name, .role = Role::admin}, gone));
+  const auto closed = write_authorized_keys(host.paths);
+  call.state.hang_up_person(name, call.fd());
+  const auto peer = os::peer_of(call.fd());
+  end_sessions(host.paths, name, peer ? peer->pid : 0);
+  auto settled = settle_releases(call, name, call.args.revoke.value_or(false));
+  const auto untrusted = host.disk.remove(trusted_file(call, name));
   call.state.record_keys(call.actor);
   log::info(cat("people: ", call.actor, " removed ", name));
+  TRY(closed);
+  TRY(untrusted);
+  auto [kept, lost] = TRY(std::move(settled));
+  control::PersonRemoved gone{
+      .name = name, .jobs = {}, .kept = std::move(kept), .revoked = std::move(lost), .secrets = {}};
+  TRY(list_what_remains(call, person ? *person : Person{.name = name, .role = Role::admin}, gone));
   return gone;
 }
 

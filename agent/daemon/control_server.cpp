@@ -46,7 +46,7 @@ ControlServer::ControlServer(rollout::HostContext& host, rollout::Engine& engine
     cron::Scheduler& scheduler, ChangeNotifier& changes, MonitorRequests monitor)
     : m_state{host, engine, scheduler, changes, std::move(monitor),
           [this](const std::string& actor) { record_keys(actor); },
-          [this](const std::string& name) { hang_up_person(name); }} {}
+          [this](const std::string& name, int but) { hang_up_person(name, but); }} {}
 
 ControlServer::~ControlServer() {
   stop();
@@ -62,10 +62,10 @@ void ControlServer::hang_up() {
     ::shutdown(fd, SHUT_RDWR);
 }
 
-void ControlServer::hang_up_person(const std::string& name) {
+void ControlServer::hang_up_person(const std::string& name, int but) {
   const std::lock_guard lock(m_mutex);
   for (const auto& [fd, person] : m_open)
-    if (person == name)
+    if (person == name && fd != but)
       ::shutdown(fd, SHUT_RDWR);
 }
 
@@ -167,7 +167,7 @@ std::string asked_for(const control::Arguments& args) {
   constexpr std::pair<const char*, std::optional<bool> A::*> k_flags[] = {
       {"--allow-downgrade", &A::allow_downgrade}, {"--allow-jump", &A::allow_jump},
       {"--no-watch", &A::no_watch}, {"--purge", &A::purge}, {"--during-hold", &A::during_hold},
-      {"--dry-run", &A::dry_run}, {"--staging", &A::staging}};
+      {"--dry-run", &A::dry_run}, {"--staging", &A::staging}, {"--revoke", &A::revoke}};
   std::vector<std::string> words;
   for (const auto member : {&A::job, &A::service, &A::version, &A::name, &A::message})
     if (const auto& value = args.*member; value && !value->empty())
@@ -175,6 +175,10 @@ std::string asked_for(const control::Arguments& args) {
   for (const auto member : {&A::number, &A::serial})
     if (args.*member)
       words.push_back(std::to_string(*(args.*member)));
+  if (args.role)
+    words.push_back(cat("--role ", printable(*args.role, 20)));
+  if (args.sites)
+    words.push_back(cat("--sites ", printable(join(*args.sites, ","), 500)));
   for (const auto& [word, member] : k_flags)
     if ((args.*member).value_or(false))
       words.emplace_back(word);

@@ -45,7 +45,7 @@ private:
   Result<void> admit_operator(const os::Peer& peer, const std::string& actor);
   Result<control::Person> admit_person(Visit& visit, const os::Peer& peer, const std::string& name);
   Result<void> check_right(const Call& call, const ControlVerb& verb);
-  void hang_up_person(const std::string& name);
+  void hang_up_person(const std::string& name, int but);
   void converse(Visit& visit);
   void leave(Visit& visit);
   void record(const Call& call, const std::string& verb, const Result<control::Json>& result);

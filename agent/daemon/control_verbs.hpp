@@ -63,7 +63,8 @@ struct ControlState {
   ChangeNotifier& changes;
   MonitorRequests monitor;
   std::function<void(const std::string& actor)> record_keys = {};
-  std::function<void(const std::string& name)> hang_up_person = {}; // his connections are cut
+  // His connections are cut, but for this one.
+  std::function<void(const std::string& name, int but)> hang_up_person = {};
   os::Millis started = host.clock.mono();
   ControlLimits limits = {};
   std::timed_mutex unlocking = {}, planning = {};

@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 
 namespace chillbox::daemon {
 namespace {
@@ -126,20 +127,26 @@ bool may_touch(const control::Person& person, std::string_view site) {
   return person.sites.empty() || std::ranges::find(person.sites, site) != person.sites.end();
 }
 
-void end_sessions(const os::Paths& paths, const std::string& name) {
+void end_sessions(const os::Paths& paths, const std::string& name, pid_t but) {
   const auto user = os::find_user(std::string(os::k_ssh_user));
   if (paths.testing() || !user || user->uid == 0)
     return;
-  const auto is_theirs = [&](const std::string& pid) { return owner_of_process(pid) == user->uid; };
   const std::string words = cat("/usr/bin/chillboxctl", '\0', "gate", '\0', "--", '\0', name, '\0');
+  const std::string begins = cat(k_gate, name, '\0'); // its shell (openrc/gate)
+  std::set<std::string> ending, busy; // processes of sshd are in use by what runs below them
   for (const auto& pid : os::real_disk().list("/proc").value_or(std::vector<std::string>{})) {
-    if (!parse_u64(pid) || !is_theirs(pid) || proc_text(pid, "cmdline") != words)
+    if (!parse_u64(pid) || owner_of_process(pid) != user->uid)
       continue;
-    const std::string sshd = parent_of(pid);
-    ::kill(static_cast<pid_t>(*parse_u64(pid)), SIGTERM);
-    if (const auto number = parse_u64(sshd); number && *number > 1 && is_theirs(sshd))
-      ::kill(static_cast<pid_t>(*number), SIGTERM);
+    const std::string runs = proc_text(pid, "cmdline");
+    const bool theirs = (runs == words || runs.ends_with(begins)) && pid != std::to_string(but);
+    if (theirs || proc_text(pid, "comm").starts_with("sshd"))
+      ending.insert(pid);
+    if (!theirs)
+      busy.insert(parent_of(pid));
   }
+  for (const auto& pid : ending)
+    if (!busy.contains(pid))
+      ::kill(static_cast<pid_t>(*parse_u64(pid)), SIGTERM);
 }
 
 } // namespace chillbox::daemon

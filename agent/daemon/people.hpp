@@ -26,7 +26,9 @@ Result<void> write_authorized_keys(const os::Paths& paths);
 std::string authorized_line(const std::string& name, const std::string& key);
 
 bool may_touch(const control::Person& person, std::string_view site);
-// Ends the gates of this person, and the connections of sshd that they belong to.
-void end_sessions(const os::Paths& paths, const std::string& name);
+// Ends the gates of this person, but for that process, and the connections of sshd that they belong
+// to. One that runs no gate at the moment does not say whose it is, and would open the gate again
+// without a key: those end, too.
+void end_sessions(const os::Paths& paths, const std::string& name, pid_t but);
 
 } // namespace chillbox::daemon

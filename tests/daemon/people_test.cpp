@@ -3,9 +3,16 @@
 
 #include "catch.hpp"
 
+#include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "control_host.hpp"
 #include "os/host_layout.hpp"
+#include "rollout/trust.hpp"
+
+#include <poll.h>
+
+#include <filesystem>
+#include <thread>
 
 using namespace chillbox;
 using namespace chillbox::test;
@@ -76,4 +83,143 @@ TEST_CASE("[attack-Q8] [attack-Q9] each verb has what a person needs to be for i
       if (verb.people)
         there[verb.name] = *verb.people;
   CHECK(there == wanted);
+}
+
+namespace {
+
+std::string another_key(uint8_t i, uint8_t j) {
+  Bytes blob = must(unbase64(k_ssh.substr(12)));
+  blob[20] = i;
+  blob[21] = j;
+  return cat("ssh-ed25519 ", base64(blob));
+}
+
+// 2.0.0 of blog is live, and "anna" signed it.
+struct PeopleHost : ServingHost {
+  Fd knock() {
+    int pair[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    op->take(Fd(pair[0]), daemon::Door::people);
+    return Fd(pair[1]);
+  }
+  Called ask(const std::string& name, std::string_view verb, Json args = Json::object()) {
+    args["person"] = name;
+    const Fd fd = knock();
+    Called called;
+    called.result = control::call(fd.get(), verb,
+        must(control::from_json<control::Arguments>(args)), nullptr, {}, os::Millis{20'000});
+    return called;
+  }
+  // An upload of theirs that has begun.
+  Fd send(const std::string& name) {
+    Fd fd = knock();
+    const control::Arguments args{.site = "blog",
+        .version = "3.0.0",
+        .sha256 = std::string(64, 'a'),
+        .signature = "x",
+        .person = name,
+        .number = 1000};
+    must(control::write_frame(fd.get(), control::request_text("deploy", args)));
+    REQUIRE(eventually([&] { return !must(disk.list(paths.inbox())).empty(); }));
+    return fd;
+  }
+  static bool is_cut(const Fd& fd) {
+    pollfd one{fd.get(), POLLRDHUP, 0};
+    return ::poll(&one, 1, 5'000) == 1;
+  }
+  std::string annas_key() const {
+    return std::string(split(trim(laptop.public_key()), '\n').back());
+  }
+};
+
+} // namespace
+
+TEST_CASE("what somebody loses ends what runs of it: a role, a site, or everything [fault-620]") {
+  PeopleHost host;
+  must(daemon::save_person(host.paths, person("kim", control::Role::deploy)));
+  auto ada = person("ada", control::Role::admin);
+  ada.ssh = {another_key(1, 1)};
+  must(daemon::save_person(host.paths, ada));
+  for (const char* less :
+      {R"({"name":"kim","sites":["hello"]})", R"({"name":"kim","role":"look"})"}) {
+    const Fd upload = host.send("kim");
+    REQUIRE(host.call("people_add", Json::parse(less)).code() == "ok");
+    CHECK(host.is_cut(upload));
+    must(daemon::save_person(host.paths, person("kim", control::Role::deploy)));
+    std::filesystem::remove_all(host.paths.inbox());
+    std::filesystem::create_directories(host.paths.inbox());
+  }
+  const Fd upload = host.send("ada"); // of a laptop that was lost, say
+  CHECK(host.ask("ada", "people_remove", {{"name", "ada"}}).code() == "ok");
+  CHECK(host.is_cut(upload));
+}
+
+TEST_CASE("what is live stays good when its signer may less, and what was withdrawn keeps nobody in [fault-621]") {
+  PeopleHost host;
+  const Json anna{{"name", "anna"}, {"ssh", {k_ssh}}, {"key", host.annas_key()}};
+  const auto is_good = [&] {
+    const auto row = must(host.store().site(site())).value();
+    return rollout::check_live(host.context(), must(host.store().release(site(), row.live)).value())
+        .has_value();
+  };
+  REQUIRE(host.call("people_add", anna).code() == "ok");
+  SECTION("other sites") {
+    REQUIRE(host.call("people_add", {{"name", "anna"}, {"sites", {"hello"}}}).code() == "ok");
+    CHECK(is_good());
+  }
+  SECTION("only looks") {
+    REQUIRE(host.call("people_add", {{"name", "anna"}, {"role", "look"}}).code() == "ok");
+    CHECK(is_good());
+    CHECK_FALSE(host.disk.exists(host.paths.trusted() + "/anna.pub"));
+  }
+  SECTION("withdrawn") {
+    REQUIRE(host.call("withdraw", {{"site", "blog"}, {"version", "2.0.0"}}).code() == "ok");
+    const auto gone = host.call("people_remove", {{"name", "anna"}});
+    REQUIRE(gone.code() == "ok");
+    CHECK(gone.json()["revoked"] == Json{"blog 2.0.0"});
+    CHECK_FALSE(is_good());
+  }
+}
+
+TEST_CASE("who is removed is out whatever fails, and a key that is left is named [fault-622]") {
+  PeopleHost host;
+  const Json anna{{"name", "anna"}, {"ssh", {k_ssh}}, {"key", host.annas_key()}};
+  REQUIRE(host.call("people_add", anna).code() == "ok");
+  std::filesystem::remove_all(host.paths.ssh_home());
+  host.write(host.paths.ssh_home(), "a file");
+  const Fd upload = host.send("anna");
+  CHECK(host.call("people_remove", {{"name", "anna"}}).code() != "ok");
+  CHECK(host.is_cut(upload));
+  CHECK_FALSE(host.disk.exists(host.paths.trusted() + "/anna.pub"));
+  CHECK(host.ask("anna", "status").code() == "denied");
+  host.write(host.paths.trusted() + "/anna.pub", host.laptop.public_key()); // of a crash, say
+  CHECK(host.call("people_remove", {{"name", "anna"}})
+          .message()
+          .ends_with("chillboxctl trust remove anna"));
+}
+
+TEST_CASE("[attack-Q8] whose key also signs for other sites does not name these [fault-623]") {
+  PeopleHost host;
+  must(daemon::save_person(host.paths, person("kim", control::Role::look, {"blog"})));
+  host.write(host.paths.trusted() + "/anna.pub", host.laptop.public_key() + "sites: blog,secret\n");
+  const auto facts = host.ask("kim", "facts");
+  REQUIRE(facts.code() == "ok");
+  CHECK(facts.json()["deployers"][0]["sites"] == Json{"blog"});
+}
+
+TEST_CASE("people who are added at the same time all come in, and the trail says as what [fault-624]") {
+  PeopleHost host;
+  for (uint8_t round = 0; round < 15; ++round) {
+    std::vector<std::jthread> admins;
+    for (uint8_t i = 0; i < 4; ++i)
+      admins.emplace_back([&host, i, round] {
+        (void)host.call("people_add",
+            {{"name", cat("p", int{i}, "-", int{round})}, {"role", "look"}, {"sites", {"blog"}},
+                {"ssh", {another_key(i, round)}}});
+      });
+    admins.clear();
+    const std::string keys = must(os::real_disk().read(host.paths.authorized_keys(), 100'000));
+    CHECK(split(trim(keys), '\n').size() == 5 + 4 * size_t{round});
+  }
+  CHECK(must(host.store().audit_entries(1))[0].text.ends_with(" --role look --sites blog"));
 }
