@@ -207,6 +207,27 @@ raw() { laptop ssh "${@:2}" chillbox-ssh@web1.example -- "$1"; } # one line, as 
     run -4 laptop chillboxctl people add eve --key "$LAPTOP/kim/.ssh/id_ed25519.pub" -H web1
 }
 
+@test "[attack-Q12] a connection that runs nothing when its person is removed is not the next one's of that name [fault-625]" {
+    persons_laptop pia
+    add pia --role look >/dev/null
+    persons_laptop pia
+    idle=(-S "$LAPTOP/idle" -o IdentityFile="$LAPTOP/pia/.ssh/id_ed25519")
+    laptop ssh "${idle[@]}" -M -N -f chillbox-ssh@web1.example 3>&-
+    run -0 raw "CHILLBOX_HOST= chillboxctl 'ping'" "${idle[@]}"
+    first_laptop
+    run -0 laptop chillboxctl people remove pia -H root@web1.example
+    persons_laptop another
+    mv "$LAPTOP/pia" "$LAPTOP/lost"
+    mv "$LAPTOP/another" "$LAPTOP/pia"
+    add pia --role look >/dev/null
+    another_laptop lost
+    export SSH_CONFIG=$LAPTOP/ssh_config
+    run ! raw "CHILLBOX_HOST= chillboxctl 'ping'" -S "$LAPTOP/idle" -o IdentityFile="$LAPTOP/lost/.ssh/id_ed25519"
+    [[ "$output" == *"Permission denied"* ]]
+    first_laptop
+    ctl people remove pia
+}
+
 @test "[attack-Q12] who is removed is out at once: what runs of theirs ends, their key signs nothing, and what stays is said [fault-534]" {
     persons_laptop kim
     laptop chillboxctl logs hello -f >"$LAPTOP/following" 2>&1 3>&- &
