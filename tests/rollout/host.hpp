@@ -16,10 +16,34 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 
 namespace chillbox::test {
 
 inline constexpr std::string_view k_passphrase = "correct horse";
+
+// What a test does when a job has changed. It is replaced while jobs run.
+class Watcher {
+public:
+  using Call = std::function<void(const std::string& job)>;
+  Watcher& operator=(Call call) {
+    const std::lock_guard lock(m_mutex);
+    m_call = std::move(call);
+    return *this;
+  }
+  void operator()(const std::string& job) {
+    if (const Call call = current())
+      call(job);
+  }
+
+private:
+  Call current() {
+    const std::lock_guard lock(m_mutex);
+    return m_call;
+  }
+  std::mutex m_mutex;
+  Call m_call;
+};
 
 struct TempDir {
   TempDir() {
@@ -81,10 +105,7 @@ public:
   // --- the daemon's life
   void begin() {
     daemon = std::make_unique<Daemon>(
-        disk, runner, clock, paths, config, [this](const std::string& job) {
-          if (changed)
-            changed(job);
-        });
+        disk, runner, clock, paths, config, [this](const std::string& job) { changed(job); });
   }
   void restart() {
     daemon.reset();
@@ -195,8 +216,8 @@ public:
   TestDisk disk{ground.path};
   FakeRunner runner{paths};
   config::HostConfig config;
-  store::JobOptions options;                           // of the next jobs
-  std::function<void(const std::string& job)> changed; // after each write of the journal
+  store::JobOptions options; // of the next jobs
+  Watcher changed;           // after each write of the journal
   std::unique_ptr<Daemon> daemon;
 
   void write(const std::string& path, std::string_view text) {
