@@ -198,21 +198,28 @@ JSON
     [ -s root/etc/chillbox/trusted/deploy.pub ]
 }
 
-@test "[fault-209] a port is written as ssh://USER@HOST:PORT, and the refusal says so" {
-    for host in root@one:2222 one:22 one:/etc '[::1]:22' '[::1]'; do
+@test "[fault-209] a port is a number behind the host, or in ssh://USER@HOST:PORT; the refusal of anything else says so" {
+    for host in one:/etc one:ssh one: one:0 one:65536 root@one:22x '[::1]:x' '[::1'; do
         run -2 --separate-stderr chillboxctl ping -H "$host"
         [[ "$stderr" == *"'$host' is not a host for ssh: with a port, write ssh://$host"* ]]
         CHILLBOX_HOST=$host run -2 chillboxctl ping
     done
     [ ! -e ssh.log ]
-    run chillboxctl ping -H ssh://root@one:2222
-    grep -q -- '-- ssh://root@one:2222 ' ssh.log
-    run chillboxctl ping -H root@2001:db8::1
-    grep -q -- '-- root@2001:db8::1 ' ssh.log
+    while read -r host destination; do
+        run chillboxctl ping -H "$host"
+        grep -q -F -- "-- $destination " ssh.log
+    done <<'END'
+ssh://root@one:2222 ssh://root@one:2222
+root@one:2223 ssh://root@one:2223
+one:22 ssh://one:22
+[::1]:22 ssh://[::1]:22
+[::1] ::1
+root@2001:db8::1 root@2001:db8::1
+END
 }
 
 @test "[fault-210] --json prints an object for words that are not understood, too" {
-    for words in 'keygen --json --nonsense' 'trust add --json' '--json statsu' 'deploy x --json' 'ping -H a:1 --json'; do
+    for words in 'keygen --json --nonsense' 'trust add --json' '--json statsu' 'deploy x --json' 'ping -H a:x --json'; do
         # shellcheck disable=SC2086
         run -2 --separate-stderr chillboxctl $words
         [ "$(jq -r '[.schema, .error.code] | join(" ")' <<<"$output")" = "chillbox.error.v1 usage" ]

@@ -134,7 +134,10 @@ std::string ssh_destination(std::string_view text) {
   const auto user = text.substr(0, text.size() - place.size());
   if (place.starts_with('[') && place.ends_with(']')) // ssh takes an address without them
     return cat(user, place.substr(1, place.size() - 2));
-  if (place.starts_with('[') || std::ranges::count(place, ':') == 1)
+  const auto colon = place.rfind(':');
+  if (colon != text.npos && parse_u64(place.substr(colon + 1)).value_or(0) - 1 < 65535 &&
+      (colon > 0 && place[colon - 1] == ']' ? place.starts_with('[')
+                                            : std::ranges::count(place, ':') == 1))
     return cat("ssh://", text);
   return std::string(text);
 }
