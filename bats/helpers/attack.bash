@@ -82,8 +82,8 @@ attack_keys() {
 }
 
 attack_edit() {
-    jq "$2" "$(attack_folder "$1")/$1.site.json" >"$LAPTOP/site.new"
-    mv "$LAPTOP/site.new" "$(attack_folder "$1")/$1.site.json"
+    jq "$2" "$(attack_folder "$1")/$1.site.json" >"$LAPTOP/$1.site.new"
+    mv "$LAPTOP/$1.site.new" "$(attack_folder "$1")/$1.site.json"
 }
 
 attack_file() {
