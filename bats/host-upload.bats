@@ -79,7 +79,7 @@ send_over() { over_line "$CTL" deploy "$ARTIFACT" --to "$URL" --webhook-key "$LA
     line 500000
     big_site 1.3.0 3000000
     (sleep 3; in_box rc-service -q chillboxd restart; unlock) >/dev/null 2>&1 3>&- &
-    run -0 --separate-stderr send_over --timeout 60s
+    run -0 --separate-stderr send_over --timeout 2m
     wait "$!"
     [[ "$stderr" == *"upload     broke off: "* ]]
     [[ "$(get /)" = "hello from 1.3.0" ]]
