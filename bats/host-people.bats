@@ -96,6 +96,11 @@ raw() { laptop ssh "${@:2}" chillbox-ssh@web1.example -- "$1"; } # one line, as 
         run -4 laptop chillboxctl $verb
         [[ "$output" == *"kim may deploy"* ]]
     done
+    ctl hold hello -m frozen
+    run -7 laptop chillboxctl rollback hello
+    run -4 laptop chillboxctl rollback hello --during-hold # a hold is an admin's, and so is what goes over it
+    [[ "$output" == *"--during-hold needs admin"* ]]
+    ctl release-hold hello
     for verb in 'remove hello' 'run hello -- id' prune reload upgrade 'trust list' 'webhook list' doctor 'nginx show hello' 'cron list hello' init; do
         # shellcheck disable=SC2086 # words
         run -4 laptop chillboxctl -H web1 $verb

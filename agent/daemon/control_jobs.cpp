@@ -59,6 +59,10 @@ Result<JobAnswer> rollback(const Call& call) {
     if (!free && free.error().code == Code::busy)
       return fail(Code::busy, cat(free.error().message, "; --during-hold rolls back anyway"));
     TRY(free);
+  } else if (call.person && call.person->role != control::Role::admin) {
+    return fail(Code::denied,
+        cat(call.person->name, " may ", control::name(call.person->role),
+            ", and --during-hold needs admin: ask who set the hold"));
   }
   return order(call, store::JobKind::rollback);
 }

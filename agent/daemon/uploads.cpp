@@ -30,7 +30,7 @@ constexpr uint64_t k_max_signature = 4096;
 constexpr size_t k_max_tickets = 32;
 constexpr size_t k_max_tickets_of_sender = 8;
 constexpr size_t k_max_waiting = 64;
-constexpr os::Millis k_long_poll{15'000}; // then the edge asks again; what happens is told at once
+constexpr os::Millis k_long_poll{15'000}; // then the edge asks again; news ends it at once
 
 bool ended(const store::Job& job) {
   return job.finished_ms != 0;

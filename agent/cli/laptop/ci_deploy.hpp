@@ -1,6 +1,6 @@
-// `deploy --ci-key`: a deploy without a person. Nothing is asked, of nobody and of no host: what
-// the host is stands in the bundle, and the release goes by a webhook. A bundle without keys packs
-// and prints what a person has to type (`approve`).
+// `deploy --ci-key`: a deploy without a person. It asks nobody and no host anything: the bundle
+// says what the host is, and the release is announced by a webhook. With a bundle without keys it
+// packs, and prints what a person has to type (`approve`).
 #pragma once
 
 #include "cli/core/verb.hpp"

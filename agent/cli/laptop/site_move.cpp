@@ -93,7 +93,7 @@ std::string SiteMove::again() const {
   return cat("run the same command again to continue, or with --back to return to ", m_from.name());
 }
 
-// What is where, for whoever reads it after a failure or Ctrl-C.
+// Says what is where, after a failure or Ctrl-C.
 void SiteMove::stands(const std::string& text) {
   m_call.hint = text;
   print_on_interrupt(text.empty() ? "" : cat("interrupted: ", text));

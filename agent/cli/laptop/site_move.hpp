@@ -1,5 +1,5 @@
-// `move`: a site from one host to another, with its data. How far it is stands on the first host,
-// as the reason of a hold, so that whoever runs it again, on this laptop or another, goes on there:
+// `move`: a site from one host to another, with its data. The first host keeps how far it is, as
+// the reason of a hold, so that the same command continues there, from this laptop or another:
 //
 //   (none)              nothing was begun
 //   "moving to WEB2"    the first host has the data; it serves, or shows its maintenance page
