@@ -87,7 +87,7 @@ is_gone() { for _ in $(seq 150); do agent_pid >/dev/null || return 0; sleep 0.1;
     [ "$(stat -c %a:%u "$SOCKET")" = "600:$ME" ]
     ask='import socket, struct, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); q = b"{\"verb\":\"status\"}"
-s.sendall(struct.pack("<I", len(q)) + q); print(len(s.recv(100)))'
+s.sendall(struct.pack("<I", len(q)) + q); print(len(s.recv(21, socket.MSG_WAITALL)))'
     run as $ME /usr/bin/python3 -c "$ask" "$SOCKET"
     [ "$output" -gt 20 ]
     run ! as $OTHER /usr/bin/python3 -c "$ask" "$SOCKET"
