@@ -3,7 +3,8 @@
 # servers_up     in setup_file: moto (S3, on 15555; settings in $S3), a server that answers as none should (15556, its requests in $BAD_LOG) and sshd (2222;
 #                settings in $SFTP, its folder is $STORE). servers_down in teardown_file
 # net CMD...     in that network and its mounts
-# restic_of SUITE  from now on restic is that of this Debian, elsewhere the machine's own; $REPOSITORY has settings of a new repository
+# program_of SUITE NAME   from now on the program is that of this Debian
+# restic_of SUITE         the same of restic; $REPOSITORY has settings of a new repository
 # with LINE... <SETTINGS >OTHER         settings with lines that replace those of the same word
 
 # shellcheck shell=bash disable=SC2016 # the new sh expands
@@ -69,15 +70,19 @@ with() {
     printf '%s\n' "$@"
 }
 
-restic_of() { # SUITE
-    ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
-    export REPOSITORY=$BATS_TEST_TMPDIR/repository
+# Where there is no apt the machine's own is meant.
+program_of() { # SUITE NAME
+    command -v apt-get >>"$BATS_TEST_TMPDIR/log" || return 0
     mkdir -p "$BATS_TEST_TMPDIR/bin"
-    if command -v apt-get >>"$BATS_TEST_TMPDIR/log"; then
-        printf '#!/bin/sh\nexec sh %s --run %s /usr/bin/restic "$@"\n' "$ROOT/tests/host/debs" "$(sh "$ROOT/tests/host/debs" "$1" restic)" >"$BATS_TEST_TMPDIR/bin/restic"
-        chmod 0755 "$BATS_TEST_TMPDIR/bin/restic"
-    fi
-    export PATH=$BATS_TEST_TMPDIR/bin:$PATH
+    tree=$(sh "$BATS_TEST_DIRNAME/../tests/host/debs" "$1" "$2")
+    printf '#!/bin/sh\nexec sh %s/../tests/host/debs --run %s /usr/bin/%s "$@"\n' "$BATS_TEST_DIRNAME" "$tree" "$2" >"$BATS_TEST_TMPDIR/bin/$2"
+    chmod 0755 "$BATS_TEST_TMPDIR/bin/$2"
+    export PATH=$BATS_TEST_TMPDIR/bin:${PATH#"$BATS_TEST_TMPDIR/bin:"}
+}
+
+restic_of() { # SUITE
+    export REPOSITORY=$BATS_TEST_TMPDIR/repository
+    program_of "$1" restic
     printf 'a pass word\n' >"$BATS_TEST_TMPDIR/password"
     restic -q -r "$BATS_TEST_TMPDIR/repo" --password-file "$BATS_TEST_TMPDIR/password" init
     printf 'repository=%s\npassword=a pass word\n' "$BATS_TEST_TMPDIR/repo" >"$REPOSITORY"
