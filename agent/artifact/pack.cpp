@@ -1,16 +1,15 @@
 #include "artifact/pack.hpp"
 
 #include "artifact/policy.hpp"
+#include "artifact/seal_stream.hpp"
 #include "artifact/tar_writer.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
-#include "crypto/age.hpp"
 #include "crypto/hash.hpp"
 #include "os/atomic_file.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <zstd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,14 +19,9 @@
 namespace chillbox::artifact {
 namespace {
 
-constexpr int k_level = 3;
 constexpr size_t k_buffer = 256 * 1024;
 
-struct FreeZstd {
-  void operator()(ZSTD_CCtx* p) const { ZSTD_freeCCtx(p); }
-};
-
-// Where the bytes of the tar go: digest, zstd, age, digests, file.
+// Where the bytes of the tar go: digest, the sealed stream, digests, file.
 class Pipeline {
 public:
   static Result<std::unique_ptr<Pipeline>> open(const PackRequest& request);
@@ -35,16 +29,11 @@ public:
   Result<void> finish(Packed& packed);
 
 private:
-  explicit Pipeline(os::AtomicFile file)
-      : m_file(std::move(file)), m_buffer(ZSTD_CStreamOutSize()) {}
-  Result<void> compress(ByteView tar, ZSTD_EndDirective end);
+  explicit Pipeline(os::AtomicFile file) : m_file(std::move(file)) {}
   Result<void> store(ByteView encrypted);
 
   os::AtomicFile m_file;
-  Bytes m_buffer;
-  std::unique_ptr<ZSTD_CCtx, FreeZstd> m_zstd{ZSTD_createCCtx()};
-  std::optional<crypto::ArmorWriter> m_armor;
-  std::optional<crypto::AgeWriter> m_age;
+  std::optional<SealStream> m_seal;
   crypto::Sha256 m_tar_sha256, m_sha256;
   crypto::Blake2b512 m_blake2b;
   uint64_t m_size = 0;
@@ -53,16 +42,9 @@ private:
 Result<std::unique_ptr<Pipeline>> Pipeline::open(const PackRequest& request) {
   auto file = TRY(os::AtomicFile::create(request.output, 0644, {geteuid(), getegid()}));
   std::unique_ptr<Pipeline> p(new Pipeline(std::move(file)));
-  if (!p->m_zstd)
-    return fail(Code::no_space, "zstd: out of memory");
-  ZSTD_CCtx_setParameter(p->m_zstd.get(), ZSTD_c_compressionLevel, k_level);
-  ZSTD_CCtx_setParameter(p->m_zstd.get(), ZSTD_c_checksumFlag, 1);
-  if (request.armor)
-    p->m_armor.emplace([self = p.get()](ByteView text) { return self->store(text); });
-  p->m_age.emplace(
-      TRY(crypto::AgeWriter::to_recipients(request.recipients, [self = p.get()](ByteView bytes) {
-        return self->m_armor ? self->m_armor->write(bytes) : self->store(bytes);
-      })));
+  p->m_seal.emplace(TRY(SealStream::create(
+      request.recipients, [self = p.get()](ByteView bytes) { return self->store(bytes); },
+      request.armor)));
   return p;
 }
 
@@ -73,30 +55,13 @@ Result<void> Pipeline::store(ByteView encrypted) {
   return m_file.write(text_of(encrypted));
 }
 
-Result<void> Pipeline::compress(ByteView tar, ZSTD_EndDirective end) {
-  ZSTD_inBuffer in{tar.data(), tar.size(), 0};
-  for (;;) {
-    ZSTD_outBuffer out{m_buffer.data(), m_buffer.size(), 0};
-    const size_t left = ZSTD_compressStream2(m_zstd.get(), &out, &in, end);
-    if (ZSTD_isError(left))
-      return fail(Code::failure, cat("zstd: ", ZSTD_getErrorName(left)));
-    if (out.pos > 0)
-      TRY(m_age->write(ByteView(m_buffer).first(out.pos)));
-    if (end == ZSTD_e_end ? left == 0 : in.pos == in.size)
-      return {};
-  }
-}
-
 Result<void> Pipeline::write(ByteView tar) {
   m_tar_sha256.update(tar);
-  return compress(tar, ZSTD_e_continue);
+  return m_seal->write(tar);
 }
 
 Result<void> Pipeline::finish(Packed& packed) {
-  TRY(compress({}, ZSTD_e_end));
-  TRY(m_age->finish());
-  if (m_armor)
-    TRY(m_armor->finish());
+  TRY(m_seal->finish());
   TRY(m_file.commit());
   packed.sha256 = Digest::of(m_sha256.finish());
   packed.tar_sha256 = Digest::of(m_tar_sha256.finish());

@@ -1,5 +1,6 @@
 #include "config/host.hpp"
 
+#include "config/backup.hpp"
 #include "config/kind.hpp"
 #include "config/toml.hpp"
 
@@ -116,6 +117,12 @@ const TextRule k_peer{
 constexpr uint64_t k_mib = 1ULL << 20;
 constexpr uint64_t k_tib = 1ULL << 40;
 
+// Who makes backups reads it again (config/backup.hpp).
+void check_backup(const Location& at, const Json& json, HostConfig&) {
+  HostBackup backup;
+  read_host_backup(at, json, backup);
+}
+
 // A section of the file; its keys are members of the one HostConfig.
 Read<HostConfig> section(Section keys) {
   return [keys = std::move(keys)](const Location& at, const Json& json, HostConfig& out) {
@@ -176,7 +183,7 @@ const Section& sections() {
               {"allow_variables", each(&H::nginx_allow_variables, 100, Text{k_nginx_word})},
               {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},
               {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
-      {"tls", into(&H::tls, tls_table())},
+      {"tls", into(&H::tls, tls_table())}, {"backup", check_backup},
       {"defaults",
           section({{"watch", into(&H::watch, Duration{.zero = true})},
               {"keep_releases", into(&H::keep_releases, Integer{1, 100})}})},

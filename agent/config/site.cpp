@@ -1,6 +1,7 @@
 #include "config/site.hpp"
 
 #include "base/json.hpp"
+#include "config/backup.hpp"
 #include "config/crontab.hpp"
 #include "config/references.hpp"
 #include "config/service.hpp"
@@ -122,6 +123,12 @@ void read_store(const Location& at, const Json& json, Site& site) {
     site.confidential = *store == "tmpfs";
 }
 
+// Who makes backups reads it again (config/backup.hpp).
+void check_backup(const Location& at, const Json& json, Site&) {
+  SiteBackup backup;
+  read_site_backup(at, json, backup);
+}
+
 // Read in this order, whatever the file's: domains come after server_name, and what uses variables
 // after env.
 const Table<Site>& site_table() {
@@ -132,7 +139,7 @@ const Table<Site>& site_table() {
       {"crontab", read_crontab}, {"redis", read_redis}, {"services", service_list(false)},
       {"workers", service_list(true)}, {"watch", into(&Site::watch, Duration{.zero = true})},
       {"keep_releases", into(&Site::keep_releases, Integer{1, 100})}, {"store", read_store},
-      {"tls", read_tls}, {"$schema", checked<Site>(Text{k_line})}};
+      {"tls", read_tls}, {"backup", check_backup}, {"$schema", checked<Site>(Text{k_line})}};
   return k_site;
 }
 

@@ -1,5 +1,6 @@
 #include "control/messages.hpp"
 
+#include "control/backups_table.hpp"
 #include "control/certificate_table.hpp"
 #include "control/facts_table.hpp"
 #include "control/members.hpp"
@@ -313,6 +314,8 @@ CHILLBOX_MESSAGE(Upgraded)
 CHILLBOX_MESSAGE(HoldReleased)
 CHILLBOX_MESSAGE(Withdrawal)
 CHILLBOX_MESSAGE(SecretsWithdrawal)
+CHILLBOX_MESSAGE(BackupList)
+CHILLBOX_MESSAGE(BackupAnswer)
 CHILLBOX_MESSAGE(RunAnswer)
 CHILLBOX_MESSAGE(RunList)
 CHILLBOX_MESSAGE(KeyUses)
@@ -334,6 +337,9 @@ const std::vector<Answer>& answers() {
   static const std::vector<Answer> all{
       {"audit", schema_of<AuditTrail>},
       {"audit_verify", schema_of<AuditProof>},
+      {"backup_create", schema_of<BackupAnswer>},
+      {"backup_list", schema_of<BackupList>},
+      {"backup_verify", schema_of<BackupAnswer>},
       {"cron_history", schema_of<CronHistory>},
       {"cron_list", schema_of<CronList>},
       {"cron_run", schema_of<CronAnswer>},

@@ -2,6 +2,7 @@
 // function, its row in that file's table, and its answer in control/messages.hpp.
 #pragma once
 
+#include "control/backups.hpp"
 #include "control/control.hpp"
 #include "control/messages.hpp"
 #include "cron/scheduler.hpp"
@@ -38,11 +39,18 @@ struct CertificateRequests {
   std::function<void()> unlocked = {}; // keys in memory can be opened
 };
 
+struct BackupRequests {
+  std::function<Result<control::Backup>(const SiteName&)> create = {};
+  std::function<Result<control::Backup>(const SiteName&)> verify = {};
+  std::function<Result<control::BackupList>(const std::optional<SiteName>&)> list = {};
+};
+
 // What the monitor does when a verb asks for it.
 struct MonitorRequests {
   std::function<Result<void>()> reload, upgrade;
   std::function<uint64_t()> refused_webhooks = {}, refused_uploads = {}; // since the start
   CertificateRequests certificates = {};
+  BackupRequests backups = {};
 };
 
 // By which socket: operators, who are users of this host; people, who come in by ssh.
@@ -112,6 +120,7 @@ std::span<const ControlVerb> plan_verbs();
 std::span<const ControlVerb> deploy_verbs();
 std::span<const ControlVerb> cron_verbs();
 std::span<const ControlVerb> tls_verbs();
+std::span<const ControlVerb> backup_verbs();
 std::span<const ControlVerb> people_verbs();
 
 // --- what several of them use

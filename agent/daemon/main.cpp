@@ -1,6 +1,8 @@
 // chillboxd. Without arguments the monitor, in the foreground; the other roles are started by it
 // and by the slots' init script.
 #include "artifact/stager.hpp"
+#include "backup/proof.hpp"
+#include "backup/snapshot.hpp"
 #include "base/log.hpp"
 #include "base/secret.hpp"
 #include "base/text.hpp"
@@ -58,6 +60,9 @@ const std::array k_mains{
     RoleMain{os::k_stager_role, 0, true, [](Arguments) { return artifact::stager_main(); }},
     RoleMain{os::k_task_role, 1, false, [](Arguments a) { return cron::task_main(a[0]); }},
     RoleMain{os::k_launcher_role, 1, false, [](Arguments a) { return openrc::slot_main(a[0]); }},
+    RoleMain{
+        os::k_snapshot_role, 1, false, [](Arguments a) { return backup::snapshot_main(a[0]); }},
+    RoleMain{os::k_proof_role, 1, false, [](Arguments a) { return backup::proof_main(a[0]); }},
 };
 static_assert(k_mains.size() == os::k_roles.size());
 

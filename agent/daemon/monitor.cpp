@@ -44,6 +44,12 @@ CertificateRequests requests_of(tls::Certificates& all) {
       .unlocked = [&all] { all.unlocked(); }};
 }
 
+BackupRequests requests_of(backup::Backups& all) {
+  return {.create = [&all](const SiteName& site) { return all.create(site); },
+      .verify = [&all](const SiteName& site) { return all.verify(site); },
+      .list = [&all](const std::optional<SiteName>& site) { return all.list(site); }};
+}
+
 } // namespace
 
 Monitor::Monitor(
@@ -62,13 +68,22 @@ Monitor::Monitor(
           [this] { m_changes.notify(); }}),
       m_certificates({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,
           m_host.config, m_host.as_root, tls_parts()}),
+      m_backups({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,
+          backup::read_settings(m_host.disk, m_host.paths),
+          backup::name_of_host(m_host.config.server_name), m_host.as_root,
+          [this](const SiteName& site, const std::string& line) {
+            return rollout::site_command(m_host, site, {.line = line});
+          },
+          [this](std::string_view header) { return m_vault.file_key(header); },
+          [this] { m_changes.notify(); }}),
       m_engine(m_host), m_edge(m_host.clock, m_host.config.artifact_max),
       m_control_server(m_host, m_engine, m_crontab, m_changes,
           {.reload = [this] { return reload(); },
               .upgrade = [this] { return upgrade(); },
               .refused_webhooks = [this] { return m_intake->refused().webhooks; },
               .refused_uploads = [this] { return m_intake->refused().uploads; },
-              .certificates = requests_of(m_certificates)}),
+              .certificates = requests_of(m_certificates),
+              .backups = requests_of(m_backups)}),
       m_logs(m_host) {}
 Result<void> Monitor::start(Inherited inherited) {
   const auto& paths = m_host.paths;
@@ -110,6 +125,7 @@ Result<void> Monitor::start(Inherited inherited) {
   m_engine.recover();
   m_crontab.begin();
   m_certificates.begin();
+  m_backups.begin();
   check_store();
   return {};
 }
@@ -271,6 +287,7 @@ void Monitor::leave() {
   m_hang_up = m_host.clock.mono() + k_hang_up;
   m_control_server.stop();
   m_certificates.ask_to_stop();
+  m_backups.ask_to_stop();
 }
 
 // In this order: an unlock that is under way still needs the jobs, and a request that the edge has

@@ -3,6 +3,7 @@
 // network.
 #pragma once
 
+#include "backup/backups.hpp"
 #include "base/thread_group.hpp"
 #include "config/host.hpp"
 #include "cron/scheduler.hpp"
@@ -78,6 +79,7 @@ private:
   rollout::HostContext m_host;
   cron::Scheduler m_crontab;
   tls::Certificates m_certificates;
+  backup::Backups m_backups;
   rollout::Engine m_engine; // after the crontab, which its jobs refresh
   EdgeProcess m_edge;
   ControlServer m_control_server;

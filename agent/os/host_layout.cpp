@@ -40,6 +40,7 @@ std::vector<HostDirectory> host_directories(const Paths& paths) {
       {paths.sites(), 0755, root, always},
       {paths.logs(), 0755, root, always},
       {paths.certs(), 0755, root, always},
+      {paths.state() + "/backups", 0700, root, always},
       {paths.people(), 0700, root, always},
       {paths.ssh_home(), 0755, root, always},
       {paths.ssh_home() + "/.ssh", 0750, ssh, always},

@@ -17,6 +17,8 @@ inline constexpr std::string_view k_edge_user = "chillbox";
 inline constexpr std::string_view k_vault_user = "chillbox-vault";
 // Engines of hooks/acme run as this one.
 inline constexpr std::string_view k_acme_user = "chillbox-acme";
+// Hooks of hooks/backup run as this one.
+inline constexpr std::string_view k_backup_user = "chillbox-backup";
 // People come in by ssh as this one.
 inline constexpr std::string_view k_ssh_user = "chillbox-ssh";
 // Its members may use the control socket.
@@ -30,6 +32,7 @@ struct HostUser {
 };
 inline constexpr std::array k_host_users{HostUser{k_edge_user, "/var/lib/chillbox"},
     HostUser{k_vault_user, "/dev/null"}, HostUser{k_acme_user, "/var/lib/chillbox/acme"},
+    HostUser{k_backup_user, "/dev/null"},
     HostUser{k_ssh_user, "/var/lib/chillbox/ssh", "/usr/lib/chillbox/gate"}};
 
 enum class Kept {

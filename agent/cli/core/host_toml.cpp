@@ -88,6 +88,14 @@ std::string_view default_host_toml() {
 # Addresses of other hosts with the same names, which are asked for the challenges that this one does not have.
 # peers = []
 
+[backup]
+# Where backups of the sites' data are stored: a hook of hooks/backup, whose target and credentials are in /etc/chillbox/backup/NAME. "" makes none.
+# target = ""
+# Recipients of age, each of whom can open the backups without this host. At least one, off this host.
+# recipients = []
+# Most data of one site in a backup.
+# data_max = "2G"
+
 [defaults]
 # For sites that do not say otherwise: how long a new release is watched, and how many releases are kept.
 # watch = "10s"

@@ -8,6 +8,7 @@
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
 
+#include "backup/archive.hpp"
 #include "base/text.hpp"
 #include "config/host.hpp"
 #include "crypto/age.hpp"
@@ -44,6 +45,7 @@ public:
   Result<void> directories();
   Result<void> config();
   Result<void> identity();
+  Result<void> backup_key();
   Result<void> runlevel();
   const std::vector<std::string>& made() const { return m_made; }
 
@@ -204,6 +206,14 @@ Result<void> Setup::identity() {
   return {};
 }
 
+Result<void> Setup::backup_key() {
+  const std::string file = backup::signing_key_file(m_call.paths);
+  const bool there = m_disk.exists(file);
+  (void)TRY(backup::signing_key(m_disk, m_call.paths));
+  tell(!there, cat("backup key ", file));
+  return {};
+}
+
 // chillboxd starts at every boot, so that a rebooted host comes back, even if locked.
 Result<void> Setup::runlevel() {
   const std::string link = "/etc/runlevels/default/chillboxd";
@@ -225,6 +235,7 @@ Result<void> run(Call& call) {
   TRY(setup.directories());
   TRY(setup.config());
   TRY(setup.identity());
+  TRY(setup.backup_key());
   TRY(setup.runlevel());
   const std::string recipient(trim(TRY(os::real_disk().read(call.paths.recipient(), 4096))));
   if (call.terminal.json())

@@ -1,0 +1,251 @@
+#include "backup/backups.hpp"
+
+#include "base/fd.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "os/host_layout.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace chillbox::backup {
+namespace {
+
+using control::Backup;
+
+std::string local_path(const os::Paths& paths, const Backup& b) {
+  return cat(backups_dir(paths), "/", b.site.str(), "/", b.name.substr(b.name.rfind('/') + 1));
+}
+
+} // namespace
+
+Backups::Backups(Host host)
+    : m_host(std::move(host)),
+      m_target({m_host.disk, m_host.runner, m_host.paths, m_host.config, m_host.as_root, &m_stop}),
+      m_records(m_host.store) {}
+
+// Nothing of the last daemon runs any more, so nobody writes to these.
+void Backups::begin() {
+  const std::string dir = backups_dir(m_host.paths);
+  for (const char* scratch : {"/work", "/proof"})
+    (void)m_host.disk.remove_tree(dir + scratch);
+  for (const auto& site : m_host.disk.list(dir).value_or(std::vector<std::string>{}))
+    for (const auto& name :
+        m_host.disk.list(cat(dir, "/", site)).value_or(std::vector<std::string>{}))
+      if (name.ends_with(".part") || name.ends_with(".get"))
+        (void)m_host.disk.remove(cat(dir, "/", site, "/", name));
+}
+
+void Backups::stop() {
+  m_stop = true;
+  const std::lock_guard work(m_work);
+}
+
+// By the minute, so that it also grows where the store was lost, and never by less than one.
+Result<uint64_t> Backups::next_serial(const SiteName& site) {
+  const auto before = TRY(m_records.of(site)).backups;
+  const auto minutes = static_cast<uint64_t>(std::max<int64_t>(1, m_host.clock.wall() / 60));
+  return std::max(minutes, before.empty() ? 1 : before.front().serial + 1);
+}
+
+void Backups::note(const SiteName& site, const std::string& problem) {
+  const auto noted = m_records.change_state(site, [&](control::BackupState& state) {
+    state.tried_ms = m_host.clock.wall_ms();
+    state.problem = printable(problem, 1'000);
+  });
+  if (!noted)
+    log::error(cat("backup of '", site.str(), "': ", noted.error().message));
+  if (m_host.changed)
+    m_host.changed();
+}
+
+// Archives on this host that are no longer the newest.
+void Backups::forget_local(const SiteName& site, uint64_t but) {
+  const auto record = m_records.of(site);
+  for (const auto& b : record ? record->backups : std::vector<Backup>{}) {
+    if (b.serial == but)
+      continue;
+    const std::string path = local_path(m_host.paths, b);
+    (void)m_host.disk.remove(path);
+    (void)m_host.disk.remove(cat(path, k_signature_suffix));
+    if (b.stored_ms == 0 && b.gone_ms == 0) {
+      Backup gone = b;
+      gone.gone_ms = m_host.clock.wall_ms();
+      (void)m_records.put(gone);
+    }
+  }
+}
+
+// The signature last: what has none is no backup.
+Result<void> Backups::store_one(Backup& b) {
+  const std::string path = local_path(m_host.paths, b);
+  const std::string signature = cat(path, k_signature_suffix);
+  for (const auto& [file, name] :
+      {std::pair{path, b.name}, std::pair{signature, cat(b.name, k_signature_suffix)}}) {
+    const Fd fd(::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat st{};
+    if (!fd || ::fstat(fd.get(), &st) != 0)
+      return fail_errno(file, errno);
+    TRY(lend(fd.get(), m_host.as_root));
+    TRY(m_target.put(name, fd.get(), static_cast<uint64_t>(st.st_size)));
+  }
+  b.stored_ms = m_host.clock.wall_ms();
+  TRY(m_records.put(b));
+  (void)m_host.disk.remove(path);
+  (void)m_host.disk.remove(signature);
+  return {};
+}
+
+Result<Backup> Backups::make(const SiteName& site) {
+  (void)TRY(m_target.program());
+  const auto row = TRY(m_host.store.site(site));
+  if (!row)
+    return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
+  const Taker taker{m_host.disk, m_host.runner, m_host.clock, m_host.paths, m_host.config,
+      m_host.host_name, m_host.as_root, m_host.prepare, &m_stop};
+  const uint64_t serial = TRY(next_serial(site));
+  const auto taken = TRY(take(taker, {.site = site, .release = row->live, .serial = serial}));
+  Backup b{.site = site,
+      .serial = taken.name.serial,
+      .name = taken.name.str(),
+      .release = row->live,
+      .size = taken.size,
+      .bytes = taken.report.bytes,
+      .files = taken.report.files,
+      .sha256 = taken.sha256.str(),
+      .taken_ms = taken.name.taken_ms,
+      .warnings = join(taken.report.warnings, "\n")};
+  TRY(m_records.put(b));
+  for (const auto& warning : taken.report.warnings)
+    log::warn(cat("backup of '", site.str(), "': ", warning));
+  forget_local(site, b.serial);
+  if (const auto stored = store_one(b); !stored)
+    return fail(stored.error().code,
+        cat("taken, but not stored: ", stored.error().message, "; it is kept as ",
+            local_path(m_host.paths, b), " and stored with the next one"));
+  return b;
+}
+
+Result<Backup> Backups::create(const SiteName& site) {
+  const std::unique_lock work(m_work, std::try_to_lock);
+  if (!work)
+    return fail(Code::busy, "another backup is being made or proven on this host");
+  auto made = make(site);
+  if (!made && made.error().code == Code::interrupted && m_stop)
+    return made; // the next start makes it
+  note(site, made ? "" : made.error().message);
+  if (!made)
+    log::error(cat("backup of '", site.str(), "': ", made.error().message));
+  return made;
+}
+
+Prover Backups::prover() const {
+  return {m_host.disk, m_host.runner, m_host.paths, m_host.config, m_host.as_root, m_target,
+      m_host.file_key, &m_stop};
+}
+
+// Its own directory, which goes with it whatever happens.
+Result<Backup> Backups::prove(const SiteName& site) {
+  (void)TRY(m_target.program());
+  const auto all = TRY(m_records.of(site)).backups;
+  const auto newest =
+      std::ranges::find_if(all, [](const Backup& b) { return b.stored_ms != 0 && b.gone_ms == 0; });
+  if (newest == all.end())
+    return fail(Code::not_found,
+        cat("no backup of '", site.str(), "' is stored: `chillboxctl backup create ", site.str(),
+            "`"));
+  Backup b = *newest;
+  const auto name = ArchiveName::parse(b.name);
+  if (!name)
+    return fail(Code::corrupt, cat("'", printable(b.name), "' is no name of a backup"));
+  const std::string tree = cat(backups_dir(m_host.paths), "/proof/", site.str());
+  const Prover host = prover();
+  const auto archive = TRY(fetch(host, *name));
+  const auto checked = [&]() -> Result<Checked> {
+    if (archive.statement.sha256.str() != b.sha256)
+      return fail(
+          Code::denied, cat(b.name, ": it is not the archive that was stored under this name"));
+    const auto key = TRY(unseal(host, archive));
+    TRY(unpack(host, archive, key, tree));
+    return check(host, archive, tree);
+  }();
+  (void)m_host.disk.remove(archive.path);
+  (void)m_host.disk.remove_tree(tree);
+  if (!checked)
+    return std::unexpected(checked.error());
+  for (const auto& remark : checked->remarks)
+    log::warn(cat("backup of '", site.str(), "': ", remark));
+  if (!checked->damaged.empty())
+    return fail(Code::corrupt, cat(b.name, ": ", join(checked->damaged, "; ")));
+  b.proven_ms = m_host.clock.wall_ms();
+  TRY(m_records.put(b));
+  return b;
+}
+
+Result<Backup> Backups::verify(const SiteName& site) {
+  const std::unique_lock work(m_work, std::try_to_lock);
+  if (!work)
+    return fail(Code::busy, "another backup is being made or proven on this host");
+  auto proven = prove(site);
+  if (!proven && proven.error().code == Code::interrupted && m_stop)
+    return proven;
+  const bool locked = !proven && proven.error().code == Code::sealed;
+  const auto noted = m_records.change_state(site, [&](control::BackupState& state) {
+    if (!locked)
+      state.checked_ms = m_host.clock.wall_ms();
+    state.unproven = proven ? "" : printable(proven.error().message, 1'000);
+  });
+  if (!noted)
+    log::error(cat("backup of '", site.str(), "': ", noted.error().message));
+  if (!proven && !locked)
+    log::error(cat("backup of '", site.str(), "' is not proven: ", proven.error().message));
+  if (m_host.changed)
+    m_host.changed();
+  return proven;
+}
+
+Result<control::BackupList> Backups::list(const std::optional<SiteName>& site) {
+  control::BackupList list{.target = m_host.config.target, .key = {}, .sites = {}, .backups = {}};
+  if (const auto key = public_key(m_host.disk, m_host.paths))
+    list.key = key->to_line();
+  for (const auto& row : TRY(m_host.store.sites())) {
+    if (site && row.site != *site)
+      continue;
+    const auto record = TRY(m_records.of(row.site));
+    auto state = record.state;
+    for (const auto& b : record.backups) {
+      state.taken_ms = std::max(state.taken_ms, b.taken_ms);
+      if (b.stored_ms != 0 && b.gone_ms == 0)
+        state.stored_ms = std::max(state.stored_ms, b.taken_ms);
+      if (b.proven_ms != 0 && b.gone_ms == 0)
+        state.proven_ms = std::max(state.proven_ms, b.taken_ms);
+      if (b.gone_ms == 0)
+        list.backups.push_back(b);
+    }
+    list.sites.push_back(std::move(state));
+  }
+  return list;
+}
+
+config::HostBackup read_settings(os::Disk& disk, const os::Paths& paths) {
+  constexpr size_t k_max_file = 1024 * 1024;
+  const auto text = disk.read(paths.config_file(), k_max_file);
+  auto read = text ? config::parse_host_backup(*text, "chillboxd.toml") : config::HostBackup{};
+  return read ? std::move(*read) : config::HostBackup{};
+}
+
+std::string name_of_host(const std::string& server_name) {
+  if (server_name != "_")
+    return server_name;
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == 0)
+    return "host";
+  return name.data();
+}
+
+} // namespace chillbox::backup

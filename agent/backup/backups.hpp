@@ -1,0 +1,80 @@
+// The backups of all sites: makes one, stores it at the target, and knows what there is. One is
+// made at a time on a host. What the monitor itself does is to start others and to keep the
+// account: its memory does not grow with the data.
+//
+// Taken, then stored, then proven: each step is in the store before the next begins. An archive
+// that could not be stored stays on this host, the newest of each site, until it is stored or a
+// newer one is.
+#pragma once
+
+#include "backup/proof.hpp"
+#include "backup/records.hpp"
+#include "backup/take.hpp"
+#include "backup/target.hpp"
+#include "control/backups.hpp"
+#include "store/store.hpp"
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace chillbox::backup {
+
+class Backups {
+public:
+  struct Host {
+    store::Store& store;
+    os::Disk& disk;
+    os::Runner& runner;
+    os::Clock& clock;
+    os::Paths paths;
+    config::HostBackup config;
+    std::string host_name; // in the names of backups
+    bool as_root;
+    std::function<Result<openrc::SlotSpec>(const SiteName& site, const std::string& line)> prepare;
+    std::function<Result<SecretBytes>(std::string_view age_header)> file_key; // Prover's
+    std::function<void()> changed; // a row is new; any thread
+  };
+  explicit Backups(Host host);
+  ~Backups() { stop(); }
+  Backups(const Backups&) = delete;
+  Backups& operator=(const Backups&) = delete;
+
+  void begin(); // what a killed daemon left half made is removed
+  void ask_to_stop() { m_stop = true; }
+  void stop(); // what runs is ended, within a second
+
+  // Takes one and stores it. preflight: no target, or nobody to encrypt to; busy: another one is
+  // being made. When only the storing failed, it is in the list and its archive on this host.
+  Result<control::Backup> create(const SiteName& site);
+  // nullopt: of all sites.
+  Result<control::BackupList> list(const std::optional<SiteName>& site);
+  // Proves the newest one at the target: fetched, verified, unpacked and checked. sealed: the host
+  // is locked, and nothing is said about the backup; not_found: none is stored; busy.
+  Result<control::Backup> verify(const SiteName& site);
+  // For restores: what fetch(), unseal(), unpack() and check() need. Lives as long as this.
+  Prover prover() const;
+
+private:
+  Result<control::Backup> make(const SiteName& site);
+  Result<control::Backup> prove(const SiteName& site);
+  Result<void> store_one(control::Backup& backup);
+  Result<uint64_t> next_serial(const SiteName& site);
+  void forget_local(const SiteName& site, uint64_t but);
+  void note(const SiteName& site, const std::string& problem);
+
+  Host m_host;
+  std::atomic<bool> m_stop{false};
+  Target m_target;
+  Records m_records;
+  std::mutex m_work; // around all that makes or removes one
+};
+
+// Of the file, which the daemon has checked; what is wrong with it is no target.
+config::HostBackup read_settings(os::Disk& disk, const os::Paths& paths);
+// server_name of chillboxd.toml, or the machine's own name.
+std::string name_of_host(const std::string& server_name);
+
+} // namespace chillbox::backup

@@ -1,0 +1,160 @@
+#include "backup/proof.hpp"
+
+#include "artifact/age_input.hpp"
+#include "artifact/artifact_store.hpp"
+#include "backup/snapshot.hpp"
+#include "backup/take.hpp"
+#include "base/text.hpp"
+#include "os/host_layout.hpp"
+#include "os/job_user.hpp"
+#include "os/roles.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <optional>
+
+namespace chillbox::backup {
+namespace {
+
+constexpr size_t k_max_signature = 4096;
+constexpr uint64_t k_beside = 64ULL << 20; // manifest, folders, what compression adds
+constexpr os::Millis k_longest{4 * 3'600'000};
+constexpr uint32_t k_cpu_seconds = 4 * 3600;
+constexpr const char* k_check_rdb = "redis-check-rdb";
+
+uint64_t most(const config::HostBackup& config) {
+  return config.data_max + config.data_max / 8 + k_beside;
+}
+
+std::function<bool()> asked(const std::atomic<bool>* stop) {
+  return stop == nullptr ? std::function<bool()>() : [stop] { return stop->load(); };
+}
+
+// From the target into a file that nobody but root can read afterwards.
+Result<Fd> download(
+    const Prover& host, const std::string& name, const std::string& path, uint64_t limit) {
+  (void)host.disk.remove(path);
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd)
+    return fail_errno(path, errno);
+  TRY(lend(fd.get(), host.as_root));
+  auto got = host.target.get(name, fd.get(), limit);
+  const os::Owner root = os::root_owner(host.paths);
+  if (::fchown(fd.get(), root.uid, root.gid) != 0 || ::fchmod(fd.get(), 0600) != 0)
+    return fail_errno(path, errno);
+  TRY(got);
+  return fd;
+}
+
+// A program that looks at the tree as nobody.
+Result<os::Exit> run_beside(const Prover& host, std::vector<std::string> argv,
+    const std::string& tree, const std::optional<os::JobUser>& user) {
+  os::Command c;
+  c.argv = std::move(argv);
+  c.timeout = k_longest;
+  c.limits.cpu_seconds = k_cpu_seconds;
+  c.cancelled = asked(host.stop);
+  if (host.as_root) {
+    os::sandbox(c, {tree});
+    c.user = user->user();
+  }
+  return host.runner.run(c);
+}
+
+Result<void> check_redis(const Prover& host, const std::string& tree,
+    const std::optional<os::JobUser>& user, Checked& checked) {
+  const std::string dump = tree + "/redis/dump.rdb";
+  if (!host.disk.exists(dump))
+    return {};
+  const auto exit = run_beside(host, {k_check_rdb, dump}, tree, user);
+  if (!exit && exit.error().code == Code::not_found)
+    checked.remarks.push_back(
+        cat("redis/dump.rdb: not looked at: there is no ", k_check_rdb, " on this host"));
+  else if (!exit)
+    return std::unexpected(exit.error());
+  else if (!exit->ok())
+    checked.damaged.push_back(cat("redis/dump.rdb: ", k_check_rdb, " ended with ", exit->code, ": ",
+        printable(trim(exit->out).substr(0, 300))));
+  return {};
+}
+
+} // namespace
+
+Result<Fetched> fetch(const Prover& host, const ArchiveName& name) {
+  const auto key = TRY(public_key(host.disk, host.paths));
+  const std::string path = archive_path(host.paths, name) + ".get";
+  const os::Owner root = os::root_owner(host.paths);
+  TRY(host.disk.make_dir(backups_dir(host.paths), 0700, root));
+  TRY(host.disk.make_dir(cat(backups_dir(host.paths), "/", name.site.str()), 0700, root));
+  const std::string signature = cat(path, k_signature_suffix, ".get");
+  const auto signed_by = [&]() -> Result<std::string> {
+    (void)TRY(download(host, cat(name.str(), k_signature_suffix), signature, k_max_signature));
+    return host.disk.read(signature, k_max_signature);
+  }();
+  (void)host.disk.remove(signature);
+  if (!signed_by)
+    return std::unexpected(signed_by.error());
+  auto made = [&]() -> Result<Fetched> {
+    Fd file = TRY(download(host, name.str(), path, most(host.config)));
+    const auto digests = TRY(artifact::digest_file(file.get()));
+    auto statement =
+        TRY_IN(name.str(), verify_archive(key, *signed_by, digests.blake2b, digests.sha256, name));
+    return Fetched{name, std::move(statement), path, std::move(file)};
+  }();
+  if (!made)
+    (void)host.disk.remove(path);
+  return made;
+}
+
+Result<SecretBytes> unseal(const Prover& host, const Fetched& archive) {
+  const auto input = TRY_IN(archive.name.str(), artifact::open_age(archive.file.get()));
+  return host.file_key(input.header_text);
+}
+
+Result<artifact::StageStats> unpack(
+    const Prover& host, const Fetched& archive, const SecretBytes& key, const std::string& tree) {
+  const os::Owner root = os::root_owner(host.paths);
+  TRY(host.disk.make_dir(tree.substr(0, tree.rfind('/')), 0700, root));
+  const artifact::StageJob job{.artifact_fd = archive.file.get(),
+      .file_key = &key,
+      .tree = tree,
+      .limits = {.bytes = most(host.config), .entries = 2 * k_max_entries, .ratio = UINT32_MAX},
+      .own_user = host.as_root,
+      .timeout = k_longest,
+      .cancelled = asked(host.stop)};
+  auto stats = TRY_IN(archive.name.str(), artifact::stage(job));
+  const auto top = host.disk.list(tree);
+  if (!top || top->size() != 1 || top->front() != archive.name.site.str()) {
+    (void)host.disk.remove_tree(tree);
+    return fail(Code::corrupt,
+        cat(archive.name.str(), ": it has something else in it than the folder ",
+            archive.name.site.str()));
+  }
+  return stats;
+}
+
+Result<Checked> check(const Prover& host, const Fetched& archive, const std::string& tree) {
+  const std::string dir = cat(tree, "/", archive.name.site.str());
+  std::optional<os::JobUser> user;
+  if (host.as_root)
+    user.emplace(TRY(os::JobUser::take()));
+  const auto exit = TRY_IN("look at the data",
+      run_beside(host, {"/proc/self/exe", std::string(os::k_proof_role.flag), dir}, dir, user));
+  if (auto why = reported_error(exit.out))
+    return std::unexpected(std::move(*why));
+  if (!exit.ok())
+    return fail(Code::failure,
+        cat("the process that looks at the data ended with ", exit.code,
+            exit.reached.empty() ? "" : cat(", it came up against ", exit.reached), ": ",
+            printable(trim(exit.err), 300)));
+  ProofReport report = TRY(parse_proof(exit.out));
+  if (report.head != cat(archive.name.site.str(), " ", archive.name.serial))
+    return fail(Code::corrupt, cat(archive.name.str(), ": its manifest is of '", report.head, "'"));
+  TRY(check_redis(host, dir, user, report));
+  return Checked(std::move(report));
+}
+
+} // namespace chillbox::backup

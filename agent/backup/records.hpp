@@ -1,0 +1,41 @@
+// What is known of each site's backups, in the store: the newest 200 of a site, whether they are
+// still at the target or not, and how the last tries ended. It outlives the site.
+#pragma once
+
+#include "control/backups.hpp"
+#include "store/store.hpp"
+
+#include <mutex>
+#include <vector>
+
+namespace chillbox::backup {
+
+struct SiteRecord {
+  control::BackupState state;           // of the members that are the last tries'
+  std::vector<control::Backup> backups; // newest first
+};
+
+class Records {
+public:
+  explicit Records(store::Store& store) : m_store(store) {}
+  Result<SiteRecord> of(const SiteName& site);
+  // In the place of the one with its serial.
+  Result<void> put(const control::Backup& backup);
+  // Changes the last tries.
+  template <class F> Result<void> change_state(const SiteName& site, F change) {
+    const std::lock_guard lock(m_mutex);
+    auto record = read(site);
+    if (!record)
+      return std::unexpected(record.error());
+    change(record->state);
+    return write(site, *record);
+  }
+
+private:
+  Result<SiteRecord> read(const SiteName& site);
+  Result<void> write(const SiteName& site, const SiteRecord& record);
+  store::Store& m_store;
+  std::mutex m_mutex; // from reading to writing
+};
+
+} // namespace chillbox::backup

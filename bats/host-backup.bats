@@ -1,0 +1,272 @@
+#!/usr/bin/env bats
+# Backups of a site's data: taken while it writes, stored by a hook, opened with the tools of a laptop alone.
+
+# shellcheck disable=SC2154,SC2016 # box_up sets HOST; the commands are expanded in the box
+
+load helpers/box
+load helpers/host
+load helpers/one_host
+
+# shop VERSION [JQ_FILTER]: a page, a worker that writes to a database as fast as it can, and a Redis.
+shop() {
+    rm -rf "$LAPTOP/hello"
+    mkdir -p "$LAPTOP/hello/page" "$LAPTOP/hello/till"
+    printf 'the shop\n' >"$LAPTOP/hello/page/index.html"
+    cat >"$LAPTOP/hello/till/work" <<'END'
+#!/usr/bin/env python3
+import os, sqlite3
+db = sqlite3.connect(os.environ["HOME"] + "/till/sales.db", isolation_level=None, timeout=60)
+db.execute("PRAGMA journal_mode = WAL"), db.execute("PRAGMA synchronous = NORMAL")
+db.execute("CREATE TABLE IF NOT EXISTS account(name TEXT PRIMARY KEY, cents INTEGER)")
+db.execute("CREATE TABLE IF NOT EXISTS sale(id INTEGER PRIMARY KEY, cents INTEGER)")
+for name in "ab": db.execute("INSERT OR IGNORE INTO account VALUES(?, 1000000)", (name,))
+while True: # what is in both accounts is always the same
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("UPDATE account SET cents = cents - 1 WHERE name = 'a'"), db.execute("UPDATE account SET cents = cents + 1 WHERE name = 'b'")
+    db.execute("INSERT INTO sale(cents) VALUES(1)"), db.execute("DELETE FROM sale WHERE id < (SELECT max(id) FROM sale) - 10000")
+    db.execute("COMMIT")
+END
+    chmod 0755 "$LAPTOP/hello/till/work"
+    jq -n --arg version "$1" '{
+        name: "Shop", server_name: "hello.example", version: $version, watch: "0s",
+        services: [{name: "page", lang: "static"}], workers: [{name: "till", lang: "binary-worker", "run-cmd": "work"}]} | '"${2:-.}" \
+        >"$LAPTOP/hello/shop.site.json"
+    send "$(pack)"
+}
+
+# What a target needs, as an administrator would write it.
+target() {
+    in_box mkdir -p /etc/chillbox/hooks.d/backup /etc/chillbox/backup /mnt/backups
+    in_box chown chillbox-backup: /mnt/backups
+    in_box sh -c 'printf "path=/mnt/backups\n" >/etc/chillbox/backup/folder; chmod 0600 /etc/chillbox/backup/folder
+        cat >/etc/chillbox/hooks.d/backup/folder; chmod 0755 /etc/chillbox/hooks.d/backup/folder' <<'END'
+#!/bin/sh
+set -eu
+path=$(sed -n 's/^path=//p' <&3)
+[ ! -e "$path/refuse-$1" ] || { printf 'folder: %s is refused\n' "$1" >&2; exit "$(cat "$path/refuse-$1")"; }
+case $1 in
+    put) mkdir -p "$path/${2%/*}" && cat >"$path/$2.part" && mv "$path/$2.part" "$path/$2" ;;
+    get) [ -e "$path/$2" ] || exit 3; cat "$path/$2" ;;
+    list) cd "$path" && find . -type f ! -name '*.part' ! -name 'refuse-*' | sed 's,^\./,,' ;;
+    delete) rm -f "$path/$2" ;;
+esac
+END
+    age-keygen -o "$LAPTOP/laptop.key" 2>/dev/null
+    in_box sed -i "/^\[backup\]/,/^\[/{s/^# target = .*/target = \"folder\"/;s/^# recipients = .*/recipients = [\"$(age-keygen -y "$LAPTOP/laptop.key")\"]/}" \
+        /etc/chillbox/chillboxd.toml
+    in_box chillboxd --check
+    in_box rc-service -q chillboxd restart
+    unlock
+}
+
+newest() { json backup list shop '.backups[0].name'; }
+local_ones() { in_box find /var/lib/chillbox/backups -type f; }
+
+# opened: the newest archive, as a laptop without chillbox opens it, in $LAPTOP/opened
+opened() {
+    rm -rf "$LAPTOP/opened" "$LAPTOP/got.age" "$LAPTOP/got.age.minisig"
+    mkdir "$LAPTOP/opened"
+    box pull "$HOST" "/mnt/backups/$(newest)" "$LAPTOP/got.age"
+    box pull "$HOST" "/mnt/backups/$(newest).minisig" "$LAPTOP/got.age.minisig"
+    age -d -i "$LAPTOP/laptop.key" "$LAPTOP/got.age" | zstd -dq | tar -x -C "$LAPTOP/opened"
+}
+
+@test "without a target a backup is refused before anything is done, and the list says why there is none" {
+    shop 1.0.0
+    run ctl backup create shop
+    [ "$status" -eq 8 ]
+    grep -q 'set backup.target in /etc/chillbox/chillboxd.toml' <<<"$output"
+    run ctl backup list
+    grep -q 'backup.target is not set' <<<"$output"
+    in_box sh -c 'echo "[backup]" >/tmp/one.toml; echo "target = \"folder\"" >>/tmp/one.toml'
+    run in_box sh -c 'mkdir -p /tmp/r/etc/chillbox && cp /tmp/one.toml /tmp/r/etc/chillbox/chillboxd.toml && CHILLBOX_ROOT=/tmp/r chillboxd --check'
+    [ "$status" -eq 78 ]
+    grep -q 'backup.recipients.*at least one recipient besides the host' <<<"$output"
+}
+
+@test "[attack-Z6] a backup of a site that writes all the time opens with a laptop's age, zstd, tar and minisign alone, and holds together [fault-635]" {
+    target
+    run ctl backup create shop
+    [ "$status" -eq 0 ]
+    grep -qE '^taken +[0-9]+ files, .* of .shop., release 1\.0\.0-1$' <<<"$output"
+    grep -qE '^stored .*/shop/[0-9TZ]+-[0-9]+\.data\.tar\.zst\.age$' <<<"$output"
+    opened
+    age-keygen -o "$LAPTOP/thief.key" 2>/dev/null
+    run age -d -i "$LAPTOP/thief.key" "$LAPTOP/got.age"
+    [ "$status" -ne 0 ]
+    ! grep -q 'sales\|SQLite' "$LAPTOP/got.age"
+    box pull "$HOST" /var/lib/chillbox/backup.pub "$LAPTOP/host.pub"
+    run minisign -V -p "$LAPTOP/host.pub" -m "$LAPTOP/got.age"
+    [ "$status" -eq 0 ]
+    grep -qE '^Trusted comment: chillbox data site=shop serial=[0-9]+ sha256=[0-9a-f]{64} release=1\.0\.0-1$' <<<"$output"
+    (cd "$LAPTOP/opened/shop" && jq -r '.files[] | select(.sha256) | "\(.sha256)  \(.member // .path)"' manifest.json | sha256sum -c --quiet)
+    [ "$(python3 -c 'import sqlite3, sys; db = sqlite3.connect(sys.argv[1])
+print(*db.execute("PRAGMA integrity_check").fetchone(), *db.execute("SELECT sum(cents) FROM account").fetchone())' "$LAPTOP/opened/shop/data/till/sales.db")" = 'ok 2000000' ]
+    jq -e '.name == "Shop"' "$LAPTOP/opened/shop/site.json"
+    [ -z "$(local_ones)" ]
+    [ "$(in_box stat -c '%a %U' /var/lib/chillbox/backup.key /var/lib/chillbox/backups | tr '\n' ' ')" = '600 root 700 root ' ]
+}
+
+@test "[attack-Z3] what reads the data is the site's user, without a network, and sees nothing of other sites or the state" {
+    shop "$(next_version)"
+    in_box sh -c 'truncate -s 700M /var/lib/shop/till/big; chown shop: /var/lib/shop/till/big'
+    ctl backup create shop >"$LAPTOP/create.out" 2>&1 &
+    maker=$!
+    wait_for 20 in_box pgrep -f -- --snapshot
+    pid=$(in_box pgrep -u shop -f -- --snapshot | tail -n 1)
+    [ "$(user_of "$pid")" = shop ]
+    in_box sh -c 'grep -E "NoNewPrivs:.1" /proc/'"$pid"'/status; grep -E "CapEff:.0*$" /proc/'"$pid"'/status'
+    in_box sh -c '[ -z "$(ls -A /proc/'"$pid"'/root/run)" ] && [ "$(ls -A /proc/'"$pid"'/root/var/lib | sort | tr "\n" " ")" = "chillbox shop " ]'
+    [ "$(in_box ls -A "/proc/$pid/root/var/lib/chillbox")" = backups ]
+    [ -z "$(in_box ls -A "/proc/$pid/root/srv")" ]
+    [ "$(in_box sh -c "tail -n +3 /proc/$pid/net/dev | grep -vc ' lo:'")" = 0 ]
+    in_box grep -q chillbox.run "/proc/$pid/cgroup"
+    wait "$maker"
+    in_box rm /var/lib/shop/till/big
+}
+
+@test "while the host is locked a backup is made and stored all the same" {
+    shop "$(next_version)"
+    ctl lock
+    run ctl backup create shop
+    [ "$status" -eq 0 ]
+    unlock
+    opened
+    [ -s "$LAPTOP/opened/shop/data/till/sales.db" ]
+}
+
+@test "a target that is away, refuses, has no such place or is full fails with its own code, and the archive is kept for the next try [fault-630]" {
+    before=$(newest)
+    for code in 5 4 3 6; do
+        in_box sh -c "echo $code >/mnt/backups/refuse-put"
+        run ctl backup create shop
+        [ "$status" -eq "$((code == 6 ? 1 : code))" ]
+        grep -q 'taken, but not stored: .*put is refused' <<<"$output"
+        [ "$(local_ones | wc -l)" = 2 ] # of the newest alone: it, and its signature
+    done
+    run ctl backup list shop
+    grep -q 'the last try, .*failed: taken, but not stored' <<<"$output"
+    [ "$(newest)" != "$before" ]
+    in_box rm /mnt/backups/refuse-put
+    ctl backup create shop
+    [ -z "$(local_ones)" ]
+    [ "$(json backup list shop '.sites[0].problem')" = '' ]
+}
+
+@test "[attack-Z4] the hook of a target is a user of its own that can read neither state nor sites, and its settings are in no argument" {
+    in_box sh -c 'cat >/etc/chillbox/hooks.d/backup/nosy; chmod 0755 /etc/chillbox/hooks.d/backup/nosy; echo path=s3cret >/etc/chillbox/backup/nosy; chmod 0600 /etc/chillbox/backup/nosy' <<'END'
+#!/bin/sh
+exec >/mnt/backups/nosy 2>&1
+id -un; grep CapEff /proc/self/status; cat /var/lib/chillbox/state.db /etc/chillbox/backup/folder /var/lib/shop/till/sales.db /var/lib/chillbox/backup.key; ls /var/lib/chillbox/backups
+env; tr '\0' ' ' </proc/$$/cmdline; echo; grep -c s3cret <&3
+END
+    in_box sed -i 's/^target = "folder"/target = "nosy"/' /etc/chillbox/chillboxd.toml
+    in_box rc-service -q chillboxd restart
+    ctl backup create shop || true
+    in_box sed -i 's/^target = "nosy"/target = "folder"/' /etc/chillbox/chillboxd.toml
+    in_box rc-service -q chillboxd restart
+    unlock
+    said=$(in_box cat /mnt/backups/nosy)
+    [ "$(head -n 1 <<<"$said")" = chillbox-backup ]
+    grep -qE 'CapEff:.0+$' <<<"$said"
+    [ "$(tail -n 1 <<<"$said")" = 1 ]
+    [ "$(grep -c s3cret <<<"$said")" = 0 ]
+    [ "$(grep -c 'SQLite format\|untrusted comment' <<<"$said")" = 0 ]
+}
+
+@test "a site's own before runs first, and if it fails there is no backup" {
+    shop "$(next_version)" '.backup = {before: "date >/var/lib/shop/till/dump.sql", exclude: ["till/*.tmp"]}'
+    in_box sh -c 'echo x >/var/lib/shop/till/a.tmp'
+    ctl backup create shop
+    opened
+    [ -s "$(find "$LAPTOP/opened/shop/data" -name dump.sql)" ]
+    [ -z "$(find "$LAPTOP/opened/shop/data" -name '*.tmp')" ]
+    shop "$(next_version)" '.backup.before = "echo no database >&2; exit 4"'
+    run ctl backup create shop
+    [ "$status" -eq 1 ]
+    grep -q '`before` ended with code 4: no database' <<<"$output"
+    [ -z "$(local_ones)" ]
+}
+
+@test "a site's Redis is in it as Redis itself writes it" {
+    command -v redis-check-rdb >/dev/null || in_box sh -c 'command -v redis-check-rdb' || skip 'no Redis'
+    shop "$(next_version)" '.redis = {}'
+    in_box redis-cli -s /run/redis/shop.sock set animal goat
+    ctl backup create shop
+    opened
+    [ "$(jq -r '.files[] | select(.kind == "rdb").path' "$LAPTOP/opened/shop/manifest.json")" = redis/dump.rdb ]
+    box push "$HOST" "$LAPTOP/opened/shop/redis/dump.rdb" /tmp/
+    in_box redis-check-rdb /tmp/dump.rdb
+    grep -q goat "$LAPTOP/opened/shop/redis/dump.rdb"
+    [ ! -e "$LAPTOP/opened/shop/data/redis" ]
+    in_box rc-service -q "chillbox.shop.redis.a" stop || true
+    run ctl backup create shop # then its files are files as others are
+    [ "$status" -eq 0 ]
+}
+
+@test "a proof fetches, unpacks and checks the newest, and says what it found; while the host is locked it says nothing about it" {
+    run ctl backup verify shop
+    [ "$status" -eq 0 ]
+    grep -q 'signature, digests and databases are good' <<<"$output"
+    [ "$(json backup list shop '.backups[0].proven_ms > 0')" = true ]
+    in_box test ! -e /var/lib/chillbox/backups/proof/shop
+    [ -z "$(local_ones)" ]
+    proven=$(json backup list shop '.sites[0].checked_ms')
+    ctl lock
+    run ctl backup verify shop
+    [ "$status" -eq 6 ]
+    unlock
+    [ "$(json backup list shop '.sites[0].checked_ms')" = "$proven" ]
+}
+
+@test "[attack-Z2] a flipped byte, half of it, another site's, an older one and a stranger's own are refused by the signature, before a byte is unpacked [fault-641]" {
+    older=/mnt/backups/$(newest)
+    ctl backup create shop
+    name=/mnt/backups/$(newest)
+    in_box cp -a "$name" /tmp/good
+    in_box cp -a "$name.minisig" /tmp/good.minisig
+    refused() { # TEXT
+        run ctl backup verify shop
+        [ "$status" -eq 4 ]
+        grep -q "$1" <<<"$output"
+        in_box test ! -e /var/lib/chillbox/backups/proof/shop
+    }
+    in_box python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(5000); b = f.read(1); f.seek(5000); f.write(bytes([b[0] ^ 1]))' "$name"
+    refused 'signature'
+    in_box truncate -s 6000 "$name"
+    refused 'signature'
+    in_box cp "$older" "$name"
+    in_box cp "$older.minisig" "$name.minisig"
+    refused 'another backup has its name'
+    echo mine >"$LAPTOP/mine"
+    tar -c -C "$LAPTOP" mine | zstd -q | age -r "$RECIPIENT" -o "$LAPTOP/stranger.age" # well formed, and encrypted to the host
+    (cd "$LAPTOP" && "$CTL" keygen -q -o stranger --no-password 2>/dev/null || true)
+    minisign -S -s "$LAPTOP/stranger.key" -m "$LAPTOP/stranger.age" -t 'chillbox data site=shop serial=1 sha256=00 release=1' -x "$LAPTOP/stranger.minisig" </dev/null
+    box push "$HOST" "$LAPTOP/stranger.age" "$name"
+    box push "$HOST" "$LAPTOP/stranger.minisig" "$name.minisig"
+    refused 'key'
+    in_box rm "$name.minisig"
+    run ctl backup verify shop
+    [ "$status" -eq 3 ]
+    in_box cp -a /tmp/good "$name"
+    in_box cp -a /tmp/good.minisig "$name.minisig"
+    ctl backup verify shop
+    json backup list shop '.sites[0].unproven' | grep -qx ''
+}
+
+@test "[attack-Z5] what looks at a backup is nobody, without a network, and sees that tree alone" {
+    in_box sh -c 'truncate -s 1G /var/lib/shop/till/big; chown shop: /var/lib/shop/till/big'
+    ctl backup create shop
+    ctl backup verify shop >"$LAPTOP/verify.out" 2>&1 &
+    prover=$!
+    wait_for 60 in_box pgrep -f -- '--proof'
+    pid=$(in_box pgrep -f -- '--proof' | tail -n 1)
+    uid=$(in_box sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$pid/status")
+    [ "$uid" -ge 65024 ] && [ "$uid" -le 65279 ]
+    in_box grep -qE 'NoNewPrivs:.1' "/proc/$pid/status"
+    [ "$(in_box sh -c "ls -A /proc/$pid/root/var/lib")" = chillbox ]
+    [ "$(in_box sh -c "ls -A /proc/$pid/root/var/lib/chillbox /proc/$pid/root/srv /proc/$pid/root/run" | grep -vc '^/proc\|^$')" = 1 ]
+    [ "$(in_box sh -c "tail -n +3 /proc/$pid/net/dev | grep -vc ' lo:'")" = 0 ]
+    wait "$prover"
+    in_box rm /var/lib/shop/till/big
+}
