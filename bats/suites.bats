@@ -1,0 +1,33 @@
+#!/usr/bin/env bats
+# What tests/run-all makes of files that fail.
+
+setup() {
+    bats_require_minimum_version 1.5.0
+    cd "$BATS_TEST_TMPDIR" && mkdir bats && ln -s "$BATS_TEST_DIRNAME/../tests" tests
+}
+
+file() { # NAME COMMAND: a file with one test
+    printf '@test "%s" {\n  %s\n}\n' "$1" "$2" >"bats/$1.bats"
+}
+
+# As from a shell: the bats that runs this file has its own words in the environment.
+suite() { env -i PATH=/usr/local/bin:/usr/bin:/bin BUILD="$PWD/build" sh tests/run-all shell; }
+
+@test "a file that fails next to others has a second run, alone, which counts, and is named" {
+    file good true
+    file late "if [ ! -e $PWD/seen ]; then touch $PWD/seen && false; fi"
+    run -0 suite
+    [[ "$output" == *"== again, alone: bats/late.bats"* ]]
+    [[ "${lines[-1]}" == "2 passed, 0 failed" ]]
+    grep -q '^not ok 1 late' build/logs/late.bats.log.first
+}
+
+@test "a defect fails the second time, too, and many files that fail have none" {
+    file good true
+    file bad false
+    run -1 suite
+    [[ "$output" == *"== again, alone: bats/bad.bats"* && "${lines[-1]}" == "1 passed, 1 failed" ]]
+    for n in 1 2 3; do file "bad$n" false; done
+    run -1 suite
+    [[ "$output" != *again* && "${lines[-1]}" == "1 passed, 4 failed" ]]
+}
