@@ -209,9 +209,11 @@ live() { # <TEMPLATE: it goes live
 }
 
 @test "a stranger does not learn which sites and versions there are [attack-D4]" {
+    in_box ip address add 192.0.2.7/32 dev lo
     for site in shop blog nothing; do
         [ "$(host_curl -o /dev/null -w '%{http_code}' "$URL/$site/version.txt")" = 404 ]
         [ "$(in_box curl -s -o /dev/null -w '%{http_code}' -H 'Host: localhost' "http://127.0.0.1/$site/version.txt")" = 404 ]
+        [ "$(in_box curl -s -o /dev/null -w '%{http_code}' -H 'Host: localhost' "http://192.0.2.7/$site/ready")" = 404 ]
     done
 }
 

@@ -179,6 +179,7 @@ const Section& sections() {
               {"tls_certificate", into(&H::tls_certificate, Text{k_optional_path})},
               {"tls_certificate_key", into(&H::tls_certificate_key, Text{k_optional_path})},
               {"trusted_proxies", each(&H::trusted_proxies, 100, Text{k_network})},
+              {"checked_from", each(&H::checked_from, 100, Text{k_network})},
               {"allow_directives", each(&H::nginx_allow_directives, 100, Text{k_nginx_word})},
               {"allow_variables", each(&H::nginx_allow_variables, 100, Text{k_nginx_word})},
               {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},

@@ -67,6 +67,7 @@ struct HostConfig {
   std::string tls_certificate_key;
   std::vector<std::string>
       trusted_proxies; // addresses and networks whose word on a visitor is believed
+  std::vector<std::string> checked_from; // who may ask the host for /SITE/ready
   // in addition to what nginx/rules.cpp allows templates of sites
   std::vector<std::string> nginx_allow_directives, nginx_allow_variables;
   std::vector<std::string> nginx_allow_upstreams; // "HOST" or "HOST:PORT"

@@ -131,6 +131,7 @@ constexpr auto table(const SiteStatus*) {
       Member{"warning", &S::warning, "what speaks against the live release"},
       Member{"live_ms", &S::live_ms, ""},
       Member{"maintenance", &S::maintenance, "visitors get the maintenance page"},
+      Member{"drained", &S::drained, "/SITE/ready answers 503 until `undrain`"},
       Member{"hold", &S::hold, ""},
       Member{"distrust", &S::distrust, "why what is live is not started again, \"\": it is"},
       Member{"services", &S::services, ""});
@@ -141,6 +142,7 @@ constexpr auto table(const HostStatus*) {
   return message("host_status", "The host, now.", Member{"version", &H::version, "of chillboxd"},
       Member{"recipient", &H::recipient, "what artifacts are encrypted to"},
       Member{"server_name", &H::server_name, ""}, Member{"sealed", &H::sealed, ""},
+      Member{"drained", &H::drained, "every /SITE/ready answers 503 until `undrain`"},
       Member{"uptime_s", &H::uptime_s, "of chillboxd"}, Member{"running", &H::running, "jobs"},
       Member{"waiting_unlock", &H::waiting_unlock, "jobs"},
       Member{"unlock_failures", &H::unlock_failures, "of all users, in a row"},
@@ -216,6 +218,11 @@ constexpr auto table(const Maintenance*) {
   return message("maintenance", "", Member{"site", &Maintenance::site, ""},
       Member{"maintenance", &Maintenance::maintenance, ""},
       Member{"was", &Maintenance::was, "it was already so"});
+}
+
+constexpr auto table(const Drained*) {
+  return message("drained", "", Member{"site", &Drained::site, "\"\": all of the host"},
+      Member{"drained", &Drained::drained, ""}, Member{"was", &Drained::was, "it was already so"});
 }
 
 constexpr auto table(const Upgraded*) {
@@ -310,6 +317,7 @@ CHILLBOX_MESSAGE(AuditProof)
 CHILLBOX_MESSAGE(Unlocked)
 CHILLBOX_MESSAGE(Locked)
 CHILLBOX_MESSAGE(Maintenance)
+CHILLBOX_MESSAGE(Drained)
 CHILLBOX_MESSAGE(Upgraded)
 CHILLBOX_MESSAGE(HoldReleased)
 CHILLBOX_MESSAGE(Withdrawal)
@@ -343,6 +351,8 @@ const std::vector<Answer>& answers() {
       {"cron_history", schema_of<CronHistory>},
       {"cron_list", schema_of<CronList>},
       {"cron_run", schema_of<CronAnswer>},
+      {"drain", schema_of<Drained>},
+      {"drain_host", schema_of<Drained>},
       {"error", schema_of<ErrorAnswer>},
       {"facts", schema_of<Facts>},
       {"hold", schema_of<Done>},
@@ -382,6 +392,8 @@ const std::vector<Answer>& answers() {
       {"tls_renew", schema_of<CertificateRenewal>},
       {"tls_revoke", schema_of<CertificateAnswer>},
       {"trust_keep", schema_of<Kept>},
+      {"undrain", schema_of<Drained>},
+      {"undrain_host", schema_of<Drained>},
       {"unlock", schema_of<Unlocked>},
       {"upgrade", schema_of<Upgraded>},
       {"withdraw", schema_of<Withdrawal>},

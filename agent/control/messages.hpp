@@ -130,14 +130,14 @@ struct SiteStatus {
   std::string down;    // why visitors are not served, though nobody wished it; "" : they are
   std::string warning; // what speaks against the live release
   int64_t live_ms = 0;
-  bool maintenance = false;
+  bool maintenance = false, drained = false;
   std::optional<Hold> hold;
   std::optional<std::string> distrust; // why what is live is not started again, "" : it is
   std::vector<ServiceStatus> services;
 };
 struct HostStatus {
   std::string version, recipient, server_name;
-  bool sealed = false;
+  bool sealed = false, drained = false;
   uint64_t uptime_s = 0, running = 0, waiting_unlock = 0; // jobs
   uint64_t unlock_failures = 0, unlock_wait_s = 0;
   uint64_t refused_webhooks = 0, refused_uploads = 0; // since the start
@@ -227,6 +227,10 @@ struct Locked {
 struct Maintenance {
   std::string site;
   bool maintenance = false, was = false;
+};
+struct Drained {
+  std::string site; // "" : every site of the host
+  bool drained = false, was = false;
 };
 struct Upgraded {
   std::string version; // the daemon: of the program that runs; --json: of the new one

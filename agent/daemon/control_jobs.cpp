@@ -193,7 +193,7 @@ Result<control::Maintenance> maintenance_on(const Call& call) {
     return fail(Code::not_found,
         cat(row ? "no live release of '" : "no site '", site.str(), row ? "'" : "' on this host"));
   const auto release = TRY(host.store.release(site, row->live));
-  if (!release || !nginx::has_maintenance(release->nginx, host.paths, site))
+  if (!release || !nginx::has_maintenance(release->nginx))
     return fail(Code::conflict,
         cat("the NGINX template of '", site.str(), "' does not include ", site.str(),
             ".ssl_cert.include, which brings the maintenance page: add it and deploy"));

@@ -73,6 +73,7 @@ Result<control::Status> status(const Call& call) {
   auto& h = status.host;
   h.version = CHILLBOX_VERSION;
   h.sealed = !host.vault.unsealed();
+  h.drained = host.disk.exists(nginx::drain_flag(host.paths));
   h.recipient = trim(host.disk.read(host.paths.recipient(), 256).value_or(""));
   h.server_name = host.config.server_name;
   h.uptime_s = static_cast<uint64_t>((host.clock.mono() - state.started).count()) / 1000;

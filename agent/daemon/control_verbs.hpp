@@ -122,6 +122,7 @@ std::span<const ControlVerb> cron_verbs();
 std::span<const ControlVerb> tls_verbs();
 std::span<const ControlVerb> backup_verbs();
 std::span<const ControlVerb> people_verbs();
+std::span<const ControlVerb> drain_verbs();
 
 // --- what several of them use
 Result<std::string> required(const std::optional<std::string>& argument, std::string_view name);

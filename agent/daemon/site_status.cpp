@@ -89,6 +89,10 @@ void add_services(rollout::HostContext& host, const store::SiteRow& row,
   }
   if (!status.distrust->empty())
     status.waiting = cat("runs until it is replaced or the host is rebooted: ", *status.distrust);
+  if (status.drained)
+    status.waiting = cat("drained: load balancers send visitors elsewhere; "
+                         "`chillboxctl undrain ",
+        row.site.str(), "` ends that");
   if (status.maintenance)
     status.waiting = cat("visitors get the maintenance page: `chillboxctl maintenance off ",
         row.site.str(), "` ends that");
@@ -105,6 +109,7 @@ Result<std::optional<rollout::LoadedRelease>> look_at_site(rollout::HostContext&
   if (auto hold = TRY(host.store.hold(row.site)))
     status.hold = std::move(*hold);
   status.maintenance = host.disk.exists(nginx::maintenance_flag(host.paths, row.site));
+  status.drained = host.disk.exists(nginx::drain_flag(host.paths, row.site));
   if (row.live.empty())
     return std::nullopt;
   status.state = row.stopped ? SiteState::stopped : SiteState::live;

@@ -4,6 +4,7 @@
 #include "nginx/check_words.hpp"
 #include "nginx/html_page.hpp"
 #include "nginx/names.hpp"
+#include "nginx/ready.hpp"
 #include "nginx/servers.hpp"
 #include "nginx/site_pages.hpp"
 #include "nginx/site_tls.hpp"
@@ -171,6 +172,11 @@ private:
     if (!has("error_log"))
       first += cat("error_log ", log_dir(m_in.paths, m_in.site->slug), "/error.log warn;\n");
     first += pages(out);
+    const std::string ready = cat("/", m_in.site->slug.str(), "/ready");
+    if (std::ranges::none_of(out, [&](const Node& n) {
+          return n.words[0] == "location" && n.words.size() == 3 && n.words[2] == ready;
+        }))
+      first += ready_location(m_in);
     if (!m_servers.answers_challenge(node))
       first += challenge_location(*m_in.host, m_in.paths);
     auto nodes = parse(first).value_or(std::vector<Node>{});

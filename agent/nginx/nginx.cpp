@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "nginx/names.hpp"
+#include "nginx/ready.hpp"
 #include "nginx/scan.hpp"
 #include "nginx/site_file.hpp"
 #include "nginx/site_tls.hpp"
@@ -176,13 +177,22 @@ Result<void> Nginx::install(const SiteName& site, const std::string& text) {
   if (text.empty()) {
     forget_facts(site);
     TRY(m_disk.remove(path));
+    TRY(write_ready(site, text));
     return write_listen(site, text);
   }
   TRY(write_listen(site, text));
+  TRY(write_ready(site, text));
   TRY(guard_logs(site));
   if (text.find("proxy_cache_path ") != std::string::npos)
     TRY(m_disk.make_dir(m_paths.root + "/var/cache/nginx", 0755));
   return m_disk.write(path, text, 0644);
+}
+
+Result<void> Nginx::write_ready(const SiteName& site, std::string_view text) {
+  const std::string file = ready_file(m_paths, site);
+  TRY(m_disk.make_dir(file.substr(0, file.rfind('/')), 0755));
+  TRY(write_if_other(file, host_ready(text)));
+  return {};
 }
 
 // Before NGINX opens them, because it makes them readable for everybody. Its workers open them

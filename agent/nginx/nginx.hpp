@@ -46,6 +46,7 @@ struct Upstream {
   std::array<uint16_t, 2> slot_ports{};
   std::string files = {}; // relative to the release: what NGINX itself serves of it; "" nothing
   config::Web web = {};
+  config::Health health = {};
 };
 
 // Of a service that listens on TCP: its file exists while slot b has the visitors.
@@ -118,12 +119,17 @@ std::string answers_log(const os::Paths& paths, const SiteName& site);
 std::string log_dir(const os::Paths& paths, const SiteName& site);
 // site()/maintenance; the page is next to it, with .html
 std::string maintenance_flag(const os::Paths& paths, const SiteName& site);
+// While it exists, /SITE/ready (ready.hpp) says that no visitor is to be sent here: of every site
+// of the host, of one. They outlive a reboot.
+std::string drain_flag(const os::Paths& paths);
+std::string drain_flag(const os::Paths& paths, const SiteName& site);
+bool has_ready(std::string_view site_text); // a text from before /SITE/ready has none
 // The page that everybody gets while the flag exists; "" has words of its own. The message is
 // text: what HTML would read otherwise is escaped.
 std::string maintenance_page(std::string_view message);
 // Whether a site shows that page: a template of its own does when it includes
 // SITE.ssl_cert.include.
-bool has_maintenance(std::string_view site_text, const os::Paths& paths, const SiteName& site);
+bool has_maintenance(std::string_view site_text);
 // chillbox.conf: the host-level server with /healthcheck/ and /v1/ to the edge, and under host
 // names of their own, for this machine only, the generation and /SITE/immutable/ as a bucket has
 // it. Not on a unix socket: NGINX would not start again after a kill -9 that left the socket's file
@@ -227,6 +233,7 @@ private:
   Result<bool> write_tls(const std::string& id, const SiteTls& tls);
   Result<void> write_listen(const SiteName& site, std::string_view text);
   Result<void> write_upstream();
+  Result<void> write_ready(const SiteName& site, std::string_view text);
   void forget_facts(const SiteName& site);
   Result<bool> write_if_other(const std::string& path, const std::string& text);
   Result<void> reload_now();

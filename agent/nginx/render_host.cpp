@@ -4,6 +4,7 @@
 #include "nginx/html_page.hpp"
 #include "nginx/media_types.hpp"
 #include "nginx/nginx.hpp"
+#include "nginx/ready.hpp"
 #include "nginx/site_tls.hpp"
 
 #include <unistd.h>
@@ -227,8 +228,8 @@ bool has_ipv6() {
 
 std::string render_host(const config::HostConfig& host, const os::Paths& paths,
     const std::string& generation, const HostFacts& facts) {
-  std::string out =
-      cat(k_shared, dispositions(), trust(host, facts), tls_maps(host, facts), peers(host));
+  std::string out = cat(k_shared, dispositions(), trust(host, facts), ready_askers(host),
+      tls_maps(host, facts), peers(host));
   if (facts.names_hash)
     out +=
         "# A host name may have 253 bytes; NGINX expects about 50.\nserver_names_hash_bucket_size 512;\n";
@@ -259,8 +260,7 @@ std::string render_host(const config::HostConfig& host, const os::Paths& paths,
       "  large_client_header_buffers 4 8k;\n"
       "  client_max_body_size 1k;\n\n"
       "  location = /healthcheck/ {\n    default_type text/plain;\n    return 200 'ok\\n';\n  }\n";
-  out += challenge_location(host, paths);
-  out += edge_server_part(host);
+  out += cat(challenge_location(host, paths), ready_locations(paths), edge_server_part(host));
   out += "  location / { return 404; }\n}\n\n";
   if ((facts.tls || own) && !takes_all)
     out += refusing_server(host, facts);

@@ -4,6 +4,7 @@
 #include "nginx/html_page.hpp"
 #include "nginx/media_types.hpp"
 #include "nginx/nginx.hpp"
+#include "nginx/ready.hpp"
 #include "nginx/site_file.hpp"
 #include "nginx/site_locations.hpp"
 #include "nginx/site_pages.hpp"
@@ -49,7 +50,7 @@ public:
   std::string whole() const {
     std::string out = cat("# Site '", m_slug,
         "', the default of chillboxd; changes are overwritten. A site brings its own in nginx/templates/.\n",
-        upstreams(), answers_format());
+        ready_comment(m_in), upstreams(), answers_format());
     std::vector<std::string> others = m_site.domains;
     std::erase_if(others, [&](const std::string& name) { return is_served(name); });
     if (!others.empty())
@@ -154,8 +155,8 @@ private:
         ";\n  server_tokens off;\n", logs(), answers_directive("  ", m_in.paths, m_site.slug),
         k_limits, k_types, site_types("  "), k_gzip, security_headers("  "),
         "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "), "\n", slot_choice(m_in),
-        challenge_location(m_host, m_in.paths), locations(m_in), maintenance_location(m_in),
-        unavailable_location(m_in), too_large_location(), "}\n");
+        challenge_location(m_host, m_in.paths), ready_location(m_in), locations(m_in),
+        maintenance_location(m_in), unavailable_location(m_in), too_large_location(), "}\n");
   }
 
   const SiteInput& m_in;
@@ -177,8 +178,8 @@ Result<std::string> from_templates(const SiteInput& in) {
   auto has_http_server = TRY(parse(ours.ssl_cert(true)));
   const Provided provided{std::move(listens_itself), std::move(has_http_server)};
   std::string out = cat("# Site '", in.site->slug.str(),
-      "', from its own nginx/templates/; changes are overwritten.\n", ours.upstreams(),
-      ours.answers_format());
+      "', from its own nginx/templates/; changes are overwritten.\n", ready_comment(in),
+      ours.upstreams(), ours.answers_format());
   auto good = TRY(checked(std::move(templates), in, provided));
   for (auto& t : good) {
     own_visitor_headers(t.nodes);
@@ -203,8 +204,8 @@ std::string slot_flag(const os::Paths& paths, const SiteName& site, const std::s
   return cat(paths.live(site), "/", service, ".b");
 }
 
-bool has_maintenance(std::string_view site_text, const os::Paths& paths, const SiteName& site) {
-  return site_text.find(maintenance_flag(paths, site) + ")") != std::string_view::npos;
+bool has_maintenance(std::string_view site_text) {
+  return site_text.find("error_page 503 /.chillbox/maintenance") != std::string_view::npos;
 }
 
 Result<std::string> render_site(const SiteInput& input) {

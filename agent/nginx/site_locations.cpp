@@ -53,7 +53,7 @@ public:
 
   std::string all() const {
     std::string out;
-    const Upstream* first = front();
+    const Upstream* first = front(m_in);
     for (const auto& u : m_in.upstreams) {
       if (&u != first)
         out += location_of(u, u.web.at.empty() ? cat("/", u.service.str(), "/") : u.web.at);
@@ -66,22 +66,6 @@ public:
   }
 
 private:
-  static bool answers(const Upstream& u) { return serves_requests(u) || !u.files.empty(); }
-
-  // Who answers `/`: the one that says so, else the first that may, by its kind.
-  const Upstream* front() const {
-    const auto first = [&](auto test) -> const Upstream* {
-      const auto found = std::ranges::find_if(m_in.upstreams, test);
-      return found == m_in.upstreams.end() ? nullptr : &*found;
-    };
-    if (const auto* said = first([](const Upstream& u) { return u.web.at == "/" && answers(u); }))
-      return said;
-    const auto may = [](const Upstream& u) { return u.web.at.empty() && answers(u); };
-    if (const auto* kind = first([&](const Upstream& u) { return u.front && may(u); }))
-      return kind;
-    return first([&](const Upstream& u) { return !u.files.empty() && may(u); });
-  }
-
   std::string location_of(const Upstream& u, const std::string& at) const {
     if (serves_requests(u))
       return proxied(u, at);
@@ -187,6 +171,21 @@ bool serves_requests(const Upstream& u) {
 
 std::string maintenance_check(const SiteInput& in) {
   return cat("    if (-f ", maintenance_flag(in.paths, in.site->slug), ") { return 503; }\n");
+}
+
+// The one that says so, else the first that may, by its kind.
+const Upstream* front(const SiteInput& in) {
+  const auto first = [&](auto test) -> const Upstream* {
+    const auto found = std::ranges::find_if(in.upstreams, test);
+    return found == in.upstreams.end() ? nullptr : &*found;
+  };
+  const auto answers = [](const Upstream& u) { return serves_requests(u) || !u.files.empty(); };
+  if (const auto* said = first([&](const Upstream& u) { return u.web.at == "/" && answers(u); }))
+    return said;
+  const auto may = [&](const Upstream& u) { return u.web.at.empty() && answers(u); };
+  if (const auto* kind = first([&](const Upstream& u) { return u.front && may(u); }))
+    return kind;
+  return first([&](const Upstream& u) { return !u.files.empty() && may(u); });
 }
 
 std::string locations(const SiteInput& in) {

@@ -17,6 +17,7 @@ bool chooses_slot(const SiteInput& in, const Upstream& u);
 std::string slot_upstream(const SiteInput& in, const Upstream& u, size_t slot); // 0: a, 1: b
 std::string slot_choice(const SiteInput& in); // of the server, before its locations
 std::string locations(const SiteInput& in);
+const Upstream* front(const SiteInput& in); // who answers `/`; null: nobody
 // "if (-f FLAG) { return 503; }", which every location of a site begins with.
 std::string maintenance_check(const SiteInput& in);
 

@@ -71,8 +71,17 @@ bool passes(const Node& block) {
   });
 }
 
+// Then a visitor's headers go nowhere.
+bool passes_none(const Node& block) {
+  return std::ranges::any_of(block.inside, [](const Node& node) {
+    return node.words == std::vector<std::string>{"proxy_pass_request_headers", "off"};
+  });
+}
+
 // NGINX takes the headers of the innermost block that sets any.
 void complete(Node& block, bool inherits) {
+  if (passes_none(block))
+    return;
   const bool own = std::ranges::any_of(block.inside, sets);
   if (own || (!inherits && block.words[0] == "location" && passes(block)))
     for (const auto& [name, value] : k_headers)

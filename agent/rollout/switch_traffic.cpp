@@ -90,6 +90,7 @@ Result<std::string> render_from(
     upstream.slot_ports = p.slot_ports;
     upstream.files = files_of(p);
     upstream.web = p.service.web;
+    upstream.health = p.service.health;
     input.upstreams.push_back(std::move(upstream));
   }
   input.variables = site_variables(host, release.site, release.row.version, ports);

@@ -110,7 +110,7 @@ TEST_CASE("a site with templates is those, with upstreams that they can name and
   CHECK(has(text,
       "  listen 80;\n  server_name example.org;\n  location / {\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n    set $cb_blog__x $host;\n    proxy_set_header X-Real-IP $remote_addr;\n"));
   CHECK(has(text, "error_page 502 504 = @chillbox_unavailable;"));
-  CHECK_FALSE(has_maintenance(text, in.paths, s.site.slug));
+  CHECK_FALSE(has_maintenance(text));
 }
 
 TEST_CASE("a template passes on nothing that a stranger says of himself, and what it sets itself stays [fault-360] [attack-N4]") {
@@ -148,7 +148,7 @@ TEST_CASE("a template passes on nothing that a stranger says of himself, and wha
   CHECK(has(own, "proxy_set_header X-Forwarded-Prefix /b;"));
   CHECK(count(own, "proxy_set_header X-Forwarded-For $remote_addr;") == 2);
   CHECK(has(own, "$http_x_forwarded_for_;"));
-  CHECK_FALSE(has(rendered("location / { return 200 x; }"), "proxy_set_header"));
+  CHECK(count(rendered("location / { return 200 x; }"), "proxy_set_header X-") == 0);
   CHECK(has(rendered("location / { return 200 a$http_x_forwarded_forb; }"), "forwarded_forb"));
   CHECK(has(rendered("location / { return 200 ${http_x_forwarded_for}b; }"), "${remote_addr}b"));
 }
@@ -156,10 +156,10 @@ TEST_CASE("a template passes on nothing that a stranger says of himself, and wha
 TEST_CASE("maintenance: the default and what includes the certificate's file have the page, and its message is text") {
   const Sample s;
   auto in = s.input();
-  CHECK(has_maintenance(render_site(in).value(), in.paths, s.site.slug));
+  CHECK(has_maintenance(render_site(in).value()));
   in.templates = {{"a.nginx.conf.template", "server {\n  include blog.ssl_cert.include;\n}\n"}};
   const auto text = render_site(in).value();
-  CHECK(has_maintenance(text, in.paths, s.site.slug));
+  CHECK(has_maintenance(text));
   CHECK(
       has(text, "if (-f /srv/chillbox/blog/maintenance) {\n    set $chillbox_maintenance 1;\n  }"));
   CHECK(has(text, "error_page 503 /.chillbox/maintenance;"));
@@ -197,7 +197,7 @@ TEST_CASE("[fault-250] a site's few directives are in the default text, which st
       "location / {\n    if (-f /srv/chillbox/blog/maintenance) {\n      return 503;\n    }\n    proxy_pass http://blog-web.blog.chillbox.invalid;\n    proxy_set_header X-Real-IP $remote_addr;\n"));
   CHECK(has(text, "gzip on;"));
   CHECK(has(text, "location @chillbox_unavailable"));
-  CHECK(count(text, "access_log ") == 2);
+  CHECK(count(text, "access_log /") == 2);
   CHECK(count(text, "disable_symlinks if_not_owner") == 1);
   for (const char* bad : {"listen 81;", "server_name other.test;", "include /etc/passwd;",
            "error_log /dev/null;", "ssl_certificate /x;", "}", "} server {",

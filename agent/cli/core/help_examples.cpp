@@ -103,6 +103,8 @@ constexpr std::array k_examples{
     Row{"stop", "chillboxctl -H root@web1 stop hello"},
     Row{"start", "chillboxctl -H root@web1 start hello"},
     Row{"maintenance on", "chillboxctl -H root@web1 maintenance on hello"},
+    Row{"drain", "chillboxctl -H root@web1 drain --wait 30s"},
+    Row{"undrain", "chillboxctl -H root@web1 undrain"},
     Row{"maintenance off", "chillboxctl -H root@web1 maintenance off hello"},
     Row{"remove", "chillboxctl -H root@web1 remove hello"},
     Row{"retry", "chillboxctl -H root@web1 retry 1a22025c"},

@@ -60,6 +60,8 @@ std::string_view default_host_toml() {
 # tls_certificate_key = ""
 # Proxies in front of this host, such as "10.0.0.0/8", whose X-Forwarded-For and X-Forwarded-Proto are believed.
 # trusted_proxies = []
+# Who may ask for /SITE/ready under the host's own name: load balancers, such as "10.0.0.0/8".
+# checked_from = []
 # What templates of sites may use in addition to site.json(5): directives, variables, servers ("HOST:PORT"), files or directories.
 # allow_directives = []
 # allow_variables = []

@@ -155,10 +155,15 @@ std::string trouble_of(const control::SiteStatus& site) {
 
 void look_at_sites(Doctor& d) {
   size_t well = 0;
+  if (d.status->host.drained)
+    d.warn("host", "drained: load balancers send visitors elsewhere", "chillboxctl undrain");
   for (const auto& site : d.status->sites) {
     if (site.hold)
       d.warn("site", cat(site.site, ": ", hold_text(*site.hold)),
           cat("chillboxctl release-hold ", site.site));
+    if (site.drained)
+      d.warn("site", cat(site.site, ": drained: load balancers send visitors elsewhere"),
+          cat("chillboxctl undrain ", site.site));
     if (site.distrust && !site.distrust->empty() && site.distrust != site.down)
       d.fail("site", cat(site.site, ": ", *site.distrust), cat("chillboxctl releases ", site.site));
     if (!site.warning.empty())

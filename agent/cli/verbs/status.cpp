@@ -72,6 +72,9 @@ void print_host(Terminal& terminal, const control::HostStatus& host) {
           "  up ", format_duration(std::chrono::seconds(host.uptime_s))));
   if (!host.recipient.empty())
     terminal.print(cat("recipient  ", printable(host.recipient, 120)));
+  if (host.drained)
+    terminal.print(cat(terminal.out(Style::warn, "drained"),
+        "    load balancers send visitors elsewhere: `chillboxctl undrain` ends that"));
   if (host.running > 0)
     terminal.print(cat("jobs       ", host.running, " running"));
   if (host.waiting_unlock > 0)

@@ -31,6 +31,8 @@ std::optional<Undo> undo_of(const control::SiteStatus& status) {
   if (status.maintenance)
     return Undo{"maintenance is on", cat("maintenance off ", site), "maintenance_off",
         {.site = site}, false};
+  if (status.drained)
+    return Undo{"the site is drained", cat("undrain ", site), "undrain", {.site = site}, false};
   if (status.hold)
     return Undo{cat("the site is on hold: ", status.hold->why), cat("release-hold ", site),
         "release_hold", {.site = site}, false};
