@@ -145,8 +145,8 @@ Result<std::vector<std::string>> Target::list() const {
   std::vector<std::string> names;
   const auto text = TRY(os::read_all(out.get(), k_max_list, "what the target lists"));
   for (const auto line : split(text, '\n'))
-    if (!trim(line).empty())
-      names.emplace_back(trim(line));
+    if (const auto name = line.substr(0, line.find(' ')); !name.empty())
+      names.emplace_back(name);
   std::ranges::sort(names);
   return names;
 }

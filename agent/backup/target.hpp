@@ -5,7 +5,7 @@
 //
 //   put NAME     stores standard input under NAME, whole or not at all
 //   get NAME     writes what is stored under NAME to standard output
-//   list         the names of all that is stored, one a line
+//   list         name and size of all that is stored, one a line
 //   delete NAME  removes it
 //
 // It ends with 0, 3 not there, 4 denied, 5 unreachable, 6 full, 1 anything else, and says why on
