@@ -67,6 +67,17 @@ page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
     page_runs howto-work-in-a-team.md
 }
 
+@test "docs/howto-backups.md: data are stored, proven, and restored with age, minisign, zstd and tar alone" {
+    installed
+    host_set_up
+    (cd "$LAPTOP" && "$CTL" new hello --kind static)
+    send "$(pack)"
+    in_box sh -c 'echo "of a visitor" >/var/lib/hello/web/guestbook && chown -R hello: /var/lib/hello/web'
+    page_runs howto-backups.md
+    [ "$(in_box sh -c 'cat /var/lib/hello/web/guestbook; stat -c %U /var/lib/hello /var/lib/hello/web/guestbook' | paste -sd ' ')" = 'of a visitor hello hello' ]
+    [ "$(code /)" = 200 ]
+}
+
 @test "docs/howto-by-hand.md: keys, packing and a webhook without setup and deploy" {
     installed
     page_runs howto-by-hand.md
