@@ -168,14 +168,17 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
 }
 
 @test "logs names the service unless only one was asked for, and a terminal gets no control characters" {
-    start_daemon '{"logs": {"events": [{"service": "api", "line": "a\u001b[2Jb\tc"}], "result": {}}}'
-    run -0 chillboxctl logs blog -n 3
-    [ "$output" = $'api: a\e[2Jb\tc' ]
-    [ "$(asked)" = '["logs",{"follow":false,"lines":3,"service":"","site":"blog"}]' ]
-    run -0 "$FAKE/at-terminal" -- chillboxctl logs blog/api
-    [[ "$output" == 'a\x1b[2Jb'$'\t''c'* ]]
+    printf 'one\na\e[2Jb c\n' >"$BATS_TEST_TMPDIR/api.log"
+    start_daemon "{\"log_files\": {\"events\": [{\"service\": \"api\", \"stream\": \"app\", \"file\": \"$BATS_TEST_TMPDIR/api.log\"}, {\"look\": true}], \"result\": {}}}"
+    run -0 chillboxctl logs blog -n 1
+    [ "$output" = 'api: a\x1b[2Jb c' ]
+    [ "$(asked)" = '["log_files",{"follow":false,"service":"","site":"blog","words":["stream=app","stream=error","stream=cron"]}]' ]
+    run -0 "$FAKE/at-terminal" -- chillboxctl logs blog/api -n 1
+    [[ "$output" == 'a\x1b[2Jb c'* ]]
     run -0 chillboxctl logs blog --json
     [ "$(jq -r '.schema + " " + .lines[0].service' <<<"$output")" = "chillbox.logs.v1 api" ]
+    [ "$(jq -r '.lines[1].base64' <<<"$output" | base64 -d)" = $'a\e[2Jb c' ]
+    run -2 chillboxctl logs blog --stream nosuch
 }
 
 @test "-H without an ssh client is exit 5 and says so" {

@@ -78,6 +78,16 @@ page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
     [ "$(code /)" = 200 ]
 }
 
+@test "docs/howto-logs.md: logs are searched, and forwarded by a real syslogd" {
+    command -v busybox >/dev/null || skip "no busybox here"
+    installed
+    host_set_up
+    in_box sh -c 'command -v busybox' || box push "$HOST" "$(command -v busybox)" /usr/local/bin/busybox
+    (cd "$DESK" && "$CTL" new hello --kind static)
+    send "$("$CTL" pack -q "$DESK/hello" -r "$RECIPIENT" -k "$LAPTOP/deployer.key" -o "$LAPTOP/out")"
+    page_runs howto-logs.md
+}
+
 @test "docs/howto-by-hand.md: keys, packing and a webhook without setup and deploy" {
     installed
     page_runs howto-by-hand.md

@@ -85,6 +85,20 @@ raw() { laptop ssh "${@:2}" chillbox-ssh@web1.example -- "$1"; } # one line, as 
     [[ "$output" != *serial* ]]
 }
 
+@test "[fault-730] a person reads the logs of their own sites, by any stream, and no byte of another's [attack-F11]" {
+    persons_laptop kim
+    in_box sh -c 'mkdir -p /var/log/nginx/blog /var/log/chillbox/blog; now=$(date +%FT%TZ)
+        echo "$now a-canary-of-blog" | tee -a /var/log/chillbox/blog/web.log >>/var/log/nginx/blog/access.log; echo "$now a-line-of-hello" >>/var/log/chillbox/hello/web.log'
+    run -0 laptop chillboxctl logs hello -s 1h --stream app,access,error,cron,run,job
+    [[ "$output" == *a-line-of-hello* && "$output" == *"GET / HTTP"* && "$output" == *"job: deploy"* && "$output" != *canary* ]]
+    for target in blog blog/nginx 'blog --stream access' 'hello/../blog/web' 'hello/../../nginx/blog/access'; do
+        # shellcheck disable=SC2086 # words
+        run laptop chillboxctl logs $target
+        [ "$status" -ne 0 ]
+        [[ "$output" != *canary* ]]
+    done
+}
+
 @test "[attack-Q9] what a role does not have is refused by chillboxd, whatever the command line says" {
     persons_laptop kim
     ctl lock

@@ -100,6 +100,42 @@ slots() { in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid';
 }
 logged() { ctl logs hello -n 100 | grep -qF "$1"; }
 
+@test "logs of a time, of a release and of the jobs; every line of a service has a time" {
+    get '/?timed' >/dev/null
+    wait_for 5 logged '/?timed'
+    run -0 ctl logs hello/api -s 1m -g 'asked for /.timed'
+    [[ "${lines[0]}" == *'asked for /?timed'* ]]
+    in_box sh -c 'echo a plain line >>/var/log/chillbox/hello/api.log'
+    run -0 ctl logs hello/api -n 1
+    [[ "$output" =~ ^20[0-9-]+\ [0-9:]+\.[0-9]{3}\ 'a plain line'$ ]]
+    [ "$(json logs hello/api -s 1m '[.lines[] | select(.time_ms == 0)] | length')" = 0 ]
+    run -0 ctl logs hello/api -T -n 1
+    [ "$output" = 'a plain line' ]
+    run -0 ctl logs hello/api --release "$(json sites '.sites[0].version')" -g '/.timed'
+    [ "${#lines[@]}" -ge 1 ]
+    run -3 ctl logs hello/api --release 99.9
+    run -0 ctl logs hello -s 1m -u 59s -g 'no such line'
+    [ "$output" = "nothing that was written then" ]
+    run -0 ctl logs hello --stream job -s 1h
+    [[ "$output" == *"job: deploy "*": switch done"* ]]
+    run -0 ctl logs hello --stream access -n 1
+    [[ "$output" == *"GET /"*" 200 "* ]]
+    in_box sh -c 'test -s /var/log/chillbox/hello/api.log.at'
+}
+
+@test "jobs, audit and runs of a time" {
+    [ "$(json jobs -s 1h '.jobs | length')" = "$(json jobs -n 1000 '.jobs | length')" ]
+    [ "$(json jobs -u 2020-01-01 '.jobs | length')" = 0 ]
+    [ "$(json jobs -s 2020-01-01 -n 1 '.jobs | length')" = 1 ]
+    [ "$(json audit -s 1h '.entries | length')" -gt 0 ]
+    [ "$(json audit -u '2020-01-01 10:00:00' '.entries | length')" = 0 ]
+    [ "$(json cron history hello -u 2020-01-01 '.runs | length')" = 0 ]
+    [ "$(json runs list hello -s 2020-01-01T00:00:00Z -u 2020-01-02 '.runs | length')" = 0 ]
+    run -2 ctl jobs -s yesterday
+    [[ "$output" == *"'yesterday' is no time"* ]]
+    run -2 ctl jobs -s 1m -u 1h
+}
+
 @test "terminal codes that a service writes to its log are shown, not obeyed" {
     get "/?$(printf 'a%%1b%%5b2Jb')" >/dev/null
     get '/' -H "$(printf 'Host: hello.example')" >/dev/null

@@ -36,6 +36,10 @@ host() {
     return 1
 }
 
+log_of() { # FILE, of service api
+    printf '{"log_files": {"events": [{"service": "api", "stream": "app", "file": "%s"}, {"look": true}], "result": {}}}' "$WORK/$1"
+}
+
 status_of() { # SEALED STATE
     printf '{"status": {"result": {"host": {"version": "0.1.0", "sealed": %s, "uptime_s": 90, "waiting_unlock": 0, "warnings": []},
       "sites": [{"site": "blog", "state": "%s", "version": "1.0.0"}]}}, "rollback": {"result": %s}}' "$1" "$2" "$JOB"
@@ -103,7 +107,8 @@ status_of() { # SEALED STATE
     [ "$(jq -sc 'sort_by(.host) | map([.schema, .host, .exit, .result.schema, .error.code])' <<<"$output")" = \
         '[["chillbox.host.v1","c",5,null,"unreachable"],["chillbox.host.v1","one",0,"chillbox.status.v1",null],["chillbox.host.v1","two",4,null,"denied"]]' ]
     [ "$(jq -sr '.[] | select(.host == "c").error.message' <<<"$output")" = "ssh: connect to host c port 22: Connection refused" ]
-    host logs '{"logs": {"events": [{"service": "api", "line": "hello"}], "result": {}}}'
+    echo hello >hello.log
+    host logs "$(log_of hello.log)"
     run -0 chillboxctl logs blog -f --json -H logs,me@logs
     [ "$(jq -sc 'map(select(.event)) | map([.schema, .event.line])' <<<"$output")" = '[["chillbox.host.v1","hello"],["chillbox.host.v1","hello"]]' ]
 }
@@ -246,4 +251,46 @@ END
     [[ "$output" == *"--for a@c: ssh: connect to host c port 22: Connection refused"* ]]
     [ "$(pack --for a@old)" = $((later + 3)) ]
     run -2 chillboxctl pack blog -r "$RECIPIENT" -k deploy.key -o out --for a@one --serial 5
+}
+
+@test "[fault-726] logs of several hosts are merged by the times that they have, each host's lines in order" {
+    printf '%s\n' '2026-11-29T10:00:00Z a1' 'of a1' '2026-11-29T10:00:20Z a2' >a.log
+    printf '%s\n' '2026-11-29T10:00:10Z b1' '2026-11-29T10:00:05Z b2, of a clock that was set back' '2026-11-29T10:00:30Z b3' >b.log
+    host one "$(log_of a.log)"
+    host two "$(log_of b.log)"
+    run -0 chillboxctl logs blog -H one,two
+    [ "$(grep -oE '^(one|two)|[ab][123]' <<<"$output" | tr '\n' ' ')" = 'one a1 one a1 two b1 two b2 one a2 two b3 ' ]
+    [[ "${lines[0]}" == 'one  api: 2026-11-29T10:00:00Z a1' && "${lines[1]}" =~ ^'one  2026-11-29 '[0-9:]+'.000 api: of a1'$ ]]
+    run -0 chillboxctl logs blog/api -H one,two -s 2026-11-29T10:00:15Z -n 5
+    [ "${lines[0]}" = 'one  2026-11-29T10:00:20Z a2' ]
+    [ "${#lines[@]}" -eq 2 ]
+}
+
+@test "[fault-727] one of several hosts is lost while they are followed: the others go on, exit 11" {
+    echo hello >hello.log
+    host one "$(log_of hello.log)"
+    run -11 chillboxctl logs blog -f -H one,c
+    [[ "$output" == *"one  api: hello"* && "$output" == *"c    ssh: connect to host c port 22: Connection refused"* ]]
+    run -11 chillboxctl logs blog -H one,c
+    [[ "$output" == *"one  api: hello"*"1 of 2 hosts failed: c (exit 5)"* ]]
+}
+
+@test "[fault-724] an expression that takes for ever on a line, or gigabytes to compile, ends after a second with exit 1 [attack-F12]" {
+    printf '%s\n' "$(printf 'ab%.0s' $(seq 3000))" >slow.log
+    host one "$(log_of slow.log)"
+    run -1 timeout 60 chillboxctl logs blog -H one -g '^((a|b)*)*\1\2\1$'
+    [[ "$output" == *"-g: the expression takes more than a second for one line"* ]]
+    run timeout 60 chillboxctl logs blog -H one -g '((((a{1,255}){1,255}){1,255}){1,255}){1,255}'
+    [ "$status" -ne 0 ] && [ "$status" -ne 124 ]
+    run -2 chillboxctl logs blog -H one -g '(a'
+    run -0 chillboxctl logs blog -H one -g 'ABA' -i
+    run -0 chillboxctl logs blog -H one -g 'aba' --invert-match
+    [ -z "$output" ]
+}
+
+@test "[fault-728] the reader of a log goes away: the program ends quietly" {
+    seq 100000 >long.log
+    host one "$(log_of long.log)"
+    run -0 sh -c 'CHILLBOX_SOCKET=$WORK/one.sock chillboxctl logs blog -n 100000 | head -n 1'
+    [ "$output" = 'api: 1' ]
 }

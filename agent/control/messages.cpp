@@ -3,6 +3,8 @@
 #include "control/backups_table.hpp"
 #include "control/certificate_table.hpp"
 #include "control/facts_table.hpp"
+#include "control/job_report_table.hpp"
+#include "control/log_table.hpp"
 #include "control/members.hpp"
 #include "control/people_table.hpp"
 #include "control/plan_table.hpp"
@@ -171,15 +173,6 @@ constexpr auto table(const Ping*) {
       Member{"not_upgraded", &Ping::not_upgraded, "why the last upgrade failed"});
 }
 
-constexpr auto table(const LogLine*) {
-  return message(
-      "log_line", "", Member{"service", &LogLine::service, ""}, Member{"line", &LogLine::line, ""});
-}
-
-constexpr auto table(const Log*) {
-  return message("log", "", Member{"lines", &Log::lines, "unless they were printed as they came"});
-}
-
 constexpr auto table(const NginxText*) {
   return message("nginx_text", "", Member{"site", &NginxText::site, ""},
       Member{"text", &NginxText::text, "the configuration that is in force"});
@@ -300,8 +293,10 @@ CHILLBOX_MESSAGE(SiteList)
 CHILLBOX_MESSAGE(Status)
 CHILLBOX_MESSAGE(Ping)
 CHILLBOX_MESSAGE(Facts)
-CHILLBOX_MESSAGE(LogLine)
-CHILLBOX_MESSAGE(Log)
+CHILLBOX_MESSAGE(LogEntry)
+CHILLBOX_MESSAGE(LogEntries)
+CHILLBOX_MESSAGE(LogNews)
+CHILLBOX_MESSAGE(JobReport)
 CHILLBOX_MESSAGE(NginxText)
 CHILLBOX_MESSAGE(CronList)
 CHILLBOX_MESSAGE(CronHistory)
@@ -360,7 +355,7 @@ const std::vector<Answer>& answers() {
       {"jobs", schema_of<JobList>},
       {"key_uses", schema_of<KeyUses>},
       {"lock", schema_of<Locked>},
-      {"logs", schema_of<Log>},
+      {"logs", schema_of<LogEntries>},
       {"maintenance_off", schema_of<Maintenance>},
       {"maintenance_on", schema_of<Maintenance>},
       {"nginx_show", schema_of<NginxText>},
@@ -372,6 +367,7 @@ const std::vector<Answer>& answers() {
       {"prune", schema_of<Pruned>},
       {"release_hold", schema_of<HoldReleased>},
       {"releases", schema_of<ReleaseList>},
+      {"report_jobs", schema_of<JobReport>},
       {"reload", schema_of<Done>},
       {"remove", schema_of<JobAnswer>},
       {"restart", schema_of<JobAnswer>},

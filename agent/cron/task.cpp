@@ -7,6 +7,7 @@
 #include "openrc/secret_variables.hpp"
 #include "openrc/spec.hpp"
 #include "os/host_layout.hpp"
+#include "os/log_index.hpp"
 #include "os/log_writer.hpp"
 #include "os/roles.hpp"
 #include "os/secret_mask.hpp"
@@ -138,7 +139,7 @@ private:
   os::LogWriter log_of(const openrc::SlotSpec& spec, std::string name, uint32_t files) const {
     const std::string dir = m_paths.logs_of(spec.name.site);
     return os::LogWriter(Fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
-        std::move(name), spec.log_size, files);
+        std::move(name), spec.log_size, files, os::release_number(spec.release));
   }
 
   os::Command command_of(const openrc::SlotSpec& spec) const {
@@ -270,10 +271,12 @@ bool Tasks::has_terminal(uint64_t id) const {
 }
 
 void Tasks::forget_old_output(const std::string& logs) {
-  std::map<uint64_t, std::vector<std::string>> outputs; // by run, run-ID.log and run-ID.log.1
+  std::map<uint64_t, std::vector<std::string>>
+      outputs; // by run, run-ID.log, its marks and run-ID.log.1
   for (const auto& name : m_disk.list(logs).value_or(std::vector<std::string>{}))
     if (name.starts_with(k_output))
-      if (const auto id = parse_u64(name.substr(k_output.size(), name.find('.') - k_output.size())))
+      if (const auto id = parse_u64(
+              name.substr(k_output.size(), name.find('.', k_output.size()) - k_output.size())))
         outputs[*id].push_back(name);
   while (outputs.size() >= k_outputs_kept) {
     for (const auto& name : outputs.begin()->second)

@@ -16,11 +16,17 @@ Result<control::CronList> cron_list(const Call& call) {
   return list;
 }
 
+Result<std::vector<control::CronRun>> runs_of(
+    const Call& call, const SiteName& site, control::RunKind kind) {
+  return selected<control::CronRun>(call, &control::CronRun::started_ms,
+      [&](size_t limit) { return call.host().store.runs(site, kind, limit); });
+}
+
 Result<control::CronHistory> cron_history(const Call& call) {
   const auto site = TRY(site_of(call));
   (void)TRY(known_site(call, site));
   control::CronHistory history{.site = site.str(), .runs = {}};
-  history.runs = TRY(call.host().store.runs(site, control::RunKind::cron, limit_of(call)));
+  history.runs = TRY(runs_of(call, site, control::RunKind::cron));
   return history;
 }
 
@@ -78,7 +84,7 @@ Result<control::RunList> runs(const Call& call) {
   const auto site = TRY(site_of(call));
   (void)TRY(known_site(call, site));
   control::RunList list{.site = site.str(), .runs = {}};
-  list.runs = TRY(call.host().store.runs(site, control::RunKind::command, limit_of(call)));
+  list.runs = TRY(runs_of(call, site, control::RunKind::command));
   return list;
 }
 

@@ -116,14 +116,19 @@ Result<control::ReleaseList> releases(const Call& call) {
 }
 
 Result<control::JobList> jobs(const Call& call) {
-  control::JobList list;
+  auto& store = call.host().store;
   const auto site = call.args.site.value_or("");
+  const auto of = [&](const std::string& one) {
+    return selected<control::Job>(
+        call, &control::Job::created_ms, [&](size_t limit) { return store.jobs(one, limit); });
+  };
+  control::JobList list;
   if (!site.empty() || !call.person || call.person->sites.empty()) {
-    list.jobs = TRY(call.host().store.jobs(site, limit_of(call)));
+    list.jobs = TRY(of(site));
     return list;
   }
   for (const auto& one : call.person->sites)
-    for (auto& job : TRY(call.host().store.jobs(one, limit_of(call))))
+    for (auto& job : TRY(of(one)))
       list.jobs.push_back(std::move(job));
   std::ranges::stable_sort(list.jobs, std::greater<>(), &control::Job::created_ms);
   if (list.jobs.size() > limit_of(call))
@@ -135,65 +140,10 @@ Result<control::JobAnswer> job(const Call& call) {
   return follow(call, TRY(required(call.args.job, "job")), call.args.follow.value_or(false), false);
 }
 
-struct LogFile {
-  std::string service, path;
-  uint64_t offset = 0; // what was shown
-};
-
-// Of the services, and as "nginx", which no service is called, what NGINX says went wrong.
-std::vector<LogFile> log_files(
-    rollout::HostContext& host, const SiteName& site, std::string_view only) {
-  std::vector<LogFile> files;
-  const auto add = [&](const std::string& dir, std::string_view end, std::string_view service) {
-    for (const auto& file : host.disk.list(dir).value_or(std::vector<std::string>{}))
-      if (file.ends_with(end) &&
-          (only.empty() || (service.empty() ? file == cat(only, end) : service == only)))
-        files.push_back(
-            {service.empty() ? file.substr(0, file.size() - end.size()) : std::string(service),
-                cat(dir, "/", file)});
-  };
-  add(host.paths.logs_of(site), ".log", "");
-  add(nginx::log_dir(host.paths, site), "error.log", "nginx");
-  return files;
-}
-
-Result<control::Log> logs(const Call& call) {
-  constexpr size_t k_tail = 256 * 1024;
-  constexpr os::Millis k_pause{300}; // between two looks at a file that another process writes
-  auto& host = call.host();
-  const auto site = TRY(site_of(call));
-  const std::string only = call.args.service.value_or("");
-  const size_t lines = std::clamp<size_t>(call.args.lines.value_or(20), 0, 10'000);
-  auto files = log_files(host, site, only);
-  if (files.empty())
-    return fail(Code::not_found,
-        cat("no log of '", site.str(), only.empty() ? "" : "/", printable(only, 40), "'"));
-  for (bool first = true;; first = false) {
-    for (auto& [service, path, offset] : files) {
-      const uint64_t size = host.disk.size(path);
-      if (size < offset)
-        offset = 0; // rotated
-      const auto text = TRY(host.disk.tail(path, offset, k_tail));
-      const auto end = text.rfind('\n');
-      if (end == std::string::npos)
-        continue;
-      auto rows = split(std::string_view(text).substr(0, end), '\n');
-      if (first && rows.size() > lines)
-        rows.erase(rows.begin(), rows.end() - static_cast<std::ptrdiff_t>(lines));
-      for (auto row : rows)
-        TRY(send_event(call, control::LogLine{service, printable(row, 4000)}));
-      offset = (text.size() < k_tail ? offset : size - text.size()) + end + 1;
-    }
-    if (!call.args.follow.value_or(false) || call.state.stopping)
-      return control::Log{};
-    TRY(may_wait(call, ""));
-    host.clock.sleep(k_pause);
-  }
-}
-
 Result<control::AuditTrail> audit(const Call& call) {
   control::AuditTrail trail;
-  trail.entries = TRY(call.host().store.audit_entries(limit_of(call)));
+  trail.entries = TRY(selected<control::AuditEntry>(call, &control::AuditEntry::time_ms,
+      [&](size_t limit) { return call.host().store.audit_entries(limit); }));
   return trail;
 }
 
@@ -211,7 +161,6 @@ constexpr ControlVerb k_verbs[] = {
     {"releases", answer<releases>, false, Role::look},
     {"jobs", answer<jobs>, false, Role::look, Reach::filtered},
     {"job", answer<job>, false, Role::look},
-    {"logs", answer<logs>, false, Role::look},
     {"audit", answer<audit>, false, Role::admin, Reach::filtered},
     {"audit_verify", answer<audit_verify>},
 };

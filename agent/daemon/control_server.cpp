@@ -27,7 +27,7 @@ constexpr os::Millis k_last_words{2'000}; // at the end: for followers to hear o
 
 const ControlVerb* find_verb(std::string_view name) {
   for (const auto verbs : {query_verbs(), job_verbs(), admin_verbs(), plan_verbs(), deploy_verbs(),
-           cron_verbs(), tls_verbs(), backup_verbs(), people_verbs(), drain_verbs()})
+           cron_verbs(), tls_verbs(), backup_verbs(), people_verbs(), drain_verbs(), log_verbs()})
     if (const auto it = std::ranges::find(verbs, name, &ControlVerb::name); it != verbs.end())
       return &*it;
   return nullptr;
@@ -334,6 +334,10 @@ Result<void> require_admin(const Call& call, std::string_view what) {
 size_t limit_of(const Call& call) {
   constexpr size_t k_few = 20, k_most = 1000;
   return std::min<size_t>(call.args.limit.value_or(k_few), k_most);
+}
+
+Result<control::Selection> selection_of(const Call& call) {
+  return control::selection_from(call.args.words.value_or(std::vector<std::string>{}));
 }
 
 Result<store::SiteRow> known_site(const Call& call, const SiteName& site) {

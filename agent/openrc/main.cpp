@@ -1,5 +1,6 @@
-// chillbox-log NAME SIZE FILES: adds standard input to the log NAME in the directory that is
-// descriptor 3, and rotates it by size. The values of the site's secret set, whose directory is
+// chillbox-log NAME SIZE FILES [RELEASE]: adds standard input to the log NAME in the directory that
+// is descriptor 3, notes when it came and from the release with this number, and rotates it by
+// size. The values of the site's secret set, whose directory is
 // descriptor 4 if there is one, become "[secret]" before they are written. A program of its own,
 // because one runs for each service: it is a tenth of the daemon. It ends when nobody has the other
 // end any more, whatever else is said to; it is in no control group of the site, and gives up all
@@ -58,7 +59,7 @@ Mask read_mask(int directory) {
 
 int main(int argc, char** argv) {
   constexpr int k_dir = 3, k_secrets = 4, k_usage = 2;
-  if (argc != 4 || ::fchdir(k_dir) != 0)
+  if (argc < 4 || argc > 5 || ::fchdir(k_dir) != 0)
     return k_usage;
   leave_group();
   ignore_signals();
@@ -67,7 +68,8 @@ int main(int argc, char** argv) {
   const auto confined =
       os::confine({.profile = os::Profile::log, .user = std::nullopt, .chroot_to = "."});
   os::LogWriter log(Fd(k_dir), argv[1], parse_u64(argv[2]).value_or(0),
-      static_cast<uint32_t>(parse_u64(argv[3]).value_or(0)));
+      static_cast<uint32_t>(parse_u64(argv[3]).value_or(0)),
+      static_cast<uint32_t>(parse_u64(argc > 4 ? argv[4] : "0").value_or(0)));
   if (!confined) { // what is read from a site is read confined or not at all
     log.append(cat("chillbox-log: ", confined.error().message, "\n"));
     return 1;

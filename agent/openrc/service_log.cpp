@@ -2,6 +2,7 @@
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "os/log_index.hpp"
 
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -28,7 +29,7 @@ Result<Pipe> make_pipe() {
 }
 
 struct Words {
-  std::string program, name, size, files;
+  std::string program, name, size, files, release;
 };
 
 constexpr int k_dir = 3, k_secrets = 4;
@@ -56,7 +57,7 @@ bool keep_only(const Pipe& pipe, const Fd& dir, const Fd& secrets) {
       starter) // it is ending; what confines the program wants to know whose child it is
     ::usleep(200);
   ::execl(words.program.c_str(), "chillbox-log", words.name.c_str(), words.size.c_str(),
-      words.files.c_str(), nullptr);
+      words.files.c_str(), words.release.c_str(), nullptr);
   ::_exit(1);
 }
 
@@ -68,7 +69,8 @@ Result<void> pipe_to_log(const SlotSpec& spec, const os::Paths& paths) {
   const auto slash = spec.log.rfind('/');
   const std::string path = spec.log.substr(0, slash);
   const Words words{paths.root + std::string(k_program), spec.log.substr(slash + 1),
-      std::to_string(spec.log_size), std::to_string(spec.log_files)};
+      std::to_string(spec.log_size), std::to_string(spec.log_files),
+      std::to_string(os::release_number(spec.release))};
   if (::access(words.program.c_str(), X_OK) != 0)
     return fail_errno(cat("run ", words.program), errno);
   const Fd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -1,8 +1,11 @@
 #include "catch.hpp"
 #include "support.hpp"
 
+#include "os/clock.hpp"
 #include "os/disk.hpp"
+#include "os/log_index.hpp"
 #include "os/log_writer.hpp"
+#include "os/open_log.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -97,4 +100,70 @@ TEST_CASE("a link in place of the log is not written through") {
   log.append("line\n");
   CHECK(log.dropped() == 5);
   CHECK(slurp(dir / "else") == "untouched");
+}
+
+namespace {
+
+std::vector<LogMark> marks_in(const std::string& log) {
+  return decode_marks(slurp(log + ".at"), slurp(log).size());
+}
+
+} // namespace
+
+TEST_CASE("a log has marks of when and from which release its lines came, and they are rotated with it") {
+  const TempDir dir;
+  LogWriter one(Fd(::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "api.log", 1000,
+      2, release_number("1.2-7")),
+      other(Fd(::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), "api.log", 1000, 2,
+          release_number("1.3-8"));
+  const int64_t before = real_clock().wall_ms();
+  one.append("first\n");
+  one.append("second\n"); // so soon after the first that it has none of its own
+  other.append("third\n");
+  one.append("fourth\n");
+  const auto marks = marks_in(dir / "api.log");
+  REQUIRE(marks.size() == 3);
+  CHECK(marks[0].offset == 0);
+  CHECK(marks[0].release == 7);
+  CHECK(marks[0].ms >= before);
+  CHECK(marks[0].ms <= real_clock().wall_ms());
+  CHECK(marks[1].offset == 13);
+  CHECK(marks[1].release == 8);
+  CHECK(marks[2].release == 7);
+  one.append(std::string(1000, 'x') + "\n");
+  one.append("new\n");
+  CHECK(marks_in(dir / "api.log").size() == 1);
+  CHECK(marks_in(dir / "api.log.1").size() == 3);
+  CHECK(mode_of(dir / "api.log.at") == 0640);
+}
+
+TEST_CASE("[fault-721] marks begin again when the log was emptied, or another one has its name") {
+  const TempDir dir;
+  auto log = writer(dir, 1000, 2);
+  log.append("one\n");
+  REQUIRE(::truncate((dir / "api.log").c_str(), 0) == 0);
+  log.append("2\n");
+  CHECK(marks_in(dir / "api.log").size() == 1);
+  REQUIRE(::unlink((dir / "api.log").c_str()) == 0);
+  log.append("three\n");
+  const auto marks = marks_in(dir / "api.log");
+  REQUIRE(marks.size() == 1);
+  CHECK(marks[0].offset == 0);
+}
+
+TEST_CASE("two processes that write a byte in turn cannot fill the disk with marks [attack-F10]") {
+  const TempDir dir;
+  auto a = writer(dir, 4000, 1), b = writer(dir, 4000, 1);
+  const auto size_of = [&](const char* name) { return slurp(dir / name).size(); };
+  for (int i = 0; i < 3000; ++i) { // lines that do not end
+    a.append("a");
+    b.append("b");
+    REQUIRE(size_of("api.log.at") <= 4000 / 4 + 48);
+  }
+  for (int i = 0; i < 3000; ++i) {
+    a.append("\n");
+    b.append("\n");
+    REQUIRE(size_of("api.log.at") <= 4000 / 4 + 48);
+    REQUIRE(size_of("api.log.1.at") <= 4000 / 4 + 48);
+  }
 }

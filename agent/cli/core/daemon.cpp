@@ -1,5 +1,7 @@
 #include "cli/core/daemon.hpp"
 
+#include "cli/core/connection.hpp"
+
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "cli/core/terminal.hpp"
@@ -43,8 +45,15 @@ bool is_at_gate() {
 
 Result<std::string> ask(
     const os::Paths& paths, const Question& question, control::ErrorData* error_data) {
+  int connection = -1;
+  return ask_connected(paths, question, connection, error_data);
+}
+
+Result<std::string> ask_connected(const os::Paths& paths, const Question& question, int& connection,
+    control::ErrorData* error_data) {
   say_command(cat("ask ", paths.control_socket(), " ", question.verb));
   const Fd fd = TRY(connect(paths));
+  connection = fd.get();
   control::Arguments args = question.args;
   if (is_at_gate())
     args.person = s_person;

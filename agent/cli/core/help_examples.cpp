@@ -77,7 +77,9 @@ constexpr std::array k_examples{
     Row{"nginx show", "chillboxctl -H root@web1 nginx show hello"},
     Row{"nginx diff", "chillboxctl -H root@web1 nginx diff hello out/hello-0.2.0.tar.zst.age"},
     Row{"logs",
-        "chillboxctl -H root@web1 logs hello/web -n 100\nchillboxctl -H root@web1 logs hello -f"},
+        "chillboxctl -H root@web1 logs hello/web -n 100\nchillboxctl -H root@web1 logs hello -f\n"
+        "chillboxctl -H web1,web2 logs hello -s 42m -g 'Traceback|Error'"},
+    Row{"report jobs", "chillboxctl -H root@web1 report jobs -s 90d --csv >jobs.csv"},
     Row{"cron list", "chillboxctl -H root@web1 cron list hello"},
     Row{"cron history", "chillboxctl -H root@web1 cron history hello -n 10"},
     Row{"cron run", "chillboxctl -H root@web1 cron run hello 1"},

@@ -10,6 +10,7 @@
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/gate_host.hpp"
 #include "cli/fleet/inventory.hpp"
+#include "cli/fleet/merged_logs.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "cli/laptop/public_keys.hpp"
 #include "cli/laptop/target.hpp"
@@ -107,6 +108,7 @@ public:
   Result<int> lines();
   Result<int> objects();
   Result<int> overview(); // of `status`
+  Result<int> logs(const Args& args);
 
 private:
   std::string prefix(const Host& host, bool error) const {
@@ -226,6 +228,33 @@ Result<int> FleetRun::overview() {
   return joined_exit(codes);
 }
 
+// By time. What is followed comes as it comes instead: see lines().
+Result<int> FleetRun::logs(const Args& args) {
+  constexpr size_t k_most_kept = 8 << 20;
+  ParallelSsh command{m_words};
+  command.words.insert(command.words.begin() + 1, "--json"); // after the verb, before "--"
+  command.on_error = [&](const Host& host, const std::string& line) {
+    m_terminal.print_error(cat(prefix(host, true), printable(line, 2000)));
+  };
+  const auto results = TRY(run_in_parallel(m_hosts, command));
+  std::vector<HostLog> there;
+  std::vector<int> codes;
+  for (size_t i = 0; i < results.size(); ++i) {
+    codes.push_back(results[i].code);
+    if (results[i].out.size() >= k_most_kept)
+      return fail(Code::too_large,
+          cat(m_hosts[i].name, ": more than 8 MiB of lines: ask for less, with -n, -s or -g"));
+    if (results[i].code == 0)
+      there.push_back({m_hosts[i].name, results[i].out});
+  }
+  const bool one_service = args.text("SITE[/SERVICE]").contains('/');
+  TRY(merge_logs(there, !args.has("no-times"), !one_service,
+      [&](const std::string& host, const std::string& line) {
+        m_terminal.print_line_of(cat(host, std::string(m_width - columns_of(host) + 2, ' '), line));
+      }));
+  return verdict(codes);
+}
+
 // Its standard output, which is a key, becomes a file here that nobody else can read.
 Result<int> to_file(const CommandLine& line, const Host& host, std::vector<std::string> words) {
   if (line.terminal.json)
@@ -280,6 +309,8 @@ Result<int> run_on_hosts(const CommandLine& line) {
     return fleet.one_after_another();
   if (line.terminal.json)
     return fleet.objects();
+  if (line.verb->name == "logs" && !line.args.has("follow"))
+    return fleet.logs(line.args);
   return line.verb->name == "status" ? fleet.overview() : fleet.lines();
 }
 

@@ -2,6 +2,7 @@
 #include "cli/core/answer_table.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
+#include "cli/core/period.hpp"
 
 #include "base/text.hpp"
 #include "os/clock.hpp"
@@ -9,15 +10,15 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_audit_options{k_limit};
+constexpr std::array k_audit_options{k_limit, k_since, k_until};
 constexpr std::array k_audit_verify_options{
     Option{"--head", ArgKind::text, "NUMBER:HASH",
         "check that this head, printed by an earlier run, is still in the trail"},
 };
 
 Result<void> run_audit(Call& call) {
-  const Question question{
-      .verb = "audit", .args = {.limit = call.args.number("lines", k_default_lines)}};
+  Question question{.verb = "audit", .args = {.limit = lines_or_all(call.args)}};
+  question.args.words = TRY(period_words(call.args));
   return show_table<control::AuditTrail>(call, question,
       {{"NUMBER", "TIME", "WHO", "DID", "SITE", "WHAT", "OUTCOME"}, {}}, "nothing yet",
       [now = os::real_clock().wall_ms()](const control::AuditTrail& trail, Table& table) {

@@ -3,6 +3,7 @@
 #include "cli/core/duration.hpp"
 #include "cli/core/interrupt.hpp"
 #include "cli/core/options.hpp"
+#include "cli/core/period.hpp"
 
 #include "base/text.hpp"
 #include "os/clock.hpp"
@@ -11,7 +12,7 @@ namespace chillbox::cli {
 namespace {
 
 constexpr std::array k_only_site{k_site};
-constexpr std::array k_cron_history_options{k_site, k_limit};
+constexpr std::array k_cron_history_options{k_site, k_limit, k_since, k_until};
 constexpr std::array k_cron_run_options{
     k_site,
     Option{"N", ArgKind::number, "", "number of the entry, as `cron list` shows it"},
@@ -52,9 +53,9 @@ Result<void> run_cron_list(Call& call) {
 }
 
 Result<void> run_cron_history(Call& call) {
-  const Question question{.verb = "cron_history",
-      .args = {
-          .site = call.args.text("SITE"), .limit = call.args.number("lines", k_default_lines)}};
+  Question question{.verb = "cron_history",
+      .args = {.site = call.args.text("SITE"), .limit = lines_or_all(call.args)}};
+  question.args.words = TRY(period_words(call.args));
   return show_table<control::CronHistory>(call, question,
       {{"RUN", "STARTED", "TOOK", "OUTCOME", "BY", "ENTRY", "LAST LINE"}, {}},
       "no entry has run yet",

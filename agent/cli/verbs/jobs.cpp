@@ -3,6 +3,7 @@
 #include "cli/core/duration.hpp"
 #include "cli/core/job_stream.hpp"
 #include "cli/core/options.hpp"
+#include "cli/core/period.hpp"
 
 #include "base/text.hpp"
 #include "os/clock.hpp"
@@ -10,12 +11,12 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_site_or_all, k_limit};
+constexpr std::array k_options{k_site_or_all, k_limit, k_since, k_until};
 
 Result<void> run(Call& call) {
-  const Question question{.verb = "jobs",
-      .args = {
-          .site = call.args.text("SITE"), .limit = call.args.number("lines", k_default_lines)}};
+  Question question{
+      .verb = "jobs", .args = {.site = call.args.text("SITE"), .limit = lines_or_all(call.args)}};
+  question.args.words = TRY(period_words(call.args));
   return show_table<control::JobList>(call, question,
       {{"JOB", "KIND", "SITE", "VERSION", "STATE", "BY", "CREATED", "VERDICT"}, {}}, "no job yet",
       [&](const control::JobList& list, Table& table) {

@@ -3,6 +3,7 @@
 #include "cli/core/attach.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/core/options.hpp"
+#include "cli/core/period.hpp"
 
 #include "base/text.hpp"
 
@@ -25,7 +26,7 @@ constexpr std::array k_run_options{
     Option{"--timeout", ArgKind::duration, "TIME",
         "end it after this time, with code 124 (default: 24h; 0s: never)"},
 };
-constexpr std::array k_list_options{k_site, k_limit};
+constexpr std::array k_list_options{k_site, k_limit, k_since, k_until};
 constexpr std::array k_only_run{k_run_id};
 
 using control::CronRun;
@@ -111,9 +112,9 @@ Result<void> run(Call& call) {
 }
 
 Result<void> run_list(Call& call) {
-  const Question question{.verb = "runs",
-      .args = {
-          .site = call.args.text("SITE"), .limit = call.args.number("lines", k_default_lines)}};
+  Question question{
+      .verb = "runs", .args = {.site = call.args.text("SITE"), .limit = lines_or_all(call.args)}};
+  question.args.words = TRY(period_words(call.args));
   return show_table<control::RunList>(call, question,
       {{"RUN", "STARTED", "TOOK", "OUTCOME", "BY", "COMMAND"}, {}}, "nothing was run yet",
       [](const control::RunList& list, Table& table) {

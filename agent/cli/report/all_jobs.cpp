@@ -1,0 +1,33 @@
+#include "cli/report/all_jobs.hpp"
+
+#include "cli/core/daemon.hpp"
+#include "control/selection.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace chillbox::cli {
+
+Result<std::vector<control::Job>> all_jobs(Call& call, const std::string& site, Period period) {
+  constexpr uint64_t k_at_once = 1000;
+  std::vector<control::Job> jobs;
+  std::set<std::string> seen;
+  for (;;) {
+    const control::Selection selection{.since_ms = std::max<int64_t>(period.since_ms, 0),
+        .until_ms = std::max<int64_t>(period.until_ms, 0),
+        .streams = {}};
+    const Question question{.verb = "jobs",
+        .args = {.site = site, .limit = k_at_once, .words = control::words_of(selection)}};
+    auto list = TRY(
+        control::read_answer<control::JobList>(TRY(ask(call.paths, question, &call.error_data))));
+    const size_t before = jobs.size();
+    for (auto& job : list.jobs)
+      if (seen.insert(job.id).second)
+        jobs.push_back(std::move(job));
+    if (list.jobs.size() < k_at_once || jobs.size() == before)
+      return jobs;
+    period.until_ms = jobs.back().created_ms; // others may be of the same millisecond
+  }
+}
+
+} // namespace chillbox::cli
