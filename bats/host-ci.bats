@@ -71,8 +71,11 @@ page() { host_curl -H "Host: ${1:-hello}.example" "$URL/"; }
     [[ "$output" == "hello 0.0.1+g"*" is live on "* ]]
     [ "$(page)" = first ]
     commit hello second
-    run -0 ci hello
+    run -0 --separate-stderr ci hello
     [ "$(page)" = second ]
+    # The lines that a person sees, and none for each step of the host.
+    [ "$(grep -vc '^warning: ' <<<"$stderr")" -le 7 ]
+    [[ "$stderr" == *"pack  "*"send  "*"build  "*"health  "*"live  "* && "$stderr" != *preflight* && "$stderr" != *retire* ]]
     [ "$(json releases hello '.releases[0].signer')" = hello-ci ]
 }
 
@@ -170,6 +173,33 @@ page() { host_curl -H "Host: ${1:-hello}.example" "$URL/"; }
     [[ "$output" == *"refused this CI key: it was removed or replaced"* ]]
     run -0 ci hello
     [ "$(page)" = sixth ]
+}
+
+@test "ci add --rotate that fails on the way, at the host or at gh, leaves the old line working and nothing else behind [fault-741]" {
+    name=$(in_box sh -c 'ls /etc/chillbox/trusted | grep hello-ci')
+    in_box mv /usr/bin/chillboxctl /usr/bin/chillboxctl.real
+    for broken in 'trust add' 'webhook add'; do
+        in_box sh -c 'printf "#!/bin/sh\ncase \"\$1 \$2\" in \"%s\") echo no space left >&2; exit 1 ;; esac\nexec chillboxctl.real \"\$@\"\n" "$1" >/usr/bin/chillboxctl; chmod 0755 /usr/bin/chillboxctl' sh "$broken"
+        run ! laptop chillboxctl ci add hello -H root@web1.example --url "$URL" --rotate
+        [[ "$output" == *"no space left"* && "$output" != *cbci1_* ]]
+        [ "$(in_box sh -c 'ls /etc/chillbox/trusted | grep hello-ci')" = "$name" ]
+        [ "$(in_box sh -c 'ls /etc/chillbox/webhooks | grep hello-ci')" = "${name%.pub}.key" ]
+    done
+    in_box mv -f /usr/bin/chillboxctl.real /usr/bin/chillboxctl
+    printf '#!/bin/sh\nexit 1\n' >"$LAPTOP/bin/gh"
+    chmod 0755 "$LAPTOP/bin/gh"
+    run -1 laptop chillboxctl ci add hello -H root@web1.example --url "$URL" --rotate --github
+    rm "$LAPTOP/bin/gh"
+    [ "$(in_box sh -c 'ls /etc/chillbox/trusted | grep hello-ci')" = "$name" ]
+    commit hello 'after a rotation that failed'
+    run -0 ci hello
+    [ "$(page)" = 'after a rotation that failed' ]
+    # What a run leaves that was killed half way goes with the next one.
+    ctl trust add "$(cd "$LAPTOP" && "$CTL" keygen -q -o half --no-password >keys && tail -n 1 half.pub)" --name hello-ci-beef --sites hello --only-releases
+    laptop chillboxctl ci add hello -H root@web1.example --url "$URL" --rotate >"$LAPTOP/bundle"
+    [ "$(in_box sh -c 'ls /etc/chillbox/trusted | grep -c hello-ci')" = 1 ]
+    commit hello sixth
+    run -0 ci hello
 }
 
 @test "ci add at a terminal warns that the line is on the screen; --github gives it to gh and prints none" {

@@ -86,6 +86,38 @@ status_of() { # SEALED
     [ "$(jq -r '[.schema, .name, .unlocked, .hosts[0].role] | join(" ")' <<<"$output")" = 'chillbox.whoami.v1 jo false admin' ]
 }
 
+@test "config set changes one line and keeps the others and their comments; get shows what holds; what could not be read back is refused [fault-743]" {
+    run -0 chillboxctl config get
+    [ "$output" = $'host = ""\nagent_idle = "15m"\neditor = ""' ]
+    printf '# mine\neditor = "ed"\n' >config/chillbox/config.toml
+    chmod 0600 config/chillbox/config.toml
+    run -0 chillboxctl config set host one
+    [ "$output" = 'host is one' ]
+    run -0 chillboxctl config set host one
+    [[ "$output" == unchanged:* ]]
+    run -0 chillboxctl config set agent_idle 1h
+    [ "$(cat config/chillbox/config.toml)" = $'# mine\neditor = "ed"\nhost = "one"\nagent_idle = "1h"' ]
+    [ "$(stat -c %a config/chillbox/config.toml)" = 600 ]
+    [ "$(chillboxctl config get agent_idle)" = 60m ]
+    [ "$(chillboxctl config get --json | jq -r '[.schema, .host, .editor, .agent_idle_s] | join(" ")')" = 'chillbox.config.v1 one ed 3600' ]
+    host one "$(status_of false)"
+    known one
+    run -0 chillboxctl ping
+    [[ "$(cat ssh.log)" == *root@one* ]]
+    for wrong in 'agent_idle 9h' 'agent_idle never' "host $(head -c 600 /dev/zero | tr '\0' a)"; do
+        # shellcheck disable=SC2086 # two words
+        run -1 chillboxctl config set $wrong
+    done
+    run -2 chillboxctl config set colour red
+    run -0 chillboxctl config set host
+    [ "$(chillboxctl config get host)" = '' ]
+    # A file with a mistake of the person's is named, and not written over.
+    printf 'hots = "x"\n' >config/chillbox/config.toml
+    run -1 chillboxctl config set host one
+    [[ "$output" == *"config.toml:1"* ]]
+    [ "$(cat config/chillbox/config.toml)" = 'hots = "x"' ]
+}
+
 @test "unlock --all asks for each host that is known and locked; one that is away does not stop the others, exit 11" {
     for name in c one two; do known $name; done
     host one "$(status_of false)"

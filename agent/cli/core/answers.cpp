@@ -67,6 +67,13 @@ constexpr auto table(const SecretRow*) {
       Member{"changed_ms", &S::changed_ms, ""});
 }
 
+constexpr auto table(const LaptopConfig*) {
+  using C = LaptopConfig;
+  return message("laptop_config", "", Member{"host", &C::host, "\"\": none"},
+      Member{"editor", &C::editor, "\"\": that of the environment"},
+      Member{"agent_idle_s", &C::agent_idle_s, "how long the agent keeps the key without use"});
+}
+
 constexpr auto table(const SecretList*) {
   return message("secret_list", "", Member{"site", &SecretList::site, ""},
       Member{"secrets", &SecretList::secrets, ""});
@@ -200,6 +207,7 @@ CHILLBOX_MESSAGE(cli::CiKeys)
 CHILLBOX_MESSAGE(cli::KeyPair)
 CHILLBOX_MESSAGE(cli::AgentAnswer)
 CHILLBOX_MESSAGE(cli::SecretList)
+CHILLBOX_MESSAGE(cli::LaptopConfig)
 CHILLBOX_MESSAGE(cli::SecretDiff)
 CHILLBOX_MESSAGE(cli::Initialized)
 CHILLBOX_MESSAGE(cli::SetUp)
@@ -236,6 +244,8 @@ std::string schema_document() {
            {"ci-list", schema_of<CiKeys>},
            {"ci-remove", schema_of<Changed>},
            {"completion", schema_of<Script>},
+           {"config", schema_of<LaptopConfig>},
+           {"config-set", schema_of<Changed>},
            {"deploy", schema_of<Deployed>},
            {"doctor", schema_of<Checks>},
            {"init", schema_of<Initialized>},

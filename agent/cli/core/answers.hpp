@@ -64,6 +64,10 @@ struct SecretDiff { // a line for each host
   bool sent = false;                // this machine has sent it some before
   std::vector<std::string> differs; // "~ web/web.env:DB_URL"
 };
+struct LaptopConfig { // config.toml
+  std::string host, editor;
+  uint64_t agent_idle_s = 0;
+};
 struct Initialized {
   std::string recipient;
   std::vector<std::string> made;

@@ -52,7 +52,6 @@ void Progress::end_line() {
 }
 
 void Progress::event(const control::JobEvent& e) {
-  m_number = std::max(m_number, e.number);
   const std::string text = e.text.empty() ? "" : cat("  ", printable(e.text, 300));
   if (e.kind == control::EventKind::begin && !m_undone.empty())
     done(m_step, std::exchange(m_undone, {}));

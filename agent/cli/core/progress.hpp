@@ -3,6 +3,7 @@
 // hooks (events of kind log) is printed only if the job fails: its last lines are the reason.
 #pragma once
 
+#include "cli/core/job_view.hpp"
 #include "cli/core/terminal.hpp"
 #include "control/messages.hpp"
 
@@ -14,11 +15,14 @@
 
 namespace chillbox::cli {
 
-class Progress {
+class Progress : public JobView {
 public:
   explicit Progress(Terminal& terminal) : m_terminal(terminal) {}
 
-  void event(const control::JobEvent& event);
+  void event(const control::JobEvent& event) override;
+  void uploading(uint64_t done, uint64_t total) override { percent("upload", done, total); }
+  void uploaded(uint64_t total) override { percent_done("upload", total); }
+  void upload_note(std::string_view text) override { done("upload", text); }
   // A step of the laptop itself, without a percentage.
   void begin(std::string_view what, std::string_view text);
   void done(std::string_view what, std::string_view text);
@@ -26,18 +30,15 @@ public:
   // time that is left are those since its first call.
   void percent(std::string_view what, uint64_t done, uint64_t total);
   void percent_done(std::string_view what, uint64_t total);
-  void end_line(); // before anything else is printed
+  void end_line() override;
   // The last lines of the step that failed, to standard error, but for those that the verdict has.
   void tell_logs(std::string_view verdict);
-  const std::string& step() const { return m_step; }
-  uint64_t last_number() const { return m_number; }
 
 private:
   void line(std::string_view text); // replaces the line before, on a terminal
   Terminal& m_terminal;
   std::string m_step; // the latest that began
   int64_t m_begun_ms = 0;
-  uint64_t m_number = 0;
   bool m_open_line = false;
   using Clock = std::chrono::steady_clock;
   int m_percent = -1;

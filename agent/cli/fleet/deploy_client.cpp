@@ -200,13 +200,13 @@ Result<HttpReply> DeployClient::send_from(
       .timeout = milliseconds::max(),
       .sent = [&](uint64_t done) {
         m_sent = done;
-        m_progress.percent("upload", done, file.size);
+        m_view.uploading(done, file.size);
       }};
   if (at > 0) {
     request.headers.push_back(cat("Content-Range: bytes ", at, "-", file.size - 1, "/", file.size));
-    m_progress.done("upload", cat("continues at ", human_size(at), " of ", human_size(file.size)));
+    m_view.upload_note(cat("continues at ", human_size(at), " of ", human_size(file.size)));
   }
-  m_progress.percent("upload", at, file.size);
+  m_view.uploading(at, file.size);
   return checked(request);
 }
 
@@ -224,7 +224,7 @@ Result<bool> DeployClient::send_artifact(
       return true;
     else if (error = reply.error(); error.code == Code::corrupt && **at > 0)
       error.code = Code::conflict; // what the host had was not this: from the beginning
-    m_progress.end_line();
+    m_view.end_line();
     if (error.code != Code::unreachable && error.code != Code::conflict)
       return std::unexpected(error);
     if (m_sent > reached)
@@ -232,7 +232,7 @@ Result<bool> DeployClient::send_artifact(
     reached = std::max(reached, m_sent);
     if (tried == k_upload_tries)
       return std::unexpected(error);
-    m_progress.done("upload", cat("broke off: ", error.message));
+    m_view.upload_note(cat("broke off: ", error.message));
     std::this_thread::sleep_for(std::min(k_reconnect_first * (1 << tried), k_reconnect_most));
   }
 }
@@ -249,8 +249,8 @@ Result<bool> DeployClient::upload(const control::Accepted& job, const ArtifactFi
   const bool taken = TRY_IN("upload", send_artifact(job, file, fd.get()));
   m_deadline += std::chrono::steady_clock::now() - began; // which is for waiting
   if (taken)
-    m_progress.percent_done("upload", file.size);
-  m_progress.end_line();
+    m_view.uploaded(file.size);
+  m_view.end_line();
   return taken;
 }
 
@@ -269,11 +269,14 @@ Result<DeployClient::StreamState> DeployClient::read_events(
     auto fed = parser.feed(bytes, [&](const SseParser::Event& event) {
       const auto parsed = control::read_answer<control::JobEvent>(event.data);
       stream.ended |= event.kind == "end";
-      if (!parsed || parsed->number <= m_progress.last_number())
+      if (!parsed || parsed->number <= m_number)
         return; // shown before: the host repeats events
       stream.anything = true;
       locked = parsed->step == "unseal" && parsed->kind == control::EventKind::info;
-      m_progress.event(*parsed);
+      m_number = parsed->number;
+      if (parsed->kind == control::EventKind::begin)
+        m_step = parsed->step;
+      m_view.event(*parsed);
     });
     return fed && locked && m_stop_when_locked ? Result<void>(fail(Code::sealed, "")) : fed;
   };
@@ -314,8 +317,7 @@ Result<control::Job> DeployClient::follow(const control::Accepted& job) {
             " waits: the host is locked; it continues after `chillboxctl unlock` there"));
   return fail(Code::timed_out,
       cat("job ", printable(job.job, 40), " is not done yet",
-          m_progress.step().empty() ? "" : cat(", step ", printable(m_progress.step(), 40)),
-          ": it keeps running"));
+          m_step.empty() ? "" : cat(", step ", printable(m_step, 40)), ": it keeps running"));
 }
 
 } // namespace chillbox::cli

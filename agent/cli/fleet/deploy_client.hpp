@@ -5,7 +5,7 @@
 #include "artifact/verify.hpp"
 #include "base/error.hpp"
 #include "base/secret.hpp"
-#include "cli/core/progress.hpp"
+#include "cli/core/job_view.hpp"
 #include "cli/core/sse.hpp"
 #include "cli/http/client.hpp"
 #include "control/messages.hpp"
@@ -44,9 +44,8 @@ Result<SecretBytes> parse_key_file(std::string_view text);
 
 class DeployClient {
 public:
-  DeployClient(Http http, std::string base, Moment deadline, Progress& progress)
-      : m_http(std::move(http)), m_base(std::move(base)), m_deadline(deadline),
-        m_progress(progress) {}
+  DeployClient(Http http, std::string base, Moment deadline, JobView& view)
+      : m_http(std::move(http)), m_base(std::move(base)), m_deadline(deadline), m_view(view) {}
 
   // Sends the delivery, and sends it again with the same id if the connection is lost: the host
   // makes one job of both.
@@ -83,8 +82,10 @@ private:
   Http m_http;
   std::string m_base;
   Moment m_deadline;
-  Progress& m_progress;
-  uint64_t m_sent = 0; // of the artifact
+  JobView& m_view;
+  std::string m_step;    // the latest that began
+  uint64_t m_number = 0; // of the latest event
+  uint64_t m_sent = 0;   // of the artifact
   bool m_stop_when_locked = false;
 };
 

@@ -104,9 +104,8 @@ Result<ArtifactFile> CiDeploy::sign(uint64_t serial) {
 
 Result<control::Job> CiDeploy::send_once(const ArtifactFile& file) {
   const SecretBytes hook = TRY(parse_key_file(m_bundle.hook.text()));
-  Progress progress(m_call.terminal);
   DeployClient client(TRY(Http::create(m_call.args.text("cacert"))), m_bundle.url,
-      Clock::now() + m_call.args.duration("timeout", k_timeout), progress);
+      Clock::now() + m_call.args.duration("timeout", k_timeout), m_lines);
   client.stop_when_locked();
   const Delivery delivery = sign_delivery(hook, file, cat("msg_", random_token(16)),
       os::real_clock().wall(), !m_call.args.has("no-watch"));
@@ -121,7 +120,7 @@ Result<control::Job> CiDeploy::send_once(const ArtifactFile& file) {
   print_on_interrupt(cat("interrupted: job ", printable(accepted->job, 40), " keeps running"));
   (void)TRY_IN(cat("job ", printable(accepted->job, 40)), client.upload(*accepted, file));
   auto job = m_call.args.has("no-wait") ? client.job_now(*accepted) : client.follow(*accepted);
-  progress.end_line();
+  m_lines.end_line();
   print_on_interrupt("");
   if (!job && job.error().code == Code::sealed)
     return fail(Code::sealed,
@@ -129,9 +128,8 @@ Result<control::Job> CiDeploy::send_once(const ArtifactFile& file) {
             " is locked: the deploy waits there until somebody unlocks it "
             "(chillboxctl unlock -H ",
             m_bundle.host, ")"));
-  if (job && !is_open(job->state))
-    if (const auto verdict = verdict_of(*job); !verdict)
-      progress.tell_logs(verdict.error().message);
+  if (job && !is_open(job->state) && !job->code)
+    m_lines.done();
   return job;
 }
 
@@ -184,12 +182,15 @@ Result<void> CiDeploy::send() {
   const auto job = TRY(deliver());
   if (!is_open(job.state))
     if (const auto verdict = verdict_of(job); !verdict) {
+      if (!m_call.terminal.json())
+        m_lines.failed(plain_reason(verdict.error().message, m_plan.site()));
       m_call.error_data = {
           .available = {}, .job = job.id, .state = std::string(name(job.state)), .step = job.step};
       if (verdict.error().code == Code::preflight)
         m_call.hint = cat("what the CI key says of ", m_bundle.host,
             " is of the day that it was made: after an upgrade there, chillboxctl ci add ",
             m_plan.site(), " --rotate");
+      m_call.error_printed = !m_call.terminal.json() && m_call.hint.empty();
       return verdict;
     }
   print(job);

@@ -3,6 +3,7 @@
 // ended. The steps of the host (agent/DESIGN.md) are grouped into three parts: build, health, live.
 #pragma once
 
+#include "cli/core/job_view.hpp"
 #include "cli/core/terminal.hpp"
 #include "control/messages.hpp"
 
@@ -14,10 +15,10 @@
 
 namespace chillbox::cli {
 
-class DeployLines {
+class DeployLines : public JobView {
 public:
   explicit DeployLines(Terminal& terminal) : m_terminal(terminal) {}
-  ~DeployLines() { end_line(); }
+  ~DeployLines() override { DeployLines::end_line(); }
   DeployLines(const DeployLines&) = delete;
   DeployLines& operator=(const DeployLines&) = delete;
 
@@ -27,12 +28,15 @@ public:
   // Bytes of an upload or of packing: with their rate and the time that is left.
   void percent(std::string_view part, uint64_t done, uint64_t total);
   void sent(uint64_t bytes);
-  void event(const control::JobEvent& event);
+  void uploading(uint64_t done, uint64_t total) override { percent("send", done, total); }
+  void uploaded(uint64_t total) override { sent(total); }
+  void upload_note(std::string_view text) override { line("send", text); }
+  void event(const control::JobEvent& event) override;
   void tick(); // the time of the watch goes on
   void done();
   // The part that failed, why, and the last lines of its log.
   void failed(std::string_view reason);
-  void end_line(); // before anything else is printed
+  void end_line() override;
 
 private:
   using Clock = std::chrono::steady_clock;

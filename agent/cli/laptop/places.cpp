@@ -150,8 +150,10 @@ Result<UserConfig> load_user_config(const Places& places) {
   const auto text = read_own_file(path, k_max_config);
   if (!text && text.error().code == Code::not_found)
     return UserConfig{};
-  if (!text)
-    return std::unexpected(text.error());
+  return text ? parse_user_config(*text, path) : std::unexpected(text.error());
+}
+
+Result<UserConfig> parse_user_config(std::string_view text, const std::string& path) {
   static const config::TextRule k_any{
       "one line", 500, [](std::string_view s) { return s == printable(s, 2000); }};
   static const config::Table<UserConfig> k_table{
@@ -164,7 +166,7 @@ Result<UserConfig> load_user_config(const Places& places) {
       {"editor", config::into(&UserConfig::editor, config::Text{k_any})},
   };
   config::Lines lines;
-  const Json json = TRY(config::parse_toml(*text, path, lines));
+  const Json json = TRY(config::parse_toml(text, path, lines));
   config::Problems problems(path, &lines);
   UserConfig out;
   config::read_object({problems, ""}, json, k_table, out);

@@ -46,6 +46,7 @@ struct UserConfig {
 };
 // Without the file: the defaults. invalid: "FILE:LINE: what".
 Result<UserConfig> load_user_config(const Places& places);
+Result<UserConfig> parse_user_config(std::string_view text, const std::string& path);
 
 // A TOML basic string, with its quotes.
 std::string toml_text(std::string_view text);

@@ -1,5 +1,5 @@
 // ci add, list, remove: a machine that may deploy one site. On the host it is a trusted key and a
-// webhook sender, both SITE-ci and both limited to that site: releases alone, no secrets, no
+// webhook sender, of one name and both limited to that site: releases alone, no secrets, no
 // rollback, no restart. Here nothing is kept: the line is printed once (cli/laptop/ci_bundle.hpp).
 #include "cli/core/answers.hpp"
 #include "cli/core/host_setup.hpp"
@@ -15,21 +15,24 @@
 #include "os/runner.hpp"
 #include "os/sandbox.hpp"
 
+#include "base/encoding.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <optional>
 
 namespace chillbox::cli {
 namespace {
+
+constexpr size_t k_name_bytes = 2;
 
 constexpr Option k_ci_site{"SITE", ArgKind::text, "", "the one site that it may deploy"};
 constexpr std::array k_add_options{
     k_ci_site,
     k_to_host,
-    Option{"--rotate", ArgKind::flag, "", "a new line, and the old one is refused from then on"},
+    Option{"--rotate", ArgKind::flag, "",
+        "a new line; once it is handed over, the old one is refused"},
     Option{"--approve", ArgKind::flag, "",
         "without keys: the CI packs, and a person deploys it with `approve`"},
     Option{"--github", ArgKind::flag, "",
@@ -60,15 +63,25 @@ Result<RemoteCtl> one_host(Call& call, std::string_view verb, const std::string&
   return RemoteCtl::open(Places::find(), std::move(targets.front()));
 }
 
-// What the host has of that name.
+// What the host has of the CIs of a site, by name: SITE-ci, and SITE-ci-XXXX after a --rotate, so
+// that a new line can work while the old one still does.
 struct There {
-  std::optional<TrustedKeyRow> key;
-  std::optional<SenderRow> sender;
-  bool any() const { return key || sender; }
+  std::vector<std::string> keys, senders;
+  bool any() const { return !keys.empty() || !senders.empty(); }
+  bool whole() const {
+    return std::ranges::any_of(
+        keys, [&](const auto& name) { return std::ranges::find(senders, name) != senders.end(); });
+  }
 };
 
+bool is_ci_name(std::string_view name, const std::string& site) {
+  const std::string first = ci_name(site);
+  return name == first ||
+      (name.starts_with(cat(first, "-")) && name.size() == first.size() + 1 + 2 * k_name_bytes);
+}
+
 bool is_ci(const TrustedKeyRow& key) {
-  return key.only == "releases" && key.sites.size() == 1 && key.name == ci_name(key.sites[0]);
+  return key.only == "releases" && key.sites.size() == 1 && is_ci_name(key.name, key.sites[0]);
 }
 
 bool is_ci(const SenderRow& sender, const std::string& site) {
@@ -79,36 +92,34 @@ bool is_ci(const SenderRow& sender, const std::string& site) {
 Result<There> look(RemoteCtl& host, const std::string& site) {
   There there;
   for (auto& key : TRY(host.ask<TrustedKeys>({"trust", "list"})).keys)
-    if (key.name == ci_name(site)) {
-      if (!is_ci(key))
+    if (is_ci_name(key.name, site)) {
+      if (!is_ci(key) || key.sites[0] != site)
         return fail(Code::conflict,
             cat(host.name(), " trusts a key ", key.name,
                 " that is not of `ci add`: chillboxctl trust list -H ", host.name()));
-      there.key = std::move(key);
+      there.keys.push_back(key.name);
     }
   for (auto& sender : TRY(host.ask<Senders>({"webhook", "list"})).senders)
-    if (sender.name == ci_name(site)) {
+    if (is_ci_name(sender.name, site)) {
       if (!is_ci(sender, site))
         return fail(Code::conflict,
             cat(host.name(), " has a webhook sender ", sender.name,
                 " that is not of `ci add`: chillboxctl webhook list -H ", host.name()));
-      there.sender = std::move(sender);
+      there.senders.push_back(sender.name);
     }
   return there;
 }
 
-Result<void> take_away(
-    RemoteCtl& host, const std::string& site, const There& there, std::string_view how) {
-  if (there.sender)
-    (void)TRY(host.run({"webhook", "remove", "-q", "--", ci_name(site)}));
-  if (there.key)
-    (void)TRY(host.run({"trust", "remove", "-q", std::string(how), "--", ci_name(site)}));
+Result<void> take_away(RemoteCtl& host, const There& there, std::string_view how) {
+  for (const auto& name : there.senders)
+    (void)TRY(host.run({"webhook", "remove", "-q", "--", name}));
+  for (const auto& name : there.keys)
+    (void)TRY(host.run({"trust", "remove", "-q", std::string(how), "--", name}));
   return {};
 }
 
 // The two grants. Half of them is none: what was given is taken back when the other fails.
-Result<void> grant(RemoteCtl& host, CiBundle& bundle) {
-  const std::string name = ci_name(bundle.site);
+Result<void> grant(RemoteCtl& host, const std::string& name, CiBundle& bundle) {
   const auto key = crypto::MinisignSecretKey::generate();
   (void)TRY(host.run({"trust", "add", "-q", "--only-releases", "--sites", bundle.site, "--name",
       name, "--", key.public_key().to_line()}));
@@ -154,8 +165,8 @@ Result<void> give_to_github(const std::string& line) {
   return {};
 }
 
-Result<void> hand_over(Call& call, const CiBundle& bundle) {
-  const std::string line = ci_bundle_text(bundle), name = ci_name(bundle.site);
+Result<void> hand_over(Call& call, const CiBundle& bundle, const std::string& name) {
+  const std::string line = ci_bundle_text(bundle);
   if (call.args.has("github")) {
     TRY(give_to_github(line));
     print_change(call, "ci-add", name, true, "stored: the secret CHILLBOX_CI of the repository");
@@ -193,18 +204,26 @@ Result<void> run_add(Call& call) {
   bundle.facts = TRY(host.ask<control::Facts>({"facts"}));
   bundle.url = TRY(url_of(call, host, bundle.facts));
   if (approve)
-    return hand_over(call, bundle);
+    return hand_over(call, bundle, ci_name(site));
   const There there = TRY(look(host, site));
-  if (there.key && there.sender && !call.args.has("rotate"))
+  if (there.whole() && !call.args.has("rotate"))
     return fail(Code::conflict,
         cat(host.name(), " has ", ci_name(site),
             " already, and its line is not shown again: --rotate makes a new one"));
-  TRY(take_away(host, site, there, "--keep-live")); // also half of one, of a run that broke off
-  TRY(grant(host, bundle));
-  auto given = hand_over(call, bundle);
-  if (!given)
-    TRY(take_away(host, site, TRY(look(host, site)), "--keep-live"));
-  return given;
+  // A name that is free; half of a grant, of a run that broke off, is not.
+  const std::string name =
+      there.any() ? cat(ci_name(site), "-", random_token(k_name_bytes)) : ci_name(site);
+  TRY(grant(host, name, bundle));
+  if (auto given = hand_over(call, bundle, name); !given) {
+    TRY(take_away(host, {{name}, {name}}, "--keep-live"));
+    return given;
+  }
+  // Last: until the new line is where it belongs, the old one works.
+  if (const auto gone = take_away(host, there, "--keep-live"); !gone)
+    return fail(gone.error().code,
+        cat("the new line works, and so does the old one: ", gone.error().message,
+            ". Run it again with --rotate, or on the host: chillboxctl webhook remove, trust remove"));
+  return {};
 }
 
 Result<void> run_list(Call& call) {
@@ -235,7 +254,7 @@ Result<void> run_remove(Call& call) {
     return {};
   }
   const bool revoke = call.args.has("revoke");
-  TRY(take_away(host, site, there, revoke ? "--revoke" : "--keep-live"));
+  TRY(take_away(host, there, revoke ? "--revoke" : "--keep-live"));
   print_change(call, "ci-remove", ci_name(site), true,
       cat("removed: ", ci_name(site), " may not deploy ", site, " on ", host.name(),
           " any more; what it made live ",

@@ -5,6 +5,7 @@
 #include "cli/core/file_input.hpp"
 #include "cli/core/interrupt.hpp"
 #include "cli/core/options.hpp"
+#include "cli/core/progress.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/deploy_client.hpp"
 #include "cli/fleet/inventory.hpp"
