@@ -106,7 +106,7 @@ SH
     export PATH="$PWD/bin:$PATH" SSH_LOG="$PWD/ssh.log"
     start_daemon "$STATUS"
     [ "$(chillboxctl __complete -H root@one rollback blog 1.0)" = $':words\n1.0.0\t1.0.0-3, good\n1.0.0-3\tgood' ]
-    grep -q -- '-o BatchMode=yes -o ConnectTimeout=3 -- root@one' ssh.log
+    grep -q -- '-o BatchMode=yes -o ConnectTimeout=3 -o ForwardAgent=no -- root@one' ssh.log
     CHILLBOX_HOST=root@two,root@three run -0 chillboxctl __complete logs shop
     [ "${lines[1]%%$'\t'*}" = shop ]
     grep -q -- '-- root@two ' ssh.log

@@ -36,7 +36,7 @@ Result<TrustedKey> parse_trusted_key(std::string_view text, std::string_view nam
     return fail(Code::invalid, "not a minisign public key: no second line");
   const std::string own =
       key_lines == 2 ? cat(lines[0], "\n", lines[1], "\n") : cat(lines[0], "\n");
-  const auto public_key = TRY(crypto::MinisignPublicKey::parse(own));
+  const auto public_key = TRY(crypto::SigningKey::parse(own));
   TrustedKey key{std::string(name), public_key, {}};
   for (size_t i = key_lines; i < lines.size(); ++i) {
     const auto line = trim(lines[i]);
@@ -96,7 +96,7 @@ Result<std::vector<TrustedKey>> load_trusted_keys(const std::string& dir) {
   return std::move(files.keys);
 }
 
-std::string fingerprint(const crypto::MinisignPublicKey& key) {
+std::string fingerprint(const crypto::SigningKey& key) {
   return crypto::sha256_of(bytes_of(key.to_line())).str();
 }
 

@@ -1,11 +1,11 @@
-// A trusted key is /etc/chillbox/trusted/NAME.pub, minisign's own two lines. What may follow them
-// (minisign reads no further, so that `minisign -V -p NAME.pub` still works) is ours: empty
-// lines, '#' comments, and what limits the key: one line "sites: blog,shop", and one line
-// "only: releases" of a key that signs no secret set.
+// A trusted key is /etc/chillbox/trusted/NAME.pub: minisign's own two lines, or one line of an
+// Ed25519 key of ssh. What may follow (minisign reads no further, so that `minisign -V -p NAME.pub`
+// still works) is ours: empty lines, '#' comments, and what limits the key: one line
+// "sites: blog,shop", and one line "only: releases" of a key that signs no secret set.
 #pragma once
 
 #include "base/error.hpp"
-#include "crypto/minisign.hpp"
+#include "crypto/signing_key.hpp"
 
 #include <string>
 #include <string_view>
@@ -15,7 +15,7 @@ namespace chillbox::artifact {
 
 struct TrustedKey {
   std::string name;
-  crypto::MinisignPublicKey key;
+  crypto::SigningKey key;
   std::vector<std::string> sites; // empty: all
   bool only_releases = false;     // no secret set
 };
@@ -34,7 +34,7 @@ struct TrustedKeys {
   std::vector<Error> faults; // each names its file
 };
 TrustedKeys read_trusted_keys(const std::string& dir);
-// sha256 of the key's base64 line, hex: unlike its id, nobody can make a key that has another's.
-std::string fingerprint(const crypto::MinisignPublicKey& key);
+// sha256 of the key's line, hex: unlike minisign's id, nobody can make a key that has another's.
+std::string fingerprint(const crypto::SigningKey& key);
 
 } // namespace chillbox::artifact

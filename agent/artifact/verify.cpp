@@ -1,5 +1,6 @@
 #include "artifact/verify.hpp"
 
+#include "artifact/signature.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -107,23 +108,23 @@ Result<void> check_fresh(const Statement& s, const Expected& wanted) {
   return {};
 }
 
-// The trusted comment under one of the keys that the signature names. Several keys can share an id
-// by chance or by malice: any may hold.
+// The statement under one of the keys that the signature names. Several keys of minisign can share
+// an id by chance or by malice: any may hold.
 Result<std::pair<const TrustedKey*, std::string>> signed_by(const std::vector<TrustedKey>& trusted,
-    const crypto::MinisignSignature& signature, const std::array<uint8_t, 64>& blake2b) {
+    const Signature& signature, const std::array<uint8_t, 64>& blake2b) {
   std::optional<Error> last;
   for (const TrustedKey& key : trusted) {
-    if (key.key.id != signature.id)
+    if (!signature.claims(key.key))
       continue;
-    auto comment = signature.verify(key.key, blake2b);
-    if (comment)
-      return std::pair{&key, std::move(*comment)};
-    last = within(cat("key '", key.name, "'"), std::move(comment.error())).error();
+    auto statement = signature.verify(key.key, blake2b);
+    if (statement)
+      return std::pair{&key, std::move(*statement)};
+    last = within(cat("key '", key.name, "'"), std::move(statement.error())).error();
   }
   if (last)
     return std::unexpected(std::move(*last));
   return fail(Code::denied,
-      cat("no trusted key ", crypto::key_id_text(signature.id),
+      cat("no trusted key ", signature.key_id(),
           ": chillboxctl trust add, if you know whose it is"));
 }
 
@@ -158,6 +159,13 @@ Result<Statement> parse_statement(std::string_view trusted_comment) {
   return statement;
 }
 
+Result<Statement> stated(std::string_view signature) {
+  const auto words = claimed_statement(signature);
+  if (!words)
+    return fail(Code::denied, words.error().message);
+  return parse_statement(*words);
+}
+
 std::string statement_text(const Statement& statement) {
   std::string text = cat("chillbox site=", statement.site.str());
   text += statement.secrets ? " secrets" : cat(" version=", statement.version);
@@ -167,15 +175,15 @@ std::string statement_text(const Statement& statement) {
   return text;
 }
 
-Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view minisig,
+Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view text,
     const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Expected& wanted) {
-  const auto signature = crypto::MinisignSignature::parse(minisig);
+  const auto signature = Signature::parse(text);
   if (!signature)
     return fail(Code::denied,
         signature.error().message); // to the deployer it is one thing: this signature is not taken
-  auto [key, comment] = TRY(signed_by(trusted, *signature, blake2b));
-  // Only now is the comment the signer's word and may be read.
-  auto statement = TRY(parse_statement(comment));
+  auto [key, words] = TRY(signed_by(trusted, *signature, blake2b));
+  // Only now is the statement the signer's word and may be read.
+  auto statement = TRY(parse_statement(words));
   if (!key->sites.empty() &&
       std::ranges::find(key->sites, statement.site.str()) == key->sites.end())
     return fail(Code::denied,

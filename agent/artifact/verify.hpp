@@ -1,8 +1,8 @@
-// An artifact is accepted for its signature, not for the webhook that announced it: a minisign
-// signature by a trusted key over the encrypted file, whose trusted comment names this site, this
+// An artifact is accepted for its signature, not for the webhook that announced it: one by a
+// trusted key, of minisign or of ssh (signature.hpp), with a statement that names this site, this
 // version, this digest and a serial that is newer than the installed one.
 //
-// The trusted comment, written by `chillboxctl pack` or by hand with `minisign -t`:
+// The statement, minisign's trusted comment, written by `chillboxctl pack` or by hand:
 //   of a release:     chillbox site=SITE version=VERSION serial=N sha256=HEX [expires=UNIX_SECONDS]
 //   of a secret set:  chillbox site=SITE secrets serial=N sha256=HEX [expires=UNIX_SECONDS]
 // Words may come in any order, each once, with one space between; an unknown word, a double or a
@@ -31,6 +31,8 @@ struct Statement {
 };
 Result<Statement> parse_statement(std::string_view trusted_comment);
 std::string statement_text(const Statement& statement);
+// What a signature says of itself, not proven: verify() does that. denied: nothing of the kind.
+Result<Statement> stated(std::string_view signature);
 
 struct Expected {
   SiteName site;
@@ -54,7 +56,7 @@ struct Verified {
 // than installed 42", "expired ...", "no trusted key AB12... : chillboxctl trust add"); busy for a
 // held serial jump. With nothing installed (serial 0) any serial will do. allow_downgrade also
 // takes the installed serial itself.
-Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view minisig,
+Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view signature,
     const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Expected& wanted);
 
 } // namespace chillbox::artifact

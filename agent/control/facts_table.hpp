@@ -8,7 +8,8 @@ namespace chillbox::control {
 
 constexpr auto table(const Deployer*) {
   return message("deployer", "A key whose signatures the host takes.",
-      Member{"name", &Deployer::name, ""}, Member{"id", &Deployer::id, "minisign's key id"},
+      Member{"name", &Deployer::name, ""},
+      Member{"id", &Deployer::id, "as minisign or ssh-keygen -l prints it"},
       Member{"sites", &Deployer::sites, "none: all"});
 }
 

@@ -2,10 +2,10 @@
 
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
+#include "crypto/ssh_wire.hpp"
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 namespace chillbox::crypto {
 namespace {
@@ -21,23 +21,10 @@ constexpr std::array k_kinds{Kind{"ssh-ed25519", 2}, Kind{"ssh-rsa", 3},
     Kind{"ecdsa-sha2-nistp256", 3}, Kind{"ecdsa-sha2-nistp384", 3}, Kind{"ecdsa-sha2-nistp521", 3},
     Kind{"sk-ssh-ed25519@openssh.com", 3}, Kind{"sk-ecdsa-sha2-nistp256@openssh.com", 4}};
 
-// A string of RFC 4251, section 5: four bytes of length, big endian, and so many bytes.
-std::optional<ByteView> take_string(ByteView& rest) {
-  if (rest.size() < 4)
-    return std::nullopt;
-  const size_t size = static_cast<size_t>(rest[0]) << 24 | static_cast<size_t>(rest[1]) << 16 |
-      static_cast<size_t>(rest[2]) << 8 | rest[3];
-  if (size > rest.size() - 4)
-    return std::nullopt;
-  const ByteView value = rest.subspan(4, size);
-  rest = rest.subspan(4 + size);
-  return value;
-}
-
 Result<void> check_blob(const Kind& kind, ByteView blob) {
   ByteView rest = blob, last;
   for (size_t i = 0; i < kind.fields; ++i) {
-    const auto field = take_string(rest);
+    const auto field = take_ssh_string(rest);
     if (!field || (i == 0 && text_of(*field) != kind.type))
       return fail(Code::invalid, cat("ssh key: the key itself is no ", kind.type));
     last = *field;

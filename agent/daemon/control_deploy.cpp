@@ -135,7 +135,7 @@ Result<control::Facts> facts(const Call& call) {
     if (concerns(key)) {
       std::vector<std::string> seen = key.sites;
       std::erase_if(seen, [&](const auto& site) { return !may_see(call, site); });
-      facts.deployers.push_back({key.name, crypto::key_id_text(key.key.id), std::move(seen)});
+      facts.deployers.push_back({key.name, key.key.id(), std::move(seen)});
     }
   for (const auto& row : TRY(host.store.sites()))
     if (may_see(call, row.site.str()))

@@ -1,5 +1,6 @@
 // Verbs about people: who comes in by ssh and may what. One name is all that somebody has here: a
-// key of ssh that opens the gate, and a key whose signatures this host takes.
+// key of ssh that opens the gate, and a key whose signatures this host takes, which may be the
+// same.
 #include "artifact/trusted_keys.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -28,6 +29,19 @@ std::string trusted_file(const Call& call, const std::string& name) {
   return cat(call.host().paths.trusted(), "/", name, ".pub");
 }
 
+// One of minisign takes the place of one of ssh. One of ssh is taken where there is none yet, for
+// an ssh key more is how a second laptop comes in.
+Result<void> take_signing_key(Person& person, const crypto::SigningKey& key) {
+  const bool by_ssh = person.key.empty() || crypto::is_ssh_line(person.key);
+  if (key.ssh() == nullptr && !by_ssh && person.key != key.to_line())
+    return fail(Code::conflict,
+        cat("'", person.name, "' signs with another key already: chillboxctl people remove ",
+            person.name, " first"));
+  if (key.ssh() == nullptr || person.key.empty())
+    person.key = key.to_line();
+  return {};
+}
+
 // What was asked for, on top of what is so.
 Result<Person> wanted_of(const Call& call, Person person) {
   const auto& args = call.args;
@@ -48,14 +62,8 @@ Result<Person> wanted_of(const Call& call, Person person) {
     if (const auto line = TRY(crypto::SshPublicKey::parse(key)).to_line();
         std::ranges::find(person.ssh, line) == person.ssh.end())
       person.ssh.push_back(line);
-  if (args.key && !args.key->empty()) {
-    const auto line = TRY_IN("key", crypto::MinisignPublicKey::parse(*args.key)).to_line();
-    if (!person.key.empty() && person.key != line)
-      return fail(Code::conflict,
-          cat("'", person.name, "' signs with another key already: chillboxctl people remove ",
-              person.name, " first"));
-    person.key = line;
-  }
+  if (args.key && !args.key->empty())
+    TRY(take_signing_key(person, TRY_IN("key", crypto::SigningKey::parse(*args.key))));
   if (person.ssh.size() > k_most_keys || person.sites.size() > k_most_sites)
     return fail(Code::too_large,
         cat("a person has at most ", k_most_keys, " ssh keys and ", k_most_sites, " sites"));
@@ -72,7 +80,7 @@ bool is_less(const Person& now, const Person& before) {
 }
 
 // A key is one person's, and a name one key's.
-Result<void> check_keys(const Call& call, const Person& wanted) {
+Result<void> check_keys(const Call& call, const Person& wanted, const std::string& former_key) {
   const auto people = load_people(call.host().paths, nullptr);
   if (people.size() >= k_most_people)
     return fail(Code::too_large, cat("there are ", people.size(), " people already"));
@@ -89,7 +97,8 @@ Result<void> check_keys(const Call& call, const Person& wanted) {
     return {};
   const auto trusted = artifact::read_trusted_keys(call.host().paths.trusted());
   for (const auto& key : trusted.keys)
-    if ((key.name == wanted.name) != (key.key.to_line() == wanted.key))
+    if ((key.name == wanted.name) != (key.key.to_line() == wanted.key) &&
+        key.key.to_line() != former_key)
       return fail(Code::conflict,
           key.name == wanted.name
               ? cat("'", key.name, "' is trusted with another key: chillboxctl trust remove ",
@@ -130,12 +139,15 @@ Result<void> write_trusted(const Call& call, const Person& person) {
   const std::string path = trusted_file(call, person.name);
   if (person.key.empty())
     return {};
-  (void)TRY(settle_releases(call, person.name, false, &person));
+  const auto key = TRY(crypto::SigningKey::parse(person.key));
+  const auto there = artifact::read_trusted_keys(host.paths.trusted());
+  const auto former = std::ranges::find(there.keys, person.name, &artifact::TrustedKey::name);
+  const bool replaced = former != there.keys.end() && !(former->key == key);
+  (void)TRY(settle_releases(call, person.name, false, replaced ? nullptr : &person));
   if (person.role == Role::look)
     return host.disk.remove(path);
-  const artifact::TrustedKey key{
-      person.name, TRY(crypto::MinisignPublicKey::parse(person.key)), person.sites};
-  return host.disk.write(path, artifact::trusted_key_text(key), 0644, os::root_owner(host.paths));
+  return host.disk.write(path, artifact::trusted_key_text({person.name, key, person.sites}), 0644,
+      os::root_owner(host.paths));
 }
 
 Result<control::PersonAdded> people_add(const Call& call) {
@@ -151,7 +163,7 @@ Result<control::PersonAdded> people_add(const Call& call) {
   if (wanted.ssh.empty())
     return fail(Code::invalid,
         "a person needs an ssh key, to come in with: --key FILE.pub, --key github:USER");
-  TRY(check_keys(call, wanted));
+  TRY(check_keys(call, wanted, known ? known->key : ""));
   const bool changed = !known || control::to_text(*known) != control::to_text(wanted);
   if (changed)
     TRY(save_person(host.paths, wanted));

@@ -5,7 +5,6 @@
 #include "base/text.hpp"
 #include "config/host.hpp"
 #include "control/json.hpp"
-#include "crypto/minisign.hpp"
 #include "crypto/webhook.hpp"
 #include "os/disk.hpp"
 
@@ -31,8 +30,7 @@ std::string all_or(const std::vector<std::string>& names) {
 
 std::string words_of_deployer(const std::string& text, const std::string& name) {
   const auto key = artifact::parse_trusted_key(text, name);
-  return key ? cat("deployer '", name, "', key ", crypto::key_id_text(key->key.id),
-                   ", sites: ", all_or(key->sites))
+  return key ? cat("deployer '", name, "', key ", key->key.id(), ", sites: ", all_or(key->sites))
              : cat("deployer '", name, "', not usable");
 }
 

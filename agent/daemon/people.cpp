@@ -4,7 +4,7 @@
 #include "base/text.hpp"
 #include "control/json.hpp"
 #include "control/messages.hpp"
-#include "crypto/minisign.hpp"
+#include "crypto/signing_key.hpp"
 #include "crypto/ssh_key.hpp"
 #include "os/disk.hpp"
 #include "os/host_layout.hpp"
@@ -42,7 +42,9 @@ Result<void> check(const control::Person& person) {
     if (TRY(crypto::SshPublicKey::parse(key)).to_line() != key)
       return fail(Code::invalid, "a key is not TYPE BASE64");
   if (!person.key.empty())
-    (void)TRY(crypto::MinisignPublicKey::parse(person.key));
+    if (const auto key = TRY(crypto::SigningKey::parse(person.key));
+        key.ssh() != nullptr && std::ranges::find(person.ssh, person.key) == person.ssh.end())
+      return fail(Code::invalid, "the ssh key that signs is none of theirs");
   return {};
 }
 

@@ -117,15 +117,6 @@ void finish(control::Plan& plan, const Capacity& c, const HostContext& host,
       });
 }
 
-// As the file says, not proven: who signed it, and for what, verify() finds out.
-Result<artifact::Statement> stated(const std::string& signature) {
-  constexpr std::string_view k_before = "trusted comment: ";
-  const auto lines = split(signature, '\n');
-  if (lines.size() < 3 || !lines[2].starts_with(k_before))
-    return fail(Code::denied, "not a minisign signature of an artifact");
-  return artifact::parse_statement(lines[2].substr(k_before.size()));
-}
-
 // Authentic it must be before anything of it is parsed. That it is too old for this host is one
 // problem among others.
 Result<std::vector<std::string>> verify_draft(JobContext& r, const artifact::StoredFile& stored,
@@ -156,7 +147,7 @@ Result<std::vector<std::string>> verify_draft(JobContext& r, const artifact::Sto
 } // namespace
 
 Result<control::Plan> plan_artifact(HostContext& host, int fd, const std::string& signature) {
-  auto said = TRY_IN("signature", stated(signature));
+  auto said = TRY_IN("signature", artifact::stated(signature));
   if (said.secrets)
     return fail(Code::invalid, "this is a secret set: a plan is made for releases");
   Draft draft(host, said.site);

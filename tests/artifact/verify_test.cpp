@@ -1,8 +1,10 @@
 #include "catch.hpp"
 
 #include "artifact/scratch.hpp"
+#include "artifact/signature.hpp"
 #include "artifact/verify.hpp"
 #include "crypto/hash.hpp"
+#include "crypto/ssh_signing.hpp"
 
 #include <unistd.h>
 
@@ -182,7 +184,7 @@ TEST_CASE("a statement is exactly its words, and is written as it is read") {
 TEST_CASE("trusted keys are minisign's files, followed by our lines") {
   const auto key = crypto::MinisignSecretKey::generate().public_key();
   CHECK(parse_trusted_key(key.to_file(), "a")->sites.empty());
-  CHECK(parse_trusted_key(key.to_line() + "\n", "a")->key.key == key.key);
+  CHECK(parse_trusted_key(key.to_line() + "\n", "a")->key.minisign()->key == key.key);
   const auto limited = parse_trusted_key(key.to_file() + "\n# for two\nsites: blog, shop\n", "a");
   REQUIRE(limited);
   CHECK(limited->sites == std::vector<std::string>{"blog", "shop"});
@@ -227,4 +229,90 @@ TEST_CASE("the trusted directory is read whole or not at all, and only what root
   ::unlink((scratch / "eve.pub").c_str());
   REQUIRE(::symlink("bob.pub", (scratch / "eve.pub").c_str()) == 0);
   CHECK_SAYS(says_now(), "eve.pub: is a symlink");
+}
+
+namespace {
+
+// One of ssh, of which a person signs the statement alone.
+struct SshDeployer {
+  SshSigner secret;
+  Expected wanted = Deployer().wanted;
+  std::vector<TrustedKey> trusted(std::vector<std::string> sites = {}) const {
+    return {{"kim", secret.key(), std::move(sites)}};
+  }
+  std::string file(const std::string& statement) const {
+    return ssh_signature_file(statement, secret.sign(statement + "\n"));
+  }
+  Result<Verified> check_file(const std::string& text, std::vector<std::string> sites = {}) const {
+    return verify(trusted(std::move(sites)), text, {1, 2, 3}, k_digest, wanted);
+  }
+  Result<Verified> check(const std::string& statement, std::vector<std::string> sites = {}) const {
+    return check_file(file(statement), std::move(sites));
+  }
+};
+
+} // namespace
+
+TEST_CASE("what an Ed25519 key of ssh signed is taken with the same facts, and named by the person") {
+  SshDeployer d;
+  const auto verified = d.check(comment(), {"blog"});
+  REQUIRE(says(verified) == "taken");
+  CHECK(verified->signer == "kim");
+  CHECK(verified->signer_key == fingerprint(d.secret.key()));
+  CHECK(verified->statement.serial == 43);
+  d.wanted.installed_serial = 43;
+  CHECK_SAYS(says(d.check(comment())), "denied: serial 43 is not newer than installed 43");
+  d.wanted.installed_serial = 0;
+  CHECK_SAYS(says(d.check(comment() + " expires=999999")), "denied: expired ");
+  CHECK_SAYS(says(d.check(comment("blog", "1.2.4"))), "denied: signed for version 1.2.4");
+  d.wanted.secrets = true;
+  d.wanted.version = "";
+  CHECK(
+      says(d.check(cat("chillbox site=blog secrets serial=7 sha256=", k_digest.str()))) == "taken");
+}
+
+TEST_CASE("[attack-I2] a key of ssh of another site, or of nobody, and a statement that was changed are refused") {
+  const SshDeployer d;
+  CHECK_SAYS(says(d.check(comment(), {"shop"})), "denied: key 'kim' may sign for shop, not for");
+  CHECK_SAYS(says(SshDeployer().check_file(d.file(comment()))), "denied: no trusted key SHA256:");
+  const std::string good = d.file(comment());
+  CHECK_SAYS(says(d.check_file(replace(good, "serial=43", "serial=44"))), "does not match");
+  CHECK_SAYS(says(d.check_file(replace(good, k_digest.str(), k_other.str()))), "does not match");
+  CHECK_SAYS(says(d.check(replace(comment(), k_digest.str(), k_other.str()))),
+      "denied: signed for sha256 ");
+  SshDeployer other;
+  other.secret.name_space = "git";
+  CHECK_SAYS(says(other.check(comment())), "in the namespace 'git'");
+  CHECK_SAYS(says(d.check_file(comment() + "\n")), "denied: ssh signature: ");
+  CHECK_SAYS(says(d.check_file(comment())), "denied: signature: a statement, and nothing below");
+  // One form is not taken for the other.
+  const Deployer minisign;
+  CHECK_SAYS(says(verify(minisign.trusted(), good, minisign.blake2b, k_digest, minisign.wanted)),
+      "denied: no trusted key SHA256:");
+  CHECK_SAYS(says(d.check_file(minisign.secret.sign(minisign.blake2b, comment()))),
+      "denied: no trusted key ");
+}
+
+TEST_CASE("a trusted key of ssh is one line, and its limits are below") {
+  const SshSigner signer;
+  const auto key = parse_trusted_key(signer.line() + " kim@laptop\nsites: blog,shop\n", "kim");
+  REQUIRE(key);
+  CHECK(key->sites == std::vector<std::string>{"blog", "shop"});
+  CHECK(key->key == signer.key());
+  const auto again = parse_trusted_key(trusted_key_text(*key), "kim");
+  REQUIRE(again);
+  CHECK(again->sites == key->sites);
+  CHECK(!parse_trusted_key(signer.line() + "\nsite: blog\n", "kim"));
+  CHECK(!parse_trusted_key(signer.line() + "\n" + signer.line() + "\n", "kim"));
+}
+
+TEST_CASE("where a signature ends before the artifact is seen in both forms") {
+  const SshDeployer d;
+  for (const std::string& text :
+      {d.file(comment()), Deployer().secret.sign(std::array<uint8_t, 64>{}, comment())}) {
+    for (size_t size = 0; size < text.size(); ++size)
+      CHECK(!is_whole_signature(text.substr(0, size)));
+    CHECK(is_whole_signature(text));
+    CHECK(claimed_statement(text).value() == comment());
+  }
 }

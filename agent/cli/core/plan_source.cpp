@@ -1,5 +1,6 @@
 #include "cli/core/plan_source.hpp"
 
+#include "artifact/signature.hpp"
 #include "base/names.hpp"
 #include "base/text.hpp"
 #include "cli/core/file_input.hpp"
@@ -15,7 +16,6 @@ namespace chillbox::cli {
 namespace {
 
 constexpr size_t k_max_signature = 10 * 1024;
-constexpr int k_signature_lines = 4; // minisign's
 
 bool is_file(const std::string& text) {
   return text.find_first_of("./") != std::string::npos;
@@ -31,13 +31,12 @@ Result<Fd> open_file(const std::string& path) {
 // It reads byte by byte: what follows the signature is for another reader.
 Result<std::string> read_signature(int fd) {
   std::string text;
-  for (int lines = 0; lines < k_signature_lines;) {
+  while (!artifact::is_whole_signature(text)) {
     char c = 0;
     if (os::read_some(fd, &c, 1) <= 0 || text.size() >= k_max_signature)
       return fail(Code::invalid,
           "standard input: must be the signature and then the artifact: cat FILE.minisig FILE");
     text += c;
-    lines += c == '\n' ? 1 : 0;
   }
   return text;
 }

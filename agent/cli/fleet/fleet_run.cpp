@@ -14,7 +14,7 @@
 #include "cli/fleet/ssh.hpp"
 #include "cli/laptop/public_keys.hpp"
 #include "cli/laptop/target.hpp"
-#include "crypto/minisign.hpp"
+#include "crypto/signing_key.hpp"
 #include "os/disk.hpp"
 
 #include <nlohmann/json.hpp>
@@ -66,13 +66,15 @@ Result<Args> args_for_there(const CommandLine& line, Fd& input) {
       } else if (line.verb->name == "trust add" && key == "KEY" && os::real_disk().exists(value)) {
         there.add(key,
             TRY_IN(printable(value, 1024),
-                crypto::MinisignPublicKey::parse(TRY(read_input(value, k_max_key_file))))
+                crypto::SigningKey::parse(TRY(read_input(value, k_max_key_file))))
                 .to_line());
         if (!line.args.has("name"))
           there.add("name", std::filesystem::path(value).stem());
       } else if (line.verb->name == "people add" && key == "key") {
         for (const std::string& text : TRY(public_keys_of(value)))
           there.add(key, text);
+        if (is_github(value) && !there.has("login-only") && !line.args.has("login-only"))
+          there.add("login-only", "");
       } else if (key == "ARTIFACT|SITE" || (line.verb->name == "nginx diff" && key == "ARTIFACT")) {
         auto stream = TRY(plan_stream(value));
         there.add(key, stream ? "-" : value);

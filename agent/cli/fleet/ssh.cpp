@@ -40,7 +40,7 @@ Result<pid_t> spawn_ssh(const Host& host, const std::vector<std::string>& option
 
 Result<pid_t> spawn_ssh_line(const Host& host, const std::vector<std::string>& options,
     const std::string& line, const int (&streams)[3]) {
-  std::vector<std::string> all{"ssh"};
+  std::vector<std::string> all{"ssh", "-o", "ForwardAgent=no"}; // it could sign as this person
   all.insert(all.end(), options.begin(), options.end());
   all.insert(all.end(), host.ssh.begin(), host.ssh.end());
   if (is_gate(host)) // no password fits there, and one would be asked for
@@ -139,8 +139,9 @@ int joined_exit(const std::vector<int>& codes) {
 
 Result<std::string> run_quietly(
     const Host& host, const std::vector<std::string>& words, std::chrono::milliseconds timeout) {
-  std::vector<std::string> argv{
-      TRY(find_program("ssh")), "-o", "BatchMode=yes", "-o", "ConnectTimeout=3"};
+  const std::string ssh = TRY(find_program("ssh"));
+  std::vector<std::string> argv{ssh, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "-o",
+      "ForwardAgent=no"};
   argv.insert(argv.end(), host.ssh.begin(), host.ssh.end());
   argv.insert(argv.end(), {"--", host.target, shell_words(words)});
   say_command(cat("ssh ", host.target, " ", shell_words(words)));

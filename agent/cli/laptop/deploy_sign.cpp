@@ -8,6 +8,7 @@
 #include "cli/core/prompt.hpp"
 #include "cli/laptop/deploy_artifact.hpp"
 #include "cli/laptop/signer.hpp"
+#include "cli/laptop/ssh_signer.hpp"
 #include "crypto/minisign.hpp"
 #include "os/clock.hpp"
 #include "os/sandbox.hpp"
@@ -44,9 +45,25 @@ Result<Signer> signer_of_file(Call& call, const std::string& path) {
       }};
 }
 
-Result<Signer> signer_of(Call& call, const Places& places) {
-  if (call.args.has("key"))
-    return signer_of_file(call, call.args.text("key"));
+Signer ssh_signer(const Places& places, const SshKeyHere& key) {
+  return Signer{key.file.empty() ? "in ssh-agent" : printable(key.file, 1024), key.key.id(),
+      cat("'", key.key.to_line(), "'"),
+      [&places, key](const Blake2b& blake2b, const artifact::Statement& statement) {
+        return sign_by_ssh(places, key, blake2b, statement);
+      }};
+}
+
+// The key of -k; the person's own; that of ssh, where the host takes only that one.
+Result<Signer> signer_of(
+    Call& call, const Places& places, const control::Facts& facts, const std::string& site) {
+  if (const std::string file = call.args.text("key"); !file.empty()) {
+    const auto ssh = TRY(ssh_key_of_file(file));
+    return ssh ? ssh_signer(places, *ssh) : signer_of_file(call, file);
+  }
+  const auto own = TRY(find_key(places));
+  if (!own || !is_trusted(facts, site, own->half.key))
+    if (const auto ssh = trusted_ssh_key(facts, site))
+      return ssh_signer(places, *ssh);
   const PersonKey key = TRY(ensure_key(call, places));
   return Signer{key.half.name, crypto::key_id_text(key.half.key.id), key.half.key.to_line(),
       [&call, &places, key](const Blake2b& blake2b, const artifact::Statement& statement) {
@@ -95,7 +112,7 @@ Result<control::Arguments> signed_order(Call& call, const DeployPlan& plan,
     const control::Facts& facts, const std::string& host, const std::string& version,
     const DeployMemory::Pending& artifact, DeployLines& lines) {
   lines.end_line();
-  const Signer signer = TRY(signer_of(call, plan.places));
+  const Signer signer = TRY(signer_of(call, plan.places, facts, plan.site()));
   TRY(check_trust(facts, plan.site(), host, signer));
   const auto what = TRY(what_to_sign(
       call, plan, version, artifact, serial_for(facts.site->serial, os::real_clock().wall())));

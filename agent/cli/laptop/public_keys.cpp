@@ -40,6 +40,10 @@ Result<std::vector<std::string>> fetch_github(const std::string& user) {
 
 } // namespace
 
+bool is_github(std::string_view text) {
+  return text.starts_with(k_github);
+}
+
 bool is_minisign(std::string_view key) {
   return key.starts_with("RW");
 }
@@ -61,7 +65,7 @@ Result<std::vector<std::string>> public_keys_in(std::string_view lines) {
 }
 
 Result<std::vector<std::string>> public_keys_of(const std::string& text) {
-  if (text.starts_with(k_github))
+  if (is_github(text))
     return fetch_github(text.substr(k_github.size()));
   if (!os::real_disk().exists(text))
     return public_keys_in(text);

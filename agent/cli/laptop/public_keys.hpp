@@ -17,6 +17,7 @@ Result<std::vector<std::string>> public_keys_of(const std::string& text);
 // The same of lines. Comments and empty lines are left out.
 Result<std::vector<std::string>> public_keys_in(std::string_view lines);
 bool is_minisign(std::string_view key);
+bool is_github(std::string_view text);
 // The public keys in ~/.ssh of this machine, the best first.
 std::vector<std::string> own_ssh_keys(const std::string& home);
 

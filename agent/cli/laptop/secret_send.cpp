@@ -7,6 +7,7 @@
 #include "cli/laptop/secret_change.hpp"
 #include "cli/laptop/secret_sent.hpp"
 #include "cli/laptop/signer.hpp"
+#include "cli/laptop/ssh_signer.hpp"
 #include "cli/laptop/target.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
@@ -51,6 +52,16 @@ private:
   std::optional<artifact::Packed> m_packed;
 };
 
+// With the person's own key; with that of ssh, where the host takes only that one.
+Result<std::string> signature_for(Call& call, const Places& places, const PersonKey& key,
+    const control::Facts& facts, const std::array<uint8_t, 64>& blake2b,
+    const artifact::Statement& statement) {
+  if (!is_trusted(facts, statement.site.str(), key.half.key))
+    if (const auto ssh = trusted_ssh_key(facts, statement.site.str()))
+      return sign_by_ssh(places, *ssh, blake2b, statement);
+  return sign_artifact(call, places, key, blake2b, statement);
+}
+
 Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& key,
     const SecretPlace& place, const SecretDoc& doc, const Target& target) {
   const SiteName site = TRY(SiteName::parse(place.site));
@@ -75,7 +86,7 @@ Result<control::Job> send_to(Call& call, const Places& places, const PersonKey& 
   order.site = place.site;
   order.sha256 = packed.what().sha256.str();
   order.number = packed.what().size;
-  order.signature = TRY(sign_artifact(call, places, key, packed.what().blake2b, statement));
+  order.signature = TRY(signature_for(call, places, key, facts, packed.what().blake2b, statement));
   const Fd file(::open(packed.path().c_str(), O_RDONLY | O_CLOEXEC));
   if (!file)
     return fail_errno(cat("open ", packed.path()), errno);

@@ -12,6 +12,7 @@
 #include "cli/laptop/key_store.hpp"
 #include "cli/laptop/remote_ctl.hpp"
 #include "cli/laptop/secret_doc.hpp"
+#include "cli/laptop/ssh_signer.hpp"
 #include "crypto/minisign.hpp"
 #include "os/disk.hpp"
 
@@ -117,15 +118,11 @@ Result<void> SiteMove::check() {
         cat(m_site, " is held on ", m_from.name(), ": ", printable(m_from.why(), 300),
             ". Nothing was changed"));
   if (const auto key = TRY(find_key(Places::find()))) {
-    const std::string id = crypto::key_id_text(key->half.key.id);
-    const auto& trusted = m_to.facts.deployers;
-    const auto found = std::ranges::find(trusted, id, &control::Deployer::id);
-    if (found == trusted.end() ||
-        (!found->sites.empty() && std::ranges::find(found->sites, m_site) == found->sites.end()))
+    if (!is_trusted(m_to.facts, m_site, key->half.key) && !trusted_ssh_key(m_to.facts, m_site))
       return fail(Code::denied,
-          cat(m_to.name(), " does not take ", m_site, " from your key ", id,
-              ": chillboxctl trust add ", key->half.key.to_line(), " -H ", m_to.name(),
-              " --name NAME. Nothing was changed"));
+          cat(m_to.name(), " does not take ", m_site, " from your key ",
+              crypto::key_id_text(key->half.key.id), ": chillboxctl trust add ",
+              key->half.key.to_line(), " -H ", m_to.name(), " --name NAME. Nothing was changed"));
   }
   if (m_to.free_kb < m_from.used_kb + k_spare_kb)
     return fail(Code::preflight,

@@ -8,7 +8,7 @@
 #include "base/encoding.hpp"
 #include "base/names.hpp"
 #include "base/text.hpp"
-#include "crypto/minisign.hpp"
+#include "crypto/signing_key.hpp"
 
 #include <filesystem>
 
@@ -146,7 +146,7 @@ Result<std::string> repository_line(const std::string& url) {
 
 Result<std::string> trust_line(const std::string& file) {
   const std::string text = TRY(read_input(file, k_max_key_file));
-  const auto key = TRY_IN(printable(file, 1024), crypto::MinisignPublicKey::parse(text));
+  const auto key = TRY_IN(printable(file, 1024), crypto::SigningKey::parse(text));
   const std::string name =
       TRY_IN("--trust", parse_key_name(std::filesystem::path(file).stem().string()));
   return cat(

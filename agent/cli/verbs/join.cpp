@@ -9,6 +9,7 @@
 #include "cli/laptop/machine_facts.hpp"
 #include "cli/laptop/public_keys.hpp"
 #include "cli/laptop/remote_shell.hpp"
+#include "cli/laptop/ssh_signer.hpp"
 
 #include "base/text.hpp"
 #include "control/json.hpp"
@@ -27,6 +28,8 @@ constexpr std::array k_options{
         "HOST", ArgKind::text, "", "its address, with a user only when that is not chillbox-ssh"},
     Option{"--name", ArgKind::text, "NAME",
         "what the host is called here (default: the first part of its name)"},
+    Option{"--ssh-key", ArgKind::flag, "",
+        "sign with your Ed25519 key of ssh, through ssh-agent, instead of a key made for it"},
 };
 
 Result<HostRecord> record_of(const Places& places, const Args& args) {
@@ -65,18 +68,30 @@ void take_facts(HostRecord& record, const control::Facts& facts) {
   record.seen_ms = os::real_clock().wall_ms();
 }
 
-// The line for an admin. ssh keys are what this person's ssh offers of itself.
-Result<std::string> line_for_admin(const HostRecord& record, const PersonKey& key) {
-  const auto keys = own_ssh_keys(environment("HOME"));
+Result<crypto::SigningKey> signing_key(Call& call, const Places& places) {
+  if (!call.args.has("ssh-key"))
+    return crypto::SigningKey(TRY(ensure_key(call, places)).half.key);
+  auto keys = ssh_keys_here();
   if (keys.empty())
+    return fail(Code::not_found,
+        "there is no Ed25519 key in ssh-agent or ~/.ssh: ssh-keygen -t ed25519 makes one, and ssh-add gives it to the agent");
+  return std::move(keys.front().key);
+}
+
+// The line for an admin. ssh keys are what this person's ssh offers of itself.
+Result<std::string> line_for_admin(const HostRecord& record, const crypto::SigningKey& key) {
+  const auto keys = own_ssh_keys(environment("HOME"));
+  if (keys.empty() && key.ssh() == nullptr)
     return fail(Code::not_found,
         cat(record.name,
             " does not know you, and there is no ssh key in ~/.ssh: ssh-keygen -t ed25519 makes one; then chillboxctl join again"));
   std::string who = environment("USER");
   if (!parse_key_name(who))
     who = "NAME";
-  return cat("chillboxctl people add ", who, " --key '", keys.front(), "' --key ",
-      key.half.key.to_line(), " --sites SITE -H ", record.name);
+  const std::string also = key.ssh() != nullptr ? "" : cat(" --key ", key.to_line());
+  return cat("chillboxctl people add ", who, " --key '",
+      key.ssh() != nullptr ? key.to_line() : keys.front(), "'", also, " --sites SITE -H ",
+      record.name);
 }
 
 // nullopt: the host does not know this person.
@@ -100,7 +115,7 @@ Result<std::optional<control::Facts>> ask_facts(const Places& places, const Host
 Result<void> run(Call& call) {
   const Places places = Places::find();
   HostRecord record = TRY(record_of(places, call.args));
-  const PersonKey key = TRY(ensure_key(call, places));
+  const crypto::SigningKey key = TRY(signing_key(call, places));
   TRY(make_private_dir(places.runtime));
   const auto facts = TRY(ask_facts(places, record));
   if (!facts) {
@@ -123,12 +138,12 @@ Result<void> run(Call& call) {
   call.terminal.print(cat(record.name, " knows you as ", printable(who, 80), ": ",
       record.role.empty() ? "role not known" : record.role, ", ",
       facts->may.empty() ? "all sites" : join(facts->may, ", ")));
-  const bool trusted = std::ranges::any_of(facts->deployers,
-      [&](const auto& deployer) { return deployer.id == crypto::key_id_text(key.half.key.id); });
+  const bool trusted = std::ranges::any_of(
+      facts->deployers, [&](const auto& deployer) { return deployer.id == key.id(); });
   if (!trusted && facts->role != control::Role::look)
     call.terminal.print_status(
         cat("your key is not trusted there yet; an admin runs: chillboxctl people add ",
-            printable(who, 80), " --key ", key.half.key.to_line(), " -H ", record.name));
+            printable(who, 80), " --key '", key.to_line(), "' -H ", record.name));
   else
     call.terminal.print_status(cat("Next: in a project, chillboxctl deploy -H ", record.name));
   return {};

@@ -6,7 +6,7 @@
 #include "cli/laptop/public_keys.hpp"
 
 #include "base/text.hpp"
-#include "crypto/minisign.hpp"
+#include "crypto/signing_key.hpp"
 #include "crypto/ssh_key.hpp"
 
 namespace chillbox::cli {
@@ -15,8 +15,10 @@ namespace {
 constexpr std::array k_add_options{
     Option{"NAME", ArgKind::text, "", "what they are called in the audit trail, jobs and releases"},
     Option{"--key", ArgKind::list, "KEY[,..]",
-        "a public key of ssh, or of minisign, to sign with: the key itself, a .pub file, or github:USER; may be repeated"},
+        "a public key of ssh, or of minisign, to sign with: the key itself, a .pub file, or github:USER; may be repeated. Without one of minisign, an Ed25519 key of ssh signs, too"},
     Option{"--sites", ArgKind::list, "SITE[,..]", "only these sites (default: all)"},
+    Option{"--login-only", ArgKind::flag, "",
+        "the ssh keys let them in and sign nothing; it is always so for github:USER"},
     Option{"--role", ArgKind::choice, "look|deploy|admin",
         "look: status and logs; deploy (the default): also deploy, roll back, restart; admin: also unlock, hold, people"},
 };
@@ -43,7 +45,7 @@ std::string_view what_of(control::Role role) {
 Result<void> add_keys(Call& call, control::Arguments& args) {
   args.ssh.emplace();
   for (const std::string& value : call.args.list("key")) {
-    if (value.starts_with("github:"))
+    if (is_github(value))
       return fail(
           Code::usage, cat(printable(value, 60), " is fetched by a laptop: run it there, with -H"));
     for (const std::string& key :
@@ -53,6 +55,10 @@ Result<void> add_keys(Call& call, control::Arguments& args) {
       else
         args.ssh->push_back(key);
   }
+  if (!args.key && !call.args.has("login-only"))
+    for (const std::string& key : *args.ssh)
+      if (!args.key && crypto::SigningKey::parse(key))
+        args.key = key;
   return {};
 }
 
@@ -75,7 +81,10 @@ Result<void> run_add(Call& call) {
       what_of(person.role), " ", sites_text(person)));
   if (person.key.empty() && person.role != control::Role::look)
     call.terminal.print_status(cat(person.name,
-        " signs nothing yet, and so deploys nothing: add the key RW.. that `chillboxctl join` shows them"));
+        " signs nothing yet, and so deploys nothing: add the key RW.. that `chillboxctl join` shows them, or an ssh-ed25519 key"));
+  if (crypto::is_ssh_line(person.key) && person.role != control::Role::look)
+    call.terminal.print_status(cat("what ", person.name, " signs with the ssh key ",
+        TRY(crypto::SigningKey::parse(person.key)).id(), " is taken"));
   call.terminal.print_status("they run: chillboxctl join HOST");
   return {};
 }
@@ -89,11 +98,12 @@ Result<void> run_list(Call& call) {
           std::vector<std::string> keys;
           for (const auto& line : person.ssh)
             if (const auto key = crypto::SshPublicKey::parse(line))
-              keys.push_back(key->fingerprint().substr(0, 15));
-          const auto signs = crypto::MinisignPublicKey::parse(person.key);
+              keys.push_back(key->fingerprint().substr(0, 16));
+          const auto signs = crypto::SigningKey::parse(person.key);
           table.rows.push_back({person.name, std::string(name(person.role)),
               person.sites.empty() ? "all" : join(person.sites, ","),
-              signs ? crypto::key_id_text(signs->id) : "-", join(keys, ",")});
+              signs && person.role != control::Role::look ? signs->id().substr(0, 16) : "-",
+              join(keys, ",")});
         }
       });
 }

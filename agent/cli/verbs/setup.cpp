@@ -15,7 +15,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
-#include "crypto/minisign.hpp"
+#include "crypto/signing_key.hpp"
 #include "os/clock.hpp"
 
 #include <nlohmann/json.hpp>
@@ -125,7 +125,7 @@ Result<void> Setup::look() {
 Result<SetupKey> Setup::choose_key() const {
   if (const std::string file = m_call.args.text("trust"); !file.empty()) {
     const std::string text = TRY(read_input(file, k_max_key_file));
-    const auto key = TRY_IN(printable(file, 1024), crypto::MinisignPublicKey::parse(text));
+    const auto key = TRY_IN(printable(file, 1024), crypto::SigningKey::parse(text));
     return SetupKey{key.to_line(), std::filesystem::path(file).stem()};
   }
   const Places places = Places::find();

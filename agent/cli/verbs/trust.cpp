@@ -20,7 +20,7 @@ namespace {
 
 constexpr Option k_limit_sites{"--sites", ArgKind::list, "SITE[,..]", "only for these sites"};
 constexpr std::array k_trust_add_options{
-    Option{"KEY", ArgKind::text, "", "a minisign .pub file, or the key itself (RW...)"},
+    Option{"KEY", ArgKind::text, "", "a .pub file of minisign, or of an Ed25519 key of ssh, or the key itself"},
     Option{"--name", ArgKind::text, "NAME", "name of the deployer (default: the file's name)"},
     k_limit_sites,
     Option{"--only-releases", ArgKind::flag, "", "only releases, no secret set"},
@@ -38,7 +38,7 @@ constexpr size_t k_max_key_file = 8 * 1024;
 constexpr std::string_view k_suffix = ".pub";
 
 struct Candidate {
-  crypto::MinisignPublicKey key;
+  crypto::SigningKey key;
   std::string name; // "": the caller must give one
 };
 
@@ -47,14 +47,14 @@ Result<Candidate> candidate_of(const std::string& text) {
   const std::filesystem::path path(text);
   if (os::real_disk().exists(text)) {
     const std::string content = TRY(read_input(text, k_max_key_file));
-    const auto key = TRY_IN(printable(text, 1024), crypto::MinisignPublicKey::parse(content));
+    const auto key = TRY_IN(printable(text, 1024), crypto::SigningKey::parse(content));
     return Candidate{key, path.stem()};
   }
-  auto key = crypto::MinisignPublicKey::parse(text);
+  auto key = crypto::SigningKey::parse(text);
   if (!key)
     return fail(Code::invalid,
         cat("'", printable(text, 80),
-            "' is neither a file here nor a minisign public key: ", key.error().message));
+            "' is neither a file here nor a public key of minisign or ssh: ", key.error().message));
   return Candidate{*key, ""};
 }
 
@@ -68,7 +68,7 @@ Result<void> check_change(
   for (const auto& key : there) {
     if (key.name == wanted.name && key.key.to_line() != wanted.key.to_line())
       return fail(Code::conflict,
-          cat("'", wanted.name, "' is trusted with another key, ", crypto::key_id_text(key.key.id),
+          cat("'", wanted.name, "' is trusted with another key, ", key.key.id(),
               ": remove it first, or choose another --name"));
     if (key.name != wanted.name && key.key.to_line() == wanted.key.to_line())
       return fail(Code::conflict, cat("this key is already trusted, as '", key.name, "'"));
@@ -86,7 +86,7 @@ Result<void> run_trust_add(Call& call) {
   const auto sites = TRY(sites_of(call.args));
   const artifact::TrustedKey wanted{name, candidate.key, sites, call.args.has("only-releases")};
   const auto there = TRY(artifact::load_trusted_keys(call.paths.trusted()));
-  const std::string id = crypto::key_id_text(wanted.key.id);
+  const std::string id = wanted.key.id();
   for (const auto& key : there)
     if (key.key.to_line() == wanted.key.to_line() && key.sites == wanted.sites &&
         key.only_releases == wanted.only_releases && (key.name == name || !call.args.has("name"))) {
@@ -109,14 +109,14 @@ Result<void> run_trust_list(Call& call) {
   if (call.terminal.json()) {
     TrustedKeys all;
     for (const auto& key : keys)
-      all.keys.push_back({key.name, crypto::key_id_text(key.key.id), key.key.to_line(), key.sites,
+      all.keys.push_back({key.name, key.key.id(), key.key.to_line(), key.sites,
           key.only_releases ? std::optional<std::string>("releases") : std::nullopt});
     call.terminal.print(answer_text("trust", all));
     return {};
   }
   Table table{{"NAME", "KEY ID", "SITES"}, {}};
   for (const auto& key : keys)
-    table.rows.push_back({key.name, crypto::key_id_text(key.key.id), limits_of(key)});
+    table.rows.push_back({key.name, key.key.id(), limits_of(key)});
   print_table(call.terminal, table, "nobody is trusted: chillboxctl trust add FILE.pub");
   return {};
 }

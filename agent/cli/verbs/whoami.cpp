@@ -5,6 +5,7 @@
 #include "cli/laptop/host_record.hpp"
 #include "cli/laptop/key_store.hpp"
 #include "cli/laptop/signer.hpp"
+#include "cli/laptop/ssh_signer.hpp"
 
 #include "base/text.hpp"
 
@@ -16,14 +17,15 @@ namespace {
 Result<void> run(Call& call) {
   const Places places = Places::find();
   const auto key = TRY(find_key(places));
-  if (!key)
+  const auto by_ssh = key ? std::vector<SshKeyHere>() : ssh_keys_here();
+  if (!key && by_ssh.empty())
     return fail(Code::not_found, "you have no key yet: `chillboxctl setup root@HOST` makes one");
   const auto agent = TRY(agent_state(places));
-  Person person{.name = std::filesystem::path(key->path).stem(),
-      .id = crypto::key_id_text(key->half.key.id),
-      .key = key->half.key.to_line(),
-      .recipient = key->half.recipient.value_or(""),
-      .unlocked = agent && agent->left_s > 0,
+  Person person{.name = key ? std::filesystem::path(key->path).stem().string() : "ssh",
+      .id = key ? crypto::key_id_text(key->half.key.id) : by_ssh.front().key.id(),
+      .key = key ? key->half.key.to_line() : by_ssh.front().key.to_line(),
+      .recipient = key ? key->half.recipient.value_or("") : "",
+      .unlocked = key && agent && agent->left_s > 0,
       .hosts = {}};
   for (const HostRecord& record : load_hosts(places, nullptr))
     person.hosts.push_back({.name = record.name, .role = record.role});
@@ -32,7 +34,8 @@ Result<void> run(Call& call) {
     return {};
   }
   call.terminal.print(cat(call.terminal.out(Style::bold, person.name), "  key ", person.id, "  ",
-      person.unlocked
+      !key ? "ssh-agent signs with it, where a host takes it"
+          : person.unlocked
           ? cat("in the agent for ", format_duration(std::chrono::seconds(agent->left_s)))
           : "locked: its passphrase is asked for at the next signature"));
   for (const auto& host : person.hosts)
