@@ -64,6 +64,43 @@ raw() { laptop ssh "${@:2}" chillbox-ssh@web1.example -- "$1"; } # one line, as 
     [ "$(get /)" = two ]
 }
 
+@test "undo asks at their terminal, though the account has none: no changes nothing, yes takes the change back" {
+    persons_laptop kim
+    run -1 at_terminal expect:'Do it?' type:n -- chillboxctl undo hello
+    [[ "$output" == *"last change "*"rollback to "*"undo "*"chillboxctl rollback hello"*"nothing was changed"* ]]
+    [ "$(get /)" = two ]
+    run -0 at_terminal expect:'Do it?' type:y -- chillboxctl undo hello
+    [ "$(get /)" != two ]
+    run -0 at_terminal expect:'Do it?' type:y -- chillboxctl undo hello
+    [ "$(get /)" = two ]
+    run -0 laptop chillboxctl maintenance on hello
+    [ "$(code /)" = 503 ]
+    run -0 at_terminal expect:'Do it?' type:y -- chillboxctl undo hello
+    [ "$(code /)" = 200 ]
+    in_box chillboxctl audit | grep -q 'person:kim .*maintenance_on'
+}
+
+@test "they set a secret of their site from a terminal, and of no other; who only looks sets none" {
+    persons_laptop kim
+    run -0 at_terminal expect:'not shown: ' type:'kims hush' -- sh -c 'cd "$0" && exec chillboxctl secrets set web/web.env:API_KEY' "$LAPTOP/hello"
+    [[ "$output" == *"API_KEY changed"* && "$output" != *"kims hush"* ]]
+    in_box grep -q 'kims hush' /run/chillbox/secrets/hello/web/web.env
+    [ "$(json jobs hello '.jobs[0] | .kind + " " + .actor')" = 'secrets person:kim' ]
+    run -4 laptop sh -c 'cd "$0" && printf x | chillboxctl secrets set web/web.env:API_KEY' "$LAPTOP/blog"
+    [[ "$output" == *"kim may nothing of 'blog'"* ]]
+    in_box test ! -e /run/chillbox/secrets/blog/web/web.env
+    persons_laptop lea
+    signing_key lea
+    add lea --role look --sites hello --key "$(key_of lea)" >/dev/null
+    persons_laptop lea
+    cp -r "$LAPTOP/hello" "$LAPTOP/leas"
+    rm -r "$LAPTOP/leas/secrets"
+    run -4 laptop sh -c 'cd "$0" && printf x | chillboxctl secrets set web/web.env:API_KEY -H chillbox-ssh@web1.example' "$LAPTOP/leas"
+    in_box grep -q 'kims hush' /run/chillbox/secrets/hello/web/web.env
+    rm -r "$LAPTOP/leas"
+    ctl people remove lea
+}
+
 @test "[attack-Q8] a person of one site does and sees nothing of another, not by its name, a job, a digest or an artifact" {
     persons_laptop kim
     first_laptop
@@ -82,7 +119,15 @@ raw() { laptop ssh "${@:2}" chillbox-ssh@web1.example -- "$1"; } # one line, as 
     # Signed by somebody else, for that other site.
     file=$("$CTL" pack -q "$LAPTOP/blog" -r "$RECIPIENT" -k "$LAPTOP/deployer.key" -o "$LAPTOP/out")
     run -4 laptop sh -c 'cat "$0.minisig" "$0" | ssh chillbox-ssh@web1.example "CHILLBOX_HOST= chillboxctl '\''plan'\'' '\''-'\''"' "$file"
-    [[ "$output" != *serial* ]]
+    [[ "$output" == *"kim may plan only what is signed for hello"* && "$output" != *serial* ]]
+    # Nor one that the host has, by its digest: as if it were not there.
+    digest=$(json facts blog .site.sha256)
+    run -0 ctl plan "$digest"
+    run -3 laptop chillboxctl plan "$digest"
+    none=$(printf x | sha256sum | cut -c 1-64)
+    there=${output//$digest/$none}
+    run -3 laptop chillboxctl plan "$none"
+    [ "$output" = "$there" ]
 }
 
 @test "[fault-730] a person reads the logs of their own sites, by any stream, and no byte of another's [attack-F11]" {
@@ -164,6 +209,28 @@ raw() { laptop ssh "${@:2}" chillbox-ssh@web1.example -- "$1"; } # one line, as 
     [[ "$output" != *uid=* ]]
 }
 
+@test "[attack-I6] a login that sshd takes without a line of authorized_keys, by a certificate, gets no command and is nobody" {
+    persons_laptop kim
+    ssh-keygen -q -t ed25519 -N '' -f "$LAPTOP/ca"
+    ssh-keygen -q -t ed25519 -N '' -f "$LAPTOP/certified"
+    ssh-keygen -q -s "$LAPTOP/ca" -I kim -n chillbox-ssh "$LAPTOP/certified.pub"
+    box push "$HOST" "$LAPTOP/ca.pub" /etc/ssh/
+    in_box sh -c 'cp /etc/ssh/sshd_config /tmp/ && printf "TrustedUserCAKeys /etc/ssh/ca.pub\nAcceptEnv SSH_ORIGINAL_COMMAND\n" | cat - /tmp/sshd_config >/etc/ssh/sshd_config && kill -HUP "$(cat /run/sshd.pid)"'
+    certified() { laptop ssh -o IdentityFile="$LAPTOP/certified" "${@:2}" chillbox-ssh@web1.example -- "$1"; }
+    refused() { certified id 2>&1 | grep -q 'no shell'; }
+    wait_for 10 refused
+    for line in id "CHILLBOX_HOST= chillboxctl 'status'" ''; do
+        run ! certified "$line"
+        [[ "$output" == *"this account has no shell"* && "$output" != *uid=* && "$output" != *"SITE "* ]]
+    done
+    laptop sh -c 'timeout 3 ssh -o IdentityFile="$0" -W 127.0.0.1:22 chillbox-ssh@web1.example </dev/null || :' "$LAPTOP/certified" | grep -q '^SSH-'
+    # Of a name, the gate is one of that person's: then it is the command that is missing, unless sshd takes it from the client.
+    run -4 certified "/usr/bin/chillboxctl gate kim"
+    [[ "$output" == *"this account has no shell"* ]]
+    in_box sh -c 'cp /tmp/sshd_config /etc/ssh/sshd_config && kill -HUP "$(cat /run/sshd.pid)"'
+    wait_for 10 laptop chillboxctl status
+}
+
 @test "[attack-Q11] another local user does not get in by the people's socket, and a person cannot take another's name [fault-532]" {
     persons_laptop kim
     in_box sh -c 'id visitor >/dev/null 2>&1 || useradd -m visitor'
@@ -224,6 +291,46 @@ raw() { laptop ssh "${@:2}" chillbox-ssh@web1.example -- "$1"; } # one line, as 
     run -2 ctl people add x --key github:kim
     persons_laptop kim
     run -4 laptop chillboxctl people add eve --key "$LAPTOP/kim/.ssh/id_ed25519.pub" -H web1
+}
+
+# A server of that name, on an address of its own; without CERTIFICATE it is not one that the laptop believes.
+github() { # CERTIFICATE WORDS...
+    laptop unshare -m sh -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' sh "$LAPTOP/hosts" env SSL_CERT_FILE="$1" CURL_CA_BUNDLE="$1" "${@:2}"
+}
+
+@test "[attack-I7] github:USER lets in with the keys that are there at that moment and signs nothing; another server, an unknown user and keys with options are refused [fault-744]" {
+    first_laptop
+    mkdir -p "$LAPTOP/github"
+    for name in one two; do ssh-keygen -q -t ed25519 -N '' -C "$name" -f "$LAPTOP/forge_$name"; done
+    cut -d ' ' -f 1,2 "$LAPTOP/forge_one.pub" "$LAPTOP/forge_two.pub" >"$LAPTOP/github/max-m.keys"
+    key_of kim >>"$LAPTOP/github/max-m.keys" # a signing key is not a forge's to give
+    printf 'command="id" %s\n' "$(cat "$LAPTOP/forge_one.pub")" >"$LAPTOP/github/bad.keys"
+    : >"$LAPTOP/github/none.keys"
+    printf '127.0.0.1 localhost\n127.0.0.77 github.com\n' >"$LAPTOP/hosts"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=github.com -addext subjectAltName=DNS:github.com \
+        -keyout "$LAPTOP/github.key" -out "$LAPTOP/github.crt" 2>/dev/null
+    laptop python3 -c 'import http.server, ssl, sys, os
+os.chdir(sys.argv[1])
+server = http.server.ThreadingHTTPServer(("127.0.0.77", 443), http.server.SimpleHTTPRequestHandler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()' "$LAPTOP/github" "$LAPTOP/github.crt" "$LAPTOP/github.key" >"$LAPTOP/github.log" 2>&1 3>&- &
+    server=$!
+    wait_for 10 github "$LAPTOP/github.crt" curl -sS -m 5 -o /dev/null https://github.com/
+    run -0 github "$LAPTOP/github.crt" chillboxctl people add mo --key github:max-m --sites hello -H root@web1.example
+    [[ "$output" == *"mo may deploy"*"mo signs nothing yet"* ]]
+    [ "$(in_box grep -c 'gate mo"' /var/lib/chillbox/ssh/.ssh/authorized_keys)" = 2 ]
+    in_box test ! -e /etc/chillbox/trusted/mo.pub
+    for user in nobody none bad; do
+        run ! github "$LAPTOP/github.crt" chillboxctl people add eve --key "github:$user" -H root@web1.example
+    done
+    [[ "$output" == *"'command="*"is no public key of ssh"* ]]
+    run -5 github /etc/ssl/certs/ca-certificates.crt chillboxctl people add eve --key github:max-m -H root@web1.example
+    [[ "$output" == *certificate* ]]
+    in_box test ! -e /etc/chillbox/people/eve.json
+    kill "$server"
+    run -0 laptop chillboxctl people remove mo -H root@web1.example
 }
 
 @test "[attack-Q12] a connection that runs nothing when its person is removed is not the next one's of that name [fault-625]" {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # What a person has to do, counted by doing it: `make test-ux` prints the table. Commands and flags as they are typed, files that have to be written
 # or edited by hand, typings of a passphrase, seconds of the machine; BEFORE: the commands of the same task when all was done by hand, as they were
-# counted once. A row whose command does not exist yet is printed as missing.
+# counted once.
 
 # shellcheck disable=SC2154,SC2034 # box_up sets HOST, run sets output
 
@@ -140,6 +140,23 @@ folder() { # SITE: a project with a site of plain files
     row 'lost laptop' 1 2
     persons_laptop kim
     run ! laptop chillboxctl status
+}
+
+@test "a colleague who signs with her key of ssh: 1 command of hers, 1 of an admin, no passphrase" {
+    folder hello
+    export USER=lea
+    persons_laptop lea
+    person -- chillboxctl join web1.example --ssh-key >"$LAPTOP/joined" || :
+    line=$(tr -d '\n>' <"$LAPTOP/joined" | grep -o "chillboxctl people add lea --key 'ssh-ed25519 [A-Za-z0-9+/=]*' --sites SITE -H web1")
+    first_laptop
+    eval "person -- ${line/SITE/hello}"
+    row 'a colleague with her key of ssh' 2 5
+    [ "$typings" = 0 ]
+    persons_laptop lea
+    printf 'by lea\n' >"$(find "$PROJECT" -name index.html | head -n 1)"
+    person -- chillboxctl deploy
+    [ "$(get /)" = 'by lea' ]
+    first_laptop
 }
 
 @test "a machine that deploys: 1 command" {

@@ -101,7 +101,8 @@ Result<void> SshSignature::verify(
   std::array<uint8_t, crypto_hash_sha512_BYTES> digest{};
   crypto_hash_sha512(digest.data(), bytes_of(text).data(), text.size());
   Bytes covered(k_magic.begin(), k_magic.end());
-  for (const ByteView part : {bytes_of(m_namespace), ByteView(), bytes_of(k_hash), ByteView(digest)})
+  for (const ByteView part :
+      {bytes_of(m_namespace), ByteView(), bytes_of(k_hash), ByteView(digest)})
     put_ssh_string(covered, part);
   ByteView blob = key.blob;
   (void)take_ssh_string(blob);

@@ -242,7 +242,7 @@ constexpr ControlVerb k_verbs[] = {
     {"lock", answer<lock>, true, Role::admin, Reach::filtered},
     {"reload", answer<reload>, true},
     {"upgrade", answer<upgrade>, true},
-    {"maintenance_on", answer<maintenance_on>, true, Role::admin},
+    {"maintenance_on", answer<maintenance_on>, true, Role::deploy},
     {"maintenance_off", answer<maintenance_off>, true, Role::deploy},
 };
 

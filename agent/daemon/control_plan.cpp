@@ -1,4 +1,5 @@
 // Verbs that look ahead.
+#include "artifact/verify.hpp"
 #include "base/guarded.hpp"
 #include "base/text.hpp"
 #include "daemon/control_verbs.hpp"
@@ -73,24 +74,35 @@ Result<control::Plan> plan(const Call& call) {
     return rollout::plan_site(host, TRY(site_of(call)));
   Fd file;
   std::string signature;
+  // As it says of itself, before anything of it is taken in or unpacked; that it says the truth is
+  // found out before anything is answered.
+  const auto is_theirs = [&] {
+    if (!call.person)
+      return true;
+    const auto said = artifact::stated(signature);
+    return said && may_see(call, said->site.str());
+  };
   if (call.args.sha256) {
     const Digest digest = TRY(Digest::parse(*call.args.sha256));
     file = Fd(::open(host.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!file)
       return fail(Code::not_found, cat("no artifact ", digest.str(), " on this host"));
     signature = TRY(host.disk.read(host.paths.artifact_signature(digest), k_max_signature));
+    if (!is_theirs()) // as if it were not there
+      return fail(Code::not_found, cat("no artifact ", digest.str(), " on this host"));
   } else {
     signature = TRY(required(call.args.signature, "signature"));
+    if (!is_theirs())
+      return fail(Code::denied,
+          cat(call.person->name, " may plan only what is signed for ",
+              call.person->sites.empty() ? "a site" : join(call.person->sites, ", ")));
     file = TRY(receive_body(call));
   }
   const std::unique_lock one(
       call.state.planning, k_plan_turn); // they share the staging memory with deploys
   if (!one)
     return fail(Code::busy, "another plan is being made: try again");
-  auto planned = TRY(rollout::plan_artifact(host, file.get(), signature));
-  if (!may_see(call, planned.site))
-    return fail(Code::denied, cat("you may nothing of '", printable(planned.site, 40), "'"));
-  return planned;
+  return rollout::plan_artifact(host, file.get(), signature);
 }
 
 Result<control::NginxText> nginx_show(const Call& call) {

@@ -89,13 +89,16 @@ std::string says(const SshSigner& signer) {
 
 TEST_CASE("what ssh-keygen signed with an Ed25519 key is good for this text and key alone") {
   CHECK(says(k_signature) == "good");
-  check_says(says(k_signature, k_key, "chillbox site=shop\n"), {"denied: signature of key SHA256:", "does not match"});
-  check_says(says(k_signature, SshSigner().line()), {"denied: signed with key SHA256:", "not with"});
+  check_says(says(k_signature, k_key, "chillbox site=shop\n"),
+      {"denied: signature of key SHA256:", "does not match"});
+  check_says(
+      says(k_signature, SshSigner().line()), {"denied: signed with key SHA256:", "not with"});
   CHECK(says(SshSigner()) == "good");
 }
 
 TEST_CASE("[attack-I1] what was signed for another purpose, or with another hash, is no signature of an artifact") {
-  check_says(says(k_for_files), {"denied: ", "in the namespace 'file', not in 'artifact@chillbox'"});
+  check_says(
+      says(k_for_files), {"denied: ", "in the namespace 'file', not in 'artifact@chillbox'"});
   check_says(says(k_sha256), {"invalid: ", "over the hash 'sha256': only sha512"});
   SshSigner prefix;
   prefix.name_space = "artifact@chillbo";
@@ -115,7 +118,8 @@ TEST_CASE("[attack-I1] what was signed for another purpose, or with another hash
 }
 
 TEST_CASE("[attack-I1] keys of other types sign nothing, and it is said which do") {
-  check_says(says(k_by_rsa), {"invalid: ", "of the type 'ssh-rsa': only ssh-ed25519 signs artifacts"});
+  check_says(
+      says(k_by_rsa), {"invalid: ", "of the type 'ssh-rsa': only ssh-ed25519 signs artifacts"});
   check_says(says(k_by_ecdsa), {"invalid: ", "of the type 'ecdsa-sha2-nistp256'"});
   SshSigner other;
   other.signature_type = "rsa-sha2-512";
@@ -156,6 +160,7 @@ TEST_CASE("a signing key is one of minisign or an Ed25519 key of ssh, and is wri
   CHECK(minisign.to_line() == mine.to_line());
   CHECK(minisign.id() == key_id_text(mine.id));
   CHECK(!(minisign == ssh));
-  for (const std::string bad : {"", "ssh-ed25519", "ssh-ed25519 AAAA", "RW", "sk-ssh-ed25519@openssh.com AAAA"})
+  for (const std::string bad :
+      {"", "ssh-ed25519", "ssh-ed25519 AAAA", "RW", "sk-ssh-ed25519@openssh.com AAAA"})
     CHECK(!SigningKey::parse(bad));
 }

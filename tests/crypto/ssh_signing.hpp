@@ -52,8 +52,8 @@ struct SshSigner {
     for (const uint8_t byte : {uint8_t{0}, uint8_t{0}, uint8_t{0}, version})
       out.push_back(byte);
     const Bytes own = blob();
-    for (const ByteView part : {ByteView(own), bytes_of(name_space), bytes_of(reserved),
-             bytes_of(hash), ByteView(inner)})
+    for (const ByteView part :
+        {ByteView(own), bytes_of(name_space), bytes_of(reserved), bytes_of(hash), ByteView(inner)})
       crypto::put_ssh_string(out, part);
     out.insert(out.end(), after.begin(), after.end());
     return armored(base64(out));

@@ -73,7 +73,7 @@ TEST_CASE("[attack-Q8] [attack-Q9] each verb has what a person needs to be for i
       {"deploy", Role::deploy}, {"deploy_secrets", Role::deploy}, {"rollback", Role::deploy},
       {"restart", Role::deploy}, {"start", Role::deploy}, {"stop", Role::deploy},
       {"maintenance_off", Role::deploy}, {"drain", Role::deploy}, {"undrain", Role::deploy},
-      {"drain_host", Role::admin}, {"undrain_host", Role::admin}, {"maintenance_on", Role::admin},
+      {"drain_host", Role::admin}, {"undrain_host", Role::admin}, {"maintenance_on", Role::deploy},
       {"retry", Role::admin}, {"unlock", Role::admin}, {"lock", Role::admin}, {"hold", Role::admin},
       {"release_hold", Role::admin}, {"withdraw", Role::admin}, {"audit", Role::admin},
       {"people_add", Role::admin}, {"people_list", Role::admin}, {"people_remove", Role::admin}};

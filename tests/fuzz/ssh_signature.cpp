@@ -1,11 +1,11 @@
 // Signatures of ssh: the armor, what is in it, and the file of statement and signature.
+#include "crypto/ssh_signature.hpp"
+#include "../crypto/ssh_signing.hpp"
 #include "artifact/signature.hpp"
 #include "artifact/verify.hpp"
 #include "base/secret.hpp"
 #include "base/text.hpp"
-#include "crypto/ssh_signature.hpp"
 #include "fuzz.hpp"
-#include "../crypto/ssh_signing.hpp"
 
 using namespace chillbox;
 using fuzz::claim;

@@ -140,8 +140,8 @@ int joined_exit(const std::vector<int>& codes) {
 Result<std::string> run_quietly(
     const Host& host, const std::vector<std::string>& words, std::chrono::milliseconds timeout) {
   const std::string ssh = TRY(find_program("ssh"));
-  std::vector<std::string> argv{ssh, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "-o",
-      "ForwardAgent=no"};
+  std::vector<std::string> argv{
+      ssh, "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "-o", "ForwardAgent=no"};
   argv.insert(argv.end(), host.ssh.begin(), host.ssh.end());
   argv.insert(argv.end(), {"--", host.target, shell_words(words)});
   say_command(cat("ssh ", host.target, " ", shell_words(words)));

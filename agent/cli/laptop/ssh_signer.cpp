@@ -123,8 +123,7 @@ bool is_trusted(
     const control::Facts& facts, const std::string& site, const crypto::SigningKey& key) {
   return std::ranges::any_of(facts.deployers, [&](const control::Deployer& deployer) {
     return deployer.id == key.id() &&
-        (deployer.sites.empty() ||
-            std::ranges::find(deployer.sites, site) != deployer.sites.end());
+        (deployer.sites.empty() || std::ranges::find(deployer.sites, site) != deployer.sites.end());
   });
 }
 
@@ -150,14 +149,13 @@ Result<std::string> sign_by_ssh(const Places& places, const SshKeyHere& key,
   const Fd said(::memfd_create("ssh-keygen", MFD_CLOEXEC));
   if (!said)
     return fail_errno("memfd_create", errno);
-  const int code = TRY(run_at_terminal({program, "-Y", "sign", "-n",
-                                           std::string(artifact::k_ssh_namespace), "-f",
-                                           key.file.empty() ? folder.file("key.pub") : key.file,
-                                           folder.file("statement")},
+  const int code = TRY(run_at_terminal(
+      {program, "-Y", "sign", "-n", std::string(artifact::k_ssh_namespace), "-f",
+          key.file.empty() ? folder.file("key.pub") : key.file, folder.file("statement")},
       said));
   if (code != 0)
-    return fail(Code::denied,
-        cat("ssh-keygen did not sign with ", key.key.id(), ": ", last_words(said)));
+    return fail(
+        Code::denied, cat("ssh-keygen did not sign with ", key.key.id(), ": ", last_words(said)));
   auto text = artifact::ssh_signature_file(
       words, TRY(read_input(folder.file("statement.sig"), k_max_file)));
   const auto signature = TRY(artifact::Signature::parse(text));

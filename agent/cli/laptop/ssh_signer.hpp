@@ -1,6 +1,6 @@
-// Signatures with an Ed25519 key of ssh, by ssh-keygen: it asks ssh-agent, which asks for a yes or a
-// touch if it was told to, or else for the passphrase of the file. No private key is read here. What
-// comes back is verified before it is used.
+// Signatures with an Ed25519 key of ssh, by ssh-keygen: it asks ssh-agent, which asks for a yes or
+// a touch if it was told to, or else for the passphrase of the file. No private key is read here.
+// What comes back is verified before it is used.
 #pragma once
 
 #include "artifact/verify.hpp"

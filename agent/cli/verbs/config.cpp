@@ -23,9 +23,9 @@ constexpr std::array k_set_options{
 constexpr size_t k_max_config = 64 * 1024;
 
 std::string value_of(const UserConfig& config, std::string_view key) {
-  return key == "host"    ? config.host
-      : key == "editor"   ? config.editor
-                          : cat(config.agent_idle.count(), "m");
+  return key == "host"  ? config.host
+      : key == "editor" ? config.editor
+                        : cat(config.agent_idle.count(), "m");
 }
 
 Result<void> run_get(Call& call) {
@@ -34,7 +34,8 @@ Result<void> run_get(Call& call) {
     call.terminal.print(answer_text("config",
         LaptopConfig{.host = config.host,
             .editor = config.editor,
-            .agent_idle_s = static_cast<uint64_t>(std::chrono::seconds(config.agent_idle).count())}));
+            .agent_idle_s =
+                static_cast<uint64_t>(std::chrono::seconds(config.agent_idle).count())}));
     return {};
   }
   if (call.args.has("KEY")) {

@@ -20,7 +20,8 @@ namespace {
 
 constexpr Option k_limit_sites{"--sites", ArgKind::list, "SITE[,..]", "only for these sites"};
 constexpr std::array k_trust_add_options{
-    Option{"KEY", ArgKind::text, "", "a .pub file of minisign, or of an Ed25519 key of ssh, or the key itself"},
+    Option{"KEY", ArgKind::text, "",
+        "a .pub file of minisign, or of an Ed25519 key of ssh, or the key itself"},
     Option{"--name", ArgKind::text, "NAME", "name of the deployer (default: the file's name)"},
     k_limit_sites,
     Option{"--only-releases", ArgKind::flag, "", "only releases, no secret set"},
