@@ -254,6 +254,46 @@ END
     json backup list shop '.sites[0].unproven' | grep -qx ''
 }
 
+# settings WORD VALUE...: in [backup], and chillboxd starts with them.
+settings() {
+    while [ $# -gt 0 ]; do
+        in_box sed -i "/^\[backup\]/,/^\[/s/^#* *$1 = .*/$1 = \"$2\"/" /etc/chillbox/chillboxd.toml
+        shift 2
+    done
+    in_box rc-service -q chillboxd restart
+    unlock
+}
+state() { json backup list shop ".sites[0].$1"; }
+archives() { in_box sh -c 'find /mnt/backups -path "*/shop/*.age" | wc -l'; }
+
+@test "at its time each site is backed up, the first is proven at once, and the superfluous go; three times are in status and doctor [fault-642]" {
+    ctl backup create shop
+    ctl backup create shop
+    before=$(state tried_ms)
+    settings schedule '* * * * *' keep 1d prove weekly
+    later() { [ "$(state tried_ms)" -gt "$before" ] && [ "$(archives)" -le 2 ]; }
+    wait_for 100 later
+    [ "$(state problem)" = '' ]
+    [ "$(state 'proven_ms > 0')" = true ]
+    [ "$(state retention)" = '' ]
+    [ "$(json status '.backups[0] | [.site, (.taken_ms > 0), (.stored_ms > 0), (.proven_ms > 0), (.next_ms > 0), .stale] | map(tostring) | join(" ")')" = 'shop true true true true ' ]
+    ctl status | grep -qE '^BACKUP +TAKEN +STORED +PROVEN +NEXT'
+    ctl doctor | grep -q '1 of 1 sites have one that is proven'
+}
+
+@test "a target that only says that it deletes is counted again, and status and doctor say so [fault-644]" {
+    in_box sed -i 's,^    delete) .*,    delete) ;;,' /etc/chillbox/hooks.d/backup/folder
+    stays() { [ -n "$(state retention)" ]; }
+    wait_for 130 stays
+    state retention | grep -qE '^deletion had no effect: [0-9]+ of [0-9]+ old backups are still at the target$'
+    run ctl doctor
+    grep -q "site 'shop': deletion had no effect" <<<"$output"
+    in_box sed -i 's,^    delete) .*,    delete) rm -f "$path/$2" ;;,' /etc/chillbox/hooks.d/backup/folder
+    goes() { [ -z "$(state retention)" ]; }
+    wait_for 130 goes
+    settings schedule '17 3 * * *'
+}
+
 @test "[attack-Z5] what looks at a backup is nobody, without a network, and sees that tree alone" {
     in_box sh -c 'truncate -s 1G /var/lib/shop/till/big; chown shop: /var/lib/shop/till/big'
     ctl backup create shop

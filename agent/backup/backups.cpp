@@ -43,6 +43,7 @@ void Backups::begin() {
 
 void Backups::stop() {
   m_stop = true;
+  m_thread.wait();
   const std::lock_guard work(m_work);
 }
 
@@ -226,6 +227,10 @@ Result<control::BackupList> Backups::list(const std::optional<SiteName>& site) {
         state.proven_ms = std::max(state.proven_ms, b.taken_ms);
       if (b.gone_ms == 0)
         list.backups.push_back(b);
+    }
+    if (!row.live.empty() && !list.target.empty()) {
+      state.next_ms = m_host.next_due(m_host.clock.wall()).value_or(0) * 1000;
+      state.stale = stale(state);
     }
     list.sites.push_back(std::move(state));
   }

@@ -11,12 +11,14 @@
 #include "backup/records.hpp"
 #include "backup/take.hpp"
 #include "backup/target.hpp"
+#include "base/thread_group.hpp"
 #include "control/backups.hpp"
 #include "store/store.hpp"
 
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,8 @@ public:
     bool as_root;
     std::function<Result<openrc::SlotSpec>(const SiteName& site, const std::string& line)> prepare;
     std::function<Result<SecretBytes>(std::string_view age_header)> file_key; // Prover's
+    // When the schedule is due next after that second; nullopt: never.
+    std::function<std::optional<int64_t>(int64_t after)> next_due;
     std::function<void()> changed; // a row is new; any thread
   };
   explicit Backups(Host host);
@@ -42,7 +46,11 @@ public:
   Backups(const Backups&) = delete;
   Backups& operator=(const Backups&) = delete;
 
-  void begin(); // what a killed daemon left half made is removed
+  // All sites, one after the other, in a thread of its own: makes one of each, deletes what is
+  // superfluous, and proves what is due to be proven. Returns at once.
+  void run_all();
+  void unlocked(); // proofs that were due meanwhile
+  void begin();    // what a killed daemon left half made is removed
   void ask_to_stop() { m_stop = true; }
   void stop(); // what runs is ended, within a second
 
@@ -60,6 +68,12 @@ public:
 private:
   Result<control::Backup> make(const SiteName& site);
   Result<control::Backup> prove(const SiteName& site);
+  void start(bool make);
+  void work_through(bool make);
+  bool proof_due(const SiteRecord& record) const;
+  void delete_superfluous(const SiteName& site);
+  Result<std::string> delete_some(const SiteName& site);
+  std::string stale(const control::BackupState& state) const;
   Result<void> store_one(control::Backup& backup);
   Result<uint64_t> next_serial(const SiteName& site);
   void forget_local(const SiteName& site, uint64_t but);
@@ -70,6 +84,8 @@ private:
   Target m_target;
   Records m_records;
   std::mutex m_work; // around all that makes or removes one
+  std::atomic<bool> m_running{false};
+  ThreadGroup m_thread; // at most one; last: it uses all of the others
 };
 
 // Of the file, which the daemon has checked; what is wrong with it is no target.

@@ -1,5 +1,6 @@
 #include "config/backup.hpp"
 
+#include "config/crontab.hpp"
 #include "config/kind.hpp"
 #include "config/toml.hpp"
 
@@ -19,6 +20,16 @@ bool hook_name(std::string_view s) {
 bool inner_pattern(std::string_view s) {
   return !s.empty() && s.front() != '/' && k_line.ok(s);
 }
+bool five_fields(std::string_view s) {
+  return s.empty() || parse_cron_line(cat(s, " command")).has_value();
+}
+bool keep_text(std::string_view s) {
+  Keep keep;
+  return parse_keep(s, keep);
+}
+const TextRule k_five_fields{
+    "minute, hour, day, month and weekday as in a crontab, or \"\" for never", 200, five_fields};
+const TextRule k_keep{"how many days, weeks and months, such as \"7d 4w 6m\"", 40, keep_text};
 const TextRule k_age_recipient{"a recipient of age, which begins with age1", 100, age_recipient};
 const TextRule k_hook_name{
     "the name of a hook in hooks/backup, such as dir or s3, or \"\" for none", 32, hook_name};
@@ -48,6 +59,8 @@ bool parse_keep(std::string_view text, Keep& keep) {
 void read_host_backup(const Location& at, const Json& json, HostBackup& backup) {
   using B = HostBackup;
   static const Table<B> k_backup{{"target", into(&B::target, Text{k_hook_name})},
+      {"schedule", into(&B::schedule, Text{k_five_fields})}, {"keep", into(&B::keep, Text{k_keep})},
+      {"prove", into(&B::prove, Choice{{"daily", "weekly", "monthly", "never"}})},
       {"recipients", each(&B::recipients, 20, Text{k_age_recipient})},
       {"data_max", into(&B::data_max, Size{k_least_data, k_most_data})}};
   read_object(at, json, k_backup, backup);

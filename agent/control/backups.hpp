@@ -31,7 +31,8 @@ struct BackupState {
   int64_t checked_ms = 0;                             // the last try to prove one
   std::string unproven;                               // why that failed
   int64_t next_ms = 0;                                // when the next one is due
-  std::string stale; // what is wrong by now and what to do; "": nothing
+  std::string retention; // what came of the last deletions that should not, "": nothing
+  std::string stale;     // what is wrong by now and what to do; "": nothing
 };
 
 struct BackupList {

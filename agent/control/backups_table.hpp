@@ -30,6 +30,7 @@ constexpr auto table(const BackupState*) {
       Member{"problem", &S::problem, "why that failed, \"\": it did not"},
       Member{"checked_ms", &S::checked_ms, "the last try to prove one"},
       Member{"unproven", &S::unproven, "why that failed"},
+      Member{"retention", &S::retention, "what came of the last deletions that should not"},
       Member{"next_ms", &S::next_ms, "when the next one is due, 0: never"},
       Member{"stale", &S::stale, "what is wrong by now and what to do, \"\": nothing"});
 }

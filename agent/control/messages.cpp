@@ -3,6 +3,7 @@
 #include "control/backups_table.hpp"
 #include "control/certificate_table.hpp"
 #include "control/facts_table.hpp"
+#include "control/full_status.hpp"
 #include "control/job_report_table.hpp"
 #include "control/log_table.hpp"
 #include "control/members.hpp"
@@ -167,6 +168,12 @@ constexpr auto table(const Status*) {
           "certificates", &Status::certificates, "of each live site, and of the host's own name"});
 }
 
+constexpr auto table(const FullStatus*) {
+  return message("status", "", table(static_cast<const Status*>(nullptr)),
+      Member{
+          "backups", &FullStatus::backups, "of the live sites, when there is a target for them"});
+}
+
 constexpr auto table(const Ping*) {
   return message("ping", "", Member{"version", &Ping::version, "of chillboxd"},
       Member{"sealed", &Ping::sealed, ""}, Member{"pid", &Ping::pid, ""},
@@ -291,6 +298,7 @@ CHILLBOX_MESSAGE(JobAnswer)
 CHILLBOX_MESSAGE(ReleaseList)
 CHILLBOX_MESSAGE(SiteList)
 CHILLBOX_MESSAGE(Status)
+CHILLBOX_MESSAGE(FullStatus)
 CHILLBOX_MESSAGE(Ping)
 CHILLBOX_MESSAGE(Facts)
 CHILLBOX_MESSAGE(LogEntry)
@@ -380,7 +388,7 @@ const std::vector<Answer>& answers() {
       {"runs", schema_of<RunList>},
       {"sites", schema_of<SiteList>},
       {"start", schema_of<JobAnswer>},
-      {"status", schema_of<Status>},
+      {"status", schema_of<FullStatus>},
       {"stop", schema_of<JobAnswer>},
       {"tls", schema_of<CertificateList>},
       {"tls_account", schema_of<AcmeAccount>},

@@ -157,6 +157,14 @@ void Scheduler::read_sites() {
     m_seen = changed;
 }
 
+void Scheduler::read_errands() {
+  if (m_errands.size() == m_host.errands.size())
+    return;
+  for (const auto& errand : m_host.errands)
+    m_errands.push_back(
+        {errand.when, next_due(errand.when, m_resumed.value_or(m_host.clock.wall()))});
+}
+
 void Scheduler::run_due() {
   const int64_t offset = m_host.clock.wall_ms() - m_host.clock.mono().count();
   const int64_t clock_set = (offset - std::exchange(m_offset_ms, offset)) / 1000;
@@ -165,6 +173,9 @@ void Scheduler::run_due() {
     for (auto& entry : plan.entries)
       if (take_due(entry.next, now, clock_set))
         due(site, entry);
+  for (size_t i = 0; i < m_errands.size(); ++i)
+    if (take_due(m_errands[i], now, clock_set))
+      m_host.errands[i].run();
 }
 
 void Scheduler::due(const SiteName& site, const CronEntry& entry) {
@@ -305,6 +316,7 @@ void Scheduler::finish(uint64_t id) {
 
 void Scheduler::tick() {
   read_sites();
+  read_errands();
   run_due();
   collect();
   m_resumed.reset();
@@ -317,6 +329,9 @@ void Scheduler::arm(int timer) {
     for (const auto& entry : plan.entries)
       if (entry.next.due && (!first || *entry.next.due < *first))
         first = entry.next.due;
+  for (const auto& errand : m_errands)
+    if (errand.due && (!first || *errand.due < *first))
+      first = errand.due;
   itimerspec at{};
   at.it_value.tv_sec = static_cast<std::time_t>(first.value_or(0)); // 0: never
   ::timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, nullptr);

@@ -37,6 +37,12 @@ struct CronEntry {
 using PrepareCommand =
     std::function<Result<openrc::SlotSpec>(const SiteName& site, const SiteCommand& command)>;
 
+// Something of the host's own that has a schedule, too.
+struct Errand {
+  config::Schedule when;
+  std::function<void()> run; // returns at once
+};
+
 class Scheduler {
 public:
   struct Host {
@@ -46,6 +52,7 @@ public:
     os::Paths paths;
     PrepareCommand prepare;
     std::function<void()> changed; // a run began, ended or was skipped; any thread
+    std::vector<Errand> errands = {};
   };
   explicit Scheduler(Host host);
   ~Scheduler(); // the thread ends, the runs continue
@@ -91,6 +98,7 @@ private:
   void adopt_runs();
   void wake();
   void read_sites();
+  void read_errands();
   void run_due();
   void collect();
   void finish(uint64_t id);
@@ -107,7 +115,8 @@ private:
   Tasks m_tasks;
   std::mutex m_mutex; // of m_running
   std::map<uint64_t, Running> m_running;
-  std::map<SiteName, Site> m_sites; // the thread's own
+  std::map<SiteName, Site> m_sites;   // the thread's own
+  std::vector<Appointment> m_errands; // the thread's own; of m_host.errands
   std::optional<int64_t>
       m_resumed; // where an orderly stop left off, seconds; for the first look at each site
   int64_t m_offset_ms = 0;         // wall clock less monotonic clock, at the last tick

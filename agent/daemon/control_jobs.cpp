@@ -163,6 +163,8 @@ Result<control::Unlocked> unlock(const Call& call) {
       call.state.engine.unlocked(k_bring_up_wait, [&] { return call.state.stopping.load(); });
   if (call.state.monitor.certificates.unlocked)
     call.state.monitor.certificates.unlocked();
+  if (call.state.monitor.backups.unlocked)
+    call.state.monitor.backups.unlocked();
   return control::Unlocked{.changed = std::nullopt,
       .recipient = std::move(recipient),
       .sites = std::move(came.sites),

@@ -1,6 +1,7 @@
 // Verbs that only show.
 #include "artifact/stager.hpp"
 #include "base/text.hpp"
+#include "control/full_status.hpp"
 #include "daemon/control_verbs.hpp"
 #include "daemon/site_status.hpp"
 #include "os/probe.hpp"
@@ -57,15 +58,19 @@ Result<control::SiteList> sites(const Call& call) {
   return list;
 }
 
-Result<control::Status> status(const Call& call) {
+Result<control::FullStatus> status(const Call& call) {
   auto& state = call.state;
   auto& host = call.host();
-  control::Status status;
+  control::FullStatus status;
   status.sites = TRY(sites_seen(call));
   status.certificates = TRY(state.monitor.certificates.all());
   std::erase_if(status.certificates, [&](const auto& one) {
     return one.site != control::k_host_certificate && !may_see(call, one.site);
   });
+  if (state.monitor.backups.list)
+    status.backups = TRY(state.monitor.backups.list(std::nullopt)).sites;
+  std::erase_if(status.backups,
+      [&](const auto& one) { return one.next_ms == 0 || !may_see(call, one.site.str()); });
   const auto unfinished = TRY(host.store.unfinished());
   const auto attempts = TRY(host.store.attempts(call.visit.uid));
   const auto entries = TRY(host.store.audit_entries(1));

@@ -44,6 +44,7 @@ struct BackupRequests {
   std::function<Result<control::Backup>(const SiteName&)> create = {};
   std::function<Result<control::Backup>(const SiteName&)> verify = {};
   std::function<Result<control::BackupList>(const std::optional<SiteName>&)> list = {};
+  std::function<void()> unlocked = {}; // proofs that are due can be made
 };
 
 // What the monitor does when a verb asks for it.

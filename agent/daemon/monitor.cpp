@@ -47,7 +47,8 @@ CertificateRequests requests_of(tls::Certificates& all) {
 BackupRequests requests_of(backup::Backups& all) {
   return {.create = [&all](const SiteName& site) { return all.create(site); },
       .verify = [&all](const SiteName& site) { return all.verify(site); },
-      .list = [&all](const std::optional<SiteName>& site) { return all.list(site); }};
+      .list = [&all](const std::optional<SiteName>& site) { return all.list(site); },
+      .unlocked = [&all] { all.unlocked(); }};
 }
 
 } // namespace
@@ -65,7 +66,7 @@ Monitor::Monitor(
           [this](const SiteName& site, const cron::SiteCommand& command) {
             return rollout::site_command(m_host, site, command);
           },
-          [this] { m_changes.notify(); }}),
+          [this] { m_changes.notify(); }, errands()}),
       m_certificates({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,
           m_host.config, m_host.as_root, tls_parts()}),
       m_backups({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,
@@ -75,6 +76,9 @@ Monitor::Monitor(
             return rollout::site_command(m_host, site, {.line = line});
           },
           [this](std::string_view header) { return m_vault.file_key(header); },
+          [this](int64_t after) {
+            return m_backup_when ? cron::next_due(*m_backup_when, after) : std::nullopt;
+          },
           [this] { m_changes.notify(); }}),
       m_engine(m_host), m_edge(m_host.clock, m_host.config.artifact_max),
       m_control_server(m_host, m_engine, m_crontab, m_changes,
@@ -85,6 +89,19 @@ Monitor::Monitor(
               .certificates = requests_of(m_certificates),
               .backups = requests_of(m_backups)}),
       m_logs(m_host) {}
+
+// Where no target is configured nothing has a time.
+std::vector<cron::Errand> Monitor::errands() {
+  const auto settings = backup::read_settings(m_host.disk, m_host.paths);
+  if (settings.target.empty() || settings.schedule.empty())
+    return {};
+  auto line = config::parse_cron_line(settings.schedule + " backup");
+  if (!line)
+    return {};
+  m_backup_when = line->when;
+  return {{.when = line->when, .run = [this] { m_backups.run_all(); }}};
+}
+
 Result<void> Monitor::start(Inherited inherited) {
   const auto& paths = m_host.paths;
   sigset_t set;

@@ -57,6 +57,7 @@ private:
   void start_edge_if_due();
   void vault_ended();
   tls::Parts tls_parts();
+  std::vector<cron::Errand> errands();
   void check_store(); // a large one, next to everything else
   std::optional<End> turn();
   void clear_changes();
@@ -77,6 +78,7 @@ private:
   openrc::Slots m_slots;
   ChangeNotifier m_changes;
   rollout::HostContext m_host;
+  std::optional<config::Schedule> m_backup_when; // before the crontab, which asks for it
   cron::Scheduler m_crontab;
   tls::Certificates m_certificates;
   backup::Backups m_backups;

@@ -93,6 +93,11 @@ std::string_view default_host_toml() {
 [backup]
 # Where backups of the sites' data are stored: a hook of hooks/backup, whose target and credentials are in /etc/chillbox/backup/NAME. "" makes none.
 # target = ""
+# When: five fields of a crontab, "" for never. Which are kept: one of each of so many days, weeks and months that have one.
+# schedule = "17 3 * * *"
+# keep = "7d 4w 6m"
+# How often the newest is fetched, unpacked and checked: daily, weekly, monthly or never.
+# prove = "weekly"
 # Recipients of age, each of whom can open the backups without this host. At least one, off this host.
 # recipients = []
 # Most data of one site in a backup.

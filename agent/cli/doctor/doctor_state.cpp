@@ -9,6 +9,7 @@
 #include "cli/pack/encrypt_and_sign.hpp"
 
 #include "base/text.hpp"
+#include "control/full_status.hpp"
 #include "os/clock.hpp"
 #include "os/root_owned.hpp"
 
@@ -227,14 +228,26 @@ void look_at_trail(Doctor& d) {
   d.ok("audit", cat(read ? read->entries : 0, " entries, none changed"));
 }
 
+void look_at_backups(Doctor& d, const std::vector<control::BackupState>& backups) {
+  size_t proven = 0;
+  for (const auto& b : backups) {
+    proven += b.proven_ms != 0 ? 1 : 0;
+    if (!b.stale.empty())
+      d.warn("backup", cat("site '", b.site.str(), "': ", printable(b.stale, 500)),
+          "chillboxctl backup create or verify shows what is wrong now");
+  }
+  if (!backups.empty())
+    d.ok("backups", cat(proven, " of ", backups.size(), " sites have one that is proven"));
+}
+
 void look_at_daemon(Doctor& d) {
   const auto answer = ask(d.paths, {.verb = "status"});
-  auto status = answer ? control::read_answer<control::Status>(*answer)
-                       : Result<control::Status>(std::unexpected(answer.error()));
+  auto status = answer ? control::read_answer<control::FullStatus>(*answer)
+                       : Result<control::FullStatus>(std::unexpected(answer.error()));
   if (!status)
     return d.fail("chillboxd", status.error().message,
         "rc-service chillboxd start; its log is /var/log/chillbox/chillboxd.log");
-  d.status = std::move(*status);
+  d.status = *status;
   const auto& host = d.status->host;
   d.ok("chillboxd", cat("version ", host.version, " answers"));
   d.ok("refused",
@@ -245,6 +258,7 @@ void look_at_daemon(Doctor& d) {
   look_at_seal(d);
   look_at_sites(d);
   look_at_certificates(d);
+  look_at_backups(d, status->backups);
   look_at_trail(d);
 }
 

@@ -8,6 +8,7 @@
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
+#include "control/full_status.hpp"
 #include "os/clock.hpp"
 
 namespace chillbox::cli {
@@ -109,7 +110,26 @@ std::string services_of(const SiteStatus& site) {
   return out;
 }
 
-void print_status(Terminal& terminal, const control::Status& status) {
+// Three times: taken, stored, proven. The last is the one that counts.
+void print_backups(Terminal& terminal, const std::vector<control::BackupState>& backups) {
+  const int64_t now = os::real_clock().wall_ms();
+  const auto when = [&](int64_t ms) {
+    return ms == 0 ? std::string("never") : format_when(ms, now);
+  };
+  Table table{{"BACKUP", "TAKEN", "STORED", "PROVEN", "NEXT"}, {}};
+  for (const auto& b : backups)
+    table.rows.push_back(
+        {b.site.str(), when(b.taken_ms), when(b.stored_ms), when(b.proven_ms), when(b.next_ms)});
+  if (table.rows.empty())
+    return;
+  terminal.print("");
+  print_table(terminal, table, "");
+  for (const auto& b : backups)
+    if (!b.stale.empty())
+      terminal.print(cat("backup of ", b.site.str(), ": ", printable(b.stale, 500)));
+}
+
+void print_status(Terminal& terminal, const control::FullStatus& status) {
   print_down(terminal, status.host.nginx, status.sites);
   print_certificate_troubles(terminal, status.certificates, true);
   print_host(terminal, status.host);
@@ -125,13 +145,14 @@ void print_status(Terminal& terminal, const control::Status& status) {
     terminal.print("");
     print_table(terminal, certificates, "");
   }
+  print_backups(terminal, status.backups);
   print_waiting(terminal, status.sites);
   print_certificate_troubles(terminal, status.certificates, false);
 }
 
 Result<void> run_status(Call& call) {
   const std::string answer = TRY(ask(call.paths, {.verb = "status"}));
-  const auto status = TRY(control::read_answer<control::Status>(answer));
+  const auto status = TRY(control::read_answer<control::FullStatus>(answer));
   if (call.terminal.json())
     call.terminal.print(answer);
   else

@@ -1,0 +1,154 @@
+// What is made, deleted and proven by itself when its time has come.
+#include "backup/backups.hpp"
+#include "backup/retention.hpp"
+#include "base/guarded.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace chillbox::backup {
+namespace {
+
+using control::Backup;
+using control::BackupState;
+
+constexpr int64_t k_hour = 3'600'000;
+constexpr int64_t k_day = 24 * k_hour;
+
+int64_t period_of(const std::string& prove) { // 0: never
+  return prove == "daily"  ? k_day
+      : prove == "weekly"  ? 7 * k_day
+      : prove == "monthly" ? 30 * k_day
+                           : 0;
+}
+
+} // namespace
+
+void Backups::run_all() {
+  start(true);
+}
+
+void Backups::unlocked() {
+  if (!m_host.config.target.empty())
+    start(false);
+}
+
+void Backups::start(bool make) {
+  if (m_stop || m_running.exchange(true)) // what still runs does the rest
+    return;
+  auto begun = m_thread.start("backups", [this, make] {
+    (void)guarded("backups", [&] { work_through(make); });
+    m_running = false;
+  });
+  if (!begun) {
+    m_running = false;
+    log::error(cat("backups: ", begun.error().message));
+  }
+}
+
+// The first one, and then the newest when the last proof is old enough. An hour less: the schedule
+// is not to the second.
+bool Backups::proof_due(const SiteRecord& record) const {
+  const int64_t period = period_of(m_host.config.prove);
+  const bool stored = std::ranges::any_of(
+      record.backups, [](const Backup& b) { return b.stored_ms != 0 && b.gone_ms == 0; });
+  const int64_t since = m_host.clock.wall_ms() - record.state.checked_ms;
+  return period > 0 && stored &&
+      (record.state.checked_ms == 0 || since < 0 || since >= period - k_hour);
+}
+
+void Backups::work_through(bool make) {
+  const auto rows = m_host.store.sites();
+  if (!rows)
+    return log::error(cat("backups: ", rows.error().message));
+  for (const auto& row : *rows) {
+    if (row.live.empty() || m_stop)
+      continue;
+    if (make && create(row.site))
+      delete_superfluous(row.site);
+    const auto record = m_records.of(row.site);
+    if (record && proof_due(*record) && !m_stop)
+      (void)verify(row.site); // what comes of it is in its record
+  }
+}
+
+// A word on what is still there although it was deleted, and on what is gone that should be there.
+Result<std::string> Backups::delete_some(const SiteName& site) {
+  const auto all = TRY(m_records.of(site)).backups;
+  config::Keep keep;
+  if (!config::parse_keep(m_host.config.keep, keep))
+    return fail(Code::invalid, "backup.keep cannot be read");
+  const auto may_go = superfluous(all, keep);
+  const auto goes = [&](const Backup& b) {
+    return std::ranges::find(may_go, b.serial) != may_go.end();
+  };
+  for (const auto& b : all)
+    if (goes(b) && !m_stop) { // the signature first: what has none is no backup
+      TRY(m_target.remove(cat(b.name, k_signature_suffix)));
+      TRY(m_target.remove(b.name));
+    }
+  std::set<std::string, std::less<>> there;
+  for (const auto& line : TRY(m_target.list()))
+    there.insert(line.substr(0, line.find(' ')));
+  size_t stayed = 0, lost = 0;
+  for (Backup b : all) {
+    if (b.stored_ms == 0 || b.gone_ms != 0)
+      continue;
+    const bool has_both = there.contains(b.name) && there.contains(cat(b.name, k_signature_suffix));
+    if (goes(b) && (there.contains(b.name) || has_both))
+      ++stayed;
+    else if (!has_both) {
+      lost += goes(b) ? 0 : 1;
+      b.gone_ms = m_host.clock.wall_ms();
+      TRY(m_records.put(b));
+    }
+  }
+  std::string said;
+  if (stayed > 0)
+    said = cat("deletion had no effect: ", stayed, " of ", may_go.size(),
+        " old backups are still at the target");
+  if (lost > 0)
+    said += cat(said.empty() ? "" : "; ", lost,
+        " backups are gone from the target that this host did not delete");
+  return said;
+}
+
+void Backups::delete_superfluous(const SiteName& site) {
+  const auto said = delete_some(site);
+  const std::string text = said ? *said : said.error().message;
+  if (!text.empty())
+    log::warn(cat("backup of '", site.str(), "': ", text));
+  const auto noted = m_records.change_state(
+      site, [&](BackupState& state) { state.retention = printable(text, 500); });
+  if (!noted)
+    log::error(cat("backup of '", site.str(), "': ", noted.error().message));
+}
+
+// Twice its time and an hour more without one.
+std::string Backups::stale(const BackupState& s) const {
+  const int64_t now = m_host.clock.wall_ms();
+  const std::string todo = cat(": `chillboxctl backup list ", s.site.str(), "`");
+  if (s.stored_ms != 0 || s.tried_ms != 0) {
+    const auto first = m_host.next_due(s.stored_ms / 1000);
+    const auto second = first ? m_host.next_due(*first) : std::nullopt;
+    if (s.stored_ms == 0)
+      return cat("no backup is stored: ", s.problem, todo);
+    if (second && now > *second * 1000 + k_hour)
+      return cat("the newest backup that is stored is of ", rfc3339(s.stored_ms / 1000),
+          s.problem.empty() ? "" : cat(": ", s.problem), todo);
+  }
+  if (!s.retention.empty())
+    return cat(s.retention, todo);
+  const int64_t period = period_of(m_host.config.prove);
+  if (period > 0 && !s.unproven.empty())
+    return cat("not proven since ", s.proven_ms == 0 ? "ever" : rfc3339(s.proven_ms / 1000), ": ",
+        s.unproven, todo);
+  if (period > 0 && s.stored_ms != 0 && s.proven_ms != 0 &&
+      now - s.checked_ms > 2 * period + k_hour)
+    return cat("not proven since ", rfc3339(s.proven_ms / 1000), todo);
+  return "";
+}
+
+} // namespace chillbox::backup
