@@ -10,6 +10,7 @@
 #include "control/people_table.hpp"
 #include "control/plan_table.hpp"
 #include "control/runs_table.hpp"
+#include "control/snapshots_table.hpp"
 #include "control/webhook_table.hpp"
 
 namespace chillbox::control {
@@ -329,6 +330,9 @@ CHILLBOX_MESSAGE(BackupList)
 CHILLBOX_MESSAGE(BackupAnswer)
 CHILLBOX_MESSAGE(RunAnswer)
 CHILLBOX_MESSAGE(RunList)
+CHILLBOX_MESSAGE(Snapshot)
+CHILLBOX_MESSAGE(SnapshotList)
+CHILLBOX_MESSAGE(DataLoss)
 CHILLBOX_MESSAGE(KeyUses)
 CHILLBOX_MESSAGE(Kept)
 CHILLBOX_MESSAGE(Pruned)
@@ -354,6 +358,7 @@ const std::vector<Answer>& answers() {
       {"cron_history", schema_of<CronHistory>},
       {"cron_list", schema_of<CronList>},
       {"cron_run", schema_of<CronAnswer>},
+      {"data_loss", schema_of<DataLoss>},
       {"drain", schema_of<Drained>},
       {"drain_host", schema_of<Drained>},
       {"error", schema_of<ErrorAnswer>},
@@ -387,6 +392,7 @@ const std::vector<Answer>& answers() {
       {"run_stop", schema_of<RunAnswer>},
       {"runs", schema_of<RunList>},
       {"sites", schema_of<SiteList>},
+      {"snapshots", schema_of<SnapshotList>},
       {"start", schema_of<JobAnswer>},
       {"status", schema_of<FullStatus>},
       {"stop", schema_of<JobAnswer>},

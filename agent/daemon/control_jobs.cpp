@@ -64,7 +64,7 @@ Result<JobAnswer> rollback(const Call& call) {
         cat(call.person->name, " may ", control::name(call.person->role),
             ", and --during-hold needs admin: ask who set the hold"));
   }
-  return order(call, store::JobKind::rollback);
+  return order(call, store::JobKind::rollback, {.purge = call.args.purge.value_or(false)});
 }
 
 Result<JobAnswer> restart(const Call& call) {
@@ -94,6 +94,7 @@ Result<store::Job> add_again(const Call& call, const store::Job& old) {
   job.options = {.allow_downgrade = call.args.allow_downgrade.value_or(false),
       .allow_jump = call.args.allow_jump.value_or(false),
       .no_watch = call.args.no_watch.value_or(false),
+      .purge = old.options.purge,
       .retry = true};
   const rollout::ArtifactHolds::Hold hold(host.artifact_holds, job.sha256);
   if (const auto digest = Digest::parse(old.sha256))

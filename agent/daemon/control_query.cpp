@@ -5,6 +5,8 @@
 #include "daemon/control_verbs.hpp"
 #include "daemon/site_status.hpp"
 #include "os/probe.hpp"
+#include "rollout/data_exchange.hpp"
+#include "rollout/snapshots.hpp"
 #include "rollout/trust.hpp"
 
 #include <sys/socket.h>
@@ -120,6 +122,17 @@ Result<control::ReleaseList> releases(const Call& call) {
   return list;
 }
 
+Result<control::SnapshotList> snapshots(const Call& call) {
+  const auto site = TRY(site_of(call));
+  (void)TRY(known_site(call, site));
+  return control::SnapshotList{
+      .site = site.str(), .snapshots = TRY(rollout::snapshots_of(call.host(), site))};
+}
+
+Result<control::DataLoss> data_loss(const Call& call) {
+  return rollout::data_loss(call.host(), TRY(site_of(call)), call.args.version.value_or(""));
+}
+
 Result<control::JobList> jobs(const Call& call) {
   auto& store = call.host().store;
   const auto site = call.args.site.value_or("");
@@ -164,6 +177,8 @@ constexpr ControlVerb k_verbs[] = {
     {"status", answer<status>, false, Role::look, Reach::filtered},
     {"sites", answer<sites>, false, Role::look, Reach::filtered},
     {"releases", answer<releases>, false, Role::look},
+    {"snapshots", answer<snapshots>, false, Role::look},
+    {"data_loss", answer<data_loss>, false, Role::deploy},
     {"jobs", answer<jobs>, false, Role::look, Reach::filtered},
     {"job", answer<job>, false, Role::look},
     {"audit", answer<audit>, false, Role::admin, Reach::filtered},

@@ -11,6 +11,7 @@
 #include "daemon/startup.hpp"
 #include "openrc/slots.hpp"
 #include "os/roles.hpp"
+#include "rollout/data_copy.hpp"
 #include "secrets/vault.hpp"
 
 #include <unistd.h>
@@ -63,6 +64,7 @@ const std::array k_mains{
     RoleMain{
         os::k_snapshot_role, 1, false, [](Arguments a) { return backup::snapshot_main(a[0]); }},
     RoleMain{os::k_proof_role, 1, false, [](Arguments a) { return backup::proof_main(a[0]); }},
+    RoleMain{os::k_copier_role, 1, false, [](Arguments a) { return rollout::copier_main(a[0]); }},
 };
 static_assert(k_mains.size() == os::k_roles.size());
 

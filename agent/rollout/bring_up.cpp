@@ -1,4 +1,5 @@
 #include "rollout/bring_up.hpp"
+#include "rollout/data_exchange.hpp"
 #include "rollout/health.hpp"
 
 #include "base/log.hpp"
@@ -89,6 +90,7 @@ Result<BroughtUp> bring_up(HostContext& host, const SiteName& site, bool keep_ot
 
 Result<BroughtUp> bring_up(
     HostContext& host, const SiteName& site, bool keep_other_slot, JobControl& control) {
+  TRY(settle_exchange(host, site)); // nothing starts with data that are not its own
   const auto row = TRY(host.store.site(site));
   if (!row || row->live.empty() || row->stopped) {
     if (!keep_other_slot)

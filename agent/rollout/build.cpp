@@ -9,6 +9,7 @@
 #include "rollout/links.hpp"
 #include "rollout/service_environment.hpp"
 #include "rollout/shared_data.hpp"
+#include "rollout/snapshots.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/stop_first.hpp"
 
@@ -317,6 +318,7 @@ Result<void> migrate(JobContext& r, const PlannedService& p) {
     return {};
   const ServiceContext place{&r.release.site, &p.service, r.release.row.version, r.release_dir(),
       Slot::none, 0, r.release.user, {}, &p.kind};
+  TRY(keep_data(r)); // before the first of them
   auto environment = TRY(service_environment(r.host, place));
   TRY(openrc::add_secret_variables(secrets_env_path(r.host, place), environment));
   r.info(cat("release_command of '", p.service.name.str(),

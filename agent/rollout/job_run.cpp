@@ -1,3 +1,4 @@
+#include "rollout/data_exchange.hpp"
 #include "rollout/job_context.hpp"
 #include "rollout/permit.hpp"
 #include "rollout/ports.hpp"
@@ -266,7 +267,7 @@ bool take_step(JobContext& r, Steps steps, size_t i, bool quiet) {
 }
 
 void run_steps(JobContext& r, size_t from) {
-  const auto steps = steps_of(r.job.kind);
+  const auto steps = steps_of(r.job);
   // A job that waited begins again, quietly until the step where it waited.
   const size_t stood_at = find_step(steps, r.job.step).value_or(0);
   for (size_t i = from; i < steps.size(); ++i)
@@ -289,7 +290,7 @@ bool recover_job(HostContext& host, const store::Job& job, const JobControl& who
     log::error(cat("job ", job.id, ": ", loaded.error().message));
     return false;
   }
-  const auto steps = steps_of(r.job.kind);
+  const auto steps = steps_of(r.job);
   const auto stood = find_step(steps, r.job.step);
   const bool commits = stood && steps[*stood]->phase != Step::Phase::before_commit;
   const bool live =
@@ -368,7 +369,7 @@ void run_job(HostContext& host, const std::string& job_id, JobControl& control) 
   }
   if (auto loaded = load_committed(r); !loaded)
     return finish(r, JobState::failed, loaded.error().code, loaded.error().message);
-  run_steps(r, first_after_commit(steps_of(r.job.kind)));
+  run_steps(r, first_after_commit(steps_of(r.job)));
 }
 
 } // namespace chillbox::rollout

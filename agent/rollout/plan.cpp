@@ -9,6 +9,7 @@
 #include "rollout/compare.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/preflight.hpp"
+#include "rollout/snapshots.hpp"
 #include "rollout/stop_first.hpp"
 #include "rollout/switch_traffic.hpp"
 #include "rollout/trust.hpp"
@@ -185,6 +186,8 @@ Result<control::Plan> plan_artifact(HostContext& host, int fd, const std::string
     problems.push_back(cat("the live release cannot be read: ", live.error().message));
   finish(
       plan, capacity_of(r, tree), host, r.release.site, r.release.row.nginx, std::move(problems));
+  if (auto why = snapshot_hindrance(r))
+    plan.warnings.push_back(std::move(*why));
   return plan;
 }
 

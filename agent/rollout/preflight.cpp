@@ -9,6 +9,7 @@
 #include "rollout/service_environment.hpp"
 #include "rollout/shared_data.hpp"
 #include "rollout/site_command.hpp"
+#include "rollout/snapshots.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/switch_traffic.hpp"
 
@@ -258,6 +259,8 @@ namespace {
 
 Result<Next> run_preflight(JobContext& r) {
   const auto problems = preflight_problems(r);
+  if (const auto why = snapshot_hindrance(r))
+    r.info(*why);
   for (const auto& warning : limit_warnings(r.release.site))
     r.info(cat("warning: ", warning));
   if (problems.empty())

@@ -6,6 +6,7 @@
 #include "rollout/immutable.hpp"
 #include "rollout/manifest.hpp"
 #include "rollout/secret_set.hpp"
+#include "rollout/snapshots.hpp"
 #include "rollout/tmpfs_release.hpp"
 
 #include <algorithm>
@@ -136,7 +137,7 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
   const uint32_t keep = releases_to_keep(host, site, row.live);
   uint32_t kept = 0;
   std::set<std::string> layers;
-  std::set<std::string> sets;
+  std::set<std::string> sets, kept_ids;
   std::vector<store::Release> leaving;
   const auto withdrawn = TRY(host.store.withdrawn(site));
   std::set<std::string> ways_back; // of jobs that run, such as one that watches
@@ -156,6 +157,7 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
         release.state == store::ReleaseState::staged && dry_run; // by a job that may be running
     if (made || (is_kept(release.state) && !never && (needed || kept < keep))) {
       ++kept;
+      kept_ids.insert(release.id);
       sets.insert(release.secrets);
       note_layers(host, host.paths.releases(site) + "/" + release.id, layers);
       continue;
@@ -167,6 +169,8 @@ Result<Pruned> prune_site(HostContext& host, const SiteName& site, bool dry_run)
   for (const auto& layer : TRY(host.disk.list(host.paths.cache(site))))
     if (!asleep && !layers.contains(layer))
       TRY(pruner.tree(host.paths.cache(site) + "/" + layer));
+  for (const auto& snapshot : TRY(old_snapshots(host, site, kept_ids, std::max(keep, 1U))))
+    TRY(pruner.tree(snapshot));
   if (const auto set = TRY(host.store.secret_set(site)))
     sets.insert(set->sha256);
   Pruned pruned = pruner.done();
@@ -238,6 +242,8 @@ void prune_after_job(HostContext& host, const SiteName& site) {
     log::warn(cat("site '", site.str(), "': ", forgotten.error().message));
   if (auto written = write_manifest(host, site); !written)
     log::warn(cat("site '", site.str(), "': ", written.error().message));
+  if (auto settled = settle_snapshots(host, site); !settled)
+    log::warn(cat("site '", site.str(), "': ", settled.error().message));
   const auto site_done = prune_site(host, site);
   const auto host_done = prune_artifacts(host);
   for (const auto* done : {&site_done, &host_done})

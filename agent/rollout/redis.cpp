@@ -38,7 +38,8 @@ Result<std::string> option_line(const std::string& name, const std::string& valu
 // Defaults, what the site says, and last what it may not say.
 Result<std::string> settings_text(const HostContext& host, const config::Site& site, bool acl) {
   std::string text =
-      "# Written by chillboxd from the site file; changes are overwritten.\nmaxclients 100\nmaxmemory 64mb\n";
+      "# Written by chillboxd from the site file; changes are overwritten.\nmaxclients 100\nmaxmemory 64mb\n"
+      "repl-diskless-sync-delay 0\n"; // nobody but a dump for a snapshot waits for it
   for (const auto& [name, value] : site.redis)
     text += TRY(option_line(name, value));
   const auto& slug = site.slug;

@@ -4,6 +4,7 @@
 #include "rollout/prune.hpp"
 #include "rollout/redis.hpp"
 #include "rollout/slots.hpp"
+#include "rollout/snapshots.hpp"
 #include "rollout/steps.hpp"
 #include "rollout/switch_traffic.hpp"
 #include "rollout/tmpfs_release.hpp"
@@ -96,6 +97,7 @@ Result<Next> run_remove(JobContext& r) {
   for (const auto& dir :
       {paths.live(r.job.site), paths.slots_of(r.job.site), paths.site(r.job.site)})
     TRY(disk.remove_tree(dir));
+  TRY(remove_snapshots(r.host, r.job.site)); // no release is left to go back to with them
   (void)TRY(prune_secret_sets(r.host, r.job.site, {}));
   const bool purge = r.job.options.purge;
   if (purge) {

@@ -31,7 +31,8 @@ bool shares_data(const config::Site& site) {
   return shares_data(site, "");
 }
 
-Result<void> share_data(HostContext& host, const LoadedRelease& release) {
+Result<void> share_folders(
+    HostContext& host, const LoadedRelease& release, const std::string& data) {
   if (!shares_data(release.site))
     return {};
   const os::Owner owner{
@@ -40,9 +41,12 @@ Result<void> share_data(HostContext& host, const LoadedRelease& release) {
     for (const auto& [path, folder] : p.service.web.paths)
       if (const auto name = data_folder(folder))
         TRY_IN(cat("paths ", path),
-            host.disk.share_dir(
-                host.paths.data(release.row.site), cat(p.service.name.str(), "/", *name), owner));
+            host.disk.share_dir(data, cat(p.service.name.str(), "/", *name), owner));
   return {};
+}
+
+Result<void> share_data(HostContext& host, const LoadedRelease& release) {
+  return share_folders(host, release, host.paths.data(release.row.site));
 }
 
 } // namespace chillbox::rollout

@@ -15,5 +15,8 @@ bool shares_data(const config::Site& site);
 bool shares_data(const config::Site& site, const std::string& folder);
 // Makes the folders, and makes them readable. For a service without any it changes nothing.
 Result<void> share_data(HostContext& host, const LoadedRelease& release);
+// The same in a copy of the data.
+Result<void> share_folders(
+    HostContext& host, const LoadedRelease& release, const std::string& data);
 
 } // namespace chillbox::rollout

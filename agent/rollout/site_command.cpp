@@ -1,4 +1,5 @@
 #include "rollout/site_command.hpp"
+#include "rollout/data_exchange.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/service_environment.hpp"
 
@@ -63,6 +64,8 @@ Result<openrc::SlotSpec> site_command(
   if (row->stopped)
     return fail(Code::conflict,
         cat("site '", site.str(), "' is stopped: `chillboxctl start ", site.str(), "`"));
+  if (data_moves(host, site))
+    return fail(Code::busy, cat("the data of '", site.str(), "' are being rolled back"));
   auto live = TRY(live_row(host, *row));
   if (!live)
     return fail(Code::corrupt,

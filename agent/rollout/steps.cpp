@@ -1,4 +1,5 @@
 #include "rollout/steps.hpp"
+#include "rollout/data_exchange.hpp"
 
 namespace chillbox::rollout {
 
@@ -12,6 +13,7 @@ extern const Step k_start, k_check, k_stop;                            // slots.
 extern const Step k_configure, k_switch, k_reload;                     // switch_traffic.cpp
 extern const Step k_stop_first;                                        // stop_first.cpp
 extern const Step k_watch, k_watch_again;                              // watch.cpp
+extern const Step k_stop_all, k_exchange, k_keep_data;                 // data_exchange.cpp
 extern const Step k_retire, k_remove;                                  // retire.cpp
 
 namespace {
@@ -29,6 +31,11 @@ constexpr const Step* k_restart_steps[] = {&k_current, &k_start, &k_check, &k_co
 // To what was good before: there is nothing to watch for.
 constexpr const Step* k_rollback_steps[] = {&k_select, &k_restore_secrets, &k_start, &k_check,
     &k_configure, &k_stop_first, &k_switch, &k_reload, &k_retire};
+// With the data (JobOptions::purge). While its data and their snapshot change places nothing of the
+// site runs.
+constexpr const Step* k_rollback_data_steps[] = {&k_select, &k_restore_secrets, &k_stop_all,
+    &k_exchange, &k_start, &k_check, &k_configure, &k_stop_first, &k_switch, &k_reload,
+    &k_keep_data, &k_retire};
 constexpr const Step* k_start_steps[] = {&k_current, &k_start, &k_check, &k_switch};
 // What comes after the watch is for a release that does not hold.
 constexpr const Step* k_watch_steps[] = {&k_watch_again, &k_select, &k_restore_secrets, &k_start,
@@ -40,6 +47,11 @@ constexpr const Step* k_remove_steps[] = {&k_remove};
 
 bool Step::is(std::string_view recorded) const {
   return recorded == name || (!old_name.empty() && recorded == old_name);
+}
+
+Steps steps_of(const store::Job& job) {
+  return job.kind == JobKind::rollback && job.options.purge ? Steps(k_rollback_data_steps)
+                                                            : steps_of(job.kind);
 }
 
 Steps steps_of(JobKind kind) {

@@ -51,8 +51,9 @@ void end_downtime(JobContext& r) {
   if (!r.downtime_begun)
     return;
   r.job.gap_ms = (r.host.clock.mono() - *r.downtime_begun).count();
-  r.info(cat(join({r.stop_first.begin(), r.stop_first.end()}, ", "), " away for ", r.job.gap_ms,
-      " ms (stop-first)"));
+  const bool some = !r.stop_first.empty();
+  r.info(cat(some ? join({r.stop_first.begin(), r.stop_first.end()}, ", ") : "the site",
+      " away for ", r.job.gap_ms, some ? " ms (stop-first)" : " ms"));
   r.downtime_begun.reset();
 }
 

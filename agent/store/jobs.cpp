@@ -39,11 +39,13 @@ std::string options_text(const JobOptions& options) {
 }
 
 // For the audit trail.
-std::string asked_with(const JobOptions& options) {
+std::string asked_with(const Job& job) {
   std::string out;
-  for (const auto& [name, member] : k_options)
-    if (options.*member && member != &JobOptions::retry)
-      out += cat(out.empty() ? " (--" : ", --", name);
+  for (const auto& [name, member] : k_options) {
+    const bool data = member == &JobOptions::purge && job.kind == JobKind::rollback;
+    if (job.options.*member && member != &JobOptions::retry)
+      out += cat(out.empty() ? " (--" : ", --", data ? "with_data" : name);
+  }
   std::ranges::replace(out, '_', '-');
   return out.empty() ? out : out + ")";
 }
@@ -274,7 +276,7 @@ Result<void> Store::record(const Job& job, const std::vector<JobEvent>& events) 
             .actor = job.actor,
             .verb = std::string(name(job.kind)),
             .site = job.site.str(),
-            .text = cat(job.message, asked_with(job.options)),
+            .text = cat(job.message, asked_with(job)),
             .outcome = std::string(job.code ? code_name(*job.code) : "ok")}));
   return txn.commit();
 }

@@ -252,10 +252,15 @@ class Artifact:
             time.sleep(0.05)
 
 
-def site_json(version, domains, more=''):
+# What a release does to the data: afterwards they name it.
+RELEASE_COMMAND = '"release_command": ["sh", "-c", "printf %s \\"$VERSION\\" >\\"$CHILLBOX_DATA_DIR/version\\""], '
+DATA = f'/var/lib/{SITE}/app/version'
+
+
+def site_json(version, domains, more='', service=''):
     return ('{"name": "Crash", "server_name": "%s", "version": "%s", "watch": "0s", "keep_releases": 3, "tls": {"redirect": false}, "domain_list": %s,%s "services": ['
-            '{"name": "app", "lang": "x-crash", "secrets_config": "word", "health": {"deadline": "20s"}}, {"name": "page", "lang": "static"}]}'
-            % (DOMAIN, version, json.dumps([DOMAIN, *domains]), more))
+            '{"name": "app", "lang": "x-crash", "secrets_config": "word", %s"health": {"deadline": "20s"}}, {"name": "page", "lang": "static"}]}'
+            % (DOMAIN, version, json.dumps([DOMAIN, *domains]), more, service))
 
 
 def next_serial():
@@ -268,13 +273,13 @@ class Laptop:
         self.recipient = read(f'{STATE}/recipient.txt').strip()
         self.sign = ['-r', self.recipient, '-k', f'{HOME}/deployer.key', '-o', f'{HOME}/out']
 
-    def pack(self, version, domains=(), more=''):
+    def pack(self, version, domains=(), more='', service=''):
         folder = f'{HOME}/{SITE}'
         subprocess.run(['rm', '-rf', folder], check=True)
         os.makedirs(f'{folder}/app')
         os.makedirs(f'{folder}/page')
         must('cp', f'{HOME}/site', f'{folder}/app/site')
-        for path, text in ((f'{folder}/page/version', version), (f'{folder}/{SITE}.site.json', site_json(version, domains, more))):
+        for path, text in ((f'{folder}/page/version', version), (f'{folder}/{SITE}.site.json', site_json(version, domains, more, service))):
             with open(path, 'w', encoding='utf-8') as file:
                 file.write(text + '\n')
         path = must('chillboxctl', 'pack', '-q', folder, *self.sign, '--serial', next_serial()).split()[-1]

@@ -1,9 +1,10 @@
 """What must hold on the crash tests' host when nothing is under way: store, links, OpenRC, NGINX, processes, mounts and directories tell the same.
 `disagreements` looks from outside and returns what is wrong, one line each."""
+import json
 import os
 import time
 
-from host import DOMAIN, RUN, SITE, SITES, STATE, TEMPORARY, link, listing, must, read, request, run, sql, visit
+from host import DATA, DOMAIN, RUN, SITE, SITES, STATE, TEMPORARY, link, listing, must, read, request, run, sql, visit
 
 SLOT = f'chillbox.{SITE}.app.'
 
@@ -83,6 +84,26 @@ def check_site(wrong, live):
     wrong.expect(row[0]['previous_good'] == '' or row[0]['previous_good'] in good, f"the release to go back to is {row[0]['previous_good']}")
 
 
+def check_snapshots(wrong, live, data):
+    """Each is whole and of a release that is kept; those that live with the data have the data that they made."""
+    top = f'{STATE}/snapshots/{SITE}'
+    good = {row['id']: row['version'] for row in sql('SELECT id, version FROM releases WHERE site = ? AND state IN ("good", "unproven")', SITE)}
+    wrong.expect(not os.path.exists(f'{top}/exchange.json'), 'the record of an exchange is left')
+    wrong.expect(not listing(f'{RUN}/snapshots/{SITE}'), f"snapshots that are not on the disk: {listing(f'{RUN}/snapshots/{SITE}')}")
+    for number in listing(top):
+        try:
+            about = json.loads(read(f'{top}/{number}/about.json'))
+        except (OSError, ValueError):
+            wrong.append(f'snapshot {number} is not whole')
+            continue
+        wrong.expect(about['release'] in good, f'snapshot {number} is of {about["release"]}')
+        if data and about['release'] in good and good[about['release']].startswith('3.'):
+            kept = read(f'{top}/{number}/data/app/version')
+            wrong.expect(kept == good[about['release']], f"snapshot {number} of {about['release']} has the data of {kept}")
+    if data:
+        wrong.expect(read(DATA) == data == live[0], f'the data are those of {read(DATA)}, wanted {data}')
+
+
 def check_gone(wrong):
     for table in ('sites', 'releases', 'hosts', 'secret_sets'):
         wrong.expect(not sql(f'SELECT 1 FROM {table} WHERE site = ?', SITE), f'{table} still has the site')
@@ -156,20 +177,22 @@ def check_files(wrong, mounts):
     wrong.expect(run('nginx', '-t').returncode == 0, '`nginx -t` is not content')
 
 
-def disagreements(live, mounts, seconds=10.0):
+def disagreements(live, mounts, seconds=10.0, data=None):
     """live: (version, secret) that a visitor must get; None: the site was removed. mounts: /proc/mounts as it was, sorted; None: not known.
+    data: the version that the data must name; None: any.
     What is old goes behind a job's end, so that what is wrong has some seconds to be put right."""
     end = time.monotonic() + seconds
-    while (wrong := look(live, mounts)) and time.monotonic() < end:
+    while (wrong := look(live, mounts, data)) and time.monotonic() < end:
         time.sleep(0.2)
     return wrong
 
 
-def look(live, mounts):
+def look(live, mounts, data=None):
     wrong = Findings()
     check_jobs(wrong)
     check_runs(wrong)
     check_site(wrong, live) if live else check_gone(wrong)
+    check_snapshots(wrong, live, data)
     names = [name for name in listing('/etc/init.d') if name.startswith('chillbox.')]
     check_openrc(wrong, names)
     check_processes(wrong, names)

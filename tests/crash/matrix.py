@@ -1,6 +1,6 @@
 """kill -9 of chillboxd before each of its changes of files and each start of a program, in each kind of job: after the restart all is as before the
 job or as behind it, and the job ends. Before a change is the same moment as behind the one before it.
-usage: matrix.py [--every N] [--first N] [--seed N] [--kinds deploy,rollback,secrets,run,remove]"""
+usage: matrix.py [--every N] [--first N] [--seed N] [--kinds deploy,rollback,secrets,run,snapshot,data,remove]"""
 import argparse
 import collections
 import random
@@ -50,13 +50,30 @@ class Matrix:
         if kind == 'secrets':
             artifact = self.laptop.pack_secrets(f'word{number}')
             return lambda: artifact.send(f'{self.run_id}-{number}'), (self.live[0], f'word{number}')
+        if kind == 'snapshot':
+            artifact = self.pack_with_data(f'3.{int(time.time()) % 100000}.{number}')
+            return lambda: artifact.send(f'{self.run_id}-{number}'), (artifact.version, self.live[1])
         if kind == 'run':
             return self.run_command, self.live
         if kind == 'remove':
             return lambda: host.control('remove', site=host.SITE), None
         row = host.sql('SELECT previous_good FROM sites WHERE site = ?', host.SITE)[0]
         target = host.sql('SELECT version, secrets FROM releases WHERE id = ?', row['previous_good'])[0]
-        return lambda: host.control('rollback', site=host.SITE), (target['version'], self.live[1])
+        return lambda: host.control('rollback', site=host.SITE, purge=kind == 'data'), (target['version'], self.live[1])
+
+    def pack_with_data(self, version):
+        return self.laptop.pack(version, service=host.RELEASE_COMMAND)
+
+    def prepare(self, kind):
+        """Two releases that each have their own data."""
+        if kind not in ('snapshot', 'data'):
+            return
+        for _ in range(2):
+            self.number += 1
+            artifact = self.pack_with_data(f'3.{int(time.time()) % 100000}.{self.number}')
+            artifact.send(f'prepare-{artifact.sha256[:12]}')
+            host.wait_until_idle(60)
+            self.live = (artifact.version, self.live[1])
 
     def run_command(self):
         """Asked for once: what the daemon did not acknowledge may have begun."""
@@ -95,7 +112,8 @@ class Matrix:
     def case(self, kind, left):
         """One job that the daemon does not survive. False: it ended before the failpoint came."""
         order, after = self.job(kind)
-        self.visitor.allowed = {self.live, after} if after else set()
+        # While its data change places a site does not answer.
+        self.visitor.allowed = {self.live, after} if after and kind != 'data' else set()
         old, newest = host.monitor(), host.newest_job()
         host.forget_restarts()
         self.points.arm(left)
@@ -109,16 +127,16 @@ class Matrix:
             host.unlock()
         asking.join(90)
         host.wait_until_idle(90)
-        self.judge(f'{kind} {left} {name}' if struck else f'{kind}, undisturbed', after)
+        self.judge(kind, f'{kind} {left} {name}' if struck else f'{kind}, undisturbed', after)
         if struck:
             self.names[name.split()[0]] += 1
         if after is None:
             self.restore()
         return struck
 
-    def judge(self, case, after):
+    def judge(self, kind, case, after):
         self.visitor.allowed = set()
-        wrong = disagreements(after, self.mounts)
+        wrong = disagreements(after, self.mounts, data=after[0] if kind in ('snapshot', 'data') else None)
         wrong += self.visitor.wrong
         jobs = host.sql("SELECT kind, state, step, message FROM jobs WHERE kind <> 'ping' ORDER BY seq DESC LIMIT 1")[0]
         wrong.expect(jobs['state'] == 'done', f'the job ended as {jobs}')
@@ -135,7 +153,7 @@ class Matrix:
         self.ask(order, host.newest_job())
         host.wait_until_idle(90)
         hits = self.points.disarm()
-        self.judge(f'{kind}, counted', after)
+        self.judge(kind, f'{kind}, counted', after)
         if after is None:
             self.restore()
         return hits
@@ -146,11 +164,12 @@ def main():
     options.add_argument('--every', type=int, default=1)
     options.add_argument('--first', type=int, default=1)
     options.add_argument('--seed', type=int, default=int(time.time()))
-    options.add_argument('--kinds', default='deploy,rollback,secrets,run,remove')
+    options.add_argument('--kinds', default='deploy,rollback,secrets,run,snapshot,data,remove')
     options = options.parse_args()
     random.seed(options.seed)
     matrix = Matrix()
     for kind in options.kinds.split(','):
+        matrix.prepare(kind)
         hits, before, begun = matrix.count(kind), len(matrix.findings), time.monotonic()
         points = range(options.first + random.randrange(options.every), hits + 1, options.every)
         cases = sum(matrix.case(kind, left) for left in points)

@@ -69,7 +69,8 @@ TEST_CASE("[attack-Q8] [attack-Q9] each verb has what a person needs to be for i
   using control::Role;
   const std::map<std::string_view, Role> wanted{{"ping", Role::look}, {"status", Role::look},
       {"sites", Role::look}, {"releases", Role::look}, {"jobs", Role::look}, {"job", Role::look},
-      {"log_files", Role::look}, {"facts", Role::look}, {"plan", Role::deploy},
+      {"log_files", Role::look}, {"facts", Role::look},
+      {"snapshots", Role::look}, {"data_loss", Role::deploy}, {"plan", Role::deploy},
       {"deploy", Role::deploy}, {"deploy_secrets", Role::deploy}, {"rollback", Role::deploy},
       {"restart", Role::deploy}, {"start", Role::deploy}, {"stop", Role::deploy},
       {"maintenance_off", Role::deploy}, {"drain", Role::deploy}, {"undrain", Role::deploy},

@@ -2,6 +2,7 @@
 // is understood.
 #include "rollout/host.hpp"
 
+#include "rollout/data_exchange.hpp"
 #include "rollout/steps.hpp"
 
 #include <fstream>
@@ -25,11 +26,17 @@ std::string file(const std::string& path) {
   return text.str();
 }
 
-std::string list_of(JobKind kind) {
+std::string list_of(rollout::Steps steps) {
   std::vector<std::string> names;
-  for (const auto* step : rollout::steps_of(kind))
+  for (const auto* step : steps)
     names.emplace_back(step->name);
   return join(names, " ");
+}
+
+rollout::Steps with_data() {
+  store::Job job{.kind = JobKind::rollback, .site = site()};
+  job.options.purge = true;
+  return rollout::steps_of(job);
 }
 
 } // namespace
@@ -42,14 +49,28 @@ TEST_CASE("DESIGN.md has the steps of each kind of job, and says what each of th
       continue; // it is what its name says
     std::string line(store::name(kind));
     line.resize(10, ' ');
-    CHECK(design.find(cat("\n", line, list_of(kind), "\n")) != std::string::npos);
+    CHECK(design.find(cat("\n", line, list_of(steps), "\n")) != std::string::npos);
     for (const auto* step : steps)
       CHECK(design.find(cat("| ", step->name, " | ")) != std::string::npos);
   }
 }
 
+TEST_CASE("DESIGN.md has the steps of a rollback with the data, each with its row") {
+  const std::string design = file("agent/DESIGN.md");
+  CHECK(design.find(cat("\nwith-data ", list_of(with_data()), "\n")) != std::string::npos);
+  std::set<std::string_view> names;
+  auto phase = Step::Phase::before_commit;
+  for (const auto* step : with_data()) {
+    CHECK(design.find(cat("| ", step->name, " | ")) != std::string::npos);
+    CHECK(names.insert(step->name).second);
+    CHECK(step->phase >= phase);
+    phase = step->phase;
+  }
+}
+
 TEST_CASE("the test of a real deploy expects the steps of a deploy") {
-  CHECK(file("bats/host-deploy.bats").find(cat("\nSTEPS='", list_of(JobKind::deploy), "'\n")) !=
+  CHECK(file("bats/host-deploy.bats")
+            .find(cat("\nSTEPS='", list_of(rollout::steps_of(JobKind::deploy)), "'\n")) !=
       std::string::npos);
 }
 

@@ -73,6 +73,7 @@ constexpr std::array k_examples{
     Row{"status", "chillboxctl -H root@web1 status"},
     Row{"sites", "chillboxctl -H root@web1 sites"},
     Row{"releases", "chillboxctl -H root@web1 releases hello"},
+    Row{"snapshots", "chillboxctl -H root@web1 snapshots hello"},
     Row{"jobs", "chillboxctl -H root@web1 jobs hello -n 5"},
     Row{"job", "chillboxctl -H root@web1 job 1a22025c -f"},
     Row{"plan", "chillboxctl -H root@web1 plan out/hello-0.2.0.tar.zst.age"},

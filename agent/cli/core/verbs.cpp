@@ -17,8 +17,8 @@ extern const Verb k_keygen, k_new, k_validate, k_pack, k_secrets_pack, k_secrets
     k_backup_verify, k_tls, k_tls_check, k_tls_account, k_audit, k_audit_verify, k_doctor, k_ping,
     k_rollback, k_restart, k_stop, k_start, k_maintenance_on, k_maintenance_off, k_cron_run,
     k_tls_renew, k_tls_revoke, k_remove, k_retry, k_hold, k_release_hold, k_withdraw,
-    k_secrets_withdraw, k_prune, k_reload, k_upgrade, k_drain, k_undrain, k_run, k_runs_list,
-    k_runs_show, k_runs_attach, k_runs_stop, k_report_jobs;
+    k_secrets_withdraw, k_snapshots, k_prune, k_reload, k_upgrade, k_drain, k_undrain, k_run,
+    k_runs_list, k_runs_show, k_runs_attach, k_runs_stop, k_report_jobs;
 
 namespace {
 
@@ -94,6 +94,7 @@ constexpr std::array k_verbs{
     &k_sites,
     &k_facts,
     &k_releases,
+    &k_snapshots,
     &k_jobs,
     &k_job,
     &k_plan,

@@ -7,6 +7,7 @@
 #include "cli/core/terminal.hpp"
 
 #include "base/text.hpp"
+#include "control/snapshots.hpp"
 #include "os/clock.hpp"
 
 #include <algorithm>
@@ -21,6 +22,9 @@ constexpr std::array k_options{
     Option{"[VERSION]", ArgKind::release, "",
         "version or release to go to (default: the last good one)"},
     Option{"--choose", ArgKind::flag, "", "show the releases that it can go to, and ask for one"},
+    Option{"--with-data", ArgKind::flag, "",
+        "go back to the snapshot of its data, too; the site stops for it"},
+    k_yes,
     Option{"--during-hold", ArgKind::flag, "", "even while the site is on hold"},
     k_no_wait,
 };
@@ -51,6 +55,23 @@ Result<std::string> choose(Call& call, const std::string& site) {
   return fail(Code::usage, cat("'", printable(word, 80), "' is none of them; nothing was changed"));
 }
 
+// What is written to the data since their snapshot is not there afterwards.
+Result<void> ask_about_data(Call& call, const std::string& site, const std::string& version) {
+  const auto loss = TRY(control::read_answer<control::DataLoss>(TRY(ask(call.paths,
+      {.verb = "data_loss", .args = {.site = site, .version = version}}, &call.error_data))));
+  const int64_t now = os::real_clock().wall_ms();
+  call.terminal.print_status(cat("data        go back to snapshot ", loss.snapshot.number, ", ",
+      format_age(loss.snapshot.time_ms, now), ", ", human_size(loss.snapshot.bytes)));
+  call.terminal.print_status(loss.changed == 0
+          ? "written     nothing since then"
+          : cat("written     since then: ", loss.changed, loss.changed == 1 ? " file" : " files",
+                ", newest ", format_age(loss.newest_ms, now)));
+  call.terminal.print_status(
+      "            what the data are now stays as a snapshot; the site stops meanwhile");
+  return must_agree(
+      call, cat("Roll '", site, "' back to ", loss.release, ", with its data?"), false);
+}
+
 Result<void> run(Call& call) {
   const std::string site = call.args.text("SITE");
   std::string version = call.args.text("VERSION");
@@ -58,8 +79,13 @@ Result<void> run(Call& call) {
     return fail(Code::usage, "--choose asks for the release: do not name one");
   if (call.args.has("choose"))
     version = TRY(choose(call, site));
-  return run_job_verb(call, "rollback",
-      {.site = site, .version = version, .during_hold = call.args.has("during-hold")});
+  control::Arguments args{
+      .site = site, .version = version, .during_hold = call.args.has("during-hold")};
+  if (call.args.has("with-data")) {
+    TRY(ask_about_data(call, site, version));
+    args.purge = true; // the data, too
+  }
+  return run_job_verb(call, "rollback", args);
 }
 
 } // namespace
