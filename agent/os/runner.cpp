@@ -144,6 +144,8 @@ private:
 // One program from its start to its end. Whatever happens in between, nothing of its process group
 // outlives this.
 class Run {
+  static constexpr int k_secrets = 3;
+
 public:
   explicit Run(const Command& command)
       : m_command(command), m_out(command), m_err(command), m_until(command.timeout) {}
@@ -193,6 +195,11 @@ private:
       m_plan.fds.emplace_back(m_command.streams ? (*m_command.streams)[static_cast<size_t>(i)]
                                                 : standard[static_cast<size_t>(i)].get(),
           i);
+    Fd secrets; // until the child has its own copy
+    if (!m_command.secrets.empty()) {
+      secrets = TRY(input_file(m_command.secrets));
+      m_plan.fds.emplace_back(secrets.get(), k_secrets);
+    }
     for (const int fd : m_command.inherit) {
       if (fd <= 2)
         return fail(Code::invalid,

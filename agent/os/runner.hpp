@@ -38,7 +38,8 @@ struct Command {
   std::string cwd = "/";
   std::optional<User> user; // in the user's own group and `groups` only; nullopt: as we are
   std::vector<gid_t> groups;
-  std::string input; // standard input
+  std::string input;   // standard input
+  std::string secrets; // its descriptor 3: what may be in no argument and no variable; "": none
   Millis timeout{60'000};
   size_t output_limit = 256 * 1024; // of stdout and of stderr; the rest is read and dropped. 0:
                                     // none is kept, on_line gets all

@@ -80,6 +80,18 @@ pid_t pid_in(const std::string& file) {
 
 } // namespace
 
+TEST_CASE("secrets come by descriptor 3, and are in no argument and no variable") {
+  Command c = shell("cat <&3; tr '\\0' ' ' </proc/self/cmdline; env; echo; cat");
+  c.secrets = "url of a capability\n";
+  c.input = "the message";
+  const Exit exit = run(c);
+  CHECK(exit.ok());
+  CHECK(exit.out.starts_with(c.secrets));
+  CHECK(exit.out.find("capability", c.secrets.size()) == std::string::npos);
+  CHECK(exit.out.ends_with("the message"));
+  CHECK(run(shell("! : <&3")).ok());
+}
+
 TEST_CASE("a program's output, errors and code come back, and it reads its input") {
   Command c = shell("cat; echo oops >&2; exit 3");
   c.input = "some\ntext";
