@@ -32,7 +32,7 @@ in_shells() { # SCRIPT: dash, then ash
     done
     diff "$calls.chillbox.pre-install" "$calls.chillbox.pre-upgrade"
     grep -qx 'addgroup -S chillbox-admin' "$calls"
-    for user in 'chillbox:/var/lib/chillbox' 'chillbox-vault:/dev/null' 'chillbox-acme:/var/lib/chillbox/acme'; do
+    for user in 'chillbox:/var/lib/chillbox' 'chillbox-vault:/dev/null' 'chillbox-acme:/var/lib/chillbox/acme' 'chillbox-notify:/dev/null'; do
         grep -qx "adduser -S -D -H -h ${user#*:} -s /sbin/nologin -g  -G ${user%%:*} ${user%%:*}" "$calls"
     done
     grep -qx 'adduser -S -D -H -h /var/lib/chillbox/ssh -s /usr/lib/chillbox/gate -g  -G chillbox-ssh chillbox-ssh' "$calls"

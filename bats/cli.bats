@@ -331,8 +331,10 @@ teardown() { cli_teardown; }
     [ "${lines[1]}" = "user-add chillbox /var/lib/chillbox" ]
     [ "${lines[2]}" = "user-add chillbox-vault /dev/null" ]
     [ "${lines[3]}" = "user-add chillbox-acme /var/lib/chillbox/acme" ]
-    [ "${lines[4]}" = "user-add --login /usr/lib/chillbox/gate chillbox-ssh /var/lib/chillbox/ssh" ]
-    [ "${#lines[@]}" -eq 5 ]
+    [ "${lines[4]}" = "user-add chillbox-backup /dev/null" ]
+    [ "${lines[5]}" = "user-add chillbox-notify /dev/null" ]
+    [ "${lines[6]}" = "user-add --login /usr/lib/chillbox/gate chillbox-ssh /var/lib/chillbox/ssh" ]
+    [ "${#lines[@]}" -eq 7 ]
     printf '#!/bin/sh\necho "no more users" >&2; exit 9\n' >hooks/host/user-add
     run -1 chillboxctl init
     [[ "$output" == *"no more users"* ]]

@@ -88,7 +88,7 @@ next_release() { # RELEASE
     echo "$output"
     [[ "$status" -eq 0 && "$output" == *"chillboxctl init"* ]]
     echo /repo/v1 >"$bare/etc/apk/repositories"
-    for user in chillbox chillbox-vault chillbox-acme; do in_bare getent passwd "$user" | grep -q ':/sbin/nologin$'; done
+    for user in chillbox chillbox-vault chillbox-acme chillbox-notify; do in_bare getent passwd "$user" | grep -q ':/sbin/nologin$'; done
     in_bare getent group chillbox-admin
     [ "$(in_bare chillboxctl --version | wc -l)" -eq 1 ]
     run -0 in_bare chillboxd --check

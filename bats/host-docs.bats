@@ -108,6 +108,11 @@ page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
     page_runs howto-tls.md
 }
 
+@test "docs/howto-notices.md: targets of several kinds, a test that nobody takes, and a heartbeat" {
+    installed
+    page_runs howto-notices.md
+}
+
 @test "docs/site.json.md: the reference is what the schema says, and its examples are so" {
     "$ROOT/tests/docs/reference" "$ROOT/docs/site.schema.json" | diff - "$ROOT/docs/site.json.md"
     installed

@@ -54,7 +54,7 @@ start_fails_naming() { # TEXT: OpenRC does not start it, chillboxd itself ends w
     [ "$(in_box stat -c '%U:%G %a' /var/lib/chillbox/identity.age)" = "root:root 600" ]
     [ "$(in_box stat -c '%U:%G %a' /etc/chillbox/webhooks)" = "root:root 700" ]
     [ "$(in_box stat -c '%U:%G %a' /etc/chillbox/chillboxd.toml)" = "root:chillbox 640" ]
-    for user in chillbox chillbox-vault chillbox-acme; do
+    for user in chillbox chillbox-vault chillbox-acme chillbox-notify; do
         [[ "$(in_box getent passwd "$user")" == */sbin/nologin ]]
     done
     in_box getent group chillbox-admin

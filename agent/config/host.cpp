@@ -144,6 +144,22 @@ const Table<HostTls>& tls_table() {
   return k_tls;
 }
 
+bool heartbeat(std::string_view s) {
+  return s.empty() ||
+      ((s.starts_with("https://") || s.starts_with("http://127.0.0.1")) &&
+          std::ranges::all_of(s, [](char c) { return c > ' ' && c < 0x7f; }) &&
+          s.find_first_of("\"'\\<>{}") == std::string_view::npos);
+}
+const TextRule k_heartbeat{"the https:// URL of a check, or \"\"", 1000, heartbeat};
+
+const Table<HostNotify>& notify_table() {
+  using N = HostNotify;
+  static const Table<N> k_notify{{"gather", into(&N::gather, Duration{.zero = true})},
+      {"heartbeat", into(&N::heartbeat, Text{k_heartbeat})},
+      {"every", into(&N::every, Duration{})}};
+  return k_notify;
+}
+
 const Section& sections() {
   using H = HostConfig;
   static const Section k_sections{
@@ -185,6 +201,7 @@ const Section& sections() {
               {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},
               {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
       {"tls", into(&H::tls, tls_table())}, {"backup", check_backup},
+      {"notify", into(&H::notify, notify_table())},
       {"defaults",
           section({{"watch", into(&H::watch, Duration{.zero = true})},
               {"keep_releases", into(&H::keep_releases, Integer{1, 100})}})},

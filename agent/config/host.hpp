@@ -31,6 +31,12 @@ struct HostTls {
   bool operator==(const HostTls&) const = default;
 };
 
+struct HostNotify {
+  std::chrono::seconds gather{30}; // what happens within it is one message
+  std::string heartbeat;           // URL that is asked for, so that its silence tells; "": none
+  std::chrono::seconds every{600};
+};
+
 struct HostConfig {
   // [host]
   std::string server_name = "_"; // the host-level server: /healthcheck/, /v1/
@@ -73,6 +79,7 @@ struct HostConfig {
   std::vector<std::string> nginx_allow_upstreams; // "HOST" or "HOST:PORT"
   std::vector<std::string> nginx_allow_paths;     // directories or files
   HostTls tls;
+  HostNotify notify;
   // [defaults] for sites that say nothing
   std::chrono::milliseconds watch{10'000};
   uint32_t keep_releases = 3;

@@ -139,7 +139,9 @@ const Table<Site>& site_table() {
       {"crontab", read_crontab}, {"redis", read_redis}, {"services", service_list(false)},
       {"workers", service_list(true)}, {"watch", into(&Site::watch, Duration{.zero = true})},
       {"keep_releases", into(&Site::keep_releases, Integer{1, 100})}, {"store", read_store},
-      {"tls", read_tls}, {"backup", check_backup}, {"$schema", checked<Site>(Text{k_line})}};
+      {"tls", read_tls}, {"backup", check_backup},
+      {"notices", checked<Site>(Boolean{})}, // for daemon/site_notices.cpp
+      {"$schema", checked<Site>(Text{k_line})}};
   return k_site;
 }
 

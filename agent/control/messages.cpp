@@ -7,6 +7,7 @@
 #include "control/job_report_table.hpp"
 #include "control/log_table.hpp"
 #include "control/members.hpp"
+#include "control/notices_table.hpp"
 #include "control/people_table.hpp"
 #include "control/plan_table.hpp"
 #include "control/runs_table.hpp"
@@ -340,6 +341,11 @@ CHILLBOX_MESSAGE(Person)
 CHILLBOX_MESSAGE(People)
 CHILLBOX_MESSAGE(PersonAdded)
 CHILLBOX_MESSAGE(PersonRemoved)
+CHILLBOX_MESSAGE(NoticeList)
+CHILLBOX_MESSAGE(NotifyTargets)
+CHILLBOX_MESSAGE(NotifyTested)
+CHILLBOX_MESSAGE(NotifyRetried)
+CHILLBOX_MESSAGE(NoticeMessage)
 CHILLBOX_MESSAGE(Done)
 CHILLBOX_MESSAGE(Plan)
 CHILLBOX_MESSAGE(Accepted)
@@ -372,6 +378,10 @@ const std::vector<Answer>& answers() {
       {"maintenance_off", schema_of<Maintenance>},
       {"maintenance_on", schema_of<Maintenance>},
       {"nginx_show", schema_of<NginxText>},
+      {"notices", schema_of<NoticeList>},
+      {"notify_list", schema_of<NotifyTargets>},
+      {"notify_retry", schema_of<NotifyRetried>},
+      {"notify_test", schema_of<NotifyTested>},
       {"people_add", schema_of<PersonAdded>},
       {"people_list", schema_of<People>},
       {"people_remove", schema_of<PersonRemoved>},

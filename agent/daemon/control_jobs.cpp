@@ -166,6 +166,8 @@ Result<control::Unlocked> unlock(const Call& call) {
     call.state.monitor.certificates.unlocked();
   if (call.state.monitor.backups.unlocked)
     call.state.monitor.backups.unlocked();
+  if (call.state.monitor.notices.refresh)
+    call.state.monitor.notices.refresh();
   return control::Unlocked{.changed = std::nullopt,
       .recipient = std::move(recipient),
       .sites = std::move(came.sites),
@@ -178,6 +180,8 @@ Result<control::Locked> lock(const Call& call) {
   call.state.locked = was;
   host.vault.lock();
   log::info(cat("locked by ", call.actor));
+  if (call.state.monitor.notices.refresh)
+    call.state.monitor.notices.refresh();
   return control::Locked{.was_unsealed = was};
 }
 

@@ -5,6 +5,7 @@
 #include "control/backups.hpp"
 #include "control/control.hpp"
 #include "control/messages.hpp"
+#include "control/notices.hpp"
 #include "control/selection.hpp"
 #include "cron/scheduler.hpp"
 #include "daemon/change_notifier.hpp"
@@ -46,6 +47,12 @@ struct BackupRequests {
   std::function<Result<control::BackupList>(const std::optional<SiteName>&)> list = {};
   std::function<void()> unlocked = {}; // proofs that are due can be made
 };
+struct NoticeRequests {
+  std::function<void()> look = {}, refresh = {};
+  std::function<Result<std::vector<control::NotifyTarget>>()> targets = {};
+  std::function<Result<control::NotifyTested>(const std::string&)> test = {};
+  std::function<Result<control::NotifyRetried>(const std::string&)> retry = {};
+};
 
 // What the monitor does when a verb asks for it.
 struct MonitorRequests {
@@ -53,6 +60,7 @@ struct MonitorRequests {
   std::function<uint64_t()> refused_webhooks = {}, refused_uploads = {}; // since the start
   CertificateRequests certificates = {};
   BackupRequests backups = {};
+  NoticeRequests notices = {};
 };
 
 // By which socket: operators, who are users of this host; people, who come in by ssh.
@@ -126,6 +134,7 @@ std::span<const ControlVerb> backup_verbs();
 std::span<const ControlVerb> people_verbs();
 std::span<const ControlVerb> drain_verbs();
 std::span<const ControlVerb> log_verbs();
+std::span<const ControlVerb> notice_verbs();
 
 // --- what several of them use
 Result<std::string> required(const std::optional<std::string>& argument, std::string_view name);

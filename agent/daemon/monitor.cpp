@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "daemon/people.hpp"
 #include "daemon/startup.hpp"
+#include "openrc/restart_news.hpp"
 #include "os/process.hpp"
 #include "os/roles.hpp"
 #include "os/root_owned.hpp"
@@ -62,11 +63,16 @@ Monitor::Monitor(
       m_host{os::real_disk(), os::real_runner(), os::real_clock(), paths, std::move(config),
           m_store, m_vault, m_nginx, m_slots, is_real_host(paths),
           [this](const std::string&) { changed(); }},
+      m_notifier(notifier_host()),
       m_crontab({m_store, m_host.disk, m_host.clock, m_host.paths,
           [this](const SiteName& site, const cron::SiteCommand& command) {
             return rollout::site_command(m_host, site, command);
           },
-          [this] { m_changes.notify(); }, errands()}),
+          [this] {
+            m_changes.notify();
+            m_notifier.refresh();
+          },
+          errands()}),
       m_certificates({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,
           m_host.config, m_host.as_root, tls_parts()}),
       m_backups({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,
@@ -87,8 +93,9 @@ Monitor::Monitor(
               .refused_webhooks = [this] { return m_intake->refused().webhooks; },
               .refused_uploads = [this] { return m_intake->refused().uploads; },
               .certificates = requests_of(m_certificates),
-              .backups = requests_of(m_backups)}),
-      m_logs(m_host) {}
+              .backups = requests_of(m_backups),
+              .notices = notice_requests()}),
+      m_logs(m_host), m_site_notices(m_host) {}
 
 // Where no target is configured nothing has a time.
 std::vector<cron::Errand> Monitor::errands() {
@@ -139,10 +146,16 @@ Result<void> Monitor::start(Inherited inherited) {
     m_control_server.warn(
         cat("hooks: ", hooks.error().message, ": what needs it is refused until then"));
   }
+  m_restarts = TRY(openrc::listen_for_restarts(paths));
+  TRY(m_site_notices.listen());
   m_engine.recover();
   m_crontab.begin();
   m_certificates.begin();
   m_backups.begin();
+  if (auto told = m_notifier.reload(); !told) {
+    log::error(told.error().message);
+    m_control_server.warn(told.error().message);
+  }
   check_store();
   return {};
 }
@@ -193,6 +206,7 @@ void Monitor::changed() {
   m_changes.notify();
   m_crontab.refresh();
   m_certificates.refresh();
+  m_notifier.refresh();
 }
 
 Result<void> Monitor::serve_host() {
@@ -234,6 +248,12 @@ void Monitor::vault_ended() {
       cat("the vault ended unexpectedly", end.empty() ? "" : " with ", end, ": the host is locked");
   log::error(cat(what, ", `chillboxctl unlock` opens it again"));
   m_control_server.warn(what);
+  (void)store::Notices(m_store).raise({.event = "vault.died",
+      .site = {},
+      .subject = {},
+      .text = what,
+      .time_ms = m_host.clock.wall_ms()});
+  m_notifier.refresh(true);
 }
 
 // The senders first: a key that was removed opens nothing from here on, whatever else is wrong.
@@ -246,6 +266,7 @@ Result<void> Monitor::read_again() {
     return fail(Code::invalid,
         cat(files.faults.front().message,
             ": its sender is refused until this is fixed; the other keys are read as they are"));
+  TRY(m_notifier.reload());
   const auto config = check_configuration(m_host.paths);
   return config ? Result<void>{}
                 : fail(config.error().code,
@@ -355,11 +376,12 @@ template <class F> void Monitor::handle(bool there, std::string_view what, F&& h
 
 // One wait, and all that came of it.
 std::optional<Monitor::End> Monitor::turn() {
-  std::array<pollfd, 9> fds{pollfd{m_signals.get(), POLLIN, 0},
+  std::array<pollfd, 11> fds{pollfd{m_signals.get(), POLLIN, 0},
       pollfd{m_leaving ? -1 : m_control.get(), POLLIN, 0}, pollfd{m_intake->fd(), POLLIN, 0},
       pollfd{m_edge.pidfd(), POLLIN, 0}, pollfd{m_changes.fd(), POLLIN, 0},
       pollfd{m_vault.pidfd(), POLLIN, 0}, pollfd{m_intake->refusal_timer(), POLLIN, 0},
-      pollfd{m_logs.fd(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_people.get(), POLLIN, 0}};
+      pollfd{m_logs.fd(), POLLIN, 0}, pollfd{m_leaving ? -1 : m_people.get(), POLLIN, 0},
+      pollfd{m_restarts.get(), POLLIN, 0}, pollfd{m_site_notices.fd(), POLLIN, 0}};
   const int ready = ::poll(fds.data(), fds.size(), timeout());
   m_hurt = ready < 0 && errno != EINTR; // no memory: not at once again
   const auto came = [&](size_t i) { return fds[i].revents != 0; };
@@ -384,6 +406,11 @@ std::optional<Monitor::End> Monitor::turn() {
   handle(edge_gone, "the edge's end", [this] { edge_ended(); });
   handle(true, "the edge's start", [this] { start_edge_if_due(); });
   handle(came(5), "the vault's end", [this] { vault_ended(); });
+  handle(came(9), "services that were started again", [this] { services_restarted(); });
+  handle(came(10), "notices of sites", [this] {
+    m_site_notices.serve();
+    m_notifier.refresh();
+  });
   handle(came(7), "logs", [this] { m_logs.written(); });
   handle(true, "what is waited for",
       [this] { m_poll_wait = sooner(m_intake->answer_waiting(), m_logs.look_if_due()); });

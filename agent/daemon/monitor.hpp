@@ -12,8 +12,10 @@
 #include "daemon/edge_process.hpp"
 #include "daemon/log_rotation.hpp"
 #include "daemon/reexec.hpp"
+#include "daemon/site_notices.hpp"
 #include "daemon/webhook_intake.hpp"
 #include "nginx/nginx.hpp"
+#include "notices/notifier.hpp"
 #include "openrc/slots.hpp"
 #include "os/paths.hpp"
 #include "rollout/engine.hpp"
@@ -24,6 +26,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -35,7 +38,10 @@ namespace chillbox::daemon {
 class Monitor {
 public:
   Monitor(os::Paths paths, config::HostConfig config, store::Store store, std::string program);
-  ~Monitor() { m_stop_checks = true; }
+  ~Monitor() {
+    m_stop_checks = true;
+    m_notifier.stop();
+  }
 
   Result<void> start(Inherited inherited);
   void warn(std::string text) { m_control_server.warn(std::move(text)); }
@@ -58,6 +64,11 @@ private:
   void vault_ended();
   tls::Parts tls_parts();
   std::vector<cron::Errand> errands();
+  // monitor_notices.cpp
+  NoticeRequests notice_requests();
+  notices::Notifier::Host notifier_host();
+  void look_for_notices();
+  void services_restarted();
   void check_store(); // a large one, next to everything else
   std::optional<End> turn();
   void clear_changes();
@@ -79,6 +90,7 @@ private:
   ChangeNotifier m_changes;
   rollout::HostContext m_host;
   std::optional<config::Schedule> m_backup_when; // before the crontab, which asks for it
+  notices::Notifier m_notifier; // stopped before all others go
   cron::Scheduler m_crontab;
   tls::Certificates m_certificates;
   backup::Backups m_backups;
@@ -86,15 +98,17 @@ private:
   EdgeProcess m_edge;
   ControlServer m_control_server;
   LogRotation m_logs;
+  SiteNotices m_site_notices;
   std::unique_ptr<WebhookIntake> m_intake;
   std::mutex m_reload_mutex;
   std::condition_variable m_reloaded;
   uint64_t m_reloads_asked = 0, m_reloads_done = 0;
   Result<void> m_reload_outcome; // of the newest
-  Fd m_signals, m_control, m_people, m_hook;
-  std::optional<os::Millis> m_hang_up; // at an upgrade
-  os::Millis m_poll_wait{0};           // none: logs may have grown before the start
-  bool m_hurt = false;                 // a handler of this turn threw
+  Fd m_signals, m_control, m_people, m_hook, m_restarts;
+  std::map<std::string, uint64_t> m_out_of_memory; // by slot: as often as was told
+  std::optional<os::Millis> m_hang_up;             // at an upgrade
+  os::Millis m_poll_wait{0};                       // none: logs may have grown before the start
+  bool m_hurt = false;                             // a handler of this turn threw
   std::atomic<bool> m_upgrading{false};
   bool m_leaving = false;
   std::optional<os::Millis> m_drain_until;

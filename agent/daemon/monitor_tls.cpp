@@ -64,7 +64,10 @@ tls::Parts Monitor::tls_parts() {
     if (auto ran = rollout::run_event(m_host, "tls", environment, [](std::string_view) {}); !ran)
       log::warn(ran.error().message);
   };
-  parts.changed = [this] { m_changes.notify(); };
+  parts.changed = [this] {
+    m_changes.notify();
+    m_notifier.refresh(true);
+  };
   return parts;
 }
 

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "openrc/listen.hpp"
 #include "openrc/private_tmpfs.hpp"
+#include "openrc/restart_news.hpp"
 #include "openrc/restarts.hpp"
 #include "openrc/secret_variables.hpp"
 #include "openrc/service_log.hpp"
@@ -140,7 +141,8 @@ Result<void> launch(const std::string& slot_name) {
   default_signals(); // a stop ends the waiting
   const bool binds_itself = spec.port != 0 && spec.socket.empty();
   Fd held = binds_itself ? hold_port(spec.port).value_or(Fd()) : Fd(); // while it waits, too
-  wait_for_turn(os::real_disk(), os::real_clock(), restarts_path(paths, name.str()));
+  wait_for_turn(os::real_disk(), os::real_clock(), restarts_path(paths, name.str()),
+      [&](os::Millis pause) { tell_restart(paths, name.str(), pause); });
   if (binds_itself && !held)
     held = TRY(hold_port(spec.port));
   TRY(pipe_to_log(spec, paths));

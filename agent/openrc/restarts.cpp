@@ -48,7 +48,8 @@ os::Millis pause_before(uint32_t short_runs) {
       k_longest_pause);
 }
 
-void wait_for_turn(os::Disk& disk, os::Clock& clock, const std::string& file) {
+void wait_for_turn(
+    os::Disk& disk, os::Clock& clock, const std::string& file, const TellRestart& tell) {
   const os::Millis now = clock.mono();
   const auto last = read(disk, file);
   Starts starts;
@@ -60,6 +61,8 @@ void wait_for_turn(os::Disk& disk, os::Clock& clock, const std::string& file) {
     starts.next = now + pause;
   if (!write(disk, file, starts))
     pause = std::max(pause, k_uncounted);
+  if (last && tell)
+    tell(pause);
   if (pause == os::Millis{0})
     return;
   clock.sleep(pause); // in place of its supervisor, which starts it again at once

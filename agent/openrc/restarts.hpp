@@ -12,6 +12,7 @@
 #include "os/disk.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -20,7 +21,10 @@ namespace chillbox::openrc {
 os::Millis pause_before(uint32_t short_runs);
 // By what is started, first of all. Writes to FILE and sleeps; at least a second when FILE cannot
 // be written, because then nobody counts.
-void wait_for_turn(os::Disk& disk, os::Clock& clock, const std::string& file);
+// tell: before it sleeps, unless it is the first start since FILE was removed.
+using TellRestart = std::function<void(os::Millis pause)>;
+void wait_for_turn(
+    os::Disk& disk, os::Clock& clock, const std::string& file, const TellRestart& tell = {});
 // Does it end again and again? The time that is left until it begins once more; 0: it has, less
 // than a minute ago.
 std::optional<os::Millis> crash_loop(os::Disk& disk, os::Clock& clock, const std::string& file);

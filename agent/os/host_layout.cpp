@@ -32,6 +32,7 @@ std::vector<HostDirectory> host_directories(const Paths& paths) {
       {paths.trusted(), 0755, root, configuration},
       {paths.webhooks(), 0700, root, configuration},
       {paths.admin_hooks(), 0755, root, configuration},
+      {paths.etc() + "/notify", 0700, root, configuration},
       {paths.state(), 0755, root, always},
       {paths.artifacts(), 0700, root, always},
       {paths.secret_sets(), 0700, root, always},

@@ -81,7 +81,10 @@ Result<void> Store::audit(const AuditEntry& entry) {
   const std::scoped_lock lock(m_state->mutex);
   Txn txn = TRY(Txn::begin(m_state->db));
   TRY(write_audit(m_state->db, entry));
-  return txn.commit();
+  TRY(tell_of_audit(m_state->db, entry));
+  TRY(txn.commit());
+  ++m_state->notices_changed;
+  return {};
 }
 
 Result<std::vector<AuditEntry>> Store::audit_entries(size_t limit) {

@@ -63,11 +63,16 @@ Result<uint64_t> Store::begin_cron_run(const CronRun& run) {
 
 Result<void> Store::end_cron_run(const CronRun& run) {
   const std::scoped_lock lock(m_state->mutex);
-  TRY(m_state->db.run("UPDATE cron_runs SET state = ?2, ended_ms = ?3, text = ?4 WHERE id = ?1",
-      run.id, name(run.state), run.ended_ms, run.text));
-  return run.code
-      ? m_state->db.run("UPDATE cron_runs SET code = ?2 WHERE id = ?1", run.id, *run.code)
-      : Result<void>{};
+  Db& db = m_state->db;
+  Txn txn = TRY(Txn::begin(db));
+  TRY(db.run("UPDATE cron_runs SET state = ?2, ended_ms = ?3, text = ?4 WHERE id = ?1", run.id,
+      name(run.state), run.ended_ms, run.text));
+  if (run.code)
+    TRY(db.run("UPDATE cron_runs SET code = ?2 WHERE id = ?1", run.id, *run.code));
+  TRY(tell_of_run(db, run));
+  TRY(txn.commit());
+  ++m_state->notices_changed;
+  return {};
 }
 
 Result<void> Store::skip_cron_run(const CronRun& run) {

@@ -268,8 +268,9 @@ Result<void> Store::record(const Job& job, const std::vector<JobEvent>& events) 
   TRY(write_job(db, job));
   for (const JobEvent& event : events)
     TRY(write_event(db, job.id, event));
-  if (!is_open(job.state)) // with it, since a job that ends once more after a crash would be in the
-                           // trail twice
+  if (!is_open(job.state)) { // with it, since a job that ends once more after a crash would be in
+                             // the trail twice, and be told twice
+    TRY(tell_of_job(db, job));
     TRY(write_audit(db,
         {.number = 0,
             .time_ms = job.finished_ms,
@@ -278,7 +279,11 @@ Result<void> Store::record(const Job& job, const std::vector<JobEvent>& events) 
             .site = job.site.str(),
             .text = cat(job.message, asked_with(job)),
             .outcome = std::string(job.code ? code_name(*job.code) : "ok")}));
-  return txn.commit();
+  }
+  TRY(txn.commit());
+  if (!is_open(job.state) || job.state == JobState::waiting_unlock)
+    ++m_state->notices_changed;
+  return {};
 }
 
 Result<void> Store::finish_job(const Job& job, const std::string& event_text) {
@@ -294,7 +299,10 @@ Result<void> Store::finish_job(const Job& job, const std::string& event_text) {
           .step = job.step,
           .kind = EventKind::end,
           .text = event_text}));
-  return txn.commit();
+  TRY(tell_of_job(db, job));
+  TRY(txn.commit());
+  ++m_state->notices_changed;
+  return {};
 }
 
 Result<std::vector<JobEvent>> Store::events(const std::string& job, uint64_t after, size_t limit) {

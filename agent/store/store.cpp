@@ -1,6 +1,7 @@
 #include "store/store.hpp"
 
 #include "base/encoding.hpp"
+#include "base/text.hpp"
 #include "base/unsynced.hpp"
 #include "store/schema.hpp"
 #include "store/store_internal.hpp"
@@ -87,10 +88,23 @@ Result<Store::Attempts> Store::attempts(uint64_t uid) {
 
 Result<void> Store::set_attempts(uint64_t uid, const Attempts& attempts) {
   const std::scoped_lock lock(m_state->mutex);
+  constexpr uint32_t k_told = 3; // fewer are somebody's who mistyped it
+  Db& db = m_state->db;
   if (attempts.failures == 0)
-    return m_state->db.run("DELETE FROM unlock_failures WHERE uid = ?1", uid);
-  return m_state->db.run("INSERT OR REPLACE INTO unlock_failures VALUES(?1, ?2, ?3)", uid,
-      attempts.failures, attempts.last_ms);
+    return db.run("DELETE FROM unlock_failures WHERE uid = ?1", uid);
+  Txn txn = TRY(Txn::begin(db));
+  TRY(db.run("INSERT OR REPLACE INTO unlock_failures VALUES(?1, ?2, ?3)", uid, attempts.failures,
+      attempts.last_ms));
+  if (attempts.failures >= k_told)
+    TRY(raise(db,
+        {.event = "unlock.refused",
+            .site = {},
+            .subject = cat("uid ", uid),
+            .text = cat("an unlock was tried with ", k_told, " or more wrong passphrases in a row"),
+            .time_ms = attempts.last_ms}));
+  TRY(txn.commit());
+  ++m_state->notices_changed;
+  return {};
 }
 
 Result<uint64_t> Store::unlock_failures() {

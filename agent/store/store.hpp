@@ -196,8 +196,11 @@ public:
   Result<AuditHead> verify_audit(std::string_view kept = "", AuditLook look = AuditLook::whole);
   // The newest 100,000 entries are kept; the chain then begins with the oldest of them.
 
-private:
+  // For this room's other headers (store/notices.hpp).
   struct State;
+  State& state() { return *m_state; }
+
+private:
   explicit Store(std::unique_ptr<State> state);
   std::unique_ptr<State> m_state;
 };

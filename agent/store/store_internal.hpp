@@ -2,6 +2,7 @@
 #pragma once
 
 #include "crypto/webhook.hpp"
+#include "store/notices.hpp"
 #include "store/sql.hpp"
 #include "store/store.hpp"
 
@@ -21,6 +22,7 @@ struct Store::State {
   std::mutex mutex; // around every use of db
   Db db;
   std::atomic<uint64_t> sites_changed{1};
+  std::atomic<uint64_t> notices_changed{1};
   // How far the audit trail was looked at, and SQLite's count of what other connections wrote then.
   AuditWalk verified;
   int64_t data_version = 0;
@@ -68,5 +70,13 @@ Result<void> supersede(Db& db, const Job& newer, int64_t now_ms, std::vector<std
 std::string source_of(const Job& job);
 Result<void> forget_old_jobs(Db& db, const std::string& source);
 Result<void> write_audit(Db& db, const AuditEntry& entry);
+Result<Notice> read_notice(Stmt& row); // its first nine columns, as NOTICE_COLUMNS
+Result<void> raise(Db& db, const Happening& happening);
+Result<void> end_notice(Db& db, std::string_view event, const std::optional<std::string>& site,
+    const std::optional<std::string>& subject, int64_t now_ms);
+// What the end of a job or a run, or a change of a key, has to tell.
+Result<void> tell_of_job(Db& db, const Job& job);
+Result<void> tell_of_run(Db& db, const CronRun& run);
+Result<void> tell_of_audit(Db& db, const AuditEntry& entry);
 
 } // namespace chillbox::store

@@ -189,6 +189,9 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
   CHECK(parsed->nginx_allow_upstreams == standard.nginx_allow_upstreams);
   CHECK(parsed->nginx_allow_paths == standard.nginx_allow_paths);
   CHECK(parsed->tls == standard.tls);
+  CHECK(parsed->notify.gather == standard.notify.gather);
+  CHECK(parsed->notify.heartbeat == standard.notify.heartbeat);
+  CHECK(parsed->notify.every == standard.notify.every);
   CHECK(parsed->watch == standard.watch);
   CHECK(parsed->keep_releases == standard.keep_releases);
 }

@@ -256,6 +256,8 @@ std::string schema_document() {
            {"keygen", schema_of<KeyPair>},
            {"new", schema_of<NewSite>},
            {"nginx_diff", schema_of<NginxDiff>},
+           {"notify-add", schema_of<Changed>},
+           {"notify-remove", schema_of<Changed>},
            {"open", schema_of<Opened>},
            {"pack", schema_of<PackedArtifact>},
            {"passphrase", schema_of<Changed>},

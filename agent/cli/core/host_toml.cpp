@@ -103,6 +103,13 @@ std::string_view default_host_toml() {
 # Most data of one site in a backup.
 # data_max = "2G"
 
+[notify]
+# What happens within this time is one message to each target; `chillboxctl notify add` makes targets.
+# gather = "30s"
+# A URL that is fetched as long as the host is up, for a check elsewhere that reports its silence; each time wakes the host up.
+# heartbeat = ""
+# every = "10m"
+
 [defaults]
 # For sites that do not say otherwise: how long a new release is watched, and how many releases are kept.
 # watch = "10s"

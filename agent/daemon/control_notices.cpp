@@ -1,0 +1,53 @@
+// Verbs of notices, and of who is told of them.
+#include "base/text.hpp"
+#include "daemon/control_verbs.hpp"
+#include "store/notices.hpp"
+
+namespace chillbox::daemon {
+namespace {
+
+using control::Role;
+
+const NoticeRequests& requests(const Call& call) {
+  return call.state.monitor.notices;
+}
+
+Result<control::NoticeList> notices(const Call& call) {
+  if (requests(call).look)
+    requests(call).look();
+  auto list = TRY(store::Notices(call.host().store).list(limit_of(call)));
+  const std::string only = call.args.site.value_or("");
+  std::erase_if(list.notices, [&](const control::Notice& notice) {
+    return (!only.empty() && notice.site != only) || !may_see(call, notice.site);
+  });
+  return list;
+}
+
+Result<control::NotifyTargets> notify_list(const Call& call) {
+  control::NotifyTargets all;
+  all.targets = TRY(requests(call).targets());
+  return all;
+}
+
+Result<control::NotifyTested> notify_test(const Call& call) {
+  return requests(call).test(TRY(required(call.args.name, "name")));
+}
+
+Result<control::NotifyRetried> notify_retry(const Call& call) {
+  return requests(call).retry(call.args.name.value_or(""));
+}
+
+constexpr ControlVerb k_verbs[] = {
+    {"notices", answer<notices>, false, Role::look, Reach::filtered},
+    {"notify_list", answer<notify_list>},
+    {"notify_test", answer<notify_test>, true},
+    {"notify_retry", answer<notify_retry>, true},
+};
+
+} // namespace
+
+std::span<const ControlVerb> notice_verbs() {
+  return k_verbs;
+}
+
+} // namespace chillbox::daemon

@@ -1,0 +1,34 @@
+// Rules over facts: what is so, and should not be. One table (rules.cpp); a row says which event,
+// and finds every place where it is so. What is found is open, what is not any more has ended.
+#pragma once
+
+#include "control/certificate.hpp"
+#include "store/notices.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace chillbox::notices {
+
+struct DiskFacts {
+  std::string path; // of the file system
+  uint64_t free = 0, total = 0, free_inodes = 0, inodes = 0;
+};
+struct ServicePlace {
+  std::string site, service;
+};
+struct Facts {
+  int64_t now_ms = 0;
+  bool locked = false; // and there is a host key to unlock it with
+  std::vector<DiskFacts> disks;
+  std::vector<control::Certificate> certificates;
+  std::vector<store::Job> unfinished;
+  std::vector<ServicePlace> down; // nobody starts them again
+};
+
+// Writes what changed.
+Result<void> apply_rules(store::Store& store, const Facts& facts);
+
+} // namespace chillbox::notices
