@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "nginx/counts.hpp"
 #include "os/log_file.hpp"
 
 #include <sys/inotify.h>
@@ -13,7 +14,7 @@
 namespace chillbox::daemon {
 namespace {
 
-constexpr uint64_t k_answers = 1'000'000; // bytes that a watch has to look back at
+constexpr uint64_t k_answers = 1'000'000; // bytes
 constexpr os::Millis k_pause{10'000};     // between the first word of the kernel and the look
 
 } // namespace
@@ -67,11 +68,11 @@ bool LogRotation::rotate(const std::string& file, bool of_nginx) {
   return false;
 }
 
-// What the services answered: only the newest of it is of use, and only to ourselves.
+// Texts of sites that were deployed before there were counts still write to this log of theirs,
+// which nobody reads any more.
 bool LogRotation::drop_answers() {
   const std::string dir = nginx::answers_dir(m_host.paths);
   bool dropped = false;
-  listen(dir);
   for (const auto& name : m_host.disk.list(dir).value_or(std::vector<std::string>{}))
     if (const std::string file = cat(dir, "/", name); m_host.disk.size(file) > k_answers)
       dropped = os::rotate_by_name(file, 0).has_value() || dropped;
@@ -91,6 +92,8 @@ void LogRotation::look() {
       if (name.ends_with(".log"))
         reopen = rotate(cat(dir, "/", name), nginx) || reopen;
   }
+  listen(nginx::counts_dir(m_host.paths));
+  reopen = nginx::counts(m_host.paths).rotate() || reopen;
   if (reopen)
     if (auto done = m_host.nginx.reopen_logs(); !done)
       log::warn(cat("rotate: ", done.error().message));

@@ -5,6 +5,7 @@
 #include "rollout/ports.hpp"
 #include "rollout/redis.hpp"
 #include "rollout/secret_set.hpp"
+#include "rollout/service_state.hpp"
 #include "rollout/trust.hpp"
 
 #include <algorithm>
@@ -17,53 +18,6 @@ namespace {
 using control::ServiceState;
 using control::SiteState;
 
-ServiceState state_of(openrc::SlotState state) {
-  switch (state) {
-  case openrc::SlotState::starting: return ServiceState::starting;
-  case openrc::SlotState::started: return ServiceState::started;
-  case openrc::SlotState::crashed: return ServiceState::crashed;
-  case openrc::SlotState::stopped: break;
-  }
-  return ServiceState::stopped;
-}
-
-struct Seen {
-  ServiceState state = ServiceState::files;
-  uint32_t restarts = 0;
-  std::string trouble; // what is wrong and what to do
-};
-
-// Of all copies of one service.
-Seen look_at(rollout::HostContext& host, const rollout::LoadedRelease& release,
-    const store::SiteRow& row, const rollout::PlannedService& p) {
-  Seen seen;
-  if (p.files_only())
-    return seen;
-  const std::string who = cat("service '", p.service.name.str(), "'");
-  const auto first = rollout::slot_name(release, p);
-  seen.state = state_of(host.slots.state(first).value_or(openrc::SlotState::stopped));
-  for (const uint32_t index : p.indexes()) {
-    const auto name = rollout::slot_name(release, p, index);
-    seen.restarts += host.slots.respawns(name);
-    const auto next = host.slots.crash_loop(name);
-    if (!next || seen.state != ServiceState::started)
-      continue;
-    seen.state = ServiceState::crashing;
-    seen.trouble = cat(who, " keeps crashing, ",
-        next->count() > 0 ? cat("its next start is in ", (next->count() + 999) / 1000, " s")
-                          : "it was just started again",
-        ": see `chillboxctl logs ", row.site.str(), "/", p.service.name.str(), "`");
-  }
-  const auto port = rollout::port_of(row, p.service.name, release.row.slot);
-  if (const auto stranger =
-          port && !row.stopped ? rollout::stranger_at(host, *port, first) : std::nullopt) {
-    seen.state = ServiceState::displaced;
-    seen.trouble = cat(who, ": on its port ", *port, " listens ", os::describe(*stranger),
-        ", which is none of its processes: end that one");
-  }
-  return seen;
-}
-
 // A live release whose services can be looked at: they, Redis, and what it waits for.
 void add_services(rollout::HostContext& host, const store::SiteRow& row,
     const rollout::LoadedRelease& release, control::SiteStatus& status) {
@@ -71,7 +25,7 @@ void add_services(rollout::HostContext& host, const store::SiteRow& row,
   const auto missing =
       row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(host, release.site);
   for (const auto& p : release.services) {
-    const auto seen = look_at(host, release, row, p);
+    const auto seen = rollout::look_at_service(host, release, row, p);
     if (seen.state != ServiceState::started && seen.state != ServiceState::files &&
         missing.empty() && !row.stopped)
       status.state = SiteState::degraded;
@@ -85,7 +39,8 @@ void add_services(rollout::HostContext& host, const store::SiteRow& row,
         host.slots.state(rollout::redis_slot(row.site)).value_or(openrc::SlotState::stopped);
     if (state != openrc::SlotState::started && !row.stopped)
       status.state = SiteState::degraded;
-    status.services.push_back({"redis", "redis", Slot::none, state_of(state), std::nullopt});
+    status.services.push_back(
+        {"redis", "redis", Slot::none, rollout::service_state(state), std::nullopt});
   }
   if (!status.distrust->empty())
     status.waiting = cat("runs until it is replaced or the host is rebooted: ", *status.distrust);

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "daemon/reexec.hpp"
 #include "daemon/senders.hpp"
+#include "nginx/counts.hpp"
 #include "os/clock.hpp"
 #include "os/disk.hpp"
 #include "os/host_layout.hpp"
@@ -21,10 +22,11 @@ namespace {
 
 constexpr int k_backlog = 512;
 
+// Traversable: the stager finds its own directory below, a service its own secrets.
+constexpr mode_t k_traverse = 0711;
+
 Result<void> mount_or_make(const os::Paths& paths, const std::string& path, uint64_t size,
     const config::HostConfig& config) {
-  // Traversable: the stager finds its own directory below, a service its own secrets.
-  constexpr mode_t k_traverse = 0711;
   if (!is_real_host(paths))
     return os::real_disk().make_dir(path, k_traverse, {::geteuid(), ::getegid()});
   TRY(os::real_disk().make_dir(path, k_traverse));
@@ -32,6 +34,19 @@ Result<void> mount_or_make(const os::Paths& paths, const std::string& path, uint
       path, {.size_bytes = size, .mode = k_traverse, .allow_swap = config.allow_swap}));
   if (!noswap && os::swap_is_on())
     log::warn(cat(path, ": may be swapped out (stage.allow_swap)"));
+  return {};
+}
+
+// Nothing of it is secret; the size is what NGINX may fill while nobody reads. Whose group may look
+// into it is known once NGINX's is (Nginx::begin_counts).
+Result<void> mount_counts(const os::Paths& paths) {
+  constexpr mode_t k_ours = 0700;
+  const std::string path = nginx::counts_dir(paths);
+  if (!os::real_disk().exists(path))
+    TRY(os::real_disk().make_dir(path, k_ours, {::geteuid(), ::getegid()}));
+  if (is_real_host(paths))
+    (void)TRY(os::mount_tmpfs(
+        path, {.size_bytes = nginx::k_counts_room, .mode = k_ours, .allow_swap = true}));
   return {};
 }
 
@@ -110,6 +125,7 @@ Result<void> prepare_directories(const os::Paths& paths, const config::HostConfi
   constexpr uint64_t k_keys = 16ULL << 20;
   TRY(mount_or_make(paths, paths.tls(), k_keys, config));
   TRY(mount_or_make(paths, paths.secrets(), config.secrets_size * 2 * k_sites, config));
+  TRY(mount_counts(paths));
   return remove_begun(paths);
 }
 

@@ -1,4 +1,4 @@
-// What a start finds or makes: directories, the two tmpfs, the store, the listener of the edge.
+// What a start finds or makes: directories, tmpfs, the store, the listener of the edge.
 #pragma once
 
 #include "base/error.hpp"

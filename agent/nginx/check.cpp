@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "nginx/check_words.hpp"
+#include "nginx/counts.hpp"
 #include "nginx/html_page.hpp"
 #include "nginx/names.hpp"
 #include "nginx/ready.hpp"
@@ -166,7 +167,7 @@ private:
       first += m_servers.listens_by_default(node);
     if (!has("server_name") && !m_in.site->domains.empty())
       first += cat("server_name ", join(m_in.site->domains, " "), ";\n");
-    first += answers_directive("", m_in.paths, m_in.site->slug);
+    first += counts_include("", m_in.paths, m_in.site->slug);
     if (!has("access_log")) // ours ends those that it would have inherited
       first += cat("access_log ", log_dir(m_in.paths, m_in.site->slug), "/access.log combined;\n");
     if (!has("error_log"))
@@ -243,12 +244,6 @@ private:
 std::string server_preamble(std::string_view indent, const SiteName& site) {
   return cat(indent, "disable_symlinks if_not_owner;\n", tls_defaults(indent), indent,
       "if ($chillbox_asks) { return 200 ", site.str(), "; }\n");
-}
-
-std::string answers_directive(
-    std::string_view indent, const os::Paths& paths, const SiteName& site) {
-  return cat(indent, "access_log ", answers_log(paths, site), " ", site.str(),
-      "-answers buffer=8k flush=1s if=$chillbox_answered;\n");
 }
 
 Result<std::vector<Template>> checked(

@@ -31,8 +31,5 @@ Result<std::vector<Template>> checked(
 // What every server of a site begins with, k_preamble directives.
 inline constexpr std::ptrdiff_t k_preamble = 5;
 std::string server_preamble(std::string_view indent, const SiteName& site);
-// In each server of a site that asks its services: nginx::answers_log.
-std::string answers_directive(
-    std::string_view indent, const os::Paths& paths, const SiteName& site);
 
 } // namespace chillbox::nginx

@@ -3,6 +3,7 @@
 #include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "nginx/counts.hpp"
 #include "nginx/names.hpp"
 #include "nginx/ready.hpp"
 #include "nginx/scan.hpp"
@@ -183,6 +184,7 @@ Result<void> Nginx::install(const SiteName& site, const std::string& text) {
   TRY(write_listen(site, text));
   TRY(write_ready(site, text));
   TRY(guard_logs(site));
+  TRY(begin_counts(m_disk, m_paths, *this, site, text));
   if (text.find("proxy_cache_path ") != std::string::npos)
     TRY(m_disk.make_dir(m_paths.root + "/var/cache/nginx", 0755));
   return m_disk.write(path, text, 0644);
@@ -206,8 +208,6 @@ Result<void> Nginx::guard_logs(const SiteName& site) {
 Result<bool> Nginx::install_host() {
   const std::string path = cat(TRY(directory()), "/", k_host_file);
   TRY(write_upstream());
-  TRY(m_disk.make_dir(answers_dir(m_paths), 0750,
-      {::geteuid(), group().value_or(::getegid())})); // its workers open the files there
   const auto directives = TRY(loaded_once());
   const auto other = default_server_file(directives, m_host.http_port);
   HostFacts facts;

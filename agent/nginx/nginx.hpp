@@ -109,10 +109,10 @@ Build build_of(std::string_view nginx_v);
 // everybody gets the maintenance page. Files are read through `current`, so that the text of a site
 // stays the same from one release to the next and needs no reload.
 Result<std::string> render_site(const SiteInput& input);
-// What the site's services answered, a line each, for the watch of a release: seconds, status, time
-// that it took ($msec, $upstream_status, $upstream_response_time); no HEAD, no 304, no visitor who
-// went away, nothing that NGINX answered itself. Not in /run, because NGINX starts at boot
-// before anybody makes a directory there; not where templates may write.
+// Where texts of sites write to that were deployed before there were counts (counts.hpp): a line for
+// each answer of a service. Nobody reads it any more.
+//
+//
 std::string answers_dir(const os::Paths& paths);
 std::string answers_log(const os::Paths& paths, const SiteName& site);
 // Of NGINX's own logs of a site: access.log, error.log and what a template has.

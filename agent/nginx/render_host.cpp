@@ -37,6 +37,7 @@ map "$request_method $upstream_status" $chillbox_answered { default 1; "~^HEAD "
 
 # chillboxd asks each site by its names, from this machine, whose server answers.
 map "$remote_addr $uri" $chillbox_asks { default 0; "127.0.0.1 /.chillbox/site" 1; }
+map $chillbox_asks $chillbox_visits { default 1; 1 0; }
 
 # Whom the limits are for: one IPv4 address, or one IPv6 network of /64, which is what a single customer has; by the address's bytes, of which
 # there is one form. An IPv4 address within IPv6 (::ffff:0:0/96) is one of its own.
@@ -153,6 +154,7 @@ constexpr EdgeLocation k_edge_locations[] = {
         "    client_max_body_size 1k;\n    proxy_buffering off;\n    proxy_cache off;\n    proxy_read_timeout 1h;\n"},
     {"~ ^/v1/jobs/[0-9A-Za-z_.-]+$", "GET",
         "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n"},
+    {"= /metrics", "GET", "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n"},
     {"= /v1/health", "GET", "    client_max_body_size 1k;\n    proxy_read_timeout 10s;\n"},
 };
 

@@ -1,6 +1,8 @@
 #include "base/text.hpp"
 #include "config/expand.hpp"
 #include "nginx/check.hpp"
+#include "nginx/count_line.hpp"
+#include "nginx/counts.hpp"
 #include "nginx/html_page.hpp"
 #include "nginx/media_types.hpp"
 #include "nginx/nginx.hpp"
@@ -50,7 +52,7 @@ public:
   std::string whole() const {
     std::string out = cat("# Site '", m_slug,
         "', the default of chillboxd; changes are overwritten. A site brings its own in nginx/templates/.\n",
-        ready_comment(m_in), upstreams(), answers_format());
+        ready_comment(m_in), upstreams(), counts_format(m_site.slug));
     std::vector<std::string> others = m_site.domains;
     std::erase_if(others, [&](const std::string& name) { return is_served(name); });
     if (!others.empty())
@@ -71,13 +73,6 @@ public:
         out += upstream(upstream_name(m_in, u),
             u.socket.empty() ? cat("127.0.0.1:", u.port) : cat("unix:", u.socket));
     return out;
-  }
-
-  // What of the services' answers is written down for the watch of a release, and nothing else: no
-  // byte of it is a visitor's.
-  std::string answers_format() const {
-    return cat(
-        "log_format ", m_slug, "-answers '$msec $upstream_status $upstream_response_time';\n");
   }
 
   // What the original wrote into SLUG.ssl_cert.include: where to listen, and the certificate when
@@ -122,8 +117,8 @@ private:
 
   std::string logs() const {
     const std::string dir = log_dir(m_in.paths, m_site.slug);
-    return cat(
-        "  access_log ", dir, "/access.log combined;\n  error_log ", dir, "/error.log warn;\n");
+    return cat("  access_log ", dir, "/access.log combined;\n  error_log ", dir,
+        "/error.log warn;\n", counts_include("  ", m_in.paths, m_site.slug));
   }
 
   // What every server begins with.
@@ -152,10 +147,10 @@ private:
 
   std::string site_server(const std::string& names, const std::string& id) const {
     return cat("\nserver {\n", begin(id), tls_redirect("  ", m_host), "  server_name ", names,
-        ";\n  server_tokens off;\n", logs(), answers_directive("  ", m_in.paths, m_site.slug),
-        k_limits, k_types, site_types("  "), k_gzip, security_headers("  "),
-        "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "), "\n", slot_choice(m_in),
-        challenge_location(m_host, m_in.paths), ready_location(m_in), locations(m_in),
+        ";\n  server_tokens off;\n", logs(), k_limits, k_types, site_types("  "), k_gzip,
+        security_headers("  "), "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "),
+        "\n", slot_choice(m_in), challenge_location(m_host, m_in.paths), ready_location(m_in),
+        locations(m_in),
         maintenance_location(m_in), unavailable_location(m_in), too_large_location(), "}\n");
   }
 
@@ -179,7 +174,7 @@ Result<std::string> from_templates(const SiteInput& in) {
   const Provided provided{std::move(listens_itself), std::move(has_http_server)};
   std::string out = cat("# Site '", in.site->slug.str(),
       "', from its own nginx/templates/; changes are overwritten.\n", ready_comment(in),
-      ours.upstreams(), ours.answers_format());
+      ours.upstreams(), counts_format(in.site->slug));
   auto good = TRY(checked(std::move(templates), in, provided));
   for (auto& t : good) {
     own_visitor_headers(t.nodes);
@@ -190,12 +185,6 @@ Result<std::string> from_templates(const SiteInput& in) {
 
 } // namespace
 
-std::string answers_log(const os::Paths& paths, const SiteName& site) {
-  return cat(answers_dir(paths), "/", site.str(), ".log");
-}
-std::string answers_dir(const os::Paths& paths) {
-  return paths.state() + "/nginx/answers";
-}
 std::string maintenance_flag(const os::Paths& paths, const SiteName& site) {
   return paths.site(site) + "/maintenance";
 }

@@ -3,6 +3,7 @@
 // asked in, which is the host's own, also in a container.
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "openrc/accept_queues.hpp"
 #include "openrc/slots.hpp"
 
 #include <linux/netlink.h>
@@ -63,21 +64,35 @@ Listener read_listener(std::string_view message) {
   return out;
 }
 
-// One datagram of the dump. false: it was the last, or an error.
-bool read_part(std::string_view part, std::string_view path, std::optional<uint32_t>& found) {
+// One datagram of the dump, each listener of it to `take`. false: it was the last, or an error.
+template <class Take> bool read_part(std::string_view part, Take&& take) {
   while (part.size() >= sizeof(nlmsghdr)) {
     nlmsghdr header{};
     std::memcpy(&header, part.data(), sizeof header);
     if (header.nlmsg_type == NLMSG_DONE || header.nlmsg_type == NLMSG_ERROR ||
         header.nlmsg_len < sizeof header || header.nlmsg_len > part.size())
       return false;
-    const auto listener =
-        read_listener(part.substr(sizeof header, header.nlmsg_len - sizeof header));
-    if (listener.name == path)
-      found = found.value_or(0) + listener.waiting;
+    take(read_listener(part.substr(sizeof header, header.nlmsg_len - sizeof header)));
     part.remove_prefix(std::min(part.size(), static_cast<size_t>(NLMSG_ALIGN(header.nlmsg_len))));
   }
   return true;
+}
+
+template <class Take> void each_listener(Take&& take) {
+  const Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+  const timeval second{1, 0};
+  if (!netlink ||
+      ::setsockopt(netlink.get(), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) != 0 ||
+      !ask(netlink.get()))
+    return;
+  std::array<char, 32768> buffer;
+  for (;;) {
+    const ssize_t n = ::recv(netlink.get(), buffer.data(), buffer.size(), 0);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0 || !read_part({buffer.data(), static_cast<size_t>(n)}, take))
+      return;
+  }
 }
 
 } // namespace
@@ -87,21 +102,21 @@ std::optional<uint32_t> accept_queue(const std::string& socket_path) {
   const std::unique_ptr<char, decltype(&std::free)> real(
       ::realpath(socket_path.c_str(), nullptr), &std::free);
   const std::string path = real ? real.get() : socket_path;
-  const Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-  const timeval second{1, 0};
-  if (!netlink ||
-      ::setsockopt(netlink.get(), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) != 0 ||
-      !ask(netlink.get()))
-    return std::nullopt;
   std::optional<uint32_t> found;
-  std::array<char, 32768> buffer;
-  for (;;) {
-    const ssize_t n = ::recv(netlink.get(), buffer.data(), buffer.size(), 0);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0 || !read_part({buffer.data(), static_cast<size_t>(n)}, path, found))
-      return found;
-  }
+  each_listener([&](const Listener& listener) {
+    if (listener.name == path)
+      found = found.value_or(0) + listener.waiting;
+  });
+  return found;
+}
+
+std::map<std::string, uint32_t> accept_queues() {
+  std::map<std::string, uint32_t> all;
+  each_listener([&](const Listener& listener) {
+    if (!listener.name.empty())
+      all[std::string(listener.name)] += listener.waiting;
+  });
+  return all;
 }
 
 } // namespace chillbox::openrc

@@ -148,6 +148,15 @@ std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& se
   return found == ports.end() ? std::nullopt : std::optional(found->get<uint16_t>());
 }
 
+std::map<uint64_t, std::string> services_by_port(const store::SiteRow& row) {
+  std::map<uint64_t, std::string> services;
+  const Json ports = ports_of(row);
+  for (const auto& [key, value] : ports.items())
+    if (value.is_number_unsigned())
+      services[value.get<uint64_t>()] = key.substr(0, key.rfind('.'));
+  return services;
+}
+
 std::optional<std::string> site_of_port(HostContext& host, uint16_t port, const SiteName& but) {
   for (const auto& other : host.store.sites().value_or(std::vector<store::SiteRow>{})) {
     const Json theirs = ports_of(other);

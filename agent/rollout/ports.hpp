@@ -6,6 +6,7 @@
 #include "rollout/loaded_release.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,8 @@ Result<void> choose_ports(HostContext& host, store::SiteRow& row, LoadedRelease&
 std::optional<os::PortHolder> stranger_at(
     HostContext& host, uint16_t port, const openrc::SlotName& name);
 std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, Slot slot);
+// Of both slots.
+std::map<uint64_t, std::string> services_by_port(const store::SiteRow& row);
 // Another site that has this port for one of its slots.
 std::optional<std::string> site_of_port(HostContext& host, uint16_t port, const SiteName& but);
 // Of a release whose ports were chosen: PORT or CHILL_PORT that is none or root's, a port that

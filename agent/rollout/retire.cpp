@@ -1,4 +1,5 @@
 #include "rollout/retire.hpp"
+#include "nginx/counts.hpp"
 #include "rollout/assets.hpp"
 #include "rollout/legacy_links.hpp"
 #include "rollout/prune.hpp"
@@ -13,6 +14,7 @@
 #include "base/text.hpp"
 #include "base/unsynced.hpp"
 #include "cron/task.hpp"
+#include "nginx/counts.hpp"
 #include "os/root_owned.hpp"
 
 namespace chillbox::rollout {
@@ -81,6 +83,7 @@ Result<Next> run_remove(JobContext& r) {
     TRY(remove_directory(r.host, r.job.site, nginx_cache(paths, r.job.site)));
   }
   TRY(disk.remove(nginx::answers_log(paths, r.job.site)));
+  nginx::counts(paths).forget(r.job.site);
   TRY(stop_slots(r.host, r.job.site, Slot::none));
   TRY(stop_redis(r.host, r.job.site)); // its link
   TRY(cron::Tasks(disk, r.host.clock, paths).kill_all(r.job.site));

@@ -1,5 +1,4 @@
 #include "rollout/watch.hpp"
-#include "rollout/answers.hpp"
 #include "rollout/health.hpp"
 #include "rollout/ports.hpp"
 #include "rollout/retire.hpp"
@@ -8,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "base/unsynced.hpp"
+#include "nginx/counts.hpp"
 
 #include <algorithm>
 
@@ -18,6 +18,8 @@ constexpr os::Millis k_watch_pause{1'000}; // its limits are counts of a window
 constexpr std::string_view k_cut = "unproven: another job ended its watch before its time";
 constexpr uint32_t k_bad_probes = 3;       // in a row
 constexpr uint32_t k_bad_with_answers = 2; // when visitors get bad answers as well
+constexpr uint64_t k_few = 20;             // answers: below this many a ratio means nothing
+constexpr uint64_t k_points = 20;          // percent of the answers, and so much more than before
 constexpr os::Millis k_before{
     60'000}; // of the old release's answers are looked at, or as long as the watch
 
@@ -25,10 +27,16 @@ constexpr os::Millis k_before{
 struct Seen {
   bool maintained = false; // at any time: then the 503s are the operator's
   uint32_t probes = 0, bad_probes = 0;
-  Answers answers, before; // since the switch; of the release before it
+  nginx::Answers answers, before; // since the switch; of the release before it
   uint32_t crashes = 0;
   std::string worse; // what visitors get, when nothing else speaks against the release
 };
+
+// More answers than before are bad, by so much that it is worth a warning and a look of our own.
+bool is_worse(const nginx::Answers& now, const nginx::Answers& before) {
+  const uint64_t usual = before.all < k_few ? 0 : before.bad_percent();
+  return now.all >= k_few && now.bad_percent() >= usual + k_points;
+}
 
 std::string text_of(const Seen& seen, os::Millis time) {
   const auto many = [](uint64_t n, std::string_view what) {
@@ -166,12 +174,13 @@ Result<Next> run_watch(JobContext& r) {
   }
   const os::Millis begun = r.host.clock.mono();
   const int64_t since = r.host.clock.wall_ms();
-  AnswerLog log(nginx::answers_log(r.host.paths, r.job.site));
   Seen seen;
   std::map<std::string, uint32_t> bad;
-  log.count(r.host.disk, r.release.row.live_ms - std::max(window, k_before).count(),
-      r.release.row.live_ms, seen.before);
-  const auto read_on = [&] { log.count(r.host.disk, since, INT64_MAX, seen.answers); };
+  nginx::Counts& counts = nginx::counts(r.host.paths);
+  const auto visitors = counts.follow(r.job.site, since);
+  seen.before = counts.answers(r.job.site,
+      r.release.row.live_ms - std::max(window, k_before).count(), r.release.row.live_ms);
+  const auto read_on = [&] { seen.answers = visitors->seen(); };
   Result<void> verdict{};
   r.control.turn().let_go(); // said already, but not by a job that continues after its switch
   r.control.watching = true;

@@ -348,8 +348,49 @@ CREATE TABLE outbox_targets(
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// Counters that no history takes away. Only of sites that have a row here: a sender who names
+// others adds nothing.
+constexpr std::string_view k_totals = R"sql(
+CREATE TABLE totals(
+  site TEXT NOT NULL,
+  what TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  result TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  ms INTEGER NOT NULL,
+  PRIMARY KEY(site, what, kind, result)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER jobs_total AFTER UPDATE OF open ON jobs
+  WHEN old.open = 1 AND new.open = 0 AND EXISTS (SELECT 1 FROM sites WHERE site = new.site)
+BEGIN
+  INSERT INTO totals VALUES(new.site, 'job', new.kind,
+    iif(new.state = 'failed', coalesce(new.code, 'failed'), new.state), 1,
+    iif(new.started_ms > 0, max(0, new.finished_ms - new.started_ms), 0))
+  ON CONFLICT DO UPDATE SET number = number + 1, ms = ms + excluded.ms;
+END;
+CREATE TRIGGER runs_total AFTER UPDATE OF ended_ms ON cron_runs
+  WHEN old.ended_ms = 0 AND new.ended_ms <> 0 AND EXISTS (SELECT 1 FROM sites WHERE site = new.site)
+BEGIN
+  INSERT INTO totals VALUES(new.site, 'run', new.kind, new.state, 1, max(0, new.ended_ms - new.started_ms))
+  ON CONFLICT DO UPDATE SET number = number + 1, ms = ms + excluded.ms;
+END;
+CREATE TRIGGER skips_total AFTER INSERT ON cron_runs
+  WHEN new.ended_ms <> 0 AND EXISTS (SELECT 1 FROM sites WHERE site = new.site)
+BEGIN
+  INSERT INTO totals VALUES(new.site, 'run', new.kind, new.state, 1, 0)
+  ON CONFLICT DO UPDATE SET number = number + 1;
+END;
+CREATE TRIGGER more_skips_total AFTER UPDATE OF count ON cron_runs
+  WHEN new.count > old.count AND EXISTS (SELECT 1 FROM sites WHERE site = new.site)
+BEGIN
+  INSERT INTO totals VALUES(new.site, 'run', new.kind, new.state, new.count - old.count, 0)
+  ON CONFLICT DO UPDATE SET number = number + excluded.number;
+END;
+)sql";
+
 constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds,
-    k_assets, k_unlock_failures, k_certificates, k_indexes, k_runs, k_notices};
+    k_assets, k_unlock_failures, k_certificates, k_indexes, k_runs, k_notices,
+    k_totals};
 
 } // namespace
 

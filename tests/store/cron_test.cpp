@@ -83,3 +83,44 @@ TEST_CASE("the newest 100 runs of each entry are kept, and a frequent entry does
   must(store.delete_site(site()));
   CHECK(must(store.runs(site(), control::RunKind::cron, 10)).empty());
 }
+
+TEST_CASE("[fault-709] what ended of a site is counted for as long as the site is there, whatever history forgets") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  must(store.skip_cron_run(skip_of("a", 100, "sealed"))); // no such site: a stranger may name many
+  CHECK(must(store.totals()).empty());
+  must(store.put_site({.site = site(), .live = {}, .previous_good = {}, .ports = {}}));
+  const auto end_run = [&](CronState state, int64_t ms) {
+    auto run = run_of("a", 1'000);
+    run.id = must(store.begin_cron_run(run));
+    run.state = state;
+    run.ended_ms = 1'000 + ms;
+    must(store.end_cron_run(run));
+  };
+  for (int i = 0; i < 150; ++i)
+    end_run(CronState::done, 2);
+  end_run(CronState::failed, -5); // the clock was set back
+  must(store.skip_cron_run(skip_of("a", 100, "sealed")));
+  must(store.skip_cron_run(skip_of("a", 200, "sealed")));
+  Job job{.id = new_job_id(1), .kind = JobKind::deploy, .site = site()};
+  must(store.add_job(job));
+  job.state = JobState::failed;
+  job.code = Code::rolled_back;
+  job.started_ms = 100;
+  job.finished_ms = 350;
+  must(store.finish_job(job, "over"));
+  const auto find = [&](std::string_view what, std::string_view kind, std::string_view result) {
+    for (const auto& total : must(store.totals()))
+      if (total.site == "blog" && total.what == what && total.kind == kind &&
+          total.result == result)
+        return std::pair(total.number, total.ms);
+    return std::pair<uint64_t, uint64_t>();
+  };
+  CHECK(must(store.runs(site(), control::RunKind::cron, 1'000)).size() < 150);
+  CHECK(find("run", "cron", "done") == std::pair<uint64_t, uint64_t>(150, 300));
+  CHECK(find("run", "cron", "failed") == std::pair<uint64_t, uint64_t>(1, 0));
+  CHECK(find("run", "cron", "skipped") == std::pair<uint64_t, uint64_t>(2, 0));
+  CHECK(find("job", "deploy", "rolled_back") == std::pair<uint64_t, uint64_t>(1, 250));
+  must(store.delete_site(site()));
+  CHECK(must(store.totals()).empty());
+}

@@ -1,0 +1,229 @@
+#include "rollout/facts.hpp"
+
+#include "base/text.hpp"
+#include "openrc/accept_queues.hpp"
+#include "rollout/ports.hpp"
+#include "rollout/redis.hpp"
+#include "rollout/secret_set.hpp"
+#include "rollout/service_state.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+namespace chillbox::rollout {
+namespace {
+
+using control::ServiceState;
+using control::SiteState;
+using Queues = std::map<std::string, uint32_t>;
+
+// The first number of a file of /proc, "0.31 0.20 0.11 1/123 4567".
+std::optional<double> first_number(HostContext& host, std::string_view file) {
+  const auto text = host.disk.read(cat(host.paths.root, file), 4096);
+  double value = 0;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc())
+    return std::nullopt;
+  return value;
+}
+
+// "MemAvailable:   123456 kB"
+std::optional<uint64_t> kilobytes(std::string_view text, std::string_view name) {
+  for (const auto line : split(text, '\n')) {
+    if (!line.starts_with(name))
+      continue;
+    const auto number = trim(line.substr(name.size()));
+    if (const auto value = parse_u64(number.substr(0, number.find(' '))))
+      return *value * 1024;
+  }
+  return std::nullopt;
+}
+
+MachineFacts machine_of(HostContext& host) {
+  MachineFacts m;
+  m.load1 = first_number(host, "/proc/loadavg");
+  if (const auto up = first_number(host, "/proc/uptime"))
+    m.uptime_s = static_cast<uint64_t>(*up);
+  const auto memory =
+      host.disk.read(host.paths.root + "/proc/meminfo", 16 * 1024).value_or(std::string());
+  m.memory_total = kilobytes(memory, "MemTotal:");
+  m.memory_available = kilobytes(memory, "MemAvailable:");
+  if (const auto space = host.disk.space(host.paths.state())) {
+    m.disk_total = space->total_bytes;
+    m.disk_available = space->free_bytes;
+    if (space->total_inodes > 0) {
+      m.inodes_total = space->total_inodes;
+      m.inodes_free = space->free_inodes;
+    }
+  }
+  m.processors = static_cast<uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+  return m;
+}
+
+Result<AgentFacts> agent_of(HostContext& host, const FactSources& sources) {
+  const auto count = [](const auto& counter) { return counter ? counter() : 0; };
+  AgentFacts a;
+  a.version = CHILLBOX_VERSION;
+  a.sealed = !host.vault.unsealed();
+  const auto status =
+      host.disk.read(host.paths.root + "/proc/self/status", 16 * 1024).value_or(std::string());
+  a.memory = kilobytes(status, "VmRSS:");
+  const auto open = TRY(host.store.unfinished());
+  const auto in_state = [&](store::JobState state) {
+    return static_cast<uint64_t>(std::ranges::count(open, state, &store::Job::state));
+  };
+  a.jobs_running = count(sources.jobs_running);
+  a.jobs_waiting_unlock = in_state(store::JobState::waiting_unlock);
+  a.jobs_waiting = in_state(store::JobState::queued) + in_state(store::JobState::waiting_upload) +
+      a.jobs_waiting_unlock;
+  a.unlock_failures = TRY(host.store.unlock_failures());
+  a.refused_webhooks = count(sources.refused_webhooks);
+  a.refused_uploads = count(sources.refused_uploads);
+  return a;
+}
+
+ServiceFacts service_of(HostContext& host, const LoadedRelease& release, const store::SiteRow& row,
+    const PlannedService& p, const Queues& queues, std::string& trouble) {
+  ServiceFacts f{.name = p.service.name.str(),
+      .kind = p.service.lang,
+      .worker = p.service.worker,
+      .slot = release.row.slot,
+      .usage = {},
+      .accept_queue = {}};
+  if (p.files_only())
+    return f;
+  const auto seen = look_at_service(host, release, row, p);
+  f.state = seen.state;
+  if (!seen.trouble.empty())
+    trouble = seen.trouble;
+  f.starts = seen.restarts;
+  for (const uint32_t index : p.indexes()) {
+    const auto name = slot_name(release, p, index);
+    f.usage += openrc::usage_of(host.disk, host.paths, name.str());
+    f.starts += seen.state == ServiceState::stopped ? 0 : 1;
+    if (const auto queue = queues.find(openrc::slot_socket(host.paths, name));
+        queue != queues.end())
+      f.accept_queue = f.accept_queue.value_or(0) + queue->second;
+  }
+  return f;
+}
+
+ServiceFacts redis_of(HostContext& host, const store::SiteRow& row, const Queues& queues) {
+  const auto name = redis_slot(row.site);
+  ServiceFacts f{.name = "redis", .kind = "redis", .usage = {}, .accept_queue = {}};
+  f.state = service_state(host.slots.state(name).value_or(openrc::SlotState::stopped));
+  f.starts = host.slots.respawns(name) + (f.state == ServiceState::stopped ? 0U : 1U);
+  f.usage = openrc::usage_of(host.disk, host.paths, name.str());
+  if (const auto queue = queues.find(redis_socket(host.paths, row.site)); queue != queues.end())
+    f.accept_queue = queue->second;
+  return f;
+}
+
+void add_services(HostContext& host, const LoadedRelease& release, const store::SiteRow& row,
+    const Queues& queues, SiteFacts& site) {
+  for (const auto& p : release.services)
+    site.services.push_back(service_of(host, release, row, p, queues, site.waiting));
+  if (release.site.has_redis)
+    site.services.push_back(redis_of(host, row, queues));
+  if (row.stopped)
+    return;
+  for (const auto& f : site.services)
+    if (f.runs() && f.state != ServiceState::started)
+      site.state = SiteState::degraded;
+  if (const auto missing = missing_secrets(host, release.site); !missing.empty()) {
+    site.state = SiteState::sealed;
+    site.waiting = cat("waits for ", join(missing, ", "), ": ", secrets_remedy(host, row.site));
+  }
+}
+
+// A service that has a port is counted by its address.
+nginx::SiteCounts counted(HostContext& host, const store::SiteRow& row) {
+  nginx::SiteCounts counts = nginx::counts(host.paths).of(row.site);
+  const auto by_port = services_by_port(row);
+  std::map<std::string, nginx::RequestCounts> named;
+  for (const auto& [who, requests] : counts.services) {
+    const auto colon = who.rfind(':');
+    if (who.empty() || colon == std::string::npos) {
+      named[who.empty() ? std::string(k_nginx) : who] += requests;
+      continue;
+    }
+    const auto port = parse_u64(std::string_view(who).substr(colon + 1));
+    const auto service = by_port.find(port.value_or(0));
+    named[service == by_port.end() ? std::string(nginx::k_other_service) : service->second] +=
+        requests;
+  }
+  counts.services = std::move(named);
+  return counts;
+}
+
+Result<SiteFacts> site_of(
+    HostContext& host, KnownReleases& known, const store::SiteRow& row, const Queues& queues) {
+  SiteFacts site(row.site);
+  site.stopped = row.stopped;
+  site.counts = counted(host, row);
+  site.hold = TRY(host.store.hold(row.site));
+  site.maintenance = host.disk.exists(nginx::maintenance_flag(host.paths, row.site));
+  if (row.live.empty())
+    return site;
+  site.state = row.stopped ? SiteState::stopped : SiteState::live;
+  const auto release = TRY(host.store.release(row.site, row.live));
+  if (!release)
+    return site;
+  site.version = release->version;
+  site.release = release->id;
+  site.live_ms = release->live_ms;
+  const auto loaded = known.load(host, *release);
+  if (!loaded) {
+    site.state = loaded.error().code == Code::sealed ? SiteState::sealed : SiteState::degraded;
+    site.waiting = loaded.error().message;
+    return site;
+  }
+  add_services(host, *loaded, row, queues, site);
+  return site;
+}
+
+template <class T> Result<std::vector<T>> all_of(const std::function<Result<std::vector<T>>()>& f) {
+  return f ? f() : Result<std::vector<T>>(std::vector<T>{});
+}
+
+} // namespace
+
+FactBook::FactBook(HostContext& host, KnownReleases& known, FactSources sources)
+    : m_host(host), m_known(known), m_sources(std::move(sources)),
+      m_started_ms(host.clock.wall_ms()) {}
+
+Result<Facts> FactBook::look() {
+  Facts f;
+  f.time_ms = m_host.clock.wall_ms();
+  f.machine = machine_of(m_host);
+  f.agent = TRY(agent_of(m_host, m_sources));
+  f.agent.started_ms = m_started_ms;
+  f.certificates = TRY(all_of(m_sources.certificates));
+  f.backups = TRY(all_of(m_sources.backups));
+  const Queues queues = openrc::accept_queues();
+  const auto rows = TRY(m_host.store.sites());
+  m_known.keep_only(rows);
+  std::map<std::string, std::vector<store::Total>> totals;
+  for (auto& total : TRY(store::read_totals(m_host.paths.database())))
+    totals[total.site].push_back(std::move(total));
+  for (const auto& row : rows) {
+    auto site = TRY(site_of(m_host, m_known, row, queues));
+    site.totals = std::move(totals[row.site.str()]);
+    f.sites.push_back(std::move(site));
+  }
+  return f;
+}
+
+Result<std::shared_ptr<const Facts>> FactBook::facts(os::Millis age) {
+  const std::scoped_lock lock(m_mutex);
+  if (m_last && m_host.clock.mono() - m_last_at <= age)
+    return m_last;
+  auto found = std::make_shared<const Facts>(TRY(look()));
+  m_last_at = m_host.clock.mono();
+  m_last = found;
+  return found;
+}
+
+} // namespace chillbox::rollout
