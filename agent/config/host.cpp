@@ -1,7 +1,9 @@
 #include "config/host.hpp"
 
 #include "config/backup.hpp"
+#include "config/host_rules.hpp"
 #include "config/kind.hpp"
+#include "config/network.hpp"
 #include "config/toml.hpp"
 
 #include <arpa/inet.h>
@@ -10,6 +12,7 @@
 #include <array>
 
 namespace chillbox::config {
+
 namespace {
 
 using Section = Table<HostConfig>;
@@ -37,22 +40,7 @@ bool upstream(std::string_view s) {
 // "10.0.0.0/8", "2001:db8::/32", "192.0.2.1": what NGINX's geo and set_real_ip_from take without a
 // warning.
 bool network(std::string_view s) {
-  const auto slash = s.find('/');
-  const std::string address(s.substr(0, slash));
-  std::array<unsigned char, 16> bytes{};
-  const bool v4 = ::inet_pton(AF_INET, address.c_str(), bytes.data()) == 1;
-  if (!v4 && ::inet_pton(AF_INET6, address.c_str(), bytes.data()) != 1)
-    return false;
-  if (slash == std::string_view::npos)
-    return true;
-  const size_t all = v4 ? 32 : 128;
-  const auto length = parse_u64(s.substr(slash + 1));
-  if (!length || *length > all)
-    return false;
-  for (size_t bit = *length; bit < all; ++bit) // beyond the network
-    if ((bytes[bit / 8] >> (7 - bit % 8) & 1) != 0)
-      return false;
-  return true;
+  return Network::parse(s).has_value();
 }
 // A URL of https, as plain as those of ACME directories are.
 bool acme_server(std::string_view s) {
@@ -99,9 +87,6 @@ const TextRule k_nginx_word{"a name of letters, digits and '_'", 100, nginx_word
 const TextRule k_upstream{
     "a host name or address in lower case, followed by \":PORT\" if the port is not the usual one",
     260, upstream};
-const TextRule k_network{
-    "an address or a network, such as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32, with no bits after the network's (sockets of unix need none: sites listen on TCP)",
-    50, network};
 const TextRule k_group{"the name of a group", 32, group};
 const TextRule k_kind_name{
     "a name: a lower-case letter, then lower-case letters, digits or inner '-'", 32, is_kind_name};
@@ -113,6 +98,14 @@ const TextRule k_mail{"an address of e-mail, such as admin@example.org", 200, ma
 const TextRule k_peer{
     "the address of another host, followed by \":PORT\" if its port is not this host's: 10.0.0.2, 10.0.0.2:8080 or [2001:db8::2]",
     60, peer};
+
+} // namespace
+
+extern const TextRule k_network{
+    "an address or a network, such as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32, with no bits after the network's (sockets of unix need none: sites listen on TCP)",
+    50, network};
+
+namespace {
 
 constexpr uint64_t k_mib = 1ULL << 20;
 constexpr uint64_t k_tib = 1ULL << 40;
@@ -160,6 +153,12 @@ const Table<HostNotify>& notify_table() {
   return k_notify;
 }
 
+// Its values are parse_host_metrics()'s.
+void check_metrics(const Location& at, const Json& json, HostConfig&) {
+  HostMetrics metrics;
+  read_object(at, json, metrics_table(), metrics);
+}
+
 const Section& sections() {
   using H = HostConfig;
   static const Section k_sections{
@@ -200,7 +199,7 @@ const Section& sections() {
               {"allow_variables", each(&H::nginx_allow_variables, 100, Text{k_nginx_word})},
               {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},
               {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
-      {"tls", into(&H::tls, tls_table())}, {"backup", check_backup},
+      {"tls", into(&H::tls, tls_table())}, {"backup", check_backup}, {"metrics", check_metrics},
       {"notify", into(&H::notify, notify_table())},
       {"defaults",
           section({{"watch", into(&H::watch, Duration{.zero = true})},

@@ -7,6 +7,7 @@
 #include "control/job_report_table.hpp"
 #include "control/log_table.hpp"
 #include "control/members.hpp"
+#include "control/metrics_table.hpp"
 #include "control/notices_table.hpp"
 #include "control/people_table.hpp"
 #include "control/plan_table.hpp"
@@ -329,6 +330,9 @@ CHILLBOX_MESSAGE(Withdrawal)
 CHILLBOX_MESSAGE(SecretsWithdrawal)
 CHILLBOX_MESSAGE(BackupList)
 CHILLBOX_MESSAGE(BackupAnswer)
+CHILLBOX_MESSAGE(Metrics)
+CHILLBOX_MESSAGE(MetricsTokens)
+CHILLBOX_MESSAGE(MetricsTokenAdded)
 CHILLBOX_MESSAGE(RunAnswer)
 CHILLBOX_MESSAGE(RunList)
 CHILLBOX_MESSAGE(Snapshot)
@@ -377,6 +381,10 @@ const std::vector<Answer>& answers() {
       {"logs", schema_of<LogEntries>},
       {"maintenance_off", schema_of<Maintenance>},
       {"maintenance_on", schema_of<Maintenance>},
+      {"metrics", schema_of<Metrics>},
+      {"metrics_token_add", schema_of<MetricsTokenAdded>},
+      {"metrics_token_list", schema_of<MetricsTokens>},
+      {"metrics_token_remove", schema_of<Done>},
       {"nginx_show", schema_of<NginxText>},
       {"notices", schema_of<NoticeList>},
       {"notify_list", schema_of<NotifyTargets>},

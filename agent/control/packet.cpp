@@ -24,6 +24,7 @@ constexpr std::array k_verbs{
     PacketVerb::stage_done,
     PacketVerb::stage_error,
     PacketVerb::drain,
+    PacketVerb::metrics,
     PacketVerb::refused,
 };
 

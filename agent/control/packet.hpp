@@ -32,6 +32,8 @@ enum class PacketVerb : uint16_t {
   job_get,      // job, capability
   job_events,   // job, capability, after (decimal event number), "wait" or ""
   health,       // -
+  metrics,      // token, the reader's address, "openmetrics" or "text"; the ticket of the
+                // answer is the number of bytes, and a file that has them rides along
   refused, // webhooks, uploads that the edge itself refused since it last reported them (decimal
            // each); no answer
   // monitor to edge

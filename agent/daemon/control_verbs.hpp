@@ -11,6 +11,7 @@
 #include "daemon/change_notifier.hpp"
 #include "daemon/control_limits.hpp"
 #include "rollout/engine.hpp"
+#include "rollout/facts.hpp"
 #include "rollout/host_context.hpp"
 #include "rollout/known_releases.hpp"
 
@@ -18,6 +19,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <span>
@@ -61,6 +63,8 @@ struct MonitorRequests {
   CertificateRequests certificates = {};
   BackupRequests backups = {};
   NoticeRequests notices = {};
+  std::function<Result<std::shared_ptr<const rollout::Facts>>()> facts = {};
+  std::function<uint64_t()> series_max = {}; // of metrics
 };
 
 // By which socket: operators, who are users of this host; people, who come in by ssh.
@@ -135,6 +139,7 @@ std::span<const ControlVerb> people_verbs();
 std::span<const ControlVerb> drain_verbs();
 std::span<const ControlVerb> log_verbs();
 std::span<const ControlVerb> notice_verbs();
+std::span<const ControlVerb> metrics_verbs();
 
 // --- what several of them use
 Result<std::string> required(const std::optional<std::string>& argument, std::string_view name);

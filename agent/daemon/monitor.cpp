@@ -3,8 +3,11 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "config/metrics.hpp"
+#include "daemon/metrics.hpp"
 #include "daemon/people.hpp"
 #include "daemon/startup.hpp"
+#include "nginx/counts.hpp"
 #include "openrc/restart_news.hpp"
 #include "os/process.hpp"
 #include "os/roles.hpp"
@@ -87,6 +90,7 @@ Monitor::Monitor(
           },
           [this] { m_changes.notify(); }}),
       m_engine(m_host), m_edge(m_host.clock, m_host.config.artifact_max),
+      m_facts(m_host, m_known, fact_sources()),
       m_control_server(m_host, m_engine, m_crontab, m_changes,
           {.reload = [this] { return reload(); },
               .upgrade = [this] { return upgrade(); },
@@ -94,7 +98,9 @@ Monitor::Monitor(
               .refused_uploads = [this] { return m_intake->refused().uploads; },
               .certificates = requests_of(m_certificates),
               .backups = requests_of(m_backups),
-              .notices = notice_requests()}),
+              .notices = notice_requests(),
+              .facts = [this] { return m_facts.facts(); },
+              .series_max = [this] { return m_series_max; }}),
       m_logs(m_host), m_site_notices(m_host) {}
 
 // Where no target is configured nothing has a time.
@@ -133,6 +139,7 @@ Result<void> Monitor::start(Inherited inherited) {
   auto senders = TRY(load_senders(paths.webhooks()));
   m_intake = std::make_unique<WebhookIntake>(
       m_host, m_engine, std::move(secret), std::move(senders), k_refusal_hold);
+  open_metrics();
   TRY(start_edge());
   m_certificates.repair(); // before NGINX reads them
   if (auto host = serve_host(); !host) {
@@ -209,11 +216,51 @@ void Monitor::changed() {
   m_notifier.refresh();
 }
 
+rollout::FactSources Monitor::fact_sources() {
+  const auto backups = [this]() -> Result<std::vector<rollout::BackupFacts>> {
+    const auto list = TRY(m_backups.list(std::nullopt));
+    std::vector<rollout::BackupFacts> all;
+    for (const auto& site : list.sites)
+      all.push_back({site.site.str(), site.taken_ms, site.stored_ms, site.proven_ms});
+    return all;
+  };
+  return {.certificates = [this] { return m_certificates.all(); },
+      .backups = backups,
+      .jobs_running = [this] { return static_cast<uint64_t>(m_engine.running()); },
+      .refused_webhooks = [this] { return m_intake->refused().webhooks; },
+      .refused_uploads = [this] { return m_intake->refused().uploads; }};
+}
+
+void Monitor::open_metrics() {
+  const auto file = m_host.paths.config_file();
+  const auto text = m_host.disk.exists(file) ? m_host.disk.read(file, 256 * 1024) : std::string();
+  auto config = text ? config::parse_host_metrics(*text, file)
+                     : Result<config::HostMetrics>(std::unexpected(text.error()));
+  if (!config)
+    return m_control_server.warn(cat("metrics: ", config.error().message));
+  m_series_max = config->series_max;
+  m_intake->metrics.admits = [config = *config](
+                                 std::string_view address) { return config.admits(address); };
+  m_intake->metrics.text =
+      [this](control::MetricsFormat format) -> Result<std::shared_ptr<const std::string>> {
+    return m_metrics.of(TRY(m_facts.facts()), format, m_series_max);
+  };
+}
+
 Result<void> Monitor::serve_host() {
   if (m_host.paths.testing() && m_host.config.nginx_dir.empty())
     return {}; // a test that names no directory of its own must not find this machine's
   os::sweep_temporaries(TRY(m_nginx.directory()), "chillbox.");
-  return TRY(m_nginx.install_host()) ? m_nginx.reload() : Result<void>{};
+  nginx::counts(m_host.paths).begin();
+  const bool host_changed = TRY(m_nginx.install_host());
+  bool changed = host_changed;
+  for (const auto& row : TRY(m_store.sites())) // after a boot
+    changed = TRY(nginx::begin_counts(m_host.disk, m_host.paths, m_nginx, row.site,
+                  TRY(m_nginx.installed(row.site)))) ||
+        changed;
+  const auto loaded = changed ? m_nginx.reload() : Result<void>{};
+  const bool will_load = !loaded && !host_changed && loaded.error().code == Code::unreachable;
+  return will_load ? Result<void>{} : loaded; // when it starts
 }
 
 Result<void> Monitor::start_edge() {

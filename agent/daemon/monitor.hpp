@@ -11,6 +11,7 @@
 #include "daemon/control_server.hpp"
 #include "daemon/edge_process.hpp"
 #include "daemon/log_rotation.hpp"
+#include "daemon/metrics.hpp"
 #include "daemon/reexec.hpp"
 #include "daemon/site_notices.hpp"
 #include "daemon/webhook_intake.hpp"
@@ -19,6 +20,7 @@
 #include "openrc/slots.hpp"
 #include "os/paths.hpp"
 #include "rollout/engine.hpp"
+#include "rollout/facts.hpp"
 #include "rollout/host_context.hpp"
 #include "secrets/vault.hpp"
 #include "store/store.hpp"
@@ -69,7 +71,9 @@ private:
   notices::Notifier::Host notifier_host();
   void look_for_notices();
   void services_restarted();
-  void check_store(); // a large one, next to everything else
+  rollout::FactSources fact_sources();
+  void open_metrics(); // to the edge
+  void check_store();  // a large one, next to everything else
   std::optional<End> turn();
   void clear_changes();
   Result<void> listen_to_people(Fd inherited);
@@ -94,8 +98,12 @@ private:
   cron::Scheduler m_crontab;
   tls::Certificates m_certificates;
   backup::Backups m_backups;
+  rollout::KnownReleases m_known; // for the facts
+  uint64_t m_series_max = 0;
+  MetricsText m_metrics;
   rollout::Engine m_engine; // after the crontab, which its jobs refresh
   EdgeProcess m_edge;
+  rollout::FactBook m_facts;
   ControlServer m_control_server;
   LogRotation m_logs;
   SiteNotices m_site_notices;

@@ -5,6 +5,7 @@
 
 #include "base/fd.hpp"
 #include "base/thread_group.hpp"
+#include "control/exposition.hpp"
 #include "control/messages.hpp"
 #include "control/packet.hpp"
 #include "daemon/change_notifier.hpp"
@@ -20,6 +21,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -46,6 +48,12 @@ public:
   // Takes all packets that have arrived. False: the edge is gone, or takes no answers, and must be
   // replaced.
   bool serve();
+  // Set before serve(). text: the metrics, in any thread. admits: may this address read them?
+  struct Metrics {
+    std::function<Result<std::shared_ptr<const std::string>>(control::MetricsFormat)> text;
+    std::function<bool(std::string_view address)> admits;
+  };
+  Metrics metrics;
   int refusal_timer() const { return m_refusal_timer.get(); } // readable: refuse_due()
   void refuse_due();
   // Long polls whose job has something new, or whose time is over, are answered, and parts of
@@ -126,6 +134,7 @@ private:
   void keep_upload(const Asker& asker, const Ticket& ticket, uint64_t& flying);
   void show_job(const control::PacketView& packet);
   void show_events(const control::PacketView& packet);
+  void show_metrics(const control::PacketView& packet);
   bool answer_events(const Waiting& waiting, bool at_last);
   void answer_job(const Asker& asker, int status, const store::Job& job);
   void answer(const Asker& asker, int status, std::string_view body, std::string_view ticket = "",

@@ -22,6 +22,7 @@ struct EdgeOptions {
   size_t workers = 48;
   size_t streams = 16;      // event streams at once
   size_t uploads = 16;      // at once
+  size_t scrapes = 4;       // of metrics, at once
   uint32_t requests = 1000; // on one connection
   os::Millis idle{10'000};  // a connection on which nothing comes
   // From the first byte of a request to the last of its body.

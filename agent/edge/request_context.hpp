@@ -20,6 +20,7 @@ struct RequestContext {
   std::optional<Refusal> refusal;            // then nothing else counts
   std::optional<Result<Answer>> answer = {}; // of the monitor, to a webhook
   bool abandoned = false;                    // nobody waits for an answer any more
+  std::shared_ptr<void> place = {};          // of a semaphore, until its answer is sent
 };
 
 // Reads the head and finds what it asks for, or why it is refused. False: no request came.

@@ -82,8 +82,9 @@ Response internal_error(std::string_view cause) {
 
 std::string to_bytes(
     const Response& response, const EdgeOptions& options, bool keep, bool head_only) {
-  std::string out = cat("HTTP/1.1 ", response.status, " ", phrase_of(response.status), "\r\n",
-      k_common, "Content-Type: application/json\r\nContent-Length: ", response.body.size(), "\r\n");
+  std::string out =
+      cat("HTTP/1.1 ", response.status, " ", phrase_of(response.status), "\r\n", k_common,
+          "Content-Type: ", response.type, "\r\nContent-Length: ", response.body.size(), "\r\n");
   if (!response.location.empty())
     out += cat("Location: ", response.location, "\r\n");
   if (!response.retry_after.empty())

@@ -13,10 +13,11 @@ namespace chillbox::edge {
 
 struct Response {
   int status = 500;
-  std::string body;         // JSON
+  std::string body;         // JSON, or what `type` says
   std::string location;     // "": none
   std::string retry_after;  // seconds; "": none
   std::string_view allow{}; // of a 405
+  std::string_view type{"application/json"};
 };
 
 // {"error": {"code": ..., "message": ...}}; a 503 with a Retry-After.

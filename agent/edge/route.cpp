@@ -30,6 +30,8 @@ std::optional<Route> match(std::string_view path) {
     return Route{.action = Action::hook, .id = {}, .capability = {}};
   if (path == "/v1/health")
     return Route{.action = Action::health, .id = {}, .capability = {}};
+  if (path == "/metrics")
+    return Route{.action = Action::metrics, .id = {}, .capability = {}};
   if (path.starts_with(k_artifacts)) {
     path.remove_prefix(k_artifacts.size());
     const bool minisig = strip(path, k_minisig);

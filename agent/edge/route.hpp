@@ -14,7 +14,7 @@ namespace chillbox::edge {
 inline constexpr uint64_t k_max_hook = 64 * 1024;
 inline constexpr uint64_t k_max_minisig = 8 * 1024;
 
-enum class Action { hook, upload_artifact, upload_minisig, job, job_events, health };
+enum class Action { hook, upload_artifact, upload_minisig, job, job_events, health, metrics };
 
 struct Route {
   Action action{};

@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "control/exposition.hpp"
 #include "edge/events.hpp"
 #include "os/io.hpp"
 
@@ -46,7 +47,7 @@ struct Server::EventStream {
 
 Server::Server(const EdgeOptions& options, MonitorLink& monitor)
     : m_options(options), m_monitor(monitor), m_streams(options.streams),
-      m_uploads(options.uploads) {}
+      m_uploads(options.uploads), m_scrapes(options.scrapes) {}
 
 std::optional<Server::Next> Server::begin(int fd, Buffers& buffers, uint32_t served, Then then) {
   auto pending = std::make_shared<PendingRequest>(fd, buffers, now() + m_options.request);
@@ -144,11 +145,38 @@ std::optional<Response> Server::answer(RequestContext& x) {
   case Action::upload_artifact:
   case Action::upload_minisig: return upload(x);
   case Action::job_events: return events(x);
+  case Action::metrics: return metrics(x);
   case Action::job:
     return answer_response(
         m_monitor.ask(PacketVerb::job_get, {x.route.id, x.route.capability}, m_options.answer));
   default: return answer_response(m_monitor.ask(PacketVerb::health, {}, m_options.answer));
   }
+}
+
+// The reader's address is what NGINX says that it is.
+Response Server::metrics(RequestContext& x) {
+  constexpr uint64_t k_most = 64ULL << 20;
+  const auto format = control::preferred_format(x.head.value("accept"));
+  const bool open = format == control::MetricsFormat::openmetrics;
+  auto answer = m_monitor.ask(PacketVerb::metrics,
+      {x.route.capability, x.head.value("x-forwarded-for"), open ? "openmetrics" : "text"},
+      m_options.answer);
+  const uint64_t size = answer ? parse_u64(answer->ticket).value_or(0) : 0;
+  if (!answer || answer->status != 200 || !answer->fd || size > k_most)
+    return answer_response(answer);
+  x.place = m_scrapes.try_acquire(); // only of those who may
+  if (!x.place)
+    return error_response(
+        503, "throttled", cat(m_options.scrapes, " are reading the metrics: try again later"));
+  Response response{.status = 200,
+      .body = std::string(static_cast<size_t>(size), '\0'),
+      .location = {},
+      .retry_after = {}};
+  response.type = control::media_type(format);
+  if (os::read_fully(answer->fd.get(), response.body.data(), response.body.size()) !=
+      static_cast<ssize_t>(size))
+    throw std::runtime_error("the metrics are shorter than the monitor said");
+  return response;
 }
 
 std::optional<Response> Server::upload(RequestContext& x) {

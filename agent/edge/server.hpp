@@ -51,6 +51,7 @@ private:
   std::optional<Response> answer(RequestContext& x);
   std::optional<Response> upload(RequestContext& x);
   std::optional<Response> receive_upload(RequestContext& x, uint64_t size, Answer begun);
+  Response metrics(RequestContext& x);
   std::optional<Response> events(RequestContext& x);
   void stream_events(RequestContext& x, EventStream& stream);
 
@@ -58,6 +59,7 @@ private:
   MonitorLink& m_monitor;
   Semaphore m_streams;
   Semaphore m_uploads;
+  Semaphore m_scrapes;
 };
 
 } // namespace chillbox::edge

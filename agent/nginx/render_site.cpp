@@ -150,8 +150,8 @@ private:
         ";\n  server_tokens off;\n", logs(), k_limits, k_types, site_types("  "), k_gzip,
         security_headers("  "), "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "),
         "\n", slot_choice(m_in), challenge_location(m_host, m_in.paths), ready_location(m_in),
-        locations(m_in),
-        maintenance_location(m_in), unavailable_location(m_in), too_large_location(), "}\n");
+        locations(m_in), maintenance_location(m_in), unavailable_location(m_in),
+        too_large_location(), "}\n");
   }
 
   const SiteInput& m_in;

@@ -54,7 +54,7 @@ struct SiteFacts {
 // Times of the newest backup, 0: never.
 struct BackupFacts {
   std::string site;
-  int64_t taken_ms = 0, stored_ms = 0, proved_ms = 0;
+  int64_t taken_ms = 0, stored_ms = 0, proven_ms = 0;
 };
 
 // Of the machine.

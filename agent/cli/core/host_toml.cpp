@@ -110,6 +110,12 @@ std::string_view default_host_toml() {
 # heartbeat = ""
 # every = "10m"
 
+[metrics]
+# Who may read /metrics of this host's own name without a token: addresses and networks. 127.0.0.1 is every program on this host, those of sites too.
+# allow = []
+# With more series than this, those of sites are left out.
+# series_max = 20000
+
 [defaults]
 # For sites that do not say otherwise: how long a new release is watched, and how many releases are kept.
 # watch = "10s"

@@ -1,0 +1,165 @@
+#!/usr/bin/env bats
+# What a monitoring system reads: who may, in which format, and whether it is what visitors got.
+
+# shellcheck disable=SC2154,SC2016 # box_up sets HOST; "sh -c" and awk expand
+
+load helpers/box
+load helpers/host
+
+setup_file() {
+    host_possible || return 0
+    host_up
+    host_set_up
+    secrets one
+    deploy "$(next_version)"
+}
+
+teardown_file() { host_down; }
+setup() { host_or_skip; }
+
+scrape() { host_curl "$URL/metrics" "$@"; }
+status() { scrape -o /dev/null -w '%{http_code}' "$@"; }
+# The sum of the samples of a name, of those lines that have the words.
+sum() { # NAME [WORD]
+    ctl metrics | awk -v name="$1" -v word="${2-}" 'index($1, name) == 1 && substr($1, length(name) + 1, 1) ~ /^({|)$/ && index($0, word) {n += $2} END {printf "%.0f\n", n}'
+}
+requests() { sum chillbox_http_requests_total; }
+token() { [ -s "$LAPTOP/token" ] || ctl metrics token add prometheus 2>/dev/null >"$LAPTOP/token"; cat "$LAPTOP/token"; }
+promtool() {
+    PROMETHEUS=${PROMETHEUS:-$(sh "$ROOT/tests/host/debs" bookworm prometheus)} || skip "needs Debian's package prometheus"
+    "$PROMETHEUS/usr/bin/promtool" "$@"
+}
+# A strict parser of OpenMetrics, of others.
+openmetrics() {
+    [ -d "$LAPTOP/py" ] || python3 -m pip install -q --target "$LAPTOP/py" prometheus-client || skip "needs the Python package prometheus-client"
+    PYTHONPATH=$LAPTOP/py python3 -c 'import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read
+for family in read(sys.stdin.read()):
+    for s in family.samples: print(s.name, *sorted(s.labels.items()))'
+}
+
+@test "[attack-F2] nobody reads the metrics but by a token or from an allowed address: to all others there is nothing" {
+    missing=$(host_curl "$URL/nothing/here" -o /dev/null -w '%{http_code}')
+    [ "$missing" = 404 ]
+    [ "$(status)" = 404 ]
+    [ "$(status -H 'Authorization: Bearer wrong')" = 404 ]
+    [ "$(status -H 'X-Forwarded-For: 127.0.0.1')" = 404 ]
+    [ "$(status -H "Authorization: Bearer $(token)")" = 200 ]
+    [ "$(status -H "Authorization: Bearer $(token)x")" = 404 ]
+    [ "$(status -X POST -H "Authorization: Bearer $(token)")" = 405 ]
+    in_box sh -c '! grep -rq "$1" /etc/chillbox/metrics /var/lib/chillbox/state.db' sh "$(token)"
+    [ "$(in_box stat -c '%a %u' /etc/chillbox/metrics/prometheus)" = '600 0' ]
+    [[ "$(ctl metrics token list)" == *prometheus* ]]
+    run -7 ctl metrics token add prometheus
+    ctl metrics token remove prometheus
+    [ "$(status -H "Authorization: Bearer $(token)")" = 404 ]
+    rm "$LAPTOP/token"
+    run -3 ctl metrics token remove prometheus
+    run -2 ctl metrics token remove
+}
+
+@test "[attack-F3] a site's name answers with the site, whatever token comes" {
+    [ "$(get /metrics -o "$LAPTOP/page" -w '%{http_code}' -H "Authorization: Bearer $(token)")" != 000 ]
+    run ! grep -q chillbox_build_info "$LAPTOP/page"
+    [ "$(status -H "Authorization: Bearer $(token)")" = 200 ]
+}
+
+@test "both formats are what promtool and prometheus-client take, with the type that says which" {
+    get / >/dev/null
+    sleep 1.2
+    scrape -H "Authorization: Bearer $(token)" -D "$LAPTOP/head" >"$LAPTOP/text"
+    grep -qi '^content-type: text/plain; version=0.0.4; charset=utf-8' "$LAPTOP/head"
+    promtool check metrics <"$LAPTOP/text" >"$LAPTOP/said" 2>&1 || { cat "$LAPTOP/said"; [ ! -s "$LAPTOP/said" ]; }
+    scrape -H "Authorization: Bearer $(token)" -D "$LAPTOP/head" >"$LAPTOP/open" \
+        -H 'Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3'
+    grep -qi '^content-type: application/openmetrics-text; version=1.0.0; charset=utf-8' "$LAPTOP/head"
+    [ "$(tail -n 1 "$LAPTOP/open")" = '# EOF' ]
+    openmetrics <"$LAPTOP/open" >"$LAPTOP/samples"
+    grep -q "^chillbox_build_info ('version'" "$LAPTOP/samples"
+    grep -q "^chillbox_http_requests_total ('code', '200') ('service', 'api') ('site', 'hello')" "$LAPTOP/samples"
+    [ "$(grep -c '^chillbox_http_request_duration_seconds_bucket.*api' "$LAPTOP/samples")" = 12 ]
+    ctl metrics --openmetrics | openmetrics >"$LAPTOP/samples"
+    grep -q '^chillbox_sealed' "$LAPTOP/samples"
+    [ "$(ctl metrics --json | jq -r .schema)" = chillbox.metrics.v1 ]
+}
+
+# The log of the counts grows over its limit in one moment: so many lines as of visitors that came before.
+swell() { # LINES
+    in_box sh -c 'cd /run/chillbox/counts && line=$(tail -n 1 hello.log) && yes "$line" | head -n "$1" >>hello.log' sh "$1"
+}
+inode() { in_box stat -c %i /run/chillbox/counts/hello.log; }
+rotated() { [ "$(inode)" != "$1" ]; }
+
+@test "what visitors got is counted once, over rotations, reloads and another release [fault-711]" {
+    command -v wrk >/dev/null || skip "needs wrk"
+    get / >/dev/null
+    sleep 1.5
+    before=$(requests)
+    sent=0
+    rounds=${METRICS_ROUNDS:-2}
+    for round in $(seq "$rounds"); do
+        first=$(inode)
+        box net "$HOST" -- wrk -t1 -c4 -d8s --timeout 20s -H 'Host: hello.example' "$URL/static/none-$round" >"$LAPTOP/wrk" &
+        load=$!
+        sleep 1
+        swell 12000
+        in_box nginx -s reload
+        wait "$load"
+        get / >/dev/null # the last word that the kernel has of it
+        sent=$((sent + 12001 + $(awk '/requests in/ {print $1}' "$LAPTOP/wrk")))
+        wait_for 40 rotated "$first"
+    done
+    sleep 2
+    counted=$(($(requests) - before))
+    echo "# sent $sent, counted $counted, in $rounds rotations" >&3
+    # wrk does not say what it cut off at its end: 4 connections each time
+    [ "$counted" -ge "$sent" ] && [ "$counted" -le $((sent + 4 * rounds)) ]
+    deploy "$(next_version)"
+    get / >/dev/null
+    sleep 1.5
+    [ $(($(requests) - before)) -gt "$counted" ]
+    [ "$(sum chillbox_counts_bad_lines_total)" = 0 ]
+}
+
+@test "a scrape while the host is locked has everything but what is locked [fault-712]" {
+    ctl lock
+    [ "$(sum chillbox_sealed)" = 1 ]
+    [ "$(ctl metrics | grep -c '^chillbox_site_up{site="hello"} 1$')" = 1 ]
+    unlock
+    sleep 1.2
+    [ "$(sum chillbox_sealed)" = 0 ]
+}
+
+@test "what a service uses is what its control group says, and a restart of chillboxd counts anew from 0 [fault-713]" {
+    [ "$(sum chillbox_service_up api)" = 1 ]
+    [ "$(sum chillbox_service_starts_total api)" -ge 1 ]
+    ctl metrics | grep -q '^chillbox_service_cpu_seconds_total{site="hello",service="api"} '
+    ctl metrics | grep -q '^chillbox_jobs_total{site="hello",kind="deploy",result="done"} '
+    in_box rc-service -q chillboxd restart
+    unlock
+    [ "$(requests)" = 0 ]
+    get / >/dev/null
+    sleep 1.5
+    [ "$(requests)" -ge 1 ]
+    [ "$(sum chillbox_jobs_total)" -ge 2 ]
+}
+
+@test "NGINX goes on without a log, with a full tmpfs and after a boot [fault-714]" {
+    in_box sh -c 'head -c 40000000 /dev/zero >/run/chillbox/counts/full 2>/dev/null; true'
+    for _ in 1 2 3; do [ "$(code /)" = 200 ]; done
+    in_box rm -f /run/chillbox/counts/full
+    box reboot "$HOST"
+    box wait "$HOST"
+    unlock
+    wait_for 20 [ "$(code /)" = 200 ]
+    get / >/dev/null
+    sleep 1.5
+    [ "$(requests)" -ge 1 ]
+}
+
+@test "a site that is removed has no series left [fault-715]" {
+    ctl remove hello --yes
+    sleep 1.2
+    [ "$(ctl metrics | grep -c hello)" = 0 ]
+    [ "$(in_box sh -c 'ls /run/chillbox/counts | grep -c hello')" = 0 ]
+}
