@@ -94,7 +94,7 @@ private:
   ChangeNotifier m_changes;
   rollout::HostContext m_host;
   std::optional<config::Schedule> m_backup_when; // before the crontab, which asks for it
-  notices::Notifier m_notifier; // stopped before all others go
+  notices::Notifier m_notifier;                  // stopped before all others go
   cron::Scheduler m_crontab;
   tls::Certificates m_certificates;
   backup::Backups m_backups;

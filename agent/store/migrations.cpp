@@ -389,8 +389,7 @@ END;
 )sql";
 
 constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds,
-    k_assets, k_unlock_failures, k_certificates, k_indexes, k_runs, k_notices,
-    k_totals};
+    k_assets, k_unlock_failures, k_certificates, k_indexes, k_runs, k_notices, k_totals};
 
 } // namespace
 
