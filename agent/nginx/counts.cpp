@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <set>
 #include <utility>
 
 namespace chillbox::nginx {
@@ -268,26 +268,25 @@ void Counts::finish_old(const std::string& name, Site& site) {
 
 bool Counts::rotate() {
   const std::scoped_lock lock(m_mutex);
-  bool renamed = false;
+  std::set<std::string> names;
   for (const auto& file :
-      os::real_disk().list(counts_dir(m_paths)).value_or(std::vector<std::string>{})) {
-    if (!file.ends_with(k_log) && !file.ends_with(k_old))
-      continue;
-    const std::string name =
-        file.substr(0, file.size() - (file.ends_with(k_log) ? k_log : k_old).size());
+      os::real_disk().list(counts_dir(m_paths)).value_or(std::vector<std::string>{}))
+    for (const auto end : {k_log, k_old})
+      if (file.ends_with(end))
+        names.insert(file.substr(0, file.size() - end.size()));
+  bool renamed = false;
+  for (const auto& name : names) {
+    const std::string log = file_of(m_paths, name, k_log), old = file_of(m_paths, name, k_old);
     Site& site = m_sites[name];
-    if (file.ends_with(k_old)) {
-      finish_old(name, site);
-      renamed = renamed || !exists(file_of(m_paths, name, k_log)); // NGINX was not told
-      continue;
+    finish_old(name, site);
+    (void)read_on(site, site.now, log);
+    const bool waits = exists(old);
+    if (!waits && site.now.offset > k_counts_log && ::rename(log.c_str(), old.c_str()) == 0) {
+      site.old = std::exchange(site.now, {});
+      site.old_at = site.old.offset;
+      renamed = true;
     }
-    read_site(name, site);
-    if (site.old.inode != 0 || site.now.offset <= k_counts_log ||
-        ::rename(file_of(m_paths, name, k_log).c_str(), file_of(m_paths, name, k_old).c_str()) != 0)
-      continue;
-    site.old = std::exchange(site.now, {});
-    site.old_at = site.old.offset;
-    renamed = true;
+    renamed = renamed || (waits && !exists(log)); // NGINX was not told
   }
   return renamed;
 }
