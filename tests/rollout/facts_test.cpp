@@ -96,7 +96,7 @@ TEST_CASE("facts are a second old at most, and everybody who asks within it gets
 
 TEST_CASE("a site that is stopped, broken or waits for its secrets says so") {
   LiveHost host;
-  host.runner.app("1.0.0").respawns = 3;
+  host.write(host.paths.root + "/run/openrc/options/chillbox.blog.app.a/start_count", "3");
   CHECK(Book(host).look()->sites[0].services[0].starts == 4);
   auto row = host.row();
   row.stopped = true;
