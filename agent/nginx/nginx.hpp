@@ -109,8 +109,8 @@ Build build_of(std::string_view nginx_v);
 // everybody gets the maintenance page. Files are read through `current`, so that the text of a site
 // stays the same from one release to the next and needs no reload.
 Result<std::string> render_site(const SiteInput& input);
-// Where texts of sites write to that were deployed before there were counts (counts.hpp): a line for
-// each answer of a service. Nobody reads it any more.
+// Where texts of sites write to that were deployed before there were counts (counts.hpp): a line
+// for each answer of a service. Nobody reads it any more.
 //
 //
 std::string answers_dir(const os::Paths& paths);

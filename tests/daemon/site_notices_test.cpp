@@ -20,5 +20,5 @@ TEST_CASE("a user who is no site's posts nothing, and a text is bounded and text
       Code::too_large);
   CHECK(notices.take(::getuid(), "\xff\xfe").error().code == Code::invalid);
   CHECK(notices.take(::getuid(), " \n").error().code == Code::invalid);
-  CHECK(must(store::Notices(host.store).list(10)).notices.empty());
+  CHECK(must(store::Notices(host.store()).list(10)).notices.empty());
 }
