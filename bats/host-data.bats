@@ -104,7 +104,7 @@ assert not os.path.exists(os.path.join(os.environ["CHILLBOX_DATA_DIR"], "poison"
     [ "$(live)" = "$last" ]
     [ "$(get /)" = "hello from $last" ]
     [ "$(as_site "cat $DATA/text")" = four ]
-    run -1 as_site "ls $DATA/poison"
+    run ! as_site "ls $DATA/poison"
     [ -n "$version" ]
 }
 
