@@ -41,12 +41,13 @@ migrate() {
     sql 'CREATE TABLE versions (version TEXT)'
     sql 'CREATE TABLE pairs (a INTEGER, b INTEGER)'
     as_site "printf one >$DATA/text"
-    box run "$HOST" -u hello -- timeout 300 python3 -c 'import sqlite3, sys
-db = sqlite3.connect(sys.argv[1], timeout=60)
+    box run "$HOST" -u hello -- timeout 300 python3 -c 'import os, sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1] + "/app.db", timeout=60)
 n = 0
-while True:
+while not os.path.exists(sys.argv[1] + "/enough"):
     n += 1
-    db.execute("INSERT INTO pairs VALUES (?, ?)", (n, n)); db.execute("UPDATE pairs SET b = a WHERE a > ?", (n - 50,)); db.commit()' $DATA/app.db &
+    time.sleep(0.001) # SQLite has no queue: others never get the lock of one that does not pause
+    db.execute("INSERT INTO pairs VALUES (?, ?)", (n, n)); db.execute("UPDATE pairs SET b = a WHERE a > ?", (n - 50,)); db.commit()' $DATA &
     writer=$!
     for _ in 1 2 3; do
         migrate "$(next_version)"
@@ -56,8 +57,9 @@ print(sqlite3.connect(sys.argv[1]).execute("PRAGMA integrity_check").fetchone()[
         run -0 in_box ls $SNAPSHOTS/"$number"/data/api
         [[ "$output" != *app.db-wal* ]]
     done
-    kill "$writer"
-    wait "$writer" || :
+    as_site "touch $DATA/enough"
+    wait "$writer"
+    as_site "rm $DATA/enough"
     [ "$(in_box cat $SNAPSHOTS/"$number"/data/api/text)" = one ]
     run -0 ctl snapshots hello
     [[ "$output" == *"DATA OF"*"BEFORE"* ]]

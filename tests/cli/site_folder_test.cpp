@@ -415,5 +415,5 @@ TEST_CASE("a serial is the minute, and greater than any of its kind in the folde
   REQUIRE(statement);
   CHECK(statement->secrets);
   CHECK(read_statement(dir.path("gone.minisig")).error().code == Code::not_found);
-  CHECK(read_statement(dir.path("broken.minisig")).error().code == Code::invalid);
+  CHECK(read_statement(dir.path("broken.minisig")).error().code == Code::denied);
 }

@@ -187,7 +187,6 @@ std::span<const Synonym> synonyms() {
       Synonym{"delete", "remove", false},
       Synonym{"rm", "remove", false},
       Synonym{"install", "setup", false},
-      Synonym{"config", "validate", false},
       Synonym{"env", "secrets set", false},
       Synonym{"check", "doctor", false},
       Synonym{"users", "trust list", false},

@@ -49,7 +49,8 @@ bool asks(const CommandLine& line) {
   auto open = [&](std::string_view key) {
     return has_option(*line.verb, key) && !line.args.has(key);
   };
-  return line.verb->where == Where::host && (open("passphrase-fd") || open("yes"));
+  const bool may = !has_option(*line.verb, "with-data") || line.args.has("with-data"); // rollback
+  return line.verb->where == Where::host && (open("passphrase-fd") || (may && open("yes")));
 }
 
 // The arguments for the other machine. A descriptor and an artifact of this machine become its
