@@ -172,19 +172,19 @@ announce_only() {
     [ "$(live)" = "$live" ]
 }
 
-@test "the log of answers has nothing that a visitor chose, nobody else reads it, and it stays small [attack-B1]" {
-    run ! in_box grep -v -E '^[0-9]+\.[0-9]{3}( [0-9]{3},?)+( [0-9]+\.[0-9]{3},?)+$' /var/lib/chillbox/nginx/answers/wall.log
-    run ! box run "$HOST" -u wall -- cat /var/lib/chillbox/nginx/answers/wall.log
-    in_box sh -c 'head -c 3000000 /dev/zero | tr "\0" "\n" >>/var/lib/chillbox/nginx/answers/wall.log'
-    shrunk() { [ "$(in_box sh -c 'stat -c %s /var/lib/chillbox/nginx/answers/wall.log 2>/dev/null || echo 0')" -lt 1000000 ]; }
+@test "the log of counts has nothing that a visitor chose, nobody else reads it, and it stays small [attack-B1]" {
+    run ! in_box grep -v -E '^[0-9.]+\|[0-9]{3}\|[0-9.]+\|[0-9]+\|[0-9]+\|[A-Z-]*\|[01]\|[a-z0-9:/., -]*\|[0-9., :-]*\|[0-9, :-]*$' /run/chillbox/counts/wall.log
+    run ! box run "$HOST" -u wall -- cat /run/chillbox/counts/wall.log
+    in_box sh -c 'head -c 3000000 /dev/zero | tr "\0" "\n" >>/run/chillbox/counts/wall.log'
+    shrunk() { [ "$(in_box sh -c 'stat -c %s /run/chillbox/counts/wall.log 2>/dev/null || echo 0')" -lt 1000000 ]; }
     visit wall / >/dev/null
     wait_for 30 shrunk
     visit wall / >/dev/null
-    answered() { in_box grep -q ' 200 ' /var/lib/chillbox/nginx/answers/wall.log; }
+    answered() { in_box grep -q '|200|' /run/chillbox/counts/wall.log; }
     wait_for 10 answered
 }
 
-@test "a site that is removed leaves no log of answers [attack-B1]" {
+@test "a site that is removed leaves no log of counts [attack-B1]" {
     run -0 ctl remove wall -y
-    run ! in_box test -e /var/lib/chillbox/nginx/answers/wall.log
+    run ! in_box test -e /run/chillbox/counts/wall.log
 }

@@ -215,5 +215,5 @@ wire_web2() {
 
 @test "the table is printed" {
     cat "$TABLE"
-    [ "$(grep -c '^a colleague\|^lost laptop\|^forgotten passphrase' "$TABLE")" = 3 ]
+    [ "$(grep -c '^a colleague\|^lost laptop\|^forgotten passphrase' "$TABLE")" = 4 ]
 }
