@@ -120,7 +120,7 @@ constexpr std::array k_examples{
     Row{"metrics", "chillboxctl -H root@web1 metrics"},
     Row{"notify remove", "chillboxctl -H root@web1 notify remove phone"},
     Row{"notify test", "chillboxctl -H root@web1 notify test phone"},
-    Row{"notify post", "chillboxctl notify post 'the import is done'"},
+    Row{"notify post", "chillboxctl notify post imported"},
     Row{"metrics token", "chillboxctl -H root@web1 metrics token add prometheus"},
     Row{"maintenance off", "chillboxctl -H root@web1 maintenance off hello"},
     Row{"remove", "chillboxctl -H root@web1 remove hello"},
