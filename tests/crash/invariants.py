@@ -155,7 +155,7 @@ def check_processes(wrong, names):
 def check_files(wrong, mounts):
     now = sorted(read('/proc/mounts').splitlines())
     wrong.expect(mounts is None or now == mounts, 'the mounts are others')
-    wrong.expect(sum(f' {RUN}/' in line for line in now) == 3, f'mounts of chillbox: {[line for line in now if RUN in line]}')
+    wrong.expect(sum(f' {RUN}/' in line for line in now) == 4, f'mounts of chillbox: {[line for line in now if RUN in line]}')
     wrong.expect(not os.path.exists(f'{RUN}/nginx-candidate'), 'the candidate of nginx -t is left')
     begun = [name for name in listing(f'{RUN}/secrets') if name.startswith('.')]
     wrong.expect(not begun, f'secret sets of nobody: {begun}')
