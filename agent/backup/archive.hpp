@@ -1,9 +1,9 @@
 // A backup as a file: its name, its signature and the key that signs it.
 //
 // The archive is encrypted to the host and to the laptops of [backup] recipients, so it can be made
-// while the host is locked. age does not say who wrote it, and whoever can write to the target
-// could put another one there: it is signed by the host's own key, which `chillboxctl init` made,
-// and whose public half a laptop keeps. What is not signed is no backup.
+// while the host is locked. age does not prove who wrote a file, and anyone who can write to the
+// target could put another one there, so the host signs it with a key of its own, which
+// `chillboxctl init` made. A file without a valid signature is not a backup.
 //
 //   NAME:             HOST/SITE/YYYYMMDDTHHMMSSZ-SERIAL.data.tar.zst.age, and NAME.minisig
 //   trusted comment:  chillbox data site=SITE serial=N sha256=HEX release=ID

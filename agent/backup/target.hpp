@@ -1,7 +1,7 @@
 // Where backups are stored: a hook, hooks/backup/NAME of the administrator or of the package
 // (chillbox-hooks(7)). It runs as the user chillbox-backup, which can read nothing of the state,
-// and is told target and credentials on descriptor 3: the text of /etc/chillbox/backup/NAME, which
-// is root's.
+// and reads the target and its credentials from descriptor 3: the text of
+// /etc/chillbox/backup/NAME, which belongs to root.
 //
 //   put NAME     stores standard input under NAME, whole or not at all
 //   get NAME     writes what is stored under NAME to standard output

@@ -17,7 +17,7 @@ namespace chillbox::control {
 
 struct NoticeEvent {
   std::string_view name;     // "service.crashed"
-  std::string_view resolved; // what its end is called, "" : it is told once and has none
+  std::string_view resolved; // the event of its end; "": it is reported once and has no end
   std::string_view severity; // "info", "warning", "error"
   std::string_view title;    // what a message begins with, before the site
   std::string_view advice;   // what to do; $SITE and $SUBJECT are replaced

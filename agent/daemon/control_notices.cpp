@@ -1,4 +1,4 @@
-// Verbs of notices, and of who is told of them.
+// The verbs for notices and for their targets.
 #include "base/text.hpp"
 #include "daemon/control_verbs.hpp"
 #include "store/notices.hpp"

@@ -1,5 +1,5 @@
 // Who may read /metrics from any address: a token each, of which /etc/chillbox/metrics/NAME has the
-// SHA-256. Read anew each time, so that one that was removed opens nothing from then on.
+// SHA-256. The files are read at each request, so a removed token stops working at once.
 #pragma once
 
 #include "base/error.hpp"

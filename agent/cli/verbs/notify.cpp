@@ -1,5 +1,5 @@
-// notify add, list, test, remove, retry: who is told of notices. add and remove change
-// /etc/chillbox/notify/NAME.toml, as root. What a kind needs to be told its hook says: `HOOK
+// notify add, list, test, remove, retry: the targets that notices are sent to. add and remove
+// change /etc/chillbox/notify/NAME.toml, as root. Each hook lists what its kind needs: `HOOK
 // settings` prints "NAME secret|plain required|optional TEXT", one a line. A secret is read from
 // the terminal without echo, or from standard input, and is in no argument.
 #include "cli/core/answer_table.hpp"
