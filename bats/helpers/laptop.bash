@@ -92,7 +92,7 @@ persons_laptop() {
 first_laptop() { another_laptop home; unset SSH_CONFIG; }
 
 laptop_env() {
-    env -u SSH_AUTH_SOCK -u CHILLBOX_HOST HOME="$LAPTOP_HOME" XDG_CONFIG_HOME="$LAPTOP_HOME/config" XDG_CACHE_HOME="$LAPTOP_HOME/cache" \
+    env -u SSH_AUTH_SOCK -u CHILLBOX_HOST -u CI HOME="$LAPTOP_HOME" XDG_CONFIG_HOME="$LAPTOP_HOME/config" XDG_CACHE_HOME="$LAPTOP_HOME/cache" \
         XDG_STATE_HOME="$LAPTOP_HOME/state" XDG_RUNTIME_DIR="$LAPTOP_HOME/run" TERM=xterm PATH="$LAPTOP/bin:$PATH" "$@"
 }
 

@@ -20,6 +20,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <optional>
@@ -100,7 +102,7 @@ void Setup::say(std::string_view what, std::string_view text) const {
   const Terminal& terminal = m_call.terminal;
   std::string front =
       cat(what, std::string(what.size() < k_indent ? k_indent - what.size() : 1, ' '));
-  const size_t width = terminal.live() ? terminal.width() : std::string::npos;
+  const size_t width = ::isatty(STDERR_FILENO) == 1 ? terminal.width() : std::string::npos;
   for (const auto& line : fold(text, std::max(width, 2 * k_indent) - k_indent, 0)) {
     m_call.terminal.print_status(cat(front, line));
     front = std::string(k_indent, ' ');
