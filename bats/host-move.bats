@@ -37,7 +37,25 @@ setup_file() {
     printf 'ssh = "root@web1.example"\n' >"$LAPTOP_HOME/config/chillbox/hosts/web1.toml"
     printf 'ssh = "root@%s"\n' "$SECOND" >"$LAPTOP_HOME/config/chillbox/hosts/web2.toml"
     chmod 0600 "$LAPTOP_HOME/config/chillbox/hosts"/*
-    attack_site hello '.version = "1.0.0" | .services[0].secrets_env = "web.env"'
+    attack_site hello '.version = "1.0.0" | .services[0].secrets_env = "web.env" | .redis = {save: "3600 1"}'
+    mkdir "$LAPTOP/sites/hello/redis"
+    printf 'user default on nopass ~* &* +@all\n' >"$LAPTOP/sites/hello/redis/users.acl"
+    mv "$LAPTOP/bin/ssh" "$LAPTOP/bin/plain-ssh"
+    cat >"$LAPTOP/bin/ssh" <<SH
+#!/bin/sh
+# With a file kill, the laptop dies after the first command that has its words; with "cut WORDS", in the middle of what that sends.
+if [ -f "$LAPTOP/kill" ]; then
+    words=\$(cat "$LAPTOP/kill")
+    case "\$*" in *"\${words#cut }"*)
+        rm "$LAPTOP/kill"
+        case \$words in cut*) head -c 700 | plain-ssh "\$@" ;; *) plain-ssh "\$@" ;; esac
+        kill -9 "\$PPID"
+        exit 255 ;;
+    esac
+fi
+exec plain-ssh "\$@"
+SH
+    chmod 0755 "$LAPTOP/bin/ssh"
     cd "$LAPTOP/sites/hello"
     printf 'hush\n' | laptop chillboxctl secrets set -H web1 web/web.env:TOKEN
     laptop chillboxctl deploy -H web1
@@ -68,6 +86,7 @@ on_web2() { HOST=$WEB2 "$@"; }
 move() { laptop chillboxctl move hello --from web1 --to web2 "$@"; }
 at() { box net "$WEB1" -- curl -sS -m 20 -o /dev/null -w '%{http_code}' -H 'Host: hello.example' "http://$1/"; } # ADDRESS
 notes() { HOST=$1 in_box cat /var/lib/hello/web/notes; }
+in_redis() { box run "$1" -u hello -- redis-cli -s /run/redis/hello.sock "${@:2}"; }
 held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
 
 @test "move to a host that is locked: exit 6, and nothing was changed; without a yes: exit 2" {
@@ -173,6 +192,43 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     [[ "$output" == *"hello is on web1 again"* ]]
     [ "$(notes "$WEB1")" = third ]
     [ "$(held "$WEB1")" = '' ]
+}
+
+@test "the laptop is killed after each step of a move: the same command again goes on, visitors are never without an answer, and the data come once, those of Redis too [fault-742]" {
+    box push "$WEB1" "$(readlink -f "$(command -v busybox)")" /usr/local/bin/tar # one side has busybox's
+    [[ "$(in_box tar --help 2>&1)" == BusyBox* ]]
+    [ "$(in_redis "$WEB1" set visits 41)" = OK ]
+    in_box sh -c 'for i in 1 2 3; do head -c 100000 /dev/urandom >/var/lib/hello/web/file.$i; done; chown hello: /var/lib/hello/web/file.*'
+    before=$(in_box sh -c 'cd /var/lib/hello && find . ! -path "./redis*" | sort | sha256sum')
+    for words in "'hold' '-q' '-m" "'deploy' '--json'" "'maintenance' 'on'" "'stop' '-q'" "cut 'receive' 'hello'" "'receive' 'hello'" "'digest' 'hello'" "'start' '-q'" \
+        "'maintenance' 'off'" "moved to web2"; do
+        printf '%s' "$words" >"$LAPTOP/kill"
+        run move -y
+        [ "$status" -eq 137 ] || { printf 'not killed at %s\n' "$words"; false; }
+        [[ "$(at 127.0.0.1)" =~ ^(200|503)$ ]]
+        [ "$(at 127.0.0.1)" = 200 ] || host_curl -H 'Host: hello.example' "$URL/" | grep -qi 'back soon'
+    done
+    run -0 move -y
+    [[ "$output" == *"unchanged: hello was moved to web2"* ]]
+    [ "$(at "$SECOND")" = 200 ]
+    [ "$(in_redis "$WEB2" get visits)" = 41 ]
+    [ "$(on_web2 in_box sh -c 'cd /var/lib/hello && find . ! -path "./redis*" | sort | sha256sum')" = "$before" ]
+}
+
+@test "the laptop is killed after each step of the way back: again --back ends it, and what came in meanwhile is there once [fault-742]" {
+    [ "$(in_redis "$WEB2" incr visits)" = 42 ]
+    for words in "'hold' '-q' '-m' 'moving" "'maintenance' 'on'" "'stop' '-q'" "cut 'receive' 'hello'" "'receive' 'hello'" "'moved to web1'" "'start' '-q'" "'maintenance' 'off'"; do
+        printf '%s' "$words" >"$LAPTOP/kill"
+        run move --back -y
+        [ "$status" -eq 137 ] || { printf 'not killed at %s\n' "$words"; false; }
+        [[ "$(at "$SECOND")" =~ ^(200|503)$ && "$(at 127.0.0.1)" =~ ^(200|503)$ ]]
+    done
+    run -0 move --back -y
+    [[ "$output" == *"hello is on web1 again"* ]]
+    [ "$(in_redis "$WEB1" get visits)" = 42 ]
+    [ "$(at 127.0.0.1)" = 200 ]
+    [ "$(held "$WEB1")" = '' ]
+    in_box rm /usr/local/bin/tar
 }
 
 @test "and once more to the second host: a move has no memory but the holds, and asks before it deletes what is there" {
