@@ -14,7 +14,8 @@ DESTDIR ?=
 CXX ?= g++
 # WERROR= for a compiler that warns of more than those of Debian 12 and 13.
 WERROR ?= -Werror
-CCACHE := $(shell command -v ccache 2>/dev/null)
+# CCACHE=ccache, as a variable of the environment or of make: worth it where the cache is warm, since it rules out the precompiled headers.
+CCACHE ?=
 SANITIZE ?=
 # -O2 takes a third longer to compile: it is for the rooms that handle many bytes.
 OPT ?= -O1 -g1

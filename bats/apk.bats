@@ -124,6 +124,11 @@ in_shells() { # SCRIPT: dash, then ash
     srcdir=$BATS_TEST_TMPDIR/src pkgdir=$BATS_TEST_TMPDIR/pkg build=$ROOT/${BUILD:-build}
     mkdir "$srcdir"
     ln -s "$build" "$srcdir/build"
+    # The programs are there; a packager's own OPT would build all of them anew, below the other tests.
+    make() {
+        for word in "$@"; do shift && case $word in OPT=*) ;; *) set -- "$@" "$word" ;; esac; done
+        command make "$@"
+    }
     (cd "$ROOT/apk" && startdir=$PWD && . ./APKBUILD && cd "$builddir" && package)
     cd "$ROOT"
     # The licences of others are only with static programs, which have their code inside.

@@ -178,7 +178,7 @@ Result<CommandLine> Parser::parse(const std::vector<std::string>& words) {
   };
   if (tree.has("--version") || said_alone("version") || said_alone("-v")) {
     line.verb = nullptr;
-    line.text = cat("chillboxctl ", CHILLBOX_VERSION, "\n");
+    line.text = "chillboxctl " CHILLBOX_VERSION "\n";
     return line;
   }
   const auto extra = tree.left_over();
