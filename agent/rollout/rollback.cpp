@@ -73,7 +73,7 @@ void note_passed_by(
     JobContext& r, const std::vector<store::Release>& releases, const store::Release& target) {
   for (const auto& other : releases)
     if (other.state == store::ReleaseState::unproven && other.id != r.old->id &&
-        other.live_ms > target.live_ms)
+        other.id != target.id && other.live_ms >= target.live_ms)
       return r.info(cat(other.version, " (", other.id,
           ") was live after it, but its watch did not end: `chillboxctl rollback ",
           r.job.site.str(), " ", other.id, "` goes there"));
