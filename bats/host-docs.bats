@@ -26,6 +26,7 @@ setup() {
 # A host with chillbox, as after README's Install, for a page that makes its keys by hand.
 installed() {
     host_up
+    export LAPTOP=$BATS_TEST_TMPDIR # each test has a host of its own
     BOX_PYTHON=$(in_box python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     export BOX_PYTHON
     if [[ "$(in_box python3 -c 'import sysconfig; print(sysconfig.get_config_var("SOABI"))')" != *musl* ]]; then
@@ -110,6 +111,7 @@ page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
 
 @test "docs/howto-notices.md: targets of several kinds, a test that nobody takes, and a heartbeat" {
     installed
+    host_set_up
     page_runs howto-notices.md
 }
 
