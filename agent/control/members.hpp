@@ -158,6 +158,8 @@ template <class T> Result<void> read(const Json& json, T& value) {
     for (const Json& one : json)
       if constexpr (Message<typename T::value_type>)
         value.push_back(TRY(from_json<typename T::value_type>(one)));
+      else if constexpr (std::integral<typename T::value_type>) // in its place, whatever it is
+        value.push_back(fits<typename T::value_type>(one) ? one.get<typename T::value_type>() : 0);
       else
         value.push_back(one.is_string() ? one.get<std::string>() : dump(one));
   } else if constexpr (is_optional_name<T>) {

@@ -1,9 +1,11 @@
 #include "control/messages.hpp"
 
+#include "control/admin_table.hpp"
 #include "control/backups_table.hpp"
 #include "control/certificate_table.hpp"
 #include "control/facts_table.hpp"
 #include "control/full_status.hpp"
+#include "control/hours_table.hpp"
 #include "control/job_report_table.hpp"
 #include "control/log_table.hpp"
 #include "control/members.hpp"
@@ -13,6 +15,7 @@
 #include "control/plan_table.hpp"
 #include "control/runs_table.hpp"
 #include "control/snapshots_table.hpp"
+#include "control/usage_table.hpp"
 #include "control/webhook_table.hpp"
 
 namespace chillbox::control {
@@ -188,88 +191,6 @@ constexpr auto table(const NginxText*) {
       Member{"text", &NginxText::text, "the configuration that is in force"});
 }
 
-constexpr auto table(const AuditEntry*) {
-  using A = AuditEntry;
-  return message("audit_entry", "An entry of the audit trail.", Member{"number", &A::number, ""},
-      Member{"time_ms", &A::time_ms, ""}, Member{"actor", &A::actor, ""},
-      Member{"verb", &A::verb, ""}, Member{"site", &A::site, "\"\": the host"},
-      Member{"text", &A::text, ""}, Member{"outcome", &A::outcome, "\"ok\" or a code's name"});
-}
-
-constexpr auto table(const AuditTrail*) {
-  return message("audit_trail", "", Member{"entries", &AuditTrail::entries, "newest first"});
-}
-
-constexpr auto table(const AuditProof*) {
-  return message("audit_proof", "", Member{"entries", &AuditProof::entries, "so many"},
-      Member{"head", &AuditProof::head, "NUMBER:HASH of the newest entry"});
-}
-
-constexpr auto table(const Unlocked*) {
-  return message("unlocked", "",
-      Member{"changed", &Unlocked::changed, "false: it was already unlocked"},
-      Member{"recipient", &Unlocked::recipient, ""},
-      Member{"sites", &Unlocked::sites, "that were started"},
-      Member{"failed", &Unlocked::failed, "\"SITE: why it is not up\""});
-}
-
-constexpr auto table(const Locked*) {
-  return message("locked", "", Member{"was_unsealed", &Locked::was_unsealed, ""});
-}
-
-constexpr auto table(const Maintenance*) {
-  return message("maintenance", "", Member{"site", &Maintenance::site, ""},
-      Member{"maintenance", &Maintenance::maintenance, ""},
-      Member{"was", &Maintenance::was, "it was already so"});
-}
-
-constexpr auto table(const Drained*) {
-  return message("drained", "", Member{"site", &Drained::site, "\"\": all of the host"},
-      Member{"drained", &Drained::drained, ""}, Member{"was", &Drained::was, "it was already so"});
-}
-
-constexpr auto table(const Upgraded*) {
-  return message("upgraded", "", Member{"version", &Upgraded::version, "of the new program"},
-      Member{"from", &Upgraded::from, "version of the old one"},
-      Member{"sealed", &Upgraded::sealed, "afterwards"});
-}
-
-constexpr auto table(const HoldReleased*) {
-  return message("hold_released", "", Member{"was_held", &HoldReleased::was_held, ""});
-}
-
-constexpr auto table(const Withdrawal*) {
-  return message("withdrawal", "", Member{"site", &Withdrawal::site, ""},
-      Member{"releases", &Withdrawal::releases, "ids"},
-      Member{"live", &Withdrawal::live, "one of them that is live, \"\": none"});
-}
-
-constexpr auto table(const SecretsWithdrawal*) {
-  using S = SecretsWithdrawal;
-  return message("secrets_withdrawal", "", Member{"site", &S::site, ""},
-      Member{"serial", &S::serial, "up to which they are gone"},
-      Member{"sets", &S::sets, "so many"});
-}
-
-constexpr auto table(const KeyUse*) {
-  return message("key_use", "", Member{"site", &KeyUse::site, ""},
-      Member{"version", &KeyUse::version, "\"\": its secret set"});
-}
-
-constexpr auto table(const KeyUses*) {
-  return message("key_uses", "", Member{"uses", &KeyUses::uses, "what is live of it"});
-}
-
-constexpr auto table(const Kept*) {
-  return message(
-      "kept", "", Member{"site", &Kept::site, ""}, Member{"version", &Kept::version, ""});
-}
-
-constexpr auto table(const Pruned*) {
-  return message("pruned", "", Member{"dry_run", &Pruned::dry_run, ""},
-      Member{"bytes", &Pruned::bytes, ""}, Member{"paths", &Pruned::paths, ""});
-}
-
 constexpr auto table(const Done*) {
   return message("done", "");
 }
@@ -374,6 +295,7 @@ const std::vector<Answer>& answers() {
       {"error", schema_of<ErrorAnswer>},
       {"facts", schema_of<Facts>},
       {"hold", schema_of<Done>},
+      {"hours", schema_of<Hours>},
       {"job", schema_of<JobAnswer>},
       {"jobs", schema_of<JobList>},
       {"key_uses", schema_of<KeyUses>},
@@ -419,6 +341,7 @@ const std::vector<Answer>& answers() {
       {"tls_check", schema_of<CertificateCheck>},
       {"tls_renew", schema_of<CertificateRenewal>},
       {"tls_revoke", schema_of<CertificateAnswer>},
+      {"top", schema_of<Usage>},
       {"trust_keep", schema_of<Kept>},
       {"undrain", schema_of<Drained>},
       {"undrain_host", schema_of<Drained>},

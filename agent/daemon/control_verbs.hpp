@@ -14,6 +14,7 @@
 #include "rollout/facts.hpp"
 #include "rollout/host_context.hpp"
 #include "rollout/known_releases.hpp"
+#include "store/hours.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -64,7 +65,8 @@ struct MonitorRequests {
   BackupRequests backups = {};
   NoticeRequests notices = {};
   std::function<Result<std::shared_ptr<const rollout::Facts>>()> facts = {};
-  std::function<uint64_t()> series_max = {}; // of metrics
+  std::function<uint64_t()> series_max = {};                        // of metrics
+  std::function<Result<std::vector<store::SiteHour>>()> hours = {}; // of the last week
 };
 
 // By which socket: operators, who are users of this host; people, who come in by ssh.
@@ -140,6 +142,7 @@ std::span<const ControlVerb> drain_verbs();
 std::span<const ControlVerb> log_verbs();
 std::span<const ControlVerb> notice_verbs();
 std::span<const ControlVerb> metrics_verbs();
+std::span<const ControlVerb> top_verbs();
 
 // --- what several of them use
 Result<std::string> required(const std::optional<std::string>& argument, std::string_view name);

@@ -19,8 +19,9 @@ constexpr os::Millis k_pause{10'000};     // between the first word of the kerne
 
 } // namespace
 
-LogRotation::LogRotation(rollout::HostContext& host)
-    : m_host(host), m_events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+LogRotation::LogRotation(rollout::HostContext& host, std::function<void()> looked)
+    : m_host(host), m_looked(std::move(looked)),
+      m_events(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
   m_due = host.clock.mono(); // what grew while nobody looked
 }
 
@@ -38,6 +39,8 @@ os::Millis LogRotation::look_if_due() {
     return left;
   m_due.reset();
   look();
+  if (m_looked)
+    m_looked();
   return os::Millis{-1};
 }
 

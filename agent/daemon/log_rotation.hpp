@@ -8,6 +8,7 @@
 #include "base/fd.hpp"
 #include "rollout/host_context.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -15,7 +16,8 @@ namespace chillbox::daemon {
 
 class LogRotation {
 public:
-  explicit LogRotation(rollout::HostContext& host);
+  // looked: after each look.
+  explicit LogRotation(rollout::HostContext& host, std::function<void()> looked = {});
   int fd() const { return m_events.get(); } // readable: something was written
   void written();                           // a look is due soon
   os::Millis look_if_due();                 // the time until the next one; negative: none is due
@@ -27,6 +29,7 @@ private:
   void listen(const std::string& dir);
 
   rollout::HostContext& m_host;
+  std::function<void()> m_looked;
   Fd m_events;
   std::optional<os::Millis> m_due;
 };

@@ -27,11 +27,7 @@
 namespace chillbox::daemon {
 namespace {
 
-constexpr os::Millis k_hang_up{5'000}; // for operators who do not leave at an upgrade
-constexpr os::Millis k_breath{100};    // after an event that failed and has not gone away
-constexpr os::Millis k_reload_wait{10'000};
-constexpr os::Millis k_drain_limit{5'000}; // for the requests that are under way at an upgrade; an
-                                           // upload that is cut off can be repeated
+constexpr os::Millis k_breath{100}; // after an event that failed and has not gone away
 constexpr std::chrono::milliseconds k_refusal_hold{3}; // longer than any webhook is looked at
 
 // Negative: not at all.
@@ -90,7 +86,7 @@ Monitor::Monitor(
           },
           [this] { m_changes.notify(); }}),
       m_engine(m_host), m_edge(m_host.clock, m_host.config.artifact_max),
-      m_facts(m_host, m_known, fact_sources()),
+      m_facts(m_host, m_known, fact_sources()), m_hours(m_host, m_facts),
       m_control_server(m_host, m_engine, m_crontab, m_changes,
           {.reload = [this] { return reload(); },
               .upgrade = [this] { return upgrade(); },
@@ -100,8 +96,9 @@ Monitor::Monitor(
               .backups = requests_of(m_backups),
               .notices = notice_requests(),
               .facts = [this] { return m_facts.facts(); },
-              .series_max = [this] { return m_series_max; }}),
-      m_logs(m_host), m_site_notices(m_host) {}
+              .series_max = [this] { return m_series_max; },
+              .hours = [this] { return m_hours.week(); }}),
+      m_logs(m_host, [this] { keep_hours(m_hours.look()); }), m_site_notices(m_host) {}
 
 // Where no target is configured nothing has a time.
 std::vector<cron::Errand> Monitor::errands() {
@@ -216,37 +213,6 @@ void Monitor::changed() {
   m_notifier.refresh();
 }
 
-rollout::FactSources Monitor::fact_sources() {
-  const auto backups = [this]() -> Result<std::vector<rollout::BackupFacts>> {
-    const auto list = TRY(m_backups.list(std::nullopt));
-    std::vector<rollout::BackupFacts> all;
-    for (const auto& site : list.sites)
-      all.push_back({site.site.str(), site.taken_ms, site.stored_ms, site.proven_ms});
-    return all;
-  };
-  return {.certificates = [this] { return m_certificates.all(); },
-      .backups = backups,
-      .jobs_running = [this] { return static_cast<uint64_t>(m_engine.running()); },
-      .refused_webhooks = [this] { return m_intake->refused().webhooks; },
-      .refused_uploads = [this] { return m_intake->refused().uploads; }};
-}
-
-void Monitor::open_metrics() {
-  const auto file = m_host.paths.config_file();
-  const auto text = m_host.disk.exists(file) ? m_host.disk.read(file, 256 * 1024) : std::string();
-  auto config = text ? config::parse_host_metrics(*text, file)
-                     : Result<config::HostMetrics>(std::unexpected(text.error()));
-  if (!config)
-    return m_control_server.warn(cat("metrics: ", config.error().message));
-  m_series_max = config->series_max;
-  m_intake->metrics.admits = [config = *config](
-                                 std::string_view address) { return config.admits(address); };
-  m_intake->metrics.text =
-      [this](control::MetricsFormat format) -> Result<std::shared_ptr<const std::string>> {
-    return m_metrics.of(TRY(m_facts.facts()), format, m_series_max);
-  };
-}
-
 Result<void> Monitor::serve_host() {
   if (m_host.paths.testing() && m_host.config.nginx_dir.empty())
     return {}; // a test that names no directory of its own must not find this machine's
@@ -303,49 +269,6 @@ void Monitor::vault_ended() {
   m_notifier.refresh(true);
 }
 
-// The senders first: a key that was removed opens nothing from here on, whatever else is wrong.
-Result<void> Monitor::read_again() {
-  auto files = read_senders(m_host.paths.webhooks());
-  m_intake->set_senders(std::move(files.senders));
-  for (const auto& fault : files.faults)
-    log::error(cat("reload: ", fault.message, ": its sender is refused"));
-  if (!files.faults.empty())
-    return fail(Code::invalid,
-        cat(files.faults.front().message,
-            ": its sender is refused until this is fixed; the other keys are read as they are"));
-  TRY(m_notifier.reload());
-  const auto config = check_configuration(m_host.paths);
-  return config ? Result<void>{}
-                : fail(config.error().code,
-                      cat("the webhook keys are read as they are; ", config.error().message));
-}
-
-// It is answered when the keys hold: who removed one must not see it used afterwards.
-Result<void> Monitor::reload() {
-  std::unique_lock lock(m_reload_mutex);
-  const uint64_t mine = ++m_reloads_asked;
-  m_changes.notify();
-  if (!m_reloaded.wait_for(lock, k_reload_wait, [&] { return m_reloads_done >= mine; }))
-    return fail(Code::busy,
-        "the keys are not read yet, chillboxd is busy: `chillboxctl reload` again, until it succeeds");
-  return m_reload_outcome;
-}
-
-void Monitor::reload_asked() {
-  uint64_t asked = 0;
-  {
-    const std::lock_guard lock(m_reload_mutex);
-    asked = m_reloads_asked;
-    if (asked == m_reloads_done)
-      return;
-  }
-  auto outcome = read_again();
-  const std::lock_guard lock(m_reload_mutex);
-  m_reloads_done = asked;
-  m_reload_outcome = std::move(outcome);
-  m_reloaded.notify_all();
-}
-
 bool Monitor::signalled() {
   signalfd_siginfo info{};
   while (::read(m_signals.get(), &info, sizeof info) == sizeof info) {
@@ -356,39 +279,6 @@ bool Monitor::signalled() {
     m_control_server.record_keys("chillboxd, at SIGHUP");
   }
   return true;
-}
-
-// What can be known to fail is found before anything is given up.
-Result<void> Monitor::upgrade() {
-  TRY_IN("this program keeps running", try_program(m_host.paths, m_program));
-  m_upgrading = true;
-  m_changes.notify(); // before the answer: who connects after it waits for the new program
-  return {};
-}
-
-void Monitor::leave() {
-  log::info(cat("upgrade: ", m_program, " takes over"));
-  m_leaving = m_stop_checks = true;
-  m_hang_up = m_host.clock.mono() + k_hang_up;
-  m_control_server.stop();
-  m_certificates.ask_to_stop();
-  m_backups.ask_to_stop();
-}
-
-// In this order: an unlock that is under way still needs the jobs, and a request that the edge has
-// still needs its answer from here.
-bool Monitor::may_leave() {
-  if (!m_drain_until) {
-    if (m_hang_up && m_host.clock.mono() >= *m_hang_up) {
-      m_control_server.hang_up();
-      m_hang_up.reset();
-    }
-    if (!m_control_server.idle() || !m_engine.ask_to_stop())
-      return false;
-    m_intake->drain();
-    m_drain_until = m_host.clock.mono() + k_drain_limit;
-  }
-  return m_host.clock.mono() >= *m_drain_until;
 }
 
 int Monitor::timeout() {
@@ -469,8 +359,10 @@ Monitor::End Monitor::loop() {
       m_vault.unsealed() ? "unlocked" : "locked"));
   for (;;) {
     const auto end = guarded("the main loop", [this] { return turn(); });
-    if (end && *end)
+    if (end && *end) {
+      keep_hours(m_hours.write());
       return **end;
+    }
     if (!end || std::exchange(m_hurt, false))
       m_host.clock.sleep(k_breath);
   }

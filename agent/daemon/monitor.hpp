@@ -22,6 +22,7 @@
 #include "rollout/engine.hpp"
 #include "rollout/facts.hpp"
 #include "rollout/host_context.hpp"
+#include "rollout/hours.hpp"
 #include "secrets/vault.hpp"
 #include "store/store.hpp"
 #include "tls/certificates.hpp"
@@ -73,7 +74,8 @@ private:
   void services_restarted();
   rollout::FactSources fact_sources();
   void open_metrics(); // to the edge
-  void check_store();  // a large one, next to everything else
+  void keep_hours(Result<void> kept);
+  void check_store(); // a large one, next to everything else
   std::optional<End> turn();
   void clear_changes();
   Result<void> listen_to_people(Fd inherited);
@@ -104,6 +106,7 @@ private:
   rollout::Engine m_engine; // after the crontab, which its jobs refresh
   EdgeProcess m_edge;
   rollout::FactBook m_facts;
+  rollout::HourBook m_hours;
   ControlServer m_control_server;
   LogRotation m_logs;
   SiteNotices m_site_notices;

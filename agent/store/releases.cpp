@@ -236,6 +236,7 @@ Result<void> Store::delete_site(const SiteName& site) {
   TRY(db.run("DELETE FROM holds WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM cron_runs WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM totals WHERE site = ?1", site.str()));
+  TRY(db.run("DELETE FROM hours WHERE site = ?1", site.str()));
   TRY(db.run("DELETE FROM sites WHERE site = ?1", site.str()));
   return txn.commit();
 }

@@ -19,8 +19,8 @@ extern const Verb k_keygen, k_new, k_validate, k_pack, k_secrets_pack, k_secrets
     k_maintenance_off, k_cron_run, k_tls_renew, k_tls_revoke, k_remove, k_retry, k_hold,
     k_release_hold, k_withdraw, k_secrets_withdraw, k_snapshots, k_prune, k_reload, k_upgrade,
     k_drain, k_undrain, k_run, k_runs_list, k_runs_show, k_runs_attach, k_runs_stop, k_report_jobs,
-    k_notices, k_notify_add, k_notify_list, k_notify_test, k_notify_remove, k_notify_retry,
-    k_notify_post;
+    k_report, k_top, k_notices, k_notify_add, k_notify_list, k_notify_test, k_notify_remove,
+    k_notify_retry, k_notify_post;
 
 namespace {
 
@@ -97,6 +97,7 @@ constexpr std::array k_verbs{
 
     &k_status,
     &k_sites,
+    &k_top,
     &k_notices,
     &k_notify_list,
     &k_facts,
@@ -119,6 +120,7 @@ constexpr std::array k_verbs{
     &k_metrics,
     &k_audit,
     &k_audit_verify,
+    &k_report,
     &k_report_jobs,
     &k_doctor,
     &k_ping,

@@ -12,6 +12,7 @@
 #include "cli/fleet/inventory.hpp"
 #include "cli/fleet/merged_logs.hpp"
 #include "cli/fleet/ssh.hpp"
+#include "cli/fleet/top_hosts.hpp"
 #include "cli/laptop/public_keys.hpp"
 #include "cli/laptop/target.hpp"
 #include "crypto/signing_key.hpp"
@@ -258,17 +259,18 @@ Result<int> FleetRun::logs(const Args& args) {
   return verdict(codes);
 }
 
-// Its standard output, which is a key, becomes a file here that nobody else can read.
+// Its standard output, which is a key or a report, becomes a file here that nobody else can read.
 Result<int> to_file(const CommandLine& line, const Host& host, std::vector<std::string> words) {
+  const std::string what = line.verb->name == "report" ? "report" : "key";
   if (line.terminal.json)
-    return fail(Code::usage, "--json prints the key, and -o keeps it from being printed");
+    return fail(Code::usage, cat("--json prints, and -o keeps the ", what, " from being printed"));
   auto output = TRY(SecretOutput::create(line.args.text("output")));
   const int code = TRY(run_on(host, {std::move(words), false, -1, output.fd()}));
   if (TRY(output.empty()))
-    return code; // there is no new key
+    return code; // there is none
   TRY(output.commit());
   Terminal(line.terminal)
-      .print_status(cat("the key is in ", printable(line.args.text("output"), 1024)));
+      .print_status(cat("the ", what, " is in ", printable(line.args.text("output"), 1024)));
   return code;
 }
 
@@ -285,7 +287,7 @@ Result<int> run_on_hosts(const CommandLine& line) {
     return fail(
         Code::usage, "--passphrase-fd is for one host at a time: run it once for each host");
   if (line.args.has("output") && hosts.size() > 1)
-    return fail(Code::usage, "-o is for the key of one host: run it once for each host");
+    return fail(Code::usage, "-o is for one host: run it once for each host");
   if (line.args.has("output"))
     return to_file(line, hosts.front(), words_of(there));
   if (input && hosts.size() > 1)
@@ -307,6 +309,10 @@ Result<int> run_on_hosts(const CommandLine& line) {
                 !line.args.has("no-terminal"),
             -1},
         questions);
+  if (line.verb->name == "top" && !line.terminal.json)
+    return top_of_hosts(hosts, Terminal(line.terminal), line.args.has("once"));
+  if (line.verb->name == "top" && !line.args.has("once"))
+    return fail(Code::usage, "--json of several hosts is for top --once");
   FleetRun fleet(line, hosts, words_of(there), questions);
   if (asks(line))
     return fleet.one_after_another();

@@ -1,0 +1,62 @@
+// report: how the host and its sites did for a week, as one HTML file.
+#include "cli/core/daemon.hpp"
+#include "cli/core/secret_output.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/core/verb.hpp"
+#include "cli/report/all_jobs.hpp"
+#include "cli/report/report_html.hpp"
+
+#include "base/text.hpp"
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_options{
+    Option{"-o,--output", ArgKind::text, "FILE",
+        "write it to FILE, which must not exist and is made for you alone; with -H on this machine"},
+};
+
+Result<std::string> html_of(Call& call, const std::string& hours) {
+  using control::read_answer;
+  const auto answer = [&](std::string_view verb) {
+    return ask(call.paths, {.verb = verb}, &call.error_data);
+  };
+  ReportFacts facts;
+  facts.hours = TRY(read_answer<control::Hours>(hours));
+  facts.now_ms = facts.hours.now_ms;
+  facts.status = TRY(read_answer<control::FullStatus>(TRY(answer("status"))));
+  facts.usage = TRY(read_answer<control::Usage>(TRY(answer("top"))));
+  Period week;
+  week.since_ms = facts.now_ms - k_report_hours * 3'600'000;
+  facts.jobs = TRY(all_jobs(call, "", week));
+  return report_html(facts);
+}
+
+Result<void> run(Call& call) {
+  const std::string file = call.args.text("output");
+  const std::string hours = TRY(ask(call.paths, {.verb = "hours"}, &call.error_data));
+  if (call.terminal.json() && !file.empty())
+    return fail(Code::usage, "-o is for HTML, and --json prints the history alone");
+  if (call.terminal.json()) {
+    call.terminal.print(hours);
+    return {};
+  }
+  std::string html = TRY(html_of(call, hours));
+  if (file.empty()) {
+    html.pop_back(); // print() ends the line
+    call.terminal.print(html);
+    return {};
+  }
+  auto output = TRY(SecretOutput::create(file));
+  TRY(output.write(html));
+  TRY(output.commit());
+  call.terminal.print_status(cat("the report is in ", printable(file, 1024)));
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_report{"report", Group::show, Where::host,
+    "make a page of how the sites did for a week", k_options, run};
+
+} // namespace chillbox::cli
