@@ -333,8 +333,9 @@ teardown() { cli_teardown; }
     [ "${lines[3]}" = "user-add chillbox-acme /var/lib/chillbox/acme" ]
     [ "${lines[4]}" = "user-add chillbox-backup /dev/null" ]
     [ "${lines[5]}" = "user-add chillbox-notify /dev/null" ]
-    [ "${lines[6]}" = "user-add --login /usr/lib/chillbox/gate chillbox-ssh /var/lib/chillbox/ssh" ]
-    [ "${#lines[@]}" -eq 7 ]
+    [ "${lines[6]}" = "user-add chillbox-fetch /dev/null" ]
+    [ "${lines[7]}" = "user-add --login /usr/lib/chillbox/gate chillbox-ssh /var/lib/chillbox/ssh" ]
+    [ "${#lines[@]}" -eq 8 ]
     printf '#!/bin/sh\necho "no more users" >&2; exit 9\n' >hooks/host/user-add
     run -1 chillboxctl init
     [[ "$output" == *"no more users"* ]]

@@ -1,6 +1,7 @@
 #include "config/host.hpp"
 
 #include "config/backup.hpp"
+#include "config/fetch.hpp"
 #include "config/host_rules.hpp"
 #include "config/kind.hpp"
 #include "config/network.hpp"
@@ -159,6 +160,12 @@ void check_metrics(const Location& at, const Json& json, HostConfig&) {
   read_object(at, json, metrics_table(), metrics);
 }
 
+// Who fetches reads it again (config/fetch.hpp).
+void check_fetch(const Location& at, const Json& json, HostConfig&) {
+  HostFetch fetch;
+  read_object(at, json, fetch_table(), fetch);
+}
+
 const Section& sections() {
   using H = HostConfig;
   static const Section k_sections{
@@ -200,7 +207,7 @@ const Section& sections() {
               {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},
               {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
       {"tls", into(&H::tls, tls_table())}, {"backup", check_backup}, {"metrics", check_metrics},
-      {"notify", into(&H::notify, notify_table())},
+      {"fetch", check_fetch}, {"notify", into(&H::notify, notify_table())},
       {"defaults",
           section({{"watch", into(&H::watch, Duration{.zero = true})},
               {"keep_releases", into(&H::keep_releases, Integer{1, 100})}})},

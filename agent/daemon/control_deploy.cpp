@@ -1,12 +1,14 @@
 // Verbs for a laptop that connects by ssh: what it must know before it packs, and its artifact or
 // secret set, which is handled as an upload of a webhook is: copied into the store under its
-// digest; then a job verifies its signature.
+// digest; then a job verifies its signature. `prepare` and `prepare_fetch` end before there is a
+// job: the artifact is in the store, and the answer is the plan of its deploy.
 //
 // An upload that broke off stays in the upload directory as ssh-ACTOR-DIGEST, so that it can be
 // continued. An actor has one such part. It goes when the same actor sends something else, when
 // upload_wait has passed since its last byte, and when the daemon starts.
 #include "artifact/artifact_store.hpp"
 #include "artifact/trusted_keys.hpp"
+#include "artifact/verify.hpp"
 #include "base/guarded.hpp"
 #include "base/text.hpp"
 #include "crypto/hash.hpp"
@@ -14,8 +16,9 @@
 #include "daemon/control_verbs.hpp"
 #include "daemon/orders.hpp"
 #include "rollout/acquire.hpp"
+#include "rollout/fetch.hpp"
 #include "rollout/loaded_release.hpp"
-#include "rollout/prune.hpp"
+#include "rollout/plan.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -31,6 +34,7 @@ namespace {
 
 constexpr std::chrono::milliseconds k_frame_wait{60'000};
 constexpr size_t k_max_signature = 4096;
+constexpr os::Millis k_plan_turn{20'000};
 constexpr std::string_view k_prefix = "ssh-";
 
 // "ssh-ACTOR-". ACTOR is a hash, because a name may contain any character.
@@ -147,32 +151,6 @@ Result<control::Facts> facts(const Call& call) {
   return facts;
 }
 
-// Of uploads without a release, those included that are not complete.
-Result<uint64_t> unproven_bytes(rollout::HostContext& host) {
-  return TRY(rollout::unproven_artifacts(host)).bytes +
-      TRY(host.disk.measure(host.paths.inbox())).bytes;
-}
-
-// Somebody who may control the host but has no key that it trusts could otherwise fill its disk.
-Result<void> check_room(const Call& call, uint64_t offset, uint64_t size) {
-  auto& host = call.host();
-  const uint64_t most = host.config.uploads_max, more = size - offset;
-  if (TRY(unproven_bytes(host)) + more > most)
-    (void)TRY(rollout::prune_artifacts(host));
-  if (const uint64_t there = TRY(unproven_bytes(host)); there + more > most)
-    return fail(Code::throttled,
-        cat("uploads without a release may take ", human_size(most), " (limits.uploads_max), and ",
-            human_size(there), " are in use: `chillboxctl prune`, or try again later"));
-  const auto space = TRY(host.disk.space(host.paths.state()));
-  const uint64_t need = more + space.total_bytes / 100 * host.config.reserve_percent;
-  if (space.free_bytes < need)
-    return fail(Code::no_space,
-        cat("no space on the disk of ", host.paths.state(), ": need ", human_size(need), " (",
-            human_size(more), " are still to come, and ", host.config.reserve_percent,
-            " % reserve), have ", human_size(space.free_bytes)));
-  return {};
-}
-
 // The part as it is: it ends where it broke off.
 Result<Fd> open_part(const Call& call, const Digest& digest, uint64_t offset) {
   const std::string path = part_of(call, digest);
@@ -212,7 +190,7 @@ Result<void> bring(const Call& call, const Digest& digest, uint64_t size) {
     return fail(Code::too_large,
         cat(size, " bytes, the limit is ", host.config.artifact_max, " (limits.artifact_max)"));
   drop_parts(call, offset == 0 ? "" : part_of(call, digest));
-  TRY(check_room(call, offset, size));
+  TRY(rollout::check_upload_room(host, call.actor, size - offset));
   auto part =
       TRY(artifact::Incoming::open(TRY(open_part(call, digest, offset)), part_of(call, digest)));
   TRY(receive(call, part, size));
@@ -277,6 +255,44 @@ Result<store::Job> take(const Call& call, store::JobKind kind, const std::string
   return job;
 }
 
+// From the sources of this host, of which the caller names none. What it waits for is told.
+Result<void> fetch_once(const Call& call, const Digest& digest, uint64_t size) {
+  const Place place(call.state, prefix_of(call));
+  if (!place.taken())
+    return fail(Code::busy, "another upload of yours is on its way: try again when it is through");
+  bool gone = false;
+  const auto note = [&](const std::string& line) {
+    gone |= !control::write_frame(call.fd(), control::event_text({{"note", line}}));
+  };
+  const rollout::FetchOrder order{digest, size, call.actor,
+      [&] { return gone || call.state.stopping || !may_wait(call, "a fetch"); }};
+  return guarded("fetch an artifact", [&] { return rollout::fetch(call.host(), order, note); });
+}
+
+// The artifact alone; a job asks for its secret set's.
+template <bool fetched> Result<control::Plan> prepare(const Call& call) {
+  auto& host = call.host();
+  const auto site = TRY(site_of(call));
+  const auto digest = TRY_IN("sha256", Digest::parse(TRY(required(call.args.sha256, "sha256"))));
+  const std::string signature = TRY(required(call.args.signature, "signature"));
+  if (signature.size() > k_max_signature)
+    return fail(Code::too_large, cat("signature: more than ", k_max_signature, " bytes"));
+  const auto said = TRY_IN("signature", artifact::stated(signature));
+  if (said.site != site || said.sha256 != digest)
+    return fail(Code::denied, "signature: it is of another site or another artifact");
+  TRY(rollout::check_hold(host, site));
+  const rollout::ArtifactHolds::Hold kept(host.artifact_holds, digest.str());
+  const uint64_t size = call.args.number.value_or(0);
+  TRY(fetched ? fetch_once(call, digest, size) : bring_once(call, digest, size));
+  const Fd file(::open(host.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file)
+    return fail_errno("open the artifact", errno);
+  const std::unique_lock one(call.state.planning, k_plan_turn);
+  if (!one)
+    return fail(Code::busy, "another plan is being made: try again");
+  return rollout::plan_artifact(host, file.get(), signature);
+}
+
 Result<control::JobAnswer> deploy(const Call& call) {
   const std::string version = TRY(required(call.args.version, "version"));
   (void)TRY_IN("version", Version::parse(version));
@@ -289,6 +305,8 @@ Result<control::JobAnswer> deploy_secrets(const Call& call) {
 
 constexpr ControlVerb k_verbs[] = {
     {"facts", answer<facts>, false, Role::look, Reach::filtered},
+    {"prepare", answer<prepare<false>>, true, Role::deploy},
+    {"prepare_fetch", answer<prepare<true>>, true, Role::deploy},
     {"deploy", answer<deploy>, false, Role::deploy},
     {"deploy_secrets", answer<deploy_secrets>, false, Role::deploy},
 };

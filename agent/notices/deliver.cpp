@@ -4,10 +4,10 @@
 #include "crypto/webhook.hpp"
 #include "notices/message.hpp"
 #include "os/host_layout.hpp"
+#include "os/network_view.hpp"
 #include "os/root_owned.hpp"
 
 #include <algorithm>
-#include <climits>
 #include <cstdlib>
 
 namespace chillbox::notices {
@@ -58,15 +58,6 @@ Result<std::string> settings_text(
       text, "timestamp=", now, "\nsignature=", crypto::sign_webhook(secret, id, now, body), "\n");
 }
 
-// The file that /etc/resolv.conf leads to, if that is in what the view hides.
-std::string name_servers() {
-  char path[PATH_MAX];
-  return ::realpath("/etc/resolv.conf", path) != nullptr &&
-          std::string_view(path).starts_with("/run/")
-      ? std::string(path)
-      : std::string();
-}
-
 Result<os::Command> command_of(
     const Courier& courier, const Target& target, const std::string& id, const std::string& body) {
   os::Command c;
@@ -88,9 +79,7 @@ Result<os::Command> command_of(
   c.contained = true;
   c.limits.memory_max = k_memory;
   c.limits.tasks_max = 32;
-  c.view = os::view_of({});
-  if (const auto names = name_servers(); !names.empty())
-    c.view.binds.push_back({names, names});
+  c.view = os::network_view();
   return c;
 }
 

@@ -1,4 +1,5 @@
 #include "rollout/acquire.hpp"
+#include "rollout/fetch.hpp"
 #include "rollout/secret_set.hpp"
 #include "rollout/trust.hpp"
 
@@ -126,6 +127,17 @@ std::string signature_of(HostContext& host, const store::Job& job) {
 
 namespace {
 
+Result<void> check_wait(JobContext& r, const Digest& digest) {
+  const int64_t waited =
+      r.control.waited ? r.control.waited->count() : r.host.clock.wall_ms() - r.job.created_ms;
+  const int64_t limit = std::chrono::milliseconds(r.host.config.upload_wait).count();
+  if (waited <= limit)
+    return {};
+  return fail(Code::timed_out,
+      cat("no upload of ", digest.str(), " and its signature within ", limit / 1000,
+          " s: send it again"));
+}
+
 Result<Next> run_obtain(JobContext& r) {
   TRY(check_hold(r.host, r.job.site)); // also what waited since before the hold
   const Digest digest = TRY(Digest::parse(r.job.sha256));
@@ -148,18 +160,18 @@ Result<Next> run_obtain(JobContext& r) {
   if (r.job.options.retry && signature_of(r.host, r.job).empty() &&
       r.host.disk.exists(refused(signature)))
     TRY(r.host.disk.rename(refused(signature), signature));
-  if (r.host.disk.exists(r.host.paths.artifact(digest)) && !signature_of(r.host, r.job).empty()) {
-    r.artifact = TRY(open_artifact(r.host.paths.artifact(digest)));
-    return Next::proceed;
+  const auto is_here = [&] {
+    return r.host.disk.exists(r.host.paths.artifact(digest)) &&
+        !signature_of(r.host, r.job).empty();
+  };
+  if (!is_here()) {
+    TRY(check_wait(r, digest));
+    TRY(fetch_missing(r, digest));
   }
-  const int64_t waited =
-      r.control.waited ? r.control.waited->count() : r.host.clock.wall_ms() - r.job.created_ms;
-  const int64_t limit = std::chrono::milliseconds(r.host.config.upload_wait).count();
-  if (waited > limit)
-    return fail(Code::timed_out,
-        cat("no upload of ", digest.str(), " and its signature within ", limit / 1000,
-            " s: send it again"));
-  return Next::wait_upload;
+  if (!is_here())
+    return Next::wait_upload;
+  r.artifact = TRY(open_artifact(r.host.paths.artifact(digest)));
+  return Next::proceed;
 }
 
 Result<Next> run_verify(JobContext& r) {

@@ -103,6 +103,18 @@ std::string_view default_host_toml() {
 # Most data of one site in a backup.
 # data_max = "2G"
 
+[fetch]
+# Where artifacts are that deployers announce and do not upload: addresses such as https://s3.example/BUCKET/PREFIX, with SHA256.age below. [] fetches nothing.
+# from = []
+# A file of root's alone with access_key=, secret_key= and region= for a private bucket; a PEM file with its CA.
+# credentials = ""
+# ca_file = ""
+# A proxy, such as http://10.0.0.1:3128, which then looks up the names. Without one only addresses of the Internet are asked, unless private ones are allowed.
+# proxy = ""
+# private_addresses = false
+# The time for one artifact, tries and all.
+# timeout = "30m"
+
 [notify]
 # What happens within this time is one message to each target; `chillboxctl notify add` makes targets.
 # gather = "30s"

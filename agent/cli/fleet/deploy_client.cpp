@@ -149,8 +149,10 @@ Result<bool> DeployClient::wants_upload(const control::Accepted& job) {
     const bool before = view.step.empty() || view.step == "accept" || view.step == "obtain";
     if (!is_open(view.state) || view.state == JobState::waiting_unlock || !before)
       return false;
-    if (looked == k_looks_while_queued)
-      return true;
+    if (looked >= k_looks_while_queued && view.state == JobState::queued)
+      return true; // one that runs and has not come further fetches
+    if (std::chrono::steady_clock::now() >= m_deadline)
+      return false;
     wait(std::min(k_look_first * (1 << looked), k_look_again)); // most jobs begin at once
   }
 }

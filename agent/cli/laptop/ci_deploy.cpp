@@ -8,6 +8,7 @@
 #include "cli/core/progress.hpp"
 #include "cli/fleet/deploy_client.hpp"
 #include "cli/http/url.hpp"
+#include "cli/laptop/bucket.hpp"
 #include "cli/laptop/ci_bundle.hpp"
 #include "cli/laptop/deploy_artifact.hpp"
 #include "cli/laptop/deploy_plan.hpp"
@@ -107,6 +108,10 @@ Result<control::Job> CiDeploy::send_once(const ArtifactFile& file) {
   DeployClient client(TRY(Http::create(m_call.args.text("cacert"))), m_bundle.url,
       Clock::now() + m_call.args.duration("timeout", k_timeout), m_lines);
   client.stop_when_locked();
+  if (m_call.args.has("via")) {
+    const Bucket bucket = TRY(Bucket::find(m_plan.places, m_call.args.text("via")));
+    TRY(bucket.put(file.path, file.statement.sha256, file.minisig));
+  }
   const Delivery delivery = sign_delivery(hook, file, cat("msg_", random_token(16)),
       os::real_clock().wall(), !m_call.args.has("no-watch"));
   const auto accepted = client.announce(delivery);

@@ -75,9 +75,9 @@ Result<Contents> contents_of(Call& call, const DeployPlan& plan, const control::
 }
 
 Result<artifact::Packed> pack_to(const std::string& path, const Contents& contents,
-    const DeployPlan& plan, const std::string& recipient, DeployLines& lines) {
+    const DeployPlan& plan, const std::vector<std::string>& recipients, DeployLines& lines) {
   const DeferInterrupt defer;
-  artifact::PackRequest request{contents.entries, {recipient}, 0, path, false, {}};
+  artifact::PackRequest request{contents.entries, recipients, 0, path, false, {}};
   request.apart = cat(plan.site(), "/", plan.site(), ".site.json");
   request.progress = [&](uint64_t done, uint64_t total) {
     lines.percent("pack", done, total);
@@ -119,20 +119,27 @@ uint64_t serial_for(uint64_t newest, int64_t now) {
   return std::max(static_cast<uint64_t>(std::max<int64_t>(now, 0)) / 60, newest + 1);
 }
 
-Result<void> pack_for(Call& call, const DeployPlan& plan, const Target& target,
+Result<void> pack_for(Call& call, DeployPlan& plan, const Target& target,
     const control::Facts& facts, const DeployVersion& version, DeployMemory& memory,
     DeployLines& lines) {
+  const std::vector<std::string> recipients =
+      plan.recipients.empty() ? std::vector{facts.recipient} : plan.recipients;
+  const std::string readers = join(recipients, " ");
+  if (plan.packed && plan.packed->version == version.text && plan.packed->recipient == readers) {
+    memory.pending = *plan.packed;
+    lines.line("pack", "the same artifact as for the others");
+    return {};
+  }
   const std::string dir = plan.places.cache + "/artifacts";
   TRY(make_private_dir(dir));
   const std::string name = memory_name(target.host.name, plan.site());
   const std::string kept = cat(dir, "/", name, ".tar.zst.age"), fresh = cat(dir, "/", name, ".new");
   const Contents contents = TRY(contents_of(call, plan, facts, version, lines));
-  const auto packed = TRY(pack_to(fresh, contents, plan, facts.recipient, lines));
+  const auto packed = TRY(pack_to(fresh, contents, plan, recipients, lines));
   const std::string tree = tree_of(packed, contents.site_json, version);
   const auto& old = memory.pending;
-  const bool again = old.tree == tree && old.version == version.text &&
-      old.recipient == facts.recipient && old.path == kept &&
-      os::real_disk().size(kept) == old.size;
+  const bool again = old.tree == tree && old.version == version.text && old.recipient == readers &&
+      old.path == kept && os::real_disk().size(kept) == old.size;
   std::error_code error;
   if (again) {
     fs::remove(fresh, error);
@@ -140,9 +147,11 @@ Result<void> pack_for(Call& call, const DeployPlan& plan, const Target& target,
     fs::rename(fresh, kept, error);
     if (error)
       return fail_errno(cat("rename ", fresh), error.value());
-    memory.pending = {tree, version.text, facts.recipient, kept, packed.sha256.str(),
-        hex(packed.blake2b), packed.size, packed.files};
+    memory.pending = {tree, version.text, readers, kept, packed.sha256.str(), hex(packed.blake2b),
+        packed.size, packed.files};
   }
+  if (!plan.recipients.empty())
+    plan.packed = memory.pending;
   lines.line("pack",
       cat(packed.files, packed.files == 1 ? " file, " : " files, ", human_size(packed.size),
           contents.wheels.empty() ? "" : "; ", contents.wheels, again ? "; as before" : ""));

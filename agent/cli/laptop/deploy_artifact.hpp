@@ -24,8 +24,9 @@ struct DeployVersion {
 Result<DeployVersion> deploy_version(Call& call, const DeployPlan& plan,
     const control::SiteFacts& there, const DeployMemory& memory);
 
-// Packs, or takes what is pending. `memory.pending` is what it is afterwards, written down.
-Result<void> pack_for(Call& call, const DeployPlan& plan, const Target& target,
+// Packs, or takes what is pending, or what was packed for another of these hosts. `memory.pending`
+// is what it is afterwards, written down.
+Result<void> pack_for(Call& call, DeployPlan& plan, const Target& target,
     const control::Facts& facts, const DeployVersion& version, DeployMemory& memory,
     DeployLines& lines);
 

@@ -112,7 +112,7 @@ Result<DeployPlan> plan_of(Call& call, Project project) {
   if (!why.empty())
     call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " ", why));
   return DeployPlan{Places::find(), std::move(project), std::move(table), std::move(folder),
-      std::move(git), {}, std::move(commit)};
+      std::move(git), {}, std::move(commit), {}, {}, {}, {}};
 }
 
 } // namespace
@@ -139,6 +139,8 @@ Result<DeployPlan> plan_deploy(Call& call) {
           .env_name = call.args.text("env"),
           .project = &plan.project,
           .choose = chooser()}));
+  if (call.args.has("via"))
+    plan.bucket = TRY(Bucket::find(plan.places, call.args.text("via")));
   TRY(check_branch(call, plan));
   TRY(check_submodules(call, plan));
   return plan;

@@ -4,7 +4,9 @@
 
 #include "base/error.hpp"
 #include "cli/core/verb.hpp"
+#include "cli/laptop/bucket.hpp"
 #include "cli/laptop/commit_folder.hpp"
+#include "cli/laptop/deploy_memory.hpp"
 #include "cli/laptop/git_facts.hpp"
 #include "cli/laptop/places.hpp"
 #include "cli/laptop/project.hpp"
@@ -25,6 +27,12 @@ struct DeployPlan {
   std::optional<GitFacts> git;
   std::vector<Target> targets;
   std::optional<CommitFolder> commit; // of --commit and `approve`: the project is in it
+  std::optional<Bucket> bucket = {};  // of --via
+  // Hosts that are alike take one artifact: who can read it, and what was packed and is in the
+  // bucket.
+  std::vector<std::string> recipients = {};
+  std::optional<DeployMemory::Pending> packed = {};
+  std::string in_bucket = {};
 
   const std::string& site() const { return folder.site.slug.str(); }
 };

@@ -36,25 +36,19 @@ Result<control::Facts> ask_facts(Call& call, const control::Arguments& args) {
   return control::read_answer<control::Facts>(text);
 }
 
-Result<void> serve(Call& call) {
+// The artifact comes from the host's own sources: nothing of it follows.
+Result<void> serve_fetch(Call& call, const control::Arguments& order) {
+  Question question{
+      .verb = "prepare_fetch", .args = order, .timeout = std::chrono::milliseconds(-1)};
+  question.on_event = [&](const Json& event) { call.terminal.print(dump(event)); };
+  const std::string text = TRY(ask(call.paths, question, &call.error_data));
+  call.terminal.print(control::answer_text("plan", TRY(control::read_answer<control::Plan>(text))));
+  return {};
+}
+
+Result<void> serve_upload(Call& call, const std::string& verb, control::Arguments order) {
   Terminal& terminal = call.terminal;
-  const std::string site = call.args.text("site");
-  if (site.empty())
-    return fail(Code::usage, "deploy -: --site is missing");
-  auto facts = TRY(ask_facts(call, {.site = site}));
-  add_machine_facts(facts);
-  terminal.print(control::answer_text("facts", facts));
-  const std::string header = TRY(read_header());
-  if (header.empty())
-    return {};
-  const Json json = TRY_IN("order", parse_json(header, k_max_header));
-  const std::string verb = control::string_or(json, "verb", "");
-  if (!json.contains("args") || (verb != "deploy" && verb != "deploy_secrets"))
-    return fail(Code::invalid, "order: the laptop's chillboxctl is of another version");
-  auto order = TRY_IN("order", control::from_json<control::Arguments>(json["args"]));
-  if (order.site != site)
-    return fail(Code::invalid, "order: another site than was asked about");
-  const auto now = TRY(ask_facts(call, {.site = site, .sha256 = order.sha256}));
+  const auto now = TRY(ask_facts(call, {.site = order.site, .sha256 = order.sha256}));
   order.after = now.upload ? now.upload->received : 0;
   Json upload{{"schema", "chillbox.upload.v1"}, {"received", *order.after}};
   terminal.print(dump(upload));
@@ -62,8 +56,35 @@ Result<void> serve(Call& call) {
   question.body = STDIN_FILENO;
   question.on_event = [&](const Json& event) { terminal.print(dump(event)); };
   const std::string text = TRY(ask(call.paths, question, &call.error_data));
-  terminal.print(control::answer_text("job", TRY(control::read_answer<control::JobAnswer>(text))));
+  terminal.print(verb == "prepare"
+          ? control::answer_text("plan", TRY(control::read_answer<control::Plan>(text)))
+          : control::answer_text("job", TRY(control::read_answer<control::JobAnswer>(text))));
   return {};
+}
+
+Result<void> serve(Call& call) {
+  const std::string site = call.args.text("site");
+  if (site.empty())
+    return fail(Code::usage, "deploy -: --site is missing");
+  auto facts = TRY(ask_facts(call, {.site = site}));
+  add_machine_facts(facts);
+  call.terminal.print(control::answer_text("facts", facts));
+  for (;;) {
+    const std::string header = TRY(read_header());
+    if (header.empty())
+      return {};
+    const Json json = TRY_IN("order", parse_json(header, k_max_header));
+    const std::string verb = control::string_or(json, "verb", "");
+    const bool uploads = verb == "deploy" || verb == "deploy_secrets" || verb == "prepare";
+    if (!json.contains("args") || (!uploads && verb != "prepare_fetch"))
+      return fail(Code::invalid, "order: the laptop's chillboxctl is of another version");
+    const auto order = TRY_IN("order", control::from_json<control::Arguments>(json["args"]));
+    if (order.site != site)
+      return fail(Code::invalid, "order: another site than was asked about");
+    if (uploads)
+      return serve_upload(call, verb, order);
+    TRY(serve_fetch(call, order));
+  }
 }
 
 } // namespace

@@ -192,6 +192,24 @@ Result<uint64_t> HostSession::announce(std::string_view verb, const control::Arg
   return control::u64_or(json, "received", 0);
 }
 
+Result<control::Plan> HostSession::prepare_fetch(
+    const control::Arguments& order, const std::function<void(const std::string&)>& note) {
+  TRY(write(dump(Json{{"verb", "prepare_fetch"}, {"args", control::to_json(order)}}) + "\n"));
+  for (;;) {
+    const Json json = TRY(object());
+    if (has_schema(json, "error")) { // of its sources: the host itself answers
+      Error error = error_in(json).error();
+      if (error.code == Code::unreachable)
+        error.code = Code::failure;
+      return std::unexpected(std::move(error));
+    }
+    if (has_schema(json, "plan"))
+      return control::from_json<control::Plan>(json);
+    if (const std::string text = control::string_or(json, "note", ""); !text.empty())
+      note(printable(text, 500));
+  }
+}
+
 Result<void> HostSession::send(int file, uint64_t from, uint64_t size, const Sent& sent) {
   if (::lseek(file, static_cast<off_t>(from), SEEK_SET) < 0)
     return fail_errno("read the artifact", errno);

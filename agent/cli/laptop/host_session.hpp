@@ -6,6 +6,12 @@
 //   there: {"schema":"chillbox.upload.v1","received":N}
 //   here:  the artifact from byte N, and the end of the stream
 //   there: {"job":ID}, an object for each event, then chillbox.job.v1 or chillbox.error.v1
+//
+// Before the order may come others, each answered with the plan of that deploy:
+//
+//   here:  {"verb":"prepare_fetch","args":...}         the host fetches it (chillboxd.toml,
+//   [fetch]) there: {"note":TEXT} for each thing that it waits for, chillbox.plan.v1 or
+//   chillbox.error.v1
 #pragma once
 
 #include "base/error.hpp"
@@ -39,6 +45,9 @@ public:
   const control::Facts& facts() const { return m_facts; }
   // How many bytes of this artifact the host has. The verb is deploy or deploy_secrets.
   Result<uint64_t> announce(std::string_view verb, const control::Arguments& order);
+  // The host fetches the artifact, and answers with the plan of its deploy. The error of the host.
+  Result<control::Plan> prepare_fetch(
+      const control::Arguments& order, const std::function<void(const std::string&)>& note);
   // From there to the end. unreachable: the connection broke.
   using Sent = std::function<void(uint64_t sent)>;
   Result<void> send(int file, uint64_t from, uint64_t size, const Sent& sent);

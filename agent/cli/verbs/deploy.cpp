@@ -11,6 +11,7 @@
 #include "cli/fleet/inventory.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "cli/http/url.hpp"
+#include "cli/laptop/bucket.hpp"
 #include "cli/laptop/ci_deploy.hpp"
 #include "cli/laptop/deploy_project.hpp"
 #include "cli/laptop/deploy_roll.hpp"
@@ -45,6 +46,8 @@ constexpr std::array k_options{
     Option{"-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key, not your own"},
     Option{"--expires", ArgKind::text, "TIME",
         "hosts refuse it after this: 30d, 2026-11-20, 2026-11-20T17:33:34Z"},
+    Option{"--via", ArgKind::text, "s3://BUCKET[/PREFIX]",
+        "put it into this bucket, from where hosts fetch it (chillboxd.toml, [fetch])"},
     k_passphrase_fd,
     Option{"--ci-key", ArgKind::text, "FILE",
         "the line that `ci add` printed: to its host, and nobody is asked; - reads standard input"},
@@ -224,6 +227,10 @@ Result<void> deploy_artifact(Call& call) {
       keys.push_back(TRY(read_key(target.key_file)));
     }
   warn_of_plain_http(call, targets);
+  if (call.args.has("via")) {
+    const Bucket bucket = TRY(Bucket::find(Places::find(), call.args.text("via")));
+    TRY(bucket.put(file.path, file.statement.sha256, file.minisig));
+  }
   if (targets.size() == 1)
     return deploy_to(call, targets.front(), keys.front(), file, call.args.has("wait"));
   return roll(call, targets, keys, file);
