@@ -182,6 +182,24 @@ constexpr auto table(const Deployed*) {
       Member{"release", &D::release, ""}, Member{"uploaded", &D::uploaded, ""});
 }
 
+constexpr auto table(const RolloutHost*) {
+  using H = RolloutHost;
+  return message("rollout_host", "Where a rollout is with one host.", Member{"host", &H::host, ""},
+      Member{"state", &H::state,
+          "\"waiting\", \"staged\", \"begun\", \"done\", \"failed\", \"rolled_back\" or \"stuck\""},
+      Member{"before", &H::before, "the version that was live there"},
+      Member{"code", &H::code, "\"\": no error"}, Member{"message", &H::message, ""},
+      Member{"job", &H::job, "its id there"});
+}
+
+constexpr auto table(const RolloutReport*) {
+  using R = RolloutReport;
+  return message("rollout", "", Member{"site", &R::site, ""},
+      Member{"env", &R::env, "of chillbox.toml, \"\": none"}, Member{"version", &R::version, ""},
+      Member{"phase", &R::phase, "\"staging\", \"switching\" or \"ended\""},
+      Member{"hosts", &R::hosts, "in their order"});
+}
+
 constexpr auto table(const Opened*) {
   return message("opened", "", Member{"site", &Opened::site, ""}, Member{"url", &Opened::url, ""});
 }
@@ -220,6 +238,8 @@ CHILLBOX_MESSAGE(cli::Validated)
 CHILLBOX_MESSAGE(cli::NewSite)
 CHILLBOX_MESSAGE(cli::PackedArtifact)
 CHILLBOX_MESSAGE(cli::Deployed)
+CHILLBOX_MESSAGE(cli::RolloutHost)
+CHILLBOX_MESSAGE(cli::RolloutReport)
 CHILLBOX_MESSAGE(cli::Opened)
 CHILLBOX_MESSAGE(cli::NginxDiff)
 CHILLBOX_MESSAGE(cli::Script)
@@ -247,6 +267,7 @@ std::string schema_document() {
            {"config", schema_of<LaptopConfig>},
            {"config-set", schema_of<Changed>},
            {"deploy", schema_of<Deployed>},
+           {"rollout", schema_of<RolloutReport>},
            {"doctor", schema_of<Checks>},
            {"init", schema_of<Initialized>},
            {"setup", schema_of<SetUp>},

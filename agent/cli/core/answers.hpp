@@ -131,6 +131,13 @@ struct Deployed { // a line for each host
   std::optional<std::string> job, state, release; // if there is a job
   std::optional<bool> uploaded;
 };
+struct RolloutHost {
+  std::string host, state, before, code, message, job;
+};
+struct RolloutReport { // of all its hosts
+  std::string site, env, version, phase;
+  std::vector<RolloutHost> hosts;
+};
 struct Opened {
   std::string site, url;
 };

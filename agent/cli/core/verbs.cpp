@@ -20,7 +20,8 @@ extern const Verb k_keygen, k_new, k_validate, k_pack, k_secrets_pack, k_secrets
     k_release_hold, k_withdraw, k_secrets_withdraw, k_snapshots, k_prune, k_reload, k_upgrade,
     k_drain, k_undrain, k_run, k_runs_list, k_runs_show, k_runs_attach, k_runs_stop, k_report_jobs,
     k_report, k_top, k_notices, k_notify_add, k_notify_list, k_notify_test, k_notify_remove,
-    k_notify_retry, k_notify_post;
+    k_notify_retry, k_notify_post, k_rollout_run, k_rollout_resume, k_rollout_status,
+    k_rollout_stop;
 
 namespace {
 
@@ -54,6 +55,10 @@ constexpr std::array k_verbs{
     &k_secrets_edit,
     &k_secrets_push,
     &k_deploy,
+    &k_rollout_run,
+    &k_rollout_resume,
+    &k_rollout_status,
+    &k_rollout_stop,
     &k_ci_add,
     &k_ci_list,
     &k_ci_remove,

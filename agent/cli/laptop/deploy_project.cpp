@@ -9,6 +9,7 @@
 #include "cli/core/prompt.hpp"
 #include "cli/fleet/gate_host.hpp"
 #include "cli/laptop/deploy_artifact.hpp"
+#include "cli/laptop/deploy_bucket.hpp"
 #include "cli/laptop/deploy_lines.hpp"
 #include "cli/laptop/deploy_plan.hpp"
 #include "cli/laptop/deploy_questions.hpp"
@@ -50,7 +51,6 @@ private:
   Result<void> check_digest();
   bool is_live_already() const;
   Result<control::Job> bring();
-  Result<void> put_and_fetch(HostSession& session, const control::Arguments& order);
   Result<control::Job> send_and_follow(HostSession& session, const control::Arguments& order);
   Result<control::Job> follow_again();
   HostSession::Heard ears();
@@ -225,33 +225,11 @@ HostSession::Heard HostDeploy::ears() {
       .deadline = m_deadline};
 }
 
-// What the deploy would refuse it refuses here, before there is a job.
-Result<void> HostDeploy::put_and_fetch(HostSession& session, const control::Arguments& order) {
-  const auto& file = m_memory.pending;
-  if (m_plan.in_bucket != file.sha256) {
-    m_lines.working("bucket", cat("put ", human_size(file.size)));
-    TRY(m_plan.bucket->put(
-        file.path, TRY(Digest::parse(file.sha256)), order.signature.value_or("")));
-    m_plan.in_bucket = file.sha256;
-    m_lines.line("bucket", cat(human_size(file.size), " put"));
-  }
-  m_lines.working("fetch", cat(host(), " fetches it"));
-  const auto plan = TRY(
-      session.prepare_fetch(order, [&](const std::string& note) { m_lines.line("fetch", note); }));
-  if (plan.problems.empty()) {
-    m_lines.line("fetch", "ok");
-    return {};
-  }
-  return fail(Code::preflight,
-      cat(host(), ": ", printable(plan.problems.front(), 1000),
-          plan.problems.size() == 1 ? "" : cat(" (and ", plan.problems.size() - 1, " more)")));
-}
-
 Result<control::Job> HostDeploy::send_and_follow(
     HostSession& session, const control::Arguments& order) {
   const auto& file = m_memory.pending;
   if (m_plan.bucket)
-    TRY(put_and_fetch(session, order));
+    TRY(put_and_fetch(m_plan, session, order, file, host(), m_lines));
   const Fd artifact(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!artifact)
     return fail_errno(cat("open ", file.path), errno);
@@ -392,24 +370,9 @@ Result<void> HostDeploy::run() {
   return std::unexpected(error);
 }
 
-// One artifact for all of them, which is put into the bucket once, if what is packed for one is
-// what the others need. Each is asked before anything is changed on the first.
-Result<void> share(DeployPlan& plan) {
-  std::vector<std::string> recipients, machines;
-  for (const Target& target : plan.targets) {
-    const auto session = TRY(HostSession::open(target.host, plan.site()));
-    const auto& facts = session.facts();
-    recipients.push_back(facts.recipient);
-    machines.push_back(cat(facts.python, " ", facts.os, " ", facts.libc, " ", facts.arch));
-  }
-  if (std::ranges::count(machines, machines.front()) == std::ssize(machines))
-    plan.recipients = std::move(recipients);
-  return {};
-}
-
 Result<void> roll(Call& call, DeployPlan& plan) {
   if (plan.bucket)
-    TRY(share(plan));
+    TRY(share_artifact(plan));
   std::vector<RollPart> parts;
   for (Target& target : plan.targets)
     parts.push_back({target.host.name, [&] { return HostDeploy(call, plan, target).run(); }});

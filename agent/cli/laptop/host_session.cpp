@@ -192,6 +192,20 @@ Result<uint64_t> HostSession::announce(std::string_view verb, const control::Arg
   return control::u64_or(json, "received", 0);
 }
 
+Result<void> HostSession::answered() {
+  const Json json = TRY(object());
+  if (has_schema(json, "error"))
+    return error_in(json);
+  return {};
+}
+
+Result<control::Plan> HostSession::planned() {
+  const Json json = TRY(object());
+  if (has_schema(json, "error"))
+    return error_in(json);
+  return control::from_json<control::Plan>(json);
+}
+
 Result<control::Plan> HostSession::prepare_fetch(
     const control::Arguments& order, const std::function<void(const std::string&)>& note) {
   TRY(write(dump(Json{{"verb", "prepare_fetch"}, {"args", control::to_json(order)}}) + "\n"));

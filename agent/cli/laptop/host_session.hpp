@@ -45,6 +45,10 @@ public:
   const control::Facts& facts() const { return m_facts; }
   // How many bytes of this artifact the host has. The verb is deploy or deploy_secrets.
   Result<uint64_t> announce(std::string_view verb, const control::Arguments& order);
+  // The answer of a verb that has nothing to tell but that it was done. The error of the host.
+  Result<void> answered();
+  // What the host answers after `prepare` and the artifact.
+  Result<control::Plan> planned();
   // The host fetches the artifact, and answers with the plan of its deploy. The error of the host.
   Result<control::Plan> prepare_fetch(
       const control::Arguments& order, const std::function<void(const std::string&)>& note);

@@ -49,10 +49,27 @@ void read_hosts(const Location& at, const Json& json, ProjectTable& out) {
       out.hosts.push_back(std::move(*host));
 }
 
+void read_rules(const Location& at, const Json& json, ProjectTable& out) {
+  using R = RolloutRules;
+  using config::Duration, config::Integer, config::into;
+  constexpr uint64_t k_most = 1'000;
+  static const config::Table<R> k_rules{{"canary", into(&R::canary, Integer{1, k_most})},
+      {"batch", into(&R::batch, Integer{1, k_most})},
+      {"max_unavailable", into(&R::max_unavailable, Integer{1, k_most})},
+      {"bake", into(&R::bake, Duration{.zero = true})},
+      {"drain", into(&R::drain, Duration{.zero = true})},
+      {"on_failure", into(&R::on_failure, config::Choice{{"stop", "rollback"}})},
+      {"via", into(&R::via, config::Text{k_word})}};
+  RolloutRules rules;
+  config::read_object(at, json, k_rules, rules);
+  out.rollout = rules;
+}
+
 const config::Table<ProjectTable> k_table{
     {"host", read_hosts},
     {"branch", config::into(&ProjectTable::branch, config::Text{k_word})},
     {"confirm", config::into(&ProjectTable::confirm, config::Boolean{})},
+    {"rollout", read_rules},
 };
 
 // What is no field of chillbox.toml is one of the site file, which is checked once it is merged.
@@ -255,6 +272,8 @@ Result<ProjectTable> Project::table(const std::string& env) const {
     out.branch = over.branch;
   if (over.confirm)
     out.confirm = over.confirm;
+  if (over.rollout)
+    out.rollout = over.rollout;
   out.overrides = over.overrides;
   return out;
 }

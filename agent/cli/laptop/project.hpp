@@ -8,11 +8,13 @@
 //   host = "web1"            a name, USER@HOST, or a list of them
 //   site = "hello"           when the folder has several site files
 //   branch, confirm          deploys only from this branch, and clean; deploys ask
+//   [rollout]                how it goes to several hosts (rollout_rules.hpp)
 //   [env.NAME]               the same keys, and fields of the site file that differ there
 #pragma once
 
 #include "base/error.hpp"
 #include "base/json.hpp"
+#include "cli/laptop/rollout_rules.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -28,6 +30,7 @@ struct ProjectTable {
   std::vector<std::string> hosts; // none: not said
   std::optional<std::string> branch;
   std::optional<bool> confirm;
+  std::optional<RolloutRules> rollout;
   Json overrides = Json::object(); // of the site file's fields
 };
 

@@ -1,0 +1,141 @@
+// rollout run, resume, status, stop: a site to several hosts, in batches (laptop/rollout_run.hpp).
+#include "cli/core/answers.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/prompt.hpp"
+#include "cli/core/table.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/laptop/rollout_run.hpp"
+#include "cli/laptop/target.hpp"
+
+#include "base/text.hpp"
+#include "os/disk.hpp"
+#include "os/lock.hpp"
+
+#include <array>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr std::array k_run_options{
+    k_to_host,
+    k_env,
+    Option{"--version", ArgKind::text, "V",
+        "its version (default: what the site file, VERSION or git says)"},
+    Option{"--via", ArgKind::text, "s3://BUCKET[/PREFIX]",
+        "put it into this bucket, from where the hosts fetch it"},
+    Option{"--refresh", ArgKind::flag, "", "collect packages again"},
+    k_yes,
+    Option{"-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key, not your own"},
+    k_expires,
+    k_passphrase_fd,
+};
+constexpr std::array k_of_env{k_env};
+
+struct Known {
+  Places places = Places::find();
+  std::string site, env;
+};
+
+Result<Known> known(Call& call) {
+  Known out;
+  const auto project = TRY(find_project());
+  if (!project)
+    return fail(Code::not_found, "no project here: run it in the folder of the site file");
+  out.site = TRY(project->site());
+  out.env = environment_name(call.args.text("env"));
+  return out;
+}
+
+Result<os::LockFile> lock(const Known& known) {
+  TRY(make_private_dir(known.places.state + "/rollouts"));
+  return TRY(os::LockFile::take(
+      rollout_file(known.places, known.site, known.env) + ".lock", "chillboxctl rollout"));
+}
+
+void print(Call& call, const RolloutState& state) {
+  const RolloutReport report = report_of(state);
+  if (call.terminal.json()) {
+    call.terminal.print(answer_text("rollout", report));
+    return;
+  }
+  Table table{{"host", "state", "before", "says"}, {}};
+  for (const auto& host : report.hosts)
+    table.rows.push_back({printable(host.host, 200), host.state, printable(host.before, 80),
+        printable(host.message, 300)});
+  call.terminal.print(cat(report.site, " ", report.version, ": ", report.phase));
+  print_table(call.terminal, table, "no hosts");
+}
+
+Result<void> walk(Call& call, const Known& known, RolloutState& state) {
+  TRY(os::real_disk().remove(rollout_stop_file(known.places, known.site, known.env)));
+  const auto done = walk_rollout(call, known.places, state);
+  print(call, state);
+  return done;
+}
+
+Result<void> begin(Call& call, const Known& known) {
+  DeployPlan plan = TRY(plan_deploy(call));
+  RolloutState state{
+      plan.site(), known.env, "", false, false, plan.table.rollout.value_or(RolloutRules{}), {}};
+  if (!plan.bucket && !state.rules.via.empty())
+    plan.bucket = TRY(Bucket::find(plan.places, state.rules.via));
+  for (const Target& target : plan.targets)
+    state.hosts.push_back(RolledHost{.name = target.host.name});
+  TRY(write_rollout(known.places, state));
+  TRY(stage_rollout(call, plan, state));
+  return walk(call, known, state);
+}
+
+Result<void> run(Call& call) {
+  const Known here = TRY(known(call));
+  const auto one = TRY(lock(here));
+  if (const auto old = read_rollout(here.places, here.site, here.env);
+      old && old->switching && !old->ended)
+    return fail(Code::conflict,
+        "a rollout was begun and has not ended: chillboxctl rollout resume, or remove " +
+            rollout_file(here.places, here.site, here.env));
+  return begin(call, here);
+}
+
+Result<void> run_resume(Call& call) {
+  const Known here = TRY(known(call));
+  const auto one = TRY(lock(here));
+  auto state = TRY(read_rollout(here.places, here.site, here.env));
+  if (state.ended) {
+    print(call, state);
+    return fail(Code::conflict, "it has ended: chillboxctl rollout run begins another one");
+  }
+  if (!state.switching)
+    return fail(Code::conflict,
+        "nothing was changed on any host yet: chillboxctl rollout run begins again");
+  return walk(call, here, state);
+}
+
+Result<void> run_status(Call& call) {
+  const Known here = TRY(known(call));
+  print(call, TRY(read_rollout(here.places, here.site, here.env)));
+  return {};
+}
+
+Result<void> run_stop(Call& call) {
+  const Known here = TRY(known(call));
+  const auto state = TRY(read_rollout(here.places, here.site, here.env));
+  if (state.ended)
+    return fail(Code::conflict, "it has ended");
+  TRY(write_own_file(rollout_stop_file(here.places, here.site, here.env), ""));
+  print(call, state);
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_rollout_run{"rollout run", Group::laptop, Where::laptop,
+    "bring what is in this folder to several hosts, in batches", k_run_options, run};
+extern constinit const Verb k_rollout_resume{"rollout resume", Group::laptop, Where::laptop,
+    "continue a rollout that was killed or stopped", k_of_env, run_resume};
+extern constinit const Verb k_rollout_status{"rollout status", Group::laptop, Where::laptop,
+    "show where the rollout is with each host", k_of_env, run_status};
+extern constinit const Verb k_rollout_stop{"rollout stop", Group::laptop, Where::laptop,
+    "let the rollout begin no further host", k_of_env, run_stop};
+
+} // namespace chillbox::cli
