@@ -331,7 +331,7 @@ TEST_CASE("a deploy whose copies are healthy ends the watch of the one before, w
 
 TEST_CASE("a release whose watch was ended by a job that fails then is watched again, and good at its end [fault-357]") {
   BusyHost host;
-  const auto first = host.watched_pair("2.0.0", "2s");
+  const auto first = host.watched_pair("2.0.0", "1m");
   const auto second = host.fails_late("3.0.0");
   CHECK(host.look(first.id).state == JobState::done);
   CHECK(host.told(first.id, "watch cut short by another job"));
