@@ -87,6 +87,7 @@ new() { # sets $NEW
 }
 rollout() { laptop chillboxctl rollout "$@"; }
 live() { HOST=$1 json facts hello .site.version; }
+both_begun() { is 0 begun && is 1 begun; }
 both() { [ "$(live "$WEB1") $(live "$WEB2")" = "$1 $2" ]; }
 jobs_of() { HOST=$1 json jobs '.jobs | length'; }
 # says STATUS: what the service on web2 answers
@@ -97,6 +98,7 @@ web2_back() { [ ! -e "$LAPTOP/ssh_config.all" ] || mv "$LAPTOP/ssh_config.all" "
 is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/null)" != "$state" ] || return 0; done; return 1; }
 
 @test "all hosts have it staged before the first one switches; then one after the other, and the table says so" {
+    rules 'drain = "1s"' # nothing is live yet: nobody is sent elsewhere
     new
     run -0 rollout run -y
     both "$NEW" "$NEW"
@@ -209,4 +211,34 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
     rules
     run -0 rollout resume
     both "$NEW" "$NEW"
+}
+
+@test "by a bucket: put once for both, fetched by each; with max_unavailable = 2 both switch at once, drained meanwhile" {
+    box net "$WEB1" -- "$(sh "$ROOT/tests/hooks/s3-python")" "$ROOT/tests/hooks/s3-server" 15555 "$LAPTOP/s3" >"$LAPTOP/s3.log" 2>&1 3>&- &
+    box net "$WEB1" -- python3 -c 'import socket, sys, threading
+def pump(a, b):
+    while d := a.recv(65536): b.sendall(d)
+    b.shutdown(1)
+s = socket.create_server((sys.argv[1], 15555))
+while True:
+    a, b = s.accept()[0], socket.create_connection(("127.0.0.1", 15555))
+    for x, y in (a, b), (b, a): threading.Thread(target=pump, args=(x, y), daemon=True).start()' "$FIRST" >"$LAPTOP/pump.log" 2>&1 3>&- &
+    wait_for 60 test -e "$LAPTOP/s3"
+    mkdir -p -m 0700 "$LAPTOP_HOME/config/chillbox/buckets"
+    (umask 077 && grep -v ^bucket "$LAPTOP/s3" >"$LAPTOP_HOME/config/chillbox/buckets/backups")
+    for host in "$WEB1" "$WEB2"; do
+        grep _key= "$LAPTOP/s3" | box run "$host" -- sh -c 'umask 077; cat >/etc/chillbox/bucket
+            printf "[fetch]\nfrom = [\"http://%s:15555/backups/pre\"]\ncredentials = \"/etc/chillbox/bucket\"\nprivate_addresses = true\n" "$1" >/tmp/fetch
+            cd /etc/chillbox && sed -i "/^\[fetch\]/d" chillboxd.toml && cat /tmp/fetch >>chillboxd.toml && chillboxd --check' sh "$FIRST"
+    done
+    rules 'via = "s3://backups/pre"' 'canary = 2' 'max_unavailable = 2' 'drain = "1s"'
+    new
+    head -c 200000 /dev/urandom >api/blob
+    rollout run -y >said 2>&1 &
+    wait_for 90 both_begun
+    wait $!
+    both "$NEW" "$NEW"
+    [ "$(grep -c '^bucket .* put$' said)" -eq 1 ]
+    [ "$(grep -c '^fetch .*ok$' said)" -eq 2 ]
+    for host in "$WEB1" "$WEB2"; do HOST=$host ctl audit | grep -q 'prepare_fetch  *hello'; done
 }

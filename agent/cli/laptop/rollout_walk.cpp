@@ -35,6 +35,10 @@ private:
   Result<Target> target(const RolledHost& host) const { return target_named(m_places, host.name); }
   bool told_to_stop() const;
   Result<bool> is_live(const RolledHost& host);
+  // Where nothing was live nobody is sent elsewhere.
+  bool is_drained(const RolledHost& host) const {
+    return m_state.rules.drain.count() > 0 && !host.before.empty();
+  }
   Result<void> flag(const RolledHost& host, const std::string& verb);
   Result<HostSession> begin(RolledHost& host);
   Result<control::Job> follow(RolledHost& host, std::optional<HostSession>& session);
@@ -72,7 +76,7 @@ Result<void> Walk::flag(const RolledHost& host, const std::string& verb) {
 Result<HostSession> Walk::begin(RolledHost& host) {
   host.state = "begun";
   TRY(save());
-  if (m_state.rules.drain.count() > 0) {
+  if (is_drained(host)) {
     TRY(flag(host, "drain"));
     os::real_clock().sleep(m_state.rules.drain); // as was asked: who checks is not known here
   }
@@ -140,7 +144,7 @@ Result<void> Walk::chunk(Hosts hosts) {
         errors[i] ? Result<control::Job>(std::unexpected(*errors[i])) : follow(host, sessions[i]);
     m_lines.end_line();
     Result<void> verdict = job ? verdict_of(*job) : Result<void>(std::unexpected(job.error()));
-    if (m_state.rules.drain.count() > 0)
+    if (is_drained(host))
       if (const auto back = flag(host, "undrain"); !back && verdict)
         verdict = within("undrain", back.error());
     if (!verdict) {
