@@ -72,13 +72,13 @@ TEST_CASE("[attack-Q8] [attack-Q9] each verb has what a person needs to be for i
       {"log_files", Role::look}, {"notices", Role::look}, {"facts", Role::look},
       {"metrics", Role::look}, {"snapshots", Role::look}, {"data_loss", Role::deploy},
       {"plan", Role::deploy}, {"deploy", Role::deploy}, {"deploy_secrets", Role::deploy},
-      {"rollback", Role::deploy}, {"restart", Role::deploy}, {"start", Role::deploy},
-      {"stop", Role::deploy}, {"maintenance_off", Role::deploy}, {"drain", Role::deploy},
-      {"undrain", Role::deploy}, {"drain_host", Role::admin}, {"undrain_host", Role::admin},
-      {"maintenance_on", Role::deploy}, {"retry", Role::admin}, {"unlock", Role::admin},
-      {"lock", Role::admin}, {"hold", Role::admin}, {"release_hold", Role::admin},
-      {"withdraw", Role::admin}, {"audit", Role::admin}, {"people_add", Role::admin},
-      {"people_list", Role::admin}, {"people_remove", Role::admin}};
+      {"prepare", Role::deploy}, {"prepare_fetch", Role::deploy}, {"rollback", Role::deploy},
+      {"restart", Role::deploy}, {"start", Role::deploy}, {"stop", Role::deploy},
+      {"maintenance_off", Role::deploy}, {"drain", Role::deploy}, {"undrain", Role::deploy},
+      {"drain_host", Role::admin}, {"undrain_host", Role::admin}, {"maintenance_on", Role::deploy},
+      {"retry", Role::admin}, {"unlock", Role::admin}, {"lock", Role::admin}, {"hold", Role::admin},
+      {"release_hold", Role::admin}, {"withdraw", Role::admin}, {"audit", Role::admin},
+      {"people_add", Role::admin}, {"people_list", Role::admin}, {"people_remove", Role::admin}};
   // These name no site, and their functions leave out what the person may not see, or are admins'.
   const std::set<std::string_view> filtering{"ping", "status", "sites", "jobs", "facts", "metrics",
       "plan", "unlock", "lock", "audit", "people_add", "people_list", "people_remove", "drain_host",
