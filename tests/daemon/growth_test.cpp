@@ -29,7 +29,7 @@ public:
     const Json one{{"site", slug(0)}};
     std::map<std::string, Cost> costs;
     std::this_thread::sleep_for(std::chrono::milliseconds(1'200)); // what is new may still change
-    (void)m_host.call("status"); // now each release has been read
+    (void)m_host.call("status");                                   // now each release has been read
     for (const char* verb : {"status", "sites"})
       costs[verb] = of([&] { REQUIRE(m_host.call(verb).code() == "ok"); });
     for (const char* verb : {"releases", "jobs", "audit"})
