@@ -83,6 +83,9 @@ struct HostConfig {
   // [defaults] for sites that say nothing
   std::chrono::milliseconds watch{10'000};
   uint32_t keep_releases = 3;
+  // [data] of sites: before a release_command
+  std::string snapshots = "try";      // or "required", "off"
+  uint64_t snapshot_max = 1ULL << 30; // bytes of what cannot be cloned
   // [variables] for templates and services
   std::string s3_endpoint_url, artifact_bucket, immutable_bucket, immutable_bucket_domain, subnet;
   // [edge], only under CHILLBOX_ROOT: a loopback TCP port in addition to the socket, for benchmarks

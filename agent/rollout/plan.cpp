@@ -184,10 +184,13 @@ Result<control::Plan> plan_artifact(HostContext& host, int fd, const std::string
       .installed_serial = installed};
   if (!live)
     problems.push_back(cat("the live release cannot be read: ", live.error().message));
+  const auto why = snapshot_hindrance(r);
+  if (why && snapshot_required(r))
+    problems.push_back(*why);
   finish(
       plan, capacity_of(r, tree), host, r.release.site, r.release.row.nginx, std::move(problems));
-  if (auto why = snapshot_hindrance(r))
-    plan.warnings.push_back(std::move(*why));
+  if (why && !snapshot_required(r))
+    plan.warnings.push_back(*why);
   return plan;
 }
 

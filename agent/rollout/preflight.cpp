@@ -258,9 +258,13 @@ std::vector<std::string> preflight_problems(JobContext& r) {
 namespace {
 
 Result<Next> run_preflight(JobContext& r) {
-  const auto problems = preflight_problems(r);
-  if (const auto why = snapshot_hindrance(r))
-    r.info(*why);
+  auto problems = preflight_problems(r);
+  if (const auto why = snapshot_hindrance(r)) {
+    if (snapshot_required(r))
+      problems.push_back(*why);
+    else
+      r.info(*why);
+  }
   for (const auto& warning : limit_warnings(r.release.site))
     r.info(cat("warning: ", warning));
   if (problems.empty())

@@ -22,10 +22,10 @@ namespace chillbox::rollout {
 namespace {
 
 constexpr size_t k_max_about = 64 * 1024;
-constexpr uint64_t k_bytes_max = 1ULL << 30; // of what cannot be cloned
-constexpr uint64_t k_entries_max = 500'000;  // a copy of so many takes half a minute
+constexpr uint64_t k_entries_max = 500'000; // a copy of so many takes half a minute
 constexpr uint64_t k_copier_memory = 256ULL << 20;
 constexpr os::Millis k_look_wait{20'000}; // at half a million entries, on a slow disk
+constexpr std::string_view k_required = "required", k_off = "off"; // config.snapshots
 
 std::string dir_of(const os::Paths& paths, const SiteName& site, uint64_t number) {
   return cat(snapshots_dir(paths, site), "/", number);
@@ -105,10 +105,7 @@ Result<CopyReport> run_copier(HostContext& host, const os::User& user, const Cop
 // those gets its group.
 Result<void> make_target(JobContext& r, uint64_t number) {
   const std::string to = snapshot_data(r.host.paths, r.job.site, number);
-  TRY(r.host.disk.make_dir(
-      snapshots_dir(r.host.paths, r.job.site), 0700, {::geteuid(), ::getegid()}));
-  TRY(r.host.disk.make_dir(
-      dir_of(r.host.paths, r.job.site, number), 0700, {::geteuid(), ::getegid()}));
+  (void)TRY(make_snapshot_dir(r.host, r.job.site, number));
   TRY(r.host.disk.make_dir(to, 0700, {r.release.user.uid, r.release.user.gid}));
   const auto old = TRY(load(r.host, *r.old));
   return share_folders(r.host, old, to);
@@ -126,8 +123,9 @@ std::optional<std::string> hindrance(JobContext& r, const CopyReport& data) {
   const auto& host = r.host;
   const std::string dir = host.paths.state();
   const uint64_t copied = os::can_clone(dir) ? data.databases : data.bytes;
-  if (copied > k_bytes_max)
-    return cat("the data are ", human_size(copied), ", more than ", human_size(k_bytes_max));
+  if (copied > host.config.snapshot_max)
+    return cat("the data are ", human_size(copied), ", more than data.snapshot_max, ",
+        human_size(host.config.snapshot_max));
   const auto space = host.disk.space(dir);
   const uint64_t need = space ? copied + space->total_bytes / 100 * host.config.reserve_percent : 0;
   if (space && space->free_bytes < need)
@@ -143,7 +141,7 @@ std::optional<std::string> hindrance(JobContext& r, const CopyReport& data) {
 }
 
 bool wants_snapshot(const JobContext& r) {
-  return r.old &&
+  return r.host.config.snapshots != k_off && r.old &&
       std::ranges::any_of(r.release.site.services,
           [](const config::Service& service) { return !service.release_command.empty(); }) &&
       r.host.disk.exists(r.host.paths.data(r.job.site));
@@ -151,8 +149,7 @@ bool wants_snapshot(const JobContext& r) {
 
 Result<Snapshot> take(JobContext& r) {
   const auto& site = r.job.site;
-  const auto there = numbers(r.host, site);
-  Snapshot s{.number = there.empty() ? 1 : there.front() + 1,
+  Snapshot s{.number = next_snapshot(r.host, site),
       .kind = "deploy",
       .release = r.old->id,
       .before = r.release.row.id,
@@ -165,7 +162,7 @@ Result<Snapshot> take(JobContext& r) {
   const auto report = TRY(run_copier(r.host, r.release.user,
       {.from = r.host.paths.data(site),
           .to = to,
-          .bytes_max = k_bytes_max,
+          .bytes_max = r.host.config.snapshot_max,
           .entries_max = k_entries_max,
           .redis = redis_client(r.host, site)},
       r.host.config.build_timeout, [&r] { return r.control.cancelled(); }));
@@ -217,6 +214,10 @@ Result<CopyReport> look_at_data(HostContext& host, const SiteName& site, int64_t
       k_look_wait, nullptr);
 }
 
+bool snapshot_required(const JobContext& r) {
+  return r.host.config.snapshots == k_required;
+}
+
 std::optional<std::string> snapshot_hindrance(JobContext& r) {
   if (!wants_snapshot(r))
     return std::nullopt;
@@ -239,7 +240,7 @@ Result<void> keep_data(JobContext& r) {
   for (const uint64_t number : numbers(r.host, r.job.site))
     if (std::ranges::find(begun, number) == begun.end())
       (void)r.host.disk.remove_tree(dir_of(r.host.paths, r.job.site, number));
-  if (taken.error().code == Code::interrupted)
+  if (taken.error().code == Code::interrupted || snapshot_required(r))
     return within("snapshot of the data", taken.error());
   r.warn(cat("no snapshot of the data: ", taken.error().message));
   return {};
@@ -249,6 +250,25 @@ Result<void> record_snapshot(HostContext& host, const SiteName& site, const Snap
   TRY(host.disk.write(about_file(host.paths, site, snapshot.number), control::to_text(snapshot),
       0600, {::geteuid(), ::getegid()}));
   return host.disk.remove(pending_file(host.paths, site, snapshot.number));
+}
+
+uint64_t next_snapshot(HostContext& host, const SiteName& site) {
+  const auto there = numbers(host, site);
+  return there.empty() ? 1 : there.front() + 1;
+}
+
+Result<std::string> make_snapshot_dir(HostContext& host, const SiteName& site, uint64_t number) {
+  const os::Owner root{::geteuid(), ::getegid()};
+  TRY(host.disk.make_dir(snapshots_dir(host.paths, site), 0700, root));
+  TRY(host.disk.make_dir(dir_of(host.paths, site, number), 0700, root));
+  return dir_of(host.paths, site, number);
+}
+
+Result<void> remove_unfinished_snapshots(HostContext& host, const SiteName& site) {
+  for (const uint64_t number : numbers(host, site))
+    if (!find_snapshot(host, site, number))
+      TRY(host.disk.remove_tree(dir_of(host.paths, site, number)));
+  return {};
 }
 
 Result<void> settle_snapshots(HostContext& host, const SiteName& site) {

@@ -35,14 +35,20 @@ Result<std::optional<Snapshot>> snapshot_for(
 Result<CopyReport> look_at_data(HostContext& host, const SiteName& site, int64_t since_ms = 0);
 
 // Before the first release_command of a deploy: takes one, unless this job did already. What speaks
-// against it is said, and the deploy continues.
+// against it is said, and the deploy continues, unless data.snapshots requires one.
 Result<void> keep_data(JobContext& r);
 // For preflight and a plan: why there will be none; nullopt: there will be one, or none is wanted.
 std::optional<std::string> snapshot_hindrance(JobContext& r);
+bool snapshot_required(const JobContext& r); // then the deploy ends with it
 
 // Says, on the disk, what is in the directory of a snapshot: of one that is made, or of the data
 // that an exchange put there.
 Result<void> record_snapshot(HostContext& host, const SiteName& site, const Snapshot& snapshot);
+// For data that are made there by a restore: the next number, and its directory, root's alone.
+uint64_t next_snapshot(HostContext& host, const SiteName& site);
+Result<std::string> make_snapshot_dir(HostContext& host, const SiteName& site, uint64_t number);
+// What is in the place of a snapshot and not whole.
+Result<void> remove_unfinished_snapshots(HostContext& host, const SiteName& site);
 // Syncs those that are not yet on the disk.
 Result<void> settle_snapshots(HostContext& host, const SiteName& site);
 // The directories that go when these releases are kept; what is not whole goes, too.

@@ -179,6 +179,8 @@ TEST_CASE("the shipped configuration changes nothing, and every key in it is a r
   CHECK(parsed->serial_jump_max == standard.serial_jump_max);
   CHECK(parsed->reserve_percent == standard.reserve_percent);
   CHECK(parsed->scrypt_cap == standard.scrypt_cap);
+  CHECK(parsed->snapshots == standard.snapshots);
+  CHECK(parsed->snapshot_max == standard.snapshot_max);
   CHECK(parsed->nginx_dir == standard.nginx_dir);
   CHECK(parsed->nginx_group == standard.nginx_group);
   CHECK(parsed->http_port == standard.http_port);

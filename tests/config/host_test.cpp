@@ -63,6 +63,9 @@ tasks_default = 100
 serial_jump_max = 5
 reserve_percent = 10
 scrypt_cap = 16
+[data]
+snapshots = "required"
+snapshot_max = "2M"
 [nginx]
 dir = "/etc/nginx/http.d"
 group = "www-data"
@@ -114,6 +117,8 @@ test_port = 9000
   CHECK(host.serial_jump_max == 5);
   CHECK(host.reserve_percent == 10);
   CHECK(host.scrypt_cap == 16);
+  CHECK(host.snapshots == "required");
+  CHECK(host.snapshot_max == 2ULL << 20);
   CHECK(host.nginx_dir == "/etc/nginx/http.d");
   CHECK(host.nginx_group == "www-data");
   CHECK(host.http_port == 8080);

@@ -33,7 +33,7 @@ struct DataHost : Host {
     return deploy(Order{.version = version, .services = k_services});
   }
   store::Job back(const std::string& version = "") {
-    options.purge = true;
+    options.with_data = true;
     const auto job = rollback(version);
     options = {};
     return job;
@@ -50,7 +50,7 @@ struct DataHost : Host {
 
 rollout::Steps with_data() {
   store::Job job{.kind = JobKind::rollback, .site = site()};
-  job.options.purge = true;
+  job.options.with_data = true;
   return rollout::steps_of(job);
 }
 
@@ -252,7 +252,7 @@ TEST_CASE("[fault-666] a daemon that dies in any step of a rollback with the dat
   for (const auto* step : with_data()) {
     INFO("step " << step->name << (behind ? ", behind it" : ", before it")
                  << (machine ? ", with the machine" : ""));
-    host.options.purge = true;
+    host.options.with_data = true;
     const auto job = host.queue(JobKind::rollback);
     host.options = {};
     rollout::JobControl control;
@@ -286,7 +286,7 @@ TEST_CASE("[fault-666] a daemon that dies in any step of a rollback with the dat
 TEST_CASE("[fault-667] somebody moved the data in the middle: nothing is started with what is there") {
   DataHost host;
   REQUIRE(host.deploy_with("2.0.0").state == JobState::done);
-  host.options.purge = true;
+  host.options.with_data = true;
   const auto job = host.queue(JobKind::rollback);
   rollout::JobControl control;
   host.changed = [&](const std::string& id) {
@@ -362,4 +362,37 @@ TEST_CASE("a deploy that begins again after a crash keeps its first snapshot: th
   REQUIRE(host.run(job).state == JobState::done);
   REQUIRE(host.snapshots().size() == 1);
   CHECK(host.kept(1) == "one");
+}
+
+TEST_CASE("[data] of chillboxd.toml: no snapshots, only small ones, or none without one [fault-771]") {
+  DataHost host;
+  SECTION("off") {
+    host.config.snapshots = "off";
+    host.restart();
+    host.unlock();
+    REQUIRE(host.deploy_with("2.0.0").state == JobState::done);
+    CHECK(host.snapshots().empty());
+  }
+  SECTION("at most") {
+    host.config.snapshot_max = 1 << 20;
+    host.restart();
+    host.unlock();
+    host.write(host.data + "/app/big", std::string(2 << 20, 'x'));
+    const auto job = host.deploy_with("2.0.0");
+    CHECK(job.state == JobState::done);
+    CHECK(host.told(job.id,
+        "no snapshot of the data before release_command: the data are 2.1 MB, more than data.snapshot_max, 1.0 MB"));
+  }
+  SECTION("required") {
+    host.config.snapshots = "required";
+    host.config.snapshot_max = 1 << 20;
+    host.restart();
+    host.unlock();
+    host.write(host.data + "/app/big", std::string(2 << 20, 'x'));
+    const auto job = host.deploy_with("2.0.0");
+    CHECK(job.code == Code::preflight);
+    CHECK_SAYS(job.message, "no snapshot of the data before release_command");
+    CHECK(host.now() == "one");
+    CHECK(disagreement(host, "1.0.0") == "");
+  }
 }

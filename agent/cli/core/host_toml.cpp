@@ -48,6 +48,11 @@ std::string_view default_host_toml() {
 # Greatest log2 of the scrypt work factor that an unlock accepts: 18 takes 256 MiB while it runs.
 # scrypt_cap = 18
 
+[data]
+# What happens to a site's data before the release_command of a deploy: a snapshot is tried, required, or off; most that is copied for one.
+# snapshots = "try"
+# snapshot_max = "1G"
+
 [nginx]
 # Directory for one file per site; "" finds the one that NGINX includes (/etc/nginx/http.d on Alpine).
 # dir = ""
