@@ -26,6 +26,10 @@ constexpr int64_t k_resume_most = 3 * 3600; // seconds
 constexpr std::string_view k_lost =
     "its process was killed or the host went down, so its result is unknown";
 
+std::optional<int64_t> again_at(const Errand& errand) {
+  return errand.again_at ? errand.again_at() : std::nullopt;
+}
+
 bool readable(int fd) {
   pollfd one{fd, POLLIN, 0};
   return ::poll(&one, 1, 0) == 1;
@@ -85,6 +89,10 @@ void Scheduler::adopt_runs() {
       (void)m_tasks.finish(id);
       m_tasks.forget(id);
     }
+}
+
+void Scheduler::look() {
+  wake();
 }
 
 void Scheduler::refresh() {
@@ -173,9 +181,13 @@ void Scheduler::run_due() {
     for (auto& entry : plan.entries)
       if (take_due(entry.next, now, clock_set))
         due(site, entry);
-  for (size_t i = 0; i < m_errands.size(); ++i)
+  for (size_t i = 0; i < m_errands.size(); ++i) {
+    const auto again = again_at(m_host.errands[i]);
     if (take_due(m_errands[i], now, clock_set))
       m_host.errands[i].run();
+    else if (again && *again <= now)
+      m_host.errands[i].again();
+  }
 }
 
 void Scheduler::due(const SiteName& site, const CronEntry& entry) {
@@ -329,9 +341,10 @@ void Scheduler::arm(int timer) {
     for (const auto& entry : plan.entries)
       if (entry.next.due && (!first || *entry.next.due < *first))
         first = entry.next.due;
-  for (const auto& errand : m_errands)
-    if (errand.due && (!first || *errand.due < *first))
-      first = errand.due;
+  for (size_t i = 0; i < m_errands.size(); ++i)
+    for (const auto& at : {m_errands[i].due, again_at(m_host.errands[i])})
+      if (at && (!first || *at < *first))
+        first = at;
   itimerspec at{};
   at.it_value.tv_sec = static_cast<std::time_t>(first.value_or(0)); // 0: never
   ::timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, nullptr);

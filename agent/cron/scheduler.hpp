@@ -41,6 +41,9 @@ using PrepareCommand =
 struct Errand {
   config::Schedule when;
   std::function<void()> run; // returns at once
+  // Once more, at a moment of its own (seconds) that look() makes known; nullopt: at none.
+  std::function<std::optional<int64_t>()> again_at = {};
+  std::function<void()> again = {};
 };
 
 class Scheduler {
@@ -60,6 +63,7 @@ public:
   Scheduler& operator=(const Scheduler&) = delete;
 
   void begin();   // adopts the runs of an earlier daemon, then starts the thread
+  void look();    // an errand has another moment; returns at once
   void refresh(); // something was written to the store; cheap, returns at once
   // The entries of the live release, each with its next moment; none when the site is stopped.
   // not_found: no such site.
