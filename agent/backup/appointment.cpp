@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 namespace chillbox::backup {
@@ -16,6 +17,7 @@ using control::BackupState;
 
 constexpr int64_t k_hour = 3'600'000;
 constexpr int64_t k_day = 24 * k_hour;
+constexpr std::array<int64_t, 2> k_retries{600, 3'600}; // seconds
 
 int64_t period_of(const std::string& prove) { // 0: never
   return prove == "daily"  ? k_day
@@ -27,19 +29,33 @@ int64_t period_of(const std::string& prove) { // 0: never
 } // namespace
 
 void Backups::run_all() {
-  start(true);
+  m_retries = 0;
+  start(Work::make);
+}
+
+std::optional<int64_t> Backups::retry_at() const {
+  const int64_t at = m_retry_at;
+  return at == 0 ? std::nullopt : std::optional(at);
+}
+
+void Backups::retry() {
+  m_retry_at = 0;
+  start(Work::retry);
 }
 
 void Backups::unlocked() {
   if (!m_host.config.target.empty())
-    start(false);
+    start(Work::prove);
 }
 
-void Backups::start(bool make) {
+void Backups::start(Work work) {
   if (m_stop || m_running.exchange(true)) // what still runs does the rest
     return;
-  auto begun = m_thread.start("backups", [this, make] {
-    (void)guarded("backups", [&] { work_through(make); });
+  auto begun = m_thread.start("backups", [this, work] {
+    (void)guarded("backups", [&] {
+      work_through(work);
+      plan_retry(work);
+    });
     m_running = false;
   });
   if (!begun) {
@@ -59,14 +75,48 @@ bool Backups::proof_due(const SiteRecord& record) const {
       (record.state.checked_ms == 0 || since < 0 || since >= period - k_hour);
 }
 
-void Backups::work_through(bool make) {
+// The archive that could not be stored, or a new one.
+Result<Backup> Backups::try_again(const SiteName& site) {
+  const auto all = TRY(m_records.of(site)).backups;
+  if (all.empty() || all.front().stored_ms != 0 || all.front().gone_ms != 0)
+    return create(site);
+  const std::unique_lock work(m_work, std::try_to_lock);
+  if (!work)
+    return fail(Code::busy, "another backup is being made or proven on this host");
+  Backup newest = all.front();
+  const auto stored = store_one(newest);
+  note(site, stored ? "" : cat("taken, but not stored: ", stored.error().message));
+  TRY(stored);
+  return newest;
+}
+
+void Backups::plan_retry(Work work) {
+  if (work == Work::prove)
+    return;
+  bool failed = false;
+  for (const auto& row : m_host.store.sites().value_or(std::vector<store::SiteRow>{})) {
+    const auto record = m_records.of(row.site);
+    failed = failed || (!row.live.empty() && record && !record->state.problem.empty());
+  }
+  const size_t before = m_retries;
+  const bool again = failed && before < k_retries.size();
+  m_retry_at = again ? m_host.clock.wall() + k_retries[before] : 0;
+  m_retries = again ? before + 1 : 0;
+  if (m_host.changed)
+    m_host.changed();
+}
+
+void Backups::work_through(Work work) {
   const auto rows = m_host.store.sites();
   if (!rows)
     return log::error(cat("backups: ", rows.error().message));
   for (const auto& row : *rows) {
     if (row.live.empty() || m_stop)
       continue;
-    if (make && create(row.site))
+    const auto before = m_records.of(row.site);
+    const bool failed = before && !before->state.problem.empty();
+    if (work == Work::make ? create(row.site).has_value()
+                           : work == Work::retry && failed && try_again(row.site))
       delete_superfluous(row.site);
     const auto record = m_records.of(row.site);
     if (record && proof_due(*record) && !m_stop)

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <set>
 
 namespace chillbox::backup {
 namespace {
@@ -34,11 +35,27 @@ void Backups::begin() {
   const std::string dir = backups_dir(m_host.paths);
   for (const char* scratch : {"/work", "/proof"})
     (void)m_host.disk.remove_tree(dir + scratch);
-  for (const auto& site : m_host.disk.list(dir).value_or(std::vector<std::string>{}))
-    for (const auto& name :
-        m_host.disk.list(cat(dir, "/", site)).value_or(std::vector<std::string>{}))
-      if (name.ends_with(".part") || name.ends_with(".get"))
-        (void)m_host.disk.remove(cat(dir, "/", site, "/", name));
+  for (const auto& name : m_host.disk.list(dir).value_or(std::vector<std::string>{}))
+    if (const auto site = SiteName::parse(name))
+      sweep(*site);
+}
+
+// What no backup is that waits to be stored: half of one, or a signature whose archive never came
+// to its name.
+void Backups::sweep(const SiteName& site) {
+  const auto record = m_records.of(site);
+  if (!record)
+    return log::error(cat("backup of '", site.str(), "': ", record.error().message));
+  std::set<std::string> waiting;
+  for (const auto& b : record->backups)
+    if (b.stored_ms == 0 && b.gone_ms == 0) {
+      const std::string path = local_path(m_host.paths, b);
+      waiting.insert({path, cat(path, k_signature_suffix)});
+    }
+  const std::string dir = cat(backups_dir(m_host.paths), "/", site.str());
+  for (const auto& name : m_host.disk.list(dir).value_or(std::vector<std::string>{}))
+    if (!waiting.contains(cat(dir, "/", name)))
+      (void)m_host.disk.remove(cat(dir, "/", name));
 }
 
 void Backups::stop() {
@@ -109,6 +126,7 @@ Result<Backup> Backups::make(const SiteName& site) {
     return fail(Code::not_found, cat("no site '", site.str(), "' on this host"));
   const Taker taker{m_host.disk, m_host.runner, m_host.clock, m_host.paths, m_host.config,
       m_host.host_name, m_host.as_root, m_host.prepare, &m_stop};
+  TRY(room_to_make(site));
   const uint64_t serial = TRY(next_serial(site));
   const auto taken = TRY(take(taker, {.site = site, .release = row->live, .serial = serial}));
   Backup b{.site = site,
@@ -166,7 +184,10 @@ Result<Backup> Backups::prove(const SiteName& site) {
     return fail(Code::corrupt, cat("'", printable(b.name), "' is no name of a backup"));
   const std::string tree = cat(backups_dir(m_host.paths), "/proof/", site.str());
   const Prover host = prover();
-  const auto archive = TRY(fetch(host, *name));
+  const std::string dir = backups_dir(m_host.paths);
+  for (const auto& path : {dir, cat(dir, "/", site.str())})
+    TRY(m_host.disk.make_dir(path, 0700, os::root_owner(m_host.paths)));
+  const auto archive = TRY(fetch(host, *name, archive_path(m_host.paths, *name) + ".get"));
   const auto checked = [&]() -> Result<Checked> {
     if (archive.statement.sha256.str() != b.sha256)
       return fail(

@@ -9,6 +9,7 @@
 
 #include "backup/proof.hpp"
 #include "backup/records.hpp"
+#include "backup/restored.hpp"
 #include "backup/take.hpp"
 #include "backup/target.hpp"
 #include "base/thread_group.hpp"
@@ -49,8 +50,13 @@ public:
   // All sites, one after the other, in a thread of its own: makes one of each, deletes what is
   // superfluous, and proves what is due to be proven. Returns at once.
   void run_all();
-  void unlocked(); // proofs that were due meanwhile
-  void begin();    // what a killed daemon left half made is removed
+  // What failed in run_all() is tried again after ten minutes and after an hour, and then when it
+  // is due: an archive that is there is stored. When that is, in seconds; nullopt: nothing failed.
+  std::optional<int64_t> retry_at() const;
+  void retry();
+  void unlocked();                 // proofs that were due meanwhile
+  void begin();                    // what a killed daemon left half made is removed
+  void wait() { m_thread.wait(); } // for the end of what run_all() and the like began
   void ask_to_stop() { m_stop = true; }
   void stop(); // what runs is ended, within a second
 
@@ -62,14 +68,26 @@ public:
   // Proves the newest one at the target: fetched, verified, unpacked and checked. sealed: the host
   // is locked, and nothing is said about the backup; not_found: none is stored; busy.
   Result<control::Backup> verify(const SiteName& site);
-  // For restores: what fetch(), unseal(), unpack() and check() need. Lives as long as this.
-  Prover prover() const;
+  // One that is at the target or on this host: by its serial; nullopt: the newest. not_found: names
+  // those that there are.
+  Result<control::Backup> find(const SiteName& site, std::optional<uint64_t> serial);
+  Result<control::Backup> find(const SiteName& site, const std::string& sha256);
+  // PutBack's work (restored.hpp). Others may be made or proven meanwhile.
+  Result<std::vector<std::string>> put_back(
+      const control::Backup& backup, const std::string& tree, const os::User& owner);
 
 private:
+  Prover prover() const;
+  Result<void> room_for(const control::Backup& backup, const std::string& dir);
+  Result<void> room_to_make(const SiteName& site);
+  void sweep(const SiteName& site);
   Result<control::Backup> make(const SiteName& site);
   Result<control::Backup> prove(const SiteName& site);
-  void start(bool make);
-  void work_through(bool make);
+  enum class Work { make, retry, prove };
+  void start(Work work);
+  void work_through(Work work);
+  Result<control::Backup> try_again(const SiteName& site);
+  void plan_retry(Work work);
   bool proof_due(const SiteRecord& record) const;
   void delete_superfluous(const SiteName& site);
   Result<std::string> delete_some(const SiteName& site);
@@ -85,7 +103,9 @@ private:
   Records m_records;
   std::mutex m_work; // around all that makes or removes one
   std::atomic<bool> m_running{false};
-  ThreadGroup m_thread; // at most one; last: it uses all of the others
+  std::atomic<int64_t> m_retry_at{0}; // 0: never
+  std::atomic<size_t> m_retries{0};   // since it was due
+  ThreadGroup m_thread;               // at most one; last: it uses all of the others
 };
 
 // Of the file, which the daemon has checked; what is wrong with it is no target.

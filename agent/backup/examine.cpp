@@ -23,7 +23,7 @@ constexpr uint64_t k_own_files = 2; // manifest.json, site.json
 
 class Examination {
 public:
-  explicit Examination(const std::string& dir) : m_dir(dir) {}
+  Examination(const std::string& dir, bool as_stored) : m_dir(dir), m_as_stored(as_stored) {}
   Result<ProofReport> run();
 
 private:
@@ -33,8 +33,14 @@ private:
   void damaged(std::string_view path, std::string_view why) {
     m_report.damaged.push_back(cat(printable(path), ": ", printable(why, 300)));
   }
+  // What is as it was stored, and was not good then.
+  void unsound(std::string_view path, std::string_view why) {
+    (m_as_stored ? m_report.remarks : m_report.damaged)
+        .push_back(cat(printable(path), ": ", printable(why, 300)));
+  }
 
   const std::string& m_dir;
+  const bool m_as_stored;
   ProofReport m_report;
   Bytes m_bytes = Bytes(k_buffer);
 };
@@ -60,12 +66,12 @@ Result<void> Examination::look_at_file(const ManifestEntry& entry, const std::st
   if (size != entry.size || hex(digest.finish()) != entry.sha256)
     damaged(entry.path, "its digest is not the manifest's");
   else if (!entry.damaged.empty())
-    damaged(entry.path, cat("it was damaged when it was backed up: ", entry.damaged));
+    unsound(entry.path, cat("it was damaged when it was backed up: ", entry.damaged));
   else if (entry.kind == Kind::sqlite) {
     ++m_report.databases;
     const auto found = TRY(store::examine_site_database(path, true));
     if (!found.damage.empty())
-      damaged(entry.path, found.damage);
+      unsound(entry.path, found.damage);
     if (!found.remark.empty())
       m_report.remarks.push_back(cat(printable(entry.path), ": ", found.remark));
   }
@@ -134,8 +140,8 @@ void add_lines(std::string& text, std::string_view word, const std::vector<std::
 
 } // namespace
 
-Result<ProofReport> examine(const std::string& dir) {
-  return Examination(dir).run();
+Result<ProofReport> examine(const std::string& dir, bool as_stored) {
+  return Examination(dir, as_stored).run();
 }
 
 std::string report_text(const ProofReport& report) {
@@ -170,13 +176,16 @@ Result<ProofReport> parse_proof(std::string_view text) {
   return report;
 }
 
-int proof_main(const std::string& dir) {
-  const auto report = examine(dir);
+int say_report(const Result<ProofReport>& report) {
   const auto text = report
       ? report_text(*report)
       : cat("error ", code_name(report.error().code), " ", report.error().message, "\n");
   const bool said = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
   return said && report ? 0 : 1;
+}
+
+int proof_main(const std::string& dir) {
+  return say_report(examine(dir));
 }
 
 } // namespace chillbox::backup

@@ -5,6 +5,7 @@
 #include "backup/snapshot.hpp"
 #include "backup/take.hpp"
 #include "base/text.hpp"
+#include "os/give_tree.hpp"
 #include "os/host_layout.hpp"
 #include "os/job_user.hpp"
 #include "os/roles.hpp"
@@ -19,11 +20,11 @@
 namespace chillbox::backup {
 namespace {
 
-constexpr size_t k_max_signature = 4096;
 constexpr uint64_t k_beside = 64ULL << 20; // manifest, folders, what compression adds
 constexpr os::Millis k_longest{4 * 3'600'000};
 constexpr uint32_t k_cpu_seconds = 4 * 3600;
 constexpr const char* k_check_rdb = "redis-check-rdb";
+constexpr std::string_view k_inside = "/var/lib/restored"; // the tree, for who makes the data
 
 uint64_t most(const config::HostBackup& config) {
   return config.data_max + config.data_max / 8 + k_beside;
@@ -83,30 +84,48 @@ Result<void> check_redis(const Prover& host, const std::string& tree,
 
 } // namespace
 
-Result<Fetched> fetch(const Prover& host, const ArchiveName& name) {
-  const auto key = TRY(public_key(host.disk, host.paths));
-  const std::string path = archive_path(host.paths, name) + ".get";
-  const os::Owner root = os::root_owner(host.paths);
-  TRY(host.disk.make_dir(backups_dir(host.paths), 0700, root));
-  TRY(host.disk.make_dir(cat(backups_dir(host.paths), "/", name.site.str()), 0700, root));
+Result<GotArchive> get_archive(
+    const Prover& host, const ArchiveName& name, const std::string& path) {
   const std::string signature = cat(path, k_signature_suffix, ".get");
-  const auto signed_by = [&]() -> Result<std::string> {
+  auto text = [&]() -> Result<std::string> {
     (void)TRY(download(host, cat(name.str(), k_signature_suffix), signature, k_max_signature));
     return host.disk.read(signature, k_max_signature);
   }();
   (void)host.disk.remove(signature);
-  if (!signed_by)
-    return std::unexpected(signed_by.error());
+  if (!text)
+    return std::unexpected(text.error());
+  auto file = download(host, name.str(), path, most(host.config));
+  if (file)
+    return GotArchive{std::move(*text), std::move(*file)};
+  (void)host.disk.remove(path);
+  return std::unexpected(std::move(file).error());
+}
+
+Result<Fetched> fetch(const Prover& host, const ArchiveName& name, const std::string& path) {
+  const auto key = TRY(public_key(host.disk, host.paths));
+  auto got = TRY(get_archive(host, name, path));
   auto made = [&]() -> Result<Fetched> {
-    Fd file = TRY(download(host, name.str(), path, most(host.config)));
-    const auto digests = TRY(artifact::digest_file(file.get()));
-    auto statement =
-        TRY_IN(name.str(), verify_archive(key, *signed_by, digests.blake2b, digests.sha256, name));
-    return Fetched{name, std::move(statement), path, std::move(file)};
+    const auto digests = TRY(artifact::digest_file(got.file.get()));
+    auto statement = TRY_IN(
+        name.str(), verify_archive(key, got.signature, digests.blake2b, digests.sha256, name));
+    return Fetched{name, std::move(statement), path, std::move(got.file)};
   }();
   if (!made)
     (void)host.disk.remove(path);
   return made;
+}
+
+Result<Fetched> open_local(const Prover& host, const ArchiveName& name) {
+  const auto key = TRY(public_key(host.disk, host.paths));
+  const std::string path = archive_path(host.paths, name);
+  const auto signature = TRY(host.disk.read(cat(path, k_signature_suffix), k_max_signature));
+  Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file)
+    return fail_errno(path, errno);
+  const auto digests = TRY(artifact::digest_file(file.get()));
+  auto statement =
+      TRY_IN(name.str(), verify_archive(key, signature, digests.blake2b, digests.sha256, name));
+  return Fetched{name, std::move(statement), "", std::move(file)};
 }
 
 Result<SecretBytes> unseal(const Prover& host, const Fetched& archive) {
@@ -136,13 +155,10 @@ Result<artifact::StageStats> unpack(
   return stats;
 }
 
-Result<Checked> check(const Prover& host, const Fetched& archive, const std::string& tree) {
-  const std::string dir = cat(tree, "/", archive.name.site.str());
-  std::optional<os::JobUser> user;
-  if (host.as_root)
-    user.emplace(TRY(os::JobUser::take()));
-  const auto exit = TRY_IN("look at the data",
-      run_beside(host, {"/proc/self/exe", std::string(os::k_proof_role.flag), dir}, dir, user));
+namespace {
+
+// What the process that looks at the tree has to say.
+Result<ProofReport> heard(const Fetched& archive, const os::Exit& exit) {
   if (auto why = reported_error(exit.out))
     return std::unexpected(std::move(*why));
   if (!exit.ok())
@@ -153,7 +169,43 @@ Result<Checked> check(const Prover& host, const Fetched& archive, const std::str
   ProofReport report = TRY(parse_proof(exit.out));
   if (report.head != cat(archive.name.site.str(), " ", archive.name.serial))
     return fail(Code::corrupt, cat(archive.name.str(), ": its manifest is of '", report.head, "'"));
+  return report;
+}
+
+} // namespace
+
+Result<Checked> check(const Prover& host, const Fetched& archive, const std::string& tree) {
+  const std::string dir = cat(tree, "/", archive.name.site.str());
+  std::optional<os::JobUser> user;
+  if (host.as_root)
+    user.emplace(TRY(os::JobUser::take()));
+  const auto exit = TRY_IN("look at the data",
+      run_beside(host, {"/proc/self/exe", std::string(os::k_proof_role.flag), dir}, dir, user));
+  ProofReport report = TRY(heard(archive, exit));
   TRY(check_redis(host, dir, user, report));
+  return Checked(std::move(report));
+}
+
+Result<Checked> put_back(const Prover& host, const Fetched& archive, const SecretBytes& key,
+    const std::string& tree, const os::User& owner) {
+  TRY(unpack(host, archive, key, tree));
+  const std::string dir = cat(tree, "/", archive.name.site.str());
+  os::Command c;
+  c.argv = {"/proc/self/exe", std::string(os::k_restore_role.flag), dir};
+  c.timeout = k_longest;
+  c.limits.cpu_seconds = k_cpu_seconds;
+  c.limits.file_size = most(host.config); // no more than what is there is written
+  c.cancelled = asked(host.stop);
+  if (host.as_root) {
+    TRY(os::give_tree(dir, {owner.uid, owner.gid}));
+    os::sandbox(c, {});
+    c.view.binds.push_back({dir, std::string(k_inside), true});
+    c.argv.back() = k_inside;
+    c.user = owner;
+  }
+  auto report = TRY(heard(archive, TRY_IN("make the data", host.runner.run(c))));
+  if (!report.damaged.empty())
+    return fail(Code::corrupt, cat(archive.name.str(), ": ", join(report.damaged, "; ")));
   return Checked(std::move(report));
 }
 

@@ -10,6 +10,7 @@
 #include "backup/target.hpp"
 #include "base/fd.hpp"
 #include "base/secret.hpp"
+#include "os/runner.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -37,9 +38,22 @@ struct Fetched {
   std::string path; // of the archive on this host; the caller removes it
   Fd file;
 };
+inline constexpr size_t k_max_signature = 4096;
+// As the target has it; nothing is verified.
+struct GotArchive {
+  std::string signature;
+  Fd file;
+};
+Result<GotArchive> get_archive(
+    const Prover& host, const ArchiveName& name, const std::string& path);
+
 // Gets it with its signature, and verifies that. not_found, denied, unreachable: as the target
-// says; denied: the signature is not this host's for this site and serial.
-Result<Fetched> fetch(const Prover& host, const ArchiveName& name);
+// says; denied: the signature is not this host's for this site and serial. `path`: of a file that
+// is made, in a directory that is root's alone.
+Result<Fetched> fetch(const Prover& host, const ArchiveName& name, const std::string& path);
+// The same of one that is on this host, because it could not be stored or came from another host;
+// nothing is to be removed.
+Result<Fetched> open_local(const Prover& host, const ArchiveName& name);
 
 // The file key. sealed: the host is locked.
 Result<SecretBytes> unseal(const Prover& host, const Fetched& archive);
@@ -59,12 +73,20 @@ struct Checked {
 // site's or serial's.
 Result<Checked> check(const Prover& host, const Fetched& archive, const std::string& tree);
 
+// A restore: unpacks it, checks each digest, and makes the data that they were, of the site's user:
+// `tree`/SITE/data. no_space: before anything is unpacked, or in the middle; corrupt: a digest is
+// not the manifest's, or the manifest leads out of the data; the tree is the caller's to remove.
+Result<Checked> put_back(const Prover& host, const Fetched& archive, const SecretBytes& key,
+    const std::string& tree, const os::User& owner);
+
 // The process that does it: `chillboxd --proof DIR`.
 int proof_main(const std::string& dir);
 struct ProofReport : Checked {
   std::string head; // "SITE SERIAL"
 };
-Result<ProofReport> examine(const std::string& dir);
+// `as_stored`: what was damaged when it was backed up, and is as it was, is a remark.
+Result<ProofReport> examine(const std::string& dir, bool as_stored = false);
+int say_report(const Result<ProofReport>& report); // the roles' last word; their exit code
 std::string report_text(const ProofReport& report);
 Result<ProofReport> parse_proof(std::string_view text);
 

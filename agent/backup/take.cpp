@@ -124,30 +124,27 @@ Result<SnapshotReport> run_snapshot(const Taker& host, const SnapshotOrder& orde
           printable(trim(exit.err), 500)));
 }
 
-Result<Taken> sign(const Taker& host, const Wanted& wanted, const ArchiveName& name,
-    const std::string& draft, SnapshotReport report) {
-  const auto key = TRY(signing_key(host.disk, host.paths));
-  const Fd file(::open(draft.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!file || ::fsync(file.get()) != 0)
-    return fail_errno(draft, errno);
-  const auto stored = TRY(artifact::digest_file(file.get()));
-  const std::string path = archive_path(host.paths, name);
-  const std::string comment = statement_text({.site = wanted.site,
-      .serial = wanted.serial,
-      .sha256 = stored.sha256,
-      .release = wanted.release});
-  // Its signature first: an archive under its name has one.
-  TRY(host.disk.write(cat(path, k_signature_suffix), key.sign(stored.blake2b, comment), 0600,
-      os::root_owner(host.paths)));
-  TRY(host.disk.rename(draft, path));
-  return Taken{name, stored.sha256, stored.size, std::move(report)};
-}
-
 } // namespace
 
 std::string archive_path(const os::Paths& paths, const ArchiveName& name) {
   std::string file = name.str();
   return cat(backups_dir(paths), "/", name.site.str(), "/", file.substr(file.rfind('/') + 1));
+}
+
+Result<Stored> sign_archive(os::Disk& disk, const os::Paths& paths, const ArchiveName& name,
+    const std::string& release, const std::string& draft) {
+  const auto key = TRY(signing_key(disk, paths));
+  const Fd file(::open(draft.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file || ::fsync(file.get()) != 0)
+    return fail_errno(draft, errno);
+  const auto stored = TRY(artifact::digest_file(file.get()));
+  const std::string path = archive_path(paths, name);
+  const std::string comment = statement_text(
+      {.site = name.site, .serial = name.serial, .sha256 = stored.sha256, .release = release});
+  TRY(disk.write(cat(path, k_signature_suffix), key.sign(stored.blake2b, comment), 0600,
+      os::root_owner(paths)));
+  TRY(disk.rename(draft, path));
+  return Stored{stored.sha256, stored.size};
 }
 
 Result<Taken> take(const Taker& host, const Wanted& wanted) {
@@ -188,7 +185,8 @@ Result<Taken> take(const Taker& host, const Wanted& wanted) {
   if (!out)
     return fail_errno(draft, errno);
   auto report = TRY(run_snapshot(host, order, out));
-  return sign(host, wanted, name, draft, std::move(report));
+  const auto stored = TRY(sign_archive(host.disk, host.paths, name, wanted.release, draft));
+  return Taken{name, stored.sha256, stored.size, std::move(report)};
 }
 
 } // namespace chillbox::backup

@@ -43,6 +43,14 @@ struct Taken {
 
 // sealed: `before` needs a secret; not_found: no release is live.
 Result<Taken> take(const Taker& host, const Wanted& wanted);
+// Signs the draft of an archive and gives it its name. The signature comes first: an archive under
+// its name has one.
+struct Stored {
+  Digest sha256;
+  uint64_t size = 0;
+};
+Result<Stored> sign_archive(os::Disk& disk, const os::Paths& paths, const ArchiveName& name,
+    const std::string& release, const std::string& draft);
 std::string archive_path(const os::Paths& paths, const ArchiveName& name);
 
 } // namespace chillbox::backup

@@ -13,6 +13,7 @@
 #include "control/notices_table.hpp"
 #include "control/people_table.hpp"
 #include "control/plan_table.hpp"
+#include "control/restore_table.hpp"
 #include "control/runs_table.hpp"
 #include "control/snapshots_table.hpp"
 #include "control/usage_table.hpp"
@@ -33,7 +34,7 @@ constexpr auto table(const Arguments*) {
       Member{"lines", &A::lines, ""}, Member{"after", &A::after, ""}, Member{"wait", &A::wait, ""},
       Member{"follow", &A::follow, ""}, Member{"dry_run", &A::dry_run, ""},
       Member{"no_watch", &A::no_watch, ""}, Member{"purge", &A::purge, ""},
-      Member{"during_hold", &A::during_hold, ""},
+      Member{"with_data", &A::with_data, ""}, Member{"during_hold", &A::during_hold, ""},
       Member{"allow_downgrade", &A::allow_downgrade, ""}, Member{"allow_jump", &A::allow_jump, ""},
       Member{"newer", &A::newer, ""}, Member{"staging", &A::staging, ""},
       Member{"terminal", &A::terminal, ""}, Member{"detach", &A::detach, ""},
@@ -259,6 +260,8 @@ CHILLBOX_MESSAGE(RunList)
 CHILLBOX_MESSAGE(Snapshot)
 CHILLBOX_MESSAGE(SnapshotList)
 CHILLBOX_MESSAGE(DataLoss)
+CHILLBOX_MESSAGE(RestorePlan)
+CHILLBOX_MESSAGE(RestoredTo)
 CHILLBOX_MESSAGE(KeyUses)
 CHILLBOX_MESSAGE(Kept)
 CHILLBOX_MESSAGE(Pruned)
@@ -324,6 +327,9 @@ const std::vector<Answer>& answers() {
       {"reload", schema_of<Done>},
       {"remove", schema_of<JobAnswer>},
       {"restart", schema_of<JobAnswer>},
+      {"restore", schema_of<JobAnswer>},
+      {"restore_plan", schema_of<RestorePlan>},
+      {"restore_to", schema_of<RestoredTo>},
       {"retry", schema_of<JobAnswer>},
       {"rollback", schema_of<JobAnswer>},
       {"secrets_withdraw", schema_of<SecretsWithdrawal>},

@@ -27,8 +27,8 @@ struct Arguments {
   std::optional<std::string> site, service, version, job, why, message, name, fingerprint, head,
       sha256, signature, person, role, key;
   std::optional<uint64_t> number, serial, limit, lines, after;
-  std::optional<bool> wait, follow, dry_run, no_watch, purge, during_hold, allow_downgrade,
-      allow_jump, staging, newer, terminal, detach, revoke;
+  std::optional<bool> wait, follow, dry_run, no_watch, purge, with_data, during_hold,
+      allow_downgrade, allow_jump, staging, newer, terminal, detach, revoke;
   std::optional<uint64_t> timeout_ms;
   std::optional<std::vector<std::string>> words; // of a command
   std::optional<std::string> term;               // the kind of terminal of who asks
@@ -40,8 +40,9 @@ struct Arguments {
 struct JobOptions {
   bool allow_downgrade = false, allow_jump = false; // of the serial
   bool no_watch = false;
-  bool purge = false; // remove: the site's data, too
-  bool retry = false; // of a job that failed
+  bool purge = false;     // remove: the site's data, too
+  bool with_data = false; // rollback: the site's data, too
+  bool retry = false;     // of a job that failed
 };
 
 struct Job {
@@ -49,7 +50,7 @@ struct Job {
   JobKind kind{};
   SiteName site;
   std::string version; // deploy: wanted; rollback: asked for, "" : the last good one
-  std::string sha256;  // deploy, secrets: of the encrypted file
+  std::string sha256;  // deploy, secrets: of the encrypted file; restore: of the backup
   uint64_t size = 0;
   std::string service; // restart, start, stop: "" all
   std::string actor;   // store::k_webhook_actor and the sender's name, "uid:0 root", ...

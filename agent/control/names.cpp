@@ -11,8 +11,8 @@ namespace {
 // In the order of the enum: a value is its place in the table, and `unknown` the one after it.
 template <class E> struct Names;
 template <> struct Names<JobKind> {
-  static constexpr std::array<std::string_view, 9> names{
-      "deploy", "rollback", "restart", "start", "stop", "secrets", "remove", "ping", "watch"};
+  static constexpr std::array<std::string_view, 10> names{"deploy", "rollback", "restart", "start",
+      "stop", "secrets", "remove", "ping", "watch", "restore"};
 };
 template <> struct Names<JobState> {
   static constexpr std::array<std::string_view, 8> names{"queued", "running", "waiting-upload",

@@ -9,7 +9,8 @@
 
 namespace chillbox::control {
 
-// watch: the agent's own, of a live release whose watch was cut by a job that failed then.
+// watch: the agent's own, of a live release whose watch was cut by a job that failed then. restore:
+// of the site's data, from a backup.
 enum class JobKind {
   deploy,
   rollback,
@@ -20,6 +21,7 @@ enum class JobKind {
   remove,
   ping,
   watch,
+  restore,
   unknown
 };
 // waiting_upload and waiting_unlock: begun, and not running until something comes.

@@ -64,7 +64,7 @@ Result<JobAnswer> rollback(const Call& call) {
         cat(call.person->name, " may ", control::name(call.person->role),
             ", and --during-hold needs admin: ask who set the hold"));
   }
-  return order(call, store::JobKind::rollback, {.purge = call.args.purge.value_or(false)});
+  return order(call, store::JobKind::rollback, {.with_data = call.args.with_data.value_or(false)});
 }
 
 Result<JobAnswer> restart(const Call& call) {
@@ -95,6 +95,7 @@ Result<store::Job> add_again(const Call& call, const store::Job& old) {
       .allow_jump = call.args.allow_jump.value_or(false),
       .no_watch = call.args.no_watch.value_or(false),
       .purge = old.options.purge,
+      .with_data = old.options.with_data,
       .retry = true};
   const rollout::ArtifactHolds::Hold hold(host.artifact_holds, job.sha256);
   if (const auto digest = Digest::parse(old.sha256))

@@ -2,6 +2,7 @@
 // function, its row in that file's table, and its answer in control/messages.hpp.
 #pragma once
 
+#include "backup/restored.hpp"
 #include "control/backups.hpp"
 #include "control/control.hpp"
 #include "control/messages.hpp"
@@ -49,6 +50,8 @@ struct BackupRequests {
   std::function<Result<control::Backup>(const SiteName&)> verify = {};
   std::function<Result<control::BackupList>(const std::optional<SiteName>&)> list = {};
   std::function<void()> unlocked = {}; // proofs that are due can be made
+  std::function<Result<control::Backup>(const SiteName&, std::optional<uint64_t> serial)> find = {};
+  backup::PutBack put_back = {};
 };
 struct NoticeRequests {
   std::function<void()> look = {}, refresh = {};
@@ -137,6 +140,7 @@ std::span<const ControlVerb> deploy_verbs();
 std::span<const ControlVerb> cron_verbs();
 std::span<const ControlVerb> tls_verbs();
 std::span<const ControlVerb> backup_verbs();
+std::span<const ControlVerb> restore_verbs();
 std::span<const ControlVerb> people_verbs();
 std::span<const ControlVerb> drain_verbs();
 std::span<const ControlVerb> log_verbs();

@@ -1,6 +1,7 @@
 // chillboxd. Without arguments the monitor, in the foreground; the other roles are started by it
 // and by the slots' init script.
 #include "artifact/stager.hpp"
+#include "backup/placing.hpp"
 #include "backup/proof.hpp"
 #include "backup/snapshot.hpp"
 #include "base/log.hpp"
@@ -64,6 +65,7 @@ const std::array k_mains{
     RoleMain{
         os::k_snapshot_role, 1, false, [](Arguments a) { return backup::snapshot_main(a[0]); }},
     RoleMain{os::k_proof_role, 1, false, [](Arguments a) { return backup::proof_main(a[0]); }},
+    RoleMain{os::k_restore_role, 1, false, [](Arguments a) { return backup::restore_main(a[0]); }},
     RoleMain{os::k_copier_role, 1, false, [](Arguments a) { return rollout::copier_main(a[0]); }},
 };
 static_assert(k_mains.size() == os::k_roles.size());

@@ -44,11 +44,20 @@ CertificateRequests requests_of(tls::Certificates& all) {
       .unlocked = [&all] { all.unlocked(); }};
 }
 
+backup::PutBack put_back_of(backup::Backups& all) {
+  return [&all](const control::Backup& backup, const std::string& tree, const os::User& owner) {
+    return all.put_back(backup, tree, owner);
+  };
+}
+
 BackupRequests requests_of(backup::Backups& all) {
   return {.create = [&all](const SiteName& site) { return all.create(site); },
       .verify = [&all](const SiteName& site) { return all.verify(site); },
       .list = [&all](const std::optional<SiteName>& site) { return all.list(site); },
-      .unlocked = [&all] { all.unlocked(); }};
+      .unlocked = [&all] { all.unlocked(); },
+      .find = [&all](const SiteName& site,
+                  std::optional<uint64_t> serial) { return all.find(site, serial); },
+      .put_back = put_back_of(all)};
 }
 
 } // namespace
@@ -84,7 +93,10 @@ Monitor::Monitor(
           [this](int64_t after) {
             return m_backup_when ? cron::next_due(*m_backup_when, after) : std::nullopt;
           },
-          [this] { m_changes.notify(); }}),
+          [this] {
+            m_changes.notify();
+            m_crontab.look();
+          }}),
       m_engine(m_host), m_edge(m_host.clock, m_host.config.artifact_max),
       m_facts(m_host, m_known, fact_sources()), m_hours(m_host, m_facts),
       m_control_server(m_host, m_engine, m_crontab, m_changes,
@@ -98,7 +110,11 @@ Monitor::Monitor(
               .facts = [this] { return m_facts.facts(); },
               .series_max = [this] { return m_series_max; },
               .hours = [this] { return m_hours.week(); }}),
-      m_logs(m_host, [this] { keep_hours(m_hours.look()); }), m_site_notices(m_host) {}
+      m_logs(m_host, [this] { keep_hours(m_hours.look()); }), m_site_notices(m_host) {
+  m_host.backups = {.find = [this](const SiteName& site,
+                                const std::string& sha256) { return m_backups.find(site, sha256); },
+      .put_back = put_back_of(m_backups)};
+}
 
 // Where no target is configured nothing has a time.
 std::vector<cron::Errand> Monitor::errands() {
@@ -109,7 +125,10 @@ std::vector<cron::Errand> Monitor::errands() {
   if (!line)
     return {};
   m_backup_when = line->when;
-  return {{.when = line->when, .run = [this] { m_backups.run_all(); }}};
+  return {{.when = line->when,
+      .run = [this] { m_backups.run_all(); },
+      .again_at = [this] { return m_backups.retry_at(); },
+      .again = [this] { m_backups.retry(); }}};
 }
 
 Result<void> Monitor::start(Inherited inherited) {

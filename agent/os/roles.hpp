@@ -45,14 +45,16 @@ inline constexpr Role k_stager_role{
 inline constexpr Role k_task_role{"--task", "chillboxd: task", "root", std::nullopt, 0, 0};
 inline constexpr Role k_launcher_role{
     "--slot", "chillboxd: launcher", "the site's", std::nullopt, 0, 0};
-// These three are started by os::Runner, contained, with a view of what they read and nothing else.
+// These four are started by os::Runner, contained, with a view of what they read and nothing else.
 inline constexpr Role k_snapshot_role{
     "--snapshot", "chillboxd: snapshot", "the site's", std::nullopt, 0, 0};
 inline constexpr Role k_proof_role{"--proof", "chillboxd: proof", "a job's", std::nullopt, 0, 0};
+inline constexpr Role k_restore_role{
+    "--restore", "chillboxd: restore", "the site's", std::nullopt, 0, 0};
 inline constexpr Role k_copier_role{
     "--copier", "chillboxd: copier", "the site's", std::nullopt, 0, 0};
 inline constexpr std::array k_roles{&k_edge_role, &k_vault_role, &k_stager_role, &k_task_role,
-    &k_launcher_role, &k_snapshot_role, &k_proof_role, &k_copier_role};
+    &k_launcher_role, &k_snapshot_role, &k_proof_role, &k_restore_role, &k_copier_role};
 
 // For Child::start; the caller adds descriptors.
 RoleCommand role_command(const Role& role, std::vector<std::string> arguments = {});

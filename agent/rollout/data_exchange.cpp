@@ -118,11 +118,23 @@ Result<Snapshot> choose(HostContext& host, const SiteName& site, const std::stri
           ": one is made before a release_command; without --with-data the data stay as they are"));
 }
 
+struct Wanted {
+  uint64_t number; // of the snapshot in whose place they are
+  std::string what;
+};
+Result<Wanted> wanted_data(JobContext& r) {
+  if (r.job.kind == store::JobKind::restore)
+    return Wanted{r.prepared, "its data become those of the backup"};
+  const auto snapshot = TRY(choose(r.host, r.job.site, r.release.row.id));
+  return Wanted{snapshot.number,
+      cat("its data go back to snapshot ", snapshot.number, ", taken before ", snapshot.before)};
+}
+
 Result<Next> run_stop_all(JobContext& r) {
   const auto& site = r.job.site;
-  const auto snapshot = TRY(choose(r.host, site, r.release.row.id));
+  const auto wanted = TRY(wanted_data(r));
   const std::string data = r.host.paths.data(site),
-                    kept = snapshot_data(r.host.paths, site, snapshot.number);
+                    kept = snapshot_data(r.host.paths, site, wanted.number);
   if (!os::same_filesystem(data, kept))
     return fail(Code::preflight,
         cat(data, " and ", kept, " are two file systems: they cannot change places"));
@@ -131,12 +143,11 @@ Result<Next> run_stop_all(JobContext& r) {
     return fail(Code::interrupted, "cancelled before the site stopped");
   TRY(write_record(r.host, site,
       {.job = r.job.id,
-          .number = snapshot.number,
+          .number = wanted.number,
           .live = TRY(os::directory_number(data)),
           .other = TRY(os::directory_number(kept))}));
   r.downtime_begun = r.host.clock.mono();
-  r.info(cat("the site stops; its data go back to snapshot ", snapshot.number, ", taken before ",
-      snapshot.before));
+  r.info(cat("the site stops; ", wanted.what));
   TRY(stop_all(r.host, site));
   return Next::proceed;
 }
@@ -177,7 +188,9 @@ Result<Next> run_exchange(JobContext& r) {
   if (!TRY(is_exchanged(r.host, r.job.site, *record)))
     TRY(exchange(r.host, r.job.site, *record));
   TRY(share_data(r.host, r.release));
-  r.info("the data and the snapshot have changed places");
+  r.info(r.job.kind == store::JobKind::restore
+          ? "the data and the restored ones have changed places"
+          : "the data and the snapshot have changed places");
   return Next::proceed;
 }
 
@@ -196,6 +209,9 @@ Result<Next> run_keep_data(JobContext& r) {
   if (const auto record = TRY(read_record(r.host, r.job.site))) {
     TRY(end_exchange(r.host, r.job.site, *record, r.job));
     r.info(cat("what the data were until now is snapshot ", record->number));
+    if (r.job.kind == store::JobKind::restore)
+      r.job.message = cat("the data are restored; what they were is snapshot ", record->number,
+          " (release ", r.release.row.id, ", slot ", letter(r.release.row.slot), ")");
   }
   return Next::proceed;
 }

@@ -17,7 +17,7 @@
 
 namespace chillbox::rollout {
 
-// Of a job, which may be a rollback with the data (JobOptions::purge).
+// Of a job, which may be a rollback with the data (JobOptions::with_data).
 Steps steps_of(const store::Job& job);
 bool data_moves(const HostContext& host, const SiteName& site);
 // Of a rollback with the data to this version or release, "": the last good one. not_found: no such

@@ -2,6 +2,7 @@
 // that jobs of several sites run in parallel.
 #pragma once
 
+#include "backup/restored.hpp"
 #include "base/error.hpp"
 #include "config/host.hpp"
 #include "nginx/nginx.hpp"
@@ -18,6 +19,13 @@
 #include <string>
 
 namespace chillbox::rollout {
+
+// What restores need of the backups; set where there are any.
+struct BackupSource {
+  // By the digest of its archive.
+  std::function<Result<control::Backup>(const SiteName&, const std::string& sha256)> find = {};
+  backup::PutBack put_back = {};
+};
 
 struct HostContext {
   os::Disk& disk;
@@ -36,6 +44,7 @@ struct HostContext {
   // the first job runs; none: nobody announces.
   std::function<Result<void>(const store::Job& job)> check_sender = {};
   ArtifactHolds artifact_holds = {};
+  BackupSource backups = {};
 };
 
 } // namespace chillbox::rollout

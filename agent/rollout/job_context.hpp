@@ -47,6 +47,7 @@ struct JobContext {
   std::set<std::string> stop_first; // services whose old copy stops before the new one starts
   std::string warning;              // what speaks against a release that stays
   bool has_old_slot = true;         // false: it is the next job's by now
+  uint64_t prepared = 0; // a restore's: the number of the snapshot in whose place its data are
   std::optional<os::Millis> downtime_begun; // when the first of them stopped
 
   std::string stage_dir() const { return host.paths.stage() + "/" + job.id; }

@@ -102,7 +102,7 @@ Result<Next> run_select(JobContext& r) {
     return fail(Code::not_found,
         cat("no good release '", printable(wanted), "' of '", r.job.site.str(),
             "': ", targets(r.host, releases, r.row.live)));
-  if (target->id == r.old->id && !r.job.options.purge) {
+  if (target->id == r.old->id && !r.job.options.with_data) {
     r.job.release = r.old->id;
     r.job.message = cat("already live: ", r.old->version, " (release ", r.old->id, ")");
     return Next::finished;
@@ -117,7 +117,7 @@ Result<Next> run_select(JobContext& r) {
   r.job.version = r.release.row.version;
   TRY(rebuild_release(r));
   r.release = TRY(load(r.host, r.release.row));
-  if (target->slot != r.old->slot && !r.job.options.purge && is_warm(r)) {
+  if (target->slot != r.old->slot && !r.job.options.with_data && is_warm(r)) {
     r.info("its slot is still warm");
   } else {
     if (TRY(r.host.disk.tree_digest(r.release_dir())) != r.release.row.digest)

@@ -14,6 +14,7 @@ extern const Step k_configure, k_switch, k_reload;                     // switch
 extern const Step k_stop_first;                                        // stop_first.cpp
 extern const Step k_watch, k_watch_again;                              // watch.cpp
 extern const Step k_stop_all, k_exchange, k_keep_data;                 // data_exchange.cpp
+extern const Step k_fetch;                                             // restore.cpp
 extern const Step k_retire, k_remove;                                  // retire.cpp
 
 namespace {
@@ -31,11 +32,14 @@ constexpr const Step* k_restart_steps[] = {&k_current, &k_start, &k_check, &k_co
 // To what was good before: there is nothing to watch for.
 constexpr const Step* k_rollback_steps[] = {&k_select, &k_restore_secrets, &k_start, &k_check,
     &k_configure, &k_stop_first, &k_switch, &k_reload, &k_retire};
-// With the data (JobOptions::purge). While its data and their snapshot change places nothing of the
+// With the data. While its data and their snapshot change places nothing of the
 // site runs.
 constexpr const Step* k_rollback_data_steps[] = {&k_select, &k_restore_secrets, &k_stop_all,
     &k_exchange, &k_start, &k_check, &k_configure, &k_stop_first, &k_switch, &k_reload,
     &k_keep_data, &k_retire};
+// What was live before goes on, with other data.
+constexpr const Step* k_restore_steps[] = {&k_current, &k_fetch, &k_stop_all, &k_exchange, &k_start,
+    &k_check, &k_configure, &k_stop_first, &k_switch, &k_reload, &k_keep_data, &k_retire};
 constexpr const Step* k_start_steps[] = {&k_current, &k_start, &k_check, &k_switch};
 // What comes after the watch is for a release that does not hold.
 constexpr const Step* k_watch_steps[] = {&k_watch_again, &k_select, &k_restore_secrets, &k_start,
@@ -50,8 +54,8 @@ bool Step::is(std::string_view recorded) const {
 }
 
 Steps steps_of(const store::Job& job) {
-  return job.kind == JobKind::rollback && job.options.purge ? Steps(k_rollback_data_steps)
-                                                            : steps_of(job.kind);
+  return job.kind == JobKind::rollback && job.options.with_data ? Steps(k_rollback_data_steps)
+                                                                : steps_of(job.kind);
 }
 
 Steps steps_of(JobKind kind) {
@@ -64,6 +68,7 @@ Steps steps_of(JobKind kind) {
   case JobKind::stop: return k_stop_steps;
   case JobKind::remove: return k_remove_steps;
   case JobKind::watch: return k_watch_steps;
+  case JobKind::restore: return k_restore_steps;
   case JobKind::ping: // it ended when it was accepted
   case JobKind::unknown: return {};
   }

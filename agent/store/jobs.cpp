@@ -18,7 +18,7 @@ namespace {
 constexpr std::pair<const char*, bool JobOptions::*> k_options[] = {
     {"allow_downgrade", &JobOptions::allow_downgrade}, {"allow_jump", &JobOptions::allow_jump},
     {"no_watch", &JobOptions::no_watch}, {"purge", &JobOptions::purge},
-    {"retry", &JobOptions::retry}};
+    {"with_data", &JobOptions::with_data}, {"retry", &JobOptions::retry}};
 
 // What cannot be read allows nothing.
 JobOptions read_options(std::string_view text) {
@@ -42,9 +42,8 @@ std::string options_text(const JobOptions& options) {
 std::string asked_with(const Job& job) {
   std::string out;
   for (const auto& [name, member] : k_options) {
-    const bool data = member == &JobOptions::purge && job.kind == JobKind::rollback;
     if (job.options.*member && member != &JobOptions::retry)
-      out += cat(out.empty() ? " (--" : ", --", data ? "with_data" : name);
+      out += cat(out.empty() ? " (--" : ", --", name);
   }
   std::ranges::replace(out, '_', '-');
   return out.empty() ? out : out + ")";
@@ -76,6 +75,8 @@ Result<Job> read_job(const Db& db, Stmt& row) {
       .code = std::nullopt,
       .message = row.text(17),
       .key = row.text(19)};
+  if (job.kind == JobKind::rollback && job.options.purge) // of an earlier version
+    job.options = {.with_data = true, .retry = job.options.retry};
   if (!row.null(16))
     job.code = code_from_name(row.bytes(16));
   return job;

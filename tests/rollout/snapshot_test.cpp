@@ -391,7 +391,7 @@ TEST_CASE("[data] of chillboxd.toml: no snapshots, only small ones, or none with
     host.write(host.data + "/app/big", std::string(2 << 20, 'x'));
     const auto job = host.deploy_with("2.0.0");
     CHECK(job.code == Code::preflight);
-    CHECK_SAYS(job.message, "no snapshot of the data before release_command");
+    CHECK(job.message.find("no snapshot of the data before release_command") != std::string::npos);
     CHECK(host.now() == "one");
     CHECK(disagreement(host, "1.0.0") == "");
   }

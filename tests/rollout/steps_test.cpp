@@ -18,7 +18,7 @@ using store::JobState;
 namespace {
 
 constexpr JobKind k_kinds[] = {JobKind::deploy, JobKind::secrets, JobKind::restart,
-    JobKind::rollback, JobKind::start, JobKind::stop, JobKind::remove};
+    JobKind::rollback, JobKind::start, JobKind::stop, JobKind::remove, JobKind::restore};
 
 std::string file(const std::string& path) {
   std::ostringstream text;
@@ -35,7 +35,7 @@ std::string list_of(rollout::Steps steps) {
 
 rollout::Steps with_data() {
   store::Job job{.kind = JobKind::rollback, .site = site()};
-  job.options.purge = true;
+  job.options.with_data = true;
   return rollout::steps_of(job);
 }
 

@@ -124,6 +124,8 @@ constexpr std::array k_examples{
     Row{"backup list", "chillboxctl -H root@web1 backup list"},
     Row{"backup create", "chillboxctl -H root@web1 backup create hello"},
     Row{"backup verify", "chillboxctl -H root@web1 backup verify hello"},
+    Row{"restore",
+        "chillboxctl -H root@web1 restore hello\nchillboxctl -H root@web1 restore hello --to /root/hello-data"},
     Row{"metrics", "chillboxctl -H root@web1 metrics"},
     Row{"notify remove", "chillboxctl -H root@web1 notify remove phone"},
     Row{"notify test", "chillboxctl -H root@web1 notify test phone"},

@@ -14,14 +14,14 @@ extern const Verb k_keygen, k_new, k_validate, k_pack, k_secrets_pack, k_secrets
     k_trust_remove, k_trust_keep, k_webhook_add, k_webhook_list, k_webhook_rotate, k_webhook_remove,
     k_unlock, k_lock, k_passphrase, k_status, k_sites, k_facts, k_releases, k_jobs, k_job, k_plan,
     k_nginx_show, k_nginx_diff, k_logs, k_cron_list, k_cron_history, k_backup_list, k_backup_create,
-    k_backup_verify, k_tls, k_tls_check, k_tls_account, k_metrics, k_metrics_token, k_audit,
-    k_audit_verify, k_doctor, k_ping, k_rollback, k_restart, k_stop, k_start, k_maintenance_on,
-    k_maintenance_off, k_cron_run, k_tls_renew, k_tls_revoke, k_remove, k_retry, k_hold,
-    k_release_hold, k_withdraw, k_secrets_withdraw, k_snapshots, k_prune, k_reload, k_upgrade,
-    k_drain, k_undrain, k_run, k_runs_list, k_runs_show, k_runs_attach, k_runs_stop, k_report_jobs,
-    k_report, k_top, k_notices, k_notify_add, k_notify_list, k_notify_test, k_notify_remove,
-    k_notify_retry, k_notify_post, k_rollout_run, k_rollout_resume, k_rollout_status,
-    k_rollout_stop;
+    k_backup_verify, k_restore, k_tls, k_tls_check, k_tls_account, k_metrics, k_metrics_token,
+    k_audit, k_audit_verify, k_doctor, k_ping, k_rollback, k_restart, k_stop, k_start,
+    k_maintenance_on, k_maintenance_off, k_cron_run, k_tls_renew, k_tls_revoke, k_remove, k_retry,
+    k_hold, k_release_hold, k_withdraw, k_secrets_withdraw, k_snapshots, k_prune, k_reload,
+    k_upgrade, k_drain, k_undrain, k_run, k_runs_list, k_runs_show, k_runs_attach, k_runs_stop,
+    k_report_jobs, k_report, k_top, k_notices, k_notify_add, k_notify_list, k_notify_test,
+    k_notify_remove, k_notify_retry, k_notify_post, k_rollout_run, k_rollout_resume,
+    k_rollout_status, k_rollout_stop;
 
 namespace {
 
@@ -142,6 +142,7 @@ constexpr std::array k_verbs{
     &k_cron_run,
     &k_backup_create,
     &k_backup_verify,
+    &k_restore,
     &k_run,
     &k_runs_attach,
     &k_runs_stop,

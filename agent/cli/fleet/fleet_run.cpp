@@ -50,7 +50,8 @@ bool asks(const CommandLine& line) {
   auto open = [&](std::string_view key) {
     return has_option(*line.verb, key) && !line.args.has(key);
   };
-  const bool may = !has_option(*line.verb, "with-data") || line.args.has("with-data"); // rollback
+  const bool may = has_option(*line.verb, "with-data") ? line.args.has("with-data") // rollback
+                                                       : !line.args.has("to");      // restore
   return line.verb->where == Where::host && (open("passphrase-fd") || (may && open("yes")));
 }
 

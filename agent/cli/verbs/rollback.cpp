@@ -83,7 +83,7 @@ Result<void> run(Call& call) {
       .site = site, .version = version, .during_hold = call.args.has("during-hold")};
   if (call.args.has("with-data")) {
     TRY(ask_about_data(call, site, version));
-    args.purge = true; // the data, too
+    args.with_data = true;
   }
   return run_job_verb(call, "rollback", args);
 }

@@ -54,6 +54,10 @@ Result<Undo> undo_of(const std::string& site, const control::Job& job, int64_t n
       break;
     return Undo{cat("rollback to ", job.release, by), cat("rollback ", site, " ", job.previous),
         "rollback", {.site = site, .version = job.previous}};
+  case control::JobKind::restore:
+    return Undo{cat("restore of the data", by),
+        cat("rollback ", site, " ", job.release, " --with-data"), "rollback",
+        {.site = site, .version = job.release, .with_data = true}};
   case control::JobKind::stop:
     return Undo{cat("stop", by), cat("start ", site), "start", {.site = site}};
   case control::JobKind::start:
