@@ -17,7 +17,8 @@ bool is_inside(std::string_view path, std::initializer_list<std::string_view> di
       std::ranges::any_of(dirs, [&](auto dir) { return path.starts_with(dir); });
 }
 
-// The site's certificate, where to listen without one, what every upstream has, and the log that is counted.
+// The site's certificate, where to listen without one, what every upstream has, and what is
+// counted. counted.
 bool is_of_the_agent(std::string_view file) {
   return file == "/var/lib/chillbox/certs/blog.con[f]" ||
       file == "/var/lib/chillbox/certs/blog.listen.con[f]" ||
@@ -43,8 +44,7 @@ void try_accepted(const std::vector<Node>& nodes) {
                     "/var/lib/chillbox/acme"}),
           "files of its own");
     if (name == "access_log" || name == "error_log")
-      claim(value == "off" || value == "/dev/null" ||
-              is_inside(value, {"/var/log/nginx/blog/"}),
+      claim(value == "off" || value == "/dev/null" || is_inside(value, {"/var/log/nginx/blog/"}),
           "logs of its own, and the agent's");
     if (name == "server_name")
       claim(std::all_of(node.words.begin() + 1, node.words.end(),
