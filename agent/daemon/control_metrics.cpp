@@ -21,7 +21,7 @@ Result<control::Metrics> metrics(const Call& call) {
   };
   std::erase_if(facts.sites, [&](const auto& one) { return hidden(one.site.str()); });
   std::erase_if(facts.certificates, [&](const auto& one) { return hidden(one.site); });
-  std::erase_if(facts.backups, [&](const auto& one) { return hidden(one.site); });
+  std::erase_if(facts.backups, [&](const auto& one) { return hidden(one.site.str()); });
   const auto format = call.args.name.value_or("") == "openmetrics"
       ? control::MetricsFormat::openmetrics
       : control::MetricsFormat::text;

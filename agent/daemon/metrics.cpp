@@ -77,17 +77,29 @@ void certificates(Exposition& out, const Facts& f) {
     out.sample({{"site", c.site}, {"certificate", c.id}}, c.failures);
 }
 
+void notices(Exposition& out, const Facts& f) {
+  constexpr std::array<std::string_view, 3> k_severities{"info", "warning", "error"};
+  out.family("chillbox_notices_open", MetricKind::gauge, "What is wrong now, by severity.");
+  for (size_t i = 0; i < k_severities.size(); ++i)
+    out.sample({{"severity", k_severities[i]}}, f.notices.open[i]);
+  out.family("chillbox_outbox_pending", MetricKind::gauge, "Messages that wait to be sent.");
+  out.sample({}, f.notices.waiting);
+  out.family("chillbox_outbox_exhausted", MetricKind::gauge,
+      "Messages that were given up; `notify retry` sends them again.");
+  out.sample({}, f.notices.exhausted);
+}
+
 void backups(Exposition& out, const Facts& f) {
-  const auto times = [&](std::string_view what, int64_t rollout::BackupFacts::* at) {
+  const auto times = [&](std::string_view what, int64_t control::BackupState::* at) {
     out.family(cat("chillbox_backup_", what, "_timestamp_seconds"), MetricKind::gauge,
         "When the newest backup of the site was taken, stored, or proven by a restore.");
     for (const auto& backup : f.backups)
       if (backup.*at > 0)
-        out.time({{"site", backup.site}}, backup.*at);
+        out.time({{"site", backup.site.str()}}, backup.*at);
   };
-  times("taken", &rollout::BackupFacts::taken_ms);
-  times("stored", &rollout::BackupFacts::stored_ms);
-  times("proven", &rollout::BackupFacts::proven_ms);
+  times("taken", &control::BackupState::taken_ms);
+  times("stored", &control::BackupState::stored_ms);
+  times("proven", &control::BackupState::proven_ms);
 }
 
 bool is_up(const SiteFacts& site) {
@@ -232,6 +244,7 @@ Exposition of_host(const Facts& facts, control::MetricsFormat format, uint64_t m
   Exposition out(format);
   agent(out, facts);
   machine(out, facts);
+  notices(out, facts);
   left_out(out, missing);
   return out;
 }

@@ -96,6 +96,7 @@ Monitor::Monitor(
           [this] {
             m_changes.notify();
             m_crontab.look();
+            m_notifier.refresh(true);
           }}),
       m_engine(m_host), m_edge(m_host.clock, m_host.config.artifact_max),
       m_facts(m_host, m_known, fact_sources()), m_hours(m_host, m_facts),

@@ -7,12 +7,8 @@
 namespace chillbox::daemon {
 
 rollout::FactSources Monitor::fact_sources() {
-  const auto backups = [this]() -> Result<std::vector<rollout::BackupFacts>> {
-    const auto list = TRY(m_backups.list(std::nullopt));
-    std::vector<rollout::BackupFacts> all;
-    for (const auto& site : list.sites)
-      all.push_back({site.site.str(), site.taken_ms, site.stored_ms, site.proven_ms});
-    return all;
+  const auto backups = [this]() -> Result<std::vector<control::BackupState>> {
+    return TRY(m_backups.list(std::nullopt)).sites;
   };
   return {.certificates = [this] { return m_certificates.all(); },
       .backups = backups,

@@ -64,7 +64,14 @@ void Monitor::look_for_notices() {
   notices::Facts facts{.now_ms = m_host.clock.wall_ms()};
   facts.locked = !m_vault.unsealed() && m_host.disk.exists(m_host.paths.identity());
   facts.disks = disks_of(m_host);
-  facts.certificates = m_certificates.all().value_or(std::vector<control::Certificate>{});
+  const auto known = m_facts.facts();
+  if (!known)
+    return log::error(cat("notices: ", known.error().message));
+  facts.certificates = (*known)->certificates;
+  facts.backups = (*known)->backups;
+  if (const auto sound = m_store.verify_audit("", store::Store::AuditLook::newer);
+      !sound && sound.error().code == Code::corrupt)
+    facts.audit = sound.error().message;
   facts.unfinished = m_store.unfinished().value_or(std::vector<store::Job>{});
   facts.down = down_services(m_host);
   if (const auto written = notices::apply_rules(m_store, facts); !written)

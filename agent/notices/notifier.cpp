@@ -29,6 +29,7 @@ constexpr os::Millis k_look_again = hours(1);   // when nothing happens
 constexpr os::Millis k_look_pause = minutes(1); // when much does
 constexpr int64_t k_busy_ms = 1'000; // what is overdue waits: for a delivery, or for the disk
 constexpr int64_t k_clock_was_set_ms = 5'000;
+constexpr int64_t k_clock_is_told_ms = 60'000;    // of a step that somebody should know of
 constexpr const char* k_telling = "notices_told"; // meta: there were targets
 
 // Ten targets that one network took away do not come back in the same second.
@@ -141,6 +142,15 @@ void Notifier::follow_clock() {
     return;
   if (const auto shifted = m_notices.shift(set); !shifted)
     log::error(cat("notices: ", shifted.error().message));
+  if (std::abs(set) < k_clock_is_told_ms)
+    return;
+  const auto told = m_notices.raise({.event = "clock.set",
+      .site = {},
+      .subject = {},
+      .text = cat("by ", std::abs(set) / 1000, " s, ", set > 0 ? "forward" : "back"),
+      .time_ms = now()});
+  if (!told)
+    log::error(cat("notices: ", told.error().message));
 }
 
 void Notifier::look_if_due(bool happened) {

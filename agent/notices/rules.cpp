@@ -117,6 +117,40 @@ Found down(const Look& look) {
   return found;
 }
 
+Found backups(const Look& look, std::string_view event, std::string control::BackupState::* why) {
+  Found found;
+  for (const auto& backup : look.facts.backups)
+    if (!(backup.*why).empty())
+      found.push_back({.event = event,
+          .site = backup.site.str(),
+          .subject = {},
+          .text = backup.*why,
+          .time_ms = look.facts.now_ms});
+  return found;
+}
+
+Found backup_failed(const Look& look) {
+  return backups(look, "backup.failed", &control::BackupState::problem);
+}
+
+Found backup_overdue(const Look& look) {
+  return backups(look, "backup.overdue", &control::BackupState::stale);
+}
+
+Found backup_unproven(const Look& look) {
+  return backups(look, "backup.unproven", &control::BackupState::unproven);
+}
+
+Found audit_broken(const Look& look) {
+  if (look.facts.audit.empty())
+    return {};
+  return {{.event = "audit.broken",
+      .site = {},
+      .subject = {},
+      .text = look.facts.audit,
+      .time_ms = look.facts.now_ms}};
+}
+
 struct Rule {
   std::string_view event;
   Found (*find)(const Look& look);
@@ -129,6 +163,10 @@ constexpr std::array k_rules{
     Rule{"cert.failed", not_renewed},
     Rule{"job.waits", waiting},
     Rule{"service.gave_up", down},
+    Rule{"backup.failed", backup_failed},
+    Rule{"backup.overdue", backup_overdue},
+    Rule{"backup.unproven", backup_unproven},
+    Rule{"audit.broken", audit_broken},
 };
 
 } // namespace

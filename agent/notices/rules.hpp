@@ -2,6 +2,7 @@
 // and finds every place where it is so. What is found is open, what is not any more has ended.
 #pragma once
 
+#include "control/backups.hpp"
 #include "control/certificate.hpp"
 #include "store/notices.hpp"
 
@@ -26,6 +27,8 @@ struct Facts {
   std::vector<control::Certificate> certificates;
   std::vector<store::Job> unfinished;
   std::vector<ServicePlace> down; // nobody starts them again
+  std::vector<control::BackupState> backups;
+  std::string audit; // which entry of the audit trail is not what it was, "": all are
 };
 
 // Writes what changed.

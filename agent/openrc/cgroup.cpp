@@ -50,11 +50,12 @@ uint64_t parent_of(os::Disk& disk, const os::Paths& paths, pid_t pid) {
 } // namespace
 
 std::vector<std::string> cgroups_of(
-    os::Disk& disk, const os::Paths& paths, const std::string& service) {
+    os::Disk& disk, const os::Paths& paths, const std::string& service, size_t most) {
   const std::string base = paths.root + "/sys/fs/cgroup/";
   std::vector<std::string> out;
   for (const char* prefix : {"openrc.", "", "unified/openrc.", "unified/", "openrc/"})
-    if (std::string path = cat(base, prefix, service); disk.exists(path + "/cgroup.procs"))
+    if (std::string path = cat(base, prefix, service);
+        out.size() < most && disk.exists(path + "/cgroup.procs"))
       out.push_back(std::move(path));
   return out;
 }

@@ -6,6 +6,7 @@
 #include "rollout/redis.hpp"
 #include "rollout/secret_set.hpp"
 #include "rollout/service_state.hpp"
+#include "store/notices.hpp"
 
 #include <unistd.h>
 
@@ -158,8 +159,8 @@ nginx::SiteCounts counted(HostContext& host, const store::SiteRow& row) {
   return counts;
 }
 
-Result<SiteFacts> site_of(
-    HostContext& host, KnownReleases& known, const store::SiteRow& row, const Queues& queues) {
+Result<SiteFacts> site_of(HostContext& host, KnownReleases& known, const store::SiteRow& row,
+    const store::Release* release, const Queues& queues) {
   SiteFacts site(row.site);
   site.stopped = row.stopped;
   site.counts = counted(host, row);
@@ -168,8 +169,7 @@ Result<SiteFacts> site_of(
   if (row.live.empty())
     return site;
   site.state = row.stopped ? SiteState::stopped : SiteState::live;
-  const auto release = TRY(host.store.release(row.site, row.live));
-  if (!release)
+  if (release == nullptr)
     return site;
   site.version = release->version;
   site.release = release->id;
@@ -194,7 +194,26 @@ FactBook::FactBook(HostContext& host, KnownReleases& known, FactSources sources)
     : m_host(host), m_known(known), m_sources(std::move(sources)),
       m_started_ms(host.clock.wall_ms()) {}
 
+// nullptr: nothing is live.
+Result<const store::Release*> FactBook::live_release(const store::SiteRow& row) {
+  if (row.live.empty())
+    return nullptr;
+  auto known = m_live.find(row.site.str());
+  if (known == m_live.end() || known->second.id != row.live) {
+    auto release = TRY(m_host.store.release(row.site, row.live));
+    if (!release)
+      return nullptr;
+    release->nginx.clear();
+    known = m_live.insert_or_assign(row.site.str(), std::move(*release)).first;
+  }
+  return &known->second;
+}
+
 Result<Facts> FactBook::look() {
+  if (const uint64_t changed = m_host.store.sites_changed(); changed != m_live_of) {
+    m_live.clear();
+    m_live_of = changed;
+  }
   Facts f;
   f.time_ms = m_host.clock.wall_ms();
   f.machine = machine_of(m_host);
@@ -202,6 +221,8 @@ Result<Facts> FactBook::look() {
   f.agent.started_ms = m_started_ms;
   f.certificates = TRY(all_of(m_sources.certificates));
   f.backups = TRY(all_of(m_sources.backups));
+  const auto told = TRY(store::Notices(m_host.store).totals());
+  f.notices = {told.open, told.waiting, told.exhausted};
   const Queues queues = openrc::accept_queues();
   const auto rows = TRY(m_host.store.sites());
   m_known.keep_only(rows);
@@ -209,7 +230,7 @@ Result<Facts> FactBook::look() {
   for (auto& total : TRY(store::read_totals(m_host.paths.database())))
     totals[total.site].push_back(std::move(total));
   for (const auto& row : rows) {
-    auto site = TRY(site_of(m_host, m_known, row, queues));
+    auto site = TRY(site_of(m_host, m_known, row, TRY(live_release(row)), queues));
     site.totals = std::move(totals[row.site.str()]);
     f.sites.push_back(std::move(site));
   }

@@ -4,6 +4,7 @@
 // which is not the same as 0. Several who ask within a second get the same facts.
 #pragma once
 
+#include "control/backups.hpp"
 #include "control/certificate.hpp"
 #include "control/names.hpp"
 #include "nginx/counts.hpp"
@@ -12,8 +13,10 @@
 #include "rollout/known_releases.hpp"
 #include "store/totals.hpp"
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -51,10 +54,10 @@ struct SiteFacts {
   nginx::SiteCounts counts;
 };
 
-// Times of the newest backup, 0: never.
-struct BackupFacts {
-  std::string site;
-  int64_t taken_ms = 0, stored_ms = 0, proven_ms = 0;
+// What there is to tell, and what waits to be told.
+struct NoticeFacts {
+  std::array<uint64_t, 3> open{};      // by rank of their severity: info, warning, error
+  uint64_t waiting = 0, exhausted = 0; // messages
 };
 
 // Of the machine.
@@ -84,13 +87,14 @@ struct Facts {
   AgentFacts agent;
   std::vector<SiteFacts> sites; // by name
   std::vector<control::Certificate> certificates;
-  std::vector<BackupFacts> backups;
+  std::vector<control::BackupState> backups;
+  NoticeFacts notices;
 };
 
 // What other rooms know; each may be empty.
 struct FactSources {
   std::function<Result<std::vector<control::Certificate>>()> certificates = {};
-  std::function<Result<std::vector<BackupFacts>>()> backups = {};
+  std::function<Result<std::vector<control::BackupState>>()> backups = {};
   std::function<uint64_t()> jobs_running = {}, refused_webhooks = {}, refused_uploads = {};
 };
 
@@ -102,12 +106,17 @@ public:
 
 private:
   Result<Facts> look();
+  Result<const store::Release*> live_release(const store::SiteRow& row);
   HostContext& m_host;
   KnownReleases& m_known;
   FactSources m_sources;
   int64_t m_started_ms;
   std::mutex m_mutex; // who comes while another looks gets what that one finds
   std::shared_ptr<const Facts> m_last;
+  // Rows of what is live, as they were at this count of store().sites_changed(): each has an NGINX
+  // text of many pages.
+  std::map<std::string, store::Release> m_live;
+  uint64_t m_live_of = 0;
   os::Millis m_last_at{};
 };
 

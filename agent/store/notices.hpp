@@ -12,6 +12,7 @@
 #include "control/notices.hpp"
 #include "store/store.hpp"
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -103,6 +104,11 @@ public:
     uint32_t attempt = 0; // the most of one that waits
   };
   Result<Counts> counts(const std::string& target);
+  struct Totals {
+    std::array<uint64_t, 3> open{};      // by rank of their severity
+    uint64_t waiting = 0, exhausted = 0; // messages
+  };
+  Result<Totals> totals();
   Result<void> forget(const std::string& target); // there is no such target any more
   // The wall clock was set by so much.
   Result<void> shift(int64_t by_ms);

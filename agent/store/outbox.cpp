@@ -243,6 +243,25 @@ Result<uint64_t> Notices::retry(const std::string& target, int64_t now_ms) {
   return again;
 }
 
+Result<Notices::Totals> Notices::totals() {
+  auto& state = m_store.state();
+  const std::scoped_lock lock(state.mutex);
+  Db& db = state.db;
+  Totals totals;
+  Stmt open =
+      TRY(db.query("SELECT rank, count(*) FROM notices WHERE state = 'open' GROUP BY rank"));
+  while (TRY(open.row()))
+    if (const uint64_t rank = open.u64(0); rank < totals.open.size())
+      totals.open.at(rank) = open.u64(1);
+  Stmt messages = TRY(db.query("SELECT count(*) FILTER (WHERE state IN ('gathering', 'waiting')),"
+                               " count(*) FILTER (WHERE state = 'exhausted') FROM outbox"));
+  if (TRY(messages.row())) {
+    totals.waiting = messages.u64(0);
+    totals.exhausted = messages.u64(1);
+  }
+  return totals;
+}
+
 // Also of targets that were never tried: those that have messages.
 Result<std::vector<OutboxTarget>> Notices::targets() {
   auto& state = m_store.state();

@@ -376,6 +376,34 @@ TEST_CASE("what a message says: the host and the site first, then what to do") {
   CHECK(burst.text.ends_with("and 15 more: `chillboxctl notices`\n"));
 }
 
+TEST_CASE("[fault-781] a backup that fails, is overdue or cannot be restored, and a changed audit trail are told, and that they are well again") {
+  NotifyHost host;
+  Facts facts{.now_ms = host.clock.wall_ms()};
+  const auto open = [&] {
+    must(apply_rules(host.store, facts));
+    std::vector<std::string> events;
+    for (const auto& notice : must(store::Notices(host.store).list(100)).notices)
+      if (notice.state == "open")
+        events.push_back(cat(notice.event, "/", notice.site, ": ", notice.text));
+    std::ranges::sort(events);
+    return join(events, "\n");
+  };
+  control::BackupState good{.site = store::site("good")}, bad{.site = store::site("bad")};
+  bad.problem = "the target does not answer";
+  bad.stale = "no backup is stored";
+  bad.unproven = "it is damaged";
+  facts.backups = {good, bad};
+  facts.audit = "entry 7 is not what it was";
+  CHECK(open() ==
+      "audit.broken/: entry 7 is not what it was\nbackup.failed/bad: the target does not answer\n"
+      "backup.overdue/bad: no backup is stored\nbackup.unproven/bad: it is damaged");
+  const auto totals = must(store::Notices(host.store).totals());
+  CHECK(totals.open == std::array<uint64_t, 3>{0, 0, 4});
+  facts.backups = {good};
+  facts.audit.clear();
+  CHECK(open().empty());
+}
+
 TEST_CASE("rules over facts: locked, disks, certificates, jobs that wait, services that are down") {
   NotifyHost host;
   Facts facts{.now_ms = host.clock.wall_ms()};
