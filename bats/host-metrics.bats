@@ -129,6 +129,7 @@ rotated() {
 
 @test "a scrape while the host is locked has everything but what is locked [fault-712]" {
     ctl lock
+    sleep 1.2 # what is told is at most a second old
     [ "$(sum chillbox_sealed)" = 1 ]
     [ "$(ctl metrics | grep -c '^chillbox_site_up{site="hello"} 1$')" = 1 ]
     unlock

@@ -30,6 +30,8 @@ struct RestoreHost : Host {
                         const os::User&) -> Result<std::vector<std::string>> {
           if (!why.message.empty())
             return std::unexpected(why);
+          for (const char* dir : {"/blog", "/blog/data", "/blog/data/app"})
+            must(disk.make_dir(tree + dir, 0700, {}));
           write(tree + "/blog/data/app/text", "saved");
           write(tree + "/blog/manifest.json", "{}");
           return std::vector<std::string>{"data/app/a.db: it was damaged"};
