@@ -26,7 +26,7 @@ constexpr int k_tries = 3; // of a connection
 class Walk {
 public:
   Walk(Call& call, const Places& places, RolloutState& state)
-      : m_call(call), m_places(places), m_state(state), m_lines(call.terminal) {}
+      : m_places(places), m_state(state), m_lines(call.terminal) {}
   Result<void> run();
 
 private:
@@ -49,7 +49,6 @@ private:
   Result<void> roll_back(RolledHost& host);
   Result<void> end();
 
-  Call& m_call;
   const Places& m_places;
   RolloutState& m_state;
   DeployLines m_lines;
