@@ -29,7 +29,7 @@ in_fish() { fish --no-config -c 'source $FISH_SCRIPT; complete -C "chillboxctl $
 
 @test "bash: verbs, options, sites and releases; the part behind = : or @ alone" {
     start_daemon "$STATUS"
-    [ "$(LINE='roll' in_bash roll)" = rollback ]
+    [ "$(LINE='rollb' in_bash rollb)" = rollback ]
     [ "$(LINE='rollback ' in_bash rollback '')" = $'blog\nshop' ]
     [ "$(LINE='rollback blog 1.0' in_bash rollback blog 1.0)" = $'1.0.0\n1.0.0-3' ]
     [ -z "$(LINE='rollback blog 1.1' in_bash rollback blog 1.1)" ] # it is live already
