@@ -114,7 +114,7 @@ is_live() { ctl jobs hello --json | jq -e --arg v "$1" '[.jobs[] | select(.versi
 # What a program of schema 3 left, before crontabs came. Whoever adds a migration takes back what it makes here, too.
 as_schema_3() {
     in_box python3 -c 'import sqlite3, sys; sqlite3.connect("/var/lib/chillbox/state.db", timeout=20).executescript(sys.argv[1])' "BEGIN IMMEDIATE;
-        DROP TRIGGER jobs_total; DROP TABLE totals; DROP TABLE outbox_notices; DROP TABLE outbox; DROP TABLE outbox_targets; DROP TABLE notices;
+        DROP TABLE hours; DROP TRIGGER jobs_total; DROP TABLE totals; DROP TABLE outbox_notices; DROP TABLE outbox; DROP TABLE outbox_targets; DROP TABLE notices;
         DROP TRIGGER runs_total; DROP TRIGGER skips_total; DROP TRIGGER more_skips_total;
         DROP TABLE certificates; DROP TABLE certificate_orders;
         CREATE TABLE unlock_attempts(only INTEGER PRIMARY KEY CHECK(only = 1), failures INTEGER NOT NULL, last_ms INTEGER NOT NULL) STRICT;
