@@ -59,7 +59,7 @@ class Matrix:
             return lambda: host.control('remove', site=host.SITE), None
         row = host.sql('SELECT previous_good FROM sites WHERE site = ?', host.SITE)[0]
         target = host.sql('SELECT version, secrets FROM releases WHERE id = ?', row['previous_good'])[0]
-        return lambda: host.control('rollback', site=host.SITE, purge=kind == 'data'), (target['version'], self.live[1])
+        return lambda: host.control('rollback', site=host.SITE, with_data=kind == 'data'), (target['version'], self.live[1])
 
     def pack_with_data(self, version):
         return self.laptop.pack(version, service=host.RELEASE_COMMAND)
