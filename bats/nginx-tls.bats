@@ -23,6 +23,8 @@ teardown_file() {
         [ ! -s "$TOP/$suite/nginx.pid" ] || kill "$(cat "$TOP/$suite/nginx.pid")" || :
         [ ! -s "$TOP/$suite/net.pid" ] || kill "$(cat "$TOP/$suite/net.pid")" || :
     done
+    # shellcheck disable=SC2046 # a word for each
+    [ ! -s "${TOP-}/services" ] || kill $(cat "$TOP/services") 2>/dev/null || :
 }
 
 setup() {
@@ -74,6 +76,7 @@ make_host() { # DIR TREE [NETWORK PORT PEER]
 
 serve() { # DIR NAME TEXT
     "$ROOT/tests/nginx/service" "$1/run/chillbox/slots/$2.sock" "$3" </dev/null >/dev/null 2>&1 3>&- 4>&- &
+    echo "$!" >>"$TOP/services"
     for _ in $(seq 100); do [ -S "$1/run/chillbox/slots/$2.sock" ] && chmod 0666 "$1/run/chillbox/slots/$2.sock" && return; sleep 0.05; done
     return 1
 }
