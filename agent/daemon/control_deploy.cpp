@@ -255,7 +255,7 @@ Result<store::Job> take(const Call& call, store::JobKind kind, const std::string
   return job;
 }
 
-// From the sources of this host, of which the caller names none. What it waits for is told.
+// Fetches from the sources that this host names, and says what it is waiting for.
 Result<void> fetch_once(const Call& call, const Digest& digest, uint64_t size) {
   const Place place(call.state, prefix_of(call));
   if (!place.taken())
