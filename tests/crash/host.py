@@ -18,6 +18,7 @@ import time
 
 SITE, DOMAIN, PASSPHRASE = 'crash', 'crash.example', 'correct horse'
 HOME = '/root/crash'
+TARGET = '/srv/backups'  # of backups
 STATE, RUN, SITES = '/var/lib/chillbox', '/run/chillbox', '/srv/chillbox'
 TEMPORARY = re.compile(r'^\..+\.tmp\.[0-9a-f]{8}$')
 

@@ -1,10 +1,11 @@
 """What must hold on the crash tests' host when nothing is under way: store, links, OpenRC, NGINX, processes, mounts and directories tell the same.
 `disagreements` looks from outside and returns what is wrong, one line each."""
+import hashlib
 import json
 import os
 import time
 
-from host import DATA, DOMAIN, RUN, SITE, SITES, STATE, TEMPORARY, link, listing, must, read, request, run, sql, visit
+from host import DATA, DOMAIN, RUN, SITE, SITES, STATE, TARGET, TEMPORARY, control, link, listing, must, read, request, run, sql, visit
 
 SLOT = f'chillbox.{SITE}.app.'
 
@@ -84,8 +85,8 @@ def check_site(wrong, live):
     wrong.expect(row[0]['previous_good'] == '' or row[0]['previous_good'] in good, f"the release to go back to is {row[0]['previous_good']}")
 
 
-def check_snapshots(wrong, live, data):
-    """Each is whole and of a release that is kept; those that live with the data have the data that they made."""
+def check_snapshots(wrong, data, own):
+    """Each is whole and of a release that is kept; `own`: it has the data that its release made."""
     top = f'{STATE}/snapshots/{SITE}'
     good = {row['id']: row['version'] for row in sql('SELECT id, version FROM releases WHERE site = ? AND state IN ("good", "unproven")', SITE)}
     wrong.expect(not os.path.exists(f'{top}/exchange.json'), 'the record of an exchange is left')
@@ -97,11 +98,32 @@ def check_snapshots(wrong, live, data):
             wrong.append(f'snapshot {number} is not whole')
             continue
         wrong.expect(about['release'] in good, f'snapshot {number} is of {about["release"]}')
-        if data and about['release'] in good and good[about['release']].startswith('3.'):
+        if own and about['release'] in good and good[about['release']].startswith('3.'):
             kept = read(f'{top}/{number}/data/app/version')
             wrong.expect(kept == good[about['release']], f"snapshot {number} of {about['release']} has the data of {kept}")
     if data:
-        wrong.expect(read(DATA) == data == live[0], f'the data are those of {read(DATA)}, wanted {data}')
+        wrong.expect(read(DATA) == data, f'the data are those of {read(DATA)}, wanted {data}')
+
+
+def check_backups(wrong):
+    """What is said to be stored is at the target, whole and signed, and nothing else is on this host."""
+    waiting = set()
+    for backup in control('backup_list', site=SITE)['backups']:
+        path = f"{TARGET}/{backup['name']}"
+        if not backup.get('stored_ms'):
+            waiting |= {os.path.basename(path), os.path.basename(path) + '.minisig'}
+            continue
+        try:
+            with open(path, 'rb') as file:
+                digest = hashlib.sha256(file.read()).hexdigest()
+        except OSError as error:
+            digest = str(error)
+        wrong.expect(digest == backup['sha256'], f"backup {backup['name']} is {digest} at the target, wanted {backup['sha256']}")
+        wrong.expect(os.path.isfile(path + '.minisig'), f"backup {backup['name']} has no signature")
+    here = set(listing(f'{STATE}/backups/{SITE}'))
+    wrong.expect(here == waiting, f'on this host: {sorted(here)}, waiting to be stored: {sorted(waiting)}')
+    for scratch in ('work', 'proof'):
+        wrong.expect(not listing(f'{STATE}/backups/{scratch}'), f"scratch is left: {listing(f'{STATE}/backups/{scratch}')}")
 
 
 def check_gone(wrong):
@@ -177,22 +199,24 @@ def check_files(wrong, mounts):
     wrong.expect(run('nginx', '-t').returncode == 0, '`nginx -t` is not content')
 
 
-def disagreements(live, mounts, seconds=10.0, data=None):
+def disagreements(live, mounts, seconds=10.0, data=None, own=False):
     """live: (version, secret) that a visitor must get; None: the site was removed. mounts: /proc/mounts as it was, sorted; None: not known.
-    data: the version that the data must name; None: any.
+    data: the version that the data must name; None: any. own: each snapshot has the data of its release.
     What is old goes behind a job's end, so that what is wrong has some seconds to be put right."""
     end = time.monotonic() + seconds
-    while (wrong := look(live, mounts, data)) and time.monotonic() < end:
+    while (wrong := look(live, mounts, data, own)) and time.monotonic() < end:
         time.sleep(0.2)
     return wrong
 
 
-def look(live, mounts, data=None):
+def look(live, mounts, data=None, own=False):
     wrong = Findings()
     check_jobs(wrong)
     check_runs(wrong)
     check_site(wrong, live) if live else check_gone(wrong)
-    check_snapshots(wrong, live, data)
+    check_snapshots(wrong, data, own)
+    if live:
+        check_backups(wrong)
     names = [name for name in listing('/etc/init.d') if name.startswith('chillbox.')]
     check_openrc(wrong, names)
     check_processes(wrong, names)

@@ -1,6 +1,6 @@
 """kill -9 of chillboxd before each of its changes of files and each start of a program, in each kind of job: after the restart all is as before the
 job or as behind it, and the job ends. Before a change is the same moment as behind the one before it.
-usage: matrix.py [--every N] [--first N] [--seed N] [--kinds deploy,rollback,secrets,run,snapshot,data,remove]"""
+usage: matrix.py [--every N] [--first N] [--seed N] [--kinds deploy,rollback,secrets,run,snapshot,data,backup,restore,remove]"""
 import argparse
 import collections
 import random
@@ -37,6 +37,7 @@ class Matrix:
         self.points, self.laptop = host.Failpoints(), host.Laptop()
         self.visitor, self.mounts = Visitor(), sorted(host.read('/proc/mounts').splitlines())
         self.live, self.number, self.cases, self.ready = host.visit(), 0, 0, []
+        self.backups, self.data = [], None  # [(version of the data, serial)]; what the data must be
         self.findings, self.names, self.run_id = [], collections.Counter(), f'm{int(time.time())}'
         self.visitor.start()
 
@@ -55,6 +56,11 @@ class Matrix:
             return lambda: artifact.send(f'{self.run_id}-{number}'), (artifact.version, self.live[1])
         if kind == 'run':
             return self.run_command, self.live
+        if kind == 'backup':
+            return self.back_up, self.live
+        if kind == 'restore':
+            self.data, serial = self.backups[number % len(self.backups)]
+            return lambda: host.control('restore', site=host.SITE, serial=serial), self.live
         if kind == 'remove':
             return lambda: host.control('remove', site=host.SITE), None
         row = host.sql('SELECT previous_good FROM sites WHERE site = ?', host.SITE)[0]
@@ -65,8 +71,8 @@ class Matrix:
         return self.laptop.pack(version, service=host.RELEASE_COMMAND)
 
     def prepare(self, kind):
-        """Two releases that each have their own data."""
-        if kind not in ('snapshot', 'data'):
+        """Two releases that each have their own data; of each a backup."""
+        if kind not in ('snapshot', 'data', 'restore'):
             return
         for _ in range(2):
             self.number += 1
@@ -74,6 +80,15 @@ class Matrix:
             artifact.send(f'prepare-{artifact.sha256[:12]}')
             host.wait_until_idle(60)
             self.live = (artifact.version, self.live[1])
+            if kind == 'restore':
+                self.backups.append((artifact.version, host.control('backup_create', site=host.SITE)['backup']['serial']))
+
+    def back_up(self):
+        """Asked for once, as `run`: it is no job, and the next one makes it good."""
+        try:
+            host.control('backup_create', site=host.SITE)
+        except OSError:
+            pass
 
     def run_command(self):
         """Asked for once: what the daemon did not acknowledge may have begun."""
@@ -94,8 +109,10 @@ class Matrix:
         while True:
             try:
                 return order()
-            except host.Refused:
-                return None
+            except host.Refused as refused:
+                if 'the host is locked' not in str(refused):
+                    return None
+                time.sleep(0.01)
             except OSError:
                 host.wait_until(host.answers, 30)
                 if host.newest_job() > job:
@@ -113,7 +130,7 @@ class Matrix:
         """One job that the daemon does not survive. False: it ended before the failpoint came."""
         order, after = self.job(kind)
         # While its data change places a site does not answer.
-        self.visitor.allowed = {self.live, after} if after and kind != 'data' else set()
+        self.visitor.allowed = {self.live, after} if after and kind not in ('data', 'restore') else set()
         old, newest = host.monitor(), host.newest_job()
         host.forget_restarts()
         self.points.arm(left)
@@ -136,7 +153,8 @@ class Matrix:
 
     def judge(self, kind, case, after):
         self.visitor.allowed = set()
-        wrong = disagreements(after, self.mounts, data=after[0] if kind in ('snapshot', 'data') else None)
+        data = after[0] if kind in ('snapshot', 'data') else self.data if kind == 'restore' else None
+        wrong = disagreements(after, self.mounts, data=data, own=kind in ('snapshot', 'data'))
         wrong += self.visitor.wrong
         jobs = host.sql("SELECT kind, state, step, message FROM jobs WHERE kind <> 'ping' ORDER BY seq DESC LIMIT 1")[0]
         wrong.expect(jobs['state'] == 'done', f'the job ended as {jobs}')
@@ -164,7 +182,7 @@ def main():
     options.add_argument('--every', type=int, default=1)
     options.add_argument('--first', type=int, default=1)
     options.add_argument('--seed', type=int, default=int(time.time()))
-    options.add_argument('--kinds', default='deploy,rollback,secrets,run,snapshot,data,remove')
+    options.add_argument('--kinds', default='deploy,rollback,secrets,run,snapshot,data,backup,restore,remove')
     options = options.parse_args()
     random.seed(options.seed)
     matrix = Matrix()
@@ -173,6 +191,8 @@ def main():
         hits, before, begun = matrix.count(kind), len(matrix.findings), time.monotonic()
         points = range(options.first + random.randrange(options.every), hits + 1, options.every)
         cases = sum(matrix.case(kind, left) for left in points)
+        if kind == 'backup':
+            host.control('backup_verify', site=host.SITE)  # the newest one opens
         print(f'{kind}: {hits} failpoints, killed at {cases}: {len(matrix.findings) - before} inconsistent, {time.monotonic() - begun:.0f} s', flush=True)
     ready = sorted(matrix.ready)
     print(f'ready again after p50 {ready[len(ready) // 2]:.3f} s, p95 {ready[len(ready) * 95 // 100]:.3f} s, at most {ready[-1]:.3f} s; '

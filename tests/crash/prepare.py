@@ -4,6 +4,9 @@ import os
 
 import host
 
+# Backups are for a laptop, too: any key, nothing of these tests opens one with it.
+RECIPIENT = 'age183jdktn5l3sukderwt3hrkw550cvvxmw02ukuu0kse7w3q00zc0qqsv3mq'
+
 
 def settings():
     os.makedirs('/etc/chillbox/hooks.d/handlers', exist_ok=True)
@@ -16,7 +19,18 @@ def settings():
     if os.path.exists('/etc/chillbox/ca.pem'):  # with a CA, the site is on https as well
         host.must('sed', '-i', 's|^# acme = .*|acme = "https://127.0.0.1:14443/dir"\\nca_file = "/etc/chillbox/ca.pem"\\nprofile = "tlsserver"|',
                   '/etc/chillbox/chillboxd.toml')
+    backups()
     host.Failpoints()
+
+
+def backups():
+    os.makedirs('/etc/chillbox/backup', exist_ok=True)
+    os.mkdir(host.TARGET)
+    host.must('chown', 'chillbox-backup:', host.TARGET)
+    with open('/etc/chillbox/backup/dir', 'w', encoding='utf-8', opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write(f'path={host.TARGET}\n')
+    host.must('sed', '-i', f'/^\\[backup\\]/,/^\\[/{{s/^# target = .*/target = "dir"/;s/^# recipients = .*/recipients = ["{RECIPIENT}"]/}}',
+              '/etc/chillbox/chillboxd.toml')
 
 
 def main():
