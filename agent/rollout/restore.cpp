@@ -39,33 +39,6 @@ Result<void> check_places(JobContext& r) {
   return {};
 }
 
-Result<Next> run_fetch(JobContext& r) {
-  const auto& site = r.job.site;
-  if (TRY(was_restored(r))) {
-    r.job.message = "restored; the daemon was restarted at its end";
-    return Next::finished;
-  }
-  if (!r.host.vault.unsealed())
-    return fail(Code::sealed,
-        "the host is locked: only an unlocked one can open a backup; nothing changed");
-  TRY(check_places(r));
-  const auto backup = TRY(r.host.backups.find(site, r.job.sha256));
-  r.prepared = next_snapshot(r.host, site);
-  const std::string to = snapshot_data(r.host.paths, site, r.prepared);
-  const std::string dir = TRY(make_snapshot_dir(r.host, site, r.prepared)), tree = dir + "/tree";
-  const auto remarks = TRY(r.host.backups.put_back(backup, tree, r.release.user));
-  TRY(r.host.disk.rename(cat(tree, "/", site.str(), "/data"), to));
-  TRY(r.host.disk.make_dir(to, 0700, {r.release.user.uid, r.release.user.gid}));
-  TRY(r.host.disk.remove_tree(tree));
-  TRY(sync(to));
-  for (const auto& remark : remarks)
-    r.warn(remark);
-  r.info(cat("backup ", backup.serial, " of ", rfc3339(backup.taken_ms / 1000), ", release ",
-      backup.release, ": ", backup.files, " files, ", human_size(backup.bytes),
-      "; its signature and each digest are good"));
-  return Next::proceed;
-}
-
 // What is in the place of a snapshot and none. While a record of an exchange is there, it may be
 // the data themselves.
 void undo_fetch(JobContext& r) {
@@ -73,6 +46,37 @@ void undo_fetch(JobContext& r) {
     return;
   if (const auto removed = remove_unfinished_snapshots(r.host, r.job.site); !removed)
     r.output(cat("what was restored is still there: ", removed.error().message));
+}
+
+Result<Next> run_fetch(JobContext& r) {
+  const auto& site = r.job.site;
+  if (TRY(was_restored(r))) {
+    r.job.message = "restored; the daemon was restarted at its end";
+    return Next::finished;
+  }
+  if (!r.host.vault.unsealed()) // it was locked, or restarted, since this was asked for
+    return Next::wait_unlock;
+  TRY(check_places(r));
+  const auto backup = TRY(r.host.backups.find(site, r.job.sha256));
+  r.prepared = next_snapshot(r.host, site);
+  const std::string to = snapshot_data(r.host.paths, site, r.prepared);
+  const std::string dir = TRY(make_snapshot_dir(r.host, site, r.prepared)), tree = dir + "/tree";
+  const auto remarks = r.host.backups.put_back(backup, tree, r.release.user);
+  if (!remarks && remarks.error().code == Code::sealed) {
+    undo_fetch(r);
+    return Next::wait_unlock;
+  }
+  TRY(remarks);
+  TRY(r.host.disk.rename(cat(tree, "/", site.str(), "/data"), to));
+  TRY(r.host.disk.make_dir(to, 0700, {r.release.user.uid, r.release.user.gid}));
+  TRY(r.host.disk.remove_tree(tree));
+  TRY(sync(to));
+  for (const auto& remark : *remarks)
+    r.warn(remark);
+  r.info(cat("backup ", backup.serial, " of ", rfc3339(backup.taken_ms / 1000), ", release ",
+      backup.release, ": ", backup.files, " files, ", human_size(backup.bytes),
+      "; its signature and each digest are good"));
+  return Next::proceed;
 }
 
 } // namespace

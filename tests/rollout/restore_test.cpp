@@ -106,13 +106,27 @@ TEST_CASE("a restore whose backup is not there, not whole, not ours or too large
   }
 }
 
-TEST_CASE("a restore while the host is locked ends before anything is fetched [fault-761]") {
+TEST_CASE("a restore that the host's lock overtook waits for the unlock, and nothing has changed meanwhile [fault-761]") {
   RestoreHost host;
-  host.restart();
-  const auto job = host.restore();
-  CHECK(job.code == Code::sealed);
+  SECTION("before anything was fetched") {
+    host.restart();
+  }
+  SECTION("while it was unpacked") {
+    host.why = {Code::sealed, "the host was locked meanwhile"};
+  }
+  auto job = host.restore();
+  INFO(job.message);
+  REQUIRE(job.state == JobState::waiting_unlock);
   CHECK(host.now() == "one");
   CHECK(host.clean());
+  CHECK(host.runner.count("stop ") == 0);
+  host.why = {Code::failure, ""};
+  host.unlock();
+  job = host.run(job);
+  INFO(job.message);
+  REQUIRE(job.state == JobState::done);
+  CHECK(host.now() == "saved");
+  CHECK(host.kept(1) == "one");
 }
 
 TEST_CASE("a release that does not come up with the restored data: they are exchanged back, and it serves [fault-762]") {
