@@ -16,14 +16,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 
 namespace chillbox::backup {
 namespace {
 
 constexpr size_t k_buffer = 64 * 1024;
-constexpr std::array<std::string_view, 3> k_of_sqlite{"-wal", "-shm", "-journal"};
 constexpr std::string_view k_redis = "redis"; // no service has this name
 
 using artifact::EntryKind;
@@ -144,6 +142,8 @@ Result<void> Snapshot::add_bytes(
 Result<void> Snapshot::add_database(
     const std::string& path, const std::string& file, int fd, const struct stat& st) {
   const std::string copy = m_order.work + "/copy.db";
+  if (::unlink(copy.c_str()) != 0 && errno != ENOENT)
+    return fail_errno(cat("remove ", copy), errno);
   std::string damage;
   if (const auto copied = store::copy_site_database(file, copy, m_order.patience); !copied) {
     if (copied.error().code != Code::corrupt)
@@ -177,9 +177,7 @@ Result<void> Snapshot::visit_file(const os::At& at, const std::string& name,
   }
   if (!open) // it went while we came
     return open.error().code == Code::not_found ? Result<void>{} : std::unexpected(open.error());
-  std::array<char, 16> beginning{};
-  const ssize_t n = ::pread(open->fd.get(), beginning.data(), beginning.size(), 0);
-  is_database = n == 16 && store::is_sqlite(std::string_view(beginning.data(), beginning.size()));
+  is_database = store::is_sqlite(open->fd.get());
   return is_database
       ? add_database(path, cat(m_order.data, path.substr(4), ""), open->fd.get(), open->st)
       : add_bytes(path, open->fd.get(), open->st, Kind::file, "");
@@ -236,7 +234,7 @@ Result<void> Snapshot::walk(const os::At& at, const std::string& path) {
       TRY(visit_file(at, name, inner, *st, is_database));
     else
       TRY(visit(at, name, inner));
-    for (const auto ending : k_of_sqlite)
+    for (const auto ending : store::k_sqlite_companions)
       if (is_database)
         of_database.push_back(cat(name, ending));
   }

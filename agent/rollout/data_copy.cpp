@@ -5,7 +5,7 @@
 #include "control/json.hpp"
 #include "os/runner.hpp"
 #include "os/tree_walk.hpp"
-#include "store/sqlite_copy.hpp"
+#include "store/site_database.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -30,17 +30,11 @@ using os::OpenFile;
 
 constexpr size_t k_max_text = 64 * 1024;
 constexpr size_t k_names_told = 5;
-constexpr os::Millis k_redis_wait{60'000};
+constexpr os::Millis k_database_wait{5'000}, k_redis_wait{60'000};
 constexpr std::string_view k_redis_dump = "redis/dump.rdb"; // below the data
 
 int64_t changed_ms(const struct stat& st) { // a program cannot set this time
   return int64_t{st.st_ctim.tv_sec} * 1000 + st.st_ctim.tv_nsec / 1'000'000;
-}
-
-bool is_database(int fd) {
-  std::array<char, store::k_sqlite_magic.size()> head{};
-  return ::pread(fd, head.data(), head.size(), 0) == ssize_t{head.size()} &&
-      std::string_view(head.data(), head.size()) == store::k_sqlite_magic;
 }
 
 // What SQLite keeps beside a database of this directory.
@@ -162,7 +156,7 @@ private:
     const OpenFile in = std::move(*opened);
     const auto size = static_cast<uint64_t>(in.st.st_blocks) * 512; // a hole takes none
     m_report.bytes += std::min(size, static_cast<uint64_t>(in.st.st_size));
-    const bool database = is_database(in.fd.get());
+    const bool database = store::is_sqlite(in.fd.get());
     if (database) {
       databases.insert(name);
       m_report.databases += static_cast<uint64_t>(in.st.st_size);
@@ -196,11 +190,12 @@ private:
 
   Result<void> copy_database(const OpenFile& in, const Fd& out, const std::string& path) {
     TRY(spend(static_cast<uint64_t>(in.st.st_size)));
-    auto copied = store::copy_database(cat(m_order.from, "/", path), cat(m_order.to, "/", path));
+    auto copied = store::copy_site_database(
+        cat(m_order.from, "/", path), cat(m_order.to, "/", path), k_database_wait);
     if (copied)
       return {};
     if (copied.error().code != Code::corrupt)
-      return within(cat("database '", printable(path, 200), "'"), copied.error());
+      return within("database", copied.error());
     if (m_report.damaged.size() < k_names_told)
       m_report.damaged.push_back(printable(path, 200));
     if (::ftruncate(out.get(), 0) != 0)

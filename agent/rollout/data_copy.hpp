@@ -7,9 +7,9 @@
 // Copied are directories and files with their modes and times, and symbolic links as links; nothing
 // is followed, another file system not entered, and holes stay holes. A file is cloned where the
 // file system can; else its bytes are read up to the size that it had when it was opened. A SQLite
-// database is copied by SQLite (store/sqlite_copy.hpp), and what that keeps beside it is left out.
-// The dump of a Redis is one that it makes now. Sockets, fifos and devices, and what the site's
-// user may not read, are left out and counted.
+// database is copied by SQLite (store/site_database.hpp), and what that keeps beside it is left
+// out. The dump of a Redis is one that it makes now. Sockets, fifos and devices, and what the
+// site's user may not read, are left out and counted.
 #pragma once
 
 #include "base/error.hpp"

@@ -1,15 +1,21 @@
 #include "store/site_database.hpp"
 
+#include "base/fd.hpp"
 #include "base/text.hpp"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <memory>
 
 namespace chillbox::store {
 namespace {
+
+constexpr off_t k_versions = 18; // of the file format, to write and to read: 2 is a WAL
+constexpr char k_wal = 2;
 
 struct CloseDb {
   void operator()(sqlite3* db) const { sqlite3_close(db); }
@@ -69,25 +75,31 @@ std::string uri_of(const std::string& path) {
   return out + "?immutable=1";
 }
 
-} // namespace
-
-bool is_sqlite(std::string_view beginning) {
-  return beginning.starts_with(std::string_view("SQLite format 3\0", 16));
+Result<std::array<char, 2>> versions_of(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  std::array<char, 2> versions{};
+  if (!file || ::pread(file.get(), versions.data(), versions.size(), k_versions) != 2)
+    return fail_errno(cat("read the header of ", printable(path)), errno);
+  return versions;
 }
 
-Result<void> copy_site_database(
-    const std::string& from, const std::string& to, std::chrono::milliseconds patience) {
+// A copy is no WAL database at first: what opens it next would not know that it was one.
+Result<void> keep_wal(const std::string& from, const std::string& to) {
+  const auto versions = TRY(versions_of(from));
+  if (versions[0] != k_wal || versions[1] != k_wal)
+    return {};
+  const Fd file(::open(to.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file || ::pwrite(file.get(), versions.data(), versions.size(), k_versions) != 2)
+    return fail_errno(cat("write the header of ", printable(to)), errno);
+  return {};
+}
+
+Result<void> copy_pages(
+    sqlite3* source, sqlite3* target, const std::string& from, std::chrono::milliseconds patience) {
   constexpr int k_all = -1, k_pause_ms = 50;
-  // To write, too: what a crash left in its journal is rolled back before it is read.
-  const Handle source = TRY(open(from, SQLITE_OPEN_READWRITE));
-  if (::unlink(to.c_str()) != 0 && errno != ENOENT)
-    return fail_errno(cat("remove ", to), errno);
-  const Handle target = TRY(open(to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
-  sqlite3_exec(target.get(), "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", nullptr,
-      nullptr, nullptr);
-  sqlite3_backup* backup = sqlite3_backup_init(target.get(), "main", source.get(), "main");
+  sqlite3_backup* backup = sqlite3_backup_init(target, "main", source, "main");
   if (backup == nullptr)
-    return failed(target.get(), sqlite3_errcode(target.get()), to);
+    return failed(target, sqlite3_errcode(target), from);
   int rc = SQLITE_BUSY;
   for (auto left = patience; left.count() > 0; left -= std::chrono::milliseconds(k_pause_ms)) {
     rc = sqlite3_backup_step(backup, k_all);
@@ -96,12 +108,35 @@ Result<void> copy_site_database(
     sqlite3_sleep(k_pause_ms);
   }
   const int end = sqlite3_backup_finish(backup);
-  if (rc == SQLITE_DONE && end == SQLITE_OK)
-    return {};
   if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED)
     return fail(
         Code::busy, cat(printable(from), ": it was locked for ", patience.count() / 1000, " s"));
-  return failed(nullptr, rc == SQLITE_DONE ? end : rc, from);
+  if (rc != SQLITE_DONE || end != SQLITE_OK)
+    return failed(nullptr, rc == SQLITE_DONE ? end : rc, from);
+  return {};
+}
+
+} // namespace
+
+bool is_sqlite(int fd) {
+  constexpr std::string_view k_magic("SQLite format 3\0", 16);
+  std::array<char, k_magic.size()> head{};
+  return ::pread(fd, head.data(), head.size(), 0) == ssize_t{head.size()} &&
+      std::string_view(head.data(), head.size()) == k_magic;
+}
+
+Result<void> copy_site_database(
+    const std::string& from, const std::string& to, std::chrono::milliseconds patience) {
+  {
+    // To write, too: what a crash left in its journal is rolled back before it is read.
+    const Handle source = TRY(open(from, SQLITE_OPEN_READWRITE));
+    const Handle target = TRY(open(to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+    sqlite3_exec(target.get(),
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE",
+        nullptr, nullptr, nullptr);
+    TRY(copy_pages(source.get(), target.get(), from, patience));
+  }
+  return keep_wal(from, to);
 }
 
 Result<Examined> examine_site_database(const std::string& path, bool whole) {

@@ -11,12 +11,16 @@
 
 namespace chillbox::store {
 
-// By its first 16 bytes.
-bool is_sqlite(std::string_view beginning);
+// What SQLite keeps beside a database; a copy needs none of them.
+inline constexpr std::string_view k_sqlite_companions[] = {"-wal", "-shm", "-journal"};
+
+// By its first 16 bytes. An empty database is an empty file, and is told from no other.
+bool is_sqlite(int fd);
 
 // A copy as of one moment, whatever others write meanwhile: the backup API, in one step, because in
 // several it starts again whenever somebody writes. Who writes waits at most as a reader makes it
-// wait. `to` is replaced. busy: somebody had it locked for so long; corrupt: it cannot be copied.
+// wait. `to` is empty, or is not there yet. A database with a write-ahead log stays one. busy:
+// somebody had it locked for so long; corrupt: it cannot be copied.
 Result<void> copy_site_database(
     const std::string& from, const std::string& to, std::chrono::milliseconds patience);
 
