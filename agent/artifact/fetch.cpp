@@ -33,16 +33,6 @@ constexpr os::Millis k_look{100};     // at cancelled(), which no descriptor tel
 constexpr os::Millis k_grace{10'000}; // to say that the time is over
 constexpr int k_in_one_piece = 7;     // hooks/fetch/http: the source knows no Range
 
-Code code_of(int exit) {
-  switch (exit) {
-  case 3: return Code::not_found;
-  case 4: return Code::denied;
-  case 5: return Code::unreachable;
-  case 6: return Code::no_space;
-  default: return Code::failure;
-  }
-}
-
 // A file without a name that matters, gone with this.
 class Part {
 public:
@@ -199,11 +189,12 @@ Result<void> Fetch::whole(const std::string& url, Part& part, uint64_t most) {
     const int code = TRY(once(url, part, most, said));
     if (code == 0)
       return {};
-    if (part.size() >= most && code_of(code) == Code::no_space)
+    if (part.size() >= most && os::hook_code(code) == Code::no_space)
       return fail(Code::too_large, cat("more than the ", most, " bytes that were announced"));
-    const bool again = code_of(code) == Code::unreachable || (code == k_in_one_piece && had > 0);
+    const bool again =
+        os::hook_code(code) == Code::unreachable || (code == k_in_one_piece && had > 0);
     if (!again)
-      return fail(code_of(code), said);
+      return fail(os::hook_code(code), said);
     if (code == k_in_one_piece && !part.cut(0))
       return fail_errno("empty what was fetched", errno);
     if (!pause(part.size() > had ? k_first_pause : wait))

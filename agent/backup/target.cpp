@@ -7,7 +7,6 @@
 #include "os/spawn.hpp"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,16 +30,6 @@ os::Millis time_for(uint64_t bytes) {
   return k_short + os::Millis(1000 * (bytes / k_slowest));
 }
 
-Result<Fd> memory_file(std::string_view text) {
-  Fd fd(::memfd_create("backup", MFD_CLOEXEC));
-  std::string_view rest = text;
-  if (const int err = fd ? os::write_fully(fd.get(), rest) : errno; err != 0)
-    return fail_errno("memory for the target's hook", err);
-  if (::lseek(fd.get(), 0, SEEK_SET) != 0)
-    return fail_errno("memory for the target's hook", errno);
-  return fd;
-}
-
 // What it said last, as a person would quote it.
 std::string last_words(int fd) {
   struct stat st{};
@@ -50,16 +39,6 @@ std::string last_words(int fd) {
   const auto text = os::read_all(fd, static_cast<size_t>(k_last_words) + 1, "messages");
   const std::string all(trim(text.value_or("")));
   return printable(std::string_view(all).substr(all.rfind('\n') + 1), 300);
-}
-
-Code code_of(int exit) {
-  switch (exit) {
-  case 3: return Code::not_found;
-  case 4: return Code::denied;
-  case 5: return Code::unreachable;
-  case 6: return Code::no_space;
-  default: return Code::failure;
-  }
 }
 
 } // namespace
@@ -93,8 +72,8 @@ Result<void> Target::run(const std::string& verb, const std::string& name, int i
   if (!name.empty())
     c.argv.push_back(name);
   const Fd credentials =
-      TRY(memory_file(TRY_IN("backup target", m_host.disk.read(file, k_max_credentials))));
-  const Fd said = TRY(memory_file(""));
+      TRY(os::memory_file(TRY_IN("backup target", m_host.disk.read(file, k_max_credentials))));
+  const Fd said = TRY(os::memory_file());
   const Fd null = TRY(os::open_null(O_RDWR));
   c.argv[4] = std::to_string(credentials.get());
   c.inherit = {credentials.get()};
@@ -113,7 +92,7 @@ Result<void> Target::run(const std::string& verb, const std::string& name, int i
   if (exit.ok())
     return {};
   const std::string words = last_words(said.get());
-  return fail(code_of(exit.code),
+  return fail(os::hook_code(exit.code),
       cat("backup target '", target, "': ", verb, ": ",
           words.empty() ? cat("ended with ", exit.code) : words));
 }
@@ -138,7 +117,7 @@ Result<void> Target::get(const std::string& name, int to, uint64_t most) const {
 }
 
 Result<std::vector<std::string>> Target::list() const {
-  const Fd out = TRY(memory_file(""));
+  const Fd out = TRY(os::memory_file());
   TRY(run("list", "", -1, out.get(), k_short));
   if (::lseek(out.get(), 0, SEEK_SET) != 0)
     return fail_errno("list", errno);

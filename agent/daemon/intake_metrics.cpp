@@ -5,27 +5,7 @@
 #include "daemon/webhook_intake.hpp"
 #include "os/io.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cerrno>
-
 namespace chillbox::daemon {
-namespace {
-
-// A packet holds less.
-Result<Fd> in_memory(std::string_view text) {
-  Fd file(::memfd_create("chillbox-metrics", MFD_CLOEXEC));
-  if (!file)
-    return fail_errno("memfd_create", errno);
-  if (const int err = os::write_fully(file.get(), text))
-    return fail_errno("write the metrics", err);
-  if (::lseek(file.get(), 0, SEEK_SET) < 0)
-    return fail_errno("lseek", errno);
-  return file;
-}
-
-} // namespace
 
 void WebhookIntake::show_metrics(const control::PacketView& packet) {
   const Asker asker = asker_of(packet);
@@ -40,7 +20,7 @@ void WebhookIntake::show_metrics(const control::PacketView& packet) {
   // Beside the loop, which webhooks wait for.
   const auto started = m_copies.start("metrics", [this, asker, format] {
     const auto text = metrics.text(format);
-    const auto file = text ? in_memory(**text) : Result<Fd>(std::unexpected(text.error()));
+    const auto file = text ? os::memory_file(**text) : Result<Fd>(std::unexpected(text.error()));
     if (!file)
       return refuse(asker, file.error());
     answer(asker, 200, "", std::to_string((*text)->size()), file->get());

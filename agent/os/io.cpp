@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -153,6 +154,17 @@ Result<bool> read_exact(int fd, std::span<uint8_t> out, Deadline deadline) {
     return fail(Code::corrupt,
         cat("read: the other side closed after ", got, " of ", out.size(), " bytes"));
   return got == out.size();
+}
+
+Result<Fd> memory_file(std::string_view text) {
+  Fd fd(::memfd_create("chillbox", MFD_CLOEXEC));
+  if (!fd)
+    return fail_errno("memfd_create", errno);
+  if (const int err = write_fully(fd.get(), text); err != 0)
+    return fail_errno("write to memory", err);
+  if (::lseek(fd.get(), 0, SEEK_SET) != 0)
+    return fail_errno("lseek", errno);
+  return fd;
 }
 
 } // namespace chillbox::os

@@ -4,6 +4,7 @@
 
 #include "base/encoding.hpp"
 #include "base/error.hpp"
+#include "base/fd.hpp"
 #include "os/deadline.hpp"
 
 #include <sys/types.h>
@@ -26,6 +27,10 @@ int write_fully(int fd, std::string_view& bytes);
 
 // To the end. too_large: more than `limit` bytes. `what` begins the messages: "read PATH".
 Result<std::string> read_all(int fd, size_t limit, std::string_view what);
+
+// A file without a name that holds `text`, read from its beginning. It never fills, as a pipe does,
+// and nobody waits for its end.
+Result<Fd> memory_file(std::string_view text = {});
 
 // For sockets, pipes and terminals, with a deadline and without SIGPIPE.
 Result<bool> wait_readable(int fd, Deadline deadline); // false: timed out

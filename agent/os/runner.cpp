@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,13 +42,7 @@ Result<std::string> find_program(const std::string& name) {
 Result<Fd> input_file(const std::string& input) {
   if (input.empty())
     return open_null(O_RDONLY);
-  Fd fd(::memfd_create("input", MFD_CLOEXEC));
-  std::string_view rest = input;
-  if (const int err = fd ? write_fully(fd.get(), rest) : 0; err != 0)
-    return fail_errno("write input", err);
-  if (!fd || ::lseek(fd.get(), 0, SEEK_SET) != 0)
-    return fail_errno("make input", errno);
-  return fd;
+  return memory_file(input);
 }
 
 // One of stdout and stderr.
@@ -336,6 +329,16 @@ public:
 };
 
 } // namespace
+
+Code hook_code(int exit) {
+  switch (exit) {
+  case 3: return Code::not_found;
+  case 4: return Code::denied;
+  case 5: return Code::unreachable;
+  case 6: return Code::no_space;
+  default: return Code::failure;
+  }
+}
 
 bool is_program(const std::string& path) {
   struct stat st{};

@@ -75,6 +75,8 @@ struct Exit {
                             // something of it came up against
   bool ok() const { return code == 0; }
 };
+// What a hook of backup/ or fetch/ says by its exit code (chillbox-hooks(7)).
+Code hook_code(int exit);
 
 // All of the file system read-only, nothing of sites, secrets or users in it but the `readable`
 // directories, an empty /tmp of 64 MiB.

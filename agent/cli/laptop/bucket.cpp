@@ -8,7 +8,6 @@
 #include "os/runner.hpp"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,26 +26,6 @@ bool is_plain(std::string_view text, std::string_view more) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
         more.find(c) != std::string_view::npos;
   });
-}
-
-Code code_of(int exit) {
-  switch (exit) {
-  case 3: return Code::not_found;
-  case 4: return Code::denied;
-  case 5: return Code::unreachable;
-  case 6: return Code::no_space;
-  default: return Code::failure;
-  }
-}
-
-Result<Fd> memory_file(std::string_view text) {
-  Fd fd(::memfd_create("bucket", MFD_CLOEXEC));
-  std::string_view rest = text;
-  if (const int err = fd ? os::write_fully(fd.get(), rest) : errno; err != 0)
-    return fail_errno("memory for what is put into the bucket", err);
-  if (::lseek(fd.get(), 0, SEEK_SET) != 0)
-    return fail_errno("memory for what is put into the bucket", errno);
-  return fd;
 }
 
 } // namespace
@@ -91,7 +70,7 @@ Result<Bucket> Bucket::find(const Places& places, std::string_view url) {
 Result<void> Bucket::put_file(int fd, const std::string& name) const {
   const auto hooks = TRY(TemporaryDir::create());
   TRY(write_shipped_hooks(hooks.path()));
-  const Fd said = TRY(memory_file(""));
+  const Fd said = TRY(os::memory_file());
   os::Command c;
   c.argv = {"sh", hooks.path() + "/backup/s3", "put", name};
   c.secrets = m_settings;
@@ -106,7 +85,7 @@ Result<void> Bucket::put_file(int fd, const std::string& name) const {
   (void)::lseek(said.get(), 0, SEEK_SET);
   const auto all = os::read_all(said.get(), k_max_settings, "messages");
   const auto words = trim(all.value_or(""));
-  return fail(code_of(exit->code),
+  return fail(os::hook_code(exit->code),
       cat(printable(m_name, 200), ": ",
           words.empty() ? cat("s3 put ended with ", exit->code) : printable(words, 500)));
 }
@@ -118,7 +97,7 @@ Result<void> Bucket::put(
     return fail_errno(cat("open ", printable(artifact, 1024)), errno);
   const std::string name = cat(sha256.str(), ".age");
   TRY(put_file(file.get(), name));
-  return put_file(TRY(memory_file(signature)).get(), name + ".minisig");
+  return put_file(TRY(os::memory_file(signature)).get(), name + ".minisig");
 }
 
 } // namespace chillbox::cli

@@ -4,10 +4,10 @@
 #include "base/text.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "cli/pack/kinds.hpp"
+#include "os/io.hpp"
 #include "os/runner.hpp"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,15 +34,6 @@ bool takes_unknown_keys(const Host& host) {
     if (line.starts_with("stricthostkeychecking "))
       return line != "stricthostkeychecking true" && line != "stricthostkeychecking yes";
   return true;
-}
-
-// The standard streams are files in memory, not pipes: ssh leaves the process behind that keeps the
-// connection, which would hold a pipe open.
-Result<Fd> memory_file() {
-  Fd file(::memfd_create("chillbox", MFD_CLOEXEC));
-  if (!file)
-    return fail_errno("memfd_create", errno);
-  return file;
 }
 
 std::string text_in(const Fd& file) {
@@ -146,7 +137,7 @@ RemoteShell::~RemoteShell() {
 }
 
 Result<RemoteShell::Ran> RemoteShell::run(const std::string& line, int input) const {
-  const Fd out = TRY(memory_file()), err = TRY(memory_file()),
+  const Fd out = TRY(os::memory_file()), err = TRY(os::memory_file()),
            nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const SignalsForChild guard;
   const pid_t pid = TRY(
@@ -171,7 +162,8 @@ Result<void> RemoteShell::pipe(
   const std::string reads = quoted_words(TRY(words_of(hook, ends.from))),
                     writes = quoted_words(TRY(words_of(hook, ends.to)));
   const Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  const Fd said = TRY(memory_file()), heard = TRY(memory_file()), printed = TRY(memory_file());
+  const Fd said = TRY(os::memory_file()), heard = TRY(os::memory_file()),
+           printed = TRY(os::memory_file());
   auto [out_here, out_there] = TRY(pipe_ends());
   auto [in_there, in_here] = TRY(pipe_ends());
   const SignalsForChild guard;

@@ -7,10 +7,10 @@
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "os/disk.hpp"
+#include "os/io.hpp"
 #include "os/runner.hpp"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,9 +146,7 @@ Result<std::string> sign_by_ssh(const Places& places, const SshKeyHere& key,
   const std::string words = artifact::statement_text(statement);
   TRY(disk.write(folder.file("statement"), cat(words, "\n"), 0600, mine));
   TRY(disk.write(folder.file("key.pub"), cat(key.key.to_line(), "\n"), 0600, mine));
-  const Fd said(::memfd_create("ssh-keygen", MFD_CLOEXEC));
-  if (!said)
-    return fail_errno("memfd_create", errno);
+  const Fd said = TRY(os::memory_file());
   const int code = TRY(run_at_terminal(
       {program, "-Y", "sign", "-n", std::string(artifact::k_ssh_namespace), "-f",
           key.file.empty() ? folder.file("key.pub") : key.file, folder.file("statement")},
