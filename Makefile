@@ -159,8 +159,8 @@ $(DEPS_TESTS): .ci/deps
 	@sh .ci/deps build test
 	@mkdir -p $(@D) && touch $@
 
-SUITES ?= lint unit shell host
-test: deps $(LINT_TOOLS) build test-ca $(TESTS) $(BUILD)/crypto-tool ## run every test (SUITES="lint unit shell host" chooses)
+SUITES ?= lint unit stories
+test: deps $(LINT_TOOLS) build test-ca $(TESTS) $(BUILD)/crypto-tool ## run every test (SUITES="lint unit stories" chooses)
 	@BUILD=$(BUILD) UNIT_TESTS="$(TESTS)" sh tests/run-all $(SUITES)
 
 demo: build ## play the whole story on a host in a box, with real output (KEEP=1 leaves the host running)
