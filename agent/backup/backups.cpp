@@ -88,14 +88,15 @@ void Backups::forget_local(const SiteName& site, uint64_t but) {
   for (const auto& b : record ? record->backups : std::vector<Backup>{}) {
     if (b.serial == but)
       continue;
+    if (b.stored_ms == 0 && b.gone_ms == 0) { // first: what no record names goes at the next start
+      Backup gone = b;
+      gone.gone_ms = m_host.clock.wall_ms();
+      if (!m_records.put(gone))
+        continue;
+    }
     const std::string path = local_path(m_host.paths, b);
     (void)m_host.disk.remove(path);
     (void)m_host.disk.remove(cat(path, k_signature_suffix));
-    if (b.stored_ms == 0 && b.gone_ms == 0) {
-      Backup gone = b;
-      gone.gone_ms = m_host.clock.wall_ms();
-      (void)m_records.put(gone);
-    }
   }
 }
 

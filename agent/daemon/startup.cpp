@@ -60,11 +60,18 @@ std::vector<std::string> below(const std::string& dir) {
 // Every directory that is ours alone and has files or links in it that are written by a rename.
 // Copies of artifacts and of releases can be large.
 void sweep_all(const os::Paths& paths) {
-  for (const auto& dir : {paths.artifacts(), paths.secret_sets(), paths.state() + "/nginx",
-           paths.run() + "/sealed", paths.slots(), paths.certs(), paths.tls()})
+  for (const auto& dir : os::host_directories(paths))
+    os::sweep_temporaries(dir.path);
+  for (const auto& dir : {paths.state() + "/nginx", paths.etc() + "/metrics", paths.tls()})
     os::sweep_temporaries(dir);
-  for (const auto& dir : below(paths.run() + "/live"))
-    os::sweep_temporaries(dir);
+  for (const auto* kind : {"/live", "/snapshots"})
+    for (const auto& dir : below(paths.run() + kind))
+      os::sweep_temporaries(dir);
+  for (const auto& site : below(paths.state() + "/snapshots")) {
+    os::sweep_temporaries(site);
+    for (const auto& snapshot : below(site)) // not what is below it: the data are the site's own
+      os::sweep_temporaries(snapshot);
+  }
   for (const auto& site : below(paths.sites())) {
     os::sweep_temporaries(site);
     os::sweep_temporaries(site + "/releases");
