@@ -6,37 +6,14 @@
 load helpers/box
 load helpers/host
 load helpers/laptop
+load helpers/hosts
 load helpers/attack
 
 FIRST=10.77.0.1 SECOND=10.77.0.2
 
 setup_file() {
     host_possible || return 0
-    export WEB1 WEB2
-    host_up
-    host_set_up
-    WEB1=$HOST
-    mkdir "$LAPTOP/me"
-    mv "$LAPTOP"/deployer.* "$LAPTOP/me/"
-    host_up
-    host_set_up
-    WEB2=$HOST
-    box push "$WEB2" "$LAPTOP/me/deployer.pub" /root/me.pub
-    HOST=$WEB2 ctl trust add /root/me.pub --name me
-    wire
-    HOST=$WEB1
-    laptop_up
-    cp "$(box key "$WEB2")" "$LAPTOP/ssh2.key"
-    chmod 0600 "$LAPTOP/ssh2.key"
-    { printf 'Host web2.example web2 %s\n    HostName %s\n    HostKeyAlias web2.example\n    IdentityFile %s\n    IdentitiesOnly yes\n    UserKnownHostsFile %s\n    LogLevel ERROR\n' \
-        "$SECOND" "$SECOND" "$LAPTOP/ssh2.key" "$LAPTOP/known_hosts"; } >>"$LAPTOP/ssh_config"
-    for name in web1.example "$SECOND"; do laptop ssh -o StrictHostKeyChecking=accept-new "root@$name" true; done
-    mkdir -p "$LAPTOP_HOME/config/chillbox/keys" "$LAPTOP_HOME/config/chillbox/hosts"
-    chmod 0700 "$LAPTOP_HOME/config" "$LAPTOP_HOME/config/chillbox" "$LAPTOP_HOME/config/chillbox/hosts"
-    cp "$LAPTOP"/me/deployer.* "$LAPTOP_HOME/config/chillbox/keys/"
-    printf 'ssh = "root@web1.example"\n' >"$LAPTOP_HOME/config/chillbox/hosts/web1.toml"
-    printf 'ssh = "root@%s"\n' "$SECOND" >"$LAPTOP_HOME/config/chillbox/hosts/web2.toml"
-    chmod 0600 "$LAPTOP_HOME/config/chillbox/hosts"/*
+    hosts_up 2
     attack_site hello '.version = "1.0.0" | .services[0].secrets_env = "web.env" | .redis = {save: "3600 1"}'
     mkdir "$LAPTOP/sites/hello/redis"
     printf 'user default on nopass ~* &* +@all\n' >"$LAPTOP/sites/hello/redis/users.acl"
@@ -61,11 +38,7 @@ SH
     laptop chillboxctl deploy -H web1
     in_service hello sh -c 'echo first >"$CHILLBOX_DATA_DIR/notes"; mkdir "$CHILLBOX_DATA_DIR/a b"; ln -s ../notes "$CHILLBOX_DATA_DIR/a b/link"; chmod 600 "$CHILLBOX_DATA_DIR/notes"'
 }
-teardown_file() {
-    [ -z "${WEB1-}" ] || laptop chillboxctl agent lock >/dev/null || :
-    [ -z "${WEB1-}" ] || box down "$WEB1"
-    [ -z "${WEB2-}" ] || box down "$WEB2"
-}
+teardown_file() { hosts_down; }
 setup() {
     host_or_skip
     HOST=$WEB1
@@ -74,15 +47,6 @@ setup() {
 }
 teardown() { printf "%s\n" "${output-}" "${stderr-}"; }
 
-wire() {
-    exec 7< <(box net "$WEB2" -- sh -c 'echo $$; exec sleep 30')
-    read -r pid <&7
-    box net "$WEB1" -- ip link add wire type veth peer name wire netns "$pid"
-    box net "$WEB1" -- sh -c "ip address add $FIRST/24 dev wire && ip link set wire up"
-    box net "$WEB2" -- sh -c "ip address add $SECOND/24 dev wire && ip link set wire up"
-}
-
-on_web2() { HOST=$WEB2 "$@"; }
 move() { laptop chillboxctl move hello --from web1 --to web2 "$@"; }
 at() { box net "$WEB1" -- curl -sS -m 20 -o /dev/null -w '%{http_code}' -H 'Host: hello.example' "http://$1/"; } # ADDRESS
 notes() { HOST=$1 in_box cat /var/lib/hello/web/notes; }
@@ -90,10 +54,10 @@ in_redis() { box run "$1" -u hello -- redis-cli -s /run/redis/hello.sock "${@:2}
 held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
 
 @test "move to a host that is locked: exit 6, and nothing was changed; without a yes: exit 2" {
-    on_web2 ctl lock
+    on 2 ctl lock
     run -6 move -y
     [[ "$output" == *"web2 is locked: chillboxctl unlock -H web2. Nothing was changed"* ]]
-    on_web2 unlock
+    on 2 unlock
     run -2 move
     [[ "$output" == *"Move hello 1.0.0 from web1 to web2?"*" say -y"* ]]
     [ "$(held "$WEB1")" = '' ]
@@ -101,10 +65,10 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
 }
 
 @test "move to a host that does not trust the key: exit 4; of a site that is not there: exit 3; outside of its project: exit 2" {
-    on_web2 ctl trust remove me
+    on 2 ctl trust remove me
     run -4 move -y
     [[ "$output" == *"web2 does not take hello from your key "*"chillboxctl trust add "*"Nothing was changed"* ]]
-    on_web2 ctl trust add /root/me.pub --name me
+    on 2 ctl trust add /root/me.pub --name me
     run -3 laptop chillboxctl move hello --from web2 --to web1 -y
     [[ "$output" == *"hello is not live on web2"* ]]
     cd /
@@ -140,11 +104,11 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
 }
 
 @test "the connection breaks in the middle of the data: both are whole or nothing, and the same command again goes on [fault-584]" {
-    on_web2 in_box mv /bin/tar /bin/tar.away
-    on_web2 in_box sh -c 'printf "#!/bin/sh\nhead -c 100 >/dev/null\nexit 1\n" >/bin/tar; chmod 755 /bin/tar'
+    on 2 in_box mv /bin/tar /bin/tar.away
+    on 2 in_box sh -c 'printf "#!/bin/sh\nhead -c 100 >/dev/null\nexit 1\n" >/bin/tar; chmod 755 /bin/tar'
     run ! move -y
     [[ "$output" == *"hello is in maintenance on web1, where its data are whole: run the same command again to continue"* ]]
-    on_web2 in_box mv /bin/tar.away /bin/tar
+    on 2 in_box mv /bin/tar.away /bin/tar
     [ "$(notes "$WEB1")" = first ]
     [ "$(at 127.0.0.1)" = 503 ]
     run -0 --separate-stderr move
@@ -159,11 +123,11 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     [ "$(at "$SECOND")" = 200 ]
     [ "$(at 127.0.0.1)" = 503 ]
     [ "$(notes "$WEB2")" = first ]
-    [ "$(on_web2 in_box stat -c '%U %a' /var/lib/hello/web/notes)" = "$(in_box stat -c '%U %a' /var/lib/hello/web/notes)" ]
-    [ "$(on_web2 in_box readlink '/var/lib/hello/web/a b/link')" = ../notes ]
+    [ "$(on 2 in_box stat -c '%U %a' /var/lib/hello/web/notes)" = "$(in_box stat -c '%U %a' /var/lib/hello/web/notes)" ]
+    [ "$(on 2 in_box readlink '/var/lib/hello/web/a b/link')" = ../notes ]
     [ "$(held "$WEB1")" = 'moved to web2' ]
     [ "$(held "$WEB2")" = '' ]
-    run -0 on_web2 in_box cat /run/chillbox/secrets/hello/web/web.env
+    run -0 on 2 in_box cat /run/chillbox/secrets/hello/web/web.env
     [[ "$output" == *hush* ]]
 }
 
@@ -173,7 +137,7 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
 }
 
 @test "--back brings the data that came in since, and the second host shows the page" {
-    on_web2 in_box sh -c 'echo second >/var/lib/hello/web/notes'
+    on 2 in_box sh -c 'echo second >/var/lib/hello/web/notes'
     run -0 move --back -y
     [[ "$output" == *"hello is on web1 again. In DNS, lead hello.example to "* ]]
     [ "$(notes "$WEB1")" = second ]
@@ -212,7 +176,7 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     [[ "$output" == *"unchanged: hello was moved to web2"* ]]
     [ "$(at "$SECOND")" = 200 ]
     [ "$(in_redis "$WEB2" get visits)" = 41 ]
-    [ "$(on_web2 in_box sh -c 'cd /var/lib/hello && find . ! -path "./redis*" | sort | sha256sum')" = "$before" ]
+    [ "$(on 2 in_box sh -c 'cd /var/lib/hello && find . ! -path "./redis*" | sort | sha256sum')" = "$before" ]
 }
 
 @test "the laptop is killed after each step of the way back: again --back ends it, and what came in meanwhile is there once [fault-742]" {
@@ -265,7 +229,7 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     run -2 at_terminal expect:'which one? (Enter: 1)' type:7 -- chillboxctl rollback --choose -H web2
     [[ "$output" == *"1)  1.0.0-1  good, by me, live "*" ago"*"'7' is none of them; nothing was changed"* ]]
     run -0 at_terminal expect:'which one? (Enter: 1)' type: -- chillboxctl rollback --choose -H web2
-    [ "$(on_web2 json facts hello .site.version)" = 1.0.0 ]
+    [ "$(on 2 json facts hello .site.version)" = 1.0.0 ]
     run -2 laptop chillboxctl rollback hello 1.1.0 --choose -H web2
     [[ "$output" == *"do not name one"* ]]
 }

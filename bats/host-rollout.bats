@@ -6,36 +6,13 @@
 load helpers/box
 load helpers/host
 load helpers/laptop
+load helpers/hosts
 
 FIRST=10.77.0.1 SECOND=10.77.0.2
 
 setup_file() {
     host_possible || return 0
-    export WEB1 WEB2
-    host_up
-    host_set_up
-    WEB1=$HOST
-    mkdir "$LAPTOP/me"
-    mv "$LAPTOP"/deployer.* "$LAPTOP/me/"
-    host_up
-    host_set_up
-    WEB2=$HOST
-    box push "$WEB2" "$LAPTOP/me/deployer.pub" /root/me.pub
-    HOST=$WEB2 ctl trust add /root/me.pub --name me
-    wire
-    HOST=$WEB1
-    laptop_up
-    cp "$(box key "$WEB2")" "$LAPTOP/ssh2.key"
-    chmod 0600 "$LAPTOP/ssh2.key"
-    { printf 'Host web2.example web2 %s\n    HostName %s\n    HostKeyAlias web2.example\n    IdentityFile %s\n    IdentitiesOnly yes\n    UserKnownHostsFile %s\n    LogLevel ERROR\n' \
-        "$SECOND" "$SECOND" "$LAPTOP/ssh2.key" "$LAPTOP/known_hosts"; } >>"$LAPTOP/ssh_config"
-    for name in web1.example "$SECOND"; do laptop ssh -o StrictHostKeyChecking=accept-new "root@$name" true; done
-    mkdir -p "$LAPTOP_HOME/config/chillbox/keys" "$LAPTOP_HOME/config/chillbox/hosts"
-    chmod 0700 "$LAPTOP_HOME/config" "$LAPTOP_HOME/config/chillbox" "$LAPTOP_HOME/config/chillbox/hosts"
-    cp "$LAPTOP"/me/deployer.* "$LAPTOP_HOME/config/chillbox/keys/"
-    printf 'ssh = "root@web1.example"\n' >"$LAPTOP_HOME/config/chillbox/hosts/web1.toml"
-    printf 'ssh = "root@%s"\n' "$SECOND" >"$LAPTOP_HOME/config/chillbox/hosts/web2.toml"
-    chmod 0600 "$LAPTOP_HOME/config/chillbox/hosts"/*
+    hosts_up 2
     mkdir -p "$LAPTOP/hello/api"
     cat >"$LAPTOP/hello/api/serve" <<'P'
 #!/usr/bin/python3 -ISB
@@ -53,11 +30,7 @@ P
     jq -n '{name: "Hello", server_name: "hello.example", domain_list: ["hello.example"], version: "1.0.0", watch: "0s",
         services: [{name: "api", lang: "binary", listen: "fd", "run-cmd": "./serve", health: {path: "/", deadline: "4s"}}]}' >"$LAPTOP/hello/hello.site.json"
 }
-teardown_file() {
-    [ -z "${WEB1-}" ] || laptop chillboxctl agent lock >/dev/null || :
-    [ -z "${WEB1-}" ] || box down "$WEB1"
-    [ -z "${WEB2-}" ] || box down "$WEB2"
-}
+teardown_file() { hosts_down; }
 setup() {
     host_or_skip
     HOST=$WEB1
@@ -68,16 +41,8 @@ setup() {
 }
 teardown() {
     printf "%s\n" "${output-}" "${stderr-}"
-    web2_back
+    back
     says 200
-}
-
-wire() {
-    exec 7< <(box net "$WEB2" -- sh -c 'echo $$; exec sleep 30')
-    read -r pid <&7
-    box net "$WEB1" -- ip link add wire type veth peer name wire netns "$pid"
-    box net "$WEB1" -- sh -c "ip address add $FIRST/24 dev wire && ip link set wire up"
-    box net "$WEB2" -- sh -c "ip address add $SECOND/24 dev wire && ip link set wire up"
 }
 
 rules() { printf 'host = ["web1", "web2"]\n[rollout]\n' >chillbox.toml && printf '%s\n' "$@" >>chillbox.toml; }
@@ -92,8 +57,6 @@ both() { [ "$(live "$WEB1") $(live "$WEB2")" = "$1 $2" ]; }
 jobs_of() { HOST=$1 json jobs '.jobs | length'; }
 # says STATUS: what the service on web2 answers
 says() { box run "$WEB2" -- sh -c 'mkdir -p /var/lib/hello/api && echo "$1" >/var/lib/hello/api/status && chmod 644 /var/lib/hello/api/status' sh "$1"; }
-web2_away() { cp "$LAPTOP/ssh_config" "$LAPTOP/ssh_config.all" && { printf 'Host %s\n    ProxyCommand false\n' "$SECOND" && cat "$LAPTOP/ssh_config.all"; } >"$LAPTOP/ssh_config"; }
-web2_back() { [ ! -e "$LAPTOP/ssh_config.all" ] || mv "$LAPTOP/ssh_config.all" "$LAPTOP/ssh_config"; }
 # is N STATE...: host N of the state file is in one of them
 is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/null)" != "$state" ] || return 0; done; return 1; }
 
@@ -106,7 +69,7 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
     run -0 rollout status --json
     [ "$(jq -r '[.schema, .phase, (.hosts[] | .host + "=" + .state)] | join(" ")' <<<"$output")" = 'chillbox.rollout.v1 ended web1=done web2=done' ]
     # Both took the same artifact.
-    [ "$(HOST=$WEB1 json facts hello .site.sha256)" = "$(HOST=$WEB2 json facts hello .site.sha256)" ]
+    [ "$(on 1 json facts hello .site.sha256)" = "$(on 2 json facts hello .site.sha256)" ]
     run -7 rollout resume
     run -7 rollout stop
 }
@@ -114,16 +77,16 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
 @test "one host is locked, or would refuse it, or is not there: nothing is changed on any, and no job is made" {
     was=$(live "$WEB1") jobs=$(jobs_of "$WEB1")
     new
-    HOST=$WEB2 ctl lock
+    on 2 ctl lock
     run -6 rollout run -y
     [[ "$output" == *'web2 is locked'* ]]
-    HOST=$WEB2 unlock
-    HOST=$WEB2 ctl hold hello -m 'not now'
+    on 2 unlock
+    on 2 ctl hold hello -m 'not now'
     run -7 rollout run -y
-    HOST=$WEB2 ctl release-hold hello
-    web2_away
+    on 2 ctl release-hold hello
+    away 2
     run -5 rollout run -y
-    web2_back
+    back
     both "$was" "$was"
     [ "$(jobs_of "$WEB1")" = "$jobs" ]
     run -7 rollout resume
@@ -166,12 +129,12 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
     new
     rollout run -y >said 2>&1 &
     wait_for 60 is 0 done
-    web2_away
+    away 2
     status=0
     wait $! || status=$?
     cat said
     [ "$status" -eq 10 ]
-    web2_back
+    back
     both "$was" "$was"
 }
 
@@ -190,9 +153,9 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
         run -7 rollout run -y
         run -0 rollout resume
         both "$NEW" "$NEW"
-        [[ "$(HOST=$WEB1 json status '.sites[0].drained') $(HOST=$WEB2 json status '.sites[0].drained')" == 'false false' ]]
+        [[ "$(on 1 json status '.sites[0].drained') $(on 2 json status '.sites[0].drained')" == 'false false' ]]
     done
-    HOST=$WEB2 ctl audit | grep -q 'undrain  *hello'
+    on 2 ctl audit | grep -q 'undrain  *hello'
 }
 
 @test "rollout stop lets no further host begin, and resume continues it; two at once: exit 7" {

@@ -6,6 +6,7 @@
 load helpers/box
 load helpers/host
 load helpers/ca
+load helpers/hosts
 
 FIRST=10.77.0.1 SECOND=10.77.0.2
 
@@ -16,7 +17,7 @@ setup_file() {
     FRONT=$HOST
     begin_back
     BACK=$HOST
-    wire
+    wire "$FRONT" "$BACK"
     in_box chillboxctl upgrade -q
     deploy_page
     export OUTSIDE=$CA
@@ -43,14 +44,6 @@ begin_back() {
     rm -f "$LAPTOP"/deployer.* # a laptop of its own
     CA_TOML="peers = [\"$FIRST\"]" ca_up ADDRESS="$FIRST"
     host_set_up
-}
-
-wire() {
-    exec 7< <(box net "$BACK" -- sh -c 'echo $$; exec sleep 30')
-    read -r pid <&7
-    box net "$FRONT" -- ip link add wire type veth peer name wire netns "$pid"
-    box net "$FRONT" -- sh -c "ip address add $FIRST/24 dev wire && ip link set wire up"
-    box net "$BACK" -- sh -c "ip address add $SECOND/24 dev wire && ip link set wire up"
 }
 
 teardown_file() {

@@ -8,6 +8,7 @@
 load helpers/box
 load helpers/host
 load helpers/laptop
+load helpers/hosts
 
 setup_file() {
     host_possible || return 0
@@ -169,15 +170,8 @@ folder() { # SITE: a project with a site of plain files
 
 # The second box as web2.example, by a wire from the first, in whose network the laptop is.
 wire_web2() {
-    exec 7< <(box net "$WEB2" -- sh -c 'echo $$; exec sleep 30')
-    read -r pid <&7
-    box net "$HOST" -- ip link add wire type veth peer name wire netns "$pid"
-    box net "$HOST" -- sh -c "ip address add 10.77.0.1/24 dev wire && ip link set wire up"
-    box net "$WEB2" -- sh -c "ip address add $SECOND/24 dev wire && ip link set wire up"
-    cp "$(box key "$WEB2")" "$LAPTOP/ssh2.key"
-    chmod 0600 "$LAPTOP/ssh2.key"
-    printf 'Host web2.example\n    HostName %s\n    HostKeyAlias web2.example\n    IdentityFile %s\n    IdentitiesOnly yes\n    UserKnownHostsFile %s\n    LogLevel ERROR\n' \
-        "$SECOND" "$LAPTOP/ssh2.key" "$LAPTOP/known_hosts" >>"$LAPTOP/ssh_config"
+    wire "$HOST" "$WEB2"
+    ssh_name "$WEB2" "$SECOND" web2.example
     box net "$HOST" -- ssh-keyscan -t ed25519 "$SECOND" 2>/dev/null | sed "s/^$SECOND/web2.example/" >>"$LAPTOP/known_hosts"
 }
 

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/ssh.hpp"
+#include "cli/laptop/host_batches.hpp"
 
 namespace chillbox::cli {
 
@@ -10,16 +11,13 @@ Result<void> roll_deploy(Call& call, const std::vector<RollPart>& parts, Deploye
   std::vector<std::string> failed, untried;
   std::vector<int> codes;
   Error last{Code::failure, ""};
-  for (const auto& [host, deploy] : parts) {
-    if (!failed.empty() && !call.args.has("keep-going")) {
-      untried.push_back(host);
-      continue;
-    }
+  const auto take = [&](size_t at, size_t) -> Result<void> {
+    const auto& [host, deploy] = parts[at];
     call.error_printed = false;
     const auto done = deploy();
     codes.push_back(done ? 0 : exit_code(done.error().code));
     if (done)
-      continue;
+      return {};
     last = done.error();
     failed.push_back(host);
     if (!call.error_printed) {
@@ -31,9 +29,12 @@ Result<void> roll_deploy(Call& call, const std::vector<RollPart>& parts, Deploye
       if (call.terminal.json())
         call.terminal.print(answer_text("deploy", told));
     }
-    if (last.code == Code::interrupted)
-      return done;
-  }
+    return last.code == Code::interrupted ? done : Result<void>{};
+  };
+  const size_t taken = TRY(in_batches(parts.size(), {},
+      {take, [&] { return failed.empty() || call.args.has("keep-going"); }}));
+  for (size_t i = taken; i < parts.size(); ++i)
+    untried.push_back(parts[i].host);
   call.error_printed = false;
   if (failed.empty())
     return {};

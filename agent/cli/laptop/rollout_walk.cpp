@@ -6,6 +6,7 @@
 #include "cli/core/progress.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/laptop/deploy_lines.hpp"
+#include "cli/laptop/host_batches.hpp"
 #include "cli/laptop/host_session.hpp"
 #include "cli/laptop/target.hpp"
 #include "os/clock.hpp"
@@ -16,6 +17,7 @@
 #include <algorithm>
 #include <optional>
 #include <span>
+#include <utility>
 
 namespace chillbox::cli {
 namespace {
@@ -43,7 +45,6 @@ private:
   Result<HostSession> begin(RolledHost& host);
   Result<control::Job> follow(RolledHost& host, std::optional<HostSession>& session);
   Result<void> chunk(Hosts hosts);
-  Result<void> batch(Hosts hosts);
   Result<void> bake(Hosts hosts);
   Result<void> failed(RolledHost& host, const Error& error);
   Result<void> roll_back(RolledHost& host);
@@ -177,22 +178,6 @@ Result<void> Walk::bake(Hosts hosts) {
   return {};
 }
 
-Result<void> Walk::batch(Hosts hosts) {
-  const size_t most = m_state.rules.max_unavailable;
-  const auto is_new = [](const RolledHost& host) { return host.is("staged") || host.is("begun"); };
-  const bool some = std::ranges::any_of(hosts, is_new);
-  for (size_t at = 0; at < hosts.size(); at += most) {
-    if (told_to_stop())
-      return fail(
-          Code::partial, "stopped by `rollout stop`: chillboxctl rollout resume continues it");
-    const auto some_now = hosts.subspan(at, std::min(most, hosts.size() - at));
-    TRY(chunk(some_now));
-    if (std::ranges::any_of(some_now, [](const auto& host) { return host.is("failed"); }))
-      return {};
-  }
-  return some ? bake(hosts) : Result<void>{};
-}
-
 Result<void> Walk::roll_back(RolledHost& host) {
   const auto say = [&](const std::string& state, const std::string& message) {
     host.state = state;
@@ -243,16 +228,25 @@ Result<void> Walk::end() {
 
 Result<void> Walk::run() {
   const Hosts all(m_state.hosts);
-  size_t at = 0;
-  for (size_t size = m_state.rules.canary; at < all.size(); size = m_state.rules.batch) {
-    const auto some = all.subspan(at, std::min(size, all.size() - at));
-    const auto done = batch(some);
-    if (!done)
-      return done;
-    if (std::ranges::any_of(all, [](const auto& host) { return host.is("failed"); }))
-      break;
-    at += some.size();
-  }
+  bool is_new = false; // of the batch: else it was baked before
+  const auto take = [&](size_t at, size_t count) -> Result<void> {
+    if (told_to_stop())
+      return fail(
+          Code::partial, "stopped by `rollout stop`: chillboxctl rollout resume continues it");
+    const auto some = all.subspan(at, count);
+    is_new |= std::ranges::any_of(
+        some, [](const auto& host) { return host.is("staged") || host.is("begun"); });
+    return chunk(some);
+  };
+  const auto after = [&](size_t at, size_t count) {
+    return std::exchange(is_new, false) ? bake(all.subspan(at, count)) : Result<void>{};
+  };
+  const auto goes_on = [&] {
+    return std::ranges::none_of(all, [](const auto& host) { return host.is("failed"); });
+  };
+  const auto& rules = m_state.rules;
+  TRY(in_batches(all.size(), {rules.canary, rules.batch, rules.max_unavailable},
+      {take, goes_on, after}));
   return end();
 }
 
