@@ -8,11 +8,11 @@ load helpers/host
 load helpers/laptop
 load helpers/hosts
 
-FIRST=10.77.0.1 SECOND=10.77.0.2
+FIRST=10.77.0.1
 
 setup_file() {
     host_possible || return 0
-    hosts_up 2
+    hosts_up 3
     mkdir -p "$LAPTOP/hello/api"
     cat >"$LAPTOP/hello/api/serve" <<'P'
 #!/usr/bin/python3 -ISB
@@ -176,16 +176,24 @@ is() { for state in "${@:2}"; do [ "$(jq -r ".hosts[$1].state" "$STATE" 2>/dev/n
     both "$NEW" "$NEW"
 }
 
+@test "three hosts: the canary, then two at once of which one fails, and all three are back at what they had" {
+    new
+    run -0 rollout run -H web1,web2,web3 -y
+    both "$NEW" "$NEW"
+    was=$NEW
+    [ "$(live "$WEB3")" = "$was" ]
+    rules 'batch = 2' 'max_unavailable = 2' 'on_failure = "rollback"'
+    says 500
+    new
+    run -10 rollout run -H web1,web2,web3 -y
+    both "$was" "$was"
+    [ "$(live "$WEB3")" = "$was" ]
+    run -0 rollout status --json
+    [ "$(jq -r '[.hosts[] | .host + "=" + .state] | join(" ")' <<<"$output")" = 'web1=rolled_back web2=failed web3=rolled_back' ]
+}
+
 @test "by a bucket: put once for both, fetched by each; with max_unavailable = 2 both switch at once, drained meanwhile" {
-    box net "$WEB1" -- "$(sh "$ROOT/tests/hooks/s3-python")" "$ROOT/tests/hooks/s3-server" 15555 "$LAPTOP/s3" >"$LAPTOP/s3.log" 2>&1 3>&- &
-    box net "$WEB1" -- python3 -c 'import socket, sys, threading
-def pump(a, b):
-    while d := a.recv(65536): b.sendall(d)
-    b.shutdown(1)
-s = socket.create_server((sys.argv[1], 15555))
-while True:
-    a, b = s.accept()[0], socket.create_connection(("127.0.0.1", 15555))
-    for x, y in (a, b), (b, a): threading.Thread(target=pump, args=(x, y), daemon=True).start()' "$FIRST" >"$LAPTOP/pump.log" 2>&1 3>&- &
+    box net "$WEB1" -- "$(sh "$ROOT/tests/hooks/s3-python")" "$ROOT/tests/hooks/s3-server" 15555 "$LAPTOP/s3" "$FIRST" >"$LAPTOP/s3.log" 2>&1 3>&- &
     wait_for 60 test -e "$LAPTOP/s3"
     mkdir -p -m 0700 "$LAPTOP_HOME/config/chillbox/buckets"
     (umask 077 && grep -v ^bucket "$LAPTOP/s3" >"$LAPTOP_HOME/config/chillbox/buckets/backups")

@@ -12,18 +12,7 @@
 
 wire_address() { printf '10.77.0.%s\n' "$1"; }
 
-wire() {
-    box net "$1" -- ip link add wire type bridge
-    box net "$1" -- sh -c 'ip address add "$1/24" dev wire && ip link set wire up' sh "$(wire_address 1)"
-    wire_number=1
-    for wire_box in "${@:2}"; do
-        wire_number=$((wire_number + 1))
-        exec 7< <(box net "$wire_box" -- sh -c 'echo $$; exec sleep 30')
-        read -r wire_pid <&7
-        box net "$1" -- sh -c 'ip link add "$1" type veth peer name wire netns "$2" && ip link set "$1" master wire up' sh "wire$wire_number" "$wire_pid"
-        box net "$wire_box" -- sh -c 'ip address add "$1/24" dev wire && ip link set wire up' sh "$(wire_address "$wire_number")"
-    done
-}
+wire() { "$BATS_TEST_DIRNAME/../tests/host/wire" "$@"; }
 
 ssh_name() {
     cp "$(box key "$1")" "$LAPTOP/ssh.$2.key"
