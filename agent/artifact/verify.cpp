@@ -12,7 +12,7 @@ constexpr size_t k_max_comment = 1024;
 constexpr uint64_t k_max_serial = INT64_MAX; // what the store can hold
 
 struct Words {
-  std::optional<std::string_view> site, version, serial, sha256, expires;
+  std::optional<std::string_view> site, fleet, version, serial, sha256, expires;
   bool chillbox = false, secrets = false;
 };
 
@@ -31,6 +31,7 @@ Result<void> take_word(Words& words, std::string_view word) {
   const auto equals = word.find('=');
   const auto key = word.substr(0, equals);
   std::optional<std::string_view>* slot = key == "site" ? &words.site
+      : key == "fleet"                                  ? &words.fleet
       : key == "version"                                ? &words.version
       : key == "serial"                                 ? &words.serial
       : key == "sha256"                                 ? &words.sha256
@@ -39,7 +40,7 @@ Result<void> take_word(Words& words, std::string_view word) {
   if (slot == nullptr || equals == std::string_view::npos)
     return fail(Code::denied,
         cat("trusted comment: '", printable(word, 40),
-            "' is not one of chillbox, secrets, site=, version=, serial=, ",
+            "' is not one of chillbox, secrets, site=, fleet=, version=, serial=, ",
             "sha256=, expires= (one space between)"));
   if (*slot)
     return fail(Code::denied, cat("trusted comment: '", key, "=' twice"));
@@ -62,14 +63,19 @@ Result<uint64_t> number(std::string_view key, std::string_view text) {
   return *n;
 }
 
+std::string_view kind_of(bool secrets, bool fleet) {
+  return fleet ? "a roster" : secrets ? "a secret set" : "a release";
+}
+
 Result<void> check_what(const Statement& s, const Expected& wanted) {
+  if (s.secrets != wanted.secrets || s.fleet != wanted.fleet)
+    return fail(Code::denied,
+        cat("signed as ", kind_of(s.secrets, s.fleet), ", wanted ",
+            kind_of(wanted.secrets, wanted.fleet)));
   if (s.site != wanted.site)
     return fail(Code::denied,
-        cat("signed for site '", s.site.str(), "', wanted '", wanted.site.str(), "'"));
-  if (s.secrets != wanted.secrets)
-    return fail(Code::denied,
-        cat("signed as ", s.secrets ? "a secret set" : "a release", ", wanted ",
-            wanted.secrets ? "a secret set" : "a release"));
+        cat("signed for ", s.fleet ? "fleet" : "site", " '", s.site.str(), "', wanted '",
+            wanted.site.str(), "'"));
   if (!wanted.version.empty() && s.version != wanted.version)
     return fail(Code::denied, cat("signed for version ", s.version, ", wanted ", wanted.version));
   return {};
@@ -91,6 +97,14 @@ Result<void> check_fresh(const Statement& s, const Expected& wanted) {
   const uint64_t installed = wanted.installed_serial;
   if (installed == 0)
     return {};
+  if (s.fleet && s.serial <= installed)
+    return fail(Code::denied,
+        cat("epoch ", s.serial, " is not newer than epoch ", installed,
+            " of the roster that this host has: sign it again with `chillboxctl fleet rotate`"));
+  if (s.fleet && s.serial - installed > wanted.serial_jump_max)
+    return fail(Code::denied,
+        cat("epoch ", s.serial, " is ", s.serial - installed, " above ", installed,
+            ", the limit is ", wanted.serial_jump_max));
   if (s.serial <= installed && !wanted.allow_downgrade)
     return fail(Code::denied,
         s.serial == installed
@@ -140,18 +154,23 @@ Result<Statement> parse_statement(std::string_view trusted_comment) {
   if (!words.chillbox)
     return fail(
         Code::denied, "trusted comment: does not say 'chillbox': signed for another purpose");
-  auto site = TRY_IN("trusted comment", SiteName::parse(TRY(needed(words.site, "site"))));
+  if (words.fleet && (words.site || words.secrets || words.version))
+    return fail(
+        Code::denied, "trusted comment: a roster has no site=, version= or secrets next to fleet=");
+  auto site = TRY_IN("trusted comment",
+      SiteName::parse(words.fleet ? *words.fleet : TRY(needed(words.site, "site"))));
   const auto serial = TRY(number("serial", TRY(needed(words.serial, "serial"))));
   auto sha256 = TRY_IN("trusted comment", Digest::parse(TRY(needed(words.sha256, "sha256"))));
   Statement statement{.site = std::move(site),
       .secrets = words.secrets,
+      .fleet = words.fleet.has_value(),
       .version = {},
       .serial = serial,
       .sha256 = std::move(sha256),
       .expires = {}};
   if (words.secrets && words.version)
     return fail(Code::denied, "trusted comment: a secret set has no version=");
-  if (!words.secrets)
+  if (!words.secrets && !words.fleet)
     statement.version =
         TRY_IN("trusted comment", Version::parse(TRY(needed(words.version, "version")))).str();
   if (words.expires)
@@ -167,8 +186,9 @@ Result<Statement> stated(std::string_view signature) {
 }
 
 std::string statement_text(const Statement& statement) {
-  std::string text = cat("chillbox site=", statement.site.str());
-  text += statement.secrets ? " secrets" : cat(" version=", statement.version);
+  std::string text = cat("chillbox ", statement.fleet ? "fleet=" : "site=", statement.site.str());
+  if (!statement.fleet)
+    text += statement.secrets ? " secrets" : cat(" version=", statement.version);
   text += cat(" serial=", statement.serial, " sha256=", statement.sha256.str());
   if (statement.expires)
     text += cat(" expires=", *statement.expires);
@@ -184,6 +204,9 @@ Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view
   auto [key, words] = TRY(signed_by(trusted, *signature, blake2b));
   // Only now is the statement the signer's word and may be read.
   auto statement = TRY(parse_statement(words));
+  if (statement.fleet && (!key->sites.empty() || key->only_releases))
+    return fail(Code::denied,
+        cat("key '", key->name, "' may not sign for all sites, and so signs no roster"));
   if (!key->sites.empty() &&
       std::ranges::find(key->sites, statement.site.str()) == key->sites.end())
     return fail(Code::denied,

@@ -5,6 +5,8 @@
 // The statement, minisign's trusted comment, written by `chillboxctl pack` or by hand:
 //   of a release:     chillbox site=SITE version=VERSION serial=N sha256=HEX [expires=UNIX_SECONDS]
 //   of a secret set:  chillbox site=SITE secrets serial=N sha256=HEX [expires=UNIX_SECONDS]
+// and that of a fleet's roster (control/fleet.hpp), whose epoch is the serial:
+//   chillbox fleet=FLEET serial=N sha256=HEX [expires=UNIX_SECONDS]
 // Words may come in any order, each once, with one space between; an unknown word, a double or a
 // missing one is refused. A serial is 1 or more.
 #pragma once
@@ -22,9 +24,9 @@
 namespace chillbox::artifact {
 
 struct Statement {
-  SiteName site;
-  bool secrets = false;
-  std::string version; // "" for secrets
+  SiteName site; // of a roster: the fleet
+  bool secrets = false, fleet = false;
+  std::string version; // "" for secrets and rosters
   uint64_t serial = 0;
   Digest sha256;
   std::optional<int64_t> expires;
@@ -35,8 +37,8 @@ std::string statement_text(const Statement& statement);
 Result<Statement> stated(std::string_view signature);
 
 struct Expected {
-  SiteName site;
-  bool secrets = false;
+  SiteName site; // or the fleet, with `fleet`
+  bool secrets = false, fleet = false;
   std::string version; // "" : any (secrets)
   Digest sha256;
   uint64_t installed_serial = 0;
@@ -54,8 +56,8 @@ struct Verified {
 
 // denied, each reason with its own message ("signed for site 'x', wanted 'y'", "serial 41 is older
 // than installed 42", "expired ...", "no trusted key AB12... : chillboxctl trust add"); busy for a
-// held serial jump. With nothing installed (serial 0) any serial will do. allow_downgrade also
-// takes the installed serial itself.
+// held serial jump. A roster is taken of a key that signs everything for all sites. With nothing
+// installed (serial 0) any serial will do. allow_downgrade also takes the installed serial itself.
 Result<Verified> verify(const std::vector<TrustedKey>& trusted, std::string_view signature,
     const std::array<uint8_t, 64>& blake2b, const Digest& actual_sha256, const Expected& wanted);
 

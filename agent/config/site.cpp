@@ -129,6 +129,12 @@ void check_backup(const Location& at, const Json& json, Site&) {
   read_site_backup(at, json, backup);
 }
 
+const Table<RunOn>& run_on_table() {
+  static const Table<RunOn> k_run_on{{"crontab", into(&RunOn::crontab, Text{k_where})},
+      {"release_command", into(&RunOn::release_command, Text{k_where})}};
+  return k_run_on;
+}
+
 // Read in this order, whatever the file's: domains come after server_name, and what uses variables
 // after env.
 const Table<Site>& site_table() {
@@ -136,8 +142,9 @@ const Table<Site>& site_table() {
       {"server_name", read_server_name, true}, {"domain_list", read_domains},
       {"aliases", read_aliases}, {"version", into(&Site::version, read_version)},
       {"contact", read_contact}, {"release", into(&Site::release, Text{k_line})}, {"env", read_env},
-      {"crontab", read_crontab}, {"redis", read_redis}, {"services", service_list(false)},
-      {"workers", service_list(true)}, {"watch", into(&Site::watch, Duration{.zero = true})},
+      {"crontab", read_crontab}, {"run_on", into(&Site::run_on, run_on_table())},
+      {"redis", read_redis}, {"services", service_list(false)}, {"workers", service_list(true)},
+      {"watch", into(&Site::watch, Duration{.zero = true})},
       {"keep_releases", into(&Site::keep_releases, Integer{1, 100})}, {"store", read_store},
       {"tls", read_tls}, {"backup", check_backup},
       {"notices", checked<Site>(Boolean{})}, // for daemon/site_notices.cpp

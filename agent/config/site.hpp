@@ -111,6 +111,12 @@ struct Tls {
   bool operator==(const Tls&) const = default;
 };
 
+// Where, of the hosts of a fleet: "all", "first", or the name of one.
+inline constexpr std::string_view k_all_hosts = "all", k_first_host = "first";
+struct RunOn {
+  std::string crontab{k_all_hosts}, release_command{k_all_hosts};
+};
+
 struct Site {
   SiteName slug;
   std::string title; // `name`
@@ -123,6 +129,7 @@ struct Site {
   std::string contact_owner, contact_technical;
   std::vector<Variable> env;
   std::vector<std::string> crontab;
+  RunOn run_on;
   std::map<std::string, std::string> redis; // empty and !has_redis: none
   bool has_redis = false;
   std::vector<Service> services; // services, then workers

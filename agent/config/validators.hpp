@@ -19,7 +19,7 @@ struct TextRule {
 };
 extern const TextRule k_title, k_line, k_value, k_command, k_host_name, k_folder, k_handler,
     k_file_name, k_app, k_health_path, k_cpu_list, k_absolute_path, k_web_path, k_web_folder,
-    k_served_name;
+    k_served_name, k_where;
 
 size_t characters(std::string_view utf8);
 

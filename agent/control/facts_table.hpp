@@ -44,7 +44,8 @@ constexpr auto table(const Facts*) {
       Member{"sites", &Facts::sites, "those of this host"},
       Member{"site", &Facts::site, "the one that was asked about"},
       Member{"upload", &Facts::upload, "of the artifact that was asked about"},
-      Member{"os", &Facts::os, ""}, Member{"arch", &Facts::arch, "as `uname -m` has it"},
+      Member{"fleet", &Facts::fleet, "of which the host is one"}, Member{"os", &Facts::os, ""},
+      Member{"arch", &Facts::arch, "as `uname -m` has it"},
       Member{"libc", &Facts::libc, "\"glibc 2.36\", \"musl 1.2\""},
       Member{"python", &Facts::python, "\"\": it has none"});
 }

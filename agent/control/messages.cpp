@@ -4,6 +4,7 @@
 #include "control/backups_table.hpp"
 #include "control/certificate_table.hpp"
 #include "control/facts_table.hpp"
+#include "control/fleet_table.hpp"
 #include "control/full_status.hpp"
 #include "control/hours_table.hpp"
 #include "control/job_report_table.hpp"
@@ -41,7 +42,7 @@ constexpr auto table(const Arguments*) {
       Member{"timeout_ms", &A::timeout_ms, ""}, Member{"words", &A::words, ""},
       Member{"term", &A::term, ""}, Member{"person", &A::person, ""}, Member{"role", &A::role, ""},
       Member{"key", &A::key, ""}, Member{"revoke", &A::revoke, ""}, Member{"sites", &A::sites, ""},
-      Member{"ssh", &A::ssh, ""});
+      Member{"ssh", &A::ssh, ""}, Member{"roster", &A::roster, "a signed one"});
 }
 
 constexpr auto table(const Job*) {
@@ -161,7 +162,7 @@ constexpr auto table(const HostStatus*) {
       Member{"refused_uploads", &H::refused_uploads, "since chillboxd started"},
       Member{"newest_ms", &H::newest_ms, "of the newest entry of the audit trail"},
       Member{"nginx", &H::nginx, "why no visitor is served, \"\": NGINX answers"},
-      Member{"warnings", &H::warnings, ""});
+      Member{"fleet", &H::fleet, "of which it is one"}, Member{"warnings", &H::warnings, ""});
 }
 
 constexpr auto table(const SiteList*) {
@@ -246,6 +247,9 @@ CHILLBOX_MESSAGE(Unlocked)
 CHILLBOX_MESSAGE(Locked)
 CHILLBOX_MESSAGE(Maintenance)
 CHILLBOX_MESSAGE(Drained)
+CHILLBOX_MESSAGE(Roster)
+CHILLBOX_MESSAGE(SignedRoster)
+CHILLBOX_MESSAGE(RosterTaken)
 CHILLBOX_MESSAGE(Upgraded)
 CHILLBOX_MESSAGE(HoldReleased)
 CHILLBOX_MESSAGE(Withdrawal)
@@ -297,6 +301,7 @@ const std::vector<Answer>& answers() {
       {"drain_host", schema_of<Drained>},
       {"error", schema_of<ErrorAnswer>},
       {"facts", schema_of<Facts>},
+      {"fleet_take", schema_of<RosterTaken>},
       {"hold", schema_of<Done>},
       {"hours", schema_of<Hours>},
       {"job", schema_of<JobAnswer>},

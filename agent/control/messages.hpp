@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/names.hpp"
 #include "control/certificate.hpp"
+#include "control/fleet.hpp"
 #include "control/json.hpp"
 #include "control/names.hpp"
 #include "control/people.hpp"
@@ -25,7 +26,7 @@ namespace chillbox::control {
 // --- what is asked: the arguments of every verb, of which each takes its own
 struct Arguments {
   std::optional<std::string> site, service, version, job, why, message, name, fingerprint, head,
-      sha256, signature, person, role, key;
+      sha256, signature, person, role, key, roster;
   std::optional<uint64_t> number, serial, limit, lines, after;
   std::optional<bool> wait, follow, dry_run, no_watch, purge, with_data, during_hold,
       allow_downgrade, allow_jump, staging, newer, terminal, detach, revoke;
@@ -144,6 +145,7 @@ struct HostStatus {
   uint64_t refused_webhooks = 0, refused_uploads = 0; // since the start
   int64_t newest_ms = 0;                              // of the audit trail
   std::string nginx; // why no visitor is served; "" : NGINX answers
+  std::optional<FleetSeat> fleet;
   std::vector<std::string> warnings;
 };
 struct SiteList {
@@ -187,6 +189,7 @@ struct Facts {
   std::vector<std::string> sites;
   std::optional<SiteFacts> site;
   std::optional<UploadState> upload; // of the artifact that was asked about
+  std::optional<FleetSeat> fleet;
   // Of the machine, which chillboxctl adds there: "Debian GNU/Linux 12 (bookworm)", "x86_64",
   // "glibc 2.36" or "musl 1.2", "3.11.2"; "" : not there, or not known.
   std::string os, arch, libc, python;

@@ -33,6 +33,7 @@ struct CronEntry {
   std::string line;
   int64_t next_ms = 0;
   std::optional<CronRun> last;
+  std::string elsewhere; // why its schedule does not run it here
 };
 struct CronList {
   std::string site;

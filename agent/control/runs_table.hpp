@@ -35,7 +35,9 @@ constexpr auto table(const RunList*) {
 constexpr auto table(const CronEntry*) {
   return message("cron_entry", "", Member{"number", &CronEntry::number, "in the site file, from 1"},
       Member{"line", &CronEntry::line, ""}, Member{"next_ms", &CronEntry::next_ms, "0: never"},
-      Member{"last", &CronEntry::last, "its last run", WithoutValue::null});
+      Member{"last", &CronEntry::last, "its last run", WithoutValue::null},
+      Member{"elsewhere", &CronEntry::elsewhere,
+          "why its schedule does not run it here, \"\": it does"});
 }
 
 constexpr auto table(const CronList*) {

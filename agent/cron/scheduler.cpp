@@ -120,9 +120,14 @@ Result<std::vector<CronEntry>> Scheduler::entries(const SiteName& site) {
   for (const auto& line : read.crontab) {
     auto parsed = TRY(config::parse_cron_line(line));
     Appointment next{parsed.when, next_due(parsed.when, now)};
-    entries.push_back({entries.size() + 1, line, std::move(parsed.command), std::move(next)});
+    entries.push_back({entries.size() + 1, line, std::move(parsed.command), read.run_on.crontab,
+        std::move(next)});
   }
   return entries;
+}
+
+std::string Scheduler::elsewhere(const CronEntry& entry) const {
+  return m_host.elsewhere ? m_host.elsewhere(entry.run_on) : std::string();
 }
 
 // An entry that both releases have keeps its moment, so that a switch in that second loses no run.
@@ -191,6 +196,8 @@ void Scheduler::run_due() {
 }
 
 void Scheduler::due(const SiteName& site, const CronEntry& entry) {
+  if (!elsewhere(entry).empty())
+    return;
   const auto id = start(site, entry, "");
   if (id || id.error().code == Code::conflict ||
       id.error().code == Code::not_found) // the site was stopped or removed in the meantime

@@ -4,6 +4,9 @@
 // tasks (cron/task.hpp): they outlive the daemon, and the next daemon adopts them. Each run has a
 // row in the store before it begins.
 //
+// Of a fleet's hosts each decides when an entry is due, by the roster that it has then, whether it
+// is the one to run it; a host that is not leaves nothing in its history.
+//
 // An entry is skipped while the same command of the same site still runs, and while the site waits
 // for a secret; the history records why. Entries that came due while the daemon was down are
 // skipped too, except after an orderly restart or reboot of less than three hours: then each of
@@ -28,7 +31,7 @@ namespace chillbox::cron {
 
 struct CronEntry {
   uint64_t number = 0; // in the site file, from 1
-  std::string line, command;
+  std::string line, command, run_on;
   Appointment next;
 };
 
@@ -56,6 +59,8 @@ public:
     PrepareCommand prepare;
     std::function<void()> changed; // a run began, ended or was skipped; any thread
     std::vector<Errand> errands = {};
+    // "": what runs on these hosts of a fleet runs here; else why it does not.
+    std::function<std::string(const std::string& run_on)> elsewhere = {};
   };
   explicit Scheduler(Host host);
   ~Scheduler(); // the thread ends, the runs continue
@@ -68,6 +73,8 @@ public:
   // The entries of the live release, each with its next moment; none when the site is stopped.
   // not_found: no such site.
   Result<std::vector<CronEntry>> entries(const SiteName& site);
+  // Why its schedule does not run it on this host; "": it does.
+  std::string elsewhere(const CronEntry& entry) const;
   // Runs an entry now, whatever its schedule; the id of the run. busy: it already runs; sealed: the
   // site waits for a secret; not_found: no such entry; conflict: the site is stopped.
   Result<uint64_t> run_now(const SiteName& site, uint64_t number, const std::string& actor);

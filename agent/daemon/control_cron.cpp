@@ -10,8 +10,8 @@ Result<control::CronList> cron_list(const Call& call) {
   control::CronList list{.site = site.str(), .entries = {}};
   for (const auto& entry : TRY(call.state.scheduler.entries(site))) {
     auto last = TRY(call.host().store.last_cron_run(site, entry.line));
-    list.entries.push_back(
-        {entry.number, entry.line, entry.next.due.value_or(0) * 1000, std::move(last)});
+    list.entries.push_back({entry.number, entry.line, entry.next.due.value_or(0) * 1000,
+        std::move(last), call.state.scheduler.elsewhere(entry)});
   }
   return list;
 }

@@ -19,6 +19,7 @@
 #include "rollout/fetch.hpp"
 #include "rollout/loaded_release.hpp"
 #include "rollout/plan.hpp"
+#include "rollout/roster.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -144,6 +145,7 @@ Result<control::Facts> facts(const Call& call) {
   for (const auto& row : TRY(host.store.sites()))
     if (may_see(call, row.site.str()))
       facts.sites.push_back(row.site.str());
+  facts.fleet = rollout::seat_of(host);
   if (call.args.site)
     facts.site = TRY(facts_of(call, TRY(site_of(call))));
   if (call.args.sha256)

@@ -6,6 +6,7 @@
 #include "daemon/site_status.hpp"
 #include "os/probe.hpp"
 #include "rollout/data_exchange.hpp"
+#include "rollout/roster.hpp"
 #include "rollout/snapshots.hpp"
 #include "rollout/trust.hpp"
 
@@ -91,6 +92,7 @@ Result<control::FullStatus> status(const Call& call) {
   h.unlock_wait_s = static_cast<uint64_t>(unlock_wait_ms(host, attempts) + 999) / 1000;
   h.newest_ms = entries.empty() ? 0 : entries[0].time_ms; // a clock that shows less was set back
   h.nginx = nginx_trouble(host);
+  h.fleet = rollout::seat_of(host);
   h.refused_webhooks = count(state.monitor.refused_webhooks);
   h.refused_uploads = count(state.monitor.refused_uploads);
   const std::lock_guard lock(state.mutex);

@@ -28,7 +28,7 @@ constexpr os::Millis k_last_words{2'000}; // at the end: for followers to hear o
 const ControlVerb* find_verb(std::string_view name) {
   for (const auto verbs : {query_verbs(), job_verbs(), admin_verbs(), plan_verbs(), deploy_verbs(),
            cron_verbs(), tls_verbs(), backup_verbs(), restore_verbs(), people_verbs(),
-           drain_verbs(), log_verbs(), notice_verbs(), metrics_verbs(), top_verbs()})
+           drain_verbs(), fleet_verbs(), log_verbs(), notice_verbs(), metrics_verbs(), top_verbs()})
     if (const auto it = std::ranges::find(verbs, name, &ControlVerb::name); it != verbs.end())
       return &*it;
   return nullptr;

@@ -143,6 +143,7 @@ std::span<const ControlVerb> backup_verbs();
 std::span<const ControlVerb> restore_verbs();
 std::span<const ControlVerb> people_verbs();
 std::span<const ControlVerb> drain_verbs();
+std::span<const ControlVerb> fleet_verbs(); // control_fleet.cpp
 std::span<const ControlVerb> log_verbs();
 std::span<const ControlVerb> notice_verbs();
 std::span<const ControlVerb> metrics_verbs();

@@ -13,6 +13,7 @@
 #include "os/roles.hpp"
 #include "os/root_owned.hpp"
 #include "os/socket.hpp"
+#include "rollout/roster.hpp"
 #include "rollout/site_command.hpp"
 
 #include <poll.h>
@@ -80,7 +81,8 @@ Monitor::Monitor(
             m_changes.notify();
             m_notifier.refresh();
           },
-          errands()}),
+          errands(),
+          [this](const std::string& run_on) { return rollout::runs_elsewhere(m_host, run_on); }}),
       m_certificates({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,
           m_host.config, m_host.as_root, tls_parts()}),
       m_backups({m_store, m_host.disk, m_host.runner, m_host.clock, m_host.paths,

@@ -32,6 +32,7 @@ struct Paths {
   std::string artifact_signature(const Digest& d) const {
     return artifacts() + "/" + d.str() + ".minisig";
   }
+  std::string roster() const { return state() + "/fleet.json"; }
   std::string secret_sets() const { return state() + "/secrets"; }
   std::string inbox() const { return state() + "/inbox"; }
   std::string wheelhouse() const { return state() + "/python"; }

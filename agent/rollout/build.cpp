@@ -7,6 +7,7 @@
 #include "rollout/install.hpp"
 #include "rollout/legacy_links.hpp"
 #include "rollout/links.hpp"
+#include "rollout/roster.hpp"
 #include "rollout/service_environment.hpp"
 #include "rollout/shared_data.hpp"
 #include "rollout/snapshots.hpp"
@@ -316,6 +317,11 @@ Result<void> build_tree(JobContext& r) {
 Result<void> migrate(JobContext& r, const PlannedService& p) {
   if (p.service.release_command.empty())
     return {};
+  if (const auto why = runs_elsewhere(r.host, r.release.site.run_on.release_command);
+      !why.empty()) {
+    r.info(cat("release_command of '", p.service.name.str(), "' ", why));
+    return {};
+  }
   const ServiceContext place{&r.release.site, &p.service, r.release.row.version, r.release_dir(),
       Slot::none, 0, r.release.user, {}, &p.kind};
   TRY(keep_data(r)); // before the first of them

@@ -6,6 +6,7 @@
 #include "rollout/provided_certificate.hpp"
 #include "rollout/prune.hpp"
 #include "rollout/redis.hpp"
+#include "rollout/roster.hpp"
 #include "rollout/service_environment.hpp"
 #include "rollout/shared_data.hpp"
 #include "rollout/site_command.hpp"
@@ -125,6 +126,11 @@ void check_references(JobContext& r, Problems& problems) {
       problems.push_back(cat(
           "service '", p.service.name.str(), "': nothing of it runs: take run-cmd and args out"));
   }
+  const auto& on = r.release.site.run_on;
+  for (const auto& [field, where] :
+      {std::pair{"crontab", on.crontab}, {"release_command", on.release_command}})
+    if (const auto known = check_where(r.host, where); !known)
+      problems.push_back(cat("run_on.", field, ": ", known.error().message));
   if (const auto* main = main_service(r.release.services); main != nullptr)
     for (const auto& line : r.release.site.crontab)
       if (const auto text = crontab_text(r.host, line, place_of(*main)); !text)

@@ -158,6 +158,8 @@ TEST_CASE("a statement is exactly its words, and is written as it is read") {
   CHECK(statement_text(parse_statement(good).value()) == good);
   const std::string set = cat("chillbox site=blog secrets serial=7 sha256=", k_digest.str());
   CHECK(statement_text(parse_statement(set).value()) == set);
+  const std::string roster = cat("chillbox fleet=shop serial=7 sha256=", k_digest.str());
+  CHECK(statement_text(parse_statement(roster).value()) == roster);
   const auto bad = [](const std::string& text) {
     const auto s = parse_statement(text);
     return s ? std::string("taken") : s.error().message;
@@ -169,6 +171,8 @@ TEST_CASE("a statement is exactly its words, and is written as it is read") {
   CHECK_SAYS(bad(comment() + " serial=44"), "'serial=' twice");
   CHECK_SAYS(bad(comment() + " chillbox"), "'chillbox' twice");
   CHECK_SAYS(bad(comment() + " secrets"), "a secret set has no version");
+  CHECK_SAYS(bad(roster + " site=blog"), "a roster has no site=");
+  CHECK_SAYS(bad(roster + " secrets"), "a roster has no site=");
   CHECK_SAYS(bad(comment().substr(9)), "does not say 'chillbox'");
   CHECK_SAYS(bad(replace(comment(), "serial=43 ", "")), "no 'serial='");
   CHECK_SAYS(bad(replace(comment(), "version=1.2.3 ", "")), "no 'version='");

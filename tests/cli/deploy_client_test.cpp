@@ -15,8 +15,12 @@ const std::string k_digest(64, 'a');
 
 ArtifactFile file(bool secrets) {
   return {"x.age", "",
-      {*SiteName::parse("blog"), secrets, secrets ? "" : "1.0.0", 7, *Digest::parse(k_digest),
-          std::nullopt},
+      {.site = *SiteName::parse("blog"),
+          .secrets = secrets,
+          .version = secrets ? "" : "1.0.0",
+          .serial = 7,
+          .sha256 = *Digest::parse(k_digest),
+          .expires = std::nullopt},
       1234};
 }
 

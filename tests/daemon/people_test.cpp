@@ -78,17 +78,18 @@ TEST_CASE("[attack-Q8] [attack-Q9] each verb has what a person needs to be for i
       {"drain_host", Role::admin}, {"undrain_host", Role::admin}, {"maintenance_on", Role::deploy},
       {"retry", Role::admin}, {"unlock", Role::admin}, {"lock", Role::admin}, {"hold", Role::admin},
       {"release_hold", Role::admin}, {"withdraw", Role::admin}, {"audit", Role::admin},
-      {"people_add", Role::admin}, {"people_list", Role::admin}, {"people_remove", Role::admin}};
+      {"people_add", Role::admin}, {"people_list", Role::admin}, {"people_remove", Role::admin},
+      {"fleet_take", Role::admin}};
   // These name no site, and their functions leave out what the person may not see, or are admins'.
   const std::set<std::string_view> filtering{"ping", "status", "sites", "jobs", "facts", "metrics",
       "plan", "unlock", "lock", "audit", "people_add", "people_list", "people_remove", "drain_host",
-      "undrain_host", "notices"};
+      "undrain_host", "notices", "fleet_take"};
   std::map<std::string_view, Role> there;
   std::set<std::string_view> filtered;
   for (const auto verbs : {daemon::query_verbs(), daemon::job_verbs(), daemon::admin_verbs(),
            daemon::plan_verbs(), daemon::deploy_verbs(), daemon::cron_verbs(), daemon::tls_verbs(),
-           daemon::people_verbs(), daemon::drain_verbs(), daemon::log_verbs(),
-           daemon::notice_verbs(), daemon::metrics_verbs()})
+           daemon::people_verbs(), daemon::drain_verbs(), daemon::fleet_verbs(),
+           daemon::log_verbs(), daemon::notice_verbs(), daemon::metrics_verbs()})
     for (const auto& verb : verbs)
       if (verb.people) {
         there[verb.name] = *verb.people;

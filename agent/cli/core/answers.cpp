@@ -200,6 +200,23 @@ constexpr auto table(const RolloutReport*) {
       Member{"hosts", &R::hosts, "in their order"});
 }
 
+constexpr auto table(const FleetRow*) {
+  using R = FleetRow;
+  return message("fleet_row", "A host of a fleet.", Member{"host", &R::host, ""},
+      Member{"address", &R::address, "where the others reach it"}, Member{"roles", &R::roles, ""},
+      Member{"first", &R::first, "it runs what runs once"},
+      Member{"epoch", &R::epoch, "of the roster that it has"},
+      Member{"state", &R::state, "\"unlocked\", \"locked\" or \"drained\"; \"\": not known"},
+      Member{"sites", &R::sites, "each with its live version"},
+      Member{"code", &R::code, "\"\": no error"}, Member{"message", &R::message, ""});
+}
+
+constexpr auto table(const FleetReport*) {
+  return message("fleet", "", Member{"fleet", &FleetReport::fleet, ""},
+      Member{"epoch", &FleetReport::epoch, "of the roster as it is on this laptop"},
+      Member{"hosts", &FleetReport::hosts, "in their order"});
+}
+
 constexpr auto table(const Opened*) {
   return message("opened", "", Member{"site", &Opened::site, ""}, Member{"url", &Opened::url, ""});
 }
@@ -240,6 +257,7 @@ CHILLBOX_MESSAGE(cli::PackedArtifact)
 CHILLBOX_MESSAGE(cli::Deployed)
 CHILLBOX_MESSAGE(cli::RolloutHost)
 CHILLBOX_MESSAGE(cli::RolloutReport)
+CHILLBOX_MESSAGE(cli::FleetReport)
 CHILLBOX_MESSAGE(cli::Opened)
 CHILLBOX_MESSAGE(cli::NginxDiff)
 CHILLBOX_MESSAGE(cli::Script)
@@ -267,6 +285,7 @@ std::string schema_document() {
            {"config", schema_of<LaptopConfig>},
            {"config-set", schema_of<Changed>},
            {"deploy", schema_of<Deployed>},
+           {"fleet", schema_of<FleetReport>},
            {"rollout", schema_of<RolloutReport>},
            {"doctor", schema_of<Checks>},
            {"init", schema_of<Initialized>},

@@ -138,6 +138,20 @@ struct RolloutReport { // of all its hosts
   std::string site, env, version, phase;
   std::vector<RolloutHost> hosts;
 };
+struct FleetRow {
+  std::string host, address;
+  std::vector<std::string> roles;
+  bool first = false;
+  std::optional<uint64_t> epoch;  // of the roster that it has
+  std::string state;              // "unlocked", "locked", "drained"
+  std::vector<std::string> sites; // "hello 1.2.0"
+  std::string code, message;
+};
+struct FleetReport { // of all its hosts
+  std::string fleet;
+  uint64_t epoch = 0;
+  std::vector<FleetRow> hosts;
+};
 struct Opened {
   std::string site, url;
 };

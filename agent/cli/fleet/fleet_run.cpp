@@ -9,6 +9,7 @@
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/gate_host.hpp"
+#include "cli/fleet/host_answers.hpp"
 #include "cli/fleet/inventory.hpp"
 #include "cli/fleet/merged_logs.hpp"
 #include "cli/fleet/ssh.hpp"
@@ -28,7 +29,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_answer = 8 << 20;
+constexpr size_t k_max_answer = k_most_answer;
 constexpr size_t k_max_key_file = 8 * 1024;
 
 Result<std::vector<Host>> hosts_of(const CommandLine& line) {
@@ -88,15 +89,6 @@ Result<Args> args_for_there(const CommandLine& line, Fd& input) {
     }
   }
   return there;
-}
-
-// The error of a host; without an answer of the host, the last line of ssh.
-Json error_of(const HostResult& from, const std::string& last_line) {
-  if (const auto object = parse_json(last_line, k_max_answer);
-      object && object->is_object() && object->contains("error"))
-    return (*object)["error"];
-  const Code code = from.code == exit_code(Code::unreachable) ? Code::unreachable : Code::failure;
-  return {{"code", code_name(code)}, {"message", printable(from.last_error, 500)}};
 }
 
 class FleetRun {
@@ -191,7 +183,7 @@ Result<int> FleetRun::objects() {
   command.on_end = [&](const Host& host, const HostResult& from) {
     Json object{{"exit", from.code}};
     if (from.code != 0)
-      object["error"] = error_of(from, last[host.name]);
+      object["error"] = host_error(from, last[host.name]);
     else if (const auto result = parse_json(last[host.name], k_max_answer))
       object["result"] = *result;
     print(host, std::move(object));
@@ -215,7 +207,7 @@ Result<int> FleetRun::overview() {
                                        : Result<control::Status>(fail(Code::unreachable, ""));
     if (!status) {
       table.rows.push_back({m_hosts[i].name, cat("exit ", from.code), "", "", "", "",
-          error_of(from, std::string(trim(from.out))).value("message", "")});
+          host_error(from, std::string(trim(from.out))).value("message", "")});
       codes.back() = from.code == 0 ? exit_code(Code::corrupt) : from.code;
       continue;
     }

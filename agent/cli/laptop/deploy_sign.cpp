@@ -108,12 +108,18 @@ Result<ToSign> what_to_sign(Call& call, const DeployPlan& plan, const std::strin
           .expires = expires}};
 }
 
+Result<std::string> sign_for(Call& call, const Places& places, const control::Facts& facts,
+    const std::string& host, const ToSign& what) {
+  const std::string& site = what.statement.site.str();
+  const Signer signer = TRY(signer_of(call, places, facts, site));
+  TRY(check_trust(facts, site, host, signer));
+  return signer.sign(what.blake2b, what.statement);
+}
+
 Result<control::Arguments> signed_order(Call& call, const DeployPlan& plan,
     const control::Facts& facts, const std::string& host, const std::string& version,
     const DeployMemory::Pending& artifact, DeployLines& lines) {
   lines.end_line();
-  const Signer signer = TRY(signer_of(call, plan.places, facts, plan.site()));
-  TRY(check_trust(facts, plan.site(), host, signer));
   const auto what = TRY(what_to_sign(
       call, plan, version, artifact, serial_for(facts.site->serial, os::real_clock().wall())));
   control::Arguments order;
@@ -121,7 +127,7 @@ Result<control::Arguments> signed_order(Call& call, const DeployPlan& plan,
   order.version = version;
   order.sha256 = artifact.sha256;
   order.number = artifact.size;
-  order.signature = TRY(signer.sign(what.blake2b, what.statement));
+  order.signature = TRY(sign_for(call, plan.places, facts, host, what));
   if (call.args.has("no-watch"))
     order.no_watch = true;
   if (call.args.has("no-wait"))

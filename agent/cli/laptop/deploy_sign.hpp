@@ -22,7 +22,11 @@ struct ToSign {
 Result<ToSign> what_to_sign(Call& call, const DeployPlan& plan, const std::string& version,
     const DeployMemory::Pending& artifact, uint64_t serial);
 
-// denied: the host does not take this key for this site; nothing has been signed.
+// With -k's key, the person's own, or that of ssh where the host takes only that one. denied: the
+// host does not take this key for this site; nothing has been signed.
+Result<std::string> sign_for(Call& call, const Places& places, const control::Facts& facts,
+    const std::string& host, const ToSign& what);
+// The same errors.
 Result<control::Arguments> signed_order(Call& call, const DeployPlan& plan,
     const control::Facts& facts, const std::string& host, const std::string& version,
     const DeployMemory::Pending& artifact, DeployLines& lines);

@@ -12,6 +12,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <functional>
+
 namespace chillbox::cli {
 namespace {
 
@@ -21,6 +24,7 @@ public:
       : m_call(call), m_plan(plan), m_state(state), m_lines(call.terminal) {}
 
   Result<void> host(Target& target, RolledHost& host);
+  Result<void> order_hosts();
 
 private:
   Result<void> upload(
@@ -50,6 +54,10 @@ Result<void> Stage::host(Target& target, RolledHost& host) {
   if (!facts.site)
     facts.site = control::SiteFacts{.site = m_plan.site()};
   TRY(check_facts(facts, m_plan.site(), host.name));
+  const std::string& where = m_plan.folder.site.run_on.release_command;
+  host.runs_command = !facts.fleet    ? where == config::k_first_host
+      : where == config::k_first_host ? facts.fleet->first
+                                      : facts.fleet->host == where;
   if (facts.sealed)
     return fail(Code::sealed,
         cat(host.name, " is locked: chillboxctl unlock -H ", printable(host.name, 200)));
@@ -75,6 +83,25 @@ Result<void> Stage::host(Target& target, RolledHost& host) {
   return {};
 }
 
+// What runs on one host alone is done there before another host switches.
+Result<void> Stage::order_hosts() {
+  const auto& site = m_plan.folder.site;
+  if (site.run_on.release_command == config::k_all_hosts ||
+      std::ranges::all_of(
+          site.services, [](const auto& service) { return service.release_command.empty(); }))
+    return {};
+  const auto some = std::ranges::count(m_state.hosts, true, &RolledHost::runs_command);
+  if (some != 1)
+    return fail(Code::conflict,
+        cat("release_command of ", m_plan.site(),
+            " is for one host (run_on: ", site.run_on.release_command, ") and ",
+            some == 0 ? "that is none of these" : "would run on several of these",
+            ": chillboxctl fleet status says who is in which fleet"));
+  std::ranges::stable_partition(m_state.hosts, &RolledHost::runs_command);
+  m_state.rules.canary = 1;
+  return {};
+}
+
 } // namespace
 
 Result<void> stage_rollout(Call& call, DeployPlan& plan, RolloutState& state) {
@@ -90,6 +117,10 @@ Result<void> stage_rollout(Call& call, DeployPlan& plan, RolloutState& state) {
       return within(host.name, done.error());
     }
     TRY(write_rollout(plan.places, state));
+  }
+  if (const auto ordered = stage.order_hosts(); !ordered) {
+    call.hint = "nothing was changed on any host";
+    return ordered;
   }
   state.switching = true;
   return write_rollout(plan.places, state);

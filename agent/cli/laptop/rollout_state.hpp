@@ -20,8 +20,9 @@ struct RolledHost {
   std::string state = "waiting";
   std::string before, before_version; // the release that was live
   std::string job, message, code;
-  control::Arguments order; // with the signature for this host
-  std::string path;         // of the artifact
+  control::Arguments order;  // with the signature for this host
+  std::string path;          // of the artifact
+  bool runs_command = false; // of this fleet, the release_command; not written down
   bool is(std::string_view what) const { return state == what; }
 };
 

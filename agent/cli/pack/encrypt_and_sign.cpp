@@ -203,8 +203,12 @@ Result<SignedArtifact> encrypt_and_sign(Call& call, const ArtifactSigner& signer
   const artifact::Packed packed = TRY_IN(name, artifact::pack(request));
   if (call.terminal.live())
     progress.percent_done("pack", packed.unpacked);
-  const artifact::Statement statement{
-      site, !version, version ? version->str() : "", serial, packed.sha256, signer.expires};
+  const artifact::Statement statement{.site = site,
+      .secrets = !version,
+      .version = version ? version->str() : "",
+      .serial = serial,
+      .sha256 = packed.sha256,
+      .expires = signer.expires};
   const std::string signature = TRY(signer.sign(packed.blake2b, statement));
   TRY(disk.write(path + ".minisig", signature, 0644, {::geteuid(), ::getegid()}));
   if (packed.unpacked > k_ratio_from && packed.unpacked / k_ratio > packed.size)

@@ -45,10 +45,12 @@ Result<void> run_cron_list(Call& call) {
       {{"N", "NEXT", "LAST", "OUTCOME", "ENTRY"}, {}}, "no crontab, or the site is stopped",
       [now = os::real_clock().wall_ms()](const control::CronList& list, Table& table) {
         for (const auto& e : list.entries)
-          table.rows.push_back(
-              {std::to_string(e.number), e.next_ms == 0 ? "never" : format_when(e.next_ms, now),
-                  e.last ? format_when(e.last->started_ms, now) : "",
-                  e.last ? outcome(*e.last) : "", e.line});
+          table.rows.push_back({std::to_string(e.number),
+              !e.elsewhere.empty() ? e.elsewhere
+                  : e.next_ms == 0 ? "never"
+                                   : format_when(e.next_ms, now),
+              e.last ? format_when(e.last->started_ms, now) : "", e.last ? outcome(*e.last) : "",
+              e.line});
       });
 }
 

@@ -1,0 +1,17 @@
+#include "cli/fleet/host_answers.hpp"
+
+#include "base/text.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace chillbox::cli {
+
+Json host_error(const HostResult& from, const std::string& last_line) {
+  if (const auto object = parse_json(trim(last_line), k_most_answer);
+      object && object->is_object() && object->contains("error"))
+    return (*object)["error"];
+  const Code code = from.code == exit_code(Code::unreachable) ? Code::unreachable : Code::failure;
+  return {{"code", code_name(code)}, {"message", printable(from.last_error, 500)}};
+}
+
+} // namespace chillbox::cli

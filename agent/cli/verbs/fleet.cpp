@@ -1,0 +1,226 @@
+// fleet add, remove, rotate, push, status, show: which hosts serve the same sites, in an order, as
+// a roster that is signed here and that each of them keeps (laptop/fleet_roster.hpp); fleet take:
+// what is run there for it.
+#include "cli/core/answer_table.hpp"
+#include "cli/core/options.hpp"
+#include "cli/core/terminal.hpp"
+#include "cli/laptop/fleet_roster.hpp"
+#include "cli/laptop/host_record.hpp"
+#include "cli/laptop/target.hpp"
+
+#include "base/encoding.hpp"
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace chillbox::cli {
+namespace {
+
+using control::FleetHost;
+using control::Roster;
+
+constexpr Option k_file{"--file", ArgKind::text, "FILE",
+    "the signed roster (default: config/chillbox/fleet.json in your home)"};
+constexpr Option k_fenced{"--fenced", ArgKind::flag, "",
+    "the host that was the first one is switched off, and stays so until it has the new roster"};
+constexpr Option k_sign_with{
+    "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key, not your own"};
+constexpr std::array k_add_options{
+    Option{"NAME", ArgKind::list, "", "names of `hosts`, or USER@HOST, with commas between"},
+    Option{"--name", ArgKind::text, "FLEET", "of a new fleet: its name (default: main)"},
+    Option{"--first", ArgKind::flag, "", "put it at the beginning: what runs once runs there"},
+    Option{"--address", ArgKind::text, "ADDRESS",
+        "where the other hosts reach it (default: as ssh does); for one host"},
+    Option{"--roles", ArgKind::list, "ROLE[,..]", "what it is for, as you call it"},
+    k_fenced,
+    k_file,
+    k_sign_with,
+    k_passphrase_fd,
+};
+constexpr std::array k_remove_options{
+    Option{"NAME", ArgKind::list, "", "as `fleet show` names them, with commas between"},
+    k_fenced,
+    k_file,
+    k_sign_with,
+    k_passphrase_fd,
+};
+constexpr std::array k_rotate_options{k_file, k_sign_with, k_passphrase_fd};
+constexpr std::array k_of_file{k_file};
+constexpr std::array k_take_options{
+    Option{"ROSTER", ArgKind::text, "", "the file of the roster, as base64"}};
+
+std::string path_of(const Call& call, const Places& places) {
+  return call.args.text("file", places.config + "/fleet.json");
+}
+
+// Facts of a host that is to be in it; conflict: it says another key than is known of it.
+Result<void> put(Call& call, const Places& places, Roster& roster, const FactsOf& facts,
+    const std::string& name, size_t at) {
+  const auto answer = std::ranges::find(facts, name, &HostAnswer<control::Facts>::host);
+  if (!answer->answer)
+    return fail(Code::unreachable, cat(name, ": ", printable(answer->message, 300)));
+  const Target target = TRY(target_named(places, name));
+  if (has_another_key(target, answer->answer->recipient))
+    return fail(Code::conflict,
+        cat(name,
+            " has another host key than the one that is remembered of it: chillboxctl "
+            "hosts remove ",
+            name, ", and chillboxctl setup, if it was set up again"));
+  const auto known = std::ranges::find(roster.hosts, name, &FleetHost::name);
+  const bool is_new = known == roster.hosts.end();
+  FleetHost host = is_new ? FleetHost{name, address_of(target.host.target), {}, {}} : *known;
+  host.recipient = answer->answer->recipient;
+  if (call.args.has("address"))
+    host.address = call.args.text("address");
+  if (call.args.has("roles"))
+    host.roles = call.args.list("roles");
+  if (is_new || call.args.has("first")) {
+    if (!is_new)
+      roster.hosts.erase(known);
+    roster.hosts.insert(call.args.has("first")
+            ? roster.hosts.begin() + static_cast<std::ptrdiff_t>(at)
+            : roster.hosts.end(),
+        std::move(host));
+  } else {
+    *known = std::move(host);
+  }
+  return {};
+}
+
+Result<void> run_add(Call& call) {
+  const Places places = Places::find();
+  const auto names = call.args.list("NAME");
+  if (call.args.has("address") && names.size() > 1)
+    return fail(Code::usage, "--address is for one host at a time");
+  return change_roster(call, places, path_of(call, places),
+      {.fleet = call.args.text("name", "main"),
+          .more = names,
+          .edit = [&](Roster& roster, const FactsOf& facts) -> Result<void> {
+            for (size_t i = 0; i < names.size(); ++i)
+              TRY(put(call, places, roster, facts, names[i], i));
+            return {};
+          },
+          .fenced = call.args.has("fenced")});
+}
+
+Result<void> run_remove(Call& call) {
+  const Places places = Places::find();
+  return change_roster(call, places, path_of(call, places),
+      {.fleet = {},
+          .more = {},
+          .edit = [&](Roster& roster, const FactsOf&) -> Result<void> {
+            for (const auto& name : call.args.list("NAME"))
+              if (std::erase_if(
+                      roster.hosts, [&](const FleetHost& host) { return host.name == name; }) == 0)
+                return fail(Code::not_found,
+                    cat("fleet '", roster.fleet, "' has no host '", printable(name, 80),
+                        "': chillboxctl fleet show"));
+            return {};
+          },
+          .fenced = call.args.has("fenced")});
+}
+
+// A host that does not answer keeps what is known of it.
+Result<void> run_rotate(Call& call) {
+  const Places places = Places::find();
+  return change_roster(call, places, path_of(call, places),
+      {.fleet = {}, .more = {}, .edit = [](Roster& roster, const FactsOf& facts) -> Result<void> {
+         for (auto& host : roster.hosts)
+           if (const auto* now = facts_of(facts, host.name))
+             host.recipient = now->recipient;
+         return {};
+       }});
+}
+
+Result<void> run_push(Call& call) {
+  const Places places = Places::find();
+  return send_roster(call, places, TRY(read_roster(path_of(call, places))));
+}
+
+Result<void> run_show(Call& call) {
+  print_report(call, report_of(TRY(read_roster(path_of(call, Places::find()))).roster));
+  return {};
+}
+
+// What one host says of itself, against the roster that is here.
+int look(FleetRow& row, const Roster& roster, const control::Status& status) {
+  row.state = status.host.sealed ? "locked" : status.host.drained ? "drained" : "unlocked";
+  std::vector<std::string> notes;
+  for (const auto& site : status.sites) {
+    row.sites.push_back(cat(site.site, " ", site.version));
+    if (site.state != control::SiteState::live)
+      notes.push_back(cat(site.site, ": ", site.waiting.empty() ? name(site.state) : site.waiting));
+    if (site.drained)
+      notes.push_back(cat(site.site, ": drained"));
+  }
+  const auto& seat = status.host.fleet;
+  if (seat)
+    row.epoch = seat->epoch;
+  const bool same = seat && seat->fleet == roster.fleet && seat->epoch == roster.epoch;
+  if (!same)
+    notes.insert(notes.begin(),
+        !seat                             ? "it has no roster: chillboxctl fleet push"
+            : seat->fleet != roster.fleet ? cat("it is of fleet ", seat->fleet)
+            : seat->epoch < roster.epoch
+            ? "its roster is older than the one here: chillboxctl fleet push"
+            : "its roster is newer than the one here: somebody else changed the fleet");
+  else if (!seat->problem.empty())
+    notes.insert(notes.begin(), seat->problem);
+  row.message = join(notes, "; ");
+  if (same && seat->problem.empty())
+    return 0;
+  row.code = code_name(Code::partial);
+  return exit_code(Code::partial);
+}
+
+Result<void> run_status(Call& call) {
+  const Places places = Places::find();
+  const auto file = TRY(read_roster(path_of(call, places)));
+  FleetReport report = report_of(file.roster);
+  std::vector<Host> hosts;
+  for (const auto& row : report.hosts) {
+    hosts.push_back(TRY(target_named(places, row.host)).host);
+    hosts.back().name = row.host;
+  }
+  std::vector<int> codes;
+  for (const auto& one : TRY(ask_hosts<control::Status>(hosts, {"status", "--json"}))) {
+    FleetRow& row = report.hosts[codes.size()];
+    row.code = one.code;
+    row.message = one.message;
+    codes.push_back(one.answer ? look(row, file.roster, *one.answer) : one.exit);
+  }
+  print_report(call, report);
+  call.exit = joined_exit(codes);
+  return {};
+}
+
+Result<void> run_take(Call& call) {
+  const Bytes text = TRY_IN("ROSTER", unbase64(call.args.text("ROSTER")));
+  const auto taken = TRY(ask_or_print<control::RosterTaken>(
+      call, {.verb = "fleet_take", .args = {.roster = std::string(text.begin(), text.end())}}));
+  if (taken)
+    call.terminal.print(cat(taken->changed ? "" : "unchanged: ", "fleet ", taken->seat.fleet,
+        ", epoch ", taken->seat.epoch));
+  return {};
+}
+
+} // namespace
+
+extern constinit const Verb k_fleet_add{"fleet add", Group::laptop, Where::laptop,
+    "make hosts a fleet, or put them into it", k_add_options, run_add};
+extern constinit const Verb k_fleet_remove{"fleet remove", Group::laptop, Where::laptop,
+    "take hosts out of the fleet", k_remove_options, run_remove};
+extern constinit const Verb k_fleet_rotate{"fleet rotate", Group::laptop, Where::laptop,
+    "take the hosts' keys as they are now, and sign the roster again", k_rotate_options,
+    run_rotate};
+extern constinit const Verb k_fleet_push{"fleet push", Group::laptop, Where::laptop,
+    "send the roster to its hosts again", k_of_file, run_push};
+extern constinit const Verb k_fleet_status{"fleet status", Group::laptop, Where::laptop,
+    "show how each host of the fleet is", k_of_file, run_status};
+extern constinit const Verb k_fleet_show{"fleet show", Group::laptop, Where::laptop,
+    "show the roster as it is here", k_of_file, run_show};
+extern constinit const Verb k_fleet_take{"fleet take", Group::act, Where::host,
+    "keep a signed roster, which `fleet` sends", k_take_options, run_take};
+
+} // namespace chillbox::cli

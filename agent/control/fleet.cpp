@@ -1,0 +1,81 @@
+#include "control/fleet.hpp"
+
+#include "base/names.hpp"
+#include "base/text.hpp"
+#include "control/messages.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace chillbox::control {
+namespace {
+
+constexpr size_t k_most_hosts = 100, k_most_roles = 20;
+
+// It ends up in an NGINX text and after -H: a host name or an address, and nothing else.
+bool is_address(std::string_view text) {
+  return !text.empty() && text.size() <= 253 && !text.starts_with('-') &&
+      std::ranges::all_of(text, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == ':';
+      });
+}
+
+Result<void> check(const FleetHost& host) {
+  (void)TRY_IN("name", parse_key_name(host.name));
+  if (!is_address(host.address))
+    return fail(Code::invalid,
+        cat("host '", host.name, "': address '", printable(host.address, 100),
+            "' is no host name in lower case and no IP address"));
+  if (!host.recipient.starts_with("age1") || host.recipient.size() > 100)
+    return fail(Code::invalid, cat("host '", host.name, "': its recipient is not age1..."));
+  if (host.roles.size() > k_most_roles)
+    return fail(Code::invalid, cat("host '", host.name, "': more than ", k_most_roles, " roles"));
+  for (const auto& role : host.roles)
+    (void)TRY_IN(cat("host '", host.name, "': role"), parse_key_name(role));
+  return {};
+}
+
+} // namespace
+
+const FleetHost* Roster::by_recipient(std::string_view recipient) const {
+  const auto found = std::ranges::find(hosts, recipient, &FleetHost::recipient);
+  return found == hosts.end() ? nullptr : &*found;
+}
+
+Result<Roster> parse_roster(std::string_view text) {
+  auto roster =
+      TRY_IN("roster", from_json<Roster>(TRY_IN("roster", parse_json(text, k_max_signed_roster))));
+  const auto refuse = [](const std::string& why) {
+    return fail(Code::invalid, cat("roster: ", why));
+  };
+  (void)TRY_IN("roster: fleet", SiteName::parse(roster.fleet));
+  if (roster.epoch == 0 || roster.epoch > INT64_MAX)
+    return refuse("no epoch from 1");
+  if (roster.hosts.size() > k_most_hosts)
+    return refuse(cat(roster.hosts.size(), " hosts, the limit is ", k_most_hosts));
+  std::set<std::string> seen;
+  for (const auto& host : roster.hosts) {
+    TRY_IN("roster", check(host));
+    for (const auto& unique : {cat("name ", host.name), host.recipient})
+      if (!seen.insert(unique).second)
+        return refuse(cat("two hosts have the same ", unique));
+  }
+  return roster;
+}
+
+std::string roster_text(const Roster& roster) {
+  return dump(to_json(roster));
+}
+
+std::string signed_roster_text(const SignedRoster& both) {
+  return dump(to_json(both)) + "\n";
+}
+
+Result<SignedRoster> parse_signed_roster(std::string_view text) {
+  return TRY_IN("signed roster",
+      from_json<SignedRoster>(TRY_IN("signed roster", parse_json(text, k_max_signed_roster))));
+}
+
+} // namespace chillbox::control

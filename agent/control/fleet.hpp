@@ -1,0 +1,55 @@
+// The roster of a fleet: which hosts it has, in an order in which the first one runs what runs
+// once. It is signed as artifacts are (artifact/verify.hpp), with its epoch as the serial, and
+// stored as
+// {"roster":TEXT,"signature":TEXT}, on the laptop and on each host, so that both change together.
+// fleet_table.hpp has the tables.
+#pragma once
+
+#include "base/error.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chillbox::control {
+
+inline constexpr size_t k_max_signed_roster = 32 * 1024;
+
+struct FleetHost {
+  std::string name;      // as the laptop calls it
+  std::string address;   // where the others reach it
+  std::string recipient; // by which a host knows which one it is
+  std::vector<std::string> roles;
+  bool operator==(const FleetHost&) const = default;
+};
+struct Roster {
+  std::string fleet;
+  uint64_t epoch = 0; // only grows
+  std::vector<FleetHost> hosts;
+
+  const FleetHost* by_recipient(std::string_view recipient) const;
+};
+struct SignedRoster {
+  std::string roster, signature;
+};
+// A host in its fleet, as it says.
+struct FleetSeat {
+  std::string fleet;
+  uint64_t epoch = 0;
+  std::string host; // its name there, "" : it was removed
+  bool first = false;
+  std::string problem; // why the roster does not count any more, "" : it does
+};
+struct RosterTaken {
+  FleetSeat seat;
+  bool changed = false;
+};
+
+// too_large, invalid: no roster, with the first problem.
+Result<Roster> parse_roster(std::string_view text);
+std::string roster_text(const Roster& roster); // one line, parse_roster() reads it back
+Result<SignedRoster> parse_signed_roster(std::string_view text);
+std::string signed_roster_text(const SignedRoster& both); // of its file
+
+} // namespace chillbox::control

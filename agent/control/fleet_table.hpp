@@ -1,0 +1,43 @@
+// The tables of control/fleet.hpp, for messages.cpp.
+#pragma once
+
+#include "control/fleet.hpp"
+#include "control/members.hpp"
+
+namespace chillbox::control {
+
+constexpr auto table(const FleetHost*) {
+  using H = FleetHost;
+  return message("fleet_host", "A host of a fleet.",
+      Member{"name", &H::name, "as the laptop calls it"},
+      Member{"address", &H::address, "where the others reach it"},
+      Member{"recipient", &H::recipient, "by which a host knows which one it is"},
+      Member{"roles", &H::roles, ""});
+}
+
+constexpr auto table(const Roster*) {
+  return message("roster", "The hosts of a fleet; the first one runs what runs once.",
+      Member{"fleet", &Roster::fleet, ""}, Member{"epoch", &Roster::epoch, "only grows"},
+      Member{"hosts", &Roster::hosts, "in their order"});
+}
+
+constexpr auto table(const SignedRoster*) {
+  return message("signed_roster", "", Member{"roster", &SignedRoster::roster, "the text"},
+      Member{"signature", &SignedRoster::signature, "of that text, as of an artifact"});
+}
+
+constexpr auto table(const FleetSeat*) {
+  using S = FleetSeat;
+  return message("fleet_seat", "The host in its fleet.", Member{"fleet", &S::fleet, ""},
+      Member{"epoch", &S::epoch, "of its roster"},
+      Member{"host", &S::host, "its name there, \"\": it was removed"},
+      Member{"first", &S::first, "it runs what runs once"},
+      Member{"problem", &S::problem, "why the roster does not count any more, \"\": it does"});
+}
+
+constexpr auto table(const RosterTaken*) {
+  return message("roster_taken", "", Member{"seat", &RosterTaken::seat, ""},
+      Member{"changed", &RosterTaken::changed, "false: it was so already"});
+}
+
+} // namespace chillbox::control
