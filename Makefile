@@ -66,7 +66,7 @@ DEPS_TESTS := $(BUILD)/.deps-tests
 ROOMS_TESTED ?= $(ROOMS)
 TESTS := $(foreach room,$(ROOMS_TESTED),$(if $(wildcard tests/$(room)/*_test.cpp),$(BUILD)/test-$(room)))
 
-.PHONY: help all deps build test unit unit-programs demo lint bench install clean
+.PHONY: help all deps build test unit unit-programs demo demo-fleet lint bench install clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -167,6 +167,11 @@ demo: build ## play the whole story on a host in a box, with real output (KEEP=1
 	@sh .ci/deps box test
 	@[ "$$(id -u)" -eq 0 ] || echo 'demo: a host in a box needs root: it is asked for now'
 	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) KEEP=$(KEEP) sh tests/host/demo
+
+demo-fleet: build ## play the story of two hosts that serve one site, in two boxes
+	@sh .ci/deps box test
+	@[ "$$(id -u)" -eq 0 ] || echo 'demo-fleet: hosts in boxes need root: it is asked for now'
+	@$(AS_ROOT) env BUILD=$(abspath $(BUILD)) sh tests/host/demo-fleet
 
 lint: $(LINT_TOOLS) ## check layers, code layout, shell scripts, man pages, words and the threat table
 	@BUILD=$(BUILD) sh tests/run-all lint

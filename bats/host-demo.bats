@@ -27,6 +27,13 @@ run_offered() { cd "$ROOT" && eval "$(offered "$1")"; }
     grep -q '^The host keeps running' "$DEMO"
 }
 
+@test "the demo of a fleet runs to its end, in less than two minutes" {
+    begun=$SECONDS
+    cd "$ROOT" && BUILD=$(realpath "${BUILD:-build}") sh tests/host/demo-fleet >"$BATS_TEST_TMPDIR/fleet" 2>&1 </dev/null || { tail -n 50 "$BATS_TEST_TMPDIR/fleet"; false; }
+    grep -q '^The demo has done what it promised' "$BATS_TEST_TMPDIR/fleet"
+    [ "$((SECONDS - begun))" -lt 120 ]
+}
+
 @test "the host that it keeps answers each command that it offers" {
     run -0 run_offered run
     [[ $output == *hello* ]]
