@@ -31,8 +31,8 @@ Result<void> roll_deploy(Call& call, const std::vector<RollPart>& parts, Deploye
     }
     return last.code == Code::interrupted ? done : Result<void>{};
   };
-  const size_t taken = TRY(in_batches(parts.size(), {},
-      {take, [&] { return failed.empty() || call.args.has("keep-going"); }}));
+  const size_t taken = TRY(in_batches(
+      parts.size(), {}, {take, [&] { return failed.empty() || call.args.has("keep-going"); }}));
   for (size_t i = taken; i < parts.size(); ++i)
     untried.push_back(parts[i].host);
   call.error_printed = false;

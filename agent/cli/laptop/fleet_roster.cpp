@@ -209,7 +209,7 @@ Result<void> change_roster(
     return fail(Code::conflict,
         cat("a host has epoch ", newest, " of fleet '", roster.fleet, "', and ", path,
             " is of epoch ", roster.epoch,
-            ": somebody else changed the fleet; take the file of whoever did"));
+            ": somebody else changed the fleet; take the file of the one who did"));
   const std::string first = first_of(roster);
   const auto before = names_of(roster);
   TRY(change.edit(roster, facts));

@@ -245,8 +245,8 @@ Result<void> Walk::run() {
     return std::ranges::none_of(all, [](const auto& host) { return host.is("failed"); });
   };
   const auto& rules = m_state.rules;
-  TRY(in_batches(all.size(), {rules.canary, rules.batch, rules.max_unavailable},
-      {take, goes_on, after}));
+  TRY(in_batches(
+      all.size(), {rules.canary, rules.batch, rules.max_unavailable}, {take, goes_on, after}));
   return end();
 }
 
