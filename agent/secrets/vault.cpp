@@ -43,12 +43,17 @@ void end(os::Child child, const std::shared_ptr<const Fd>& socket) {
     (void)child.wait(k_end_limit);
 }
 
-// The answer to this question; an earlier one's, whose asker gave up, is dropped.
+// The answer to this question; an earlier one's, whose asker gave up, is dropped. unreachable: the
+// vault is gone.
 Result<SecretBytes> answer_to(int socket, uint64_t sequence, os::Millis until) {
   for (;;) {
     const os::Millis left = std::max(os::Millis{0}, until - os::real_clock().mono());
-    const auto packet = TRY(artifact::receive_secret_packet(socket, k_max_answer, left));
-    const auto answer = TRY(control::parse_packet(packet.view()));
+    const auto packet = artifact::receive_secret_packet(socket, k_max_answer, left);
+    if (!packet && packet.error().code == Code::not_found) // which is also what a vault may answer
+      return fail(Code::unreachable, packet.error().message);
+    if (!packet)
+      return std::unexpected(packet.error());
+    const auto answer = TRY(control::parse_packet(packet->view()));
     if (answer.sequence != sequence)
       continue;
     return SecretBytes(bytes_of(TRY(answer_in(answer, sequence))));
@@ -213,7 +218,8 @@ Result<SecretBytes> Vault::file_key(std::string_view age_header) {
       return late();
     if (!is_current(question.socket))
       continue; // another unlock, or a lock, came between
-    return unsealed()
+    // It closes before its end is known.
+    return answer.error().code != Code::unreachable && unsealed()
         ? std::move(answer)
         : Result<SecretBytes>(
               sealed(cat("the vault died (", answer.error().message, "), the host is locked")));

@@ -273,6 +273,25 @@ TEST_CASE("a vault that died on the way is not taken") {
   CHECK_FALSE(vault.unsealed());
 }
 
+TEST_CASE("a vault that is being killed has closed before its end is known: the host is locked") {
+  const bool asked = GENERATE(false, true); // before it closes
+  auto [ours, theirs] = must(os::packet_pair());
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ours.reset();
+    if (asked)
+      (void)os::receive_packet(theirs.get(), control::k_max_packet);
+    theirs.reset();
+    ::pause();
+  }
+  theirs.reset();
+  Vault vault("-");
+  REQUIRE(vault.take({.pid = pid, .socket = std::move(ours)}));
+  const auto key = vault.file_key(header_of(Encrypted("for another host")));
+  CHECK(says(key).starts_with("sealed: the vault died ("));
+  CHECK(::kill(pid, SIGKILL) == 0);
+}
+
 TEST_CASE("several threads may ask at once") {
   NEEDS_CONFINEMENT();
   const Host host;
