@@ -20,12 +20,13 @@ using control::SiteState;
 
 // A live release whose services can be looked at: they, Redis, and what it waits for.
 void add_services(rollout::HostContext& host, const store::SiteRow& row,
-    const rollout::LoadedRelease& release, control::SiteStatus& status) {
+    const rollout::LoadedRelease& release, rollout::KnownReleases::Seen& once,
+    control::SiteStatus& status) {
   const Slot slot = release.row.slot;
   const auto missing =
       row.stopped ? std::vector<std::string>{} : rollout::missing_secrets(host, release.site);
   for (const auto& p : release.services) {
-    const auto seen = rollout::look_at_service(host, release, row, p);
+    const auto seen = rollout::look_at_service(host, release, row, p, once);
     if (seen.state != ServiceState::started && seen.state != ServiceState::files &&
         missing.empty() && !row.stopped)
       status.state = SiteState::degraded;
@@ -60,7 +61,8 @@ void add_services(rollout::HostContext& host, const store::SiteRow& row,
 
 // What the store and OpenRC say; the live release, if it can be read.
 Result<std::optional<rollout::LoadedRelease>> look_at_site(rollout::HostContext& host,
-    rollout::KnownReleases& known, const store::SiteRow& row, control::SiteStatus& status) {
+    rollout::KnownReleases& known, rollout::KnownReleases::Seen& seen, const store::SiteRow& row,
+    control::SiteStatus& status) {
   if (auto hold = TRY(host.store.hold(row.site)))
     status.hold = std::move(*hold);
   status.maintenance = host.disk.exists(nginx::maintenance_flag(host.paths, row.site));
@@ -91,7 +93,7 @@ Result<std::optional<rollout::LoadedRelease>> look_at_site(rollout::HostContext&
         link && *link ? printable(**link, 100) : "nothing", "', the live release is ", row.live,
         ": `chillboxctl restart ", row.site.str(), "` puts it right");
   }
-  auto loaded = known.load(host, *release);
+  auto loaded = known.load(host, *release, seen);
   if (!loaded) {
     status.state = loaded.error().code == Code::sealed ? SiteState::sealed : SiteState::degraded;
     status.waiting = loaded.error().message;
@@ -99,7 +101,7 @@ Result<std::optional<rollout::LoadedRelease>> look_at_site(rollout::HostContext&
   }
   for (auto& p : loaded->services)
     p.port = rollout::port_of(row, p.service.name, release->slot).value_or(0);
-  add_services(host, row, *loaded, status);
+  add_services(host, row, *loaded, seen, status);
   return std::move(*loaded);
 }
 
@@ -135,10 +137,11 @@ std::string down_unasked(const control::SiteStatus& status) {
 }
 
 Result<Look> look_at(rollout::HostContext& host, rollout::KnownReleases& known,
-    const store::SiteRow& row, std::vector<os::Probe>& questions) {
+    rollout::KnownReleases::Seen& seen, const store::SiteRow& row,
+    std::vector<os::Probe>& questions) {
   Look look{
       .status = {.site = row.site.str(), .release = row.live, .previous_good = row.previous_good}};
-  auto release = TRY(look_at_site(host, known, row, look.status));
+  auto release = TRY(look_at_site(host, known, seen, row, look.status));
   if (!release || !is_asked_for(look.status)) {
     look.status.down = down_unasked(look.status);
     return look;
@@ -184,8 +187,9 @@ Result<std::vector<control::SiteStatus>> all_sites(
   std::vector<os::Probe> questions;
   const auto rows = TRY(host.store.sites());
   known.keep_only(rows);
+  rollout::KnownReleases::Seen seen;
   for (const auto& row : rows)
-    looks.push_back(TRY(look_at(host, known, row, questions)));
+    looks.push_back(TRY(look_at(host, known, seen, row, questions)));
   const auto answers = os::probe_all(questions);
   std::vector<control::SiteStatus> all;
   for (auto& look : looks) {

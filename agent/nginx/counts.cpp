@@ -137,8 +137,13 @@ void Counts::begin() {
 }
 
 bool Counts::read_on(Site& site, File& file, const std::string& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat st{};
+  if (::lstat(path.c_str(), &st) != 0)
+    return false;
+  if (st.st_dev == file.device && st.st_ino == file.inode &&
+      static_cast<uint64_t>(st.st_size) == file.offset)
+    return false; // as most are, most of the time
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd || ::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode))
     return false;
   const auto size = static_cast<uint64_t>(st.st_size);

@@ -49,14 +49,18 @@ uint64_t parent_of(os::Disk& disk, const os::Paths& paths, pid_t pid) {
 
 } // namespace
 
-std::vector<std::string> cgroups_of(
-    os::Disk& disk, const os::Paths& paths, const std::string& service, size_t most) {
+std::vector<std::string> cgroup_places(const os::Paths& paths, const std::string& service) {
   const std::string base = paths.root + "/sys/fs/cgroup/";
   std::vector<std::string> out;
   for (const char* prefix : {"openrc.", "", "unified/openrc.", "unified/", "openrc/"})
-    if (std::string path = cat(base, prefix, service);
-        out.size() < most && disk.exists(path + "/cgroup.procs"))
-      out.push_back(std::move(path));
+    out.push_back(cat(base, prefix, service));
+  return out;
+}
+
+std::vector<std::string> cgroups_of(
+    os::Disk& disk, const os::Paths& paths, const std::string& service) {
+  auto out = cgroup_places(paths, service);
+  std::erase_if(out, [&](const auto& path) { return !disk.exists(path + "/cgroup.procs"); });
   return out;
 }
 

@@ -17,7 +17,9 @@ namespace chillbox::openrc {
 
 // Empty where there is no control group, or none mounted.
 std::vector<std::string> cgroups_of(
-    os::Disk& disk, const os::Paths& paths, const std::string& service, size_t most = 8);
+    os::Disk& disk, const os::Paths& paths, const std::string& service);
+// Where it could be.
+std::vector<std::string> cgroup_places(const os::Paths& paths, const std::string& service);
 std::vector<pid_t> members(os::Disk& disk, const std::string& cgroup);
 // KILL to everything in the service's groups until they are empty, then the empty groups go.
 // timed_out: something cannot be killed.

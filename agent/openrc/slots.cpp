@@ -205,8 +205,17 @@ Result<SlotState> Slots::state(const SlotName& slot) {
 
 uint32_t Slots::respawns(const SlotName& slot) {
   const std::string name = slot.str();
-  if (!supervisor_lives(m_disk, m_paths, name))
-    return 0;
+  return supervisor_lives(m_disk, m_paths, name) ? start_count(name) : 0;
+}
+
+Slots::Look Slots::look(const SlotName& slot) {
+  Look seen{.state = state(slot).value_or(SlotState::stopped)};
+  if (seen.state == SlotState::started)
+    seen.respawns = start_count(slot.str());
+  return seen;
+}
+
+uint32_t Slots::start_count(const std::string& name) {
   const auto text = m_disk.read(openrc_dir(m_paths, "options", name) + "/start_count", 64);
   return static_cast<uint32_t>(text ? parse_u64(trim(*text)).value_or(0) : 0);
 }

@@ -86,6 +86,12 @@ public:
   // How often supervise-daemon has started it again since start(), 0 when it is not running.
   // `crashed` is when supervise-daemon itself is gone.
   uint32_t respawns(const SlotName& name);
+  // Both, with one look at its supervisor.
+  struct Look {
+    SlotState state = SlotState::stopped;
+    uint32_t respawns = 0;
+  };
+  Look look(const SlotName& name);
   // It crashes again and again: the time until its next start, 0 when it has just had one.
   std::optional<os::Millis> crash_loop(const SlotName& name);
   std::optional<SlotSpec> spec_of(const std::string& name); // with which it was started
@@ -101,6 +107,7 @@ public:
   std::vector<SlotName> all();
 
 private:
+  uint32_t start_count(const std::string& name);
   Result<void> end(
       const std::string& name, os::Millis most, const std::function<bool()>& meanwhile);
   os::Disk& m_disk;

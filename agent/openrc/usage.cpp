@@ -17,8 +17,11 @@ namespace {
 // sites is mostly these calls, which are less with a descriptor of the directory than by its path.
 class GroupFiles {
 public:
-  explicit GroupFiles(const std::string& dir)
-      : m_dir(::open(dir.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) {}
+  explicit GroupFiles(const std::vector<std::string>& candidates) {
+    for (const auto& dir : candidates)
+      if (!m_dir)
+        m_dir = Fd(::open(dir.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  }
   std::optional<uint64_t> number(const char* file) {
     const auto text = read(file);
     return text ? parse_u64(trim(*text)) : std::nullopt;
@@ -64,11 +67,8 @@ Usage& Usage::operator+=(const Usage& other) {
   return *this;
 }
 
-Usage usage_of(os::Disk& disk, const os::Paths& paths, const std::string& service) {
-  const auto groups = cgroups_of(disk, paths, service, 1);
-  if (groups.empty())
-    return {};
-  GroupFiles group(groups.front());
+Usage usage_of(const os::Paths& paths, const std::string& service) {
+  GroupFiles group(cgroup_places(paths, service));
   return {.cpu_us = group.entry("cpu.stat", "usage_usec"),
       .memory = group.number("memory.current"),
       .memory_limit = group.number("memory.max"),

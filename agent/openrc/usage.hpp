@@ -3,7 +3,6 @@
 // run. Version 2 of control groups only.
 #pragma once
 
-#include "os/disk.hpp"
 #include "os/paths.hpp"
 
 #include <cstdint>
@@ -21,6 +20,6 @@ struct Usage {
   Usage& operator+=(const Usage& other); // of another copy; a limit is that of all together
 };
 
-Usage usage_of(os::Disk& disk, const os::Paths& paths, const std::string& service);
+Usage usage_of(const os::Paths& paths, const std::string& service);
 
 } // namespace chillbox::openrc

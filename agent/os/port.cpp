@@ -7,70 +7,84 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
+#include <charconv>
 #include <fstream>
 #include <memory>
-#include <sstream>
+#include <set>
 #include <vector>
 
 namespace chillbox::os {
 namespace {
 
-struct Listening {
-  std::string inode;
-  uint32_t waiting; // to be accepted
-};
-
-// The sockets that listen on this port, as /proc/net/tcp has them (proc(5)): "SLOT: ADDRESS:PORT
-// REMOTE STATE TX_QUEUE:RX_QUEUE ... INODE". Of one that listens the kernel shows its accept queue
-// as what is to be received.
-std::vector<Listening> listeners(uint16_t port) {
-  constexpr std::string_view k_listen = "0A";
-  std::array<char, 8> want{};
-  std::snprintf(want.data(), want.size(), ":%04X", static_cast<unsigned>(port));
-  std::vector<Listening> found;
-  for (const char* table : {"/proc/self/net/tcp", "/proc/self/net/tcp6"}) {
-    std::ifstream in(table);
-    for (std::string line; std::getline(in, line);) {
-      std::istringstream row(line);
-      std::string slot, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
-      row >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >>
-          inode;
-      if (state == k_listen && local.ends_with(want.data()))
-        found.push_back({inode,
-            static_cast<uint32_t>(std::strtoul(
-                queues.c_str() + std::min(queues.size(), queues.find(':') + 1), nullptr, 16))});
-    }
-  }
-  return found;
-}
-
 using DirPtr = std::unique_ptr<DIR, int (*)(DIR*)>;
 
-bool has_socket(const std::string& fds, const std::vector<Listening>& sockets) {
+// "socket:[INODE]" of each socket that the process has open.
+template <class Take> void each_socket(const std::string& fds, Take take) {
+  constexpr std::string_view k_socket = "socket:[";
   const DirPtr dir(::opendir(fds.c_str()), ::closedir);
   while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
     std::array<char, 64> target{};
-    const ssize_t n = ::readlink((fds + "/" + entry->d_name).c_str(), target.data(), target.size());
-    for (const auto& socket : sockets)
-      if (n > 0 &&
-          std::string_view(target.data(), static_cast<size_t>(n)) ==
-              cat("socket:[", socket.inode, "]"))
-        return true;
+    const ssize_t n = ::readlinkat(::dirfd(dir.get()), entry->d_name, target.data(), target.size());
+    const std::string_view text(target.data(), static_cast<size_t>(std::max<ssize_t>(n, 0)));
+    if (text.starts_with(k_socket))
+      take(text.substr(k_socket.size(), text.size() - k_socket.size() - 1));
   }
-  return false;
+}
+
+uint32_t from_hex(std::string_view digits) {
+  uint32_t value = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  return value;
 }
 
 } // namespace
 
-std::optional<PortHolder> port_holder(uint16_t port) {
-  const auto sockets = listeners(port);
-  if (sockets.empty())
+// As /proc/net/tcp has them (proc(5)): "SLOT: ADDRESS:PORT REMOTE STATE TX_QUEUE:RX_QUEUE TIMER
+// RETRANSMITS UID TIMEOUT INODE". Of one that listens the kernel shows its accept queue as what is
+// to be received.
+Listeners Listeners::read() {
+  constexpr std::string_view k_listen = "0A";
+  enum Column : size_t { local = 1, state = 3, queues = 4, inode = 9 };
+  Listeners all;
+  for (const char* table : {"/proc/self/net/tcp", "/proc/self/net/tcp6"}) {
+    std::ifstream in(table);
+    for (std::string line; std::getline(in, line);) {
+      auto row = split(trim(line), ' ');
+      std::erase(row, "");
+      if (row.size() > inode && row[state] == k_listen)
+        all.m_sockets.emplace(
+            static_cast<uint16_t>(from_hex(row[local].substr(row[local].rfind(':') + 1))),
+            Socket{
+                std::string(row[inode]), from_hex(row[queues].substr(row[queues].find(':') + 1))});
+    }
+  }
+  return all;
+}
+
+bool Listeners::belong_to(std::span<const pid_t> processes, uint16_t port) const {
+  std::set<std::string, std::less<>> open;
+  for (const pid_t process : processes)
+    each_socket(
+        cat("/proc/", process, "/fd"), [&](std::string_view inode) { open.emplace(inode); });
+  const auto [first, last] = m_sockets.equal_range(port);
+  return first != last &&
+      std::all_of(first, last, [&](const auto& one) { return open.contains(one.second.inode); });
+}
+
+std::optional<PortHolder> Listeners::holder(uint16_t port) const {
+  const auto [first, last] = m_sockets.equal_range(port);
+  if (first == last)
     return std::nullopt;
   const DirPtr proc(::opendir("/proc"), ::closedir);
   while (const dirent* entry = proc ? ::readdir(proc.get()) : nullptr) {
     const auto pid = parse_u64(entry->d_name);
-    if (!pid || !has_socket(cat("/proc/", entry->d_name, "/fd"), sockets))
+    bool holds = false;
+    if (pid)
+      each_socket(cat("/proc/", entry->d_name, "/fd"), [&](std::string_view inode) {
+        holds = holds ||
+            std::any_of(first, last, [&](const auto& one) { return one.second.inode == inode; });
+      });
+    if (!holds)
       continue;
     PortHolder holder{.pid = static_cast<pid_t>(*pid), .name = {}};
     std::ifstream comm(cat("/proc/", entry->d_name, "/comm"));
@@ -80,11 +94,19 @@ std::optional<PortHolder> port_holder(uint16_t port) {
   return PortHolder{};
 }
 
+uint32_t Listeners::waiting(uint16_t port) const {
+  uint32_t sum = 0;
+  for (auto [one, last] = m_sockets.equal_range(port); one != last; ++one)
+    sum += one->second.waiting;
+  return sum;
+}
+
+std::optional<PortHolder> port_holder(uint16_t port) {
+  return Listeners::read().holder(port);
+}
+
 uint32_t accept_queue(uint16_t port) {
-  uint32_t waiting = 0;
-  for (const auto& socket : listeners(port))
-    waiting += socket.waiting;
-  return waiting;
+  return Listeners::read().waiting(port);
 }
 
 std::string describe(const PortHolder& holder) {

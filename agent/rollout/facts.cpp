@@ -85,8 +85,17 @@ Result<AgentFacts> agent_of(HostContext& host, const FactSources& sources) {
   return a;
 }
 
+// What is known of all sites before one of them is looked at.
+struct Shared {
+  KnownReleases& known;
+  KnownReleases::Seen seen = {};
+  Queues queues = {};
+  std::map<std::string, store::Hold> holds = {};
+  std::map<std::string, std::vector<store::Total>> totals = {};
+};
+
 ServiceFacts service_of(HostContext& host, const LoadedRelease& release, const store::SiteRow& row,
-    const PlannedService& p, const Queues& queues, std::string& trouble) {
+    const PlannedService& p, Shared& shared, std::string& trouble) {
   ServiceFacts f{.name = p.service.name.str(),
       .kind = p.service.lang,
       .worker = p.service.worker,
@@ -95,17 +104,17 @@ ServiceFacts service_of(HostContext& host, const LoadedRelease& release, const s
       .accept_queue = {}};
   if (p.files_only())
     return f;
-  const auto seen = look_at_service(host, release, row, p);
+  const auto seen = look_at_service(host, release, row, p, shared.seen);
   f.state = seen.state;
   if (!seen.trouble.empty())
     trouble = seen.trouble;
   f.starts = seen.restarts;
   for (const uint32_t index : p.indexes()) {
     const auto name = slot_name(release, p, index);
-    f.usage += openrc::usage_of(host.disk, host.paths, name.str());
+    f.usage += openrc::usage_of(host.paths, name.str());
     f.starts += seen.state == ServiceState::stopped ? 0 : 1;
-    if (const auto queue = queues.find(openrc::slot_socket(host.paths, name));
-        queue != queues.end())
+    if (const auto queue = shared.queues.find(openrc::slot_socket(host.paths, name));
+        queue != shared.queues.end())
       f.accept_queue = f.accept_queue.value_or(0) + queue->second;
   }
   return f;
@@ -114,20 +123,21 @@ ServiceFacts service_of(HostContext& host, const LoadedRelease& release, const s
 ServiceFacts redis_of(HostContext& host, const store::SiteRow& row, const Queues& queues) {
   const auto name = redis_slot(row.site);
   ServiceFacts f{.name = "redis", .kind = "redis", .usage = {}, .accept_queue = {}};
-  f.state = service_state(host.slots.state(name).value_or(openrc::SlotState::stopped));
-  f.starts = host.slots.respawns(name) + (f.state == ServiceState::stopped ? 0U : 1U);
-  f.usage = openrc::usage_of(host.disk, host.paths, name.str());
+  const auto seen = host.slots.look(name);
+  f.state = service_state(seen.state);
+  f.starts = seen.respawns + (f.state == ServiceState::stopped ? 0U : 1U);
+  f.usage = openrc::usage_of(host.paths, name.str());
   if (const auto queue = queues.find(redis_socket(host.paths, row.site)); queue != queues.end())
     f.accept_queue = queue->second;
   return f;
 }
 
 void add_services(HostContext& host, const LoadedRelease& release, const store::SiteRow& row,
-    const Queues& queues, SiteFacts& site) {
+    Shared& shared, SiteFacts& site) {
   for (const auto& p : release.services)
-    site.services.push_back(service_of(host, release, row, p, queues, site.waiting));
+    site.services.push_back(service_of(host, release, row, p, shared, site.waiting));
   if (release.site.has_redis)
-    site.services.push_back(redis_of(host, row, queues));
+    site.services.push_back(redis_of(host, row, shared.queues));
   if (row.stopped)
     return;
   for (const auto& f : site.services)
@@ -159,12 +169,23 @@ nginx::SiteCounts counted(HostContext& host, const store::SiteRow& row) {
   return counts;
 }
 
-Result<SiteFacts> site_of(HostContext& host, KnownReleases& known, const store::SiteRow& row,
-    const store::Release* release, const Queues& queues) {
+Result<Shared> shared_by_sites(HostContext& host, KnownReleases& known) {
+  Shared shared{.known = known, .queues = openrc::accept_queues()};
+  for (auto& hold : TRY(host.store.holds()))
+    shared.holds.emplace(hold.site.str(), std::move(hold));
+  for (auto& total : TRY(store::read_totals(host.paths.database())))
+    shared.totals[total.site].push_back(std::move(total));
+  return shared;
+}
+
+Result<SiteFacts> site_of(
+    HostContext& host, Shared& shared, const store::SiteRow& row, const store::Release* release) {
   SiteFacts site(row.site);
   site.stopped = row.stopped;
   site.counts = counted(host, row);
-  site.hold = TRY(host.store.hold(row.site));
+  site.totals = std::move(shared.totals[row.site.str()]);
+  if (const auto hold = shared.holds.find(row.site.str()); hold != shared.holds.end())
+    site.hold = hold->second;
   site.maintenance = host.disk.exists(nginx::maintenance_flag(host.paths, row.site));
   if (row.live.empty())
     return site;
@@ -174,13 +195,13 @@ Result<SiteFacts> site_of(HostContext& host, KnownReleases& known, const store::
   site.version = release->version;
   site.release = release->id;
   site.live_ms = release->live_ms;
-  const auto loaded = known.load(host, *release);
+  const auto loaded = shared.known.load(host, *release, shared.seen);
   if (!loaded) {
     site.state = loaded.error().code == Code::sealed ? SiteState::sealed : SiteState::degraded;
     site.waiting = loaded.error().message;
     return site;
   }
-  add_services(host, *loaded, row, queues, site);
+  add_services(host, *loaded, row, shared, site);
   return site;
 }
 
@@ -223,17 +244,11 @@ Result<Facts> FactBook::look() {
   f.backups = TRY(all_of(m_sources.backups));
   const auto told = TRY(store::Notices(m_host.store).totals());
   f.notices = {told.open, told.waiting, told.exhausted};
-  const Queues queues = openrc::accept_queues();
   const auto rows = TRY(m_host.store.sites());
   m_known.keep_only(rows);
-  std::map<std::string, std::vector<store::Total>> totals;
-  for (auto& total : TRY(store::read_totals(m_host.paths.database())))
-    totals[total.site].push_back(std::move(total));
-  for (const auto& row : rows) {
-    auto site = TRY(site_of(m_host, m_known, row, TRY(live_release(row)), queues));
-    site.totals = std::move(totals[row.site.str()]);
-    f.sites.push_back(std::move(site));
-  }
+  Shared shared = TRY(shared_by_sites(m_host, m_known));
+  for (const auto& row : rows)
+    f.sites.push_back(TRY(site_of(m_host, shared, row, TRY(live_release(row)))));
   return f;
 }
 

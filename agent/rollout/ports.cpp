@@ -73,9 +73,14 @@ uint16_t free_port(std::set<uint64_t>& taken) {
 
 } // namespace
 
-std::optional<os::PortHolder> stranger_at(
-    HostContext& host, uint16_t port, const openrc::SlotName& name) {
-  auto holder = port == 0 ? std::nullopt : os::port_holder(port);
+std::optional<os::PortHolder> stranger_at(HostContext& host, uint16_t port,
+    const openrc::SlotName& name, const os::Listeners& listeners) {
+  if (port == 0 || !listeners.any(port))
+    return std::nullopt;
+  for (const auto& group : openrc::cgroups_of(host.disk, host.paths, name.str()))
+    if (listeners.belong_to(openrc::members(host.disk, group), port))
+      return std::nullopt; // which is far less than a look at all processes
+  auto holder = listeners.holder(port);
   return holder && !is_of_slot(host, *holder, name) ? holder : std::nullopt;
 }
 

@@ -29,8 +29,8 @@ Result<void> choose_ports(HostContext& host, store::SiteRow& row, LoadedRelease&
     Ports kept = Ports::as_they_are);
 
 // The process that listens on the slot's port, when it is none of the slot's own.
-std::optional<os::PortHolder> stranger_at(
-    HostContext& host, uint16_t port, const openrc::SlotName& name);
+std::optional<os::PortHolder> stranger_at(HostContext& host, uint16_t port,
+    const openrc::SlotName& name, const os::Listeners& listeners = os::Listeners::read());
 std::optional<uint16_t> port_of(const store::SiteRow& row, const ServiceName& service, Slot slot);
 // Of both slots.
 std::map<uint64_t, std::string> services_by_port(const store::SiteRow& row);

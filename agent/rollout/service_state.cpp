@@ -18,16 +18,17 @@ ServiceState service_state(openrc::SlotState state) {
 }
 
 ServiceLook look_at_service(HostContext& host, const LoadedRelease& release,
-    const store::SiteRow& row, const PlannedService& p) {
+    const store::SiteRow& row, const PlannedService& p, KnownReleases::Seen& once) {
   ServiceLook seen;
   if (p.files_only())
     return seen;
   const std::string who = cat("service '", p.service.name.str(), "'");
   const auto first = slot_name(release, p);
-  seen.state = service_state(host.slots.state(first).value_or(openrc::SlotState::stopped));
+  const auto leader = host.slots.look(first);
+  seen.state = service_state(leader.state);
   for (const uint32_t index : p.indexes()) {
     const auto name = slot_name(release, p, index);
-    seen.restarts += host.slots.respawns(name);
+    seen.restarts += index == 0 ? leader.respawns : host.slots.respawns(name);
     const auto next = host.slots.crash_loop(name);
     if (!next || seen.state != ServiceState::started)
       continue;
@@ -38,7 +39,11 @@ ServiceLook look_at_service(HostContext& host, const LoadedRelease& release,
         ": see `chillboxctl logs ", row.site.str(), "/", p.service.name.str(), "`");
   }
   const auto port = port_of(row, p.service.name, release.row.slot);
-  if (const auto stranger = port && !row.stopped ? stranger_at(host, *port, first) : std::nullopt) {
+  if (!port || row.stopped)
+    return seen;
+  if (!once.listeners)
+    once.listeners = os::Listeners::read();
+  if (const auto stranger = stranger_at(host, *port, first, *once.listeners)) {
     seen.state = ServiceState::displaced;
     seen.trouble = cat(who, ": on its port ", *port, " listens ", os::describe(*stranger),
         ", which is none of its processes: end that one");

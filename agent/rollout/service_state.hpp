@@ -3,7 +3,7 @@
 #pragma once
 
 #include "control/names.hpp"
-#include "rollout/loaded_release.hpp"
+#include "rollout/known_releases.hpp"
 
 #include <cstdint>
 #include <string>
@@ -17,7 +17,7 @@ struct ServiceLook {
 };
 
 ServiceLook look_at_service(HostContext& host, const LoadedRelease& release,
-    const store::SiteRow& row, const PlannedService& p);
+    const store::SiteRow& row, const PlannedService& p, KnownReleases::Seen& once);
 control::ServiceState service_state(openrc::SlotState state);
 
 } // namespace chillbox::rollout

@@ -76,7 +76,7 @@ Result<void> remove_release(HostContext& host, const SiteName& site, const std::
 bool needs_rebuild(HostContext& host, const store::Release& release) {
   const std::string dir = dir_of(host, release.site, release.id);
   return release.digest.empty() ||
-      (host.disk.exists(dir) && !host.disk.exists(cat(dir, "/", release.site.str(), ".site.json")));
+      (!host.disk.exists(cat(dir, "/", release.site.str(), ".site.json")) && host.disk.exists(dir));
 }
 
 Result<void> rebuild_release(JobContext& r) {

@@ -63,6 +63,15 @@ Result<std::optional<Hold>> Store::hold(const SiteName& site) {
       site.str());
 }
 
+Result<std::vector<Hold>> Store::holds() {
+  const std::scoped_lock lock(m_state->mutex);
+  return m_state->db.all<Hold>(
+      "SELECT actor, why, time_ms, site FROM holds", [](Stmt& row) -> Result<Hold> {
+        auto site = TRY_IN("holds", SiteName::parse(row.text(3)));
+        return Hold{{row.text(0), row.text(1), row.i64(2)}, std::move(site)};
+      });
+}
+
 Result<void> Store::put_hold(const Hold& hold) {
   const std::scoped_lock lock(m_state->mutex);
   return m_state->db.run("INSERT OR REPLACE INTO holds VALUES(?1, ?2, ?3, ?4)", hold.site.str(),

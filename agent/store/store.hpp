@@ -148,6 +148,7 @@ public:
 
   // --- holds
   Result<std::optional<Hold>> hold(const SiteName& site);
+  Result<std::vector<Hold>> holds();
   Result<void> put_hold(const Hold& hold);
   Result<bool> delete_hold(const SiteName& site); // false: there was none
 

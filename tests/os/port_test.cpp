@@ -5,7 +5,10 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <array>
 
 using namespace chillbox;
 
@@ -61,4 +64,44 @@ TEST_CASE("[fault-108] a connection from a port is no listener on it") {
   REQUIRE(listener);
   const Fd client = client_of(*listener);
   CHECK_FALSE(os::port_holder(port_of(client)));
+}
+
+TEST_CASE("[fault-864] all who listen on a port are among the processes, or one of them is a stranger") {
+  auto listener = os::listen_tcp_loopback(0, 1);
+  REQUIRE(listener);
+  const uint16_t port = port_of(*listener);
+  const auto before = os::Listeners::read();
+  const std::array mine{::getpid()}, others{pid_t{1}};
+  CHECK(before.any(port));
+  CHECK(before.belong_to(mine, port));
+  CHECK_FALSE(before.belong_to(others, port));
+  CHECK_FALSE(before.belong_to({}, port));
+  // A second socket on the port, of another process: on the other family of addresses.
+  std::array<int, 2> ready{}, end{};
+  REQUIRE((::pipe(ready.data()) == 0 && ::pipe(end.data()) == 0));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int fd = ::socket(AF_INET6, SOCK_STREAM, 0);
+    const int on = 1;
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = ::htons(port);
+    address.sin6_addr = in6addr_loopback;
+    const bool bound = fd >= 0 &&
+        ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0 &&
+        ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+        ::listen(fd, 1) == 0;
+    char byte = bound ? 'y' : 'n';
+    (void)!::write(ready[1], &byte, 1);
+    ::close(end[1]);
+    (void)!::read(end[0], &byte, 1);
+    ::_exit(0);
+  }
+  char answer = 0;
+  REQUIRE(::read(ready[0], &answer, 1) == 1);
+  if (answer == 'y')
+    CHECK_FALSE(os::Listeners::read().belong_to(mine, port));
+  for (const int fd : {ready[0], ready[1], end[0], end[1]})
+    ::close(fd);
+  ::waitpid(child, nullptr, 0);
 }
