@@ -200,6 +200,7 @@ const Section& sections() {
               {"https_port", into(&H::https_port, Integer{1, 65'535})},
               {"tls_certificate", into(&H::tls_certificate, Text{k_optional_path})},
               {"tls_certificate_key", into(&H::tls_certificate_key, Text{k_optional_path})},
+              {"access_log", into(&H::access_log, Choice{{"combined", "json"}})},
               {"trusted_proxies", each(&H::trusted_proxies, 100, Text{k_network})},
               {"checked_from", each(&H::checked_from, 100, Text{k_network})},
               {"allow_directives", each(&H::nginx_allow_directives, 100, Text{k_nginx_word})},

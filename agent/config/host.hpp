@@ -72,7 +72,8 @@ struct HostConfig {
   std::string tls_certificate; // for the host-level server; "" : none
   std::string tls_certificate_key;
   std::vector<std::string>
-      trusted_proxies; // addresses and networks whose word on a visitor is believed
+      trusted_proxies;                 // addresses and networks whose word on a visitor is believed
+  std::string access_log = "combined"; // or "json": how sites' access.log is written
   std::vector<std::string> checked_from; // who may ask the host for /SITE/ready
   // in addition to what nginx/rules.cpp allows templates of sites
   std::vector<std::string> nginx_allow_directives, nginx_allow_variables;

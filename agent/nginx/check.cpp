@@ -7,6 +7,7 @@
 #include "nginx/names.hpp"
 #include "nginx/ready.hpp"
 #include "nginx/servers.hpp"
+#include "nginx/site_logs.hpp"
 #include "nginx/site_pages.hpp"
 #include "nginx/site_tls.hpp"
 
@@ -169,7 +170,7 @@ private:
       first += cat("server_name ", join(m_in.site->domains, " "), ";\n");
     first += counts_include("", m_in.paths, m_in.site->slug);
     if (!has("access_log")) // ours ends those that it would have inherited
-      first += cat("access_log ", log_dir(m_in.paths, m_in.site->slug), "/access.log combined;\n");
+      first += access_log(m_in);
     if (!has("error_log"))
       first += cat("error_log ", log_dir(m_in.paths, m_in.site->slug), "/error.log warn;\n");
     first += pages(out);

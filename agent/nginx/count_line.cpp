@@ -79,10 +79,9 @@ std::optional<CountLine> read_count_line(std::string_view text) {
       line.upstream_seconds = line.upstream_seconds.value_or(0) + *more;
   });
   each_part(f[9], [&](std::string_view part) {
-    if (const auto code = code_of(part)) {
-      line.answered = f[6] == "1";
-      line.bad = line.bad || *code / 100 == 5;
-    }
+    const auto code = code_of(part);
+    line.answered = code && f[6] == "1" && *code != 304 && *code != 499; // of the last
+    line.bad = line.bad || (code && *code / 100 == 5);
   });
   return line;
 }

@@ -1,7 +1,6 @@
 #include "base/text.hpp"
 #include "config/expand.hpp"
 #include "nginx/check.hpp"
-#include "nginx/count_line.hpp"
 #include "nginx/counts.hpp"
 #include "nginx/html_page.hpp"
 #include "nginx/media_types.hpp"
@@ -9,6 +8,7 @@
 #include "nginx/ready.hpp"
 #include "nginx/site_file.hpp"
 #include "nginx/site_locations.hpp"
+#include "nginx/site_logs.hpp"
 #include "nginx/site_pages.hpp"
 #include "nginx/site_tls.hpp"
 #include "nginx/snippet.hpp"
@@ -52,7 +52,7 @@ public:
   std::string whole() const {
     std::string out = cat("# Site '", m_slug,
         "', the default of chillboxd; changes are overwritten. A site brings its own in nginx/templates/.\n",
-        ready_comment(m_in), upstreams(), counts_format(m_site.slug));
+        ready_comment(m_in), upstreams(), log_formats(m_in));
     std::vector<std::string> others = m_site.domains;
     std::erase_if(others, [&](const std::string& name) { return is_served(name); });
     if (!others.empty())
@@ -116,8 +116,7 @@ private:
   }
 
   std::string logs() const {
-    const std::string dir = log_dir(m_in.paths, m_site.slug);
-    return cat("  access_log ", dir, "/access.log combined;\n  error_log ", dir,
+    return cat("  ", access_log(m_in), "  error_log ", log_dir(m_in.paths, m_site.slug),
         "/error.log warn;\n", counts_include("  ", m_in.paths, m_site.slug));
   }
 
@@ -174,7 +173,7 @@ Result<std::string> from_templates(const SiteInput& in) {
   const Provided provided{std::move(listens_itself), std::move(has_http_server)};
   std::string out = cat("# Site '", in.site->slug.str(),
       "', from its own nginx/templates/; changes are overwritten.\n", ready_comment(in),
-      ours.upstreams(), counts_format(in.site->slug));
+      ours.upstreams(), log_formats(in));
   auto good = TRY(checked(std::move(templates), in, provided));
   for (auto& t : good) {
     own_visitor_headers(t.nodes);

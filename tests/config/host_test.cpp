@@ -36,6 +36,7 @@ TEST_CASE("an empty host configuration is the defaults") {
   CHECK(host.server_name == "_");
   CHECK(host.stage_size == 512ULL << 20);
   CHECK(host.http_port == 80);
+  CHECK(host.access_log == "combined");
   CHECK(host.keep_releases == 3);
   CHECK(parse_host_config("# nothing\n[limits]\n", "chillboxd.toml"));
 }
@@ -68,6 +69,7 @@ snapshots = "required"
 snapshot_max = "2M"
 [nginx]
 dir = "/etc/nginx/http.d"
+access_log = "json"
 group = "www-data"
 http_port = 8080
 https_port = 8443
@@ -120,6 +122,7 @@ test_port = 9000
   CHECK(host.snapshots == "required");
   CHECK(host.snapshot_max == 2ULL << 20);
   CHECK(host.nginx_dir == "/etc/nginx/http.d");
+  CHECK(host.access_log == "json");
   CHECK(host.nginx_group == "www-data");
   CHECK(host.http_port == 8080);
   CHECK(host.https_port == 8443);

@@ -168,6 +168,24 @@ TEST_CASE("maintenance: the default and what includes the certificate's file hav
       "<p>&lt;script&gt;<br>&#39;a&#39; &amp; &quot;b&quot;</p>"));
 }
 
+TEST_CASE("[fault-860] the access log is an object a line where chillboxd.toml says so, also of a template without one of its own") {
+  Sample s;
+  auto in = s.input();
+  CHECK(has(render_site(in).value(), "  access_log /var/log/nginx/blog/access.log combined;\n"));
+  s.host.access_log = "json";
+  const auto text = render_site(in).value();
+  CHECK(text.find("log_format blog-access escape=json\n") < text.find("\nserver {"));
+  CHECK(has(text, "  access_log /var/log/nginx/blog/access.log blog-access;\n"));
+  CHECK_FALSE(has(text, "combined"));
+  in.templates = {{"a.nginx.conf.template", "server {\n  include blog.ssl_cert.include;\n}\n"}};
+  CHECK(has(render_site(in).value(), "access_log /var/log/nginx/blog/access.log blog-access;"));
+  in.templates = {{"a.nginx.conf.template",
+      "server {\n  include blog.ssl_cert.include;\n  access_log /var/log/nginx/blog/own.log;\n}\n"}};
+  const auto theirs = render_site(in).value();
+  CHECK(has(theirs, "access_log /var/log/nginx/blog/own.log;"));
+  CHECK_FALSE(has(theirs, "blog-access;"));
+}
+
 TEST_CASE("the include of the original's certificate file becomes what it held, wherever it was said to be") {
   const Sample s;
   auto in = s.input();
@@ -270,13 +288,13 @@ TEST_CASE("the host-level server lets exactly the known requests through to the 
   CHECK(has(text,
       "location = /v1/hooks {\n    if ($request_method != POST) { return 405; }\n    client_max_body_size 64k;"));
   CHECK(has(text, "client_max_body_size 5000;"));
-  CHECK(count(text, "proxy_pass http://chillbox_edge;") == 6);
-  CHECK(count(text, "if ($http_content_encoding) { return 415; }") == 6);
-  CHECK(count(text, "proxy_http_version 1.0;") == 6);
+  CHECK(count(text, "proxy_pass http://chillbox_edge;") == 7);
+  CHECK(count(text, "if ($http_content_encoding) { return 415; }") == 7);
+  CHECK(count(text, "proxy_http_version 1.0;") == 7);
   CHECK(count(text, "proxy_request_buffering off;") == 1);
-  CHECK(count(text, "if ($http_transfer_encoding) { return 411; }") == 6);
-  CHECK(count(text, "limit_req zone=") == 6);
-  CHECK(count(text, "error_log /dev/null emerg;") == 7);
+  CHECK(count(text, "if ($http_transfer_encoding) { return 411; }") == 7);
+  CHECK(count(text, "limit_req zone=") == 7);
+  CHECK(count(text, "error_log /dev/null emerg;") == 8);
   CHECK(count(text, "access_log off;") == 3);
   CHECK_FALSE(has(text, "version.txt")); // a stranger learns no site
   CHECK(has(text,

@@ -63,6 +63,8 @@ std::string_view default_host_toml() {
 # Certificate of the host's own server, full chain and key; with "" it answers only on http_port.
 # tls_certificate = ""
 # tls_certificate_key = ""
+# How access.log of each site is written, from its next deploy or restart on: "combined", or "json", an object a line.
+# access_log = "combined"
 # Proxies in front of this host, such as "10.0.0.0/8", whose X-Forwarded-For and X-Forwarded-Proto are believed.
 # trusted_proxies = []
 # Who may ask for /SITE/ready under the host's own name: load balancers, such as "10.0.0.0/8".
