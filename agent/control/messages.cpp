@@ -259,6 +259,7 @@ CHILLBOX_MESSAGE(BackupAnswer)
 CHILLBOX_MESSAGE(Metrics)
 CHILLBOX_MESSAGE(MetricsTokens)
 CHILLBOX_MESSAGE(MetricsTokenAdded)
+CHILLBOX_MESSAGE(ReportLink)
 CHILLBOX_MESSAGE(RunAnswer)
 CHILLBOX_MESSAGE(RunList)
 CHILLBOX_MESSAGE(Snapshot)
@@ -312,6 +313,8 @@ const std::vector<Answer>& answers() {
       {"maintenance_off", schema_of<Maintenance>},
       {"maintenance_on", schema_of<Maintenance>},
       {"metrics", schema_of<Metrics>},
+      {"report_link", schema_of<ReportLink>},
+      {"report_revoke", schema_of<Done>},
       {"metrics_token_add", schema_of<MetricsTokenAdded>},
       {"metrics_token_list", schema_of<MetricsTokens>},
       {"metrics_token_remove", schema_of<Done>},

@@ -22,5 +22,9 @@ struct MetricsTokenAdded {
   std::string name;
   std::string token; // shown once: the host keeps its SHA-256
 };
+struct ReportLink {
+  std::string url;
+  int64_t until_ms = 0;
+};
 
 } // namespace chillbox::control

@@ -24,4 +24,10 @@ constexpr auto table(const MetricsTokenAdded*) {
       Member{"token", &MetricsTokenAdded::token, "not kept: it is shown this once"});
 }
 
+constexpr auto table(const ReportLink*) {
+  return message("report_link", "Who has it may read the report of the host.",
+      Member{"url", &ReportLink::url, "on the host's own name, by https"},
+      Member{"until_ms", &ReportLink::until_ms, "until then, or until all links are revoked"});
+}
+
 } // namespace chillbox::control

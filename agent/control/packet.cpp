@@ -26,6 +26,7 @@ constexpr std::array k_verbs{
     PacketVerb::drain,
     PacketVerb::metrics,
     PacketVerb::refused,
+    PacketVerb::report,
 };
 
 template <class T> void put(Bytes& out, T value) {

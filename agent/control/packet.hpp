@@ -36,6 +36,7 @@ enum class PacketVerb : uint16_t {
                 // answer is the number of bytes, and a file that has them rides along
   refused, // webhooks, uploads that the edge itself refused since it last reported them (decimal
            // each); no answer
+  report,  // a link (daemon/report_links.hpp); answered as metrics are
   // monitor to edge
   answer = 32, // http status (decimal), JSON body; for a hook also the Location, for upload_begin
                // the ticket, and the inbox file's descriptor rides along

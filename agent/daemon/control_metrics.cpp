@@ -5,6 +5,7 @@
 #include "daemon/control_verbs.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/metrics_tokens.hpp"
+#include "daemon/report_links.hpp"
 
 namespace chillbox::daemon {
 
@@ -52,8 +53,35 @@ Result<control::Done> token_remove(const Call& call) {
   return control::Done{};
 }
 
+Result<control::ReportLink> report_link(const Call& call) {
+  constexpr uint64_t k_longest_ms = 366ULL * 24 * 3'600'000;
+  auto& host = call.host();
+  const uint64_t time = call.args.timeout_ms.value_or(0);
+  if (time < 1'000 || time > k_longest_ms)
+    return fail(Code::invalid, "a link to the report is for a second to 366 days");
+  const std::string& name = host.config.server_name;
+  if (name == "_")
+    return fail(Code::conflict,
+        "this host has no name of its own, which the link would be on: host.server_name of chillboxd.toml");
+  const int64_t until_s = (host.clock.wall_ms() + static_cast<int64_t>(time)) / 1000;
+  const auto link = TRY(ReportLinks(host.disk, host.paths).make(until_s));
+  log::info(cat("report: ", call.actor, " made a link to it"));
+  const auto port = host.config.https_port;
+  return control::ReportLink{
+      cat("https://", name, port == 443 ? std::string() : cat(":", port), "/v1/report/", link),
+      until_s * 1000};
+}
+
+Result<control::Done> report_revoke(const Call& call) {
+  TRY(ReportLinks(call.host().disk, call.host().paths).revoke());
+  log::info(cat("report: ", call.actor, " revoked all links to it"));
+  return control::Done{};
+}
+
 constexpr ControlVerb k_verbs[] = {
     {"metrics", answer<metrics>, false, Role::look, Reach::filtered},
+    {"report_link", answer<report_link>, true},
+    {"report_revoke", answer<report_revoke>, true},
     {"metrics_token_add", answer<token_add>, true},
     {"metrics_token_list", answer<token_list>},
     {"metrics_token_remove", answer<token_remove>, true},

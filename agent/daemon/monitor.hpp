@@ -13,6 +13,7 @@
 #include "daemon/log_rotation.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/reexec.hpp"
+#include "daemon/report_page.hpp"
 #include "daemon/site_notices.hpp"
 #include "daemon/webhook_intake.hpp"
 #include "nginx/nginx.hpp"
@@ -103,6 +104,7 @@ private:
   rollout::KnownReleases m_known; // for the facts
   uint64_t m_series_max = 0;
   MetricsText m_metrics;
+  ReportPage m_report;
   rollout::Engine m_engine; // after the crontab, which its jobs refresh
   EdgeProcess m_edge;
   rollout::FactBook m_facts;

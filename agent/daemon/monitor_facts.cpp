@@ -25,6 +25,7 @@ void Monitor::open_metrics() {
   if (!config)
     return m_control_server.warn(cat("metrics: ", config.error().message));
   m_series_max = config->series_max;
+  m_intake->report = [this] { return m_report.html(m_host); };
   m_intake->metrics.admits = [config = *config](
                                  std::string_view address) { return config.admits(address); };
   m_intake->metrics.text =

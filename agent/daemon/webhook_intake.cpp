@@ -191,6 +191,7 @@ void WebhookIntake::take(const control::PacketView& packet, std::vector<Pending>
   case PacketVerb::job_events: return show_events(packet);
   case PacketVerb::refused: return count_refused(packet);
   case PacketVerb::metrics: return show_metrics(packet);
+  case PacketVerb::report: return show_report(packet);
   case PacketVerb::health:
     return answer(asker_of(packet), 200,
         control::dump({{"status", "ok"}, {"sealed", !m_host.vault.unsealed()}}));

@@ -54,6 +54,8 @@ public:
     std::function<bool(std::string_view address)> admits;
   };
   Metrics metrics;
+  using SharedText = std::function<Result<std::shared_ptr<const std::string>>()>;
+  SharedText report;                                          // as HTML, in any thread
   int refusal_timer() const { return m_refusal_timer.get(); } // readable: refuse_due()
   void refuse_due();
   // Long polls whose job has something new, or whose time is over, are answered, and parts of
@@ -135,6 +137,8 @@ private:
   void show_job(const control::PacketView& packet);
   void show_events(const control::PacketView& packet);
   void show_metrics(const control::PacketView& packet);
+  void show_report(const control::PacketView& packet);
+  void lend(const Asker& asker, std::string_view what, SharedText make);
   bool answer_events(const Waiting& waiting, bool at_last);
   void answer_job(const Asker& asker, int status, const store::Job& job);
   void answer(const Asker& asker, int status, std::string_view body, std::string_view ticket = "",

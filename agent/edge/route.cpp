@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::string_view k_artifacts = "/v1/artifacts/";
 constexpr std::string_view k_jobs = "/v1/jobs/";
+constexpr std::string_view k_report = "/v1/report/";
 constexpr std::string_view k_minisig = ".minisig";
 constexpr std::string_view k_events = "/events";
 
@@ -25,6 +26,13 @@ bool strip(std::string_view& s, std::string_view end) {
   return true;
 }
 
+bool token(std::string_view s) {
+  return !s.empty() && s.size() <= 128 && std::ranges::all_of(s, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+        c == '_' || c == '-';
+  });
+}
+
 std::optional<Route> match(std::string_view path) {
   if (path == "/v1/hooks")
     return Route{.action = Action::hook, .id = {}, .capability = {}};
@@ -32,7 +40,11 @@ std::optional<Route> match(std::string_view path) {
     return Route{.action = Action::health, .id = {}, .capability = {}};
   if (path == "/metrics")
     return Route{.action = Action::metrics, .id = {}, .capability = {}};
-  if (path.starts_with(k_artifacts)) {
+  if (path.starts_with(k_report)) {
+    path.remove_prefix(k_report.size());
+    if (token(path))
+      return Route{.action = Action::report, .id = path, .capability = {}};
+  } else if (path.starts_with(k_artifacts)) {
     path.remove_prefix(k_artifacts.size());
     const bool minisig = strip(path, k_minisig);
     if (hex_digits(path, 64))
@@ -70,13 +82,6 @@ std::string_view parameter(std::string_view query, std::string_view key, int& co
   return found;
 }
 
-bool token(std::string_view s) {
-  return !s.empty() && s.size() <= 128 && std::ranges::all_of(s, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
-        c == '_' || c == '-';
-  });
-}
-
 } // namespace
 
 std::optional<Refusal> find_route(const RequestHead& head, Route& route) {
@@ -91,7 +96,9 @@ std::optional<Refusal> find_route(const RequestHead& head, Route& route) {
         .allow = method};
   route = *found;
   int given = head.has("authorization") ? 1 : 0;
-  route.capability = parameter(head.query, "cap", given);
+  // A token of the metrics is no part of an address, which logs of others have.
+  if (route.action != Action::metrics)
+    route.capability = parameter(head.query, "cap", given);
   if (given > 1)
     return Refusal{.status = 400, .code = "invalid", .message = "the capability is given twice"};
   std::string_view bearer = head.value("authorization");

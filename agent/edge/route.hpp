@@ -14,11 +14,20 @@ namespace chillbox::edge {
 inline constexpr uint64_t k_max_hook = 64 * 1024;
 inline constexpr uint64_t k_max_minisig = 8 * 1024;
 
-enum class Action { hook, upload_artifact, upload_minisig, job, job_events, health, metrics };
+enum class Action {
+  hook,
+  upload_artifact,
+  upload_minisig,
+  job,
+  job_events,
+  health,
+  metrics,
+  report
+};
 
 struct Route {
   Action action{};
-  std::string_view id; // job or digest
+  std::string_view id; // job, digest or link of a report
   std::string_view
       capability;     // "Authorization: Bearer" or ?cap=; "" : none, or none that could be ours
   uint64_t from = 0;  // of an upload: how many bytes of it the host has

@@ -146,6 +146,7 @@ std::optional<Response> Server::answer(RequestContext& x) {
   case Action::upload_minisig: return upload(x);
   case Action::job_events: return events(x);
   case Action::metrics: return metrics(x);
+  case Action::report: return report(x);
   case Action::job:
     return answer_response(
         m_monitor.ask(PacketVerb::job_get, {x.route.id, x.route.capability}, m_options.answer));
@@ -155,27 +156,37 @@ std::optional<Response> Server::answer(RequestContext& x) {
 
 // The reader's address is what NGINX says that it is.
 Response Server::metrics(RequestContext& x) {
-  constexpr uint64_t k_most = 64ULL << 20;
   const auto format = control::preferred_format(x.head.value("accept"));
   const bool open = format == control::MetricsFormat::openmetrics;
-  auto answer = m_monitor.ask(PacketVerb::metrics,
+  const auto answer = m_monitor.ask(PacketVerb::metrics,
       {x.route.capability, x.head.value("x-forwarded-for"), open ? "openmetrics" : "text"},
       m_options.answer);
+  return lent(x, answer, control::media_type(format));
+}
+
+Response Server::report(RequestContext& x) {
+  return lent(x, m_monitor.ask(PacketVerb::report, {x.route.id}, m_options.answer),
+      "text/html; charset=utf-8");
+}
+
+// A text that the monitor lends in a file.
+Response Server::lent(RequestContext& x, const Result<Answer>& answer, std::string_view type) {
+  constexpr uint64_t k_most = 64ULL << 20;
   const uint64_t size = answer ? parse_u64(answer->ticket).value_or(0) : 0;
   if (!answer || answer->status != 200 || !answer->fd || size > k_most)
     return answer_response(answer);
   x.place = m_scrapes.try_acquire(); // only of those who may
   if (!x.place)
     return error_response(
-        503, "throttled", cat(m_options.scrapes, " are reading the metrics: try again later"));
+        503, "throttled", cat(m_options.scrapes, " are reading this: try again later"));
   Response response{.status = 200,
       .body = std::string(static_cast<size_t>(size), '\0'),
       .location = {},
       .retry_after = {}};
-  response.type = control::media_type(format);
+  response.type = type;
   if (os::read_fully(answer->fd.get(), response.body.data(), response.body.size()) !=
       static_cast<ssize_t>(size))
-    throw std::runtime_error("the metrics are shorter than the monitor said");
+    throw std::runtime_error("the text is shorter than the monitor said");
   return response;
 }
 

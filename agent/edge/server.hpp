@@ -52,6 +52,8 @@ private:
   std::optional<Response> upload(RequestContext& x);
   std::optional<Response> receive_upload(RequestContext& x, uint64_t size, Answer begun);
   Response metrics(RequestContext& x);
+  Response report(RequestContext& x);
+  Response lent(RequestContext& x, const Result<Answer>& answer, std::string_view type);
   std::optional<Response> events(RequestContext& x);
   void stream_events(RequestContext& x, EventStream& stream);
 

@@ -32,12 +32,16 @@ map "$upstream_addr|$status|$uri" $chillbox_cache {
 map $uri $chillbox_upload_policy { default "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; sandbox"; "~*\.pdf$" ""; }
 # One request, one connection to a service: a kept one would continue to reach the old release after a switch.
 map $http_upgrade $chillbox_connection { "" close; default upgrade; }
-# Which answers of a site's own services count when a release is watched.
-map "$request_method $upstream_status" $chillbox_answered { default 1; "~^HEAD " 0; "~ -?$" 0; "~ (304|499)$" 0; }
+# Which answers of a site's own services count when a release is watched. Asked for each request, so not by a pattern.
+map $request_method $chillbox_answered { default 1; HEAD 0; }
 
 # chillboxd asks each site by its names, from this machine, whose server answers.
 map "$remote_addr $uri" $chillbox_asks { default 0; "127.0.0.1 /.chillbox/site" 1; }
 map $chillbox_asks $chillbox_visits { default 1; 1 0; }
+
+# Where nobody on the way can have read what is secret in a request: by https, or from this machine.
+map "$chillbox_scheme|$remote_addr|$server_addr" $chillbox_private { default ""; "~^https\|" 1; "~\|127\." 1; "~\|([^|]+)\|\1$" 1; }
+map $chillbox_private $chillbox_metrics_token { default ""; 1 $http_authorization; }
 
 # Whom the limits are for: one IPv4 address, or one IPv6 network of /64, which is what a single customer has; by the address's bytes, of which
 # there is one form. An IPv4 address within IPv6 (::ffff:0:0/96) is one of its own.
@@ -154,7 +158,13 @@ constexpr EdgeLocation k_edge_locations[] = {
         "    client_max_body_size 1k;\n    proxy_buffering off;\n    proxy_cache off;\n    proxy_read_timeout 1h;\n"},
     {"~ ^/v1/jobs/[0-9A-Za-z_.-]+$", "GET",
         "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n"},
-    {"= /metrics", "GET", "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n"},
+    {"= /metrics", "GET",
+        "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n    proxy_set_header Authorization $chillbox_metrics_token;\n"},
+    {"~ \"^/v1/report/[0-9a-f.]{34,60}$\"", "GET",
+        "    if ($chillbox_private = \"\") { return 404; }\n    client_max_body_size 1k;\n    proxy_read_timeout 60s;\n"
+        "    add_header Content-Security-Policy \"default-src 'none'; style-src 'unsafe-inline'; sandbox\";\n"
+        "    add_header X-Content-Type-Options nosniff;\n    add_header Referrer-Policy no-referrer;\n"
+        "    add_header X-Robots-Tag noindex;\n    add_header Cache-Control no-store;\n"},
     {"= /v1/health", "GET", "    client_max_body_size 1k;\n    proxy_read_timeout 10s;\n"},
 };
 

@@ -84,7 +84,8 @@ constexpr std::array k_examples{
     // The host: state
     Row{"status", "chillboxctl -H root@web1 status"},
     Row{"top", "chillboxctl -H root@web1,root@web2 top"},
-    Row{"report", "chillboxctl -H root@web1 report -o web1.html"},
+    Row{"report",
+        "chillboxctl -H root@web1 report -o web1.html\nchillboxctl -H root@web1 report --link 24h"},
     Row{"sites", "chillboxctl -H root@web1 sites"},
     Row{"releases", "chillboxctl -H root@web1 releases hello"},
     Row{"snapshots", "chillboxctl -H root@web1 snapshots hello"},

@@ -1,5 +1,7 @@
 // report: how the host and its sites did for a week, as one HTML file.
+#include "cli/core/answer_table.hpp"
 #include "cli/core/daemon.hpp"
+#include "cli/core/duration.hpp"
 #include "cli/core/secret_output.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/core/verb.hpp"
@@ -7,6 +9,7 @@
 #include "cli/report/report_html.hpp"
 
 #include "base/text.hpp"
+#include "control/metrics.hpp"
 
 namespace chillbox::cli {
 namespace {
@@ -14,6 +17,9 @@ namespace {
 constexpr std::array k_options{
     Option{"-o,--output", ArgKind::text, "FILE",
         "write it to FILE, which must not exist and is made for you alone; with -H on this machine"},
+    Option{"--link", ArgKind::duration, "TIME",
+        "print a link on the host's own name that shows it, to anyone who has the link, for so long"},
+    Option{"--revoke", ArgKind::flag, "", "no link to the report opens it any more"},
 };
 
 Result<std::string> html_of(Call& call, const std::string& hours) {
@@ -32,7 +38,31 @@ Result<std::string> html_of(Call& call, const std::string& hours) {
   return report_html(facts);
 }
 
+Result<void> link(Call& call) {
+  const control::Arguments args{
+      .timeout_ms = static_cast<uint64_t>(call.args.duration("link", {}).count())};
+  const auto made =
+      TRY(ask_or_print<control::ReportLink>(call, {.verb = "report_link", .args = args}));
+  if (!made)
+    return {};
+  call.terminal.print(made->url);
+  call.terminal.print_status(cat("anyone who has it may read the report until ",
+      format_time(made->until_ms), "; `chillboxctl report --revoke` ends all links"));
+  return {};
+}
+
+Result<void> revoke(Call& call) {
+  if (TRY(ask_or_print<control::Done>(call, {.verb = "report_revoke"})))
+    call.terminal.print("revoked: no link to the report opens it any more");
+  return {};
+}
+
 Result<void> run(Call& call) {
+  const bool links = call.args.has("link") || call.args.has("revoke");
+  if (links && (call.args.has("output") || call.args.has("link") == call.args.has("revoke")))
+    return fail(Code::usage, "report: -o, --link and --revoke are for themselves");
+  if (links)
+    return call.args.has("link") ? link(call) : revoke(call);
   const std::string file = call.args.text("output");
   const std::string hours = TRY(ask(call.paths, {.verb = "hours"}, &call.error_data));
   if (call.terminal.json() && !file.empty())
