@@ -5,7 +5,7 @@ T ?= 60
 CRASH := $(BUILD)/crash-failpoint.so $(BUILD)/crash-site
 CRASH_RUN = sh .ci/deps box test && $(AS_ROOT) env BUILD=$(abspath $(BUILD)) SEED=$(SEED) sh tests/crash/run
 
-.PHONY: crash crash-matrix kills soak soak-power power-images call-faults
+.PHONY: crash crash-matrix kills notice-kills soak soak-power power-images call-faults
 crash: build $(CRASH)
 
 $(BUILD)/crash-failpoint.so: tests/crash/failpoint.cpp tests/crash/calls.cpp tests/crash/calls.hpp | $(DEPS_SENTINEL)
@@ -22,6 +22,9 @@ crash-matrix: crash ## kill -9 the monitor before each change that each kind of 
 
 kills: crash ## kill -9 any process of chillbox at random moments (N=1000 SEED=N)
 	@$(CRASH_RUN) kills --count $(or $(N),1000)
+
+notice-kills: $(BUILD)/test-notices ## kill -9 around sends of notices (N=10000)
+	@CHILLBOX_KILLS=$(or $(N),10000) $(BUILD)/test-notices '*around sends*'
 
 soak: crash ## mix deploys, rollbacks, kills, load, reboots and power cuts (T=10m SEED=N)
 	@$(CRASH_RUN) soak $(T)
