@@ -83,9 +83,9 @@ for family in read(sys.stdin.read()):
     [ "$(ctl metrics --json | jq -r .schema)" = chillbox.metrics.v1 ]
 }
 
-# The log of the counts grows over its limit in one moment: so many lines as of visitors that came before.
-swell() { # LINES
-    in_box sh -c 'cd /run/chillbox/counts && line=$(tail -n 1 hello.log) && yes "$line" | head -n "$1" >>hello.log' sh "$1"
+# The log of the counts grows over its limit in one moment, by lines as of visitors that came before, in one write, so that none of NGINX comes amid one. Prints how many.
+swell() {
+    in_box sh -c 'cd /run/chillbox/counts && line=$(tail -n 1 hello.log) && n=$((1100000 / (${#line} + 1))) && yes "$line" | head -n "$n" | dd obs=2000000 of=hello.log oflag=append conv=notrunc 2>/dev/null && echo "$n"'
 }
 inode() { in_box stat -c %i /run/chillbox/counts/hello.log; }
 # Looked at within ten seconds of a request, and again only after another one.
@@ -108,10 +108,10 @@ rotated() {
         box net "$HOST" -- wrk -t1 -c4 -d8s --timeout 20s -H 'Host: hello.example' "$URL/static/none-$round" >"$LAPTOP/wrk" &
         load=$!
         sleep 1
-        swell 12000
+        swelled=$(swell)
         in_box nginx -s reload
         wait "$load"
-        sent=$((sent + 12000 + $(awk '/requests in/ {print $1}' "$LAPTOP/wrk")))
+        sent=$((sent + swelled + $(awk '/requests in/ {print $1}' "$LAPTOP/wrk")))
         wait_for 90 rotated "$first"
     done
     sent=$((sent + visits))

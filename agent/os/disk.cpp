@@ -40,12 +40,13 @@ Result<OpenFile> open_regular(const std::string& path) {
 Result<std::string> read_file(const std::string& path, size_t limit) {
   const OpenFile file = TRY(open_regular(path));
   const auto size = static_cast<size_t>(file.st.st_size); // 0 of the kernel's own
-  if (std::array<char, 4096> page; size > 0 && size <= std::min(limit, page.size()))
-    if (const ssize_t got = read_some(file.fd.get(), page.data(), page.size());
-        got == file.st.st_size)
+  if (std::array<char, 4096> page; size > 0 && size <= std::min(limit, page.size())) {
+    const ssize_t got = read_some(file.fd.get(), page.data(), page.size());
+    if (got == file.st.st_size)
       return std::string(page.data(), size); // in one call
-    else if (::lseek(file.fd.get(), 0, SEEK_SET) < 0)
+    if (::lseek(file.fd.get(), 0, SEEK_SET) < 0)
       return fail_io("read", path, errno);
+  }
   return read_all(file.fd.get(), limit, cat("read ", printable(path, 1024)));
 }
 
