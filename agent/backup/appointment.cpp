@@ -106,6 +106,20 @@ void Backups::plan_retry(Work work) {
     m_host.changed();
 }
 
+// Ten minutes after the last try, or at once when those are over.
+void Backups::remember_retry() {
+  int64_t tried = 0;
+  for (const auto& row : m_host.store.sites().value_or(std::vector<store::SiteRow>{}))
+    if (const auto record = m_records.of(row.site);
+        !row.live.empty() && record && !record->state.problem.empty())
+      tried = std::max(tried, record->state.tried_ms / 1000);
+  if (tried == 0 || m_host.config.target.empty())
+    return;
+  const int64_t now = m_host.clock.wall();
+  m_retry_at = std::clamp(tried + k_retries.front(), now, now + k_retries.front());
+  m_retries = 1;
+}
+
 void Backups::work_through(Work work) {
   const auto rows = m_host.store.sites();
   if (!rows)

@@ -38,6 +38,7 @@ void Backups::begin() {
   for (const auto& name : m_host.disk.list(dir).value_or(std::vector<std::string>{}))
     if (const auto site = SiteName::parse(name))
       sweep(*site);
+  remember_retry();
 }
 
 // What no backup is that waits to be stored: half of one, or a signature whose archive never came

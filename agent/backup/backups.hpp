@@ -51,7 +51,8 @@ public:
   // superfluous, and proves what is due to be proven. Returns at once.
   void run_all();
   // What failed in run_all() is tried again after ten minutes and after an hour, and then when it
-  // is due: an archive that is there is stored. When that is, in seconds; nullopt: nothing failed.
+  // is due, by the next daemon too: an archive that is there is stored. When that is, in seconds;
+  // nullopt: nothing failed.
   std::optional<int64_t> retry_at() const;
   void retry();
   void unlocked();                 // proofs that were due meanwhile
@@ -72,6 +73,26 @@ public:
   // those that there are.
   Result<control::Backup> find(const SiteName& site, std::optional<uint64_t> serial);
   Result<control::Backup> find(const SiteName& site, const std::string& sha256);
+  // For another host: its file, which has no name any more, once its signature is verified.
+  struct Opened {
+    Fd file;
+    std::string signature, key;
+  };
+  Result<Opened> open(const control::Backup& backup);
+  // One that another host made and that was encrypted to this one: received, unpacked and checked,
+  // signed by this host, and stored at the target if there is one. From then on it is like its own.
+  // Of a serial that is there already that one is the answer. sealed: the host is locked; corrupt,
+  // denied: it is not what was said, and nothing of it is kept; conflict: another one has its
+  // serial; busy.
+  struct Carried {
+    SiteName site;
+    uint64_t serial = 0;
+    int64_t taken_ms = 0;
+    std::string release; // that was live there
+    Digest sha256;
+  };
+  using Receive = std::function<Result<void>(int to, uint64_t most)>;
+  Result<control::Backup> take_in(const Carried& said, const Receive& receive);
   // PutBack's work (restored.hpp). Others may be made or proven meanwhile.
   Result<std::vector<std::string>> put_back(
       const control::Backup& backup, const std::string& tree, const os::User& owner);
@@ -82,12 +103,14 @@ private:
   Result<void> room_to_make(const SiteName& site);
   void sweep(const SiteName& site);
   Result<control::Backup> make(const SiteName& site);
+  Result<control::Backup> take_in(const Carried& said, const ArchiveName& name, Fd file);
   Result<control::Backup> prove(const SiteName& site);
   enum class Work { make, retry, prove };
   void start(Work work);
   void work_through(Work work);
   Result<control::Backup> try_again(const SiteName& site);
   void plan_retry(Work work);
+  void remember_retry(); // of what failed under the daemon before
   bool proof_due(const SiteRecord& record) const;
   void delete_superfluous(const SiteName& site);
   Result<std::string> delete_some(const SiteName& site);

@@ -26,10 +26,6 @@ constexpr uint32_t k_cpu_seconds = 4 * 3600;
 constexpr const char* k_check_rdb = "redis-check-rdb";
 constexpr std::string_view k_inside = "/var/lib/restored"; // the tree, for who makes the data
 
-uint64_t most(const config::HostBackup& config) {
-  return config.data_max + config.data_max / 8 + k_beside;
-}
-
 std::function<bool()> asked(const std::atomic<bool>* stop) {
   return stop == nullptr ? std::function<bool()>() : [stop] { return stop->load(); };
 }
@@ -83,6 +79,10 @@ Result<void> check_redis(const Prover& host, const std::string& tree,
 }
 
 } // namespace
+
+uint64_t most(const config::HostBackup& config) {
+  return config.data_max + config.data_max / 8 + k_beside;
+}
 
 Result<GotArchive> get_archive(
     const Prover& host, const ArchiveName& name, const std::string& path) {

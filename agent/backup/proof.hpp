@@ -39,6 +39,7 @@ struct Fetched {
   Fd file;
 };
 inline constexpr size_t k_max_signature = 4096;
+uint64_t most(const config::HostBackup& config); // bytes of an archive
 // As the target has it; nothing is verified.
 struct GotArchive {
   std::string signature;

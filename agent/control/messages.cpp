@@ -2,6 +2,7 @@
 
 #include "control/admin_table.hpp"
 #include "control/backups_table.hpp"
+#include "control/carried_table.hpp"
 #include "control/certificate_table.hpp"
 #include "control/facts_table.hpp"
 #include "control/fleet_table.hpp"
@@ -50,6 +51,7 @@ constexpr auto table(const Job*) {
       Member{"id", &Job::id, "16 hex digits"}, Member{"kind", &Job::kind, ""},
       Member{"site", &Job::site, ""},
       Member{"version", &Job::version, "wanted; of a rollback \"\": the last good one"},
+      Member{"sha256", &Job::sha256, "of the artifact; of a restore: of the backup"},
       Member{"state", &Job::state, ""}, Member{"step", &Job::step, "the last one begun"},
       Member{"actor", &Job::actor, "\"webhook:SENDER\" or \"uid:NUMBER NAME\""},
       Member{"release", &Job::release, "the one it makes or goes to, once known"},
@@ -252,10 +254,12 @@ CHILLBOX_MESSAGE(SignedRoster)
 CHILLBOX_MESSAGE(RosterTaken)
 CHILLBOX_MESSAGE(Upgraded)
 CHILLBOX_MESSAGE(HoldReleased)
+CHILLBOX_MESSAGE(JobsImported)
 CHILLBOX_MESSAGE(Withdrawal)
 CHILLBOX_MESSAGE(SecretsWithdrawal)
 CHILLBOX_MESSAGE(BackupList)
 CHILLBOX_MESSAGE(BackupAnswer)
+CHILLBOX_MESSAGE(BackupArchive)
 CHILLBOX_MESSAGE(Metrics)
 CHILLBOX_MESSAGE(MetricsTokens)
 CHILLBOX_MESSAGE(MetricsTokenAdded)
@@ -292,7 +296,9 @@ const std::vector<Answer>& answers() {
       {"audit", schema_of<AuditTrail>},
       {"audit_verify", schema_of<AuditProof>},
       {"backup_create", schema_of<BackupAnswer>},
+      {"backup_get", schema_of<BackupArchive>},
       {"backup_list", schema_of<BackupList>},
+      {"backup_put", schema_of<BackupAnswer>},
       {"backup_verify", schema_of<BackupAnswer>},
       {"cron_history", schema_of<CronHistory>},
       {"cron_list", schema_of<CronList>},
@@ -307,6 +313,7 @@ const std::vector<Answer>& answers() {
       {"hours", schema_of<Hours>},
       {"job", schema_of<JobAnswer>},
       {"jobs", schema_of<JobList>},
+      {"jobs_import", schema_of<JobsImported>},
       {"key_uses", schema_of<KeyUses>},
       {"lock", schema_of<Locked>},
       {"logs", schema_of<LogEntries>},

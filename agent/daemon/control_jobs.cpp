@@ -2,10 +2,13 @@
 #include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "control/carried.hpp"
 #include "daemon/control_verbs.hpp"
 #include "daemon/orders.hpp"
 #include "rollout/acquire.hpp"
 #include "rollout/loaded_release.hpp"
+
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -18,6 +21,9 @@ using control::Role;
 namespace {
 
 constexpr size_t k_max_identity = 64 * 1024;
+constexpr size_t k_max_history = 4 << 20;
+constexpr size_t k_job_id = 16;
+constexpr std::chrono::milliseconds k_history_wait{60'000};
 constexpr std::chrono::milliseconds k_passphrase_wait{120'000};
 constexpr os::Millis k_bring_up_wait{120'000};
 constexpr os::Millis k_unlock_turn{30'000}; // more than a try of somebody else takes
@@ -239,6 +245,52 @@ Result<control::Upgraded> upgrade(const Call& call) {
       .version = CHILLBOX_VERSION, .from = std::nullopt, .sealed = std::nullopt};
 }
 
+Result<std::string> receive_text(const Call& call) {
+  for (std::string text;;) {
+    const auto frame = TRY_IN("history", control::read_frame(call.fd(), k_history_wait));
+    if (frame.empty())
+      return text;
+    text += frame;
+    if (text.size() > k_max_history)
+      return fail(Code::too_large, cat("the history has more than ", human_size(k_max_history)));
+  }
+}
+
+// What follows is the answer of `jobs` on another host. Whoever asked for a job there did not ask
+// for one here, so each is marked by that host's name; neither its key nor its artifact is one of
+// ours.
+Result<control::JobsImported> jobs_import(const Call& call) {
+  if (call.visit.door != Door::operators || call.visit.uid != ::geteuid())
+    return fail(Code::denied, "the history of another host is taken from root alone");
+  const std::string from = TRY(parse_key_name(TRY(required(call.args.name, "name"))));
+  auto list = TRY(control::read_answer<control::JobList>(TRY(receive_text(call))));
+  std::ranges::reverse(list.jobs);
+  std::erase_if(list.jobs, [](const control::Job& job) {
+    return job.kind == store::JobKind::ping || job.kind == store::JobKind::unknown ||
+        job.state == store::JobState::unknown || job.id.size() != k_job_id ||
+        job.id.find_first_not_of("0123456789abcdef") != std::string::npos;
+  });
+  for (control::Job& job : list.jobs) {
+    if (!job.actor.ends_with(cat(" on ", from)))
+      job.actor = cat(printable(job.actor, 200), " on ", from);
+    job.key.clear();
+    job.sha256.clear();
+  }
+  auto& store = call.host().store;
+  std::vector<control::Job> added;
+  for (control::Job& job : list.jobs)
+    if (!control::is_open(job.state) && !TRY(store.job(job.id)))
+      added.push_back(std::move(job));
+  for (const control::Job& running : TRY(store.unfinished()))
+    for (const control::Job& job : added)
+      if (job.site == running.site)
+        return fail(Code::busy,
+            cat("job ", running.id, " of '", running.site.str(), "' has not ended: try again"));
+  for (const control::Job& job : added)
+    TRY(store.add_job(job));
+  return control::JobsImported{added.size()};
+}
+
 constexpr ControlVerb k_verbs[] = {
     {"rollback", answer<rollback>, false, Role::deploy},
     {"restart", answer<restart>, false, Role::deploy},
@@ -250,6 +302,7 @@ constexpr ControlVerb k_verbs[] = {
     {"lock", answer<lock>, true, Role::admin, Reach::filtered},
     {"reload", answer<reload>, true},
     {"upgrade", answer<upgrade>, true},
+    {"jobs_import", answer<jobs_import>, true},
     {"maintenance_on", answer<maintenance_on>, true, Role::deploy},
     {"maintenance_off", answer<maintenance_off>, true, Role::deploy},
 };

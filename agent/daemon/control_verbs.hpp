@@ -2,6 +2,7 @@
 // function, its row in that file's table, and its answer in control/messages.hpp.
 #pragma once
 
+#include "backup/backups.hpp"
 #include "backup/restored.hpp"
 #include "control/backups.hpp"
 #include "control/control.hpp"
@@ -52,6 +53,10 @@ struct BackupRequests {
   std::function<void()> unlocked = {}; // proofs that are due can be made
   std::function<Result<control::Backup>(const SiteName&, std::optional<uint64_t> serial)> find = {};
   backup::PutBack put_back = {};
+  std::function<Result<backup::Backups::Opened>(const control::Backup&)> open = {};
+  std::function<Result<control::Backup>(
+      const backup::Backups::Carried&, const backup::Backups::Receive&)>
+      take_in = {};
 };
 struct NoticeRequests {
   std::function<void()> look = {}, refresh = {};

@@ -58,7 +58,12 @@ BackupRequests requests_of(backup::Backups& all) {
       .unlocked = [&all] { all.unlocked(); },
       .find = [&all](const SiteName& site,
                   std::optional<uint64_t> serial) { return all.find(site, serial); },
-      .put_back = put_back_of(all)};
+      .put_back = put_back_of(all),
+      .open = [&all](const control::Backup& backup) { return all.open(backup); },
+      .take_in =
+          [&all](const backup::Backups::Carried& said, const backup::Backups::Receive& receive) {
+            return all.take_in(said, receive);
+          }};
 }
 
 } // namespace

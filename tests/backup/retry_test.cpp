@@ -130,6 +130,28 @@ TEST_CASE("what could not be stored is tried again after ten minutes and an hour
   }
 }
 
+TEST_CASE("a daemon that is started after a backup could not be stored tries that again, ten minutes after it failed [fault-843]") {
+  Desk desk;
+  CHECK_FALSE(desk.in()); // nothing failed
+  desk.programs.code = 5;
+  desk.backups->run_all();
+  desk.backups->wait();
+  const auto first = desk.newest();
+  desk.clock.sleep(os::Millis{200'000});
+  desk.begin();
+  CHECK(desk.in() == 400);
+  desk.clock.sleep(os::Millis{7'200'000}); // the host was off
+  desk.begin();
+  CHECK(desk.in() == 0);
+  desk.programs.code = 0;
+  desk.backups->retry();
+  desk.backups->wait();
+  CHECK(desk.newest().serial == first.serial);
+  CHECK(desk.newest().stored_ms != 0);
+  desk.begin();
+  CHECK_FALSE(desk.in());
+}
+
 TEST_CASE("what a killed daemon left and no backup waits for goes with the next start [fault-773]") {
   Desk desk;
   desk.programs.code = 5;
