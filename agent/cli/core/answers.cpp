@@ -1,5 +1,7 @@
 #include "cli/core/answers.hpp"
+#include "cli/core/host_answers.hpp"
 
+#include "control/backups_table.hpp"
 #include "control/members.hpp"
 
 namespace chillbox::cli {
@@ -217,6 +219,42 @@ constexpr auto table(const FleetReport*) {
       Member{"hosts", &FleetReport::hosts, "in their order"});
 }
 
+constexpr auto table(const ExportedSite*) {
+  using S = ExportedSite;
+  return message("exported_site", "", Member{"site", &S::site, ""},
+      Member{"version", &S::version, "that was live"}, Member{"release", &S::release, ""},
+      Member{"root", &S::root, "folder of its project on the laptop, \"\": not known"},
+      Member{"env", &S::env, "of chillbox.toml"}, Member{"names", &S::names, "host names"},
+      Member{"backup", &S::backup, "name of its newest backup, \"\": there is none"},
+      Member{"serial", &S::serial, "of that backup"});
+}
+
+constexpr auto table(const HostExport*) {
+  using E = HostExport;
+  return message("host_export", "What is known of a host, to make another one of it.",
+      Member{"host", &E::host, "its name on the laptop"},
+      Member{"server_name", &E::server_name, ""},
+      Member{"target", &E::target, "of its backups, \"\": none"},
+      Member{"key", &E::key, "the minisign key that signs its backups"},
+      Member{"time_ms", &E::time_ms, "when this was written"}, Member{"sites", &E::sites, ""});
+}
+
+constexpr auto table(const ImportedSite*) {
+  using S = ImportedSite;
+  return message("imported_site", "", Member{"site", &S::site, ""},
+      Member{"version", &S::version, ""},
+      Member{"serial", &S::serial, "of the backup that its data are from, 0: none"},
+      Member{"taken_ms", &S::taken_ms, "when that was taken"},
+      Member{"problem", &S::problem, "\"\": it serves"});
+}
+
+constexpr auto table(const HostImport*) {
+  using I = HostImport;
+  return message("host_import", "", Member{"host", &I::host, ""},
+      Member{"from", &I::from, "the host that they were on"}, Member{"seconds", &I::seconds, ""},
+      Member{"sites", &I::sites, ""});
+}
+
 constexpr auto table(const Opened*) {
   return message("opened", "", Member{"site", &Opened::site, ""}, Member{"url", &Opened::url, ""});
 }
@@ -259,6 +297,8 @@ CHILLBOX_MESSAGE(cli::RolloutHost)
 CHILLBOX_MESSAGE(cli::RolloutReport)
 CHILLBOX_MESSAGE(cli::FleetReport)
 CHILLBOX_MESSAGE(cli::Opened)
+CHILLBOX_MESSAGE(cli::HostExport)
+CHILLBOX_MESSAGE(cli::HostImport)
 CHILLBOX_MESSAGE(cli::NginxDiff)
 CHILLBOX_MESSAGE(cli::Script)
 
@@ -284,12 +324,16 @@ std::string schema_document() {
            {"completion", schema_of<Script>},
            {"config", schema_of<LaptopConfig>},
            {"config-set", schema_of<Changed>},
+           {"backup-pull", schema_of<control::BackupAnswer>},
+           {"backup-push", schema_of<control::BackupAnswer>},
            {"deploy", schema_of<Deployed>},
            {"fleet", schema_of<FleetReport>},
            {"rollout", schema_of<RolloutReport>},
            {"doctor", schema_of<Checks>},
            {"init", schema_of<Initialized>},
            {"setup", schema_of<SetUp>},
+           {"host-export", schema_of<HostExport>},
+           {"host-import", schema_of<HostImport>},
            {"hosts", schema_of<Hosts>},
            {"hosts-remove", schema_of<Changed>},
            {"whoami", schema_of<Person>},

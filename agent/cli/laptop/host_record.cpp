@@ -35,6 +35,7 @@ constexpr std::array k_texts{
     TextMember{"arch", &HostRecord::arch, ""},
     TextMember{"version", &HostRecord::version, "of chillboxd there"},
     TextMember{"role", &HostRecord::role, "what you may do there"},
+    TextMember{"backup_key", &HostRecord::backup_key, "its backups are signed by it"},
 };
 
 Result<HostRecord> parse(std::string_view text, const std::string& path, std::string_view name) {

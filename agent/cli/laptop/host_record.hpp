@@ -27,6 +27,7 @@ struct HostRecord {
   std::string arch;        // "x86_64"
   std::string version;     // of chillboxd there
   std::string role;        // ours there: admin, deploy, look
+  std::string backup_key;  // minisign's, by which it signs its backups; "": not seen yet
   int64_t seen_ms = 0;     // when it was last spoken to; 0: never
   std::vector<std::string> sites;
   bool operator==(const HostRecord&) const = default;

@@ -11,18 +11,21 @@ std::unexpected<Error> refused(const std::string& host, const RemoteShell::Ran& 
   for (const auto line : lines)
     if (line.starts_with("chillboxctl: "))
       why = line.substr(13);
-  Code code = Code::failure;
-  for (const Code known :
-      {Code::denied, Code::not_found, Code::conflict, Code::sealed, Code::unreachable, Code::usage,
-          Code::preflight, Code::unhealthy, Code::rolled_back, Code::timed_out})
-    if (ran.code == exit_code(known))
-      code = known;
-  return fail(code,
+  return fail(code_of_exit(ran.code),
       cat(host, ": ",
           why.empty() ? cat("chillboxctl ended with ", ran.code) : printable(why, 500)));
 }
 
 } // namespace
+
+Code code_of_exit(int exit) {
+  for (const Code known :
+      {Code::denied, Code::not_found, Code::conflict, Code::sealed, Code::unreachable, Code::usage,
+          Code::preflight, Code::unhealthy, Code::rolled_back, Code::timed_out})
+    if (exit == exit_code(known))
+      return known;
+  return Code::failure;
+}
 
 std::string_view answer_in(std::string_view out) {
   out = trim(out);

@@ -16,6 +16,8 @@ namespace chillbox::cli {
 
 // The last line: what a host greets with at each ssh comes before it.
 std::string_view answer_in(std::string_view out);
+// What chillboxctl meant that ended so.
+Code code_of_exit(int exit);
 
 class RemoteCtl {
 public:

@@ -2,19 +2,17 @@
 
 #include "base/text.hpp"
 #include "cli/core/interrupt.hpp"
-#include "cli/core/program.hpp"
 #include "cli/core/progress.hpp"
 #include "cli/core/prompt.hpp"
 #include "cli/core/terminal.hpp"
 #include "cli/fleet/ssh.hpp"
 #include "cli/http/client.hpp"
+#include "cli/laptop/bring_release.hpp"
 #include "cli/laptop/deploy_plan.hpp"
 #include "cli/laptop/key_store.hpp"
 #include "cli/laptop/remote_ctl.hpp"
-#include "cli/laptop/secret_doc.hpp"
 #include "cli/laptop/ssh_signer.hpp"
 #include "crypto/minisign.hpp"
-#include "os/disk.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -144,28 +142,11 @@ Result<void> SiteMove::agree_to_it() {
       false);
 }
 
-// Secrets first: a release that uses them does not start without.
 Result<void> SiteMove::bring_release() {
   if (m_to.why().starts_with("moved to ") || m_to.why().starts_with("moving to "))
     TRY(on(m_to, {"release-hold"}));
-  const std::string env = environment_name(m_call.args.text("env"));
-  const auto project = TRY(find_project());
-  std::vector<std::string> common{"-H", m_to.name()};
-  if (!env.empty())
-    common.insert(common.end(), {"-e", env});
-  const auto step = [&](std::vector<std::string> words, bool sure) -> Result<void> {
-    words.insert(words.end(), common.begin(), common.end());
-    if (sure)
-      words.emplace_back("--yes");
-    const int code = run_program(words);
-    if (code == 0)
-      return {};
-    m_call.error_exit = code;
-    return fail(Code::failure, cat(words[0], " to ", m_to.name(), " failed, exit ", code));
-  };
-  if (project && os::real_disk().exists(secret_place(*project, m_site, env).path))
-    TRY(step({"secrets", "push"}, m_call.args.has("yes")));
-  return step({"deploy"}, m_call.args.has("yes"));
+  return cli::bring_release(m_call, m_site, m_to.name(), environment_name(m_call.args.text("env")),
+      m_call.args.has("yes"));
 }
 
 Result<void> SiteMove::copy(const Side& from, const Side& to) {

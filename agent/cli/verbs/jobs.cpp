@@ -6,7 +6,10 @@
 #include "cli/core/period.hpp"
 
 #include "base/text.hpp"
+#include "control/carried.hpp"
 #include "os/clock.hpp"
+
+#include <unistd.h>
 
 namespace chillbox::cli {
 namespace {
@@ -29,8 +32,24 @@ Result<void> run(Call& call) {
       });
 }
 
+constexpr std::array k_import_options{
+    Option{"--from", ArgKind::text, "NAME", "the name of that host", true},
+};
+
+Result<void> run_import(Call& call) {
+  const Question question{
+      .verb = "jobs_import", .args = {.name = call.args.text("from")}, .body = STDIN_FILENO};
+  const auto answer = TRY(ask_or_print<control::JobsImported>(call, question));
+  if (answer)
+    call.terminal.print(cat("imported    ", answer->jobs, " jobs of ", call.args.text("from")));
+  return {};
+}
+
 } // namespace
 
+extern constinit const Verb k_jobs_import{"jobs import", Group::act, Where::host,
+    "add the jobs of another host, as its `jobs --json` printed them, from standard input",
+    k_import_options, run_import};
 extern constinit const Verb k_jobs{
     "jobs", Group::show, Where::host, "show what was asked for, newest first", k_options, run};
 

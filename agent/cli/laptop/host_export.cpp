@@ -1,0 +1,103 @@
+#include "cli/laptop/host_export.hpp"
+
+#include "base/text.hpp"
+#include "cli/core/answers.hpp"
+#include "cli/laptop/backup_carry.hpp"
+#include "cli/laptop/deploy_memory.hpp"
+#include "cli/laptop/host_record.hpp"
+#include "cli/laptop/project.hpp"
+#include "os/clock.hpp"
+
+#include <algorithm>
+
+namespace chillbox::cli {
+namespace {
+
+constexpr const char* k_jobs = "300";
+
+// Of those of chillbox.toml, the environment that names this host.
+std::string env_of(const std::string& root, const std::string& host) {
+  const auto project = project_at(root);
+  if (!project || std::ranges::find(project->top.hosts, host) != project->top.hosts.end())
+    return "";
+  for (const auto& [name, table] : project->envs)
+    if (std::ranges::find(table.hosts, host) != table.hosts.end())
+      return name;
+  return "";
+}
+
+Result<ExportedSite> look_at(RemoteCtl& host, const std::string& site) {
+  const auto facts = TRY(host.ask<control::Facts>({"facts", "--", site}));
+  ExportedSite found{.site = site};
+  if (facts.site) {
+    found.version = facts.site->version;
+    found.release = facts.site->release;
+    found.names = facts.site->names;
+  }
+  found.root = recall(Places::find(), host.name(), site).root;
+  if (!found.root.empty())
+    found.env = env_of(found.root, host.name());
+  return found;
+}
+
+// Custom targets are a program of the host's, too; what is not ours cannot be run here.
+Result<void> keep_target(RemoteCtl& host, const std::string& folder, const std::string& target) {
+  if (!parse_key_name(target))
+    return fail(Code::denied, cat(host.name(), ": '", printable(target, 80), "' is no target"));
+  const auto read = TRY(host.shell().command({"cat", "/etc/chillbox/backup/" + target}));
+  if (read.code != 0)
+    return fail(Code::denied,
+        cat(host.name(), ": the settings of its target cannot be read: ",
+            printable(trim(read.err), 200), ". Its address has to be root@HOST"));
+  return write_own_file(cat(folder, "/", k_export_target, "/", target), read.out);
+}
+
+} // namespace
+
+Result<void> export_host(Call& call) {
+  const Places places = Places::find();
+  const std::string folder = call.args.text("to");
+  auto host = TRY(RemoteCtl::open(places, TRY(target_named(places, call.args.text("HOST")))));
+  const auto facts = TRY(host.ask<control::Facts>({"facts"}));
+  const auto list = TRY(host.ask<control::BackupList>({"backup", "list"}));
+  const auto key = TRY(pin_backup_key(places, host.target(), list.key));
+  TRY(make_private_dir(folder));
+  HostExport all{.host = host.name(),
+      .server_name = facts.server_name,
+      .target = list.target,
+      .key = key.to_line(),
+      .time_ms = os::real_clock().wall_ms()};
+  if (!list.target.empty())
+    TRY(keep_target(host, folder, list.target));
+  for (const auto& name : facts.sites) {
+    auto site = TRY(look_at(host, TRY(SiteName::parse(name)).str()));
+    const auto newest = std::ranges::find_if(
+        list.backups, [&](const control::Backup& b) { return b.site.str() == site.site; });
+    if (newest != list.backups.end()) {
+      site.backup = newest->name;
+      site.serial = newest->serial;
+      if (!call.args.has("no-data"))
+        (void)TRY(pull_backup(host, list, site.site, newest->serial, folder));
+    }
+    if (!call.terminal.json())
+      call.terminal.print(
+          cat(site.site, " ", site.version, site.backup.empty() ? ": no backup" : ": backup ",
+              site.backup.empty() ? "" : std::to_string(site.serial),
+              site.root.empty() ? "; its project is not on this laptop"
+                                : cat("; project ", site.root)));
+    all.sites.push_back(std::move(site));
+  }
+  const auto jobs = TRY(host.run({"jobs", "--json", "-n", k_jobs}));
+  TRY(write_own_file(cat(folder, "/", k_export_jobs), answer_in(jobs)));
+  // Last: without it the folder is no export.
+  const std::string text = answer_text("host-export", all);
+  TRY(write_own_file(cat(folder, "/", k_export_file), text + "\n"));
+  if (call.terminal.json())
+    call.terminal.print(text);
+  else
+    call.terminal.print_status(cat("exported    ", all.sites.size(), " sites of ", all.host, " to ",
+        folder, ". It can write to the target of the backups: keep it as you keep a key"));
+  return {};
+}
+
+} // namespace chillbox::cli
