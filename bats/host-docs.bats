@@ -82,8 +82,9 @@ page_runs() { "$ROOT/tests/docs/run-blocks" "$HOST" "$DESK" "$ROOT/docs/$1"; }
 @test "docs/howto-backups.md: data are stored, proven, and restored with age, minisign, zstd and tar alone" {
     installed
     host_set_up
-    (cd "$LAPTOP" && "$CTL" new hello --kind static)
-    send "$(pack)"
+    (cd "$DESK" && "$CTL" new hello --kind static)
+    send "$("$CTL" pack -q "$DESK/hello" -r "$RECIPIENT" -k "$LAPTOP/deployer.key" -o "$LAPTOP/out")"
+    (umask 077 && mkdir -p "$DESK/.test/home/.config/chillbox/keys" && cp "$LAPTOP"/deployer.* "$DESK/.test/home/.config/chillbox/keys/")
     in_box sh -c 'echo "of a visitor" >/var/lib/hello/web/guestbook && chown -R hello: /var/lib/hello/web'
     page_runs howto-backups.md
     [ "$(in_box sh -c 'cat /var/lib/hello/web/guestbook; stat -c %U /var/lib/hello /var/lib/hello/web/guestbook' | paste -sd ' ')" = 'of a visitor hello hello' ]
