@@ -48,8 +48,7 @@ Result<void> run_import(Call& call) {
 } // namespace
 
 extern constinit const Verb k_jobs_import{"jobs import", Group::act, Where::host,
-    "add the jobs of another host, as its `jobs --json` printed them, from standard input",
-    k_import_options, run_import};
+    "add the jobs of another host, from its `jobs --json`", k_import_options, run_import};
 extern constinit const Verb k_jobs{
     "jobs", Group::show, Where::host, "show what was asked for, newest first", k_options, run};
 
