@@ -87,11 +87,12 @@ Result<AgentFacts> agent_of(HostContext& host, const FactSources& sources) {
 
 // What is known of all sites before one of them is looked at.
 struct Shared {
+  explicit Shared(KnownReleases& k) : known(k), queues(openrc::accept_queues()) {}
   KnownReleases& known;
-  KnownReleases::Seen seen = {};
-  Queues queues = {};
-  std::map<std::string, store::Hold> holds = {};
-  std::map<std::string, std::vector<store::Total>> totals = {};
+  KnownReleases::Seen seen;
+  Queues queues;
+  std::map<std::string, store::Hold> holds;
+  std::map<std::string, std::vector<store::Total>> totals;
 };
 
 ServiceFacts service_of(HostContext& host, const LoadedRelease& release, const store::SiteRow& row,
@@ -170,7 +171,7 @@ nginx::SiteCounts counted(HostContext& host, const store::SiteRow& row) {
 }
 
 Result<Shared> shared_by_sites(HostContext& host, KnownReleases& known) {
-  Shared shared{.known = known, .queues = openrc::accept_queues()};
+  Shared shared(known);
   for (auto& hold : TRY(host.store.holds()))
     shared.holds.emplace(hold.site.str(), std::move(hold));
   for (auto& total : TRY(store::read_totals(host.paths.database())))
