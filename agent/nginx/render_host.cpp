@@ -40,8 +40,8 @@ map "$remote_addr $uri" $chillbox_asks { default 0; "127.0.0.1 /.chillbox/site" 
 map $chillbox_asks $chillbox_visits { default 1; 1 0; }
 
 # Where nobody on the way can have read what is secret in a request: by https, or from this machine.
-map "$chillbox_scheme|$remote_addr|$server_addr" $chillbox_private { default ""; "~^https\|" 1; "~\|127\." 1; "~\|([^|]+)\|\1$" 1; }
-map $chillbox_private $chillbox_metrics_token { default ""; 1 $http_authorization; }
+map "$chillbox_scheme|$remote_addr|$server_addr" $chillbox_safe { default ""; "~^https\|" 1; "~\|127\." 1; "~\|([^|]+)\|\1$" 1; }
+map $chillbox_safe $chillbox_token { default ""; 1 $http_authorization; }
 
 # Whom the limits are for: one IPv4 address, or one IPv6 network of /64, which is what a single customer has; by the address's bytes, of which
 # there is one form. An IPv4 address within IPv6 (::ffff:0:0/96) is one of its own.
@@ -159,9 +159,9 @@ constexpr EdgeLocation k_edge_locations[] = {
     {"~ ^/v1/jobs/[0-9A-Za-z_.-]+$", "GET",
         "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n"},
     {"= /metrics", "GET",
-        "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n    proxy_set_header Authorization $chillbox_metrics_token;\n"},
+        "    client_max_body_size 1k;\n    proxy_read_timeout 30s;\n    proxy_set_header Authorization $chillbox_token;\n"},
     {"~ \"^/v1/report/[0-9a-f.]{34,60}$\"", "GET",
-        "    if ($chillbox_private = \"\") { return 404; }\n    client_max_body_size 1k;\n    proxy_read_timeout 60s;\n"
+        "    if ($chillbox_safe = \"\") { return 404; }\n    client_max_body_size 1k;\n    proxy_read_timeout 60s;\n"
         "    add_header Content-Security-Policy \"default-src 'none'; style-src 'unsafe-inline'; sandbox\";\n"
         "    add_header X-Content-Type-Options nosniff;\n    add_header Referrer-Policy no-referrer;\n"
         "    add_header X-Robots-Tag noindex;\n    add_header Cache-Control no-store;\n"},
