@@ -178,14 +178,16 @@ first_line() { printf '%s\n' "${lines[0]}"; }
 @test "[fault-227] the next deploy does not wait for old copies that still end, until it needs their place" {
     attack_edit shop '.services[0].stop_timeout = "60s"'
     run -0 attack_deploy shop
+    one=$(attack_pack shop)
+    two=$(attack_pack shop) # before: packing would take of the 45 seconds
     visit shop /slow/45 -m 100 >"$LAPTOP/slow" &
     slow=$!
     sleep 0.5
-    attack_deploy shop >"$LAPTOP/first.out" 2>&1 3>&- &
+    attack_send shop "$one" >"$LAPTOP/first.out" 2>&1 3>&- &
     first=$!
     retiring() { [ "$(json jobs shop '.jobs[0].step')" = retire ]; }
     wait_for 30 retiring
-    attack_deploy shop >"$LAPTOP/second.out" 2>&1 3>&- &
+    attack_send shop "$two" >"$LAPTOP/second.out" 2>&1 3>&- &
     second=$!
     builds() { [ "$(json jobs shop '.jobs[0].step')" = start ] && [ "$(json jobs shop '.jobs[1].step')" = retire ]; }
     wait_for 40 builds
