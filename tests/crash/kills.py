@@ -16,7 +16,7 @@ from invariants import disagreements, processes
 
 # What may become of a job when its neighbours are rollbacks and newer deploys, when the vault is killed in it (sealed), or the program that it
 # waits for (137, also a child of the monitor that was killed before its exec). Everything else that fails is a finding.
-EXPECTED = re.compile(r'is older than installed|no earlier good release|was live with another secret set|the stager ended without an answer, exit code 137'
+EXPECTED = re.compile(r'is older than installed|no earlier good release|was live with another secret set|the stager (?:ended without an answer, exit code 137|answered and then failed)'
                       r'|ended with code 137|exit 137')
 
 

@@ -54,8 +54,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Route route;
   if (find_route(head, route))
     return 0;
-  claim(route.id.size() == 0 || route.id.size() == 16 || route.id.size() == 64,
-      "an id is a job's or a digest");
+  claim(route.id.size() == 0 || route.id.size() == 16 || route.id.size() == 64 ||
+          (route.action == Action::report && route.id.size() <= 128),
+      "an id is a job's, a digest or a bounded link");
   claim(route.capability.size() <= 128, "a capability is bounded");
   const uint64_t limit = body_limit(route.action, 1 << 20);
   if (check_body_headers(head, takes_body(route.action), limit))

@@ -41,6 +41,13 @@ Bytes reply_to(const control::PacketView& asked, int& fd) {
   case PacketVerb::job_get:
   case PacketVerb::health:
     return control::make_packet(PacketVerb::answer, asked.sequence, {"200", "{}", ""});
+  case PacketVerb::metrics:
+    claim(asked.fields.size() == 3, "who reads the metrics says how");
+    return control::make_packet(PacketVerb::answer, asked.sequence, {"404", "{}", ""});
+  case PacketVerb::report:
+    claim(asked.fields.size() == 1 && !asked.fields[0].empty() && asked.fields[0].size() <= 128,
+        "a report is asked for by its link");
+    return control::make_packet(PacketVerb::answer, asked.sequence, {"404", "{}", ""});
   default: claim(false, "the edge says only what is its to say"); return {};
   }
 }
