@@ -323,7 +323,7 @@ END
     done
     run -0 import -y
     [[ "$output" == *"2 of 2 sites of web1 are on web2, after "*" s"* ]]
-    [[ "$output" == *"In DNS, lead hello.example to $SECOND"* ]]
+    [[ "$output" == *"In DNS, point hello.example to $SECOND"* ]]
     [[ "$(at_web2 hello)" == "hello from hello 1.0.0" ]]
     [[ "$(at_web2 store)" == "hello from store 2.0.0" ]]
     [ "$(on_web2 in_box cat /var/lib/hello/web/notes)" = last ]

@@ -112,7 +112,7 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
     [ "$(notes "$WEB1")" = first ]
     [ "$(at 127.0.0.1)" = 503 ]
     run -0 --separate-stderr move
-    [[ "$output" == *"hello is on web2. In DNS, lead hello.example to $SECOND" ]]
+    [[ "$output" == *"hello is on web2. In DNS, point hello.example to $SECOND" ]]
     [[ "$stderr" == *"data        "*", the same on both hosts"* ]]
     [[ "$stderr" == *"start       web2 serves hello 1.0.0"* ]]
     [[ "$stderr" == *"visit       http://$SECOND/ as hello.example: 200"* ]]
@@ -139,7 +139,7 @@ held() { HOST=$1 json facts hello '.site.hold.why // ""'; }
 @test "--back brings the data that came in since, and the second host shows the page" {
     on 2 in_box sh -c 'echo second >/var/lib/hello/web/notes'
     run -0 move --back -y
-    [[ "$output" == *"hello is on web1 again. In DNS, lead hello.example to "* ]]
+    [[ "$output" == *"hello is on web1 again. In DNS, point hello.example to "* ]]
     [ "$(notes "$WEB1")" = second ]
     [ "$(at 127.0.0.1)" = 200 ]
     [ "$(at "$SECOND")" = 503 ]

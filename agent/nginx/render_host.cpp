@@ -39,7 +39,8 @@ map $request_method $chillbox_answered { default 1; HEAD 0; }
 map "$remote_addr $uri" $chillbox_asks { default 0; "127.0.0.1 /.chillbox/site" 1; }
 map $chillbox_asks $chillbox_visits { default 1; 1 0; }
 
-# Where nobody on the way can have read what is secret in a request: by https, or from this machine.
+# Where nobody on the way can have read what is secret in a request: by https, or from this machine. (Variables of up to 14
+# characters share a place in NGINX's table of them; with longer ones it warned that it is full.)
 map "$chillbox_scheme|$remote_addr|$server_addr" $chillbox_safe { default ""; "~^https\|" 1; "~\|127\." 1; "~\|([^|]+)\|\1$" 1; }
 map $chillbox_safe $chillbox_token { default ""; 1 $http_authorization; }
 

@@ -14,7 +14,7 @@ namespace chillbox::store {
 // What SQLite keeps beside a database; a copy needs none of them.
 inline constexpr std::string_view k_sqlite_companions[] = {"-wal", "-shm", "-journal"};
 
-// By its first 16 bytes. An empty database is an empty file, and is told from no other.
+// Looks at its first 16 bytes, so an empty database counts as any other empty file.
 bool is_sqlite(int fd);
 
 // A copy as of one moment, whatever others write meanwhile: the backup API, in one step, because in

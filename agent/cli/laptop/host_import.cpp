@@ -303,7 +303,7 @@ Result<void> HostImporter::print_end(const HostImport& report) {
         m_old.host, " are on ", m_to.name(), ", after ", report.seconds, " s"));
     for (const auto& site : m_old.sites)
       if (!site.names.empty())
-        m_call.terminal.print_status(cat("In DNS, lead ", join(site.names, ", "), " to ",
+        m_call.terminal.print_status(cat("In DNS, point ", join(site.names, ", "), " to ",
             address_of(m_to.target().host.target)));
   }
   if (bad == 0)

@@ -136,6 +136,8 @@ RemoteShell::~RemoteShell() {
   [[maybe_unused]] const auto ended = os::real_runner().run(command);
 }
 
+// The standard streams are files in memory, not pipes: ssh leaves the process behind that keeps the
+// connection, which would hold a pipe open.
 Result<RemoteShell::Ran> RemoteShell::run(const std::string& line, int input) const {
   const Fd out = TRY(os::memory_file()), err = TRY(os::memory_file()),
            nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));

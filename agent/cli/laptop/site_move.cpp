@@ -234,8 +234,8 @@ void SiteMove::visit(const Side& side) const {
 
 void SiteMove::print_end(const Side& to, const Side& from) const {
   const std::string address = address_of(to.ctl.target().host.target);
-  m_call.terminal.print(cat(
-      m_site, " is on ", to.name(), ". In DNS, lead ", join(to.site.names, ", "), " to ", address));
+  m_call.terminal.print(cat(m_site, " is on ", to.name(), ". In DNS, point ",
+      join(to.site.names, ", "), " to ", address));
   m_call.terminal.print_status(cat("until then visitors come to ", from.name(),
       ", which shows a maintenance page; when they do not any more: chillboxctl remove ", m_site,
       " -H ", from.name()));
@@ -295,7 +295,7 @@ Result<void> SiteMove::back() {
   TRY(on(m_from, {"release-hold", "-q"}));
   stands("");
   m_call.terminal.print(cat(m_site, " is on ", m_from.name(), " again",
-      whole ? cat(". In DNS, lead ", join(m_from.site.names, ", "), " to ",
+      whole ? cat(". In DNS, point ", join(m_from.site.names, ", "), " to ",
                   address_of(m_from.ctl.target().host.target))
             : ""));
   return {};
