@@ -156,8 +156,9 @@ public:
   store::Job look(const std::string& id) { return must(store().job(id)).value(); }
   store::Job queue_deploy(const Order& order) {
     const Sent sent = laptop.pack(order);
-    upload(sent);
-    return queue(store::JobKind::deploy, order.slug, order.version, sent);
+    const auto job = queue(store::JobKind::deploy, order.slug, order.version, sent);
+    upload(sent); // after its job, as on a host: pruning removes what no job names
+    return job;
   }
   store::Job deploy(const Order& order) { return run(queue_deploy(order)); }
   store::Job deploy(const std::string& version) { return deploy(Order{.version = version}); }
@@ -167,8 +168,9 @@ public:
   store::Job secrets(
       const std::map<std::string, std::string>& files, const std::string& slug = "blog") {
     const Sent sent = laptop.pack_secrets(slug, files);
+    const auto job = queue(store::JobKind::secrets, slug, "", sent);
     upload(sent);
-    return run(queue(store::JobKind::secrets, slug, "", sent));
+    return run(job);
   }
 
   // --- what is there
