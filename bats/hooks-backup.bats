@@ -175,6 +175,19 @@ fails() {
     grep -q 'not the one of known_hosts' said
 }
 
+@test "a program that this host has not is named with its package, and is not taken for a backup that is not there" {
+    mkdir bare && "$(command -v busybox)" --install -s "$PWD/bare"
+    SH="$(command -v busybox) ash" PATH=$PWD/bare:$PATH
+    for row in s3:curl:curl sftp:sftp:openssh-client restic:restic:restic ../fetch/http:curl:curl; do
+        IFS=: read -r kind program package <<<"$row"
+        verb='list'
+        [ "$kind" != ../fetch/http ] || verb=0
+        : >none
+        PATH=$PWD/bare fails 1 "$kind" none "$verb"
+        grep -qF "needs the program $program: install $package" said
+    done
+}
+
 @test "restic: another password is 4, no repository 3, in both versions, and an append-only one is not believed [fault-652]" {
     for suite in bookworm trixie; do
         rm -rf repo
