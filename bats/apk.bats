@@ -46,6 +46,22 @@ in_shells() { # SCRIPT: dash, then ash
     grep -q '^static-programs: .*/chillboxd .*/chillboxctl .*/chillbox-log' "$BATS_TEST_TMPDIR/database"
 }
 
+@test "two compiles, each in a folder, a zone and an order of its own, give the same objects" {
+    cd "$BATS_TEST_TMPDIR"
+    zone=Asia/Tokyo jobs=1
+    for folder in one a-longer-name/two; do
+        mkdir -p $folder/tests $folder/apk $folder/out
+        cp -R "$ROOT/Makefile" "$ROOT/agent" "$ROOT/.ci" $folder/
+        cp -R "$ROOT/tests/make" $folder/tests/ && cp -R "$ROOT/apk/static" $folder/apk/
+        touch $folder/out/.deps
+        env -u MAKEFLAGS -u MAKELEVEL TZ=$zone make -s -j$jobs -C $folder BUILD=out CCACHE= PRECOMPILES= out/libbase.a 3>&-
+        strip -g $folder/out/libbase.a # a debugger is told the folder
+        zone=UTC jobs=4
+    done
+    cmp one/out/libbase.a a-longer-name/two/out/libbase.a
+    [ "$(ar t one/out/libbase.a | wc -l)" -ge 10 ]
+}
+
 @test "APKBUILD has a maintainer as abuild wants one, and names no package that Alpine does not have" {
     (cd "$ROOT/apk" && startdir=$PWD && . ./APKBUILD && printf '%s\n' "$maintainer" $makedepends) >"$BATS_TEST_TMPDIR/apkbuild"
     head -n 1 "$BATS_TEST_TMPDIR/apkbuild" | grep -qE '^[^<>]+ <[^@<> ]+@[^@<> ]+\.[^@<> ]+>$'

@@ -124,6 +124,16 @@ next_release() { # RELEASE
     cmp "$LAPTOP/first.apk" "$LAPTOP/newer/$ARCH/chillbox-$VERSION-r1.apk"
 }
 
+@test "the same source, compiled and linked in another folder, is the same static program, byte for byte" {
+    other=$LAPTOP/another/folder
+    mkdir -p "$other/tests" "$other/apk" "$other/build/static/$ARCH"
+    cp -R "$ROOT/Makefile" "$ROOT/agent" "$ROOT/.ci" "$other/"
+    cp -R "$ROOT/tests/make" "$other/tests/" && cp -R "$ROOT/apk/static" "$other/apk/"
+    touch "$other/build/static/$ARCH/.deps"
+    env -u MAKEFLAGS -u MAKELEVEL TZ=Asia/Tokyo make -s -C "$other" -f - log <<<$'include Makefile\nlog:\n\t$(call static_make,$(MACHINE)) $(BUILD)/static/$(MACHINE)/chillbox-log' 3>&-
+    cmp "$ROOT/${BUILD:-build}/static/$ARCH/chillbox-log" "$other/build/static/$ARCH/chillbox-log"
+}
+
 @test "a release is signed, says what is inside, and a host installs from exactly its files" {
     out=$LAPTOP/source/dist/release
     git clone -q "$ROOT" "$LAPTOP/source"
