@@ -88,7 +88,7 @@ refused() { # CODE
     if command -v apt-get >>"$LAPTOP/log"; then
         box push "$HOST" "$(sh "$ROOT/tests/host/debs" "$(. /etc/os-release && echo "$VERSION_CODENAME")" restic)/usr/bin/restic" /usr/bin/
     fi
-    in_box sh -c 'command -v restic' || skip 'no restic'
+    in_box restic version || skip 'no restic that runs on this host: it has one of glibc'
     in_box sh -c 'mkdir -p /mnt/restic && echo pass >/root/password && restic -q -r /mnt/restic --password-file /root/password init && chown -R chillbox-backup: /mnt/restic'
     printf 'repository=/mnt/restic\npassword=pass\n' | target restic
     stored_and_proven

@@ -66,7 +66,7 @@ state() { json job "$JOB" .job.state; }
 is() { [ "$(state)" = "$1" ]; }
 events() { ctl job "$JOB" --json | jq -r '.events[].text'; }
 live() { json facts hello .site.version; }
-nothing_left() { [ -z "$(in_box ls /var/lib/chillbox/inbox)" ] && [ -z "$(in_box ps -o pid= -u chillbox-fetch)" ]; }
+nothing_left() { [ -z "$(in_box ls /var/lib/chillbox/inbox)" ] && [ -z "$(pids_of chillbox-fetch)" ]; }
 # refused TEXT: the job waits for an upload after it said that; the upload is taken, and makes the site live
 refused() {
     wait_for 60 is waiting-upload

@@ -51,7 +51,7 @@ live() { json facts hello .site.version; }
     run -0 ctl facts hello --json
     [ "$(jq -r '[.schema, .recipient, .sealed, .site.version, .site.serial] | join(" ")' <<<"$output")" = "chillbox.facts.v1 $RECIPIENT false  0" ]
     [ "$(jq -r .python <<<"$output")" = "$(in_box python3 -c 'import platform; print(platform.python_version())')" ]
-    [ "$(jq -r .libc <<<"$output")" = "$(in_box getconf GNU_LIBC_VERSION)" ]
+    [ "$(jq -r .libc <<<"$output")" = "$(in_box sh -c 'getconf GNU_LIBC_VERSION 2>/dev/null || echo musl "$(ldd --version 2>&1 | sed -n "s/^Version //p")"')" ]
     [ "$(jq -r '.deployers[0].name' <<<"$output")" = laptop ]
     run -0 ctl facts
     [[ "$output" == *"recipient    $RECIPIENT"* ]]

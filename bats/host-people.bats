@@ -233,7 +233,7 @@ raw() { laptop ssh "${@:2}" chillbox-ssh@web1.example -- "$1"; } # one line, as 
 
 @test "[attack-Q11] another local user does not get in by the people's socket, and a person cannot take another's name [fault-532]" {
     persons_laptop kim
-    in_box sh -c 'id visitor >/dev/null 2>&1 || useradd -m visitor'
+    add_user visitor 4702
     for as in visitor chillbox nobody; do
         run ! in_box su -s /bin/sh "$as" -c "SSH_ORIGINAL_COMMAND=\"CHILLBOX_HOST= chillboxctl 'status'\" chillboxctl gate -- kim"
         [[ "$output" != *"SITE "* ]]

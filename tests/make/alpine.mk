@@ -20,7 +20,7 @@ test-alpine: ## install the package on Alpine and run the story there (BOX_ROOTF
 	+@$(MAKE) --no-print-directory repo ARCHS=$(MACHINE)
 	@$(AS_ROOT) env BUILD=$(BUILD) BOX_ROOTFS=$(abspath $(BOX_ROOTFS)) APK_KEY="$(apk_key)" STRICT=$$(test -x '$(BOX_ROOTFS)/sbin/openrc-run' && echo 1) sh tests/run-bats bats/host-alpine.bats $(BUILD)/logs
 	$(if $(filter all,$(SUITE)),$(call static_make,$(MACHINE)) static-stories)
-	$(if $(filter all,$(SUITE)),@$(AS_ROOT) env BUILD=$(ALPINE_STATIC) BOX_ROOTFS=$(abspath $(BOX_ROOTFS)) sh tests/run-all host)
+	$(if $(filter all,$(SUITE)),@$(AS_ROOT) env BUILD=$(ALPINE_STATIC) BOX_ROOTFS=$(abspath $(BOX_ROOTFS)) APK_KEY="$(apk_key)" PACKAGES=$(abspath dist)/$(MACHINE) sh tests/run-all host)
 
 # Run by static_make, as is static-programs.
 static-stories: $(PROGRAMS) $(BUILD)/test-nginx $(BUILD)/test-openrc $(BUILD)/crypto-tool gate
