@@ -31,3 +31,11 @@ suite() { env -i PATH=/usr/local/bin:/usr/bin:/bin BUILD="$PWD/build" sh tests/r
     run -1 suite
     [[ "$output" != *again* && "${lines[-1]}" == "1 passed, 4 failed" ]]
 }
+
+@test "what a fresh machine runs is each target of make help, and the list of words for them names no other" {
+    root=$BATS_TEST_DIRNAME/..
+    sed -n "/^settings='/,/^'/p" "$root/tests/targets" | sed -n 's/^\([a-z-]*\)|.*/\1/p' | sort >listed
+    env -u MAKEFLAGS make -s -C "$root" help | awk '{print $1}' | sort >help
+    [ "$(wc -l <listed)" -ge 20 ]
+    [ -z "$(comm -23 listed help)" ]
+}

@@ -66,7 +66,7 @@ $(STATIC)/%: | $(STATIC)/.ready
 $(STATIC)/.ready:
 	@sh .ci/deps build static
 	@sh apk/static/zig $(STATIC)/zig
-	@sh apk/static/sources $(STATIC)/src
+	@env -u MAKEFLAGS sh apk/static/sources $(STATIC)/src # cargo would look for make's other jobs
 	@mkdir -p $(STATIC)/headers
 	@for name in $(STATIC_HEADERS); do ln -sfn /usr/include/$$name $(STATIC)/headers/$$name; done
 	@touch $@
