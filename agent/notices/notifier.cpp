@@ -282,7 +282,7 @@ void Notifier::wait() {
   int64_t next = now() +
       (m_looked.value_or(mono) + (m_look_soon ? k_look_pause : k_look_again) - mono).count();
   if (m_beat)
-    next = std::min(next, now() + (*m_beat - mono).count());
+    next = std::min<int64_t>(next, now() + (*m_beat - mono).count());
   if (const auto due = m_notices.next_ms(); due && *due)
     next = std::min(next, **due);
   next = std::max(next, now() + (m_seen == m_notices.changed() ? k_busy_ms : 1));
