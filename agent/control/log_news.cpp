@@ -1,6 +1,7 @@
 #include "control/log_news.hpp"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 #include <array>
