@@ -23,6 +23,7 @@ outside() { # INNER
 counted() { # VERSION
     monitor=$(outside "$(in_box cat /run/openrc/options/chillboxd/child_pid)")
     make_site "$1"
+    edit_site '.keep_releases = 1' # so that something is pruned behind it, as behind every redeploy of an old site
     artifact=$(pack)
     strace -f -y -s 200 -e trace=execve,fsync,fdatasync,syncfs,sync -o "$LAPTOP/trace" -p "$monitor" 2>/dev/null 3>&- &
     tracer=$!
@@ -38,14 +39,24 @@ counted() { # VERSION
 programs() { grep -c 'execve(' "$LAPTOP/each"; }
 syncs() { grep -c 'sync[a-z]*(' "$LAPTOP/each"; }
 
-@test "a redeploy of a Python site with unchanged wheels starts at most 20 programs and syncs the disk at most 18 times" {
+# Each has its reason:
+#   1      the webhook's row, before its 202
+#   2, 3   the signature and its name, before the answer to its upload; 4, 5 the artifact and its name
+#   6      the row of the release, before its tree is there: a tree that nobody knows would be in the way of the next one
+#   7      the file system, once all of the release is in its place: tree, layers, data that are kept, the name of the signature
+#   8      the switch
+#   9, 10  state.json with it, which a lost database is made from; the sync of its directory is that of `current` too
+#   11     the end of the job and its line in the audit trail
+#   12, 13 state.json once more, because the release is good now
+@test "a redeploy of a Python site with unchanged wheels starts at most 20 programs and syncs the disk at most 12 times" {
     strace -o /dev/null true 2>/dev/null || skip "needs strace, and leave to use it"
     secrets one
+    deploy "$(next_version)"
     deploy "$(next_version)"
     counted "$(next_version)"
     printf '# a redeploy: %s programs, %s syncs\n' "$(programs)" "$(syncs)" >&3
     [ "$(programs)" -gt 5 ]
     [ "$(syncs)" -gt 3 ]
     [ "$(programs)" -le 20 ] || { cat "$LAPTOP/each"; false; }
-    [ "$(syncs)" -le 18 ] || { cat "$LAPTOP/each"; false; }
+    [ "$(syncs)" -le 12 ] || { cat "$LAPTOP/each"; false; }
 }

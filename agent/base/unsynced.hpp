@@ -19,4 +19,18 @@ private:
   static inline thread_local int s_depth = 0;
 };
 
+// The same of names only: what they name is synced before it gets its name, so that after a power
+// cut there is the file or link from before or the new one, whole.
+class UnsyncedNames {
+public:
+  UnsyncedNames() { ++s_depth; }
+  UnsyncedNames(const UnsyncedNames&) = delete;
+  UnsyncedNames& operator=(const UnsyncedNames&) = delete;
+  ~UnsyncedNames() { --s_depth; }
+  static bool active() { return s_depth > 0 || Unsynced::active(); }
+
+private:
+  static inline thread_local int s_depth = 0;
+};
+
 } // namespace chillbox

@@ -48,7 +48,7 @@ Result<void> AtomicFile::commit() {
     return fail_io("rename to", m_path, errno);
   m_temporary.clear();
   // The name before we say so.
-  return sync_file(m_dir.get(), parent_of(m_path));
+  return sync_names(m_dir.get(), parent_of(m_path));
 }
 
 } // namespace chillbox::os

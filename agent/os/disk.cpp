@@ -125,7 +125,7 @@ Result<void> switch_link(const std::string& target, const std::string& path) {
     ::unlinkat(fd.get(), temporary.c_str(), 0);
     return fail_io("link", path, err);
   }
-  return sync_file(fd.get(), dir);
+  return sync_names(fd.get(), dir);
 }
 
 Result<std::vector<std::string>> list_names(const std::string& dir) {

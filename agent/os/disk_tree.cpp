@@ -255,7 +255,7 @@ Result<void> remove_whole_tree(const std::string& path) {
     if (::unlinkat(above.get(), name.c_str(), AT_REMOVEDIR) != 0)
       return fail_io("remove directory", path, errno);
   }
-  return sync_file(above.get(), parent);
+  return sync_names(above.get(), parent);
 }
 
 Result<std::string> copy_whole_tree(const std::string& from, const std::string& to, Owner owner) {

@@ -83,8 +83,12 @@ Result<void> sync_file(int fd, const std::string& path) {
   return {};
 }
 
+Result<void> sync_names(int directory, const std::string& path) {
+  return UnsyncedNames::active() ? Result<void>{} : sync_file(directory, path);
+}
+
 Result<void> sync_directory(const std::string& path) {
-  if (Unsynced::active())
+  if (UnsyncedNames::active())
     return {};
   const Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd)

@@ -23,6 +23,7 @@ std::unexpected<Error> fail_io(std::string_view operation, const std::string& pa
 
 Result<Fd> open_directory(const std::string& path); // its last component may not be a link
 Result<void> sync_file(int fd, const std::string& path);
+Result<void> sync_names(int directory, const std::string& path); // of an open directory
 Result<void> sync_directory(const std::string& path);
 // For whole trees: one sync instead of one a file, since each fsync commits the journal again
 // (2,000 small files on a busy ext4: 1 s instead of 9 s). It waits for what others wrote to the

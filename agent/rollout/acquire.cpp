@@ -7,6 +7,7 @@
 #include "artifact/artifact_store.hpp"
 #include "artifact/stager.hpp"
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -54,6 +55,9 @@ Result<void> keep_signature(JobContext& r, const Digest& digest, const std::stri
   const std::string kept = r.host.paths.artifact_signature(digest);
   if (path == kept || (r.host.disk.exists(kept) && is_needed(r.host, r.job)))
     return {};
+  std::optional<Unsynced> later;
+  if (r.job.kind == store::JobKind::deploy)
+    later.emplace(); // build_tree() makes it durable
   return r.host.disk.rename(path, kept);
 }
 

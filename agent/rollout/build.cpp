@@ -18,6 +18,7 @@
 #include "base/unsynced.hpp"
 #include "openrc/secret_variables.hpp"
 #include "os/job_user.hpp"
+#include "os/synced_with.hpp"
 
 #include <algorithm>
 #include <future>
@@ -305,6 +306,8 @@ Result<void> build_tree(JobContext& r) {
   }
   // The one sync of install and build: the file system, so names, bytes and modes.
   r.release.row.digest = TRY(r.host.disk.freeze_tree(r.release_dir(), root_and(r.release.user)));
+  // And the name of the signature, which was kept in verify.
+  TRY(os::synced_with(r.release_dir(), r.host.paths.artifacts()));
   {
     const Unsynced later; // without it the release is one that was not built to its end
     TRY(r.host.store.put_release(r.release.row));

@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "config/site.hpp"
 #include "control/json.hpp"
+#include "store/counters.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -20,7 +21,6 @@ using control::Json;
 
 constexpr std::string_view k_schema = "chillbox.site-state.v1";
 constexpr size_t k_most = 16 * 1024 * 1024; // the NGINX texts of 100 releases
-constexpr std::string_view k_revision = "manifest";
 constexpr std::array<const char*, 4> k_serials{"site", "secrets", "release", k_secrets_floor};
 
 std::string path_of(const os::Paths& paths, const SiteName& site) {
@@ -174,7 +174,8 @@ Result<std::string> restore_site(os::Disk& disk, const os::Paths& paths, store::
   TRY(restore_rest(store, site, json));
   if (const auto parsed = read_site(disk, cat(paths.releases(site), "/", row.live), site))
     TRY(store.claim_hosts(site, parsed->domains));
-  TRY(store.raise_serial(site, std::string(k_revision), control::u64_or(json, "revision", 0)));
+  TRY(store.raise_serial(
+      site, std::string(store::k_manifest), control::u64_or(json, "revision", 0)));
   return cat("site '", site.str(), "' was restored as ", path_of(paths, site), " says: ", version,
       " is live, ", releases.size(), releases.size() == 1 ? " release" : " releases");
 }
@@ -186,12 +187,16 @@ Result<void> write_manifest(HostContext& host, const SiteName& site, const store
   if (!row && made == nullptr)
     return {};
   Json json = TRY(state_of(host.store, row ? *row : store::SiteRow{.site = site}, made));
+  uint64_t before = 0;
   if (auto now = read_manifest(host.disk, host.paths, site)) {
+    before = control::u64_or(*now, "revision", 0);
     now->erase("revision");
     if (*now == json)
       return {};
   }
-  json["revision"] = TRY(host.store.next_number(site, std::string(k_revision)));
+  const std::string counter(store::k_manifest);
+  const uint64_t counted = TRY(host.store.serial(site, counter));
+  json["revision"] = counted > before ? counted : TRY(host.store.next_number(site, counter));
   return host.disk.write(path_of(host.paths, site), control::dump(json) + "\n", 0600);
 }
 
@@ -213,7 +218,7 @@ std::vector<std::string> restore_from_manifests(
       }
       continue;
     }
-    const auto revision = store.serial(*site, std::string(k_revision));
+    const auto revision = store.serial(*site, std::string(store::k_manifest));
     if (!revision || control::u64_or(*json, "revision", 0) <= *revision)
       continue;
     const auto done = restore_site(disk, paths, store, *site, *json, now_ms);

@@ -5,7 +5,8 @@
 //
 // One JSON object, chillbox.site-state.v1. Its revision grows with each write and is counted in the
 // store first: a file with a greater one than the store has says that the store is older than the
-// disk.
+// disk. What is counted with the change itself (commit_live, the end of a watch) needs no
+// transaction of its own.
 #pragma once
 
 #include "rollout/host_context.hpp"

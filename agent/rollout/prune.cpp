@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 #include "rollout/assets.hpp"
 #include "rollout/immutable.hpp"
 #include "rollout/manifest.hpp"
@@ -244,6 +245,7 @@ void prune_after_job(HostContext& host, const SiteName& site) {
     log::warn(cat("site '", site.str(), "': ", written.error().message));
   if (auto settled = settle_snapshots(host, site); !settled)
     log::warn(cat("site '", site.str(), "': ", settled.error().message));
+  const Unsynced later; // what comes back goes after the next job, or the next start
   const auto site_done = prune_site(host, site);
   const auto host_done = prune_artifacts(host);
   for (const auto* done : {&site_done, &host_done})

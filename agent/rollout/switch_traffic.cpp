@@ -10,6 +10,7 @@
 #include "rollout/stop_first.hpp"
 #include "rollout/watch.hpp"
 
+#include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/unsynced.hpp"
 
@@ -160,6 +161,16 @@ store::ReleaseState state_at_switch(const JobContext& r) {
   return r.job.kind == store::JobKind::deploy ? store::ReleaseState::unproven : r.release.row.state;
 }
 
+// So that a store that is lost after the switch can be made again. What fails is tried again at the
+// end of the job.
+void keep_manifest(JobContext& r) {
+  std::optional<UnsyncedNames> later; // the file is written once more when the watch ends
+  if (r.release.row.state == store::ReleaseState::unproven)
+    later.emplace();
+  if (const auto written = write_manifest(r.host, r.job.site); !written)
+    log::warn(cat("site '", r.job.site.str(), "': ", written.error().message));
+}
+
 // All that could fail has been done. The links first, then the store: until the store says
 // otherwise, a restart points the links back.
 Result<Next> run_switch(JobContext& r) {
@@ -178,13 +189,13 @@ Result<Next> run_switch(JobContext& r) {
   if (r.job.kind !=
       store::JobKind::start) // that starts what was live, with all that is known of it
     r.release.row.message = r.warning.empty() ? "" : cat(k_warning, r.warning);
-  if (r.job.kind == store::JobKind::deploy)
-    TRY(write_manifest(r.host, r.job.site,
-        &r.release.row)); // so that a store that is lost after this can be made again
   // Of another text the ports are chosen once NGINX has it: of those of the live slot both texts
   // have the same, of the new one perhaps not.
   const bool same_text = TRY(r.host.nginx.installed(r.job.site)) == r.release.row.nginx;
-  TRY(point_links(r.host, r.release, same_text));
+  {
+    const UnsyncedNames pointed; // a boot points them where the store says
+    TRY(point_links(r.host, r.release, same_text));
+  }
   r.release.row.live_ms = r.host.clock.wall_ms();
   TRY(r.host.store.commit_live(
       r.job.site, r.release.row, r.job.kind == store::JobKind::watch, r.release.row.live_ms));
@@ -193,6 +204,8 @@ Result<Next> run_switch(JobContext& r) {
         return p.kind.listens == ServiceKind::Listens::on_port;
       }))
     end_downtime(r); // else with the reload
+  if (r.job.kind == store::JobKind::deploy)
+    keep_manifest(r);
   return Next::proceed;
 }
 

@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "base/unsynced.hpp"
 #include "nginx/counts.hpp"
+#include "store/counters.hpp"
 
 #include <algorithm>
 
@@ -154,6 +155,7 @@ Result<Next> keep_verdict(JobContext& r, const Seen& seen, bool whole) {
   row.message = r.warning.empty() ? "" : cat(k_warning, r.warning);
   const Unsynced later; // the job's end makes it durable; until then it would be watched again
   TRY(r.host.store.put_release(row));
+  (void)TRY(r.host.store.next_number(r.job.site, std::string(store::k_manifest)));
   return Next::proceed;
 }
 

@@ -186,6 +186,7 @@ Result<void> forget_old_jobs(Db& db, const std::string& source) {
 Result<void> Store::forget_old_output() {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
+  const Relaxed relaxed(db);
   const auto sources = TRY(db.all<std::string>( // from one to the next by the index, however many
                                                 // jobs each has
       "WITH RECURSIVE found(source) AS (SELECT min(source) FROM jobs UNION ALL"

@@ -1,4 +1,5 @@
 #include "base/text.hpp"
+#include "store/counters.hpp"
 #include "store/store_internal.hpp"
 
 namespace chillbox::store {
@@ -111,6 +112,13 @@ Result<SecretSet> read_used_set(const Db& db, Stmt& row) {
       .kept_by = row.text(5)};
 }
 
+Result<uint64_t> count_up(Db& db, const SiteName& site, std::string_view what) {
+  const auto number = TRY(db.one<uint64_t>(
+      "INSERT INTO counters VALUES(?1, ?2, 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
+      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str(), what));
+  return number.value_or(1);
+}
+
 Result<void> raise(Db& db, const SiteName& site, std::string_view what, uint64_t serial) {
   return db.run(
       "INSERT INTO counters VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = max(value, ?3)",
@@ -122,10 +130,7 @@ Result<void> raise(Db& db, const SiteName& site, std::string_view what, uint64_t
 Result<uint64_t> Store::next_number(const SiteName& site, const std::string& what) {
   const std::scoped_lock lock(m_state->mutex);
   const Relaxed relaxed(m_state->db);
-  const auto number = TRY(m_state->db.one<uint64_t>(
-      "INSERT INTO counters VALUES(?1, ?2, 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value",
-      [](Stmt& row) -> Result<uint64_t> { return row.u64(0); }, site.str(), what));
-  return number.value_or(1);
+  return count_up(m_state->db, site, what);
 }
 
 Result<void> Store::put_release(const Release& release) {
@@ -185,6 +190,7 @@ Result<int64_t> Store::newest_release_ms(const SiteName& site) {
 Result<void> Store::forget_old_releases(const SiteName& site) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
+  const Relaxed relaxed(db);
   // Nothing goes back to them, and their NGINX text is most of the file.
   TRY(db.run("UPDATE releases SET nginx = '' WHERE site = ?1 AND state IN ('failed', 'removed')"
              " AND nginx <> ''",
@@ -264,6 +270,7 @@ Result<void> Store::commit_live(
   TRY(write_site(db, row));
   TRY(raise(
       db, site, "site", live.serial)); // with it: a crash between the two would let an older one in
+  TRY(count_up(db, site, k_manifest));
   return txn.commit();
 }
 

@@ -1,10 +1,17 @@
 // The power goes at every moment of a job, with every state of the disk that it may leave
 // (power.hpp has the model): the next boot has the old release or the new one, whole; every job
-// that was acknowledged is known and ends; the audit trail verifies.
+// that was acknowledged is known and ends; the audit trail verifies; no site is newer in its file
+// than in the store, and the signature of what is live is there.
 #include "rollout/host.hpp"
 #include "rollout/power.hpp"
 
+#include "control/json.hpp"
+#include "rollout/acquire.hpp"
+#include "rollout/manifest.hpp"
+#include "rollout/prune.hpp"
 #include "secrets/load.hpp"
+
+#include <nlohmann/json.hpp>
 
 #include <cstdlib>
 #include <functional>
@@ -17,11 +24,13 @@ using store::JobState;
 
 namespace {
 
+const std::string k_job = "job4"; // behind those of PowerHost()
 const std::string k_services =
     R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
 struct PowerHost : Host {
   PowerHost() {
+    config.keep_releases = 1; // so that something is pruned behind the job
     unlock();
     REQUIRE(secrets({{"app/app.cfg", "one"}}).state == JobState::done);
     REQUIRE(deploy(Order{.version = "1.0.0", .services = k_services}).state == JobState::done);
@@ -57,9 +66,25 @@ struct Plan {
   std::string version, secret; // live behind it; no version: the site is gone
 };
 
+// What the end of a job leaves beside the site: its file, and the signature of what is live.
+std::string trouble_beside(PowerHost& host) {
+  const auto live = host.live();
+  const auto file =
+      control::parse_json(host.text(host.paths.site(site()) + "/state.json"), 1 << 20);
+  if (!file || control::string_or(*file, "live", "") != live.id)
+    return "state.json has another live release";
+  return host.disk.exists(host.paths.artifact_signature(must(Digest::parse(live.sha256))))
+      ? ""
+      : "the signature is gone";
+}
+
 // Boots from the disk that is there, unlocks, lets all jobs end. What is wrong then.
 std::string trouble(PowerHost& host, const Plan& plan, const std::string& job, bool acknowledged) {
   host.boot();
+  if (const auto newer = rollout::restore_from_manifests(
+          host.disk, host.paths, host.store(), host.clock.wall_ms());
+      !newer.empty())
+    return newer.front();
   if (acknowledged && !must(host.store().job(job)))
     return "the job is not known";
   host.unlock();
@@ -73,6 +98,8 @@ std::string trouble(PowerHost& host, const Plan& plan, const std::string& job, b
     if (const auto ended = host.run(open); ended.state != JobState::done)
       return cat("the job ended as ", store::name(ended.state), ": ", ended.message);
   must(host.store().verify_audit());
+  if (!gone || !known)
+    rollout::prune_after_job(host.context(), site());
   if (known && gone)
     return must(host.store().site(site())) || host.disk.exists(host.paths.site(site())) ||
             !host.nginx_text().empty()
@@ -81,6 +108,8 @@ std::string trouble(PowerHost& host, const Plan& plan, const std::string& job, b
   if (const auto secret = host.text(host.paths.secrets_of(site()) + "/app/app.cfg");
       secret != (known ? plan.secret : "one"))
     return cat("the secret is ", secret);
+  if (const auto wrong = trouble_beside(host); !wrong.empty())
+    return wrong;
   return disagreement(host, known ? plan.version : "2.0.0");
 }
 
@@ -94,12 +123,17 @@ size_t images_wanted() {
 void cut_everywhere(const Plan& plan) {
   PowerHost host;
   const Sent sent = plan.pack ? plan.pack(host.laptop) : Sent();
-  if (plan.pack)
+  if (plan.pack) { // its signature came for this job alone
+    const auto digest = must(Digest::parse(sent.sha256));
     host.upload(sent);
+    std::filesystem::rename(host.paths.artifact_signature(digest),
+        rollout::uploaded_signature(host.context(), digest, k_job));
+  }
   Recording recording(host.paths.root);
   const auto job =
       host.queue(plan.kind, "blog", plan.kind == JobKind::deploy ? plan.version : "", sent);
   const size_t acknowledged = recording.length();
+  REQUIRE(job.id == k_job);
   REQUIRE(host.run(job).state == JobState::done);
   recording.stop();
   REQUIRE(recording.complete() == "");
