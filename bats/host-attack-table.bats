@@ -232,7 +232,7 @@ others() {
     ctl trust add /root/guest.pub --name guest --sites shop
     ctl webhook add guest --sites shop 2>/dev/null >"$LAPTOP/guest.hook"
     in_box sh -c 'sed -i "s/^sites: shop$/sites: shop,aab/" /etc/chillbox/trusted/guest.pub && rm /etc/chillbox/webhooks/guest.key'
-    in_box pkill -HUP -o -x chillboxd || in_box sh -c 'kill -HUP "$(cat /run/openrc/options/chillboxd/child_pid)"'
+    in_box kill -HUP "$(daemon_pid)"
     gone() { [ -n "$(audit '.entries[] | select(.verb == "webhook_remove") | .text')" ]; }
     wait_for 10 gone
     ctl trust remove guest

@@ -129,7 +129,7 @@ hostile_ca() {
     [ "$(served_sha shop.example)" = "$SERVED" ]
     attack_deploy aab
     [[ "$(https aab.example /)" == 'hello from aab '* ]]
-    [ "$(in_box sh -c 'grep VmHWM "/proc/$(cat /run/chillboxd.pid 2>/dev/null || pgrep -o chillboxd)/status" | tr -dc 0-9')" -lt 60000 ]
+    [ "$(in_box grep VmHWM "/proc/$(daemon_pid)/status" | tr -dc 0-9)" -lt 60000 ]
     ca fault
 }
 

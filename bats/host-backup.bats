@@ -123,10 +123,11 @@ END
     [ "$status" -eq 1 ]
     grep -q '`before` ended with code 4: no database' <<<"$output"
     [ -z "$(local_ones)" ]
+    shop "$(next_version)"
 }
 
 @test "a site's Redis is in it as Redis itself writes it" {
-    command -v redis-check-rdb >/dev/null || in_box sh -c 'command -v redis-check-rdb' || skip 'no Redis'
+    has_redis || skip 'no Redis'
     shop "$(next_version)" '.redis = {}'
     in_box redis-cli -s /run/redis/shop.sock set animal goat
     ctl backup create shop

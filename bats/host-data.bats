@@ -121,7 +121,7 @@ assert not os.path.exists(os.path.join(os.environ["CHILLBOX_DATA_DIR"], "poison"
 
 @test "[attack-Z20] hostile data: links are not followed, and the copier is the site's user and no more" {
     in_box sh -c "printf secret >$DATA/roots-own; chmod 0600 $DATA/roots-own; chown 0:0 $DATA/roots-own"
-    as_site "cd $DATA && ln -s /etc/shadow link && ln -s /var/lib/chillbox deep && mkfifo pipe && truncate -s 1T sparse && printf 'SQLite format 3\\000%05000d' 1 >bad.db"
+    as_site "cd $DATA && ln -s /etc/shadow link && ln -s /var/lib/chillbox deep && mkfifo pipe && truncate -s 1099511627776 sparse && printf 'SQLite format 3\\000%05000d' 1 >bad.db"
     run -0 migrate "$(next_version)"
     job=$(json jobs hello .jobs[0].id)
     run -0 ctl job "$job"

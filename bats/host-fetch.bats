@@ -245,7 +245,7 @@ no_fetcher() { ! in_box pgrep -u chillbox-fetch >/dev/null; }
     wait_for 30 grep -q /slow/ "$LAPTOP/asked"
     wait_for 30 in_box pgrep -u chillbox-fetch curl
     bad ok # for the next time that it is read
-    in_box sh -c 'kill -9 $(cat /run/chillboxd.pid 2>/dev/null || pgrep -o -x chillboxd)'
+    in_box kill -9 "$(daemon_pid)"
     wait_for 10 no_fetcher
     wait_for 30 ctl ping
     unlock

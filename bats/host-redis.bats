@@ -17,7 +17,7 @@ setup_file() {
 teardown_file() { host_down; }
 setup() {
     host_or_skip
-    in_box sh -c 'command -v redis-server' || skip "this root has no Redis"
+    has_redis || skip "this root has no Redis"
 }
 
 # shop VERSION REDIS [ACL]: a page, an arq worker, and a Redis with these options (JSON) and rules

@@ -105,7 +105,7 @@ as_before() {
 }
 
 @test "[fault-739] two of them share what is looked up, chillboxd does not grow, and sleeps when they are gone" {
-    pid=$(in_box cat /run/chillboxd.pid 2>/dev/null || in_box pgrep -o -f '/usr/sbin/chillboxd')
+    pid=$(daemon_pid)
     rss() { in_box awk '/^VmRSS/ {print $2}' "/proc/$pid/status"; }
     in_box sh -c 'for i in $(seq 20); do chillboxctl top --once --json >/dev/null; done'
     before=$(rss)

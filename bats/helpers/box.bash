@@ -7,6 +7,8 @@
 # What distributions name differently, of the host $HOST:
 # nginx_pid              NGINX's master;  web_user  who its workers are;  http_files  the folder of files that it reads within http {}
 # pids_of USER           what of it runs, exit 1 if nothing, without what ended: busybox, as init, waits for that only once a second
+# daemon_pid             of chillboxd's monitor, as OpenRC knows it
+# has_redis              it can have a site with one
 # none_of USER           nothing of it runs
 # user_of PID            the name of who runs it;  nice_of PID
 # starts_as USER CMD...  prints its pid: a process whose parent goes on to sleep, or with ENDS=1 at once, and waits for nobody
@@ -33,6 +35,8 @@ pids_of() {
         for pid in $(pgrep -u "$1"); do if grep -qs "^State:[[:space:]]*[^Z[:space:]]" "/proc/$pid/status"; then echo "$pid" && found=0; fi; done
         exit "$found"' sh "$1"
 }
+daemon_pid() { box run "$HOST" -- cat /run/openrc/options/chillboxd/child_pid; }
+has_redis() { box run "$HOST" -- sh -c 'command -v redis-server || command -v valkey-server' >/dev/null; }
 none_of() {
     for _ in $(seq 30); do
         [ -n "$(pids_of "$1")" ] || return 0
