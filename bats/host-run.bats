@@ -197,5 +197,5 @@ END
     in_box sh -c "sed -i 's/^# log_size = .*/log_size = \"1M\"/' /etc/chillbox/chillboxd.toml && chillboxctl upgrade -q"
     [ "$(ctl run hello -- sh -c 'yes 0123456789 | head -c 20000000' | wc -c)" -eq 20000000 ]
     size=$(in_box sh -c 'cat /var/log/chillbox/hello/run.'"$(newest id)"'.log* | wc -c')
-    [ "$size" -le 2100000 ]
+    [ "$size" -le 2500000 ] # two files, each over its size by one read
 }
