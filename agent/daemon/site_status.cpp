@@ -9,6 +9,8 @@
 #include "rollout/trust.hpp"
 
 #include <algorithm>
+#include <deque>
+#include <future>
 #include <iterator>
 #include <span>
 
@@ -179,27 +181,52 @@ std::string trouble_of_visitors(rollout::HostContext& host, const Look& look,
   return {};
 }
 
+constexpr size_t k_group = 25;
+
+// Sites whose questions are asked while the next ones are looked at. An abandoned one waits for its
+// answers.
+struct Group {
+  std::vector<Look> looks;
+  std::vector<os::Probe> questions;
+  std::future<std::vector<Result<os::ProbeAnswer>>> answers;
+  void ask() { // without a thread when there is none to have
+    answers = std::async(
+        std::launch::async | std::launch::deferred, [this] { return os::probe_all(questions); });
+  }
+};
+
 } // namespace
 
 Result<std::vector<control::SiteStatus>> all_sites(
     rollout::HostContext& host, rollout::KnownReleases& known) {
-  std::vector<Look> looks;
-  std::vector<os::Probe> questions;
   const auto rows = TRY(host.store.sites());
   known.keep_only(rows);
   rollout::KnownReleases::Seen seen;
-  for (const auto& row : rows)
-    looks.push_back(TRY(look_at(host, known, seen, row, questions)));
-  const auto answers = os::probe_all(questions);
-  std::vector<control::SiteStatus> all;
-  for (auto& look : looks) {
-    auto& status = look.status;
-    if (look.release) {
-      std::string trouble = trouble_of_visitors(host, look, answers);
-      status.down = trouble.empty() || status.waiting.empty() ? std::move(trouble)
-                                                              : cat(trouble, "; ", status.waiting);
+  std::deque<Group> groups; // they stay where they are: threads ask what is in them
+  for (const auto& row : rows) {
+    if (groups.empty() || groups.back().looks.size() == k_group) {
+      if (!groups.empty())
+        groups.back().ask();
+      groups.emplace_back();
     }
-    all.push_back(std::move(status));
+    Group& group = groups.back();
+    group.looks.push_back(TRY(look_at(host, known, seen, row, group.questions)));
+  }
+  if (!groups.empty())
+    groups.back().ask();
+  std::vector<control::SiteStatus> all;
+  for (auto& group : groups) {
+    const auto answers = group.answers.get();
+    for (auto& look : group.looks) {
+      auto& status = look.status;
+      if (look.release) {
+        std::string trouble = trouble_of_visitors(host, look, answers);
+        status.down = trouble.empty() || status.waiting.empty()
+            ? std::move(trouble)
+            : cat(trouble, "; ", status.waiting);
+      }
+      all.push_back(std::move(status));
+    }
   }
   return all;
 }

@@ -4,6 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <map>
+#include <mutex>
+
 namespace chillbox::tls {
 namespace {
 
@@ -94,6 +97,34 @@ Facts read_facts(const Json& j) {
   return facts;
 }
 
+// What was read last of each: who looks at all of them does so often, and few have changed.
+class KnownFacts {
+public:
+  Facts of(const std::string& id, const std::string& text) {
+    const std::scoped_lock lock(m_mutex);
+    if (m_known.size() > k_kept)
+      m_known.clear(); // those of certificates that are gone
+    Known& known = m_known[id];
+    if (known.text != text)
+      known = {text, read_facts(json_of(text))};
+    return known.facts;
+  }
+
+private:
+  static constexpr size_t k_kept = 1'000;
+  struct Known {
+    std::string text;
+    Facts facts;
+  };
+  std::mutex m_mutex;
+  std::map<std::string, Known> m_known;
+};
+
+KnownFacts& known_facts() {
+  static KnownFacts all;
+  return all;
+}
+
 Json json_of(const Facts& facts) {
   Json j{{"names", facts.names}, {"failures", facts.failures}, {"unsure", facts.unsure},
       {"alert", std::string(control::name(facts.alert))}};
@@ -122,7 +153,7 @@ Record read_record(const store::Certificate& row) {
       .chain = row.chain,
       .key = row.key,
       .pending = read_pending(json_of(row.pending)),
-      .facts = read_facts(json_of(row.facts))};
+      .facts = known_facts().of(row.id, row.facts)};
 }
 
 store::Certificate row_of(const Record& r) {

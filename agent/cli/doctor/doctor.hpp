@@ -6,9 +6,12 @@
 #include "cli/core/verb.hpp"
 #include "config/host.hpp"
 #include "control/messages.hpp"
+#include "nginx/nginx.hpp"
 #include "os/disk.hpp"
 
 #include <cstdint>
+#include <future>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +32,8 @@ struct Doctor {
   std::optional<control::Status> status = {}; // the daemon's answer, if there is one
   std::optional<uint64_t> clock = {};         // the caller's clock in Unix seconds
   std::vector<Finding> findings = {};
+  std::unique_ptr<nginx::Nginx> nginx = nullptr; // none is installed, or a test runs
+  std::future<Result<std::string>> nginx_directory = {};
 
   void ok(std::string what, std::string text) {
     findings.push_back({Health::ok, std::move(what), std::move(text), ""});
@@ -41,6 +46,9 @@ struct Doctor {
   }
 };
 
+// NGINX tests and prints all of its configuration, while the daemon looks at its sites. After the
+// configuration was read.
+void ask_nginx(Doctor& d);
 void examine_host(
     Doctor& d); // users, directories, memory, cgroups, OpenRC, NGINX, clock, disks, Python
 void examine_state(Doctor& d); // configuration, keys, the daemon, sites, signatures, audit trail

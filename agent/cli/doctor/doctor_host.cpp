@@ -156,10 +156,9 @@ void look_at_old_workers(Doctor& d, nginx::Nginx& nginx) {
 }
 
 void look_at_nginx(Doctor& d) {
-  if (!has_program(d, "nginx"))
+  if (!d.nginx)
     return d.fail("nginx", "not installed", "apk add nginx");
-  nginx::Nginx nginx(d.disk, os::real_runner(), os::real_clock(), d.paths, d.config);
-  const auto directory = nginx.directory(); // asks `nginx -T`, which also tests
+  const auto directory = d.nginx_directory.get();
   if (!directory)
     return d.fail("nginx", directory.error().message, "nginx -t");
   if (!d.disk.exists(*directory + "/chillbox.conf"))
@@ -171,7 +170,7 @@ void look_at_nginx(Doctor& d) {
     return d.fail("nginx", cat("port ", d.config.http_port, ": ", answer.error().message),
         "rc-service nginx start");
   d.ok("nginx", cat("includes ", *directory, ", answers on port ", d.config.http_port));
-  look_at_old_workers(d, nginx);
+  look_at_old_workers(d, *d.nginx);
 }
 
 void look_at_engine(Doctor& d) {
@@ -267,6 +266,15 @@ void look_at_python(Doctor& d) {
 
 std::string skew_text(int64_t seconds) {
   return cat(std::abs(seconds), " s ", seconds < 0 ? "behind" : "ahead");
+}
+
+void ask_nginx(Doctor& d) {
+  if (d.paths.testing() || !has_program(d, "nginx"))
+    return;
+  d.nginx = std::make_unique<nginx::Nginx>(
+      d.disk, os::real_runner(), os::real_clock(), d.paths, d.config);
+  d.nginx_directory = std::async(std::launch::async | std::launch::deferred,
+      [&d] { return d.nginx->directory(); }); // asks `nginx -T`, which also tests
 }
 
 void examine_host(Doctor& d) {

@@ -266,6 +266,7 @@ void look_at_daemon(Doctor& d) {
 
 void examine_state(Doctor& d) {
   look_at_config(d);
+  ask_nginx(d);
   look_at_deployers(d);
   look_at_senders(d);
   look_at_identity(d);
