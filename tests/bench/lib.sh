@@ -23,7 +23,7 @@ of() { sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p"; }
 median() { printf '%s\n' "$@" | sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 
 # noise NUMBER...: half of their spread, in parts of the median
-noise() { printf '%s\n' "$@" | sort -n | awk '{v[NR] = $1} END {m = v[int((NR + 1) / 2)]; printf "%.3f", m > 0 ? (v[NR] - v[1]) / 2 / m : 0}'; }
+noise() { printf '%s\n' "$@" | sort -n | awk '{v[NR] = $1} END {m = v[int((NR + 1) / 2)]; printf "%.3f", (m > 0 ? (v[NR] - v[1]) / 2 / m : 0)}'; }
 
 # holds VALUE OPERATOR LIMIT, with fractions
 holds() { awk "BEGIN {exit !($1 $2 $3)}"; }
