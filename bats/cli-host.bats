@@ -172,7 +172,7 @@ JOB='{"job": {"id": "j1", "kind": "rollback", "site": "blog", "version": "1.0.0"
     start_daemon "{\"log_files\": {\"events\": [{\"service\": \"api\", \"stream\": \"app\", \"file\": \"$BATS_TEST_TMPDIR/api.log\"}, {\"look\": true}], \"result\": {}}}"
     run -0 chillboxctl logs blog -n 1
     [ "$output" = 'api: a\x1b[2Jb c' ]
-    [ "$(asked)" = '["log_files",{"follow":false,"service":"","site":"blog","words":["stream=app","stream=error","stream=cron"]}]' ]
+    [ "$(asked)" = '["log_files",{"follow":false,"service":"","site":"blog","streams":["app","error","cron"]}]' ]
     run -0 "$FAKE/at-terminal" -- chillboxctl logs blog/api -n 1
     [[ "$output" == 'a\x1b[2Jb c'* ]]
     run -0 chillboxctl logs blog --json

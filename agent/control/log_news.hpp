@@ -25,8 +25,8 @@ struct LogNews {
 };
 
 // What `logs --json` prints of a line, and of all of them.
-struct LogEntry : LogLine {
-  std::string stream;
+struct LogEntry {
+  std::string service, line, stream;
   int64_t time_ms = 0;               // when it was written, 0: not known
   std::optional<std::string> base64; // of the line, if it has what is not printable
 };

@@ -40,7 +40,9 @@ constexpr auto table(const Arguments*) {
       Member{"allow_downgrade", &A::allow_downgrade, ""}, Member{"allow_jump", &A::allow_jump, ""},
       Member{"newer", &A::newer, ""}, Member{"staging", &A::staging, ""},
       Member{"terminal", &A::terminal, ""}, Member{"detach", &A::detach, ""},
-      Member{"timeout_ms", &A::timeout_ms, ""}, Member{"words", &A::words, ""},
+      Member{"timeout_ms", &A::timeout_ms, ""},
+      Member{"since_ms", &A::since_ms, "both ends included"}, Member{"until_ms", &A::until_ms, ""},
+      Member{"words", &A::words, ""}, Member{"streams", &A::streams, "of logs; none: all"},
       Member{"term", &A::term, ""}, Member{"person", &A::person, ""}, Member{"role", &A::role, ""},
       Member{"key", &A::key, ""}, Member{"revoke", &A::revoke, ""}, Member{"sites", &A::sites, ""},
       Member{"ssh", &A::ssh, ""}, Member{"roster", &A::roster, "a signed one"});

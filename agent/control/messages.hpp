@@ -30,9 +30,10 @@ struct Arguments {
   std::optional<uint64_t> number, serial, limit, lines, after;
   std::optional<bool> wait, follow, dry_run, no_watch, purge, with_data, during_hold,
       allow_downgrade, allow_jump, staging, newer, terminal, detach, revoke;
-  std::optional<uint64_t> timeout_ms;
-  std::optional<std::vector<std::string>> words; // of a command
-  std::optional<std::string> term;               // the kind of terminal of who asks
+  std::optional<uint64_t> timeout_ms, since_ms, until_ms;
+  std::optional<std::vector<std::string>> words;   // of a command
+  std::optional<std::vector<std::string>> streams; // of logs; none: all
+  std::optional<std::string> term;                 // the kind of terminal of who asks
   std::optional<std::vector<std::string>> sites, ssh;
 };
 
@@ -193,12 +194,6 @@ struct Facts {
   // Of the machine, which chillboxctl adds there: "Debian GNU/Linux 12 (bookworm)", "x86_64",
   // "glibc 2.36" or "musl 1.2", "3.11.2"; "" : not there, or not known.
   std::string os, arch, libc, python;
-};
-struct LogLine {
-  std::string service, line;
-};
-struct Log { // with --json
-  std::optional<std::vector<LogLine>> lines;
 };
 struct NginxText {
   std::string site, text;

@@ -18,8 +18,7 @@ Result<control::CronList> cron_list(const Call& call) {
 
 Result<std::vector<control::CronRun>> runs_of(
     const Call& call, const SiteName& site, control::RunKind kind) {
-  return selected<control::CronRun>(call, &control::CronRun::started_ms,
-      [&](size_t limit) { return call.host().store.runs(site, kind, limit); });
+  return call.host().store.runs(site, kind, limit_of(call), period_of(call));
 }
 
 Result<control::CronHistory> cron_history(const Call& call) {

@@ -54,8 +54,7 @@ std::vector<SiteLog> logs_there(
 
 class LogSender {
 public:
-  LogSender(const Call& call, std::optional<int64_t> since_ms)
-      : m_call(call), m_since_ms(since_ms) {}
+  explicit LogSender(const Call& call) : m_call(call) {}
 
   Result<void> first(const SiteLog& log);
   // Whether something was written, or a new file sent.
@@ -73,7 +72,6 @@ private:
   uint64_t last_part() const { return m_call.host().config.log_files; }
 
   const Call& m_call;
-  std::optional<int64_t> m_since_ms;
   std::map<std::string, Seen> m_seen;
   size_t m_sent = 0;
 };
@@ -105,8 +103,8 @@ Result<void> LogSender::first(const SiteLog& log) {
     auto file = os::open_log(part_name(log.path, part));
     if (!file && part == 0)
       continue; // it was moved away by hand, or just now
-    if (!file || (part > 0 && file->written_ms < m_since_ms.value_or(0)) ||
-        (part > 1 && !m_since_ms))
+    if (!file || (part > 0 && file->written_ms < period_of(m_call).since_ms) ||
+        (part > 1 && !m_call.args.since_ms))
       break;
     parts.emplace_back(part, std::move(*file));
   }
@@ -158,9 +156,9 @@ bool has_read_all(int socket) {
 Result<control::Done> log_files(const Call& call) {
   constexpr os::Millis k_pause{300}; // between two looks at files that another process writes
   const auto site = TRY(site_of(call));
-  const auto selection = TRY(selection_of(call));
-  LogSender sender(call, selection.since_ms);
-  const auto logs = logs_there(call, site, selection.streams);
+  const auto streams = call.args.streams.value_or(std::vector<std::string>{});
+  LogSender sender(call);
+  const auto logs = logs_there(call, site, streams);
   const std::string only = call.args.service.value_or("");
   if (logs.empty())
     return fail(Code::not_found,
@@ -174,7 +172,7 @@ Result<control::Done> log_files(const Call& call) {
     if (!has_read_all(call.fd()))
       continue;
     bool news = false;
-    for (const auto& log : logs_there(call, site, selection.streams))
+    for (const auto& log : logs_there(call, site, streams))
       news = TRY(sender.look(log)) || news;
     if (news)
       TRY(say_look(call));

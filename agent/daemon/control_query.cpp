@@ -139,8 +139,7 @@ Result<control::JobList> jobs(const Call& call) {
   auto& store = call.host().store;
   const auto site = call.args.site.value_or("");
   const auto of = [&](const std::string& one) {
-    return selected<control::Job>(
-        call, &control::Job::created_ms, [&](size_t limit) { return store.jobs(one, limit); });
+    return store.jobs(one, limit_of(call), period_of(call));
   };
   control::JobList list;
   if (!site.empty() || !call.person || call.person->sites.empty()) {
@@ -161,10 +160,8 @@ Result<control::JobAnswer> job(const Call& call) {
 }
 
 Result<control::AuditTrail> audit(const Call& call) {
-  control::AuditTrail trail;
-  trail.entries = TRY(selected<control::AuditEntry>(call, &control::AuditEntry::time_ms,
-      [&](size_t limit) { return call.host().store.audit_entries(limit); }));
-  return trail;
+  return control::AuditTrail{
+      .entries = TRY(call.host().store.audit_entries(limit_of(call), period_of(call)))};
 }
 
 Result<control::AuditProof> audit_verify(const Call& call) {

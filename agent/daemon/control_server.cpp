@@ -337,8 +337,12 @@ size_t limit_of(const Call& call) {
   return std::min<size_t>(call.args.limit.value_or(k_few), k_most);
 }
 
-Result<control::Selection> selection_of(const Call& call) {
-  return control::selection_from(call.args.words.value_or(std::vector<std::string>{}));
+control::Period period_of(const Call& call) {
+  constexpr uint64_t k_end = std::numeric_limits<int64_t>::max();
+  const auto ms = [&](const std::optional<uint64_t>& asked, uint64_t otherwise) {
+    return static_cast<int64_t>(std::min(asked.value_or(otherwise), k_end));
+  };
+  return {.since_ms = ms(call.args.since_ms, 0), .until_ms = ms(call.args.until_ms, k_end)};
 }
 
 Result<store::SiteRow> known_site(const Call& call, const SiteName& site) {

@@ -8,7 +8,7 @@
 #include "control/control.hpp"
 #include "control/messages.hpp"
 #include "control/notices.hpp"
-#include "control/selection.hpp"
+#include "control/period.hpp"
 #include "cron/scheduler.hpp"
 #include "daemon/change_notifier.hpp"
 #include "daemon/control_limits.hpp"
@@ -158,21 +158,7 @@ std::span<const ControlVerb> top_verbs();
 Result<std::string> required(const std::optional<std::string>& argument, std::string_view name);
 Result<SiteName> site_of(const Call& call);
 size_t limit_of(const Call& call); // rows
-Result<control::Selection> selection_of(const Call& call);
-// Of a history, newest first, at most limit_of() rows of the time that is asked for; `all` gives
-// its newest ones, of which so many are looked at for a time.
-inline constexpr size_t k_looked_at = 10'000;
-template <class Row> Result<std::vector<Row>> selected(const Call& call, int64_t Row::* time,
-    const std::function<Result<std::vector<Row>>(size_t limit)>& all) {
-  const auto selection = TRY(selection_of(call));
-  if (!selection.any_time())
-    return all(limit_of(call));
-  auto rows = TRY(all(k_looked_at));
-  std::erase_if(rows, [&](const Row& row) { return !selection.has(row.*time); });
-  if (rows.size() > limit_of(call))
-    rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(limit_of(call)), rows.end());
-  return rows;
-}
+control::Period period_of(const Call& call);
 // Of a site's name; operators see all.
 bool may_see(const Call& call, std::string_view site);
 // denied: neither root nor an admin.

@@ -87,8 +87,13 @@ Result<void> Store::audit(const AuditEntry& entry) {
   return {};
 }
 
-Result<std::vector<AuditEntry>> Store::audit_entries(size_t limit) {
+Result<std::vector<AuditEntry>> Store::audit_entries(size_t limit, const control::Period& period) {
   const std::scoped_lock lock(m_state->mutex);
+  if (period.any())
+    return m_state->db.all<AuditEntry>(
+        "SELECT number, time_ms, actor, verb, site, text, outcome FROM audit"
+        " WHERE time_ms BETWEEN ?1 AND ?2 ORDER BY time_ms DESC, number DESC LIMIT ?3",
+        read_entry, period.since_ms, period.until_ms, limit);
   return m_state->db.all<AuditEntry>(
       "SELECT number, time_ms, actor, verb, site, text, outcome FROM audit ORDER BY number DESC LIMIT ?1",
       read_entry, limit);

@@ -99,13 +99,19 @@ Result<std::optional<CronRun>> Store::cron_run(uint64_t id) {
 }
 
 Result<std::vector<CronRun>> Store::runs(
-    const SiteName& site, control::RunKind kind, size_t limit) {
+    const SiteName& site, control::RunKind kind, size_t limit, const control::Period& period) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
-  return db.all<CronRun>(
-      "SELECT " RUN_COLUMNS
-      " FROM cron_runs WHERE site = ?1 AND kind = ?2 ORDER BY id DESC LIMIT ?3",
-      [&](Stmt& row) { return read_run(db, row); }, site.str(), name(kind), limit);
+  const auto read = [&](Stmt& row) { return read_run(db, row); };
+  if (period.any())
+    return db.all<CronRun>(
+        "SELECT " RUN_COLUMNS
+        " FROM cron_runs WHERE site = ?1 AND kind = ?2 AND started_ms BETWEEN ?3 AND ?4"
+        " ORDER BY started_ms DESC, id DESC LIMIT ?5",
+        read, site.str(), name(kind), period.since_ms, period.until_ms, limit);
+  return db.all<CronRun>("SELECT " RUN_COLUMNS
+                         " FROM cron_runs WHERE site = ?1 AND kind = ?2 ORDER BY id DESC LIMIT ?3",
+      read, site.str(), name(kind), limit);
 }
 
 Result<std::optional<CronRun>> Store::last_cron_run(const SiteName& site, const std::string& line) {

@@ -227,10 +227,21 @@ Result<std::optional<Job>> Store::job(const std::string& id) {
       [&](Stmt& row) { return read_job(db, row); }, id);
 }
 
-Result<std::vector<Job>> Store::jobs(const std::string& site, size_t limit) {
+Result<std::vector<Job>> Store::jobs(
+    const std::string& site, size_t limit, const control::Period& period) {
   const std::scoped_lock lock(m_state->mutex);
   Db& db = m_state->db;
   const auto read = [&](Stmt& row) { return read_job(db, row); };
+  const auto [since, until] = period;
+  if (period.any() && site.empty())
+    return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs WHERE created_ms BETWEEN ?1 AND ?2"
+                       " ORDER BY created_ms DESC, seq DESC LIMIT ?3",
+        read, since, until, limit);
+  if (period.any())
+    return db.all<Job>("SELECT " JOB_COLUMNS
+                       " FROM jobs WHERE site = ?1 AND created_ms BETWEEN ?2 AND ?3"
+                       " ORDER BY created_ms DESC, seq DESC LIMIT ?4",
+        read, site, since, until, limit);
   if (site.empty())
     return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs ORDER BY seq DESC LIMIT ?1", read, limit);
   return db.all<Job>("SELECT " JOB_COLUMNS " FROM jobs WHERE site = ?1 ORDER BY seq DESC LIMIT ?2",

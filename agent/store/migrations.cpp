@@ -295,8 +295,17 @@ ALTER TABLE cron_runs ADD COLUMN kind TEXT NOT NULL DEFAULT 'cron';
 ALTER TABLE cron_runs ADD COLUMN service TEXT NOT NULL DEFAULT '';
 )sql";
 
+// A period of a history is found by its times.
+constexpr std::string_view k_by_time = R"sql(
+CREATE INDEX jobs_at ON jobs(created_ms);
+CREATE INDEX jobs_of_at ON jobs(site, created_ms);
+CREATE INDEX cron_runs_at ON cron_runs(site, kind, started_ms);
+CREATE INDEX audit_at ON audit(time_ms);
+)sql";
+
 constexpr std::array k_steps{k_v1, k_gap, k_keep, k_cron_runs, k_job_key, k_trust, k_bounds,
-    k_assets, k_unlock_failures, k_certificates, k_indexes, k_runs, k_notices, k_totals, k_hours};
+    k_assets, k_unlock_failures, k_certificates, k_indexes, k_runs, k_notices, k_totals, k_hours,
+    k_by_time};
 
 } // namespace
 

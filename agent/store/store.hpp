@@ -67,9 +67,10 @@ public:
   // 1,000 pings.
   Result<void> add_job(const Job& job, std::vector<std::string>* superseded = nullptr);
   Result<std::optional<Job>> job(const std::string& id);
+  // Newest first; "" all sites.
   Result<std::vector<Job>> jobs(
-      const std::string& site, size_t limit); // newest first; "" all sites
-  Result<std::vector<Job>> unfinished();      // oldest first: queued, running, waiting
+      const std::string& site, size_t limit, const control::Period& period = {});
+  Result<std::vector<Job>> unfinished(); // oldest first: queued, running, waiting
   Result<void> update_job(
       const Job& job); // state, step, release, previous, times, code, message, version
   // update and finish: conflict for a job that has ended already (a newer one may have superseded
@@ -161,7 +162,8 @@ public:
   Result<void> skip_cron_run(const CronRun& run);
   Result<std::optional<CronRun>> cron_run(uint64_t id);
   // Newest first.
-  Result<std::vector<CronRun>> runs(const SiteName& site, control::RunKind kind, size_t limit);
+  Result<std::vector<CronRun>> runs(const SiteName& site, control::RunKind kind, size_t limit,
+      const control::Period& period = {});
   Result<std::optional<CronRun>> last_cron_run(const SiteName& site, const std::string& line);
   Result<std::vector<CronRun>> open_cron_runs(); // state running, oldest first
 
@@ -188,7 +190,8 @@ public:
   Result<std::optional<std::string>> meta(const std::string& key);
   Result<void> set_meta(const std::string& key, const std::string& value);
   Result<void> audit(const AuditEntry& entry);
-  Result<std::vector<AuditEntry>> audit_entries(size_t limit); // newest first
+  // Newest first.
+  Result<std::vector<AuditEntry>> audit_entries(size_t limit, const control::Period& period = {});
   // corrupt: names the first entry that does not fit. kept: AuditHead::text() of an earlier day,
   // which must still be in the trail; not_found: it was forgotten by age.
   // AuditLook::newer begins where the last look ended, unless another program has written to the

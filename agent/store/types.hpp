@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "base/names.hpp"
 #include "control/messages.hpp"
+#include "control/period.hpp"
 
 #include <cstdint>
 #include <optional>

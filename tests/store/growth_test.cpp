@@ -44,6 +44,7 @@ INSERT INTO events SELECT (SELECT seq FROM jobs WHERE id = 'job' || i), 1, i, ''
 INSERT INTO deliveries SELECT 'sender' || (i % 5), i, 'msg' || i, 'body' || i, 0, 'job' || i, i FROM n;
 INSERT INTO cron_runs(site, release, line, actor, state, started_ms, ended_ms, code, count, text)
   SELECT 'site' || (i % 20), 'r', 'line', 'cron', 'done', i, i, 0, 1, '' FROM n;
+INSERT INTO audit SELECT i, i, 'anna', 'restart', 'site' || (i % 20), '', '', x'00' FROM n;
 DROP TABLE n;
 COMMIT;)sql");
   char* error = nullptr;
@@ -78,6 +79,13 @@ void use(Store& store) {
   (void)must(store.last_cron_run(one, "line"));
   (void)must(store.runs(one, control::RunKind::cron, 20));
   (void)must(store.open_cron_runs());
+  for (const control::Period period :
+      {control::Period{.since_ms = 1}, control::Period{.until_ms = 400}}) {
+    (void)must(store.jobs("", 20, period));
+    (void)must(store.jobs("site3", 20, period));
+    (void)must(store.runs(one, control::RunKind::cron, 20, period));
+    (void)must(store.audit_entries(20, period));
+  }
   (void)must(store.cron_run(7));
   (void)accept_one(store, delivery("id", std::string(64, 'e'), "new", "site3"));
   Job job = *must(store.job("new"));

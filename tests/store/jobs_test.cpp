@@ -1,6 +1,7 @@
 #include "scratch.hpp"
 
 #include <set>
+#include <tuple>
 
 using namespace chillbox;
 using namespace chillbox::store;
@@ -171,4 +172,28 @@ TEST_CASE("text with NUL, quotes and bytes that are not UTF-8 is kept as it is")
   job.message = std::string("a\0b'\"\xff;--", 9);
   must(store.add_job(job));
   CHECK(must(store.job("j1"))->message == job.message);
+}
+
+TEST_CASE("[fault-844] a period of a history is of times, both ends included, whatever order they were written in") {
+  const Scratch scratch;
+  Store store = scratch.open();
+  // The clock was set back before the third.
+  for (const auto& [id, ms, of] : {std::tuple("j1", 5'000, "blog"), std::tuple("j2", 9'000, "shop"),
+           std::tuple("j3", 7'000, "blog")}) {
+    Job job = new_job(id, JobKind::deploy, of);
+    job.created_ms = ms;
+    must(store.add_job(job));
+  }
+  const auto ids = [](const std::vector<Job>& jobs) {
+    std::string all;
+    for (const auto& job : jobs)
+      all += job.id;
+    return all;
+  };
+  CHECK(ids(must(store.jobs("", 20))) == "j3j2j1");
+  CHECK(ids(must(store.jobs("", 20, {.since_ms = 1}))) == "j2j3j1");
+  CHECK(ids(must(store.jobs("", 20, {.since_ms = 5'001}))) == "j2j3");
+  CHECK(ids(must(store.jobs("", 20, {.since_ms = 5'000, .until_ms = 7'000}))) == "j3j1");
+  CHECK(ids(must(store.jobs("", 1, {.until_ms = 7'000}))) == "j3");
+  CHECK(ids(must(store.jobs("blog", 20, {.until_ms = 9'000}))) == "j3j1");
 }

@@ -3,7 +3,6 @@
 #include "base/text.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/logs/line_time.hpp"
-#include "control/selection.hpp"
 #include "os/clock.hpp"
 
 #include <algorithm>
@@ -39,19 +38,17 @@ Result<Period> period_from(const Args& args, int64_t now_ms) {
   return period;
 }
 
-uint64_t lines_or_all(const Args& args) {
+Result<void> add_period(const Args& args, control::Arguments& asked) {
   constexpr uint64_t k_few = 20, k_most = 1000;
-  return args.number("lines", args.has("since") || args.has("until") ? k_most : k_few);
-}
-
-Result<std::optional<std::vector<std::string>>> period_words(const Args& args) {
   const Period period = TRY(period_from(args, os::real_clock().wall_ms()));
-  control::Selection selection;
+  const auto at = [](int64_t ms) { return static_cast<uint64_t>(std::max<int64_t>(ms, 0)); };
   if (args.has("since"))
-    selection.since_ms = std::max<int64_t>(period.since_ms, 0);
+    asked.since_ms = at(period.since_ms);
   if (args.has("until"))
-    selection.until_ms = std::max<int64_t>(period.until_ms, 0);
-  return selection.any_time() ? std::optional(control::words_of(selection)) : std::nullopt;
+    asked.until_ms = at(period.until_ms);
+  if (!asked.limit)
+    asked.limit = args.number("lines", asked.since_ms || asked.until_ms ? k_most : k_few);
+  return {};
 }
 
 } // namespace chillbox::cli

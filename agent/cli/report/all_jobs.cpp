@@ -1,7 +1,6 @@
 #include "cli/report/all_jobs.hpp"
 
 #include "cli/core/daemon.hpp"
-#include "control/selection.hpp"
 
 #include <algorithm>
 #include <set>
@@ -13,11 +12,12 @@ Result<std::vector<control::Job>> all_jobs(Call& call, const std::string& site, 
   std::vector<control::Job> jobs;
   std::set<std::string> seen;
   for (;;) {
-    const control::Selection selection{.since_ms = std::max<int64_t>(period.since_ms, 0),
-        .until_ms = std::max<int64_t>(period.until_ms, 0),
-        .streams = {}};
+    const auto at = [](int64_t ms) { return static_cast<uint64_t>(std::max<int64_t>(ms, 0)); };
     const Question question{.verb = "jobs",
-        .args = {.site = site, .limit = k_at_once, .words = control::words_of(selection)}};
+        .args = {.site = site,
+            .limit = k_at_once,
+            .since_ms = at(period.since_ms),
+            .until_ms = at(period.until_ms)}};
     auto list = TRY(
         control::read_answer<control::JobList>(TRY(ask(call.paths, question, &call.error_data))));
     const size_t before = jobs.size();

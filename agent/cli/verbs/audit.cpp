@@ -17,8 +17,8 @@ constexpr std::array k_audit_verify_options{
 };
 
 Result<void> run_audit(Call& call) {
-  Question question{.verb = "audit", .args = {.limit = lines_or_all(call.args)}};
-  question.args.words = TRY(period_words(call.args));
+  Question question{.verb = "audit"};
+  TRY(add_period(call.args, question.args));
   return show_table<control::AuditTrail>(call, question,
       {{"NUMBER", "TIME", "WHO", "DID", "SITE", "WHAT", "OUTCOME"}, {}}, "nothing yet",
       [now = os::real_clock().wall_ms()](const control::AuditTrail& trail, Table& table) {

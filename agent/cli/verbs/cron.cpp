@@ -55,9 +55,8 @@ Result<void> run_cron_list(Call& call) {
 }
 
 Result<void> run_cron_history(Call& call) {
-  Question question{.verb = "cron_history",
-      .args = {.site = call.args.text("SITE"), .limit = lines_or_all(call.args)}};
-  question.args.words = TRY(period_words(call.args));
+  Question question{.verb = "cron_history", .args = {.site = call.args.text("SITE")}};
+  TRY(add_period(call.args, question.args));
   return show_table<control::CronHistory>(call, question,
       {{"RUN", "STARTED", "TOOK", "OUTCOME", "BY", "ENTRY", "LAST LINE"}, {}},
       "no entry has run yet",

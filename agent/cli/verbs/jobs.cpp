@@ -17,9 +17,8 @@ namespace {
 constexpr std::array k_options{k_site_or_all, k_limit, k_since, k_until};
 
 Result<void> run(Call& call) {
-  Question question{
-      .verb = "jobs", .args = {.site = call.args.text("SITE"), .limit = lines_or_all(call.args)}};
-  question.args.words = TRY(period_words(call.args));
+  Question question{.verb = "jobs", .args = {.site = call.args.text("SITE")}};
+  TRY(add_period(call.args, question.args));
   return show_table<control::JobList>(call, question,
       {{"JOB", "KIND", "SITE", "VERSION", "STATE", "BY", "CREATED", "VERDICT"}, {}}, "no job yet",
       [&](const control::JobList& list, Table& table) {

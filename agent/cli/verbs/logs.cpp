@@ -11,7 +11,6 @@
 #include "base/encoding.hpp"
 #include "base/text.hpp"
 #include "control/log_news.hpp"
-#include "control/selection.hpp"
 #include "os/clock.hpp"
 
 #include <sys/socket.h>
@@ -123,15 +122,11 @@ Result<void> LogRun::on_news(const Json& json) {
 Result<void> LogRun::ask_files(const std::vector<std::string>& streams) {
   Question question{
       .verb = "log_files", .args = {.site = m_site, .service = m_service, .follow = m_follow}};
-  control::Selection selection;
-  if (m_call.args.has("since"))
-    selection.since_ms = std::max<int64_t>(m_period.since_ms, 0);
-  for (const char* searching : {"grep", "release", "until"})
-    if (m_call.args.has(searching) && !selection.since_ms)
-      selection.since_ms = 0; // all that is kept
+  for (const char* searching : {"since", "grep", "release", "until"})
+    if (m_call.args.has(searching)) // without -s all that is kept
+      question.args.since_ms = static_cast<uint64_t>(std::max<int64_t>(m_period.since_ms, 0));
   if (m_service.empty())
-    selection.streams = streams;
-  question.args.words = control::words_of(selection);
+    question.args.streams = streams;
   Result<void> outcome;
   question.on_event = [&](const Json& json) {
     if (outcome)
@@ -150,7 +145,7 @@ Result<void> LogRun::ask_files(const std::vector<std::string>& streams) {
 Result<void> LogRun::add_jobs() {
   constexpr uint64_t k_most_jobs = 100;
   Question question{.verb = "jobs", .args = {.site = m_site, .limit = k_most_jobs}};
-  question.args.words = TRY(period_words(m_call.args));
+  TRY(add_period(m_call.args, question.args));
   const auto list = TRY(
       control::read_answer<control::JobList>(TRY(ask(m_call.paths, question, &m_call.error_data))));
   std::deque<LogText> lines;

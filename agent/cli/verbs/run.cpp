@@ -112,9 +112,8 @@ Result<void> run(Call& call) {
 }
 
 Result<void> run_list(Call& call) {
-  Question question{
-      .verb = "runs", .args = {.site = call.args.text("SITE"), .limit = lines_or_all(call.args)}};
-  question.args.words = TRY(period_words(call.args));
+  Question question{.verb = "runs", .args = {.site = call.args.text("SITE")}};
+  TRY(add_period(call.args, question.args));
   return show_table<control::RunList>(call, question,
       {{"RUN", "STARTED", "TOOK", "OUTCOME", "BY", "COMMAND"}, {}}, "nothing was run yet",
       [](const control::RunList& list, Table& table) {
