@@ -59,13 +59,15 @@ Result<control::Usage> top(const Call& call) {
       .processors = machine.processors,
       .memory_total = machine.memory_total,
       .memory_available = machine.memory_available,
-      .disk_total = machine.disk_total,
-      .disk_available = machine.disk_available,
       .uptime_s = machine.uptime_s,
       .jobs_running = facts->agent.jobs_running,
-      .jobs_waiting_unlock = facts->agent.jobs_waiting_unlock,
+      .jobs_waiting_unlock = facts->agent.jobs_waiting_unlock(),
       .bounds_ms = bounds_ms(),
       .sites = {}};
+  if (!machine.disks.empty()) {
+    usage.disk_total = machine.disks[0].space.total_bytes;
+    usage.disk_available = machine.disks[0].space.free_bytes;
+  }
   if (machine.load1)
     usage.load_percent = static_cast<uint64_t>(std::llround(*machine.load1 * 100));
   for (const auto& site : facts->sites)

@@ -36,10 +36,20 @@ void machine(Exposition& out, const Facts& f) {
   gauge("chillbox_host_memory_bytes", "Memory of the machine.", m.memory_total);
   gauge("chillbox_host_memory_available_bytes", "Memory that programs can still get.",
       m.memory_available);
-  gauge("chillbox_host_disk_bytes", "Size of the disk of /var/lib/chillbox.", m.disk_total);
-  gauge("chillbox_host_disk_avail_bytes", "What is free of it.", m.disk_available);
-  gauge("chillbox_host_disk_inodes", "Inodes of that disk.", m.inodes_total);
-  gauge("chillbox_host_disk_inodes_free", "Those that are free.", m.inodes_free);
+  const auto of_disk = [&](uint64_t os::Space::* what) {
+    return m.disks.empty() ? std::nullopt : std::optional(m.disks[0].space.*what);
+  };
+  // Some file systems do not count their inodes.
+  const bool inodes = of_disk(&os::Space::total_inodes).value_or(0) > 0;
+  const auto of_inodes = [&](uint64_t os::Space::* what) {
+    return inodes ? of_disk(what) : std::nullopt;
+  };
+  gauge("chillbox_host_disk_bytes", "Size of the disk of /var/lib/chillbox.",
+      of_disk(&os::Space::total_bytes));
+  gauge("chillbox_host_disk_avail_bytes", "What is free of it.", of_disk(&os::Space::free_bytes));
+  gauge("chillbox_host_disk_inodes", "Inodes of that disk.", of_inodes(&os::Space::total_inodes));
+  gauge(
+      "chillbox_host_disk_inodes_free", "Those that are free.", of_inodes(&os::Space::free_inodes));
 }
 
 void agent(Exposition& out, const Facts& f) {
@@ -58,7 +68,7 @@ void agent(Exposition& out, const Facts& f) {
   maybe(out, {}, a.memory);
   out.family("chillbox_jobs_open", MetricKind::gauge, "Jobs that have not ended, by state.");
   out.sample({{"state", "running"}}, a.jobs_running);
-  out.sample({{"state", "waiting"}}, a.jobs_waiting);
+  out.sample({{"state", "waiting"}}, a.jobs_waiting());
   out.family("chillbox_webhooks_refused", MetricKind::counter, "Webhooks that were refused.");
   out.sample({}, a.refused_webhooks);
   out.family("chillbox_uploads_refused", MetricKind::counter, "Uploads that were refused.");

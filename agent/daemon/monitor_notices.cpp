@@ -5,43 +5,27 @@
 #include "notices/rules.hpp"
 #include "openrc/restart_news.hpp"
 
-#include <sys/stat.h>
-
-#include <set>
+#include <algorithm>
 
 namespace chillbox::daemon {
 namespace {
 
 // Its site should run, and this is the slot that visitors get.
-bool is_live(rollout::HostContext& host, const openrc::SlotName& slot) {
-  const auto row = host.store.site(slot.site);
-  if (!row || !*row || (*row)->stopped || (*row)->live.empty())
-    return false;
-  const auto release = host.store.release(slot.site, (*row)->live);
-  return slot.slot == Slot::none || (release && *release && (*release)->slot == slot.slot);
+bool is_live(const rollout::Facts& facts, const openrc::SlotName& slot) {
+  return std::ranges::any_of(facts.sites, [&](const rollout::SiteFacts& site) {
+    return site.site == slot.site && !site.stopped &&
+        std::ranges::any_of(site.services, [&](const rollout::ServiceFacts& service) {
+          return service.name == slot.service.str() && service.slot == slot.slot;
+        });
+  });
 }
 
-std::vector<notices::DiskFacts> disks_of(rollout::HostContext& host) {
-  std::vector<notices::DiskFacts> disks;
-  std::set<dev_t> seen;
-  for (const auto& path : {host.paths.state(), host.paths.sites(), host.paths.logs()}) {
-    struct stat info{};
-    if (::stat(path.c_str(), &info) != 0 || !seen.insert(info.st_dev).second)
-      continue;
-    if (const auto space = host.disk.space(path))
-      disks.push_back(
-          {path, space->free_bytes, space->total_bytes, space->free_inodes, space->total_inodes});
-  }
-  return disks;
-}
-
-std::vector<notices::ServicePlace> down_services(rollout::HostContext& host) {
+std::vector<notices::ServicePlace> down_services(const rollout::Facts& facts) {
   std::vector<notices::ServicePlace> down;
-  for (const auto& slot : host.slots.all()) {
-    const auto state = host.slots.state(slot);
-    if (state && *state == openrc::SlotState::crashed && is_live(host, slot))
-      down.push_back({slot.site.str(), slot.service.str()});
-  }
+  for (const auto& site : facts.sites)
+    for (const auto& service : site.services)
+      if (service.state == control::ServiceState::crashed && !site.stopped)
+        down.push_back({site.site.str(), service.name});
   return down;
 }
 
@@ -61,28 +45,33 @@ notices::Notifier::Host Monitor::notifier_host() {
 }
 
 void Monitor::look_for_notices() {
-  notices::Facts facts{.now_ms = m_host.clock.wall_ms()};
-  facts.locked = !m_vault.unsealed() && m_host.disk.exists(m_host.paths.identity());
-  facts.disks = disks_of(m_host);
-  const auto known = m_facts.facts();
+  const auto known = m_facts.facts(os::Millis{0}); // what a look misses nobody looks for again
   if (!known)
     return log::error(cat("notices: ", known.error().message));
-  facts.certificates = (*known)->certificates;
-  facts.backups = (*known)->backups;
+  const auto& now = **known;
+  notices::Facts facts{.now_ms = now.time_ms,
+      .locked = now.agent.sealed && m_host.disk.exists(m_host.paths.identity()),
+      .disks = now.machine.disks,
+      .certificates = now.certificates,
+      .unfinished = now.agent.unfinished,
+      .down = down_services(now),
+      .backups = now.backups,
+      .audit = {}};
   if (const auto sound = m_store.verify_audit("", store::Store::AuditLook::newer);
       !sound && sound.error().code == Code::corrupt)
     facts.audit = sound.error().message;
-  facts.unfinished = m_store.unfinished().value_or(std::vector<store::Job>{});
-  facts.down = down_services(m_host);
   if (const auto written = notices::apply_rules(m_store, facts); !written)
     log::error(cat("notices: ", written.error().message));
 }
 
 void Monitor::services_restarted() {
   store::Notices notices(m_store);
+  const auto facts = m_facts.facts();
+  if (!facts)
+    log::error(cat("notices: ", facts.error().message));
   while (const auto news = openrc::next_restart(m_restarts)) {
     const auto& slot = news->slot;
-    if (!is_live(m_host, slot))
+    if (!facts || !is_live(**facts, slot))
       continue; // a job looks at it
     const int64_t now = m_host.clock.wall_ms();
     const auto raise = [&](std::string_view event, std::string text) {

@@ -38,12 +38,13 @@ Found disk_low(const Look& look) {
   constexpr uint64_t k_enough = 5ULL << 30; // of a large disk, a tenth is much
   Found found;
   for (const auto& disk : look.facts.disks) {
-    const uint64_t low = look.border("disk.low", disk.path, std::min(disk.total / 10, k_enough));
-    if (disk.free < low)
+    const uint64_t free = disk.space.free_bytes, total = disk.space.total_bytes;
+    const uint64_t low = look.border("disk.low", disk.path, std::min(total / 10, k_enough));
+    if (free < low)
       found.push_back({.event = "disk.low",
           .site = {},
           .subject = disk.path,
-          .text = cat(human_size(disk.free), " of ", human_size(disk.total), " are free"),
+          .text = cat(human_size(free), " of ", human_size(total), " are free"),
           .time_ms = look.facts.now_ms});
   }
   return found;
@@ -51,13 +52,15 @@ Found disk_low(const Look& look) {
 
 Found inode_low(const Look& look) {
   Found found;
-  for (const auto& disk : look.facts.disks)
-    if (disk.inodes > 0 && disk.free_inodes < look.border("inode.low", disk.path, disk.inodes / 10))
+  for (const auto& disk : look.facts.disks) {
+    const uint64_t free = disk.space.free_inodes, total = disk.space.total_inodes;
+    if (total > 0 && free < look.border("inode.low", disk.path, total / 10))
       found.push_back({.event = "inode.low",
           .site = {},
           .subject = disk.path,
-          .text = cat(disk.free_inodes, " of ", disk.inodes, " inodes are free"),
+          .text = cat(free, " of ", total, " inodes are free"),
           .time_ms = look.facts.now_ms});
+  }
   return found;
 }
 

@@ -4,6 +4,7 @@
 
 #include "control/backups.hpp"
 #include "control/certificate.hpp"
+#include "os/disk.hpp"
 #include "store/notices.hpp"
 
 #include <cstdint>
@@ -13,17 +14,13 @@
 
 namespace chillbox::notices {
 
-struct DiskFacts {
-  std::string path; // of the file system
-  uint64_t free = 0, total = 0, free_inodes = 0, inodes = 0;
-};
 struct ServicePlace {
   std::string site, service;
 };
 struct Facts {
   int64_t now_ms = 0;
   bool locked = false; // and there is a host key to unlock it with
-  std::vector<DiskFacts> disks;
+  std::vector<os::FileSystem> disks;
   std::vector<control::Certificate> certificates;
   std::vector<store::Job> unfinished;
   std::vector<ServicePlace> down; // nobody starts them again

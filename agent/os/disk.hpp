@@ -29,6 +29,10 @@ struct Space {
   uint64_t free_inodes = 0;
   uint64_t total_inodes = 0; // 0: this file system does not count them
 };
+struct FileSystem {
+  std::string path; // a directory of it
+  Space space;
+};
 
 struct TreeLink {
   std::string path; // relative

@@ -8,11 +8,13 @@
 #include "rollout/service_state.hpp"
 #include "store/notices.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 namespace chillbox::rollout {
 namespace {
@@ -42,6 +44,19 @@ std::optional<uint64_t> kilobytes(std::string_view text, std::string_view name) 
   return std::nullopt;
 }
 
+std::vector<os::FileSystem> disks_of(HostContext& host) {
+  std::vector<os::FileSystem> disks;
+  std::set<dev_t> seen;
+  for (const auto& path : {host.paths.state(), host.paths.sites(), host.paths.logs()}) {
+    struct stat info{};
+    if (::stat(path.c_str(), &info) != 0 || !seen.insert(info.st_dev).second)
+      continue;
+    if (const auto space = host.disk.space(path))
+      disks.push_back({path, *space});
+  }
+  return disks;
+}
+
 MachineFacts machine_of(HostContext& host) {
   MachineFacts m;
   m.load1 = first_number(host, "/proc/loadavg");
@@ -51,14 +66,7 @@ MachineFacts machine_of(HostContext& host) {
       host.disk.read(host.paths.root + "/proc/meminfo", 16 * 1024).value_or(std::string());
   m.memory_total = kilobytes(memory, "MemTotal:");
   m.memory_available = kilobytes(memory, "MemAvailable:");
-  if (const auto space = host.disk.space(host.paths.state())) {
-    m.disk_total = space->total_bytes;
-    m.disk_available = space->free_bytes;
-    if (space->total_inodes > 0) {
-      m.inodes_total = space->total_inodes;
-      m.inodes_free = space->free_inodes;
-    }
-  }
+  m.disks = disks_of(host);
   m.processors = static_cast<uint64_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
   return m;
 }
@@ -71,14 +79,8 @@ Result<AgentFacts> agent_of(HostContext& host, const FactSources& sources) {
   const auto status =
       host.disk.read(host.paths.root + "/proc/self/status", 16 * 1024).value_or(std::string());
   a.memory = kilobytes(status, "VmRSS:");
-  const auto open = TRY(host.store.unfinished());
-  const auto in_state = [&](store::JobState state) {
-    return static_cast<uint64_t>(std::ranges::count(open, state, &store::Job::state));
-  };
+  a.unfinished = TRY(host.store.unfinished());
   a.jobs_running = count(sources.jobs_running);
-  a.jobs_waiting_unlock = in_state(store::JobState::waiting_unlock);
-  a.jobs_waiting = in_state(store::JobState::queued) + in_state(store::JobState::waiting_upload) +
-      a.jobs_waiting_unlock;
   a.unlock_failures = TRY(host.store.unlock_failures());
   a.refused_webhooks = count(sources.refused_webhooks);
   a.refused_uploads = count(sources.refused_uploads);
@@ -210,7 +212,20 @@ template <class T> Result<std::vector<T>> all_of(const std::function<Result<std:
   return f ? f() : Result<std::vector<T>>(std::vector<T>{});
 }
 
+uint64_t in_state(const std::vector<store::Job>& jobs, store::JobState state) {
+  return static_cast<uint64_t>(std::ranges::count(jobs, state, &store::Job::state));
+}
+
 } // namespace
+
+uint64_t AgentFacts::jobs_waiting_unlock() const {
+  return in_state(unfinished, store::JobState::waiting_unlock);
+}
+
+uint64_t AgentFacts::jobs_waiting() const {
+  return in_state(unfinished, store::JobState::queued) +
+      in_state(unfinished, store::JobState::waiting_upload) + jobs_waiting_unlock();
+}
 
 FactBook::FactBook(HostContext& host, KnownReleases& known, FactSources sources)
     : m_host(host), m_known(known), m_sources(std::move(sources)),
@@ -255,7 +270,7 @@ Result<Facts> FactBook::look() {
 
 Result<std::shared_ptr<const Facts>> FactBook::facts(os::Millis age) {
   const std::scoped_lock lock(m_mutex);
-  if (m_last && m_host.clock.mono() - m_last_at <= age)
+  if (m_last && m_host.clock.mono() - m_last_at < age)
     return m_last;
   auto found = std::make_shared<const Facts>(TRY(look()));
   m_last_at = m_host.clock.mono();

@@ -64,8 +64,7 @@ struct NoticeFacts {
 struct MachineFacts {
   std::optional<double> load1;
   std::optional<uint64_t> memory_total, memory_available; // bytes
-  std::optional<uint64_t> disk_total, disk_available;     // of /var/lib/chillbox, bytes
-  std::optional<uint64_t> inodes_total, inodes_free;      // no value: it does not count them
+  std::vector<os::FileSystem> disks; // that are written to, the one of /var/lib/chillbox first
   std::optional<uint64_t> uptime_s;
   uint64_t processors = 1;
 };
@@ -76,7 +75,10 @@ struct AgentFacts {
   int64_t started_ms = 0;
   bool sealed = false;
   std::optional<uint64_t> memory; // bytes that the monitor has in memory
-  uint64_t jobs_running = 0, jobs_waiting = 0, jobs_waiting_unlock = 0;
+  std::vector<store::Job> unfinished;
+  uint64_t jobs_running = 0;
+  uint64_t jobs_waiting() const; // for their turn, an upload or an unlock
+  uint64_t jobs_waiting_unlock() const;
   uint64_t unlock_failures = 0;
   uint64_t refused_webhooks = 0, refused_uploads = 0; // since the start
 };
@@ -101,7 +103,7 @@ struct FactSources {
 class FactBook {
 public:
   FactBook(HostContext& host, KnownReleases& known, FactSources sources);
-  // Of a moment that is at most so long ago. Any thread.
+  // Of a moment that is less than so long ago; 0: of now. Any thread.
   Result<std::shared_ptr<const Facts>> facts(os::Millis age = os::Millis{1'000});
 
 private:

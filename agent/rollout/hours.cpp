@@ -70,16 +70,15 @@ void HourBook::add(const SiteFacts& site, int64_t now_ms) {
 }
 
 Result<void> HourBook::look() {
-  const auto facts = TRY(m_facts.facts());
-  const std::scoped_lock lock(m_mutex);
+  const std::scoped_lock lock(m_mutex); // first, so that nobody adds older facts after newer ones
+  // Of now: who visits after facts of a moment ago may be the last for long.
+  const auto facts = TRY(m_facts.facts(os::Millis{0}));
   std::erase_if(m_before, [&](const auto& known) {
     return std::ranges::none_of(
         facts->sites, [&](const SiteFacts& site) { return site.site.str() == known.first; });
   });
   for (const auto& site : facts->sites)
-    if (const auto known = m_before.find(site.site.str());
-        known == m_before.end() || known->second.time_ms < facts->time_ms)
-      add(site, facts->time_ms);
+    add(site, facts->time_ms);
   const bool other_hour = facts->time_ms / store::k_hour_ms != m_written_ms / store::k_hour_ms;
   const int64_t since = facts->time_ms - m_written_ms;
   return other_hour || since >= k_write_ms || since < 0 ? write_locked() : Result<void>{};
@@ -97,12 +96,12 @@ Result<void> HourBook::write_locked() {
 }
 
 Result<void> HourBook::write() {
+  TRY(look());
   const std::scoped_lock lock(m_mutex);
   return write_locked();
 }
 
 Result<std::vector<store::SiteHour>> HourBook::week() {
-  TRY(look());
   TRY(write());
   const int64_t hour = m_host.clock.wall_ms() / store::k_hour_ms;
   return store::hours_since(m_host.store, hour - store::k_hours_kept + 1);

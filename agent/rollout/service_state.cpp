@@ -28,7 +28,10 @@ ServiceLook look_at_service(HostContext& host, const LoadedRelease& release,
   seen.state = service_state(leader.state);
   for (const uint32_t index : p.indexes()) {
     const auto name = slot_name(release, p, index);
-    seen.restarts += index == 0 ? leader.respawns : host.slots.respawns(name);
+    const auto copy = index == 0 ? leader : host.slots.look(name);
+    seen.restarts += copy.respawns;
+    if (seen.state == ServiceState::started && copy.state == openrc::SlotState::crashed)
+      seen.state = ServiceState::crashed; // one of several
     const auto next = host.slots.crash_loop(name);
     if (!next || seen.state != ServiceState::started)
       continue;

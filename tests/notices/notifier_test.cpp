@@ -29,9 +29,9 @@ const std::string k_key = "whsec_" + std::string(43, 'A') + "=";
 
 // Both clocks move only when the test moves them.
 struct StillClock : os::Clock {
-  std::atomic<int64_t> passed{0};
+  std::atomic<int64_t> passed{0}, set{0};
   int64_t wall() const override { return wall_ms() / 1'000; }
-  int64_t wall_ms() const override { return 1'800'000'000'000 + passed; }
+  int64_t wall_ms() const override { return 1'800'000'000'000 + passed + set; }
   os::Millis mono() const override { return os::Millis(1'000'000 + passed); }
   void sleep(os::Millis time) override { passed += time.count(); }
 };
@@ -110,6 +110,18 @@ struct NotifyHost {
     return false;
   }
 };
+
+// What is open once the rules have looked, in the order of the alphabet.
+std::string open_after(NotifyHost& host, const Facts& facts, std::string_view between, bool texts) {
+  must(apply_rules(host.store, facts));
+  std::vector<std::string> events;
+  for (const auto& notice : must(store::Notices(host.store).list(100)).notices)
+    if (notice.state == "open")
+      events.push_back(
+          cat(notice.event, texts ? cat("/", notice.site, ": ", notice.text) : std::string()));
+  std::ranges::sort(events);
+  return join(events, between);
+}
 
 Result<os::Exit> exits(int code, const std::string& err = "", const std::string& out = "") {
   return os::Exit{.code = code, .signal = 0, .out = out, .err = err};
@@ -379,15 +391,7 @@ TEST_CASE("what a message says: the host and the site first, then what to do") {
 TEST_CASE("[fault-781] a backup that fails, is overdue or cannot be restored, and a changed audit trail are told, and that they are well again") {
   NotifyHost host;
   Facts facts{.now_ms = host.clock.wall_ms()};
-  const auto open = [&] {
-    must(apply_rules(host.store, facts));
-    std::vector<std::string> events;
-    for (const auto& notice : must(store::Notices(host.store).list(100)).notices)
-      if (notice.state == "open")
-        events.push_back(cat(notice.event, "/", notice.site, ": ", notice.text));
-    std::ranges::sort(events);
-    return join(events, "\n");
-  };
+  const auto open = [&] { return open_after(host, facts, "\n", true); };
   control::BackupState good{.site = store::site("good")}, bad{.site = store::site("bad")};
   bad.problem = "the target does not answer";
   bad.stale = "no backup is stored";
@@ -404,22 +408,34 @@ TEST_CASE("[fault-781] a backup that fails, is overdue or cannot be restored, an
   CHECK(open().empty());
 }
 
+TEST_CASE("[fault-851] a clock that is set is told of, by how much and which way; what a time server corrects is not") {
+  NotifyHost host;
+  const auto told = [&](int64_t by_ms) {
+    host.clock.set += by_ms;
+    host.notifier->tick();
+    std::string texts;
+    for (const auto& notice : must(store::Notices(host.store).list(100)).notices)
+      texts += cat(notice.event, ": ", notice.text, "\n");
+    return texts;
+  };
+  CHECK(told(0).empty());
+  host.clock.passed += 86'400'000; // a day is no step
+  CHECK(told(0).empty());
+  CHECK(told(30'000).empty());
+  CHECK(told(-30'000).empty());
+  CHECK(told(3'600'000) == "clock.set: by 3600 s, forward\n");
+  CHECK(told(-7'200'000).find("clock.set: by 7200 s, back\n") != std::string::npos);
+}
+
 TEST_CASE("rules over facts: locked, disks, certificates, jobs that wait, services that are down") {
   NotifyHost host;
   Facts facts{.now_ms = host.clock.wall_ms()};
-  const auto open = [&] {
-    must(apply_rules(host.store, facts));
-    std::vector<std::string> events;
-    for (const auto& notice : must(store::Notices(host.store).list(100)).notices)
-      if (notice.state == "open")
-        events.push_back(notice.event);
-    std::ranges::sort(events);
-    return join(events, " ");
-  };
+  const auto open = [&] { return open_after(host, facts, " ", false); };
   CHECK(open().empty());
   facts.locked = true;
-  facts.disks = {{.path = "/", .free = 9, .total = 100, .free_inodes = 9, .inodes = 100},
-      {.path = "/big", .free = 6ULL << 30, .total = 1ULL << 40, .free_inodes = 0, .inodes = 0}};
+  facts.disks = {
+      {"/", {.free_bytes = 9, .total_bytes = 100, .free_inodes = 9, .total_inodes = 100}},
+      {"/big", {.free_bytes = 6ULL << 30, .total_bytes = 1ULL << 40}}};
   control::Certificate failing{.id = "blog", .site = "blog", .alert = control::AlertLevel::warning};
   control::Certificate ending{.id = "shop", .site = "shop", .alert = control::AlertLevel::error};
   control::Certificate theirs{.id = "wiki", .site = "wiki", .mode = "provided"};
@@ -432,12 +448,13 @@ TEST_CASE("rules over facts: locked, disks, certificates, jobs that wait, servic
   host.raise("service.crashed");
   CHECK(open() ==
       "cert.expiring cert.expiring cert.failed disk.low host.locked inode.low job.waits service.gave_up");
-  facts.disks[0].free = facts.disks[0].free_inodes = 11; // it needs more to end than to begin
+  facts.disks[0].space.free_bytes = facts.disks[0].space.free_inodes =
+      11; // it needs more to end than to begin
   facts.locked = false;
   facts.certificates.clear();
   facts.unfinished.clear();
   facts.down.clear();
   CHECK(open() == "disk.low inode.low");
-  facts.disks[0].free = facts.disks[0].free_inodes = 13;
+  facts.disks[0].space.free_bytes = facts.disks[0].space.free_inodes = 13;
   CHECK(open().empty());
 }

@@ -80,3 +80,19 @@ TEST_CASE("hours without visitors have no row, and a look does not write each ti
   must(history.book.write());                               // as at the end of the daemon
   CHECK(must(store::hours_since(host.store(), 0)).size() == 1);
 }
+
+TEST_CASE("[fault-854] who visits after somebody looked at the facts, and just before chillboxd stops, is in the history") {
+  LiveHost host;
+  History history(host);
+  const int64_t hour = host.clock.wall_ms() / store::k_hour_ms;
+  history.look();
+  history.visit(hour, 200, "0.020");
+  (void)must(history.facts.facts()); // as top asks for them
+  history.visit(hour, 200, "0.020");
+  must(history.book.look());
+  history.visit(hour, 200, "0.020");
+  must(history.book.write());
+  const auto rows = must(store::hours_since(host.store(), hour));
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].requests == 3);
+}
