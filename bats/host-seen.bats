@@ -5,17 +5,7 @@
 
 load helpers/box
 load helpers/host
-
-setup_file() {
-    host_possible || return 0
-    host_up
-    host_set_up
-    secrets one
-    deploy "$(next_version)"
-}
-
-teardown_file() { host_down; }
-setup() { host_or_skip; }
+load helpers/live_site
 
 # configure KEY VALUE: in chillboxd.toml, for as long as the test.
 configure() {
@@ -88,7 +78,7 @@ has_line() { access 20 | grep -q "$1"; }
 
 path_of() { printf '%s\n' "$1" | sed 's|https://[^/]*||'; }
 
-@test "[attack-F16] a link shows the report until its time is over or links are revoked; a guess, another host's or an old one is a path that is none" {
+@test "[attack-F16] [fault-853] a link shows the report until its time is over or links are revoked; a guess, another host's or an old one is a path that is none" {
     run -7 ctl report --link 1h
     [[ "$output" == *"host.server_name"* ]]
     configure server_name '"host.example"'
@@ -127,4 +117,62 @@ path_of() { printf '%s\n' "$1" | sed 's|https://[^/]*||'; }
     [ "$(status "$URL$again")" = 200 ]
     [ "$(status "$URL$path")" = 404 ]
     run -2 ctl report --link 1h --revoke
+}
+
+# The one word of the page; nothing of it depends on what is sent with the question.
+word() { get /.chillbox/status "$@" | sed -n 's|.*<title>\(.*\)</title>.*|\1|p'; }
+says() { [ "$(word)" = "$1" ]; }
+child() { in_box sh -c 'cat /run/openrc/options/chillbox.hello.api.*/child_pid'; }
+
+@test "[attack-G33] [fault-852] a site that wants it has a public page that follows its state, and is there while it, or chillboxd, is not" {
+    [ "$(code /.chillbox/status)" = 404 ]
+    in_box sh -c '! ls /run/chillbox/status/* 2>/dev/null'
+    make_site "$(next_version)"
+    edit_site '.status_page = true | .name = "<script>alert(1)</script>"'
+    send "$(pack)"
+    wait_for 20 says Up
+    get /.chillbox/status -D "$BATS_TEST_TMPDIR/head" -o "$BATS_TEST_TMPDIR/page"
+    grep -qi "^content-security-policy: default-src 'none'; style-src 'unsafe-inline'; sandbox" "$BATS_TEST_TMPDIR/head"
+    grep -qi '^cache-control: no-store' "$BATS_TEST_TMPDIR/head"
+    grep -qi '^content-type: text/html; charset=utf-8' "$BATS_TEST_TMPDIR/head"
+    grep -qE 'This site works, since <time datetime="20[0-9T:-]*Z">' "$BATS_TEST_TMPDIR/page"
+    run ! grep -qE 'script|hello|1\.[0-9]+\.0' "$BATS_TEST_TMPDIR/page"
+    # What a visitor sends changes nothing of it, and reaches no other file.
+    for more in '?<script>' '?state=Down'; do get "/.chillbox/status$more" | cmp - "$BATS_TEST_TMPDIR/page"; done
+    get /.chillbox/status -H 'X-Forwarded-For: <b>' -H 'Range: bytes=0-3' -H 'If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT' | cmp - "$BATS_TEST_TMPDIR/page"
+    [ "$(code /.chillbox/status -X POST -d Down)" = 405 ]
+    for path in /.chillbox/status/ /.chillbox/status/../hello.html /.chillbox/hello.html; do [ "$(code "$path" --path-as-is)" = 404 ]; done
+    # Its own user writes nothing there.
+    run ! box run "$HOST" -u hello -- sh -c 'echo Up >/run/chillbox/status/hello.html'
+    run ! box run "$HOST" -u hello -- sh -c 'ln -s /etc/passwd /run/chillbox/status/other.html'
+    # A crash that is repaired at once is none; one after the other are, and nobody need look for it to end.
+    in_box kill -9 "$(child)"
+    sleep 3
+    says Up
+    down() { in_box kill -9 "$(child)" || :; sleep 0.5; says Down; }
+    wait_for 60 down
+    wait_for 150 says Up
+    ctl stop hello
+    wait_for 10 says Down
+    ctl start hello
+    wait_for 10 says Up
+    ctl maintenance on hello --message '<img src=x onerror=alert(1)>'
+    wait_for 10 says Maintenance
+    [ "$(code /)" = 503 ]
+    run ! grep -q onerror <<<"$(get /.chillbox/status)"
+    ctl maintenance off hello
+    wait_for 10 says Up
+    in_box rc-service -q chillboxd stop
+    says Up
+    in_box rc-service -q chillboxd start
+    wait_for 20 says Up
+    box reboot "$HOST"
+    box wait "$HOST"
+    wait_for 30 says Down
+    run ! grep -qiE 'lock|passphrase' <<<"$(get /.chillbox/status)"
+    unlock
+    wait_for 30 says Up
+    deploy "$(next_version)"
+    [ "$(code /.chillbox/status)" = 404 ]
+    in_box sh -c '! ls /run/chillbox/status/* 2>/dev/null'
 }

@@ -147,6 +147,7 @@ const Table<Site>& site_table() {
       {"watch", into(&Site::watch, Duration{.zero = true})},
       {"keep_releases", into(&Site::keep_releases, Integer{1, 100})}, {"store", read_store},
       {"tls", read_tls}, {"backup", check_backup},
+      {"status_page", into(&Site::status_page, Boolean{})},
       {"notices", checked<Site>(Boolean{})}, // for daemon/site_notices.cpp
       {"$schema", checked<Site>(Text{k_line})}};
   return k_site;

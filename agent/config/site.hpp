@@ -136,6 +136,7 @@ struct Site {
   std::optional<std::chrono::milliseconds> watch;
   std::optional<uint32_t> keep_releases;
   bool confidential = false; // store = tmpfs
+  bool status_page = false;  // of those who visit it, nginx/status_page.hpp
   Tls tls;
 };
 

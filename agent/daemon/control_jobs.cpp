@@ -217,6 +217,7 @@ Result<control::Maintenance> maintenance_on(const Call& call) {
   const bool was = host.disk.exists(flag) && shown && *shown == page;
   TRY(host.disk.write(flag + ".html", page, 0644));
   TRY(host.disk.write(flag, "", 0644));
+  call.state.changes.notify();
   return control::Maintenance{.site = site.str(), .maintenance = true, .was = was};
 }
 
@@ -228,6 +229,7 @@ Result<control::Maintenance> maintenance_off(const Call& call) {
   const bool was = host.disk.exists(flag);
   TRY(host.disk.remove(flag));
   TRY(host.disk.remove(flag + ".html"));
+  call.state.changes.notify();
   return control::Maintenance{.site = site.str(), .maintenance = false, .was = was};
 }
 

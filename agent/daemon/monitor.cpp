@@ -8,6 +8,7 @@
 #include "daemon/people.hpp"
 #include "daemon/startup.hpp"
 #include "nginx/counts.hpp"
+#include "nginx/status_page.hpp"
 #include "openrc/restart_news.hpp"
 #include "os/process.hpp"
 #include "os/roles.hpp"
@@ -107,6 +108,7 @@ Monitor::Monitor(
           }}),
       m_engine(m_host), m_edge(m_host.clock, m_host.config.artifact_max),
       m_facts(m_host, m_known, fact_sources()), m_hours(m_host, m_facts),
+      m_status_pages(m_host, m_facts),
       m_control_server(m_host, m_engine, m_crontab, m_changes,
           {.reload = [this] { return reload(); },
               .upgrade = [this] { return upgrade(); },
@@ -247,10 +249,13 @@ Result<void> Monitor::serve_host() {
   nginx::counts(m_host.paths).begin();
   const bool host_changed = TRY(m_nginx.install_host());
   bool changed = host_changed;
-  for (const auto& row : TRY(m_store.sites())) // after a boot
-    changed = TRY(nginx::begin_counts(m_host.disk, m_host.paths, m_nginx, row.site,
-                  TRY(m_nginx.installed(row.site)))) ||
-        changed;
+  for (const auto& row : TRY(m_store.sites())) { // after a boot
+    const auto text = TRY(m_nginx.installed(row.site));
+    changed =
+        TRY(nginx::begin_counts(m_host.disk, m_host.paths, m_nginx, row.site, text)) || changed;
+    TRY(nginx::keep_status_page(m_host.disk, m_host.paths, row.site, text));
+  }
+  m_status_pages.happened();
   const auto loaded = changed ? m_nginx.reload() : Result<void>{};
   const bool will_load = !loaded && !host_changed && loaded.error().code == Code::unreachable;
   return will_load ? Result<void>{} : loaded; // when it starts
@@ -294,6 +299,7 @@ void Monitor::vault_ended() {
       .text = what,
       .time_ms = m_host.clock.wall_ms()});
   m_notifier.refresh(true);
+  m_status_pages.happened();
 }
 
 bool Monitor::signalled() {
@@ -312,7 +318,7 @@ int Monitor::timeout() {
   const os::Millis now = m_host.clock.mono();
   os::Millis wait = m_poll_wait;
   for (const auto& deadline : {m_drain_until, m_drain_until ? std::nullopt : m_hang_up,
-           m_leaving ? std::nullopt : m_edge.due(), m_engine.next_deadline()})
+           m_leaving ? std::nullopt : m_edge.due(), m_engine.next_deadline(), m_status_pages.due()})
     if (deadline)
       wait = sooner(wait, std::max(os::Millis{0}, *deadline - now));
   return static_cast<int>(std::min<int64_t>(wait.count(), 3'600'000));
@@ -320,6 +326,7 @@ int Monitor::timeout() {
 
 void Monitor::clear_changes() {
   m_changes.clear();
+  m_status_pages.happened();
   reload_asked();
 }
 
@@ -375,6 +382,7 @@ std::optional<Monitor::End> Monitor::turn() {
     m_site_notices.serve();
     m_notifier.refresh();
   });
+  handle(true, "status pages", [this] { m_status_pages.look_if_due(); });
   handle(came(7), "logs", [this] { m_logs.written(); });
   handle(true, "what is waited for",
       [this] { m_poll_wait = sooner(m_intake->answer_waiting(), m_logs.look_if_due()); });

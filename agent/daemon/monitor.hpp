@@ -15,6 +15,7 @@
 #include "daemon/reexec.hpp"
 #include "daemon/report_page.hpp"
 #include "daemon/site_notices.hpp"
+#include "daemon/status_pages.hpp"
 #include "daemon/webhook_intake.hpp"
 #include "nginx/nginx.hpp"
 #include "notices/notifier.hpp"
@@ -109,6 +110,7 @@ private:
   EdgeProcess m_edge;
   rollout::FactBook m_facts;
   rollout::HourBook m_hours;
+  StatusPages m_status_pages;
   ControlServer m_control_server;
   LogRotation m_logs;
   SiteNotices m_site_notices;

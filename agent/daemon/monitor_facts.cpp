@@ -34,7 +34,9 @@ void Monitor::open_metrics() {
   };
 }
 
+// Also what nobody tells of is seen while visitors come.
 void Monitor::keep_hours(Result<void> kept) {
+  m_status_pages.happened();
   if (!kept)
     log::warn(cat("hours: what visitors got is not kept: ", kept.error().message));
 }

@@ -94,6 +94,7 @@ void Monitor::services_restarted() {
                                           news->pause.count() / 1'000, " s"));
   }
   m_notifier.refresh();
+  m_status_pages.happened();
 }
 
 } // namespace chillbox::daemon

@@ -9,6 +9,7 @@
 #include "nginx/scan.hpp"
 #include "nginx/site_file.hpp"
 #include "nginx/site_tls.hpp"
+#include "nginx/status_page.hpp"
 
 #include "base/fd.hpp"
 #include "os/probe.hpp"
@@ -179,10 +180,12 @@ Result<void> Nginx::install(const SiteName& site, const std::string& text) {
     forget_facts(site);
     TRY(m_disk.remove(path));
     TRY(write_ready(site, text));
+    TRY(keep_status_page(m_disk, m_paths, site, text));
     return write_listen(site, text);
   }
   TRY(write_listen(site, text));
   TRY(write_ready(site, text));
+  TRY(keep_status_page(m_disk, m_paths, site, text));
   TRY(guard_logs(site));
   TRY(begin_counts(m_disk, m_paths, *this, site, text));
   if (text.find("proxy_cache_path ") != std::string::npos)

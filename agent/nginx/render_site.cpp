@@ -12,6 +12,7 @@
 #include "nginx/site_pages.hpp"
 #include "nginx/site_tls.hpp"
 #include "nginx/snippet.hpp"
+#include "nginx/status_page.hpp"
 #include "nginx/visitor_headers.hpp"
 
 #include <algorithm>
@@ -90,7 +91,7 @@ public:
         "  if ($uri ~ ^/\\.(?:chillbox|well-known)/) { set $chillbox_maintenance 0; }\n"
         "  if ($chillbox_maintenance) { return 503; }\n"
         "  error_page 503 /.chillbox/maintenance;\n",
-        maintenance_location(m_in));
+        maintenance_location(m_in), status_location(m_in));
   }
 
 private:
@@ -149,8 +150,8 @@ private:
         ";\n  server_tokens off;\n", logs(), k_limits, k_types, site_types("  "), k_gzip,
         security_headers("  "), "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "),
         "\n", slot_choice(m_in), challenge_location(m_host, m_in.paths), ready_location(m_in),
-        locations(m_in), maintenance_location(m_in), unavailable_location(m_in),
-        too_large_location(), "}\n");
+        status_location(m_in), locations(m_in), maintenance_location(m_in),
+        unavailable_location(m_in), too_large_location(), "}\n");
   }
 
   const SiteInput& m_in;
