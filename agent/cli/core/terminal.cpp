@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "cli/core/style.hpp"
 #include "os/io.hpp"
 
 #include <sys/ioctl.h>
@@ -27,12 +28,6 @@ std::string_view code_of(Style style) {
   return "";
 }
 
-std::string styled(bool color, Style style, std::string_view text) {
-  if (!color || style == Style::plain)
-    return std::string(text);
-  return cat(code_of(style), text, "\x1b[0m");
-}
-
 void write_or_end(int fd, std::string_view text) {
   const int err = os::write_fully(fd, text);
   if (err == EPIPE)
@@ -46,6 +41,12 @@ void write_or_end(int fd, std::string_view text) {
 }
 
 } // namespace
+
+std::string styled(bool color, Style style, std::string_view text) {
+  if (!color || style == Style::plain)
+    return std::string(text);
+  return cat(code_of(style), text, "\x1b[0m");
+}
 
 std::string environment(const char* name) {
   const char* value = ::getenv(name);

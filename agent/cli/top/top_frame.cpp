@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "cli/core/duration.hpp"
+#include "cli/core/style.hpp"
 #include "cli/core/table.hpp"
 #include "cli/core/terminal.hpp"
 
@@ -19,18 +20,6 @@ struct Cell {
   Style style = Style::plain;
 };
 using Row = std::vector<Cell>;
-
-std::string_view code(Style style) {
-  switch (style) {
-  case Style::bold: return "\x1b[1m";
-  case Style::dim: return "\x1b[2m";
-  case Style::good: return "\x1b[32m";
-  case Style::bad: return "\x1b[31m";
-  case Style::warn: return "\x1b[33m";
-  case Style::plain: break;
-  }
-  return "";
-}
 
 // The first `width` characters: all are one column wide, because names are checked and what is not
 // ASCII is our own.
@@ -54,8 +43,7 @@ std::string line_of(const Row& row, const TopLook& look) {
   for (const auto& cell : row) {
     const std::string text = cut(cell.text, look.width - used);
     used += columns_of(text);
-    const bool styled = look.color && cell.style != Style::plain && !text.empty();
-    line += styled ? cat(code(cell.style), text, "\x1b[0m") : text;
+    line += styled(look.color && !text.empty(), cell.style, text);
   }
   return line;
 }
