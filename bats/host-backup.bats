@@ -192,6 +192,28 @@ END
     json backup list shop '.sites[0].unproven' | grep -qx ''
 }
 
+open_notices() { json notices shop '[.notices[] | select(.state == "open") | .event] | sort | join(" ")'; }
+
+@test "a backup that is not stored, and one that cannot be proven, is a notice until it is well again [fault-845]" {
+    [ "$(open_notices)" = '' ]
+    in_box sh -c 'echo 5 >/mnt/backups/refuse-put'
+    run -5 ctl backup create shop
+    [ "$(open_notices)" = backup.failed ]
+    [[ "$(json notices shop '.notices[0].text')" == *'put is refused'* ]]
+    in_box rm /mnt/backups/refuse-put
+    ctl backup create shop
+    [ "$(open_notices)" = '' ]
+    name=/mnt/backups/$(newest)
+    in_box cp -a "$name" /tmp/good
+    in_box truncate -s 6000 "$name"
+    run -4 ctl backup verify shop
+    [ "$(open_notices)" = 'backup.overdue backup.unproven' ]
+    in_box cp -a /tmp/good "$name"
+    ctl backup verify shop
+    [ "$(open_notices)" = '' ]
+    [ "$(json notices shop '[.notices[] | select(.state == "resolved") | .event] | unique | join(" ")')" = 'backup.failed backup.overdue backup.unproven' ]
+}
+
 @test "at its time each site is backed up, the first is proven at once, and the superfluous go; three times are in status and doctor [fault-642]" {
     ctl backup create shop
     ctl backup create shop

@@ -5,17 +5,7 @@
 
 load helpers/box
 load helpers/host
-
-setup_file() {
-    host_possible || return 0
-    host_up
-    host_set_up
-    secrets one
-    deploy "$(next_version)"
-}
-
-teardown_file() { host_down; }
-setup() { host_or_skip; }
+load helpers/live_site
 
 scrape() { host_curl "$URL/metrics" "$@"; }
 status() { scrape -o /dev/null -w '%{http_code}' "$@"; }
@@ -151,6 +141,50 @@ rotated() {
     [ "$(sum chillbox_jobs_total)" -ge 2 ]
 }
 
+# value NAME LABELS: of the one sample.
+value() { ctl metrics | awk -v sample="$1$2" '{at = match($0, / [^ ]*$/)} substr($0, 1, at - 1) == sample {printf "%.0f\n", $2}' | tail -n 1; }
+same() { # NAME LABELS FILTER: the metric is what status --json says
+    metric=$(value "$1" "$2") said=$(json status "$3")
+    [ -n "$metric" ] && [ "$metric" = "$said" ] || { printf '%s%s is %s, status says %s\n' "$1" "$2" "$metric" "$said" >&2; return 1; }
+}
+
+@test "the metrics are what status and the other answers say of the same facts [fault-847]" {
+    deploy "$(next_version)"
+    then_look() { ctl "$1" hello "${@:2}" >/dev/null; sleep 1.2; } # facts are a second old at most
+    same chillbox_sealed '' '.host.sealed | if . then 1 else 0 end'
+    same chillbox_unlock_failures '' .host.unlock_failures
+    same chillbox_webhooks_refused_total '' .host.refused_webhooks
+    host_curl "$URL/v1/hooks" -H 'webhook-id: msg_a' -H "webhook-timestamp: $(date +%s)" -H 'webhook-signature: v1,AAAA' -H 'content-type: application/json' -d '{}' >/dev/null
+    sleep 1.5
+    same chillbox_webhooks_refused_total '' .host.refused_webhooks
+    [ "$(value chillbox_webhooks_refused_total '')" -ge 1 ]
+    same chillbox_jobs_open '{state="running"}' .host.running
+    same chillbox_site_up '{site="hello"}' '.sites[0].state | if . == "live" then 1 else 0 end'
+    same chillbox_deploy_timestamp_seconds '{site="hello"}' '.sites[0].live_ms / 1000 | round'
+    same chillbox_service_up '{site="hello",service="api"}' '.sites[0].services[0].state | if . == "started" then 1 else 0 end'
+    [ "$(ctl metrics | sed -n 's/^chillbox_site_info{site="hello",version="\([^"]*\)".*/\1/p')" = "$(json status '.sites[0].version')" ]
+    [ "$(value chillbox_site_held '{site="hello"}')" = 0 ]
+    then_look hold -m because
+    [ "$(value chillbox_site_held '{site="hello"}')" = 1 ]
+    [ "$(json status '.sites[0].hold.why')" = because ]
+    then_look release-hold
+    [ "$(value chillbox_site_held '{site="hello"}')" = 0 ]
+    then_look stop
+    [ "$(value chillbox_site_up '{site="hello"}') $(json status '.sites[0].state')" = '0 stopped' ]
+    then_look start
+    [ "$(value chillbox_site_up '{site="hello"}') $(json status '.sites[0].state')" = '1 live' ]
+    # Notices and what is free of the disk, as those who ask for them are told.
+    in_box sh -c 'kill -9 $(cat /run/openrc/options/chillbox.hello.api.*/child_pid)'
+    crashed() { [ "$(json notices '[.notices[] | select(.state == "open" and .severity == "error")] | length')" -ge 1 ]; }
+    wait_for 20 crashed
+    sleep 1.2
+    for severity in warning error; do
+        [ "$(value chillbox_notices_open "{severity=\"$severity\"}")" = "$(json notices '[.notices[] | select(.state == "open" and .severity == "'$severity'")] | length')" ]
+    done
+    [ "$(value chillbox_host_disk_bytes '')" = "$(json top --once .disk_total)" ]
+    [ "$(value chillbox_host_memory_bytes '')" = "$(json top --once .memory_total)" ]
+}
+
 @test "NGINX goes on without a log, with a full tmpfs and after a boot [fault-714]" {
     in_box sh -c 'head -c 40000000 /dev/zero >/run/chillbox/counts/full 2>/dev/null; true'
     for _ in 1 2 3; do [ "$(code /)" = 200 ]; done
@@ -162,6 +196,46 @@ rotated() {
     get / >/dev/null
     sleep 1.5
     [ "$(requests)" -ge 1 ]
+}
+
+@test "NGINX is stopped, killed and started while it is counted: a scrape answers meanwhile, and no request is counted twice [fault-848]" {
+    before=$(requests)
+    for _ in $(seq 10); do get / >/dev/null; done
+    in_box rc-service -q nginx stop
+    sleep 1.2
+    [ "$(requests)" = $((before + 10)) ]
+    [ "$(sum chillbox_sealed)" = 0 ]
+    in_box rc-service -q nginx start
+    wait_for 20 [ "$(code /)" = 200 ]
+    for _ in $(seq 10); do get / >/dev/null; done
+    sleep 1.5 # what a killed worker has not written is lost, at most a second of it
+    in_box pkill -9 -f '^nginx: worker'
+    wait_for 20 eval '[ "$(code /)" = 200 ]'
+    for _ in $(seq 10); do get / >/dev/null; done
+    sleep 1.5
+    [ "$(requests)" -ge $((before + 31)) ] && [ "$(requests)" -le $((before + 60)) ]
+    [ "$(sum chillbox_counts_bad_lines_total)" = 0 ]
+}
+
+@test "ten thousand wrong tokens get what an unknown path gets, and keep nobody from the right one [fault-849]" {
+    command -v wrk >/dev/null || skip "needs wrk"
+    token >/dev/null
+    for guess in 'Bearer wrong' "Bearer $(token | tr a-z b-za)"; do
+        cat >"$LAPTOP/guess.lua" <<LUA
+wrk.headers["Authorization"] = "$guess"
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+function init() codes = {} end
+function response(status) codes[status] = (codes[status] or 0) + 1 end
+function done() for _, t in ipairs(threads) do for status, n in pairs(t:get("codes")) do print("answer", status, n) end end end
+LUA
+        box net "$HOST" -- wrk -t1 -c8 -d6s -s "$LAPTOP/guess.lua" "$URL/metrics" >"$LAPTOP/wrk"
+        grep -q '^answer' "$LAPTOP/wrk"
+        [ -z "$(awk '/^answer/ && $2 != 404 && $2 != 429' "$LAPTOP/wrk")" ]
+    done
+    answered() { [ "$(status -H "Authorization: Bearer $(token)")" = 200 ]; }
+    wait_for 10 answered
+    [ "$(sum chillbox_sealed)" = 0 ]
 }
 
 @test "a site that is removed has no series left [fault-715]" {

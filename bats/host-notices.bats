@@ -212,6 +212,21 @@ END
     [ "$(got ops '.body | fromjson | .type' | grep -c '^host.unlocked$')" -eq 1 ]
 }
 
+@test "a changed entry of the audit trail is told, and that it is whole again [fault-846]" {
+    change() { in_box python3 -c 'import sqlite3, sys
+db = sqlite3.connect("/var/lib/chillbox/state.db", timeout=20)
+db.execute("UPDATE audit SET actor = ? || substr(actor, 2) WHERE number = 2", sys.argv[1:])
+db.commit()' "$1"; }
+    first=$(json audit -n 1000 '.entries[] | select(.number == 2) | .actor[0:1]')
+    change X
+    ctl notices >/dev/null
+    wait_for 30 told ops 'audit.broken/ open'
+    [[ "$(got ops '.body | fromjson | .data.notices[] | select(.event == "audit.broken") | .text')" == *'audit entry 2 does not follow from the one before it'* ]]
+    change "$first"
+    ctl notices >/dev/null
+    wait_for 30 told ops 'audit.broken/ resolved'
+}
+
 @test "kill -9 of the monitor around sends: nothing is lost, and what comes twice has the same id [fault-685]" {
     answers ops '200'
     : >"$BATS_FILE_TMPDIR/ops/got"

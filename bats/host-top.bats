@@ -5,22 +5,12 @@
 
 load helpers/box
 load helpers/host
-load helpers/one_host
+load helpers/live_site
+load helpers/tmux
 
-setup() {
-    host_or_skip
-    command -v tmux >/dev/null || skip "no tmux here"
-    TMUX_SOCKET=$BATS_TEST_TMPDIR/tmux
-}
+setup() { tmux_or_skip; }
+teardown() { tmux_down; }
 
-teardown() { tmux -S "$TMUX_SOCKET" kill-server 2>/dev/null || :; }
-
-# A shell in a terminal of that size; keys TEXT.. types there, screen prints what is seen, shows TEXT waits for it.
-terminal() { tmux -S "$TMUX_SOCKET" -f /dev/null new-session -d -x "$1" -y "$2" "cd $BATS_TEST_TMPDIR && exec env PS1='> ' LANG=${3-C.UTF-8} sh"; }
-keys() { tmux -S "$TMUX_SOCKET" send-keys "$@"; }
-screen() { tmux -S "$TMUX_SOCKET" capture-pane -p; }
-shows() { wait_for "${2-30}" seen "$1" || { screen >&2; false; }; }
-seen() { screen | grep -qE -- "$1"; }
 top_here() { keys "stty -g >before; $ROOT/tests/host/box run $HOST -i -- env LANG=${LANG_THERE-C.UTF-8} TERM=${TERM_THERE-xterm} NO_COLOR=${NO_COLOR_THERE-} chillboxctl top${1+ $1}; echo ended \$?; stty -g >after" Enter; }
 as_before() {
     shows 'ended [0-9]'
@@ -29,9 +19,7 @@ as_before() {
     [ "$(tmux -S "$TMUX_SOCKET" display-message -p '#{cursor_flag} #{alternate_on}')" = '1 0' ]
 }
 
-@test "a site with visitors" {
-    secrets one
-    deploy "$(next_version)"
+@test "a site has visitors" {
     for i in $(seq 20); do get "/?$i" >/dev/null; done
 }
 
@@ -99,9 +87,13 @@ as_before() {
     in_box rc-service -q chillboxd start
     shows ' locked  load'
     run ! seen '^!'
+    unlock
+    shows ' unlocked  load'
+    ctl upgrade
+    shows '^hello +[0-9.]+ +api +live'
+    run ! seen '^!'
     keys q
     as_before
-    unlock
 }
 
 @test "[fault-739] two of them share what is looked up, chillboxd does not grow, and sleeps when they are gone" {
