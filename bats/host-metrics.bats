@@ -54,7 +54,7 @@ for family in read(sys.stdin.read()):
     [ "$(status -H "Authorization: Bearer $(token)")" = 200 ]
 }
 
-@test "both formats are what promtool and prometheus-client take, with the type that says which" {
+@test "both formats are what promtool and prometheus-client take, with the type that says which [fault-855]" {
     get / >/dev/null
     sleep 1.2
     scrape -H "Authorization: Bearer $(token)" -D "$LAPTOP/head" >"$LAPTOP/text"

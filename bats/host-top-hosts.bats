@@ -23,7 +23,7 @@ setup() { tmux_or_skip; }
 teardown() { back; tmux_down; }
 
 # The laptop's environment, as a script that the terminal runs.
-top_of() { laptop_env bash -c 'export -p' >"$BATS_TEST_TMPDIR/env" && keys ". ./env; $ROOT/tests/host/box net $WEB1 -- chillboxctl top -H $1; echo ended \$?" Enter; }
+top_of() { laptop_env sh -c 'export -p' >"$BATS_TEST_TMPDIR/env" && keys ". ./env; $ROOT/tests/host/box net $WEB1 -- chillboxctl top -H $1; echo ended \$?" Enter; }
 
 @test "[fault-850] top of two hosts by ssh: a block for each; of one that is away the reason, while the other goes on, and it comes back" {
     terminal 110 40

@@ -32,7 +32,11 @@ std::vector<notices::ServicePlace> down_services(const rollout::Facts& facts) {
 } // namespace
 
 NoticeRequests Monitor::notice_requests() {
-  return {.look = [this] { look_for_notices(); },
+  return {.look =
+              [this] {
+                look_for_notices();
+                m_notifier.refresh(); // what was found is told, not only shown
+              },
       .refresh = [this] { m_notifier.refresh(true); },
       .targets = [this] { return m_notifier.targets(); },
       .test = [this](const std::string& name) { return m_notifier.test(name); },
