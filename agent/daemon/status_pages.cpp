@@ -12,7 +12,7 @@ namespace {
 using control::ServiceState;
 using nginx::PublicState;
 
-constexpr os::Millis k_pause{1'000};
+constexpr os::Millis k_pause{1'000}; // until what happened has its consequences
 constexpr os::Millis k_again{5'000}; // while one starts, or keeps crashing: its end is no event
 
 bool is_restless(const rollout::ServiceFacts& service) {
@@ -64,8 +64,8 @@ void StatusPages::look_if_due() {
       continue;
     if (std::ranges::any_of(site->services, is_restless))
       m_due = m_host.clock.mono() + k_again;
-    const auto written = nginx::write_status_page(m_host.disk, m_host.paths, name,
-        public_state(*site), (*facts)->time_ms / 1'000);
+    const auto written = nginx::write_status_page(
+        m_host.disk, m_host.paths, name, public_state(*site), (*facts)->time_ms / 1'000);
     if (!written)
       log::error(cat("status pages: ", written.error().message));
   }

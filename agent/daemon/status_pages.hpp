@@ -11,7 +11,8 @@ namespace chillbox::daemon {
 // By the loop only.
 class StatusPages {
 public:
-  StatusPages(rollout::HostContext& host, rollout::FactBook& facts) : m_host(host), m_facts(facts) {}
+  StatusPages(rollout::HostContext& host, rollout::FactBook& facts)
+      : m_host(host), m_facts(facts) {}
   // Something happened: a look is due in a second, when its consequences are there, too.
   void happened();
   std::optional<os::Millis> due() const { return m_due; }

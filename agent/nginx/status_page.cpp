@@ -13,7 +13,8 @@ constexpr std::string_view k_location = "location = /.chillbox/status {\n";
 struct Words {
   std::string_view title, text;
 };
-constexpr std::array<Words, 5> k_words{Words{"Starting", "It is not known yet whether this site works"},
+constexpr std::array<Words, 5> k_words{
+    Words{"Starting", "It is not known yet whether this site works"},
     Words{"Up", "This site works"},
     Words{"Partly down", "Some of this site does not work at the moment"},
     Words{"Down", "This site does not work at the moment"},
@@ -63,9 +64,8 @@ Result<void> write_status_page(os::Disk& disk, const os::Paths& paths, const Sit
   if (shown && shown->find(cat("<title>", title, "<")) != std::string::npos)
     return {};
   const std::string time = rfc3339(now_s);
-  const std::string since = now_s == 0
-      ? std::string()
-      : cat(", since <time datetime=\"", time, "\">", time, "</time>");
+  const std::string since =
+      now_s == 0 ? std::string() : cat(", since <time datetime=\"", time, "\">", time, "</time>");
   return disk.write(file, html_page(title, cat(text, since, ".")), 0644);
 }
 

@@ -16,11 +16,9 @@ TEST_CASE("only a site that wants one has /.chillbox/status, in the default text
   const auto text = render_site(in).value();
   CHECK(has(text, location));
   CHECK(has(text, "root /run/chillbox/status;\n    try_files /blog.html =404;"));
-  in.templates = {{"blog.nginx.conf.template",
-      "server {\n  include blog.ssl_cert.include;\n}\n"}};
+  in.templates = {{"blog.nginx.conf.template", "server {\n  include blog.ssl_cert.include;\n}\n"}};
   CHECK(has(render_site(in).value(), location));
-  in.templates = {{"blog.nginx.conf.template",
-      "server {\n  listen 80;\n}\n"}};
+  in.templates = {{"blog.nginx.conf.template", "server {\n  listen 80;\n}\n"}};
   CHECK_FALSE(has(render_site(in).value(), location));
 }
 
@@ -30,7 +28,8 @@ TEST_CASE("[attack-G33] a status page is a word and a time of ours, whatever the
   s.site.title = "<script>alert(1)</script>";
   s.site.version = Version::parse("6.6.6").value();
   const auto location = status_location(s.input());
-  CHECK(has(location, "Content-Security-Policy \"default-src 'none'; style-src 'unsafe-inline'; sandbox\" always"));
+  CHECK(has(location,
+      "Content-Security-Policy \"default-src 'none'; style-src 'unsafe-inline'; sandbox\" always"));
   CHECK(has(location, "    allow all;\n    auth_basic off;\n    auth_request off;\n"));
   CHECK_FALSE(has(location, "script"));
   CHECK_FALSE(has(location, "6.6.6"));
