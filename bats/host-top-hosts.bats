@@ -33,7 +33,7 @@ top_of() { laptop_env sh -c 'export -p' >"$BATS_TEST_TMPDIR/env" && keys ". ./en
     [ "$(screen | grep -cE '^hello +1\.0\.0 +pages')" = 2 ]
     away 2
     # Its connection is cut: sshd's process of it goes.
-    on 2 in_box sh -c 'pkill -f "chillboxctl top" || :'
+    on 2 in_box pkill -f '^chillboxctl top'
     shows '^! web2|web2.*lost' 60
     [ "$(screen | grep -cE '^hello +1\.0\.0 +pages')" = 2 ]
     run ! seen 'web1.*lost'
