@@ -34,11 +34,12 @@ top_of() { laptop_env sh -c 'export -p' >"$BATS_TEST_TMPDIR/env" && keys ". ./en
     away 2
     # Its connection is cut: sshd's process of it goes.
     on 2 in_box pkill -f '^chillboxctl top'
-    shows '^! web2|web2.*lost' 60
+    shows '^! lost: ' 60
     [ "$(screen | grep -cE '^hello +1\.0\.0 +pages')" = 2 ]
-    run ! seen 'web1.*lost'
+    [ "$(screen | grep -c '^! lost')" = 1 ]
+    [ "$(screen | sed -n '/^! lost/,$!p' | grep -c '^web2 ')" = 1 ] # below its own line
     back
-    returned() { ! seen 'lost'; }
+    returned() { ! seen '^! lost'; }
     wait_for 60 returned
     keys q
     shows 'ended 0'
