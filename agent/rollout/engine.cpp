@@ -3,6 +3,7 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/unsynced.hpp"
 #include "os/memory.hpp"
 #include "rollout/acquire.hpp"
 #include "rollout/job_context.hpp"
@@ -76,6 +77,7 @@ void Engine::note_what_is_live(store::Job& job) {
   if (job.kind != JobKind::rollback || !job.version.empty() || !row || !*row)
     return;
   job.previous = (*row)->live;
+  const Unsynced later; // the audit entry of the order, or the job's first record that is synced
   if (auto written = m_host.store.update_job(job); !written)
     log::warn(cat("job ", job.id, ": ", written.error().message));
 }

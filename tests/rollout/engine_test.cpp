@@ -370,7 +370,7 @@ TEST_CASE("a release that does not hold when it is watched again is rolled back 
 
 TEST_CASE("a daemon that ends while a release is watched again does so at its next start, and a stop only puts it off [fault-357]") {
   BusyHost host;
-  (void)host.watched_pair("2.0.0", "3s");
+  (void)host.watched_pair("2.0.0", "20s");
   (void)host.fails_late("3.0.0");
   const auto again = host.watching_again();
   REQUIRE(eventually([&] { return host.look(again.id).step == "watch"; }));
