@@ -237,7 +237,7 @@ needs_injection() { [ "$(uname -m)" = x86_64 ] || skip 'tests/host/inject is for
     in_box kill -9 "$pid"
     wait_for 20 is_another monitor "$pid"
     ctl ping --wait 20s
-    for old in "$old_edge" "$old_vault"; do run ! in_box test -e "/proc/$old"; done
+    for old in "$old_edge" "$old_vault"; do run ! is_alive "$old"; done
     [ "$(json ping .sealed)" = true ]
     [ "$(pids_of hello)" = "$services" ]
     [ "$(get /)" = "hello from 1.0.0" ]

@@ -9,7 +9,7 @@
 # pids_of USER           what of it runs, exit 1 if nothing, without what ended: busybox, as init, waits for that only once a second
 # daemon_pid             of chillboxd's monitor, as OpenRC knows it
 # has_redis              it can have a site with one
-# none_of USER           nothing of it runs
+# none_of USER           nothing of it runs;  is_alive PID  neither gone nor, as those, ended
 # user_of PID            the name of who runs it;  nice_of PID
 # starts_as USER CMD...  prints its pid: a process whose parent goes on to sleep, or with ENDS=1 at once, and waits for nobody
 # add_user NAME [UID [HOME [GROUP]]]   a user with a group of its own, in GROUP too; its home is made unless it is -
@@ -35,6 +35,7 @@ pids_of() {
         for pid in $(pgrep -u "$1"); do if grep -qs "^State:[[:space:]]*[^Z[:space:]]" "/proc/$pid/status"; then echo "$pid" && found=0; fi; done
         exit "$found"' sh "$1"
 }
+is_alive() { box run "$HOST" -- grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"; }
 daemon_pid() { box run "$HOST" -- cat /run/openrc/options/chillboxd/child_pid; }
 has_redis() { box run "$HOST" -- sh -c 'command -v redis-server || command -v valkey-server' >/dev/null; }
 none_of() {
