@@ -75,7 +75,7 @@ for family in read(sys.stdin.read()):
 
 # The log of the counts grows over its limit in one moment, by lines as of visitors that came before, in one write, so that none of NGINX comes amid one. Prints how many.
 swell() {
-    in_box sh -c 'cd /run/chillbox/counts && line=$(tail -n 1 hello.log) && n=$((1100000 / (${#line} + 1))) && yes "$line" | head -n "$n" | dd obs=2000000 of=hello.log oflag=append conv=notrunc 2>/dev/null && echo "$n"'
+    in_box sh -c 'cd /run/chillbox/counts && until line=$(tail -n 1 hello.log) && [ -n "$line" ]; do sleep 0.1; done && n=$((1100000 / (${#line} + 1))) && yes "$line" | head -n "$n" | dd obs=2000000 of=hello.log oflag=append conv=notrunc 2>/dev/null && echo "$n"'
 }
 inode() { in_box stat -c %i /run/chillbox/counts/hello.log; }
 # Looked at within ten seconds of a request, and again only after another one.
@@ -109,7 +109,8 @@ rotated() {
     counted=$(($(requests) - before))
     echo "# sent $sent, counted $counted, in $rounds rotations" >&3
     # wrk does not say what it cut off at its end: 4 connections each time
-    [ "$counted" -ge "$sent" ] && [ "$counted" -le $((sent + 4 * rounds)) ]
+    [ "$counted" -ge "$sent" ]
+    [ "$counted" -le $((sent + 4 * rounds)) ]
     deploy "$(next_version)"
     get / >/dev/null
     sleep 1.5
