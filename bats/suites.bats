@@ -39,3 +39,20 @@ suite() { env -i PATH=/usr/local/bin:/usr/bin:/bin BUILD="$PWD/build" sh tests/r
     [ "$(wc -l <listed)" -ge 20 ]
     [ -z "$(comm -23 listed help)" ]
 }
+
+program() { # NAME COMMAND: a program of one test case
+    printf '#!/bin/sh\n[ "$1" != --list-tests ] || { echo "1 test cases"; exit 0; }\n%s\n' "$2" >"$1" && chmod +x "$1"
+}
+
+@test "a program of unit tests that fails next to others has a second run, alone; a defect fails there, too" {
+    program good true
+    program late "if [ ! -e $PWD/seen ]; then touch $PWD/seen; echo 'Failed 1 test case'; exit 1; fi"
+    run -0 sh tests/run-unit ./good ./late
+    [[ "$output" == *"== again, alone: late"* && "${lines[-1]}" == "2 passed, 0 failed" ]]
+    program bad "echo 'Failed 1 test case'; exit 1"
+    run -1 sh tests/run-unit ./good ./bad
+    [[ "$output" == *"== again, alone: bad"* && "${lines[-1]}" == "1 passed, 1 failed" ]]
+    for n in 1 2 3; do program "bad$n" false; done
+    run -1 sh tests/run-unit ./good ./bad ./bad1 ./bad2 ./bad3
+    [[ "$output" != *again* && "${lines[-1]}" == "1 passed, 4 failed" ]]
+}
