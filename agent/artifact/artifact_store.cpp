@@ -18,7 +18,7 @@
 namespace chillbox::artifact {
 namespace {
 
-constexpr size_t k_buffer = 1024 * 1024;
+constexpr size_t k_copied_piece = 1024 * 1024;
 
 using Take = std::function<Result<void>(ByteView)>;
 
@@ -59,7 +59,7 @@ Copies& copies() {
 // The slower digest of the two, by a thread of its own if the piece is worth one and there is one;
 // get() on what it returns, if that is valid, waits for it.
 std::future<void> blake2b_beside(crypto::Blake2b512& digest, ByteView bytes) {
-  if (bytes.size() < k_buffer) {
+  if (bytes.size() < k_copied_piece) {
     digest.update(bytes);
     return {};
   }
@@ -76,7 +76,7 @@ Result<uint64_t> read_into(
     return fail_errno("stat", errno);
   if (!S_ISREG(st.st_mode))
     return fail(Code::denied, "not a regular file");
-  Bytes buffer(std::clamp<size_t>(static_cast<size_t>(st.st_size), 1, k_buffer));
+  Bytes buffer(std::clamp<size_t>(static_cast<size_t>(st.st_size), 1, k_copied_piece));
   uint64_t size = 0;
   for (;;) {
     const ssize_t n = pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(size));

@@ -19,7 +19,7 @@
 namespace chillbox::artifact {
 namespace {
 
-constexpr size_t k_buffer = 256 * 1024;
+constexpr size_t k_packed_piece = 256 * 1024;
 
 // Where the bytes of the tar go: digest, the sealed stream, digests, file.
 class Pipeline {
@@ -134,7 +134,7 @@ Result<void> Packer::add_source(TarWriter& tar, const PackEntry& entry, TarMembe
     return fail(Code::denied, cat(entry.source, ": not a regular file"));
   const auto size = member.size = static_cast<uint64_t>(st.st_size);
   TRY(tar.add(member));
-  Bytes buffer(static_cast<size_t>(std::min<uint64_t>(size + 1, k_buffer)));
+  Bytes buffer(static_cast<size_t>(std::min<uint64_t>(size + 1, k_packed_piece)));
   uint64_t done = 0;
   for (;;) {
     const ssize_t n = read(fd.get(), buffer.data(), buffer.size());

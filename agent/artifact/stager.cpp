@@ -19,8 +19,8 @@
 namespace chillbox::artifact {
 namespace {
 
-constexpr os::Millis k_look{200};   // at `cancelled`
-constexpr os::Millis k_end{10'000}; // from the answer to the end of the process
+constexpr os::Millis k_cancel_look{200}; // at `cancelled`
+constexpr os::Millis k_end{10'000};      // from the answer to the end of the process
 constexpr size_t k_max_answer = 8192;
 
 // The directory of one attempt, removed with it unless kept.
@@ -75,14 +75,14 @@ Result<StageStats> parse_answer(const Bytes& bytes) {
 
 Result<StageStats> await(const StageJob& job, int socket, os::Child& child) {
   const auto deadline = os::real_clock().mono() + job.timeout;
-  while (!TRY(os::wait_readable(socket, k_look))) {
+  while (!TRY(os::wait_readable(socket, k_cancel_look))) {
     if (job.cancelled && job.cancelled())
       return fail(Code::interrupted, "staging was cancelled");
     if (os::real_clock().mono() > deadline)
       return fail(
           Code::timed_out, cat("the stager was not done after ", job.timeout.count() / 1000, " s"));
   }
-  const auto packet = TRY(os::receive_packet(socket, k_max_answer, k_look));
+  const auto packet = TRY(os::receive_packet(socket, k_max_answer, k_cancel_look));
   if (!packet)
     return died(child);
   const auto stats = TRY(parse_answer(packet->bytes));

@@ -4,6 +4,7 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/time.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,14 +16,12 @@ namespace {
 using control::Backup;
 using control::BackupState;
 
-constexpr int64_t k_hour = 3'600'000;
-constexpr int64_t k_day = 24 * k_hour;
 constexpr std::array<int64_t, 2> k_retries{600, 3'600}; // seconds
 
 int64_t period_of(const std::string& prove) { // 0: never
-  return prove == "daily"  ? k_day
-      : prove == "weekly"  ? 7 * k_day
-      : prove == "monthly" ? 30 * k_day
+  return prove == "daily"  ? k_day_ms
+      : prove == "weekly"  ? 7 * k_day_ms
+      : prove == "monthly" ? 30 * k_day_ms
                            : 0;
 }
 
@@ -72,7 +71,7 @@ bool Backups::proof_due(const SiteRecord& record) const {
       record.backups, [](const Backup& b) { return b.stored_ms != 0 && b.gone_ms == 0; });
   const int64_t since = m_host.clock.wall_ms() - record.state.checked_ms;
   return period > 0 && stored &&
-      (record.state.checked_ms == 0 || since < 0 || since >= period - k_hour);
+      (record.state.checked_ms == 0 || since < 0 || since >= period - k_hour_ms);
 }
 
 // The archive that could not be stored, or a new one.
@@ -199,7 +198,7 @@ std::string Backups::stale(const BackupState& s) const {
     const auto second = first ? m_host.next_due(*first) : std::nullopt;
     if (s.stored_ms == 0)
       return cat("no backup is stored: ", s.problem, todo);
-    if (second && now > *second * 1000 + k_hour)
+    if (second && now > *second * 1000 + k_hour_ms)
       return cat("the newest backup that is stored is of ", rfc3339(s.stored_ms / 1000),
           s.problem.empty() ? "" : cat(": ", s.problem), todo);
   }
@@ -210,7 +209,7 @@ std::string Backups::stale(const BackupState& s) const {
     return cat("not proven since ", s.proven_ms == 0 ? "ever" : rfc3339(s.proven_ms / 1000), ": ",
         s.unproven, todo);
   if (period > 0 && s.stored_ms != 0 && s.proven_ms != 0 &&
-      now - s.checked_ms > 2 * period + k_hour)
+      now - s.checked_ms > 2 * period + k_hour_ms)
     return cat("not proven since ", rfc3339(s.proven_ms / 1000), todo);
   return "";
 }

@@ -37,7 +37,7 @@ std::optional<int64_t> parse_time(std::string_view text) {
   return compact(ms) == text ? std::optional(ms) : std::nullopt;
 }
 
-std::unexpected<Error> bad(std::string_view what) {
+std::unexpected<Error> bad_comment(std::string_view what) {
   return fail(Code::denied, cat("trusted comment of the backup: ", what));
 }
 
@@ -98,16 +98,16 @@ Result<Statement> parse_statement(std::string_view comment) {
   constexpr std::array<std::string_view, 4> k_words{"site=", "serial=", "sha256=", "release="};
   const auto words = split(comment, ' ');
   if (words.size() != 2 + k_words.size() || words[0] != "chillbox" || words[1] != "data")
-    return bad("it is not one of a backup");
+    return bad_comment("it is not one of a backup");
   std::array<std::string_view, 4> values;
   for (size_t i = 0; i < k_words.size(); ++i) {
     if (!words[i + 2].starts_with(k_words[i]))
-      return bad(cat("'", k_words[i], "' is missing"));
+      return bad_comment(cat("'", k_words[i], "' is missing"));
     values[i] = words[i + 2].substr(k_words[i].size());
   }
   const auto serial = parse_u64(values[1]);
   if (!serial || *serial == 0 || !plain(values[3]))
-    return bad("its serial or release is none");
+    return bad_comment("its serial or release is none");
   auto site = TRY(SiteName::parse(values[0]));
   auto digest = TRY(Digest::parse(values[2]));
   return Statement{std::move(site), *serial, std::move(digest), std::string(values[3])};
@@ -118,11 +118,13 @@ Result<Statement> verify_archive(const crypto::MinisignPublicKey& key, std::stri
   const auto signature = TRY(crypto::MinisignSignature::parse(minisig));
   auto statement = TRY(parse_statement(TRY(signature.verify(key, blake2b))));
   if (statement.sha256 != sha256)
-    return bad(cat("it is for sha256 ", statement.sha256.str(), ", the file has ", sha256.str()));
+    return bad_comment(
+        cat("it is for sha256 ", statement.sha256.str(), ", the file has ", sha256.str()));
   if (statement.site != name.site)
-    return bad(cat("it is for site '", statement.site.str(), "', not '", name.site.str(), "'"));
+    return bad_comment(
+        cat("it is for site '", statement.site.str(), "', not '", name.site.str(), "'"));
   if (statement.serial != name.serial)
-    return bad(cat("it is for serial ", statement.serial, ", not ", name.serial,
+    return bad_comment(cat("it is for serial ", statement.serial, ", not ", name.serial,
         ": another backup has its name"));
   return statement;
 }

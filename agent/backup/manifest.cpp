@@ -26,7 +26,7 @@ std::string octal(uint32_t mode) {
   return text;
 }
 
-std::unexpected<Error> bad(std::string_view what) {
+std::unexpected<Error> bad_manifest(std::string_view what) {
   return fail(Code::corrupt, cat("manifest.json: ", what));
 }
 
@@ -57,14 +57,14 @@ Result<ManifestEntry> parse_entry(std::string_view line) {
   while (at < k_kinds.size() && k_kinds[at] != kind)
     ++at;
   if (at == k_kinds.size())
-    return bad(cat("unknown kind '", printable(kind, 20), "'"));
+    return bad_manifest(cat("unknown kind '", printable(kind, 20), "'"));
   entry.kind = static_cast<Kind>(at);
   entry.size = control::u64_or(json, "size", 0);
   entry.mtime = static_cast<int64_t>(control::u64_or(json, "mtime", 0));
   const auto mode = TRY(control::string_at(json, "mode"));
   for (const char c : mode) {
     if (c < '0' || c > '7' || mode.size() != 4)
-      return bad("a mode is not four octal digits");
+      return bad_manifest("a mode is not four octal digits");
     entry.mode = entry.mode * 8 + static_cast<uint32_t>(c - '0');
   }
   if (entry.kind == Kind::link)
@@ -74,10 +74,10 @@ Result<ManifestEntry> parse_entry(std::string_view line) {
 
 Result<ManifestHead> parse_head(std::string_view line) {
   if (!line.ends_with(','))
-    return bad("its first line is not the beginning of an object");
+    return bad_manifest("its first line is not the beginning of an object");
   const Json json = TRY(parse_json(cat(line.substr(0, line.size() - 1), "}"), k_max_manifest_line));
   if (TRY(control::string_at(json, "schema")) != k_schema)
-    return bad("it has another schema; a newer chillbox reads it");
+    return bad_manifest("it has another schema; a newer chillbox reads it");
   auto site = TRY(SiteName::parse(TRY(control::string_at(json, "site"))));
   ManifestHead head{.site = std::move(site), .release = {}};
   head.serial = TRY(control::u64_at(json, "serial"));
@@ -96,10 +96,10 @@ public:
     for (int c; (c = std::fgetc(m_file.get())) != EOF && c != '\n';) {
       line += static_cast<char>(c);
       if (line.size() > k_max_manifest_line)
-        return bad("a line is too long");
+        return bad_manifest("a line is too long");
     }
     if (std::ferror(m_file.get()) != 0)
-      return bad("it cannot be read");
+      return bad_manifest("it cannot be read");
     return !line.empty() || std::feof(m_file.get()) == 0;
   }
 
@@ -143,15 +143,16 @@ Result<ManifestHead> read_manifest(
   (void)TRY(lines.next(line));
   auto head = TRY(parse_head(line));
   if (!TRY(lines.next(line)) || line != "\"files\":[")
-    return bad("it has no list of files");
+    return bad_manifest("it has no list of files");
   while (TRY(lines.next(line))) {
     if (line == "]}")
-      return TRY(lines.next(line)) ? bad("something follows its end") : Result<ManifestHead>(head);
+      return TRY(lines.next(line)) ? bad_manifest("something follows its end")
+                                   : Result<ManifestHead>(head);
     if (line.ends_with(','))
       line.pop_back();
     TRY(take(TRY(parse_entry(line))));
   }
-  return bad("its end is missing");
+  return bad_manifest("its end is missing");
 }
 
 } // namespace chillbox::backup

@@ -21,14 +21,10 @@ namespace chillbox::backup {
 namespace {
 
 constexpr uint64_t k_beside = 64ULL << 20; // manifest, folders, what compression adds
-constexpr os::Millis k_longest{4 * 3'600'000};
+constexpr os::Millis k_longest_proof{4 * 3'600'000};
 constexpr uint32_t k_cpu_seconds = 4 * 3600;
 constexpr const char* k_check_rdb = "redis-check-rdb";
 constexpr std::string_view k_inside = "/var/lib/restored"; // the tree, for who makes the data
-
-std::function<bool()> asked(const std::atomic<bool>* stop) {
-  return stop == nullptr ? std::function<bool()>() : [stop] { return stop->load(); };
-}
 
 // From the target into a file that nobody but root can read afterwards.
 Result<Fd> download(
@@ -51,9 +47,9 @@ Result<os::Exit> run_beside(const Prover& host, std::vector<std::string> argv,
     const std::string& tree, const std::optional<os::JobUser>& user) {
   os::Command c;
   c.argv = std::move(argv);
-  c.timeout = k_longest;
+  c.timeout = k_longest_proof;
   c.limits.cpu_seconds = k_cpu_seconds;
-  c.cancelled = asked(host.stop);
+  c.cancelled = os::when_set(host.stop);
   if (host.as_root) {
     os::sandbox(c, {tree});
     c.user = user->user();
@@ -142,8 +138,8 @@ Result<artifact::StageStats> unpack(
       .tree = tree,
       .limits = {.bytes = most(host.config), .entries = 2 * k_max_entries, .ratio = UINT32_MAX},
       .own_user = host.as_root,
-      .timeout = k_longest,
-      .cancelled = asked(host.stop)};
+      .timeout = k_longest_proof,
+      .cancelled = os::when_set(host.stop)};
   auto stats = TRY_IN(archive.name.str(), artifact::stage(job));
   const auto top = host.disk.list(tree);
   if (!top || top->size() != 1 || top->front() != archive.name.site.str()) {
@@ -192,10 +188,10 @@ Result<Checked> put_back(const Prover& host, const Fetched& archive, const Secre
   const std::string dir = cat(tree, "/", archive.name.site.str());
   os::Command c;
   c.argv = {"/proc/self/exe", std::string(os::k_restore_role.flag), dir};
-  c.timeout = k_longest;
+  c.timeout = k_longest_proof;
   c.limits.cpu_seconds = k_cpu_seconds;
   c.limits.file_size = most(host.config); // no more than what is there is written
-  c.cancelled = asked(host.stop);
+  c.cancelled = os::when_set(host.stop);
   if (host.as_root) {
     TRY(os::give_tree(dir, {owner.uid, owner.gid}));
     os::sandbox(c, {});

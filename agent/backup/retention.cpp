@@ -9,7 +9,7 @@
 namespace chillbox::backup {
 namespace {
 
-constexpr int64_t k_day = 24 * 3600;
+constexpr int64_t k_day_s = 24 * 3600;
 constexpr int64_t k_thursday = 3; // 1970-01-01, counted from Monday
 
 std::array<int64_t, 3> periods_of(int64_t taken_ms) { // day, week, month
@@ -17,7 +17,7 @@ std::array<int64_t, 3> periods_of(int64_t taken_ms) { // day, week, month
   const auto at = static_cast<std::time_t>(seconds);
   std::tm tm{};
   ::gmtime_r(&at, &tm);
-  return {seconds / k_day, (seconds / k_day + k_thursday) / 7, tm.tm_year * 12LL + tm.tm_mon};
+  return {seconds / k_day_s, (seconds / k_day_s + k_thursday) / 7, tm.tm_year * 12LL + tm.tm_mon};
 }
 
 } // namespace

@@ -21,7 +21,7 @@
 namespace chillbox::backup {
 namespace {
 
-constexpr size_t k_buffer = 64 * 1024;
+constexpr size_t k_snapshot_piece = 64 * 1024;
 constexpr std::string_view k_redis = "redis"; // no service has this name
 
 using artifact::EntryKind;
@@ -62,7 +62,7 @@ private:
   SnapshotReport m_report;
   uint64_t m_entries = 0, m_odd = 0;
   bool m_first = true, m_has_redis = false;
-  Bytes m_bytes = Bytes(k_buffer);
+  Bytes m_bytes = Bytes(k_snapshot_piece);
 };
 
 Result<void> Snapshot::write_manifest(std::string_view text) {

@@ -18,7 +18,7 @@
 namespace chillbox::backup {
 namespace {
 
-constexpr os::Millis k_longest{4 * 3'600'000};
+constexpr os::Millis k_longest_backup{4 * 3'600'000};
 constexpr os::Millis k_before{3'600'000};
 constexpr uint64_t k_memory = 256ULL << 20;
 constexpr uint32_t k_tasks = 32;
@@ -41,10 +41,6 @@ private:
   std::string m_path;
 };
 
-std::function<bool()> asked(const std::atomic<bool>* stop) {
-  return stop == nullptr ? std::function<bool()>() : [stop] { return stop->load(); };
-}
-
 // The site's own command, with its environment, its secrets and its limits.
 Result<void> run_before(const Taker& host, const SiteName& site, const std::string& line) {
   if (line.empty())
@@ -61,7 +57,7 @@ Result<void> run_before(const Taker& host, const SiteName& site, const std::stri
   c.contained = host.as_root;
   c.limits = spec.limits;
   c.output_limit = 0;
-  c.cancelled = asked(host.stop);
+  c.cancelled = os::when_set(host.stop);
   c.on_line = [&](std::string_view said) {
     last.push_back(printable(mask.apply(said), 300));
     if (last.size() > 3)
@@ -100,8 +96,8 @@ Result<SnapshotReport> run_snapshot(const Taker& host, const SnapshotOrder& orde
   c.argv = {"/proc/self/exe", std::string(os::k_snapshot_role.flag), std::to_string(out.get())};
   c.input = order_text(order);
   c.inherit = {out.get()};
-  c.timeout = k_longest;
-  c.cancelled = asked(host.stop);
+  c.timeout = k_longest_backup;
+  c.cancelled = os::when_set(host.stop);
   c.limits.file_size = order.data_max + order.data_max / 8 + (64ULL << 20);
   if (host.as_root) {
     c.contained = c.no_network = true;

@@ -21,7 +21,7 @@ constexpr size_t k_max_list = 16 * 1024 * 1024;
 constexpr off_t k_last_words = 4096;
 constexpr os::Millis k_short{120'000};
 constexpr uint64_t k_slowest = 64 * 1024; // bytes a second
-constexpr uint64_t k_memory = 512ULL << 20;
+constexpr uint64_t k_hook_memory = 512ULL << 20;
 // Puts the descriptor that is named first at 3, and becomes the hook. By its file, because not each
 // shell takes a number of two digits; anybody may read a file in memory that he was given.
 constexpr const char* k_with_credentials = "exec 3<\"/proc/self/fd/$1\"; shift; exec \"$@\"";
@@ -83,7 +83,7 @@ Result<void> Target::run(const std::string& verb, const std::string& name, int i
   c.contained = m_host.as_root;
   if (m_host.as_root) {
     c.user = TRY_IN("`chillboxctl init` makes it", os::find_user(std::string(os::k_backup_user)));
-    c.limits.memory_max = k_memory;
+    c.limits.memory_max = k_hook_memory;
     c.limits.file_size = most;
   }
   if (m_host.stop != nullptr)

@@ -78,6 +78,10 @@ std::string join(const std::vector<std::string>& parts, std::string_view sep) {
   return out;
 }
 
+bool is_one_of(std::string_view word, const std::vector<std::string>& words) {
+  return std::ranges::find(words, word) != words.end();
+}
+
 std::string printable(std::string_view s, size_t limit) {
   static constexpr char k_hex[] = "0123456789abcdef";
   std::string out;

@@ -33,6 +33,7 @@ std::string_view trim(std::string_view s); // spaces, tabs, CR, LF at both ends
 std::vector<std::string_view> split(
     std::string_view s, char sep); // keeps empty parts; "" is one empty part
 std::string join(const std::vector<std::string>& parts, std::string_view sep);
+bool is_one_of(std::string_view word, const std::vector<std::string>& words);
 // For messages: control characters and bytes that are not UTF-8 as \xNN, cut after `limit` bytes
 // with "...".
 std::string printable(std::string_view s, size_t limit = 200);

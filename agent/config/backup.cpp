@@ -31,7 +31,7 @@ const TextRule k_five_fields{
     "minute, hour, day, month and weekday as in a crontab, or \"\" for never", 200, five_fields};
 const TextRule k_keep{"how many days, weeks and months, such as \"7d 4w 6m\"", 40, keep_text};
 const TextRule k_age_recipient{"a recipient of age, which begins with age1", 100, age_recipient};
-const TextRule k_hook_name{
+const TextRule k_target_hook_name{
     "the name of a hook in hooks/backup, such as dir or s3, or \"\" for none", 32, hook_name};
 const TextRule k_pattern{
     "a path in the site's data, SERVICE/PATH, in which * stands for anything but /", 4096,
@@ -58,7 +58,7 @@ bool parse_keep(std::string_view text, Keep& keep) {
 
 void read_host_backup(const Location& at, const Json& json, HostBackup& backup) {
   using B = HostBackup;
-  static const Table<B> k_backup{{"target", into(&B::target, Text{k_hook_name})},
+  static const Table<B> k_backup{{"target", into(&B::target, Text{k_target_hook_name})},
       {"schedule", into(&B::schedule, Text{k_five_fields})}, {"keep", into(&B::keep, Text{k_keep})},
       {"prove", into(&B::prove, Choice{{"daily", "weekly", "monthly", "never"}})},
       {"recipients", each(&B::recipients, 20, Text{k_age_recipient})},

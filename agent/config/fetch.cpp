@@ -45,7 +45,7 @@ bool proxy_or_empty(std::string_view s) {
   return s.empty() || authority(after_scheme(s));
 }
 
-bool path_or_empty(std::string_view s) {
+bool proxy_file_or_empty(std::string_view s) {
   return s.empty() || k_absolute_path.ok(s);
 }
 
@@ -56,7 +56,7 @@ const TextRule k_proxy{
     "the address of a proxy, such as http://10.0.0.1:3128, or \"\"", 300, proxy_or_empty};
 const TextRule k_file_or_empty{
     "an absolute path of letters, digits, '.', '_', '-', without '..', or \"\"", 1000,
-    path_or_empty};
+    proxy_file_or_empty};
 
 } // namespace
 

@@ -89,7 +89,7 @@ const TextRule k_upstream{
     "a host name or address in lower case, followed by \":PORT\" if the port is not the usual one",
     260, upstream};
 const TextRule k_group{"the name of a group", 32, group};
-const TextRule k_kind_name{
+const TextRule k_dns_hook_name{
     "a name: a lower-case letter, then lower-case letters, digits or inner '-'", 32, is_kind_name};
 const TextRule k_profile{"the name of a profile, such as classic, or \"\"", 32, kind_name_or_empty};
 const TextRule k_acme_server{
@@ -112,7 +112,7 @@ constexpr uint64_t k_mib = 1ULL << 20;
 constexpr uint64_t k_tib = 1ULL << 40;
 
 // Who makes backups reads it again (config/backup.hpp).
-void check_backup(const Location& at, const Json& json, HostConfig&) {
+void check_host_backup(const Location& at, const Json& json, HostConfig&) {
   HostBackup backup;
   read_host_backup(at, json, backup);
 }
@@ -124,7 +124,7 @@ Read<HostConfig> section(Section keys) {
   };
 }
 
-const Table<HostTls>& tls_table() {
+const Table<HostTls>& host_tls_table() {
   using T = HostTls;
   static const Table<T> k_tls{{"acme", into(&T::acme, Text{k_acme_server})},
       {"profile", into(&T::profile, Text{k_profile})},
@@ -132,7 +132,7 @@ const Table<HostTls>& tls_table() {
       {"ca_file", into(&T::ca_file, Text{k_optional_path})},
       {"eab_kid", into(&T::eab_kid, Text{k_word})},
       {"eab_key_file", into(&T::eab_key_file, Text{k_optional_path})},
-      {"engine", into(&T::engine, Text{k_kind_name})}, {"http3", into(&T::http3, Boolean{})},
+      {"engine", into(&T::engine, Text{k_dns_hook_name})}, {"http3", into(&T::http3, Boolean{})},
       {"proxy_protocol", into(&T::proxy_protocol, Boolean{})},
       {"peers", each(&T::peers, 20, Text{k_peer})}};
   return k_tls;
@@ -207,8 +207,9 @@ const Section& sections() {
               {"allow_variables", each(&H::nginx_allow_variables, 100, Text{k_nginx_word})},
               {"allow_upstreams", each(&H::nginx_allow_upstreams, 100, Text{k_upstream})},
               {"allow_paths", each(&H::nginx_allow_paths, 100, Text{k_absolute_path})}})},
-      {"tls", into(&H::tls, tls_table())}, {"backup", check_backup}, {"metrics", check_metrics},
-      {"fetch", check_fetch}, {"notify", into(&H::notify, notify_table())},
+      {"tls", into(&H::tls, host_tls_table())}, {"backup", check_host_backup},
+      {"metrics", check_metrics}, {"fetch", check_fetch},
+      {"notify", into(&H::notify, notify_table())},
       {"defaults",
           section({{"watch", into(&H::watch, Duration{.zero = true})},
               {"keep_releases", into(&H::keep_releases, Integer{1, 100})}})},

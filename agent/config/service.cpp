@@ -196,7 +196,7 @@ const Table<Service>& worker_table() {
 
 // Two names that differ in case only would be one folder on a laptop that does not see the
 // difference.
-bool same_name(std::string_view a, std::string_view b) {
+bool same_but_for_case(std::string_view a, std::string_view b) {
   auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
   return std::ranges::equal(a, b, [&](char x, char y) { return lower(x) == lower(y); });
 }
@@ -300,7 +300,7 @@ void read_service(const Location& at, const Json& json, bool worker, Site& site)
     service.handler = service.name.str();
   if (service.name != k_nameless)
     for (const auto& other : site.services)
-      if (same_name(other.name.str(), service.name.str()))
+      if (same_but_for_case(other.name.str(), service.name.str()))
         (at / "name")
             .problem(cat("'", service.name.str(), "' is the name of another service or worker"));
   check_worker_counts(at, service);

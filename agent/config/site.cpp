@@ -124,7 +124,7 @@ void read_store(const Location& at, const Json& json, Site& site) {
 }
 
 // Who makes backups reads it again (config/backup.hpp).
-void check_backup(const Location& at, const Json& json, Site&) {
+void check_site_backup(const Location& at, const Json& json, Site&) {
   SiteBackup backup;
   read_site_backup(at, json, backup);
 }
@@ -146,7 +146,7 @@ const Table<Site>& site_table() {
       {"redis", read_redis}, {"services", service_list(false)}, {"workers", service_list(true)},
       {"watch", into(&Site::watch, Duration{.zero = true})},
       {"keep_releases", into(&Site::keep_releases, Integer{1, 100})}, {"store", read_store},
-      {"tls", read_tls}, {"backup", check_backup},
+      {"tls", read_tls}, {"backup", check_site_backup},
       {"status_page", into(&Site::status_page, Boolean{})},
       {"notices", checked<Site>(Boolean{})}, // for daemon/site_notices.cpp
       {"$schema", checked<Site>(Text{k_line})}};

@@ -26,7 +26,7 @@ template <class V> struct OneOf {
   }
 };
 
-const Table<Tls>& tls_table() {
+const Table<Tls>& site_tls_table() {
   using M = Tls::Mode;
   using C = Tls::Challenge;
   static const Table<Tls> k_tls{{"mode",
@@ -46,7 +46,7 @@ const Table<Tls>& tls_table() {
 } // namespace
 
 void read_tls(const Location& at, const Json& json, Site& site) {
-  read_object(at, json, tls_table(), site.tls);
+  read_object(at, json, site_tls_table(), site.tls);
   if (!json.is_object())
     return;
   const bool by_dns = site.tls.challenge == Tls::Challenge::dns_01;

@@ -1,12 +1,12 @@
 #include "control/notices.hpp"
 
+#include "base/time.hpp"
+
 #include <algorithm>
 #include <array>
 
 namespace chillbox::control {
 namespace {
-
-constexpr int64_t k_minute = 60'000;
 
 constexpr std::array k_events{
     NoticeEvent{
@@ -14,7 +14,7 @@ constexpr std::array k_events{
     NoticeEvent{"deploy.rolled_back", "deploy.ok", "error", "was rolled back",
         "see `chillboxctl jobs $SITE`, and deploy what is repaired"},
     NoticeEvent{"service.crashed", "service.recovered", "error", "service crashed",
-        "see `chillboxctl logs $SITE/$SUBJECT`", 5 * k_minute},
+        "see `chillboxctl logs $SITE/$SUBJECT`", 5 * k_minute_ms},
     NoticeEvent{"service.gave_up", "service.recovered", "error", "service is down",
         "see `chillboxctl logs $SITE/$SUBJECT`, then `chillboxctl restart $SITE`"},
     NoticeEvent{"cron.failed", "cron.ok", "warning", "crontab entry failed",

@@ -32,8 +32,8 @@ namespace chillbox::cron {
 namespace {
 
 constexpr os::Millis k_kill_wait{5'000};
-constexpr size_t k_last_lines = 20;
-constexpr size_t k_line = 500;
+constexpr size_t k_kept_lines = 20;
+constexpr size_t k_kept_of_line = 500;
 constexpr size_t k_max_end = 64 * 1024;
 constexpr size_t k_outputs_kept = 30; // of a site's runs
 constexpr os::Millis k_run_grace{10'000};
@@ -162,8 +162,8 @@ private:
     os::Command c = command_of(spec);
     c.on_line = [&](std::string_view said) {
       const std::string line = mask.apply(said);
-      m_last.push_back(printable(line, k_line));
-      if (m_last.size() > k_last_lines)
+      m_last.push_back(printable(line, k_kept_of_line));
+      if (m_last.size() > k_kept_lines)
         m_last.pop_front();
       log.append(cat(line, "\n")); // a full disk does not end the command
     };

@@ -34,6 +34,7 @@ inline constexpr size_t k_age_chunk = 64 * 1024;
 inline constexpr size_t k_age_tag = 16;
 inline constexpr size_t k_age_nonce = 16;
 inline constexpr int k_default_scrypt_cap = 18; // 2^18: 256 MiB
+inline constexpr int k_most_work_factor = 22;   // that an identity of ours may have
 
 struct AgeStanza {
   std::vector<std::string> args; // args[0] is the type

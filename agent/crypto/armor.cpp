@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::string_view k_begin = "-----BEGIN AGE ENCRYPTED FILE-----";
 constexpr std::string_view k_end = "-----END AGE ENCRYPTED FILE-----";
-constexpr size_t k_columns = 64;
-constexpr size_t k_line_bytes = k_columns / 4 * 3;
+constexpr size_t k_armor_columns = 64;
+constexpr size_t k_line_bytes = k_armor_columns / 4 * 3;
 constexpr std::string_view k_space = " \t\r\n";
 
 class Unarmor {
@@ -110,7 +110,7 @@ private:
       if (line->starts_with(k_end) &&
           line->find_first_not_of(k_space, k_end.size()) == std::string_view::npos)
         return end();
-      if (line->empty() || line->size() > k_columns || m_short_line)
+      if (line->empty() || line->size() > k_armor_columns || m_short_line)
         return malformed(m_line, "lines are 64 columns wide, only the last one may be shorter");
       const auto bytes = unbase64(*line);
       if (!bytes)

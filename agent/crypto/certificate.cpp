@@ -49,7 +49,7 @@ Bio writer() {
   return bio;
 }
 
-template <class Text> Text text_of(const Bio& bio) {
+template <class Text> Text text_in(const Bio& bio) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);
   return Text(data, static_cast<size_t>(std::max(0L, size)));
@@ -68,13 +68,13 @@ Key read_key(std::string_view pem) {
 std::string pem_of(X509* certificate) {
   const Bio out = writer();
   must(PEM_write_bio_X509(out.get(), certificate) == 1);
-  return text_of<std::string>(out);
+  return text_in<std::string>(out);
 }
 
 SecretString pem_of_key(EVP_PKEY* key) {
   const Bio out = writer();
   must(PEM_write_bio_PKCS8PrivateKey(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1);
-  auto text = text_of<SecretString>(out);
+  auto text = text_in<SecretString>(out);
   char* data = nullptr;
   const long size = BIO_get_mem_data(out.get(), &data);
   wipe(data, static_cast<size_t>(size));
@@ -225,7 +225,7 @@ Result<std::string> make_certificate_request(
       X509_REQ_sign(request.get(), key.get(), crypto::sha256()) > 0);
   const Bio out = writer();
   must(PEM_write_bio_X509_REQ(out.get(), request.get()) == 1);
-  return text_of<std::string>(out);
+  return text_in<std::string>(out);
 }
 
 Result<CheckedChain> check_chain(std::string_view pem, std::string_view key,

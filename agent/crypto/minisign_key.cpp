@@ -25,7 +25,7 @@ constexpr std::string_view k_comment = "untrusted comment: ";
 constexpr size_t k_seed = crypto_sign_SEEDBYTES;
 constexpr size_t k_secret = crypto_sign_SECRETKEYBYTES;
 constexpr size_t k_salt = crypto_pwhash_scryptsalsa208sha256_SALTBYTES;
-constexpr size_t k_checksum = crypto_generichash_BYTES;
+constexpr size_t k_key_checksum = crypto_generichash_BYTES;
 
 // Where things stand in the 158 bytes.
 constexpr size_t k_salt_at = 6;
@@ -34,8 +34,8 @@ constexpr size_t k_mem_at = k_ops_at + 8;
 constexpr size_t k_id_at = k_mem_at + 8;
 constexpr size_t k_secret_at = k_id_at + 8;
 constexpr size_t k_checksum_at = k_secret_at + k_secret;
-constexpr size_t k_size = k_checksum_at + k_checksum;
-static_assert(k_size == 158);
+constexpr size_t k_key_size = k_checksum_at + k_key_checksum;
+static_assert(k_key_size == 158);
 
 uint64_t load_le64(const uint8_t* p) {
   uint64_t value = 0;
@@ -64,9 +64,9 @@ Result<std::string_view> key_line(std::string_view text, std::string_view what) 
 Result<SecretBytes> secret_struct(std::string_view file_text) {
   const std::string_view line = TRY(key_line(file_text, "secret key"));
   auto raw = unbase64_secret(line);
-  if (!raw || raw->size() != k_size)
+  if (!raw || raw->size() != k_key_size)
     return fail(Code::invalid,
-        cat("minisign secret key: not ", k_size, " bytes of base64: is this a .key file?"));
+        cat("minisign secret key: not ", k_key_size, " bytes of base64: is this a .key file?"));
   const std::string_view text = raw->text();
   if (text.substr(0, 2) != k_algorithm)
     return fail(Code::invalid, "minisign secret key: unknown signature algorithm");
@@ -82,8 +82,8 @@ bool encrypted(const SecretBytes& raw) {
   return raw.text().substr(2, 2) == k_kdf_scrypt;
 }
 
-std::array<uint8_t, k_checksum> checksum_of(const SecretBytes& raw) {
-  std::array<uint8_t, k_checksum> out{};
+std::array<uint8_t, k_key_checksum> checksum_of(const SecretBytes& raw) {
+  std::array<uint8_t, k_key_checksum> out{};
   crypto_generichash_state state;
   crypto_generichash_init(&state, nullptr, 0, out.size());
   crypto_generichash_update(&state, raw.data(), k_algorithm.size());
@@ -95,7 +95,7 @@ std::array<uint8_t, k_checksum> checksum_of(const SecretBytes& raw) {
 
 // Encrypts or decrypts everything from the key id on. False without the memory for it.
 bool apply_passphrase(SecretBytes& raw, const SecretBytes& passphrase) {
-  SecretBytes stream(k_size - k_id_at);
+  SecretBytes stream(k_key_size - k_id_at);
   if (crypto_pwhash_scryptsalsa208sha256(stream.data(), stream.size(),
           reinterpret_cast<const char*>(passphrase.data()), passphrase.size(),
           raw.data() + k_salt_at, load_le64(raw.data() + k_ops_at),
@@ -210,7 +210,7 @@ Result<MinisignSecretKey> MinisignSecretKey::parse(
 
 Result<SecretBytes> MinisignSecretKey::to_file(
     const SecretBytes& passphrase, ScryptLimits limits) const {
-  SecretBytes raw(k_size);
+  SecretBytes raw(k_key_size);
   std::copy(k_algorithm.begin(), k_algorithm.end(), raw.data());
   std::copy(k_checksum_algorithm.begin(), k_checksum_algorithm.end(), raw.data() + 4);
   std::copy(m_id.begin(), m_id.end(), raw.data() + k_id_at);

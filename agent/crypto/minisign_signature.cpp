@@ -18,11 +18,12 @@ constexpr std::string_view k_prehashed = "ED";
 constexpr std::string_view k_legacy = "Ed";
 constexpr std::string_view k_untrusted = "untrusted comment: ";
 constexpr std::string_view k_trusted = "trusted comment: ";
-constexpr size_t k_max_text = 10 * 1024; // minisign: 1 KiB for the one comment, 8 KiB for the other
+constexpr size_t k_max_signature_text =
+    10 * 1024; // minisign: 1 KiB for the one comment, 8 KiB for the other
 
 using Signature = std::array<uint8_t, crypto_sign_BYTES>;
 
-std::unexpected<Error> malformed(std::string_view what) {
+std::unexpected<Error> malformed_signature(std::string_view what) {
   return fail(Code::invalid, cat("minisign signature: ", what));
 }
 
@@ -66,32 +67,33 @@ std::string MinisignSecretKey::sign(
 }
 
 Result<MinisignSignature> MinisignSignature::parse(std::string_view text) {
-  if (text.size() > k_max_text)
-    return fail(Code::too_large, cat("minisign signature: longer than ", k_max_text, " bytes"));
+  if (text.size() > k_max_signature_text)
+    return fail(
+        Code::too_large, cat("minisign signature: longer than ", k_max_signature_text, " bytes"));
   if (text.find('\r') != std::string_view::npos)
-    return malformed("contains a carriage return: was it sent as text?");
+    return malformed_signature("contains a carriage return: was it sent as text?");
   if (text.ends_with('\n'))
     text.remove_suffix(1);
   const std::vector<std::string_view> lines = split(text, '\n');
   if (lines.size() != 4)
-    return malformed(cat(lines.size(), " lines, wanted 4"));
+    return malformed_signature(cat(lines.size(), " lines, wanted 4"));
   if (!lines[0].starts_with(k_untrusted) || !lines[2].starts_with(k_trusted))
-    return malformed("line 1 or 3 is not the expected comment");
+    return malformed_signature("line 1 or 3 is not the expected comment");
   if (!is_printable(lines[0]) || !is_printable(lines[2]))
-    return malformed("unprintable character in a comment");
+    return malformed_signature("unprintable character in a comment");
   const auto signature = unbase64(lines[1]);
   const auto global = unbase64(lines[3]);
   MinisignSignature out;
   if (!signature ||
       signature->size() != k_prehashed.size() + out.id.size() + out.m_signature.size())
-    return malformed("line 2 is not 74 bytes of base64");
+    return malformed_signature("line 2 is not 74 bytes of base64");
   if (!global || global->size() != out.m_global_signature.size())
-    return malformed("line 4 is not 64 bytes of base64");
+    return malformed_signature("line 4 is not 64 bytes of base64");
   const std::string_view algorithm = text_of(*signature).substr(0, 2);
   if (algorithm == k_legacy)
-    return malformed("legacy format (minisign -l): sign again without -l");
+    return malformed_signature("legacy format (minisign -l): sign again without -l");
   if (algorithm != k_prehashed)
-    return malformed("unknown signature algorithm");
+    return malformed_signature("unknown signature algorithm");
   const auto id_at = signature->begin() + static_cast<ptrdiff_t>(k_prehashed.size());
   const auto signature_at = id_at + static_cast<ptrdiff_t>(out.id.size());
   std::copy(id_at, signature_at, out.id.begin());

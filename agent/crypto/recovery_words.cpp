@@ -13,16 +13,16 @@ namespace {
 
 // The letters of proquints (arXiv 0901.4016): none sounds or looks like another.
 constexpr std::string_view k_consonants = "bdfghjklmnprstvz", k_vowels = "aiou";
-constexpr size_t k_checksum = 4, k_bits = 12;
-static_assert((k_recovery_bytes + k_checksum) * 8 == k_recovery_words * k_bits);
+constexpr size_t k_words_checksum = 4, k_bits = 12;
+static_assert((k_recovery_bytes + k_words_checksum) * 8 == k_recovery_words * k_bits);
 static_assert(k_consonants.size() == 16 && k_vowels.size() == 4);
 
-std::array<uint8_t, k_checksum> checksum_of(ByteView bytes) {
+std::array<uint8_t, k_words_checksum> checksum_of(ByteView bytes) {
   SecretString text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   text.insert(0, "chillbox recovery ");
   const std::string digest = sha256_of(bytes_of(text)).str();
-  std::array<uint8_t, k_checksum> out{};
-  const auto raw = unhex(digest.substr(0, 2 * k_checksum));
+  std::array<uint8_t, k_words_checksum> out{};
+  const auto raw = unhex(digest.substr(0, 2 * k_words_checksum));
   std::ranges::copy(*raw, out.begin());
   return out;
 }
@@ -65,7 +65,7 @@ SecretString normal(std::string_view text) {
 } // namespace
 
 std::vector<SecretString> recovery_words(ByteView bytes) {
-  SecretBytes all(k_recovery_bytes + k_checksum);
+  SecretBytes all(k_recovery_bytes + k_words_checksum);
   std::ranges::copy(bytes.first(k_recovery_bytes), all.data());
   std::ranges::copy(checksum_of(bytes), all.data() + k_recovery_bytes);
   std::vector<SecretString> words;
@@ -84,7 +84,7 @@ Result<SecretBytes> read_recovery_words(std::string_view text) {
   if (words.size() != k_recovery_words)
     return fail(Code::invalid,
         cat("the recovery words are ", k_recovery_words, ", and these are ", words.size()));
-  SecretBytes all(k_recovery_bytes + k_checksum);
+  SecretBytes all(k_recovery_bytes + k_words_checksum);
   for (size_t i = 0; i < words.size(); i += 2) {
     const auto first = value_of(words[i]), second = value_of(words[i + 1]);
     if (!first || !second)

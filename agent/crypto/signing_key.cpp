@@ -5,7 +5,7 @@
 namespace chillbox::crypto {
 namespace {
 
-constexpr std::string_view k_type = "ssh-ed25519";
+constexpr std::string_view k_ssh_type = "ssh-ed25519";
 
 } // namespace
 
@@ -18,7 +18,7 @@ Result<SigningKey> SigningKey::parse(std::string_view text) {
   if (!is_ssh_line(text))
     return SigningKey(TRY(MinisignPublicKey::parse(text)));
   auto key = TRY(SshPublicKey::parse(text));
-  if (key.type != k_type)
+  if (key.type != k_ssh_type)
     return fail(Code::invalid,
         cat("a key of the type ", key.type,
             " signs no artifacts, only ssh-ed25519 does: ssh-keygen -t ed25519 makes one"));

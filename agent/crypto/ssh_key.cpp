@@ -10,7 +10,7 @@
 namespace chillbox::crypto {
 namespace {
 
-constexpr size_t k_max_line = 16 * 1024;
+constexpr size_t k_max_key_line = 16 * 1024;
 constexpr size_t k_least_rsa = 2048 / 8;
 
 struct Kind {
@@ -42,7 +42,7 @@ Result<void> check_blob(const Kind& kind, ByteView blob) {
 } // namespace
 
 Result<SshPublicKey> SshPublicKey::parse(std::string_view line) {
-  if (line.size() > k_max_line)
+  if (line.size() > k_max_key_line)
     return fail(Code::too_large, "ssh key: longer than 16 KiB");
   line = trim(line);
   if (std::ranges::any_of(

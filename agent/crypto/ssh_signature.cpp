@@ -15,32 +15,33 @@
 namespace chillbox::crypto {
 namespace {
 
-constexpr size_t k_max_text = 4 * 1024, k_max_line = 76;
-constexpr std::string_view k_magic = "SSHSIG", k_hash = "sha512", k_type = "ssh-ed25519";
+constexpr size_t k_max_sshsig_text = 4 * 1024, k_max_sshsig_line = 76;
+constexpr std::string_view k_magic = "SSHSIG", k_hash = "sha512", k_signer_type = "ssh-ed25519";
 
-std::unexpected<Error> malformed(std::string_view what) {
+std::unexpected<Error> malformed_sshsig(std::string_view what) {
   return fail(Code::invalid, cat("ssh signature: ", what));
 }
 
 Result<Bytes> dearmor(std::string_view text) {
-  if (text.size() > k_max_text)
-    return fail(Code::too_large, cat("ssh signature: longer than ", k_max_text, " bytes"));
+  if (text.size() > k_max_sshsig_text)
+    return fail(Code::too_large, cat("ssh signature: longer than ", k_max_sshsig_text, " bytes"));
   if (text.find('\r') != std::string_view::npos)
-    return malformed("contains a carriage return: was it sent as text?");
+    return malformed_sshsig("contains a carriage return: was it sent as text?");
   const auto lines = split(text, '\n');
   const size_t n = lines.size();
   if (n < 4 || lines[0] != k_ssh_signature_begin || lines[n - 2] != k_ssh_signature_end ||
       !lines[n - 1].empty())
-    return malformed("must go from BEGIN SSH SIGNATURE to END SSH SIGNATURE, each on its line");
+    return malformed_sshsig(
+        "must go from BEGIN SSH SIGNATURE to END SSH SIGNATURE, each on its line");
   std::string joined;
   for (size_t i = 1; i + 2 < n; ++i) {
-    if (lines[i].empty() || lines[i].size() > k_max_line)
-      return malformed("has a line that is empty or longer than 76 characters");
+    if (lines[i].empty() || lines[i].size() > k_max_sshsig_line)
+      return malformed_sshsig("has a line that is empty or longer than 76 characters");
     joined += lines[i];
   }
   auto bytes = unbase64(joined);
   if (!bytes)
-    return malformed(bytes.error().message);
+    return malformed_sshsig(bytes.error().message);
   return bytes;
 }
 
@@ -59,31 +60,31 @@ Result<SshSignature> SshSignature::parse(std::string_view armored) {
   constexpr std::array<uint8_t, 4> k_version{0, 0, 0, 1};
   if (rest.size() < k_magic.size() + k_version.size() ||
       text_of(rest.first(k_magic.size())) != k_magic)
-    return malformed("does not begin with SSHSIG");
+    return malformed_sshsig("does not begin with SSHSIG");
   rest = rest.subspan(k_magic.size());
   if (!std::ranges::equal(rest.first(k_version.size()), k_version))
-    return malformed("is of another version than 1");
+    return malformed_sshsig("is of another version than 1");
   rest = rest.subspan(k_version.size());
   const auto key = take_ssh_string(rest), name = take_ssh_string(rest),
              reserved = take_ssh_string(rest), hash = take_ssh_string(rest),
              signature = take_ssh_string(rest);
   if (!key || !name || !reserved || !hash || !signature || !rest.empty())
-    return malformed("is cut short, or there is more in it");
+    return malformed_sshsig("is cut short, or there is more in it");
   ByteView inner = *signature, key_rest = *key;
   const auto key_type = take_ssh_string(key_rest);
-  if (!key_type || text_of(*key_type) != k_type)
+  if (!key_type || text_of(*key_type) != k_signer_type)
     return wrong_type(key_type ? text_of(*key_type) : "");
   if (text_of(*hash) != k_hash)
-    return malformed(cat("over the hash '", printable(text_of(*hash), 40),
+    return malformed_sshsig(cat("over the hash '", printable(text_of(*hash), 40),
         "': only sha512, which ssh-keygen takes of itself"));
   if (!reserved->empty())
-    return malformed("uses what is reserved");
+    return malformed_sshsig("uses what is reserved");
   const auto type = take_ssh_string(inner), value = take_ssh_string(inner);
   SshSignature out;
-  if (!type || text_of(*type) != k_type || !value || value->size() != out.m_signature.size() ||
-      !inner.empty())
-    return malformed("is not 64 bytes of ssh-ed25519");
-  out.m_key = TRY(SshPublicKey::parse(cat(k_type, " ", base64(*key))));
+  if (!type || text_of(*type) != k_signer_type || !value ||
+      value->size() != out.m_signature.size() || !inner.empty())
+    return malformed_sshsig("is not 64 bytes of ssh-ed25519");
+  out.m_key = TRY(SshPublicKey::parse(cat(k_signer_type, " ", base64(*key))));
   out.m_namespace = text_of(*name);
   std::ranges::copy(*value, out.m_signature.begin());
   return out;
@@ -92,7 +93,7 @@ Result<SshSignature> SshSignature::parse(std::string_view armored) {
 Result<void> SshSignature::verify(
     const SshPublicKey& key, std::string_view name_space, std::string_view text) const {
   const std::string who = m_key.fingerprint();
-  if (!(m_key == key) || key.type != k_type)
+  if (!(m_key == key) || key.type != k_signer_type)
     return fail(Code::denied, cat("signed with key ", who, ", not with ", key.fingerprint()));
   if (m_namespace != name_space)
     return fail(Code::denied,

@@ -146,7 +146,7 @@ Result<control::Pruned> prune(const Call& call) {
   return control::Pruned{.dry_run = dry_run, .bytes = pruned.bytes, .paths = pruned.paths};
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_admin_verbs[] = {
     {"hold", answer<hold>, true, Role::admin},
     {"release_hold", answer<release_hold>, true, Role::admin},
     {"withdraw", answer<withdraw>, true, Role::admin},
@@ -159,7 +159,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> admin_verbs() {
-  return k_verbs;
+  return k_admin_verbs;
 }
 
 } // namespace chillbox::daemon

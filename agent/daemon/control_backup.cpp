@@ -90,7 +90,7 @@ Result<control::BackupAnswer> backup_put(const Call& call) {
   return control::BackupAnswer{std::move(backup)};
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_backup_verbs[] = {
     {"backup_create", answer<backup_create>, true},
     {"backup_get", answer<backup_get>, true},
     {"backup_put", answer<backup_put>, true},
@@ -101,7 +101,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> backup_verbs() {
-  return k_verbs;
+  return k_backup_verbs;
 }
 
 } // namespace chillbox::daemon

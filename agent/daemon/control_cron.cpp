@@ -117,7 +117,7 @@ Result<control::RunAnswer> run_stop(const Call& call) {
   return run_to_end(call);
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_cron_verbs[] = {
     {"cron_list", answer<cron_list>},
     {"cron_history", answer<cron_history>},
     {"cron_run", answer<cron_run>, true},
@@ -130,7 +130,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> cron_verbs() {
-  return k_verbs;
+  return k_cron_verbs;
 }
 
 } // namespace chillbox::daemon

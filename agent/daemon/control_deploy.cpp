@@ -33,8 +33,8 @@ using control::Role;
 
 namespace {
 
-constexpr std::chrono::milliseconds k_frame_wait{60'000};
-constexpr size_t k_max_signature = 4096;
+constexpr std::chrono::milliseconds k_deploy_frame_wait{60'000};
+constexpr size_t k_max_deploy_signature = 4096;
 constexpr os::Millis k_plan_turn{20'000};
 constexpr std::string_view k_prefix = "ssh-";
 
@@ -170,7 +170,7 @@ Result<Fd> open_part(const Call& call, const Digest& digest, uint64_t offset) {
 
 Result<void> receive(const Call& call, artifact::Incoming& to, uint64_t size) {
   for (uint64_t offset = to.size();;) {
-    const auto frame = control::read_frame(call.fd(), k_frame_wait);
+    const auto frame = control::read_frame(call.fd(), k_deploy_frame_wait);
     if (!frame || (frame->empty() && offset < size))
       return fail(Code::unreachable,
           cat("the upload stopped after ", offset, " of ", size,
@@ -241,8 +241,8 @@ Result<store::Job> take(const Call& call, store::JobKind kind, const std::string
   const auto site = TRY(site_of(call));
   const auto digest = TRY_IN("sha256", Digest::parse(TRY(required(call.args.sha256, "sha256"))));
   const std::string signature = TRY(required(call.args.signature, "signature"));
-  if (signature.size() > k_max_signature)
-    return fail(Code::too_large, cat("signature: more than ", k_max_signature, " bytes"));
+  if (signature.size() > k_max_deploy_signature)
+    return fail(Code::too_large, cat("signature: more than ", k_max_deploy_signature, " bytes"));
   TRY(rollout::check_hold(host, site));
   const rollout::ArtifactHolds::Hold kept(host.artifact_holds, digest.str());
   TRY(bring_once(call, digest, call.args.number.value_or(0)));
@@ -277,8 +277,8 @@ template <bool fetched> Result<control::Plan> prepare(const Call& call) {
   const auto site = TRY(site_of(call));
   const auto digest = TRY_IN("sha256", Digest::parse(TRY(required(call.args.sha256, "sha256"))));
   const std::string signature = TRY(required(call.args.signature, "signature"));
-  if (signature.size() > k_max_signature)
-    return fail(Code::too_large, cat("signature: more than ", k_max_signature, " bytes"));
+  if (signature.size() > k_max_deploy_signature)
+    return fail(Code::too_large, cat("signature: more than ", k_max_deploy_signature, " bytes"));
   const auto said = TRY_IN("signature", artifact::stated(signature));
   if (said.site != site || said.sha256 != digest)
     return fail(Code::denied, "signature: it is of another site or another artifact");
@@ -305,7 +305,7 @@ Result<control::JobAnswer> deploy_secrets(const Call& call) {
   return submit(call, TRY(take(call, store::JobKind::secrets, "")));
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_deploy_verbs[] = {
     {"facts", answer<facts>, false, Role::look, Reach::filtered},
     {"prepare", answer<prepare<false>>, true, Role::deploy},
     {"prepare_fetch", answer<prepare<true>>, true, Role::deploy},
@@ -316,7 +316,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> deploy_verbs() {
-  return k_verbs;
+  return k_deploy_verbs;
 }
 
 } // namespace chillbox::daemon

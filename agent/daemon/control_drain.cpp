@@ -36,7 +36,7 @@ template <bool drained> Result<control::Drained> of_host(const Call& call) {
   return set_flag(call, nginx::drain_flag(call.host().paths), "", drained);
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_drain_verbs[] = {
     {"drain", answer<of_site<true>>, true, Role::deploy},
     {"undrain", answer<of_site<false>>, true, Role::deploy},
     {"drain_host", answer<of_host<true>>, true, Role::admin, Reach::filtered},
@@ -46,7 +46,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> drain_verbs() {
-  return k_verbs;
+  return k_drain_verbs;
 }
 
 } // namespace chillbox::daemon

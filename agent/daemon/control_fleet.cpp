@@ -12,14 +12,14 @@ Result<control::RosterTaken> fleet_take(const Call& call) {
   return taken;
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_fleet_verbs[] = {
     {"fleet_take", answer<fleet_take>, true, control::Role::admin, Reach::filtered},
 };
 
 } // namespace
 
 std::span<const ControlVerb> fleet_verbs() {
-  return k_verbs;
+  return k_fleet_verbs;
 }
 
 } // namespace chillbox::daemon

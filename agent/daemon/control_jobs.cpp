@@ -293,7 +293,7 @@ Result<control::JobsImported> jobs_import(const Call& call) {
   return control::JobsImported{added.size()};
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_jobs_verbs[] = {
     {"rollback", answer<rollback>, false, Role::deploy},
     {"restart", answer<restart>, false, Role::deploy},
     {"start", answer<start>, false, Role::deploy},
@@ -312,7 +312,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> job_verbs() {
-  return k_verbs;
+  return k_jobs_verbs;
 }
 
 // A clock that was set back must not lock the operator out for longer than the longest wait.

@@ -180,14 +180,14 @@ Result<control::Done> log_files(const Call& call) {
   return control::Done{};
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_logs_verbs[] = {
     {"log_files", answer<log_files>, false, control::Role::look},
 };
 
 } // namespace
 
 std::span<const ControlVerb> log_verbs() {
-  return k_verbs;
+  return k_logs_verbs;
 }
 
 } // namespace chillbox::daemon

@@ -78,7 +78,7 @@ Result<control::Done> report_revoke(const Call& call) {
   return control::Done{};
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_metrics_verbs[] = {
     {"metrics", answer<metrics>, false, Role::look, Reach::filtered},
     {"report_link", answer<report_link>, true},
     {"report_revoke", answer<report_revoke>, true},
@@ -90,7 +90,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> metrics_verbs() {
-  return k_verbs;
+  return k_metrics_verbs;
 }
 
 } // namespace chillbox::daemon

@@ -8,13 +8,13 @@ namespace {
 
 using control::Role;
 
-const NoticeRequests& requests(const Call& call) {
+const NoticeRequests& notice_requests(const Call& call) {
   return call.state.monitor.notices;
 }
 
 Result<control::NoticeList> notices(const Call& call) {
-  if (requests(call).look)
-    requests(call).look();
+  if (notice_requests(call).look)
+    notice_requests(call).look();
   auto list = TRY(store::Notices(call.host().store).list(limit_of(call)));
   const std::string only = call.args.site.value_or("");
   std::erase_if(list.notices, [&](const control::Notice& notice) {
@@ -25,19 +25,19 @@ Result<control::NoticeList> notices(const Call& call) {
 
 Result<control::NotifyTargets> notify_list(const Call& call) {
   control::NotifyTargets all;
-  all.targets = TRY(requests(call).targets());
+  all.targets = TRY(notice_requests(call).targets());
   return all;
 }
 
 Result<control::NotifyTested> notify_test(const Call& call) {
-  return requests(call).test(TRY(required(call.args.name, "name")));
+  return notice_requests(call).test(TRY(required(call.args.name, "name")));
 }
 
 Result<control::NotifyRetried> notify_retry(const Call& call) {
-  return requests(call).retry(call.args.name.value_or(""));
+  return notice_requests(call).retry(call.args.name.value_or(""));
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_notices_verbs[] = {
     {"notices", answer<notices>, false, Role::look, Reach::filtered},
     {"notify_list", answer<notify_list>},
     {"notify_test", answer<notify_test>, true},
@@ -47,7 +47,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> notice_verbs() {
-  return k_verbs;
+  return k_notices_verbs;
 }
 
 } // namespace chillbox::daemon

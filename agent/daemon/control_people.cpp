@@ -237,7 +237,7 @@ Result<control::PersonRemoved> people_remove(const Call& call) {
   return gone;
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_people_verbs[] = {
     {"people_add", answer<people_add>, true, Role::admin, Reach::filtered},
     {"people_list", answer<people_list>, false, Role::admin, Reach::filtered},
     {"people_remove", answer<people_remove>, true, Role::admin, Reach::filtered},
@@ -246,7 +246,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> people_verbs() {
-  return k_verbs;
+  return k_people_verbs;
 }
 
 } // namespace chillbox::daemon

@@ -18,10 +18,10 @@ using control::Role;
 
 namespace {
 
-constexpr std::chrono::milliseconds k_frame_wait{60'000};
+constexpr std::chrono::milliseconds k_plan_frame_wait{60'000};
 constexpr os::Millis k_body_wait{15 * 60'000};
-constexpr os::Millis k_plan_turn{20'000};
-constexpr size_t k_max_signature = 10 * 1024;
+constexpr os::Millis k_planning_wait{20'000};
+constexpr size_t k_max_plan_signature = 10 * 1024;
 
 // Without a name from the first moment: nobody can change it between the check and the use, and
 // nothing is left of it whatever happens.
@@ -40,7 +40,7 @@ Result<Fd> receive_artifact(int from, const rollout::HostContext& host) {
     if (host.clock.mono() >= end)
       return fail(Code::timed_out,
           cat("the artifact did not come within ", k_body_wait.count() / 60'000, " minutes"));
-    const auto frame = TRY_IN("artifact", control::read_frame(from, k_frame_wait));
+    const auto frame = TRY_IN("artifact", control::read_frame(from, k_plan_frame_wait));
     if (frame.empty())
       return file;
     size += frame.size();
@@ -87,7 +87,7 @@ Result<control::Plan> plan(const Call& call) {
     file = Fd(::open(host.paths.artifact(digest).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!file)
       return fail(Code::not_found, cat("no artifact ", digest.str(), " on this host"));
-    signature = TRY(host.disk.read(host.paths.artifact_signature(digest), k_max_signature));
+    signature = TRY(host.disk.read(host.paths.artifact_signature(digest), k_max_plan_signature));
     if (!is_theirs()) // as if it were not there
       return fail(Code::not_found, cat("no artifact ", digest.str(), " on this host"));
   } else {
@@ -99,7 +99,7 @@ Result<control::Plan> plan(const Call& call) {
     file = TRY(receive_body(call));
   }
   const std::unique_lock one(
-      call.state.planning, k_plan_turn); // they share the staging memory with deploys
+      call.state.planning, k_planning_wait); // they share the staging memory with deploys
   if (!one)
     return fail(Code::busy, "another plan is being made: try again");
   return rollout::plan_artifact(host, file.get(), signature);
@@ -111,7 +111,7 @@ Result<control::NginxText> nginx_show(const Call& call) {
   return control::NginxText{.site = site.str(), .text = std::move(text)};
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_plan_verbs[] = {
     {"plan", answer<plan>, true, Role::deploy,
         Reach::filtered}, // changes nothing, but unpacks what somebody brought
     {"nginx_show", answer<nginx_show>},
@@ -132,7 +132,7 @@ Result<void> append(int fd, std::string_view bytes, uint32_t reserve_percent) {
 }
 
 std::span<const ControlVerb> plan_verbs() {
-  return k_verbs;
+  return k_plan_verbs;
 }
 
 } // namespace chillbox::daemon

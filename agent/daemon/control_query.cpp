@@ -171,7 +171,7 @@ Result<control::AuditProof> audit_verify(const Call& call) {
   return control::AuditProof{.entries = head.entries, .head = head.text()};
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_query_verbs[] = {
     {"ping", answer<ping>, false, Role::look, Reach::filtered},
     {"status", answer<status>, false, Role::look, Reach::filtered},
     {"sites", answer<sites>, false, Role::look, Reach::filtered},
@@ -187,7 +187,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> query_verbs() {
-  return k_verbs;
+  return k_query_verbs;
 }
 
 Result<control::JobAnswer> follow(

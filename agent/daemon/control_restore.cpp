@@ -109,7 +109,7 @@ Result<control::RestoredTo> restore_to(const Call& call) {
       .backup = backup, .directory = directory, .warnings = join(*remarks, "\n")};
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_restore_verbs[] = {
     {"restore", answer<restore>},
     {"restore_plan", answer<restore_plan>},
     {"restore_to", answer<restore_to>, true},
@@ -118,7 +118,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> restore_verbs() {
-  return k_verbs;
+  return k_restore_verbs;
 }
 
 } // namespace chillbox::daemon

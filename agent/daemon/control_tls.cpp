@@ -21,12 +21,12 @@ Result<std::string> owner_of(const Call& call) {
   return owner;
 }
 
-const CertificateRequests& requests(const Call& call) {
+const CertificateRequests& certificate_requests(const Call& call) {
   return call.state.monitor.certificates;
 }
 
 Result<std::vector<Certificate>> certificates_of(const Call& call, const std::string& owner) {
-  auto all = TRY(requests(call).all());
+  auto all = TRY(certificate_requests(call).all());
   std::erase_if(all, [&](const Certificate& one) { return one.site != owner; });
   if (all.empty())
     return fail(Code::not_found,
@@ -38,15 +38,15 @@ Result<std::vector<Certificate>> certificates_of(const Call& call, const std::st
 
 Result<control::CertificateList> tls(const Call& call) {
   control::CertificateList list;
-  list.certificates =
-      call.args.site ? TRY(certificates_of(call, TRY(owner_of(call)))) : TRY(requests(call).all());
+  list.certificates = call.args.site ? TRY(certificates_of(call, TRY(owner_of(call))))
+                                     : TRY(certificate_requests(call).all());
   return list;
 }
 
 Result<control::CertificateCheck> tls_check(const Call& call) {
   const auto owner = TRY(owner_of(call));
   (void)TRY(certificates_of(call, owner));
-  return requests(call).check(owner);
+  return certificate_requests(call).check(owner);
 }
 
 bool is_under_way(CertificateState state) {
@@ -85,7 +85,7 @@ Result<control::CertificateRenewal> tls_renew(const Call& call) {
   const auto owner = TRY(owner_of(call));
   const auto before = TRY(certificates_of(call, owner)).front();
   const bool staging = call.args.staging.value_or(false);
-  auto renewal = TRY(requests(call).renew(owner, staging));
+  auto renewal = TRY(certificate_requests(call).renew(owner, staging));
   if (!staging && call.args.wait.value_or(true))
     renewal.certificate = TRY(await_order(call, before));
   return renewal;
@@ -94,15 +94,15 @@ Result<control::CertificateRenewal> tls_renew(const Call& call) {
 Result<control::CertificateAnswer> tls_revoke(const Call& call) {
   const auto owner = TRY(owner_of(call));
   (void)TRY(certificates_of(call, owner));
-  auto certificate = TRY(requests(call).revoke(owner));
+  auto certificate = TRY(certificate_requests(call).revoke(owner));
   return control::CertificateAnswer{std::move(certificate)};
 }
 
 Result<control::AcmeAccount> tls_account(const Call& call) {
-  return requests(call).account();
+  return certificate_requests(call).account();
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_tls_verbs[] = {
     {"tls", answer<tls>},
     {"tls_check", answer<tls_check>},
     {"tls_renew", answer<tls_renew>, true},
@@ -113,7 +113,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> tls_verbs() {
-  return k_verbs;
+  return k_tls_verbs;
 }
 
 } // namespace chillbox::daemon

@@ -97,7 +97,7 @@ Result<control::Hours> hours(const Call& call) {
   return all;
 }
 
-constexpr ControlVerb k_verbs[] = {
+constexpr ControlVerb k_top_verbs[] = {
     {"top", answer<top>, false, Role::look, Reach::filtered},
     {"hours", answer<hours>, false, Role::look, Reach::filtered},
 };
@@ -105,7 +105,7 @@ constexpr ControlVerb k_verbs[] = {
 } // namespace
 
 std::span<const ControlVerb> top_verbs() {
-  return k_verbs;
+  return k_top_verbs;
 }
 
 } // namespace chillbox::daemon

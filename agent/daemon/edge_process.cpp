@@ -11,7 +11,7 @@ namespace chillbox::daemon {
 namespace {
 
 constexpr os::Millis k_life{1'000}; // one that lived so long is started again at once
-constexpr os::Millis k_pause{1'000};
+constexpr os::Millis k_restart_pause{1'000};
 constexpr os::Millis k_pause_most{60'000}; // one that keeps ending waits longer and longer
 constexpr os::Millis k_reap_wait{1'000};
 
@@ -32,7 +32,7 @@ Result<Fd> EdgeProcess::start(int listener) {
 }
 
 void EdgeProcess::start_later() {
-  m_pause = std::clamp(2 * m_pause, k_pause, k_pause_most);
+  m_pause = std::clamp(2 * m_pause, k_restart_pause, k_pause_most);
   m_due = m_clock.mono() + m_pause;
 }
 

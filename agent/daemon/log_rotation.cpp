@@ -14,8 +14,8 @@
 namespace chillbox::daemon {
 namespace {
 
-constexpr uint64_t k_answers = 1'000'000; // bytes
-constexpr os::Millis k_pause{10'000};     // between the first word of the kernel and the look
+constexpr uint64_t k_answers = 1'000'000;      // bytes
+constexpr os::Millis k_rotation_pause{10'000}; // between the first word of the kernel and the look
 
 } // namespace
 
@@ -29,7 +29,7 @@ void LogRotation::written() {
   std::array<char, 4096> events;
   while (::read(m_events.get(), events.data(), events.size()) > 0) {}
   if (!m_due)
-    m_due = m_host.clock.mono() + k_pause;
+    m_due = m_host.clock.mono() + k_rotation_pause;
 }
 
 os::Millis LogRotation::look_if_due() {

@@ -10,7 +10,7 @@
 namespace chillbox::daemon {
 namespace {
 
-constexpr size_t k_most = 64 * 1024;
+constexpr size_t k_most_output = 64 * 1024;
 
 // What was encrypted for this host, opened with the file key that the vault gives.
 Result<SecretString> open_sealed(secrets::Vault& vault, const std::string& sealed) {
@@ -24,7 +24,7 @@ Result<SecretString> open_sealed(secrets::Vault& vault, const std::string& seale
     const auto part = TRY(reader.next());
     if (part.empty())
       return text;
-    if (text.size() + part.size() > k_most)
+    if (text.size() + part.size() > k_most_output)
       return fail(Code::too_large, "a key that is longer than any");
     text.append(reinterpret_cast<const char*>(part.data()), part.size());
   }

@@ -11,15 +11,11 @@
 namespace chillbox::edge {
 namespace {
 
-constexpr size_t k_piece = 4096;               // of a head; most are smaller
+constexpr size_t k_head_piece = 4096;          // of a head; most are smaller
 constexpr size_t k_kept = 8192;                // of a buffer between two requests
 constexpr size_t k_read_available = 64 * 1024; // without waiting
 constexpr os::Millis k_linger{1'000};
 constexpr uint64_t k_linger_bytes = 256 * 1024;
-
-os::Millis now() {
-  return os::real_clock().mono();
-}
 
 } // namespace
 
@@ -77,8 +73,8 @@ Result<Connection::ReadHead> Connection::read_head() {
       return ReadHead{std::string_view(in).substr(0, size), std::nullopt};
     }
     looked = in.size();
-    in.resize(looked + k_piece);
-    const auto got = receive(in.data() + looked, k_piece);
+    in.resize(looked + k_head_piece);
+    const auto got = receive(in.data() + looked, k_head_piece);
     in.resize(looked + (got ? *got : 0));
     if (!got)
       return std::unexpected(got.error());
@@ -92,12 +88,13 @@ bool Connection::read_available() {
   for (;;) {
     const size_t before = in.size();
     ssize_t n = 0;
-    in.resize(before + k_piece);
-    while ((n = ::recv(m_fd, in.data() + before, k_piece, MSG_DONTWAIT)) < 0 && errno == EINTR) {}
+    in.resize(before + k_head_piece);
+    while (
+        (n = ::recv(m_fd, in.data() + before, k_head_piece, MSG_DONTWAIT)) < 0 && errno == EINTR) {}
     in.resize(before + static_cast<size_t>(std::max<ssize_t>(n, 0)));
     if (n == 0 || (n < 0 && errno != EAGAIN))
       return false;
-    if (n < static_cast<ssize_t>(k_piece) || in.size() > k_read_available)
+    if (n < static_cast<ssize_t>(k_head_piece) || in.size() > k_read_available)
       return true;
   }
 }

@@ -13,6 +13,10 @@
 
 namespace chillbox::edge {
 
+inline os::Millis now() {
+  return os::real_clock().mono();
+}
+
 // Of a connection. What `in` has already was read before, and is the beginning of the request.
 struct Buffers {
   std::string in;

@@ -15,13 +15,9 @@ namespace {
 
 using control::PacketVerb;
 
-constexpr size_t k_piece = 64 * 1024; // of an upload
+constexpr size_t k_upload_piece = 64 * 1024; // of an upload
 constexpr os::Millis k_least_wait{1'000};
 constexpr uint64_t k_upload_least = 64 * 1024; // in m_options.upload_piece
-
-os::Millis now() {
-  return os::real_clock().mono();
-}
 
 Result<std::string> read_body(Connection& connection) {
   std::string body(static_cast<size_t>(connection.body_left()), '\0');
@@ -210,7 +206,7 @@ std::optional<Response> Server::upload(RequestContext& x) {
 }
 
 std::optional<Response> Server::receive_upload(RequestContext& x, uint64_t size, Answer begun) {
-  std::array<char, k_piece> piece;
+  std::array<char, k_upload_piece> piece;
   const os::Millis end = now() + m_options.upload;
   uint64_t extend_at = UINT64_MAX; // when no more than so much is left
   while (x.connection.body_left() > 0) {
@@ -286,8 +282,8 @@ void Server::stream_events(RequestContext& x, EventStream& stream) {
 std::optional<Server::Next> Server::send(PendingRequest& pending) {
   if (pending.x.abandoned)
     return Next::close;
-  // Before the answer goes out: bytes that have come by now were not sent because of it (faults
-  // 29).
+  // Before the answer goes out: bytes that have come by now were not sent because of it
+  // (faults 29).
   const bool more = pending.connection.body_left() > 0 || pending.connection.has_pending_input();
   pending.keep = pending.keep && !more;
   const auto sent = pending.connection.flush_available();

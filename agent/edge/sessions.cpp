@@ -3,6 +3,7 @@
 #include "base/guarded.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "edge/connection.hpp"
 #include "os/socket.hpp"
 
 #include <fcntl.h>
@@ -20,10 +21,6 @@ namespace {
 constexpr int k_tick_ms = 2'000;
 constexpr os::Millis k_report_pause{1'000}; // between two lines of the log
 constexpr os::Millis k_breath{100}; // after an accept that failed and would fail again at once
-
-os::Millis now() {
-  return os::real_clock().mono();
-}
 
 } // namespace
 

@@ -14,7 +14,7 @@ constexpr std::string_view k_acme_of_original = "/srv/chillbox";
 // What a variable for the port of a service that is not started has (rollout/ports.cpp).
 constexpr uint64_t k_nobodys_port = 1;
 
-bool is_below(std::string_view path, std::string_view dir) {
+bool is_at_or_below(std::string_view path, std::string_view dir) {
   return path == dir || (path.starts_with(dir) && path.substr(dir.size()).starts_with('/'));
 }
 
@@ -91,7 +91,7 @@ Problem Bounds::clean(std::string_view expanded) {
 bool Bounds::allows_path(std::string_view path) const {
   return path.find("..") == std::string_view::npos &&
       std::ranges::any_of(
-          m_in.host->nginx_allow_paths, [&](const auto& dir) { return is_below(path, dir); });
+          m_in.host->nginx_allow_paths, [&](const auto& dir) { return is_at_or_below(path, dir); });
 }
 
 Problem Bounds::path(std::string_view expanded) const {

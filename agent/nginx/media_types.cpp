@@ -13,7 +13,7 @@ struct Type {
   bool page = false;   // visited by its address, not loaded by another
 };
 
-constexpr Type k_types[]{
+constexpr Type k_media_types[]{
     {"text/html", "html htm shtml", false, true},
     {"application/xhtml+xml", "xhtml", false, true},
     {"text/css", "css"},
@@ -98,7 +98,7 @@ constexpr Type k_types[]{
 
 std::string types(std::string_view indent, bool uploads) {
   std::string out = cat(indent, "types {\n");
-  for (const auto& type : k_types)
+  for (const auto& type : k_media_types)
     if (type.upload || !uploads)
       out += cat(indent, "  ", type.name, " ", type.ends, ";\n");
   return cat(out, indent, "}\n", indent, "default_type application/octet-stream;\n");
@@ -106,7 +106,7 @@ std::string types(std::string_view indent, bool uploads) {
 
 std::string pattern(bool (*wanted)(const Type&)) {
   std::vector<std::string> ends;
-  for (const auto& type : k_types)
+  for (const auto& type : k_media_types)
     if (wanted(type))
       for (const auto end : split(type.ends, ' '))
         ends.emplace_back(end);

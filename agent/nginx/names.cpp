@@ -13,7 +13,7 @@ constexpr size_t k_pcre_name = 32;
 constexpr size_t k_combinations = 256; // of values; more are as good as any
 constexpr size_t k_expanded = 8192;
 
-bool is_name(char c) {
+bool is_variable_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
@@ -64,7 +64,7 @@ std::vector<Piece> pieces_of(std::string_view word) {
         word[start] <= '9')
       end = start + 1;
     else
-      while (word[at] == '$' && end < word.size() && is_name(word[end]))
+      while (word[at] == '$' && end < word.size() && is_variable_name(word[end]))
         ++end;
     if (end == start || (braces && (end >= word.size() || word[end] != '}'))) {
       literal += word[at++];
@@ -236,8 +236,8 @@ std::string Names::with_variables(std::string_view word) const {
       out += pieces[at].text;
       continue;
     }
-    const bool goes_on =
-        at + 1 < pieces.size() && !pieces[at + 1].variable && is_name(pieces[at + 1].text[0]);
+    const bool goes_on = at + 1 < pieces.size() && !pieces[at + 1].variable &&
+        is_variable_name(pieces[at + 1].text[0]);
     const std::string name =
         has_variable(pieces[at].text) ? variable(pieces[at].text) : pieces[at].text;
     out += goes_on ? cat("${", name, "}") : cat("$", name);

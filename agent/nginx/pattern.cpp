@@ -9,7 +9,7 @@
 namespace chillbox::nginx {
 namespace {
 
-bool is_name(char c) {
+bool is_group_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 bool is_quantifier(char c) {
@@ -24,7 +24,7 @@ std::optional<std::pair<size_t, size_t>> name_at(std::string_view p, size_t at) 
       continue;
     const size_t start = at + opening.size();
     size_t end = start;
-    while (end < p.size() && is_name(p[end]))
+    while (end < p.size() && is_group_name(p[end]))
       ++end;
     if (end > start && end < p.size() && p[end] == closing)
       return std::pair(start, end);

@@ -39,7 +39,7 @@ constexpr std::string_view k_limits = R"(  client_max_body_size 32m;
 )";
 
 // Of files only: what a service answers has the type that it says. (text/html always has one.)
-constexpr std::string_view k_types = R"(  types_hash_max_size 4096;
+constexpr std::string_view k_types_directive = R"(  types_hash_max_size 4096;
   charset_types text/css text/javascript text/plain text/markdown text/csv text/tab-separated-values text/vtt
     text/calendar text/vcard;
 )";
@@ -147,7 +147,7 @@ private:
 
   std::string site_server(const std::string& names, const std::string& id) const {
     return cat("\nserver {\n", begin(id), tls_redirect("  ", m_host), "  server_name ", names,
-        ";\n  server_tokens off;\n", logs(), k_limits, k_types, site_types("  "), k_gzip,
+        ";\n  server_tokens off;\n", logs(), k_limits, k_types_directive, site_types("  "), k_gzip,
         security_headers("  "), "  add_header Cache-Control $chillbox_cache;\n", error_pages("  "),
         "\n", slot_choice(m_in), challenge_location(m_host, m_in.paths), ready_location(m_in),
         status_location(m_in), locations(m_in), maintenance_location(m_in),

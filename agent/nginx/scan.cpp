@@ -14,13 +14,13 @@ namespace {
 
 constexpr std::string_view k_file_mark = "# configuration file ";
 
-bool is_space(char c) {
+bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 // Of a word, whatever stands before it.
-bool is_plain(char c) {
-  return !is_space(c) && c != ';' && c != '{' && c != '}' && c != '#' && c != '"' && c != '\'';
+bool is_bare(char c) {
+  return !is_blank(c) && c != ';' && c != '{' && c != '}' && c != '#' && c != '"' && c != '\'';
 }
 
 class Scanner {
@@ -36,12 +36,12 @@ public:
 private:
   void step() {
     const char c = m_text[m_at];
-    if (is_plain(c)) {
-      m_word += run(is_plain);
+    if (is_bare(c)) {
+      m_word += run(is_bare);
       return;
     }
-    if (is_space(c)) {
-      (void)run(is_space);
+    if (is_blank(c)) {
+      (void)run(is_blank);
       return end_word();
     }
     if (c == '#')

@@ -1,6 +1,7 @@
 #include "notices/rules.hpp"
 
 #include "base/text.hpp"
+#include "base/time.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,8 +11,6 @@ namespace chillbox::notices {
 namespace {
 
 using store::Happening;
-
-constexpr int64_t k_day = 24LL * 3'600'000;
 
 // What is open already needs more to end than it needed to begin, so that what stands on the border
 // is one notice.
@@ -86,7 +85,7 @@ Found expiring(const Look& look) {
   return certificates(look, "cert.expiring", [&](const control::Certificate& c) {
     return c.alert == control::AlertLevel::error || c.alert == control::AlertLevel::expired ||
         (!is_ours_to_renew(c) && c.not_after_ms > 0 &&
-            c.not_after_ms < look.facts.now_ms + 14 * k_day);
+            c.not_after_ms < look.facts.now_ms + 14 * k_day_ms);
   });
 }
 

@@ -16,12 +16,13 @@
 namespace chillbox::os {
 namespace {
 
-constexpr size_t k_buffer = 128 * 1024;
+constexpr size_t k_frozen_piece = 128 * 1024;
 
 class TreeFreezer {
 public:
   TreeFreezer(const Owner* owner, std::optional<uid_t> belongs_to)
-      : m_owner(owner), m_belongs_to(belongs_to), m_buffer(std::make_unique<char[]>(k_buffer)) {}
+      : m_owner(owner), m_belongs_to(belongs_to),
+        m_buffer(std::make_unique<char[]>(k_frozen_piece)) {}
   std::string digest() { return m_digest.done(); }
 
   // The directory first: once it is the new owner's, nobody else adds to it or renames in it, and
@@ -74,7 +75,7 @@ private:
       TRY(check_no_writer(in.fd.get(), at.below(name)));
     m_digest.file(in.st.st_mode, relative, static_cast<uint64_t>(in.st.st_size));
     for (uint64_t left = static_cast<uint64_t>(in.st.st_size);;) {
-      const ssize_t n = read_fully(in.fd.get(), m_buffer.get(), k_buffer);
+      const ssize_t n = read_fully(in.fd.get(), m_buffer.get(), k_frozen_piece);
       if (n < 0)
         return fail_io("read", at.below(name), errno);
       if (static_cast<uint64_t>(n) > left || (n == 0 && left > 0))

@@ -23,8 +23,9 @@ constexpr std::string_view k_path = "/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr Millis k_look{200}; // how often `cancelled` is asked
 constexpr Millis k_giving_up{
     10'000}; // from SIGKILL to leaving it: it waits in the kernel, for a dead disk perhaps
-constexpr size_t k_drain = 1 << 20;          // what a pipe can hold at most
-constexpr size_t k_longest_line = 64 * 1024; // of output that is not kept; a longer one is split
+constexpr size_t k_drain = 1 << 20; // what a pipe can hold at most
+constexpr size_t k_longest_output_line =
+    64 * 1024; // of output that is not kept; a longer one is split
 
 Result<std::string> find_program(const std::string& name) {
   if (name.find('/') != std::string::npos)
@@ -89,7 +90,7 @@ private:
   void take(std::string_view bytes) {
     if (m_limit == 0) {
       split_lines(bytes);
-      if (m_line.size() > k_longest_line)
+      if (m_line.size() > k_longest_output_line)
         emit();
       return;
     }
@@ -329,6 +330,10 @@ public:
 };
 
 } // namespace
+
+std::function<bool()> when_set(const std::atomic<bool>* stop) {
+  return stop == nullptr ? std::function<bool()>() : [stop] { return stop->load(); };
+}
 
 Code hook_code(int exit) {
   switch (exit) {

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ struct User {
 // not_found when there is no such user (or group).
 Result<User> find_user(const std::string& name);
 Result<gid_t> find_group(const std::string& name);
+
+// For Command::cancelled: true once `stop` is set; nothing where there is no such flag.
+std::function<bool()> when_set(const std::atomic<bool>* stop);
 
 struct Command {
   std::vector<std::string> argv; // argv[0] is a path, or looked up in /usr/sbin:/usr/bin:/sbin:/bin

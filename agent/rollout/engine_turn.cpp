@@ -8,7 +8,7 @@
 namespace chillbox::rollout {
 namespace {
 
-constexpr os::Millis k_look{100}; // at cancelled(); the turn itself is an event
+constexpr os::Millis k_turn_look{100}; // at cancelled(); the turn itself is an event
 
 } // namespace
 
@@ -59,7 +59,7 @@ void Engine::left(const Running& one) {
 void Engine::wait_until(
     std::unique_lock<std::mutex>& lock, const Running& one, const std::function<bool()>& holds) {
   while (!holds() && !one.control.cancelled())
-    m_idle.wait_for(lock, k_look);
+    m_idle.wait_for(lock, k_turn_look);
 }
 
 bool Engine::watch_ends(Running& one, bool good) {

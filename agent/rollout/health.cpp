@@ -65,7 +65,7 @@ private:
   uint32_t m_times = 0;
 };
 
-std::string lower(std::string_view text) {
+std::string lower_ascii(std::string_view text) {
   std::string out(text);
   std::ranges::transform(out, out.begin(),
       [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
@@ -84,15 +84,15 @@ Target target_of(std::string_view location) {
     return {};
   const auto rest = location.substr(slashes + 2);
   const auto host = rest.substr(0, rest.find_first_of("/?#"));
-  return {
-      slashes == 0 ? "" : lower(location.substr(0, colon)), lower(host.substr(0, host.find(':')))};
+  return {slashes == 0 ? "" : lower_ascii(location.substr(0, colon)),
+      lower_ascii(host.substr(0, host.find(':')))};
 }
 
 // Why visitors would not get the page to which they are sent on; "" : they would.
 std::string redirect_trouble(const JobContext& r, const std::string& location) {
   const auto [scheme, host] = target_of(location);
   const auto& site = r.release.site;
-  const bool own = host.empty() || host == lower(site.server_name) ||
+  const bool own = host.empty() || host == lower_ascii(site.server_name) ||
       std::ranges::find(site.domains, host) != site.domains.end();
   if (!own)
     return cat("it sends visitors to another host, ", location);

@@ -46,7 +46,7 @@ void HourBook::add(const SiteFacts& site, int64_t now_ms) {
   auto now = counted(site.counts);
   auto more = grown(before.counted, now);
   // What was used over a night without visitors belongs to none of its hours.
-  const bool recent = now_ms - before.time_ms < store::k_hour_ms;
+  const bool recent = now_ms - before.time_ms < k_hour_ms;
   std::map<std::string, uint64_t> cpu_us;
   uint64_t used_us = 0;
   for (const auto& service : site.services) {
@@ -62,7 +62,7 @@ void HourBook::add(const SiteFacts& site, int64_t now_ms) {
   if (more.requests == 0)
     return;
   more.site = site.site.str();
-  more.hour = (site.counts.last_ms > 0 ? site.counts.last_ms : now_ms) / store::k_hour_ms;
+  more.hour = (site.counts.last_ms > 0 ? site.counts.last_ms : now_ms) / k_hour_ms;
   auto& row = m_rows[{more.site, more.hour}];
   row.site = more.site;
   row.hour = more.hour;
@@ -79,7 +79,7 @@ Result<void> HourBook::look() {
   });
   for (const auto& site : facts->sites)
     add(site, facts->time_ms);
-  const bool other_hour = facts->time_ms / store::k_hour_ms != m_written_ms / store::k_hour_ms;
+  const bool other_hour = facts->time_ms / k_hour_ms != m_written_ms / k_hour_ms;
   const int64_t since = facts->time_ms - m_written_ms;
   return other_hour || since >= k_write_ms || since < 0 ? write_locked() : Result<void>{};
 }
@@ -103,7 +103,7 @@ Result<void> HourBook::write() {
 
 Result<std::vector<store::SiteHour>> HourBook::week() {
   TRY(write());
-  const int64_t hour = m_host.clock.wall_ms() / store::k_hour_ms;
+  const int64_t hour = m_host.clock.wall_ms() / k_hour_ms;
   return store::hours_since(m_host.store, hour - store::k_hours_kept + 1);
 }
 

@@ -2,6 +2,7 @@
 // row of that hour. An hour in which nothing was counted has no row. delete_site removes them.
 #pragma once
 
+#include "base/time.hpp"
 #include "store/store.hpp"
 
 #include <cstdint>
@@ -10,7 +11,6 @@
 
 namespace chillbox::store {
 
-inline constexpr int64_t k_hour_ms = 3'600'000;
 inline constexpr int64_t k_hours_kept = 168;
 
 struct SiteHour {

@@ -1,6 +1,7 @@
 #include "store/notices.hpp"
 
 #include "base/text.hpp"
+#include "base/time.hpp"
 #include "store/store_internal.hpp"
 
 #include <algorithm>
@@ -8,7 +9,6 @@
 namespace chillbox::store {
 namespace {
 
-constexpr int64_t k_hour = 3'600'000;
 constexpr size_t k_longest = 2'000;
 
 #define NOTICE_COLUMNS "number, event, site, subject, state, text, first_ms, last_ms, count"
@@ -71,7 +71,8 @@ Result<bool> count_again(Db& db, const Happening& h, bool lasts, int64_t calm_ms
   else
     TRY(db.run("UPDATE notices SET count = count + 1, last_ms = ?4 WHERE event = ?1 AND site = ?2"
                " AND subject = ?3 AND state = 'once' AND text = ?5 AND last_ms > ?6",
-        h.event, h.site, h.subject, h.time_ms, printable(h.text, k_longest), h.time_ms - k_hour));
+        h.event, h.site, h.subject, h.time_ms, printable(h.text, k_longest),
+        h.time_ms - k_hour_ms));
   return db.changes() > 0;
 }
 

@@ -1,14 +1,14 @@
 // Messages to targets: from what is to be told to what was sent. Each step is one transaction.
 #include "base/encoding.hpp"
 #include "base/text.hpp"
+#include "base/time.hpp"
 #include "store/notices.hpp"
 #include "store/store_internal.hpp"
 
 namespace chillbox::store {
 namespace {
 
-constexpr int64_t k_hour = 3'600'000, k_sent_kept_ms = 48 * k_hour,
-                  k_given_up_kept_ms = 720 * k_hour;
+constexpr int64_t k_sent_kept_ms = 48 * k_hour_ms, k_given_up_kept_ms = 720 * k_hour_ms;
 
 struct ToTell {
   Notice notice;
@@ -65,13 +65,13 @@ Result<std::vector<OutboxMessage>> ready(Db& db, int64_t now_ms) {
 Result<int64_t> free_at(Db& db, const std::string& target, int64_t now_ms) {
   if (TRY(db.number("SELECT count(*) FROM outbox WHERE target = ?1 AND state = 'waiting'",
           target)) >= k_messages_waiting)
-    return now_ms + k_hour;
+    return now_ms + k_hour_ms;
   const auto oldest = TRY(db.one<int64_t>(
       "SELECT first_ms FROM outbox WHERE target = ?1 AND first_ms > ?2 ORDER BY first_ms DESC"
       " LIMIT 1 OFFSET ?3",
-      [](Stmt& row) -> Result<int64_t> { return row.i64(0); }, target, now_ms - k_hour,
+      [](Stmt& row) -> Result<int64_t> { return row.i64(0); }, target, now_ms - k_hour_ms,
       k_messages_an_hour - 1));
-  return oldest ? *oldest + k_hour : 0;
+  return oldest ? *oldest + k_hour_ms : 0;
 }
 
 // Its body and its id are the same from here on, however often it is sent.
@@ -306,7 +306,7 @@ Result<void> Notices::shift(int64_t by_ms) {
 }
 
 Result<void> Notices::clamp(int64_t now_ms) {
-  constexpr int64_t k_longest_wait = 27 * k_hour; // the last pause, and its jitter
+  constexpr int64_t k_longest_wait = 27 * k_hour_ms; // the last pause, and its jitter
   auto& state = m_store.state();
   const std::scoped_lock lock(state.mutex);
   Db& db = state.db;
@@ -317,7 +317,7 @@ Result<void> Notices::clamp(int64_t now_ms) {
   TRY(db.run("UPDATE outbox SET first_ms = ?1 WHERE first_ms > ?1", now_ms));
   TRY(db.run("UPDATE notices SET told_ms = min(told_ms, ?1), calm_ms = min(calm_ms, ?2)"
              " WHERE state = 'open'",
-      now_ms, now_ms + k_hour));
+      now_ms, now_ms + k_hour_ms));
   return txn.commit();
 }
 

@@ -2,6 +2,7 @@
 #include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/time.hpp"
 #include "os/host_layout.hpp"
 #include "tls/certificates.hpp"
 
@@ -11,12 +12,7 @@
 namespace chillbox::tls {
 namespace {
 
-constexpr int64_t k_day = 24LL * 3'600'000;
 constexpr int k_most_tries = 4; // of one order: each leaves out one thing that the CA did not take
-
-bool has(const std::vector<std::string>& names, const std::string& name) {
-  return std::ranges::find(names, name) != names.end();
-}
 
 // A clock that is wrong is why a CA is not believed, or does not believe us.
 std::string clocks(const Problem& problem, int64_t now_ms) {
@@ -134,7 +130,7 @@ void Certificates::order(Record record, const std::vector<std::string>& names) {
   if (!m_host.parts.takes(record.site))
     return wait(record,
         "the site's NGINX text takes no certificate: deploy it once more, and let a template of its own include SITE.ssl_cert.include");
-  const auto orders = m_host.store.certificate_orders(now() - 8 * k_day);
+  const auto orders = m_host.store.certificate_orders(now() - 8 * k_day_ms);
   const bool exempt = record.served() && !f.no_replaces;
   if (const auto over = over_budget(orders.value_or(std::vector<store::CertificateOrder>{}),
           record.id, names, exempt, now())) {
@@ -167,8 +163,8 @@ void Certificates::order(Record record, const std::vector<std::string>& names) {
   f.ari_ms = answer->ari ? now() +
           std::clamp<int64_t>(
               static_cast<int64_t>(std::min<uint64_t>(answer->ari->retry_after, 86'400)) * 1'000,
-              k_day / 24, k_day / 2)
-                         : now() + k_day / 2;
+              k_day_ms / 24, k_day_ms / 2)
+                         : now() + k_day_ms / 2;
   record.state = State::verifying;
   save(record);
   finish(std::move(record));
@@ -183,12 +179,12 @@ void Certificates::note_bad_names(Record& record, const Problem& problem) const 
     if (!part.identifier.empty())
       named.insert(part.identifier);
   for (const auto& name : named) {
-    if (!has(record.pending.names, name))
+    if (!is_one_of(name, record.pending.names))
       continue;
     auto& bad = record.facts.bad[name];
     bad.ours = false;
     bad.why = problem.detail;
-    if (const int64_t today = now() / k_day; !std::ranges::count(bad.days, today))
+    if (const int64_t today = now() / k_day_ms; !std::ranges::count(bad.days, today))
       bad.days.push_back(today);
     if (bad.days.size() > k_bad_days)
       bad.days.erase(bad.days.begin());

@@ -1,6 +1,7 @@
 #include "tls/problem.hpp"
 
 #include "base/text.hpp"
+#include "base/time.hpp"
 
 #include <algorithm>
 #include <array>
@@ -8,8 +9,6 @@
 
 namespace chillbox::tls {
 namespace {
-
-constexpr int64_t k_minute = 60'000, k_hour = 60 * k_minute, k_day = 24 * k_hour;
 
 struct Row {
   std::string_view type;
@@ -98,15 +97,15 @@ std::string_view remedy_of(const Problem& problem) {
 }
 
 int64_t delay_ms(Next next, uint64_t failures, std::string_view spread) {
-  constexpr std::array<int64_t, 3> k_retries{k_minute, 10 * k_minute, 100 * k_minute};
+  constexpr std::array<int64_t, 3> k_retries{k_minute_ms, 10 * k_minute_ms, 100 * k_minute_ms};
   const uint64_t n = std::max<uint64_t>(failures, 1) - 1;
   int64_t delay = 0;
   switch (next) {
-  case Next::retry: delay = n < k_retries.size() ? k_retries[n] : k_day; break;
-  case Next::later: delay = k_hour; break;
-  case Next::soon: delay = std::min(k_minute << std::min<uint64_t>(n, 9), 6 * k_hour); break;
-  case Next::attention: delay = k_day; break;
-  case Next::new_order: delay = k_minute; break;
+  case Next::retry: delay = n < k_retries.size() ? k_retries[n] : k_day_ms; break;
+  case Next::later: delay = k_hour_ms; break;
+  case Next::soon: delay = std::min(k_minute_ms << std::min<uint64_t>(n, 9), 6 * k_hour_ms); break;
+  case Next::attention: delay = k_day_ms; break;
+  case Next::new_order: delay = k_minute_ms; break;
   default: return 0;
   }
   const auto part = std::hash<std::string_view>{}(spread) % 100;
@@ -115,12 +114,12 @@ int64_t delay_ms(Next next, uint64_t failures, std::string_view spread) {
 
 int64_t waiting_ms(uint64_t rounds) {
   constexpr std::array<int64_t, 4> k_rounds{1, 5, 15, 60};
-  return k_rounds[std::min<uint64_t>(std::max<uint64_t>(rounds, 1) - 1, 3)] * k_minute;
+  return k_rounds[std::min<uint64_t>(std::max<uint64_t>(rounds, 1) - 1, 3)] * k_minute_ms;
 }
 
 int64_t renewal_ms(int64_t not_before_ms, int64_t not_after_ms) {
   const int64_t life = not_after_ms - not_before_ms;
-  return life < 10 * k_day ? not_before_ms + life / 2 : not_before_ms + life / 3 * 2;
+  return life < 10 * k_day_ms ? not_before_ms + life / 2 : not_before_ms + life / 3 * 2;
 }
 
 std::optional<Budget> over_budget(const std::vector<store::CertificateOrder>& orders,
@@ -129,21 +128,21 @@ std::optional<Budget> over_budget(const std::vector<store::CertificateOrder>& or
   std::vector<int64_t> failed, all, same;
   for (const auto& order : orders) {
     const bool good = order.outcome == "issued" || order.outcome == "boot";
-    if (!good && order.outcome != "interrupted" && counts(order, id, now_ms - k_hour))
+    if (!good && order.outcome != "interrupted" && counts(order, id, now_ms - k_hour_ms))
       failed.push_back(order.time_ms);
-    if (counts(order, "", now_ms - 3 * k_hour))
+    if (counts(order, "", now_ms - 3 * k_hour_ms))
       all.push_back(order.time_ms);
-    if (good && order.names == names && counts(order, "", now_ms - 7 * k_day))
+    if (good && order.names == names && counts(order, "", now_ms - 7 * k_day_ms))
       same.push_back(order.time_ms);
   }
   if (failed.size() >= k_failures)
-    return Budget{failed[failed.size() - k_failures] + k_hour,
+    return Budget{failed[failed.size() - k_failures] + k_hour_ms,
         cat(k_failures, " orders failed within an hour, and a CA blocks names after 5")};
   if (all.size() >= k_orders)
-    return Budget{all[all.size() - k_orders] + 3 * k_hour,
+    return Budget{all[all.size() - k_orders] + 3 * k_hour_ms,
         cat(k_orders, " orders were made within three hours, and a CA takes 300")};
   if (!exempt && same.size() >= k_same)
-    return Budget{same[same.size() - k_same] + 7 * k_day,
+    return Budget{same[same.size() - k_same] + 7 * k_day_ms,
         cat(k_same, " certificates of these names were issued within a week, and a CA issues 5")};
   return std::nullopt;
 }
@@ -153,11 +152,11 @@ std::optional<Budget> over_boot_budget(
   constexpr size_t k_boots = 3;
   std::vector<int64_t> boots;
   for (const auto& order : orders)
-    if (order.outcome == "boot" && counts(order, id, now_ms - 7 * k_day))
+    if (order.outcome == "boot" && counts(order, id, now_ms - 7 * k_day_ms))
       boots.push_back(order.time_ms);
   if (boots.size() < k_boots)
     return std::nullopt;
-  return Budget{boots[boots.size() - k_boots] + 7 * k_day,
+  return Budget{boots[boots.size() - k_boots] + 7 * k_day_ms,
       "three certificates were issued within a week because the key is kept in memory only: `chillboxctl unlock` brings it back"};
 }
 

@@ -1,6 +1,7 @@
 // What operators ask.
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/time.hpp"
 #include "crypto/certificate.hpp"
 #include "tls/certificates.hpp"
 
@@ -9,7 +10,6 @@
 namespace chillbox::tls {
 namespace {
 
-constexpr int64_t k_day = 24LL * 3'600'000;
 constexpr std::string_view k_staging_ca = "Let's Encrypt's staging service";
 
 std::string owner_of(const Record& record) {
@@ -125,7 +125,7 @@ Result<control::CertificateRenewal> Certificates::renew(const std::string& site,
         .text = cat(k_staging_ca, " issued a certificate of ", chain.leaf_facts.issuer, " for ",
             join(chain.leaf_facts.names, " "), "; nothing of it is kept")};
   }
-  const auto orders = TRY(m_host.store.certificate_orders(now() - 8 * k_day));
+  const auto orders = TRY(m_host.store.certificate_orders(now() - 8 * k_day_ms));
   auto over = over_budget(orders, record.id, record.wanted, record.served(), now());
   if (!over && f.problem_type == "rateLimited" && record.next_ms > now())
     over = Budget{record.next_ms, f.problem};

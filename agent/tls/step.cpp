@@ -1,6 +1,7 @@
 // One certificate whose time has come, from where it is.
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/time.hpp"
 #include "tls/certificates.hpp"
 
 #include <algorithm>
@@ -8,13 +9,8 @@
 namespace chillbox::tls {
 namespace {
 
-constexpr int64_t k_minute = 60'000, k_hour = 60 * k_minute, k_day = 24 * k_hour;
 constexpr uint64_t k_unsure_rounds = 3;
-constexpr int64_t k_short_life = 10 * k_day;
-
-bool has(const std::vector<std::string>& names, const std::string& name) {
-  return std::ranges::find(names, name) != names.end();
-}
+constexpr int64_t k_short_life = 10 * k_day_ms;
 
 std::vector<std::string> sorted(std::vector<std::string> names) {
   std::ranges::sort(names);
@@ -24,8 +20,8 @@ std::vector<std::string> sorted(std::vector<std::string> names) {
 // Polls of many certificates come in one wake-up: at a full hour, shifted by host, so that not all
 // hosts of the world come together.
 int64_t at_the_hour(int64_t ms, std::string_view spread) {
-  const auto shift = static_cast<int64_t>(std::hash<std::string_view>{}(spread) % k_hour);
-  return (ms - shift + k_hour - 1) / k_hour * k_hour + shift;
+  const auto shift = static_cast<int64_t>(std::hash<std::string_view>{}(spread) % k_hour_ms);
+  return (ms - shift + k_hour_ms - 1) / k_hour_ms * k_hour_ms + shift;
 }
 
 } // namespace
@@ -77,7 +73,7 @@ void Certificates::poll_ari(Record& record) {
   if (f.ari_ms > now() || f.not_after_ms <= now())
     return;
   const auto ari = m_acme.renewal_info(crypto::first_certificate(record.chain));
-  int64_t pause = 12 * k_hour;
+  int64_t pause = 12 * k_hour_ms;
   if (ari && *ari) {
     f.renew_ms = (*ari)->selected_ms;
     if (f.explanation != (*ari)->explanation && !(*ari)->explanation.empty())
@@ -85,8 +81,8 @@ void Certificates::poll_ari(Record& record) {
           "': the CA says why it wants it renewed: ", (*ari)->explanation));
     f.explanation = (*ari)->explanation;
     pause = std::clamp<int64_t>(
-        static_cast<int64_t>(std::min<uint64_t>((*ari)->retry_after, 86'400)) * 1'000, k_hour,
-        12 * k_hour);
+        static_cast<int64_t>(std::min<uint64_t>((*ari)->retry_after, 86'400)) * 1'000, k_hour_ms,
+        12 * k_hour_ms);
   }
   f.ari_ms = now() + pause;
 }
@@ -96,7 +92,7 @@ void Certificates::poll_ari(Record& record) {
 bool Certificates::may_drop(const Record& record, const std::string& name, bool renews) const {
   const auto& f = record.facts;
   const auto bad = f.bad.find(name);
-  if (!has(f.names, name))
+  if (!is_one_of(name, f.names))
     return true;
   const int64_t life = f.not_after_ms - f.not_before_ms;
   return (bad != f.bad.end() && bad->second.dropped()) ||
@@ -117,8 +113,8 @@ void Certificates::judge(Record& record, const NameCheck& check, bool& ready) co
   auto& entry = f.bad[check.name];
   entry.ours = true;
   entry.why = check.why;
-  const int64_t today = now() / k_day;
-  if (has(f.names, check.name) && !std::ranges::count(entry.days, today))
+  const int64_t today = now() / k_day_ms;
+  if (is_one_of(check.name, f.names) && !std::ranges::count(entry.days, today))
     entry.days.push_back(today);
 }
 
@@ -130,7 +126,8 @@ std::vector<std::string> Certificates::ready_names(Record& record, bool renews) 
   std::vector<std::string> wanted;
   for (const auto& name : record.wanted) {
     const auto bad = f.bad.find(name);
-    if (bad != f.bad.end() && bad->second.left_out(now() / k_day) && name != record.wanted.front())
+    if (bad != f.bad.end() && bad->second.left_out(now() / k_day_ms) &&
+        name != record.wanted.front())
       f.plain[name] = cat(name,
           " is left out, because a CA refused it on three days; it is asked again after a week: ",
           bad->second.why);
@@ -187,10 +184,11 @@ void Certificates::rest(Record& record) {
   f.problem_type.clear();
   const int64_t rule = renewal_ms(f.not_before_ms, f.not_after_ms);
   int64_t next = f.renew_ms == 0 ? rule : std::min(rule, f.renew_ms);
-  if (f.not_after_ms - f.not_before_ms > k_day) {
-    const int64_t ramp = f.https_ms + 7 * k_day; // HSTS: nginx::hsts_age
-    next = std::min({next, f.ari_ms == 0 ? now() + k_hour : f.ari_ms, ramp > now() ? ramp : next});
-    next = at_the_hour(std::max(next, now() + k_minute), m_host.paths.state());
+  if (f.not_after_ms - f.not_before_ms > k_day_ms) {
+    const int64_t ramp = f.https_ms + 7 * k_day_ms; // HSTS: nginx::hsts_age
+    next =
+        std::min({next, f.ari_ms == 0 ? now() + k_hour_ms : f.ari_ms, ramp > now() ? ramp : next});
+    next = at_the_hour(std::max(next, now() + k_minute_ms), m_host.paths.state());
   }
   if (f.plain.empty()) {
     f.failures = 0;
@@ -199,7 +197,7 @@ void Certificates::rest(Record& record) {
     next = std::min(next, now() + waiting_ms(f.failures));
   }
   if (f.memory != wanted_of(record.id).memory) // its key is to move
-    next = now() + k_minute;
+    next = now() + k_minute_ms;
   record.next_ms = std::max(next, now() + 1'000);
   mend_text(record);
   save(record);
@@ -221,7 +219,7 @@ bool Certificates::restore_key(Record& record) {
       }
     }
   }
-  const auto orders = m_host.store.certificate_orders(now() - 8 * k_day);
+  const auto orders = m_host.store.certificate_orders(now() - 8 * k_day_ms);
   const auto over = orders ? over_boot_budget(*orders, record.id, now()) : std::nullopt;
   if (!over)
     return false;

@@ -8,7 +8,7 @@ using namespace chillbox::test;
 using artifact::StageLimits;
 
 namespace {
-const std::string& good() {
+const std::string& good_stream() {
   static const std::string tar =
       dir("b") + file("b/a", std::string(3000, 'a')) + file("b/c", "c") + end();
   return tar;
@@ -16,44 +16,48 @@ const std::string& good() {
 } // namespace
 
 TEST_CASE("[fault-59] an archive without its end, or with something after it, is refused") {
-  const std::string body = good().substr(0, good().size() - 1024);
+  const std::string body = good_stream().substr(0, good_stream().size() - 1024);
   const std::string zero(512, '\0');
   CHECK_SAYS(Unpacked(body).error(),
       "corrupt: tar, byte 5120: cut off: the end of the archive is missing");
   CHECK_SAYS(Unpacked(body + zero).error(), "the end of the archive is missing");
   CHECK_SAYS(Unpacked(body + zero + file("b/d") + end()).error(), "a lone zero block");
-  CHECK_SAYS(Unpacked(good() + file("b/d")).error(), "data after the end of the archive");
-  CHECK_SAYS(Unpacked(good() + zero + good()).error(), "data after the end of the archive");
-  CHECK_SAYS(Unpacked(good() + std::string(100, '\0')).error(), "cut off");
-  CHECK_SAYS(Unpacked(good() + std::string(2 << 20, '\0')).error(), "endless padding");
-  CHECK(Unpacked(good() + std::string(9 * 1024, '\0')).error() == ""); // GNU tar's record
+  CHECK_SAYS(Unpacked(good_stream() + file("b/d")).error(), "data after the end of the archive");
+  CHECK_SAYS(
+      Unpacked(good_stream() + zero + good_stream()).error(), "data after the end of the archive");
+  CHECK_SAYS(Unpacked(good_stream() + std::string(100, '\0')).error(), "cut off");
+  CHECK_SAYS(Unpacked(good_stream() + std::string(2 << 20, '\0')).error(), "endless padding");
+  CHECK(Unpacked(good_stream() + std::string(9 * 1024, '\0')).error() == ""); // GNU tar's record
   // Cut within data, padding and headers.
   for (const size_t cut : {size_t{700}, size_t{1500}, size_t{4100}, body.size() - 3})
-    CHECK_SAYS(Unpacked(good().substr(0, cut)).error(), "corrupt: ");
+    CHECK_SAYS(Unpacked(good_stream().substr(0, cut)).error(), "corrupt: ");
 }
 
 TEST_CASE("[fault-59] [fault-61] a second frame or member of compression is refused") {
-  const std::string half = good().substr(0, 2048), rest = good().substr(2048);
+  const std::string half = good_stream().substr(0, 2048), rest = good_stream().substr(2048);
   CHECK_SAYS(Unpacked(zstd(half) + zstd(rest)).error(), "corrupt: data after the zstd frame");
   CHECK_SAYS(Unpacked(gzip(half) + gzip(rest)).error(), "corrupt: data after the gzip member");
-  CHECK_SAYS(Unpacked(zstd(good()) + zstd(good())).error(), "data after the zstd frame");
-  CHECK_SAYS(Unpacked(gzip(good()) + gzip(good())).error(), "data after the gzip member");
-  CHECK_SAYS(Unpacked(zstd(good()) + "x").error(), "data after the zstd frame");
-  CHECK_SAYS(Unpacked(gzip(good()) + std::string(10, '\0')).error(), "data after the gzip member");
+  CHECK_SAYS(
+      Unpacked(zstd(good_stream()) + zstd(good_stream())).error(), "data after the zstd frame");
+  CHECK_SAYS(
+      Unpacked(gzip(good_stream()) + gzip(good_stream())).error(), "data after the gzip member");
+  CHECK_SAYS(Unpacked(zstd(good_stream()) + "x").error(), "data after the zstd frame");
+  CHECK_SAYS(
+      Unpacked(gzip(good_stream()) + std::string(10, '\0')).error(), "data after the gzip member");
   const std::string skippable("\x50\x2a\x4d\x18\x04\0\0\0abcd", 12);
-  CHECK_SAYS(Unpacked(zstd(good()) + skippable).error(), "data after the zstd frame");
-  CHECK_FALSE(Unpacked(skippable + zstd(good())).ok());
+  CHECK_SAYS(Unpacked(zstd(good_stream()) + skippable).error(), "data after the zstd frame");
+  CHECK_FALSE(Unpacked(skippable + zstd(good_stream())).ok());
 }
 
 TEST_CASE("[fault-61] a wrong checksum and a cut of the compression are refused") {
-  std::string crc = gzip(good());
+  std::string crc = gzip(good_stream());
   crc[crc.size() - 6] = static_cast<char>(crc[crc.size() - 6] ^ 1);
   CHECK_SAYS(Unpacked(crc).error(), "gzip: incorrect data check");
-  std::string length = gzip(good());
+  std::string length = gzip(good_stream());
   length.back() = static_cast<char>(length.back() ^ 1);
   CHECK_SAYS(Unpacked(length).error(), "gzip: incorrect length check");
-  CHECK_SAYS(Unpacked(gzip(good()).substr(0, 60)).error(), "corrupt: ");
-  const std::string frame = zstd(good());
+  CHECK_SAYS(Unpacked(gzip(good_stream()).substr(0, 60)).error(), "corrupt: ");
+  const std::string frame = zstd(good_stream());
   CHECK_SAYS(
       Unpacked(frame.substr(0, frame.size() - 1)).error(), "cut off: the zstd frame does not end");
   std::string damaged = frame;
@@ -141,7 +145,7 @@ TEST_CASE("[fault-45] a file cut at a chunk boundary of age is a payload failure
 }
 
 TEST_CASE("armored artifacts are unpacked, and damaged armor is refused") {
-  Encrypted encrypted(good());
+  Encrypted encrypted(good_stream());
   std::string text;
   crypto::ArmorWriter writer([&](ByteView piece) -> Result<void> {
     text += text_of(piece);
@@ -158,7 +162,7 @@ TEST_CASE("armored artifacts are unpacked, and damaged armor is refused") {
 }
 
 TEST_CASE("a header that another key belongs to is refused before anything is read") {
-  Encrypted encrypted(good());
+  Encrypted encrypted(good_stream());
   encrypted.key = SecretBytes(16);
   CHECK_SAYS(Unpacked(encrypted).error(), "corrupt: artifact: the age header was changed");
 }

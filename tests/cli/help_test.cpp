@@ -14,7 +14,7 @@ using namespace chillbox::cli;
 
 namespace {
 
-std::string nothing(const char*) {
+std::string nothing_asked(const char*) {
   return "";
 }
 
@@ -33,7 +33,7 @@ std::vector<std::string> shell_split(std::string_view line) {
   return words;
 }
 
-std::string manual() {
+std::string manual_text() {
   std::string here = __FILE__;
   here.erase(here.rfind("tests/cli/"));
   std::ifstream file(cat(here, "agent/man/chillboxctl.1.scd"));
@@ -72,7 +72,7 @@ TEST_CASE("every verb has an example in its help, and each line of it is one tha
       REQUIRE(words.front() == "chillboxctl");
       words.erase(words.begin());
       std::string hint;
-      const auto parsed = parse_command_line(words, nothing, hint);
+      const auto parsed = parse_command_line(words, nothing_asked, hint);
       if (!parsed)
         FAIL(parsed.error().message);
       REQUIRE(parsed->verb != nullptr);
@@ -113,7 +113,7 @@ TEST_CASE("the help of the program names every verb once, and `help all` explain
 }
 
 TEST_CASE("help TOPIC: the exit codes and the environment are those of chillboxctl(1)") {
-  std::string page = manual();
+  std::string page = manual_text();
   std::erase(page, '\\');
   std::erase(page, '*');
   const std::string codes = help_topics()[0].text(), variables = help_topics()[1].text();
@@ -137,7 +137,7 @@ TEST_CASE("help TOPIC: the exit codes and the environment are those of chillboxc
   CHECK(names >= 8);
   for (const Topic& topic : help_topics()) {
     std::string hint;
-    const auto parsed = parse_command_line({"help", std::string(topic.name)}, nothing, hint);
+    const auto parsed = parse_command_line({"help", std::string(topic.name)}, nothing_asked, hint);
     REQUIRE(parsed);
     CHECK(parsed->text == topic.text());
   }
@@ -149,7 +149,8 @@ TEST_CASE("words of other tools: those that harm nothing are taken, the others s
     INFO(synonym.word);
     CHECK(find_verb(synonym.verb) != nullptr);
     CHECK(find_verb(synonym.word) == nullptr);
-    const auto parsed = parse_command_line({"--json", std::string(synonym.word)}, nothing, hint);
+    const auto parsed =
+        parse_command_line({"--json", std::string(synonym.word)}, nothing_asked, hint);
     if (synonym.accepted && parsed) {
       CHECK(parsed->verb->name == synonym.verb);
       CHECK(parsed->terminal.json);
@@ -161,17 +162,17 @@ TEST_CASE("words of other tools: those that harm nothing are taken, the others s
     }
   }
   for (const auto& word : {"version", "-v", "--version"})
-    CHECK(parse_command_line({word}, nothing, hint)->text.starts_with("chillboxctl "));
-  CHECK_FALSE(parse_command_line({"destroy", "hello"}, nothing, hint));
-  CHECK(parse_command_line({"-H", "ps", "unseal"}, nothing, hint)->hosts ==
+    CHECK(parse_command_line({word}, nothing_asked, hint)->text.starts_with("chillboxctl "));
+  CHECK_FALSE(parse_command_line({"destroy", "hello"}, nothing_asked, hint));
+  CHECK(parse_command_line({"-H", "ps", "unseal"}, nothing_asked, hint)->hosts ==
       std::vector<std::string>{"ps"});
 }
 
 TEST_CASE("without a command it prints the help, and ends as a wrong command line does") {
   std::string hint;
-  const auto line = parse_command_line({}, nothing, hint);
+  const auto line = parse_command_line({}, nothing_asked, hint);
   REQUIRE(line);
   CHECK(line->text == help_text());
   CHECK(line->exit == exit_code(Code::usage));
-  CHECK(parse_command_line({"help"}, nothing, hint)->exit == 0);
+  CHECK(parse_command_line({"help"}, nothing_asked, hint)->exit == 0);
 }

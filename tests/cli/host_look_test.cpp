@@ -14,7 +14,7 @@ using namespace chillbox::cli;
 
 namespace {
 
-constexpr int64_t k_now = 1'800'000'000;
+constexpr int64_t k_look_now = 1'800'000'000;
 
 HostLook alpine() {
   return parse_look(
@@ -26,7 +26,7 @@ HostLook alpine() {
 Result<void> with(const std::string& word, const std::string& value) {
   HostLook look = alpine();
   look.facts[word] = value;
-  return can_be_host(look, "root@web1", k_now);
+  return can_be_host(look, "root@web1", k_look_now);
 }
 
 std::string refusal(const std::string& word, const std::string& value) {
@@ -45,8 +45,8 @@ void make(const std::filesystem::path& file) {
 } // namespace
 
 TEST_CASE("a fresh Alpine can be a host, and is described in a line") {
-  CHECK(can_be_host(alpine(), "root@web1", k_now));
-  CHECK(text_of(alpine()) ==
+  CHECK(can_be_host(alpine(), "root@web1", k_look_now));
+  CHECK(look_text(alpine()) ==
       "Alpine 3.22, x86_64, 512.0 MB, no Python (musl); NGINX is not installed; port 80 is free");
 }
 

@@ -24,9 +24,9 @@ using std::chrono::milliseconds;
 namespace {
 
 // Takes one connection, and does with it what the test says. `m_thread` is the last to be made.
-class Host {
+class WireHost {
 public:
-  explicit Host(std::function<void(int)> talk, bool v6 = false)
+  explicit WireHost(std::function<void(int)> talk, bool v6 = false)
       : m_listener(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in6 six{.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
     sockaddr_in four{.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -45,7 +45,7 @@ public:
           talk(client.get());
       });
   }
-  ~Host() {
+  ~WireHost() {
     ::shutdown(m_listener.get(), SHUT_RDWR);
     if (m_thread.joinable())
       m_thread.join();
@@ -98,7 +98,7 @@ Result<HttpReply> send(const HttpRequest& request) {
 
 TEST_CASE("the answer to an upload that is refused on its head counts, whether or not the host reads on [fault-200]") {
   const bool reads_on = GENERATE(true, false);
-  Host host([&](int fd) {
+  WireHost host([&](int fd) {
     read_head(fd);
     say(fd, answer("413 Too Large", R"({"error":"too large"})"));
     ::shutdown(fd, SHUT_WR);
@@ -119,7 +119,7 @@ TEST_CASE("the answer to an upload that is refused on its head counts, whether o
 }
 
 TEST_CASE("a host that closes in the middle of an upload without a word is unreachable") {
-  Host host([](int fd) {
+  WireHost host([](int fd) {
     read_head(fd);
     char some[4096];
     (void)::recv(fd, some, sizeof some, 0);
@@ -133,7 +133,7 @@ TEST_CASE("a host that closes in the middle of an upload without a word is unrea
 }
 
 TEST_CASE("an upload may take as long as bytes flow, and ends when none does [fault-201]") {
-  Host slow([](int fd) { // ten times as long as a stall may be
+  WireHost slow([](int fd) { // ten times as long as a stall may be
     read_head(fd);
     std::this_thread::sleep_for(milliseconds(100));
     char some[300'000];
@@ -155,7 +155,7 @@ TEST_CASE("an upload may take as long as bytes flow, and ends when none does [fa
   REQUIRE(done);
   CHECK(done->status == 201);
 
-  Host stuck([](int fd) {
+  WireHost stuck([](int fd) {
     read_head(fd);
     std::this_thread::sleep_for(milliseconds(1500));
   });
@@ -171,7 +171,7 @@ TEST_CASE("an upload may take as long as bytes flow, and ends when none does [fa
 
 TEST_CASE("the rest of a file is sent from where it is asked for") {
   std::string got;
-  Host host([&](int fd) {
+  WireHost host([&](int fd) {
     const std::string head = read_head(fd);
     got.resize(6);
     (void)::recv(fd, got.data(), got.size(), MSG_WAITALL);
@@ -186,7 +186,7 @@ TEST_CASE("the rest of a file is sent from where it is asked for") {
 }
 
 TEST_CASE("the deadline is one of the whole request, also while a header drips in [fault-202]") {
-  Host host([](int fd) {
+  WireHost host([](int fd) {
     read_head(fd);
     say(fd, "HTTP/1.1 200 OK\r\nX-Slow: ");
     for (int i = 0; i < 40; ++i) {
@@ -203,7 +203,7 @@ TEST_CASE("the deadline is one of the whole request, also while a header drips i
 }
 
 TEST_CASE("an answer without an end is cut at a limit, a stream goes to its reader") {
-  Host endless([](int fd) {
+  WireHost endless([](int fd) {
     read_head(fd);
     say(fd, "HTTP/1.1 200 OK\r\n\r\n");
     const std::string piece(65536, 'x');
@@ -212,7 +212,7 @@ TEST_CASE("an answer without an end is cut at a limit, a stream goes to its read
   });
   CHECK(send({.url = endless.url()}).error().code == Code::too_large);
 
-  Host stream([](int fd) {
+  WireHost stream([](int fd) {
     read_head(fd);
     say(fd, "HTTP/1.1 200 OK\r\n\r\none");
     say(fd, "two");
@@ -227,7 +227,7 @@ TEST_CASE("an answer without an end is cut at a limit, a stream goes to its read
 
 TEST_CASE("an IPv6 address is reached, and named with its brackets") {
   std::string head;
-  Host host(
+  WireHost host(
       [&](int fd) {
         head = read_head(fd);
         say(fd, answer("200 OK", "{}"));
@@ -242,7 +242,7 @@ TEST_CASE("an IPv6 address is reached, and named with its brackets") {
 TEST_CASE("why there is no connection is said in words [fault-203]") {
   uint16_t closed = 0;
   {
-    const Host gone([](int) {});
+    const WireHost gone([](int) {});
     closed = gone.port;
   }
   const auto refused = send({.url = cat("http://127.0.0.1:", closed)});
@@ -252,7 +252,7 @@ TEST_CASE("why there is no connection is said in words [fault-203]") {
   const auto unknown = send({.url = "http://host.invalid"});
   CHECK(unknown.error().code == Code::unreachable);
   CHECK(unknown.error().message.find("could not resolve 'host.invalid'") != std::string::npos);
-  Host plain([](int fd) {
+  WireHost plain([](int fd) {
     char some[100];
     (void)::recv(fd, some, sizeof some, 0);
     say(fd, "HTTP/1.1 400 Bad Request\r\n\r\n");

@@ -9,7 +9,7 @@ using namespace chillbox::cli;
 
 namespace {
 
-constexpr int64_t k_now = 1'796'032'800'000, k_hour = 3'600'000;
+constexpr int64_t k_report_now = 1'796'032'800'000, k_hour = 3'600'000;
 
 control::Job job(const std::string& actor, control::JobState state, int64_t took_ms,
     const std::string& message = "", const std::string& site = "blog") {
@@ -19,7 +19,7 @@ control::Job job(const std::string& actor, control::JobState state, int64_t took
   job.version = "1.0.0";
   job.actor = actor;
   job.state = state;
-  job.created_ms = k_now - 2 * k_hour;
+  job.created_ms = k_report_now - 2 * k_hour;
   job.started_ms = job.created_ms + 500;
   job.finished_ms = job.started_ms + took_ms;
   job.message = message;

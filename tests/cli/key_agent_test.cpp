@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct Laptop {
+struct LaptopHome {
   crypto::MinisignSecretKey key = crypto::MinisignSecretKey::generate();
   crypto::MinisignPublicKey half = key.public_key();
   std::string recipient = age_identity_of(key).recipient();
@@ -39,7 +39,7 @@ const std::string k_statement =
 } // namespace
 
 TEST_CASE("the agent signs what an artifact's signature says, and it is the key's") {
-  Laptop laptop;
+  LaptopHome laptop;
   const auto answer = laptop.sign(k_statement);
   REQUIRE(answer.text);
   const auto text = Json::parse(*answer.text)["signature"].get<std::string>();
@@ -49,7 +49,7 @@ TEST_CASE("the agent signs what an artifact's signature says, and it is the key'
 }
 
 TEST_CASE("[attack-Q1] the agent signs nothing but statements about artifacts [fault-450]") {
-  Laptop laptop;
+  LaptopHome laptop;
   for (const std::string& text : {std::string("hello"), std::string(), cat("x", k_statement),
            cat(k_statement, "\n", k_statement), cat(k_statement, " site=other"),
            std::string("timestamp:1 file:x"), cat(k_statement, " more=1"),
@@ -65,13 +65,13 @@ TEST_CASE("[attack-Q1] the agent signs nothing but statements about artifacts [f
 }
 
 TEST_CASE("the agent does not sign with another key than the one that was asked for") {
-  Laptop laptop;
+  LaptopHome laptop;
   laptop.id = "0000000000000000";
   CHECK(laptop.sign(k_statement).text.error().code == Code::conflict);
 }
 
 TEST_CASE("the agent ends 15 minutes after its last use, after 8 hours and when it is locked") {
-  Laptop laptop;
+  LaptopHome laptop;
   CHECK_FALSE(laptop.agent.ended(15min - 1ms));
   CHECK(laptop.agent.ended(15min));
   CHECK(laptop.sign(k_statement, 15min).text.error().code == Code::sealed);
@@ -79,17 +79,17 @@ TEST_CASE("the agent ends 15 minutes after its last use, after 8 hours and when 
   for (; now < 8h - 1min; now += 10min)
     REQUIRE(laptop.sign(k_statement, now).text);
   CHECK(laptop.agent.ended(8h));
-  Laptop other;
+  LaptopHome other;
   for (now = 0ms; now < 20min; now += 5min) // looking is no use
     (void)other.agent.answer("{\"verb\":\"status\"}", now);
   CHECK(other.agent.ended(now));
-  Laptop locked;
+  LaptopHome locked;
   CHECK(locked.agent.answer("{\"verb\":\"lock\"}", 1ms).text);
   CHECK(locked.sign(k_statement).text.error().code == Code::sealed);
 }
 
 TEST_CASE("the agent opens what is encrypted to the person, and nothing else") {
-  Laptop laptop;
+  LaptopHome laptop;
   const auto file_for = [](const std::string& recipient) {
     Bytes file;
     auto writer = crypto::AgeWriter::to_recipients({recipient}, [&](ByteView bytes) {

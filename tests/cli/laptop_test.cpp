@@ -27,7 +27,7 @@ Environment with(std::map<std::string, std::string> values) {
   };
 }
 
-void put(const std::string& path, std::string_view text) {
+void put_file(const std::string& path, std::string_view text) {
   fs::create_directories(fs::path(path).parent_path());
   std::ofstream(path) << text;
 }
@@ -86,7 +86,7 @@ TEST_CASE("folders of the laptop are made for their owner alone, and never in an
   REQUIRE(make_private_dir(dir));
   CHECK(mode_of(dir) == 0700);
   CHECK(mode_of(home.path() + "/.config") == 0700);
-  put(home.path() + "/file", "");
+  put_file(home.path() + "/file", "");
   CHECK(make_private_dir(home.path() + "/file/x").error().code == Code::conflict);
   if (::geteuid() != 0)
     return;
@@ -140,10 +140,10 @@ TEST_CASE("[fault-420] a record's name is a file's name, and its file is nobody 
   CHECK(load_hosts(places, &problems).empty());
   CHECK(problems.size() == 1);
   for (const char* text : {"ssh = 5", "url = \"https://x\"", "ssh = ", "\xff"}) {
-    put(places.host_record("web2"), text);
+    put_file(places.host_record("web2"), text);
     CHECK(said(load_host(places, "web2")).find("web2.toml") != std::string::npos);
   }
-  put(places.host_record("web2"), "ssh = \"h\"\nof_a_later_version = [1]\n");
+  put_file(places.host_record("web2"), "ssh = \"h\"\nof_a_later_version = [1]\n");
   CHECK(load_host(places, "web2").value().ssh == "h");
 }
 
@@ -165,9 +165,9 @@ TEST_CASE("the project is the nearest folder upwards with a site file or a chill
   TempDir top;
   const std::string dir = fs::canonical(top.path()).string();
   CHECK_FALSE(find_project(dir).value().has_value());
-  put(dir + "/outer/outer.site.json", "{}");
-  put(dir + "/outer/chillbox.toml", "host = \"web1\"\n");
-  put(dir + "/outer/a b \xc3\xa4/inner.site.toml", "");
+  put_file(dir + "/outer/outer.site.json", "{}");
+  put_file(dir + "/outer/chillbox.toml", "host = \"web1\"\n");
+  put_file(dir + "/outer/a b \xc3\xa4/inner.site.toml", "");
   fs::create_directories(dir + "/outer/web/static");
   auto project = find_project(dir + "/outer/web/static").value().value();
   CHECK(project.root == dir + "/outer");
@@ -187,21 +187,21 @@ TEST_CASE("the project is the nearest folder upwards with a site file or a chill
 TEST_CASE("[fault-421] of several site files the one that chillbox.toml says is taken, else none") {
   TempDir top;
   const std::string dir = fs::canonical(top.path()).string();
-  put(dir + "/a.site.json", "{}");
-  put(dir + "/local.site.json", "{}");
+  put_file(dir + "/a.site.json", "{}");
+  put_file(dir + "/local.site.json", "{}");
   CHECK(find_project(dir).value().value().site().value() == "a");
-  put(dir + "/b.site.toml", "");
+  put_file(dir + "/b.site.toml", "");
   CHECK(find_project(dir).value().value().site().error().code == Code::usage);
-  put(dir + "/chillbox.toml", "site = \"b\"\n");
+  put_file(dir + "/chillbox.toml", "site = \"b\"\n");
   CHECK(find_project(dir).value().value().site_file().value() == dir + "/b.site.toml");
-  put(dir + "/chillbox.toml", "site = \"c\"\n");
+  put_file(dir + "/chillbox.toml", "site = \"c\"\n");
   CHECK(find_project(dir).value().value().site().error().code == Code::not_found);
 }
 
 TEST_CASE("chillbox.toml has environments, which say what differs") {
   TempDir top;
   const std::string dir = fs::canonical(top.path()).string();
-  put(dir + "/chillbox.toml", R"(host = "web1"
+  put_file(dir + "/chillbox.toml", R"(host = "web1"
 branch = "main"
 [env.staging]
 host = "web2"
@@ -229,7 +229,7 @@ TEST_CASE("[fault-422] a mistake in chillbox.toml is named with its line") {
           {"\nhost = 5", "chillbox.toml:2"}, {"host = []", "1 to 64"}, {"host = \"-oX\"", "host"},
           {"env = 5", "env"}, {"[env]\nx = 5", "table"}, {"[env.\"a b\"]", "a b"},
           {"confirm = \"yes\"", "true or false"}, {"site = \"A/b\"", "site"}, {"host = ", ":1"}}) {
-    put(dir + "/chillbox.toml", text);
+    put_file(dir + "/chillbox.toml", text);
     INFO(said(find_project(dir)));
     CHECK(said(find_project(dir)).find(part) != std::string::npos);
   }
@@ -240,7 +240,7 @@ TEST_CASE("[attack-P1] a project of another user is not found, only named") {
     return;
   TempDir top;
   const std::string dir = fs::canonical(top.path()).string();
-  put(dir + "/evil.site.json", "{}");
+  put_file(dir + "/evil.site.json", "{}");
   fs::create_directory(dir + "/below");
   REQUIRE(::chown((dir + "/evil.site.json").c_str(), 12345, 12345) == 0);
   CHECK(find_project(dir).error().code == Code::denied);

@@ -11,27 +11,27 @@ using namespace chillbox::cli;
 
 namespace {
 
-constexpr int64_t k_now = 1'796'032'800'000, k_hour = 3'600'000;
+constexpr int64_t k_page_now = 1'796'032'800'000, k_page_hour = 3'600'000;
 
-control::Job job(const std::string& actor, control::JobState state, int64_t took_ms,
+control::Job page_job(const std::string& actor, control::JobState state, int64_t took_ms,
     const std::string& message = "", const std::string& site = "blog") {
-  control::Job job{.site = SiteName::parse(site).value()};
-  job.id = "0123456789abcdef";
-  job.kind = control::JobKind::deploy;
-  job.version = "1.0.0";
-  job.actor = actor;
-  job.state = state;
-  job.created_ms = k_now - 2 * k_hour;
-  job.started_ms = job.created_ms + 500;
-  job.finished_ms = job.started_ms + took_ms;
-  job.message = message;
-  return job;
+  control::Job page_job{.site = SiteName::parse(site).value()};
+  page_job.id = "0123456789abcdef";
+  page_job.kind = control::JobKind::deploy;
+  page_job.version = "1.0.0";
+  page_job.actor = actor;
+  page_job.state = state;
+  page_job.created_ms = k_page_now - 2 * k_page_hour;
+  page_job.started_ms = page_job.created_ms + 500;
+  page_job.finished_ms = page_job.started_ms + took_ms;
+  page_job.message = message;
+  return page_job;
 }
 
 using control::JobState;
 
 ReportFacts facts_of(size_t sites, uint64_t seed = 1) {
-  ReportFacts facts{.now_ms = k_now};
+  ReportFacts facts{.now_ms = k_page_now};
   facts.status.host.version = "0.1.0";
   facts.status.host.server_name = "web1.example";
   facts.usage.disk_total = 20'000'000'000;
@@ -41,12 +41,12 @@ ReportFacts facts_of(size_t sites, uint64_t seed = 1) {
     status.site = cat("site", i);
     status.state = control::SiteState::live;
     status.version = "1.0.0";
-    status.live_ms = k_now - k_hour;
+    status.live_ms = k_page_now - k_page_hour;
     facts.status.sites.push_back(status);
     control::SiteHours hours{.site = status.site};
     for (uint64_t h = 0; h < 168; ++h) {
       seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-      hours.hours.push_back(static_cast<uint64_t>(k_now / k_hour) - 167 + h);
+      hours.hours.push_back(static_cast<uint64_t>(k_page_now / k_page_hour) - 167 + h);
       hours.requests.push_back(seed >> 52);
       hours.errors.push_back(seed % 97 == 0 ? seed >> 60 : 0);
       hours.sent.push_back(seed >> 40);
@@ -68,7 +68,7 @@ TEST_CASE("[fault-736] what others chose is text in the report and nothing else;
   facts.status.host.warnings = {evil};
   facts.status.sites[0].version = evil;
   facts.status.sites[0].waiting = evil;
-  facts.jobs = {job(evil, JobState::failed, 10, evil, "site0")};
+  facts.jobs = {page_job(evil, JobState::failed, 10, evil, "site0")};
   facts.jobs[0].version = evil;
   control::Certificate certificate;
   certificate.site = evil;
@@ -104,7 +104,7 @@ TEST_CASE("[fault-738] a locked host, one without sites and one without visitors
   facts.status.host.sealed = true;
   facts.hours.sites.clear();
   const std::string html = report_html(facts);
-  facts.status.backups = {{.site = SiteName::parse("site0").value(), .taken_ms = k_now}};
+  facts.status.backups = {{.site = SiteName::parse("site0").value(), .taken_ms = k_page_now}};
   CHECK(html.contains(">locked<"));
   CHECK(report_html(facts).contains("<td>site0</td>"));
   CHECK(html.contains("no visitor in this week"));
@@ -113,8 +113,8 @@ TEST_CASE("[fault-738] a locked host, one without sites and one without visitors
 
 TEST_CASE("deploys are marks in the charts, failed ones others") {
   auto facts = facts_of(1);
-  facts.jobs = {job("kim", JobState::done, 1000, "", "site0"),
-      job("kim", JobState::failed, 1000, "", "site0")};
+  facts.jobs = {page_job("kim", JobState::done, 1000, "", "site0"),
+      page_job("kim", JobState::failed, 1000, "", "site0")};
   const std::string html = report_html(facts);
   CHECK(html.contains("<path class=\"mark\" d=\"M165 0V40\"><title>deploy 1.0.0: done, "));
   CHECK(html.contains("<path class=\"mark bad\" d=\"M165 0V40\"><title>deploy 1.0.0: failed, "));

@@ -7,7 +7,7 @@ using chillbox::cli::SseParser;
 
 namespace {
 
-struct Reader {
+struct EventReader {
   SseParser parser;
   std::vector<SseParser::Event> events;
   Result<void> feed(std::string_view bytes) {
@@ -32,7 +32,7 @@ void check_two(const std::vector<SseParser::Event>& events) {
 
 TEST_CASE("events are the same however the stream is cut") {
   for (size_t piece = 1; piece <= k_two.size(); ++piece) {
-    Reader reader;
+    EventReader reader;
     for (size_t at = 0; at < k_two.size(); at += piece)
       REQUIRE(reader.feed(k_two.substr(at, piece)));
     check_two(reader.events);
@@ -45,7 +45,7 @@ TEST_CASE("lines may end in LF, CR or both, and a byte order mark may come first
     std::string text = "\xef\xbb\xbf";
     for (const char c : k_two)
       text += c == '\n' ? std::string(end) : std::string(1, c);
-    Reader reader;
+    EventReader reader;
     for (const char c : text)
       REQUIRE(reader.feed({&c, 1}));
     check_two(reader.events);
@@ -53,7 +53,7 @@ TEST_CASE("lines may end in LF, CR or both, and a byte order mark may come first
 }
 
 TEST_CASE("comments and events without data tell nothing, a field without a colon is empty") {
-  Reader reader;
+  EventReader reader;
   REQUIRE(reader.feed(": heartbeat\n\nevent: begin\n\ndata\n\n"));
   REQUIRE(reader.events.size() == 1);
   CHECK(reader.events[0].kind == "message");
@@ -61,14 +61,14 @@ TEST_CASE("comments and events without data tell nothing, a field without a colo
 }
 
 TEST_CASE("only one space behind the colon belongs to the format") {
-  Reader reader;
+  EventReader reader;
   REQUIRE(reader.feed("data:  two\n\ndata:none\n\n"));
   CHECK(reader.events[0].data == " two");
   CHECK(reader.events[1].data == "none");
 }
 
 TEST_CASE("a new connection drops what was begun and keeps the id") {
-  Reader reader;
+  EventReader reader;
   REQUIRE(reader.feed("id: 7\ndata: a\n\nid: 8\ndata: cut"));
   CHECK(reader.parser.last_id() == "7");
   reader.parser.reconnect();
@@ -79,14 +79,14 @@ TEST_CASE("a new connection drops what was begun and keeps the id") {
 }
 
 TEST_CASE("an event without end is refused at its limit") {
-  Reader reader;
+  EventReader reader;
   const std::string piece(64 * 1024, 'x');
   Result<void> fed{};
   for (int i = 0; i < 20 && fed; ++i)
     fed = reader.feed(piece);
   REQUIRE_FALSE(fed);
   CHECK(fed.error().code == Code::too_large);
-  Reader many;
+  EventReader many;
   fed = {};
   for (int i = 0; i < 2'000'000 && fed; ++i)
     fed = many.feed("data: y\n");

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool holds(std::string_view text, std::string_view part) {
+bool has_problem(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
@@ -58,7 +58,7 @@ std::map<std::string, std::string> expectations() {
 
 const SiteName k_slug = SiteName::parse("blog").value();
 
-std::string problems(std::string_view json) {
+std::string site_problems(std::string_view json) {
   const auto site = parse_site(json, k_slug, shipped_kinds());
   return site ? "" : site.error().message;
 }
@@ -77,7 +77,7 @@ TEST_CASE("every good file of the corpus is taken") {
   CHECK(files.size() >= 20);
   for (const auto& file : files) {
     INFO(file.filename());
-    CHECK(problems(read_file(file)) == "");
+    CHECK(site_problems(read_file(file)) == "");
   }
 }
 
@@ -92,7 +92,7 @@ TEST_CASE("[fault-64][fault-66][fault-67][fault-68][fault-71][fault-74][fault-28
       const auto site = parse_site(read_file(file), k_slug, shipped_kinds());
       REQUIRE_FALSE(site);
       CHECK(site.error().code == Code::invalid);
-      CHECK(holds(site.error().message, expected[name]));
+      CHECK(has_problem(site.error().message, expected[name]));
       CHECK(site.error().message.find('\n') == std::string::npos); // one mistake, one problem
       ++seen;
     }
@@ -205,14 +205,14 @@ TEST_CASE("what a site leaves out has its default") {
 }
 
 TEST_CASE("all problems are told at once, one a line, in the order of the tables") {
-  const auto text = problems(
+  const auto text = site_problems(
       R"({"server_name":"A","env":[{"name":"A B","value":"x"},{"name":"PATH","value":5}],"servics":[],
     "services":[{"name":"web","lang":"pyton","workers":0},7]})");
   CHECK(split(text, '\n').size() == 9);
   CHECK(text.starts_with("$.name: is missing\n$.servics: unknown field"));
-  CHECK(holds(text, "\n$.services[0].lang: found 'pyton'"));
-  CHECK(holds(text, "\n$.services[0].workers: found 0"));
-  CHECK(holds(text, "\n$.services[1]: found 7, must be an object"));
+  CHECK(has_problem(text, "\n$.services[0].lang: found 'pyton'"));
+  CHECK(has_problem(text, "\n$.services[0].workers: found 0"));
+  CHECK(has_problem(text, "\n$.services[1]: found 7, must be an object"));
 }
 
 TEST_CASE("a service that is at a path is checked there, unless its health says where") {
@@ -238,8 +238,8 @@ TEST_CASE("kinds are known by their folders: any name of one is taken where none
   };
   for (const char* name : {"python", "x-go", "cobol", "a"})
     CHECK(parse_site(site(name), k_slug));
-  CHECK(problems(site("x-go")) == "");
-  CHECK(holds(problems(site("cobol")), "found 'cobol', must be one of binary, chill"));
+  CHECK(site_problems(site("x-go")) == "");
+  CHECK(has_problem(site_problems(site("cobol")), "found 'cobol', must be one of binary, chill"));
   for (const char* bad : {"", "-", "x-", "Python", "../python", "python/..", "1st", "a_b"})
     CHECK_FALSE(parse_site(site(bad), k_slug));
   CHECK_FALSE(parse_site(site(std::string(33, 'a')), k_slug));
@@ -260,22 +260,23 @@ TEST_CASE("a file with thousands of problems is told by its first hundred") {
   std::string env;
   for (int i = 0; i < 500; ++i)
     env += cat(i ? "," : "", R"({"name":"A B","value":""})");
-  const auto text = problems(cat(R"({"name":"B","server_name":"b.test","env":[)", env, "]}"));
+  const auto text = site_problems(cat(R"({"name":"B","server_name":"b.test","env":[)", env, "]}"));
   CHECK(split(text, '\n').size() == 101);
   CHECK(text.ends_with("\nand 400 more"));
 }
 
 TEST_CASE("what a stranger wrote is shown without its control characters") {
-  const auto text = problems(R"({"name":"B","server_name":"\u001b[31m\u0000","k\u001b\"]":1})");
+  const auto text =
+      site_problems(R"({"name":"B","server_name":"\u001b[31m\u0000","k\u001b\"]":1})");
   CHECK(text.find('\x1b') == std::string::npos);
   CHECK(text.find('\0') == std::string::npos);
-  CHECK(holds(text, R"($["k\x1b"]"]: unknown field)"));
+  CHECK(has_problem(text, R"($["k\x1b"]"]: unknown field)"));
 }
 
 TEST_CASE("[fault-74] a site file beyond 256 KiB is refused before it is parsed") {
   std::string text = R"({"name":"B","server_name":"b.test"})";
   text.resize(k_max_site_json, ' ');
-  CHECK(problems(text) == "");
+  CHECK(site_problems(text) == "");
   text += ' ';
   CHECK(parse_site(text, k_slug).error().code == Code::too_large);
 }
@@ -294,8 +295,8 @@ TEST_CASE("a list of one thousand variables is the longest") {
       env += cat(i ? "," : "", R"({"name":"A)", i, R"(","value":"$SLUGNAME"})");
     return cat(R"({"name":"B","server_name":"b.test","env":[)", env, "]}");
   };
-  CHECK(problems(list(1000)) == "");
-  CHECK(problems(list(1001)) == "$.env: holds 1001 entries, the limit is 1000");
+  CHECK(site_problems(list(1000)) == "");
+  CHECK(site_problems(list(1001)) == "$.env: holds 1001 entries, the limit is 1000");
 }
 
 TEST_CASE("the host asks that packing has put a value in place of every cmd") {

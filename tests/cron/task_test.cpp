@@ -17,7 +17,7 @@ using namespace chillbox::openrc;
 
 namespace {
 
-template <class T> T must(Result<T>&& r) {
+template <class T> T must_be(Result<T>&& r) {
   INFO((r ? std::string() : r.error().message));
   REQUIRE(r.has_value());
   if constexpr (!std::is_void_v<T>)
@@ -38,11 +38,11 @@ struct TaskHost {
   }
   // The process is forked here instead of started anew, so that no main of its own is needed.
   pid_t begin(uint64_t id, const std::string& command) {
-    must(os::real_disk().make_dir(paths.run() + "/tasks", 0700, {::geteuid(), ::getegid()}));
-    must(os::real_disk().make_dir(
+    must_be(os::real_disk().make_dir(paths.run() + "/tasks", 0700, {::geteuid(), ::getegid()}));
+    must_be(os::real_disk().make_dir(
         root + "/var/log/chillbox/blog", 0755, {::geteuid(), ::getegid()}));
-    must(os::real_disk().write(cat(paths.run(), "/tasks", "/", id, ".json"),
-        must(spec_text(spec(command))), 0600, {::geteuid(), ::getegid()}));
+    must_be(os::real_disk().write(cat(paths.run(), "/tasks", "/", id, ".json"),
+        must_be(spec_text(spec(command))), 0600, {::geteuid(), ::getegid()}));
     return fork_main(id);
   }
   pid_t fork_main(uint64_t id) {
@@ -61,7 +61,7 @@ struct TaskHost {
   }
   TaskEnd run(const std::string& command) {
     REQUIRE(wait(begin(7, command)) == 0);
-    auto end = must(tasks.finish(7)).value();
+    auto end = must_be(tasks.finish(7)).value();
     tasks.forget(7);
     return end;
   }
@@ -90,7 +90,7 @@ TEST_CASE("a task runs to its end, its last lines are kept and all of them are i
   CHECK(end.text.find("a\\x1bb") != std::string::npos);
   const auto log = get(host.root + "/var/log/chillbox/blog/cron.log");
   CHECK(log.starts_with("given\nline 1\n"));
-  CHECK(must(os::real_disk().list(host.paths.run() + "/tasks")).empty());
+  CHECK(must_be(os::real_disk().list(host.paths.run() + "/tasks")).empty());
 }
 
 TEST_CASE("a task's output is not bounded by what is kept of it") {
@@ -107,10 +107,10 @@ TEST_CASE("a task that cannot start says why") {
   auto spec = host.spec("x");
   spec.argv = {"/no/such/program"};
   (void)host.run("true"); // makes the directories
-  must(os::real_disk().write(
-      host.paths.run() + "/tasks/8.json", must(spec_text(spec)), 0600, {::geteuid(), ::getegid()}));
+  must_be(os::real_disk().write(host.paths.run() + "/tasks/8.json", must_be(spec_text(spec)), 0600,
+      {::geteuid(), ::getegid()}));
   CHECK(host.wait(host.fork_main(8)) == 0);
-  const auto end = must(host.tasks.finish(8)).value();
+  const auto end = must_be(host.tasks.finish(8)).value();
   CHECK(end.code == 127);
   CHECK(end.text.find("/no/such/program") != std::string::npos);
 }
@@ -119,14 +119,14 @@ TEST_CASE("[fault-516] how a command ended can be asked again until the store ha
   TaskHost host;
   const std::string dir = host.paths.run() + "/tasks";
   REQUIRE(host.wait(host.begin(7, "exit 3")) == 0);
-  CHECK(must(host.tasks.finish(7)).value().code ==
+  CHECK(must_be(host.tasks.finish(7)).value().code ==
       3); // by a daemon that is killed before it writes that
-  must(os::real_disk().write(dir + "/.7.json.tmp.0123abcd", "half", 0600));
-  must(os::real_disk().write(dir + "/.77.end.tmp.0123abcd", "another's", 0600));
-  CHECK(must(host.tasks.finish(7)).value().code == 3);
+  must_be(os::real_disk().write(dir + "/.7.json.tmp.0123abcd", "half", 0600));
+  must_be(os::real_disk().write(dir + "/.77.end.tmp.0123abcd", "another's", 0600));
+  CHECK(must_be(host.tasks.finish(7)).value().code == 3);
   host.tasks.forget(7);
-  CHECK_FALSE(must(host.tasks.finish(7)));
-  CHECK(must(os::real_disk().list(dir)) == std::vector<std::string>{".77.end.tmp.0123abcd"});
+  CHECK_FALSE(must_be(host.tasks.finish(7)));
+  CHECK(must_be(os::real_disk().list(dir)) == std::vector<std::string>{".77.end.tmp.0123abcd"});
 }
 
 TEST_CASE("a running task is found by its lock, cannot be finished, and is lost when its process is killed") {
@@ -138,7 +138,7 @@ TEST_CASE("a running task is found by its lock, cannot be finished, and is lost 
   ::kill(pid, SIGKILL);
   CHECK(host.wait(pid) == 128 + SIGKILL);
   CHECK_FALSE(host.tasks.running(7));
-  CHECK_FALSE(must(host.tasks.finish(7)));
+  CHECK_FALSE(must_be(host.tasks.finish(7)));
   CHECK(host.tasks.all().empty());
 }
 
@@ -146,17 +146,17 @@ TEST_CASE("a removed site's tasks are ended, others go on") {
   TaskHost host;
   const pid_t pid = host.begin(7, "sleep 60");
   REQUIRE(host.comes_up(7));
-  must(host.tasks.kill_all(SiteName::parse("shop").value()));
+  must_be(host.tasks.kill_all(SiteName::parse("shop").value()));
   CHECK(host.tasks.running(7));
   std::thread reaper([&] { host.wait(pid); }); // as init does
-  must(host.tasks.kill_all(SiteName::parse("blog").value()));
+  must_be(host.tasks.kill_all(SiteName::parse("blog").value()));
   reaper.join();
   CHECK_FALSE(host.tasks.running(7));
 }
 
 TEST_CASE("a process that comes too late finds no task") {
   TaskHost host;
-  CHECK_FALSE(must(host.tasks.finish(9)));
+  CHECK_FALSE(must_be(host.tasks.finish(9)));
   CHECK(task_main("9") != 0);
   CHECK(task_main("../9") == exit_code(Code::usage));
 }

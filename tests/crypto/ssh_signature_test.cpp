@@ -13,9 +13,9 @@ namespace {
 // All made by ssh-keygen of OpenSSH 9.2, of this text.
 constexpr std::string_view k_text =
     "chillbox site=blog version=1.0.0 serial=7 sha256=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n";
-constexpr std::string_view k_key =
+constexpr std::string_view k_ssh_public =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOkzUgW9ZkZy2iA7/W2tDNlvTuL1FZEcD/kdMJU8kAKF kim@laptop\n";
-constexpr std::string_view k_signature =
+constexpr std::string_view k_sshsig =
     "-----BEGIN SSH SIGNATURE-----\n"
     "U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAg6TNSBb1mRnLaIDv9ba0M2W9O4v\n"
     "UVkRwP+R0wlTyQAoUAAAARYXJ0aWZhY3RAY2hpbGxib3gAAAAAAAAABnNoYTUxMgAAAFMA\n"
@@ -65,7 +65,7 @@ constexpr std::string_view k_ecdsa =
     "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBNoYj0ijjVWaYLasK7jZppLBJ+/+Y6cB3a69VT+6+WNyYA+Y2lEFYtlrGvnjNve/yrtVmcJFWprAbBvo8D3eBn8= root@vm\n";
 constexpr std::string_view k_name = "artifact@chillbox";
 
-std::string says(std::string_view armored, std::string_view key = k_key,
+std::string verdict(std::string_view armored, std::string_view key = k_ssh_public,
     std::string_view text = k_text, std::string_view name = k_name) {
   const auto signature = SshSignature::parse(armored);
   if (!signature)
@@ -81,52 +81,52 @@ void check_says(const std::string& said, std::initializer_list<std::string_view>
   }
 }
 
-std::string says(const SshSigner& signer) {
-  return says(signer.sign(k_text), signer.line());
+std::string verdict(const SshSigner& signer) {
+  return verdict(signer.sign(k_text), signer.line());
 }
 
 } // namespace
 
 TEST_CASE("what ssh-keygen signed with an Ed25519 key is good for this text and key alone") {
-  CHECK(says(k_signature) == "good");
-  check_says(says(k_signature, k_key, "chillbox site=shop\n"),
+  CHECK(verdict(k_sshsig) == "good");
+  check_says(verdict(k_sshsig, k_ssh_public, "chillbox site=shop\n"),
       {"denied: signature of key SHA256:", "does not match"});
   check_says(
-      says(k_signature, SshSigner().line()), {"denied: signed with key SHA256:", "not with"});
-  CHECK(says(SshSigner()) == "good");
+      verdict(k_sshsig, SshSigner().line()), {"denied: signed with key SHA256:", "not with"});
+  CHECK(verdict(SshSigner()) == "good");
 }
 
 TEST_CASE("[attack-I1] what was signed for another purpose, or with another hash, is no signature of an artifact") {
   check_says(
-      says(k_for_files), {"denied: ", "in the namespace 'file', not in 'artifact@chillbox'"});
-  check_says(says(k_sha256), {"invalid: ", "over the hash 'sha256': only sha512"});
+      verdict(k_for_files), {"denied: ", "in the namespace 'file', not in 'artifact@chillbox'"});
+  check_says(verdict(k_sha256), {"invalid: ", "over the hash 'sha256': only sha512"});
   SshSigner prefix;
   prefix.name_space = "artifact@chillbo";
-  check_says(says(prefix), {"denied: ", "in the namespace"});
+  check_says(verdict(prefix), {"denied: ", "in the namespace"});
   SshSigner reserved;
   reserved.reserved = "x";
-  check_says(says(reserved), {"invalid: ", "uses what is reserved"});
+  check_says(verdict(reserved), {"invalid: ", "uses what is reserved"});
   SshSigner next;
   next.version = 2;
-  check_says(says(next), {"invalid: ", "another version than 1"});
+  check_says(verdict(next), {"invalid: ", "another version than 1"});
   SshSigner magic; // what is signed at a login has no such beginning
   magic.magic = "SSHSIH";
-  check_says(says(magic), {"invalid: ", "does not begin with SSHSIG"});
+  check_says(verdict(magic), {"invalid: ", "does not begin with SSHSIG"});
   SshSigner more;
   more.after = "x";
-  check_says(says(more), {"invalid: ", "there is more in it"});
+  check_says(verdict(more), {"invalid: ", "there is more in it"});
 }
 
 TEST_CASE("[attack-I1] keys of other types sign nothing, and it is said which do") {
   check_says(
-      says(k_by_rsa), {"invalid: ", "of the type 'ssh-rsa': only ssh-ed25519 signs artifacts"});
-  check_says(says(k_by_ecdsa), {"invalid: ", "of the type 'ecdsa-sha2-nistp256'"});
+      verdict(k_by_rsa), {"invalid: ", "of the type 'ssh-rsa': only ssh-ed25519 signs artifacts"});
+  check_says(verdict(k_by_ecdsa), {"invalid: ", "of the type 'ecdsa-sha2-nistp256'"});
   SshSigner other;
   other.signature_type = "rsa-sha2-512";
-  check_says(says(other), {"invalid: ", "is not 64 bytes of ssh-ed25519"});
+  check_says(verdict(other), {"invalid: ", "is not 64 bytes of ssh-ed25519"});
   SshSigner sk;
   sk.type = "sk-ssh-ed25519@openssh.com";
-  check_says(says(sk.sign(k_text)), {"invalid: ", "of the type 'sk-ssh-ed25519@openssh.com'"});
+  check_says(verdict(sk.sign(k_text)), {"invalid: ", "of the type 'sk-ssh-ed25519@openssh.com'"});
   for (const auto key : {k_rsa, k_ecdsa}) {
     const auto signing = SigningKey::parse(key);
     REQUIRE(!signing);
@@ -135,24 +135,24 @@ TEST_CASE("[attack-I1] keys of other types sign nothing, and it is said which do
 }
 
 TEST_CASE("[fault-740] a signature of ssh that is cut, joined or reflowed is refused") {
-  const std::string good(k_signature);
+  const std::string good(k_sshsig);
   for (size_t size = 0; size < good.size(); ++size)
-    CHECK(says(good.substr(0, size)) != "good");
+    CHECK(verdict(good.substr(0, size)) != "good");
   for (const auto& bad : {good + "\n", good + good, " " + good, good + "x", "\n" + good})
-    check_says(says(bad), {"invalid: ssh signature: "});
+    check_says(verdict(bad), {"invalid: ssh signature: "});
   std::string crlf = good;
   crlf.insert(crlf.find('\n'), "\r");
-  check_says(says(crlf), {"carriage return"});
-  check_says(says(std::string(5000, 'x')), {"too_large: "});
+  check_says(verdict(crlf), {"carriage return"});
+  check_says(verdict(std::string(5000, 'x')), {"too_large: "});
   std::string wide = good; // of the two first lines of base64 one
   const size_t first = wide.find('\n') + 1;
   wide.erase(wide.find('\n', first), 1);
-  check_says(says(wide), {"longer than 76 characters"});
+  check_says(verdict(wide), {"longer than 76 characters"});
 }
 
 TEST_CASE("a signing key is one of minisign or an Ed25519 key of ssh, and is written as it was read") {
-  const auto ssh = SigningKey::parse(k_key).value();
-  CHECK(ssh.to_line() == std::string(k_key).substr(0, k_key.rfind(' ')));
+  const auto ssh = SigningKey::parse(k_ssh_public).value();
+  CHECK(ssh.to_line() == std::string(k_ssh_public).substr(0, k_ssh_public.rfind(' ')));
   CHECK(ssh.id().starts_with("SHA256:"));
   CHECK(SigningKey::parse(ssh.to_file()).value() == ssh);
   const auto mine = MinisignSecretKey::generate().public_key();

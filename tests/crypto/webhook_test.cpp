@@ -7,7 +7,7 @@ using namespace chillbox::crypto;
 namespace {
 
 // The vector of the Standard Webhooks libraries.
-constexpr std::string_view k_key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+constexpr std::string_view k_webhook_key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 constexpr std::string_view k_good = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 constexpr int64_t k_then = 1614265330;
 
@@ -25,7 +25,7 @@ std::vector<SecretBytes> keys(std::initializer_list<std::string_view> texts) {
 Result<void> verify_signature(std::string_view signature) {
   Delivery delivery = sample();
   delivery.signature = signature;
-  return verify_webhook(keys({k_key}), delivery, k_then);
+  return verify_webhook(keys({k_webhook_key}), delivery, k_then);
 }
 
 } // namespace
@@ -45,9 +45,9 @@ TEST_CASE("HMAC-SHA256 gives RFC 4231's values, with the message in any number o
 }
 
 TEST_CASE("the known-good delivery of Standard Webhooks verifies, and signing it gives the same signature") {
-  CHECK(outcome(verify_webhook(keys({k_key}), sample(), k_then)) == "ok");
+  CHECK(outcome(verify_webhook(keys({k_webhook_key}), sample(), k_then)) == "ok");
   const Delivery d = sample();
-  CHECK(sign_webhook(keys({k_key})[0], d.id, d.timestamp, d.body) == k_good);
+  CHECK(sign_webhook(keys({k_webhook_key})[0], d.id, d.timestamp, d.body) == k_good);
 }
 
 TEST_CASE("[fault-1] a missing header is denied before any key is used") {
@@ -55,7 +55,7 @@ TEST_CASE("[fault-1] a missing header is denied before any key is used") {
     Delivery delivery = sample();
     delivery.*part = "";
     CHECK(failed_with(Code::denied, check_delivery_shape(delivery)));
-    CHECK(failed_with(Code::denied, verify_webhook(keys({k_key}), delivery, k_then)));
+    CHECK(failed_with(Code::denied, verify_webhook(keys({k_webhook_key}), delivery, k_then)));
   }
 }
 
@@ -64,10 +64,10 @@ TEST_CASE("[fault-1] a missing header is denied before any key is used") {
 TEST_CASE("[fault-2] duplicate headers joined into one value are refused") {
   Delivery delivery = sample();
   delivery.timestamp = "1614265330, 1614265330";
-  CHECK(failed_with(Code::usage, verify_webhook(keys({k_key}), delivery, k_then)));
+  CHECK(failed_with(Code::usage, verify_webhook(keys({k_webhook_key}), delivery, k_then)));
   delivery = sample();
   delivery.id = "msg_a, msg_b";
-  CHECK(failed_with(Code::usage, verify_webhook(keys({k_key}), delivery, k_then)));
+  CHECK(failed_with(Code::usage, verify_webhook(keys({k_webhook_key}), delivery, k_then)));
 }
 
 TEST_CASE("[fault-3] an id with a dot, a control character or more than 128 bytes is refused") {
@@ -98,9 +98,9 @@ TEST_CASE("[fault-4] a timestamp is plain decimal seconds") {
 
 TEST_CASE("[fault-5] 300 seconds off are accepted in both directions, 301 are denied, and the clock is named") {
   for (const int64_t off : {-300, 0, 300})
-    CHECK(outcome(verify_webhook(keys({k_key}), sample(), k_then + off)) == "ok");
-  const auto late = verify_webhook(keys({k_key}), sample(), k_then + 301);
-  const auto early = verify_webhook(keys({k_key}), sample(), k_then - 301);
+    CHECK(outcome(verify_webhook(keys({k_webhook_key}), sample(), k_then + off)) == "ok");
+  const auto late = verify_webhook(keys({k_webhook_key}), sample(), k_then + 301);
+  const auto early = verify_webhook(keys({k_webhook_key}), sample(), k_then - 301);
   CHECK(failed_with(Code::denied, late));
   CHECK(contains(late.error().message, "301 s in the past"));
   CHECK(failed_with(Code::denied, early));
@@ -110,7 +110,8 @@ TEST_CASE("[fault-5] 300 seconds off are accepted in both directions, 301 are de
 TEST_CASE("[fault-5] a forged delivery learns nothing about the clock") {
   Delivery delivery = sample();
   delivery.body = "forged";
-  CHECK_FALSE(contains(outcome(verify_webhook(keys({k_key}), delivery, k_then + 9999)), "clock"));
+  CHECK_FALSE(
+      contains(outcome(verify_webhook(keys({k_webhook_key}), delivery, k_then + 9999)), "clock"));
 }
 
 TEST_CASE("[fault-6] a signature counts only when it is exactly 32 bytes of canonical base64") {
@@ -125,7 +126,7 @@ TEST_CASE("[fault-6] a signature counts only when it is exactly 32 bytes of cano
 }
 
 TEST_CASE("[fault-6] a signature that ends in zero bytes does not verify without them") {
-  const SecretBytes key = keys({k_key}).front().copy();
+  const SecretBytes key = keys({k_webhook_key}).front().copy();
   std::array<uint8_t, 32> mac{};
   std::string body;
   for (int i = 0; mac.back() != 0 || i == 0; ++i) {
@@ -134,9 +135,10 @@ TEST_CASE("[fault-6] a signature that ends in zero bytes does not verify without
   }
   const std::string whole = cat("v1,", base64(mac));
   const std::string cut = cat("v1,", base64(ByteView(mac).first(31)));
-  CHECK(outcome(verify_webhook(keys({k_key}), {"a", "1614265330", whole, body}, k_then)) == "ok");
+  CHECK(outcome(verify_webhook(keys({k_webhook_key}), {"a", "1614265330", whole, body}, k_then)) ==
+      "ok");
   CHECK(failed_with(
-      Code::denied, verify_webhook(keys({k_key}), {"a", "1614265330", cut, body}, k_then)));
+      Code::denied, verify_webhook(keys({k_webhook_key}), {"a", "1614265330", cut, body}, k_then)));
 }
 
 TEST_CASE("[fault-7] unknown versions and malformed items are skipped, and a valid one among them wins") {
@@ -162,8 +164,8 @@ TEST_CASE("[fault-8] more than 8 signatures are refused, 8 are read to the last"
 
 TEST_CASE("rotation: a delivery signed with either key verifies, with another one it does not") {
   const std::string other = new_webhook_key();
-  CHECK(outcome(verify_webhook(keys({k_key, other}), sample(), k_then)) == "ok");
-  CHECK(outcome(verify_webhook(keys({other, k_key}), sample(), k_then)) == "ok");
+  CHECK(outcome(verify_webhook(keys({k_webhook_key, other}), sample(), k_then)) == "ok");
+  CHECK(outcome(verify_webhook(keys({other, k_webhook_key}), sample(), k_then)) == "ok");
   CHECK(failed_with(Code::denied, verify_webhook(keys({other}), sample(), k_then)));
   CHECK(failed_with(Code::denied, verify_webhook({}, sample(), k_then)));
 }
@@ -208,18 +210,18 @@ TEST_CASE("[fault-10] any change of the body, id or timestamp is denied") {
     std::string changed = body;
     changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << (bit % 8)));
     delivery.body = changed;
-    REQUIRE(failed_with(Code::denied, verify_webhook(keys({k_key}), delivery, k_then)));
+    REQUIRE(failed_with(Code::denied, verify_webhook(keys({k_webhook_key}), delivery, k_then)));
   }
   for (const char* same_json : {R"({"test":2432232314})", R"({"test": 2432232314} )", ""}) {
     delivery.body = same_json;
-    CHECK(failed_with(Code::denied, verify_webhook(keys({k_key}), delivery, k_then)));
+    CHECK(failed_with(Code::denied, verify_webhook(keys({k_webhook_key}), delivery, k_then)));
   }
   delivery = sample();
   delivery.id = "msg_p5jXN8AQM9LWM0D4loKWxJel";
-  CHECK(failed_with(Code::denied, verify_webhook(keys({k_key}), delivery, k_then)));
+  CHECK(failed_with(Code::denied, verify_webhook(keys({k_webhook_key}), delivery, k_then)));
   delivery = sample();
   delivery.timestamp = "1614265331";
-  CHECK(failed_with(Code::denied, verify_webhook(keys({k_key}), delivery, k_then)));
+  CHECK(failed_with(Code::denied, verify_webhook(keys({k_webhook_key}), delivery, k_then)));
 }
 
 TEST_CASE("GitHub's known-good header verifies") {

@@ -11,7 +11,7 @@ using namespace chillbox::test;
 
 namespace {
 
-constexpr size_t k_at_once = 32; // what the pair of sockets holds
+constexpr size_t k_mutations_at_once = 32; // what the pair of sockets holds
 
 const std::string k_github_secret = "It's a Secret to Everybody";
 
@@ -68,7 +68,7 @@ TEST_CASE("[fault-6] [fault-10] one change makes a webhook worthless, whatever i
   const size_t count = count_of("CHILLBOX_MUTATIONS", 20'000);
   for (size_t sent = 0; sent < count;) {
     size_t batch = 0;
-    for (; batch < k_at_once && sent < count; ++batch, ++sent)
+    for (; batch < k_mutations_at_once && sent < count; ++batch, ++sent)
       send(host, mutant(right[dice.below(right.size())], dice));
     REQUIRE(host.intake->serve());
     for (; batch > 0; --batch)

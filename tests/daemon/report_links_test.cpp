@@ -15,12 +15,12 @@ using namespace chillbox::daemon;
 
 namespace {
 
-struct Host {
-  explicit Host(const char* name)
+struct LinksHost {
+  explicit LinksHost(const char* name)
       : paths{.root = cat("/tmp/chillbox-links-", ::getpid(), "-", name)} {
     std::filesystem::create_directories(paths.state());
   }
-  ~Host() { std::filesystem::remove_all(paths.root); }
+  ~LinksHost() { std::filesystem::remove_all(paths.root); }
   ReportLinks links() const { return {os::real_disk(), paths}; }
   os::Paths paths;
 };
@@ -28,7 +28,7 @@ struct Host {
 } // namespace
 
 TEST_CASE("[attack-F16] a link opens the report until its time, and no other text does") {
-  const Host host("a"), other("b");
+  const LinksHost host("a"), other("b");
   CHECK_FALSE(host.links().admits("", 0));
   CHECK_FALSE(host.links().admits("2000.", 0));
   const auto link = host.links().make(2000).value();
@@ -45,7 +45,7 @@ TEST_CASE("[attack-F16] a link opens the report until its time, and no other tex
 }
 
 TEST_CASE("[fault-862] revoked links stay so after the next one is made, and an empty secret signs nothing") {
-  const Host host("c");
+  const LinksHost host("c");
   const auto link = host.links().make(2000).value();
   CHECK(host.links().make(2000).value() == link);
   REQUIRE(host.links().revoke());

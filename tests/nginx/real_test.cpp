@@ -47,7 +47,7 @@ struct Real {
   std::string pem(const std::string& id) const { return cat(paths.state(), "/certs/", id, ".pem"); }
 };
 
-template <class T> void must(const Result<T>& result) {
+template <class T> void must_be(const Result<T>& result) {
   if (!result)
     FAIL(result.error().message);
 }
@@ -66,8 +66,8 @@ void install(Real& real, const char* slug, std::vector<std::string> domains,
   if (!tpl.empty())
     in.templates = {{"a.nginx.conf.template", tpl}};
   const auto text = render_site(in);
-  must(text);
-  must(real.nginx().install(site.slug, *text));
+  must_be(text);
+  must_be(real.nginx().install(site.slug, *text));
 }
 
 constexpr std::string_view k_original = R"(server {
@@ -87,7 +87,7 @@ server {
 
 TEST_CASE("real: sites without certificates", "[.sites]") {
   Real real;
-  must(real.nginx().install_host());
+  must_be(real.nginx().install_host());
   install(
       real, "blog", {"blog.example", "www.blog.example"}, {"shop.example", "*.shop.example"}, "");
   std::string original(k_original);
@@ -101,30 +101,30 @@ TEST_CASE("real: sites with certificates", "[.certificates]") {
   Real real;
   const uint64_t age = variable("CHILLBOX_REAL_YEAR").empty() ? 86'400 : 31'536'000;
   auto nginx = real.nginx();
-  must(nginx.install_tls("blog",
+  must_be(nginx.install_tls("blog",
       {.certificate = real.pem("blog"),
           .names = {"blog.example", "www.blog.example"},
           .hsts = age}));
-  must(nginx.install_tls(
+  must_be(nginx.install_tls(
       "blog.wildcard", {.certificate = real.pem("blog.wildcard"), .names = {"*.shop.example"}}));
-  must(nginx.install_tls("old", {.certificate = real.pem("old"), .names = {"old.example"}}));
-  must(nginx.install_tls("own",
+  must_be(nginx.install_tls("old", {.certificate = real.pem("old"), .names = {"old.example"}}));
+  must_be(nginx.install_tls("own",
       {.certificate = real.pem("own"),
           .names = {"own.example"},
           .hsts = 86'400,
           .in_memory = true}));
-  must(nginx.install_tls("_host",
+  must_be(nginx.install_tls("_host",
       {.certificate = real.pem("_host"), .names = {"box.example.org"}, .redirect = false}));
 }
 
 TEST_CASE("real: TLS was switched off", "[.off]") {
   Real real;
-  must(real.nginx().install_tls("blog",
+  must_be(real.nginx().install_tls("blog",
       {.certificate = real.pem("blog"), .names = {"blog.example"}, .redirect = false, .hsts = 0}));
 }
 
 TEST_CASE("real: no certificate is left", "[.none]") {
   Real real;
   for (const char* id : {"blog", "blog.wildcard", "old", "own", "_host"})
-    must(real.nginx().install_tls(id, {}));
+    must_be(real.nginx().install_tls(id, {}));
 }

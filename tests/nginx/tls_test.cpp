@@ -22,14 +22,14 @@ TlsText text_of(const SiteTls& tls, const Build& build = k_new, const config::Ho
   return tls_text(host, os::Paths{}, build, true, id, tls);
 }
 
-struct Host {
+struct TlsHost {
   Root root;
   FakeNginx fake;
   config::HostConfig config;
   os::Paths paths{root.path};
   std::string dir = root.at("/etc/nginx/http.d"), certs = root.at("/var/lib/chillbox/certs");
   std::string version = "nginx version: nginx/1.26.3\nconfigure arguments: --with-http_v3_module\n";
-  Host() {
+  TlsHost() {
     config.nginx_dir = dir;
     fs::create_directories(dir);
     fake.answer = [this](const os::Command& c) {
@@ -73,7 +73,7 @@ TEST_CASE("what nginx -V says becomes a version and whether it has HTTP/3, and n
 }
 
 TEST_CASE("a version is asked for once for each binary") {
-  Host host;
+  TlsHost host;
   auto nginx = host.nginx();
   CHECK(nginx.build().version == 1'026'003);
   const size_t asked = host.fake.did.size();
@@ -260,7 +260,7 @@ TEST_CASE("[fault-328] no connection to a socket of a service is kept, whatever 
 }
 
 TEST_CASE("[fault-328] NGINX is told to keep no connection where it would, and not where it does not know the word") {
-  Host host;
+  TlsHost host;
   const std::string file = host.root.at("/var/lib/chillbox/nginx/upstream.conf");
   REQUIRE(host.nginx().install_host());
   CHECK_FALSE(fs::exists(file));
@@ -273,7 +273,7 @@ TEST_CASE("[fault-328] NGINX is told to keep no connection where it would, and n
 }
 
 TEST_CASE("port 443 opens with the first certificate, refuses other names, and closes with the last [attack-N5]") {
-  Host host;
+  TlsHost host;
   REQUIRE(host.nginx().install_host());
   CHECK_FALSE(has(host.host_text(), "listen 443"));
   REQUIRE(host.nginx().install(name(), "text"));
@@ -293,7 +293,7 @@ TEST_CASE("port 443 opens with the first certificate, refuses other names, and c
 }
 
 TEST_CASE("what did not change is not written again, and a changed age is") {
-  Host host;
+  TlsHost host;
   REQUIRE(host.nginx().install_host());
   REQUIRE(host.nginx().install_tls("blog", k_valid));
   struct stat before{}, after{};
@@ -308,7 +308,7 @@ TEST_CASE("what did not change is not written again, and a changed age is") {
 }
 
 TEST_CASE("a template's https server leaves http to its neighbour when there is a certificate") {
-  Host host;
+  TlsHost host;
   REQUIRE(host.nginx().install_host());
   const std::string text = cat("server {\n  include ", host.certs, "/blog.listen.con[f];\n}\n");
   const std::string file = host.certs + "/blog.listen.conf";
@@ -326,7 +326,7 @@ TEST_CASE("a template's https server leaves http to its neighbour when there is 
 }
 
 TEST_CASE("a certificate is tried in the site's own text, in place of the include") {
-  Host host;
+  TlsHost host;
   REQUIRE(host.nginx().install_host());
   REQUIRE(host.nginx().install(
       name(), cat("server {\n  include ", host.certs, "/blog.con[f];\n  server_name a;\n}\n")));

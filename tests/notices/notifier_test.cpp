@@ -25,7 +25,7 @@ using store::must;
 
 namespace {
 
-const std::string k_key = "whsec_" + std::string(43, 'A') + "=";
+const std::string k_notifier_key = "whsec_" + std::string(43, 'A') + "=";
 
 // Both clocks move only when the test moves them.
 struct StillClock : os::Clock {
@@ -62,7 +62,7 @@ struct FakeHooks : os::Runner {
   }
 };
 
-std::string line_of(const std::string& text, std::string_view name) {
+std::string notice_line(const std::string& text, std::string_view name) {
   for (const auto line : split(text, '\n'))
     if (line.starts_with(cat(name, "=")))
       return std::string(line.substr(name.size() + 1));
@@ -175,8 +175,9 @@ TEST_CASE("a target that others could have written, or can read, is refused, and
 
 TEST_CASE("a webhook is signed here: one id, a new timestamp for each try, and no key leaves [fault-685] [attack-U4]") {
   NotifyHost host;
-  host.target(
-      "hook", cat("kind = \"webhook\"\n[settings]\nurl = \"https://x/\"\nkey = \"", k_key, "\"\n"));
+  host.target("hook",
+      cat("kind = \"webhook\"\n[settings]\nurl = \"https://x/\"\nkey = \"", k_notifier_key,
+          "\"\n"));
   host.hooks.answer = [](const os::Command&) { return exits(11, "it answered 500"); };
   must(host.notifier->reload());
   host.raise("service.gave_up");
@@ -187,21 +188,21 @@ TEST_CASE("a webhook is signed here: one id, a new timestamp for each try, and n
     host.notifier->refresh(true);
     return host.hooks.count() == 2;
   }));
-  const auto key = must(crypto::parse_webhook_key(k_key));
+  const auto key = must(crypto::parse_webhook_key(k_notifier_key));
   for (size_t i = 0; i < 2; ++i) {
     const auto command = host.hooks.at(i);
     CHECK(command.argv.size() == 2);
     for (const auto& [name, value] : command.env)
       CHECK(value.find("https") == std::string::npos);
     CHECK(command.secrets.find("whsec_") == std::string::npos);
-    const std::string id = line_of(command.secrets, "id"),
-                      time = line_of(command.secrets, "timestamp");
-    CHECK(line_of(command.secrets, "signature") ==
+    const std::string id = notice_line(command.secrets, "id"),
+                      time = notice_line(command.secrets, "timestamp");
+    CHECK(notice_line(command.secrets, "signature") ==
         crypto::sign_webhook(key, id, time, command.input));
   }
-  CHECK(line_of(host.hooks.at(0).secrets, "id") == line_of(host.hooks.at(1).secrets, "id"));
-  CHECK(line_of(host.hooks.at(0).secrets, "timestamp") !=
-      line_of(host.hooks.at(1).secrets, "timestamp"));
+  CHECK(notice_line(host.hooks.at(0).secrets, "id") == notice_line(host.hooks.at(1).secrets, "id"));
+  CHECK(notice_line(host.hooks.at(0).secrets, "timestamp") !=
+      notice_line(host.hooks.at(1).secrets, "timestamp"));
   CHECK(host.hooks.at(0).input == host.hooks.at(1).input);
   const auto message = must(control::read_answer<control::NoticeMessage>(host.hooks.at(0).input));
   CHECK(message.type == "service.gave_up");
@@ -233,10 +234,10 @@ TEST_CASE("ten tries by the schedule, then it is exhausted; Retry-After is waite
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   CHECK(must(host.notifier->targets())[0].state == "exhausted");
-  const std::string id = line_of(host.hooks.at(0).secrets, "id");
+  const std::string id = notice_line(host.hooks.at(0).secrets, "id");
   size_t tries = 0; // of the first message: those that say that it is still so have their own
   for (size_t i = 0; i < host.hooks.count(); ++i)
-    tries += line_of(host.hooks.at(i).secrets, "id") == id ? 1 : 0;
+    tries += notice_line(host.hooks.at(i).secrets, "id") == id ? 1 : 0;
   CHECK(tries == k_tries);
   host.hooks.answer = [](const os::Command&) { return exits(0); };
   CHECK(must(host.notifier->retry("ops")).messages >= 1);
@@ -266,7 +267,7 @@ TEST_CASE("who answers 410 is told nothing more until his file is another, or wi
 TEST_CASE("a target that hangs keeps no other waiting [fault-682]") {
   NotifyHost host;
   host.target("hangs", "kind = \"slack\"\n");
-  host.target("works", cat("kind = \"webhook\"\n[settings]\nkey = \"", k_key, "\"\n"));
+  host.target("works", cat("kind = \"webhook\"\n[settings]\nkey = \"", k_notifier_key, "\"\n"));
   std::atomic<bool> release{false};
   host.hooks.answer = [&](const os::Command& command) -> Result<os::Exit> {
     while (command.argv[0].ends_with("/slack") && !release &&
@@ -350,7 +351,7 @@ TEST_CASE("a daemon that is stopped while it sends sends again with the same id 
       host.paths, host.config, false, [] {}, [] {}});
   must(host.notifier->reload());
   REQUIRE(host.eventually([&] { return host.hooks.count() == 2; }));
-  CHECK(line_of(host.hooks.at(0).secrets, "id") == line_of(host.hooks.at(1).secrets, "id"));
+  CHECK(notice_line(host.hooks.at(0).secrets, "id") == notice_line(host.hooks.at(1).secrets, "id"));
   CHECK(host.hooks.at(0).input == host.hooks.at(1).input);
 }
 

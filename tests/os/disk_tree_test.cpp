@@ -24,8 +24,8 @@ using namespace os_test;
 
 namespace {
 
-const Owner k_me{::geteuid(), ::getegid()};
-constexpr uid_t k_nobody = 65534;
+const Owner k_tree_owner{::geteuid(), ::getegid()};
+constexpr uid_t k_tree_stranger = 65534;
 
 void make_dir(const std::string& path, mode_t mode = 0755) {
   REQUIRE(::mkdir(path.c_str(), mode) == 0);
@@ -65,7 +65,7 @@ void make_socket(const std::string& path) {
 TEST_CASE("a tree is copied with its links as they are, and with the modes of a release") {
   const TempDir dir;
   make_release(dir / "from");
-  const auto digest = real_disk().copy_tree(dir / "from", dir / "to", k_me);
+  const auto digest = real_disk().copy_tree(dir / "from", dir / "to", k_tree_owner);
   REQUIRE(digest);
   CHECK(*digest == real_disk().tree_digest(dir / "from").value()); // of what it read
   CHECK(slurp(dir / "to/app/text") == "hello");
@@ -90,9 +90,11 @@ TEST_CASE("a large file comes through the copy unchanged, between file systems t
     spit(dir / "from/large", large);
     spit(dir / "from/empty", "");
     r.expect_ok(
-        real_disk().copy_tree(dir / "from", other / "to", Owner{k_nobody, k_nobody}), "copy");
+        real_disk().copy_tree(dir / "from", other / "to", Owner{k_tree_stranger, k_tree_stranger}),
+        "copy");
     r.expect(slurp(other / "to/large") == large, "the same bytes");
-    r.expect(owner_of(other / "to/large") == k_nobody && owner_of(other / "to") == k_nobody,
+    r.expect(owner_of(other / "to/large") == k_tree_stranger &&
+            owner_of(other / "to") == k_tree_stranger,
         "the new owner");
   }) == "");
 }
@@ -100,7 +102,8 @@ TEST_CASE("a large file comes through the copy unchanged, between file systems t
 TEST_CASE("fifos, sockets and devices are not copied: the tree is refused by name and nothing stays") {
   const TempDir dir;
   const auto refused = [&](const std::string& part) {
-    const Result<std::string> copied = real_disk().copy_tree(dir / "from", dir / "to", k_me);
+    const Result<std::string> copied =
+        real_disk().copy_tree(dir / "from", dir / "to", k_tree_owner);
     REQUIRE_FALSE(copied);
     CHECK(copied.error().code == Code::denied);
     CHECK(has(copied.error().message, part));
@@ -121,17 +124,19 @@ TEST_CASE("a copy goes to a new or empty place only, and from a directory only, 
   const TempDir dir;
   make_release(dir / "from");
   make_dir(dir / "empty"); // as a mount point is
-  REQUIRE(real_disk().copy_tree(dir / "from", dir / "empty", k_me));
+  REQUIRE(real_disk().copy_tree(dir / "from", dir / "empty", k_tree_owner));
   CHECK(real_disk().tree_digest(dir / "empty").value() ==
       real_disk().tree_digest(dir / "empty").value());
   CHECK(real_disk().exists(dir / "empty/app/text"));
   make_dir(dir / "there");
   make_dir(dir / "there/something");
-  CHECK(real_disk().copy_tree(dir / "from", dir / "there", k_me).error().code == Code::conflict);
+  CHECK(real_disk().copy_tree(dir / "from", dir / "there", k_tree_owner).error().code ==
+      Code::conflict);
   make_link("from", dir / "link");
-  CHECK_FALSE(real_disk().copy_tree(dir / "link", dir / "to", k_me));
-  CHECK_FALSE(real_disk().copy_tree(dir / "from/app/text", dir / "to", k_me));
-  CHECK(real_disk().copy_tree(dir / "none", dir / "to", k_me).error().code == Code::not_found);
+  CHECK_FALSE(real_disk().copy_tree(dir / "link", dir / "to", k_tree_owner));
+  CHECK_FALSE(real_disk().copy_tree(dir / "from/app/text", dir / "to", k_tree_owner));
+  CHECK(real_disk().copy_tree(dir / "none", dir / "to", k_tree_owner).error().code ==
+      Code::not_found);
   CHECK_FALSE(real_disk().exists(dir / "to"));
 }
 
@@ -140,7 +145,8 @@ TEST_CASE("[fault-88][fault-91] a disk that fills up, or fails to sync, during a
   make_release(dir / "from");
   CHECK(in_child([&](Report& r) {
     break_call(SYS_syncfs, EIO);
-    r.expect_error(real_disk().copy_tree(dir / "from", dir / "to", k_me), Code::failure, "sync ");
+    r.expect_error(
+        real_disk().copy_tree(dir / "from", dir / "to", k_tree_owner), Code::failure, "sync ");
   }) == "");
   CHECK(names(dir.path()) == std::vector<std::string>{"from"});
   if (!as_root())
@@ -149,7 +155,7 @@ TEST_CASE("[fault-88][fault-91] a disk that fills up, or fails to sync, during a
   spit(dir / "from/large", std::string(300'000, 'x'));
   CHECK(in_child([&](Report& r) {
     private_tmpfs(small.path(), "size=128k");
-    r.expect_error(real_disk().copy_tree(dir / "from", small / "to", k_me), Code::no_space,
+    r.expect_error(real_disk().copy_tree(dir / "from", small / "to", k_tree_owner), Code::no_space,
         "large: no space left on device");
     r.expect(names(small.path()).empty(), "nothing stays");
   }) == "");
@@ -177,9 +183,9 @@ TEST_CASE("the manifest is the same for the same tree, and another for another n
   const TempDir dir;
   make_release(dir / "a");
   make_release(dir / "b");
-  const std::string digest = real_disk().freeze_tree(dir / "a", k_me).value();
+  const std::string digest = real_disk().freeze_tree(dir / "a", k_tree_owner).value();
   CHECK(digest.size() == 64);
-  CHECK(real_disk().freeze_tree(dir / "b", k_me).value() == digest);
+  CHECK(real_disk().freeze_tree(dir / "b", k_tree_owner).value() == digest);
   CHECK(real_disk().tree_digest(dir / "a").value() == digest);
   const auto differs = [&] { return real_disk().tree_digest(dir / "b").value() != digest; };
   spit(dir / "b/app/text", "hellO", 0640);
@@ -236,7 +242,7 @@ TEST_CASE("sealing takes write access and setuid away, and lets the group read")
   make_dir(dir / "t/open", 01777);
   spit(dir / "t/open/suid", "x", 06777);
   spit(dir / "t/open/private", "x", 0600);
-  const Owner owner = is_root() ? Owner{0, k_nobody} : k_me;
+  const Owner owner = is_root() ? Owner{0, k_tree_stranger} : k_tree_owner;
   REQUIRE(real_disk().freeze_tree(dir / "t", owner));
   CHECK(mode_of(dir / "t/open") == 0755);
   CHECK(mode_of(dir / "t/open/suid") == 0755);
@@ -251,8 +257,8 @@ TEST_CASE("sealing refuses a hard link and leaves the file's other name alone") 
   make_release(dir / "t");
   spit(dir / "shadow", "secret", 0600);
   REQUIRE(::link((dir / "shadow").c_str(), (dir / "t/app/stolen").c_str()) == 0);
-  const Result<std::string> sealed =
-      real_disk().freeze_tree(dir / "t", is_root() ? Owner{k_nobody, k_nobody} : k_me);
+  const Result<std::string> sealed = real_disk().freeze_tree(
+      dir / "t", is_root() ? Owner{k_tree_stranger, k_tree_stranger} : k_tree_owner);
   REQUIRE_FALSE(sealed);
   CHECK(sealed.error().code == Code::denied);
   CHECK(has(sealed.error().message, "t/app/stolen: it has 2 names"));
@@ -265,17 +271,17 @@ TEST_CASE("a tree is not sealed while somebody has a file of it open for writing
   make_release(dir / "t");
   const int fd = ::open((dir / "t/app/text").c_str(), O_RDWR | O_CLOEXEC);
   REQUIRE(fd >= 0);
-  Result<std::string> sealed = real_disk().freeze_tree(dir / "t", k_me);
+  Result<std::string> sealed = real_disk().freeze_tree(dir / "t", k_tree_owner);
   REQUIRE_FALSE(sealed);
   CHECK(sealed.error().code == Code::denied);
   CHECK(has(sealed.error().message, "t/app/text: a process still has it open for writing"));
   void* mapped = ::mmap(nullptr, 5, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   REQUIRE(mapped != MAP_FAILED);
   ::close(fd);
-  CHECK_FALSE(real_disk().freeze_tree(dir / "t", k_me));
+  CHECK_FALSE(real_disk().freeze_tree(dir / "t", k_tree_owner));
   ::munmap(mapped, 5);
   const int reader = ::open((dir / "t/app/text").c_str(), O_RDONLY | O_CLOEXEC);
-  CHECK(real_disk().freeze_tree(dir / "t", k_me));
+  CHECK(real_disk().freeze_tree(dir / "t", k_tree_owner));
   ::close(reader);
 }
 
@@ -283,10 +289,10 @@ TEST_CASE("sealing refuses special files without opening them") {
   const TempDir dir;
   make_release(dir / "t");
   REQUIRE(::mkfifo((dir / "t/app/f").c_str(), 0600) == 0);
-  CHECK(real_disk().freeze_tree(dir / "t", k_me).error().code == Code::denied);
+  CHECK(real_disk().freeze_tree(dir / "t", k_tree_owner).error().code == Code::denied);
   ::unlink((dir / "t/app/f").c_str());
   make_socket(dir / "t/app/s");
-  CHECK(real_disk().freeze_tree(dir / "t", k_me).error().code == Code::denied);
+  CHECK(real_disk().freeze_tree(dir / "t", k_tree_owner).error().code == Code::denied);
 }
 
 TEST_CASE("neither sealing, publishing, measuring nor removing goes through a link") {
@@ -296,7 +302,7 @@ TEST_CASE("neither sealing, publishing, measuring nor removing goes through a li
   make_dir(dir / "t");
   make_link("../outside", dir / "t/d");
   make_link("../outside/file", dir / "t/f");
-  const Owner nobody = is_root() ? Owner{k_nobody, k_nobody} : k_me;
+  const Owner nobody = is_root() ? Owner{k_tree_stranger, k_tree_stranger} : k_tree_owner;
   REQUIRE(real_disk().freeze_tree(dir / "t", nobody));
   REQUIRE(real_disk().make_world_readable(dir / "t"));
   CHECK(real_disk().measure(dir / "t").value().entries == 2);
@@ -342,7 +348,7 @@ TEST_CASE("published trees are readable for everybody, executables executable, n
 
 TEST_CASE("a folder is shared step by step: its readers pass above it and read in it, and no link is followed") {
   const TempDir dir;
-  const Owner nobody = is_root() ? Owner{k_nobody, k_nobody} : k_me;
+  const Owner nobody = is_root() ? Owner{k_tree_stranger, k_tree_stranger} : k_tree_owner;
   REQUIRE(real_disk().make_dir(dir / "site", 0700, nobody));
   REQUIRE(real_disk().share_dir(dir / "site", "web/uploads", nobody));
   REQUIRE(real_disk().share_dir(dir / "site", "web/uploads", nobody)); // again
@@ -356,7 +362,8 @@ TEST_CASE("a folder is shared step by step: its readers pass above it and read i
   CHECK(names(dir / "outside").empty());
   CHECK(mode_of(dir / "outside") == 0700);
   if (is_root()) {
-    REQUIRE(real_disk().make_dir(dir / "site/theirs", 0700, Owner{k_nobody - 1, k_nobody - 1}));
+    REQUIRE(real_disk().make_dir(
+        dir / "site/theirs", 0700, Owner{k_tree_stranger - 1, k_tree_stranger - 1}));
     CHECK(real_disk().share_dir(dir / "site", "theirs/x", nobody).error().code == Code::denied);
   }
 }
@@ -399,7 +406,8 @@ TEST_CASE("no walk crosses into another file system that is mounted below") {
     spit(dir / "t/m/kept", "x");
     r.expect_error(real_disk().remove_tree(dir / "t"), Code::denied,
         "t/m: another file system is mounted there");
-    r.expect_error(real_disk().freeze_tree(dir / "t", k_me), Code::denied, "is mounted there");
+    r.expect_error(
+        real_disk().freeze_tree(dir / "t", k_tree_owner), Code::denied, "is mounted there");
     r.expect(slurp(dir / "t/m/kept") == "x", "what is mounted stays");
   }) == "");
 }

@@ -19,7 +19,7 @@ using namespace os_test;
 
 namespace {
 
-struct Role {
+struct ProcessRole {
   Child child;
   Fd socket;
 };
@@ -30,9 +30,9 @@ std::pair<Fd, Fd> sockets() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
-Role start(const std::string& name, bool ends_with_thread = false) {
+ProcessRole start(const std::string& name, bool ends_with_thread = false) {
   auto [ours, theirs] = sockets();
-  Role role{{}, std::move(ours)};
+  ProcessRole role{{}, std::move(ours)};
   RoleCommand command = role_command(name, theirs.get());
   command.ends_with_thread = ends_with_thread;
   Result<Child> child = Child::start(command);
@@ -47,7 +47,7 @@ bool ready(int socket) {
   const Result<bool> read = read_exact(socket, {&byte, 1}, Millis{5'000});
   return read && *read && byte == 'r';
 }
-bool ready(const Role& role) {
+bool ready(const ProcessRole& role) {
   return ready(role.socket.get());
 }
 
@@ -62,11 +62,11 @@ std::string field(const std::string& text, const std::string& name) {
 } // namespace
 
 TEST_CASE("a role is this program again, named for ps, and its code comes back") {
-  Role role = start("exit7");
+  ProcessRole role = start("exit7");
   CHECK(role.child.wait(Millis{5'000}).value() == 7);
   CHECK_FALSE(role.child.running());
   CHECK(role.child.wait().error().code == Code::not_found);
-  Role other = start("echo");
+  ProcessRole other = start("echo");
   REQUIRE(ready(other));
   CHECK(slurp("/proc/" + std::to_string(other.child.pid()) + "/cmdline") ==
       std::string("role:echo\0", 10));
@@ -76,7 +76,7 @@ TEST_CASE("a role is this program again, named for ps, and its code comes back")
 
 TEST_CASE("a role has the descriptors that it was given and the log, no other") {
   const int leaky = ::open("/dev/null", O_RDONLY); // not close-on-exec
-  Role role = start("fds");
+  ProcessRole role = start("fds");
   ::close(leaky);
   std::string list(100, '\0');
   list.resize(static_cast<size_t>(::read(role.socket.get(), list.data(), list.size())));
@@ -84,7 +84,7 @@ TEST_CASE("a role has the descriptors that it was given and the log, no other") 
 }
 
 TEST_CASE("[fault-112] wait says timed_out while it runs; TERM may be ignored, KILL not") {
-  Role role = start("stubborn");
+  ProcessRole role = start("stubborn");
   REQUIRE(ready(role));
   role.child.signal(SIGTERM);
   CHECK(role.child.wait(Millis{100}).error().code == Code::timed_out);
@@ -94,7 +94,7 @@ TEST_CASE("[fault-112] wait says timed_out while it runs; TERM may be ignored, K
 }
 
 TEST_CASE("[fault-110] a child that ended is never signalled again, though its number may be somebody else's") {
-  Role role = start("exit7");
+  ProcessRole role = start("exit7");
   const pid_t pid = role.child.pid();
   CHECK(role.child.wait(Millis{5'000}));
   CHECK(role.child.pid() == -1);
@@ -105,11 +105,11 @@ TEST_CASE("[fault-110] a child that ended is never signalled again, though its n
 TEST_CASE("the end of a child wakes up who polls its pidfd; a child that is dropped is killed and reaped") {
   pid_t pid = -1;
   {
-    Role role = start("echo");
+    ProcessRole role = start("echo");
     REQUIRE(ready(role));
     pid = role.child.pid();
     CHECK_FALSE(wait_readable(role.child.pidfd(), Millis{50}).value());
-    Role moved = std::move(role);
+    ProcessRole moved = std::move(role);
     CHECK_FALSE(role.child.running());
     CHECK(moved.child.pid() == pid);
     ::kill(pid, SIGKILL);
@@ -117,7 +117,7 @@ TEST_CASE("the end of a child wakes up who polls its pidfd; a child that is drop
   }
   CHECK(::kill(pid, 0) == -1);
   CHECK(errno == ESRCH);
-  Role role = start("stubborn");
+  ProcessRole role = start("stubborn");
   REQUIRE(ready(role));
   pid = role.child.pid();
   role.child = Child();
@@ -125,7 +125,7 @@ TEST_CASE("the end of a child wakes up who polls its pidfd; a child that is drop
 }
 
 TEST_CASE("a role ends with the thread that asked for it, and outlives one that did not") {
-  Role bound, free;
+  ProcessRole bound, free;
   std::thread([&] {
     bound = start("echo", true);
     free = start("echo");
@@ -165,7 +165,7 @@ TEST_CASE("a role that the main thread started does not outlive a killed parent,
 TEST_CASE("[fault-79] what a confined role gave up shows in /proc: user, groups, capabilities, no_new_privs, seccomp, core") {
   for (const std::string name : {"edge", "vault", "stager"}) {
     CAPTURE(name);
-    const Role role = start(name);
+    const ProcessRole role = start(name);
     REQUIRE(ready(role));
     const std::string proc = "/proc/" + std::to_string(role.child.pid());
     const std::string status = slurp(proc + "/status");

@@ -33,14 +33,14 @@ Command shell(const std::string& script) {
   return c;
 }
 
-Exit run(const Command& c) {
+Exit run_here(const Command& c) {
   Result<Exit> exit = real_runner().run(c);
   if (!exit)
     FAIL(exit.error().message);
   return *exit;
 }
 
-Error error_of(const Command& c) {
+Error failure_of(const Command& c) {
   const Result<Exit> exit = real_runner().run(c);
   REQUIRE_FALSE(exit);
   return exit.error();
@@ -84,18 +84,18 @@ TEST_CASE("secrets come by descriptor 3, and are in no argument and no variable"
   Command c = shell("cat <&3; tr '\\0' ' ' </proc/self/cmdline; env; echo; cat");
   c.secrets = "url of a capability\n";
   c.input = "the message";
-  const Exit exit = run(c);
+  const Exit exit = run_here(c);
   CHECK(exit.ok());
   CHECK(exit.out.starts_with(c.secrets));
   CHECK(exit.out.find("capability", c.secrets.size()) == std::string::npos);
   CHECK(exit.out.ends_with("the message"));
-  CHECK(run(shell("! cat <&3")).ok());
+  CHECK(run_here(shell("! cat <&3")).ok());
 }
 
 TEST_CASE("a program's output, errors and code come back, and it reads its input") {
   Command c = shell("cat; echo oops >&2; exit 3");
   c.input = "some\ntext";
-  const Exit exit = run(c);
+  const Exit exit = run_here(c);
   CHECK(exit.code == 3);
   CHECK(exit.signal == 0);
   CHECK(exit.out == "some\ntext");
@@ -106,13 +106,13 @@ TEST_CASE("a program's output, errors and code come back, and it reads its input
 TEST_CASE("input larger than any pipe is passed on whole, also to a program that does not read it") {
   Command c = shell("wc -c");
   c.input = std::string(3'000'000, 'x');
-  CHECK(std::stol(run(c).out) == 3'000'000);
+  CHECK(std::stol(run_here(c).out) == 3'000'000);
   c.argv = {"/bin/true"};
-  CHECK(run(c).ok());
+  CHECK(run_here(c).ok());
 }
 
 TEST_CASE("a program ended by a signal has a shell's code for it") {
-  const Exit exit = run(shell("kill -SEGV $$"));
+  const Exit exit = run_here(shell("kill -SEGV $$"));
   CHECK(exit.code == 128 + SIGSEGV);
   CHECK(exit.signal == SIGSEGV);
 }
@@ -120,49 +120,49 @@ TEST_CASE("a program ended by a signal has a shell's code for it") {
 TEST_CASE("programs are looked up in the system's directories and nowhere else") {
   Command c;
   c.argv = {"true"};
-  CHECK(run(c).ok());
+  CHECK(run_here(c).ok());
   const TempDir dir;
   spit(dir / "mine", "#!/bin/sh\n", 0755);
   c.argv = {"mine"};
   c.env = {{"PATH", dir.path()}};
-  CHECK(error_of(c).code == Code::not_found);
+  CHECK(failure_of(c).code == Code::not_found);
   c.argv = {dir / "mine"};
-  CHECK(run(c).ok());
+  CHECK(run_here(c).ok());
 }
 
 TEST_CASE("what cannot be started says why and is no exit code") {
   const TempDir dir;
   Command c;
   c.argv = {dir / "none"};
-  CHECK(error_of(c).code == Code::not_found);
-  CHECK(has(error_of(c).message, "run " + (dir / "none") + ": no such file"));
+  CHECK(failure_of(c).code == Code::not_found);
+  CHECK(has(failure_of(c).message, "run " + (dir / "none") + ": no such file"));
   spit(dir / "script", "#!/no/such/shell\n", 0755);
   c.argv = {dir / "script"};
-  CHECK(error_of(c).code == Code::not_found);
-  CHECK(has(error_of(c).message, "interpreter"));
+  CHECK(failure_of(c).code == Code::not_found);
+  CHECK(has(failure_of(c).message, "interpreter"));
   spit(dir / "plain", "x", 0644);
   c.argv = {dir / "plain"};
-  CHECK(error_of(c).code == Code::failure);
+  CHECK(failure_of(c).code == Code::failure);
   c = shell("true");
   c.cwd = dir / "nowhere";
-  CHECK(error_of(c).code == Code::failure);
-  CHECK(has(error_of(c).message, "enter " + (dir / "nowhere")));
+  CHECK(failure_of(c).code == Code::failure);
+  CHECK(has(failure_of(c).message, "enter " + (dir / "nowhere")));
 }
 
 TEST_CASE("arguments and variables that exec would cut or mix up are refused") {
   Command c = shell("true");
   c.env = {{"A=B", "x"}};
-  CHECK(error_of(c).code == Code::invalid);
+  CHECK(failure_of(c).code == Code::invalid);
   c.env = {{"A", std::string("x\0y", 3)}};
-  CHECK(error_of(c).code == Code::invalid);
+  CHECK(failure_of(c).code == Code::invalid);
   c.env = {};
   c.argv.push_back(std::string("x\0y", 3));
-  CHECK(error_of(c).code == Code::invalid);
+  CHECK(failure_of(c).code == Code::invalid);
   c.argv.clear();
-  CHECK(error_of(c).code == Code::invalid);
+  CHECK(failure_of(c).code == Code::invalid);
   c = shell("true");
   c.inherit = {2};
-  CHECK(error_of(c).code == Code::invalid);
+  CHECK(failure_of(c).code == Code::invalid);
 }
 
 TEST_CASE("the environment is what was given and a PATH, nothing of ours") {
@@ -170,9 +170,9 @@ TEST_CASE("the environment is what was given and a PATH, nothing of ours") {
   Command c;
   c.argv = {"/usr/bin/env"};
   c.env = {{"A", "1 2"}, {"B", "$(id)"}};
-  CHECK(run(c).out == "A=1 2\nB=$(id)\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
+  CHECK(run_here(c).out == "A=1 2\nB=$(id)\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
   c.env = {{"PATH", "/x"}};
-  CHECK(run(c).out == "PATH=/x\n");
+  CHECK(run_here(c).out == "PATH=/x\n");
   ::unsetenv("CHILLBOX_LEAK");
 }
 
@@ -185,7 +185,7 @@ TEST_CASE("the child has the standard streams and what it inherits, and no other
   Command c = shell(
       "for fd in /proc/self/fd/*; do echo \"${fd##*/}\"; done; cat <&" + std::to_string(kept));
   c.inherit = {kept};
-  std::istringstream out(run(c).out);
+  std::istringstream out(run_here(c).out);
   std::vector<std::string> fds;
   for (std::string line; std::getline(out, line);)
     fds.push_back(line);
@@ -203,7 +203,7 @@ TEST_CASE("the child starts with default signals, none blocked or ignored, and a
   ::sigaddset(&blocked, SIGTERM);
   ::pthread_sigmask(SIG_BLOCK, &blocked, &old);
   const mode_t mask = ::umask(077);
-  const Exit exit = run(shell("grep -E '^Sig(Blk|Ign)' /proc/self/status; umask"));
+  const Exit exit = run_here(shell("grep -E '^Sig(Blk|Ign)' /proc/self/status; umask"));
   ::umask(mask);
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
@@ -214,7 +214,7 @@ TEST_CASE("lines come as they are written, from both streams, the last one also 
   Command c = shell("echo one; echo two >&2; printf 'three\\r\\n\\nfo'; sleep 0.1; printf ur");
   std::vector<std::string> lines;
   c.on_line = [&](std::string_view line) { lines.emplace_back(line); };
-  run(c);
+  run_here(c);
   std::sort(lines.begin(), lines.end());
   CHECK(lines == std::vector<std::string>{"", "four", "one", "three", "two"});
 }
@@ -225,7 +225,7 @@ TEST_CASE("output over the limit is dropped, said once, and does not stop the pr
   c.output_limit = 1000;
   std::vector<std::string> lines;
   c.on_line = [&](std::string_view line) { lines.emplace_back(line); };
-  const Exit exit = run(c);
+  const Exit exit = run_here(c);
   CHECK(exit.ok());
   CHECK(exit.out.size() == 1000);
   CHECK(exit.err == "end\n");
@@ -239,7 +239,7 @@ TEST_CASE("the deadline ends the program and its grandchildren, and tells its la
   Command c = shell("echo working; sleep 100 & echo $! >" + (dir / "pid") + "; wait");
   c.timeout = Millis{300};
   Error error{Code::failure, ""};
-  CHECK(taken([&] { error = error_of(c); }) < k_soon);
+  CHECK(taken([&] { error = failure_of(c); }) < k_soon);
   CHECK(error.code == Code::timed_out);
   CHECK(has(
       error.message, "run /bin/sh: not finished after 300 ms, stopped; its last line: working"));
@@ -250,7 +250,7 @@ TEST_CASE("the deadline ends the program and its grandchildren, and tells its la
 TEST_CASE("[fault-112] what ignores TERM is killed after the grace") {
   Command c = shell("trap '' TERM; while :; do sleep 0.05; done");
   c.timeout = Millis{200};
-  const Millis time = taken([&] { CHECK(error_of(c).code == Code::timed_out); });
+  const Millis time = taken([&] { CHECK(failure_of(c).code == Code::timed_out); });
   CHECK(time >= Millis{2'000});
   CHECK(time < k_soon);
 }
@@ -260,7 +260,7 @@ TEST_CASE("what is asked to end may clean up first") {
   Command c =
       shell("trap 'echo clean >" + (dir / "done") + "; exit 0' TERM; while :; do sleep 0.05; done");
   c.timeout = Millis{200};
-  CHECK(error_of(c).code == Code::timed_out);
+  CHECK(failure_of(c).code == Code::timed_out);
   CHECK(slurp(dir / "done") == "clean\n");
 }
 
@@ -272,7 +272,7 @@ TEST_CASE("a cancelled program ends soon and says interrupted") {
   });
   Command c = shell("sleep 100");
   c.cancelled = [&] { return cancel.load(); };
-  const Millis time = taken([&] { CHECK(error_of(c).code == Code::interrupted); });
+  const Millis time = taken([&] { CHECK(failure_of(c).code == Code::interrupted); });
   later.join();
   CHECK(time < k_soon);
 }
@@ -280,7 +280,7 @@ TEST_CASE("a cancelled program ends soon and says interrupted") {
 TEST_CASE("a child that stays behind in the group is killed when the program has ended, and its pipe end is not waited for") {
   const TempDir dir;
   const Millis time = taken([&] {
-    const Exit exit = run(shell("sleep 100 & echo $! >" + (dir / "pid") + "; echo out"));
+    const Exit exit = run_here(shell("sleep 100 & echo $! >" + (dir / "pid") + "; echo out"));
     CHECK(exit.ok());
     CHECK(exit.out == "out\n");
   });
@@ -292,7 +292,7 @@ TEST_CASE("a daemon that stays in the group lives on where that is what the prog
   const TempDir dir;
   Command c = shell("sleep 100 >/dev/null 2>&1 & echo $! >" + (dir / "pid"));
   c.leaves_daemon = true;
-  CHECK(run(c).ok());
+  CHECK(run_here(c).ok());
   const pid_t daemon = pid_in(dir / "pid");
   REQUIRE(lives_on(daemon));
   ::kill(daemon, SIGKILL);
@@ -300,17 +300,17 @@ TEST_CASE("a daemon that stays in the group lives on where that is what the prog
       shell("sh -c \"trap '' TERM; echo \\$\\$ >" + (dir / "slow") + "; exec sleep 100\" & wait");
   slow.leaves_daemon = true;
   slow.timeout = Millis{200};
-  CHECK(error_of(slow).code == Code::timed_out);
+  CHECK(failure_of(slow).code == Code::timed_out);
   CHECK(gone(pid_in(dir / "slow")));
 }
 
 TEST_CASE("a daemon with a session of its own lives on and does not hold up the one who started it") {
   const TempDir dir;
   const Millis time = taken([&] {
-    CHECK(
-        run(shell("setsid sh -c 'echo $$ >" + (dir / "pid") + "; exec sleep 100' & while [ ! -s " +
-                (dir / "pid") + " ]; do sleep 0.01; done; echo out"))
-            .out == "out\n");
+    CHECK(run_here(shell("setsid sh -c 'echo $$ >" + (dir / "pid") +
+                       "; exec sleep 100' & while [ ! -s " + (dir / "pid") +
+                       " ]; do sleep 0.01; done; echo out"))
+              .out == "out\n");
   });
   CHECK(time < k_soon);
   const pid_t daemon = pid_in(dir / "pid");
@@ -321,7 +321,7 @@ TEST_CASE("a daemon with a session of its own lives on and does not hold up the 
 TEST_CASE("waiting costs no wake-ups: a second of sleep is a handful of context switches") {
   rusage before{}, after{};
   ::getrusage(RUSAGE_THREAD, &before);
-  run(shell("sleep 1"));
+  run_here(shell("sleep 1"));
   ::getrusage(RUSAGE_THREAD, &after);
   CHECK(after.ru_nvcsw - before.ru_nvcsw < 20);
 }
@@ -344,16 +344,16 @@ TEST_CASE("several threads run programs at the same time and each gets its own o
 
 TEST_CASE("no descriptor is left open and no child unreaped, whatever the end") {
   const auto open_fds = [] { return names("/proc/self/fd").size(); };
-  run(shell("true"));
+  run_here(shell("true"));
   const size_t before = open_fds();
   Command slow = shell("sleep 100");
   slow.timeout = Millis{20};
   Command missing;
   missing.argv = {"/none"};
   for (int i = 0; i < 3; ++i) {
-    run(shell("true"));
-    error_of(slow);
-    error_of(missing);
+    run_here(shell("true"));
+    failure_of(slow);
+    failure_of(missing);
   }
   CHECK(open_fds() == before);
   CHECK(::waitpid(-1, nullptr, WNOHANG) == -1); // ECHILD
@@ -373,9 +373,9 @@ TEST_CASE("a command as another user has that user, their group only, no way bac
         exit ? exit->out : exit.error().message);
   }) == "");
   c.no_new_privs = false;
-  CHECK(has(run(c).out, "NoNewPrivs:\t0"));
+  CHECK(has(run_here(c).out, "NoNewPrivs:\t0"));
   c.cwd = dir.path(); // 0700
-  CHECK(has(error_of(c).message, "enter " + dir.path() + ": permission denied"));
+  CHECK(has(failure_of(c).message, "enter " + dir.path() + ": permission denied"));
 }
 
 TEST_CASE("no_network: nothing but an own loopback, also towards this host's own ports") {
@@ -384,14 +384,14 @@ TEST_CASE("no_network: nothing but an own loopback, also towards this host's own
   Command c = shell(
       "cat /proc/net/dev | tail -n +3 | cut -d: -f1 | tr -d ' '; cat /sys/class/net/lo/operstate 2>/dev/null; "
       "readlink /proc/self/ns/net");
-  const std::string outside = run(c).out;
+  const std::string outside = run_here(c).out;
   c.no_network = true;
-  const std::string inside = run(c).out;
+  const std::string inside = run_here(c).out;
   CHECK(inside.substr(0, 3) == "lo\n");
   CHECK(inside.substr(inside.find("net:[")) != outside.substr(outside.find("net:[")));
   Command route = shell("cat /proc/net/route | tail -n +2");
   route.no_network = true;
-  CHECK(run(route).out.empty());
+  CHECK(run_here(route).out.empty());
 }
 
 TEST_CASE("bind mounts are seen by the program and by nobody else; one that fails says which") {
@@ -403,12 +403,12 @@ TEST_CASE("bind mounts are seen by the program and by nobody else; one that fail
   spit(dir / "from/file", "bound");
   Command c = shell("cat " + (dir / "to/file"));
   c.view.binds = {{dir / "from", dir / "to"}};
-  CHECK(run(c).out == "bound");
+  CHECK(run_here(c).out == "bound");
   CHECK(names(dir / "to").empty());
   CHECK(slurp("/proc/self/mountinfo").find(dir / "to") == std::string::npos);
   c.view.binds.push_back({dir / "none", dir / "to"});
   CHECK(has(
-      error_of(c).message, "bind " + (dir / "none") + " to " + (dir / "to") + ": no such file"));
+      failure_of(c).message, "bind " + (dir / "none") + " to " + (dir / "to") + ": no such file"));
 }
 
 TEST_CASE("users and groups are found by name; an unknown one is named") {

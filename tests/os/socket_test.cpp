@@ -24,10 +24,10 @@ using namespace os_test;
 
 namespace {
 
-const Owner k_me{::geteuid(), ::getegid()};
+const Owner k_peer{::geteuid(), ::getegid()};
 
 Fd must_listen(const std::string& path, int backlog = 8) {
-  Result<Fd> fd = listen_unix(path, 0660, k_me, backlog);
+  Result<Fd> fd = listen_unix(path, 0660, k_peer, backlog);
   if (!fd)
     FAIL(fd.error().message);
   return std::move(*fd);
@@ -75,7 +75,7 @@ TEST_CASE("a socket's mode holds before anybody could connect, whatever the umas
 TEST_CASE("[fault-107] the socket file of a listener that was killed is replaced") {
   const TempDir dir;
   CHECK(exit_of([&] {
-    const Result<Fd> fd = listen_unix(dir / "s", 0600, k_me, 1);
+    const Result<Fd> fd = listen_unix(dir / "s", 0600, k_peer, 1);
     ::kill(::getpid(), SIGKILL);
     return 0;
   }) == 128 + SIGKILL);
@@ -97,17 +97,17 @@ TEST_CASE("[fault-107] a listener that lives is left alone, also when its queue 
     clients.push_back(std::move(*next));
   CHECK(real_clock().mono() - start < Millis{30'000});
   CHECK(connect_unix(dir / "s", Millis{50}).error().code == Code::unreachable);
-  CHECK(listen_unix(dir / "s", 0600, k_me, 1).error().code == Code::busy);
+  CHECK(listen_unix(dir / "s", 0600, k_peer, 1).error().code == Code::busy);
   CHECK(os::accept(listener.get()));
 }
 
 TEST_CASE("what is no socket is not removed to make room for one") {
   const TempDir dir;
   spit(dir / "s", "precious");
-  CHECK(listen_unix(dir / "s", 0600, k_me, 1).error().code == Code::conflict);
+  CHECK(listen_unix(dir / "s", 0600, k_peer, 1).error().code == Code::conflict);
   CHECK(slurp(dir / "s") == "precious");
-  CHECK_FALSE(listen_unix(dir / "none/s", 0600, k_me, 1));
-  const Result<Fd> too_long = listen_unix(dir / std::string(108, 'x'), 0600, k_me, 1);
+  CHECK_FALSE(listen_unix(dir / "none/s", 0600, k_peer, 1));
+  const Result<Fd> too_long = listen_unix(dir / std::string(108, 'x'), 0600, k_peer, 1);
   CHECK(too_long.error().code == Code::invalid);
   CHECK(has(too_long.error().message, "1 to 107 bytes"));
 }

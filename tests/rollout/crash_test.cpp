@@ -13,7 +13,7 @@ using store::JobState;
 
 namespace {
 
-const std::string k_services =
+const std::string k_crash_services =
     R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
 // 1.0.0 and 2.0.0 were good with the secrets "one", 2.0.0 is live.
@@ -21,8 +21,10 @@ struct CrashHost : Host {
   CrashHost() {
     unlock();
     REQUIRE(secrets({{"app/app.cfg", "one"}}).state == JobState::done);
-    REQUIRE(deploy(Order{.version = "1.0.0", .services = k_services}).state == JobState::done);
-    REQUIRE(deploy(Order{.version = "2.0.0", .services = k_services}).state == JobState::done);
+    REQUIRE(
+        deploy(Order{.version = "1.0.0", .services = k_crash_services}).state == JobState::done);
+    REQUIRE(
+        deploy(Order{.version = "2.0.0", .services = k_crash_services}).state == JobState::done);
   }
   // Runs the job until the record of this step is written; the daemon dies then, or behind the
   // step.
@@ -68,8 +70,9 @@ TEST_CASE("[fault-120] a daemon that dies in any step of a deploy ends it after 
   int n = 0;
   for (const auto& step : steps_of(JobKind::deploy)) {
     const std::string version = cat("3.0.", ++n);
-    const auto job = host.queue_deploy(
-        {.version = version, .domain = cat("www", n % 2, ".example"), .services = k_services});
+    const auto job = host.queue_deploy({.version = version,
+        .domain = cat("www", n % 2, ".example"),
+        .services = k_crash_services});
     INFO("step " << step << (behind ? ", behind it" : ", before it")
                  << (machine ? ", with the machine" : ""));
     REQUIRE(host.die_in(job, step, behind));
@@ -83,7 +86,7 @@ TEST_CASE("[fault-120] a daemon that dies in any step of a deploy ends it after 
 
 TEST_CASE("[fault-120] a deploy that died behind its switch is still watched, and rolled back when it does not hold") {
   CrashHost host;
-  const auto job = host.queue_deploy({.version = "3.0.0", .services = k_services});
+  const auto job = host.queue_deploy({.version = "3.0.0", .services = k_crash_services});
   REQUIRE(host.die_in(job, "watch", false));
   CHECK(host.ask() == "3.0.0");
   host.runner.app("3.0.0").status = 500;
@@ -240,7 +243,7 @@ TEST_CASE("[fault-120] what was not staged while the host was sealed is, by a de
   const auto kind = GENERATE(JobKind::deploy, JobKind::restart, JobKind::rollback);
   must(secrets::wipe_secrets(host.paths, site()));
   const auto job = kind == JobKind::deploy
-      ? host.deploy(Order{.version = "3.0.0", .services = k_services})
+      ? host.deploy(Order{.version = "3.0.0", .services = k_crash_services})
       : host.run(host.queue(kind));
   INFO(job.message);
   CHECK(job.state == JobState::done);
@@ -272,7 +275,7 @@ TEST_CASE("secrets that came before the site's first release are there for it be
   host.reboot();
   host.unlock();
   must(rollout::bring_up(host.context(), site(), false));
-  const auto job = host.deploy(Order{.version = "1.0.0", .services = k_services});
+  const auto job = host.deploy(Order{.version = "1.0.0", .services = k_crash_services});
   INFO(job.message);
   CHECK(job.state == JobState::done);
 }

@@ -44,7 +44,7 @@ struct History {
 TEST_CASE("what visitors got is in the hour in which it was, once, whoever looks how often") {
   LiveHost host;
   History history(host);
-  const int64_t hour = host.clock.wall_ms() / store::k_hour_ms;
+  const int64_t hour = host.clock.wall_ms() / k_hour_ms;
   history.look();
   history.visit(hour - 1, 200, "0.020");
   history.group(1'500'000);
@@ -73,7 +73,7 @@ TEST_CASE("hours without visitors have no row, and a look does not write each ti
   History history(host);
   history.look();
   CHECK(must(history.book.week()).empty());
-  const int64_t hour = host.clock.wall_ms() / store::k_hour_ms;
+  const int64_t hour = host.clock.wall_ms() / k_hour_ms;
   history.visit(hour, 200, "0.001");
   history.look();
   CHECK(must(store::hours_since(host.store(), 0)).empty()); // it is in memory

@@ -25,7 +25,7 @@ using store::JobState;
 namespace {
 
 const std::string k_job = "job4"; // behind those of PowerHost()
-const std::string k_services =
+const std::string k_power_services =
     R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
 struct PowerHost : Host {
@@ -33,10 +33,10 @@ struct PowerHost : Host {
     config.keep_releases = 1; // so that something is pruned behind the job
     unlock();
     REQUIRE(secrets({{"app/app.cfg", "one"}}).state == JobState::done);
-    REQUIRE(deploy(Order{.version = "1.0.0", .services = k_services}).state == JobState::done);
     REQUIRE(
-        deploy(Order{.version = "2.0.0", .domain = "www.example", .services = k_services}).state ==
-        JobState::done);
+        deploy(Order{.version = "1.0.0", .services = k_power_services}).state == JobState::done);
+    REQUIRE(deploy(Order{.version = "2.0.0", .domain = "www.example", .services = k_power_services})
+                .state == JobState::done);
   }
   // What the daemon does before it opens its store (daemon/startup.cpp).
   void boot() {
@@ -157,9 +157,10 @@ void cut_everywhere(const Plan& plan) {
 } // namespace
 
 TEST_CASE("[fault-92] the power goes at any moment of a deploy, with all that was not synced lost or only some of it") {
-  cut_everywhere(
-      {[](Deployer& laptop) { return laptop.pack({.version = "3.0.0", .services = k_services}); },
-          JobKind::deploy, "3.0.0", "one"});
+  cut_everywhere({[](Deployer& laptop) {
+                    return laptop.pack({.version = "3.0.0", .services = k_power_services});
+                  },
+      JobKind::deploy, "3.0.0", "one"});
 }
 
 TEST_CASE("[fault-92] the power goes at any moment of a rollback") {

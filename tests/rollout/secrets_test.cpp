@@ -10,11 +10,11 @@ using store::JobState;
 
 namespace {
 
-const std::string k_services =
+const std::string k_secret_services =
     R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
 Order secretive(const std::string& version) {
-  return {.version = version, .services = k_services};
+  return {.version = version, .services = k_secret_services};
 }
 
 // Secrets "one" and release 1.0.0 that needs them.

@@ -15,7 +15,7 @@ using store::JobState;
 
 namespace {
 
-const std::string k_services =
+const std::string k_data_services =
     R"([{"name":"app","lang":"python","release_command":"/usr/bin/migrate","health":{"deadline":"2s"}}])";
 
 // 1.0.0 is live, and its data are "one". Each release_command of 2.0.0 makes them "two".
@@ -30,7 +30,7 @@ struct DataHost : Host {
     };
   }
   store::Job deploy_with(const std::string& version) {
-    return deploy(Order{.version = version, .services = k_services});
+    return deploy(Order{.version = version, .services = k_data_services});
   }
   store::Job back(const std::string& version = "") {
     options.with_data = true;
@@ -319,7 +319,7 @@ TEST_CASE("[fault-668] what was not written to its end is no snapshot, and goes"
 
 TEST_CASE("[fault-669] a power cut before the copy is on the disk leaves no snapshot") {
   DataHost host;
-  const auto job = host.queue_deploy(Order{.version = "2.0.0", .services = k_services});
+  const auto job = host.queue_deploy(Order{.version = "2.0.0", .services = k_data_services});
   rollout::JobControl control;
   rollout::run_job(host.context(), job.id, control); // and nobody prunes
   REQUIRE(host.snapshots().size() == 1);
@@ -347,7 +347,7 @@ TEST_CASE("a snapshot goes with the release whose data it has, and with the site
 
 TEST_CASE("a deploy that begins again after a crash keeps its first snapshot: the release_command may have run") {
   DataHost host;
-  const auto job = host.queue_deploy(Order{.version = "2.0.0", .services = k_services});
+  const auto job = host.queue_deploy(Order{.version = "2.0.0", .services = k_data_services});
   rollout::JobControl control;
   host.changed = [&](const std::string& id) {
     if (host.look(id).step == "start")

@@ -33,7 +33,7 @@ std::string list_of(rollout::Steps steps) {
   return join(names, " ");
 }
 
-rollout::Steps with_data() {
+rollout::Steps plan_with_data() {
   store::Job job{.kind = JobKind::rollback, .site = site()};
   job.options.with_data = true;
   return rollout::steps_of(job);
@@ -57,10 +57,10 @@ TEST_CASE("DESIGN.md has the steps of each kind of job, and says what each of th
 
 TEST_CASE("DESIGN.md has the steps of a rollback with the data, each with its row") {
   const std::string design = file("agent/DESIGN.md");
-  CHECK(design.find(cat("\nwith-data ", list_of(with_data()), "\n")) != std::string::npos);
+  CHECK(design.find(cat("\nwith-data ", list_of(plan_with_data()), "\n")) != std::string::npos);
   std::set<std::string_view> names;
   auto phase = Step::Phase::before_commit;
-  for (const auto* step : with_data()) {
+  for (const auto* step : plan_with_data()) {
     CHECK(design.find(cat("| ", step->name, " | ")) != std::string::npos);
     CHECK(names.insert(step->name).second);
     CHECK(step->phase >= phase);

@@ -9,12 +9,12 @@ using store::JobState;
 
 namespace {
 
-const std::string k_services = R"([{"name":"app","lang":"python","health":{"deadline":"2s"}},
+const std::string k_stop_services = R"([{"name":"app","lang":"python","health":{"deadline":"2s"}},
   {"name":"db","lang":"python","strategy":"stop-first","health":{"deadline":"2s"},"release_command":"/usr/bin/migrate"}])";
 
 Order order(const std::string& version) {
   return {.version = version,
-      .services = k_services,
+      .services = k_stop_services,
       .files = {{"app/app.py", version}, {"db/db.py", version}}};
 }
 

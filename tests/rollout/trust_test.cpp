@@ -13,7 +13,7 @@ using store::JobState;
 
 namespace {
 
-const std::string k_services =
+const std::string k_trust_services =
     R"([{"name":"app","lang":"python","secrets_config":"app.cfg","health":{"deadline":"2s"}}])";
 
 // 1.0.0 is of a deployer "thief" who is trusted still, 2.0.0 of anna's key is live.
@@ -227,8 +227,10 @@ struct Leaked : Host {
   Leaked() {
     unlock();
     REQUIRE(secrets({{"app/app.cfg", "one"}}).state == JobState::done);
-    REQUIRE(deploy(Order{.version = "1.0.0", .services = k_services}).state == JobState::done);
-    REQUIRE(deploy(Order{.version = "2.0.0", .services = k_services}).state == JobState::done);
+    REQUIRE(
+        deploy(Order{.version = "1.0.0", .services = k_trust_services}).state == JobState::done);
+    REQUIRE(
+        deploy(Order{.version = "2.0.0", .services = k_trust_services}).state == JobState::done);
     REQUIRE(secrets({{"app/app.cfg", "two"}}).state == JobState::done);
   }
   std::string staged() { return text(paths.secrets_of(site()) + "/app/app.cfg"); }
@@ -289,6 +291,7 @@ TEST_CASE("new secrets do not start a release again that may not be; while the s
   CHECK(host.staged() == "two");
   REQUIRE(host.run(host.queue(JobKind::stop)).state == JobState::done);
   CHECK(host.secrets({{"app/app.cfg", "three"}}).state == JobState::done);
-  CHECK(host.deploy(Order{.version = "3.0.0", .services = k_services}).state == JobState::done);
+  CHECK(
+      host.deploy(Order{.version = "3.0.0", .services = k_trust_services}).state == JobState::done);
   CHECK(host.staged() == "three");
 }

@@ -41,12 +41,12 @@ SecretBytes secret(std::string_view text) {
   return SecretBytes(bytes_of(text));
 }
 
-struct Host {
+struct VaultHost {
   crypto::AgeIdentity identity = crypto::AgeIdentity::generate();
   std::string file;
   std::string user = geteuid() == 0 ? "nobody" : "-";
 
-  Host() : file(sealed_identity(identity.to_text().text())) {}
+  VaultHost() : file(sealed_identity(identity.to_text().text())) {}
   static std::string sealed_identity(std::string_view text) {
     return std::string(text_of(
         must(crypto::encrypt_with_passphrase(bytes_of(text), secret("correct horse"), 10))));
@@ -82,7 +82,7 @@ std::string status(pid_t pid, std::string_view key) {
 
 TEST_CASE("a vault answers with the file key of a header that is for this host, and nothing else [attack-V1]") {
   NEEDS_CONFINEMENT();
-  const Host host;
+  const VaultHost host;
   Vault vault(host.user);
   CHECK_FALSE(vault.unsealed());
   const auto recipient = host.unlock(vault);
@@ -114,7 +114,7 @@ TEST_CASE("a vault answers with the file key of a header that is for this host, 
 
 TEST_CASE("locking ends the vault, and a sealed host says so") {
   NEEDS_CONFINEMENT();
-  const Host host;
+  const VaultHost host;
   Vault vault(host.user);
   CHECK_SAYS(says(vault.file_key("x")), "sealed: the host is locked: chillboxctl unlock");
   REQUIRE(host.unlock(vault));
@@ -132,7 +132,7 @@ TEST_CASE("locking ends the vault, and a sealed host says so") {
 
 TEST_CASE("[fault-75] a wrong passphrase is denied and leaves what was as it was") {
   NEEDS_CONFINEMENT();
-  const Host host;
+  const VaultHost host;
   Vault vault(host.user);
   CHECK_SAYS(says(host.unlock(vault, "wrong")), "denied: unlock: ");
   CHECK_FALSE(vault.unsealed());
@@ -156,28 +156,28 @@ TEST_CASE("[fault-75] the waiting time doubles from one second to a minute") {
 
 TEST_CASE("a damaged identity file is another error than a wrong passphrase") {
   NEEDS_CONFINEMENT();
-  Host host;
+  VaultHost host;
   Vault vault(host.user);
   const std::string good = host.file;
   host.file = good.substr(0, good.size() - 1);
   CHECK_SAYS(says(host.unlock(vault)), "corrupt: unlock: identity.age: ");
   host.file = "nothing of the kind";
   CHECK_SAYS(says(host.unlock(vault)), "corrupt: unlock: identity.age: ");
-  host.file = Host::sealed_identity("# a note, and no identity\n");
+  host.file = VaultHost::sealed_identity("# a note, and no identity\n");
   CHECK_SAYS(says(host.unlock(vault)), "corrupt: unlock: identity.age: ");
   host.file = std::string(200'000, 'x');
   CHECK_SAYS(says(host.unlock(vault)), "too_large: unlock: ");
   CHECK_FALSE(vault.unsealed());
   // age-keygen's file, with its comments, as `age -p` would encrypt it.
   host.file =
-      Host::sealed_identity(cat("# created: today\n# public key: ", host.identity.recipient(), "\n",
-          host.identity.to_text().text(), "\n"));
+      VaultHost::sealed_identity(cat("# created: today\n# public key: ", host.identity.recipient(),
+          "\n", host.identity.to_text().text(), "\n"));
   CHECK(host.unlock(vault).value() == host.identity.recipient());
 }
 
 TEST_CASE("[fault-46] a work factor over the cap is refused before any work") {
   NEEDS_CONFINEMENT();
-  const Host host; // 2^10
+  const VaultHost host; // 2^10
   Vault vault(host.user);
   CHECK_SAYS(says(host.unlock(vault, "correct horse", 9)), "unlock: ");
   CHECK_FALSE(vault.unsealed());
@@ -186,7 +186,7 @@ TEST_CASE("[fault-46] a work factor over the cap is refused before any work") {
 
 TEST_CASE("a vault that dies locks the host, and its pidfd says so") {
   NEEDS_CONFINEMENT();
-  const Host host;
+  const VaultHost host;
   Vault vault(host.user);
   REQUIRE(host.unlock(vault));
   CHECK_FALSE(os::wait_readable(vault.pidfd(), os::Millis{0}).value());
@@ -198,7 +198,7 @@ TEST_CASE("a vault that dies locks the host, and its pidfd says so") {
 
 TEST_CASE("a vault that is slow is waited for, it lives on, and nobody but who asked waits [attack-C14]") {
   NEEDS_CONFINEMENT();
-  const Host host;
+  const VaultHost host;
   Vault vault(host.user);
   REQUIRE(host.unlock(vault));
   REQUIRE(::kill(vault.pid(), SIGSTOP) == 0);
@@ -219,7 +219,7 @@ TEST_CASE("a vault that is slow is waited for, it lives on, and nobody but who a
 
 TEST_CASE("a vault that does not open says how it ended") {
   NEEDS_CONFINEMENT();
-  const Host host;
+  const VaultHost host;
   Vault dies("dies"), junk("junk"), nobody("no-such-user");
   CHECK_SAYS(
       says(host.unlock(dies)), "failure: unlock: the vault ended without an answer, exit code 3");
@@ -230,7 +230,7 @@ TEST_CASE("a vault that does not open says how it ended") {
 
 TEST_CASE("[fault-83] a vault ends when its monitor is gone") {
   NEEDS_CONFINEMENT();
-  const Host host;
+  const VaultHost host;
   auto [ours, theirs] = os::packet_pair().value();
   auto child =
       must(os::Child::start({.argv = {"vault", std::string(os::k_vault_role.flag), host.user},
@@ -248,7 +248,7 @@ TEST_CASE("[fault-83] a vault ends when its monitor is gone") {
 
 TEST_CASE("a vault that is handed over is the same process, open, and ends with the one that took it") {
   NEEDS_CONFINEMENT();
-  const Host host;
+  const VaultHost host;
   Vault before(host.user);
   CHECK(before.hand_over().pid == -1); // sealed: there is nothing to hand over
   REQUIRE(host.unlock(before));
@@ -294,7 +294,7 @@ TEST_CASE("a vault that is being killed has closed before its end is known: the 
 
 TEST_CASE("several threads may ask at once") {
   NEEDS_CONFINEMENT();
-  const Host host;
+  const VaultHost host;
   Vault vault(host.user);
   REQUIRE(host.unlock(vault));
   const std::string header = header_of(Encrypted("for another host"));
@@ -315,7 +315,7 @@ TEST_CASE("several threads may ask at once") {
 
 TEST_CASE("[fault-79] [fault-80] the vault cannot be dumped, traced or read, and has given its rights away") {
   NEEDS_CONFINEMENT();
-  const Host host;
+  const VaultHost host;
   Vault vault(host.user);
   REQUIRE(host.unlock(vault));
   const pid_t pid = vault.pid();

@@ -28,9 +28,9 @@ namespace {
 
 using control::RunFrame;
 
-constexpr size_t k_piece = 32 * 1024;
+constexpr size_t k_attach_piece = 32 * 1024;
 constexpr size_t k_most_waiting = 256 * 1024;
-constexpr os::Millis k_connect{20'000};
+constexpr os::Millis k_attach_connect{20'000};
 
 std::string window_frame() {
   winsize size{};
@@ -127,12 +127,12 @@ private:
       leave_interrupted(number);
     m_asked = true;
     // On a connection of its own: our input may be in the way.
-    const Fd other = TRY(os::connect_unix(m_socket, k_connect));
+    const Fd other = TRY(os::connect_unix(m_socket, k_attach_connect));
     return os::write_all(other.get(), bytes_of(control::run_frame(RunFrame::stop)));
   }
 
   void read_input() {
-    std::array<char, k_piece> buffer;
+    std::array<char, k_attach_piece> buffer;
     const ssize_t n = os::read_some(STDIN_FILENO, buffer.data(), buffer.size());
     m_input_open = n > 0 || (n < 0 && errno == EAGAIN);
     if (n > 0)
@@ -149,7 +149,7 @@ private:
   }
 
   Result<void> receive() {
-    std::array<char, k_piece> buffer;
+    std::array<char, k_attach_piece> buffer;
     const ssize_t n = os::read_some(m_run.get(), buffer.data(), buffer.size());
     if (n < 0 && errno == EAGAIN)
       return {};
@@ -216,7 +216,7 @@ private:
 Result<Fd> connect(const std::string& socket, os::Millis patience) {
   const os::Deadline deadline(patience);
   for (;;) {
-    auto run = os::connect_unix(socket, k_connect);
+    auto run = os::connect_unix(socket, k_attach_connect);
     if (run || run.error().code != Code::unreachable || deadline.passed())
       return run;
     os::real_clock().sleep(os::Millis{5}); // that it listens is no event

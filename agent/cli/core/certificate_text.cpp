@@ -1,6 +1,7 @@
 #include "cli/core/certificate_text.hpp"
 
 #include "base/text.hpp"
+#include "base/time.hpp"
 #include "cli/core/duration.hpp"
 
 namespace chillbox::cli {
@@ -10,20 +11,18 @@ using control::AlertLevel;
 using control::Certificate;
 using control::CertificateState;
 
-constexpr int64_t k_minute = 60'000, k_hour = 60 * k_minute, k_day = 24 * k_hour;
-
 // "44 days", "30 hours", "5 minutes"
 std::string span_text(int64_t ms) {
-  if (ms >= 2 * k_day)
-    return cat(ms / k_day, " days");
-  if (ms >= 2 * k_hour)
-    return cat(ms / k_hour, " hours");
-  return ms >= 2 * k_minute ? cat(ms / k_minute, " minutes") : cat(ms / 1000, " seconds");
+  if (ms >= 2 * k_day_ms)
+    return cat(ms / k_day_ms, " days");
+  if (ms >= 2 * k_hour_ms)
+    return cat(ms / k_hour_ms, " hours");
+  return ms >= 2 * k_minute_ms ? cat(ms / k_minute_ms, " minutes") : cat(ms / 1000, " seconds");
 }
 
 // The day, and the minute of what is near.
 std::string short_time(int64_t ms, int64_t now_ms) {
-  const bool near = ms - now_ms < 2 * k_day && now_ms - ms < 2 * k_day;
+  const bool near = ms - now_ms < 2 * k_day_ms && now_ms - ms < 2 * k_day_ms;
   return format_time(ms).substr(0, near ? 16 : 10);
 }
 

@@ -18,7 +18,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr os::Millis k_connect_timeout{5'000};
+constexpr os::Millis k_daemon_timeout{5'000};
 
 std::string s_person; // "": an operator asks
 
@@ -27,7 +27,7 @@ Result<Fd> connect(const os::Paths& paths) {
   if (::access(path.c_str(), R_OK | W_OK) != 0 && errno == EACCES)
     return fail(Code::denied,
         cat("you may not use ", path, ": run it as root, or join the group chillbox-admin"));
-  auto fd = os::connect_unix(path, k_connect_timeout);
+  auto fd = os::connect_unix(path, k_daemon_timeout);
   if (!fd)
     return fail(Code::unreachable, cat("chillboxd does not answer: ", fd.error().message));
   return fd;

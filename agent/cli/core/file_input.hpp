@@ -10,6 +10,9 @@
 
 namespace chillbox::cli {
 
+inline constexpr size_t k_max_key_file = 8 * 1024;
+inline constexpr size_t k_max_identity = 64 * 1024; // an age file
+
 // too_large: over `limit` bytes. A secret is never in ordinary memory.
 Result<SecretBytes> read_secret_input(const std::string& path, size_t limit);
 Result<std::string> read_input(const std::string& path, size_t limit);

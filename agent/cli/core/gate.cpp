@@ -12,14 +12,14 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_line = 64 * 1024;
+constexpr size_t k_max_command = 64 * 1024;
 constexpr std::string_view k_program = "CHILLBOX_HOST= chillboxctl";
 
-constexpr std::array<std::string_view, 33> k_verbs{"ping", "status", "sites", "top", "report",
-    "facts", "releases", "jobs", "report jobs", "job", "plan", "logs", "deploy", "rollback", "undo",
-    "restart", "start", "stop", "maintenance on", "maintenance off", "drain", "undrain", "hold",
-    "release-hold", "retry", "withdraw", "audit", "unlock", "lock", "people add", "people list",
-    "people remove", "fleet take"};
+constexpr std::array<std::string_view, 33> k_relayed_verbs{"ping", "status", "sites", "top",
+    "report", "facts", "releases", "jobs", "report jobs", "job", "plan", "logs", "deploy",
+    "rollback", "undo", "restart", "start", "stop", "maintenance on", "maintenance off", "drain",
+    "undrain", "hold", "release-hold", "retry", "withdraw", "audit", "unlock", "lock", "people add",
+    "people list", "people remove", "fleet take"};
 
 std::unexpected<Error> not_ours() {
   return fail(Code::denied,
@@ -53,7 +53,7 @@ Result<void> check(const CommandLine& line) {
   const auto refuse = [&](const std::string& what) {
     return fail(Code::denied, cat(line.verb->name, " ", what, " is not for the gate"));
   };
-  if (std::ranges::find(k_verbs, line.verb->name) == k_verbs.end())
+  if (std::ranges::find(k_relayed_verbs, line.verb->name) == k_relayed_verbs.end())
     return fail(
         Code::denied, cat(line.verb->name, " does not go through the gate: root may, on the host"));
   if (!line.hosts.empty() || !line.inventory.empty() || !line.limit.empty())
@@ -76,7 +76,7 @@ Result<void> check(const CommandLine& line) {
 } // namespace
 
 Result<std::vector<std::string>> parse_remote_line(std::string_view line) {
-  if (line.size() > k_max_line)
+  if (line.size() > k_max_command)
     return fail(Code::too_large, "the command has more than 64 KiB");
   const bool control = std::ranges::any_of(
       line, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });

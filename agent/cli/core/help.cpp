@@ -11,7 +11,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_width = 80;
+constexpr size_t k_help_width = 80;
 
 // What is used from the first day on, and on each day. A verb that is not there is left out.
 struct Heading {
@@ -37,7 +37,7 @@ std::string line_of(const Verb& verb) {
     out = cat(usage, "\n");
     usage.clear();
   }
-  for (const auto& line : fold(verb.help, k_width - k_help, 0)) {
+  for (const auto& line : fold(verb.help, k_help_width - k_help, 0)) {
     out += cat(usage, std::string(k_help - usage.size(), ' '), line, "\n");
     usage.clear();
   }
@@ -51,7 +51,7 @@ bool is_first(std::string_view verb) {
 
 std::string indented(std::string_view text, size_t indent) {
   std::string out;
-  for (const auto& line : fold(text, k_width - indent, 0))
+  for (const auto& line : fold(text, k_help_width - indent, 0))
     out += cat(std::string(indent, ' '), line, "\n");
   return out;
 }
@@ -107,7 +107,7 @@ std::string help_text() {
     std::string line;
     for (size_t i = 0; i < names.size(); ++i) {
       const std::string part = cat(names[i], i + 1 < names.size() ? "," : "");
-      if (line.size() + part.size() + 3 > k_width)
+      if (line.size() + part.size() + 3 > k_help_width)
         out += cat(" ", std::exchange(line, ""), "\n");
       line += cat(" ", part);
     }

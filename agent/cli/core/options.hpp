@@ -6,6 +6,7 @@
 namespace chillbox::cli {
 
 inline constexpr Option k_site{"SITE", ArgKind::site, "", "name of the site"};
+inline constexpr std::array k_only_site{k_site};
 // Without it: the site of the project that the command is run in (laptop/defaults.hpp).
 inline constexpr Option k_project_site{
     "[SITE]", ArgKind::site, "", "name of the site (default: the project's)", false, true};

@@ -15,7 +15,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_signature = 10 * 1024;
+constexpr size_t k_max_plan_signature = 10 * 1024;
 
 bool is_file(const std::string& text) {
   return text.find_first_of("./") != std::string::npos;
@@ -33,7 +33,7 @@ Result<std::string> read_signature(int fd) {
   std::string text;
   while (!artifact::is_whole_signature(text)) {
     char c = 0;
-    if (os::read_some(fd, &c, 1) <= 0 || text.size() >= k_max_signature)
+    if (os::read_some(fd, &c, 1) <= 0 || text.size() >= k_max_plan_signature)
       return fail(Code::invalid,
           "standard input: must be the signature and then the artifact: cat FILE.minisig FILE");
     text += c;
@@ -66,7 +66,7 @@ Result<PlanSource> plan_source(const std::string& text) {
   } else if (Digest::parse(text)) {
     source.args.sha256 = text;
   } else if (is_file(text)) {
-    const std::string signature = TRY(read_input(text + ".minisig", k_max_signature));
+    const std::string signature = TRY(read_input(text + ".minisig", k_max_plan_signature));
     source.args.signature = signature;
     source.body = TRY(open_file(text));
   } else {
@@ -82,7 +82,7 @@ Result<PlanSource> plan_source(const std::string& text) {
 Result<std::optional<Fd>> plan_stream(const std::string& text) {
   if (text == "-" || Digest::parse(text) || !is_file(text))
     return std::optional<Fd>();
-  const std::string signature = TRY(read_input(text + ".minisig", k_max_signature));
+  const std::string signature = TRY(read_input(text + ".minisig", k_max_plan_signature));
   const Fd artifact = TRY(open_file(text));
   std::string path = "/tmp/chillbox-plan.XXXXXX"; // its content is encrypted and signed, and it
                                                   // loses its name at once

@@ -9,7 +9,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_kept_logs = 40;
+constexpr size_t k_shown_logs = 40;
 constexpr size_t k_step_width = 11;
 
 std::string padded(std::string_view step) {
@@ -76,7 +76,7 @@ void Progress::event(const control::JobEvent& e) {
     end_line();
   } else if (e.kind == control::EventKind::log) {
     m_logs.push_back(e);
-    if (m_logs.size() > k_kept_logs)
+    if (m_logs.size() > k_shown_logs)
       m_logs.pop_front();
   }
 }

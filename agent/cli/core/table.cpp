@@ -23,7 +23,7 @@ std::string line_of(const std::vector<std::string>& cells, const std::vector<siz
 }
 
 // How many bytes its first `columns` characters are.
-size_t bytes_of(std::string_view text, size_t columns) {
+size_t bytes_for(std::string_view text, size_t columns) {
   size_t at = 0;
   for (size_t seen = 0; at < text.size(); ++at)
     if ((static_cast<unsigned char>(text[at]) & 0xC0) != 0x80 && seen++ == columns)
@@ -55,8 +55,8 @@ std::vector<std::string> lines_below(const std::vector<std::string>& head,
     return {};
   const size_t room = std::max(width, 2 * k_indent) - k_indent;
   for (std::string_view line : fold(join(parts, "  "), room, 0))
-    for (; !line.empty(); line.remove_prefix(bytes_of(line, room)))
-      lines.push_back(cat(std::string(k_indent, ' '), line.substr(0, bytes_of(line, room))));
+    for (; !line.empty(); line.remove_prefix(bytes_for(line, room)))
+      lines.push_back(cat(std::string(k_indent, ' '), line.substr(0, bytes_for(line, room))));
   return lines;
 }
 

@@ -29,7 +29,7 @@ constexpr milliseconds k_look_timeout{10'000}; // of one question
 constexpr milliseconds k_look_first{2}, k_look_again{200};
 constexpr milliseconds k_reconnect_first{250};
 constexpr milliseconds k_reconnect_most{5'000};
-constexpr int k_tries = 3;
+constexpr int k_request_tries = 3;
 constexpr int k_upload_tries = 10; // one after the other in which nothing was sent
 // The host learns within a quarter of a minute that a connection is gone.
 constexpr milliseconds k_still_running{25'000};
@@ -125,7 +125,7 @@ Result<control::Accepted> DeployClient::announce(const Delivery& delivery) {
     if (error.code == Code::denied) // the host does not say why
       error.message =
           "the host refused the delivery: wrong webhook key, a sender that may not do this, or clocks over 5 minutes apart";
-    if (error.code != Code::unreachable || tried == k_tries)
+    if (error.code != Code::unreachable || tried == k_request_tries)
       return std::unexpected(error);
     wait(k_reconnect_first * tried);
   }
@@ -168,7 +168,7 @@ Result<bool> DeployClient::put(const std::string& link, const HttpRequest& what)
     const auto reply = checked(request);
     if (reply || reply.error().code == Code::conflict)
       return reply.has_value();
-    if (reply.error().code != Code::unreachable || tried == k_tries)
+    if (reply.error().code != Code::unreachable || tried == k_request_tries)
       return std::unexpected(reply.error());
     wait(k_reconnect_first * tried);
     request.timeout = left();

@@ -29,8 +29,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_answer = k_most_answer;
-constexpr size_t k_max_key_file = 8 * 1024;
+constexpr size_t k_max_host_answer = k_most_answer;
 
 Result<std::vector<Host>> hosts_of(const CommandLine& line) {
   if (!line.inventory.empty())
@@ -174,7 +173,7 @@ Result<int> FleetRun::objects() {
   };
   ParallelSsh command{m_words};
   command.on_out = [&](const Host& host, const std::string& line) {
-    const auto object = parse_json(line, k_max_answer);
+    const auto object = parse_json(line, k_max_host_answer);
     if (object && object->is_object() && object->contains("schema"))
       last[host.name] = line;
     else if (object)
@@ -184,7 +183,7 @@ Result<int> FleetRun::objects() {
     Json object{{"exit", from.code}};
     if (from.code != 0)
       object["error"] = host_error(from, last[host.name]);
-    else if (const auto result = parse_json(last[host.name], k_max_answer))
+    else if (const auto result = parse_json(last[host.name], k_max_host_answer))
       object["result"] = *result;
     print(host, std::move(object));
   };

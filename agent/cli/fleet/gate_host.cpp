@@ -14,7 +14,7 @@ namespace chillbox::cli {
 namespace {
 
 // It is at most 1,000 bytes long, which every pipe holds.
-Result<Fd> pipe_with(const SecretBytes& passphrase) {
+Result<Fd> pipe_line(const SecretBytes& passphrase) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     return fail_errno("make a pipe", errno);
@@ -42,7 +42,7 @@ Result<int> run_asking(const Host& host, SshCommand command, const Questions& qu
   if (questions.passphrase) {
     const SecretBytes passphrase =
         TRY(ask_passphrase({}, cat("passphrase of ", printable(host.name, 200)), Ask::once));
-    input = TRY(pipe_with(passphrase));
+    input = TRY(pipe_line(passphrase));
     command.words.insert(command.words.begin() + 1, "--passphrase-fd=0");
   } else if (questions.answer && ::isatty(STDIN_FILENO) != 1) {
     input = Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));

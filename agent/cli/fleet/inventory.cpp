@@ -21,7 +21,7 @@ namespace {
 constexpr size_t k_max_inventory = 8 << 20;
 
 // A string or a number; anything else, such as a vaulted value, counts as missing.
-std::string text_of(const Json& vars, std::string_view key) {
+std::string text_at(const Json& vars, std::string_view key) {
   const auto value = vars.find(key);
   if (value == vars.end() || (!value->is_string() && !value->is_number_integer()))
     return "";
@@ -61,7 +61,7 @@ Result<void> refuse_templates(const std::string& name, const Json& vars) {
   for (const std::string_view key : {"ansible_host", "ansible_user", "ansible_port",
            "ansible_ssh_private_key_file", "ansible_ssh_common_args", "ansible_ssh_extra_args",
            "chillbox_url", "chillbox_webhook_key"})
-    if (text_of(vars, key).find("{{") != std::string::npos)
+    if (text_at(vars, key).find("{{") != std::string::npos)
       return fail(Code::usage,
           cat("host ", printable(name), ": ", key,
               " is a template, and ansible-inventory does not expand it: write it out"));
@@ -88,8 +88,8 @@ std::string url_of(std::string_view address) {
 Result<Host> host_of_vars(const std::string& name, const Json& vars) {
   TRY(refuse_templates(name, vars));
   auto either = [&](std::string_view key, std::string_view older) {
-    const std::string value = text_of(vars, key);
-    return value.empty() ? text_of(vars, older) : value;
+    const std::string value = text_at(vars, key);
+    return value.empty() ? text_at(vars, older) : value;
   };
   const std::string address = bare(either("ansible_host", "ansible_ssh_host"));
   const std::string user = either("ansible_user", "ansible_ssh_user");
@@ -102,12 +102,12 @@ Result<Host> host_of_vars(const std::string& name, const Json& vars) {
       !key.empty())
     host.ssh.insert(host.ssh.end(), {"-i", key});
   for (const std::string_view key : {"ansible_ssh_common_args", "ansible_ssh_extra_args"})
-    for (auto& word : shell_split(text_of(vars, key)))
+    for (auto& word : shell_split(text_at(vars, key)))
       host.ssh.push_back(std::move(word));
-  host.url = text_of(vars, "chillbox_url");
+  host.url = text_at(vars, "chillbox_url");
   if (host.url.empty())
     host.url = url_of(address.empty() ? name : address);
-  host.webhook_key = text_of(vars, "chillbox_webhook_key");
+  host.webhook_key = text_at(vars, "chillbox_webhook_key");
   return host;
 }
 

@@ -29,8 +29,8 @@ constexpr size_t k_max_body = 1 << 20;
 constexpr size_t k_piece = 16 * 1024;
 constexpr int k_unsent = 128 * 1024; // in the kernel: so that progress is what has left the machine
 constexpr milliseconds k_connect_timeout{10'000};
-constexpr milliseconds k_try_again{2'000}; // how long another address is given
-constexpr milliseconds k_answer{150'000};  // after an upload the host copies and syncs it
+constexpr milliseconds k_try_again{2'000};     // how long another address is given
+constexpr milliseconds k_answer_wait{150'000}; // after an upload the host copies and syncs it
 constexpr milliseconds k_library_timeout = std::chrono::hours(24); // the watch is earlier
 
 // What the handshake found, and its session: httplib keeps both to itself.
@@ -170,7 +170,7 @@ bool Transfer::give(size_t offset, size_t length, httplib::DataSink& sink) {
   }
   m_watch.moved();
   if (size == length)
-    m_watch.allow_stall(k_answer);
+    m_watch.allow_stall(k_answer_wait);
   if (m_request.sent && m_request.file >= 0)
     m_request.sent(m_request.file_offset + offset + size);
   return true;

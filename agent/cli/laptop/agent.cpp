@@ -32,7 +32,7 @@ constexpr std::string_view k_role = "__agent";
 constexpr int k_pair = 3;
 constexpr size_t k_max_key_text = 4096;
 constexpr size_t k_max_request = 128 * 1024;
-constexpr os::Millis k_start_timeout{10'000}, k_request_timeout{2'000}, k_tick{10'000};
+constexpr os::Millis k_start_timeout{10'000}, k_agent_request_timeout{2'000}, k_agent_tick{10'000};
 constexpr os::Millis k_slept{2'000}; // more than a busy machine takes between two reads of a clock
 
 os::Millis clock_of(clockid_t id) {
@@ -181,12 +181,12 @@ void serve_one(KeyAgent& agent, const Fd& listener) {
   const auto peer = os::peer_of(visitor->get());
   if (!peer || peer->uid != ::geteuid())
     return;
-  const auto request = control::read_frame(visitor->get(), k_request_timeout);
+  const auto request = control::read_frame(visitor->get(), k_agent_request_timeout);
   if (!request)
     return;
   auto [text, secret] = agent.answer(*request, now_with_sleep());
   if (!control::write_frame(
-          visitor->get(), text ? *text : error_json(text.error()), k_request_timeout))
+          visitor->get(), text ? *text : error_json(text.error()), k_agent_request_timeout))
     return;
   if (!secret.empty())
     (void)control::write_secret_frame(visitor->get(), secret);
@@ -195,7 +195,7 @@ void serve_one(KeyAgent& agent, const Fd& listener) {
 void serve(KeyAgent& agent, const Fd& listener, const Watch& watch) {
   while (!agent.ended(now_with_sleep()) && !watch.over()) {
     pollfd wanted[] = {{listener.get(), POLLIN, 0}, {watch.session.get(), POLLIN, 0}};
-    const auto wait = std::clamp(agent.left(now_with_sleep()), os::Millis{1}, k_tick);
+    const auto wait = std::clamp(agent.left(now_with_sleep()), os::Millis{1}, k_agent_tick);
     const int ready = ::poll(wanted, watch.session ? 2 : 1, static_cast<int>(wait.count()));
     if (wanted[1].revents != 0 && watch.session)
       return;

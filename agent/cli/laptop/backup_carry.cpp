@@ -2,6 +2,7 @@
 
 #include "artifact/age_input.hpp"
 #include "artifact/artifact_store.hpp"
+#include "backup/proof.hpp"
 #include "base/text.hpp"
 #include "cli/core/file_input.hpp"
 #include "cli/fleet/ssh.hpp"
@@ -21,9 +22,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_signature = 4096;
-constexpr size_t k_max_answer = 64 * 1024;
-constexpr size_t k_max_identity = 64 * 1024;
+constexpr size_t k_max_carried = 64 * 1024;
 
 std::string place_of(const std::string& folder, const backup::ArchiveName& name) {
   return cat(folder, "/", name.str());
@@ -34,7 +33,7 @@ Result<control::BackupArchive> cut_answer(int fd) {
   struct stat st{};
   if (::fstat(fd, &st) != 0)
     return fail_errno("what the host sent", errno);
-  std::string tail(std::min<size_t>(k_max_answer, static_cast<size_t>(st.st_size)), '\0');
+  std::string tail(std::min<size_t>(k_max_carried, static_cast<size_t>(st.st_size)), '\0');
   const off_t from = st.st_size - static_cast<off_t>(tail.size());
   if (::pread(fd, tail.data(), tail.size(), from) != static_cast<ssize_t>(tail.size()))
     return fail_errno("what the host sent", errno);
@@ -73,7 +72,7 @@ Result<CarriedArchive> open_archive(const std::string& folder, const backup::Arc
     const crypto::MinisignPublicKey& key) {
   std::string path = place_of(folder, name);
   const auto signature =
-      TRY(os::real_disk().read(cat(path, backup::k_signature_suffix), k_max_signature));
+      TRY(os::real_disk().read(cat(path, backup::k_signature_suffix), backup::k_max_signature));
   Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!file)
     return fail_errno(path, errno);
@@ -203,7 +202,7 @@ Result<control::Backup> push_archive(RemoteCtl& to, const std::string& recipient
         cat(to.name(), " did not take the backup of '", archive.name.site.str(), "', exit ", code));
   if (::lseek(said.get(), 0, SEEK_SET) != 0)
     return fail_errno("answer", errno);
-  const auto text = TRY(os::read_all(said.get(), k_max_answer, "answer"));
+  const auto text = TRY(os::read_all(said.get(), k_max_carried, "answer"));
   return TRY_IN(to.name(), control::read_answer<control::BackupAnswer>(answer_in(text))).backup;
 }
 

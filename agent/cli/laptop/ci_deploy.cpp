@@ -27,7 +27,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds k_timeout{30 * 60'000};
+constexpr std::chrono::milliseconds k_ci_timeout{30 * 60'000};
 constexpr size_t k_max_bundle = 64 * 1024;
 
 Result<CiBundle> read_bundle(const std::string& from) {
@@ -106,7 +106,7 @@ Result<ArtifactFile> CiDeploy::sign(uint64_t serial) {
 Result<control::Job> CiDeploy::send_once(const ArtifactFile& file) {
   const SecretBytes hook = TRY(parse_key_file(m_bundle.hook.text()));
   DeployClient client(TRY(Http::create(m_call.args.text("cacert"))), m_bundle.url,
-      Clock::now() + m_call.args.duration("timeout", k_timeout), m_lines);
+      Clock::now() + m_call.args.duration("timeout", k_ci_timeout), m_lines);
   client.stop_when_locked();
   if (m_call.args.has("via")) {
     const Bucket bucket = TRY(Bucket::find(m_plan.places, m_call.args.text("via")));

@@ -16,13 +16,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr os::Millis k_patience{10 * 60'000}; // of a large repository on a slow disk
+constexpr os::Millis k_commit_patience{10 * 60'000}; // of a large repository on a slow disk
 
 // Also out of the list of the repository that it is of, whichever that is. `git worktree prune`
 // would take the person's own work trees out, too, whose disk is not there now.
 void remove_tree(const std::string& path) {
   std::error_code ignored;
-  Git git(path, os::real_runner(), k_patience);
+  Git git(path, os::real_runner(), k_commit_patience);
   if (!git({"worktree", "remove", "--force", path}))
     fs::remove_all(path, ignored);
 }
@@ -42,7 +42,7 @@ void remove_left(const std::string& dir) {
 
 Result<CommitFolder> CommitFolder::create(
     const Places& places, const std::string& project, const std::string& revision) {
-  Git git(project, os::real_runner(), k_patience);
+  Git git(project, os::real_runner(), k_commit_patience);
   CommitFolder folder;
   const auto prefix = git({"rev-parse", "--show-prefix"});
   if (!prefix)
@@ -73,7 +73,7 @@ CommitFolder::CommitFolder(CommitFolder&& other) noexcept
 CommitFolder::~CommitFolder() {
   if (m_path.empty())
     return;
-  Git git(m_repository, os::real_runner(), k_patience);
+  Git git(m_repository, os::real_runner(), k_commit_patience);
   std::error_code ignored;
   if (!git({"worktree", "remove", "--force", m_path}))
     fs::remove_all(m_path, ignored);
@@ -87,7 +87,7 @@ std::string CommitFolder::project() const {
 }
 
 bool CommitFolder::is_in(const std::string& branch) const {
-  Git git(m_repository, os::real_runner(), k_patience);
+  Git git(m_repository, os::real_runner(), k_commit_patience);
   return git({"merge-base", "--is-ancestor", m_hash, cat("refs/heads/", branch)}).has_value() ||
       git({"merge-base", "--is-ancestor", m_hash, cat("refs/remotes/origin/", branch)}).has_value();
 }

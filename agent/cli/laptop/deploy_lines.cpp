@@ -12,8 +12,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr size_t k_width = 12;
-constexpr size_t k_kept_logs = 10;
+constexpr size_t k_label_width = 12;
+constexpr size_t k_kept_lines = 10;
 
 constexpr std::array k_parts{
     DeployPart{"obtain", "build", "wait for its turn"},
@@ -49,7 +49,7 @@ const DeployPart& deploy_part(std::string_view step) {
 
 std::string DeployLines::head(std::string_view part) const {
   std::string out(part);
-  out.append(out.size() < k_width ? k_width - out.size() : 1, ' ');
+  out.append(out.size() < k_label_width ? k_label_width - out.size() : 1, ' ');
   return out;
 }
 
@@ -79,7 +79,8 @@ void DeployLines::line(std::string_view part, std::string_view text) {
 void DeployLines::working(std::string_view part, std::string_view text) {
   if (!m_terminal.live())
     return;
-  const size_t room = m_terminal.width() > k_width + 5 ? m_terminal.width() - k_width - 5 : 20;
+  const size_t room =
+      m_terminal.width() > k_label_width + 5 ? m_terminal.width() - k_label_width - 5 : 20;
   show(cat(head(part), m_terminal.err(Style::dim, cat(printable(text, room), " ..."))));
 }
 
@@ -144,7 +145,7 @@ void DeployLines::event(const control::JobEvent& event) {
   const DeployPart& part = deploy_part(event.step);
   if (event.kind == EventKind::log) {
     m_logs.push_back(printable(event.text, 500));
-    if (m_logs.size() > k_kept_logs)
+    if (m_logs.size() > k_kept_lines)
       m_logs.pop_front();
     return;
   }
@@ -190,7 +191,7 @@ void DeployLines::failed(std::string_view reason) {
   m_terminal.print_error(cat(head(part), m_terminal.err(Style::bad, "no:"), " ", reason));
   for (const std::string& text : m_logs)
     if (trim(text).size() < 10 || reason.find(trim(text)) == std::string_view::npos)
-      m_terminal.print_error(cat(std::string(k_width + 2, ' '), text));
+      m_terminal.print_error(cat(std::string(k_label_width + 2, ' '), text));
 }
 
 } // namespace chillbox::cli

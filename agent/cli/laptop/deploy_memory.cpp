@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t k_max_memory = 64 * 1024;
 
-std::string path_of(const Places& places, const std::string& host, const std::string& site) {
+std::string memory_file(const Places& places, const std::string& host, const std::string& site) {
   return cat(places.state, "/deployed/", memory_name(host, site), ".json");
 }
 
@@ -27,7 +27,7 @@ std::string memory_name(const std::string& host, const std::string& site) {
 
 DeployMemory recall(const Places& places, const std::string& host, const std::string& site) {
   DeployMemory memory;
-  const auto text = read_own_file(path_of(places, host, site), k_max_memory);
+  const auto text = read_own_file(memory_file(places, host, site), k_max_memory);
   const auto json = text ? parse_json(*text, k_max_memory) : Result<Json>(fail(Code::invalid, ""));
   if (!json || !json->is_object())
     return memory;
@@ -52,7 +52,7 @@ Result<void> remember(const Places& places, const std::string& host, const std::
     json["pending"] = {{"tree", p.tree}, {"version", p.version}, {"recipient", p.recipient},
         {"path", p.path}, {"sha256", p.sha256}, {"blake2b", p.blake2b}, {"size", p.size},
         {"files", p.files}};
-  return write_own_file(path_of(places, host, site), dump(json) + "\n");
+  return write_own_file(memory_file(places, host, site), dump(json) + "\n");
 }
 
 } // namespace chillbox::cli

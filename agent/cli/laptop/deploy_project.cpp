@@ -30,8 +30,8 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr milliseconds k_default_timeout{30 * 60'000};
-constexpr int k_tries = 5; // of an upload whose connection breaks
+constexpr milliseconds k_deploy_timeout{30 * 60'000};
+constexpr int k_project_upload_tries = 5; // of an upload whose connection breaks
 constexpr std::chrono::seconds k_pause{2};
 
 // One host's deploy.
@@ -247,13 +247,13 @@ Result<control::Job> HostDeploy::send_and_follow(
       [&](uint64_t sent) { m_lines.percent("send", sent, file.size); }));
   if (from < file.size)
     m_lines.sent(file.size - from);
-  m_deadline = Clock::now() + m_call.args.duration("timeout", k_default_timeout);
+  m_deadline = Clock::now() + m_call.args.duration("timeout", k_deploy_timeout);
   return session.follow(ears());
 }
 
 // The job continues there, whatever became of the connection.
 Result<control::Job> HostDeploy::follow_again() {
-  for (int i = 0; i < k_tries; ++i) {
+  for (int i = 0; i < k_project_upload_tries; ++i) {
     ::sleep(static_cast<unsigned>(k_pause.count()));
     auto session = TRY(HostSession::run(m_target.host, {"job", "--follow", "--json", "--", m_job}));
     auto heard = ears();
@@ -279,9 +279,9 @@ Result<control::Job> HostDeploy::bring() {
     m_session.reset();
     if (!m_job.empty())
       return follow_again();
-    if (i >= k_tries)
+    if (i >= k_project_upload_tries)
       return fail(Code::unreachable,
-          cat("the connection to ", host(), " broke ", k_tries,
+          cat("the connection to ", host(), " broke ", k_project_upload_tries,
               " times: run the same command again to continue the upload"));
     m_lines.line("send", "the connection broke, trying again");
     ::sleep(static_cast<unsigned>(k_pause.count()));
@@ -357,7 +357,7 @@ Result<void> HostDeploy::run() {
     m_call.hint = cat("chillboxctl job ", m_job, " -f -H ", host());
     return fail(error.code,
         cat("gave up waiting after ",
-            format_duration(m_call.args.duration("timeout", k_default_timeout)),
+            format_duration(m_call.args.duration("timeout", k_deploy_timeout)),
             "; the deploy continues on ", host()));
   }
   if (m_job.empty() || (!job && error.code == Code::unreachable))

@@ -21,7 +21,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_key_file = 64 * 1024;
+constexpr size_t k_max_signing_key = 64 * 1024;
 
 using Blake2b = std::array<uint8_t, 64>;
 struct Signer {
@@ -32,7 +32,7 @@ struct Signer {
 // The key of -k: a file of its own, whose passphrase is asked for each time.
 Result<Signer> signer_of_file(Call& call, const std::string& path) {
   TRY(os::deny_core_and_ptrace());
-  const SecretBytes text = TRY(read_secret_input(path, k_max_key_file));
+  const SecretBytes text = TRY(read_secret_input(path, k_max_signing_key));
   SecretBytes passphrase;
   if (TRY_IN(printable(path), crypto::MinisignSecretKey::is_encrypted(text.text())))
     passphrase = TRY(ask_passphrase(call.args, cat("passphrase of ", printable(path)), Ask::once));

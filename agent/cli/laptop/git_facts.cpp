@@ -82,13 +82,13 @@ std::vector<std::string> absent_submodules(
   return absent;
 }
 
-struct Parts {
+struct VersionParts {
   std::array<uint64_t, 3> numbers{};
   std::vector<std::string_view> pre;
 };
 
-Parts parts_of(std::string_view version) {
-  Parts parts;
+VersionParts parts_of(std::string_view version) {
+  VersionParts parts;
   version = version.substr(0, version.find('+'));
   const auto dash = version.find('-');
   const auto numbers = split(version.substr(0, dash), '.');
@@ -154,7 +154,7 @@ std::string version_of_git(const GitFacts& git) {
 }
 
 int compare_versions(std::string_view a, std::string_view b) {
-  const Parts x = parts_of(a), y = parts_of(b);
+  const VersionParts x = parts_of(a), y = parts_of(b);
   for (size_t i = 0; i < 3; ++i)
     if (x.numbers[i] != y.numbers[i])
       return sign(x.numbers[i], y.numbers[i]);

@@ -20,7 +20,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::chrono::milliseconds k_patience{30'000};
+constexpr std::chrono::milliseconds k_git_patience{30'000};
 
 void say(std::string_view text) {
   std::cerr << "chillbox: " << text << '\n';
@@ -73,7 +73,7 @@ Result<std::string> folder_of(Git& git, const Remote& remote) {
 Result<std::string> live_commit(Git& git, const Remote& remote) {
   const auto target = TRY(target_named(Places::find(), remote.host));
   const auto text =
-      TRY(run_quietly(target.host, {"facts", "--json", "--", remote.site}, k_patience));
+      TRY(run_quietly(target.host, {"facts", "--json", "--", remote.site}, k_git_patience));
   const auto facts = TRY_IN(remote.host, control::read_answer<control::Facts>(text));
   const std::string version = facts.site ? facts.site->version : "";
   const std::string short_hash = commit_in_version(version);

@@ -13,7 +13,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr const char* k_jobs = "300";
+constexpr const char* k_exported_jobs = "300";
 
 // Of those of chillbox.toml, the environment that names this host.
 std::string env_of(const std::string& root, const std::string& host) {
@@ -87,7 +87,7 @@ Result<void> export_host(Call& call) {
                                 : cat("; project ", site.root)));
     all.sites.push_back(std::move(site));
   }
-  const auto jobs = TRY(host.run({"jobs", "--json", "-n", k_jobs}));
+  const auto jobs = TRY(host.run({"jobs", "--json", "-n", k_exported_jobs}));
   TRY(write_own_file(cat(folder, "/", k_export_jobs), answer_in(jobs)));
   // Last: without it the folder is no export.
   const std::string text = answer_text("host-export", all);

@@ -1,3 +1,4 @@
+#include "backup/proof.hpp"
 #include "backup/target.hpp"
 #include "base/text.hpp"
 #include "cli/core/answers.hpp"
@@ -28,8 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 using backup::ArchiveName;
 
-constexpr size_t k_max_signature = 4096;
-constexpr const char* k_jobs = "200"; // so many of the newest of a site are looked at
+constexpr const char* k_compared_jobs = "200"; // so many of the newest of a site are looked at
 
 // The programs that a target needs, on this laptop.
 class ReadTarget {
@@ -57,8 +57,9 @@ public:
           Fd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
           if (!fd)
             return fail_errno(file, errno);
-          TRY(target().get(cat(name.str(), backup::k_signature_suffix), fd.get(), k_max_signature));
-          return os::real_disk().read(file, k_max_signature);
+          TRY(target().get(
+              cat(name.str(), backup::k_signature_suffix), fd.get(), backup::k_max_signature));
+          return os::real_disk().read(file, backup::k_max_signature);
         }};
   }
 
@@ -232,7 +233,7 @@ Result<std::optional<CarriedArchive>> HostImporter::newest(const ExportedSite& o
 
 // Restored once, while the site is there: the host knows by the digest of the archive.
 Result<void> HostImporter::restore(const std::string& site, const control::Backup& backup) {
-  auto jobs = TRY(m_to.ask<control::JobList>({"jobs", "-n", k_jobs, "--", site})).jobs;
+  auto jobs = TRY(m_to.ask<control::JobList>({"jobs", "-n", k_compared_jobs, "--", site})).jobs;
   const auto removed = std::ranges::find(jobs, control::JobKind::remove, &control::Job::kind);
   jobs.erase(removed, jobs.end()); // newest first
   const auto before = std::ranges::find_if(jobs, [&](const control::Job& job) {

@@ -100,7 +100,7 @@ Result<void> can_be_host(const HostLook& look, const std::string& target, int64_
   return check_nginx(look, target);
 }
 
-std::string text_of(const HostLook& look) {
+std::string look_text(const HostLook& look) {
   const std::string os = look.get("os_name"), python = look.get("python"),
                     nginx = look.get("nginx");
   return cat(os.substr(0, os.find(' ')), " ", look.get("os_version"), ", ", look.get("arch"), ", ",

@@ -26,6 +26,6 @@ HostLook parse_look(std::string_view text);
 // disk, a clock that is off, port 80 taken, a file of NGINX that is not ours.
 Result<void> can_be_host(const HostLook& look, const std::string& target, int64_t now);
 // "Alpine 3.22, x86_64, 512 MB, Python 3.12 (musl); NGINX is not installed; port 80 is free"
-std::string text_of(const HostLook& look);
+std::string look_text(const HostLook& look);
 
 } // namespace chillbox::cli

@@ -17,7 +17,7 @@ namespace chillbox::cli {
 namespace {
 
 constexpr size_t k_max_record = 64 * 1024;
-constexpr std::string_view k_suffix = ".toml";
+constexpr std::string_view k_record_suffix = ".toml";
 
 struct TextMember {
   std::string_view key;
@@ -66,7 +66,7 @@ Result<HostRecord> parse(std::string_view text, const std::string& path, std::st
   return record;
 }
 
-std::string text_of(const HostRecord& record) {
+std::string record_text(const HostRecord& record) {
   std::string out = "# What chillboxctl remembers of this host. It may be edited.\n";
   for (const auto& [key, member, comment] : k_texts)
     if (const std::string& value = record.*member; !value.empty())
@@ -100,9 +100,10 @@ std::vector<HostRecord> load_hosts(const Places& places, std::vector<std::string
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(places.hosts(), error)) {
     const std::string file = entry.path().filename();
-    if (file.size() <= k_suffix.size() || !file.ends_with(k_suffix) || file.starts_with('.'))
+    if (file.size() <= k_record_suffix.size() || !file.ends_with(k_record_suffix) ||
+        file.starts_with('.'))
       continue;
-    auto record = load_host(places, file.substr(0, file.size() - k_suffix.size()));
+    auto record = load_host(places, file.substr(0, file.size() - k_record_suffix.size()));
     if (record)
       records.push_back(std::move(*record));
     else if (problems != nullptr)
@@ -115,7 +116,7 @@ std::vector<HostRecord> load_hosts(const Places& places, std::vector<std::string
 Result<void> save_host(const Places& places, const HostRecord& record) {
   if (const auto name = parse_key_name(record.name); !name)
     return fail(Code::usage, cat("the name of a host: ", name.error().message));
-  return write_own_file(places.host_record(record.name), text_of(record));
+  return write_own_file(places.host_record(record.name), record_text(record));
 }
 
 Result<void> forget_host(const Places& places, std::string_view name) {

@@ -24,8 +24,8 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t k_max_line = 8 << 20;
-constexpr milliseconds k_tick{250}; // of the line that shows how long a step takes
+constexpr size_t k_max_host_line = 8 << 20;
+constexpr milliseconds k_step_tick{250}; // of the line that shows how long a step takes
 constexpr size_t k_chunk = 64 * 1024;
 constexpr int k_no_such_command = 127; // of the shell there
 
@@ -146,13 +146,15 @@ Result<std::string> HostSession::line(
       m_read.erase(0, end + 1);
       return out;
     }
-    if (m_read.size() > k_max_line)
-      return fail(Code::corrupt, cat(m_host.name, ": a line of more than ", k_max_line, " bytes"));
+    if (m_read.size() > k_max_host_line)
+      return fail(
+          Code::corrupt, cat(m_host.name, ": a line of more than ", k_max_host_line, " bytes"));
     if (Clock::now() >= deadline)
       return fail(Code::timed_out, "timed out");
     pollfd one{m_out.get(), POLLIN, 0};
     if (const int n = ::poll(&one, 1,
-            tick || deadline != Clock::time_point::max() ? static_cast<int>(k_tick.count()) : -1);
+            tick || deadline != Clock::time_point::max() ? static_cast<int>(k_step_tick.count())
+                                                         : -1);
         n == 0 || (n < 0 && errno == EINTR)) {
       if (tick)
         tick();
@@ -170,7 +172,7 @@ Result<std::string> HostSession::line(
 Result<Json> HostSession::object(const std::function<void()>& tick, Clock::time_point deadline) {
   for (;;) {
     const std::string text = TRY(line(tick, deadline));
-    auto json = parse_json(text, k_max_line);
+    auto json = parse_json(text, k_max_host_line);
     if (json && json->is_object())
       return std::move(*json);
   }

@@ -18,15 +18,14 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::string_view k_suffix = ".key";
+constexpr std::string_view k_key_suffix = ".key";
 constexpr std::string_view k_comment = "untrusted comment: ";
 constexpr std::string_view k_mark = "chillbox ";
 constexpr std::string_view k_age_use = "chillbox age identity v1";
-constexpr size_t k_max_key_file = 8 * 1024;
 constexpr mode_t k_others = 077;
 
 std::string public_path(const std::string& secret_path) {
-  return cat(secret_path.substr(0, secret_path.size() - k_suffix.size()), ".pub");
+  return cat(secret_path.substr(0, secret_path.size() - k_key_suffix.size()), ".pub");
 }
 
 // What may be a file's name and a word of a comment.
@@ -117,7 +116,7 @@ crypto::AgeIdentity age_identity_of(const crypto::MinisignSecretKey& key) {
 }
 
 Result<std::optional<PersonKey>> find_key(const Places& places) {
-  const auto names = TRY(names_in(places.keys(), k_suffix));
+  const auto names = TRY(names_in(places.keys(), k_key_suffix));
   if (names.empty())
     return std::optional<PersonKey>();
   const std::string wanted = default_key_name();
@@ -125,7 +124,7 @@ Result<std::optional<PersonKey>> find_key(const Places& places) {
   if (!is_there && names.size() > 1)
     return fail(Code::conflict,
         cat("several keys in ", places.keys(), ": ", join(names, ", "), "; yours must be called ",
-            wanted, k_suffix, ", or be the only one"));
+            wanted, k_key_suffix, ", or be the only one"));
   return std::optional(TRY(load(places, is_there ? wanted : names.front())));
 }
 

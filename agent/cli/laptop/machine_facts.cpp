@@ -9,7 +9,7 @@ namespace chillbox::cli {
 namespace {
 
 constexpr size_t k_max_os_release = 16 * 1024;
-constexpr os::Millis k_patience{5'000};
+constexpr os::Millis k_facts_patience{5'000};
 
 std::string first_line(const std::string& text) {
   return printable(trim(std::string_view(text).substr(0, text.find('\n'))), 60);
@@ -19,7 +19,7 @@ std::string first_line(const std::string& text) {
 std::string libc_of(os::Runner& runner, const std::string& arch) {
   const std::string musl = cat("/lib/ld-musl-", arch, ".so.1");
   if (os::real_disk().exists(musl)) {
-    const auto exit = runner.run({.argv = {musl}, .env = {}, .timeout = k_patience});
+    const auto exit = runner.run({.argv = {musl}, .env = {}, .timeout = k_facts_patience});
     const std::string said = exit ? exit->err : "";
     for (const auto line : split(said, '\n'))
       if (line.starts_with("Version "))
@@ -27,7 +27,7 @@ std::string libc_of(os::Runner& runner, const std::string& arch) {
     return "musl 1.2";
   }
   const auto exit =
-      runner.run({.argv = {"getconf", "GNU_LIBC_VERSION"}, .env = {}, .timeout = k_patience});
+      runner.run({.argv = {"getconf", "GNU_LIBC_VERSION"}, .env = {}, .timeout = k_facts_patience});
   const std::string said = exit && exit->ok() ? first_line(exit->out) : "";
   return said.starts_with("glibc ") ? said : "";
 }
@@ -36,7 +36,7 @@ std::string python_of(os::Runner& runner) {
   const auto exit = runner.run({.argv = {"python3", "-I", "-S", "-B", "-c",
                                     "import platform; print(platform.python_version())"},
       .env = {},
-      .timeout = k_patience});
+      .timeout = k_facts_patience});
   return exit && exit->ok() ? first_line(exit->out) : "";
 }
 

@@ -20,7 +20,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_config = 64 * 1024;
+constexpr size_t k_max_config_file = 64 * 1024;
 constexpr mode_t k_others_write = S_IWGRP | S_IWOTH;
 
 std::optional<struct stat> find(const std::string& path) {
@@ -147,7 +147,7 @@ Result<void> write_own_file(const std::string& path, std::string_view text) {
 
 Result<UserConfig> load_user_config(const Places& places) {
   const std::string path = places.config_file();
-  const auto text = read_own_file(path, k_max_config);
+  const auto text = read_own_file(path, k_max_config_file);
   if (!text && text.error().code == Code::not_found)
     return UserConfig{};
   return text ? parse_user_config(*text, path) : std::unexpected(text.error());

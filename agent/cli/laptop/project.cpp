@@ -19,9 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view k_file = "chillbox.toml";
+constexpr std::string_view k_project_file = "chillbox.toml";
 constexpr std::array<std::string_view, 2> k_suffixes{".site.json", ".site.toml"};
-constexpr std::string_view k_local = "local.site.json"; // its author's machine alone
+constexpr std::string_view k_local_site_file = "local.site.json"; // its author's machine alone
 constexpr size_t k_max_hosts = 64;
 
 const config::TextRule k_host_text{
@@ -133,8 +133,8 @@ Result<std::optional<Project>> look_in(const std::string& dir, bool named) {
       project.site_files.push_back(name);
   std::ranges::sort(project.site_files);
   if (project.site_files.size() > 1)
-    std::erase(project.site_files, k_local);
-  const std::string file = cat(dir == "/" ? "" : dir, "/", k_file);
+    std::erase(project.site_files, k_local_site_file);
+  const std::string file = cat(dir == "/" ? "" : dir, "/", k_project_file);
   // A host's own file had this name.
   if (dir != os::Paths::from_environment().etc() && fs::is_regular_file(file, error))
     project.file = file;

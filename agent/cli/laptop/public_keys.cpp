@@ -12,7 +12,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_file = 256 * 1024;
+constexpr size_t k_max_list = 256 * 1024;
 constexpr std::string_view k_github = "github:";
 
 // Their rule for the name of a user.
@@ -69,14 +69,14 @@ Result<std::vector<std::string>> public_keys_of(const std::string& text) {
     return fetch_github(text.substr(k_github.size()));
   if (!os::real_disk().exists(text))
     return public_keys_in(text);
-  const std::string content = TRY(read_input(text, k_max_file));
+  const std::string content = TRY(read_input(text, k_max_list));
   return TRY_IN(printable(text, 1024), public_keys_in(content));
 }
 
 std::vector<std::string> own_ssh_keys(const std::string& home) {
   std::vector<std::string> keys;
   for (const char* kind : {"ed25519", "ed25519_sk", "ecdsa", "ecdsa_sk", "rsa"})
-    if (const auto text = os::real_disk().read(cat(home, "/.ssh/id_", kind, ".pub"), k_max_file);
+    if (const auto text = os::real_disk().read(cat(home, "/.ssh/id_", kind, ".pub"), k_max_list);
         text && !home.empty())
       if (const auto key = crypto::SshPublicKey::parse(trim(*text)))
         keys.push_back(key->to_line());

@@ -43,7 +43,7 @@ std::string text_in(const Fd& file) {
   return text;
 }
 
-Result<Fd> pipe_with(const SecretBytes& passphrase) {
+Result<Fd> input_with(const SecretBytes& passphrase) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     return fail_errno("pipe", errno);
@@ -198,7 +198,7 @@ Result<RemoteShell::Ran> RemoteShell::command(const std::vector<std::string>& wo
 
 Result<RemoteShell::Ran> RemoteShell::command(
     const std::vector<std::string>& words, const SecretBytes& passphrase) const {
-  const Fd input = TRY(pipe_with(passphrase));
+  const Fd input = TRY(input_with(passphrase));
   return run(quoted_words(words), input.get());
 }
 

@@ -8,7 +8,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_file = 4 << 20;
+constexpr size_t k_max_state = 4 << 20;
 
 Json json_of(const RolloutRules& r) {
   return {{"canary", r.canary}, {"batch", r.batch}, {"max_unavailable", r.max_unavailable},
@@ -54,12 +54,12 @@ std::string rollout_stop_file(
 Result<RolloutState> read_rollout(
     const Places& places, const std::string& site, const std::string& env) {
   const std::string path = rollout_file(places, site, env);
-  const auto text = read_own_file(path, k_max_file);
+  const auto text = read_own_file(path, k_max_state);
   if (!text && text.error().code == Code::not_found)
     return fail(Code::not_found,
         cat("no rollout of '", site, "'", env.empty() ? "" : cat(" in ", env),
             " was begun here: chillboxctl rollout run"));
-  const Json json = TRY_IN(path, parse_json(TRY(text), k_max_file));
+  const Json json = TRY_IN(path, parse_json(TRY(text), k_max_state));
   RolloutState state{control::string_or(json, "site", ""), control::string_or(json, "env", ""),
       control::string_or(json, "version", ""), control::bool_or(json, "switching", false),
       control::bool_or(json, "ended", false), {}, {}};

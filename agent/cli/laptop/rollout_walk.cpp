@@ -23,7 +23,7 @@ namespace chillbox::cli {
 namespace {
 
 constexpr std::chrono::minutes k_host_deadline{30};
-constexpr int k_tries = 3; // of a connection
+constexpr int k_connect_tries = 3; // of a connection
 
 class Walk {
 public:
@@ -110,7 +110,7 @@ Result<control::Job> Walk::follow(RolledHost& host, std::optional<HostSession>& 
           HostSession::run(TRY(target(host)).host, {"job", "--follow", "--json", "--", host.job})));
     auto job = session->follow(heard);
     session.reset();
-    if (job || job.error().code != Code::unreachable || tries == k_tries)
+    if (job || job.error().code != Code::unreachable || tries == k_connect_tries)
       return job;
   }
 }

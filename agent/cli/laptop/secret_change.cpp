@@ -16,7 +16,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::string_view k_tls = "tls"; // a site's certificate of its own: tls/SITE.pem
+constexpr std::string_view k_tls_folder = "tls"; // a site's certificate of its own: tls/SITE.pem
 
 Result<Project> project_here() {
   auto project = TRY(find_project());
@@ -60,7 +60,7 @@ std::vector<std::string> SecretChange::folders() const {
   if (const auto folder = site_of_project(m_project))
     for (const auto& service : folder->site.services)
       names.push_back(service.folder());
-  names.emplace_back(k_tls);
+  names.emplace_back(k_tls_folder);
   return names;
 }
 

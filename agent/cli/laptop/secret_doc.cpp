@@ -21,8 +21,8 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::string_view k_head = "chillbox secrets v1 ";
-constexpr size_t k_max_file = 16 << 20, k_max_people = 64 * 1024, k_salt = 16;
+constexpr std::string_view k_doc_head = "chillbox secrets v1 ";
+constexpr size_t k_max_doc = 16 << 20, k_max_people = 64 * 1024, k_salt = 16;
 
 void append_base64(SecretString& out, std::string_view value) {
   std::string text = base64(bytes_of(value));
@@ -83,7 +83,7 @@ std::string SecretDoc::digest(const std::string& file, const std::string& key) c
 
 SecretString secret_doc_text(const SecretDoc& doc) {
   SecretString out;
-  append(out, cat(k_head, doc.salt, "\n"));
+  append(out, cat(k_doc_head, doc.salt, "\n"));
   for (const auto& recipient : doc.people)
     append(out, cat("people ", recipient, "\n"));
   for (const auto& [path, file] : doc.files) {
@@ -106,9 +106,9 @@ Result<SecretDoc> parse_secret_doc(std::string_view text) {
     ++number;
     const auto words = split(line, ' ');
     if (number == 1) {
-      if (!line.starts_with(k_head))
+      if (!line.starts_with(k_doc_head))
         return fail(Code::invalid, "holds no secrets of chillbox, or those of a newer version");
-      doc.salt = std::string(line.substr(k_head.size()));
+      doc.salt = std::string(line.substr(k_doc_head.size()));
     } else if (line.empty()) {
       continue;
     } else if (words[0] == "people" && words.size() == 2) {
@@ -157,7 +157,7 @@ Result<SecretDoc> load_secrets_of(
     doc.salt = random_token(k_salt);
     return doc;
   }
-  const std::string file = TRY(read_input(place.path, k_max_file));
+  const std::string file = TRY(read_input(place.path, k_max_doc));
   auto text = open_age_file(call, places, key, bytes_of(file));
   if (!text && text.error().code == Code::not_found)
     return fail(Code::denied,

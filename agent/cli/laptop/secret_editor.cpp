@@ -22,7 +22,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_text = 1 << 20;
+constexpr size_t k_max_edited = 1 << 20;
 
 // Goes with everything in it.
 class MemoryFolder {
@@ -96,7 +96,7 @@ Result<SecretString> edit_secret(const std::string& name, const SecretString& te
   if (!made || os::write_fully(made.get(), rest) != 0)
     return fail_errno(cat("write ", file), errno);
   TRY(run_editor(file));
-  const SecretBytes after = TRY(read_secret_input(file, k_max_text));
+  const SecretBytes after = TRY(read_secret_input(file, k_max_edited));
   return SecretString(after.text().data(), after.size());
 }
 

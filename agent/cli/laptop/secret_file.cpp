@@ -17,7 +17,7 @@ void append(SecretString& out, std::string_view text) {
 
 namespace {
 
-constexpr size_t k_max_text = 1 << 20;
+constexpr size_t k_max_secrets = 1 << 20;
 constexpr std::array<std::pair<SecretFormat, std::string_view>, 4> k_names{
     {{SecretFormat::dotenv, "dotenv"}, {SecretFormat::json, "json"}, {SecretFormat::cfg, "cfg"},
         {SecretFormat::text, "text"}}};
@@ -51,7 +51,7 @@ std::unexpected<Error> bad_line(size_t number, std::string_view why) {
 }
 
 Result<SecretValues> parse_json_object(std::string_view text) {
-  auto json = parse_json(text, k_max_text);
+  auto json = parse_json(text, k_max_secrets);
   if (!json || !json->is_object())
     return fail(Code::invalid, "is not one JSON object");
   SecretValues values;
@@ -165,7 +165,7 @@ Result<void> check_secret_value(std::string_view value) {
     return fail(Code::invalid, "the value is empty: `secrets unset` takes a key away");
   if (!is_utf8(value) || value.contains('\0'))
     return fail(Code::invalid, "the value is no text (UTF-8, without NUL)");
-  if (value.size() > k_max_text)
+  if (value.size() > k_max_secrets)
     return fail(Code::too_large, "the value is longer than 1 MiB");
   return {};
 }

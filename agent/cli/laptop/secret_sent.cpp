@@ -6,14 +6,14 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_file = 1 << 20;
+constexpr size_t k_max_sent = 1 << 20;
 
-std::string path_of(const Places& places, std::string_view folder, const std::string& name) {
+std::string sent_file(const Places& places, std::string_view folder, const std::string& name) {
   return cat(places.state, folder, crypto::sha256_of(bytes_of(name)).str().substr(0, 32));
 }
 // Whatever is in the names: a host's may be USER@HOST.
-std::string path_of(const Places& places, const std::string& host, const SecretPlace& place) {
-  return path_of(places, "/secrets/", cat(host, "\n", place.path));
+std::string sent_file(const Places& places, const std::string& host, const SecretPlace& place) {
+  return sent_file(places, "/secrets/", cat(host, "\n", place.path));
 }
 
 } // namespace
@@ -31,12 +31,12 @@ Result<void> remember_sent(const Places& places, const std::string& host, const 
   std::string text;
   for (const auto& [name, digest] : digests)
     text += cat(digest, " ", name, "\n");
-  return write_own_file(path_of(places, host, place), text);
+  return write_own_file(sent_file(places, host, place), text);
 }
 
 std::optional<SecretDigests> recall_sent(
     const Places& places, const std::string& host, const SecretPlace& place) {
-  const auto text = read_own_file(path_of(places, host, place), k_max_file);
+  const auto text = read_own_file(sent_file(places, host, place), k_max_sent);
   if (!text)
     return std::nullopt;
   SecretDigests out;
@@ -48,11 +48,11 @@ std::optional<SecretDigests> recall_sent(
 
 Result<void> remember_readers(
     const Places& places, const SecretPlace& place, const std::vector<std::string>& recipients) {
-  return write_own_file(path_of(places, "/readers/", place.path), join(recipients, "\n"));
+  return write_own_file(sent_file(places, "/readers/", place.path), join(recipients, "\n"));
 }
 
 std::set<std::string> recall_readers(const Places& places, const SecretPlace& place) {
-  const auto text = read_own_file(path_of(places, "/readers/", place.path), k_max_file);
+  const auto text = read_own_file(sent_file(places, "/readers/", place.path), k_max_sent);
   std::set<std::string> out;
   if (text)
     for (const auto line : split(*text, '\n'))

@@ -17,8 +17,8 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr os::Millis k_connect{1'000}, k_answer{5'000};
-constexpr size_t k_max_answer = 64 * 1024;
+constexpr os::Millis k_agent_connect{1'000}, k_agent_answer{5'000};
+constexpr size_t k_max_signed = 64 * 1024;
 
 // The connection to this user's own agent; none when nobody answers, or there may be none:
 // start_agent() says why.
@@ -26,7 +26,7 @@ Result<Fd> connect(const Places& places) {
   const auto path = agent_socket(places);
   if (!path)
     return Fd();
-  auto fd = os::connect_unix(*path, k_connect);
+  auto fd = os::connect_unix(*path, k_agent_connect);
   if (!fd)
     return Fd();
   if (const auto peer = TRY(os::peer_of(fd->get())); peer.uid != ::geteuid())
@@ -36,9 +36,9 @@ Result<Fd> connect(const Places& places) {
 }
 
 Result<Json> ask_agent(const Fd& agent, const Json& request) {
-  TRY(control::write_frame(agent.get(), dump(request), k_answer));
+  TRY(control::write_frame(agent.get(), dump(request), k_agent_answer));
   const auto answer =
-      TRY(parse_json(TRY(control::read_frame(agent.get(), k_answer)), k_max_answer));
+      TRY(parse_json(TRY(control::read_frame(agent.get(), k_agent_answer)), k_max_signed));
   if (answer.contains("error") && answer["error"].is_object())
     return fail(code_from_name(control::string_or(answer["error"], "code", "")),
         printable(control::string_or(answer["error"], "message", ""), 300));
@@ -87,7 +87,7 @@ Result<SecretBytes> file_key_by_agent(const Places& places, const PersonKey& key
   if (!agent)
     return fail(Code::unreachable, "no agent");
   TRY(ask_agent(agent, Json{{"verb", "open"}, {"key", id_of(key)}, {"header", base64(header)}}));
-  return control::read_secret_frame(agent.get(), k_answer);
+  return control::read_secret_frame(agent.get(), k_agent_answer);
 }
 
 Result<SecretBytes> payload(
@@ -125,7 +125,7 @@ Result<bool> lock_agent(const Places& places) {
   if (!agent)
     return false;
   (void)ask_agent(agent, Json{{"verb", "lock"}});
-  (void)os::wait_readable(agent.get(), k_connect); // it has closed: the socket is about to go
+  (void)os::wait_readable(agent.get(), k_agent_connect); // it has closed: the socket is about to go
   return true;
 }
 

@@ -21,14 +21,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t k_head = 64 * 1024; // of a file that is looked into
+constexpr size_t k_looked_at = 64 * 1024; // of a file that is looked into
 constexpr std::string_view k_here = ".";
 
 std::string head_of(const std::string& path) {
   std::error_code error;
   if (!fs::is_regular_file(path, error) || fs::file_size(path, error) > (1 << 20))
     return "";
-  return os::real_disk().read(path, 1 << 20).value_or("").substr(0, k_head);
+  return os::real_disk().read(path, 1 << 20).value_or("").substr(0, k_looked_at);
 }
 
 bool has(const std::string& path) {

@@ -21,7 +21,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr size_t k_max_file = 64 * 1024, k_max_said = 4096;
+constexpr size_t k_max_ssh_key = 64 * 1024, k_max_said = 4096;
 
 // Goes with everything in it.
 class Folder {
@@ -108,7 +108,7 @@ std::vector<SshKeyHere> ssh_keys_here() {
 }
 
 Result<std::optional<SshKeyHere>> ssh_key_of_file(const std::string& path) {
-  const std::string text = TRY(read_input(path, k_max_file));
+  const std::string text = TRY(read_input(path, k_max_ssh_key));
   if (text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"))
     return fail(Code::usage,
         cat(printable(path, 1024),
@@ -155,7 +155,7 @@ Result<std::string> sign_by_ssh(const Places& places, const SshKeyHere& key,
     return fail(
         Code::denied, cat("ssh-keygen did not sign with ", key.key.id(), ": ", last_words(said)));
   auto text = artifact::ssh_signature_file(
-      words, TRY(read_input(folder.file("statement.sig"), k_max_file)));
+      words, TRY(read_input(folder.file("statement.sig"), k_max_ssh_key)));
   const auto signature = TRY(artifact::Signature::parse(text));
   const auto proven = TRY(signature.verify(key.key, blake2b));
   if (proven != words)

@@ -10,25 +10,26 @@
 namespace chillbox::cli {
 namespace {
 
-using Names = std::vector<std::string>;
+using HostNames = std::vector<std::string>;
 
-Names comma_list(const std::string& text) {
-  Names names;
+HostNames comma_list(const std::string& text) {
+  HostNames names;
   for (const auto part : split(text, ','))
     if (!trim(part).empty())
       names.emplace_back(trim(part));
   return names;
 }
 
-Names names_of(const std::vector<HostRecord>& records) {
-  Names names;
+HostNames names_of(const std::vector<HostRecord>& records) {
+  HostNames names;
   for (const HostRecord& record : records)
     names.push_back(record.name);
   return names;
 }
 
 // What was said somewhere; empty: nothing was.
-Result<Names> said(const Places& places, const TargetQuestion& question, const Environment& env) {
+Result<HostNames> said(
+    const Places& places, const TargetQuestion& question, const Environment& env) {
   if (!question.flag.empty())
     return question.flag;
   // An environment that is named says which host it is for, even against CHILLBOX_HOST.
@@ -79,9 +80,9 @@ bool has_another_key(const Target& target, const std::string& recipient) {
 
 Result<std::vector<Target>> find_targets(
     const Places& places, const TargetQuestion& question, const Environment& env) {
-  Names names = TRY(said(places, question, env));
+  HostNames names = TRY(said(places, question, env));
   if (names.empty()) {
-    const Names known = names_of(load_hosts(places, nullptr));
+    const HostNames known = names_of(load_hosts(places, nullptr));
     if (known.empty())
       return fail(Code::usage,
           cat("which host? none is known yet: chillboxctl setup USER@HOST makes one ready, or ",
@@ -106,13 +107,13 @@ Result<std::vector<Target>> find_targets(
   return targets;
 }
 
-std::function<Result<std::string>(const Names&)> chooser() {
+std::function<Result<std::string>(const HostNames&)> chooser() {
   if (::isatty(STDIN_FILENO) == 1)
     return choose_host;
   return {};
 }
 
-Result<std::string> choose_host(const Names& names) {
+Result<std::string> choose_host(const HostNames& names) {
   std::string prompt = "which host?";
   for (size_t i = 0; i < names.size(); ++i)
     prompt += cat("  ", i + 1, ") ", printable(names[i], 80));

@@ -21,8 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t k_max_answer = 16 << 20;
-constexpr size_t k_max_file = 8 << 20;
+constexpr size_t k_max_index = 16 << 20;
+constexpr size_t k_max_cached = 8 << 20;
 
 std::string digest(std::string_view text) {
   return crypto::sha256_of(bytes_of(text)).str();
@@ -51,9 +51,8 @@ public:
             digest(cat(m_dir, "|", service.name.str(), "|", m_machine)), ".json")) {}
 
   std::optional<Replacements> find() const {
-    const auto text = read_own_file(m_path, k_max_answer);
-    const auto json =
-        text ? parse_json(*text, k_max_answer) : Result<Json>(fail(Code::invalid, ""));
+    const auto text = read_own_file(m_path, k_max_index);
+    const auto json = text ? parse_json(*text, k_max_index) : Result<Json>(fail(Code::invalid, ""));
     if (!json || !json->is_object())
       return std::nullopt;
     std::vector<std::string> depends;
@@ -86,7 +85,7 @@ private:
   std::string state(const std::vector<std::string>& depends) const {
     std::string all = cat(m_machine, "\n", state_of_dep(m_dir));
     for (const std::string& file : depends) {
-      const auto text = os::real_disk().read(cat(m_dir, "/", file), k_max_file);
+      const auto text = os::real_disk().read(cat(m_dir, "/", file), k_max_cached);
       all += cat("\n", file, " ", text ? digest(*text) : "-");
     }
     return digest(all);

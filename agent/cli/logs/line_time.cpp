@@ -1,6 +1,7 @@
 #include "cli/logs/line_time.hpp"
 
 #include "base/text.hpp"
+#include "base/time.hpp"
 #include "cli/core/duration.hpp"
 
 #include <array>
@@ -10,8 +11,6 @@
 
 namespace chillbox::cli {
 namespace {
-
-constexpr int64_t k_minute_ms = 60'000;
 
 // Reads from the front of a text; what does not fit is no time.
 class Reader {
@@ -85,12 +84,12 @@ private:
   std::string_view m_rest;
 };
 
-struct Parts {
+struct ClockParts {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, ms = 0;
   std::optional<int> zone; // minutes
 };
 
-bool read_clock(Reader& from, Parts& parts) {
+bool read_clock(Reader& from, ClockParts& parts) {
   const auto hour = from.digits(2);
   const auto minute = hour && from.take(":") ? from.digits(2) : std::nullopt;
   const auto second = minute && from.take(":") ? from.digits(2) : std::nullopt;
@@ -102,7 +101,7 @@ bool read_clock(Reader& from, Parts& parts) {
   return true;
 }
 
-std::optional<int64_t> local_seconds(const Parts& p) {
+std::optional<int64_t> local_seconds(const ClockParts& p) {
   std::tm tm{};
   tm.tm_year = p.year - 1900;
   tm.tm_mon = p.month - 1;
@@ -115,7 +114,7 @@ std::optional<int64_t> local_seconds(const Parts& p) {
   return seconds == -1 ? std::nullopt : std::optional<int64_t>(seconds);
 }
 
-std::optional<int64_t> ms_of(const Parts& p) {
+std::optional<int64_t> ms_of(const ClockParts& p) {
   namespace ch = std::chrono;
   const ch::year_month_day day{ch::year(p.year), ch::month(static_cast<unsigned>(p.month)),
       ch::day(static_cast<unsigned>(p.day))};
@@ -132,7 +131,7 @@ std::optional<int64_t> ms_of(const Parts& p) {
 // "2026-11-29T10:00:00.123Z", "2026/11/29 10:00:00".
 std::optional<int64_t> iso(std::string_view text) {
   Reader from(text);
-  Parts p;
+  ClockParts p;
   const auto year = from.digits(4);
   const bool slashes = from.rest().starts_with('/');
   const auto month = year && from.take("-/") ? from.digits(2) : std::nullopt;
@@ -150,7 +149,7 @@ std::optional<int64_t> iso(std::string_view text) {
 // "29/Nov/2026:10:00:00 +0000"
 std::optional<int64_t> of_access(std::string_view text) {
   Reader from(text);
-  Parts p;
+  ClockParts p;
   const auto day = from.digits(2);
   const auto month = day && from.take("/") ? from.month() : std::nullopt;
   const auto year = month && from.take("/") ? from.digits(4) : std::nullopt;
@@ -166,7 +165,7 @@ std::optional<int64_t> of_access(std::string_view text) {
 // "Nov 29 10:00:00", "Nov  9 10:00:00"
 std::optional<int64_t> of_syslog(std::string_view text, int64_t near_ms) {
   Reader from(text);
-  Parts p;
+  ClockParts p;
   const auto month = from.month();
   if (!month || !from.take(" "))
     return std::nullopt;

@@ -16,9 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr os::Millis k_timeout{30 * 60'000};
-constexpr size_t k_max_answer = 8 << 20; // bytes
-constexpr int k_not_found = 127;         // of env and sh: the interpreter
+constexpr os::Millis k_build_timeout{30 * 60'000};
+constexpr size_t k_max_collected = 8 << 20; // bytes
+constexpr int k_not_found = 127;            // of env and sh: the interpreter
 
 Code code_of(int exit) {
   return exit == 2 ? Code::usage
@@ -76,15 +76,15 @@ Result<Json> Collector::run(const config::Service& service) const {
   command.env = environment_with(
       {{"CHILLBOX_WORKER_CLASS", service.worker_class}, {"CHILLBOX_SERVICE_DIR", dir}});
   command.cwd = fs::current_path(error).string();
-  command.timeout = k_timeout;
-  command.output_limit = k_max_answer;
+  command.timeout = k_build_timeout;
+  command.output_limit = k_max_collected;
   command.no_new_privs = false;
   const auto exit = TRY(m_runner.run(command));
   if (exit.code == k_not_found && !m_options.collects)
     return Json();
   if (!exit.ok())
     return fail(code_of(exit.code), printable(trim(exit.err), 1000));
-  return parse_json(exit.out, k_max_answer);
+  return parse_json(exit.out, k_max_collected);
 }
 
 CollectAnswer answer_of(const Json& json) {

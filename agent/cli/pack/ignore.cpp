@@ -56,9 +56,9 @@ _netrc
 )";
 
 using Patterns = std::span<const std::string>;
-using Names = std::span<const std::string>;
+using PathNames = std::span<const std::string>;
 
-bool matches(Patterns patterns, Names names) {
+bool matches(Patterns patterns, PathNames names) {
   if (patterns.empty())
     return names.empty();
   if (patterns.front() == "**") {

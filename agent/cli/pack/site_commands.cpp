@@ -18,9 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr os::Millis k_timeout{30 * 60'000}; // an image may be built
+constexpr os::Millis k_command_timeout{30 * 60'000}; // an image may be built
 
-using Words = std::vector<std::string>;
+using CommandWords = std::vector<std::string>;
 using Values = std::map<std::string, std::string>;
 
 // What a program wrote, in one line.
@@ -34,7 +34,7 @@ std::string one_line(std::string_view text) {
 
 // One text, as $(...) of a shell would have it.
 Result<std::string> output_of(
-    const Laptop& laptop, const Words& argv, const std::string& dir, const Values& more) {
+    const Laptop& laptop, const CommandWords& argv, const std::string& dir, const Values& more) {
   const std::string shown = argv[0] == "/bin/sh" ? argv.back() : join(argv, " ");
   if (!laptop.may_run)
     return fail(Code::denied, cat("'", printable(shown), "' is not run because of --no-commands"));
@@ -44,7 +44,7 @@ Result<std::string> output_of(
     command.argv[0] = TRY(find_program(argv[0]));
   command.env = environment_with(more);
   command.cwd = dir;
-  command.timeout = k_timeout;
+  command.timeout = k_command_timeout;
   command.no_new_privs = false;
   const os::Exit exit = TRY(laptop.runner.run(command));
   if (!exit.ok())

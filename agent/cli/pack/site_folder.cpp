@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view k_json = ".site.json";
 constexpr std::string_view k_toml = ".site.toml";
-constexpr std::string_view k_local = "local.site.json";
+constexpr std::string_view k_local_site = "local.site.json";
 constexpr std::string_view k_ignore = ".chillboxignore";
 
 bool is_site_file(std::string_view name) {
@@ -40,7 +40,7 @@ Result<std::string> find_site_file(const std::string& path) {
   if (error)
     return fail_errno(cat("read ", printable(path, 1024)), error.value());
   if (found.size() > 1)
-    std::erase(found, k_local);
+    std::erase(found, k_local_site);
   std::ranges::sort(found);
   if (found.empty())
     return fail(

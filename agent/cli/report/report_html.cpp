@@ -1,6 +1,7 @@
 #include "cli/report/report_html.hpp"
 
 #include "base/text.hpp"
+#include "base/time.hpp"
 #include "cli/core/certificate_text.hpp"
 #include "cli/core/duration.hpp"
 #include "cli/report/job_report.hpp"
@@ -15,7 +16,6 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr int64_t k_hour_ms = 3'600'000;
 constexpr size_t k_detailed_sites = 40; // so many have charts of processor and memory
 
 constexpr std::string_view k_style = R"css(

@@ -19,7 +19,7 @@ struct Cell {
   std::string text;
   Style style = Style::plain;
 };
-using Row = std::vector<Cell>;
+using StyledRow = std::vector<Cell>;
 
 // The first `width` characters: all are one column wide, because names are checked and what is not
 // ASCII is our own.
@@ -37,7 +37,7 @@ std::string pad(std::string text, size_t width, bool right) {
   return right ? space + text : text + space;
 }
 
-std::string line_of(const Row& row, const TopLook& look) {
+std::string line_of(const StyledRow& row, const TopLook& look) {
   std::string line;
   size_t used = 0;
   for (const auto& cell : row) {
@@ -58,7 +58,7 @@ std::string number(const std::optional<double>& value) {
 }
 
 // "310M", "4.1G"
-std::string bytes(const std::optional<uint64_t>& value) {
+std::string bytes_short(const std::optional<uint64_t>& value) {
   if (!value)
     return "-";
   constexpr std::string_view k_units = "KMGT";
@@ -69,13 +69,13 @@ std::string bytes(const std::optional<uint64_t>& value) {
   return cat(shown < 10 ? rounded(shown) : std::to_string(std::llround(shown)), k_units[unit]);
 }
 
-std::string milliseconds(const std::optional<double>& value) {
+std::string time_short(const std::optional<double>& value) {
   if (!value)
     return "-";
   return *value >= 1000 ? cat(rounded(*value / 1000), "s") : cat(std::llround(*value), "ms");
 }
 
-Style style_of(control::SiteState state) {
+Style state_style(control::SiteState state) {
   if (state == control::SiteState::live)
     return Style::good;
   return state == control::SiteState::degraded ? Style::bad : Style::warn;
@@ -87,7 +87,7 @@ struct Column {
   bool right;
   size_t from; // shown on terminals of so many columns
 };
-constexpr std::array k_columns{Column{"SITE", 16, false, 0}, Column{"VERSION", 9, false, 60},
+constexpr std::array k_top_columns{Column{"SITE", 16, false, 0}, Column{"VERSION", 9, false, 60},
     Column{"SERVICE", 10, false, 70}, Column{"STATE", 9, false, 30}, Column{"REQ/S", 6, true, 40},
     Column{"5XX%", 5, true, 50}, Column{"P95", 6, true, 76}, Column{"CPU%", 5, true, 60},
     Column{"MEM", 5, true, 66}, Column{"LIMIT", 5, true, 100}, Column{"QUEUE", 5, true, 110},
@@ -99,10 +99,10 @@ size_t width_of(const Column& column, size_t width) {
   return column.head == "SITE" && width >= k_wide ? k_name : column.width;
 }
 
-Row make_row(const std::vector<Cell>& cells, const std::string& spark, const TopLook& look) {
-  Row row;
-  for (size_t i = 0; i < k_columns.size(); ++i) {
-    const Column& column = k_columns[i];
+StyledRow make_row(const std::vector<Cell>& cells, const std::string& spark, const TopLook& look) {
+  StyledRow row;
+  for (size_t i = 0; i < k_top_columns.size(); ++i) {
+    const Column& column = k_top_columns[i];
     if (look.width < column.from)
       continue;
     row.push_back(
@@ -116,21 +116,21 @@ Row make_row(const std::vector<Cell>& cells, const std::string& spark, const Top
 
 size_t columns_width(const TopLook& look) {
   size_t sum = 0;
-  for (const auto& column : k_columns)
+  for (const auto& column : k_top_columns)
     if (look.width >= column.from)
       sum += width_of(column, look.width) + 1;
   return sum;
 }
 
-Row head_row(const TopLook& look) {
+StyledRow head_row(const TopLook& look) {
   std::vector<Cell> cells;
-  for (const auto& column : k_columns)
+  for (const auto& column : k_top_columns)
     cells.push_back({std::string(column.head), Style::dim});
   return make_row(cells, "", look);
 }
 
-std::vector<Row> rows_of(const SiteRates& site, const TopLook& look) {
-  std::vector<Row> rows;
+std::vector<StyledRow> rows_of(const SiteRates& site, const TopLook& look) {
+  std::vector<StyledRow> rows;
   const size_t used = columns_width(look);
   constexpr size_t k_least = 6;
   const std::string spark = look.width >= used + k_least
@@ -143,13 +143,13 @@ std::vector<Row> rows_of(const SiteRates& site, const TopLook& look) {
     std::vector<Cell> cells{{first ? site.now.site : ""},
         {first ? printable(site.now.version, 40) : ""}, {service ? service->now.name : ""},
         {std::string(first || !service ? name(site.now.state) : name(service->now.state)),
-            first ? style_of(site.now.state) : Style::plain},
+            first ? state_style(site.now.state) : Style::plain},
         {first ? number(site.per_second) : ""},
         {first ? number(site.error_percent) : "", errors > 1 ? Style::bad : Style::plain},
-        {first ? milliseconds(site.p95_ms) : ""},
+        {first ? time_short(site.p95_ms) : ""},
         {number(service ? service->cpu_percent : site.cpu_percent)},
-        {bytes(service ? service->now.memory : site.memory)},
-        {service && service->now.memory_limit ? bytes(service->now.memory_limit) : ""},
+        {bytes_short(service ? service->now.memory : site.memory)},
+        {service && service->now.memory_limit ? bytes_short(service->now.memory_limit) : ""},
         {service && service->now.queue ? std::to_string(*service->now.queue) : ""},
         {service ? std::to_string(service->now.starts) : ""}};
     rows.push_back(make_row(cells, first ? spark : "", look));
@@ -157,10 +157,11 @@ std::vector<Row> rows_of(const SiteRates& site, const TopLook& look) {
   return rows;
 }
 
-Row host_row(const TopHost& host, const control::Usage& u) {
-  Row row{{host.name.empty() ? (u.name.empty() || u.name == "_" ? "this host" : printable(u.name))
-                             : host.name,
-              Style::bold},
+StyledRow host_row(const TopHost& host, const control::Usage& u) {
+  StyledRow row{
+      {host.name.empty() ? (u.name.empty() || u.name == "_" ? "this host" : printable(u.name))
+                         : host.name,
+          Style::bold},
       {"  "}, {u.sealed ? "locked" : "unlocked", u.sealed ? Style::warn : Style::good}};
   const auto part = [](const std::optional<uint64_t>& total, const std::optional<uint64_t>& left) {
     return total && left ? std::optional(*total - std::min(*left, *total)) : std::nullopt;
@@ -170,11 +171,11 @@ Row host_row(const TopHost& host, const control::Usage& u) {
         {cat("  load ", rounded(static_cast<double>(*u.load_percent) / 100), "/", u.processors),
             *u.load_percent > u.processors * 100 ? Style::warn : Style::plain});
   if (u.memory_total)
-    row.push_back({cat(
-        "  mem ", bytes(part(u.memory_total, u.memory_available)), "/", bytes(u.memory_total))});
+    row.push_back({cat("  mem ", bytes_short(part(u.memory_total, u.memory_available)), "/",
+        bytes_short(u.memory_total))});
   if (u.disk_total)
-    row.push_back({cat("  disk ", bytes(part(u.disk_total, u.disk_available)), "/",
-                       bytes(u.disk_total)),
+    row.push_back({cat("  disk ", bytes_short(part(u.disk_total, u.disk_available)), "/",
+                       bytes_short(u.disk_total)),
         u.disk_available && *u.disk_available < *u.disk_total / 10 ? Style::warn : Style::plain});
   if (u.jobs_running > 0)
     row.push_back({cat("  ", u.jobs_running, " running")});
@@ -227,7 +228,7 @@ std::string sparkline(const std::vector<double>& values, size_t width, bool utf8
 
 std::vector<std::string> top_frame(
     const std::vector<TopHost>& hosts, const TopLook& look, size_t* lines) {
-  std::vector<Row> rows;
+  std::vector<StyledRow> rows;
   for (const auto& host : hosts) {
     if (const auto& usage = host.rates.usage())
       rows.push_back(host_row(host, *usage));

@@ -131,7 +131,7 @@ bool is_utf8() {
   return false;
 }
 
-void write_out(std::string_view text) {
+void put_out(std::string_view text) {
   if (os::write_fully(STDOUT_FILENO, text) != 0)
     ::raise(SIGHUP); // the terminal is gone
 }
@@ -139,15 +139,15 @@ void write_out(std::string_view text) {
 // The other screen of the terminal, without a cursor, without echo.
 class Screen {
 public:
-  Screen() : m_raw(STDIN_FILENO, true) { write_out("\x1b[?1049h\x1b[?25l"); }
-  ~Screen() { write_out("\x1b[0m\x1b[?25h\x1b[?1049l"); }
+  Screen() : m_raw(STDIN_FILENO, true) { put_out("\x1b[?1049h\x1b[?25l"); }
+  ~Screen() { put_out("\x1b[0m\x1b[?25h\x1b[?1049l"); }
   Screen(const Screen&) = delete;
   Screen& operator=(const Screen&) = delete;
   void draw(const std::vector<std::string>& lines) {
     std::string out = "\x1b[H";
     for (size_t i = 0; i < lines.size(); ++i)
       out += cat(i == 0 ? "" : "\r\n", lines[i], "\x1b[K");
-    write_out(out + "\x1b[J");
+    put_out(out + "\x1b[J");
   }
 
 private:

@@ -10,7 +10,7 @@
 namespace chillbox::cli {
 namespace {
 
-Result<void> run_status(Call& call) {
+Result<void> run_agent_status(Call& call) {
   const auto state = TRY(agent_state(Places::find()));
   if (call.terminal.json())
     call.terminal.print(answer_text("agent",
@@ -25,7 +25,7 @@ Result<void> run_status(Call& call) {
   return {};
 }
 
-Result<void> run_lock(Call& call) {
+Result<void> run_agent_lock(Call& call) {
   const bool ran = TRY(lock_agent(Places::find()));
   if (call.terminal.json())
     call.terminal.print(answer_text("agent-lock", Changed{.name = "agent", .changed = ran}));
@@ -37,8 +37,8 @@ Result<void> run_lock(Call& call) {
 } // namespace
 
 extern constinit const Verb k_agent_status{"agent status", Group::laptop, Where::laptop,
-    "show whether your signing key is in memory, and for how long", {}, run_status};
+    "show whether your signing key is in memory, and for how long", {}, run_agent_status};
 extern constinit const Verb k_agent_lock{"agent lock", Group::laptop, Where::laptop,
-    "remove your signing key from memory", {}, run_lock};
+    "remove your signing key from memory", {}, run_agent_lock};
 
 } // namespace chillbox::cli

@@ -8,7 +8,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_approve_options{
     Option{"COMMIT", ArgKind::text, "", "the commit, which is in this repository"},
     Option{"--digest", ArgKind::text, "SHA256", "what the CI packed, as it printed it", true},
     k_to_host,
@@ -27,6 +27,6 @@ constexpr std::array k_options{
 } // namespace
 
 extern constinit const Verb k_approve{"approve", Group::laptop, Where::laptop,
-    "deploy a commit that a CI packed, if it is the same here", k_options, deploy_project};
+    "deploy a commit that a CI packed, if it is the same here", k_approve_options, deploy_project};
 
 } // namespace chillbox::cli

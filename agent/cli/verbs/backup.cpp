@@ -11,7 +11,6 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_only_site{k_site};
 constexpr std::array k_maybe_site{Option{"[SITE]", ArgKind::site, "", "only of this site"}};
 
 using control::Backup;

@@ -15,7 +15,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_bootstrap_options{
     Option{"--trust", ArgKind::list, "KEY.pub[,..]", "trust these deployers from the start"},
     Option{"--package", ArgKind::list, "PACKAGE[,..]",
         "install these: names, URLs or paths for apk, or a .tar of `make install` (default: chillbox,python3)"},
@@ -24,8 +24,6 @@ constexpr std::array k_options{
     Option{"--apk-key", ArgKind::list, "KEY.rsa.pub[,..]",
         "public keys that signed these packages, or the repository"},
 };
-
-constexpr size_t k_max_key_file = 8 * 1024;
 
 constexpr std::string_view k_begin = R"sh(#!/bin/sh
 # user-data: turns a fresh image into a chillbox host. Safe to run twice.
@@ -153,7 +151,7 @@ Result<std::string> trust_line(const std::string& file) {
       "chillboxctl trust add ", shell_quoted(key.to_line()), " --name ", shell_quoted(name), "\n");
 }
 
-Result<void> run(Call& call) {
+Result<void> run_bootstrap(Call& call) {
   std::string script(k_begin);
   for (const std::string& file : call.args.list("apk-key"))
     script += TRY(apk_key_line(file));
@@ -180,6 +178,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_bootstrap{"bootstrap", Group::laptop, Where::both,
-    "print user-data that makes a fresh image a host", k_options, run};
+    "print user-data that makes a fresh image a host", k_bootstrap_options, run_bootstrap};
 
 } // namespace chillbox::cli

@@ -28,7 +28,7 @@ namespace {
 constexpr size_t k_name_bytes = 2;
 
 constexpr Option k_ci_site{"SITE", ArgKind::text, "", "the one site that it may deploy"};
-constexpr std::array k_add_options{
+constexpr std::array k_ci_add_options{
     k_ci_site,
     k_to_host,
     Option{"--rotate", ArgKind::flag, "",
@@ -40,8 +40,8 @@ constexpr std::array k_add_options{
     Option{"--url", ArgKind::text, "URL",
         "where the CI reaches the host (default: https:// and the host's own name)"},
 };
-constexpr std::array k_list_options{k_to_host};
-constexpr std::array k_remove_options{
+constexpr std::array k_ci_list_options{k_to_host};
+constexpr std::array k_ci_remove_options{
     k_ci_site,
     k_to_host,
     Option{"--revoke", ArgKind::flag, "",
@@ -191,7 +191,7 @@ Result<void> hand_over(Call& call, const CiBundle& bundle, const std::string& na
   return {};
 }
 
-Result<void> run_add(Call& call) {
+Result<void> run_ci_add(Call& call) {
   TRY(os::deny_core_and_ptrace());
   const std::string site = TRY(SiteName::parse(call.args.text("SITE"))).str();
   const bool approve = call.args.has("approve");
@@ -226,7 +226,7 @@ Result<void> run_add(Call& call) {
   return {};
 }
 
-Result<void> run_list(Call& call) {
+Result<void> run_ci_list(Call& call) {
   CiKeys answer;
   Table table{{"NAME", "HOST", "SITE", "KEY ID"}, {}};
   for (Target& target : TRY(targets_of(call, "chillboxctl ci list"))) {
@@ -244,7 +244,7 @@ Result<void> run_list(Call& call) {
   return {};
 }
 
-Result<void> run_remove(Call& call) {
+Result<void> run_ci_remove(Call& call) {
   const std::string site = TRY(SiteName::parse(call.args.text("SITE"))).str();
   RemoteCtl host = TRY(one_host(call, "ci remove", site));
   const There there = TRY(look(host, site));
@@ -266,10 +266,10 @@ Result<void> run_remove(Call& call) {
 } // namespace
 
 extern constinit const Verb k_ci_add{"ci add", Group::laptop, Where::laptop,
-    "print the line with which a CI may deploy one site", k_add_options, run_add};
+    "print the line with which a CI may deploy one site", k_ci_add_options, run_ci_add};
 extern constinit const Verb k_ci_list{"ci list", Group::laptop, Where::laptop,
-    "show which sites a CI may deploy", k_list_options, run_list};
+    "show which sites a CI may deploy", k_ci_list_options, run_ci_list};
 extern constinit const Verb k_ci_remove{"ci remove", Group::laptop, Where::laptop,
-    "let the CI of a site deploy no more", k_remove_options, run_remove};
+    "let the CI of a site deploy no more", k_ci_remove_options, run_ci_remove};
 
 } // namespace chillbox::cli

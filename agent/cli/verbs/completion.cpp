@@ -17,10 +17,10 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_completion_options{
     Option{"SHELL", ArgKind::choice, "bash|zsh|fish", "for which shell"}};
 
-constexpr std::chrono::milliseconds k_patience{1'000};
+constexpr std::chrono::milliseconds k_completion_patience{1'000};
 constexpr std::chrono::milliseconds k_patience_for_ssh{4'000};
 constexpr uint64_t k_jobs_offered = 20;
 
@@ -87,7 +87,7 @@ constexpr std::array k_scripts{
 
 std::vector<Candidate> sites(const os::Paths& paths, bool services) {
   std::vector<Candidate> out;
-  const auto answer = ask(paths, {.verb = "status", .timeout = k_patience});
+  const auto answer = ask(paths, {.verb = "status", .timeout = k_completion_patience});
   const auto status = control::read_answer<control::Status>(answer.value_or(""));
   if (!status)
     return out;
@@ -108,7 +108,7 @@ std::vector<Candidate> releases(const os::Paths& paths, const std::string& site,
   const auto answer = ask(paths,
       {.verb = "releases",
           .args = {.site = site, .limit = k_default_releases},
-          .timeout = k_patience});
+          .timeout = k_completion_patience});
   if (const auto list = control::read_answer<control::ReleaseList>(answer.value_or("")))
     for (const auto& release : list->releases) {
       if (!is_kept(release.state) || release.withdrawn ||
@@ -124,7 +124,9 @@ std::vector<Candidate> releases(const os::Paths& paths, const std::string& site,
 std::vector<Candidate> jobs(const os::Paths& paths) {
   std::vector<Candidate> out;
   const auto answer = ask(paths,
-      {.verb = "jobs", .args = {.site = "", .limit = k_jobs_offered}, .timeout = k_patience});
+      {.verb = "jobs",
+          .args = {.site = "", .limit = k_jobs_offered},
+          .timeout = k_completion_patience});
   if (const auto list = control::read_answer<control::JobList>(answer.value_or("")))
     for (const auto& job : list->jobs)
       out.push_back({job.id, cat(name(job.kind), " ", job.site.str(), " ", name(job.state))});
@@ -187,7 +189,7 @@ std::vector<Candidate> values_there(const std::string& host, const Wanted& wante
   return out;
 }
 
-Result<void> run(Call& call) {
+Result<void> run_completion(Call& call) {
   const std::string shell = call.args.text("SHELL");
   for (const ShellScript& script : k_scripts)
     if (script.shell == shell)
@@ -215,6 +217,6 @@ int run_complete(const std::vector<std::string>& words) {
 }
 
 extern constinit const Verb k_completion{"completion", Group::laptop, Where::both,
-    "print the completion script for a shell", k_options, run};
+    "print the completion script for a shell", k_completion_options, run_completion};
 
 } // namespace chillbox::cli

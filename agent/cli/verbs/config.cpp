@@ -12,11 +12,11 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::string_view k_keys = "host|agent_idle|editor";
-constexpr std::array k_get_options{
-    Option{"[KEY]", ArgKind::choice, k_keys, "one of them, without its name"}};
-constexpr std::array k_set_options{
-    Option{"KEY", ArgKind::choice, k_keys,
+constexpr std::string_view k_config_keys = "host|agent_idle|editor";
+constexpr std::array k_config_get_options{
+    Option{"[KEY]", ArgKind::choice, k_config_keys, "one of them, without its name"}};
+constexpr std::array k_config_set_options{
+    Option{"KEY", ArgKind::choice, k_config_keys,
         "the host without -H; how long the agent keeps your key; the editor of secrets edit"},
     Option{"[VALUE]", ArgKind::text, "", "its value; without one, as if it had never been set"}};
 
@@ -28,7 +28,7 @@ std::string value_of(const UserConfig& config, std::string_view key) {
                         : cat(config.agent_idle.count(), "m");
 }
 
-Result<void> run_get(Call& call) {
+Result<void> run_config_get(Call& call) {
   const UserConfig config = TRY(load_user_config(Places::find()));
   if (call.terminal.json()) {
     call.terminal.print(answer_text("config",
@@ -42,7 +42,7 @@ Result<void> run_get(Call& call) {
     call.terminal.print(printable(value_of(config, call.args.text("KEY")), 1000));
     return {};
   }
-  for (const auto key : split(k_keys, '|'))
+  for (const auto key : split(k_config_keys, '|'))
     call.terminal.print(cat(key, " = ", toml_text(value_of(config, key))));
   return {};
 }
@@ -65,7 +65,7 @@ std::string changed_text(std::string_view text, std::string_view key, std::strin
 }
 
 // What is written can be read: a value that cannot be is refused, and nothing is changed.
-Result<void> run_set(Call& call) {
+Result<void> run_config_set(Call& call) {
   const Places places = Places::find();
   const std::string key = call.args.text("KEY"), value = call.args.text("VALUE");
   (void)TRY(load_user_config(places)); // a file with a mistake is not made worse
@@ -85,8 +85,8 @@ Result<void> run_set(Call& call) {
 } // namespace
 
 extern constinit const Verb k_config_get{"config get", Group::laptop, Where::laptop,
-    "show what holds for all projects of this laptop", k_get_options, run_get};
+    "show what holds for all projects of this laptop", k_config_get_options, run_config_get};
 extern constinit const Verb k_config_set{"config set", Group::laptop, Where::laptop,
-    "change what holds for all projects of this laptop", k_set_options, run_set};
+    "change what holds for all projects of this laptop", k_config_set_options, run_config_set};
 
 } // namespace chillbox::cli

@@ -11,7 +11,6 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_only_site{k_site};
 constexpr std::array k_cron_history_options{k_site, k_limit, k_since, k_until};
 constexpr std::array k_cron_run_options{
     k_site,
@@ -23,7 +22,7 @@ using control::CronRun;
 using control::CronState;
 
 // "done", "failed (3)", "skipped, 4 times".
-std::string outcome(const CronRun& run) {
+std::string run_outcome(const CronRun& run) {
   if (run.state == CronState::failed && run.code)
     return cat("failed (", *run.code, ")");
   return cat(name(run.state), run.count > 1 ? cat(", ", run.count, " times") : "");
@@ -33,7 +32,7 @@ std::string last_line(const std::string& text) {
   return printable(std::string_view(text).substr(text.rfind('\n') + 1), 60);
 }
 
-std::string took(const CronRun& run) {
+std::string run_took(const CronRun& run) {
   return run.ended_ms == 0 || run.state == CronState::skipped
       ? ""
       : format_duration(std::chrono::milliseconds(run.ended_ms - run.started_ms));
@@ -49,8 +48,8 @@ Result<void> run_cron_list(Call& call) {
               !e.elsewhere.empty() ? e.elsewhere
                   : e.next_ms == 0 ? "never"
                                    : format_when(e.next_ms, now),
-              e.last ? format_when(e.last->started_ms, now) : "", e.last ? outcome(*e.last) : "",
-              e.line});
+              e.last ? format_when(e.last->started_ms, now) : "",
+              e.last ? run_outcome(*e.last) : "", e.line});
       });
 }
 
@@ -62,8 +61,8 @@ Result<void> run_cron_history(Call& call) {
       "no entry has run yet",
       [now = os::real_clock().wall_ms()](const control::CronHistory& history, Table& table) {
         for (const auto& r : history.runs)
-          table.rows.push_back({std::to_string(r.id), format_when(r.started_ms, now), took(r),
-              outcome(r), r.actor.empty() ? "schedule" : r.actor, r.line, last_line(r.text)});
+          table.rows.push_back({std::to_string(r.id), format_when(r.started_ms, now), run_took(r),
+              run_outcome(r), r.actor.empty() ? "schedule" : r.actor, r.line, last_line(r.text)});
       });
 }
 

@@ -28,7 +28,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_deploy_options{
     Option{"[DIR|ARTIFACT]", ArgKind::text, "",
         "a folder in the project (default: .), or what `pack` made, with its .minisig next to it"},
     k_to_host,
@@ -72,10 +72,10 @@ constexpr std::array k_options{
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds k_default_timeout{120'000};
-constexpr size_t k_max_key_file = 16 * 1024;
+constexpr milliseconds k_webhook_timeout{120'000};
+constexpr size_t k_max_webhook_key = 16 * 1024;
 
-struct Target {
+struct WebhookHost {
   std::string name;
   std::string url;
   std::string key_file;
@@ -83,10 +83,10 @@ struct Target {
 
 // The hosts of --to with --webhook-key, one for all or one for each, or those of the inventory,
 // where --webhook-key is for the hosts that have none.
-Result<std::vector<Target>> targets_of(const Args& args) {
+Result<std::vector<WebhookHost>> targets_of(const Args& args) {
   const auto urls = args.list("to");
   const auto keys = args.list("webhook-key");
-  std::vector<Target> targets;
+  std::vector<WebhookHost> targets;
   if (urls.empty() == !args.has("hosts"))
     return fail(Code::usage,
         urls.empty() ? "no host was named: give --to URL or --hosts INVENTORY"
@@ -110,7 +110,7 @@ Result<std::vector<Target>> targets_of(const Args& args) {
       return fail(Code::usage,
           "--limit selects from the hosts of --hosts: with --to, name the hosts themselves");
   }
-  for (Target& target : targets) {
+  for (WebhookHost& target : targets) {
     target.url = TRY(parse_base_url(target.url));
     if (target.key_file.empty())
       return fail(Code::usage,
@@ -147,14 +147,14 @@ void tell(Call& call, const std::string& host, const control::Job& job, const Ar
 }
 
 Result<SecretBytes> read_key(const std::string& path) {
-  const SecretBytes text = TRY(read_secret_input(path, k_max_key_file));
+  const SecretBytes text = TRY(read_secret_input(path, k_max_webhook_key));
   return TRY_IN(printable(path, 1024), parse_key_file(text.text()));
 }
 
-Result<void> deploy_to(
-    Call& call, const Target& target, const SecretBytes& key, const ArtifactFile& file, bool wait) {
+Result<void> deploy_to(Call& call, const WebhookHost& target, const SecretBytes& key,
+    const ArtifactFile& file, bool wait) {
   Progress progress(call.terminal);
-  const auto timeout = call.args.duration("timeout", k_default_timeout);
+  const auto timeout = call.args.duration("timeout", k_webhook_timeout);
   Http http = TRY(Http::create(call.args.text("cacert")));
   DeployClient client(
       std::move(http), target.url, std::chrono::steady_clock::now() + timeout, progress);
@@ -189,7 +189,7 @@ Result<void> deploy_to(
   return {};
 }
 
-Result<void> roll(Call& call, const std::vector<Target>& targets,
+Result<void> roll(Call& call, const std::vector<WebhookHost>& targets,
     const std::vector<SecretBytes>& keys, const ArtifactFile& file) {
   std::vector<RollPart> parts;
   for (size_t i = 0; i < targets.size(); ++i)
@@ -204,9 +204,9 @@ Result<void> roll(Call& call, const std::vector<Target>& targets,
 
 // Without TLS the webhook key and the artifact are still safe, but a job's capability and its
 // output are not. Not every host has TLS, so this is a warning.
-void warn_of_plain_http(Call& call, const std::vector<Target>& targets) {
+void warn_of_plain_http(Call& call, const std::vector<WebhookHost>& targets) {
   const auto plain = std::ranges::find_if(
-      targets, [](const Target& target) { return is_readable_on_the_way(target.url); });
+      targets, [](const WebhookHost& target) { return is_readable_on_the_way(target.url); });
   if (plain != targets.end())
     call.terminal.print_status(cat(call.terminal.err(Style::warn, "warning:"), " ",
         printable(plain->url),
@@ -219,7 +219,7 @@ Result<void> deploy_artifact(Call& call) {
   const ArtifactFile file = TRY(open_artifact(call.args.text("DIR|ARTIFACT")));
   std::vector<SecretBytes> keys; // all are read before the first host is touched
   std::map<std::string, size_t> read;
-  for (const Target& target : targets)
+  for (const WebhookHost& target : targets)
     if (const auto known = read.find(target.key_file); known != read.end()) {
       keys.push_back(keys[known->second].copy());
     } else {
@@ -237,7 +237,7 @@ Result<void> deploy_artifact(Call& call) {
 }
 
 // A folder goes by ssh, a file by a webhook.
-Result<void> run(Call& call) {
+Result<void> run_deploy(Call& call) {
   const std::string what = call.args.text("DIR|ARTIFACT");
   if (what == "-")
     return serve_deploy(call);
@@ -262,7 +262,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_deploy{
-    "deploy", Group::laptop, Where::laptop, "make what is in this folder live", k_options, run};
+extern constinit const Verb k_deploy{"deploy", Group::laptop, Where::laptop,
+    "make what is in this folder live", k_deploy_options, run_deploy};
 
 } // namespace chillbox::cli

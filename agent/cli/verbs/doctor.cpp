@@ -13,7 +13,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{Option{"--clock", ArgKind::number, "SECONDS",
+constexpr std::array k_doctor_options{Option{"--clock", ArgKind::number, "SECONDS",
     "compare the host's clock with this one: \"$(date +%s)\""}};
 
 std::string_view word(Health health) {
@@ -44,7 +44,7 @@ void print_json(Terminal& terminal, const std::vector<Finding>& findings, bool w
   terminal.print(answer_text("doctor", checks));
 }
 
-Result<void> run(Call& call) {
+Result<void> run_doctor(Call& call) {
   Doctor doctor{call.paths, os::real_disk()};
   if (call.args.has("clock"))
     doctor.clock = call.args.number("clock", 0);
@@ -77,6 +77,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_doctor{"doctor", Group::show, Where::host,
-    "check everything this host needs, and suggest fixes", k_options, run};
+    "check everything this host needs, and suggest fixes", k_doctor_options, run_doctor};
 
 } // namespace chillbox::cli

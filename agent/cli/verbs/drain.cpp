@@ -16,7 +16,7 @@ constexpr std::array k_drain_options{
     Option{"-w,--wait", ArgKind::duration, "TIME",
         "end only after this time, so that all who ask have noticed: their interval times their threshold, and the TTL of a name"},
 };
-constexpr std::array k_undrain_options{k_site_or_all};
+constexpr std::array k_drain_undrain_options{k_site_or_all};
 
 Result<void> set(
     Call& call, std::string_view of_site, std::string_view of_host, std::string_view said) {
@@ -48,6 +48,6 @@ extern constinit const Verb k_drain{"drain", Group::act, Where::host,
     "tell load balancers to send visitors elsewhere (/SITE/ready answers 503)", k_drain_options,
     run_drain};
 extern constinit const Verb k_undrain{"undrain", Group::act, Where::host,
-    "tell load balancers that visitors may come again", k_undrain_options, run_undrain};
+    "tell load balancers that visitors may come again", k_drain_undrain_options, run_undrain};
 
 } // namespace chillbox::cli

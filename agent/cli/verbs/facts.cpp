@@ -11,7 +11,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_facts_options{
     Option{"[SITE]", ArgKind::text, "", "what is live of this site, too; it need not exist yet"}};
 
 void print_site(Terminal& terminal, const control::SiteFacts& site) {
@@ -23,7 +23,7 @@ void print_site(Terminal& terminal, const control::SiteFacts& site) {
   terminal.print(cat("serial       ", site.serial, ", of secrets ", site.secrets_serial));
 }
 
-Result<void> run(Call& call) {
+Result<void> run_facts(Call& call) {
   control::Arguments args;
   if (call.args.has("SITE"))
     args.site = call.args.text("SITE");
@@ -55,6 +55,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_facts{"facts", Group::show, Where::host,
-    "show what a laptop needs to know before it packs", k_options, run};
+    "show what a laptop needs to know before it packs", k_facts_options, run_facts};
 
 } // namespace chillbox::cli

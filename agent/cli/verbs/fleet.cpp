@@ -20,13 +20,13 @@ namespace {
 using control::FleetHost;
 using control::Roster;
 
-constexpr Option k_file{"--file", ArgKind::text, "FILE",
+constexpr Option k_roster{"--file", ArgKind::text, "FILE",
     "the signed roster (default: config/chillbox/fleet.json in your home)"};
 constexpr Option k_fenced{"--fenced", ArgKind::flag, "",
     "the host that was the first one is switched off, and stays so until it has the new roster"};
 constexpr Option k_sign_with{
     "-k,--key", ArgKind::text, "KEY", "sign with this minisign secret key, not your own"};
-constexpr std::array k_add_options{
+constexpr std::array k_fleet_add_options{
     Option{"NAME", ArgKind::list, "", "names of `hosts`, or USER@HOST, with commas between"},
     Option{"--name", ArgKind::text, "FLEET", "of a new fleet: its name (default: main)"},
     Option{"--first", ArgKind::flag, "", "put it at the beginning: what runs once runs there"},
@@ -34,23 +34,23 @@ constexpr std::array k_add_options{
         "where the other hosts reach it (default: as ssh does); for one host"},
     Option{"--roles", ArgKind::list, "ROLE[,..]", "what it is for, as you call it"},
     k_fenced,
-    k_file,
+    k_roster,
     k_sign_with,
     k_passphrase_fd,
 };
-constexpr std::array k_remove_options{
+constexpr std::array k_fleet_remove_options{
     Option{"NAME", ArgKind::list, "", "as `fleet show` names them, with commas between"},
     k_fenced,
-    k_file,
+    k_roster,
     k_sign_with,
     k_passphrase_fd,
 };
-constexpr std::array k_rotate_options{k_file, k_sign_with, k_passphrase_fd};
-constexpr std::array k_of_file{k_file};
-constexpr std::array k_take_options{
+constexpr std::array k_fleet_rotate_options{k_roster, k_sign_with, k_passphrase_fd};
+constexpr std::array k_of_file{k_roster};
+constexpr std::array k_fleet_take_options{
     Option{"ROSTER", ArgKind::text, "", "the file of the roster, as base64"}};
 
-std::string path_of(const Call& call, const Places& places) {
+std::string roster_file(const Call& call, const Places& places) {
   return call.args.text("file", places.config + "/fleet.json");
 }
 
@@ -88,12 +88,12 @@ Result<void> put(Call& call, const Places& places, Roster& roster, const FactsOf
   return {};
 }
 
-Result<void> run_add(Call& call) {
+Result<void> run_fleet_add(Call& call) {
   const Places places = Places::find();
   const auto names = call.args.list("NAME");
   if (call.args.has("address") && names.size() > 1)
     return fail(Code::usage, "--address is for one host at a time");
-  return change_roster(call, places, path_of(call, places),
+  return change_roster(call, places, roster_file(call, places),
       {.fleet = call.args.text("name", "main"),
           .more = names,
           .edit = [&](Roster& roster, const FactsOf& facts) -> Result<void> {
@@ -104,9 +104,9 @@ Result<void> run_add(Call& call) {
           .fenced = call.args.has("fenced")});
 }
 
-Result<void> run_remove(Call& call) {
+Result<void> run_fleet_remove(Call& call) {
   const Places places = Places::find();
-  return change_roster(call, places, path_of(call, places),
+  return change_roster(call, places, roster_file(call, places),
       {.fleet = {},
           .more = {},
           .edit = [&](Roster& roster, const FactsOf&) -> Result<void> {
@@ -122,9 +122,9 @@ Result<void> run_remove(Call& call) {
 }
 
 // A host that does not answer keeps what is known of it.
-Result<void> run_rotate(Call& call) {
+Result<void> run_fleet_rotate(Call& call) {
   const Places places = Places::find();
-  return change_roster(call, places, path_of(call, places),
+  return change_roster(call, places, roster_file(call, places),
       {.fleet = {}, .more = {}, .edit = [](Roster& roster, const FactsOf& facts) -> Result<void> {
          for (auto& host : roster.hosts)
            if (const auto* now = facts_of(facts, host.name))
@@ -133,13 +133,13 @@ Result<void> run_rotate(Call& call) {
        }});
 }
 
-Result<void> run_push(Call& call) {
+Result<void> run_fleet_push(Call& call) {
   const Places places = Places::find();
-  return send_roster(call, places, TRY(read_roster(path_of(call, places))));
+  return send_roster(call, places, TRY(read_roster(roster_file(call, places))));
 }
 
-Result<void> run_show(Call& call) {
-  print_report(call, report_of(TRY(read_roster(path_of(call, Places::find()))).roster));
+Result<void> run_fleet_show(Call& call) {
+  print_report(call, report_of(TRY(read_roster(roster_file(call, Places::find()))).roster));
   return {};
 }
 
@@ -174,9 +174,9 @@ int look(FleetRow& row, const Roster& roster, const control::Status& status) {
   return exit_code(Code::partial);
 }
 
-Result<void> run_status(Call& call) {
+Result<void> run_fleet_status(Call& call) {
   const Places places = Places::find();
-  const auto file = TRY(read_roster(path_of(call, places)));
+  const auto file = TRY(read_roster(roster_file(call, places)));
   FleetReport report = report_of(file.roster);
   std::vector<Host> hosts;
   for (const auto& row : report.hosts) {
@@ -208,19 +208,19 @@ Result<void> run_take(Call& call) {
 } // namespace
 
 extern constinit const Verb k_fleet_add{"fleet add", Group::laptop, Where::laptop,
-    "make hosts a fleet, or put them into it", k_add_options, run_add};
+    "make hosts a fleet, or put them into it", k_fleet_add_options, run_fleet_add};
 extern constinit const Verb k_fleet_remove{"fleet remove", Group::laptop, Where::laptop,
-    "take hosts out of the fleet", k_remove_options, run_remove};
+    "take hosts out of the fleet", k_fleet_remove_options, run_fleet_remove};
 extern constinit const Verb k_fleet_rotate{"fleet rotate", Group::laptop, Where::laptop,
-    "take the hosts' keys as they are now, and sign the roster again", k_rotate_options,
-    run_rotate};
+    "take the hosts' keys as they are now, and sign the roster again", k_fleet_rotate_options,
+    run_fleet_rotate};
 extern constinit const Verb k_fleet_push{"fleet push", Group::laptop, Where::laptop,
-    "send the roster to its hosts again", k_of_file, run_push};
+    "send the roster to its hosts again", k_of_file, run_fleet_push};
 extern constinit const Verb k_fleet_status{"fleet status", Group::laptop, Where::laptop,
-    "show how each host of the fleet is", k_of_file, run_status};
+    "show how each host of the fleet is", k_of_file, run_fleet_status};
 extern constinit const Verb k_fleet_show{"fleet show", Group::laptop, Where::laptop,
-    "show the roster as it is here", k_of_file, run_show};
+    "show the roster as it is here", k_of_file, run_fleet_show};
 extern constinit const Verb k_fleet_take{"fleet take", Group::act, Where::host,
-    "keep a signed roster, which `fleet` sends", k_take_options, run_take};
+    "keep a signed roster, which `fleet` sends", k_fleet_take_options, run_take};
 
 } // namespace chillbox::cli

@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::array k_hold_options{
     k_site, Option{"-m,--message", ArgKind::text, "WHY", "the reason that a refusal gives", true}};
-constexpr std::array k_only_site{k_site};
 
 Result<void> run_hold(Call& call) {
   const std::string site = call.args.text("SITE");

@@ -15,7 +15,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_remove_options{
+constexpr std::array k_hosts_remove_options{
     Option{"NAME", ArgKind::text, "", "the name in the list"},
 };
 
@@ -109,6 +109,6 @@ extern constinit const Verb k_hosts{"hosts", Group::laptop, Where::laptop,
 extern constinit const Verb k_hosts_list{
     "hosts list", Group::laptop, Where::laptop, "the same", {}, run_hosts};
 extern constinit const Verb k_hosts_remove{"hosts remove", Group::laptop, Where::laptop,
-    "forget a host; nothing is changed there", k_remove_options, run_hosts_remove};
+    "forget a host; nothing is changed there", k_hosts_remove_options, run_hosts_remove};
 
 } // namespace chillbox::cli

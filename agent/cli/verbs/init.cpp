@@ -2,6 +2,7 @@
 // own the directories; the identity comes last, because only it needs a person. Every line says
 // what was made or already exists; a second run changes nothing.
 #include "cli/core/answers.hpp"
+#include "cli/core/file_input.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/host_toml.hpp"
 #include "cli/core/options.hpp"
@@ -26,19 +27,17 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_init_options{
     k_passphrase_fd,
     Option{"--work-factor", ArgKind::number, "N",
         "log2 of the scrypt work factor (default: what the memory allows, at most 18)"},
 };
 
 constexpr int k_least_work_factor = 10;
-constexpr int k_most_work_factor = 22;
-constexpr size_t k_max_identity = 64 * 1024;
 
-class Setup {
+class HostKeys {
 public:
-  explicit Setup(Call& call)
+  explicit HostKeys(Call& call)
       : m_call(call), m_disk(os::real_disk()), m_root(os::root_owner(call.paths)) {}
 
   Result<void> people();
@@ -63,7 +62,7 @@ private:
   std::vector<std::string> m_made;
 };
 
-void Setup::tell(bool made, const std::string& what) {
+void HostKeys::tell(bool made, const std::string& what) {
   if (made)
     m_made.push_back(what);
   if (!m_call.terminal.json() && !m_call.terminal.quiet())
@@ -71,7 +70,7 @@ void Setup::tell(bool made, const std::string& what) {
 }
 
 // Debian and Alpine make users differently, so a hook does it.
-Result<void> Setup::run_hook(const std::string& hook, std::vector<std::string> args) {
+Result<void> HostKeys::run_hook(const std::string& hook, std::vector<std::string> args) {
   os::Command command{.argv = {os::host_hook(m_call.paths, hook)}};
   command.argv.insert(command.argv.end(), args.begin(), args.end());
   const os::Exit exit = TRY_IN(hook, os::real_runner().run(command));
@@ -82,7 +81,7 @@ Result<void> Setup::run_hook(const std::string& hook, std::vector<std::string> a
   return {};
 }
 
-Result<void> Setup::people() {
+Result<void> HostKeys::people() {
   if (m_call.paths.testing() && !m_disk.exists(os::host_hook(m_call.paths, "user-add"))) {
     tell(false, "users and groups: left alone under CHILLBOX_ROOT");
     return {};
@@ -105,7 +104,7 @@ Result<void> Setup::people() {
   return {};
 }
 
-Result<void> Setup::directory(const std::string& path, mode_t mode, os::Owner owner) {
+Result<void> HostKeys::directory(const std::string& path, mode_t mode, os::Owner owner) {
   struct stat st{};
   const bool there = ::lstat(path.c_str(), &st) == 0;
   if (there && !S_ISDIR(st.st_mode))
@@ -120,14 +119,14 @@ Result<void> Setup::directory(const std::string& path, mode_t mode, os::Owner ow
   return {};
 }
 
-Result<void> Setup::directories() {
+Result<void> HostKeys::directories() {
   for (const auto& row : os::host_directories(m_call.paths))
     if (row.kept != os::Kept::until_boot)
       TRY(directory(row.path, row.mode, row.owner));
   return {};
 }
 
-Result<void> Setup::config() {
+Result<void> HostKeys::config() {
   const std::string path = m_call.paths.config_file();
   const bool is_new = !m_disk.exists(path);
   if (is_new)
@@ -138,16 +137,16 @@ Result<void> Setup::config() {
 
 // The highest factor, up to 18, that needs at most a quarter of the memory: an unlock must work
 // while the sites run. Factor N needs 2^N KiB.
-Result<int> Setup::work_factor() const {
+Result<int> HostKeys::work_factor() const {
   int cap = crypto::k_default_scrypt_cap;
   if (const auto text = m_disk.read(m_call.paths.config_file(), 1 << 20))
     cap = TRY(config::parse_host_config(*text, m_call.paths.config_file())).scrypt_cap;
   if (m_call.args.has("work-factor")) {
     const uint64_t wanted = m_call.args.number("work-factor", 0);
-    if (wanted < k_least_work_factor || wanted > k_most_work_factor)
+    if (wanted < k_least_work_factor || wanted > crypto::k_most_work_factor)
       return fail(Code::usage,
           cat("--work-factor ", wanted, ": must be ", k_least_work_factor, " to ",
-              k_most_work_factor));
+              crypto::k_most_work_factor));
     if (wanted > static_cast<uint64_t>(cap))
       return fail(Code::usage,
           cat("--work-factor ", wanted, ": this host unlocks up to ", cap,
@@ -162,7 +161,7 @@ Result<int> Setup::work_factor() const {
   return factor;
 }
 
-Result<void> Setup::new_identity() {
+Result<void> HostKeys::new_identity() {
   const int factor = TRY(work_factor()); // before someone types
   const SecretBytes passphrase =
       TRY(ask_passphrase(m_call.args, "new passphrase of this host", Ask::twice));
@@ -184,19 +183,19 @@ Result<void> Setup::new_identity() {
 
 // After a run that ended between the two files: the recipient is computed from the identity, which
 // needs the passphrase.
-Result<void> Setup::recipient_again() {
+Result<void> HostKeys::recipient_again() {
   const std::string file = TRY(m_disk.read(m_call.paths.identity(), k_max_identity));
   const SecretBytes passphrase =
       TRY(ask_passphrase(m_call.args, "passphrase of this host", Ask::once));
   const SecretBytes text =
-      TRY(crypto::decrypt_with_passphrase(bytes_of(file), passphrase, k_most_work_factor));
+      TRY(crypto::decrypt_with_passphrase(bytes_of(file), passphrase, crypto::k_most_work_factor));
   const auto identity = TRY_IN(m_call.paths.identity(), crypto::parse_identity_file(text.text()));
   TRY(m_disk.write(m_call.paths.recipient(), identity.recipient() + "\n", 0644, m_root));
   tell(true, cat("recipient ", m_call.paths.recipient()));
   return {};
 }
 
-Result<void> Setup::identity() {
+Result<void> HostKeys::identity() {
   if (!m_disk.exists(m_call.paths.identity()))
     return new_identity();
   tell(false, cat("identity ", m_call.paths.identity()));
@@ -206,7 +205,7 @@ Result<void> Setup::identity() {
   return {};
 }
 
-Result<void> Setup::backup_key() {
+Result<void> HostKeys::backup_key() {
   const std::string file = backup::signing_key_file(m_call.paths);
   const bool there = m_disk.exists(file);
   (void)TRY(backup::signing_key(m_disk, m_call.paths));
@@ -215,7 +214,7 @@ Result<void> Setup::backup_key() {
 }
 
 // chillboxd starts at every boot, so that a rebooted host comes back, even if locked.
-Result<void> Setup::runlevel() {
+Result<void> HostKeys::runlevel() {
   const std::string link = "/etc/runlevels/default/chillboxd";
   if (m_call.paths.testing() || !m_disk.exists("/etc/init.d/chillboxd"))
     return {};
@@ -228,9 +227,9 @@ Result<void> Setup::runlevel() {
   return {};
 }
 
-Result<void> run(Call& call) {
+Result<void> run_init(Call& call) {
   TRY(require_root(call.paths, "init"));
-  Setup setup(call);
+  HostKeys setup(call);
   TRY(setup.people());
   TRY(setup.directories());
   TRY(setup.config());
@@ -254,7 +253,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_init{
-    "init", Group::setup, Where::host, "make directories, users and the host key", k_options, run};
+extern constinit const Verb k_init{"init", Group::setup, Where::host,
+    "make directories, users and the host key", k_init_options, run_init};
 
 } // namespace chillbox::cli

@@ -12,11 +12,11 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_job_options{
     Option{"ID", ArgKind::job, "", "id of the job, or the first four characters of it or more"},
     k_follow};
 
-constexpr std::chrono::milliseconds k_for_ever{-1};
+constexpr std::chrono::milliseconds k_no_end{-1};
 
 void print_job(Terminal& terminal, const control::Job& job) {
   auto row = [&](std::string_view name, const std::string& value) {
@@ -55,7 +55,7 @@ void print_event(Terminal& terminal, const control::JobEvent& event) {
       printable(event.text, 2000)));
 }
 
-Result<void> run(Call& call) {
+Result<void> run_job(Call& call) {
   Terminal& terminal = call.terminal;
   const bool follow = call.args.has("follow");
   std::vector<control::JobEvent> events;
@@ -73,7 +73,7 @@ Result<void> run(Call& call) {
       events.push_back(*event);
   };
   if (follow)
-    question.timeout = k_for_ever;
+    question.timeout = k_no_end;
   const auto text = ask(call.paths, question, &call.error_data);
   if (!text)
     return std::unexpected(text.error());
@@ -90,6 +90,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_job{
-    "job", Group::show, Where::host, "show one job, step by step", k_options, run};
+    "job", Group::show, Where::host, "show one job, step by step", k_job_options, run_job};
 
 } // namespace chillbox::cli

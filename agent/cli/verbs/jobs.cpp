@@ -14,9 +14,9 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_site_or_all, k_limit, k_since, k_until};
+constexpr std::array k_jobs_options{k_site_or_all, k_limit, k_since, k_until};
 
-Result<void> run(Call& call) {
+Result<void> run_jobs(Call& call) {
   Question question{.verb = "jobs", .args = {.site = call.args.text("SITE")}};
   TRY(add_period(call.args, question.args));
   return show_table<control::JobList>(call, question,
@@ -31,11 +31,11 @@ Result<void> run(Call& call) {
       });
 }
 
-constexpr std::array k_import_options{
+constexpr std::array k_jobs_import_options{
     Option{"--from", ArgKind::text, "NAME", "the name of that host", true},
 };
 
-Result<void> run_import(Call& call) {
+Result<void> run_jobs_import(Call& call) {
   const Question question{
       .verb = "jobs_import", .args = {.name = call.args.text("from")}, .body = STDIN_FILENO};
   const auto answer = TRY(ask_or_print<control::JobsImported>(call, question));
@@ -47,8 +47,8 @@ Result<void> run_import(Call& call) {
 } // namespace
 
 extern constinit const Verb k_jobs_import{"jobs import", Group::act, Where::host,
-    "add the jobs of another host, from its `jobs --json`", k_import_options, run_import};
-extern constinit const Verb k_jobs{
-    "jobs", Group::show, Where::host, "show what was asked for, newest first", k_options, run};
+    "add the jobs of another host, from its `jobs --json`", k_jobs_import_options, run_jobs_import};
+extern constinit const Verb k_jobs{"jobs", Group::show, Where::host,
+    "show what was asked for, newest first", k_jobs_options, run_jobs};
 
 } // namespace chillbox::cli

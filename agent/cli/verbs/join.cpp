@@ -23,7 +23,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_join_options{
     Option{
         "HOST", ArgKind::text, "", "its address, with a user only when that is not chillbox-ssh"},
     Option{"--name", ArgKind::text, "NAME",
@@ -112,7 +112,7 @@ Result<std::optional<control::Facts>> ask_facts(const Places& places, const Host
   return std::optional(std::move(*facts));
 }
 
-Result<void> run(Call& call) {
+Result<void> run_join(Call& call) {
   const Places places = Places::find();
   HostRecord record = TRY(record_of(places, call.args));
   const crypto::SigningKey key = TRY(signing_key(call, places));
@@ -151,7 +151,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_join{
-    "join", Group::laptop, Where::laptop, "use a host that somebody else set up", k_options, run};
+extern constinit const Verb k_join{"join", Group::laptop, Where::laptop,
+    "use a host that somebody else set up", k_join_options, run_join};
 
 } // namespace chillbox::cli

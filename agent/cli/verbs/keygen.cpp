@@ -14,7 +14,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_keygen_options{
     Option{"-o,--output", ArgKind::text, "NAME", "write NAME.key and NAME.pub (default: chillbox)"},
     Option{"--no-password", ArgKind::flag, "", "do not encrypt the secret key"},
     k_passphrase_fd,
@@ -23,7 +23,7 @@ constexpr std::array k_options{
 constexpr mode_t k_secret_mode = 0600;
 constexpr mode_t k_public_mode = 0644;
 
-Result<void> run(Call& call) {
+Result<void> run_keygen(Call& call) {
   const std::string name = call.args.text("output", "chillbox");
   const std::string secret_path = name + ".key", public_path = name + ".pub";
   os::Disk& disk = os::real_disk();
@@ -66,6 +66,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_keygen{"keygen", Group::laptop, Where::laptop,
-    "make a minisign key pair for signing artifacts", k_options, run};
+    "make a minisign key pair for signing artifacts", k_keygen_options, run_keygen};
 
 } // namespace chillbox::cli

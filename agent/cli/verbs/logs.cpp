@@ -20,7 +20,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_logs_options{
     k_project_target,
     k_follow,
     k_limit,
@@ -211,7 +211,7 @@ Result<std::set<uint32_t>> numbers_of(Call& call, const std::string& site) {
   return numbers;
 }
 
-Result<void> run(Call& call) {
+Result<void> run_logs(Call& call) {
   LogWish wish;
   wish.period = TRY(period_from(call.args, os::real_clock().wall_ms()));
   if (call.args.has("grep"))
@@ -232,6 +232,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_logs{
-    "logs", Group::show, Where::host, "show what the services wrote", k_options, run};
+    "logs", Group::show, Where::host, "show what the services wrote", k_logs_options, run_logs};
 
 } // namespace chillbox::cli

@@ -14,7 +14,6 @@ constexpr std::array k_maintenance_on_options{
     Option{"-m,--message", ArgKind::text, "TEXT",
         "what the page says (default: that the site is back soon)"},
 };
-constexpr std::array k_only_site{k_site};
 
 Result<void> set_maintenance(Call& call, bool on, const Question& question, std::string_view said) {
   const auto answer = TRY(ask_or_print<control::Maintenance>(call, question));

@@ -12,16 +12,16 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_metrics_options{
     Option{"--openmetrics", ArgKind::flag, "",
         "in the format OpenMetrics 1.0, instead of the text format 0.0.4 of Prometheus"},
 };
-constexpr std::array k_token_options{
+constexpr std::array k_metrics_token_options{
     Option{"ACTION", ArgKind::choice, "add|list|remove", "what to do"},
     Option{"[NAME]", ArgKind::text, "", "of the token: who reads with it"},
 };
 
-Result<void> run(Call& call) {
+Result<void> run_metrics(Call& call) {
   control::Arguments args;
   if (call.args.has("openmetrics"))
     args.name = "openmetrics";
@@ -70,9 +70,10 @@ Result<void> run_token(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_metrics{
-    "metrics", Group::show, Where::host, "print what a monitoring system reads", k_options, run};
+extern constinit const Verb k_metrics{"metrics", Group::show, Where::host,
+    "print what a monitoring system reads", k_metrics_options, run_metrics};
 extern constinit const Verb k_metrics_token{"metrics token", Group::setup, Where::host,
-    "let a monitoring system read /metrics with a token, and no more", k_token_options, run_token};
+    "let a monitoring system read /metrics with a token, and no more", k_metrics_token_options,
+    run_token};
 
 } // namespace chillbox::cli

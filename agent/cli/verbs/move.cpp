@@ -7,7 +7,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_move_options{
     k_project_site,
     Option{"--from", ArgKind::text, "NAME", "the host that has it", true},
     Option{"--to", ArgKind::text, "NAME", "the host that gets it", true},
@@ -19,6 +19,6 @@ constexpr std::array k_options{
 } // namespace
 
 extern constinit const Verb k_move{"move", Group::laptop, Where::laptop,
-    "move a site with its secrets and its data to another host", k_options, move_site};
+    "move a site with its secrets and its data to another host", k_move_options, move_site};
 
 } // namespace chillbox::cli

@@ -19,7 +19,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_new_site_options{
     k_site,
     Option{"--kind", ArgKind::text, "KIND",
         "kind of its service; a name that does not exist lists them"},
@@ -61,7 +61,7 @@ std::string filled(std::string_view text, const SiteName& site, const std::strin
   return out;
 }
 
-Result<void> run(Call& call) {
+Result<void> run_new_site(Call& call) {
   const SiteName site = TRY(SiteName::parse(call.args.text("SITE")));
   const Kinds kinds = TRY(Kinds::load(call.paths));
   const std::string kind = call.args.text("kind", kinds.default_name());
@@ -97,6 +97,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_new{"new", Group::laptop, Where::laptop,
-    "make the folder of a small site that can be deployed", k_options, run};
+    "make the folder of a small site that can be deployed", k_new_site_options, run_new_site};
 
 } // namespace chillbox::cli

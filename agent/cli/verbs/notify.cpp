@@ -29,7 +29,7 @@ namespace chillbox::cli {
 namespace {
 
 constexpr Option k_target_name{"NAME", ArgKind::text, "", "the name of the target"};
-constexpr std::array k_add_options{
+constexpr std::array k_notify_add_options{
     k_target_name,
     Option{"KIND", ArgKind::text, "",
         "how: webhook, mail, ntfy, slack, discord, matrix, or a hook of your own"},
@@ -41,8 +41,9 @@ constexpr std::array k_add_options{
         "only of this severity and above (default: info)"},
 };
 constexpr std::array k_one_target{k_target_name};
-constexpr std::array k_post_options{Option{"TEXT", ArgKind::text, "", "the text, at most 2 KB"}};
-constexpr std::array k_retry_options{
+constexpr std::array k_notify_post_options{
+    Option{"TEXT", ArgKind::text, "", "the text, at most 2 KB"}};
+constexpr std::array k_notify_retry_options{
     Option{"[NAME]", ArgKind::text, "", "the name of the target (default: all)"}};
 
 struct Setting {
@@ -130,7 +131,7 @@ Result<Values> settings_from(Call& call, const std::vector<Setting>& known) {
   return values;
 }
 
-Result<void> run_add(Call& call) {
+Result<void> run_notify_add(Call& call) {
   TRY(require_root(call.paths, "notify add"));
   notices::Target target;
   target.name = TRY(parse_key_name(call.args.text("NAME")));
@@ -171,7 +172,7 @@ Result<void> run_add(Call& call) {
   return ask_reload(call.paths);
 }
 
-Result<void> run_list(Call& call) {
+Result<void> run_notify_list(Call& call) {
   return show_table<control::NotifyTargets>(call, {.verb = "notify_list"},
       {{"NAME", "KIND", "STATE", "WAITING", "LAST", "NEXT TRY", "ERROR"}, {}},
       "nobody gets notices: chillboxctl notify add NAME KIND",
@@ -200,7 +201,7 @@ Result<void> run_test(Call& call) {
   return {};
 }
 
-Result<void> run_remove(Call& call) {
+Result<void> run_notify_remove(Call& call) {
   TRY(require_root(call.paths, "notify remove"));
   const std::string name = TRY(parse_key_name(call.args.text("NAME")));
   const std::string path = notices::target_path(call.paths, name);
@@ -245,16 +246,16 @@ Result<void> run_post(Call& call) {
 } // namespace
 
 extern constinit const Verb k_notify_post{"notify post", Group::act, Where::host,
-    "post a notice, as the user of a site that may", k_post_options, run_post};
+    "post a notice, as the user of a site that may", k_notify_post_options, run_post};
 extern constinit const Verb k_notify_add{"notify add", Group::setup, Where::host,
-    "send notices to somebody: by mail, a chat or a webhook", k_add_options, run_add};
+    "send notices to somebody: by mail, a chat or a webhook", k_notify_add_options, run_notify_add};
 extern constinit const Verb k_notify_list{"notify list", Group::show, Where::host,
-    "show who gets notices, and whether it works", {}, run_list};
+    "show who gets notices, and whether it works", {}, run_notify_list};
 extern constinit const Verb k_notify_test{
     "notify test", Group::act, Where::host, "send a test to a target", k_one_target, run_test};
 extern constinit const Verb k_notify_remove{"notify remove", Group::setup, Where::host,
-    "send a target nothing any more", k_one_target, run_remove};
+    "send a target nothing any more", k_one_target, run_notify_remove};
 extern constinit const Verb k_notify_retry{"notify retry", Group::act, Where::host,
-    "use a disabled target again, and send what was given up", k_retry_options, run_retry};
+    "use a disabled target again, and send what was given up", k_notify_retry_options, run_retry};
 
 } // namespace chillbox::cli

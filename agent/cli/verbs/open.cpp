@@ -16,9 +16,9 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_project_site, k_to_host, k_env};
+constexpr std::array k_open_options{k_project_site, k_to_host, k_env};
 
-constexpr std::chrono::milliseconds k_patience{30'000};
+constexpr std::chrono::milliseconds k_open_patience{30'000};
 constexpr os::Millis k_browser{10'000};
 
 // The program that opens an address on this desktop; "": there is no desktop, or nobody looks.
@@ -34,7 +34,7 @@ std::string browser(const Terminal& terminal) {
 #endif
 }
 
-Result<void> run(Call& call) {
+Result<void> run_open(Call& call) {
   const std::string site = call.args.text("SITE");
   const auto project = TRY(find_project());
   const auto targets = TRY(find_targets(Places::find(),
@@ -44,7 +44,7 @@ Result<void> run(Call& call) {
           .example = "chillboxctl open",
           .choose = chooser()}));
   const Target& target = targets.front();
-  const auto text = TRY(run_quietly(target.host, {"facts", "--json", "--", site}, k_patience));
+  const auto text = TRY(run_quietly(target.host, {"facts", "--json", "--", site}, k_open_patience));
   const auto facts = TRY_IN(target.host.name, control::read_answer<control::Facts>(text));
   const std::string url = facts.site ? facts.site->url : "";
   if (url.empty())
@@ -70,6 +70,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_open{"open", Group::laptop, Where::laptop,
-    "print the address of a site, and open it in a browser", k_options, run};
+    "print the address of a site, and open it in a browser", k_open_options, run_open};
 
 } // namespace chillbox::cli

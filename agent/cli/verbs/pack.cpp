@@ -11,7 +11,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_pack_options{
     Option{"[DIR]", ArgKind::text, "",
         "folder with SITE.site.json (or .toml) and the services' folders, or that file (default: .)"},
     Option{"--source", ArgKind::text, "DIR",
@@ -47,7 +47,7 @@ void print_left_out(const LeftOut& left_out, Progress& progress) {
     progress.done("left out", join(names, ", "));
 }
 
-Result<void> run(Call& call) {
+Result<void> run_pack(Call& call) {
   const std::string dir = call.args.text("DIR", ".");
   TRY(check_signer_args(call.args,
       cat("chillboxctl pack ", printable(dir, 200), " -R recipient.txt -k deployer.key -o out")));
@@ -81,6 +81,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_pack{"pack", Group::laptop, Where::laptop,
-    "make an encrypted, signed artifact of a site", k_options, run};
+    "make an encrypted, signed artifact of a site", k_pack_options, run_pack};
 
 } // namespace chillbox::cli

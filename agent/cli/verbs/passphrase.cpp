@@ -1,6 +1,7 @@
 // passphrase: changes the one of a host, or the one of the person's key. What it opens stays the
 // same: no artifact, no secret set and no signature is affected.
 #include "cli/core/answers.hpp"
+#include "cli/core/file_input.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
@@ -17,14 +18,11 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_passphrase_options{
     Option{"--key", ArgKind::flag, "", "that of your signing key on this machine"},
     Option{"--passphrase-fd", ArgKind::fd, "N",
         "read the passphrase and then the new one from descriptor N, a line each"},
 };
-
-constexpr size_t k_max_identity = 64 * 1024;
-constexpr int k_most_work_factor = 22;
 
 void print_done(Call& call, const std::string& name, const std::string& text) {
   print_change(call, "passphrase", name, true, text);
@@ -51,7 +49,8 @@ Result<void> change_host(Call& call) {
   const int factor = work_factor_of(bytes_of(file));
   const auto identity = TRY(with_passphrase<SecretBytes>(
       call.args, "passphrase of this host", [&](const SecretBytes& passphrase) {
-        return crypto::decrypt_with_passphrase(bytes_of(file), passphrase, k_most_work_factor);
+        return crypto::decrypt_with_passphrase(
+            bytes_of(file), passphrase, crypto::k_most_work_factor);
       }));
   const SecretBytes next =
       TRY(ask_passphrase(call.args, "new passphrase of this host", Ask::twice));
@@ -62,7 +61,7 @@ Result<void> change_host(Call& call) {
   return {};
 }
 
-Result<void> run(Call& call) {
+Result<void> run_passphrase(Call& call) {
   TRY(os::deny_core_and_ptrace());
   return call.args.has("key") ? change_key(call) : change_host(call);
 }
@@ -70,6 +69,7 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_passphrase{"passphrase", Group::seal, Where::host,
-    "change the passphrase of a host, or with --key of your signing key", k_options, run, "key"};
+    "change the passphrase of a host, or with --key of your signing key", k_passphrase_options,
+    run_passphrase, "key"};
 
 } // namespace chillbox::cli

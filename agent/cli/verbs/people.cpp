@@ -12,7 +12,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_add_options{
+constexpr std::array k_people_add_options{
     Option{"NAME", ArgKind::text, "", "what they are called in the audit trail, jobs and releases"},
     Option{"--key", ArgKind::list, "KEY[,..]",
         "a public key of ssh, or of minisign, to sign with: the key itself, a .pub file, or github:USER; may be repeated. Without one of minisign, an Ed25519 key of ssh signs, too"},
@@ -22,7 +22,7 @@ constexpr std::array k_add_options{
     Option{"--role", ArgKind::choice, "look|deploy|admin",
         "look: status and logs; deploy (the default): also deploy, roll back, restart; admin: also unlock, hold, people"},
 };
-constexpr std::array k_remove_options{
+constexpr std::array k_people_remove_options{
     Option{"NAME", ArgKind::text, "", "their name"},
     Option{"--revoke", ArgKind::flag, "",
         "nothing they signed is started again, not even what is live: their key was stolen"},
@@ -62,7 +62,7 @@ Result<void> add_keys(Call& call, control::Arguments& args) {
   return {};
 }
 
-Result<void> run_add(Call& call) {
+Result<void> run_people_add(Call& call) {
   control::Arguments args{.name = call.args.text("NAME")};
   TRY(add_keys(call, args));
   if (call.args.has("sites"))
@@ -89,7 +89,7 @@ Result<void> run_add(Call& call) {
   return {};
 }
 
-Result<void> run_list(Call& call) {
+Result<void> run_people_list(Call& call) {
   return show_table<control::People>(call, {.verb = "people_list"},
       {{"NAME", "ROLE", "SITES", "SIGNS WITH", "SSH KEYS"}, {}},
       "nobody: chillboxctl people add NAME --key KEY",
@@ -108,7 +108,7 @@ Result<void> run_list(Call& call) {
       });
 }
 
-Result<void> run_remove(Call& call) {
+Result<void> run_people_remove(Call& call) {
   const control::Arguments args{.name = call.args.text("NAME"), .revoke = call.args.has("revoke")};
   const std::string text =
       TRY(ask(call.paths, {.verb = "people_remove", .args = args}, &call.error_data));
@@ -140,10 +140,11 @@ Result<void> run_remove(Call& call) {
 } // namespace
 
 extern constinit const Verb k_people_add{"people add", Group::setup, Where::host,
-    "let somebody in by ssh, for their sites", k_add_options, run_add};
+    "let somebody in by ssh, for their sites", k_people_add_options, run_people_add};
 extern constinit const Verb k_people_list{
-    "people list", Group::setup, Where::host, "show who may what", {}, run_list};
+    "people list", Group::setup, Where::host, "show who may what", {}, run_people_list};
 extern constinit const Verb k_people_remove{"people remove", Group::setup, Where::host,
-    "take all from somebody, at once: they left, or lost a laptop", k_remove_options, run_remove};
+    "take all from somebody, at once: they left, or lost a laptop", k_people_remove_options,
+    run_people_remove};
 
 } // namespace chillbox::cli

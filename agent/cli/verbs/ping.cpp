@@ -11,7 +11,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_ping_options{
     Option{"--wait", ArgKind::duration, "TIME", "keep trying for this long"}};
 
 using std::chrono::milliseconds;
@@ -33,7 +33,7 @@ Result<std::string> ping_until(const os::Paths& paths, milliseconds wait) {
   }
 }
 
-Result<void> run(Call& call) {
+Result<void> run_ping(Call& call) {
   const std::string answer =
       TRY(ping_until(call.paths, call.args.duration("wait", milliseconds(0))));
   const auto ping = TRY(control::read_answer<control::Ping>(answer));
@@ -48,6 +48,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_ping{
-    "ping", Group::show, Where::host, "ask whether chillboxd answers", k_options, run};
+    "ping", Group::show, Where::host, "ask whether chillboxd answers", k_ping_options, run_ping};
 
 } // namespace chillbox::cli

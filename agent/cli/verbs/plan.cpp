@@ -17,20 +17,22 @@ constexpr std::array k_plan_options{
         "a file of `pack`, with its .minisig next to it; its digest; - ; or the name of a site"},
     k_exit_code,
 };
-constexpr std::array k_only_site{k_site};
-constexpr std::array k_nginx_diff_options{
+constexpr std::array k_plan_nginx_diff_options{
     k_site, Option{"ARTIFACT", ArgKind::text, "", "as for plan"}, k_exit_code};
 
 using control::Change;
 using control::Plan;
 
-constexpr std::chrono::milliseconds k_patience{180'000};
-constexpr std::string_view k_target = "ARTIFACT|SITE";
+constexpr std::chrono::milliseconds k_plan_patience{180'000};
+constexpr std::string_view k_plan_source = "ARTIFACT|SITE";
 
 Result<Plan> ask_for_plan(Call& call, const std::string& target, std::string* text = nullptr) {
   const PlanSource source = TRY(plan_source(target));
   const std::string answer = TRY(ask(call.paths,
-      {.verb = "plan", .args = source.args, .timeout = k_patience, .body = source.body.get()}));
+      {.verb = "plan",
+          .args = source.args,
+          .timeout = k_plan_patience,
+          .body = source.body.get()}));
   if (text != nullptr)
     *text = answer;
   return control::read_answer<Plan>(answer);
@@ -144,7 +146,7 @@ void say_if_changed(Call& call, bool changed) {
 
 Result<void> run_plan(Call& call) {
   std::string text;
-  const Plan plan = TRY(ask_for_plan(call, call.args.text(k_target), &text));
+  const Plan plan = TRY(ask_for_plan(call, call.args.text(k_plan_source), &text));
   if (call.terminal.json())
     call.terminal.print(text);
   else
@@ -190,6 +192,6 @@ extern constinit const Verb k_plan{"plan", Group::show, Where::host,
 extern constinit const Verb k_nginx_show{"nginx show", Group::show, Where::host,
     "show the NGINX text of a site that is in force", k_only_site, run_nginx_show};
 extern constinit const Verb k_nginx_diff{"nginx diff", Group::show, Where::host,
-    "show what an artifact would change in it", k_nginx_diff_options, run_nginx_diff};
+    "show what an artifact would change in it", k_plan_nginx_diff_options, run_nginx_diff};
 
 } // namespace chillbox::cli

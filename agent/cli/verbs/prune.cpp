@@ -8,10 +8,10 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_prune_options{
     k_site_or_all, Option{"--dry-run", ArgKind::flag, "", "only print what would be removed"}};
 
-Result<void> run(Call& call) {
+Result<void> run_prune(Call& call) {
   const bool dry_run = call.args.has("dry-run");
   const Question question{.verb = "prune",
       .args = {.site = call.args.text("SITE"), .dry_run = dry_run},
@@ -30,7 +30,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_prune{
-    "prune", Group::act, Where::host, "remove old releases and files now", k_options, run};
+extern constinit const Verb k_prune{"prune", Group::act, Where::host,
+    "remove old releases and files now", k_prune_options, run_prune};
 
 } // namespace chillbox::cli

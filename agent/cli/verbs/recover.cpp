@@ -3,6 +3,7 @@
 // encrypted, in identity.recovery.age. Who has the paper and the disk has the host key: that is
 // what it costs, and why nobody gets the words without asking for them.
 #include "cli/core/answers.hpp"
+#include "cli/core/file_input.hpp"
 #include "cli/core/host_setup.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
@@ -23,14 +24,11 @@ constexpr std::array k_recover_options{
     Option{"--passphrase-fd", ArgKind::fd, "N",
         "read the words, on one line, and then the new passphrase from descriptor N"},
 };
-constexpr std::array k_words_options{
+constexpr std::array k_recover_words_options{
     Option{"--remove", ArgKind::flag, "", "make the words useless"},
     Option{"--passphrase-fd", ArgKind::fd, "N",
         "read the passphrase of the host from descriptor N, and ask for no word"},
 };
-
-constexpr size_t k_max_identity = 64 * 1024;
-constexpr int k_most_work_factor = 22;
 
 std::string recovery_file(const os::Paths& paths) {
   return cat(paths.state(), "/identity.recovery.age");
@@ -83,7 +81,8 @@ Result<void> run_words(Call& call) {
   const std::string file = TRY(disk.read(call.paths.identity(), k_max_identity));
   const auto identity = TRY(with_passphrase<SecretBytes>(
       call.args, "passphrase of this host", [&](const SecretBytes& passphrase) {
-        return crypto::decrypt_with_passphrase(bytes_of(file), passphrase, k_most_work_factor);
+        return crypto::decrypt_with_passphrase(
+            bytes_of(file), passphrase, crypto::k_most_work_factor);
       }));
   TRY(check_recipient(call, identity));
   const auto key = crypto::AgeIdentity::generate();
@@ -142,6 +141,6 @@ Result<void> run_recover(Call& call) {
 extern constinit const Verb k_recover{"recover", Group::seal, Where::host,
     "give a host a new passphrase by its recovery words", k_recover_options, run_recover};
 extern constinit const Verb k_recover_words{"recover words", Group::seal, Where::host,
-    "make the recovery words of a host, and print them once", k_words_options, run_words};
+    "make the recovery words of a host, and print them once", k_recover_words_options, run_words};
 
 } // namespace chillbox::cli

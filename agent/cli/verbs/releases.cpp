@@ -9,9 +9,9 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_project_site, k_limit};
+constexpr std::array k_releases_options{k_project_site, k_limit};
 
-Result<void> run(Call& call) {
+Result<void> run_releases(Call& call) {
   const Question question{.verb = "releases",
       .args = {
           .site = call.args.text("SITE"), .limit = call.args.number("lines", k_default_releases)}};
@@ -36,7 +36,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_releases{
-    "releases", Group::show, Where::host, "show the releases of a site", k_options, run};
+extern constinit const Verb k_releases{"releases", Group::show, Where::host,
+    "show the releases of a site", k_releases_options, run_releases};
 
 } // namespace chillbox::cli

@@ -8,14 +8,14 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_remove_options{
     k_site,
     Option{"--purge", ArgKind::flag, "", "also remove its data, secrets, logs and user"},
     Option{"-y,--yes", ArgKind::flag, "", "do not ask"},
     k_no_wait,
 };
 
-Result<void> run(Call& call) {
+Result<void> run_remove(Call& call) {
   const std::string site = call.args.text("SITE");
   const bool purge = call.args.has("purge");
   if (!call.args.has("yes")) {
@@ -34,6 +34,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_remove{
-    "remove", Group::act, Where::host, "take a site off the host", k_options, run};
+    "remove", Group::act, Where::host, "take a site off the host", k_remove_options, run_remove};
 
 } // namespace chillbox::cli

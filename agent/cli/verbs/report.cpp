@@ -14,7 +14,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_report_options{
     Option{"-o,--output", ArgKind::text, "FILE",
         "write it to FILE, which must not exist and is made for you alone; with -H on this machine"},
     Option{"--link", ArgKind::duration, "TIME",
@@ -57,7 +57,7 @@ Result<void> revoke(Call& call) {
   return {};
 }
 
-Result<void> run(Call& call) {
+Result<void> run_report(Call& call) {
   const bool links = call.args.has("link") || call.args.has("revoke");
   if (links && (call.args.has("output") || call.args.has("link") == call.args.has("revoke")))
     return fail(Code::usage, "report: -o, --link and --revoke are for themselves");
@@ -87,6 +87,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_report{"report", Group::show, Where::host,
-    "make a page of how the sites did for a week", k_options, run};
+    "make a page of how the sites did for a week", k_report_options, run_report};
 
 } // namespace chillbox::cli

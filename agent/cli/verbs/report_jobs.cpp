@@ -13,12 +13,12 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_site_or_all, k_since, k_until,
+constexpr std::array k_report_jobs_options{k_site_or_all, k_since, k_until,
     Option{"--csv", ArgKind::flag, "", "print a line for each job, for a spreadsheet"}};
 
 constexpr int64_t k_month_ms = int64_t{30} * 86'400'000;
 
-Result<void> run(Call& call) {
+Result<void> run_report_jobs(Call& call) {
   const int64_t now = os::real_clock().wall_ms();
   Period period = TRY(period_from(call.args, now));
   if (!call.args.has("since"))
@@ -53,6 +53,7 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_report_jobs{"report jobs", Group::show, Where::host,
-    "show who deployed what, how long it took and how often it failed", k_options, run};
+    "show who deployed what, how long it took and how often it failed", k_report_jobs_options,
+    run_report_jobs};
 
 } // namespace chillbox::cli

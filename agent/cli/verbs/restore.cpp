@@ -14,7 +14,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_restore_options{
     k_site,
     Option{"[ID]", ArgKind::text, "",
         "serial of the backup, as `backup list` shows it (default: the newest)"},
@@ -71,7 +71,7 @@ Result<void> write_to(Call& call, const std::string& site, std::optional<uint64_
   return {};
 }
 
-Result<void> run(Call& call) {
+Result<void> run_restore(Call& call) {
   const std::string site = call.args.text("SITE");
   const auto serial = TRY(serial_of(call));
   if (call.args.has("to"))
@@ -83,7 +83,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_restore{
-    "restore", Group::act, Where::host, "bring a site's data back from a backup", k_options, run};
+extern constinit const Verb k_restore{"restore", Group::act, Where::host,
+    "bring a site's data back from a backup", k_restore_options, run_restore};
 
 } // namespace chillbox::cli

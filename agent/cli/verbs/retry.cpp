@@ -5,7 +5,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_retry_options{
     Option{"ID", ArgKind::job, "", "id of the failed or held job"},
     Option{"--allow-downgrade", ArgKind::flag, "",
         "accept an artifact that is older than the installed one"},
@@ -14,7 +14,7 @@ constexpr std::array k_options{
     k_no_wait,
 };
 
-Result<void> run(Call& call) {
+Result<void> run_job_retry(Call& call) {
   const std::string id = TRY(full_job_id(call));
   return run_job_verb(call, "retry",
       {.job = id,
@@ -25,7 +25,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_retry{
-    "retry", Group::act, Where::host, "run a failed or held job again", k_options, run};
+extern constinit const Verb k_retry{"retry", Group::act, Where::host,
+    "run a failed or held job again", k_retry_options, run_job_retry};
 
 } // namespace chillbox::cli

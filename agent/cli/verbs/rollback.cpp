@@ -17,7 +17,7 @@ namespace {
 
 constexpr uint64_t k_choices = 20;
 
-constexpr std::array k_options{
+constexpr std::array k_rollback_options{
     k_project_site,
     Option{"[VERSION]", ArgKind::release, "",
         "version or release to go to (default: the last good one)"},
@@ -72,7 +72,7 @@ Result<void> ask_about_data(Call& call, const std::string& site, const std::stri
       call, cat("Roll '", site, "' back to ", loss.release, ", with its data?"), false);
 }
 
-Result<void> run(Call& call) {
+Result<void> run_rollback(Call& call) {
   const std::string site = call.args.text("SITE");
   std::string version = call.args.text("VERSION");
   if (call.args.has("choose") && !version.empty())
@@ -90,7 +90,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_rollback{
-    "rollback", Group::act, Where::host, "go back to a good release", k_options, run};
+extern constinit const Verb k_rollback{"rollback", Group::act, Where::host,
+    "go back to a good release", k_rollback_options, run_rollback};
 
 } // namespace chillbox::cli

@@ -1,4 +1,5 @@
-// rollout run, resume, status, stop: a site to several hosts, in batches (laptop/rollout_run.hpp).
+// rollout run, resume, status, stop: a site to several hosts, in batches
+// (laptop/rollout_run.hpp).
 #include "cli/core/answers.hpp"
 #include "cli/core/options.hpp"
 #include "cli/core/prompt.hpp"
@@ -16,7 +17,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_run_options{
+constexpr std::array k_rollout_run_options{
     k_to_host,
     k_env,
     Option{"--version", ArgKind::text, "V",
@@ -86,7 +87,7 @@ Result<void> begin(Call& call, const Known& known) {
   return walk(call, known, state);
 }
 
-Result<void> run(Call& call) {
+Result<void> run_rollout(Call& call) {
   const Known here = TRY(known(call));
   const auto one = TRY(lock(here));
   if (const auto old = read_rollout(here.places, here.site, here.env);
@@ -111,13 +112,13 @@ Result<void> run_resume(Call& call) {
   return walk(call, here, state);
 }
 
-Result<void> run_status(Call& call) {
+Result<void> run_rollout_status(Call& call) {
   const Known here = TRY(known(call));
   print(call, TRY(read_rollout(here.places, here.site, here.env)));
   return {};
 }
 
-Result<void> run_stop(Call& call) {
+Result<void> run_rollout_stop(Call& call) {
   const Known here = TRY(known(call));
   const auto state = TRY(read_rollout(here.places, here.site, here.env));
   if (state.ended)
@@ -130,12 +131,13 @@ Result<void> run_stop(Call& call) {
 } // namespace
 
 extern constinit const Verb k_rollout_run{"rollout run", Group::laptop, Where::laptop,
-    "bring what is in this folder to several hosts, in batches", k_run_options, run};
+    "bring what is in this folder to several hosts, in batches", k_rollout_run_options,
+    run_rollout};
 extern constinit const Verb k_rollout_resume{"rollout resume", Group::laptop, Where::laptop,
     "continue a rollout that was killed or stopped", k_of_env, run_resume};
 extern constinit const Verb k_rollout_status{"rollout status", Group::laptop, Where::laptop,
-    "show where the rollout is with each host", k_of_env, run_status};
+    "show where the rollout is with each host", k_of_env, run_rollout_status};
 extern constinit const Verb k_rollout_stop{"rollout stop", Group::laptop, Where::laptop,
-    "let the rollout begin no further host", k_of_env, run_stop};
+    "let the rollout begin no further host", k_of_env, run_rollout_stop};
 
 } // namespace chillbox::cli

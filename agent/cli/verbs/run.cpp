@@ -26,7 +26,7 @@ constexpr std::array k_run_options{
     Option{"--timeout", ArgKind::duration, "TIME",
         "end it after this time, with code 124 (default: 24h; 0s: never)"},
 };
-constexpr std::array k_list_options{k_site, k_limit, k_since, k_until};
+constexpr std::array k_run_list_options{k_site, k_limit, k_since, k_until};
 constexpr std::array k_only_run{k_run_id};
 
 using control::CronRun;
@@ -79,7 +79,7 @@ Result<void> follow(Call& call, const control::RunAnswer& answer, bool terminal,
   return {};
 }
 
-Result<void> run(Call& call) {
+Result<void> run_command(Call& call) {
   const auto slash = call.args.text("SITE[/SERVICE]").find('/');
   const bool detach = call.args.has("detach"), json = call.terminal.json();
   if (!detach)
@@ -111,7 +111,7 @@ Result<void> run(Call& call) {
   return follow(call, begun, terminal, k_start);
 }
 
-Result<void> run_list(Call& call) {
+Result<void> run_run_list(Call& call) {
   Question question{.verb = "runs", .args = {.site = call.args.text("SITE")}};
   TRY(add_period(call.args, question.args));
   return show_table<control::RunList>(call, question,
@@ -123,7 +123,7 @@ Result<void> run_list(Call& call) {
       });
 }
 
-Result<void> run_show(Call& call) {
+Result<void> run_run_show(Call& call) {
   const auto answer = TRY(show(call, call.args.number("RUN", 0)));
   const auto& r = answer.run;
   if (call.terminal.json()) {
@@ -151,7 +151,7 @@ Result<void> run_attach(Call& call) {
   return follow(call, answer, answer.terminal && ::isatty(STDIN_FILENO) == 1, {});
 }
 
-Result<void> run_stop(Call& call) {
+Result<void> run_run_stop(Call& call) {
   const auto answer = TRY(answer_to(call,
       {.verb = "run_stop",
           .args = {.number = call.args.number("RUN", 0)},
@@ -163,15 +163,15 @@ Result<void> run_stop(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_run{
-    "run", Group::act, Where::host, "run a command in a site's live release", k_run_options, run};
+extern constinit const Verb k_run{"run", Group::act, Where::host,
+    "run a command in a site's live release", k_run_options, run_command};
 extern constinit const Verb k_runs_list{"runs list", Group::show, Where::host,
-    "show the commands that were run in a site", k_list_options, run_list};
+    "show the commands that were run in a site", k_run_list_options, run_run_list};
 extern constinit const Verb k_runs_show{"runs show", Group::show, Where::host,
-    "show a run and the last lines of its output", k_only_run, run_show};
+    "show a run and the last lines of its output", k_only_run, run_run_show};
 extern constinit const Verb k_runs_attach{"runs attach", Group::act, Where::host,
     "see and type into a command that runs", k_only_run, run_attach};
 extern constinit const Verb k_runs_stop{"runs stop", Group::act, Where::host,
-    "end a command: TERM, and KILL after 10 s", k_only_run, run_stop};
+    "end a command: TERM, and KILL after 10 s", k_only_run, run_run_stop};
 
 } // namespace chillbox::cli

@@ -10,7 +10,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_secrets_pack_options{
     Option{"DIR", ArgKind::text, "", "folder with SERVICE/FILE"},
     Option{"-s,--site", ArgKind::site, "SITE", "the site that they are for", true},
     k_recipients,
@@ -53,7 +53,7 @@ Result<void> add_files(Entries& entries, const fs::path& dir, const std::string&
   return {};
 }
 
-Result<void> run(Call& call) {
+Result<void> run_secrets_pack(Call& call) {
   const std::string dir = call.args.text("DIR");
   TRY(check_signer_args(call.args,
       cat("chillboxctl secrets pack ", printable(dir, 200),
@@ -82,6 +82,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_secrets_pack{"secrets pack", Group::laptop, Where::laptop,
-    "make an encrypted, signed set of a site's secrets", k_options, run};
+    "make an encrypted, signed set of a site's secrets", k_secrets_pack_options, run_secrets_pack};
 
 } // namespace chillbox::cli

@@ -8,11 +8,11 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_site,
+constexpr std::array k_secrets_withdraw_options{k_site,
     Option{"[SERIAL]", ArgKind::number, "",
         "up to this one (default: all before the set that is in use)"}};
 
-Result<void> run(Call& call) {
+Result<void> run_secrets_withdraw(Call& call) {
   const std::string site = call.args.text("SITE");
   const auto done = TRY(ask_or_print<control::SecretsWithdrawal>(call,
       {.verb = "secrets_withdraw",
@@ -25,7 +25,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_secrets_withdraw{
-    "secrets withdraw", Group::act, Where::host, "never use old secret sets again", k_options, run};
+extern constinit const Verb k_secrets_withdraw{"secrets withdraw", Group::act, Where::host,
+    "never use old secret sets again", k_secrets_withdraw_options, run_secrets_withdraw};
 
 } // namespace chillbox::cli

@@ -29,7 +29,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_setup_options{
     Option{"HOST", ArgKind::text, "", "how ssh reaches it: root@HOST, or ssh://root@HOST:PORT"},
     Option{
         "--name", ArgKind::text, "NAME", "how you will call it (default: the first part of HOST)"},
@@ -44,8 +44,7 @@ constexpr std::array k_options{
     k_passphrase_fd,
 };
 
-constexpr size_t k_max_key_file = 8 * 1024;
-constexpr size_t k_max_answer = 1 << 20;
+constexpr size_t k_max_setup_answer = 1 << 20;
 
 class Setup {
 public:
@@ -81,7 +80,7 @@ std::optional<Json> object_in(std::string_view text) {
   auto lines = split(trim(text), '\n');
   std::ranges::reverse(lines);
   for (const auto line : lines)
-    if (auto json = parse_json(line, k_max_answer); json && json->is_object())
+    if (auto json = parse_json(line, k_max_setup_answer); json && json->is_object())
       return std::move(*json);
   return std::nullopt;
 }
@@ -156,7 +155,7 @@ Result<SetupPlan> Setup::plan() {
 }
 
 Result<bool> Setup::agreed(const SetupPlan& plan) {
-  say(m_record.name, text_of(m_look));
+  say(m_record.name, look_text(m_look));
   if (plan.words.empty()) {
     say("as it is",
         cat("chillbox ", m_look.get("chillbox"), ", unlocked; it trusts your key as '",
@@ -339,7 +338,7 @@ Result<void> Setup::finish() {
   return {};
 }
 
-Result<void> run(Call& call) {
+Result<void> run_setup(Call& call) {
   const Places places = Places::find();
   HostRecord record = TRY(record_for_setup(
       places, call.args.text("HOST"), call.args.text("name"), call.args.text("server-name")));
@@ -362,6 +361,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_setup{"setup", Group::laptop, Where::laptop,
-    "make a machine a host, over ssh: install, keys, start, unlock", k_options, run};
+    "make a machine a host, over ssh: install, keys, start, unlock", k_setup_options, run_setup};
 
 } // namespace chillbox::cli

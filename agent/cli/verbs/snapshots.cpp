@@ -10,9 +10,9 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_project_site};
+constexpr std::array k_snapshots_options{k_project_site};
 
-Result<void> run(Call& call) {
+Result<void> run_snapshots(Call& call) {
   const Question question{.verb = "snapshots", .args = {.site = call.args.text("SITE")}};
   const int64_t now = os::real_clock().wall_ms();
   return show_table<control::SnapshotList>(call, question,
@@ -28,7 +28,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_snapshots{
-    "snapshots", Group::show, Where::host, "show the snapshots of a site's data", k_options, run};
+extern constinit const Verb k_snapshots{"snapshots", Group::show, Where::host,
+    "show the snapshots of a site's data", k_snapshots_options, run_snapshots};
 
 } // namespace chillbox::cli

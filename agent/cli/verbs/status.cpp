@@ -34,7 +34,7 @@ void print_down(
           Style::bad, cat(site.site, " is down for visitors: ", printable(site.down, 700))));
 }
 
-Result<void> outcome(const control::Status& status) {
+Result<void> status_outcome(const control::Status& status) {
   if (!status.host.nginx.empty())
     return fail(Code::failure, status.host.nginx);
   std::vector<std::string> down, expired;
@@ -150,7 +150,7 @@ void print_status(Terminal& terminal, const control::FullStatus& status) {
   print_certificate_troubles(terminal, status.certificates, false);
 }
 
-Result<void> run_status(Call& call) {
+Result<void> run_status_status(Call& call) {
   const std::string answer = TRY(ask(call.paths, {.verb = "status"}));
   const auto status = TRY(control::read_answer<control::FullStatus>(answer));
   if (call.terminal.json())
@@ -158,7 +158,7 @@ Result<void> run_status(Call& call) {
   else
     print_status(call.terminal, status);
   call.error_printed = true;
-  return outcome(status);
+  return status_outcome(status);
 }
 
 Result<void> run_sites(Call& call) {
@@ -182,7 +182,7 @@ Result<void> run_sites(Call& call) {
 } // namespace
 
 extern constinit const Verb k_status{
-    "status", Group::show, Where::host, "show the host and its sites", {}, run_status};
+    "status", Group::show, Where::host, "show the host and its sites", {}, run_status_status};
 extern constinit const Verb k_sites{
     "sites", Group::show, Where::host, "show the sites and their services", {}, run_sites};
 

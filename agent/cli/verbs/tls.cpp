@@ -16,28 +16,29 @@ namespace {
 using control::Certificate;
 using control::CertificateProbe;
 
-constexpr size_t k_columns = 80, k_label = 12;
+constexpr size_t k_tls_width = 80, k_label = 12;
 constexpr std::chrono::milliseconds k_check_patience{180'000}, k_order_patience{-1};
 
 constexpr Option k_owner{
     "SITE", ArgKind::certificate, "", "name of the site; _host: this host's own name"};
 constexpr std::array k_tls_options{Option{
     "[SITE]", ArgKind::certificate, "", "only this site, in full; _host: this host's own name"}};
-constexpr std::array k_check_options{k_owner};
-constexpr std::array k_renew_options{
+constexpr std::array k_tls_check_options{k_owner};
+constexpr std::array k_tls_renew_options{
     k_owner,
     Option{"--staging", ArgKind::flag, "",
         "a trial at the CA's staging service: nothing of it is installed"},
     Option{"--no-wait", ArgKind::flag, "", "do not wait for the order's end"},
 };
-constexpr std::array k_revoke_options{k_owner, Option{"-y,--yes", ArgKind::flag, "", "do not ask"}};
+constexpr std::array k_tls_revoke_options{
+    k_owner, Option{"-y,--yes", ArgKind::flag, "", "do not ask"}};
 
 int64_t now_ms() {
   return os::real_clock().wall_ms();
 }
 
 void print_folded(Terminal& terminal, const std::string& text, size_t indent) {
-  for (const auto& line : fold(printable(text, 4000), k_columns, indent))
+  for (const auto& line : fold(printable(text, 4000), k_tls_width, indent))
     terminal.print(line);
 }
 
@@ -45,7 +46,7 @@ void fact(Terminal& terminal, std::string_view label, const std::string& text) {
   if (text.empty())
     return;
   std::string margin = cat(label, std::string(k_label - label.size(), ' '));
-  for (const auto& line : fold(printable(text, 4000), k_columns - k_label, 0)) {
+  for (const auto& line : fold(printable(text, 4000), k_tls_width - k_label, 0)) {
     terminal.print(cat(margin, line));
     margin.assign(k_label, ' ');
   }
@@ -208,12 +209,13 @@ Result<void> run_account(Call& call) {
 extern constinit const Verb k_tls{"tls", Group::show, Where::host,
     "show the certificates, until when they are valid and what is next", k_tls_options, run_tls};
 extern constinit const Verb k_tls_check{"tls check", Group::show, Where::host,
-    "ask this host as a CA would, without asking one", k_check_options, run_check};
+    "ask this host as a CA would, without asking one", k_tls_check_options, run_check};
 extern constinit const Verb k_tls_account{
     "tls account", Group::show, Where::host, "show this host's account at the CA", {}, run_account};
 extern constinit const Verb k_tls_renew{"tls renew", Group::act, Where::host,
-    "order a new certificate now", k_renew_options, run_renew};
+    "order a new certificate now", k_tls_renew_options, run_renew};
 extern constinit const Verb k_tls_revoke{"tls revoke", Group::act, Where::host,
-    "revoke a certificate whose key was stolen, and order a new one", k_revoke_options, run_revoke};
+    "revoke a certificate whose key was stolen, and order a new one", k_tls_revoke_options,
+    run_revoke};
 
 } // namespace chillbox::cli

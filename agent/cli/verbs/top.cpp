@@ -14,12 +14,12 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_top_options{
     Option{"--once", ArgKind::flag, "", "print it once, after two seconds"},
 };
 constexpr std::chrono::seconds k_again{2}; // a picture is of so long: what happened in it is a rate
 
-Result<void> run(Call& call) {
+Result<void> run_top(Call& call) {
   const bool once = call.args.has("once");
   if (!call.terminal.json()) {
     const os::Paths paths = call.paths;
@@ -46,6 +46,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_top{
-    "top", Group::show, Where::host, "watch what the sites serve and use", k_options, run};
+    "top", Group::show, Where::host, "watch what the sites serve and use", k_top_options, run_top};
 
 } // namespace chillbox::cli

@@ -33,10 +33,8 @@ constexpr std::array k_trust_remove_options{
     Option{"--revoke", ArgKind::flag, "",
         "nothing it signed is started again, not even what is live: the key was stolen"},
 };
-constexpr std::array k_only_site{k_site};
 
-constexpr size_t k_max_key_file = 8 * 1024;
-constexpr std::string_view k_suffix = ".pub";
+constexpr std::string_view k_trusted_suffix = ".pub";
 
 struct Candidate {
   crypto::SigningKey key;
@@ -98,8 +96,8 @@ Result<void> run_trust_add(Call& call) {
   TRY(check_change(there, wanted));
   os::Disk& disk = os::real_disk();
   TRY(disk.make_dir(call.paths.trusted(), 0755, os::root_owner(call.paths)));
-  TRY(disk.write(cat(call.paths.trusted(), "/", name, k_suffix), artifact::trusted_key_text(wanted),
-      0644, os::root_owner(call.paths)));
+  TRY(disk.write(cat(call.paths.trusted(), "/", name, k_trusted_suffix),
+      artifact::trusted_key_text(wanted), 0644, os::root_owner(call.paths)));
   print_change(call, "trust-add", name, true,
       cat("trusted: ", name, "  ", id, "  sites: ", limits_of(wanted)));
   return ask_reload(call.paths);
@@ -161,10 +159,10 @@ Result<void> run_trust_keep(Call& call) {
 Result<void> run_trust_remove(Call& call) {
   TRY(require_root(call.paths, "trust remove"));
   const std::string name = TRY(parse_key_name(call.args.text("NAME")));
-  const std::string path = cat(call.paths.trusted(), "/", name, k_suffix);
+  const std::string path = cat(call.paths.trusted(), "/", name, k_trusted_suffix);
   os::Disk& disk = os::real_disk();
   if (!disk.exists(path))
-    return no_such("trusted key", name, TRY(names_in(call.paths.trusted(), k_suffix)));
+    return no_such("trusted key", name, TRY(names_in(call.paths.trusted(), k_trusted_suffix)));
   const bool keep_live = call.args.has("keep-live"), revoke = call.args.has("revoke");
   if (keep_live && revoke)
     return fail(Code::usage, "give either --keep-live or --revoke");

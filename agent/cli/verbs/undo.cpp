@@ -15,7 +15,7 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{k_site, Option{"-y,--yes", ArgKind::flag, "", "do not ask"}};
+constexpr std::array k_undo_options{k_site, Option{"-y,--yes", ArgKind::flag, "", "do not ask"}};
 
 struct Undo {
   std::string change;  // "deploy of 0.2.0 by jo, 2 min ago"
@@ -90,7 +90,7 @@ Result<Undo> find_undo(Call& call, const std::string& site) {
   return undo_of(site, *last, os::real_clock().wall_ms());
 }
 
-Result<void> run(Call& call) {
+Result<void> run_undo(Call& call) {
   const std::string site = call.args.text("SITE");
   const Undo undo = TRY(find_undo(call, site));
   if (!call.args.has("yes")) {
@@ -109,6 +109,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_undo{"undo", Group::act, Where::host,
-    "take the last change of a site back, after a yes", k_options, run};
+    "take the last change of a site back, after a yes", k_undo_options, run_undo};
 
 } // namespace chillbox::cli

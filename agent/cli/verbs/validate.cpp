@@ -9,10 +9,10 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{Option{"PATH", ArgKind::text, "",
+constexpr std::array k_validate_options{Option{"PATH", ArgKind::text, "",
     "a SITE.site.json or SITE.site.toml, or a folder that `pack` takes"}};
 
-Result<void> run(Call& call) {
+Result<void> run_validate(Call& call) {
   const std::string path = call.args.text("PATH");
   const SiteFolder folder = TRY(read_site_folder(path, "", TRY(Kinds::load(call.paths))));
   const config::Site& site = folder.site;
@@ -36,6 +36,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_validate{"validate", Group::laptop, Where::both,
-    "check a site file, or a folder as `pack` would", k_options, run};
+    "check a site file, or a folder as `pack` would", k_validate_options, run_validate};
 
 } // namespace chillbox::cli

@@ -39,19 +39,19 @@ constexpr std::array k_webhook_rotate_options{
     Option{"--finish", ArgKind::flag, "", "make no new key: end the old one now"},
     k_key_output,
 };
-constexpr std::array k_by_sender_options{k_sender};
+constexpr std::array k_webhook_by_sender_options{k_sender};
 
-constexpr std::string_view k_suffix = ".key";
+constexpr std::string_view k_secret_suffix = ".key";
 constexpr size_t k_max_sender = 16 * 1024;
 
-std::string path_of(const os::Paths& paths, const std::string& name) {
-  return cat(paths.webhooks(), "/", name, k_suffix);
+std::string secret_file(const os::Paths& paths, const std::string& name) {
+  return cat(paths.webhooks(), "/", name, k_secret_suffix);
 }
 
 Result<config::Sender> read_sender(const os::Paths& paths, const std::string& name) {
-  const std::string path = path_of(paths, name);
+  const std::string path = secret_file(paths, name);
   if (!os::real_disk().exists(path))
-    return no_such("webhook sender", name, TRY(names_in(paths.webhooks(), k_suffix)));
+    return no_such("webhook sender", name, TRY(names_in(paths.webhooks(), k_secret_suffix)));
   return config::parse_sender(TRY(os::real_disk().read(path, k_max_sender)), name);
 }
 
@@ -74,7 +74,7 @@ Result<void> write_sender(const os::Paths& paths, const config::Sender& sender) 
       text, sender.name)); // never write a file with which the daemon would not start
   os::Disk& disk = os::real_disk();
   TRY(disk.make_dir(paths.webhooks(), 0700, os::root_owner(paths)));
-  return disk.write(path_of(paths, sender.name), text, 0600, os::root_owner(paths));
+  return disk.write(secret_file(paths, sender.name), text, 0600, os::root_owner(paths));
 }
 
 config::SenderKey new_key(const config::Sender& sender) {
@@ -168,13 +168,13 @@ Result<config::Sender> sender_of(const Args& args) {
 Result<void> run_webhook_add(Call& call) {
   TRY(require_root(call.paths, "webhook add"));
   const config::Sender sender = TRY(sender_of(call.args));
-  if (os::real_disk().exists(path_of(call.paths, sender.name))) {
+  if (os::real_disk().exists(secret_file(call.paths, sender.name))) {
     const config::Sender there = TRY(read_sender(call.paths, sender.name));
     if (there.sites != sender.sites || there.types != sender.types || there.format != sender.format)
       return fail(Code::conflict,
           cat("sender '", sender.name,
               "' already exists with other limits: remove it first, or edit the lines sites: and types: of ",
-              path_of(call.paths, sender.name), ", then `chillboxctl reload`"));
+              secret_file(call.paths, sender.name), ", then `chillboxctl reload`"));
     if (call.terminal.json())
       call.terminal.print(answer_text("webhook-add",
           Changed{.name = sender.name, .changed = false, .format = sender.format, .key = {}}));
@@ -194,7 +194,7 @@ Result<void> run_webhook_list(Call& call) {
   TRY(require_root(call.paths, "webhook list"));
   Senders all;
   Table table{{"NAME", "FORMAT", "KEYS", "SITES", "TYPES"}, {}};
-  for (const std::string& name : TRY(names_in(call.paths.webhooks(), k_suffix))) {
+  for (const std::string& name : TRY(names_in(call.paths.webhooks(), k_secret_suffix))) {
     const config::Sender s = TRY(read_sender(call.paths, name));
     const Validity v = validity_of(s, os::real_clock().wall());
     all.senders.push_back(
@@ -245,9 +245,9 @@ Result<void> run_webhook_rotate(Call& call) {
 Result<void> run_webhook_remove(Call& call) {
   TRY(require_root(call.paths, "webhook remove"));
   const std::string name = TRY(parse_key_name(call.args.text("NAME")));
-  if (!os::real_disk().exists(path_of(call.paths, name)))
-    return no_such("webhook sender", name, TRY(names_in(call.paths.webhooks(), k_suffix)));
-  TRY(os::real_disk().remove(path_of(call.paths, name)));
+  if (!os::real_disk().exists(secret_file(call.paths, name)))
+    return no_such("webhook sender", name, TRY(names_in(call.paths.webhooks(), k_secret_suffix)));
+  TRY(os::real_disk().remove(secret_file(call.paths, name)));
   print_change(call, "webhook-remove", name, true,
       cat("removed: sender ", name, " is refused from now on, and the jobs that it announced end"));
   return ask_reload(call.paths);
@@ -263,7 +263,7 @@ extern constinit const Verb k_webhook_rotate{"webhook rotate", Group::setup, Whe
     "make a new key; the old one stays good for --grace, or until --finish",
     k_webhook_rotate_options, run_webhook_rotate};
 extern constinit const Verb k_webhook_remove{"webhook remove", Group::setup, Where::host,
-    "refuse a sender from now on, and end the jobs that it announced", k_by_sender_options,
+    "refuse a sender from now on, and end the jobs that it announced", k_webhook_by_sender_options,
     run_webhook_remove};
 
 } // namespace chillbox::cli

@@ -14,7 +14,7 @@
 namespace chillbox::cli {
 namespace {
 
-Result<void> run(Call& call) {
+Result<void> run_whoami(Call& call) {
   const Places places = Places::find();
   const auto key = TRY(find_key(places));
   const auto by_ssh = key ? std::vector<SshKeyHere>() : ssh_keys_here();
@@ -48,6 +48,6 @@ Result<void> run(Call& call) {
 } // namespace
 
 extern constinit const Verb k_whoami{"whoami", Group::laptop, Where::laptop,
-    "show your key, and what you may on which host", {}, run};
+    "show your key, and what you may on which host", {}, run_whoami};
 
 } // namespace chillbox::cli

@@ -8,13 +8,13 @@
 namespace chillbox::cli {
 namespace {
 
-constexpr std::array k_options{
+constexpr std::array k_withdraw_options{
     k_site,
     Option{"VERSION", ArgKind::any_release, "", "version or release that is never good again"},
     Option{"-m,--message", ArgKind::text, "WHY", "the reason that a refusal gives"},
 };
 
-Result<void> run(Call& call) {
+Result<void> run_withdraw(Call& call) {
   const std::string site = call.args.text("SITE"), version = call.args.text("VERSION");
   const auto done = TRY(ask_or_print<control::Withdrawal>(call,
       {.verb = "withdraw",
@@ -32,7 +32,7 @@ Result<void> run(Call& call) {
 
 } // namespace
 
-extern constinit const Verb k_withdraw{
-    "withdraw", Group::act, Where::host, "mark a release as never good again", k_options, run};
+extern constinit const Verb k_withdraw{"withdraw", Group::act, Where::host,
+    "mark a release as never good again", k_withdraw_options, run_withdraw};
 
 } // namespace chillbox::cli
