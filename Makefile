@@ -25,13 +25,14 @@ HOT := crypto artifact edge
 OPT_TESTS := -O0 -g1 -U_FORTIFY_SOURCE
 # -Wno-restrict: g++ 12 sees overlaps in std::string that cannot be (its bug 105329).
 # -Wno-stringop-overread: it believes that a string may have 2^64 - 1 bytes where it inlines find() and ==.
+# -Wno-subobject-linkage: it takes what a source has for itself alone for a header's, because the source is included.
 # A release's archive brings the libraries that are headers only and that not every distribution has.
 CPPFLAGS += $(if $(wildcard vendor/include),-isystem vendor/include) -Iagent -D_GNU_SOURCE -DCHILLBOX_VERSION='"$(VERSION)"'
-CXXFLAGS += -std=c++23 $(OPT) -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Wno-restrict -Wno-stringop-overread $(WERROR) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -DCHILLBOX_SANITIZED -U_FORTIFY_SOURCE)
+CXXFLAGS += -std=c++23 $(OPT) -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 -ffunction-sections -fdata-sections \
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Wno-restrict -Wno-stringop-overread -Wno-subobject-linkage $(WERROR) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -DCHILLBOX_SANITIZED -U_FORTIFY_SOURCE)
 # musl gives a thread 128 KiB unless the program says otherwise; glibc ignores this.
 STACK := 1048576
-LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,stack-size=$(STACK) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+LDFLAGS += -pie -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,-z,stack-size=$(STACK) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 COMPILE = $(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP
 
 # g++, and clang for static programs, compiles the standard headers once, and those of the tests once more: all that uses such a header must have its very flags. With
@@ -91,21 +92,40 @@ all build: $(PROGRAMS) engine ## build the programs, and the ACME engine where t
 $(foreach room,$(ROOMS),$(eval OPT_$(room) := $(if $(filter $(room),$(HOT)),$(OPT_HOT))))
 # g++ passes over one that was made with other flags, clang does not.
 $(foreach room,$(ROOMS),$(eval STD_$(room) := $(if $(OPT_$(room))$(and $(filter %-musl-c++,$(CXX)),$(FLAGS_$(room))),,$(STD))))
+# A room's files are compiled eight at a time, because reading headers takes longer than compiling what follows them: a name without a namespace of
+# its own is the whole room's. $(call units,DIR,FILES) makes the sources of them all, each named after its files, and UNITS_DIR, their objects.
+# Alone: what small programs link without the rest of its room (chillbox-log, control-schema), and tables that only some files may see.
+ALONE := agent/base/log.cpp agent/cli/core/answers.cpp
+define unit
+UNITS_$(1) += $(2).o
+$(2).cpp: $(3)
+	@mkdir -p $$(@D)
+	@printf '#include "%s"\n' $(patsubst tests/%,%,$(3:agent/%=%)) >$$@.new && mv -f $$@.new $$@
+endef
+unit_of = $(eval $(call unit,$(1),$(BUILD)/$(1)/$(basename $(notdir $(firstword $(2))))-$(words $(2))-$(basename $(notdir $(lastword $(2)))),$(2)))
+units = $(if $(2),$(call unit_of,$(1),$(wordlist 1,8,$(2)))$(call units,$(1),$(wordlist 9,9999,$(2))))
+
 define room_rules
-SRC_$(1) := $$(wildcard agent/$(1)/*.cpp agent/$(1)/*/*.cpp)
 MAIN_$(1) := agent/$(1)/main.cpp
-OBJ_$(1) := $$(patsubst agent/%.cpp,$(BUILD)/agent/%.o,$$(filter-out $$(MAIN_$(1)),$$(SRC_$(1))))
-TEST_OBJ_$(1) := $$(patsubst tests/%.cpp,$(BUILD)/tests/%.o,$$(filter-out $(TESTS_LEFT_OUT),$$(wildcard tests/$(1)/*_test.cpp)))
-$(BUILD)/lib$(1).a: $$(OBJ_$(1))
+SRC_$(1) := $$(filter-out $$(MAIN_$(1)),$$(wildcard agent/$(1)/*.cpp agent/$(1)/*/*.cpp))
+$$(call units,agent/$(1),$$(filter-out $(ALONE),$$(SRC_$(1))))
+$$(call units,tests/$(1),$$(filter-out $(TESTS_LEFT_OUT),$$(wildcard tests/$(1)/*_test.cpp)))
+$(BUILD)/lib$(1).a: $$(UNITS_agent/$(1)) $$(patsubst %.cpp,$(BUILD)/%.o,$$(filter $(ALONE),$$(SRC_$(1))))
 	@rm -f $$@.new && $(AR) rcs $$@.new $$^ && mv -f $$@.new $$@
+$$(UNITS_agent/$(1)): %.o: %.cpp $(STD_$(1)) | $(DEPS_SENTINEL)
+	@printf '  CXX   %s\n' $$(@:$(BUILD)/%=%)
+	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_$(1)) $(call with,$(STD_$(1))) -c -o $$@ $$<
 $(BUILD)/agent/$(1)/%.o: agent/$(1)/%.cpp $(STD_$(1)) | $(DEPS_SENTINEL)
 	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$<
 	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_$(1)) $(call with,$(STD_$(1))) -c -o $$@ $$<
-$(BUILD)/tests/$(1)/%.o: tests/$(1)/%.cpp $(STD_TESTS) | $(DEPS_TESTS)
+$$(UNITS_tests/$(1)): %.o: %.cpp $(STD_TESTS) | $(DEPS_TESTS)
+	@printf '  CXX   %s\n' $$(@:$(BUILD)/%=%)
+	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_TESTS) -Itests $(call with,$(STD_TESTS)) -c -o $$@ $$<
+$(BUILD)/tests/$(1)/%.o: tests/$(1)/%.cpp | $(DEPS_TESTS)
 	@mkdir -p $$(@D)
 	@printf '  CXX   %s\n' $$<
-	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_TESTS) -Itests $$(if $$(filter %_test.cpp,$$<),$(call with,$(STD_TESTS))) -c -o $$@ $$<
+	@$(COMPILE) $$(FLAGS_$(1)) $(OPT_TESTS) -Itests -c -o $$@ $$<
 endef
 $(foreach room,$(ROOMS),$(eval $(call room_rules,$(room))))
 
@@ -129,9 +149,9 @@ $(BUILD)/tests/catch_main.o: tests/catch_main.cpp | $(DEPS_TESTS)
 # Debian 12 has Catch2 2 (header only), the others Catch2 3 (a library without our main).
 CATCH_LIBS = $(shell pkg-config --exists catch2-with-main 2>/dev/null && echo -lCatch2)
 define test_rules
-$(BUILD)/test-$(1): $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o $$(call libs,$$(below_$(1)))
+$(BUILD)/test-$(1): $$(UNITS_tests/$(1)) $(BUILD)/tests/catch_main.o $$(call libs,$$(below_$(1)))
 	@printf '  LINK  %s\n' $$@
-	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $$@ $$(TEST_OBJ_$(1)) $(BUILD)/tests/catch_main.o \
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) -o $$@ $$(UNITS_tests/$(1)) $(BUILD)/tests/catch_main.o \
 	  $$(call libs,$$(below_$(1))) $$(LIBS_HTTP) $$(LIBS_DAEMON) $$(CATCH_LIBS)
 endef
 $(foreach room,$(ROOMS),$(eval $(call test_rules,$(room))))

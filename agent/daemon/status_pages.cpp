@@ -12,7 +12,7 @@ namespace {
 using control::ServiceState;
 using nginx::PublicState;
 
-constexpr os::Millis k_pause{1'000}; // until what happened has its consequences
+constexpr os::Millis k_pages_pause{1'000}; // until what happened has its consequences
 constexpr os::Millis k_again{5'000}; // while one starts, or keeps crashing: its end is no event
 
 bool is_restless(const rollout::ServiceFacts& service) {
@@ -48,7 +48,7 @@ std::vector<SiteName> StatusPages::sites() {
 
 void StatusPages::happened() {
   if (!m_due && !sites().empty())
-    m_due = m_host.clock.mono() + k_pause;
+    m_due = m_host.clock.mono() + k_pages_pause;
 }
 
 void StatusPages::look_if_due() {

@@ -8,7 +8,7 @@
 namespace chillbox::nginx {
 namespace {
 
-constexpr std::string_view k_location = "location = /.chillbox/status {\n";
+constexpr std::string_view k_page_location = "location = /.chillbox/status {\n";
 
 struct Words {
   std::string_view title, text;
@@ -33,7 +33,7 @@ std::string status_dir(const os::Paths& paths) {
 std::string status_location(const SiteInput& in) {
   if (!in.site->status_page)
     return {};
-  return cat("  ", k_location,
+  return cat("  ", k_page_location,
       // a site may be for some visitors only: this is for all
       "    allow all;\n    auth_basic off;\n    auth_request off;\n    satisfy all;\n"
       "    access_log off;\n    open_file_cache off;\n    root ",
@@ -48,7 +48,7 @@ std::string status_location(const SiteInput& in) {
 Result<void> keep_status_page(
     os::Disk& disk, const os::Paths& paths, const SiteName& site, std::string_view text) {
   const std::string file = file_of(paths, site);
-  if (text.find(k_location) == std::string_view::npos)
+  if (text.find(k_page_location) == std::string_view::npos)
     return disk.remove(file);
   TRY(disk.make_dir(status_dir(paths), 0755));
   return disk.exists(file) ? Result<void>{}

@@ -84,7 +84,7 @@ TEST_CASE("hours without visitors have no row, and a look does not write each ti
 TEST_CASE("[fault-854] who visits after somebody looked at the facts, and just before chillboxd stops, is in the history") {
   LiveHost host;
   History history(host);
-  const int64_t hour = host.clock.wall_ms() / store::k_hour_ms;
+  const int64_t hour = host.clock.wall_ms() / k_hour_ms;
   history.look();
   history.visit(hour, 200, "0.020");
   (void)must(history.facts.facts()); // as top asks for them
